@@ -1,0 +1,135 @@
+# Ashlar.  `make help` lists the targets.
+#
+#   make SAN=1 …    builds with AddressSanitizer and UBSan under build/asan
+#   make COV=1 …    builds with gcov's counters under build/cov
+#   make FUZZ=1 …   builds with clang for libFuzzer under build/fuzz
+#   make V=1 …      shows the whole command lines
+
+CC       = $(if $(FUZZ),clang,gcc)
+BUILD    = build$(if $(SAN),/asan)$(if $(COV),/cov)$(if $(FUZZ),/fuzz)
+PACKAGES = libpq json-c libjwt openssl libcurl
+SANITIZE = $(if $(FUZZ),fuzzer-no-link$(,))address,undefined
+# _FORTIFY_SOURCE and the sanitizers do not mix; each build has one of them.
+HARDEN   = $(if $(SAN)$(FUZZ),-O1 -fsanitize=$(SANITIZE) -fno-sanitize-recover=all,$(if $(COV),-O0 --coverage,\
+             -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE))
+# gcc's warnings are errors; clang, which only fuzzing takes, has others.
+CFLAGS   = -std=gnu11 -g $(HARDEN) -fno-omit-frame-pointer -Wall -Wextra -Wshadow -Wstrict-prototypes \
+           -Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wvla -Wundef $(if $(FUZZ),,-Werror) \
+           -Wno-missing-field-initializers # tables name what they set; the rest is zero
+CPPFLAGS = -D_GNU_SOURCE -I. -include fcgi/banned.h $(shell pkg-config --cflags $(PACKAGES)) -MMD -MP
+LDFLAGS  = $(if $(SAN)$(FUZZ),-fsanitize=$(SANITIZE),$(if $(COV),--coverage) -pie -Wl$(,)-z$(,)relro$(,)-z$(,)now)
+LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lm
+,       := ,
+
+SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c) build/queries.c
+OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
+CMD_OBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/*.c) build/embedded.c)
+SQL_DIRS = sql/setup sql/migrations sql/functions sql/seed
+UNIT     = $(patsubst t/unit/%.c,$(BUILD)/t/%,$(wildcard t/unit/*.c))
+FUZZERS  = $(patsubst t/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard t/fuzz/*.c))
+SECONDS ?= 10
+
+# $(call run,CC x.c) in front of a command: print that in its place; make -s prints nothing.
+run = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@printf '%-7s %s\n' $(1);)
+
+all: $(BUILD)/ashlar ## build build/ashlar
+
+$(BUILD)/ashlar: $(OBJ) $(CMD_OBJ)
+	$(call run,LINK $@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/obj/handlers/%.o: CPPFLAGS += -DASHLAR_HANDLER
+$(BUILD)/obj/%.o: %.c | build/queries.h
+	@mkdir -p $(@D)
+	$(call run,CC $<)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+build/queries.h build/queries.c &: tools/queries $(wildcard sql/queries/*.sql)
+	@mkdir -p build
+	$(call run,SQL build/queries.c)tools/queries sql/queries build/queries
+
+# An archive, so that a test may bring its own route_tables or queries: the
+# linker takes from it only what is still missing.
+$(BUILD)/libashlar.a: $(OBJ)
+	@rm -f $@
+	$(call run,AR $@)$(AR) rcs $@ $^
+
+# The directories too: a file that is removed changes only them.
+build/embedded.c: tools/embed $(SQL_DIRS) $(wildcard $(SQL_DIRS:%=%/*.sql))
+	@mkdir -p build
+	$(call run,SQL $@)tools/embed cmd/cmd.h $(foreach d,$(SQL_DIRS),sql_$(notdir $d)=$d) >$@
+
+$(BUILD)/t/%: t/unit/%.c $(BUILD)/libashlar.a
+	@mkdir -p $(@D)
+	$(call run,TEST $<)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $< $(BUILD)/libashlar.a $(LDLIBS)
+
+unit: $(UNIT)
+
+$(BUILD)/fuzz/%: t/fuzz/%.c $(BUILD)/libashlar.a
+	@mkdir -p $(@D)
+	$(call run,FUZZ $<)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -MF $@.d -o $@ $< $(BUILD)/libashlar.a $(LDLIBS)
+
+fuzzers: $(FUZZERS)
+
+# Always made again: what npm could not fetch yesterday it may today.  It takes a quarter of a second.
+docs: $(BUILD)/ashlar ## build/docs: the guide and the API reference, which nginx serves at /
+	@tools/docs $< build/docs
+
+check: deps all unit docs ## all tests; T=t/api/projects.t runs one file
+	tools/check $(T)
+
+check-asan: ## the same with AddressSanitizer and UBSan
+	$(MAKE) SAN=1 all unit docs
+	SAN=1 tools/check $(T)
+
+cover: ## how much of the C code the tests run, file by file; the lines are under build/cov/html
+	$(MAKE) COV=1 all unit docs
+	find build/cov -name '*.gcda' -delete
+	COV=1 tools/check $(T)
+	tools/cover
+
+# Only definite leaks: what running threads and the loader hold looks possibly lost.  Freeing
+# glibc's own memory at the end trips over the resolver of a thread that still runs.
+VALGRIND = valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
+           --errors-for-leak-kinds=definite --run-libc-freeres=no --suppressions=t/valgrind.supp
+
+check-valgrind: $(UNIT) ## the unit tests under valgrind
+	prove --jobs 2 --exec '$(VALGRIND)' $(UNIT)
+
+fuzz: ## fuzz every parser for SECONDS=10 each; F="qs json" picks some
+	tools/fuzz --seconds $(SECONDS) $(F)
+
+bench: all ## Ashlar and its peers side by side; writes bench/RESULTS.md (BENCH_QUICK=1: a short look)
+	bench/run
+
+deps: ## install what is missing of the Debian and npm packages
+	@tools/deps
+
+run: ## a whole Ashlar on https://localhost:8443 (PORT, HTTP_PORT, DATABASE_URL); Ctrl-C ends it
+	@exec tools/run
+
+stop: ## end the one that "make run" started in this tree
+	@tools/run stop
+
+clean-run: ## the same, and remove its data
+	@tools/run clean
+
+# Every object again under gcc's analyser, apart from the build; only what
+# changed since is looked at again.  Leaks are LeakSanitizer's: to the analyser
+# an arena is one.
+lint: ## the analysers: gcc, cppcheck, shellcheck, perlcritic, formats
+	$(MAKE) BUILD=build/analyze CC='gcc -fanalyzer -Wno-analyzer-malloc-leak' objects
+	tools/lint
+
+objects: $(OBJ) $(CMD_OBJ)
+
+install: all docs ## lay everything out as a package would; DESTDIR=, PREFIX=/usr
+	@tools/install
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+clean: ## remove build/
+	rm -rf build
+
+-include $(OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT:%=%.d) $(FUZZERS:%=%.d)
+.PHONY: all docs deps run stop clean-run lint objects install unit fuzzers check check-asan cover check-valgrind fuzz bench help clean
+.DELETE_ON_ERROR:

@@ -1,0 +1,36 @@
+-- wrk's requests, in turn from a file, and its figures as one line of JSON.
+--
+-- Each line of the file: method, path, token and body, separated by tabs.
+
+local requests, next_one = {}, 0
+
+function init(args)
+	for line in io.lines(args[1]) do
+		local method, path, token, body = line:match("^(%S+)\t(%S+)\t(%S*)\t(.*)$")
+		local headers = {}
+		if token ~= "" then headers["Authorization"] = "Bearer " .. token end
+		if body == "" then
+			body = nil
+		else
+			headers["Content-Type"] = "application/json"
+		end
+		requests[#requests + 1] = wrk.format(method, path, headers, body)
+	end
+	-- Each thread starts elsewhere.
+	math.randomseed(os.time() + tonumber(tostring(requests):match("0x(%x+)"), 16) % 1000003)
+	next_one = math.random(#requests)
+end
+
+function request()
+	next_one = next_one % #requests + 1
+	return requests[next_one]
+end
+
+function done(summary, latency)
+	local e = summary.errors
+	io.write(string.format(
+		'JSON {"requests":%d,"seconds":%.6f,"bytes":%d,"refused":%d,"broken":%d,"p50_us":%d,"p99_us":%d,"max_us":%d}\n',
+		summary.requests, summary.duration / 1e6, summary.bytes, e.status,
+		e.connect + e.read + e.write + e.timeout,
+		latency:percentile(50), latency:percentile(99), latency.max))
+end

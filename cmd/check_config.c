@@ -1,0 +1,24 @@
+/*
+ * ashlar check-config
+ */
+#include "cmd/cmd.h"
+#include "fcgi/config.h"
+
+int cmd_check_config(int argc, char **argv)
+{
+	static const struct cmd_usage usage = {
+		"check-config",
+		"Print every setting with its value, default and meaning, secrets masked.\n"
+		"Mistakes are explained on stderr, and the exit status is then 1.",
+		NULL,
+	};
+	int mistakes;
+
+	if (cmd_options(&usage, argc, argv) < argc)
+		cmd_misuse(&usage, "takes no arguments");
+	mistakes = config_load(stderr);
+	config_print(stdout);
+	if (mistakes)
+		cmd_die("the configuration has %d mistake%s", mistakes, mistakes == 1 ? "" : "s");
+	return 0;
+}

@@ -1,0 +1,92 @@
+/*
+ * The subcommands of ashlar, and what they share: options, --help, and a
+ * connection as the owner of the schema.
+ *
+ * A subcommand is a function here and a row in main.c.  argv[0] is its own
+ * name; what it returns is the exit status: 0, 1 when it failed, 2 when it was
+ * called wrongly.  Commands are run by people and scripts: answers go to
+ * stdout, all else to stderr, and a helper that cannot go on ends the process.
+ */
+#ifndef ASHLAR_CMD_H
+#define ASHLAR_CMD_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+
+#include "build/queries.h"
+
+int cmd_api(int argc, char **argv);
+int cmd_check_config(int argc, char **argv);
+int cmd_migrate(int argc, char **argv);
+int cmd_openapi(int argc, char **argv);
+int cmd_routes(int argc, char **argv);
+int cmd_seed(int argc, char **argv);
+int cmd_token(int argc, char **argv);
+int cmd_user(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+
+struct cmd_option {
+	const char *name;   /* "--ttl" */
+	const char *arg;    /* "SECONDS"; NULL: a flag */
+	const char **value; /* set to the argument, to "" for a flag; left alone when not given */
+	const char *about;
+};
+
+struct cmd_usage {
+	const char *synopsis;             /* "token --user EMAIL [--ttl SECONDS]" */
+	const char *about;                /* one paragraph or more */
+	const struct cmd_option *options; /* ends with a NULL name; NULL: only --help */
+};
+
+/*
+ * Read the options; returns the index in argv of the first operand, argc when
+ * there is none.  Both "--ttl 5" and "--ttl=5" are understood; "--" ends the
+ * options.  --help prints the usage and exits 0; an unknown option or a missing
+ * argument exits 2.
+ */
+int cmd_options(const struct cmd_usage *usage, int argc, char **argv);
+
+/* "ashlar token: message" on stderr, and exit 2: called wrongly. */
+_Noreturn void cmd_misuse(const struct cmd_usage *usage, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* "ashlar: message" on stderr, and exit 1. */
+_Noreturn void cmd_die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* A whole number from min to max, or cmd_misuse. */
+long cmd_number(const struct cmd_usage *usage, const char *option, const char *text, long min, long max);
+
+/* Read the configuration as far as an offline command needs it, or die. */
+void cmd_config(void);
+
+/*
+ * Connect as the owner (DATABASE_OWNER_URL, else DATABASE_URL), or die.  The
+ * connection and the results of its queries are released when the process ends.
+ */
+PGconn *cmd_owner(void);
+
+/* Run one statement without parameters, or die.  BEGIN, COMMIT and the like. */
+void cmd_exec(PGconn *db, const char *sql);
+
+/*
+ * Run a named query; its parameters by position, as text, NULL for null.  Dies
+ * when it fails.  Results are text.
+ */
+const PGresult *cmd_query(PGconn *db, enum query_id q, const char *const *params);
+
+/* Put this connection into a tenant by its slug (NULL: the default tenant), or die. */
+void cmd_tenant(PGconn *db, const char *slug);
+
+/* A file of sql/, compiled into the binary by tools/embed. */
+struct cmd_file {
+	const char *name; /* "0001_core.sql" */
+	const char *text;
+};
+
+/* In the order of their names, ending with a NULL name. */
+extern const struct cmd_file sql_migrations[], sql_functions[], sql_seed[], sql_setup[];
+
+/* Run a file of sql/<dir> in the open transaction, or die with PostgreSQL's message and the line it means. */
+void cmd_run_file(PGconn *db, const char *dir, const struct cmd_file *f);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * ashlar: one binary, dispatched by its first word.
+ */
+#include "cmd/cmd.h"
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *about;
+};
+
+/* clang-format off */
+static const struct command commands[] = {
+	{ "api",          cmd_api,          "serve the API" },
+	{ "check-config", cmd_check_config, "print the configuration and explain its mistakes" },
+	{ "migrate",      cmd_migrate,      "bring the database's schema up to date" },
+	{ "openapi",      cmd_openapi,      "print the API reference (OpenAPI 3.1)" },
+	{ "routes",       cmd_routes,       "print the route tables, or nginx's map of slow routes" },
+	{ "seed",         cmd_seed,         "add the demo users and projects" },
+	{ "token",        cmd_token,        "sign a user in and print the token" },
+	{ "user",         cmd_user,         "create a user" },
+	{ "version",      cmd_version,      "print the version" },
+	{ NULL,           NULL,             NULL },
+};
+/* clang-format on */
+
+static void print_commands(FILE *out)
+{
+	fprintf(out, "usage: ashlar COMMAND [OPTIONS]\n\n");
+	for (const struct command *c = commands; c->name; c++)
+		fprintf(out, "  %-14s%s\n", c->name, c->about);
+	fprintf(out, "\nashlar COMMAND --help says more.\n");
+}
+
+int main(int argc, char **argv)
+{
+	const char *word = argc > 1 ? argv[1] : NULL;
+
+	if (!word) {
+		print_commands(stderr);
+		return 2;
+	}
+	if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
+		print_commands(stdout);
+		return 0;
+	}
+	if (!strcmp(word, "--version"))
+		word = "version";
+	for (const struct command *c = commands; c->name; c++) {
+		if (!strcmp(c->name, word))
+			return c->run(argc - 1, argv + 1);
+	}
+	fprintf(stderr, "ashlar: there is no command \"%s\"; ashlar --help lists them\n", word);
+	return 2;
+}

@@ -1,0 +1,204 @@
+/*
+ * ashlar migrate: bring the schema to what this binary was built with.
+ *
+ * Migrations only go forward.  Each is one transaction and is remembered with
+ * the SHA-256 of its file; a file that changed after it was applied, or an
+ * applied one that this binary does not have, stops everything before anything
+ * is done.  Functions are replaced whenever their files change, all in one
+ * transaction behind the migrations.  One migration runs at a time.
+ */
+#include "cmd/cmd.h"
+
+#include <openssl/sha.h>
+
+enum { HEX_SIZE = 2 * SHA256_DIGEST_LENGTH + 1 };
+
+static const char *dry_run, *status;
+
+static const struct cmd_option options[] = {
+	{ "--dry-run", NULL, &dry_run, "list what would be applied, and change nothing" },
+	{ "--status", NULL, &status, "list all migrations and when they were applied" },
+	{ NULL, NULL, NULL, NULL },
+};
+
+static const struct cmd_usage usage = {
+	"migrate [--dry-run | --status]",
+	"Apply the migrations that this database does not have yet, then the functions\n"
+	"that changed.  Connects with DATABASE_OWNER_URL (else DATABASE_URL): a superuser,\n"
+	"or a role that may create roles and that owns the database.",
+	options,
+};
+
+static void checksum(const char *text, char out[HEX_SIZE])
+{
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+
+	SHA256((const unsigned char *)text, strlen(text), digest);
+	for (int i = 0; i < SHA256_DIGEST_LENGTH; i++)
+		snprintf(out + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* "0001_core.sql" is version 1. */
+static int version_of(const struct cmd_file *f)
+{
+	return (int)strtol(f->name, NULL, 10);
+}
+
+/* The row of a result whose column is text; -1: there is none. */
+static int find_row(const PGresult *res, const char *column, const char *text)
+{
+	int c = PQfnumber(res, column);
+
+	for (int i = 0; i < PQntuples(res); i++) {
+		if (!strcmp(PQgetvalue(res, i, c), text))
+			return i;
+	}
+	return -1;
+}
+
+static const struct cmd_file *find_file(const struct cmd_file *files, const char *name)
+{
+	for (const struct cmd_file *f = files; f->name; f++) {
+		if (!strcmp(f->name, name))
+			return f;
+	}
+	return NULL;
+}
+
+static void lock(PGconn *db)
+{
+	const PGresult *res = cmd_query(db, Q_owner_migrate_lock, NULL);
+
+	if (*PQgetvalue(res, 0, 0) == 'f') {
+		fprintf(stderr, "ashlar: waiting for another migration of this database\n");
+		cmd_query(db, Q_owner_migrate_wait, NULL);
+	}
+}
+
+/* What was applied, and that it is what this binary would have applied; or die.  NULL: nothing was, ever. */
+static const PGresult *read_applied(PGconn *db)
+{
+	const PGresult *res = cmd_query(db, Q_owner_migrate_is_new, NULL);
+	char sum[HEX_SIZE];
+
+	if (*PQgetvalue(res, 0, 0) == 't')
+		return NULL;
+	res = cmd_query(db, Q_owner_migration_list, NULL);
+	for (int i = 0; i < PQntuples(res); i++) {
+		const char *name = PQgetvalue(res, i, 1);
+		const struct cmd_file *f = find_file(sql_migrations, name);
+
+		if (!f)
+			cmd_die("%s was applied, but this binary does not have it: the database is newer",
+				name);
+		checksum(f->text, sum);
+		if (strcmp(sum, PQgetvalue(res, i, 2)) != 0)
+			cmd_die("%s was changed after it was applied: restore it, and put the change into a "
+				"new migration",
+				name);
+	}
+	return res;
+}
+
+static bool is_applied(const PGresult *applied, const struct cmd_file *f)
+{
+	return applied && find_row(applied, "name", f->name) >= 0;
+}
+
+/* A migration that is older than one applied would run on a schema that it was not written for. */
+static void check_order(const PGresult *applied)
+{
+	int n = applied ? PQntuples(applied) : 0;
+	int newest = n ? (int)strtol(PQgetvalue(applied, n - 1, 0), NULL, 10) : 0;
+
+	for (const struct cmd_file *f = sql_migrations; f->name; f++) {
+		if (!is_applied(applied, f) && version_of(f) <= newest)
+			cmd_die("%s is not applied, but a newer one is: give it a number above %04d", f->name,
+				newest);
+	}
+}
+
+static void print_status(const PGresult *applied)
+{
+	for (const struct cmd_file *f = sql_migrations; f->name; f++) {
+		int row = applied ? find_row(applied, "name", f->name) : -1;
+
+		printf("%-40s %s\n", f->name, row < 0 ? "pending" : PQgetvalue(applied, row, 3));
+	}
+}
+
+static void apply_migrations(PGconn *db, const PGresult *applied)
+{
+	for (const struct cmd_file *f = sql_migrations; f->name; f++) {
+		char number[16], sum[HEX_SIZE];
+		const char *const row[] = { number, f->name, sum };
+
+		if (is_applied(applied, f))
+			continue;
+		printf("%s sql/migrations/%s\n", dry_run ? "would apply" : "applying", f->name);
+		if (dry_run)
+			continue;
+		fflush(stdout);
+		snprintf(number, sizeof(number), "%d", version_of(f));
+		checksum(f->text, sum);
+		cmd_exec(db, "BEGIN");
+		cmd_run_file(db, "migrations", f);
+		cmd_query(db, Q_owner_migration_record, row);
+		cmd_exec(db, "COMMIT");
+	}
+}
+
+static void apply_functions(PGconn *db, bool is_new)
+{
+	const PGresult *known = is_new ? NULL : cmd_query(db, Q_owner_function_list, NULL);
+
+	if (!dry_run)
+		cmd_exec(db, "BEGIN");
+	for (const struct cmd_file *f = sql_functions; f->name; f++) {
+		int i = known ? find_row(known, "name", f->name) : -1;
+		char sum[HEX_SIZE];
+		const char *const row[] = { f->name, sum };
+
+		checksum(f->text, sum);
+		if (i >= 0 && !strcmp(PQgetvalue(known, i, 1), sum))
+			continue;
+		printf("%s sql/functions/%s\n", dry_run ? "would apply" : "applying", f->name);
+		if (dry_run)
+			continue;
+		cmd_run_file(db, "functions", f);
+		cmd_query(db, Q_owner_function_record, row);
+	}
+	if (!dry_run)
+		cmd_exec(db, "COMMIT");
+}
+
+int cmd_migrate(int argc, char **argv)
+{
+	const PGresult *applied;
+	PGconn *db;
+
+	if (cmd_options(&usage, argc, argv) < argc)
+		cmd_misuse(&usage, "takes no operands");
+	if (dry_run && status)
+		cmd_misuse(&usage, "--dry-run and --status exclude each other");
+	cmd_config();
+	db = cmd_owner();
+	if (!dry_run && !status)
+		lock(db);
+
+	applied = read_applied(db);
+	check_order(applied);
+	if (status) {
+		print_status(applied);
+	} else {
+		if (!dry_run && !applied) {
+			cmd_exec(db, "BEGIN");
+			for (const struct cmd_file *f = sql_setup; f->name; f++)
+				cmd_run_file(db, "setup", f);
+			cmd_exec(db, "COMMIT");
+		}
+		apply_migrations(db, applied);
+		apply_functions(db, dry_run && !applied);
+	}
+	return 0;
+}

@@ -1,0 +1,69 @@
+/*
+ * ashlar token: sign somebody in from the command line.
+ */
+#include "cmd/cmd.h"
+
+#include "fcgi/config.h"
+#include "fcgi/tok.h"
+
+static const char *user, *ttl, *tenant;
+
+static const struct cmd_option options[] = {
+	{ "--user", "EMAIL", &user, "who signs in" },
+	{ "--ttl", "SECONDS", &ttl, "how long the token is good; JWT_TTL_S when left out" },
+	{ "--tenant", "SLUG", &tenant, "the user's tenant; \"default\" when left out" },
+	{ NULL, NULL, NULL, NULL },
+};
+
+static const struct cmd_usage usage = {
+	"token --user EMAIL [--ttl SECONDS] [--tenant SLUG]",
+	"Open a session for a user and print its bearer token.  Whoever has the token is\n"
+	"that user until it expires or the session is revoked.",
+	options,
+};
+
+int cmd_token(int argc, char **argv)
+{
+	const PGresult *who, *session;
+	char seconds[24];
+	struct arena a;
+	const char *token;
+	PGconn *db;
+
+	if (cmd_options(&usage, argc, argv) < argc)
+		cmd_misuse(&usage, "takes no operands");
+	if (!user)
+		cmd_misuse(&usage, "--user is missing");
+	cmd_config();
+	if (!*cfg.jwt_secret)
+		cmd_die("JWT_SECRET must be set: it signs the token");
+	snprintf(seconds, sizeof(seconds), "%ld",
+		 ttl ? cmd_number(&usage, "--ttl", ttl, 1, 31536000) : cfg.jwt_ttl_s);
+
+	db = cmd_owner();
+	cmd_tenant(db, tenant);
+	who = cmd_query(db, Q_owner_user_find, &user);
+	if (PQntuples(who) == 0)
+		cmd_die("there is no active user %s in this tenant", user);
+	const char *const row[] = { PQgetvalue(who, 0, 0), seconds };
+
+	session = cmd_query(db, Q_owner_session_create, row);
+	const struct claims claims = {
+		.subject = PQgetvalue(who, 0, 1),
+		.session = PQgetvalue(session, 0, 0),
+		.tenant_id = PQgetvalue(who, 0, 4),
+		.email = PQgetvalue(who, 0, 2),
+		.role = PQgetvalue(who, 0, 3),
+		.iat = strtoll(PQgetvalue(session, 0, 1), NULL, 10),
+		.exp = strtoll(PQgetvalue(session, 0, 2), NULL, 10),
+		.own = true,
+	};
+
+	arena_init(&a, 4096);
+	token = tok_sign(&a, &claims);
+	if (!token)
+		cmd_die("the token could not be signed");
+	puts(token);
+	arena_release(&a);
+	return 0;
+}

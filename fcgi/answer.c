@@ -1,0 +1,555 @@
+#include "fcgi/answer.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <strings.h>
+
+#include "fcgi/clock.h"
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/jx.h"
+#include "fcgi/req.h"
+#include "fcgi/rows.h"
+
+enum { LATEST_VERSION = 2 };
+
+/* Envelopes */
+
+static bool is_bare(const struct req *rq)
+{
+	return rq->route->flags & BARE;
+}
+
+static struct buf *body(struct req *rq)
+{
+	if (!rq->out.p)
+		buf_init(&rq->out, &rq->arena, 8192);
+	rq->out.n = 0;
+	return &rq->out;
+}
+
+static void envelope_open(struct req *rq, const char *surface_head)
+{
+	struct buf *b = body(rq);
+
+	if (rq->version > 1 && !is_bare(rq))
+		buf_text(b, "{\"data\":");
+	rq->data_from = b->n;
+	if (surface_head && !is_bare(rq))
+		buf_text(b, surface_head);
+}
+
+static void envelope_close(struct req *rq, const char *surface_tail)
+{
+	struct buf *b = &rq->out;
+
+	if (surface_tail && !is_bare(rq))
+		buf_text(b, surface_tail);
+	rq->data_to = b->n;
+	if (rq->version > 1 && !is_bare(rq)) {
+		buf_text(b, ",\"meta\":{\"request_id\":");
+		jx_str(b, rq->id);
+		buf_text(b, ",\"timestamp\":");
+		jx_timestamptz(b, clock_pg_us());
+		buf_fmt(b, ",\"version\":\"v%d\"}}", rq->version);
+	}
+	rq->status = route_status(rq->route);
+}
+
+struct buf *req_open(struct req *rq)
+{
+	envelope_open(rq, surface_of(rq->route->id)->object_head);
+	return &rq->out;
+}
+
+enum err req_close(struct req *rq)
+{
+	envelope_close(rq, surface_of(rq->route->id)->object_tail);
+	return ERR_OK;
+}
+
+/* Rows */
+
+enum err req_not_found(struct req *rq, const char *id)
+{
+	const struct shape *shape = rq->route->out;
+	struct buf details;
+
+	req_fail(rq, ERR_NOT_FOUND, "%s not found", shape ? shape->name : "resource");
+	if (!shape)
+		return ERR_NOT_FOUND;
+	buf_init(&details, &rq->arena, 128);
+	buf_text(&details, "\"resource\":");
+	jx_str(&details, shape->name);
+	if (id) {
+		buf_text(&details, ",\"id\":");
+		jx_str(&details, id);
+	}
+	rq->fail.details = buf_str(&details);
+	return ERR_NOT_FOUND;
+}
+
+/* The id that the path asked for: its last parameter. */
+static enum err no_row(struct req *rq)
+{
+	int n = route_params(rq->route);
+
+	return req_not_found(rq, n ? req_text(rq, route_param(rq->route, n - 1).name) : NULL);
+}
+
+static void write_rows(struct req *rq, const PGresult *res, int first_column)
+{
+	struct rows *rows = rows_open(&rq->arena, res, rq->route->out, rq->version, first_column);
+	int n = PQntuples(res);
+
+	/* An empty page is one row of nulls beside its total. */
+	if (first_column && n == 1 && PQgetisnull(res, 0, first_column))
+		n = 0;
+	for (int i = 0; i < n; i++) {
+		if (i)
+			buf_char(&rq->out, ',');
+		rows_object(&rq->out, rows, i);
+	}
+}
+
+static void write_page(struct req *rq, const PGresult *res)
+{
+	const struct surface *s = surface_of(rq->route->id);
+
+	envelope_open(rq, s->page_head);
+	write_rows(rq, res, 1);
+	if (s->page_tail_head)
+		buf_text(&rq->out, s->page_tail_head);
+	for (int i = 0; i < 4 && s->page_fields[i]; i++) {
+		const char *name = s->page_fields[i];
+		long long v = strcmp(name, "total") ? req_int(rq, name) : db_int(res, 0, "total");
+
+		jx_key(&rq->out, name);
+		jx_int(&rq->out, v);
+	}
+	envelope_close(rq, s->page_tail);
+}
+
+enum err req_answer(struct req *rq, enum query_id q)
+{
+	PGresult *res;
+	enum err rc = db_call(rq, q, true, &res);
+
+	if (rc)
+		return rc;
+	switch (queries[q].shape) {
+	case SHAPE_EXEC: break;
+	case SHAPE_ROW:
+		if (PQntuples(res) == 0)
+			return no_row(rq);
+		rq->updated_us = rows_updated_us(res, 0);
+		if (route_status(rq->route) == 204)
+			break;
+		req_open(rq);
+		write_rows(rq, res, 0);
+		return req_close(rq);
+	case SHAPE_ROWS:
+		envelope_open(rq, "[");
+		write_rows(rq, res, 0);
+		envelope_close(rq, "]");
+		return ERR_OK;
+	case SHAPE_PAGE: write_page(rq, res); return ERR_OK;
+	}
+	body(rq);
+	rq->status = route_status(rq->route);
+	return ERR_OK;
+}
+
+/* Entity tags: "<updated_at in hex microseconds>-<hash of the data>" */
+
+static uint32_t data_hash(const struct req *rq)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = rq->data_from; i < rq->data_to; i++)
+		h = (h ^ (unsigned char)rq->out.p[i]) * 16777619u;
+	return h;
+}
+
+/*
+ * The next entity tag of a list, with its quotes and without W/: what nginx
+ * compresses it weakens, and the time in our tags is as strong as before.
+ */
+static bool next_tag(const char **list, const char **tag, size_t *len)
+{
+	const char *p = *list + strspn(*list, " ,\t"), *end;
+
+	if (!strncmp(p, "W/", 2))
+		p += 2;
+	end = *p == '"' ? strchr(p + 1, '"') : NULL;
+	end = end ? end + 1 : p + strcspn(p, ",");
+	*tag = p;
+	*len = (size_t)(end - p);
+	*list = end;
+	return *len > 0;
+}
+
+static bool is_any(const char *list)
+{
+	list += strspn(list, " \t");
+	return *list == '*' && !list[1 + strspn(list + 1, " \t")];
+}
+
+static bool lists_tag(const char *list, const char *tag)
+{
+	const char *p;
+	size_t len;
+
+	while (next_tag(&list, &p, &len))
+		if (len == strlen(tag) && !memcmp(p, tag, len))
+			return true;
+	return false;
+}
+
+void answer_finish(struct req *rq)
+{
+	const char *if_none_match;
+	char *tag;
+
+	if (!rq->updated_us || rq->status == 204)
+		return;
+	tag = arena_fmt(&rq->arena, "\"%llx-%08x\"", (long long)rq->updated_us, data_hash(rq));
+	req_set_header(rq, "ETag", tag);
+	if_none_match = rq->method == GET || rq->method == HEAD ? req_header(rq, "If-None-Match") : NULL;
+	if (if_none_match && (is_any(if_none_match) || lists_tag(if_none_match, tag))) {
+		rq->status = 304;
+		rq->out.n = 0;
+	}
+}
+
+const char *answer_if_match(struct req *rq)
+{
+	const char *list = req_header(rq, "If-Match"), *tag;
+	struct buf b;
+	size_t len;
+
+	if (!list || is_any(list))
+		return NULL;
+	buf_init(&b, &rq->arena, 64);
+	/* -1 never matches: a tag that is not of ours refuses the write. */
+	buf_text(&b, "{-1");
+	while (next_tag(&list, &tag, &len)) {
+		size_t digits = strspn(tag + 1, "0123456789abcdef");
+
+		if (*tag == '"' && digits >= 1 && digits <= 16 && tag[1 + digits] == '-')
+			buf_fmt(&b, ",%lld", (long long)strtoull(tag + 1, NULL, 16));
+	}
+	buf_char(&b, '}');
+	return buf_str(&b);
+}
+
+/* Errors */
+
+static int status_of(const struct req *rq)
+{
+	if (rq->fail.err == ERR_VALIDATION && rq->route)
+		return surface_of(rq->route->id)->validation_status;
+	return err_info(rq->fail.err)->status;
+}
+
+/* The members of details, without braces. */
+static void write_details(struct req *rq, struct buf *b)
+{
+	const struct failure *f = &rq->fail;
+	size_t from = b->n;
+
+	if (f->field) {
+		buf_text(b, "\"field\":");
+		jx_str(b, f->field);
+	}
+	if (f->details) {
+		if (b->n > from)
+			buf_char(b, ',');
+		buf_text(b, f->details);
+	}
+	if (rq->status >= 500) {
+		if (b->n > from)
+			buf_char(b, ',');
+		buf_text(b, "\"request_id\":");
+		jx_str(b, rq->id);
+	}
+}
+
+/* Accept (RFC 9110 12.5.1): one media range of it. */
+struct range {
+	const char *type;
+	size_t len;
+	bool accepted; /* its quality is not 0 */
+};
+
+static const char *const problem_json = "application/problem+json";
+
+/* Is the quality that stands behind "q=" zero? */
+static bool is_zero(const char *q)
+{
+	if (*q++ != '0')
+		return false;
+	if (*q == '.')
+		q += 1 + strspn(q + 1, "0");
+	return !*q || strchr(",; \t", *q);
+}
+
+static bool next_range(const char **accept, struct range *out)
+{
+	const char *p = *accept + strspn(*accept, " ,\t");
+
+	*out = (struct range){ p, strcspn(p, ",; \t"), true };
+	p += out->len;
+	while (*p && *p != ',') {
+		p += strspn(p, "; \t");
+		if (!strncasecmp(p, "q=", 2))
+			out->accepted = !is_zero(p + 2);
+		for (; *p && !strchr(",;", *p); p++) {
+			/* What stands in quotes may hold a comma. */
+			const char *closing = *p == '"' ? strchr(p + 1, '"') : NULL;
+
+			if (closing)
+				p = closing;
+		}
+	}
+	*accept = p;
+	return out->len > 0;
+}
+
+static bool names(const struct range *r, const char *type)
+{
+	size_t n = strcspn(type, "; ");
+
+	return r->len == n && !strncasecmp(r->type, type, n);
+}
+
+/* How closely a range fits a media type; 0: not at all. */
+static int fit(const struct range *r, const char *type)
+{
+	size_t n = strcspn(type, "/") + 1;
+
+	if (names(r, type))
+		return 4;
+	if (r->len == n + 1 && r->type[n] == '*' && !strncasecmp(r->type, type, n))
+		return 3;
+	if (names(r, "*/*"))
+		return 2;
+	return names(r, problem_json); /* who names only the form of errors takes the rest as it comes */
+}
+
+/* The range that fits best decides. */
+bool answer_accepts(const char *accept, const char *type)
+{
+	bool accepted = true;
+	struct range r;
+	int best = 0;
+
+	while (accept && next_range(&accept, &r)) {
+		int how = fit(&r, type);
+
+		if (how > best || !best)
+			accepted = how && r.accepted;
+		else if (how == best)
+			accepted = accepted || r.accepted;
+		best = how > best ? how : best;
+	}
+	return accepted;
+}
+
+static bool asks_for_problem(const char *accept)
+{
+	struct range r;
+
+	while (accept && next_range(&accept, &r))
+		if (names(&r, problem_json))
+			return r.accepted;
+	return false;
+}
+
+void answer_error(struct req *rq)
+{
+	const struct err_info *info = err_info(rq->fail.err);
+	const char *message = rq->fail.message ? rq->fail.message : info->message;
+	const char *accept = req_header(rq, "Accept");
+	struct buf *b = body(rq);
+
+	rq->status = status_of(rq);
+	rq->updated_us = 0;
+	if (rq->status == 401)
+		req_set_header(rq, "WWW-Authenticate",
+			       req_header(rq, "Authorization")
+				       ? "Bearer realm=\"api\", error=\"invalid_token\""
+				       : "Bearer realm=\"api\"");
+	if (asks_for_problem(accept)) {
+		/* RFC 9457 */
+		req_set_header(rq, "Content-Type", problem_json);
+		buf_fmt(b, "{\"type\":\"%s/errors.html#%s\",\"title\":", cfg.public_url, info->code);
+		jx_str(b, info->message);
+		buf_fmt(b, ",\"status\":%d,\"detail\":", rq->status);
+		jx_str(b, message);
+		buf_text(b, ",\"instance\":");
+		jx_str(b, rq->path);
+		buf_fmt(b, ",\"code\":\"%s\",\"details\":{", info->code);
+		write_details(rq, b);
+		buf_text(b, "}}");
+		return;
+	}
+	buf_fmt(b, "{\"error\":{\"code\":\"%s\",\"message\":", info->code);
+	jx_str(b, message);
+	buf_text(b, ",\"details\":{");
+	write_details(rq, b);
+	buf_text(b, "}},\"detail\":");
+	jx_str(b, message);
+	buf_char(b, '}');
+}
+
+/* Headers */
+
+const char *answer_origin(const struct req *rq)
+{
+	const char *origin = req_header(rq, "Origin");
+
+	/* It goes back as a header of ours. */
+	for (const char *p = origin; p && *p; p++)
+		if (*p <= ' ' || *p == 127)
+			return NULL;
+	for (const char *const *o = cfg.cors_origins; origin && o && *o; o++)
+		if (!strcmp(*o, "*") || !strcmp(*o, origin))
+			return origin;
+	return NULL;
+}
+
+/* The deprecation headers of version 1, or NULL when it is not deprecated. */
+static const char *deprecation;
+
+/* Midnight UTC of a day written YYYY-MM-DD, which config.c has checked; 0 for "". */
+static time_t day(const char *text)
+{
+	struct tm tm = { 0 };
+
+	if (!text || sscanf(text, "%4d-%2d-%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday) != 3)
+		return 0;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	return timegm(&tm);
+}
+
+void answer_init(void)
+{
+	static struct arena memory;
+	time_t since = day(cfg.deprecated_at_v1), sunset = day(cfg.sunset_at_v1);
+	char date[64] = "", since_text[32] = "true";
+	struct tm tm;
+
+	arena_release(&memory);
+	deprecation = NULL;
+	if (!since)
+		return;
+	if (sunset && gmtime_r(&sunset, &tm))
+		strftime(date, sizeof(date), "Sunset: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+	if (!strcmp(cfg.deprecation_format, "date"))
+		snprintf(since_text, sizeof(since_text), "@%lld", (long long)since);
+	arena_init(&memory, 1024);
+	deprecation = arena_fmt(&memory,
+				"Deprecation: %s\r\n%sX-Deprecation-Notice: %s\r\n"
+				"Link: </api/v2/>; rel=\"successor-version\"\r\n",
+				since_text, date, cfg.deprecation_notice_v1);
+}
+
+static void cors_headers(struct req *rq, struct buf *b)
+{
+	const char *origin;
+
+	if (!cfg.cors_origins || !*cfg.cors_origins)
+		return;
+	buf_text(b, "Vary: Origin\r\n");
+	origin = answer_origin(rq);
+	if (origin)
+		buf_fmt(b,
+			"Access-Control-Allow-Origin: %s\r\nAccess-Control-Expose-Headers: "
+			"ETag, Retry-After, X-Request-ID, X-API-Version, X-API-Latest-Version, "
+			"X-RateLimit-Limit, "
+			"X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, Deprecation, "
+			"Sunset, X-Deprecation-Notice, Link, Idempotent-Replayed\r\n",
+			origin);
+}
+
+static void limit_headers(const struct req *rq, struct buf *b)
+{
+	long reset;
+
+	if (!rq->limit)
+		return;
+	reset = rq->limit_reset_s;
+	buf_fmt(b,
+		"X-RateLimit-Limit: %ld\r\nX-RateLimit-Remaining: %ld\r\nX-RateLimit-Reset: %lld\r\n"
+		"RateLimit-Policy: \"default\";q=%ld;w=60\r\nRateLimit: \"default\";r=%ld;t=%ld\r\n",
+		rq->limit, rq->limit_left, (long long)(clock_unix_us() / 1000000 + reset), rq->limit,
+		rq->limit_left, reset);
+}
+
+/* What every answer carries whatever happened: DESIGN.md 4, and the app surface's list for production. */
+static const char always[] = "X-API-Latest-Version: v2\r\n"
+			     "X-Content-Type-Options: nosniff\r\n"
+			     "X-Frame-Options: DENY\r\n"
+			     "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
+			     "Content-Security-Policy: default-src 'self'\r\n"
+			     "Referrer-Policy: no-referrer\r\n";
+_Static_assert(LATEST_VERSION == 2, "the headers above name it");
+
+/* Whatever a value is made of, it stays one line. */
+static void add_header(struct buf *b, const char *name, const char *value)
+{
+	size_t from;
+
+	buf_text(b, name);
+	buf_text(b, ": ");
+	from = b->n;
+	buf_text(b, value);
+	for (char *p = b->p + from; p < b->p + b->n; p++)
+		if ((unsigned char)*p < ' ')
+			*p = ' ';
+	buf_text(b, "\r\n");
+}
+
+static void add_number(struct buf *b, const char *name, long long value)
+{
+	buf_text(b, name);
+	buf_text(b, ": ");
+	jx_int(b, value);
+	buf_text(b, "\r\n");
+}
+
+void answer_head(struct req *rq, struct buf *b)
+{
+	const char *type = rq->route && rq->route->content_type && !rq->fail.err ? rq->route->content_type
+										 : "application/json";
+	bool has_type = rq->status != 204 && rq->status != 304, has_cache = false;
+
+	add_number(b, "Status", rq->status);
+	for (int i = 0; i < rq->nheaders; i++) {
+		has_type = has_type && strcmp(rq->headers[i].name, "Content-Type");
+		has_cache = has_cache || !strcmp(rq->headers[i].name, "Cache-Control");
+		add_header(b, rq->headers[i].name, rq->headers[i].value);
+	}
+	if (has_type)
+		add_header(b, "Content-Type", type);
+	if (rq->status != 204 && rq->status != 304)
+		add_number(b, "Content-Length", (long long)rq->out.n);
+	if (!has_cache)
+		buf_text(b, rq->updated_us ? "Cache-Control: private, no-cache\r\n"
+					   : "Cache-Control: no-store\r\n");
+	add_header(b, "X-Request-ID", rq->id);
+	buf_text(b, "X-API-Version: v");
+	jx_int(b, rq->version);
+	buf_text(b, "\r\n");
+	buf_add(b, always, sizeof(always) - 1);
+	limit_headers(rq, b);
+	cors_headers(rq, b);
+	if (rq->version == 1 && deprecation && rq->route && surface_of(rq->route->id)->versions > 1)
+		buf_text(b, deprecation);
+	if (config_is_development())
+		buf_fmt(b, "Server-Timing: db;dur=%.3f, total;dur=%.3f\r\n", (double)rq->db_ns / 1e6,
+			(double)(clock_ns() - rq->start_ns) / 1e6);
+	buf_text(b, "\r\n");
+}

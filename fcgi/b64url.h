@@ -1,0 +1,21 @@
+/*
+ * Base64url without padding (RFC 4648 5), as JOSE has it.
+ */
+#ifndef ASHLAR_B64URL_H
+#define ASHLAR_B64URL_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/*
+ * Decode n characters into out, which has room for n * 3 / 4 bytes; in place is
+ * allowed.  Returns how many bytes, or -1: a character that is none of the 64,
+ * padding, an impossible length, or bits left over that are not zero (so that
+ * one sequence of bytes has one text).
+ */
+ssize_t b64url_decode(const char *p, size_t n, void *out);
+
+/* Encode n bytes and a NUL into out, which has room for n * 4 / 3 + 3 bytes; returns the length. */
+size_t b64url_encode(const void *p, size_t n, char *out);
+
+#endif

@@ -1,0 +1,268 @@
+#include "fcgi/child.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fcgi/answer.h"
+#include "fcgi/clock.h"
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/log.h"
+#include "fcgi/serve.h"
+
+/*
+ * libfcgi reads and writes the protocol; the waiting is ours.  Its own
+ * FCGX_Accept_r waits either for a new connection or on the one it keeps, and
+ * a child that holds an idle kept connection while others queue at the
+ * listening socket starves them.  So the child waits for both, gives the idle
+ * connection up as soon as somebody else is waiting, and hands libfcgi an
+ * accepted connection as if it had been kept.  Without a listening socket to
+ * accept from, libfcgi fails instead of waiting.
+ */
+
+enum {
+	ARENA_BYTES = 48 * 1024,
+	HURRIED = 16, /* connections taken in a row without looking for anything else, such as a signal */
+};
+
+static volatile sig_atomic_t stopping, draining;
+
+static void on_stop(int signo)
+{
+	stopping = 1;
+	draining = signo == SIGQUIT;
+}
+
+/* The request and its memory, made once. */
+static struct req rq;
+static FCGX_Request fcgx;
+
+static int listen_fd, epoll_fd;
+static bool is_watched;       /* the connection, for its next request */
+static bool others_wait;      /* as of the last answer */
+static sigset_t waiting_mask; /* of signals while waiting: those that stop us are let in */
+
+static void watch(int fd, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.fd = fd };
+
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &e))
+		log_msg(LOG_ERROR, NULL, "epoll_ctl: %s", strerror(errno));
+}
+
+/* PostgreSQL may end an idle connection; notice it now and not with the next request. */
+static void watch_database(void)
+{
+	static unsigned watched;
+	unsigned number;
+	int fd = db_socket(&number);
+
+	if (fd >= 0 && number != watched) {
+		watch(fd, EPOLLIN | EPOLLRDHUP);
+		watched = number;
+	}
+}
+
+/* Connections */
+
+/*
+ * Close the connection.  libfcgi would shut it down first and then wait up to
+ * two seconds for the other side to close; whoever queues behind it would wait
+ * too.  All was read, so nothing is lost by closing at once.
+ */
+static void close_connection(void)
+{
+	if (fcgx.ipcFd >= 0)
+		close(fcgx.ipcFd);
+	fcgx.ipcFd = -1;
+}
+
+static bool somebody_waits(void)
+{
+	struct pollfd p = { .fd = listen_fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+/* Take the next waiting connection; false when another child was faster. */
+static bool take_connection(void)
+{
+	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			log_msg(LOG_ERROR, NULL, "accept: %s", strerror(errno));
+		return false;
+	}
+	fcgx.ipcFd = fd;
+	fcgx.keepConnection = 1;
+	is_watched = false;
+	return true;
+}
+
+/*
+ * Behind an answer that others waited for: take the next of them, whose
+ * request is there already, without asking epoll first.  Not for ever, since
+ * signals come in only while the child waits.  7 % more requests at 64
+ * connections.
+ */
+static bool take_waiting(void)
+{
+	static unsigned times;
+
+	return others_wait && ++times % HURRIED && take_connection();
+}
+
+/* One request */
+
+/* Read the whole body, so that a kept connection stays in step; keep up to the route's limit of it. */
+static enum err read_body(enum err rc)
+{
+	const char *length = FCGX_GetParam("CONTENT_LENGTH", fcgx.envp);
+	unsigned long long n = length ? strtoull(length, NULL, 10) : 0, got = 0;
+	size_t max = serve_max_body(&rq);
+	bool keep = !rc && n <= max;
+	char scrap[8192], *body = keep ? arena_alloc_raw(&rq.arena, n + 1) : scrap;
+	int k;
+
+	while ((k = FCGX_GetStr(keep ? body + got : scrap, keep ? (int)(n - got) : (int)sizeof(scrap),
+				fcgx.in)) > 0) {
+		got += (unsigned)k;
+		if (keep && got == n)
+			break;
+	}
+	if (keep) {
+		/* The record that ends the stream is still to come. */
+		while (FCGX_GetStr(scrap, sizeof(scrap), fcgx.in) > 0)
+			;
+		body[got] = '\0';
+		rq.body = body;
+		rq.body_len = got;
+	}
+	if (rc)
+		return rc;
+	if (!keep)
+		return req_fail(&rq, ERR_PAYLOAD_TOO_LARGE, "the body may have at most %zu bytes", max);
+	if (got < n)
+		return req_fail(&rq, ERR_BAD_REQUEST, "the body ends after %llu of %llu bytes", got, n);
+	return ERR_OK;
+}
+
+static void answer(void)
+{
+	struct buf head;
+
+	buf_init(&head, &rq.arena, 2048);
+	answer_head(&rq, &head);
+	FCGX_PutStr(head.p, (int)head.n, fcgx.out);
+	if (rq.method != HEAD && rq.out.n)
+		FCGX_PutStr(rq.out.p, (int)rq.out.n, fcgx.out);
+	FCGX_Finish_r(&fcgx); /* sends it, and frees the environment */
+	rq.params = NULL;
+}
+
+static void serve(struct shm_child *slot)
+{
+	atomic_store_explicit(&slot->busy_since_ns, clock_ns(), memory_order_release);
+	if (FCGX_Accept_r(&fcgx) == 0) {
+		struct arena arena = rq.arena;
+		bool keep = fcgx.keepConnection;
+		enum err rc;
+
+		fcgx.keepConnection = 1; /* closing is ours */
+		rq = (struct req){ .arena = arena, .params = fcgx.envp };
+		rc = serve_begin(&rq);
+		rc = read_body(rc);
+		serve_answer(&rq, rc);
+		answer();
+		/*
+		 * Now, and not after the log: nginx is just reading the answer, and
+		 * sees the end of the connection before it could use it again.
+		 */
+		others_wait = somebody_waits();
+		if (!keep || others_wait)
+			close_connection();
+		serve_end(&rq);
+		arena_reset(&rq.arena);
+		atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
+	}
+	atomic_store_explicit(&slot->busy_since_ns, 0, memory_order_release);
+	watch_database();
+}
+
+/*
+ * Wait for a request, on the kept connection or on a new one; false: it is
+ * time to stop.
+ */
+static bool wait_for_request(void)
+{
+	struct epoll_event events[8];
+
+	if (fcgx.ipcFd >= 0 && !is_watched)
+		watch(fcgx.ipcFd, EPOLLIN | EPOLLRDHUP);
+	is_watched = true;
+	for (;;) {
+		int n = epoll_pwait(epoll_fd, events, 8, stopping ? 0 : -1, &waiting_mask);
+		bool kept = false, fresh = false;
+
+		for (int i = 0; i < n; i++) {
+			int fd = events[i].data.fd;
+
+			if (fd == listen_fd)
+				fresh = true;
+			else if (fd == fcgx.ipcFd)
+				kept = true;
+			else
+				db_idle_input();
+		}
+		if (kept)
+			return true;
+		if (stopping && !(draining && fresh))
+			return false;
+		if (fresh) {
+			close_connection();
+			if (take_connection())
+				return true;
+		}
+	}
+}
+
+static void prepare(void)
+{
+	struct sigaction sa = { .sa_handler = on_stop };
+
+	sigprocmask(SIG_SETMASK, NULL, &waiting_mask);
+	sigdelset(&waiting_mask, SIGTERM);
+	sigdelset(&waiting_mask, SIGQUIT);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGQUIT, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN); /* before FCGX_Init, which would install a handler of its own */
+	FCGX_Init();
+	FCGX_InitRequest(&fcgx, -1, 0);
+	arena_init(&rq.arena, ARENA_BYTES);
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	/* Exclusive: a new connection wakes one child, not all. */
+	watch(listen_fd, EPOLLIN | EPOLLEXCLUSIVE);
+	db_open();
+	watch_database();
+}
+
+_Noreturn void child_run(int socket_fd, struct shm_child *slot)
+{
+	long left = cfg.max_requests ? cfg.max_requests + getpid() % (cfg.max_requests / 10 + 1) : -1;
+
+	listen_fd = socket_fd;
+	prepare();
+	while (left && (take_waiting() || wait_for_request())) {
+		serve(slot);
+		left -= left > 0;
+	}
+	close_connection();
+	db_close();
+	exit(0);
+}

@@ -1,0 +1,17 @@
+/*
+ * A child: takes one request after the other, one at a time, until told to stop.
+ */
+#ifndef ASHLAR_CHILD_H
+#define ASHLAR_CHILD_H
+
+#include "fcgi/shm.h"
+
+/*
+ * Serve requests from the listening socket socket_fd; does not return.
+ *
+ * SIGTERM: stop after the request in hand.  SIGQUIT: stop when nobody waits
+ * any more.  Both stay blocked but while the child waits for work.
+ */
+_Noreturn void child_run(int socket_fd, struct shm_child *slot);
+
+#endif

@@ -1,0 +1,434 @@
+/*
+ * Reading and printing the settings of config.def.
+ *
+ * Every mistake is reported, not only the first: whoever fixes a file of
+ * settings wants to do it once.
+ */
+#include "fcgi/config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libpq-fe.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include "fcgi/arena.h"
+
+struct config cfg;
+
+enum kind { TEXT, SECRET, INT, BOOL, LIST, CHOICE };
+
+struct setting {
+	enum kind kind;
+	const char *name;
+	size_t offset;       /* of the field in struct config */
+	const char *def;     /* as the environment would carry it */
+	long min, max;       /* INT */
+	const char *choices; /* CHOICE: "a|b|c" */
+	const char *about;
+};
+
+/* clang-format off */
+static const struct setting settings[] = {
+#define ROW(kind, field, name, def, min, max, choices, about) \
+	{ kind, name, offsetof(struct config, field), def, min, max, choices, about },
+#define TEXT(field, name, def, about)            ROW(TEXT, field, name, def, 0, 0, NULL, about)
+#define SECRET(field, name, def, about)          ROW(SECRET, field, name, def, 0, 0, NULL, about)
+#define INT(field, name, def, min, max, about)   ROW(INT, field, name, #def, min, max, NULL, about)
+#define BOOL(field, name, def, about)            ROW(BOOL, field, name, #def, 0, 0, NULL, about)
+#define LIST(field, name, def, about)            ROW(LIST, field, name, def, 0, 0, NULL, about)
+#define CHOICE(field, name, def, choices, about) ROW(CHOICE, field, name, def, 0, 0, choices, about)
+#include "fcgi/config.def"
+#undef TEXT
+#undef SECRET
+#undef INT
+#undef BOOL
+#undef LIST
+#undef CHOICE
+#undef ROW
+	{ TEXT, NULL, 0, NULL, 0, 0, NULL, NULL },
+};
+/* clang-format on */
+
+/* The strings and lists of cfg; a later config_load starts over. */
+static struct arena memory;
+
+/* Where mistakes go, and how many there were. */
+struct report {
+	FILE *out;
+	int mistakes;
+};
+
+__attribute__((format(printf, 3, 4))) static void mistake(struct report *r, const char *name, const char *fmt,
+							  ...)
+{
+	va_list ap;
+
+	fprintf(r->out, "%s: ", name);
+	va_start(ap, fmt);
+	vfprintf(r->out, fmt, ap);
+	va_end(ap);
+	fputc('\n', r->out);
+	r->mistakes++;
+}
+
+static void *field_of(const struct setting *s)
+{
+	return (char *)&cfg + s->offset;
+}
+
+static bool has_control(const char *text)
+{
+	for (const char *p = text; *p; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+/* Is word one of "a|b|c"? */
+static bool is_choice(const char *choices, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (!n || strchr(word, '|'))
+		return false;
+	for (const char *p = choices; p; p = strchr(p, '|')) {
+		p += *p == '|';
+		if (!strncmp(p, word, n) && (p[n] == '|' || !p[n]))
+			return true;
+	}
+	return false;
+}
+
+static bool parse_int(const char *text, long *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtol(text, &end, 10);
+	return !errno && end != text && !*end;
+}
+
+/* "a, b,c" as a NULL-terminated list without the spaces and the empty ones. */
+static const char *const *parse_list(const char *text)
+{
+	size_t n = 0, room = 2;
+	const char **list;
+
+	for (const char *p = text; *p; p++)
+		room += *p == ',';
+	list = arena_alloc(&memory, room * sizeof(*list));
+	while (*text) {
+		size_t len = strcspn(text, ",");
+		size_t from = strspn(text, " \t"), to = len;
+
+		while (to > from && strchr(" \t", text[to - 1]))
+			to--;
+		if (to > from)
+			list[n++] = arena_dup_n(&memory, text + from, to - from);
+		text += len + (text[len] == ',');
+	}
+	return list;
+}
+
+/* Give one field its value; after a mistake it has its default. */
+static void set(struct report *r, const struct setting *s, const char *text)
+{
+	static const char *const yes = "true|on|yes|1", *const no = "false|off|no|0";
+	void *field = field_of(s);
+	long n;
+
+	switch (s->kind) {
+	case TEXT:
+	case SECRET:
+		if (has_control(text)) {
+			mistake(r, s->name, "must have no control characters");
+			text = s->def;
+		}
+		*(const char **)field = arena_dup(&memory, text);
+		break;
+	case INT:
+		if (!parse_int(text, &n) || n < s->min || n > s->max) {
+			mistake(r, s->name, "must be a whole number from %ld to %ld, is \"%s\"", s->min,
+				s->max, text);
+			parse_int(s->def, &n);
+		}
+		*(long *)field = n;
+		break;
+	case BOOL:
+		if (!is_choice(yes, text) && !is_choice(no, text)) {
+			mistake(r, s->name, "must be true or false, is \"%s\"", text);
+			text = s->def;
+		}
+		*(bool *)field = is_choice(yes, text);
+		break;
+	case LIST: *(const char *const **)field = parse_list(text); break;
+	case CHOICE:
+		if (!is_choice(s->choices, text)) {
+			mistake(r, s->name, "must be one of %s, is \"%s\"", s->choices, text);
+			text = s->def;
+		}
+		*(const char **)field = arena_dup(&memory, text);
+		break;
+	}
+}
+
+static bool starts_with(const char *text, const char *start)
+{
+	return !strncmp(text, start, strlen(start));
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), m = strlen(end);
+
+	return n >= m && !strcmp(text + n - m, end);
+}
+
+/* scheme://host with something for a host, and nothing in it that a URL cannot have. */
+static bool is_url(const char *text)
+{
+	const char *host;
+
+	if (!starts_with(text, "https://") && !starts_with(text, "http://"))
+		return false;
+	host = strstr(text, "://") + 3;
+	return *host && !strchr("/?#:", *host) && !strpbrk(text, " \"<>\\^`{|}");
+}
+
+static bool is_date(const char *text)
+{
+	struct tm tm = { 0 };
+	const char *end = strptime(text, "%Y-%m-%d", &tm);
+	int day = tm.tm_mday;
+
+	if (strlen(text) != 10 || !end || *end)
+		return false;
+	/* timegm moves the 30th of February on to March. */
+	return timegm(&tm) != -1 && tm.tm_mday == day;
+}
+
+static bool is_address(const char *text)
+{
+	unsigned char bytes[16];
+
+	return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
+}
+
+/* 10.1.2.3:8080 or [fd00::1]:443 */
+static bool is_address_and_port(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	char address[64];
+	size_t n = colon ? (size_t)(colon - text) : 0;
+	bool in_brackets = n > 2 && text[0] == '[' && text[n - 1] == ']';
+	long port;
+
+	if (!n || n >= sizeof(address) || !parse_int(colon + 1, &port) || port < 1 || port > 65535)
+		return false;
+	snprintf(address, sizeof(address), "%.*s", (int)n - 2 * in_brackets, text + in_brackets);
+	return is_address(address) && in_brackets == (strchr(address, ':') != NULL);
+}
+
+static void check_database(struct report *r, const char *name, const char *url)
+{
+	char *problem = NULL;
+	PQconninfoOption *options = PQconninfoParse(url, &problem);
+
+	/* libpq's message may quote the URL, and with it the password. */
+	if (!options)
+		mistake(r, name, "is neither a postgresql:// URI nor keyword=value pairs");
+	PQconninfoFree(options);
+	PQfreemem(problem);
+}
+
+/* Keys over plain http could be replaced on their way. */
+static void check_key_url(struct report *r, const char *name, const char *url)
+{
+	if (*url && !is_url(url))
+		mistake(r, name, "must be an https:// URL, is \"%s\"", url);
+	else if (starts_with(url, "http://") && !config_is_development())
+		mistake(r, name, "must be https:// outside development, is \"%s\"", url);
+}
+
+/* Where an issuer's key set is when its setting is left empty: OpenID Connect's usual place. */
+static const char *key_url(const char *given, const char *issuer)
+{
+	if (*given || !*issuer)
+		return given;
+	return arena_fmt(&memory, "%s%s.well-known/jwks.json", issuer, ends_with(issuer, "/") ? "" : "/");
+}
+
+static void check_issuers(struct report *r)
+{
+	const struct {
+		const char *name, *issuer;
+	} issuers[] = {
+		{ "JWT_ISSUER", cfg.jwt_issuer },
+		{ "SUPABASE_ISSUER", cfg.supabase_issuer },
+		{ "CLERK_ISSUER", cfg.clerk_issuer },
+		{ "OIDC_ISSUER", cfg.oidc_issuer },
+	};
+
+	if (*cfg.jwt_secret && strlen(cfg.jwt_secret) < 32)
+		mistake(r, "JWT_SECRET", "must be at least 32 bytes, has %zu; openssl rand -hex 32 makes one",
+			strlen(cfg.jwt_secret));
+	if (!*cfg.jwt_issuer)
+		mistake(r, "JWT_ISSUER", "must not be empty");
+	if (!*cfg.jwt_audience)
+		mistake(r, "JWT_AUDIENCE", "must not be empty");
+	for (size_t i = 0; i < 4; i++) {
+		for (size_t j = 0; j < i; j++) {
+			if (*issuers[i].issuer && !strcmp(issuers[i].issuer, issuers[j].issuer))
+				mistake(r, issuers[i].name, "is the same as %s; a token could be of either",
+					issuers[j].name);
+		}
+	}
+
+	if (!*cfg.supabase_issuer && (*cfg.supabase_jwt_secret || *cfg.supabase_jwks_url))
+		mistake(r, "SUPABASE_ISSUER", "must be set when SUPABASE_JWT_SECRET or SUPABASE_JWKS_URL is");
+	if (*cfg.supabase_jwt_secret && *cfg.supabase_jwks_url)
+		mistake(r, "SUPABASE_JWKS_URL", "and SUPABASE_JWT_SECRET exclude each other");
+	if (*cfg.supabase_jwt_secret && strlen(cfg.supabase_jwt_secret) < 32)
+		mistake(r, "SUPABASE_JWT_SECRET", "must be at least 32 bytes, has %zu",
+			strlen(cfg.supabase_jwt_secret));
+	if (!*cfg.clerk_issuer && *cfg.clerk_jwks_url)
+		mistake(r, "CLERK_ISSUER", "must be set when CLERK_JWKS_URL is");
+	if (!*cfg.oidc_issuer && (*cfg.oidc_jwks_url || *cfg.oidc_pem_file))
+		mistake(r, "OIDC_ISSUER", "must be set when OIDC_JWKS_URL or OIDC_PEM_FILE is");
+	if (*cfg.oidc_pem_file && *cfg.oidc_jwks_url)
+		mistake(r, "OIDC_PEM_FILE", "and OIDC_JWKS_URL exclude each other");
+	if (*cfg.oidc_pem_file && access(cfg.oidc_pem_file, R_OK))
+		mistake(r, "OIDC_PEM_FILE", "cannot be read: %s: %s", cfg.oidc_pem_file, strerror(errno));
+
+	if (!*cfg.supabase_jwt_secret)
+		cfg.supabase_jwks_url = key_url(cfg.supabase_jwks_url, cfg.supabase_issuer);
+	cfg.clerk_jwks_url = key_url(cfg.clerk_jwks_url, cfg.clerk_issuer);
+	if (!*cfg.oidc_pem_file)
+		cfg.oidc_jwks_url = key_url(cfg.oidc_jwks_url, cfg.oidc_issuer);
+	check_key_url(r, "SUPABASE_JWKS_URL", cfg.supabase_jwks_url);
+	check_key_url(r, "CLERK_JWKS_URL", cfg.clerk_jwks_url);
+	check_key_url(r, "OIDC_JWKS_URL", cfg.oidc_jwks_url);
+}
+
+/* What no single setting can tell. */
+static void check(struct report *r)
+{
+	if (!is_url(cfg.public_url) || ends_with(cfg.public_url, "/"))
+		mistake(r, "PUBLIC_URL", "must be an https:// URL without a trailing slash, is \"%s\"",
+			cfg.public_url);
+	check_database(r, "DATABASE_URL", cfg.database_url);
+	check_database(r, "DATABASE_OWNER_URL", cfg.database_owner_url);
+	check_issuers(r);
+
+	for (const char *const *p = cfg.cors_origins; *p; p++) {
+		if (strcmp(*p, "*") && (!is_url(*p) || strpbrk(strstr(*p, "://") + 3, "/?#@")))
+			mistake(r, "CORS_ORIGINS",
+				"must be origins such as https://app.example.com or *, has \"%s\"", *p);
+	}
+	for (const char *const *p = cfg.metrics_allow; *p; p++) {
+		if (strcmp(*p, "*") && !is_address(*p))
+			mistake(r, "METRICS_ALLOW", "must be IPv4 or IPv6 addresses or *, has \"%s\"", *p);
+	}
+	for (const char *const *p = cfg.http_allow_private; *p; p++) {
+		if (!is_address_and_port(*p))
+			mistake(r, "HTTP_ALLOW_PRIVATE",
+				"must be pairs such as 10.1.2.3:8080 or [fd00::1]:443, has \"%s\"", *p);
+	}
+	if (cfg.shm_file[0] != '/')
+		mistake(r, "SHM_FILE", "must be an absolute path, is \"%s\"", cfg.shm_file);
+
+	if (*cfg.deprecated_at_v1 && !is_date(cfg.deprecated_at_v1))
+		mistake(r, "DEPRECATED_AT_V1", "must be a date as YYYY-MM-DD, is \"%s\"",
+			cfg.deprecated_at_v1);
+	if (*cfg.sunset_at_v1 && !is_date(cfg.sunset_at_v1))
+		mistake(r, "SUNSET_AT_V1", "must be a date as YYYY-MM-DD, is \"%s\"", cfg.sunset_at_v1);
+	else if (*cfg.sunset_at_v1 && !*cfg.deprecated_at_v1)
+		mistake(r, "SUNSET_AT_V1", "needs DEPRECATED_AT_V1: a version is deprecated before it ends");
+	else if (*cfg.sunset_at_v1 && strcmp(cfg.sunset_at_v1, cfg.deprecated_at_v1) < 0)
+		mistake(r, "SUNSET_AT_V1", "must not be before DEPRECATED_AT_V1");
+}
+
+/* What only a server needs. */
+static void check_server(struct report *r)
+{
+	if (!*cfg.database_url)
+		mistake(r, "DATABASE_URL",
+			"must be set, e.g. postgresql://ashlar_api@/ashlar?host=/run/postgresql");
+	if (!*cfg.jwt_secret && !*cfg.supabase_issuer && !*cfg.clerk_issuer && !*cfg.oidc_issuer)
+		mistake(r, "JWT_SECRET", "must be set, or another issuer's settings: nobody could sign in");
+	if (cfg.database_timeout_ms > cfg.request_timeout_s * 1000)
+		mistake(r, "DATABASE_TIMEOUT_MS", "must not be more than REQUEST_TIMEOUT_S (%ld s)",
+			cfg.request_timeout_s);
+}
+
+int config_load_offline(FILE *err)
+{
+	struct report r = { err, 0 };
+
+	if (memory.chunks)
+		arena_reset(&memory);
+	else
+		arena_init(&memory, 4096);
+	for (const struct setting *s = settings; s->name; s++) {
+		const char *text = getenv(s->name);
+
+		/* An empty variable is how an environment file leaves a setting out. */
+		set(&r, s, text && *text ? text : s->def);
+	}
+	check(&r);
+	return r.mistakes;
+}
+
+int config_load(FILE *err)
+{
+	struct report r = { err, config_load_offline(err) };
+
+	check_server(&r);
+	return r.mistakes;
+}
+
+static void print_value(FILE *out, const struct setting *s)
+{
+	const void *field = field_of(s);
+	const char *text;
+
+	switch (s->kind) {
+	case TEXT:
+	case CHOICE: fputs(*(const char *const *)field, out); break;
+	case SECRET:
+		text = *(const char *const *)field;
+		fputs(*text ? "********" : "", out);
+		break;
+	case INT: fprintf(out, "%ld", *(const long *)field); break;
+	case BOOL: fputs(*(const bool *)field ? "true" : "false", out); break;
+	case LIST:
+		for (const char *const *p = *(const char *const *const *)field; *p; p++)
+			fprintf(out, "%s%s", p == *(const char *const *const *)field ? "" : ",", *p);
+		break;
+	}
+}
+
+void config_print(FILE *out)
+{
+	for (const struct setting *s = settings; s->name; s++) {
+		fprintf(out, "# %s\n", s->about);
+		if (s->kind == INT)
+			fprintf(out, "# %ld to %ld", s->min, s->max);
+		else if (s->kind == CHOICE)
+			fprintf(out, "# %s", s->choices);
+		else
+			fputc('#', out);
+		fprintf(out, "%s default: %s\n%s=", s->kind == INT || s->kind == CHOICE ? ";" : "",
+			*s->def ? s->def : "none", s->name);
+		print_value(out, s);
+		fputs("\n\n", out);
+	}
+}
+
+bool config_is_development(void)
+{
+	return !strcmp(cfg.environment, "development");
+}

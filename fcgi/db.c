@@ -1,0 +1,530 @@
+#include "fcgi/db.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <string.h>
+
+#include "fcgi/clock.h"
+#include "fcgi/config.h"
+#include "fcgi/log.h"
+#include "fcgi/req.h"
+#include "fcgi/shm.h"
+
+/*
+ * How a request's statements travel.  In pipeline mode everything up to the
+ * next sync is one implicit transaction: an error makes the server skip to the
+ * sync and roll back, and leaves the connection usable (an explicit BEGIN
+ * would not).  A statement that is not the last is followed by a flush request
+ * instead of a sync.
+ *
+ * A query is prepared when it is first used.  Its Parse goes in front of
+ * enter(): behind a refused enter() it would be skipped, and the name unknown
+ * although we thought it prepared.
+ */
+
+enum { SYNC_GRACE_MS = 2000, BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 2000 };
+
+static PGconn *conn;
+static bool prepared[Q_COUNT];
+static int64_t retry_at_ns; /* no attempt to connect before */
+static int backoff_ms;
+static unsigned connection_number;
+static bool is_stale; /* what we prepared is no longer what the server has */
+
+/* What the server still owes us, in order. */
+static struct pending {
+	enum { P_PREPARE, P_ENTER, P_QUERY, P_SYNC } what;
+	enum query_id q;
+} pending[8];
+static int npending;
+
+/* Connecting */
+
+static void ignore_notice(void *arg, const PGresult *res)
+{
+	(void)arg;
+	(void)res;
+}
+
+void db_close(void)
+{
+	PQfinish(conn);
+	conn = NULL;
+	npending = 0;
+	is_stale = false;
+	memset(prepared, 0, sizeof(prepared));
+}
+
+static void connect_failed(void)
+{
+	log_msg(LOG_WARNING, NULL, "PostgreSQL: %s", conn ? PQerrorMessage(conn) : "out of memory");
+	db_close();
+	backoff_ms = backoff_ms ? backoff_ms * 2 : BACKOFF_FIRST_MS;
+	if (backoff_ms > BACKOFF_LAST_MS)
+		backoff_ms = BACKOFF_LAST_MS;
+	retry_at_ns = clock_ns() + (int64_t)backoff_ms * 1000000;
+}
+
+void db_open(void)
+{
+	char timeout[16], options[256];
+	/* The later dbname wins over the URL only in what it names: the URL is expanded first. */
+	const char *const keywords[] = { "dbname", "connect_timeout", "fallback_application_name",
+					 cfg.db_prepared ? "options" : NULL, NULL };
+	const char *const values[] = { cfg.database_url, timeout, "ashlar", options, NULL };
+
+	if (conn || clock_ns() < retry_at_ns)
+		return;
+	snprintf(timeout, sizeof(timeout), "%ld", cfg.database_connect_timeout_s);
+	/*
+	 * Generic plans: every query is written so that one plan suits all
+	 * parameters, and planning a page with LIMIT anew costs more than running it.
+	 */
+	snprintf(options, sizeof(options),
+		 "-c statement_timeout=%ld -c idle_in_transaction_session_timeout=%ld "
+		 "-c plan_cache_mode=force_generic_plan -c jit=off -c client_min_messages=error",
+		 cfg.database_timeout_ms, cfg.database_timeout_ms + SYNC_GRACE_MS);
+	conn = PQconnectdbParams(keywords, values, 1);
+	if (PQstatus(conn) != CONNECTION_OK || PQsetnonblocking(conn, 1) || !PQenterPipelineMode(conn)) {
+		connect_failed();
+		return;
+	}
+	PQsetNoticeReceiver(conn, ignore_notice, NULL);
+	backoff_ms = 0;
+	retry_at_ns = 0;
+	connection_number++;
+	if (shm)
+		atomic_fetch_add(&shm->pools[shm_pool].db_connects, 1);
+}
+
+int db_socket(unsigned *number)
+{
+	*number = connection_number;
+	return conn ? PQsocket(conn) : -1;
+}
+
+void db_idle_input(void)
+{
+	/* A notice or a changed parameter is read and forgotten; the end of the connection is an error. */
+	if (conn && PQconsumeInput(conn) && PQstatus(conn) == CONNECTION_OK && !PQisBusy(conn))
+		return;
+	log_msg(LOG_WARNING, NULL, "PostgreSQL closed an idle connection");
+	db_close();
+}
+
+static enum err unavailable(struct req *rq, const char *reason)
+{
+	bool told = rq->fail.err == ERR_UNAVAILABLE;
+
+	req_fail_inside(rq, ERR_UNAVAILABLE, "PostgreSQL: %s", reason);
+	if (!told)
+		req_set_header(rq, "Retry-After", "1");
+	return ERR_UNAVAILABLE;
+}
+
+/* The connection is of no more use.  A read may simply be run again; of a write nobody knows whether it
+ * committed. */
+static enum err lost(struct req *rq)
+{
+	enum err rc = unavailable(rq, conn ? PQerrorMessage(conn) : "no connection");
+
+	rq->may_rerun = rq->method == GET || rq->method == HEAD;
+	rq->in_transaction = false;
+	db_close();
+	return rc;
+}
+
+/* No answer in time, though the connection stands.  To try again would take as long again. */
+static enum err timed_out(struct req *rq)
+{
+	req_fail_inside(rq, ERR_TIMEOUT, "PostgreSQL: no answer in time");
+	rq->in_transaction = false;
+	db_close();
+	return ERR_TIMEOUT;
+}
+
+/* Waiting */
+
+/* Wait for the socket; false after the deadline. */
+static bool wait_socket(short events, int64_t deadline_ns)
+{
+	struct pollfd p = { .fd = PQsocket(conn), .events = events };
+	int64_t left_ms = (deadline_ns - clock_ns() + 999999) / 1000000;
+
+	return left_ms > 0 && poll(&p, 1, (int)left_ms) > 0;
+}
+
+static bool flush(int64_t deadline_ns)
+{
+	int rc;
+
+	while ((rc = PQflush(conn)) > 0) {
+		if (!wait_socket(POLLIN | POLLOUT, deadline_ns))
+			return false;
+		/* The server may wait for us to read before it reads on. */
+		if (!PQconsumeInput(conn))
+			return false;
+	}
+	return rc == 0;
+}
+
+/* The next result, or NULL at the end of a statement's; *ok is false when the connection failed or took too
+ * long. */
+static PGresult *next_result(int64_t deadline_ns, bool *ok)
+{
+	while (PQisBusy(conn)) {
+		if (!wait_socket(POLLIN, deadline_ns) || !PQconsumeInput(conn)) {
+			*ok = false;
+			return NULL;
+		}
+	}
+	return PQgetResult(conn);
+}
+
+/* Errors */
+
+static const struct {
+	const char *sqlstate;
+	enum err err;
+	bool rerun;
+} sqlstates[] = {
+	{ "AS001", ERR_AUTHENTICATION, false }, /* the runtime makes the user and runs the request again, */
+	{ "AS002", ERR_CONFLICT, false },       /* or gives the stored answer instead */
+	{ "AS003", ERR_IDEMPOTENCY_RUNNING, false },
+	{ "AS004", ERR_IDEMPOTENCY_MISMATCH, false },
+	{ "AS401", ERR_AUTHENTICATION,
+	  false }, /* raised by our own functions, with a message for the client */
+	{ "AS403", ERR_AUTHORIZATION, false },
+	{ "AS404", ERR_NOT_FOUND, false },
+	{ "AS409", ERR_CONFLICT, false },
+	{ "AS412", ERR_PRECONDITION, false },
+	{ "AS422", ERR_VALIDATION, false },
+	{ "0A000", ERR_UNAVAILABLE, true },  /* cached plan must not change result type: after a migration */
+	{ "26000", ERR_UNAVAILABLE, true },  /* invalid_sql_statement_name: what we prepared is gone */
+	{ "40001", ERR_UNAVAILABLE, true },  /* serialization_failure */
+	{ "40P01", ERR_UNAVAILABLE, true },  /* deadlock_detected */
+	{ "53300", ERR_UNAVAILABLE, false }, /* too_many_connections */
+	{ "55P03", ERR_UNAVAILABLE, false }, /* lock_not_available */
+	{ "57014", ERR_TIMEOUT, false },     /* query_canceled, by statement_timeout */
+	{ "57P01", ERR_UNAVAILABLE, false }, /* admin_shutdown */
+	{ "57P02", ERR_UNAVAILABLE, false }, /* crash_shutdown */
+	{ "57P03", ERR_UNAVAILABLE, false }, /* cannot_connect_now */
+};
+
+static const struct constraint *constraint_of(const struct req *rq, const char *name)
+{
+	for (const struct constraint *c = rq->route->constraints; c && name && c->name; c++)
+		if (!strcmp(c->name, name))
+			return c;
+	return NULL;
+}
+
+/* Turn a refusal of the server into a public error; its own words go to the log alone. */
+static enum err refused(struct req *rq, const PGresult *res)
+{
+	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+	const struct constraint *c = constraint_of(rq, PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME));
+	const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+	const char *hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
+
+	if (c) {
+		req_fail_field(rq, c->err, c->field, "%s",
+			       c->message ? c->message : err_info(c->err)->message);
+		return c->err;
+	}
+	if (state && !strcmp(state, "AS001"))
+		rq->is_new_user = true;
+	if (state && !strcmp(state, "AS002"))
+		rq->is_replay = true;
+	for (size_t i = 0; state && i < sizeof(sqlstates) / sizeof(*sqlstates); i++) {
+		if (strcmp(sqlstates[i].sqlstate, state))
+			continue;
+		if (!strncmp(state, "AS", 2)) {
+			req_fail(rq, sqlstates[i].err, "%s", message);
+			rq->fail.field = hint ? arena_dup(&rq->arena, hint) : NULL;
+			return sqlstates[i].err;
+		}
+		rq->may_rerun = sqlstates[i].rerun;
+		is_stale = is_stale || !strcmp(state, "0A000") || !strcmp(state, "26000");
+		if (sqlstates[i].err == ERR_UNAVAILABLE)
+			return unavailable(rq, message);
+		return req_fail_inside(rq, sqlstates[i].err, "PostgreSQL: %s", message);
+	}
+	return req_fail_inside(rq, ERR_INTERNAL, "PostgreSQL %s: %s", state ? state : "",
+			       PQresultErrorMessage(res));
+}
+
+/* Sending */
+
+static void expect(int what, enum query_id q)
+{
+	assert(npending < (int)(sizeof(pending) / sizeof(*pending)));
+	pending[npending].what = what;
+	pending[npending++].q = q;
+}
+
+static bool send_prepare(enum query_id q)
+{
+	if (!cfg.db_prepared || prepared[q])
+		return true;
+	for (int i = 0; i < npending; i++)
+		if (pending[i].what == P_PREPARE && pending[i].q == q)
+			return true;
+	expect(P_PREPARE, q);
+	return PQsendPrepare(conn, queries[q].name, queries[q].text, 0, NULL);
+}
+
+static bool send_query(int what, enum query_id q, const char *const *values)
+{
+	const struct query *query = &queries[q];
+
+	expect(what, q);
+	if (cfg.db_prepared)
+		return PQsendQueryPrepared(conn, query->name, query->nparams, values, NULL, NULL, 1);
+	return PQsendQueryParams(conn, query->text, query->nparams, NULL, values, NULL, NULL, 1);
+}
+
+/* What enter() is to check, by the names of its query's parameters. */
+static const char *enter_value(const struct req *rq, const char *name)
+{
+	bool anonymous = rq->who.kind == ANONYMOUS;
+
+	if (!strcmp(name, "tenant"))
+		return rq->who.tenant_id;
+	if (!strcmp(name, "issuer"))
+		return anonymous ? NULL : rq->who.issuer;
+	if (!strcmp(name, "subject"))
+		return anonymous ? NULL : rq->who.subject;
+	if (!strcmp(name, "session"))
+		return anonymous ? NULL : rq->who.session;
+	if (!strcmp(name, "min_role"))
+		return anonymous ? NULL : rq->route->access == ADMIN ? "admin" : "user";
+	assert(!strcmp(name, "read_only"));
+	return rq->method == GET || rq->method == HEAD ? "true" : "false";
+}
+
+/* PgBouncer passes no connection's options on (see db_open), so the transaction sets its own limit. */
+static bool send_timeout(void)
+{
+	char timeout_ms[24];
+	const char *const values[] = { timeout_ms };
+
+	if (cfg.db_prepared)
+		return true;
+	snprintf(timeout_ms, sizeof(timeout_ms), "%ld", cfg.database_timeout_ms);
+	return send_query(P_ENTER, Q_transaction_timeout, values);
+}
+
+static bool send_enter(struct req *rq)
+{
+	const struct query *query = &queries[Q_enter];
+	const char *values[8];
+
+	for (int i = 0; i < query->nparams; i++)
+		values[i] = enter_value(rq, query->params[i]);
+	rq->in_transaction = true;
+	return send_timeout() && send_query(P_ENTER, Q_enter, values);
+}
+
+static const char *bind(struct req *rq, enum query_id q, const char *name)
+{
+	const struct value *v = req_value(rq, name);
+
+	if (v)
+		return v->is_null ? NULL : v->text;
+	if (!strncmp(name, "has_", 4) && (v = req_value(rq, name + 4)))
+		return v->given ? "true" : "false";
+	req_fail_inside(rq, ERR_INTERNAL, "%s: nothing to bind :%s to", queries[q].name, name);
+	return NULL;
+}
+
+/* Receiving */
+
+static enum err take(struct req *rq, const struct pending *p, PGresult *res, PGresult **answer)
+{
+	switch (PQresultStatus(res)) {
+	case PGRES_COMMAND_OK:
+		if (p->what == P_PREPARE)
+			prepared[p->q] = true;
+		/* fall through */
+	case PGRES_TUPLES_OK:
+		if (p->what == P_QUERY && answer) {
+			*answer = res;
+			return ERR_OK;
+		}
+		break;
+	case PGRES_PIPELINE_ABORTED: break;
+	default:
+		rq->doing = arena_fmt(&rq->arena, "%s %s", p->what == P_PREPARE ? "preparing" : "running",
+				      p->q == Q_NONE ? "the transaction's end" : queries[p->q].name);
+		if (!rq->fail.err)
+			refused(rq, res);
+	}
+	PQclear(res);
+	return rq->fail.err;
+}
+
+/* Read all that is pending.  The first error wins; a failed connection ends it. */
+static enum err receive(struct req *rq, PGresult **answer)
+{
+	int64_t started = clock_ns();
+	long timeout_ms = rq->db_timeout_ms ? rq->db_timeout_ms : cfg.database_timeout_ms + SYNC_GRACE_MS;
+	int64_t deadline = started + timeout_ms * 1000000;
+	bool ok = flush(deadline);
+
+	for (int i = 0; ok && i < npending; i++) {
+		PGresult *res = next_result(deadline, &ok);
+
+		if (!ok || !res) {
+			ok = false;
+		} else if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
+			PQclear(res);
+			ok = pending[i].what == P_SYNC;
+			rq->in_transaction = false;
+		} else {
+			take(rq, &pending[i], res, answer);
+			res = next_result(deadline, &ok);
+			PQclear(res);
+			/* A commit that fails (a deferred constraint) says so in front of its sync. */
+			i -= pending[i].what == P_SYNC;
+		}
+	}
+	npending = 0;
+	rq->db_ns += clock_ns() - started;
+	if (!ok)
+		return clock_ns() < deadline || PQstatus(conn) != CONNECTION_OK ? lost(rq) : timed_out(rq);
+	if (PQstatus(conn) != CONNECTION_OK || (is_stale && !rq->in_transaction))
+		db_close();
+	return rq->fail.err;
+}
+
+static void clear_result(void *res)
+{
+	PQclear(res);
+}
+
+enum err db_call(struct req *rq, enum query_id q, bool last, PGresult **out)
+{
+	const struct query *query = &queries[q];
+	const char *values[64];
+
+	*out = NULL;
+	assert(query->nparams <= (int)(sizeof(values) / sizeof(*values)));
+	for (int i = 0; i < query->nparams; i++)
+		values[i] = bind(rq, q, query->params[i]);
+	if (rq->fail.err)
+		return rq->fail.err;
+	return db_call_with(rq, q, values, last && rq->frame == Q_NONE, out);
+}
+
+void db_frame(struct req *rq, enum query_id q, const char *const *values)
+{
+	rq->frame = q;
+	rq->frame_values = values;
+}
+
+enum err db_call_with(struct req *rq, enum query_id q, const char *const *values, bool last, PGresult **out)
+{
+	PGresult *res = NULL;
+	bool ok = true;
+
+	*out = NULL;
+	rq->doing = queries[q].name;
+	db_open();
+	if (!conn)
+		return unavailable(rq, "not connected");
+	if (!rq->in_transaction) {
+		bool framed = rq->frame != Q_NONE;
+
+		ok = send_prepare(Q_enter) && (!framed || send_prepare(rq->frame)) && send_prepare(q) &&
+		     send_enter(rq) && (!framed || send_query(P_ENTER, rq->frame, rq->frame_values));
+	} else {
+		ok = send_prepare(q);
+	}
+	ok = ok && send_query(P_QUERY, q, values);
+	if (last) {
+		expect(P_SYNC, Q_NONE);
+		ok = ok && PQpipelineSync(conn);
+	} else {
+		ok = ok && PQsendFlushRequest(conn);
+	}
+	if (!ok)
+		return lost(rq);
+	receive(rq, &res);
+	if (res) {
+		arena_defer(&rq->arena, clear_result, res);
+		*out = rq->fail.err ? NULL : res; /* a commit may fail behind it */
+	}
+	if (rq->fail.err)
+		db_finish(rq, false);
+	return rq->fail.err;
+}
+
+enum err db_finish(struct req *rq, bool commit)
+{
+	bool ok = true;
+
+	if (!rq->in_transaction || !conn)
+		return rq->fail.err;
+	/*
+	 * A sync commits.  Where the failure was the server's it has rolled back by
+	 * itself and skips this; where it was a handler's it knows nothing of it.
+	 */
+	if (!commit || rq->fail.err) {
+		expect(P_QUERY, Q_NONE);
+		ok = PQsendQueryParams(conn, "ROLLBACK", 0, NULL, NULL, NULL, NULL, 1);
+	}
+	expect(P_SYNC, Q_NONE);
+	if (!ok || !PQpipelineSync(conn))
+		return lost(rq);
+	return receive(rq, NULL);
+}
+
+enum err db_enter(struct req *rq)
+{
+	struct failure before = rq->fail;
+	const char *doing = rq->doing;
+
+	rq->fail = (struct failure){ 0 };
+	db_open();
+	if (!conn)
+		return unavailable(rq, "not connected");
+	if (!send_prepare(Q_enter) || !send_enter(rq))
+		return lost(rq);
+	expect(P_SYNC, Q_NONE);
+	if (!PQpipelineSync(conn))
+		return lost(rq);
+	if (receive(rq, NULL))
+		return rq->fail.err;
+	rq->fail = before;
+	rq->doing = doing;
+	return ERR_OK;
+}
+
+PGresult *db_outside(enum query_id q, const char *const *params)
+{
+	int64_t deadline = clock_ns() + (cfg.database_timeout_ms + SYNC_GRACE_MS) * 1000000;
+	PGresult *res = NULL, *end;
+	bool ok;
+
+	db_open();
+	if (!conn)
+		return NULL;
+	ok = PQsendQueryParams(conn, queries[q].text, queries[q].nparams, NULL, params, NULL, NULL, 1) &&
+	     PQpipelineSync(conn) && flush(deadline);
+	if (ok)
+		res = next_result(deadline, &ok);
+	/* The statement's end, then the sync. */
+	for (int i = 0; ok && i < 2; i++) {
+		end = next_result(deadline, &ok);
+		PQclear(end);
+	}
+	if (ok && (PQresultStatus(res) == PGRES_TUPLES_OK || PQresultStatus(res) == PGRES_COMMAND_OK))
+		return res;
+	log_msg(LOG_WARNING, NULL, "%s: %s", queries[q].name,
+		ok ? PQresultErrorMessage(res) : PQerrorMessage(conn));
+	PQclear(res);
+	if (!ok)
+		db_close();
+	return NULL;
+}

@@ -1,0 +1,98 @@
+/*
+ * PostgreSQL: one connection per child, one round trip per request.
+ *
+ * The first statement of a request travels together with enter(), which checks
+ * the caller and opens the transaction's row-level-security context; if it
+ * refuses, the server skips the rest.  The runtime ends the transaction;
+ * handlers write no BEGIN.  Results are binary.
+ */
+#ifndef ASHLAR_DB_H
+#define ASHLAR_DB_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "build/queries.h"
+#include "fcgi/err.h"
+
+struct req;
+
+/* A named query from sql/queries, as tools/queries compiles it. */
+enum query_shape { SHAPE_EXEC, SHAPE_ROW, SHAPE_ROWS, SHAPE_PAGE };
+
+struct query {
+	const char *name;
+	const char *text; /* with $1, $2, … */
+	enum query_shape shape;
+	int nparams;
+	const char *const *params; /* names; "has_x" asks whether the field x was given */
+};
+
+extern const struct query queries[]; /* by enum query_id; build/queries.c */
+
+/*
+ * Connect, or say why not.  Later calls reconnect by themselves, with back-off;
+ * meanwhile requests get ERR_UNAVAILABLE with Retry-After.
+ */
+void db_open(void);
+void db_close(void);
+
+/*
+ * The connection's socket, to be watched while idle; -1 when there is no
+ * connection.  *number tells one connection from the next on the same socket.
+ */
+int db_socket(unsigned *number);
+
+/* The idle connection's socket is readable.  When PostgreSQL has ended it, close our side; the next request
+ * reconnects. */
+void db_idle_input(void);
+
+/*
+ * Run a query inside the request's transaction; parameters are bound by name
+ * from the request's values.  With last, the transaction ends with it, in the
+ * same round trip.
+ *
+ * *out is the arena's.  Otherwise the failure is recorded: enter()'s refusals,
+ * violated constraints by the route's table, ERR_UNAVAILABLE, ERR_TIMEOUT.
+ */
+enum err db_call(struct req *rq, enum query_id q, bool last, PGresult **out);
+
+/* The same with the parameters by position. */
+enum err db_call_with(struct req *rq, enum query_id q, const char *const *values, bool last, PGresult **out);
+
+/*
+ * Have a statement run behind enter(), in front of the request's first one and
+ * in the same round trip, and keep the transaction open behind the last one:
+ * for the runtime, which has something to add.  values must live as long as
+ * the request.
+ */
+void db_frame(struct req *rq, enum query_id q, const char *const *values);
+
+/*
+ * End the transaction, if one is open: commit it, or roll it back.  After a
+ * failure it is rolled back either way.
+ */
+enum err db_finish(struct req *rq, bool commit);
+
+/* Only ask enter() whether the caller may come in: for requests that are refused for another reason anyway.
+ */
+enum err db_enter(struct req *rq);
+
+/*
+ * Run one query outside of any request's transaction, without enter() and
+ * hence without a tenant; params are by position.  The result is the
+ * caller's (PQclear), binary; NULL when there is no connection or the query
+ * failed, which is logged.
+ */
+PGresult *db_outside(enum query_id q, const char *const *params);
+
+/*
+ * A binary column of a result by name; that it exists and has such a type is
+ * asserted.  Null is 0, false and NULL.
+ */
+int64_t db_int(const PGresult *res, int row, const char *col);
+bool db_bool(const PGresult *res, int row, const char *col);
+const char *db_text(const PGresult *res, int row, const char *col); /* text types; borrowed */
+
+#endif

@@ -1,0 +1,439 @@
+#include "fcgi/field.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <json-c/json.h>
+#include <limits.h>
+#include <math.h>
+#include <stdint.h>
+#include <strings.h>
+
+#include "fcgi/jx.h"
+#include "fcgi/req.h"
+#include "fcgi/utf8.h"
+
+/*
+ * What a type looks like and how to say so.  Text longer than its type's own
+ * bound is refused even where the table names no maximum.
+ */
+enum { TEXT_MAX = 65535, EMAIL_MAX = 254, URL_MAX = 2048, LIST_MAX = 1000 };
+
+size_t field_count(const struct field *table)
+{
+	size_t n = 0;
+
+	while (table && table[n].type != F_END)
+		n++;
+	return n;
+}
+
+static long long bound(const struct field *f)
+{
+	if (f->max)
+		return f->max;
+	switch (f->type) {
+	case F_TEXT: return TEXT_MAX;
+	case F_EMAIL: return EMAIL_MAX;
+	case F_URL: return URL_MAX;
+	case F_LIST: return LIST_MAX;
+	default: return LLONG_MAX;
+	}
+}
+
+static char *choices(struct arena *a, const char *const *values)
+{
+	struct buf b;
+
+	buf_init(&b, a, 64);
+	for (int i = 0; values[i]; i++) {
+		if (i)
+			buf_text(&b, ", ");
+		buf_text(&b, values[i]);
+	}
+	return buf_str(&b);
+}
+
+/* What a field takes, to stand behind "must be". */
+static const char *expected(struct arena *a, const struct field *f)
+{
+	long long max = bound(f);
+
+	switch (f->type) {
+	case F_TEXT: return arena_fmt(a, "a string of %lld to %lld characters", f->min, max);
+	case F_INT:
+	case F_NUMBER: {
+		const char *noun = f->type == F_INT ? "an integer" : "a number";
+
+		if (max == LLONG_MAX)
+			return arena_fmt(a, "%s of %lld or more", noun, f->min);
+		return arena_fmt(a, "%s from %lld to %lld", noun, f->min, max);
+	}
+	case F_BOOL: return "true or false";
+	case F_UUID: return "a UUID";
+	case F_EMAIL: return "an e-mail address";
+	case F_URL: return arena_fmt(a, "an absolute http or https URL of at most %lld characters", max);
+	case F_DATETIME: return "a time such as 2026-01-31T12:00:00Z";
+	case F_DATE: return "a date such as 2026-01-31";
+	case F_ENUM: return arena_fmt(a, "one of %s", choices(a, f->values));
+	case F_OBJECT: return "an object";
+	case F_LIST: return arena_fmt(a, "a list of %lld to %lld elements", f->min, max);
+	default: return "a JSON value";
+	}
+}
+
+static enum err refuse(struct req *rq, const struct field *f, const char *path)
+{
+	return req_fail_field(rq, ERR_VALIDATION, path, "%s must be %s", path, expected(&rq->arena, f));
+}
+
+/* The forms that are text both in JSON and in a URL */
+
+static bool is_uuid(const char *s)
+{
+	int i;
+
+	for (i = 0; i < 36; i++) {
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dash ? s[i] != '-' : !isxdigit((unsigned char)s[i]))
+			return false;
+	}
+	return s[i] == '\0';
+}
+
+/* RFC 5321's outline; whether the mailbox exists only a mail can tell. */
+static bool is_email(const char *s)
+{
+	enum { LOCAL_MAX = 64, LABEL_MAX = 63 };
+	const char *at = strrchr(s, '@'), *p;
+
+	if (!at || at == s || at - s > LOCAL_MAX || !at[1] || strchr(s, '@') != at)
+		return false;
+	for (p = s; p < at; p++)
+		if ((unsigned char)*p <= ' ' || *p == 127 || strchr("()<>[]:;,\\\"", *p))
+			return false;
+	if (s[0] == '.' || at[-1] == '.' || strstr(s, "..") || !strchr(at, '.'))
+		return false;
+	for (p = at + 1; *p; p++) {
+		bool label_char = isalnum((unsigned char)*p) || *p == '-';
+		bool at_edge = p == at + 1 || p[-1] == '.' || !p[1] || p[1] == '.';
+
+		if (label_char ? *p == '-' && at_edge : *p != '.' || at_edge)
+			return false;
+		if (label_char && strcspn(p, ".") > LABEL_MAX)
+			return false;
+	}
+	return true;
+}
+
+static bool is_url(const char *s)
+{
+	const char *host, *p;
+
+	if (!strncasecmp(s, "https://", 8))
+		host = s + 8;
+	else if (!strncasecmp(s, "http://", 7))
+		host = s + 7;
+	else
+		return false;
+	if (!*host || strchr("/?#:@", *host))
+		return false;
+	for (p = s; *p; p++)
+		if ((unsigned char)*p <= ' ' || *p == 127 || strchr("\"<>\\^`{|}", *p))
+			return false;
+	return true;
+}
+
+static bool digits(const char **s, int n, int *out)
+{
+	int v = 0;
+
+	while (n--) {
+		if (!isdigit((unsigned char)**s))
+			return false;
+		v = v * 10 + *(*s)++ - '0';
+	}
+	*out = v;
+	return true;
+}
+
+static bool read_date(const char **s)
+{
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	int y, m, d;
+
+	if (!digits(s, 4, &y) || *(*s)++ != '-' || !digits(s, 2, &m) || *(*s)++ != '-' || !digits(s, 2, &d))
+		return false;
+	if (y < 1 || m < 1 || m > 12 || d < 1)
+		return false;
+	return d <= days[m - 1] + (m == 2 && ((y % 4 == 0 && y % 100 != 0) || y % 400 == 0));
+}
+
+static bool is_date(const char *s)
+{
+	return read_date(&s) && !*s;
+}
+
+/*
+ * RFC 3339 date-time; the zone is required.  PostgreSQL takes offsets of less
+ * than 16 hours only, and no text of any length.
+ */
+static bool is_datetime(const char *s)
+{
+	enum { FRACTION_MAX = 9, OFFSET_HOUR_MAX = 15 };
+	int hour, minute, second;
+
+	if (!read_date(&s) || (*s != 'T' && *s != 't'))
+		return false;
+	s++;
+	if (!digits(&s, 2, &hour) || *s++ != ':' || !digits(&s, 2, &minute) || *s++ != ':' ||
+	    !digits(&s, 2, &second) || hour > 23 || minute > 59 || second > 60)
+		return false;
+	if (*s == '.') {
+		size_t n = strspn(++s, "0123456789");
+
+		if (n < 1 || n > FRACTION_MAX)
+			return false;
+		s += n;
+	}
+	if (*s == 'Z' || *s == 'z')
+		return !s[1];
+	if (*s != '+' && *s != '-')
+		return false;
+	s++;
+	return digits(&s, 2, &hour) && *s++ == ':' && digits(&s, 2, &minute) && !*s &&
+	       hour <= OFFSET_HOUR_MAX && minute <= 59;
+}
+
+static const char *lower(struct arena *a, const char *s)
+{
+	char *copy = arena_dup(a, s);
+
+	for (char *p = copy; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return copy;
+}
+
+/* A value that is text in JSON too.  text is valid UTF-8 without NUL and n bytes long. */
+static bool take_text(struct req *rq, const struct field *f, const char *text, size_t n, struct value *out)
+{
+	long long length = (long long)utf8_length(text, n);
+	bool ok;
+
+	switch (f->type) {
+	case F_TEXT: ok = length >= f->min && length <= bound(f); break;
+	case F_UUID: ok = is_uuid(text); break;
+	case F_EMAIL: ok = length <= bound(f) && is_email(text); break;
+	case F_URL: ok = length <= bound(f) && is_url(text); break;
+	case F_DATETIME: ok = is_datetime(text); break;
+	case F_DATE: ok = is_date(text); break;
+	case F_ENUM:
+		ok = false;
+		for (int i = 0; f->values[i] && !ok; i++)
+			ok = !strcmp(f->values[i], text);
+		break;
+	default: ok = false;
+	}
+	if (ok)
+		out->text = f->type == F_UUID || f->type == F_EMAIL ? lower(&rq->arena, text) : text;
+	return ok;
+}
+
+static bool take_int(struct req *rq, const struct field *f, long long i, struct value *out)
+{
+	if (i < f->min || i > bound(f))
+		return false;
+	out->i = i;
+	out->text = arena_fmt(&rq->arena, "%lld", i);
+	return true;
+}
+
+static bool take_number(struct req *rq, const struct field *f, double d, struct value *out)
+{
+	struct buf text;
+
+	if (!isfinite(d) || d < (double)f->min || (f->max && d > (double)f->max))
+		return false;
+	out->d = d;
+	/* The shortest text that reads back: 0.1 must not reach a numeric column as 0.10000000000000001. */
+	buf_init(&text, &rq->arena, 32);
+	jx_double(&text, d);
+	out->text = buf_str(&text);
+	return true;
+}
+
+static bool take_bool(bool b, struct value *out)
+{
+	out->b = b;
+	out->text = b ? "true" : "false";
+	return true;
+}
+
+enum err field_from_text(struct req *rq, const struct field *f, const char *text, struct value *out)
+{
+	bool ok = false;
+	char *end;
+
+	*out = (struct value){ .field = f, .given = true };
+	errno = 0;
+	switch (f->type) {
+	case F_INT: {
+		long long i = strtoll(text, &end, 10);
+		const char *p = text + (*text == '-');
+
+		ok = isdigit((unsigned char)*p) && !*end && !errno && take_int(rq, f, i, out);
+		break;
+	}
+	case F_NUMBER: {
+		double d = strtod(text, &end);
+		const char *p = text + (*text == '-');
+
+		/* strtod also reads hexadecimal, "inf", leading blanks and "1."; here digits stand at both
+		 * ends. */
+		ok = isdigit((unsigned char)*p) && !strpbrk(text, "xXpP") && !*end &&
+		     isdigit((unsigned char)end[-1]) && take_number(rq, f, d, out);
+		break;
+	}
+	case F_BOOL:
+		if (!strcmp(text, "true") || !strcmp(text, "1"))
+			ok = take_bool(true, out);
+		else if (!strcmp(text, "false") || !strcmp(text, "0"))
+			ok = take_bool(false, out);
+		break;
+	default: ok = take_text(rq, f, text, strlen(text), out);
+	}
+	return ok ? ERR_OK : refuse(rq, f, f->name);
+}
+
+/* path is the field's name, behind the object it stands in. */
+static enum err absent(struct req *rq, const struct field *f, const char *path, struct value *out)
+{
+	enum err rc;
+
+	*out = (struct value){ .field = f, .is_null = true };
+	if (f->flags & F_REQUIRED)
+		return req_fail_field(rq, ERR_VALIDATION, path, "%s is required: %s", path,
+				      expected(&rq->arena, f));
+	if (!f->def)
+		return ERR_OK;
+	rc = field_from_text(rq, f, f->def, out);
+	out->given = false;
+	return rc;
+}
+
+enum err field_absent(struct req *rq, const struct field *f, struct value *out)
+{
+	return absent(rq, f, f->name, out);
+}
+
+static enum err check_members(struct req *rq, const struct field *table, struct json_object *object,
+			      const char *prefix, struct value *out);
+static enum err take_json(struct req *rq, const struct field *f, struct json_object *json, const char *path,
+			  struct value *out);
+
+static enum err take_list(struct req *rq, const struct field *f, struct json_object *json, const char *path)
+{
+	size_t n = json_object_array_length(json);
+	struct field item = { .name = f->name, .type = f->item, .values = f->values, .fields = f->fields };
+	struct value ignored;
+
+	if (f->fields)
+		item.type = F_OBJECT;
+	else if (item.type == F_END)
+		item.type = F_JSON;
+	if ((long long)n < f->min || (long long)n > bound(f))
+		return refuse(rq, f, path);
+	for (size_t i = 0; i < n; i++) {
+		enum err rc = take_json(rq, &item, json_object_array_get_idx(json, i),
+					arena_fmt(&rq->arena, "%s[%zu]", path, i), &ignored);
+
+		if (rc)
+			return rc;
+	}
+	return ERR_OK;
+}
+
+static enum err take_json(struct req *rq, const struct field *f, struct json_object *json, const char *path,
+			  struct value *out)
+{
+	enum json_type type = json_object_get_type(json);
+	enum err rc;
+	bool ok = false;
+
+	*out = (struct value){ .field = f, .given = true };
+	if (!json && f->flags & F_NULL) {
+		out->is_null = true;
+		return ERR_OK;
+	}
+	if (!json && f->type != F_JSON)
+		return req_fail_field(rq, ERR_VALIDATION, path, "%s must be %s, not null", path,
+				      expected(&rq->arena, f));
+	switch (f->type) {
+	case F_INT: ok = type == json_type_int && take_int(rq, f, json_object_get_int64(json), out); break;
+	case F_NUMBER:
+		ok = (type == json_type_int || type == json_type_double) &&
+		     take_number(rq, f, json_object_get_double(json), out);
+		break;
+	case F_BOOL: ok = type == json_type_boolean && take_bool(json_object_get_boolean(json), out); break;
+	case F_OBJECT:
+		ok = type == json_type_object;
+		rc = ok && f->fields ? check_members(rq, f->fields, json, path, NULL) : ERR_OK;
+		if (rc)
+			return rc;
+		break;
+	case F_LIST:
+		ok = type == json_type_array;
+		rc = ok ? take_list(rq, f, json, path) : ERR_OK;
+		if (rc)
+			return rc;
+		break;
+	case F_JSON: ok = true; break;
+	default:
+		ok = type == json_type_string && take_text(rq, f, json_object_get_string(json),
+							   (size_t)json_object_get_string_len(json), out);
+	}
+	return ok ? ERR_OK : refuse(rq, f, path);
+}
+
+/* What is JSON in SQL too goes there as text; inside of another such value it is part of that text. */
+static void keep_json(struct json_object *json, struct value *v)
+{
+	enum field_type type = v->field->type;
+
+	if (v->is_null || (type != F_OBJECT && type != F_LIST && type != F_JSON))
+		return;
+	v->json = json;
+	v->text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN);
+}
+
+/* prefix names the object inside the body ("" for the body itself); out may be NULL. */
+static enum err check_members(struct req *rq, const struct field *table, struct json_object *object,
+			      const char *prefix, struct value *out)
+{
+	size_t n = field_count(table);
+	struct value ignored;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct field *f = &table[i];
+		struct value *v = out ? &out[i] : &ignored;
+		const char *path = *prefix ? arena_fmt(&rq->arena, "%s.%s", prefix, f->name) : f->name;
+		struct json_object *member = NULL;
+		enum err rc;
+
+		if (object && json_object_object_get_ex(object, f->name, &member))
+			rc = take_json(rq, f, member, path, v);
+		else
+			rc = absent(rq, f, path, v);
+		if (rc)
+			return rc;
+		if (out && v->given)
+			keep_json(member, v);
+	}
+	return ERR_OK;
+}
+
+enum err field_from_json(struct req *rq, const struct field *table, struct json_object *object,
+			 struct value *out)
+{
+	return check_members(rq, table, object, "", out);
+}

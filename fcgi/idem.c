@@ -1,0 +1,117 @@
+#include "fcgi/idem.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+
+#include "fcgi/db.h"
+#include "fcgi/req.h"
+
+enum { KEY_MAX = 255 };
+
+/* The parameters that all three queries share, in their order. */
+enum { PRINCIPAL, ROUTE, KEY, BODY_HASH, STATUS, HEADERS, BODY, NVALUES };
+
+/* Path and query are part of what must be the same: the route's pattern is the scope, not its parameters. */
+static const char *request_hash(struct req *rq)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned int n = 0;
+	struct buf whole;
+	char *hex;
+
+	buf_init(&whole, &rq->arena, rq->body_len + 256);
+	buf_text(&whole, rq->path);
+	buf_char(&whole, '?');
+	buf_text(&whole, rq->query_string);
+	buf_char(&whole, '\n');
+	buf_add(&whole, rq->body, rq->body_len);
+	/* Without a hash every body would be the same. */
+	if (EVP_Digest(whole.p, whole.n, md, &n, EVP_sha256(), NULL) != 1)
+		abort();
+	hex = arena_alloc(&rq->arena, 2 + n * 2 + 1);
+	hex[0] = '\\';
+	hex[1] = 'x';
+	for (unsigned int i = 0; i < n; i++)
+		snprintf(hex + 2 + i * 2, 3, "%02x", md[i]);
+	return hex;
+}
+
+enum err idem_begin(struct req *rq)
+{
+	const char *key = rq->method == POST ? req_header(rq, "Idempotency-Key") : NULL;
+	const char **values;
+
+	if (!key)
+		return ERR_OK;
+	if (!*key || strlen(key) > KEY_MAX ||
+	    key[strspn(key, "!\"#$%&'()*+,-./0123456789:;<=>?@"
+			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`"
+			    "abcdefghijklmnopqrstuvwxyz{|}~")])
+		return req_fail_field(rq, ERR_BAD_REQUEST, "Idempotency-Key",
+				      "Idempotency-Key must be 1 to %d visible ASCII characters", KEY_MAX);
+	values = arena_alloc(&rq->arena, NVALUES * sizeof(*values));
+	values[PRINCIPAL] = rq->who.kind == ANONYMOUS
+				    ? arena_fmt(&rq->arena, "address %s", rq->ip)
+				    : arena_fmt(&rq->arena, "%s %s", rq->who.issuer, rq->who.subject);
+	values[ROUTE] = arena_fmt(&rq->arena, "%s v%d", rq->route->id, rq->version);
+	values[KEY] = key;
+	values[BODY_HASH] = request_hash(rq);
+	db_frame(rq, Q_idempotency_begin, values);
+	return ERR_OK;
+}
+
+/* The answer's own headers, one "Name: value" a line. */
+static const char *own_headers(struct req *rq)
+{
+	struct buf b;
+
+	buf_init(&b, &rq->arena, 256);
+	for (int i = 0; i < rq->nheaders; i++)
+		buf_fmt(&b, "%s: %s\n", rq->headers[i].name, rq->headers[i].value);
+	return buf_str(&b);
+}
+
+enum err idem_store(struct req *rq)
+{
+	const char **values = (const char **)rq->frame_values;
+	PGresult *ignored;
+
+	values[STATUS] = arena_fmt(&rq->arena, "%d", rq->status);
+	values[HEADERS] = own_headers(rq);
+	values[BODY] = rq->out.p ? buf_str(&rq->out) : "";
+	return db_call_with(rq, Q_idempotency_store, values, true, &ignored);
+}
+
+enum err idem_replay(struct req *rq)
+{
+	const char *const *values = rq->frame_values;
+	const char *line, *body;
+	PGresult *res;
+	enum err rc;
+
+	rq->fail = (struct failure){ 0 };
+	db_frame(rq, Q_NONE, NULL);
+	rc = db_call_with(rq, Q_idempotency_get, values, true, &res);
+	if (rc)
+		return rc;
+	if (PQntuples(res) == 0)
+		return req_fail(rq, ERR_IDEMPOTENCY_RUNNING,
+				"the stored answer has just expired; send the request again");
+	rq->status = (int)db_int(res, 0, "status");
+	req_set_header(rq, "Idempotent-Replayed", "true");
+	line = db_text(res, 0, "headers");
+	while (line && *line) {
+		size_t n = strcspn(line, "\n");
+		char *name = arena_dup_n(&rq->arena, line, n), *colon = strstr(name, ": ");
+
+		if (colon) {
+			*colon = '\0';
+			req_set_header(rq, name, colon + 2);
+		}
+		line += n + (line[n] == '\n');
+	}
+	body = db_text(res, 0, "body");
+	buf_init(&rq->out, &rq->arena, 1024);
+	buf_text(&rq->out, body ? body : "");
+	return ERR_OK;
+}

@@ -1,0 +1,23 @@
+/*
+ * Idempotency-Key: a POST that is sent twice is carried out once.
+ *
+ * The key is taken inside the request's transaction, and the answer stored in
+ * it, so a key without an answer cannot stay behind.
+ */
+#ifndef ASHLAR_IDEM_H
+#define ASHLAR_IDEM_H
+
+#include "fcgi/err.h"
+
+struct req;
+
+/* When the request is a POST with the header: take the key in front of its first statement. */
+enum err idem_begin(struct req *rq);
+
+/* The request succeeded: store its answer, and end its transaction. */
+enum err idem_store(struct req *rq);
+
+/* rq->is_replay: answer with what was stored, and Idempotent-Replayed: true. */
+enum err idem_replay(struct req *rq);
+
+#endif

@@ -1,0 +1,529 @@
+#include "fcgi/jwks.h"
+
+#include <assert.h>
+#include <json-c/json.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/param_build.h>
+
+#include "fcgi/b64url.h"
+#include "fcgi/clock.h"
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/http.h"
+#include "fcgi/json.h"
+#include "fcgi/log.h"
+
+enum {
+	MAX_RSA_BITS = 8192, /* the time to verify grows with the square */
+	ASK_EVERY_MS = 60000,
+	ASK_WAIT_MS = 2000,
+	ASK_POLL_MS = 20,
+	READ_EVERY_MS = 1000, /* of the table, by one process, for a key that it does not have */
+	LOOK_EVERY_MS = 5000, /* the housekeeper's look at the table: another host may have fetched */
+	FETCH_TIMEOUT_MS = 5000,
+	RETRY_MS = 5000, /* doubled with each failure in a row */
+	RETRY_MAX_MS = 300000,
+};
+
+/*
+ * Keys
+ */
+
+static const char *const alg_names[] = { [JWKS_RS256] = "RS256", [JWKS_ES256] = "ES256" };
+
+const char *jwks_alg_name(enum jwks_alg alg)
+{
+	return alg_names[alg];
+}
+
+bool jwks_alg_of(EVP_PKEY *pkey, enum jwks_alg *out)
+{
+	char curve[32] = "";
+
+	if (EVP_PKEY_is_a(pkey, "RSA")) {
+		int bits = EVP_PKEY_get_bits(pkey);
+
+		*out = JWKS_RS256;
+		return bits >= JWKS_MIN_RSA_BITS && bits <= MAX_RSA_BITS;
+	}
+	*out = JWKS_ES256;
+	return EVP_PKEY_is_a(pkey, "EC") && EVP_PKEY_get_group_name(pkey, curve, sizeof(curve), NULL) &&
+	       !strcmp(curve, "prime256v1");
+}
+
+/* A string member, or NULL: there is none, or it is of another type. */
+static const char *text_of(struct json_object *object, const char *name)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(object, name, &value) || !json_object_is_type(value, json_type_string))
+		return NULL;
+	return json_object_get_string(value);
+}
+
+/* A base64url member of at most max bytes: how many, or -1. */
+static ssize_t bytes_of(struct json_object *object, const char *name, void *out, size_t max)
+{
+	const char *text = text_of(object, name);
+	size_t n = text ? strlen(text) : 0;
+
+	if (!text || n * 3 / 4 > max)
+		return -1;
+	return b64url_decode(text, n, out);
+}
+
+/* Build and check a public key; NULL when the parameters are none. */
+static EVP_PKEY *key_from(const char *type, OSSL_PARAM_BLD *bld)
+{
+	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
+	EVP_PKEY_CTX *make = EVP_PKEY_CTX_new_from_name(NULL, type, NULL), *check = NULL;
+	EVP_PKEY *pkey = NULL;
+
+	if (params && make && EVP_PKEY_fromdata_init(make) > 0 &&
+	    EVP_PKEY_fromdata(make, &pkey, EVP_PKEY_PUBLIC_KEY, params) > 0)
+		check = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
+	/* On the curve and not at infinity; a modulus that is odd and not prime, an exponent in range. */
+	if (pkey && (!check || EVP_PKEY_public_check(check) <= 0)) {
+		EVP_PKEY_free(pkey);
+		pkey = NULL;
+	}
+	EVP_PKEY_CTX_free(check);
+	EVP_PKEY_CTX_free(make);
+	OSSL_PARAM_free(params);
+	ERR_clear_error(); /* a key that is none is no error of ours */
+	return pkey;
+}
+
+static EVP_PKEY *rsa_key(struct json_object *jwk)
+{
+	uint8_t n[MAX_RSA_BITS / 8], e[8];
+	ssize_t n_len = bytes_of(jwk, "n", n, sizeof(n)), e_len = bytes_of(jwk, "e", e, sizeof(e));
+	OSSL_PARAM_BLD *bld;
+	BIGNUM *bn_n, *bn_e;
+	EVP_PKEY *pkey = NULL;
+
+	if (n_len <= 0 || e_len <= 0)
+		return NULL;
+	bld = OSSL_PARAM_BLD_new();
+	bn_n = BN_bin2bn(n, (int)n_len, NULL);
+	bn_e = BN_bin2bn(e, (int)e_len, NULL);
+	if (bn_n && BN_num_bits(bn_n) >= JWKS_MIN_RSA_BITS &&
+	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, bn_n) &&
+	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, bn_e))
+		pkey = key_from("RSA", bld);
+	BN_free(bn_n);
+	BN_free(bn_e);
+	OSSL_PARAM_BLD_free(bld);
+	return pkey;
+}
+
+static EVP_PKEY *ec_key(struct json_object *jwk)
+{
+	uint8_t point[65] = { 4 }; /* uncompressed, x, y */
+	const char *crv = text_of(jwk, "crv");
+	OSSL_PARAM_BLD *bld;
+	EVP_PKEY *pkey = NULL;
+
+	/* RFC 7518 6.2.1.2: exactly the curve's length, leading zeros included. */
+	if (!crv || strcmp(crv, "P-256") || bytes_of(jwk, "x", point + 1, 32) != 32 ||
+	    bytes_of(jwk, "y", point + 33, 32) != 32)
+		return NULL;
+	bld = OSSL_PARAM_BLD_new();
+	if (OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0) &&
+	    OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point)))
+		pkey = key_from("EC", bld);
+	OSSL_PARAM_BLD_free(bld);
+	return pkey;
+}
+
+/* Read one JWK (RFC 7517 4); false: it is none for us. */
+static bool key_read(struct json_object *jwk, struct jwks_key *out)
+{
+	const char *kty, *use, *alg, *kid;
+	struct json_object *member;
+	enum jwks_alg found;
+
+	if (!json_object_is_type(jwk, json_type_object))
+		return false;
+	kty = text_of(jwk, "kty");
+	use = text_of(jwk, "use");
+	alg = text_of(jwk, "alg");
+	kid = text_of(jwk, "kid");
+	if (!kty || (use && strcmp(use, "sig")) || (kid && strlen(kid) >= sizeof(out->kid)))
+		return false;
+	if (!kid && json_object_object_get_ex(jwk, "kid", &member))
+		return false; /* a kid that is no string */
+	if (!strcmp(kty, "RSA"))
+		out->pkey = rsa_key(jwk);
+	else if (!strcmp(kty, "EC"))
+		out->pkey = ec_key(jwk);
+	else
+		return false;
+	if (!out->pkey)
+		return false;
+	if (!jwks_alg_of(out->pkey, &found) || (alg && strcmp(alg, alg_names[found]))) {
+		EVP_PKEY_free(out->pkey);
+		return false;
+	}
+	out->alg = found;
+	snprintf(out->kid, sizeof(out->kid), "%s", kid ? kid : "");
+	return true;
+}
+
+enum err jwks_parse(struct arena *a, const char *text, size_t n, struct jwks_set *out, const char **problem)
+{
+	struct json_object *root, *keys;
+	size_t i;
+
+	out->n = 0;
+	if (n > JWKS_MAX_BYTES) {
+		*problem = "the key set is too large";
+		return ERR_BAD_REQUEST;
+	}
+	if (json_read(a, text, n, &root, problem))
+		return ERR_BAD_REQUEST;
+	if (!json_object_is_type(root, json_type_object) || !json_object_object_get_ex(root, "keys", &keys) ||
+	    !json_object_is_type(keys, json_type_array)) {
+		*problem = "not an object with a list \"keys\"";
+		return ERR_BAD_REQUEST;
+	}
+	for (i = 0; i < json_object_array_length(keys) && out->n < JWKS_KEYS; i++)
+		if (key_read(json_object_array_get_idx(keys, i), &out->keys[out->n]))
+			out->n++;
+	if (!out->n) {
+		*problem = "no key for RS256 or ES256 in it";
+		return ERR_BAD_REQUEST;
+	}
+	return ERR_OK;
+}
+
+void jwks_release(struct jwks_set *set)
+{
+	while (set->n > 0)
+		EVP_PKEY_free(set->keys[--set->n].pkey);
+}
+
+/*
+ * Issuers, and what this process knows of each
+ */
+
+struct issuer {
+	const char *name, *url;
+
+	/* a child's copy */
+	struct jwks_set set;
+	unsigned char digest[32]; /* of the text that set was read from */
+	unsigned version;         /* counts the changes of set; 0: there was none yet */
+	uint64_t generation;      /* the flag's, when the table was read */
+	int64_t read_ms;          /* when that was; 0: never */
+	bool is_stale;            /* it gave nothing, perhaps for want of a connection */
+
+	/* the housekeeper's plans */
+	char fetched_at[40]; /* as the table has it */
+	int64_t look_ms, retry_ms;
+	int failures;
+};
+
+static struct issuer issuers[JWKS_MAX];
+static int nissuers;
+
+static struct jwks_flag own_flags[JWKS_MAX];
+static struct jwks_flag *flags = own_flags;
+
+static int64_t now_ms(void)
+{
+	return clock_ns() / 1000000;
+}
+
+void jwks_use_flags(struct jwks_flag *array)
+{
+	flags = array ? array : own_flags;
+}
+
+int jwks_add(const char *issuer, const char *url)
+{
+	if (nissuers == JWKS_MAX)
+		return -1;
+	issuers[nissuers] = (struct issuer){ .name = issuer, .url = url };
+	return nissuers++;
+}
+
+void jwks_clear(void)
+{
+	while (nissuers > 0)
+		jwks_release(&issuers[--nissuers].set);
+}
+
+/*
+ * A child's part
+ */
+
+/* The stored set of an issuer, unless it came from another URL than the one configured now. */
+static const char *read_table(struct arena *a, const struct issuer *s)
+{
+	PGresult *res = db_outside(Q_jwks_get, (const char *const[]){ s->name });
+	const char *text = NULL;
+
+	if (res && PQntuples(res) == 1 && !PQgetisnull(res, 0, PQfnumber(res, "fetched_at")) &&
+	    !strcmp(db_text(res, 0, "url"), s->url))
+		text = arena_dup(a, db_text(res, 0, "keys"));
+	PQclear(res);
+	return text;
+}
+
+static const char *(*source)(struct arena *a, const char *issuer);
+
+void jwks_use_source(const char *(*fn)(struct arena *a, const char *issuer))
+{
+	source = fn;
+}
+
+/* Read the table and, if it holds another set than the copy, take that over. */
+static void copy_read(struct arena *a, struct issuer *s)
+{
+	unsigned char digest[32];
+	struct jwks_set set;
+	const char *text, *problem;
+
+	/* The generation first: a set stored meanwhile is then read again, not missed. */
+	s->generation = atomic_load(&flags[s - issuers].generation);
+	s->read_ms = now_ms();
+	text = source ? source(a, s->name) : read_table(a, s);
+	s->is_stale = !text;
+	if (!text || !EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL))
+		return;
+	if (s->version && !memcmp(digest, s->digest, sizeof(digest)))
+		return;
+	if (jwks_parse(a, text, strlen(text), &set, &problem)) {
+		log_msg(LOG_WARNING, NULL, "the stored key set of %s cannot be used: %s", s->name, problem);
+		return;
+	}
+	jwks_release(&s->set);
+	s->set = set;
+	memcpy(s->digest, digest, sizeof(digest));
+	s->version++;
+}
+
+/* Read the table if it has something new, or if nobody would have said so for long. */
+static void copy_update(struct arena *a, struct issuer *s)
+{
+	int64_t age = now_ms() - s->read_ms;
+
+	if (!s->read_ms || atomic_load(&flags[s - issuers].generation) != s->generation ||
+	    age >= cfg.jwks_refresh_s * 1000 || ((s->is_stale || !s->version) && age >= READ_EVERY_MS))
+		copy_read(a, s);
+}
+
+unsigned jwks_version(struct arena *a, int number)
+{
+	assert(number >= 0 && number < nissuers);
+	copy_update(a, &issuers[number]);
+	return issuers[number].version;
+}
+
+/* *named: the set has the kid, if only for another algorithm, so that asking for a newer set is no use. */
+static const struct jwks_key *pick(const struct jwks_set *set, const char *kid, enum jwks_alg alg,
+				   bool *named)
+{
+	const struct jwks_key *only = NULL;
+	int i, n = 0;
+
+	*named = !kid;
+	for (i = 0; i < set->n; i++) {
+		const struct jwks_key *k = &set->keys[i];
+
+		if (kid && !strcmp(k->kid, kid)) {
+			*named = true;
+			if (k->alg == alg)
+				return k;
+		}
+		if (k->alg == alg) {
+			only = k;
+			n++;
+		}
+	}
+	return !kid && n == 1 ? only : NULL;
+}
+
+/* Ask for a fetch: the question's number, or 0 when somebody asked within the last minute. */
+static uint64_t ask(struct jwks_flag *flag, int64_t now)
+{
+	int64_t asked = atomic_load(&flag->asked_ms);
+
+	/* What lies in the future was written before the machine's last start. */
+	if (asked && asked <= now && now - asked < ASK_EVERY_MS)
+		return 0;
+	if (!atomic_compare_exchange_strong(&flag->asked_ms, &asked, now))
+		return 0;
+	return atomic_fetch_add(&flag->asks, 1) + 1;
+}
+
+/* Wait until a fetch that began after the question has ended, or long enough. */
+static void wait_for_answer(struct jwks_flag *flag, uint64_t question)
+{
+	const struct timespec pause = { 0, ASK_POLL_MS * 1000000L };
+	int64_t until = now_ms() + ASK_WAIT_MS;
+
+	while (atomic_load(&flag->answered) < question && now_ms() < until)
+		nanosleep(&pause, NULL);
+}
+
+enum jwks_found jwks_find(struct arena *a, int number, const char *kid, enum jwks_alg alg,
+			  const struct jwks_key **out)
+{
+	struct issuer *s;
+	uint64_t question;
+	bool named;
+
+	assert(number >= 0 && number < nissuers);
+	s = &issuers[number];
+	copy_update(a, s);
+	*out = pick(&s->set, kid, alg, &named);
+	if (*out)
+		return JWKS_FOUND;
+	if (named && s->version)
+		return JWKS_UNKNOWN;
+	if (now_ms() - s->read_ms >= READ_EVERY_MS) {
+		copy_read(a, s);
+		*out = pick(&s->set, kid, alg, &named);
+	}
+	question = *out ? 0 : ask(&flags[number], now_ms());
+	if (question) {
+		wait_for_answer(&flags[number], question);
+		copy_read(a, s);
+		*out = pick(&s->set, kid, alg, &named);
+	}
+	if (*out)
+		return JWKS_FOUND;
+	return s->version ? JWKS_UNKNOWN : JWKS_EMPTY;
+}
+
+/*
+ * The housekeeper's part
+ */
+
+/* Run one of jwks.sql's queries; its parameters are bound by name.  NULL: it failed, which is logged. */
+static PGresult *run(PGconn *c, enum query_id id, const struct issuer *s, const char *keys,
+		     const char *failure)
+{
+	const struct query *q = &queries[id];
+	const char *values[4] = { NULL };
+	PGresult *res;
+	int i;
+
+	assert(q->nparams <= 4);
+	for (i = 0; i < q->nparams; i++)
+		values[i] = !strcmp(q->params[i], "issuer") ? s->name
+			    : !strcmp(q->params[i], "url")  ? s->url
+			    : !strcmp(q->params[i], "keys") ? keys
+							    : failure;
+	res = PQexecParams(c, q->text, q->nparams, NULL, values, NULL, NULL, 0);
+	if (PQresultStatus(res) == PGRES_TUPLES_OK || PQresultStatus(res) == PGRES_COMMAND_OK)
+		return res;
+	log_msg(LOG_WARNING, NULL, "%s: %s", q->name, PQresultErrorMessage(res));
+	PQclear(res);
+	return NULL;
+}
+
+/*
+ * Look at the table: is a fetch due?  If what it holds is not what was seen
+ * last time, whoever stored it, the children are told to read it.
+ */
+static bool look(PGconn *c, struct issuer *s)
+{
+	PGresult *res = run(c, Q_jwks_get, s, NULL, NULL);
+	bool due;
+
+	s->look_ms = now_ms() + LOOK_EVERY_MS;
+	if (!res)
+		return false;
+	due = PQntuples(res) == 0 || PQgetisnull(res, 0, PQfnumber(res, "fetched_at")) ||
+	      strcmp(PQgetvalue(res, 0, PQfnumber(res, "url")), s->url) ||
+	      strtoll(PQgetvalue(res, 0, PQfnumber(res, "age_ms")), NULL, 10) >= cfg.jwks_refresh_s * 1000;
+	if (PQntuples(res) == 1) {
+		const char *fetched_at = PQgetvalue(res, 0, PQfnumber(res, "fetched_at"));
+
+		if (strcmp(fetched_at, s->fetched_at)) {
+			snprintf(s->fetched_at, sizeof(s->fetched_at), "%s", fetched_at);
+			atomic_fetch_add(&flags[s - issuers].generation, 1);
+		}
+	}
+	PQclear(res);
+	return due;
+}
+
+/* Fetch a key set and check that it is one.  The text, or NULL and *problem. */
+static const char *fetch(struct arena *a, const struct issuer *s, const char **problem)
+{
+	static const char *const headers[] = { "Accept: application/json", NULL };
+	const struct http_call call = {
+		.provider = s->name,
+		.url = s->url,
+		.headers = headers,
+		.max_bytes = JWKS_MAX_BYTES,
+		.timeout_ms = FETCH_TIMEOUT_MS,
+		.flags = HTTP_FOLLOW,
+	};
+	struct http_answer answer;
+	struct jwks_set set;
+
+	if (http_do(a, &call, &answer)) {
+		*problem = answer.reason;
+		return NULL;
+	}
+	if (answer.status != 200) {
+		*problem = arena_fmt(a, "status %d", answer.status);
+		return NULL;
+	}
+	if (jwks_parse(a, answer.body, answer.body_len, &set, problem))
+		return NULL;
+	jwks_release(&set);
+	return answer.body;
+}
+
+static void refresh(PGconn *c, struct issuer *s)
+{
+	const char *keys, *problem = "it could not be stored";
+	PGresult *res = NULL;
+	struct arena a;
+
+	arena_init(&a, 4096);
+	keys = fetch(&a, s, &problem);
+	if (keys)
+		res = run(c, Q_jwks_store, s, keys, NULL);
+	if (res) {
+		s->failures = 0;
+		s->retry_ms = 0;
+		look(c, s);
+	} else {
+		long pause = s->failures < 6 ? (long)RETRY_MS << s->failures : RETRY_MAX_MS;
+
+		s->failures++;
+		s->retry_ms = now_ms() + pause + arc4random_uniform((uint32_t)pause / 4);
+		log_msg(LOG_WARNING, NULL, "fetching the key set of %s failed: %s", s->name, problem);
+		res = run(c, Q_jwks_failed, s, NULL, problem);
+	}
+	PQclear(res);
+	arena_release(&a);
+}
+
+void jwks_refresh_due(PGconn *c)
+{
+	int i;
+
+	for (i = 0; i < nissuers; i++) {
+		struct issuer *s = &issuers[i];
+		uint64_t asks = atomic_load(&flags[i].asks);
+		bool is_asked = asks != atomic_load(&flags[i].answered), due;
+
+		if (!is_asked && now_ms() < s->look_ms)
+			continue;
+		due = look(c, s);
+		if (!is_asked && (!due || now_ms() < s->retry_ms))
+			continue;
+		refresh(c, s);
+		/* Who asked while the fetch was under way may want a newer set still. */
+		atomic_store(&flags[i].answered, asks);
+	}
+}

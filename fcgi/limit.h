@@ -1,0 +1,36 @@
+/*
+ * Rate limits, counted for the whole host in shared memory.
+ *
+ * GCRA (the generic cell rate algorithm): one time per key says when the
+ * key's budget will be full again, so a slot is two words and an update one
+ * compare-and-swap.  A minute's budget may be used in one burst.
+ */
+#ifndef ASHLAR_LIMIT_H
+#define ASHLAR_LIMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fcgi/shm.h"
+
+struct limit_state {
+	long limit;       /* requests a minute */
+	long left;        /* of them now */
+	int64_t reset_ns; /* until the budget is full again */
+	int64_t retry_ns; /* until the next one is allowed; 0 when this one was */
+};
+
+/*
+ * Take one request from key's budget of per_minute.
+ *
+ * table   slots, a power of two of them, at least 8
+ * key     not 0
+ * now_ns  clock_ns()
+ *
+ * True when allowed.  A full table forgets the key that is nearest to a full
+ * budget; that errs in the client's favour.
+ */
+bool limit_take(struct shm_limit *table, uint32_t slots, uint64_t key, long per_minute, int64_t now_ns,
+		struct limit_state *out);
+
+#endif

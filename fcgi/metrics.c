@@ -1,0 +1,173 @@
+#include "fcgi/metrics.h"
+
+#include "fcgi/route.h"
+#include "fcgi/shm.h"
+
+static const int statuses[SHM_STATUSES - 1] = { 200, 201, 202, 204, 301, 302, 304, 400, 401, 402, 403, 404,
+						405, 406, 409, 412, 413, 415, 422, 429, 500, 502, 503, 504 };
+
+static const double bucket_s[SHM_BUCKETS] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+					      0.1,   0.25,   0.5,   1,    2.5,   10 };
+
+static const char *const pool_names[SHM_POOLS] = { "main", "slow" };
+
+static uint64_t get(_Atomic uint64_t *n)
+{
+	return atomic_load_explicit(n, memory_order_relaxed);
+}
+
+static void add(_Atomic uint64_t *n, uint64_t by)
+{
+	atomic_fetch_add_explicit(n, by, memory_order_relaxed);
+}
+
+void metrics_count(int route_index, int status, int64_t duration_ns)
+{
+	struct shm_route *r =
+		&shm->routes[route_index >= 0 && route_index < SHM_ROUTES - 1 ? route_index : SHM_ROUTES - 1];
+	int s = 0, b = 0;
+
+	while (s < SHM_STATUSES - 1 && statuses[s] != status)
+		s++;
+	while (b < SHM_BUCKETS && (double)duration_ns > bucket_s[b] * 1e9)
+		b++;
+	add(&r->by_status[s], 1);
+	add(&r->by_latency[b], 1);
+	add(&r->latency_ns, (uint64_t)duration_ns);
+}
+
+static void family(struct buf *b, const char *name, const char *type, const char *help)
+{
+	buf_fmt(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* The labels that tell a route; NULL is the slot behind the last one. */
+static void labels(struct buf *b, const struct route *r)
+{
+	buf_fmt(b, "{method=\"%s\",route=\"%s\"", r ? method_name(r->method) : "", r ? r->path : "(none)");
+}
+
+static void write_statuses(struct buf *b, const struct route *r, struct shm_route *counts)
+{
+	for (int s = 0; s < SHM_STATUSES; s++) {
+		uint64_t n = get(&counts->by_status[s]);
+
+		if (!n)
+			continue;
+		buf_text(b, "ashlar_requests_total");
+		labels(b, r);
+		if (s < SHM_STATUSES - 1)
+			buf_fmt(b, ",status=\"%d\"} %llu\n", statuses[s], (unsigned long long)n);
+		else
+			buf_fmt(b, ",status=\"other\"} %llu\n", (unsigned long long)n);
+	}
+}
+
+static void write_latency(struct buf *b, const struct route *r, struct shm_route *counts)
+{
+	uint64_t upto[SHM_BUCKETS + 1], total = 0;
+
+	for (int k = 0; k <= SHM_BUCKETS; k++)
+		upto[k] = total += get(&counts->by_latency[k]);
+	if (!total)
+		return;
+	for (int k = 0; k <= SHM_BUCKETS; k++) {
+		buf_text(b, "ashlar_request_duration_seconds_bucket");
+		labels(b, r);
+		if (k < SHM_BUCKETS)
+			buf_fmt(b, ",le=\"%g\"} %llu\n", bucket_s[k], (unsigned long long)upto[k]);
+		else
+			buf_fmt(b, ",le=\"+Inf\"} %llu\n", (unsigned long long)upto[k]);
+	}
+	buf_text(b, "ashlar_request_duration_seconds_sum");
+	labels(b, r);
+	buf_fmt(b, "} %.9f\n", (double)get(&counts->latency_ns) / 1e9);
+	buf_text(b, "ashlar_request_duration_seconds_count");
+	labels(b, r);
+	buf_fmt(b, "} %llu\n", (unsigned long long)total);
+}
+
+/* For each route that was ever counted; the tables are walked once. */
+static void write_each(struct buf *b, void (*write)(struct buf *, const struct route *, struct shm_route *))
+{
+	int i = 0;
+
+	for (const struct route *const *table = route_tables; *table; table++)
+		for (const struct route *r = *table; r->path && i < SHM_ROUTES - 1; r++)
+			write(b, r, &shm->routes[i++]);
+	write(b, NULL, &shm->routes[SHM_ROUTES - 1]);
+}
+
+static void write_routes(struct buf *b)
+{
+	family(b, "ashlar_requests_total", "counter", "Requests by route and status.");
+	write_each(b, write_statuses);
+	family(b, "ashlar_request_duration_seconds", "histogram", "Time from the first byte to the answer.");
+	write_each(b, write_latency);
+}
+
+/* One family with a value per pool. */
+static void write_pools(struct buf *b, const char *name, const char *type, const char *help,
+			double (*value)(struct shm_pool *))
+{
+	family(b, name, type, help);
+	for (int i = 0; i < SHM_POOLS; i++)
+		buf_fmt(b, "%s{pool=\"%s\"} %.15g\n", name, pool_names[i], value(&shm->pools[i]));
+}
+
+static double children(struct shm_pool *p)
+{
+	int n = 0;
+
+	for (int i = 0; i < SHM_CHILDREN; i++)
+		n += atomic_load(&p->children[i].pid) != 0;
+	return n;
+}
+
+static double in_flight(struct shm_pool *p)
+{
+	int n = 0;
+
+	for (int i = 0; i < SHM_CHILDREN; i++)
+		n += atomic_load(&p->children[i].pid) && atomic_load(&p->children[i].busy_since_ns);
+	return n;
+}
+
+static double respawns(struct shm_pool *p)
+{
+	return (double)get(&p->respawns);
+}
+
+static double killed(struct shm_pool *p)
+{
+	return (double)get(&p->killed);
+}
+
+static double reloads(struct shm_pool *p)
+{
+	return (double)get(&p->reloads);
+}
+
+static double db_seconds(struct shm_pool *p)
+{
+	return (double)get(&p->db_ns) / 1e9;
+}
+
+static double db_connects(struct shm_pool *p)
+{
+	return (double)get(&p->db_connects);
+}
+
+void metrics_write(struct buf *b)
+{
+	write_routes(b);
+	write_pools(b, "ashlar_children", "gauge", "Child processes.", children);
+	write_pools(b, "ashlar_requests_in_flight", "gauge", "Requests being answered.", in_flight);
+	write_pools(b, "ashlar_child_respawns_total", "counter", "Children replaced after they died.",
+		    respawns);
+	write_pools(b, "ashlar_child_kills_total", "counter", "Children replaced because they were stuck.",
+		    killed);
+	write_pools(b, "ashlar_reloads_total", "counter", "Graceful reloads of the pool.", reloads);
+	write_pools(b, "ashlar_db_seconds_total", "counter", "Time waited for PostgreSQL.", db_seconds);
+	write_pools(b, "ashlar_db_connects_total", "counter", "Connections made to PostgreSQL.", db_connects);
+}

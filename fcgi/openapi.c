@@ -1,0 +1,707 @@
+#include "fcgi/openapi.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/jx.h"
+#include "fcgi/req.h"
+#include "fcgi/version.h"
+
+static void key_str(struct buf *b, const char *key, const char *text)
+{
+	if (!text)
+		return;
+	jx_key(b, key);
+	jx_str(b, text);
+}
+
+static void key_int(struct buf *b, const char *key, long long v)
+{
+	jx_key(b, key);
+	jx_int(b, v);
+}
+
+static void key_open(struct buf *b, const char *key, char bracket)
+{
+	jx_key(b, key);
+	buf_char(b, bracket);
+}
+
+/* Schemas */
+
+static const char *const type_names[] = {
+	[F_TEXT] = "string", [F_INT] = "integer",   [F_NUMBER] = "number", [F_BOOL] = "boolean",
+	[F_UUID] = "string", [F_EMAIL] = "string",  [F_URL] = "string",    [F_DATETIME] = "string",
+	[F_DATE] = "string", [F_ENUM] = "string",   [F_OBJECT] = "object", [F_LIST] = "array",
+	[F_JSON] = NULL,     [F_BINARY] = "string",
+};
+
+static const char *const formats[] = {
+	[F_UUID] = "uuid",          [F_EMAIL] = "email", [F_URL] = "uri",
+	[F_DATETIME] = "date-time", [F_DATE] = "date",   [F_BINARY] = NULL,
+};
+
+/* What a reader sees where the table gives no example. */
+static const char *const examples[] = {
+	[F_TEXT] = "text",
+	[F_INT] = "1",
+	[F_NUMBER] = "1.5",
+	[F_BOOL] = "true",
+	[F_UUID] = "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f",
+	[F_EMAIL] = "ada@example.com",
+	[F_URL] = "https://example.com/",
+	[F_DATETIME] = "2026-01-31T12:00:00.000Z",
+	[F_DATE] = "2026-01-31",
+	[F_BINARY] = "",
+};
+
+static void write_example(struct buf *b, const struct field *f, int version);
+
+static void write_object_example(struct buf *b, const struct field *table, int version)
+{
+	buf_char(b, '{');
+	for (; table->type != F_END; table++) {
+		if (table->flags & F_V2 && version < 2)
+			continue;
+		jx_key(b, table->name);
+		write_example(b, table, version);
+	}
+	buf_char(b, '}');
+}
+
+static void write_example(struct buf *b, const struct field *f, int version)
+{
+	const char *text = f->example ? f->example : f->def ? f->def : examples[f->type];
+
+	switch (f->type) {
+	case F_OBJECT:
+		if (f->fields)
+			write_object_example(b, f->fields, version);
+		else
+			buf_text(b, "{}");
+		break;
+	case F_LIST:
+		buf_char(b, '[');
+		if (f->fields)
+			write_object_example(b, f->fields, version);
+		buf_char(b, ']');
+		break;
+	case F_JSON: buf_text(b, "{}"); break;
+	case F_INT:
+	case F_NUMBER:
+	case F_BOOL: buf_text(b, text); break;
+	case F_ENUM: jx_str(b, f->values[0]); break;
+	default: jx_str(b, text);
+	}
+}
+
+static void write_schema(struct buf *b, const struct field *f, int version, bool answer);
+
+/* answer: every member is there; input: those that must be. */
+static void write_object_schema(struct buf *b, const struct field *table, int version, bool answer)
+{
+	bool any = false;
+
+	buf_text(b, "{\"type\":\"object\",\"properties\":{");
+	for (const struct field *f = table; f->type != F_END; f++) {
+		if (f->flags & F_V2 && version < 2)
+			continue;
+		jx_key(b, f->name);
+		write_schema(b, f, version, answer);
+		any = any || answer || f->flags & F_REQUIRED;
+	}
+	buf_char(b, '}');
+	if (any) {
+		key_open(b, "required", '[');
+		for (const struct field *f = table; f->type != F_END; f++) {
+			if ((f->flags & F_V2 && version < 2) || !(answer || f->flags & F_REQUIRED))
+				continue;
+			jx_next(b);
+			jx_str(b, f->name);
+		}
+		buf_char(b, ']');
+	}
+	buf_char(b, '}');
+}
+
+static void write_bounds(struct buf *b, const struct field *f)
+{
+	static const char *const names[][2] = {
+		[F_TEXT] = { "minLength", "maxLength" }, [F_URL] = { "minLength", "maxLength" },
+		[F_INT] = { "minimum", "maximum" },      [F_NUMBER] = { "minimum", "maximum" },
+		[F_LIST] = { "minItems", "maxItems" },
+	};
+
+	if (f->type >= (int)(sizeof(names) / sizeof(*names)) || !names[f->type][0])
+		return;
+	if (f->min || f->type == F_INT)
+		key_int(b, names[f->type][0], f->min);
+	if (f->max)
+		key_int(b, names[f->type][1], f->max);
+}
+
+/* A value as it stands in a query string, in its own type. */
+static void write_default(struct buf *b, const struct field *f)
+{
+	if (f->type == F_INT || f->type == F_NUMBER || f->type == F_BOOL)
+		buf_text(b, f->def);
+	else
+		jx_str(b, f->def);
+}
+
+static void write_schema(struct buf *b, const struct field *f, int version, bool answer)
+{
+	const char *type = type_names[f->type];
+
+	buf_char(b, '{');
+	if (type && f->flags & F_NULL) {
+		key_open(b, "type", '[');
+		jx_str(b, type);
+		buf_text(b, ",\"null\"]");
+	} else {
+		key_str(b, "type", type);
+	}
+	if (f->type < (int)(sizeof(formats) / sizeof(*formats)))
+		key_str(b, "format", formats[f->type]);
+	if (f->type == F_ENUM) {
+		key_open(b, "enum", '[');
+		for (int i = 0; f->values[i]; i++) {
+			jx_next(b);
+			jx_str(b, f->values[i]);
+		}
+		if (f->flags & F_NULL) {
+			jx_next(b);
+			jx_null(b);
+		}
+		buf_char(b, ']');
+	}
+	write_bounds(b, f);
+	if (f->def) {
+		jx_key(b, "default");
+		write_default(b, f);
+	}
+	key_str(b, "description", f->about);
+	if (f->type == F_OBJECT && f->fields) {
+		struct buf members;
+
+		/* The object's own members go on in the braces that are open. */
+		buf_init(&members, b->arena, 512);
+		write_object_schema(&members, f->fields, version, answer);
+		jx_next(b);
+		buf_add(b, members.p + strlen("{\"type\":\"object\","),
+			members.n - strlen("{\"type\":\"object\",}"));
+	}
+	if (f->type == F_LIST) {
+		jx_key(b, "items");
+		if (f->fields) {
+			write_object_schema(b, f->fields, version, answer);
+		} else {
+			struct field item = { .name = f->name, .type = f->item, .values = f->values };
+
+			write_schema(b, &item, version, answer);
+		}
+	}
+	if (f->example && f->type != F_OBJECT) {
+		key_open(b, "examples", '[');
+		write_example(b, f, version);
+		buf_char(b, ']');
+	}
+	buf_char(b, '}');
+}
+
+static bool has_v2_fields(const struct shape *s)
+{
+	for (const struct field *f = s->fields; f->type != F_END; f++)
+		if (f->flags & F_V2)
+			return true;
+	return false;
+}
+
+static const char *shape_name(struct buf *b, const struct shape *s, int version)
+{
+	return version > 1 && has_v2_fields(s) ? arena_fmt(b->arena, "%sV%d", s->name, version) : s->name;
+}
+
+static void write_ref(struct buf *b, const char *section, const char *name)
+{
+	buf_fmt(b, "{\"$ref\":\"#/components/%s/%s\"}", section, name);
+}
+
+/* Answers */
+
+static bool is_page(const struct route *r)
+{
+	return r->sql != Q_NONE && queries[r->sql].shape == SHAPE_PAGE;
+}
+
+static bool is_list(const struct route *r)
+{
+	return r->sql != Q_NONE && queries[r->sql].shape == SHAPE_ROWS;
+}
+
+/* Either the schema of the success answer or an example of it: both are the shape inside the envelopes. */
+static void write_data(struct buf *b, const struct route *r, int version, bool example)
+{
+	const struct surface *s = surface_of(r->id);
+	const char *name = r->out ? shape_name(b, r->out, version) : NULL;
+	bool items_only = is_list(r) || (is_page(r) && !s->page_fields[0]);
+
+	if (!r->out) {
+		buf_text(b, example ? "{}" : "{\"type\":\"object\"}");
+	} else if (items_only || is_page(r)) {
+		if (!example && items_only)
+			buf_text(b, "{\"type\":\"array\",\"items\":");
+		else if (example && items_only)
+			buf_char(b, '[');
+		else if (!example)
+			buf_text(b, "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":{\"items\":"
+				    "{\"type\":\"array\",\"items\":");
+		else
+			buf_text(b, "{\"items\":[");
+		if (example)
+			write_object_example(b, r->out->fields, version);
+		else
+			write_ref(b, "schemas", name);
+		if (example)
+			buf_char(b, ']');
+		else
+			buf_char(b, '}');
+		if (items_only)
+			return;
+		for (int i = 0; i < 4 && s->page_fields[i]; i++)
+			buf_fmt(b, example ? ",\"%s\":%d" : ",\"%s\":{\"type\":\"integer\",\"minimum\":%d}",
+				s->page_fields[i],
+				example ? (i == 0   ? 1
+					   : i == 2 ? 20
+						    : 0)
+					: 0);
+		buf_text(b, example ? "}" : "}}");
+	} else if (example) {
+		write_object_example(b, r->out->fields, version);
+	} else {
+		write_ref(b, "schemas", name);
+	}
+}
+
+static void write_enveloped(struct buf *b, const struct route *r, int version, bool example)
+{
+	if (version == 1 || r->flags & BARE) {
+		write_data(b, r, version, example);
+	} else if (example) {
+		buf_text(b, "{\"data\":");
+		write_data(b, r, version, true);
+		buf_fmt(b,
+			",\"meta\":{\"request_id\":\"2f1c7d3e-0a4b-4c5d-8e6f-7a8b9c0d1e2f\","
+			"\"timestamp\":\"2026-01-31T12:00:00.000Z\",\"version\":\"v%d\"}}",
+			version);
+	} else {
+		buf_text(b,
+			 "{\"type\":\"object\",\"required\":[\"data\",\"meta\"],\"properties\":{\"data\":");
+		write_data(b, r, version, false);
+		buf_text(b, ",\"meta\":");
+		write_ref(b, "schemas", "Meta");
+		buf_text(b, "}}");
+	}
+}
+
+static void write_success(struct buf *b, const struct route *r, int version)
+{
+	int status = route_status(r);
+	const char *type = r->content_type ? r->content_type : "application/json";
+
+	jx_key(b, arena_fmt(b->arena, "%d", status));
+	buf_text(b, "{\"description\":");
+	jx_str(b, status == 201 ? "Created" : status == 204 ? "Done; the body is empty" : "OK");
+	if (!(r->flags & STATIC)) {
+		jx_key(b, "headers");
+		buf_text(b, "{\"X-Request-ID\":{\"$ref\":\"#/components/headers/X-Request-ID\"}}");
+	}
+	if (status != 204) {
+		key_open(b, "content", '{');
+		jx_key(b, type);
+		buf_char(b, '{');
+		if (strncmp(type, "application/json", 16)) {
+			buf_text(b, "\"schema\":{\"type\":\"string\"}");
+		} else {
+			buf_text(b, "\"schema\":");
+			write_enveloped(b, r, version, false);
+			if (r->out) {
+				buf_text(b, ",\"example\":");
+				write_enveloped(b, r, version, true);
+			}
+		}
+		buf_text(b, "}}");
+	}
+	buf_char(b, '}');
+}
+
+/* A single row has an ETag, and a GET may ask by it. */
+static void write_not_modified(struct buf *b, const struct route *r)
+{
+	if (r->method != GET || r->sql == Q_NONE || queries[r->sql].shape != SHAPE_ROW)
+		return;
+	jx_key(b, "304");
+	buf_text(b, "{\"description\":\"If-None-Match names the current ETag; the body is empty\"}");
+}
+
+/* Which errors a route can give, from what its row says. */
+
+static bool has_param(enum query_id q, const char *name)
+{
+	for (int i = 0; q != Q_NONE && i < queries[q].nparams; i++)
+		if (!strcmp(queries[q].params[i], name))
+			return true;
+	return false;
+}
+
+static bool may_fail(const struct route *r, enum err e)
+{
+	bool input = r->query || r->body;
+
+	for (const struct constraint *c = r->constraints; c && c->name; c++)
+		if (c->err == e)
+			return true;
+	switch (e) {
+	case ERR_BAD_REQUEST: return input || r->method == POST;
+	case ERR_AUTHENTICATION: return r->access != PUBLIC;
+	case ERR_AUTHORIZATION: return r->access == ADMIN || (r->flags & BARE && r->content_type);
+	case ERR_NOT_FOUND: return strchr(r->path, '{');
+	case ERR_NOT_ACCEPTABLE: return true;
+	case ERR_IDEMPOTENCY_RUNNING:
+	case ERR_IDEMPOTENCY_MISMATCH: return r->method == POST;
+	case ERR_PRECONDITION: return has_param(r->sql, "if_match");
+	case ERR_PAYLOAD_TOO_LARGE:
+	case ERR_UNSUPPORTED_MEDIA_TYPE: return r->body;
+	case ERR_VALIDATION: return input;
+	case ERR_RATE_LIMIT:
+	case ERR_INTERNAL:
+	case ERR_UNAVAILABLE:
+	case ERR_TIMEOUT: return true;
+	case ERR_EXTERNAL: return r->flags & SLOW;
+	default: return false;
+	}
+}
+
+static int status_of(const struct route *r, enum err e)
+{
+	return e == ERR_VALIDATION ? surface_of(r->id)->validation_status : err_info(e)->status;
+}
+
+static void write_error(struct buf *b, const struct route *r, int status)
+{
+	const struct err_info *first = NULL;
+	struct buf codes;
+
+	buf_init(&codes, b->arena, 128);
+	for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
+		if (status_of(r, (enum err)e) != status || !may_fail(r, (enum err)e))
+			continue;
+		buf_fmt(&codes, "%s%s: %s", first ? "; " : "", err_info((enum err)e)->code,
+			err_info((enum err)e)->message);
+		if (!first)
+			first = err_info((enum err)e);
+	}
+	if (!first)
+		return;
+	jx_key(b, arena_fmt(b->arena, "%d", status));
+	buf_text(b, "{\"description\":");
+	jx_text(b, codes.p, codes.n);
+	buf_text(b, ",\"content\":{\"application/json\":{\"schema\":");
+	write_ref(b, "schemas", "Error");
+	buf_text(b, ",\"example\":{\"error\":{\"code\":");
+	jx_str(b, first->code);
+	key_str(b, "message", first->message);
+	buf_text(b, ",\"details\":{}},\"detail\":");
+	jx_str(b, first->message);
+	buf_text(b, "}},\"application/problem+json\":{\"schema\":");
+	write_ref(b, "schemas", "Problem");
+	buf_text(b, "}}}");
+}
+
+/* Operations */
+
+static void write_parameter(struct buf *b, const struct field *f, const char *in)
+{
+	jx_next(b);
+	buf_char(b, '{');
+	key_str(b, "name", f->name);
+	key_str(b, "in", in);
+	if (!strcmp(in, "path") || f->flags & F_REQUIRED)
+		buf_text(b, ",\"required\":true");
+	jx_key(b, "schema");
+	write_schema(b, f, 1, false);
+	buf_char(b, '}');
+}
+
+static void write_parameters(struct buf *b, const struct route *r)
+{
+	key_open(b, "parameters", '[');
+	for (int i = 0; i < route_params(r); i++) {
+		struct field f = route_param(r, i);
+
+		write_parameter(b, &f, "path");
+	}
+	for (const struct field *f = r->query; f && f->type != F_END; f++)
+		write_parameter(b, f, "query");
+	if (r->method == POST) {
+		jx_next(b);
+		write_ref(b, "parameters", "Idempotency-Key");
+	}
+	if (has_param(r->sql, "if_match")) {
+		jx_next(b);
+		write_ref(b, "parameters", "If-Match");
+	}
+	buf_char(b, ']');
+}
+
+static void write_body(struct buf *b, const struct route *r)
+{
+	bool required = false;
+
+	if (!r->body)
+		return;
+	for (const struct field *f = r->body; f->type != F_END; f++)
+		required = required || f->flags & F_REQUIRED;
+	buf_fmt(b, ",\"requestBody\":{\"required\":%s,\"content\":{\"application/json\":{\"schema\":",
+		required ? "true" : "false");
+	write_object_schema(b, r->body, 1, false);
+	buf_text(b, ",\"example\":");
+	write_object_example(b, r->body, 1);
+	buf_text(b, "}}}");
+}
+
+/* The catalogue's domain: the second word of the id. */
+static char *domain(struct buf *b, const struct route *r)
+{
+	const char *p = strchr(r->id, '.') + 1;
+
+	return arena_dup_n(b->arena, p, strcspn(p, "."));
+}
+
+static void write_operation(struct buf *b, const struct route *r, int version)
+{
+	static const char *const verbs[METHOD_COUNT] = { "get",    "post", "put",    "patch",
+							 "delete", "head", "options" };
+
+	key_open(b, verbs[r->method], '{');
+	if (version > 1)
+		key_str(b, "operationId", arena_fmt(b->arena, "%s.v%d", r->id, version));
+	else
+		key_str(b, "operationId", r->id);
+	key_str(b, "summary", r->summary);
+	key_open(b, "tags", '[');
+	jx_str(b, domain(b, r));
+	buf_char(b, ']');
+	key_str(b, "x-catalogue-id", r->id);
+	key_str(b, "x-pool", r->flags & STATIC ? "nginx" : r->flags & SLOW ? "slow" : "main");
+	key_open(b, "security", '[');
+	if (r->access != PUBLIC)
+		buf_text(b, "{\"bearer\":[]}");
+	buf_char(b, ']');
+	write_parameters(b, r);
+	write_body(b, r);
+	key_open(b, "responses", '{');
+	write_success(b, r, version);
+	write_not_modified(b, r);
+	for (int status = 400; status < 600 && !(r->flags & STATIC); status++)
+		write_error(b, r, status);
+	buf_text(b, "}}");
+}
+
+/* Is r the first row with its path? */
+static bool first_of_path(const struct route *r)
+{
+	const struct route *other;
+
+	for (int i = 0; (other = route_at(i)) != r; i++)
+		if (!strcmp(other->path, r->path))
+			return false;
+	return true;
+}
+
+static void write_paths(struct buf *b, int version)
+{
+	const struct route *first, *r;
+
+	for (int i = 0; (first = route_at(i)); i++) {
+		const char *path = first->path;
+
+		if (!first_of_path(first))
+			continue;
+		if (version > 1) {
+			if (surface_of(first->id)->versions < version || strncmp(path, "/api/v1/", 8))
+				continue;
+			path = arena_fmt(b->arena, "/api/v%d/%s", version, path + 8);
+		}
+		key_open(b, path, '{');
+		for (int k = i; (r = route_at(k)); k++)
+			if (!strcmp(r->path, first->path))
+				write_operation(b, r, version);
+		buf_char(b, '}');
+	}
+}
+
+static void write_shapes(struct buf *b)
+{
+	const struct shape *seen[1024];
+	const struct route *r;
+	int n = 0;
+
+	for (int i = 0; (r = route_at(i)); i++) {
+		int k = 0;
+
+		while (k < n && seen[k] != r->out)
+			k++;
+		if (!r->out || k < n || n == sizeof(seen) / sizeof(*seen))
+			continue;
+		seen[n++] = r->out;
+		jx_key(b, r->out->name);
+		write_object_schema(b, r->out->fields, 1, true);
+		if (has_v2_fields(r->out)) {
+			jx_key(b, shape_name(b, r->out, 2));
+			write_object_schema(b, r->out->fields, 2, true);
+		}
+	}
+}
+
+static void write_tags(struct buf *b)
+{
+	const struct route *r, *other;
+
+	key_open(b, "tags", '[');
+	for (int i = 0; (r = route_at(i)); i++) {
+		for (int k = 0; (other = route_at(k)) != r; k++)
+			if (!strcmp(domain(b, other), domain(b, r)))
+				break;
+		if (other != r)
+			continue;
+		jx_next(b);
+		buf_char(b, '{');
+		key_str(b, "name", domain(b, r));
+		buf_char(b, '}');
+	}
+	buf_char(b, ']');
+}
+
+static void write_error_codes(struct buf *b)
+{
+	buf_char(b, '[');
+	for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
+		jx_next(b);
+		jx_str(b, err_info((enum err)e)->code);
+	}
+	buf_char(b, ']');
+}
+
+static const char head[] =
+	"{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Ashlar\",\"version\":\"" ASHLAR_VERSION "\","
+	"\"summary\":\"The whole backend of a SaaS product\","
+	"\"description\":\"Errors have one shape everywhere. Every answer carries X-Request-ID, "
+	"X-API-Version and "
+	"X-API-Latest-Version, and the X-RateLimit headers while limits are on.\"},"
+	"\"servers\":[{\"url\":\"/\"}]";
+
+static const char components_head[] =
+	",\"components\":{\"securitySchemes\":{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\","
+	"\"bearerFormat\":\"JWT\",\"description\":\"A token of ours, or of a configured issuer.\"}},"
+	"\"headers\":{\"X-Request-ID\":{\"description\":\"The request's id, also in the log.\","
+	"\"schema\":{\"type\":\"string\"}}},"
+	"\"parameters\":{"
+	"\"Idempotency-Key\":{\"name\":\"Idempotency-Key\",\"in\":\"header\",\"description\":"
+	"\"Sent twice with the same body, the request is carried out once; kept 24 hours.\","
+	"\"schema\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}},"
+	"\"If-Match\":{\"name\":\"If-Match\",\"in\":\"header\",\"description\":"
+	"\"Only change the resource if its ETag is still this one.\",\"schema\":{\"type\":\"string\"}}},"
+	"\"schemas\":{"
+	"\"Meta\":{\"type\":\"object\",\"required\":[\"request_id\",\"timestamp\",\"version\"],"
+	"\"properties\":{"
+	"\"request_id\":{\"type\":\"string\"},\"timestamp\":{\"type\":\"string\",\"format\":\"date-time\"},"
+	"\"version\":{\"type\":\"string\",\"enum\":[\"v2\"]}}},"
+	"\"Problem\":{\"type\":\"object\",\"description\":\"RFC 9457, when Accept asks for it.\","
+	"\"required\":[\"type\",\"title\",\"status\",\"detail\",\"code\"],\"properties\":{"
+	"\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},"
+	"\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"},\"code\":{\"type\":\"string\"},"
+	"\"details\":{\"type\":\"object\"}}},"
+	"\"Error\":{\"type\":\"object\",\"required\":[\"error\",\"detail\"],\"properties\":{"
+	"\"error\":{\"type\":\"object\",\"required\":[\"code\",\"message\",\"details\"],\"properties\":{"
+	"\"code\":{\"type\":\"string\",\"enum\":";
+
+static const char components_error_tail[] =
+	"},\"message\":{\"type\":\"string\"},\"details\":{\"type\":\"object\",\"properties\":{"
+	"\"field\":{\"type\":\"string\"},\"resource\":{\"type\":\"string\"},\"id\":{\"type\":\"string\"},"
+	"\"retry_after\":{\"type\":\"integer\"},\"request_id\":{\"type\":\"string\"}}}}},"
+	"\"detail\":{\"type\":\"string\",\"description\":\"the same message\"}}}";
+
+void openapi_write(struct buf *b)
+{
+	buf_text(b, head);
+	write_tags(b);
+	key_open(b, "paths", '{');
+	for (int version = 1; version <= 2; version++)
+		write_paths(b, version);
+	buf_char(b, '}');
+	buf_text(b, components_head);
+	write_error_codes(b);
+	buf_text(b, components_error_tail);
+	write_shapes(b);
+	buf_text(b, "}}}");
+}
+
+/* Routes for tests */
+
+static void write_test_fields(struct buf *b, const char *key, const struct field *table, size_t n)
+{
+	key_open(b, key, '[');
+	for (size_t i = 0; i < n; i++) {
+		static const char *const names[] = { "end",  "text",   "int",  "number",   "bool",
+						     "uuid", "email",  "url",  "datetime", "date",
+						     "enum", "object", "list", "json",     "binary" };
+		const struct field *f = &table[i];
+
+		jx_next(b);
+		buf_char(b, '{');
+		key_str(b, "name", f->name);
+		key_str(b, "type", names[f->type]);
+		buf_fmt(b, ",\"required\":%s,\"nullable\":%s,\"min\":%lld",
+			f->flags & F_REQUIRED ? "true" : "false", f->flags & F_NULL ? "true" : "false",
+			f->min);
+		if (f->max)
+			key_int(b, "max", f->max);
+		if (f->type == F_ENUM) {
+			key_open(b, "values", '[');
+			for (int k = 0; f->values[k]; k++) {
+				jx_next(b);
+				jx_str(b, f->values[k]);
+			}
+			buf_char(b, ']');
+		}
+		key_str(b, "default", f->def);
+		buf_char(b, '}');
+	}
+	buf_char(b, ']');
+}
+
+void openapi_route(struct buf *b, const struct route *r)
+{
+	static const char *const access[] = { "public", "user", "admin" };
+	struct field params[8];
+	int n = route_params(r);
+
+	for (int i = 0; i < n; i++)
+		params[i] = route_param(r, i);
+	buf_char(b, '{');
+	key_str(b, "method", method_name(r->method));
+	key_str(b, "path", r->path);
+	key_str(b, "id", r->id);
+	key_str(b, "access", access[r->access]);
+	key_str(b, "pool", r->flags & SLOW ? "slow" : "main");
+	key_int(b, "status", route_status(r));
+	key_int(b, "versions", surface_of(r->id)->versions);
+	buf_fmt(b, ",\"static\":%s", r->flags & STATIC ? "true" : "false");
+	write_test_fields(b, "params", params, (size_t)n);
+	write_test_fields(b, "query", r->query, field_count(r->query));
+	write_test_fields(b, "body", r->body, field_count(r->body));
+	buf_char(b, '}');
+}

@@ -1,0 +1,21 @@
+/*
+ * The API reference, printed from the route tables.
+ */
+#ifndef ASHLAR_OPENAPI_H
+#define ASHLAR_OPENAPI_H
+
+#include "fcgi/buf.h"
+#include "fcgi/route.h"
+
+/* The whole document (OpenAPI 3.1.0), as JSON. */
+void openapi_write(struct buf *b);
+
+/*
+ * One route as a JSON object for tests:
+ *   {"method","path","id","access","pool","status","static","params","query","body"}
+ * where the last three are arrays of
+ *   {"name","type","required","nullable","min","max","values","default"}.
+ */
+void openapi_route(struct buf *b, const struct route *r);
+
+#endif

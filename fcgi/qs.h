@@ -1,0 +1,39 @@
+/*
+ * Percent-encoding and query strings (RFC 3986 2.1; the URL Standard's
+ * application/x-www-form-urlencoded).
+ *
+ * Decoded text is UTF-8 without NUL, so it is a C string that PostgreSQL can store.
+ */
+#ifndef ASHLAR_QS_H
+#define ASHLAR_QS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fcgi/arena.h"
+
+enum { QS_MAX_PAIRS = 100 };
+
+struct qs_pair {
+	const char *name;
+	const char *value; /* "" when there was none */
+};
+
+/*
+ * Decode n bytes of percent-encoded text, where '+' may stand for a space.
+ *
+ * The arena's; NULL when it is refused, and *problem then says why: an escape
+ * that is none, a NUL or bytes that are not UTF-8.
+ */
+char *pct_decode(struct arena *a, const char *p, size_t n, bool plus_is_space, const char **problem);
+
+/*
+ * Split and decode a query string.  Pairs keep their order and repetitions;
+ * empty ones ("a=1&&b=2") are skipped.
+ *
+ * How many pairs, and *out the arena's array of them; -1 when it is refused,
+ * with *problem saying why: as for pct_decode, or more than QS_MAX_PAIRS.
+ */
+int qs_parse(struct arena *a, const char *qs, struct qs_pair **out, const char **problem);
+
+#endif

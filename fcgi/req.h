@@ -1,0 +1,151 @@
+/*
+ * A request and its answer.
+ *
+ * The child fills in what was asked, the runtime checks it and finds out who
+ * asks, the handler decides, and the runtime writes the answer.  Everything
+ * here lives until the answer is sent.
+ */
+#ifndef ASHLAR_REQ_H
+#define ASHLAR_REQ_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fcgi/arena.h"
+#include "fcgi/buf.h"
+#include "fcgi/err.h"
+#include "fcgi/field.h"
+#include "fcgi/route.h"
+
+struct json_object;
+struct pg_result;
+
+/*
+ * Who asks, as far as the credentials alone tell; auth.c fills it.  Whether
+ * that is still true (session, user, membership) is enter()'s to say, in the
+ * same round trip as the query.
+ */
+struct principal {
+	enum { ANONYMOUS, BEARER, API_KEY } kind;
+	const char *tenant_id; /* uuid; the default tenant's for anonymous callers */
+	const char *issuer;    /* "ashlar" for our own tokens, else the "iss" claim */
+	const char *subject;   /* "sub": the user's public id on the app surface */
+	const char *session;   /* uuid, "sid" of our own tokens; NULL for others' */
+	const char *email;     /* of a foreign token, NULL when it has none */
+	uint64_t key;          /* for rate limits: a keyed hash of issuer and subject, or of the address */
+};
+
+struct failure {
+	enum err err;
+	const char *message; /* for people; NULL: the error's own */
+	const char *field;   /* details.field */
+	const char *details; /* further members of details, as JSON without braces, or NULL */
+	const char *reason;  /* for the log only */
+};
+
+struct header {
+	const char *name;
+	const char *value;
+};
+
+struct req {
+	struct arena arena;
+
+	/* what was asked */
+	char **params; /* the FastCGI environment, "NAME=value" */
+	enum method method;
+	const char *method_name;  /* as sent */
+	const char *path;         /* percent-encoded, without the query */
+	const char *query_string; /* "" when there is none */
+	const char *ip;           /* the client's address as nginx knows it */
+	const char *id;           /* X-Request-ID */
+	char trace_id[33], span_id[17];
+	const char *body;
+	size_t body_len;
+	struct json_object *json; /* the parsed body, or NULL */
+	struct match match;
+	const struct route *route; /* NULL until routed */
+	int version;               /* the version answered in, 1 or more */
+	struct principal who;
+	struct value *values; /* path parameters, query parameters, body members, and what req_set added */
+	size_t nvalues, values_cap;
+
+	/* the answer */
+	int status;
+	struct header headers[24];
+	int nheaders;
+	struct buf out;
+	size_t data_from, data_to; /* the answer inside its envelope: out.p[from, to) */
+	int64_t updated_us;        /* updated_at of a single row, for its ETag; 0: none */
+	struct failure fail;
+
+	/* the transaction, db.c's */
+	long db_timeout_ms; /* how long to wait for PostgreSQL; 0: DATABASE_TIMEOUT_MS */
+	bool in_transaction;
+	bool may_rerun;      /* the failure was one that running again can cure, and nothing was committed */
+	bool is_new_user;    /* enter() does not know the foreign token's subject yet */
+	bool is_replay;      /* idempotency_begin() found a stored answer */
+	enum query_id frame; /* a statement in front of the request's own, and the transaction stays open; or
+				Q_NONE */
+	const char *const *frame_values;
+
+	/* for the log */
+	const char *doing; /* "preparing project_list": the stage, printed in every error line */
+	int64_t start_ns, db_ns;
+	long limit, limit_left, limit_reset_s; /* the rate limit's state; limit 0: off */
+};
+
+/* Record a failure and return its error, for "return req_fail(...)".  fmt NULL: the error's own message. */
+enum err req_fail(struct req *rq, enum err e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* As req_fail, with details.field. */
+enum err req_fail_field(struct req *rq, enum err e, const char *field, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* A failure on our side: the client sees ERR_INTERNAL (or e) and the request id, the log the reason. */
+enum err req_fail_inside(struct req *rq, enum err e, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* ERR_NOT_FOUND of the route's resource, naming it and the id in details; id may be NULL. */
+enum err req_not_found(struct req *rq, const char *id);
+
+/* A request header by its HTTP name, any case; NULL when it was not sent. */
+const char *req_header(const struct req *rq, const char *name);
+
+/* A variable of the FastCGI environment, or NULL. */
+const char *req_param(const struct req *rq, const char *name);
+
+/* Add a response header.  The strings must live as long as the request. */
+void req_set_header(struct req *rq, const char *name, const char *value);
+
+/* The value of a field of the route, or of req_set; NULL when there is no such field. */
+const struct value *req_value(const struct req *rq, const char *name);
+
+/* Shorthands for a field's value: its text (NULL when null), its integer (0 when null), whether it was sent.
+ */
+const char *req_text(const struct req *rq, const char *name);
+long long req_int(const struct req *rq, const char *name);
+bool req_given(const struct req *rq, const char *name);
+
+/* Give a query's parameter a value that the handler computed; NULL is SQL's null.  Overrides a field. */
+void req_set(struct req *rq, const char *name, const char *text);
+
+/*
+ * The usual end of a handler: run the query as the transaction's last
+ * statement and write its rows as the answer, in the query's shape (:row,
+ * :rows, :page, :exec) and the route's envelope.  No row for :row is
+ * ERR_NOT_FOUND with the route's resource and id.
+ */
+enum err req_answer(struct req *rq, enum query_id q);
+
+/*
+ * The answer by hand, where it is not rows: write between the two calls.
+ *	struct buf *b = req_open(rq);
+ *	buf_text(b, "{\"status\":\"healthy\"}");
+ *	return req_close(rq);
+ */
+struct buf *req_open(struct req *rq);
+enum err req_close(struct req *rq);
+
+#endif

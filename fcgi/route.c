@@ -1,0 +1,332 @@
+#include "fcgi/route.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fcgi/arena.h"
+
+/*
+ * The router: a trie over path segments, built once before the first fork, so
+ * that all children share its pages.  A literal segment wins over {name}; where
+ * the literal leads nowhere the parameter is tried, so /invites/{token} and
+ * /{id}/members live side by side.
+ */
+
+/* What is made of the tables: there for as long as the program runs. */
+static struct arena *memory(void)
+{
+	static struct arena a;
+
+	if (!a.chunks)
+		arena_init(&a, 32 * 1024);
+	return &a;
+}
+
+static const char *const method_names[METHOD_COUNT] = { "GET",    "POST", "PUT",    "PATCH",
+							"DELETE", "HEAD", "OPTIONS" };
+
+const char *method_name(enum method m)
+{
+	assert(m < METHOD_COUNT);
+	return method_names[m];
+}
+
+enum method method_find(const char *name)
+{
+	int m;
+
+	for (m = 0; m < METHOD_COUNT && strcmp(method_names[m], name); m++)
+		;
+	return (enum method)m;
+}
+
+/* Surfaces: DESIGN.md 4's table of dialects. */
+/* clang-format off */
+static const struct surface surfaces[] = {
+	{ "app", 2,
+	  .page_head = "{\"items\":[", .page_tail_head = "],", .page_fields = { "total", "skip", "limit" }, .page_tail = "}",
+	  .validation_status = 422 },
+	{ "platform", 1,
+	  .page_head = "[", .page_tail = "]",
+	  .validation_status = 422 },
+	{ "workspace", 1,
+	  .page_head = "{\"items\":[", .page_tail_head = "],", .page_fields = { "total", "page", "page_size" }, .page_tail = "}",
+	  .validation_status = 422 },
+	{ "operations", 1, .object_head = "{\"data\":", .object_tail = "}",
+	  .page_head = "{\"data\":[", .page_tail_head = "],\"meta\":{", .page_fields = { "total", "limit", "offset" }, .page_tail = "}}",
+	  .validation_status = 400 },
+	{ "observability", 1,
+	  .page_head = "[", .page_tail = "]",
+	  .validation_status = 422 },
+};
+/* clang-format on */
+
+const struct surface *surface_of(const char *route_id)
+{
+	for (size_t i = 0; i < sizeof(surfaces) / sizeof(*surfaces); i++) {
+		size_t n = strlen(surfaces[i].name);
+
+		if (!strncmp(route_id, surfaces[i].name, n) && route_id[n] == '.')
+			return &surfaces[i];
+	}
+	return &surfaces[0];
+}
+
+const struct route *route_at(int index)
+{
+	for (const struct route *const *table = route_tables; *table; table++)
+		for (const struct route *r = *table; r->path; r++)
+			if (index-- == 0)
+				return r;
+	return NULL;
+}
+
+int route_status(const struct route *r)
+{
+	if (r->status)
+		return r->status;
+	if (r->method == POST)
+		return 201;
+	return r->out || r->content_type ? 200 : 204;
+}
+
+int route_params(const struct route *r)
+{
+	int n = 0;
+
+	for (const char *p = r->path; (p = strchr(p, '{')); p++)
+		n++;
+	return n;
+}
+
+/* A parameter's name out of its path, as a string that is made once for all routes that have it. */
+static const char *param_name(const char *p, size_t len)
+{
+	static struct name {
+		struct name *next;
+		size_t len;
+		const char *text;
+	} * names;
+	struct name *n;
+
+	for (n = names; n; n = n->next)
+		if (n->len == len && !memcmp(n->text, p, len))
+			return n->text;
+	n = arena_alloc(memory(), sizeof(*n));
+	*n = (struct name){ names, len, arena_dup_n(memory(), p, len) };
+	names = n;
+	return n->text;
+}
+
+struct field route_param(const struct route *r, int i)
+{
+	const char *p = r->path;
+	size_t len;
+
+	do
+		p = strchr(p, '{') + 1;
+	while (i--);
+	len = strcspn(p, "}");
+	for (const struct field *own = r->params; own && own->name; own++)
+		if (strlen(own->name) == len && !strncmp(own->name, p, len))
+			return *own;
+	if (len >= 2 && !strncmp(p + len - 2, "id", 2))
+		return (struct field){ .name = param_name(p, len), .type = F_UUID, .flags = F_REQUIRED };
+	return (struct field){
+		.name = param_name(p, len), .type = F_TEXT, .flags = F_REQUIRED, .min = 1, .max = 255
+	};
+}
+
+/* The trie */
+
+struct leaf {
+	const struct route *route;
+	int index;
+	int version;
+};
+
+struct node {
+	const char *segment; /* of len bytes; NULL for {name} */
+	size_t len;
+	struct node *next;     /* sibling */
+	struct node *children; /* literals first; {name} last */
+	struct leaf leaves[METHOD_COUNT];
+	unsigned allowed; /* bit per method */
+};
+
+static struct node root;
+
+static _Noreturn void bad_table(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static _Noreturn void bad_table(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("ashlar: route tables: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	exit(70);
+}
+
+static struct node *node_child(struct node *parent, const char *segment, size_t len)
+{
+	bool param = segment[0] == '{';
+	struct node **link = &parent->children, *n;
+
+	for (; *link && (*link)->segment; link = &(*link)->next)
+		if (!param && (*link)->len == len && !memcmp((*link)->segment, segment, len))
+			return *link;
+	if (*link && param)
+		return *link;
+	n = arena_alloc(memory(), sizeof(*n));
+	n->segment = param ? NULL : segment;
+	n->len = len;
+	n->next = *link;
+	*link = n;
+	return n;
+}
+
+static void add(const char *path, const struct route *r, int index, int version)
+{
+	struct node *n = &root;
+	const char *p = path;
+
+	while (*p == '/') {
+		size_t len = strcspn(++p, "/");
+
+		n = node_child(n, p, len);
+		p += len;
+	}
+	if (n->allowed & 1u << r->method)
+		bad_table("%s %s stands twice (%s)", method_name(r->method), path, r->id);
+	n->leaves[r->method] = (struct leaf){ r, index, version };
+	n->allowed |= 1u << r->method;
+	if (r->method == GET) {
+		n->leaves[HEAD] = n->leaves[GET];
+		n->allowed |= 1u << HEAD;
+	}
+}
+
+/*
+ * "/api/v1/app/x" of a surface with two versions is also served under
+ * "/api/v2", and under "/api/app/x" where a header chooses.
+ */
+static void add_versions(const struct route *r, int index)
+{
+	const struct surface *s = surface_of(r->id);
+
+	if (s->versions == 1 || strncmp(r->path, "/api/v1/", 8)) {
+		add(r->path, r, index, 1);
+		return;
+	}
+	for (int version = 0; version <= s->versions; version++)
+		add(version ? arena_fmt(memory(), "/api/v%d/%s", version, r->path + 8)
+			    : arena_fmt(memory(), "/api/%s", r->path + 8),
+		    r, index, version);
+}
+
+/* A path is segments, none of them empty, each either literal or one {name}. */
+static void check_path(const struct route *r)
+{
+	const char *p = r->path;
+
+	do {
+		size_t len = *p == '/' ? strcspn(p + 1, "/") : 0;
+
+		if (!len)
+			bad_table("%s: %s is no path, or has an empty segment", r->id, r->path);
+		if (strcspn(p + 1, "{}") < len &&
+		    (p[1] != '{' || p[len] != '}' || len < 3 || strcspn(p + 2, "{}") != len - 2))
+			bad_table("%s: a parameter of %s is not a {name} between slashes", r->id, r->path);
+		p += 1 + len;
+	} while (*p);
+}
+
+static void check(const struct route *r)
+{
+	int params = route_params(r);
+
+	check_path(r);
+	if (!r->run && r->sql == Q_NONE)
+		bad_table("%s has neither a query nor a handler", r->id);
+	if (params > (int)(sizeof(((struct match *)0)->params) / sizeof(char *)))
+		bad_table("%s has too many parameters", r->id);
+	if (r->method == HEAD || r->method == OPTIONS)
+		bad_table("%s: the runtime answers %s by itself", r->id, method_name(r->method));
+	while (params--)
+		route_param(r, params); /* before the first fork, so that all children share the names */
+}
+
+void router_init(void)
+{
+	const struct route *r;
+
+	for (int i = 0; (r = route_at(i)); i++) {
+		if (r->flags & STATIC)
+			continue;
+		check(r);
+		add_versions(r, i);
+	}
+}
+
+static const struct node *walk(const struct node *n, const char *p, struct match *out, int nparams)
+{
+	const struct node *child, *found;
+	size_t len;
+
+	while (*p == '/' && p[1] == '\0') /* a trailing slash */
+		p++;
+	if (!*p)
+		return n->allowed ? n : NULL;
+	if (*p != '/')
+		return NULL;
+	len = strcspn(++p, "/");
+	if (!len)
+		return NULL;
+	for (child = n->children; child; child = child->next) {
+		if (child->segment) {
+			if (child->len != len || memcmp(child->segment, p, len))
+				continue;
+			found = walk(child, p + len, out, nparams);
+		} else {
+			out->params[nparams] = p;
+			out->params_len[nparams] = len;
+			found = walk(child, p + len, out, nparams + 1);
+		}
+		if (found)
+			return found;
+	}
+	return NULL;
+}
+
+/* Where plain updates are PUT, PATCH does the same, and the other way round. */
+static enum method update_twin(enum method m)
+{
+	return m == PUT ? PATCH : m == PATCH ? PUT : m;
+}
+
+enum err router_find(enum method method, const char *path, struct match *out)
+{
+	const struct node *n = walk(&root, path, out, 0);
+
+	out->route = NULL;
+	out->allowed = 0;
+	if (!n)
+		return ERR_NOT_FOUND;
+	out->allowed = n->allowed;
+	for (int m = PUT; m <= PATCH; m++)
+		if (n->allowed & 1u << m)
+			out->allowed |= 1u << update_twin((enum method)m);
+	if (method < METHOD_COUNT && !(n->allowed & 1u << method))
+		method = update_twin(method);
+	if (method == METHOD_COUNT || !(n->allowed & 1u << method))
+		return ERR_METHOD_NOT_ALLOWED;
+	out->route = n->leaves[method].route;
+	out->index = n->leaves[method].index;
+	out->version = n->leaves[method].version;
+	return ERR_OK;
+}

@@ -1,0 +1,438 @@
+#include "fcgi/rows.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <endian.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "fcgi/db.h"
+#include "fcgi/jx.h"
+
+/* Type numbers are fixed in PostgreSQL's catalog; its header is not among those of libpq. */
+/* clang-format off */
+enum {
+	BOOL = 16, BYTEA = 17, CHAR = 18, NAME = 19, INT8 = 20, INT2 = 21, INT4 = 23, TEXT = 25, OID = 26,
+	JSON = 114, CIDR = 650, FLOAT4 = 700, FLOAT8 = 701, INET = 869, BPCHAR = 1042, VARCHAR = 1043,
+	DATE = 1082, TIMESTAMP = 1114, TIMESTAMPTZ = 1184, NUMERIC = 1700, UUID = 2950, JSONB = 3802,
+
+	BOOL_ARRAY = 1000, INT2_ARRAY = 1005, INT4_ARRAY = 1007, TEXT_ARRAY = 1009, BPCHAR_ARRAY = 1014,
+	VARCHAR_ARRAY = 1015, INT8_ARRAY = 1016, FLOAT4_ARRAY = 1021, FLOAT8_ARRAY = 1022, INET_ARRAY = 1041,
+	TIMESTAMP_ARRAY = 1115, DATE_ARRAY = 1182, TIMESTAMPTZ_ARRAY = 1185, NUMERIC_ARRAY = 1231,
+	UUID_ARRAY = 2951, JSONB_ARRAY = 3807,
+};
+/* clang-format on */
+
+/* Writes one value that is not null; p is the n bytes that the server sent. */
+typedef void writer(struct buf *b, const char *p, int n);
+
+/* The server's integers, whose sizes the type promises. */
+
+static int16_t get_int2(const char *p, int n)
+{
+	uint16_t v;
+
+	assert(n == sizeof(v));
+	memcpy(&v, p, sizeof(v));
+	return (int16_t)be16toh(v);
+}
+
+static int32_t get_int4(const char *p, int n)
+{
+	uint32_t v;
+
+	assert(n == sizeof(v));
+	memcpy(&v, p, sizeof(v));
+	return (int32_t)be32toh(v);
+}
+
+static int64_t get_int8(const char *p, int n)
+{
+	uint64_t v;
+
+	assert(n == sizeof(v));
+	memcpy(&v, p, sizeof(v));
+	return (int64_t)be64toh(v);
+}
+
+static bool get_bool(const char *p, int n)
+{
+	assert(n == 1);
+	return *p != 0;
+}
+
+/* One writer per form */
+
+static void write_bool(struct buf *b, const char *p, int n)
+{
+	jx_bool(b, get_bool(p, n));
+}
+
+static void write_int2(struct buf *b, const char *p, int n)
+{
+	jx_int(b, get_int2(p, n));
+}
+
+static void write_int4(struct buf *b, const char *p, int n)
+{
+	jx_int(b, get_int4(p, n));
+}
+
+static void write_int8(struct buf *b, const char *p, int n)
+{
+	jx_int(b, get_int8(p, n));
+}
+
+static void write_oid(struct buf *b, const char *p, int n)
+{
+	jx_int(b, (uint32_t)get_int4(p, n));
+}
+
+static void write_float4(struct buf *b, const char *p, int n)
+{
+	int32_t bits = get_int4(p, n);
+	float v;
+
+	memcpy(&v, &bits, sizeof(v));
+	jx_float(b, v);
+}
+
+static void write_float8(struct buf *b, const char *p, int n)
+{
+	int64_t bits = get_int8(p, n);
+	double v;
+
+	memcpy(&v, &bits, sizeof(v));
+	jx_double(b, v);
+}
+
+static void write_numeric(struct buf *b, const char *p, int n)
+{
+	jx_numeric(b, p, (size_t)n);
+}
+
+static void write_text(struct buf *b, const char *p, int n)
+{
+	jx_text(b, p, (size_t)n);
+}
+
+static void write_uuid(struct buf *b, const char *p, int n)
+{
+	assert(n == 16);
+	jx_uuid(b, (const unsigned char *)p);
+}
+
+/* A timestamp without a zone is taken to be in UTC: a client wants one form of time. */
+static void write_timestamptz(struct buf *b, const char *p, int n)
+{
+	jx_timestamptz(b, get_int8(p, n));
+}
+
+static void write_date(struct buf *b, const char *p, int n)
+{
+	jx_date(b, get_int4(p, n));
+}
+
+static void write_json(struct buf *b, const char *p, int n)
+{
+	buf_add(b, p, (size_t)n);
+}
+
+static void write_jsonb(struct buf *b, const char *p, int n)
+{
+	assert(n > 1 && p[0] == 1); /* the version of the wire form */
+	buf_add(b, p + 1, (size_t)n - 1);
+}
+
+static void write_bytea(struct buf *b, const char *p, int n)
+{
+	jx_base64(b, p, (size_t)n);
+}
+
+/* Family, bits of the network, is it a cidr, how long the address is, and the address. */
+static void write_inet(struct buf *b, const char *p, int n)
+{
+	enum { FAMILY_INET = 2, FAMILY_INET6 = 3 }; /* PostgreSQL's own, the same on every system */
+	char text[INET6_ADDRSTRLEN];
+	int bits, full;
+
+	assert(n == 8 || n == 20);
+	assert(p[0] == (n == 8 ? FAMILY_INET : FAMILY_INET6) && p[3] == n - 4);
+	full = n == 8 ? 32 : 128;
+	bits = (unsigned char)p[1];
+	inet_ntop(n == 8 ? AF_INET : AF_INET6, p + 4, text, sizeof(text));
+	buf_char(b, '"');
+	buf_text(b, text);
+	if (bits != full || p[2])
+		buf_fmt(b, "/%d", bits);
+	buf_char(b, '"');
+}
+
+static writer *find_writer(Oid type);
+
+enum { ARRAY_HEAD = 12, ARRAY_DIMENSION = 8 };
+
+/* Write dimension d of an array whose next element is at p; what is behind the last one written. */
+static const char *write_dimension(struct buf *b, const char *array, int d, writer *element, const char *p,
+				   const char *end)
+{
+	int dimensions = get_int4(array, 4);
+	int count = get_int4(array + ARRAY_HEAD + d * ARRAY_DIMENSION, 4);
+	int i;
+
+	buf_char(b, '[');
+	for (i = 0; i < count; i++) {
+		int n;
+
+		if (i)
+			buf_char(b, ',');
+		if (d + 1 < dimensions) {
+			p = write_dimension(b, array, d + 1, element, p, end);
+			continue;
+		}
+		assert(end - p >= 4);
+		n = get_int4(p, 4);
+		p += 4;
+		if (n < 0) {
+			jx_null(b);
+			continue;
+		}
+		assert(end - p >= n);
+		element(b, p, n);
+		p += n;
+	}
+	buf_char(b, ']');
+	return p;
+}
+
+/* How many dimensions, has it nulls, the elements' type; per dimension its size and lower bound; the
+ * elements. */
+static void write_array(struct buf *b, const char *p, int n)
+{
+	enum { MAX_DIMENSIONS = 6 }; /* PostgreSQL's own limit */
+	int dimensions;
+	writer *element;
+
+	assert(n >= ARRAY_HEAD);
+	dimensions = get_int4(p, 4);
+	assert(dimensions >= 0 && dimensions <= MAX_DIMENSIONS);
+	assert(n >= ARRAY_HEAD + dimensions * ARRAY_DIMENSION);
+	element = find_writer((Oid)get_int4(p + 8, 4));
+	assert(element && element != write_array);
+	if (dimensions)
+		write_dimension(b, p, 0, element, p + ARRAY_HEAD + dimensions * ARRAY_DIMENSION, p + n);
+	else
+		buf_text(b, "[]");
+}
+
+/* clang-format off */
+static const struct {
+	Oid type;
+	writer *write;
+} writers[] = {
+	{ UUID,        write_uuid },
+	{ TEXT,        write_text },
+	{ TIMESTAMPTZ, write_timestamptz },
+	{ INT4,        write_int4 },
+	{ INT8,        write_int8 },
+	{ BOOL,        write_bool },
+	{ JSONB,       write_jsonb },
+	{ NUMERIC,     write_numeric },
+	{ DATE,        write_date },
+	{ FLOAT8,      write_float8 },
+	{ FLOAT4,      write_float4 },
+	{ VARCHAR,     write_text },
+	{ BPCHAR,      write_text },
+	{ NAME,        write_text },
+	{ CHAR,        write_text },
+	{ INT2,        write_int2 },
+	{ OID,         write_oid },
+	{ JSON,        write_json },
+	{ BYTEA,       write_bytea },
+	{ INET,        write_inet },
+	{ CIDR,        write_inet },
+	{ TIMESTAMP,   write_timestamptz },
+
+	{ TEXT_ARRAY,        write_array },
+	{ UUID_ARRAY,        write_array },
+	{ INT4_ARRAY,        write_array },
+	{ INT8_ARRAY,        write_array },
+	{ BOOL_ARRAY,        write_array },
+	{ INT2_ARRAY,        write_array },
+	{ BPCHAR_ARRAY,      write_array },
+	{ VARCHAR_ARRAY,     write_array },
+	{ FLOAT4_ARRAY,      write_array },
+	{ FLOAT8_ARRAY,      write_array },
+	{ INET_ARRAY,        write_array },
+	{ TIMESTAMP_ARRAY,   write_array },
+	{ DATE_ARRAY,        write_array },
+	{ TIMESTAMPTZ_ARRAY, write_array },
+	{ NUMERIC_ARRAY,     write_array },
+	{ JSONB_ARRAY,       write_array },
+};
+/* clang-format on */
+
+static writer *find_writer(Oid type)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(writers) / sizeof(*writers); i++)
+		if (writers[i].type == type)
+			return writers[i].write;
+	return NULL;
+}
+
+bool rows_type_known(Oid type)
+{
+	return find_writer(type);
+}
+
+struct column {
+	int number;
+	const char *key; /* with the brace or comma in front and the colon behind */
+	size_t key_len;
+	writer *write;
+};
+
+struct rows {
+	const PGresult *res;
+	int ncolumns;
+	struct column columns[];
+};
+
+static bool left_out(const struct shape *shape, int version, const char *name)
+{
+	const struct field *f;
+
+	if (*name == '_')
+		return true;
+	if (!shape || !shape->fields || version >= 2)
+		return false;
+	for (f = shape->fields; f->name; f++)
+		if (!strcmp(f->name, name))
+			return f->flags & F_V2;
+	return false;
+}
+
+struct rows *rows_open(struct arena *a, const PGresult *res, const struct shape *shape, int version,
+		       int first_column)
+{
+	int ncolumns = PQnfields(res);
+	struct rows *r;
+	int i;
+
+	assert(first_column >= 0 && first_column <= ncolumns);
+	r = arena_alloc(a, sizeof(*r) + (size_t)(ncolumns - first_column) * sizeof(*r->columns));
+	r->res = res;
+	for (i = first_column; i < ncolumns; i++) {
+		struct column *c = &r->columns[r->ncolumns];
+		const char *name = PQfname(res, i);
+		struct buf key;
+
+		if (left_out(shape, version, name))
+			continue;
+		c->number = i;
+		c->write = find_writer(PQftype(res, i));
+		if (!c->write || PQfformat(res, i) != 1) {
+			fprintf(stderr,
+				"{\"level\":\"fatal\",\"message\":\"column %s: type %u, format %d\"}\n", name,
+				PQftype(res, i), PQfformat(res, i));
+			abort();
+		}
+		buf_init(&key, a, strlen(name) + 16);
+		buf_char(&key, r->ncolumns ? ',' : '{');
+		jx_key(&key, name);
+		c->key = key.p;
+		c->key_len = key.n;
+		r->ncolumns++;
+	}
+	return r;
+}
+
+void rows_object(struct buf *b, const struct rows *r, int row)
+{
+	const struct column *c;
+
+	if (!r->ncolumns)
+		buf_char(b, '{');
+	for (c = r->columns; c < r->columns + r->ncolumns; c++) {
+		buf_add(b, c->key, c->key_len);
+		if (PQgetisnull(r->res, row, c->number))
+			jx_null(b);
+		else
+			c->write(b, PQgetvalue(r->res, row, c->number), PQgetlength(r->res, row, c->number));
+	}
+	buf_char(b, '}');
+}
+
+/* Columns by name, for C that decides.  PQfnumber would allocate and fold case. */
+
+static int find_column(const PGresult *res, const char *col)
+{
+	int n = PQnfields(res);
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (!strcmp(PQfname(res, i), col))
+			return i;
+	return -1;
+}
+
+static int column(const PGresult *res, int row, const char *col)
+{
+	int i = find_column(res, col);
+
+	assert(i >= 0 && "no such column");
+	assert(row >= 0 && row < PQntuples(res));
+	assert(PQfformat(res, i) == 1);
+	return i;
+}
+
+int64_t rows_updated_us(const PGresult *res, int row)
+{
+	const int64_t epoch_us = INT64_C(946684800000000); /* 2000-01-01 in Unix time */
+	int i = find_column(res, "updated_at");
+	int64_t us;
+
+	if (i < 0)
+		i = find_column(res, "_updated_at");
+	if (i < 0 || PQftype(res, i) != TIMESTAMPTZ || PQgetisnull(res, row, i))
+		return 0;
+	us = get_int8(PQgetvalue(res, row, i), PQgetlength(res, row, i));
+	return __builtin_add_overflow(us, epoch_us, &us) ? 0 : us; /* infinity */
+}
+
+int64_t db_int(const PGresult *res, int row, const char *col)
+{
+	int i = column(res, row, col);
+	const char *p = PQgetvalue(res, row, i);
+	int n = PQgetlength(res, row, i);
+
+	assert(PQftype(res, i) == INT8 || PQftype(res, i) == INT4 || PQftype(res, i) == INT2);
+	if (PQgetisnull(res, row, i))
+		return 0;
+	switch (PQftype(res, i)) {
+	case INT8: return get_int8(p, n);
+	case INT4: return get_int4(p, n);
+	default: return get_int2(p, n);
+	}
+}
+
+bool db_bool(const PGresult *res, int row, const char *col)
+{
+	int i = column(res, row, col);
+
+	assert(PQftype(res, i) == BOOL);
+	return !PQgetisnull(res, row, i) && get_bool(PQgetvalue(res, row, i), PQgetlength(res, row, i));
+}
+
+const char *db_text(const PGresult *res, int row, const char *col)
+{
+	int i = column(res, row, col);
+
+	assert(find_writer(PQftype(res, i)) == write_text);
+	return PQgetisnull(res, row, i) ? NULL : PQgetvalue(res, row, i);
+}

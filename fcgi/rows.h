@@ -1,0 +1,55 @@
+/*
+ * Rows to JSON: a binary result of PostgreSQL becomes objects, straight into
+ * the response.  A column's name is the key and its type decides the form:
+ *
+ *	bool, int2, int4, int8, float4, float8, numeric, oid	bare
+ *	text, varchar, bpchar, name, "char"	string
+ *	uuid, inet, cidr	string
+ *	timestamptz, timestamp	RFC 3339 in UTC with milliseconds and Z
+ *	date	YYYY-MM-DD
+ *	json, jsonb	as it is
+ *	bytea	base64
+ *	arrays of these	array
+ *
+ * A column is looked at once per result, not once per row.
+ */
+#ifndef ASHLAR_ROWS_H
+#define ASHLAR_ROWS_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fcgi/arena.h"
+#include "fcgi/buf.h"
+#include "fcgi/field.h"
+
+struct rows;
+
+/*
+ * Prepare to write a result's rows.
+ *
+ * res           all columns binary and of types that rows_type_known; borrowed for as long as *rows is used
+ * shape         columns named by a field with F_V2 are left out below version 2; may be NULL
+ * first_column  the first one written: 1 behind a :page query's total
+ *
+ * Columns whose names begin with "_" are the runtime's, and never written.
+ * The arena's.  A column of another type is a mistake in a query, which a test
+ * finds before any client does; here it ends the process.
+ */
+struct rows *rows_open(struct arena *a, const PGresult *res, const struct shape *shape, int version,
+		       int first_column);
+
+/* Write one row as an object. */
+void rows_object(struct buf *b, const struct rows *r, int row);
+
+/* Can a column of this type be written? */
+bool rows_type_known(Oid type);
+
+/*
+ * When a row was last changed: its column updated_at or _updated_at
+ * (timestamptz), in microseconds since 1970-01-01 UTC.  0 when there is no such column or it is null.
+ */
+int64_t rows_updated_us(const PGresult *res, int row);
+
+#endif

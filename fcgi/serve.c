@@ -1,0 +1,446 @@
+#include "fcgi/serve.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <json-c/json.h>
+#include <stdatomic.h>
+#include <strings.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "fcgi/answer.h"
+#include "fcgi/auth.h"
+#include "fcgi/clock.h"
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/idem.h"
+#include "fcgi/json.h"
+#include "fcgi/limit.h"
+#include "fcgi/log.h"
+#include "fcgi/metrics.h"
+#include "fcgi/qs.h"
+
+enum { MAX_BODY = 1 << 20, MAX_RERUNS = 3 };
+
+/* Who is this request?  Ids for logs and traces. */
+
+/* xorshift64*: ids of traces need to be distinct, not secret. */
+static uint64_t random_id(void)
+{
+	static uint64_t s;
+
+	while (!s)
+		if (getrandom(&s, sizeof(s), 0) < 0)
+			s = (uint64_t)clock_ns() ^ (uint64_t)getpid() << 32;
+	s ^= s >> 12;
+	s ^= s << 25;
+	s ^= s >> 27;
+	return s * 2685821657736338717u;
+}
+
+static void hex(char *out, int n, const char *digits)
+{
+	while (n > 0) {
+		uint64_t r = random_id();
+
+		for (int i = 0; i < 16 && n > 0; i++, n--, r >>= 4)
+			*out++ = digits[r & 15];
+	}
+}
+
+static bool is_hex(const char *p, size_t n)
+{
+	return strspn(p, "0123456789abcdef") >= n;
+}
+
+static const char *copy(struct req *rq, const char *text)
+{
+	return arena_dup(&rq->arena, text ? text : "");
+}
+
+/* The client's X-Request-ID when it is sane, else a fresh UUID: nginx's 128 random bits, or ours. */
+static const char *request_id(struct req *rq)
+{
+	const char *id = req_header(rq, "X-Request-ID");
+	char digits[33] = "", *out, *p;
+	size_t n = id ? strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") : 0;
+
+	if (n && n <= 128 && !id[n])
+		return copy(rq, id);
+	id = req_param(rq, "REQUEST_ID");
+	if (id && strlen(id) == 32 && is_hex(id, 32))
+		memcpy(digits, id, 32);
+	else
+		hex(digits, 32, "0123456789abcdef");
+	digits[12] = '4';                    /* RFC 9562: version 4, */
+	digits[16] = "89ab"[digits[16] & 3]; /* variant 10 */
+	out = p = arena_alloc(&rq->arena, 37);
+	for (int i = 0; i < 32; i++) {
+		if (i == 8 || i == 12 || i == 16 || i == 20)
+			*p++ = '-';
+		*p++ = digits[i];
+	}
+	return out;
+}
+
+/* W3C Trace Context: "00-<trace>-<span>-<flags>". */
+static void trace(struct req *rq)
+{
+	const char *parent = req_header(rq, "traceparent");
+
+	if (parent && strlen(parent) >= 55 && parent[2] == '-' && parent[35] == '-' && parent[52] == '-' &&
+	    is_hex(parent, 2) && is_hex(parent + 3, 32) && is_hex(parent + 36, 16) &&
+	    strncmp(parent, "ff", 2) && strspn(parent + 3, "0") < 32)
+		memcpy(rq->trace_id, parent + 3, 32);
+	else
+		hex(rq->trace_id, 32, "0123456789abcdef");
+	hex(rq->span_id, 16, "0123456789abcdef");
+}
+
+static void split_uri(struct req *rq)
+{
+	const char *uri = req_param(rq, "REQUEST_URI"), *question;
+
+	if (!uri)
+		uri = "/";
+	question = strchr(uri, '?');
+	rq->path = question ? arena_dup_n(&rq->arena, uri, (size_t)(question - uri)) : uri;
+	rq->query_string = question ? question + 1 : "";
+}
+
+/* Routing */
+
+/* "v2" or "2" -> 2; 0 for anything else. */
+static int version_number(const char *text)
+{
+	if (text && (*text == 'v' || *text == 'V'))
+		text++;
+	return text && isdigit((unsigned char)*text) && !text[1] ? *text - '0' : 0;
+}
+
+static const char *allow(struct req *rq)
+{
+	struct buf b;
+
+	buf_init(&b, &rq->arena, 64);
+	for (int m = 0; m < METHOD_COUNT; m++)
+		if (m == OPTIONS || rq->match.allowed & 1u << m)
+			buf_fmt(&b, "%s%s", b.n ? ", " : "", method_name((enum method)m));
+	return buf_str(&b);
+}
+
+/* The path decides; where it names no version, Accept-Version and then X-API-Version. */
+static enum err choose_version(struct req *rq)
+{
+	const char *header = req_header(rq, "Accept-Version");
+	const char *name = "Accept-Version";
+	int newest = surface_of(rq->route->id)->versions;
+
+	rq->version = rq->match.version;
+	if (rq->version)
+		return ERR_OK;
+	rq->version = 1;
+	if (!header) {
+		header = req_header(rq, "X-API-Version");
+		name = "X-API-Version";
+	}
+	req_set_header(rq, "Vary", "Accept-Version, X-API-Version");
+	if (!header)
+		return ERR_OK;
+	rq->version = version_number(header);
+	if (rq->version >= 1 && rq->version <= newest)
+		return ERR_OK;
+	rq->version = 1;
+	return req_fail_field(rq, ERR_BAD_REQUEST, name, "%s must be v1 to v%d", name, newest);
+}
+
+static enum err find_route(struct req *rq)
+{
+	enum err rc;
+
+	rq->method = method_find(rq->method_name);
+	rc = router_find(rq->method, rq->path, &rq->match);
+	/* For answers that no route decides, the version that the path speaks of. */
+	rq->version = strncmp(rq->path, "/api/v2/", 8) ? 1 : 2;
+	if (rc == ERR_METHOD_NOT_ALLOWED) {
+		req_set_header(rq, "Allow", allow(rq));
+		return req_fail(rq, rc, NULL);
+	}
+	if (rc)
+		return req_fail(rq, rc, "there is no such path");
+	rq->route = rq->match.route;
+	return choose_version(rq);
+}
+
+/* A preflight (Fetch standard), or OPTIONS for its own sake. */
+static void answer_options(struct req *rq)
+{
+	const char *methods = allow(rq);
+
+	rq->fail = (struct failure){ 0 };
+	rq->status = 204;
+	rq->nheaders = 0;
+	req_set_header(rq, "Allow", methods);
+	if (answer_origin(rq)) {
+		req_set_header(rq, "Access-Control-Allow-Methods", methods);
+		req_set_header(rq, "Access-Control-Allow-Headers",
+			       "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+			       "Accept-Version, X-API-Version, X-API-Key, X-Organization-Id, X-Workspace-Id, "
+			       "X-Request-ID, traceparent, tracestate");
+		req_set_header(rq, "Access-Control-Max-Age", "600");
+	}
+}
+
+/* Rate limits, by class of route */
+
+static const struct {
+	const char *prefix;
+	const long *per_minute;
+} limit_classes[] = {
+	{ "/api/v1/app/ai/", &cfg.rate_limit_ai },
+	{ "/api/v1/public/auth/", &cfg.rate_limit_auth },
+	{ "", &cfg.rate_limit_default },
+};
+
+static enum err take_from_limit(struct req *rq)
+{
+	const char *path = rq->route ? rq->route->path : rq->path;
+	struct limit_state s;
+	size_t class = 0;
+	bool allowed;
+	long retry_s;
+
+	while (strncmp(path, limit_classes[class].prefix, strlen(limit_classes[class].prefix)))
+		class ++;
+	if (!*limit_classes[class].per_minute)
+		return ERR_OK;
+	allowed = limit_take(shm->limits, SHM_LIMITS, rq->who.key + class * 0x9e3779b97f4a7c15u,
+			     *limit_classes[class].per_minute, clock_ns(), &s);
+	rq->limit = s.limit;
+	rq->limit_left = s.left;
+	rq->limit_reset_s = (long)((s.reset_ns + 999999999) / 1000000000);
+	if (allowed)
+		return ERR_OK;
+	retry_s = (long)((s.retry_ns + 999999999) / 1000000000);
+	req_set_header(rq, "Retry-After", arena_fmt(&rq->arena, "%ld", retry_s));
+	req_fail(rq, ERR_RATE_LIMIT, "too many requests: try again in %ld s", retry_s);
+	rq->fail.details = arena_fmt(&rq->arena, "\"retry_after\":%ld", retry_s);
+	return ERR_RATE_LIMIT;
+}
+
+enum err serve_begin(struct req *rq)
+{
+	struct failure refused;
+	enum err rc, limited;
+
+	rq->doing = "routing";
+	rq->start_ns = clock_ns();
+	/* Copied, since the log is written when the answer is sent and the environment gone. */
+	rq->ip = copy(rq, req_param(rq, "REMOTE_ADDR"));
+	rq->method_name = copy(rq, req_param(rq, "REQUEST_METHOD"));
+	rq->id = request_id(rq);
+	trace(rq);
+	split_uri(rq);
+	rc = find_route(rq);
+	/* Credentials before the limit, since they say whose it is; but what they lack is told after it. */
+	rq->doing = "checking the credentials";
+	if (!rc || rc == ERR_METHOD_NOT_ALLOWED || rc == ERR_NOT_FOUND) {
+		enum err credentials = auth_check(rq);
+
+		rc = rc ? rc : credentials;
+	}
+	refused = rq->fail;
+	rq->doing = "counting the request";
+	limited = rq->method == OPTIONS ? ERR_OK : take_from_limit(rq);
+	if (limited)
+		return limited;
+	rq->fail = refused;
+	return rc;
+}
+
+size_t serve_max_body(const struct req *rq)
+{
+	return rq->route && rq->route->max_body ? rq->route->max_body : MAX_BODY;
+}
+
+/* Input */
+
+static enum err read_path(struct req *rq, struct value *values)
+{
+	int n = route_params(rq->route);
+
+	for (int i = 0; i < n; i++) {
+		struct field *f = arena_alloc(&rq->arena, sizeof(*f));
+		const char *problem = NULL;
+		char *text;
+
+		*f = route_param(rq->route, i);
+		text = pct_decode(&rq->arena, rq->match.params[i], rq->match.params_len[i], false, &problem);
+		/* What cannot be an id is nobody's id. */
+		if (problem || field_from_text(rq, f, text, &values[i]))
+			return req_not_found(rq, problem ? NULL : text);
+	}
+	return ERR_OK;
+}
+
+static enum err read_query(struct req *rq, const struct field *table, struct value *values)
+{
+	struct qs_pair *pairs = NULL;
+	const char *problem = NULL;
+	int n = table ? qs_parse(&rq->arena, rq->query_string, &pairs, &problem) : 0;
+
+	if (n < 0)
+		return req_fail(rq, ERR_BAD_REQUEST, "the query string is malformed: %s", problem);
+	for (size_t i = 0; table && table[i].type != F_END; i++) {
+		const char *given = NULL;
+		enum err rc;
+
+		for (int k = 0; k < n; k++) {
+			if (strcmp(pairs[k].name, table[i].name))
+				continue;
+			if (given)
+				return req_fail_field(rq, ERR_VALIDATION, table[i].name,
+						      "%s may be given once only", table[i].name);
+			given = pairs[k].value;
+		}
+		rc = given ? field_from_text(rq, &table[i], given, &values[i])
+			   : field_absent(rq, &table[i], &values[i]);
+		if (rc)
+			return rc;
+	}
+	return ERR_OK;
+}
+
+static bool is_json(const char *content_type)
+{
+	static const char json[] = "application/json";
+	size_t n = content_type ? strcspn(content_type, "; \t") : 0;
+
+	return n == sizeof(json) - 1 && !strncasecmp(content_type, json, n);
+}
+
+static enum err read_body(struct req *rq, const struct field *table, struct value *values)
+{
+	const char *problem = NULL;
+	enum err rc;
+
+	if (!table)
+		return ERR_OK;
+	if (rq->body_len) {
+		if (!is_json(req_header(rq, "Content-Type"))) {
+			req_set_header(rq, "Accept", "application/json");
+			return req_fail(rq, ERR_UNSUPPORTED_MEDIA_TYPE, NULL);
+		}
+		rc = json_read(&rq->arena, rq->body, rq->body_len, &rq->json, &problem);
+		if (rc)
+			return req_fail(rq, rc, "%s", problem);
+		if (!json_object_is_type(rq->json, json_type_object))
+			return req_fail(rq, ERR_BAD_REQUEST, "the body must be a JSON object");
+	}
+	return field_from_json(rq, table, rq->json, values);
+}
+
+static enum err read_input(struct req *rq)
+{
+	const struct route *r = rq->route;
+	size_t nparams = (size_t)route_params(r), nquery = field_count(r->query),
+	       nbody = field_count(r->body);
+	enum err rc;
+
+	rq->doing = "checking the input";
+	rq->nvalues = nparams + nquery + nbody;
+	rq->values_cap = rq->nvalues + 8;
+	rq->values = arena_alloc(&rq->arena, rq->values_cap * sizeof(*rq->values));
+	if (!answer_accepts(req_header(rq, "Accept"), r->content_type ? r->content_type : "application/json"))
+		return req_fail(rq, ERR_NOT_ACCEPTABLE, "the answer is %s, which Accept excludes",
+				r->content_type ? r->content_type : "application/json");
+	rc = read_path(rq, rq->values);
+	if (!rc)
+		rc = read_query(rq, r->query, rq->values + nparams);
+	if (!rc && !(r->flags & RAW))
+		rc = read_body(rq, r->body, rq->values + nparams + nquery);
+	if (rc)
+		rq->nvalues = 0; /* they are not all filled in */
+	return rc;
+}
+
+/* The handler, in its transaction */
+
+static enum err run_once(struct req *rq)
+{
+	enum err rc;
+
+	rq->doing = "running the handler";
+	rc = rq->route->run ? rq->route->run(rq) : req_answer(rq, rq->route->sql);
+	if (!rc)
+		answer_finish(rq);
+	if (!rc && rq->frame != Q_NONE)
+		rc = idem_store(rq);
+	if (rc) {
+		db_finish(rq, false);
+		return rq->fail.err;
+	}
+	return db_finish(rq, true);
+}
+
+static enum err run(struct req *rq)
+{
+	size_t nvalues = rq->nvalues;
+	int nheaders = rq->nheaders;
+	bool provisioned = false;
+	enum err rc;
+
+	for (int reruns = 0;; reruns++) {
+		rc = run_once(rq);
+		assert(rc == rq->fail.err);
+		if (rq->is_replay)
+			return idem_replay(rq);
+		if (rq->is_new_user && !provisioned)
+			provisioned = auth_provision(rq);
+		else if (!rc || !rq->may_rerun || reruns == MAX_RERUNS)
+			return rc;
+		if (rq->is_new_user && !provisioned)
+			return req_fail_inside(rq, ERR_UNAVAILABLE, "the new user could not be made");
+		rq->fail = (struct failure){ 0 };
+		rq->may_rerun = rq->is_new_user = false;
+		rq->nvalues = nvalues;
+		rq->nheaders = nheaders;
+		rq->updated_us = 0;
+	}
+}
+
+void serve_answer(struct req *rq, enum err rc)
+{
+	if (rq->method == OPTIONS && rq->match.allowed) {
+		answer_options(rq);
+		return;
+	}
+	if (!rc) {
+		rc = read_input(rq);
+		/* Whoever may not call at all is not told what is wrong with the call. */
+		if (rc && rq->route->access != PUBLIC) {
+			struct failure found = rq->fail;
+			enum err entered = db_enter(rq);
+
+			if (entered && !rq->is_new_user)
+				rc = entered;
+			else
+				rq->fail = found;
+		}
+	}
+	if (!rc) {
+		req_set(rq, "if_match", rq->method == GET ? NULL : answer_if_match(rq));
+		rc = idem_begin(rq);
+	}
+	if (!rc)
+		rc = run(rq);
+	if (rc)
+		answer_error(rq);
+}
+
+void serve_end(struct req *rq)
+{
+	metrics_count(rq->route ? rq->match.index : METRICS_NO_ROUTE, rq->status, clock_ns() - rq->start_ns);
+	atomic_fetch_add_explicit(&shm->pools[shm_pool].db_ns, (uint64_t)rq->db_ns, memory_order_relaxed);
+	log_request(rq);
+}

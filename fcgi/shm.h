@@ -1,0 +1,79 @@
+/*
+ * Memory shared by all children of all pools of this host: rate limits,
+ * metrics, circuit breakers, and who is busy with what.
+ *
+ * One file, mapped by every process, of one fixed layout.  Everything in it is
+ * updated with atomics and no lock, so a child that dies in the middle of
+ * anything leaves nothing behind that others would wait for.
+ */
+#ifndef ASHLAR_SHM_H
+#define ASHLAR_SHM_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "fcgi/http.h"
+#include "fcgi/jwks.h"
+
+enum {
+	SHM_POOLS = 2,
+	SHM_CHILDREN = 256,   /* of one pool */
+	SHM_LIMITS = 1 << 16, /* rate-limit slots */
+	SHM_ROUTES = 2048,
+	SHM_STATUSES = 25, /* statuses counted apart; the last stands for all others */
+	SHM_BUCKETS = 12,  /* of the latency histogram, without +Inf */
+};
+
+/* A child's line on the scoreboard. */
+struct shm_child {
+	_Atomic int32_t pid;           /* 0: free */
+	_Atomic int64_t busy_since_ns; /* of the request in hand; 0: idle */
+	_Atomic uint64_t requests;
+};
+
+struct shm_pool {
+	_Atomic int64_t started_ns;
+	_Atomic uint64_t respawns; /* children replaced after they died */
+	_Atomic uint64_t killed;   /* children replaced because they were stuck */
+	_Atomic uint64_t reloads;
+	_Atomic uint64_t db_ns; /* waited for PostgreSQL */
+	_Atomic uint64_t db_connects;
+	struct shm_child children[SHM_CHILDREN];
+};
+
+struct shm_route {
+	_Atomic uint64_t by_status[SHM_STATUSES];
+	_Atomic uint64_t by_latency[SHM_BUCKETS + 1]; /* not cumulative; the last is +Inf */
+	_Atomic uint64_t latency_ns;
+};
+
+struct shm_limit {
+	_Atomic uint64_t key;   /* 0: never used */
+	_Atomic int64_t tat_ns; /* GCRA's theoretical arrival time */
+};
+
+struct shm {
+	uint64_t layout; /* differs between versions that lay it out differently */
+	uint64_t seed;   /* of the hash that spreads keys over slots */
+	struct http_breaker breakers[HTTP_BREAKERS];
+	struct jwks_flag jwks[JWKS_MAX];
+	struct shm_pool pools[SHM_POOLS];
+	struct shm_route routes[SHM_ROUTES];
+	struct shm_limit limits[SHM_LIMITS];
+};
+
+extern struct shm *shm;
+
+/* This process's pool, an index of shm->pools: 0 main, 1 slow. */
+extern int shm_pool;
+
+/*
+ * Map the file, making it when it is missing or of another layout.  Called
+ * once by each master before it forks.  0, or -1 with errno.
+ */
+int shm_map(const char *path);
+
+/* A keyed 64-bit hash for spreading keys over slots, never 0; not for secrets. */
+uint64_t shm_hash(uint64_t class, const char *text);
+
+#endif

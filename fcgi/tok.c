@@ -1,0 +1,714 @@
+/*
+ * libjwt makes our own tokens.  It does not verify any: it takes the algorithm
+ * from the token, wants the key as PEM text each time, lets duplicate members
+ * and junk in base64 pass, and would read hostile input before anything is
+ * verified.  Verification is here, on OpenSSL's EVP.
+ */
+#include "fcgi/tok.h"
+
+#include <assert.h>
+#include <json-c/json.h>
+#include <jwt.h>
+#include <math.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/ecdsa.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <strings.h>
+
+#include "fcgi/b64url.h"
+#include "fcgi/config.h"
+#include "fcgi/json.h"
+#include "fcgi/jwks.h"
+#include "fcgi/log.h"
+#include "fcgi/req.h"
+
+enum {
+	HMAC_BYTES = 32,
+	MAX_SUBJECT = 255,
+	MAX_EMAIL = 254,
+	MAX_ROLE = 31,
+	UUID_CHARS = 36,
+};
+
+static const int64_t max_time = 253402300799; /* the end of the year 9999 */
+
+/*
+ * Issuers and their keys
+ */
+
+struct issuer {
+	const char *name;
+	const char *audience; /* "": not checked */
+	bool own;
+	EVP_MAC_CTX *mac; /* HS256, keyed; or */
+	EVP_PKEY *pkey;   /* one public key for alg; or */
+	enum jwks_alg alg;
+	int jwks; /* a key set's number; -1: neither */
+};
+
+static struct issuer issuers[8];
+static int nissuers;
+
+static EVP_MD *sha256;
+static EVP_MD_CTX *hasher; /* reused: making one costs more than hashing a token */
+
+static int64_t system_clock(void)
+{
+	return time(NULL);
+}
+
+static int64_t (*now_s)(void) = system_clock;
+
+void tok_use_clock(int64_t (*fn)(void))
+{
+	now_s = fn ? fn : system_clock;
+}
+
+/* An HMAC context with the secret in it; EVP_MAC_init without a key starts it over. */
+static EVP_MAC_CTX *mac_new(const char *secret)
+{
+	char digest[] = "SHA256";
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(hmac);
+
+	if (!EVP_MAC_init(ctx, (const unsigned char *)secret, strlen(secret), params))
+		abort();
+	EVP_MAC_free(hmac);
+	return ctx;
+}
+
+/* A public key for RS256 or ES256 from a PEM file; ends the process when there is none. */
+static void pem_read(const char *path, struct issuer *out)
+{
+	FILE *f = fopen(path, "re");
+
+	out->pkey = f ? PEM_read_PUBKEY(f, NULL, NULL, NULL) : NULL;
+	if (f)
+		fclose(f);
+	if (!out->pkey || !jwks_alg_of(out->pkey, &out->alg)) {
+		log_msg(LOG_ERROR, NULL, "OIDC_PEM_FILE: %s: %s", path,
+			!f           ? "cannot be opened"
+			: !out->pkey ? "holds no public key"
+				     : "must be an RSA key of 2048 to 8192 bits or one on P-256");
+		exit(1);
+	}
+}
+
+static struct issuer *issuer_add(const char *name, const char *audience)
+{
+	struct issuer *s = &issuers[nissuers++];
+
+	assert((size_t)nissuers <= sizeof(issuers) / sizeof(*issuers));
+	*s = (struct issuer){ .name = name, .audience = audience, .jwks = -1 };
+	return s;
+}
+
+void tok_init(void)
+{
+	struct issuer *s;
+
+	tok_release();
+	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	hasher = EVP_MD_CTX_new();
+	if (!EVP_DigestInit_ex2(hasher, sha256, NULL))
+		abort();
+	if (*cfg.jwt_secret) {
+		s = issuer_add(cfg.jwt_issuer, cfg.jwt_audience);
+		s->own = true;
+		s->mac = mac_new(cfg.jwt_secret);
+	}
+	if (*cfg.supabase_issuer) {
+		s = issuer_add(cfg.supabase_issuer, cfg.supabase_audience);
+		if (*cfg.supabase_jwt_secret)
+			s->mac = mac_new(cfg.supabase_jwt_secret);
+		else
+			s->jwks = jwks_add(s->name, cfg.supabase_jwks_url);
+	}
+	if (*cfg.clerk_issuer) {
+		s = issuer_add(cfg.clerk_issuer, cfg.clerk_audience);
+		s->jwks = jwks_add(s->name, cfg.clerk_jwks_url);
+	}
+	if (*cfg.oidc_issuer) {
+		s = issuer_add(cfg.oidc_issuer, cfg.oidc_audience);
+		if (*cfg.oidc_pem_file)
+			pem_read(cfg.oidc_pem_file, s);
+		else
+			s->jwks = jwks_add(s->name, cfg.oidc_jwks_url);
+	}
+}
+
+static const struct issuer *issuer_find(const char *name)
+{
+	int i;
+
+	for (i = 0; i < nissuers; i++)
+		if (!strcmp(issuers[i].name, name))
+			return &issuers[i];
+	return NULL;
+}
+
+/*
+ * The cache of verified tokens
+ *
+ * Keyed by the token's SHA-256, 0.3 µs for a token of 400 bytes where the CPU
+ * has instructions for it.  A faster hash would have to be keyed and followed
+ * by a comparison of the whole token, for which each token would have to be
+ * kept, and then a core dump would hold credentials.  Only what was verified
+ * gets in, so a stranger cannot push anything out.
+ *
+ * Four ways of a set share their luck; entries are handed to ways in the order
+ * they are first needed, so that a process touches memory for as many tokens
+ * as it has seen, not for all 4096.
+ */
+
+enum { WAYS = 4, SETS = TOK_CACHE_ENTRIES / WAYS };
+
+struct entry {
+	unsigned char digest[32];
+	int64_t iat, exp;
+	unsigned version; /* of the issuer's keys */
+	uint8_t issuer;
+	uint16_t session, tenant_id, email, role; /* where each begins in text; 0: there is none */
+	uint16_t len;
+	char text[310]; /* the strings, the subject first; a token with longer ones is verified each time */
+};
+
+struct way {
+	uint32_t tag;   /* of the digest, so that a miss need not touch the entry */
+	uint32_t used;  /* when, counted in look-ups */
+	uint16_t entry; /* its number; 0: none yet */
+};
+
+static struct entry entries[TOK_CACHE_ENTRIES + 1];
+static struct way ways[SETS][WAYS];
+static int nentries; /* handed out, from 1 */
+static uint32_t lookups;
+
+int tok_cached(void)
+{
+	return nentries;
+}
+
+static struct way *set_of(const unsigned char digest[32], uint32_t *tag)
+{
+	uint32_t set;
+
+	memcpy(&set, digest, sizeof(set));
+	memcpy(tag, digest + sizeof(set), sizeof(*tag));
+	return ways[set % SETS];
+}
+
+static const char *text_at(const char *text, unsigned offset)
+{
+	return offset ? text + offset : NULL;
+}
+
+static bool cache_get(struct arena *a, const unsigned char digest[32], int64_t now, struct claims *out)
+{
+	uint32_t tag;
+	struct way *set = set_of(digest, &tag);
+	int i;
+
+	lookups++;
+	for (i = 0; i < WAYS; i++) {
+		const struct entry *e = &entries[set[i].entry];
+		const struct issuer *s = &issuers[e->issuer];
+		const char *text;
+
+		if (!set[i].entry || set[i].tag != tag || memcmp(e->digest, digest, sizeof(e->digest)))
+			continue;
+		if (now >= e->exp || (s->jwks >= 0 && jwks_version(a, s->jwks) != e->version))
+			return false;
+		set[i].used = lookups;
+		text = arena_dup_n(a, e->text, e->len);
+		*out = (struct claims){
+			.issuer = s->name,
+			.subject = text,
+			.session = text_at(text, e->session),
+			.tenant_id = text_at(text, e->tenant_id),
+			.email = text_at(text, e->email),
+			.role = text_at(text, e->role),
+			.iat = e->iat,
+			.exp = e->exp,
+			.own = s->own,
+		};
+		return true;
+	}
+	return false;
+}
+
+/* The way to put a token in: its own, else a free one, an expired one, or the one unused for longest. */
+static struct way *way_for(struct way *set, uint32_t tag, const unsigned char digest[32], int64_t now)
+{
+	struct way *best = set;
+	int i, rank, best_rank = -1;
+
+	for (i = 0; i < WAYS; i++) {
+		const struct entry *e = &entries[set[i].entry];
+
+		if (set[i].entry && set[i].tag == tag && !memcmp(e->digest, digest, sizeof(e->digest)))
+			return &set[i];
+		rank = !set[i].entry ? 2 : now >= e->exp;
+		if (rank > best_rank || (rank == best_rank && lookups - set[i].used > lookups - best->used)) {
+			best = &set[i];
+			best_rank = rank;
+		}
+	}
+	return best;
+}
+
+/* Append a string to an entry; its offset, 0 for NULL.  There is room. */
+static uint16_t entry_add(struct entry *e, const char *text)
+{
+	uint16_t at = e->len;
+	size_t n;
+
+	if (!text)
+		return 0;
+	n = strlen(text) + 1;
+	memcpy(e->text + at, text, n);
+	e->len = (uint16_t)(at + n);
+	return at;
+}
+
+static void cache_put(const unsigned char digest[32], const struct issuer *s, unsigned version, int64_t now,
+		      const struct claims *c)
+{
+	const char *const texts[] = { c->subject, c->session, c->tenant_id, c->email, c->role };
+	uint32_t tag;
+	struct way *set = set_of(digest, &tag), *w;
+	struct entry *e;
+	size_t i, n = 0;
+
+	for (i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		n += texts[i] ? strlen(texts[i]) + 1 : 0;
+	if (n > sizeof(e->text) || now >= c->exp)
+		return;
+	w = way_for(set, tag, digest, now);
+	if (!w->entry)
+		w->entry = (uint16_t)++nentries;
+	w->tag = tag;
+	w->used = lookups;
+	e = &entries[w->entry];
+	memcpy(e->digest, digest, sizeof(e->digest));
+	e->iat = c->iat;
+	e->exp = c->exp;
+	e->version = version;
+	e->issuer = (uint8_t)(s - issuers);
+	e->len = 0;
+	entry_add(e, c->subject);
+	e->session = entry_add(e, c->session);
+	e->tenant_id = entry_add(e, c->tenant_id);
+	e->email = entry_add(e, c->email);
+	e->role = entry_add(e, c->role);
+}
+
+void tok_release(void)
+{
+	while (nissuers > 0) {
+		struct issuer *s = &issuers[--nissuers];
+
+		EVP_MAC_CTX_free(s->mac); /* which wipes the key */
+		EVP_PKEY_free(s->pkey);
+	}
+	jwks_clear();
+	EVP_MD_CTX_free(hasher);
+	EVP_MD_free(sha256);
+	hasher = NULL;
+	sha256 = NULL;
+	if (nentries) { /* else these pages were never touched, and stay so */
+		OPENSSL_cleanse(entries, sizeof(*entries) * (size_t)(nentries + 1));
+		OPENSSL_cleanse(ways, sizeof(ways));
+		nentries = 0;
+	}
+}
+
+/*
+ * Verification
+ */
+
+/* What a token's verification works on. */
+struct token {
+	struct req *rq;
+	const char *text;  /* header.payload.signature */
+	size_t signed_len; /* of header.payload */
+	const unsigned char *signature;
+	size_t signature_len;
+	struct json_object *header, *payload;
+	const char *alg, *kid;
+};
+
+/* The client learns that the token is refused, the log why. */
+static enum err refuse(struct req *rq, const char *reason)
+{
+	req_fail(rq, ERR_AUTHENTICATION, "the token is not valid");
+	rq->fail.reason = reason;
+	return ERR_AUTHENTICATION;
+}
+
+/* Decode n characters into the arena; NULL when they are not base64url, or nothing. */
+static const unsigned char *decode(struct arena *a, const char *p, size_t n, size_t *len)
+{
+	unsigned char *out = arena_alloc_raw(a, n);
+	ssize_t got = b64url_decode(p, n, out);
+
+	*len = got > 0 ? (size_t)got : 0;
+	return got > 0 ? out : NULL;
+}
+
+/* A part of the token that is a JSON object; NULL when it is none. */
+static struct json_object *read_part(struct arena *a, const char *p, size_t n)
+{
+	struct json_object *object;
+	const unsigned char *json;
+	const char *problem;
+	size_t len;
+
+	json = decode(a, p, n, &len);
+	if (!json || json_read(a, (const char *)json, len, &object, &problem))
+		return NULL;
+	return json_object_is_type(object, json_type_object) ? object : NULL;
+}
+
+/*
+ * A string member that is not empty and not longer than max.  true also when
+ * there is none: *out is then NULL.
+ */
+static bool text_of(struct json_object *object, const char *name, size_t max, const char **out)
+{
+	struct json_object *value;
+	int n;
+
+	*out = NULL;
+	if (!json_object_object_get_ex(object, name, &value))
+		return true;
+	if (!json_object_is_type(value, json_type_string))
+		return false;
+	n = json_object_get_string_len(value);
+	*out = json_object_get_string(value);
+	return n > 0 && (size_t)n <= max && strlen(*out) == (size_t)n;
+}
+
+/* As text_of, for what is not worth a refusal: anything unfit counts as absent. */
+static const char *optional_text(struct json_object *object, const char *name, size_t max)
+{
+	const char *text;
+
+	return text_of(object, name, max, &text) ? text : NULL;
+}
+
+/* A NumericDate (RFC 7519 2).  true also when there is none: *out is then absent. */
+static bool time_of(struct json_object *object, const char *name, int64_t absent, int64_t *out)
+{
+	struct json_object *value;
+	double d;
+
+	*out = absent;
+	if (!json_object_object_get_ex(object, name, &value))
+		return true;
+	if (json_object_is_type(value, json_type_int)) {
+		*out = json_object_get_int64(value);
+		return *out >= 0 && *out <= max_time;
+	}
+	if (!json_object_is_type(value, json_type_double))
+		return false;
+	d = json_object_get_double(value);
+	if (!isfinite(d) || d < 0 || d > (double)max_time)
+		return false;
+	*out = (int64_t)d;
+	return true;
+}
+
+/* A uuid as text in lower case, the arena's; NULL when it is none. */
+static const char *uuid_of(struct arena *a, struct json_object *object, const char *name)
+{
+	const char *text = optional_text(object, name, UUID_CHARS);
+	char *out;
+	int i;
+
+	if (!text || strlen(text) != UUID_CHARS)
+		return NULL;
+	out = arena_dup_n(a, text, UUID_CHARS);
+	for (i = 0; i < UUID_CHARS; i++) {
+		if (i == 8 || i == 13 || i == 18 || i == 23) {
+			if (out[i] != '-')
+				return NULL;
+		} else if (out[i] >= 'A' && out[i] <= 'F') {
+			out[i] = (char)(out[i] - 'A' + 'a');
+		} else if (!(out[i] >= '0' && out[i] <= '9') && !(out[i] >= 'a' && out[i] <= 'f')) {
+			return NULL;
+		}
+	}
+	return out;
+}
+
+/* Take the token apart.  NULL, or why it is refused. */
+static const char *token_read(struct token *t, const char *text, size_t n)
+{
+	struct arena *a = &t->rq->arena;
+	const char *dot = memchr(text, '.', n), *second, *typ;
+
+	if (!dot)
+		return "not three parts";
+	second = memchr(dot + 1, '.', n - (size_t)(dot + 1 - text));
+	if (!second || memchr(second + 1, '.', n - (size_t)(second + 1 - text)))
+		return "not three parts";
+	t->text = text;
+	t->signed_len = (size_t)(second - text);
+	t->header = read_part(a, text, (size_t)(dot - text));
+	if (!t->header)
+		return "the header is not JSON in base64url";
+	t->payload = read_part(a, dot + 1, (size_t)(second - dot - 1));
+	if (!t->payload)
+		return "the payload is not JSON in base64url";
+	t->signature = decode(a, second + 1, n - t->signed_len - 1, &t->signature_len);
+	if (!t->signature)
+		return "the signature is not base64url";
+	if (!text_of(t->header, "alg", 16, &t->alg) || !t->alg)
+		return "no alg";
+	if (!text_of(t->header, "kid", sizeof(((struct jwks_key *)NULL)->kid) - 1, &t->kid))
+		return "kid is not a short string";
+	/* RFC 7515 4.1.11: extensions that must be understood; we understand none. */
+	if (json_object_object_get_ex(t->header, "crit", NULL))
+		return "crit";
+	/* RFC 8725 3.11: a logout or event token of the same issuer is signed with the same key. */
+	if (!text_of(t->header, "typ", 32, &typ) ||
+	    (typ && strcasecmp(typ, "JWT") && strcasecmp(typ, "at+jwt") &&
+	     strcasecmp(typ, "application/at+jwt")))
+		return "another typ";
+	return NULL;
+}
+
+static bool hmac_matches(const struct token *t, EVP_MAC_CTX *mac)
+{
+	unsigned char made[HMAC_BYTES];
+	size_t n = 0;
+	bool same;
+
+	if (!EVP_MAC_init(mac, NULL, 0, NULL) ||
+	    !EVP_MAC_update(mac, (const unsigned char *)t->text, t->signed_len) ||
+	    !EVP_MAC_final(mac, made, &n, sizeof(made)) || n != sizeof(made))
+		return false;
+	same = t->signature_len == sizeof(made) && !CRYPTO_memcmp(made, t->signature, sizeof(made));
+	OPENSSL_cleanse(made, sizeof(made)); /* of a forged token it is the signature that would pass */
+	return same;
+}
+
+/* An ES256 signature, r and s of 32 bytes each (RFC 7518 3.4), as the DER that OpenSSL wants. */
+static int der_of(const unsigned char raw[64], unsigned char **out)
+{
+	ECDSA_SIG *sig = ECDSA_SIG_new();
+	BIGNUM *r = BN_bin2bn(raw, 32, NULL), *s = BN_bin2bn(raw + 32, 32, NULL);
+	int n = -1;
+
+	if (sig && r && s && ECDSA_SIG_set0(sig, r, s)) {
+		r = s = NULL; /* sig's now */
+		n = i2d_ECDSA_SIG(sig, out);
+	}
+	BN_free(r);
+	BN_free(s);
+	ECDSA_SIG_free(sig);
+	return n;
+}
+
+static bool signature_matches(const struct token *t, enum jwks_alg alg, EVP_PKEY *pkey)
+{
+	const unsigned char *sig = t->signature;
+	size_t len = t->signature_len;
+	unsigned char *der = NULL;
+	EVP_MD_CTX *ctx;
+	int rc = 0;
+
+	if (alg == JWKS_ES256) {
+		int n = len == 64 ? der_of(sig, &der) : -1;
+
+		if (n < 0)
+			return false;
+		sig = der;
+		len = (size_t)n;
+	}
+	ctx = EVP_MD_CTX_new();
+	if (ctx && EVP_DigestVerifyInit(ctx, NULL, sha256, NULL, pkey) > 0)
+		rc = EVP_DigestVerify(ctx, sig, len, (const unsigned char *)t->text, t->signed_len);
+	EVP_MD_CTX_free(ctx);
+	OPENSSL_free(der);
+	ERR_clear_error();
+	return rc == 1;
+}
+
+/* Check the signature with the issuer's key, by that key's algorithm. */
+static enum err verify_signature(struct token *t, const struct issuer *s)
+{
+	const struct jwks_key *key;
+	enum jwks_alg alg;
+
+	if (s->mac) {
+		if (strcmp(t->alg, "HS256"))
+			return refuse(t->rq, "alg is not the key's");
+		return hmac_matches(t, s->mac) ? ERR_OK : refuse(t->rq, "bad signature");
+	}
+	if (s->pkey) {
+		if (strcmp(t->alg, jwks_alg_name(s->alg)))
+			return refuse(t->rq, "alg is not the key's");
+		return signature_matches(t, s->alg, s->pkey) ? ERR_OK : refuse(t->rq, "bad signature");
+	}
+	/* A set may hold keys of both kinds: here alg helps to find the key, which then has its own. */
+	for (alg = JWKS_RS256; alg <= JWKS_ES256; alg++)
+		if (!strcmp(t->alg, jwks_alg_name(alg)))
+			break;
+	if (alg > JWKS_ES256 || s->jwks < 0)
+		return refuse(t->rq, "alg is no key's");
+	switch (jwks_find(&t->rq->arena, s->jwks, t->kid, alg, &key)) {
+	case JWKS_EMPTY:
+		req_set_header(t->rq, "Retry-After", "5");
+		return req_fail(t->rq, ERR_UNAVAILABLE, "the keys of the token's issuer are not known yet");
+	case JWKS_UNKNOWN: return refuse(t->rq, "no such key");
+	case JWKS_FOUND: break;
+	}
+	return signature_matches(t, key->alg, key->pkey) ? ERR_OK : refuse(t->rq, "bad signature");
+}
+
+/* Does "aud", a string or a list of them, name us? */
+static bool is_for(struct json_object *payload, const char *audience)
+{
+	struct json_object *aud, *one;
+	bool found = false;
+	size_t i;
+
+	if (!json_object_object_get_ex(payload, "aud", &aud))
+		return !*audience;
+	if (json_object_is_type(aud, json_type_string))
+		return !*audience || !strcmp(json_object_get_string(aud), audience);
+	if (!json_object_is_type(aud, json_type_array))
+		return false;
+	for (i = 0; i < json_object_array_length(aud); i++) {
+		one = json_object_array_get_idx(aud, i);
+		if (!json_object_is_type(one, json_type_string))
+			return false;
+		found = found || !strcmp(json_object_get_string(one), audience);
+	}
+	return found || !*audience;
+}
+
+static bool has_control(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return true;
+	return false;
+}
+
+/* Read and check the claims of a token whose signature is good. */
+static enum err read_claims(struct token *t, const struct issuer *s, int64_t now, struct claims *out)
+{
+	struct json_object *p = t->payload;
+	struct arena *a = &t->rq->arena;
+	int64_t nbf;
+
+	*out = (struct claims){ .issuer = s->name, .own = s->own };
+	if (!time_of(p, "exp", -1, &out->exp) || out->exp < 0)
+		return refuse(t->rq, "no exp");
+	if (!time_of(p, "nbf", 0, &nbf) || !time_of(p, "iat", 0, &out->iat))
+		return refuse(t->rq, "nbf or iat is not a time");
+	if (now - out->exp >= TOK_LEEWAY_S)
+		return req_fail(t->rq, ERR_AUTHENTICATION, "the token has expired");
+	if (nbf - now >= TOK_LEEWAY_S)
+		return req_fail(t->rq, ERR_AUTHENTICATION, "the token is not valid yet");
+	if (out->iat - now >= TOK_LEEWAY_S || out->iat > out->exp)
+		return refuse(t->rq, "iat is in the future or behind exp");
+	if (!is_for(p, s->audience))
+		return refuse(t->rq, "for another aud");
+	if (!text_of(p, "sub", MAX_SUBJECT, &out->subject) || !out->subject || has_control(out->subject))
+		return refuse(t->rq, "no sub of 1 to 255 plain characters");
+	out->email = optional_text(p, "email", MAX_EMAIL);
+	out->role = optional_text(p, "role", MAX_ROLE);
+	if (!s->own)
+		return ERR_OK;
+	out->session = uuid_of(a, p, "sid");
+	out->tenant_id = uuid_of(a, p, "tid");
+	if (!out->session || !out->tenant_id)
+		return refuse(t->rq, "no sid and tid");
+	return ERR_OK;
+}
+
+enum err tok_verify(struct req *rq, const char *text, struct claims *out)
+{
+	size_t n = strnlen(text, TOK_MAX_BYTES + 1);
+	struct token t = { .rq = rq };
+	const struct issuer *s = NULL;
+	unsigned char digest[32];
+	unsigned version = 0;
+	const char *iss, *problem;
+	int64_t now = now_s();
+	enum err rc;
+
+	assert(hasher);
+	if (n > TOK_MAX_BYTES)
+		return refuse(rq, "longer than 8 KiB");
+	if (!EVP_DigestInit_ex2(hasher, NULL, NULL) || !EVP_DigestUpdate(hasher, text, n) ||
+	    !EVP_DigestFinal_ex(hasher, digest, NULL))
+		abort();
+	if (cache_get(&rq->arena, digest, now, out))
+		return ERR_OK;
+
+	problem = token_read(&t, text, n);
+	if (problem)
+		return refuse(rq, problem);
+	if (text_of(t.payload, "iss", TOK_MAX_BYTES, &iss) && iss)
+		s = issuer_find(iss);
+	if (!s)
+		return refuse(rq, "unknown issuer");
+	/* Before the key is looked for: if the set changes in between, the entry is outdated at once. */
+	if (s->jwks >= 0)
+		version = jwks_version(&rq->arena, s->jwks);
+	rc = verify_signature(&t, s);
+	if (rc)
+		return rc;
+	rc = read_claims(&t, s, now, out);
+	if (rc)
+		return rc;
+	cache_put(digest, s, version, now, out);
+	return ERR_OK;
+}
+
+/*
+ * Our own tokens
+ */
+
+char *tok_sign(struct arena *a, const struct claims *c)
+{
+	const struct {
+		const char *name, *value;
+	} texts[] = {
+		{ "iss", cfg.jwt_issuer }, { "aud", cfg.jwt_audience }, { "sub", c->subject },
+		{ "sid", c->session },     { "tid", c->tenant_id },     { "role", c->role },
+		{ "email", c->email },
+	};
+	char *token = NULL, *copy = NULL;
+	bool good = *cfg.jwt_secret;
+	jwt_t *jwt = NULL;
+	size_t i;
+
+	good = good && !jwt_new(&jwt);
+	for (i = 0; good && i < sizeof(texts) / sizeof(*texts); i++)
+		good = !texts[i].value || !jwt_add_grant(jwt, texts[i].name, texts[i].value);
+	good = good && !jwt_add_grant_int(jwt, "iat", (long)c->iat) &&
+	       !jwt_add_grant_int(jwt, "exp", (long)c->exp) &&
+	       !jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)cfg.jwt_secret,
+			    (int)strlen(cfg.jwt_secret));
+	if (good)
+		token = jwt_encode_str(jwt);
+	if (token) {
+		copy = arena_dup(a, token);
+		free(token);
+	}
+	jwt_free(jwt); /* which wipes its copy of the secret */
+	return copy;
+}

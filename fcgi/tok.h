@@ -1,0 +1,74 @@
+/*
+ * Bearer tokens: signed JWTs (RFC 7519) of our own and of the configured issuers.
+ *
+ * An issuer is found by "iss" and brings its key, and the key its algorithm:
+ * HS256, RS256 or ES256.  What the token says about algorithms decides nothing.
+ * Whether user and session still exist is enter()'s to say.
+ */
+#ifndef ASHLAR_TOK_H
+#define ASHLAR_TOK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fcgi/arena.h"
+#include "fcgi/err.h"
+
+struct req;
+
+enum {
+	TOK_MAX_BYTES = 8192,
+	TOK_LEEWAY_S = 30, /* an issuer's clock may be off by less than this, either way */
+	TOK_CACHE_ENTRIES = 4096,
+};
+
+struct claims {
+	const char *issuer;    /* "iss" */
+	const char *subject;   /* "sub": 1 to 255 bytes, no control characters */
+	const char *session;   /* "sid" as a lower-case uuid; NULL in foreign tokens */
+	const char *tenant_id; /* "tid" as a lower-case uuid; NULL in foreign tokens */
+	const char *email;     /* NULL when there is none, or none that fits an address' 254 bytes */
+	const char *role;      /* as the issuer writes it, at most 31 bytes; NULL when there is none */
+	int64_t iat, exp;      /* seconds since 1970; iat is 0 when there is none */
+	bool own;              /* we signed it */
+};
+
+/*
+ * Build the list of issuers and their keys from cfg, before the first fork.  A
+ * key that cannot be used (OIDC_PEM_FILE) is logged and ends the process.
+ */
+void tok_init(void);
+
+/* Forget the issuers, wipe the secrets and the cache. */
+void tok_release(void);
+
+/*
+ * Verify a token and read its claims.
+ *
+ * text  "header.payload.signature" (RFC 7515 7.1); borrowed
+ * out   filled on ERR_OK; its strings are the arena's or the configuration's
+ *
+ * ERR_OK; ERR_AUTHENTICATION, recorded: the message tells a client only whether
+ * the token expired, rq->fail.reason tells the log what was wrong;
+ * ERR_UNAVAILABLE, recorded, with Retry-After: the issuer's keys were never
+ * fetched.
+ *
+ * A token that was verified before, in this process, is known by its SHA-256
+ * until its exp or until its issuer's keys change.
+ */
+enum err tok_verify(struct req *rq, const char *text, struct claims *out);
+
+/*
+ * Make a token of our own from subject, session, tenant_id, role, email (the
+ * last two may be NULL), iat and exp; issuer and audience are the configured
+ * ones.  The arena's; NULL without JWT_SECRET.
+ */
+char *tok_sign(struct arena *a, const struct claims *c);
+
+/* Tell the time with fn, seconds since 1970, instead of the system's clock; NULL restores it. */
+void tok_use_clock(int64_t (*fn)(void));
+
+/* How many verified tokens this process holds, at most TOK_CACHE_ENTRIES. */
+int tok_cached(void);
+
+#endif

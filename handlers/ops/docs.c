@@ -1,0 +1,16 @@
+/*
+ * The API reference.  nginx serves these from files; the rows are for the document itself.
+ */
+#include "handlers/routes.h"
+
+/* clang-format off */
+const struct route docs_routes[] = {
+	{ GET, "/docs",         "app.health.get_swagger_ui",   PUBLIC, "The reference, to try out (Swagger UI)",
+	  .flags = STATIC | BARE, .content_type = "text/html" },
+	{ GET, "/redoc",        "app.health.get_redoc",        PUBLIC, "The reference, to read (ReDoc)",
+	  .flags = STATIC | BARE, .content_type = "text/html" },
+	{ GET, "/openapi.json", "app.health.get_openapi_json", PUBLIC, "This document",
+	  .flags = STATIC | BARE, .status = 200 },
+	ROUTE_END
+};
+/* clang-format on */

@@ -1,0 +1,28 @@
+/*
+ * Every resource's route table, one line each, and the shapes that resources share.
+ */
+#ifndef ASHLAR_HANDLERS_ROUTES_H
+#define ASHLAR_HANDLERS_ROUTES_H
+
+#include "fcgi/route.h"
+
+extern const struct route health_routes[];
+extern const struct route docs_routes[];
+extern const struct route user_routes[];
+extern const struct route admin_user_routes[];
+extern const struct route project_routes[];
+
+/* The paging parameters of a list on the app surface: the first rows of its query table. */
+/* clang-format off */
+#define PAGE_FIELDS \
+	{ "skip",  F_INT, 0, .min = 0, .def = "0", .about = "how many to leave out" }, \
+	{ "limit", F_INT, 0, .min = 1, .max = 100, .def = "20", .about = "how many to return at most" }
+/* clang-format on */
+
+/* A user as the app and admin trees show it. */
+extern const struct shape user_shape;
+
+/* The roles a user may have. */
+extern const char *const user_roles[];
+
+#endif

@@ -1,0 +1,55 @@
+-- What the owner's commands ask (migrate, seed, user, token).  Their names
+-- begin with "owner_": the api's role may not run them, and need not.
+
+-- name: owner_tenant_enter :row
+-- Row-level security binds the owner too: be in the tenant with this slug, for
+-- the rest of the connection.  No row: there is none.
+SELECT id, set_config('app.tenant_id', id::text, false) AS entered
+FROM tenants
+WHERE slug = :slug;
+
+-- name: owner_migrate_lock :row
+-- One migration at a time; held until the connection ends.
+SELECT pg_try_advisory_lock(hashtextextended('ashlar migrate', 0)) AS locked;
+
+-- name: owner_migrate_wait :exec
+SELECT pg_advisory_lock(hashtextextended('ashlar migrate', 0));
+
+-- name: owner_migrate_is_new :row
+SELECT to_regclass('schema_migrations') IS NULL AS is_new;
+
+-- name: owner_migration_list :rows
+SELECT version, name, encode(checksum, 'hex') AS checksum, to_char(applied_at, 'YYYY-MM-DD HH24:MI:SS') AS applied_at
+FROM schema_migrations
+ORDER BY version;
+
+-- name: owner_migration_record :exec
+INSERT INTO schema_migrations (version, name, checksum) VALUES (:version, :name, decode(:checksum, 'hex'));
+
+-- name: owner_function_list :rows
+SELECT name, encode(checksum, 'hex') AS checksum
+FROM schema_functions
+ORDER BY name;
+
+-- name: owner_function_record :exec
+INSERT INTO schema_functions (name, checksum) VALUES (:name, decode(:checksum, 'hex'))
+ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum, applied_at = now();
+
+-- name: owner_user_create :row
+-- A user of our own: its public id is made here.  No row: the address is taken.
+INSERT INTO users (tenant_id, public_id, email, full_name, role)
+VALUES (:tenant_id, 'user_' || replace(uuid_v7()::text, '-', ''), lower(:email), :full_name, :role)
+ON CONFLICT (tenant_id, email) WHERE deleted_at IS NULL DO NOTHING
+RETURNING id, public_id, email, role;
+
+-- name: owner_user_find :row
+-- By address, of those who may sign in.
+SELECT u.id, u.public_id, u.email, u.role, u.tenant_id
+FROM users u
+WHERE u.tenant_id = :tenant_id AND u.email = lower(:email) AND u.is_active AND u.deleted_at IS NULL;
+
+-- name: owner_session_create :row
+-- For the user :owner, in whole seconds, as tokens tell time.
+INSERT INTO sessions (tenant_id, user_id, expires_at, user_agent)
+VALUES (:tenant_id, :owner, date_trunc('second', now()) + make_interval(secs => :ttl_s::integer), 'ashlar token')
+RETURNING id, extract(epoch FROM date_trunc('second', now()))::bigint AS iat, extract(epoch FROM expires_at)::bigint AS exp;

@@ -1,0 +1,42 @@
+-- What the runtime itself asks; no endpoint names these.
+
+-- name: enter :exec
+-- In front of each request's first statement; see sql/functions/enter.sql.
+SELECT enter(:tenant::uuid, :issuer::text, :subject::text, :session::uuid, :min_role::text, :read_only::boolean);
+
+-- name: transaction_timeout :exec
+-- Where a connection's options do not reach the server: behind PgBouncer.
+SELECT set_config('statement_timeout', :timeout_ms, true);
+
+-- name: user_provision :exec
+-- After enter() raised AS001; role is the one that the issuer's settings allow, NULL: user.
+SELECT user_provision(:tenant::uuid, :issuer::text, :subject::text, :email::text, :role::text);
+
+-- name: ready_check :row
+-- The readiness probe, as an anonymous caller: the default tenant is there from
+-- the first migration on.
+SELECT EXISTS (SELECT FROM tenants WHERE id = :tenant_id) AS ready;
+
+-- name: idempotency_begin :exec
+-- Before the request's own statements; see sql/functions/idempotency.sql for what it raises.
+SELECT idempotency_begin(:principal, :route, :key, :body_hash::bytea);
+
+-- name: idempotency_get :row
+-- The stored answer; no row: it was purged in between, and the request may be run again.
+SELECT status, headers, body
+FROM idempotency_keys
+WHERE tenant_id = :tenant_id AND principal = :principal AND route = :route AND key = :key
+  AND created_at > now() - interval '24 hours';
+
+-- name: idempotency_store :exec
+-- In the transaction of the request whose answer it is, behind its statements.
+-- A row that is there is a day old, or idempotency_begin had found it.
+INSERT INTO idempotency_keys (tenant_id, principal, route, key, body_hash, status, headers, body)
+VALUES (:tenant_id, :principal, :route, :key, :body_hash, :status, :headers, :body)
+ON CONFLICT (tenant_id, principal, route, key) DO UPDATE
+SET body_hash = excluded.body_hash, status = excluded.status, headers = excluded.headers,
+    body = excluded.body, created_at = excluded.created_at;
+
+-- name: idempotency_purge :row
+-- Of all tenants, at most :batch rows; call again while it deletes that many.
+SELECT idempotency_purge(:batch::integer) AS deleted;

@@ -1,0 +1,162 @@
+use v5.36;
+use lib 't/lib';
+use Api;
+use Cpanel::JSON::XS 'decode_json';
+use File::Temp ();
+use Time::HiRes 'sleep';
+
+# The reference says what is so: it is valid OpenAPI, and every answer given
+# here is one that it describes.
+my $json = Cpanel::JSON::XS->new->canonical->utf8;
+my $tmp  = File::Temp->newdir;
+my $text = qx($Ashlar::Cluster::BUILD/ashlar openapi);
+my $doc  = decode_json($text);
+my @rows = map { decode_json($_) } split /\n/, qx($Ashlar::Cluster::BUILD/ashlar routes);
+
+sub write_file ($path, $content) {
+    open my $out, '>:raw', $path or die "$path: $!\n";
+    print $out $content;
+    close $out or die "$path: $!\n";
+    return;
+}
+write_file("$tmp/openapi.json", $text);
+
+my @operations;    # [method, path, operation]
+for my $path (sort keys %{ $doc->{paths} }) {
+    push @operations, map { [ uc, $path, $doc->{paths}{$path}{$_} ] } sort grep { /^(?:get|put|post|patch|delete)$/ } keys %{ $doc->{paths}{$path} };
+}
+
+subtest 'it is valid for two validators of different makers' => sub {
+    is $doc->{openapi}, '3.1.0';
+    ok -d 't/clients/node_modules', 'the npm packages are there (make deps)';
+    is scalar qx(node t/clients/validate_openapi.mjs < $tmp/openapi.json 2>&1), '', 'no complaint';
+    write_file("$tmp/broken.json", $text =~ s/"responses":/"answers":/r);
+    isnt scalar qx(node t/clients/validate_openapi.mjs < $tmp/broken.json 2>&1), '', 'but they do complain about a broken one';
+};
+
+subtest 'every row is in it, in every version, under its catalogue id' => sub {
+    my %found = map { ("$_->[0] $_->[1]" => $_->[2]) } @operations;
+    for my $row (@rows) {
+        for my $version (1 .. ($row->{path} =~ m{^/api/v1/} ? $row->{versions} : 1)) {
+            my $key = "$row->{method} " . $row->{path} =~ s{^/api/v1/}{/api/v$version/}r;
+            my $operation = delete $found{$key};
+            is $operation->{'x-catalogue-id'}, $row->{id}, $key;
+        }
+    }
+    is join(', ', sort keys %found), '', 'and nothing that is no row';
+    my %ids;
+    $ids{ $_->[2]{operationId} }++ for @operations;
+    is join(' ', grep { $ids{$_} > 1 } keys %ids), '', 'operation ids are unique';
+};
+
+subtest 'an operation lists the errors it can answer' => sub {
+    for my $operation (@operations) {
+        my ($method, $path, $op) = @$operation;
+        next if $path !~ m{^/api/};
+        my @need = (406, 429, 500, 503);
+        push @need, 400, 422 if grep { ($_->{in} // '') eq 'query' } @{ $op->{parameters} // [] };
+        push @need, 401 if @{ $op->{security} // [] };
+        push @need, 403 if $path =~ m{/admin/};
+        push @need, 404 if $path =~ /\{/;
+        push @need, 409 if $method eq 'POST';
+        push @need, 412 if $method eq 'PATCH';
+        push @need, 400, 413, 415, 422 if $op->{requestBody};
+        my @missing = grep { !$op->{responses}{$_} } @need;
+        is "@missing", '', "$method $path";
+        ok length($op->{summary} // ''), '  and has a summary';
+    }
+};
+
+subtest 'secured operations say so, open ones do not' => sub {
+    for my $operation (@operations) {
+        my ($method, $path, $op) = @$operation;
+        is scalar(@{ $op->{security} // [] }) > 0, $path =~ m{/(?:app|admin)/} ? 1 : '', "$method $path";
+    }
+    my ($scheme) = values %{ $doc->{components}{securitySchemes} };
+    is $scheme->{type}, 'http';
+    is lc $scheme->{scheme}, 'bearer';
+};
+
+# ------------------------------------------------------------------ answers
+
+my $t    = Api->start(RATE_LIMIT_DEFAULT => 1000);
+my $ann  = $t->user('ann', columns => { full_name => 'Ann', avatar_url => 'https://example.com/a.png', subscription_plan => 'pro', subscription_status => 'active' });
+my $bare = $t->user('bare', columns => { email => undef });
+my $boss = $t->user('boss', role => 'admin');
+my @seen;
+
+# The pattern of a path: the one with the fewest parameters that fits.
+sub pattern_of ($path) {
+    $path =~ s/\?.*//;
+    my @fits = grep { my $re = quotemeta($_) =~ s/\\\{\w+\\\}/[^\/]+/gr; $path =~ /^$re$/ } keys %{ $doc->{paths} };
+    return (sort { $a =~ tr/{// <=> $b =~ tr/{// } @fits)[0];
+}
+
+sub see ($res) {
+    my ($method, $path) = split / /, $res->{request};
+    push @seen, {
+        method => $method,
+        path   => pattern_of($path) // $path,
+        status => $res->status,
+        type   => scalar $res->header('Content-Type'),
+        body   => $res->body,
+    };
+    return $res;
+}
+
+subtest 'every answer is one that the reference describes' => sub {
+    for my $v ('v1', 'v2') {
+        my ($base, $me) = ("/api/$v/app/projects", "/api/$v/app/users/me");
+        see $t->get("/api/$v/public/health");
+        see $t->get("/api/$v/public/health/ready");
+        see $t->get("/api/$v/public/metrics", headers => { Accept => 'text/plain' });
+        for my $who ($ann, $bare, $boss) {
+            see $who->get($me);
+            see $who->patch($me, { full_name => 'new' });
+            see $who->get($base);
+            see $who->get("/api/$v/admin/users");
+        }
+        see $t->get($me);
+        see $ann->patch($me, { full_name => 1 });
+        see $ann->patch($me, undef, raw => '{');
+        see $ann->patch($me, undef, raw => '{}', type => 'text/plain');
+        see $ann->get($me, headers => { 'If-None-Match' => '*' });
+        see $ann->patch($me, {}, headers => { 'If-Match' => '"x"' });
+        see $ann->get($me, headers => { Accept => 'text/html' });
+        see $boss->get("/api/$v/admin/users/user_ann");
+        see $boss->get("/api/$v/admin/users/nobody");
+
+        my $made = see $ann->post($base, { name => 'one', description => 'x' }, headers => { 'Idempotency-Key' => "key-$v" });
+        see $ann->post($base, { name => 'one', description => 'x' }, headers => { 'Idempotency-Key' => "key-$v" });
+        see $ann->post($base, { name => 'two' }, headers => { 'Idempotency-Key' => "key-$v" });
+        my $id = $made->json($v eq 'v1' ? '/id' : '/data/id');
+        see $ann->get($base);
+        see $ann->get("$base?search=nothing");
+        see $ann->get("$base?limit=0");
+        see $ann->post($base, {});
+        see $ann->get("$base/$id");
+        see $ann->patch("$base/$id", { name => 'x', description => undef });
+        see $ann->patch("$base/$id", { name => 'x' }, headers => { 'If-Match' => '"x"' });
+        see $bare->get("$base/$id");
+        see $ann->get("$base/$id", headers => { Accept => 'application/problem+json' }, token => undef);
+        see $ann->delete("$base/$id");
+        see $ann->delete("$base/$id");
+    }
+    write_file("$tmp/answers", join '', map { $json->encode($_) . "\n" } @seen);
+    cmp_ok scalar @seen, '>', 60;
+    is scalar qx(node t/clients/validate_answers.mjs $tmp/openapi.json < $tmp/answers 2>&1), '', 'all of them';
+};
+
+subtest 'and the comparison can fail' => sub {
+    my ($project) = grep { $_->{path} eq '/api/v1/app/projects/{project_id}' && $_->{status} == 200 } @seen;
+    my @wrong = (
+        { %$project, body   => $project->{body} =~ s/"name":"[^"]*"/"name":7/r },
+        { %$project, body   => $project->{body} =~ s/"created_at":"[^"]*"/"created_at":"yesterday"/r },
+        { %$project, body   => '{}' },
+        { %$project, status => 299 },
+        { %$project, type   => 'text/plain' },
+    );
+    write_file("$tmp/wrong", join '', map { $json->encode($_) . "\n" } @wrong);
+    my @complaints = split /\n/, qx(node t/clients/validate_answers.mjs $tmp/openapi.json < $tmp/wrong 2>&1);
+    is scalar @complaints, scalar @wrong or diag explain \@complaints;
+};

@@ -1,0 +1,127 @@
+use v5.36;
+use lib 't/lib';
+use Api;
+use Time::HiRes 'sleep';
+
+my $t    = Api->start(RATE_LIMIT_DEFAULT => 12, main => 3, slow => 2);
+my $ann  = $t->user('ann');
+my $bob  = $t->user('bob');
+my $path = '/api/v1/app/users/me';
+
+# Ask until refused, at most n times: how many were answered.
+sub spend ($who, $n, $url = $path, %arg) {
+    for my $done (0 .. $n - 1) {
+        return $done if $who->get($url, %arg)->status == 429;
+    }
+    return $n;
+}
+
+subtest 'a budget goes down with each request, and its headers tell' => sub {
+    my $first = $ann->get($path);
+    header_is $first, 'X-RateLimit-Limit',     12;
+    header_is $first, 'X-RateLimit-Remaining', 11;
+    header_like $first, 'X-RateLimit-Reset', qr/^\d{10}$/;
+    cmp_ok abs($first->header('X-RateLimit-Reset') - time), '<=', 60, 'within the minute';
+    header_like $first, 'RateLimit',        qr/r=11\b.*\bt=\d+/, 'the draft\'s header';
+    header_like $first, 'RateLimit-Policy', qr/q=12\b.*\bw=60/,  'and its policy';
+    header_is $ann->get($path), 'X-RateLimit-Remaining', 10, 'next';
+    status_is $ann->get("$path?x"), 200;
+};
+
+subtest 'when it is used up: 429, and when to come back' => sub {
+    my $left = spend($ann, 20);
+    cmp_ok $left, '>=', 9,  'what was left is given';
+    cmp_ok $left, '<=', 10, '  and hardly more';
+    my $res = $ann->last;
+    error_is $res, 429, 'RATE_LIMIT_EXCEEDED';
+    header_is $res, 'X-RateLimit-Remaining', 0;
+    header_like $res, 'Retry-After', qr/^[1-9]\d?$/;
+    cmp_ok $res->header('Retry-After'), '<=', 6, 'a twelfth of a minute at most';
+    json_is $res, '/error/details/retry_after', 0 + $res->header('Retry-After');
+};
+
+subtest 'waiting that long is enough' => sub {
+    spend($ann, 20);
+    my $wait = $ann->last->header('Retry-After');
+    sleep $wait + 0.1;
+    status_is $ann->get($path), 200;
+};
+
+subtest 'a budget is of one user, in all versions and whatever connection' => sub {
+    is spend($bob, 20), 12, 'another user has the whole of it';
+    error_is $bob->get('/api/v2/app/users/me'), 429, 'RATE_LIMIT_EXCEEDED';
+    error_is $bob->get($path, fresh => 1), 429, 'RATE_LIMIT_EXCEEDED';
+    my $again = $t->client(token => $t->token($bob, iat => time - 5));
+    error_is $again->get($path), 429, 'RATE_LIMIT_EXCEEDED', name => 'another token of the same user';
+    error_is $bob->post('/api/v1/app/projects', { name => 'x' }), 429, 'RATE_LIMIT_EXCEEDED', name => 'nor can it be spent elsewhere';
+};
+
+subtest 'all children of all pools count together' => sub {
+    my $cat    = $t->user('cat');
+    my %params = (params => { HTTP_AUTHORIZATION => 'Bearer ' . $cat->token });
+    my $n      = 0;
+    for (1 .. 10) {
+        $n++ if $t->fcgi('main')->request('GET', $path, %params)->status == 200;
+        $n++ if $t->fcgi('slow')->request('GET', $path, %params)->status == 200;
+    }
+    cmp_ok $n, '>=', 12;
+    cmp_ok $n, '<=', 13, 'twelve, however many answer';
+};
+
+subtest 'the death of a child forgets nothing' => sub {
+    my $dan = $t->user('dan');
+    is spend($dan, 12), 12;
+    my @before = $t->children;
+    kill 'KILL', @before;
+    eventually { my @now = $t->children; @now == 3 && !grep { my $pid = $_; grep { $_ == $pid } @before } @now } 10, 'all children were replaced';
+    my $res = $dan->get($path);
+    is $res->status, 429, 'and the budget is still used up' or diag $res->describe;
+    $t->expect_log(qr/upstream prematurely closed|Connection reset|SIGKILL|signal 9|killed/i);
+};
+
+subtest 'without credentials the address counts, whatever it claims to be' => sub {
+    my $health = '/api/v1/public/health';
+    my $n      = spend($t->client, 30, $health);
+    cmp_ok $n, '<=', 13, 'twelve are answered';
+    for my $header (qw(X-Forwarded-For X-Real-IP Forwarded Client-IP True-Client-IP CF-Connecting-IP)) {
+        my $value = $header eq 'Forwarded' ? 'for=198.51.100.7' : '198.51.100.7';
+        my $got   = $t->client->get($health, headers => { $header => $value });
+        is $got->status, 429, "$header changes nothing" or diag $got->describe;
+    }
+    status_is $t->user('fay')->get($path), 200, 'a user at the same address has their own budget';
+};
+
+subtest 'guessing tokens is limited by address too' => sub {
+    my $refused = $t->client(token => 'a.b.c')->get($path);
+    error_is $refused, 429, 'RATE_LIMIT_EXCEEDED';
+};
+
+subtest 'OPTIONS costs nothing' => sub {
+    status_is $t->request('OPTIONS', $path), 204;
+};
+
+subtest 'behind a trusted proxy its X-Forwarded-For counts' => sub {
+    my $behind = Api->start(RATE_LIMIT_DEFAULT => 3, nginx => { REAL_IP_FROM => '127.0.0.1' });
+    my $health = '/api/v1/public/health';
+    for my $ip ('198.51.100.1', '198.51.100.2', '2001:db8::1') {
+        is spend($behind->client, 9, $health, headers => { 'X-Forwarded-For' => $ip }), 3, $ip;
+    }
+    is spend($behind->client, 9, $health, headers => { 'X-Forwarded-For' => '203.0.113.9, 198.51.100.1' }), 0, 'what a client put in front does not';
+};
+
+subtest '0 turns the limits off' => sub {
+    my $free = Api->start(RATE_LIMIT_DEFAULT => 0);
+    is spend($free->user('ann'), 100), 100;
+};
+
+subtest 'nginx has a coarser limit in front, with the same answer' => sub {
+    my $flood = Api->start(nginx => { LIMIT_RATE => 5 });
+    $flood->expect_log(qr/limiting requests/);
+    my $client = $flood->client;
+    my $res;
+    for (1 .. 500) {
+        $res = $client->get('/api/v1/public/health');
+        last if $res->status != 200;
+    }
+    error_is $res, 429, 'RATE_LIMIT_EXCEEDED';
+};

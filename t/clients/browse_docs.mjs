@@ -1,0 +1,108 @@
+// Open the pages that nginx serves in headless Chromium and print what was
+// seen as one JSON object; docs.t judges it.
+//
+//	node t/clients/browse_docs.mjs BASE_URL [--plain]	the token is in TOKEN
+//
+// --plain: /docs and /redoc are the plain reference.
+import { chromium } from 'playwright-core'
+
+const [base, plain] = process.argv.slice(2)
+
+// The machine's name service must not even be asked for another host.
+const args = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost',
+]
+
+// A page, and what it did that nobody asked for.
+async function open(browser, path, options = {}) {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options })
+  const page = await context.newPage()
+  const seen = { errors: [], outside: [] }
+  page.on('console', (m) => m.type() === 'error' && seen.errors.push(`${m.text()} (${m.location().url})`))
+  page.on('pageerror', (e) => seen.errors.push(String(e)))
+  page.on('response', (r) => r.status() >= 400 && seen.errors.push(`${r.status()} ${r.url()}`))
+  page.on('request', (r) => /^(data|blob):/.test(r.url()) || r.url().startsWith(`${base}/`) || seen.outside.push(r.url()))
+  const answer = await page.goto(base + path, { waitUntil: 'networkidle' })
+  seen.status = answer.status()
+  seen.title = await page.title()
+  return { page, seen }
+}
+
+async function textOf({ page, seen }) {
+  seen.text = await page.innerText('body')
+  // Wider than the window: readers would have to scroll sideways.
+  seen.overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+  await page.context().close()
+  return seen
+}
+
+// Send the request of the open operation, and read its status and body.
+async function execute(page, operation) {
+  const answered = page.waitForResponse((r) => r.url().includes('/api/v1/app/projects'))
+  await operation.locator('button.execute').click()
+  await answered
+  const live = operation.locator('.live-responses-table')
+  await live.locator('.response .response-col_status').waitFor()
+  return {
+    status: (await live.locator('.response .response-col_status').innerText()).trim(),
+    body: await live.locator('.response .highlight-code').first().innerText(),
+  }
+}
+
+async function swagger(browser) {
+  const { page, seen } = await open(browser, '/docs')
+  await page.locator('.opblock').first().waitFor()
+  seen.operations = await page.locator('.opblock').evaluateAll((blocks) =>
+    blocks.map((b) => `${b.querySelector('.opblock-summary-method').textContent} ${b.querySelector('[data-path]').dataset.path}`))
+
+  const unasked = { errors: [...seen.errors], outside: seen.outside }
+  const operation = page.locator('.opblock', { has: page.locator('[data-path="/api/v1/app/projects"]') }).filter({ hasText: 'List my projects' })
+  await operation.locator('.opblock-summary-control').click()
+  const anonymous = await execute(page, operation)
+  await page.locator('button.authorize').first().click()
+  await page.locator('.auth-container input').fill(process.env.TOKEN)
+  await page.locator('.auth-btn-wrapper button[type=submit]').click()
+  await page.locator('.auth-btn-wrapper button.btn-done').click()
+  const authorized = await execute(page, operation)
+
+  // The policy itself: a script of the page asks another host.
+  const refused = await page.evaluate(() => new Promise((done) => {
+    addEventListener('securitypolicyviolation', (e) => done(e.effectiveDirective))
+    fetch('https://example.com/').then(() => done('answered'), () => setTimeout(done, 500, 'no violation'))
+  }))
+  await page.context().close()
+  return { ...seen, ...unasked, anonymous, authorized, refused }
+}
+
+async function redoc(browser) {
+  const { page, seen } = await open(browser, '/redoc')
+  await page.locator('[data-section-id*="operation/"]').first().waitFor()
+  seen.operations = await page.locator('[data-section-id*="operation/"]').evaluateAll((sections) =>
+    [...new Set(sections.map((s) => s.dataset.sectionId.replace(/.*operation\//, '')))])
+  // The search runs in a worker.
+  await page.locator('input[aria-label="Search"]').fill('projects')
+  await page.locator('[data-role="search:results"] li').first().waitFor()
+  seen.found = await page.locator('[data-role="search:results"] li').count()
+  await page.context().close()
+  return seen
+}
+
+const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args })
+const text = async (path, options) => textOf(await open(browser, path, options))
+const phone = { viewport: { width: 360, height: 740 }, colorScheme: 'dark' }
+const noscript = { javaScriptEnabled: false }
+const seen = {}
+try {
+  if (plain) {
+    Object.assign(seen, { docs: await text('/docs', noscript), redoc: await text('/redoc', phone) })
+  } else {
+    seen.pages = {}
+    for (const name of ['', 'authentication', 'requests', 'errors', 'operations', 'architecture', 'reference'])
+      seen.pages[name || 'index'] = await text(name ? `/${name}.html` : '/', phone)
+    Object.assign(seen, { swagger: await swagger(browser), redoc: await redoc(browser), noscript: await text('/docs', noscript) })
+  }
+} finally {
+  await browser.close()
+}
+console.log(JSON.stringify(seen))

@@ -1,0 +1,222 @@
+# What nginx serves beside the API: the guide, Swagger UI at /docs, ReDoc at
+# /redoc, and the plain reference that stands in for both without npm.
+
+use v5.36;
+use utf8;
+use lib 't/lib', 'docs/lib';
+use Api;
+use Cpanel::JSON::XS 'decode_json';
+use Cwd 'getcwd';
+use File::Temp ();
+use Reference  ();
+
+my $t   = Api->start;
+my $dir = File::Temp->newdir('/tmp/ashlar-docs-XXXXXX');
+
+# Run a program to its end and return what it wrote; undef when it failed.
+sub output_of ($seconds, $env, @cmd) {
+    state $n = 0;
+    my $log     = "$dir/" . ++$n;
+    my $program = Ashlar::Process->start(cmd => \@cmd, log => $log, env => $env);
+    my $status  = $program->wait_for($seconds);
+    $program->kill_group;
+    open my $in, '<:raw', $log or die "$log: $!\n";
+    my $text = do { local $/ = undef; <$in> };
+    return $text if defined $status && $status == 0;
+    diag "@cmd:\n$text";
+    return;
+}
+
+sub browse ($api, $user, @options) {
+    my $seen = output_of(150, { TOKEN => $user->token }, 'node', 't/clients/browse_docs.mjs', "https://localhost:$api->{https_port}", @options);
+    return ok($seen, 'the browser saw all pages') ? decode_json($seen) : {};
+}
+
+# Nothing that a page did while it was opened went wrong, or went anywhere else.
+sub quiet_ok ($seen, $name) {
+    subtest $name => sub {
+        is $seen->{status}, 200, 'it is there';
+        is_deeply $seen->{errors},  [], 'no error in the console';
+        is_deeply $seen->{outside}, [], 'no request leaves the host';
+        ok $seen->{overflow} <= 0, 'nothing sticks out of a narrow window' if defined $seen->{overflow};
+    };
+    return;
+}
+
+sub lines ($file) {
+    open my $in, '<:encoding(UTF-8)', $file or die "$file: $!\n";
+    return <$in>;
+}
+
+my $document   = $t->get('/openapi.json')->json;
+my @operations = map { my $path = $_; map { [ uc, $path, $document->{paths}{$path}{$_} ] } keys %{ $document->{paths}{$path} } } keys %{ $document->{paths} };
+
+subtest 'a browser opens every page, and tries the project list' => sub {
+    my $ann = $t->user('ann');
+    $ann->post('/api/v1/app/projects', { name => 'seen in a browser' });
+    my $seen = browse($t, $ann);
+    quiet_ok $seen->{pages}{$_}, $_ for sort keys %{ $seen->{pages} };
+    like $seen->{pages}{index}{text}, qr{https://localhost:$t->{https_port}/api}, 'commands name the address that the reader is at';
+
+    quiet_ok $seen->{swagger}, 'Swagger UI';
+    is_deeply [ sort @{ $seen->{swagger}{operations} } ], [ sort map { "$_->[0] $_->[1]" } @operations ], 'it has all operations';
+    is $seen->{swagger}{anonymous}{status}, 401, 'without a token the list is refused';
+    is $seen->{swagger}{authorized}{status}, 200, 'with one it is answered';
+    like $seen->{swagger}{authorized}{body}, qr/seen in a browser/, '  with the project';
+    is $seen->{swagger}{refused}, 'connect-src', 'the policy keeps scripts from asking other hosts';
+
+    quiet_ok $seen->{redoc}, 'ReDoc';
+    is_deeply [ sort @{ $seen->{redoc}{operations} } ], [ sort map { $_->[2]{operationId} } @operations ], 'it has all operations';
+    cmp_ok $seen->{redoc}{found}, '>', 0, 'and finds them';
+
+    like $seen->{noscript}{text}, qr/needs JavaScript/, 'without JavaScript there is a way to the plain reference';
+};
+
+subtest 'without npm the reference is plain, and readable' => sub {
+    ok defined output_of(20, {}, 'tools/docs', '--no-viewers', "$Ashlar::Cluster::BUILD/ashlar", "$dir/plain"), 'it is made';
+    ok !-e "$dir/plain/vendor", 'without the viewers';
+    my $p    = Api->start(slow => 0, nginx => { DOC_ROOT => "$dir/plain" });
+    my $seen = browse($p, $p->user('ann'), '--plain');
+    for my $name (qw(docs redoc)) {
+        quiet_ok $seen->{$name}, $name;
+        my @missing = grep { index($seen->{$name}{text}, $_) < 0 } map { ($_->[1], $_->[2]{summary}) } grep { $_->[1] !~ m{^/api/v2} } @operations;
+        is_deeply \@missing, [], 'all operations are on it, with their summaries';
+        like $seen->{$name}{text}, qr/name\s+string, 1 to 255 characters/, 'fields with what they may hold';
+        like $seen->{$name}{text}, qr/AUTHENTICATION_ERROR 401/, 'and errors';
+    }
+};
+
+subtest 'nothing in a page is inline, or from elsewhere' => sub {
+    for my $path (qw(/ /docs /redoc /errors.html /reference.html)) {
+        my $res = $t->get($path);
+        my ($policy) = $res->header('Content-Security-Policy');
+        like $policy, qr/^default-src 'self';/, "$path has a policy";
+        unlike $policy, qr/script-src|unsafe-eval/, '  that allows files of ours as scripts, and nothing else';
+        my @loads = $res->body =~ /<(?:script|img|iframe|link)\b[^>]*\b(?:src|href)="([^"]*)"/g;
+        is_deeply [ grep { !m{^/\w} } @loads ], [], '  all it loads is ours';
+        unlike $res->body, qr/<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=/, '  and in files of its own';
+    }
+};
+
+subtest 'every link leads somewhere' => sub {
+    my (%ids, %links, @todo);
+    push @todo, '/';
+    while (defined(my $path = shift @todo)) {
+        next if $ids{$path};
+        my $res = $t->get($path);
+        is $res->status, 200, $path or next;
+        $ids{$path} = { map { $_ => 1 } $res->body =~ /\bid="([^"]+)"/g };
+        for my $href ($res->body =~ /<a\b[^>]*\bhref="([^"]+)"/g) {
+            my ($to, $fragment) = $href =~ /^([^#]*)(?:#(.+))?$/;
+            $links{ ($to || $path) . "#$fragment" } = $path if length $fragment;
+            push @todo, $to if length $to;
+        }
+    }
+    my @broken = grep { my ($to, $id) = split /#/; !$ids{$to}{$id} } sort keys %links;
+    is_deeply \@broken, [], 'and so does every place in a page';
+};
+
+subtest 'the lists are those of the code' => sub {
+    my @codes  = map { /^ERR\(\w+, *[45]\d\d, *"(\w+)"/ } lines('fcgi/err.def');
+    my $errors = $t->get('/errors.html')->body;
+    is_deeply [ $errors =~ /<section id="(\w+)"/g ], \@codes, 'every error';
+    is_deeply [ sort map { /^([A-Z_]+):/ } lines('docs/errors.txt') ], [ sort @codes ], '  each with advice';
+    my $problem = $t->get('/api/v1/app/projects', headers => { Accept => 'application/problem+json' });
+    my ($place, $code) = $problem->json('/type') =~ m{^https://localhost:\d+(/[^#]*)#(\w+)$};
+    like $t->get($place)->body, qr/id="$code"/, 'the type of a problem is an address that explains it';
+
+    my @settings = map { /^[A-Z]+\(\w+, "(\w+)"/ } lines('fcgi/config.def');
+    is_deeply [ $t->get('/operations.html')->body =~ /<th scope="row" id="(\w+)"/g ], \@settings, 'every setting';
+};
+
+# The blocks of text in a page.
+sub blocks ($html) {
+    my %entity = (lt => '<', gt => '>', quot => '"', amp => '&');
+    return map { s/&(\w+);/$entity{$1}/gr } $html =~ m{<pre><code>(.*?)</code></pre>}gs;
+}
+
+# The commands of a page, each with the block that follows it: its answer.
+sub commands ($path) {
+    my @blocks = blocks($t->get($path)->body);
+    return map { [ $blocks[$_] =~ s/^TOKEN=.*\n//r, $blocks[ $_ + 1 ] // '' ] } grep { $blocks[$_] =~ /\bcurl / } 0 .. $#blocks;
+}
+
+# Run a command as a reader would: its status and body.
+sub run_command ($user, $command, %env) {
+    $command =~ s{https://localhost:8443}{https://localhost:$t->{https_port}}g;
+    $command =~ s{\bcurl\b(?: -k)?}{curl -s --cacert $t->{dir}/cert.pem -w '\\n%{http_code}'};
+    my $text = output_of(20, { TOKEN => $user->token, %env }, 'sh', '-c', $command) // return (0, '');
+    return reverse $text =~ /\A(.*)\n(\d+)\s*\z/s;
+}
+
+subtest 'the commands of the guide do what it says' => sub {
+    my $bob = $t->user('bob');
+    my $made = $bob->post('/api/v1/app/projects', { name => 'for the guide' });
+    for my $page ('/', '/requests.html') {
+        for (commands($page)) {
+            my ($command, $answer) = @$_;
+            my ($name) = $command =~ /(curl.*)/;
+            my $etag = $made->header('ETag');
+            $command =~ s/If-Match: "[^"]+"/If-Match: $etag/;
+            my ($status, $body) = run_command($bob, $command, ID => $made->json('/id'));
+            my $shown = eval { decode_json($answer) };
+            if ($shown && $shown->{error}) {
+                is_deeply decode_json($body), $shown, "$name is refused as shown";
+            }
+            else {
+                like $status, qr/^20/, "$name is answered";
+                is_deeply [ sort keys %{ decode_json($body) } ], [ sort keys %$shown ], '  with what is shown' if $shown;
+            }
+        }
+    }
+};
+
+subtest 'README and CONTRIBUTING are true, too' => sub {
+    my $dan  = $t->user('dan');
+    my $text = join '', lines('README.md');
+    my ($api, @tour) = map { s/^ +//r } $text =~ /^(    api.*)$/mg;
+    is scalar @tour, 4, 'the tour';
+    my @bodies = map { (run_command($dan, "$api\n$_"))[1] } @tour;
+    like $bodies[0], qr/"id":"user_dan"/, 'a profile';
+    like $bodies[1], qr/"name":"Website"/, 'a project';
+    like $bodies[2], qr/"total":1,.*"version":"v2"/, 'a page in the envelope of version 2';
+    like $bodies[3], qr/"VALIDATION_ERROR"/, 'an error';
+
+    my $words = join '', lines('CONTRIBUTING.md');
+    my @excerpts = $words =~ /^`([\w\/.]+)`:\n\n```\w+\n(.*?)^```$/gms;
+    cmp_ok scalar @excerpts, '>=', 8, 'excerpts';
+    while (my ($file, $excerpt) = splice @excerpts, 0, 2) {
+        my $source = join '', lines($file);
+        for (split /^…\n/m, $excerpt) { ok index($source, $_) >= 0, "$file has: " . substr $_, 0, 40 }
+    }
+    my @gone = grep { !-e } ("$text$words" =~ m{\]\(([\w/.]+)\)}g, map { s{/?\z}{}r } $text =~ m{^\| `(\w+/)`}mg);
+    is_deeply \@gone, [], 'what they point at is there';
+    my %setting = map { $_ => 1 } map { /^[A-Z]+\(\w+, "(\w+)"/ } lines('fcgi/config.def');
+    is_deeply [ grep { !$setting{$_} } $text =~ /`([A-Z]+_[A-Z_]+)`/g ], [], 'and so are the settings';
+};
+
+subtest 'the commands of the reference get an answer that it lists' => sub {
+    my $cat  = $t->user('cat');
+    my $html = $t->get('/reference.html')->body;
+    for my $article ($html =~ m{<article class="operation" id="(.*?</article>)}gs) {
+        my ($id)      = $article =~ /^([^"]+)/;
+        my %listed    = map { $_ => 1 } $article =~ m{(?:<h4>Answer |</a> )(\d+)}g;
+        my ($command) = grep { /^curl/ } blocks($article);
+        my ($status)  = run_command($cat, $command);
+        ok $listed{$status}, "$id: $status";
+    }
+};
+
+subtest 'the plain reference keeps the order of the document' => sub {
+    my $r = Reference->new('{"info":{"version":"1"},"paths":{"/z":{"get":{"operationId":"z","x-catalogue-id":"z","summary":"<Z>","responses":{"200":'
+            . '{"content":{"application/json":{"schema":{"type":"object"},"example":{"z":1,"b":[true,null,1.50],"a":"\u00e9\"<"}}}}}}},'
+            . '"/a":{"get":{"operationId":"a","x-catalogue-id":"a","summary":"Is it?","responses":{}}}}}');
+    my $html = $r->html;
+    like $html, qr{id="z".*id="a"}s, 'operations';
+    like $html, qr/&quot;z&quot;: 1,\n\s+&quot;b&quot;: \[\n\s+true,\n\s+null,\n\s+1\.50?\n\s+\],\n\s+&quot;a&quot;/, 'members';
+    like $html, qr/\x{e9}\\&quot;&lt;/, 'text is escaped';
+    like $html, qr/&lt;Z&gt;\. Open.*Is it\? Open/s, 'one mark ends a sentence';
+    for my $bad ('', '{', '{"a" 1}', '[1', '{"a":1}x', '{"a":tru}') {
+        ok !eval { Reference->new($bad); 1 }, "$bad is no document";
+    }
+};

@@ -1,0 +1,456 @@
+package Api;
+
+# A whole Ashlar for one test file: a database of its own, both pools, and the
+# real nginx in front, on free ports and in a private directory.
+#
+#     use v5.36;
+#     use lib 't/lib';
+#     use Api;
+#
+#     my $t   = Api->start;
+#     my $ann = $t->user('ann');
+#     status_is $ann->get('/api/v1/app/users/me'), 200;
+#
+# A file does not end with done_testing: when it has run to its end, every
+# instance is stopped and checked for what nobody asked for (an error in the
+# log, a sanitizer's report, a secret in the log, a transaction left open, a
+# process left behind, an answer without the standard headers), and the plan
+# is printed then.
+
+use v5.36;
+use Ashlar::Assert;
+use Ashlar::Client;
+use Ashlar::Cluster;
+use Ashlar::Fcgi;
+use Ashlar::Http;
+use Ashlar::Load;
+use Ashlar::Process;
+use Ashlar::Token qw(mint);
+use Cpanel::JSON::XS ();
+use Cwd 'getcwd';
+use Exporter ();
+use File::Temp ();
+use IO::Socket::INET;
+use IO::Socket::UNIX;
+use Socket ();
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+our @ISA    = ('Exporter');
+our @EXPORT = (@Ashlar::Assert::EXPORT, qw(eventually true false $UUID $TIME), @Test::More::EXPORT);
+
+# The forms of ids and times in answers.
+our $UUID = qr/\A[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\z/;
+our $TIME = qr/\A20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\z/;
+
+# What nginx logs when it uses a kept connection at the very moment in which a
+# child gives it up for somebody who waits.  It sends the request again; if it
+# could not, the client would have seen it.
+my $RACE = qr/(?:upstream prematurely closed connection|writev\(\) failed|recv\(\) failed|send\(\) failed).*request: "(?:GET|HEAD) /;
+
+my $json   = Cpanel::JSON::XS->new->utf8;
+my $ASHLAR = getcwd . "/$Ashlar::Cluster::BUILD/ashlar";
+my $SECRET = 'the secret of the tests, 32 bytes or more';
+my $TENANT = '00000000-0000-7000-8000-000000000001';
+my $process = $$;
+my @started;
+
+# However a file is ended, its END blocks run; PIPE is whoever read our output going away.
+for my $signal (qw(INT TERM HUP PIPE)) {
+    $SIG{$signal} = sub { @SIG{qw(INT TERM HUP PIPE)} = ('IGNORE') x 4; exit 130 };    ## no critic (RequireLocalizedPunctuationVars)
+}
+
+sub true  () { return Cpanel::JSON::XS::true() }
+sub false () { return Cpanel::JSON::XS::false() }
+
+# Start an instance and wait until it answers.
+#
+# Names in capitals are settings of the api (fcgi/config.def); the others are
+#   main, slow   how many children each pool has; 0: no such pool
+#   cluster      an Ashlar::Cluster; by default the one shared by all files
+#   nginx        a hash of further variables of nginx/render
+sub start ($class, %arg) {
+    my $dir  = File::Temp->newdir('/tmp/ashlar-t-XXXXXX');
+    my $self = bless {
+        tmp      => $dir,
+        dir      => "$dir",
+        cluster  => delete $arg{cluster} // Ashlar::Cluster->shared,
+        size     => { main => delete $arg{main} // 2, slow => delete $arg{slow} // 1 },
+        nginx    => delete $arg{nginx} // {},
+        owner    => $$,
+        expected => [$RACE],
+        secrets  => [$SECRET],
+        missing  => [],
+    }, $class;
+    push @started, $self;
+    chmod 0755, $self->{dir};
+    $self->{database} = $self->{cluster}->clone;
+    $self->{$_} = $self->_free_port for qw(https_port http_port);
+    $self->{env} = {
+        DATABASE_URL       => $self->{cluster}->url($self->{database}, 'ashlar_api'),
+        ENVIRONMENT        => 'production',
+        PUBLIC_URL         => "https://localhost:$self->{https_port}",
+        JWT_SECRET         => $SECRET,
+        RATE_LIMIT_DEFAULT => 0,
+        SHM_FILE           => "$dir/shared",
+        TZ                 => 'America/St_Johns',    # half an hour off: what is not UTC shows
+        Ashlar::Cluster::sanitizer_env($self->{dir}),
+        (map { /^[A-Z]/ ? ($_ => delete $arg{$_}) : () } keys %arg),
+    };
+    die 'unknown options: ', join(' ', sort keys %arg), "\n" if %arg;
+    $self->start_pool($_) for grep { $self->{size}{$_} } qw(main slow);
+    $self->_start_nginx;
+    return $self;
+}
+
+# ------------------------------------------------------------------ who calls
+
+# A new user with a session, as a client that carries its token.
+#
+#   role     user (default), admin or superadmin
+#   tenant   the slug of its tenant, made when it is new
+#   columns  further columns of the users table
+sub user ($self, $name, %arg) {
+    my $db     = $self->db;
+    my $tenant = $TENANT;
+    if (my $slug = $arg{tenant}) {
+        $db->do('INSERT INTO tenants (slug, name) VALUES (?, ?) ON CONFLICT DO NOTHING', undef, $slug, $slug);
+        ($tenant) = $db->selectrow_array('SELECT id FROM tenants WHERE slug = ?', undef, $slug);
+    }
+    my %column = (
+        tenant_id => $tenant,
+        public_id => "user_$name",
+        email     => "$name\@example.com",
+        role      => $arg{role} // 'user',
+        %{ $arg{columns} // {} },
+    );
+    my @names = sort keys %column;
+    my ($uuid) = $db->selectrow_array(
+        sprintf('INSERT INTO users (%s) VALUES (%s) RETURNING id', join(', ', @names), join ', ', ('?') x @names),
+        undef, @column{@names});
+    my ($session) = $db->selectrow_array(
+        q{INSERT INTO sessions (tenant_id, user_id, expires_at) VALUES (?, ?, now() + interval '1 hour') RETURNING id},
+        undef, $tenant, $uuid);
+    my $user = Ashlar::Client->new(
+        http      => $self->http,
+        api       => $self,
+        id        => $column{public_id},
+        email     => $column{email},
+        role      => $column{role},
+        uuid      => $uuid,
+        tenant_id => $tenant,
+        session   => $session,
+    );
+    $user->{token} = $self->token($user);
+    return $user;
+}
+
+# A token of a user as Ashlar itself would issue it; the pairs change claims,
+# and an undefined value removes one.  secret, alg and header are mint's.
+sub token ($self, $user, %claim) {
+    my %arg    = map { exists $claim{$_} ? ($_ => delete $claim{$_}) : () } qw(alg header);
+    my $secret = delete $claim{secret} // $SECRET;
+    my $now    = int time;
+    my %all    = (
+        iss   => 'ashlar',
+        aud   => 'ashlar',
+        sub   => $user->id,
+        sid   => $user->session,
+        tid   => $user->tenant_id,
+        role  => $user->{role},
+        email => $user->email,
+        iat   => $now,
+        exp   => $now + 3600,
+        %claim,
+    );
+    delete @all{ grep { !defined $all{$_} } keys %all };
+    my $token = mint(\%all, key => $secret, %arg);
+    push @{ $self->{secrets} }, $token;
+    return $token;
+}
+
+# Somebody without credentials, or with the given ones.
+sub client ($self, %arg) {
+    push @{ $self->{secrets} }, $arg{token} if length($arg{token} // '') > 20;
+    return Ashlar::Client->new(http => $self->http, api => $self, %arg);
+}
+
+# Requests of nobody in particular.
+sub get     ($self, @arg) { return $self->_anonymous->get(@arg) }
+sub post    ($self, @arg) { return $self->_anonymous->post(@arg) }
+sub request ($self, @arg) { return $self->_anonymous->request(@arg) }
+
+sub last    ($self)       { return $self->_anonymous->last }    ## no critic (ProhibitBuiltinHomonyms)
+
+sub _anonymous ($self) { return $self->{anonymous} //= $self->client }
+
+# A connection to nginx: to its TLS port, or to the plain one.
+sub http ($self)       { return Ashlar::Http->new(port => $self->{https_port}, ca => "$self->{dir}/cert.pem") }
+sub plain_http ($self) { return Ashlar::Http->new(port => $self->{http_port}) }
+
+# A FastCGI connection to a pool, past nginx.
+sub fcgi ($self, $pool = 'main') { return Ashlar::Fcgi->new("$self->{dir}/$pool.sock") }
+
+# Clients that go on asking; see Ashlar::Load.
+sub load ($self, %arg) {
+    return Ashlar::Load->start(make => sub { $self->client }, %arg);
+}
+
+# ------------------------------------------------------------------ what runs
+
+# Start a pool; with on_socket => $listening it inherits that as fd 0.
+sub start_pool ($self, $pool, %arg) {
+    my $socket = "$self->{dir}/$pool.sock";
+    my $before = (stat $socket)[1] // 0;    # another pool's that is to be replaced, perhaps
+    my $master = $self->{pool}{$pool} = Ashlar::Process->start(
+        name  => "ashlar api --pool $pool",
+        cmd   => [ $ASHLAR, 'api', '--pool', $pool, '--processes', $self->{size}{$pool}, $arg{on_socket} ? () : ('--socket', $socket) ],
+        log   => "$self->{dir}/api-$pool.log",
+        env   => { %{ $self->{env} }, %{ $arg{env} // {} } },
+        stdin => $arg{on_socket},
+    );
+    return $master if $arg{no_wait};
+    $self->_wait_for("pool $pool", $master, sub { ($arg{on_socket} || ((stat $socket)[1] // 0) != $before) && $self->fcgi($pool)->request('GET', '/api/v1/public/health')->status == 200 });
+    return $master;
+}
+
+# A listening socket for a pool, held by the test as systemd would hold it.
+sub listen_for ($self, $pool) {
+    my $path = "$self->{dir}/$pool.sock";
+    unlink $path;
+    return IO::Socket::UNIX->new(Local => $path, Listen => 511) // die "$path: $!\n";
+}
+
+# The master process of a pool (Ashlar::Process), and the ids of its children.
+sub master ($self, $pool = 'main') { return $self->{pool}{$pool} }
+
+sub children ($self, $pool = 'main') {
+    my @pids = sort { $a <=> $b } $self->master($pool)->children;
+    return @pids;
+}
+
+sub _start_nginx ($self) {
+    my $dir = $self->{dir};
+    state $cert = _certificate();
+    for (qw(cert.pem key.pem)) { link "$cert/$_", "$dir/$_" or die "$dir/$_: $!\n" }
+    mkdir "$dir/run" or die "$dir/run: $!\n";
+    my %env = (
+        HTTPS_PORT   => $self->{https_port},
+        HTTP_PORT    => $self->{http_port},
+        SOCKET_MAIN  => "$dir/main.sock",
+        SOCKET_SLOW  => "$dir/slow.sock",
+        DOC_ROOT     => getcwd . '/build/docs',
+        CERT         => "$dir/cert.pem",
+        CERT_KEY     => "$dir/key.pem",
+        RUN_DIR      => "$dir/run",
+        REAL_IP_FROM => '',
+        LIMIT_RATE   => 0,
+        NGINX_USER   => $> == 0 ? 'root' : '',
+        ASHLAR       => $ASHLAR,
+        %{ $self->{nginx} },
+    );
+    my $render = Ashlar::Process->start(cmd => [ 'nginx/render', "$dir/nginx" ], log => "$dir/render.log", env => \%env);
+    die "nginx/render failed:\n", _slurp("$dir/render.log"), "\n" if ($render->wait_for(20) // -1) != 0;
+    $self->{server} = Ashlar::Process->start(
+        name => 'nginx',
+        cmd  => [ 'nginx', '-p', "$dir/run", '-c', "$dir/nginx/nginx.conf", '-g', 'daemon off;' ],
+        log  => "$dir/nginx.log",
+        env  => { PATH => "$ENV{PATH}:/usr/sbin" },
+    );
+    $self->_wait_for('nginx', $self->{server}, sub { IO::Socket::INET->new("127.0.0.1:$self->{https_port}") });
+    return;
+}
+
+sub nginx ($self) { return $self->{server} }
+
+sub _wait_for ($self, $what, $process, $ready) {
+    my $until = time + 30;
+    until ($ready->()) {
+        die "$what does not start:\n", $self->_log_texts, "\n" if time > $until || !$process->alive;
+        sleep 0.02;
+    }
+    return;
+}
+
+# eventually { … } 5, 'name';   the block becomes true within so many seconds
+sub eventually : prototype(&$$) ($block, $seconds, $name) {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $until = time + $seconds;
+    my $ok;
+    sleep 0.02 until ($ok = $block->()) || time > $until;
+    return ok $ok, $name;
+}
+
+# A port that nobody has.  Other test files look for one at the same moment, so
+# each takes the abstract unix socket of its number as a lock, which goes with the process.
+sub _free_port ($self) {
+    while (1) {
+        my $port = 10000 + int rand 20000;
+        my $lock = IO::Socket::UNIX->new(Local => "\0ashlar-test-port-$port", Listen => 1) or next;
+        IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1) or next;
+        push @{ $self->{locks} }, $lock;
+        return $port;
+    }
+}
+
+sub _certificate () {
+    state $dir = File::Temp->newdir('/tmp/ashlar-cert-XXXXXX');
+    my $made = Ashlar::Process->start(
+        cmd => [ qw(openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 2 -subj /CN=localhost -addext),
+            'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', "$dir/key.pem", '-out', "$dir/cert.pem" ],
+        log => "$dir/log",
+    )->wait_for(20);
+    die "openssl req failed:\n", _slurp("$dir/log"), "\n" if ($made // -1) != 0;
+    return $dir;
+}
+
+# ------------------------------------------------------------------ what can be seen inside
+
+# A handle to the database as superuser, past row-level security.
+sub db ($self) {
+    delete $self->{db} if $self->{db} && !$self->{db}->ping;    # the server was restarted
+    return $self->{db} //= $self->{cluster}->connect($self->{database});
+}
+
+# A connection on which the test holds a lock, as superuser; ->commit or ->disconnect lets go.
+sub lock ($self, $statement, @values) {    ## no critic (ProhibitBuiltinHomonyms)
+    my $db = $self->{cluster}->connect($self->{database});
+    $db->begin_work;
+    $db->do($statement, undef, @values);
+    return $db;
+}
+
+# How many statements wait for a lock.
+sub waiting ($self) {
+    return scalar $self->db->selectrow_array(
+        q{SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'});
+}
+
+# The log lines of the pools, decoded; a line that is no JSON is { raw => text }.
+sub log ($self) {    ## no critic (ProhibitBuiltinHomonyms)
+    return map {
+        my $line = $_;
+        eval { $json->decode($line) } // { raw => $line };
+    } map { split /\n/, _slurp($_) } glob "$self->{dir}/api-*.log";
+}
+
+# The line of a request, by what it answered in X-Request-ID.  It is written
+# after the answer, so it may take a moment.
+sub log_of ($self, $res) {
+    my $id    = $res->header('X-Request-ID') // return;
+    my $until = time + 3;
+    while (1) {
+        my ($line) = grep { ($_->{request_id} // '') eq $id && defined $_->{status} } $self->log;
+        return $line if $line || time > $until;
+        sleep 0.02;
+    }
+}
+
+# Error lines that match are this test's own doing; of the pools and of nginx.
+sub expect_log ($self, @patterns) {
+    push @{ $self->{expected} }, @patterns;
+    return;
+}
+
+# Text that must not appear in any log, beside every token that was made.
+sub keep_secret ($self, @texts) {
+    push @{ $self->{secrets} }, @texts;
+    return;
+}
+
+# The sum of a metric over all of its series that have these labels.
+sub metric ($self, $name, %label) {
+    my $sum;
+    for my $line (split /\n/, $self->fcgi->request('GET', '/api/v1/public/metrics', params => { REMOTE_ADDR => '127.0.0.1' })->body) {
+        my ($labels, $value) = $line =~ /^\Q$name\E(?:\{(.*)\})? (\S+)$/ or next;
+        next if grep { index(",$labels,", qq{,$_="$label{$_}",}) < 0 } keys %label;
+        $sum = ($sum // 0) + $value;
+    }
+    return $sum;
+}
+
+# Every answer passes here: what all of them must have is looked at without being asked for.
+sub saw ($self, $res, $path) {
+    return if !$res->status || $path !~ m{^/(?:api|v1|v2)/};
+    my @names = qw(X-Request-ID X-Content-Type-Options X-Frame-Options Strict-Transport-Security Content-Security-Policy);
+    push @names, 'X-API-Version', 'X-API-Latest-Version' if $path =~ m{^/api/v\d/(?:public|app|admin)/};
+    push @names, map { "X-RateLimit-$_" } qw(Limit Remaining Reset) if $self->{env}{RATE_LIMIT_DEFAULT} && $res->status < 500 && $res->{request} !~ /^OPTIONS/;
+    for (@names) {
+        my @values = $res->header($_);
+        push @{ $self->{missing} }, "$res->{request} (" . $res->status . "): $_ " . (@values ? 'twice' : 'is missing') if @values != 1;
+    }
+    push @{ $self->{missing} }, "$res->{request}: Server tells a version" if ($res->header('Server') // '') =~ /\d/;
+    return;
+}
+
+# ------------------------------------------------------------------ the end
+
+# Stop everything, and check what the test did not ask about.
+sub _finish ($self) {
+    my @complaints;
+    my $db    = $self->db;
+    my $until = time + 2;
+    my $open;
+    do {
+        $open = $db->selectall_arrayref(
+            q{SELECT pid, state, left(query, 200) FROM pg_stat_activity
+              WHERE datname = current_database() AND pid <> pg_backend_pid() AND (xact_start IS NOT NULL OR state LIKE 'idle in%')});
+    } while (@$open && time < $until && sleep 0.05);
+    is_deeply $open, [], 'no transaction is left open';
+
+    my @stubborn = grep { !$self->{pool}{$_}->stop('TERM', 15) } sort keys %{ $self->{pool} };
+    is "@stubborn", '', 'the pools stop when asked to, and leave no process';
+    ok $self->{server}->stop('QUIT', 15), 'nginx stops when asked to';
+
+    is join("\n", $self->_errors), '', 'the logs hold no error that was not expected';
+    is join("\n", map { "$_:\n" . _slurp($_) } glob "$self->{dir}/{asan,ubsan}*"), '', 'no sanitizer report';
+    my $logs = $self->_log_texts;
+    my @leaked = grep { index($logs, $_) >= 0 } @{ $self->{secrets} };
+    is join("\n", @leaked), '', 'no token, secret or body in the logs';
+    my %seen;
+    is join("\n", grep { !$seen{$_}++ } @{ $self->{missing} }), '', 'every answer has the standard headers';
+    return;
+}
+
+sub _errors ($self) {
+    my @bad;
+    for my $line ($self->log) {
+        my $text = $line->{raw} // $json->encode($line);
+        push @bad, $text if $line->{raw} || $line->{level} !~ /^(?:debug|info|warning)$/;
+    }
+    for my $file ("$self->{dir}/nginx.log", glob "$self->{dir}/run/*error*.log $self->{dir}/run/*/*error*.log") {
+        push @bad, grep { /\[(?:error|crit|alert|emerg)\]/ } split /\n/, _slurp($file) if -e $file;
+    }
+    return grep { my $line = $_; !grep { $line =~ $_ } @{ $self->{expected} } } @bad;
+}
+
+# Everything that was logged, as text.
+sub _log_texts ($self) {
+    return join '', map { _slurp($_) } grep { -f } glob "$self->{dir}/*.log $self->{dir}/run/*.log $self->{dir}/run/*/*.log";
+}
+
+sub _slurp ($file) {
+    open my $in, '<:raw', $file or return '';
+    local $/ = undef;
+    return scalar(<$in>) // '';
+}
+
+END {
+    my $status = $?;
+    for my $t (grep { $_->{owner} == $$ } @started) {
+        if ($status == 0) {
+            subtest 'what nobody asked for' => sub { $t->_finish };
+        }
+        else {
+            my @lines = split /\n/, $t->_log_texts;
+            diag join "\n", 'the logs end with', @lines > 20 ? @lines[ -20 .. -1 ] : @lines;
+        }
+        for (grep { $_ } $t->{server}, values %{ $t->{pool} // {} }) { $_->kill_group }
+        if ($t->{db}) { $t->{db}->disconnect }
+        eval { $t->{cluster}->drop($t->{database}) if $t->{database}; 1 } or $t->{cluster}{tmp} or diag $@;
+    }
+    done_testing if $status == 0 && $$ == $process;
+    $? = $status;    ## no critic (RequireLocalizedPunctuationVars)
+}
+
+1;

@@ -1,0 +1,127 @@
+package Ashlar::Process;
+
+# A program that a test started: its own process group, its output in a file,
+# and gone when the test is, however that ends.
+
+use v5.36;
+use Errno 'EINTR';
+use POSIX ();
+use Time::HiRes qw(sleep time);
+
+my %live;    # by pid; only what this very process started
+
+# Start a program.
+#
+#   cmd    the words of the command
+#   env    its environment, beside PATH and HOME: a test must not depend on what
+#          the developer has set
+#   stdin  a file handle for fd 0 (a listening socket, as systemd passes it)
+#   log    the file that stdout and stderr are appended to
+#   user   run as this user (only root can)
+#   dir    the working directory
+sub start ($class, %arg) {
+    my $pid = fork // die "fork: $!\n";
+    return $live{$pid} = bless { pid => $pid, owner => $$, name => $arg{name} // $arg{cmd}[0] }, $class if $pid;
+
+    # The child.  It leaves by _exit, past every END block of the test.
+    eval {
+        setpgrp;
+        _die_with_parent();
+        open STDOUT, '>>', $arg{log} or die "$arg{log}: $!\n";
+        open STDERR, '>&', \*STDOUT  or die "stderr: $!\n";
+        if ($arg{stdin}) {
+            POSIX::dup2(fileno $arg{stdin}, 0) // die "dup2: $!\n";
+        }
+        else {
+            open STDIN, '<', '/dev/null' or die "/dev/null: $!\n";
+        }
+        if ($arg{user}) {
+            my ($uid, $gid) = (getpwnam $arg{user})[2, 3];
+            POSIX::setgid($gid) && ($) = "$gid $gid") && POSIX::setuid($uid) or die "cannot become $arg{user}: $!\n";
+            _die_with_parent();    # changing the user cleared it
+        }
+        chdir $arg{dir} or die "$arg{dir}: $!\n" if $arg{dir};
+        local %ENV = (PATH => $ENV{PATH}, HOME => $ENV{HOME} // '/', %{ $arg{env} // {} });
+        no warnings 'exec';
+        exec { $arg{cmd}[0] } @{ $arg{cmd} } or die "$arg{cmd}[0]: $!\n";
+    };
+    print STDERR $@;
+    POSIX::_exit(127);
+}
+
+# prctl(PR_SET_PDEATHSIG, SIGTERM): a test that is SIGKILLed leaves nothing behind either.
+sub _die_with_parent () {
+    my $number = { x86_64 => 157, aarch64 => 167 }->{ (POSIX::uname())[4] } or return;
+    syscall $number, 1, 15, 0, 0, 0;
+    return;
+}
+
+sub pid ($self) { return $self->{pid} }
+
+# Is it still running?  Reaps it when it is not.
+sub alive ($self) {
+    return 0 if defined $self->{status};
+    my $got = waitpid $self->{pid}, POSIX::WNOHANG();
+    if ($got == $self->{pid}) {
+        $self->{status} = $?;
+        return 0;
+    }
+    return $got == 0;
+}
+
+sub signal ($self, $signal) { return $self->alive && kill $signal, $self->{pid} }
+
+# Wait for its end: the wait status, or undef when it takes longer.
+sub wait_for ($self, $seconds) {
+    my $until = time + $seconds;
+    while ($self->alive) {
+        return if time > $until;
+        sleep 0.01;
+    }
+    delete $live{ $self->{pid} };
+    return $self->{status};
+}
+
+# Ask it to end, and insist after $seconds.  True when asking was enough and it exited with 0.
+sub stop ($self, $signal = 'TERM', $seconds = 10) {
+    $self->signal($signal);
+    my $status = $self->wait_for($seconds);
+    my $left   = $self->group;
+    $self->kill_group;
+    return defined $status && $status == 0 && !$left;
+}
+
+# How many processes of its group there are.
+sub group ($self) {
+    my $n = 0;
+    for my $stat (glob '/proc/[0-9]*/stat') {
+        open my $in, '<', $stat or next;
+        my $line = <$in> // next;
+        my ($pid, $state, $group) = $line =~ /^(\d+) \(.*\) (\S) \d+ (\d+)/s or next;
+        $n++ if $group == $self->{pid} && $state ne 'Z';
+    }
+    return $n;
+}
+
+sub kill_group ($self) {
+    kill 'KILL', -$self->{pid};
+    $self->wait_for(5) unless defined $self->{status};
+    delete $live{ $self->{pid} };
+    return;
+}
+
+# The processes it forked.
+sub children ($self) {
+    open my $in, '<', "/proc/$self->{pid}/task/$self->{pid}/children" or return;
+    return split ' ', <$in> // '';
+}
+
+END {
+    my $status = $?;
+    for (grep { $_->{owner} == $$ } values %live) {
+        $_->kill_group;
+    }
+    $? = $status;    ## no critic (RequireLocalizedPunctuationVars)
+}
+
+1;

@@ -1,0 +1,131 @@
+# The offline commands: check-config, version, token, user, and how all are called.
+
+use v5.36;
+use lib 't/lib';
+use Ashlar::Cluster;
+use Ashlar::Process;
+use Ashlar::Token qw(parts);
+use File::Temp ();
+use Test::More;
+
+my $cluster = Ashlar::Cluster->shared;
+my $name    = $cluster->clone;
+my $super   = $cluster->connect($name);
+my $tmp     = File::Temp->newdir;
+my $TENANT  = '00000000-0000-7000-8000-000000000001';
+my $SECRET  = 'a secret of commands.t, of 32 bytes or more';
+my %env     = (
+    DATABASE_URL       => $cluster->url($name, 'ashlar_api'),
+    DATABASE_OWNER_URL => $cluster->url($name, 'ashlar'),
+    JWT_SECRET         => $SECRET,
+    Ashlar::Cluster::sanitizer_env("$tmp"),
+);
+
+# Run ashlar: exit status, stdout, stderr.
+sub ashlar (@args) {
+    my %with = ref $args[-1] ? %{ pop @args } : ();
+    my @cmd = map { quotemeta } "$Ashlar::Cluster::BUILD/ashlar", @args;
+    local %ENV = (PATH => $ENV{PATH}, %env, %with);
+    my $out = qx(@cmd 2>$tmp/stderr);
+    my $status = $? >> 8;
+    open my $in, '<', "$tmp/stderr" or die $!;
+    local $/ = undef;
+    return ($status, $out, scalar <$in>);
+}
+
+subtest 'how it is called' => sub {
+    my ($status, $out, $err) = ashlar();
+    is "$status|$out", '2|', 'without a command';
+    like $err, qr/usage: ashlar COMMAND/, 'it says how';
+    ($status, $out) = ashlar('--help');
+    is $status, 0, '--help';
+    my @commands = $out =~ /^  ([a-z-]+) /mg;
+    is "@commands", 'api check-config migrate openapi routes seed token user version', 'lists the commands';
+    for my $command (@commands) {
+        ($status, $out, $err) = ashlar($command, '--help');
+        is $status, 0, "$command --help";
+        like $out, qr/\Ausage: ashlar $command\b.*--help/s, 'prints the usage';
+        is $err, '', 'and nothing else';
+        ($status, $out, $err) = ashlar($command, '--no-such-option');
+        is $status, 2, "$command --no-such-option";
+        like $err, qr/\Aashlar $command: unknown option "--no-such-option"\nusage: ashlar $command/, 'says so';
+        ($status, $out, $err) = ashlar($command, 'one', 'two');
+        is $status, 2, "$command one two";
+    }
+    ($status, $out, $err) = ashlar('nope');
+    is $status, 2, 'an unknown command';
+    like $err, qr/there is no command "nope"/, 'is named';
+    ($status, $out, $err) = ashlar('token', '--user');
+    is $status, 2, 'an option without its argument';
+    like $err, qr/--user needs an argument: EMAIL/, 'says which';
+    ($status, $out, $err) = ashlar('migrate', '--status=x');
+    is $status, 2, 'an argument for a flag';
+    is +(ashlar('version'))[1] =~ /\Aashlar \d+\.\d+\.\d+\n\z/, 1, 'version';
+    is +(ashlar('--version'))[1], +(ashlar('version'))[1], '--version is the same';
+};
+
+subtest 'check-config' => sub {
+    my ($status, $out, $err) = ashlar('check-config');
+    is "$status|$err", '0|', 'all is well';
+    unlike $out, qr/\Q$SECRET\E|ashlar_api/, 'secrets are masked';
+    open my $in, '<', 'fcgi/config.def' or die $!;
+    my @declared = map { /^[A-Z]+\(\w+, "(\w+)"/ ? $1 : () } <$in>;
+    is_deeply [ $out =~ /^(\w+)=/mg ], \@declared, 'every setting is there, in the order of the table';
+    ($status, $out, $err) = ashlar('check-config', { JWT_SECRET => 'short', LOG_LEVEL => 'loud' });
+    is $status, 1, 'two mistakes';
+    like $err, qr/LOG_LEVEL: .*JWT_SECRET: .*the configuration has 2 mistakes/s, 'are both explained';
+    unlike $err, qr/short/, 'but for the secret';
+    is +(ashlar('api', '--socket', "$tmp/socket", { LOG_LEVEL => 'loud' }))[0], 1, 'nothing is served with a mistake';
+};
+
+subtest 'user create' => sub {
+    my ($status, $out, $err) = ashlar(qw(user create --email Ann@Example.com --role admin --name), 'Ann A.');
+    is $status, 0, 'creates' or diag $err;
+    like $out, qr/\Auser_[0-9a-f]{32}\n\z/, 'and prints the id';
+    my $row = $super->selectrow_hashref('SELECT * FROM users WHERE public_id = ?', undef, $out =~ s/\n//r);
+    is "$row->{tenant_id} $row->{email} $row->{role} $row->{full_name}", "$TENANT ann\@example.com admin Ann A.", 'as asked';
+    ($status, $out, $err) = ashlar(qw(user create --email ann@example.com));
+    is "$status|$err", "1|ashlar: there is a user ann\@example.com already\n", 'an address is taken once';
+    is +(ashlar(qw(user create --role user)))[0], 2, '--email is needed';
+    is +(ashlar(qw(user create --email x@example.com --role king)))[0], 2, 'a role that is none';
+    is +(ashlar(qw(user delete --email x@example.com)))[0], 2, 'a verb that is none';
+    is +(ashlar(qw(user create --email nonsense)))[0], 1, 'an address that is none';
+    is +(ashlar(qw(user create --email x@example.com --tenant nowhere)))[0], 1, 'a tenant that is none';
+    $super->do(q{INSERT INTO tenants (slug, name) VALUES ('other', 'Other')});
+    is +(ashlar(qw(user create --email ann@example.com --tenant other)))[0], 0, 'the address is free in another tenant';
+};
+
+subtest 'token' => sub {
+    my ($status, $out, $err) = ashlar(qw(token --user ANN@example.com --ttl 90));
+    is $status, 0, 'signs in' or diag $err;
+    like $out, qr/\A[\w-]+\.[\w-]+\.[\w-]+\n\z/, 'prints the token, alone on its line';
+    my ($header, $claims) = parts($out =~ s/\n//r);
+    my $session = $super->selectrow_hashref(<<~'END', undef, $claims->{sid});
+        SELECT s.*, u.public_id, u.email, extract(epoch FROM s.expires_at)::bigint AS exp
+        FROM sessions s JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id WHERE s.id = ?
+        END
+    is "$session->{tenant_id} $session->{email}", "$TENANT ann\@example.com", 'a session of the user of this tenant';
+    is_deeply $claims, { iss => 'ashlar', aud => 'ashlar', sub => $session->{public_id}, sid => $session->{id}, tid => $TENANT,
+        role => 'admin', email => 'ann@example.com', iat => $session->{exp} - 90, exp => $session->{exp} }, 'the claims';
+    cmp_ok abs($claims->{iat} - time), '<', 5, 'from now on';
+    my ($signed) = $out =~ /\A(.*)\.[^.]+\n/;
+    require Digest::SHA;
+    require MIME::Base64;
+    is $out, "$signed." . MIME::Base64::encode_base64url(Digest::SHA::hmac_sha256($signed, $SECRET)) . "\n", 'signed with JWT_SECRET';
+    is $header->{alg}, 'HS256', 'by HS256';
+
+    ($status, $out, $err) = ashlar(qw(token --user nobody@example.com));
+    is "$status|$out|$err", "1||ashlar: there is no active user nobody\@example.com in this tenant\n", 'an unknown user';
+    $super->do(q{UPDATE users SET is_active = false WHERE email = 'ann@example.com' AND tenant_id = ?}, undef, $TENANT);
+    is +(ashlar(qw(token --user ann@example.com)))[0], 1, 'one that is not active';
+    is +(ashlar(qw(token --user ann@example.com --tenant other)))[0], 0, 'the one in the other tenant is';
+    is +(ashlar(qw(token)))[0], 2, '--user is needed';
+    is +(ashlar(qw(token --user ann@example.com --ttl), $_))[0], 2, "--ttl $_" for 0, 31536001, '1h', '';
+    ($status, $out, $err) = ashlar(qw(token --user ann@example.com), { JWT_SECRET => '' });
+    is "$status|$err", "1|ashlar: JWT_SECRET must be set: it signs the token\n", 'without a secret';
+};
+
+is_deeply [ glob "$tmp/*san.*" ], [], 'no report of a sanitizer';
+$super->disconnect;
+$cluster->drop($name);
+done_testing;

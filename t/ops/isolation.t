@@ -1,0 +1,184 @@
+# One tenant sees nothing of another, whatever a query forgets.
+
+use v5.36;
+use lib 't/lib';
+use Ashlar::Cluster;
+use Ashlar::Queries;
+use Test::More;
+
+my $cluster = Ashlar::Cluster->shared;
+my $name    = $cluster->clone;
+my $super   = $cluster->connect($name);
+my $api     = $cluster->connect($name, 'ashlar_api');
+my $owner   = $cluster->connect($name, 'ashlar');
+my $sql     = Ashlar::Queries->load;
+my $A       = '00000000-0000-7000-8000-000000000001';
+my ($B) = $super->selectrow_array(q{INSERT INTO tenants (slug, name) VALUES ('b', 'B') RETURNING id});
+
+# One row of everything for each tenant.
+my (%user, %project);
+for my $tenant ($A, $B) {
+    ($user{$tenant}) = $super->selectrow_array(
+        q{INSERT INTO users (tenant_id, public_id, email, project_count) VALUES (?, 'user_1', 'one@example.com', 1) RETURNING id},
+        undef, $tenant);
+    ($project{$tenant}) = $super->selectrow_array(
+        q{INSERT INTO projects (tenant_id, owner_id, name) VALUES (?, ?, 'secret') RETURNING id}, undef, $tenant, $user{$tenant});
+    $super->do(q{INSERT INTO sessions (tenant_id, user_id, expires_at) VALUES (?, ?, now() + interval '1 day')}, undef, $tenant, $user{$tenant});
+    $super->do(q{INSERT INTO identities (tenant_id, issuer, subject, user_id) VALUES (?, 'iss', 'sub', ?)}, undef, $tenant, $user{$tenant});
+    $super->do(q{INSERT INTO idempotency_keys (tenant_id, principal, route, key, body_hash, status) VALUES (?, 'p', 'r', 'k', sha256(''), 200)}, undef, $tenant);
+}
+
+my @tables = @{ $super->selectcol_arrayref(<<~'END') };
+    SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relkind IN ('r', 'p') AND a.attname = 'tenant_id' AND NOT a.attisdropped
+      AND c.relnamespace = 'public'::regnamespace
+    ORDER BY c.relname
+    END
+
+# A statement that must fail, and with what; it leaves nothing open.
+sub refused ($db, $state, $text, @values) {
+    my $name = $text =~ s/\s+/ /gr;
+    ok !eval { $db->do($text, undef, @values); 1 }, "refused: $name";
+    is $db->state, $state, "… with $state" or diag $@;
+    return;
+}
+
+# Run code on a connection that is in a tenant.
+sub within ($db, $tenant, $code) {
+    return $sql->in($db, $tenant, $user{$tenant} // '', $code);
+}
+
+subtest 'every table of the schema is protected' => sub {
+    cmp_ok scalar(@tables), '>=', 5, 'there are tables';
+    my %global = map { $_ => 1 } qw(jwks schema_migrations schema_functions);    # no tenant's
+    my $all = $super->selectall_arrayref(<<~'END', { Slice => {} });
+        SELECT relname, relrowsecurity, relforcerowsecurity,
+               EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd = '*' AND p.polroles = '{0}'
+                         AND p.polqual IS NOT NULL AND p.polwithcheck IS NOT NULL) AS has_policy
+        FROM pg_class c WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
+        END
+    for my $table (grep { !$global{ $_->{relname} } } @$all) {
+        ok $table->{relrowsecurity} && $table->{relforcerowsecurity}, "$table->{relname}: row-level security binds its owner too";
+        ok $table->{has_policy}, "$table->{relname}: one policy for reading and writing";
+    }
+    my %tenants = map { $_ => 1 } @tables, 'tenants';
+    is_deeply [ sort grep { !$tenants{$_} } map { $_->{relname} } @$all ], [ sort keys %global ], 'all others belong to no tenant';
+
+    my $loose = $super->selectcol_arrayref(<<~'END');
+        SELECT conrelid::regclass || '.' || conname
+        FROM pg_constraint c
+        WHERE contype = 'f' AND confrelid <> 'tenants'::regclass
+          AND NOT EXISTS (SELECT FROM unnest(conkey, confkey) k (here, there)
+                          JOIN pg_attribute a ON a.attrelid = conrelid AND a.attnum = here AND a.attname = 'tenant_id'
+                          JOIN pg_attribute b ON b.attrelid = confrelid AND b.attnum = there AND b.attname = 'tenant_id')
+        END
+    is "@$loose", '', 'every foreign key has the tenant in it';
+    my $bare = $super->selectcol_arrayref(<<~'END');
+        SELECT c.relname FROM pg_class c
+        WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'schema\_%'
+          AND (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ('created_at', 'updated_at')) < 2
+           OR relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'schema\_%'
+          AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid = 'touch'::regproc)
+        END
+    is "@$bare", '', 'every table has its times, and the trigger that keeps them';
+};
+
+subtest 'the api sees its own tenant and no other' => sub {
+    for my $table (@tables) {
+        is_deeply within($api, $A, sub { $api->selectcol_arrayref("SELECT DISTINCT tenant_id FROM $table") }), [$A], "$table: A in A";
+        is_deeply within($api, $B, sub { $api->selectcol_arrayref("SELECT DISTINCT tenant_id FROM $table") }), [$B], "$table: B in B";
+        is_deeply within($owner, $B, sub { $owner->selectcol_arrayref("SELECT DISTINCT tenant_id FROM $table") }), [$B], "$table: also the owner";
+        is_deeply $api->selectcol_arrayref("SELECT tenant_id FROM $table"), [], "$table: nothing without a tenant";
+    }
+    is_deeply within($api, $A, sub { $api->selectcol_arrayref('SELECT id FROM tenants') }), [$A], 'tenants: its own';
+    is_deeply $api->selectcol_arrayref('SELECT id FROM tenants'), [], 'tenants: none without a tenant';
+};
+
+subtest 'a query that forgets its WHERE still sees nothing of another tenant' => sub {
+    for my $query (qw(project_list project_get)) {
+        my $text = $sql->get($query)->{sql} =~ s/\(SELECT app_\w+\(\)\)/x/gr;
+        my $bare = $text =~ s/\bWHERE\b.*?(?=ORDER BY|\)|\z)//gr =~ s/\$\d/NULL/gr;
+        unlike $bare, qr/WHERE|\bx\b/, "$query without any WHERE";
+        my $rows = within($api, $A, sub { $api->selectall_arrayref($bare, { Slice => {} }) });
+        ok @$rows > 0, 'it finds rows';
+        is_deeply [ grep { $_->{id} ne $project{$A} } @$rows ], [], 'only those of A';
+    }
+};
+
+subtest 'nothing can be written for another tenant' => sub {
+    within($api, $A, sub {
+        $api->do('SAVEPOINT s');
+        for (
+            [ 'INSERT INTO users (tenant_id, public_id) VALUES (?, ?)', $B, 'user_2' ],
+            [ 'INSERT INTO projects (tenant_id, owner_id, name) VALUES (?, ?, ?)', $B, $user{$B}, 'x' ],
+            [ q{INSERT INTO sessions (tenant_id, user_id, expires_at) VALUES (?, ?, now())}, $B, $user{$B} ],
+            [ q{INSERT INTO identities (tenant_id, issuer, subject, user_id) VALUES (?, 'x', 'y', ?)}, $B, $user{$B} ],
+            [ q{INSERT INTO idempotency_keys (tenant_id, principal, route, key, body_hash, status) VALUES (?, 'x', 'r', 'k', sha256(''), 200)}, $B ],
+            [ 'UPDATE projects SET tenant_id = ?', $B ],
+            [ 'UPDATE users SET tenant_id = ?', $B ],
+        ) {
+            refused $api, '42501', @$_;
+            $api->do('ROLLBACK TO s');
+        }
+        is $api->do('UPDATE projects SET name = ? WHERE id = ?', undef, 'mine', $project{$B}), '0E0', 'a row of B is not there to update';
+    });
+    within($owner, $A, sub {
+        $owner->do('SAVEPOINT s');
+        refused $owner, '42501', 'UPDATE projects SET tenant_id = ?', $B;
+        $owner->do('ROLLBACK TO s');
+        is $owner->do('DELETE FROM projects WHERE id = ?', undef, $project{$B}), '0E0', 'nor for the owner to delete';
+    });
+    is_deeply $super->selectcol_arrayref('SELECT name FROM projects ORDER BY name'), [ 'secret', 'secret' ], 'all is as it was';
+};
+
+subtest 'a reference to another tenant is impossible, for anybody' => sub {
+    refused $super, '23503', 'INSERT INTO projects (tenant_id, owner_id, name) VALUES (?, ?, ?)', $A, $user{$B}, 'x';
+    refused $super, '23503', 'INSERT INTO sessions (tenant_id, user_id, expires_at) VALUES (?, ?, now())', $A, $user{$B};
+    refused $super, '23503', q{INSERT INTO identities (tenant_id, issuer, subject, user_id) VALUES (?, 'x', 'y', ?)}, $A, $user{$B};
+    refused $super, '23503', 'UPDATE projects SET owner_id = ? WHERE id = ?', $user{$B}, $project{$A};
+};
+
+subtest 'the role of the api' => sub {
+    my $role = $super->selectrow_hashref(q{SELECT * FROM pg_roles WHERE rolname = 'ashlar_api'});
+    ok !$role->{$_}, "not $_" for qw(rolsuper rolbypassrls rolcreaterole rolcreatedb rolreplication);
+    is_deeply $super->selectcol_arrayref(q{SELECT relname FROM pg_class WHERE relowner = 'ashlar_api'::regrole}), [], 'owns no relation';
+    is_deeply $super->selectcol_arrayref(q{SELECT proname FROM pg_proc WHERE proowner = 'ashlar_api'::regrole}), [], 'owns no function';
+    is_deeply $super->selectcol_arrayref(q{SELECT roleid::regrole::text FROM pg_auth_members WHERE member = 'ashlar_api'::regrole}), [], 'is in no other role';
+    refused $api, '42501', 'SET ROLE ashlar';
+    refused $api, '42501', 'SET SESSION AUTHORIZATION ashlar';
+    refused $api, '42501', 'ALTER TABLE projects DISABLE ROW LEVEL SECURITY';
+    refused $api, '42501', 'ALTER TABLE projects NO FORCE ROW LEVEL SECURITY';
+    refused $api, '42501', 'DROP POLICY projects_isolation ON projects';
+    refused $api, '42501', 'CREATE TABLE here (x int)';
+    refused $api, '42501', 'CREATE FUNCTION app_user(int) RETURNS int LANGUAGE sql RETURN 1';
+    refused $api, '42501', 'SELECT * FROM schema_migrations';
+    refused $api, '42501', 'INSERT INTO tenants (slug, name) VALUES (?, ?)', 'c', 'C';
+    for my $table (@tables) {
+        refused $api, '42501', "DELETE FROM $table";
+        refused $api, '42501', "TRUNCATE $table";
+    }
+    within($api, $A, sub {
+        $api->do('SAVEPOINT s');
+        refused $api, '42501', 'SELECT pg_read_file(?)', '/etc/passwd';
+        $api->do('ROLLBACK TO s');
+        refused $api, '42501', 'UPDATE users SET created_at = now()';
+        $api->do('ROLLBACK TO s');
+        $api->do('SET row_security = off');
+        refused $api, '42501', 'SELECT * FROM projects';
+        $api->do('ROLLBACK TO s');
+    });
+};
+
+subtest 'old answers are purged over all tenants, and by nobody seen' => sub {
+    $super->do(q{UPDATE idempotency_keys SET created_at = now() - interval '25 hours'});
+    $super->do(q{INSERT INTO idempotency_keys (tenant_id, principal, route, key, body_hash, status) VALUES (?, 'p', 'r', 'new', sha256(''), 200)}, undef, $B);
+    is_deeply $api->selectcol_arrayref('SELECT key FROM idempotency_keys'), [], 'the api does not see them';
+    is +($sql->run($api, idempotency_purge => batch => 1))[0]{deleted},  1, 'one at a time';
+    is +($sql->run($api, idempotency_purge => batch => 10))[0]{deleted}, 1, 'the other';
+    is +($sql->run($api, idempotency_purge => batch => 10))[0]{deleted}, 0, 'no more';
+    is_deeply $super->selectcol_arrayref('SELECT key FROM idempotency_keys'), ['new'], 'the young one stays';
+};
+
+$_->disconnect for $api, $owner, $super;
+$cluster->drop($name);
+done_testing;

@@ -1,0 +1,186 @@
+# Every named query fits the schema, and none reads more of a table than it must.
+
+use v5.36;
+use lib 't/lib';
+use Ashlar::Cluster;
+use Ashlar::Queries;
+use Cpanel::JSON::XS 'decode_json';
+use Test::More;
+
+my $cluster = Ashlar::Cluster->shared;
+my $name    = $cluster->clone;
+my $super   = $cluster->connect($name);
+my $sql     = Ashlar::Queries->load;
+my $DEFAULT = '00000000-0000-7000-8000-000000000001';
+
+# Enough rows, in two tenants, that the planner has something to choose.
+my ($other) = $super->selectrow_array(q{INSERT INTO tenants (slug, name) VALUES ('other', 'Other') RETURNING id});
+for my $tenant ($DEFAULT, $other) {
+    $super->do(<<~'END', undef, $tenant);
+        WITH made AS (
+            INSERT INTO users (tenant_id, public_id, email, project_count)
+            SELECT $1, 'user_' || i, 'u' || i || '@example.com', 10 FROM generate_series(1, 400) i
+            RETURNING tenant_id, id, public_id
+        ), known AS (
+            INSERT INTO identities (tenant_id, issuer, subject, user_id) SELECT tenant_id, 'iss', public_id, id FROM made
+        ), signed_in AS (
+            INSERT INTO sessions (tenant_id, user_id, expires_at) SELECT tenant_id, id, now() + interval '1 day' FROM made
+        ), answered AS (
+            INSERT INTO idempotency_keys (tenant_id, principal, route, key, body_hash, status)
+            SELECT tenant_id, public_id, 'r', 'k', sha256(''), 200 FROM made
+        )
+        INSERT INTO projects (tenant_id, owner_id, name)
+        SELECT tenant_id, id, 'project ' || i FROM made, generate_series(1, 10) i
+        END
+}
+$super->do('VACUUM ANALYZE');
+
+my %is_tenants = map { $_ => 1 } 'tenants', @{ $super->selectcol_arrayref(<<~'END') };
+    SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relkind IN ('r', 'p') AND a.attname = 'tenant_id' AND c.relnamespace = 'public'::regnamespace
+    END
+
+# Which queries say why they may scan.
+my %may_scan;
+for my $file (glob 'sql/queries/*.sql') {
+    open my $in, '<', $file or die "$file: $!\n";
+    my $block;
+    while (<$in>) {
+        $block = $1 if /^-- name: (\w+)/;
+        $may_scan{$block} = $1 if /^\s*-- scan: (\S.*)/;
+    }
+    close $in or die "$file: $!\n";
+}
+
+# The reads of a plan that go through a whole table, or through all of a tenant's rows in it.
+sub scans ($node) {
+    my @found = map { scans($_) } @{ $node->{Plans} // [] };
+    my $table = $node->{'Relation Name'};
+    my $type  = $node->{'Node Type'};
+    if ($table && $is_tenants{$table} && $type =~ /Scan/) {
+        my $cond = $node->{'Index Cond'} // $node->{'Recheck Cond'} // '';
+        push @found, "$type on $table" . ($cond && " where $cond")
+            if $type eq 'Seq Scan' || ($cond !~ /\b(?!tenant_id\b)\w+\b[^=]* = / && $table ne 'tenants');
+    }
+    return @found;
+}
+
+# Does the search for scans find any?
+for (
+    [ 'SELECT * FROM projects',                                           1 ],
+    [ 'SELECT * FROM projects WHERE tenant_id = (SELECT app_tenant())',   1 ],
+    [ q{SELECT * FROM projects WHERE name = 'x'},                         1 ],
+    [ q{SELECT * FROM projects WHERE id = '00000000-0000-7000-8000-000000000001'}, 0 ],
+    [ q{SELECT * FROM users WHERE public_id = 'x'},                       0 ],
+) {
+    my ($text, $some) = @$_;
+    my $db = api_handle('ashlar_api');
+    my ($plan) = $db->selectrow_array("EXPLAIN (FORMAT JSON) $text");
+    is scalar(scans(decode_json($plan)->[0]{Plan})), $some, ($some ? 'a scan: ' : 'no scan: ') . $text;
+}
+
+sub api_handle ($role) {
+    my $db = $cluster->connect($name, $role);
+    $db->do('SET enable_seqscan = off');
+    $db->do('SET plan_cache_mode = force_generic_plan');
+    $db->do(qq{SELECT set_config('app.tenant_id', '$DEFAULT', false), set_config('app.user_id', '$DEFAULT', false)});
+    return $db;
+}
+
+subtest 'each can be prepared by the role that runs it, and reads by an index' => sub {
+    my %db = map { $_ => api_handle($_) } 'ashlar_api', 'ashlar';
+    for my $query (map { $sql->get($_) } $sql->names) {
+        my $n  = $query->{name};
+        my $db = $db{ $n =~ /^owner_/ ? 'ashlar' : 'ashlar_api' };
+        if (!eval { $db->do("PREPARE $n AS $query->{sql}"); 1 }) {
+            fail $n;
+            diag $@;
+            next;
+        }
+        my ($plan) = $db->selectrow_array("EXPLAIN (FORMAT JSON) EXECUTE $n"
+                . (@{ $query->{params} } ? '(' . join(', ', ('NULL') x @{ $query->{params} }) . ')' : ''));
+        my @scans = scans(decode_json($plan)->[0]{Plan});
+        if ($may_scan{$n}) {
+            ok @scans, "$n scans, as it says: $may_scan{$n}";
+        }
+        else {
+            is "@scans", '', $n;
+        }
+    }
+};
+
+# What plpgsql runs inside is hidden from EXPLAIN, but not from auto_explain.
+subtest 'the statements inside of functions read by an index' => sub {
+    my $db = $cluster->connect($name);
+    $db->do(q{LOAD 'auto_explain'});
+    $db->do("SET $_") for 'auto_explain.log_min_duration = 0', 'auto_explain.log_nested_statements = on',
+        'auto_explain.log_format = json', 'auto_explain.log_level = notice', 'client_min_messages = notice',
+        'enable_seqscan = off', 'plan_cache_mode = force_generic_plan', 'role = ashlar_api';
+    my ($session) = $super->selectrow_array(
+        q{SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.tenant_id = ? AND public_id = 'user_7'},
+        undef, $DEFAULT);
+    my @key = (principal => 'user_7', route => 'r', key => 'k2', body_hash => '\\x' . '00' x 32);
+    for (
+        [ 'enter', tenant => $DEFAULT, issuer => 'ashlar', subject => 'user_7', session => $session, min_role => 'user', read_only => 'f' ],
+        [ 'enter',          tenant => $DEFAULT, issuer => 'iss', subject => 'user_7', min_role => 'user', read_only => 'f' ],
+        [ 'user_provision', tenant => $DEFAULT, issuer => 'iss', subject => 'new', email => 'u1@example.com' ],
+        [ 'idempotency_begin', @key ],
+    ) {
+        my ($query, @value) = @$_;
+        my @plans;
+        local $SIG{__WARN__} = sub ($text) { push @plans, $1 if $text =~ /plan:\n(\{.*\})/s };
+        $sql->in($db, $DEFAULT, $DEFAULT, sub { $sql->run($db, $query, @value) });
+        my @inner = map { decode_json($_) } @plans;
+        cmp_ok scalar(grep { $_->{Plan}{'Node Type'} ne 'Result' || $_->{Plan}{Plans} } @inner), '>', 0, "$query was watched";
+        is join(', ', map { "$_->{'Query Text'}: " . join ', ', scans($_->{Plan}) } grep { scans($_->{Plan}) } @inner), '', "$query @value[0..3]";
+    }
+};
+
+# Names and types of the answers; what clients see is made from them.
+my %type = (
+    20 => 'int8', 23 => 'int4', 16 => 'bool', 25 => 'text', 2950 => 'uuid', 1184 => 'timestamptz',
+);
+my $project = 'id uuid, name text, description text, owner_id text, created_at timestamptz, updated_at timestamptz';
+my $user    = 'id text, email text, full_name text, avatar_url text, role text, is_active bool, subscription_plan text, '
+    . 'subscription_status text, created_at timestamptz, is_premium bool, days_since_joined int4';
+my @page = (skip => 0, limit => 3);
+
+subtest 'columns' => sub {
+    my $db = $cluster->connect($name, 'ashlar_api');
+    my ($id) = $super->selectrow_array(q{SELECT id FROM users WHERE tenant_id = ? AND public_id = 'user_1'}, undef, $DEFAULT);
+    my ($one, $two) = @{ $super->selectcol_arrayref('SELECT id FROM projects WHERE owner_id = ?', undef, $id) };
+    for (
+        [ project_list    => "total int8, $project", @page ],
+        [ project_search  => "total int8, $project", @page, search => 'PROJECT' ],
+        [ project_get     => $project, project_id => $one ],
+        [ project_create  => $project, name       => 'new' ],
+        [ project_update  => $project, project_id => $one, description => 'x' ],
+        [ project_delete  => 'id uuid', project_id => $two ],
+        [ user_me         => "$user, _updated_at timestamptz" ],
+        [ user_update     => "$user, _updated_at timestamptz", full_name => 'x' ],
+        [ admin_user_get  => "$user, _updated_at timestamptz", user      => 'user_2' ],
+        [ admin_user_list => "total int8, $user", @page ],
+    ) {
+        my ($query, $want, @value) = @$_;
+        my @rows = $sql->in($db, $DEFAULT, $id, sub { $sql->run($db, $query, @value) });
+        my $q = $sql->get($query);
+        is join(', ', map { "$q->{columns}[$_] " . ($type{ $q->{types}[$_] } // $q->{types}[$_]) } 0 .. $#{ $q->{columns} }), $want, $query;
+        is scalar(@rows), $q->{shape} eq 'page' ? 3 : 1, "$query: rows";
+    }
+};
+
+subtest 'a page that is empty still has its total' => sub {
+    my $db = $cluster->connect($name, 'ashlar_api');
+    my ($id) = $super->selectrow_array(q{SELECT id FROM users WHERE tenant_id = ? AND public_id = 'user_3'}, undef, $DEFAULT);
+    for ([ project_list => 10 ], [ project_search => 10, search => 'proj' ], [ project_search => 0, search => 'nothing' ], [ admin_user_list => 400 ]) {
+        my ($query, $total, @value) = @$_;
+        my @rows = $sql->in($db, $DEFAULT, $id, sub { $sql->run($db, $query, skip => 1000, limit => 20, @value) });
+        is scalar(@rows), 1, "$query @value: one row";
+        cmp_ok $rows[0]{total}, '>=', $total, 'the total';
+        is $rows[0]{id}, undef, 'and nothing else';
+    }
+};
+
+$_->disconnect for $super;
+$cluster->drop($name);
+done_testing;

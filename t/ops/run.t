@@ -1,0 +1,193 @@
+# make run, from its first words to its last process.  It works in directories of
+# its own and never meets a developer's .run.
+
+use v5.36;
+use lib 't/lib';
+use Ashlar::Cluster;
+use Ashlar::Process;
+use Cpanel::JSON::XS 'decode_json';
+use File::Temp ();
+use IO::Socket::INET;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+plan skip_all => 'make run builds the plain program' if $ENV{SAN} || $ENV{COV};
+
+my $top = File::Temp->newdir('/tmp/ashlar-run-t-XXXXXX');
+chmod 0755, "$top";
+my $log = 0;
+my %used;    # directories, to be cleaned however this ends
+
+sub free_port () {
+    my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "no free port: $!\n";
+    return $socket->sockport;
+}
+
+sub slurp ($file) {
+    open my $in, '<', $file or return '';
+    local $/ = undef;
+    return scalar(<$in>) // '';
+}
+
+# tools/run with a directory of its own; $self->{out} is what it has said so far.
+sub begin ($dir, %env) {
+    my $out  = "$top/out." . ++$log;
+    my $port = delete $env{PORT} // free_port();
+    $used{$dir} = 1;
+    my $self = { dir => $dir, out => $out, port => $port, began => time };
+    $self->{process} = Ashlar::Process->start(
+        name => 'make run',
+        cmd  => ['tools/run'],
+        log  => $out,
+        env  => { ASHLAR_BUILT => 1, ASHLAR_RUN => $dir, PORT => $port, HTTP_PORT => free_port(), PROCESSES => 2, PROCESSES_SLOW => 1, %env },
+    );
+    return $self;
+}
+
+sub ready ($self) {
+    my $until = time + 120;
+    until (slurp($self->{out}) =~ /^ready$/m) {
+        last if !$self->{process}->alive || time > $until;
+        sleep 0.1;
+    }
+    $self->{took} = time - $self->{began};
+    my $out = slurp($self->{out});
+    $self->{$_} = $out =~ /^$_ token: (eyJ\S+)$/m ? $1 : '' for qw(demo admin);
+    ($self->{curl}) = $out =~ /^(curl .*)$/m;
+    ($self->{url})  = $out =~ m{^(https://\S+)}m;
+    $self->{parts}  = { map { m{([^/]+)$} && ($1 => (split ' ', slurp($_))[0]) } glob "\Q$self->{dir}\E/pids/*" };
+    return ok($out =~ /^ready$/m, 'ready') || !diag $out;
+}
+
+# What still runs of the parts and of their children: each part is a session, and so a process group.
+sub left ($self) {
+    my %part = reverse %{ $self->{parts} };
+    return map { my ($pid, $state, $group) = slurp($_) =~ /^(\d+) [(].*[)] (\S) \d+ (\d+)/s; $pid && $state ne 'Z' && $part{$group} ? "$part{$group} $pid" : () }
+        glob '/proc/[0-9]*/stat';
+}
+
+sub ask ($self, $path, $token = $self->{demo}, @more) {
+    open my $curl, '-|', 'curl', '-s', '--noproxy', '*', '--max-time', 20, '--cacert', "$self->{dir}/tls/cert.pem",
+        '-H', "Authorization: Bearer $token", @more, "https://localhost:$self->{port}$path"
+        or die "curl: $!\n";
+    local $/ = undef;
+    my $body = <$curl> // '';
+    close $curl;
+    return eval { decode_json($body) } // { not_json => $body };
+}
+
+# A name that no unix socket and no careless script would like.
+my $dir = "$top/a dir, with 'quotes' & more " . 'x' x 90;
+
+subtest 'from nothing to ready' => sub {
+    my $one = begin($dir);
+    ready($one) or return;
+    cmp_ok $one->{took}, '<', 60, 'within a minute';
+    is $one->{url}, "https://localhost:$one->{port}", 'the URL';
+    is_deeply [ sort keys %{ $one->{parts} } ], [qw(main nginx postgres slow)], 'its parts';
+    my $page = eval { decode_json(scalar qx($one->{curl} -s)) } // {};
+    ok ref $page->{items} eq 'ARRAY' && @{ $page->{items} } > 0, 'the curl line works when pasted, and there are projects';
+    is ask($one, '/api/v1/app/users/me', $one->{admin})->{role}, 'superadmin', 'the admin token is a superadmin';
+    is ask($one, '/api/v1/app/users/me')->{role}, 'user', 'the demo token is a user';
+    ok ask($one, '/api/v1/app/projects', $one->{demo}, '-H', 'Content-Type: application/json', '-d', '{"name":"kept"}')->{id}, 'a project is made';
+
+    my @modes = map { sprintf '%o', (stat "$dir/$_")[2] & oct 77 } qw(jwt-secret tls/key.pem log);
+    is_deeply \@modes, [0, 0, 0], 'secrets and logs are the owner\'s alone';
+    unlike slurp("$dir/pg/data/postgresql.conf"), qr/^\s*fsync\s*=\s*off/m, 'the data is safe in a crash';
+
+    my $second = begin($dir);
+    isnt $second->{process}->wait_for(30) // 0, 0, 'a second one in the same place does not start';
+    like slurp($second->{out}), qr/already running.*make stop/, 'and says what to do';
+    my $third = begin("$top/third", PORT => $one->{port});
+    isnt $third->{process}->wait_for(30) // 0, 0, 'nor one on the same port';
+    like slurp($third->{out}), qr/port $one->{port} is in use.*PORT=/, 'which says so';
+    is ask($one, '/api/v1/app/users/me')->{role}, 'user', 'the first one is not disturbed';
+
+    # Ctrl-C: the terminal's whole process group gets it.
+    my $asked = time;
+    kill 'INT', -$one->{process}->pid;
+    is $one->{process}->wait_for(40), 0, 'Ctrl-C ends it';
+    cmp_ok time - $asked, '<', 15, 'soon';
+    is_deeply [ left($one) ], [], 'with all that it started';
+    is_deeply [ glob "\Q$dir\E/pids/*" ], [], 'and it knows';
+};
+
+subtest 'again, with the same data; make stop' => sub {
+    my $one = begin($dir);
+    ready($one) or return;
+    is scalar(grep { $_->{name} eq 'kept' } @{ ask($one, '/api/v1/app/projects?limit=100')->{items} }), 1, 'the project is there';
+    local @ENV{qw(ASHLAR_RUN)} = ($dir);
+    is system('tools/run', 'stop'), 0, 'make stop';
+    is $one->{process}->wait_for(1), 0, 'has ended it when it returns';
+    is_deeply [ left($one) ], [], 'with all that it started';
+    is system('tools/run', 'stop'), 0, 'there is no harm in a second one';
+};
+
+subtest 'a part that ends by itself ends the rest, with a reason' => sub {
+    my $one = begin($dir);
+    ready($one) or return;
+    kill 'KILL', $one->{parts}{nginx};
+    my $status = $one->{process}->wait_for(40);
+    isnt $status // 0, 0, 'it failed';
+    like slurp($one->{out}), qr/nginx ended by itself/, 'and says which';
+    is_deeply [ left($one) ], [], 'nothing of it is left, nor of the others';
+};
+
+subtest 'what a killed one leaves behind is found; clean-run removes all' => sub {
+    my $one = begin($dir);
+    ready($one) or return;
+    my @elsewhere = grep { defined } map { readlink "$dir/$_" } qw(sock pg);
+    kill 'KILL', $one->{process}->pid;
+    $one->{process}->wait_for(5);
+    ok scalar(left($one)), 'there is something left';
+    local @ENV{qw(ASHLAR_RUN)} = ($dir);
+    is system('tools/run', 'clean'), 0, 'make clean-run';
+    is_deeply [ left($one) ], [], 'ends it';
+    ok !-e $dir, 'its directory is gone';
+    is_deeply [ grep { -e } @elsewhere ], [], 'and what it had to put elsewhere';
+};
+
+subtest 'an existing server' => sub {
+    my $cluster = Ashlar::Cluster->shared;
+    my $db      = $cluster->connect('postgres');
+    my $name    = "run_$$";
+    $db->do("CREATE DATABASE $name OWNER ashlar");
+    my $one = begin("$top/existing", DATABASE_URL => $cluster->url($name, 'ashlar'));
+    if (ready($one)) {
+        is_deeply [ sort keys %{ $one->{parts} } ], [qw(main nginx slow)], 'no PostgreSQL of its own';
+        is ask($one, '/api/v1/app/users/me')->{role}, 'user', 'it answers';
+        is_deeply $db->selectcol_arrayref("SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = '$name'"), ['ashlar_api'],
+            'as the role that owns nothing';
+        kill 'TERM', $one->{process}->pid;
+        is $one->{process}->wait_for(40), 0, 'SIGTERM to it alone ends it';
+        is_deeply [ left($one) ], [], 'with all that it started';
+        ok $db->ping, 'and not the server';
+    }
+    $cluster->drop($name);
+    local @ENV{qw(ASHLAR_RUN)} = ("$top/existing");
+    is system('tools/run', 'clean'), 0, 'clean';
+};
+
+subtest 'interrupted while it starts' => sub {
+    my $one = begin("$top/early");
+    my $until = time + 60;
+    sleep 0.02 until -e "$top/early/pids/postgres" || time > $until;
+    my ($pid) = split ' ', slurp("$top/early/pids/postgres");
+    kill 'INT', -$one->{process}->pid;
+    is $one->{process}->wait_for(40), 0, 'it ends';
+    unlike slurp($one->{out}), qr/^ready$/m, 'before it was ready';
+    ok !kill(0, $pid // 0 || 999_999_999), 'and leaves no PostgreSQL';
+    local @ENV{qw(ASHLAR_RUN)} = ("$top/early");
+    is system('tools/run', 'clean'), 0, 'clean';
+};
+
+END {
+    my $status = $?;
+    for my $dir (sort keys %used) {
+        local $ENV{ASHLAR_RUN} = $dir;
+        system 'tools/run', 'clean';
+    }
+    $? = $status;
+}
+
+done_testing;

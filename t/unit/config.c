@@ -1,0 +1,230 @@
+/*
+ * config: from the environment to cfg, with every mistake named.
+ */
+#include "t/unit/tap.h"
+
+#include <stdio.h>
+
+#include "fcgi/config.h"
+
+/* Every variable that a case may set; unset before each. */
+static const char *const names[] = {
+	"CLERK_ISSUER",        "CLERK_JWKS_URL",     "CORS_ORIGINS",       "DATABASE_OWNER_URL",
+	"DATABASE_TIMEOUT_MS", "DATABASE_URL",       "DB_PREPARED",        "DEPRECATED_AT_V1",
+	"DEPRECATION_FORMAT",  "ENVIRONMENT",        "HTTP_ALLOW_PRIVATE", "JWT_AUDIENCE",
+	"JWT_ISSUER",          "JWT_SECRET",         "JWT_TTL_S",          "LOG_LEVEL",
+	"METRICS_ALLOW",       "OIDC_ISSUER",        "OIDC_JWKS_URL",      "OIDC_PEM_FILE",
+	"PUBLIC_URL",          "RATE_LIMIT_DEFAULT", "REQUEST_TIMEOUT_S",  "SHM_FILE",
+	"SUNSET_AT_V1",        "SUPABASE_ISSUER",    "SUPABASE_JWKS_URL",  "SUPABASE_JWT_SECRET",
+};
+
+static const char secret[] = "0123456789abcdef0123456789abcdef";
+static char said[8192];
+
+/* Load from "NAME=value NAME=value" (no blanks in values) on top of what a server needs; what it said is in
+ * said. */
+static int load(const char *settings)
+{
+	char copy[1024], *rest = copy, *pair;
+	FILE *err = fmemopen(said, sizeof(said), "w");
+	int mistakes;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		unsetenv(names[i]);
+	setenv("DATABASE_URL", "postgresql://ashlar_api@/ashlar", 1);
+	setenv("JWT_SECRET", secret, 1);
+	snprintf(copy, sizeof(copy), "%s", settings);
+	while ((pair = strsep(&rest, " "))) {
+		char *value = strchr(pair, '=');
+
+		if (!value)
+			continue;
+		*value = 0;
+		setenv(pair, value + 1, 1);
+	}
+	mistakes = config_load(err);
+	fclose(err);
+	return mistakes;
+}
+
+/* These settings are fine. */
+static void fine(const char *settings)
+{
+	int mistakes = load(settings);
+
+	if (!is_int(mistakes, 0, "fine: %s", settings))
+		diag("%s", said);
+}
+
+/* This one setting is refused, and what is said has that in it. */
+static void refused(const char *settings, const char *message)
+{
+	is_int(load(settings), 1, "refused: %s", settings);
+	has_str(said, message, "… because: %s", message);
+}
+
+static void test_defaults(void)
+{
+	is_int(load(""), 0, "a database and a secret are enough");
+	is_str(cfg.environment, "production", "a choice");
+	is_str(cfg.public_url, "https://localhost:8443", "a text");
+	is_int(cfg.rate_limit_default, 60, "a number");
+	ok(cfg.db_prepared, "a bool");
+	is_str(cfg.cors_origins[0], NULL, "an empty list");
+	is_str(cfg.metrics_allow[0], "127.0.0.1", "a list");
+	is_str(cfg.metrics_allow[1], "::1", "… of two");
+	is_str(cfg.metrics_allow[2], NULL, "… and no more");
+	ok(!config_is_development(), "production");
+	load("RATE_LIMIT_DEFAULT= LOG_LEVEL=");
+	is_int(cfg.rate_limit_default, 60, "a variable that is empty is not set");
+}
+
+static void test_values(void)
+{
+	fine("ENVIRONMENT=development RATE_LIMIT_DEFAULT=0 LOG_LEVEL=error");
+	ok(config_is_development(), "development");
+	is_int(cfg.rate_limit_default, 0, "the smallest number");
+	is_str(cfg.log_level, "error", "the last choice");
+	fine("JWT_TTL_S=60");
+	fine("JWT_TTL_S=31536000");
+	refused("JWT_TTL_S=59", "JWT_TTL_S: must be a whole number from 60 to 31536000, is \"59\"");
+	is_int(cfg.jwt_ttl_s, 3600, "… and has its default");
+	refused("JWT_TTL_S=31536001", "JWT_TTL_S: ");
+	refused("JWT_TTL_S=60s", "is \"60s\"");
+	refused("JWT_TTL_S=99999999999999999999", "JWT_TTL_S: ");
+	refused("LOG_LEVEL=loud", "LOG_LEVEL: must be one of debug|info|warning|error, is \"loud\"");
+	refused("LOG_LEVEL=err", "LOG_LEVEL: ");
+	refused("LOG_LEVEL=info|warning", "LOG_LEVEL: ");
+	for (const char *const *p = (const char *const[]){ "true", "on", "yes", "1", NULL }; *p; p++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "DB_PREPARED=%s", *p);
+		fine(text);
+		ok(cfg.db_prepared, "%s is true", *p);
+	}
+	fine("DB_PREPARED=off");
+	ok(!cfg.db_prepared, "off is false");
+	refused("DB_PREPARED=maybe", "DB_PREPARED: must be true or false, is \"maybe\"");
+	refused("JWT_AUDIENCE=a\tb", "JWT_AUDIENCE: must have no control characters");
+	is_int(load("JWT_TTL_S=x LOG_LEVEL=y DB_PREPARED=z"), 3, "all mistakes are named at once");
+}
+
+static void test_lists(void)
+{
+	fine("CORS_ORIGINS=,https://a.example,,https://b.example:8443,");
+	is_str(cfg.cors_origins[0], "https://a.example", "empty elements are left out");
+	is_str(cfg.cors_origins[1], "https://b.example:8443", "a port is part of an origin");
+	is_str(cfg.cors_origins[2], NULL, "the end");
+	setenv("CORS_ORIGINS", " https://a.example ,\thttps://b.example ", 1);
+	is_int(config_load(stderr), 0, "blanks around elements");
+	is_str(cfg.cors_origins[0], "https://a.example", "… are not part of them");
+	is_str(cfg.cors_origins[1], "https://b.example", "… at the end either");
+	fine("CORS_ORIGINS=*");
+	refused("CORS_ORIGINS=https://a.example/", "CORS_ORIGINS: must be origins such as");
+	refused("CORS_ORIGINS=a.example", "has \"a.example\"");
+	refused("CORS_ORIGINS=https://", "CORS_ORIGINS: ");
+	fine("METRICS_ALLOW=10.0.0.1,2001:db8::1");
+	fine("METRICS_ALLOW=*");
+	refused("METRICS_ALLOW=monitoring", "METRICS_ALLOW: must be IPv4 or IPv6 addresses or *");
+	fine("HTTP_ALLOW_PRIVATE=10.1.2.3:8080,[fd00::1]:443");
+	refused("HTTP_ALLOW_PRIVATE=10.1.2.3", "HTTP_ALLOW_PRIVATE: must be pairs");
+	refused("HTTP_ALLOW_PRIVATE=10.1.2.3:0", "HTTP_ALLOW_PRIVATE: ");
+	refused("HTTP_ALLOW_PRIVATE=10.1.2.3:65536", "HTTP_ALLOW_PRIVATE: ");
+	refused("HTTP_ALLOW_PRIVATE=fd00::1:443", "HTTP_ALLOW_PRIVATE: ");
+	refused("HTTP_ALLOW_PRIVATE=[10.1.2.3]:443", "HTTP_ALLOW_PRIVATE: ");
+}
+
+static void test_signing_in(void)
+{
+	refused("JWT_SECRET=0123456789abcdef0123456789abcde",
+		"JWT_SECRET: must be at least 32 bytes, has 31");
+	ok(!strstr(said, "0123456789"), "a secret is never repeated");
+	refused("JWT_SECRET=", "JWT_SECRET: must be set, or another issuer's settings: nobody could sign in");
+	fine("JWT_SECRET= CLERK_ISSUER=https://a.clerk.example");
+	is_str(cfg.clerk_jwks_url, "https://a.clerk.example/.well-known/jwks.json", "where keys usually are");
+	fine("SUPABASE_ISSUER=https://a.supabase.example/auth/v1/");
+	is_str(cfg.supabase_jwks_url, "https://a.supabase.example/auth/v1/.well-known/jwks.json",
+	       "… with one slash");
+	fine("SUPABASE_ISSUER=https://a.example SUPABASE_JWT_SECRET=0123456789abcdef0123456789abcdef");
+	is_str(cfg.supabase_jwks_url, "", "no key set beside a shared secret");
+	refused("SUPABASE_ISSUER=https://a.example SUPABASE_JWT_SECRET=short",
+		"SUPABASE_JWT_SECRET: must be at least 32");
+	refused("SUPABASE_JWT_SECRET=0123456789abcdef0123456789abcdef", "SUPABASE_ISSUER: must be set");
+	refused("CLERK_JWKS_URL=https://a.example/keys", "CLERK_ISSUER: must be set");
+	refused("OIDC_JWKS_URL=https://a.example/keys", "OIDC_ISSUER: must be set");
+	refused("OIDC_ISSUER=ashlar OIDC_JWKS_URL=https://a.example/k",
+		"OIDC_ISSUER: is the same as JWT_ISSUER");
+	refused("OIDC_ISSUER=https://a.example OIDC_PEM_FILE=/nowhere/key.pem",
+		"OIDC_PEM_FILE: cannot be read: /nowhere");
+	fine("OIDC_ISSUER=https://a.example OIDC_PEM_FILE=/dev/null");
+	is_str(cfg.oidc_jwks_url, "", "no key set beside a PEM file");
+	refused("OIDC_ISSUER=https://a.example OIDC_PEM_FILE=/dev/null OIDC_JWKS_URL=https://a.example/k",
+		"exclude each other");
+	refused("OIDC_ISSUER=https://a.example OIDC_JWKS_URL=http://a.example/k",
+		"must be https:// outside development");
+	fine("ENVIRONMENT=development OIDC_ISSUER=https://a.example OIDC_JWKS_URL=http://127.0.0.1:1/k");
+}
+
+static void test_together(void)
+{
+	refused("DATABASE_URL=", "DATABASE_URL: must be set, e.g. ");
+	refused("DATABASE_URL=postgresql://a:topsecret@[::1",
+		"DATABASE_URL: is neither a postgresql:// URI nor");
+	ok(!strstr(said, "topsecret"), "a password is never repeated");
+	refused("DATABASE_OWNER_URL=mysql://x", "DATABASE_OWNER_URL: is neither");
+	refused("PUBLIC_URL=https://a.example/",
+		"PUBLIC_URL: must be an https:// URL without a trailing slash");
+	refused("PUBLIC_URL=a.example", "PUBLIC_URL: ");
+	refused("SHM_FILE=shared", "SHM_FILE: must be an absolute path");
+	fine("DATABASE_TIMEOUT_MS=5000 REQUEST_TIMEOUT_S=5");
+	refused("DATABASE_TIMEOUT_MS=5001 REQUEST_TIMEOUT_S=5", "DATABASE_TIMEOUT_MS: must not be more than");
+	fine("DEPRECATED_AT_V1=2028-02-29 SUNSET_AT_V1=2028-02-29");
+	refused("DEPRECATED_AT_V1=2027-02-29", "DEPRECATED_AT_V1: must be a date as YYYY-MM-DD");
+	refused("DEPRECATED_AT_V1=2027-2-9", "DEPRECATED_AT_V1: ");
+	refused("SUNSET_AT_V1=2027-01-01", "SUNSET_AT_V1: needs DEPRECATED_AT_V1");
+	refused("DEPRECATED_AT_V1=2027-01-02 SUNSET_AT_V1=2027-01-01", "SUNSET_AT_V1: must not be before");
+}
+
+static void test_offline(void)
+{
+	FILE *err = fmemopen(said, sizeof(said), "w");
+
+	load("");
+	unsetenv("DATABASE_URL");
+	unsetenv("JWT_SECRET");
+	is_int(config_load_offline(err), 0, "an offline command needs neither database nor secret to start");
+	setenv("LOG_LEVEL", "loud", 1);
+	is_int(config_load_offline(err), 1, "but what is set must be right");
+	fclose(err);
+}
+
+static void test_print(void)
+{
+	static char text[65536];
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	load("DATABASE_URL=postgresql://a:topsecret@/b CORS_ORIGINS=https://a.example,https://b.example "
+	     "JWT_TTL_S=61");
+	config_print(out);
+	fclose(out);
+	has_str(text, "\nJWT_TTL_S=61\n", "a number");
+	has_str(text, "# 60 to 31536000; default: 3600\n", "its bounds and default");
+	has_str(text, "\nCORS_ORIGINS=https://a.example,https://b.example\n", "a list");
+	has_str(text, "\nDB_PREPARED=true\n", "a bool");
+	has_str(text, "# debug|info|warning|error; default: info\nLOG_LEVEL=info\n", "a choice");
+	has_str(text, "\nDATABASE_URL=********\n", "a secret is masked");
+	has_str(text, "\nSUPABASE_JWT_SECRET=\n", "one that is not set is seen to be so");
+	ok(!strstr(text, "topsecret") && !strstr(text, secret), "no secret is printed");
+}
+
+int main(void)
+{
+	test_defaults();
+	test_values();
+	test_lists();
+	test_signing_in();
+	test_together();
+	test_offline();
+	test_print();
+	return done_testing();
+}

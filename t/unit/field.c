@@ -1,0 +1,557 @@
+/*
+ * Field tables: for every type the last value accepted and the first refused,
+ * from a query string and from a body, and what a refusal says.
+ */
+#include "fcgi/field.h"
+
+#include <limits.h>
+#include <math.h>
+
+#include <json-c/json.h>
+
+#include "fcgi/json.h"
+#include "fcgi/req.h"
+#include "t/unit/tap.h"
+
+#define COUNT(table) (sizeof(table) / sizeof(*(table)))
+
+static struct req rq;
+
+static void begin(void)
+{
+	struct arena arena = rq.arena;
+
+	arena_reset(&arena);
+	rq = (struct req){ .arena = arena };
+}
+
+/* n times the same piece. */
+static const char *repeat(const char *piece, int n)
+{
+	struct buf b;
+
+	buf_init(&b, &rq.arena, 64);
+	while (n--)
+		buf_text(&b, piece);
+	return buf_str(&b);
+}
+
+/* For a test's name, which is one line. */
+static const char *visible(const char *s)
+{
+	char *copy = arena_dup(&rq.arena, s);
+
+	for (char *p = copy; *p; p++)
+		if ((unsigned char)*p < ' ')
+			*p = '?';
+	return copy;
+}
+
+/* The message of one text against one field; NULL when it is accepted. */
+static const char *message_of(const struct field *f, const char *text, struct value *v)
+{
+	rq.fail = (struct failure){ 0 };
+	if (!field_from_text(&rq, f, text, v))
+		return NULL;
+	return rq.fail.message;
+}
+
+/* The values of a body's members, or NULL when it is refused. */
+static struct value *read_body(const struct field *table, const char *json)
+{
+	struct value *values = arena_alloc(&rq.arena, (field_count(table) + 1) * sizeof(*values));
+	struct json_object *body = NULL;
+	const char *problem = "";
+
+	rq.fail = (struct failure){ 0 };
+	if (json && json_read(&rq.arena, json, strlen(json), &body, &problem)) {
+		ok(false, "%s: %s", json, problem);
+		return NULL;
+	}
+	return field_from_json(&rq, table, body, values) ? NULL : values;
+}
+
+/* clang-format off */
+static const char *const sizes[] = { "small", "large", NULL };
+
+static const struct field
+	any_text  = { "name", F_TEXT },
+	text      = { "name", F_TEXT, .min = 2, .max = 4 },
+	any_int   = { "n", F_INT },
+	integer   = { "n", F_INT, .min = -5, .max = 100 },
+	lowest    = { "n", F_INT, .min = LLONG_MIN },
+	number    = { "x", F_NUMBER, .min = -1, .max = 2 },
+	any_number = { "x", F_NUMBER },
+	boolean   = { "flag", F_BOOL },
+	uuid      = { "id", F_UUID },
+	email     = { "email", F_EMAIL },
+	url       = { "link", F_URL, .max = 30 },
+	datetime  = { "at", F_DATETIME },
+	date      = { "day", F_DATE },
+	size      = { "size", F_ENUM, .values = sizes },
+	binary    = { "blob", F_BINARY };
+
+/* want: the text form that reaches SQL; NULL: refused. */
+static const struct {
+	const struct field *f;
+	const char *text, *want;
+} texts[] = {
+	{ &text, "ab", "ab" }, { &text, "abcd", "abcd" }, { &text, "a", NULL }, { &text, "abcde", NULL },
+	{ &text, "äöü€", "äöü€" }, { &text, "äöü€😀", NULL }, { &text, "", NULL }, { &any_text, "", "" },
+
+	{ &integer, "-5", "-5" }, { &integer, "-6", NULL }, { &integer, "100", "100" }, { &integer, "101", NULL },
+	{ &integer, "007", "7" }, { &integer, "-0", "0" }, { &integer, "+5", NULL }, { &integer, "", NULL },
+	{ &integer, "-", NULL }, { &integer, " 5", NULL }, { &integer, "5 ", NULL }, { &integer, "5.0", NULL },
+	{ &integer, "1e1", NULL }, { &integer, "0x10", NULL }, { &integer, "five", NULL }, { &integer, "--5", NULL },
+	{ &any_int, "0", "0" }, { &any_int, "-1", NULL },
+	{ &any_int, "9223372036854775807", "9223372036854775807" }, { &any_int, "9223372036854775808", NULL },
+	{ &lowest, "-9223372036854775808", "-9223372036854775808" }, { &lowest, "-9223372036854775809", NULL },
+	{ &any_int, "99999999999999999999999999999999999999", NULL },
+
+	{ &number, "-1", "-1" }, { &number, "-1.0000001", NULL }, { &number, "2", "2" }, { &number, "2.0000001", NULL },
+	{ &number, "0.1", "0.1" }, { &number, "1e-3", "0.001" }, { &number, "-0.5", "-0.5" },
+	{ &number, ".5", NULL }, { &number, "1.", NULL }, { &number, "0x1", NULL }, { &number, "nan", NULL },
+	{ &number, "inf", NULL }, { &number, "", NULL }, { &number, " 1", NULL }, { &number, "1 ", NULL },
+	{ &number, "1e", NULL }, { &number, "1,5", NULL }, { &number, "+1", NULL },
+	{ &any_number, "19.99", "19.99" }, { &any_number, "1e308", "1e+308" }, { &any_number, "1e309", NULL },
+	{ &any_number, "-0.001", NULL },
+
+	{ &boolean, "true", "true" }, { &boolean, "1", "true" }, { &boolean, "false", "false" },
+	{ &boolean, "0", "false" }, { &boolean, "True", NULL }, { &boolean, "yes", NULL }, { &boolean, "", NULL },
+
+	{ &uuid, "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f", "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f" },
+	{ &uuid, "01932F3E-8B5A-7C3D-9E4F-5A6B7C8D9E0F", "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f" },
+	{ &uuid, "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0", NULL },
+	{ &uuid, "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f0", NULL },
+	{ &uuid, "01932f3e8b5a7c3d9e4f5a6b7c8d9e0f", NULL },
+	{ &uuid, "{01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f}", NULL },
+	{ &uuid, "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0g", NULL },
+	{ &uuid, "01932f3e-8b5a-7c3d-9e4f_5a6b7c8d9e0f", NULL },
+	{ &uuid, "", NULL },
+
+	{ &email, "ada@example.com", "ada@example.com" }, { &email, "Ada@Example.COM", "ada@example.com" },
+	{ &email, "a@b.c", "a@b.c" }, { &email, "ada+tag@mail.example.co.uk", "ada+tag@mail.example.co.uk" },
+	{ &email, "o'neil@example.com", "o'neil@example.com" }, { &email, "grün@example.com", "grün@example.com" },
+	{ &email, "ada@ex-ample.com", "ada@ex-ample.com" },
+	{ &email, "", NULL }, { &email, "ada", NULL }, { &email, "@example.com", NULL }, { &email, "ada@", NULL },
+	{ &email, "ada@example", NULL }, { &email, "ada@@example.com", NULL }, { &email, "a@b@example.com", NULL },
+	{ &email, ".ada@example.com", NULL }, { &email, "ada.@example.com", NULL }, { &email, "a..b@example.com", NULL },
+	{ &email, "ada@example..com", NULL }, { &email, "ada@.example.com", NULL }, { &email, "ada@example.com.", NULL },
+	{ &email, "ada@-example.com", NULL }, { &email, "ada@example-.com", NULL }, { &email, "ada@exam_ple.com", NULL },
+	{ &email, "ada lovelace@example.com", NULL }, { &email, "ada@exa mple.com", NULL }, { &email, "ada\n@example.com", NULL },
+	{ &email, "ada@example.com\r\nBcc: x@example.com", NULL }, { &email, "\"ada\"@example.com", NULL },
+	{ &email, "<ada@example.com>", NULL }, { &email, "ada@[127.0.0.1]", NULL }, { &email, "a,b@example.com", NULL },
+
+	{ &url, "https://example.com/a?b=c#d", "https://example.com/a?b=c#d" }, { &url, "HTTP://example.com", "HTTP://example.com" },
+	{ &url, "http://[::1]:8080/", "http://[::1]:8080/" }, { &url, "https://example.com/9012345678", "https://example.com/9012345678" },
+	{ &url, "https://example.com/90123456789", NULL },
+	{ &url, "", NULL }, { &url, "https://", NULL }, { &url, "https:///path", NULL }, { &url, "https://?q", NULL },
+	{ &url, "https://:80/", NULL }, { &url, "https://@x/", NULL }, { &url, "ftp://example.com", NULL },
+	{ &url, "javascript:alert(1)", NULL }, { &url, "//example.com", NULL }, { &url, "example.com", NULL },
+	{ &url, "https://exa mple.com", NULL }, { &url, "https://example.com/\r\nX: y", NULL },
+	{ &url, "https://example.com/<b>", NULL }, { &url, "https://example.com/\"", NULL }, { &url, " https://example.com", NULL },
+	{ &url, "https://example.com\\@evil", NULL }, { &url, "https://example.com/\x7f", NULL },
+
+	{ &datetime, "2026-01-31T12:00:00Z", "2026-01-31T12:00:00Z" }, { &datetime, "2026-01-31t12:00:00z", "2026-01-31t12:00:00z" },
+	{ &datetime, "2026-01-31T23:59:59.999999999+15:59", "2026-01-31T23:59:59.999999999+15:59" },
+	{ &datetime, "2026-01-31T23:59:59.9999999999Z", NULL },
+	{ &datetime, "2026-01-31T00:00:00-15:59", "2026-01-31T00:00:00-15:59" },
+	{ &datetime, "2026-01-31T00:00:00+16:00", NULL }, { &datetime, "2026-01-31T00:00:00-23:59", NULL },
+	{ &datetime, "2026-01-31T00:00:00+01:60", NULL }, { &datetime, "2026-06-30T23:59:60Z", "2026-06-30T23:59:60Z" },
+	{ &datetime, "2026-06-30T23:59:61Z", NULL }, { &datetime, "2026-01-31T24:00:00Z", NULL },
+	{ &datetime, "2026-01-31T12:60:00Z", NULL }, { &datetime, "2026-01-31T12:00:00", NULL },
+	{ &datetime, "2026-01-31 12:00:00Z", NULL }, { &datetime, "2026-01-31", NULL }, { &datetime, "2026-01-31T12:00Z", NULL },
+	{ &datetime, "2026-01-31T12:00:00.Z", NULL }, { &datetime, "2026-01-31T12:00:00+0100", NULL },
+	{ &datetime, "2026-01-31T12:00:00+01", NULL }, { &datetime, "2026-01-31T12:00:00Z ", NULL },
+	{ &datetime, "2026-01-31T12:00:00ZZ", NULL }, { &datetime, "2026-01-31T12:00:00+01:00Z", NULL },
+	{ &datetime, "2026-02-30T12:00:00Z", NULL }, { &datetime, "", NULL }, { &datetime, "now", NULL },
+	{ &datetime, "2026-1-31T12:00:00Z", NULL }, { &datetime, "infinity", NULL },
+
+	{ &date, "2026-01-31", "2026-01-31" }, { &date, "2026-01-32", NULL }, { &date, "2026-01-00", NULL },
+	{ &date, "2026-12-31", "2026-12-31" }, { &date, "2026-13-01", NULL }, { &date, "2026-00-01", NULL },
+	{ &date, "2024-02-29", "2024-02-29" }, { &date, "2026-02-29", NULL }, { &date, "2000-02-29", "2000-02-29" },
+	{ &date, "1900-02-29", NULL }, { &date, "2026-04-30", "2026-04-30" }, { &date, "2026-04-31", NULL },
+	{ &date, "0001-01-01", "0001-01-01" }, { &date, "0000-12-31", NULL }, { &date, "9999-12-31", "9999-12-31" },
+	{ &date, "10000-01-01", NULL }, { &date, "2026-1-1", NULL }, { &date, "2026/01/31", NULL },
+	{ &date, "2026-01-31T00:00:00Z", NULL }, { &date, "-026-01-31", NULL }, { &date, "", NULL },
+
+	{ &size, "small", "small" }, { &size, "large", "large" }, { &size, "Small", NULL }, { &size, "smal", NULL },
+	{ &size, "smaller", NULL }, { &size, "", NULL },
+
+	{ &binary, "anything", NULL },
+};
+
+static const struct {
+	const struct field *f;
+	const char *text, *message;
+} messages[] = {
+	{ &text, "a", "name must be a string of 2 to 4 characters" },
+	{ &any_int, "x", "n must be an integer of 0 or more" },
+	{ &integer, "x", "n must be an integer from -5 to 100" },
+	{ &number, "x", "x must be a number from -1 to 2" },
+	{ &any_number, "x", "x must be a number of 0 or more" },
+	{ &boolean, "x", "flag must be true or false" },
+	{ &uuid, "x", "id must be a UUID" },
+	{ &email, "x", "email must be an e-mail address" },
+	{ &url, "x", "link must be an absolute http or https URL of at most 30 characters" },
+	{ &datetime, "x", "at must be a time such as 2026-01-31T12:00:00Z" },
+	{ &date, "x", "day must be a date such as 2026-01-31" },
+	{ &size, "x", "size must be one of small, large" },
+};
+/* clang-format on */
+
+static void test_texts(void)
+{
+	struct value v;
+
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		const struct field *f = texts[i].f;
+		const char *message;
+
+		begin();
+		message = message_of(f, texts[i].text, &v);
+		if (texts[i].want)
+			is_str(message ? message : v.text, texts[i].want, "%s %s is taken", f->name,
+			       visible(texts[i].text));
+		else
+			ok(message && rq.fail.err == ERR_VALIDATION, "%s %s is refused", f->name,
+			   visible(texts[i].text));
+	}
+}
+
+static void test_own_bounds(void)
+{
+	struct field f = any_text;
+	struct value v;
+	const char *local, *label;
+
+	begin();
+	local = repeat("l", 64);
+	label = repeat("d", 63);
+	ok(!message_of(&f, repeat("ä", 65535), &v), "a text without a maximum has one all the same");
+	has_str(message_of(&f, repeat("ä", 65536), &v), "0 to 65535 characters", "and says so");
+	ok(!message_of(&email, arena_fmt(&rq.arena, "%s@%s.%s.de", local, label, label), &v),
+	   "64 characters in front of the @, 63 between two dots");
+	ok(message_of(&email, arena_fmt(&rq.arena, "%sl@example.com", local), &v), "but not 65 in front");
+	ok(message_of(&email, arena_fmt(&rq.arena, "a@%sd.com", label), &v), "nor 64 between");
+	ok(!message_of(&email, arena_fmt(&rq.arena, "%s@%s.%s.%s", local, label, label, repeat("e", 61)), &v),
+	   "254 characters of address");
+	ok(message_of(&email, arena_fmt(&rq.arena, "%s@%s.%s.%s", local, label, label, repeat("e", 62)), &v),
+	   "but not 255");
+	f = (struct field){ "link", F_URL };
+	ok(!message_of(&f, arena_fmt(&rq.arena, "http://%s", repeat("a", 2041)), &v),
+	   "2048 characters of URL");
+	ok(message_of(&f, arena_fmt(&rq.arena, "http://%s", repeat("a", 2042)), &v), "but not 2049");
+}
+
+static void test_messages(void)
+{
+	struct value v;
+
+	for (size_t i = 0; i < COUNT(messages); i++) {
+		begin();
+		is_str(message_of(messages[i].f, messages[i].text, &v), messages[i].message, "%s",
+		       messages[i].message);
+		is_str(rq.fail.field, messages[i].f->name, "  and its field");
+	}
+}
+
+static void test_values(void)
+{
+	struct value v;
+
+	begin();
+	ok(!field_from_text(&rq, &integer, "42", &v) && v.i == 42 && v.given && !v.is_null &&
+		   v.field == &integer,
+	   "an integer is there as such");
+	ok(!field_from_text(&rq, &number, "0.25", &v) && v.d == 0.25, "and so is a number");
+	ok(!field_from_text(&rq, &boolean, "1", &v) && v.b, "and true");
+	ok(!field_from_text(&rq, &boolean, "0", &v) && !v.b, "and false");
+}
+
+/* Bodies */
+
+/* clang-format off */
+static const struct field all[] = {
+	{ "text",     F_TEXT,     F_REQUIRED, .min = 1, .max = 3 },
+	{ "int",      F_INT,      0,          .min = -1, .max = 1 },
+	{ "number",   F_NUMBER,   0,          .max = 1 },
+	{ "bool",     F_BOOL,     0 },
+	{ "uuid",     F_UUID,     F_NULL },
+	{ "email",    F_EMAIL,    0 },
+	{ "json",     F_JSON,     0 },
+	{ "cleared",  F_JSON,     F_NULL },
+	{ "size",     F_ENUM,     F_NULL,     .values = sizes, .def = "small" },
+	{ "limit",    F_INT,      0,          .max = 100, .def = "20" },
+	{ "is_open",  F_BOOL,     0,          .def = "true" },
+	FIELD_END
+};
+enum { TEXT, INT, NUMBER, BOOL, A_UUID, EMAIL, JSON, CLEARED, SIZE, LIMIT, IS_OPEN };
+
+static const struct {
+	const char *json, *field, *message;
+} refusals[] = {
+	{ "{}", "text", "text is required: a string of 1 to 3 characters" },
+	{ NULL, "text", "text is required: a string of 1 to 3 characters" },
+	{ "{\"text\":null}", "text", "text must be a string of 1 to 3 characters, not null" },
+	{ "{\"text\":1}", "text", "text must be a string of 1 to 3 characters" },
+	{ "{\"text\":[\"a\"]}", "text", "text must be a string of 1 to 3 characters" },
+	{ "{\"text\":\"\"}", "text", "text must be a string of 1 to 3 characters" },
+	{ "{\"text\":\"äöüß\"}", "text", "text must be a string of 1 to 3 characters" },
+	{ "{\"text\":\"a\",\"int\":\"1\"}", "int", "int must be an integer from -1 to 1" },
+	{ "{\"text\":\"a\",\"int\":1.0}", "int", "int must be an integer from -1 to 1" },
+	{ "{\"text\":\"a\",\"int\":2}", "int", "int must be an integer from -1 to 1" },
+	{ "{\"text\":\"a\",\"int\":-2}", "int", "int must be an integer from -1 to 1" },
+	{ "{\"text\":\"a\",\"int\":true}", "int", "int must be an integer from -1 to 1" },
+	{ "{\"text\":\"a\",\"int\":null}", "int", "int must be an integer from -1 to 1, not null" },
+	{ "{\"text\":\"a\",\"number\":1.5}", "number", "number must be a number from 0 to 1" },
+	{ "{\"text\":\"a\",\"number\":\"1\"}", "number", "number must be a number from 0 to 1" },
+	{ "{\"text\":\"a\",\"bool\":1}", "bool", "bool must be true or false" },
+	{ "{\"text\":\"a\",\"bool\":\"true\"}", "bool", "bool must be true or false" },
+	{ "{\"text\":\"a\",\"uuid\":\"x\"}", "uuid", "uuid must be a UUID" },
+	{ "{\"text\":\"a\",\"uuid\":{}}", "uuid", "uuid must be a UUID" },
+	{ "{\"text\":\"a\",\"email\":\"x\"}", "email", "email must be an e-mail address" },
+	{ "{\"text\":\"a\",\"size\":\"tiny\"}", "size", "size must be one of small, large" },
+};
+/* clang-format on */
+
+static void test_body(void)
+{
+	struct value *v;
+
+	for (size_t i = 0; i < COUNT(refusals); i++) {
+		begin();
+		ok(!read_body(all, refusals[i].json), "%s is refused",
+		   refusals[i].json ? refusals[i].json : "no body");
+		is_str(rq.fail.message, refusals[i].message, "  with the reason");
+		is_str(rq.fail.field, refusals[i].field, "  and the field");
+	}
+	begin();
+	v = read_body(all, "{\"text\":\"äöü\",\"int\":-1,\"number\":1,\"bool\":false,\"uuid\":null,"
+			   "\"email\":\"Ada@Example.com\",\"json\":null,\"cleared\":null,\"unknown\":[1]}");
+	if (!ok(v, "all types at once, and a member that the table does not know"))
+		return;
+	is_str(v[TEXT].text, "äöü", "text");
+	ok(v[INT].i == -1 && !strcmp(v[INT].text, "-1"), "integer");
+	ok(v[NUMBER].d == 1 && !strcmp(v[NUMBER].text, "1"), "an integer where a number is wanted");
+	ok(!v[BOOL].b && !strcmp(v[BOOL].text, "false"), "boolean");
+	ok(v[A_UUID].given && v[A_UUID].is_null && !v[A_UUID].text,
+	   "null where it is a value: given, and null");
+	is_str(v[EMAIL].text, "ada@example.com", "e-mail in lower case");
+	ok(v[JSON].given && !v[JSON].is_null && !strcmp(v[JSON].text, "null"),
+	   "null is a JSON value like any other");
+	ok(v[CLEARED].given && v[CLEARED].is_null, "unless null clears the field");
+	ok(!v[SIZE].given && !v[SIZE].is_null && !strcmp(v[SIZE].text, "small"),
+	   "a default is not given, and not null");
+	ok(!v[LIMIT].given && v[LIMIT].i == 20 && !strcmp(v[LIMIT].text, "20"),
+	   "an integer by default is there as such");
+	ok(!v[IS_OPEN].given && v[IS_OPEN].b, "and true by default");
+
+	begin();
+	v = read_body(all, "{\"text\":\"a\",\"size\":null}");
+	ok(v && v[SIZE].is_null && v[SIZE].given, "null is not replaced by the default");
+	ok(v && !v[EMAIL].given && v[EMAIL].is_null && !v[EMAIL].text,
+	   "what is left out without a default is null, and not given");
+}
+
+static void test_numbers(void)
+{
+	static const struct field table[] = { { "price", F_NUMBER }, FIELD_END };
+	struct value *v;
+
+	begin();
+	v = read_body(table, "{\"price\":0.1}");
+	is_str(v ? v->text : NULL, "0.1",
+	       "a number keeps its digits: 0.1, not 0.1000…01, reaches a numeric column");
+	v = read_body(table, "{\"price\":1e3}");
+	is_str(v ? v->text : NULL, "1000", "an exponent is written out");
+	v = read_body(table, "{\"price\":9007199254740993}");
+	is_str(v ? v->text : NULL, "9007199254740992", "beyond 2^53 it is the nearest double");
+	ok(!read_body(table, "{\"price\":-0.1}"), "without a minimum that is negative, it is 0 or more");
+}
+
+/* clang-format off */
+static const struct field reference[] = {
+	{ "url",   F_URL,  F_REQUIRED },
+	{ "since", F_DATE, 0 },
+	FIELD_END
+};
+
+static const struct field item[] = {
+	{ "name", F_TEXT,   F_REQUIRED, .min = 1, .max = 10 },
+	{ "qty",  F_INT,    0,          .min = 1, .max = 9, .def = "1" },
+	{ "ref",  F_OBJECT, F_NULL,     .fields = reference },
+	{ "refs", F_LIST,   0,          .fields = reference },
+	FIELD_END
+};
+
+static const struct field order[] = {
+	{ "items",  F_LIST,   F_REQUIRED, .min = 1, .max = 3, .fields = item },
+	{ "ref",    F_OBJECT, F_NULL,     .fields = reference },
+	{ "labels", F_LIST,   0,          .max = 2, .item = F_TEXT },
+	{ "extra",  F_OBJECT, 0 },
+	FIELD_END
+};
+
+static const struct {
+	const char *json, *field, *message;
+} nested[] = {
+	{ "{\"items\":[]}", "items", "items must be a list of 1 to 3 elements" },
+	{ "{\"items\":{}}", "items", "items must be a list of 1 to 3 elements" },
+	{ "{\"items\":[{\"name\":\"a\"},{\"name\":\"a\"},{\"name\":\"a\"},{\"name\":\"a\"}]}", "items", "items must be a list of 1 to 3 elements" },
+	{ "{\"items\":[{\"name\":\"a\"},7]}", "items[1]", "items[1] must be an object" },
+	{ "{\"items\":[null]}", "items[0]", "items[0] must be an object, not null" },
+	{ "{\"items\":[{\"name\":\"a\"},{\"name\":\"b\"},{}]}", "items[2].name", "items[2].name is required: a string of 1 to 10 characters" },
+	{ "{\"items\":[{\"name\":\"a\"},{\"name\":\"\"}]}", "items[1].name", "items[1].name must be a string of 1 to 10 characters" },
+	{ "{\"items\":[{\"name\":\"a\",\"qty\":0}]}", "items[0].qty", "items[0].qty must be an integer from 1 to 9" },
+	{ "{\"items\":[{\"name\":\"a\",\"ref\":{}}]}", "items[0].ref.url", "items[0].ref.url is required: an absolute http or https URL of at most 2048 characters" },
+	{ "{\"items\":[{\"name\":\"a\",\"ref\":{\"url\":\"x\"}}]}", "items[0].ref.url", "items[0].ref.url must be an absolute http or https URL of at most 2048 characters" },
+	{ "{\"items\":[{\"name\":\"a\",\"refs\":[{\"url\":\"http://a\"},{\"url\":\"http://b\",\"since\":\"x\"}]}]}",
+	  "items[0].refs[1].since", "items[0].refs[1].since must be a date such as 2026-01-31" },
+	{ "{\"items\":[{\"name\":\"a\"}],\"ref\":{\"url\":null}}", "ref.url", "ref.url must be an absolute http or https URL of at most 2048 characters, not null" },
+	{ "{\"items\":[{\"name\":\"a\"}],\"labels\":[\"a\",\"b\",\"c\"]}", "labels", "labels must be a list of 0 to 2 elements" },
+	{ "{\"items\":[{\"name\":\"a\"}],\"labels\":[\"a\",2]}", "labels[1]", "labels[1] must be a string of 0 to 65535 characters" },
+	{ "{\"items\":[{\"name\":\"a\"}],\"extra\":[]}", "extra", "extra must be an object" },
+};
+
+/* A list's elements, of every type that can stand alone. */
+static const struct {
+	enum field_type item;
+	const char *good, *bad;
+} elements[] = {
+	{ F_TEXT,     "\"a\"", "1" },
+	{ F_INT,      "1", "1.5" },
+	{ F_NUMBER,   "1.5", "\"1\"" },
+	{ F_BOOL,     "true", "0" },
+	{ F_UUID,     "\"01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f\"", "\"x\"" },
+	{ F_EMAIL,    "\"a@b.c\"", "\"a@b\"" },
+	{ F_URL,      "\"http://a\"", "\"javascript:alert(1)\"" },
+	{ F_DATETIME, "\"2026-01-31T12:00:00Z\"", "\"2026-01-31\"" },
+	{ F_DATE,     "\"2026-01-31\"", "\"2026-02-31\"" },
+	{ F_ENUM,     "\"small\"", "\"tiny\"" },
+	{ F_OBJECT,   "{}", "[]" },
+	{ F_LIST,     "[]", "{}" },
+};
+/* clang-format on */
+
+static void test_nested(void)
+{
+	struct value *v;
+
+	for (size_t i = 0; i < COUNT(nested); i++) {
+		begin();
+		ok(!read_body(order, nested[i].json), "%s is refused", nested[i].json);
+		is_str(rq.fail.field, nested[i].field, "  in %s", nested[i].field);
+		is_str(rq.fail.message, nested[i].message, "  and says why");
+	}
+	begin();
+	v = read_body(order, "{\"items\":[{\"name\":\"a\",\"ref\":null}],\"ref\":{\"url\":\"http://a/\"},"
+			     "\"labels\":[],\"extra\":{\"any\":[1,{\"x\":null}]}}");
+	if (ok(v, "objects and lists inside each other")) {
+		is_str(v[0].text, "[{\"name\":\"a\",\"ref\":null}]", "a list goes to SQL as JSON");
+		is_str(v[1].text, "{\"url\":\"http:\\/\\/a\\/\"}", "and so does an object");
+		is_int((long long)json_object_array_length(v[2].json), 0, "for a handler it is a tree");
+		is_str(v[3].text, "{\"any\":[1,{\"x\":null}]}",
+		       "an object without a table is taken as it is");
+	}
+	begin();
+	v = read_body(order, "{\"items\":[{\"name\":\"a\"}],\"ref\":null}");
+	ok(v && v[1].given && v[1].is_null && !v[1].json, "an object that may be null is null");
+	ok(v && !v[2].given && v[2].is_null, "a list that is left out is null");
+}
+
+static void test_elements(void)
+{
+	for (size_t i = 0; i < COUNT(elements); i++) {
+		struct field table[] = { { "list", F_LIST, .item = elements[i].item, .values = sizes },
+					 FIELD_END };
+
+		begin();
+		ok(read_body(table,
+			     arena_fmt(&rq.arena, "{\"list\":[%s,%s]}", elements[i].good, elements[i].good)),
+		   "a list of %s", elements[i].good);
+		ok(!read_body(table,
+			      arena_fmt(&rq.arena, "{\"list\":[%s,%s]}", elements[i].good, elements[i].bad)),
+		   "but not with %s in it", elements[i].bad);
+		is_str(rq.fail.field, "list[1]", "  which is named");
+		ok(!read_body(table, "{\"list\":[null]}"), "  nor with a null");
+	}
+}
+
+static void test_long_lists(void)
+{
+	static const struct field table[] = { { "list", F_LIST, .item = F_INT }, FIELD_END };
+
+	begin();
+	ok(read_body(table, arena_fmt(&rq.arena, "{\"list\":[1%s]}", repeat(",1", 999))),
+	   "a list without a maximum takes 1000 elements");
+	ok(!read_body(table, arena_fmt(&rq.arena, "{\"list\":[1%s]}", repeat(",1", 1000))), "but not 1001");
+	is_str(rq.fail.message, "list must be a list of 0 to 1000 elements", "and says so");
+}
+
+/* A table may hold itself; how deep a body goes, the reader of JSON bounds. */
+static struct field tree[] = { { "name", F_TEXT, F_REQUIRED }, { "children", F_LIST }, FIELD_END };
+
+static void test_recursion(void)
+{
+	struct buf b;
+
+	tree[1].fields = tree;
+	begin();
+	buf_init(&b, &rq.arena, 512);
+	buf_text(&b, "{\"name\":\"x\"");
+	for (int i = 0; i < 15; i++)
+		buf_text(&b, ",\"children\":[{\"name\":\"x\"");
+	for (int i = 0; i < 15; i++)
+		buf_text(&b, "}]");
+	buf_char(&b, '}');
+	ok(read_body(tree, buf_str(&b)), "a table that holds itself, as deep as JSON may be");
+	b.n = 0;
+	buf_text(&b, "{\"name\":\"x\"");
+	for (int i = 0; i < 15; i++)
+		buf_text(&b, ",\"children\":[{\"name\":\"x\"");
+	b.n -= strlen("{\"name\":\"x\"");
+	buf_text(&b, "{");
+	for (int i = 0; i < 15; i++)
+		buf_text(&b, "}]");
+	buf_char(&b, '}');
+	ok(!read_body(tree, buf_str(&b)), "and what is missing at its end");
+	is_str(rq.fail.field + strlen(rq.fail.field) - strlen("children[0].children[0].name"),
+	       "children[0].children[0].name", "is named by its whole path");
+}
+
+static void test_absent(void)
+{
+	struct field f = { "sort", F_ENUM, .values = sizes };
+	struct value v;
+
+	begin();
+	is_int(field_count(NULL), 0, "no table has no fields");
+	is_int((long long)field_count(all), IS_OPEN + 1, "field_count counts up to the end");
+	ok(!field_absent(&rq, &f, &v) && v.is_null && !v.given && !v.text && v.field == &f,
+	   "absent without a default: null");
+	f.def = "large";
+	ok(!field_absent(&rq, &f, &v) && !v.is_null && !v.given && !strcmp(v.text, "large"),
+	   "with one: the default, and not given");
+	f.flags = F_REQUIRED;
+	is_int(field_absent(&rq, &f, &v), ERR_VALIDATION, "required: refused, default or not");
+	is_str(rq.fail.message, "sort is required: one of small, large", "and says what is wanted");
+}
+
+int main(void)
+{
+	arena_init(&rq.arena, 65536);
+	test_texts();
+	test_own_bounds();
+	test_messages();
+	test_values();
+	test_body();
+	test_numbers();
+	test_nested();
+	test_elements();
+	test_long_lists();
+	test_recursion();
+	test_absent();
+	arena_release(&rq.arena);
+	return done_testing();
+}

@@ -1,0 +1,212 @@
+/*
+ * Idempotency-Key: which keys are taken, what makes two requests the same, and
+ * that a replayed answer is the one that was stored.  The database is a table
+ * of one row here.
+ */
+#include "fcgi/idem.h"
+
+#include <stdint.h>
+
+#include "fcgi/db.h"
+#include "fcgi/req.h"
+#include "t/unit/tap.h"
+
+enum { PRINCIPAL, ROUTE, KEY, BODY_HASH, STATUS, HEADERS, BODY };
+enum { INT4 = 23, TEXT = 25 };
+
+const struct route *const route_tables[] = { NULL };
+
+static const struct route route = { POST, "/api/v1/app/things/{id}", "app.things.create", USER, "" };
+static struct req rq;
+
+/* In the runtime's place. */
+
+static int stored_status; /* 0: no row */
+static char stored_headers[500], stored_body[500];
+static PGresult *answer;
+
+void db_frame(struct req *request, enum query_id q, const char *const *values)
+{
+	request->frame = q;
+	request->frame_values = values;
+}
+
+static void make_answer(void)
+{
+	PGresAttDesc columns[] = { { .name = (char[]){ "status" }, .typid = INT4, .format = 1 },
+				   { .name = (char[]){ "headers" }, .typid = TEXT, .format = 1 },
+				   { .name = (char[]){ "body" }, .typid = TEXT, .format = 1 } };
+	char status[] = { 0, 0, (char)(stored_status >> 8), (char)stored_status };
+
+	PQclear(answer);
+	answer = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+	PQsetResultAttrs(answer, 3, columns);
+	if (!stored_status)
+		return;
+	PQsetvalue(answer, 0, 0, status, 4);
+	PQsetvalue(answer, 0, 1, stored_headers, (int)strlen(stored_headers));
+	PQsetvalue(answer, 0, 2, stored_body, (int)strlen(stored_body));
+}
+
+enum err db_call_with(struct req *request, enum query_id q, const char *const *values, bool last,
+		      PGresult **out)
+{
+	ok(last, "it is the last statement of its transaction");
+	if (q == Q_idempotency_store) {
+		stored_status = atoi(values[STATUS]);
+		snprintf(stored_headers, sizeof(stored_headers), "%s", values[HEADERS]);
+		snprintf(stored_body, sizeof(stored_body), "%s", values[BODY]);
+	} else if (q != Q_idempotency_get || request->frame != Q_NONE) {
+		return req_fail(request, ERR_INTERNAL, NULL);
+	}
+	make_answer();
+	*out = answer;
+	return ERR_OK;
+}
+
+static void begin(enum method method, const char *key, const char *body)
+{
+	static char header[400], *params[2];
+	struct arena arena = rq.arena;
+
+	arena_reset(&arena);
+	snprintf(header, sizeof(header), "HTTP_IDEMPOTENCY_KEY=%s", key ? key : "");
+	params[0] = key ? header : NULL;
+	rq = (struct req){ .arena = arena,
+			   .params = params,
+			   .method = method,
+			   .route = &route,
+			   .version = 1,
+			   .path = "/api/v1/app/things/7",
+			   .query_string = "",
+			   .ip = "192.0.2.1",
+			   .body = body,
+			   .body_len = strlen(body) };
+	rq.who.kind = BEARER;
+	rq.who.issuer = "ashlar";
+	rq.who.subject = "user_1";
+}
+
+static const char *value(int i)
+{
+	return rq.frame_values ? rq.frame_values[i] : NULL;
+}
+
+static void test_keys(void)
+{
+	char longest[257];
+
+	begin(POST, NULL, "");
+	ok(!idem_begin(&rq) && rq.frame == Q_NONE, "without the header nothing happens");
+	begin(GET, "one", "");
+	ok(!idem_begin(&rq) && rq.frame == Q_NONE, "nor to a GET");
+	begin(PATCH, "one", "");
+	ok(!idem_begin(&rq) && rq.frame == Q_NONE, "nor to a PATCH");
+	begin(POST, "one", "");
+	ok(!idem_begin(&rq) && rq.frame == Q_idempotency_begin, "a POST takes its key");
+	is_str(value(KEY), "one", "as it was sent");
+	memset(longest, 'k', 256);
+	longest[255] = '\0';
+	begin(POST, longest, "");
+	ok(!idem_begin(&rq), "a key of 255 characters");
+	longest[255] = 'k';
+	longest[256] = '\0';
+	begin(POST, longest, "");
+	is_int(idem_begin(&rq), ERR_BAD_REQUEST, "but not of 256");
+	is_str(rq.fail.field, "Idempotency-Key", "and says which field");
+	ok(rq.frame == Q_NONE, "nothing is taken");
+	begin(POST, "", "");
+	is_int(idem_begin(&rq), ERR_BAD_REQUEST, "nor an empty one");
+	begin(POST, "a b", "");
+	is_int(idem_begin(&rq), ERR_BAD_REQUEST, "nor one with a blank");
+	begin(POST, "a\x7f", "");
+	is_int(idem_begin(&rq), ERR_BAD_REQUEST, "nor with a control character");
+	begin(POST, "ä", "");
+	is_int(idem_begin(&rq), ERR_BAD_REQUEST, "nor beyond ASCII");
+	begin(POST, "!\"#~\\{}'", "");
+	ok(!idem_begin(&rq), "any visible ASCII will do");
+}
+
+static const char *hash(const char *path, const char *query, const char *body)
+{
+	static char last[2][80];
+	static int turn;
+
+	begin(POST, "one", body);
+	rq.path = path;
+	rq.query_string = query;
+	idem_begin(&rq);
+	snprintf(last[turn ^= 1], sizeof(last[0]), "%s", value(BODY_HASH));
+	return last[turn];
+}
+
+static void test_scope(void)
+{
+	begin(POST, "one", "");
+	idem_begin(&rq);
+	is_str(value(PRINCIPAL), "ashlar user_1", "a key belongs to its caller");
+	is_str(value(ROUTE), "app.things.create v1", "and to the route in its version");
+	begin(POST, "one", "");
+	rq.who.kind = ANONYMOUS;
+	rq.version = 2;
+	idem_begin(&rq);
+	is_str(value(PRINCIPAL), "address 192.0.2.1", "of an unknown caller, to the address");
+	is_str(value(ROUTE), "app.things.create v2", "another version is another route");
+
+	is_str(hash("/a", "", "{}"), "\\xec507271a9fdc6a284543a1645851145b3c9be4dfde73abeedc383d3a1deb8c9",
+	       "the hash of a request");
+	is_str(hash("/a", "", "{}"), hash("/a", "", "{}"), "the same request is the same");
+	ok(strcmp(hash("/a", "", "{}"), hash("/a", "", "{ }")) != 0, "another body is another");
+	ok(strcmp(hash("/a", "", "{}"), hash("/b", "", "{}")) != 0, "another path, too");
+	ok(strcmp(hash("/a", "x=1", "{}"), hash("/a", "x=2", "{}")) != 0, "and another query");
+	ok(strcmp(hash("/a", "b", ""), hash("/ab", "", "")) != 0, "they do not run into each other");
+}
+
+static void test_replay(void)
+{
+	begin(POST, "one", "{}");
+	idem_begin(&rq);
+	rq.status = 201;
+	req_set_header(&rq, "Location", "/api/v1/app/things/7: x");
+	req_set_header(&rq, "ETag", "\"65a-1\"");
+	buf_init(&rq.out, &rq.arena, 16);
+	buf_text(&rq.out, "{\"name\":\"ä\"}");
+	is_int(idem_store(&rq), ERR_OK, "an answer is stored");
+	begin(POST, "one", "{}");
+	idem_begin(&rq);
+	req_fail(&rq, ERR_CONFLICT, "answered before");
+	is_int(idem_replay(&rq), ERR_OK, "and replayed");
+	ok(!rq.fail.err && rq.status == 201, "as a success, with its status");
+	is_bytes(rq.out.p, rq.out.n, "{\"name\":\"ä\"}", "its body");
+	is_int(rq.nheaders, 3, "and its headers");
+	is_str(rq.headers[0].name, "Idempotent-Replayed", "which say what it is");
+	is_str(rq.headers[1].name, "Location", "and are");
+	is_str(rq.headers[1].value, "/api/v1/app/things/7: x", "what they were");
+	is_str(rq.headers[2].value, "\"65a-1\"", "all of them");
+
+	begin(POST, "one", "{}");
+	idem_begin(&rq);
+	rq.status = 204;
+	is_int(idem_store(&rq), ERR_OK, "an answer without a body is stored");
+	begin(POST, "one", "{}");
+	idem_begin(&rq);
+	is_int(idem_replay(&rq), ERR_OK, "and replayed");
+	ok(rq.status == 204 && rq.out.n == 0 && rq.nheaders == 1, "without a body");
+
+	stored_status = 0;
+	begin(POST, "one", "{}");
+	idem_begin(&rq);
+	is_int(idem_replay(&rq), ERR_IDEMPOTENCY_RUNNING, "one that was purged in between may be sent again");
+	has_str(rq.fail.message, "send the request again", "and says so");
+}
+
+int main(void)
+{
+	arena_init(&rq.arena, 4096);
+	test_keys();
+	test_scope();
+	test_replay();
+	PQclear(answer);
+	arena_release(&rq.arena);
+	return done_testing();
+}

@@ -1,0 +1,344 @@
+/*
+ * The API reference: valid JSON whatever the tables hold, with every route of
+ * every version, and with nothing that it refers to missing.
+ */
+#include "fcgi/openapi.h"
+
+#include <json-c/json.h>
+
+#include "fcgi/json.h"
+#include "t/unit/tap.h"
+
+/* clang-format off */
+static const char *const sizes[] = { "small", "large", NULL };
+
+static const struct field inner[] = {
+	{ "label", F_TEXT, F_REQUIRED, .min = 1, .max = 9 },
+	{ "hint",  F_TEXT, 0 },
+	{ "added", F_BOOL, F_V2 },
+	FIELD_END
+};
+
+static const struct field query_in[] = {
+	{ "limit",  F_INT,  0, .min = 1, .max = 100, .def = "20", .about = "at \"most\"\n" },
+	{ "search", F_TEXT, 0, .max = 255, .example = "a\\b" },
+	{ "open",   F_BOOL, F_REQUIRED, .def = "true" },
+	FIELD_END
+};
+
+static const struct field body_in[] = {
+	{ "text",   F_TEXT,     F_REQUIRED, .min = 1, .max = 255, .example = "say \"x\"" },
+	{ "int",    F_INT,      F_NULL,     .min = -5, .max = 5 },
+	{ "number", F_NUMBER,   0 },
+	{ "bool",   F_BOOL,     0,          .def = "false" },
+	{ "uuid",   F_UUID,     F_NULL },
+	{ "email",  F_EMAIL,    0 },
+	{ "url",    F_URL,      0,          .max = 100 },
+	{ "at",     F_DATETIME, 0 },
+	{ "day",    F_DATE,     0 },
+	{ "size",   F_ENUM,     F_NULL,     .values = sizes, .def = "small" },
+	{ "object", F_OBJECT,   F_NULL,     .fields = inner },
+	{ "any",    F_OBJECT,   0 },
+	{ "list",   F_LIST,     0,          .min = 1, .max = 3, .fields = inner },
+	{ "tags",   F_LIST,     F_NULL,     .max = 4, .item = F_TEXT },
+	{ "picks",  F_LIST,     0,          .item = F_ENUM, .values = sizes },
+	{ "json",   F_JSON,     0 },
+	FIELD_END
+};
+
+static const struct field out_fields[] = {
+	{ "id",    F_UUID,   0 },
+	{ "note",  F_TEXT,   F_NULL, .about = "line one\nline two" },
+	{ "inner", F_OBJECT, 0, .fields = inner },
+	{ "added", F_INT,    F_V2 },
+	FIELD_END
+};
+static const struct shape thing = { "Thing", out_fields };
+static const struct field plain_fields[] = { { "ok", F_BOOL, 0 }, FIELD_END };
+static const struct shape plain = { "Plain", plain_fields };
+
+static const struct constraint constraints[] = {
+	{ "things_name_unique", ERR_CONFLICT, "name", NULL },
+	{ "things_limit", ERR_LIMIT, NULL, NULL },
+	{ NULL, ERR_OK, NULL, NULL }
+};
+
+static const struct field params_in[] = { { "code", F_INT, F_REQUIRED, .min = 1 }, FIELD_END };
+
+static const struct route rows[] = {
+	{ GET,    "/api/v1/app/things",               "app.things.list",    USER,   "List \"things\"", .query = query_in, .out = &thing, .sql = Q_project_list },
+	{ POST,   "/api/v1/app/things",               "app.things.create",  USER,   "Create", .body = body_in, .out = &thing, .sql = Q_project_create, .constraints = constraints },
+	{ GET,    "/api/v1/app/things/{thing_id}",    "app.things.get",     USER,   "Get", .out = &thing, .sql = Q_project_get },
+	{ PATCH,  "/api/v1/app/things/{thing_id}",    "app.things.update",  USER,   "Change", .body = body_in, .out = &thing, .sql = Q_project_update },
+	{ DELETE, "/api/v1/app/things/{thing_id}",    "app.things.delete",  ADMIN,  "Delete", .out = &thing, .sql = Q_project_delete, .status = 204 },
+	{ GET,    "/api/v1/app/things/{thing_id}/codes/{code}/{token}", "app.things.code", PUBLIC, "Code", .params = params_in, .out = &plain, .sql = Q_ready_check },
+	{ GET,    "/api/v1/public/text",              "app.text.get",       PUBLIC, "Text", .sql = Q_ready_check, .flags = BARE | SLOW, .content_type = "text/plain" },
+	{ GET,    "/api/v1/plans",                    "platform.plans.list", USER,  "Plans", .out = &plain, .sql = Q_project_list },
+	{ PUT,    "/api/tasks/{task_id}",             "operations.tasks.update", USER, "Task", .body = body_in, .out = &plain, .sql = Q_project_update },
+	{ GET,    "/docs",                            "app.docs.get",       PUBLIC, "Docs", .flags = STATIC | BARE, .content_type = "text/html" },
+	ROUTE_END
+};
+/* clang-format on */
+
+const struct route *const route_tables[] = { rows, NULL };
+
+enum { ROWS = sizeof(rows) / sizeof(*rows) - 1 };
+
+static struct arena arena;
+static struct json_object *document;
+
+static struct json_object *parse(const struct buf *b)
+{
+	struct json_object *tree = NULL;
+	const char *problem = NULL;
+
+	if (json_read(&arena, b->p, b->n, &tree, &problem))
+		diag("%s", problem);
+	return tree;
+}
+
+static struct json_object *child(struct json_object *tree, const char *name)
+{
+	struct json_object *v = NULL;
+
+	if (json_object_is_type(tree, json_type_array))
+		return json_object_array_get_idx(tree, (size_t)atoi(name));
+	return json_object_is_type(tree, json_type_object) && json_object_object_get_ex(tree, name, &v)
+		       ? v
+		       : NULL;
+}
+
+/* The part of the document at names that end in NULL. */
+static struct json_object *at(struct json_object *tree, const char *const *names)
+{
+	while (tree && *names)
+		tree = child(tree, *names++);
+	return tree;
+}
+
+#define AT(tree, ...) at((tree), (const char *const[]){ __VA_ARGS__, NULL })
+
+static const char *text(struct json_object *tree)
+{
+	return tree ? json_object_to_json_string_ext(tree,
+						     JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+		    : NULL;
+}
+
+static struct json_object *operation(const struct route *r, int version)
+{
+	static const char *const verbs[] = { "get", "post", "put", "patch", "delete" };
+	const char *path = r->path;
+
+	if (version == 2)
+		path = arena_fmt(&arena, "/api/v2/%s", path + strlen("/api/v1/"));
+	return AT(document, "paths", path, verbs[r->method]);
+}
+
+static void test_routes(void)
+{
+	int operations = 0;
+
+	for (int i = 0; i < ROWS; i++) {
+		const struct route *r = &rows[i];
+		struct json_object *op = operation(r, 1);
+
+		if (!ok(op, "%s %s is there", method_name(r->method), r->path))
+			continue;
+		is_str(json_object_get_string(child(op, "x-catalogue-id")), r->id, "  with its id");
+		is_str(json_object_get_string(child(op, "operationId")), r->id, "  as its name");
+		is_str(json_object_get_string(child(op, "summary")), r->summary, "  what it does");
+		is_int((long long)json_object_array_length(child(op, "security")), r->access != PUBLIC,
+		       "  who may call");
+		ok(AT(op, "responses", arena_fmt(&arena, "%d", route_status(r))), "  and what success is");
+		if (strncmp(r->id, "app.", 4) != 0 || strncmp(r->path, "/api/v1/", 8) != 0)
+			continue;
+		op = operation(r, 2);
+		is_str(json_object_get_string(child(op, "operationId")), arena_fmt(&arena, "%s.v2", r->id),
+		       "  in version 2 under another name");
+		is_str(json_object_get_string(child(op, "x-catalogue-id")), r->id, "  but with the same id");
+	}
+	json_object_object_foreach(child(document, "paths"), path, methods)
+	{
+		(void)path;
+		operations += json_object_object_length(methods);
+	}
+	is_int(operations, ROWS + 7, "and nothing else is");
+}
+
+static void test_input(void)
+{
+	struct json_object *op = operation(&rows[1], 1);
+	struct json_object *schema = AT(op, "requestBody", "content", "application/json", "schema");
+	struct json_object *members = child(schema, "properties");
+
+	is_str(text(AT(members, "text")),
+	       "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,\"examples\":[\"say \\\"x\\\"\"]}",
+	       "a text");
+	is_str(text(AT(members, "int")), "{\"type\":[\"integer\",\"null\"],\"minimum\":-5,\"maximum\":5}",
+	       "an integer that may be null");
+	is_str(text(AT(members, "uuid")), "{\"type\":[\"string\",\"null\"],\"format\":\"uuid\"}", "a UUID");
+	is_str(text(AT(members, "at")), "{\"type\":\"string\",\"format\":\"date-time\"}", "a time");
+	is_str(text(AT(members, "bool")), "{\"type\":\"boolean\",\"default\":false}",
+	       "a default in its own type");
+	is_str(text(AT(members, "size")),
+	       "{\"type\":[\"string\",\"null\"],\"enum\":[\"small\",\"large\",null],\"default\":\"small\"}",
+	       "a choice that may be null");
+	is_str(text(AT(members, "any")), "{\"type\":\"object\"}", "any object");
+	is_str(text(AT(members, "object", "type")), "[\"object\",\"null\"]", "an object that may be null");
+	is_str(text(AT(members, "object", "required")), "[\"label\"]", "of whose members one must be there");
+	is_str(text(AT(members, "list", "minItems")), "1", "a list");
+	is_str(text(AT(members, "list", "items", "required")), "[\"label\"]", "of objects like it");
+	is_str(text(AT(members, "tags", "items")), "{\"type\":\"string\"}", "of texts");
+	is_str(text(AT(members, "picks", "items", "enum")), "[\"small\",\"large\"]", "of choices");
+	is_str(text(AT(members, "json")), "{}", "any value has no type");
+	is_str(text(AT(schema, "required")), "[\"text\"]", "only what must be there is required");
+	is_str(text(AT(op, "requestBody", "required")), "true", "and with it the body");
+	is_str(text(AT(operation(&rows[0], 1), "parameters", "0")),
+	       "{\"name\":\"limit\",\"in\":\"query\",\"schema\":{\"type\":\"integer\",\"minimum\":1,"
+	       "\"maximum\":100,\"default\":20,\"description\":\"at \\\"most\\\"\\n\"}}",
+	       "a query parameter");
+	op = operation(&rows[5], 1);
+	is_str(text(AT(op, "parameters", "0", "schema", "format")), "\"uuid\"", "a path's id");
+	is_str(text(AT(op, "parameters", "1", "schema", "type")), "\"integer\"", "a path's number");
+	is_str(text(AT(op, "parameters", "2", "name")), "\"token\"", "a path's text");
+	is_str(text(AT(op, "parameters", "2", "required")), "true", "all of them required");
+}
+
+static void test_answers(void)
+{
+	static const char *const schema[] = { "content", "application/json", "schema", NULL };
+	struct json_object *page, *list;
+
+	is_str(text(AT(document, "components", "schemas", "Thing", "required")),
+	       "[\"id\",\"note\",\"inner\"]", "an answer has all its members");
+	is_str(text(AT(document, "components", "schemas", "ThingV2", "required")),
+	       "[\"id\",\"note\",\"inner\",\"added\"]", "in version 2 more of them");
+	is_str(text(AT(document, "components", "schemas", "Thing", "properties", "inner", "required")),
+	       "[\"label\",\"hint\"]", "and so have the objects in it");
+	ok(!AT(document, "components", "schemas", "PlainV2"), "unless both versions are the same");
+	ok(!AT(document, "components", "schemas", "Thing", "properties", "inner", "properties", "added") &&
+		   AT(document, "components", "schemas", "ThingV2", "properties", "inner", "properties",
+		      "added"),
+	   "inside of each other, too");
+	is_str(text(at(AT(operation(&rows[2], 1), "responses", "200"), schema)),
+	       "{\"$ref\":\"#/components/schemas/Thing\"}", "an object");
+	is_str(text(child(child(at(AT(operation(&rows[2], 2), "responses", "200"), schema), "properties"),
+			  "data")),
+	       "{\"$ref\":\"#/components/schemas/ThingV2\"}", "in version 2 inside of data");
+	page = at(AT(operation(&rows[0], 1), "responses", "200"), schema);
+	is_str(text(AT(page, "properties", "items", "items")), "{\"$ref\":\"#/components/schemas/Thing\"}",
+	       "a page");
+	ok(AT(page, "properties", "total") && AT(page, "properties", "skip") &&
+		   AT(page, "properties", "limit"),
+	   "with its numbers");
+	list = at(AT(operation(&rows[7], 1), "responses", "200"), schema);
+	is_str(text(list), "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Plain\"}}",
+	       "where pages are arrays, an array");
+	ok(!AT(operation(&rows[4], 1), "responses", "204", "content"), "204 has no content");
+	ok(AT(operation(&rows[6], 1), "responses", "200", "content", "text/plain"), "text is text");
+}
+
+static void test_errors(void)
+{
+	struct json_object *create = child(operation(&rows[1], 1), "responses");
+	struct json_object *task = child(operation(&rows[8], 1), "responses");
+
+	ok(child(create, "401") && child(create, "422") && child(create, "429") && child(create, "503"),
+	   "a route names the errors that it can give");
+	ok(child(create, "409") && child(create, "402"), "those of its constraints, too");
+	ok(!child(create, "404") && !child(create, "403"), "and no other");
+	ok(child(task, "400") && !child(task, "422"), "an invalid field has its surface's status");
+	ok(child(child(operation(&rows[4], 1), "responses"), "403"), "an admin's route can refuse users");
+	ok(!child(child(operation(&rows[5], 1), "responses"), "401"), "a public one refuses nobody");
+	is_int((long long)json_object_array_length(AT(document, "components", "schemas", "Error",
+						      "properties", "error", "properties", "code", "enum")),
+	       ERR_COUNT - 1, "all codes are listed");
+}
+
+/* Every $ref leads to something; how many there are. */
+static int check_refs(struct json_object *tree, int *broken)
+{
+	int n = 0;
+
+	if (json_object_is_type(tree, json_type_array))
+		for (size_t i = 0; i < json_object_array_length(tree); i++)
+			n += check_refs(json_object_array_get_idx(tree, i), broken);
+	if (!json_object_is_type(tree, json_type_object))
+		return n;
+	json_object_object_foreach(tree, key, value)
+	{
+		char section[50] = "", name[50] = "";
+
+		n += check_refs(value, broken);
+		if (strcmp(key, "$ref") != 0)
+			continue;
+		n++;
+		sscanf(json_object_get_string(value), "#/components/%49[^/]/%49[^/]", section, name);
+		if (!AT(document, "components", section, name)) {
+			diag("%s leads nowhere", json_object_get_string(value));
+			++*broken;
+		}
+	}
+	return n;
+}
+
+static void test_document(void)
+{
+	int broken = 0, refs;
+
+	is_str(text(child(document, "openapi")), "\"3.1.0\"", "the version of OpenAPI");
+	refs = check_refs(document, &broken);
+	ok(refs > 100 && !broken, "%d references, all of which lead to something", refs);
+	is_int((long long)json_object_array_length(child(document, "tags")), 5, "one tag for each domain");
+}
+
+/* One line a route, for tests. */
+static void test_lines(void)
+{
+	struct json_object *line;
+	struct buf b;
+
+	buf_init(&b, &arena, 1024);
+	for (int i = 0; i < ROWS; i++) {
+		b.n = 0;
+		openapi_route(&b, &rows[i]);
+		line = parse(&b);
+		ok(line && !memchr(b.p, '\n', b.n), "%s as one line of JSON", rows[i].id);
+		is_str(json_object_get_string(child(line, "path")), rows[i].path, "  its path");
+		is_int((long long)json_object_array_length(child(line, "params")), route_params(&rows[i]),
+		       "  its parameters");
+		is_int((long long)json_object_array_length(child(line, "body")),
+		       (long long)field_count(rows[i].body), "  and its fields");
+	}
+	b.n = 0;
+	openapi_route(&b, &rows[1]);
+	line = parse(&b);
+	is_str(text(AT(line, "body", "1")),
+	       "{\"name\":\"int\",\"type\":\"int\",\"required\":false,\"nullable\":true,\"min\":-5,\"max\":"
+	       "5}",
+	       "a field");
+	is_str(text(AT(line, "body", "9", "values")), "[\"small\",\"large\"]", "a choice has its values");
+	is_str(text(AT(line, "body", "9", "default")), "\"small\"", "and its default");
+	is_str(text(child(line, "access")), "\"user\"", "who may call");
+}
+
+int main(void)
+{
+	struct buf b;
+
+	arena_init(&arena, 65536);
+	buf_init(&b, &arena, 1024);
+	openapi_write(&b);
+	document = parse(&b);
+	if (ok(document, "the document is JSON, and no object has a member twice")) {
+		test_document();
+		test_routes();
+		test_input();
+		test_answers();
+		test_errors();
+	}
+	test_lines();
+	arena_release(&arena);
+	return done_testing();
+}

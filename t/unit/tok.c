@@ -1,0 +1,653 @@
+/*
+ * Tokens: what is refused, what is believed, and for how long it is remembered.
+ */
+#include "fcgi/tok.h"
+
+#include <jwt.h>
+#include <openssl/bio.h>
+#include <openssl/core_names.h>
+#include <openssl/ecdsa.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+#include "fcgi/b64url.h"
+#include "fcgi/config.h"
+#include "fcgi/jwks.h"
+#include "fcgi/req.h"
+#include "t/unit/tap.h"
+
+#define SECRET "0123456789abcdef0123456789abcdef"
+#define OTHER_SECRET "fedcba9876543210fedcba9876543210"
+#define SID "0191e8a0-0000-7000-8000-00000000000a"
+#define TID "00000000-0000-7000-8000-000000000001"
+#define NOW 1800000000
+
+static struct arena arena;
+static struct req rq;
+static struct claims got;
+static int64_t now = NOW;
+
+static EVP_PKEY *rsa, *rsa_other, *rsa_small, *ec, *ec_other;
+
+static int64_t test_clock(void)
+{
+	return now;
+}
+
+/*
+ * A token maker that knows no rules.
+ */
+
+static char *b64(const void *p, size_t n)
+{
+	char *out = arena_alloc(&arena, n * 4 / 3 + 3);
+
+	b64url_encode(p, n, out);
+	return out;
+}
+
+static char *with_signature(const char *header, const char *payload, const void *sig, size_t n)
+{
+	return arena_fmt(&arena, "%s.%s.%s", b64(header, strlen(header)), b64(payload, strlen(payload)),
+			 b64(sig, n));
+}
+
+static char *hs256(const char *header, const char *payload, const char *secret)
+{
+	char *input = arena_fmt(&arena, "%s.%s", b64(header, strlen(header)), b64(payload, strlen(payload)));
+	unsigned char mac[32];
+	unsigned n;
+
+	HMAC(EVP_sha256(), secret, (int)strlen(secret), (unsigned char *)input, strlen(input), mac, &n);
+	return arena_fmt(&arena, "%s.%s", input, b64(mac, n));
+}
+
+static char *signed_by(const char *header, const char *payload, EVP_PKEY *key)
+{
+	char *input = arena_fmt(&arena, "%s.%s", b64(header, strlen(header)), b64(payload, strlen(payload)));
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	unsigned char sig[1024], raw[64];
+	const unsigned char *p = sig;
+	size_t n = sizeof(sig);
+
+	EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key);
+	EVP_DigestSign(ctx, sig, &n, (unsigned char *)input, strlen(input));
+	EVP_MD_CTX_free(ctx);
+	if (EVP_PKEY_is_a(key, "EC")) {
+		ECDSA_SIG *s = d2i_ECDSA_SIG(NULL, &p, (long)n);
+
+		BN_bn2binpad(ECDSA_SIG_get0_r(s), raw, 32);
+		BN_bn2binpad(ECDSA_SIG_get0_s(s), raw + 32, 32);
+		ECDSA_SIG_free(s);
+		memcpy(sig, raw, n = sizeof(raw));
+	}
+	return arena_fmt(&arena, "%s.%s", input, b64(sig, n));
+}
+
+/* The usual claims of one of our own tokens, and more of them in front. */
+static char *own_payload(const char *more)
+{
+	return arena_fmt(&arena,
+			 "{%s\"iss\":\"ashlar\",\"aud\":\"ashlar\",\"sub\":\"user_1\",\"sid\":\"" SID
+			 "\",\"tid\":\"" TID
+			 "\",\"role\":\"admin\",\"email\":\"a@example.com\",\"iat\":%d,\"exp\":%d}",
+			 more, NOW - 10, NOW + 3600);
+}
+
+static char *foreign_payload(const char *iss, const char *more)
+{
+	return arena_fmt(&arena, "{%s\"iss\":\"%s\",\"sub\":\"ext_1\",\"exp\":%d}", more, iss, NOW + 3600);
+}
+
+static char *own(const char *payload)
+{
+	return hs256("{\"alg\":\"HS256\",\"typ\":\"JWT\"}", payload, SECRET);
+}
+
+/* Verify as in a request of its own. */
+static enum err verify(const char *text)
+{
+	arena_reset(&rq.arena);
+	rq.fail = (struct failure){ 0 };
+	got = (struct claims){ 0 };
+	return tok_verify(&rq, text, &got);
+}
+
+#define refused(text, why, ...)                                             \
+	do {                                                                \
+		if (is_int(verify(text), ERR_AUTHENTICATION, __VA_ARGS__))  \
+			is_str(rq.fail.reason, (why), "  the log says so"); \
+	} while (0)
+
+#define accepted(text, ...) is_int(verify(text), ERR_OK, __VA_ARGS__)
+
+static char *pem_of(EVP_PKEY *key)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *p, *pem;
+	long n;
+
+	PEM_write_bio_PUBKEY(bio, key);
+	n = BIO_get_mem_data(bio, &p);
+	pem = arena_dup_n(&arena, p, (size_t)n);
+	BIO_free(bio);
+	return pem;
+}
+
+static char *jwk_of(EVP_PKEY *key, const char *kid, const char *more)
+{
+	unsigned char x[32], y[32], n[512];
+	BIGNUM *a = NULL, *b = NULL;
+	char *jwk;
+
+	if (EVP_PKEY_is_a(key, "EC")) {
+		EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_PUB_X, &a);
+		EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_PUB_Y, &b);
+		BN_bn2binpad(a, x, 32);
+		BN_bn2binpad(b, y, 32);
+		jwk = arena_fmt(
+			&arena,
+			"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"%s\",\"y\":\"%s\",%s\"kid\":\"%s\"}",
+			b64(x, 32), b64(y, 32), more, kid);
+	} else {
+		EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &a);
+		EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &b);
+		jwk = arena_fmt(&arena, "{\"kty\":\"RSA\",\"n\":\"%s\",\"e\":\"AQAB\",%s\"kid\":\"%s\"}",
+				b64(n, (size_t)BN_bn2bin(a, n)), more, kid);
+	}
+	BN_free(a);
+	BN_free(b);
+	return jwk;
+}
+
+/* The table, and the housekeeper's mark that it holds something new. */
+static char stored[16384];
+static struct jwks_flag flags[JWKS_MAX];
+
+static const char *read_stored(struct arena *a, const char *issuer)
+{
+	(void)issuer;
+	return *stored ? arena_dup(a, stored) : NULL;
+}
+
+static void store(const char *keys)
+{
+	snprintf(stored, sizeof(stored), "%s", keys);
+	flags[0].generation++;
+}
+
+/*
+ * The tests
+ */
+
+static void test_claims(void)
+{
+	accepted(own(own_payload("")), "one of our own tokens is accepted");
+	is_str(got.issuer, "ashlar", "issuer");
+	is_str(got.subject, "user_1", "subject");
+	is_str(got.session, SID, "session");
+	is_str(got.tenant_id, TID, "tenant");
+	is_str(got.role, "admin", "role");
+	is_str(got.email, "a@example.com", "email");
+	is_int(got.iat, NOW - 10, "iat");
+	is_int(got.exp, NOW + 3600, "exp");
+	ok(got.own, "it is ours");
+
+	accepted(own(own_payload("")), "the second time");
+	is_str(got.subject, "user_1", "it is");
+	is_str(got.session, SID, "the");
+	is_str(got.tenant_id, TID, "same");
+	is_str(got.role, "admin", "in");
+	is_str(got.email, "a@example.com", "every");
+	is_int(got.iat, NOW - 10, "single");
+	is_int(got.exp, NOW + 3600, "claim");
+	ok(got.own, "of it");
+}
+
+static void test_signing(void)
+{
+	struct claims c = {
+		.subject = "user_\xc3\xa9\"\\", .session = SID, .tenant_id = TID, .iat = NOW, .exp = NOW + 60
+	};
+	char *token = tok_sign(&arena, &c);
+
+	ok(token && !strncmp(token, "eyJ", 3), "tok_sign makes a token");
+	accepted(token, "which verifies");
+	is_str(got.subject, c.subject, "with its subject, quotes and all");
+	is_str(got.role, NULL, "and without a role, as there was none");
+	is_int(got.exp, NOW + 60, "until its exp");
+	cfg.jwt_secret = "";
+	is_str(tok_sign(&arena, &c), NULL, "without a secret there is none");
+	cfg.jwt_secret = SECRET;
+}
+
+static void test_form(void)
+{
+	char *good = own(own_payload("")), *big, *dot = strchr(good, '.'), *last = strrchr(good, '.');
+	char *payload = arena_alloc(&arena, 10000);
+	size_t i, n;
+
+	refused("", "not three parts", "an empty token");
+	refused(".", "not three parts", "one dot");
+	refused("..", "the header is not JSON in base64url", "empty parts");
+	refused("a.b.c.d", "not three parts", "four parts");
+	refused(arena_dup_n(&arena, good, (size_t)(last - good)), "not three parts", "no signature part");
+	refused(arena_dup_n(&arena, good, (size_t)(last + 1 - good)), "the signature is not base64url",
+		"an empty signature");
+	refused(arena_fmt(&arena, "%s=", good), "the signature is not base64url", "padding");
+	refused(arena_fmt(&arena, "%s\n", good), "the signature is not base64url", "a line break behind it");
+	refused(arena_fmt(&arena, "+%s", good), "the header is not JSON in base64url", "another alphabet");
+	refused(arena_fmt(&arena, "%s%s", b64("[]", 2), dot), "the header is not JSON in base64url",
+		"a header that is a list");
+	refused(arena_fmt(&arena, "%s%s", b64("null", 4), dot), "the header is not JSON in base64url",
+		"or null");
+	refused(own("[]"), "the payload is not JSON in base64url", "a payload that is a list");
+	refused(own("{\"iss\":\"ashlar\""), "the payload is not JSON in base64url", "half a payload");
+	refused(own(own_payload("\"sub\":\"user_0\",")), "the payload is not JSON in base64url",
+		"a claim twice");
+	refused(own("{}"), "unknown issuer", "no claims");
+	refused(own("{\"iss\":7}"), "unknown issuer", "an issuer that is a number");
+	refused(own("{\"iss\":\"ashlar2\"}"), "unknown issuer", "an unknown issuer");
+
+	/* Grow the payload until the token is exactly at the bound. */
+	for (i = 0, n = 0; n < TOK_MAX_BYTES; i++) {
+		snprintf(payload, 10000, "{\"pad\":\"%0*d\",%s", (int)(5700 + i), 0, own_payload("") + 1);
+		n = strlen(own(payload));
+	}
+	ok(n >= TOK_MAX_BYTES && n <= TOK_MAX_BYTES + 2, "(a token of %zu bytes)", n);
+	if (n > TOK_MAX_BYTES)
+		snprintf(payload, 10000, "{\"pad\":\"%0*d\",%s", (int)(5700 + i - 2), 0, own_payload("") + 1);
+	big = own(payload);
+	accepted(big, "a token of %zu bytes is accepted", strlen(big));
+	snprintf(payload, 10000, "{\"pad\":\"%06000d\",%s", 0, own_payload("") + 1);
+	refused(own(payload), "longer than 8 KiB", "one over 8 KiB is not");
+}
+
+static void test_signature(void)
+{
+	char *good = own(own_payload("")), *bad;
+	const char *none = "{\"alg\":\"none\"}", *payload = own_payload("");
+	size_t i, passed = 0;
+
+	for (i = 0; good[i]; i++) {
+		bad = arena_dup(&arena, good);
+		bad[i] = bad[i] == 'A' ? 'B' : 'A';
+		passed += verify(bad) == ERR_OK;
+	}
+	is_int((long long)passed, 0, "a token with any one character changed is refused (%zu of them)", i);
+	refused(hs256("{\"alg\":\"HS256\"}", payload, OTHER_SECRET), "bad signature", "another secret");
+	refused(with_signature(none, payload, "x", 1), "alg is not the key's", "alg none with a signature");
+	refused(arena_fmt(&arena, "%s.%s.", b64(none, strlen(none)), b64(payload, strlen(payload))),
+		"the signature is not base64url", "alg none without one");
+	refused(hs256("{\"alg\":\"None\"}", payload, SECRET), "alg is not the key's", "alg None");
+	refused(hs256("{\"alg\":\"HS512\"}", payload, SECRET), "alg is not the key's", "another HMAC");
+	refused(hs256("{\"alg\":\"RS256\"}", payload, SECRET), "alg is not the key's",
+		"alg RS256 for a secret");
+	refused(hs256("{\"alg\":\"hs256\"}", payload, SECRET), "alg is not the key's",
+		"alg is case-sensitive");
+	refused(hs256("{}", payload, SECRET), "no alg", "no alg");
+	refused(hs256("{\"alg\":256}", payload, SECRET), "no alg", "an alg that is a number");
+	refused(hs256("{\"alg\":\"none\",\"alg\":\"HS256\"}", payload, SECRET),
+		"the header is not JSON in base64url", "two algs");
+	refused(hs256("{\"alg\":\"HS256\",\"crit\":[\"exp\"]}", payload, SECRET), "crit", "crit");
+	refused(hs256("{\"alg\":\"HS256\",\"typ\":\"logout+jwt\"}", payload, SECRET), "another typ",
+		"a logout token");
+	refused(hs256("{\"alg\":\"HS256\",\"kid\":1}", payload, SECRET), "kid is not a short string",
+		"a kid that is a number");
+	accepted(hs256("{\"typ\":\"at+JWT\",\"alg\":\"HS256\"}", payload, SECRET),
+		 "an access token by its typ is fine");
+	accepted(hs256("{\"alg\":\"HS256\",\"jku\":\"https://evil.example/\"}", payload, SECRET),
+		 "jku is ignored");
+	refused(hs256("{\"alg\":\"HS256\"}",
+		      foreign_payload("https://legacy.example/auth/v1", "\"aud\":\"authenticated\","),
+		      SECRET),
+		"bad signature", "our secret does not sign for another issuer");
+	refused(hs256("{\"alg\":\"HS256\"}", payload, cfg.supabase_jwt_secret), "bad signature",
+		"nor another issuer's for us");
+}
+
+static char *timed(int exp, const char *more)
+{
+	return own(arena_fmt(&arena,
+			     "{\"iss\":\"ashlar\",\"aud\":\"ashlar\",\"sub\":\"u\",\"sid\":\"" SID
+			     "\",\"tid\":\"" TID "\",\"exp\":%d%s}",
+			     exp, more));
+}
+
+static void test_times(void)
+{
+	accepted(timed(NOW - 29, ""), "expired for 29 s: within the leeway");
+	is_int(verify(timed(NOW - 30, "")), ERR_AUTHENTICATION, "expired for 30 s: refused");
+	is_str(rq.fail.message, "the token has expired", "and the client is told why");
+	is_int(verify(timed(NOW - 31, "")), ERR_AUTHENTICATION, "31 s too");
+	accepted(timed(NOW + 60, arena_fmt(&arena, ",\"nbf\":%d", NOW + 29)), "valid in 29 s: accepted");
+	is_int(verify(timed(NOW + 60, arena_fmt(&arena, ",\"nbf\":%d", NOW + 30))), ERR_AUTHENTICATION,
+	       "in 30 s: refused");
+	is_str(rq.fail.message, "the token is not valid yet", "and the client is told");
+	is_int(verify(timed(NOW + 60, arena_fmt(&arena, ",\"nbf\":%d", NOW + 31))), ERR_AUTHENTICATION,
+	       "31 s too");
+	accepted(timed(NOW + 60, arena_fmt(&arena, ",\"iat\":%d", NOW + 29)), "issued in 29 s");
+	refused(timed(NOW + 60, arena_fmt(&arena, ",\"iat\":%d", NOW + 31)),
+		"iat is in the future or behind exp", "in 31 s");
+	refused(timed(NOW, arena_fmt(&arena, ",\"iat\":%d", NOW + 1)), "iat is in the future or behind exp",
+		"issued after it expires");
+	accepted(timed(NOW + 60, arena_fmt(&arena, ",\"iat\":%d.75", NOW)), "a time may have a fraction");
+	is_int(got.iat, NOW, "which is dropped");
+	refused(timed(NOW + 60, ",\"nbf\":\"0\""), "nbf or iat is not a time", "a time as text");
+	refused(timed(NOW + 60, ",\"nbf\":-1"), "nbf or iat is not a time", "before 1970");
+	refused(timed(NOW + 60, ",\"nbf\":1e300"), "nbf or iat is not a time", "after the year 9999");
+	refused(timed(NOW + 60, ",\"nbf\":null"), "nbf or iat is not a time", "null");
+	refused(own("{\"iss\":\"ashlar\",\"aud\":\"ashlar\",\"sub\":\"u\"}"), "no exp", "no exp");
+	refused(own("{\"iss\":\"ashlar\",\"exp\":9223372036854775807}"), "no exp", "exp at the end of time");
+}
+
+static char *claim(const char *name, const char *value)
+{
+	static const char *const usual[][2] = {
+		{ "iss", "\"ashlar\"" },  { "aud", "\"ashlar\"" },  { "sub", "\"u\"" },
+		{ "sid", "\"" SID "\"" }, { "tid", "\"" TID "\"" }, { "exp", "1800000600" },
+	};
+	char *json = "{";
+	size_t i;
+
+	for (i = 0; i < 6; i++)
+		if (strcmp(usual[i][0], name))
+			json = arena_fmt(&arena, "%s\"%s\":%s,", json, usual[i][0], usual[i][1]);
+	return own(arena_fmt(&arena, "%s\"%s\":%s}", json, name, value));
+}
+
+static void test_audience_and_subject(void)
+{
+	const char *why = "for another aud";
+	char text[1024];
+
+	accepted(claim("aud", "\"ashlar\""), "aud as text");
+	accepted(claim("aud", "[\"other\",\"ashlar\"]"), "aud as a list");
+	refused(claim("aud", "\"other\""), why, "another aud");
+	refused(claim("aud", "\"ashlar2\""), why, "a longer aud");
+	refused(claim("aud", "[\"other\"]"), why, "a list without us");
+	refused(claim("aud", "[]"), why, "an empty list");
+	refused(claim("aud", "[[\"ashlar\"]]"), why, "a list in a list");
+	refused(claim("aud", "[\"ashlar\",1]"), why, "a list with a number");
+	refused(claim("aud", "null"), why, "null");
+	refused(claim("aud", "{\"ashlar\":1}"), why, "an object");
+	refused(claim("aud", "7"), why, "a number");
+
+	why = "no sub of 1 to 255 plain characters";
+	snprintf(text, sizeof(text), "\"%0255d\"", 0);
+	accepted(claim("sub", text), "sub of 255 characters");
+	snprintf(text, sizeof(text), "\"%0256d\"", 0);
+	refused(claim("sub", text), why, "256");
+	refused(claim("sub", "\"\""), why, "an empty sub");
+	refused(claim("sub", "1"), why, "a number");
+	refused(claim("sub", "null"), why, "null");
+	refused(claim("sub", "\"a\\nb\""), why, "a line break in it");
+
+	refused(claim("sid", "\"x\""), "no sid and tid", "sid is a uuid");
+	refused(claim("sid", "\"0191e8a0-0000-7000-8000-00000000000g\""), "no sid and tid",
+		"of hexadecimal digits");
+	refused(claim("sid", "\"0191e8a000-00-7000-8000-00000000000a\""), "no sid and tid",
+		"with its dashes in place");
+	refused(claim("tid", "null"), "no sid and tid", "and so is tid");
+	accepted(claim("sid", "\"0191E8A0-0000-7000-8000-00000000000A\""), "of any case");
+	is_str(got.session, SID, "and read in lower case");
+
+	accepted(claim("email", "{\"a\":1}"), "an email that is none");
+	is_str(got.email, NULL, "counts as absent");
+	snprintf(text, sizeof(text), "\"%0300d\"", 0);
+	accepted(claim("email", text), "and so does one");
+	is_str(got.email, NULL, "that is too long");
+	accepted(claim("role", "\"0123456789012345678901234567890\""), "a role of 31 characters");
+	is_str(got.role, "0123456789012345678901234567890", "is kept");
+	accepted(claim("role", "\"01234567890123456789012345678901\""), "one of 32");
+	is_str(got.role, NULL, "is not");
+}
+
+static void test_pem_issuer(void)
+{
+	const char *iss = "https://oidc.example/", *rs = "{\"alg\":\"RS256\"}";
+	char *payload = foreign_payload(iss, ""), *bad;
+
+	accepted(signed_by(rs, payload, rsa), "RS256 with the key from the PEM file");
+	is_str(got.subject, "ext_1", "has its subject");
+	is_str(got.session, NULL, "and no session");
+	is_str(got.tenant_id, NULL, "and no tenant");
+	ok(!got.own, "it is not ours");
+	accepted(signed_by(rs,
+			   foreign_payload(iss, "\"aud\":[\"any\"],\"sid\":\"sess_1\",\"tid\":\"" TID "\","),
+			   rsa),
+		 "no audience is configured: any will do");
+	is_str(got.tenant_id, NULL, "a foreign issuer cannot name a tenant");
+	refused(signed_by(rs, payload, rsa_other), "bad signature", "another RSA key");
+	refused(signed_by("{\"alg\":\"ES256\"}", payload, ec), "alg is not the key's",
+		"ES256 for an RSA key");
+	refused(signed_by("{\"alg\":\"RS512\"}", payload, rsa), "alg is not the key's", "alg RS512");
+	refused(signed_by("{\"alg\":\"PS256\"}", payload, rsa), "alg is not the key's", "alg PS256");
+	refused(hs256("{\"alg\":\"HS256\"}", payload, pem_of(rsa)), "alg is not the key's",
+		"HS256 with the public key as its secret");
+	refused(hs256(rs, payload, pem_of(rsa)), "bad signature", "the same under the name of RS256");
+	bad = signed_by(rs, payload, rsa);
+	bad[strlen(bad) - 8] ^= 1;
+	ok(verify(bad) != ERR_OK, "a changed signature");
+}
+
+static void test_key_set_issuer(void)
+{
+	const char *iss = "https://clerk.example", *rs = "{\"alg\":\"RS256\",\"kid\":\"r1\"}";
+	const char *es = "{\"alg\":\"ES256\",\"kid\":\"e1\"}";
+	char *payload = foreign_payload(iss, ""), *both, *token, raw[65] = { 0 };
+
+	is_int(verify(signed_by(rs, payload, rsa)), ERR_UNAVAILABLE,
+	       "before the keys were ever fetched, it is our fault");
+	both = arena_fmt(&arena, "{\"keys\":[%s,%s,%s]}",
+			 jwk_of(rsa, "r1", "\"use\":\"sig\",\"alg\":\"RS256\","), jwk_of(ec, "e1", ""),
+			 jwk_of(rsa_other, "enc1", "\"use\":\"enc\","));
+	store(both);
+	accepted(signed_by(rs, payload, rsa), "RS256 with a key of the set");
+	accepted(signed_by(es, payload, ec), "ES256 with another one");
+	accepted(signed_by("{\"alg\":\"ES256\"}", payload, ec),
+		 "without kid, when there is one key for the alg");
+	refused(signed_by(es, payload, ec_other), "bad signature", "another EC key under that kid");
+	refused(signed_by("{\"alg\":\"RS256\",\"kid\":\"enc1\"}", payload, rsa_other), "no such key",
+		"a key for encryption");
+	refused(signed_by("{\"alg\":\"RS256\",\"kid\":\"e1\"}", payload, rsa), "no such key",
+		"kid of a key with another alg");
+	refused(signed_by("{\"alg\":\"ES256\",\"kid\":\"r1\"}", payload, ec), "no such key",
+		"and the other way round");
+	refused(hs256("{\"alg\":\"HS256\",\"kid\":\"r1\"}", payload, pem_of(rsa)), "alg is no key's",
+		"HS256 with a public key as its secret");
+	refused(hs256("{\"alg\":\"none\",\"kid\":\"r1\"}", payload, SECRET), "alg is no key's", "none");
+	refused(with_signature(es, payload, raw, 64), "bad signature",
+		"an ES256 signature of zeros (CVE-2022-21449)");
+	refused(with_signature(es, payload, raw, 63), "bad signature", "too short");
+	refused(with_signature(es, payload, raw, 65), "bad signature", "too long");
+
+	token = signed_by(rs, payload, rsa);
+	accepted(token, "a token is remembered");
+	store(arena_fmt(&arena, "{\"keys\":[%s]}", jwk_of(ec, "e1", "")));
+	refused(token, "no such key", "but not past its key's removal from the set");
+	accepted(signed_by(es, payload, ec), "the key that stayed still verifies");
+	store("not even JSON");
+	accepted(signed_by(es, payload, ec), "a stored set that cannot be read leaves the old keys");
+	store(both);
+	accepted(token, "and the key is back");
+}
+
+static char *by_libjwt(jwt_alg_t alg, EVP_PKEY *key, const char *iss)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *pem, *text, *copy;
+	jwt_t *jwt;
+	long n;
+
+	PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
+	n = BIO_get_mem_data(bio, &pem);
+	jwt_new(&jwt);
+	jwt_add_grant(jwt, "iss", iss);
+	jwt_add_grant(jwt, "sub", "other maker");
+	jwt_add_grant_int(jwt, "exp", NOW + 100);
+	jwt_set_alg(jwt, alg, (unsigned char *)pem, (int)n);
+	text = jwt_encode_str(jwt);
+	copy = arena_dup(&arena, text);
+	free(text);
+	jwt_free(jwt);
+	BIO_free(bio);
+	return copy;
+}
+
+static void test_another_maker(void)
+{
+	int i;
+
+	accepted(by_libjwt(JWT_ALG_RS256, rsa, "https://oidc.example/"), "libjwt's RS256 is ours");
+	for (i = 0; i < 8; i++) /* r and s with leading zeros come up sooner or later */
+		accepted(by_libjwt(JWT_ALG_ES256, ec, "https://clerk.example"), "libjwt's ES256 is ours");
+}
+
+static void test_supabase(void)
+{
+	const char *iss = "https://legacy.example/auth/v1";
+
+	accepted(hs256("{\"alg\":\"HS256\"}",
+		       foreign_payload(iss, "\"aud\":\"authenticated\",\"role\":\"authenticated\","),
+		       cfg.supabase_jwt_secret),
+		 "a legacy Supabase token by its secret");
+	is_str(got.role, "authenticated", "with Supabase's role");
+	refused(hs256("{\"alg\":\"HS256\"}", foreign_payload(iss, ""), cfg.supabase_jwt_secret),
+		"for another aud", "without the aud that is configured");
+}
+
+static void test_cache(void)
+{
+	char *token = timed(NOW + 5, ""), *name;
+	int before, i, remembered = 0;
+
+	accepted(token, "a token that expires in 5 s");
+	before = tok_cached();
+	now = NOW + 4;
+	accepted(token, "after 4 s");
+	is_int(tok_cached(), before, "comes from the cache");
+	now = NOW + 34;
+	accepted(token, "after 34 s: by the leeway alone");
+	now = NOW + 35;
+	is_int(verify(token), ERR_AUTHENTICATION, "after 35 s: the cache does not outlive it");
+	now = NOW;
+
+	for (i = 0; i < 3 * TOK_CACHE_ENTRIES; i++) {
+		name = claim("sub", arena_fmt(&arena, "\"u%d\"", i));
+		if (verify(name) != ERR_OK || strcmp(got.subject, arena_fmt(&arena, "u%d", i)))
+			break;
+		if (verify(name) != ERR_OK || strcmp(got.subject, arena_fmt(&arena, "u%d", i)))
+			break;
+		if (i % 256 == 0)
+			arena_reset(&arena);
+	}
+	is_int(i, 3 * TOK_CACHE_ENTRIES, "three times as many tokens as the cache holds all verify, twice");
+	remembered = tok_cached();
+	ok(remembered > TOK_CACHE_ENTRIES * 9 / 10 && remembered <= TOK_CACHE_ENTRIES,
+	   "and it stays within its bound (%d)", remembered);
+}
+
+static void test_cost(void)
+{
+	char *token = own(own_payload(""));
+	struct timespec from, to;
+	int i;
+
+	verify(token);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (i = 0; i < 100000; i++)
+		verify(token);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	diag("a hit costs %.2f us",
+	     ((double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec)) / 1e8);
+}
+
+/* tok_init with this PEM file ends the process with status 1. */
+static bool is_fatal(const char *path)
+{
+	int status = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		if (!freopen("/dev/null", "w", stderr))
+			_exit(2);
+		cfg.oidc_pem_file = path;
+		tok_init();
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
+static char *pem_file(EVP_PKEY *key, char path[32])
+{
+	FILE *f;
+
+	snprintf(path, 32, "/tmp/ashlar-tok-XXXXXX");
+	f = fdopen(mkstemp(path), "w");
+	PEM_write_PUBKEY(f, key);
+	fclose(f);
+	return path;
+}
+
+int main(void)
+{
+	char path[32], small_path[32];
+
+	arena_init(&arena, 65536);
+	arena_init(&rq.arena, 16384);
+	rsa = EVP_RSA_gen(2048);
+	rsa_other = EVP_RSA_gen(2048);
+	rsa_small = EVP_RSA_gen(2047);
+	ec = EVP_EC_gen("P-256");
+	ec_other = EVP_EC_gen("P-256");
+	cfg.jwt_secret = SECRET;
+	cfg.jwt_issuer = cfg.jwt_audience = "ashlar";
+	cfg.supabase_issuer = "https://legacy.example/auth/v1";
+	cfg.supabase_jwt_secret = "a legacy project's secret, 32 bytes and more";
+	cfg.supabase_jwks_url = "";
+	cfg.supabase_audience = "authenticated";
+	cfg.clerk_issuer = "https://clerk.example";
+	cfg.clerk_jwks_url = "https://clerk.example/.well-known/jwks.json";
+	cfg.clerk_audience = "";
+	cfg.oidc_issuer = "https://oidc.example/";
+	cfg.oidc_jwks_url = cfg.oidc_audience = "";
+	cfg.oidc_pem_file = pem_file(rsa, path);
+	cfg.jwks_refresh_s = 3600;
+	jwks_use_source(read_stored);
+	jwks_use_flags(flags);
+	tok_use_clock(test_clock);
+	tok_init();
+
+	test_claims();
+	test_signing();
+	test_form();
+	test_signature();
+	test_times();
+	test_audience_and_subject();
+	test_pem_issuer();
+	test_key_set_issuer();
+	test_another_maker();
+	test_supabase();
+	test_cache();
+	test_cost();
+	ok(is_fatal("/nonexistent"), "a PEM file that is not there ends the process");
+	ok(is_fatal(pem_file(rsa_small, small_path)), "and so does an RSA key of 2047 bits");
+
+	unlink(path);
+	unlink(small_path);
+	tok_release();
+	EVP_PKEY_free(rsa);
+	EVP_PKEY_free(rsa_other);
+	EVP_PKEY_free(rsa_small);
+	EVP_PKEY_free(ec);
+	EVP_PKEY_free(ec_other);
+	arena_release(&rq.arena);
+	arena_release(&arena);
+	return done_testing();
+}
