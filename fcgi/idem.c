@@ -9,7 +9,7 @@
 enum { KEY_MAX = 255 };
 
 /* The parameters that all three queries share, in their order. */
-enum { PRINCIPAL, ROUTE, KEY, BODY_HASH, STATUS, HEADERS, BODY, NVALUES };
+enum { V_PRINCIPAL, V_ROUTE, V_KEY, V_BODY_HASH, V_STATUS, V_HEADERS, V_BODY, NVALUES };
 
 /* Path and query are part of what must be the same: the route's pattern is the scope, not its parameters. */
 static const char *request_hash(struct req *rq)
@@ -36,9 +36,20 @@ static const char *request_hash(struct req *rq)
 	return hex;
 }
 
+/* Whose keys they are, within a tenant: row-level security keeps those apart. */
+static const char *principal(struct req *rq)
+{
+	switch (rq->who.kind) {
+	case BEARER: return arena_fmt(&rq->arena, "%s %s", rq->who.issuer, rq->who.subject);
+	case API_KEY: return arena_fmt(&rq->arena, "key %.18s", rq->who.api_key);
+	default: return arena_fmt(&rq->arena, "address %s", rq->ip);
+	}
+}
+
 enum err idem_begin(struct req *rq)
 {
-	const char *key = rq->method == POST ? req_header(rq, "Idempotency-Key") : NULL;
+	bool stores = rq->method == POST && !(rq->route->flags & PRIVATE);
+	const char *key = stores ? req_header(rq, "Idempotency-Key") : NULL;
 	const char **values;
 
 	if (!key)
@@ -50,12 +61,10 @@ enum err idem_begin(struct req *rq)
 		return req_fail_field(rq, ERR_BAD_REQUEST, "Idempotency-Key",
 				      "Idempotency-Key must be 1 to %d visible ASCII characters", KEY_MAX);
 	values = arena_alloc(&rq->arena, NVALUES * sizeof(*values));
-	values[PRINCIPAL] = rq->who.kind == ANONYMOUS
-				    ? arena_fmt(&rq->arena, "address %s", rq->ip)
-				    : arena_fmt(&rq->arena, "%s %s", rq->who.issuer, rq->who.subject);
-	values[ROUTE] = arena_fmt(&rq->arena, "%s v%d", rq->route->id, rq->version);
-	values[KEY] = key;
-	values[BODY_HASH] = request_hash(rq);
+	values[V_PRINCIPAL] = principal(rq);
+	values[V_ROUTE] = arena_fmt(&rq->arena, "%s v%d", rq->route->id, rq->version);
+	values[V_KEY] = key;
+	values[V_BODY_HASH] = request_hash(rq);
 	db_frame(rq, Q_idempotency_begin, values);
 	return ERR_OK;
 }
@@ -76,9 +85,9 @@ enum err idem_store(struct req *rq)
 	const char **values = (const char **)rq->frame_values;
 	PGresult *ignored;
 
-	values[STATUS] = arena_fmt(&rq->arena, "%d", rq->status);
-	values[HEADERS] = own_headers(rq);
-	values[BODY] = rq->out.p ? buf_str(&rq->out) : "";
+	values[V_STATUS] = arena_fmt(&rq->arena, "%d", rq->status);
+	values[V_HEADERS] = own_headers(rq);
+	values[V_BODY] = rq->out.p ? buf_str(&rq->out) : "";
 	return db_call_with(rq, Q_idempotency_store, values, true, &ignored);
 }
 

@@ -11,7 +11,11 @@
 
 struct req;
 
-/* When the request is a POST with the header: take the key in front of its first statement. */
+/*
+ * When the request is a POST with the header: take the key in front of its
+ * first statement.  Not where the answer holds a secret (PRIVATE): it would be
+ * kept for a day in the clear, so there the header is ignored.
+ */
 enum err idem_begin(struct req *rq);
 
 /* The request succeeded: store its answer, and end its transaction. */

@@ -33,6 +33,36 @@ enum err req_fail_field(struct req *rq, enum err e, const char *field, const cha
 	return e;
 }
 
+enum err req_refuse(struct req *rq, enum err e, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fail(rq, e, NULL, fmt, ap);
+	va_end(ap);
+	rq->fail.is_kept = true;
+	return e;
+}
+
+enum err req_refuse_field(struct req *rq, enum err e, const char *field, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fail(rq, e, field, fmt, ap);
+	va_end(ap);
+	rq->fail.is_kept = true;
+	return e;
+}
+
+enum err req_retry_after(struct req *rq, long long seconds)
+{
+	req_set_header(rq, "Retry-After", arena_fmt(&rq->arena, "%lld", seconds));
+	req_refuse(rq, ERR_RATE_LIMIT, "too many requests: try again in %lld s", seconds);
+	rq->fail.details = arena_fmt(&rq->arena, "\"retry_after\":%lld", seconds);
+	return ERR_RATE_LIMIT;
+}
+
 enum err req_fail_inside(struct req *rq, enum err e, const char *fmt, ...)
 {
 	va_list ap;
@@ -43,6 +73,22 @@ enum err req_fail_inside(struct req *rq, enum err e, const char *fmt, ...)
 	rq->fail.reason = rq->fail.message;
 	rq->fail.message = NULL;
 	return e;
+}
+
+bool req_writes(const struct req *rq)
+{
+	return (rq->method != GET && rq->method != HEAD) || (rq->route && rq->route->flags & WRITES);
+}
+
+/* The path's values come first; see read_input(). */
+const char *req_path_text(const struct req *rq, const char *name)
+{
+	size_t n = (size_t)route_params(rq->route);
+
+	for (size_t i = 0; i < n && i < rq->nvalues; i++)
+		if (!strcmp(rq->values[i].field->name, name))
+			return rq->values[i].text;
+	return NULL;
 }
 
 const char *req_param(const struct req *rq, const char *name)

@@ -27,13 +27,19 @@ struct pg_result;
  * same round trip as the query.
  */
 struct principal {
-	enum { ANONYMOUS, BEARER, API_KEY } kind;
-	const char *tenant_id; /* uuid; the default tenant's for anonymous callers */
+	enum { ANONYMOUS, BEARER, API_KEY } kind; /* API_KEY: no more than that; BEARER: perhaps with one */
+	const char *tenant_id; /* uuid: the token's, else the default one; NULL: the key alone tells it */
 	const char *issuer;    /* "ashlar" for our own tokens, else the "iss" claim */
 	const char *subject;   /* "sub": the user's public id on the app surface */
 	const char *session;   /* uuid, "sid" of our own tokens; NULL for others' */
 	const char *email;     /* of a foreign token, NULL when it has none */
-	uint64_t key;          /* for rate limits: a keyed hash of issuer and subject, or of the address */
+	const char *role;      /* that a foreign token's issuer may give; NULL: none */
+	const char *actor;     /* who impersonates the user ("act", RFC 8693): its "sub", or NULL */
+	const char *api_key;   /* the SHA-256 of X-API-Key as PostgreSQL's bytea; NULL: none was sent */
+	bool is_secret;        /* and it is a secret key */
+	bool is_team;          /* a team user's token */
+	bool is_counted_apart; /* for rate limits: a secret key without a user */
+	uint64_t key; /* for rate limits: a keyed hash of issuer and subject, of the key, or of the address */
 };
 
 struct failure {
@@ -41,7 +47,9 @@ struct failure {
 	const char *message; /* for people; NULL: the error's own */
 	const char *field;   /* details.field */
 	const char *details; /* further members of details, as JSON without braces, or NULL */
+	const char *more;    /* further members of the body itself, as JSON without braces, or NULL */
 	const char *reason;  /* for the log only */
+	bool is_kept;        /* what the transaction did stays: see req_refuse */
 };
 
 struct header {
@@ -75,6 +83,7 @@ struct req {
 	int status;
 	struct header headers[24];
 	int nheaders;
+	bool any_origin; /* a preflight that carries no key yet: every origin may send the request itself */
 	struct buf out;
 	size_t data_from, data_to; /* the answer inside its envelope: out.p[from, to) */
 	int64_t updated_us;        /* updated_at of a single row, for its ETag; 0: none */
@@ -83,6 +92,8 @@ struct req {
 	/* the transaction, db.c's */
 	long db_timeout_ms; /* how long to wait for PostgreSQL; 0: DATABASE_TIMEOUT_MS */
 	bool in_transaction;
+	bool entered;        /* enter() let the caller in */
+	bool committed;      /* a transaction that may have written has ended well */
 	bool may_rerun;      /* the failure was one that running again can cure, and nothing was committed */
 	bool is_new_user;    /* enter() does not know the foreign token's subject yet */
 	bool is_replay;      /* idempotency_begin() found a stored answer */
@@ -103,6 +114,18 @@ enum err req_fail(struct req *rq, enum err e, const char *fmt, ...) __attribute_
 enum err req_fail_field(struct req *rq, enum err e, const char *field, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/*
+ * A refusal whose traces stay: as req_fail and req_fail_field, but what the
+ * transaction did is committed (a counter, an audit row).  Under an
+ * Idempotency-Key nothing is stored: sent again, it is looked at again.
+ */
+enum err req_refuse(struct req *rq, enum err e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+enum err req_refuse_field(struct req *rq, enum err e, const char *field, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* Such a refusal, ERR_RATE_LIMIT, that says when to try again: Retry-After and details.retry_after. */
+enum err req_retry_after(struct req *rq, long long seconds);
+
 /* A failure on our side: the client sees ERR_INTERNAL (or e) and the request id, the log the reason. */
 enum err req_fail_inside(struct req *rq, enum err e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -112,6 +135,12 @@ enum err req_not_found(struct req *rq, const char *id);
 
 /* A request header by its HTTP name, any case; NULL when it was not sent. */
 const char *req_header(const struct req *rq, const char *name);
+
+/* May the request change something?  Not a GET or HEAD, unless its row says so (WRITES). */
+bool req_writes(const struct req *rq);
+
+/* The value of one of the path's {names}, and of no field or req_set that has the same name; NULL: none. */
+const char *req_path_text(const struct req *rq, const char *name);
 
 /* A variable of the FastCGI environment, or NULL. */
 const char *req_param(const struct req *rq, const char *name);
@@ -134,8 +163,8 @@ void req_set(struct req *rq, const char *name, const char *text);
 /*
  * The usual end of a handler: run the query as the transaction's last
  * statement and write its rows as the answer, in the query's shape (:row,
- * :rows, :page, :exec) and the route's envelope.  No row for :row is
- * ERR_NOT_FOUND with the route's resource and id.
+ * :rows, :page, :exec) and the route's envelope or list form.  No row for
+ * :row is ERR_NOT_FOUND with the route's resource and id.
  */
 enum err req_answer(struct req *rq, enum query_id q);
 

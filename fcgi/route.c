@@ -51,7 +51,8 @@ static const struct surface surfaces[] = {
 	  .validation_status = 422 },
 	{ "platform", 1,
 	  .page_head = "[", .page_tail = "]",
-	  .validation_status = 422 },
+	  .validation_status = 422,
+	  .literals = { { ERR_AUTHENTICATION, "Invalid token" }, { ERR_RATE_LIMIT, "Rate limit exceeded" } } },
 	{ "workspace", 1,
 	  .page_head = "{\"items\":[", .page_tail_head = "],", .page_fields = { "total", "page", "page_size" }, .page_tail = "}",
 	  .validation_status = 422 },
@@ -82,6 +83,16 @@ const struct route *route_at(int index)
 			if (index-- == 0)
 				return r;
 	return NULL;
+}
+
+bool route_takes_key(const struct route *r)
+{
+	return r->access >= KEY && r->access <= KEY_OR_USER;
+}
+
+bool route_is_team(const struct route *r)
+{
+	return r->access == TEAM || r->access == TEAM_ADMIN;
 }
 
 int route_status(const struct route *r)
@@ -246,11 +257,47 @@ static void check_path(const struct route *r)
 	} while (*p);
 }
 
+static bool has_field(const struct field *table, const char *name)
+{
+	for (; table && table->type != F_END; table++)
+		if (!strcmp(table->name, name))
+			return true;
+	return false;
+}
+
+/* What enter() is asked about must be what the query gets: the path's organization_id, and no other. */
+static void check_organization(const struct route *r)
+{
+	if (!r->may)
+		return;
+	if (!strstr(r->path, "/{organization_id}"))
+		bad_table("%s: .may asks about an organization_id that is not in %s", r->id, r->path);
+	if (has_field(r->query, "organization_id") || has_field(r->body, "organization_id"))
+		bad_table("%s: a field would hide the path's organization_id", r->id);
+}
+
+/* Numbered pages are counted from what the client sent. */
+static void check_list(const struct route *r)
+{
+	const struct list *l = r->list;
+
+	if (l && l->per_page && !(has_field(r->query, "page") && has_field(r->query, l->per_page)))
+		bad_table("%s: its list needs the query fields page and %s", r->id, l->per_page);
+	if (l && !l->member && l->fields[0])
+		bad_table("%s: a bare array has no room for %s", r->id, l->fields[0]);
+}
+
 static void check(const struct route *r)
 {
 	int params = route_params(r);
 
 	check_path(r);
+	check_organization(r);
+	check_list(r);
+	if (r->flags & TOKEN_TOO && r->access != KEY)
+		bad_table("%s: TOKEN_TOO goes with KEY", r->id);
+	if (r->flags & KEYLESS && !route_takes_key(r))
+		bad_table("%s: KEYLESS goes with a key", r->id);
 	if (!r->run && r->sql == Q_NONE)
 		bad_table("%s has neither a query nor a handler", r->id);
 	if (params > (int)(sizeof(((struct match *)0)->params) / sizeof(char *)))

@@ -16,6 +16,7 @@
 #ifndef ASHLAR_ROUTE_H
 #define ASHLAR_ROUTE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "build/queries.h"
@@ -28,16 +29,55 @@ enum method { GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS, METHOD_COUNT };
 
 /* Who may call; the credentials named here are required, not merely read. */
 enum access {
-	PUBLIC, /* anyone; credentials are not even read */
-	USER,   /* a user's bearer token */
-	ADMIN,  /* a bearer token whose user has the role admin or superadmin */
+	PUBLIC,      /* anyone; credentials are not even read */
+	USER,        /* a user's bearer token */
+	ADMIN,       /* a bearer token whose user has the role admin or superadmin */
+	KEY,         /* X-API-Key; a bearer token is not even read */
+	KEY_USER,    /* X-API-Key and a user's bearer token */
+	SECRET_KEY,  /* X-API-Key that is a secret key; a bearer token is not even read */
+	SECRET_USER, /* a secret key and a user's bearer token */
+	KEY_OR_USER, /* a secret key alone, or any key with a user's bearer token */
+	TEAM,        /* a team user's bearer token: the dashboard */
+	TEAM_ADMIN,  /* the same, whose team role is admin or owner */
 };
 
 enum route_flag {
-	SLOW = 1,   /* waits for somebody else's server: runs in the slow pool */
-	STATIC = 2, /* nginx serves it from a file; listed for the reference only */
-	BARE = 4,   /* no envelope in any version */
-	RAW = 8,    /* the body is not JSON: no parsing, any Content-Type */
+	SLOW = 1,       /* waits for somebody else's server: runs in the slow pool */
+	STATIC = 2,     /* nginx serves it from a file; listed for the reference only */
+	BARE = 4,       /* no envelope in any version */
+	RAW = 8,        /* the body is not JSON: no parsing, any Content-Type */
+	KEYLESS = 16,   /* X-API-Key may be left out: then it is the token's tenant, or the default one */
+	TOKEN_TOO = 32, /* with KEY: a bearer token that is sent is checked, and its user is the caller */
+	PRIVATE = 64,   /* the answer holds a secret: Idempotency-Key is ignored, and nothing stored */
+	WRITES = 128,   /* a GET that changes something */
+};
+
+/*
+ * What a member of the path's {organization_id} must be; enter() asks.  An
+ * organization that is not the tenant's is 404, who is no member or has none
+ * of the roles gets 403; a secret key alone need not be a member.
+ */
+struct permission {
+	const char *name; /* for the reference: "BILLING_READ" */
+	const char
+		*roles; /* PostgreSQL's text[]: "{owner,admin}"; NULL: only that the organization is there */
+};
+
+/*
+ * A list's form where it is not the surface's own.  :rows and :page alike:
+ *	{ NULL }                 [ … ]
+ *	{ "organizations" }      {"organizations":[ … ]}
+ *	{ "users", { "total", "page", "per_page", "has_next", "has_prev" }, "per_page" }
+ *	                         {"users":[ …
+ *],"total":41,"page":1,"per_page":20,"has_next":true,"has_prev":false} "total" is the query's (:page),
+ *"has_next" and "has_prev" are computed, and every other member is the query field of its name.
+ */
+struct list {
+	const char *member;    /* the rows'; NULL: the array is the answer, and there are no others */
+	const char *fields[6]; /* behind the rows */
+	const char *
+		per_page; /* the query field with a page's size, where pages are numbered by the field "page":
+			     the SQL's :skip and :limit are then made from the two; NULL: they are fields */
 };
 
 /* What a violated constraint means to the client. */
@@ -54,10 +94,13 @@ struct route {
 	const char *id;   /* catalogue id; its first word names the surface */
 	enum access access;
 	const char *summary;                  /* one line for the reference */
+	const char *about;                    /* more for the reference, or NULL */
+	const struct permission *may;         /* asked of the path's organization_id, or NULL */
 	const struct field *params;           /* path parameters that are not UUIDs */
 	const struct field *query;            /* query-string parameters */
 	const struct field *body;             /* members of a JSON body */
 	const struct shape *out;              /* one element of the answer */
+	const struct list *list;              /* of many; NULL: as the surface has it */
 	const struct constraint *constraints; /* ends with a NULL name */
 	enum query_id sql; /* the query that is the answer; beside a handler, one in its shape */
 	enum err (*run)(struct req *rq); /* the handler */
@@ -74,6 +117,12 @@ struct route {
 /* Every route table, NULL-terminated; defined in handlers/routes.c. */
 extern const struct route *const route_tables[];
 
+/* What clients of a surface compare literally: "detail" of an error, whatever its message says. */
+struct literal {
+	enum err err; /* ERR_OK ends the list */
+	const char *detail;
+};
+
 /* A surface's dialect: envelopes and habits, as data.  See DESIGN.md 4. */
 struct surface {
 	const char *name;
@@ -85,6 +134,7 @@ struct surface {
 	const char *page_tail_head; /* between the rows' ] and the first of page_fields */
 	const char *page_tail;
 	int validation_status; /* of VALIDATION_ERROR */
+	struct literal literals[3];
 };
 
 /* The surface that an id such as "app.projects.list" belongs to.  Never NULL for a valid row. */
@@ -118,6 +168,12 @@ const struct route *route_at(int index);
 /* How many {names} a path has, and the i-th one's field: from params, else by its name. */
 int route_params(const struct route *r);
 struct field route_param(const struct route *r, int i);
+
+/* Is X-API-Key part of what the row asks for? */
+bool route_takes_key(const struct route *r);
+
+/* Is its caller a team user, of the dashboard? */
+bool route_is_team(const struct route *r);
 
 /* The status of success. */
 int route_status(const struct route *r);

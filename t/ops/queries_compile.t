@@ -63,6 +63,8 @@ subtest 'parameters' => sub {
 subtest 'what comes from the credentials is no parameter' => sub {
     becomes 'SELECT :tenant_id, :user_id, :user_ids;',
         'SELECT (SELECT app_tenant()), (SELECT app_user()), $1', 'user_ids';
+    becomes 'SELECT :team_id, :is_secret, :org_role, :org_roles;',
+        'SELECT (SELECT app_team()), (SELECT app_is_secret()), (SELECT app_org_role()), $1', 'org_roles';
 };
 
 subtest 'quotes are left alone' => sub {

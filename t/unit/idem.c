@@ -11,7 +11,7 @@
 #include "fcgi/req.h"
 #include "t/unit/tap.h"
 
-enum { PRINCIPAL, ROUTE, KEY, BODY_HASH, STATUS, HEADERS, BODY };
+enum { V_PRINCIPAL, V_ROUTE, V_KEY, V_BODY_HASH, V_STATUS, V_HEADERS, V_BODY };
 enum { INT4 = 23, TEXT = 25 };
 
 const struct route *const route_tables[] = { NULL };
@@ -53,9 +53,9 @@ enum err db_call_with(struct req *request, enum query_id q, const char *const *v
 {
 	ok(last, "it is the last statement of its transaction");
 	if (q == Q_idempotency_store) {
-		stored_status = atoi(values[STATUS]);
-		snprintf(stored_headers, sizeof(stored_headers), "%s", values[HEADERS]);
-		snprintf(stored_body, sizeof(stored_body), "%s", values[BODY]);
+		stored_status = atoi(values[V_STATUS]);
+		snprintf(stored_headers, sizeof(stored_headers), "%s", values[V_HEADERS]);
+		snprintf(stored_body, sizeof(stored_body), "%s", values[V_BODY]);
 	} else if (q != Q_idempotency_get || request->frame != Q_NONE) {
 		return req_fail(request, ERR_INTERNAL, NULL);
 	}
@@ -104,7 +104,7 @@ static void test_keys(void)
 	ok(!idem_begin(&rq) && rq.frame == Q_NONE, "nor to a PATCH");
 	begin(POST, "one", "");
 	ok(!idem_begin(&rq) && rq.frame == Q_idempotency_begin, "a POST takes its key");
-	is_str(value(KEY), "one", "as it was sent");
+	is_str(value(V_KEY), "one", "as it was sent");
 	memset(longest, 'k', 256);
 	longest[255] = '\0';
 	begin(POST, longest, "");
@@ -136,7 +136,7 @@ static const char *hash(const char *path, const char *query, const char *body)
 	rq.path = path;
 	rq.query_string = query;
 	idem_begin(&rq);
-	snprintf(last[turn ^= 1], sizeof(last[0]), "%s", value(BODY_HASH));
+	snprintf(last[turn ^= 1], sizeof(last[0]), "%s", value(V_BODY_HASH));
 	return last[turn];
 }
 
@@ -144,14 +144,14 @@ static void test_scope(void)
 {
 	begin(POST, "one", "");
 	idem_begin(&rq);
-	is_str(value(PRINCIPAL), "ashlar user_1", "a key belongs to its caller");
-	is_str(value(ROUTE), "app.things.create v1", "and to the route in its version");
+	is_str(value(V_PRINCIPAL), "ashlar user_1", "a key belongs to its caller");
+	is_str(value(V_ROUTE), "app.things.create v1", "and to the route in its version");
 	begin(POST, "one", "");
 	rq.who.kind = ANONYMOUS;
 	rq.version = 2;
 	idem_begin(&rq);
-	is_str(value(PRINCIPAL), "address 192.0.2.1", "of an unknown caller, to the address");
-	is_str(value(ROUTE), "app.things.create v2", "another version is another route");
+	is_str(value(V_PRINCIPAL), "address 192.0.2.1", "of an unknown caller, to the address");
+	is_str(value(V_ROUTE), "app.things.create v2", "another version is another route");
 
 	is_str(hash("/a", "", "{}"), "\\xec507271a9fdc6a284543a1645851145b3c9be4dfde73abeedc383d3a1deb8c9",
 	       "the hash of a request");
