@@ -21,7 +21,7 @@ LDFLAGS  = $(if $(SAN)$(FUZZ),-fsanitize=$(SANITIZE),$(if $(COV),--coverage) -pi
 LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lm
 ,       := ,
 
-SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c) build/queries.c
+SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c) build/queries.c build/passwords.c
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
 CMD_OBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/*.c) build/embedded.c)
 SQL_DIRS = sql/setup sql/migrations sql/functions sql/seed
@@ -45,6 +45,10 @@ $(BUILD)/obj/%.o: %.c | build/queries.h
 build/queries.h build/queries.c &: tools/queries $(wildcard sql/queries/*.sql)
 	@mkdir -p build
 	$(call run,SQL build/queries.c)tools/queries sql/queries build/queries
+
+build/passwords.c: tools/passwords
+	@mkdir -p build
+	$(call run,PERL $@)tools/passwords >$@
 
 # An archive, so that a test may bring its own route_tables or queries: the
 # linker takes from it only what is still missing.

@@ -22,6 +22,7 @@ enum {
 	SHM_ROUTES = 2048,
 	SHM_STATUSES = 25, /* statuses counted apart; the last stands for all others */
 	SHM_BUCKETS = 12,  /* of the latency histogram, without +Inf */
+	SHM_HASHERS = 256, /* passwords hashed at once; a host with more cores uses as many */
 };
 
 /* A child's line on the scoreboard. */
@@ -59,6 +60,7 @@ struct shm {
 	struct jwks_flag jwks[JWKS_MAX];
 	struct shm_pool pools[SHM_POOLS];
 	struct shm_route routes[SHM_ROUTES];
+	_Atomic uint64_t hashers[SHM_HASHERS]; /* password.c's: the pid of who hashes, and since when */
 	struct shm_limit limits[SHM_LIMITS];
 };
 

@@ -1,0 +1,289 @@
+#include "fcgi/password.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <signal.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "fcgi/b64url.h"
+#include "fcgi/clock.h"
+#include "fcgi/req.h"
+#include "fcgi/secret.h"
+#include "fcgi/shm.h"
+
+/* OWASP's Password Storage Cheat Sheet, scrypt: of its equals the one that asks most memory of who guesses.
+ */
+enum { LN = 15, R = 8, P = 3 };
+
+enum {
+	SALT_BYTES = 16,
+	HASH_BYTES = 32,
+	MAX_TAIL = 4,    /* signs behind a common word that do not make it uncommon */
+	MAX_MIB = 64,    /* a stored hash may not ask for more */
+	MAX_HELD_S = 30, /* a place held longer is held by nobody: pids come round again */
+	POLL_NS = 2000000,
+};
+
+static int use_ln = LN;
+
+void password_use_cost(int ln)
+{
+	use_ln = ln ? ln : LN;
+}
+
+/*
+ * Policy
+ */
+
+/* Is it among the common ones?  text is in lower case. */
+static bool is_common(const char *text, size_t n)
+{
+	const struct password_words *w;
+	int low = 0, high;
+
+	if (n > PASSWORD_WORD_MAX)
+		return false;
+	w = &password_words[n];
+	for (high = w->count; low < high;) {
+		int mid = (low + high) / 2, c = memcmp(text, w->words + (size_t)mid * n, n);
+
+		if (!c)
+			return true;
+		if (c < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return false;
+}
+
+/* How much of text is left without up to MAX_TAIL digits or signs behind it. */
+static size_t stem_of(const char *text, size_t n)
+{
+	size_t stem = n;
+
+	while (stem > 0 && n - stem < MAX_TAIL && !isalpha((unsigned char)text[stem - 1]) &&
+	       !(text[stem - 1] & 0x80))
+		stem--;
+	return stem;
+}
+
+const char *password_check(const char *text, const char *email)
+{
+	size_t n = strnlen(text, PASSWORD_MAX_BYTES + 1), stem, local;
+	bool upper = false, lower = false, digit = false, common;
+	char folded[PASSWORD_MAX_BYTES + 1];
+
+	if (n < PASSWORD_MIN_BYTES || n > PASSWORD_MAX_BYTES)
+		return "the password must be 8 to 128 bytes";
+	for (size_t i = 0; i < n; i++) {
+		char c = text[i];
+
+		upper |= c >= 'A' && c <= 'Z';
+		lower |= c >= 'a' && c <= 'z';
+		digit |= c >= '0' && c <= '9';
+		folded[i] = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+	}
+	if (!upper || !lower || !digit)
+		return "the password must have an upper-case letter, a lower-case letter and a digit";
+	stem = stem_of(folded, n);
+	common = is_common(folded, n) || is_common(folded, stem);
+	if (!common && email) {
+		local = strcspn(email, "@");
+		common = (local == n || local == stem) && !strncasecmp(email, folded, local);
+		OPENSSL_cleanse(folded, sizeof(folded));
+		if (common)
+			return "the password must not be the e-mail address";
+	}
+	OPENSSL_cleanse(folded, sizeof(folded));
+	return common ? "the password is one of the most common; choose another" : NULL;
+}
+
+/*
+ * Places: a slot holds the pid of who hashes, and since when
+ */
+
+static uint64_t mine(int64_t now_s)
+{
+	return (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)now_s;
+}
+
+/* Is the place free, its process dead, or its time long over? */
+static bool is_free(uint64_t held, int64_t now_s)
+{
+	pid_t pid = (pid_t)(held >> 32);
+
+	if (!held || (uint32_t)now_s - (uint32_t)held > MAX_HELD_S)
+		return true;
+	return kill(pid, 0) && errno == ESRCH;
+}
+
+/* Take a place and return its slot, with what is in it; NULL when there was none for PASSWORD_WAIT_MS. */
+static _Atomic uint64_t *place_take(uint64_t *held)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	int64_t until_ns = clock_ns() + PASSWORD_WAIT_MS * 1000000LL;
+
+	if (cores < 1)
+		cores = 1;
+	if (cores > SHM_HASHERS)
+		cores = SHM_HASHERS;
+	for (;;) {
+		int64_t now_ns = clock_ns(), now_s = now_ns / 1000000000;
+
+		for (long i = 0; i < cores; i++) {
+			_Atomic uint64_t *slot = &shm->hashers[i];
+			uint64_t there = atomic_load(slot);
+
+			*held = mine(now_s);
+			if (is_free(there, now_s) && atomic_compare_exchange_strong(slot, &there, *held))
+				return slot;
+		}
+		if (now_ns >= until_ns)
+			return NULL;
+		nanosleep(&(struct timespec){ .tv_nsec = POLL_NS }, NULL);
+	}
+}
+
+/*
+ * scrypt
+ */
+
+struct phc {
+	int ln, r, p;
+	unsigned char salt[64], hash[64];
+	size_t salt_len, hash_len;
+};
+
+/* base64 as PHC strings have it: the usual alphabet, without padding. */
+static void b64_encode(const void *p, size_t n, char *out)
+{
+	b64url_encode(p, n, out);
+	for (; *out; out++)
+		*out = (char)(*out == '-' ? '+' : *out == '_' ? '/' : *out);
+}
+
+static bool b64_decode(const char *p, size_t n, unsigned char *out, size_t max, size_t *len)
+{
+	char text[96];
+	ssize_t got;
+
+	if (n >= sizeof(text) || n * 3 / 4 > max)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == '-' || p[i] == '_')
+			return false;
+		text[i] = (char)(p[i] == '+' ? '-' : p[i] == '/' ? '_' : p[i]);
+	}
+	got = b64url_decode(text, n, out);
+	*len = got > 0 ? (size_t)got : 0;
+	return got > 0;
+}
+
+static bool phc_read(const char *text, struct phc *out)
+{
+	const char *salt, *hash;
+	int at = 0;
+
+	if (sscanf(text, "$scrypt$ln=%2d,r=%2d,p=%2d$%n", &out->ln, &out->r, &out->p, &at) != 3 || !at)
+		return false;
+	if (out->ln < 1 || out->ln > 20 || out->r < 1 || out->p < 1 ||
+	    (128L * out->r) << out->ln > MAX_MIB * 1048576L)
+		return false;
+	salt = text + at;
+	hash = strchr(salt, '$');
+	return hash &&
+	       b64_decode(salt, (size_t)(hash - salt), out->salt, sizeof(out->salt), &out->salt_len) &&
+	       b64_decode(hash + 1, strlen(hash + 1), out->hash, sizeof(out->hash), &out->hash_len) &&
+	       out->hash_len >= 16;
+}
+
+static void scrypt(const char *text, const struct phc *how, unsigned char *out)
+{
+	if (!EVP_PBE_scrypt(text, strlen(text), how->salt, how->salt_len, 1ull << how->ln, (uint64_t)how->r,
+			    (uint64_t)how->p, (MAX_MIB + 8) * 1048576ull, out, how->hash_len))
+		abort(); /* out of memory: the parameters were checked */
+}
+
+/* scrypt in one of the host's places; where nothing is shared, as in a command, there is no queue. */
+static enum err scrypt_placed(struct req *rq, const char *text, const struct phc *how, unsigned char *out)
+{
+	_Atomic uint64_t *slot = NULL;
+	uint64_t held = 0;
+
+	if (shm) {
+		slot = place_take(&held);
+		if (!slot) {
+			req_set_header(rq, "Retry-After", "1");
+			return req_fail(rq, ERR_UNAVAILABLE,
+					"too many sign-ins at once; try again in a second");
+		}
+	}
+	scrypt(text, how, out);
+	if (slot)
+		atomic_compare_exchange_strong(slot, &held, 0);
+	return ERR_OK;
+}
+
+/* Today's parameters and a new salt. */
+static struct phc phc_new(void)
+{
+	struct phc how = { .ln = use_ln, .r = R, .p = P, .salt_len = SALT_BYTES, .hash_len = HASH_BYTES };
+
+	secret_random(how.salt, SALT_BYTES);
+	return how;
+}
+
+static char *phc_text(struct arena *a, const struct phc *how)
+{
+	char salt[SALT_BYTES * 4 / 3 + 3], hash[HASH_BYTES * 4 / 3 + 3];
+
+	b64_encode(how->salt, how->salt_len, salt);
+	b64_encode(how->hash, how->hash_len, hash);
+	return arena_fmt(a, "$scrypt$ln=%d,r=%d,p=%d$%s$%s", how->ln, how->r, how->p, salt, hash);
+}
+
+char *password_make(struct arena *a, const char *text)
+{
+	struct phc how = phc_new();
+
+	scrypt(text, &how, how.hash);
+	return phc_text(a, &how);
+}
+
+enum err password_hash(struct req *rq, const char *text, const char **out)
+{
+	struct phc how = phc_new();
+	enum err rc = scrypt_placed(rq, text, &how, how.hash);
+
+	if (rc)
+		return rc;
+	*out = phc_text(&rq->arena, &how);
+	return ERR_OK;
+}
+
+enum err password_verify(struct req *rq, const char *text, const char *stored, bool *matches,
+			 bool *is_outdated)
+{
+	unsigned char made[sizeof(((struct phc *)NULL)->hash)];
+	struct phc how;
+	bool known = stored && phc_read(stored, &how);
+	enum err rc;
+
+	*matches = *is_outdated = false;
+	if (!known)
+		how = phc_new();
+	rc = scrypt_placed(rq, text, &how, made);
+	if (rc)
+		return rc;
+	if (known) {
+		*matches = !CRYPTO_memcmp(made, how.hash, how.hash_len);
+		*is_outdated = *matches && (how.ln != use_ln || how.r != R || how.p != P ||
+					    how.salt_len != SALT_BYTES || how.hash_len != HASH_BYTES);
+	}
+	OPENSSL_cleanse(made, sizeof(made));
+	return ERR_OK;
+}

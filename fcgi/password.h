@@ -1,0 +1,73 @@
+/*
+ * Passwords: what may be one, how it is stored, whether one is right.
+ *
+ * Stored is scrypt (RFC 7914) as a PHC string, "$scrypt$ln=15,r=8,p=3$salt$hash":
+ * 32 MiB and three lanes, of the sets that OWASP lists.  A hash takes about
+ * 150 ms of one core, so end the transaction before you ask for one.  At most
+ * as many run at once on a host as it has cores, whatever the pools; the count
+ * is in shared memory, and the place of a process that died is free again.
+ */
+#ifndef ASHLAR_PASSWORD_H
+#define ASHLAR_PASSWORD_H
+
+#include <stdbool.h>
+
+#include "fcgi/arena.h"
+#include "fcgi/err.h"
+
+struct req;
+
+enum {
+	PASSWORD_MIN_BYTES = 8,
+	PASSWORD_MAX_BYTES = 128,
+	PASSWORD_WAIT_MS = 2000, /* for one of the host's places */
+};
+
+/*
+ * May this be a password?  NULL, or why not, fit for
+ * req_fail_field(rq, ERR_VALIDATION, "password", "%s", why).
+ *
+ * 8 to 128 bytes with an upper-case and a lower-case letter and a digit of
+ * ASCII; none of the 10,000 most common ones, in any case and with up to four
+ * digits or signs behind ("Dragon!42"); and not the e-mail's local part, with
+ * the same tail.  email may be NULL.
+ */
+const char *password_check(const char *text, const char *email);
+
+/*
+ * Hash a password with a new salt.
+ *
+ * ERR_OK: *out is the PHC string, the arena's.  ERR_UNAVAILABLE, recorded, with
+ * Retry-After: all places were taken for 2 seconds.
+ */
+enum err password_hash(struct req *rq, const char *text, const char **out);
+
+/*
+ * Is text the password that stored is the hash of?
+ *
+ * stored       the PHC string; NULL (no such user, or one without a password)
+ *              takes as long, and does not match
+ * matches      whether it is the one
+ * is_outdated  it matches, and was hashed with other parameters than today's:
+ *              hash it again and store that
+ *
+ * ERR_OK, or ERR_UNAVAILABLE as password_hash.  Compares in constant time.
+ */
+enum err password_verify(struct req *rq, const char *text, const char *stored, bool *matches,
+			 bool *is_outdated);
+
+/* As password_hash, outside of requests: for the owner's commands.  The arena's. */
+char *password_make(struct arena *a, const char *text);
+
+/* Hash with N = 2^ln instead of today's; 0 restores it.  For tests, which cannot wait. */
+void password_use_cost(int ln);
+
+/* The common passwords of n bytes: count of them in order, one behind the other.  Made by tools/passwords. */
+struct password_words {
+	const char *words;
+	int count;
+};
+enum { PASSWORD_WORD_MAX = 32 };
+extern const struct password_words password_words[PASSWORD_WORD_MAX + 1];
+
+#endif

@@ -1,0 +1,212 @@
+/*
+ * Passwords: which are refused, what is stored, who gets to hash.
+ */
+#include "fcgi/password.h"
+
+#include <openssl/evp.h>
+#include <signal.h>
+
+#include "fcgi/clock.h"
+#include "fcgi/req.h"
+#include "fcgi/shm.h"
+#include "t/unit/tap.h"
+
+enum { QUICK = 4 }; /* valgrind cannot wait for 32 MiB */
+
+static struct req rq;
+
+static char *times(const char *piece, int n)
+{
+	struct buf b;
+
+	buf_init(&b, &rq.arena, 64);
+	while (n-- > 0)
+		buf_text(&b, piece);
+	return buf_str(&b);
+}
+
+static void refused(const char *text, const char *why)
+{
+	has_str(password_check(text, NULL), why, "refused: %.40s", text);
+}
+
+static void fine(const char *text)
+{
+	is_str(password_check(text, "ann.lee@example.com"), NULL, "fine: %.40s", text);
+}
+
+static void test_policy(void)
+{
+	refused("", "8 to 128");
+	refused("Zx7kqpw", "8 to 128");
+	fine("Zx7kqpwv");
+	fine(times("Zx7kqpwv", 16));
+	refused(times("Zx7kqpwv", 17), "8 to 128");
+	refused(arena_fmt(&rq.arena, "%sa", times("Zx7kqpwv", 16)), "8 to 128");
+	refused("zx7kqpwv", "upper-case");
+	refused("ZX7KQPWV", "lower-case");
+	refused("Zxvkqpwv", "digit");
+	refused("Ä7kqpwvxü", "upper-case");
+	fine("Ä7kqpwvxüÄQ");
+
+	refused("Password1", "most common");
+	refused("pASSWORD1", "most common");
+	refused("Qwerty123", "most common");
+	refused("Abcd1234", "most common");
+	refused("1Q2w3e4r5t", "most common");
+	refused("Dragon42", "most common");
+	refused("Dragon!421", "most common");
+	fine("Dragon!4217");
+	fine("Dragon42x");
+	fine("Dragons-Eat-7");
+	refused("Iloveyou2", "most common");
+
+	has_str(password_check("Ann.Lee26", "ann.lee@example.com"), "e-mail",
+		"the e-mail's local part with a tail");
+	has_str(password_check("Ann.Lee.26", "ANN.LEE@example.com"), "e-mail", "in any case");
+	is_str(password_check("Ann.Lee26", "ann.le@example.com"), NULL, "another's is fine");
+	is_str(password_check("Zx7kqpwv", "@"), NULL, "an e-mail without one matches nothing");
+}
+
+static void test_words(void)
+{
+	int total = 0, disorder = 0;
+
+	for (int n = 1; n <= PASSWORD_WORD_MAX; n++) {
+		const struct password_words *w = &password_words[n];
+
+		total += w->count;
+		for (int i = 1; i < w->count; i++)
+			disorder += memcmp(w->words + (i - 1) * n, w->words + i * n, (size_t)n) >= 0;
+		if (w->count)
+			disorder += strlen(w->words) != (size_t)w->count * (size_t)n;
+	}
+	ok(total > 9000 && total <= 10000, "the common ones that have a letter: %d of 10,000", total);
+	is_int(disorder, 0, "are in order");
+}
+
+static bool matches, outdated;
+
+static enum err verify(const char *text, const char *stored)
+{
+	return password_verify(&rq, text, stored, &matches, &outdated);
+}
+
+/* RFC 7914 12: scrypt("pleaseletmein", "SodiumChloride", 16384, 8, 1), its first 32 bytes. */
+static const char rfc[] =
+	"$scrypt$ln=14,r=8,p=1$U29kaXVtQ2hsb3JpZGU$cCO9yzr9c0hGHAbNgf046/2o+7qQT44+qbVD9lRdofI";
+
+static void test_hash(void)
+{
+	const char *one = NULL, *two = NULL;
+	static const char *const broken[] = {
+		"",
+		"$scrypt$",
+		"$scrypt$ln=4,r=8,p=3$",
+		"$scrypt$ln=4,r=8,p=3$c2FsdA",
+		"$scrypt$ln=4,r=8,p=3$c2FsdA$",
+		"$scrypt$ln=4,r=8,p=3$c2FsdA$c2hvcnQ",
+		"$scrypt$ln=0,r=8,p=3$c2FsdA$cCO9yzr9c0hGHAbNgf04/2o+6qQbOb9n4lQHsoVXljs",
+		"$scrypt$ln=17,r=8,p=3$c2FsdA$cCO9yzr9c0hGHAbNgf04/2o+6qQbOb9n4lQHsoVXljs",
+		"$scrypt$ln=4,r=-8,p=3$c2FsdA$cCO9yzr9c0hGHAbNgf04/2o+6qQbOb9n4lQHsoVXljs",
+		"$scrypt$ln=4,r=8,p=3$c2FsdA$cCO9yzr9c0hGHAbNgf04_2o-6qQbOb9n4lQHsoVXljs",
+		"$2b$12$abcdefghijklmnopqrstuv",
+	};
+
+	is_int(password_hash(&rq, "Zx7kqpwv", &one), ERR_OK, "hashed");
+	is_int(strncmp(one, "$scrypt$ln=4,r=8,p=3$", 21), 0, "as a PHC string");
+	is_int((long long)strlen(one), 21 + 22 + 1 + 43, "of 16 bytes of salt and 32 of hash");
+	password_hash(&rq, "Zx7kqpwv", &two);
+	ok(strcmp(one, two) != 0, "twice, with another salt");
+	is_int(verify("Zx7kqpwv", one), ERR_OK, "verified");
+	ok(matches && !outdated, "the right one matches");
+	verify("Zx7kqpwv", two);
+	ok(matches, "the other hash, too");
+	verify("Zx7kqpwV", one);
+	ok(!matches && !outdated, "a wrong one does not");
+	verify("", one);
+	ok(!matches, "nor does nothing");
+	is_int(verify("Zx7kqpwv", NULL), ERR_OK, "no hash at all");
+	ok(!matches && !outdated, "matches nothing");
+	is_int(verify("pleaseletmein", rfc), ERR_OK, "RFC 7914's vector");
+	ok(matches && outdated, "matches, and is outdated");
+	verify("pleaseletmeiN", rfc);
+	ok(!matches && !outdated, "what does not match is not outdated");
+	for (size_t i = 0; i < sizeof(broken) / sizeof(*broken); i++)
+		ok(!verify("x", broken[i]) && !matches && !outdated, "matches nothing: \"%s\"", broken[i]);
+	verify("Zx7kqpwv", password_make(&rq.arena, "Zx7kqpwv"));
+	ok(matches, "a command's hash matches");
+	password_use_cost(QUICK + 1);
+	verify("Zx7kqpwv", one);
+	ok(matches && outdated, "a hash of before the cost was raised is outdated");
+	password_use_cost(QUICK);
+}
+
+/* The settings as they are, once. */
+static void test_cost(void)
+{
+	const char *hash;
+
+	password_use_cost(0);
+	password_hash(&rq, "Zx7kqpwv", &hash);
+	is_int(strncmp(hash, "$scrypt$ln=15,r=8,p=3$", 22), 0,
+	       "without the test's quick setting it is OWASP's");
+	password_use_cost(QUICK);
+}
+
+static uint64_t place(pid_t pid, int64_t since_s)
+{
+	return (uint64_t)(uint32_t)pid << 32 | (uint32_t)since_s;
+}
+
+/* Fill all places with a process that lives, or not. */
+static void fill(pid_t pid, int64_t since_s)
+{
+	for (int i = 0; i < SHM_HASHERS; i++)
+		shm->hashers[i] = place(pid, since_s);
+}
+
+static void test_places(void)
+{
+	int64_t now_s = clock_ns() / 1000000000, before_ns;
+	const char *hash = NULL;
+	pid_t dead = fork();
+
+	if (dead == 0)
+		_exit(0);
+	waitpid(dead, NULL, 0);
+	shm = calloc(1, sizeof(*shm));
+
+	is_int(password_hash(&rq, "Zx7kqpwv", &hash), ERR_OK, "a free place is taken");
+	is_int((long long)shm->hashers[0], 0, "and given back");
+
+	fill(getppid(), now_s);
+	before_ns = clock_ns();
+	is_int(password_hash(&rq, "Zx7kqpwv", &hash), ERR_UNAVAILABLE, "none is free");
+	ok(clock_ns() - before_ns >= PASSWORD_WAIT_MS * 1000000LL, "after two seconds of waiting");
+	is_str(rq.headers[0].name, "Retry-After", "the client learns when to come again");
+	is_str(rq.headers[0].value, "1", "in a second");
+	is_int(verify("Zx7kqpwv", NULL), ERR_UNAVAILABLE, "an unknown user waits for a place like others");
+
+	shm->hashers[0] = place(dead, now_s);
+	is_int(password_hash(&rq, "Zx7kqpwv", &hash), ERR_OK,
+	       "the place of a process that died is taken over");
+	is_int((long long)shm->hashers[0], 0, "and given back");
+	shm->hashers[0] = place(getppid(), now_s - 3600);
+	is_int(password_hash(&rq, "Zx7kqpwv", &hash), ERR_OK, "so is one that was held for an hour");
+	free(shm);
+	shm = NULL;
+}
+
+int main(void)
+{
+	arena_init(&rq.arena, 4096);
+	password_use_cost(QUICK);
+	test_policy();
+	test_words();
+	test_hash();
+	test_places();
+	test_cost();
+	arena_release(&rq.arena);
+	return done_testing();
+}
