@@ -445,6 +445,13 @@ static bool look(PGconn *c, struct issuer *s)
 		const char *fetched_at = PQgetvalue(res, 0, PQfnumber(res, "fetched_at"));
 
 		if (strcmp(fetched_at, s->fetched_at)) {
+			/*
+			 * The first set answers whoever asked while there was none.  Those
+			 * questions, which the set's own fetch may have outrun or not, must not
+			 * use up the minute of the key that the issuer takes next.
+			 */
+			if (!*s->fetched_at)
+				atomic_store(&flags[s - issuers].asked_ms, 0);
 			snprintf(s->fetched_at, sizeof(s->fetched_at), "%s", fetched_at);
 			atomic_fetch_add(&flags[s - issuers].generation, 1);
 		}

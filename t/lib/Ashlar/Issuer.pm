@@ -31,6 +31,9 @@ sub serve ($self, @keys) {
     return $self->_request(PUT => '/keys', encode_json({ keys => [ map { $_->{jwk} } @keys ] }));
 }
 
+# How it answers, as stub_jwks has it: answer(delay_ms => 500), or answer() for the normal way.
+sub answer ($self, %how) { return $self->_request(PUT => '/answer', encode_json(\%how)) }
+
 # How often it was asked for its keys.
 sub count ($self) { return $self->_request(GET => '/count')->body }
 
