@@ -42,9 +42,9 @@ static void purge(void)
 	if (clock_ns() < purge_at_ns)
 		return;
 	snprintf(batch, sizeof(batch), "%d", PURGE_BATCH);
-	res = PQexecParams(conn, queries[Q_idempotency_purge].text, 1, NULL, params, NULL, NULL, 0);
+	res = PQexecParams(conn, queries[Q_purge].text, 1, NULL, params, NULL, NULL, 0);
 	if (PQresultStatus(res) != PGRES_TUPLES_OK)
-		log_msg(LOG_ERROR, NULL, "idempotency_purge: %s", PQresultErrorMessage(res));
+		log_msg(LOG_ERROR, NULL, "purge: %s", PQresultErrorMessage(res));
 	if (PQntuples(res) == 0 || atoi(PQgetvalue(res, 0, 0)) < PURGE_BATCH)
 		purge_at_ns = clock_ns() + PURGE_S * 1000000000LL;
 	PQclear(res);

@@ -4,48 +4,159 @@
 -- trip; when it refuses, the server skips that statement.  The settings it
 -- makes end with the transaction.
 --
--- A caller with a session has a token of ours; one with an issuer and a
--- subject but no session has a token of somebody else's; one with neither is
--- anonymous.  The signature was checked before; this is about what may have
--- changed since: the session, the user, its role.
+--   tenant        of the token ("tid"), or the default one; NULL: the key tells
+--   key, origin   SHA-256 of the API key, and where the page that sent it is from
+--   team          the caller is to be a team member (dashboard), not a user
+--   issuer, subject, role, session
+--                 of the bearer token; no session: another issuer's, and role is
+--                 what its configured claim says, if that is configured
+--   min_role      the least role; NULL: nobody needs to be signed in
+--   organization, org_roles
+--                 the organization that the path names, and the roles in it
+--                 that may; NULL: no membership is asked for
+--   test          a team member wants the tenant's test mode
+--   request       who to put down in the audit log: {"ip", "user_agent",
+--                 "request_id", "route"}; NULL: the request is not to write
 --
--- What is asked for in the one query is what lets the caller in; only when it
--- finds nobody does enter_refuse() look for the reason.  A session is one row,
--- which knows what enter() wants to know of its user (see sessions): joining
--- users cost 13 µs of 79 that PostgreSQL spends on a page.
+-- The signature was checked before; this is about what may have changed since:
+-- key, session, user, role, membership.  What is asked for in each statement is
+-- what lets the caller in; only when nobody is found does enter_refuse() look
+-- for the reason.  A session is one row, which knows what enter() wants to know
+-- of its user (see sessions): joining users cost 13 µs of 79 that PostgreSQL
+-- spends on a page.
 --
--- Raises AS401, AS403, and AS001 for a valid token whose subject is new here.
-CREATE OR REPLACE FUNCTION enter(tenant uuid, issuer text, subject text, session uuid,
-                                 min_role text, read_only boolean) RETURNS void
+-- Raises AS401 (token), AS005 (key), AS006 (origin), AS403, AS404
+-- (organization), and AS001 for a valid token whose subject or role is new here.
+CREATE OR REPLACE FUNCTION enter(tenant uuid, key bytea, origin text, team boolean, issuer text, subject text,
+                                 role text, session uuid, min_role text, organization uuid, org_roles text[],
+                                 test boolean, request jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    entered text := set_config('app.tenant_id', tenant::text, true);
+    who          uuid;
+    name         text;      -- the user's public id
+    impersonator uuid;
+    key_name     text;
+    entered      text;
 BEGIN
-    IF read_only THEN
+    IF key IS NOT NULL THEN
+        key_name := enter_with_key(tenant, key, origin);
+        tenant := app_tenant();
+    ELSE
+        entered := set_config('app.tenant_id', tenant::text, true);
+    END IF;
+    IF request IS NULL THEN
         entered := set_config('transaction_read_only', 'on', true);
     END IF;
-    IF session IS NOT NULL THEN
-        SELECT set_config('app.user_id', s.user_id::text, true) INTO entered
+
+    IF min_role IS NULL THEN
+        IF session IS NULL AND subject IS NULL AND request IS NOT NULL THEN
+            PERFORM enter_note(request, key_name, CASE WHEN key_name IS NULL THEN 'anonymous' ELSE 'key' END, NULL);
+        END IF;
+    ELSIF team THEN
+        SELECT s.member_id INTO who
+        FROM team_sessions s
+        WHERE s.tenant_id = tenant AND s.id = session AND s.revoked_at IS NULL AND s.expires_at > now()
+          AND s.access >= access_of(min_role);
+        IF NOT FOUND THEN
+            PERFORM enter_refuse_team(tenant, session, min_role);
+        END IF;
+        entered := set_config('app.team_id', who::text, true);
+        IF test THEN
+            SELECT set_config('app.tenant_id', t.id::text, true) INTO entered FROM tenants t WHERE t.test_of = tenant;
+        END IF;
+        IF request IS NOT NULL THEN
+            PERFORM enter_note(request, who::text, 'team', NULL);
+        END IF;
+        RETURN;
+    ELSIF session IS NOT NULL THEN
+        SELECT s.user_id, s.subject, s.impersonator_id INTO who, name, impersonator
         FROM sessions s
         WHERE s.tenant_id = tenant AND s.id = session AND s.revoked_at IS NULL AND s.expires_at > now()
           AND s.subject = enter.subject AND s.access >= access_of(min_role);
     ELSIF subject IS NOT NULL THEN
-        SELECT set_config('app.user_id', u.id::text, true) INTO entered
+        SELECT u.id, u.public_id INTO who, name
         FROM identities i JOIN users u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
         WHERE i.tenant_id = tenant AND i.issuer = enter.issuer AND i.subject = enter.subject
-          AND u.access >= access_of(min_role);
-    ELSIF min_role IS NOT NULL THEN
-        entered := NULL;
+          AND u.access >= access_of(min_role) AND (enter.role IS NULL OR u.role = enter.role);
     END IF;
-    IF entered IS NULL THEN
-        PERFORM enter_refuse(tenant, issuer, subject, session, min_role);
+    IF min_role IS NOT NULL THEN
+        IF who IS NULL THEN
+            PERFORM enter_refuse(tenant, issuer, subject, role, session, min_role);
+        END IF;
+        entered := set_config('app.user_id', who::text, true);
+        IF impersonator IS NOT NULL THEN
+            PERFORM enter_impersonated(tenant, impersonator, name, request);
+        ELSIF request IS NOT NULL THEN
+            PERFORM enter_note(request, name, 'user', NULL);
+        END IF;
+    END IF;
+
+    IF organization IS NOT NULL THEN
+        SELECT set_config('app.org_role', m.role, true) INTO entered
+        FROM memberships m
+        WHERE m.tenant_id = tenant AND m.organization_id = organization AND m.user_id = who AND m.is_active
+          AND m.role = ANY (org_roles)
+          AND EXISTS (SELECT FROM organizations o
+                      WHERE o.tenant_id = tenant AND o.id = organization AND o.deleted_at IS NULL);
+        IF NOT FOUND THEN
+            PERFORM enter_refuse_organization(tenant, organization, who, org_roles);
+        END IF;
+    END IF;
+END
+$$;
+
+-- The tenant is the key's.  Returns how the audit log calls the key.
+CREATE OR REPLACE FUNCTION enter_with_key(tenant uuid, key bytea, origin text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    k       record;
+    entered text := set_config('app.key_hash', encode(key, 'hex'), true);
+BEGIN
+    SELECT a.tenant_id, a.type, a.prefix, a.allowed_origins INTO k
+    FROM api_keys a
+    WHERE a.hash = key AND a.is_active AND a.revoked_at IS NULL AND a.tenant_active;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS005' USING MESSAGE = 'this API key is unknown, suspended or revoked';
+    ELSIF k.type = 'public' AND (origin IS NULL OR origin <> ALL (k.allowed_origins)) THEN
+        RAISE SQLSTATE 'AS006' USING MESSAGE = CASE WHEN origin IS NULL
+            THEN 'a public key needs a page that says where it is from: there is no Origin header'
+            ELSE 'this origin is not allowed for this public key' END;
+    ELSIF tenant <> k.tenant_id THEN
+        RAISE SQLSTATE 'AS401' USING MESSAGE = 'the token is of another tenant than the API key';
+    END IF;
+    entered := set_config('app.tenant_id', k.tenant_id::text, true);
+    entered := set_config('app.key', k.type, true);
+    RETURN 'key:' || k.prefix;
+END
+$$;
+
+-- Put down for audit() who acts; only requests that write need it.
+CREATE OR REPLACE FUNCTION enter_note(request jsonb, actor text, actor_type text, on_behalf_of text) RETURNS text
+LANGUAGE sql VOLATILE
+RETURN set_config('app.request', (request || jsonb_build_object('actor', actor, 'actor_type', actor_type,
+                                                              'on_behalf_of', on_behalf_of))::text, true);
+
+-- A session in which an administrator acts as a user: the administrator must
+-- still be one, and whatever is changed is put down under both names.
+CREATE OR REPLACE FUNCTION enter_impersonated(tenant uuid, impersonator uuid, name text, request jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    admin text;
+BEGIN
+    SELECT u.public_id INTO admin FROM users u WHERE u.tenant_id = tenant AND u.id = impersonator AND u.access >= 2;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS401' USING MESSAGE = 'the session has ended; sign in again';
+    END IF;
+    IF request IS NOT NULL THEN
+        PERFORM enter_note(request, admin, 'user', name);
+        PERFORM audit('impersonate.action', 'user', name, jsonb_build_object('route', request ->> 'route'));
     END IF;
 END
 $$;
 
 -- Why was nobody let in?  Always raises.
-CREATE OR REPLACE FUNCTION enter_refuse(tenant uuid, issuer text, subject text, session uuid, min_role text)
-RETURNS void
+CREATE OR REPLACE FUNCTION enter_refuse(tenant uuid, issuer text, subject text, role text, session uuid,
+                                        min_role text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     who users;
@@ -64,6 +175,8 @@ BEGIN
         WHERE i.tenant_id = tenant AND i.issuer = enter_refuse.issuer AND i.subject = enter_refuse.subject;
         IF NOT FOUND THEN
             RAISE SQLSTATE 'AS001' USING MESSAGE = 'a new user';
+        ELSIF who.access > 0 AND who.role <> enter_refuse.role THEN
+            RAISE SQLSTATE 'AS001' USING MESSAGE = 'a new role';
         END IF;
     ELSE
         RAISE SQLSTATE 'AS401' USING MESSAGE = 'a valid bearer token is required';
@@ -76,7 +189,55 @@ BEGIN
 END
 $$;
 
--- The least users.access that has the role.
+CREATE OR REPLACE FUNCTION enter_refuse_team(tenant uuid, session uuid, min_role text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    access integer;
+BEGIN
+    SELECT s.access INTO access
+    FROM team_sessions s
+    WHERE s.tenant_id = tenant AND s.id = session AND s.revoked_at IS NULL AND s.expires_at > now();
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS401' USING MESSAGE = 'the session has ended; sign in again';
+    ELSIF access = 0 THEN
+        RAISE SQLSTATE 'AS401' USING MESSAGE = 'this account is not active';
+    END IF;
+    RAISE SQLSTATE 'AS403' USING MESSAGE = format('this needs the team role %s', min_role);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION enter_refuse_organization(tenant uuid, organization uuid, who uuid, org_roles text[])
+RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM organizations o
+                   WHERE o.tenant_id = tenant AND o.id = organization AND o.deleted_at IS NULL) THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Organization not found';
+    ELSIF NOT EXISTS (SELECT FROM memberships m
+                      WHERE m.tenant_id = tenant AND m.organization_id = organization AND m.user_id = who
+                        AND m.is_active) THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'you are not a member of this organization';
+    END IF;
+    RAISE SQLSTATE 'AS403' USING
+        MESSAGE = format('this needs the role %s in the organization', array_to_string(org_roles, ' or '));
+END
+$$;
+
+-- The least access (of users and of team members) that has the role.
 CREATE OR REPLACE FUNCTION access_of(role text) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE role WHEN 'superadmin' THEN 3 WHEN 'admin' THEN 2 ELSE 1 END;
+RETURN CASE role WHEN 'superadmin' THEN 3 WHEN 'owner' THEN 3 WHEN 'admin' THEN 2 ELSE 1 END;
+
+-- The tenant that a request outside of any transaction speaks for: the key's,
+-- else the given one.  NULL for a key that is good for nothing.
+CREATE OR REPLACE FUNCTION tenant_of(tenant uuid, key bytea) RETURNS uuid
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF key IS NULL THEN
+        RETURN tenant;
+    END IF;
+    PERFORM set_config('app.key_hash', encode(key, 'hex'), true);
+    RETURN (SELECT k.tenant_id FROM api_keys k
+            WHERE k.hash = key AND k.is_active AND k.revoked_at IS NULL AND k.tenant_active);
+END
+$$;

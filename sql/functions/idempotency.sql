@@ -35,27 +35,3 @@ BEGIN
     RAISE SQLSTATE 'AS002' USING MESSAGE = 'answered before';
 END
 $$;
-
--- Delete up to batch answers that are too old to be given again, of all
--- tenants, and return how many that were.  Runs as the owner, whom a policy
--- lets see exactly those.  Rows that somebody is just replacing are skipped.
-CREATE OR REPLACE FUNCTION idempotency_purge(batch integer) RETURNS bigint
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-BEGIN ATOMIC
-    WITH old AS (
-        SELECT tenant_id, principal, route, key
-        FROM idempotency_keys
-        WHERE created_at < now() - interval '24 hours'
-        ORDER BY created_at
-        LIMIT batch
-    ), gone AS (
-        DELETE FROM idempotency_keys k
-        USING old
-        WHERE (k.tenant_id, k.principal, k.route, k.key) = (old.tenant_id, old.principal, old.route, old.key)
-          AND k.created_at < now() - interval '24 hours'
-        RETURNING 1
-    )
-    SELECT count(*) FROM gone;
-END;
-REVOKE ALL ON FUNCTION idempotency_purge(integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION idempotency_purge(integer) TO ashlar_api;

@@ -1,5 +1,7 @@
--- Make the user of a valid token of another issuer, at its first request.
--- Returns the user's id; the caller then runs its request again.
+-- Make the user of a valid token of another issuer, at its first request, or
+-- give the one there is the role that the token says.  Returns the user's id;
+-- the caller then runs its request again.  The tenant is the key's, where there
+-- is one.  role NULL: the issuer has none to give.
 --
 -- Its public id is the token's subject, unless the tenant has a user of that
 -- name already: then a fresh one.  Its address is the token's only if it is
@@ -8,15 +10,20 @@
 --
 -- Of two first requests at once the second waits for the lock, and finds what
 -- the first one made.
-CREATE OR REPLACE FUNCTION user_provision(tenant uuid, issuer text, subject text, email text, role text)
+CREATE OR REPLACE FUNCTION user_provision(tenant uuid, key bytea, issuer text, subject text, email text, role text)
 RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
     address text := lower(user_provision.email);
     name    text := user_provision.subject;
     made    uuid;
-    _       text := set_config('app.tenant_id', tenant::text, true);
+    had     text;
 BEGIN
+    tenant := tenant_of(tenant, key);
+    IF tenant IS NULL THEN
+        RAISE SQLSTATE 'AS005' USING MESSAGE = 'this API key is unknown, suspended or revoked';
+    END IF;
+    PERFORM set_config('app.tenant_id', tenant::text, true);
     IF char_length(subject) NOT BETWEEN 1 AND 255 THEN
         RAISE SQLSTATE 'AS401' USING MESSAGE = 'the token''s subject must be 1 to 255 characters';
     END IF;
@@ -25,9 +32,15 @@ BEGIN
     END IF;
 
     PERFORM pg_advisory_xact_lock(hash_record_extended(ROW ('identity'::text, tenant, issuer, subject), 0));
-    SELECT i.user_id INTO made FROM identities i
+    SELECT u.id, u.role INTO made, had
+    FROM identities i JOIN users u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
     WHERE i.tenant_id = tenant AND i.issuer = user_provision.issuer AND i.subject = user_provision.subject;
     IF FOUND THEN
+        IF had <> user_provision.role THEN
+            UPDATE users u SET role = user_provision.role WHERE u.tenant_id = tenant AND u.id = made;
+            PERFORM audit('user.role', 'user', user_provision.subject,
+                          jsonb_build_object('from', had, 'to', user_provision.role, 'issuer', issuer), 'system', 'system');
+        END IF;
         RETURN made;
     END IF;
 

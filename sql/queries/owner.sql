@@ -6,7 +6,7 @@
 -- the rest of the connection.  No row: there is none.
 SELECT id, set_config('app.tenant_id', id::text, false) AS entered
 FROM tenants
-WHERE slug = :slug;
+WHERE slug = :slug AND test_of IS NULL;
 
 -- name: owner_migrate_lock :row
 -- One migration at a time; held until the connection ends.

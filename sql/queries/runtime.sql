@@ -2,15 +2,16 @@
 
 -- name: enter :exec
 -- In front of each request's first statement; see sql/functions/enter.sql.
-SELECT enter(:tenant::uuid, :issuer::text, :subject::text, :session::uuid, :min_role::text, :read_only::boolean);
+SELECT enter(:tenant::uuid, :key::bytea, :origin::text, :team::boolean, :issuer::text, :subject::text, :role::text,
+             :session::uuid, :min_role::text, :organization::uuid, :org_roles::text[], :test::boolean, :request::jsonb);
 
 -- name: transaction_timeout :exec
 -- Where a connection's options do not reach the server: behind PgBouncer.
 SELECT set_config('statement_timeout', :timeout_ms, true);
 
 -- name: user_provision :exec
--- After enter() raised AS001; role is the one that the issuer's settings allow, NULL: user.
-SELECT user_provision(:tenant::uuid, :issuer::text, :subject::text, :email::text, :role::text);
+-- After enter() raised AS001; role is the one that the issuer's settings allow, NULL: none.
+SELECT user_provision(:tenant::uuid, :key::bytea, :issuer::text, :subject::text, :email::text, :role::text);
 
 -- name: ready_check :row
 -- The readiness probe, as an anonymous caller: the default tenant is there from
@@ -37,6 +38,6 @@ ON CONFLICT (tenant_id, principal, route, key) DO UPDATE
 SET body_hash = excluded.body_hash, status = excluded.status, headers = excluded.headers,
     body = excluded.body, created_at = excluded.created_at;
 
--- name: idempotency_purge :row
--- Of all tenants, at most :batch rows; call again while it deletes that many.
-SELECT idempotency_purge(:batch::integer) AS deleted;
+-- name: purge :row
+-- Of all tenants and tables, at most :batch rows of each; call again while it deletes that many.
+SELECT purge(:batch::integer) AS deleted;

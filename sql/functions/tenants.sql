@@ -1,0 +1,45 @@
+-- Tenants and their teams, where the tenant is not known yet: these run as the
+-- owner, whom policies let look into every tenant, and give away no more than
+-- an id.
+
+-- Which tenant is the team member with this address of?  No row: none.
+CREATE OR REPLACE FUNCTION team_find(email text, OUT tenant_id uuid, OUT member_id uuid) RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+BEGIN ATOMIC
+    SELECT m.tenant_id, m.id FROM team_members m WHERE m.email = lower(team_find.email) AND m.deleted_at IS NULL;
+END;
+REVOKE ALL ON FUNCTION team_find(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION team_find(text) TO ashlar_api;
+
+-- Make a tenant and its first owner, and put the transaction into it.  slug
+-- NULL: made from the name, with a number behind it if it is taken.  Raises
+-- unique violations of tenants_slug_unique and team_members_email_unique.
+CREATE OR REPLACE FUNCTION tenant_create(slug text, name text, email text, display_name text, password_hash text,
+                                         OUT tenant_id uuid, OUT member_id uuid)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    base text := left(coalesce(nullif(trim(BOTH '-' FROM
+        regexp_replace(lower(tenant_create.name), '[^a-z0-9]+', '-', 'g')), ''), 'tenant'), 50);
+    n    integer := 1;
+BEGIN
+    tenant_id := uuid_v7();
+    PERFORM set_config('app.tenant_id', tenant_id::text, true);
+    LOOP
+        INSERT INTO tenants (id, slug, name)
+        VALUES (tenant_id, coalesce(tenant_create.slug, trim(BOTH '-' FROM base) || CASE WHEN n > 1 THEN '-' || n ELSE '' END),
+                tenant_create.name)
+        ON CONFLICT (slug) WHERE test_of IS NULL DO NOTHING;
+        EXIT WHEN FOUND;
+        IF tenant_create.slug IS NOT NULL THEN
+            RAISE unique_violation USING CONSTRAINT = 'tenants_slug_unique', MESSAGE = 'the slug is taken';
+        END IF;
+        n := CASE WHEN n < 5 THEN n + 1 ELSE 1000 + floor(random() * 1000000)::integer END;
+    END LOOP;
+    INSERT INTO team_members (tenant_id, email, display_name, role, password_hash, joined_at)
+    VALUES (tenant_create.tenant_id, lower(tenant_create.email), tenant_create.display_name, 'owner',
+            tenant_create.password_hash, now())
+    RETURNING id INTO member_id;
+END
+$$;
+REVOKE ALL ON FUNCTION tenant_create(text, text, text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tenant_create(text, text, text, text, text) TO ashlar_api;
