@@ -299,8 +299,11 @@ static const char *enter_value(const struct req *rq, const char *name)
 		return anonymous ? NULL : rq->who.session;
 	if (!strcmp(name, "min_role"))
 		return anonymous ? NULL : rq->route->access == ADMIN ? "admin" : "user";
-	assert(!strcmp(name, "read_only"));
-	return rq->method == GET || rq->method == HEAD ? "true" : "false";
+	if (!strcmp(name, "team") || !strcmp(name, "test"))
+		return "false";
+	if (!strcmp(name, "request"))
+		return req_writes(rq) ? "{}" : NULL;
+	return NULL;
 }
 
 /* PgBouncer passes no connection's options on (see db_open), so the transaction sets its own limit. */
@@ -318,7 +321,7 @@ static bool send_timeout(void)
 static bool send_enter(struct req *rq)
 {
 	const struct query *query = &queries[Q_enter];
-	const char *values[8];
+	const char *values[16];
 
 	for (int i = 0; i < query->nparams; i++)
 		values[i] = enter_value(rq, query->params[i]);

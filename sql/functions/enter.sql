@@ -13,7 +13,7 @@
 --   min_role      the least role; NULL: nobody needs to be signed in
 --   organization, org_roles
 --                 the organization that the path names, and the roles in it
---                 that may; NULL: no membership is asked for
+--                 that may; NULL, or a secret key alone: it only has to be there
 --   test          a team member wants the tenant's test mode
 --   request       who to put down in the audit log: {"ip", "user_agent",
 --                 "request_id", "route"}; NULL: the request is not to write
@@ -91,16 +91,20 @@ BEGIN
         END IF;
     END IF;
 
-    IF organization IS NOT NULL THEN
+    IF organization IS NULL THEN
+        RETURN;
+    ELSIF who IS NULL OR org_roles IS NULL THEN
+        PERFORM FROM organizations o WHERE o.tenant_id = tenant AND o.id = organization AND o.deleted_at IS NULL;
+    ELSE
         SELECT set_config('app.org_role', m.role, true) INTO entered
         FROM memberships m
         WHERE m.tenant_id = tenant AND m.organization_id = organization AND m.user_id = who AND m.is_active
           AND m.role = ANY (org_roles)
           AND EXISTS (SELECT FROM organizations o
                       WHERE o.tenant_id = tenant AND o.id = organization AND o.deleted_at IS NULL);
-        IF NOT FOUND THEN
-            PERFORM enter_refuse_organization(tenant, organization, who, org_roles);
-        END IF;
+    END IF;
+    IF NOT FOUND THEN
+        PERFORM enter_refuse_organization(tenant, organization, who, org_roles);
     END IF;
 END
 $$;

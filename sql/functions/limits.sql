@@ -24,8 +24,7 @@ BEGIN
         blocked_until = CASE WHEN r.blocked_until > now() THEN r.blocked_until
                              WHEN r.blocked_until IS NULL AND r.window_ends > now() AND r.tries >= security_limit.max
                                   AND block_s > 0
-                             THEN now() + make_interval(secs => block_s) END,
-        updated_at = now()
+                             THEN now() + make_interval(secs => block_s) END
     RETURNING * INTO l;
     IF l.blocked_until > now() THEN
         RETURN ceil(extract(epoch FROM l.blocked_until - now()));

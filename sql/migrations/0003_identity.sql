@@ -114,6 +114,7 @@ CREATE UNLOGGED TABLE rate_limits (
     PRIMARY KEY (tenant_id, name, subject)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX rate_limits_age ON rate_limits (updated_at);
+CREATE TRIGGER rate_limits_touch BEFORE UPDATE ON rate_limits FOR EACH ROW EXECUTE FUNCTION touch();
 
 SELECT isolate('rate_limits');
 SELECT purgeable('rate_limits', 'updated_at < now() - interval ''1 day''');

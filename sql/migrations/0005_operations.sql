@@ -46,6 +46,7 @@ CREATE TABLE audit_heads (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
+CREATE TRIGGER audit_heads_touch BEFORE UPDATE ON audit_heads FOR EACH ROW EXECUTE FUNCTION touch();
 SELECT isolate('audit_heads');
 
 CREATE FUNCTION audit_hash(e audit_events) RETURNS bytea

@@ -173,9 +173,9 @@ subtest 'old answers are purged over all tenants, and by nobody seen' => sub {
     $super->do(q{UPDATE idempotency_keys SET created_at = now() - interval '25 hours'});
     $super->do(q{INSERT INTO idempotency_keys (tenant_id, principal, route, key, body_hash, status) VALUES (?, 'p', 'r', 'new', sha256(''), 200)}, undef, $B);
     is_deeply $api->selectcol_arrayref('SELECT key FROM idempotency_keys'), [], 'the api does not see them';
-    is +($sql->run($api, idempotency_purge => batch => 1))[0]{deleted},  1, 'one at a time';
-    is +($sql->run($api, idempotency_purge => batch => 10))[0]{deleted}, 1, 'the other';
-    is +($sql->run($api, idempotency_purge => batch => 10))[0]{deleted}, 0, 'no more';
+    is +($sql->run($api, purge => batch => 1))[0]{deleted},  1, 'one at a time';
+    is +($sql->run($api, purge => batch => 10))[0]{deleted}, 1, 'the other';
+    is +($sql->run($api, purge => batch => 10))[0]{deleted}, 0, 'no more';
     is_deeply $super->selectcol_arrayref('SELECT key FROM idempotency_keys'), ['new'], 'the young one stays';
 };
 
