@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "fcgi/arena.h"
+#include "fcgi/seal.h"
 
 struct config cfg;
 
@@ -316,6 +317,10 @@ static void check_issuers(struct report *r)
 /* What no single setting can tell. */
 static void check(struct report *r)
 {
+	const char *problem = seal_check(cfg.encryption_keys);
+
+	if (problem)
+		mistake(r, "ENCRYPTION_KEYS", "%s", problem);
 	if (!is_url(cfg.public_url) || ends_with(cfg.public_url, "/"))
 		mistake(r, "PUBLIC_URL", "must be an https:// URL without a trailing slash, is \"%s\"",
 			cfg.public_url);

@@ -9,13 +9,16 @@
 
 /* Every variable that a case may set; unset before each. */
 static const char *const names[] = {
-	"CLERK_ISSUER",        "CLERK_JWKS_URL",     "CORS_ORIGINS",       "DATABASE_OWNER_URL",
-	"DATABASE_TIMEOUT_MS", "DATABASE_URL",       "DB_PREPARED",        "DEPRECATED_AT_V1",
-	"DEPRECATION_FORMAT",  "ENVIRONMENT",        "HTTP_ALLOW_PRIVATE", "JWT_AUDIENCE",
-	"JWT_ISSUER",          "JWT_SECRET",         "JWT_TTL_S",          "LOG_LEVEL",
-	"METRICS_ALLOW",       "OIDC_ISSUER",        "OIDC_JWKS_URL",      "OIDC_PEM_FILE",
-	"PUBLIC_URL",          "RATE_LIMIT_DEFAULT", "REQUEST_TIMEOUT_S",  "SHM_FILE",
-	"SUNSET_AT_V1",        "SUPABASE_ISSUER",    "SUPABASE_JWKS_URL",  "SUPABASE_JWT_SECRET",
+	"CLERK_ISSUER",       "CLERK_JWKS_URL",      "CORS_ORIGINS",
+	"DATABASE_OWNER_URL", "DATABASE_TIMEOUT_MS", "DATABASE_URL",
+	"DB_PREPARED",        "DEPRECATED_AT_V1",    "DEPRECATION_FORMAT",
+	"ENCRYPTION_KEYS",    "ENVIRONMENT",         "HTTP_ALLOW_PRIVATE",
+	"JWT_AUDIENCE",       "JWT_ISSUER",          "JWT_SECRET",
+	"JWT_TTL_S",          "LOG_LEVEL",           "METRICS_ALLOW",
+	"OIDC_ISSUER",        "OIDC_JWKS_URL",       "OIDC_PEM_FILE",
+	"PUBLIC_URL",         "RATE_LIMIT_DEFAULT",  "REQUEST_TIMEOUT_S",
+	"SHM_FILE",           "SUNSET_AT_V1",        "SUPABASE_ISSUER",
+	"SUPABASE_JWKS_URL",  "SUPABASE_JWT_SECRET",
 };
 
 static const char secret[] = "0123456789abcdef0123456789abcdef";
@@ -150,6 +153,9 @@ static void test_signing_in(void)
 	refused("SUPABASE_ISSUER=https://a.example SUPABASE_JWT_SECRET=short",
 		"SUPABASE_JWT_SECRET: must be at least 32");
 	refused("SUPABASE_JWT_SECRET=0123456789abcdef0123456789abcdef", "SUPABASE_ISSUER: must be set");
+	fine("ENCRYPTION_KEYS=a:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
+	refused("ENCRYPTION_KEYS=a:c2VjcmV0", "ENCRYPTION_KEYS: must have keys of 32 bytes in base64");
+	ok(!strstr(said, "c2VjcmV0"), "a key is never repeated");
 	refused("CLERK_JWKS_URL=https://a.example/keys", "CLERK_ISSUER: must be set");
 	refused("OIDC_JWKS_URL=https://a.example/keys", "OIDC_ISSUER: must be set");
 	refused("OIDC_ISSUER=ashlar OIDC_JWKS_URL=https://a.example/k",
