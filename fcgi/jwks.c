@@ -2,9 +2,6 @@
 
 #include <assert.h>
 #include <json-c/json.h>
-#include <openssl/core_names.h>
-#include <openssl/err.h>
-#include <openssl/param_build.h>
 
 #include "fcgi/b64url.h"
 #include "fcgi/clock.h"
@@ -13,9 +10,9 @@
 #include "fcgi/http.h"
 #include "fcgi/json.h"
 #include "fcgi/log.h"
+#include "fcgi/pubkey.h"
 
 enum {
-	MAX_RSA_BITS = 8192, /* the time to verify grows with the square */
 	ASK_EVERY_MS = 60000,
 	ASK_WAIT_MS = 2000,
 	ASK_POLL_MS = 20,
@@ -45,7 +42,7 @@ bool jwks_alg_of(EVP_PKEY *pkey, enum jwks_alg *out)
 		int bits = EVP_PKEY_get_bits(pkey);
 
 		*out = JWKS_RS256;
-		return bits >= JWKS_MIN_RSA_BITS && bits <= MAX_RSA_BITS;
+		return bits >= PUBKEY_MIN_RSA_BITS && bits <= PUBKEY_MAX_RSA_BITS;
 	}
 	*out = JWKS_ES256;
 	return EVP_PKEY_is_a(pkey, "EC") && EVP_PKEY_get_group_name(pkey, curve, sizeof(curve), NULL) &&
@@ -73,68 +70,24 @@ static ssize_t bytes_of(struct json_object *object, const char *name, void *out,
 	return b64url_decode(text, n, out);
 }
 
-/* Build and check a public key; NULL when the parameters are none. */
-static EVP_PKEY *key_from(const char *type, OSSL_PARAM_BLD *bld)
-{
-	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
-	EVP_PKEY_CTX *make = EVP_PKEY_CTX_new_from_name(NULL, type, NULL), *check = NULL;
-	EVP_PKEY *pkey = NULL;
-
-	if (params && make && EVP_PKEY_fromdata_init(make) > 0 &&
-	    EVP_PKEY_fromdata(make, &pkey, EVP_PKEY_PUBLIC_KEY, params) > 0)
-		check = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
-	/* On the curve and not at infinity; a modulus that is odd and not prime, an exponent in range. */
-	if (pkey && (!check || EVP_PKEY_public_check(check) <= 0)) {
-		EVP_PKEY_free(pkey);
-		pkey = NULL;
-	}
-	EVP_PKEY_CTX_free(check);
-	EVP_PKEY_CTX_free(make);
-	OSSL_PARAM_free(params);
-	ERR_clear_error(); /* a key that is none is no error of ours */
-	return pkey;
-}
-
 static EVP_PKEY *rsa_key(struct json_object *jwk)
 {
-	uint8_t n[MAX_RSA_BITS / 8], e[8];
+	uint8_t n[PUBKEY_MAX_RSA_BITS / 8], e[8];
 	ssize_t n_len = bytes_of(jwk, "n", n, sizeof(n)), e_len = bytes_of(jwk, "e", e, sizeof(e));
-	OSSL_PARAM_BLD *bld;
-	BIGNUM *bn_n, *bn_e;
-	EVP_PKEY *pkey = NULL;
 
-	if (n_len <= 0 || e_len <= 0)
-		return NULL;
-	bld = OSSL_PARAM_BLD_new();
-	bn_n = BN_bin2bn(n, (int)n_len, NULL);
-	bn_e = BN_bin2bn(e, (int)e_len, NULL);
-	if (bn_n && BN_num_bits(bn_n) >= JWKS_MIN_RSA_BITS &&
-	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, bn_n) &&
-	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, bn_e))
-		pkey = key_from("RSA", bld);
-	BN_free(bn_n);
-	BN_free(bn_e);
-	OSSL_PARAM_BLD_free(bld);
-	return pkey;
+	return n_len > 0 && e_len > 0 ? pubkey_rsa(n, (size_t)n_len, e, (size_t)e_len) : NULL;
 }
 
 static EVP_PKEY *ec_key(struct json_object *jwk)
 {
-	uint8_t point[65] = { 4 }; /* uncompressed, x, y */
+	uint8_t x[32], y[32];
 	const char *crv = text_of(jwk, "crv");
-	OSSL_PARAM_BLD *bld;
-	EVP_PKEY *pkey = NULL;
 
 	/* RFC 7518 6.2.1.2: exactly the curve's length, leading zeros included. */
-	if (!crv || strcmp(crv, "P-256") || bytes_of(jwk, "x", point + 1, 32) != 32 ||
-	    bytes_of(jwk, "y", point + 33, 32) != 32)
+	if (!crv || strcmp(crv, "P-256") || bytes_of(jwk, "x", x, sizeof(x)) != 32 ||
+	    bytes_of(jwk, "y", y, sizeof(y)) != 32)
 		return NULL;
-	bld = OSSL_PARAM_BLD_new();
-	if (OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0) &&
-	    OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point)))
-		pkey = key_from("EC", bld);
-	OSSL_PARAM_BLD_free(bld);
-	return pkey;
+	return pubkey_p256(x, y);
 }
 
 /* Read one JWK (RFC 7517 4); false: it is none for us. */

@@ -23,7 +23,6 @@ enum {
 	JWKS_MAX = 16,  /* issuers */
 	JWKS_KEYS = 32, /* keys of one issuer */
 	JWKS_MAX_BYTES = 256 * 1024,
-	JWKS_MIN_RSA_BITS = 2048,
 };
 
 enum jwks_alg { JWKS_RS256, JWKS_ES256 };

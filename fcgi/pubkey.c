@@ -1,0 +1,63 @@
+#include "fcgi/pubkey.h"
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/param_build.h>
+
+/* Build and check a public key; NULL when the parameters are none. */
+static EVP_PKEY *key_from(const char *type, OSSL_PARAM_BLD *bld)
+{
+	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
+	EVP_PKEY_CTX *make = EVP_PKEY_CTX_new_from_name(NULL, type, NULL), *check = NULL;
+	EVP_PKEY *pkey = NULL;
+
+	if (params && make && EVP_PKEY_fromdata_init(make) > 0 &&
+	    EVP_PKEY_fromdata(make, &pkey, EVP_PKEY_PUBLIC_KEY, params) > 0)
+		check = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
+	/* On the curve and not at infinity; a modulus that is odd and not prime, an exponent in range. */
+	if (pkey && (!check || EVP_PKEY_public_check(check) <= 0)) {
+		EVP_PKEY_free(pkey);
+		pkey = NULL;
+	}
+	EVP_PKEY_CTX_free(check);
+	EVP_PKEY_CTX_free(make);
+	OSSL_PARAM_free(params);
+	ERR_clear_error(); /* a key that is none is no error of ours */
+	return pkey;
+}
+
+EVP_PKEY *pubkey_rsa(const unsigned char *n, size_t n_len, const unsigned char *e, size_t e_len)
+{
+	OSSL_PARAM_BLD *bld;
+	BIGNUM *bn_n, *bn_e;
+	EVP_PKEY *pkey = NULL;
+
+	if (!n_len || n_len > PUBKEY_MAX_RSA_BITS / 8 || !e_len || e_len > 8)
+		return NULL;
+	bld = OSSL_PARAM_BLD_new();
+	bn_n = BN_bin2bn(n, (int)n_len, NULL);
+	bn_e = BN_bin2bn(e, (int)e_len, NULL);
+	if (bn_n && BN_num_bits(bn_n) >= PUBKEY_MIN_RSA_BITS &&
+	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, bn_n) &&
+	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, bn_e))
+		pkey = key_from("RSA", bld);
+	BN_free(bn_n);
+	BN_free(bn_e);
+	OSSL_PARAM_BLD_free(bld);
+	return pkey;
+}
+
+EVP_PKEY *pubkey_p256(const unsigned char *x, const unsigned char *y)
+{
+	unsigned char point[65] = { 4 }; /* uncompressed, x, y */
+	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+	EVP_PKEY *pkey = NULL;
+
+	memcpy(point + 1, x, 32);
+	memcpy(point + 33, y, 32);
+	if (OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0) &&
+	    OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point)))
+		pkey = key_from("EC", bld);
+	OSSL_PARAM_BLD_free(bld);
+	return pkey;
+}

@@ -1,0 +1,25 @@
+/*
+ * Public keys for signatures, from the numbers that JWK, COSE and the like carry.
+ */
+#ifndef ASHLAR_PUBKEY_H
+#define ASHLAR_PUBKEY_H
+
+#include <openssl/evp.h>
+#include <stddef.h>
+
+enum {
+	PUBKEY_MIN_RSA_BITS = 2048,
+	PUBKEY_MAX_RSA_BITS = 8192, /* the time to verify grows with the square */
+};
+
+/*
+ * Make and check a key: an RSA key from modulus and exponent, big-endian; a
+ * key on P-256 from its point's coordinates, 32 bytes each.  Owned:
+ * EVP_PKEY_free.  NULL: a modulus outside the bounds above, one that is even or
+ * prime, an exponent out of range or of more than 8 bytes, a point that is not
+ * on the curve.
+ */
+EVP_PKEY *pubkey_rsa(const unsigned char *n, size_t n_len, const unsigned char *e, size_t e_len);
+EVP_PKEY *pubkey_p256(const unsigned char *x, const unsigned char *y);
+
+#endif
