@@ -17,6 +17,7 @@
 
 int cmd_api(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
+int cmd_mails(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
 int cmd_openapi(int argc, char **argv);
 int cmd_routes(int argc, char **argv);

@@ -13,6 +13,7 @@ struct command {
 static const struct command commands[] = {
 	{ "api",          cmd_api,          "serve the API" },
 	{ "check-config", cmd_check_config, "print the configuration and explain its mistakes" },
+	{ "mails",        cmd_mails,        "print the mails that wait, with their links and codes" },
 	{ "migrate",      cmd_migrate,      "bring the database's schema up to date" },
 	{ "openapi",      cmd_openapi,      "print the API reference (OpenAPI 3.1)" },
 	{ "routes",       cmd_routes,       "print the route tables, or nginx's map of slow routes" },

@@ -1,4 +1,4 @@
--- What the owner's commands ask (migrate, seed, user, token).  Their names
+-- What the owner's commands ask (mails, migrate, seed, user, token).  Their names
 -- begin with "owner_": the api's role may not run them, and need not.
 
 -- name: owner_tenant_enter :row
@@ -53,3 +53,16 @@ WHERE u.tenant_id = :tenant_id AND u.email = lower(:email) AND u.is_active AND u
 INSERT INTO sessions (tenant_id, user_id, expires_at, user_agent)
 VALUES (:tenant_id, :owner, date_trunc('second', now()) + make_interval(secs => :ttl_s::integer), 'ashlar token')
 RETURNING id, extract(epoch FROM date_trunc('second', now()))::bigint AS iat, extract(epoch FROM expires_at)::bigint AS exp;
+
+-- name: owner_mail_list :rows
+-- The newest mails that wait, of all tenants or of one with its test mode; the oldest of them first.
+-- scan: an operator looks, at what is short while the worker runs
+SELECT m.tenant, m.id, to_char(m.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS created_at,
+       m.is_test, m.tenant_id, m.payload
+FROM (SELECT t.slug AS tenant, j.id, j.created_at, t.test_of IS NOT NULL AS is_test, j.tenant_id, j.payload
+      FROM jobs j JOIN tenants t ON t.id = j.tenant_id
+      WHERE j.kind = 'mail' AND j.state = 'queued' AND (:slug::text IS NULL OR t.slug = :slug)
+        AND (:recipient::text IS NULL OR lower(j.payload ->> 'to') = lower(:recipient))
+      ORDER BY j.created_at DESC, j.id DESC
+      LIMIT :limit::integer) m
+ORDER BY m.created_at, m.id;

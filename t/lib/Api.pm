@@ -326,6 +326,15 @@ sub waiting ($self) {
         q{SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'});
 }
 
+# The mails that wait, decoded as "ashlar mails" prints them, newest last; to => 'ann@example.com' only hers.
+sub mails ($self, %arg) {
+    local %ENV = (%ENV, %{ $self->{env} }, DATABASE_OWNER_URL => $self->{cluster}->url($self->{database}, 'ashlar'));
+    open my $out, '-|', $ASHLAR, 'mails', map { ("--$_", $arg{$_}) } sort keys %arg or die "ashlar mails: $!\n";
+    my @mails = map { $json->decode($_) } <$out>;
+    close $out or die "ashlar mails: exit status $?\n";
+    return @mails;
+}
+
 # The log lines of the pools, decoded; a line that is no JSON is { raw => text }.
 sub log ($self) {    ## no critic (ProhibitBuiltinHomonyms)
     return map {

@@ -5,6 +5,7 @@ use lib 't/lib';
 use Ashlar::Cluster;
 use Ashlar::Process;
 use Ashlar::Token qw(parts);
+use Cpanel::JSON::XS qw(decode_json);
 use File::Temp ();
 use Test::More;
 
@@ -40,7 +41,7 @@ subtest 'how it is called' => sub {
     ($status, $out) = ashlar('--help');
     is $status, 0, '--help';
     my @commands = $out =~ /^  ([a-z-]+) /mg;
-    is "@commands", 'api check-config migrate openapi routes seed token user version', 'lists the commands';
+    is "@commands", 'api check-config mails migrate openapi routes seed token user version', 'lists the commands';
     for my $command (@commands) {
         ($status, $out, $err) = ashlar($command, '--help');
         is $status, 0, "$command --help";
@@ -62,6 +63,40 @@ subtest 'how it is called' => sub {
     is $status, 2, 'an argument for a flag';
     is +(ashlar('version'))[1] =~ /\Aashlar \d+\.\d+\.\d+\n\z/, 1, 'version';
     is +(ashlar('--version'))[1], +(ashlar('version'))[1], '--version is the same';
+};
+
+subtest 'mails' => sub {
+    # {"link":"https://a.example/?token=T","token":"T","code":"012345"} for the default tenant, under $SECRET
+    my $sealed = 'v1.0.eCMnFXC7GjybNu4OCvcFu1bBxTSmDRrsMADcZRt_l5ImbAF0cWZC_0m9HJg3MJZxlu9BvoKlPt9oXCcBKoxyaCF9uuH14Aa8w_I2qUwC_3E-1G_c8ay-aQt4XIRb';
+    my $insert = sub ($to, $seal, %row) {
+        $super->do('INSERT INTO jobs (tenant_id, kind, state, payload, created_at) VALUES (?, ?, ?, ?, now() + ?::interval)',
+            undef, $TENANT, $row{kind} // 'mail', $row{state} // 'queued',
+            qq({"template":"verify_email","to":"$to","locale":"en","sealed":"$seal"}), $row{at} // '0 s');
+    };
+    $insert->('ann@example.com', $sealed, at => '2 s');
+    $insert->('bob@example.com', $sealed, at => '1 s');
+    $insert->('decoy@example.com', $sealed, kind  => 'mail.decoy');
+    $insert->('sent@example.com',  $sealed, state => 'completed');
+    my ($status, $out, $err) = ashlar('mails');
+    is "$status|$err", '0|', 'are printed';
+    my @mails = map { decode_json($_) } split /\n/, $out;
+    is_deeply [ map { $_->{to} } @mails ], [ 'bob@example.com', 'ann@example.com' ], 'those that wait, the oldest first';
+    is_deeply $mails[1]{secrets}, { link => 'https://a.example/?token=T', token => 'T', code => '012345' }, 'with what was sealed';
+    is_deeply [ @{ $mails[1] }{qw(tenant template locale)}, !!$mails[1]{is_test} ], [ 'default', 'verify_email', 'en', !!0 ], 'and what was not';
+    unlike $out, qr/sealed/, 'opened';
+    (undef, $out) = ashlar('mails', '--to', 'ANN@example.com', '--tenant', 'default');
+    is_deeply [ map { decode_json($_)->{to} } split /\n/, $out ], ['ann@example.com'], 'of one address';
+    (undef, $out) = ashlar('mails', '--limit', 1);
+    is_deeply [ map { decode_json($_)->{to} } split /\n/, $out ], ['ann@example.com'], 'the newest of them';
+    is +(ashlar('mails', '--limit', 0))[0], 2, 'not fewer than one';
+    ($status, undef, $err) = ashlar('mails', '--tenant', 'nobody');
+    is $status, 1, 'another tenant';
+    like $err, qr/no tenant "nobody"/, 'is not there';
+    ($status, $out, $err) = ashlar('mails', { JWT_SECRET => 'another secret, of 32 bytes or more' });
+    is $status, 1, 'under another secret';
+    like $err, qr/2 of 2 could not be opened/, 'nothing opens';
+    unlike $out, qr/012345/, 'and nothing is shown';
+    $super->do('DELETE FROM jobs');
 };
 
 subtest 'check-config' => sub {

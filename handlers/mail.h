@@ -1,0 +1,52 @@
+/*
+ * Mails: rows in jobs, of kind "mail", that the request's own transaction adds.
+ *
+ * The worker renders the template and sends it; "ashlar mails" shows what waits.
+ * Link and code are sealed, so that neither the table nor a backup of it lets
+ * anybody in.  A handler prepares, and its query inserts:
+ *
+ *	rc = mail_prepare(rq, &(struct mail){ .template = "verify_email", .tenant = tenant, .to = email,
+ *					      .link = return_to, .ticket = ticket, .code = code });
+ *	if (rc)
+ *		return rc;
+ *	return req_answer(rq, Q_resend);
+ *
+ *	INSERT INTO jobs (tenant_id, kind, payload)
+ *	VALUES (:tenant_id, 'mail', :mail_payload::jsonb)
+ *
+ * Where there is nobody to write to, the same is done with the kind
+ * 'mail.decoy', so that the answer takes as long.
+ */
+#ifndef HANDLERS_MAIL_H
+#define HANDLERS_MAIL_H
+
+#include "fcgi/err.h"
+
+struct req;
+
+struct mail {
+	const char *template; /* "verify_email", "reset_password", "invitation", "team_invitation", … */
+	const char *tenant;   /* uuid of the tenant whose job it is */
+	const char *to;
+	const char *locale; /* NULL: "en" */
+	const char *link;   /* the page that the link leads to, which gets ?token=; NULL: no link */
+	const char *ticket; /* NULL: a mail without secrets */
+	const char *code;   /* six digits, or NULL */
+	const char
+		*data; /* what else the template shows, as a JSON object and readable in the table; or NULL */
+};
+
+/*
+ * Set the request's value mail_payload: {"template", "to", "locale", "data", "sealed"}, where
+ * sealed (seal.h, purpose "mail", of the tenant) is {"link", "token", "code"}.
+ *
+ * ERR_OK; ERR_UNAVAILABLE, recorded: there is no key to seal with (no JWT_SECRET).
+ */
+enum err mail_prepare(struct req *rq, const struct mail *m);
+
+struct arena;
+
+/* A page's URL with token=ticket in its query, in front of a fragment.  The arena's. */
+char *mail_link(struct arena *a, const char *page, const char *ticket);
+
+#endif
