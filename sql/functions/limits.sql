@@ -10,6 +10,7 @@
 CREATE OR REPLACE FUNCTION security_limit(name text, subject text, max integer, window_s integer, block_s integer)
 RETURNS integer
 LANGUAGE plpgsql AS $$
+#variable_conflict use_column
 DECLARE
     l rate_limits;
 BEGIN

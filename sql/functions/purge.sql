@@ -2,49 +2,31 @@
 
 -- Delete up to batch of them from each table, of all tenants, and return how
 -- many there were in the table with the most.  Runs as the owner, whom policies
--- let see exactly those (purgeable(), and idempotency_keys' own).  Rows that
--- somebody is just changing are skipped.
+-- let see exactly those (purgeable(), and idempotency_keys' own); the age is
+-- said again so that an index finds them, and for a row that was just renewed.
 CREATE OR REPLACE FUNCTION purge(batch integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     most bigint := 0;
     n    bigint;
+    old  record;
 BEGIN
-    DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM idempotency_keys WHERE created_at < now() - interval '24 hours'
-        ORDER BY created_at LIMIT batch FOR UPDATE SKIP LOCKED));
-    GET DIAGNOSTICS n = ROW_COUNT;
-    most := greatest(most, n);
-
-    DELETE FROM one_time_tokens WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM one_time_tokens WHERE expires_at < now() - interval '1 day'
-        ORDER BY expires_at LIMIT batch FOR UPDATE SKIP LOCKED));
-    GET DIAGNOSTICS n = ROW_COUNT;
-    most := greatest(most, n);
-
-    DELETE FROM webauthn_challenges WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM webauthn_challenges WHERE expires_at < now() - interval '1 hour'
-        ORDER BY expires_at LIMIT batch FOR UPDATE SKIP LOCKED));
-    GET DIAGNOSTICS n = ROW_COUNT;
-    most := greatest(most, n);
-
-    DELETE FROM rate_limits WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM rate_limits WHERE updated_at < now() - interval '1 day'
-        ORDER BY updated_at LIMIT batch FOR UPDATE SKIP LOCKED));
-    GET DIAGNOSTICS n = ROW_COUNT;
-    most := greatest(most, n);
-
-    DELETE FROM sessions WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM sessions WHERE expires_at < now() - interval '30 days'
-        ORDER BY expires_at LIMIT batch FOR UPDATE SKIP LOCKED));
-    GET DIAGNOSTICS n = ROW_COUNT;
-    most := greatest(most, n);
-
-    DELETE FROM team_sessions WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM team_sessions WHERE expires_at < now() - interval '30 days'
-        ORDER BY expires_at LIMIT batch FOR UPDATE SKIP LOCKED));
-    GET DIAGNOSTICS n = ROW_COUNT;
-    RETURN greatest(most, n);
+    FOR old IN VALUES
+        ('idempotency_keys',    'created_at', interval '24 hours'),
+        ('one_time_tokens',     'expires_at', interval '1 day'),
+        ('webauthn_challenges', 'expires_at', interval '1 hour'),
+        ('rate_limits',         'updated_at', interval '1 day'),
+        ('sessions',            'expires_at', interval '30 days'),
+        ('team_sessions',       'expires_at', interval '30 days')
+    LOOP
+        EXECUTE format('DELETE FROM %1$I WHERE %2$I < now() - $1 AND ctid = ANY (ARRAY(
+                            SELECT ctid FROM %1$I WHERE %2$I < now() - $1 ORDER BY %2$I LIMIT $2))',
+                       old.column1, old.column2)
+        USING old.column3, batch;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        most := greatest(most, n);
+    END LOOP;
+    RETURN most;
 END
 $$;
 REVOKE ALL ON FUNCTION purge(integer) FROM PUBLIC;

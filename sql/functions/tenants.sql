@@ -17,16 +17,17 @@ GRANT EXECUTE ON FUNCTION team_find(text) TO ashlar_api;
 CREATE OR REPLACE FUNCTION tenant_create(slug text, name text, email text, display_name text, password_hash text,
                                          OUT tenant_id uuid, OUT member_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
 DECLARE
     base text := left(coalesce(nullif(trim(BOTH '-' FROM
         regexp_replace(lower(tenant_create.name), '[^a-z0-9]+', '-', 'g')), ''), 'tenant'), 50);
     n    integer := 1;
 BEGIN
-    tenant_id := uuid_v7();
-    PERFORM set_config('app.tenant_id', tenant_id::text, true);
+    tenant_create.tenant_id := uuid_v7();
+    PERFORM set_config('app.tenant_id', tenant_create.tenant_id::text, true);
     LOOP
         INSERT INTO tenants (id, slug, name)
-        VALUES (tenant_id, coalesce(tenant_create.slug, trim(BOTH '-' FROM base) || CASE WHEN n > 1 THEN '-' || n ELSE '' END),
+        VALUES (tenant_create.tenant_id, coalesce(tenant_create.slug, trim(BOTH '-' FROM base) || CASE WHEN n > 1 THEN '-' || n ELSE '' END),
                 tenant_create.name)
         ON CONFLICT (slug) WHERE test_of IS NULL DO NOTHING;
         EXIT WHEN FOUND;
@@ -38,7 +39,7 @@ BEGIN
     INSERT INTO team_members (tenant_id, email, display_name, role, password_hash, joined_at)
     VALUES (tenant_create.tenant_id, lower(tenant_create.email), tenant_create.display_name, 'owner',
             tenant_create.password_hash, now())
-    RETURNING id INTO member_id;
+    RETURNING id INTO tenant_create.member_id;
 END
 $$;
 REVOKE ALL ON FUNCTION tenant_create(text, text, text, text, text) FROM PUBLIC;

@@ -59,7 +59,8 @@ subtest 'a new database' => sub {
     is $status, 0, 'migrate' or diag $text;
     is_deeply $db->selectcol_arrayref('SELECT name FROM schema_migrations ORDER BY version'), \@migrations, 'every migration is remembered';
     is_deeply $db->selectcol_arrayref('SELECT name FROM schema_functions ORDER BY name'), \@functions, 'and every file of functions';
-    is_deeply $db->selectall_arrayref('SELECT id, slug FROM tenants'), [ [ $TENANT, 'default' ] ], 'the default tenant is there';
+    is_deeply $db->selectall_arrayref('SELECT id, slug, test_of FROM tenants ORDER BY id'),
+        [ [ $TENANT, 'default', undef ], [ $TENANT =~ s/1\z/2/r, 'default', $TENANT ] ], 'the default tenant is there, and its test mode';
 
     ($status, $text) = ashlar($name, 'migrate');
     is "$status$text", '0', 'again: nothing to do';

@@ -121,8 +121,8 @@ subtest 'the statements inside of functions read by an index' => sub {
         undef, $DEFAULT);
     my @key = (principal => 'user_7', route => 'r', key => 'k2', body_hash => '\\x' . '00' x 32);
     for (
-        [ 'enter', tenant => $DEFAULT, issuer => 'ashlar', subject => 'user_7', session => $session, min_role => 'user', read_only => 'f' ],
-        [ 'enter',          tenant => $DEFAULT, issuer => 'iss', subject => 'user_7', min_role => 'user', read_only => 'f' ],
+        [ 'enter', tenant => $DEFAULT, issuer => 'ashlar', subject => 'user_7', session => $session, min_role => 'user', request => '{}' ],
+        [ 'enter',          tenant => $DEFAULT, issuer => 'iss', subject => 'user_7', min_role => 'user', request => '{}' ],
         [ 'user_provision', tenant => $DEFAULT, issuer => 'iss', subject => 'new', email => 'u1@example.com' ],
         [ 'idempotency_begin', @key ],
     ) {

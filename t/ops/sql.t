@@ -44,7 +44,7 @@ sub enter (%value) {
     my $result;
     my $state = state_of $one, sub {
         $sql->in($one, undef, undef, sub {
-            $sql->run($one, enter => read_only => 'f', tenant => $TENANT, %value);
+            $sql->run($one, enter => request => '{}', tenant => $TENANT, %value);
             ($result) = $one->selectrow_array(q{SELECT concat_ws(' ', app_tenant(), coalesce(app_user()::text, 'nobody'),
                 current_setting('transaction_read_only'))});
         });
@@ -109,7 +109,7 @@ subtest 'enter: sessions' => sub {
     my $user = user();
     my %own  = (issuer => 'ashlar', subject => $user->{public_id}, session => $user->{session}, min_role => 'user');
     is enter(%own), "$TENANT $user->{id} off", 'a session opens tenant and user';
-    is enter(%own, read_only => 't'), "$TENANT $user->{id} on", 'and only for reading, when asked';
+    is enter(%own, request => undef), "$TENANT $user->{id} on", 'and only for reading, when asked';
     is enter(%own, subject => 'user_x'),    'AS401', 'not with another subject';
     is enter(%own, tenant => $OTHER),       'AS401', 'not in another tenant';
     is enter(%own, session => $TENANT),     'AS401', 'not with an unknown session';
@@ -199,7 +199,7 @@ subtest 'user_provision' => sub {
     # Two first requests at once.
     $one->begin_work;
     $sql->run($one, user_provision => %token, subject => 'twin', email => 'twin@example.com');
-    my $second = start $two, 'SELECT user_provision($1, $2, $3, $4, NULL)', $TENANT, $token{issuer}, 'twin', 'twin@example.com';
+    my $second = start $two, 'SELECT user_provision($1, NULL, $2, $3, $4, NULL)', $TENANT, $token{issuer}, 'twin', 'twin@example.com';
     ok waits($two), 'the second waits for the first';
     $one->commit;
     ok $second->(), 'and succeeds';
@@ -208,7 +208,7 @@ subtest 'user_provision' => sub {
     # Two identities at once that want the same address.
     $one->begin_work;
     $sql->run($one, user_provision => %token, subject => 'first', email => 'same@example.com');
-    $second = start $two, 'SELECT user_provision($1, $2, $3, $4, NULL)', $TENANT, $token{issuer}, 'second', 'same@example.com';
+    $second = start $two, 'SELECT user_provision($1, NULL, $2, $3, $4, NULL)', $TENANT, $token{issuer}, 'second', 'same@example.com';
     ok waits($two), 'the second waits for the address';
     $one->commit;
     ok $second->(), 'and succeeds';

@@ -1,0 +1,183 @@
+# enter() beyond a user's own session: API keys, teams, organizations, impersonation, roles of other issuers.
+
+use v5.36;
+use lib 't/lib';
+use Ashlar::Cluster;
+use Ashlar::Queries;
+use Digest::SHA 'sha256_hex';
+use Test::More;
+
+my $cluster = Ashlar::Cluster->shared;
+my $name    = $cluster->clone;
+my $super   = $cluster->connect($name);
+my $api     = $cluster->connect($name, 'ashlar_api');
+my $sql     = Ashlar::Queries->load;
+my $A       = '00000000-0000-7000-8000-000000000001';
+my ($B) = $super->selectrow_array(q{INSERT INTO tenants (slug, name) VALUES ('b', 'B') RETURNING id});
+my $request = '{"ip":"192.0.2.7","user_agent":"curl","request_id":"r-1","route":"platform.x"}';
+
+sub one ($text, @value) { return scalar $super->selectrow_array($text, undef, @value) }
+
+# A user with a session.
+sub user ($public_id, %with) {
+    my %row = (tenant_id => $A, public_id => $public_id, %with);
+    my $by  = delete $row{impersonator_id};
+    my @names = sort keys %row;
+    my $id = one('INSERT INTO users (' . join(', ', @names) . ') VALUES (' . join(', ', ('?') x @names) . ') RETURNING id', @row{@names});
+    my $session = one(q{INSERT INTO sessions (tenant_id, user_id, expires_at, impersonator_id, method)
+        VALUES (?, ?, now() + interval '1 hour', ?, 'token') RETURNING id}, $row{tenant_id}, $id, $by);
+    return { id => $id, %row, enter => { tenant => $row{tenant_id}, issuer => 'ashlar', subject => $public_id, session => $session, min_role => 'user' } };
+}
+
+sub key ($type, %with) {
+    my $text = "${type}_" . ('x' x 20) . int rand 1e12;
+    my %row = (tenant_id => $A, name => $text, type => $type, prefix => substr($text, 0, 12), hash => '\\x' . sha256_hex($text),
+        allowed_origins => $type eq 'public' ? '{https://app.example,http://localhost:3000}' : '{}', %with);
+    my @names = sort keys %row;
+    one('INSERT INTO api_keys (' . join(', ', @names) . ') VALUES (' . join(', ', ('?') x @names) . ') RETURNING id', @row{@names});
+    return { %row, enter => { tenant => undef, key => $row{hash} } };
+}
+
+# The settings that enter() made, or the SQLSTATE and the message.
+sub enter (%value) {
+    my $result;
+    eval {
+        $sql->in($api, undef, undef, sub {
+            $sql->run($api, enter => team => 'f', test => 'f', request => $request, %value);
+            ($result) = $api->selectrow_array(q{SELECT concat_ws(' ', CASE app_tenant() WHEN ? THEN 'A' WHEN ? THEN 'B' ELSE 'other' END,
+                (SELECT public_id FROM users WHERE id = app_user()), (SELECT email FROM team_members WHERE id = app_team()),
+                CASE WHEN app_is_secret() THEN 'secret' END, app_org_role())}, undef, $A, $B);
+        });
+        1;
+    } or $result = $@ =~ /\A(\w{5}) .*?ERROR:\s+(.*)$/m ? "$1 $2" : $@;
+    return $result;
+}
+
+sub refused ($state, $got, $why) {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return like $got, qr/\A$state /, $why;
+}
+
+my $ann = user('ann');
+my $bob = user('bob', tenant_id => $B);
+
+subtest 'a key brings its tenant' => sub {
+    my ($sk, $other) = (key('secret'), key('secret', tenant_id => $B));
+    is enter(%{ $sk->{enter} }),    'A secret', 'a secret key';
+    is enter(%{ $other->{enter} }), 'B secret', 'of another tenant';
+    refused 'AS005', enter(tenant => undef, key => '\\x' . sha256_hex('guess')), 'an unknown one';
+    is enter(%{ $ann->{enter} }, key => $sk->{hash}), 'A ann secret', 'with a user\'s token';
+    refused 'AS401', enter(%{ $ann->{enter} }, key => $other->{hash}), 'whose tenant is another';
+    for my $off ('is_active = false', 'revoked_at = now()') {
+        $super->do("UPDATE api_keys SET $off WHERE hash = ?", undef, $sk->{hash});
+        refused 'AS005', enter(%{ $sk->{enter} }), "not with $off";
+        $super->do('UPDATE api_keys SET is_active = true, revoked_at = NULL WHERE hash = ?', undef, $sk->{hash});
+    }
+    $super->do('UPDATE tenants SET is_active = false WHERE id = ?', undef, $B);
+    refused 'AS005', enter(%{ $other->{enter} }), 'nor when its tenant is suspended';
+    $super->do('UPDATE tenants SET is_active = true WHERE id = ?', undef, $B);
+    is enter(%{ $other->{enter} }), 'B secret', '  until that is over';
+};
+
+subtest 'a public key has its origins' => sub {
+    my $pk = key('public');
+    is enter(%{ $pk->{enter} }, origin => 'https://app.example'),   'A', 'one of them';
+    is enter(%{ $pk->{enter} }, origin => 'http://localhost:3000'), 'A', 'another, with its port';
+    refused 'AS006', enter(%{ $pk->{enter} }, origin => $_), $_
+        for 'http://app.example', 'https://app.example:8443', 'https://app.example.evil', 'https://sub.app.example', 'https://app.example/', 'null';
+    refused 'AS006', enter(%{ $pk->{enter} }), 'none at all';
+};
+
+subtest 'nobody lists keys by guessing' => sub {
+    $api->begin_work;
+    $api->do(q{SELECT set_config('app.key_hash', ?, true)}, undef, sha256_hex('guess'));
+    is_deeply $api->selectcol_arrayref('SELECT name FROM api_keys'), [], 'a hash shows its own row and no other';
+    $api->rollback;
+};
+
+subtest 'the team' => sub {
+    my %member;
+    for my $role (qw(owner admin member)) {
+        my $id = one(q{INSERT INTO team_members (tenant_id, email, role, joined_at) VALUES (?, ?, ?, now()) RETURNING id}, $A, "$role\@a.example", $role);
+        my $session = one(q{INSERT INTO team_sessions (tenant_id, member_id, expires_at) VALUES (?, ?, now() + interval '1 hour') RETURNING id}, $A, $id);
+        $member{$role} = { id => $id, enter => { tenant => $A, team => 't', issuer => 'ashlar', subject => $id, session => $session } };
+    }
+    for my $row ([ owner => 1, 1, 1 ], [ admin => 1, 1, 0 ], [ member => 1, 0, 0 ]) {
+        my ($role, @may) = @$row;
+        for my $need (qw(member admin owner)) {
+            my $got = enter(%{ $member{$role}{enter} }, min_role => $need);
+            shift @may ? is $got, "A $role\@a.example", "$role where $need is needed" : refused 'AS403', $got, "$role where $need is needed";
+        }
+    }
+    my %owner = (%{ $member{owner}{enter} }, min_role => 'member');
+    like enter(%owner, test => 't'), qr/\Aother/, 'in test mode the tenant is its sibling';
+    refused 'AS401', enter(%owner, tenant => $B), 'the session is of one tenant';
+    refused 'AS401', enter(%owner, session => $ann->{enter}{session}), 'a user\'s session is no team member\'s';
+    refused 'AS401', enter(%{ $ann->{enter} }, session => $owner{session}), 'nor the reverse';
+    for my $off ('is_active = false', 'deleted_at = now()', 'joined_at = NULL') {
+        $super->do("UPDATE team_members SET $off WHERE id = ?", undef, $member{owner}{id});
+        refused 'AS401', enter(%owner), "out with $off";
+        $super->do('UPDATE team_members SET is_active = true, deleted_at = NULL, joined_at = now() WHERE id = ?', undef, $member{owner}{id});
+    }
+    is enter(%owner), 'A owner@a.example', 'and in again';
+};
+
+subtest 'an organization' => sub {
+    my $acme = one(q{INSERT INTO organizations (tenant_id, name, slug) VALUES (?, 'Acme', 'acme') RETURNING id}, $A);
+    my $theirs = one(q{INSERT INTO organizations (tenant_id, name, slug) VALUES (?, 'Acme', 'acme') RETURNING id}, $B);
+    my $dev = user('dev');
+    $super->do(q{INSERT INTO memberships (tenant_id, organization_id, user_id, role) VALUES (?, ?, ?, 'developer')}, undef, $A, $acme, $dev->{id});
+    my %read   = (organization => $acme, org_roles => '{owner,admin,developer,member}');
+    my %manage = (organization => $acme, org_roles => '{owner,admin}');
+    is enter(%{ $dev->{enter} }, %read), 'A dev developer', 'a member';
+    refused 'AS403', enter(%{ $dev->{enter} }, %manage), 'whose role may not';
+    refused 'AS403', enter(%{ $ann->{enter} }, %read), 'somebody else of the tenant';
+    refused 'AS404', enter(%{ $bob->{enter} }, %read), 'somebody of another tenant';
+    refused 'AS404', enter(%{ $dev->{enter} }, %read, organization => $theirs), 'another tenant\'s organization';
+    $super->do('UPDATE memberships SET is_active = false WHERE user_id = ?', undef, $dev->{id});
+    refused 'AS403', enter(%{ $dev->{enter} }, %read), 'a deactivated member';
+    $super->do('UPDATE memberships SET is_active = true WHERE user_id = ?', undef, $dev->{id});
+    my $sk = key('secret');
+    is enter(%{ $sk->{enter} }, %manage), 'A secret', 'a secret key alone need not be a member';
+    refused 'AS404', enter(%{ $sk->{enter} }, %manage, organization => $theirs), '  but has its own tenant\'s organizations only';
+    is enter(%{ $ann->{enter} }, organization => $acme, org_roles => undef), 'A ann', 'where no role is asked for it only has to be there';
+    $super->do('UPDATE organizations SET deleted_at = now() WHERE id = ?', undef, $acme);
+    refused 'AS404', enter(%{ $dev->{enter} }, %read), 'a deleted one';
+};
+
+subtest 'impersonation' => sub {
+    my $root = user('root', role => 'admin');
+    my $eve  = user('eve', impersonator_id => $root->{id});
+    my $rows = sub { return $super->selectall_arrayref(q{SELECT actor_id, on_behalf_of, action, details ->> 'route', host(ip_address), request_id
+        FROM audit_events WHERE resource_id = 'eve' ORDER BY seq}) };
+    is enter(%{ $eve->{enter} }, request => undef), 'A eve', 'a read is the user\'s';
+    is_deeply $rows->(), [], '  and leaves no row';
+    is enter(%{ $eve->{enter} }), 'A eve', 'so is a write';
+    is_deeply $rows->(), [ [ 'root', 'eve', 'impersonate.action', 'platform.x', '192.0.2.7', 'r-1' ] ], '  which is put down under both names';
+    refused 'AS403', enter(%{ $eve->{enter} }, min_role => 'admin'), 'it gives the user\'s rights, not the administrator\'s';
+    for my $off (q{role = 'user'}, 'is_active = false') {
+        $super->do("UPDATE users SET $off WHERE public_id = 'root'");
+        refused 'AS401', enter(%{ $eve->{enter} }), "it ends when the administrator has $off";
+        refused 'AS401', enter(%{ $eve->{enter} }, request => undef), '  for reads, too';
+        $super->do(q{UPDATE users SET role = 'admin', is_active = true WHERE public_id = 'root'});
+    }
+};
+
+subtest 'the role that another issuer gives' => sub {
+    my %token = (tenant => $A, issuer => 'https://i.example', subject => 'zoe', min_role => 'user');
+    refused 'AS001', enter(%token, role => 'admin'), 'a new subject';
+    $sql->run($api, user_provision => tenant => $A, issuer => $token{issuer}, subject => 'zoe', role => 'admin');
+    is enter(%token, role => 'admin', min_role => 'admin'), 'A zoe', 'is what its token says';
+    is enter(%token, min_role => 'admin'), 'A zoe', 'a token without a role leaves it';
+    refused 'AS001', enter(%token, role => 'user'), 'another role is news';
+    $sql->run($api, user_provision => tenant => $A, issuer => $token{issuer}, subject => 'zoe', role => 'user');
+    refused 'AS403', enter(%token, role => 'user', min_role => 'admin'), 'then it has that';
+    is one(q{SELECT details ->> 'to' FROM audit_events WHERE action = 'user.role'}), 'user', 'and it is put down';
+    my $sk = key('secret', tenant_id => $B);
+    $sql->run($api, user_provision => tenant => undef, key => $sk->{hash}, issuer => $token{issuer}, subject => 'zoe');
+    is enter(%token, tenant => undef, key => $sk->{hash}), 'B zoe secret', 'with a key it is the key\'s tenant';
+};
+
+$_->disconnect for $api, $super;
+$cluster->drop($name);
+done_testing;
