@@ -112,6 +112,14 @@ static void write_rows(struct req *rq, const PGresult *res, int first_column)
 	}
 }
 
+/* A number that was sent, or made of what was sent (see number_page in serve.c). */
+static long long number(const struct req *rq, const char *name)
+{
+	const char *text = req_text(rq, name);
+
+	return text ? strtoll(text, NULL, 10) : 0;
+}
+
 static void write_page(struct req *rq, const PGresult *res)
 {
 	const struct surface *s = surface_of(rq->route->id);
@@ -130,6 +138,39 @@ static void write_page(struct req *rq, const PGresult *res)
 	envelope_close(rq, s->page_tail);
 }
 
+/* A list of the row's own form, whichever shape its query has. */
+static void write_list(struct req *rq, const PGresult *res, bool is_page)
+{
+	const struct list *l = rq->route->list;
+	struct buf *b;
+
+	envelope_open(rq, NULL);
+	b = &rq->out;
+	if (l->member) {
+		buf_char(b, '{');
+		jx_key(b, l->member);
+	}
+	buf_char(b, '[');
+	write_rows(rq, res, is_page);
+	buf_char(b, ']');
+	for (size_t i = 0; i < sizeof(l->fields) / sizeof(*l->fields) && l->fields[i]; i++) {
+		const char *name = l->fields[i];
+
+		jx_key(b, name);
+		if (!strcmp(name, "total"))
+			jx_int(b, db_int(res, 0, "total"));
+		else if (!strcmp(name, "has_prev"))
+			jx_bool(b, number(rq, "skip") > 0);
+		else if (!strcmp(name, "has_next"))
+			jx_bool(b, number(rq, "skip") < db_int(res, 0, "total") - number(rq, "limit"));
+		else
+			jx_int(b, number(rq, name));
+	}
+	if (l->member)
+		buf_char(b, '}');
+	envelope_close(rq, NULL);
+}
+
 enum err req_answer(struct req *rq, enum query_id q)
 {
 	PGresult *res;
@@ -137,6 +178,10 @@ enum err req_answer(struct req *rq, enum query_id q)
 
 	if (rc)
 		return rc;
+	if (rq->route->list && (queries[q].shape == SHAPE_ROWS || queries[q].shape == SHAPE_PAGE)) {
+		write_list(rq, res, queries[q].shape == SHAPE_PAGE);
+		return ERR_OK;
+	}
 	switch (queries[q].shape) {
 	case SHAPE_EXEC: break;
 	case SHAPE_ROW:
@@ -366,32 +411,60 @@ static bool asks_for_problem(const char *accept)
 	return false;
 }
 
+/* RFC 9110 15.5.2: what would be taken instead. */
+static const char *challenge(const struct req *rq)
+{
+	if (rq->fail.err == ERR_API_KEY)
+		return "ApiKey realm=\"api\"";
+	return req_header(rq, "Authorization") ? "Bearer realm=\"api\", error=\"invalid_token\""
+					       : "Bearer realm=\"api\"";
+}
+
+/* "detail": the message, or what the surface's clients compare. */
+static const char *detail_of(const struct req *rq, const char *message)
+{
+	const struct literal *l = rq->route ? surface_of(rq->route->id)->literals : NULL;
+
+	for (; l && l->err; l++)
+		if (l->err == rq->fail.err)
+			return l->detail;
+	return message;
+}
+
+static void write_more(struct req *rq, struct buf *b)
+{
+	if (rq->fail.more) {
+		buf_char(b, ',');
+		buf_text(b, rq->fail.more);
+	}
+	buf_char(b, '}');
+}
+
 void answer_error(struct req *rq)
 {
 	const struct err_info *info = err_info(rq->fail.err);
 	const char *message = rq->fail.message ? rq->fail.message : info->message;
+	const char *detail = detail_of(rq, message);
 	const char *accept = req_header(rq, "Accept");
 	struct buf *b = body(rq);
 
 	rq->status = status_of(rq);
 	rq->updated_us = 0;
 	if (rq->status == 401)
-		req_set_header(rq, "WWW-Authenticate",
-			       req_header(rq, "Authorization")
-				       ? "Bearer realm=\"api\", error=\"invalid_token\""
-				       : "Bearer realm=\"api\"");
+		req_set_header(rq, "WWW-Authenticate", challenge(rq));
 	if (asks_for_problem(accept)) {
 		/* RFC 9457 */
 		req_set_header(rq, "Content-Type", problem_json);
 		buf_fmt(b, "{\"type\":\"%s/errors.html#%s\",\"title\":", cfg.public_url, info->code);
 		jx_str(b, info->message);
 		buf_fmt(b, ",\"status\":%d,\"detail\":", rq->status);
-		jx_str(b, message);
+		jx_str(b, detail);
 		buf_text(b, ",\"instance\":");
 		jx_str(b, rq->path);
 		buf_fmt(b, ",\"code\":\"%s\",\"details\":{", info->code);
 		write_details(rq, b);
-		buf_text(b, "}}");
+		buf_char(b, '}');
+		write_more(rq, b);
 		return;
 	}
 	buf_fmt(b, "{\"error\":{\"code\":\"%s\",\"message\":", info->code);
@@ -399,8 +472,8 @@ void answer_error(struct req *rq)
 	buf_text(b, ",\"details\":{");
 	write_details(rq, b);
 	buf_text(b, "}},\"detail\":");
-	jx_str(b, message);
-	buf_char(b, '}');
+	jx_str(b, detail);
+	write_more(rq, b);
 }
 
 /* Headers */
@@ -413,6 +486,9 @@ const char *answer_origin(const struct req *rq)
 	for (const char *p = origin; p && *p; p++)
 		if (*p <= ' ' || *p == 127)
 			return NULL;
+	/* enter() lets a public key in from its own origins only. */
+	if (rq->any_origin || (rq->entered && rq->who.api_key && !rq->who.is_secret))
+		return origin;
 	for (const char *const *o = cfg.cors_origins; origin && o && *o; o++)
 		if (!strcmp(*o, "*") || !strcmp(*o, origin))
 			return origin;
@@ -460,7 +536,8 @@ static void cors_headers(struct req *rq, struct buf *b)
 {
 	const char *origin;
 
-	if (!cfg.cors_origins || !*cfg.cors_origins)
+	if ((!cfg.cors_origins || !*cfg.cors_origins) && !rq->any_origin && !rq->who.api_key &&
+	    !(rq->route && route_takes_key(rq->route)))
 		return;
 	buf_text(b, "Vary: Origin\r\n");
 	origin = answer_origin(rq);

@@ -37,7 +37,7 @@ bool answer_accepts(const char *accept, const char *type);
 /* If-Match as a PostgreSQL bigint[] of updated_at microseconds; NULL when it asks nothing. */
 const char *answer_if_match(struct req *rq);
 
-/* CORS: the Origin header when it may call us, else NULL. */
+/* CORS: the Origin header when its pages may read the answer, by CORS_ORIGINS or by their key; else NULL. */
 const char *answer_origin(const struct req *rq);
 
 #endif

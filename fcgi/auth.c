@@ -1,5 +1,6 @@
 #include "fcgi/auth.h"
 
+#include <openssl/evp.h>
 #include <strings.h>
 
 #include "fcgi/db.h"
@@ -8,7 +9,41 @@
 #include "fcgi/tok.h"
 
 /* Classes of rate-limit keys: an address must never collide with a user by spelling. */
-enum { KEY_ADDRESS = 1, KEY_BEARER };
+enum { KEY_ADDRESS = 1, KEY_BEARER, KEY_SECRET };
+
+/* (pk|sk)_(live|test)_ and 32 letters and digits */
+static bool is_api_key(const char *text)
+{
+	static const char alnum[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+	return (text[0] == 'p' || text[0] == 's') && !strncmp(text + 1, "k_", 2) &&
+	       (!strncmp(text + 3, "live_", 5) || !strncmp(text + 3, "test_", 5)) &&
+	       strspn(text + 8, alnum) == 32 && !text[40];
+}
+
+/* A key is a credential of its own: who.kind says BEARER once there is a token beside it. */
+static enum err api_key(struct req *rq, const char *text)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned int n = 0;
+	char *hex;
+
+	if (!is_api_key(text))
+		return req_fail(rq, ERR_API_KEY, NULL);
+	if (EVP_Digest(text, strlen(text), md, &n, EVP_sha256(), NULL) != 1)
+		abort();
+	hex = arena_alloc(&rq->arena, 2 + n * 2 + 1);
+	memcpy(hex, "\\x", 2);
+	for (unsigned int i = 0; i < n; i++) {
+		hex[2 + i * 2] = "0123456789abcdef"[md[i] >> 4];
+		hex[3 + i * 2] = "0123456789abcdef"[md[i] & 15];
+	}
+	rq->who.kind = API_KEY;
+	rq->who.tenant_id = NULL;
+	rq->who.api_key = hex;
+	rq->who.is_secret = text[0] == 's';
+	return ERR_OK;
+}
 
 static enum err bearer(struct req *rq, const char *header)
 {
@@ -22,20 +57,70 @@ static enum err bearer(struct req *rq, const char *header)
 	rc = tok_verify(rq, header, &c);
 	if (rc)
 		return rc;
+	if (c.team != route_is_team(rq->route)) {
+		req_fail(rq, ERR_AUTHENTICATION,
+			 c.team ? "a team user's token is for the dashboard only"
+				: "the dashboard takes a team user's token only");
+		rq->fail.reason = "another ctx";
+		return ERR_AUTHENTICATION;
+	}
 	rq->who.kind = BEARER;
 	rq->who.issuer = c.issuer;
 	rq->who.subject = c.subject;
 	rq->who.session = c.session;
 	rq->who.email = c.email;
+	rq->who.actor = c.actor;
+	rq->who.is_team = c.team;
 	if (c.tenant_id)
 		rq->who.tenant_id = c.tenant_id;
 	rq->who.key = shm_hash(shm_hash(KEY_BEARER, c.issuer), c.subject);
 	return ERR_OK;
 }
 
+static enum err check_key(struct req *rq)
+{
+	const struct route *r = rq->route;
+	const char *text = req_header(rq, "X-API-Key");
+	enum err rc;
+
+	if (!text)
+		return route_takes_key(r) && !(r->flags & KEYLESS) ? req_fail(rq, ERR_API_KEY, NULL) : ERR_OK;
+	rc = api_key(rq, text);
+	if (!rc && (r->access == SECRET_KEY || r->access == SECRET_USER) && !rq->who.is_secret)
+		return req_fail(rq, ERR_AUTHORIZATION, "this needs a secret key");
+	return rc;
+}
+
+/*
+ * Where no token is needed none is read, so that an expired one, which client
+ * libraries send along, does no harm.
+ */
+static enum err check_token(struct req *rq)
+{
+	const struct route *r = rq->route;
+	const char *authorization;
+
+	if (r->access == SECRET_KEY || (r->access == KEY && !(r->flags & TOKEN_TOO)) ||
+	    (r->access == KEY_OR_USER && rq->who.is_secret))
+		return ERR_OK;
+	authorization = req_header(rq, "Authorization");
+	if (authorization)
+		return bearer(rq, authorization);
+	return r->access == KEY ? ERR_OK : req_fail(rq, ERR_AUTHENTICATION, NULL);
+}
+
+static enum err check_test_mode(struct req *rq)
+{
+	const char *text = route_is_team(rq->route) ? req_header(rq, "X-Test-Mode") : NULL;
+
+	rq->who.is_test = text && (!strcmp(text, "true") || !strcmp(text, "1"));
+	if (!text || rq->who.is_test || !strcmp(text, "false") || !strcmp(text, "0"))
+		return ERR_OK;
+	return req_fail_field(rq, ERR_BAD_REQUEST, "X-Test-Mode", "X-Test-Mode must be true or false");
+}
+
 enum err auth_check(struct req *rq)
 {
-	const char *authorization;
 	enum err rc;
 
 	rq->who = (struct principal){ .kind = ANONYMOUS,
@@ -43,11 +128,17 @@ enum err auth_check(struct req *rq)
 				      .key = shm_hash(KEY_ADDRESS, rq->ip) };
 	if (!rq->route || rq->route->access == PUBLIC)
 		return ERR_OK;
-	/* X-API-Key has its place here: enter() looks its hash up, in the same round trip. */
-	authorization = req_header(rq, "Authorization");
-	rc = authorization ? bearer(rq, authorization) : req_fail(rq, ERR_AUTHENTICATION, NULL);
-	if (rc)
+	rc = check_key(rq);
+	if (!rc)
+		rc = check_token(rq);
+	if (!rc)
+		rc = check_test_mode(rq);
+	if (rc) {
 		rq->who.kind = ANONYMOUS;
+	} else if (rq->who.kind == API_KEY && rq->who.is_secret) {
+		rq->who.is_counted_apart = true;
+		rq->who.key = shm_hash(KEY_SECRET, rq->who.api_key);
+	}
 	return rc;
 }
 
@@ -66,6 +157,10 @@ bool auth_provision(struct req *rq)
 			params[i] = rq->who.subject;
 		else if (!strcmp(q->params[i], "email"))
 			params[i] = rq->who.email;
+		else if (!strcmp(q->params[i], "role"))
+			params[i] = rq->who.role;
+		else if (!strcmp(q->params[i], "key"))
+			params[i] = rq->who.api_key;
 	}
 	res = db_outside(Q_user_provision, params);
 	PQclear(res);

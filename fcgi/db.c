@@ -1,11 +1,13 @@
 #include "fcgi/db.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <poll.h>
 #include <string.h>
 
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
+#include "fcgi/jx.h"
 #include "fcgi/log.h"
 #include "fcgi/req.h"
 #include "fcgi/shm.h"
@@ -128,7 +130,7 @@ static enum err lost(struct req *rq)
 {
 	enum err rc = unavailable(rq, conn ? PQerrorMessage(conn) : "no connection");
 
-	rq->may_rerun = rq->method == GET || rq->method == HEAD;
+	rq->may_rerun = !req_writes(rq);
 	rq->in_transaction = false;
 	db_close();
 	return rc;
@@ -192,6 +194,10 @@ static const struct {
 	{ "AS002", ERR_CONFLICT, false },       /* or gives the stored answer instead */
 	{ "AS003", ERR_IDEMPOTENCY_RUNNING, false },
 	{ "AS004", ERR_IDEMPOTENCY_MISMATCH, false },
+	{ "AS005", ERR_API_KEY, false },
+	{ "AS006", ERR_ORIGIN, false },
+	{ "AS007", ERR_ACCOUNT_INACTIVE, false },
+	{ "AS400", ERR_TICKET, false },
 	{ "AS401", ERR_AUTHENTICATION,
 	  false }, /* raised by our own functions, with a message for the client */
 	{ "AS403", ERR_AUTHORIZATION, false },
@@ -244,7 +250,7 @@ static enum err refused(struct req *rq, const PGresult *res)
 			rq->fail.field = hint ? arena_dup(&rq->arena, hint) : NULL;
 			return sqlstates[i].err;
 		}
-		rq->may_rerun = sqlstates[i].rerun;
+		rq->may_rerun = sqlstates[i].rerun && !rq->committed;
 		is_stale = is_stale || !strcmp(state, "0A000") || !strcmp(state, "26000");
 		if (sqlstates[i].err == ERR_UNAVAILABLE)
 			return unavailable(rq, message);
@@ -284,26 +290,109 @@ static bool send_query(int what, enum query_id q, const char *const *values)
 	return PQsendQueryParams(conn, query->text, query->nparams, NULL, values, NULL, NULL, 1);
 }
 
-/* What enter() is to check, by the names of its query's parameters. */
-static const char *enter_value(const struct req *rq, const char *name)
-{
-	bool anonymous = rq->who.kind == ANONYMOUS;
+/* What enter() is to check: its query's parameters. */
+enum {
+	E_TENANT,
+	E_KEY,
+	E_ORIGIN,
+	E_TEAM,
+	E_ISSUER,
+	E_SUBJECT,
+	E_ROLE,
+	E_SESSION,
+	E_MIN_ROLE,
+	E_ORGANIZATION,
+	E_ORG_ROLES,
+	E_TEST,
+	E_REQUEST,
+	E_COUNT
+};
 
-	if (!strcmp(name, "tenant"))
-		return rq->who.tenant_id;
-	if (!strcmp(name, "issuer"))
-		return anonymous ? NULL : rq->who.issuer;
-	if (!strcmp(name, "subject"))
-		return anonymous ? NULL : rq->who.subject;
-	if (!strcmp(name, "session"))
-		return anonymous ? NULL : rq->who.session;
-	if (!strcmp(name, "min_role"))
-		return anonymous ? NULL : rq->route->access == ADMIN ? "admin" : "user";
-	if (!strcmp(name, "team") || !strcmp(name, "test"))
-		return "false";
-	if (!strcmp(name, "request"))
-		return req_writes(rq) ? "{}" : NULL;
-	return NULL;
+static const char *const enter_names[E_COUNT] = { "tenant",    "key",  "origin",  "team",     "issuer",
+						  "subject",   "role", "session", "min_role", "organization",
+						  "org_roles", "test", "request" };
+
+/* Scheme and host are compared without case (RFC 6454 4); api_keys has them in lower case. */
+static const char *origin_of(struct req *rq)
+{
+	const char *origin = rq->who.api_key && !rq->who.is_secret ? req_header(rq, "Origin") : NULL;
+	char *lower = origin ? arena_dup(&rq->arena, origin) : NULL;
+
+	for (char *p = lower; p && *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return lower;
+}
+
+/* Which role the row asks for; NULL: no user. */
+static const char *min_role(const struct req *rq)
+{
+	if (rq->who.kind != BEARER)
+		return NULL;
+	switch (rq->route->access) {
+	case TEAM: return "member";
+	case ADMIN:
+	case TEAM_ADMIN: return "admin";
+	default: return "user";
+	}
+}
+
+/* For what is written about who changed something; NULL, which makes the transaction read-only, else. */
+static const char *request_of(struct req *rq)
+{
+	enum { MAX_USER_AGENT = 512 };
+	const char *agent;
+	struct buf b;
+
+	if (!req_writes(rq))
+		return NULL;
+	agent = req_header(rq, "User-Agent");
+	buf_init(&b, &rq->arena, 1024);
+	buf_text(&b, "{\"ip\":");
+	jx_str(&b, rq->ip);
+	if (agent) {
+		buf_text(&b, ",\"user_agent\":");
+		jx_text(&b, agent, strnlen(agent, MAX_USER_AGENT));
+	}
+	buf_text(&b, ",\"request_id\":");
+	jx_str(&b, rq->id);
+	buf_text(&b, ",\"route\":");
+	jx_str(&b, rq->route->id);
+	buf_char(&b, '}');
+	return buf_str(&b);
+}
+
+static void enter_values(struct req *rq, const char **values)
+{
+	static signed char place[E_COUNT]; /* which value the query's parameters take, from 1 */
+	const struct query *query = &queries[Q_enter];
+	const struct principal *who = &rq->who;
+	const struct permission *may = rq->route->may;
+	const char *organization = may ? req_path_text(rq, "organization_id") : NULL;
+	bool is_bearer = who->kind == BEARER;
+	const char *all[E_COUNT] = {
+		[E_TENANT] = who->tenant_id,
+		[E_KEY] = who->api_key,
+		[E_ORIGIN] = origin_of(rq),
+		[E_TEAM] = who->is_team ? "true" : "false",
+		[E_ISSUER] = is_bearer ? who->issuer : NULL,
+		[E_SUBJECT] = is_bearer ? who->subject : NULL,
+		[E_ROLE] = is_bearer ? who->role : NULL,
+		[E_SESSION] = is_bearer ? who->session : NULL,
+		[E_MIN_ROLE] = min_role(rq),
+		[E_ORGANIZATION] = organization,
+		[E_ORG_ROLES] = organization ? may->roles : NULL,
+		[E_TEST] = who->is_test ? "true" : "false",
+		[E_REQUEST] = request_of(rq),
+	};
+
+	assert(query->nparams <= E_COUNT);
+	for (int i = 0; i < query->nparams; i++) {
+		while (!place[i] || strcmp(enter_names[place[i] - 1], query->params[i])) {
+			place[i]++;
+			assert(place[i] <= E_COUNT);
+		}
+		values[i] = all[place[i] - 1];
+	}
 }
 
 /* PgBouncer passes no connection's options on (see db_open), so the transaction sets its own limit. */
@@ -320,12 +409,11 @@ static bool send_timeout(void)
 
 static bool send_enter(struct req *rq)
 {
-	const struct query *query = &queries[Q_enter];
-	const char *values[16];
+	const char *values[E_COUNT];
 
-	for (int i = 0; i < query->nparams; i++)
-		values[i] = enter_value(rq, query->params[i]);
+	enter_values(rq, values);
 	rq->in_transaction = true;
+	rq->entered = false;
 	return send_timeout() && send_query(P_ENTER, Q_enter, values);
 }
 
@@ -355,6 +443,8 @@ static enum err take(struct req *rq, const struct pending *p, PGresult *res, PGr
 			*answer = res;
 			return ERR_OK;
 		}
+		if (p->q == Q_enter && p->what == P_ENTER)
+			rq->entered = true;
 		break;
 	case PGRES_PIPELINE_ABORTED: break;
 	default:
@@ -384,6 +474,7 @@ static enum err receive(struct req *rq, PGresult **answer)
 			PQclear(res);
 			ok = pending[i].what == P_SYNC;
 			rq->in_transaction = false;
+			rq->committed = rq->committed || (!rq->fail.err && req_writes(rq));
 		} else {
 			take(rq, &pending[i], res, answer);
 			res = next_result(deadline, &ok);
@@ -465,10 +556,13 @@ enum err db_call_with(struct req *rq, enum query_id q, const char *const *values
 
 enum err db_finish(struct req *rq, bool commit)
 {
-	bool ok = true;
+	struct failure refusal = rq->fail;
+	bool keeps = commit && refusal.is_kept, ok = true;
 
 	if (!rq->in_transaction || !conn)
 		return rq->fail.err;
+	if (keeps)
+		rq->fail = (struct failure){ 0 };
 	/*
 	 * A sync commits.  Where the failure was the server's it has rolled back by
 	 * itself and skips this; where it was a handler's it knows nothing of it.
@@ -480,7 +574,9 @@ enum err db_finish(struct req *rq, bool commit)
 	expect(P_SYNC, Q_NONE);
 	if (!ok || !PQpipelineSync(conn))
 		return lost(rq);
-	return receive(rq, NULL);
+	if (!receive(rq, NULL) && keeps)
+		rq->fail = refusal;
+	return rq->fail.err;
 }
 
 enum err db_enter(struct req *rq)
@@ -502,6 +598,30 @@ enum err db_enter(struct req *rq)
 	rq->fail = before;
 	rq->doing = doing;
 	return ERR_OK;
+}
+
+bool db_enter_key(struct req *rq)
+{
+	static const struct route any_key = { .id = "platform.key", .access = KEY };
+	struct principal who = rq->who;
+	const struct route *route = rq->route;
+	struct failure before = rq->fail;
+	const char *doing = rq->doing;
+	int nheaders = rq->nheaders;
+	enum method method = rq->method;
+	bool ok;
+
+	rq->route = &any_key;
+	rq->method = GET;
+	rq->who = (struct principal){ .kind = API_KEY, .api_key = who.api_key, .is_secret = who.is_secret };
+	ok = !db_enter(rq);
+	rq->route = route;
+	rq->method = method;
+	rq->who = who;
+	rq->fail = before;
+	rq->doing = doing;
+	rq->nheaders = nheaders;
+	return ok;
 }
 
 PGresult *db_outside(enum query_id q, const char *const *params)

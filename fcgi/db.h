@@ -71,13 +71,21 @@ void db_frame(struct req *rq, enum query_id q, const char *const *values);
 
 /*
  * End the transaction, if one is open: commit it, or roll it back.  After a
- * failure it is rolled back either way.
+ * failure it is rolled back either way, unless that is one of req_refuse: this
+ * stays the failure when the commit succeeds.
  */
 enum err db_finish(struct req *rq, bool commit);
 
 /* Only ask enter() whether the caller may come in: for requests that are refused for another reason anyway.
  */
 enum err db_enter(struct req *rq);
+
+/*
+ * Is the API key good, for the page that it came from?  Of a request that has
+ * failed without being asked for more: the page may read why (CORS).  Sets
+ * rq->entered; whatever goes wrong is not told.
+ */
+bool db_enter_key(struct req *rq);
 
 /*
  * Run one query outside of any request's transaction, without enter() and

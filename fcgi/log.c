@@ -146,7 +146,11 @@ void log_request(struct req *rq)
 	member(&b, "ip", rq->ip);
 	if (rq->who.kind != ANONYMOUS) {
 		member(&b, "user", rq->who.subject);
+		member(&b, "actor", rq->who.actor);
 		member(&b, "tenant", rq->who.tenant_id);
+		/* As much of the hash as finds the key's row. */
+		if (rq->who.api_key)
+			member(&b, "key", arena_fmt(&rq->arena, "%.16s", rq->who.api_key + 2));
 	}
 	if (fail->err) {
 		member(&b, "code", err_info(fail->err)->code);

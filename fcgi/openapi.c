@@ -241,6 +241,46 @@ static bool is_list(const struct route *r)
 	return r->sql != Q_NONE && queries[r->sql].shape == SHAPE_ROWS;
 }
 
+/* A list of the row's own form: its schema, or an example. */
+static void write_list(struct buf *b, const struct route *r, int version, bool example)
+{
+	const struct list *l = r->list;
+
+	if (l->member)
+		buf_fmt(b, example ? "{\"%s\":" : "{\"type\":\"object\",\"properties\":{\"%s\":", l->member);
+	buf_text(b, example ? "[" : "{\"type\":\"array\",\"items\":");
+	if (example)
+		write_object_example(b, r->out->fields, version);
+	else
+		write_ref(b, "schemas", shape_name(b, r->out, version));
+	buf_char(b, example ? ']' : '}');
+	for (size_t i = 0; i < sizeof(l->fields) / sizeof(*l->fields) && l->fields[i]; i++) {
+		const char *name = l->fields[i];
+
+		jx_key(b, name);
+		if (!strncmp(name, "has_", 4))
+			buf_text(b, example ? "false" : "{\"type\":\"boolean\"}");
+		else if (example)
+			buf_text(b, !strcmp(name, "skip")                             ? "0"
+				    : !strcmp(name, "total") || !strcmp(name, "page") ? "1"
+										      : "20");
+		else
+			buf_text(b, "{\"type\":\"integer\",\"minimum\":0}");
+	}
+	if (!l->member)
+		return;
+	if (!example) {
+		buf_text(b, "},\"required\":[");
+		jx_str(b, l->member);
+		for (size_t i = 0; i < sizeof(l->fields) / sizeof(*l->fields) && l->fields[i]; i++) {
+			jx_next(b);
+			jx_str(b, l->fields[i]);
+		}
+		buf_char(b, ']');
+	}
+	buf_char(b, '}');
+}
+
 /* Either the schema of the success answer or an example of it: both are the shape inside the envelopes. */
 static void write_data(struct buf *b, const struct route *r, int version, bool example)
 {
@@ -250,6 +290,8 @@ static void write_data(struct buf *b, const struct route *r, int version, bool e
 
 	if (!r->out) {
 		buf_text(b, example ? "{}" : "{\"type\":\"object\"}");
+	} else if (r->list && (is_list(r) || is_page(r))) {
+		write_list(b, r, version, example);
 	} else if (items_only || is_page(r)) {
 		if (!example && items_only)
 			buf_text(b, "{\"type\":\"array\",\"items\":");
@@ -356,6 +398,12 @@ static bool has_param(enum query_id q, const char *name)
 	return false;
 }
 
+/* Is a bearer token read at all? */
+static bool takes_token(const struct route *r)
+{
+	return r->access != PUBLIC && r->access != SECRET_KEY && (r->access != KEY || r->flags & TOKEN_TOO);
+}
+
 static bool may_fail(const struct route *r, enum err e)
 {
 	bool input = r->query || r->body;
@@ -365,12 +413,16 @@ static bool may_fail(const struct route *r, enum err e)
 			return true;
 	switch (e) {
 	case ERR_BAD_REQUEST: return input || r->method == POST;
-	case ERR_AUTHENTICATION: return r->access != PUBLIC;
-	case ERR_AUTHORIZATION: return r->access == ADMIN || (r->flags & BARE && r->content_type);
+	case ERR_AUTHENTICATION: return takes_token(r);
+	case ERR_API_KEY: return route_takes_key(r);
+	case ERR_ORIGIN: return route_takes_key(r) && r->access != SECRET_KEY && r->access != SECRET_USER;
+	case ERR_AUTHORIZATION:
+		return r->may || r->access == ADMIN || r->access == TEAM_ADMIN || r->access == SECRET_KEY ||
+		       r->access == SECRET_USER || (r->flags & BARE && r->content_type);
 	case ERR_NOT_FOUND: return strchr(r->path, '{');
 	case ERR_NOT_ACCEPTABLE: return true;
 	case ERR_IDEMPOTENCY_RUNNING:
-	case ERR_IDEMPOTENCY_MISMATCH: return r->method == POST;
+	case ERR_IDEMPOTENCY_MISMATCH: return r->method == POST && !(r->flags & PRIVATE);
 	case ERR_PRECONDITION: return has_param(r->sql, "if_match");
 	case ERR_PAYLOAD_TOO_LARGE:
 	case ERR_UNSUPPORTED_MEDIA_TYPE: return r->body;
@@ -445,9 +497,13 @@ static void write_parameters(struct buf *b, const struct route *r)
 	}
 	for (const struct field *f = r->query; f && f->type != F_END; f++)
 		write_parameter(b, f, "query");
-	if (r->method == POST) {
+	if (r->method == POST && !(r->flags & PRIVATE)) {
 		jx_next(b);
 		write_ref(b, "parameters", "Idempotency-Key");
+	}
+	if (route_is_team(r)) {
+		jx_next(b);
+		write_ref(b, "parameters", "X-Test-Mode");
 	}
 	if (has_param(r->sql, "if_match")) {
 		jx_next(b);
@@ -480,6 +536,63 @@ static char *domain(struct buf *b, const struct route *r)
 	return arena_dup_n(b->arena, p, strcspn(p, "."));
 }
 
+/* The ways in, each enough by itself; in one of them all are needed. */
+static void write_security(struct buf *b, const struct route *r)
+{
+	static const char *const ways[] = {
+		[PUBLIC] = "",
+		[USER] = "{\"bearer\":[]}",
+		[ADMIN] = "{\"bearer\":[]}",
+		[KEY] = "{\"apiKey\":[]}",
+		[KEY_USER] = "{\"apiKey\":[],\"bearer\":[]}",
+		[SECRET_KEY] = "{\"apiKey\":[]}",
+		[SECRET_USER] = "{\"apiKey\":[],\"bearer\":[]}",
+		[KEY_OR_USER] = "{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}",
+		[TEAM] = "{\"team\":[]}",
+		[TEAM_ADMIN] = "{\"team\":[]}",
+	};
+
+	key_open(b, "security", '[');
+	buf_text(b, ways[r->access]);
+	if (r->flags & TOKEN_TOO)
+		buf_text(b, ",{\"apiKey\":[],\"bearer\":[]}");
+	if (r->flags & KEYLESS)
+		buf_text(b, r->access == KEY ? ",{}" : ",{\"bearer\":[]}");
+	buf_char(b, ']');
+}
+
+/* What security schemes cannot say, as sentences. */
+static void write_about(struct buf *b, const struct route *r)
+{
+	static const char *const notes[] = {
+		[ADMIN] = "Needs the role admin.",
+		[SECRET_KEY] = "Needs a secret key.",
+		[SECRET_USER] = "Needs a secret key.",
+		[KEY_OR_USER] =
+			"A secret key is enough by itself; with a public one a user's token is needed.",
+		[TEAM_ADMIN] = "Needs the team role owner or admin.",
+	};
+	struct buf text;
+
+	buf_init(&text, b->arena, 256);
+	if (r->about)
+		buf_fmt(&text, "%s ", r->about);
+	if (r->access < sizeof(notes) / sizeof(*notes) && notes[r->access])
+		buf_fmt(&text, "%s ", notes[r->access]);
+	if (r->flags & KEYLESS)
+		buf_text(&text, r->access == KEY ? "Without a key it acts for the default tenant. "
+						 : "Without a key it acts for the token's tenant. ");
+	if (r->may && r->may->roles)
+		buf_fmt(&text, "Needs the permission %s in the organization, which the roles %.*s have. ",
+			r->may->name, (int)strcspn(r->may->roles + 1, "}"), r->may->roles + 1);
+	if (r->flags & PRIVATE && r->method == POST)
+		buf_text(&text, "Idempotency-Key is ignored, since the answer holds a secret. ");
+	if (text.n) {
+		jx_key(b, "description");
+		jx_text(b, text.p, text.n - 1);
+	}
+}
+
 static void write_operation(struct buf *b, const struct route *r, int version)
 {
 	static const char *const verbs[METHOD_COUNT] = { "get",    "post", "put",    "patch",
@@ -491,15 +604,13 @@ static void write_operation(struct buf *b, const struct route *r, int version)
 	else
 		key_str(b, "operationId", r->id);
 	key_str(b, "summary", r->summary);
+	write_about(b, r);
 	key_open(b, "tags", '[');
 	jx_str(b, domain(b, r));
 	buf_char(b, ']');
 	key_str(b, "x-catalogue-id", r->id);
 	key_str(b, "x-pool", r->flags & STATIC ? "nginx" : r->flags & SLOW ? "slow" : "main");
-	key_open(b, "security", '[');
-	if (r->access != PUBLIC)
-		buf_text(b, "{\"bearer\":[]}");
-	buf_char(b, ']');
+	write_security(b, r);
 	write_parameters(b, r);
 	write_body(b, r);
 	key_open(b, "responses", '{');
@@ -605,13 +716,19 @@ static const char head[] =
 
 static const char components_head[] =
 	",\"components\":{\"securitySchemes\":{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\","
-	"\"bearerFormat\":\"JWT\",\"description\":\"A token of ours, or of a configured issuer.\"}},"
+	"\"bearerFormat\":\"JWT\",\"description\":\"A token of ours, or of a configured issuer.\"},"
+	"\"team\":{\"type\":\"http\",\"scheme\":\"bearer\",\"bearerFormat\":\"JWT\","
+	"\"description\":\"A team user's token, from /api/v1/tenant-auth/login.\"},"
+	"\"apiKey\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\","
+	"\"description\":\"pk_… on the pages of its origins, sk_… on servers only.\"}},"
 	"\"headers\":{\"X-Request-ID\":{\"description\":\"The request's id, also in the log.\","
 	"\"schema\":{\"type\":\"string\"}}},"
 	"\"parameters\":{"
 	"\"Idempotency-Key\":{\"name\":\"Idempotency-Key\",\"in\":\"header\",\"description\":"
 	"\"Sent twice with the same body, the request is carried out once; kept 24 hours.\","
 	"\"schema\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}},"
+	"\"X-Test-Mode\":{\"name\":\"X-Test-Mode\",\"in\":\"header\",\"description\":"
+	"\"Work on the data of the test keys.\",\"schema\":{\"type\":\"boolean\"}},"
 	"\"If-Match\":{\"name\":\"If-Match\",\"in\":\"header\",\"description\":"
 	"\"Only change the resource if its ETag is still this one.\",\"schema\":{\"type\":\"string\"}}},"
 	"\"schemas\":{"
@@ -685,7 +802,12 @@ static void write_test_fields(struct buf *b, const char *key, const struct field
 
 void openapi_route(struct buf *b, const struct route *r)
 {
-	static const char *const access[] = { "public", "user", "admin" };
+	static const char *const access[] = {
+		"public",     "user",        "admin",       "key",  "key_user",
+		"secret_key", "secret_user", "key_or_user", "team", "team_admin"
+	};
+	static const char *const flags[] = { "slow",    "static",    "bare",    "raw",
+					     "keyless", "token_too", "private", "writes" };
 	struct field params[8];
 	int n = route_params(r);
 
@@ -696,6 +818,20 @@ void openapi_route(struct buf *b, const struct route *r)
 	key_str(b, "path", r->path);
 	key_str(b, "id", r->id);
 	key_str(b, "access", access[r->access]);
+	key_open(b, "flags", '[');
+	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
+		if (!(r->flags & 1u << i))
+			continue;
+		jx_next(b);
+		jx_str(b, flags[i]);
+	}
+	buf_char(b, ']');
+	if (r->may) {
+		key_open(b, "may", '{');
+		key_str(b, "name", r->may->name);
+		key_str(b, "roles", r->may->roles);
+		buf_char(b, '}');
+	}
 	key_str(b, "pool", r->flags & SLOW ? "slow" : "main");
 	key_int(b, "status", route_status(r));
 	key_int(b, "versions", surface_of(r->id)->versions);

@@ -38,6 +38,7 @@ struct principal {
 	const char *api_key;   /* the SHA-256 of X-API-Key as PostgreSQL's bytea; NULL: none was sent */
 	bool is_secret;        /* and it is a secret key */
 	bool is_team;          /* a team user's token */
+	bool is_test;          /* a team user who works on the test mode's data (X-Test-Mode) */
 	bool is_counted_apart; /* for rate limits: a secret key without a user */
 	uint64_t key; /* for rate limits: a keyed hash of issuer and subject, of the key, or of the address */
 };

@@ -172,6 +172,15 @@ static enum err find_route(struct req *rq)
 	return choose_version(rq);
 }
 
+/* Does the request that a preflight announces come with an API key, which will say what its origins are? */
+static bool announces_key(const struct req *rq)
+{
+	const char *method = req_header(rq, "Access-Control-Request-Method");
+	struct match m;
+
+	return method && !router_find(method_find(method), rq->path, &m) && route_takes_key(m.route);
+}
+
 /* A preflight (Fetch standard), or OPTIONS for its own sake. */
 static void answer_options(struct req *rq)
 {
@@ -181,11 +190,13 @@ static void answer_options(struct req *rq)
 	rq->status = 204;
 	rq->nheaders = 0;
 	req_set_header(rq, "Allow", methods);
+	rq->any_origin = announces_key(rq);
 	if (answer_origin(rq)) {
 		req_set_header(rq, "Access-Control-Allow-Methods", methods);
 		req_set_header(rq, "Access-Control-Allow-Headers",
 			       "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
 			       "Accept-Version, X-API-Version, X-API-Key, X-Organization-Id, X-Workspace-Id, "
+			       "X-Test-Mode, "
 			       "X-Request-ID, traceparent, tracestate");
 		req_set_header(rq, "Access-Control-Max-Age", "600");
 	}
@@ -200,17 +211,21 @@ static const struct {
 	{ "/api/v1/app/ai/", &cfg.rate_limit_ai },
 	{ "/api/v1/public/auth/", &cfg.rate_limit_auth },
 	{ "", &cfg.rate_limit_default },
+	{ NULL, &cfg.rate_limit_key }, /* whatever the path: a secret key without a user */
 };
+
+enum { LIMIT_OF_KEYS = sizeof(limit_classes) / sizeof(*limit_classes) - 1 };
 
 static enum err take_from_limit(struct req *rq)
 {
 	const char *path = rq->route ? rq->route->path : rq->path;
 	struct limit_state s;
-	size_t class = 0;
+	size_t class = rq->who.is_counted_apart ? LIMIT_OF_KEYS : 0;
 	bool allowed;
 	long retry_s;
 
-	while (strncmp(path, limit_classes[class].prefix, strlen(limit_classes[class].prefix)))
+	while (class < LIMIT_OF_KEYS &&
+	       strncmp(path, limit_classes[class].prefix, strlen(limit_classes[class].prefix)))
 		class ++;
 	if (!*limit_classes[class].per_minute)
 		return ERR_OK;
@@ -340,28 +355,47 @@ static enum err read_body(struct req *rq, const struct field *table, struct valu
 	return field_from_json(rq, table, rq->json, values);
 }
 
+/* Numbered pages: what the SQL skips and takes. */
+static void number_page(struct req *rq)
+{
+	const struct list *l = rq->route->list;
+	long long page, size;
+
+	if (!l || !l->per_page)
+		return;
+	page = req_int(rq, "page");
+	size = req_int(rq, l->per_page);
+	req_set(rq, "skip",
+		arena_fmt(&rq->arena, "%lld", page - 1 > INT64_MAX / size ? INT64_MAX : (page - 1) * size));
+	req_set(rq, "limit", arena_fmt(&rq->arena, "%lld", size));
+}
+
 static enum err read_input(struct req *rq)
 {
 	const struct route *r = rq->route;
+	const char *type = r->content_type ? r->content_type : "application/json";
 	size_t nparams = (size_t)route_params(r), nquery = field_count(r->query),
 	       nbody = field_count(r->body);
 	enum err rc;
 
 	rq->doing = "checking the input";
-	rq->nvalues = nparams + nquery + nbody;
-	rq->values_cap = rq->nvalues + 8;
+	rq->values_cap = nparams + nquery + nbody + 8;
 	rq->values = arena_alloc(&rq->arena, rq->values_cap * sizeof(*rq->values));
-	if (!answer_accepts(req_header(rq, "Accept"), r->content_type ? r->content_type : "application/json"))
-		return req_fail(rq, ERR_NOT_ACCEPTABLE, "the answer is %s, which Accept excludes",
-				r->content_type ? r->content_type : "application/json");
 	rc = read_path(rq, rq->values);
-	if (!rc)
-		rc = read_query(rq, r->query, rq->values + nparams);
+	if (rc)
+		return rc;
+	/* The path's are there whatever is wrong with the rest: enter() asks about the organization. */
+	rq->nvalues = nparams;
+	if (!answer_accepts(req_header(rq, "Accept"), type))
+		return req_fail(rq, ERR_NOT_ACCEPTABLE, "the answer is %s, which Accept excludes", type);
+	rc = read_query(rq, r->query, rq->values + nparams);
 	if (!rc && !(r->flags & RAW))
 		rc = read_body(rq, r->body, rq->values + nparams + nquery);
 	if (rc)
-		rq->nvalues = 0; /* they are not all filled in */
-	return rc;
+		return rc;
+	rq->nvalues += nquery + nbody;
+	number_page(rq);
+	return ERR_OK;
 }
 
 /* The handler, in its transaction */
@@ -372,12 +406,15 @@ static enum err run_once(struct req *rq)
 
 	rq->doing = "running the handler";
 	rc = rq->route->run ? rq->route->run(rq) : req_answer(rq, rq->route->sql);
+	/* A handler that asked the database nothing has not asked who calls either. */
+	if (!rc && !rq->entered && rq->route->access != PUBLIC)
+		rc = db_enter(rq);
 	if (!rc)
 		answer_finish(rq);
 	if (!rc && rq->frame != Q_NONE)
 		rc = idem_store(rq);
 	if (rc) {
-		db_finish(rq, false);
+		db_finish(rq, rq->fail.is_kept);
 		return rq->fail.err;
 	}
 	return db_finish(rq, true);
@@ -409,6 +446,26 @@ static enum err run(struct req *rq)
 	}
 }
 
+/*
+ * A page must be able to read why it was refused, or no client in a browser
+ * would know that its token has expired.  But for its key nothing says that
+ * the page may, and when the refusal came first nobody has asked about that.
+ */
+static void ask_about_origin(struct req *rq)
+{
+	if (!rq->route || !rq->who.api_key || rq->who.is_secret || rq->entered || !req_header(rq, "Origin") ||
+	    answer_origin(rq))
+		return;
+	switch (rq->fail.err) {
+	case ERR_API_KEY:
+	case ERR_ORIGIN:
+	case ERR_RATE_LIMIT: /* which is to cost nothing */ return;
+	default:
+		if (err_info(rq->fail.err)->status < 500)
+			db_enter_key(rq);
+	}
+}
+
 void serve_answer(struct req *rq, enum err rc)
 {
 	if (rq->method == OPTIONS && rq->match.allowed) {
@@ -434,8 +491,10 @@ void serve_answer(struct req *rq, enum err rc)
 	}
 	if (!rc)
 		rc = run(rq);
-	if (rc)
+	if (rc) {
+		ask_about_origin(rq);
 		answer_error(rq);
+	}
 }
 
 void serve_end(struct req *rq)

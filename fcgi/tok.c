@@ -22,6 +22,7 @@
 #include "fcgi/config.h"
 #include "fcgi/json.h"
 #include "fcgi/jwks.h"
+#include "fcgi/jx.h"
 #include "fcgi/log.h"
 #include "fcgi/req.h"
 
@@ -175,7 +176,8 @@ struct entry {
 	int64_t iat, exp;
 	unsigned version; /* of the issuer's keys */
 	uint8_t issuer;
-	uint16_t session, tenant_id, email, role; /* where each begins in text; 0: there is none */
+	bool team;
+	uint16_t session, tenant_id, email, role, actor; /* where each begins in text; 0: there is none */
 	uint16_t len;
 	char text[310]; /* the strings, the subject first; a token with longer ones is verified each time */
 };
@@ -235,6 +237,8 @@ static bool cache_get(struct arena *a, const unsigned char digest[32], int64_t n
 			.tenant_id = text_at(text, e->tenant_id),
 			.email = text_at(text, e->email),
 			.role = text_at(text, e->role),
+			.actor = text_at(text, e->actor),
+			.team = e->team,
 			.iat = e->iat,
 			.exp = e->exp,
 			.own = s->own,
@@ -281,7 +285,7 @@ static uint16_t entry_add(struct entry *e, const char *text)
 static void cache_put(const unsigned char digest[32], const struct issuer *s, unsigned version, int64_t now,
 		      const struct claims *c)
 {
-	const char *const texts[] = { c->subject, c->session, c->tenant_id, c->email, c->role };
+	const char *const texts[] = { c->subject, c->session, c->tenant_id, c->email, c->role, c->actor };
 	uint32_t tag;
 	struct way *set = set_of(digest, &tag), *w;
 	struct entry *e;
@@ -308,6 +312,8 @@ static void cache_put(const unsigned char digest[32], const struct issuer *s, un
 	e->tenant_id = entry_add(e, c->tenant_id);
 	e->email = entry_add(e, c->email);
 	e->role = entry_add(e, c->role);
+	e->actor = entry_add(e, c->actor);
+	e->team = c->team;
 }
 
 void tok_release(void)
@@ -605,11 +611,29 @@ static bool has_control(const char *text)
 	return false;
 }
 
+/* "ctx" and "act" of a token of ours.  NULL, or why it is refused. */
+static const char *read_context(struct json_object *payload, struct claims *out)
+{
+	struct json_object *act;
+	const char *ctx;
+
+	if (!text_of(payload, "ctx", MAX_ROLE, &ctx) || (ctx && strcmp(ctx, "user") && strcmp(ctx, "tenant")))
+		return "another ctx";
+	out->team = ctx && !strcmp(ctx, "tenant");
+	if (!json_object_object_get_ex(payload, "act", &act))
+		return NULL;
+	if (!json_object_is_type(act, json_type_object) || !text_of(act, "sub", MAX_SUBJECT, &out->actor) ||
+	    !out->actor || has_control(out->actor))
+		return "act has no sub";
+	return NULL;
+}
+
 /* Read and check the claims of a token whose signature is good. */
 static enum err read_claims(struct token *t, const struct issuer *s, int64_t now, struct claims *out)
 {
 	struct json_object *p = t->payload;
 	struct arena *a = &t->rq->arena;
+	const char *problem;
 	int64_t nbf;
 
 	*out = (struct claims){ .issuer = s->name, .own = s->own };
@@ -635,7 +659,8 @@ static enum err read_claims(struct token *t, const struct issuer *s, int64_t now
 	out->tenant_id = uuid_of(a, p, "tid");
 	if (!out->session || !out->tenant_id)
 		return refuse(t->rq, "no sid and tid");
-	return ERR_OK;
+	problem = read_context(p, out);
+	return problem ? refuse(t->rq, problem) : ERR_OK;
 }
 
 enum err tok_verify(struct req *rq, const char *text, struct claims *out)
@@ -682,14 +707,27 @@ enum err tok_verify(struct req *rq, const char *text, struct claims *out)
  * Our own tokens
  */
 
+/* RFC 8693 4.1: {"act":{"sub":"…"}}; libjwt adds it as a whole. */
+static const char *act_of(struct arena *a, const char *actor)
+{
+	struct buf b;
+
+	buf_init(&b, a, 64);
+	buf_text(&b, "{\"act\":{\"sub\":");
+	jx_str(&b, actor);
+	buf_text(&b, "}}");
+	return buf_str(&b);
+}
+
 char *tok_sign(struct arena *a, const struct claims *c)
 {
 	const struct {
 		const char *name, *value;
 	} texts[] = {
-		{ "iss", cfg.jwt_issuer }, { "aud", cfg.jwt_audience }, { "sub", c->subject },
-		{ "sid", c->session },     { "tid", c->tenant_id },     { "role", c->role },
-		{ "email", c->email },
+		{ "iss", cfg.jwt_issuer }, { "aud", cfg.jwt_audience },
+		{ "sub", c->subject },     { "sid", c->session },
+		{ "tid", c->tenant_id },   { "role", c->role },
+		{ "email", c->email },     { "ctx", c->team ? "tenant" : "user" },
 	};
 	char *token = NULL, *copy = NULL;
 	bool good = *cfg.jwt_secret;
@@ -699,6 +737,7 @@ char *tok_sign(struct arena *a, const struct claims *c)
 	good = good && !jwt_new(&jwt);
 	for (i = 0; good && i < sizeof(texts) / sizeof(*texts); i++)
 		good = !texts[i].value || !jwt_add_grant(jwt, texts[i].name, texts[i].value);
+	good = good && (!c->actor || !jwt_add_grants_json(jwt, act_of(a, c->actor)));
 	good = good && !jwt_add_grant_int(jwt, "iat", (long)c->iat) &&
 	       !jwt_add_grant_int(jwt, "exp", (long)c->exp) &&
 	       !jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)cfg.jwt_secret,

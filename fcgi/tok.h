@@ -29,8 +29,11 @@ struct claims {
 	const char *tenant_id; /* "tid" as a lower-case uuid; NULL in foreign tokens */
 	const char *email;     /* NULL when there is none, or none that fits an address' 254 bytes */
 	const char *role;      /* as the issuer writes it, at most 31 bytes; NULL when there is none */
-	int64_t iat, exp;      /* seconds since 1970; iat is 0 when there is none */
-	bool own;              /* we signed it */
+	const char *actor; /* "act"."sub" (RFC 8693 4.1): who impersonates the subject; own tokens only, or
+			      NULL */
+	int64_t iat, exp;  /* seconds since 1970; iat is 0 when there is none */
+	bool own;          /* we signed it */
+	bool team;         /* "ctx" is "tenant": a team user's, for the dashboard; own tokens only */
 };
 
 /*
@@ -59,9 +62,9 @@ void tok_release(void);
 enum err tok_verify(struct req *rq, const char *text, struct claims *out);
 
 /*
- * Make a token of our own from subject, session, tenant_id, role, email (the
- * last two may be NULL), iat and exp; issuer and audience are the configured
- * ones.  The arena's; NULL without JWT_SECRET.
+ * Make a token of our own from subject, session, tenant_id, role, email, actor
+ * (the last three may be NULL), team, iat and exp; issuer and audience are the
+ * configured ones.  The arena's; NULL without JWT_SECRET.
  */
 char *tok_sign(struct arena *a, const struct claims *c);
 

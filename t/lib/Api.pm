@@ -112,11 +112,7 @@ sub start ($class, %arg) {
 #   columns  further columns of the users table
 sub user ($self, $name, %arg) {
     my $db     = $self->db;
-    my $tenant = $TENANT;
-    if (my $slug = $arg{tenant}) {
-        $db->do('INSERT INTO tenants (slug, name) VALUES (?, ?) ON CONFLICT DO NOTHING', undef, $slug, $slug);
-        ($tenant) = $db->selectrow_array('SELECT id FROM tenants WHERE slug = ?', undef, $slug);
-    }
+    my $tenant = $self->tenant_id($arg{tenant});
     my %column = (
         tenant_id => $tenant,
         public_id => "user_$name",
@@ -145,6 +141,90 @@ sub user ($self, $name, %arg) {
     return $user;
 }
 
+# The id of a tenant by its slug, made when it is new; without one, the default tenant's.
+sub tenant_id ($self, $slug = undef) {
+    return $TENANT if !defined $slug || $slug eq 'default';
+    my $db = $self->db;
+    $db->do('INSERT INTO tenants (slug, name) VALUES (?, ?) ON CONFLICT DO NOTHING', undef, $slug, $slug);
+    return scalar $db->selectrow_array('SELECT id FROM tenants WHERE slug = ? AND test_of IS NULL', undef, $slug);
+}
+
+# A new API key; its text.
+#
+#   type     secret (default) or public
+#   origins  of a public key; https://app.example.com when left out
+#   tenant   the slug of its tenant, made when it is new
+#   test     a key of the tenant's test mode
+#   columns  further columns of the api_keys table
+sub key ($self, %arg) {
+    state @letters = ('A' .. 'Z', 'a' .. 'z', 0 .. 9);
+    my $type   = $arg{type} // 'secret';
+    my $db     = $self->db;
+    my $tenant = $self->tenant_id($arg{tenant});
+    ($tenant) = $db->selectrow_array('SELECT id FROM tenants WHERE test_of = ?', undef, $tenant) if $arg{test};
+    my $text = join '', substr($type, 0, 1), 'k_', $arg{test} ? 'test_' : 'live_', map { $letters[ rand @letters ] } 1 .. 32;
+    my %column = (
+        tenant_id       => $tenant,
+        name            => 'a test\'s',
+        type            => $type,
+        prefix          => substr($text, 0, 12),
+        public_text     => $type eq 'public' ? $text                                          : undef,
+        allowed_origins => $type eq 'public' ? $arg{origins} // ['https://app.example.com'] : [],
+        %{ $arg{columns} // {} },
+    );
+    my @names = sort keys %column;
+    $db->do(
+        sprintf('INSERT INTO api_keys (%s, hash) VALUES (%s, sha256(?::bytea))', join(', ', @names), join ', ', ('?') x @names),
+        undef, @column{@names}, $text);
+    push @{ $self->{secrets} }, $text if $type eq 'secret';
+    return $text;
+}
+
+# A new member of a tenant's team with a session, as a client that carries its token.
+#
+#   role     owner, admin or member (default)
+#   tenant   the slug of the tenant, made when it is new
+#   columns  further columns of the team_members table
+sub team ($self, $name, %arg) {
+    my $db     = $self->db;
+    my %column = (
+        tenant_id         => $self->tenant_id($arg{tenant}),
+        email             => "$name\@team.example.com",
+        display_name      => ucfirst $name,
+        role              => $arg{role} // 'member',
+        is_email_verified => 1,
+        joined_at         => 'now',
+        %{ $arg{columns} // {} },
+    );
+    my @names = sort keys %column;
+    my ($id) = $db->selectrow_array(
+        sprintf('INSERT INTO team_members (%s) VALUES (%s) RETURNING id', join(', ', @names), join ', ', ('?') x @names),
+        undef, @column{@names});
+    my ($session) = $db->selectrow_array(
+        q{INSERT INTO team_sessions (tenant_id, member_id, expires_at) VALUES (?, ?, now() + interval '1 hour') RETURNING id},
+        undef, $column{tenant_id}, $id);
+    my $member = Ashlar::Client->new(
+        http      => $self->http,
+        api       => $self,
+        id        => $id,
+        uuid      => $id,
+        email     => $column{email},
+        role      => $column{role},
+        tenant_id => $column{tenant_id},
+        session   => $session,
+    );
+    $member->{token} = $self->token($member, ctx => 'tenant');
+    return $member;
+}
+
+# The mails that are to be sent, newest last, as `ashlar mails` prints them.
+sub mails ($self) {
+    local %ENV = (%ENV, %{ $self->{env} }, DATABASE_OWNER_URL => $self->{cluster}->url($self->{database}, 'ashlar'));
+    my @lines = qx($ASHLAR mails);
+    die "ashlar mails failed\n" if $?;
+    return map { $json->decode($_) } @lines;
+}
+
 # A token of a user as Ashlar itself would issue it; the pairs change claims,
 # and an undefined value removes one.  secret, alg and header are mint's.
 sub token ($self, $user, %claim) {
@@ -169,7 +249,7 @@ sub token ($self, $user, %claim) {
     return $token;
 }
 
-# Somebody without credentials, or with the given ones.
+# Somebody without credentials, or with the given ones: token, key, origin (see Ashlar::Client).
 sub client ($self, %arg) {
     push @{ $self->{secrets} }, $arg{token} if length($arg{token} // '') > 20;
     return Ashlar::Client->new(http => $self->http, api => $self, %arg);

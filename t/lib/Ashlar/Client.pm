@@ -9,10 +9,17 @@ my $json = Cpanel::JSON::XS->new->canonical->utf8->allow_nonref->convert_blessed
 
 #   http     an Ashlar::Http
 #   token    of the Authorization header, or undef
+#   key      of the X-API-Key header, or undef
+#   origin   the Origin header, as of a page, or undef
 #   headers  sent with every request
 #   api      whose log and answers are watched (Api)
 sub new ($class, %arg) {
     return bless { headers => {}, %arg }, $class;
+}
+
+# The same one with other credentials: $ann->with(key => $key, origin => $origin).
+sub with ($self, %arg) {
+    return bless { %$self, %arg }, ref $self;
 }
 
 # What the test may ask of a user: public id, uuid, session, tenant, e-mail address.
@@ -41,13 +48,15 @@ sub put   ($self, $path, $body = undef, %arg) { return $self->request(PUT   => $
 #   type     Content-Type of the body; undef leaves it out; application/json by default
 #   headers  a hash; an undefined value leaves out a header that is usually sent
 #   fresh    on a connection of its own
-#   token    another one than usual; undef for none
+#   token    another one than usual, undef for none; so with key and origin
 sub request ($self, $method, $path, %arg) {
     my $body = $arg{raw} // (defined $arg{json} ? $json->encode($arg{json}) : undef);
-    my $token = exists $arg{token} ? $arg{token} : $self->{token};
+    my ($token, $key, $origin) = map { exists $arg{$_} ? $arg{$_} : $self->{$_} } qw(token key origin);
     my %headers = (
         Accept => 'application/json',
         defined $token ? (Authorization => "Bearer $token") : (),
+        defined $key    ? ('X-API-Key' => $key)    : (),
+        defined $origin ? (Origin      => $origin) : (),
         defined $body ? ('Content-Type' => exists $arg{type} ? $arg{type} : 'application/json') : (),
         %{ $self->{headers} },
         %{ $arg{headers} // {} },
