@@ -38,6 +38,7 @@ enum field_flag {
 	F_REQUIRED = 1, /* input: must be given; output: carries no meaning */
 	F_NULL = 2,     /* null is a value: input clears the field, output may be null */
 	F_V2 = 4,       /* output: only from version 2 on */
+	F_OPTIONAL = 8, /* output: not in every answer */
 };
 
 struct field {

@@ -99,7 +99,14 @@ static void write_example(struct buf *b, const struct field *f, int version)
 
 static void write_schema(struct buf *b, const struct field *f, int version, bool answer);
 
-/* answer: every member is there; input: those that must be. */
+/* Must the member be there?  In an answer all are, but for those that say otherwise. */
+static bool is_required(const struct field *f, int version, bool answer)
+{
+	if (f->flags & F_V2 && version < 2)
+		return false;
+	return answer ? !(f->flags & F_OPTIONAL) : f->flags & F_REQUIRED;
+}
+
 static void write_object_schema(struct buf *b, const struct field *table, int version, bool answer)
 {
 	bool any = false;
@@ -110,13 +117,13 @@ static void write_object_schema(struct buf *b, const struct field *table, int ve
 			continue;
 		jx_key(b, f->name);
 		write_schema(b, f, version, answer);
-		any = any || answer || f->flags & F_REQUIRED;
+		any = any || is_required(f, version, answer);
 	}
 	buf_char(b, '}');
 	if (any) {
 		key_open(b, "required", '[');
 		for (const struct field *f = table; f->type != F_END; f++) {
-			if ((f->flags & F_V2 && version < 2) || !(answer || f->flags & F_REQUIRED))
+			if (!is_required(f, version, answer))
 				continue;
 			jx_next(b);
 			jx_str(b, f->name);

@@ -1,0 +1,131 @@
+#include "handlers/identity/session.h"
+
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/jx.h"
+#include "fcgi/req.h"
+#include "fcgi/rows.h"
+#include "fcgi/ticket.h"
+#include "fcgi/tok.h"
+
+/* clang-format off */
+static const char *const bearer[] = { "Bearer", NULL };
+
+static const struct field auth_user_out[] = {
+	{ "id",           F_UUID,     0 },
+	{ "email",        F_EMAIL,    F_NULL, .example = "ada@example.com", .about = "null when another issuer sent none" },
+	{ "display_name", F_TEXT,     F_NULL, .max = 255, .example = "Ada Lovelace" },
+	{ "avatar_url",   F_URL,      F_NULL, .max = 2048 },
+	{ "is_active",    F_BOOL,     0 },
+	{ "created_at",   F_DATETIME, 0 },
+	FIELD_END
+};
+
+#define TOKEN_FIELDS(flag) \
+	{ "access_token",  F_TEXT, flag, .example = "eyJhbGciOiJIUzI1NiJ9.e30.4nL5c0t", .about = "good for expires_in seconds" }, \
+	{ "refresh_token", F_TEXT, flag, .example = "AAAAAAAAcACAAAAAAAAAAQ", \
+	  .about = "for /auth/refresh, which answers with the next one; good for 30 days from signing in" }, \
+	{ "token_type",    F_ENUM, flag, .values = bearer }, \
+	{ "expires_in",    F_INT,  0, .example = "3600", .about = "seconds" }, \
+	{ "user",          F_OBJECT, flag, .fields = auth_user_out }
+
+static const struct field token_out[] = {
+	TOKEN_FIELDS(0),
+	FIELD_END
+};
+
+static const struct field login_out[] = {
+	TOKEN_FIELDS(F_OPTIONAL),
+	{ "mfa_required", F_BOOL, F_OPTIONAL, .example = "true",
+	  .about = "there are no tokens yet: the second factor is to be shown to /auth/mfa/verify" },
+	{ "mfa_token",    F_TEXT, F_OPTIONAL, .example = "AAAAAAAAcACAAAAAAAAAAQ" },
+	FIELD_END
+};
+/* clang-format on */
+
+const struct shape auth_user_shape = { "AuthUser", auth_user_out };
+const struct shape token_shape = { "TokenResponse", token_out };
+const struct shape login_shape = { "LoginResponse", login_out };
+
+static const char *text(struct req *rq, const PGresult *res, const char *column)
+{
+	const char *value = db_text(res, 0, column);
+
+	return value ? arena_dup(&rq->arena, value) : NULL;
+}
+
+enum err session_read(struct req *rq, const PGresult *row, struct tokens *out)
+{
+	const char *actor = text(rq, row, "_actor");
+	struct claims c = {
+		.subject = text(rq, row, "_subject"),
+		.session = text(rq, row, "_session_id"),
+		.tenant_id = text(rq, row, "_tenant_id"),
+		.email = text(rq, row, "email"),
+		.role = text(rq, row, "_role"),
+		.actor = actor,
+		.iat = db_int(row, 0, "_iat_s"),
+		.exp = db_int(row, 0, "_iat_s") + cfg.jwt_ttl_s,
+		.own = true,
+	};
+
+	if (actor && c.exp > db_int(row, 0, "_end_s"))
+		c.exp = db_int(row, 0, "_end_s");
+	*out = (struct tokens){
+		.tenant = c.tenant_id, .session = c.session, .expires_in = c.exp - c.iat, .row = row
+	};
+	out->access = tok_sign(&rq->arena, &c);
+	if (!actor)
+		out->refresh = refresh_make(&rq->arena, c.tenant_id, c.session,
+					    (uint32_t)db_int(row, 0, "_generation"));
+	if (!out->access || (!actor && !out->refresh))
+		return req_fail_inside(rq, ERR_UNAVAILABLE, "there is no JWT_SECRET to sign tokens with");
+	return ERR_OK;
+}
+
+enum err session_open(struct req *rq, const struct signin *in, struct tokens *out)
+{
+	int ttl_s = in->impersonator ? SESSION_IMPERSONATED_TTL_S : SESSION_TTL_S;
+	char *mfa = in->tenant ? ticket_new(&rq->arena, in->tenant) : NULL;
+	const char *hash = NULL, *tenant;
+	PGresult *res;
+	enum err rc;
+
+	if (mfa)
+		ticket_parse(&rq->arena, mfa, &tenant, &hash);
+	req_set(rq, "signin_user", in->user);
+	req_set(rq, "signin_method", in->method);
+	req_set(rq, "signin_ttl_s", arena_fmt(&rq->arena, "%d", ttl_s));
+	req_set(rq, "signin_mfa_hash", hash);
+	req_set(rq, "signin_has_mfa", in->has_mfa ? "true" : "false");
+	req_set(rq, "signin_impersonator", in->impersonator);
+	rc = db_call(rq, Q_session_open, true, &res);
+	if (rc)
+		return rc;
+	if (db_text(res, 0, "_session_id"))
+		return session_read(rq, res, out);
+	*out = (struct tokens){ .tenant = in->tenant, .expires_in = SESSION_MFA_TTL_S, .mfa = mfa };
+	return ERR_OK;
+}
+
+enum err session_answer(struct req *rq, const struct tokens *t)
+{
+	struct buf *b = req_open(rq);
+
+	buf_char(b, '{');
+	if (t->mfa) {
+		jx_key(b, "mfa_required"), jx_bool(b, true);
+		jx_key(b, "mfa_token"), jx_str(b, t->mfa);
+		jx_key(b, "expires_in"), jx_int(b, t->expires_in);
+	} else {
+		jx_key(b, "access_token"), jx_str(b, t->access);
+		if (t->refresh)
+			jx_key(b, "refresh_token"), jx_str(b, t->refresh);
+		jx_key(b, "token_type"), jx_str(b, *bearer);
+		jx_key(b, "expires_in"), jx_int(b, t->expires_in);
+		jx_key(b, "user");
+		rows_object(b, rows_open(&rq->arena, t->row, NULL, rq->version, 0), 0);
+	}
+	buf_char(b, '}');
+	return req_close(rq);
+}

@@ -1,0 +1,83 @@
+/*
+ * A session and its tokens: what every way of signing in ends with.
+ *
+ * Whoever has found out who somebody is opens a session for them, in its own
+ * transaction, and answers:
+ *
+ *	struct tokens t;
+ *	enum err rc = session_open(rq, &(struct signin){ .user = id, .method = "passkey", .has_mfa = true },
+ *&t);
+ *
+ *	return rc ? rc : session_answer(rq, &t);
+ *
+ * The Google callback puts t.access, t.refresh and t.expires_in into a URL
+ * instead; impersonation answers with t.access alone.
+ */
+#ifndef HANDLERS_IDENTITY_SESSION_H
+#define HANDLERS_IDENTITY_SESSION_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+
+#include "fcgi/err.h"
+#include "fcgi/field.h"
+
+struct req;
+
+enum {
+	SESSION_TTL_S = 30 * 86400, /* from signing in; no refresh prolongs it */
+	SESSION_IMPERSONATED_TTL_S = 3600,
+	SESSION_MFA_TTL_S = 300, /* to show the second factor */
+};
+
+/* Who signs in, and how. */
+struct signin {
+	const char *user;   /* uuid */
+	const char *method; /* "password", "google", "passkey", "impersonation" */
+	const char *tenant; /* uuid of the user's tenant: asks for the second factor, if the user has one;
+			       NULL: no need, for instance after a passkey or the second factor itself */
+	bool has_mfa;       /* more than one factor was shown */
+	const char *impersonator; /* uuid of the administrator who acts as the user, or NULL: one hour then,
+				     and no refresh token */
+};
+
+/* What there is to answer with; all of it the arena's. */
+struct tokens {
+	const char *tenant, *session; /* uuids */
+	const char *access;           /* "Bearer" */
+	const char *refresh;          /* NULL: the session cannot be refreshed */
+	long long expires_in;         /* seconds that access is good for */
+	const char *mfa;              /* instead of all that, a ticket: to be shown with the second factor */
+	const PGresult *row;          /* whose columns the answer's "user" is made of */
+};
+
+/*
+ * Sign somebody in, as the transaction's last statement: a row in sessions with
+ * device and address, users.last_login_at, and session.create in the audit log
+ * (for an impersonation the caller writes its own).
+ *
+ * ERR_OK; ERR_AUTHENTICATION: the user is not active any more; ERR_UNAVAILABLE:
+ * there is no JWT_SECRET to sign with; and db_call's.
+ */
+enum err session_open(struct req *rq, const struct signin *in, struct tokens *out);
+
+/*
+ * The same where a query of the caller's own has opened the session: its only
+ * row has the columns of session_tokens() (sql/functions/sessions.sql).
+ */
+enum err session_read(struct req *rq, const PGresult *row, struct tokens *out);
+
+/*
+ * The answer: TokenResponse, or, with t->mfa,
+ * {"mfa_required":true,"mfa_token":"…","expires_in":300}.
+ * refresh_token is left out where there is none.
+ */
+enum err session_answer(struct req *rq, const struct tokens *t);
+
+/* What that looks like: always tokens, or what a way of signing in that asks for a second factor answers. */
+extern const struct shape token_shape, login_shape;
+
+/* The user in there, as the platform surface shows it to itself (AuthUser). */
+extern const struct shape auth_user_shape;
+
+#endif
