@@ -24,7 +24,7 @@ LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lm
 SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c) build/queries.c build/passwords.c
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
 CMD_OBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/*.c) build/embedded.c)
-SQL_DIRS = sql/setup sql/migrations sql/functions sql/seed
+SQL_DIRS = sql/setup sql/migrations sql/functions sql/seed sql/scale
 UNIT     = $(patsubst t/unit/%.c,$(BUILD)/t/%,$(wildcard t/unit/*.c))
 FUZZERS  = $(patsubst t/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard t/fuzz/*.c))
 SECONDS ?= 10
@@ -101,8 +101,9 @@ check-valgrind: $(UNIT) ## the unit tests under valgrind
 fuzz: ## fuzz every parser for SECONDS=10 each; F="qs json" picks some
 	tools/fuzz --seconds $(SECONDS) $(F)
 
-bench: all ## Ashlar and its peers side by side; writes bench/RESULTS.md (BENCH_QUICK=1: a short look)
+bench: all ## Ashlar and its peers side by side; writes bench/RESULTS.md and IDENTITY.md (BENCH_QUICK=1: a short look)
 	bench/run
+	bench/identity
 
 deps: ## install what is missing of the Debian and npm packages
 	@tools/deps

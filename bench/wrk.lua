@@ -1,13 +1,15 @@
 -- wrk's requests, in turn from a file, and its figures as one line of JSON.
 --
--- Each line of the file: method, path, token and body, separated by tabs.
+-- Each line of the file: method, path, token, further headers ("Name: value",
+-- with | between them) and body, separated by tabs.
 
 local requests, next_one = {}, 0
 
 function init(args)
 	for line in io.lines(args[1]) do
-		local method, path, token, body = line:match("^(%S+)\t(%S+)\t(%S*)\t(.*)$")
+		local method, path, token, more, body = line:match("^(%S+)\t(%S+)\t(%S*)\t([^\t]*)\t(.*)$")
 		local headers = {}
+		for name, value in more:gmatch("([%w-]+): ([^|]*)") do headers[name] = value end
 		if token ~= "" then headers["Authorization"] = "Bearer " .. token end
 		if body == "" then
 			body = nil

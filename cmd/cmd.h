@@ -85,7 +85,7 @@ struct cmd_file {
 };
 
 /* In the order of their names, ending with a NULL name. */
-extern const struct cmd_file sql_migrations[], sql_functions[], sql_seed[], sql_setup[];
+extern const struct cmd_file sql_migrations[], sql_functions[], sql_seed[], sql_scale[], sql_setup[];
 
 /* Run a file of sql/<dir> in the open transaction, or die with PostgreSQL's message and the line it means. */
 void cmd_run_file(PGconn *db, const char *dir, const struct cmd_file *f);

@@ -66,3 +66,7 @@ FROM (SELECT t.slug AS tenant, j.id, j.created_at, t.test_of IS NOT NULL AS is_t
       ORDER BY j.created_at DESC, j.id DESC
       LIMIT :limit::integer) m
 ORDER BY m.created_at, m.id;
+
+-- name: owner_seed_scale :exec
+-- For sql/scale: how many users there are to be.
+SELECT set_config('seed.users', :users, false);

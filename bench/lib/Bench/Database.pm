@@ -6,7 +6,7 @@ use Exporter 'import';
 use Bench::Env;
 use Bench::Proc qw(start run capture wait_for);
 
-our @EXPORT = qw($postgres start_postgres fill_database psql);
+our @EXPORT = qw($postgres start_postgres create_database fill_database psql);
 
 our $postgres;    # the postmaster's process id
 
@@ -42,13 +42,18 @@ sub start_postgres {
     return;
 }
 
-# The owner is no superuser, as in production; the bare peers come as a role
-# that row-level security does not touch.
-sub fill_database ($env) {
+# The owner is no superuser, as in production.
+sub create_database ($env) {
     psql('postgres', '-c', 'CREATE ROLE ashlar LOGIN CREATEROLE');
-    psql('postgres', '-c', 'CREATE ROLE bench_bare LOGIN BYPASSRLS');
     psql('postgres', '-c', 'CREATE DATABASE bench OWNER ashlar');
     run({ env => $env }, $ashlar, 'migrate');
+    return;
+}
+
+# The bare peers come as a role that row-level security does not touch.
+sub fill_database ($env) {
+    create_database($env);
+    psql('postgres', '-c', 'CREATE ROLE bench_bare LOGIN BYPASSRLS');
     my @set = map { ('-v', $_) } "tenant=$tenant", "users=$users", "each=$each";
     psql('bench', @set, '-f', "$bench/fill.sql");
     return;

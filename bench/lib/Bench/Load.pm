@@ -12,7 +12,8 @@ use Bench::Proc qw(capture cpu_us pss_kib start stop wait_for);
 use Bench::Report qw(median medians number);
 use Bench::Requests;
 
-our @EXPORT = qw(@connections @others check_answers measure_lists measure_others measure_start measure_memory);
+our @EXPORT_OK = qw(measure);
+our @EXPORT    = qw(@connections @others check_answers measure_lists measure_others measure_start measure_memory);
 
 our @connections = (16, 64);
 

@@ -9,7 +9,7 @@ use Bench::Env;
 use Bench::Proc qw(start run wait_for);
 use Bench::Requests;
 
-our @EXPORT = qw(@subjects ashlar_env build_peers start_ashlar start_subjects);
+our @EXPORT = qw(@subjects ashlar_env build_peers start_alone start_ashlar start_subjects);
 
 # What is measured: name, mode, port, sockets, the service's processes, and nginx's.
 our @subjects;
@@ -224,21 +224,46 @@ sub start_peers_nginx (@peers) {
 
 # ---- all of them ----
 
-sub start_subjects {
+sub make_certificate {
     my @key = ('-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', "$tmp/key.pem");
     run('openssl', 'req', '-x509', @key, '-out', "$tmp/cert.pem", '-days', 2, '-subj', '/CN=localhost');
+    return;
+}
 
-    if (wanted('ashlar')) {
-        my $port = free_port();
-        push @subjects, {
-            name    => 'ashlar',
-            mode    => 'guaranteed',
-            port    => $port,
-            sockets => ["$tmp/main"],
-            pids    => [ start_ashlar("$tmp/main", $pool) ],
-            nginx   => start_nginx('nginx', render_nginx('nginx', HTTPS_PORT => $port, ASHLAR => $ashlar)),
-        };
+# Ashlar behind its nginx; the pairs are variables of nginx/render.
+sub add_ashlar (%render) {
+    my $port = free_port();
+    push @subjects, {
+        name    => 'ashlar',
+        mode    => 'guaranteed',
+        port    => $port,
+        sockets => ["$tmp/main"],
+        pids    => [ start_ashlar("$tmp/main", $pool) ],
+        nginx   => start_nginx('nginx', render_nginx('nginx', HTTPS_PORT => $port, ASHLAR => $ashlar, %render)),
+    };
+    return;
+}
+
+sub wait_for_subjects {
+    for my $subject (@subjects) {
+        my $who = "$subject->{name} $subject->{mode}";
+        wait_for($who, sub { !grep { !-S } @{ $subject->{sockets} } });
+        wait_for("nginx for $who", sub { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$subject->{port}") });
     }
+    return;
+}
+
+# Ashlar without any peers.
+sub start_alone (%render) {
+    make_certificate();
+    add_ashlar(%render);
+    wait_for_subjects();
+    return;
+}
+
+sub start_subjects {
+    make_certificate();
+    add_ashlar() if wanted('ashlar');
     my @peers;
     for my $name (grep { wanted($_) } sort keys %start) {
         push @peers, map { { name => $name, mode => $_, port => free_port(), $start{$name}->($_) } } qw(bare guaranteed);
@@ -248,11 +273,7 @@ sub start_subjects {
         $_->{nginx} = $nginx for @peers;
         push @subjects, @peers;
     }
-    for my $subject (@subjects) {
-        my $who = "$subject->{name} $subject->{mode}";
-        wait_for($who, sub { !grep { !-S } @{ $subject->{sockets} } });
-        wait_for("nginx for $who", sub { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$subject->{port}") });
-    }
+    wait_for_subjects();
     return;
 }
 

@@ -9,7 +9,8 @@ use MIME::Base64 qw(encode_base64url);
 use Bench::Database;
 use Bench::Env;
 
-our @EXPORT = qw($list $secret @people broken_token write_targets write_statements);
+our @EXPORT    = qw($list $secret @people broken_token write_targets write_statements);
+our @EXPORT_OK = qw(token);
 
 our $list   = '/api/v1/app/projects?skip=0&limit=20';
 our $secret = join '', map { ('a' .. 'z', 0 .. 9)[ rand 36 ] } 1 .. 48;
@@ -37,7 +38,7 @@ sub token ($person) {
 # A token of this user whose signature is wrong.
 sub broken_token ($person) { return substr($person->{token}, 0, -4) . 'AAAA' }
 
-# Lines of method, path, token and body, in $tmp/<name>.tsv.
+# Lines of method, path, token, further headers and body, in $tmp/<name>.tsv.
 sub write_targets {
     my $rows = psql('bench', '-c', <<'SQL');
 SELECT u.public_id, u.id, u.email, s.id, (SELECT min(p.id::text) FROM projects p WHERE p.owner_id = u.id)
@@ -55,7 +56,7 @@ SQL
 
     my $one   = '/api/v1/app/projects';
     my $write = sub ($name, $method, $path, $token, $body) {
-        spew("$tmp/$name.tsv", join '', map { join("\t", $method, $path->($_), $token->($_), $body) . "\n" } @people);
+        spew("$tmp/$name.tsv", join '', map { join("\t", $method, $path->($_), $token->($_), '', $body) . "\n" } @people);
     };
     my $page = sub ($person) { return $list };
     my $its  = sub ($person) { return "$one/$person->{project}" };
@@ -99,11 +100,13 @@ sub write_statements {
         or die "sql/queries/projects.sql: no project_list\n";
     $text =~ s/^\s*--[^\n]*\n//gm;
     $text =~ s/;?\s*\z//;
+    # tenant, issuer, subject, session, min_role, read_only; all that is not about a bearer token is left out.
+    my $enter = q{SELECT enter($1::uuid, NULL, NULL, false, $2, $3, NULL, $4::uuid, $5, NULL, NULL, false, CASE WHEN NOT $6::boolean THEN '{}'::jsonb END)};
     my %settings   = (tenant_id => '(SELECT app_tenant())', user_id => '(SELECT app_user())');
     my %statements = (
         bare       => compile($text),
         guaranteed => compile($text, %settings),
-        enter      => { text => 'SELECT enter($1::uuid, $2, $3, $4::uuid, $5, $6)', params => [] },
+        enter      => { text => $enter, params => [] },
     );
     spew("$tmp/statements.json", $json->encode(\%statements));
 
@@ -122,7 +125,7 @@ sub write_statements {
     spew("$tmp/bare.sql", "$bare;\n");
     spew("$tmp/guaranteed.sql", <<"PGBENCH");
 \\startpipeline
-SELECT enter(:tenant_id::uuid, 'ashlar', :subject, :session::uuid, 'user', true);
+SELECT enter(:tenant_id::uuid, NULL, NULL, false, 'ashlar', :subject, NULL, :session::uuid, 'user', NULL, NULL, false, NULL);
 $ours;
 \\endpipeline
 PGBENCH
