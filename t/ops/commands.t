@@ -113,6 +113,18 @@ subtest 'check-config' => sub {
     is +(ashlar('api', '--socket', "$tmp/socket", { LOG_LEVEL => 'loud' }))[0], 1, 'nothing is served with a mistake';
 };
 
+subtest 'seed --scale' => sub {
+    my $counts = sub { return join ' ', map { scalar $super->selectrow_array("SELECT count(*) FROM $_") } qw(users organizations departments memberships) };
+    is +(ashlar(qw(seed --scale 200)))[0], 0, 'many rows';
+    is $counts->(), '200 20 20 219', 'ten members for each organization, and one user in many';
+    is +(ashlar(qw(seed --scale 200)))[0], 0, 'again';
+    is $counts->(), '200 20 20 219', 'adds nothing';
+    is_deeply $super->selectall_arrayref('SELECT role, count(*) FROM memberships GROUP BY role ORDER BY role'),
+        [ [ admin => 20 ], [ developer => 19 ], [ member => 160 ], [ owner => 20 ] ], 'each has its owner';
+    is +(ashlar(qw(seed --scale 9)))[0], 2, 'too few';
+    $super->do("DELETE FROM $_") for qw(memberships departments organizations users);
+};
+
 subtest 'user create' => sub {
     my ($status, $out, $err) = ashlar(qw(user create --email Ann@Example.com --role admin --name), 'Ann A.');
     is $status, 0, 'creates' or diag $err;
