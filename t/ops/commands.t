@@ -153,7 +153,7 @@ subtest 'token' => sub {
         END
     is "$session->{tenant_id} $session->{email}", "$TENANT ann\@example.com", 'a session of the user of this tenant';
     is_deeply $claims, { iss => 'ashlar', aud => 'ashlar', sub => $session->{public_id}, sid => $session->{id}, tid => $TENANT,
-        role => 'admin', email => 'ann@example.com', iat => $session->{exp} - 90, exp => $session->{exp} }, 'the claims';
+        ctx => 'user', role => 'admin', email => 'ann@example.com', iat => $session->{exp} - 90, exp => $session->{exp} }, 'the claims';
     cmp_ok abs($claims->{iat} - time), '<', 5, 'from now on';
     my ($signed) = $out =~ /\A(.*)\.[^.]+\n/;
     require Digest::SHA;
