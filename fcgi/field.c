@@ -16,7 +16,7 @@
  * What a type looks like and how to say so.  Text longer than its type's own
  * bound is refused even where the table names no maximum.
  */
-enum { TEXT_MAX = 65535, EMAIL_MAX = 254, URL_MAX = 2048, LIST_MAX = 1000 };
+enum { TEXT_MAX = 65535, EMAIL_MAX = 254, SLUG_MAX = 63, URL_MAX = 2048, LIST_MAX = 1000 };
 
 size_t field_count(const struct field *table)
 {
@@ -34,6 +34,7 @@ static long long bound(const struct field *f)
 	switch (f->type) {
 	case F_TEXT: return TEXT_MAX;
 	case F_EMAIL: return EMAIL_MAX;
+	case F_SLUG: return SLUG_MAX;
 	case F_URL: return URL_MAX;
 	case F_LIST: return LIST_MAX;
 	default: return LLONG_MAX;
@@ -71,6 +72,9 @@ static const char *expected(struct arena *a, const struct field *f)
 	case F_BOOL: return "true or false";
 	case F_UUID: return "a UUID";
 	case F_EMAIL: return "an e-mail address";
+	case F_SLUG:
+		return arena_fmt(a, "words of a-z and 0-9 joined by single hyphens, at most %lld characters",
+				 max);
 	case F_URL: return arena_fmt(a, "an absolute http or https URL of at most %lld characters", max);
 	case F_DATETIME: return "a time such as 2026-01-31T12:00:00Z";
 	case F_DATE: return "a date such as 2026-01-31";
@@ -124,6 +128,19 @@ static bool is_email(const char *s)
 			return false;
 	}
 	return true;
+}
+
+/* What stands in a URL, and in a name of a host, as it is. */
+static bool is_slug(const char *s)
+{
+	do {
+		size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789");
+
+		if (!n)
+			return false;
+		s += n;
+	} while (*s++ == '-');
+	return !s[-1];
 }
 
 static bool is_url(const char *s)
@@ -224,6 +241,7 @@ static bool take_text(struct req *rq, const struct field *f, const char *text, s
 	case F_TEXT: ok = length >= f->min && length <= bound(f); break;
 	case F_UUID: ok = is_uuid(text); break;
 	case F_EMAIL: ok = length <= bound(f) && is_email(text); break;
+	case F_SLUG: ok = length <= bound(f) && is_slug(text); break;
 	case F_URL: ok = length <= bound(f) && is_url(text); break;
 	case F_DATETIME: ok = is_datetime(text); break;
 	case F_DATE: ok = is_date(text); break;

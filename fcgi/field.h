@@ -24,6 +24,8 @@ enum field_type {
 	F_BOOL,
 	F_UUID,     /* RFC 9562 text form, any case; kept in lower case */
 	F_EMAIL,    /* local@domain, at most 254 characters; kept in lower case */
+	F_SLUG,     /* words of a-z and 0-9 joined by single hyphens, at most 63 characters:
+		       /^[a-z0-9]+(-[a-z0-9]+)*$/ */
 	F_URL,      /* absolute http or https */
 	F_DATETIME, /* RFC 3339 with a zone */
 	F_DATE,     /* YYYY-MM-DD */

@@ -32,10 +32,10 @@ static void key_open(struct buf *b, const char *key, char bracket)
 /* Schemas */
 
 static const char *const type_names[] = {
-	[F_TEXT] = "string", [F_INT] = "integer",   [F_NUMBER] = "number", [F_BOOL] = "boolean",
-	[F_UUID] = "string", [F_EMAIL] = "string",  [F_URL] = "string",    [F_DATETIME] = "string",
-	[F_DATE] = "string", [F_ENUM] = "string",   [F_OBJECT] = "object", [F_LIST] = "array",
-	[F_JSON] = NULL,     [F_BINARY] = "string",
+	[F_TEXT] = "string",     [F_INT] = "integer",  [F_NUMBER] = "number", [F_BOOL] = "boolean",
+	[F_UUID] = "string",     [F_EMAIL] = "string", [F_SLUG] = "string",   [F_URL] = "string",
+	[F_DATETIME] = "string", [F_DATE] = "string",  [F_ENUM] = "string",   [F_OBJECT] = "object",
+	[F_LIST] = "array",      [F_JSON] = NULL,      [F_BINARY] = "string",
 };
 
 static const char *const formats[] = {
@@ -51,6 +51,7 @@ static const char *const examples[] = {
 	[F_BOOL] = "true",
 	[F_UUID] = "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f",
 	[F_EMAIL] = "ada@example.com",
+	[F_SLUG] = "acme",
 	[F_URL] = "https://example.com/",
 	[F_DATETIME] = "2026-01-31T12:00:00.000Z",
 	[F_DATE] = "2026-01-31",
@@ -137,8 +138,8 @@ static void write_bounds(struct buf *b, const struct field *f)
 {
 	static const char *const names[][2] = {
 		[F_TEXT] = { "minLength", "maxLength" }, [F_URL] = { "minLength", "maxLength" },
-		[F_INT] = { "minimum", "maximum" },      [F_NUMBER] = { "minimum", "maximum" },
-		[F_LIST] = { "minItems", "maxItems" },
+		[F_SLUG] = { "minLength", "maxLength" }, [F_INT] = { "minimum", "maximum" },
+		[F_NUMBER] = { "minimum", "maximum" },   [F_LIST] = { "minItems", "maxItems" },
 	};
 
 	if (f->type >= (int)(sizeof(names) / sizeof(*names)) || !names[f->type][0])
@@ -184,6 +185,8 @@ static void write_schema(struct buf *b, const struct field *f, int version, bool
 		}
 		buf_char(b, ']');
 	}
+	if (f->type == F_SLUG)
+		key_str(b, "pattern", "^[a-z0-9]+(-[a-z0-9]+)*$");
 	write_bounds(b, f);
 	if (f->def) {
 		jx_key(b, "default");
@@ -779,9 +782,9 @@ static void write_test_fields(struct buf *b, const char *key, const struct field
 {
 	key_open(b, key, '[');
 	for (size_t i = 0; i < n; i++) {
-		static const char *const names[] = { "end",  "text",   "int",  "number",   "bool",
-						     "uuid", "email",  "url",  "datetime", "date",
-						     "enum", "object", "list", "json",     "binary" };
+		static const char *const names[] = { "end",    "text", "int",  "number",   "bool", "uuid",
+						     "email",  "slug", "url",  "datetime", "date", "enum",
+						     "object", "list", "json", "binary" };
 		const struct field *f = &table[i];
 
 		jx_next(b);

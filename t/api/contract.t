@@ -16,7 +16,7 @@ cmp_ok scalar @rows, '>', 5, 'there are rows';
 
 # ------------------------------------------------------------------ values of a field
 
-my %own_max = (text => 65535, email => 254, url => 2048, list => 1000);
+my %own_max = (text => 65535, email => 254, slug => 63, url => 2048, list => 1000);
 
 sub max_of ($field) { return $field->{max} // $own_max{ $field->{type} } }
 
@@ -37,6 +37,7 @@ sub good ($field) {
         bool     => true,
         uuid     => '00000000-0000-7000-8000-00000000dead',
         email    => 'someone@example.com',
+        slug     => 'a',
         url      => 'https://example.com/',
         datetime => '2026-01-31T12:00:00Z',
         date     => '2026-01-31',
@@ -57,6 +58,7 @@ sub edges ($field) {
     }
     push @edges, [ 'the least' => $min ], ([ 'the most' => $max ]) x !!$field->{max} if $type eq 'int' || $type eq 'number';
     push @edges, [ 'the longest' => url_of($max) ] if $type eq 'url';
+    push @edges, [ 'the longest' => 'a' x $max ], [ 'words' => 'a-0-b1' ] if $type eq 'slug';
     push @edges, map { [ "the choice $_" => $_ ] } @{ $field->{values} } if $type eq 'enum';
     push @edges, [ 'false' => false ] if $type eq 'bool';
     push @edges, [ 'null'  => undef ] if $field->{nullable};
@@ -82,6 +84,7 @@ sub bad_texts ($field) {
     elsif ($type eq 'enum') { push @bad, map { [ "'$_'" => $_ ] } 'no-such-choice', '', uc $field->{values}[0], "$field->{values}[0] " }
     elsif ($type eq 'uuid') { push @bad, map { [ "'$_'" => $_ ] } 'x', '', '00000000-0000-7000-8000-00000000dea', '00000000-0000-7000-8000-00000000deadd', '0' x 36 }
     elsif ($type eq 'email') { push @bad, map { [ "'" . substr($_, 0, 30) . "'" => $_ ] } 'x', '', '@', 'a@', '@b.c', 'a b@c.de', 'a@b@c.de', email_of(255) }
+    elsif ($type eq 'slug') { push @bad, map { [ "'" . substr($_, 0, 30) . "'" => $_ ] } '', 'A', '-a', 'a-', 'a--b', 'a b', 'a_b', "\x{e9}", 'a' x ($max + 1) }
     elsif ($type eq 'url') { push @bad, map { [ "'" . substr($_, 0, 30) . "'" => $_ ] } 'x', '', 'ftp://x.y/', '//x.y', 'javascript:x', 'https://', url_of($max + 1) }
     elsif ($type eq 'datetime') { push @bad, map { [ "'$_'" => $_ ] } 'x', '', '2026-01-31', '2026-01-31T12:00:00', '2026-02-30T12:00:00Z', '2026-01-31T25:00:00Z' }
     elsif ($type eq 'date') { push @bad, map { [ "'$_'" => $_ ] } 'x', '', '2026-02-30', '2026-1-1', '2026-01-31T12:00:00Z' }

@@ -33,6 +33,7 @@ static struct field table[] = {
 	{ "a",  F_LIST,     0, .max = 4 },	/* the same */
 	{ "v",  F_LIST,     0, .max = 4, .item = F_DATETIME },
 	{ "j",  F_JSON,     0 },
+	{ "g",  F_SLUG,     F_NULL },
 	FIELD_END
 };
 /* clang-format on */
@@ -63,6 +64,10 @@ static void check_value(const struct value *v)
 		break;
 	case F_EMAIL:
 		if (!strchr(p, '@') || strpbrk(p, " \r\n<>,ABCXYZ"))
+			abort();
+		break;
+	case F_SLUG:
+		if (strlen(p) > 63 || p[strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789-")] || *p == '-')
 			abort();
 		break;
 	case F_URL:

@@ -33,6 +33,7 @@ static const struct field body_in[] = {
 	{ "bool",   F_BOOL,     0,          .def = "false" },
 	{ "uuid",   F_UUID,     F_NULL },
 	{ "email",  F_EMAIL,    0 },
+	{ "slug",   F_SLUG,     0, .max = 20 },
 	{ "url",    F_URL,      0,          .max = 100 },
 	{ "at",     F_DATETIME, 0 },
 	{ "day",    F_DATE,     0 },
@@ -178,6 +179,8 @@ static void test_input(void)
 	is_str(text(AT(members, "int")), "{\"type\":[\"integer\",\"null\"],\"minimum\":-5,\"maximum\":5}",
 	       "an integer that may be null");
 	is_str(text(AT(members, "uuid")), "{\"type\":[\"string\",\"null\"],\"format\":\"uuid\"}", "a UUID");
+	is_str(text(AT(members, "slug")),
+	       "{\"type\":\"string\",\"pattern\":\"^[a-z0-9]+(-[a-z0-9]+)*$\",\"maxLength\":20}", "a slug");
 	is_str(text(AT(members, "at")), "{\"type\":\"string\",\"format\":\"date-time\"}", "a time");
 	is_str(text(AT(members, "bool")), "{\"type\":\"boolean\",\"default\":false}",
 	       "a default in its own type");
@@ -318,8 +321,8 @@ static void test_lines(void)
 	       "{\"name\":\"int\",\"type\":\"int\",\"required\":false,\"nullable\":true,\"min\":-5,\"max\":"
 	       "5}",
 	       "a field");
-	is_str(text(AT(line, "body", "9", "values")), "[\"small\",\"large\"]", "a choice has its values");
-	is_str(text(AT(line, "body", "9", "default")), "\"small\"", "and its default");
+	is_str(text(AT(line, "body", "10", "values")), "[\"small\",\"large\"]", "a choice has its values");
+	is_str(text(AT(line, "body", "10", "default")), "\"small\"", "and its default");
 	is_str(text(child(line, "access")), "\"user\"", "who may call");
 }
 
