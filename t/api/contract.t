@@ -12,6 +12,15 @@ my $user  = $t->user('user');
 my $admin = $t->user('admin', role => 'admin');
 my $root  = $t->user('root', role => 'superadmin');
 
+# What platforms call with: keys, the page they are on, and the team.
+my $page    = 'https://app.example.com';
+my $public  = $t->key(type => 'public', origins => [$page]);
+my $secret  = $t->key;
+my $foreign = $t->key(tenant => 'other');
+my $revoked = $t->key(columns => { revoked_at => 'now' });
+my $stranger = $t->user('stranger', tenant => 'other');
+my %team     = map { $_ => $t->team($_, role => $_) } qw(member admin owner);
+
 cmp_ok scalar @rows, '>', 5, 'there are rows';
 
 # ------------------------------------------------------------------ values of a field
@@ -119,8 +128,14 @@ sub bad_values ($field) {
 
 # ------------------------------------------------------------------ a request that a row describes
 
-sub path_of ($row, $version) {
+# Whoever calls is in the organization that the path names, and may do what the
+# row is about; a new one each time, since what came before may have ended it.
+sub path_of ($row, $version, $organization = undef) {
     my $path = $row->{path} =~ s{^/api/v1/}{/api/v$version/}r;
+    if ($row->{may}) {
+        $organization //= $t->organization($user);
+        $path =~ s/\{organization_id\}/$organization/;
+    }
     for my $param (@{ $row->{params} }) {
         my $value = $param->{type} eq 'uuid' ? good($param) : 'nobody-has-this-id';
         $path =~ s/\{\Q$param->{name}\E\}/$value/;
@@ -136,21 +151,153 @@ sub ask ($row, $who, %arg) {
     %body  = (%body, %{ $arg{body} // {} });
     delete @query{ @{ $arg{without} // [] } };
     delete @body{ @{ $arg{without}  // [] } };
+    revive($who);
     return $who->request(
-        $row->{method}, path_of($row, $arg{version} // 1),
-        headers => { Accept => '*/*' },
+        $row->{method}, path_of($row, $arg{version} // 1, $arg{organization}),
+        headers => { %{ $who->{headers} }, Accept => '*/*' },
         (%query ? (query => \%query) : ()),
         (@{ $row->{body} } ? (json => \%body) : ()),
     );
 }
 
-sub caller_of ($row) { return { public => $t->client, user => $user, admin => $admin }->{ $row->{access} } }
+# A row may end the session of whoever calls it, or the account.
+sub revive ($who) {
+    return if !$who->session;
+    my ($sessions, $people) = $who->email =~ /\@team\./ ? qw(team_sessions team_members) : qw(sessions users);
+    $t->db->do("UPDATE $sessions SET revoked_at = NULL WHERE id = ? AND revoked_at IS NOT NULL", undef, $who->session);
+    $t->db->do("UPDATE $people SET is_active = true, deleted_at = NULL WHERE id = ? AND NOT (is_active AND deleted_at IS NULL)", undef, $who->uuid);
+    return;
+}
 
-# Valid input: whatever the answer is, it is not about the input.
+# With no more than the row asks for.
+sub caller_of ($row) {
+    return {
+        public      => $t->client,
+        user        => $user,
+        admin       => $admin,
+        key         => $t->client(key => $public, origin => $page),
+        key_user    => $user->with(key => $public, origin => $page),
+        secret_key  => $t->client(key => $secret),
+        secret_user => $user->with(key => $secret),
+        key_or_user => $t->client(key => $secret),
+        team        => $team{member},
+        team_admin  => $team{admin},
+    }->{ $row->{access} };
+}
+
+# Valid input: whatever the answer is, it is not about the form of the input, nor
+# about who calls.  A handler may find fault with it, in words of its own.
 sub taken ($res, $name) {
     local $Test::Builder::Level = $Test::Builder::Level + 1;
-    ok $res->status =~ /^(?:2\d\d|404|409)$/, $name or diag $res->describe;
+    my $error = $res->status < 400 ? undef : $res->json('/error');
+    my $ok    = !$error
+        || $res->status =~ /^(?:402|404|409|429)$/
+        || $error->{code} =~ /^(?:INVALID_CREDENTIALS|EMAIL_NOT_VERIFIED|ACCOUNT_INACTIVE|TOKEN_INVALID|INVALID_CODE)$/
+        || ($error->{code} eq 'VALIDATION_ERROR' && $error->{message} !~ /^\S+ (?:must be|is required)\b/);
+    ok $ok, $name or diag $res->describe;
     return;
+}
+
+# ------------------------------------------------------------------ who may call
+
+# Each of the credentials that a row asks for, missing and wrong.
+sub check_access ($row, @args) {
+    my ($access, %flag) = ($row->{access}, map { $_ => 1 } @{ $row->{flags} });
+    my $who     = caller_of($row);
+    my $refused = sub ($name, $status, $code, %with) { return error_is ask($row, $who->with(%with), @args), $status, $code, name => $name };
+    my $key     = $access =~ /key|secret/;
+    my $token   = $access =~ /user|admin|team/ && $access ne 'key_or_user';
+
+    if ($access eq 'public') {
+        unlike ask($row, $t->client, @args)->status, qr/^40[13]$/, 'anyone may call';
+        unlike ask($row, $t->client(token => 'nonsense', key => 'nonsense'), @args)->status, qr/^40[13]$/, '  and bad credentials are not looked at';
+        return;
+    }
+
+    $refused->('not with what is no key',   401, 'INVALID_API_KEY', key => $_) for 'nonsense', '', "${secret}x", substr($secret, 0, -1), $secret =~ s/^s/x/r;
+    $refused->('nor with an unknown one',   401, 'INVALID_API_KEY', key => 'sk_live_' . 'x' x 32);
+    $refused->('nor with a revoked one',    401, 'INVALID_API_KEY', key => $revoked);
+    if ($access =~ /^secret/) {
+        $refused->('nor with a public one', 403, 'AUTHORIZATION_ERROR', key => $public, origin => $page);
+    }
+    else {
+        my %user = $access eq 'key_or_user' ? (token => $user->token) : ();
+        $refused->("nor with a public one from $_->[0]", 403, 'ORIGIN_NOT_ALLOWED', key => $public, origin => $_->[1], %user)
+            for ['nowhere'], [ 'another host', 'https://app.example.com.evil.example' ], [ 'another scheme', 'http://app.example.com' ],
+            [ 'another port', "$page:8443" ];
+    }
+    if ($key && !$flag{keyless}) {
+        $refused->('nor without one', 401, 'INVALID_API_KEY', key => undef);
+    }
+    elsif ($key) {
+        taken ask($row, $who->with(key => undef), @args), 'but without one';
+    }
+
+    if ($token) {
+        $refused->('not without a token', 401, 'AUTHENTICATION_ERROR', token => undef);
+        $refused->('nor with a key of another tenant', 401, 'AUTHENTICATION_ERROR', key => $foreign);
+    }
+    if ($token || $flag{token_too} || $access eq 'key_or_user') {
+        # A secret key needs no token, so that none is read beside it.
+        my @with   = $access eq 'key_or_user' ? (key => $public, origin => $page) : ();
+        my %wrong  = (
+            'a forged token'             => $t->token($user, secret => 'x' x 32),
+            'an old one'                 => $t->token($user, exp => 1e9, iat => 1e9 - 9),
+            $access =~ /^team/ ? ('a user\'s' => $user->token) : ('a team member\'s' => $team{owner}->token),
+            $key && !$flag{keyless} || @with ? ('one of another tenant' => $stranger->token) : (),
+        );
+        $refused->("nor with $_", 401, 'AUTHENTICATION_ERROR', @with, token => $wrong{$_}) for sort keys %wrong;
+        $refused->('nor with a public key alone', 401, 'AUTHENTICATION_ERROR', @with) if @with;
+        taken ask($row, $user->with(@with), @args), '  but with the user\'s token too' if @with;
+    }
+    else {
+        taken ask($row, $who->with(token => 'nonsense'), @args), 'and a bad token is not looked at';
+    }
+
+    if ($access eq 'admin') {
+        $refused->('not as a user', 403, 'AUTHORIZATION_ERROR', %$user{qw(token session uuid email)});
+        taken ask($row, $root, @args), '  but as a superadmin';
+    }
+    if ($access eq 'team_admin') {
+        $refused->('not as any member', 403, 'AUTHORIZATION_ERROR', %{ $team{member} }{qw(token session uuid email)});
+        taken ask($row, $team{owner}, @args), '  but as an owner';
+    }
+    error_is ask($row, $who->with(headers => { 'X-Test-Mode' => 'perhaps' }), @args), 400, 'BAD_REQUEST', field => 'X-Test-Mode', name => 'test mode is yes or no'
+        if $access =~ /^team/;
+    check_permission($row, $who, @args) if $row->{may};
+    return;
+}
+
+# The organization that the path names: one of the tenant's, and the caller one of its members with a fit role.
+sub check_permission ($row, $who, @args) {
+    my %role  = map { $_ => 1 } ($row->{may}{roles} // '') =~ /\w+/g;
+    my $alone = !$who->session || !%role;
+    my $try   = sub ($organization) { return ask($row, $who, @args, organization => $organization) };
+    for ([ 'an unknown organization' => '00000000-0000-7000-8000-00000000dead' ], [ 'one of another tenant' => $t->organization($stranger) ],
+        [ 'a deleted one' => deleted($t->organization($user)) ]) {
+        error_is $try->($_->[1]), 404, 'NOT_FOUND', name => "not $_->[0]";
+        error_is ask($row, $who, @args, organization => $_->[1], without => [ map { $_->{name} } @{ $row->{body} } ]), 404, 'NOT_FOUND', name => '  whatever is sent'
+            if grep { $_->{required} } @{ $row->{body} };
+    }
+    my $somebody = $t->user("somebody-$row->{id}");
+    if ($alone) {
+        taken $try->($t->organization($somebody)), 'any one of the tenant';
+        return;
+    }
+    error_is $try->($t->organization($somebody)), 403, 'AUTHORIZATION_ERROR', name => 'not one of others';
+    for my $role (qw(owner admin member developer)) {
+        my $organization = $t->organization($somebody);
+        $t->member($organization, $who, $role);
+        my $res = $try->($organization);
+        if   ($role{$role}) { taken $res, "as $role" }
+        else                { error_is $res, 403, 'AUTHORIZATION_ERROR', name => "not as $role" }
+    }
+    return;
+}
+
+sub deleted ($organization) {
+    $t->db->do('UPDATE organizations SET deleted_at = now() WHERE id = ?', undef, $organization);
+    return $organization;
 }
 
 # ------------------------------------------------------------------ the rows
@@ -159,21 +306,8 @@ for my $row (grep { !$_->{static} } @rows) {
     subtest "$row->{method} $row->{path} ($row->{id})" => sub {
         my $who = caller_of($row);
         for my $version (1 .. $row->{versions}) {
-            my @args = (version => $version);
-            if ($row->{access} eq 'public') {
-                unlike ask($row, $t->client, @args)->status, qr/^40[13]$/, "version $version: anyone may call";
-                unlike ask($row, $t->client(token => 'nonsense'), @args)->status, qr/^40[13]$/, '  and a bad token is not looked at';
-            }
-            else {
-                error_is ask($row, $t->client, @args), 401, 'AUTHENTICATION_ERROR', name => "version $version: not without credentials";
-                error_is ask($row, $t->client(token => $t->token($user, secret => 'x' x 32)), @args), 401, 'AUTHENTICATION_ERROR', name => '  nor with a bad token';
-                error_is ask($row, $t->client(token => $t->token($user, exp => 1e9, iat => 1e9 - 9)), @args), 401, 'AUTHENTICATION_ERROR', name => '  nor with an old one';
-            }
-            if ($row->{access} eq 'admin') {
-                error_is ask($row, $user, @args), 403, 'AUTHORIZATION_ERROR', name => '  nor as a user';
-                taken ask($row, $root, @args), '  but as a superadmin';
-            }
-            taken ask($row, $who, @args), '  and as whoever the row names';
+            subtest "version $version: who may call" => sub { check_access($row, version => $version) };
+            taken ask($row, $who, version => $version), 'and whoever the row names';
         }
 
         for my $field (@{ $row->{query} }) {
@@ -197,9 +331,11 @@ for my $row (grep { !$_->{static} } @rows) {
         taken ask($row, $who, body => { 'no such field' => 1 }), 'body: an unknown member is ignored' if @{ $row->{body} };
 
         for my $param (grep { $_->{type} eq 'uuid' } @{ $row->{params} }) {
-            my $path = path_of($row, 1) =~ s/\Q@{[ good($param) ]}\E/not-an-id/r;
+            my $path = path_of($row, 1, $param->{name} eq 'organization_id' ? 'not-an-id' : undef) =~ s/\Q@{[ good($param) ]}\E/not-an-id/r;
+            revive($who);
             error_is $who->request($row->{method}, $path), 404, 'NOT_FOUND', name => "path: $param->{name} that is no UUID";
         }
+        revive($who);
         my $slash = $who->request($row->{method}, path_of($row, 1) . '/', headers => { Accept => '*/*' });
         isnt $slash->status, 405, 'a trailing slash changes nothing';
         isnt $slash->status, 404, '  not even whether it is there' if !@{ $row->{params} };

@@ -217,12 +217,25 @@ sub team ($self, $name, %arg) {
     return $member;
 }
 
-# The mails that are to be sent, newest last, as `ashlar mails` prints them.
-sub mails ($self) {
-    local %ENV = (%ENV, %{ $self->{env} }, DATABASE_OWNER_URL => $self->{cluster}->url($self->{database}, 'ashlar'));
-    my @lines = qx($ASHLAR mails);
-    die "ashlar mails failed\n" if $?;
-    return map { $json->decode($_) } @lines;
+# A new organization of a user; its id.
+#
+#   role  of the user in it, owner when left out
+sub organization ($self, $user, %arg) {
+    state $n = 0;
+    my $slug = 'organization-' . ++$n . "-$$";
+    my ($id) = $self->db->selectrow_array('INSERT INTO organizations (tenant_id, name, slug) VALUES (?, ?, ?) RETURNING id',
+        undef, $user->tenant_id, "Organization $n", $slug);
+    $self->member($id, $user, $arg{role} // 'owner');
+    return $id;
+}
+
+# Put a user into an organization, or give them another role there.
+sub member ($self, $organization, $user, $role) {
+    $self->db->do(
+        q{INSERT INTO memberships (tenant_id, organization_id, user_id, role) VALUES (?, ?, ?, ?)
+          ON CONFLICT (tenant_id, organization_id, user_id) DO UPDATE SET role = excluded.role, is_active = true},
+        undef, $user->tenant_id, $organization, $user->uuid, $role);
+    return;
 }
 
 # A token of a user as Ashlar itself would issue it; the pairs change claims,

@@ -17,14 +17,19 @@ sub status_is ($res, $status, $name = "$res->{request}: $status") {
     return _verdict($res, $res->status == $status, $name, "status is " . $res->status . ", not $status");
 }
 
+# What clients of the platform surface compare in "detail"; see surfaces in fcgi/route.c.
+my %LITERAL = (AUTHENTICATION_ERROR => 'Invalid token', RATE_LIMIT_EXCEEDED => 'Rate limit exceeded');
+
 # error_is $res, 409, 'CONFLICT', field => 'name';
 #
 # The one shape of every error, and what its status must bring along.  The
-# pairs are members of details; message => qr/…/ is about the text for people.
+# pairs are members of details; message => qr/…/ is about the text for people,
+# more => { … } names members beside error and detail.
 sub error_is ($res, $status, $code, %details) {
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $name    = delete $details{name} // "$res->{request}: $status $code" . ($details{field} ? " ($details{field})" : '');
     my $message = delete $details{message};
+    my $beside  = delete $details{more} // {};
     my $body    = $res->json;
     my @wrong;
     push @wrong, 'status is ' . $res->status . ", not $status" if $res->status != $status;
@@ -37,10 +42,12 @@ sub error_is ($res, $status, $code, %details) {
         push @wrong, 'message is missing' if !length($error->{message} // '');
         push @wrong, "message is \"$error->{message}\", which does not match $message"
             if $message && $error->{message} !~ $message;
-        push @wrong, 'detail is not the message' if ($body->{detail} // '') ne ($error->{message} // '');
+        my $literal = $res->{request} =~ m{ /api/(?:v\d/)?(?:app|admin|public)/} ? undef : $LITERAL{$code};
+        push @wrong, 'detail is not the message' if !grep { ($body->{detail} // '') eq ($_ // '') } $error->{message}, $literal // ();
         push @wrong, 'details is not an object' if ref $error->{details} ne 'HASH';
         push @wrong, map { _difference($error->{details}{$_}, $details{$_}, "details.$_") } sort keys %details;
-        my @more = grep { !/^(error|detail)$/ } keys %$body;
+        push @wrong, map { _difference($body->{$_}, $beside->{$_}, $_) } sort keys %$beside;
+        my @more = grep { !/^(error|detail)$/ && !exists $beside->{$_} } keys %$body;
         push @wrong, "members nobody asked for: @more" if @more;
         push @wrong, 'details.retry_after is not Retry-After'
             if $status == 429 && ($error->{details}{retry_after} // '') ne ($res->header('Retry-After') // '-');
