@@ -22,6 +22,16 @@ extern const struct route project_routes[];
 /* A user as the app and admin trees show it. */
 extern const struct shape user_shape;
 
+/* Where there is nothing to show but that it was done: {"message": "…"}. */
+extern const struct shape message_shape;
+
+/* limit and skip of a list that is a bare array: the first rows of its query table. */
+/* clang-format off */
+#define LIST_FIELDS \
+	{ "limit", F_INT, 0, .min = 1, .max = 1000, .def = "1000", .about = "how many to return at most" }, \
+	{ "skip",  F_INT, 0, .min = 0, .def = "0", .about = "how many to leave out" }
+/* clang-format on */
+
 /* The roles a user may have. */
 extern const char *const user_roles[];
 
