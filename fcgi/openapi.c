@@ -592,9 +592,16 @@ static void write_about(struct buf *b, const struct route *r)
 	if (r->flags & KEYLESS)
 		buf_text(&text, r->access == KEY ? "Without a key it acts for the default tenant. "
 						 : "Without a key it acts for the token's tenant. ");
-	if (r->may && r->may->roles)
-		buf_fmt(&text, "Needs the permission %s in the organization, which the roles %.*s have. ",
-			r->may->name, (int)strcspn(r->may->roles + 1, "}"), r->may->roles + 1);
+	if (r->may && r->may->roles) {
+		buf_fmt(&text, "Needs the permission %s in the organization, which the roles ", r->may->name);
+		for (const char *p = r->may->roles; *p; p++) {
+			if (*p == ',')
+				buf_text(&text, ", ");
+			else if (!strchr("{}", *p))
+				buf_char(&text, *p);
+		}
+		buf_text(&text, " have. ");
+	}
 	if (r->flags & PRIVATE && r->method == POST)
 		buf_text(&text, "Idempotency-Key is ignored, since the answer holds a secret. ");
 	if (text.n) {

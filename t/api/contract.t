@@ -233,6 +233,23 @@ sub check_access ($row, @args) {
         taken ask($row, $who->with(key => undef), @args), 'but without one';
     }
 
+    if ($key) {
+        # A preflight carries no key; the answer then says whether its page may read it.
+        my $evil = 'https://evil.example.com';
+        my $res  = $t->request('OPTIONS', path_of($row, 1), headers => { Origin => $evil, 'Access-Control-Request-Method' => $row->{method} });
+        header_is $res, 'Access-Control-Allow-Origin', $evil, 'a preflight is granted to every page';
+        header_like $res, 'Access-Control-Allow-Headers', qr/(?=.*\bX-API-Key\b)(?=.*\bX-Organization-Id\b)(?=.*\bContent-Type\b)(?=.*\bAuthorization\b)/, '  with these headers';
+        if ($access !~ /^secret/) {
+            my %page = (key => $public, origin => $page, $access eq 'key_or_user' ? (token => $user->token) : ());
+            header_is ask($row, $who->with(%page), @args), 'Access-Control-Allow-Origin', $page, 'a page of the key\'s may read the answer';
+            header_is ask($row, $who->with(%page, token => 'expired'), @args), 'Access-Control-Allow-Origin', $page, '  and why it is refused';
+            header_absent ask($row, $who->with(%page, origin => $evil), @args), 'Access-Control-Allow-Origin', '  but no other page';
+        }
+        $res = ask($row, $who->with(key => $secret, origin => $evil), @args);
+        header_absent $res, 'Access-Control-Allow-Origin', 'no page may read the answer to a secret key';
+        like join(', ', $res->header('Vary')), qr/\bOrigin\b/, '  and caches keep them apart';
+    }
+
     if ($token) {
         $refused->('not without a token', 401, 'AUTHENTICATION_ERROR', token => undef);
         $refused->('nor with a key of another tenant', 401, 'AUTHENTICATION_ERROR', key => $foreign);

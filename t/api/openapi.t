@@ -49,17 +49,20 @@ subtest 'every row is in it, in every version, under its catalogue id' => sub {
     is join(' ', grep { $ids{$_} > 1 } keys %ids), '', 'operation ids are unique';
 };
 
+my %row = map { $_->{id} => $_ } @rows;
+
 subtest 'an operation lists the errors it can answer' => sub {
     for my $operation (@operations) {
         my ($method, $path, $op) = @$operation;
         next if $path !~ m{^/api/};
         my @need = (406, 429, 500, 503);
         push @need, 400, 422 if grep { ($_->{in} // '') eq 'query' } @{ $op->{parameters} // [] };
-        push @need, 401 if @{ $op->{security} // [] };
-        push @need, 403 if $path =~ m{/admin/};
+        my $row = $row{ $op->{'x-catalogue-id'} };
+        push @need, 401 if $row->{access} ne 'public';
+        push @need, 403 if $row->{access} =~ /admin|key|secret/ || $row->{may};
         push @need, 404 if $path =~ /\{/;
-        push @need, 409 if $method eq 'POST';
-        push @need, 412 if $method eq 'PATCH';
+        push @need, 409 if $method eq 'POST' && !grep { $_ eq 'private' } @{ $row->{flags} };
+        push @need, 412 if grep { ($_->{'$ref'} // '') =~ /If-Match/ } @{ $op->{parameters} // [] };
         push @need, 400, 413, 415, 422 if $op->{requestBody};
         my @missing = grep { !$op->{responses}{$_} } @need;
         is "@missing", '', "$method $path";
@@ -70,11 +73,29 @@ subtest 'an operation lists the errors it can answer' => sub {
 subtest 'secured operations say so, open ones do not' => sub {
     for my $operation (@operations) {
         my ($method, $path, $op) = @$operation;
-        is scalar(@{ $op->{security} // [] }) > 0, $path =~ m{/(?:app|admin)/} ? 1 : '', "$method $path";
+        my ($access, %flag) = ($row{ $op->{'x-catalogue-id'} }{access}, map { $_ => 1 } @{ $row{ $op->{'x-catalogue-id'} }{flags} });
+        my @ways = map { join '+', sort keys %$_ } @{ $op->{security} // [] };
+        my @want = @{
+            {
+                public      => [],
+                user        => ['bearer'],
+                admin       => ['bearer'],
+                key         => ['apiKey'],
+                key_user    => ['apiKey+bearer'],
+                secret_key  => ['apiKey'],
+                secret_user => ['apiKey+bearer'],
+                key_or_user => [ 'apiKey', 'apiKey+bearer' ],
+                team        => ['team'],
+                team_admin  => ['team'],
+            }->{$access}
+        };
+        push @want, 'apiKey+bearer' if $flag{token_too};
+        push @want, $access eq 'key' ? '' : 'bearer' if $flag{keyless};
+        is join(' or ', @ways), join(' or ', @want), "$method $path";
     }
-    my ($scheme) = values %{ $doc->{components}{securitySchemes} };
-    is $scheme->{type}, 'http';
-    is lc $scheme->{scheme}, 'bearer';
+    my $schemes = $doc->{components}{securitySchemes};
+    is lc join(' ', @{ $schemes->{$_} }{qw(type scheme)}), 'http bearer', $_ for qw(bearer team);
+    is join(' ', @{ $schemes->{apiKey} }{qw(type in name)}), 'apiKey header X-API-Key', 'apiKey';
 };
 
 # ------------------------------------------------------------------ answers

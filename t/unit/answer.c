@@ -48,6 +48,10 @@ static const struct field thing_out[] = {
 };
 static const struct shape thing = { "Thing", thing_out };
 
+static const struct list wrapped_list = { "things", { NULL }, NULL };
+static const struct list page_list = { "things", { "total", "limit", "has_next", "has_prev" }, NULL };
+static const struct list bare_list = { NULL, { NULL }, NULL };
+
 #define ROUTE(surface, ...) { GET, "/api/v1/app/things/{thing_id}", surface ".things.get", USER, "", .out = &thing, __VA_ARGS__ }
 static const struct route
 	app = ROUTE("app"),
@@ -58,6 +62,10 @@ static const struct route
 	platform = ROUTE("platform"),
 	workspace = ROUTE("workspace"),
 	operations = ROUTE("operations"),
+	wrapped = ROUTE("platform", .list = &wrapped_list),
+	wrapped_page = ROUTE("platform", .list = &page_list),
+	array = ROUTE("app", .list = &bare_list),
+	keyed = { GET, "/api/v1/plans", "platform.plans.list", KEY, "" },
 	text = { GET, "/api/v1/public/metrics", "app.x.metrics", PUBLIC, "", .flags = BARE, .content_type = "text/plain; charset=utf-8" };
 /* clang-format on */
 
@@ -239,6 +247,25 @@ static void test_v1(void)
 	       "a page behind the last one is empty, but has its total");
 }
 
+static void test_lists(void)
+{
+	make_answer(rows, 2, 2);
+	is_str(answered(&wrapped, 1, SHAPE_ROWS), "{\"things\":[{\"name\":\"a\"},{\"name\":\"b\"}]}",
+	       "a list may have a name");
+	is_str(answered(&array, 1, SHAPE_ROWS), "[{\"name\":\"a\"},{\"name\":\"b\"}]", "or none");
+	make_answer(page, 3, 2);
+	is_str(answered(&array, 1, SHAPE_PAGE), "[{\"name\":\"a\"},{\"name\":\"b\"}]", "a page, too");
+	is_str(answered(&wrapped_page, 1, SHAPE_PAGE),
+	       "{\"things\":[{\"name\":\"a\"},{\"name\":\"b\"}],\"total\":2,\"limit\":20,\"has_next\":false,"
+	       "\"has_prev\":true}",
+	       "with what it says of itself");
+	is_int(rq.status, 200, "with 200");
+	make_answer(empty_page, 3, 1);
+	is_str(answered(&wrapped_page, 1, SHAPE_PAGE),
+	       "{\"things\":[],\"total\":2,\"limit\":20,\"has_next\":false,\"has_prev\":true}",
+	       "also behind the last one");
+}
+
 static void test_v2(void)
 {
 	struct json_object *tree;
@@ -363,6 +390,33 @@ static void test_errors(void)
 	ok(parse() && !rq.updated_us, "nothing is left of an answer that was begun");
 }
 
+static void test_literals(void)
+{
+	struct json_object *tree;
+
+	begin(&platform, 1);
+	req_fail(&rq, ERR_AUTHENTICATION, "the token has expired");
+	rq.fail.more = "\"more\":[1]";
+	answer_error(&rq);
+	is_str(member(tree = parse(), "detail"), "\"Invalid token\"", "what clients of a surface compare");
+	is_str(member(tree, "error.message"), "\"the token has expired\"", "beside what people read");
+	is_str(member(tree, "more"), "[1]", "and what the failure adds");
+	begin(&platform, 1);
+	req_fail(&rq, ERR_CONFLICT, "User already exists");
+	answer_error(&rq);
+	is_str(member(parse(), "detail"), "\"User already exists\"", "other errors tell their message");
+	begin(&app, 1);
+	req_fail(&rq, ERR_AUTHENTICATION, "no");
+	answer_error(&rq);
+	is_str(member(parse(), "detail"), "\"no\"", "and so do other surfaces");
+	begin_with(&platform, 1, "HTTP_ACCEPT", "application/problem+json");
+	req_fail(&rq, ERR_RATE_LIMIT, NULL);
+	rq.fail.more = "\"more\":1";
+	answer_error(&rq);
+	is_str(member(tree = parse(), "detail"), "\"Rate limit exceeded\"", "also in problem+json");
+	is_str(member(tree, "more"), "1", "with what is added");
+}
+
 static void test_authenticate(void)
 {
 	begin(&app, 1);
@@ -374,6 +428,13 @@ static void test_authenticate(void)
 	answer_error(&rq);
 	has_str(head(), "\r\nWWW-Authenticate: Bearer realm=\"api\", error=\"invalid_token\"\r\n",
 		"and that the token was no good");
+	begin(&keyed, 1);
+	req_fail(&rq, ERR_API_KEY, NULL);
+	answer_error(&rq);
+	has_str(head(), "\r\nWWW-Authenticate: ApiKey realm=\"api\"\r\n", "or that a key is needed");
+	begin_with(&app, 1, "HTTP_AUTHORIZATION", "Bearer x.y.z");
+	req_fail(&rq, ERR_AUTHENTICATION, NULL);
+	answer_error(&rq);
 	ok(!strstr(head(), "x.y.z") && !strstr(buf_str(&rq.out), "x.y.z"), "but not which one");
 }
 
@@ -731,6 +792,23 @@ static void test_cors(void)
 	cfg.cors_origins = NULL;
 	begin_with(&app, 1, "HTTP_ORIGIN", "https://c.example.com");
 	is_str(answer_origin(&rq), NULL, "without a list nobody else may read");
+
+	begin_with(&keyed, 1, "HTTP_ORIGIN", "https://c.example.com");
+	rq.status = 200;
+	rq.who.api_key = "\\x00";
+	is_str(answer_origin(&rq), NULL, "nor with a key that nobody has looked at");
+	has_str(head(), "\r\nVary: Origin\r\n", "though it depends on it");
+	rq.entered = true;
+	is_str(answer_origin(&rq), "https://c.example.com",
+	       "enter() lets a key in from its own origins only");
+	rq.who.is_secret = true;
+	is_str(answer_origin(&rq), NULL, "a secret one has none");
+	begin_with(&keyed, 1, "HTTP_ORIGIN", "https://c.example.com");
+	rq.any_origin = true;
+	is_str(answer_origin(&rq), "https://c.example.com", "a preflight is granted to all of them");
+	begin_with(&app, 1, "HTTP_ORIGIN", "https://c.example.com");
+	rq.status = 200;
+	ok(!strstr(head(), "Vary: Origin"), "where there are neither keys nor a list, origins mean nothing");
 }
 
 static void test_injection(void)
@@ -780,10 +858,12 @@ int main(void)
 	cfg.environment = "production";
 	arena_init(&rq.arena, 65536);
 	test_v1();
+	test_lists();
 	test_v2();
 	test_by_hand();
 	test_missing_row();
 	test_errors();
+	test_literals();
 	test_authenticate();
 	test_problems();
 	test_accepts();

@@ -318,6 +318,37 @@ static void test_open_transaction(void)
 	has_str(seen(), "Q ROLLBACK", "whatever is asked for");
 }
 
+static void test_refusal(void)
+{
+	begin(POST);
+	call(false);
+	req_refuse(&rq, ERR_CREDENTIALS, "no");
+	is_int(db_finish(&rq, true), ERR_CREDENTIALS, "a refusal that is to stay");
+	is_str(seen(), "B enter|B ready_check|S|", "is committed");
+	is_str(rq.fail.message, "no", "and remains the failure");
+	begin(POST);
+	call(false);
+	req_refuse(&rq, ERR_CREDENTIALS, "no");
+	is_int(db_finish(&rq, false), ERR_CREDENTIALS, "unless the transaction is not to be");
+	has_str(seen(), "Q ROLLBACK", "then it is rolled back");
+	begin(POST);
+	call(false);
+	req_refuse(&rq, ERR_CREDENTIALS, "no");
+	tell('S', "", REFUSE, "40001");
+	is_int(db_finish(&rq, true), ERR_UNAVAILABLE, "when it cannot be committed, that is the failure");
+	ok(rq.may_rerun, "which may be run again");
+
+	begin(POST);
+	is_str(call(true), "t", "what is behind a commit");
+	ok(rq.committed, "of a request that writes");
+	tell('E', "ready_check", REFUSE, "40001");
+	is_str(call(true), "SERVICE_UNAVAILABLE", "may fail as well");
+	ok(!rq.may_rerun, "but then the first half is not done twice");
+	begin(GET);
+	call(true);
+	ok(!rq.committed, "to read leaves nothing behind");
+}
+
 static void test_frame(void)
 {
 	static const char *const values[] = { "p", "r", "k", "\\x00" };
@@ -357,6 +388,28 @@ static void test_enter(void)
 	is_str(rq.fail.message, "kept", "keeps that");
 	tell('E', "enter", REFUSE, "AS403");
 	is_int(db_enter(&rq), ERR_AUTHORIZATION, "unless it refuses");
+	ok(!rq.entered, "whoever is refused has not entered");
+	tell('E', "enter", REFUSE, "AS005");
+	begin(GET);
+	tell('E', "enter", REFUSE, "AS005");
+	is_str(call(true), "INVALID_API_KEY", "a key that nobody knows");
+	begin(GET);
+	tell('E', "enter", REFUSE, "AS006");
+	is_str(call(true), "ORIGIN_NOT_ALLOWED", "a page that may not use it");
+	begin(GET);
+	is_str(call(true), "t", "anybody else");
+	ok(rq.entered, "has entered");
+	begin(POST);
+	rq.who.api_key = "\\x00";
+	req_fail(&rq, ERR_AUTHENTICATION, "expired");
+	ok(db_enter_key(&rq), "to ask about the key of a failed request");
+	is_str(seen(), "B enter|S|", "takes enter() alone");
+	ok(rq.entered && rq.fail.err == ERR_AUTHENTICATION && rq.route == &route && rq.method == POST &&
+		   !rq.committed,
+	   "and leaves the failure");
+	tell('E', "enter", REFUSE, "AS006");
+	ok(!db_enter_key(&rq), "a key that is refused");
+	ok(!rq.entered && rq.fail.err == ERR_AUTHENTICATION && !rq.nheaders, "changes no more than that");
 	is_int(stage->connections, 1, "all on one connection");
 }
 
@@ -624,6 +677,7 @@ int main(void)
 	start_server();
 	test_order();
 	test_open_transaction();
+	test_refusal();
 	test_frame();
 	test_enter();
 	test_errors();

@@ -140,6 +140,17 @@ static const char *hash(const char *path, const char *query, const char *body)
 	return last[turn];
 }
 
+static void test_private(void)
+{
+	static const struct route secret = { POST, "/api/v1/app/things", "app.things.create", USER,
+					     "",   .flags = PRIVATE };
+
+	begin(POST, "one", "");
+	rq.route = &secret;
+	is_int(idem_begin(&rq), ERR_OK, "where the answer holds a secret");
+	is_int(rq.frame, Q_NONE, "the key is ignored");
+}
+
 static void test_scope(void)
 {
 	begin(POST, "one", "");
@@ -147,6 +158,11 @@ static void test_scope(void)
 	is_str(value(V_PRINCIPAL), "ashlar user_1", "a key belongs to its caller");
 	is_str(value(V_ROUTE), "app.things.create v1", "and to the route in its version");
 	begin(POST, "one", "");
+	rq.who.kind = ANONYMOUS;
+	rq.who.kind = API_KEY;
+	rq.who.api_key = "\\x0123456789abcdef0123456789abcdef";
+	idem_begin(&rq);
+	is_str(value(V_PRINCIPAL), "key \\x0123456789abcdef", "of an API key, to what tells it from others");
 	rq.who.kind = ANONYMOUS;
 	rq.version = 2;
 	idem_begin(&rq);
@@ -204,6 +220,7 @@ int main(void)
 {
 	arena_init(&rq.arena, 4096);
 	test_keys();
+	test_private();
 	test_scope();
 	test_replay();
 	PQclear(answer);

@@ -64,6 +64,8 @@ static const struct constraint constraints[] = {
 	{ NULL, ERR_OK, NULL, NULL }
 };
 
+static const struct permission may_read = { "READ", "{owner,admin}" };
+static const struct list plains = { "plains", { "total", "has_next" }, NULL };
 static const struct field params_in[] = { { "code", F_INT, F_REQUIRED, .min = 1 }, FIELD_END };
 
 static const struct route rows[] = {
@@ -76,6 +78,11 @@ static const struct route rows[] = {
 	{ GET,    "/api/v1/public/text",              "app.text.get",       PUBLIC, "Text", .sql = Q_ready_check, .flags = BARE | SLOW, .content_type = "text/plain" },
 	{ GET,    "/api/v1/plans",                    "platform.plans.list", USER,  "Plans", .out = &plain, .sql = Q_project_list },
 	{ PUT,    "/api/tasks/{task_id}",             "operations.tasks.update", USER, "Task", .body = body_in, .out = &plain, .sql = Q_project_update },
+	{ POST,   "/api/v1/keys/a",                   "platform.keys.a",    KEY,    "A", .out = &plain, .sql = Q_ready_check, .flags = KEYLESS | PRIVATE },
+	{ POST,   "/api/v1/keys/b",                   "platform.keys.b",    KEY,    "B", .out = &plain, .sql = Q_ready_check, .flags = TOKEN_TOO },
+	{ POST,   "/api/v1/keys/c/{organization_id}", "platform.keys.c",    KEY_USER, "C", .out = &plain, .sql = Q_ready_check, .may = &may_read },
+	{ POST,   "/api/v1/keys/d",                   "platform.keys.d",    KEY_OR_USER, "D", .about = "At most 100.", .out = &plain, .sql = Q_project_list, .list = &plains, .status = 200 },
+	{ POST,   "/api/v1/keys/e",                   "platform.keys.e",    TEAM_ADMIN, "E", .out = &plain, .sql = Q_ready_check },
 	{ GET,    "/docs",                            "app.docs.get",       PUBLIC, "Docs", .flags = STATIC | BARE, .content_type = "text/html" },
 	ROUTE_END
 };
@@ -149,7 +156,7 @@ static void test_routes(void)
 		is_str(json_object_get_string(child(op, "x-catalogue-id")), r->id, "  with its id");
 		is_str(json_object_get_string(child(op, "operationId")), r->id, "  as its name");
 		is_str(json_object_get_string(child(op, "summary")), r->summary, "  what it does");
-		is_int((long long)json_object_array_length(child(op, "security")), r->access != PUBLIC,
+		is_int(json_object_array_length(child(op, "security")) > 0, r->access != PUBLIC,
 		       "  who may call");
 		ok(AT(op, "responses", arena_fmt(&arena, "%d", route_status(r))), "  and what success is");
 		if (strncmp(r->id, "app.", 4) != 0 || strncmp(r->path, "/api/v1/", 8) != 0)
@@ -165,6 +172,38 @@ static void test_routes(void)
 		operations += json_object_object_length(methods);
 	}
 	is_int(operations, ROWS + 7, "and nothing else is");
+}
+
+/* What a row's access kind and permission come to. */
+static void test_access(void)
+{
+	static const struct {
+		const char *path, *security, *about;
+	} want[] = {
+		{ "/api/v1/keys/a", "[{\"apiKey\":[]},{}]",
+		  "Without a key it acts for the default tenant. Idempotency-Key is ignored, since the "
+		  "answer holds a "
+		  "secret." },
+		{ "/api/v1/keys/b", "[{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}]", NULL },
+		{ "/api/v1/keys/c/{organization_id}", "[{\"apiKey\":[],\"bearer\":[]}]",
+		  "Needs the permission READ in the organization, which the roles owner, admin have." },
+		{ "/api/v1/keys/d", "[{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}]",
+		  "At most 100. A secret key is enough by itself; with a public one a user's token is "
+		  "needed." },
+		{ "/api/v1/keys/e", "[{\"team\":[]}]", "Needs the team role owner or admin." },
+	};
+
+	for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
+		struct json_object *op = AT(document, "paths", want[i].path, "post");
+
+		is_str(json_object_to_json_string_ext(child(op, "security"), JSON_C_TO_STRING_PLAIN),
+		       want[i].security, "%s: %s", want[i].path, want[i].security);
+		is_str(json_object_get_string(child(op, "description")), want[i].about, "  and in words");
+	}
+	is_str(json_object_to_json_string_ext(AT(document, "paths", "/api/v1/keys/d", "post", "responses",
+						 "200", "content", "application/json", "example"),
+					      JSON_C_TO_STRING_PLAIN),
+	       "{\"plains\":[{\"ok\":true}],\"total\":1,\"has_next\":false}", "a list of the row's own form");
 }
 
 static void test_input(void)
@@ -293,7 +332,7 @@ static void test_document(void)
 	is_str(text(child(document, "openapi")), "\"3.1.0\"", "the version of OpenAPI");
 	refs = check_refs(document, &broken);
 	ok(refs > 100 && !broken, "%d references, all of which lead to something", refs);
-	is_int((long long)json_object_array_length(child(document, "tags")), 5, "one tag for each domain");
+	is_int((long long)json_object_array_length(child(document, "tags")), 6, "one tag for each domain");
 }
 
 /* One line a route, for tests. */
@@ -337,6 +376,7 @@ int main(void)
 	if (ok(document, "the document is JSON, and no object has a member twice")) {
 		test_document();
 		test_routes();
+		test_access();
 		test_input();
 		test_answers();
 		test_errors();

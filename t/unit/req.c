@@ -118,6 +118,57 @@ static void test_failures(void)
 	ok(!rq.fail.message && !rq.fail.reason, "without words it has the error's own");
 }
 
+static void test_refusals(void)
+{
+	begin(NULL);
+	is_int(req_refuse(&rq, ERR_CREDENTIALS, NULL), ERR_CREDENTIALS, "a refusal");
+	ok(rq.fail.is_kept, "whose traces stay");
+	req_fail(&rq, ERR_CONFLICT, NULL);
+	ok(!rq.fail.is_kept, "as those of a failure do not");
+	is_int(req_refuse_field(&rq, ERR_VALIDATION, "code", "%d digits", 6), ERR_VALIDATION,
+	       "one of a field");
+	ok(rq.fail.is_kept && !strcmp(rq.fail.field, "code") && !strcmp(rq.fail.message, "6 digits"),
+	   "is the same");
+	begin(NULL);
+	is_int(req_retry_after(&rq, 90), ERR_RATE_LIMIT, "one that passes");
+	ok(rq.fail.is_kept, "stays, too");
+	is_str(rq.fail.details, "\"retry_after\":90", "says when, for programs");
+	is_str(rq.headers[0].name, "Retry-After", "and in the header");
+	is_str(rq.headers[0].value, "90", "in seconds");
+}
+
+static void test_path_and_method(void)
+{
+	static const struct route plain = { GET, "/a/{organization_id}/{name}", "app.x", USER, "" },
+				  writes = { GET, "/a", "app.x", USER, "", .flags = WRITES };
+	static const struct field fields[] = { { "organization_id", F_UUID },
+					       { "name", F_TEXT },
+					       { "other", F_TEXT } };
+	struct value values[3] = { { .field = &fields[0], .text = "o" },
+				   { .field = &fields[1], .text = "n" },
+				   { .field = &fields[2], .text = "x" } };
+
+	begin(NULL);
+	rq.route = &plain;
+	is_str(req_path_text(&rq, "organization_id"), NULL, "a path that was not read has nothing");
+	rq.values = values;
+	rq.nvalues = rq.values_cap = 3;
+	is_str(req_path_text(&rq, "other"), NULL, "a field is not of the path");
+	req_set(&rq, "organization_id", "another");
+	is_str(req_text(&rq, "organization_id"), "another", "a handler may hide a value");
+	is_str(req_path_text(&rq, "organization_id"), "o", "but the path's stays what it is");
+
+	rq.method = GET;
+	ok(!req_writes(&rq), "a GET only reads");
+	rq.route = &writes;
+	ok(req_writes(&rq), "unless its row says otherwise");
+	rq.route = &plain;
+	rq.method = HEAD;
+	ok(!req_writes(&rq), "and so does a HEAD");
+	rq.method = DELETE;
+	ok(req_writes(&rq), "all others write");
+}
+
 int main(void)
 {
 	arena_init(&rq.arena, 4096);
@@ -125,6 +176,8 @@ int main(void)
 	test_set_header();
 	test_values();
 	test_failures();
+	test_refusals();
+	test_path_and_method();
 	arena_release(&rq.arena);
 	return done_testing();
 }

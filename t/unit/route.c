@@ -22,6 +22,11 @@ static const struct field text_params[] = {
 	FIELD_END
 };
 
+static const struct permission may = { "READ", "{owner}" };
+static const struct field hiding[] = { { "organization_id", F_UUID }, FIELD_END };
+static const struct list numbered = { "things", { "total", "page" }, "size" };
+static const struct list bare = { NULL, { "total" }, NULL };
+
 #define RUN PUBLIC, "", .run = handler
 static const struct route fixed[] = {
 	{ GET,    "/api/v1/app/users/me",                   "app.t.me",          RUN },
@@ -132,6 +137,13 @@ static const struct {
 	{ { { GET, "/a/{b}{c}", "app.x", RUN } }, "app.x: a parameter of /a/{b}{c} is not a {name} between slashes" },
 	{ { { GET, "/a/{b/c}", "app.x", RUN } }, "app.x: a parameter of /a/{b/c} is not a {name} between slashes" },
 	{ { { HEAD, "/a/b", "app.x", RUN } }, "app.x: the runtime answers HEAD by itself" },
+	{ { { GET, "/a/{org}", "app.x", RUN, .may = &may } }, "app.x: .may asks about an organization_id that is not in /a/{org}" },
+	{ { { GET, "/a/{organization_id}", "app.x", RUN, .may = &may, .query = hiding } }, "app.x: a field would hide the path's organization_id" },
+	{ { { GET, "/a/{organization_id}", "app.x", RUN, .may = &may, .body = hiding } }, "app.x: a field would hide the path's organization_id" },
+	{ { { GET, "/a/b", "app.x", RUN, .list = &numbered } }, "app.x: its list needs the query fields page and size" },
+	{ { { GET, "/a/b", "app.x", RUN, .list = &bare } }, "app.x: a bare array has no room for total" },
+	{ { { GET, "/a/b", "app.x", KEY_USER, "", .run = handler, .flags = TOKEN_TOO } }, "app.x: TOKEN_TOO goes with KEY" },
+	{ { { GET, "/a/b", "app.x", USER, "", .run = handler, .flags = KEYLESS } }, "app.x: KEYLESS goes with a key" },
 	{ { { OPTIONS, "/a/b", "app.x", RUN } }, "app.x: the runtime answers OPTIONS by itself" },
 };
 /* clang-format on */

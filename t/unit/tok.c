@@ -223,6 +223,32 @@ static void test_signing(void)
 	cfg.jwt_secret = SECRET;
 }
 
+static void test_context(void)
+{
+	struct claims c = { .subject = "s", .session = SID, .tenant_id = TID, .iat = NOW, .exp = NOW + 60 };
+	const char *token = tok_sign(&arena, &c);
+
+	accepted(token, "a user's token");
+	ok(!got.team && !got.actor, "is a user's, whom nobody impersonates");
+	c.team = true;
+	c.actor = "admin \"1\"";
+	token = tok_sign(&arena, &c);
+	for (int i = 0; i < 2; i++) {
+		accepted(token, i ? "from the cache" : "a team user's token with an actor");
+		ok(got.team, "the team");
+		is_str(got.actor, c.actor, "the actor");
+	}
+	accepted(own(own_payload(",\"ctx\":\"user\"")), "a context of its own");
+	ok(!got.team, "user");
+	accepted(own(own_payload("")), "none");
+	ok(!got.team, "is user, too");
+	refused(own(own_payload(",\"ctx\":\"admin\"")), "another ctx", "an unknown one");
+	refused(own(own_payload(",\"ctx\":1")), "another ctx", "one that is no text");
+	refused(own(own_payload(",\"act\":\"x\"")), "act has no sub", "an actor that is no object");
+	refused(own(own_payload(",\"act\":{}")), "act has no sub", "one without a name");
+	refused(own(own_payload(",\"act\":{\"sub\":\"\"}")), "act has no sub", "an empty one");
+}
+
 static void test_form(void)
 {
 	char *good = own(own_payload("")), *big, *dot = strchr(good, '.'), *last = strrchr(good, '.');
@@ -626,6 +652,7 @@ int main(void)
 
 	test_claims();
 	test_signing();
+	test_context();
 	test_form();
 	test_signature();
 	test_times();

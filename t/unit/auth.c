@@ -1,0 +1,162 @@
+/*
+ * Which credentials a row reads, and what they make of the caller.  The tokens
+ * are real ones; whether key and session exist is enter()'s to say, and not here.
+ */
+#include "fcgi/auth.h"
+
+#include "fcgi/config.h"
+#include "fcgi/req.h"
+#include "fcgi/tok.h"
+#include "t/unit/tap.h"
+
+#define KEY_TEXT "0123456789abcdefghijklmnopqrstuv"
+#define SECRET_TEXT "sk_live_" KEY_TEXT
+#define PUBLIC_TEXT "pk_test_" KEY_TEXT
+#define SID "0191e8a0-0000-7000-8000-00000000000a"
+#define TID "0191e8a0-0000-7000-8000-00000000000b"
+
+const struct route *const route_tables[] = { NULL };
+
+static struct req rq;
+static struct arena arena;
+static const char *user, *team;
+
+static const char *token(bool is_team)
+{
+	const struct claims c = { .subject = "user_1",
+				  .session = SID,
+				  .tenant_id = TID,
+				  .team = is_team,
+				  .actor = "admin_1",
+				  .iat = time(NULL),
+				  .exp = time(NULL) + 600 };
+
+	return tok_sign(&arena, &c);
+}
+
+/* "user", "key", "anonymous", with "+key" where there is one beside a user; or the error's code. */
+static const char *check(enum access access, unsigned flags, const char *key, const char *bearer)
+{
+	static struct route route;
+	static char *params[4];
+	struct arena a = rq.arena;
+	enum err rc;
+	int n = 0;
+
+	arena_reset(&a);
+	route = (struct route){ POST, "/api/v1/x", "platform.x", access, "", .flags = flags };
+	if (key)
+		params[n++] = arena_fmt(&a, "HTTP_X_API_KEY=%s", key);
+	if (bearer)
+		params[n++] = arena_fmt(&a, "HTTP_AUTHORIZATION=Bearer %s", bearer);
+	params[n] = NULL;
+	rq = (struct req){ .arena = a, .params = params, .route = &route, .ip = "192.0.2.1" };
+	rc = auth_check(&rq);
+	if (rc != rq.fail.err || (rc && rq.who.kind != ANONYMOUS))
+		return "(the error and the caller do not agree)";
+	if (rc)
+		return err_info(rc)->code;
+	switch (rq.who.kind) {
+	case BEARER: return rq.who.api_key ? "user+key" : "user";
+	case API_KEY: return "key";
+	default: return rq.who.api_key ? "(a key nobody noticed)" : "anonymous";
+	}
+}
+
+/* clang-format off */
+static const struct {
+	enum access access;
+	unsigned flags;
+	/* without anything; secret key; public key; token; secret key and token; public key and token */
+	const char *want[6];
+} kinds[] = {
+	{ PUBLIC,      0,         { "anonymous", "anonymous", "anonymous", "anonymous", "anonymous", "anonymous" } },
+	{ USER,        0,         { "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "user", "user+key", "user+key" } },
+	{ ADMIN,       0,         { "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "user", "user+key", "user+key" } },
+	{ KEY,         0,         { "INVALID_API_KEY", "key", "key", "INVALID_API_KEY", "key", "key" } },
+	{ KEY,         TOKEN_TOO, { "INVALID_API_KEY", "key", "key", "INVALID_API_KEY", "user+key", "user+key" } },
+	{ KEY,         KEYLESS,   { "anonymous", "key", "key", "anonymous", "key", "key" } },
+	{ KEY_USER,    0,         { "INVALID_API_KEY", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "INVALID_API_KEY", "user+key", "user+key" } },
+	{ KEY_USER,    KEYLESS,   { "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "user", "user+key", "user+key" } },
+	{ SECRET_KEY,  0,         { "INVALID_API_KEY", "key", "AUTHORIZATION_ERROR", "INVALID_API_KEY", "key", "AUTHORIZATION_ERROR" } },
+	{ SECRET_USER, 0,         { "INVALID_API_KEY", "AUTHENTICATION_ERROR", "AUTHORIZATION_ERROR", "INVALID_API_KEY", "user+key", "AUTHORIZATION_ERROR" } },
+	{ KEY_OR_USER, 0,         { "INVALID_API_KEY", "key", "AUTHENTICATION_ERROR", "INVALID_API_KEY", "key", "user+key" } },
+};
+
+static const char *const bad_keys[] = {
+	"", "sk_live_", "sk_live_" KEY_TEXT "w", "sk_live_0123456789abcdefghijklmnopqrstu", "xk_live_" KEY_TEXT, "sk_prod_" KEY_TEXT,
+	"SK_live_" KEY_TEXT, "sk-live_" KEY_TEXT, "sk_live_0123456789abcdefghijklmnopqrst-v", " sk_live_" KEY_TEXT, "sk_live_" KEY_TEXT " ",
+};
+/* clang-format on */
+
+static void test_kinds(void)
+{
+	static const char *const names[] = { "nothing",
+					     "a secret key",
+					     "a public key",
+					     "a token",
+					     "a secret key and a token",
+					     "a public key and a token" };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		for (int k = 0; k < 6; k++)
+			is_str(check(kinds[i].access, kinds[i].flags,
+				     k == 1 || k == 4   ? SECRET_TEXT
+				     : k == 2 || k == 5 ? PUBLIC_TEXT
+							: NULL,
+				     k >= 3 ? user : NULL),
+			       kinds[i].want[k], "access %d, flags %u, with %s: %s", kinds[i].access,
+			       kinds[i].flags, names[k], kinds[i].want[k]);
+}
+
+static void test_keys(void)
+{
+	for (size_t i = 0; i < sizeof(bad_keys) / sizeof(*bad_keys); i++) {
+		is_str(check(KEY, KEYLESS, bad_keys[i], NULL), "INVALID_API_KEY", "\"%s\" is no key",
+		       bad_keys[i]);
+		is_str(check(USER, 0, bad_keys[i], user), "INVALID_API_KEY", "  beside a token neither");
+	}
+	is_str(check(KEY, 0, SECRET_TEXT, NULL), "key", "a key");
+	is_str(rq.who.api_key, "\\xf3d1f4ec3fca5a9ff1c1f576f2513bc99acba057947a5ebffdab4e8e1d689edf",
+	       "is known by its SHA-256");
+	ok(rq.who.is_secret && rq.who.is_counted_apart && !rq.who.tenant_id,
+	   "a secret one, which tells the tenant");
+	check(KEY, 0, PUBLIC_TEXT, NULL);
+	ok(!rq.who.is_secret && !rq.who.is_counted_apart, "a public one is counted by its address");
+	check(SECRET_USER, 0, SECRET_TEXT, user);
+	ok(!rq.who.is_counted_apart, "and a user's requests by the user");
+	is_str(rq.who.tenant_id, TID, "whose token tells the tenant");
+	is_str(rq.who.actor, "admin_1", "and who impersonates them");
+}
+
+static void test_contexts(void)
+{
+	is_str(check(TEAM, 0, NULL, team), "user", "the dashboard takes a team user's token");
+	ok(rq.who.is_team, "as such");
+	is_str(check(TEAM_ADMIN, 0, NULL, team), "user", "as an admin, too");
+	is_str(check(TEAM, 0, NULL, user), "AUTHENTICATION_ERROR", "but no user's");
+	is_str(check(USER, 0, NULL, team), "AUTHENTICATION_ERROR", "which nothing else takes");
+	is_str(check(KEY_USER, 0, PUBLIC_TEXT, team), "AUTHENTICATION_ERROR", "with a key neither");
+	is_str(check(KEY, TOKEN_TOO, PUBLIC_TEXT, "x"), "AUTHENTICATION_ERROR",
+	       "a token that is checked is to be good");
+	is_str(check(KEY, 0, PUBLIC_TEXT, "x"), "key", "one that is not read may be anything");
+}
+
+int main(void)
+{
+	cfg.jwt_secret = "0123456789abcdef0123456789abcdef";
+	cfg.jwt_issuer = cfg.jwt_audience = "ashlar";
+	cfg.supabase_issuer = cfg.clerk_issuer = cfg.oidc_issuer = "";
+	arena_init(&arena, 4096);
+	arena_init(&rq.arena, 4096);
+	tok_init();
+	user = token(false);
+	team = token(true);
+	test_kinds();
+	test_keys();
+	test_contexts();
+	tok_release();
+	arena_release(&rq.arena);
+	arena_release(&arena);
+	return done_testing();
+}
