@@ -9,6 +9,7 @@ const struct route *const route_tables[] = {
 	docs_routes,
 	user_routes,
 	admin_user_routes,
+	mfa_routes,
 	project_routes,
 	NULL,
 };
