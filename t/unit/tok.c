@@ -238,15 +238,15 @@ static void test_context(void)
 		ok(got.team, "the team");
 		is_str(got.actor, c.actor, "the actor");
 	}
-	accepted(own(own_payload(",\"ctx\":\"user\"")), "a context of its own");
+	accepted(own(own_payload("\"ctx\":\"user\",")), "a context of its own");
 	ok(!got.team, "user");
 	accepted(own(own_payload("")), "none");
 	ok(!got.team, "is user, too");
-	refused(own(own_payload(",\"ctx\":\"admin\"")), "another ctx", "an unknown one");
-	refused(own(own_payload(",\"ctx\":1")), "another ctx", "one that is no text");
-	refused(own(own_payload(",\"act\":\"x\"")), "act has no sub", "an actor that is no object");
-	refused(own(own_payload(",\"act\":{}")), "act has no sub", "one without a name");
-	refused(own(own_payload(",\"act\":{\"sub\":\"\"}")), "act has no sub", "an empty one");
+	refused(own(own_payload("\"ctx\":\"admin\",")), "another ctx", "an unknown one");
+	refused(own(own_payload("\"ctx\":1,")), "another ctx", "one that is no text");
+	refused(own(own_payload("\"act\":\"x\",")), "act has no sub", "an actor that is no object");
+	refused(own(own_payload("\"act\":{},")), "act has no sub", "one without a name");
+	refused(own(own_payload("\"act\":{\"sub\":\"\"},")), "act has no sub", "an empty one");
 }
 
 static void test_form(void)
