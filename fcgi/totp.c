@@ -119,12 +119,17 @@ bool totp_verify(const char *secret, const char *code, int64_t now_s, int64_t af
 	return found;
 }
 
-/* All but RFC 3986's unreserved characters as %XX. */
+/*
+ * All but RFC 3986's unreserved characters as %XX.  Colons are left out: one
+ * stands between issuer and account, and apps look for the first, even encoded.
+ */
 static void add_encoded(struct buf *b, const char *text)
 {
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
 
+		if (c == ':')
+			continue;
 		if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
 		    strchr("-._~", c))
 			buf_char(b, (char)c);

@@ -38,7 +38,7 @@ bool totp_code(const char *secret, int64_t step, char out[7]);
 
 /*
  * What the QR code says: "otpauth://totp/Issuer:account?secret=…&issuer=…", with issuer and
- * account percent-encoded.  The arena's.
+ * account percent-encoded and without colons.  The arena's.
  */
 char *totp_uri(struct arena *a, const char *secret, const char *issuer, const char *account);
 
