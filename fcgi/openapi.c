@@ -811,6 +811,8 @@ static void write_test_fields(struct buf *b, const char *key, const struct field
 			}
 			buf_char(b, ']');
 		}
+		if (f->type == F_OBJECT && f->fields)
+			write_test_fields(b, "fields", f->fields, field_count(f->fields));
 		key_str(b, "default", f->def);
 		buf_char(b, '}');
 	}

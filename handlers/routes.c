@@ -8,6 +8,7 @@ const struct route *const route_tables[] = {
 	health_routes,
 	docs_routes,
 	user_routes,
+	passkey_routes,
 	admin_user_routes,
 	mfa_routes,
 	project_routes,

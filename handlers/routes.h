@@ -9,6 +9,7 @@
 extern const struct route health_routes[];
 extern const struct route docs_routes[];
 extern const struct route user_routes[];
+extern const struct route passkey_routes[];
 extern const struct route admin_user_routes[];
 extern const struct route mfa_routes[];
 extern const struct route project_routes[];

@@ -6,7 +6,7 @@ use Cpanel::JSON::XS 'decode_json';
 # Every row of `ashlar routes` keeps what it declares: who may call, and what
 # each field takes.  Nothing here knows an endpoint; a new row is covered when
 # it appears.
-my $t     = Api->start;
+my $t     = Api->start(CORS_ORIGINS => 'https://app.example.com');
 my @rows  = map { decode_json($_) } split /\n/, qx($Ashlar::Cluster::BUILD/ashlar routes);
 my $user  = $t->user('user');
 my $admin = $t->user('admin', role => 'admin');
@@ -51,7 +51,7 @@ sub good ($field) {
         datetime => '2026-01-31T12:00:00Z',
         date     => '2026-01-31',
         enum     => $field->{values}[0],
-        object   => {},
+        object   => { map { $_->{name} => good($_) } grep { $_->{required} } @{ $field->{fields} // [] } },
         list     => [],
         json     => {},
     }->{ $field->{type} };

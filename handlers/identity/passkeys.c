@@ -1,0 +1,520 @@
+/*
+ * Passkeys: signing in with a device's key instead of a password (WebAuthn).
+ *
+ * Each ceremony is two calls.  The first gives out a challenge and what the
+ * browser is to do with it; the second takes what the browser got from the
+ * authenticator.  A challenge belongs to a tenant, a purpose and, where one is
+ * known, a user; it is good once and for five minutes, and used up by a
+ * failure, too.
+ *
+ * The domain that a passkey is bound to (rpId) is the tenant's setting, or the
+ * operator's, or the host of the page that asks.  Which pages may ask is what
+ * the API key says.
+ */
+#include <json-c/json.h>
+#include <openssl/crypto.h>
+
+#include "fcgi/b64url.h"
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/req.h"
+#include "fcgi/secret.h"
+#include "fcgi/ticket.h"
+#include "fcgi/webauthn.h"
+#include "handlers/identity/session.h"
+#include "handlers/routes.h"
+
+/* clang-format off */
+static const struct field registration_response[] = {
+	{ "clientDataJSON",    F_TEXT, F_REQUIRED, .about = "base64url, as everything binary" },
+	{ "attestationObject", F_TEXT, F_REQUIRED },
+	{ "transports",        F_LIST, F_NULL, .max = 16, .item = F_TEXT, .about = "ways to reach the device: internal, hybrid, usb, …" },
+	FIELD_END
+};
+
+static const struct field registration_credential[] = {
+	{ "id",       F_TEXT,   F_REQUIRED },
+	{ "rawId",    F_TEXT,   F_REQUIRED },
+	{ "type",     F_TEXT,   F_REQUIRED, .about = "public-key" },
+	{ "response", F_OBJECT, F_REQUIRED, .fields = registration_response },
+	FIELD_END
+};
+
+static const struct field registration_in[] = {
+	{ "credential", F_OBJECT, F_REQUIRED, .fields = registration_credential,
+	  .about = "what navigator.credentials.create() returned, as toJSON() writes it" },
+	{ "name",       F_TEXT,   F_NULL, .min = 1, .max = 100, .about = "for the user to tell it from others", .example = "My phone" },
+	FIELD_END
+};
+
+static const struct field authentication_options_in[] = {
+	{ "email", F_EMAIL, F_NULL, .about = "whose passkeys to list; an unknown address is answered alike. Without one the browser offers those it has", .example = "ada@example.com" },
+	FIELD_END
+};
+
+static const struct field authentication_response[] = {
+	{ "clientDataJSON",    F_TEXT, F_REQUIRED },
+	{ "authenticatorData", F_TEXT, F_REQUIRED },
+	{ "signature",         F_TEXT, F_REQUIRED },
+	{ "userHandle",        F_TEXT, F_NULL },
+	FIELD_END
+};
+
+static const struct field authentication_credential[] = {
+	{ "id",       F_TEXT,   F_REQUIRED },
+	{ "rawId",    F_TEXT,   F_REQUIRED },
+	{ "type",     F_TEXT,   F_REQUIRED, .about = "public-key" },
+	{ "response", F_OBJECT, F_REQUIRED, .fields = authentication_response },
+	FIELD_END
+};
+
+static const struct field authentication_in[] = {
+	{ "credential", F_OBJECT, F_REQUIRED, .fields = authentication_credential,
+	  .about = "what navigator.credentials.get() returned, as toJSON() writes it" },
+	FIELD_END
+};
+
+static const struct field update_in[] = {
+	{ "name", F_TEXT, F_REQUIRED, .min = 1, .max = 100, .example = "My phone" },
+	FIELD_END
+};
+
+static const struct field passkey_path[] = {
+	{ "passkey", F_UUID, F_REQUIRED },
+	FIELD_END
+};
+
+static const struct field passkey_out[] = {
+	{ "id",           F_UUID,     0 },
+	{ "name",         F_TEXT,     0, .example = "My phone" },
+	{ "rp_id",        F_TEXT,     0, .about = "the domain it is bound to", .example = "example.com" },
+	{ "transports",   F_LIST,     0, .item = F_TEXT },
+	{ "is_backed_up", F_BOOL,     0, .about = "it is synchronized between devices" },
+	{ "created_at",   F_DATETIME, 0 },
+	{ "last_used_at", F_DATETIME, F_NULL },
+	FIELD_END
+};
+
+static const struct shape passkey_shape = { "Passkey", passkey_out };
+
+static const struct field descriptor_out[] = {
+	{ "type",       F_TEXT, 0 },
+	{ "id",         F_TEXT, 0 },
+	{ "transports", F_LIST, 0, .item = F_TEXT },
+	FIELD_END
+};
+
+static const struct field rp_out[] = {
+	{ "id",   F_TEXT, 0, .example = "example.com" },
+	{ "name", F_TEXT, 0 },
+	FIELD_END
+};
+
+static const struct field user_out[] = {
+	{ "id",          F_TEXT, 0 },
+	{ "name",        F_TEXT, 0, .example = "ada@example.com" },
+	{ "displayName", F_TEXT, 0, .example = "Ada Lovelace" },
+	FIELD_END
+};
+
+static const struct field parameter_out[] = {
+	{ "type", F_TEXT, 0 },
+	{ "alg",  F_INT,  0, .example = "-7" },
+	FIELD_END
+};
+
+static const struct field selection_out[] = {
+	{ "residentKey",        F_TEXT, 0 },
+	{ "requireResidentKey", F_BOOL, 0 },
+	{ "userVerification",   F_TEXT, 0 },
+	FIELD_END
+};
+
+static const struct field creation_out[] = {
+	{ "rp",                     F_OBJECT, 0, .fields = rp_out },
+	{ "user",                   F_OBJECT, 0, .fields = user_out },
+	{ "challenge",              F_TEXT,   0 },
+	{ "pubKeyCredParams",       F_LIST,   0, .fields = parameter_out },
+	{ "timeout",                F_INT,    0, .about = "milliseconds", .example = "300000" },
+	{ "excludeCredentials",     F_LIST,   0, .fields = descriptor_out },
+	{ "authenticatorSelection", F_OBJECT, 0, .fields = selection_out },
+	{ "attestation",            F_TEXT,   0, .example = "none" },
+	FIELD_END
+};
+
+static const struct field request_out[] = {
+	{ "challenge",        F_TEXT, 0 },
+	{ "timeout",          F_INT,  0, .about = "milliseconds", .example = "300000" },
+	{ "rpId",             F_TEXT, 0, .example = "example.com" },
+	{ "allowCredentials", F_LIST, 0, .fields = descriptor_out },
+	{ "userVerification", F_TEXT, 0, .example = "required" },
+	FIELD_END
+};
+
+static const struct shape creation_shape = { "PublicKeyCredentialCreationOptions", creation_out };
+static const struct shape request_shape = { "PublicKeyCredentialRequestOptions", request_out };
+/* clang-format on */
+
+/*
+ * Pages and domains
+ */
+
+/* The origins of the configuration: our own, and those of CORS_ORIGINS.  "*" names none. */
+static const char *configured_origins(struct arena *a)
+{
+	const char *own = cfg.public_url, *path = strchr(strstr(own, "://") + 3, '/');
+	struct buf b;
+
+	buf_init(&b, a, 256);
+	buf_add(&b, own, path ? (size_t)(path - own) : strlen(own));
+	for (const char *const *o = cfg.cors_origins; *o; o++)
+		if (strcmp(*o, "*"))
+			buf_fmt(&b, " %s", *o);
+	return buf_str(&b);
+}
+
+/*
+ * The domain for a ceremony that the page of this request begins.  The tenant's
+ * setting binds, and the operator's where it fits.
+ */
+static enum err rp_id_for(struct req *rq, const char **rp_id, const char **tenant)
+{
+	const char *origin = req_header(rq, "Origin"), *set;
+	PGresult *res;
+	enum err rc;
+
+	req_set(rq, "origin", origin);
+	req_set(rq, "configured", configured_origins(&rq->arena));
+	rc = db_call(rq, Q_passkey_party, false, &res);
+	if (rc)
+		return rc;
+	if (!db_bool(res, 0, "is_allowed"))
+		return req_fail(rq, ERR_ORIGIN, "pages of this origin may not use passkeys here");
+	if (!origin)
+		origin = db_text(res, 0, "first_origin");
+	*tenant = db_text(res, 0, "tenant_id");
+	set = db_text(res, 0, "rp_id");
+	if (set)
+		*rp_id = set;
+	else if (webauthn_rp_covers(cfg.webauthn_rp_id, origin))
+		*rp_id = cfg.webauthn_rp_id;
+	else
+		*rp_id = webauthn_host(&rq->arena, origin);
+	if (!*rp_id || !webauthn_rp_covers(*rp_id, origin))
+		return req_fail(rq, ERR_ORIGIN, "passkeys%s%s need a page of that domain, served over https",
+				set ? " of " : "", set ? set : "");
+	req_set(rq, "rp_id", *rp_id);
+	return ERR_OK;
+}
+
+static void set_challenge(struct req *rq)
+{
+	unsigned char challenge[WEBAUTHN_CHALLENGE_BYTES];
+
+	secret_random(challenge, sizeof(challenge));
+	req_set(rq, "challenge", secret_bytea(&rq->arena, challenge, sizeof(challenge)));
+}
+
+/*
+ * What clients send
+ */
+
+static struct json_object *member(struct json_object *object, const char *name)
+{
+	struct json_object *value = NULL;
+
+	json_object_object_get_ex(object, name, &value);
+	return value;
+}
+
+/* A member that is base64url; nothing when it is none or null. */
+static struct webauthn_bytes bytes_of(struct req *rq, struct json_object *object, const char *name)
+{
+	struct json_object *value = member(object, name);
+	struct webauthn_bytes none = { NULL, 0 };
+	unsigned char *out;
+	ssize_t n;
+
+	if (!value)
+		return none;
+	n = json_object_get_string_len(value);
+	out = arena_alloc_raw(&rq->arena, (size_t)n + 1);
+	n = b64url_decode(json_object_get_string(value), (size_t)n, out);
+	return n >= 0 ? (struct webauthn_bytes){ out, (size_t)n } : none;
+}
+
+static bool same(struct webauthn_bytes a, struct webauthn_bytes b)
+{
+	return a.n == b.n && a.n && !CRYPTO_memcmp(a.p, b.p, a.n);
+}
+
+/* What is wrong is told to whoever may call, and to nobody else. */
+static enum err unfit(struct req *rq, const char *problem)
+{
+	enum err rc = db_enter(rq);
+
+	return rc ? rc : req_fail_field(rq, ERR_VALIDATION, "credential", "credential: %s", problem);
+}
+
+/*
+ * The parts that both kinds of credential have.  On ERR_OK the challenge, the
+ * origin and what is configured are set for the query that takes the challenge.
+ */
+static enum err credential_read(struct req *rq, enum webauthn_ceremony ceremony,
+				struct json_object **response, struct webauthn_bytes *id,
+				struct webauthn_client *client)
+{
+	struct json_object *credential = req_value(rq, "credential")->json;
+	const char *problem;
+
+	*response = member(credential, "response");
+	*id = bytes_of(rq, credential, "rawId");
+	if (strcmp(json_object_get_string(member(credential, "type")), "public-key"))
+		return unfit(rq, "type must be public-key");
+	if (!id->n || id->n > WEBAUTHN_MAX_CREDENTIAL || !same(*id, bytes_of(rq, credential, "id")))
+		return unfit(rq, "id and rawId must be the same 1 to 1023 bytes in base64url");
+	if (webauthn_client_read(&rq->arena, ceremony, bytes_of(rq, *response, "clientDataJSON"), client,
+				 &problem))
+		return unfit(rq, problem);
+	req_set(rq, "challenge", secret_bytea(&rq->arena, client->challenge, sizeof(client->challenge)));
+	req_set(rq, "origin", client->origin);
+	req_set(rq, "configured", configured_origins(&rq->arena));
+	return ERR_OK;
+}
+
+/*
+ * Registration
+ */
+
+static enum err registration_options(struct req *rq)
+{
+	const char *rp_id, *tenant;
+	enum err rc = rp_id_for(rq, &rp_id, &tenant);
+
+	if (rc)
+		return rc;
+	set_challenge(rq);
+	return req_answer(rq, Q_passkey_registration_options);
+}
+
+/* Ways to reach the device, as far as they look like words: they are handed back to browsers. */
+static const char *transports_of(struct req *rq, struct json_object *response)
+{
+	struct json_object *list = member(response, "transports");
+	struct buf b;
+	size_t i;
+
+	buf_init(&b, &rq->arena, 64);
+	for (i = 0; list && i < json_object_array_length(list); i++) {
+		const char *word = json_object_get_string(json_object_array_get_idx(list, i));
+
+		if (*word && strlen(word) <= 32 &&
+		    !word[strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789-")])
+			buf_fmt(&b, "%s%s", b.n ? " " : "", word);
+	}
+	return buf_str(&b);
+}
+
+static enum err registration(struct req *rq)
+{
+	struct webauthn_credential made;
+	struct json_object *response;
+	struct webauthn_client client;
+	struct webauthn_bytes id;
+	const char *problem;
+	PGresult *res;
+	enum err rc;
+
+	rc = credential_read(rq, WEBAUTHN_CREATE, &response, &id, &client);
+	if (!rc)
+		rc = db_call(rq, Q_passkey_registration_take, false, &res);
+	if (rc)
+		return rc;
+	/* From here on a refusal stays: the challenge is used up. */
+	if (!PQntuples(res))
+		return req_refuse(rq, ERR_TICKET,
+				  "the challenge is unknown, used or expired; ask for new options");
+	if (!db_bool(res, 0, "is_allowed"))
+		return req_refuse(rq, ERR_ORIGIN, "pages of this origin may not use passkeys here");
+	if (!webauthn_rp_covers(db_text(res, 0, "rp_id"), client.origin))
+		return req_refuse(rq, ERR_ORIGIN, "the page is of another domain than the challenge");
+	if (webauthn_register(db_text(res, 0, "rp_id"), bytes_of(rq, response, "attestationObject"), &made,
+			      &problem))
+		return req_refuse_field(rq, ERR_VALIDATION, "credential", "credential: %s", problem);
+	if (!same(made.id, id))
+		return req_refuse_field(rq, ERR_VALIDATION, "credential",
+					"credential: rawId is another credential's");
+	req_set(rq, "rp_id", db_text(res, 0, "rp_id"));
+	req_set(rq, "credential_id", secret_bytea(&rq->arena, made.id.p, made.id.n));
+	req_set(rq, "public_key", secret_bytea(&rq->arena, made.public_key.p, made.public_key.n));
+	req_set(rq, "sign_count", arena_fmt(&rq->arena, "%u", made.counter));
+	req_set(rq, "transports", transports_of(rq, response));
+	req_set(rq, "aaguid", uuid_text(&rq->arena, made.aaguid));
+	req_set(rq, "is_backup_eligible", made.may_be_backed_up ? "true" : "false");
+	req_set(rq, "is_backed_up", made.is_backed_up ? "true" : "false");
+	return req_answer(rq, Q_passkey_create);
+}
+
+/*
+ * Authentication
+ */
+
+/*
+ * What stands for the passkeys of an address that has none: it is made of the
+ * address, so that asking again shows the same.
+ */
+static const char *decoy(struct req *rq, const char *tenant, const char *rp_id, const char *email)
+{
+	const char *whose = arena_fmt(&rq->arena, "%s %s %s", tenant, rp_id, email);
+	unsigned char id[SECRET_BYTES];
+	char text[SECRET_BYTES * 4 / 3 + 3];
+
+	secret_mac("passkey decoy", whose, strlen(whose), id);
+	b64url_encode(id, sizeof(id), text);
+	return arena_fmt(&rq->arena,
+			 "[{\"id\":\"%s\",\"type\":\"public-key\",\"transports\":[\"hybrid\",\"internal\"]}]",
+			 text);
+}
+
+static enum err authentication_options(struct req *rq)
+{
+	const char *rp_id, *tenant, *email = req_text(rq, "email");
+	enum err rc = rp_id_for(rq, &rp_id, &tenant);
+
+	if (rc)
+		return rc;
+	set_challenge(rq);
+	req_set(rq, "decoy", email ? decoy(rq, tenant, rp_id, email) : NULL);
+	return req_answer(rq, Q_passkey_authentication_options);
+}
+
+/* Not in: the client learns that, the audit log and ours learn why.  The transaction may have ended. */
+static enum err reject(struct req *rq, const char *subject, const char *reason)
+{
+	PGresult *res;
+	enum err rc;
+
+	req_set(rq, "subject", subject);
+	req_set(rq, "reason", reason);
+	rc = db_call(rq, Q_passkey_failed, false, &res);
+	if (rc)
+		return rc;
+	req_refuse(rq, ERR_CREDENTIALS, "the passkey was not accepted");
+	rq->fail.reason = reason;
+	return ERR_CREDENTIALS;
+}
+
+/*
+ * The user's id as the authenticator has it, which it got when the passkey was
+ * made.  Level 2 (7.2) wants it where the challenge was not for a user.
+ */
+static bool is_owner(struct req *rq, struct json_object *response, const char *owner, bool is_known)
+{
+	struct webauthn_bytes handle = bytes_of(rq, response, "userHandle");
+	unsigned char id[16];
+
+	if (!member(response, "userHandle"))
+		return is_known;
+	return uuid_bytes(owner, id) && same(handle, (struct webauthn_bytes){ id, sizeof(id) });
+}
+
+static enum err authentication(struct req *rq)
+{
+	struct webauthn_assertion used;
+	struct json_object *response;
+	struct webauthn_client client;
+	struct webauthn_bytes id, key;
+	struct tokens tokens;
+	const char *problem, *subject;
+	PGresult *res;
+	enum err rc;
+
+	rc = credential_read(rq, WEBAUTHN_GET, &response, &id, &client);
+	if (rc)
+		return rc;
+	req_set(rq, "credential_id", secret_bytea(&rq->arena, id.p, id.n));
+	rc = db_call(rq, Q_passkey_authentication_take, false, &res);
+	if (rc)
+		return rc;
+	/* From here on a refusal stays: the challenge is used up. */
+	if (!PQntuples(res))
+		return req_refuse(rq, ERR_TICKET,
+				  "the challenge is unknown, used or expired; ask for new options");
+	if (!db_bool(res, 0, "is_allowed"))
+		return req_refuse(rq, ERR_ORIGIN, "pages of this origin may not use passkeys here");
+	if (!webauthn_rp_covers(db_text(res, 0, "rp_id"), client.origin))
+		return req_refuse(rq, ERR_ORIGIN, "the page is of another domain than the challenge");
+
+	subject = db_text(res, 0, "subject");
+	if (!db_text(res, 0, "passkey"))
+		return reject(rq, NULL, "no such passkey");
+	if (!is_owner(rq, response, db_text(res, 0, "owner"), db_bool(res, 0, "is_known")))
+		return reject(rq, subject, "the user handle is not the owner's");
+	key.p = (const unsigned char *)PQgetvalue(res, 0, PQfnumber(res, "public_key"));
+	key.n = (size_t)PQgetlength(res, 0, PQfnumber(res, "public_key"));
+	if (webauthn_assert(&client, db_text(res, 0, "rp_id"), bytes_of(rq, response, "authenticatorData"),
+			    bytes_of(rq, response, "signature"), key, &used, &problem))
+		return reject(rq, subject, problem);
+	/* Whose passkey it is has been proved: why they may not come in is no secret from them. */
+	if (!db_bool(res, 0, "is_active"))
+		return req_refuse(rq, ERR_ACCOUNT_INACTIVE, NULL);
+	if (!db_bool(res, 0, "is_verified")) {
+		rc = req_refuse(rq, ERR_EMAIL_UNVERIFIED, NULL);
+		rq->fail.more = "\"verification_required\":true";
+		return rc;
+	}
+
+	req_set(rq, "passkey", db_text(res, 0, "passkey"));
+	req_set(rq, "sign_count", arena_fmt(&rq->arena, "%u", used.counter));
+	req_set(rq, "is_backed_up", used.is_backed_up ? "true" : "false");
+	req_set(rq, "ttl_s", arena_fmt(&rq->arena, "%d", SESSION_TTL_S));
+	rc = db_call(rq, Q_passkey_sign_in, true, &res);
+	if (rc)
+		return rc;
+	if (!PQntuples(res))
+		return reject(rq, subject,
+			      "the signature counter did not grow: there is a copy of the passkey");
+	rc = session_read(rq, res, &tokens);
+	return rc ? rc : session_answer(rq, &tokens);
+}
+
+/* clang-format off */
+static const struct list passkey_list = { "passkeys" };
+
+static const struct constraint passkey_constraints[] = {
+	{ "passkeys_credential_unique", ERR_CONFLICT, "credential", "this passkey is registered already" },
+	{ NULL },
+};
+
+#define BASE "/api/v1/auth/passkeys"
+
+const struct route passkey_routes[] = {
+	{ POST,   BASE "/registration/options",   "platform.identity.passkey_registration_options", KEY_USER, "Begin to add a passkey",
+	  .about = "The answer goes to PublicKeyCredential.parseCreationOptionsFromJSON() as it is. Its challenge is good once, "
+		   "for five minutes. A user has at most 20 passkeys.",
+	  .out = &creation_shape, .status = 200, .run = registration_options, .flags = KEYLESS },
+	{ POST,   BASE "/registration",           "platform.identity.passkey_create", KEY_USER, "Add a passkey",
+	  .about = "Keys for ES256 and RS256. The user must have been verified, by fingerprint or PIN. An attestation is not "
+		   "asked for, and one that comes is not looked at.",
+	  .body = registration_in, .out = &passkey_shape, .constraints = passkey_constraints, .run = registration,
+	  .max_body = 65536, .flags = KEYLESS },
+	{ POST,   BASE "/authentication/options", "platform.identity.passkey_authentication_options", KEY, "Begin to sign in with a passkey",
+	  .about = "The answer goes to PublicKeyCredential.parseRequestOptionsFromJSON() as it is. Its challenge is good once, "
+		   "for five minutes.",
+	  .body = authentication_options_in, .out = &request_shape, .status = 200, .run = authentication_options, .flags = KEYLESS },
+	{ POST,   BASE "/authentication",         "platform.identity.passkey_login", KEY, "Sign in with a passkey",
+	  .about = "A passkey counts as two factors, so no second one is asked for. Whatever is wrong with it, the answer is the "
+		   "same 401; the audit log has the reason. A signature counter that does not grow is refused: somebody has a copy.",
+	  .body = authentication_in, .out = &token_shape, .status = 200, .run = authentication, .max_body = 65536,
+	  .flags = KEYLESS | PRIVATE },
+	{ GET,    BASE,                           "platform.identity.passkey_list", KEY_USER, "List my passkeys",
+	  .about = "The oldest first.", .out = &passkey_shape, .list = &passkey_list, .sql = Q_passkey_list, .flags = KEYLESS },
+	{ PATCH,  BASE "/{passkey}",              "platform.identity.passkey_update", KEY_USER, "Rename a passkey",
+	  .params = passkey_path, .body = update_in, .out = &passkey_shape, .sql = Q_passkey_update, .flags = KEYLESS },
+	{ DELETE, BASE "/{passkey}",              "platform.identity.passkey_delete", KEY_USER, "Remove a passkey",
+	  .about = "Nobody signs in with it any more; sessions that began with it go on. The device keeps its half until the "
+		   "user deletes it there.",
+	  .params = passkey_path, .out = &message_shape, .status = 200, .sql = Q_passkey_delete, .flags = KEYLESS },
+	ROUTE_END
+};
+/* clang-format on */

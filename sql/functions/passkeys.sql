@@ -1,0 +1,64 @@
+-- Passkeys: what WebAuthn needs of the database.
+
+-- Bytes as browsers want them: base64url without padding (RFC 4648 5).
+CREATE OR REPLACE FUNCTION base64url(bytes bytea) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN translate(encode(bytes, 'base64'), E'+/=\n', '-_');
+
+-- The origins whose pages may use passkeys in this request: those of the public
+-- key that was shown; with a secret key, which has none, those of all public
+-- keys of the tenant.  configured, separated by spaces, stands in where there
+-- is no key, or no public one.
+CREATE OR REPLACE FUNCTION passkey_origins(configured text) RETURNS text[]
+LANGUAGE sql STABLE
+RETURN coalesce(
+    CASE current_setting('app.key', true)
+    WHEN 'public' THEN (SELECT k.allowed_origins FROM api_keys k
+                        WHERE k.hash = decode(current_setting('app.key_hash', true), 'hex'))
+    WHEN 'secret' THEN (SELECT array_agg(o.origin ORDER BY k.created_at, k.id, o.number)
+                        FROM api_keys k, unnest(k.allowed_origins) WITH ORDINALITY o (origin, number)
+                        WHERE k.tenant_id = app_tenant() AND k.is_active AND k.revoked_at IS NULL)
+    END,
+    string_to_array(configured, ' '));
+
+-- A user's passkeys of a domain as browsers want them listed; NULL: there are none.
+CREATE OR REPLACE FUNCTION passkey_descriptors(who uuid, domain text) RETURNS jsonb
+LANGUAGE sql STABLE
+RETURN (SELECT jsonb_agg(jsonb_build_object('type', 'public-key', 'id', base64url(p.credential_id),
+                                            'transports', to_jsonb(p.transports)) ORDER BY p.created_at, p.id)
+        FROM passkeys p
+        WHERE p.tenant_id = app_tenant() AND p.user_id = who AND p.rp_id = domain);
+
+-- May the caller have one more passkey?  Not who only acts as the user: it
+-- would outlast the impersonation.  Whoever adds one holds the user's row, so
+-- that two at once cannot both be the last that fits.
+CREATE OR REPLACE FUNCTION passkey_room() RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF nullif(current_setting('app.request', true), '')::jsonb ->> 'on_behalf_of' IS NOT NULL THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'passkeys are the user''s own: not while you act as somebody else';
+    ELSIF (SELECT count(*) FROM passkeys p WHERE p.tenant_id = app_tenant() AND p.user_id = app_user()) >= 20 THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'a user has at most 20 passkeys; remove one first';
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION passkey_add(name text, credential_id bytea, public_key bytea, rp_id text, sign_count bigint,
+                                       transports text[], aaguid uuid, is_backup_eligible boolean, is_backed_up boolean)
+RETURNS passkeys
+LANGUAGE plpgsql AS $$
+DECLARE
+    made passkeys;
+BEGIN
+    PERFORM FROM users u WHERE u.tenant_id = app_tenant() AND u.id = app_user() FOR NO KEY UPDATE;
+    PERFORM passkey_room();
+    INSERT INTO passkeys (tenant_id, user_id, name, credential_id, public_key, rp_id, sign_count, transports, aaguid,
+                          is_backup_eligible, is_backed_up)
+    VALUES (app_tenant(), app_user(), passkey_add.name, passkey_add.credential_id, passkey_add.public_key,
+            passkey_add.rp_id, passkey_add.sign_count, passkey_add.transports, passkey_add.aaguid,
+            passkey_add.is_backup_eligible, passkey_add.is_backed_up)
+    RETURNING * INTO made;
+    PERFORM audit('passkey.create', 'passkey', made.id::text, jsonb_build_object('name', made.name, 'rp_id', made.rp_id));
+    RETURN made;
+END
+$$;
