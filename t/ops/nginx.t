@@ -110,11 +110,17 @@ END {
 
 # ------------------------------------------------------------------ a client
 
-# Send bytes and read until the server closes (or the answer is whole).
+sub connection {
+    my ($n) = @_;
+    return IO::Socket::SSL->new(PeerAddr => '127.0.0.1', PeerPort => $n->{HTTPS_PORT}, SSL_verify_mode => 0);
+}
+
+# Send bytes and read until the server closes (or the answer is whole).  socket: on this connection.
 sub raw {
     my ($n, $bytes, %o) = @_;
-    my $s = $o{plain} ? IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $o{port} // $n->{HTTP_PORT})
-        : IO::Socket::SSL->new(PeerAddr => '127.0.0.1', PeerPort => $n->{HTTPS_PORT}, SSL_verify_mode => 0);
+    my $s = $o{socket} ? $o{socket}
+        : $o{plain} ? IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $o{port} // $n->{HTTP_PORT})
+        : connection($n);
     die "connect: $!" if !$s;
     local $SIG{PIPE} = 'IGNORE';
     local $SIG{ALRM} = sub { die "no answer in time\n" };
@@ -364,20 +370,24 @@ subtest 'pools that are away, or silent' => sub {
 };
 
 subtest 'floods from one address' => sub {
-    my $t = instance(LIMIT_RATE => 1, LIMIT_CONN => 3);
+    my $t = instance(LIMIT_RATE => 1, LIMIT_CONN => 20);
     my $r = Responder->start($t->{SOCKET_MAIN});
-    my @got = map { ask($t, GET => '/api/v1/x') } 1 .. 6;
-    is_deeply [map { $_->{status} } @got[0 .. 2]], [200, 200, 200], 'a burst passes';
-    error_ok $got[-1], 'RATE_LIMIT', '429 beyond it';
-    is header($got[-1], 'Retry-After'), 1, 'Retry-After';
-    is echo($got[-1])->{error}{details}{retry_after}, 1, 'and in the details';
+    # Connected first and then asked all at once: on a busy machine handshakes alone are slower than the limit.
+    my @flood = map { connection($t) } 1 .. 8;
+    print {$_} "GET /api/v1/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" for @flood;
+    my @got = map { raw($t, '', socket => $_) } @flood;
+    cmp_ok scalar(grep { $_->{status} == 200 } @got), '>=', 3, 'a burst passes';
+    my ($refused) = grep { $_->{status} != 200 } @got;
+    error_ok $refused, 'RATE_LIMIT', '429 beyond it';
+    is header($refused, 'Retry-After'), 1, 'Retry-After';
+    is echo($refused)->{error}{details}{retry_after}, 1, 'and in the details';
     sleep 1.5;
     is ask($t, GET => '/api/v1/x')->{status}, 200, 'a second later there is room again';
     stop($t);
 
     $t = instance(LIMIT_CONN => 3);
     $r = Responder->start($t->{SOCKET_MAIN});
-    my @open = map { IO::Socket::SSL->new(PeerAddr => '127.0.0.1', PeerPort => $t->{HTTPS_PORT}, SSL_verify_mode => 0) } 1 .. 3;
+    my @open = map { connection($t) } 1 .. 3;
     print {$_} "GET /api/v1/x?sleep=3 HTTP/1.1\r\nHost: a\r\n\r\n" for @open;
     sleep 0.5;
     error_ok ask($t, GET => '/api/v1/x'), 'RATE_LIMIT', '429: too many at once';
