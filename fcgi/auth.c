@@ -69,6 +69,7 @@ static enum err bearer(struct req *rq, const char *header)
 	rq->who.subject = c.subject;
 	rq->who.session = c.session;
 	rq->who.email = c.email;
+	rq->who.role = c.own ? NULL : c.role;
 	rq->who.actor = c.actor;
 	rq->who.is_team = c.team;
 	if (c.tenant_id)

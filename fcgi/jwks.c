@@ -21,6 +21,10 @@ enum {
 	FETCH_TIMEOUT_MS = 5000,
 	RETRY_MS = 5000, /* doubled with each failure in a row */
 	RETRY_MAX_MS = 300000,
+	URL_READ_EVERY_MS = 20000,
+	URL_FETCH_TIMEOUT_MS = 3000,
+	URL_FETCHES = 4, /* in a row, before the configured issuers have their turn again */
+	URL_PURGE_EVERY_MS = 3600000,
 };
 
 /*
@@ -161,16 +165,19 @@ void jwks_release(struct jwks_set *set)
  * Issuers, and what this process knows of each
  */
 
-struct issuer {
-	const char *name, *url;
-
-	/* a child's copy */
+/* A child's copy of a set. */
+struct copy {
 	struct jwks_set set;
 	unsigned char digest[32]; /* of the text that set was read from */
-	unsigned version;         /* counts the changes of set; 0: there was none yet */
-	uint64_t generation;      /* the flag's, when the table was read */
-	int64_t read_ms;          /* when that was; 0: never */
+	unsigned version;         /* no other set of this process has it; 0: there was none yet */
+	int64_t read_ms;          /* when the table was read; 0: never */
 	bool is_stale;            /* it gave nothing, perhaps for want of a connection */
+};
+
+struct issuer {
+	const char *name, *url;
+	struct copy copy;
+	uint64_t generation; /* the flag's, when the table was read */
 
 	/* the housekeeper's plans */
 	char fetched_at[40]; /* as the table has it */
@@ -184,6 +191,19 @@ static int nissuers;
 static struct jwks_flag own_flags[JWKS_MAX];
 static struct jwks_flag *flags = own_flags;
 
+/* The last flag is that of all URLs that tenants name; who was asked for is in the table. */
+enum { URLS = JWKS_MAX - 1 };
+
+/* Their sets, as far as this process needed them lately. */
+struct url {
+	char url[JWKS_MAX_URL + 1];
+	struct copy copy;
+	int64_t used_ms;
+};
+
+static struct url urls[JWKS_URLS];
+static unsigned versions;
+
 static int64_t now_ms(void)
 {
 	return clock_ns() / 1000000;
@@ -196,7 +216,7 @@ void jwks_use_flags(struct jwks_flag *array)
 
 int jwks_add(const char *issuer, const char *url)
 {
-	if (nissuers == JWKS_MAX)
+	if (nissuers == URLS)
 		return -1;
 	issuers[nissuers] = (struct issuer){ .name = issuer, .url = url };
 	return nissuers++;
@@ -205,7 +225,11 @@ int jwks_add(const char *issuer, const char *url)
 void jwks_clear(void)
 {
 	while (nissuers > 0)
-		jwks_release(&issuers[--nissuers].set);
+		jwks_release(&issuers[--nissuers].copy.set);
+	for (int i = 0; i < JWKS_URLS && *urls[i].url; i++) {
+		jwks_release(&urls[i].copy.set);
+		urls[i] = (struct url){ .url = "" };
+	}
 }
 
 /*
@@ -225,6 +249,18 @@ static const char *read_table(struct arena *a, const struct issuer *s)
 	return text;
 }
 
+/* The same of a tenant's URL; and whoever reads it wants it kept. */
+static const char *read_url(struct arena *a, const char *url)
+{
+	PGresult *res = db_outside(Q_jwks_url_get, (const char *const[]){ url });
+	const char *text = NULL;
+
+	if (res && PQntuples(res) == 1)
+		text = arena_dup(a, db_text(res, 0, "keys"));
+	PQclear(res);
+	return text;
+}
+
 static const char *(*source)(struct arena *a, const char *issuer);
 
 void jwks_use_source(const char *(*fn)(struct arena *a, const char *issuer))
@@ -232,39 +268,47 @@ void jwks_use_source(const char *(*fn)(struct arena *a, const char *issuer))
 	source = fn;
 }
 
-/* Read the table and, if it holds another set than the copy, take that over. */
-static void copy_read(struct arena *a, struct issuer *s)
+/* If the text is another set than the copy, take that over. */
+static void copy_take(struct arena *a, struct copy *c, const char *text, const char *whose)
 {
 	unsigned char digest[32];
 	struct jwks_set set;
-	const char *text, *problem;
+	const char *problem;
 
-	/* The generation first: a set stored meanwhile is then read again, not missed. */
-	s->generation = atomic_load(&flags[s - issuers].generation);
-	s->read_ms = now_ms();
-	text = source ? source(a, s->name) : read_table(a, s);
-	s->is_stale = !text;
+	c->is_stale = !text;
 	if (!text || !EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL))
 		return;
-	if (s->version && !memcmp(digest, s->digest, sizeof(digest)))
+	if (c->version && !memcmp(digest, c->digest, sizeof(digest)))
 		return;
 	if (jwks_parse(a, text, strlen(text), &set, &problem)) {
-		log_msg(LOG_WARNING, NULL, "the stored key set of %s cannot be used: %s", s->name, problem);
+		log_msg(LOG_WARNING, NULL, "the stored key set of %s cannot be used: %s", whose, problem);
 		return;
 	}
-	jwks_release(&s->set);
-	s->set = set;
-	memcpy(s->digest, digest, sizeof(digest));
-	s->version++;
+	jwks_release(&c->set);
+	c->set = set;
+	memcpy(c->digest, digest, sizeof(digest));
+	c->version = ++versions;
+}
+
+static void copy_read(struct arena *a, struct issuer *s)
+{
+	/* The generation first: a set stored meanwhile is then read again, not missed. */
+	s->generation = atomic_load(&flags[s - issuers].generation);
+	s->copy.read_ms = now_ms();
+	copy_take(a, &s->copy, source ? source(a, s->name) : read_table(a, s), s->name);
+}
+
+/* Has the copy nothing to go by, and is it time to look again? */
+static bool is_missing(const struct copy *c)
+{
+	return !c->read_ms || ((c->is_stale || !c->version) && now_ms() - c->read_ms >= READ_EVERY_MS);
 }
 
 /* Read the table if it has something new, or if nobody would have said so for long. */
 static void copy_update(struct arena *a, struct issuer *s)
 {
-	int64_t age = now_ms() - s->read_ms;
-
-	if (!s->read_ms || atomic_load(&flags[s - issuers].generation) != s->generation ||
-	    age >= cfg.jwks_refresh_s * 1000 || ((s->is_stale || !s->version) && age >= READ_EVERY_MS))
+	if (is_missing(&s->copy) || atomic_load(&flags[s - issuers].generation) != s->generation ||
+	    now_ms() - s->copy.read_ms >= cfg.jwks_refresh_s * 1000)
 		copy_read(a, s);
 }
 
@@ -272,7 +316,43 @@ unsigned jwks_version(struct arena *a, int number)
 {
 	assert(number >= 0 && number < nissuers);
 	copy_update(a, &issuers[number]);
-	return issuers[number].version;
+	return issuers[number].copy.version;
+}
+
+static void url_read(struct arena *a, struct url *u)
+{
+	u->copy.read_ms = now_ms();
+	copy_take(a, &u->copy, source ? source(a, u->url) : read_url(a, u->url), u->url);
+}
+
+/* This process's copy of what is behind a URL, not older than the table by more than URL_READ_EVERY_MS. */
+static struct url *url_of(struct arena *a, const char *text)
+{
+	struct url *u = &urls[0];
+
+	assert(strlen(text) <= JWKS_MAX_URL);
+	for (int i = 0; i < JWKS_URLS; i++) {
+		if (!strcmp(urls[i].url, text)) {
+			u = &urls[i];
+			break;
+		}
+		if (urls[i].used_ms < u->used_ms)
+			u = &urls[i];
+	}
+	if (strcmp(u->url, text)) {
+		jwks_release(&u->copy.set);
+		*u = (struct url){ .url = "" };
+		memcpy(u->url, text, strlen(text) + 1);
+	}
+	u->used_ms = now_ms();
+	if (is_missing(&u->copy) || now_ms() - u->copy.read_ms >= URL_READ_EVERY_MS)
+		url_read(a, u);
+	return u;
+}
+
+unsigned jwks_url_version(struct arena *a, const char *url)
+{
+	return url_of(a, url)->copy.version;
 }
 
 /* *named: the set has the kid, if only for another algorithm, so that asking for a newer set is no use. */
@@ -322,6 +402,11 @@ static void wait_for_answer(struct jwks_flag *flag, uint64_t question)
 		nanosleep(&pause, NULL);
 }
 
+static enum jwks_found found(const struct copy *c, const struct jwks_key *key)
+{
+	return key ? JWKS_FOUND : c->version ? JWKS_UNKNOWN : JWKS_EMPTY;
+}
+
 enum jwks_found jwks_find(struct arena *a, int number, const char *kid, enum jwks_alg alg,
 			  const struct jwks_key **out)
 {
@@ -332,33 +417,68 @@ enum jwks_found jwks_find(struct arena *a, int number, const char *kid, enum jwk
 	assert(number >= 0 && number < nissuers);
 	s = &issuers[number];
 	copy_update(a, s);
-	*out = pick(&s->set, kid, alg, &named);
-	if (*out)
-		return JWKS_FOUND;
-	if (named && s->version)
-		return JWKS_UNKNOWN;
-	if (now_ms() - s->read_ms >= READ_EVERY_MS) {
+	*out = pick(&s->copy.set, kid, alg, &named);
+	if (*out || (named && s->copy.version))
+		return found(&s->copy, *out);
+	if (now_ms() - s->copy.read_ms >= READ_EVERY_MS) {
 		copy_read(a, s);
-		*out = pick(&s->set, kid, alg, &named);
+		*out = pick(&s->copy.set, kid, alg, &named);
 	}
 	question = *out ? 0 : ask(&flags[number], now_ms());
 	if (question) {
 		wait_for_answer(&flags[number], question);
 		copy_read(a, s);
-		*out = pick(&s->set, kid, alg, &named);
+		*out = pick(&s->copy.set, kid, alg, &named);
 	}
-	if (*out)
-		return JWKS_FOUND;
-	return s->version ? JWKS_UNKNOWN : JWKS_EMPTY;
+	return found(&s->copy, *out);
+}
+
+/* As ask(), but it is the table that remembers the minute, for each URL. */
+static uint64_t ask_url(const char *url)
+{
+	PGresult *res = source ? NULL : db_outside(Q_jwks_url_ask, (const char *const[]){ url });
+	uint64_t question = 0;
+
+	if (res && PQntuples(res) == 1)
+		question = atomic_fetch_add(&flags[URLS].asks, 1) + 1;
+	PQclear(res);
+	return question;
+}
+
+enum jwks_found jwks_find_url(struct arena *a, const char *url, const char *kid, enum jwks_alg alg,
+			      const struct jwks_key **out)
+{
+	struct url *u = url_of(a, url);
+	uint64_t question;
+	bool named;
+
+	*out = pick(&u->copy.set, kid, alg, &named);
+	if (*out || (named && u->copy.version))
+		return found(&u->copy, *out);
+	if (now_ms() - u->copy.read_ms >= READ_EVERY_MS) {
+		url_read(a, u);
+		*out = pick(&u->copy.set, kid, alg, &named);
+	}
+	question = *out ? 0 : ask_url(url);
+	if (question) {
+		wait_for_answer(&flags[URLS], question);
+		url_read(a, u);
+		*out = pick(&u->copy.set, kid, alg, &named);
+	}
+	return found(&u->copy, *out);
 }
 
 /*
  * The housekeeper's part
  */
 
-/* Run one of jwks.sql's queries; its parameters are bound by name.  NULL: it failed, which is logged. */
-static PGresult *run(PGconn *c, enum query_id id, const struct issuer *s, const char *keys,
-		     const char *failure)
+/* What jwks.sql's queries take, by name. */
+struct about {
+	const char *issuer, *url, *keys, *failure, *refresh_s;
+};
+
+/* Run one of them.  NULL: it failed, which is logged. */
+static PGresult *run(PGconn *c, enum query_id id, const struct about *about)
 {
 	const struct query *q = &queries[id];
 	const char *values[4] = { NULL };
@@ -367,10 +487,11 @@ static PGresult *run(PGconn *c, enum query_id id, const struct issuer *s, const 
 
 	assert(q->nparams <= 4);
 	for (i = 0; i < q->nparams; i++)
-		values[i] = !strcmp(q->params[i], "issuer") ? s->name
-			    : !strcmp(q->params[i], "url")  ? s->url
-			    : !strcmp(q->params[i], "keys") ? keys
-							    : failure;
+		values[i] = !strcmp(q->params[i], "issuer")    ? about->issuer
+			    : !strcmp(q->params[i], "url")     ? about->url
+			    : !strcmp(q->params[i], "keys")    ? about->keys
+			    : !strcmp(q->params[i], "failure") ? about->failure
+							       : about->refresh_s;
 	res = PQexecParams(c, q->text, q->nparams, NULL, values, NULL, NULL, 0);
 	if (PQresultStatus(res) == PGRES_TUPLES_OK || PQresultStatus(res) == PGRES_COMMAND_OK)
 		return res;
@@ -385,7 +506,7 @@ static PGresult *run(PGconn *c, enum query_id id, const struct issuer *s, const 
  */
 static bool look(PGconn *c, struct issuer *s)
 {
-	PGresult *res = run(c, Q_jwks_get, s, NULL, NULL);
+	PGresult *res = run(c, Q_jwks_get, &(struct about){ .issuer = s->name });
 	bool due;
 
 	s->look_ms = now_ms() + LOOK_EVERY_MS;
@@ -414,21 +535,12 @@ static bool look(PGconn *c, struct issuer *s)
 }
 
 /* Fetch a key set and check that it is one.  The text, or NULL and *problem. */
-static const char *fetch(struct arena *a, const struct issuer *s, const char **problem)
+static const char *fetch(struct arena *a, const struct http_call *call, const char **problem)
 {
-	static const char *const headers[] = { "Accept: application/json", NULL };
-	const struct http_call call = {
-		.provider = s->name,
-		.url = s->url,
-		.headers = headers,
-		.max_bytes = JWKS_MAX_BYTES,
-		.timeout_ms = FETCH_TIMEOUT_MS,
-		.flags = HTTP_FOLLOW,
-	};
 	struct http_answer answer;
 	struct jwks_set set;
 
-	if (http_do(a, &call, &answer)) {
+	if (http_do(a, call, &answer)) {
 		*problem = answer.reason;
 		return NULL;
 	}
@@ -442,16 +554,27 @@ static const char *fetch(struct arena *a, const struct issuer *s, const char **p
 	return answer.body;
 }
 
+static const char *const fetch_headers[] = { "Accept: application/json", NULL };
+
 static void refresh(PGconn *c, struct issuer *s)
 {
-	const char *keys, *problem = "it could not be stored";
+	const struct http_call call = {
+		.provider = s->name,
+		.url = s->url,
+		.headers = fetch_headers,
+		.max_bytes = JWKS_MAX_BYTES,
+		.timeout_ms = FETCH_TIMEOUT_MS,
+		.flags = HTTP_FOLLOW,
+	};
+	struct about about = { .issuer = s->name, .url = s->url };
+	const char *problem = "it could not be stored";
 	PGresult *res = NULL;
 	struct arena a;
 
 	arena_init(&a, 4096);
-	keys = fetch(&a, s, &problem);
-	if (keys)
-		res = run(c, Q_jwks_store, s, keys, NULL);
+	about.keys = fetch(&a, &call, &problem);
+	if (about.keys)
+		res = run(c, Q_jwks_store, &about);
 	if (res) {
 		s->failures = 0;
 		s->retry_ms = 0;
@@ -462,10 +585,76 @@ static void refresh(PGconn *c, struct issuer *s)
 		s->failures++;
 		s->retry_ms = now_ms() + pause + arc4random_uniform((uint32_t)pause / 4);
 		log_msg(LOG_WARNING, NULL, "fetching the key set of %s failed: %s", s->name, problem);
-		res = run(c, Q_jwks_failed, s, NULL, problem);
+		about.failure = problem;
+		res = run(c, Q_jwks_failed, &about);
 	}
 	PQclear(res);
 	arena_release(&a);
+}
+
+/*
+ * Fetch one of the URLs that tenants named; false: none is due.  Failures in a
+ * row are counted in the table, and its query waits longer after each: nobody
+ * can keep the housekeeper busy with servers that do not answer.
+ */
+static bool refresh_url(PGconn *c, const char *refresh_s)
+{
+	struct http_call call = {
+		.headers = fetch_headers,
+		.max_bytes = JWKS_MAX_BYTES,
+		.timeout_ms = URL_FETCH_TIMEOUT_MS,
+		.flags = HTTP_FOLLOW | HTTP_USER_URL,
+	};
+	const char *problem = "it could not be stored";
+	PGresult *due = run(c, Q_jwks_url_due, &(struct about){ .refresh_s = refresh_s }), *res = NULL;
+	bool is_due = due && PQntuples(due) == 1;
+	struct about about;
+	struct arena a;
+
+	if (is_due) {
+		arena_init(&a, 4096);
+		about = (struct about){ .issuer = PQgetvalue(due, 0, 0), .url = PQgetvalue(due, 0, 1) };
+		call.url = about.url;
+		if (!strncmp(call.url, "https://", 8) || config_is_development())
+			about.keys = fetch(&a, &call, &problem);
+		else
+			problem = "keys over plain http could be replaced on their way";
+		if (about.keys)
+			res = run(c, Q_jwks_store, &about);
+		if (!res) {
+			log_msg(LOG_WARNING, NULL, "fetching the key set at %.*s failed: %s",
+				(int)strcspn(call.url, "?#"), call.url, problem);
+			about.failure = problem;
+			res = run(c, Q_jwks_failed, &about);
+		}
+		is_due = res; /* else it would be due for ever */
+		arena_release(&a);
+	}
+	PQclear(res);
+	PQclear(due);
+	return is_due;
+}
+
+static void refresh_urls(PGconn *c)
+{
+	static int64_t look_ms, purge_ms;
+	uint64_t asks = atomic_load(&flags[URLS].asks);
+	char refresh_s[16];
+	int n = 0;
+
+	if (asks == atomic_load(&flags[URLS].answered) && now_ms() < look_ms)
+		return;
+	snprintf(refresh_s, sizeof(refresh_s), "%ld", cfg.jwks_refresh_s);
+	while (n < URL_FETCHES && refresh_url(c, refresh_s))
+		n++;
+	if (n < URL_FETCHES) {
+		look_ms = now_ms() + LOOK_EVERY_MS;
+		atomic_store(&flags[URLS].answered, asks);
+	}
+	if (now_ms() >= purge_ms) {
+		PQclear(run(c, Q_jwks_url_purge, &(struct about){ 0 }));
+		purge_ms = now_ms() + URL_PURGE_EVERY_MS;
+	}
 }
 
 void jwks_refresh_due(PGconn *c)
@@ -486,4 +675,5 @@ void jwks_refresh_due(PGconn *c)
 		/* Who asked while the fetch was under way may want a newer set still. */
 		atomic_store(&flags[i].answered, asks);
 	}
+	refresh_urls(c);
 }

@@ -20,7 +20,9 @@
 #include "fcgi/err.h"
 
 enum {
-	JWKS_MAX = 16,  /* issuers */
+	JWKS_MAX = 16,  /* flags: of 15 issuers, and one of all tenants' URLs */
+	JWKS_URLS = 32, /* tenants' key sets known at once to a process */
+	JWKS_MAX_URL = 1024,
 	JWKS_KEYS = 32, /* keys of one issuer */
 	JWKS_MAX_BYTES = 256 * 1024,
 };
@@ -57,7 +59,7 @@ const char *jwks_alg_name(enum jwks_alg alg);
 
 /*
  * Add an issuer before the first fork; both strings are borrowed for good.
- * Returns its number, or -1 when there are JWKS_MAX already.  jwks_clear
+ * Returns its number, or -1 when there are JWKS_MAX - 1 already.  jwks_clear
  * forgets them all, for tests.
  */
 int jwks_add(const char *issuer, const char *url);
@@ -79,6 +81,16 @@ enum jwks_found {
  */
 enum jwks_found jwks_find(struct arena *a, int number, const char *kid, enum jwks_alg alg,
 			  const struct jwks_key **out);
+
+/*
+ * The same for a key set at a URL that a tenant named, at most JWKS_MAX_URL
+ * bytes.  Such sets are fetched when a token first needs them and kept fresh
+ * while tokens do; the once a minute is counted in the table, and the set is
+ * read from it again every 20 s.
+ */
+enum jwks_found jwks_find_url(struct arena *a, const char *url, const char *kid, enum jwks_alg alg,
+			      const struct jwks_key **out);
+unsigned jwks_url_version(struct arena *a, const char *url);
 
 /*
  * A number that changes when this process's copy of the issuer's keys did: what

@@ -20,6 +20,7 @@
 
 #include "fcgi/b64url.h"
 #include "fcgi/config.h"
+#include "fcgi/issuer.h"
 #include "fcgi/json.h"
 #include "fcgi/jwks.h"
 #include "fcgi/jx.h"
@@ -36,23 +37,6 @@ enum {
 
 static const int64_t max_time = 253402300799; /* the end of the year 9999 */
 
-/*
- * Issuers and their keys
- */
-
-struct issuer {
-	const char *name;
-	const char *audience; /* "": not checked */
-	bool own;
-	EVP_MAC_CTX *mac; /* HS256, keyed; or */
-	EVP_PKEY *pkey;   /* one public key for alg; or */
-	enum jwks_alg alg;
-	int jwks; /* a key set's number; -1: neither */
-};
-
-static struct issuer issuers[8];
-static int nissuers;
-
 static EVP_MD *sha256;
 static EVP_MD_CTX *hasher; /* reused: making one costs more than hashing a token */
 
@@ -68,100 +52,24 @@ void tok_use_clock(int64_t (*fn)(void))
 	now_s = fn ? fn : system_clock;
 }
 
-/* An HMAC context with the secret in it; EVP_MAC_init without a key starts it over. */
-static EVP_MAC_CTX *mac_new(const char *secret)
-{
-	char digest[] = "SHA256";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-		OSSL_PARAM_construct_end(),
-	};
-	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(hmac);
-
-	if (!EVP_MAC_init(ctx, (const unsigned char *)secret, strlen(secret), params))
-		abort();
-	EVP_MAC_free(hmac);
-	return ctx;
-}
-
-/* A public key for RS256 or ES256 from a PEM file; ends the process when there is none. */
-static void pem_read(const char *path, struct issuer *out)
-{
-	FILE *f = fopen(path, "re");
-
-	out->pkey = f ? PEM_read_PUBKEY(f, NULL, NULL, NULL) : NULL;
-	if (f)
-		fclose(f);
-	if (!out->pkey || !jwks_alg_of(out->pkey, &out->alg)) {
-		log_msg(LOG_ERROR, NULL, "OIDC_PEM_FILE: %s: %s", path,
-			!f           ? "cannot be opened"
-			: !out->pkey ? "holds no public key"
-				     : "must be an RSA key of 2048 to 8192 bits or one on P-256");
-		exit(1);
-	}
-}
-
-static struct issuer *issuer_add(const char *name, const char *audience)
-{
-	struct issuer *s = &issuers[nissuers++];
-
-	assert((size_t)nissuers <= sizeof(issuers) / sizeof(*issuers));
-	*s = (struct issuer){ .name = name, .audience = audience, .jwks = -1 };
-	return s;
-}
-
 void tok_init(void)
 {
-	struct issuer *s;
-
 	tok_release();
 	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	hasher = EVP_MD_CTX_new();
 	if (!EVP_DigestInit_ex2(hasher, sha256, NULL))
 		abort();
-	if (*cfg.jwt_secret) {
-		s = issuer_add(cfg.jwt_issuer, cfg.jwt_audience);
-		s->own = true;
-		s->mac = mac_new(cfg.jwt_secret);
-	}
-	if (*cfg.supabase_issuer) {
-		s = issuer_add(cfg.supabase_issuer, cfg.supabase_audience);
-		if (*cfg.supabase_jwt_secret)
-			s->mac = mac_new(cfg.supabase_jwt_secret);
-		else
-			s->jwks = jwks_add(s->name, cfg.supabase_jwks_url);
-	}
-	if (*cfg.clerk_issuer) {
-		s = issuer_add(cfg.clerk_issuer, cfg.clerk_audience);
-		s->jwks = jwks_add(s->name, cfg.clerk_jwks_url);
-	}
-	if (*cfg.oidc_issuer) {
-		s = issuer_add(cfg.oidc_issuer, cfg.oidc_audience);
-		if (*cfg.oidc_pem_file)
-			pem_read(cfg.oidc_pem_file, s);
-		else
-			s->jwks = jwks_add(s->name, cfg.oidc_jwks_url);
-	}
-}
-
-static const struct issuer *issuer_find(const char *name)
-{
-	int i;
-
-	for (i = 0; i < nissuers; i++)
-		if (!strcmp(issuers[i].name, name))
-			return &issuers[i];
-	return NULL;
+	issuer_init();
 }
 
 /*
  * The cache of verified tokens
  *
- * Keyed by the token's SHA-256, 0.3 µs for a token of 400 bytes where the CPU
- * has instructions for it.  A faster hash would have to be keyed and followed
- * by a comparison of the whole token, for which each token would have to be
- * kept, and then a core dump would hold credentials.  Only what was verified
+ * Keyed by the SHA-256 of the token and, behind it, of the API key that came with
+ * it: whom a tenant believes is no other's to believe.  0.3 µs for a token of
+ * 400 bytes where the CPU has instructions for it.  A faster hash would have to
+ * be keyed and followed by a comparison of the whole token, for which each
+ * token would have to be kept, and then a core dump would hold credentials.  Only what was verified
  * gets in, so a stranger cannot push anything out.
  *
  * Four ways of a set share their luck; entries are handed to ways in the order
@@ -174,8 +82,9 @@ enum { WAYS = 4, SETS = TOK_CACHE_ENTRIES / WAYS };
 struct entry {
 	unsigned char digest[32];
 	int64_t iat, exp;
-	unsigned version; /* of the issuer's keys */
-	uint8_t issuer;
+	unsigned version; /* of the issuer's keys, */
+	unsigned edition; /* of the issuer, */
+	uint16_t issuer;  /* and its number */
 	bool team;
 	uint16_t session, tenant_id, email, role, actor; /* where each begins in text; 0: there is none */
 	uint16_t len;
@@ -212,8 +121,21 @@ static const char *text_at(const char *text, unsigned offset)
 	return offset ? text + offset : NULL;
 }
 
-static bool cache_get(struct arena *a, const unsigned char digest[32], int64_t now, struct claims *out)
+/* What changes when the issuer's keys do. */
+static unsigned keys_version(struct arena *a, const struct issuer *s)
 {
+	return s->jwks >= 0 ? jwks_version(a, s->jwks) : s->jwks_url ? jwks_url_version(a, s->jwks_url) : 0;
+}
+
+/* A tenant's issuer may be forgotten before the request ends. */
+static const char *name_of(struct arena *a, const struct issuer *s)
+{
+	return s->edition ? arena_dup(a, s->name) : s->name;
+}
+
+static bool cache_get(struct req *rq, const unsigned char digest[32], int64_t now, struct claims *out)
+{
+	struct arena *a = &rq->arena;
 	uint32_t tag;
 	struct way *set = set_of(digest, &tag);
 	int i;
@@ -221,17 +143,18 @@ static bool cache_get(struct arena *a, const unsigned char digest[32], int64_t n
 	lookups++;
 	for (i = 0; i < WAYS; i++) {
 		const struct entry *e = &entries[set[i].entry];
-		const struct issuer *s = &issuers[e->issuer];
+		const struct issuer *s;
 		const char *text;
 
 		if (!set[i].entry || set[i].tag != tag || memcmp(e->digest, digest, sizeof(e->digest)))
 			continue;
-		if (now >= e->exp || (s->jwks >= 0 && jwks_version(a, s->jwks) != e->version))
+		s = now < e->exp ? issuer_at(rq, e->issuer, e->edition) : NULL;
+		if (!s || keys_version(a, s) != e->version)
 			return false;
 		set[i].used = lookups;
 		text = arena_dup_n(a, e->text, e->len);
 		*out = (struct claims){
-			.issuer = s->name,
+			.issuer = name_of(a, s),
 			.subject = text,
 			.session = text_at(text, e->session),
 			.tenant_id = text_at(text, e->tenant_id),
@@ -305,7 +228,8 @@ static void cache_put(const unsigned char digest[32], const struct issuer *s, un
 	e->iat = c->iat;
 	e->exp = c->exp;
 	e->version = version;
-	e->issuer = (uint8_t)(s - issuers);
+	e->edition = s->edition;
+	e->issuer = (uint16_t)issuer_number(s);
 	e->len = 0;
 	entry_add(e, c->subject);
 	e->session = entry_add(e, c->session);
@@ -318,13 +242,7 @@ static void cache_put(const unsigned char digest[32], const struct issuer *s, un
 
 void tok_release(void)
 {
-	while (nissuers > 0) {
-		struct issuer *s = &issuers[--nissuers];
-
-		EVP_MAC_CTX_free(s->mac); /* which wipes the key */
-		EVP_PKEY_free(s->pkey);
-	}
-	jwks_clear();
+	issuer_release();
 	EVP_MD_CTX_free(hasher);
 	EVP_MD_free(sha256);
 	hasher = NULL;
@@ -569,9 +487,10 @@ static enum err verify_signature(struct token *t, const struct issuer *s)
 	for (alg = JWKS_RS256; alg <= JWKS_ES256; alg++)
 		if (!strcmp(t->alg, jwks_alg_name(alg)))
 			break;
-	if (alg > JWKS_ES256 || s->jwks < 0)
+	if (alg > JWKS_ES256 || (s->jwks < 0 && !s->jwks_url))
 		return refuse(t->rq, "alg is no key's");
-	switch (jwks_find(&t->rq->arena, s->jwks, t->kid, alg, &key)) {
+	switch (s->jwks_url ? jwks_find_url(&t->rq->arena, s->jwks_url, t->kid, alg, &key)
+			    : jwks_find(&t->rq->arena, s->jwks, t->kid, alg, &key)) {
 	case JWKS_EMPTY:
 		req_set_header(t->rq, "Retry-After", "5");
 		return req_fail(t->rq, ERR_UNAVAILABLE, "the keys of the token's issuer are not known yet");
@@ -628,6 +547,78 @@ static const char *read_context(struct json_object *payload, struct claims *out)
 	return NULL;
 }
 
+/*
+ * A claim by its path: a member's whole name first, since names such as
+ * "https://example.com/role" have dots, too, and then object by object.
+ */
+static struct json_object *claim_at(struct json_object *object, const char *path)
+{
+	struct json_object *value;
+	const char *dot = strchr(path, '.');
+	char head[ISSUER_MAX_CLAIM * 4 + 1];
+
+	if (!json_object_is_type(object, json_type_object))
+		return NULL;
+	if (json_object_object_get_ex(object, path, &value))
+		return value;
+	for (; dot && (size_t)(dot - path) < sizeof(head); dot = strchr(dot + 1, '.')) {
+		memcpy(head, path, (size_t)(dot - path));
+		head[dot - path] = '\0';
+		if (json_object_object_get_ex(object, head, &value))
+			return claim_at(value, dot + 1);
+	}
+	return NULL;
+}
+
+static const char *const roles[] = { "user", "admin", "superadmin" };
+
+static int rank_of(const char *role)
+{
+	for (int i = 2; i > 0; i--)
+		if (!strcmp(role, roles[i]))
+			return i;
+	return 0;
+}
+
+/*
+ * The role that an issuer gives: the strongest of those that its claim names
+ * and that we know, at most its max_role.  Whoever it names none for is a
+ * user, so that a role that is taken away there is gone here.
+ */
+static const char *role_at(struct json_object *payload, const struct issuer *s)
+{
+	struct json_object *value = claim_at(payload, s->role_claim), *one;
+	int rank = 0, most = rank_of(s->max_role);
+
+	if (json_object_is_type(value, json_type_string))
+		rank = rank_of(json_object_get_string(value));
+	if (json_object_is_type(value, json_type_array)) {
+		for (size_t i = 0; i < json_object_array_length(value); i++) {
+			one = json_object_array_get_idx(value, i);
+			if (json_object_is_type(one, json_type_string) &&
+			    rank_of(json_object_get_string(one)) > rank)
+				rank = rank_of(json_object_get_string(one));
+		}
+	}
+	return roles[rank < most ? rank : most];
+}
+
+/* The address, unless the issuer itself says (OpenID Connect Core 5.1) that it is not verified. */
+static const char *email_at(struct json_object *payload, const struct issuer *s)
+{
+	struct json_object *value = claim_at(payload, s->email_claim), *verified;
+	const char *text = json_object_get_string(value);
+	size_t n;
+
+	if (!json_object_is_type(value, json_type_string))
+		return NULL;
+	if (json_object_object_get_ex(payload, "email_verified", &verified) &&
+	    json_object_is_type(verified, json_type_boolean) && !json_object_get_boolean(verified))
+		return NULL;
+	n = strlen(text);
+	return n && n <= MAX_EMAIL && n == (size_t)json_object_get_string_len(value) ? text : NULL;
+}
+
 /* Read and check the claims of a token whose signature is good. */
 static enum err read_claims(struct token *t, const struct issuer *s, int64_t now, struct claims *out)
 {
@@ -636,7 +627,7 @@ static enum err read_claims(struct token *t, const struct issuer *s, int64_t now
 	const char *problem;
 	int64_t nbf;
 
-	*out = (struct claims){ .issuer = s->name, .own = s->own };
+	*out = (struct claims){ .issuer = name_of(a, s), .own = s->own };
 	if (!time_of(p, "exp", -1, &out->exp) || out->exp < 0)
 		return refuse(t->rq, "no exp");
 	if (!time_of(p, "nbf", 0, &nbf) || !time_of(p, "iat", 0, &out->iat))
@@ -651,10 +642,13 @@ static enum err read_claims(struct token *t, const struct issuer *s, int64_t now
 		return refuse(t->rq, "for another aud");
 	if (!text_of(p, "sub", MAX_SUBJECT, &out->subject) || !out->subject || has_control(out->subject))
 		return refuse(t->rq, "no sub of 1 to 255 plain characters");
+	if (!s->own) {
+		out->email = email_at(p, s);
+		out->role = *s->role_claim ? role_at(p, s) : NULL;
+		return ERR_OK;
+	}
 	out->email = optional_text(p, "email", MAX_EMAIL);
 	out->role = optional_text(p, "role", MAX_ROLE);
-	if (!s->own)
-		return ERR_OK;
 	out->session = uuid_of(a, p, "sid");
 	out->tenant_id = uuid_of(a, p, "tid");
 	if (!out->session || !out->tenant_id)
@@ -669,30 +663,37 @@ enum err tok_verify(struct req *rq, const char *text, struct claims *out)
 	struct token t = { .rq = rq };
 	const struct issuer *s = NULL;
 	unsigned char digest[32];
-	unsigned version = 0;
-	const char *iss, *problem;
+	unsigned version;
+	const char *iss, *problem, *key = rq->who.api_key;
 	int64_t now = now_s();
 	enum err rc;
 
 	assert(hasher);
 	if (n > TOK_MAX_BYTES)
 		return refuse(rq, "longer than 8 KiB");
-	if (!EVP_DigestInit_ex2(hasher, NULL, NULL) || !EVP_DigestUpdate(hasher, text, n) ||
-	    !EVP_DigestFinal_ex(hasher, digest, NULL))
+	/* With the NUL between them, which neither can hold: no token may read as another one with its key.
+	 */
+	if (!EVP_DigestInit_ex2(hasher, NULL, NULL) || !EVP_DigestUpdate(hasher, text, key ? n + 1 : n) ||
+	    (key && !EVP_DigestUpdate(hasher, key, strlen(key))) || !EVP_DigestFinal_ex(hasher, digest, NULL))
 		abort();
-	if (cache_get(&rq->arena, digest, now, out))
+	if (cache_get(rq, digest, now, out))
 		return ERR_OK;
 
 	problem = token_read(&t, text, n);
 	if (problem)
 		return refuse(rq, problem);
-	if (text_of(t.payload, "iss", TOK_MAX_BYTES, &iss) && iss)
-		s = issuer_find(iss);
+	if (!text_of(t.payload, "iss", TOK_MAX_BYTES, &iss) || !iss)
+		return refuse(rq, "unknown issuer");
+	s = issuer_find(iss);
+	if (!s) {
+		rc = issuer_of_tenant(rq, iss, &s);
+		if (rc)
+			return rc;
+	}
 	if (!s)
 		return refuse(rq, "unknown issuer");
 	/* Before the key is looked for: if the set changes in between, the entry is outdated at once. */
-	if (s->jwks >= 0)
-		version = jwks_version(&rq->arena, s->jwks);
+	version = keys_version(&rq->arena, s);
 	rc = verify_signature(&t, s);
 	if (rc)
 		return rc;

@@ -1,5 +1,6 @@
 /*
- * Bearer tokens: signed JWTs (RFC 7519) of our own and of the configured issuers.
+ * Bearer tokens: signed JWTs (RFC 7519) of our own and of issuers that we, or the
+ * request's tenant, believe.
  *
  * An issuer is found by "iss" and brings its key, and the key its algorithm:
  * HS256, RS256 or ES256.  What the token says about algorithms decides nothing.
@@ -28,7 +29,8 @@ struct claims {
 	const char *session;   /* "sid" as a lower-case uuid; NULL in foreign tokens */
 	const char *tenant_id; /* "tid" as a lower-case uuid; NULL in foreign tokens */
 	const char *email;     /* NULL when there is none, or none that fits an address' 254 bytes */
-	const char *role;      /* as the issuer writes it, at most 31 bytes; NULL when there is none */
+	const char *role;      /* foreign: what the issuer may give and gives, NULL: it has no say;
+				  own: at most 31 bytes, NULL when there is none */
 	const char *actor; /* "act"."sub" (RFC 8693 4.1): who impersonates the subject; own tokens only, or
 			      NULL */
 	int64_t iat, exp;  /* seconds since 1970; iat is 0 when there is none */
@@ -54,7 +56,9 @@ void tok_release(void);
  * ERR_OK; ERR_AUTHENTICATION, recorded: the message tells a client only whether
  * the token expired, rq->fail.reason tells the log what was wrong;
  * ERR_UNAVAILABLE, recorded, with Retry-After: the issuer's keys were never
- * fetched.
+ * fetched, or whether the tenant believes the issuer cannot be told now.
+ *
+ * rq->who has the tenant or the API key already.
  *
  * A token that was verified before, in this process, is known by its SHA-256
  * until its exp or until its issuer's keys change.

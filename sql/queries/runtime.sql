@@ -41,3 +41,8 @@ SET body_hash = excluded.body_hash, status = excluded.status, headers = excluded
 -- name: purge :row
 -- Of all tenants and tables, at most :batch rows of each; call again while it deletes that many.
 SELECT purge(:batch::integer) AS deleted;
+
+-- name: issuer_find :row
+-- For a token of an issuer that is not configured; see sql/functions/issuers.sql.
+SELECT tenant_id::text, id::text, version, issuer, jwks_url, secret_sealed, audience, email_claim, role_claim, max_role
+FROM issuer_find(:tenant::uuid, :key::bytea, :name::text);

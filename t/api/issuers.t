@@ -128,6 +128,58 @@ subtest 'a role in somebody else\'s token gives no power here' => sub {
     error_is with(clerk('user_admin', $rsa, role => 'admin'))->get('/api/v1/admin/users'), 403, 'AUTHORIZATION_ERROR';
 };
 
+subtest 'a role that is configured is the issuer\'s to give, and to take' => sub {
+    my $api = Api->start(
+        SUPABASE_ISSUER     => 'https://project.supabase.example/auth/v1',
+        SUPABASE_JWT_SECRET => $secret,
+        SUPABASE_ROLE_CLAIM => 'app_metadata.role',
+        OIDC_ISSUER         => 'https://oidc.example',
+        OIDC_PEM_FILE       => "$tmp/key.pem",
+        OIDC_EMAIL_CLAIM    => 'https://oidc.example/mail',
+        OIDC_ROLE_CLAIM     => 'realm_access.roles',
+        OIDC_MAX_ROLE       => 'superadmin',
+        CLERK_ISSUER        => 'https://clerk.example',
+        CLERK_ROLE_CLAIM    => 'role',
+        CLERK_MAX_ROLE      => 'user',
+        CLERK_JWKS_URL      => $stub->url,
+        ENVIRONMENT         => 'development',
+    );
+    my $as    = sub ($token) { return $api->client(token => $token) };
+    my $role  = sub ($token) { return $as->($token)->get($me)->json('/role') };
+    my $admin = '/api/v1/admin/users';
+    my $sb    = sub ($role) { return supabase('sb-1', app_metadata => { role => $role }) };
+    my $oidc  = sub (@roles) { return oidc('o-1', realm_access => { roles => [@roles] }, email => 'wrong@example.com', 'https://oidc.example/mail' => 'o@example.com') };
+
+    error_is $as->(supabase('sb-1'))->get($admin), 403, 'AUTHORIZATION_ERROR', name => 'no claim, no role';
+    error_is $as->(supabase('sb-1', role => 'admin', user_metadata => { role => 'admin' }))->get($admin), 403, 'AUTHORIZATION_ERROR',
+        name => 'nor another one, such as what users write themselves';
+    status_is $as->($sb->('admin'))->get($admin), 200, 'the claim makes an admin';
+    is $role->($sb->('admin')), 'admin';
+    is $role->($sb->('superadmin')), 'admin', 'never a superadmin, unless that is configured';
+    is $role->($sb->('editor')), 'user', 'a word that means nothing here: user';
+    error_is $as->($sb->('editor'))->get($admin), 403, 'AUTHORIZATION_ERROR', name => 'and out of the administration';
+    status_is $as->($sb->('admin'))->get($admin), 200, 'and in again';
+    error_is $as->(supabase('sb-1'))->get($admin), 403, 'AUTHORIZATION_ERROR', name => 'who loses the claim loses the role';
+    is scalar $api->db->selectrow_array(q{SELECT count(*) FROM audit_events WHERE action = 'user.role' AND resource_id = 'sb-1'}), 4,
+        'each change is in the audit log';
+
+    is $role->($oidc->('offline', 'admin', 'user')), 'admin', 'the strongest of several';
+    is $role->($oidc->('superadmin')), 'superadmin', 'even this one, when that is configured';
+    is $role->($oidc->()), 'user', 'none of them';
+    json_is $as->($oidc->())->get($me), '/email', 'o@example.com', 'the address is the configured claim\'s';
+    is $role->(clerk('c-1', $rsa, role => 'superadmin')), 'user', 'an issuer whose roles count for nothing';
+
+    # The very first request, and one that writes.
+    status_is $as->(supabase('sb-2', app_metadata => { role => 'admin' }))->get($admin), 200, 'a new user comes with the role';
+    status_is $as->(supabase('sb-2'))->post('/api/v1/app/projects', { name => 'after the fall' }), 201, 'and may lose it in the middle of work';
+    is $role->(supabase('sb-2')), 'user';
+
+    $api->db->do(q{UPDATE users SET is_active = false WHERE public_id = 'sb-1'});
+    error_is $as->($sb->('admin'))->get($me), 401, 'AUTHENTICATION_ERROR', name => 'no role brings a deactivated user back';
+    my $unverified = $as->(oidc('o-2', email_verified => false, 'https://oidc.example/mail' => 'unverified@example.com'))->get($me);
+    json_is $unverified, '/email', undef, 'an address that the issuer calls unverified is not taken over';
+};
+
 subtest 'an address is no identity' => sub {
     my $own = $t->user('victim');
     for my $token (supabase('attacker', email => 'victim@example.com'), clerk('user_attacker', $rsa, email => 'VICTIM@example.com')) {
@@ -153,7 +205,7 @@ subtest 'first requests at once make one user' => sub {
             make     => sub { with($token) },
             each     => sub ($client, $n) { $client->get($me) },
         );
-        is_deeply [ grep { $_->[0] != 200 } $load->finish ], [], 'all are answered';
+        is_deeply [ map { "@$_" } grep { $_->[0] != 200 } $load->finish ], [], 'all are answered';
         is users(), $before + 1, 'by the same user';
     }
 };

@@ -12,6 +12,7 @@
 #include "fcgi/b64url.h"
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
+#include "fcgi/issuer.h"
 #include "fcgi/jwks.h"
 #include "fcgi/req.h"
 #include "fcgi/tok.h"
@@ -34,6 +35,14 @@ static const char *source(struct arena *a, const char *issuer)
 	return keys;
 }
 
+static bool no_row(struct req *rq, const char *issuer, struct issuer_row *out)
+{
+	(void)rq;
+	(void)issuer;
+	(void)out;
+	return false;
+}
+
 static int64_t now(void)
 {
 	return 1800000000; /* fixed, so that an input always does the same */
@@ -49,7 +58,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	cfg.clerk_issuer = "https://clerk.example";
 	cfg.clerk_jwks_url = "https://clerk.example/keys";
 	jwks_use_flags(flags);
+	cfg.clerk_role_claim = "metadata.role";
 	jwks_use_source(source);
+	issuer_use_source(no_row);
 	tok_use_clock(now);
 	tok_init();
 	return 0;

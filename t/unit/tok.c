@@ -14,6 +14,7 @@
 
 #include "fcgi/b64url.h"
 #include "fcgi/config.h"
+#include "fcgi/issuer.h"
 #include "fcgi/jwks.h"
 #include "fcgi/req.h"
 #include "t/unit/tap.h"
@@ -540,9 +541,153 @@ static void test_supabase(void)
 		       foreign_payload(iss, "\"aud\":\"authenticated\",\"role\":\"authenticated\","),
 		       cfg.supabase_jwt_secret),
 		 "a legacy Supabase token by its secret");
-	is_str(got.role, "authenticated", "with Supabase's role");
+	is_str(got.role, NULL, "with no role, since it has no say about roles");
 	refused(hs256("{\"alg\":\"HS256\"}", foreign_payload(iss, ""), cfg.supabase_jwt_secret),
 		"for another aud", "without the aud that is configured");
+}
+
+/* The role that a token of the OIDC issuer gives, when it reads this claim and may give that at most. */
+static const char *role_by(const char *path, const char *most, const char *more)
+{
+	cfg.oidc_role_claim = path;
+	cfg.oidc_max_role = most;
+	tok_init();
+	if (verify(signed_by("{\"alg\":\"RS256\"}", foreign_payload("https://oidc.example/", more), rsa)))
+		return "refused";
+	return got.role;
+}
+
+static void test_roles(void)
+{
+	is_str(role_by("", "admin", "\"role\":\"admin\","), NULL, "no claim is configured: no role");
+	is_str(role_by("role", "admin", "\"role\":\"admin\","), "admin", "a string");
+	is_str(role_by("role", "admin", "\"role\":\"Admin\","), "user", "in other letters");
+	is_str(role_by("role", "admin", "\"role\":\"editor\","), "user", "one that we do not know");
+	is_str(role_by("role", "admin", ""), "user", "none");
+	is_str(role_by("role", "admin", "\"role\":{\"admin\":true},"), "user", "an object");
+	is_str(role_by("role", "admin", "\"role\":1,"), "user", "a number");
+	is_str(role_by("role", "admin", "\"role\":\"superadmin\","), "admin", "more than is allowed");
+	is_str(role_by("role", "user", "\"role\":\"superadmin\","), "user", "and where nothing is");
+	is_str(role_by("role", "superadmin", "\"role\":\"superadmin\","), "superadmin", "and where all is");
+	is_str(role_by("roles", "superadmin", "\"roles\":[\"a\",\"admin\",7,\"user\"],"), "admin",
+	       "the strongest of a list");
+	is_str(role_by("roles", "superadmin", "\"roles\":[[\"admin\"]],"), "user", "not of a list in it");
+	is_str(role_by("app_metadata.role", "admin", "\"app_metadata\":{\"role\":\"admin\"},"), "admin",
+	       "a path");
+	is_str(role_by("a.b.c", "admin", "\"a\":{\"b\":{\"c\":\"admin\"}},"), "admin", "a longer one");
+	is_str(role_by("a.b", "admin", "\"a\":\"admin\","), "user", "that ends too early");
+	is_str(role_by("https://x.example/role", "admin", "\"https://x.example/role\":\"admin\","), "admin",
+	       "a name with dots in it");
+	is_str(role_by("https://x.example/app.role", "admin",
+		       "\"https://x.example/app\":{\"role\":\"admin\"},"),
+	       "admin", "and a path that begins with one");
+
+	cfg.oidc_email_claim = "user.mail";
+	is_str(role_by("", "admin", "\"email\":\"a@b.example\",\"user\":{\"mail\":\"c@d.example\"},"), NULL,
+	       "the address by a path");
+	is_str(got.email, "c@d.example", "  is that one");
+	role_by("", "admin", "\"user\":{\"mail\":[\"c@d.example\"]},");
+	is_str(got.email, NULL, "  and no list");
+	cfg.oidc_email_claim = "email";
+	role_by("", "admin", "\"email\":\"a@b.example\",\"email_verified\":true,");
+	is_str(got.email, "a@b.example", "one that is verified");
+	role_by("", "admin", "\"email\":\"a@b.example\",\"email_verified\":false,");
+	is_str(got.email, NULL, "one that is not");
+}
+
+/* What tenants configured, for test_tenants. */
+#define TENANTS_ISSUER "https://theirs.example"
+#define KEY_A "\\x0a"
+#define KEY_B "\\x0b"
+
+static struct issuer_row row_a, row_b;
+static int looks;
+
+static bool row_of(struct req *asking, const char *name, struct issuer_row *out)
+{
+	const char *key = asking->who.api_key;
+
+	looks++;
+	*out = key && !strcmp(key, KEY_A)   ? row_a
+	       : key && !strcmp(key, KEY_B) ? row_b
+					    : (struct issuer_row){ 0 };
+	return out->id && !strcmp(name, out->issuer);
+}
+
+static enum err verify_for(const char *key, const char *text)
+{
+	enum err rc;
+
+	rq.who.api_key = key;
+	rc = verify(text);
+	rq.who.api_key = NULL;
+	return rc;
+}
+
+static void test_tenants(void)
+{
+	const char *hs = "{\"alg\":\"HS256\"}", *es = "{\"alg\":\"ES256\",\"kid\":\"e1\"}";
+	char *payload = foreign_payload(TENANTS_ISSUER, "\"aud\":\"app\",\"role\":\"admin\",");
+	char *by_a = hs256(hs, payload, "the secret of tenant A, 32 bytes and more");
+	char *by_b = signed_by(es, payload, ec);
+
+	row_a = (struct issuer_row){
+		.tenant_id = TID,
+		.id = "a",
+		.version = "1",
+		.issuer = TENANTS_ISSUER,
+		.secret = "the secret of tenant A, 32 bytes and more",
+		.audience = "app",
+		.email_claim = "email",
+		.role_claim = "role",
+		.max_role = "admin",
+	};
+	row_b = row_a;
+	row_b.id = "b";
+	row_b.secret = NULL;
+	row_b.jwks_url = "https://theirs.example/keys";
+	row_b.role_claim = NULL;
+	store(arena_fmt(&arena, "{\"keys\":[%s]}", jwk_of(ec, "e1", "")));
+
+	refused(by_a, "unknown issuer", "a tenant's issuer, without that tenant's key");
+	is_int(verify_for(KEY_A, by_a), ERR_OK, "with it");
+	is_str(got.issuer, TENANTS_ISSUER, "  the issuer's name");
+	is_str(got.role, "admin", "  and the role it may give");
+	ok(!got.own && !got.session && !got.tenant_id, "  but no session and no tenant");
+	refused(by_a, "unknown issuer", "and without it again, though it is remembered");
+	is_int(verify_for(KEY_B, by_a), ERR_AUTHENTICATION,
+	       "nor for the other tenant, who trusts another key");
+	is_int(verify_for(KEY_B, by_b), ERR_OK, "whose own tokens are good");
+	is_str(got.role, NULL, "  and give no role");
+	is_int(verify_for(KEY_A, by_b), ERR_AUTHENTICATION, "not for the first one");
+	is_int(verify_for(NULL, arena_fmt(&arena, "%s%s", by_a, KEY_A)), ERR_AUTHENTICATION,
+	       "a token with a key behind it is not that token with that key");
+
+	looks = 0;
+	is_int(verify_for(KEY_A, by_a), ERR_OK, "again");
+	is_int(verify_for(KEY_B, by_b), ERR_OK, "again");
+	is_int(verify_for("\\x0c", by_a), ERR_AUTHENTICATION, "a key of no tenant");
+	is_int(verify_for("\\x0c", by_a), ERR_AUTHENTICATION, "twice");
+	is_int(looks, 1, "rows are remembered, and that there is none");
+
+	is_int(verify_for(KEY_A, hs256(hs, foreign_payload(TENANTS_ISSUER, "\"aud\":\"x\","), row_a.secret)),
+	       ERR_AUTHENTICATION, "for another audience");
+	is_int(verify_for(KEY_B, hs256(hs, payload, pem_of(ec))), ERR_AUTHENTICATION,
+	       "HS256 with the public key as its secret");
+	row_b.issuer = "https://clerk.example";
+	is_int(verify_for(KEY_B, signed_by("{\"alg\":\"RS256\",\"kid\":\"r1\"}",
+					   foreign_payload("https://clerk.example", ""), rsa_other)),
+	       ERR_AUTHENTICATION, "a tenant cannot stand in for a configured issuer");
+	tok_init();
+	is_int(verify_for(KEY_A, by_a), ERR_OK, "after a new start the row is read");
+	row_a.version = "2";
+	row_a.secret = "the next secret of tenant A, as long";
+	tok_init();
+	is_int(verify_for(KEY_A, by_a), ERR_AUTHENTICATION, "and another secret is another secret");
+	row_a.secret = "a secret of 31 bytes, too short";
+	tok_init();
+	is_int(verify_for(KEY_A, hs256(hs, payload, row_a.secret)), ERR_AUTHENTICATION,
+	       "a short secret is none at all");
 }
 
 static void test_cache(void)
@@ -645,6 +790,11 @@ int main(void)
 	cfg.oidc_jwks_url = cfg.oidc_audience = "";
 	cfg.oidc_pem_file = pem_file(rsa, path);
 	cfg.jwks_refresh_s = 3600;
+	cfg.supabase_email_claim = cfg.clerk_email_claim = cfg.oidc_email_claim = "email";
+	cfg.supabase_role_claim = cfg.clerk_role_claim = cfg.oidc_role_claim = "";
+	cfg.supabase_max_role = cfg.clerk_max_role = cfg.oidc_max_role = "admin";
+	rq.who.tenant_id = TID;
+	issuer_use_source(row_of);
 	jwks_use_source(read_stored);
 	jwks_use_flags(flags);
 	tok_use_clock(test_clock);
@@ -661,6 +811,8 @@ int main(void)
 	test_key_set_issuer();
 	test_another_maker();
 	test_supabase();
+	test_roles();
+	test_tenants();
 	test_cache();
 	test_cost();
 	ok(is_fatal("/nonexistent"), "a PEM file that is not there ends the process");
