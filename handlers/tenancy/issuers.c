@@ -1,0 +1,140 @@
+/*
+ * Issuers that a tenant trusts to sign its users in, beside those that are
+ * configured for all tenants.
+ */
+#include "fcgi/issuer.h"
+
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/http.h"
+#include "fcgi/req.h"
+#include "fcgi/seal.h"
+#include "handlers/routes.h"
+
+/* clang-format off */
+#define ISSUER_FIELDS(required, role_default, claim_default, enabled_default) \
+	{ "name",        F_TEXT, required, .min = 1, .max = 100, .example = "Our Supabase project" }, \
+	{ "issuer",      F_TEXT, required, .min = 1, .max = ISSUER_MAX_NAME, .about = "what its tokens have in \"iss\", letter by letter", \
+	  .example = "https://abcd.supabase.co/auth/v1" }, \
+	{ "jwks_url",    F_URL,  0, .max = JWKS_MAX_URL, .about = "where its key set is (RS256, ES256); either this or a secret", \
+	  .example = "https://abcd.supabase.co/auth/v1/.well-known/jwks.json" }, \
+	{ "secret",      F_TEXT, 0, .min = ISSUER_MIN_SECRET, .max = 1024, .about = "what it signs with (HS256); kept sealed and never shown" }, \
+	{ "audience",    F_TEXT, F_NULL, .min = 1, .max = ISSUER_MAX_AUDIENCE, .about = "what its tokens must have in \"aud\"; null: anything", \
+	  .example = "authenticated" }, \
+	{ "email_claim", F_TEXT, 0, .min = 1, .max = ISSUER_MAX_CLAIM, .def = claim_default, \
+	  .about = "the claim with the user's e-mail address; dots lead into objects", .example = "email" }, \
+	{ "role_claim",  F_TEXT, F_NULL, .min = 1, .max = ISSUER_MAX_CLAIM, \
+	  .about = "the claim with the user's role, a string or a list of them; null: roles are ours to give", .example = "app_metadata.role" }, \
+	{ "max_role",    F_ENUM, 0, .values = user_roles, .def = role_default, .about = "the highest role that its tokens can give" }, \
+	{ "is_enabled",  F_BOOL, 0, .def = enabled_default, .about = "false: its tokens are refused, within a minute" }
+
+static const struct field create_in[] = { ISSUER_FIELDS(F_REQUIRED, "admin", "email", "true"), FIELD_END };
+static const struct field update_in[] = { ISSUER_FIELDS(0, NULL, NULL, NULL), FIELD_END };
+
+static const struct field issuer_out[] = {
+	{ "id",              F_UUID, 0 },
+	{ "name",            F_TEXT, 0, .example = "Our Supabase project" },
+	{ "issuer",          F_TEXT, 0, .example = "https://abcd.supabase.co/auth/v1" },
+	{ "jwks_url",        F_URL,  F_NULL, .example = "https://abcd.supabase.co/auth/v1/.well-known/jwks.json" },
+	{ "has_secret",      F_BOOL, 0 },
+	{ "audience",        F_TEXT, F_NULL, .example = "authenticated" },
+	{ "email_claim",     F_TEXT, 0, .example = "email" },
+	{ "role_claim",      F_TEXT, F_NULL, .example = "app_metadata.role" },
+	{ "max_role",        F_ENUM, 0, .values = user_roles },
+	{ "is_enabled",      F_BOOL, 0 },
+	{ "keys_fetched_at", F_DATETIME, F_NULL, .about = "when the key set was last fetched" },
+	{ "keys_failure",    F_TEXT, F_NULL, .about = "why the last fetch failed; null: it did not" },
+	{ "created_at",      F_DATETIME, 0 },
+	{ "updated_at",      F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct shape issuer_shape = { "TrustedIssuer", issuer_out };
+
+static const struct list issuer_list_form = { "issuers", { NULL }, NULL };
+
+static const struct constraint constraints[] = {
+	{ "tenant_issuers_issuer_unique", ERR_CONFLICT,   "issuer",   "this issuer is there already" },
+	{ "tenant_issuers_one_key",       ERR_VALIDATION, "jwks_url", "give either jwks_url or secret" },
+	{ NULL, ERR_OK, NULL, NULL }
+};
+/* clang-format on */
+
+/* Would it be fetched?  The housekeeper does so later, again and again, under the same guard. */
+static enum err check_url(struct req *rq, const char *url)
+{
+	const char *reason;
+
+	if (strncmp(url, "https://", 8) && !config_is_development())
+		return req_fail_field(rq, ERR_VALIDATION, "jwks_url", "jwks_url must be an https:// URL");
+	if (http_check_url(&rq->arena, url, &reason))
+		return req_fail_field(rq, ERR_VALIDATION, "jwks_url", "jwks_url cannot be used: %s", reason);
+	return ERR_OK;
+}
+
+/*
+ * Check and seal what came, then write it.  First the caller is let in and the
+ * tenant found, which may be the test mode's; resolving a name takes time, so
+ * that transaction ends before.
+ */
+static enum err issuer_write(struct req *rq, enum query_id q)
+{
+	const char *url = req_text(rq, "jwks_url"), *secret = req_text(rq, "secret"),
+		   *name = req_text(rq, "issuer"), *tenant;
+	char *sealed = NULL;
+	PGresult *res;
+	enum err rc;
+
+	rc = db_call(rq, Q_issuer_tenant, true, &res);
+	if (rc)
+		return rc;
+	tenant = db_text(res, 0, "tenant");
+	if (url && secret)
+		return req_fail_field(rq, ERR_VALIDATION, "secret", "give either jwks_url or secret");
+	if (q == Q_issuer_create && !url && !secret)
+		return req_fail_field(rq, ERR_VALIDATION, "jwks_url", "give either jwks_url or secret");
+	if (name && issuer_find(name))
+		return req_fail_field(rq, ERR_CONFLICT, "issuer",
+				      "this issuer is configured for all tenants");
+	rc = url ? check_url(rq, url) : ERR_OK;
+	if (rc)
+		return rc;
+	if (secret) {
+		sealed = seal_text(&rq->arena, "issuer", tenant, secret);
+		if (!sealed)
+			return req_fail(rq, ERR_UNAVAILABLE,
+					"secrets cannot be kept: ENCRYPTION_KEYS is not set");
+	}
+	req_set(rq, "secret_sealed", sealed);
+	return req_answer(rq, q);
+}
+
+static enum err issuer_create(struct req *rq)
+{
+	return issuer_write(rq, Q_issuer_create);
+}
+
+static enum err issuer_update(struct req *rq)
+{
+	return issuer_write(rq, Q_issuer_update);
+}
+
+/* clang-format off */
+const struct route issuer_routes[] = {
+	{ GET,    "/api/v1/dashboard/issuers",             "platform.admin.issuer_list",   TEAM, "List trusted issuers",
+	  .about = "Whose tokens sign the tenant's users in, beside the issuers that are configured for all tenants; at most 10.",
+	  .out = &issuer_shape, .list = &issuer_list_form, .sql = Q_issuer_list },
+	{ POST,   "/api/v1/dashboard/issuers",             "platform.admin.issuer_create", TEAM_ADMIN, "Trust an issuer",
+	  .about = "Either its key set's URL or its shared secret. The URL must lead to a public address.",
+	  .body = create_in, .out = &issuer_shape, .constraints = constraints,
+	  .sql = Q_issuer_create, .run = issuer_create, .flags = SLOW },
+	{ PUT,    "/api/v1/dashboard/issuers/{issuer_id}", "platform.admin.issuer_update", TEAM_ADMIN, "Change a trusted issuer",
+	  .about = "Fields left out keep their value. A jwks_url replaces a secret, and a secret a jwks_url.",
+	  .body = update_in, .out = &issuer_shape, .constraints = constraints,
+	  .sql = Q_issuer_update, .run = issuer_update, .flags = SLOW },
+	{ DELETE, "/api/v1/dashboard/issuers/{issuer_id}", "platform.admin.issuer_delete", TEAM_ADMIN, "Stop trusting an issuer",
+	  .about = "Its tokens are refused within a minute; the users that it brought stay.",
+	  .out = &issuer_shape, .sql = Q_issuer_delete, .status = 204 },
+	ROUTE_END
+};
+/* clang-format on */
