@@ -421,6 +421,9 @@ static bool may_fail(const struct route *r, enum err e)
 	for (const struct constraint *c = r->constraints; c && c->name; c++)
 		if (c->err == e)
 			return true;
+	for (const enum err *more = r->errors; more && *more; more++)
+		if (*more == e)
+			return true;
 	switch (e) {
 	case ERR_BAD_REQUEST: return input || r->method == POST;
 	case ERR_AUTHENTICATION: return takes_token(r);

@@ -102,6 +102,8 @@ struct route {
 	const struct shape *out;              /* one element of the answer */
 	const struct list *list;              /* of many; NULL: as the surface has it */
 	const struct constraint *constraints; /* ends with a NULL name */
+	const enum err *
+		errors; /* what else its query or handler refuses with, for the reference; ends with ERR_OK */
 	enum query_id sql; /* the query that is the answer; beside a handler, one in its shape */
 	enum err (*run)(struct req *rq); /* the handler */
 	unsigned flags;

@@ -13,6 +13,10 @@ const struct route *const route_tables[] = {
 	mfa_routes,
 	issuer_routes,
 	project_routes,
+	organization_routes,
+	member_routes,
+	invitation_routes,
+	department_routes,
 	NULL,
 };
 /* clang-format on */

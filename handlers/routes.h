@@ -14,6 +14,10 @@ extern const struct route admin_user_routes[];
 extern const struct route mfa_routes[];
 extern const struct route issuer_routes[];
 extern const struct route project_routes[];
+extern const struct route organization_routes[];
+extern const struct route member_routes[];
+extern const struct route invitation_routes[];
+extern const struct route department_routes[];
 
 /* The paging parameters of a list on the app surface: the first rows of its query table. */
 /* clang-format off */
@@ -24,6 +28,10 @@ extern const struct route project_routes[];
 
 /* A user as the app and admin trees show it. */
 extern const struct shape user_shape;
+
+/* An organization and a department as members see them. */
+extern const struct shape organization_shape;
+extern const struct shape department_shape;
 
 /* Where there is nothing to show but that it was done: {"message": "…"}. */
 extern const struct shape message_shape;

@@ -31,6 +31,17 @@ for my $tenant ($DEFAULT, $other) {
         ), asked AS (
             INSERT INTO webauthn_challenges (tenant_id, kind, user_id, challenge, rp_id, expires_at)
             SELECT tenant_id, 'registration', id, sha256(public_id::bytea), 'example.com', now() + interval '5 minutes' FROM made
+        ), organized AS (
+            INSERT INTO organizations (tenant_id, name, slug) SELECT tenant_id, public_id, translate(public_id, '_', '-') FROM made
+            RETURNING tenant_id, id, name
+        ), joined AS (
+            INSERT INTO memberships (tenant_id, organization_id, user_id, role)
+            SELECT o.tenant_id, o.id, made.id, 'owner' FROM organized o, made WHERE o.name = made.public_id
+        ), divided AS (
+            INSERT INTO departments (tenant_id, organization_id, name) SELECT tenant_id, id, 'General' FROM organized
+        ), invited AS (
+            INSERT INTO invitations (tenant_id, organization_id, email, role, token_hash, expires_at)
+            SELECT tenant_id, id, name || '@example.com', 'member', sha256(name::bytea), now() + interval '1 day' FROM organized
         ), answered AS (
             INSERT INTO idempotency_keys (tenant_id, principal, route, key, body_hash, status)
             SELECT tenant_id, public_id, 'r', 'k', sha256(''), 200 FROM made

@@ -66,6 +66,8 @@ static const struct constraint constraints[] = {
 
 static const struct permission may_read = { "READ", "{owner,admin}" };
 static const struct list plains = { "plains", { "total", "has_next" }, NULL };
+static const enum err errors[] = { ERR_TICKET, ERR_OK };
+
 static const struct field params_in[] = { { "code", F_INT, F_REQUIRED, .min = 1 }, FIELD_END };
 
 static const struct route rows[] = {
@@ -73,7 +75,7 @@ static const struct route rows[] = {
 	{ POST,   "/api/v1/app/things",               "app.things.create",  USER,   "Create", .body = body_in, .out = &thing, .sql = Q_project_create, .constraints = constraints },
 	{ GET,    "/api/v1/app/things/{thing_id}",    "app.things.get",     USER,   "Get", .out = &thing, .sql = Q_project_get },
 	{ PATCH,  "/api/v1/app/things/{thing_id}",    "app.things.update",  USER,   "Change", .body = body_in, .out = &thing, .sql = Q_project_update },
-	{ DELETE, "/api/v1/app/things/{thing_id}",    "app.things.delete",  ADMIN,  "Delete", .out = &thing, .sql = Q_project_delete, .status = 204 },
+	{ DELETE, "/api/v1/app/things/{thing_id}",    "app.things.delete",  ADMIN,  "Delete", .out = &thing, .errors = errors, .sql = Q_project_delete, .status = 204 },
 	{ GET,    "/api/v1/app/things/{thing_id}/codes/{code}/{token}", "app.things.code", PUBLIC, "Code", .params = params_in, .out = &plain, .sql = Q_ready_check },
 	{ GET,    "/api/v1/public/text",              "app.text.get",       PUBLIC, "Text", .sql = Q_ready_check, .flags = BARE | SLOW, .content_type = "text/plain" },
 	{ GET,    "/api/v1/plans",                    "platform.plans.list", USER,  "Plans", .out = &plain, .sql = Q_project_list },
@@ -292,6 +294,7 @@ static void test_errors(void)
 	ok(!child(create, "404") && !child(create, "403"), "and no other");
 	ok(child(task, "400") && !child(task, "422"), "an invalid field has its surface's status");
 	ok(child(child(operation(&rows[4], 1), "responses"), "403"), "an admin's route can refuse users");
+	ok(child(child(operation(&rows[4], 1), "responses"), "400"), "what a handler refuses with is there");
 	ok(!child(child(operation(&rows[5], 1), "responses"), "401"), "a public one refuses nobody");
 	is_int((long long)json_object_array_length(AT(document, "components", "schemas", "Error",
 						      "properties", "error", "properties", "code", "enum")),

@@ -1,0 +1,56 @@
+/*
+ * Departments of an organization, which are read here and made in the dashboard.
+ */
+#include "fcgi/req.h"
+#include "handlers/permissions.h"
+#include "handlers/routes.h"
+
+/* clang-format off */
+static const struct field list_in[] = {
+	LIST_FIELDS,
+	FIELD_END
+};
+
+static const struct field get_in[] = {
+	{ "user_id", F_UUID, F_REQUIRED, .about = "the user whose membership is asked for" },
+	FIELD_END
+};
+
+static const struct field department_out[] = {
+	{ "id",              F_UUID,     0 },
+	{ "organization_id", F_UUID,     0 },
+	{ "name",            F_TEXT,     0, .min = 1, .max = 100, .example = "General" },
+	{ "description",     F_TEXT,     F_NULL, .max = 2000 },
+	{ "is_default",      F_BOOL,     0 },
+	{ "is_active",       F_BOOL,     0 },
+	{ "settings",        F_OBJECT,   0 },
+	{ "created_at",      F_DATETIME, 0 },
+	{ "updated_at",      F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const enum err not_a_member[] = { ERR_AUTHORIZATION, ERR_OK };
+
+static const struct list departments = { NULL };
+
+const struct shape department_shape = { "Department", department_out };
+/* clang-format on */
+
+/* In SQL :user_id is the caller; the one in the query string is somebody, perhaps. */
+static enum err department_get(struct req *rq)
+{
+	req_set(rq, "member", req_text(rq, "user_id"));
+	return req_answer(rq, Q_department_get);
+}
+
+/* clang-format off */
+const struct route department_routes[] = {
+	{ GET, "/api/v1/organizations/{organization_id}/departments", "platform.organizations.list_departments", KEY_USER,
+	  "List an organization's departments", "The default one first, then by name.",
+	  .may = &org_read, .query = list_in, .out = &department_shape, .list = &departments, .sql = Q_department_list },
+	{ GET, "/api/v1/departments/{department_id}", "platform.organizations.get_department", KEY,
+	  "Get a department", "For a member of its organization, whom user_id names; a bearer token, if one is sent, must be that user's.",
+	  .query = get_in, .out = &department_shape, .errors = not_a_member, .sql = Q_department_get, .run = department_get, .flags = TOKEN_TOO },
+	ROUTE_END
+};
+/* clang-format on */

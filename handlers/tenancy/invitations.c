@@ -1,0 +1,160 @@
+/*
+ * Invitations to organizations.
+ *
+ * The token is in the mail only; we keep its hash, and only the newest one's.
+ */
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/req.h"
+#include "fcgi/ticket.h"
+#include "handlers/mail.h"
+#include "handlers/permissions.h"
+#include "handlers/routes.h"
+
+/* clang-format off */
+static const struct field invite_in[] = {
+	{ "email", F_EMAIL, F_REQUIRED, .example = "grace@example.com" },
+	{ "role",  F_ENUM,  F_REQUIRED, .values = member_roles_given },
+	FIELD_END
+};
+
+static const struct field token_in[] = {
+	{ "token", F_TEXT, F_REQUIRED, .min = 1, .max = 512, .about = "from the mail" },
+	FIELD_END
+};
+
+static const struct field token_path[] = {
+	{ "invitation_token", F_TEXT, 0, .min = 1, .max = 512, .about = "from the mail" },
+	FIELD_END
+};
+
+static const struct field pending_in[] = {
+	{ "email", F_TEXT, F_REQUIRED, .min = 1, .max = 254, .example = "grace@example.com" },
+	LIST_FIELDS,
+	FIELD_END
+};
+
+static const char *const statuses[] = { "pending", "accepted", "rejected", "cancelled", "expired", NULL };
+
+static const struct field invitation_out[] = {
+	{ "id",                F_UUID,     0 },
+	{ "organization_id",   F_UUID,     0 },
+	{ "organization_name", F_TEXT,     0, .example = "Acme Inc." },
+	{ "email",             F_EMAIL,    0, .example = "grace@example.com" },
+	{ "role",              F_ENUM,     0, .values = member_roles_given },
+	{ "status",            F_ENUM,     0, .values = statuses },
+	{ "invited_by",        F_UUID,     F_NULL, .about = "a user's id" },
+	{ "expires_at",        F_DATETIME, 0 },
+	{ "created_at",        F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct constraint constraints[] = {
+	{ "invitations_pending_unique", ERR_CONFLICT, "email", "this address has a pending invitation already" },
+	{ NULL },
+};
+
+static const enum err not_pending[] = { ERR_CONFLICT, ERR_OK };
+static const enum err not_accepted[] = { ERR_TICKET, ERR_AUTHORIZATION, ERR_CONFLICT, ERR_OK };
+static const enum err not_rejected[] = { ERR_TICKET, ERR_OK };
+
+static const struct list pending = { NULL };
+
+static const struct shape invitation_shape = { "OrganizationInvitation", invitation_out };
+/* clang-format on */
+
+/* Find out where the mail goes, make its token, and have the other query write both. */
+static enum err send_invitation(struct req *rq, enum query_id prepare, enum query_id send)
+{
+	const char *page, *ticket;
+	PGresult *res;
+	long long wait_s;
+	enum err rc = db_call(rq, prepare, false, &res);
+
+	if (rc)
+		return rc;
+	if (!PQntuples(res))
+		return req_not_found(rq, req_path_text(rq, "invitation_id"));
+	wait_s = db_int(res, 0, "retry_s");
+	if (wait_s)
+		return req_retry_after(rq, wait_s);
+	page = db_text(res, 0, "invitation_url");
+	ticket = ticket_new(&rq->arena, db_text(res, 0, "tenant"));
+	rc = mail_prepare(
+		rq, &(struct mail){
+			    .template = "invitation",
+			    .tenant = db_text(res, 0, "tenant"),
+			    .to = db_text(res, 0, "email"),
+			    .locale = db_text(res, 0, "locale"),
+			    .link = page ? page : arena_fmt(&rq->arena, "%s/invitation.html", cfg.public_url),
+			    .ticket = ticket,
+			    .data = db_text(res, 0, "data"),
+		    });
+	if (rc)
+		return rc;
+	req_set(rq, "token_hash", sha256_hex(&rq->arena, ticket));
+	return req_answer(rq, send);
+}
+
+static enum err invitation_create(struct req *rq)
+{
+	return send_invitation(rq, Q_invitation_prepare, Q_invitation_create);
+}
+
+static enum err invitation_resend(struct req *rq)
+{
+	return send_invitation(rq, Q_invitation_prepare_again, Q_invitation_resend);
+}
+
+/*
+ * The token is looked for in the key's tenant, whatever it says of tenants; what
+ * is no token at all has a hash too, and is nowhere.
+ */
+static enum err answer_token(struct req *rq, const char *token, enum query_id q)
+{
+	req_set(rq, "token_hash", sha256_hex(&rq->arena, token));
+	return req_answer(rq, q);
+}
+
+static enum err invitation_accept(struct req *rq)
+{
+	return answer_token(rq, req_text(rq, "token"), Q_invitation_accept);
+}
+
+static enum err invitation_reject(struct req *rq)
+{
+	return answer_token(rq, req_text(rq, "token"), Q_invitation_reject);
+}
+
+static enum err invitation_get(struct req *rq)
+{
+	return answer_token(rq, req_text(rq, "invitation_token"), Q_invitation_get);
+}
+
+/* clang-format off */
+const struct route invitation_routes[] = {
+	{ POST,   "/api/v1/organizations/{organization_id}/invite", "platform.organizations.invite", KEY_USER,
+	  "Invite somebody", "A mail goes to the address, with a link that is good for 7 days. An organization has at most 100 pending invitations (409), and sends "
+	  "50 such mails an hour (429).",
+	  .may = &org_manage, .body = invite_in, .out = &invitation_shape, .constraints = constraints, .sql = Q_invitation_create, .run = invitation_create },
+	{ POST,   "/api/v1/organizations/{organization_id}/invitations/{invitation_id}/resend", "platform.organizations.resend_invitation", KEY_USER,
+	  "Send an invitation again", "With a fresh link for another 7 days; the old one stops working. One that has expired is not pending any more: invite again.",
+	  .may = &org_manage, .out = &invitation_shape, .errors = not_pending, .sql = Q_invitation_resend, .run = invitation_resend, .status = 200 },
+	{ DELETE, "/api/v1/organizations/{organization_id}/invitations/{invitation_id}", "platform.organizations.cancel_invitation", KEY_USER,
+	  "Cancel an invitation", "Its link stops working.",
+	  .may = &org_manage, .out = &message_shape, .sql = Q_invitation_cancel },
+	{ POST,   "/api/v1/organizations/accept-invitation", "platform.organizations.accept_invitation", KEY_USER,
+	  "Accept an invitation", "The caller's address must be the invited one, and verified.",
+	  .body = token_in, .out = &organization_shape, .errors = not_accepted, .sql = Q_invitation_accept, .run = invitation_accept, .status = 200 },
+	{ POST,   "/api/v1/organizations/reject-invitation", "platform.organizations.reject_invitation", KEY,
+	  "Reject an invitation", "The token is enough.",
+	  .body = token_in, .out = &message_shape, .errors = not_rejected, .sql = Q_invitation_reject, .run = invitation_reject, .status = 200 },
+	{ GET,    "/api/v1/organizations/invitations/pending", "platform.organizations.list_pending_invitations", KEY,
+	  "List the pending invitations of an address", "Newest first, over all organizations; for an unknown address there are none.",
+	  .query = pending_in, .out = &invitation_shape, .list = &pending, .sql = Q_invitation_list_pending },
+	{ GET,    "/api/v1/organizations/invitations/{invitation_token}", "platform.organizations.get_invitation", KEY,
+	  "Get an invitation by its token", "To look at it uses nothing up.",
+	  .params = token_path, .out = &invitation_shape, .sql = Q_invitation_get, .run = invitation_get },
+	ROUTE_END
+};
+/* clang-format on */

@@ -1,0 +1,58 @@
+/*
+ * Members of an organization.
+ *
+ * Who may act on whom is decided where the rows are locked, in
+ * sql/functions/organizations.sql: an owner's role never changes and nobody
+ * removes one, but all members may leave, save the last owner.
+ */
+#include "fcgi/req.h"
+#include "handlers/permissions.h"
+#include "handlers/routes.h"
+
+/* clang-format off */
+static const struct field member_path[] = {
+	{ "user", F_UUID, 0, .about = "a user's id" },
+	FIELD_END
+};
+
+static const struct field list_in[] = {
+	LIST_FIELDS,
+	FIELD_END
+};
+
+static const struct field role_in[] = {
+	{ "role", F_ENUM, F_REQUIRED, .values = member_roles_given },
+	FIELD_END
+};
+
+static const struct field member_out[] = {
+	{ "user_id",      F_UUID,     0 },
+	{ "email",        F_EMAIL,    F_NULL, .about = "null for who signed in elsewhere and has told no address" },
+	{ "display_name", F_TEXT,     F_NULL, .example = "Ada Lovelace" },
+	{ "role",         F_ENUM,     0, .values = member_roles },
+	{ "joined_at",    F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const enum err owner_stays[] = { ERR_CONFLICT, ERR_OK };
+
+static const struct list members = { NULL };
+
+static const struct shape member_shape = { "OrganizationMember", member_out };
+
+const struct route member_routes[] = {
+	{ GET,    "/api/v1/organizations/{organization_id}/members", "platform.organizations.list_members", KEY_USER,
+	  "List an organization's members", "In the order in which they joined, without those who are deactivated.",
+	  .may = &org_read, .query = list_in, .out = &member_shape, .list = &members, .sql = Q_member_list },
+	{ PUT,    "/api/v1/organizations/{organization_id}/members/{user}", "platform.organizations.update_member_role", KEY_USER,
+	  "Change a member's role", "An owner's role cannot be changed.",
+	  .may = &org_manage, .params = member_path, .body = role_in, .out = &member_shape, .errors = owner_stays, .sql = Q_member_change_role },
+	{ DELETE, "/api/v1/organizations/{organization_id}/members/{user}", "platform.organizations.remove_member", KEY_USER,
+	  "Remove a member, or leave", "Owners and admins remove others, but no owner; everybody may remove themselves, which is leaving, save the last owner.",
+	  .may = &org_read, .params = member_path, .out = &message_shape, .errors = owner_stays, .sql = Q_member_remove },
+	{ POST,   "/api/v1/organizations/{organization_id}/members/{user}/deactivate", "platform.organizations.deactivate_member", KEY_USER,
+	  "Deactivate a member", "The membership is suspended: to everything that asks for it the user is no member. To let them in again, remove and invite them.",
+	  .may = &org_manage, .params = member_path, .out = &message_shape, .errors = owner_stays, .sql = Q_member_deactivate, .status = 200 },
+	ROUTE_END
+};
+/* clang-format on */

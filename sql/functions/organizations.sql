@@ -1,0 +1,295 @@
+-- Members and invitations of organizations: what needs a lock, or a reason why not.
+--
+-- Whoever changes who is in an organization, or is invited, first locks the
+-- organization's row and reads then: of two at once the second one sees what
+-- the first one did.  So two owners cannot both leave, nobody is invited who is
+-- just joining, and an invitation is accepted once.
+
+CREATE OR REPLACE FUNCTION organization_lock(organization uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM organizations o WHERE o.tenant_id = app_tenant() AND o.id = organization FOR NO KEY UPDATE;
+END
+$$;
+
+-- ---------------------------------------------------------------- members
+
+-- The membership that the caller is about to change, behind the lock.  Anyone
+-- may change their own (whether that change is theirs to make is the route's to
+-- say); of others, owners and admins: asked again here, since the caller may
+-- have been demoted while waiting.  Raises AS403, AS404.
+CREATE OR REPLACE FUNCTION member_lock(organization uuid, member uuid) RETURNS memberships
+LANGUAGE plpgsql AS $$
+DECLARE
+    tenant uuid := app_tenant();
+    m      memberships;
+BEGIN
+    PERFORM organization_lock(organization);
+    SELECT x.* INTO m FROM memberships x
+    WHERE x.tenant_id = tenant AND x.organization_id = organization AND x.user_id = member;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Member not found';
+    ELSIF member <> app_user() AND NOT EXISTS (
+        SELECT FROM memberships c
+        WHERE c.tenant_id = tenant AND c.organization_id = organization AND c.user_id = app_user()
+          AND c.is_active AND c.role IN ('owner', 'admin')) THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'this needs the role owner or admin in the organization';
+    END IF;
+    RETURN m;
+END
+$$;
+
+-- What is put down about a member: the resource is the user, by the public id.
+CREATE OR REPLACE FUNCTION member_audit(action text, m memberships, details jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM audit(action, 'member', u.public_id, jsonb_build_object('organization_id', m.organization_id) || details)
+    FROM users u WHERE u.tenant_id = m.tenant_id AND u.id = m.user_id;
+END
+$$;
+
+-- Give a member another role.  Raises AS409 for an owner and for who is deactivated.
+CREATE OR REPLACE FUNCTION member_change_role(organization uuid, member uuid, role text) RETURNS memberships
+LANGUAGE plpgsql AS $$
+DECLARE
+    m memberships := member_lock(organization, member);
+BEGIN
+    IF m.role = 'owner' THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'an owner''s role cannot be changed';
+    ELSIF NOT m.is_active THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'this member is deactivated: remove them, and invite them again';
+    ELSIF m.role <> member_change_role.role THEN
+        UPDATE memberships x SET role = member_change_role.role
+        WHERE x.tenant_id = m.tenant_id AND x.organization_id = organization AND x.user_id = member;
+        PERFORM member_audit('member.role', m, jsonb_build_object('from', m.role, 'to', member_change_role.role));
+        m.role := member_change_role.role;
+    END IF;
+    RETURN m;
+END
+$$;
+
+-- What goes with a membership: it is nobody's default organization any more, and
+-- an invitation from before is no way back in.
+CREATE OR REPLACE FUNCTION member_gone(m memberships) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    invited invitations;
+BEGIN
+    UPDATE users u SET default_organization_id = NULL
+    WHERE u.tenant_id = m.tenant_id AND u.id = m.user_id AND u.default_organization_id = m.organization_id;
+    UPDATE invitations i SET status = 'cancelled', responded_at = now()
+    FROM users u
+    WHERE u.tenant_id = m.tenant_id AND u.id = m.user_id
+      AND i.tenant_id = m.tenant_id AND i.organization_id = m.organization_id AND i.email = u.email
+      AND i.status = 'pending'
+    RETURNING i.* INTO invited;
+    IF FOUND THEN
+        PERFORM audit('invitation.cancel', 'invitation', invited.id::text,
+                      jsonb_build_object('organization_id', m.organization_id, 'email', invited.email));
+    END IF;
+END
+$$;
+
+-- Take a member out.  An owner goes by themself only, and only while another one
+-- stays who can act: whose account is active.  Raises AS409.
+CREATE OR REPLACE FUNCTION member_remove(organization uuid, member uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    m memberships := member_lock(organization, member);
+BEGIN
+    IF m.role = 'owner' AND member <> app_user() THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'an owner cannot be removed';
+    ELSIF m.role = 'owner' AND NOT EXISTS (
+        SELECT FROM memberships x JOIN users u ON u.tenant_id = x.tenant_id AND u.id = x.user_id
+        WHERE x.tenant_id = m.tenant_id AND x.organization_id = organization AND x.role = 'owner' AND x.is_active
+          AND x.user_id <> member AND u.access > 0) THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'the last owner cannot leave the organization';
+    END IF;
+    DELETE FROM memberships x
+    WHERE x.tenant_id = m.tenant_id AND x.organization_id = organization AND x.user_id = member;
+    PERFORM member_gone(m);
+    PERFORM member_audit('member.remove', m, jsonb_build_object('role', m.role, 'left', member = app_user()));
+END
+$$;
+
+-- Suspend a member.  Twice is harmless.  Raises AS409 for an owner.
+CREATE OR REPLACE FUNCTION member_deactivate(organization uuid, member uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    m memberships := member_lock(organization, member);
+BEGIN
+    IF m.role = 'owner' THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'an owner cannot be deactivated';
+    ELSIF m.is_active THEN
+        UPDATE memberships x SET is_active = false
+        WHERE x.tenant_id = m.tenant_id AND x.organization_id = organization AND x.user_id = member;
+        PERFORM member_gone(m);
+        PERFORM member_audit('member.deactivate', m, jsonb_build_object('role', m.role));
+    END IF;
+END
+$$;
+
+-- ---------------------------------------------------------------- invitations
+
+-- A pending invitation that is past its time reads as expired.
+CREATE OR REPLACE FUNCTION invitation_status(status text, expires_at timestamptz) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE WHEN status = 'pending' AND expires_at <= now() THEN 'expired' ELSE status END;
+
+-- Invite an address: at most 100 invitations of an organization are pending, one
+-- of them for an address.  Raises AS409, and the unique violation
+-- invitations_pending_unique.
+CREATE OR REPLACE FUNCTION invitation_create(organization uuid, email text, role text, token_hash bytea)
+RETURNS invitations
+LANGUAGE plpgsql AS $$
+DECLARE
+    tenant  uuid := app_tenant();
+    address text := lower(invitation_create.email);
+    is_in   boolean;
+    made    invitations;
+BEGIN
+    PERFORM organization_lock(organization);
+    SELECT m.is_active INTO is_in
+    FROM users u JOIN memberships m ON m.tenant_id = u.tenant_id AND m.organization_id = organization AND m.user_id = u.id
+    WHERE u.tenant_id = tenant AND u.email = address AND u.deleted_at IS NULL;
+    IF is_in THEN
+        RAISE SQLSTATE 'AS409' USING HINT = 'email', MESSAGE = 'this address is already a member''s';
+    ELSIF NOT is_in THEN
+        RAISE SQLSTATE 'AS409' USING HINT = 'email',
+            MESSAGE = 'this address is a deactivated member''s: remove the member, and invite again';
+    END IF;
+    UPDATE invitations i SET status = 'expired'
+    WHERE i.tenant_id = tenant AND i.organization_id = organization AND i.status = 'pending' AND i.expires_at <= now();
+    IF (SELECT count(*) FROM invitations i
+        WHERE i.tenant_id = tenant AND i.organization_id = organization AND i.status = 'pending') >= 100 THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'the organization has 100 pending invitations: cancel some first';
+    END IF;
+    INSERT INTO invitations (tenant_id, organization_id, email, role, token_hash, invited_by, expires_at)
+    VALUES (tenant, organization, address, invitation_create.role, invitation_create.token_hash, app_user(),
+            now() + interval '7 days')
+    RETURNING * INTO made;
+    PERFORM audit('invitation.create', 'invitation', made.id::text,
+                  jsonb_build_object('organization_id', organization, 'email', address, 'role', made.role));
+    RETURN made;
+END
+$$;
+
+-- Give a pending invitation a new token and another 7 days.  Raises AS404, AS409.
+CREATE OR REPLACE FUNCTION invitation_renew(organization uuid, invitation uuid, token_hash bytea) RETURNS invitations
+LANGUAGE plpgsql AS $$
+DECLARE
+    i invitations;
+BEGIN
+    UPDATE invitations x
+    SET token_hash = invitation_renew.token_hash, expires_at = now() + interval '7 days'
+    WHERE x.tenant_id = app_tenant() AND x.id = invitation AND x.organization_id = organization
+      AND x.status = 'pending' AND x.expires_at > now()
+    RETURNING * INTO i;
+    IF NOT FOUND THEN
+        SELECT x.* INTO i FROM invitations x
+        WHERE x.tenant_id = app_tenant() AND x.id = invitation AND x.organization_id = organization;
+        IF NOT FOUND THEN
+            RAISE SQLSTATE 'AS404' USING MESSAGE = 'Invitation not found';
+        END IF;
+        RAISE SQLSTATE 'AS409' USING
+            MESSAGE = format('this invitation is not pending but %s: invite again', invitation_status(i.status, i.expires_at));
+    END IF;
+    PERFORM audit('invitation.resend', 'invitation', i.id::text,
+                  jsonb_build_object('organization_id', organization, 'email', i.email));
+    RETURN i;
+END
+$$;
+
+-- The caller takes a place in an organization.  Of two who accept at once the
+-- second finds the token used.  Raises AS400 for a token that is good for
+-- nothing, AS403 for another address than the invited one or one that is not
+-- verified, AS409 for who is in already: then nothing is used up.
+CREATE OR REPLACE FUNCTION invitation_accept(token_hash bytea) RETURNS memberships
+LANGUAGE plpgsql AS $$
+DECLARE
+    tenant uuid := app_tenant();
+    i      invitations;
+    who    users;
+    m      memberships;
+BEGIN
+    SELECT x.* INTO i FROM invitations x WHERE x.tenant_id = tenant AND x.token_hash = invitation_accept.token_hash;
+    PERFORM organization_lock(i.organization_id);
+    SELECT x.* INTO i
+    FROM invitations x JOIN organizations o ON o.tenant_id = x.tenant_id AND o.id = x.organization_id
+    WHERE x.tenant_id = tenant AND x.token_hash = invitation_accept.token_hash
+      AND x.status = 'pending' AND x.expires_at > now() AND o.deleted_at IS NULL
+    FOR UPDATE OF x;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS400' USING HINT = 'token', MESSAGE = 'the invitation is invalid, used or expired';
+    END IF;
+
+    SELECT u.* INTO who FROM users u WHERE u.tenant_id = tenant AND u.id = app_user();
+    IF who.email IS DISTINCT FROM i.email THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'this invitation is for another e-mail address';
+    ELSIF NOT who.is_email_verified THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'verify your e-mail address, then accept the invitation';
+    END IF;
+    SELECT x.* INTO m FROM memberships x
+    WHERE x.tenant_id = tenant AND x.organization_id = i.organization_id AND x.user_id = who.id;
+    IF FOUND THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = CASE WHEN m.is_active THEN 'you are a member of this organization already'
+            ELSE 'your membership of this organization is deactivated' END;
+    END IF;
+
+    UPDATE invitations x SET status = 'accepted', responded_at = now() WHERE x.tenant_id = tenant AND x.id = i.id;
+    INSERT INTO memberships (tenant_id, organization_id, user_id, role)
+    VALUES (tenant, i.organization_id, who.id, i.role)
+    RETURNING * INTO m;
+    PERFORM audit('invitation.accept', 'invitation', i.id::text,
+                  jsonb_build_object('organization_id', i.organization_id, 'email', i.email, 'role', i.role));
+    RETURN m;
+END
+$$;
+
+-- Whoever holds the token does not want it.  Raises AS400.
+CREATE OR REPLACE FUNCTION invitation_reject(token_hash bytea) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    i invitations;
+BEGIN
+    UPDATE invitations x SET status = 'rejected', responded_at = now()
+    WHERE x.tenant_id = app_tenant() AND x.token_hash = invitation_reject.token_hash
+      AND x.status = 'pending' AND x.expires_at > now()
+    RETURNING * INTO i;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS400' USING HINT = 'token', MESSAGE = 'the invitation is invalid, used or expired';
+    END IF;
+    PERFORM audit('invitation.reject', 'invitation', i.id::text,
+                  jsonb_build_object('organization_id', i.organization_id, 'email', i.email));
+END
+$$;
+
+-- ---------------------------------------------------------------- departments
+
+-- A department, for a member of its organization.  No row: there is none.
+-- Raises AS404 for a member whom the tenant does not have, AS403 for one who is
+-- not in the organization, and for a caller who asks in somebody else's name.
+CREATE OR REPLACE FUNCTION department_of_member(department uuid, member uuid) RETURNS SETOF departments
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    tenant uuid := app_tenant();
+    d      departments;
+BEGIN
+    IF app_user() <> member THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'user_id is not the token''s user';
+    END IF;
+    SELECT x.* INTO d
+    FROM departments x JOIN organizations o ON o.tenant_id = x.tenant_id AND o.id = x.organization_id
+    WHERE x.tenant_id = tenant AND x.id = department AND o.deleted_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN;
+    ELSIF NOT EXISTS (SELECT FROM users u WHERE u.tenant_id = tenant AND u.id = member AND u.deleted_at IS NULL) THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'User not found';
+    ELSIF NOT EXISTS (SELECT FROM memberships m JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id
+                      WHERE m.tenant_id = tenant AND m.organization_id = d.organization_id AND m.user_id = member
+                        AND m.is_active AND u.access > 0) THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'the user is not a member of the department''s organization';
+    END IF;
+    RETURN NEXT d;
+END
+$$;
