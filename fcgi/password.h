@@ -3,7 +3,7 @@
  *
  * Stored is scrypt (RFC 7914) as a PHC string, "$scrypt$ln=15,r=8,p=3$salt$hash":
  * 32 MiB and three lanes, of the sets that OWASP lists.  A hash takes about
- * 150 ms of one core, so end the transaction before you ask for one.  At most
+ * 250 ms of one core, so end the transaction before you ask for one.  At most
  * as many run at once on a host as it has cores, whatever the pools; the count
  * is in shared memory, and the place of a process that died is free again.
  */
