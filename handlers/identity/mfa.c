@@ -303,6 +303,12 @@ static enum err mfa_verify(struct req *rq)
 	return rc ? rc : session_answer(rq, &tokens);
 }
 
+static const enum err enrol_errors[] = { ERR_CONFLICT, ERR_AUTHORIZATION, ERR_OK };
+static const enum err activate_errors[] = { ERR_MFA_CODE, ERR_NOT_FOUND, ERR_CONFLICT, ERR_AUTHORIZATION,
+					    ERR_OK };
+static const enum err change_errors[] = { ERR_MFA_CODE, ERR_NOT_FOUND, ERR_AUTHORIZATION, ERR_OK };
+static const enum err verify_errors[] = { ERR_MFA_CODE, ERR_TICKET, ERR_AUTHENTICATION, ERR_OK };
+
 /* clang-format off */
 static const struct field code_in[] = {
 	{ "code", F_TEXT, F_REQUIRED, .min = 6, .max = 32, .example = "123456", .about = "six digits of the app, or a recovery code" },
@@ -350,21 +356,21 @@ const struct route mfa_routes[] = {
 	{ POST,   "/api/v1/auth/mfa/totp", "platform.identity.mfa_enrol", KEY_USER, "Begin with an authenticator app",
 	  "Answers a new secret, which counts from the first code on: see /auth/mfa/totp/verify. One that was never confirmed is "
 	  "replaced. 409 when the second factor is on.",
-	  .flags = KEYLESS | PRIVATE, .out = &enrolment_shape, .run = mfa_enrol },
+	  .flags = KEYLESS | PRIVATE, .out = &enrolment_shape, .errors = enrol_errors, .run = mfa_enrol },
 	{ POST,   "/api/v1/auth/mfa/totp/verify", "platform.identity.mfa_activate", KEY_USER, "Turn the second factor on",
 	  "The app's first code proves that it has the secret. Answers ten recovery codes, this once. "
 	  "Ten codes in 15 minutes, then 429 for 15 minutes.",
-	  .flags = KEYLESS | PRIVATE, .body = first_code_in, .out = &codes_shape, .run = mfa_activate, .status = 200 },
+	  .flags = KEYLESS | PRIVATE, .body = first_code_in, .out = &codes_shape, .errors = activate_errors, .run = mfa_activate, .status = 200 },
 	{ DELETE, "/api/v1/auth/mfa/totp", "platform.identity.mfa_disable", KEY_USER, "Turn the second factor off",
 	  "Needs a code. Secret and recovery codes are deleted. Ten codes in 15 minutes, then 429 for 15 minutes.",
-	  .flags = KEYLESS, .body = code_in, .run = mfa_disable },
+	  .flags = KEYLESS, .body = code_in, .errors = change_errors, .run = mfa_disable },
 	{ POST,   "/api/v1/auth/mfa/recovery-codes", "platform.identity.mfa_recovery_codes", KEY_USER, "Get new recovery codes",
 	  "Needs a code; ten new ones take the place of those that are left. Ten codes in 15 minutes, then 429 for 15 minutes.",
-	  .flags = KEYLESS | PRIVATE, .body = code_in, .out = &codes_shape, .run = mfa_recovery_codes, .status = 200 },
+	  .flags = KEYLESS | PRIVATE, .body = code_in, .out = &codes_shape, .errors = change_errors, .run = mfa_recovery_codes, .status = 200 },
 	{ POST,   "/api/v1/auth/mfa/verify", "platform.identity.mfa_verify", KEY, "Finish signing in",
 	  "For who was answered mfa_required. An mfa_token is good for five minutes and five codes; a code is good once. "
 	  "400 INVALID_CODE: try another; 400 TOKEN_INVALID: sign in again. Ten codes in 15 minutes, then 429 for 15 minutes.",
-	  .flags = KEYLESS | PRIVATE, .body = verify_in, .out = &token_shape, .run = mfa_verify, .status = 200 },
+	  .flags = KEYLESS | PRIVATE, .body = verify_in, .out = &token_shape, .errors = verify_errors, .run = mfa_verify, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */
