@@ -171,6 +171,33 @@ subtest 'the commands of the guide do what it says' => sub {
     }
 };
 
+subtest 'and those of its page on organizations' => sub {
+    my $key   = $t->key;
+    my $ada   = $t->user('ada', columns => { full_name => 'Ada Lovelace' })->with(key => $key);
+    my $guest = $t->user('guest', columns => { is_email_verified => 't' });
+    my $org   = $ada->post('/api/v1/organizations', { name => 'For the guide', slug => 'for-the-guide' })->json('/id');
+    status_is $ada->post("/api/v1/organizations/$org/invite", { email => $guest->email, role => 'developer' }), 201;
+    my %env = (
+        KEY         => $key,
+        ORG         => $org,
+        ME          => $ada->uuid,
+        GUEST       => $guest->uuid,
+        GUEST_TOKEN => $guest->token,
+        INVITATION  => ($t->mails)[-1]{secrets}{token},
+    );
+    for (commands('/organizations.html')) {
+        my ($command, $answer) = @$_;
+        my ($name) = $command =~ /(curl.*)/;
+        my ($status, $body) = run_command($ada, $command, %env);
+        my ($got, $shown) = map { ref eq 'ARRAY' ? $_->[0] : $_ } decode_json($body), decode_json($answer);
+        if ($shown->{error}) { is_deeply $got, $shown, "$name is refused as shown" }
+        else {
+            like $status, qr/^20/, "$name is answered";
+            is_deeply [ sort keys %$got ], [ sort keys %$shown ], '  with what is shown';
+        }
+    }
+};
+
 subtest 'README and CONTRIBUTING are true, too' => sub {
     my $dan  = $t->user('dan');
     my $text = join '', lines('README.md');
