@@ -16,6 +16,7 @@
 #include "build/queries.h"
 
 int cmd_api(int argc, char **argv);
+int cmd_audit(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
 int cmd_mails(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);

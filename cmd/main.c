@@ -12,6 +12,7 @@ struct command {
 /* clang-format off */
 static const struct command commands[] = {
 	{ "api",          cmd_api,          "serve the API" },
+	{ "audit",        cmd_audit,        "check that the audit log is what was written" },
 	{ "check-config", cmd_check_config, "print the configuration and explain its mistakes" },
 	{ "mails",        cmd_mails,        "print the mails that wait, with their links and codes" },
 	{ "migrate",      cmd_migrate,      "bring the database's schema up to date" },

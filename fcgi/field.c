@@ -438,7 +438,9 @@ static enum err check_members(struct req *rq, const struct field *table, struct 
 		struct json_object *member = NULL;
 		enum err rc;
 
-		if (object && json_object_object_get_ex(object, f->name, &member))
+		if (f->flags & F_WHOLE)
+			member = object;
+		if (member || (object && json_object_object_get_ex(object, f->name, &member)))
 			rc = take_json(rq, f, member, path, v);
 		else
 			rc = absent(rq, f, path, v);

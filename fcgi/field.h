@@ -41,6 +41,7 @@ enum field_flag {
 	F_NULL = 2,     /* null is a value: input clears the field, output may be null */
 	F_V2 = 4,       /* output: only from version 2 on */
 	F_OPTIONAL = 8, /* output: not in every answer */
+	F_WHOLE = 16,   /* input: an F_OBJECT that is the whole body; alone in its table */
 };
 
 struct field {

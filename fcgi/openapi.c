@@ -535,9 +535,15 @@ static void write_body(struct buf *b, const struct route *r)
 		required = required || f->flags & F_REQUIRED;
 	buf_fmt(b, ",\"requestBody\":{\"required\":%s,\"content\":{\"application/json\":{\"schema\":",
 		required ? "true" : "false");
-	write_object_schema(b, r->body, 1, false);
+	if (r->body->flags & F_WHOLE)
+		write_schema(b, r->body, 1, false);
+	else
+		write_object_schema(b, r->body, 1, false);
 	buf_text(b, ",\"example\":");
-	write_object_example(b, r->body, 1);
+	if (r->body->flags & F_WHOLE)
+		write_example(b, r->body, 1);
+	else
+		write_object_example(b, r->body, 1);
 	buf_text(b, "}}}");
 }
 
@@ -817,6 +823,8 @@ static void write_test_fields(struct buf *b, const char *key, const struct field
 		if (f->type == F_OBJECT && f->fields)
 			write_test_fields(b, "fields", f->fields, field_count(f->fields));
 		key_str(b, "default", f->def);
+		if (f->flags & F_WHOLE)
+			buf_text(b, ",\"whole\":true");
 		buf_char(b, '}');
 	}
 	buf_char(b, ']');

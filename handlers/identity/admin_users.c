@@ -1,5 +1,6 @@
 /*
- * Users as administrators see them.
+ * Users as administrators see them.  Who may change what about whom is
+ * admin_user_change()'s to say (sql/functions/users.sql).
  */
 #include "fcgi/req.h"
 #include "handlers/routes.h"
@@ -7,17 +8,45 @@
 /* clang-format off */
 static const struct field list_in[] = {
 	PAGE_FIELDS,
-	{ "search",    F_TEXT, 0, .max = 255, .about = "only users whose e-mail address or name contains this" },
+	{ "search",    F_TEXT, 0, .max = 255,
+	  .about = "only users whose e-mail address or name contains this; total counts up to 1,000 of them" },
 	{ "role",      F_ENUM, 0, .values = user_roles },
 	{ "is_active", F_BOOL, 0 },
 	FIELD_END
 };
 
+static const struct field update_in[] = {
+	{ "role",      F_ENUM, 0, .values = user_roles, .example = "admin" },
+	{ "is_active", F_BOOL, 0, .example = "true" },
+	FIELD_END
+};
+/* clang-format on */
+
+static enum err admin_user_list(struct req *rq)
+{
+	const char *search = req_text(rq, "search");
+
+	if (search && *search)
+		return req_answer(rq, Q_admin_user_search);
+	if (req_text(rq, "role") || req_text(rq, "is_active"))
+		return req_answer(rq, Q_admin_user_filter);
+	return req_answer(rq, Q_admin_user_list);
+}
+
+/* clang-format off */
 const struct route admin_user_routes[] = {
-	{ GET, "/api/v1/admin/users",        "app.admin.list_users", ADMIN, "List users",
-	  .query = list_in, .out = &user_shape, .sql = Q_admin_user_list },
-	{ GET, "/api/v1/admin/users/{user}", "app.admin.get_user",   ADMIN, "Get a user",
+	{ GET,   "/api/v1/admin/users",                   "app.admin.list_users",      ADMIN, "List users",
+	  .query = list_in, .out = &user_shape, .sql = Q_admin_user_list, .run = admin_user_list },
+	{ GET,   "/api/v1/admin/users/{user}",            "app.admin.get_user",        ADMIN, "Get a user",
 	  .out = &user_shape, .sql = Q_admin_user_get },
+	{ PATCH, "/api/v1/admin/users/{user}",            "app.admin.update_user",     ADMIN, "Change a user's role, or let the user in or not",
+	  .about = "Making an administrator, and changing one, needs the role superadmin. Nobody changes their own role or "
+		   "deactivates themself, and the last active superadmin stays one.",
+	  .body = update_in, .out = &user_shape, .sql = Q_admin_user_update },
+	{ POST,  "/api/v1/admin/users/{user}/deactivate", "app.admin.deactivate_user", ADMIN, "Deactivate a user",
+	  .about = "All of the user's sessions end.", .out = &user_shape, .sql = Q_admin_user_deactivate, .status = 200 },
+	{ POST,  "/api/v1/admin/users/{user}/activate",   "app.admin.activate_user",   ADMIN, "Activate a user",
+	  .out = &user_shape, .sql = Q_admin_user_activate, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -56,3 +56,9 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION audit_verify(uuid) FROM PUBLIC;
+
+-- The details of an event as an administrator reads them.
+CREATE OR REPLACE FUNCTION audit_details(e audit_events) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN e.details || jsonb_strip_nulls(jsonb_build_object(
+    'actor_type', e.actor_type, 'on_behalf_of', e.on_behalf_of, 'user_agent', e.user_agent, 'request_id', e.request_id));

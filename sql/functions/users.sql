@@ -9,3 +9,262 @@ RETURN coalesce(plan <> 'free' AND status IN ('active', 'trialing'), false);
 CREATE OR REPLACE FUNCTION days_since(at timestamptz) RETURNS integer
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN greatest(0, floor(date_part('epoch', now() - at) / 86400))::integer;
+
+-- A user as the platform surface shows one.  settings are null unless they are
+-- asked for; who has none has {}.  Volatile: it sees what the same statement
+-- has just written.
+CREATE OR REPLACE FUNCTION platform_user(u users, with_settings boolean)
+RETURNS TABLE (id uuid, email text, display_name text, avatar_url text, locale text, is_active boolean, tenant_id uuid,
+               sub text, is_email_verified boolean, status text, current_plan_id uuid, default_organization_id uuid,
+               created_at timestamptz, updated_at timestamptz, settings jsonb)
+LANGUAGE sql VOLATILE ROWS 1
+BEGIN ATOMIC
+    SELECT u.id, u.email, u.full_name, u.avatar_url, u.locale, u.is_active, u.tenant_id, u.public_id,
+           u.is_email_verified, u.status, u.current_plan_id, u.default_organization_id, u.created_at, u.updated_at,
+           CASE WHEN with_settings THEN jsonb_build_object(
+               'user_id', u.id, 'settings', coalesce(s.settings, '{}'),
+               'created_at', api_time(coalesce(s.created_at, u.created_at)),
+               'updated_at', api_time(coalesce(s.updated_at, u.created_at))) END
+    FROM (SELECT) one
+    LEFT JOIN user_settings s ON with_settings AND s.tenant_id = u.tenant_id AND s.user_id = u.id;
+END;
+
+-- Make a user, as a tenant's own server asks for it.  There is no password:
+-- the user chooses one through forgot-password.  Raises AS403 for another tenant.
+CREATE OR REPLACE FUNCTION user_create(tenant uuid, sub text, email text, display_name text, avatar_url text, locale text,
+                                       is_email_verified boolean, status text, is_active boolean) RETURNS SETOF users
+LANGUAGE plpgsql ROWS 1 AS $$
+DECLARE
+    u users;
+BEGIN
+    IF tenant <> app_tenant() THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'tenant_id must be the tenant of the API key', HINT = 'tenant_id';
+    END IF;
+    INSERT INTO users (tenant_id, public_id, email, full_name, avatar_url, locale, is_email_verified, status, is_active)
+    VALUES (app_tenant(), sub, user_create.email, display_name, user_create.avatar_url, user_create.locale,
+            user_create.is_email_verified, user_create.status, user_create.is_active)
+    RETURNING * INTO u;
+    PERFORM audit('user.create', 'user', u.public_id);
+    RETURN NEXT u;
+END
+$$;
+
+-- Change a user's profile; what was not sent (has_…) stays.
+CREATE OR REPLACE FUNCTION user_change(who uuid, wanted bigint[], has_name boolean, name text, has_avatar boolean,
+                                       avatar text, has_locale boolean, locale text) RETURNS SETOF users
+LANGUAGE plpgsql ROWS 1 AS $$
+DECLARE
+    u users;
+BEGIN
+    UPDATE users x
+    SET full_name = CASE WHEN has_name THEN name ELSE x.full_name END,
+        avatar_url = CASE WHEN has_avatar THEN avatar ELSE x.avatar_url END,
+        locale = CASE WHEN has_locale THEN user_change.locale ELSE x.locale END
+    WHERE x.tenant_id = app_tenant() AND x.id = who AND x.deleted_at IS NULL AND if_match(x.updated_at, wanted)
+    RETURNING * INTO u;
+    IF FOUND THEN
+        RETURN NEXT u;
+    END IF;
+END
+$$;
+
+-- Put these keys into a user's settings; the others stay.
+CREATE OR REPLACE FUNCTION user_settings_put(who uuid, changed jsonb) RETURNS SETOF users
+LANGUAGE plpgsql ROWS 1 AS $$
+DECLARE
+    u users;
+BEGIN
+    SELECT * INTO u FROM users x WHERE x.tenant_id = app_tenant() AND x.id = who AND x.deleted_at IS NULL;
+    IF FOUND THEN
+        INSERT INTO user_settings AS s (tenant_id, user_id, settings) VALUES (u.tenant_id, u.id, coalesce(changed, '{}'))
+        ON CONFLICT (tenant_id, user_id) DO UPDATE SET settings = s.settings || excluded.settings;
+        RETURN NEXT u;
+    END IF;
+END
+$$;
+
+-- Let a user in again, or keep them out: a trigger (end_sessions) then ends all
+-- their sessions.  Nothing is put down when nothing changes.  No row: there is no
+-- such user, or who is null.
+CREATE OR REPLACE FUNCTION user_switch(who uuid, active boolean) RETURNS SETOF users
+LANGUAGE plpgsql ROWS 1 AS $$
+DECLARE
+    u users;
+BEGIN
+    SELECT * INTO u FROM users x WHERE x.tenant_id = app_tenant() AND x.id = who AND x.deleted_at IS NULL FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    IF u.is_active <> active THEN
+        IF u.role = 'superadmin' AND NOT active THEN
+            PERFORM superadmin_stays(u.id);
+        END IF;
+        UPDATE users x SET is_active = active WHERE x.tenant_id = u.tenant_id AND x.id = u.id RETURNING * INTO u;
+        PERFORM audit(CASE WHEN active THEN 'user.activate' ELSE 'user.deactivate' END, 'user', u.public_id);
+    END IF;
+    RETURN NEXT u;
+END
+$$;
+
+-- This one is about to be no active superadmin any more: another must be left.
+-- Raises AS409.  Of two who take it from each other, the second waits here and
+-- then finds nobody.
+CREATE OR REPLACE FUNCTION superadmin_stays(who uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hash_record_extended(ROW ('superadmins'::text, app_tenant()), 0));
+    PERFORM FROM users u
+    WHERE u.tenant_id = app_tenant() AND u.role = 'superadmin' AND u.is_active AND u.deleted_at IS NULL AND u.id <> who;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'this is the last active superadmin: make another one first';
+    END IF;
+END
+$$;
+
+-- What an administrator changes about a user, by public id; NULL: leave it.
+--
+-- Whoever is no superadmin may neither make an administrator nor change one;
+-- nobody changes their own role or locks themself out.  Raises AS403 and AS409;
+-- no row: there is no such user.
+CREATE OR REPLACE FUNCTION admin_user_change(target text, new_role text, active boolean, wanted bigint[])
+RETURNS SETOF users
+LANGUAGE plpgsql ROWS 1 AS $$
+DECLARE
+    u    users;
+    mine text := (SELECT x.role FROM users x WHERE x.tenant_id = app_tenant() AND x.id = app_user());
+BEGIN
+    SELECT * INTO u
+    FROM users x
+    WHERE x.tenant_id = app_tenant() AND x.public_id = target AND x.deleted_at IS NULL AND if_match(x.updated_at, wanted)
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    new_role := nullif(new_role, u.role);
+    IF new_role IS NOT NULL OR active <> u.is_active THEN
+        IF u.id = app_user() THEN
+            RAISE SQLSTATE 'AS403' USING MESSAGE = 'nobody changes their own role, or deactivates themself';
+        ELSIF mine <> 'superadmin' AND (u.role <> 'user' OR new_role <> 'user') THEN
+            RAISE SQLSTATE 'AS403' USING MESSAGE = 'only a superadmin may make an administrator, or change one';
+        END IF;
+    END IF;
+    IF new_role IS NOT NULL THEN
+        IF u.role = 'superadmin' AND u.is_active THEN
+            PERFORM superadmin_stays(u.id);
+        END IF;
+        PERFORM audit('user.role', 'user', u.public_id, jsonb_build_object('from', u.role, 'to', new_role));
+        UPDATE users x SET role = new_role WHERE x.tenant_id = u.tenant_id AND x.id = u.id RETURNING * INTO u;
+    END IF;
+    IF active <> u.is_active THEN
+        SELECT * INTO u FROM user_switch(u.id, active);
+    END IF;
+    RETURN NEXT u;
+END
+$$;
+
+-- How many there are in some of the counters of users; NULL: any.
+CREATE OR REPLACE FUNCTION user_count(role text, is_active boolean) RETURNS bigint
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (SELECT coalesce(sum(c.n), 0)::bigint
+        FROM tenant_counters c
+        WHERE c.tenant_id = (SELECT app_tenant()) AND c.name = 'users'
+          AND (user_count.role IS NULL OR split_part(c.key, '/', 1) = user_count.role)
+          AND (user_count.is_active IS NULL
+               OR split_part(c.key, '/', 2) = CASE WHEN user_count.is_active THEN 'active' ELSE 'inactive' END));
+
+-- The ids of a page of the users that match, newest first, and how many match,
+-- counted up to 1,000 (or to the page's end).
+--
+-- Runs as the owner, so that the trigrams can be asked (see users_directory in
+-- 0007), and keeps to the tenant itself; it tells ids and a number, which the
+-- caller then looks up with its own rights.
+--
+-- PostgreSQL cannot guess how many rows contain some text, and a wrong guess
+-- reads the whole table.  So the newest 1,000 are looked at first.  Where they
+-- are all, or many of them match, the others are found on the way back in time;
+-- where few do, the trigrams find them.  For the same reason the planner may
+-- neither sort nor scan here if it can help it, and LIMIT 1000000000 is what
+-- makes it read in the order that is written.
+CREATE OR REPLACE FUNCTION user_search(search text, role text, is_active boolean, page_skip bigint, page_limit bigint,
+                                       OUT total bigint, OUT ids uuid[])
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off SET enable_sort = off AS $$
+DECLARE
+    wanted text := like_pattern(search);
+    most   bigint := greatest(1000, page_skip + page_limit);
+    found  bigint;
+    seen   bigint;
+BEGIN
+    SELECT count(*), count(*) FILTER (WHERE (u.email ILIKE wanted OR u.full_name ILIKE wanted)
+                                        AND (user_search.role IS NULL OR u.role = user_search.role)
+                                        AND (user_search.is_active IS NULL OR u.is_active = user_search.is_active))
+    INTO seen, found
+    FROM (SELECT * FROM users x
+          WHERE x.tenant_id = app_tenant() AND x.deleted_at IS NULL
+          ORDER BY x.created_at DESC, x.id DESC LIMIT 1000) u;
+    IF seen < 1000 OR found >= 30 THEN
+        SELECT count(*), array_agg(m.id ORDER BY m.n) FILTER (WHERE m.n > page_skip AND m.n <= page_skip + page_limit)
+        INTO total, ids
+        FROM (SELECT u.id, row_number() OVER () AS n
+              FROM (SELECT * FROM users x
+                    WHERE x.tenant_id = app_tenant() AND x.deleted_at IS NULL
+                    ORDER BY x.created_at DESC, x.id DESC LIMIT 1000000000) u
+              WHERE (u.email ILIKE wanted OR u.full_name ILIKE wanted)
+                AND (user_search.role IS NULL OR u.role = user_search.role)
+                AND (user_search.is_active IS NULL OR u.is_active = user_search.is_active)
+              LIMIT most) m;
+    ELSE
+        WITH m AS MATERIALIZED (
+            SELECT u.id, u.created_at
+            FROM users u
+            WHERE u.tenant_id = app_tenant() AND u.deleted_at IS NULL
+              AND (u.email ILIKE wanted OR u.full_name ILIKE wanted)
+              AND (user_search.role IS NULL OR u.role = user_search.role)
+              AND (user_search.is_active IS NULL OR u.is_active = user_search.is_active)
+        )
+        SELECT least(most, (SELECT count(*) FROM m)),
+               ARRAY(SELECT m.id FROM m ORDER BY m.created_at DESC, m.id DESC LIMIT page_limit OFFSET page_skip)
+        INTO total, ids;
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION user_search(text, text, boolean, bigint, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION user_search(text, text, boolean, bigint, bigint) TO ashlar_api;
+
+-- Open a session in which an administrator acts as a user, for an hour at most.
+-- Raises AS403 for administrators, AS404, and AS409 for who is not active.
+CREATE OR REPLACE FUNCTION impersonation_start(target text, reason text, OUT session_id uuid, OUT issued_at timestamptz)
+LANGUAGE plpgsql AS $$
+DECLARE
+    u users;
+BEGIN
+    SELECT * INTO u
+    FROM users x
+    WHERE x.tenant_id = app_tenant() AND x.public_id = target AND x.deleted_at IS NULL
+    FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'User not found', HINT = 'user_id';
+    ELSIF u.role <> 'user' THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'administrators cannot be impersonated';
+    ELSIF NOT u.is_active THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'this account is not active', HINT = 'user_id';
+    END IF;
+    SELECT s.session_id, s.issued_at INTO session_id, issued_at
+    FROM session_open(u.id, 'impersonation', 3600, NULL, false, app_user()) s;
+    PERFORM audit('impersonate.start', 'user', u.public_id, jsonb_build_object('reason', reason, 'session', session_id));
+END
+$$;
+
+-- End the session that the request is made in.  No row: nobody is impersonated in it.
+CREATE OR REPLACE FUNCTION impersonation_stop(session uuid, OUT name text) RETURNS SETOF text
+LANGUAGE plpgsql ROWS 1 AS $$
+BEGIN
+    UPDATE sessions s SET revoked_at = now()
+    WHERE s.tenant_id = app_tenant() AND s.id = session AND s.impersonator_id IS NOT NULL
+    RETURNING s.subject INTO name;
+    IF FOUND THEN
+        PERFORM audit('impersonate.stop', 'user', name, jsonb_build_object('session', session));
+        RETURN NEXT;
+    END IF;
+END
+$$;

@@ -70,3 +70,19 @@ ORDER BY m.created_at, m.id;
 -- name: owner_seed_scale :exec
 -- For sql/scale: how many users there are to be.
 SELECT set_config('seed.users', :users, false);
+
+-- name: owner_audit_tenant_list :rows
+-- Whose chains there are: each tenant, and its test mode; of one slug, or of all.
+-- scan: of all it is all of them
+SELECT id, slug || CASE WHEN test_of IS NOT NULL THEN ' (test mode)' ELSE '' END AS name
+FROM tenants
+WHERE :slug::text IS NULL OR slug = :slug
+ORDER BY slug, test_of NULLS FIRST;
+
+-- name: owner_audit_verify :rows
+-- No row: the chain is unbroken.
+SELECT at_seq, problem FROM audit_verify(:tenant::uuid);
+
+-- name: owner_audit_count :row
+-- scan: the last row of an index
+SELECT coalesce((SELECT seq FROM audit_events WHERE tenant_id = :tenant_id ORDER BY seq DESC LIMIT 1), 0) AS events;

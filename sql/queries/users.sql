@@ -20,29 +20,57 @@ RETURNING public_id AS id, email, full_name, avatar_url, role, is_active, subscr
           days_since(created_at) AS days_since_joined, updated_at AS _updated_at;
 
 -- name: admin_user_list :page
--- Newest first; each filter may be NULL.  The total is counted up to 10,001:
--- exact counts of a filtered list would grow with the table.
--- scan: a search may match any user, and one that matches few reads all of the tenant's
+-- All, newest first.
+-- scan: a page of the index that is the list's order
 SELECT t.total, u.id, u.email, u.full_name, u.avatar_url, u.role, u.is_active, u.subscription_plan,
        u.subscription_status, u.created_at, u.is_premium, u.days_since_joined
-FROM (SELECT count(*) AS total
-      FROM (SELECT FROM users
-            WHERE tenant_id = :tenant_id AND deleted_at IS NULL
-              AND (:search::text IS NULL OR email ILIKE like_pattern(:search) OR full_name ILIKE like_pattern(:search))
-              AND (:role::text IS NULL OR role = :role)
-              AND (:is_active::boolean IS NULL OR is_active = :is_active)
-            LIMIT 10001) counted) t
+FROM (SELECT user_count(NULL, NULL) AS total) t
 LEFT JOIN (
     SELECT public_id AS id, email, full_name, avatar_url, role, is_active, subscription_plan, subscription_status,
            created_at, user_is_premium(subscription_plan, subscription_status) AS is_premium,
            days_since(created_at) AS days_since_joined
     FROM users
     WHERE tenant_id = :tenant_id AND deleted_at IS NULL
-      AND (:search::text IS NULL OR email ILIKE like_pattern(:search) OR full_name ILIKE like_pattern(:search))
-      AND (:role::text IS NULL OR role = :role)
-      AND (:is_active::boolean IS NULL OR is_active = :is_active)
     ORDER BY users.created_at DESC, users.id DESC
     LIMIT :limit OFFSET :skip
+) u ON true;
+
+-- name: admin_user_filter :page
+-- Those of a role, or active or not; a filter may be NULL.  Each standing has its
+-- order in the index users_of_standing, and gives as many as the page could need of it.
+SELECT t.total, u.id, u.email, u.full_name, u.avatar_url, u.role, u.is_active, u.subscription_plan,
+       u.subscription_status, u.created_at, u.is_premium, u.days_since_joined
+FROM (SELECT user_count(:role, :is_active::boolean) AS total) t
+LEFT JOIN (
+    SELECT x.public_id AS id, x.email, x.full_name, x.avatar_url, x.role, x.is_active, x.subscription_plan,
+           x.subscription_status, x.created_at, user_is_premium(x.subscription_plan, x.subscription_status) AS is_premium,
+           days_since(x.created_at) AS days_since_joined
+    FROM (VALUES ('user', true, 'user/active'), ('user', false, 'user/inactive'), ('admin', true, 'admin/active'),
+                 ('admin', false, 'admin/inactive'), ('superadmin', true, 'superadmin/active'),
+                 ('superadmin', false, 'superadmin/inactive')) g (role, is_active, standing),
+         LATERAL (
+             SELECT * FROM users
+             WHERE tenant_id = :tenant_id AND standing = g.standing
+             ORDER BY created_at DESC, id DESC
+             LIMIT :limit::bigint + :skip::bigint
+         ) x
+    WHERE (:role::text IS NULL OR g.role = :role) AND (:is_active::boolean IS NULL OR g.is_active = :is_active)
+    ORDER BY x.created_at DESC, x.id DESC
+    LIMIT :limit OFFSET :skip
+) u ON true;
+
+-- name: admin_user_search :page
+-- Those whose address or name contains :search; see user_search().
+SELECT s.total, u.id, u.email, u.full_name, u.avatar_url, u.role, u.is_active, u.subscription_plan,
+       u.subscription_status, u.created_at, u.is_premium, u.days_since_joined
+FROM user_search(:search, :role, :is_active::boolean, :skip::bigint, :limit::bigint) s
+LEFT JOIN LATERAL (
+    SELECT x.public_id AS id, x.email, x.full_name, x.avatar_url, x.role, x.is_active, x.subscription_plan,
+           x.subscription_status, x.created_at, user_is_premium(x.subscription_plan, x.subscription_status) AS is_premium,
+           days_since(x.created_at) AS days_since_joined
+    FROM users x
+    WHERE x.tenant_id = :tenant_id AND x.id = ANY (s.ids)
+    ORDER BY x.created_at DESC, x.id DESC
 ) u ON true;
 
 -- name: admin_user_get :row
@@ -51,6 +79,25 @@ SELECT public_id AS id, email, full_name, avatar_url, role, is_active, subscript
        days_since(created_at) AS days_since_joined, updated_at AS _updated_at
 FROM users
 WHERE tenant_id = :tenant_id AND public_id = :user AND deleted_at IS NULL;
+
+-- name: admin_user_update :row
+-- What was not sent is NULL, and stays.
+SELECT public_id AS id, email, full_name, avatar_url, role, is_active, subscription_plan, subscription_status,
+       created_at, user_is_premium(subscription_plan, subscription_status) AS is_premium,
+       days_since(created_at) AS days_since_joined, updated_at AS _updated_at
+FROM admin_user_change(:user, :role, :is_active::boolean, :if_match::bigint[]);
+
+-- name: admin_user_activate :row
+SELECT public_id AS id, email, full_name, avatar_url, role, is_active, subscription_plan, subscription_status,
+       created_at, user_is_premium(subscription_plan, subscription_status) AS is_premium,
+       days_since(created_at) AS days_since_joined, updated_at AS _updated_at
+FROM admin_user_change(:user, NULL, true, NULL);
+
+-- name: admin_user_deactivate :row
+SELECT public_id AS id, email, full_name, avatar_url, role, is_active, subscription_plan, subscription_status,
+       created_at, user_is_premium(subscription_plan, subscription_status) AS is_premium,
+       days_since(created_at) AS days_since_joined, updated_at AS _updated_at
+FROM admin_user_change(:user, NULL, false, NULL);
 
 -- name: session_create :row
 -- For the user whose public id is :subject; no row: there is no such active user.

@@ -125,9 +125,11 @@ subtest 'a deactivated or deleted user is out at once' => sub {
     $t->db->do('UPDATE users SET is_active = false WHERE id = ?', undef, $dan->uuid);
     error_is $dan->get($me), 401, 'AUTHENTICATION_ERROR';
     $t->db->do('UPDATE users SET is_active = true WHERE id = ?', undef, $dan->uuid);
-    status_is $dan->get($me), 200, 'and in again';
-    $t->db->do('UPDATE users SET deleted_at = now() WHERE id = ?', undef, $dan->uuid);
-    error_is $dan->get($me), 401, 'AUTHENTICATION_ERROR';
+    error_is $dan->get($me), 401, 'AUTHENTICATION_ERROR', name => 'and has to sign in again when let in again';
+    my $eva = $t->user('eva');
+    status_is $eva->get($me), 200;
+    $t->db->do('UPDATE users SET deleted_at = now() WHERE id = ?', undef, $eva->uuid);
+    error_is $eva->get($me), 401, 'AUTHENTICATION_ERROR';
 };
 
 subtest 'the refusal tells the client no more than it needs' => sub {

@@ -156,7 +156,7 @@ sub ask ($row, $who, %arg) {
         $row->{method}, path_of($row, $arg{version} // 1, $arg{organization}),
         headers => { %{ $who->{headers} }, Accept => '*/*' },
         (%query ? (query => \%query) : ()),
-        (@{ $row->{body} } ? (json => \%body) : ()),
+        (@{ $row->{body} } ? (json => $arg{whole} // \%body) : ()),
     );
 }
 
@@ -193,6 +193,7 @@ sub taken ($res, $name) {
     my $ok    = !$error
         || $res->status =~ /^(?:402|404|409|429)$/
         || $error->{code} =~ /^(?:INVALID_CREDENTIALS|EMAIL_NOT_VERIFIED|ACCOUNT_INACTIVE|TOKEN_INVALID|INVALID_CODE)$/
+        || ($error->{code} eq 'AUTHORIZATION_ERROR' && $error->{details}{field})
         || ($error->{code} eq 'VALIDATION_ERROR' && $error->{message} !~ /^\S+ (?:must be|is required)\b/);
     ok $ok, $name or diag $res->describe;
     return;
@@ -338,6 +339,11 @@ for my $row (grep { !$_->{static} } @rows) {
 
         for my $field (@{ $row->{body} }) {
             my $name = $field->{name};
+            if ($field->{whole}) {
+                taken ask($row, $who, whole => {}), 'body: an object of any members';
+                error_is ask($row, $who, whole => $_), 400, 'BAD_REQUEST', name => 'body: nothing else' for [], 'x', 7;
+                next;
+            }
             my $left_out = ask($row, $who, without => [$name]);
             if   ($field->{required}) { error_is $left_out, 422, 'VALIDATION_ERROR', field => $name, name => "body: $name left out" }
             else                      { taken $left_out, "body: $name may be left out" }

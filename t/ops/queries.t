@@ -50,6 +50,13 @@ for my $tenant ($DEFAULT, $other) {
         SELECT tenant_id, id, 'project ' || i FROM made, generate_series(1, 10) i
         END
 }
+for my $tenant ($DEFAULT, $other) {
+    $sql->in($super, $tenant, undef, sub {
+        $super->do(q{INSERT INTO feature_flags (tenant_id, key, name, flag_type) SELECT app_tenant(), 'flag-' || i, 'Flag', 'boolean' FROM generate_series(1, 100) i});
+        $super->do(q{INSERT INTO jobs (tenant_id, kind, state, finished_at) SELECT app_tenant(), 'x', 'completed', now() FROM generate_series(1, 400) i});
+        $super->do(q{SELECT audit('a.' || i % 20, 'type' || i % 20, i::text, '{}', 'user_' || i % 20) FROM generate_series(1, 400) i});
+    });
+}
 $super->do('VACUUM ANALYZE');
 
 my %is_tenants = map { $_ => 1 } 'tenants', @{ $super->selectcol_arrayref(<<~'END') };

@@ -125,6 +125,10 @@ subtest 'enter: sessions' => sub {
         $super->do("UPDATE $table SET $off WHERE id = ?", undef, $id);
         is enter(%own), 'AS401', "not with $off";
         $super->do("UPDATE $table SET $on WHERE id = ?", undef, $id);
+        if ($table eq 'users') {
+            is enter(%own), 'AS401', "nor with $on: whoever is let in again signs in again";
+            $super->do('UPDATE sessions SET revoked_at = NULL WHERE id = ?', undef, $user->{session});
+        }
         is enter(%own), "$TENANT $user->{id} off", "but with $on";
     }
 };

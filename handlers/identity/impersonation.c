@@ -1,0 +1,110 @@
+/*
+ * Impersonation: an administrator acts as a user, to see what the user sees.
+ *
+ * The token is the user's, with the administrator in "act" (RFC 8693 4.1).  Its
+ * session says the same, and that is what counts: enter() asks with each
+ * request whether the administrator still is one, and puts down every request
+ * that changes something under both names.
+ */
+#include "fcgi/db.h"
+#include "fcgi/jx.h"
+#include "fcgi/req.h"
+#include "handlers/identity/session.h"
+#include "handlers/routes.h"
+
+/* clang-format off */
+static const struct field start_in[] = {
+	{ "user_id", F_TEXT, F_REQUIRED, .min = 1, .max = 255, .example = "user_123abc" },
+	{ "reason",  F_TEXT, 0, .max = 500, .example = "ticket 4711", .about = "for the audit log" },
+	FIELD_END
+};
+
+static const struct field impersonated_out[] = {
+	{ "id",        F_TEXT,  0, .example = "user_123abc" },
+	{ "email",     F_EMAIL, F_NULL, .example = "ada@example.com" },
+	{ "full_name", F_TEXT,  F_NULL, .example = "Ada Lovelace" },
+	FIELD_END
+};
+
+static const struct field start_out[] = {
+	{ "message",           F_TEXT,     0, .example = "impersonation started" },
+	{ "impersonated_user", F_OBJECT,   0, .fields = impersonated_out },
+	{ "token",             F_TEXT,     0, .example = "eyJhbGciOiJIUzI1NiJ9.e30.4nL5c0t", .about = "a bearer token of the user's" },
+	{ "expires_at",        F_DATETIME, 0, .about = "an hour from now; the token cannot be refreshed" },
+	FIELD_END
+};
+
+static const struct shape start_shape = { "ImpersonationStart", start_out };
+/* clang-format on */
+
+/* JSON members of a text that may be NULL. */
+static void member(struct buf *b, const char *key, const char *text)
+{
+	jx_key(b, key);
+	if (text)
+		jx_str(b, text);
+	else
+		jx_null(b);
+}
+
+static enum err impersonation_start(struct req *rq)
+{
+	const int64_t epoch_us = INT64_C(946684800000000); /* PostgreSQL's 2000-01-01, in Unix time */
+	PGresult *res;
+	struct tokens t;
+	struct buf *b;
+	enum err rc;
+
+	req_set(rq, "target", req_text(rq, "user_id"));
+	rc = db_call(rq, Q_impersonation_start, true, &res);
+	if (!rc)
+		rc = session_read(rq, res, &t);
+	if (rc)
+		return rc;
+	b = req_open(rq);
+	buf_char(b, '{');
+	member(b, "message", "impersonation started");
+	jx_key(b, "impersonated_user");
+	buf_char(b, '{');
+	member(b, "id", db_text(res, 0, "_subject"));
+	member(b, "email", db_text(res, 0, "email"));
+	member(b, "full_name", db_text(res, 0, "display_name"));
+	buf_char(b, '}');
+	member(b, "token", t.access);
+	jx_key(b, "expires_at");
+	jx_timestamptz(b, (db_int(res, 0, "_iat_s") + t.expires_in) * 1000000 - epoch_us);
+	buf_char(b, '}');
+	return req_close(rq);
+}
+
+/* The caller's own session, which is the token's. */
+static enum err impersonation_stop(struct req *rq)
+{
+	PGresult *res;
+	struct buf *b;
+	enum err rc;
+
+	req_set(rq, "session", rq->who.session);
+	rc = db_call(rq, Q_impersonation_stop, true, &res);
+	if (rc)
+		return rc;
+	if (PQntuples(res) == 0)
+		return req_fail(rq, ERR_CONFLICT,
+				"this token is nobody else's: there is no impersonation to stop");
+	b = req_open(rq);
+	buf_text(b, "{\"message\":\"impersonation stopped\"}");
+	return req_close(rq);
+}
+
+/* clang-format off */
+const struct route impersonation_routes[] = {
+	{ POST, "/api/v1/admin/impersonate/start", "app.admin.start_impersonation", ADMIN, "Act as a user",
+	  .about = "Answers a token of the user's that is good for an hour. Administrators cannot be impersonated. The start, and "
+		   "each change that is made with the token, is in the audit log under both names.",
+	  .body = start_in, .out = &start_shape, .run = impersonation_start, .flags = PRIVATE, .status = 200 },
+	{ POST, "/api/v1/admin/impersonate/stop",  "app.admin.stop_impersonation",  USER,  "Stop acting as a user",
+	  .about = "Called with the impersonation token itself, which is good for nothing afterwards.",
+	  .out = &message_shape, .run = impersonation_stop, .status = 200 },
+	ROUTE_END
+};
+/* clang-format on */

@@ -1,0 +1,150 @@
+/*
+ * Users on the platform surface: a tenant's own server, with its secret key,
+ * manages all of them; a page, with a public key and a user's token, only that
+ * user.  The same users as everywhere else: "sub" is what the app surface calls
+ * their id.
+ */
+#include "fcgi/req.h"
+#include "handlers/routes.h"
+
+/* clang-format off */
+static const struct field user_id[] = {
+	{ "user", F_UUID, F_REQUIRED, .about = "the user's id" },
+	FIELD_END
+};
+
+static const struct field list_in[] = {
+	{ "page",             F_INT,  0, .min = 1, .max = 1000000000, .def = "1" },
+	{ "per_page",         F_INT,  0, .min = 1, .max = 100, .def = "20" },
+	{ "include_inactive", F_BOOL, 0, .def = "false", .about = "also those who are deactivated" },
+	FIELD_END
+};
+
+static const struct field get_in[] = {
+	{ "include_settings", F_BOOL, 0, .def = "false", .about = "without it settings is null" },
+	FIELD_END
+};
+
+static const struct field create_in[] = {
+	{ "sub",               F_TEXT,  F_REQUIRED, .min = 1, .max = 255, .example = "user_123abc",
+	  .about = "what the user is known by in tokens and on the app surface" },
+	{ "email",             F_EMAIL, 0, .example = "ada@example.com" },
+	{ "display_name",      F_TEXT,  0, .max = 100, .example = "Ada Lovelace" },
+	{ "avatar_url",        F_URL,   0, .max = 2048, .example = "https://example.com/ada.png" },
+	{ "locale",            F_TEXT,  0, .min = 1, .max = 35, .def = "en" },
+	{ "tenant_id",         F_UUID,  0, .about = "may be left out; no other than the key's" },
+	{ "is_email_verified", F_BOOL,  0, .def = "false" },
+	{ "status",            F_TEXT,  0, .min = 1, .max = 50, .def = "pending", .about = "yours to use; is_active decides" },
+	{ "is_active",         F_BOOL,  0, .def = "true" },
+	FIELD_END
+};
+
+static const struct field update_in[] = {
+	{ "display_name", F_TEXT, F_NULL, .max = 100, .example = "Ada Lovelace" },
+	{ "avatar_url",   F_URL,  F_NULL, .max = 2048, .example = "https://example.com/ada.png" },
+	{ "locale",       F_TEXT, 0,      .min = 1, .max = 35, .example = "en" },
+	FIELD_END
+};
+
+static const struct field settings_in[] = {
+	{ "settings", F_OBJECT, F_WHOLE, .about = "any members; those sent replace those of the same name" },
+	FIELD_END
+};
+
+static const struct field settings_out[] = {
+	{ "user_id",    F_UUID,     0 },
+	{ "settings",   F_OBJECT,   0 },
+	{ "created_at", F_DATETIME, 0 },
+	{ "updated_at", F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct field platform_user_out[] = {
+	{ "id",                      F_UUID,     0 },
+	{ "email",                   F_EMAIL,    F_NULL, .example = "ada@example.com", .about = "null when none was given" },
+	{ "display_name",            F_TEXT,     F_NULL, .max = 255, .example = "Ada Lovelace" },
+	{ "avatar_url",              F_URL,      F_NULL, .max = 2048 },
+	{ "locale",                  F_TEXT,     0, .example = "en" },
+	{ "is_active",               F_BOOL,     0 },
+	{ "tenant_id",               F_UUID,     0 },
+	{ "sub",                     F_TEXT,     0, .example = "user_123abc" },
+	{ "is_email_verified",       F_BOOL,     0 },
+	{ "status",                  F_TEXT,     0, .example = "active" },
+	{ "current_plan_id",         F_UUID,     F_NULL },
+	{ "default_organization_id", F_UUID,     F_NULL },
+	{ "created_at",              F_DATETIME, 0 },
+	{ "updated_at",              F_DATETIME, 0 },
+	{ "settings",                F_OBJECT,   F_NULL, .fields = settings_out },
+	FIELD_END
+};
+
+static const struct shape platform_user_shape = { "UserResponse", platform_user_out };
+
+static const struct field stats_out[] = {
+	{ "total_users",    F_INT, 0, .example = "1250" },
+	{ "active_users",   F_INT, 0, .example = "1180" },
+	{ "inactive_users", F_INT, 0, .example = "70" },
+	FIELD_END
+};
+
+static const struct shape stats_shape = { "UserStats", stats_out };
+
+static const struct list user_page = {
+	"users", { "total", "page", "per_page", "has_next", "has_prev" }, "per_page"
+};
+
+static const struct constraint create_constraints[] = {
+	{ "users_public_id_unique", ERR_CONFLICT, "sub",   "a user of this tenant has this sub" },
+	{ "users_email_unique",     ERR_CONFLICT, "email", "User already exists" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct constraint settings_constraints[] = {
+	{ "user_settings_size", ERR_PAYLOAD_TOO_LARGE, NULL, "a user's settings may have 16 KiB in all" },
+	{ NULL, 0, NULL, NULL },
+};
+/* clang-format on */
+
+static enum err platform_user_list(struct req *rq)
+{
+	bool all = req_value(rq, "include_inactive")->b;
+
+	return req_answer(rq, all ? Q_platform_user_list_all : Q_platform_user_list);
+}
+
+/* In SQL :tenant_id is the caller's; what was sent is to be compared with it. */
+static enum err platform_user_create(struct req *rq)
+{
+	req_set(rq, "tenant", req_text(rq, "tenant_id"));
+	return req_answer(rq, Q_platform_user_create);
+}
+
+/* clang-format off */
+const struct route platform_user_routes[] = {
+	{ GET,    "/api/v1/users",                   "platform.users.list",            SECRET_KEY,  "List users",
+	  .query = list_in, .out = &platform_user_shape, .list = &user_page, .sql = Q_platform_user_list, .run = platform_user_list },
+	{ POST,   "/api/v1/users",                   "platform.users.create",          SECRET_USER, "Create a user",
+	  .about = "The user has no password yet, and chooses one through forgot-password.",
+	  .body = create_in, .out = &platform_user_shape, .constraints = create_constraints,
+	  .sql = Q_platform_user_create, .run = platform_user_create },
+	{ GET,    "/api/v1/users/stats",             "platform.users.stats",           SECRET_KEY,  "Count users",
+	  .out = &stats_shape, .sql = Q_platform_user_stats },
+	{ GET,    "/api/v1/users/{user}",            "platform.users.get",             KEY_OR_USER, "Get a user",
+	  .params = user_id, .query = get_in, .out = &platform_user_shape, .sql = Q_platform_user_get },
+	{ PUT,    "/api/v1/users/{user}",            "platform.users.update",          KEY_OR_USER, "Change a user's profile",
+	  .params = user_id, .body = update_in, .out = &platform_user_shape, .sql = Q_platform_user_update },
+	{ PUT,    "/api/v1/users/{user}/settings",   "platform.users.update_settings", KEY_OR_USER, "Change a user's settings",
+	  .about = "The body is the settings themselves: each member replaces the one of its name, the others stay; 16 KiB in all.",
+	  .params = user_id, .body = settings_in, .out = &platform_user_shape, .constraints = settings_constraints,
+	  .sql = Q_platform_user_settings_put },
+	{ POST,   "/api/v1/users/{user}/deactivate", "platform.users.deactivate",      KEY_OR_USER, "Deactivate a user",
+	  .about = "All of the user's sessions end. Only a secret key lets the user in again.",
+	  .params = user_id, .out = &platform_user_shape, .sql = Q_platform_user_deactivate, .status = 200 },
+	{ POST,   "/api/v1/users/{user}/activate",   "platform.users.activate",        SECRET_KEY,  "Activate a user",
+	  .params = user_id, .out = &platform_user_shape, .sql = Q_platform_user_activate, .status = 200 },
+	{ DELETE, "/api/v1/users/{user}",            "platform.users.delete",          SECRET_KEY,  "Delete a user",
+	  .about = "Deactivates the user; the data stays.",
+	  .params = user_id, .out = &platform_user_shape, .sql = Q_platform_user_delete, .status = 204 },
+	ROUTE_END
+};
+/* clang-format on */

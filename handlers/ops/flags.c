@@ -1,0 +1,128 @@
+/*
+ * Feature flags: what is switched on for whom.  How a flag decides is
+ * flag_reason()'s to say (sql/functions/flags.sql).
+ */
+#include "fcgi/db.h"
+#include "fcgi/jx.h"
+#include "fcgi/req.h"
+#include "handlers/routes.h"
+
+/* clang-format off */
+static const char *const types[] = { "boolean", "percentage", "user_list", "plan_based", NULL };
+
+static const char *const reasons[] = { "disabled", "boolean", "percentage_rollout", "not_in_percentage", "user_list",
+				       "not_in_user_list", "plan", "not_in_plans", NULL };
+
+#define SETTINGS_FIELDS \
+	{ "is_enabled",  F_BOOL, 0, .example = "true", .about = "off, the flag is off for everybody" }, \
+	{ "percentage",  F_INT,  0, .min = 0, .max = 100, .example = "25", .about = "needed for percentage" }, \
+	{ "user_ids",    F_LIST, 0, .max = 10000, .item = F_TEXT, .about = "needed for user_list" }, \
+	{ "plans",       F_LIST, 0, .max = 100, .item = F_TEXT, .about = "needed for plan_based; \"free\" is the plan of who has none" }
+
+static const struct field create_in[] = {
+	{ "key",         F_TEXT, F_REQUIRED, .min = 1, .max = 100, .example = "new-editor",
+	  .about = "letters, digits, and _ . : - behind the first" },
+	{ "name",        F_TEXT, F_REQUIRED, .min = 1, .max = 255, .example = "New editor" },
+	{ "description", F_TEXT, 0, .max = 2000, .example = "The editor with blocks" },
+	{ "flag_type",   F_ENUM, F_REQUIRED, .values = types },
+	SETTINGS_FIELDS,
+	FIELD_END
+};
+
+static const struct field update_in[] = {
+	{ "name",        F_TEXT, 0, .min = 1, .max = 255, .example = "New editor" },
+	{ "description", F_TEXT, F_NULL, .max = 2000, .example = "The editor with blocks" },
+	{ "flag_type",   F_ENUM, 0, .values = types },
+	SETTINGS_FIELDS,
+	FIELD_END
+};
+
+static const struct field check_in[] = {
+	{ "user_id", F_TEXT, F_REQUIRED, .min = 1, .max = 255, .example = "user_123abc" },
+	FIELD_END
+};
+
+static const struct field flag_key[] = {
+	{ "flag", F_TEXT, F_REQUIRED, .min = 1, .max = 100, .about = "the flag's key" },
+	FIELD_END
+};
+
+static const struct field flag_out[] = {
+	{ "id",          F_UUID,     0 },
+	{ "key",         F_TEXT,     0, .example = "new-editor" },
+	{ "name",        F_TEXT,     0, .example = "New editor" },
+	{ "description", F_TEXT,     F_NULL, .example = "The editor with blocks" },
+	{ "flag_type",   F_ENUM,     0, .values = types },
+	{ "is_enabled",  F_BOOL,     0 },
+	{ "percentage",  F_INT,      F_NULL, .example = "25" },
+	{ "user_ids",    F_LIST,     0, .item = F_TEXT },
+	{ "plans",       F_LIST,     0, .item = F_TEXT },
+	{ "created_at",  F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct shape flag_shape = { "FeatureFlag", flag_out };
+
+static const struct field check_out[] = {
+	{ "flag_key",   F_TEXT, 0, .example = "new-editor" },
+	{ "is_enabled", F_BOOL, 0, .about = "for this user" },
+	{ "reason",     F_ENUM, 0, .values = reasons },
+	FIELD_END
+};
+
+static const struct shape check_shape = { "FeatureFlagCheck", check_out };
+
+static const struct list flag_list = { "items", { "total" }, NULL };
+
+static const struct constraint constraints[] = {
+	{ "feature_flags_key_unique",       ERR_CONFLICT,   "key",        "a flag with this key exists" },
+	{ "feature_flags_key_format",       ERR_VALIDATION, "key",
+	  "a key is made of letters, digits, and _ . : - behind the first of them" },
+	{ "feature_flags_percentage_given", ERR_VALIDATION, "percentage", "this type needs a percentage" },
+	{ "feature_flags_user_ids_given",   ERR_VALIDATION, "user_ids",   "this type needs user_ids, at least one" },
+	{ "feature_flags_plans_given",      ERR_VALIDATION, "plans",      "this type needs plans, at least one" },
+	{ NULL, 0, NULL, NULL },
+};
+/* clang-format on */
+
+/* A user who is not there would get an answer, too, and a wrong one: more likely the id is mistyped. */
+static enum err flag_check(struct req *rq)
+{
+	PGresult *res;
+	struct buf *b;
+	enum err rc;
+
+	req_set(rq, "user", req_text(rq, "user_id"));
+	rc = db_call(rq, Q_flag_check, true, &res);
+	if (rc)
+		return rc;
+	if (PQntuples(res) == 0)
+		return req_not_found(rq, req_text(rq, "flag"));
+	if (!db_bool(res, 0, "_has_user"))
+		return req_fail_field(rq, ERR_NOT_FOUND, "user_id", "User not found");
+	b = req_open(rq);
+	buf_char(b, '{');
+	jx_key(b, "flag_key"), jx_str(b, db_text(res, 0, "flag_key"));
+	jx_key(b, "is_enabled"), jx_bool(b, db_bool(res, 0, "is_enabled"));
+	jx_key(b, "reason"), jx_str(b, db_text(res, 0, "reason"));
+	buf_char(b, '}');
+	return req_close(rq);
+}
+
+/* clang-format off */
+const struct route flag_routes[] = {
+	{ GET,    "/api/v1/admin/feature-flags",              "app.flags.list",   ADMIN, "List feature flags",
+	  .about = "All of them: a tenant has at most 1,000.", .out = &flag_shape, .list = &flag_list, .sql = Q_flag_list },
+	{ POST,   "/api/v1/admin/feature-flags",              "app.flags.create", ADMIN, "Create a feature flag",
+	  .body = create_in, .out = &flag_shape, .constraints = constraints, .sql = Q_flag_create },
+	{ PATCH,  "/api/v1/admin/feature-flags/{flag_id}",    "app.flags.update", ADMIN, "Change a feature flag",
+	  .body = update_in, .out = &flag_shape, .constraints = constraints, .sql = Q_flag_update },
+	{ DELETE, "/api/v1/admin/feature-flags/{flag_id}",    "app.flags.delete", ADMIN, "Delete a feature flag",
+	  .out = &flag_shape, .sql = Q_flag_delete, .status = 204 },
+	{ GET,    "/api/v1/admin/feature-flags/{flag}/check", "app.flags.check",  ADMIN, "Is a flag on for a user, and why?",
+	  .about = "A percentage is that of all users whose first 32 bits of SHA-256(key:user_id), modulo 10,000, are below a "
+		   "hundred times it: the same user always gets the same answer, and stays in when the percentage grows.",
+	  .params = flag_key, .query = check_in, .out = &check_shape, .sql = Q_flag_check, .run = flag_check },
+	ROUTE_END
+};
+/* clang-format on */
