@@ -3,8 +3,8 @@
  */
 #include "fcgi/password.h"
 
-#include <openssl/evp.h>
 #include <signal.h>
+#include <sys/mman.h>
 
 #include "fcgi/clock.h"
 #include "fcgi/req.h"
@@ -198,6 +198,53 @@ static void test_places(void)
 	shm = NULL;
 }
 
+/* How many places are held by processes other than this one. */
+static int held(void)
+{
+	int n = 0;
+
+	for (int i = 0; i < SHM_HASHERS; i++)
+		n += shm->hashers[i] != 0;
+	return n;
+}
+
+/* Processes that hash and hash; killed in the middle of it. */
+static void test_processes(void)
+{
+	enum { PROCESSES = 6, LOOKS = 200 };
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	const char *hash;
+	pid_t pids[PROCESSES];
+	int most = 0;
+
+	shm = mmap(NULL, sizeof(*shm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	for (int i = 0; i < PROCESSES; i++) {
+		fflush(stdout);
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			password_use_cost(10);
+			for (;;)
+				password_hash(&rq, "Zx7kqpwv", &hash);
+		}
+	}
+	for (int i = 0; i < LOOKS || (!held() && i < 100 * LOOKS); i++) {
+		int n = held();
+
+		most = n > most ? n : most;
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+	for (int i = 0; i < PROCESSES; i++)
+		kill(pids[i], SIGKILL);
+	while (wait(NULL) > 0)
+		;
+	ok(most >= 1 && most <= cores, "of %d processes no more hash at once than there are cores: %d",
+	   PROCESSES, most);
+	is_int(password_hash(&rq, "Zx7kqpwv", &hash), ERR_OK,
+	       "killed in the middle of it, they leave their places to others");
+	munmap((void *)shm, sizeof(*shm));
+	shm = NULL;
+}
+
 int main(void)
 {
 	arena_init(&rq.arena, 4096);
@@ -206,6 +253,7 @@ int main(void)
 	test_words();
 	test_hash();
 	test_places();
+	test_processes();
 	test_cost();
 	arena_release(&rq.arena);
 	return done_testing();
