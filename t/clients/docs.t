@@ -5,6 +5,8 @@ use v5.36;
 use utf8;
 use lib 't/lib', 'docs/lib';
 use Api;
+use Ashlar::Issuer;
+use Ashlar::Token qw(mint sign_key);
 use Cpanel::JSON::XS 'decode_json';
 use Cwd 'getcwd';
 use File::Temp ();
@@ -141,13 +143,15 @@ sub commands ($path) {
     return map { [ $blocks[$_] =~ s/^TOKEN=.*\n//r, $blocks[ $_ + 1 ] // '' ] } grep { $blocks[$_] =~ /\bcurl / } 0 .. $#blocks;
 }
 
-# Run a command as a reader would: its status and body.
-sub run_command ($user, $command, %env) {
-    $command =~ s{https://localhost:8443}{https://localhost:$t->{https_port}}g;
-    $command =~ s{\bcurl\b(?: -k)?}{curl -s --cacert $t->{dir}/cert.pem -w '\\n%{http_code}'};
-    my $text = output_of(20, { TOKEN => $user->token, %env }, 'sh', '-c', $command) // return (0, '');
+# Run a command as a reader would, of the server that api is: its status and body.
+sub run_at ($api, $command, %env) {
+    $command =~ s{https://localhost:8443}{https://localhost:$api->{https_port}}g;
+    $command =~ s{\bcurl\b(?: -k)?}{curl -s --cacert $api->{dir}/cert.pem -w '\\n%{http_code}'};
+    my $text = output_of(20, \%env, 'sh', '-c', $command) // return (0, '');
     return reverse $text =~ /\A(.*)\n(\d+)\s*\z/s;
 }
+
+sub run_command ($user, $command, %env) { return run_at($t, $command, TOKEN => $user->token, %env) }
 
 subtest 'the commands of the guide do what it says' => sub {
     my $bob = $t->user('bob');
@@ -196,6 +200,36 @@ subtest 'and those of its page on organizations' => sub {
             is_deeply [ sort keys %$got ], [ sort keys %$shown ], '  with what is shown';
         }
     }
+};
+
+subtest 'a tenant brings its own identity provider, as the guide has it' => sub {
+    my $issuer = Ashlar::Issuer->start(sign_key('EC', 'ec-1'));
+    my ($port) = $issuer->url =~ /:(\d+)/;
+    my $api    = Api->start(ENVIRONMENT => 'development', HTTP_ALLOW_PRIVATE => "127.0.0.1:$port", main => 1);
+    my $owner  = $api->team('owner', role => 'owner', tenant => 'acme');
+    my @all    = commands('/identity-provider.html');
+    my ($iss, $secret) = map { $all[0][0] =~ /"$_": "([^"]+)"/ } qw(issuer secret);
+    my %env = (
+        TEAM_TOKEN => $owner->token,
+        KEY        => $api->key(tenant => 'acme'),
+        TOKEN      => mint({ iss => $iss, aud => 'authenticated', sub => 'supabase-1', iat => time, exp => 3600 + time }, key => $secret),
+    );
+    my @statuses;
+    for (@all) {
+        my ($command, $answer) = @$_;
+        my ($name) = $command =~ /(curl.*)/;
+        my $jwks = $issuer->url;
+        $command =~ s{"https://[^"]*/jwks\.json"}{"$jwks"};
+        my ($status, $body) = run_at($api, $command, %env);
+        push @statuses, $status;
+        my $json  = $body eq '' ? {} : decode_json($body);
+        my $shown = eval { decode_json($answer =~ s/, …//gr) };
+        $shown && $shown->{error} ? is_deeply($json, $shown, "$name is refused as shown") : is_deeply([ sort keys %$json ], [ sort keys %$shown ], "$name: what is shown") if $shown;
+        $env{ID} //= $json->{id};
+    }
+    is "@statuses", '201 201 200 401 200 200 204', 'each does what the page says';
+    is_deeply [ map { $_->{name} } @{ $owner->get('/api/v1/dashboard/issuers')->json('/issuers') } ], ['Clerk'], 'and one is left';
+    $issuer->stop;
 };
 
 subtest 'README and CONTRIBUTING are true, too' => sub {
