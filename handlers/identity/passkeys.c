@@ -478,6 +478,13 @@ static enum err authentication(struct req *rq)
 	return rc ? rc : session_answer(rq, &tokens);
 }
 
+static const enum err begin_errors[] = { ERR_ORIGIN, ERR_CONFLICT, ERR_AUTHORIZATION, ERR_OK };
+static const enum err create_errors[] = { ERR_TICKET, ERR_ORIGIN, ERR_CONFLICT, ERR_AUTHORIZATION, ERR_OK };
+static const enum err request_errors[] = { ERR_ORIGIN, ERR_OK };
+static const enum err login_errors[] = { ERR_CREDENTIALS,      ERR_TICKET,           ERR_ORIGIN,
+					 ERR_ACCOUNT_INACTIVE, ERR_EMAIL_UNVERIFIED, ERR_OK };
+static const enum err delete_errors[] = { ERR_AUTHORIZATION, ERR_OK };
+
 /* clang-format off */
 static const struct list passkey_list = { "passkeys" };
 
@@ -492,20 +499,20 @@ const struct route passkey_routes[] = {
 	{ POST,   BASE "/registration/options",   "platform.identity.passkey_registration_options", KEY_USER, "Begin to add a passkey",
 	  .about = "The answer goes to PublicKeyCredential.parseCreationOptionsFromJSON() as it is. Its challenge is good once, "
 		   "for five minutes. A user has at most 20 passkeys.",
-	  .out = &creation_shape, .status = 200, .run = registration_options, .flags = KEYLESS },
+	  .out = &creation_shape, .errors = begin_errors, .status = 200, .run = registration_options, .flags = KEYLESS },
 	{ POST,   BASE "/registration",           "platform.identity.passkey_create", KEY_USER, "Add a passkey",
 	  .about = "Keys for ES256 and RS256. The user must have been verified, by fingerprint or PIN. An attestation is not "
 		   "asked for, and one that comes is not looked at.",
-	  .body = registration_in, .out = &passkey_shape, .constraints = passkey_constraints, .run = registration,
+	  .body = registration_in, .out = &passkey_shape, .errors = create_errors, .constraints = passkey_constraints, .run = registration,
 	  .max_body = 65536, .flags = KEYLESS },
 	{ POST,   BASE "/authentication/options", "platform.identity.passkey_authentication_options", KEY, "Begin to sign in with a passkey",
 	  .about = "The answer goes to PublicKeyCredential.parseRequestOptionsFromJSON() as it is. Its challenge is good once, "
 		   "for five minutes.",
-	  .body = authentication_options_in, .out = &request_shape, .status = 200, .run = authentication_options, .flags = KEYLESS },
+	  .body = authentication_options_in, .out = &request_shape, .errors = request_errors, .status = 200, .run = authentication_options, .flags = KEYLESS },
 	{ POST,   BASE "/authentication",         "platform.identity.passkey_login", KEY, "Sign in with a passkey",
 	  .about = "A passkey counts as two factors, so no second one is asked for. Whatever is wrong with it, the answer is the "
 		   "same 401; the audit log has the reason. A signature counter that does not grow is refused: somebody has a copy.",
-	  .body = authentication_in, .out = &token_shape, .status = 200, .run = authentication, .max_body = 65536,
+	  .body = authentication_in, .out = &token_shape, .errors = login_errors, .status = 200, .run = authentication, .max_body = 65536,
 	  .flags = KEYLESS | PRIVATE },
 	{ GET,    BASE,                           "platform.identity.passkey_list", KEY_USER, "List my passkeys",
 	  .about = "The oldest first.", .out = &passkey_shape, .list = &passkey_list, .sql = Q_passkey_list, .flags = KEYLESS },
@@ -514,7 +521,7 @@ const struct route passkey_routes[] = {
 	{ DELETE, BASE "/{passkey}",              "platform.identity.passkey_delete", KEY_USER, "Remove a passkey",
 	  .about = "Nobody signs in with it any more; sessions that began with it go on. The device keeps its half until the "
 		   "user deletes it there.",
-	  .params = passkey_path, .out = &message_shape, .status = 200, .sql = Q_passkey_delete, .flags = KEYLESS },
+	  .params = passkey_path, .out = &message_shape, .errors = delete_errors, .status = 200, .sql = Q_passkey_delete, .flags = KEYLESS },
 	ROUTE_END
 };
 /* clang-format on */

@@ -29,20 +29,30 @@ RETURN (SELECT jsonb_agg(jsonb_build_object('type', 'public-key', 'id', base64ur
         FROM passkeys p
         WHERE p.tenant_id = app_tenant() AND p.user_id = who AND p.rp_id = domain);
 
--- May the caller have one more passkey?  Not who only acts as the user: it
--- would outlast the impersonation.  Whoever adds one holds the user's row, so
--- that two at once cannot both be the last that fits.
-CREATE OR REPLACE FUNCTION passkey_room() RETURNS void
+-- Only the user's own hands: who merely acts as the user neither adds a passkey,
+-- which would outlast the impersonation, nor takes one away.
+CREATE OR REPLACE FUNCTION passkey_own() RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     IF nullif(current_setting('app.request', true), '')::jsonb ->> 'on_behalf_of' IS NOT NULL THEN
-        RAISE SQLSTATE 'AS403' USING MESSAGE = 'passkeys are the user''s own: not while you act as somebody else';
-    ELSIF (SELECT count(*) FROM passkeys p WHERE p.tenant_id = app_tenant() AND p.user_id = app_user()) >= 20 THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'the passkeys of a user are not to be changed while impersonating';
+    END IF;
+END
+$$;
+
+-- May the caller have one more passkey?
+CREATE OR REPLACE FUNCTION passkey_room() RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM passkey_own();
+    IF (SELECT count(*) FROM passkeys p WHERE p.tenant_id = app_tenant() AND p.user_id = app_user()) >= 20 THEN
         RAISE SQLSTATE 'AS409' USING MESSAGE = 'a user has at most 20 passkeys; remove one first';
     END IF;
 END
 $$;
 
+-- Add a passkey of the caller's.  The user's row is held, so that of two at once
+-- only one can be the last that fits.
 CREATE OR REPLACE FUNCTION passkey_add(name text, credential_id bytea, public_key bytea, rp_id text, sign_count bigint,
                                        transports text[], aaguid uuid, is_backup_eligible boolean, is_backed_up boolean)
 RETURNS passkeys

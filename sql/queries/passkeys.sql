@@ -124,5 +124,6 @@ WITH gone AS (
     RETURNING id, name, rp_id
 )
 SELECT 'Passkey removed' AS message,
-       audit('passkey.delete', 'passkey', id::text, jsonb_build_object('name', name, 'rp_id', rp_id)) AS _audited
+       audit('passkey.delete', 'passkey', id::text, jsonb_build_object('name', name, 'rp_id', rp_id)) AS _audited,
+       passkey_own() AS _own
 FROM gone;

@@ -387,10 +387,14 @@ subtest 'of two that are added at once, one waits' => sub {
     is $? >> 8, 0, 'and finds no room';
 };
 
-subtest 'who acts as somebody else adds no passkey' => sub {
+subtest 'who acts as somebody else adds no passkey, and removes none' => sub {
     my $admin = $t->user('admin', role => 'admin');
     my $hugo  = $t->user('hugo')->with(key => $key, origin => $page);
+    my $begun = $hugo->post("$base/registration/options")->json;
+    my $id    = register($hugo, authenticator())->json('/id');
     $db->do('UPDATE sessions SET impersonator_id = ? WHERE id = ?', undef, $admin->uuid, $hugo->session);
     error_is $hugo->post("$base/registration/options"), 403, 'AUTHORIZATION_ERROR';
-    error_is $hugo->post("$base/registration", { credential => authenticator()->create({ challenge => encode_base64url('x' x 32), rp => { id => 'app.example.com' }, user => { id => 'x' } }) }), 400, 'TOKEN_INVALID', name => 'nor with a challenge from elsewhere';
+    error_is $hugo->post("$base/registration", { credential => authenticator()->create($begun) }), 403, 'AUTHORIZATION_ERROR', name => 'nor one that was begun before';
+    error_is $hugo->delete("$base/$id"), 403, 'AUTHORIZATION_ERROR';
+    json_is $hugo->get($base), '/passkeys/0/id', $id, 'it is still there';
 };
