@@ -150,17 +150,35 @@ subtest 'the statements inside of functions read by an index' => sub {
     my ($session) = $super->selectrow_array(
         q{SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.tenant_id = ? AND public_id = 'user_7'},
         undef, $DEFAULT);
+    # user_8 is a member of user_7's organization, and user_9 has the address that it has invited.
+    my ($org) = $super->selectrow_array(q{SELECT id FROM organizations WHERE tenant_id = ? AND name = 'user_7'}, undef, $DEFAULT);
+    my %user = map { @$_ } @{ $super->selectall_arrayref('SELECT public_id, id FROM users WHERE tenant_id = ?', undef, $DEFAULT) };
+    $super->do(q{INSERT INTO memberships (tenant_id, organization_id, user_id, role) VALUES (?, ?, ?, 'member')}, undef, $DEFAULT, $org, $user{user_8});
+    $super->do(q{UPDATE users SET email = 'user_7@example.com', is_email_verified = true WHERE id = ?}, undef, $user{user_9});
+    my ($department) = $super->selectrow_array('SELECT id FROM departments WHERE organization_id = ?', undef, $org);
+    my ($invitation) = $super->selectrow_array('SELECT id FROM invitations WHERE organization_id = ?', undef, $org);
+    my @of_8 = (organization_id => $org, user => $user{user_8});
+
     my @key = (principal => 'user_7', route => 'r', key => 'k2', body_hash => '\\x' . '00' x 32);
     for (
         [ 'enter', tenant => $DEFAULT, issuer => 'ashlar', subject => 'user_7', session => $session, min_role => 'user', request => '{}' ],
         [ 'enter',          tenant => $DEFAULT, issuer => 'iss', subject => 'user_7', min_role => 'user', request => '{}' ],
         [ 'user_provision', tenant => $DEFAULT, issuer => 'iss', subject => 'new', email => 'u1@example.com' ],
         [ 'idempotency_begin', @key ],
+        [ 'user_7 member_change_role', @of_8, role => 'admin' ],
+        [ 'user_7 member_deactivate',  @of_8 ],
+        [ 'user_7 member_remove',      @of_8 ],
+        [ 'user_7 invitation_create', organization_id => $org, email => 'x@example.com', role => 'member', token_hash => '\\x11', mail_payload => '{}' ],
+        [ 'user_7 invitation_resend', organization_id => $org, invitation_id => $invitation, token_hash => '\\x22', mail_payload => '{}' ],
+        [ 'user_9 invitation_accept', token_hash => '\\x22' ],
+        [ 'user_9 invitation_reject', token_hash => '\\x11' ],
+        [ 'user_7 department_get', department_id => $department, member => $user{user_7} ],
     ) {
         my ($query, @value) = @$_;
+        my $caller = $query =~ s/^(user_\d) // ? $user{$1} : $DEFAULT;
         my @plans;
         local $SIG{__WARN__} = sub ($text) { push @plans, $1 if $text =~ /plan:\n(\{.*\})/s };
-        $sql->in($db, $DEFAULT, $DEFAULT, sub { $sql->run($db, $query, @value) });
+        $sql->in($db, $DEFAULT, $caller, sub { $sql->run($db, $query, @value) });
         my @inner = map { decode_json($_) } @plans;
         cmp_ok scalar(grep { $_->{Plan}{'Node Type'} ne 'Result' || $_->{Plan}{Plans} } @inner), '>', 0, "$query was watched";
         is join(', ', map { "$_->{'Query Text'}: " . join ', ', scans($_->{Plan}) } grep { scans($_->{Plan}) } @inner), '', "$query @value[0..3]";
