@@ -226,6 +226,24 @@ static const struct constraint *constraint_of(const struct req *rq, const char *
 }
 
 /* Turn a refusal of the server into a public error; its own words go to the log alone. */
+/* "Organization not found", with the id as its DETAIL: both are in details, as req_not_found() has it. */
+static void tell_resource(struct req *rq, const char *message, const char *id)
+{
+	const char *end = strstr(message, " not found");
+	struct buf b;
+
+	if (!end || end[strlen(" not found")])
+		return;
+	buf_init(&b, &rq->arena, 128);
+	buf_text(&b, "\"resource\":");
+	jx_text(&b, message, (size_t)(end - message));
+	if (id) {
+		buf_text(&b, ",\"id\":");
+		jx_str(&b, id);
+	}
+	rq->fail.details = buf_str(&b);
+}
+
 static enum err refused(struct req *rq, const PGresult *res)
 {
 	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
@@ -248,6 +266,8 @@ static enum err refused(struct req *rq, const PGresult *res)
 		if (!strncmp(state, "AS", 2)) {
 			req_fail(rq, sqlstates[i].err, "%s", message);
 			rq->fail.field = hint ? arena_dup(&rq->arena, hint) : NULL;
+			if (sqlstates[i].err == ERR_NOT_FOUND)
+				tell_resource(rq, message, PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL));
 			return sqlstates[i].err;
 		}
 		rq->may_rerun = sqlstates[i].rerun && !rq->committed;

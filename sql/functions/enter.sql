@@ -216,7 +216,7 @@ LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM organizations o
                    WHERE o.tenant_id = tenant AND o.id = organization AND o.deleted_at IS NULL) THEN
-        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Organization not found';
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Organization not found', DETAIL = organization::text;
     ELSIF NOT EXISTS (SELECT FROM memberships m
                       WHERE m.tenant_id = tenant AND m.organization_id = organization AND m.user_id = who
                         AND m.is_active) THEN

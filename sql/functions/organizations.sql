@@ -28,7 +28,7 @@ BEGIN
     SELECT x.* INTO m FROM memberships x
     WHERE x.tenant_id = tenant AND x.organization_id = organization AND x.user_id = member;
     IF NOT FOUND THEN
-        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Member not found';
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Member not found', DETAIL = member::text;
     ELSIF member <> app_user() AND NOT EXISTS (
         SELECT FROM memberships c
         WHERE c.tenant_id = tenant AND c.organization_id = organization AND c.user_id = app_user()
@@ -189,7 +189,7 @@ BEGIN
         SELECT x.* INTO i FROM invitations x
         WHERE x.tenant_id = app_tenant() AND x.id = invitation AND x.organization_id = organization;
         IF NOT FOUND THEN
-            RAISE SQLSTATE 'AS404' USING MESSAGE = 'Invitation not found';
+            RAISE SQLSTATE 'AS404' USING MESSAGE = 'Invitation not found', DETAIL = invitation::text;
         END IF;
         RAISE SQLSTATE 'AS409' USING
             MESSAGE = format('this invitation is not pending but %s: invite again', invitation_status(i.status, i.expires_at));
@@ -284,7 +284,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     ELSIF NOT EXISTS (SELECT FROM users u WHERE u.tenant_id = tenant AND u.id = member AND u.deleted_at IS NULL) THEN
-        RAISE SQLSTATE 'AS404' USING MESSAGE = 'User not found';
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'User not found', DETAIL = member::text;
     ELSIF NOT EXISTS (SELECT FROM memberships m JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id
                       WHERE m.tenant_id = tenant AND m.organization_id = d.organization_id AND m.user_id = member
                         AND m.is_active AND u.access > 0) THEN

@@ -73,7 +73,7 @@ subtest 'one department, for a member, with a key alone' => sub {
     for my $who ($server, $browser) {
         json_is $who->get("$url?user_id=" . $ann->uuid), '', \%sales;
         error_is $who->get("$url?user_id=" . $bob->uuid), 403, 'AUTHORIZATION_ERROR', message => qr/not a member/;
-        error_is $who->get("$url?user_id=$nobody"), 404, 'NOT_FOUND', message => qr/User/;
+        error_is $who->get("$url?user_id=$nobody"), 404, 'NOT_FOUND', resource => 'User', id => $nobody;
         error_is $who->get("/api/v1/departments/$nobody?user_id=" . $ann->uuid), 404, 'NOT_FOUND', resource => 'Department', id => $nobody;
         error_is $who->get('/api/v1/departments/x?user_id=' . $ann->uuid), 404, 'NOT_FOUND';
     }

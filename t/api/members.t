@@ -111,7 +111,7 @@ subtest 'owner and admin change roles' => sub {
         error_is $owner->put(url($kim), { role => $role }), 422, 'VALIDATION_ERROR', field => 'role', name => 'not ' . ($role // 'null');
     }
     error_is $owner->put(url($kim), {}), 422, 'VALIDATION_ERROR', field => 'role';
-    error_is $owner->put("$base/$acme/members/$nobody", { role => 'member' }), 404, 'NOT_FOUND';
+    error_is $owner->put("$base/$acme/members/$nobody", { role => 'member' }), 404, 'NOT_FOUND', resource => 'Member', id => $nobody;
     error_is $owner->put("$base/$acme/members/x", { role => 'member' }), 404, 'NOT_FOUND';
     error_is $owner->put(url(person('stranger')), { role => 'member' }), 404, 'NOT_FOUND';
     my $off = join_as(person('off2'), 'member', is_active => 0);

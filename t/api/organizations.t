@@ -135,7 +135,7 @@ subtest 'who is not a member is refused, and who is in another tenant finds noth
         error_is $ask->($eve),  404, 'NOT_FOUND';
         body_unlike $eve->last, qr/Acme/;
     }
-    error_is $bob->get("$base/$nobody"), 404, 'NOT_FOUND';
+    error_is $bob->get("$base/$nobody"), 404, 'NOT_FOUND', resource => 'Organization', id => $nobody;
     error_is $bob->get("$base/not-an-id"), 404, 'NOT_FOUND';
     error_is $mia->put("$base/$acme", { name => 'mine' }), 403, 'AUTHORIZATION_ERROR', message => qr/owner or admin/;
     join_as($mia, $acme, 'developer');
