@@ -262,6 +262,15 @@ sub token ($self, $user, %claim) {
     return $token;
 }
 
+# Make a user or team member who they were: a request may have ended the session, or the account.
+sub revive ($self, $who) {
+    return if !$who->session;
+    my ($sessions, $people) = $who->email =~ /\@team\./ ? qw(team_sessions team_members) : qw(sessions users);
+    $self->db->do("UPDATE $sessions SET revoked_at = NULL WHERE id = ? AND revoked_at IS NOT NULL", undef, $who->session);
+    $self->db->do("UPDATE $people SET is_active = true, deleted_at = NULL WHERE id = ? AND NOT (is_active AND deleted_at IS NULL)", undef, $who->uuid);
+    return;
+}
+
 # Somebody without credentials, or with the given ones: token, key, origin (see Ashlar::Client).
 sub client ($self, %arg) {
     push @{ $self->{secrets} }, $arg{token} if length($arg{token} // '') > 20;

@@ -1,0 +1,80 @@
+package Ashlar::Rows;
+
+# The rows of `ashlar routes`, and requests that fit them: what a test needs
+# that walks over all endpoints and knows none of them.
+
+use v5.36;
+use Ashlar::Cluster;
+use Cpanel::JSON::XS ();
+use Exporter 'import';
+
+our @EXPORT = qw(rows good email_of max_of ask path_of text_of);
+
+my $json = Cpanel::JSON::XS->new->utf8;
+
+# Every row that the api answers: method, path, id, access, flags, permission,
+# params, query, body, …; with static => 1 also those that nginx serves.
+sub rows (%arg) {
+    return grep { $arg{static} || !$_->{static} } map { $json->decode($_) } split /\n/, qx($Ashlar::Cluster::BUILD/ashlar routes);
+}
+
+my %own_max = (text => 65535, email => 254, slug => 63, url => 2048, list => 1000);
+
+# The largest size or value of a field; undef when there is none.
+sub max_of ($field) { return $field->{max} // $own_max{ $field->{type} } }
+
+sub email_of ($n) { return 'a@' . 'b' x ($n - 14) . '.example.com' }
+
+# A value as a query string carries it.
+sub text_of ($value) { return ref $value ? ($value ? 'true' : 'false') : $value }
+
+# A value that the field takes.
+sub good ($field) {
+    my $min = $field->{min};
+    return {
+        text     => 'x' x ($min || 1),
+        int      => $min,
+        number   => $min,
+        bool     => Cpanel::JSON::XS::true(),
+        uuid     => '00000000-0000-7000-8000-00000000dead',
+        email    => 'someone@example.com',
+        slug     => 'a',
+        url      => 'https://example.com/',
+        datetime => '2026-01-31T12:00:00Z',
+        date     => '2026-01-31',
+        enum     => $field->{values}[0],
+        object   => {},
+        list     => [],
+        json     => {},
+    }->{ $field->{type} };
+}
+
+# The row's path; param gives each parameter's value, by default one that nobody has.
+sub path_of ($row, %arg) {
+    my $version = $arg{version} // 1;
+    my $path    = $row->{path} =~ s{^/api/v1/}{/api/v$version/}r;
+    for my $param (@{ $row->{params} }) {
+        my $value = $arg{param} ? $arg{param}->($param) : $param->{type} eq 'uuid' ? good($param) : 'nobody-has-this-id';
+        $path =~ s/\{\Q$param->{name}\E\}/$value/;
+    }
+    return $path;
+}
+
+# Send the request that a row describes, as a client: the required fields with
+# good values, and query and body changed as asked for; a name in without is left out.
+sub ask ($row, $who, %arg) {
+    my %query = map { $_->{name} => good($_) } grep { $_->{required} } @{ $row->{query} };
+    my %body  = map { $_->{name} => good($_) } grep { $_->{required} } @{ $row->{body} };
+    %query = (%query, %{ $arg{query} // {} });
+    %body  = (%body, %{ $arg{body} // {} });
+    delete @query{ @{ $arg{without} // [] } };
+    delete @body{ @{ $arg{without}  // [] } };
+    return $who->request(
+        $row->{method}, path_of($row, %arg),
+        headers => { Accept => '*/*', %{ $arg{headers} // {} } },
+        (%query             ? (query => \%query) : ()),
+        (@{ $row->{body} } ? (json => \%body)   : ()),
+    );
+}
+
+1;
