@@ -11,7 +11,7 @@
 /* clang-format off */
 static const char *const bearer[] = { "Bearer", NULL };
 
-static const struct field auth_user_out[] = {
+const struct field auth_user_fields[] = {
 	{ "id",           F_UUID,     0 },
 	{ "email",        F_EMAIL,    F_NULL, .example = "ada@example.com", .about = "null when another issuer sent none" },
 	{ "display_name", F_TEXT,     F_NULL, .max = 255, .example = "Ada Lovelace" },
@@ -27,7 +27,7 @@ static const struct field auth_user_out[] = {
 	  .about = "for /auth/refresh, which answers with the next one; good for 30 days from signing in" }, \
 	{ "token_type",    F_ENUM, flag, .values = bearer }, \
 	{ "expires_in",    F_INT,  0, .example = "3600", .about = "seconds" }, \
-	{ "user",          F_OBJECT, flag, .fields = auth_user_out }
+	{ "user",          F_OBJECT, flag, .fields = auth_user_fields }
 
 static const struct field token_out[] = {
 	TOKEN_FIELDS(0),
@@ -43,7 +43,7 @@ static const struct field login_out[] = {
 };
 /* clang-format on */
 
-const struct shape auth_user_shape = { "AuthUser", auth_user_out };
+const struct shape auth_user_shape = { "AuthUser", auth_user_fields };
 const struct shape token_shape = { "TokenResponse", token_out };
 const struct shape login_shape = { "LoginResponse", login_out };
 

@@ -78,6 +78,7 @@ enum err session_answer(struct req *rq, const struct tokens *t);
 extern const struct shape token_shape, login_shape;
 
 /* The user in there, as the platform surface shows it to itself (AuthUser). */
+extern const struct field auth_user_fields[];
 extern const struct shape auth_user_shape;
 
 #endif

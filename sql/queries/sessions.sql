@@ -13,3 +13,42 @@ LEFT JOIN LATERAL session_tokens(s.session_id, s.issued_at) t ON true;
 SELECT r.is_reused AS _is_reused, t.*
 FROM session_refresh(:session::uuid, :generation::integer) r
 JOIN LATERAL session_tokens(r.session_id, r.issued_at) t ON true;
+
+-- name: session_list :rows
+-- The caller's that are good, newest first.
+SELECT id, method, user_agent AS device, ip, id IS NOT DISTINCT FROM :current_session::uuid AS is_current, last_seen_at,
+       created_at, expires_at
+FROM sessions
+WHERE tenant_id = :tenant_id AND user_id = :user_id AND revoked_at IS NULL AND expires_at > now()
+ORDER BY created_at DESC
+LIMIT 100;
+
+-- name: session_revoke :row
+-- No row: it is not the caller's, or has ended.
+WITH ended AS (
+    UPDATE sessions SET revoked_at = now()
+    WHERE tenant_id = :tenant_id AND id = :session AND user_id = :user_id AND revoked_at IS NULL AND expires_at > now()
+    RETURNING id
+)
+SELECT 'Session revoked' AS message, audit('session.revoke', 'session', ended.id::text) AS _audited
+FROM ended;
+
+-- name: session_revoke_others :row
+SELECT 'All other sessions revoked' AS message,
+       audit('session.revoke', 'user', u.public_id,
+             jsonb_build_object('sessions', sessions_end(u.id, :current_session::uuid))) AS _audited
+FROM users u
+WHERE u.tenant_id = :tenant_id AND u.id = :user_id;
+
+-- name: logout :row
+-- The session of the token; all of the user's when that is asked for.  A token of another issuer has none.
+WITH ended AS (
+    UPDATE sessions SET revoked_at = now()
+    WHERE tenant_id = :tenant_id AND user_id = :user_id AND revoked_at IS NULL AND expires_at > now()
+      AND (coalesce(:all::boolean, false) OR id = :current_session::uuid)
+    RETURNING id
+)
+SELECT 'Successfully logged out' AS message,
+       audit('session.end', 'user', u.public_id, jsonb_build_object('sessions', (SELECT count(*) FROM ended))) AS _audited
+FROM users u
+WHERE u.tenant_id = :tenant_id AND u.id = :user_id;

@@ -194,6 +194,7 @@ sub taken ($res, $name) {
         || $res->status =~ /^(?:402|404|409|429)$/
         || $error->{code} =~ /^(?:INVALID_CREDENTIALS|EMAIL_NOT_VERIFIED|ACCOUNT_INACTIVE|TOKEN_INVALID|INVALID_CODE)$/
         || ($error->{code} eq 'AUTHORIZATION_ERROR' && $error->{details}{field})
+        || $error->{message} =~ /\b(?:the refresh token|no password yet)\b/
         || ($error->{code} eq 'VALIDATION_ERROR' && $error->{message} !~ /^\S+ (?:must be|is required)\b/);
     ok $ok, $name or diag $res->describe;
     return;

@@ -1,0 +1,306 @@
+/*
+ * Signing up, in and out, for the end users of a tenant.  With X-API-Key the key
+ * tells the tenant; without one it is that of the token, or the default one.
+ */
+#include <strings.h>
+
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/jx.h"
+#include "fcgi/password.h"
+#include "fcgi/req.h"
+#include "fcgi/ticket.h"
+#include "handlers/identity/mailed.h"
+#include "handlers/identity/session.h"
+#include "handlers/routes.h"
+
+/* clang-format off */
+static const struct field register_in[] = {
+	{ "email",        F_EMAIL, F_REQUIRED, .example = "ada@example.com" },
+	{ "password",     F_TEXT,  F_REQUIRED, .max = 1024, .example = "Correct-Horse-7",
+	  .about = "8 to 128 bytes with an upper-case letter, a lower-case letter and a digit, and not a common one" },
+	{ "display_name", F_TEXT,  F_NULL, .max = 255, .example = "Ada Lovelace" },
+	{ "locale",       F_TEXT,  0, .min = 1, .max = 35, .def = "en", .about = "the language of mails" },
+	{ "return_to",    F_URL,   F_NULL, .max = 2048, .example = "https://app.example.com/verify-email",
+	  .about = "the page that the mailed link opens, with ?token=; its origin must be one of the public key's (with a "
+		   "secret key any https, without a key one of CORS_ORIGINS)" },
+	FIELD_END
+};
+
+static const struct field login_in[] = {
+	{ "email",    F_TEXT, F_REQUIRED, .max = 254, .example = "ada@example.com" },
+	{ "password", F_TEXT, F_REQUIRED, .max = 1024, .example = "Correct-Horse-7" },
+	FIELD_END
+};
+
+static const struct field refresh_in[] = {
+	{ "refresh_token", F_TEXT, F_REQUIRED, .max = 1024, .example = "AAAAAAAAcACAAAAAAAAAAQ" },
+	FIELD_END
+};
+
+static const struct field logout_in[] = {
+	{ "all", F_BOOL, F_NULL, .example = "false", .about = "end all of my sessions" },
+	FIELD_END
+};
+
+static const struct field register_out[] = {
+	{ "access_token",  F_TEXT, F_OPTIONAL, .example = "eyJhbGciOiJIUzI1NiJ9.e30.4nL5c0t" },
+	{ "refresh_token", F_TEXT, F_OPTIONAL, .example = "AAAAAAAAcACAAAAAAAAAAQ" },
+	{ "token_type",    F_TEXT, F_OPTIONAL, .example = "Bearer" },
+	{ "expires_in",    F_INT,  F_OPTIONAL, .example = "3600", .about = "seconds" },
+	{ "user",          F_OBJECT, F_OPTIONAL, .fields = auth_user_fields },
+	{ "message",       F_TEXT, F_OPTIONAL, .example = "Registration successful. Please check your email to verify your account." },
+	{ "verification_required", F_BOOL, F_OPTIONAL, .example = "true", .about = "then there are no tokens yet" },
+	FIELD_END
+};
+
+static const struct shape register_shape = { "RegisterResponse", register_out };
+/* clang-format on */
+
+/*
+ * The origin of an http or https URL as browsers write it, in lower case and
+ * without the scheme's own port; NULL for what two readers might take for two
+ * different hosts (user names, backslashes).  The arena's.
+ */
+static const char *origin_of(struct req *rq, const char *url)
+{
+	size_t scheme = !strncasecmp(url, "https://", 8) ? 8 : !strncasecmp(url, "http://", 7) ? 7 : 0;
+	size_t host =
+		strspn(url + scheme, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
+	const char *p = url + scheme + host, *own_port = scheme == 8 ? ":443" : ":80";
+	size_t port = *p == ':' ? 1 + strspn(p + 1, "0123456789") : 0;
+	char *out;
+
+	if (!scheme || !host || (p[port] && !strchr("/?#", p[port])) || strpbrk(url, "\\\t\r\n"))
+		return NULL;
+	if (port == 1 || (port == strlen(own_port) && !strncmp(p, own_port, port)))
+		port = 0;
+	out = arena_dup_n(&rq->arena, url, scheme + host + port);
+	for (char *c = out; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	return out;
+}
+
+/* May a mailed link lead there?  A link to anywhere, in a mail of ours, would be an open redirect. */
+static bool may_return_to(struct req *rq, const char *url, const char *origin, const PGresult *begun)
+{
+	if (!origin)
+		return false;
+	if (rq->who.is_secret)
+		return !strncasecmp(url, "https://", 8);
+	if (rq->who.api_key)
+		return db_bool(begun, 0, "is_allowed");
+	for (const char *const *o = cfg.cors_origins; o && *o; o++)
+		if (!strcasecmp(*o, origin))
+			return true;
+	return !strcmp(origin, origin_of(rq, cfg.public_url));
+}
+
+/*
+ * The address has to be verified first.  Known or not, the answer and the work
+ * are the same; who has the address learns from the mail which it was.
+ */
+static enum err register_pending(struct req *rq, const PGresult *begun)
+{
+	const char *page = db_text(begun, 0, "verification_url"), *return_to = req_text(rq, "return_to");
+	struct mail mail = {
+		.template = "verify_email",
+		.tenant = db_text(begun, 0, "tenant_id"),
+		.to = req_text(rq, "email"),
+		.locale = req_text(rq, "locale"),
+		.link = return_to ? return_to
+			: page    ? page
+				  : mailed_page(rq, "verify-email"),
+	};
+	struct mail known = {
+		.template = "already_registered", .tenant = mail.tenant, .to = mail.to, .locale = mail.locale
+	};
+	PGresult *res;
+	struct buf *b;
+	enum err rc = mail_prepare(rq, &known);
+
+	if (rc)
+		return rc;
+	req_set(rq, "known_mail", req_text(rq, "mail_payload"));
+	rc = mailed_make(rq, &mail);
+	if (rc)
+		return rc;
+	req_set(rq, "mail", req_text(rq, "mail_payload"));
+	rc = db_call(rq, Q_register_pending, true, &res);
+	if (rc)
+		return rc;
+	b = req_open(rq);
+	buf_text(b,
+		 "{\"message\":\"Registration successful. Please check your email to verify your account.\","
+		 "\"verification_required\":true}");
+	return req_close(rq);
+}
+
+static enum err register_run(struct req *rq)
+{
+	const char *return_to = req_text(rq, "return_to"), *password = req_text(rq, "password");
+	const char *origin = return_to ? origin_of(rq, return_to) : NULL, *problem, *hash;
+	PGresult *begun, *res;
+	struct tokens t;
+	enum err rc;
+
+	req_set(rq, "return_origin", origin);
+	req_set(rq, "api_key", rq->who.api_key);
+	rc = db_call(rq, Q_register_begin, true, &begun);
+	if (rc)
+		return rc;
+	if (db_int(begun, 0, "wait_s"))
+		return req_retry_after(rq, db_int(begun, 0, "wait_s"));
+	if (return_to && !may_return_to(rq, return_to, origin, begun))
+		return req_fail_field(rq, ERR_VALIDATION, "return_to",
+				      "return_to must be a page of an origin that is allowed here");
+	problem = password_check(password, req_text(rq, "email"));
+	if (problem)
+		return req_fail_field(rq, ERR_VALIDATION, "password", "%s", problem);
+	rc = password_hash(rq, password, &hash);
+	if (rc)
+		return rc;
+	req_set(rq, "password_hash", hash);
+	if (db_bool(begun, 0, "is_pending"))
+		return register_pending(rq, begun);
+	req_set(rq, "signin_ttl_s", arena_fmt(&rq->arena, "%d", SESSION_TTL_S));
+	rc = db_call(rq, Q_register, true, &res);
+	if (rc)
+		return rc;
+	if (!PQntuples(res))
+		return req_fail_field(rq, ERR_CONFLICT, "email", "User already exists");
+	rc = session_read(rq, res, &t);
+	return rc ? rc : session_answer(rq, &t);
+}
+
+/* The refusal of somebody who would have signed in, put down in the audit log. */
+static enum err login_failed(struct req *rq, const char *public_id, const char *reason)
+{
+	PGresult *res;
+
+	req_set(rq, "public_id", public_id);
+	req_set(rq, "reason", reason);
+	return db_call(rq, Q_login_failed, true, &res);
+}
+
+/* With today's parameters, in the transaction that opens the session. */
+static enum err login_rehash(struct req *rq, const char *id, const char *before)
+{
+	const char *hash;
+	PGresult *res;
+	enum err rc = password_hash(rq, req_text(rq, "password"), &hash);
+
+	if (rc)
+		return rc;
+	req_set(rq, "id", id);
+	req_set(rq, "before", before);
+	req_set(rq, "password_hash", hash);
+	return db_call(rq, Q_login_rehash, false, &res);
+}
+
+static enum err login(struct req *rq)
+{
+	const char *id, *public_id, *stored;
+	bool matches, is_outdated;
+	PGresult *user;
+	struct tokens t;
+	enum err rc = db_call(rq, Q_login_begin, true, &user);
+
+	if (rc)
+		return rc;
+	if (db_int(user, 0, "wait_s"))
+		return req_retry_after(rq, db_int(user, 0, "wait_s"));
+	id = db_text(user, 0, "id");
+	public_id = db_text(user, 0, "public_id");
+	stored = db_text(user, 0, "password_hash");
+	rc = password_verify(rq, req_text(rq, "password"), stored, &matches, &is_outdated);
+	if (rc)
+		return rc;
+	if (!matches) {
+		rc = login_failed(rq, public_id, id ? "wrong password" : "unknown address");
+		return rc ? rc : req_refuse(rq, ERR_CREDENTIALS, NULL);
+	}
+	/* Whoever knows the password may know how the account stands. */
+	if (!db_bool(user, 0, "is_active")) {
+		rc = login_failed(rq, public_id, "not active");
+		return rc ? rc : req_refuse(rq, ERR_ACCOUNT_INACTIVE, NULL);
+	}
+	if (!db_bool(user, 0, "may_enter")) {
+		rc = login_failed(rq, public_id, "not verified");
+		if (rc)
+			return rc;
+		req_refuse(rq, ERR_EMAIL_UNVERIFIED, NULL);
+		rq->fail.more = "\"verification_required\":true";
+		return ERR_EMAIL_UNVERIFIED;
+	}
+	if (is_outdated)
+		rc = login_rehash(rq, id, stored);
+	if (!rc)
+		rc = session_open(rq,
+				  &(struct signin){ .user = id,
+						    .method = "password",
+						    .tenant = db_text(user, 0, "tenant_id") },
+				  &t);
+	return rc ? rc : session_answer(rq, &t);
+}
+
+static enum err refresh(struct req *rq)
+{
+	struct refresh shown;
+	struct tokens t;
+	PGresult *res;
+	enum err rc;
+
+	if (!refresh_parse(&rq->arena, req_text(rq, "refresh_token"), &shown)) {
+		rc = db_enter(rq);
+		return rc ? rc : req_fail(rq, ERR_AUTHENTICATION, "the refresh token is not valid");
+	}
+	rq->who.tenant_id = shown.tenant; /* with a key, enter() compares it with the key's */
+	req_set(rq, "session", shown.session);
+	req_set(rq, "generation", arena_fmt(&rq->arena, "%u", shown.generation));
+	rc = db_call(rq, Q_session_refresh, true, &res);
+	if (rc)
+		return rc;
+	if (!PQntuples(res))
+		return req_fail(rq, ERR_AUTHENTICATION, "the session has ended; sign in again");
+	if (db_bool(res, 0, "_is_reused"))
+		return req_refuse(
+			rq, ERR_AUTHENTICATION,
+			"this refresh token was used before, so its session has ended; sign in again");
+	rc = session_read(rq, res, &t);
+	return rc ? rc : session_answer(rq, &t);
+}
+
+static enum err logout(struct req *rq)
+{
+	req_set(rq, "current_session", rq->who.session);
+	return req_answer(rq, Q_logout);
+}
+
+static const enum err not_registered[] = { ERR_CONFLICT, ERR_OK };
+static const enum err not_in[] = { ERR_CREDENTIALS, ERR_EMAIL_UNVERIFIED, ERR_ACCOUNT_INACTIVE, ERR_OK };
+static const enum err not_refreshed[] = { ERR_AUTHENTICATION, ERR_OK };
+
+/* clang-format off */
+const struct route auth_routes[] = {
+	{ POST, "/api/v1/auth/register", "platform.identity.register", KEY, "Sign up",
+	  "Answers with tokens, or, where the tenant wants addresses verified, with verification_required: then always, and the "
+	  "mail tells whoever has the address whether it was known already.  At most 3 an hour by address, then none for 30 minutes.",
+	  .body = register_in, .out = &register_shape, .errors = not_registered, .run = register_run, .flags = KEYLESS | PRIVATE },
+	{ POST, "/api/v1/auth/login", "platform.identity.login", KEY, "Sign in with a password",
+	  "A user with a second factor gets mfa_required instead of tokens.  At most 10 in 15 minutes by address and by account, "
+	  "then none for 15 minutes.",
+	  .body = login_in, .out = &login_shape, .errors = not_in, .run = login, .flags = KEYLESS | PRIVATE, .status = 200 },
+	{ POST, "/api/v1/auth/refresh", "platform.identity.refresh", KEY, "Get new tokens",
+	  "Each refresh token is used once; the same one again within 30 seconds gets the same answer, an older one ends the "
+	  "session.  A tenant may turn that off, and then gets the token back that it sent.",
+	  .body = refresh_in, .out = &token_shape, .errors = not_refreshed, .run = refresh, .flags = KEYLESS | PRIVATE, .status = 200 },
+	{ GET,  "/api/v1/auth/me", "platform.identity.me", KEY_USER, "Who am I",
+	  .out = &auth_user_shape, .sql = Q_auth_me, .flags = KEYLESS },
+	{ POST, "/api/v1/auth/logout", "platform.identity.logout", KEY_USER, "Sign out",
+	  "Ends the session of the token.",
+	  .body = logout_in, .out = &message_shape, .sql = Q_logout, .run = logout, .flags = KEYLESS, .status = 200 },
+	ROUTE_END
+};
+/* clang-format on */

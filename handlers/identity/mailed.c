@@ -1,0 +1,53 @@
+#include "handlers/identity/mailed.h"
+
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/req.h"
+#include "fcgi/ticket.h"
+
+/* A code belongs to one address and to what it is for. */
+static const char *code_hash(struct req *rq, const char *kind, const char *email, const char *code)
+{
+	return ticket_code_hash(&rq->arena, arena_fmt(&rq->arena, "%s %s", kind, email), code);
+}
+
+enum err mailed_read(struct req *rq, const char *kind)
+{
+	const char *token = req_text(rq, "token"), *email = req_text(rq, "email"),
+		   *code = req_text(rq, "code"), *tenant = NULL, *hash = NULL;
+
+	if (!token && (!email || !code)) {
+		enum err rc = db_enter(rq); /* whoever may not call is not told what is wrong with the call */
+
+		return rc ? rc
+			  : req_fail_field(rq, ERR_VALIDATION, "token",
+					   "either token or email and code must be given");
+	}
+	if (token && ticket_parse(&rq->arena, token, &tenant, &hash) && !rq->who.api_key)
+		rq->who.tenant_id = tenant;
+	req_set(rq, "token_tenant", tenant);
+	req_set(rq, "token_hash", hash);
+	req_set(rq, "email", token ? NULL : email);
+	req_set(rq, "token_code_hash", token ? NULL : code_hash(rq, kind, email, code));
+	if (!token && !req_text(rq, "token_code_hash"))
+		return req_fail_inside(rq, ERR_UNAVAILABLE, "no JWT_SECRET, so there are no codes");
+	return ERR_OK;
+}
+
+enum err mailed_make(struct req *rq, const struct mail *m)
+{
+	struct mail mail = *m;
+	const char *tenant, *hash;
+
+	mail.ticket = ticket_new(&rq->arena, m->tenant);
+	mail.code = ticket_code(&rq->arena);
+	ticket_parse(&rq->arena, mail.ticket, &tenant, &hash);
+	req_set(rq, "token_hash", hash);
+	req_set(rq, "token_code_hash", code_hash(rq, m->template, m->to, mail.code));
+	return mail_prepare(rq, &mail);
+}
+
+const char *mailed_page(struct req *rq, const char *name)
+{
+	return arena_fmt(&rq->arena, "%s/%s.html", cfg.public_url, name);
+}

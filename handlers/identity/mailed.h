@@ -1,0 +1,48 @@
+/*
+ * Mailed tokens: what a link or a six-digit code in a mail lets its reader do.
+ *
+ * kind is both the token's in one_time_tokens and the mail's template.  The
+ * database's half is sql/functions/mailed_tokens.sql.
+ */
+#ifndef HANDLERS_IDENTITY_MAILED_H
+#define HANDLERS_IDENTITY_MAILED_H
+
+#include "fcgi/err.h"
+#include "handlers/mail.h"
+
+struct req;
+
+/* The fields of a body that shows one: the link's token, or the address and the code in its place. */
+/* clang-format off */
+#define MAILED_FIELDS \
+	{ "token", F_TEXT,  0, .max = 128, .about = "the one that the mail's link brought", \
+	  .example = "AAAAAAAAcACAAAAAAAAAAQ0sQ9S2mK1u4cJ7wP5yB8nRz3TtVvXa6LhEoGfDi2Yk" }, \
+	{ "email", F_EMAIL, 0, .about = "without token: the address that the mail went to", .example = "ada@example.com" }, \
+	{ "code",  F_TEXT,  0, .min = 6, .max = 6, .about = "without token: the mail's six digits, good for ten minutes and five tries", \
+	  .example = "123456" }
+/* clang-format on */
+
+/*
+ * Read MAILED_FIELDS for a query: sets token_tenant, token_hash and
+ * token_code_hash (email is a field), and without an API key makes the
+ * ticket's tenant the request's.
+ *
+ * ERR_OK, also for a token that is none of ours: nothing will be found by it;
+ * ERR_VALIDATION of the field token when there is neither token nor code;
+ * ERR_UNAVAILABLE without JWT_SECRET.
+ */
+enum err mailed_read(struct req *rq, const char *kind);
+
+/*
+ * Make a ticket and a code, and the mail that carries both: sets token_hash,
+ * token_code_hash and mail_payload.  m has template (the kind), tenant, to,
+ * locale and link.
+ *
+ * ERR_OK; ERR_UNAVAILABLE without JWT_SECRET.
+ */
+enum err mailed_make(struct req *rq, const struct mail *m);
+
+/* A page of ours, which nginx serves: PUBLIC_URL/verify-email.html.  The arena's. */
+const char *mailed_page(struct req *rq, const char *name);
+
+#endif

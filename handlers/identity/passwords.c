@@ -1,0 +1,151 @@
+/*
+ * Passwords that were forgotten, and passwords that are to be others.
+ */
+#include "fcgi/db.h"
+#include "fcgi/password.h"
+#include "fcgi/req.h"
+#include "handlers/identity/mailed.h"
+#include "handlers/routes.h"
+
+/* clang-format off */
+static const struct field forgot_in[] = {
+	{ "email", F_TEXT, F_REQUIRED, .max = 254, .example = "ada@example.com" },
+	FIELD_END
+};
+
+static const struct field reset_in[] = {
+	MAILED_FIELDS,
+	{ "new_password", F_TEXT, F_REQUIRED, .max = 1024, .example = "Correct-Horse-8" },
+	FIELD_END
+};
+
+static const struct field change_in[] = {
+	{ "current_password", F_TEXT, F_REQUIRED, .max = 1024, .example = "Correct-Horse-7" },
+	{ "new_password",     F_TEXT, F_REQUIRED, .max = 1024, .example = "Correct-Horse-8" },
+	FIELD_END
+};
+/* clang-format on */
+
+/* The same work and the same answer whether there is such a user or not. */
+static enum err forgot(struct req *rq)
+{
+	PGresult *user;
+	enum err rc = db_call(rq, Q_forgot_begin, false, &user);
+	const char *email, *page;
+
+	if (rc)
+		return rc;
+	if (db_int(user, 0, "wait_s"))
+		return req_retry_after(rq, db_int(user, 0, "wait_s"));
+	email = db_text(user, 0, "email");
+	page = db_text(user, 0, "page");
+	req_set(rq, "id", db_text(user, 0, "id"));
+	rc = mailed_make(rq, &(struct mail){ .template = "reset_password",
+					     .tenant = db_text(user, 0, "tenant_id"),
+					     .to = email ? email : req_text(rq, "email"),
+					     .locale = db_text(user, 0, "locale"),
+					     .link = page ? page : mailed_page(rq, "reset-password") });
+	return rc ? rc : req_answer(rq, Q_forgot_issue);
+}
+
+static enum err answer_message(struct req *rq, const char *message)
+{
+	struct buf *b = req_open(rq);
+
+	buf_fmt(b, "{\"message\":\"%s\"}", message);
+	return req_close(rq);
+}
+
+/* The policy, and the hash as password_hash for the query; both of the field new_password. */
+static enum err new_password(struct req *rq, const char *email)
+{
+	const char *password = req_text(rq, "new_password"), *problem = password_check(password, email),
+		   *hash;
+	enum err rc;
+
+	if (problem)
+		return req_refuse_field(rq, ERR_VALIDATION, "new_password", "%s", problem);
+	rc = password_hash(rq, password, &hash);
+	req_set(rq, "password_hash", rc ? NULL : hash);
+	return rc;
+}
+
+static enum err reset(struct req *rq)
+{
+	PGresult *token, *res;
+	enum err rc = mailed_read(rq, "reset_password");
+
+	if (!rc)
+		rc = db_call(rq, Q_reset_begin, true, &token);
+	if (rc)
+		return rc;
+	if (!PQntuples(token))
+		return req_refuse(rq, ERR_TICKET, NULL); /* a wrong code was counted */
+	req_set(rq, "id", db_text(token, 0, "id"));
+	rc = new_password(rq, db_text(token, 0, "address"));
+	if (!rc)
+		rc = db_call(rq, Q_reset_password, true, &res);
+	if (rc)
+		return rc;
+	if (!db_bool(res, 0, "is_reset"))
+		return req_fail(rq, ERR_TICKET, NULL);
+	return answer_message(rq, "Password reset successfully");
+}
+
+/* A wrong password is 400: clients answer a 401 by refreshing their token and trying again. */
+static enum err change(struct req *rq)
+{
+	const char *before;
+	bool matches, is_outdated;
+	PGresult *user, *res;
+	enum err rc = db_call(rq, Q_change_begin, true, &user);
+
+	if (rc)
+		return rc;
+	if (db_int(user, 0, "wait_s"))
+		return req_retry_after(rq, db_int(user, 0, "wait_s"));
+	before = db_text(user, 0, "password_hash");
+	if (!before)
+		return req_fail(rq, ERR_BAD_REQUEST,
+				"this account has no password yet: forgot-password mails a link to set one");
+	rc = password_verify(rq, req_text(rq, "current_password"), before, &matches, &is_outdated);
+	if (rc)
+		return rc;
+	if (!matches) {
+		rc = db_call(rq, Q_change_failed, true, &res);
+		return rc ? rc
+			  : req_refuse_field(rq, ERR_BAD_REQUEST, "current_password",
+					     "the current password is wrong");
+	}
+	rc = new_password(rq, db_text(user, 0, "email"));
+	if (rc)
+		return rc;
+	req_set(rq, "before", before);
+	req_set(rq, "current_session", rq->who.session);
+	rc = db_call(rq, Q_change_password, true, &res);
+	if (rc)
+		return rc;
+	if (!db_bool(res, 0, "is_changed"))
+		return req_fail(rq, ERR_CONFLICT, "the password was changed by another request");
+	return answer_message(rq, "Password changed successfully");
+}
+
+static const enum err not_reset[] = { ERR_TICKET, ERR_OK };
+static const enum err not_changed[] = { ERR_BAD_REQUEST, ERR_CONFLICT, ERR_OK };
+
+/* clang-format off */
+const struct route password_routes[] = {
+	{ POST, "/api/v1/auth/forgot-password", "platform.identity.forgot_password", KEY, "Ask for a mail to reset a password",
+	  "Answers the same whether there is such a user or not.  The mail's link and code are good for one use: the link for an "
+	  "hour, the code for ten minutes.  At most 3 an hour by address, then none for 30 minutes.",
+	  .body = forgot_in, .out = &message_shape, .run = forgot, .sql = Q_forgot_issue, .flags = KEYLESS | PRIVATE, .status = 200 },
+	{ POST, "/api/v1/auth/reset-password", "platform.identity.reset_password", KEY, "Set a forgotten password",
+	  "With the token of the mail's link, or with the address and the mail's code.  All sessions of the user end, and the "
+	  "address counts as verified: who resets a password reads its mail.",
+	  .body = reset_in, .out = &message_shape, .errors = not_reset, .run = reset, .flags = KEYLESS | PRIVATE, .status = 200 },
+	{ POST, "/api/v1/auth/change-password", "platform.identity.change_password", KEY_USER, "Change my password",
+	  "The other sessions end.  At most 5 an hour by user, then none for 30 minutes.",
+	  .body = change_in, .out = &message_shape, .errors = not_changed, .run = change, .flags = KEYLESS | PRIVATE, .status = 200 },
+	ROUTE_END
+};
+/* clang-format on */

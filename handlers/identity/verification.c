@@ -1,0 +1,94 @@
+/*
+ * Does an address belong to whoever signed up with it?  The mail asks.
+ *
+ * Only POST uses a token up: programs that look at mails follow links.
+ */
+#include "fcgi/db.h"
+#include "fcgi/req.h"
+#include "handlers/identity/mailed.h"
+#include "handlers/routes.h"
+
+/* clang-format off */
+static const struct field verify_in[] = {
+	MAILED_FIELDS,
+	FIELD_END
+};
+
+static const struct field resend_in[] = {
+	{ "email", F_EMAIL, F_REQUIRED, .example = "ada@example.com" },
+	FIELD_END
+};
+/* clang-format on */
+
+static enum err take(struct req *rq, enum query_id q)
+{
+	PGresult *res;
+	struct buf *b;
+	enum err rc = mailed_read(rq, "verify_email");
+
+	if (!rc)
+		rc = db_call(rq, q, true, &res);
+	if (rc)
+		return rc;
+	if (db_int(res, 0, "wait_s"))
+		return req_retry_after(rq, db_int(res, 0, "wait_s"));
+	if (!db_bool(res, 0, "is_verified"))
+		return req_refuse(rq, ERR_TICKET, NULL); /* a wrong code was counted */
+	b = req_open(rq);
+	buf_text(b, "{\"message\":\"Email verified successfully\"}");
+	return req_close(rq);
+}
+
+static enum err verify(struct req *rq)
+{
+	return take(rq, Q_verify_email);
+}
+
+static enum err verify_counted(struct req *rq)
+{
+	return take(rq, Q_verify_email_counted);
+}
+
+/* The same work and the same answer whether there is somebody to verify or not. */
+static enum err resend(struct req *rq)
+{
+	PGresult *user;
+	enum err rc = db_call(rq, Q_resend_begin, false, &user);
+	const char *email, *page, *return_to;
+
+	if (rc)
+		return rc;
+	if (db_int(user, 0, "wait_s"))
+		return req_retry_after(rq, db_int(user, 0, "wait_s"));
+	email = db_text(user, 0, "email");
+	page = db_text(user, 0, "page");
+	return_to = db_text(user, 0, "return_to");
+	req_set(rq, "id", db_text(user, 0, "id"));
+	req_set(rq, "return_to", return_to);
+	rc = mailed_make(rq, &(struct mail){ .template = "verify_email",
+					     .tenant = db_text(user, 0, "tenant_id"),
+					     .to = email ? email : req_text(rq, "email"),
+					     .locale = db_text(user, 0, "locale"),
+					     .link = return_to ? return_to
+						     : page    ? page
+							       : mailed_page(rq, "verify-email") });
+	return rc ? rc : req_answer(rq, Q_resend_issue);
+}
+
+static const enum err not_verified[] = { ERR_TICKET, ERR_OK };
+
+/* clang-format off */
+const struct route verification_routes[] = {
+	{ POST, "/api/v1/auth/verify-email", "platform.identity.verify_email", KEY, "Verify an address",
+	  "With the token of the mail's link, or with the address and the mail's code.  Signs nobody in.",
+	  .body = verify_in, .out = &message_shape, .errors = not_verified, .run = verify, .flags = KEYLESS | PRIVATE, .status = 200 },
+	{ POST, "/api/v1/auth/verify-email-with-token", "platform.identity.verify_email_with_token", PUBLIC, "Verify an address, without a key",
+	  "For pages that have no API key.  At most 20 an hour by address.",
+	  .body = verify_in, .out = &message_shape, .errors = not_verified, .run = verify_counted, .flags = PRIVATE, .status = 200 },
+	{ POST, "/api/v1/auth/resend-verification", "platform.identity.resend_verification", KEY, "Ask for another mail to verify an address",
+	  "Answers the same whether there is somebody to verify or not; voids the mail before.  At most 3 an hour by address, then "
+	  "none for 30 minutes.",
+	  .body = resend_in, .out = &message_shape, .run = resend, .sql = Q_resend_issue, .flags = KEYLESS | PRIVATE, .status = 200 },
+	ROUTE_END
+};
+/* clang-format on */

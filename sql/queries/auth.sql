@@ -1,0 +1,108 @@
+-- Signing up and in, passwords, verified addresses; see sql/functions/{accounts,mailed_tokens,sessions}.sql.
+--
+-- A statement that counts (wait_s) ends its transaction where a password is
+-- hashed behind it: nobody waits 150 ms for a counter's row.
+
+-- name: register_begin :row
+-- is_allowed: the page that the mailed link is to open is one of the public key's; null without a key.
+SELECT security_limit('register', limit_ip(request_ip()), 3, 3600, 1800) AS wait_s, s.tenant_id::text AS tenant_id,
+       s.email_verification_required AS is_pending, s.verification_url,
+       (SELECT :return_origin::text = ANY (k.allowed_origins) FROM api_keys k
+        WHERE k.hash = :api_key::bytea) AS is_allowed
+FROM tenant_settings s
+WHERE s.tenant_id = :tenant_id;
+
+-- name: register :row
+-- What session_tokens() returns; no row: the address is taken.
+SELECT t.*
+FROM user_register(:email, :password_hash, :display_name, :locale) u
+CROSS JOIN LATERAL session_open(u, 'password', :signin_ttl_s::integer, NULL, false, NULL) s
+CROSS JOIN LATERAL session_tokens(s.session_id, s.issued_at) t;
+
+-- name: register_pending :exec
+SELECT user_register_pending(:email, :password_hash, :display_name, :locale, :return_to, :token_hash::bytea,
+                             :token_code_hash::bytea, :mail::jsonb, :known_mail::jsonb);
+
+-- name: login_begin :row
+-- By address and account; an account is not counted against whoever is refused by address already.
+-- Without a user all but wait_s and tenant_id are null.
+SELECT l.wait_s, app_tenant()::text AS tenant_id, u.id::text AS id, u.public_id, u.password_hash, u.is_active,
+       u.is_email_verified OR NOT s.email_verification_required AS may_enter
+FROM (SELECT CASE WHEN a.wait_s > 0 THEN a.wait_s
+                  ELSE security_limit('login', 'account:' || lower(:email), 10, 900, 900) END AS wait_s
+      FROM (SELECT security_limit('login', limit_ip(request_ip()), 10, 900, 900) AS wait_s OFFSET 0) a OFFSET 0) l
+LEFT JOIN users u ON u.tenant_id = :tenant_id AND u.email = lower(:email) AND u.deleted_at IS NULL
+LEFT JOIN tenant_settings s ON s.tenant_id = u.tenant_id;
+
+-- name: login_failed :exec
+SELECT audit('session.failed', 'session', NULL,
+             jsonb_build_object('method', 'password', 'email', lower(:email), 'reason', :reason::text), :public_id::text);
+
+-- name: login_rehash :exec
+-- With today's parameters, unless the password was changed in between.
+UPDATE users SET password_hash = :password_hash
+WHERE tenant_id = :tenant_id AND id = :id::uuid AND password_hash = :before;
+
+-- name: auth_me :row
+SELECT id, email, full_name AS display_name, avatar_url, is_active, created_at, updated_at AS _updated_at
+FROM users
+WHERE tenant_id = :tenant_id AND id = :user_id;
+
+-- name: forgot_begin :row
+-- Without such a user all but wait_s and tenant_id are null.
+SELECT l.wait_s, app_tenant()::text AS tenant_id, u.id::text AS id, u.email, u.locale, s.password_reset_url AS page
+FROM (SELECT security_limit('forgot_password', limit_ip(request_ip()), 3, 3600, 1800) AS wait_s OFFSET 0) l
+LEFT JOIN tenant_settings s ON s.tenant_id = :tenant_id
+LEFT JOIN users u ON u.tenant_id = :tenant_id AND u.email = lower(:email) AND u.deleted_at IS NULL AND u.access > 0;
+
+-- name: forgot_issue :row
+SELECT 'Password reset email sent' AS message,
+       mailed_token_issue('reset_password', :id::uuid, :token_hash::bytea, :token_code_hash::bytea,
+                          jsonb_build_object('email', lower(:email)), interval '1 hour', :mail_payload::jsonb, NULL) AS _issued,
+       audit('password.forgot', 'user', NULL, jsonb_build_object('email', lower(:email))) AS _audited;
+
+-- name: resend_begin :row
+-- A user who is verified already counts as nobody.  page: where the last mail's link led.
+SELECT l.wait_s, app_tenant()::text AS tenant_id, u.id::text AS id, u.email, u.locale,
+       (SELECT t.data ->> 'return_to' FROM one_time_tokens t
+        WHERE t.tenant_id = u.tenant_id AND t.user_id = u.id AND t.kind = 'verify_email' AND t.used_at IS NULL
+        ORDER BY t.created_at DESC LIMIT 1) AS return_to,
+       s.verification_url AS page
+FROM (SELECT security_limit('resend_verification', limit_ip(request_ip()), 3, 3600, 1800) AS wait_s OFFSET 0) l
+LEFT JOIN tenant_settings s ON s.tenant_id = :tenant_id
+LEFT JOIN users u ON u.tenant_id = :tenant_id AND u.email = lower(:email) AND u.deleted_at IS NULL AND u.access > 0
+    AND NOT u.is_email_verified;
+
+-- name: resend_issue :row
+SELECT 'Verification email sent' AS message,
+       mailed_token_issue('verify_email', :id::uuid, :token_hash::bytea, :token_code_hash::bytea,
+                          jsonb_build_object('email', lower(:email), 'return_to', :return_to::text), interval '24 hours',
+                          :mail_payload::jsonb, NULL) AS _issued;
+
+-- name: verify_email :row
+SELECT 0 AS wait_s, user_verify_email(:token_tenant::uuid, :token_hash::bytea, :email, :token_code_hash::bytea) AS is_verified;
+
+-- name: verify_email_counted :row
+-- For pages without a key; is_verified is false while wait_s is not 0.
+SELECT l.wait_s, l.wait_s = 0 AND user_verify_email(:token_tenant::uuid, :token_hash::bytea, :email,
+                                                    :token_code_hash::bytea) AS is_verified
+FROM (SELECT mailed_token_limit(20, 3600) AS wait_s OFFSET 0) l;
+
+-- name: reset_begin :row
+-- Looks only: a new password that is refused does not use the token up.  No row: there is no such token.
+SELECT token_id::text AS id, address
+FROM mailed_token_find('reset_password', :token_tenant::uuid, :token_hash::bytea, :email, :token_code_hash::bytea);
+
+-- name: reset_password :row
+SELECT user_reset_password(:id::uuid, :password_hash) AS is_reset;
+
+-- name: change_begin :row
+SELECT security_limit('change_password', 'user:' || u.id, 5, 3600, 1800) AS wait_s, u.email, u.password_hash
+FROM users u
+WHERE u.tenant_id = :tenant_id AND u.id = :user_id;
+
+-- name: change_failed :exec
+SELECT audit('password.change_failed', 'user', public_id) FROM users WHERE tenant_id = :tenant_id AND id = :user_id;
+
+-- name: change_password :row
+SELECT user_change_password(:before, :password_hash, :current_session::uuid) AS is_changed;

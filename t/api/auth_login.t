@@ -1,0 +1,201 @@
+# Signing in with a password.
+
+use v5.36;
+use lib 't/lib';
+use Api;
+use Ashlar::SignIn qw(@BEHIND_PROXY $PASSWORD from set_tenant sign_in claims audit_of);
+
+my $t      = Api->start(@BEHIND_PROXY);
+my $path   = '/api/v1/auth/login';
+my $secret = $t->key(tenant => 'acme');
+my $key    = $t->key(type => 'public', tenant => 'acme');
+my $app    = 'https://app.example.com';
+sign_in($t, 'ada@example.com');
+
+sub login ($who, $email, $password = $PASSWORD) { return $who->post($path, { email => $email, password => $password }) }
+
+# The account has been asked for too often by what came before.
+sub forgive () { return $t->db->do('DELETE FROM rate_limits') }
+
+sub change ($email, $set) { return $t->db->do("UPDATE users SET $set WHERE email = ?", undef, $email) }
+
+subtest 'a wrong password and an unknown address are refused with the same bytes' => sub {
+    my @res = map { login(from($t), @$_) } [ 'ada@example.com', 'Wrong-Horse-7' ], [ 'nobody@example.com', 'Wrong-Horse-7' ], ['nobody@example.com'],
+        [ 'ada@example.com', '' ], [ 'no address', 'x' x 1024 ];
+    for my $res (@res) {
+        error_is $res, 401, 'INVALID_CREDENTIALS';
+        json_is $res, '/detail', 'Invalid email or password', 'the text that clients compare';
+        is $res->body, $res[0]->body, 'the same bytes';
+    }
+    my @failed = audit_of($t, 'session.failed');
+    is_deeply [ map { $_->{details}{reason} } @failed ], [ 'unknown address', 'wrong password', ('unknown address') x 2, 'wrong password' ], 'the audit log knows';
+    my ($ada) = $t->db->selectrow_array(q{SELECT public_id FROM users WHERE email = 'ada@example.com'});
+    is_deeply [ @{ $failed[-1] }{qw(actor_id actor_type)} ], [ $ada, 'user' ], '  whom they meant';
+    is_deeply [ @{ $failed[0] }{qw(actor_id actor_type)} ], [ 'anonymous', 'anonymous' ], '  or nobody';
+    is $failed[0]{request_id}, $res[-1]->header('X-Request-ID'), '  and the request';
+};
+
+subtest 'keys and fields' => sub {
+    error_is login(from($t, undef, key => 'pk_live_' . 'x' x 32, origin => $app), 'ada@example.com'), 401, 'INVALID_API_KEY';
+    error_is login(from($t, undef, key => $key, origin => 'https://evil.example'), 'ada@example.com'), 403, 'ORIGIN_NOT_ALLOWED';
+    error_is login(from($t, undef, key => $secret), 'ada@example.com'), 401, 'INVALID_CREDENTIALS', name => 'a user of another tenant';
+    error_is from($t)->post($path, { email => 'ada@example.com' }), 422, 'VALIDATION_ERROR', field => 'password';
+    error_is from($t)->post($path, { password => $PASSWORD }), 422, 'VALIDATION_ERROR', field => 'email';
+    status_is login(from($t, undef, token => 'of no use'), 'ada@example.com'), 200, 'a token that is sent along is not read';
+};
+
+subtest 'the right one gets tokens' => sub {
+    my $res = from($t)->post($path, { email => 'ADA@example.com', password => $PASSWORD }, headers => { 'X-Forwarded-For' => '2001:db8::7', 'User-Agent' => 'x' x 2000 });
+    status_is $res, 200;
+    json_is $res, '', {
+        access_token  => qr/\A[\w-]+\.[\w-]+\.[\w-]+\z/,
+        refresh_token => qr/\A[\w-]{91}\z/,
+        token_type    => 'Bearer',
+        expires_in    => 3600,
+        user          => { id => $UUID, email => 'ada@example.com', display_name => undef, avatar_url => undef, is_active => true, created_at => $TIME },
+    };
+    $t->keep_secret($res->json('/refresh_token'), $PASSWORD);
+    my $claims = claims($res->json('/access_token'));
+    my ($session) = @{ $t->db->selectall_arrayref('SELECT method, host(ip) AS ip, user_agent, has_mfa FROM sessions WHERE id = ?', { Slice => {} }, $claims->{sid}) };
+    is_deeply $session, { method => 'password', ip => '2001:db8::7', user_agent => 'x' x 512, has_mfa => 0 }, 'a session with device and address';
+    ok $t->db->selectrow_array(q{SELECT last_login_at > now() - interval '5 s' FROM users WHERE email = 'ada@example.com'}), 'last_login_at';
+    my ($made) = audit_of($t, 'session.create');
+    is $made->{resource_id}, $claims->{sid}, 'the audit log has it';
+
+    sign_in($t, 'kim@example.com', key => $secret);
+    for ([ key => $secret ], [ key => $key, origin => $app ]) {
+        my $kim = login(from($t, undef, @$_), 'kim@example.com');
+        status_is $kim, 200, 'with a key';
+        is claims($kim->json('/access_token'))->{tid}, $t->tenant_id('acme'), '  in its tenant';
+        status_is $t->client(token => $kim->json('/access_token'))->get('/api/v1/auth/me'), 200, 'the token knows its tenant without a key';
+        status_is $t->client(token => $kim->json('/access_token'), key => $secret)->get('/api/v1/auth/me'), 200, '  and with one';
+        error_is $t->client(token => $res->json('/access_token'), key => $secret)->get('/api/v1/auth/me'), 401, 'AUTHENTICATION_ERROR', name => 'but not with another tenant\'s';
+    }
+};
+
+subtest 'who am I' => sub {
+    my $me  = '/api/v1/auth/me';
+    my $ada = $t->client(token => login(from($t), 'ada@example.com')->json('/access_token'));
+    error_is $t->get($me), 401, 'AUTHENTICATION_ERROR';
+    json_is $t->last, '/detail', 'Invalid token', 'the text that clients compare';
+    error_is $t->client(token => 'x.y.z')->get($me), 401, 'AUTHENTICATION_ERROR';
+    error_is $t->client(key => $secret)->get($me), 401, 'AUTHENTICATION_ERROR', name => 'a secret key is nobody';
+    json_is $ada->get($me), '', { id => $UUID, email => 'ada@example.com', display_name => undef, avatar_url => undef, is_active => true, created_at => $TIME };
+    change('ada@example.com', 'is_active = false');
+    error_is $ada->get($me), 401, 'AUTHENTICATION_ERROR', name => 'a deactivated user is out with the next request';
+    change('ada@example.com', 'is_active = true');
+    status_is $ada->get($me), 200;
+};
+
+subtest 'whoever knows the password is told how the account stands' => sub {
+    forgive();
+    set_tenant($t, undef, email_verification_required => 1);
+    my $res = login(from($t), 'ada@example.com');
+    error_is $res, 403, 'EMAIL_NOT_VERIFIED', more => { verification_required => true };
+    json_is $res, '/detail', 'Email not verified';
+    error_is login(from($t), 'ada@example.com', 'Wrong-Horse-7'), 401, 'INVALID_CREDENTIALS', name => 'nobody else is';
+    change('ada@example.com', 'is_email_verified = true');
+    status_is login(from($t), 'ada@example.com'), 200, 'verified';
+    set_tenant($t, undef, email_verification_required => 0);
+
+    change('ada@example.com', 'is_active = false');
+    error_is login(from($t), 'ada@example.com'), 403, 'ACCOUNT_INACTIVE';
+    error_is login(from($t), 'ada@example.com', 'Wrong-Horse-7'), 401, 'INVALID_CREDENTIALS', name => 'nobody else is';
+    change('ada@example.com', 'is_active = true');
+    is_deeply [ map { $_->{details}{reason} } (audit_of($t, 'session.failed'))[ 0 .. 3 ] ], [ 'wrong password', 'not active', 'wrong password', 'not verified' ], 'in the audit log';
+
+    sign_in($t, 'gone@example.com');
+    change('gone@example.com', 'deleted_at = now()');
+    error_is login(from($t), 'gone@example.com'), 401, 'INVALID_CREDENTIALS', name => 'a deleted user is unknown';
+    $t->user('foreign');
+    error_is login(from($t), 'foreign@example.com'), 401, 'INVALID_CREDENTIALS', name => 'and so is who has no password';
+};
+
+subtest 'a hash of other parameters is made anew' => sub {
+    forgive();
+    # scrypt N=2^10 r=8 p=1, made by OpenSSL's command line and not by us.
+    my $salt = 'abcdefghijklmnop';
+    my $hex  = qx(openssl kdf -keylen 32 -kdfopt pass:$PASSWORD -kdfopt hexsalt:@{[ unpack 'H*', $salt ]} -kdfopt n:1024 -kdfopt r:8 -kdfopt p:1 SCRYPT);
+    my $b64  = sub ($bytes) { require MIME::Base64; return MIME::Base64::encode_base64($bytes, '') =~ s/=+\z//r };
+    my $old  = sprintf '$scrypt$ln=10,r=8,p=1$%s$%s', $b64->($salt), $b64->(pack 'H*', $hex =~ s/[^0-9A-F]//gr);
+    $t->db->do('UPDATE users SET password_hash = ? WHERE email = ?', undef, $old, 'ada@example.com');
+    error_is login(from($t), 'ada@example.com', 'Wrong-Horse-7'), 401, 'INVALID_CREDENTIALS';
+    my $hash = sub { return scalar $t->db->selectrow_array(q{SELECT password_hash FROM users WHERE email = 'ada@example.com'}) };
+    is $hash->(), $old, 'a wrong password changes nothing';
+    status_is login(from($t), 'ada@example.com'), 200;
+    like $hash->(), qr/\A\$scrypt\$ln=15,r=8,p=3\$/, 'with the right one';
+    my $new = $hash->();
+    status_is login(from($t), 'ada@example.com'), 200, 'which is still the right one';
+    is $hash->(), $new, 'and up to date';
+};
+
+subtest 'a second factor is asked for' => sub {
+    forgive();
+    my ($id) = $t->db->selectrow_array(q{SELECT id FROM users WHERE email = 'ada@example.com'});
+    my $sessions = sub { return scalar $t->db->selectrow_array('SELECT count(*) FROM sessions WHERE user_id = ?', undef, $id) };
+    $t->db->do(q{INSERT INTO totp_factors (tenant_id, user_id, secret_sealed) VALUES (?, ?, 'x')}, undef, $t->tenant_id, $id);
+    json_is login(from($t), 'ada@example.com'), '/token_type', 'Bearer', 'one that is not confirmed is none';
+    $t->db->do('UPDATE totp_factors SET confirmed_at = now() WHERE user_id = ?', undef, $id);
+    my $before = $sessions->();
+    my $res    = login(from($t), 'ada@example.com');
+    status_is $res, 200;
+    json_is $res, '', { mfa_required => true, mfa_token => qr/\A[\w-]{64}\z/, expires_in => 300 };
+    $t->keep_secret($res->json('/mfa_token'));
+    is $sessions->(), $before, 'there is no session yet';
+    my ($row) = @{ $t->db->selectall_arrayref(q{SELECT user_id, hash = sha256(?::bytea) AS is_it, data->>'method' AS method,
+        extract(epoch FROM expires_at - created_at)::int AS ttl_s FROM one_time_tokens WHERE kind = 'mfa'}, { Slice => {} }, $res->json('/mfa_token')) };
+    is_deeply $row, { user_id => $id, is_it => 1, method => 'password', ttl_s => 300 }, 'but a challenge';
+    $t->db->do('DELETE FROM totp_factors');
+};
+
+subtest 'ten in fifteen minutes from one address' => sub {
+    forgive();
+    my $who = from($t, '198.51.100.20');
+    status_is login($who, "u$_\@example.com", 'x'), 401 for 1 .. 9;
+    status_is login($who, 'ada@example.com'), 200, 'successes count, too';
+    my $res = login($who, 'ada@example.com');
+    error_is $res, 429, 'RATE_LIMIT_EXCEEDED';
+    json_is $res, '/detail', 'Rate limit exceeded';
+    header_is $res, 'Retry-After', 900;
+    status_is login(from($t, '198.51.100.21'), 'ada@example.com'), 200, 'the next address is free';
+    status_is login(from($t, '198.51.100.20', key => $secret), 'kim@example.com'), 200, 'each tenant counts its own';
+
+    status_is login(from($t, "2001:db8:1:2::$_"), "v$_\@example.com", 'x'), 401 for 1 .. 10;
+    status_is login(from($t, '2001:db8:1:2:ffff::1'), 'v@example.com', 'x'), 429, 'of IPv6 the /64 is one address';
+    status_is login(from($t, '2001:db8:1:3::1'), 'v@example.com', 'x'), 401;
+};
+
+subtest 'and ten for one account, from wherever' => sub {
+    sign_in($t, 'eve@example.com');
+    status_is login(from($t), $_ % 2 ? 'eve@example.com' : 'EVE@example.com', 'x'), 401 for 1 .. 10;
+    my $res = login(from($t), 'eve@example.com');
+    error_is $res, 429, 'RATE_LIMIT_EXCEEDED', name => 'also with the right password';
+    header_is $res, 'Retry-After', 900;
+    status_is login(from($t), 'unknown@example.com', 'x'), 401 for 1 .. 10;
+    is login(from($t), 'unknown@example.com', 'x')->status, 429, 'an unknown account is counted the same';
+    $t->db->do(q{UPDATE rate_limits SET blocked_until = now() - interval '1 s' WHERE subject = 'account:eve@example.com'});
+    status_is login(from($t), 'eve@example.com'), 200, 'until the block is over';
+
+    forgive();
+    my $who = from($t, '198.51.100.30');
+    login($who, "w$_\@example.com", 'x') for 1 .. 11;
+    status_is login($who, 'ada@example.com', 'x'), 429 for 1 .. 12;
+    status_is login(from($t), 'ada@example.com'), 200, 'who is refused by address cannot lock an account';
+};
+
+subtest 'the counters outlive a restart' => sub {
+    forgive();
+    my $who = from($t, '198.51.100.40');
+    status_is login($who, "r$_\@example.com", 'x'), 401 for 1 .. 10;
+    ok $t->master->stop('TERM', 15), 'the pool is stopped';
+    $t->start_pool('main');
+    status_is login($who, 'ada@example.com'), 429;
+};
+
+subtest 'nobody waits for a counter while a password is hashed' => sub {
+    forgive();
+    login(from($t), 'eve@example.com', 'x');
+    my $lock = $t->lock(q{SELECT FROM rate_limits WHERE subject = 'account:eve@example.com' FOR UPDATE});
+    status_is login(from($t), 'ada@example.com'), 200, 'one account does not wait for another';
+    $lock->commit;
+};
