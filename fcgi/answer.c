@@ -73,14 +73,15 @@ enum err req_close(struct req *rq)
 enum err req_not_found(struct req *rq, const char *id)
 {
 	const struct shape *shape = rq->route->out;
+	const char *resource = shape && shape->resource ? shape->resource : shape ? shape->name : NULL;
 	struct buf details;
 
-	req_fail(rq, ERR_NOT_FOUND, "%s not found", shape ? shape->name : "resource");
-	if (!shape)
+	req_fail(rq, ERR_NOT_FOUND, "%s not found", resource ? resource : "resource");
+	if (!resource)
 		return ERR_NOT_FOUND;
 	buf_init(&details, &rq->arena, 128);
 	buf_text(&details, "\"resource\":");
-	jx_str(&details, shape->name);
+	jx_str(&details, resource);
 	if (id) {
 		buf_text(&details, ",\"id\":");
 		jx_str(&details, id);

@@ -61,10 +61,11 @@ struct field {
 #define FIELD_END { NULL, F_END, 0, 0, 0, NULL, NULL, F_END, NULL, NULL, NULL }
 /* clang-format on */
 
-/* A named response: what OpenAPI calls a schema, and a 404 its resource. */
+/* A named response. */
 struct shape {
-	const char *name; /* "Project" */
+	const char *name; /* of its schema in OpenAPI: "UserResponse" */
 	const struct field *fields;
+	const char *resource; /* what a 404 calls it: "User"; NULL: the same as the schema */
 };
 
 /* One field's value in one request.  Strings are the arena's. */

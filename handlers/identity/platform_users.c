@@ -78,7 +78,7 @@ static const struct field platform_user_out[] = {
 	FIELD_END
 };
 
-static const struct shape platform_user_shape = { "UserResponse", platform_user_out };
+static const struct shape platform_user_shape = { "UserResponse", platform_user_out, "User" };
 
 static const struct field stats_out[] = {
 	{ "total_users",    F_INT, 0, .example = "1250" },

@@ -38,7 +38,7 @@ static const enum err owner_stays[] = { ERR_CONFLICT, ERR_OK };
 
 static const struct list members = { NULL };
 
-static const struct shape member_shape = { "OrganizationMember", member_out };
+static const struct shape member_shape = { "OrganizationMember", member_out, "Member" };
 
 const struct route member_routes[] = {
 	{ GET,    "/api/v1/organizations/{organization_id}/members", "platform.organizations.list_members", KEY_USER,

@@ -176,7 +176,7 @@ subtest 'resending makes a new token and starts the 7 days again' => sub {
     error_is $admin->post($url), 409, 'CONFLICT', message => qr/cancelled/;
     my @mails = grep { $_->{to} eq 'again@example.com' } $t->mails;
     is scalar @mails, 2, 'which sends nothing';
-    error_is $admin->post("$base/$acme/invitations/$nobody/resend"), 404, 'NOT_FOUND', resource => 'OrganizationInvitation', id => $nobody;
+    error_is $admin->post("$base/$acme/invitations/$nobody/resend"), 404, 'NOT_FOUND', resource => 'Invitation', id => $nobody;
     my $other = $admin->post($base, { name => 'Admin\'s', slug => 'admins' })->json('/id');
     error_is $admin->post("$base/$other/invitations/$id/resend"), 404, 'NOT_FOUND', name => 'another organization has no such invitation';
 };
