@@ -151,6 +151,35 @@ subtest 'a challenge is passed with a code' => sub {
     status_is $next, 200, 'the next one is another';
 };
 
+subtest 'signing in with a password answers a challenge' => sub {
+    my %who    = (email => 'ned@example.com', password => 'Correct-Horse-7');
+    my $login  = sub (%with) { return $t->post('/api/v1/auth/login', { %who, %with }, key => $key) };
+    my $signed = $t->post('/api/v1/auth/register', \%who, key => $key);
+    my $ned    = $t->client(token => $signed->json('/access_token'));
+    $t->keep_secret($who{password}, $signed->json('/refresh_token'));
+    my $secret = enrol($ned);
+    my $res    = $login->();
+    ok $res->json('/access_token'), 'not before the factor is confirmed';
+    $t->keep_secret($res->json('/access_token'), $res->json('/refresh_token'));
+    $t->keep_secret(@{ $ned->post("$mfa/totp/verify", { code => totp($secret) })->json('/recovery_codes') });
+
+    error_is $login->(password => 'Wrong-Horse-7'), 401, 'INVALID_CREDENTIALS', name => 'a wrong password says nothing of a factor';
+    $res = $login->();
+    status_is $res, 200;
+    json_is $res, '', { mfa_required => true, mfa_token => $res->json('/mfa_token'), expires_in => 300 }, 'no token, no user';
+    $t->keep_secret($res->json('/mfa_token'));
+    my $uuid = $signed->json('/user/id');
+    is $db->selectrow_array('SELECT count(*) FROM sessions WHERE user_id = ?', undef, $uuid), 2, 'there is no session yet';
+    error_is verify($res->json('/mfa_token'), wrong($secret)), 400, 'INVALID_CODE';
+    $res = verify($res->json('/mfa_token'), totp($secret, 1), key => $key);
+    status_is $res, 200;
+    $t->keep_secret($res->json('/access_token'), $res->json('/refresh_token'));
+    json_is $t->get('/api/v1/auth/me', key => $key, token => $res->json('/access_token')), '/email', $who{email}, 'now there is';
+    my $next = $t->post('/api/v1/auth/refresh', { refresh_token => $res->json('/refresh_token') });
+    ok $next->json('/access_token'), 'which goes on without a code';
+    $t->keep_secret($next->json('/access_token'), $next->json('/refresh_token'));
+};
+
 subtest 'what is no challenge is refused alike' => sub {
     my ($dan, $secret) = protected('dan');
     my $other = $t->user('dan', tenant => 'other');
