@@ -70,7 +70,7 @@ static const struct field check_out[] = {
 	FIELD_END
 };
 
-static const struct shape check_shape = { "FeatureFlagCheck", check_out };
+static const struct shape check_shape = { "FeatureFlagCheck", check_out, .resource = "FeatureFlag" };
 
 static const struct list flag_list = { "items", { "total" }, NULL };
 

@@ -52,7 +52,7 @@ subtest 'a user' => sub {
     json_is $ann->get("$base/" . $ann->uuid), '', \%ann, 'for the user';
     json_is $bob->with(key => $t->key)->get("$base/" . $ann->uuid), '/sub', 'user_ann', 'a secret key sees all, whoever\'s token is beside it';
     body_unlike $server->last, qr/password/;
-    error_is $ann->get("$base/" . $bob->uuid), 404, 'NOT_FOUND', resource => 'User', name => 'another user is not there';
+    error_is $ann->get("$base/" . $bob->uuid), 404, 'NOT_FOUND', resource => 'User', message => qr/^User not found$/, name => 'another user is not there';
     error_is $server->get("$base/$_->[1]"), 404, 'NOT_FOUND', name => $_->[0]
         for [ 'one of another tenant' => $eve->uuid ], [ 'nobody' => $nobody ], [ 'no id' => 'user_ann' ];
 };

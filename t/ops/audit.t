@@ -1,0 +1,93 @@
+# ashlar audit: a log that was changed behind its back is found out.
+
+use v5.36;
+use lib 't/lib';
+use Ashlar::Cluster;
+use Test::More;
+
+my $cluster = Ashlar::Cluster->shared;
+my $name    = $cluster->clone;
+my $super   = $cluster->connect($name);
+my $TENANT  = '00000000-0000-7000-8000-000000000001';
+my ($other) = $super->selectrow_array(q{INSERT INTO tenants (slug, name) VALUES ('other', 'Other') RETURNING id});
+
+# Run ashlar audit: exit status, stdout.
+sub audit (@args) {
+    my @cmd = map { quotemeta } "$Ashlar::Cluster::BUILD/ashlar", 'audit', @args;
+    local %ENV = (PATH => $ENV{PATH}, DATABASE_OWNER_URL => $cluster->url($name, 'ashlar'), DATABASE_URL => $cluster->url($name, 'ashlar_api'));
+    my $out = qx(@cmd 2>&1);
+    return ($? >> 8) . " $out";
+}
+
+# Put ten events into each tenant's log.
+sub fill () {
+    for my $tenant ($TENANT, $other) {
+        $super->begin_work;
+        $super->do('SELECT set_config(?, ?, true)', undef, 'app.tenant_id', $tenant);
+        $super->do(q{SELECT audit('a.' || i, 'thing', i::text, jsonb_build_object('n', i), 'user_x') FROM generate_series(1, 10) i});
+        $super->commit;
+    }
+    return;
+}
+
+# What verify says after a change that is then taken back.
+sub tampered ($statement, $want, @more) {
+    $super->do('SET session_replication_role = replica');    # as somebody with the owner's rights would: no triggers
+    $super->do('CREATE TEMP TABLE kept AS SELECT * FROM audit_events');
+    $super->do('CREATE TEMP TABLE kept_heads AS SELECT * FROM audit_heads');
+    $super->do($_) for $statement, @more;
+    is audit('verify'), $want, $statement;
+    $super->do($_) for 'DELETE FROM audit_events', 'INSERT INTO audit_events SELECT * FROM kept', 'DROP TABLE kept',
+        'DELETE FROM audit_heads', 'INSERT INTO audit_heads SELECT * FROM kept_heads', 'DROP TABLE kept_heads';
+    $super->do('SET session_replication_role = origin');
+    return;
+}
+
+my $clean = "0 default: 10 events, unbroken\ndefault (test mode): 0 events, unbroken\nother: 10 events, unbroken\nother (test mode): 0 events, unbroken\n";
+
+sub broken ($what) { return $clean =~ s/^0 default: 10 events, unbroken/1 default: broken: $what/r }
+
+subtest 'an untouched log' => sub {
+    like audit('verify'), qr/\A0 default: 0 events, unbroken\n/, 'an empty one';
+    fill();
+    is audit('verify'), $clean, 'of every tenant';
+    is audit('verify', '--tenant', 'other'), "0 other: 10 events, unbroken\nother (test mode): 0 events, unbroken\n", 'of one';
+    is audit('verify', '--tenant', 'nope'), "1 ashlar: there is no tenant \"nope\"\n";
+    like audit(), qr/\A2 .*usage: ashlar audit verify/s;
+    like audit('check'), qr/\A2 /;
+    like audit('verify', 'more'), qr/\A2 /;
+};
+
+subtest 'a changed one' => sub {
+    my $of = "tenant_id = '$TENANT'";
+    tampered("UPDATE audit_events SET $_->[0] WHERE $of AND seq = 4", broken('row 4 was changed'))
+        for [q{action = 'b'}], [q{actor_id = 'someone'}], [q{actor_type = 'system'}], [q{on_behalf_of = 'x'}], [q{resource_type = 'x'}], ['resource_id = NULL'],
+        [q{details = '{"n": 5}'}], [q{ip_address = '10.0.0.1'}], [q{user_agent = 'x'}], [q{request_id = 'x'}], [q{created_at = created_at + interval '1 microsecond'}], ['id = gen_random_uuid()'];
+    tampered("UPDATE audit_events e SET action = 'b', hash = audit_hash((SELECT x FROM (SELECT tenant_id, seq, id, actor_id, actor_type, on_behalf_of, 'b', resource_type,"
+            . " resource_id, details, ip_address, user_agent, request_id, prev_hash, hash, created_at FROM audit_events WHERE $of AND seq = 4) x)::text::audit_events) WHERE $of AND seq = 4",
+        broken('row 5 does not follow the row before it'));
+};
+
+subtest 'one with less in it' => sub {
+    my $of = "tenant_id = '$TENANT'";
+    tampered("DELETE FROM audit_events WHERE $of AND seq = 1",  broken('row 1 is missing'));
+    tampered("DELETE FROM audit_events WHERE $of AND seq = 5",  broken('row 5 is missing'));
+    tampered("DELETE FROM audit_events WHERE $of AND seq = 10", broken('row 10 and what follows are missing'));
+    tampered("DELETE FROM audit_events WHERE $of", broken('row 1 and what follows are missing'));
+    tampered("DELETE FROM audit_events WHERE $of AND seq = 5", broken('row 5 does not follow the row before it'), "UPDATE audit_events SET seq = -seq WHERE $of AND seq > 5",
+        "UPDATE audit_events SET seq = -seq - 1 WHERE $of AND seq < 0");
+    tampered("DELETE FROM audit_events WHERE $of AND seq = 10", broken('row 9 is not the one that the chain ended with'), "UPDATE audit_heads SET seq = 9 WHERE $of");
+};
+
+subtest 'one in another order, or with more' => sub {
+    my $of = "tenant_id = '$TENANT'";
+    tampered("UPDATE audit_events SET seq = -seq WHERE $of AND seq IN (3, 7)", broken('row 3 does not follow the row before it'),
+        "UPDATE audit_events SET seq = CASE seq WHEN -3 THEN 7 ELSE 3 END WHERE $of AND seq < 0");
+    tampered("INSERT INTO audit_events SELECT tenant_id, 11, gen_random_uuid(), actor_id, actor_type, on_behalf_of, action, resource_type, resource_id, details, ip_address,"
+            . " user_agent, request_id, hash, hash, created_at FROM audit_events WHERE $of AND seq = 10", broken('row 11 was changed'));
+    is audit('verify'), $clean, 'and untouched it is whole again';
+};
+
+$super->disconnect;
+$cluster->drop($name);
+done_testing;
