@@ -79,7 +79,7 @@ static EVP_PKEY *rsa_key(struct json_object *jwk)
 	uint8_t n[PUBKEY_MAX_RSA_BITS / 8], e[8];
 	ssize_t n_len = bytes_of(jwk, "n", n, sizeof(n)), e_len = bytes_of(jwk, "e", e, sizeof(e));
 
-	return n_len > 0 && e_len > 0 ? pubkey_rsa(n, (size_t)n_len, e, (size_t)e_len) : NULL;
+	return n_len > 0 && e_len > 0 ? pubkey_rsa(n, (size_t)n_len, e, (size_t)e_len, false) : NULL;
 }
 
 static EVP_PKEY *ec_key(struct json_object *jwk)
@@ -91,7 +91,7 @@ static EVP_PKEY *ec_key(struct json_object *jwk)
 	if (!crv || strcmp(crv, "P-256") || bytes_of(jwk, "x", x, sizeof(x)) != 32 ||
 	    bytes_of(jwk, "y", y, sizeof(y)) != 32)
 		return NULL;
-	return pubkey_p256(x, y);
+	return pubkey_p256(x, y, false);
 }
 
 /* Read one JWK (RFC 7517 4); false: it is none for us. */

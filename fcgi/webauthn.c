@@ -288,13 +288,16 @@ static bool is_text(const struct item *item, const char *text)
 
 enum { KTY = 1, ALG = 3, CRV_OR_N = -1, X_OR_E = -2, Y = -3 };
 enum { KTY_EC2 = 2, KTY_RSA = 3, P256 = 1 };
+enum {
+	MAX_RSA_BYTES = 512
+}; /* authenticators make 2048 bits; anybody may send a key, and checking takes time */
 
 /*
- * Read a key, which goes on from *r; NULL and *problem when it is none for us.
+ * Read a key, which goes on from *r (is_known: it was read before); NULL and *problem when it is none for us.
  * Level 2 (6.5.1.1) allows the parameters that its kind needs, and alg, and no
  * others; (5.8.5) no compressed points.
  */
-static EVP_PKEY *key_read(struct reader *r, int *algorithm, const char **problem)
+static EVP_PKEY *key_read(struct reader *r, bool is_known, int *algorithm, const char **problem)
 {
 	struct item head, label, kty = { 0 }, alg = { 0 }, first = { 0 }, second = { 0 }, third = { 0 }, *to;
 	EVP_PKEY *pkey = NULL;
@@ -323,12 +326,13 @@ static EVP_PKEY *key_read(struct reader *r, int *algorithm, const char **problem
 	if (*algorithm == WEBAUTHN_ES256 && small(&kty) == KTY_EC2) {
 		if (small(&first) == P256 && second.kind == BYTES && second.n == 32 && third.kind == BYTES &&
 		    third.n == 32)
-			pkey = pubkey_p256(second.p, third.p);
+			pkey = pubkey_p256(second.p, third.p, is_known);
 		*problem = "the public key is no point on P-256";
 	} else if (*algorithm == WEBAUTHN_RS256 && small(&kty) == KTY_RSA) {
-		if (first.kind == BYTES && second.kind == BYTES && third.kind == BAD)
-			pkey = pubkey_rsa(first.p, first.n, second.p, second.n);
-		*problem = "the public key is no RSA key of 2048 to 8192 bits";
+		if (first.kind == BYTES && first.n <= MAX_RSA_BYTES && second.kind == BYTES &&
+		    third.kind == BAD)
+			pkey = pubkey_rsa(first.p, first.n, second.p, second.n, is_known);
+		*problem = "the public key is no RSA key of 2048 to 4096 bits";
 	}
 	return pkey;
 }
@@ -451,7 +455,7 @@ enum err webauthn_register(const char *rp_id, struct webauthn_bytes attestation,
 		return refuse(problem, "the credential's id must be 1 to 1023 bytes");
 	r.p += out->id.n;
 	out->public_key.p = r.p;
-	pkey = key_read(&r, &out->algorithm, problem);
+	pkey = key_read(&r, false, &out->algorithm, problem);
 	if (!pkey)
 		return ERR_BAD_REQUEST;
 	EVP_PKEY_free(pkey);
@@ -497,7 +501,7 @@ enum err webauthn_assert(const struct webauthn_client *client, const char *rp_id
 
 	if (!head_read(auth_data, &r, &flags, &out->counter))
 		return refuse(problem, "the authenticator data are malformed");
-	pkey = key_read(&key, &algorithm, problem);
+	pkey = key_read(&key, true, &algorithm, problem);
 	if (!pkey)
 		return ERR_BAD_REQUEST;
 	ok = key.p == key.end && signature.n && signature.n <= WEBAUTHN_MAX_SIGNATURE &&

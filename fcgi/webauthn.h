@@ -25,7 +25,7 @@ enum {
 	WEBAUTHN_MAX_CLIENT_DATA = 4096,
 	WEBAUTHN_MAX_ATTESTATION = 16384, /* a statement with its certificates is a few thousand */
 	WEBAUTHN_MAX_AUTH_DATA = 4096,
-	WEBAUTHN_MAX_SIGNATURE = 1024, /* RSA of 8192 bits */
+	WEBAUTHN_MAX_SIGNATURE = 512, /* RSA of 4096 bits */
 	WEBAUTHN_MAX_CREDENTIAL = 1023,
 	WEBAUTHN_ES256 = -7, /* COSE's numbers */
 	WEBAUTHN_RS256 = -257,
@@ -95,7 +95,7 @@ const char *webauthn_host(struct arena *a, const char *origin);
  * ERR_OK; ERR_BAD_REQUEST: not CBOR in CTAP2's canonical encoding (but members
  * in any order), a member twice, nested deeper than four levels, bytes behind
  * the end; another rp_id; user not present or not verified; a key that is
- * neither ES256 nor RS256 or that is no key (pubkey.h); the format "none" with
+ * neither ES256 nor RS256 (of 2048 to 4096 bits) or that is no key (pubkey.h); the format "none" with
  * a statement.
  */
 enum err webauthn_register(const char *rp_id, struct webauthn_bytes attestation,

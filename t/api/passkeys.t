@@ -107,7 +107,8 @@ subtest 'what is wrong with a registration is told, and nothing kept' => sub {
     $refused->('another id beside it',        qr/another credential's/,         raw_id        => 'another');
     $refused->('EdDSA',                       qr/ES256 or RS256/,               key           => "\xa4\x01\x01\x03\x27\x20\x06\x21\x58\x20" . 'x' x 32);
     $refused->('a point off the curve',       qr/no point on P-256/,            key           => substr($device->cose, 0, -1) . "\0");
-    $refused->('RSA of 1024 bits',            qr/2048 to 8192 bits/,            key           => "\xa4\x01\x03\x03\x39\x01\x00\x20\x58\x80" . "\xff" x 128 . "\x21\x43\1\0\1");
+    $refused->('RSA of 1024 bits',            qr/2048 to 4096 bits/,            key           => "\xa4\x01\x03\x03\x39\x01\x00\x20\x58\x80" . "\xff" x 128 . "\x21\x43\1\0\1");
+    $refused->('RSA of more than 4096 bits', qr/2048 to 4096 bits/,     key           => "\xa4\x01\x03\x03\x39\x01\x00\x20\x59\x02\x01" . "\xff" x 513 . "\x21\x43\1\0\1");
     $refused->('no CBOR',                     qr/attestation object is malformed/, attestation => 'nonsense');
     $refused->('nothing',                     qr/attestation object is malformed/, attestation => '');
     error_is register($ann, authenticator(), origin => $_), 403, 'ORIGIN_NOT_ALLOWED', name => "the page $_"

@@ -329,7 +329,7 @@ static void registrations(void)
 	is_str(refused((struct making){ .key = ec_key(-7, "more") }), NO_KEY,
 	       "a parameter that has no place there");
 	is_str(refused((struct making){ .key = rsa_key(rsa_small) }),
-	       "the public key is no RSA key of 2048 to 8192 bits", "RSA of 1024 bits");
+	       "the public key is no RSA key of 2048 to 4096 bits", "RSA of 1024 bits");
 	is_str(refused((struct making){ .key = hex("80") }), NO_KEY, "no key at all");
 
 	/* Cut anywhere, it is refused, and nothing is read behind the end. */
