@@ -5,6 +5,7 @@ use v5.36;
 use utf8;
 use lib 't/lib', 'docs/lib';
 use Api;
+use Ashlar::Totp 'totp';
 use Ashlar::Issuer;
 use Ashlar::Token qw(mint sign_key);
 use Cpanel::JSON::XS 'decode_json';
@@ -230,6 +231,32 @@ subtest 'a tenant brings its own identity provider, as the guide has it' => sub 
     is "@statuses", '201 201 200 401 200 200 204', 'each does what the page says';
     is_deeply [ map { $_->{name} } @{ $owner->get('/api/v1/dashboard/issuers')->json('/issuers') } ], ['Clerk'], 'and one is left';
     $issuer->stop;
+};
+
+subtest 'and those of its page on the second factor' => sub {
+    my %who    = (email => 'ada@example.com', password => 'Correct-Horse-7');
+    my $key    = $t->key(tenant => 'second');
+    my $ada    = $t->client(key => $key);
+    my $signed = $ada->post('/api/v1/auth/register', \%who);
+    my %env    = (KEY => $key, TOKEN => $signed->json('/access_token'));
+    my $secret;
+    $ada = $ada->with(token => $env{TOKEN});
+    $t->keep_secret(@env{qw(KEY TOKEN)});
+    for (commands('/second-factor.html')) {
+        my ($command, $answer) = @$_;
+        my ($name) = $command =~ /(curl.*)/;
+        $t->db->do('UPDATE totp_factors SET last_step = 0');
+        $env{CODE} = totp($secret) if $secret;
+        my ($status, $body) = run_command($ada, $command, %env);
+        like $status, qr/^20/, "$name is answered" or diag $body;
+        next if $status == 204;
+        my ($got, $shown) = map { decode_json($_) } $body, $answer;
+        is_deeply [ sort keys %$got ], [ sort keys %$shown ], '  with what is shown';
+        $secret             = $got->{secret}            // $secret;
+        $env{MFA_TOKEN}     = $got->{mfa_token}         // $env{MFA_TOKEN};
+        $env{RECOVERY_CODE} = $got->{recovery_codes}[0] // $env{RECOVERY_CODE};
+    }
+    json_is $ada->get('/api/v1/auth/mfa'), '/enabled', false, 'at the end it is off';
 };
 
 subtest 'README and CONTRIBUTING are true, too' => sub {
