@@ -388,15 +388,21 @@ static enum err authentication_options(struct req *rq)
 	return req_answer(rq, Q_passkey_authentication_options);
 }
 
-/* Not in: the client learns that, the audit log and ours learn why.  The transaction may have ended. */
-static enum err reject(struct req *rq, const char *subject, const char *reason)
+/* Somebody did not get in, subject's passkey or nobody's.  The transaction may have ended. */
+static enum err failed(struct req *rq, const char *subject, const char *reason)
 {
 	PGresult *res;
-	enum err rc;
 
 	req_set(rq, "subject", subject);
 	req_set(rq, "reason", reason);
-	rc = db_call(rq, Q_passkey_failed, false, &res);
+	return db_call(rq, Q_passkey_failed, false, &res);
+}
+
+/* The client learns that it is not in, the audit log and ours learn why. */
+static enum err reject(struct req *rq, const char *subject, const char *reason)
+{
+	enum err rc = failed(rq, subject, reason);
+
 	if (rc)
 		return rc;
 	req_refuse(rq, ERR_CREDENTIALS, "the passkey was not accepted");
@@ -456,12 +462,17 @@ static enum err authentication(struct req *rq)
 			    bytes_of(rq, response, "signature"), key, &used, &problem))
 		return reject(rq, subject, problem);
 	/* Whose passkey it is has been proved: why they may not come in is no secret from them. */
-	if (!db_bool(res, 0, "is_active"))
-		return req_refuse(rq, ERR_ACCOUNT_INACTIVE, NULL);
+	if (!db_bool(res, 0, "is_active")) {
+		rc = failed(rq, subject, "not active");
+		return rc ? rc : req_refuse(rq, ERR_ACCOUNT_INACTIVE, NULL);
+	}
 	if (!db_bool(res, 0, "is_verified")) {
-		rc = req_refuse(rq, ERR_EMAIL_UNVERIFIED, NULL);
+		rc = failed(rq, subject, "not verified");
+		if (rc)
+			return rc;
+		req_refuse(rq, ERR_EMAIL_UNVERIFIED, NULL);
 		rq->fail.more = "\"verification_required\":true";
-		return rc;
+		return ERR_EMAIL_UNVERIFIED;
 	}
 
 	req_set(rq, "passkey", db_text(res, 0, "passkey"));

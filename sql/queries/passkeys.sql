@@ -93,8 +93,8 @@ JOIN LATERAL session_tokens(s.session_id, s.issued_at) t ON true;
 
 -- name: passkey_failed :exec
 -- Somebody did not get in with a passkey; :subject is whose it is, if it is anybody's.
-SELECT audit('session.failed', 'user', :subject::text, jsonb_build_object('method', 'passkey', 'reason', :reason::text),
-             :subject);
+SELECT audit('session.failed', 'session', NULL, jsonb_build_object('method', 'passkey', 'reason', :reason::text),
+             :subject::text);
 
 -- name: passkey_create :row
 SELECT p.id, p.name, p.rp_id, p.transports, p.is_backed_up, p.created_at, p.last_used_at

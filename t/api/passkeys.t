@@ -302,11 +302,13 @@ subtest 'whoever may not come in is told so, once it is clear who they are' => s
     status_is register($dora, $device), 201;
     $db->do('UPDATE tenant_settings SET email_verification_required = true WHERE tenant_id = ?', undef, $dora->tenant_id);
     error_is sign_in($guest, $device), 403, 'EMAIL_NOT_VERIFIED', more => { verification_required => true };
+    like audited()->{details}, qr/not verified/, '  as the audit log says';
     $db->do('UPDATE users SET is_email_verified = true WHERE id = ?', undef, $dora->uuid);
     status_is sign_in($guest, $device), 200, 'verified, they come in';
     $db->do('UPDATE tenant_settings SET email_verification_required = false WHERE tenant_id = ?', undef, $dora->tenant_id);
     $db->do('UPDATE users SET is_active = false WHERE id = ?', undef, $dora->uuid);
     error_is sign_in($guest, $device), 403, 'ACCOUNT_INACTIVE';
+    like audited()->{details}, qr/not active/, '  as the audit log says';
     error_is sign_in($guest, $device, flags => UV), 401, 'INVALID_CREDENTIALS', name => 'who cannot show that it is them is not told';
 };
 
