@@ -7,14 +7,19 @@
 //	POST /mint {of, alg, claims, header, expires, forge}	the token, as text
 //		of	supabase, legacy (Supabase's shared secret) or clerk
 //		forge	what is wrong with it: see forgeries
+import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import * as jose from 'jose';
 
 const secret = new TextEncoder().encode(process.env.SUPABASE_SECRET);
-const keys = { supabase: {}, clerk: {}, stranger: {} };
-for (const of of Object.keys(keys))
-	for (const alg of ['RS256', 'ES256', 'PS256', 'RS512', 'ES384', 'EdDSA'])
-		keys[of][alg] = { ...(await jose.generateKeyPair(alg, { extractable: true })), kid: `${of}-${alg}` };
+const rsa = () => generateKeyPairSync('rsa', { modulusLength: 2048 });
+const ec = (namedCurve = 'P-256') => generateKeyPairSync('ec', { namedCurve });
+const keys = {};
+for (const of of ['supabase', 'clerk', 'stranger'])
+	keys[of] = { RS256: { ...rsa(), kid: `${of}-RS256` }, ES256: { ...ec(), kid: `${of}-ES256` } };
+const others = {
+	PS256: keys.supabase.RS256, RS512: keys.supabase.RS256, ES384: ec('P-384'), EdDSA: generateKeyPairSync('ed25519'),
+};
 
 const published = { supabase: ['ES256', 'RS256'], clerk: ['RS256'] };
 async function jwks(of) {
@@ -107,8 +112,8 @@ const forgeries = {
 			.setIssuedAt().setExpirationTime('1h').encrypt(crypto.getRandomValues(new Uint8Array(32)));
 	},
 };
-for (const alg of ['PS256', 'RS512', 'ES384', 'EdDSA'])
-	forgeries[`${alg}, which we do not take`] = (want) => sign({ ...want, alg }, { ...keys.supabase[alg], kid: `${want.of}-RS256` });
+for (const alg of Object.keys(others))
+	forgeries[`${alg}, which we do not take`] = (want) => sign({ ...want, alg }, { ...others[alg], kid: `${want.of}-RS256` });
 
 async function answer(request) {
 	const text = await new Promise((done) => {

@@ -16,7 +16,7 @@ my $port;
 eventually {
     open my $in, '<', "$dir/log" or return;
     ($port) = (<$in> // '') =~ /^port (\d+)$/;
-} 30, 'the issuers run';
+} 60, 'the issuers run';
 
 sub ask ($method, $path, $body = undef) {
     my $res = Ashlar::Http->new(port => $port)->request($method, $path, body => $body, fresh => 1);
