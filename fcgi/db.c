@@ -433,6 +433,7 @@ static bool send_enter(struct req *rq)
 
 	enter_values(rq, values);
 	rq->in_transaction = true;
+	rq->asked = true;
 	rq->entered = false;
 	return send_timeout() && send_query(P_ENTER, Q_enter, values);
 }

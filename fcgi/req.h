@@ -93,7 +93,8 @@ struct req {
 	/* the transaction, db.c's */
 	long db_timeout_ms; /* how long to wait for PostgreSQL; 0: DATABASE_TIMEOUT_MS */
 	bool in_transaction;
-	bool entered;        /* enter() let the caller in */
+	bool asked;          /* enter() was asked, whatever it said */
+	bool entered;        /* it let the caller in */
 	bool committed;      /* a transaction that may have written has ended well */
 	bool may_rerun;      /* the failure was one that running again can cure, and nothing was committed */
 	bool is_new_user;    /* enter() does not know the foreign token's subject yet */

@@ -400,6 +400,21 @@ static enum err read_input(struct req *rq)
 
 /* The handler, in its transaction */
 
+/*
+ * Nobody has asked yet whether the caller may come in, and rc says what comes
+ * of the request.  Whoever may not is not told that.
+ */
+static enum err ask_who_calls(struct req *rq, enum err rc)
+{
+	struct failure found = rq->fail;
+	enum err entered = db_enter(rq);
+
+	if (entered && !(rc && rq->is_new_user))
+		return entered;
+	rq->fail = found;
+	return rc;
+}
+
 static enum err run_once(struct req *rq)
 {
 	enum err rc;
@@ -407,8 +422,8 @@ static enum err run_once(struct req *rq)
 	rq->doing = "running the handler";
 	rc = rq->route->run ? rq->route->run(rq) : req_answer(rq, rq->route->sql);
 	/* A handler that asked the database nothing has not asked who calls either. */
-	if (!rc && !rq->entered && rq->route->access != PUBLIC)
-		rc = db_enter(rq);
+	if (!rq->asked && rq->route->access != PUBLIC)
+		rc = ask_who_calls(rq, rc);
 	if (!rc)
 		answer_finish(rq);
 	if (!rc && rq->frame != Q_NONE)
@@ -474,16 +489,8 @@ void serve_answer(struct req *rq, enum err rc)
 	}
 	if (!rc) {
 		rc = read_input(rq);
-		/* Whoever may not call at all is not told what is wrong with the call. */
-		if (rc && rq->route->access != PUBLIC) {
-			struct failure found = rq->fail;
-			enum err entered = db_enter(rq);
-
-			if (entered && !rq->is_new_user)
-				rc = entered;
-			else
-				rq->fail = found;
-		}
+		if (rc && rq->route->access != PUBLIC)
+			rc = ask_who_calls(rq, rc);
 	}
 	if (!rc) {
 		req_set(rq, "if_match", rq->method == GET ? NULL : answer_if_match(rq));
