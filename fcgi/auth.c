@@ -112,7 +112,8 @@ static enum err check_token(struct req *rq)
 
 static enum err check_test_mode(struct req *rq)
 {
-	const char *text = route_is_team(rq->route) ? req_header(rq, "X-Test-Mode") : NULL;
+	bool has_test_mode = route_is_team(rq->route) && !(rq->route->flags & ONE_MODE);
+	const char *text = has_test_mode ? req_header(rq, "X-Test-Mode") : NULL;
 
 	rq->who.is_test = text && (!strcmp(text, "true") || !strcmp(text, "1"));
 	if (!text || rq->who.is_test || !strcmp(text, "false") || !strcmp(text, "0"))

@@ -514,7 +514,7 @@ static void write_parameters(struct buf *b, const struct route *r)
 		jx_next(b);
 		write_ref(b, "parameters", "Idempotency-Key");
 	}
-	if (route_is_team(r)) {
+	if (route_is_team(r) && !(r->flags & ONE_MODE)) {
 		jx_next(b);
 		write_ref(b, "parameters", "X-Test-Mode");
 	}
@@ -837,7 +837,7 @@ void openapi_route(struct buf *b, const struct route *r)
 		"secret_key", "secret_user", "key_or_user", "team", "team_admin"
 	};
 	static const char *const flags[] = { "slow",    "static",    "bare",    "raw",
-					     "keyless", "token_too", "private", "writes" };
+					     "keyless", "token_too", "private", "writes", "one_mode" };
 	struct field params[8];
 	int n = route_params(r);
 

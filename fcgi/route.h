@@ -50,6 +50,7 @@ enum route_flag {
 	TOKEN_TOO = 32, /* with KEY: a bearer token that is sent is checked, and its user is the caller */
 	PRIVATE = 64,   /* the answer holds a secret: Idempotency-Key is ignored, and nothing stored */
 	WRITES = 128,   /* a GET that changes something */
+	ONE_MODE = 256, /* with TEAM: what it is about has no test mode; X-Test-Mode is not even read */
 };
 
 /*

@@ -15,6 +15,7 @@
 #include "fcgi/db.h"
 #include "fcgi/idem.h"
 #include "fcgi/json.h"
+#include "fcgi/key_use.h"
 #include "fcgi/limit.h"
 #include "fcgi/log.h"
 #include "fcgi/metrics.h"
@@ -509,4 +510,5 @@ void serve_end(struct req *rq)
 	metrics_count(rq->route ? rq->match.index : METRICS_NO_ROUTE, rq->status, clock_ns() - rq->start_ns);
 	atomic_fetch_add_explicit(&shm->pools[shm_pool].db_ns, (uint64_t)rq->db_ns, memory_order_relaxed);
 	log_request(rq);
+	key_use_note(rq);
 }

@@ -26,6 +26,10 @@ const struct route *const route_tables[] = {
 	member_routes,
 	invitation_routes,
 	department_routes,
+	tenant_auth_routes,
+	settings_routes,
+	api_key_routes,
+	team_routes,
 	NULL,
 };
 /* clang-format on */

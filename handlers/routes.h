@@ -27,6 +27,10 @@ extern const struct route organization_routes[];
 extern const struct route member_routes[];
 extern const struct route invitation_routes[];
 extern const struct route department_routes[];
+extern const struct route tenant_auth_routes[];
+extern const struct route settings_routes[];
+extern const struct route api_key_routes[];
+extern const struct route team_routes[];
 
 /* The paging parameters of a list on the app surface: the first rows of its query table. */
 /* clang-format off */

@@ -1,6 +1,7 @@
 /*
  * Departments of an organization, which are read here and made in the dashboard.
  */
+#include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
 #include "handlers/routes.h"
@@ -13,6 +14,14 @@ static const struct field list_in[] = {
 
 static const struct field get_in[] = {
 	{ "user_id", F_UUID, F_REQUIRED, .about = "the user whose membership is asked for" },
+	FIELD_END
+};
+
+static const struct field create_in[] = {
+	{ "name",        F_TEXT,   F_REQUIRED, .min = 1, .max = 100, .example = "Sales" },
+	{ "description", F_TEXT,   0, .max = 2000, .example = "Who sells" },
+	{ "is_default",  F_BOOL,   0, .def = "false", .about = "true takes the mark from the one that has it" },
+	{ "settings",    F_OBJECT, 0 },
 	FIELD_END
 };
 
@@ -33,6 +42,11 @@ static const enum err not_a_member[] = { ERR_AUTHORIZATION, ERR_OK };
 
 static const struct list departments = { NULL };
 
+static const struct constraint create_constraints[] = {
+	{ "departments_name_unique", ERR_CONFLICT, "name", "the organization has a department of this name" },
+	{ NULL },
+};
+
 const struct shape department_shape = { "Department", department_out };
 /* clang-format on */
 
@@ -43,6 +57,20 @@ static enum err department_get(struct req *rq)
 	return req_answer(rq, Q_department_get);
 }
 
+static enum err department_create(struct req *rq)
+{
+	PGresult *res;
+	enum err rc = db_call(rq, Q_department_lock, false, &res);
+
+	if (rc)
+		return rc;
+	if (!PQntuples(res))
+		return req_fail(rq, ERR_NOT_FOUND, "Organization not found");
+	if (req_value(rq, "is_default")->b)
+		rc = db_call(rq, Q_department_undefault, false, &res);
+	return rc ? rc : req_answer(rq, Q_department_create);
+}
+
 /* clang-format off */
 const struct route department_routes[] = {
 	{ GET, "/api/v1/organizations/{organization_id}/departments", "platform.organizations.list_departments", KEY_USER,
@@ -51,6 +79,9 @@ const struct route department_routes[] = {
 	{ GET, "/api/v1/departments/{department_id}", "platform.organizations.get_department", KEY,
 	  "Get a department", "For a member of its organization, whom user_id names; a bearer token, if one is sent, must be that user's.",
 	  .query = get_in, .out = &department_shape, .errors = not_a_member, .sql = Q_department_get, .run = department_get, .flags = TOKEN_TOO },
+	{ POST, "/api/v1/dashboard/organizations/{organization_id}/departments", "platform.organizations.dashboard_create_department", TEAM_ADMIN,
+	  "Add a department to an organization",
+	  .body = create_in, .out = &department_shape, .constraints = create_constraints, .run = department_create },
 	ROUTE_END
 };
 /* clang-format on */

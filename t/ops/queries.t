@@ -49,6 +49,21 @@ for my $tenant ($DEFAULT, $other) {
         INSERT INTO projects (tenant_id, owner_id, name)
         SELECT tenant_id, id, 'project ' || i FROM made, generate_series(1, 10) i
         END
+    $super->do(<<~'END', undef, $tenant);
+        WITH made AS (
+            INSERT INTO team_members (tenant_id, email, role, joined_at)
+            SELECT $1, i || '@' || $1, 'member', now() FROM generate_series(1, 400) i
+            RETURNING tenant_id, id, email
+        ), signed_in AS (
+            INSERT INTO team_sessions (tenant_id, member_id, expires_at)
+            SELECT tenant_id, id, now() + interval '1 day' FROM made, generate_series(1, 3)
+        ), mailed AS (
+            INSERT INTO one_time_tokens (tenant_id, kind, member_id, hash, expires_at)
+            SELECT tenant_id, 'team_reset', id, sha256((i || email)::bytea), now() + interval '1 hour' FROM made, generate_series(1, 3) i
+        )
+        INSERT INTO api_keys (tenant_id, name, type, prefix, hash)
+        SELECT tenant_id, 'key', 'secret', 'sk_live_xxxx', sha256(email::bytea) FROM made
+        END
 }
 for my $tenant ($DEFAULT, $other) {
     $sql->in($super, $tenant, undef, sub {

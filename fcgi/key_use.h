@@ -1,0 +1,25 @@
+/*
+ * When was an API key last used?  Noted behind the answer, so that no request
+ * waits for it, and at most once in ten minutes for each key.
+ */
+#ifndef ASHLAR_KEY_USE_H
+#define ASHLAR_KEY_USE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct req;
+
+enum { KEY_USE_EVERY_S = 600 };
+
+/* The answer is sent: note the key that let the request in, if there was one and it is time to. */
+void key_use_note(const struct req *rq);
+
+/*
+ * Is it time to note this key again, as far as this process knows?  If so, it
+ * is taken for noted.  key is a hash of it; of two with the same place in the
+ * table one is noted more often than need be, which the database then ignores.
+ */
+bool key_use_due(uint64_t key, int64_t now_ns);
+
+#endif

@@ -1,0 +1,149 @@
+/*
+ * API keys, as the dashboard manages them.  What they let in is enter()'s to say.
+ *
+ * A key is of the mode in which it is made: with X-Test-Mode it belongs to the
+ * tenant's test mode, and its text says so.
+ */
+#include <json-c/json.h>
+
+#include "fcgi/db.h"
+#include "fcgi/jx.h"
+#include "fcgi/req.h"
+#include "fcgi/ticket.h"
+#include "handlers/routes.h"
+#include "handlers/tenancy/origin.h"
+
+/* clang-format off */
+static const char *const types[] = { "public", "secret", NULL };
+
+enum { MAX_ORIGINS = 50 };
+
+static const struct field list_in[] = {
+	{ "include_revoked", F_BOOL, 0, .def = "false" },
+	LIST_FIELDS,
+	FIELD_END
+};
+
+#define ORIGINS_ABOUT "scheme://host[:port] of the pages that may use a public key; https, but for localhost; empty for a secret key"
+
+static const struct field create_in[] = {
+	{ "name",            F_TEXT, F_REQUIRED, .min = 1, .max = 100, .example = "Website" },
+	{ "type",            F_ENUM, F_REQUIRED, .values = types },
+	{ "allowed_origins", F_LIST, 0, .max = MAX_ORIGINS, .item = F_TEXT, .about = ORIGINS_ABOUT, .example = "[\"https://app.example.com\"]" },
+	FIELD_END
+};
+
+static const struct field update_in[] = {
+	{ "name",            F_TEXT, 0, .min = 1, .max = 100, .example = "Website" },
+	{ "allowed_origins", F_LIST, 0, .max = MAX_ORIGINS, .item = F_TEXT, .about = ORIGINS_ABOUT, .example = "[\"https://app.example.com\"]" },
+	{ "is_active",       F_BOOL, 0, .about = "false suspends the key: requests with it get 401 until it is true again" },
+	FIELD_END
+};
+
+static const struct field key_out[] = {
+	{ "id",              F_UUID,     0 },
+	{ "name",            F_TEXT,     0, .example = "Website" },
+	{ "type",            F_ENUM,     0, .values = types },
+	{ "prefix",          F_TEXT,     0, .about = "how the key begins", .example = "pk_live_q8Zt" },
+	{ "key",             F_TEXT,     F_NULL, .about = "of a secret key only in the answer that made it", .example = "pk_live_q8ZtVw0cUeR2mYb7sKd4NfXh1aLpGi9J" },
+	{ "allowed_origins", F_LIST,     0, .item = F_TEXT, .example = "[\"https://app.example.com\"]" },
+	{ "is_active",       F_BOOL,     0 },
+	{ "created_by",      F_UUID,     F_NULL, .about = "the team member who did" },
+	{ "last_used_at",    F_DATETIME, F_NULL, .about = "to ten minutes or so" },
+	{ "revoked_at",      F_DATETIME, F_NULL },
+	{ "created_at",      F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct shape key_shape = { "DashboardApiKey", key_out };
+static const struct list keys = { "api_keys" };
+
+static const enum err is_revoked[] = { ERR_CONFLICT, ERR_OK };
+
+static const struct constraint update_constraints[] = {
+	{ "api_keys_origins", ERR_VALIDATION, "allowed_origins", "a public key needs at least one origin, a secret key takes none" },
+	{ NULL },
+};
+/* clang-format on */
+
+/* The origins that were sent, canonical and each once, as the value "origins"; how many. */
+static enum err read_origins(struct req *rq, int *count)
+{
+	const struct value *v = req_value(rq, "allowed_origins");
+	size_t n = v->json ? json_object_array_length(v->json) : 0;
+	const char **seen = arena_alloc(&rq->arena, (n + 1) * sizeof(*seen));
+	struct buf b;
+
+	*count = 0;
+	buf_init(&b, &rq->arena, 256);
+	buf_char(&b, '[');
+	for (size_t i = 0; i < n; i++) {
+		const char *text = json_object_get_string(json_object_array_get_idx(v->json, i)), *problem;
+		const char *origin = origin_canonical(&rq->arena, text, &problem);
+		int k = 0;
+
+		if (!origin)
+			return req_fail_field(rq, ERR_VALIDATION, "allowed_origins", "%s", problem);
+		while (k < *count && strcmp(seen[k], origin) != 0)
+			k++;
+		if (k < *count)
+			continue;
+		seen[(*count)++] = origin;
+		jx_next(&b), jx_str(&b, origin);
+	}
+	buf_char(&b, ']');
+	req_set(rq, "origins", buf_str(&b));
+	return ERR_OK;
+}
+
+static enum err api_key_create(struct req *rq)
+{
+	bool is_public = !strcmp(req_text(rq, "type"), "public");
+	char prefix[] = "sk_live_";
+	const char *key;
+	int origins;
+	enum err rc = read_origins(rq, &origins);
+
+	if (rc)
+		return rc;
+	if (is_public && !origins)
+		return req_fail_field(rq, ERR_VALIDATION, "allowed_origins",
+				      "a public key needs at least one origin");
+	if (!is_public && origins)
+		return req_fail_field(rq, ERR_VALIDATION, "allowed_origins",
+				      "a secret key takes no origins, since it is for servers only");
+	if (is_public)
+		prefix[0] = 'p';
+	if (rq->who.is_test)
+		memcpy(prefix + 3, "test", 4);
+	key = ticket_api_key(&rq->arena, prefix);
+	req_set(rq, "key_text", key);
+	req_set(rq, "key_hash", sha256_hex(&rq->arena, key));
+	return req_answer(rq, Q_api_key_create);
+}
+
+static enum err api_key_update(struct req *rq)
+{
+	int origins;
+	enum err rc = read_origins(rq, &origins);
+
+	return rc ? rc : req_answer(rq, Q_api_key_update);
+}
+
+/* clang-format off */
+const struct route api_key_routes[] = {
+	{ GET,    "/api/v1/dashboard/api-keys",          "platform.apikeys.list_dashboard_keys",  TEAM_ADMIN, "List the API keys",
+	  .about = "Newest first; those of the test mode with X-Test-Mode. At most limit, 1000 when left out.",
+	  .query = list_in, .out = &key_shape, .list = &keys, .sql = Q_api_key_list },
+	{ POST,   "/api/v1/dashboard/api-keys",          "platform.apikeys.create_dashboard_key", TEAM_ADMIN, "Make an API key",
+	  .about = "A secret key is shown in full in this answer only. With X-Test-Mode: true the key is one of the test mode.",
+	  .body = create_in, .out = &key_shape, .run = api_key_create, .flags = PRIVATE },
+	{ PUT,    "/api/v1/dashboard/api-keys/{key_id}", "platform.apikeys.update_dashboard_key", TEAM_ADMIN, "Change an API key",
+	  .about = "Takes effect at once.",
+	  .body = update_in, .out = &key_shape, .errors = is_revoked, .constraints = update_constraints, .run = api_key_update },
+	{ DELETE, "/api/v1/dashboard/api-keys/{key_id}", "platform.apikeys.revoke_dashboard_key", TEAM_ADMIN, "Revoke an API key",
+	  .about = "Final, and at once. Revoking it again changes nothing.",
+	  .out = &key_shape, .sql = Q_api_key_revoke, .status = 204 },
+	ROUTE_END
+};
+/* clang-format on */

@@ -1,0 +1,132 @@
+/*
+ * The team of a tenant.  There is one for both modes, and always an owner in it.
+ */
+#include "handlers/tenancy/team.h"
+
+#include "fcgi/db.h"
+#include "fcgi/jx.h"
+#include "fcgi/req.h"
+#include "fcgi/ticket.h"
+#include "handlers/mail.h"
+#include "handlers/routes.h"
+
+/* clang-format off */
+static const char *const invited_roles[] = { "admin", "member", NULL };
+static const char *const statuses[] = { "invited", "active", "deactivated", NULL };
+
+static const struct field list_in[] = {
+	LIST_FIELDS,
+	FIELD_END
+};
+
+static const struct field invite_in[] = {
+	{ "email", F_EMAIL, F_REQUIRED, .example = "bob@example.com" },
+	{ "role",  F_ENUM,  F_REQUIRED, .values = invited_roles },
+	FIELD_END
+};
+
+static const struct field update_in[] = {
+	{ "role",      F_ENUM, 0, .values = team_roles },
+	{ "is_active", F_BOOL, 0, .about = "false ends the member's sessions at once" },
+	FIELD_END
+};
+
+static const struct field member_out[] = {
+	{ "id",            F_UUID,     0 },
+	{ "email",         F_EMAIL,    0, .example = "bob@example.com" },
+	{ "display_name",  F_TEXT,     F_NULL, .max = 100, .example = "Bob Example" },
+	{ "role",          F_ENUM,     0, .values = team_roles },
+	{ "status",        F_ENUM,     0, .values = statuses },
+	{ "invited_by",    F_UUID,     F_NULL, .about = "the member who did" },
+	{ "invited_at",    F_DATETIME, F_NULL },
+	{ "joined_at",     F_DATETIME, F_NULL },
+	{ "last_login_at", F_DATETIME, F_NULL },
+	FIELD_END
+};
+
+static const struct shape member_shape = { "TeamMember", member_out };
+static const struct list members = { "members" };
+
+static const enum err owner_stays[] = { ERR_CONFLICT, ERR_OK };
+
+static const struct constraint invite_constraints[] = {
+	{ "team_members_email_unique", ERR_CONFLICT, "email", "this address is already in a team, of this tenant or another" },
+	{ NULL },
+};
+/* clang-format on */
+
+static enum err team_invite(struct req *rq)
+{
+	const char *tenant, *hash;
+	char *ticket;
+	PGresult *res;
+	struct buf data;
+	/* In a transaction of its own, so that a refused invitation counts as well. */
+	enum err rc = db_call(rq, Q_team_invite_limit, true, &res);
+
+	if (rc)
+		return rc;
+	if (db_int(res, 0, "retry_after"))
+		return req_retry_after(rq, db_int(res, 0, "retry_after"));
+	buf_init(&data, &rq->arena, 256);
+	buf_char(&data, '{');
+	jx_key(&data, "tenant"), jx_str(&data, db_text(res, 0, "tenant"));
+	jx_key(&data, "inviter"), jx_str(&data, db_text(res, 0, "inviter"));
+	jx_key(&data, "role"), jx_str(&data, req_text(rq, "role"));
+	buf_char(&data, '}');
+
+	ticket = ticket_new(&rq->arena, rq->who.tenant_id);
+	ticket_parse(&rq->arena, ticket, &tenant, &hash);
+	req_set(rq, "token_hash", hash);
+	rc = mail_prepare(rq, &(struct mail){ .template = "team_invitation",
+					      .tenant = tenant,
+					      .to = req_text(rq, "email"),
+					      .link = dashboard_page(rq, "/accept-invitation"),
+					      .ticket = ticket,
+					      .data = buf_str(&data) });
+	return rc ? rc : req_answer(rq, Q_team_invite);
+}
+
+/* Ask the guard, which keeps the owners locked until the change is made. */
+static enum err change(struct req *rq, bool removes, enum query_id q)
+{
+	PGresult *res;
+	enum err rc;
+
+	if (removes) {
+		req_set(rq, "role", NULL);
+		req_set(rq, "is_active", NULL);
+	}
+	req_set(rq, "removes", removes ? "true" : "false");
+	rc = db_call(rq, Q_team_guard, false, &res);
+	return rc ? rc : req_answer(rq, q);
+}
+
+static enum err team_update(struct req *rq)
+{
+	return change(rq, false, Q_team_update);
+}
+
+static enum err team_remove(struct req *rq)
+{
+	return change(rq, true, Q_team_remove);
+}
+
+/* clang-format off */
+const struct route team_routes[] = {
+	{ GET,    "/api/v1/dashboard/team",             "platform.teams.list_team",          TEAM, "List the team",
+	  .about = "Owners first, then by when they joined; who is invited comes last. At most limit, 1000 when left out.",
+	  .query = list_in, .out = &member_shape, .list = &members, .sql = Q_team_list, .flags = ONE_MODE },
+	{ POST,   "/api/v1/dashboard/team/invitations", "platform.teams.invite_team_member", TEAM_ADMIN, "Invite somebody to the team",
+	  .about = "Mails a link that is good once, for 7 days. Whoever is still invited gets a fresh one, and the role of today. "
+		   "20 an hour for each tenant.",
+	  .body = invite_in, .out = &member_shape, .constraints = invite_constraints, .run = team_invite, .flags = ONE_MODE },
+	{ PUT,    "/api/v1/dashboard/team/{member_id}", "platform.teams.update_team_member", TEAM_ADMIN, "Change a member's role, or (de)activate",
+	  .about = "Only an owner makes somebody an owner, and changes an owner; the last one stays.",
+	  .body = update_in, .out = &member_shape, .errors = owner_stays, .run = team_update, .flags = ONE_MODE },
+	{ DELETE, "/api/v1/dashboard/team/{member_id}", "platform.teams.remove_team_member", TEAM_ADMIN, "Remove a member, or withdraw an invitation",
+	  .about = "Only an owner removes an owner; the last one stays.",
+	  .out = &member_shape, .errors = owner_stays, .run = team_remove, .flags = ONE_MODE, .status = 204 },
+	ROUTE_END
+};
+/* clang-format on */

@@ -1,0 +1,451 @@
+/*
+ * Signing in to the dashboard: tenants, and the people of their teams.
+ *
+ * These are no users of a product.  Their addresses are unique over all
+ * tenants, so the address tells the tenant; what comes before that is known
+ * (limits, failures) is put down in the default tenant.  Whoever sends an
+ * unknown address waits as long, and reads the same, as for a known one.
+ *
+ * Session and refresh token are of kinds of their own: those of users are not
+ * found here, nor these there.
+ */
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/jx.h"
+#include "fcgi/password.h"
+#include "fcgi/req.h"
+#include "fcgi/ticket.h"
+#include "fcgi/tok.h"
+#include "handlers/mail.h"
+#include "handlers/routes.h"
+#include "handlers/tenancy/team.h"
+
+enum { ACCESS_TTL_S = 3600, MAX_TICKET = 512 };
+
+/* clang-format off */
+const char *const team_roles[] = { "owner", "admin", "member", NULL };
+static const char *const bearer[] = { "Bearer", NULL };
+
+#define PASSWORD_ABOUT "8 to 128 bytes with an upper-case letter, a lower-case letter and a digit; common ones are refused"
+
+static const struct field register_in[] = {
+	{ "email",        F_EMAIL, F_REQUIRED, .example = "ada@example.com" },
+	{ "password",     F_TEXT,  F_REQUIRED, .min = 8, .max = 128, .about = PASSWORD_ABOUT, .example = "Correct-horse-7" },
+	{ "display_name", F_TEXT,  0, .max = 100, .example = "Ada Lovelace" },
+	{ "tenant_name",  F_TEXT,  F_REQUIRED, .min = 1, .max = 255, .example = "Acme" },
+	{ "tenant_slug",  F_SLUG,  0, .about = "made from tenant_name when left out", .example = "acme" },
+	FIELD_END
+};
+
+static const struct field login_in[] = {
+	{ "email",    F_TEXT, F_REQUIRED, .max = 254, .example = "ada@example.com" },
+	{ "password", F_TEXT, F_REQUIRED, .max = 1024, .example = "Correct-horse-7" },
+	FIELD_END
+};
+
+static const struct field refresh_in[] = {
+	{ "refresh_token", F_TEXT, F_REQUIRED, .max = MAX_TICKET },
+	FIELD_END
+};
+
+static const struct field forgot_in[] = {
+	{ "email", F_EMAIL, F_REQUIRED, .example = "ada@example.com" },
+	FIELD_END
+};
+
+static const struct field reset_in[] = {
+	{ "token",        F_TEXT, F_REQUIRED, .max = MAX_TICKET, .about = "from the mail's link" },
+	{ "new_password", F_TEXT, F_REQUIRED, .min = 8, .max = 128, .about = PASSWORD_ABOUT, .example = "Correct-horse-8" },
+	FIELD_END
+};
+
+static const struct field change_in[] = {
+	{ "current_password", F_TEXT, F_REQUIRED, .max = 1024, .example = "Correct-horse-7" },
+	{ "new_password",     F_TEXT, F_REQUIRED, .min = 8, .max = 128, .about = PASSWORD_ABOUT, .example = "Correct-horse-8" },
+	FIELD_END
+};
+
+static const struct field accept_in[] = {
+	{ "token",        F_TEXT, F_REQUIRED, .max = MAX_TICKET, .about = "from the mail's link" },
+	{ "password",     F_TEXT, F_REQUIRED, .min = 8, .max = 128, .about = PASSWORD_ABOUT, .example = "Correct-horse-7" },
+	{ "display_name", F_TEXT, 0, .max = 100, .example = "Bob Example" },
+	FIELD_END
+};
+
+const struct field tenant_out[] = {
+	{ "id",         F_UUID,     0 },
+	{ "name",       F_TEXT,     0, .example = "Acme" },
+	{ "slug",       F_SLUG,     0, .example = "acme" },
+	{ "is_active",  F_BOOL,     0 },
+	{ "created_at", F_DATETIME, 0 },
+	{ "updated_at", F_DATETIME, 0 },
+	FIELD_END
+};
+
+const struct field tenant_user_out[] = {
+	{ "id",                F_UUID,     0 },
+	{ "tenant_id",         F_UUID,     0 },
+	{ "email",             F_EMAIL,    0, .example = "ada@example.com" },
+	{ "display_name",      F_TEXT,     F_NULL, .max = 100, .example = "Ada Lovelace" },
+	{ "role",              F_ENUM,     0, .values = team_roles },
+	{ "is_active",         F_BOOL,     0 },
+	{ "is_email_verified", F_BOOL,     0, .about = "a mailed link was followed" },
+	{ "last_login_at",     F_DATETIME, F_NULL },
+	{ "created_at",        F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct field token_out[] = {
+	{ "access_token",  F_TEXT,   0, .example = "eyJhbGciOiJIUzI1NiJ9.e30.4nL5c0t", .about = "for the dashboard's endpoints, and no others" },
+	{ "refresh_token", F_TEXT,   0, .example = "AAAAAAAAcACAAAAAAAAAAQ", .about = "good for 30 days from signing in" },
+	{ "token_type",    F_ENUM,   0, .values = bearer },
+	{ "expires_in",    F_INT,    0, .example = "3600", .about = "seconds that access_token is good for" },
+	{ "user",          F_OBJECT, 0, .fields = tenant_user_out },
+	{ "tenant",        F_OBJECT, 0, .fields = tenant_out },
+	FIELD_END
+};
+
+static const struct field me_out[] = {
+	{ "user",        F_OBJECT, 0, .fields = tenant_user_out },
+	{ "tenant",      F_OBJECT, 0, .fields = tenant_out },
+	{ "permissions", F_LIST,   0, .item = F_TEXT, .about = "what the role may do", .example = "[\"entities:read\",\"analytics:read\"]" },
+	FIELD_END
+};
+
+static const struct shape token_shape = { "TenantTokenResponse", token_out };
+static const struct shape me_shape = { "TenantMe", me_out };
+
+static const enum err login_errors[] = { ERR_CREDENTIALS, ERR_ACCOUNT_INACTIVE, ERR_OK };
+static const enum err refresh_errors[] = { ERR_AUTHENTICATION, ERR_OK };
+static const enum err ticket_errors[] = { ERR_TICKET, ERR_OK };
+
+static const struct constraint register_constraints[] = {
+	{ "tenants_slug_unique",       ERR_CONFLICT, "tenant_slug", "this slug is already taken" },
+	{ "team_members_email_unique", ERR_CONFLICT, "email",       "this address already has a tenant account" },
+	{ NULL },
+};
+/* clang-format on */
+
+char *dashboard_page(struct req *rq, const char *path)
+{
+	return *cfg.dashboard_url ? arena_fmt(&rq->arena, "%s%s", cfg.dashboard_url, path)
+				  : arena_fmt(&rq->arena, "%s/dashboard%s", cfg.public_url, path);
+}
+
+static enum err answer_message(struct req *rq, const char *message)
+{
+	struct buf *b = req_open(rq);
+
+	buf_char(b, '{');
+	jx_key(b, "message"), jx_str(b, message);
+	buf_char(b, '}');
+	return req_close(rq);
+}
+
+static const char *column(struct req *rq, const PGresult *res, const char *name)
+{
+	const char *text = PQntuples(res) ? db_text(res, 0, name) : NULL;
+
+	return text ? arena_dup(&rq->arena, text) : NULL;
+}
+
+/* TenantTokenResponse, from a row of team_session_tokens(). */
+static enum err answer_tokens(struct req *rq, const PGresult *res)
+{
+	long long iat = db_int(res, 0, "iat_s"), end = db_int(res, 0, "end_s");
+	struct claims c = {
+		.subject = column(rq, res, "_member_id"),
+		.session = column(rq, res, "_session_id"),
+		.tenant_id = column(rq, res, "_tenant_id"),
+		.email = column(rq, res, "email"),
+		.role = column(rq, res, "role"),
+		.iat = iat,
+		.exp = end < iat + ACCESS_TTL_S ? end : iat + ACCESS_TTL_S,
+		.own = true,
+		.team = true,
+	};
+	char *access = tok_sign(&rq->arena, &c), *refresh;
+	struct buf *b;
+
+	refresh = refresh_make(&rq->arena, c.tenant_id, c.session, 0);
+	if (!access || !refresh)
+		return req_fail_inside(rq, ERR_UNAVAILABLE, "there is no JWT_SECRET to sign tokens with");
+	b = req_open(rq);
+	buf_char(b, '{');
+	jx_key(b, "access_token"), jx_str(b, access);
+	jx_key(b, "refresh_token"), jx_str(b, refresh);
+	jx_key(b, "token_type"), jx_str(b, *bearer);
+	jx_key(b, "expires_in"), jx_int(b, c.exp - c.iat);
+	jx_key(b, "user"), buf_text(b, db_text(res, 0, "member"));
+	jx_key(b, "tenant"), buf_text(b, db_text(res, 0, "tenant"));
+	buf_char(b, '}');
+	return req_close(rq);
+}
+
+/* Count a try, in a transaction of its own: what is computed next takes long. */
+static enum err count(struct req *rq, enum query_id q, PGresult **res)
+{
+	enum err rc = db_call(rq, q, true, res);
+
+	if (rc)
+		return rc;
+	return db_int(*res, 0, "retry_after") ? req_retry_after(rq, db_int(*res, 0, "retry_after")) : ERR_OK;
+}
+
+/* Is the text a good password for this address (NULL: not known yet)? */
+static enum err check_password(struct req *rq, const char *field, const char *email)
+{
+	const char *problem = password_check(req_text(rq, field), email);
+
+	return problem ? req_fail_field(rq, ERR_VALIDATION, field, "%s", problem) : ERR_OK;
+}
+
+static enum err hash_password(struct req *rq, const char *field, const char *name)
+{
+	const char *hash;
+	enum err rc = password_hash(rq, req_text(rq, field), &hash);
+
+	if (!rc)
+		req_set(rq, name, hash);
+	return rc;
+}
+
+/* What a limit's query found out about the address: from here on the request is the member's tenant's. */
+static void become(struct req *rq, const PGresult *found)
+{
+	const char *tenant = column(rq, found, "tenant");
+
+	if (tenant)
+		rq->who.tenant_id = tenant;
+	req_set(rq, "member", column(rq, found, "member"));
+}
+
+static enum err tenant_register(struct req *rq)
+{
+	PGresult *res;
+	enum err rc = check_password(rq, "password", req_text(rq, "email"));
+
+	if (!rc)
+		rc = count(rq, Q_team_register_limit, &res);
+	if (!rc)
+		rc = hash_password(rq, "password", "password_hash");
+	if (!rc)
+		rc = db_call(rq, Q_team_tenant_create, false, &res);
+	if (rc)
+		return rc;
+	req_set(rq, "tenant", column(rq, res, "tenant"));
+	req_set(rq, "member", column(rq, res, "member"));
+	rc = db_call(rq, Q_team_tenant_created, true, &res);
+	return rc ? rc : answer_tokens(rq, res);
+}
+
+/* The password is wrong, or there is nobody: the same answer in the same time. */
+static enum err login_failed(struct req *rq)
+{
+	PGresult *res;
+	enum err rc = db_call(rq, Q_team_login_failed, true, &res);
+
+	return rc ? rc : req_fail(rq, ERR_CREDENTIALS, NULL);
+}
+
+static enum err tenant_login(struct req *rq)
+{
+	bool matches, is_outdated;
+	PGresult *res;
+	enum err rc = count(rq, Q_team_login_limit, &res);
+
+	if (rc)
+		return rc;
+	become(rq, res);
+	rc = db_call(rq, Q_team_password, true, &res);
+	if (rc)
+		return rc;
+	req_set(rq, "password_hash", column(rq, res, "password_hash"));
+	rc = password_verify(rq, req_text(rq, "password"), req_text(rq, "password_hash"), &matches,
+			     &is_outdated);
+	if (rc)
+		return rc;
+	if (!matches)
+		return login_failed(rq);
+	req_set(rq, "new_hash", NULL);
+	if (is_outdated)
+		rc = hash_password(rq, "password", "new_hash");
+	if (!rc)
+		rc = db_call(rq, Q_team_login, true, &res);
+	if (rc)
+		return rc;
+	if (!db_text(res, 0, "_session_id"))
+		return req_fail(rq, ERR_ACCOUNT_INACTIVE, NULL);
+	return answer_tokens(rq, res);
+}
+
+static enum err tenant_refresh(struct req *rq)
+{
+	struct refresh r;
+	PGresult *res;
+	enum err rc;
+
+	if (!refresh_parse(&rq->arena, req_text(rq, "refresh_token"), &r))
+		return req_fail(rq, ERR_AUTHENTICATION, "the refresh token is not valid");
+	rq->who.tenant_id = r.tenant;
+	req_set(rq, "session", r.session);
+	rc = db_call(rq, Q_team_refresh, true, &res);
+	if (rc)
+		return rc;
+	if (!PQntuples(res))
+		return req_fail(rq, ERR_AUTHENTICATION, "the refresh token is not valid any more");
+	return answer_tokens(rq, res);
+}
+
+static enum err tenant_logout(struct req *rq)
+{
+	PGresult *res;
+	enum err rc = db_call(rq, Q_team_logout, true, &res);
+
+	return rc ? rc : answer_message(rq, "Successfully logged out");
+}
+
+/* A new ticket in the caller's tenant, as token_hash, and the mail with its link, as mail_payload. */
+static enum err prepare_ticket(struct req *rq, const char *template, const char *page)
+{
+	const char *tenant, *hash;
+	char *ticket = ticket_new(&rq->arena, rq->who.tenant_id);
+
+	ticket_parse(&rq->arena, ticket, &tenant, &hash);
+	req_set(rq, "token_hash", hash);
+	return mail_prepare(rq, &(struct mail){ .template = template,
+						.tenant = tenant,
+						.to = req_text(rq, "email"),
+						.link = dashboard_page(rq, page),
+						.ticket = ticket });
+}
+
+static enum err tenant_forgot_password(struct req *rq)
+{
+	PGresult *res;
+	enum err rc = count(rq, Q_team_forgot_limit, &res);
+
+	if (rc)
+		return rc;
+	become(rq, res);
+	rc = prepare_ticket(rq, "team_reset", "/reset-password");
+	if (!rc)
+		rc = db_call(rq, Q_team_forgot, true, &res);
+	return rc ? rc
+		  : answer_message(rq,
+				   "If this address has an account, a mail with a link is on its way to it");
+}
+
+/* A mailed ticket and a new password, as token_hash and password_hash; the ticket is looked at, not used. */
+static enum err take_ticket(struct req *rq, const char *kind, const char *field)
+{
+	const char *tenant, *hash, *email;
+	PGresult *res;
+	enum err rc = check_password(rq, field, NULL);
+
+	if (rc)
+		return rc;
+	if (!ticket_parse(&rq->arena, req_text(rq, "token"), &tenant, &hash))
+		return req_fail(rq, ERR_TICKET, NULL);
+	rq->who.tenant_id = tenant;
+	req_set(rq, "token_hash", hash);
+	req_set(rq, "kind", kind);
+	rc = db_call(rq, Q_team_ticket_find, true, &res);
+	if (rc)
+		return rc;
+	email = column(rq, res, "email");
+	if (!email)
+		return req_fail(rq, ERR_TICKET, NULL);
+	rc = check_password(rq, field, email);
+	return rc ? rc : hash_password(rq, field, "password_hash");
+}
+
+static enum err tenant_reset_password(struct req *rq)
+{
+	PGresult *res;
+	enum err rc = take_ticket(rq, "team_reset", "new_password");
+
+	if (!rc)
+		rc = db_call(rq, Q_team_reset, true, &res);
+	return rc ? rc : answer_message(rq, "The password is changed; log in with the new one");
+}
+
+static enum err tenant_accept_invitation(struct req *rq)
+{
+	PGresult *res;
+	enum err rc = take_ticket(rq, "team_invitation", "password");
+
+	if (!rc)
+		rc = db_call(rq, Q_team_invitation_accept, true, &res);
+	if (rc)
+		return rc;
+	if (!db_text(res, 0, "_session_id"))
+		return req_fail(rq, ERR_ACCOUNT_INACTIVE, NULL);
+	return answer_tokens(rq, res);
+}
+
+static enum err wrong_password(struct req *rq)
+{
+	return req_fail_field(rq, ERR_BAD_REQUEST, "current_password", "the current password is wrong");
+}
+
+static enum err tenant_change_password(struct req *rq)
+{
+	bool matches, is_outdated;
+	PGresult *res;
+	enum err rc = check_password(rq, "new_password", NULL);
+
+	if (!rc)
+		rc = count(rq, Q_team_change_limit, &res);
+	if (rc)
+		return rc;
+	req_set(rq, "password_hash", column(rq, res, "password_hash"));
+	rc = check_password(rq, "new_password", column(rq, res, "email"));
+	if (!rc)
+		rc = password_verify(rq, req_text(rq, "current_password"), req_text(rq, "password_hash"),
+				     &matches, &is_outdated);
+	if (rc)
+		return rc;
+	if (!matches)
+		return wrong_password(rq);
+	rc = hash_password(rq, "new_password", "new_hash");
+	if (!rc)
+		rc = db_call(rq, Q_team_password_change, true, &res);
+	if (rc)
+		return rc;
+	if (!PQntuples(res))
+		return wrong_password(rq);
+	return answer_message(rq, "The password is changed; log in again with the new one");
+}
+
+/* clang-format off */
+const struct route tenant_auth_routes[] = {
+	{ POST, "/api/v1/tenant-auth/register",          "platform.identity.tenant_register",          PUBLIC, "Make a tenant and its owner",
+	  .about = "Three an hour from one address; then it is blocked for 30 minutes.",
+	  .body = register_in, .out = &token_shape, .constraints = register_constraints, .run = tenant_register, .flags = PRIVATE },
+	{ POST, "/api/v1/tenant-auth/login",             "platform.identity.tenant_login",             PUBLIC, "Log in to the dashboard",
+	  .about = "Ten tries in 15 minutes from one address, and of one account; then it is blocked for 15 minutes.",
+	  .body = login_in, .out = &token_shape, .errors = login_errors, .run = tenant_login, .flags = PRIVATE, .status = 200 },
+	{ POST, "/api/v1/tenant-auth/refresh",           "platform.identity.tenant_refresh",           PUBLIC, "Get a new access token",
+	  .about = "The same refresh token comes back.",
+	  .body = refresh_in, .out = &token_shape, .errors = refresh_errors, .run = tenant_refresh, .flags = PRIVATE, .status = 200 },
+	{ POST, "/api/v1/tenant-auth/logout",            "platform.identity.tenant_logout",            TEAM, "Log out",
+	  .about = "Ends all of the caller's sessions, on every device.",
+	  .out = &message_shape, .run = tenant_logout, .flags = ONE_MODE, .status = 200 },
+	{ GET,  "/api/v1/tenant-auth/me",                "platform.identity.tenant_me",                TEAM, "Who am I?",
+	  .out = &me_shape, .sql = Q_team_me, .flags = ONE_MODE },
+	{ POST, "/api/v1/tenant-auth/forgot-password",   "platform.identity.tenant_forgot_password",   PUBLIC, "Have a link for a new password mailed",
+	  .about = "The answer is the same whether there is such an account or not. The link is good once, for an hour. "
+		   "Three an hour from one address; then it is blocked for 30 minutes.",
+	  .body = forgot_in, .out = &message_shape, .run = tenant_forgot_password, .flags = PRIVATE, .status = 200 },
+	{ POST, "/api/v1/tenant-auth/reset-password",    "platform.identity.tenant_reset_password",    PUBLIC, "Set a new password by a mailed link",
+	  .about = "Ends all of the account's sessions.",
+	  .body = reset_in, .out = &message_shape, .errors = ticket_errors, .run = tenant_reset_password, .flags = PRIVATE, .status = 200 },
+	{ POST, "/api/v1/tenant-auth/change-password",   "platform.identity.tenant_change_password",   TEAM, "Change my password",
+	  .about = "Ends all of the caller's sessions, this one too. Five an hour; then it is blocked for 30 minutes.",
+	  .body = change_in, .out = &message_shape, .run = tenant_change_password, .flags = PRIVATE | ONE_MODE, .status = 200 },
+	{ POST, "/api/v1/tenant-auth/accept-invitation", "platform.identity.tenant_accept_invitation", PUBLIC, "Join a team by a mailed link",
+	  .body = accept_in, .out = &token_shape, .errors = ticket_errors, .run = tenant_accept_invitation, .flags = PRIVATE },
+	ROUTE_END
+};
+/* clang-format on */
