@@ -20,6 +20,9 @@ static const struct field update_in[] = {
 	{ "is_active", F_BOOL, 0, .example = "true" },
 	FIELD_END
 };
+
+/* The last active superadmin stays one. */
+static const enum err change_errors[] = { ERR_CONFLICT, ERR_OK };
 /* clang-format on */
 
 static enum err admin_user_list(struct req *rq)
@@ -42,9 +45,9 @@ const struct route admin_user_routes[] = {
 	{ PATCH, "/api/v1/admin/users/{user}",            "app.admin.update_user",     ADMIN, "Change a user's role, or let the user in or not",
 	  .about = "Making an administrator, and changing one, needs the role superadmin. Nobody changes their own role or "
 		   "deactivates themself, and the last active superadmin stays one.",
-	  .body = update_in, .out = &user_shape, .sql = Q_admin_user_update },
+	  .body = update_in, .out = &user_shape, .errors = change_errors, .sql = Q_admin_user_update },
 	{ POST,  "/api/v1/admin/users/{user}/deactivate", "app.admin.deactivate_user", ADMIN, "Deactivate a user",
-	  .about = "All of the user's sessions end.", .out = &user_shape, .sql = Q_admin_user_deactivate, .status = 200 },
+	  .about = "All of the user's sessions end.", .out = &user_shape, .errors = change_errors, .sql = Q_admin_user_deactivate, .status = 200 },
 	{ POST,  "/api/v1/admin/users/{user}/activate",   "app.admin.activate_user",   ADMIN, "Activate a user",
 	  .out = &user_shape, .sql = Q_admin_user_activate, .status = 200 },
 	ROUTE_END

@@ -35,6 +35,9 @@ static const struct field start_out[] = {
 };
 
 static const struct shape start_shape = { "ImpersonationStart", start_out };
+
+static const enum err start_errors[] = { ERR_NOT_FOUND, ERR_CONFLICT, ERR_OK };
+static const enum err stop_errors[] = { ERR_CONFLICT, ERR_OK };
 /* clang-format on */
 
 /* JSON members of a text that may be NULL. */
@@ -101,10 +104,10 @@ const struct route impersonation_routes[] = {
 	{ POST, "/api/v1/admin/impersonate/start", "app.admin.start_impersonation", ADMIN, "Act as a user",
 	  .about = "Answers a token of the user's that is good for an hour. Administrators cannot be impersonated. The start, and "
 		   "each change that is made with the token, is in the audit log under both names.",
-	  .body = start_in, .out = &start_shape, .run = impersonation_start, .flags = PRIVATE, .status = 200 },
+	  .body = start_in, .out = &start_shape, .errors = start_errors, .run = impersonation_start, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/admin/impersonate/stop",  "app.admin.stop_impersonation",  USER,  "Stop acting as a user",
 	  .about = "Called with the impersonation token itself, which is good for nothing afterwards.",
-	  .out = &message_shape, .run = impersonation_stop, .status = 200 },
+	  .out = &message_shape, .errors = stop_errors, .run = impersonation_stop, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

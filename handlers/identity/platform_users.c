@@ -103,6 +103,9 @@ static const struct constraint settings_constraints[] = {
 	{ "user_settings_size", ERR_PAYLOAD_TOO_LARGE, NULL, "a user's settings may have 16 KiB in all" },
 	{ NULL, 0, NULL, NULL },
 };
+
+/* Of those who end an account: the last active superadmin stays. */
+static const enum err end_errors[] = { ERR_CONFLICT, ERR_OK };
 /* clang-format on */
 
 static enum err platform_user_list(struct req *rq)
@@ -139,12 +142,12 @@ const struct route platform_user_routes[] = {
 	  .sql = Q_platform_user_settings_put },
 	{ POST,   "/api/v1/users/{user}/deactivate", "platform.users.deactivate",      KEY_OR_USER, "Deactivate a user",
 	  .about = "All of the user's sessions end. Only a secret key lets the user in again.",
-	  .params = user_id, .out = &platform_user_shape, .sql = Q_platform_user_deactivate, .status = 200 },
+	  .params = user_id, .out = &platform_user_shape, .errors = end_errors, .sql = Q_platform_user_deactivate, .status = 200 },
 	{ POST,   "/api/v1/users/{user}/activate",   "platform.users.activate",        SECRET_KEY,  "Activate a user",
 	  .params = user_id, .out = &platform_user_shape, .sql = Q_platform_user_activate, .status = 200 },
 	{ DELETE, "/api/v1/users/{user}",            "platform.users.delete",          SECRET_KEY,  "Delete a user",
 	  .about = "Deactivates the user; the data stays.",
-	  .params = user_id, .out = &platform_user_shape, .sql = Q_platform_user_delete, .status = 204 },
+	  .params = user_id, .out = &platform_user_shape, .errors = end_errors, .sql = Q_platform_user_delete, .status = 204 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -203,6 +203,30 @@ subtest 'and those of its page on organizations' => sub {
     }
 };
 
+subtest 'and those of its page on administration' => sub {
+    my $api   = Api->start(main => 1);
+    my $ada   = $api->user('ada', role => 'superadmin');
+    my $linus = $api->user('linus');
+    my $grace = $api->user('grace', columns => { full_name => 'Grace Hopper' });
+    my %env   = (TOKEN => $ada->token, KEY => $api->key, USER_ID => $grace->uuid);
+    for (commands('/administration.html')) {
+        my ($command, $answer) = @$_;
+        my ($name) = $command =~ /(curl.*)/;
+        my ($status, $body) = run_at($api, $command, %env);
+        my ($got, $shown) = (decode_json($body), eval { decode_json($answer) });
+        $env{IMPERSONATION} = $got->{token} if $got->{token};
+        if ($shown && $shown->{error}) { is_deeply $got, $shown, "$name is refused as shown" }
+        else {
+            like $status, qr/^20/, "$name is answered";
+            for my $list ($shown ? qw(items users by_plan) : ()) {    # of lists the first element
+                ($got, $shown) = map { $_->{$list}[0] } $got, $shown if ref $shown->{$list} eq 'ARRAY';
+            }
+            is_deeply [ sort keys %$got ], [ sort keys %$shown ], '  with what is shown' if $shown;
+            is_deeply $got, $shown, '  exactly' if $shown && ($shown->{flag_key} || $shown->{message} && !$shown->{token} || $shown->{jobs});
+        }
+    }
+};
+
 subtest 'a tenant brings its own identity provider, as the guide has it' => sub {
     my $issuer = Ashlar::Issuer->start(sign_key('EC', 'ec-1'));
     my ($port) = $issuer->url =~ /:(\d+)/;
