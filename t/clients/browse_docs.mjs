@@ -99,7 +99,7 @@ try {
     Object.assign(seen, { docs: await text('/docs', noscript), redoc: await text('/redoc', phone) })
   } else {
     seen.pages = {}
-    for (const name of ['', 'authentication', 'requests', 'errors', 'operations', 'architecture', 'reference'])
+    for (const name of ['', 'authentication', 'passkeys', 'requests', 'errors', 'operations', 'architecture', 'reference'])
       seen.pages[name || 'index'] = await text(name ? `/${name}.html` : '/', phone)
     Object.assign(seen, { swagger: await swagger(browser), redoc: await redoc(browser), noscript: await text('/docs', noscript) })
   }

@@ -283,6 +283,22 @@ subtest 'and those of its page on the second factor' => sub {
     json_is $ada->get('/api/v1/auth/mfa'), '/enabled', false, 'at the end it is off';
 };
 
+# The functions of that page run in passkeys.t, where there is a browser.
+subtest 'and those of its page on passkeys' => sub {
+    my $eve = $t->user('eve')->with(key => $t->key);
+    my ($id) = $t->db->selectrow_array(
+        q{INSERT INTO passkeys (tenant_id, user_id, name, credential_id, public_key, rp_id) VALUES (?, ?, 'My phone', 'id', 'key', 'app.example.com') RETURNING id},
+        undef, $eve->tenant_id, $eve->uuid);
+    for (commands('/passkeys.html')) {
+        my ($command, $answer) = @$_;
+        my ($name)          = $command =~ /(curl.*)/;
+        my ($status, $body) = run_command($eve, $command, KEY => $eve->{key}, ID => $id);
+        my ($got, $shown)   = map { $_->{passkeys} ? $_->{passkeys}[0] : $_ } decode_json($body), decode_json($answer);
+        is $status, 200, "$name is answered";
+        is_deeply [ sort keys %$got ], [ sort keys %$shown ], '  with what is shown';
+    }
+};
+
 subtest 'README and CONTRIBUTING are true, too' => sub {
     my $dan  = $t->user('dan');
     my $text = join '', lines('README.md');

@@ -100,6 +100,7 @@ const spoiled = {
 //	page	its address: what is fetched there is ours
 //	listen	where its host's port 443 is, on this machine
 //	key, token	of the API and of the user
+//	guide	the functions that the guide shows, or nothing
 //	spki	of the server's certificate, which Chromium is to trust: WebAuthn works on no page with a broken one
 async function browse(task) {
   const { host, origin } = new URL(task.page)
@@ -181,12 +182,18 @@ async function browse(task) {
     await cdp.send('WebAuthn.addCredential', { authenticatorId, credential: { ...kept, signCount: 0 } })
     await refuse('authentication', 'a counter that does not grow', { credential })
 
+    // What the guide has pages do; its functions are all there is.
+    await forget()
+    if (task.guide)
+      seen.guide = await page.evaluate(`(async () => { ${task.guide}
+        return { added: await addPasskey(${JSON.stringify(task.token)}, 'As the guide says'), tokens: await signIn() } })()`)
+    await forget()
+
     // An address that has none gets a made-up one, which no device has.
     seen.unknown = await ceremony(page, { kind: 'authentication', headers, body: { email: 'nobody@example.com' } }).then(() => 'signed', (e) => String(e))
 
     // Removed, it is worth nothing, although the device still has it.
     seen.removed = await send(page, `/${seen.added.ours.body.id}`, { method: 'DELETE', headers: mine })
-    await cdp.send('WebAuthn.removeCredential', { authenticatorId, credentialId: kept.credentialId })
     await cdp.send('WebAuthn.addCredential', { authenticatorId, credential: { ...kept, signCount: 1000 } })
     const used = await ceremony(page, { kind: 'authentication', headers })
     seen.after = await send(page, '/authentication', { headers, body: { credential: used.response } })

@@ -48,11 +48,17 @@ my %page = (
     },
 );
 
+# The functions of the guide, with the address and the key that a reader puts in.
+my ($functions) = $t->get('/passkeys.html')->body =~ m{<pre><code>(const API.*?)</code></pre>}s;
+$page{'a page on a tenant\'s own domain'}{guide} =
+    $functions =~ s/&(\w+);/{ lt => '<', gt => '>', quot => '"', amp => '&' }->{$1}/ger
+    =~ s{https://localhost:8443/}{https://app.acme.example/}r =~ s/pk_live_[^"]*/$page{'a page on a tenant\'s own domain'}{key}/r;
+
 for my $name (sort keys %page) {
     my %arg  = %{ $page{$name} };
     my $user = $arg{user};
     subtest $name => sub {
-        my $seen = client(browse => { page => $arg{page}, listen => "127.0.0.1:$t->{https_port}", key => $arg{key}, token => $user->token, email => $user->email, spki => $spki });
+        my $seen = client(browse => { page => $arg{page}, listen => "127.0.0.1:$t->{https_port}", key => $arg{key}, token => $user->token, guide => $arg{guide}, email => $user->email, spki => $spki });
         ok $seen, 'Chromium went through it' or return;
 
         is $seen->{added}{ours}{status}, 201, 'it makes a passkey' or diag explain $seen->{added};
@@ -79,6 +85,11 @@ for my $name (sort keys %page) {
         }
         like $seen->{refused}{'authentication: a counter that does not grow'}{theirs}{why}, qr/counter/, 'the library names the counter, too';
         like $seen->{unknown}, qr/NotAllowedError/, 'the made-up passkey of an unknown address is nobody\'s';
+        if ($arg{guide}) {
+            is $seen->{guide}{added}{name},        'As the guide says', 'the guide\'s function adds a passkey';
+            is $seen->{guide}{tokens}{user}{id},   $user->uuid,         '  and the other one signs in with it';
+            $t->db->do('DELETE FROM passkeys WHERE id = ?', undef, $seen->{guide}{added}{id});
+        }
         is $seen->{removed}{status}, 200, 'it is removed';
         is scalar $t->db->selectrow_array('SELECT count(*) FROM passkeys WHERE user_id = ?', undef, $user->uuid), 0, '  and nothing else was kept';
         is $seen->{after}{status}, 401, '  and signs in no more, although the device still has it';
