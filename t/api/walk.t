@@ -187,8 +187,9 @@ my @secret_ids = do {
 
 sub leaks ($res, $row) {
     my $body = join "\n", $res->body // '', map { "$_: " . ($res->header($_) // '') } $res->header_names;
-    my %sent = map { param($_) => 1 } @{ $row->{params} };
-    $body =~ s/\Q$_\E//g for keys %sent;
+    my ($query, $fields) = named($row);
+    my @sent = ((map { param($_) } @{ $row->{params} }), values %$query, values %$fields);
+    $body =~ s/\Q$_\E//g for @sent;
     return join ' ', grep { index($body, $_) >= 0 } $MARK, @secret_ids;
 }
 
@@ -198,11 +199,16 @@ sub param ($p) {
     return $id{ $p->{name} } // die "$p->{name}: t/api/walk.t has no row that this names; add one to %id\n";
 }
 
-# As the caller would ask about our rows: also where an id is in query or body.
-sub try ($row, $who) {
-    my %named = (user_id => of($row)->{team} || $row->{id} =~ /^app/ ? $owner->id : $owner->uuid, organization_id => $org, email => $owner->email, tenant_id => $ours,
+# Query and body name our rows, too, where they can.
+sub named ($row) {
+    my %value = (user_id => of($row)->{team} || $row->{id} =~ /^app/ ? $owner->id : $owner->uuid, organization_id => $org, email => $owner->email, tenant_id => $ours,
         token => 'a' x 64, refresh_token => 'a' x 100);
-    my ($query, $body) = map { my $part = $_; +{ map { exists $named{ $_->{name} } ? ($_->{name} => $named{ $_->{name} }) : () } @{ $row->{$part} } } } qw(query body);
+    return map { my $part = $_; +{ map { exists $value{ $_->{name} } ? ($_->{name} => $value{ $_->{name} }) : () } @{ $row->{$part} } } } qw(query body);
+}
+
+# As the caller would ask about our rows.
+sub try ($row, $who) {
+    my ($query, $body) = named($row);
     return ask($row, $who, param => \&param, query => $query, body => $body);
 }
 
