@@ -68,6 +68,15 @@ enum err req_close(struct req *rq)
 	return ERR_OK;
 }
 
+enum err req_redirect(struct req *rq, const char *url)
+{
+	req_set_header(rq, "Location", url);
+	body(rq);
+	rq->status = route_status(rq->route);
+	assert(rq->status / 100 == 3);
+	return ERR_OK;
+}
+
 /* Rows */
 
 enum err req_not_found(struct req *rq, const char *id)
@@ -602,7 +611,7 @@ void answer_head(struct req *rq, struct buf *b)
 {
 	const char *type = rq->route && rq->route->content_type && !rq->fail.err ? rq->route->content_type
 										 : "application/json";
-	bool has_type = rq->status != 204 && rq->status != 304, has_cache = false;
+	bool has_type = rq->status != 204 && rq->status / 100 != 3, has_cache = false;
 
 	add_number(b, "Status", rq->status);
 	for (int i = 0; i < rq->nheaders; i++) {

@@ -379,6 +379,13 @@ static const struct jwks_key *pick(const struct jwks_set *set, const char *kid, 
 	return !kid && n == 1 ? only : NULL;
 }
 
+const struct jwks_key *jwks_pick(const struct jwks_set *set, const char *kid, enum jwks_alg alg)
+{
+	bool named;
+
+	return pick(set, kid, alg, &named);
+}
+
 /* Ask for a fetch: the question's number, or 0 when somebody asked within the last minute. */
 static uint64_t ask(struct jwks_flag *flag, int64_t now)
 {

@@ -51,6 +51,9 @@ struct jwks_set {
 enum err jwks_parse(struct arena *a, const char *text, size_t n, struct jwks_set *out, const char **problem);
 void jwks_release(struct jwks_set *set);
 
+/* The key of a set that a token names; without a kid (NULL) the only one for alg.  NULL: there is none. */
+const struct jwks_key *jwks_pick(const struct jwks_set *set, const char *kid, enum jwks_alg alg);
+
 /* Is this key fit for RS256 or ES256, and which?  For keys from elsewhere, such as a PEM file. */
 bool jwks_alg_of(EVP_PKEY *pkey, enum jwks_alg *out);
 

@@ -361,16 +361,24 @@ static void write_enveloped(struct buf *b, const struct route *r, int version, b
 static void write_success(struct buf *b, const struct route *r, int version)
 {
 	int status = route_status(r);
+	bool redirects = status / 100 == 3;
 	const char *type = r->content_type ? r->content_type : "application/json";
 
 	jx_key(b, arena_fmt(b->arena, "%d", status));
 	buf_text(b, "{\"description\":");
-	jx_str(b, status == 201 ? "Created" : status == 204 ? "Done; the body is empty" : "OK");
+	jx_str(b, status == 201   ? "Created"
+		  : status == 204 ? "Done; the body is empty"
+		  : redirects     ? "A redirect; the body is empty"
+				  : "OK");
 	if (!(r->flags & STATIC)) {
 		jx_key(b, "headers");
-		buf_text(b, "{\"X-Request-ID\":{\"$ref\":\"#/components/headers/X-Request-ID\"}}");
+		buf_text(b, "{\"X-Request-ID\":{\"$ref\":\"#/components/headers/X-Request-ID\"}");
+		if (redirects)
+			buf_text(b, ",\"Location\":{\"required\":true,\"schema\":{\"type\":\"string\","
+				    "\"format\":\"uri\"}}");
+		buf_char(b, '}');
 	}
-	if (status != 204) {
+	if (status != 204 && !redirects) {
 		key_open(b, "content", '{');
 		jx_key(b, type);
 		buf_char(b, '{');

@@ -94,3 +94,25 @@ int qs_parse(struct arena *a, const char *qs, struct qs_pair **out, const char *
 		qs += n + 1;
 	}
 }
+
+void pct_encode(struct buf *b, const char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+		    strchr("-._~", c))
+			buf_char(b, (char)c);
+		else
+			buf_fmt(b, "%%%02X", c);
+	}
+}
+
+void qs_add(struct buf *b, const char *name, const char *value)
+{
+	if (b->n && !strchr("?#&", b->p[b->n - 1]))
+		buf_char(b, '&');
+	buf_text(b, name);
+	buf_char(b, '=');
+	pct_encode(b, value);
+}

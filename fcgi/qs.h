@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "fcgi/arena.h"
+#include "fcgi/buf.h"
 
 enum { QS_MAX_PAIRS = 100 };
 
@@ -35,5 +36,15 @@ char *pct_decode(struct arena *a, const char *p, size_t n, bool plus_is_space, c
  * with *problem saying why: as for pct_decode, or more than QS_MAX_PAIRS.
  */
 int qs_parse(struct arena *a, const char *qs, struct qs_pair **out, const char **problem);
+
+/* Append text percent-encoded: all but letters, digits and "-._~" (RFC 3986 2.3). */
+void pct_encode(struct buf *b, const char *text);
+
+/*
+ * Append "name=value", value encoded, to a query string, a form or a fragment
+ * that b holds alone or at the end of a URL: with a '&' in front, unless it
+ * comes first, that is behind '?', '#' or nothing.  name needs no encoding.
+ */
+void qs_add(struct buf *b, const char *name, const char *value);
 
 #endif

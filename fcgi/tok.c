@@ -467,6 +467,15 @@ static bool signature_matches(const struct token *t, enum jwks_alg alg, EVP_PKEY
 	return rc == 1;
 }
 
+/* Which algorithm of a key set's the token names; false: none of them. */
+static bool alg_of(const struct token *t, enum jwks_alg *out)
+{
+	for (*out = JWKS_RS256; *out <= JWKS_ES256; (*out)++)
+		if (!strcmp(t->alg, jwks_alg_name(*out)))
+			return true;
+	return false;
+}
+
 /* Check the signature with the issuer's key, by that key's algorithm. */
 static enum err verify_signature(struct token *t, const struct issuer *s)
 {
@@ -484,10 +493,7 @@ static enum err verify_signature(struct token *t, const struct issuer *s)
 		return signature_matches(t, s->alg, s->pkey) ? ERR_OK : refuse(t->rq, "bad signature");
 	}
 	/* A set may hold keys of both kinds: here alg helps to find the key, which then has its own. */
-	for (alg = JWKS_RS256; alg <= JWKS_ES256; alg++)
-		if (!strcmp(t->alg, jwks_alg_name(alg)))
-			break;
-	if (alg > JWKS_ES256 || (s->jwks < 0 && !s->jwks_url))
+	if (!alg_of(t, &alg) || (s->jwks < 0 && !s->jwks_url))
 		return refuse(t->rq, "alg is no key's");
 	switch (s->jwks_url ? jwks_find_url(&t->rq->arena, s->jwks_url, t->kid, alg, &key)
 			    : jwks_find(&t->rq->arena, s->jwks, t->kid, alg, &key)) {
@@ -619,15 +625,12 @@ static const char *email_at(struct json_object *payload, const struct issuer *s)
 	return n && n <= MAX_EMAIL && n == (size_t)json_object_get_string_len(value) ? text : NULL;
 }
 
-/* Read and check the claims of a token whose signature is good. */
-static enum err read_claims(struct token *t, const struct issuer *s, int64_t now, struct claims *out)
+/* The claims of RFC 7519 4.1 that every token is judged by, but for "iss". */
+static enum err read_registered(struct token *t, const char *audience, int64_t now, struct claims *out)
 {
 	struct json_object *p = t->payload;
-	struct arena *a = &t->rq->arena;
-	const char *problem;
 	int64_t nbf;
 
-	*out = (struct claims){ .issuer = name_of(a, s), .own = s->own };
 	if (!time_of(p, "exp", -1, &out->exp) || out->exp < 0)
 		return refuse(t->rq, "no exp");
 	if (!time_of(p, "nbf", 0, &nbf) || !time_of(p, "iat", 0, &out->iat))
@@ -638,10 +641,25 @@ static enum err read_claims(struct token *t, const struct issuer *s, int64_t now
 		return req_fail(t->rq, ERR_AUTHENTICATION, "the token is not valid yet");
 	if (out->iat - now >= TOK_LEEWAY_S || out->iat > out->exp)
 		return refuse(t->rq, "iat is in the future or behind exp");
-	if (!is_for(p, s->audience))
+	if (!is_for(p, audience))
 		return refuse(t->rq, "for another aud");
 	if (!text_of(p, "sub", MAX_SUBJECT, &out->subject) || !out->subject || has_control(out->subject))
 		return refuse(t->rq, "no sub of 1 to 255 plain characters");
+	return ERR_OK;
+}
+
+/* Read and check the claims of a token whose signature is good. */
+static enum err read_claims(struct token *t, const struct issuer *s, int64_t now, struct claims *out)
+{
+	struct json_object *p = t->payload;
+	struct arena *a = &t->rq->arena;
+	const char *problem;
+	enum err rc;
+
+	*out = (struct claims){ .issuer = name_of(a, s), .own = s->own };
+	rc = read_registered(t, s->audience, now, out);
+	if (rc)
+		return rc;
 	if (!s->own) {
 		out->email = email_at(p, s);
 		out->role = *s->role_claim ? role_at(p, s) : NULL;
@@ -702,6 +720,33 @@ enum err tok_verify(struct req *rq, const char *text, struct claims *out)
 		return rc;
 	cache_put(digest, s, version, now, out);
 	return ERR_OK;
+}
+
+enum err tok_open(struct req *rq, const char *text, const struct jwks_set *set, const char *audience,
+		  struct claims *out, struct json_object **payload)
+{
+	size_t n = strnlen(text, TOK_MAX_BYTES + 1);
+	struct token t = { .rq = rq };
+	const struct jwks_key *key;
+	const char *problem;
+	enum jwks_alg alg;
+
+	assert(hasher && *audience);
+	if (n > TOK_MAX_BYTES)
+		return refuse(rq, "longer than 8 KiB");
+	problem = token_read(&t, text, n);
+	if (problem)
+		return refuse(rq, problem);
+	if (!alg_of(&t, &alg))
+		return refuse(rq, "alg is no key's");
+	key = jwks_pick(set, t.kid, alg);
+	if (!key)
+		return req_fail(rq, ERR_NOT_FOUND, "no such key");
+	if (!signature_matches(&t, key->alg, key->pkey))
+		return refuse(rq, "bad signature");
+	*out = (struct claims){ 0 };
+	*payload = t.payload;
+	return read_registered(&t, audience, now_s(), out);
 }
 
 /*

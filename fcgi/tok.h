@@ -15,6 +15,8 @@
 #include "fcgi/arena.h"
 #include "fcgi/err.h"
 
+struct json_object;
+struct jwks_set;
 struct req;
 
 enum {
@@ -64,6 +66,21 @@ void tok_release(void);
  * until its exp or until its issuer's keys change.
  */
 enum err tok_verify(struct req *rq, const char *text, struct claims *out);
+
+/*
+ * Verify a token that is nobody's credential here, such as an ID token (OpenID
+ * Connect Core 2), with its issuer's keys: form, signature, times, subject.
+ *
+ * set       the issuer's keys
+ * audience  who it must be for; not empty
+ * out       its subject, iat (0: none) and exp, nothing else
+ * payload   all that it says, the arena's; "iss" is the caller's to check
+ *
+ * ERR_OK; ERR_AUTHENTICATION, recorded as by tok_verify; ERR_NOT_FOUND,
+ * recorded: the set has no such key, a newer one may.
+ */
+enum err tok_open(struct req *rq, const char *text, const struct jwks_set *set, const char *audience,
+		  struct claims *out, struct json_object **payload);
 
 /*
  * Make a token of our own from subject, session, tenant_id, role, email, actor

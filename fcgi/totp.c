@@ -5,6 +5,7 @@
 #include <openssl/hmac.h>
 
 #include "fcgi/buf.h"
+#include "fcgi/qs.h"
 #include "fcgi/secret.h"
 
 enum { DIGITS = 6, MODULUS = 1000000, MAX_SECRET = 64, RECOVERY_CHARS = 10 };
@@ -119,23 +120,12 @@ bool totp_verify(const char *secret, const char *code, int64_t now_s, int64_t af
 	return found;
 }
 
-/*
- * All but RFC 3986's unreserved characters as %XX.  Colons are left out: one
- * stands between issuer and account, and apps look for the first, even encoded.
- */
+/* Without colons: one stands between issuer and account, and apps look for the first, even encoded. */
 static void add_encoded(struct buf *b, const char *text)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == ':')
-			continue;
-		if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-		    strchr("-._~", c))
-			buf_char(b, (char)c);
-		else
-			buf_fmt(b, "%%%02X", c);
-	}
+	for (; *text; text++)
+		if (*text != ':')
+			pct_encode(b, (const char[]){ *text, '\0' });
 }
 
 char *totp_uri(struct arena *a, const char *secret, const char *issuer, const char *account)

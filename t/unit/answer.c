@@ -58,6 +58,7 @@ static const struct route
 	bare = ROUTE("app", .flags = BARE),
 	created = { POST, "/api/v1/app/things", "app.things.create", USER, "", .out = &thing },
 	gone = ROUTE("app", .status = 204),
+	elsewhere = ROUTE("platform", .status = 302),
 	shapeless = { GET, "/api/v1/app/things", "app.things.x", USER, "" },
 	platform = ROUTE("platform"),
 	workspace = ROUTE("workspace"),
@@ -686,6 +687,15 @@ static void test_head(void)
 	ok(!lines(head(), "Content-Type:") && !lines(head(), "Content-Length:"),
 	   "204 has neither type nor length");
 	has_str(head(), "\r\nX-API-Version: v2\r\n", "but its version");
+
+	begin(&elsewhere, 1);
+	is_int(req_redirect(&rq, "https://app.example.com/#a=1"), ERR_OK, "a redirect");
+	answer_finish(&rq);
+	has_str(head(), "Status: 302\r\nLocation: https://app.example.com/#a=1\r\nContent-Length: 0\r\n",
+		"has a place to go to and no body, so no type");
+	has_str(head(), "\r\nCache-Control: no-store\r\n", "and nobody keeps it");
+	begin(&gone, 2);
+	rq.status = 204;
 	ok(!strstr(head(), "RateLimit") && !strstr(head(), "Access-Control") &&
 		   !strstr(head(), "Server-Timing"),
 	   "limits, CORS and timing are silent while they are off");

@@ -85,6 +85,7 @@ static const struct route rows[] = {
 	{ POST,   "/api/v1/keys/c/{organization_id}", "platform.keys.c",    KEY_USER, "C", .out = &plain, .sql = Q_ready_check, .may = &may_read },
 	{ POST,   "/api/v1/keys/d",                   "platform.keys.d",    KEY_OR_USER, "D", .about = "At most 100.", .out = &plain, .sql = Q_project_list, .list = &plains, .status = 200 },
 	{ POST,   "/api/v1/keys/e",                   "platform.keys.e",    TEAM_ADMIN, "E", .out = &plain, .sql = Q_ready_check },
+	{ GET,    "/api/v1/elsewhere",                "platform.plans.elsewhere", PUBLIC, "Elsewhere", .sql = Q_ready_check, .status = 302 },
 	{ GET,    "/docs",                            "app.docs.get",       PUBLIC, "Docs", .flags = STATIC | BARE, .content_type = "text/html" },
 	ROUTE_END
 };
@@ -280,6 +281,8 @@ static void test_answers(void)
 	is_str(text(list), "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Plain\"}}",
 	       "where pages are arrays, an array");
 	ok(!AT(operation(&rows[4], 1), "responses", "204", "content"), "204 has no content");
+	ok(AT(operation(&rows[14], 1), "responses", "302", "headers", "Location"), "a redirect has a Location");
+	ok(!AT(operation(&rows[14], 1), "responses", "302", "content"), "  and no content");
 	ok(AT(operation(&rows[6], 1), "responses", "200", "content", "text/plain"), "text is text");
 }
 

@@ -44,6 +44,47 @@ static const char *parsed(const char *qs)
 	return all;
 }
 
+/* Pairs behind a text, as qs_add writes them. */
+static const char *added(const char *to)
+{
+	struct buf b;
+
+	buf_init(&b, &arena, 16);
+	buf_text(&b, to);
+	qs_add(&b, "a", "1 2");
+	qs_add(&b, "b", "");
+	return buf_str(&b);
+}
+
+static const char *encoded(const char *text)
+{
+	struct buf b;
+
+	buf_init(&b, &arena, 1);
+	pct_encode(&b, text);
+	return buf_str(&b);
+}
+
+static void test_writing(void)
+{
+	char all[256];
+	int i;
+
+	is_str(encoded("AZaz09-._~"), "AZaz09-._~", "what needs no escape has none");
+	is_str(encoded(" +&=#?/%:@\"<\n"), "%20%2B%26%3D%23%3F%2F%25%3A%40%22%3C%0A", "all else has one");
+	is_str(encoded("caf\xc3\xa9"), "caf%C3%A9", "byte by byte");
+	for (i = 1; i < 128; i++)
+		all[i - 1] = (char)i;
+	all[127] = '\0';
+	is_str(decoded(encoded(all)), all, "and comes back as it was");
+	is_str(added(""), "a=1%202&b=", "a form");
+	is_str(added("https://e.example/?"), "https://e.example/?a=1%202&b=", "the first of a URL's query");
+	is_str(added("https://e.example/?x=1"), "https://e.example/?x=1&a=1%202&b=", "one behind others");
+	is_str(added("https://e.example/?x=1&"),
+	       "https://e.example/?x=1&a=1%202&b=", "where there is an & already");
+	is_str(added("https://e.example/?x=1#"), "https://e.example/?x=1#a=1%202&b=", "a fragment");
+}
+
 int main(void)
 {
 	struct qs_pair *pairs;
@@ -100,6 +141,7 @@ int main(void)
 	is_int(qs_parse(&arena, many, &pairs, &problem), 100, "100 parameters are read");
 	strncat(many, "&x", sizeof(many) - strlen(many) - 1);
 	is_str(parsed(many), "[query string: more than 100 parameters]", "101 are not");
+	test_writing();
 	arena_release(&arena);
 	return done_testing();
 }

@@ -3,6 +3,7 @@
  */
 #include "fcgi/tok.h"
 
+#include <json-c/json.h>
 #include <jwt.h>
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
@@ -737,6 +738,64 @@ static void test_cost(void)
 }
 
 /* tok_init with this PEM file ends the process with status 1. */
+/*
+ * Tokens that are nobody's credential: with keys that the caller has
+ */
+
+static const char *id_token(const char *more)
+{
+	return arena_fmt(&arena,
+			 "{%s\"iss\":\"anyone\",\"aud\":\"client\",\"sub\":\"1\",\"iat\":%d,\"exp\":%d}",
+			 more, NOW - 1, NOW + 60);
+}
+
+static void test_open(void)
+{
+	struct json_object *payload = NULL;
+	struct jwks_set set;
+	const char *problem,
+		*keys = arena_fmt(&arena, "{\"keys\":[%s,%s]}", jwk_of(rsa, "r", ""), jwk_of(ec, "e", ""));
+	const char *by_rsa = signed_by("{\"alg\":\"RS256\",\"kid\":\"r\"}", id_token(""), rsa);
+	struct case_ {
+		const char *text, *audience, *why, *name;
+	} cases[] = {
+		{ by_rsa, "other", "for another aud", "for somebody else" },
+		{ "a.b", "client", "not three parts", "no token" },
+		{ signed_by("{\"alg\":\"RS256\",\"kid\":\"r\"}", id_token(""), rsa_other), "client",
+		  "bad signature", "another key" },
+		{ signed_by("{\"alg\":\"RS256\",\"kid\":\"e\"}", id_token(""), rsa), "client", NULL,
+		  "under the other key's name" },
+		{ signed_by("{\"alg\":\"RS256\",\"kid\":\"new\"}", id_token(""), rsa), "client", NULL,
+		  "with an unknown key" },
+		{ hs256("{\"alg\":\"HS256\",\"kid\":\"r\"}", id_token(""), SECRET), "client",
+		  "alg is no key's", "HS256, even by our secret" },
+		{ with_signature("{\"alg\":\"none\",\"kid\":\"r\"}", id_token(""), "x", 1), "client",
+		  "alg is no key's", "none" },
+		{ signed_by("{\"alg\":\"RS256\",\"kid\":\"r\"}", "{\"aud\":\"client\",\"sub\":\"1\"}", rsa),
+		  "client", "no exp", "that never expires" },
+	};
+
+	jwks_parse(&arena, keys, strlen(keys), &set, &problem);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		rq.fail = (struct failure){ 0 };
+		is_int(tok_open(&rq, cases[i].text, &set, cases[i].audience, &got, &payload),
+		       cases[i].why ? ERR_AUTHENTICATION : ERR_NOT_FOUND, "opened: %s", cases[i].name);
+		if (cases[i].why)
+			is_str(rq.fail.reason, cases[i].why, "  the log says so");
+	}
+	rq.fail = (struct failure){ 0 };
+	is_int(tok_open(&rq, by_rsa, &set, "client", &got, &payload), ERR_OK, "opened: RS256");
+	is_str(got.subject, "1", "  its subject");
+	is_int(got.iat, NOW - 1, "  its time");
+	is_str(json_object_get_string(json_object_object_get(payload, "iss")), "anyone",
+	       "  and all that it says");
+	is_int(tok_open(&rq, signed_by("{\"alg\":\"ES256\"}", id_token(""), ec), &set, "client", &got,
+			&payload),
+	       ERR_OK, "opened: ES256, without a kid the only such key");
+	ok(!tok_cached(), "none of them gets into the cache of bearer tokens");
+	jwks_release(&set);
+}
+
 static bool is_fatal(const char *path)
 {
 	int status = 0;
@@ -800,6 +859,7 @@ int main(void)
 	tok_use_clock(test_clock);
 	tok_init();
 
+	test_open();
 	test_claims();
 	test_signing();
 	test_context();
