@@ -245,7 +245,7 @@ static void check_database(struct report *r, const char *name, const char *url)
 	PQfreemem(problem);
 }
 
-/* Keys over plain http could be replaced on their way. */
+/* Over plain http, keys could be replaced and secrets read on their way. */
 static void check_key_url(struct report *r, const char *name, const char *url)
 {
 	if (*url && !is_url(url))
@@ -312,6 +312,11 @@ static void check_issuers(struct report *r)
 	check_key_url(r, "SUPABASE_JWKS_URL", cfg.supabase_jwks_url);
 	check_key_url(r, "CLERK_JWKS_URL", cfg.clerk_jwks_url);
 	check_key_url(r, "OIDC_JWKS_URL", cfg.oidc_jwks_url);
+	check_key_url(r, "GOOGLE_AUTH_URL", cfg.google_auth_url);
+	check_key_url(r, "GOOGLE_TOKEN_URL", cfg.google_token_url);
+	check_key_url(r, "GOOGLE_JWKS_URL", cfg.google_jwks_url);
+	if (!*cfg.google_issuer)
+		mistake(r, "GOOGLE_ISSUER", "must not be empty");
 }
 
 /* What no single setting can tell. */

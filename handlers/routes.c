@@ -11,6 +11,7 @@ const struct route *const route_tables[] = {
 	passkey_routes,
 	admin_user_routes,
 	mfa_routes,
+	oauth_routes,
 	issuer_routes,
 	platform_user_routes,
 	impersonation_routes,
