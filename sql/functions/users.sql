@@ -172,64 +172,41 @@ RETURN (SELECT coalesce(sum(c.n), 0)::bigint
           AND (user_count.is_active IS NULL
                OR split_part(c.key, '/', 2) = CASE WHEN user_count.is_active THEN 'active' ELSE 'inactive' END));
 
--- The ids of a page of the users that match, newest first, and how many match,
--- counted up to 1,000 (or to the page's end).
---
--- Runs as the owner, so that the trigrams can be asked (see users_directory in
--- 0007), and keeps to the tenant itself; it tells ids and a number, which the
--- caller then looks up with its own rights.
---
--- PostgreSQL cannot guess how many rows contain some text, and a wrong guess
--- reads the whole table.  So the newest 1,000 are looked at first.  Where they
--- are all, or many of them match, the others are found on the way back in time;
--- where few do, the trigrams find them.  For the same reason the planner may
--- neither sort nor scan here if it can help it, and LIMIT 1000000000 is what
--- makes it read in the order that is written.
-CREATE OR REPLACE FUNCTION user_search(search text, role text, is_active boolean, page_skip bigint, page_limit bigint,
-                                       OUT total bigint, OUT ids uuid[])
-LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off SET enable_sort = off AS $$
-DECLARE
-    wanted text := like_pattern(search);
-    most   bigint := greatest(1000, page_skip + page_limit);
-    found  bigint;
-    seen   bigint;
-BEGIN
-    SELECT count(*), count(*) FILTER (WHERE (u.email ILIKE wanted OR u.full_name ILIKE wanted)
-                                        AND (user_search.role IS NULL OR u.role = user_search.role)
-                                        AND (user_search.is_active IS NULL OR u.is_active = user_search.is_active))
-    INTO seen, found
-    FROM (SELECT * FROM users x
-          WHERE x.tenant_id = app_tenant() AND x.deleted_at IS NULL
-          ORDER BY x.created_at DESC, x.id DESC LIMIT 1000) u;
-    IF seen < 1000 OR found >= 30 THEN
-        SELECT count(*), array_agg(m.id ORDER BY m.n) FILTER (WHERE m.n > page_skip AND m.n <= page_skip + page_limit)
-        INTO total, ids
-        FROM (SELECT u.id, row_number() OVER () AS n
-              FROM (SELECT * FROM users x
-                    WHERE x.tenant_id = app_tenant() AND x.deleted_at IS NULL
-                    ORDER BY x.created_at DESC, x.id DESC LIMIT 1000000000) u
-              WHERE (u.email ILIKE wanted OR u.full_name ILIKE wanted)
-                AND (user_search.role IS NULL OR u.role = user_search.role)
-                AND (user_search.is_active IS NULL OR u.is_active = user_search.is_active)
-              LIMIT most) m;
-    ELSE
-        WITH m AS MATERIALIZED (
-            SELECT u.id, u.created_at
-            FROM users u
-            WHERE u.tenant_id = app_tenant() AND u.deleted_at IS NULL
-              AND (u.email ILIKE wanted OR u.full_name ILIKE wanted)
-              AND (user_search.role IS NULL OR u.role = user_search.role)
-              AND (user_search.is_active IS NULL OR u.is_active = user_search.is_active)
-        )
-        SELECT least(most, (SELECT count(*) FROM m)),
-               ARRAY(SELECT m.id FROM m ORDER BY m.created_at DESC, m.id DESC LIMIT page_limit OFFSET page_skip)
-        INTO total, ids;
-    END IF;
-END
-$$;
-REVOKE ALL ON FUNCTION user_search(text, text, boolean, bigint, bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION user_search(text, text, boolean, bigint, bigint) TO ashlar_api;
+-- The users whose address, domain, name or last name begins with search, in any
+-- case; of each of the four, and of each standing, up to 1,000, so that it takes
+-- no longer when there are more.  role and is_active may be NULL.
+CREATE OR REPLACE FUNCTION user_search(search text, role text, is_active boolean) RETURNS TABLE (id uuid, created_at timestamptz)
+LANGUAGE sql STABLE ROWS 100
+BEGIN ATOMIC
+    SELECT DISTINCT u.id, u.created_at
+    FROM (SELECT lower(search) COLLATE "C" AS from_here, lower(search) || chr(1114111) COLLATE "C" AS to_there) s,
+         (VALUES ('user', true, 'user/active'), ('user', false, 'user/inactive'), ('admin', true, 'admin/active'),
+                 ('admin', false, 'admin/inactive'), ('superadmin', true, 'superadmin/active'),
+                 ('superadmin', false, 'superadmin/inactive')) g (role, is_active, standing),
+         LATERAL (
+             (SELECT x.id, x.created_at FROM users x
+              WHERE x.tenant_id = (SELECT app_tenant()) AND x.standing = g.standing
+                AND x.email COLLATE "C" >= s.from_here AND x.email COLLATE "C" < s.to_there
+              ORDER BY x.email COLLATE "C" LIMIT 1000)
+             UNION ALL
+             (SELECT x.id, x.created_at FROM users x
+              WHERE x.tenant_id = (SELECT app_tenant()) AND x.standing = g.standing
+                AND x.search_domain >= s.from_here AND x.search_domain < s.to_there
+              ORDER BY x.search_domain LIMIT 1000)
+             UNION ALL
+             (SELECT x.id, x.created_at FROM users x
+              WHERE x.tenant_id = (SELECT app_tenant()) AND x.standing = g.standing
+                AND x.search_name >= s.from_here AND x.search_name < s.to_there
+              ORDER BY x.search_name LIMIT 1000)
+             UNION ALL
+             (SELECT x.id, x.created_at FROM users x
+              WHERE x.tenant_id = (SELECT app_tenant()) AND x.standing = g.standing
+                AND x.search_last >= s.from_here AND x.search_last < s.to_there
+              ORDER BY x.search_last LIMIT 1000)
+         ) u
+    WHERE (user_search.role IS NULL OR g.role = user_search.role)
+      AND (user_search.is_active IS NULL OR g.is_active = user_search.is_active);
+END;
 
 -- Open a session in which an administrator acts as a user, for an hour at most.
 -- Raises AS403 for administrators, AS404, and AS409 for who is not active.

@@ -11,15 +11,19 @@ ALTER TABLE users ADD standing text GENERATED ALWAYS AS (
     CASE WHEN deleted_at IS NULL THEN role || CASE WHEN is_active THEN '/active' ELSE '/inactive' END END) STORED;
 CREATE INDEX users_of_standing ON users (tenant_id, standing, created_at DESC, id DESC);
 
--- "Contains these characters", in the address or the name (user_search()).
--- Trigrams know nothing of tenants, and PostgreSQL uses such an index only
--- where no policy has to be asked first: LIKE is not leakproof.  So the owner,
--- as whom user_search() runs, may read all users, and the function's own WHERE
--- keeps it to its tenant.
-CREATE EXTENSION IF NOT EXISTS pg_trgm;
-CREATE INDEX users_search_email ON users USING gin (email gin_trgm_ops) WHERE deleted_at IS NULL;
-CREATE INDEX users_search_name ON users USING gin (full_name gin_trgm_ops) WHERE deleted_at IS NULL;
-CREATE POLICY users_directory ON users FOR SELECT TO CURRENT_USER USING (true);
+-- What a search begins with (user_search): the address, its domain, the name, or
+-- its last word.  Columns and not expressions of an index: where a policy has to
+-- be asked first, PostgreSQL looks only for what cannot leak through an error,
+-- such as a comparison with a column.  For the same reason trigrams would not be
+-- asked; and those that all users share ("example.com") took 300 ms to intersect.
+ALTER TABLE users
+    ADD search_domain text COLLATE "C" GENERATED ALWAYS AS (split_part(email, '@', 2)) STORED,
+    ADD search_name text COLLATE "C" GENERATED ALWAYS AS (lower(full_name)) STORED,
+    ADD search_last text COLLATE "C" GENERATED ALWAYS AS (lower(substring(full_name FROM '[^ ]+$'))) STORED;
+CREATE INDEX users_search_email ON users (tenant_id, standing, email COLLATE "C");
+CREATE INDEX users_search_domain ON users (tenant_id, standing, search_domain);
+CREATE INDEX users_search_name ON users (tenant_id, standing, search_name);
+CREATE INDEX users_search_last ON users (tenant_id, standing, search_last);
 
 -- ---------------------------------------------------------------- counters
 

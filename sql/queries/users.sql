@@ -60,16 +60,23 @@ LEFT JOIN (
 ) u ON true;
 
 -- name: admin_user_search :page
--- Those whose address or name contains :search; see user_search().
-SELECT s.total, u.id, u.email, u.full_name, u.avatar_url, u.role, u.is_active, u.subscription_plan,
+-- Those whose address, domain, name or last name begins with :search, newest
+-- first, up to 1,000 of them; see user_search().
+WITH found AS MATERIALIZED (
+    SELECT id, created_at
+    FROM user_search(:search, :role, :is_active::boolean)
+    ORDER BY created_at DESC, id DESC
+    LIMIT 1000
+)
+SELECT t.total, u.id, u.email, u.full_name, u.avatar_url, u.role, u.is_active, u.subscription_plan,
        u.subscription_status, u.created_at, u.is_premium, u.days_since_joined
-FROM user_search(:search, :role, :is_active::boolean, :skip::bigint, :limit::bigint) s
-LEFT JOIN LATERAL (
+FROM (SELECT count(*) AS total FROM found) t
+LEFT JOIN (
     SELECT x.public_id AS id, x.email, x.full_name, x.avatar_url, x.role, x.is_active, x.subscription_plan,
            x.subscription_status, x.created_at, user_is_premium(x.subscription_plan, x.subscription_status) AS is_premium,
            days_since(x.created_at) AS days_since_joined
-    FROM users x
-    WHERE x.tenant_id = :tenant_id AND x.id = ANY (s.ids)
+    FROM (SELECT id FROM found ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :skip) f,
+         LATERAL (SELECT * FROM users WHERE tenant_id = :tenant_id AND id = f.id) x
     ORDER BY x.created_at DESC, x.id DESC
 ) u ON true;
 

@@ -4,13 +4,14 @@ use v5.36;
 use lib 't/lib';
 use Ashlar::Cluster;
 use Ashlar::Queries;
-use Cpanel::JSON::XS 'decode_json';
+use Cpanel::JSON::XS ();
 use Test::More;
 
 my $cluster = Ashlar::Cluster->shared;
 my $name    = $cluster->clone;
 my $super   = $cluster->connect($name);
 my $sql     = Ashlar::Queries->load;
+my $json    = Cpanel::JSON::XS->new;    # of characters, as DBD::Pg gives them
 my $DEFAULT = '00000000-0000-7000-8000-000000000001';
 
 # Enough rows, in two tenants, that the planner has something to choose.
@@ -122,7 +123,7 @@ for (
     my ($text, $some) = @$_;
     my $db = api_handle('ashlar_api');
     my ($plan) = $db->selectrow_array("EXPLAIN (FORMAT JSON) $text");
-    is scalar(scans(decode_json($plan)->[0]{Plan})), $some, ($some ? 'a scan: ' : 'no scan: ') . $text;
+    is scalar(scans($json->decode($plan)->[0]{Plan})), $some, ($some ? 'a scan: ' : 'no scan: ') . $text;
 }
 
 sub api_handle ($role) {
@@ -145,7 +146,7 @@ subtest 'each can be prepared by the role that runs it, and reads by an index' =
         }
         my ($plan) = $db->selectrow_array("EXPLAIN (FORMAT JSON) EXECUTE $n"
                 . (@{ $query->{params} } ? '(' . join(', ', ('NULL') x @{ $query->{params} }) . ')' : ''));
-        my @scans = scans(decode_json($plan)->[0]{Plan});
+        my @scans = scans($json->decode($plan)->[0]{Plan});
         if ($may_scan{$n}) {
             ok @scans, "$n scans, as it says: $may_scan{$n}";
         }
@@ -194,7 +195,7 @@ subtest 'the statements inside of functions read by an index' => sub {
         my @plans;
         local $SIG{__WARN__} = sub ($text) { push @plans, $1 if $text =~ /plan:\n(\{.*\})/s };
         $sql->in($db, $DEFAULT, $caller, sub { $sql->run($db, $query, @value) });
-        my @inner = map { decode_json($_) } @plans;
+        my @inner = map { $json->decode($_) } @plans;
         cmp_ok scalar(grep { $_->{Plan}{'Node Type'} ne 'Result' || $_->{Plan}{Plans} } @inner), '>', 0, "$query was watched";
         is join(', ', map { "$_->{'Query Text'}: " . join ', ', scans($_->{Plan}) } grep { scans($_->{Plan}) } @inner), '', "$query @value[0..3]";
     }
