@@ -116,8 +116,11 @@ void db_idle_input(void)
 
 static enum err unavailable(struct req *rq, const char *reason)
 {
-	bool told = rq->fail.err == ERR_UNAVAILABLE;
+	bool told = false;
 
+	/* A request may find out more than once: in its own statement, and in what asks who calls. */
+	for (int i = 0; i < rq->nheaders; i++)
+		told = told || !strcmp(rq->headers[i].name, "Retry-After");
 	req_fail_inside(rq, ERR_UNAVAILABLE, "PostgreSQL: %s", reason);
 	if (!told)
 		req_set_header(rq, "Retry-After", "1");
