@@ -1,13 +1,13 @@
 use v5.36;
 use lib 't/lib';
 use Api;
-use Cpanel::JSON::XS 'decode_json';
+use Ashlar::Rows qw(rows good email_of max_of text_of);
 
 # Every row of `ashlar routes` keeps what it declares: who may call, and what
 # each field takes.  Nothing here knows an endpoint; a new row is covered when
 # it appears.
 my $t     = Api->start(CORS_ORIGINS => 'https://app.example.com');
-my @rows  = map { decode_json($_) } split /\n/, qx($Ashlar::Cluster::BUILD/ashlar routes);
+my @rows  = rows();
 my $user  = $t->user('user');
 my $admin = $t->user('admin', role => 'admin');
 my $root  = $t->user('root', role => 'superadmin');
@@ -25,37 +25,7 @@ cmp_ok scalar @rows, '>', 5, 'there are rows';
 
 # ------------------------------------------------------------------ values of a field
 
-my %own_max = (text => 65535, email => 254, slug => 63, url => 2048, list => 1000);
-
-sub max_of ($field) { return $field->{max} // $own_max{ $field->{type} } }
-
-sub email_of ($n) { return 'a@' . 'b' x ($n - 14) . '.example.com' }
-
-# A value as a query string carries it.
-sub text_of ($value) { return ref $value ? ($value ? 'true' : 'false') : $value }
-
 sub url_of ($n) { return 'https://e.example/' . 'x' x ($n - 18) }
-
-# A value that the field takes.
-sub good ($field) {
-    my $min = $field->{min};
-    return {
-        text     => 'x' x ($min || 1),
-        int      => $min,
-        number   => $min,
-        bool     => true,
-        uuid     => '00000000-0000-7000-8000-00000000dead',
-        email    => 'someone@example.com',
-        slug     => 'a',
-        url      => 'https://example.com/',
-        datetime => '2026-01-31T12:00:00Z',
-        date     => '2026-01-31',
-        enum     => $field->{values}[0],
-        object   => { map { $_->{name} => good($_) } grep { $_->{required} } @{ $field->{fields} // [] } },
-        list     => [],
-        json     => {},
-    }->{ $field->{type} };
-}
 
 # The first and the last value that it takes, by name.
 sub edges ($field) {
@@ -151,22 +121,13 @@ sub ask ($row, $who, %arg) {
     %body  = (%body, %{ $arg{body} // {} });
     delete @query{ @{ $arg{without} // [] } };
     delete @body{ @{ $arg{without}  // [] } };
-    revive($who);
+    $t->revive($who);
     return $who->request(
         $row->{method}, path_of($row, $arg{version} // 1, $arg{organization}),
         headers => { %{ $who->{headers} }, Accept => '*/*' },
         (%query ? (query => \%query) : ()),
         (@{ $row->{body} } ? (json => $arg{whole} // \%body) : ()),
     );
-}
-
-# A row may end the session of whoever calls it, or the account.
-sub revive ($who) {
-    return if !$who->session;
-    my ($sessions, $people) = $who->email =~ /\@team\./ ? qw(team_sessions team_members) : qw(sessions users);
-    $t->db->do("UPDATE $sessions SET revoked_at = NULL WHERE id = ? AND revoked_at IS NOT NULL", undef, $who->session);
-    $t->db->do("UPDATE $people SET is_active = true, deleted_at = NULL WHERE id = ? AND NOT (is_active AND deleted_at IS NULL)", undef, $who->uuid);
-    return;
 }
 
 # With no more than the row asks for.
@@ -321,7 +282,7 @@ sub deleted ($organization) {
 
 # ------------------------------------------------------------------ the rows
 
-for my $row (grep { !$_->{static} } @rows) {
+for my $row (@rows) {
     subtest "$row->{method} $row->{path} ($row->{id})" => sub {
         my $who = caller_of($row);
         for my $version (1 .. $row->{versions}) {
@@ -356,10 +317,10 @@ for my $row (grep { !$_->{static} } @rows) {
 
         for my $param (grep { $_->{type} eq 'uuid' } @{ $row->{params} }) {
             my $path = path_of($row, 1, $param->{name} eq 'organization_id' ? 'not-an-id' : undef) =~ s/\Q@{[ good($param) ]}\E/not-an-id/r;
-            revive($who);
+            $t->revive($who);
             error_is $who->request($row->{method}, $path), 404, 'NOT_FOUND', name => "path: $param->{name} that is no UUID";
         }
-        revive($who);
+        $t->revive($who);
         my $slash = $who->request($row->{method}, path_of($row, 1) . '/', headers => { Accept => '*/*' });
         isnt $slash->status, 405, 'a trailing slash changes nothing';
         isnt $slash->status, 404, '  not even whether it is there' if !@{ $row->{params} };
@@ -368,7 +329,7 @@ for my $row (grep { !$_->{static} } @rows) {
 
 subtest 'a path has the methods of its rows and no other' => sub {
     my %methods;
-    $methods{ $_->{path} }{ $_->{method} } = $_ for grep { !$_->{static} } @rows;
+    $methods{ $_->{path} }{ $_->{method} } = $_ for @rows;
     for my $path (sort keys %methods) {
         my ($row) = values %{ $methods{$path} };
         my %have  = (%{ $methods{$path} }, OPTIONS => 1);

@@ -43,7 +43,7 @@ sub good ($field) {
         datetime => '2026-01-31T12:00:00Z',
         date     => '2026-01-31',
         enum     => $field->{values}[0],
-        object   => {},
+        object   => { map { $_->{name} => good($_) } grep { $_->{required} } @{ $field->{fields} // [] } },
         list     => [],
         json     => {},
     }->{ $field->{type} };
