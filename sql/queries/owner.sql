@@ -36,11 +36,20 @@ INSERT INTO schema_functions (name, checksum) VALUES (:name, decode(:checksum, '
 ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum, applied_at = now();
 
 -- name: owner_user_create :row
--- A user of our own: its public id is made here.  No row: the address is taken.
-INSERT INTO users (tenant_id, public_id, email, full_name, role)
-VALUES (:tenant_id, 'user_' || replace(uuid_v7()::text, '-', ''), lower(:email), :full_name, :role)
+-- A user of our own: its public id is made here, and the operator vouches for
+-- the address.  password_hash NULL: without a password.  No row: the address is taken.
+INSERT INTO users (tenant_id, public_id, email, full_name, role, password_hash, is_email_verified)
+VALUES (:tenant_id, 'user_' || replace(uuid_v7()::text, '-', ''), lower(:email), :full_name, :role, :password_hash, true)
 ON CONFLICT (tenant_id, email) WHERE deleted_at IS NULL DO NOTHING
 RETURNING id, public_id, email, role;
+
+-- name: owner_user_password :row
+-- Everybody who is signed in as the user is out with it.  No row: there is no such user.
+UPDATE users
+SET password_hash = :password_hash, is_email_verified = true
+WHERE tenant_id = :tenant_id AND email = lower(:email) AND deleted_at IS NULL
+RETURNING public_id, sessions_end(id, NULL),
+          audit('password.reset', 'user', public_id, '{"by": "ashlar user password"}');
 
 -- name: owner_user_find :row
 -- By address, of those who may sign in.

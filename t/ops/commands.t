@@ -142,6 +142,26 @@ subtest 'user create' => sub {
     is +(ashlar(qw(user create --email ann@example.com --tenant other)))[0], 0, 'the address is free in another tenant';
 };
 
+subtest 'user password' => sub {
+    my $hash = sub ($email) { return scalar $super->selectrow_array('SELECT password_hash FROM users WHERE email = ? AND tenant_id = ?', undef, $email, $TENANT) };
+    is $hash->('ann@example.com'), undef, 'none unless one is given';
+    my ($status, $out, $err) = ashlar(qw(user create --email eve@example.com --password weak));
+    is $status, 1, 'the policy is for operators, too';
+    like $err, qr/\Aashlar: .*8/, '  and says what it wants';
+    is +(ashlar(qw(user create --email eve@example.com --password Correct-Horse-7)))[0], 0, 'with one';
+    like $hash->('eve@example.com'), qr/\A\$scrypt\$/, 'only its hash is kept';
+    ok $super->selectrow_array(q{SELECT is_email_verified FROM users WHERE email = 'eve@example.com'}), 'the operator vouches for the address';
+    my $old = $hash->('eve@example.com');
+    $super->do(q{INSERT INTO sessions (tenant_id, user_id, expires_at) SELECT tenant_id, id, now() + interval '1 hour' FROM users WHERE email = 'eve@example.com'});
+    is +(ashlar(qw(user password --email eve@example.com)))[0], 2, 'another one has to be named';
+    is +(ashlar(qw(user password --email nobody@example.com --password Correct-Horse-8)))[0], 1, 'somebody has to have it';
+    ($status, $out, $err) = ashlar(qw(user password --email Eve@example.com --password Correct-Horse-8));
+    is "$status|$out|$err", '0||', 'another one';
+    isnt $hash->('eve@example.com'), $old, 'is set';
+    is $super->selectrow_array(q{SELECT count(*) FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.email = 'eve@example.com' AND revoked_at IS NULL}), 0, 'and the sessions end';
+    is $super->selectrow_array(q{SELECT count(*) FROM audit_events WHERE action = 'password.reset'}), 1, 'which the audit log has';
+};
+
 subtest 'token' => sub {
     my ($status, $out, $err) = ashlar(qw(token --user ANN@example.com --ttl 90));
     is $status, 0, 'signs in' or diag $err;
