@@ -299,6 +299,24 @@ subtest 'and those of its page on passkeys' => sub {
     }
 };
 
+subtest 'so do those about signing in' => sub {
+    my %env;
+    for (commands('/sign-in.html')) {
+        my ($command, $answer) = @$_;
+        my ($name) = $command =~ m{(/api/\S+)};
+        my ($status, $body) = run_command($t->client(token => $env{TOKEN} // ''), $command, %env);
+        like $status, qr/^20/, "$name is answered" or diag $body;
+        my $shown = eval { decode_json($answer) };
+        $shown = undef if $name =~ /resend|refresh|login/;
+        is_deeply [ sort keys %{ decode_json($body) } ], [ sort keys %$shown ], '  with what is shown' if $shown;
+        if (my $token = decode_json($body)->{access_token}) {
+            @env{qw(TOKEN REFRESH)} = ($token, decode_json($body)->{refresh_token});
+            $t->keep_secret($token);
+        }
+    }
+    ok $env{REFRESH}, 'with the tokens of one call in the next';
+};
+
 subtest 'README and CONTRIBUTING are true, too' => sub {
     my $dan  = $t->user('dan');
     my $text = join '', lines('README.md');
