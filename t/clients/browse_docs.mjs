@@ -18,6 +18,7 @@ const args = [
 async function open(browser, path, options = {}) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options })
   const page = await context.newPage()
+  page.setDefaultTimeout(120_000) // Swagger UI draws every operation there is, on a machine that may be busy
   const seen = { errors: [], outside: [] }
   page.on('console', (m) => m.type() === 'error' && seen.errors.push(`${m.text()} (${m.location().url})`))
   page.on('pageerror', (e) => seen.errors.push(String(e)))

@@ -31,7 +31,7 @@ sub output_of ($seconds, $env, @cmd) {
 }
 
 sub browse ($api, $user, @options) {
-    my $seen = output_of(150, { TOKEN => $user->token }, 'node', 't/clients/browse_docs.mjs', "https://localhost:$api->{https_port}", @options);
+    my $seen = output_of(400, { TOKEN => $user->token }, 'node', 't/clients/browse_docs.mjs', "https://localhost:$api->{https_port}", @options);
     return ok($seen, 'the browser saw all pages') ? decode_json($seen) : {};
 }
 
