@@ -319,7 +319,7 @@ static enum err registration(struct req *rq)
 {
 	struct webauthn_credential made;
 	struct json_object *response;
-	struct webauthn_client client;
+	struct webauthn_client client = { 0 };
 	struct webauthn_bytes id;
 	const char *problem;
 	PGresult *res;
@@ -428,7 +428,7 @@ static enum err authentication(struct req *rq)
 {
 	struct webauthn_assertion used;
 	struct json_object *response;
-	struct webauthn_client client;
+	struct webauthn_client client = { 0 };
 	struct webauthn_bytes id, key;
 	struct tokens tokens;
 	const char *problem, *subject;
