@@ -23,6 +23,7 @@ int cmd_migrate(int argc, char **argv);
 int cmd_openapi(int argc, char **argv);
 int cmd_routes(int argc, char **argv);
 int cmd_seed(int argc, char **argv);
+int cmd_tenant_command(int argc, char **argv); /* cmd_tenant is a helper, below */
 int cmd_token(int argc, char **argv);
 int cmd_user(int argc, char **argv);
 int cmd_version(int argc, char **argv);

@@ -19,6 +19,7 @@ static const struct command commands[] = {
 	{ "openapi",      cmd_openapi,      "print the API reference (OpenAPI 3.1)" },
 	{ "routes",       cmd_routes,       "print the route tables, or nginx's map of slow routes" },
 	{ "seed",         cmd_seed,         "add the demo users and projects" },
+	{ "tenant",       cmd_tenant_command, "list, create, suspend and resume tenants" },
 	{ "token",        cmd_token,        "sign a user in and print the token" },
 	{ "user",         cmd_user,         "create a user" },
 	{ "version",      cmd_version,      "print the version" },

@@ -12,7 +12,8 @@ REVOKE ALL ON FUNCTION team_find(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION team_find(text) TO ashlar_api;
 
 -- Make a tenant and its first owner, and put the transaction into it.  slug
--- NULL: made from the name, with a number behind it if it is taken.  Raises
+-- NULL: made from the name, with a number behind it if it is taken;
+-- password_hash NULL: the owner is invited, and has yet to join.  Raises
 -- unique violations of tenants_slug_unique and team_members_email_unique.
 CREATE OR REPLACE FUNCTION tenant_create(slug text, name text, email text, display_name text, password_hash text,
                                          OUT tenant_id uuid, OUT member_id uuid)
@@ -36,11 +37,38 @@ BEGIN
         END IF;
         n := CASE WHEN n < 5 THEN n + 1 ELSE 1000 + floor(random() * 1000000)::integer END;
     END LOOP;
-    INSERT INTO team_members (tenant_id, email, display_name, role, password_hash, joined_at)
+    INSERT INTO team_members (tenant_id, email, display_name, role, password_hash, joined_at, invited_at)
     VALUES (tenant_create.tenant_id, lower(tenant_create.email), tenant_create.display_name, 'owner',
-            tenant_create.password_hash, now())
+            tenant_create.password_hash, CASE WHEN tenant_create.password_hash IS NOT NULL THEN now() END,
+            CASE WHEN tenant_create.password_hash IS NULL THEN now() END)
     RETURNING id INTO tenant_create.member_id;
 END
 $$;
 REVOKE ALL ON FUNCTION tenant_create(text, text, text, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenant_create(text, text, text, text, text) TO ashlar_api;
+
+-- Suspend a tenant with its test mode, or let it go on: no rows are lost, but
+-- sessions end, and keys, which carry is_active, let nobody in.  For the owner;
+-- returns how many tenants that were.
+CREATE OR REPLACE FUNCTION tenant_set_active(slug text, active boolean) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    t tenants;
+    n integer := 0;
+BEGIN
+    FOR t IN SELECT * FROM tenants x WHERE x.slug = tenant_set_active.slug ORDER BY x.id LOOP
+        n := n + 1;
+        CONTINUE WHEN t.is_active = active;
+        PERFORM set_config('app.tenant_id', t.id::text, true);
+        UPDATE tenants x SET is_active = active WHERE x.id = t.id;
+        IF NOT active THEN
+            UPDATE sessions s SET revoked_at = now() WHERE s.tenant_id = t.id AND s.revoked_at IS NULL;
+            UPDATE team_sessions s SET revoked_at = now() WHERE s.tenant_id = t.id AND s.revoked_at IS NULL;
+        END IF;
+        PERFORM audit(CASE WHEN active THEN 'tenant.resume' ELSE 'tenant.suspend' END, 'tenant', t.id::text, '{}',
+                      'ashlar tenant', 'system');
+    END LOOP;
+    RETURN n;
+END
+$$;
+REVOKE ALL ON FUNCTION tenant_set_active(text, boolean) FROM PUBLIC;

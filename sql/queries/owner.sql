@@ -1,4 +1,4 @@
--- What the owner's commands ask (mails, migrate, seed, user, token).  Their names
+-- What the owner's commands ask (mails, migrate, seed, tenant, user, token).  Their names
 -- begin with "owner_": the api's role may not run them, and need not.
 
 -- name: owner_tenant_enter :row
@@ -95,3 +95,30 @@ SELECT at_seq, problem FROM audit_verify(:tenant::uuid);
 -- name: owner_audit_count :row
 -- scan: the last row of an index
 SELECT coalesce((SELECT seq FROM audit_events WHERE tenant_id = :tenant_id ORDER BY seq DESC LIMIT 1), 0) AS events;
+
+-- name: owner_tenant_list :rows
+-- All of them, but for their test modes.
+-- scan: an operator looks at all there are
+SELECT t.slug, t.id, CASE WHEN t.is_active THEN 'active' ELSE 'suspended' END AS state, t.name,
+       coalesce((SELECT string_agg(m.email, ' ' ORDER BY m.email) FROM team_members m
+                 WHERE m.tenant_id = t.id AND m.role = 'owner' AND m.deleted_at IS NULL), '') AS owners
+FROM tenants t
+WHERE t.test_of IS NULL
+ORDER BY t.slug;
+
+-- name: owner_team_known :row
+SELECT EXISTS (SELECT FROM team_find(:email)) AS is_known;
+
+-- name: owner_tenant_create :row
+-- Its owner is invited; the transaction is in the new tenant from here on.
+SELECT tenant_id, member_id FROM tenant_create(:slug, :name, :email, NULL, NULL);
+
+-- name: owner_team_invite :row
+WITH ticket AS (
+    INSERT INTO one_time_tokens (tenant_id, kind, member_id, hash, expires_at)
+    VALUES (:tenant_id, 'team_invitation', :member::uuid, :token_hash::bytea, now() + interval '7 days')
+)
+SELECT audit('tenant.create', 'tenant', :tenant_id::text, '{}', 'ashlar tenant', 'system') AS noted;
+
+-- name: owner_tenant_set_active :row
+SELECT tenant_set_active(:slug, :is_active::boolean) AS tenants;

@@ -41,7 +41,7 @@ subtest 'how it is called' => sub {
     ($status, $out) = ashlar('--help');
     is $status, 0, '--help';
     my @commands = $out =~ /^  ([a-z-]+) /mg;
-    is "@commands", 'api audit check-config mails migrate openapi routes seed token user version', 'lists the commands';
+    is "@commands", 'api audit check-config mails migrate openapi routes seed tenant token user version', 'lists the commands';
     for my $command (@commands) {
         ($status, $out, $err) = ashlar($command, '--help');
         is $status, 0, "$command --help";
@@ -190,6 +190,53 @@ subtest 'token' => sub {
     is +(ashlar(qw(token --user ann@example.com --ttl), $_))[0], 2, "--ttl $_" for 0, 31536001, '1h', '';
     ($status, $out, $err) = ashlar(qw(token --user ann@example.com), { JWT_SECRET => '' });
     is "$status|$err", "1|ashlar: JWT_SECRET must be set: it signs the token\n", 'without a secret';
+};
+
+subtest 'tenant' => sub {
+    is +(ashlar(qw(tenant)))[0], 2, 'a verb is needed';
+    is +(ashlar('tenant', @$_))[0], 2, "tenant @$_" for ['delete'], [qw(list x)], ['suspend'], [qw(create --name Acme)], [qw(create --owner x@example.com)];
+    my ($status, $out, $err) = ashlar(qw(tenant create --owner Owner@Acme.example --name), 'Acme Inc.', { PUBLIC_URL => 'https://api.example.com' });
+    is "$status|$err", '0|', 'creates';
+    my ($id, $token) = $out =~ m{\A([0-9a-f-]{36})\nhttps://api\.example\.com/dashboard/accept-invitation\?token=([\w-]{64})\n\z} or diag $out;
+    my $member = $super->selectrow_hashref('SELECT * FROM team_members WHERE tenant_id = ?', undef, $id);
+    is "$member->{email} $member->{role}", 'owner@acme.example owner', 'with its owner';
+    is $member->{joined_at}, undef, '  who is invited';
+    is $super->selectrow_array('SELECT member_id FROM one_time_tokens WHERE tenant_id = ? AND hash = sha256(?::bytea)', undef, $id, $token), $member->{id}, '  by the link';
+    like +(ashlar(qw(tenant create --owner x@acme.example --name X --slug x), { DASHBOARD_URL => 'https://dash.example.com/x' }))[1], qr{\nhttps://dash\.example\.com/x/accept-invitation\?}, 'which leads to the dashboard';
+    ($status, $out, $err) = ashlar(qw(tenant create --owner owner@acme.example --name Other));
+    is "$status|$err", "1|ashlar: owner\@acme.example is in a team already\n", 'an address is in one team';
+    is +(ashlar(qw(tenant create --owner y@acme.example --name X --slug), $_))[0], 1, "the slug '$_'" for 'x', 'X Y', '-';
+    is $super->selectrow_array(q{SELECT count(*) FROM team_members WHERE email = 'y@acme.example'}), 0, '  leaves nothing behind';
+
+    ($status, $out) = ashlar(qw(tenant list));
+    is $status, 0, 'list';
+    like $out, qr{^acme-inc\t$id\tactive\tAcme Inc\.\towner\@acme\.example$}m, 'has it';
+    like $out, qr{^default\t$TENANT\tactive\tDefault\t$}m, 'and the default one';
+    is scalar(() = $out =~ /^acme-inc\t/mg), 1, 'without its test mode';
+
+    my ($test) = $super->selectrow_array('SELECT id FROM tenants WHERE test_of = ?', undef, $id);
+    for my $tenant ($id, $test) {
+        my ($user) = $super->selectrow_array(q{INSERT INTO users (tenant_id, public_id) VALUES (?, 'user_x') RETURNING id}, undef, $tenant);
+        $super->do(q{INSERT INTO sessions (tenant_id, user_id, expires_at) VALUES (?, ?, now() + interval '1 day')}, undef, $tenant, $user);
+        $super->do(q{INSERT INTO api_keys (tenant_id, name, type, prefix, hash) VALUES (?, 'k', 'secret', 'sk_', sha256(?::bytea))}, undef, $tenant, $tenant);
+    }
+    $super->do(q{UPDATE team_members SET joined_at = now() WHERE id = ?}, undef, $member->{id});
+    $super->do(q{INSERT INTO team_sessions (tenant_id, member_id, expires_at) VALUES (?, ?, now() + interval '1 day')}, undef, $id, $member->{id});
+    my $state = sub {
+        return join ' ', map { $super->selectrow_array("SELECT count(*) FROM $_ AND tenant_id IN (?, ?)", undef, $id, $test) }
+            'sessions WHERE revoked_at IS NULL', 'team_sessions WHERE revoked_at IS NULL', 'api_keys WHERE tenant_active';
+    };
+    is $state->(), '2 1 2', 'before';
+    is +(ashlar(qw(tenant suspend acme-inc)))[0], 0, 'suspend';
+    is $state->(), '0 0 0', 'ends the sessions, and stops the keys, of both modes';
+    like +(ashlar(qw(tenant list)))[1], qr{^acme-inc\t$id\tsuspended\t}m, 'as the list says';
+    is +(ashlar(qw(tenant suspend acme-inc)))[0], 0, 'once more is no error';
+    is +(ashlar(qw(tenant resume acme-inc)))[0], 0, 'resume';
+    is $state->(), '0 0 2', 'lets the keys in again; people sign in anew';
+    is_deeply $super->selectcol_arrayref('SELECT action FROM audit_events WHERE tenant_id = ? ORDER BY seq', undef, $id), [ map { "tenant.$_" } qw(create suspend resume) ], 'all of it is put down, once';
+    ($status, $out, $err) = ashlar(qw(tenant suspend nowhere));
+    is "$status|$err", qq{1|ashlar: there is no tenant "nowhere"\n}, 'one that is not there';
+    is +(ashlar(qw(tenant suspend default)))[0], 1, 'the default one is not suspended';
 };
 
 is_deeply [ glob "$tmp/*san.*" ], [], 'no report of a sanitizer';
