@@ -10,7 +10,8 @@
 static const char *slug, *name, *owner;
 
 static const struct cmd_option options[] = {
-	{ "--slug", "SLUG", &slug, "create: what it is called in commands; made from the name when left out" },
+	{ "--slug", "SLUG", &slug,
+	  "create: what it is called in commands; made from the name when left out" },
 	{ "--name", "NAME", &name, "create: the name" },
 	{ "--owner", "EMAIL", &owner, "create: who is to run it" },
 	{ NULL, NULL, NULL, NULL },
@@ -36,8 +37,7 @@ static void list(PGconn *db)
 
 static void create(PGconn *db)
 {
-	const char *page = *cfg.dashboard_url ? cfg.dashboard_url : cfg.public_url;
-	const char *path = *cfg.dashboard_url ? "" : "/dashboard";
+	bool has_dashboard = *cfg.dashboard_url;
 	const char *hash, *tenant, *ticket;
 	const PGresult *made;
 	struct arena a;
@@ -57,7 +57,8 @@ static void create(PGconn *db)
 
 	cmd_query(db, Q_owner_team_invite, invited);
 	cmd_exec(db, "COMMIT");
-	printf("%s\n%s%s/accept-invitation?token=%s\n", tenant, page, path, ticket);
+	printf("%s\n%s/%s?token=%s\n", tenant, has_dashboard ? cfg.dashboard_url : cfg.public_url,
+	       has_dashboard ? "accept-invitation" : "team-accept-invitation.html", ticket);
 	arena_release(&a);
 }
 

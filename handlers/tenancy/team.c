@@ -81,7 +81,7 @@ static enum err team_invite(struct req *rq)
 	rc = mail_prepare(rq, &(struct mail){ .template = "team_invitation",
 					      .tenant = tenant,
 					      .to = req_text(rq, "email"),
-					      .link = dashboard_page(rq, "/accept-invitation"),
+					      .link = dashboard_page(rq, "accept-invitation"),
 					      .ticket = ticket,
 					      .data = buf_str(&data) });
 	return rc ? rc : req_answer(rq, Q_team_invite);

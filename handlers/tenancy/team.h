@@ -11,8 +11,11 @@ struct req;
 /* The roles of a team. */
 extern const char *const team_roles[];
 
-/* A page of the dashboard, for a mail's link: DASHBOARD_URL and the path behind it.  The arena's. */
-char *dashboard_page(struct req *rq, const char *path);
+/*
+ * The page that a mail leads to: DASHBOARD_URL/reset-password, or without a
+ * dashboard our own, PUBLIC_URL/team-reset-password.html.  The arena's.
+ */
+char *dashboard_page(struct req *rq, const char *page);
 
 /* Tenant, and TenantUser: their fields, since both appear inside of others. */
 extern const struct field tenant_out[], tenant_user_out[];

@@ -126,10 +126,10 @@ static const struct constraint register_constraints[] = {
 };
 /* clang-format on */
 
-char *dashboard_page(struct req *rq, const char *path)
+char *dashboard_page(struct req *rq, const char *page)
 {
-	return *cfg.dashboard_url ? arena_fmt(&rq->arena, "%s%s", cfg.dashboard_url, path)
-				  : arena_fmt(&rq->arena, "%s/dashboard%s", cfg.public_url, path);
+	return *cfg.dashboard_url ? arena_fmt(&rq->arena, "%s/%s", cfg.dashboard_url, page)
+				  : arena_fmt(&rq->arena, "%s/team-%s.html", cfg.public_url, page);
 }
 
 static enum err answer_message(struct req *rq, const char *message)
@@ -328,7 +328,7 @@ static enum err tenant_forgot_password(struct req *rq)
 	if (rc)
 		return rc;
 	become(rq, res);
-	rc = prepare_ticket(rq, "team_reset", "/reset-password");
+	rc = prepare_ticket(rq, "team_reset", "reset-password");
 	if (!rc)
 		rc = db_call(rq, Q_team_forgot, true, &res);
 	return rc ? rc

@@ -70,7 +70,7 @@ subtest 'an invitation' => sub {
     my ($mail) = $t->mails;
     is "$mail->{template} $mail->{to} $mail->{tenant}", 'team_invitation ann@example.com acme';
     is_deeply $mail->{data}, { tenant => 'acme', inviter => 'Admin', role => 'admin' }, 'the mail says who invites, and whereto';
-    is $mail->{secrets}{link}, "https://localhost:$t->{https_port}/dashboard/accept-invitation?token=$mail->{secrets}{token}";
+    is $mail->{secrets}{link}, "https://localhost:$t->{https_port}/team-accept-invitation.html?token=$mail->{secrets}{token}";
     json_is $owner->get($base), '/members/3/status', 'invited', 'who is invited comes last';
     my $event = last_audit('team.%');
     is "$event->{action} $event->{resource_type} $event->{resource_id} $event->{actor_id} $event->{actor_type}",

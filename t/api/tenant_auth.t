@@ -294,7 +294,7 @@ subtest 'a forgotten password' => sub {
     my $mail = mail_to('ann@example.com');
     is $mail->{template}, 'team_reset';
     my $token = $mail->{secrets}{token};
-    is $mail->{secrets}{link}, "https://localhost:$t->{https_port}/dashboard/reset-password?token=$token", 'its link leads to the dashboard';
+    is $mail->{secrets}{link}, "https://localhost:$t->{https_port}/team-reset-password.html?token=$token", 'its link leads to a page';
     $t->keep_secret($token);
     my $stored = row('one_time_tokens', 'hash = sha256(?::bytea)', $token);
     is $stored->{kind}, 'team_reset', 'only a hash is stored';
@@ -371,6 +371,16 @@ subtest 'change-password: five an hour for each member, then none for half an ho
     error_is $try->($bob), 400, 'BAD_REQUEST', name => 'the fifth';
     error_is $try->($bob), 429, 'RATE_LIMIT_EXCEEDED', retry_after => 1800;
     error_is $try->($cyd), 400, 'BAD_REQUEST', name => 'others are not affected';
+};
+
+subtest 'the pages that mails lead to' => sub {
+    for ([ '/team-reset-password.html', "$base/reset-password", 'new_password' ], [ '/team-accept-invitation.html', "$base/accept-invitation", 'password' ]) {
+        my ($page, $post, $field) = @$_;
+        my $res = $t->get($page, headers => { Accept => '*/*' });
+        status_is $res, 200;
+        body_like $res, qr/<form data-post="$post"/;
+        body_like $res, qr/<input name="$field" type="password"/;
+    }
 };
 
 subtest 'an invitation is accepted once' => sub {

@@ -176,6 +176,27 @@ subtest 'the commands of the guide do what it says' => sub {
     }
 };
 
+subtest 'and those of its page on API keys' => sub {
+    my $team = $t->team('keys', role => 'owner', tenant => 'guide');
+    my $user = $t->user('of-the-guide', tenant => 'guide');
+    my %env  = (
+        PUBLIC_KEY => $t->key(tenant => 'guide', type => 'public', origins => ['https://app.acme.example']),
+        USER_TOKEN => $user->token,
+    );
+    for (commands('/api-keys.html')) {
+        my ($command, $answer) = @$_;
+        my ($name) = $command =~ /(curl.*)/;
+        my ($status, $body) = run_command($team, $command, %env);
+        my ($got, $shown) = (decode_json($body), eval { decode_json($answer) });
+        if ($shown && $shown->{error}) { is_deeply $got, $shown, "$name is refused as shown" }
+        else {
+            like $status, qr/^20/, "$name is answered";
+            is_deeply [ sort keys %$got ], [ sort keys %$shown ], '  with what is shown' if $shown;
+        }
+        $t->keep_secret($got->{key}) if ($got->{type} // '') eq 'secret';
+    }
+};
+
 subtest 'and those of its page on organizations' => sub {
     my $key   = $t->key;
     my $ada   = $t->user('ada', columns => { full_name => 'Ada Lovelace' })->with(key => $key);

@@ -197,7 +197,7 @@ subtest 'tenant' => sub {
     is +(ashlar('tenant', @$_))[0], 2, "tenant @$_" for ['delete'], [qw(list x)], ['suspend'], [qw(create --name Acme)], [qw(create --owner x@example.com)];
     my ($status, $out, $err) = ashlar(qw(tenant create --owner Owner@Acme.example --name), 'Acme Inc.', { PUBLIC_URL => 'https://api.example.com' });
     is "$status|$err", '0|', 'creates';
-    my ($id, $token) = $out =~ m{\A([0-9a-f-]{36})\nhttps://api\.example\.com/dashboard/accept-invitation\?token=([\w-]{64})\n\z} or diag $out;
+    my ($id, $token) = $out =~ m{\A([0-9a-f-]{36})\nhttps://api\.example\.com/team-accept-invitation\.html\?token=([\w-]{64})\n\z} or diag $out;
     my $member = $super->selectrow_hashref('SELECT * FROM team_members WHERE tenant_id = ?', undef, $id);
     is "$member->{email} $member->{role}", 'owner@acme.example owner', 'with its owner';
     is $member->{joined_at}, undef, '  who is invited';
