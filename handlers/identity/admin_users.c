@@ -9,7 +9,7 @@
 static const struct field list_in[] = {
 	PAGE_FIELDS,
 	{ "search",    F_TEXT, 0, .max = 255,
-	  .about = "only users whose e-mail address, its domain, name or last name begins with this; up to 1,000 of them" },
+	  .about = "only users whose e-mail address, its domain, name or last name begins with this; up to 200 of them" },
 	{ "role",      F_ENUM, 0, .values = user_roles },
 	{ "is_active", F_BOOL, 0 },
 	FIELD_END

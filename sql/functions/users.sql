@@ -173,7 +173,7 @@ RETURN (SELECT coalesce(sum(c.n), 0)::bigint
                OR split_part(c.key, '/', 2) = CASE WHEN user_count.is_active THEN 'active' ELSE 'inactive' END));
 
 -- The users whose address, domain, name or last name begins with search, in any
--- case; of each of the four, and of each standing, up to 1,000, so that it takes
+-- case; of each of the four, and of each standing, up to 200, so that it takes
 -- no longer when there are more.  role and is_active may be NULL.
 CREATE OR REPLACE FUNCTION user_search(search text, role text, is_active boolean) RETURNS TABLE (id uuid, created_at timestamptz)
 LANGUAGE sql STABLE ROWS 100
@@ -187,22 +187,22 @@ BEGIN ATOMIC
              (SELECT x.id, x.created_at FROM users x
               WHERE x.tenant_id = (SELECT app_tenant()) AND x.standing = g.standing
                 AND x.email COLLATE "C" >= s.from_here AND x.email COLLATE "C" < s.to_there
-              ORDER BY x.email COLLATE "C" LIMIT 1000)
+              ORDER BY x.email COLLATE "C" LIMIT 200)
              UNION ALL
              (SELECT x.id, x.created_at FROM users x
               WHERE x.tenant_id = (SELECT app_tenant()) AND x.standing = g.standing
                 AND x.search_domain >= s.from_here AND x.search_domain < s.to_there
-              ORDER BY x.search_domain LIMIT 1000)
+              ORDER BY x.search_domain LIMIT 200)
              UNION ALL
              (SELECT x.id, x.created_at FROM users x
               WHERE x.tenant_id = (SELECT app_tenant()) AND x.standing = g.standing
                 AND x.search_name >= s.from_here AND x.search_name < s.to_there
-              ORDER BY x.search_name LIMIT 1000)
+              ORDER BY x.search_name LIMIT 200)
              UNION ALL
              (SELECT x.id, x.created_at FROM users x
               WHERE x.tenant_id = (SELECT app_tenant()) AND x.standing = g.standing
                 AND x.search_last >= s.from_here AND x.search_last < s.to_there
-              ORDER BY x.search_last LIMIT 1000)
+              ORDER BY x.search_last LIMIT 200)
          ) u
     WHERE (user_search.role IS NULL OR g.role = user_search.role)
       AND (user_search.is_active IS NULL OR g.is_active = user_search.is_active);

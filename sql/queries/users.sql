@@ -61,12 +61,12 @@ LEFT JOIN (
 
 -- name: admin_user_search :page
 -- Those whose address, domain, name or last name begins with :search, newest
--- first, up to 1,000 of them; see user_search().
+-- first, up to 200 of them; see user_search().
 WITH found AS MATERIALIZED (
     SELECT id, created_at
     FROM user_search(:search, :role, :is_active::boolean)
     ORDER BY created_at DESC, id DESC
-    LIMIT 1000
+    LIMIT 200
 )
 SELECT t.total, u.id, u.email, u.full_name, u.avatar_url, u.role, u.is_active, u.subscription_plan,
        u.subscription_status, u.created_at, u.is_premium, u.days_since_joined
