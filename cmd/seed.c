@@ -7,7 +7,8 @@
 static const char *scale;
 
 static const struct cmd_option options[] = {
-	{ "--scale", "USERS", &scale, "instead, so many users with a tenth as many organizations, for measuring" },
+	{ "--scale", "USERS", &scale,
+	  "instead, so many users with a tenth as many organizations, for measuring" },
 	{ NULL, NULL, NULL, NULL },
 };
 

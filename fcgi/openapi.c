@@ -844,8 +844,8 @@ void openapi_route(struct buf *b, const struct route *r)
 		"public",     "user",        "admin",       "key",  "key_user",
 		"secret_key", "secret_user", "key_or_user", "team", "team_admin"
 	};
-	static const char *const flags[] = { "slow",    "static",    "bare",    "raw",
-					     "keyless", "token_too", "private", "writes", "one_mode" };
+	static const char *const flags[] = { "slow",      "static",  "bare",   "raw",     "keyless",
+					     "token_too", "private", "writes", "one_mode" };
 	struct field params[8];
 	int n = route_params(r);
 

@@ -207,7 +207,7 @@ sub named ($row) {
 }
 
 # As the caller would ask about our rows.
-sub try ($row, $who) {
+sub attempt ($row, $who) {
     my ($query, $body) = named($row);
     return ask($row, $who, param => \&param, query => $query, body => $body);
 }
@@ -229,7 +229,7 @@ for my $persona (@personas) {
         for my $row (@rows) {
             my $who = $credentials->($row) // next;
             my ($status, $code) = $refusal->($row);
-            my $res = try($row, $who);
+            my $res = attempt($row, $who);
             $walked++;
             error_is $res, $status, $code, name => "$row->{method} $row->{path}";
             is leaks($res, $row), '', '  and nothing of the tenant' or diag $res->describe;
@@ -246,7 +246,7 @@ subtest 'somebody of another tenant, with a key of their own' => sub {
         my $of  = of($row);
         my $who = $of->{team} ? $rival : $of->{key} ? ($of->{token} && !$of->{either} ? $stranger : $t->client)->with(key => $their_sk) : $of->{public} ? $t->client : $stranger;
         $t->revive($who);
-        my $res = try($row, $who);
+        my $res = attempt($row, $who);
         my @own = grep { $_->{name} !~ /^(?:provider|invitation_token)$/ } @{ $row->{params} };
         is leaks($res, $row), '', "$row->{method} $row->{path}: nothing of the tenant" or diag $res->describe;
         next if !@own || $of->{public};
@@ -259,7 +259,7 @@ subtest 'somebody of another tenant, with a key of their own' => sub {
 
 subtest 'nobody, where nobody needs to be anybody' => sub {
     for my $row (grep { of($_)->{public} || of($_)->{keyless} } @rows) {
-        my $res = try($row, $t->client);
+        my $res = attempt($row, $t->client);
         is leaks($res, $row), '', "$row->{method} $row->{path}: nothing of the tenant" or diag $res->describe;
         cmp_ok $res->status, '<', 500, '  and an answer';
     }

@@ -15,7 +15,7 @@ my ($B) = $super->selectrow_array(q{INSERT INTO tenants (slug, name) VALUES ('b'
 $_->do(q{SELECT set_config('app.tenant_id', ?, false)}, undef, $A) for $api, $other;
 
 # Three an hour, then blocked for half of one.
-sub try ($subject, $block_s = 1800, $db = $api) {
+sub attempt ($subject, $block_s = 1800, $db = $api) {
     return scalar $db->selectrow_array('SELECT security_limit(?, ?, 3, 3600, ?)', undef, 'x', $subject, $block_s);
 }
 
@@ -29,41 +29,41 @@ sub later ($seconds) {
 }
 
 subtest 'with a block' => sub {
-    is_deeply [ map { try('ann') } 1 .. 3 ], [ 0, 0, 0 ], 'three';
-    is try('bob'), 0, 'somebody else is counted apart';
-    is try('ann'), 1800, 'the fourth begins the block';
+    is_deeply [ map { attempt('ann') } 1 .. 3 ], [ 0, 0, 0 ], 'three';
+    is attempt('bob'), 0, 'somebody else is counted apart';
+    is attempt('ann'), 1800, 'the fourth begins the block';
     later(600);
-    cmp_ok try('ann'), '<=', 1200, 'tries during it do not prolong it';
+    cmp_ok attempt('ann'), '<=', 1200, 'tries during it do not prolong it';
     later(1170);
-    cmp_ok try('ann'), '>', 0, 'until it is over';
+    cmp_ok attempt('ann'), '>', 0, 'until it is over';
     later(30);
-    is_deeply [ map { try('ann') } 1 .. 4 ], [ 0, 0, 0, 1800 ], 'then counting begins anew';
+    is_deeply [ map { attempt('ann') } 1 .. 4 ], [ 0, 0, 0, 1800 ], 'then counting begins anew';
 };
 
 subtest 'the window ends' => sub {
-    try('dan') for 1 .. 3;
+    attempt('dan') for 1 .. 3;
     later(3570);
-    isnt try('dan'), 0, 'not earlier';
-    try('eva') for 1 .. 3;
+    isnt attempt('dan'), 0, 'not earlier';
+    attempt('eva') for 1 .. 3;
     later(3600);
-    is_deeply [ map { try('eva') } 1 .. 3 ], [ 0, 0, 0 ], 'a new one has a new count';
+    is_deeply [ map { attempt('eva') } 1 .. 3 ], [ 0, 0, 0 ], 'a new one has a new count';
 };
 
 subtest 'without a block' => sub {
-    is_deeply [ map { try('cid', 0) } 1 .. 3 ], [ 0, 0, 0 ], 'three';
+    is_deeply [ map { attempt('cid', 0) } 1 .. 3 ], [ 0, 0, 0 ], 'three';
     later(3000);
-    my $wait = try('cid', 0);
+    my $wait = attempt('cid', 0);
     cmp_ok $wait, '>', 570, 'until the window ends';
-    cmp_ok try('cid', 0), '<=', $wait, 'and no longer, however often it is tried';
+    cmp_ok attempt('cid', 0), '<=', $wait, 'and no longer, however often it is tried';
     later(600);
-    is try('cid', 0), 0, 'then again';
+    is attempt('cid', 0), 0, 'then again';
 };
 
 subtest 'one count for all hosts' => sub {
-    is try('fay', 1800, $_), 0, 'a try' for $api, $other, $api;
-    is try('fay', 1800, $other), 1800, 'whoever asks';
+    is attempt('fay', 1800, $_), 0, 'a try' for $api, $other, $api;
+    is attempt('fay', 1800, $other), 1800, 'whoever asks';
     $other->do(q{SELECT set_config('app.tenant_id', ?, false)}, undef, $B);
-    is try('fay', 1800, $other), 0, 'but a tenant\'s own';
+    is attempt('fay', 1800, $other), 0, 'but a tenant\'s own';
 };
 
 subtest 'an address as a subject' => sub {

@@ -281,7 +281,8 @@ static void test_answers(void)
 	is_str(text(list), "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Plain\"}}",
 	       "where pages are arrays, an array");
 	ok(!AT(operation(&rows[4], 1), "responses", "204", "content"), "204 has no content");
-	ok(AT(operation(&rows[14], 1), "responses", "302", "headers", "Location"), "a redirect has a Location");
+	ok(AT(operation(&rows[14], 1), "responses", "302", "headers", "Location"),
+	   "a redirect has a Location");
 	ok(!AT(operation(&rows[14], 1), "responses", "302", "content"), "  and no content");
 	ok(AT(operation(&rows[6], 1), "responses", "200", "content", "text/plain"), "text is text");
 }
