@@ -173,7 +173,7 @@ static const char *member(struct json_object *object, const char *name)
  */
 static enum err flow_read(struct req *rq, struct google_flow *flow, const char **page, bool *is_enabled)
 {
-	const char *state = req_text(rq, "state"), *problem, *sealed;
+	const char *state = req_text(rq, "state"), *problem, *began, *tenant, *sealed;
 	const char *payload = state ? state_verify(&rq->arena, google, state) : NULL;
 	struct json_object *said;
 	PGresult *res;
@@ -181,10 +181,12 @@ static enum err flow_read(struct req *rq, struct google_flow *flow, const char *
 
 	if (!payload || json_read(&rq->arena, payload, strlen(payload), &said, &problem))
 		return refuse_state(rq);
-	*page = member(said, "redirect_uri");
-	rq->who.tenant_id = member(said, "tenant");
-	if (!*page || !rq->who.tenant_id)
+	began = member(said, "redirect_uri");
+	tenant = member(said, "tenant");
+	if (!began || !tenant)
 		return refuse_state(rq);
+	*page = began;
+	rq->who.tenant_id = tenant;
 	req_set(rq, "provider", google);
 	req_set(rq, "redirect_uri", *page);
 	rc = db_call(rq, Q_oauth_client, true, &res);
@@ -242,7 +244,7 @@ static enum err user_sign_in(struct req *rq, const struct google_user *user, str
 static enum err google_callback(struct req *rq)
 {
 	const char *error = req_text(rq, "error"), *code = req_text(rq, "code");
-	const char *page = NULL, *reason = NULL, *refusal = NULL;
+	const char *page = "", *reason = NULL, *refusal = NULL;
 	int nheaders = rq->nheaders;
 	bool is_enabled = false;
 	struct google_flow flow;

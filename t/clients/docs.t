@@ -338,6 +338,15 @@ subtest 'so do those about signing in' => sub {
     ok $env{REFRESH}, 'with the tokens of one call in the next';
 };
 
+subtest 'Google is set up, as the guide has it' => sub {
+    my $owner = $t->team('google', role => 'owner', tenant => 'google');
+    my %env   = (TEAM_TOKEN => $owner->token, KEY => $t->key(tenant => 'google'));
+    my ($setup, $providers, $url) = map { (run_command($owner, $_->[0], %env))[1] } commands('/google.html');
+    is decode_json($setup)->{callback_url}, $t->{env}{PUBLIC_URL} . '/api/v1/auth/google/callback', 'what Google is to be told';
+    is_deeply decode_json($providers), decode_json((commands('/google.html'))[1][1]), 'the button is shown';
+    like decode_json($url)->{authorization_url}, qr{^https://accounts\.google\.com/o/oauth2/v2/auth\?response_type=code&}, 'and leads to Google';
+};
+
 subtest 'README and CONTRIBUTING are true, too' => sub {
     my $dan  = $t->user('dan');
     my $text = join '', lines('README.md');
