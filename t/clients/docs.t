@@ -199,7 +199,7 @@ subtest 'and those of its page on API keys' => sub {
 
 subtest 'and those of its page on organizations' => sub {
     my $key   = $t->key;
-    my $ada   = $t->user('ada', columns => { full_name => 'Ada Lovelace' })->with(key => $key);
+    my $ada   = $t->user('lovelace', columns => { full_name => 'Ada Lovelace' })->with(key => $key);
     my $guest = $t->user('guest', columns => { is_email_verified => 't' });
     my $org   = $ada->post('/api/v1/organizations', { name => 'For the guide', slug => 'for-the-guide' })->json('/id');
     status_is $ada->post("/api/v1/organizations/$org/invite", { email => $guest->email, role => 'developer' }), 201;
