@@ -84,7 +84,7 @@ subtest 'who am I' => sub {
     change('ada@example.com', 'is_active = false');
     error_is $ada->get($me), 401, 'AUTHENTICATION_ERROR', name => 'a deactivated user is out with the next request';
     change('ada@example.com', 'is_active = true');
-    status_is $ada->get($me), 200;
+    error_is $ada->get($me), 401, 'AUTHENTICATION_ERROR', name => '  for good: the session has ended';
 };
 
 subtest 'whoever knows the password is told how the account stands' => sub {

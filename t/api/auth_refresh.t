@@ -130,10 +130,10 @@ subtest 'who may not sign in may not refresh' => sub {
     $set->('is_active = false');
     refused refresh($gil->json('/refresh_token')), 'deactivated';
     $set->('is_active = true');
-    my $next = refresh($gil->json('/refresh_token'));
-    status_is $next, 200, 'active again';
-    $t->db->do('UPDATE sessions SET revoked_at = now() WHERE id = ?', undef, session_of($gil)->{id});
-    refused refresh($next->json('/refresh_token')), 'revoked';
+    refused refresh($gil->json('/refresh_token')), '  for good: the session has ended';
+    my $hal = sign_in($t, 'hal@example.com');
+    $t->db->do('UPDATE sessions SET revoked_at = now() WHERE id = ?', undef, session_of($hal)->{id});
+    refused refresh($hal->json('/refresh_token')), 'revoked';
 };
 
 subtest 'a tenant may turn rotation off' => sub {

@@ -86,8 +86,13 @@ subtest 'a child\'s memory does not grow with what it was sent' => sub {
         return $sum;
     };
     my $large = '{"name":"' . 'x' x 255 . '","ignored":[' . join(',', 1 .. 100_000) . ']}';
-    $ann->post('/api/v1/app/projects', undef, raw => $large) for 1 .. 40;
-    my $before = $rss->();
-    $ann->post('/api/v1/app/projects', undef, raw => $large) for 1 .. 80;
-    cmp_ok $rss->() - $before, '<', 4096, 'eighty large bodies later, in KiB';
+    # A child grows once, with its first large body, which may come late; a leak grows each time.
+    my @grown;
+    for (1 .. 3) {
+        my $before = $rss->();
+        $ann->post('/api/v1/app/projects', undef, raw => $large) for 1 .. 80;
+        push @grown, $rss->() - $before;
+        last if $grown[-1] < 4096;
+    }
+    cmp_ok $grown[-1], '<', 4096, "eighty large bodies later, in KiB: @grown";
 } if !$ENV{SAN};
