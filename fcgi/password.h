@@ -1,8 +1,8 @@
 /*
  * Passwords: what may be one, how it is stored, whether one is right.
  *
- * Stored is scrypt (RFC 7914) as a PHC string, "$scrypt$ln=15,r=8,p=3$salt$hash":
- * 32 MiB and three lanes, of the sets that OWASP lists.  A hash takes about
+ * Stored is scrypt (RFC 7914) as a PHC string, "$scrypt$ln=14,r=8,p=5$salt$hash":
+ * 16 MiB and five lanes, of the sets that OWASP lists.  A hash takes about
  * 250 ms of one core, so end the transaction before you ask for one.  At most
  * as many run at once on a host as it has cores, whatever the pools; the count
  * is in shared memory, and the place of a process that died is free again.

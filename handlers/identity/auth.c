@@ -85,6 +85,8 @@ static const char *origin_of(struct req *rq, const char *url)
 /* May a mailed link lead there?  A link to anywhere, in a mail of ours, would be an open redirect. */
 static bool may_return_to(struct req *rq, const char *url, const char *origin, const PGresult *begun)
 {
+	const char *own;
+
 	if (!origin)
 		return false;
 	if (rq->who.is_secret)
@@ -94,7 +96,8 @@ static bool may_return_to(struct req *rq, const char *url, const char *origin, c
 	for (const char *const *o = cfg.cors_origins; o && *o; o++)
 		if (!strcasecmp(*o, origin))
 			return true;
-	return !strcmp(origin, origin_of(rq, cfg.public_url));
+	own = origin_of(rq, cfg.public_url);
+	return own && !strcmp(origin, own);
 }
 
 /*

@@ -63,7 +63,7 @@ subtest 'without verification it signs in at once' => sub {
     my ($user) = @{ $t->db->selectall_arrayref(q{SELECT * FROM users WHERE email = 'ada@example.com'}, { Slice => {} }) };
     is $user->{locale}, 'fr', 'the locale is kept';
     is $user->{is_email_verified}, 0, 'the address is not verified by that';
-    like $user->{password_hash}, qr/\A\$scrypt\$ln=15,r=8,p=3\$[^\$]+\$[^\$]+\z/, 'only a hash of the password';
+    like $user->{password_hash}, qr/\A\$scrypt\$ln=14,r=8,p=5\$[^\$]+\$[^\$]+\z/, 'only a hash of the password';
     ok $user->{last_login_at}, 'that is a login';
 
     my $claims = claims($res->json('/access_token'));
