@@ -21,6 +21,6 @@ END
 $$;
 
 -- A time as answers have it, for those that stand inside of jsonb.
-CREATE OR REPLACE FUNCTION api_time(at timestamptz) RETURNS text
+CREATE OR REPLACE FUNCTION json_time(at timestamptz) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');

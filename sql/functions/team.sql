@@ -1,11 +1,6 @@
 -- The people who run a tenant: how they sign in to the dashboard, and who may
 -- change whom.
 
--- A time inside a nested part, in the form that all times have.
-CREATE OR REPLACE FUNCTION json_time(at timestamptz) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
-
 -- Which members of two versions of a row differ, for the audit log: their names, and no values.
 CREATE OR REPLACE FUNCTION changed_fields(before jsonb, after jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -23,8 +23,8 @@ BEGIN ATOMIC
            u.is_email_verified, u.status, u.current_plan_id, u.default_organization_id, u.created_at, u.updated_at,
            CASE WHEN with_settings THEN jsonb_build_object(
                'user_id', u.id, 'settings', coalesce(s.settings, '{}'),
-               'created_at', api_time(coalesce(s.created_at, u.created_at)),
-               'updated_at', api_time(coalesce(s.updated_at, u.created_at))) END
+               'created_at', json_time(coalesce(s.created_at, u.created_at)),
+               'updated_at', json_time(coalesce(s.updated_at, u.created_at))) END
     FROM (SELECT) one
     LEFT JOIN user_settings s ON with_settings AND s.tenant_id = u.tenant_id AND s.user_id = u.id;
 END;

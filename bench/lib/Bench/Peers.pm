@@ -29,6 +29,7 @@ sub ashlar_env {
         RATE_LIMIT_DEFAULT => 0,
         RATE_LIMIT_AI      => 0,
         RATE_LIMIT_AUTH    => 0,
+        RATE_LIMIT_KEY     => 0,
     };
 }
 
