@@ -1,10 +1,10 @@
 #include "fcgi/auth.h"
 
-#include <openssl/evp.h>
 #include <strings.h>
 
 #include "fcgi/db.h"
 #include "fcgi/req.h"
+#include "fcgi/secret.h"
 #include "fcgi/shm.h"
 #include "fcgi/tok.h"
 
@@ -24,23 +24,11 @@ static bool is_api_key(const char *text)
 /* A key is a credential of its own: who.kind says BEARER once there is a token beside it. */
 static enum err api_key(struct req *rq, const char *text)
 {
-	unsigned char md[EVP_MAX_MD_SIZE];
-	unsigned int n = 0;
-	char *hex;
-
 	if (!is_api_key(text))
 		return req_fail(rq, ERR_API_KEY, NULL);
-	if (EVP_Digest(text, strlen(text), md, &n, EVP_sha256(), NULL) != 1)
-		abort();
-	hex = arena_alloc(&rq->arena, 2 + n * 2 + 1);
-	memcpy(hex, "\\x", 2);
-	for (unsigned int i = 0; i < n; i++) {
-		hex[2 + i * 2] = "0123456789abcdef"[md[i] >> 4];
-		hex[3 + i * 2] = "0123456789abcdef"[md[i] & 15];
-	}
 	rq->who.kind = API_KEY;
 	rq->who.tenant_id = NULL;
-	rq->who.api_key = hex;
+	rq->who.api_key = sha256_hex(&rq->arena, text);
 	rq->who.is_secret = text[0] == 's';
 	return ERR_OK;
 }
