@@ -7,7 +7,7 @@
 
 CC       = $(if $(FUZZ),clang,gcc)
 BUILD    = build$(if $(SAN),/asan)$(if $(COV),/cov)$(if $(FUZZ),/fuzz)
-PACKAGES = libpq json-c libjwt openssl libcurl libcbor
+PACKAGES = libpq json-c libjwt openssl libcurl libcbor libwebsockets
 SANITIZE = $(if $(FUZZ),fuzzer-no-link$(,))address,undefined
 # _FORTIFY_SOURCE and the sanitizers do not mix; each build has one of them.
 HARDEN   = $(if $(SAN)$(FUZZ),-O1 -fsanitize=$(SANITIZE) -fno-sanitize-recover=all,$(if $(COV),-O0 --coverage,\
@@ -21,7 +21,7 @@ LDFLAGS  = $(if $(SAN)$(FUZZ),-fsanitize=$(SANITIZE),$(if $(COV),--coverage) -pi
 LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lm
 ,       := ,
 
-SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c) build/queries.c build/passwords.c
+SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) build/queries.c build/passwords.c
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
 CMD_OBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/*.c) build/embedded.c)
 SQL_DIRS = sql/setup sql/migrations sql/functions sql/seed sql/scale
