@@ -1,0 +1,208 @@
+/*
+ * The events that webhooks and realtime channels tell of: all that are sent,
+ * and none that is not.
+ *
+ * To add one: a row here; its call of event_emit() in a trigger of
+ * sql/functions/changes.sql; the change, through the API, in t/api/events.t,
+ * which fails for a row without any of these.  What "data" holds is what the
+ * API shows of the resource, so nothing that it would not show: no secret, no
+ * hash, and of an organization what each of its members may see.
+ */
+#include "fcgi/event.h"
+
+/* clang-format off */
+static const char *const user_roles[] = { "user", "admin", "superadmin", NULL };
+static const char *const member_roles[] = { "owner", "admin", "member", "developer", NULL };
+static const char *const invited_roles[] = { "admin", "member", "developer", NULL };
+static const char *const invitation_states[] = { "pending", "accepted", "rejected", "cancelled", NULL };
+static const char *const signin_methods[] = { "password", "google", "passkey", NULL };
+static const char *const key_types[] = { "public", "secret", NULL };
+static const char *const flag_types[] = { "boolean", "percentage", "user_list", "plan_based", NULL };
+
+/* Behind the members of what can be changed. */
+#define PREVIOUS \
+	{ "previous_attributes", F_OBJECT, F_OPTIONAL, .about = "when something was changed: the members that are other ones now, as they were" }
+
+static const struct field user_data[] = {
+	{ "id",                      F_UUID,     0 },
+	{ "sub",                     F_TEXT,     0, .example = "user_123abc", .about = "the id on the app surface, and of tokens" },
+	{ "tenant_id",               F_UUID,     0 },
+	{ "email",                   F_EMAIL,    F_NULL, .example = "ada@example.com" },
+	{ "is_email_verified",       F_BOOL,     0 },
+	{ "display_name",            F_TEXT,     F_NULL, .example = "Ada Lovelace" },
+	{ "avatar_url",              F_URL,      F_NULL },
+	{ "locale",                  F_TEXT,     0, .example = "en" },
+	{ "role",                    F_ENUM,     0, .values = user_roles },
+	{ "status",                  F_TEXT,     0, .example = "active" },
+	{ "is_active",               F_BOOL,     0 },
+	{ "current_plan_id",         F_UUID,     F_NULL },
+	{ "default_organization_id", F_UUID,     F_NULL },
+	{ "created_at",              F_DATETIME, 0 },
+	{ "updated_at",              F_DATETIME, 0 },
+	PREVIOUS,
+	FIELD_END
+};
+
+static const struct field signin_data[] = {
+	{ "session_id",   F_UUID,     0 },
+	{ "user_id",      F_UUID,     0 },
+	{ "sub",          F_TEXT,     0, .example = "user_123abc" },
+	{ "method",       F_ENUM,     0, .values = signin_methods },
+	{ "has_mfa",      F_BOOL,     0, .about = "with a second factor" },
+	{ "ip",           F_TEXT,     F_NULL, .example = "203.0.113.7" },
+	{ "user_agent",   F_TEXT,     F_NULL },
+	{ "signed_in_at", F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct field organization_data[] = {
+	{ "id",          F_UUID,     0 },
+	{ "name",        F_TEXT,     0, .example = "Acme Inc." },
+	{ "slug",        F_SLUG,     0, .example = "acme" },
+	{ "description", F_TEXT,     F_NULL },
+	{ "logo_url",    F_URL,      F_NULL },
+	{ "created_at",  F_DATETIME, 0 },
+	{ "updated_at",  F_DATETIME, 0 },
+	PREVIOUS,
+	FIELD_END
+};
+
+static const struct field member_data[] = {
+	{ "organization_id", F_UUID,     0 },
+	{ "user_id",         F_UUID,     0 },
+	{ "email",           F_EMAIL,    F_NULL, .example = "ada@example.com" },
+	{ "display_name",    F_TEXT,     F_NULL, .example = "Ada Lovelace" },
+	{ "role",            F_ENUM,     0, .values = member_roles },
+	{ "is_active",       F_BOOL,     0 },
+	{ "joined_at",       F_DATETIME, 0 },
+	PREVIOUS,
+	FIELD_END
+};
+
+static const struct field invitation_data[] = {
+	{ "id",                F_UUID,     0 },
+	{ "organization_id",   F_UUID,     0 },
+	{ "organization_name", F_TEXT,     0, .example = "Acme Inc." },
+	{ "email",             F_EMAIL,    0, .example = "bob@example.com" },
+	{ "role",              F_ENUM,     0, .values = invited_roles },
+	{ "status",            F_ENUM,     0, .values = invitation_states },
+	{ "invited_by",        F_UUID,     F_NULL },
+	{ "expires_at",        F_DATETIME, 0 },
+	{ "created_at",        F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct field department_data[] = {
+	{ "id",              F_UUID,     0 },
+	{ "organization_id", F_UUID,     0 },
+	{ "name",            F_TEXT,     0, .example = "Sales" },
+	{ "description",     F_TEXT,     F_NULL },
+	{ "is_default",      F_BOOL,     0 },
+	{ "is_active",       F_BOOL,     0 },
+	{ "settings",        F_OBJECT,   0 },
+	{ "created_at",      F_DATETIME, 0 },
+	{ "updated_at",      F_DATETIME, 0 },
+	PREVIOUS,
+	FIELD_END
+};
+
+static const struct field project_data[] = {
+	{ "id",          F_UUID,     0 },
+	{ "name",        F_TEXT,     0, .example = "Website" },
+	{ "description", F_TEXT,     F_NULL },
+	{ "owner_id",    F_TEXT,     0, .example = "user_123abc" },
+	{ "created_at",  F_DATETIME, 0 },
+	{ "updated_at",  F_DATETIME, 0 },
+	PREVIOUS,
+	FIELD_END
+};
+
+static const struct field key_data[] = {
+	{ "id",              F_UUID,     0 },
+	{ "name",            F_TEXT,     0, .example = "Website" },
+	{ "type",            F_ENUM,     0, .values = key_types },
+	{ "prefix",          F_TEXT,     0, .example = "pk_live_q8Zt" },
+	{ "allowed_origins", F_LIST,     0, .item = F_TEXT },
+	{ "is_active",       F_BOOL,     0 },
+	{ "created_by",      F_UUID,     F_NULL },
+	{ "revoked_at",      F_DATETIME, F_NULL },
+	{ "created_at",      F_DATETIME, 0 },
+	PREVIOUS,
+	FIELD_END
+};
+
+static const struct field flag_data[] = {
+	{ "id",          F_UUID,     0 },
+	{ "key",         F_TEXT,     0, .example = "new-editor" },
+	{ "name",        F_TEXT,     0, .example = "The new editor" },
+	{ "description", F_TEXT,     F_NULL },
+	{ "flag_type",   F_ENUM,     0, .values = flag_types },
+	{ "is_enabled",  F_BOOL,     0 },
+	{ "percentage",  F_INT,      F_NULL },
+	{ "user_ids",    F_LIST,     0, .item = F_TEXT },
+	{ "plans",       F_LIST,     0, .item = F_TEXT },
+	{ "created_at",  F_DATETIME, 0 },
+	PREVIOUS,
+	FIELD_END
+};
+
+static const struct field job_data[] = {
+	{ "id",           F_UUID,     0 },
+	{ "queue",        F_TEXT,     0, .example = "reports" },
+	{ "kind",         F_TEXT,     0, .example = "report.monthly" },
+	{ "attempts",     F_INT,      0 },
+	{ "max_attempts", F_INT,      0 },
+	{ "error",        F_TEXT,     F_NULL, .about = "of the last attempt" },
+	{ "created_at",   F_DATETIME, 0 },
+	{ "failed_at",    F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct shape user = { "EventUser", user_data };
+static const struct shape signin = { "EventSignIn", signin_data };
+static const struct shape organization = { "EventOrganization", organization_data };
+static const struct shape member = { "EventMember", member_data };
+static const struct shape invitation = { "EventInvitation", invitation_data };
+static const struct shape department = { "EventDepartment", department_data };
+static const struct shape project = { "EventProject", project_data };
+static const struct shape key = { "EventApiKey", key_data };
+static const struct shape flag = { "EventFeatureFlag", flag_data };
+static const struct shape job = { "EventJob", job_data };
+
+const struct event events[] = {
+	{ "user.created",     EVENT_TENANT, "Somebody signed up, came with a token of yours for the first time, or was made", &user },
+	{ "user.updated",     EVENT_TENANT, "A profile, address, role, plan or default organization is another one", &user },
+	{ "user.deactivated", EVENT_TENANT, "A user may not come in any more; deleting a user is this, too", &user },
+	{ "user.activated",   EVENT_TENANT, "A user may come in again", &user },
+	{ "user.signed_in",   EVENT_TENANT, "Somebody signed in with us, by password, passkey or another service", &signin },
+
+	{ "organization.created",        EVENT_ORGANIZATION, "An organization was made; its owner is added to it at the same moment", &organization },
+	{ "organization.updated",        EVENT_ORGANIZATION, "Its name, description or logo is another one", &organization },
+	{ "organization.member_added",   EVENT_ORGANIZATION, "Somebody is in an organization now", &member },
+	{ "organization.member_updated", EVENT_ORGANIZATION, "A member's role is another one, or the member was suspended", &member },
+	{ "organization.member_removed", EVENT_ORGANIZATION, "Somebody left an organization, or was removed", &member },
+
+	{ "invitation.created",   EVENT_ORGANIZATION, "An address was invited to an organization", &invitation },
+	{ "invitation.accepted",  EVENT_ORGANIZATION, "Whoever was invited is a member now", &invitation },
+	{ "invitation.rejected",  EVENT_ORGANIZATION, "Whoever was invited does not want to be", &invitation },
+	{ "invitation.cancelled", EVENT_ORGANIZATION, "An invitation was withdrawn", &invitation },
+
+	{ "department.created", EVENT_ORGANIZATION, "A department was made", &department },
+	{ "department.updated", EVENT_ORGANIZATION, "A department is another one, such as no longer the default", &department },
+
+	{ "project.created", EVENT_TENANT, "A user made a project", &project },
+	{ "project.updated", EVENT_TENANT, "Its name or description is another one", &project },
+	{ "project.deleted", EVENT_TENANT, "A user deleted a project", &project },
+
+	{ "api_key.created", EVENT_TENANT, "An API key was made", &key },
+	{ "api_key.updated", EVENT_TENANT, "Its name or origins are other ones, or it was suspended or let in again", &key },
+	{ "api_key.revoked", EVENT_TENANT, "An API key is good for nothing any more", &key },
+
+	{ "feature_flag.created", EVENT_TENANT, "A feature flag was made", &flag },
+	{ "feature_flag.updated", EVENT_TENANT, "A feature flag was changed", &flag },
+	{ "feature_flag.deleted", EVENT_TENANT, "A feature flag was deleted", &flag },
+
+	{ "job.failed", EVENT_TENANT, "A job has used up its attempts, and is not tried again by itself", &job },
+	{ NULL },
+};
+/* clang-format on */
