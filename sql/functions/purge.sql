@@ -17,7 +17,8 @@ BEGIN
         ('webauthn_challenges', 'expires_at', interval '1 hour'),
         ('rate_limits',         'updated_at', interval '1 day'),
         ('sessions',            'expires_at', interval '30 days'),
-        ('team_sessions',       'expires_at', interval '30 days')
+        ('team_sessions',       'expires_at', interval '30 days'),
+        ('contact_submissions', 'created_at', interval '1 year')
     LOOP
         EXECUTE format('DELETE FROM %1$I WHERE %2$I < now() - $1 AND ctid = ANY (ARRAY(
                             SELECT ctid FROM %1$I WHERE %2$I < now() - $1 ORDER BY %2$I LIMIT $2))',

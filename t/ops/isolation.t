@@ -40,6 +40,7 @@ my @rows = (
     [ audit_events        => q{tenant_id, actor_id, actor_type, action, resource_type} => q{?, 'x', 'system', 'x', 'x'} ],    # and its head
     [ jobs                => q{tenant_id, kind} => q{?, 'x'} ],
     [ feature_flags       => q{tenant_id, key, name, flag_type} => q{?, 'x', 'x', 'boolean'} ],
+    [ contact_submissions => q{tenant_id, reference_id, name, email, message} => q{?, 'CNT-00000000', 'x', 'x', 'x'} ],
 );
 for my $tenant ($A, $B) {
     ($user{$tenant}) = $super->selectrow_array(
@@ -221,7 +222,7 @@ subtest 'old answers are purged over all tenants, and by nobody seen' => sub {
     is +($sql->run($api, purge => batch => 10))[0]{deleted}, 0, 'no more';
     is_deeply $super->selectcol_arrayref('SELECT key FROM idempotency_keys'), ['new'], 'the young one stays';
     for my $case ([ one_time_tokens => 'expires_at', '1 day' ], [ webauthn_challenges => 'expires_at', '1 hour' ], [ rate_limits => 'updated_at', '1 day' ],
-        [ sessions => 'expires_at', '30 days' ], [ team_sessions => 'expires_at', '30 days' ]) {
+        [ sessions => 'expires_at', '30 days' ], [ team_sessions => 'expires_at', '30 days' ], [ contact_submissions => 'created_at', '1 year' ]) {
         my ($table, $column, $age) = @$case;
         $super->do("ALTER TABLE $table DISABLE TRIGGER USER");
         $super->do("UPDATE $table SET $column = now() - interval '$age' + interval '1 minute'");
