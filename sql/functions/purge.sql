@@ -18,7 +18,9 @@ BEGIN
         ('rate_limits',         'updated_at', interval '1 day'),
         ('sessions',            'expires_at', interval '30 days'),
         ('team_sessions',       'expires_at', interval '30 days'),
-        ('contact_submissions', 'created_at', interval '1 year')
+        ('contact_submissions', 'created_at', interval '1 year'),
+        ('webhook_messages',    'created_at', interval '30 days'),    -- and their deliveries with them
+        ('webhook_endpoints',   'deleted_at', interval '31 days')
     LOOP
         EXECUTE format('DELETE FROM %1$I WHERE %2$I < now() - $1 AND ctid = ANY (ARRAY(
                             SELECT ctid FROM %1$I WHERE %2$I < now() - $1 ORDER BY %2$I LIMIT $2))',

@@ -39,6 +39,10 @@ my @rows = (
     [ invitations         => q{tenant_id, organization_id, email, role, token_hash, expires_at} => q{?, :organization, 'x@y.example', 'member', sha256(''), now() + interval '1 day'} ],
     [ audit_events        => q{tenant_id, actor_id, actor_type, action, resource_type} => q{?, 'x', 'system', 'x', 'x'} ],    # and its head
     [ jobs                => q{tenant_id, kind} => q{?, 'x'} ],
+    [ webhook_endpoints   => q{tenant_id, name, url, events, secret_sealed, secret_tail} => q{?, 'x', 'https://x.example', '{*}', 'x', 'x'} ],
+    [ webhook_messages    => q{tenant_id, id, type, payload} => q{?, 'msg_x', 'x', '{}'} ],
+    [ webhook_deliveries  => q{tenant_id, endpoint_id, message_id, event} => q{?, (SELECT max(id::text)::uuid FROM webhook_endpoints WHERE tenant_id = app_tenant()), 'msg_x', 'x'} ],
+    [ webhook_attempts    => q{tenant_id, delivery_id, number} => q{?, (SELECT max(id::text)::uuid FROM webhook_deliveries WHERE tenant_id = app_tenant()), 1} ],
     [ feature_flags       => q{tenant_id, key, name, flag_type} => q{?, 'x', 'x', 'boolean'} ],
     [ contact_submissions => q{tenant_id, reference_id, name, email, message} => q{?, 'CNT-00000000', 'x', 'x', 'x'} ],
 );
@@ -222,7 +226,7 @@ subtest 'old answers are purged over all tenants, and by nobody seen' => sub {
     is +($sql->run($api, purge => batch => 10))[0]{deleted}, 0, 'no more';
     is_deeply $super->selectcol_arrayref('SELECT key FROM idempotency_keys'), ['new'], 'the young one stays';
     for my $case ([ one_time_tokens => 'expires_at', '1 day' ], [ webauthn_challenges => 'expires_at', '1 hour' ], [ rate_limits => 'updated_at', '1 day' ],
-        [ sessions => 'expires_at', '30 days' ], [ team_sessions => 'expires_at', '30 days' ], [ contact_submissions => 'created_at', '1 year' ]) {
+        [ sessions => 'expires_at', '30 days' ], [ team_sessions => 'expires_at', '30 days' ], [ contact_submissions => 'created_at', '1 year' ], [ webhook_messages => 'created_at', '30 days' ]) {
         my ($table, $column, $age) = @$case;
         $super->do("ALTER TABLE $table DISABLE TRIGGER USER");
         $super->do("UPDATE $table SET $column = now() - interval '$age' + interval '1 minute'");

@@ -1,0 +1,70 @@
+-- Events: what has happened is told to whoever wants to know, in the
+-- transaction in which it happens.
+
+-- A message's id: "msg_" and 27 characters of base62.  62 does not divide 256,
+-- so the first eight letters come a little more often: of 160 bits that leaves 159.
+CREATE OR REPLACE FUNCTION message_id() RETURNS text
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT 'msg_' || string_agg(substr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz',
+                                       1 + get_byte(random.bytes, i) % 62, 1), '')
+    FROM (SELECT sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) AS bytes) random,
+         generate_series(0, 26) i;
+END;
+
+-- JSON without the spaces that PostgreSQL puts behind colons and commas.
+CREATE OR REPLACE FUNCTION json_minify(data jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN regexp_replace(data::text, '("(?:[^"\\]|\\.)*")|([:,]) ', '\1\2', 'g');
+
+-- Does anybody listen?  For whoever would have to work for an event's data.
+CREATE OR REPLACE FUNCTION event_wanted(type text, organization uuid) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    tenant uuid := app_tenant();
+BEGIN
+    RETURN EXISTS (SELECT FROM webhook_endpoints e
+                   WHERE e.tenant_id = tenant AND e.owner_id IN (tenant, coalesce(organization, tenant))
+                     AND e.is_active AND e.deleted_at IS NULL AND e.events && ARRAY[event_wanted.type, '*']);
+END
+$$;
+
+-- Tell of something that has happened in an organization, or, without one, to
+-- the tenant itself: one message, and a delivery for each active endpoint of
+-- the organization and of the tenant that asked for it.  Stands in the
+-- transaction of the change, so that there is no change without its message
+-- and no message without its change.  Where nobody listens it is one look into
+-- an index.
+--
+-- type is one of handlers/events.c; data is the object as the API shows it.  A
+-- body of more than 256 KiB carries its id alone.
+CREATE OR REPLACE FUNCTION event_emit(type text, organization uuid, data jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    tenant  uuid := app_tenant();
+    targets uuid[];
+    message text;
+    head    text;
+    body    text;
+BEGIN
+    SELECT array_agg(e.id) INTO targets
+    FROM webhook_endpoints e
+    WHERE e.tenant_id = tenant AND e.owner_id IN (tenant, coalesce(organization, tenant))
+      AND e.is_active AND e.deleted_at IS NULL AND e.events && ARRAY[event_emit.type, '*'];
+    IF targets IS NULL THEN
+        RETURN;
+    END IF;
+    head := '{"type":' || to_json(event_emit.type) || ',"timestamp":"'
+        || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+        || '","workspace_id":' || coalesce(to_json(organization)::text, 'null') || ',"data":';
+    body := json_minify(coalesce(event_emit.data, '{}'));
+    IF octet_length(head) + octet_length(body) + 1 > 262144 THEN
+        body := json_minify(jsonb_build_object('id', event_emit.data -> 'id', 'truncated', true));
+    END IF;
+    INSERT INTO webhook_messages (tenant_id, id, organization_id, type, payload)
+    VALUES (tenant, message_id(), organization, event_emit.type, head || body || '}')
+    RETURNING id INTO message;
+    INSERT INTO webhook_deliveries (tenant_id, endpoint_id, message_id, event)
+    SELECT tenant, target, message, event_emit.type FROM unnest(targets) target;
+END
+$$;
