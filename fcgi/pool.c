@@ -4,24 +4,23 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "fcgi/child.h"
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
+#include "fcgi/host.h"
 #include "fcgi/housekeeper.h"
 #include "fcgi/log.h"
 #include "fcgi/shm.h"
 #include "fcgi/tok.h"
 
-enum { BACKLOG = 511, TICK_MS = 250, BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 5000, YOUNG_MS = 1000 };
+enum { TICK_MS = 250, BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 5000, YOUNG_MS = 1000 };
 
 /* A place for a child; a reload leaves the old one in a place of its own until it has ended. */
 struct place {
@@ -40,79 +39,18 @@ static int listen_fd = -1;
 static struct stat socket_stat; /* of the socket we made, to know it again */
 static sigset_t signals;
 
-/* systemd */
-
-static void notify(const char *state)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	size_t n = path ? strlen(path) : 0;
-	int fd;
-
-	if (!n || n >= sizeof(to.sun_path))
-		return;
-	memcpy(to.sun_path, path, n);
-	if (*path == '@') /* the abstract namespace */
-		to.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to,
-		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
-		log_msg(LOG_WARNING, NULL, "sd_notify: %s", strerror(errno));
-	close(fd);
-}
-
 /* The listening socket */
-
-static bool inherited(void)
-{
-	int listening = 0;
-	socklen_t n = sizeof(listening);
-
-	return !getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n) && listening;
-}
-
-/*
- * Bind beside the path and rename over it: whoever listened there before is
- * replaced without a moment in which nobody does.
- */
-static int bind_socket(const char *path)
-{
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	int fd, n = snprintf(to.sun_path, sizeof(to.sun_path), "%s.%d", path, (int)getpid());
-
-	if (n < 0 || (size_t)n >= sizeof(to.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	unlink(to.sun_path);
-	/* nginx connects as another user; the folder decides who may come near. */
-	if (bind(fd, (struct sockaddr *)&to, sizeof(to)) || chmod(to.sun_path, 0666) || listen(fd, BACKLOG) ||
-	    rename(to.sun_path, path) || stat(path, &socket_stat)) {
-		int saved = errno;
-
-		unlink(to.sun_path);
-		close(fd);
-		errno = saved;
-		return -1;
-	}
-	return fd;
-}
 
 static int open_socket(void)
 {
-	if (!inherited()) {
+	if (!host_inherited()) {
 		if (!opt->socket) {
 			fputs("ashlar api: --socket PATH is needed, unless standard input is a listening "
 			      "socket\n",
 			      stderr);
 			return -1;
 		}
-		listen_fd = bind_socket(opt->socket);
+		listen_fd = host_listen(opt->socket, &socket_stat);
 		if (listen_fd < 0)
 			fprintf(stderr, "ashlar api: %s: %s\n", opt->socket, strerror(errno));
 	} else {
@@ -120,16 +58,6 @@ static int open_socket(void)
 	}
 	/* Several children may wake for one connection; the slower ones must not wait for the next. */
 	return listen_fd < 0 ? -1 : fcntl(listen_fd, F_SETFL, fcntl(listen_fd, F_GETFL) | O_NONBLOCK);
-}
-
-/* Nobody new can come; who has come is still served. */
-static void close_door(void)
-{
-	struct stat now;
-
-	if (opt->socket && !stat(opt->socket, &now) && now.st_ino == socket_stat.st_ino &&
-	    now.st_dev == socket_stat.st_dev)
-		unlink(opt->socket);
 }
 
 /* Children */
@@ -342,13 +270,7 @@ static bool keys_are_good(void)
 
 static void reload(void)
 {
-	char ready[96];
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	snprintf(ready, sizeof(ready), "RELOADING=1\nMONOTONIC_USEC=%lld",
-		 (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000);
-	notify(ready);
+	host_notify_reloading();
 	log_msg(LOG_INFO, NULL, "reloading");
 	if (keys_are_good())
 		tok_init();
@@ -358,7 +280,7 @@ static void reload(void)
 	add_children();
 	signal_children(SIGTERM, true);
 	atomic_fetch_add(&shm->pools[opt->number].reloads, 1);
-	notify("READY=1");
+	host_notify("READY=1");
 }
 
 /* Let the children finish; those that do not are killed at the deadline. */
@@ -368,11 +290,12 @@ static int stop(void)
 	struct timespec tick = { .tv_nsec = TICK_MS * 1000000L };
 	bool own_socket = socket_stat.st_ino;
 
-	notify("STOPPING=1");
+	host_notify("STOPPING=1");
 	log_msg(LOG_INFO, NULL, "stopping");
 	dismiss_children();
+	/* Nobody new can come; who has come is still served. */
 	if (own_socket)
-		close_door();
+		host_unlisten(opt->socket, &socket_stat);
 	/* What waits at an inherited socket is for whoever is started on it next. */
 	signal_children(own_socket ? SIGQUIT : SIGTERM, false);
 	while (any_children()) {
@@ -410,7 +333,7 @@ int pool_run(const struct pool_options *options)
 	be_patient();
 	add_children();
 	log_msg(LOG_INFO, NULL, "pool %s: %d children", opt->name, opt->processes);
-	notify("READY=1");
+	host_notify("READY=1");
 	for (;;) {
 		switch (sigtimedwait(&signals, NULL, &tick)) {
 		case SIGTERM:
@@ -422,6 +345,6 @@ int pool_run(const struct pool_options *options)
 		reap();
 		respawn();
 		kill_stuck();
-		notify("WATCHDOG=1");
+		host_notify("WATCHDOG=1");
 	}
 }
