@@ -1,5 +1,6 @@
 /*
- * Base64url without padding (RFC 4648 5), as JOSE has it.
+ * Base64url without padding (RFC 4648 5), as JOSE has it; and the older base64
+ * (RFC 4648 4), as webhooks and certificates in JSON have it.
  */
 #ifndef ASHLAR_B64URL_H
 #define ASHLAR_B64URL_H
@@ -17,5 +18,11 @@ ssize_t b64url_decode(const char *p, size_t n, void *out);
 
 /* Encode n bytes and a NUL into out, which has room for n * 4 / 3 + 3 bytes; returns the length. */
 size_t b64url_encode(const void *p, size_t n, char *out);
+
+/* As b64url_decode for the alphabet with + and /; its padding may be left out, but not in part. */
+ssize_t b64_decode(const char *p, size_t n, void *out);
+
+/* With padding, into room for (n + 2) / 3 * 4 + 1 bytes. */
+size_t b64_encode(const void *p, size_t n, char *out);
 
 #endif

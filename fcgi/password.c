@@ -158,27 +158,17 @@ struct phc {
 	size_t salt_len, hash_len;
 };
 
-/* base64 as PHC strings have it: the usual alphabet, without padding. */
-static void b64_encode(const void *p, size_t n, char *out)
+/* base64 as PHC strings have it: without padding. */
+static void phc_encode(const void *p, size_t n, char *out)
 {
-	b64url_encode(p, n, out);
-	for (; *out; out++)
-		*out = (char)(*out == '-' ? '+' : *out == '_' ? '/' : *out);
+	b64_encode(p, n, out);
+	out[strcspn(out, "=")] = '\0';
 }
 
-static bool b64_decode(const char *p, size_t n, unsigned char *out, size_t max, size_t *len)
+static bool phc_decode(const char *p, size_t n, unsigned char *out, size_t max, size_t *len)
 {
-	char text[96];
-	ssize_t got;
+	ssize_t got = n * 3 / 4 > max || memchr(p, '=', n) ? -1 : b64_decode(p, n, out);
 
-	if (n >= sizeof(text) || n * 3 / 4 > max)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		if (p[i] == '-' || p[i] == '_')
-			return false;
-		text[i] = (char)(p[i] == '+' ? '-' : p[i] == '/' ? '_' : p[i]);
-	}
-	got = b64url_decode(text, n, out);
 	*len = got > 0 ? (size_t)got : 0;
 	return got > 0;
 }
@@ -196,8 +186,8 @@ static bool phc_read(const char *text, struct phc *out)
 	salt = text + at;
 	hash = strchr(salt, '$');
 	return hash &&
-	       b64_decode(salt, (size_t)(hash - salt), out->salt, sizeof(out->salt), &out->salt_len) &&
-	       b64_decode(hash + 1, strlen(hash + 1), out->hash, sizeof(out->hash), &out->hash_len) &&
+	       phc_decode(salt, (size_t)(hash - salt), out->salt, sizeof(out->salt), &out->salt_len) &&
+	       phc_decode(hash + 1, strlen(hash + 1), out->hash, sizeof(out->hash), &out->hash_len) &&
 	       out->hash_len >= 16;
 }
 
@@ -239,10 +229,10 @@ static struct phc phc_new(void)
 
 static char *phc_text(struct arena *a, const struct phc *how)
 {
-	char salt[SALT_BYTES * 4 / 3 + 3], hash[HASH_BYTES * 4 / 3 + 3];
+	char salt[(SALT_BYTES + 2) / 3 * 4 + 1], hash[(HASH_BYTES + 2) / 3 * 4 + 1];
 
-	b64_encode(how->salt, how->salt_len, salt);
-	b64_encode(how->hash, how->hash_len, hash);
+	phc_encode(how->salt, how->salt_len, salt);
+	phc_encode(how->hash, how->hash_len, hash);
 	return arena_fmt(a, "$scrypt$ln=%d,r=%d,p=%d$%s$%s", how->ln, how->r, how->p, salt, hash);
 }
 

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -80,6 +81,26 @@ bool secret_mac(const char *purpose, const void *p, size_t n, unsigned char out[
 	hmac(key, sizeof(key), p, n, out);
 	OPENSSL_cleanse(key, sizeof(key));
 	return true;
+}
+
+void secret_hmac(const void *key, size_t key_len, const char *head, const void *p, size_t n,
+		 unsigned char out[SECRET_BYTES])
+{
+	char digest[] = "SHA256";
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(mac);
+	size_t len = 0;
+
+	if (!EVP_MAC_init(ctx, key, key_len, params) ||
+	    (head && !EVP_MAC_update(ctx, (const unsigned char *)head, strlen(head))) ||
+	    !EVP_MAC_update(ctx, p, n) || !EVP_MAC_final(ctx, out, &len, SECRET_BYTES) || len != SECRET_BYTES)
+		abort();
+	EVP_MAC_CTX_free(ctx);
+	EVP_MAC_free(mac);
 }
 
 void secret_sha256(const void *p, size_t n, unsigned char out[SECRET_BYTES])

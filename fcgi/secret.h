@@ -31,6 +31,14 @@ bool secret_key(const char *purpose, unsigned char out[SECRET_BYTES]);
 /* HMAC-SHA256 over n bytes under the key of a purpose; false, and zeros, without JWT_SECRET. */
 bool secret_mac(const char *purpose, const void *p, size_t n, unsigned char out[SECRET_BYTES]);
 
+/*
+ * HMAC-SHA256 under somebody else's key: of the C string head, which may be
+ * NULL, and the n bytes at p behind it.  Signatures of webhooks are over a
+ * time, say, and a body that nobody wants to copy for it.
+ */
+void secret_hmac(const void *key, size_t key_len, const char *head, const void *p, size_t n,
+		 unsigned char out[SECRET_BYTES]);
+
 /* SHA-256 of n bytes. */
 void secret_sha256(const void *p, size_t n, unsigned char out[SECRET_BYTES]);
 

@@ -18,6 +18,7 @@ BEGIN
         ('rate_limits',         'updated_at', interval '1 day'),
         ('sessions',            'expires_at', interval '30 days'),
         ('team_sessions',       'expires_at', interval '30 days'),
+        ('webhook_events',      'created_at', interval '90 days'),
         ('contact_submissions', 'created_at', interval '1 year'),
         ('webhook_messages',    'created_at', interval '30 days'),    -- and their deliveries with them
         ('webhook_endpoints',   'deleted_at', interval '31 days')

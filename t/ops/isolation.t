@@ -45,6 +45,9 @@ my @rows = (
     [ webhook_attempts    => q{tenant_id, delivery_id, number} => q{?, (SELECT max(id::text)::uuid FROM webhook_deliveries WHERE tenant_id = app_tenant()), 1} ],
     [ feature_flags       => q{tenant_id, key, name, flag_type} => q{?, 'x', 'x', 'boolean'} ],
     [ contact_submissions => q{tenant_id, reference_id, name, email, message} => q{?, 'CNT-00000000', 'x', 'x', 'x'} ],
+    [ webhook_events      => q{tenant_id, provider, event_id, type, payload} => q{?, 'stripe', 'x', 'x', '{}'} ],
+    [ identity_profiles   => q{tenant_id, issuer, subject, version, version_event} => q{?, 'iss', 'sub', now(), 'x'} ],
+    [ subscription_events => q{tenant_id, provider, event_id, object_key, kind, rank, occurred_at} => q{?, 'stripe', 'x', 'x', 'started', 0, now()} ],
 );
 for my $tenant ($A, $B) {
     ($user{$tenant}) = $super->selectrow_array(
