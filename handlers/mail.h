@@ -11,8 +11,8 @@
  *		return rc;
  *	return req_answer(rq, Q_resend);
  *
- *	INSERT INTO jobs (tenant_id, kind, payload)
- *	VALUES (:tenant_id, 'mail', :mail_payload::jsonb)
+ *	INSERT INTO jobs (tenant_id, queue, kind, payload)
+ *	VALUES (:tenant_id, 'ashlar.mail', 'mail', :mail_payload::jsonb)
  *
  * Where there is nobody to write to, the same is done with the kind
  * 'mail.decoy', so that the answer takes as long.

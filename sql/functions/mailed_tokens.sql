@@ -13,8 +13,8 @@ BEGIN
     INSERT INTO one_time_tokens (tenant_id, kind, user_id, hash, code_hash, code_expires_at, data, expires_at)
     VALUES (app_tenant(), mailed_token_issue.kind, who, mailed_token_issue.hash, mailed_token_issue.code_hash,
             now() + interval '10 minutes', mailed_token_issue.data, now() + ttl);
-    INSERT INTO jobs (tenant_id, kind, payload)
-    VALUES (app_tenant(), CASE WHEN who IS NULL AND instead IS NULL THEN 'mail.decoy' ELSE 'mail' END,
+    INSERT INTO jobs (tenant_id, queue, kind, payload)
+    VALUES (app_tenant(), 'ashlar.mail', CASE WHEN who IS NULL AND instead IS NULL THEN 'mail.decoy' ELSE 'mail' END,
             CASE WHEN who IS NULL THEN coalesce(instead, mail) ELSE mail END);
 END
 $$;

@@ -15,8 +15,8 @@ WHERE o.tenant_id = :tenant_id AND o.id = :organization_id;
 WITH made AS (
     SELECT * FROM invitation_create(:organization_id::uuid, :email, :role, :token_hash::bytea)
 ), mail AS (
-    INSERT INTO jobs (tenant_id, kind, payload)
-    SELECT tenant_id, 'mail', :mail_payload::jsonb FROM made
+    INSERT INTO jobs (tenant_id, queue, kind, payload)
+    SELECT tenant_id, 'ashlar.mail', 'mail', :mail_payload::jsonb FROM made
 )
 SELECT i.id, i.organization_id, o.name AS organization_name, i.email, i.role, i.status, i.invited_by, i.expires_at,
        i.created_at
@@ -39,8 +39,8 @@ WHERE i.tenant_id = :tenant_id AND i.id = :invitation_id AND i.organization_id =
 WITH renewed AS (
     SELECT * FROM invitation_renew(:organization_id::uuid, :invitation_id::uuid, :token_hash::bytea)
 ), mail AS (
-    INSERT INTO jobs (tenant_id, kind, payload)
-    SELECT tenant_id, 'mail', :mail_payload::jsonb FROM renewed
+    INSERT INTO jobs (tenant_id, queue, kind, payload)
+    SELECT tenant_id, 'ashlar.mail', 'mail', :mail_payload::jsonb FROM renewed
 )
 SELECT i.id, i.organization_id, o.name AS organization_name, i.email, i.role, i.status, i.invited_by, i.expires_at,
        i.created_at

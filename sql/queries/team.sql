@@ -41,7 +41,7 @@ WITH again AS (
     INSERT INTO one_time_tokens (tenant_id, kind, member_id, hash, expires_at)
     SELECT :tenant_id, 'team_invitation', m.id, :token_hash::bytea, now() + interval '7 days' FROM m
 ), mail AS (
-    INSERT INTO jobs (tenant_id, kind, payload) SELECT :tenant_id, 'mail', :mail_payload::jsonb FROM m
+    INSERT INTO jobs (tenant_id, queue, kind, payload) SELECT :tenant_id, 'ashlar.mail', 'mail', :mail_payload::jsonb FROM m
 )
 SELECT m.id, m.email, m.display_name, m.role, 'invited' AS status, m.invited_by, m.invited_at, m.joined_at, m.last_login_at,
        audit('team.invite', 'team_member', m.id::text, jsonb_build_object('email', m.email, 'role', m.role)) AS _noted

@@ -75,8 +75,8 @@ WITH member AS (
     INSERT INTO one_time_tokens (tenant_id, kind, member_id, hash, expires_at)
     VALUES (:tenant_id, 'team_reset', (SELECT id FROM member), :token_hash::bytea, now() + interval '1 hour')
 )
-INSERT INTO jobs (tenant_id, kind, payload)
-VALUES (:tenant_id, CASE WHEN EXISTS (SELECT FROM member) THEN 'mail' ELSE 'mail.decoy' END, :mail_payload::jsonb);
+INSERT INTO jobs (tenant_id, queue, kind, payload)
+VALUES (:tenant_id, 'ashlar.mail', CASE WHEN EXISTS (SELECT FROM member) THEN 'mail' ELSE 'mail.decoy' END, :mail_payload::jsonb);
 
 -- name: team_ticket_find :row
 -- Whose ticket is it?  No row: it is good for nothing.  Looking does not use it.

@@ -43,6 +43,7 @@ my @rows = (
     [ webhook_messages    => q{tenant_id, id, type, payload} => q{?, 'msg_x', 'x', '{}'} ],
     [ webhook_deliveries  => q{tenant_id, endpoint_id, message_id, event} => q{?, (SELECT max(id::text)::uuid FROM webhook_endpoints WHERE tenant_id = app_tenant()), 'msg_x', 'x'} ],
     [ webhook_attempts    => q{tenant_id, delivery_id, number} => q{?, (SELECT max(id::text)::uuid FROM webhook_deliveries WHERE tenant_id = app_tenant()), 1} ],
+    [ job_schedules       => q{tenant_id, queue, kind, every_ms} => q{?, 'x', 'x', 1000} ],
     [ feature_flags       => q{tenant_id, key, name, flag_type} => q{?, 'x', 'x', 'boolean'} ],
     [ contact_submissions => q{tenant_id, reference_id, name, email, message} => q{?, 'CNT-00000000', 'x', 'x', 'x'} ],
     [ webhook_events      => q{tenant_id, provider, event_id, type, payload} => q{?, 'stripe', 'x', 'x', '{}'} ],
@@ -89,7 +90,7 @@ sub within ($db, $tenant, $code) {
 
 subtest 'every table of the schema is protected' => sub {
     cmp_ok scalar(@tables), '>=', 5, 'there are tables';
-    my %global = map { $_ => 1 } qw(jwks schema_migrations schema_functions);    # no tenant's
+    my %global = map { $_ => 1 } qw(jwks job_workers schema_migrations schema_functions);    # no tenant's
     my $all = $super->selectall_arrayref(<<~'END', { Slice => {} });
         SELECT relname, relrowsecurity, relforcerowsecurity,
                EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd = '*' AND p.polroles = '{0}'

@@ -1,0 +1,95 @@
+/*
+ * A job as its code sees it, and the list of all kinds.
+ *
+ * A kind is a row in worker/kinds.c and a function, which gets a real request
+ * (arena, req_set, db_call, db_close before it waits for somebody else's
+ * server, http_do, seal) and the job:
+ *
+ *	enum err welcome_run(struct req *rq, const struct job *job)
+ *	{
+ *		PGresult *res;
+ *
+ *		req_set(rq, "user", …);
+ *		return db_call(rq, Q_welcome_mark, false, &res);
+ *	}
+ *
+ * ERR_OK completes the job in the transaction of the statements that ran last:
+ * what they did and that it is done are committed together, or not at all.
+ * Anything else rolls them back and is recorded as a failed attempt, with the
+ * reason (else the message) of req_fail; the job is tried again after a while.
+ * The first statement travels with job_enter(), which goes into the job's
+ * tenant and refuses an attempt that has been taken away.
+ *
+ * Where the effect is outside of PostgreSQL it may happen twice: a worker can
+ * die between it and the commit.  The job's id stays the same over all
+ * attempts; send it as the idempotency key.
+ */
+#ifndef WORKER_JOB_H
+#define WORKER_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fcgi/err.h"
+
+struct constraint;
+struct req;
+
+struct job {
+	const char *id;        /* uuid */
+	const char *tenant_id; /* uuid */
+	const char *queue;
+	const char *kind;
+	const char *payload; /* JSON text; json_read() it */
+	int attempt;         /* from 1 */
+	int max_attempts;
+	int timeout_s;
+	double wait_ms; /* from when it could run to its claim */
+};
+
+struct job_kind {
+	const char *name;
+
+	/* Run one; NULL: there is nothing to do, as for what is only to be counted. */
+	enum err (*run)(struct req *rq, const struct job *job);
+
+	/*
+	 * Or many of one tenant at once, up to max_batch, completed in one statement.
+	 * When that fails, each of them is run alone (in a batch of one), so that one
+	 * that cannot be done fails alone.
+	 */
+	enum err (*run_all)(struct req *rq, const struct job *jobs, size_t n);
+	int max_batch;
+
+	const struct constraint *constraints; /* as a route's: what a violated one means, for last_error */
+};
+
+/* All kinds, ending with a NULL; worker/kinds.c. */
+extern const struct job_kind *const job_kinds[];
+
+/* NULL: unknown; such a job fails for good. */
+const struct job_kind *job_kind_find(const char *name);
+
+/*
+ * Ways to fail, for "return job_give_up(rq, …)".  Not to be tried again,
+ * whatever attempts are left:
+ */
+enum err job_give_up(struct req *rq, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* … and to be tried again, if attempts are left, after so many seconds and not when it is usual. */
+enum err job_retry_after(struct req *rq, double seconds, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * What runs again and again, in the default tenant: every worker process makes
+ * sure of it when it starts (job_schedule_set), and one of them all runs it.
+ */
+struct job_schedule {
+	const char *queue, *kind;
+	const char *cron; /* five fields, UTC; or NULL */
+	long every_ms;    /* or so often */
+};
+
+extern const struct job_schedule job_schedules[]; /* ends with a NULL queue */
+
+#endif
