@@ -27,14 +27,15 @@ static const struct cmd_usage usage = {
 	options,
 };
 
-/* What was sealed, as JSON again; NULL when it does not open. */
+/* What was sealed, as JSON again; {} where nothing was, NULL when it does not open. */
 static struct json_object *open_secrets(struct arena *a, const char *tenant_id, struct json_object *payload)
 {
 	struct json_object *sealed, *secrets = NULL;
-	const char *text = NULL, *problem;
+	const char *text, *problem;
 
-	if (json_object_object_get_ex(payload, "sealed", &sealed))
-		text = seal_open(a, "mail", tenant_id, json_object_get_string(sealed));
+	if (!json_object_object_get_ex(payload, "sealed", &sealed))
+		return json_object_new_object();
+	text = seal_open(a, "mail", tenant_id, json_object_get_string(sealed));
 	if (!text || json_read(a, text, strlen(text), &secrets, &problem))
 		return NULL;
 	return json_object_get(secrets);

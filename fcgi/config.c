@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "fcgi/arena.h"
+#include "fcgi/limit.h"
+#include "fcgi/mailbox.h"
 #include "fcgi/seal.h"
 
 struct config cfg;
@@ -319,6 +321,56 @@ static void check_issuers(struct report *r)
 		mistake(r, "GOOGLE_ISSUER", "must not be empty");
 }
 
+static void check_mail(struct report *r)
+{
+	const struct {
+		const char *name, *value;
+		bool has_name;
+	} boxes[] = {
+		{ "MAIL_FROM", cfg.mail_from, true },
+		{ "MAIL_REPLY_TO", cfg.mail_reply_to, true },
+		{ "MAIL_BOUNCE", cfg.mail_bounce, false },
+		{ "ADMIN_EMAIL", cfg.admin_email, false },
+	};
+	struct mail_server server;
+	struct mailbox box;
+	const char *problem = *cfg.mail_url ? mail_server_parse(&memory, cfg.mail_url, &server) : NULL;
+
+	if (problem)
+		mistake(r, "MAIL_URL", "%s", problem);
+	if (*cfg.mail_url && !*cfg.mail_from)
+		mistake(r, "MAIL_FROM", "must be set when MAIL_URL is");
+	for (size_t i = 0; i < sizeof(boxes) / sizeof(*boxes); i++) {
+		if (*boxes[i].value && (boxes[i].has_name ? !mailbox_parse(&memory, boxes[i].value, &box)
+							  : !mailbox_is_address(boxes[i].value)))
+			mistake(r, boxes[i].name, "must be %s, is \"%s\"",
+				boxes[i].has_name ? "an address, or Name <address>" : "an address",
+				boxes[i].value);
+	}
+	if (*cfg.mail_dir && cfg.mail_dir[0] != '/')
+		mistake(r, "MAIL_DIR", "must be an absolute path, is \"%s\"", cfg.mail_dir);
+	if (*cfg.mail_templates && access(cfg.mail_templates, R_OK | X_OK))
+		mistake(r, "MAIL_TEMPLATES", "cannot be read: %s: %s", cfg.mail_templates, strerror(errno));
+	if (*cfg.mail_ca_file && access(cfg.mail_ca_file, R_OK))
+		mistake(r, "MAIL_CA_FILE", "cannot be read: %s: %s", cfg.mail_ca_file, strerror(errno));
+}
+
+static void check_contact(struct report *r)
+{
+	long max, window_s;
+
+	if (!limit_parse(cfg.contact_rate_limit, &max, &window_s))
+		mistake(r, "CONTACT_RATE_LIMIT",
+			"must be such as 5/hour (1 to 1000000 in a second, minute, hour or day), is \"%s\"",
+			cfg.contact_rate_limit);
+	if (*cfg.contact_webhook_url && !is_url(cfg.contact_webhook_url))
+		mistake(r, "CONTACT_WEBHOOK_URL", "must be an http:// or https:// URL");
+	if (*cfg.contact_webhook_url && strlen(cfg.contact_webhook_secret) < 16)
+		mistake(r, "CONTACT_WEBHOOK_SECRET",
+			"must be at least 16 bytes when CONTACT_WEBHOOK_URL is set, has %zu",
+			strlen(cfg.contact_webhook_secret));
+}
+
 /* What no single setting can tell. */
 static void check(struct report *r)
 {
@@ -332,6 +384,8 @@ static void check(struct report *r)
 	check_database(r, "DATABASE_URL", cfg.database_url);
 	check_database(r, "DATABASE_OWNER_URL", cfg.database_owner_url);
 	check_issuers(r);
+	check_mail(r);
+	check_contact(r);
 
 	for (const char *const *p = cfg.cors_origins; *p; p++) {
 		if (strcmp(*p, "*") && (!is_url(*p) || strpbrk(strstr(*p, "://") + 3, "/?#@")))

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "fcgi/jx.h"
+#include "fcgi/mailbox.h"
 #include "fcgi/req.h"
 #include "fcgi/utf8.h"
 
@@ -103,31 +104,6 @@ static bool is_uuid(const char *s)
 			return false;
 	}
 	return s[i] == '\0';
-}
-
-/* RFC 5321's outline; whether the mailbox exists only a mail can tell. */
-static bool is_email(const char *s)
-{
-	enum { LOCAL_MAX = 64, LABEL_MAX = 63 };
-	const char *at = strrchr(s, '@'), *p;
-
-	if (!at || at == s || at - s > LOCAL_MAX || !at[1] || strchr(s, '@') != at)
-		return false;
-	for (p = s; p < at; p++)
-		if ((unsigned char)*p <= ' ' || *p == 127 || strchr("()<>[]:;,\\\"", *p))
-			return false;
-	if (s[0] == '.' || at[-1] == '.' || strstr(s, "..") || !strchr(at, '.'))
-		return false;
-	for (p = at + 1; *p; p++) {
-		bool label_char = isalnum((unsigned char)*p) || *p == '-';
-		bool at_edge = p == at + 1 || p[-1] == '.' || !p[1] || p[1] == '.';
-
-		if (label_char ? *p == '-' && at_edge : *p != '.' || at_edge)
-			return false;
-		if (label_char && strcspn(p, ".") > LABEL_MAX)
-			return false;
-	}
-	return true;
 }
 
 /* What stands in a URL, and in a name of a host, as it is. */
@@ -240,7 +216,7 @@ static bool take_text(struct req *rq, const struct field *f, const char *text, s
 	switch (f->type) {
 	case F_TEXT: ok = length >= f->min && length <= bound(f); break;
 	case F_UUID: ok = is_uuid(text); break;
-	case F_EMAIL: ok = length <= bound(f) && is_email(text); break;
+	case F_EMAIL: ok = length <= bound(f) && mailbox_is_address(text); break;
 	case F_SLUG: ok = length <= bound(f) && is_slug(text); break;
 	case F_URL: ok = length <= bound(f) && is_url(text); break;
 	case F_DATETIME: ok = is_datetime(text); break;

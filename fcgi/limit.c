@@ -1,5 +1,7 @@
 #include "fcgi/limit.h"
 
+#include <ctype.h>
+
 enum { WAYS = 8 };
 
 static const int64_t window_ns = 60LL * 1000000000;
@@ -68,4 +70,23 @@ bool limit_take(struct shm_limit *table, uint32_t slots, uint64_t key, long per_
 	out->left = (long)((window_ns - (next - now_ns)) / step);
 	out->reset_ns = next - now_ns;
 	return true;
+}
+
+bool limit_parse(const char *text, long *max, long *window_s)
+{
+	static const struct {
+		const char *unit;
+		long seconds;
+	} windows[] = { { "/second", 1 }, { "/minute", 60 }, { "/hour", 3600 }, { "/day", 86400 } };
+	char *end;
+
+	*max = strtol(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || *max < 1 || *max > 1000000)
+		return false;
+	for (size_t i = 0; i < sizeof(windows) / sizeof(*windows); i++) {
+		*window_s = windows[i].seconds;
+		if (!strcmp(end, windows[i].unit))
+			return true;
+	}
+	return false;
 }

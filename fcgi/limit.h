@@ -33,4 +33,11 @@ struct limit_state {
 bool limit_take(struct shm_limit *table, uint32_t slots, uint64_t key, long per_minute, int64_t now_ns,
 		struct limit_state *out);
 
+/*
+ * Read a budget such as "5/hour": that many in a window of a second, minute, hour or day.
+ *
+ * False when it is none; 1 to 1000000 are taken.
+ */
+bool limit_parse(const char *text, long *max, long *window_s);
+
 #endif

@@ -107,6 +107,7 @@ struct req {
 	const char *doing; /* "preparing project_list": the stage, printed in every error line */
 	int64_t start_ns, db_ns;
 	long limit, limit_left, limit_reset_s; /* the rate limit's state; limit 0: off */
+	long limit_window_s;                   /* 0: a minute */
 };
 
 /* Record a failure and return its error, for "return req_fail(...)".  fmt NULL: the error's own message. */

@@ -212,10 +212,15 @@ static const struct {
 	{ "/api/v1/app/ai/", &cfg.rate_limit_ai },
 	{ "/api/v1/public/auth/", &cfg.rate_limit_auth },
 	{ "", &cfg.rate_limit_default },
-	{ NULL, &cfg.rate_limit_key }, /* whatever the path: a secret key without a user */
+	{ NULL, &cfg.rate_limit_key },     /* whatever the path: a secret key without a user */
+	{ NULL, &cfg.rate_limit_default }, /* OWN_LIMIT: what asks too often before it counts itself */
 };
 
-enum { LIMIT_OF_KEYS = sizeof(limit_classes) / sizeof(*limit_classes) - 1 };
+enum {
+	LIMIT_CLASSES = sizeof(limit_classes) / sizeof(*limit_classes),
+	LIMIT_OF_KEYS = LIMIT_CLASSES - 2,
+	LIMIT_OF_OWN = LIMIT_CLASSES - 1
+};
 
 static enum err take_from_limit(struct req *rq)
 {
@@ -225,6 +230,8 @@ static enum err take_from_limit(struct req *rq)
 	bool allowed;
 	long retry_s;
 
+	if (rq->route && rq->route->flags & OWN_LIMIT)
+		class = LIMIT_OF_OWN;
 	while (class < LIMIT_OF_KEYS &&
 	       strncmp(path, limit_classes[class].prefix, strlen(limit_classes[class].prefix)))
 		class ++;

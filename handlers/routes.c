@@ -6,6 +6,7 @@
 /* clang-format off */
 const struct route *const route_tables[] = {
 	health_routes,
+	contact_routes,
 	docs_routes,
 	user_routes,
 	passkey_routes,

@@ -6,6 +6,7 @@
 
 #include "fcgi/route.h"
 
+extern const struct route contact_routes[];
 extern const struct route health_routes[];
 extern const struct route docs_routes[];
 extern const struct route user_routes[];

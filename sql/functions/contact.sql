@@ -12,7 +12,7 @@
 --                  address gets three of these a day: the form asks nobody
 --                  whether the address is theirs
 --   webhook        post it to CONTACT_WEBHOOK_URL
-CREATE OR REPLACE FUNCTION contact_submit(max integer, window_s integer, is_spam boolean, name text, email text, phone text,
+CREATE OR REPLACE FUNCTION contact_submit(ip inet, max integer, window_s integer, is_spam boolean, name text, email text, phone text,
                                           company text, subject text, message text, extra_fields jsonb, source text,
                                           notify text, confirm boolean, language text, webhook boolean,
                                           OUT retry_s integer, OUT remaining integer, OUT reset_s integer,
@@ -20,12 +20,12 @@ CREATE OR REPLACE FUNCTION contact_submit(max integer, window_s integer, is_spam
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    who    text := limit_ip(request_ip());
+    who    text := limit_ip(ip);
     stored contact_submissions;
 BEGIN
     retry_s := security_limit('contact', who, contact_submit.max, contact_submit.window_s, 0);
     SELECT l.remaining, l.reset_s INTO contact_submit.remaining, contact_submit.reset_s
-    FROM contact_limit(contact_submit.max, contact_submit.window_s) l;
+    FROM contact_limit(ip, contact_submit.max, contact_submit.window_s) l;
     IF retry_s > 0 THEN
         RETURN;
     END IF;
@@ -39,21 +39,21 @@ BEGIN
                                          source, ip_address, user_agent)
         VALUES (app_tenant(), contact_submit.reference_id, contact_submit.name, contact_submit.email, contact_submit.phone,
                 contact_submit.company, contact_submit.subject, contact_submit.message,
-                coalesce(contact_submit.extra_fields, '{}'), contact_submit.source, request_ip(),
+                coalesce(contact_submit.extra_fields, '{}'), contact_submit.source, ip,
                 left(request_user_agent(), 1024))
         ON CONFLICT (tenant_id, reference_id) DO NOTHING
         RETURNING * INTO stored;
         EXIT WHEN FOUND;
     END LOOP;
     IF notify IS NOT NULL THEN
-        INSERT INTO jobs (tenant_id, kind, payload)
-        VALUES (app_tenant(), 'mail', jsonb_build_object(
+        INSERT INTO jobs (tenant_id, queue, kind, payload)
+        VALUES (app_tenant(), 'ashlar.mail', 'mail', jsonb_build_object(
             'template', 'contact_notification', 'to', notify, 'locale', 'en', 'reply_to', stored.email,
             'data', contact_data(stored)));
     END IF;
     IF confirm AND security_limit('contact_confirmation', 'email:' || lower(stored.email), 3, 86400, 0) = 0 THEN
-        INSERT INTO jobs (tenant_id, kind, payload)
-        VALUES (app_tenant(), 'mail', jsonb_build_object(
+        INSERT INTO jobs (tenant_id, queue, kind, payload)
+        VALUES (app_tenant(), 'ashlar.mail', 'mail', jsonb_build_object(
             'template', 'contact_confirmation', 'to', stored.email, 'locale', coalesce(language, 'en'),
             'data', jsonb_build_object('reference_id', stored.reference_id)));
     END IF;
@@ -65,7 +65,7 @@ END
 $$;
 
 -- What an address has left, without counting: of max in a window that ends in reset_s seconds.
-CREATE OR REPLACE FUNCTION contact_limit(max integer, window_s integer, OUT remaining integer, OUT reset_s integer)
+CREATE OR REPLACE FUNCTION contact_limit(ip inet, max integer, window_s integer, OUT remaining integer, OUT reset_s integer)
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
@@ -73,7 +73,7 @@ DECLARE
 BEGIN
     SELECT * INTO l
     FROM rate_limits
-    WHERE tenant_id = app_tenant() AND name = 'contact' AND subject = limit_ip(request_ip()) AND window_ends > now();
+    WHERE tenant_id = app_tenant() AND name = 'contact' AND subject = limit_ip(contact_limit.ip) AND window_ends > now();
     remaining := greatest(0, contact_limit.max - coalesce(l.tries, 0));
     reset_s := greatest(1, coalesce(ceil(extract(epoch FROM l.window_ends - now()))::integer, contact_limit.window_s));
 END

@@ -70,7 +70,7 @@ SELECT m.tenant, m.id, to_char(m.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH
        m.is_test, m.tenant_id, m.payload
 FROM (SELECT t.slug AS tenant, j.id, j.created_at, t.test_of IS NOT NULL AS is_test, j.tenant_id, j.payload
       FROM jobs j JOIN tenants t ON t.id = j.tenant_id
-      WHERE j.kind = 'mail' AND j.state IN ('queued', 'scheduled') AND (:slug::text IS NULL OR t.slug = :slug)
+      WHERE j.kind = 'mail' AND j.state IN ('scheduled', 'queued', 'running') AND (:slug::text IS NULL OR t.slug = :slug)
         AND (:recipient::text IS NULL OR lower(j.payload ->> 'to') = lower(:recipient))
       ORDER BY j.created_at DESC, j.id DESC
       LIMIT :limit::integer) m

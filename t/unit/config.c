@@ -9,16 +9,46 @@
 
 /* Every variable that a case may set; unset before each. */
 static const char *const names[] = {
-	"CLERK_ISSUER",       "CLERK_JWKS_URL",      "CORS_ORIGINS",
-	"DATABASE_OWNER_URL", "DATABASE_TIMEOUT_MS", "DATABASE_URL",
-	"DB_PREPARED",        "DEPRECATED_AT_V1",    "DEPRECATION_FORMAT",
-	"ENCRYPTION_KEYS",    "ENVIRONMENT",         "HTTP_ALLOW_PRIVATE",
-	"JWT_AUDIENCE",       "JWT_ISSUER",          "JWT_SECRET",
-	"JWT_TTL_S",          "LOG_LEVEL",           "METRICS_ALLOW",
-	"OIDC_ISSUER",        "OIDC_JWKS_URL",       "OIDC_PEM_FILE",
-	"PUBLIC_URL",         "RATE_LIMIT_DEFAULT",  "REQUEST_TIMEOUT_S",
-	"SHM_FILE",           "SUNSET_AT_V1",        "SUPABASE_ISSUER",
-	"SUPABASE_JWKS_URL",  "SUPABASE_JWT_SECRET",
+	"CLERK_ISSUER",
+	"CLERK_JWKS_URL",
+	"CORS_ORIGINS",
+	"DATABASE_OWNER_URL",
+	"DATABASE_TIMEOUT_MS",
+	"DATABASE_URL",
+	"DB_PREPARED",
+	"DEPRECATED_AT_V1",
+	"DEPRECATION_FORMAT",
+	"ENCRYPTION_KEYS",
+	"ENVIRONMENT",
+	"HTTP_ALLOW_PRIVATE",
+	"JWT_AUDIENCE",
+	"JWT_ISSUER",
+	"JWT_SECRET",
+	"JWT_TTL_S",
+	"LOG_LEVEL",
+	"METRICS_ALLOW",
+	"OIDC_ISSUER",
+	"OIDC_JWKS_URL",
+	"OIDC_PEM_FILE",
+	"PUBLIC_URL",
+	"RATE_LIMIT_DEFAULT",
+	"REQUEST_TIMEOUT_S",
+	"SHM_FILE",
+	"SUNSET_AT_V1",
+	"SUPABASE_ISSUER",
+	"SUPABASE_JWKS_URL",
+	"SUPABASE_JWT_SECRET",
+	"MAIL_URL",
+	"MAIL_FROM",
+	"MAIL_REPLY_TO",
+	"MAIL_BOUNCE",
+	"MAIL_DIR",
+	"MAIL_TEMPLATES",
+	"MAIL_CA_FILE",
+	"ADMIN_EMAIL",
+	"CONTACT_RATE_LIMIT",
+	"CONTACT_WEBHOOK_URL",
+	"CONTACT_WEBHOOK_SECRET",
 };
 
 static const char secret[] = "0123456789abcdef0123456789abcdef";
@@ -223,8 +253,33 @@ static void test_print(void)
 	ok(!strstr(text, "topsecret") && !strstr(text, secret), "no secret is printed");
 }
 
+static void test_mail(void)
+{
+	fine("MAIL_URL=smtp://u:p@mail.example.com:587 MAIL_FROM=no-reply@example.com");
+	fine("MAIL_DIR=/var/lib/ashlar/mail");
+	fine("CONTACT_RATE_LIMIT=1/second ADMIN_EMAIL=a@b.de");
+	fine("CONTACT_WEBHOOK_URL=http://10.0.0.1/crm CONTACT_WEBHOOK_SECRET=0123456789abcdef");
+	refused("MAIL_URL=smtp://mail.example.com", "MAIL_FROM: must be set when MAIL_URL is");
+	refused("MAIL_URL=http://x MAIL_FROM=a@b.de", "MAIL_URL: must begin with smtp:// or smtps://");
+	refused("MAIL_URL=smtp://u:s3cret@h:0 MAIL_FROM=a@b.de", "MAIL_URL: has no port");
+	ok(!strstr(said, "s3cret"), "… without showing the password");
+	refused("MAIL_FROM=Ashlar", "MAIL_FROM: must be an address, or Name <address>, is \"Ashlar\"");
+	refused("MAIL_REPLY_TO=x", "MAIL_REPLY_TO: must be an address");
+	refused("MAIL_BOUNCE=<a@b.de>", "MAIL_BOUNCE: must be an address");
+	refused("ADMIN_EMAIL=x", "ADMIN_EMAIL: must be an address");
+	refused("MAIL_DIR=mail", "MAIL_DIR: must be an absolute path");
+	refused("MAIL_TEMPLATES=/nowhere", "MAIL_TEMPLATES: cannot be read: /nowhere");
+	refused("MAIL_CA_FILE=/nowhere", "MAIL_CA_FILE: cannot be read: /nowhere");
+	refused("CONTACT_RATE_LIMIT=5", "CONTACT_RATE_LIMIT: must be such as 5/hour");
+	refused("CONTACT_WEBHOOK_URL=ftp://x CONTACT_WEBHOOK_SECRET=0123456789abcdef",
+		"CONTACT_WEBHOOK_URL: must be");
+	refused("CONTACT_WEBHOOK_URL=https://x.example CONTACT_WEBHOOK_SECRET=short",
+		"CONTACT_WEBHOOK_SECRET: must be at least 16 bytes");
+}
+
 int main(void)
 {
+	test_mail();
 	test_defaults();
 	test_values();
 	test_lists();

@@ -196,8 +196,32 @@ static void test_processes(void)
 	munmap((void *)allowed, (KEYS + 1) * sizeof(*allowed));
 }
 
+static void test_parse(void)
+{
+	static const struct {
+		const char *text;
+		long max, window_s;
+	} good[] = { { "5/hour", 5, 3600 },
+		     { "1/second", 1, 1 },
+		     { "60/minute", 60, 60 },
+		     { "1000000/day", 1000000, 86400 } };
+	static const char *const bad[] = { "",        "5",       "/hour",   "0/hour",      "-1/hour",
+					   "5/hours", "5/ hour", " 5/hour", "1000001/day", "5/week",
+					   "x/hour" };
+	long max, window_s;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		ok(limit_parse(good[i].text, &max, &window_s), "%s", good[i].text);
+		is_int(max, good[i].max, "… so many");
+		is_int(window_s, good[i].window_s, "… in so many seconds");
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		ok(!limit_parse(bad[i], &max, &window_s), "no budget: \"%s\"", bad[i]);
+}
+
 int main(void)
 {
+	test_parse();
 	table = mmap(NULL, SLOTS * sizeof(*table), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	test_budget();
 	test_steady();
