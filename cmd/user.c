@@ -5,6 +5,7 @@
 #include "cmd/cmd.h"
 #include "fcgi/arena.h"
 #include "fcgi/password.h"
+#include "handlers/routes.h"
 
 static const char *email, *role, *name, *tenant, *password;
 
@@ -13,7 +14,9 @@ static const struct cmd_option options[] = {
 	{ "--password", "PASSWORD", &password,
 	  "to sign in with; - reads it from standard input, where no list of "
 	  "processes shows it" },
-	{ "--role", "ROLE", &role, "user, admin or superadmin; \"user\" when left out" },
+	{ "--role", "ROLE", &role,
+	  "user (when left out), admin or superadmin; on the operations surface also editor, builder, "
+	  "agent, viewer, demo or member" },
 	{ "--name", "NAME", &name, "the full name" },
 	{ "--tenant", "SLUG", &tenant, "the user's tenant; \"default\" when left out" },
 	{ NULL, NULL, NULL, NULL },
@@ -27,6 +30,15 @@ static const struct cmd_usage usage = {
 	"password that it sets by mail (forgot-password).",
 	options,
 };
+
+static bool is_role(const char *text)
+{
+	const char *const *known = user_roles;
+
+	while (*known && strcmp(*known, text) != 0)
+		known++;
+	return *known;
+}
 
 /* The hash of --password, or NULL without one. */
 static const char *hashed(struct arena *a)
@@ -88,8 +100,12 @@ int cmd_user(int argc, char **argv)
 		cmd_misuse(&usage, "--password is missing");
 	if (!role)
 		role = "user";
-	if (strcmp(role, "user") != 0 && strcmp(role, "admin") != 0 && strcmp(role, "superadmin") != 0)
-		cmd_misuse(&usage, "--role must be user, admin or superadmin, is \"%s\"", role);
+	if (!is_role(role))
+		cmd_misuse(&usage,
+			   "--role must be user, admin, superadmin, editor, builder, agent, viewer, demo or "
+			   "member, "
+			   "is \"%s\"",
+			   role);
 
 	cmd_config();
 	arena_init(&a, 4096);

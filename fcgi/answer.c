@@ -43,6 +43,11 @@ static void envelope_close(struct req *rq, const char *surface_tail)
 {
 	struct buf *b = &rq->out;
 
+	if (rq->route->done && surface_of(rq->route->id)->object_tail == surface_tail) {
+		buf_text(b, ",\"meta\":{\"message\":");
+		jx_str(b, rq->route->done);
+		buf_char(b, '}');
+	}
 	if (surface_tail && !is_bare(rq))
 		buf_text(b, surface_tail);
 	rq->data_to = b->n;
@@ -130,6 +135,22 @@ static long long number(const struct req *rq, const char *name)
 	return text ? strtoll(text, NULL, 10) : 0;
 }
 
+/*
+ * Rows without paging, where lists have meta: all there are, and these are at
+ * most what the surface lists at once.
+ */
+static void write_whole_list(struct req *rq, const PGresult *res)
+{
+	enum { WHOLE_LIST = 1000 };
+	const struct surface *s = surface_of(rq->route->id);
+
+	envelope_open(rq, s->page_head);
+	write_rows(rq, res, 0);
+	buf_text(&rq->out, s->page_tail_head);
+	buf_fmt(&rq->out, "\"total\":%d,\"limit\":%d,\"offset\":0", PQntuples(res), WHOLE_LIST);
+	envelope_close(rq, s->page_tail);
+}
+
 static void write_page(struct req *rq, const PGresult *res)
 {
 	const struct surface *s = surface_of(rq->route->id);
@@ -204,6 +225,10 @@ enum err req_answer(struct req *rq, enum query_id q)
 		write_rows(rq, res, 0);
 		return req_close(rq);
 	case SHAPE_ROWS:
+		if (surface_of(rq->route->id)->object_head) {
+			write_whole_list(rq, res);
+			return ERR_OK;
+		}
 		envelope_open(rq, "[");
 		write_rows(rq, res, 0);
 		envelope_close(rq, "]");
@@ -316,6 +341,12 @@ static void write_details(struct req *rq, struct buf *b)
 	if (f->field) {
 		buf_text(b, "\"field\":");
 		jx_str(b, f->field);
+	}
+	if (f->field && rq->route && surface_of(rq->route->id)->maps_fields && strcmp(f->field, "field")) {
+		buf_char(b, ',');
+		jx_str(b, f->field);
+		buf_char(b, ':');
+		jx_str(b, f->message ? f->message : err_info(f->err)->message);
 	}
 	if (f->details) {
 		if (b->n > from)
@@ -450,7 +481,19 @@ static void write_more(struct req *rq, struct buf *b)
 	buf_char(b, '}');
 }
 
-void answer_error(struct req *rq)
+/* What the surface calls the error; the message stays the one that says what it is. */
+static void rename_error(struct req *rq)
+{
+	enum err as = rq->route ? route_error(rq->route, rq->fail.err) : rq->fail.err;
+
+	if (as == rq->fail.err)
+		return;
+	if (!rq->fail.message)
+		rq->fail.message = err_info(rq->fail.err)->message;
+	rq->fail.err = as;
+}
+
+static void write_error(struct req *rq)
 {
 	const struct err_info *info = err_info(rq->fail.err);
 	const char *message = rq->fail.message ? rq->fail.message : info->message;
@@ -484,6 +527,12 @@ void answer_error(struct req *rq)
 	buf_text(b, "}},\"detail\":");
 	jx_str(b, detail);
 	write_more(rq, b);
+}
+
+void answer_error(struct req *rq)
+{
+	rename_error(rq);
+	write_error(rq);
 }
 
 /* Headers */

@@ -87,12 +87,16 @@ static enum err check_key(struct req *rq)
 static enum err check_token(struct req *rq)
 {
 	const struct route *r = rq->route;
+	bool key_will_do = r->access == KEY_OR_USER || r->access == USER_OR_KEY;
 	const char *authorization;
 
 	if (r->access == SECRET_KEY || (r->access == KEY && !(r->flags & TOKEN_TOO)) ||
-	    (r->access == KEY_OR_USER && rq->who.is_secret))
+	    (key_will_do && rq->who.is_secret))
 		return ERR_OK;
 	authorization = req_header(rq, "Authorization");
+	if (authorization && r->access == USER_OR_KEY && !rq->who.api_key &&
+	    !strncasecmp(authorization, "Bearer sk_", strlen("Bearer sk_")))
+		return api_key(rq, authorization + strlen("Bearer "));
 	if (authorization)
 		return bearer(rq, authorization);
 	return r->access == KEY ? ERR_OK : req_fail(rq, ERR_AUTHENTICATION, NULL);

@@ -212,6 +212,7 @@ static const struct {
 	{ "26000", ERR_UNAVAILABLE, true },  /* invalid_sql_statement_name: what we prepared is gone */
 	{ "40001", ERR_UNAVAILABLE, true },  /* serialization_failure */
 	{ "40P01", ERR_UNAVAILABLE, true },  /* deadlock_detected */
+	{ "42P01", ERR_UNAVAILABLE, false }, /* undefined_table: this binary is newer than the database */
 	{ "53300", ERR_UNAVAILABLE, false }, /* too_many_connections */
 	{ "55P03", ERR_UNAVAILABLE, false }, /* lock_not_available */
 	{ "57014", ERR_TIMEOUT, false },     /* query_canceled, by statement_timeout */
@@ -328,12 +329,13 @@ enum {
 	E_ORG_ROLES,
 	E_TEST,
 	E_REQUEST,
+	E_GATE,
 	E_COUNT
 };
 
 static const char *const enter_names[E_COUNT] = { "tenant",    "key",  "origin",  "team",     "issuer",
 						  "subject",   "role", "session", "min_role", "organization",
-						  "org_roles", "test", "request" };
+						  "org_roles", "test", "request", "gate" };
 
 /* Scheme and host are compared without case (RFC 6454 4); api_keys has them in lower case. */
 static const char *origin_of(struct req *rq)
@@ -406,6 +408,7 @@ static void enter_values(struct req *rq, const char **values)
 		[E_ORG_ROLES] = organization ? may->roles : NULL,
 		[E_TEST] = who->is_test ? "true" : "false",
 		[E_REQUEST] = request_of(rq),
+		[E_GATE] = rq->route->gate ? rq->route->gate->roles : NULL,
 	};
 
 	assert(query->nparams <= E_COUNT);

@@ -66,7 +66,7 @@ static const char *expected(struct arena *a, const struct field *f)
 	case F_NUMBER: {
 		const char *noun = f->type == F_INT ? "an integer" : "a number";
 
-		if (max == LLONG_MAX)
+		if (max == LLONG_MAX || f->flags & F_CLAMP)
 			return arena_fmt(a, "%s of %lld or more", noun, f->min);
 		return arena_fmt(a, "%s from %lld to %lld", noun, f->min, max);
 	}
@@ -235,6 +235,8 @@ static bool take_text(struct req *rq, const struct field *f, const char *text, s
 
 static bool take_int(struct req *rq, const struct field *f, long long i, struct value *out)
 {
+	if (f->flags & F_CLAMP && i > bound(f))
+		i = bound(f);
 	if (i < f->min || i > bound(f))
 		return false;
 	out->i = i;

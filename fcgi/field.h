@@ -42,6 +42,7 @@ enum field_flag {
 	F_V2 = 4,       /* output: only from version 2 on */
 	F_OPTIONAL = 8, /* output: not in every answer */
 	F_WHOLE = 16,   /* input: an F_OBJECT that is the whole body; alone in its table */
+	F_CLAMP = 32,   /* input: an F_INT above max counts as max */
 };
 
 struct field {

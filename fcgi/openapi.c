@@ -146,7 +146,7 @@ static void write_bounds(struct buf *b, const struct field *f)
 		return;
 	if (f->min || f->type == F_INT)
 		key_int(b, names[f->type][0], f->min);
-	if (f->max)
+	if (f->max && !(f->flags & F_CLAMP))
 		key_int(b, names[f->type][1], f->max);
 }
 
@@ -246,6 +246,12 @@ static bool is_page(const struct route *r)
 	return r->sql != Q_NONE && queries[r->sql].shape == SHAPE_PAGE;
 }
 
+/* Do the surface's answers have the data beside a "meta"? */
+static bool has_meta(const struct route *r)
+{
+	return surface_of(r->id)->object_head;
+}
+
 static bool is_list(const struct route *r)
 {
 	return r->sql != Q_NONE && queries[r->sql].shape == SHAPE_ROWS;
@@ -291,6 +297,54 @@ static void write_list(struct buf *b, const struct route *r, int version, bool e
 	buf_char(b, '}');
 }
 
+/* {"data": [ … ], "meta": {"total", "limit", "offset"}} */
+static void write_data_and_meta(struct buf *b, const struct route *r, int version, bool example)
+{
+	if (example) {
+		buf_text(b, "{\"data\":[");
+		write_object_example(b, r->out->fields, version);
+		buf_text(b, "],\"meta\":{\"total\":1,\"limit\":50,\"offset\":0}}");
+		return;
+	}
+	buf_text(b, "{\"type\":\"object\",\"required\":[\"data\",\"meta\"],\"properties\":{\"data\":"
+		    "{\"type\":\"array\",\"items\":");
+	write_ref(b, "schemas", shape_name(b, r->out, version));
+	buf_text(b, "},\"meta\":");
+	write_ref(b, "schemas", "ListMeta");
+	buf_text(b, "}}");
+}
+
+/* {"data": …}, and {"meta": {"message"}} where the row says what was done */
+static void write_data_member(struct buf *b, const struct route *r, int version, bool example)
+{
+	if (example) {
+		buf_text(b, "{\"data\":");
+		write_object_example(b, r->out->fields, version);
+		if (r->done) {
+			buf_text(b, ",\"meta\":{\"message\":");
+			jx_str(b, r->done);
+			buf_char(b, '}');
+		}
+		buf_char(b, '}');
+		return;
+	}
+	buf_fmt(b, "{\"type\":\"object\",\"required\":[\"data\"%s],\"properties\":{\"data\":",
+		r->done ? ",\"meta\"" : "");
+	if (r->flags & ONE_OR_MANY)
+		buf_text(b, "{\"anyOf\":[");
+	write_ref(b, "schemas", shape_name(b, r->out, version));
+	if (r->flags & ONE_OR_MANY) {
+		buf_text(b, ",{\"type\":\"array\",\"items\":");
+		write_ref(b, "schemas", shape_name(b, r->out, version));
+		buf_text(b, "},{\"type\":\"null\"}]}");
+	}
+	if (r->done) {
+		buf_text(b, ",\"meta\":");
+		write_ref(b, "schemas", "MessageMeta");
+	}
+	buf_text(b, "}}");
+}
+
 /* Either the schema of the success answer or an example of it: both are the shape inside the envelopes. */
 static void write_data(struct buf *b, const struct route *r, int version, bool example)
 {
@@ -300,6 +354,11 @@ static void write_data(struct buf *b, const struct route *r, int version, bool e
 
 	if (!r->out) {
 		buf_text(b, example ? "{}" : "{\"type\":\"object\"}");
+	} else if (has_meta(r) && !(r->flags & BARE)) {
+		if (is_list(r) || is_page(r))
+			write_data_and_meta(b, r, version, example);
+		else
+			write_data_member(b, r, version, example);
 	} else if (r->list && (is_list(r) || is_page(r))) {
 		write_list(b, r, version, example);
 	} else if (items_only || is_page(r)) {
@@ -422,7 +481,7 @@ static bool takes_token(const struct route *r)
 	return r->access != PUBLIC && r->access != SECRET_KEY && (r->access != KEY || r->flags & TOKEN_TOO);
 }
 
-static bool may_fail(const struct route *r, enum err e)
+static bool may_fail_as(const struct route *r, enum err e)
 {
 	bool input = r->query || r->body;
 
@@ -435,11 +494,12 @@ static bool may_fail(const struct route *r, enum err e)
 	switch (e) {
 	case ERR_BAD_REQUEST: return input || r->method == POST;
 	case ERR_AUTHENTICATION: return takes_token(r);
-	case ERR_API_KEY: return route_takes_key(r);
+	case ERR_API_KEY: return route_takes_key(r) || r->access == USER_OR_KEY;
 	case ERR_ORIGIN: return route_takes_key(r) && r->access != SECRET_KEY && r->access != SECRET_USER;
 	case ERR_AUTHORIZATION:
-		return r->may || r->access == ADMIN || r->access == TEAM_ADMIN || r->access == SECRET_KEY ||
-		       r->access == SECRET_USER || (r->flags & BARE && r->content_type);
+		return r->may || r->gate || r->access == ADMIN || r->access == TEAM_ADMIN ||
+		       r->access == SECRET_KEY || r->access == SECRET_USER ||
+		       (r->flags & BARE && r->content_type);
 	case ERR_NOT_FOUND: return strchr(r->path, '{');
 	case ERR_NOT_ACCEPTABLE: return true;
 	case ERR_IDEMPOTENCY_RUNNING:
@@ -455,6 +515,18 @@ static bool may_fail(const struct route *r, enum err e)
 	case ERR_EXTERNAL: return r->flags & SLOW;
 	default: return false;
 	}
+}
+
+/* The same, in the surface's own words. */
+static bool may_fail(const struct route *r, enum err e)
+{
+	if (route_error(r, e) != e)
+		return false;
+	for (int other = ERR_OK + 1; other < ERR_COUNT; other++)
+		if (other != (int)e && route_error(r, (enum err)other) == e &&
+		    may_fail_as(r, (enum err)other))
+			return true;
+	return may_fail_as(r, e);
 }
 
 static int status_of(const struct route *r, enum err e)
@@ -575,6 +647,7 @@ static void write_security(struct buf *b, const struct route *r)
 		[SECRET_KEY] = "{\"apiKey\":[]}",
 		[SECRET_USER] = "{\"apiKey\":[],\"bearer\":[]}",
 		[KEY_OR_USER] = "{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}",
+		[USER_OR_KEY] = "{\"bearer\":[]},{\"apiKey\":[]}",
 		[TEAM] = "{\"team\":[]}",
 		[TEAM_ADMIN] = "{\"team\":[]}",
 	};
@@ -588,6 +661,16 @@ static void write_security(struct buf *b, const struct route *r)
 	buf_char(b, ']');
 }
 
+static void write_roles(struct buf *text, const struct permission *p)
+{
+	for (const char *c = p->roles; *c; c++) {
+		if (*c == ',')
+			buf_text(text, ", ");
+		else if (!strchr("{}", *c))
+			buf_char(text, *c);
+	}
+}
+
 /* What security schemes cannot say, as sentences. */
 static void write_about(struct buf *b, const struct route *r)
 {
@@ -597,6 +680,7 @@ static void write_about(struct buf *b, const struct route *r)
 		[SECRET_USER] = "Needs a secret key.",
 		[KEY_OR_USER] =
 			"A secret key is enough by itself; with a public one a user's token is needed.",
+		[USER_OR_KEY] = "A user's token, or a secret key as X-API-Key or as the bearer.",
 		[TEAM_ADMIN] = "Needs the team role owner or admin.",
 	};
 	struct buf text;
@@ -611,13 +695,13 @@ static void write_about(struct buf *b, const struct route *r)
 						 : "Without a key it acts for the token's tenant. ");
 	if (r->may && r->may->roles) {
 		buf_fmt(&text, "Needs the permission %s in the organization, which the roles ", r->may->name);
-		for (const char *p = r->may->roles; *p; p++) {
-			if (*p == ',')
-				buf_text(&text, ", ");
-			else if (!strchr("{}", *p))
-				buf_char(&text, *p);
-		}
+		write_roles(&text, r->may);
 		buf_text(&text, " have. ");
+	}
+	if (r->gate) {
+		buf_fmt(&text, "Needs the permission %s, which the roles ", r->gate->name);
+		write_roles(&text, r->gate);
+		buf_text(&text, " have; a secret key alone counts as editor. ");
 	}
 	if (r->flags & PRIVATE && r->method == POST)
 		buf_text(&text, "Idempotency-Key is ignored, since the answer holds a secret. ");
@@ -770,6 +854,11 @@ static const char components_head[] =
 	"\"properties\":{"
 	"\"request_id\":{\"type\":\"string\"},\"timestamp\":{\"type\":\"string\",\"format\":\"date-time\"},"
 	"\"version\":{\"type\":\"string\",\"enum\":[\"v2\"]}}},"
+	"\"ListMeta\":{\"type\":\"object\",\"required\":[\"total\",\"limit\",\"offset\"],\"properties\":{"
+	"\"total\":{\"type\":\"integer\"},\"limit\":{\"type\":\"integer\"},\"offset\":{\"type\":\"integer\"}}"
+	"},"
+	"\"MessageMeta\":{\"type\":\"object\",\"required\":[\"message\"],\"properties\":{"
+	"\"message\":{\"type\":\"string\"}}},"
 	"\"Problem\":{\"type\":\"object\",\"description\":\"RFC 9457, when Accept asks for it.\","
 	"\"required\":[\"type\",\"title\",\"status\",\"detail\",\"code\"],\"properties\":{"
 	"\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},"
@@ -833,6 +922,8 @@ static void write_test_fields(struct buf *b, const char *key, const struct field
 		key_str(b, "default", f->def);
 		if (f->flags & F_WHOLE)
 			buf_text(b, ",\"whole\":true");
+		if (f->flags & F_CLAMP)
+			buf_text(b, ",\"clamped\":true");
 		buf_char(b, '}');
 	}
 	buf_char(b, ']');
@@ -840,12 +931,12 @@ static void write_test_fields(struct buf *b, const char *key, const struct field
 
 void openapi_route(struct buf *b, const struct route *r)
 {
-	static const char *const access[] = {
-		"public",     "user",        "admin",       "key",  "key_user",
-		"secret_key", "secret_user", "key_or_user", "team", "team_admin"
-	};
-	static const char *const flags[] = { "slow",      "static",  "bare",   "raw",     "keyless",
-					     "token_too", "private", "writes", "one_mode" };
+	static const char *const access[] = { "public",      "user",       "admin",       "key",
+					      "key_user",    "secret_key", "secret_user", "key_or_user",
+					      "user_or_key", "team",       "team_admin" };
+	static const char *const flags[] = { "slow",     "static",    "bare",       "raw",
+					     "keyless",  "token_too", "private",    "writes",
+					     "one_mode", "own_limit", "one_or_many" };
 	struct field params[8];
 	int n = route_params(r);
 
@@ -870,6 +961,13 @@ void openapi_route(struct buf *b, const struct route *r)
 		key_str(b, "roles", r->may->roles);
 		buf_char(b, '}');
 	}
+	if (r->gate) {
+		key_open(b, "gate", '{');
+		key_str(b, "name", r->gate->name);
+		key_str(b, "roles", r->gate->roles);
+		buf_char(b, '}');
+	}
+	key_int(b, "invalid", surface_of(r->id)->validation_status);
 	key_str(b, "pool", r->flags & SLOW ? "slow" : "main");
 	key_int(b, "status", route_status(r));
 	key_int(b, "versions", surface_of(r->id)->versions);

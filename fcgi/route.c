@@ -58,7 +58,8 @@ static const struct surface surfaces[] = {
 	  .validation_status = 422 },
 	{ "operations", 1, .object_head = "{\"data\":", .object_tail = "}",
 	  .page_head = "{\"data\":[", .page_tail_head = "],\"meta\":{", .page_fields = { "total", "limit", "offset" }, .page_tail = "}}",
-	  .validation_status = 400 },
+	  .validation_status = 400, .maps_fields = true, .max_body = 2 << 20,
+	  .aliases = { { ERR_API_KEY, ERR_AUTHENTICATION }, { ERR_BAD_REQUEST, ERR_VALIDATION } } },
 	{ "observability", 1,
 	  .page_head = "[", .page_tail = "]",
 	  .validation_status = 422 },
@@ -93,6 +94,14 @@ bool route_takes_key(const struct route *r)
 bool route_is_team(const struct route *r)
 {
 	return r->access == TEAM || r->access == TEAM_ADMIN;
+}
+
+enum err route_error(const struct route *r, enum err e)
+{
+	for (const struct alias *a = surface_of(r->id)->aliases; a->err; a++)
+		if (a->err == e)
+			return a->as;
+	return e;
 }
 
 int route_status(const struct route *r)
@@ -296,6 +305,10 @@ static void check(const struct route *r)
 	check_list(r);
 	if (r->flags & TOKEN_TOO && r->access != KEY)
 		bad_table("%s: TOKEN_TOO goes with KEY", r->id);
+	if (r->gate && r->access != USER && r->access != USER_OR_KEY)
+		bad_table("%s: .gate asks about a user, or a key that stands for one", r->id);
+	if (r->done && !surface_of(r->id)->object_head)
+		bad_table("%s: its surface's answers have no meta to say .done in", r->id);
 	if (r->flags & KEYLESS && !route_takes_key(r))
 		bad_table("%s: KEYLESS goes with a key", r->id);
 	if (!r->run && r->sql == Q_NONE)

@@ -37,6 +37,7 @@ enum access {
 	SECRET_KEY,  /* X-API-Key that is a secret key; a bearer token is not even read */
 	SECRET_USER, /* a secret key and a user's bearer token */
 	KEY_OR_USER, /* a secret key alone, or any key with a user's bearer token */
+	USER_OR_KEY, /* a user's bearer token, or a secret key alone, which may be the bearer itself */
 	TEAM,        /* a team user's bearer token: the dashboard */
 	TEAM_ADMIN,  /* the same, whose team role is admin or owner */
 };
@@ -53,6 +54,7 @@ enum route_flag {
 	OWN_LIMIT = 512, /* has a budget of its own, which the handler counts (rq->limit), and does not use up
 			    the general one */
 	ONE_MODE = 256,  /* with TEAM: what it is about has no test mode; X-Test-Mode is not even read */
+	ONE_OR_MANY = 1024, /* the answer is one of out, an array of them, or null */
 };
 
 /*
@@ -96,14 +98,17 @@ struct route {
 	const char *path; /* "/api/v1/app/projects/{project_id}"; a {name} ending in "id" is a UUID */
 	const char *id;   /* catalogue id; its first word names the surface */
 	enum access access;
-	const char *summary;                  /* one line for the reference */
-	const char *about;                    /* more for the reference, or NULL */
-	const struct permission *may;         /* asked of the path's organization_id, or NULL */
-	const struct field *params;           /* path parameters that are not UUIDs */
-	const struct field *query;            /* query-string parameters */
-	const struct field *body;             /* members of a JSON body */
-	const struct shape *out;              /* one element of the answer */
-	const struct list *list;              /* of many; NULL: as the surface has it */
+	const char *summary;          /* one line for the reference */
+	const char *about;            /* more for the reference, or NULL */
+	const struct permission *may; /* asked of the path's organization_id, or NULL */
+	const struct permission
+		*gate; /* the roles of users that may; a secret key alone counts as editor. NULL: all */
+	const struct field *params; /* path parameters that are not UUIDs */
+	const struct field *query;  /* query-string parameters */
+	const struct field *body;   /* members of a JSON body */
+	const struct shape *out;    /* one element of the answer */
+	const char *done;           /* what was done, for people: meta.message, where the surface has it */
+	const struct list *list;    /* of many; NULL: as the surface has it */
 	const struct constraint *constraints; /* ends with a NULL name */
 	const enum err *
 		errors; /* what else its query or handler refuses with, for the reference; ends with ERR_OK */
@@ -128,6 +133,12 @@ struct literal {
 	const char *detail;
 };
 
+/* What a surface does not tell apart, and calls by the other's code. */
+struct alias {
+	enum err err; /* ERR_OK ends the list */
+	enum err as;
+};
+
 /* A surface's dialect: envelopes and habits, as data.  See DESIGN.md 4. */
 struct surface {
 	const char *name;
@@ -140,6 +151,9 @@ struct surface {
 	const char *page_tail;
 	int validation_status; /* of VALIDATION_ERROR */
 	struct literal literals[3];
+	struct alias aliases[3];
+	bool maps_fields; /* an error's details also map the field to the message */
+	size_t max_body;  /* bytes, of rows that say nothing else; 0: the runtime's */
 };
 
 /* The surface that an id such as "app.projects.list" belongs to.  Never NULL for a valid row. */
@@ -174,11 +188,14 @@ const struct route *route_at(int index);
 int route_params(const struct route *r);
 struct field route_param(const struct route *r, int i);
 
-/* Is X-API-Key part of what the row asks for? */
+/* Must there be an X-API-Key (but for KEYLESS)? */
 bool route_takes_key(const struct route *r);
 
 /* Is its caller a team user, of the dashboard? */
 bool route_is_team(const struct route *r);
+
+/* The code that a surface has for an error. */
+enum err route_error(const struct route *r, enum err e);
 
 /* The status of success. */
 int route_status(const struct route *r);

@@ -207,13 +207,15 @@ static void answer_options(struct req *rq)
 
 static const struct {
 	const char *prefix;
+	const char *surface; /* NULL: any */
 	const long *per_minute;
 } limit_classes[] = {
-	{ "/api/v1/app/ai/", &cfg.rate_limit_ai },
-	{ "/api/v1/public/auth/", &cfg.rate_limit_auth },
-	{ "", &cfg.rate_limit_default },
-	{ NULL, &cfg.rate_limit_key },     /* whatever the path: a secret key without a user */
-	{ NULL, &cfg.rate_limit_default }, /* OWN_LIMIT: what asks too often before it counts itself */
+	{ "/api/v1/app/ai/", NULL, &cfg.rate_limit_ai },
+	{ "/api/v1/public/auth/", NULL, &cfg.rate_limit_auth },
+	{ "", "operations", &cfg.rate_limit_operations },
+	{ "", NULL, &cfg.rate_limit_default },
+	{ NULL, NULL, &cfg.rate_limit_key },     /* whatever the path: a secret key without a user */
+	{ NULL, NULL, &cfg.rate_limit_default }, /* OWN_LIMIT: what asks too often before it counts itself */
 };
 
 enum {
@@ -221,6 +223,14 @@ enum {
 	LIMIT_OF_KEYS = LIMIT_CLASSES - 2,
 	LIMIT_OF_OWN = LIMIT_CLASSES - 1
 };
+
+static bool is_of_class(const struct req *rq, const char *path, size_t class)
+{
+	const char *prefix = limit_classes[class].prefix, *surface = limit_classes[class].surface;
+
+	return !strncmp(path, prefix, strlen(prefix)) &&
+	       (!surface || (rq->route && !strcmp(surface, surface_of(rq->route->id)->name)));
+}
 
 static enum err take_from_limit(struct req *rq)
 {
@@ -232,8 +242,7 @@ static enum err take_from_limit(struct req *rq)
 
 	if (rq->route && rq->route->flags & OWN_LIMIT)
 		class = LIMIT_OF_OWN;
-	while (class < LIMIT_OF_KEYS &&
-	       strncmp(path, limit_classes[class].prefix, strlen(limit_classes[class].prefix)))
+	while (class < LIMIT_OF_KEYS && !is_of_class(rq, path, class))
 		class ++;
 	if (!*limit_classes[class].per_minute)
 		return ERR_OK;
@@ -283,7 +292,11 @@ enum err serve_begin(struct req *rq)
 
 size_t serve_max_body(const struct req *rq)
 {
-	return rq->route && rq->route->max_body ? rq->route->max_body : MAX_BODY;
+	size_t surface = rq->route ? surface_of(rq->route->id)->max_body : 0;
+
+	if (rq->route && rq->route->max_body)
+		return rq->route->max_body;
+	return surface ? surface : MAX_BODY;
 }
 
 /* Input */
@@ -299,7 +312,9 @@ static enum err read_path(struct req *rq, struct value *values)
 
 		*f = route_param(rq->route, i);
 		text = pct_decode(&rq->arena, rq->match.params[i], rq->match.params_len[i], false, &problem);
-		/* What cannot be an id is nobody's id. */
+		/* What cannot be an id is nobody's id; but where ids are numbers a word is a mistake. */
+		if (!problem && f->type == F_INT && field_from_text(rq, f, text, &values[i]))
+			return rq->fail.err;
 		if (problem || field_from_text(rq, f, text, &values[i]))
 			return req_not_found(rq, problem ? NULL : text);
 	}

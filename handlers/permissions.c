@@ -6,7 +6,9 @@ const struct permission
 	org_manage     = { "ORG_MANAGE",     "{owner,admin}" },
 	members_read   = { "MEMBERS_READ",   "{owner,admin,developer}" },
 	billing_read   = { "BILLING_READ",   "{owner,admin,developer}" },
-	billing_manage = { "BILLING_MANAGE", "{owner,admin}" };
+	billing_manage = { "BILLING_MANAGE", "{owner,admin}" },
+	operator_read  = { "OPERATOR_READ",  "{superadmin,admin,editor,builder,agent,viewer}" },
+	operator_write = { "OPERATOR_WRITE", "{superadmin,admin,editor,builder,agent}" };
 /* clang-format on */
 
 const char *const member_roles[] = { "owner", "admin", "member", "developer", NULL };

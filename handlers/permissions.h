@@ -13,6 +13,13 @@ extern const struct permission members_read;   /* what members do, such as their
 extern const struct permission billing_read;   /* the subscription */
 extern const struct permission billing_manage; /* to subscribe, change and cancel */
 
+/*
+ * On the operations surface, for the column .gate: which roles of users may look
+ * at what runs for the whole tenant (queues, automations, logs, …), and change it.
+ */
+extern const struct permission operator_read;
+extern const struct permission operator_write;
+
 /* The roles of members; and those that may be given, which leaves out the owner's. */
 extern const char *const member_roles[];
 extern const char *const member_roles_given[];

@@ -58,7 +58,12 @@ extern const struct shape message_shape;
 	{ "skip",  F_INT, 0, .min = 0, .def = "0", .about = "how many to leave out" }
 /* clang-format on */
 
-/* The roles a user may have. */
+/*
+ * The roles a user may have, and those that an issuer may give.  Beyond user,
+ * admin and superadmin they count on the operations surface (handlers/permissions.h);
+ * everywhere else they are users.
+ */
 extern const char *const user_roles[];
+extern const char *const user_roles_of_issuers[];
 
 #endif

@@ -4,7 +4,9 @@
 #include "fcgi/req.h"
 #include "handlers/routes.h"
 
-const char *const user_roles[] = { "user", "admin", "superadmin", NULL };
+const char *const user_roles[] = { "user",  "admin",  "superadmin", "editor", "builder",
+				   "agent", "viewer", "demo",       "member", NULL };
+const char *const user_roles_of_issuers[] = { "user", "admin", "superadmin", NULL };
 
 /* clang-format off */
 static const struct field update_in[] = {

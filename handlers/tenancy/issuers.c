@@ -25,7 +25,7 @@
 	  .about = "the claim with the user's e-mail address; dots lead into objects", .example = "email" }, \
 	{ "role_claim",  F_TEXT, F_NULL, .min = 1, .max = ISSUER_MAX_CLAIM, \
 	  .about = "the claim with the user's role, a string or a list of them; null: roles are ours to give", .example = "app_metadata.role" }, \
-	{ "max_role",    F_ENUM, 0, .values = user_roles, .def = role_default, .about = "the highest role that its tokens can give" }, \
+	{ "max_role",    F_ENUM, 0, .values = user_roles_of_issuers, .def = role_default, .about = "the highest role that its tokens can give" }, \
 	{ "is_enabled",  F_BOOL, 0, .def = enabled_default, .about = "false: its tokens are refused, within a minute" }
 
 static const struct field create_in[] = { ISSUER_FIELDS(F_REQUIRED, "admin", "email", "true"), FIELD_END };
@@ -40,7 +40,7 @@ static const struct field issuer_out[] = {
 	{ "audience",        F_TEXT, F_NULL, .example = "authenticated" },
 	{ "email_claim",     F_TEXT, 0, .example = "email" },
 	{ "role_claim",      F_TEXT, F_NULL, .example = "app_metadata.role" },
-	{ "max_role",        F_ENUM, 0, .values = user_roles },
+	{ "max_role",        F_ENUM, 0, .values = user_roles_of_issuers },
 	{ "is_enabled",      F_BOOL, 0 },
 	{ "keys_fetched_at", F_DATETIME, F_NULL, .about = "when the key set was last fetched" },
 	{ "keys_failure",    F_TEXT, F_NULL, .about = "why the last fetch failed; null: it did not" },

@@ -17,6 +17,7 @@
 --   test          a team member wants the tenant's test mode
 --   request       who to put down in the audit log: {"ip", "user_agent",
 --                 "request_id", "route"}; NULL: the request is not to write
+--   gate          the roles of users that may; NULL: all
 --
 -- The signature was checked before; this is about what may have changed since:
 -- key, session, user, role, membership.  What is asked for in each statement is
@@ -25,11 +26,15 @@
 -- of its user (see sessions): joining users cost 13 µs of 79 that PostgreSQL
 -- spends on a page.
 --
+-- Beyond administrators, roles say something on the operations surface alone:
+-- everywhere else their users are users (see users_role_known).
+--
 -- Raises AS401 (token), AS005 (key), AS006 (origin), AS403, AS404
 -- (organization), and AS001 for a valid token whose subject or role is new here.
+DROP FUNCTION IF EXISTS enter(uuid, bytea, text, boolean, text, text, text, uuid, text, uuid, text[], boolean, jsonb);
 CREATE OR REPLACE FUNCTION enter(tenant uuid, key bytea, origin text, team boolean, issuer text, subject text,
                                  role text, session uuid, min_role text, organization uuid, org_roles text[],
-                                 test boolean, request jsonb) RETURNS void
+                                 test boolean, request jsonb, gate text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     who          uuid;
@@ -77,7 +82,8 @@ BEGIN
         SELECT u.id, u.public_id INTO who, name
         FROM identities i JOIN users u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
         WHERE i.tenant_id = tenant AND i.issuer = enter.issuer AND i.subject = enter.subject
-          AND u.access >= access_of(min_role) AND (enter.role IS NULL OR u.role = enter.role);
+          AND u.access >= access_of(min_role)
+          AND (enter.role IS NULL OR u.role = enter.role OR enter.role = 'user' AND u.access <= 1);
     END IF;
     IF min_role IS NOT NULL THEN
         IF who IS NULL THEN
@@ -89,6 +95,10 @@ BEGIN
         ELSIF request IS NOT NULL THEN
             PERFORM enter_note(request, name, 'user', NULL);
         END IF;
+    END IF;
+
+    IF gate IS NOT NULL THEN
+        PERFORM enter_gate(tenant, who, gate);
     END IF;
 
     IF organization IS NULL THEN
@@ -131,6 +141,25 @@ BEGIN
     entered := set_config('app.tenant_id', k.tenant_id::text, true);
     entered := set_config('app.key', k.type, true);
     RETURN 'key:' || k.prefix;
+END
+$$;
+
+-- Has the caller one of these roles?  A secret key alone is an editor of its
+-- tenant, and never an administrator.
+CREATE OR REPLACE FUNCTION enter_gate(tenant uuid, who uuid, gate text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    role text;
+BEGIN
+    IF who IS NOT NULL THEN
+        SELECT u.role INTO role FROM users u WHERE u.tenant_id = tenant AND u.id = who;
+    ELSIF app_is_secret() THEN
+        role := 'editor';
+    END IF;
+    IF role IS NULL OR role <> ALL (gate) THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = format('this needs the role %s', array_to_string(gate, ' or '));
+    END IF;
+    PERFORM set_config('app.role', role, true);
 END
 $$;
 
@@ -179,7 +208,7 @@ BEGIN
         WHERE i.tenant_id = tenant AND i.issuer = enter_refuse.issuer AND i.subject = enter_refuse.subject;
         IF NOT FOUND THEN
             RAISE SQLSTATE 'AS001' USING MESSAGE = 'a new user';
-        ELSIF who.access > 0 AND who.role <> enter_refuse.role THEN
+        ELSIF who.access > 0 AND who.role <> enter_refuse.role AND (who.access > 1 OR enter_refuse.role <> 'user') THEN
             RAISE SQLSTATE 'AS001' USING MESSAGE = 'a new role';
         END IF;
     ELSE

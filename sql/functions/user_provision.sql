@@ -36,7 +36,8 @@ BEGIN
     FROM identities i JOIN users u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
     WHERE i.tenant_id = tenant AND i.issuer = user_provision.issuer AND i.subject = user_provision.subject;
     IF FOUND THEN
-        IF had <> user_provision.role THEN
+        -- An issuer knows users from administrators; what else a user is here is not its to say.
+        IF had <> user_provision.role AND (access_of(had) > 1 OR user_provision.role <> 'user') THEN
             UPDATE users u SET role = user_provision.role WHERE u.tenant_id = tenant AND u.id = made;
             PERFORM audit('user.role', 'user', user_provision.subject,
                           jsonb_build_object('from', had, 'to', user_provision.role, 'issuer', issuer), 'system', 'system');

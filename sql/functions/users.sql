@@ -144,7 +144,7 @@ BEGIN
     IF new_role IS NOT NULL OR active <> u.is_active THEN
         IF u.id = app_user() THEN
             RAISE SQLSTATE 'AS403' USING MESSAGE = 'nobody changes their own role, or deactivates themself';
-        ELSIF mine <> 'superadmin' AND (u.role <> 'user' OR new_role <> 'user') THEN
+        ELSIF mine <> 'superadmin' AND (access_of(u.role) > 1 OR access_of(new_role) > 1) THEN
             RAISE SQLSTATE 'AS403' USING MESSAGE = 'only a superadmin may make an administrator, or change one';
         END IF;
     END IF;
@@ -161,6 +161,17 @@ BEGIN
     RETURN NEXT u;
 END
 $$;
+
+-- The standings of users (see there) of a role, or who are active or not; NULL: any.
+CREATE OR REPLACE FUNCTION user_standings(role text, is_active boolean) RETURNS SETOF text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 4
+BEGIN ATOMIC
+    SELECT r || s.standing
+    FROM unnest('{user,admin,superadmin,editor,builder,agent,viewer,demo,member}'::text[]) r,
+         (VALUES (true, '/active'), (false, '/inactive')) s (is_active, standing)
+    WHERE (user_standings.role IS NULL OR r = user_standings.role)
+      AND (user_standings.is_active IS NULL OR s.is_active = user_standings.is_active);
+END;
 
 -- How many there are in some of the counters of users; NULL: any.
 CREATE OR REPLACE FUNCTION user_count(role text, is_active boolean) RETURNS bigint
@@ -180,9 +191,7 @@ LANGUAGE sql STABLE ROWS 100
 BEGIN ATOMIC
     SELECT DISTINCT u.id, u.created_at
     FROM (SELECT lower(search) COLLATE "C" AS from_here, lower(search) || chr(1114111) COLLATE "C" AS to_there) s,
-         (VALUES ('user', true, 'user/active'), ('user', false, 'user/inactive'), ('admin', true, 'admin/active'),
-                 ('admin', false, 'admin/inactive'), ('superadmin', true, 'superadmin/active'),
-                 ('superadmin', false, 'superadmin/inactive')) g (role, is_active, standing),
+         user_standings(user_search.role, user_search.is_active) g (standing),
          LATERAL (
              (SELECT x.id, x.created_at FROM users x
               WHERE x.tenant_id = (SELECT app_tenant()) AND x.standing = g.standing
@@ -203,9 +212,7 @@ BEGIN ATOMIC
               WHERE x.tenant_id = (SELECT app_tenant()) AND x.standing = g.standing
                 AND x.search_last >= s.from_here AND x.search_last < s.to_there
               ORDER BY x.search_last LIMIT 200)
-         ) u
-    WHERE (user_search.role IS NULL OR g.role = user_search.role)
-      AND (user_search.is_active IS NULL OR g.is_active = user_search.is_active);
+         ) u;
 END;
 
 -- Open a session in which an administrator acts as a user, for an hour at most.
@@ -221,7 +228,7 @@ BEGIN
     FOR SHARE;
     IF NOT FOUND THEN
         RAISE SQLSTATE 'AS404' USING MESSAGE = 'User not found', HINT = 'user_id';
-    ELSIF u.role <> 'user' THEN
+    ELSIF access_of(u.role) > 1 THEN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'administrators cannot be impersonated';
     ELSIF NOT u.is_active THEN
         RAISE SQLSTATE 'AS409' USING MESSAGE = 'this account is not active', HINT = 'user_id';

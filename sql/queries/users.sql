@@ -45,16 +45,13 @@ LEFT JOIN (
     SELECT x.public_id AS id, x.email, x.full_name, x.avatar_url, x.role, x.is_active, x.subscription_plan,
            x.subscription_status, x.created_at, user_is_premium(x.subscription_plan, x.subscription_status) AS is_premium,
            days_since(x.created_at) AS days_since_joined
-    FROM (VALUES ('user', true, 'user/active'), ('user', false, 'user/inactive'), ('admin', true, 'admin/active'),
-                 ('admin', false, 'admin/inactive'), ('superadmin', true, 'superadmin/active'),
-                 ('superadmin', false, 'superadmin/inactive')) g (role, is_active, standing),
+    FROM user_standings(:role, :is_active::boolean) g (standing),
          LATERAL (
              SELECT * FROM users
              WHERE tenant_id = :tenant_id AND standing = g.standing
              ORDER BY created_at DESC, id DESC
              LIMIT :limit::bigint + :skip::bigint
          ) x
-    WHERE (:role::text IS NULL OR g.role = :role) AND (:is_active::boolean IS NULL OR g.is_active = :is_active)
     ORDER BY x.created_at DESC, x.id DESC
     LIMIT :limit OFFSET :skip
 ) u ON true;

@@ -325,9 +325,9 @@ subtest 'error pages' => sub {
     $r = ask($n, TRACE => '/api/v1/x');
     error_ok $r, 'METHOD_NOT_ALLOWED', '405: TRACE';
     like header($r, 'Allow'), qr/^GET, .*PATCH/, 'Allow of the API';
-    is ask($n, POST => '/api/v1/x', body => 'x' x 1048576)->{status}, 200, 'a body of 1 MiB passes';
-    error_ok ask($n, POST => '/api/v1/x', body => 'x' x 1048577), 'PAYLOAD_TOO_LARGE', '413: a byte more';
-    error_ok raw($n, "POST /api/v1/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n" . 'x' x 0x200000 . "\r\n0\r\n\r\n"), 'PAYLOAD_TOO_LARGE', '413: chunked';
+    is ask($n, POST => '/api/v1/x', body => 'x' x 2097152)->{status}, 200, 'a body of 2 MiB passes';
+    error_ok ask($n, POST => '/api/v1/x', body => 'x' x 2097153), 'PAYLOAD_TOO_LARGE', '413: a byte more';
+    error_ok raw($n, "POST /api/v1/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n200001\r\n" . 'x' x 0x200001 . "\r\n0\r\n\r\n"), 'PAYLOAD_TOO_LARGE', '413: chunked';
     is ask($n, GET => '/api/v1/' . 'a' x 8000)->{status}, 200, 'an address of 8,000 bytes passes';
     error_ok ask($n, GET => "/api/v1/$long"), 'URI_TOO_LONG', '414: a longer one';
     is ask($n, GET => '/api/v1/x', headers => ['X-Long: ' . 'a' x 8000])->{status}, 200, 'a header of 8,000 bytes passes';
@@ -431,7 +431,7 @@ subtest 'HTTP/2' => sub {
     my $long = 'a' x 10000;    # one header may be longer here: bytes count as they travel, and HPACK packs them
     like `$curl/api/v1/x -H 'X-A: $long' -H 'X-B: $long' -H 'X-C: $long'`, qr/ (?:431|000)$/, 'too many bytes of headers';
     is `$curl/api/v1/x`, '2 200', 'which hurts nobody else';
-    write_file("$n->{dir}/body", 'x' x 1048577);
+    write_file("$n->{dir}/body", 'x' x 2097153);
     is `$curl/api/v1/x --data-binary '\@$n->{dir}/body'`, '2 413', 'a large body';
 };
 
