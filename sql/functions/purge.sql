@@ -16,6 +16,7 @@ BEGIN
         ('one_time_tokens',     'expires_at', interval '1 day'),
         ('webauthn_challenges', 'expires_at', interval '1 hour'),
         ('rate_limits',         'updated_at', interval '1 day'),
+        ('realtime_tickets',    'expires_at', interval '1 minute'),
         ('sessions',            'expires_at', interval '30 days'),
         ('team_sessions',       'expires_at', interval '30 days'),
         ('webhook_events',      'created_at', interval '90 days'),

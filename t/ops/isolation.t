@@ -45,6 +45,10 @@ my @rows = (
     [ webhook_attempts    => q{tenant_id, delivery_id, number} => q{?, (SELECT max(id::text)::uuid FROM webhook_deliveries WHERE tenant_id = app_tenant()), 1} ],
     [ job_schedules       => q{tenant_id, queue, kind, every_ms} => q{?, 'x', 'x', 1000} ],
     [ feature_flags       => q{tenant_id, key, name, flag_type} => q{?, 'x', 'x', 'boolean'} ],
+    [ realtime_messages   => q{tenant_id, channel, id, slot, xid, kind, payload, created_at} => q{?, 'user:x', nextval('realtime_ids'), 0, '1', 'message', '{}', now()} ],
+    [ realtime_floors     => q{tenant_id, channel, last_id, xid} => q{?, 'user:x', 1, '1'} ],
+    [ realtime_presence   => q{tenant_id, channel, user_id, process, client} => q{?, 'user:x', 'x', gen_random_uuid(), 1} ],
+    [ realtime_tickets    => q{tenant_id, hash, user_id} => q{?, sha256(''), :user} ],
     [ contact_submissions => q{tenant_id, reference_id, name, email, message} => q{?, 'CNT-00000000', 'x', 'x', 'x'} ],
     [ webhook_events      => q{tenant_id, provider, event_id, type, payload} => q{?, 'stripe', 'x', 'x', '{}'} ],
     [ identity_profiles   => q{tenant_id, issuer, subject, version, version_event} => q{?, 'iss', 'sub', now(), 'x'} ],
@@ -70,7 +74,7 @@ for my $tenant ($A, $B) {
 
 my @tables = @{ $super->selectcol_arrayref(<<~'END') };
     SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-    WHERE c.relkind IN ('r', 'p') AND a.attname = 'tenant_id' AND NOT a.attisdropped
+    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attname = 'tenant_id' AND NOT a.attisdropped
       AND c.relnamespace = 'public'::regnamespace
     ORDER BY c.relname
     END
@@ -90,9 +94,9 @@ sub within ($db, $tenant, $code) {
 
 subtest 'every table of the schema is protected' => sub {
     cmp_ok scalar(@tables), '>=', 5, 'there are tables';
-    my %global = map { $_ => 1 } qw(jwks job_workers schema_migrations schema_functions);    # no tenant's
+    my %global = map { $_ => 1 } qw(jwks job_workers realtime_processes realtime_state schema_migrations schema_functions);    # no tenant's
     my $all = $super->selectall_arrayref(<<~'END', { Slice => {} });
-        SELECT relname, relrowsecurity, relforcerowsecurity,
+        SELECT relname, relrowsecurity, relforcerowsecurity, relispartition,
                EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd = '*' AND p.polroles = '{0}'
                          AND p.polqual IS NOT NULL AND p.polwithcheck IS NOT NULL) AS has_policy
         FROM pg_class c WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
@@ -102,7 +106,7 @@ subtest 'every table of the schema is protected' => sub {
         ok $table->{has_policy}, "$table->{relname}: one policy for reading and writing";
     }
     my %tenants = map { $_ => 1 } @tables, 'tenants';
-    is_deeply [ sort grep { !$tenants{$_} } map { $_->{relname} } @$all ], [ sort keys %global ], 'all others belong to no tenant';
+    is_deeply [ sort grep { !$tenants{$_} } map { $_->{relname} } grep { !$_->{relispartition} } @$all ], [ sort keys %global ], 'all others belong to no tenant';
 
     my $loose = $super->selectcol_arrayref(<<~'END');
         SELECT conrelid::regclass || '.' || conname
@@ -115,21 +119,25 @@ subtest 'every table of the schema is protected' => sub {
     is "@$loose", '', 'every foreign key has the tenant in it';
     my $bare = $super->selectcol_arrayref(<<~'END');
         SELECT c.relname FROM pg_class c
-        WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'schema\_%'
+        WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'schema\_%' AND NOT relispartition
           AND (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ('created_at', 'updated_at')) < 2
-           OR relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'schema\_%'
+           OR relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'schema\_%' AND NOT relispartition
           AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid = 'touch'::regproc)
         END
-    is "@$bare", 'audit_events', 'every table has its times, and the trigger that keeps them, but for the one whose rows never change';
+    is "@$bare", 'audit_events realtime_messages', 'every table has its times, and the trigger that keeps them, but for those whose rows never change';
+    for my $part (map { $_->{relname} } grep { $_->{relispartition} } @$all) {
+        refused $api, '42501', "SELECT tenant_id FROM $part";
+        refused $api, '42501', "TRUNCATE $part";
+    }
 };
 
 subtest 'the api sees its own tenant and no other' => sub {
     for my $table (@tables) {
         # What the owner is let see of all tenants, so that it can find one (see the policies), is not told apart here.
         my $is_directory = $super->selectrow_array(q{SELECT EXISTS (SELECT FROM pg_policy WHERE polrelid = ?::regclass AND polname LIKE '%directory')}, undef, $table);
-        if ($table eq 'audit_heads') {
+        if ($table =~ /^(?:audit_heads|realtime_(?:messages|floors|presence))$/) {    # by functions only
             refused $api, '42501', "SELECT tenant_id FROM $table";
-            is_deeply within($owner, $B, sub { $owner->selectcol_arrayref("SELECT tenant_id FROM $table") }), [$B], "$table: the owner in B";
+            is_deeply within($owner, $B, sub { $owner->selectcol_arrayref("SELECT tenant_id FROM $table") }), [$B], "$table: the owner in B" if !$is_directory;
             next;
         }
         is_deeply within($api, $A, sub { $api->selectcol_arrayref("SELECT DISTINCT tenant_id FROM $table") }), [$A], "$table: A in A";
@@ -202,7 +210,7 @@ subtest 'the role of the api' => sub {
     refused $api, '42501', 'CREATE FUNCTION app_user(int) RETURNS int LANGUAGE sql RETURN 1';
     refused $api, '42501', 'SELECT * FROM schema_migrations';
     refused $api, '42501', 'INSERT INTO tenants (slug, name) VALUES (?, ?)', 'c', 'C';
-    my %may_delete = map { $_ => 1 } qw(feature_flags memberships passkeys recovery_codes tenant_issuers totp_factors);
+    my %may_delete = map { $_ => 1 } qw(feature_flags memberships passkeys realtime_tickets recovery_codes tenant_issuers totp_factors);
     refused $api, '42501', $_ for 'UPDATE audit_events SET action = action', 'DELETE FROM audit_events', 'SELECT * FROM audit_heads',
         'UPDATE sessions SET impersonator_id = NULL', 'UPDATE team_members SET email = email', 'UPDATE api_keys SET hash = hash';
     for my $table (@tables) {
@@ -230,7 +238,7 @@ subtest 'old answers are purged over all tenants, and by nobody seen' => sub {
     is +($sql->run($api, purge => batch => 10))[0]{deleted}, 0, 'no more';
     is_deeply $super->selectcol_arrayref('SELECT key FROM idempotency_keys'), ['new'], 'the young one stays';
     for my $case ([ one_time_tokens => 'expires_at', '1 day' ], [ webauthn_challenges => 'expires_at', '1 hour' ], [ rate_limits => 'updated_at', '1 day' ],
-        [ sessions => 'expires_at', '30 days' ], [ team_sessions => 'expires_at', '30 days' ], [ contact_submissions => 'created_at', '1 year' ], [ webhook_messages => 'created_at', '30 days' ]) {
+        [ sessions => 'expires_at', '30 days' ], [ team_sessions => 'expires_at', '30 days' ], [ realtime_tickets => 'expires_at', '1 minute' ], [ contact_submissions => 'created_at', '1 year' ], [ webhook_messages => 'created_at', '30 days' ]) {
         my ($table, $column, $age) = @$case;
         $super->do("ALTER TABLE $table DISABLE TRIGGER USER");
         $super->do("UPDATE $table SET $column = now() - interval '$age' + interval '1 minute'");

@@ -1,0 +1,722 @@
+-- Realtime: what is published, who may listen, and how it is read.
+--
+-- A channel is "<kind>:<id>": realtime_kind() and realtime_may() know the kinds.
+-- What is told on it is a row of realtime_messages, which every realtime process
+-- tails; so the hosts add up without a broker, and what was rolled back was
+-- never told.
+
+-- ---------------------------------------------------------------- channels
+
+-- The kind of a channel's name; NULL: it is none.
+CREATE OR REPLACE FUNCTION realtime_kind(channel text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN substring(channel FROM '^([a-z][a-z0-9_]{0,31}):[^[:space:][:cntrl:]]{1,255}$');
+
+-- The id in it.
+CREATE OR REPLACE FUNCTION realtime_id(channel text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN substr(channel, strpos(channel, ':') + 1);
+
+-- The same where the kind's ids are UUIDs; NULL for any other text.
+CREATE OR REPLACE FUNCTION realtime_uuid(channel text) RETURNS uuid
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN realtime_id(channel) ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
+            THEN realtime_id(channel)::uuid END;
+
+-- The advisory lock of a channel.
+CREATE OR REPLACE FUNCTION realtime_lock_key(tenant uuid, channel text) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN hash_record_extended(ROW ('realtime'::text, tenant, channel), 0);
+
+-- May the user listen to the channel (action "subscribe"), or send to it
+-- ("publish")?  Asked in the tenant (app_tenant()); usr is the user's id.
+--
+-- To add a kind, add a line: one look-up by an index, and false for what is not
+-- there.  What nobody here names is refused.
+CREATE OR REPLACE FUNCTION realtime_may(usr uuid, channel text, action text) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    tenant uuid := app_tenant();
+BEGIN
+    RETURN CASE realtime_kind(channel)
+        -- One's own devices, and what the server has to say to one.
+        WHEN 'user' THEN EXISTS (
+            SELECT FROM users u
+            WHERE u.tenant_id = tenant AND u.id = usr AND u.public_id = realtime_id(channel) AND u.access > 0)
+        WHEN 'project' THEN EXISTS (
+            SELECT FROM projects p
+            WHERE p.tenant_id = tenant AND p.id = realtime_uuid(channel) AND p.owner_id = usr AND p.deleted_at IS NULL)
+        WHEN 'organization' THEN EXISTS (
+            SELECT FROM memberships m
+            JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
+            WHERE m.tenant_id = tenant AND m.organization_id = realtime_uuid(channel) AND m.user_id = usr AND m.is_active
+              AND o.deleted_at IS NULL)
+        -- A job tells how far it is; nobody tells it anything.
+        WHEN 'job' THEN action = 'subscribe' AND EXISTS (
+            SELECT FROM jobs j WHERE j.tenant_id = tenant AND j.id = realtime_uuid(channel) AND j.created_by = usr)
+        -- What is for everybody in the tenant, from the server.
+        WHEN 'public' THEN action = 'subscribe'
+        ELSE false
+    END;
+END
+$$;
+
+-- For many at once, of several tenants; in the order given.  For a process
+-- that asks again, every few seconds, for what its clients listen to.
+CREATE OR REPLACE FUNCTION realtime_may_many(tenants uuid[], users uuid[], channels text[])
+RETURNS TABLE (nr bigint, may boolean)
+LANGUAGE plpgsql AS $$
+DECLARE
+    t uuid;
+BEGIN
+    FOR t IN SELECT DISTINCT x FROM unnest(tenants) x LOOP
+        PERFORM set_config('app.tenant_id', t::text, true);
+        RETURN QUERY
+        SELECT a.nr, realtime_may(a.usr, a.channel, 'subscribe')
+        FROM unnest(tenants, users, channels) WITH ORDINALITY a (tenant, usr, channel, nr)
+        WHERE a.tenant = t;
+    END LOOP;
+END
+$$;
+
+-- ---------------------------------------------------------------- publishing
+
+-- What all ways of publishing end in: check, lock, and only then draw the id.
+--
+-- The order of these steps is what keeps a channel's ids in order of commit,
+-- and what lets realtime_tail() know whose messages may still come: the
+-- transaction has its number, the lock is held until it ends, then the id.
+-- So publish late: others who publish on the channel wait for the commit.
+CREATE OR REPLACE FUNCTION realtime_put(channel text, payload jsonb, sender text, kind text, event text,
+                                        is_last boolean) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    tenant uuid := app_tenant();
+    made   bigint;
+    writer xid8 := pg_current_xact_id();
+    at     timestamptz;
+BEGIN
+    IF tenant IS NULL THEN
+        RAISE SQLSTATE '42501' USING MESSAGE = 'realtime: there is no tenant to publish in';
+    ELSIF realtime_kind(channel) IS NULL THEN
+        RAISE SQLSTATE 'AS422' USING HINT = 'channel',
+            MESSAGE = 'channel must be <kind>:<id>, such as project:018f3c1e-7b5a-7c3e-8d2f-0a1b2c3d4e5f';
+    ELSIF octet_length(payload::text) > 32768 OR payload IS NULL THEN
+        RAISE SQLSTATE 'AS422' USING HINT = 'payload', MESSAGE = 'payload must be JSON of at most 32768 bytes';
+    END IF;
+    PERFORM pg_advisory_xact_lock(realtime_lock_key(tenant, channel));
+    made := nextval('realtime_ids');
+    at := clock_timestamp();
+    INSERT INTO realtime_messages (tenant_id, channel, id, slot, xid, kind, payload, sender, event, is_last, created_at)
+    VALUES (tenant, channel, made, realtime_slot(at), writer, realtime_put.kind, payload, realtime_put.sender,
+            realtime_put.event, realtime_put.is_last, at);
+    RAISE NOTICE USING ERRCODE = 'AS900', MESSAGE = 'realtime';
+    RETURN made;
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_put(text, jsonb, text, text, text, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION realtime_put(text, jsonb, text, text, text, boolean) TO ashlar_api;
+
+-- Which of the ring's four a time belongs to.
+CREATE OR REPLACE FUNCTION realtime_slot(at timestamptz) RETURNS smallint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ((extract(epoch FROM at)::bigint / 60) % 4)::smallint;
+
+-- Tell everybody who listens to the channel, when this transaction commits.
+-- sender is the public id of the user who sent it; NULL: the server.
+-- Raises AS422.
+CREATE OR REPLACE FUNCTION realtime_publish(channel text, payload jsonb, sender text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM realtime_put(channel, payload, sender, 'message', NULL, false);
+END
+$$;
+
+-- Tell a user something, on all connections there are.
+CREATE OR REPLACE FUNCTION realtime_notify(usr text, title text, message text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM realtime_put('user:' || usr, jsonb_build_object('title', title, 'message', message), NULL, 'notification',
+                         NULL, false);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION realtime_notify(usr uuid, title text, message text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM realtime_notify(u.public_id, title, message)
+    FROM users u
+    WHERE u.tenant_id = app_tenant() AND u.id = usr;
+END
+$$;
+
+-- Tell how far a job is, or anything else that takes its time and ends: an
+-- event with a name on the channel job:<id>.  is_last ends the stream, and
+-- whoever follows it is let go.
+CREATE OR REPLACE FUNCTION job_progress(job uuid, event text, data jsonb, is_last boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF event !~ '^[a-z][a-z0-9_.-]{0,63}$' THEN
+        RAISE SQLSTATE 'AS422' USING HINT = 'event',
+            MESSAGE = 'event must be 1 to 64 characters of a-z, 0-9, ".", "_" and "-", a letter first';
+    END IF;
+    PERFORM realtime_put('job:' || job, data, NULL, 'event', event, job_progress.is_last);
+END
+$$;
+
+-- What clients send, many at once, of several tenants; for the realtime
+-- process, which has checked them.  Locks are taken in one order by all, so no
+-- two batches wait for each other in a circle; ids follow the order given.
+CREATE OR REPLACE FUNCTION realtime_publish_many(tenants uuid[], channels text[], payloads jsonb[], senders text[])
+RETURNS TABLE (nr bigint, id bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp ROWS 10 AS $$
+BEGIN
+    PERFORM realtime_lock_many(tenants, channels);
+    RETURN QUERY SELECT * FROM realtime_put_many('message', tenants, channels, payloads, senders);
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_publish_many(uuid[], text[], jsonb[], text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION realtime_publish_many(uuid[], text[], jsonb[], text[]) TO ashlar_api;
+
+-- ---------------------------------------------------------------- tailing
+
+-- What has been committed since the last look; see realtime/tail.h, which calls this.
+--
+--   hi       everything up to this id has been read, but for what the
+--            transactions in "running" may have written; NULL: begin now
+--   running  those that were running at the last look
+--   late     of those, messages up to this id have been read
+--
+-- A message below hi can come only from a transaction that was running when hi
+-- was read: it had its number before it drew the id (realtime_put).  So those
+-- that have ended since are asked for theirs, by an index, and nobody keeps a
+-- list of the ids that are missing: a transaction that stays open delays its
+-- own messages and no others, and one that is rolled back leaves nothing.
+--
+-- The first row is the look itself: its snapshot (behind the timeline, which is
+-- another one after a failover), and a time before it; with hi NULL, id is where
+-- to begin.  Then messages, in order of their ids: late ones, then new ones, at
+-- most max of each.  The last row tells how far the ring was emptied and when
+-- that was asked, after the messages: TRUNCATE does not wait for snapshots.
+CREATE OR REPLACE FUNCTION realtime_tail(hi bigint, running xid8[], late bigint, max integer)
+RETURNS TABLE (id bigint, tenant_id uuid, channel text, kind text, payload text, sender text, event text,
+               is_last boolean, created_at text, snapshot text, at_ms bigint, purges bigint, purged_id bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp ROWS 10 AS $$
+DECLARE
+    began    bigint := extract(epoch FROM clock_timestamp()) * 1000;
+    timeline text := left(pg_walfile_name(pg_current_wal_lsn()), 8) || '/';
+BEGIN
+    IF hi IS NULL THEN
+        RETURN QUERY
+        SELECT coalesce((SELECT m.id FROM realtime_messages m ORDER BY m.id DESC LIMIT 1), 0), NULL::uuid, NULL, NULL,
+               NULL, NULL, NULL, NULL::boolean, NULL, timeline || pg_current_snapshot(), began, NULL::bigint, NULL::bigint;
+    ELSE
+        RETURN QUERY
+        SELECT NULL::bigint, NULL::uuid, NULL, NULL, NULL, NULL, NULL, NULL::boolean, NULL,
+               timeline || pg_current_snapshot(), began, NULL::bigint, NULL::bigint
+        UNION ALL
+        (SELECT l.id, l.tenant_id, l.channel, l.kind, l.payload::text, l.sender, l.event, l.is_last,
+                json_time(l.created_at), NULL, NULL::bigint, NULL::bigint, NULL::bigint
+         FROM (SELECT DISTINCT x FROM unnest(running) x WHERE pg_visible_in_snapshot(x, pg_current_snapshot())) ended,
+              LATERAL (SELECT m.*
+                       FROM realtime_messages m
+                       WHERE m.xid = ended.x AND m.id > late AND m.id <= hi
+                       ORDER BY m.id
+                       LIMIT max) l
+         ORDER BY l.id
+         LIMIT max)
+        UNION ALL
+        (SELECT m.id, m.tenant_id, m.channel, m.kind, m.payload::text, m.sender, m.event, m.is_last,
+                json_time(m.created_at), NULL, NULL::bigint, NULL::bigint, NULL::bigint
+         FROM realtime_messages m
+         WHERE m.id > hi
+         ORDER BY m.id
+         LIMIT max);
+    END IF;
+    RETURN QUERY
+    SELECT NULL::bigint, NULL::uuid, NULL, NULL, NULL, NULL, NULL, NULL::boolean, NULL, NULL,
+           (extract(epoch FROM clock_timestamp()) * 1000)::bigint, s.purges, s.purged_id
+    FROM realtime_state s;
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_tail(bigint, xid8[], bigint, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION realtime_tail(bigint, xid8[], bigint, integer) TO ashlar_api;
+
+-- What a client missed on a channel: it has everything up to the id "after".
+--
+-- The first row: whether the following ones are all that it missed, and the
+-- position of the channel, from which a client can ask the next time even if it
+-- got no message.  is_recovered is false when some of it is gone (and never by
+-- mistake true), when there are more than max, or when "after" was never given
+-- out; the newest that are kept come all the same.  NULL asks for the position only.
+--
+-- The messages are read before the state of the ring: in between it can only
+-- have become emptier, and that shows.
+CREATE OR REPLACE FUNCTION realtime_history(tenant uuid, channel text, after bigint, max integer)
+RETURNS TABLE (is_recovered boolean, "position" bigint, id bigint, kind text, payload text, sender text, event text,
+               is_last boolean, created_at text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp ROWS 10 AS $$
+#variable_conflict use_variable
+DECLARE
+    kept  realtime_messages[];    -- newest first
+    here  bigint;
+    whole boolean;
+BEGIN
+    SELECT ARRAY(SELECT m FROM realtime_messages m
+                 WHERE m.tenant_id = tenant AND m.channel = realtime_history.channel AND m.id > after
+                   AND m.kind <> 'presence'
+                 ORDER BY m.id DESC LIMIT max + 1),
+           (SELECT m.id FROM realtime_messages m
+            WHERE m.tenant_id = tenant AND m.channel = realtime_history.channel
+            ORDER BY m.id DESC LIMIT 1)
+    INTO kept, here;
+    SELECT after >= s.forgotten_id AND after >= coalesce(f.last_id, 0) AND after <= i.last_value
+           AND cardinality(kept) <= max,
+           coalesce(here, f.last_id, s.forgotten_id)
+    INTO whole, here
+    FROM realtime_state s CROSS JOIN realtime_ids i
+    LEFT JOIN realtime_floors f ON f.tenant_id = tenant AND f.channel = realtime_history.channel;
+
+    RETURN QUERY SELECT coalesce(whole, false), here, NULL::bigint, NULL, NULL, NULL, NULL, NULL::boolean, NULL;
+    RETURN QUERY
+    SELECT NULL::boolean, NULL::bigint, k.id, k.kind, k.payload::text, k.sender, k.event, k.is_last,
+           json_time(k.created_at)
+    FROM unnest(kept[1:max]) k
+    ORDER BY k.id;
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_history(uuid, text, bigint, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION realtime_history(uuid, text, bigint, integer) TO ashlar_api;
+
+-- A user comes to a channel: may they, and what did they miss?  is_over: it is
+-- the stream of a job that has ended, so nothing comes after what is kept.
+-- No row: they may not.
+CREATE OR REPLACE FUNCTION realtime_subscribe(tenant uuid, usr uuid, channel text, after bigint, max integer)
+RETURNS TABLE (is_recovered boolean, "position" bigint, is_over boolean, id bigint, kind text, payload text, sender text,
+               event text, is_last boolean, created_at text)
+LANGUAGE plpgsql ROWS 10 AS $$
+#variable_conflict use_variable
+DECLARE
+    state text;
+BEGIN
+    PERFORM set_config('app.tenant_id', tenant::text, true);
+    IF NOT realtime_may(usr, channel, 'subscribe') THEN
+        RETURN;
+    END IF;
+    IF realtime_kind(channel) = 'job' THEN    -- before its history: what it told before it ended is then there
+        state := (SELECT j.state FROM jobs j WHERE j.tenant_id = tenant AND j.id = realtime_uuid(channel));
+    END IF;
+    RETURN QUERY
+    SELECT h.is_recovered, h.position, coalesce(state IN ('completed', 'failed', 'cancelled'), false), h.id, h.kind,
+           h.payload, h.sender, h.event, h.is_last, h.created_at
+    FROM realtime_history(tenant, channel, after, max) h;
+END
+$$;
+
+-- ---------------------------------------------------------------- the ring
+
+-- Empty what is old: each realtime process calls this every few seconds, and
+-- one of them does it.  Returns how many times it emptied or cut a minute.
+--
+-- A message goes when it is two minutes old and its transaction ended at least
+-- ten seconds ago (see realtime_state): so tailers have read it.  A minute all of
+-- whose messages are such is truncated.  When somebody reads or writes there (a
+-- dump; a transaction that wrote and stays open), nobody waits for the lock for
+-- more than a moment, and the messages are deleted instead.
+--
+-- The last id of each channel is kept (realtime_floors), before the lock is
+-- taken: with it only what takes no time is done.
+CREATE OR REPLACE FUNCTION realtime_rotate() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET lock_timeout = '50ms' AS $$
+DECLARE
+    here   pg_snapshot := pg_current_snapshot();
+    at     timestamptz := clock_timestamp();
+    s      realtime_state;
+    part   text;
+    newest record;
+    oldest timestamptz;
+    n      integer := 0;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('realtime rotate', 0)) THEN
+        RETURN 0;
+    END IF;
+    SELECT * INTO s FROM realtime_state;
+    -- A number from the future is another cluster's: this one was restored from a dump.
+    IF s.mark_at <= at - interval '10 seconds' OR s.mark_xid > pg_snapshot_xmax(here) THEN
+        UPDATE realtime_state
+        SET safe_xid = CASE WHEN mark_xid <= pg_snapshot_xmax(here) THEN mark_xid END,
+            mark_xid = pg_snapshot_xmin(here), mark_at = at
+        RETURNING * INTO s;
+    END IF;
+    IF s.safe_xid IS NULL THEN
+        RETURN 0;
+    END IF;
+
+    FOR i IN 0..3 LOOP
+        part := 'realtime_messages_' || i;
+        SELECT m.id, m.created_at INTO newest FROM realtime_messages m WHERE m.slot = i ORDER BY m.id DESC LIMIT 1;
+        CONTINUE WHEN newest.id IS NULL;
+        IF i <> realtime_slot(at) AND newest.created_at < at - interval '2 minutes' THEN
+            CONTINUE WHEN realtime_is_fresh(i, s.safe_xid, here);
+            PERFORM realtime_sink(i);
+            BEGIN
+                EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', part);
+                IF NOT realtime_is_fresh(i, s.safe_xid, here) THEN
+                    EXECUTE format('TRUNCATE %I', part);
+                    UPDATE realtime_state SET purges = purges + 1, purged_id = greatest(purged_id, newest.id);
+                    n := n + 1;
+                END IF;
+                CONTINUE;
+            EXCEPTION
+                WHEN lock_not_available OR deadlock_detected THEN NULL;
+            END;
+        ELSE
+            oldest := (SELECT m.created_at FROM realtime_messages m WHERE m.slot = i ORDER BY m.id LIMIT 1);
+            CONTINUE WHEN oldest >= at - interval '4 minutes';
+        END IF;
+        n := n + realtime_cut(i, at - interval '2 minutes', s.safe_xid, here);
+    END LOOP;
+    PERFORM realtime_forget(here);
+    RETURN n;
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_rotate() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION realtime_rotate() TO ashlar_api;
+
+-- Parts of realtime_rotate(), in whose name they run.
+
+-- Is there a message in a slot whose transaction may have ended just now?
+CREATE OR REPLACE FUNCTION realtime_is_fresh(slot integer, safe xid8, here pg_snapshot) RETURNS boolean
+LANGUAGE sql VOLATILE
+RETURN EXISTS (SELECT FROM realtime_messages m
+               WHERE m.slot = realtime_is_fresh.slot AND m.xid >= safe AND m.xid < pg_snapshot_xmax(here));
+REVOKE ALL ON FUNCTION realtime_is_fresh(integer, xid8, pg_snapshot) FROM PUBLIC;
+
+-- Put down the last message of each channel in a slot that is about to go.
+CREATE OR REPLACE FUNCTION realtime_sink(slot integer) RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    INSERT INTO realtime_floors AS f (tenant_id, channel, last_id, xid)
+    SELECT m.tenant_id, m.channel, max(m.id), pg_snapshot_xmax(pg_current_snapshot())
+    FROM realtime_messages m
+    WHERE m.slot = realtime_sink.slot
+    GROUP BY 1, 2
+    ON CONFLICT (tenant_id, channel) DO UPDATE
+    SET last_id = greatest(f.last_id, excluded.last_id), xid = excluded.xid;
+END;
+REVOKE ALL ON FUNCTION realtime_sink(integer) FROM PUBLIC;
+
+-- Delete the old messages of a slot that cannot be truncated, ten thousand at
+-- most; 1 if there were any.
+CREATE OR REPLACE FUNCTION realtime_cut(slot integer, until timestamptz, safe xid8, here pg_snapshot) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    highest bigint;
+BEGIN
+    WITH gone AS (
+        DELETE FROM realtime_messages m
+        WHERE m.slot = realtime_cut.slot AND m.id = ANY (ARRAY(
+            SELECT o.id FROM realtime_messages o
+            WHERE o.slot = realtime_cut.slot AND o.created_at < until
+              AND (o.xid < safe OR o.xid >= pg_snapshot_xmax(here))
+            ORDER BY o.id LIMIT 10000))
+        RETURNING m.tenant_id, m.channel, m.id
+    ), sunk AS (
+        INSERT INTO realtime_floors AS f (tenant_id, channel, last_id, xid)
+        SELECT g.tenant_id, g.channel, max(g.id), pg_snapshot_xmax(pg_current_snapshot()) FROM gone g GROUP BY 1, 2
+        ON CONFLICT (tenant_id, channel) DO UPDATE
+        SET last_id = greatest(f.last_id, excluded.last_id), xid = excluded.xid
+    )
+    SELECT max(g.id) INTO highest FROM gone g;
+    IF highest IS NULL THEN
+        RETURN 0;
+    END IF;
+    UPDATE realtime_state SET purges = purges + 1, purged_id = greatest(purged_id, highest);
+    RETURN 1;
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_cut(integer, timestamptz, xid8, pg_snapshot) FROM PUBLIC;
+
+-- Of channels that were quiet for a day it is forgotten where they ended: who
+-- was away for that long is told that it may have missed something.
+CREATE OR REPLACE FUNCTION realtime_forget(here pg_snapshot) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    highest bigint;
+BEGIN
+    WITH gone AS (
+        DELETE FROM realtime_floors f
+        WHERE (f.tenant_id, f.channel) IN (
+            SELECT o.tenant_id, o.channel FROM realtime_floors o
+            WHERE o.updated_at < now() - interval '1 day' AND (o.xid <= pg_snapshot_xmin(here) OR o.xid > pg_snapshot_xmax(here))
+            ORDER BY o.updated_at LIMIT 1000)
+        RETURNING f.last_id
+    )
+    SELECT max(g.last_id) INTO highest FROM gone g;
+    IF highest IS NOT NULL THEN
+        UPDATE realtime_state SET forgotten_id = greatest(forgotten_id, highest);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_forget(pg_snapshot) FROM PUBLIC;
+
+-- ---------------------------------------------------------------- who is there
+
+-- The process is alive, for lease_s seconds more.  True: it was not in the list
+-- (it is new, was thought dead, or PostgreSQL crashed), and has to say again who
+-- is there through it.  Who was there through processes that are dead is gone.
+CREATE OR REPLACE FUNCTION realtime_beat(process uuid, lease_s integer) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    dead   uuid;
+    is_new boolean;
+BEGIN
+    UPDATE realtime_processes p SET lease_until = now() + make_interval(secs => lease_s) WHERE p.id = process;
+    is_new := NOT FOUND;
+    IF is_new THEN
+        INSERT INTO realtime_processes (id, lease_until) VALUES (process, now() + make_interval(secs => lease_s));
+    END IF;
+    FOR dead IN SELECT p.id FROM realtime_processes p WHERE p.lease_until < now() FOR UPDATE SKIP LOCKED LOOP
+        IF realtime_bury(dead, 1000) THEN
+            DELETE FROM realtime_processes p WHERE p.id = dead;
+        END IF;
+    END LOOP;
+    RETURN is_new;
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_beat(uuid, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION realtime_beat(uuid, integer) TO ashlar_api;
+
+-- The process ends: nobody is there through it any more.
+CREATE OR REPLACE FUNCTION realtime_goodbye(process uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF realtime_bury(process, 1000) THEN
+        DELETE FROM realtime_processes p WHERE p.id = process;
+    ELSE    -- the others go on with it
+        UPDATE realtime_processes p SET lease_until = now() - interval '1 second' WHERE p.id = process;
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_goodbye(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION realtime_goodbye(uuid) TO ashlar_api;
+
+-- Whoever was there through the process leaves, at most so many; true: that was all.
+CREATE OR REPLACE FUNCTION realtime_bury(process uuid, most integer) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    tenants  uuid[];
+    channels text[];
+    users    text[];
+    clients  bigint[];
+BEGIN
+    SELECT array_agg(p.tenant_id), array_agg(p.channel), array_agg(p.user_id), array_agg(p.client)
+    INTO tenants, channels, users, clients
+    FROM (SELECT x.* FROM realtime_presence x WHERE x.process = realtime_bury.process ORDER BY x.client LIMIT most) p;
+    IF tenants IS NOT NULL THEN
+        PERFORM realtime_leave(process, tenants, channels, users, clients);
+    END IF;
+    RETURN coalesce(cardinality(tenants), 0) < most;
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_bury(uuid, integer) FROM PUBLIC;
+
+-- Connections of a process came to channels, or left them.  The channel is told
+-- when a user comes with the first connection and goes with the last: behind
+-- the lock, so that of two at once the second one sees the first.
+CREATE OR REPLACE FUNCTION realtime_join(process uuid, tenants uuid[], channels text[], users text[], clients bigint[])
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM realtime_lock_many(tenants, channels);
+    WITH come AS (
+        SELECT DISTINCT a.tenant, a.channel, a.usr FROM unnest(tenants, channels, users) a (tenant, channel, usr)
+        WHERE NOT EXISTS (SELECT FROM realtime_presence p
+                          WHERE p.tenant_id = a.tenant AND p.channel = a.channel AND p.user_id = a.usr)
+    ), here AS (
+        INSERT INTO realtime_presence (tenant_id, channel, user_id, process, client)
+        SELECT a.tenant, a.channel, a.usr, realtime_join.process, a.client
+        FROM unnest(tenants, channels, users, clients) a (tenant, channel, usr, client)
+        ON CONFLICT DO NOTHING
+    )
+    SELECT array_agg(c.tenant), array_agg(c.channel), array_agg(c.usr) INTO tenants, channels, users FROM come c;
+    PERFORM realtime_put_presence('join', tenants, channels, users);
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_join(uuid, uuid[], text[], text[], bigint[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION realtime_join(uuid, uuid[], text[], text[], bigint[]) TO ashlar_api;
+
+CREATE OR REPLACE FUNCTION realtime_leave(process uuid, tenants uuid[], channels text[], users text[], clients bigint[])
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM realtime_lock_many(tenants, channels);
+    WITH gone AS (
+        DELETE FROM realtime_presence p
+        USING unnest(tenants, channels, users, clients) a (tenant, channel, usr, client)
+        WHERE p.tenant_id = a.tenant AND p.channel = a.channel AND p.user_id = a.usr
+          AND p.process = realtime_leave.process AND p.client = a.client
+        RETURNING p.tenant_id, p.channel, p.user_id, p.process, p.client
+    ), gone_users AS (
+        SELECT DISTINCT g.tenant_id, g.channel, g.user_id FROM gone g
+        WHERE NOT EXISTS (SELECT FROM realtime_presence p
+                          WHERE p.tenant_id = g.tenant_id AND p.channel = g.channel AND p.user_id = g.user_id
+                            AND NOT EXISTS (SELECT FROM gone x
+                                            WHERE x.tenant_id = p.tenant_id AND x.channel = p.channel
+                                              AND x.user_id = p.user_id AND x.process = p.process
+                                              AND x.client = p.client))
+    )
+    SELECT array_agg(u.tenant_id), array_agg(u.channel), array_agg(u.user_id) INTO tenants, channels, users
+    FROM gone_users u;
+    PERFORM realtime_put_presence('leave', tenants, channels, users);
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_leave(uuid, uuid[], text[], text[], bigint[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION realtime_leave(uuid, uuid[], text[], text[], bigint[]) TO ashlar_api;
+
+-- Take the locks of channels, in one order for all who take more than one: so
+-- nobody waits in a circle.
+CREATE OR REPLACE FUNCTION realtime_lock_many(tenants uuid[], channels text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    k bigint;
+BEGIN
+    FOR k IN SELECT DISTINCT realtime_lock_key(a.tenant, a.channel) FROM unnest(tenants, channels) a (tenant, channel)
+             ORDER BY 1 LOOP
+        PERFORM pg_advisory_xact_lock(k);
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_lock_many(uuid[], text[]) FROM PUBLIC;
+
+-- Messages of many channels, whose locks are held; ids follow the order given.
+CREATE OR REPLACE FUNCTION realtime_put_many(kind text, tenants uuid[], channels text[], payloads jsonb[], senders text[])
+RETURNS TABLE (nr bigint, id bigint)
+LANGUAGE plpgsql ROWS 10 AS $$
+DECLARE
+    writer xid8 := pg_current_xact_id();
+BEGIN
+    RETURN QUERY
+    WITH drawn AS MATERIALIZED (
+        SELECT a.*, nextval('realtime_ids') AS id, clock_timestamp() AS at
+        FROM (SELECT * FROM unnest(tenants, channels, payloads, senders)
+                            WITH ORDINALITY x (tenant, channel, payload, sender, nr) ORDER BY x.nr OFFSET 0) a
+    ), made AS (
+        INSERT INTO realtime_messages AS m (tenant_id, channel, id, slot, xid, kind, payload, sender, created_at)
+        SELECT d.tenant, d.channel, d.id, realtime_slot(d.at), writer, realtime_put_many.kind, d.payload, d.sender, d.at
+        FROM drawn d
+    )
+    SELECT d.nr, d.id FROM drawn d ORDER BY d.nr;
+    IF FOUND THEN
+        RAISE NOTICE USING ERRCODE = 'AS900', MESSAGE = 'realtime';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_put_many(text, uuid[], text[], jsonb[], text[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION realtime_put_presence(event text, tenants uuid[], channels text[], users text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF tenants IS NOT NULL THEN
+        PERFORM realtime_put_many('presence', tenants, channels,
+                                  ARRAY(SELECT jsonb_build_object('event', event, 'user_id', u.usr)
+                                        FROM unnest(users) WITH ORDINALITY u (usr, nr) ORDER BY u.nr),
+                                  array_fill(NULL::text, ARRAY[cardinality(tenants)]));
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_put_presence(text, uuid[], text[], text[]) FROM PUBLIC;
+
+-- Who is on the channel, the longest there first.
+CREATE OR REPLACE FUNCTION realtime_present(tenant uuid, channel text, max integer)
+RETURNS TABLE (user_id text, connections bigint, joined_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp ROWS 10
+BEGIN ATOMIC
+    SELECT p.user_id, count(*), min(p.created_at)
+    FROM realtime_presence p JOIN realtime_processes r ON r.id = p.process AND r.lease_until > now()
+    WHERE p.tenant_id = tenant AND p.channel = realtime_present.channel
+    GROUP BY p.user_id
+    ORDER BY 3, 1
+    LIMIT max;
+END;
+REVOKE ALL ON FUNCTION realtime_present(uuid, text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION realtime_present(uuid, text, integer) TO ashlar_api;
+
+-- ---------------------------------------------------------------- connections
+
+-- The ticket with this hash, which is used up: whom it lets in.  No row: there is
+-- none, it is over, or who asked for it may not come in any more.
+CREATE OR REPLACE FUNCTION realtime_ticket_redeem(tenant uuid, hash bytea)
+RETURNS TABLE (user_id uuid, public_id text, session_id uuid, issuer text, subject text, end_at bigint)
+LANGUAGE plpgsql ROWS 1 AS $$
+#variable_conflict use_column
+DECLARE
+    t realtime_tickets;
+BEGIN
+    PERFORM set_config('app.tenant_id', tenant::text, true);
+    DELETE FROM realtime_tickets x
+    WHERE x.tenant_id = tenant AND x.hash = realtime_ticket_redeem.hash
+    RETURNING * INTO t;
+    IF FOUND AND t.expires_at > now() THEN
+        RETURN QUERY
+        SELECT u.id, u.public_id, t.session_id, t.issuer, t.subject,
+               floor(extract(epoch FROM coalesce(s.expires_at, t.credentials_end_at)))::bigint
+        FROM users u
+        LEFT JOIN sessions s ON s.tenant_id = u.tenant_id AND s.id = t.session_id
+        WHERE u.tenant_id = tenant AND u.id = t.user_id AND realtime_is_live(u.id, t.session_id, t.issuer, t.subject);
+    END IF;
+END
+$$;
+
+-- Is whoever came in with these credentials still welcome?  What enter() asks:
+-- a session of ours, or another issuer's subject.  Asked in the tenant.
+CREATE OR REPLACE FUNCTION realtime_is_live(usr uuid, session uuid, issuer text, subject text) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN CASE WHEN session IS NOT NULL THEN EXISTS (
+        SELECT FROM sessions s
+        WHERE s.tenant_id = app_tenant() AND s.id = session AND s.user_id = usr AND s.revoked_at IS NULL
+          AND s.expires_at > now() AND s.access > 0
+          AND (s.impersonator_id IS NULL
+               OR EXISTS (SELECT FROM users a
+                          WHERE a.tenant_id = s.tenant_id AND a.id = s.impersonator_id AND a.access >= 2)))
+    ELSE EXISTS (
+        SELECT FROM identities i JOIN users u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
+        WHERE i.tenant_id = app_tenant() AND i.issuer = realtime_is_live.issuer AND i.subject = realtime_is_live.subject
+          AND i.user_id = usr AND u.access > 0)
+    END;
+
+-- The same for many at once, of several tenants: the numbers, from 1, of those
+-- who have to go.
+CREATE OR REPLACE FUNCTION realtime_dead_many(tenants uuid[], users uuid[], sessions uuid[], issuers text[],
+                                              subjects text[])
+RETURNS SETOF bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    t uuid;
+BEGIN
+    FOR t IN SELECT DISTINCT x FROM unnest(tenants) x LOOP
+        PERFORM set_config('app.tenant_id', t::text, true);
+        RETURN QUERY
+        SELECT a.nr
+        FROM unnest(tenants, users, sessions, issuers, subjects)
+             WITH ORDINALITY a (tenant, usr, session, issuer, subject, nr)
+        WHERE a.tenant = t AND NOT realtime_is_live(a.usr, a.session, a.issuer, a.subject);
+    END LOOP;
+END
+$$;
+
+-- Count what clients sent and were sent, by tenant: the counter
+-- "websocket_messages" of the day, in UTC.
+CREATE OR REPLACE FUNCTION realtime_count(tenants uuid[], counts bigint[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    a record;
+BEGIN
+    FOR a IN SELECT x.tenant, sum(x.n)::bigint AS n FROM unnest(tenants, counts) x (tenant, n) GROUP BY 1 ORDER BY 1 LOOP
+        PERFORM set_config('app.tenant_id', a.tenant::text, true);
+        INSERT INTO tenant_counters AS c (tenant_id, name, key, n)
+        VALUES (a.tenant, 'websocket_messages', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD'), a.n)
+        ON CONFLICT (tenant_id, name, key, shard) DO UPDATE SET n = c.n + excluded.n;
+    END LOOP;
+END
+$$;

@@ -1,0 +1,57 @@
+-- What the realtime process asks; the functions are in sql/functions/realtime.sql,
+-- and say more.  It enters nobody's tenant: each of them is told the tenants.
+
+-- name: realtime_tail :rows
+-- As realtime/tail.h makes the parameters and reads the rows.
+SELECT id, tenant_id::text, channel, kind, payload, sender, event, is_last, created_at, snapshot, at_ms, purges, purged_id
+FROM realtime_tail(:hi::bigint, :running::xid8[], :late::bigint, :max::integer);
+
+-- name: realtime_subscribe :rows
+-- May the user, and what did they miss behind :after (NULL: only where the channel is)?
+-- No row: they may not.
+SELECT is_recovered, position, is_over, id, kind, payload, sender, event, is_last, created_at
+FROM realtime_subscribe(:tenant::uuid, :user::uuid, :channel, :after::bigint, :max::integer);
+
+-- name: realtime_may_publish :row
+SELECT set_config('app.tenant_id', :tenant, true) IS NOT NULL
+       AND realtime_may(:user::uuid, :channel, 'publish') AS may;
+
+-- name: realtime_may_many :rows
+-- The numbers, from 1, of those that may not listen any more.
+SELECT nr FROM realtime_may_many(:tenants::uuid[], :users::uuid[], :channels::text[]) WHERE NOT may;
+
+-- name: realtime_dead_many :rows
+-- The numbers, from 1, of the connections that have to be closed.
+SELECT nr FROM realtime_dead_many(:tenants::uuid[], :users::uuid[], :sessions::uuid[], :issuers::text[],
+                                  :subjects::text[]) nr;
+
+-- name: realtime_publish_many :rows
+-- At most 256 at once: each channel is a lock.
+SELECT nr, id FROM realtime_publish_many(:tenants::uuid[], :channels::text[], :payloads::jsonb[], :senders::text[]);
+
+-- name: realtime_beat :row
+SELECT realtime_beat(:process::uuid, :lease_s::integer) AS is_new;
+
+-- name: realtime_goodbye :exec
+SELECT realtime_goodbye(:process::uuid);
+
+-- name: realtime_join :exec
+SELECT realtime_join(:process::uuid, :tenants::uuid[], :channels::text[], :users::text[], :clients::bigint[]);
+
+-- name: realtime_leave :exec
+SELECT realtime_leave(:process::uuid, :tenants::uuid[], :channels::text[], :users::text[], :clients::bigint[]);
+
+-- name: realtime_present :rows
+SELECT user_id, connections, json_time(joined_at) AS joined_at
+FROM realtime_present(:tenant::uuid, :channel, :max::integer);
+
+-- name: realtime_rotate :row
+SELECT realtime_rotate() AS emptied;
+
+-- name: realtime_count :exec
+SELECT realtime_count(:tenants::uuid[], :counts::bigint[]);
+
+-- name: realtime_ticket_redeem :row
+-- No row: it lets nobody in.
+SELECT user_id, public_id, session_id, issuer, subject, end_at
+FROM realtime_ticket_redeem(:tenant::uuid, :hash::bytea);
