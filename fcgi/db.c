@@ -11,6 +11,7 @@
 #include "fcgi/log.h"
 #include "fcgi/req.h"
 #include "fcgi/shm.h"
+#include "fcgi/wake.h"
 
 /*
  * How a request's statements travel.  In pipeline mode everything up to the
@@ -31,7 +32,8 @@ static bool prepared[Q_COUNT];
 static int64_t retry_at_ns; /* no attempt to connect before */
 static int backoff_ms;
 static unsigned connection_number;
-static bool is_stale; /* what we prepared is no longer what the server has */
+static unsigned to_wake; /* by the open transaction, when it commits; see wake.h */
+static bool is_stale;    /* what we prepared is no longer what the server has */
 
 /* What the server still owes us, in order. */
 static struct pending {
@@ -42,10 +44,32 @@ static int npending;
 
 /* Connecting */
 
-static void ignore_notice(void *arg, const PGresult *res)
+/* Notices are told to nobody, but for our own: what this transaction adds that somebody waits for. */
+static void on_notice(void *arg, const PGresult *res)
 {
+	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+
 	(void)arg;
-	(void)res;
+	if (state && !strcmp(state, "AS900"))
+		to_wake |= wake_bit(PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
+}
+
+/* The transaction has ended. */
+static void wake_others(bool committed)
+{
+	if (committed)
+		wake_mark(to_wake);
+	to_wake = 0;
+}
+
+static void no_notice(void *arg, const PGresult *res)
+{
+	(void)arg, (void)res;
+}
+
+void db_silence(PGconn *c)
+{
+	PQsetNoticeReceiver(c, no_notice, NULL);
 }
 
 void db_close(void)
@@ -53,6 +77,7 @@ void db_close(void)
 	PQfinish(conn);
 	conn = NULL;
 	npending = 0;
+	to_wake = 0;
 	is_stale = false;
 	memset(prepared, 0, sizeof(prepared));
 }
@@ -84,14 +109,14 @@ void db_open(void)
 	 */
 	snprintf(options, sizeof(options),
 		 "-c statement_timeout=%ld -c idle_in_transaction_session_timeout=%ld "
-		 "-c plan_cache_mode=force_generic_plan -c jit=off -c client_min_messages=error",
+		 "-c plan_cache_mode=force_generic_plan -c jit=off -c client_min_messages=notice",
 		 cfg.database_timeout_ms, cfg.database_timeout_ms + SYNC_GRACE_MS);
 	conn = PQconnectdbParams(keywords, values, 1);
 	if (PQstatus(conn) != CONNECTION_OK || PQsetnonblocking(conn, 1) || !PQenterPipelineMode(conn)) {
 		connect_failed();
 		return;
 	}
-	PQsetNoticeReceiver(conn, ignore_notice, NULL);
+	PQsetNoticeReceiver(conn, on_notice, NULL);
 	backoff_ms = 0;
 	retry_at_ns = 0;
 	connection_number++;
@@ -433,15 +458,23 @@ static bool send_timeout(void)
 	return send_query(P_ENTER, Q_transaction_timeout, values);
 }
 
+/* What goes in front of the request's first statement. */
+static enum query_id enter_query(const struct req *rq)
+{
+	return rq->enter == Q_NONE ? Q_enter : rq->enter;
+}
+
 static bool send_enter(struct req *rq)
 {
 	const char *values[E_COUNT];
 
-	enter_values(rq, values);
+	if (rq->enter == Q_NONE)
+		enter_values(rq, values);
 	rq->in_transaction = true;
 	rq->asked = true;
 	rq->entered = false;
-	return send_timeout() && send_query(P_ENTER, Q_enter, values);
+	return send_timeout() &&
+	       send_query(P_ENTER, enter_query(rq), rq->enter == Q_NONE ? values : rq->enter_values);
 }
 
 static const char *bind(struct req *rq, enum query_id q, const char *name)
@@ -470,7 +503,7 @@ static enum err take(struct req *rq, const struct pending *p, PGresult *res, PGr
 			*answer = res;
 			return ERR_OK;
 		}
-		if (p->q == Q_enter && p->what == P_ENTER)
+		if (p->q == enter_query(rq) && p->what == P_ENTER)
 			rq->entered = true;
 		break;
 	case PGRES_PIPELINE_ABORTED: break;
@@ -501,6 +534,7 @@ static enum err receive(struct req *rq, PGresult **answer)
 			PQclear(res);
 			ok = pending[i].what == P_SYNC;
 			rq->in_transaction = false;
+			wake_others(!rq->fail.err);
 			rq->committed = rq->committed || (!rq->fail.err && req_writes(rq));
 		} else {
 			take(rq, &pending[i], res, answer);
@@ -557,8 +591,9 @@ enum err db_call_with(struct req *rq, enum query_id q, const char *const *values
 	if (!rq->in_transaction) {
 		bool framed = rq->frame != Q_NONE;
 
-		ok = send_prepare(Q_enter) && (!framed || send_prepare(rq->frame)) && send_prepare(q) &&
-		     send_enter(rq) && (!framed || send_query(P_ENTER, rq->frame, rq->frame_values));
+		ok = send_prepare(enter_query(rq)) && (!framed || send_prepare(rq->frame)) &&
+		     send_prepare(q) && send_enter(rq) &&
+		     (!framed || send_query(P_ENTER, rq->frame, rq->frame_values));
 	} else {
 		ok = send_prepare(q);
 	}
@@ -615,7 +650,7 @@ enum err db_enter(struct req *rq)
 	db_open();
 	if (!conn)
 		return unavailable(rq, "not connected");
-	if (!send_prepare(Q_enter) || !send_enter(rq))
+	if (!send_prepare(enter_query(rq)) || !send_enter(rq))
 		return lost(rq);
 	expect(P_SYNC, Q_NONE);
 	if (!PQpipelineSync(conn))
@@ -669,6 +704,7 @@ PGresult *db_outside(enum query_id q, const char *const *params)
 		end = next_result(deadline, &ok);
 		PQclear(end);
 	}
+	wake_others(ok);
 	if (ok && (PQresultStatus(res) == PGRES_TUPLES_OK || PQresultStatus(res) == PGRES_COMMAND_OK))
 		return res;
 	log_msg(LOG_WARNING, NULL, "%s: %s", queries[q].name,

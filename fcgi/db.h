@@ -38,6 +38,9 @@ extern const struct query queries[]; /* by enum query_id; build/queries.c */
 void db_open(void);
 void db_close(void);
 
+/* Make a connection of one's own silent: libpq would print notices to stderr. */
+void db_silence(PGconn *c);
+
 /*
  * The connection's socket, to be watched while idle; -1 when there is no
  * connection.  *number tells one connection from the next on the same socket.

@@ -26,6 +26,7 @@ static bool connected(void)
 		return false;
 	connect_at_ns = clock_ns() + RECONNECT_S * 1000000000LL;
 	conn = PQconnectdb(cfg.database_url);
+	db_silence(conn);
 	if (PQstatus(conn) == CONNECTION_OK)
 		return true;
 	log_msg(LOG_WARNING, NULL, "housekeeper: PostgreSQL: %s", PQerrorMessage(conn));

@@ -9,7 +9,7 @@ static const int statuses[SHM_STATUSES - 1] = { 200, 201, 202, 204, 301, 302, 30
 static const double bucket_s[SHM_BUCKETS] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
 					      0.1,   0.25,   0.5,   1,    2.5,   10 };
 
-static const char *const pool_names[SHM_POOLS] = { "main", "slow" };
+static const char *const pool_names[SHM_POOLS] = { "main", "slow", "worker" };
 
 static uint64_t get(_Atomic uint64_t *n)
 {
@@ -34,6 +34,22 @@ void metrics_count(int route_index, int status, int64_t duration_ns)
 	add(&r->by_status[s], 1);
 	add(&r->by_latency[b], 1);
 	add(&r->latency_ns, (uint64_t)duration_ns);
+}
+
+void metrics_count_jobs(int outcome, uint64_t n, int64_t run_ns)
+{
+	add(&shm->jobs.by_outcome[outcome], n);
+	add(&shm->jobs.run_ns, (uint64_t)run_ns);
+}
+
+void metrics_count_wait(double wait_ms)
+{
+	int b = 0;
+
+	while (b < SHM_BUCKETS && wait_ms > bucket_s[b] * 1e3)
+		b++;
+	add(&shm->jobs.by_wait[b], 1);
+	add(&shm->jobs.wait_ns, wait_ms > 0 ? (uint64_t)(wait_ms * 1e6) : 0);
 }
 
 static void family(struct buf *b, const char *name, const char *type, const char *help)
@@ -106,6 +122,32 @@ static void write_routes(struct buf *b)
 	write_each(b, write_latency);
 }
 
+static void write_jobs(struct buf *b)
+{
+	static const char *const outcomes[SHM_OUTCOMES] = { "completed", "retried", "failed", "lost" };
+	uint64_t total = 0;
+
+	family(b, "ashlar_jobs_total", "counter",
+	       "Attempts of jobs, by what came of them; lost: no longer this worker's when they ended.");
+	for (int i = 0; i < SHM_OUTCOMES; i++)
+		buf_fmt(b, "ashlar_jobs_total{outcome=\"%s\"} %llu\n", outcomes[i],
+			(unsigned long long)get(&shm->jobs.by_outcome[i]));
+	family(b, "ashlar_job_run_seconds_total", "counter", "Time spent in jobs.");
+	buf_fmt(b, "ashlar_job_run_seconds_total %.9f\n", (double)get(&shm->jobs.run_ns) / 1e9);
+	family(b, "ashlar_job_wait_seconds", "histogram", "Time from when a job could run to its claim.");
+	for (int k = 0; k <= SHM_BUCKETS; k++) {
+		total += get(&shm->jobs.by_wait[k]);
+		if (k < SHM_BUCKETS)
+			buf_fmt(b, "ashlar_job_wait_seconds_bucket{le=\"%g\"} %llu\n", bucket_s[k],
+				(unsigned long long)total);
+		else
+			buf_fmt(b, "ashlar_job_wait_seconds_bucket{le=\"+Inf\"} %llu\n",
+				(unsigned long long)total);
+	}
+	buf_fmt(b, "ashlar_job_wait_seconds_sum %.9f\nashlar_job_wait_seconds_count %llu\n",
+		(double)get(&shm->jobs.wait_ns) / 1e9, (unsigned long long)total);
+}
+
 /* One family with a value per pool. */
 static void write_pools(struct buf *b, const char *name, const char *type, const char *help,
 			double (*value)(struct shm_pool *))
@@ -161,6 +203,7 @@ static double db_connects(struct shm_pool *p)
 void metrics_write(struct buf *b)
 {
 	write_routes(b);
+	write_jobs(b);
 	write_pools(b, "ashlar_children", "gauge", "Child processes.", children);
 	write_pools(b, "ashlar_requests_in_flight", "gauge", "Requests being answered.", in_flight);
 	write_pools(b, "ashlar_child_respawns_total", "counter", "Children replaced after they died.",

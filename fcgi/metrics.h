@@ -15,6 +15,12 @@ enum { METRICS_NO_ROUTE = -1 };
 /* Count a finished request. */
 void metrics_count(int route_index, int status, int64_t duration_ns);
 
+/* Count n jobs that have ended: 0 completed, 1 to be tried again, 2 failed, 3 lost. */
+void metrics_count_jobs(int outcome, uint64_t n, int64_t run_ns);
+
+/* Count a job that was claimed, and how long it had waited. */
+void metrics_count_wait(double wait_ms);
+
 /* Write all metrics. */
 void metrics_write(struct buf *b);
 

@@ -19,15 +19,16 @@
 #include "fcgi/log.h"
 #include "fcgi/shm.h"
 #include "fcgi/tok.h"
+#include "fcgi/wake.h"
 
 enum { TICK_MS = 250, BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 5000, YOUNG_MS = 1000 };
 
 /* A place for a child; a reload leaves the old one in a place of its own until it has ended. */
 struct place {
-	pid_t pid;   /* 0: empty */
-	bool wanted; /* respawn when it ends */
-	bool is_housekeeper;
-	struct shm_child *slot; /* NULL for the housekeeper */
+	pid_t pid;              /* 0: empty */
+	bool wanted;            /* respawn when it ends */
+	void (*run)(void);      /* what it does; NULL: answer requests */
+	struct shm_child *slot; /* of those that answer */
 	int64_t started_ns;
 	int64_t respawn_at_ns;
 	int backoff_ms;
@@ -62,35 +63,6 @@ static int open_socket(void)
 
 /* Children */
 
-static struct shm_child *take_slot(void)
-{
-	struct shm_child *children = shm->pools[opt->number].children;
-
-	for (int i = 0; i < SHM_CHILDREN; i++) {
-		int32_t pid = atomic_load(&children[i].pid);
-
-		/* A master that was killed could not clear its children's slots. */
-		if (pid && kill(pid, 0) && errno == ESRCH)
-			atomic_compare_exchange_strong(&children[i].pid, &pid, 0);
-		pid = 0;
-		if (atomic_compare_exchange_strong(&children[i].pid, &pid, (int32_t)getpid())) {
-			atomic_store(&children[i].busy_since_ns, 0);
-			atomic_store(&children[i].requests, 0);
-			return &children[i];
-		}
-	}
-	return NULL;
-}
-
-static void free_slot(struct place *p)
-{
-	if (!p->slot)
-		return;
-	atomic_store(&p->slot->busy_since_ns, 0);
-	atomic_store(&p->slot->pid, 0);
-	p->slot = NULL;
-}
-
 static void run_child(struct place *p, pid_t master)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -98,8 +70,8 @@ static void run_child(struct place *p, pid_t master)
 		exit(0);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group; the master decides */
-	if (p->is_housekeeper)
-		housekeeper_run();
+	if (p->run)
+		p->run();
 	child_run(listen_fd, p->slot);
 }
 
@@ -107,9 +79,9 @@ static void spawn(struct place *p)
 {
 	pid_t master = getpid();
 
-	if (!p->is_housekeeper && !p->slot)
-		p->slot = take_slot();
-	if (!p->is_housekeeper && !p->slot) {
+	if (!p->run && !p->slot)
+		p->slot = shm_take_child(opt->number);
+	if (!p->run && !p->slot) {
 		log_msg(LOG_ERROR, NULL, "the scoreboard is full");
 		p->respawn_at_ns = clock_ns() + BACKOFF_LAST_MS * 1000000LL;
 		return;
@@ -135,13 +107,13 @@ static struct place *empty_place(void)
 	return NULL;
 }
 
-static void add_child(bool is_housekeeper)
+static void add_child(void (*run)(void))
 {
 	struct place *p = empty_place();
 
 	if (!p)
 		return;
-	*p = (struct place){ .wanted = true, .is_housekeeper = is_housekeeper };
+	*p = (struct place){ .wanted = true, .run = run };
 	spawn(p);
 }
 
@@ -162,9 +134,9 @@ static void be_patient(void)
 static void add_children(void)
 {
 	for (int i = 0; i < opt->processes; i++)
-		add_child(false);
-	if (opt->number == 1) /* the slow pool is the one with a network */
-		add_child(true);
+		add_child(NULL);
+	/* The slow pool is the one with a network. */
+	add_child(opt->number == 1 ? housekeeper_run : wake_run);
 }
 
 static void signal_children(int signo, bool only_unwanted)
@@ -198,7 +170,8 @@ static void ended(struct place *p, int status)
 			WIFSIGNALED(status) ? "signal" : "exit status",
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	p->pid = 0;
-	free_slot(p);
+	shm_free_child(p->slot);
+	p->slot = NULL;
 	if (!p->wanted)
 		return;
 	if (!clean)

@@ -102,6 +102,8 @@ struct req {
 	enum query_id frame; /* a statement in front of the request's own, and the transaction stays open; or
 				Q_NONE */
 	const char *const *frame_values;
+	enum query_id enter; /* in enter()'s place, of what is no caller's request (a job); or Q_NONE */
+	const char *const *enter_values;
 
 	/* for the log */
 	const char *doing; /* "preparing project_list": the stage, printed in every error line */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -15,7 +16,7 @@ struct shm *shm;
 int shm_pool;
 
 /* Raise when a field is added, moved or given another meaning. */
-enum { LAYOUT = 2 };
+enum { LAYOUT = 3 };
 
 /* FNV-1a over a start and a text, with a finalizer that mixes the high bits down. */
 static uint64_t mix(uint64_t start, const char *text)
@@ -120,6 +121,34 @@ int shm_map(const char *path)
 	http_use_breakers(shm->breakers);
 	jwks_use_flags(shm->jwks);
 	return 0;
+}
+
+struct shm_child *shm_take_child(int pool)
+{
+	struct shm_child *children = shm->pools[pool].children;
+
+	for (int i = 0; i < SHM_CHILDREN; i++) {
+		int32_t pid = atomic_load(&children[i].pid);
+
+		/* A master that was killed could not clear its children's lines. */
+		if (pid && kill(pid, 0) && errno == ESRCH)
+			atomic_compare_exchange_strong(&children[i].pid, &pid, 0);
+		pid = 0;
+		if (atomic_compare_exchange_strong(&children[i].pid, &pid, (int32_t)getpid())) {
+			atomic_store(&children[i].busy_since_ns, 0);
+			atomic_store(&children[i].requests, 0);
+			return &children[i];
+		}
+	}
+	return NULL;
+}
+
+void shm_free_child(struct shm_child *child)
+{
+	if (!child)
+		return;
+	atomic_store(&child->busy_since_ns, 0);
+	atomic_store(&child->pid, 0);
 }
 
 uint64_t shm_hash(uint64_t class, const char *text)

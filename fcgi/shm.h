@@ -16,12 +16,13 @@
 #include "fcgi/jwks.h"
 
 enum {
-	SHM_POOLS = 2,
+	SHM_POOLS = 3,        /* main, slow, and the workers of the host */
 	SHM_CHILDREN = 256,   /* of one pool */
 	SHM_LIMITS = 1 << 16, /* rate-limit slots */
 	SHM_ROUTES = 2048,
 	SHM_STATUSES = 25, /* statuses counted apart; the last stands for all others */
 	SHM_BUCKETS = 12,  /* of the latency histogram, without +Inf */
+	SHM_OUTCOMES = 4,  /* of jobs: completed, retried, failed, lost */
 	SHM_HASHERS = 256, /* passwords hashed at once; a host with more cores uses as many */
 };
 
@@ -48,6 +49,13 @@ struct shm_route {
 	_Atomic uint64_t latency_ns;
 };
 
+struct shm_jobs {
+	_Atomic uint64_t by_outcome[SHM_OUTCOMES];
+	_Atomic uint64_t run_ns;
+	_Atomic uint64_t by_wait[SHM_BUCKETS + 1]; /* from when a job could run to its start */
+	_Atomic uint64_t wait_ns;
+};
+
 struct shm_limit {
 	_Atomic uint64_t key;   /* 0: never used */
 	_Atomic int64_t tat_ns; /* GCRA's theoretical arrival time */
@@ -60,13 +68,15 @@ struct shm {
 	struct jwks_flag jwks[JWKS_MAX];
 	struct shm_pool pools[SHM_POOLS];
 	struct shm_route routes[SHM_ROUTES];
+	struct shm_jobs jobs;
+	_Atomic uint32_t wake;                 /* wake.h's marks, and the futex that its notifier waits on */
 	_Atomic uint64_t hashers[SHM_HASHERS]; /* password.c's: the pid of who hashes, and since when */
 	struct shm_limit limits[SHM_LIMITS];
 };
 
 extern struct shm *shm;
 
-/* This process's pool, an index of shm->pools: 0 main, 1 slow. */
+/* This process's pool, an index of shm->pools: 0 main, 1 slow, 2 worker. */
 extern int shm_pool;
 
 /*
@@ -74,6 +84,10 @@ extern int shm_pool;
  * once by each master before it forks.  0, or -1 with errno.
  */
 int shm_map(const char *path);
+
+/* A free line of a pool's scoreboard, the caller's; NULL: there is none. */
+struct shm_child *shm_take_child(int pool);
+void shm_free_child(struct shm_child *child);
 
 /* A keyed 64-bit hash for spreading keys over slots, never 0; not for secrets. */
 uint64_t shm_hash(uint64_t class, const char *text);

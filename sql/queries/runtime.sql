@@ -39,6 +39,10 @@ ON CONFLICT (tenant_id, principal, route, key) DO UPDATE
 SET body_hash = excluded.body_hash, status = excluded.status, headers = excluded.headers,
     body = excluded.body, created_at = excluded.created_at;
 
+-- name: wake_notify :exec
+-- What was marked since the last time; see fcgi/wake.h.
+SELECT pg_notify(c, '') FROM unnest(:channels::text[]) c;
+
 -- name: purge :row
 -- Of all tenants and tables, at most :batch rows of each; call again while it deletes that many.
 SELECT purge(:batch::integer) AS deleted;

@@ -327,7 +327,7 @@ sub listen_for ($self, $pool) {
 sub master ($self, $pool = 'main') { return $self->{pool}{$pool} }
 
 sub children ($self, $pool = 'main') {
-    my @pids = sort { $a <=> $b } $self->master($pool)->children;
+    my @pids = sort { $a <=> $b } grep { _slurp("/proc/$_/comm") ne "ashlar-notifier\n" } $self->master($pool)->children;
     return @pids;
 }
 

@@ -129,8 +129,8 @@ static void test_format(void)
 {
 	static const char *const comment_form =
 		"^# (HELP [a-z_]+ .+|TYPE [a-z_]+ (counter|gauge|histogram))$";
-	static const char *const sample_form =
-		"^[a-z_]+\\{[a-z]+=\"[^\"\\]*\"(,[a-z]+=\"[^\"\\]*\")*\\} [0-9]+(\\.[0-9]+)?(e[+-]?[0-9]+)?$";
+	static const char *const sample_form = "^[a-z_]+(\\{[a-z]+=\"[^\"\\]*\"(,[a-z]+=\"[^\"\\]*\")*\\})? "
+					       "[0-9]+(\\.[0-9]+)?(e[+-]?[0-9]+)?$";
 	int bad = 0, samples = 0, strays = 0, twice = 0;
 	char family[100] = "-", seen[4096] = "";
 	regex_t comment, value;
