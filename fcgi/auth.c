@@ -60,6 +60,7 @@ static enum err bearer(struct req *rq, const char *header)
 	rq->who.role = c.own ? NULL : c.role;
 	rq->who.actor = c.actor;
 	rq->who.is_team = c.team;
+	rq->who.expires_s = c.exp;
 	if (c.tenant_id)
 		rq->who.tenant_id = c.tenant_id;
 	rq->who.key = shm_hash(shm_hash(KEY_BEARER, c.issuer), c.subject);

@@ -24,6 +24,7 @@ const struct route *const route_tables[] = {
 	verification_routes,
 	session_routes,
 	project_routes,
+	realtime_routes,
 	organization_routes,
 	member_routes,
 	invitation_routes,

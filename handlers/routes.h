@@ -25,6 +25,7 @@ extern const struct route password_routes[];
 extern const struct route verification_routes[];
 extern const struct route session_routes[];
 extern const struct route project_routes[];
+extern const struct route realtime_routes[];
 extern const struct route organization_routes[];
 extern const struct route member_routes[];
 extern const struct route invitation_routes[];

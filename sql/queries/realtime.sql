@@ -55,3 +55,9 @@ SELECT realtime_count(:tenants::uuid[], :counts::bigint[]);
 -- No row: it lets nobody in.
 SELECT user_id, public_id, session_id, issuer, subject, end_at
 FROM realtime_ticket_redeem(:tenant::uuid, :hash::bytea);
+
+-- name: realtime_ticket_create :row
+-- Of another issuer's token (no :session) the connection ends with it.
+INSERT INTO realtime_tickets (tenant_id, hash, user_id, session_id, issuer, subject, credentials_end_at)
+VALUES (:tenant_id, :ticket_hash::bytea, :user_id, :session::uuid, :issuer, :subject, to_timestamp(:end_s::bigint))
+RETURNING :ticket::text AS ticket, expires_at;
