@@ -117,6 +117,8 @@ static void write_rows(struct req *rq, const PGresult *res, int first_column)
 	struct rows *rows = rows_open(&rq->arena, res, rq->route->out, rq->version, first_column);
 	int n = PQntuples(res);
 
+	if (surface_of(rq->route->id)->has_micros)
+		rows_use_micros(rows);
 	/* An empty page is one row of nulls beside its total. */
 	if (first_column && n == 1 && PQgetisnull(res, 0, first_column))
 		n = 0;

@@ -225,6 +225,7 @@ static const struct {
 	{ "AS005", ERR_API_KEY, false },
 	{ "AS006", ERR_ORIGIN, false },
 	{ "AS007", ERR_ACCOUNT_INACTIVE, false },
+	{ "AS008", ERR_BAD_REQUEST, false },
 	{ "AS400", ERR_TICKET, false },
 	{ "AS401", ERR_AUTHENTICATION,
 	  false }, /* raised by our own functions, with a message for the client */
@@ -352,6 +353,7 @@ enum {
 	E_MIN_ROLE,
 	E_ORGANIZATION,
 	E_ORG_ROLES,
+	E_WORKSPACE,
 	E_TEST,
 	E_REQUEST,
 	E_GATE,
@@ -360,7 +362,7 @@ enum {
 
 static const char *const enter_names[E_COUNT] = { "tenant",    "key",  "origin",  "team",     "issuer",
 						  "subject",   "role", "session", "min_role", "organization",
-						  "org_roles", "test", "request", "gate" };
+						  "org_roles", "workspace", "test", "request", "gate" };
 
 /* Scheme and host are compared without case (RFC 6454 4); api_keys has them in lower case. */
 static const char *origin_of(struct req *rq)
@@ -417,7 +419,10 @@ static void enter_values(struct req *rq, const char **values)
 	const struct query *query = &queries[Q_enter];
 	const struct principal *who = &rq->who;
 	const struct permission *may = rq->route->may;
-	const char *organization = may ? req_path_text(rq, "organization_id") : NULL;
+	bool in_workspace = rq->route->flags & WORKSPACE && !rq->is_lost;
+	const char *organization = in_workspace          ? rq->workspace
+				   : may && !rq->is_lost ? req_path_text(rq, "organization_id")
+							 : NULL;
 	bool is_bearer = who->kind == BEARER;
 	const char *all[E_COUNT] = {
 		[E_TENANT] = who->tenant_id,
@@ -430,7 +435,8 @@ static void enter_values(struct req *rq, const char **values)
 		[E_SESSION] = is_bearer ? who->session : NULL,
 		[E_MIN_ROLE] = min_role(rq),
 		[E_ORGANIZATION] = organization,
-		[E_ORG_ROLES] = organization ? may->roles : NULL,
+		[E_ORG_ROLES] = organization || in_workspace ? may->roles : NULL,
+		[E_WORKSPACE] = in_workspace ? "true" : "false",
 		[E_TEST] = who->is_test ? "true" : "false",
 		[E_REQUEST] = request_of(rq),
 		[E_GATE] = rq->route->gate ? rq->route->gate->roles : NULL,

@@ -19,6 +19,8 @@ static const char *request_hash(struct req *rq)
 	buf_text(&whole, rq->path);
 	buf_char(&whole, '?');
 	buf_text(&whole, rq->query_string);
+	if (rq->workspace)
+		buf_fmt(&whole, "\n%s", rq->workspace); /* the same body in another one is another request */
 	buf_char(&whole, '\n');
 	buf_add(&whole, rq->body, rq->body_len);
 	secret_sha256(whole.p, whole.n, md);

@@ -345,13 +345,14 @@ static char *put_date(char *out, int64_t days)
 	return put_2(out, (unsigned)day + 1);
 }
 
-void jx_timestamptz(struct buf *b, int64_t us)
+static void put_time(struct buf *b, int64_t us, int digits)
 {
 	const int64_t us_per_day = INT64_C(86400000000);
 	int64_t before = us % us_per_day < 0; /* then / has rounded towards a later day */
 	int64_t days = us / us_per_day - before;
-	unsigned ms = (unsigned)((us % us_per_day + before * us_per_day) / 1000);
-	char *out = buf_room(b, 26);
+	int64_t in_day = us % us_per_day + before * us_per_day;
+	unsigned ms = (unsigned)(in_day / 1000);
+	char *out = buf_room(b, 29);
 
 	*out = '"';
 	out = put_date(out + 1, days); /* the infinities are the ends of int64, far outside its years */
@@ -366,10 +367,20 @@ void jx_timestamptz(struct buf *b, int64_t us)
 	*out++ = ':';
 	out = put_2(out, ms / 1000 % 60);
 	*out++ = '.';
-	out = put_padded(out, ms % 1000, 3);
+	out = digits == 6 ? put_padded(out, (unsigned)(in_day % 1000000), 6) : put_padded(out, ms % 1000, 3);
 	*out++ = 'Z';
 	*out++ = '"';
 	b->n = (size_t)(out - b->p);
+}
+
+void jx_timestamptz(struct buf *b, int64_t us)
+{
+	put_time(b, us, 3);
+}
+
+void jx_timestamptz_us(struct buf *b, int64_t us)
+{
+	put_time(b, us, 6);
 }
 
 void jx_date(struct buf *b, int32_t days)

@@ -57,6 +57,9 @@ void jx_uuid(struct buf *b, const unsigned char id[16]);
  */
 void jx_timestamptz(struct buf *b, int64_t us);
 
+/* The same with all six digits: "2000-01-01T00:00:00.000000Z". */
+void jx_timestamptz_us(struct buf *b, int64_t us);
+
 /* Days since 2000-01-01, PostgreSQL's date, as "2000-01-01"; null in the same cases. */
 void jx_date(struct buf *b, int32_t days);
 

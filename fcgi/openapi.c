@@ -492,7 +492,7 @@ static bool may_fail_as(const struct route *r, enum err e)
 		if (*more == e)
 			return true;
 	switch (e) {
-	case ERR_BAD_REQUEST: return input || r->method == POST;
+	case ERR_BAD_REQUEST: return input || r->method == POST || r->flags & WORKSPACE;
 	case ERR_AUTHENTICATION: return takes_token(r);
 	case ERR_API_KEY: return route_takes_key(r) || r->access == USER_OR_KEY;
 	case ERR_ORIGIN: return route_takes_key(r) && r->access != SECRET_KEY && r->access != SECRET_USER;
@@ -598,6 +598,10 @@ static void write_parameters(struct buf *b, const struct route *r)
 		jx_next(b);
 		write_ref(b, "parameters", "X-Test-Mode");
 	}
+	if (r->flags & WORKSPACE) {
+		jx_next(b);
+		write_ref(b, "parameters", "X-Workspace-Id");
+	}
 	if (has_param(r->sql, "if_match")) {
 		jx_next(b);
 		write_ref(b, "parameters", "If-Match");
@@ -694,7 +698,8 @@ static void write_about(struct buf *b, const struct route *r)
 		buf_text(&text, r->access == KEY ? "Without a key it acts for the default tenant. "
 						 : "Without a key it acts for the token's tenant. ");
 	if (r->may && r->may->roles) {
-		buf_fmt(&text, "Needs the permission %s in the organization, which the roles ", r->may->name);
+		buf_fmt(&text, "Needs the permission %s in the %s, which the roles ", r->may->name,
+			r->flags & WORKSPACE ? "workspace" : "organization");
 		write_roles(&text, r->may);
 		buf_text(&text, " have. ");
 	}
@@ -847,6 +852,9 @@ static const char components_head[] =
 	"\"schema\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}},"
 	"\"X-Test-Mode\":{\"name\":\"X-Test-Mode\",\"in\":\"header\",\"description\":"
 	"\"Work on the data of the test keys.\",\"schema\":{\"type\":\"boolean\"}},"
+	"\"X-Workspace-Id\":{\"name\":\"X-Workspace-Id\",\"in\":\"header\",\"description\":"
+	"\"The workspace (organization) that it is about; left out, it is the caller's default one.\","
+	"\"schema\":{\"type\":\"string\",\"format\":\"uuid\"}},"
 	"\"If-Match\":{\"name\":\"If-Match\",\"in\":\"header\",\"description\":"
 	"\"Only change the resource if its ETag is still this one.\",\"schema\":{\"type\":\"string\"}}},"
 	"\"schemas\":{"
@@ -936,7 +944,7 @@ void openapi_route(struct buf *b, const struct route *r)
 					      "user_or_key", "team",       "team_admin" };
 	static const char *const flags[] = { "slow",     "static",    "bare",       "raw",
 					     "keyless",  "token_too", "private",    "writes",
-					     "one_mode", "own_limit", "one_or_many" };
+					     "one_mode", "own_limit", "one_or_many", "workspace" };
 	struct field params[8];
 	int n = route_params(r);
 

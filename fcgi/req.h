@@ -78,7 +78,9 @@ struct req {
 	const struct route *route; /* NULL until routed */
 	int version;               /* the version answered in, 1 or more */
 	struct principal who;
-	struct value *values; /* path parameters, query parameters, body members, and what req_set added */
+	const char *workspace; /* uuid: X-Workspace-Id, where the row reads it; NULL: none was sent */
+	bool is_lost;          /* it was sent, and is no uuid: enter() is asked about the user alone */
+	struct value *values;  /* path parameters, query parameters, body members, and what req_set added */
 	size_t nvalues, values_cap;
 
 	/* the answer */

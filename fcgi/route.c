@@ -55,7 +55,7 @@ static const struct surface surfaces[] = {
 	  .literals = { { ERR_AUTHENTICATION, "Invalid token" }, { ERR_RATE_LIMIT, "Rate limit exceeded" } } },
 	{ "workspace", 1,
 	  .page_head = "{\"items\":[", .page_tail_head = "],", .page_fields = { "total", "page", "page_size" }, .page_tail = "}",
-	  .validation_status = 422 },
+	  .validation_status = 422, .has_micros = true },
 	{ "operations", 1, .object_head = "{\"data\":", .object_tail = "}",
 	  .page_head = "{\"data\":[", .page_tail_head = "],\"meta\":{", .page_fields = { "total", "limit", "offset" }, .page_tail = "}}",
 	  .validation_status = 400, .maps_fields = true, .max_body = 2 << 20,
@@ -277,7 +277,9 @@ static bool has_field(const struct field *table, const char *name)
 /* What enter() is asked about must be what the query gets: the path's organization_id, and no other. */
 static void check_organization(const struct route *r)
 {
-	if (!r->may)
+	if (r->flags & WORKSPACE && (!r->may || !r->may->roles || r->access != USER))
+		bad_table("%s: WORKSPACE goes with USER, and with roles in .may", r->id);
+	if (!r->may || r->flags & WORKSPACE)
 		return;
 	if (!strstr(r->path, "/{organization_id}"))
 		bad_table("%s: .may asks about an organization_id that is not in %s", r->id, r->path);

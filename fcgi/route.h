@@ -55,12 +55,19 @@ enum route_flag {
 			    the general one */
 	ONE_MODE = 256,  /* with TEAM: what it is about has no test mode; X-Test-Mode is not even read */
 	ONE_OR_MANY = 1024, /* the answer is one of out, an array of them, or null */
+	/*
+	 * With USER and .may: about one organization, the "workspace", that X-Workspace-Id names, else
+	 * the user's default one.  .may is asked there, and the queries have :workspace_id and
+	 * :membership_id.  400 without one, 403 where the user is no active member, known or not.
+	 */
+	WORKSPACE = 2048,
 };
 
 /*
- * What a member of the path's {organization_id} must be; enter() asks.  An
- * organization that is not the tenant's is 404, who is no member or has none
- * of the roles gets 403; a secret key alone need not be a member.
+ * What a member of the path's {organization_id} must be, or of the WORKSPACE;
+ * enter() asks.  An organization in the path that is not the tenant's is 404,
+ * who is no member or has none of the roles gets 403; a secret key alone need
+ * not be a member.
  */
 struct permission {
 	const char *name; /* for the reference: "BILLING_READ" */
@@ -100,7 +107,7 @@ struct route {
 	enum access access;
 	const char *summary;          /* one line for the reference */
 	const char *about;            /* more for the reference, or NULL */
-	const struct permission *may; /* asked of the path's organization_id, or NULL */
+	const struct permission *may; /* asked of the path's organization_id or the WORKSPACE, or NULL */
 	const struct permission
 		*gate; /* the roles of users that may; a secret key alone counts as editor. NULL: all */
 	const struct field *params; /* path parameters that are not UUIDs */
@@ -150,6 +157,7 @@ struct surface {
 	const char *page_tail_head; /* between the rows' ] and the first of page_fields */
 	const char *page_tail;
 	int validation_status; /* of VALIDATION_ERROR */
+	bool has_micros;       /* times have microseconds, not milliseconds */
 	struct literal literals[3];
 	struct alias aliases[3];
 	bool maps_fields; /* an error's details also map the field to the message */

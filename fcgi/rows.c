@@ -131,6 +131,11 @@ static void write_timestamptz(struct buf *b, const char *p, int n)
 	jx_timestamptz(b, get_int8(p, n));
 }
 
+static void write_timestamptz_us(struct buf *b, const char *p, int n)
+{
+	jx_timestamptz_us(b, get_int8(p, n));
+}
+
 static void write_date(struct buf *b, const char *p, int n)
 {
 	jx_date(b, get_int4(p, n));
@@ -350,6 +355,13 @@ struct rows *rows_open(struct arena *a, const PGresult *res, const struct shape 
 		r->ncolumns++;
 	}
 	return r;
+}
+
+void rows_use_micros(struct rows *r)
+{
+	for (int i = 0; i < r->ncolumns; i++)
+		if (r->columns[i].write == write_timestamptz)
+			r->columns[i].write = write_timestamptz_us;
 }
 
 void rows_object(struct buf *b, const struct rows *r, int row)

@@ -40,6 +40,9 @@ struct rows;
 struct rows *rows_open(struct arena *a, const PGresult *res, const struct shape *shape, int version,
 		       int first_column);
 
+/* Write times with microseconds instead of milliseconds, where the surface does. */
+void rows_use_micros(struct rows *r);
+
 /* Write one row as an object. */
 void rows_object(struct buf *b, const struct rows *r, int row);
 

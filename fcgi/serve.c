@@ -393,6 +393,23 @@ static void number_page(struct req *rq)
 	req_set(rq, "limit", arena_fmt(&rq->arena, "%lld", size));
 }
 
+/* Which workspace the request is about; without the header it is the user's to have chosen (enter). */
+static enum err read_workspace(struct req *rq)
+{
+	static const struct field header = { "X-Workspace-Id", F_UUID };
+	const char *text = rq->route->flags & WORKSPACE ? req_header(rq, header.name) : NULL;
+	struct value v = { 0 };
+
+	if (!text)
+		return ERR_OK;
+	rq->is_lost = field_from_text(rq, &header, text, &v) != ERR_OK;
+	rq->fail = (struct failure){ 0 };
+	if (rq->is_lost)
+		return req_fail_field(rq, ERR_BAD_REQUEST, header.name, "%s must be a UUID", header.name);
+	rq->workspace = v.text;
+	return ERR_OK;
+}
+
 static enum err read_input(struct req *rq)
 {
 	const struct route *r = rq->route;
@@ -404,7 +421,9 @@ static enum err read_input(struct req *rq)
 	rq->doing = "checking the input";
 	rq->values_cap = nparams + nquery + nbody + 8;
 	rq->values = arena_alloc(&rq->arena, rq->values_cap * sizeof(*rq->values));
-	rc = read_path(rq, rq->values);
+	rc = read_workspace(rq);
+	if (!rc)
+		rc = read_path(rq, rq->values);
 	if (rc)
 		return rc;
 	/* The path's are there whatever is wrong with the rest: enter() asks about the organization. */

@@ -20,6 +20,10 @@ extern const struct permission billing_manage; /* to subscribe, change and cance
 extern const struct permission operator_read;
 extern const struct permission operator_write;
 
+/* In a workspace, by the names that its permissions have there (WORKSPACE). */
+extern const struct permission webhook_view;   /* to see its webhooks and what became of deliveries */
+extern const struct permission webhook_manage; /* to make, change, test and remove them */
+
 /* The roles of members; and those that may be given, which leaves out the owner's. */
 extern const char *const member_roles[];
 extern const char *const member_roles_given[];

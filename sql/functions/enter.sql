@@ -14,6 +14,8 @@
 --   organization, org_roles
 --                 the organization that the path names, and the roles in it
 --                 that may; NULL, or a secret key alone: it only has to be there
+--   workspace     about an organization that a header names (then it is that
+--                 one), or else the user's default one; org_roles are asked there
 --   test          a team member wants the tenant's test mode
 --   request       who to put down in the audit log: {"ip", "user_agent",
 --                 "request_id", "route"}; NULL: the request is not to write
@@ -30,11 +32,13 @@
 -- everywhere else their users are users (see users_role_known).
 --
 -- Raises AS401 (token), AS005 (key), AS006 (origin), AS403, AS404
--- (organization), and AS001 for a valid token whose subject or role is new here.
-DROP FUNCTION IF EXISTS enter(uuid, bytea, text, boolean, text, text, text, uuid, text, uuid, text[], boolean, jsonb);
+-- (organization), AS008 (no workspace), and AS001 for a valid token whose
+-- subject or role is new here.
+DROP FUNCTION IF EXISTS enter(uuid, bytea, text, boolean, text, text, text, uuid, text, uuid, text[], boolean, jsonb),
+    enter(uuid, bytea, text, boolean, text, text, text, uuid, text, uuid, text[], boolean, jsonb, text[]);
 CREATE OR REPLACE FUNCTION enter(tenant uuid, key bytea, origin text, team boolean, issuer text, subject text,
                                  role text, session uuid, min_role text, organization uuid, org_roles text[],
-                                 test boolean, request jsonb, gate text[]) RETURNS void
+                                 workspace boolean, test boolean, request jsonb, gate text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     who          uuid;
@@ -101,7 +105,10 @@ BEGIN
         PERFORM enter_gate(tenant, who, gate);
     END IF;
 
-    IF organization IS NULL THEN
+    IF workspace THEN
+        PERFORM enter_workspace(tenant, who, organization, org_roles);
+        RETURN;
+    ELSIF organization IS NULL THEN
         RETURN;
     ELSIF who IS NULL OR org_roles IS NULL THEN
         PERFORM FROM organizations o WHERE o.tenant_id = tenant AND o.id = organization AND o.deleted_at IS NULL;
@@ -116,6 +123,37 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM enter_refuse_organization(tenant, organization, who, org_roles);
     END IF;
+END
+$$;
+
+-- The workspace that the request is about: an organization in which the user is
+-- an active member with one of the roles.  Which ones there are is nobody's to
+-- find out, so an unknown one is refused as one of others is; and the role is
+-- asked before anybody looks for what the path names: whoever may not see such
+-- things learns nothing of which there are.
+CREATE OR REPLACE FUNCTION enter_workspace(tenant uuid, who uuid, workspace uuid, roles text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    m       record;
+    entered text;
+BEGIN
+    SELECT x.id, x.organization_id, x.role INTO m
+    FROM memberships x JOIN organizations o ON o.tenant_id = x.tenant_id AND o.id = x.organization_id
+    WHERE x.tenant_id = tenant AND x.user_id = who AND x.is_active AND o.deleted_at IS NULL
+      AND x.organization_id = coalesce(workspace, (SELECT u.default_organization_id FROM users u
+                                                   WHERE u.tenant_id = tenant AND u.id = who));
+    IF NOT FOUND AND workspace IS NULL THEN
+        RAISE SQLSTATE 'AS008' USING HINT = 'X-Workspace-Id',
+            MESSAGE = 'no workspace is chosen: send X-Workspace-Id, or choose a default organization';
+    ELSIF NOT FOUND THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'you are not an active member of this workspace';
+    ELSIF m.role <> ALL (roles) THEN
+        RAISE SQLSTATE 'AS403' USING
+            MESSAGE = format('this needs the role %s in the workspace', array_to_string(roles, ' or '));
+    END IF;
+    entered := set_config('app.organization_id', m.organization_id::text, true);
+    entered := set_config('app.member_id', m.id::text, true);
+    entered := set_config('app.org_role', m.role, true);
 END
 $$;
 

@@ -3,8 +3,8 @@
 -- name: enter :exec
 -- In front of each request's first statement; see sql/functions/enter.sql.
 SELECT enter(:tenant::uuid, :key::bytea, :origin::text, :team::boolean, :issuer::text, :subject::text, :role::text,
-             :session::uuid, :min_role::text, :organization::uuid, :org_roles::text[], :test::boolean, :request::jsonb,
-             :gate::text[]);
+             :session::uuid, :min_role::text, :organization::uuid,
+             :org_roles::text[], :workspace::boolean, :test::boolean, :request::jsonb, :gate::text[]);
 
 -- name: transaction_timeout :exec
 -- Where a connection's options do not reach the server: behind PgBouncer.
