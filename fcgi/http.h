@@ -23,6 +23,7 @@ enum http_flag {
 	HTTP_RETRY = 1,    /* may be sent twice: a POST that carries an idempotency key, say */
 	HTTP_USER_URL = 2, /* a user chose the URL: public addresses only, on every hop */
 	HTTP_FOLLOW = 4,   /* follow redirects of GET and HEAD, at most three, never from https to http */
+	HTTP_CUT = 8,      /* a body longer than max_bytes is no failure: the rest is not read */
 };
 
 struct http_call {

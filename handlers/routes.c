@@ -14,6 +14,7 @@ const struct route *const route_tables[] = {
 	mfa_routes,
 	oauth_routes,
 	issuer_routes,
+	webhook_routes,
 	platform_user_routes,
 	impersonation_routes,
 	flag_routes,

@@ -70,6 +70,17 @@ for my $tenant ($DEFAULT, $other) {
     $sql->in($super, $tenant, undef, sub {
         $super->do(q{INSERT INTO feature_flags (tenant_id, key, name, flag_type) SELECT app_tenant(), 'flag-' || i, 'Flag', 'boolean' FROM generate_series(1, 100) i});
         $super->do(q{INSERT INTO jobs (tenant_id, kind, state, finished_at) SELECT app_tenant(), 'x', 'completed', now() FROM generate_series(1, 400) i});
+        $super->do(<<~'END');
+            WITH listening AS (
+                INSERT INTO webhook_endpoints (tenant_id, name, url, events, secret_sealed, secret_tail)
+                SELECT app_tenant(), 'x', 'https://x.example', '{*}', 'x', 'x' FROM generate_series(1, 40) RETURNING tenant_id, id
+            ), said AS (
+                INSERT INTO webhook_messages (tenant_id, id, type, payload)
+                SELECT app_tenant(), 'msg_' || i, 'a.b', '{}' FROM generate_series(1, 40) i RETURNING id
+            )
+            INSERT INTO webhook_deliveries (tenant_id, endpoint_id, message_id, event)
+            SELECT l.tenant_id, l.id, said.id, 'a.b' FROM listening l, said
+            END
         $super->do(q{SELECT audit('a.' || i % 20, 'type' || i % 20, i::text, '{}', 'user_' || i % 20) FROM generate_series(1, 400) i});
     });
 }

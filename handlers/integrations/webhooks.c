@@ -1,0 +1,529 @@
+/*
+ * Webhooks that are sent (Standard Webhooks): a workspace's endpoints, and what
+ * became of deliveries.  Sending is worker/deliver.c's; which events there are
+ * is handlers/events.c's.
+ *
+ * A URL is looked up before it is stored, which takes time, so who may not call
+ * is turned away in a transaction of its own before that.
+ */
+#include "handlers/integrations/webhooks.h"
+
+#include <ctype.h>
+#include <json-c/json.h>
+#include <strings.h>
+
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/event.h"
+#include "fcgi/http.h"
+#include "fcgi/jx.h"
+#include "fcgi/req.h"
+#include "fcgi/seal.h"
+#include "fcgi/secret.h"
+#include "handlers/permissions.h"
+#include "handlers/routes.h"
+#include "providers/standard_webhooks.h"
+#include "providers/webhook.h"
+
+enum { MAX_HEADERS = 10, MAX_HEADER_NAME = 100, MAX_HEADER_VALUE = 1000 };
+
+/* clang-format off */
+static const char *const states[] = { "pending", "delivering", "delivered", "failed", "dropped", NULL };
+
+static const struct field list_in[] = {
+	{ "skip",      F_INT,  0, .min = 0, .def = "0", .about = "how many to leave out" },
+	{ "limit",     F_INT,  0, .min = 1, .max = 100, .def = "50", .about = "how many to return at most" },
+	{ "is_active", F_BOOL, 0, .about = "only those that are switched on, or off" },
+	FIELD_END
+};
+
+static const struct field count_in[] = {
+	{ "is_active", F_BOOL, 0, .about = "only those that are switched on, or off" },
+	FIELD_END
+};
+
+#define URL_ABOUT "https, without a user name, and leading to public addresses only"
+#define EVENTS_ABOUT "types of GET /api/v1/webhooks/events, or * alone for all"
+#define HEADERS_ABOUT "at most 10 that are sent besides; not Host, Connection, Transfer-Encoding, Content-* or webhook-*"
+
+static const struct field create_in[] = {
+	{ "name",        F_TEXT,   F_REQUIRED, .min = 1, .max = 255, .example = "Billing" },
+	{ "url",         F_URL,    F_REQUIRED, .max = 2048, .about = URL_ABOUT, .example = "https://example.com/webhooks" },
+	{ "events",      F_LIST,   F_REQUIRED, .max = 100, .item = F_TEXT, .about = EVENTS_ABOUT, .example = "[\"organization.member_added\"]" },
+	{ "description", F_TEXT,   F_NULL, .max = 1000, .example = "Keeps the invoices up to date" },
+	{ "is_active",   F_BOOL,   0, .def = "true" },
+	{ "headers",     F_OBJECT, 0, .about = HEADERS_ABOUT, .example = "{\"X-Team\":\"billing\"}" },
+	FIELD_END
+};
+
+static const struct field update_in[] = {
+	{ "name",        F_TEXT,   0, .min = 1, .max = 255, .example = "Billing" },
+	{ "url",         F_URL,    0, .max = 2048, .about = URL_ABOUT, .example = "https://example.com/webhooks" },
+	{ "events",      F_LIST,   0, .max = 100, .item = F_TEXT, .about = EVENTS_ABOUT, .example = "[\"*\"]" },
+	{ "description", F_TEXT,   F_NULL, .max = 1000, .example = "Keeps the invoices up to date" },
+	{ "is_active",   F_BOOL,   0, .about = "as toggle does it" },
+	{ "headers",     F_OBJECT, 0, .about = HEADERS_ABOUT, .example = "{\"X-Team\":\"billing\"}" },
+	FIELD_END
+};
+
+static const struct field test_in[] = {
+	{ "event",   F_TEXT,   F_REQUIRED, .min = 1, .max = 100, .about = "its type; the endpoint need not have asked for it", .example = "organization.member_added" },
+	{ "payload", F_OBJECT, 0, .about = "the message's data, instead of a sample" },
+	FIELD_END
+};
+
+static const struct field deliveries_in[] = {
+	{ "page",      F_INT,  0, .min = 1, .max = 1000000, .def = "1" },
+	{ "page_size", F_INT,  0, .min = 1, .max = 100, .def = "20" },
+	{ "status",    F_ENUM, 0, .values = states },
+	{ "event",     F_TEXT, 0, .min = 1, .max = 100, .example = "organization.member_added" },
+	FIELD_END
+};
+
+#define WEBHOOK_FIELDS(secret_about) \
+	{ "id",                   F_UUID,     0 }, \
+	{ "workspace_id",         F_UUID,     F_NULL, .about = "null: the tenant's own" }, \
+	{ "name",                 F_TEXT,     0, .example = "Billing" }, \
+	{ "description",          F_TEXT,     F_NULL }, \
+	{ "url",                  F_URL,      0, .example = "https://example.com/webhooks" }, \
+	{ "events",               F_LIST,     0, .item = F_TEXT, .example = "[\"organization.member_added\"]" }, \
+	{ "headers",              F_OBJECT,   0, .about = "their values are shown as ***", .example = "{\"X-Team\":\"***\"}" }, \
+	{ "is_active",            F_BOOL,     0 }, \
+	{ "secret",               F_TEXT,     0, .about = secret_about }, \
+	{ "last_triggered_at",    F_DATETIME, F_NULL }, \
+	{ "last_status_code",     F_INT,      F_NULL, .about = "null also where no answer came" }, \
+	{ "success_count",        F_INT,      0, .about = "attempts that were answered with 200 to 299" }, \
+	{ "failure_count",        F_INT,      0, .about = "all others" }, \
+	{ "consecutive_failures", F_INT,      0, .about = "attempts that failed since the last one that did not" }, \
+	{ "disabled_reason",      F_TEXT,     F_NULL, .about = "why it was switched off without being asked to" }, \
+	{ "created_by",           F_UUID,     F_NULL, .about = "a member; null: one who has left" }, \
+	{ "created_at",           F_DATETIME, 0 }, \
+	{ "updated_at",           F_DATETIME, 0 }
+
+static const struct field webhook_out[] = { WEBHOOK_FIELDS("whsec_**** and its last four characters"), FIELD_END };
+static const struct field secret_out[] = { WEBHOOK_FIELDS("in full, this one time"), FIELD_END };
+
+const struct shape webhook_shape = { "Webhook", webhook_out };
+const struct shape webhook_secret_shape = { "WebhookWithSecret", secret_out, "Webhook" };
+
+static const struct field count_out[] = {
+	{ "count", F_INT, 0 },
+	FIELD_END
+};
+
+static const struct shape count_shape = { "Count", count_out };
+
+static const struct field test_out[] = {
+	{ "success",     F_BOOL, 0, .about = "it was answered with 200 to 299" },
+	{ "status_code", F_INT,  F_NULL, .about = "null: no answer came" },
+	{ "message",     F_TEXT, 0 },
+	FIELD_END
+};
+
+static const struct shape test_shape = { "WebhookTestResult", test_out, "Webhook" };
+
+static const struct field event_out[] = {
+	{ "type",        F_TEXT, 0, .example = "organization.member_added" },
+	{ "description", F_TEXT, 0, .about = "when it is sent" },
+	FIELD_END
+};
+
+static const struct shape event_shape = { "WebhookEventType", event_out };
+
+#define HISTORY_FIELDS \
+	{ "number",          F_INT,      0, .about = "one that is missing was cut off" }, \
+	{ "attempted_at",    F_DATETIME, 0 }, \
+	{ "status_code",     F_INT,      F_NULL, .about = "null: no answer came" }, \
+	{ "error",           F_TEXT,     F_NULL }, \
+	{ "latency_ms",      F_INT,      0 }, \
+	{ "request_headers", F_OBJECT,   0, .about = "your own headers' values and the signature are shown as ***" }, \
+	{ "response_head",   F_TEXT,     F_NULL, .about = "status line and headers" }
+
+static const struct field history_out[] = { HISTORY_FIELDS, FIELD_END };
+static const struct field history_long_out[] = {
+	HISTORY_FIELDS,
+	{ "response_body", F_TEXT, F_NULL, .about = "its first KiB" },
+	FIELD_END
+};
+
+#define DELIVERY_FIELDS(history_fields) \
+	{ "id",              F_UUID,     0 }, \
+	{ "webhook_id",      F_UUID,     0 }, \
+	{ "message_id",      F_TEXT,     0, .about = "the header webhook-id", .example = "msg_2Lh9KRb0pzN4LePd3XiA4v12Axj" }, \
+	{ "event",           F_TEXT,     0, .example = "organization.member_added" }, \
+	{ "status",          F_ENUM,     0, .values = states, .about = "dropped: the webhook was switched off or deleted meanwhile" }, \
+	{ "attempts",        F_INT,      0 }, \
+	{ "next_attempt_at", F_DATETIME, F_NULL }, \
+	{ "status_code",     F_INT,      F_NULL, .about = "of the last attempt" }, \
+	{ "error",           F_TEXT,     F_NULL, .about = "of the last attempt" }, \
+	{ "is_redelivery",   F_BOOL,     0 }, \
+	{ "created_at",      F_DATETIME, 0 }, \
+	{ "finished_at",     F_DATETIME, F_NULL }, \
+	{ "history",         F_LIST,     0, .fields = history_fields }
+
+static const struct field delivery_out[] = { DELIVERY_FIELDS(history_out), FIELD_END };
+static const struct field delivery_long_out[] = {
+	DELIVERY_FIELDS(history_long_out),
+	{ "payload", F_OBJECT, 0, .about = "the body as it was sent" },
+	FIELD_END
+};
+
+const struct shape webhook_delivery_shape = { "WebhookDelivery", delivery_out, "Delivery" };
+const struct shape webhook_delivery_long_shape = { "WebhookDeliveryDetail", delivery_long_out, "Delivery" };
+
+static const struct list bare = { NULL };
+static const struct list deliveries_page = { "items", { "total", "page", "page_size" }, "page_size" };
+
+static const enum err is_full[] = { ERR_CONFLICT, ERR_OK };
+static const enum err is_off[] = { ERR_CONFLICT, ERR_OK };
+/* clang-format on */
+
+/* ---- checking what was sent ---- */
+
+static enum err check_url(struct req *rq)
+{
+	const char *url = req_text(rq, "url"), *reason;
+
+	if (!url)
+		return ERR_OK;
+	if (strncasecmp(url, "https://", 8) && !cfg.webhook_allow_http)
+		return req_fail_field(rq, ERR_VALIDATION, "url", "this URL cannot be used: it is not https");
+	if (http_check_url(&rq->arena, url, &reason))
+		return req_fail_field(rq, ERR_VALIDATION, "url", "this URL cannot be used: %s", reason);
+	return ERR_OK;
+}
+
+/* May whoever owns the endpoint hear of this? */
+static bool is_told(const struct event *e, const char *workspace)
+{
+	return e && (!workspace || e->scope == EVENT_ORGANIZATION);
+}
+
+/* The types that were sent, each once, as the value "event_list". */
+static enum err read_events(struct req *rq, const char *workspace)
+{
+	const struct value *v = req_value(rq, "events");
+	size_t n = v->json ? json_object_array_length(v->json) : 0;
+	struct buf b;
+
+	buf_init(&b, &rq->arena, 256);
+	buf_char(&b, '[');
+	if (v->given && !n)
+		return req_fail_field(rq, ERR_VALIDATION, "events", "a webhook needs at least one event");
+	for (size_t i = 0; i < n; i++) {
+		const char *type = json_object_get_string(json_object_array_get_idx(v->json, i));
+		bool is_all = !strcmp(type, "*"), seen = false;
+
+		if (is_all && n > 1)
+			return req_fail_field(rq, ERR_VALIDATION, "events",
+					      "* stands for all events, and alone");
+		if (!is_all && !is_told(event_find(type), workspace))
+			return req_fail_field(rq, ERR_VALIDATION, "events",
+					      "%s is no event; GET /api/v1/webhooks/events lists them", type);
+		for (size_t k = 0; k < i && !seen; k++)
+			seen = !strcmp(type, json_object_get_string(json_object_array_get_idx(v->json, k)));
+		if (!seen)
+			jx_next(&b), jx_str(&b, type);
+	}
+	buf_char(&b, ']');
+	req_set(rq, "event_list", buf_str(&b));
+	return ERR_OK;
+}
+
+/* What curl and HTTP decide by themselves, and what the specification keeps for itself. */
+static bool is_reserved(const char *name)
+{
+	static const char *const whole[] = { "host",       "connection", "transfer-encoding",
+					     "keep-alive", "te",         "trailer",
+					     "upgrade",    "expect",     "cookie",
+					     "date",       NULL };
+	static const char *const begins[] = { "content-", "webhook-", "proxy-", NULL };
+
+	for (int i = 0; whole[i]; i++)
+		if (!strcasecmp(name, whole[i]))
+			return true;
+	for (int i = 0; begins[i]; i++)
+		if (!strncasecmp(name, begins[i], strlen(begins[i])))
+			return true;
+	return false;
+}
+
+/* RFC 9110 5.6.2: a token; and of a value what can stand in a line. */
+static const char *header_problem(const char *name, struct json_object *value)
+{
+	static const char token[] = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "abcdefghijklmnopqrstuvwxyz";
+	const char *text;
+	size_t n;
+
+	if (!*name || strlen(name) > MAX_HEADER_NAME || name[strspn(name, token)])
+		return "this is no name of a header";
+	if (is_reserved(name))
+		return "this header is reserved";
+	if (!json_object_is_type(value, json_type_string))
+		return "its value is no string";
+	text = json_object_get_string(value);
+	n = (size_t)json_object_get_string_len(value);
+	if (!n || n > MAX_HEADER_VALUE)
+		return "its value has no character, or more than 1000";
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)text[i] < ' ' || (unsigned char)text[i] > '~')
+			return "its value has other characters than visible ASCII and spaces";
+	if (text[0] == ' ' || text[n - 1] == ' ')
+		return "its value begins or ends with a space";
+	return NULL;
+}
+
+/* The headers that were sent: their names as the value "header_names", all of it sealed as "headers_sealed".
+ */
+static enum err read_headers(struct req *rq, const char *tenant)
+{
+	const struct value *v = req_value(rq, "headers");
+	const char *sealed = NULL;
+	struct buf names, all;
+	int n = 0;
+
+	buf_init(&names, &rq->arena, 128);
+	buf_init(&all, &rq->arena, 256);
+	buf_char(&names, '[');
+	buf_char(&all, '{');
+	if (v->json) {
+		json_object_object_foreach(v->json, name, value)
+		{
+			const char *problem = header_problem(name, value);
+
+			if (problem)
+				return req_fail_field(rq, ERR_VALIDATION, "headers", "%.*s: %s",
+						      MAX_HEADER_NAME, name, problem);
+			if (++n > MAX_HEADERS)
+				return req_fail_field(rq, ERR_VALIDATION, "headers", "more than %d headers",
+						      MAX_HEADERS);
+			/* Two that differ in case are one header. */
+			json_object_object_foreach(v->json, other, ignored)
+			{
+				(void)ignored;
+				if (other != name && !strcasecmp(other, name))
+					return req_fail_field(rq, ERR_VALIDATION, "headers",
+							      "%s is given twice", name);
+			}
+			jx_next(&names), jx_str(&names, name);
+			jx_key(&all, name), jx_str(&all, json_object_get_string(value));
+		}
+	}
+	buf_char(&names, ']');
+	buf_char(&all, '}');
+	if (n) {
+		sealed = seal_text(&rq->arena, WEBHOOK_SEAL, tenant, buf_str(&all));
+		if (!sealed)
+			return req_fail(rq, ERR_UNAVAILABLE,
+					"secrets cannot be kept: ENCRYPTION_KEYS is not set");
+	}
+	req_set(rq, "header_names", buf_str(&names));
+	req_set(rq, "headers_sealed", sealed);
+	return ERR_OK;
+}
+
+/* A new secret, as the values "secret_text" and "secret_sealed". */
+static enum err make_secret(struct req *rq, const char *tenant)
+{
+	const char *secret = standard_webhooks_secret(&rq->arena);
+	const char *sealed = seal_text(&rq->arena, WEBHOOK_SEAL, tenant, secret);
+
+	if (!sealed)
+		return req_fail(rq, ERR_UNAVAILABLE, "secrets cannot be kept: ENCRYPTION_KEYS is not set");
+	req_set(rq, "secret_text", secret);
+	req_set(rq, "secret_sealed", sealed);
+	return ERR_OK;
+}
+
+/* ---- handlers ---- */
+
+/* Let the caller in, and find the place or the endpoint that this is about. */
+static enum err enter_place(struct req *rq, enum query_id q, PGresult **out)
+{
+	enum err rc = db_call(rq, q, true, out);
+
+	if (!rc && !PQntuples(*out))
+		return req_not_found(rq, req_path_text(rq, "webhook_id"));
+	return rc;
+}
+
+static enum err write_webhook(struct req *rq, enum query_id place, enum query_id q)
+{
+	const char *tenant;
+	PGresult *res;
+	enum err rc = enter_place(rq, place, &res);
+
+	if (rc)
+		return rc;
+	tenant = db_text(res, 0, "tenant");
+	rc = read_events(rq, db_text(res, 0, "workspace"));
+	if (!rc)
+		rc = read_headers(rq, tenant);
+	if (!rc && place == Q_webhook_place)
+		rc = make_secret(rq, tenant);
+	if (!rc)
+		rc = check_url(rq);
+	return rc ? rc : req_answer(rq, q);
+}
+
+enum err webhook_create(struct req *rq)
+{
+	return write_webhook(rq, Q_webhook_place, Q_webhook_create);
+}
+
+enum err webhook_update(struct req *rq)
+{
+	return write_webhook(rq, Q_webhook_found, Q_webhook_update);
+}
+
+enum err webhook_regenerate(struct req *rq)
+{
+	PGresult *res;
+	enum err rc = enter_place(rq, Q_webhook_found, &res);
+
+	if (!rc)
+		rc = make_secret(rq, db_text(res, 0, "tenant"));
+	return rc ? rc : req_answer(rq, Q_webhook_regenerate);
+}
+
+/* The data of a test: what was sent, or a sample. */
+static const char *test_data(struct req *rq)
+{
+	const struct value *v = req_value(rq, "payload");
+
+	if (v->json)
+		return json_object_to_json_string_ext(v->json, JSON_C_TO_STRING_PLAIN |
+								       JSON_C_TO_STRING_NOSLASHESCAPE);
+	return "{\"id\":\"00000000-0000-7000-8000-000000000000\",\"test\":true}";
+}
+
+static const char *test_message(struct req *rq, const struct http_answer *a, enum err rc)
+{
+	if (a->status >= 200 && a->status < 300)
+		return arena_fmt(&rq->arena, "the endpoint answered %d", a->status);
+	if (a->status >= 300 && a->status < 400)
+		return arena_fmt(&rq->arena, "the endpoint answered %d; redirects are not followed",
+				 a->status);
+	if (a->status)
+		return arena_fmt(&rq->arena, "the endpoint answered %d", a->status);
+	return a->reason ? a->reason : err_info(rc)->message;
+}
+
+enum err webhook_test(struct req *rq)
+{
+	const char *type = req_text(rq, "event");
+	struct webhook w = { 0 };
+	struct http_answer answer;
+	struct http_call call;
+	PGresult *res;
+	struct buf *b;
+	enum err rc = enter_place(rq, Q_webhook_found, &res);
+
+	if (rc)
+		return rc;
+	if (!is_told(event_find(type), db_text(res, 0, "workspace")))
+		return req_fail_field(rq, ERR_VALIDATION, "event",
+				      "%s is no event; GET /api/v1/webhooks/events lists them", type);
+	w.tenant = db_text(res, 0, "tenant");
+	w.url = db_text(res, 0, "url");
+	w.secret_sealed = db_text(res, 0, "secret_sealed");
+	w.previous_secret_sealed = db_text(res, 0, "previous_secret_sealed");
+	w.headers_sealed = db_text(res, 0, "headers_sealed");
+	w.message_id = webhook_message_id(&rq->arena);
+	w.body = webhook_body(&rq->arena, type, db_text(res, 0, "workspace"), test_data(rq));
+	w.body_len = strlen(w.body);
+	if (w.body_len > WEBHOOK_MAX_BODY)
+		return req_fail_field(rq, ERR_VALIDATION, "payload", "the body would have more than 256 KiB");
+	rc = webhook_call(&rq->arena, &w, &call);
+	if (rc)
+		return req_fail_inside(rq, ERR_UNAVAILABLE, "the webhook's secret does not open");
+	rc = http_do(&rq->arena, &call, &answer);
+	b = req_open(rq);
+	buf_char(b, '{');
+	jx_key(b, "success"), jx_bool(b, answer.status >= 200 && answer.status < 300);
+	jx_key(b, "status_code");
+	if (answer.status)
+		jx_int(b, answer.status);
+	else
+		jx_null(b);
+	jx_key(b, "message"), jx_str(b, test_message(rq, &answer, rc));
+	buf_char(b, '}');
+	return req_close(rq);
+}
+
+/* Those that a workspace can hear of; the tenant's own endpoints hear of all. */
+static enum err list_events(struct req *rq, bool all)
+{
+	PGresult *res;
+	struct buf *b;
+	enum err rc = db_call(rq, Q_webhook_place, true, &res);
+
+	if (rc)
+		return rc;
+	b = req_open(rq);
+	buf_char(b, '[');
+	for (const struct event *e = events; e->type; e++) {
+		if (!all && e->scope != EVENT_ORGANIZATION)
+			continue;
+		jx_next(b), buf_char(b, '{');
+		jx_key(b, "type"), jx_str(b, e->type);
+		jx_key(b, "description"), jx_str(b, e->about);
+		buf_char(b, '}');
+	}
+	buf_char(b, ']');
+	return req_close(rq);
+}
+
+static enum err workspace_events(struct req *rq)
+{
+	return list_events(rq, false);
+}
+
+/* clang-format off */
+#define BASE "/api/v1/webhooks"
+
+const struct route webhook_routes[] = {
+	{ GET,    BASE,                  "workspace.webhooks_out.list",   USER, "List webhooks",
+	  .about = "Newest first. Secrets are masked.",
+	  .may = &webhook_view, .query = list_in, .out = &webhook_shape, .list = &bare, .sql = Q_webhook_list, .flags = WORKSPACE },
+	{ POST,   BASE,                  "workspace.webhooks_out.create", USER, "Create a webhook",
+	  .about = "Messages are sent as Standard Webhooks. The secret to verify them with is in this answer only. At most 50 a workspace.",
+	  .may = &webhook_manage, .body = create_in, .out = &webhook_secret_shape, .errors = is_full, .sql = Q_webhook_create,
+	  .run = webhook_create, .flags = WORKSPACE | PRIVATE | SLOW },
+	{ GET,    BASE "/count",         "workspace.webhooks_out.count",  USER, "Count webhooks",
+	  .may = &webhook_view, .query = count_in, .out = &count_shape, .sql = Q_webhook_count, .flags = WORKSPACE },
+	{ GET,    BASE "/events",        "workspace.webhooks_out.events", USER, "List the events that webhooks tell of",
+	  .may = &webhook_view, .out = &event_shape, .list = &bare, .run = workspace_events, .flags = WORKSPACE },
+	{ GET,    BASE "/{webhook_id}",  "workspace.webhooks_out.get",    USER, "Get a webhook",
+	  .may = &webhook_view, .out = &webhook_shape, .sql = Q_webhook_get, .flags = WORKSPACE },
+	{ PUT,    BASE "/{webhook_id}",  "workspace.webhooks_out.update", USER, "Change a webhook",
+	  .about = "Fields left out keep their value; events and headers are replaced whole. Messages that wait go to the new URL.",
+	  .may = &webhook_manage, .body = update_in, .out = &webhook_shape, .sql = Q_webhook_update, .run = webhook_update,
+	  .flags = WORKSPACE | SLOW },
+	{ DELETE, BASE "/{webhook_id}",  "workspace.webhooks_out.delete", USER, "Delete a webhook",
+	  .about = "What has not been delivered is dropped.",
+	  .may = &webhook_manage, .out = &webhook_shape, .sql = Q_webhook_delete, .flags = WORKSPACE, .status = 204 },
+	{ POST,   BASE "/{webhook_id}/regenerate-secret", "workspace.webhooks_out.regenerate_secret", USER, "Replace a webhook's secret",
+	  .about = "The new one is in this answer only. For 24 hours messages are signed with both, so that receivers can be changed in peace.",
+	  .may = &webhook_manage, .out = &webhook_secret_shape, .sql = Q_webhook_regenerate, .run = webhook_regenerate,
+	  .flags = WORKSPACE | PRIVATE, .status = 200 },
+	{ POST,   BASE "/{webhook_id}/toggle", "workspace.webhooks_out.toggle", USER, "Switch a webhook on or off",
+	  .about = "On forgets why it was switched off; off drops what has not been delivered.",
+	  .may = &webhook_manage, .out = &webhook_shape, .sql = Q_webhook_toggle, .flags = WORKSPACE, .status = 200 },
+	{ POST,   BASE "/{webhook_id}/test", "workspace.webhooks_out.test", USER, "Send a test to a webhook",
+	  .about = "Signed as any message, once, while you wait; also while the webhook is switched off, and counted nowhere.",
+	  .may = &webhook_manage, .body = test_in, .out = &test_shape, .run = webhook_test, .flags = WORKSPACE | SLOW, .status = 200 },
+	{ GET,    BASE "/{webhook_id}/deliveries", "workspace.webhooks_out.list_deliveries", USER, "List deliveries",
+	  .about = "Newest first, with their attempts; kept for 30 days. total counts up to 10,001.",
+	  .may = &webhook_view, .query = deliveries_in, .out = &webhook_delivery_shape, .list = &deliveries_page,
+	  .sql = Q_webhook_delivery_list, .flags = WORKSPACE },
+	{ GET,    BASE "/{webhook_id}/deliveries/{delivery_id}", "workspace.webhooks_out.get_delivery", USER, "Get a delivery",
+	  .about = "Also with the body that was sent, and the beginning of what was answered.",
+	  .may = &webhook_view, .out = &webhook_delivery_long_shape, .sql = Q_webhook_delivery_get, .flags = WORKSPACE },
+	{ POST,   BASE "/{webhook_id}/deliveries/{delivery_id}/redeliver", "workspace.webhooks_out.redeliver", USER, "Deliver again",
+	  .about = "Whatever became of it. A delivery of its own, of the same message under the same webhook-id.",
+	  .may = &webhook_manage, .out = &webhook_delivery_shape, .errors = is_off, .sql = Q_webhook_redeliver, .flags = WORKSPACE },
+	ROUTE_END
+};
+/* clang-format on */

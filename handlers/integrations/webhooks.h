@@ -1,0 +1,22 @@
+/*
+ * What the endpoints of workspaces and those of tenants share: the same rows of
+ * the same tables, looked at by somebody else.  The queries of
+ * sql/queries/webhooks.sql and these handlers are about the workspace where the
+ * route has one (WORKSPACE), and about the tenant's own endpoints elsewhere.
+ */
+#ifndef HANDLERS_INTEGRATIONS_WEBHOOKS_H
+#define HANDLERS_INTEGRATIONS_WEBHOOKS_H
+
+#include "fcgi/route.h"
+
+extern const struct shape webhook_shape;               /* secret masked */
+extern const struct shape webhook_secret_shape;        /* secret in full */
+extern const struct shape webhook_delivery_shape;      /* in a list */
+extern const struct shape webhook_delivery_long_shape; /* with bodies */
+
+enum err webhook_create(struct req *rq);
+enum err webhook_update(struct req *rq);
+enum err webhook_regenerate(struct req *rq);
+enum err webhook_test(struct req *rq);
+
+#endif
