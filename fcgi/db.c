@@ -360,9 +360,10 @@ enum {
 	E_COUNT
 };
 
-static const char *const enter_names[E_COUNT] = { "tenant",    "key",  "origin",  "team",     "issuer",
-						  "subject",   "role", "session", "min_role", "organization",
-						  "org_roles", "workspace", "test", "request", "gate" };
+static const char *const enter_names[E_COUNT] = { "tenant",   "key",          "origin",    "team",
+						  "issuer",   "subject",      "role",      "session",
+						  "min_role", "organization", "org_roles", "workspace",
+						  "test",     "request",      "gate" };
 
 /* Scheme and host are compared without case (RFC 6454 4); api_keys has them in lower case. */
 static const char *origin_of(struct req *rq)

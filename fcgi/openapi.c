@@ -942,8 +942,8 @@ void openapi_route(struct buf *b, const struct route *r)
 	static const char *const access[] = { "public",      "user",       "admin",       "key",
 					      "key_user",    "secret_key", "secret_user", "key_or_user",
 					      "user_or_key", "team",       "team_admin" };
-	static const char *const flags[] = { "slow",     "static",    "bare",       "raw",
-					     "keyless",  "token_too", "private",    "writes",
+	static const char *const flags[] = { "slow",     "static",    "bare",        "raw",
+					     "keyless",  "token_too", "private",     "writes",
 					     "one_mode", "own_limit", "one_or_many", "workspace" };
 	struct field params[8];
 	int n = route_params(r);

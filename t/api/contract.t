@@ -102,7 +102,7 @@ sub bad_values ($field) {
 # row is about; a new one each time, since what came before may have ended it.
 sub path_of ($row, $version, $organization = undef) {
     my $path = $row->{path} =~ s{^/api/v1/}{/api/v$version/}r;
-    if ($row->{may}) {
+    if ($row->{may} && !in_workspace($row)) {
         $organization //= $t->organization($user);
         $path =~ s/\{organization_id\}/$organization/;
     }
@@ -111,6 +111,16 @@ sub path_of ($row, $version, $organization = undef) {
         $path =~ s/\{\Q$param->{name}\E\}/$value/;
     }
     return $path;
+}
+
+# Whose organization a header names, and not the path; the header.
+sub in_workspace ($row) { return scalar grep { $_ eq 'workspace' } @{ $row->{flags} } }
+
+sub headers_of ($row, $organization = undef) {
+    return if !in_workspace($row);
+    my $id = $organization // $t->organization($user);
+    utf8::downgrade($id);    # the database's text; a request is bytes
+    return ('X-Workspace-Id' => $id);
 }
 
 # A request with the required fields, and with those of %change; an undefined query parameter is left out.
@@ -124,7 +134,7 @@ sub ask ($row, $who, %arg) {
     $t->revive($who);
     return $who->request(
         $row->{method}, path_of($row, $arg{version} // 1, $arg{organization}),
-        headers => { %{ $who->{headers} }, Accept => '*/*' },
+        headers => { %{ $who->{headers} }, Accept => '*/*', headers_of($row, $arg{organization}) },
         (%query ? (query => \%query) : ()),
         (@{ $row->{body} } ? (json => $arg{whole} // \%body) : ()),
     );
@@ -244,7 +254,7 @@ sub check_access ($row, @args) {
     }
     error_is ask($row, $who->with(headers => { 'X-Test-Mode' => 'perhaps' }), @args), 400, 'BAD_REQUEST', field => 'X-Test-Mode', name => 'test mode is yes or no'
         if $access =~ /^team/ && !$flag{one_mode};
-    check_permission($row, $who, @args) if $row->{may};
+    in_workspace($row) ? check_workspace($row, $who, @args) : check_permission($row, $who, @args) if $row->{may};
     return;
 }
 
@@ -271,6 +281,29 @@ sub check_permission ($row, $who, @args) {
         my $res = $try->($organization);
         if   ($role{$role}) { taken $res, "as $role" }
         else                { error_is $res, 403, 'AUTHORIZATION_ERROR', name => "not as $role" }
+    }
+    return;
+}
+
+# The workspace that a header names: whichever it is not the caller's, the answer is the same.
+sub check_workspace ($row, $who, @args) {
+    my $try      = sub ($organization) { return ask($row, $who, @args, organization => $organization) };
+    my $somebody = $t->user("somebody-$row->{id}");
+    my $inactive = $t->organization($somebody);
+    $t->member($inactive, $who, 'owner');
+    $t->db->do('UPDATE memberships SET is_active = false WHERE organization_id = ? AND user_id = ?', undef, $inactive, $who->uuid);
+    for ([ 'an unknown workspace' => '00000000-0000-7000-8000-00000000dead' ], [ 'one of another tenant' => $t->organization($stranger) ],
+        [ 'a deleted one' => deleted($t->organization($user)) ], [ 'one of others' => $t->organization($somebody) ], [ 'one where the membership is inactive' => $inactive ]) {
+        error_is $try->($_->[1]), 403, 'AUTHORIZATION_ERROR', name => "not $_->[0]";
+    }
+    error_is $try->($_), 400, 'BAD_REQUEST', field => 'X-Workspace-Id', name => "nor '$_'" for '', 'x', '0' x 36;
+    my $may = $row->{may}{roles};
+    for my $role (qw(owner admin member developer)) {
+        my $organization = $t->organization($somebody);
+        $t->member($organization, $who, $role);
+        my $res = $try->($organization);
+        if   ($may =~ /\b$role\b/) { taken $res, "as $role" }
+        else                       { error_is $res, 403, 'AUTHORIZATION_ERROR', name => "not as $role" }
     }
     return;
 }
@@ -318,10 +351,10 @@ for my $row (@rows) {
         for my $param (grep { $_->{type} eq 'uuid' } @{ $row->{params} }) {
             my $path = path_of($row, 1, $param->{name} eq 'organization_id' ? 'not-an-id' : undef) =~ s/\Q@{[ good($param) ]}\E/not-an-id/r;
             $t->revive($who);
-            error_is $who->request($row->{method}, $path), 404, 'NOT_FOUND', name => "path: $param->{name} that is no UUID";
+            error_is $who->request($row->{method}, $path, headers => { headers_of($row) }), 404, 'NOT_FOUND', name => "path: $param->{name} that is no UUID";
         }
         $t->revive($who);
-        my $slash = $who->request($row->{method}, path_of($row, 1) . '/', headers => { Accept => '*/*' });
+        my $slash = $who->request($row->{method}, path_of($row, 1) . '/', headers => { Accept => '*/*', headers_of($row) });
         isnt $slash->status, 405, 'a trailing slash changes nothing';
         isnt $slash->status, 404, '  not even whether it is there' if !@{ $row->{params} };
     };

@@ -56,9 +56,13 @@ my %id    = (
     flag_key         => "flag-$MARK",
     session          => $owner->session,
     passkey          => made(passkeys => (user_id => $owner->uuid, name => $MARK, credential_id => "c $MARK", public_key => 'k', rp_id => "$MARK.example")),
+    webhook_id       => made(webhook_endpoints => (organization_id => $org, name => $MARK, url => "https://$MARK.example/", events => '{*}', secret_sealed => $MARK, secret_tail => 'xxxx')),
     issuer_id        => made(tenant_issuers => (name => $MARK, issuer => "https://$MARK.example", jwks_url => "https://$MARK.example/jwks")),
     provider         => 'google',
 );
+insert(webhook_messages => (id => "msg_$MARK", organization_id => $org, type => $MARK, payload => qq({"x":"$MARK"})));
+$id{delivery_id} = made(webhook_deliveries => (endpoint_id => $id{webhook_id}, message_id => "msg_$MARK", event => $MARK));
+insert(webhook_attempts => (delivery_id => $id{delivery_id}, number => 1, error => $MARK));
 insert(oauth_providers => (provider => 'google', client_id => $MARK));
 insert(user_settings   => (user_id => $owner->uuid, settings => qq({"x":"$MARK"})));
 insert(totp_factors    => (user_id => $owner->uuid, secret_sealed => $MARK, confirmed_at => 'now'));
@@ -207,9 +211,10 @@ sub named ($row) {
 }
 
 # As the caller would ask about our rows.
-sub attempt ($row, $who) {
+sub attempt ($row, $who, $workspace = $org) {
     my ($query, $body) = named($row);
-    return ask($row, $who, param => \&param, query => $query, body => $body);
+    my %in = grep({ $_ eq 'workspace' } @{ $row->{flags} }) ? (headers => { 'X-Workspace-Id' => $workspace }) : ();
+    return ask($row, $who, param => \&param, query => $query, body => $body, %in);
 }
 
 my $before = state_of_ours();
@@ -242,11 +247,12 @@ for my $persona (@personas) {
 # Whoever is somebody in another tenant may call, and finds nothing of ours: a
 # path that names a row of ours is not found, and what is found is their own.
 subtest 'somebody of another tenant, with a key of their own' => sub {
+    my $their_org = $t->organization($stranger);
     for my $row (@rows) {
         my $of  = of($row);
         my $who = $of->{team} ? $rival : $of->{key} ? ($of->{token} && !$of->{either} ? $stranger : $t->client)->with(key => $their_sk) : $of->{public} ? $t->client : $stranger;
         $t->revive($who);
-        my $res = attempt($row, $who);
+        my $res = attempt($row, $who, $their_org);
         my @own = grep { $_->{name} !~ /^(?:provider|invitation_token)$/ } @{ $row->{params} };
         is leaks($res, $row), '', "$row->{method} $row->{path}: nothing of the tenant" or diag $res->describe;
         next if !@own || $of->{public};
