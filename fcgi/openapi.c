@@ -221,6 +221,23 @@ static void write_schema(struct buf *b, const struct field *f, int version, bool
 	buf_char(b, '}');
 }
 
+void openapi_example(struct buf *b, const struct shape *s)
+{
+	buf_char(b, '{');
+	for (const struct field *f = s->fields; f->type != F_END; f++) {
+		if (f->flags & (F_OPTIONAL | F_V2))
+			continue;
+		jx_key(b, f->name);
+		write_example(b, f, 1);
+	}
+	buf_char(b, '}');
+}
+
+void openapi_schema(struct buf *b, const struct shape *s)
+{
+	write_object_schema(b, s->fields, 1, true);
+}
+
 static bool has_v2_fields(const struct shape *s)
 {
 	for (const struct field *f = s->fields; f->type != F_END; f++)
@@ -856,7 +873,17 @@ static const char components_head[] =
 	"\"The workspace (organization) that it is about; left out, it is the caller's default one.\","
 	"\"schema\":{\"type\":\"string\",\"format\":\"uuid\"}},"
 	"\"If-Match\":{\"name\":\"If-Match\",\"in\":\"header\",\"description\":"
-	"\"Only change the resource if its ETag is still this one.\",\"schema\":{\"type\":\"string\"}}},"
+	"\"Only change the resource if its ETag is still this one.\",\"schema\":{\"type\":\"string\"}},"
+	"\"webhook-id\":{\"name\":\"webhook-id\",\"in\":\"header\",\"required\":true,\"description\":"
+	"\"The message's: the same for all attempts to bring it.\",\"schema\":{\"type\":\"string\"}},"
+	"\"webhook-timestamp\":{\"name\":\"webhook-timestamp\",\"in\":\"header\",\"required\":true,"
+	"\"description\":"
+	"\"Of this attempt, in seconds since 1970.\",\"schema\":{\"type\":\"integer\"}},"
+	"\"webhook-signature\":{\"name\":\"webhook-signature\",\"in\":\"header\",\"required\":true,"
+	"\"description\":"
+	"\"v1, and base64 of HMAC-SHA256 over id, timestamp and body, joined by full stops; several are "
+	"separated by "
+	"spaces.\",\"schema\":{\"type\":\"string\"}}},"
 	"\"schemas\":{"
 	"\"Meta\":{\"type\":\"object\",\"required\":[\"request_id\",\"timestamp\",\"version\"],"
 	"\"properties\":{"
@@ -890,10 +917,12 @@ void openapi_write(struct buf *b)
 	for (int version = 1; version <= 2; version++)
 		write_paths(b, version);
 	buf_char(b, '}');
+	openapi_webhooks(b);
 	buf_text(b, components_head);
 	write_error_codes(b);
 	buf_text(b, components_error_tail);
 	write_shapes(b);
+	openapi_webhook_shapes(b);
 	buf_text(b, "}}}");
 }
 

@@ -3,7 +3,7 @@
  * and none that is not.
  *
  * To add one: a row here; its call of event_emit() in a trigger of
- * sql/functions/changes.sql; the change, through the API, in t/api/events.t,
+ * sql/functions/triggers.sql; the change, through the API, in t/api/events.t,
  * which fails for a row without any of these.  What "data" holds is what the
  * API shows of the resource, so nothing that it would not show: no secret, no
  * hash, and of an organization what each of its members may see.
@@ -158,6 +158,20 @@ static const struct field job_data[] = {
 	FIELD_END
 };
 
+static const struct field contact_data[] = {
+	{ "reference_id", F_TEXT,     0, .example = "CNT-1A2B3C4D" },
+	{ "name",         F_TEXT,     0, .example = "Ada Lovelace" },
+	{ "email",        F_EMAIL,    0, .example = "ada@example.com" },
+	{ "phone",        F_TEXT,     F_NULL },
+	{ "company",      F_TEXT,     F_NULL },
+	{ "subject",      F_TEXT,     F_NULL },
+	{ "message",      F_TEXT,     0 },
+	{ "extra_fields", F_OBJECT,   0 },
+	{ "source",       F_TEXT,     F_NULL },
+	{ "submitted_at", F_DATETIME, 0 },
+	FIELD_END
+};
+
 static const struct shape user = { "EventUser", user_data };
 static const struct shape signin = { "EventSignIn", signin_data };
 static const struct shape organization = { "EventOrganization", organization_data };
@@ -167,6 +181,7 @@ static const struct shape department = { "EventDepartment", department_data };
 static const struct shape project = { "EventProject", project_data };
 static const struct shape key = { "EventApiKey", key_data };
 static const struct shape flag = { "EventFeatureFlag", flag_data };
+static const struct shape contact = { "EventContact", contact_data };
 static const struct shape job = { "EventJob", job_data };
 
 const struct event events[] = {
@@ -201,6 +216,8 @@ const struct event events[] = {
 	{ "feature_flag.created", EVENT_TENANT, "A feature flag was made", &flag },
 	{ "feature_flag.updated", EVENT_TENANT, "A feature flag was changed", &flag },
 	{ "feature_flag.deleted", EVENT_TENANT, "A feature flag was deleted", &flag },
+
+	{ "contact.submitted", EVENT_TENANT, "Somebody wrote through the contact form", &contact },
 
 	{ "job.failed", EVENT_TENANT, "A job has used up its attempts, and is not tried again by itself", &job },
 	{ NULL },

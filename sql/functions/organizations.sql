@@ -69,7 +69,9 @@ END
 $$;
 
 -- What goes with a membership: it is nobody's default organization any more, and
--- an invitation from before is no way back in.
+-- an invitation from before is no way back in.  Before the membership itself,
+-- whose change is told on the user's channel: the row of users is locked first
+-- (see triggers.sql).
 CREATE OR REPLACE FUNCTION member_gone(m memberships) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -105,9 +107,9 @@ BEGIN
           AND x.user_id <> member AND u.access > 0) THEN
         RAISE SQLSTATE 'AS409' USING MESSAGE = 'the last owner cannot leave the organization';
     END IF;
+    PERFORM member_gone(m);
     DELETE FROM memberships x
     WHERE x.tenant_id = m.tenant_id AND x.organization_id = organization AND x.user_id = member;
-    PERFORM member_gone(m);
     PERFORM member_audit('member.remove', m, jsonb_build_object('role', m.role, 'left', member = app_user()));
 END
 $$;
@@ -121,9 +123,9 @@ BEGIN
     IF m.role = 'owner' THEN
         RAISE SQLSTATE 'AS409' USING MESSAGE = 'an owner cannot be deactivated';
     ELSIF m.is_active THEN
+        PERFORM member_gone(m);
         UPDATE memberships x SET is_active = false
         WHERE x.tenant_id = m.tenant_id AND x.organization_id = organization AND x.user_id = member;
-        PERFORM member_gone(m);
         PERFORM member_audit('member.deactivate', m, jsonb_build_object('role', m.role));
     END IF;
 END

@@ -7,10 +7,12 @@
 
 -- ---------------------------------------------------------------- channels
 
--- The kind of a channel's name; NULL: it is none.
+-- The kind of a channel's name; NULL: it is none.  The lengths are not in the
+-- pattern: counting there cost 30 times as much as the rest.
 CREATE OR REPLACE FUNCTION realtime_kind(channel text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN substring(channel FROM '^([a-z][a-z0-9_]{0,31}):[^[:space:][:cntrl:]]{1,255}$');
+RETURN CASE WHEN channel ~ '^[a-z][a-z0-9_]*:[^[:space:][:cntrl:]]+$' AND strpos(channel, ':') <= 33
+                 AND char_length(channel) <= strpos(channel, ':') + 255 THEN split_part(channel, ':', 1) END;
 
 -- The id in it.
 CREATE OR REPLACE FUNCTION realtime_id(channel text) RETURNS text

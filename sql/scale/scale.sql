@@ -3,6 +3,9 @@
 -- members each, and scale_0 in fifty of them.  In the tenant that the
 -- connection is in; run again with a larger number it adds what is missing.
 
+-- Nobody waits to be told of it (see is_told).
+SELECT set_config('app.quiet', 'on', false);
+
 INSERT INTO users (tenant_id, public_id, email, full_name, is_email_verified, created_at)
 SELECT app_tenant(), 'scale_' || n, format('scale%s@example.com', n), format('%s %s', given, family), true,
        now() - n * interval '30 seconds'

@@ -1,6 +1,9 @@
 -- Demo data, in the tenant that the connection is in.  Run any number of
 -- times: what is there is left alone, also when it was changed or deleted.
 
+-- Nobody waits to be told of it (see is_told).
+SELECT set_config('app.quiet', 'on', false);
+
 INSERT INTO users (tenant_id, public_id, email, full_name, role, subscription_plan, subscription_status, created_at)
 VALUES
     (app_tenant(), 'user_demo', 'demo@example.com', 'Dana Demo', 'user', 'pro', 'active', now() - interval '90 days'),

@@ -68,6 +68,9 @@ for my $tenant ($DEFAULT, $other) {
 }
 for my $tenant ($DEFAULT, $other) {
     $sql->in($super, $tenant, undef, sub {
+        $super->do(q{SET LOCAL app.quiet = 'on'});
+        $super->do(q{INSERT INTO webhook_endpoints (tenant_id, organization_id, name, url, events, secret_sealed, secret_tail)
+                     SELECT app_tenant(), o.id, 'x', 'https://example.com/', '{*}', 'x', 'x' FROM organizations o WHERE o.tenant_id = app_tenant()});
         $super->do(q{INSERT INTO feature_flags (tenant_id, key, name, flag_type) SELECT app_tenant(), 'flag-' || i, 'Flag', 'boolean' FROM generate_series(1, 100) i});
         $super->do(q{INSERT INTO jobs (tenant_id, kind, state, finished_at) SELECT app_tenant(), 'x', 'completed', now() FROM generate_series(1, 400) i});
         $super->do(<<~'END');

@@ -1,0 +1,67 @@
+/*
+ * The reference's part about what we send, beside what we answer: one entry
+ * for each event, in the form that OpenAPI 3.1 has for webhooks.
+ */
+#include "fcgi/event.h"
+#include "fcgi/jx.h"
+#include "fcgi/openapi.h"
+
+static void write_body(struct buf *b, const struct event *e)
+{
+	buf_text(b, "\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":"
+		    "{\"type\":\"object\",\"required\":[\"type\",\"timestamp\",\"workspace_id\",\"data\"],"
+		    "\"properties\":{\"type\":{\"type\":\"string\",\"enum\":[");
+	jx_str(b, e->type);
+	buf_text(b,
+		 "]},\"timestamp\":{\"type\":\"string\",\"format\":\"date-time\",\"description\":"
+		 "\"when it happened\"},\"workspace_id\":{\"type\":[\"string\",\"null\"],\"format\":\"uuid\","
+		 "\"description\":\"the organization in which it happened\"},\"data\":");
+	buf_fmt(b, "{\"$ref\":\"#/components/schemas/%s\"}", e->data->name);
+	buf_text(b, "}},\"example\":{\"type\":");
+	jx_str(b, e->type);
+	buf_text(b, ",\"timestamp\":\"2026-01-31T12:00:00.000000Z\",\"workspace_id\":");
+	buf_text(b, e->scope == EVENT_ORGANIZATION ? "\"01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f\"" : "null");
+	buf_text(b, ",\"data\":");
+	openapi_example(b, e->data);
+	buf_text(b, "}}}}");
+}
+
+void openapi_webhooks(struct buf *b)
+{
+	jx_key(b, "webhooks");
+	buf_char(b, '{');
+	for (const struct event *e = events; e->type; e++) {
+		jx_key(b, e->type);
+		buf_text(b, "{\"post\":{\"operationId\":");
+		jx_str(b, arena_fmt(b->arena, "webhook.%s", e->type));
+		jx_key(b, "summary");
+		jx_str(b, e->about);
+		jx_key(b, "description");
+		jx_str(b, e->scope == EVENT_ORGANIZATION
+				  ? "To the endpoints of the organization, and to the tenant's."
+				  : "To the tenant's endpoints.");
+		buf_text(b, ",\"security\":[],\"parameters\":["
+			    "{\"$ref\":\"#/components/parameters/webhook-id\"},"
+			    "{\"$ref\":\"#/components/parameters/webhook-timestamp\"},"
+			    "{\"$ref\":\"#/components/parameters/webhook-signature\"}],");
+		write_body(b, e);
+		buf_text(b, ",\"responses\":{\"2XX\":{\"description\":\"It has arrived.\"},"
+			    "\"410\":{\"description\":\"The endpoint wants no more: it is switched off.\"},"
+			    "\"default\":{\"description\":\"It is sent again later.\"}}}}");
+	}
+	buf_char(b, '}');
+}
+
+void openapi_webhook_shapes(struct buf *b)
+{
+	for (const struct event *e = events; e->type; e++) {
+		const struct event *first = events;
+
+		while (first->data != e->data)
+			first++;
+		if (first != e)
+			continue;
+		jx_key(b, e->data->name);
+		openapi_schema(b, e->data);
+	}
+}
