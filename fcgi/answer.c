@@ -163,7 +163,7 @@ static void write_page(struct req *rq, const PGresult *res)
 		buf_text(&rq->out, s->page_tail_head);
 	for (int i = 0; i < 4 && s->page_fields[i]; i++) {
 		const char *name = s->page_fields[i];
-		long long v = strcmp(name, "total") ? req_int(rq, name) : db_int(res, 0, "total");
+		long long v = strcmp(name, "total") ? number(rq, name) : db_int(res, 0, "total");
 
 		jx_key(&rq->out, name);
 		jx_int(&rq->out, v);

@@ -372,7 +372,7 @@ static void write_data(struct buf *b, const struct route *r, int version, bool e
 	if (!r->out) {
 		buf_text(b, example ? "{}" : "{\"type\":\"object\"}");
 	} else if (has_meta(r) && !(r->flags & BARE)) {
-		if (is_list(r) || is_page(r))
+		if (!(r->flags & ONE_OR_MANY) && (is_list(r) || is_page(r)))
 			write_data_and_meta(b, r, version, example);
 		else
 			write_data_member(b, r, version, example);

@@ -20,6 +20,9 @@ extern const struct route platform_user_routes[];
 extern const struct route impersonation_routes[];
 extern const struct route flag_routes[];
 extern const struct route audit_routes[];
+extern const struct route task_queue_routes[];
+extern const struct route bull_queue_routes[];
+extern const struct route admin_job_routes[];
 extern const struct route dashboard_stats_routes[];
 extern const struct route auth_routes[];
 extern const struct route password_routes[];
@@ -41,6 +44,13 @@ extern const struct route team_routes[];
 #define PAGE_FIELDS \
 	{ "skip",  F_INT, 0, .min = 0, .def = "0", .about = "how many to leave out" }, \
 	{ "limit", F_INT, 0, .min = 1, .max = 100, .def = "20", .about = "how many to return at most" }
+/* clang-format on */
+
+/* The same on the operations surface, where a limit above the top counts as the top. */
+/* clang-format off */
+#define OPERATIONS_PAGE_FIELDS \
+	{ "limit",  F_INT, F_CLAMP, .min = 1, .max = 200, .def = "50", .about = "how many to return at most; more than 200 count as 200" }, \
+	{ "offset", F_INT, 0, .min = 0, .def = "0", .about = "how many to leave out" }
 /* clang-format on */
 
 /* A user as the app and admin trees show it. */

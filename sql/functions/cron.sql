@@ -89,7 +89,7 @@ BEGIN
     weekdays := cron_field(fields[5], 0, 7, '{SUN,MON,TUE,WED,THU,FRI,SAT}');
     IF num_nulls(seconds, minutes, hours, days, months, weekdays) > 0 THEN
         RAISE SQLSTATE 'AS422' USING HINT = 'repeat',
-            MESSAGE = 'repeat must be a cron rule: minute, hour, day of the month, month, day of the week; or six fields with the second first';
+            MESSAGE = 'a cron rule is minute, hour, day of the month, month and day of the week, or six fields with the second first';
     END IF;
     together := fields[3] LIKE '*%' OR fields[5] LIKE '*%';
     IF 7 = ANY (weekdays) THEN
@@ -121,6 +121,6 @@ BEGIN
             day := day + 1;
         END IF;
     END LOOP;
-    RAISE SQLSTATE 'AS422' USING HINT = 'repeat', MESSAGE = 'repeat must name a day that there is';
+    RAISE SQLSTATE 'AS422' USING HINT = 'repeat', MESSAGE = 'there is no day that fits this cron rule';
 END
 $$;

@@ -195,7 +195,7 @@ BEGIN
         role := 'editor';
     END IF;
     IF role IS NULL OR role <> ALL (gate) THEN
-        RAISE SQLSTATE 'AS403' USING MESSAGE = format('this needs the role %s', array_to_string(gate, ' or '));
+        RAISE SQLSTATE 'AS403' USING MESSAGE = format('this needs one of the roles %s', array_to_string(gate, ', '));
     END IF;
     PERFORM set_config('app.role', role, true);
 END

@@ -394,10 +394,7 @@ BEGIN
         END IF;
         total := total + n;
     END LOOP;
-    n := jobs_give_back(ARRAY(SELECT j.ctid FROM jobs j
-                              WHERE j.state = 'running' AND NOT j.is_internal AND j.lease_until < clock_timestamp()
-                              ORDER BY j.lease_until LIMIT batch FOR UPDATE SKIP LOCKED), 'the lease ran out');
-    total := total + n;
+    total := total + jobs_expire(batch);
     IF total > 0 THEN
         RAISE NOTICE USING ERRCODE = 'AS900', MESSAGE = 'jobs';
     END IF;

@@ -5,7 +5,6 @@
 -- before it.  Of jobs up to 10,001 of each are counted, which an index does.
 -- Whoever pays for nothing is on the plan "free".  webhooks are zeros until
 -- there are webhooks.
--- scan: the index jobs_queued, of at most 10,001 rows
 SELECT jsonb_build_object('total', u.total, 'active', u.active, 'new_last_7_days', n.last_7, 'new_last_30_days', n.last_30)
            AS users,
        jsonb_build_object('active', s.active, 'by_plan',

@@ -19,6 +19,7 @@ my $secret  = $t->key;
 my $foreign = $t->key(tenant => 'other');
 my $revoked = $t->key(columns => { revoked_at => 'now' });
 my $stranger = $t->user('stranger', tenant => 'other');
+my %operator = map { $_ => $t->user("operator-$_", role => $_) } qw(user admin superadmin editor builder agent viewer demo member);
 my %team     = map { $_ => $t->team($_, role => $_) } qw(member admin owner);
 
 cmp_ok scalar @rows, '>', 5, 'there are rows';
@@ -55,7 +56,7 @@ sub bad_texts ($field) {
     elsif ($type eq 'int' || $type eq 'number') {
         push @bad, [ 'a word' => 'x' ], [ 'nothing' => '' ], [ 'a number and more' => $min . 'x' ], [ 'hexadecimal' => '0x10' ];
         push @bad, [ 'one too little' => $min - 1 ] if $min > -9e15;
-        push @bad, [ 'one too much'   => $max + 1 ] if $field->{max};
+        push @bad, [ 'one too much'   => $max + 1 ] if $field->{max} && !$field->{clamped};
         push @bad, [ 'a fraction'     => "$min.5" ], [ 'beyond 64 bits' => '9223372036854775808' ] if $type eq 'int';
         push @bad, [ 'no number' => 'nan' ], [ 'infinity' => 'inf' ] if $type eq 'number';
     }
@@ -151,6 +152,7 @@ sub caller_of ($row) {
         secret_key  => $t->client(key => $secret),
         secret_user => $user->with(key => $secret),
         key_or_user => $t->client(key => $secret),
+        user_or_key => $operator{editor},
         team        => $team{member},
         team_admin  => $team{admin},
     }->{ $row->{access} };
@@ -181,6 +183,10 @@ sub check_access ($row, @args) {
     my $key     = $access =~ /key|secret/;
     my $token   = $access =~ /user|admin|team/ && $access ne 'key_or_user';
 
+    if ($access eq 'user_or_key') {
+        check_operator($row, $refused, @args);
+        return;
+    }
     if ($access eq 'public') {
         taken ask($row, $t->client, @args), 'anyone may call';
         taken ask($row, $t->client(token => 'nonsense', key => 'nonsense'), @args), '  and bad credentials are not looked at';
@@ -258,6 +264,38 @@ sub check_access ($row, @args) {
     return;
 }
 
+# A user's token, or a secret key alone; and the roles that may.  A key is an editor.
+sub check_operator ($row, $refused, @args) {
+    my $nobody = $t->client;
+    $refused->('not without credentials', 401, 'AUTHENTICATION_ERROR', token => undef);
+    my %wrong = (
+        'a forged token'     => $t->token($user, secret => 'x' x 32),
+        'an old one'         => $t->token($user, exp => 1e9, iat => 1e9 - 9),
+        q{a team member's}   => $team{owner}->token,
+        'an unknown key'     => 'sk_live_' . 'x' x 32,
+        'what is no key'     => "${secret}x",
+        'a revoked key'      => $revoked,
+        'a public key'       => $public,
+    );
+    $refused->("nor with $_ as the bearer", 401, 'AUTHENTICATION_ERROR', token => $wrong{$_}) for sort keys %wrong;
+    $refused->('nor with what is no key', 401, 'AUTHENTICATION_ERROR', key => $_) for 'nonsense', '', "${secret}x";
+    $refused->('nor with a revoked one', 401, 'AUTHENTICATION_ERROR', key => $revoked);
+    error_is ask($row, $nobody->with(key => $public, origin => $page), @args), 401, 'AUTHENTICATION_ERROR', name => 'nor with a public one alone';
+    my %may = map { $_ => 1 } ($row->{gate}{roles} // join ',', keys %operator) =~ /\w+/g;
+    if ($may{editor}) {
+        taken ask($row, $nobody->with(key => $secret), @args), 'but with a secret key alone';
+        taken ask($row, $nobody->with(token => $secret), @args), '  which may be the bearer';
+    }
+    for my $role (sort keys %operator) {
+        my $res = ask($row, $operator{$role}, @args);
+        if   ($may{$role}) { taken $res, "as $role" }
+        else               { error_is $res, 403, 'AUTHORIZATION_ERROR', name => "not as $role" }
+    }
+    error_is ask($row, $operator{demo}, @args, without => [ map { $_->{name} } @{ $row->{body} } ]), 403, 'AUTHORIZATION_ERROR', name => '  whatever is sent'
+        if !$may{demo} && grep { $_->{required} } @{ $row->{body} };
+    return;
+}
+
 # The organization that the path names: one of the tenant's, and the caller one of its members with a fit role.
 sub check_permission ($row, $who, @args) {
     my %role  = map { $_ => 1 } ($row->{may}{roles} // '') =~ /\w+/g;
@@ -325,10 +363,10 @@ for my $row (@rows) {
 
         for my $field (@{ $row->{query} }) {
             my $name = $field->{name};
-            error_is ask($row, $who, without => [$name]), 422, 'VALIDATION_ERROR', field => $name, name => "query: $name left out" if $field->{required};
+            error_is ask($row, $who, without => [$name]), $row->{invalid}, 'VALIDATION_ERROR', field => $name, name => "query: $name left out" if $field->{required};
             taken ask($row, $who, query => { $name => text_of($_->[1]) }), "query: $name takes $_->[0]"
                 for grep { defined $_->[1] } edges($field);
-            error_is ask($row, $who, query => { $name => $_->[1] }), 422, 'VALIDATION_ERROR', field => $name, name => "query: $name refuses $_->[0]"
+            error_is ask($row, $who, query => { $name => $_->[1] }), $row->{invalid}, 'VALIDATION_ERROR', field => $name, name => "query: $name refuses $_->[0]"
                 for bad_texts($field);
         }
 
@@ -340,10 +378,10 @@ for my $row (@rows) {
                 next;
             }
             my $left_out = ask($row, $who, without => [$name]);
-            if   ($field->{required}) { error_is $left_out, 422, 'VALIDATION_ERROR', field => $name, name => "body: $name left out" }
+            if   ($field->{required}) { error_is $left_out, $row->{invalid}, 'VALIDATION_ERROR', field => $name, name => "body: $name left out" }
             else                      { taken $left_out, "body: $name may be left out" }
             taken ask($row, $who, body => { $name => $_->[1] }), "body: $name takes $_->[0]" for edges($field);
-            error_is ask($row, $who, body => { $name => $_->[1] }), 422, 'VALIDATION_ERROR', field => $name, name => "body: $name refuses $_->[0]"
+            error_is ask($row, $who, body => { $name => $_->[1] }), $row->{invalid}, 'VALIDATION_ERROR', field => $name, name => "body: $name refuses $_->[0]"
                 for bad_values($field);
         }
         taken ask($row, $who, body => { 'no such field' => 1 }), 'body: an unknown member is ignored' if @{ $row->{body} };

@@ -56,14 +56,14 @@ subtest 'an operation lists the errors it can answer' => sub {
         my ($method, $path, $op) = @$operation;
         next if $path !~ m{^/api/};
         my @need = (406, 429, 500, 503);
-        push @need, 400, 422 if grep { ($_->{in} // '') eq 'query' } @{ $op->{parameters} // [] };
         my $row = $row{ $op->{'x-catalogue-id'} };
+        push @need, 400, $row->{invalid} if grep { ($_->{in} // '') eq 'query' } @{ $op->{parameters} // [] };
         push @need, 401 if $row->{access} ne 'public';
-        push @need, 403 if $row->{access} =~ /admin|key|secret/ || $row->{may};
+        push @need, 403 if $row->{access} =~ /admin|key|secret/ || $row->{may} || $row->{gate};
         push @need, 404 if $path =~ /\{/;
         push @need, 409 if $method eq 'POST' && !grep { $_ eq 'private' } @{ $row->{flags} };
         push @need, 412 if grep { ($_->{'$ref'} // '') =~ /If-Match/ } @{ $op->{parameters} // [] };
-        push @need, 400, 413, 415, 422 if $op->{requestBody};
+        push @need, 400, 413, 415, $row->{invalid} if $op->{requestBody};
         my @missing = grep { !$op->{responses}{$_} } @need;
         is "@missing", '', "$method $path";
         ok length($op->{summary} // ''), '  and has a summary';
@@ -85,6 +85,7 @@ subtest 'secured operations say so, open ones do not' => sub {
                 secret_key  => ['apiKey'],
                 secret_user => ['apiKey+bearer'],
                 key_or_user => [ 'apiKey', 'apiKey+bearer' ],
+                user_or_key => [ 'bearer', 'apiKey' ],
                 team        => ['team'],
                 team_admin  => ['team'],
             }->{$access}
@@ -205,6 +206,32 @@ subtest 'every answer is one that the reference describes' => sub {
     see $owner->post("$base/$org/invitations/$second/resend");
     $owner->post("$base/$org/invite", { email => 'three@example.com', role => 'admin' });
     see $t->client(key => $key)->post("$base/reject-invitation", { token => ($t->mails)[-1]{secrets}{token} });
+
+    my $editor = $t->user('editor', role => 'editor');
+    my ($tasks, $queues) = ('/api/task-queue', '/api/bull-queue');
+    see $editor->post("$tasks/submit", { task_type => 'x', payload => { a => 1 } }) for 1 .. 3;
+    see $editor->post("$tasks/submit", {});
+    see $t->post("$tasks/submit", { task_type => 'x' });
+    my $task = (see $editor->post("$tasks/claim", { worker_id => 'w' }))->json('/data/id');
+    see $editor->post("$tasks/claim", { worker_id => 'w', batch_size => 5 }) for 1 .. 2;
+    see $editor->get("$tasks/$task");
+    see $editor->get("$tasks/x");
+    see $editor->post("$tasks/$task/heartbeat", { worker_id => 'w' });
+    see $editor->post("$tasks/$task/fail", { worker_id => 'w', error => 'x', retry => false });
+    see $editor->post("$tasks/$task/complete", { worker_id => 'w' });
+    see $editor->post("$tasks/$task/retry");
+    see $editor->post("$tasks/$task/cancel");
+    see $editor->post("$queues/submit", { queue => 'q', name => 'n', data => {}, backoff => { type => 'fixed', delay => 5 }, delay => 5000 });
+    my $schedule = (see $editor->post("$queues/submit-scheduled", { queue => 'q', name => 'n', data => {}, every => 5000 }))->json('/data/schedule_id');
+    see $editor->post("$queues/submit-scheduled", { queue => 'q', name => 'n', data => {}, repeat => 'x' });
+    see $editor->get("$queues/stats");
+    see $editor->get("$queues/q/jobs");
+    see $editor->get("$queues/q/jobs?start=9&end=1");
+    see $editor->post("$queues/q/$_") for qw(pause resume);
+    see $editor->get("$queues/schedules");
+    see $editor->delete("$queues/schedules/$schedule") for 1 .. 2;
+    see $boss->get("/api/$_/admin/jobs") for qw(v1 v2);
+    see $boss->post("/api/$_/admin/jobs/$task/retry") for qw(v1 v2);
 
     write_file("$tmp/answers", join '', map { $json->encode($_) . "\n" } @seen);
     cmp_ok scalar @seen, '>', 60;

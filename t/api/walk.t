@@ -59,6 +59,10 @@ my %id    = (
     webhook_id       => made(webhook_endpoints => (organization_id => $org, name => $MARK, url => "https://$MARK.example/", events => '{*}', secret_sealed => $MARK, secret_tail => 'xxxx')),
     issuer_id        => made(tenant_issuers => (name => $MARK, issuer => "https://$MARK.example", jwks_url => "https://$MARK.example/jwks")),
     provider         => 'google',
+    job_id           => made(jobs => (kind => "dead-$MARK", state => 'failed', finished_at => 'now')),
+    task_id          => made(jobs => (queue => "q-$MARK", kind => $MARK, payload => qq({"x":"$MARK"}))),
+    schedule_id      => made(job_schedules => (queue => "q-$MARK", kind => $MARK, every_ms => 60_000)),
+    queue            => "q-$MARK",
 );
 insert(webhook_messages => (id => "msg_$MARK", organization_id => $org, type => $MARK, payload => qq({"x":"$MARK"})));
 $id{delivery_id} = made(webhook_deliveries => (endpoint_id => $id{webhook_id}, message_id => "msg_$MARK", event => $MARK));
@@ -69,6 +73,8 @@ insert(totp_factors    => (user_id => $owner->uuid, secret_sealed => $MARK, conf
 insert(recovery_codes  => (user_id => $owner->uuid, hash => 'z' x 32));
 insert(audit_events    => (actor_id => $MARK, actor_type => 'user', action => $MARK, resource_type => $MARK));
 insert(jobs            => (kind => $MARK));
+insert(job_queues      => (name => "q-$MARK"));
+my $number = $db->selectrow_array('SELECT number FROM tenants WHERE id = ?', undef, $ours);
 my @aliases = ([ flag => 'flag_key' ], [ session_id => 'session' ], [ passkey_id => 'passkey' ], [ user_id => 'user' ]);
 $id{ $_->[0] } //= $id{ $_->[1] } for @aliases;
 
@@ -96,7 +102,7 @@ for my $name (qw(revoked inactive)) {
 sub of ($row) {
     my %flag = map { $_ => 1 } @{ $row->{flags} };
     return {
-        key     => scalar($row->{access} =~ /key|secret/),
+        key     => $row->{access} ne 'user_or_key' && scalar($row->{access} =~ /key|secret/),    # there is a token for it
         secret  => scalar($row->{access} =~ /^secret/),
         keyless => $flag{keyless},
         either  => $row->{access} eq 'key_or_user',
@@ -150,6 +156,7 @@ my @personas = (
             return with_token($row, $member{$role}, undef, $sk);
         },
         sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
+    [ 'a user whose role may not' => sub ($row) { $row->{gate} ? $outsider : undef }, sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
     [ 'a user where an administrator is needed' => sub ($row) { $row->{access} eq 'admin' ? $owner : undef }, sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
     [ 'a team member where an administrator is needed' => sub ($row) {
             state $clerk = $t->team('clerk', role => 'member', tenant => 'ours', columns => { email => "clerk\@$MARK.example" });
@@ -207,7 +214,7 @@ sub param ($p) {
 sub named ($row) {
     my %value = (user_id => of($row)->{team} || $row->{id} =~ /^app/ ? $owner->id : $owner->uuid, organization_id => $org, email => $owner->email, tenant_id => $ours,
         token => 'a' x 64, refresh_token => 'a' x 100);
-    return map { my $part = $_; +{ map { exists $value{ $_->{name} } ? ($_->{name} => $value{ $_->{name} }) : () } @{ $row->{$part} } } } qw(query body);
+    return map { my $part = $_; +{ map { exists $value{ $_->{name} } ? ($_->{name} => $_->{type} eq 'int' ? $number : $value{ $_->{name} }) : () } @{ $row->{$part} } } } qw(query body);
 }
 
 # As the caller would ask about our rows.
@@ -253,7 +260,7 @@ subtest 'somebody of another tenant, with a key of their own' => sub {
         my $who = $of->{team} ? $rival : $of->{key} ? ($of->{token} && !$of->{either} ? $stranger : $t->client)->with(key => $their_sk) : $of->{public} ? $t->client : $stranger;
         $t->revive($who);
         my $res = attempt($row, $who, $their_org);
-        my @own = grep { $_->{name} !~ /^(?:provider|invitation_token)$/ } @{ $row->{params} };
+        my @own = grep { $_->{name} !~ /^(?:provider|invitation_token|queue)$/ } @{ $row->{params} };
         is leaks($res, $row), '', "$row->{method} $row->{path}: nothing of the tenant" or diag $res->describe;
         next if !@own || $of->{public};
         my $kind = $res->status == 404 ? 'not found' : $res->status == 422 ? 'not even looked for' : 'status ' . $res->status;

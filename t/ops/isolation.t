@@ -45,6 +45,7 @@ my @rows = (
     [ webhook_deliveries  => q{tenant_id, endpoint_id, message_id, event} => q{?, (SELECT max(id::text)::uuid FROM webhook_endpoints WHERE tenant_id = app_tenant()), 'msg_x', 'x'} ],
     [ webhook_attempts    => q{tenant_id, delivery_id, number} => q{?, (SELECT max(id::text)::uuid FROM webhook_deliveries WHERE tenant_id = app_tenant()), 1} ],
     [ job_schedules       => q{tenant_id, queue, kind, every_ms} => q{?, 'x', 'x', 1000} ],
+    [ job_queues          => q{tenant_id, name} => q{?, 'x'} ],
     [ feature_flags       => q{tenant_id, key, name, flag_type} => q{?, 'x', 'x', 'boolean'} ],
     [ realtime_messages   => q{tenant_id, channel, id, slot, xid, kind, payload, created_at} => q{?, 'user:x', nextval('realtime_ids'), 0, '1', 'message', '{}', now()} ],
     [ realtime_floors     => q{tenant_id, channel, last_id, xid} => q{?, 'user:x', 1, '1'} ],

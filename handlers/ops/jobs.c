@@ -1,0 +1,84 @@
+/*
+ * Jobs as administrators see them: all of a tenant's, the server's own too.
+ */
+#include <string.h>
+
+#include "fcgi/req.h"
+#include "handlers/routes.h"
+
+/* clang-format off */
+static const char *const states[] = { "scheduled", "queued", "running", "completed", "failed", "cancelled", NULL };
+
+static const struct field list_in[] = {
+	PAGE_FIELDS,
+	{ "state", F_ENUM, 0, .values = states },
+	{ "queue", F_TEXT, 0, .min = 1, .max = 100 },
+	{ "kind",  F_TEXT, 0, .min = 1, .max = 100, .example = "mail" },
+	FIELD_END
+};
+
+static const struct field error_out[] = {
+	{ "attempt", F_INT,      0 },
+	{ "at",      F_DATETIME, 0 },
+	{ "error",   F_TEXT,     0 },
+	FIELD_END
+};
+
+static const struct field job_out[] = {
+	{ "id",           F_UUID,     0 },
+	{ "queue",        F_TEXT,     0, .about = "\"ashlar\" and \"ashlar.…\" are the server's own", .example = "ashlar.mail" },
+	{ "kind",         F_TEXT,     0, .example = "mail" },
+	{ "state",        F_ENUM,     0, .values = states },
+	{ "priority",     F_INT,      0, .about = "lower ones first", .example = "0" },
+	{ "payload",      F_OBJECT,   0, .about = "{} of the server's own jobs, which may carry secrets" },
+	{ "attempts",     F_INT,      0, .example = "1" },
+	{ "max_attempts", F_INT,      0, .example = "10" },
+	{ "timeout_s",    F_INT,      0, .example = "300" },
+	{ "run_at",       F_DATETIME, 0 },
+	{ "started_at",   F_DATETIME, F_NULL },
+	{ "finished_at",  F_DATETIME, F_NULL },
+	{ "worker",       F_TEXT,     F_NULL, .about = "who has it, or had it last" },
+	{ "result",       F_JSON,     F_NULL },
+	{ "last_error",   F_TEXT,     F_NULL },
+	{ "errors",       F_LIST,     0, .fields = error_out },
+	{ "schedule_id",  F_UUID,     F_NULL },
+	{ "created_at",   F_DATETIME, 0 },
+	{ "updated_at",   F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct shape job_shape = { "Job", job_out };
+
+static const struct constraint constraints[] = {
+	{ "jobs_unique_key_unique", ERR_CONFLICT, NULL, "another job has been queued in its place" },
+	{ NULL, 0, NULL, NULL },
+};
+
+/* It has not failed. */
+static const enum err retry_errors[] = { ERR_CONFLICT, ERR_OK };
+/* clang-format on */
+
+/* What has ended has its order in one index, what has not in another. */
+static enum err admin_job_list(struct req *rq)
+{
+	const char *state = req_text(rq, "state");
+
+	if (!state)
+		return req_answer(rq, Q_admin_job_list);
+	if (!strcmp(state, "scheduled") || !strcmp(state, "queued") || !strcmp(state, "running"))
+		return req_answer(rq, Q_admin_job_list_pending);
+	return req_answer(rq, Q_admin_job_list_ended);
+}
+
+/* clang-format off */
+const struct route admin_job_routes[] = {
+	{ GET,  "/api/v1/admin/jobs",                "app.jobs.list",  ADMIN, "List background jobs",
+	  .about = "Newest first; of a state that is an end, the latest first. Up to 10,001 are counted, and queue and kind are looked for "
+		   "among the newest 10,001 of the state.",
+	  .query = list_in, .out = &job_shape, .sql = Q_admin_job_list, .run = admin_job_list },
+	{ POST, "/api/v1/admin/jobs/{job_id}/retry", "app.jobs.retry", ADMIN, "Put a failed job back into its queue",
+	  .about = "With all its attempts; its errors stay.",
+	  .out = &job_shape, .constraints = constraints, .errors = retry_errors, .sql = Q_admin_job_retry, .status = 200 },
+	ROUTE_END
+};
+/* clang-format on */
