@@ -39,7 +39,7 @@ static const char *principal(struct req *rq)
 
 enum err idem_begin(struct req *rq)
 {
-	bool stores = rq->method == POST && !(rq->route->flags & PRIVATE);
+	bool stores = rq->method == POST && !(rq->route->flags & (PRIVATE | SIGNED));
 	const char *key = stores ? req_header(rq, "Idempotency-Key") : NULL;
 	const char **values;
 

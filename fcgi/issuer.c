@@ -35,6 +35,7 @@ static EVP_MAC_CTX *mac_new(const char *secret)
 
 static struct issuer configured[8];
 static int nconfigured;
+static int pubsub_keys = -1;
 
 /* A public key for RS256 or ES256 from a PEM file; ends the process when there is none. */
 static void pem_read(const char *path, struct issuer *out)
@@ -106,6 +107,13 @@ void issuer_init(void)
 		else
 			s->jwks = jwks_add(s->name, cfg.oidc_jwks_url);
 	}
+	if (*cfg.google_pubsub_audience)
+		pubsub_keys = jwks_add("google pubsub", cfg.google_jwks_url);
+}
+
+int issuer_pubsub_keys(void)
+{
+	return pubsub_keys;
 }
 
 const struct issuer *issuer_find(const char *name)
@@ -177,6 +185,7 @@ void issuer_release(void)
 		memset(nones, 0, sizeof(nones));
 		editions = 0;
 	}
+	pubsub_keys = -1;
 	jwks_clear();
 }
 

@@ -51,6 +51,12 @@ void issuer_init(void);
 /* Forget all issuers and wipe the secrets. */
 void issuer_release(void);
 
+/*
+ * The number of the key set (see jwks.h) that signs Google Pub/Sub's pushes; -1
+ * when none are expected.  An issuer it is not: Google's tokens let nobody in.
+ */
+int issuer_pubsub_keys(void);
+
 /* The configured issuer with this name, or NULL. */
 const struct issuer *issuer_find(const char *name);
 

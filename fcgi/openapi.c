@@ -510,7 +510,7 @@ static bool may_fail_as(const struct route *r, enum err e)
 			return true;
 	switch (e) {
 	case ERR_BAD_REQUEST: return input || r->method == POST || r->flags & WORKSPACE;
-	case ERR_AUTHENTICATION: return takes_token(r);
+	case ERR_AUTHENTICATION: return takes_token(r) || r->flags & SIGNED;
 	case ERR_API_KEY: return route_takes_key(r) || r->access == USER_OR_KEY;
 	case ERR_ORIGIN: return route_takes_key(r) && r->access != SECRET_KEY && r->access != SECRET_USER;
 	case ERR_AUTHORIZATION:
@@ -520,11 +520,11 @@ static bool may_fail_as(const struct route *r, enum err e)
 	case ERR_NOT_FOUND: return strchr(r->path, '{');
 	case ERR_NOT_ACCEPTABLE: return true;
 	case ERR_IDEMPOTENCY_RUNNING:
-	case ERR_IDEMPOTENCY_MISMATCH: return r->method == POST && !(r->flags & PRIVATE);
+	case ERR_IDEMPOTENCY_MISMATCH: return r->method == POST && !(r->flags & (PRIVATE | SIGNED));
 	case ERR_PRECONDITION: return has_param(r->sql, "if_match");
-	case ERR_PAYLOAD_TOO_LARGE:
-	case ERR_UNSUPPORTED_MEDIA_TYPE: return r->body;
-	case ERR_VALIDATION: return input;
+	case ERR_PAYLOAD_TOO_LARGE: return r->body;
+	case ERR_UNSUPPORTED_MEDIA_TYPE: return r->body && !(r->flags & RAW);
+	case ERR_VALIDATION: return r->query || (r->body && !(r->flags & RAW));
 	case ERR_RATE_LIMIT:
 	case ERR_INTERNAL:
 	case ERR_UNAVAILABLE:
@@ -607,7 +607,7 @@ static void write_parameters(struct buf *b, const struct route *r)
 	}
 	for (const struct field *f = r->query; f && f->type != F_END; f++)
 		write_parameter(b, f, "query");
-	if (r->method == POST && !(r->flags & PRIVATE)) {
+	if (r->method == POST && !(r->flags & (PRIVATE | SIGNED))) {
 		jx_next(b);
 		write_ref(b, "parameters", "Idempotency-Key");
 	}
@@ -725,6 +725,8 @@ static void write_about(struct buf *b, const struct route *r)
 		write_roles(&text, r->gate);
 		buf_text(&text, " have; a secret key alone counts as editor. ");
 	}
+	if (r->flags & SIGNED)
+		buf_text(&text, "Whoever calls proves it by the signature: no bearer token, no key. ");
 	if (r->flags & PRIVATE && r->method == POST)
 		buf_text(&text, "Idempotency-Key is ignored, since the answer holds a secret. ");
 	if (text.n) {
@@ -971,9 +973,9 @@ void openapi_route(struct buf *b, const struct route *r)
 	static const char *const access[] = { "public",      "user",       "admin",       "key",
 					      "key_user",    "secret_key", "secret_user", "key_or_user",
 					      "user_or_key", "team",       "team_admin" };
-	static const char *const flags[] = { "slow",     "static",    "bare",        "raw",
-					     "keyless",  "token_too", "private",     "writes",
-					     "one_mode", "own_limit", "one_or_many", "workspace" };
+	static const char *const flags[] = { "slow",        "static",    "bare",   "raw",      "keyless",
+					     "token_too",   "private",   "writes", "one_mode", "own_limit",
+					     "one_or_many", "workspace", "signed" };
 	struct field params[8];
 	int n = route_params(r);
 
@@ -1011,6 +1013,6 @@ void openapi_route(struct buf *b, const struct route *r)
 	buf_fmt(b, ",\"static\":%s", r->flags & STATIC ? "true" : "false");
 	write_test_fields(b, "params", params, (size_t)n);
 	write_test_fields(b, "query", r->query, field_count(r->query));
-	write_test_fields(b, "body", r->body, field_count(r->body));
+	write_test_fields(b, "body", r->body, r->flags & RAW ? 0 : field_count(r->body));
 	buf_char(b, '}');
 }

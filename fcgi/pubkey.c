@@ -1,6 +1,7 @@
 #include "fcgi/pubkey.h"
 
 #include <openssl/core_names.h>
+#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/param_build.h>
 
@@ -61,4 +62,45 @@ EVP_PKEY *pubkey_p256(const unsigned char *x, const unsigned char *y, bool is_kn
 		pkey = key_from("EC", bld, is_known);
 	OSSL_PARAM_BLD_free(bld);
 	return pkey;
+}
+
+/* r and s of 32 bytes each as the DER that OpenSSL wants. */
+static int der_of(const unsigned char raw[64], unsigned char **out)
+{
+	ECDSA_SIG *sig = ECDSA_SIG_new();
+	BIGNUM *r = BN_bin2bn(raw, 32, NULL), *s = BN_bin2bn(raw + 32, 32, NULL);
+	int n = -1;
+
+	if (sig && r && s && ECDSA_SIG_set0(sig, r, s)) {
+		r = s = NULL; /* sig's now */
+		n = i2d_ECDSA_SIG(sig, out);
+	}
+	BN_free(r);
+	BN_free(s);
+	ECDSA_SIG_free(sig);
+	return n;
+}
+
+bool pubkey_verifies(EVP_PKEY *pkey, const unsigned char *signature, size_t signature_len, const void *p,
+		     size_t n)
+{
+	unsigned char *der = NULL;
+	EVP_MD_CTX *ctx;
+	int rc = 0;
+
+	if (EVP_PKEY_is_a(pkey, "EC")) {
+		int len = signature_len == 64 ? der_of(signature, &der) : -1;
+
+		if (len < 0)
+			return false;
+		signature = der;
+		signature_len = (size_t)len;
+	}
+	ctx = EVP_MD_CTX_new();
+	if (ctx && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, pkey) > 0)
+		rc = EVP_DigestVerify(ctx, signature, signature_len, p, n);
+	EVP_MD_CTX_free(ctx);
+	OPENSSL_free(der);
+	ERR_clear_error();
+	return rc == 1;
 }

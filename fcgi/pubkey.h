@@ -27,4 +27,11 @@ EVP_PKEY *pubkey_rsa(const unsigned char *n, size_t n_len, const unsigned char *
 		     bool is_known);
 EVP_PKEY *pubkey_p256(const unsigned char *x, const unsigned char *y, bool is_known);
 
+/*
+ * Is this the signature of n bytes, as JOSE has it (RFC 7518 3.3, 3.4)?  The
+ * key says which: RS256, or ES256 with r and s of 32 bytes each.
+ */
+bool pubkey_verifies(EVP_PKEY *pkey, const unsigned char *signature, size_t signature_len, const void *p,
+		     size_t n);
+
 #endif

@@ -43,14 +43,14 @@ enum access {
 };
 
 enum route_flag {
-	SLOW = 1,        /* waits for somebody else's server: runs in the slow pool */
-	STATIC = 2,      /* nginx serves it from a file; listed for the reference only */
-	BARE = 4,        /* no envelope in any version */
-	RAW = 8,         /* the body is not JSON: no parsing, any Content-Type */
-	KEYLESS = 16,    /* X-API-Key may be left out: then it is the token's tenant, or the default one */
-	TOKEN_TOO = 32,  /* with KEY: a bearer token that is sent is checked, and its user is the caller */
-	PRIVATE = 64,    /* the answer holds a secret: Idempotency-Key is ignored, and nothing stored */
-	WRITES = 128,    /* a GET that changes something */
+	SLOW = 1,       /* waits for somebody else's server: runs in the slow pool */
+	STATIC = 2,     /* nginx serves it from a file; listed for the reference only */
+	BARE = 4,       /* no envelope in any version */
+	RAW = 8,        /* the handler reads the body: no parsing, any Content-Type; .body only tells of it */
+	KEYLESS = 16,   /* X-API-Key may be left out: then it is the token's tenant, or the default one */
+	TOKEN_TOO = 32, /* with KEY: a bearer token that is sent is checked, and its user is the caller */
+	PRIVATE = 64,   /* the answer holds a secret: Idempotency-Key is ignored, and nothing stored */
+	WRITES = 128,   /* a GET that changes something */
 	OWN_LIMIT = 512, /* has a budget of its own, which the handler counts (rq->limit), and does not use up
 			    the general one */
 	ONE_MODE = 256,  /* with TEAM: what it is about has no test mode; X-Test-Mode is not even read */
@@ -61,6 +61,8 @@ enum route_flag {
 	 * :membership_id.  400 without one, 403 where the user is no active member, known or not.
 	 */
 	WORKSPACE = 2048,
+	SIGNED = 4096, /* with RAW: a signature over the body says who calls, and the handler asks for it
+				 first; Idempotency-Key is ignored, since a stored answer would need none */
 };
 
 /*

@@ -212,6 +212,7 @@ static const struct {
 } limit_classes[] = {
 	{ "/api/v1/app/ai/", NULL, &cfg.rate_limit_ai },
 	{ "/api/v1/public/auth/", NULL, &cfg.rate_limit_auth },
+	{ "/api/v1/public/webhooks/", NULL, &cfg.rate_limit_webhooks },
 	{ "", "operations", &cfg.rate_limit_operations },
 	{ "", NULL, &cfg.rate_limit_default },
 	{ NULL, NULL, &cfg.rate_limit_key },     /* whatever the path: a secret key without a user */
@@ -415,7 +416,7 @@ static enum err read_input(struct req *rq)
 	const struct route *r = rq->route;
 	const char *type = r->content_type ? r->content_type : "application/json";
 	size_t nparams = (size_t)route_params(r), nquery = field_count(r->query),
-	       nbody = field_count(r->body);
+	       nbody = r->flags & RAW ? 0 : field_count(r->body);
 	enum err rc;
 
 	rq->doing = "checking the input";

@@ -83,6 +83,15 @@ enum err tok_open(struct req *rq, const char *text, const struct jwks_set *set, 
 		  struct claims *out, struct json_object **payload);
 
 /*
+ * The same with a key set that is fetched for us (jwks_add's number).
+ *
+ * ERR_UNAVAILABLE, recorded, with Retry-After: it never was; ERR_AUTHENTICATION
+ * also when it has no such key.
+ */
+enum err tok_open_by(struct req *rq, const char *text, int jwks, const char *audience, struct claims *out,
+		     struct json_object **payload);
+
+/*
  * Make a token of our own from subject, session, tenant_id, role, email, actor
  * (the last three may be NULL), team, iat and exp; issuer and audience are the
  * configured ones.  The arena's; NULL without JWT_SECRET.
