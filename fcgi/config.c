@@ -371,6 +371,50 @@ static void check_contact(struct report *r)
 			strlen(cfg.contact_webhook_secret));
 }
 
+/* Each word of a list, with a name for what it must begin with, or of a length. */
+static void check_secrets(struct report *r, const char *name, const char *list, const char *prefix,
+			  size_t min)
+{
+	for (size_t n; *list; list += n) {
+		list += strspn(list, ", ");
+		n = strcspn(list, ", ");
+		if (n && prefix && (n <= strlen(prefix) || strncmp(list, prefix, strlen(prefix)) != 0))
+			mistake(r, name, "must be secrets that begin with %s", prefix);
+		else if (n && n < min)
+			mistake(r, name, "must be secrets of at least %zu characters", min);
+	}
+}
+
+static void check_file(struct report *r, const char *name, const char *path)
+{
+	if (*path && access(path, R_OK))
+		mistake(r, name, "cannot be read: %s: %s", path, strerror(errno));
+}
+
+/* Webhooks that others send us. */
+static void check_webhooks(struct report *r)
+{
+	check_secrets(r, "STRIPE_WEBHOOK_SECRET", cfg.stripe_webhook_secret, "whsec_", 0);
+	check_secrets(r, "CLERK_WEBHOOK_SECRET", cfg.clerk_webhook_secret, "whsec_", 0);
+	check_secrets(r, "SUPABASE_WEBHOOK_SECRET", cfg.supabase_webhook_secret, NULL, 16);
+	if (*cfg.clerk_webhook_secret && !*cfg.clerk_issuer)
+		mistake(r, "CLERK_WEBHOOK_SECRET", "needs CLERK_ISSUER, whose users the webhooks are about");
+	if (*cfg.supabase_webhook_secret && !*cfg.supabase_issuer)
+		mistake(r, "SUPABASE_WEBHOOK_SECRET",
+			"needs SUPABASE_ISSUER, whose users the webhooks are about");
+	check_file(r, "APPLE_ROOT_CA", cfg.apple_root_ca);
+	if (*cfg.apple_root_ca && !*cfg.apple_bundle_ids)
+		mistake(r, "APPLE_ROOT_CA", "needs APPLE_BUNDLE_IDS, the apps whose notifications are taken");
+	if (*cfg.google_pubsub_audience &&
+	    (!*cfg.google_pubsub_email || !*cfg.google_play_packages || !*cfg.google_play_key_file))
+		mistake(r, "GOOGLE_PUBSUB_AUDIENCE",
+			"needs GOOGLE_PUBSUB_EMAIL, GOOGLE_PLAY_PACKAGES and GOOGLE_PLAY_KEY_FILE");
+	check_file(r, "GOOGLE_PLAY_KEY_FILE", cfg.google_play_key_file);
+	check_key_url(r, "GOOGLE_PLAY_URL", cfg.google_play_url);
+	if (ends_with(cfg.google_play_url, "/"))
+		mistake(r, "GOOGLE_PLAY_URL", "must not end with a slash");
+}
+
 /* What no single setting can tell. */
 static void check(struct report *r)
 {
@@ -384,6 +428,7 @@ static void check(struct report *r)
 	check_database(r, "DATABASE_URL", cfg.database_url);
 	check_database(r, "DATABASE_OWNER_URL", cfg.database_owner_url);
 	check_issuers(r);
+	check_webhooks(r);
 	check_mail(r);
 	check_contact(r);
 

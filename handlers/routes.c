@@ -22,6 +22,8 @@ const struct route *const route_tables[] = {
 	task_queue_routes,
 	bull_queue_routes,
 	admin_job_routes,
+	webhook_in_routes,
+	webhook_event_routes,
 	dashboard_stats_routes,
 	auth_routes,
 	password_routes,

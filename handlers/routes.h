@@ -23,6 +23,8 @@ extern const struct route audit_routes[];
 extern const struct route task_queue_routes[];
 extern const struct route bull_queue_routes[];
 extern const struct route admin_job_routes[];
+extern const struct route webhook_in_routes[];
+extern const struct route webhook_event_routes[];
 extern const struct route dashboard_stats_routes[];
 extern const struct route auth_routes[];
 extern const struct route password_routes[];

@@ -15,7 +15,6 @@ RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
     address text := lower(user_provision.email);
-    name    text := user_provision.subject;
     made    uuid;
     had     text;
 BEGIN
@@ -45,10 +44,30 @@ BEGIN
         RETURN made;
     END IF;
 
+    RETURN identity_user(issuer, subject, address, user_provision.role);
+END
+$$;
+
+-- Make the user of an identity that is new, in the tenant of this transaction;
+-- see user_provision for their name and address.  The caller holds the
+-- identity's lock.
+CREATE OR REPLACE FUNCTION identity_user(issuer text, subject text, email text, role text DEFAULT NULL,
+                                         full_name text DEFAULT NULL, avatar_url text DEFAULT NULL,
+                                         is_email_verified boolean DEFAULT false, is_active boolean DEFAULT true,
+                                         deleted_at timestamptz DEFAULT NULL) RETURNS uuid
+LANGUAGE plpgsql AS $$
+DECLARE
+    tenant  uuid := app_tenant();
+    address text := identity_user.email;
+    name    text := identity_user.subject;
+    made    uuid;
+BEGIN
     -- Try, and after a conflict give up what is taken: at most the address and the name.
     LOOP
-        INSERT INTO users (tenant_id, public_id, email, role)
-        VALUES (tenant, name, address, coalesce(user_provision.role, 'user'))
+        INSERT INTO users (tenant_id, public_id, email, role, full_name, avatar_url, is_email_verified, is_active, deleted_at)
+        VALUES (tenant, name, address, coalesce(identity_user.role, 'user'), identity_user.full_name,
+                identity_user.avatar_url, identity_user.is_email_verified AND address IS NOT NULL,
+                identity_user.is_active, identity_user.deleted_at)
         ON CONFLICT DO NOTHING
         RETURNING id INTO made;
         EXIT WHEN FOUND;

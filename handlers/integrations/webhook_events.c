@@ -1,0 +1,70 @@
+/*
+ * Webhooks that were received, as administrators see them.
+ */
+#include "fcgi/req.h"
+#include "handlers/routes.h"
+
+/* clang-format off */
+static const char *const providers[] = { "stripe", "clerk", "supabase", "apple", "google", NULL };
+static const char *const states[] = { "received", "processed", "ignored", "failed", NULL };
+
+static const struct field list_in[] = {
+	PAGE_FIELDS,
+	{ "provider", F_ENUM,     0, .values = providers },
+	{ "type",     F_TEXT,     0, .min = 1, .max = 255, .example = "customer.subscription.updated" },
+	{ "state",    F_ENUM,     0, .values = states },
+	{ "from",     F_DATETIME, 0, .about = "received at this time or later" },
+	{ "to",       F_DATETIME, 0, .about = "received before this time" },
+	FIELD_END
+};
+
+#define EVENT_FIELDS \
+	{ "id",           F_UUID,     0 }, \
+	{ "provider",     F_ENUM,     0, .values = providers }, \
+	{ "event_id",     F_TEXT,     0, .about = "the provider's; of Supabase's, which have none, the SHA-256 of the body", .example = "evt_1NG8Du2eZvKYlo2C" }, \
+	{ "type",         F_TEXT,     0, .example = "customer.subscription.updated" }, \
+	{ "object_key",   F_TEXT,     F_NULL, .about = "what it is about: a user, a subscription", .example = "sub_1NG8Du2eZvKYlo2C" }, \
+	{ "state",        F_ENUM,     0, .values = states, .about = "received: a job is going to process it" }, \
+	{ "attempts",     F_INT,      0, .about = "how often it was processed, or tried to" }, \
+	{ "replays",      F_INT,      0, .about = "how often an administrator asked for that" }, \
+	{ "error",        F_TEXT,     F_NULL, .about = "why it failed or was ignored" }, \
+	{ "occurred_at",  F_DATETIME, 0, .about = "when it happened, as the provider tells" }, \
+	{ "processed_at", F_DATETIME, F_NULL }, \
+	{ "created_at",   F_DATETIME, 0, .about = "when it was received" }
+
+static const struct field event_out[] = { EVENT_FIELDS, FIELD_END };
+
+static const struct field detail_out[] = {
+	EVENT_FIELDS,
+	{ "payload", F_OBJECT, 0, .about = "the body, without passwords, tokens and the like; Apple's and Google's decoded" },
+	FIELD_END
+};
+
+static const struct shape event_shape = { "WebhookEvent", event_out };
+static const struct shape detail_shape = { "WebhookEventDetail", detail_out, "Webhook event" };
+/* clang-format on */
+
+/* Each way of narrowing has an index of its own, and the rest is tested on what that finds. */
+static enum err event_list(struct req *rq)
+{
+	if (req_text(rq, "type"))
+		return req_answer(rq, Q_webhook_event_list_of_type);
+	if (req_text(rq, "state"))
+		return req_answer(rq, Q_webhook_event_list_of_state);
+	return req_answer(rq,
+			  req_text(rq, "provider") ? Q_webhook_event_list_of_provider : Q_webhook_event_list);
+}
+
+/* clang-format off */
+const struct route webhook_event_routes[] = {
+	{ GET,  "/api/v1/admin/webhook-events", "app.admin.list_webhook_events", ADMIN, "List received webhooks",
+	  "Newest first; kept for 90 days. Filters combine, and total counts up to 10,001.",
+	  .query = list_in, .out = &event_shape, .sql = Q_webhook_event_list, .run = event_list },
+	{ GET,  "/api/v1/admin/webhook-events/{webhook_event_id}", "app.admin.get_webhook_event", ADMIN, "Read a received webhook",
+	  .out = &detail_shape, .sql = Q_webhook_event_get },
+	{ POST, "/api/v1/admin/webhook-events/{webhook_event_id}/replay", "app.admin.replay_webhook_event", ADMIN, "Process a received webhook again",
+	  "By a job, as if it had just come; what it says is applied only if nothing newer was. Put down in the audit log.",
+	  .out = &detail_shape, .sql = Q_webhook_event_replay, .status = 202 },
+	ROUTE_END
+};
+/* clang-format on */
