@@ -168,6 +168,7 @@ sub taken ($res, $name) {
         || $error->{code} =~ /^(?:INVALID_CREDENTIALS|EMAIL_NOT_VERIFIED|ACCOUNT_INACTIVE|TOKEN_INVALID|INVALID_CODE)$/
         || ($error->{code} eq 'AUTHORIZATION_ERROR' && $error->{details}{field})
         || $error->{message} =~ /\b(?:the refresh token|no password yet)\b/
+        || ($res->status == 503 && $error->{message} =~ /\bare not configured\z/)
         || ($error->{code} eq 'VALIDATION_ERROR' && $error->{message} !~ /^\S+ (?:must be|is required)\b/);
     ok $ok, $name or diag $res->describe;
     return;

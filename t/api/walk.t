@@ -67,6 +67,7 @@ my %id    = (
 insert(webhook_messages => (id => "msg_$MARK", organization_id => $org, type => $MARK, payload => qq({"x":"$MARK"})));
 $id{delivery_id} = made(webhook_deliveries => (endpoint_id => $id{webhook_id}, message_id => "msg_$MARK", event => $MARK));
 insert(webhook_attempts => (delivery_id => $id{delivery_id}, number => 1, error => $MARK));
+$id{webhook_event_id} = made(webhook_events => (provider => 'stripe', event_id => $MARK, type => $MARK, payload => qq({"x":"$MARK"})));
 insert(oauth_providers => (provider => 'google', client_id => $MARK));
 insert(user_settings   => (user_id => $owner->uuid, settings => qq({"x":"$MARK"})));
 insert(totp_factors    => (user_id => $owner->uuid, secret_sealed => $MARK, confirmed_at => 'now'));
@@ -274,7 +275,8 @@ subtest 'nobody, where nobody needs to be anybody' => sub {
     for my $row (grep { of($_)->{public} || of($_)->{keyless} } @rows) {
         my $res = attempt($row, $t->client);
         is leaks($res, $row), '', "$row->{method} $row->{path}: nothing of the tenant" or diag $res->describe;
-        cmp_ok $res->status, '<', 500, '  and an answer';
+        my $is_off = $res->status == 503 && $res->json('/error/message') =~ /\bare not configured\z/;    # such as providers' webhooks
+        ok $res->status < 500 || $is_off, '  and an answer' or diag $res->describe;
     }
     unchanged('no row of the tenant has changed');
 };

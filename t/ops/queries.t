@@ -84,6 +84,9 @@ for my $tenant ($DEFAULT, $other) {
             INSERT INTO webhook_deliveries (tenant_id, endpoint_id, message_id, event)
             SELECT l.tenant_id, l.id, said.id, 'a.b' FROM listening l, said
             END
+        $super->do(q{INSERT INTO webhook_events (tenant_id, provider, event_id, type, state, payload)
+            SELECT app_tenant(), ('{stripe,clerk,supabase,apple,google}'::text[])[i % 5 + 1], i::text, 'type' || i % 50, ('{received,processed,ignored,failed}'::text[])[i % 4 + 1], '{}'
+            FROM generate_series(1, 2000) i});
         $super->do(q{SELECT audit('a.' || i % 20, 'type' || i % 20, i::text, '{}', 'user_' || i % 20) FROM generate_series(1, 400) i});
     });
 }

@@ -17,6 +17,7 @@ use Cpanel::JSON::XS ();
 use Digest::SHA qw(hmac_sha256 hmac_sha256_hex);
 use File::Temp ();
 use MIME::Base64 qw(decode_base64 encode_base64);
+use Time::HiRes qw(sleep);
 
 my $json = Cpanel::JSON::XS->new->canonical->utf8;
 
@@ -150,7 +151,7 @@ sub ready ($self, $t) {
     while (time < $until) {
         return 1 if $self->google($t, {}, token => 'x', data => 'x')->status == 401
             && $self->google($t, {}, data => 'x')->status == 400;
-        select undef, undef, undef, 0.05;
+        sleep 0.05;
     }
     return 0;
 }
