@@ -21,7 +21,7 @@ LDFLAGS  = $(if $(SAN)$(FUZZ),-fsanitize=$(SANITIZE),$(if $(COV),--coverage) -pi
 LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lm
 ,       := ,
 
-SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) build/queries.c build/passwords.c
+SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) build/queries.c build/passwords.c build/mail_templates.c
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
 CMD_OBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/*.c) build/embedded.c)
 SQL_DIRS = sql/setup sql/migrations sql/functions sql/seed sql/scale
@@ -59,7 +59,11 @@ $(BUILD)/libashlar.a: $(OBJ)
 # The directories too: a file that is removed changes only them.
 build/embedded.c: tools/embed $(SQL_DIRS) $(wildcard $(SQL_DIRS:%=%/*.sql))
 	@mkdir -p build
-	$(call run,SQL $@)tools/embed cmd/cmd.h $(foreach d,$(SQL_DIRS),sql_$(notdir $d)=$d) >$@
+	$(call run,SQL $@)tools/embed cmd/cmd.h cmd_file $(foreach d,$(SQL_DIRS),sql_$(notdir $d)=$d) >$@
+
+build/mail_templates.c: tools/embed templates/mail $(wildcard templates/mail/* templates/mail/*/*)
+	@mkdir -p build
+	$(call run,MAIL $@)tools/embed worker/mail_render.h mail_file mail_templates=templates/mail >$@
 
 $(BUILD)/t/%: t/unit/%.c $(BUILD)/libashlar.a
 	@mkdir -p $(@D)

@@ -100,8 +100,14 @@ subtest 'mails' => sub {
 };
 
 subtest 'check-config' => sub {
-    my ($status, $out, $err) = ashlar('check-config');
+    my ($status, $out, $err) = ashlar('check-config', { MAIL_DIR => "$tmp/mail" });
     is "$status|$err", '0|', 'all is well';
+    like +(ashlar('check-config'))[2], qr/\Awarning: MAIL_URL: is not set, and neither is MAIL_DIR: .*\n\z/, 'but for mails that go nowhere';
+    mkdir "$tmp/$_" for qw(templates templates/de);
+    open my $template, '>', "$tmp/templates/de/invitation.txt" or die $!;
+    print {$template} "subject: {{nobody}}\n\nx" or die $!;
+    close $template or die $!;
+    like +(ashlar('check-config', { MAIL_TEMPLATES => "$tmp/templates" }))[2], qr{template de/invitation\.txt: line 1: there is no \{\{nobody\}\}.*1 mistake}s, 'an operator\'s mail templates are looked at';
     unlike $out, qr/\Q$SECRET\E|ashlar_api/, 'secrets are masked';
     open my $in, '<', 'fcgi/config.def' or die $!;
     my @declared = map { /^[A-Z]+\(\w+, "(\w+)"/ ? $1 : () } <$in>;

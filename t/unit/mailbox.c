@@ -81,7 +81,8 @@ static void refused(const char *text, const char *problem)
 {
 	struct mail_server out;
 
-	has_str(mail_server_parse(&a, text, &out), problem, "refused: %s", text);
+	has_str(mail_server_parse(&a, text, &out), problem, "refused: %.*s", (int)strcspn(text, "\r\n"),
+		text);
 }
 
 static void test_server(void)
