@@ -15,6 +15,7 @@ const struct route *const route_tables[] = {
 	oauth_routes,
 	issuer_routes,
 	webhook_routes,
+	dashboard_webhook_routes,
 	platform_user_routes,
 	impersonation_routes,
 	flag_routes,

@@ -16,6 +16,7 @@ extern const struct route mfa_routes[];
 extern const struct route oauth_routes[];
 extern const struct route issuer_routes[];
 extern const struct route webhook_routes[];
+extern const struct route dashboard_webhook_routes[];
 extern const struct route platform_user_routes[];
 extern const struct route impersonation_routes[];
 extern const struct route flag_routes[];

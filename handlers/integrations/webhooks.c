@@ -28,7 +28,7 @@
 enum { MAX_HEADERS = 10, MAX_HEADER_NAME = 100, MAX_HEADER_VALUE = 1000 };
 
 /* clang-format off */
-static const char *const states[] = { "pending", "delivering", "delivered", "failed", "dropped", NULL };
+const char *const webhook_states[] = { "pending", "delivering", "delivered", "failed", "dropped", NULL };
 
 static const struct field list_in[] = {
 	{ "skip",      F_INT,  0, .min = 0, .def = "0", .about = "how many to leave out" },
@@ -43,10 +43,10 @@ static const struct field count_in[] = {
 };
 
 #define URL_ABOUT "https, without a user name, and leading to public addresses only"
-#define EVENTS_ABOUT "types of GET /api/v1/webhooks/events, or * alone for all"
+#define EVENTS_ABOUT "types of the list of events, or * alone for all"
 #define HEADERS_ABOUT "at most 10 that are sent besides; not Host, Connection, Transfer-Encoding, Content-* or webhook-*"
 
-static const struct field create_in[] = {
+const struct field webhook_create_in[] = {
 	{ "name",        F_TEXT,   F_REQUIRED, .min = 1, .max = 255, .example = "Billing" },
 	{ "url",         F_URL,    F_REQUIRED, .max = 2048, .about = URL_ABOUT, .example = "https://example.com/webhooks" },
 	{ "events",      F_LIST,   F_REQUIRED, .max = 100, .item = F_TEXT, .about = EVENTS_ABOUT, .example = "[\"organization.member_added\"]" },
@@ -56,7 +56,7 @@ static const struct field create_in[] = {
 	FIELD_END
 };
 
-static const struct field update_in[] = {
+const struct field webhook_update_in[] = {
 	{ "name",        F_TEXT,   0, .min = 1, .max = 255, .example = "Billing" },
 	{ "url",         F_URL,    0, .max = 2048, .about = URL_ABOUT, .example = "https://example.com/webhooks" },
 	{ "events",      F_LIST,   0, .max = 100, .item = F_TEXT, .about = EVENTS_ABOUT, .example = "[\"*\"]" },
@@ -66,7 +66,7 @@ static const struct field update_in[] = {
 	FIELD_END
 };
 
-static const struct field test_in[] = {
+const struct field webhook_test_in[] = {
 	{ "event",   F_TEXT,   F_REQUIRED, .min = 1, .max = 100, .about = "its type; the endpoint need not have asked for it", .example = "organization.member_added" },
 	{ "payload", F_OBJECT, 0, .about = "the message's data, instead of a sample" },
 	FIELD_END
@@ -75,7 +75,7 @@ static const struct field test_in[] = {
 static const struct field deliveries_in[] = {
 	{ "page",      F_INT,  0, .min = 1, .max = 1000000, .def = "1" },
 	{ "page_size", F_INT,  0, .min = 1, .max = 100, .def = "20" },
-	{ "status",    F_ENUM, 0, .values = states },
+	{ "status",    F_ENUM, 0, .values = webhook_states },
 	{ "event",     F_TEXT, 0, .min = 1, .max = 100, .example = "organization.member_added" },
 	FIELD_END
 };
@@ -120,7 +120,7 @@ static const struct field test_out[] = {
 	FIELD_END
 };
 
-static const struct shape test_shape = { "WebhookTestResult", test_out, "Webhook" };
+const struct shape webhook_test_shape = { "WebhookTestResult", test_out, "Webhook" };
 
 static const struct field event_out[] = {
 	{ "type",        F_TEXT, 0, .example = "organization.member_added" },
@@ -128,7 +128,7 @@ static const struct field event_out[] = {
 	FIELD_END
 };
 
-static const struct shape event_shape = { "WebhookEventType", event_out };
+const struct shape webhook_event_shape = { "WebhookEventType", event_out };
 
 #define HISTORY_FIELDS \
 	{ "number",          F_INT,      0, .about = "one that is missing was cut off" }, \
@@ -151,7 +151,7 @@ static const struct field history_long_out[] = {
 	{ "webhook_id",      F_UUID,     0 }, \
 	{ "message_id",      F_TEXT,     0, .about = "the header webhook-id", .example = "msg_2Lh9KRb0pzN4LePd3XiA4v12Axj" }, \
 	{ "event",           F_TEXT,     0, .example = "organization.member_added" }, \
-	{ "status",          F_ENUM,     0, .values = states, .about = "dropped: the webhook was switched off or deleted meanwhile" }, \
+	{ "status",          F_ENUM,     0, .values = webhook_states, .about = "dropped: the webhook was switched off or deleted meanwhile" }, \
 	{ "attempts",        F_INT,      0 }, \
 	{ "next_attempt_at", F_DATETIME, F_NULL }, \
 	{ "status_code",     F_INT,      F_NULL, .about = "of the last attempt" }, \
@@ -174,8 +174,8 @@ const struct shape webhook_delivery_long_shape = { "WebhookDeliveryDetail", deli
 static const struct list bare = { NULL };
 static const struct list deliveries_page = { "items", { "total", "page", "page_size" }, "page_size" };
 
-static const enum err is_full[] = { ERR_CONFLICT, ERR_OK };
-static const enum err is_off[] = { ERR_CONFLICT, ERR_OK };
+const enum err webhook_is_full[] = { ERR_CONFLICT, ERR_OK };
+const enum err webhook_is_off[] = { ERR_CONFLICT, ERR_OK };
 /* clang-format on */
 
 /* ---- checking what was sent ---- */
@@ -199,6 +199,13 @@ static bool is_told(const struct event *e, const char *workspace)
 	return e && (!workspace || e->scope == EVENT_ORGANIZATION);
 }
 
+static enum err no_event(struct req *rq, const char *field, const char *type, const char *workspace)
+{
+	return req_fail_field(rq, ERR_VALIDATION, field,
+			      "%.100s is no event that this webhook could hear of; GET %s lists them", type,
+			      workspace ? "/api/v1/webhooks/events" : "/api/v1/dashboard/webhooks/events");
+}
+
 /* The types that were sent, each once, as the value "event_list". */
 static enum err read_events(struct req *rq, const char *workspace)
 {
@@ -218,8 +225,7 @@ static enum err read_events(struct req *rq, const char *workspace)
 			return req_fail_field(rq, ERR_VALIDATION, "events",
 					      "* stands for all events, and alone");
 		if (!is_all && !is_told(event_find(type), workspace))
-			return req_fail_field(rq, ERR_VALIDATION, "events",
-					      "%s is no event; GET /api/v1/webhooks/events lists them", type);
+			return no_event(rq, "events", type, workspace);
 		for (size_t k = 0; k < i && !seen; k++)
 			seen = !strcmp(type, json_object_get_string(json_object_array_get_idx(v->json, k)));
 		if (!seen)
@@ -423,8 +429,7 @@ enum err webhook_test(struct req *rq)
 	if (rc)
 		return rc;
 	if (!is_told(event_find(type), db_text(res, 0, "workspace")))
-		return req_fail_field(rq, ERR_VALIDATION, "event",
-				      "%s is no event; GET /api/v1/webhooks/events lists them", type);
+		return no_event(rq, "event", type, db_text(res, 0, "workspace"));
 	w.tenant = db_text(res, 0, "tenant");
 	w.url = db_text(res, 0, "url");
 	w.secret_sealed = db_text(res, 0, "secret_sealed");
@@ -480,6 +485,11 @@ static enum err workspace_events(struct req *rq)
 	return list_events(rq, false);
 }
 
+enum err webhook_events(struct req *rq)
+{
+	return list_events(rq, true);
+}
+
 /* clang-format off */
 #define BASE "/api/v1/webhooks"
 
@@ -489,17 +499,17 @@ const struct route webhook_routes[] = {
 	  .may = &webhook_view, .query = list_in, .out = &webhook_shape, .list = &bare, .sql = Q_webhook_list, .flags = WORKSPACE },
 	{ POST,   BASE,                  "workspace.webhooks_out.create", USER, "Create a webhook",
 	  .about = "Messages are sent as Standard Webhooks. The secret to verify them with is in this answer only. At most 50 a workspace.",
-	  .may = &webhook_manage, .body = create_in, .out = &webhook_secret_shape, .errors = is_full, .sql = Q_webhook_create,
+	  .may = &webhook_manage, .body = webhook_create_in, .out = &webhook_secret_shape, .errors = webhook_is_full, .sql = Q_webhook_create,
 	  .run = webhook_create, .flags = WORKSPACE | PRIVATE | SLOW },
 	{ GET,    BASE "/count",         "workspace.webhooks_out.count",  USER, "Count webhooks",
 	  .may = &webhook_view, .query = count_in, .out = &count_shape, .sql = Q_webhook_count, .flags = WORKSPACE },
 	{ GET,    BASE "/events",        "workspace.webhooks_out.events", USER, "List the events that webhooks tell of",
-	  .may = &webhook_view, .out = &event_shape, .list = &bare, .run = workspace_events, .flags = WORKSPACE },
+	  .may = &webhook_view, .out = &webhook_event_shape, .list = &bare, .run = workspace_events, .flags = WORKSPACE },
 	{ GET,    BASE "/{webhook_id}",  "workspace.webhooks_out.get",    USER, "Get a webhook",
 	  .may = &webhook_view, .out = &webhook_shape, .sql = Q_webhook_get, .flags = WORKSPACE },
 	{ PUT,    BASE "/{webhook_id}",  "workspace.webhooks_out.update", USER, "Change a webhook",
 	  .about = "Fields left out keep their value; events and headers are replaced whole. Messages that wait go to the new URL.",
-	  .may = &webhook_manage, .body = update_in, .out = &webhook_shape, .sql = Q_webhook_update, .run = webhook_update,
+	  .may = &webhook_manage, .body = webhook_update_in, .out = &webhook_shape, .sql = Q_webhook_update, .run = webhook_update,
 	  .flags = WORKSPACE | SLOW },
 	{ DELETE, BASE "/{webhook_id}",  "workspace.webhooks_out.delete", USER, "Delete a webhook",
 	  .about = "What has not been delivered is dropped.",
@@ -513,7 +523,7 @@ const struct route webhook_routes[] = {
 	  .may = &webhook_manage, .out = &webhook_shape, .sql = Q_webhook_toggle, .flags = WORKSPACE, .status = 200 },
 	{ POST,   BASE "/{webhook_id}/test", "workspace.webhooks_out.test", USER, "Send a test to a webhook",
 	  .about = "Signed as any message, once, while you wait; also while the webhook is switched off, and counted nowhere.",
-	  .may = &webhook_manage, .body = test_in, .out = &test_shape, .run = webhook_test, .flags = WORKSPACE | SLOW, .status = 200 },
+	  .may = &webhook_manage, .body = webhook_test_in, .out = &webhook_test_shape, .run = webhook_test, .flags = WORKSPACE | SLOW, .status = 200 },
 	{ GET,    BASE "/{webhook_id}/deliveries", "workspace.webhooks_out.list_deliveries", USER, "List deliveries",
 	  .about = "Newest first, with their attempts; kept for 30 days. total counts up to 10,001.",
 	  .may = &webhook_view, .query = deliveries_in, .out = &webhook_delivery_shape, .list = &deliveries_page,
@@ -523,7 +533,7 @@ const struct route webhook_routes[] = {
 	  .may = &webhook_view, .out = &webhook_delivery_long_shape, .sql = Q_webhook_delivery_get, .flags = WORKSPACE },
 	{ POST,   BASE "/{webhook_id}/deliveries/{delivery_id}/redeliver", "workspace.webhooks_out.redeliver", USER, "Deliver again",
 	  .about = "Whatever became of it. A delivery of its own, of the same message under the same webhook-id.",
-	  .may = &webhook_manage, .out = &webhook_delivery_shape, .errors = is_off, .sql = Q_webhook_redeliver, .flags = WORKSPACE },
+	  .may = &webhook_manage, .out = &webhook_delivery_shape, .errors = webhook_is_off, .sql = Q_webhook_redeliver, .flags = WORKSPACE },
 	ROUTE_END
 };
 /* clang-format on */

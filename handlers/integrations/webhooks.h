@@ -9,14 +9,24 @@
 
 #include "fcgi/route.h"
 
+extern const struct field webhook_create_in[];
+extern const struct field webhook_update_in[];
+extern const struct field webhook_test_in[];
+extern const char *const webhook_states[]; /* of a delivery */
+extern const enum err webhook_is_full[], webhook_is_off[];
+
 extern const struct shape webhook_shape;               /* secret masked */
 extern const struct shape webhook_secret_shape;        /* secret in full */
 extern const struct shape webhook_delivery_shape;      /* in a list */
 extern const struct shape webhook_delivery_long_shape; /* with bodies */
 
+extern const struct shape webhook_test_shape;
+extern const struct shape webhook_event_shape;
+
 enum err webhook_create(struct req *rq);
 enum err webhook_update(struct req *rq);
 enum err webhook_regenerate(struct req *rq);
 enum err webhook_test(struct req *rq);
+enum err webhook_events(struct req *rq); /* all that there are */
 
 #endif
