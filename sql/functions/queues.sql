@@ -107,7 +107,7 @@ CREATE OR REPLACE FUNCTION queue_schedule(queue text, kind text, payload jsonb, 
                                           OUT next_run_at timestamptz)
 LANGUAGE plpgsql AS $$
 DECLARE
-    added jobs;
+    added record;
 BEGIN
     PERFORM queue_check(queue, 'queue');
     IF num_nonnulls(repeat, every_ms) = 2 THEN

@@ -143,6 +143,22 @@ subtest 'roles: granting or taking an administrator\'s needs superadmin' => sub 
     ];
 };
 
+# They say something on the operations surface alone (t/api/task_queue.t).
+subtest 'the roles of the operations surface' => sub {
+    my $olga = $t->user('olga');
+    $t->db->do(q{DELETE FROM audit_events});
+    for my $role (qw(editor builder agent viewer demo member)) {
+        json_is $boss->patch("$base/user_olga", { role => $role }), '/role', $role, "an admin makes a $role";
+        error_is $olga->get($base), 403, 'AUTHORIZATION_ERROR', name => '  who is a user here';
+        json_is $olga->get('/api/v1/app/users/me'), '/role', $role, '  and is told so';
+        json_is $boss->get("$base?role=$role"), '', sub ($d) { return $d->{total} == 1 && $d->{items}[0]{id} eq 'user_olga' }, '  found by it';
+        json_is $boss->get("$base?role=$role&is_active=false"), '/total', 0, '  and by being active';
+        json_is $boss->get("$base?search=olga&role=$role"), '/total', 1, '  and by both';
+    }
+    error_is $boss->patch("$base/user_olga", { role => 'admin' }), 403, 'AUTHORIZATION_ERROR', name => 'but no administrator';
+    json_is $boss->patch("$base/user_olga", { role => 'user' }), '/role', 'user', 'and a user again';
+};
+
 subtest 'oneself, and the last superadmin' => sub {
     error_is $boss->post("$base/user_boss/deactivate"), 403, 'AUTHORIZATION_ERROR', name => 'nobody locks themself out';
     error_is $boss->patch("$base/user_boss", { role => 'user' }), 403, 'AUTHORIZATION_ERROR', name => 'or changes their own role';

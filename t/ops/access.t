@@ -163,6 +163,22 @@ subtest 'impersonation' => sub {
     }
 };
 
+subtest 'a gate of roles' => sub {
+    my $gate = '{superadmin,admin,editor}';
+    for my $role (qw(user admin superadmin editor builder agent viewer demo member)) {
+        my $user = user("gate-$role", role => $role);
+        my $got  = enter(%{ $user->{enter} }, gate => $gate);
+        $gate =~ /\b$role\b/ ? is $got, "A gate-$role", "$role may" : refused 'AS403', $got, "$role may not";
+        is enter(%{ $user->{enter} }), "A gate-$role", '  but where there is none';
+        my $admin = enter(%{ $user->{enter} }, min_role => 'admin');
+        $role =~ /admin/ ? is $admin, "A gate-$role", '  and administers' : refused 'AS403', $admin, '  and is no administrator';
+    }
+    my ($sk, $pk) = (key('secret'), key('public'));
+    is enter(%{ $sk->{enter} }, gate => $gate), 'A secret', 'a secret key alone is an editor';
+    refused 'AS403', enter(%{ $sk->{enter} }, gate => '{superadmin,admin}'), '  and never an administrator';
+    refused 'AS403', enter(%{ $pk->{enter} }, origin => 'https://app.example', gate => $gate), 'a public one is nobody';
+};
+
 subtest 'the role that another issuer gives' => sub {
     my %token = (tenant => $A, issuer => 'https://i.example', subject => 'zoe', min_role => 'user');
     refused 'AS001', enter(%token, role => 'admin'), 'a new subject';
@@ -173,6 +189,11 @@ subtest 'the role that another issuer gives' => sub {
     $sql->run($api, user_provision => tenant => $A, issuer => $token{issuer}, subject => 'zoe', role => 'user');
     refused 'AS403', enter(%token, role => 'user', min_role => 'admin'), 'then it has that';
     is one(q{SELECT details ->> 'to' FROM audit_events WHERE action = 'user.role'}), 'user', 'and it is put down';
+    $super->do(q{UPDATE users SET role = 'builder' WHERE public_id = 'zoe' AND tenant_id = ?}, undef, $A);
+    is enter(%token, role => 'user', gate => '{builder}'), 'A zoe', 'a role of the operations surface is not its to take away';
+    refused 'AS001', enter(%token, role => 'admin'), '  an administrator\'s is news all the same';
+    $sql->run($api, user_provision => tenant => $A, issuer => $token{issuer}, subject => 'zoe', role => 'user');
+    is one(q{SELECT role FROM users WHERE public_id = 'zoe' AND tenant_id = ?}, $A), 'builder', '  and providing for it leaves it';
     my $sk = key('secret', tenant_id => $B);
     $sql->run($api, user_provision => tenant => undef, key => $sk->{hash}, issuer => $token{issuer}, subject => 'zoe');
     is enter(%token, tenant => undef, key => $sk->{hash}), 'B zoe secret', 'with a key it is the key\'s tenant';
