@@ -18,7 +18,7 @@ CFLAGS   = -std=gnu11 -g $(HARDEN) -fno-omit-frame-pointer -Wall -Wextra -Wshado
            -Wno-missing-field-initializers # tables name what they set; the rest is zero
 CPPFLAGS = -D_GNU_SOURCE -I. -include fcgi/banned.h $(shell pkg-config --cflags $(PACKAGES)) -MMD -MP
 LDFLAGS  = $(if $(SAN)$(FUZZ),-fsanitize=$(SANITIZE),$(if $(COV),--coverage) -pie -Wl$(,)-z$(,)relro$(,)-z$(,)now)
-LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lm
+LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lev -lm
 ,       := ,
 
 SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) build/queries.c build/passwords.c build/mail_templates.c

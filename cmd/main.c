@@ -17,6 +17,7 @@ static const struct command commands[] = {
 	{ "mails",        cmd_mails,        "print the mails that wait, with their links and codes" },
 	{ "migrate",      cmd_migrate,      "bring the database's schema up to date" },
 	{ "openapi",      cmd_openapi,      "print the API reference (OpenAPI 3.1)" },
+	{ "realtime",     cmd_realtime,     "serve WebSockets and event streams" },
 	{ "routes",       cmd_routes,       "print the route tables, or nginx's map of slow routes" },
 	{ "seed",         cmd_seed,         "add the demo users and projects" },
 	{ "tenant",       cmd_tenant_command, "list, create, suspend and resume tenants" },

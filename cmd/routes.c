@@ -24,9 +24,9 @@ static const struct cmd_usage usage = {
 static void print_pattern(const struct route *r)
 {
 	int versions = surface_of(r->id)->versions;
-	const char *p = r->path;
+	const char *p = r->path, *pool = r->flags & REALTIME ? "realtime" : r->flags & SLOW ? "slow" : NULL;
 
-	if (!(r->flags & SLOW))
+	if (!pool)
 		return;
 	fputs("~^", stdout);
 	if (versions > 1 && !strncmp(p, "/api/v1/", 8)) {
@@ -43,7 +43,7 @@ static void print_pattern(const struct route *r)
 			putchar('\\');
 		putchar(*p++);
 	}
-	puts("/?$ slow;");
+	printf("/?$ %s;\n", pool);
 }
 
 int cmd_routes(int argc, char **argv)

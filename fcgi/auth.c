@@ -2,10 +2,12 @@
 
 #include <strings.h>
 
+#include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "fcgi/secret.h"
 #include "fcgi/shm.h"
+#include "fcgi/ticket.h"
 #include "fcgi/tok.h"
 
 /* Classes of rate-limit keys: an address must never collide with a user by spelling. */
@@ -67,6 +69,39 @@ static enum err bearer(struct req *rq, const char *header)
 	return ERR_OK;
 }
 
+/* A ticket is worth the credentials that it was made with; enter() asks whether they still stand. */
+static enum err by_ticket(struct req *rq, const char *text)
+{
+	const char *params[2];
+	const char *issuer;
+	PGresult *res;
+	enum err rc = ERR_OK;
+
+	if (!ticket_parse(&rq->arena, text, &params[0], &params[1]))
+		return req_fail(rq, ERR_AUTHENTICATION, "the ticket is none of ours");
+	res = db_outside(Q_realtime_ticket_redeem, params);
+	if (!res) {
+		req_set_header(rq, "Retry-After", "1");
+		return req_fail_inside(rq, ERR_UNAVAILABLE, "the ticket could not be looked at");
+	}
+	if (PQntuples(res)) {
+		const char *session = db_text(res, 0, "session_id");
+
+		issuer = session ? cfg.jwt_issuer : db_text(res, 0, "issuer");
+		rq->who.kind = BEARER;
+		rq->who.tenant_id = params[0];
+		rq->who.session = session ? arena_dup(&rq->arena, session) : NULL;
+		rq->who.issuer = arena_dup(&rq->arena, issuer);
+		rq->who.subject = arena_dup(&rq->arena, db_text(res, 0, session ? "public_id" : "subject"));
+		rq->who.expires_s = db_int(res, 0, "end_at");
+		rq->who.key = shm_hash(shm_hash(KEY_BEARER, rq->who.issuer), rq->who.subject);
+	} else {
+		rc = req_fail(rq, ERR_AUTHENTICATION, "the ticket was used, or is older than 30 seconds");
+	}
+	PQclear(res);
+	return rc;
+}
+
 static enum err check_key(struct req *rq)
 {
 	const struct route *r = rq->route;
@@ -94,6 +129,8 @@ static enum err check_token(struct req *rq)
 	if (r->access == SECRET_KEY || (r->access == KEY && !(r->flags & TOKEN_TOO)) ||
 	    (key_will_do && rq->who.is_secret))
 		return ERR_OK;
+	if (r->flags & REALTIME && req_param(rq, "REALTIME_TICKET"))
+		return by_ticket(rq, req_param(rq, "REALTIME_TICKET"));
 	authorization = req_header(rq, "Authorization");
 	if (authorization && r->access == USER_OR_KEY && !rq->who.api_key &&
 	    !strncasecmp(authorization, "Bearer sk_", strlen("Bearer sk_")))

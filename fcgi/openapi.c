@@ -442,7 +442,8 @@ static void write_success(struct buf *b, const struct route *r, int version)
 
 	jx_key(b, arena_fmt(b->arena, "%d", status));
 	buf_text(b, "{\"description\":");
-	jx_str(b, status == 201   ? "Created"
+	jx_str(b, status == 101   ? "The protocol is WebSocket now"
+		  : status == 201 ? "Created"
 		  : status == 204 ? "Done; the body is empty"
 		  : redirects     ? "A redirect; the body is empty"
 				  : "OK");
@@ -454,7 +455,7 @@ static void write_success(struct buf *b, const struct route *r, int version)
 				    "\"format\":\"uri\"}}");
 		buf_char(b, '}');
 	}
-	if (status != 204 && !redirects) {
+	if (status != 101 && status != 204 && !redirects) {
 		key_open(b, "content", '{');
 		jx_key(b, type);
 		buf_char(b, '{');
@@ -751,7 +752,11 @@ static void write_operation(struct buf *b, const struct route *r, int version)
 	jx_str(b, domain(b, r));
 	buf_char(b, ']');
 	key_str(b, "x-catalogue-id", r->id);
-	key_str(b, "x-pool", r->flags & STATIC ? "nginx" : r->flags & SLOW ? "slow" : "main");
+	key_str(b, "x-pool",
+		r->flags & STATIC     ? "nginx"
+		: r->flags & REALTIME ? "realtime"
+		: r->flags & SLOW     ? "slow"
+				      : "main");
 	write_security(b, r);
 	write_parameters(b, r);
 	write_body(b, r);
@@ -975,7 +980,7 @@ void openapi_route(struct buf *b, const struct route *r)
 					      "user_or_key", "team",       "team_admin" };
 	static const char *const flags[] = { "slow",        "static",    "bare",   "raw",      "keyless",
 					     "token_too",   "private",   "writes", "one_mode", "own_limit",
-					     "one_or_many", "workspace", "signed" };
+					     "one_or_many", "workspace", "signed", "realtime" };
 	struct field params[8];
 	int n = route_params(r);
 
@@ -1007,10 +1012,10 @@ void openapi_route(struct buf *b, const struct route *r)
 		buf_char(b, '}');
 	}
 	key_int(b, "invalid", surface_of(r->id)->validation_status);
-	key_str(b, "pool", r->flags & SLOW ? "slow" : "main");
+	key_str(b, "pool", r->flags & REALTIME ? "realtime" : r->flags & SLOW ? "slow" : "main");
 	key_int(b, "status", route_status(r));
 	key_int(b, "versions", surface_of(r->id)->versions);
-	buf_fmt(b, ",\"static\":%s", r->flags & STATIC ? "true" : "false");
+	buf_fmt(b, ",\"static\":%s", r->flags & (STATIC | REALTIME) ? "true" : "false");
 	write_test_fields(b, "params", params, (size_t)n);
 	write_test_fields(b, "query", r->query, field_count(r->query));
 	write_test_fields(b, "body", r->body, r->flags & RAW ? 0 : field_count(r->body));

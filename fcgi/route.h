@@ -61,8 +61,9 @@ enum route_flag {
 	 * :membership_id.  400 without one, 403 where the user is no active member, known or not.
 	 */
 	WORKSPACE = 2048,
-	SIGNED = 4096, /* with RAW: a signature over the body says who calls, and the handler asks for it
-				 first; Idempotency-Key is ignored, since a stored answer would need none */
+	SIGNED = 4096,   /* with RAW: a signature over the body says who calls, and the handler asks for it
+				   first; Idempotency-Key is ignored, since a stored answer would need none */
+	REALTIME = 8192, /* ashlar realtime serves it: a WebSocket, or a stream */
 };
 
 /*

@@ -167,6 +167,9 @@ static enum err find_route(struct req *rq)
 		req_set_header(rq, "Allow", allow(rq));
 		return req_fail(rq, rc, NULL);
 	}
+	/* A doorkeeper of realtime (realtime/keeper.c) lets in where nobody else does, and nowhere else. */
+	if (!rc && !(rq->match.route->flags & REALTIME) != !req_param(rq, "REALTIME"))
+		rc = ERR_NOT_FOUND;
 	if (rc)
 		return req_fail(rq, rc, "there is no such path");
 	rq->route = rq->match.route;

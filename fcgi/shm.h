@@ -23,6 +23,7 @@ enum {
 	SHM_STATUSES = 25, /* statuses counted apart; the last stands for all others */
 	SHM_BUCKETS = 12,  /* of the latency histogram, without +Inf */
 	SHM_OUTCOMES = 4,  /* of jobs: completed, retried, failed, lost */
+	SHM_REALTIME = 16, /* realtime processes of the host */
 	SHM_HASHERS = 256, /* passwords hashed at once; a host with more cores uses as many */
 };
 
@@ -56,6 +57,13 @@ struct shm_jobs {
 	_Atomic uint64_t wait_ns;
 };
 
+/* What a realtime process tells once a second. */
+struct shm_realtime {
+	_Atomic int32_t pid; /* 0: free */
+	_Atomic uint64_t connections, streams, subscriptions;
+	_Atomic uint64_t opened, received, delivered, dropped, slow;
+};
+
 struct shm_limit {
 	_Atomic uint64_t key;   /* 0: never used */
 	_Atomic int64_t tat_ns; /* GCRA's theoretical arrival time */
@@ -69,6 +77,7 @@ struct shm {
 	struct shm_pool pools[SHM_POOLS];
 	struct shm_route routes[SHM_ROUTES];
 	struct shm_jobs jobs;
+	struct shm_realtime realtime[SHM_REALTIME];
 	_Atomic uint32_t wake;                 /* wake.h's marks, and the futex that its notifier waits on */
 	_Atomic uint64_t hashers[SHM_HASHERS]; /* password.c's: the pid of who hashes, and since when */
 	struct shm_limit limits[SHM_LIMITS];

@@ -1,6 +1,8 @@
 /*
  * The way into realtime: tickets.  The sockets themselves are realtime/'s.
  */
+#include "fcgi/db.h"
+#include "fcgi/jx.h"
 #include "fcgi/req.h"
 #include "fcgi/ticket.h"
 #include "handlers/routes.h"
@@ -33,11 +35,102 @@ static enum err ticket_create(struct req *rq)
 	return req_answer(rq, Q_realtime_ticket_create);
 }
 
+/*
+ * A doorkeeper of realtime runs the other two (realtime/keeper.c), and reads
+ * what they answer: whom it lets in.  Nobody else sees it.
+ */
+
+/* Scheme and host are compared without case (RFC 6454 4); api_keys has them in lower case. */
+static void set_origin(struct req *rq)
+{
+	const char *origin = req_header(rq, "Origin");
+	char *lower = origin ? arena_dup(&rq->arena, origin) : NULL;
+
+	for (char *p = lower; p && *p; p++)
+		*p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 'a' - 'A') : *p;
+	req_set(rq, "origin", lower);
+}
+
+static enum err admit(struct req *rq, const PGresult *res, const char *channel)
+{
+	const struct value *after = req_value(rq, "last_event_id");
+	struct buf *b;
+
+	if (!PQntuples(res))
+		return req_fail(rq, ERR_AUTHENTICATION, NULL);
+	b = req_open(rq);
+	buf_char(b, '{');
+	jx_key(b, "tenant_id"), jx_str(b, db_text(res, 0, "tenant_id"));
+	jx_key(b, "id"), jx_str(b, db_text(res, 0, "id"));
+	jx_key(b, "public_id"), jx_str(b, db_text(res, 0, "public_id"));
+	jx_key(b, "is_from_page"), jx_bool(b, db_bool(res, 0, "is_from_page"));
+	if (channel)
+		jx_key(b, "channel"), jx_str(b, channel);
+	if (channel && after && !after->is_null)
+		jx_key(b, "event_id"), jx_int(b, after->i);
+	buf_char(b, '}');
+	return req_close(rq);
+}
+
+static enum err realtime_connect(struct req *rq)
+{
+	PGresult *res;
+	enum err rc;
+
+	set_origin(rq);
+	rc = db_call(rq, Q_realtime_connect, true, &res);
+	return rc ? rc : admit(rq, res, NULL);
+}
+
+static enum err realtime_listen(struct req *rq)
+{
+	const char *channel = req_text(rq, "channel");
+	PGresult *res;
+	enum err rc;
+
+	set_origin(rq);
+	rc = db_call(rq, Q_realtime_listen, true, &res);
+	if (rc)
+		return rc;
+	if (PQntuples(res) && !db_bool(res, 0, "is_channel"))
+		return req_fail_field(rq, ERR_VALIDATION, "channel",
+				      "channel must be <kind>:<id>, such as project:<id>");
+	if (PQntuples(res) && !db_bool(res, 0, "may"))
+		return req_fail(rq, ERR_AUTHORIZATION, "you may not listen to this channel");
+	return admit(rq, res, channel);
+}
+
+/* clang-format off */
+static const struct field connect_in[] = {
+	{ "ticket", F_TEXT, 0, .max = 255,  .about = "of POST /api/v1/app/ws/ticket: for pages, which can set no header" },
+	{ "token",  F_TEXT, 0, .max = 8192, .about = "a bearer token, where there is no other way; it is in no log of this server" },
+	FIELD_END
+};
+
+static const struct field listen_in[] = {
+	{ "channel",       F_TEXT, F_REQUIRED, .max = 288, .example = "project:018f3c1e-7b5a-7c3e-8d2f-0a1b2c3d4e5f", .about = "<kind>:<id>" },
+	{ "last_event_id", F_INT,  0, .min = 0, .max = 999999999999999999, .about = "send what came behind this event first; the header Last-Event-ID goes before it" },
+	{ "ticket",        F_TEXT, 0, .max = 255,  .about = "of POST /api/v1/app/ws/ticket: EventSource can set no header" },
+	{ "token",         F_TEXT, 0, .max = 8192, .about = "a bearer token, where there is no other way; it is in no log of this server" },
+	FIELD_END
+};
+
+static const enum err connect_errors[] = { ERR_UPGRADE_REQUIRED, ERR_ORIGIN, ERR_OK };
+static const enum err listen_errors[] = { ERR_ORIGIN, ERR_AUTHORIZATION, ERR_OK };
+/* clang-format on */
+
 /* clang-format off */
 const struct route realtime_routes[] = {
 	{ POST, "/api/v1/app/ws/ticket", "app.realtime.ticket", USER, "Get a ticket for a realtime connection",
 	  .about = "Opens one WebSocket or one event stream within 30 seconds, in place of a token in the URL. The connection ends when the session does, or with the token where another issuer made it.",
 	  .out = &ticket_shape, .run = ticket_create, .flags = PRIVATE },
+	{ GET, "/api/v1/app/ws", "app.realtime.connect", USER, "Connect by WebSocket",
+	  .about = "JSON text frames in both directions: subscribe to channels, send to them, get what others and the server send. The token comes in the query (ticket, token), in Authorization, or as Sec-WebSocket-Protocol: bearer, <token>.",
+	  .query = connect_in, .errors = connect_errors, .run = realtime_connect, .flags = REALTIME | BARE, .status = 101 },
+	{ GET, "/api/v1/app/events", "app.realtime.listen", USER, "Listen to a channel by server-sent events",
+	  .about = "The messages of one channel as a stream; EventSource reconnects by itself and misses nothing of the last two minutes.",
+	  .query = listen_in, .errors = listen_errors, .run = realtime_listen, .flags = REALTIME | BARE, .status = 200,
+	  .content_type = "text/event-stream" },
 	ROUTE_END
 };
 /* clang-format on */

@@ -53,7 +53,7 @@ SELECT realtime_count(:tenants::uuid[], :counts::bigint[]);
 
 -- name: realtime_ticket_redeem :row
 -- No row: it lets nobody in.
-SELECT user_id, public_id, session_id, issuer, subject, end_at
+SELECT user_id, public_id, session_id::text, issuer, subject, end_at
 FROM realtime_ticket_redeem(:tenant::uuid, :hash::bytea);
 
 -- name: realtime_ticket_create :row
@@ -61,3 +61,23 @@ FROM realtime_ticket_redeem(:tenant::uuid, :hash::bytea);
 INSERT INTO realtime_tickets (tenant_id, hash, user_id, session_id, issuer, subject, credentials_end_at)
 VALUES (:tenant_id, :ticket_hash::bytea, :user_id, :session::uuid, :issuer, :subject, to_timestamp(:end_s::bigint))
 RETURNING :ticket::text AS ticket, expires_at;
+
+-- name: realtime_connect :row
+-- Who stands at the door, and is the page (:origin, in lower case) one of the tenant's, by its public keys?
+SELECT app_tenant()::text AS tenant_id, u.id::text, u.public_id,
+       EXISTS (SELECT FROM api_keys k
+               WHERE k.tenant_id = app_tenant() AND k.type = 'public' AND k.is_active AND k.revoked_at IS NULL
+                 AND :origin = ANY (k.allowed_origins)) AS is_from_page
+FROM users u
+WHERE u.tenant_id = :tenant_id AND u.id = :user_id;
+
+-- name: realtime_listen :row
+-- The same, for one channel: is it one, and may they listen to it?
+SELECT app_tenant()::text AS tenant_id, u.id::text, u.public_id,
+       EXISTS (SELECT FROM api_keys k
+               WHERE k.tenant_id = app_tenant() AND k.type = 'public' AND k.is_active AND k.revoked_at IS NULL
+                 AND :origin = ANY (k.allowed_origins)) AS is_from_page,
+       realtime_kind(:channel) IS NOT NULL AS is_channel,
+       coalesce(realtime_may(u.id, :channel, 'subscribe'), false) AS may
+FROM users u
+WHERE u.tenant_id = :tenant_id AND u.id = :user_id;

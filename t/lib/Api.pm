@@ -67,10 +67,12 @@ sub false () { return Cpanel::JSON::XS::false() }
 #
 # Names in capitals are settings of the api (fcgi/config.def); the others are
 #   main, slow   how many children each pool has; 0: no such pool
+#   realtime     whether there is a realtime server
 #   cluster      an Ashlar::Cluster; by default the one shared by all files
 #   nginx        a hash of further variables of nginx/render
 sub start ($class, %arg) {
     my $dir  = File::Temp->newdir('/tmp/ashlar-t-XXXXXX');
+    my $realtime = delete $arg{realtime};
     my $self = bless {
         tmp      => $dir,
         dir      => "$dir",
@@ -100,6 +102,7 @@ sub start ($class, %arg) {
     };
     die 'unknown options: ', join(' ', sort keys %arg), "\n" if %arg;
     $self->start_pool($_) for grep { $self->{size}{$_} } qw(main slow);
+    $self->start_realtime if $realtime;
     $self->_start_nginx;
     return $self;
 }
@@ -317,6 +320,27 @@ sub start_pool ($self, $pool, %arg) {
     return $master;
 }
 
+# Start a realtime server; another name is another one beside it, past nginx.
+sub start_realtime ($self, $name = 'realtime', %arg) {
+    my $socket = "$self->{dir}/$name.sock";
+    my $server = $self->{pool}{$name} = Ashlar::Process->start(
+        name => "ashlar realtime ($name)",
+        cmd  => [ $ASHLAR, 'realtime', '--socket', $socket ],
+        log  => "$self->{dir}/api-$name.log",
+        env  => { %{ $self->{env} }, %{ $arg{env} // {} } },
+    );
+    # An answer of its own says that it has read where the outbox is.
+    $self->_wait_for($name, $server, sub { ($self->_ask_realtime($socket) // '') =~ m{^HTTP/1.1 401} }) if !$arg{no_wait};
+    return $server;
+}
+
+sub _ask_realtime ($self, $socket) {
+    my $s = IO::Socket::UNIX->new($socket) or return;
+    print {$s} "GET /api/v1/app/ws HTTP/1.1\r\nHost: localhost\r\nX-Real-IP: 127.0.0.1\r\n\r\n";
+    local $/ = undef;
+    return scalar <$s>;
+}
+
 # A listening socket for a pool, held by the test as systemd would hold it.
 sub listen_for ($self, $pool) {
     my $path = "$self->{dir}/$pool.sock";
@@ -342,6 +366,7 @@ sub _start_nginx ($self) {
         HTTP_PORT    => $self->{http_port},
         SOCKET_MAIN  => "$dir/main.sock",
         SOCKET_SLOW  => "$dir/slow.sock",
+        SOCKET_REALTIME => "$dir/realtime.sock",
         DOC_ROOT     => getcwd . '/build/docs',
         CERT         => "$dir/cert.pem",
         CERT_KEY     => "$dir/key.pem",

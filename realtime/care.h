@@ -1,0 +1,21 @@
+/*
+ * What the server looks after from time to time: whether those who are here
+ * may still be, and the outbox itself.
+ */
+#ifndef ASHLAR_REALTIME_CARE_H
+#define ASHLAR_REALTIME_CARE_H
+
+#include <ev.h>
+
+#include "realtime/pg.h"
+
+/* process is this one's id, a uuid; all are borrowed for good. */
+void care_open(struct ev_loop *loop, struct pg *pg, const char *process);
+
+/* A connection that has ended sent and was sent so many messages. */
+void care_count(const char *tenant_id, unsigned n);
+
+/* Tell PostgreSQL that this process ends. */
+void care_goodbye(void);
+
+#endif

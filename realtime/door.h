@@ -1,0 +1,69 @@
+/*
+ * The door: who may come in.
+ *
+ * What a handshake asks for, a known issuer's signature, a session that
+ * stands, a channel that is open to the caller, is what the api asks of each
+ * request, and the same code answers it: doorkeepers are children that run a
+ * request as a child of the api does, and may wait for PostgreSQL or for an
+ * issuer's keys while the event loop goes on.  What they refuse is a whole
+ * HTTP response with the usual headers and error body; of whom they let in
+ * they tell the loop.
+ */
+#ifndef ASHLAR_REALTIME_DOOR_H
+#define ASHLAR_REALTIME_DOOR_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "realtime/head.h"
+
+enum { PASS_MAX_TEXT = 1020 }; /* bytes: 255 characters of 4 */
+
+/* Who was let in. */
+struct pass {
+	char tenant_id[37], user_id[37]; /* uuids */
+	char session_id[37];             /* uuid, or "": another issuer's token, with that and its subject: */
+	char issuer[2 * PASS_MAX_TEXT + 9], foreign[PASS_MAX_TEXT + 1];
+	char subject[PASS_MAX_TEXT + 1]; /* the user's public id */
+	int64_t expires_at;              /* of the credentials, seconds since 1970; 0: with the session */
+	bool is_stream;                  /* server-sent events of one channel, */
+	char channel[PASS_MAX_TEXT + 34];
+	bool has_event_id; /* and what came there behind this one */
+	int64_t event_id;
+};
+
+/* Why the loop does not want a handshake to go on, whoever it is. */
+enum door_refusal { DOOR_OPEN, DOOR_FULL, DOOR_ADDRESS_FULL, DOOR_USER_FULL };
+
+/*
+ * The answer.  pass is NULL when it was refused; then text is the whole HTTP
+ * response.  Else text is header fields for the response, each line with its
+ * end.  All of it is borrowed for the call.
+ */
+typedef void door_done(void *arg, const struct pass *pass, const char *text, size_t n);
+
+/* Start the doorkeepers, before the loop has any connections. */
+void door_open(struct ev_loop *loop);
+
+/*
+ * Have a handshake looked at.  ip is the client's address.  Later, and within
+ * DOOR_TIMEOUT_S, done is called; a doorkeeper that dies or does not answer in
+ * time counts as a refusal with 503.
+ */
+void door_ask(const struct head *h, const char *ip, enum door_refusal refusal, door_done *done, void *arg);
+
+/* Forget whoever asked with this arg: done will not be called. */
+void door_forget(const void *arg);
+
+/* SIGHUP: doorkeepers that read their keys again take over. */
+void door_renew(void);
+
+/* Is this one of ours that has ended (SIGCHLD)?  A new one is started, with back-off. */
+bool door_reaped(int pid, int status);
+
+/* End them, at once. */
+void door_close(void);
+
+#endif

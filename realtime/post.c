@@ -1,0 +1,50 @@
+#include "realtime/post.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *must(void *p)
+{
+	if (!p)
+		abort();
+	return p;
+}
+
+struct post *post_new(const char *event, int64_t id, const char *json, size_t n)
+{
+	struct post *p = must(malloc(sizeof(*p) + n));
+
+	*p = (struct post){ .refs = 1, .n = (unsigned)n, .id = id };
+	snprintf(p->event, sizeof(p->event), "%s", event);
+	memcpy(p->text, json, n);
+	return p;
+}
+
+void post_unref(struct post *p)
+{
+	if (--p->refs)
+		return;
+	free(p->event_text);
+	free(p);
+}
+
+const char *post_event(struct post *p, size_t *n)
+{
+	char head[128];
+	int k;
+
+	if (!p->event_text) {
+		/* JSON has no line breaks of its own: jx and PostgreSQL escape those in strings. */
+		k = p->id ? snprintf(head, sizeof(head), "id: %lld\nevent: %s\ndata: ", (long long)p->id,
+				     p->event)
+			  : snprintf(head, sizeof(head), "event: %s\ndata: ", p->event);
+		p->event_n = (unsigned)k + p->n + 2;
+		p->event_text = must(malloc(p->event_n));
+		memcpy(p->event_text, head, (size_t)k);
+		memcpy(p->event_text + k, p->text, p->n);
+		memcpy(p->event_text + k + p->n, "\n\n", 2);
+	}
+	*n = p->event_n;
+	return p->event_text;
+}

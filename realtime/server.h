@@ -1,0 +1,29 @@
+/*
+ * The realtime server: one process, one event loop.
+ *
+ *   head.c     reads a handshake
+ *   door.c     has it looked at by a doorkeeper (keeper.c), which may wait
+ *   ws.c       upgrades it, or
+ *   sse.c      answers with a stream
+ *   conn.c     is what both become: who it is, what waits to be sent
+ *   talk.c     what clients say; protocol.c how it is written
+ *   channel.c  who listens to what; post.c a message that many share
+ *   feed.c     what was committed, by tail.c; pg.c PostgreSQL without waiting
+ *   outbox.c   what clients send, in batches; care.c who has to go
+ */
+#ifndef ASHLAR_REALTIME_SERVER_H
+#define ASHLAR_REALTIME_SERVER_H
+
+struct conn;
+
+struct server_options {
+	const char *socket; /* a path, or ADDRESS:PORT of the loopback; NULL: standard input is one */
+};
+
+/* Serve until SIGTERM; the exit status. */
+int server_run(const struct server_options *options);
+
+/* A connection has ended. */
+void server_left(struct conn *c);
+
+#endif
