@@ -1,10 +1,13 @@
 #include "fcgi/metrics.h"
 
+#include <stddef.h>
+
 #include "fcgi/route.h"
 #include "fcgi/shm.h"
 
-static const int statuses[SHM_STATUSES - 1] = { 200, 201, 202, 204, 301, 302, 304, 400, 401, 402, 403, 404,
-						405, 406, 409, 412, 413, 415, 422, 429, 500, 502, 503, 504 };
+static const int statuses[SHM_STATUSES - 1] = { 101, 200, 201, 202, 204, 301, 302, 304, 400,
+						401, 402, 403, 404, 405, 406, 409, 412, 413,
+						415, 422, 426, 429, 500, 502, 503, 504 };
 
 static const double bucket_s[SHM_BUCKETS] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
 					      0.1,   0.25,   0.5,   1,    2.5,   10 };
@@ -200,8 +203,42 @@ static double db_connects(struct shm_pool *p)
 	return (double)get(&p->db_connects);
 }
 
+/* Summed over the realtime processes of the host. */
+static void write_realtime(struct buf *b)
+{
+	static const struct {
+		const char *name, *type, *help;
+		size_t at;
+	} families[] = {
+#define FAMILY(field, name, type, help) \
+	{ "ashlar_realtime_" name, type, help, offsetof(struct shm_realtime, field) }
+		FAMILY(connections, "connections", "gauge", "Open WebSockets and event streams."),
+		FAMILY(streams, "streams", "gauge", "Event streams among them."),
+		FAMILY(subscriptions, "subscriptions", "gauge", "Places on channels."),
+		FAMILY(opened, "connections_total", "counter", "Connections that were let in."),
+		FAMILY(received, "received_total", "counter", "Messages that clients sent."),
+		FAMILY(delivered, "delivered_total", "counter", "Messages that clients were sent."),
+		FAMILY(dropped, "dropped_total", "counter",
+		       "Messages for connections that were being closed."),
+		FAMILY(slow, "slow_total", "counter", "Connections cut off because they read too slowly."),
+#undef FAMILY
+	};
+
+	for (size_t f = 0; f < sizeof(families) / sizeof(*families); f++) {
+		uint64_t sum = 0;
+
+		family(b, families[f].name, families[f].type, families[f].help);
+		for (int i = 0; i < SHM_REALTIME; i++)
+			if (atomic_load(&shm->realtime[i].pid))
+				sum += get((_Atomic uint64_t *)(void *)((char *)&shm->realtime[i] +
+									families[f].at));
+		buf_fmt(b, "%s %llu\n", families[f].name, (unsigned long long)sum);
+	}
+}
+
 void metrics_write(struct buf *b)
 {
+	write_realtime(b);
 	write_routes(b);
 	write_jobs(b);
 	write_pools(b, "ashlar_children", "gauge", "Child processes.", children);

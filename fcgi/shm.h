@@ -20,7 +20,7 @@ enum {
 	SHM_CHILDREN = 256,   /* of one pool */
 	SHM_LIMITS = 1 << 16, /* rate-limit slots */
 	SHM_ROUTES = 2048,
-	SHM_STATUSES = 25, /* statuses counted apart; the last stands for all others */
+	SHM_STATUSES = 27, /* statuses counted apart; the last stands for all others */
 	SHM_BUCKETS = 12,  /* of the latency histogram, without +Inf */
 	SHM_OUTCOMES = 4,  /* of jobs: completed, retried, failed, lost */
 	SHM_REALTIME = 16, /* realtime processes of the host */
