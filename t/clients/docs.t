@@ -197,6 +197,44 @@ subtest 'and those of its page on API keys' => sub {
     }
 };
 
+# Its worker needs a program that makes thumbnails, and gets one.
+subtest 'and those of its page on background jobs' => sub {
+    my $api = Api->start(slow => 0);
+    my %env = (KEY => $api->key);
+    my $count = sub ($status) { return $api->db->selectrow_array('SELECT count(*) FROM jobs WHERE queue = ? AND state = ?', undef, 'images', $status) };
+    for (grep { $_->[0] =~ /^curl/ } commands('/background-jobs.html')) {
+        my ($command, $answer) = @$_;
+        my ($name) = $command =~ /(curl.*)/;
+        my ($status, $body) = run_at($api, $command, %env);
+        my ($got, $shown) = (decode_json($body), eval { decode_json($answer) });
+        like $status, qr/^20/, "$name is answered" or diag $body;
+        is_deeply [ sort keys %{ $got->{data} } ], [ sort keys %{ $shown->{data} } ], '  with what is shown' if $shown && $shown->{data};
+        is_deeply $got, $shown, '  exactly' if $command =~ /stats/;
+        $env{ID} //= $got->{data}{id} if $command =~ /claim/;
+    }
+    is $count->('completed'), 1, 'the task is done';
+
+    my ($worker) = grep { /^#!/ } blocks($t->get('/background-jobs.html')->body);
+    $worker =~ s{https://localhost:8443}{https://localhost:$api->{https_port}};
+    for (1 .. 3) { $api->client(key => $env{KEY})->post('/api/task-queue/submit', { task_type => 'thumbnail', queue_name => 'images', max_attempts => 1, payload => { image => $_ } }) }
+    my %file = (worker => $worker, 'make-thumbnail' => qq{#!/bin/sh\njq -e 'if .image == 2 then error("no image") else {made: .image} end'\n});
+    for my $name (keys %file) {
+        open my $out, '>:encoding(UTF-8)', "$dir/$name" or die "$name: $!\n";
+        print $out $file{$name};
+        close $out or die "$name: $!\n";
+        chmod 0755, "$dir/$name";
+    }
+    ok defined output_of(60, \%env, 'sh', '-c', "cd $dir && exec ./worker"), 'the worker ends when there is nothing to do';
+    is $count->('completed') . ' ' . $count->('failed'), '3 1', 'and has done what could be done';
+    is $api->db->selectrow_array(q{SELECT last_error FROM jobs WHERE state = 'failed'}), 'make-thumbnail ended with status 5', '  and told of the rest';
+
+    my ($kind) = grep { /^#include/ } blocks($t->get('/background-jobs.html')->body);
+    open my $out, '>:encoding(UTF-8)', "$dir/kind.c" or die "kind.c: $!\n";
+    print $out $kind;
+    close $out or die "kind.c: $!\n";
+    ok defined output_of(60, {}, qw(cc -std=gnu11 -Wall -Wextra -Werror -fsyntax-only -I.), split(' ', qx(pkg-config --cflags libpq json-c)), "$dir/kind.c"), 'its kind compiles';
+};
+
 subtest 'and those of its page on organizations' => sub {
     my $key   = $t->key;
     my $ada   = $t->user('lovelace', columns => { full_name => 'Ada Lovelace' })->with(key => $key);
