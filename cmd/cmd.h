@@ -28,6 +28,7 @@ int cmd_tenant_command(int argc, char **argv); /* cmd_tenant is a helper, below 
 int cmd_token(int argc, char **argv);
 int cmd_user(int argc, char **argv);
 int cmd_version(int argc, char **argv);
+int cmd_worker(int argc, char **argv);
 
 struct cmd_option {
 	const char *name;   /* "--ttl" */

@@ -24,6 +24,7 @@ static const struct command commands[] = {
 	{ "token",        cmd_token,        "sign a user in and print the token" },
 	{ "user",         cmd_user,         "create a user" },
 	{ "version",      cmd_version,      "print the version" },
+	{ "worker",       cmd_worker,       "run jobs: mail, webhooks, schedules" },
 	{ NULL,           NULL,             NULL },
 };
 /* clang-format on */

@@ -160,3 +160,30 @@ void log_request(struct req *rq)
 	}
 	line_end(&b);
 }
+
+void log_job(enum log_level level, const struct req *rq, const struct log_job *job)
+{
+	struct arena a;
+	struct buf b;
+
+	if (level < lowest)
+		return;
+	arena_init(&a, LINE_BYTES);
+	line_begin(&b, &a, level, "job", NULL);
+	member(&b, "job", job->id);
+	member(&b, "kind", job->kind);
+	member(&b, "queue", job->queue);
+	member(&b, "tenant", job->tenant);
+	member(&b, "outcome", job->outcome);
+	member_int(&b, "attempt", job->attempt);
+	if (job->jobs != 1)
+		member_int(&b, "jobs", job->jobs);
+	if (rq) {
+		member_ms(&b, "duration_ms", clock_ns() - rq->start_ns);
+		member_ms(&b, "db_ms", rq->db_ns);
+	}
+	member_ms(&b, "wait_ms", job->wait_ns > 0 ? job->wait_ns : 0);
+	member(&b, "error", job->error);
+	line_end(&b);
+	arena_release(&a);
+}

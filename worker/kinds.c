@@ -2,6 +2,7 @@
  * All kinds of jobs, and what runs by the clock.
  */
 #include "worker/job.h"
+#include "worker/worker.h"
 
 #include <string.h>
 
@@ -38,3 +39,7 @@ const struct job_kind *job_kind_find(const char *name)
 			return *k;
 	return NULL;
 }
+
+const struct worker_lane worker_lanes[] = {
+	{ NULL, NULL },
+};

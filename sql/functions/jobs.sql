@@ -343,6 +343,23 @@ BEGIN ATOMIC
     WHERE (j.state = 'running' AND j.worker = jobs_lost.worker AND j.attempts = x.attempt) IS NOT TRUE;
 END;
 
+-- The worker has these jobs.  If more are said to be its, the answer to a claim
+-- was lost on the way: they go back.  Not while a claim is on its way.
+CREATE OR REPLACE FUNCTION jobs_strays(worker text, ids uuid[]) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET enable_seqscan = off AS $$
+DECLARE
+    n bigint;
+BEGIN
+    UPDATE jobs j
+    SET state = 'queued', attempts = j.attempts - 1, worker = NULL, started_at = NULL,
+        updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
+    WHERE j.state = 'running' AND j.is_internal AND j.worker = jobs_strays.worker AND j.id <> ALL (jobs_strays.ids);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    RETURN n;
+END
+$$;
+
 -- ---------------------------------------------------------------- leases
 
 -- A worker process begins; its id, and the time by PostgreSQL's clock.

@@ -1,0 +1,381 @@
+/*
+ * A child of the worker: runs one portion after the other.
+ */
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fcgi/buf.h"
+#include "fcgi/clock.h"
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/jx.h"
+#include "fcgi/log.h"
+#include "fcgi/metrics.h"
+#include "fcgi/req.h"
+#include "worker/job.h"
+
+enum { ARENA_BYTES = 48 * 1024, MAX_JOBS = 1024, MAX_RERUNS = 3, HURRIED = 16 };
+
+static volatile sig_atomic_t stopping;
+static struct req rq;
+static struct job jobs[MAX_JOBS];
+static const char *worker_id;
+static struct report report;
+static int epoll_fd, reports_fd;
+static sigset_t waiting_mask;
+
+/* What the job that runs has said about its failure. */
+static struct {
+	bool give_up;
+	double retry_after_s;
+} verdict;
+
+__attribute__((format(printf, 2, 0))) static enum err fail(struct req *r, const char *fmt, va_list ap)
+{
+	return req_fail_inside(r, ERR_INTERNAL, "%s", arena_vfmt(&r->arena, fmt, ap));
+}
+
+enum err job_give_up(struct req *r, const char *fmt, ...)
+{
+	enum err rc;
+	va_list ap;
+
+	va_start(ap, fmt);
+	rc = fail(r, fmt, ap);
+	va_end(ap);
+	verdict.give_up = true;
+	return rc;
+}
+
+enum err job_retry_after(struct req *r, double seconds, const char *fmt, ...)
+{
+	enum err rc;
+	va_list ap;
+
+	va_start(ap, fmt);
+	rc = fail(r, fmt, ap);
+	va_end(ap);
+	verdict.retry_after_s = seconds > 0 ? seconds : 0;
+	return rc;
+}
+
+/* Running */
+
+static const char *attempt_text(const struct job *job)
+{
+	return arena_fmt(&rq.arena, "%d", job->attempt);
+}
+
+/* A request that is nobody's: its first statement enters the job's tenant, if the attempt is still ours. */
+static void begin(const struct job *job, const struct job_kind *kind)
+{
+	static struct route route = { .method = POST, .path = "(job)", .id = "worker.job", .access = PUBLIC };
+	static const char *values[4];
+	struct arena arena = rq.arena;
+	int64_t start_ns = clock_ns();
+
+	route.constraints = kind->constraints;
+	verdict.give_up = false;
+	verdict.retry_after_s = -1;
+	rq = (struct req){ .arena = arena, .start_ns = start_ns };
+	rq.route = &route;
+	rq.method = POST;
+	rq.method_name = "POST";
+	rq.path = route.path;
+	rq.query_string = rq.ip = "";
+	rq.version = 1;
+	rq.id = job->id;
+	rq.who.tenant_id = job->tenant_id;
+	values[0] = job->tenant_id;
+	values[1] = job->id;
+	values[2] = worker_id;
+	values[3] = attempt_text(job);
+	rq.enter = Q_job_enter;
+	rq.enter_values = values;
+	rq.doing = kind->name;
+}
+
+/* An array of texts that hold nothing to be quoted, as PostgreSQL reads it. */
+static const char *array_of(size_t n, const char *(*text)(const struct job *))
+{
+	struct buf b;
+
+	buf_init(&b, &rq.arena, n * 40 + 8);
+	for (size_t i = 0; i < n; i++) {
+		buf_char(&b, i ? ',' : '{');
+		buf_text(&b, text(&jobs[i]));
+	}
+	buf_char(&b, '}');
+	return buf_str(&b);
+}
+
+static const char *id_text(const struct job *job)
+{
+	return job->id;
+}
+
+/* The end of the transaction: that it is done, together with what was done. */
+static enum err complete(const struct job *job, size_t n)
+{
+	const char *one[] = { job->id, worker_id, attempt_text(job), NULL };
+	const char *all[] = { NULL, worker_id, NULL };
+	PGresult *res;
+
+	if (n == 1)
+		return db_call_with(&rq, Q_job_complete, one, true, &res);
+	all[0] = array_of(n, id_text);
+	all[2] = array_of(n, attempt_text);
+	return db_call_with(&rq, Q_job_complete_all, all, true, &res);
+}
+
+static enum err load_payload(struct job *job)
+{
+	PGresult *res;
+	enum err rc;
+
+	req_set(&rq, "id", job->id);
+	rc = db_call(&rq, Q_job_payload, false, &res);
+	if (!rc && PQntuples(res))
+		job->payload = db_text(res, 0, "payload");
+	return rc;
+}
+
+/*
+ * Once, or again after a deadlock.  *was_lost: the attempt is not ours any
+ * more, be it that somebody cancelled the job or that our lease had run out.
+ */
+static enum err run(const struct job_kind *kind, struct job *job, size_t n, bool *was_lost)
+{
+	for (int reruns = 0;; reruns++) {
+		enum err rc = ERR_OK;
+		bool completing = false;
+
+		begin(job, kind);
+		if (n == 1 && !job->payload)
+			rc = load_payload(job);
+		if (!rc && kind->run_all)
+			rc = kind->run_all(&rq, job, n);
+		else if (!rc && kind->run)
+			rc = kind->run(&rq, job);
+		if (!rc) {
+			completing = true;
+			rc = complete(job, n);
+		}
+		if (!rc)
+			return rc;
+		/* Raised by our own functions; a handler's own conflict has entered. */
+		*was_lost = (rc == ERR_CONFLICT || rc == ERR_NOT_FOUND) &&
+			    (completing || (rq.asked && !rq.entered));
+		db_finish(&rq, false);
+		if (!rq.may_rerun || rq.committed || reruns == MAX_RERUNS)
+			return rc;
+		arena_reset(&rq.arena);
+	}
+}
+
+/* What is told about a failure: what is for people, but that of ours is the reason. */
+static const char *why(void)
+{
+	const struct failure *f = &rq.fail;
+
+	return f->reason ? f->reason : f->message ? f->message : err_info(f->err)->message;
+}
+
+/* Telling */
+
+static void send_report(size_t size)
+{
+	while (send(reports_fd, &report, size, MSG_NOSIGNAL) < 0 && errno == EINTR)
+		;
+}
+
+static void log_end(const struct job *job, size_t n, enum log_level level, const char *outcome,
+		    const char *error)
+{
+	log_job(level, &rq,
+		&(struct log_job){ .id = job->id,
+				   .kind = job->kind,
+				   .queue = job->queue,
+				   .tenant = job->tenant_id,
+				   .attempt = job->attempt,
+				   .jobs = (int)n,
+				   .wait_ns = (int64_t)(job->wait_ms * 1e6),
+				   .outcome = outcome,
+				   .error = error });
+}
+
+static void tell_failure(uint64_t portion, const struct job *job, bool was_lost)
+{
+	const char *text = why();
+	bool again = !verdict.give_up && job->attempt < job->max_attempts;
+	size_t len = strnlen(text, sizeof(report.error) - 1);
+
+	report.portion = portion;
+	report.what = was_lost ? R_LOST : verdict.give_up ? R_GAVE_UP : R_FAILED;
+	report.job = (int32_t)(job - jobs);
+	report.retry_after_s = verdict.retry_after_s;
+	memcpy(report.error, text, len);
+	report.error[len] = '\0';
+	send_report(offsetof(struct report, error) + len + 1);
+	metrics_count_jobs(was_lost ? 3 : again ? 1 : 2, 1, clock_ns() - rq.start_ns);
+	log_end(job, 1, was_lost || again ? LOG_WARNING : LOG_ERROR,
+		was_lost ? "lost"
+		: again  ? "retried"
+			 : "failed",
+		text);
+}
+
+static void run_portion(uint64_t number, size_t n)
+{
+	static const struct job_kind unknown = { .name = "(unknown)" };
+	const struct job_kind *kind = job_kind_find(jobs[0].kind);
+	bool was_lost = false;
+
+	if (!kind) {
+		begin(&jobs[0], &unknown);
+		job_give_up(&rq, "this program knows no kind of job \"%s\"", jobs[0].kind);
+		tell_failure(number, &jobs[0], false);
+	} else if (!run(kind, jobs, n, &was_lost)) {
+		metrics_count_jobs(0, n, clock_ns() - rq.start_ns);
+		log_end(&jobs[0], n, LOG_INFO, "completed", NULL);
+	} else if (n == 1) {
+		tell_failure(number, &jobs[0], was_lost);
+	} else {
+		log_msg(LOG_WARNING, &rq, "%zu jobs %s at once: %s; now one by one", n, kind->name, why());
+		for (size_t i = 0; i < n; i++) {
+			arena_reset(&rq.arena);
+			if (!run(kind, &jobs[i], 1, &was_lost))
+				metrics_count_jobs(0, 1, clock_ns() - rq.start_ns);
+			else
+				tell_failure(number, &jobs[i], was_lost);
+		}
+	}
+	report.portion = number;
+	report.what = R_DONE;
+	send_report(offsetof(struct report, error));
+	arena_reset(&rq.arena);
+}
+
+/* Receiving */
+
+static const char *string(const char **p)
+{
+	const char *s = *p;
+
+	*p += strlen(s) + 1;
+	return s;
+}
+
+static size_t unpack(const char *p)
+{
+	struct portion head;
+
+	memcpy(&head, p, sizeof(head));
+	worker_id = ((const struct portion *)p)->worker;
+	p += sizeof(head);
+	for (int i = 0; i < head.njobs; i++) {
+		struct portion_job j;
+		struct job *job = &jobs[i];
+
+		memcpy(&j, p, sizeof(j));
+		p += sizeof(j);
+		*job = (struct job){ .attempt = j.attempt,
+				     .max_attempts = j.max_attempts,
+				     .timeout_s = j.timeout_s,
+				     .wait_ms = j.wait_ms };
+		job->tenant_id = string(&p);
+		job->id = string(&p);
+		job->queue = string(&p);
+		job->kind = string(&p);
+		job->payload = string(&p);
+		if (!j.has_payload)
+			job->payload = NULL;
+	}
+	return (size_t)head.njobs;
+}
+
+static void watch(int fd, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.fd = fd };
+
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &e))
+		log_msg(LOG_ERROR, NULL, "epoll_ctl: %s", strerror(errno));
+}
+
+/* PostgreSQL may end an idle connection; notice it now and not with the next job. */
+static void watch_database(void)
+{
+	static unsigned watched;
+	unsigned number;
+	int fd = db_socket(&number);
+
+	if (fd >= 0 && number != watched) {
+		watch(fd, EPOLLIN | EPOLLRDHUP);
+		watched = number;
+	}
+}
+
+/* Wait for a job, or for the signal that ends us, which comes in only here. */
+static void wait_for_job(int jobs_fd, int timeout_ms)
+{
+	struct epoll_event events[4];
+	int n = epoll_pwait(epoll_fd, events, 4, timeout_ms, &waiting_mask);
+
+	for (int i = 0; i < n; i++)
+		if (events[i].data.fd != jobs_fd)
+			db_idle_input();
+}
+
+static void on_stop(int signo)
+{
+	(void)signo;
+	stopping = 1;
+}
+
+_Noreturn void worker_child(int jobs_fd, int to_master, struct worker_slot *slot, struct shm_child *line)
+{
+	static union {
+		struct portion head; /* for its alignment */
+		char bytes[WORKER_PORTION_BYTES + 4096];
+	} in;
+	struct sigaction sa = { .sa_handler = on_stop };
+	long left = cfg.max_requests ? cfg.max_requests + getpid() % (cfg.max_requests / 10 + 1) : -1;
+
+	reports_fd = to_master;
+	sigprocmask(SIG_SETMASK, NULL, &waiting_mask);
+	sigdelset(&waiting_mask, SIGTERM);
+	sigaction(SIGTERM, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	arena_init(&rq.arena, ARENA_BYTES);
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	watch(jobs_fd, EPOLLIN | EPOLLEXCLUSIVE); /* one job wakes one child */
+	db_open();
+	watch_database();
+	for (unsigned times = 1; left && !stopping; times++) {
+		ssize_t size = recv(jobs_fd, in.bytes, sizeof(in.bytes), MSG_DONTWAIT);
+
+		if (size <= 0) {
+			wait_for_job(jobs_fd, -1);
+			continue;
+		}
+		atomic_store(&slot->since_ns, clock_ns());
+		atomic_store(&slot->portion, in.head.number);
+		atomic_store(&line->busy_since_ns, clock_ns());
+		run_portion(in.head.number, unpack(in.bytes));
+		atomic_store(&slot->portion, 0);
+		atomic_store(&line->busy_since_ns, 0);
+		atomic_fetch_add(&line->requests, 1);
+		watch_database();
+		left -= left > 0;
+		if (times % HURRIED == 0)
+			wait_for_job(jobs_fd, 0);
+	}
+	db_close();
+	exit(0);
+}

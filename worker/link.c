@@ -1,0 +1,184 @@
+#include "worker/link.h"
+
+#include <unistd.h>
+
+#include "fcgi/clock.h"
+#include "fcgi/config.h"
+#include "fcgi/log.h"
+
+enum { RETRY_MS = 250 };
+
+static void down(struct link *l, const char *why)
+{
+	if (why)
+		log_msg(LOG_WARNING, NULL, "%s: PostgreSQL: %s", l->name, why);
+	PQfinish(l->conn);
+	l->conn = NULL;
+	l->state = LINK_DOWN;
+	PQclear(l->answer);
+	l->answer = NULL;
+	l->retry_at_ns = clock_ns() + RETRY_MS * 1000000LL;
+	while (l->ncalls) {
+		link_fn *fn = l->calls[l->first].fn;
+		void *arg = l->calls[l->first].arg;
+
+		l->first = (l->first + 1) % LINK_CALLS;
+		l->ncalls--;
+		fn(arg, NULL);
+	}
+}
+
+static void start(struct link *l)
+{
+	/* The later ones win over the URL only in what they name. */
+	const char *const keywords[] = { "dbname", "fallback_application_name",
+					 cfg.db_prepared ? "options" : NULL, NULL };
+	const char *const values[] = { cfg.database_url, "ashlar worker", l->options, NULL };
+
+	l->conn = PQconnectStartParams(keywords, values, 1);
+	if (PQstatus(l->conn) == CONNECTION_BAD) {
+		down(l, l->conn ? PQerrorMessage(l->conn) : "out of memory");
+		return;
+	}
+	db_silence(l->conn);
+	l->state = LINK_CONNECTING;
+	l->events = POLLOUT;
+	l->give_up_at_ns = clock_ns() + cfg.database_connect_timeout_s * 1000000000LL;
+}
+
+static void connecting(struct link *l)
+{
+	switch (PQconnectPoll(l->conn)) {
+	case PGRES_POLLING_READING: l->events = POLLIN; break;
+	case PGRES_POLLING_WRITING: l->events = POLLOUT; break;
+	case PGRES_POLLING_OK:
+		if (PQsetnonblocking(l->conn, 1) || !PQenterPipelineMode(l->conn)) {
+			down(l, PQerrorMessage(l->conn));
+			break;
+		}
+		l->state = LINK_UP;
+		l->events = POLLIN;
+		if (l->on_up)
+			l->on_up();
+		break;
+	default: down(l, PQerrorMessage(l->conn));
+	}
+}
+
+static void flush(struct link *l)
+{
+	int rc = PQflush(l->conn);
+
+	if (rc < 0)
+		down(l, PQerrorMessage(l->conn));
+	else
+		l->events = rc ? POLLIN | POLLOUT : POLLIN;
+}
+
+bool link_send(struct link *l, enum query_id q, const char *const *params, link_fn *fn, void *arg)
+{
+	unsigned at = (l->first + l->ncalls) % LINK_CALLS;
+
+	if (l->state != LINK_UP || l->ncalls == LINK_CALLS)
+		return false;
+	if (!PQsendQueryParams(l->conn, queries[q].text, queries[q].nparams, NULL, params, NULL, NULL, 0) ||
+	    !PQpipelineSync(l->conn)) {
+		down(l, PQerrorMessage(l->conn));
+		return false;
+	}
+	l->calls[at].fn = fn;
+	l->calls[at].arg = arg;
+	l->ncalls++;
+	/* What goes wrong here is found by the next poll; the call is on its way for its caller. */
+	if (PQflush(l->conn))
+		l->events = POLLIN | POLLOUT;
+	return true;
+}
+
+/*
+ * Rows come before their transaction has ended; another connection would not
+ * see yet what was done.  So they wait for the sync behind them.
+ */
+static void answers(struct link *l)
+{
+	while (l->state == LINK_UP && l->ncalls && !PQisBusy(l->conn)) {
+		PGresult *res = PQgetResult(l->conn);
+
+		if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
+			PGresult *answer = l->answer;
+			link_fn *fn = l->calls[l->first].fn;
+			void *arg = l->calls[l->first].arg;
+
+			PQclear(res);
+			l->answer = NULL;
+			l->first = (l->first + 1) % LINK_CALLS;
+			l->ncalls--;
+			fn(arg, answer);
+			PQclear(answer);
+		} else if (res) {
+			PQclear(l->answer); /* a commit that fails says so behind the rows */
+			l->answer = res;
+		} else if (PQstatus(l->conn) != CONNECTION_OK) {
+			return; /* link_pump sees it */
+		}
+	}
+}
+
+struct pollfd link_poll(struct link *l)
+{
+	if (l->state == LINK_DOWN && clock_ns() >= l->retry_at_ns)
+		start(l);
+	if (l->state == LINK_CONNECTING && clock_ns() > l->give_up_at_ns)
+		down(l, "no connection in time");
+	return (struct pollfd){ .fd = l->conn ? PQsocket(l->conn) : -1, .events = l->events };
+}
+
+void link_pump(struct link *l, short revents)
+{
+	PGnotify *n;
+	bool heard = false;
+
+	if (l->state == LINK_DOWN || !revents)
+		return;
+	if (l->state == LINK_CONNECTING) {
+		connecting(l);
+		return;
+	}
+	if (!PQconsumeInput(l->conn)) {
+		down(l, PQerrorMessage(l->conn));
+		return;
+	}
+	answers(l);
+	if (l->state != LINK_UP)
+		return;
+	if (PQstatus(l->conn) != CONNECTION_OK) {
+		down(l, PQerrorMessage(l->conn));
+		return;
+	}
+	while ((n = PQnotifies(l->conn))) {
+		PQfreemem(n);
+		heard = true;
+	}
+	if (heard && l->on_notify)
+		l->on_notify();
+	if (l->state == LINK_UP)
+		flush(l);
+}
+
+void link_close(struct link *l)
+{
+	l->ncalls = 0;
+	PQclear(l->answer);
+	l->answer = NULL;
+	PQfinish(l->conn);
+	l->conn = NULL;
+	l->state = LINK_DOWN;
+	l->retry_at_ns = INT64_MAX;
+}
+
+void link_forget(struct link *l)
+{
+	if (l->conn)
+		close(PQsocket(l->conn)); /* PQfinish would say goodbye in the parent's name */
+	l->conn = NULL;
+}

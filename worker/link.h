@@ -1,0 +1,61 @@
+/*
+ * A connection to PostgreSQL that its process never waits for: statements are
+ * sent as they come (a pipeline, each its own transaction), answers go to a
+ * function.  For the worker's master, which has several things going at once.
+ */
+#ifndef WORKER_LINK_H
+#define WORKER_LINK_H
+
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fcgi/db.h"
+
+/* The answer, borrowed, once it is committed: tuples, or an error; NULL: the connection is gone, and nobody
+ * knows what was done. */
+typedef void link_fn(void *arg, const PGresult *res);
+
+enum { LINK_CALLS = 64 };
+
+struct link {
+	const char *name;
+	const char *options; /* as PGOPTIONS */
+	void (*on_up)(void); /* connected, again */
+	void (*on_notify)(void);
+
+	PGconn *conn;
+	enum { LINK_DOWN, LINK_CONNECTING, LINK_UP } state;
+	short events;
+	PGresult *answer; /* of the first call, until its transaction has ended */
+	int64_t retry_at_ns, give_up_at_ns;
+	struct {
+		link_fn *fn;
+		void *arg;
+	} calls[LINK_CALLS]; /* a ring */
+	unsigned first, ncalls;
+};
+
+/* Send a query; its parameters by position.  false: not connected, or too much on its way; fn is not called.
+ */
+bool link_send(struct link *l, enum query_id q, const char *const *params, link_fn *fn, void *arg);
+
+static inline bool link_is_idle(const struct link *l)
+{
+	return l->state == LINK_UP && !l->ncalls;
+}
+
+/* Connect when it is time; what to poll for, fd -1: nothing. */
+struct pollfd link_poll(struct link *l);
+
+/* After poll. */
+void link_pump(struct link *l, short revents);
+
+/* Finish, without any call's answer. */
+void link_close(struct link *l);
+
+/* In a child that was forked: forget the connection, which is the parent's. */
+void link_forget(struct link *l);
+
+#endif
