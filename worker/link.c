@@ -46,6 +46,35 @@ static void start(struct link *l)
 	l->give_up_at_ns = clock_ns() + cfg.database_connect_timeout_s * 1000000000LL;
 }
 
+static bool submit(struct link *l, const char *text, int nparams, const char *const *params, link_fn *fn,
+		   void *arg)
+{
+	unsigned at = (l->first + l->ncalls) % LINK_CALLS;
+
+	if (l->state != LINK_UP || l->ncalls == LINK_CALLS)
+		return false;
+	if (!PQsendQueryParams(l->conn, text, nparams, NULL, params, NULL, NULL, 0) ||
+	    !PQpipelineSync(l->conn)) {
+		down(l, PQerrorMessage(l->conn));
+		return false;
+	}
+	l->calls[at].fn = fn;
+	l->calls[at].arg = arg;
+	l->ncalls++;
+	/* What goes wrong here is found by the next poll; the call is on its way for its caller. */
+	if (PQflush(l->conn))
+		l->events = POLLIN | POLLOUT;
+	return true;
+}
+
+static void listening(void *arg, const PGresult *res)
+{
+	const struct link *l = arg;
+
+	if (res && PQresultStatus(res) != PGRES_COMMAND_OK)
+		log_msg(LOG_ERROR, NULL, "%s: %s: %s", l->name, l->listen, PQresultErrorMessage(res));
+}
+
 static void connecting(struct link *l)
 {
 	switch (PQconnectPoll(l->conn)) {
@@ -58,6 +87,8 @@ static void connecting(struct link *l)
 		}
 		l->state = LINK_UP;
 		l->events = POLLIN;
+		if (l->listen)
+			submit(l, l->listen, 0, NULL, listening, l);
 		if (l->on_up)
 			l->on_up();
 		break;
@@ -77,22 +108,7 @@ static void flush(struct link *l)
 
 bool link_send(struct link *l, enum query_id q, const char *const *params, link_fn *fn, void *arg)
 {
-	unsigned at = (l->first + l->ncalls) % LINK_CALLS;
-
-	if (l->state != LINK_UP || l->ncalls == LINK_CALLS)
-		return false;
-	if (!PQsendQueryParams(l->conn, queries[q].text, queries[q].nparams, NULL, params, NULL, NULL, 0) ||
-	    !PQpipelineSync(l->conn)) {
-		down(l, PQerrorMessage(l->conn));
-		return false;
-	}
-	l->calls[at].fn = fn;
-	l->calls[at].arg = arg;
-	l->ncalls++;
-	/* What goes wrong here is found by the next poll; the call is on its way for its caller. */
-	if (PQflush(l->conn))
-		l->events = POLLIN | POLLOUT;
-	return true;
+	return submit(l, queries[q].text, queries[q].nparams, params, fn, arg);
 }
 
 /*

@@ -23,6 +23,7 @@ struct link {
 	const char *name;
 	const char *options; /* as PGOPTIONS */
 	void (*on_up)(void); /* connected, again */
+	const char *listen; /* "LISTEN channel": the one statement that is no query, and cannot be prepared */
 	void (*on_notify)(void);
 
 	PGconn *conn;

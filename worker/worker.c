@@ -374,7 +374,6 @@ static void renew(void)
 
 static void on_control_up(void)
 {
-	link_send(&control_link, Q_jobs_listen, NULL, nothing, NULL);
 	renew_at_ns = 0;
 	strays_due = *worker_id;
 	look_everywhere();
@@ -873,6 +872,7 @@ int worker_run(const struct worker_options *options)
 	control_link.options = patient;
 	claim_link.on_up = sweep_link.on_up = on_claims_up;
 	control_link.on_up = on_control_up;
+	control_link.listen = "LISTEN ashlar_jobs";
 	control_link.on_notify = look_everywhere;
 	snprintf(lease_s, sizeof(lease_s), "%ld", cfg.worker_lease_s);
 	sigemptyset(&signals);

@@ -27,9 +27,6 @@ SELECT job_worker_renew(:worker, :lease_s::integer) AS alive;
 -- name: job_worker_end :exec
 SELECT job_worker_end(:worker);
 
--- name: jobs_listen :exec
-LISTEN ashlar_jobs;
-
 -- name: jobs_claim :rows
 -- In the order in which they are to be run; the cursors are microseconds since 1970.
 SELECT tenant_id, id, kind, payload, attempt, max_attempts, timeout_s, priority,
