@@ -27,9 +27,9 @@ static const struct field subscriptions_out[] = {
 };
 
 static const struct field webhooks_out[] = {
-	{ "total",   F_INT, 0 },
-	{ "failed",  F_INT, 0 },
-	{ "pending", F_INT, 0 },
+	{ "total",   F_INT, 0, .example = "2100", .about = "received in the last 90 days, from any provider" },
+	{ "failed",  F_INT, 0, .example = "3", .about = "of these: what they are about could not be done" },
+	{ "pending", F_INT, 0, .example = "1", .about = "of these: not processed yet" },
 	FIELD_END
 };
 
@@ -51,7 +51,7 @@ static const struct field stats_out[] = {
 static const struct shape stats_shape = { "DashboardStats", stats_out };
 
 const struct route dashboard_stats_routes[] = {
-	{ GET, "/api/v1/admin/dashboard/stats", "app.admin.get_dashboard_stats", ADMIN, "Count users, subscriptions and jobs",
+	{ GET, "/api/v1/admin/dashboard/stats", "app.admin.get_dashboard_stats", ADMIN, "Count users, subscriptions, webhooks and jobs",
 	  .out = &stats_shape, .sql = Q_dashboard_stats },
 	ROUTE_END
 };

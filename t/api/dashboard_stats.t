@@ -70,6 +70,20 @@ subtest 'jobs' => sub {
     json_is stats(), '/jobs', { queued => 3, completed_last_24h => 2, failed_last_24h => 1 };
 };
 
+subtest 'webhooks that were received' => sub {
+    my $event = sub ($state, $tenant = $ann->tenant_id) {
+        state $n = 0;
+        $t->db->do(q{INSERT INTO webhook_events (tenant_id, provider, event_id, type, payload, state) VALUES (?, 'clerk', ?, 'user.created', '{}', ?)}, undef, $tenant, 'evt_' . ++$n, $state);
+    };
+    $event->($_) for qw(received received received processed processed ignored failed);
+    $event->('failed', $t->tenant_id('other'));
+    json_is stats(), '/webhooks', { total => 7, failed => 1, pending => 3 }, 'of this tenant, by what became of them';
+    $t->db->do(q{UPDATE webhook_events SET state = 'processed' WHERE state = 'received'});
+    json_is stats(), '/webhooks', { total => 7, failed => 1, pending => 0 };
+    $t->db->do(q{INSERT INTO webhook_events (tenant_id, provider, event_id, type, payload, state) SELECT ?, 'stripe', i, 'x', '{}', 'failed' FROM generate_series(1, 10100) i}, undef, $ann->tenant_id);
+    json_is stats(), '/webhooks', { total => 10_001, failed => 10_001, pending => 0 }, 'counted up to 10,001';
+};
+
 subtest 'many who sign up at once do not wait for each other' => sub {
     my $one = $t->{cluster}->connect($t->{database});
     my $two;
