@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fcgi/req.h"
+#include "worker/webhook_in.h"
 
 /* For benchmarks and for looking whether a worker works: nothing, one by one and many at once. */
 static enum err nothing_at_all(struct req *rq, const struct job *jobs, size_t n)
@@ -25,6 +26,7 @@ const struct job_kind *const job_kinds[] = {
 	&noop,
 	&noop_batch,
 	&mail_decoy,
+	&webhook_in_job,
 	NULL,
 };
 

@@ -89,6 +89,7 @@ static enum err refuse(struct req *rq, const char *reason)
 
 static enum err not_configured(struct req *rq)
 {
+	req_set_header(rq, "Retry-After", "3600"); /* until somebody has set it up */
 	return req_fail(rq, ERR_UNAVAILABLE, "webhooks of this provider are not configured");
 }
 
@@ -386,8 +387,10 @@ static enum err apple_receive(struct req *rq)
 	if (!*cfg.apple_root_ca)
 		return not_configured(rq);
 	roots = apple_roots(rq);
-	if (!roots)
+	if (!roots) {
+		req_set_header(rq, "Retry-After", "3600");
 		return req_fail(rq, ERR_UNAVAILABLE, NULL);
+	}
 	/* The signature is in the body, which has to be read before it can be believed. */
 	rc = read_body(rq, &body);
 	jws = rc ? NULL : text(at(body, "signedPayload", NULL), MAX_BODY);

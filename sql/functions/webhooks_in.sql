@@ -287,9 +287,6 @@ BEGIN
                               jsonb_build_object('issuer', issuer), 'system', 'system');
             END IF;
         END IF;
-        IF had IS NOT NULL AND had IS DISTINCT FROM email THEN
-            PERFORM address_freed(had);
-        END IF;
     END IF;
 
     INSERT INTO identity_profiles AS x (tenant_id, issuer, subject, version, version_event, email, full_name, avatar_url,
@@ -300,6 +297,9 @@ BEGIN
     SET version = greatest(x.version, excluded.version), version_event = excluded.version_event, email = excluded.email,
         full_name = excluded.full_name, avatar_url = excluded.avatar_url, is_banned = excluded.is_banned,
         deleted_at = excluded.deleted_at;
+    IF had IS DISTINCT FROM email THEN
+        PERFORM address_freed(had);    -- now that this profile does not ask for it any more
+    END IF;
     RETURN NULL;
 END
 $$;

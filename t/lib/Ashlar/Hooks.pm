@@ -199,7 +199,7 @@ sub chain ($self, %arg) {
         END
     my $root = $arg{of} ? $arg{of}{dir} : $dir;
     for (
-        [ root => 'P-384', $dir, '20400101000000Z' ],
+        $arg{of} ? () : [ root => 'P-384', $dir, '20400101000000Z' ],
         [ intermediate => 'P-384', $root, '20360101000000Z' ],
         [ leaf => $arg{leaf_curve} // 'P-256', $dir, $arg{leaf_until} // '20350101000000Z' ],
     ) {

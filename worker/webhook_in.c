@@ -1,0 +1,101 @@
+/*
+ * Process a webhook that was received: the job "webhook.in".
+ *
+ * PostgreSQL does it (webhook_event_process), in the transaction that completes
+ * the job, and puts down in the event how it went; an event that makes no sense
+ * fails there, and the job is done.  Only Google's notifications say so little
+ * that it has to be asked first, and then Google may fail: the job tries again
+ * while it has attempts, and with the last one the event fails.
+ */
+#include "worker/webhook_in.h"
+
+#include <json-c/json.h>
+
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/json.h"
+#include "fcgi/req.h"
+#include "providers/google_play.h"
+
+/* A list of words from the configuration as PostgreSQL's text[]. */
+static const char *array_of(struct arena *a, const char *const *words)
+{
+	struct buf b;
+
+	buf_init(&b, a, 128);
+	buf_char(&b, '{');
+	for (; *words; words++) {
+		if (b.n > 1)
+			buf_char(&b, ',');
+		buf_char(&b, '"');
+		for (const char *p = *words; *p; p++) {
+			if (*p == '"' || *p == '\\')
+				buf_char(&b, '\\');
+			buf_char(&b, *p);
+		}
+		buf_char(&b, '"');
+	}
+	buf_char(&b, '}');
+	return buf_str(&b);
+}
+
+/* The event's id from the payload; NULL: a job that nobody of us made. */
+static const char *event_of(struct arena *a, const struct job *job)
+{
+	struct json_object *payload, *event;
+	const char *problem;
+
+	if (json_read(a, job->payload, strlen(job->payload), &payload, &problem) ||
+	    !json_object_is_type(payload, json_type_object) ||
+	    !json_object_object_get_ex(payload, "event", &event) ||
+	    !json_object_is_type(event, json_type_string))
+		return NULL;
+	return json_object_get_string(event);
+}
+
+/* Google has not answered.  Put it down, to stay whatever becomes of the job; then the job fails, or is over.
+ */
+static enum err google_failed(struct req *rq, const struct job *job, enum err why, const char *reason)
+{
+	bool is_last = why == ERR_NOT_FOUND || job->attempt >= job->max_attempts;
+	PGresult *res;
+	enum err rc;
+
+	req_set(rq, "error", reason);
+	req_set(rq, "is_last", is_last ? "true" : "false");
+	rc = db_call(rq, Q_webhook_event_failed, !is_last, &res);
+	if (rc || is_last)
+		return rc;
+	return req_fail_inside(rq, why, "%s", reason);
+}
+
+static enum err run(struct req *rq, const struct job *job)
+{
+	const char *event = event_of(&rq->arena, job), *package, *token, *state, *reason;
+	PGresult *res;
+	enum err rc;
+
+	if (!event)
+		return job_give_up(rq, "the payload names no event");
+	req_set(rq, "event", event);
+	req_set(rq, "clerk_issuer", cfg.clerk_issuer);
+	req_set(rq, "supabase_issuer", cfg.supabase_issuer);
+	req_set(rq, "plays", array_of(&rq->arena, cfg.google_play_packages));
+	req_set(rq, "play", NULL);
+	rc = db_call(rq, Q_webhook_event_process, false, &res);
+	if (rc || !db_text(res, 0, "package"))
+		return rc;
+	package = arena_dup(&rq->arena, db_text(res, 0, "package"));
+	token = arena_dup(&rq->arena, db_text(res, 0, "purchase_token"));
+
+	/* Google may take its time: no connection waits with us. */
+	db_finish(rq, false);
+	db_close();
+	rc = google_play_subscription(&rq->arena, package, token, &state, &reason);
+	if (rc)
+		return google_failed(rq, job, rc, reason);
+	req_set(rq, "play", state);
+	return db_call(rq, Q_webhook_event_process, false, &res);
+}
+
+const struct job_kind webhook_in_job = { .name = "webhook.in", .run = run };
