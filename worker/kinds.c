@@ -1,6 +1,7 @@
 /*
  * All kinds of jobs, and what runs by the clock.
  */
+#include "worker/deliver.h"
 #include "worker/job.h"
 #include "worker/worker.h"
 
@@ -43,5 +44,6 @@ const struct job_kind *job_kind_find(const char *name)
 }
 
 const struct worker_lane worker_lanes[] = {
+	{ "ashlar.webhooks", deliver_run },
 	{ NULL, NULL },
 };

@@ -1,8 +1,5 @@
--- Webhooks that are sent.  The first part is for those who own endpoints, in
--- their tenant; the second for the deliverer (worker/deliver.c), which works for
--- all tenants as the owner of the tables.
-
--- ---------------------------------------------------------------- endpoints
+-- Webhooks that are sent, for those who own endpoints, in their tenant.  The
+-- deliverer's side is deliveries.sql.
 
 -- A time with its microseconds, as this surface has it, for those that stand inside of jsonb.
 CREATE OR REPLACE FUNCTION json_time_us(at timestamptz) RETURNS text

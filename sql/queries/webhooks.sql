@@ -137,3 +137,15 @@ WHERE e.tenant_id = :tenant_id AND e.id = :webhook_id AND e.owner_id = :owner_id
 SELECT d.id, d.endpoint_id AS webhook_id, d.message_id, d.event, d.state AS status, d.attempts, d.next_attempt_at,
        d.status_code, d.error, d.is_redelivery, d.created_at, d.finished_at, '[]'::jsonb AS history
 FROM webhook_redeliver(:webhook_id::uuid, :delivery_id::uuid) d;
+
+-- name: webhook_due :rows
+-- The deliverer's, for all tenants, as the next two are; see sql/functions/deliveries.sql.
+SELECT endpoint, first_at, last_at FROM webhook_due(:since::bigint, :most::integer);
+
+-- name: webhook_claim :rows
+SELECT endpoint, delivery, tenant, claim, attempt, due_at, url, secret_sealed, previous_secret_sealed, headers_sealed,
+       message_id, payload
+FROM webhook_claim(:endpoints::uuid[], :fronts::bigint[], :slots::integer[], :lease_s::integer);
+
+-- name: webhook_finish :row
+SELECT webhook_finish(:results::jsonb, :disable_after_s::integer) AS switched_off;
