@@ -69,7 +69,11 @@ $(BUILD)/t/%: t/unit/%.c $(BUILD)/libashlar.a
 	@mkdir -p $(@D)
 	$(call run,TEST $<)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $< $(BUILD)/libashlar.a $(LDLIBS)
 
-unit: $(UNIT)
+# What t/ops/realtime_order.t looks through.
+$(BUILD)/tailer: t/lib/tailer.c $(BUILD)/libashlar.a
+	$(call run,TEST $<)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $< $(BUILD)/libashlar.a $(LDLIBS)
+
+unit: $(UNIT) $(BUILD)/tailer
 
 $(BUILD)/fuzz/%: t/fuzz/%.c $(BUILD)/libashlar.a
 	@mkdir -p $(@D)

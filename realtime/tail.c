@@ -2,14 +2,15 @@
  * Which messages have been committed since the last look; see tail.h.
  *
  * After a look with the snapshot S everything visible in S has been read up to
- * hi, and whoever may still bring an id below hi runs in S: it had its number
- * before it drew the id, the id before hi was drawn, and hi was committed in S.
- * So "running" becomes the list of S.  Of those that have ended by the next
- * look, late messages (up to the old hi) come by their transaction, new ones by
- * their id, and no message by both ways.
+ * hi.  Whoever may still bring an id below hi had its number by then, and had
+ * not ended in S: what is not visible in S.  (Those are the ones that S lists,
+ * and all from its xmax on: that is the number behind the last one that has
+ * ended, so higher ones may well be running.)  At the next look, those of them
+ * that have ended bring late messages, up to the old hi, and the rest is new: no
+ * message comes by both ways.
  *
- * When late messages are more than a look brings, they are drained first, from
- * the transactions that had ended by then and no others, while hi stays: a new
+ * When late messages are more than a look brings, they are drained first, up to
+ * the snapshot in which that was found and no further, while hi stays: a new
  * message of their channel must not overtake them.
  */
 #include "realtime/tail.h"
@@ -20,9 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STR_(x) #x
-#define STR(x) STR_(x)
-
 enum { BATCH = TAIL_BATCH };
 
 void tail_init(struct tail *t)
@@ -32,125 +30,80 @@ void tail_init(struct tail *t)
 
 void tail_release(struct tail *t)
 {
-	free(t->running);
+	free(t->since);
 	free(t->next);
-	free(t->text);
 	*t = (struct tail){ 0 };
 }
 
-/* Begin anew, with the same memory. */
-static void forget(struct tail *t)
+void tail_ask(struct tail *t, const char *values[TAIL_PARAMS])
 {
-	t->is_started = t->is_draining = false;
-	t->hi = t->late = 0;
-	t->nrunning = t->nnext = 0;
-}
-
-void tail_ask(struct tail *t, const char *values[4])
-{
-	static const char max[] = STR(256);
-	size_t n = 1;
-
-	_Static_assert(BATCH == 256, "the text above");
-	if (!t->is_started) {
-		values[0] = NULL;
-		values[1] = "{}";
-		values[2] = "0";
-		values[3] = max;
-		return;
-	}
-	t->text[0] = '{';
-	for (size_t i = 0; i < t->nrunning; i++)
-		n += (size_t)snprintf(t->text + n, 22, "%s%" PRIu64, i ? "," : "", t->running[i]);
-	t->text[n] = '}';
-	t->text[n + 1] = '\0';
+	_Static_assert(BATCH == 256, "the last parameter");
 	snprintf(t->hi_text, sizeof(t->hi_text), "%" PRId64, t->hi);
 	snprintf(t->late_text, sizeof(t->late_text), "%" PRId64, t->late);
-	values[0] = t->hi_text;
-	values[1] = t->text;
-	values[2] = t->late_text;
-	values[3] = max;
+	values[0] = t->is_started ? t->hi_text : NULL;
+	values[1] = t->is_started ? t->since : NULL;
+	values[2] = t->is_draining ? t->next : NULL;
+	values[3] = t->late_text;
+	values[4] = "256";
 }
 
-static void grow(struct tail *t, size_t n)
+/* Keep the snapshot of a look as the next one. */
+static void keep(struct tail *t, const char *snapshot, int64_t ms)
 {
-	size_t cap = n + 64;
+	size_t n = strlen(snapshot) + 1;
 
-	if (t->text && n <= t->cap)
-		return;
-	t->running = realloc(t->running, cap * sizeof(*t->running));
-	t->next = realloc(t->next, cap * sizeof(*t->next));
-	t->text = realloc(t->text, cap * 21 + 3);
-	t->cap = cap;
-	if (!t->running || !t->next || !t->text)
-		abort();
-}
-
-/* The running transactions of a snapshot, into "next"; its timeline.  While draining, what was set aside
- * stays. */
-static uint32_t parse(struct tail *t, const char *snapshot)
-{
-	uint32_t timeline = (uint32_t)strtoul(snapshot, NULL, 16);
-	const char *p = strrchr(snapshot, ':');
-	size_t n = 1;
-
-	assert(p && strchr(snapshot, '/'));
-	p++;
-	for (const char *c = p; *c; c++)
-		n += *c == ',';
-	grow(t, n);
-	if (t->is_draining)
-		return timeline;
-	for (t->nnext = 0; *p; p += *p == ',') {
-		char *end;
-
-		t->next[t->nnext++] = strtoull(p, &end, 10);
-		assert(end > p && (!*end || *end == ','));
-		p = end;
+	if (n > t->cap) {
+		t->cap = n + 256;
+		t->since = realloc(t->since, t->cap);
+		t->next = realloc(t->next, t->cap);
+		if (!t->since || !t->next)
+			abort();
 	}
-	return timeline;
+	memcpy(t->next, snapshot, n);
+	t->next_ms = ms;
 }
 
-/* What was "next" is what ran when hi was read. */
+/* From now on it is what has not ended in "next" that may still bring late messages. */
 static void turn(struct tail *t)
 {
-	uint64_t *old = t->running;
+	char *old = t->since;
 
-	t->running = t->next;
-	t->nrunning = t->nnext;
-	t->base_ms = t->next_base_ms;
+	t->since = t->next;
+	t->since_ms = t->next_ms;
 	t->next = old;
-	t->nnext = 0;
 }
 
 enum tail_next tail_begin(struct tail *t, const struct tail_look *look)
 {
-	uint32_t timeline = parse(t, look->snapshot);
+	const char *slash = strchr(look->snapshot, '/');
+	uint32_t timeline = (uint32_t)strtoul(look->snapshot, NULL, 16);
 
-	t->last_id = t->is_draining ? t->late : 0;
+	assert(slash);
+	t->last_id = t->late;
 	t->nlate = t->nnew = 0;
 	if (!t->is_started) {
 		t->is_started = true;
 		t->hi = look->start;
-		t->next_base_ms = look->from_ms;
 		t->timeline = timeline;
 		t->purges = look->purges;
+		keep(t, slash + 1, look->from_ms);
 		turn(t);
 		return TAIL_WAIT;
 	}
 	/*
-	 * What went was two minutes old, and ended ten seconds before it went.  Above hi it was not read.
-	 * Below, it can only have been a late one, and ended after "running" was taken.
+	 * What went was two minutes old, and had ended ten seconds before it went.  Above hi it was not read.
+	 * Below, it can only have been a late one, that ended after "since".
 	 */
 	if (timeline != t->timeline ||
 	    (look->purges != t->purges &&
-	     (look->purged_id > t->hi || (t->nrunning && look->to_ms - t->base_ms >= TAIL_STALE_MS)))) {
-		forget(t);
+	     (look->purged_id > t->hi || look->to_ms - t->since_ms >= TAIL_STALE_MS))) {
+		t->is_started = t->is_draining = false;
+		t->late = 0;
 		return TAIL_LOST;
 	}
 	t->purges = look->purges;
 	if (!t->is_draining)
-		t->next_base_ms = look->from_ms;
+		keep(t, slash + 1, look->from_ms);
 	return TAIL_MORE;
 }
 
@@ -169,37 +122,20 @@ bool tail_take(struct tail *t, int64_t id)
 	return true;
 }
 
-static bool is_among(const uint64_t *list, size_t n, uint64_t x)
-{
-	for (size_t i = 0; i < n; i++)
-		if (list[i] == x)
-			return true;
-	return false;
-}
-
 enum tail_next tail_end(struct tail *t)
 {
-	if (t->nlate == BATCH && !t->is_draining) {
-		size_t n = 0;
+	enum tail_next next = t->is_draining || t->nlate == BATCH || t->nnew == BATCH ? TAIL_MORE : TAIL_WAIT;
 
+	if (t->nlate == BATCH) {
 		t->is_draining = true;
-		for (size_t i = 0; i < t->nrunning; i++)
-			if (!is_among(t->next, t->nnext, t->running[i]))
-				t->running[n++] = t->running[i];
-		t->nrunning = n;
+		return next;
 	}
-	if (t->nlate == BATCH)
-		return TAIL_MORE;
+	t->is_draining = false;
 	t->late = 0;
-	if (t->is_draining) {
-		t->is_draining = false;
-		turn(t);
-		return TAIL_MORE;
-	}
 	if (t->nnew)
 		t->hi = t->last_id;
 	turn(t);
-	return t->nnew == BATCH ? TAIL_MORE : TAIL_WAIT;
+	return next;
 }
 
 /* The query's columns, in their order. */

@@ -13,12 +13,12 @@
  *
  * How: whoever publishes has a transaction number before it draws an id.  When
  * the id "hi" is read, a lower one that is missing can therefore only belong to
- * one of the transactions that are running just then, which PostgreSQL lists
- * (pg_current_snapshot).  The next look asks for everything above hi, and for
- * the messages of those of them that have ended.  So the state is one number
- * and that list, however many ids are missing and for however long; a list of
- * the missing ids would grow with every roll-back for as long as anybody keeps
- * a transaction open.
+ * a transaction that had a number by then and had not ended, which PostgreSQL's
+ * snapshot of that look tells (pg_current_snapshot).  The next look asks for
+ * everything above hi, and for the messages of transactions that have ended
+ * since that snapshot.  So the state is one number and one snapshot, however
+ * many ids are missing and for however long; a list of the missing ids would
+ * grow with every roll-back for as long as anybody keeps a transaction open.
  *
  * A state machine without input or output: the caller sends the query
  * realtime_tail with the parameters of tail_ask(), one at a time, and gives the
@@ -50,24 +50,23 @@ enum tail_next {
 
 struct tail {
 	bool is_started, is_draining;
-	int64_t hi;        /* read up to here, but for what "running" may have written */
-	int64_t late;      /* while draining: late messages read up to here */
-	uint64_t *running; /* transactions */
-	size_t nrunning;
-	uint64_t *next; /* those of the look that is being read, or that were set aside while draining */
-	size_t nnext, cap;
-	int64_t base_ms, next_base_ms; /* when "running" and "next" were taken, by PostgreSQL's clock */
+	int64_t hi;   /* read up to here, but for what had not ended in "since" */
+	char *since;  /* a snapshot: the last look's */
+	char *next;   /* the one of the look that is being read; while draining, the one that is drained up to
+		       */
+	size_t cap;   /* bytes of each */
+	int64_t late; /* while draining: late messages read up to here */
+	int64_t since_ms, next_ms; /* when they were taken, by PostgreSQL's clock */
 	int64_t purges;
 	uint32_t timeline;  /* of PostgreSQL; another one after a failover */
 	int64_t last_id;    /* of the rows of this look */
 	size_t nlate, nnew; /* and how many they were */
-	char *text;         /* of the parameter "running" */
 	char hi_text[24], late_text[24];
 };
 
 /* What a look says beside messages: the first row and the last one. */
 struct tail_look {
-	const char *snapshot; /* "00000001/100:105:100,102": the timeline, xmin, xmax and the running ones */
+	const char *snapshot; /* "00000001/100:105:100,102": the timeline, and pg_current_snapshot() */
 	int64_t start;        /* of the first look: the id to begin at */
 	int64_t from_ms;      /* before it began */
 	int64_t to_ms;        /* when its messages had been read */
@@ -92,8 +91,11 @@ struct message {
 void tail_init(struct tail *t);
 void tail_release(struct tail *t);
 
-/* The parameters of the next look in the query's order (hi, running, late, max); the texts are the tail's. */
-void tail_ask(struct tail *t, const char *values[4]);
+enum { TAIL_PARAMS = 5 };
+
+/* The parameters of the next look in the query's order (hi, since, upto, late, max); the texts are the
+ * tail's. */
+void tail_ask(struct tail *t, const char *values[TAIL_PARAMS]);
 
 /*
  * Read the answer of a look: each message that is due goes to deliver(), in

@@ -184,23 +184,27 @@ GRANT EXECUTE ON FUNCTION realtime_publish_many(uuid[], text[], jsonb[], text[])
 
 -- What has been committed since the last look; see realtime/tail.h, which calls this.
 --
---   hi       everything up to this id has been read, but for what the
---            transactions in "running" may have written; NULL: begin now
---   running  those that were running at the last look
---   late     of those, messages up to this id have been read
+--   hi     everything up to this id has been read, but for what the
+--          transactions that had not ended in "since" may have written; NULL:
+--          begin now
+--   since  the snapshot of the last look
+--   upto   NULL, or the snapshot up to which late messages are asked for
+--   late   late messages up to this id have been read
 --
--- A message below hi can come only from a transaction that was running when hi
--- was read: it had its number before it drew the id (realtime_put).  So those
--- that have ended since are asked for theirs, by an index, and nobody keeps a
--- list of the ids that are missing: a transaction that stays open delays its
--- own messages and no others, and one that is rolled back leaves nothing.
+-- A message below hi can come only from a transaction that had its number when
+-- hi was read (see realtime_put) and had not ended: one that "since" lists, or
+-- one from its xmax on, which is behind the last that had ended and not behind
+-- the last that had begun.  So those that have ended meanwhile are asked for
+-- theirs, by an index, and nobody keeps a list of the ids that are missing: a
+-- transaction that stays open delays its own messages and no others, and one
+-- that is rolled back leaves nothing.
 --
 -- The first row is the look itself: its snapshot (behind the timeline, which is
 -- another one after a failover), and a time before it; with hi NULL, id is where
 -- to begin.  Then messages, in order of their ids: late ones, then new ones, at
 -- most max of each.  The last row tells how far the ring was emptied and when
 -- that was asked, after the messages: TRUNCATE does not wait for snapshots.
-CREATE OR REPLACE FUNCTION realtime_tail(hi bigint, running xid8[], late bigint, max integer)
+CREATE OR REPLACE FUNCTION realtime_tail(hi bigint, since pg_snapshot, upto pg_snapshot, late bigint, max integer)
 RETURNS TABLE (id bigint, tenant_id uuid, channel text, kind text, payload text, sender text, event text,
                is_last boolean, created_at text, snapshot text, at_ms bigint, purges bigint, purged_id bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp ROWS 10 AS $$
@@ -219,12 +223,16 @@ BEGIN
         UNION ALL
         (SELECT l.id, l.tenant_id, l.channel, l.kind, l.payload::text, l.sender, l.event, l.is_last,
                 json_time(l.created_at), NULL, NULL::bigint, NULL::bigint, NULL::bigint
-         FROM (SELECT DISTINCT x FROM unnest(running) x WHERE pg_visible_in_snapshot(x, pg_current_snapshot())) ended,
-              LATERAL (SELECT m.*
-                       FROM realtime_messages m
-                       WHERE m.xid = ended.x AND m.id > late AND m.id <= hi
-                       ORDER BY m.id
-                       LIMIT max) l
+         FROM (SELECT one.* FROM pg_snapshot_xip(since) x,
+                      LATERAL (SELECT m.* FROM realtime_messages m
+                               WHERE m.xid = x AND m.id > late AND m.id <= hi
+                               ORDER BY m.id LIMIT max) one
+               WHERE pg_visible_in_snapshot(x, coalesce(upto, pg_current_snapshot()))
+               UNION ALL
+               (SELECT m.* FROM realtime_messages m
+                WHERE m.xid >= pg_snapshot_xmax(since) AND m.xid < pg_snapshot_xmax(coalesce(upto, pg_current_snapshot()))
+                  AND m.id > late AND m.id <= hi AND pg_visible_in_snapshot(m.xid, coalesce(upto, pg_current_snapshot()))
+                OFFSET 0)) l
          ORDER BY l.id
          LIMIT max)
         UNION ALL
@@ -241,8 +249,8 @@ BEGIN
     FROM realtime_state s;
 END
 $$;
-REVOKE ALL ON FUNCTION realtime_tail(bigint, xid8[], bigint, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION realtime_tail(bigint, xid8[], bigint, integer) TO ashlar_api;
+REVOKE ALL ON FUNCTION realtime_tail(bigint, pg_snapshot, pg_snapshot, bigint, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION realtime_tail(bigint, pg_snapshot, pg_snapshot, bigint, integer) TO ashlar_api;
 
 -- What a client missed on a channel: it has everything up to the id "after".
 --
@@ -344,13 +352,12 @@ BEGIN
     END IF;
     SELECT * INTO s FROM realtime_state;
     -- A number from the future is another cluster's: this one was restored from a dump.
-    IF s.mark_at <= at - interval '10 seconds' OR s.mark_xid > pg_snapshot_xmax(here) THEN
+    IF s.mark_at <= at - interval '10 seconds' OR pg_snapshot_xmax(s.mark) > pg_snapshot_xmax(here) THEN
         UPDATE realtime_state
-        SET safe_xid = CASE WHEN mark_xid <= pg_snapshot_xmax(here) THEN mark_xid END,
-            mark_xid = pg_snapshot_xmin(here), mark_at = at
+        SET safe = CASE WHEN pg_snapshot_xmax(mark) <= pg_snapshot_xmax(here) THEN mark END, mark = here, mark_at = at
         RETURNING * INTO s;
     END IF;
-    IF s.safe_xid IS NULL THEN
+    IF s.safe IS NULL THEN
         RETURN 0;
     END IF;
 
@@ -359,11 +366,11 @@ BEGIN
         SELECT m.id, m.created_at INTO newest FROM realtime_messages m WHERE m.slot = i ORDER BY m.id DESC LIMIT 1;
         CONTINUE WHEN newest.id IS NULL;
         IF i <> realtime_slot(at) AND newest.created_at < at - interval '2 minutes' THEN
-            CONTINUE WHEN realtime_is_fresh(i, s.safe_xid, here);
+            CONTINUE WHEN realtime_is_fresh(i, s.safe, here);
             PERFORM realtime_sink(i);
             BEGIN
                 EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', part);
-                IF NOT realtime_is_fresh(i, s.safe_xid, here) THEN
+                IF NOT realtime_is_fresh(i, s.safe, here) THEN
                     EXECUTE format('TRUNCATE %I', part);
                     UPDATE realtime_state SET purges = purges + 1, purged_id = greatest(purged_id, newest.id);
                     n := n + 1;
@@ -376,7 +383,7 @@ BEGIN
             oldest := (SELECT m.created_at FROM realtime_messages m WHERE m.slot = i ORDER BY m.id LIMIT 1);
             CONTINUE WHEN oldest >= at - interval '4 minutes';
         END IF;
-        n := n + realtime_cut(i, at - interval '2 minutes', s.safe_xid, here);
+        n := n + realtime_cut(i, at - interval '2 minutes', s.safe, here);
     END LOOP;
     PERFORM realtime_forget(here);
     RETURN n;
@@ -388,11 +395,12 @@ GRANT EXECUTE ON FUNCTION realtime_rotate() TO ashlar_api;
 -- Parts of realtime_rotate(), in whose name they run.
 
 -- Is there a message in a slot whose transaction may have ended just now?
-CREATE OR REPLACE FUNCTION realtime_is_fresh(slot integer, safe xid8, here pg_snapshot) RETURNS boolean
+CREATE OR REPLACE FUNCTION realtime_is_fresh(slot integer, safe pg_snapshot, here pg_snapshot) RETURNS boolean
 LANGUAGE sql VOLATILE
 RETURN EXISTS (SELECT FROM realtime_messages m
-               WHERE m.slot = realtime_is_fresh.slot AND m.xid >= safe AND m.xid < pg_snapshot_xmax(here));
-REVOKE ALL ON FUNCTION realtime_is_fresh(integer, xid8, pg_snapshot) FROM PUBLIC;
+               WHERE m.slot = realtime_is_fresh.slot AND m.xid >= pg_snapshot_xmin(safe) AND m.xid < pg_snapshot_xmax(here)
+                 AND NOT pg_visible_in_snapshot(m.xid, safe));
+REVOKE ALL ON FUNCTION realtime_is_fresh(integer, pg_snapshot, pg_snapshot) FROM PUBLIC;
 
 -- Put down the last message of each channel in a slot that is about to go.
 CREATE OR REPLACE FUNCTION realtime_sink(slot integer) RETURNS void
@@ -410,7 +418,7 @@ REVOKE ALL ON FUNCTION realtime_sink(integer) FROM PUBLIC;
 
 -- Delete the old messages of a slot that cannot be truncated, ten thousand at
 -- most; 1 if there were any.
-CREATE OR REPLACE FUNCTION realtime_cut(slot integer, until timestamptz, safe xid8, here pg_snapshot) RETURNS integer
+CREATE OR REPLACE FUNCTION realtime_cut(slot integer, until timestamptz, safe pg_snapshot, here pg_snapshot) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
     highest bigint;
@@ -420,7 +428,7 @@ BEGIN
         WHERE m.slot = realtime_cut.slot AND m.id = ANY (ARRAY(
             SELECT o.id FROM realtime_messages o
             WHERE o.slot = realtime_cut.slot AND o.created_at < until
-              AND (o.xid < safe OR o.xid >= pg_snapshot_xmax(here))
+              AND (pg_visible_in_snapshot(o.xid, safe) OR o.xid >= pg_snapshot_xmax(here))
             ORDER BY o.id LIMIT 10000))
         RETURNING m.tenant_id, m.channel, m.id
     ), sunk AS (
@@ -437,7 +445,7 @@ BEGIN
     RETURN 1;
 END
 $$;
-REVOKE ALL ON FUNCTION realtime_cut(integer, timestamptz, xid8, pg_snapshot) FROM PUBLIC;
+REVOKE ALL ON FUNCTION realtime_cut(integer, timestamptz, pg_snapshot, pg_snapshot) FROM PUBLIC;
 
 -- Of channels that were quiet for a day it is forgotten where they ended: who
 -- was away for that long is told that it may have missed something.

@@ -55,16 +55,16 @@ $$;
 
 -- How far the ring was emptied.  Of no tenant.
 --
---   mark_xid, mark_at    a time, and the transaction before which all had ended by then
---   safe_xid             the same of at least ten seconds ago: what those wrote has been
+--   mark, mark_at        a time, and which transactions had ended by then
+--   safe                 the same of at least ten seconds ago: what those wrote has been
 --                        there for every tailer to read, and may go
 --   purges, purged_id    how often messages went, and the highest id of them
 --   forgotten_id         of gone messages up to here it is not known any more which channels they were on
 CREATE TABLE realtime_state (
     id           boolean PRIMARY KEY DEFAULT true,
-    mark_xid     xid8,
+    mark         pg_snapshot,
     mark_at      timestamptz NOT NULL DEFAULT '-infinity',
-    safe_xid     xid8,
+    safe         pg_snapshot,
     purges       bigint NOT NULL DEFAULT 0,
     purged_id    bigint NOT NULL DEFAULT 0,
     forgotten_id bigint NOT NULL DEFAULT 0,

@@ -4,7 +4,7 @@
 -- name: realtime_tail :rows
 -- As realtime/tail.h makes the parameters and reads the rows.
 SELECT id, tenant_id::text, channel, kind, payload, sender, event, is_last, created_at, snapshot, at_ms, purges, purged_id
-FROM realtime_tail(:hi::bigint, :running::xid8[], :late::bigint, :max::integer);
+FROM realtime_tail(:hi::bigint, :since::pg_snapshot, :upto::pg_snapshot, :late::bigint, :max::integer);
 
 -- name: realtime_subscribe :rows
 -- May the user, and what did they miss behind :after (NULL: only where the channel is)?
