@@ -55,7 +55,7 @@ static void looked(void *arg, const PGresult *rows, const char *sqlstate, const 
 
 static void look(void)
 {
-	const char *values[4];
+	const char *values[TAIL_PARAMS];
 
 	if (is_looking) {
 		is_due = true;

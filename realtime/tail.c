@@ -73,7 +73,7 @@ static void turn(struct tail *t)
 	t->next = old;
 }
 
-enum tail_next tail_begin(struct tail *t, const struct tail_look *look)
+bool tail_begin(struct tail *t, const struct tail_look *look, enum tail_next *next)
 {
 	const char *slash = strchr(look->snapshot, '/');
 	uint32_t timeline = (uint32_t)strtoul(look->snapshot, NULL, 16);
@@ -88,7 +88,9 @@ enum tail_next tail_begin(struct tail *t, const struct tail_look *look)
 		t->purges = look->purges;
 		keep(t, slash + 1, look->from_ms);
 		turn(t);
-		return TAIL_WAIT;
+		*next = t->is_lost ? TAIL_LOST : TAIL_WAIT;
+		t->is_lost = false;
+		return false;
 	}
 	/*
 	 * What went was two minutes old, and had ended ten seconds before it went.  Above hi it was not read.
@@ -99,12 +101,14 @@ enum tail_next tail_begin(struct tail *t, const struct tail_look *look)
 	     (look->purged_id > t->hi || look->to_ms - t->since_ms >= TAIL_STALE_MS))) {
 		t->is_started = t->is_draining = false;
 		t->late = 0;
-		return TAIL_LOST;
+		t->is_lost = true;
+		*next = TAIL_MORE;
+		return false;
 	}
 	t->purges = look->purges;
 	if (!t->is_draining)
 		keep(t, slash + 1, look->from_ms);
-	return TAIL_MORE;
+	return true;
 }
 
 bool tail_take(struct tail *t, int64_t id)
@@ -179,8 +183,7 @@ enum tail_next tail_read(struct tail *t, const PGresult *res,
 				   .to_ms = integer(res, last, AT_MS),
 				   .purges = integer(res, last, PURGES),
 				   .purged_id = integer(res, last, PURGED_ID) };
-	next = tail_begin(t, &look);
-	if (next != TAIL_MORE)
+	if (!tail_begin(t, &look, &next))
 		return next;
 	for (int i = 1; i < last; i++) {
 		struct message m = { .id = integer(res, i, ID),

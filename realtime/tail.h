@@ -43,13 +43,13 @@ enum {
 enum tail_next {
 	TAIL_WAIT, /* that is all there is */
 	TAIL_MORE, /* look again at once */
-	TAIL_LOST, /* messages may have gone unread; nothing was delivered, and the next look begins anew.
-		      Then ask for each subscription what it missed (realtime_subscribe with its last id):
-		      that is exact. */
+	TAIL_LOST, /* messages may have gone unread.  It has begun anew with this look, which delivered
+		      nothing: now ask for each subscription what it missed (realtime_subscribe with its last
+		      id); that is exact. */
 };
 
 struct tail {
-	bool is_started, is_draining;
+	bool is_started, is_draining, is_lost;
 	int64_t hi;   /* read up to here, but for what had not ended in "since" */
 	char *since;  /* a snapshot: the last look's */
 	char *next;   /* the one of the look that is being read; while draining, the one that is drained up to
@@ -105,11 +105,11 @@ enum tail_next tail_read(struct tail *t, const PGresult *res,
 			 void (*deliver)(void *ctx, const struct message *m), void *ctx);
 
 /*
- * The same step by step, which is what tail_read() does: tail_begin(), then
- * tail_take() for each message's id (deliver it?), then tail_end().  Unless
- * tail_begin() says TAIL_MORE there is nothing to take.
+ * The same step by step, which is what tail_read() does.  When tail_begin() is
+ * false there is nothing to take, and *next says how to go on; else
+ * tail_take() for each message's id (deliver it?), then tail_end().
  */
-enum tail_next tail_begin(struct tail *t, const struct tail_look *look);
+bool tail_begin(struct tail *t, const struct tail_look *look, enum tail_next *next);
 bool tail_take(struct tail *t, int64_t id);
 enum tail_next tail_end(struct tail *t);
 
