@@ -10,10 +10,10 @@ our @EXPORT = qw($postgres start_postgres create_database fill_database psql);
 
 our $postgres;    # the postmaster's process id
 
-# Run psql as the superuser; returns its output.
+# Run psql as the superuser; returns its output, without notices (a job's insert has one).
 sub psql ($database, @more) {
     my @as = ('-h', "$tmp", '-U', 'postgres', '-d', $database);
-    return capture("$pg_bin/psql", '-XAtq', '-v', 'ON_ERROR_STOP=1', @as, @more);
+    return capture({ env => { PGOPTIONS => '-c client_min_messages=warning' } }, "$pg_bin/psql", '-XAtq', '-v', 'ON_ERROR_STOP=1', @as, @more);
 }
 
 sub start_postgres {

@@ -28,6 +28,7 @@ sub ashlar_env {
         MAX_REQUESTS       => 0,
         RATE_LIMIT_DEFAULT => 0,
         RATE_LIMIT_AI      => 0,
+        RATE_LIMIT_OPERATIONS => 0,
         RATE_LIMIT_AUTH    => 0,
         RATE_LIMIT_KEY     => 0,
     };

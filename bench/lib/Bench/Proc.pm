@@ -6,7 +6,7 @@ use Exporter 'import';
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
-our @EXPORT_OK = qw(start stop stop_all check wait_for run capture cpu_us pss_kib tree);
+our @EXPORT_OK = qw(start stop slay stop_all check wait_for run capture cpu_us pss_kib tree);
 
 my %started;    # pid => { name, signal, log }
 my @order;      # pids, oldest first
@@ -52,6 +52,15 @@ sub stop ($pid) {
     }
     warn "bench: $process->{name} ($pid) did not stop, killing it\n";
     kill 'KILL', reverse tree($pid);
+    waitpid $pid, 0;
+    return;
+}
+
+# End a process and all that descend from it without asking, as a power cut would.
+sub slay ($pid) {
+    delete $started{$pid} or return;
+    @order = grep { $_ != $pid } @order;
+    kill 'KILL', tree($pid);
     waitpid $pid, 0;
     return;
 }
