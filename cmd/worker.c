@@ -55,7 +55,7 @@ int cmd_worker(int argc, char **argv)
 	if (cmd_options(&usage, argc, argv) < argc)
 		cmd_misuse(&usage, "takes no operands");
 	worker.concurrency = (int)cmd_number(&usage, "--concurrency", concurrency, 1, WORKER_CHILDREN);
-	for (const char *p = queues; *p; p += strspn(p, ",")) {
+	for (const char *p = queues; *(p += strspn(p, ","));) {
 		read_queue(&worker, p, strcspn(p, ","));
 		p += strcspn(p, ",");
 	}

@@ -27,6 +27,8 @@
 
 enum { SYNC_GRACE_MS = 2000, BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 2000 };
 
+int db_client_check_ms;
+
 static PGconn *conn;
 static bool prepared[Q_COUNT];
 static int64_t retry_at_ns; /* no attempt to connect before */
@@ -94,7 +96,7 @@ static void connect_failed(void)
 
 void db_open(void)
 {
-	char timeout[16], options[256];
+	char timeout[16], options[320];
 	/* The later dbname wins over the URL only in what it names: the URL is expanded first. */
 	const char *const keywords[] = { "dbname", "connect_timeout", "fallback_application_name",
 					 cfg.db_prepared ? "options" : NULL, NULL };
@@ -109,8 +111,9 @@ void db_open(void)
 	 */
 	snprintf(options, sizeof(options),
 		 "-c statement_timeout=%ld -c idle_in_transaction_session_timeout=%ld "
-		 "-c plan_cache_mode=force_generic_plan -c jit=off -c client_min_messages=notice",
-		 cfg.database_timeout_ms, cfg.database_timeout_ms + SYNC_GRACE_MS);
+		 "-c plan_cache_mode=force_generic_plan -c jit=off -c client_min_messages=notice "
+		 "-c client_connection_check_interval=%d",
+		 cfg.database_timeout_ms, cfg.database_timeout_ms + SYNC_GRACE_MS, db_client_check_ms);
 	conn = PQconnectdbParams(keywords, values, 1);
 	if (PQstatus(conn) != CONNECTION_OK || PQsetnonblocking(conn, 1) || !PQenterPipelineMode(conn)) {
 		connect_failed();

@@ -38,6 +38,13 @@ extern const struct query queries[]; /* by enum query_id; build/queries.c */
 void db_open(void);
 void db_close(void);
 
+/*
+ * How often PostgreSQL looks, while it works for us, whether we are still
+ * there, milliseconds; 0: never.  For processes that are killed in the middle of
+ * long statements; to be set before db_open.
+ */
+extern int db_client_check_ms;
+
 /* Make a connection of one's own silent: libpq would print notices to stderr. */
 void db_silence(PGconn *c);
 

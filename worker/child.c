@@ -20,7 +20,7 @@
 #include "fcgi/req.h"
 #include "worker/job.h"
 
-enum { ARENA_BYTES = 48 * 1024, MAX_JOBS = 1024, MAX_RERUNS = 3, HURRIED = 16 };
+enum { ARENA_BYTES = 48 * 1024, MAX_JOBS = 1024, MAX_RERUNS = 3, HURRIED = 16, CLIENT_CHECK_MS = 1000 };
 
 static volatile sig_atomic_t stopping;
 static struct req rq;
@@ -355,6 +355,7 @@ _Noreturn void worker_child(int jobs_fd, int to_master, struct worker_slot *slot
 	arena_init(&rq.arena, ARENA_BYTES);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	watch(jobs_fd, EPOLLIN | EPOLLEXCLUSIVE); /* one job wakes one child */
+	db_client_check_ms = CLIENT_CHECK_MS;
 	db_open();
 	watch_database();
 	for (unsigned times = 1; left && !stopping; times++) {

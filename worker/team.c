@@ -24,6 +24,7 @@ static int jobs[2], reports[2];
 static void (*let_go)(void);
 static void (*on_end)(uint64_t portion, const char *why);
 static const char *reason; /* of the kill that is just being done */
+static bool all_are_killed;
 
 static void run(struct member *m, pid_t master)
 {
@@ -133,7 +134,7 @@ static void ended(struct member *m, int status)
 	snprintf(why, sizeof(why), "the process that ran it ended: %s %d",
 		 WIFSIGNALED(status) ? "signal" : "exit status",
 		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	if (!clean && !reason)
+	if (!clean && !reason && !all_are_killed)
 		log_msg(LOG_ERROR, NULL, "child %d ended: %s %d", (int)m->pid,
 			WIFSIGNALED(status) ? "signal" : "exit status",
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -287,6 +288,7 @@ void team_reload(void)
 void team_dismiss(bool at_once)
 {
 	want_none();
+	all_are_killed = at_once;
 	signal_all(at_once ? SIGKILL : SIGTERM, false);
 }
 

@@ -545,6 +545,15 @@ BEGIN
 END
 $$;
 
+-- What a job of the kind "noop.sql" does: nothing.  Tests and benchmarks put
+-- another function in its place.  give_up and retry_after: as job_give_up() and
+-- job_retry_after() of worker/job.h.
+CREATE OR REPLACE FUNCTION job_noop(payload jsonb, OUT give_up text, OUT retry_after double precision)
+LANGUAGE plpgsql AS $$
+BEGIN
+END
+$$;
+
 -- ---------------------------------------------------------------- retention
 
 -- Delete up to batch jobs of each tenant that ended long ago: completed and

@@ -59,6 +59,9 @@ SELECT jobs_strays(:worker, :ids::uuid[]) AS released;
 -- name: jobs_reap :row
 SELECT jobs_reap(:batch::integer) AS reaped;
 
+-- name: job_noop :row
+SELECT give_up, retry_after::text AS retry_after FROM job_noop(:payload::jsonb);
+
 -- name: jobs_purge :row
 -- At most :batch of each tenant; call again while it deletes that many.
 SELECT jobs_purge(:batch::integer) AS deleted;

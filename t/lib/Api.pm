@@ -67,12 +67,14 @@ sub false () { return Cpanel::JSON::XS::false() }
 #
 # Names in capitals are settings of the api (fcgi/config.def); the others are
 #   main, slow   how many children each pool has; 0: no such pool
+#   worker       how many children a worker has; none when left out
 #   realtime     whether there is a realtime server
 #   cluster      an Ashlar::Cluster; by default the one shared by all files
 #   nginx        a hash of further variables of nginx/render
 sub start ($class, %arg) {
     my $dir  = File::Temp->newdir('/tmp/ashlar-t-XXXXXX');
     my $realtime = delete $arg{realtime};
+    my $worker   = delete $arg{worker};
     my $self = bless {
         tmp      => $dir,
         dir      => "$dir",
@@ -103,6 +105,7 @@ sub start ($class, %arg) {
     die 'unknown options: ', join(' ', sort keys %arg), "\n" if %arg;
     $self->start_pool($_) for grep { $self->{size}{$_} } qw(main slow);
     $self->start_realtime if $realtime;
+    $self->start_worker(children => $worker) if $worker;
     $self->_start_nginx;
     return $self;
 }
@@ -318,6 +321,24 @@ sub start_pool ($self, $pool, %arg) {
     return $master if $arg{no_wait};
     $self->_wait_for("pool $pool", $master, sub { ($arg{on_socket} || ((stat $socket)[1] // 0) != $before) && $self->fcgi($pool)->request('GET', '/api/v1/public/health')->status == 200 });
     return $master;
+}
+
+# Start a worker and wait until it has said who it is; another name is another one beside it.
+#
+#   children  how many, 2 when left out
+#   queues    as --queues
+#   env       further settings
+sub start_worker ($self, %arg) {
+    my $name   = $arg{name} // 'worker';
+    my $begun  = sub { scalar $self->db->selectrow_array('SELECT count(*) FROM job_workers WHERE pid = ?', undef, $self->{pool}{$name}->pid) };
+    my $worker = $self->{pool}{$name} = Ashlar::Process->start(
+        name => "ashlar worker ($name)",
+        cmd  => [ $ASHLAR, 'worker', '--concurrency', $arg{children} // 2, $arg{queues} ? ('--queues', $arg{queues}) : () ],
+        log  => "$self->{dir}/api-$name.log",
+        env  => { %{ $self->{env} }, %{ $arg{env} // {} } },
+    );
+    $self->_wait_for($name, $worker, $begun) if !$arg{no_wait};
+    return $worker;
 }
 
 # Start a realtime server; another name is another one beside it, past nginx.
