@@ -146,6 +146,17 @@ static const struct field flag_data[] = {
 	FIELD_END
 };
 
+static const struct field webhook_data[] = {
+	{ "id",               F_UUID,     0 },
+	{ "workspace_id",     F_UUID,     F_NULL, .about = "null: the tenant's own" },
+	{ "name",             F_TEXT,     0, .example = "Billing" },
+	{ "events",           F_LIST,     0, .item = F_TEXT },
+	{ "disabled_reason",  F_TEXT,     0, .example = "endpoint answered 410" },
+	{ "last_status_code", F_INT,      F_NULL },
+	{ "failing_since",    F_DATETIME, F_NULL },
+	FIELD_END
+};
+
 static const struct field job_data[] = {
 	{ "id",           F_UUID,     0 },
 	{ "queue",        F_TEXT,     0, .example = "reports" },
@@ -182,13 +193,15 @@ static const struct shape project = { "EventProject", project_data };
 static const struct shape key = { "EventApiKey", key_data };
 static const struct shape flag = { "EventFeatureFlag", flag_data };
 static const struct shape contact = { "EventContact", contact_data };
+static const struct shape webhook = { "EventWebhook", webhook_data };
 static const struct shape job = { "EventJob", job_data };
 
 const struct event events[] = {
 	{ "user.created",     EVENT_TENANT, "Somebody signed up, came with a token of yours for the first time, or was made", &user },
 	{ "user.updated",     EVENT_TENANT, "A profile, address, role, plan or default organization is another one", &user },
-	{ "user.deactivated", EVENT_TENANT, "A user may not come in any more; deleting a user is this, too", &user },
+	{ "user.deactivated", EVENT_TENANT, "A user may not come in any more; so does DELETE /api/v1/users/{user}", &user },
 	{ "user.activated",   EVENT_TENANT, "A user may come in again", &user },
+	{ "user.deleted",     EVENT_TENANT, "A user is gone for good, because the issuer that they signed in with said so", &user },
 	{ "user.signed_in",   EVENT_TENANT, "Somebody signed in with us, by password, passkey or another service", &signin },
 
 	{ "organization.created",        EVENT_ORGANIZATION, "An organization was made; its owner is added to it at the same moment", &organization },
@@ -219,7 +232,8 @@ const struct event events[] = {
 
 	{ "contact.submitted", EVENT_TENANT, "Somebody wrote through the contact form", &contact },
 
-	{ "job.failed", EVENT_TENANT, "A job has used up its attempts, and is not tried again by itself", &job },
+	{ "webhook.disabled", EVENT_ORGANIZATION, "A webhook was switched off, because nothing could be delivered to it", &webhook },
+	{ "job.failed",       EVENT_TENANT, "A job has used up its attempts, and is not tried again by itself", &job },
 	{ NULL },
 };
 /* clang-format on */

@@ -72,7 +72,9 @@ CREATE OR REPLACE FUNCTION users_made() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF event_wanted('user.created', NULL) THEN
-        PERFORM event_emit('user.created', NULL, user_data(u)) FROM made u WHERE is_told(u.tenant_id);
+        PERFORM event_emit('user.created', NULL, user_data(u))
+        FROM made u
+        WHERE u.deleted_at IS NULL AND is_told(u.tenant_id);    -- some are put down as deleted already: identity_apply()
     END IF;
     RETURN NULL;
 END
@@ -80,26 +82,31 @@ $$;
 CREATE OR REPLACE TRIGGER users_made AFTER INSERT ON users
     REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION users_made();
 
+-- Who is deleted has lost what was personal: of that nothing is told again.
 CREATE OR REPLACE FUNCTION user_changed() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
     after jsonb := user_data(NEW);
 BEGIN
-    PERFORM tell(CASE WHEN NEW.is_active = OLD.is_active THEN 'user.updated'
-                      WHEN NEW.is_active THEN 'user.activated' ELSE 'user.deactivated' END,
-                 NULL, after || previous_attributes(user_data(OLD), after), 'user:' || NEW.public_id);
+    IF NEW.deleted_at IS NOT NULL THEN
+        PERFORM tell('user.deleted', NULL, after, 'user:' || NEW.public_id);
+    ELSE
+        PERFORM tell(CASE WHEN NEW.is_active = OLD.is_active THEN 'user.updated'
+                          WHEN NEW.is_active THEN 'user.activated' ELSE 'user.deactivated' END,
+                     NULL, after || previous_attributes(user_data(OLD), after), 'user:' || NEW.public_id);
+    END IF;
     RETURN NULL;
 END
 $$;
 CREATE OR REPLACE TRIGGER users_changed
     AFTER UPDATE OF public_id, email, is_email_verified, full_name, avatar_url, locale, role, status, is_active,
-        current_plan_id, default_organization_id ON users FOR EACH ROW
+        current_plan_id, default_organization_id, deleted_at ON users FOR EACH ROW
     WHEN ((OLD.public_id, OLD.email, OLD.is_email_verified, OLD.full_name, OLD.avatar_url, OLD.locale, OLD.role,
-           OLD.status, OLD.is_active, OLD.current_plan_id, OLD.default_organization_id)
+           OLD.status, OLD.is_active, OLD.current_plan_id, OLD.default_organization_id, OLD.deleted_at)
           IS DISTINCT FROM
           (NEW.public_id, NEW.email, NEW.is_email_verified, NEW.full_name, NEW.avatar_url, NEW.locale, NEW.role,
-           NEW.status, NEW.is_active, NEW.current_plan_id, NEW.default_organization_id)
-          AND is_told(NEW.tenant_id))
+           NEW.status, NEW.is_active, NEW.current_plan_id, NEW.default_organization_id, NEW.deleted_at)
+          AND OLD.deleted_at IS NULL AND is_told(NEW.tenant_id))
     EXECUTE FUNCTION user_changed();
 
 -- A session that a person began: not one that a command or an administrator made.
@@ -353,6 +360,23 @@ CREATE OR REPLACE TRIGGER feature_flags_changed
     EXECUTE FUNCTION flag_changed();
 CREATE OR REPLACE TRIGGER feature_flags_gone AFTER DELETE ON feature_flags FOR EACH ROW
     WHEN (is_told(OLD.tenant_id)) EXECUTE FUNCTION flag_changed();
+
+-- A webhook that was switched off because it could not be delivered to; others of
+-- the same owner hear of it.  Without its URL, which often is a secret.
+CREATE OR REPLACE FUNCTION webhook_disabled() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM event_emit('webhook.disabled', NEW.organization_id, jsonb_build_object(
+        'id', NEW.id, 'workspace_id', NEW.organization_id, 'name', NEW.name, 'events', NEW.events,
+        'disabled_reason', NEW.disabled_reason, 'last_status_code', NEW.last_status_code,
+        'failing_since', json_time(NEW.failing_since)));
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER webhook_endpoints_disabled AFTER UPDATE OF is_active ON webhook_endpoints FOR EACH ROW
+    WHEN (OLD.is_active AND NOT NEW.is_active AND NEW.disabled_reason IS NOT NULL AND NEW.deleted_at IS NULL
+          AND is_told(NEW.tenant_id))
+    EXECUTE FUNCTION webhook_disabled();
 
 -- A job that has come to its end without success.  Jobs of all tenants are ended
 -- by functions that are in none (see jobs.sql): this one is in the job's meanwhile.

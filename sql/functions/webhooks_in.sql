@@ -275,12 +275,14 @@ BEGIN
                                  WHEN full_name IS DISTINCT FROM p.full_name THEN full_name ELSE x.full_name END,
                 avatar_url = CASE WHEN NOT known THEN coalesce(avatar_url, x.avatar_url)
                                   WHEN avatar_url IS DISTINCT FROM p.avatar_url THEN avatar_url ELSE x.avatar_url END,
-                email = CASE WHEN is_kept THEN x.email END,
-                is_email_verified = is_kept AND x.email IS NOT NULL,
+                -- Another one is taken below, in a change of its own: told once, from the old address to the new.
+                email = CASE WHEN is_kept OR email IS NOT NULL THEN x.email END,
+                is_email_verified = CASE WHEN is_kept THEN x.email IS NOT NULL
+                                         ELSE email IS NOT NULL AND x.is_email_verified END,
                 is_active = CASE WHEN is_banned THEN false WHEN coalesce(p.is_banned, false) THEN true ELSE x.is_active END
             WHERE x.tenant_id = tenant AND x.id = u.id;
-            IF NOT is_kept AND email IS NOT NULL THEN
-                PERFORM address_take(u.id, email);
+            IF NOT is_kept AND email IS NOT NULL AND NOT address_take(u.id, email) THEN
+                UPDATE users x SET email = NULL, is_email_verified = false WHERE x.tenant_id = tenant AND x.id = u.id;
             END IF;
             IF is_banned AND u.is_active OR coalesce(p.is_banned, false) AND NOT is_banned AND NOT u.is_active THEN
                 PERFORM audit(CASE WHEN is_banned THEN 'user.deactivate' ELSE 'user.activate' END, 'user', u.public_id,

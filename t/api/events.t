@@ -53,7 +53,7 @@ my $user   = sub ($data) { "user:$data->{sub}" };
 my $member = sub ($data) { "organization:$data->{organization_id}", 'user:' . sub_of($data->{user_id}) };
 my $organization = sub ($data) { "organization:$data->{organization_id}" };
 my %channels = (
-    (map { ("user.$_" => $user) } qw(updated activated deactivated)),
+    (map { ("user.$_" => $user) } qw(updated activated deactivated deleted)),
     'organization.updated' => sub ($data) { "organization:$data->{id}" },
     (map { ("organization.member_$_" => $member) } qw(added updated removed)),
     (map { ("department.$_" => $organization) } qw(created updated)),
@@ -116,7 +116,7 @@ sub tells ($name, $code, @want) {
     }
     subtest $name => sub {
         is join(', ', sort map { $_->{type} } @got), join(', ', sort map { $_->{type} } @expected), 'these, once each'
-            or diag ref $result ? $result->describe : '';
+            or diag join "\n", map({ $_->{payload} } @got), ref $result ? $result->describe : ();
         is scalar(@live), scalar(map { my $data = $_->{data}; map { $_->($data) } $channels{ $_->{type} } // () } @got), 'and on channels no more than those';
         for my $want (@expected) {
             my ($is) = grep { $_->{type} eq $want->{type} } @got or next;
@@ -230,6 +230,31 @@ subtest 'users change' => sub {
     quiet 'the last superadmin stays', sub { $boss->post('/api/v1/admin/users/user_boss/deactivate') };
     my $imp = quiet 'an administrator who acts as a user is nobody who signs in', sub { $boss->post('/api/v1/admin/impersonate/start', { user_id => 'user_ann', reason => 'to see' }) };
     $t->keep_secret($imp->json('/access_token') // ());
+};
+
+# What the worker does with a webhook of an issuer that is received.
+sub issuer_says ($subject, %is) {
+    my $api = $t->{cluster}->connect($t->{database}, 'ashlar_api');
+    $api->begin_work;
+    $api->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $tenant);
+    $api->do('SELECT identity_apply(?, ?, now(), ?, ?, ?, NULL, ?, ?)', undef, 'https://project.supabase.example/auth/v1', $subject,
+        'evt_' . ++(state $n), $is{email}, $is{name}, $is{is_banned} // 0, $is{is_deleted} // 0);
+    $api->commit;
+    $api->disconnect;
+    return;
+}
+
+subtest 'what their own issuer says of users' => sub {
+    tells 'one is new', sub { issuer_says('hook', email => 'hook@example.com', name => 'Hook') }, 'user.created' => { sub => 'hook', email => 'hook@example.com', display_name => 'Hook' };
+    quiet 'nothing is new', sub { issuer_says('hook', email => 'hook@example.com', name => 'Hook') };
+    tells 'another address', sub { issuer_says('hook', email => 'new@example.com', name => 'Hook') },
+        'user.updated' => { email => 'new@example.com', is_email_verified => true, previous_attributes => { email => 'hook@example.com' } };
+    tells 'one that somebody else has', sub { issuer_says('hook', email => 'ann@example.com', name => 'Hook') },
+        'user.updated' => { email => undef, is_email_verified => false, previous_attributes => { email => 'new@example.com', is_email_verified => true } };
+    tells 'a ban', sub { issuer_says('hook', email => 'ann@example.com', name => 'Hook', is_banned => 1) }, 'user.deactivated' => { sub => 'hook' };
+    tells 'they are deleted', sub { issuer_says('hook', is_deleted => 1) }, 'user.deleted' => { sub => 'hook', email => undef, display_name => undef, is_active => false };
+    ok !exists +(grep { $_->{type} eq 'user.deleted' } map { +{ %$_, data => decode_json($_->{payload})->{data} } } @{ $db->selectall_arrayref('SELECT type, payload FROM webhook_messages', { Slice => {} }) })[0]{data}{previous_attributes}, 'what was personal is not told again';
+    quiet 'one who is deleted before anybody heard of them', sub { issuer_says('ghost', is_deleted => 1) };
 };
 
 subtest 'signing in' => sub {
@@ -364,6 +389,22 @@ subtest 'the contact form' => sub {
     tells 'is sent', sub { $t->post('/api/v1/public/contact', \%sent) },
         'contact.submitted' => { %sent, reference_id => qr/\ACNT-[0-9A-F]{8}\z/, phone => undef, extra_fields => {} };
     quiet 'with nothing in it', sub { $t->post('/api/v1/public/contact', { %sent, message => '' }) };
+};
+
+subtest 'a webhook is switched off' => sub {
+    my $off = sub ($name) {
+        $db->begin_work;
+        $db->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $tenant);
+        $db->do(q{UPDATE webhook_endpoints SET is_active = false, disabled_reason = 'endpoint answered 410' WHERE name = ?}, undef, $name);
+        $db->commit;
+        return;
+    };
+    listen_as('second', $tenant, $away);
+    tells 'by the deliverer', sub { $off->('second') },
+        -in => $away, 'webhook.disabled' => { name => 'second', workspace_id => $away, disabled_reason => 'endpoint answered 410' };
+    my ($id) = $db->selectrow_array(q{SELECT id FROM webhook_endpoints WHERE name = 'second'});
+    quiet 'by its owner', sub { $ann->post("/api/v1/webhooks/$id/toggle", undef, headers => { 'X-Workspace-Id' => $away }); $ann->post("/api/v1/webhooks/$id/toggle", undef, headers => { 'X-Workspace-Id' => $away }) };
+    is $db->selectrow_array('SELECT is_active FROM webhook_endpoints WHERE id = ?', undef, $id), 0;
 };
 
 subtest 'a job that has failed for good' => sub {
