@@ -6,6 +6,7 @@
 #include "fcgi/config.h"
 #include "fcgi/log.h"
 #include "fcgi/route.h"
+#include "worker/mail.h"
 #include "worker/worker.h"
 
 static const char *queues = "ashlar,ashlar.mail:4,ashlar.webhooks", *concurrency = "8";
@@ -51,6 +52,8 @@ static void read_queue(struct worker_options *to, const char *text, size_t n)
 int cmd_worker(int argc, char **argv)
 {
 	static struct worker_options worker;
+	const char *mails;
+	bool is_bad;
 
 	if (cmd_options(&usage, argc, argv) < argc)
 		cmd_misuse(&usage, "takes no operands");
@@ -65,5 +68,7 @@ int cmd_worker(int argc, char **argv)
 		cmd_die("the configuration has mistakes; see ashlar check-config");
 	log_init("worker");
 	router_init();
+	mails = mail_destination(&is_bad);
+	log_msg(is_bad ? LOG_WARNING : LOG_INFO, NULL, "%s", mails);
 	return worker_run(&worker);
 }

@@ -8,6 +8,8 @@
 #include "worker/job.h"
 #include "worker/webhook_in.h"
 #include "worker/worker.h"
+#include "worker/contact_webhook.h"
+#include "worker/mail.h"
 
 static const struct job_kind mail_decoy = { .name = "mail.decoy" }; /* see handlers/mail.h */
 
@@ -19,6 +21,8 @@ const struct job_kind *const job_kinds[] = {
 	&job_retention,
 	&mail_decoy,
 	&webhook_in_job,
+	&mail_job,
+	&contact_webhook_job,
 	NULL,
 };
 

@@ -1,0 +1,223 @@
+#include "worker/mail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fcgi/buf.h"
+#include "fcgi/config.h"
+#include "fcgi/db.h"
+#include "fcgi/json.h"
+#include "fcgi/mailbox.h"
+#include "fcgi/req.h"
+#include "fcgi/seal.h"
+#include "providers/mime.h"
+#include "providers/smtp.h"
+#include "worker/mail_render.h"
+
+static const char *member(struct json_object *object, const char *name)
+{
+	struct json_object *value;
+
+	return json_object_object_get_ex(object, name, &value) && json_object_is_type(value, json_type_string)
+		       ? json_object_get_string(value)
+		       : NULL;
+}
+
+/* Link, token and code; NULL in *out where nothing was sealed. */
+static enum err open_secrets(struct req *rq, const struct job *job, struct json_object *payload,
+			     struct json_object **out)
+{
+	const char *sealed = member(payload, "sealed"), *text, *problem;
+
+	*out = NULL;
+	if (!sealed)
+		return ERR_OK;
+	text = seal_open(&rq->arena, "mail", job->tenant_id, sealed);
+	if (!text || json_read(&rq->arena, text, strlen(text), out, &problem))
+		return req_fail_inside(rq, ERR_UNAVAILABLE,
+				       "the link does not open: JWT_SECRET or ENCRYPTION_KEYS is not what it "
+				       "was sealed with");
+	return ERR_OK;
+}
+
+/* The tenant's name in front of our address; where it has none, MAIL_FROM's. */
+static struct mailbox sender(struct arena *a, const PGresult *tenant)
+{
+	const char *name = db_text(tenant, 0, "email_from_name"), *host = strstr(cfg.public_url, "://");
+	struct mailbox from;
+
+	if (!*cfg.mail_from || !mailbox_parse(a, cfg.mail_from, &from)) {
+		host = host ? host + 3 : "localhost";
+		from = (struct mailbox){ .address = arena_fmt(a, "no-reply@%.*s", (int)strcspn(host, ":/"),
+							      host) };
+	}
+	if (name && *name)
+		from.name = name;
+	else if (!from.name || !db_bool(tenant, 0, "is_default"))
+		from.name = db_text(tenant, 0, "tenant");
+	return from;
+}
+
+static struct mailbox answers_to(struct arena *a, struct json_object *payload, const char *support)
+{
+	const char *reply_to = member(payload, "reply_to");
+	struct mailbox box = { NULL };
+
+	if (reply_to && mailbox_is_address(reply_to))
+		box.address = reply_to;
+	else if (support && mailbox_is_address(support))
+		box.address = support;
+	else if (*cfg.mail_reply_to)
+		mailbox_parse(a, cfg.mail_reply_to, &box);
+	return box;
+}
+
+/* Write a file that is there as a whole or not at all, and for us alone: it has links in it that let in. */
+static enum err keep(struct req *rq, const struct job *job, const char *template, time_t date,
+		     const struct buf *mail)
+{
+	const char *name, *temporary;
+	struct tm tm;
+	char day[32];
+	FILE *f;
+	int fd;
+
+	gmtime_r(&date, &tm);
+	strftime(day, sizeof(day), "%Y%m%dT%H%M%SZ", &tm);
+	name = arena_fmt(&rq->arena, "%s/%s-%s-%s.eml", cfg.mail_dir, day, template, job->id);
+	temporary = arena_fmt(&rq->arena, "%s/.%s", cfg.mail_dir, job->id);
+	if (mkdir(cfg.mail_dir, 0700) && errno != EEXIST)
+		return req_fail_inside(rq, ERR_UNAVAILABLE, "%s: %s", cfg.mail_dir, strerror(errno));
+	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!f)
+		return req_fail_inside(rq, ERR_UNAVAILABLE, "%s: %s", temporary, strerror(errno));
+	fwrite(mail->p, 1, mail->n, f);
+	if (fclose(f) || rename(temporary, name))
+		return req_fail_inside(rq, ERR_UNAVAILABLE, "%s: %s", name, strerror(errno));
+	return ERR_OK;
+}
+
+static enum err hand_over(struct req *rq, const struct job *job, const char *template, time_t date,
+			  const char *from, const char *to, const struct buf *mail)
+{
+	const struct smtp_mail m = { .from = from, .to = to, .text = mail->p, .n = mail->n };
+	const char *reason;
+	enum err rc;
+
+	if (!*cfg.mail_url && *cfg.mail_dir)
+		return keep(rq, job, template, date, mail);
+	rc = smtp_send(&rq->arena, &m, &reason);
+	if (rc == ERR_VALIDATION)
+		return job_give_up(rq, "%s", reason);
+	return rc ? req_fail_inside(rq, rc, "%s", reason) : ERR_OK;
+}
+
+static enum err send(struct req *rq, const struct job *job, struct json_object *payload,
+		     const PGresult *tenant)
+{
+	const char *to = member(payload, "to"), *template = member(payload, "template"),
+		   *locale = member(payload, "locale"), *problem;
+	const struct mail_kind *kind = template ? mail_kind_find(template) : NULL;
+	long long age_s = db_int(tenant, 0, "age_s");
+	struct mailbox from = sender(&rq->arena, tenant);
+	struct mail_brand brand = {
+		.name = from.name,
+		.logo_url = db_text(tenant, 0, "logo_url"),
+		.color = db_text(tenant, 0, "brand_color"),
+		.support_email = db_text(tenant, 0, "support_email"),
+	};
+	struct json_object *secrets, *data = NULL;
+	struct mail_content content;
+	struct mime_mail mail;
+	struct buf text;
+	enum err rc;
+
+	if (!kind || !to || !mailbox_is_address(to))
+		return job_give_up(rq, "no mail that there is, or nobody that it could go to");
+	if (kind->life_s && age_s >= kind->life_s)
+		return job_give_up(rq,
+				   "it would come too late: its link was good for %ld s, and is %lld s old",
+				   kind->life_s, age_s);
+	rc = open_secrets(rq, job, payload, &secrets);
+	if (rc)
+		return rc;
+	if (secrets && age_s >= MAIL_CODE_LIFE_S)
+		json_object_object_del(secrets, "code"); /* the link is still good */
+	json_object_object_get_ex(payload, "data", &data);
+	problem = mail_render(&rq->arena, kind, locale ? locale : "en", &brand, to, data, secrets, &content);
+	if (problem)
+		return req_fail_inside(rq, ERR_INTERNAL, "%s", problem);
+
+	mail = (struct mime_mail){
+		.id = job->id,
+		.date = (time_t)db_int(tenant, 0, "created_s"),
+		.from = from,
+		.reply_to = answers_to(&rq->arena, payload, brand.support_email),
+		.to = to,
+		.subject = content.subject,
+		.language = content.language,
+		.unsubscribe = content.unsubscribe,
+		.text = content.text,
+		.html = content.html,
+	};
+	buf_init(&text, &rq->arena, 2 * (strlen(content.text) + strlen(content.html)) + 4096);
+	mime_write(&text, &mail);
+	return hand_over(rq, job, kind->name, mail.date, *cfg.mail_bounce ? cfg.mail_bounce : from.address,
+			 to, &text);
+}
+
+/*
+ * Everything that is needed is read first, in a transaction that ends before the
+ * server is asked.  When it has taken the mail, the job forgets what it said,
+ * and is done, in one more.  Who dies in between sends it again, with the same
+ * Message-ID and every byte the same.
+ */
+static enum err run(struct req *rq, const struct job *job)
+{
+	struct json_object *payload;
+	const char *problem;
+	PGresult *tenant, *res;
+	enum err rc;
+
+	req_set(rq, "job_id", job->id);
+	rc = db_call(rq, Q_mail_begin, true, &tenant);
+	if (rc)
+		return rc;
+	if (json_read(&rq->arena, job->payload, strlen(job->payload), &payload, &problem) ||
+	    !json_object_is_type(payload, json_type_object))
+		return job_give_up(rq, "its payload is no JSON object");
+	if (!PQntuples(tenant))
+		return job_give_up(rq, "the job is gone");
+	rc = send(rq, job, payload, tenant);
+	return rc ? rc : db_call(rq, Q_mail_forget, false, &res);
+}
+
+const struct job_kind mail_job = { .name = "mail", .run = run };
+
+const char *mail_destination(bool *is_bad)
+{
+	static char text[1200];
+	struct mail_server server;
+	struct arena a;
+
+	*is_bad = !*cfg.mail_url && !*cfg.mail_dir;
+	if (*is_bad)
+		return "mails are not sent: there is neither MAIL_URL nor MAIL_DIR";
+	if (!*cfg.mail_url) {
+		snprintf(text, sizeof(text), "mails are not sent but kept in %s: there is no MAIL_URL",
+			 cfg.mail_dir);
+		return text;
+	}
+	arena_init(&a, 1024);
+	mail_server_parse(&a, cfg.mail_url, &server);
+	snprintf(text, sizeof(text), "mails go to %s%s", server.url, server.has_tls ? "" : ", without TLS");
+	arena_release(&a);
+	return text;
+}
