@@ -100,7 +100,7 @@ BEGIN
     UPDATE jobs j
     SET state = 'completed', finished_at = clock_timestamp(), lease_until = NULL,
         updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
-    FROM unnest(ids, attempts) AS x (id, attempt)
+    FROM unnest(ids, job_complete_all.attempts) AS x (id, attempt)
     WHERE j.tenant_id = (SELECT app_tenant()) AND j.id = x.id AND j.state = 'running'
       AND j.worker = job_complete_all.worker AND j.attempts = x.attempt;
     GET DIAGNOSTICS n = ROW_COUNT;
