@@ -37,7 +37,8 @@ enum {
 	TICK_MS = 50,       /* time-outs, portions that stand too long */
 	WATCH_MS = 1000,    /* cancelled jobs, the watchdog */
 	STALE_MS = 1000,    /* claimed and not begun: others may be free */
-	BUFFER_MS = 30,     /* of work that is claimed ahead */
+	BUFFER_MS = 30,     /* of work that is claimed ahead, beyond what is under way, */
+	UNDER_WAY_MS = 200, /* but no more of that than this */
 	BUFFER_MOST = 4000, /* jobs */
 	SWEEP_MS = 10,      /* not more often … */
 	SHARE = 9,          /* … and not for more than a tenth of the time */
@@ -79,6 +80,7 @@ static struct asked {
 
 static double jobs_per_ns; /* lately */
 static size_t ended_jobs;
+static double portion_ns; /* from the claim to the end, lately */
 
 static void measure(void)
 {
@@ -95,13 +97,17 @@ static void measure(void)
 }
 
 /*
- * As many as there are children, and a few milliseconds of work beyond: so
- * there is always something at hand where jobs are short, and nothing waits
- * here for a child while another host has one where they are long.
+ * As many as there are children, and beyond that what ends in the time that a
+ * portion takes and a few milliseconds more: so there is always something at
+ * hand where jobs are short, and nothing waits here for a child while another
+ * host has one where they are long.  Without that time, claims would never grow
+ * where it is longer than the few milliseconds, as with a slow disk: what is
+ * under way is all that the rate times the time comes to.
  */
 static long room(void)
 {
-	double ahead = jobs_per_ns * BUFFER_MS * MS;
+	double under_way = portion_ns < (double)UNDER_WAY_MS * MS ? portion_ns : (double)UNDER_WAY_MS * MS;
+	double ahead = jobs_per_ns * (under_way + (double)BUFFER_MS * MS);
 	long most = team_children() + (long)(ahead > BUFFER_MOST ? BUFFER_MOST : ahead);
 
 	return most - (long)portions_jobs - claiming.n - sweeping.n;
@@ -259,6 +265,7 @@ static void read_reports(void)
 			continue;
 		if (r.what == R_DONE) {
 			ended_jobs += p->njobs;
+			portion_ns += ((double)(clock_ns() - p->claimed_ns) - portion_ns) / 8;
 			portions_remove(p);
 		} else if (r.what != R_LOST && r.job >= 0 && (size_t)r.job < p->njobs && !p->is_not_ours) {
 			r.error[n - (ssize_t)offsetof(struct report, error) - 1] = '\0';
