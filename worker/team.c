@@ -48,6 +48,7 @@ static void run(struct member *m, pid_t master)
 	close(reports[CHILD]);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_NAME, "ashlar-lane"); /* what ps shows, unless it has a name of its own */
 	m->run();
 	_exit(0);
 }

@@ -369,11 +369,12 @@ sub listen_for ($self, $pool) {
     return IO::Socket::UNIX->new(Local => $path, Listen => 511) // die "$path: $!\n";
 }
 
-# The master process of a pool (Ashlar::Process), and the ids of its children.
+# The master process of a pool (Ashlar::Process), and the ids of its children
+# that do its work; others, as the notifier, have names of their own.
 sub master ($self, $pool = 'main') { return $self->{pool}{$pool} }
 
 sub children ($self, $pool = 'main') {
-    my @pids = sort { $a <=> $b } grep { _slurp("/proc/$_/comm") ne "ashlar-notifier\n" } $self->master($pool)->children;
+    my @pids = sort { $a <=> $b } grep { _slurp("/proc/$_/comm") eq "ashlar\n" } $self->master($pool)->children;
     return @pids;
 }
 
