@@ -42,6 +42,7 @@ subtest 'the files of a package' => sub {
         usr/lib/systemd/system/ashlar-api@main.service.d/remote-database.conf.example
         usr/lib/systemd/system/ashlar-.service.d/10-hardening.conf
         usr/lib/systemd/system/ashlar-migrate.service
+        usr/lib/systemd/system/ashlar-worker.service
         usr/lib/sysusers.d/ashlar.conf
         usr/lib/tmpfiles.d/ashlar.conf
         usr/share/doc/ashlar/README.Debian

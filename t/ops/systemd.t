@@ -39,7 +39,7 @@ sub exposure ($unit) {
 }
 
 subtest 'exposure' => sub {
-    my %most = ('ashlar-api@main.service' => 0.5, 'ashlar-api@slow.service' => 1.2, 'ashlar-migrate.service' => 0.5);
+    my %most = ('ashlar-api@main.service' => 0.5, 'ashlar-api@slow.service' => 1.2, 'ashlar-migrate.service' => 0.5, 'ashlar-worker.service' => 1.2);
     for my $unit (sort keys %most) {
         my ($level, $open) = exposure($unit);
         cmp_ok $level, '<=', $most{$unit}, "$unit: $level" or diag explain $open;
@@ -73,7 +73,7 @@ subtest 'units, nginx and settings mean the same' => sub {
     is of('ashlar-api@.service', 'RuntimeDirectory'), 'ashlar', 'the directory';
     like qx(cat '$top/etc/ashlar/ashlar.env'), qr{^#SHM_FILE=/run/ashlar/}m, 'that SHM_FILE is in';
     my %user = map { $_ => 1 } qx(cat '$top/usr/lib/sysusers.d/ashlar.conf') =~ /^u (\S+)/mg;
-    ok $user{ of($_, 'User') }, "$_ runs as a user that there is" for qw(ashlar-api@.service ashlar-migrate.service);
+    ok $user{ of($_, 'User') }, "$_ runs as a user that there is" for qw(ashlar-api@.service ashlar-migrate.service ashlar-worker.service);
     like qx(cat '$top/etc/ashlar/ashlar.env'), qr{^DATABASE_URL=postgresql://ashlar_api@/}m, 'which is a role of the database';
     my $said = qx(systemd-sysusers --dry-run '$top/usr/lib/sysusers.d/ashlar.conf' 2>&1);
     is $?, 0, 'the users are well-formed' or diag $said;
