@@ -235,6 +235,22 @@ subtest 'and those of its page on background jobs' => sub {
     ok defined output_of(60, {}, qw(cc -std=gnu11 -Wall -Wextra -Werror -fsyntax-only -I.), split(' ', qx(pkg-config --cflags libpq json-c)), "$dir/kind.c"), 'its kind compiles';
 };
 
+subtest 'and those of its page on webhooks that are received' => sub {
+    my $api = Api->start(slow => 0, STRIPE_WEBHOOK_SECRET => 'whsec_of_the_guide');
+    my %env = (TOKEN => $api->user('root', role => 'superadmin')->token, STRIPE_WEBHOOK_SECRET => 'whsec_of_the_guide');
+    for (commands('/webhooks-in.html')) {
+        my ($command, $answer) = @$_;
+        my ($name) = $command =~ /(curl.*)/;
+        my ($status, $body) = run_at($api, $command, %env);
+        my ($got, $shown) = (decode_json($body), eval { decode_json($answer) });
+        if ($shown && ($shown->{error} || $shown->{received})) { is_deeply $got, $shown, "$name is answered as shown" }
+        else { like $status, qr/^20/, "$name is answered" }
+        is_deeply [ sort keys %{ $got->{items}[0] } ], [ sort keys %{ $shown->{items}[0] } ], '  with what is shown' if $shown && $shown->{items};
+        $env{EVENT} //= $got->{items}[0]{id} if $got->{items};
+    }
+    is_deeply $api->db->selectall_arrayref('SELECT event_id, replays FROM webhook_events'), [ [ 'evt_1', 1 ] ], 'one event, replayed once';
+};
+
 subtest 'and those of its page on organizations' => sub {
     my $key   = $t->key;
     my $ada   = $t->user('lovelace', columns => { full_name => 'Ada Lovelace' })->with(key => $key);
