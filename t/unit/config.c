@@ -38,6 +38,16 @@ static const char *const names[] = {
 	"SUPABASE_ISSUER",
 	"SUPABASE_JWKS_URL",
 	"SUPABASE_JWT_SECRET",
+	"STRIPE_WEBHOOK_SECRET",
+	"CLERK_WEBHOOK_SECRET",
+	"SUPABASE_WEBHOOK_SECRET",
+	"APPLE_ROOT_CA",
+	"APPLE_BUNDLE_IDS",
+	"GOOGLE_PUBSUB_AUDIENCE",
+	"GOOGLE_PUBSUB_EMAIL",
+	"GOOGLE_PLAY_PACKAGES",
+	"GOOGLE_PLAY_KEY_FILE",
+	"GOOGLE_PLAY_URL",
 	"MAIL_URL",
 	"MAIL_FROM",
 	"MAIL_REPLY_TO",
@@ -253,6 +263,31 @@ static void test_print(void)
 	ok(!strstr(text, "topsecret") && !strstr(text, secret), "no secret is printed");
 }
 
+static void test_webhooks(void)
+{
+	fine("STRIPE_WEBHOOK_SECRET=whsec_a,whsec_b");
+	refused("STRIPE_WEBHOOK_SECRET=whsec_a,sk_live_b",
+		"STRIPE_WEBHOOK_SECRET: must be secrets that begin with whsec_");
+	ok(!strstr(said, "sk_live"), "… without showing it");
+	refused("STRIPE_WEBHOOK_SECRET=whsec_", "must be secrets that begin with whsec_");
+	fine("CLERK_WEBHOOK_SECRET=whsec_a CLERK_ISSUER=https://a.clerk.example");
+	refused("CLERK_WEBHOOK_SECRET=whsec_a", "CLERK_WEBHOOK_SECRET: needs CLERK_ISSUER");
+	fine("SUPABASE_WEBHOOK_SECRET=0123456789abcdef SUPABASE_ISSUER=https://a.example");
+	refused("SUPABASE_WEBHOOK_SECRET=0123456789abcde SUPABASE_ISSUER=https://a.example",
+		"SUPABASE_WEBHOOK_SECRET: must be secrets of at least 16 characters");
+	refused("SUPABASE_WEBHOOK_SECRET=0123456789abcdef", "SUPABASE_WEBHOOK_SECRET: needs SUPABASE_ISSUER");
+	fine("APPLE_ROOT_CA=/dev/null APPLE_BUNDLE_IDS=com.example.app,com.example.other");
+	refused("APPLE_ROOT_CA=/nowhere APPLE_BUNDLE_IDS=a.b", "APPLE_ROOT_CA: cannot be read: /nowhere");
+	refused("APPLE_ROOT_CA=/dev/null", "APPLE_ROOT_CA: needs APPLE_BUNDLE_IDS");
+	fine("GOOGLE_PUBSUB_AUDIENCE=x GOOGLE_PUBSUB_EMAIL=a@b.de GOOGLE_PLAY_PACKAGES=a.b "
+	     "GOOGLE_PLAY_KEY_FILE=/dev/null");
+	refused("GOOGLE_PUBSUB_AUDIENCE=x GOOGLE_PUBSUB_EMAIL=a@b.de GOOGLE_PLAY_PACKAGES=a.b",
+		"GOOGLE_PUBSUB_AUDIENCE: needs");
+	refused("GOOGLE_PLAY_KEY_FILE=/nowhere", "GOOGLE_PLAY_KEY_FILE: cannot be read");
+	refused("GOOGLE_PLAY_URL=http://x.example", "GOOGLE_PLAY_URL: must be https:// outside development");
+	refused("GOOGLE_PLAY_URL=https://x.example/", "GOOGLE_PLAY_URL: must not end with a slash");
+}
+
 static void test_mail(void)
 {
 	fine("MAIL_URL=smtp://u:p@mail.example.com:587 MAIL_FROM=no-reply@example.com");
@@ -280,6 +315,7 @@ static void test_mail(void)
 int main(void)
 {
 	test_mail();
+	test_webhooks();
 	test_defaults();
 	test_values();
 	test_lists();
