@@ -89,7 +89,8 @@ enum head_found head_read(char *p, size_t n, struct head *out)
 		if (!field_line(line, cr, &out->fields[out->nfields++]))
 			return HEAD_BAD;
 	}
-	return has_body(out) ? HEAD_BAD : HEAD_WHOLE;
+	/* Whatever else is asked, it is refused by its method, and nothing is read behind it. */
+	return !strcmp(out->method, "GET") && has_body(out) ? HEAD_BAD : HEAD_WHOLE;
 }
 
 const char *head_field(const struct head *h, const char *name)

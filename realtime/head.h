@@ -29,7 +29,7 @@ struct head {
 enum head_found {
 	HEAD_MORE,  /* its end has not come yet */
 	HEAD_WHOLE, /* and out is filled in */
-	HEAD_BAD,   /* 400: it is none, or has a body */
+	HEAD_BAD,   /* 400: it is none, or a GET with a body */
 	HEAD_LARGE, /* 431: more than HEAD_MAX_BYTES or HEAD_MAX_FIELDS */
 };
 

@@ -101,10 +101,12 @@ subtest 'a handshake without good credentials is an answer of the API' => sub {
     my $res = $ann->post($ws, {});
     is $res->status, 405, 'POST';
     is $t->fcgi->request('GET', $ws)->status, 404, 'the api itself has no such path';
-    is $ann->get("$sse?channel=nonsense")->status, 422, 'a stream of no channel';
-    error_is $ann->get("$sse?channel=$channel-"), 403, 'AUTHORIZATION_ERROR';
-    error_is $bob->get("$sse?channel=$channel"), 403, 'AUTHORIZATION_ERROR';
-    error_is $ann->get($sse), 422, 'VALIDATION_ERROR', field => 'channel';
+    my %accept = (headers => { Accept => 'text/event-stream' });
+    error_is $ann->get("$sse?channel=nonsense", %accept), 422, 'VALIDATION_ERROR', field => 'channel';
+    error_is $ann->get("$sse?channel=$channel-", %accept), 403, 'AUTHORIZATION_ERROR';
+    error_is $bob->get("$sse?channel=$channel", %accept), 403, 'AUTHORIZATION_ERROR';
+    error_is $ann->get($sse, %accept), 422, 'VALIDATION_ERROR', field => 'channel';
+    error_is $ann->get("$sse?channel=$channel"), 406, 'NOT_ACCEPTABLE';
 };
 
 subtest 'a user who has no session any more' => sub {
@@ -371,7 +373,7 @@ subtest 'a session that ends' => sub {
 
 subtest 'a token that ends' => sub {
     my $yan = $t->user('yan');
-    my $s   = connected($yan, path => "$ws?token=" . $t->token($yan, exp => int(time) - 26));
+    my $s   = connected($yan, path => "$ws?token=" . $t->token($yan, exp => int(time) + 3));
     error_of($s, 'TOKEN_EXPIRED', 'is told');
     is $s->end, 4401, 'closes';
 };
@@ -379,9 +381,10 @@ subtest 'a token that ends' => sub {
 subtest 'a client that says nothing' => sub {
     my ($loud, $silent) = (connected($ann), connected($ann));
     $silent->{is_silent} = 1;
-    is $silent->end(20), 4408, 'not even to a ping, is gone';
+    my ($m, $until) = (undef, time + 30);
+    until (($m = $silent->next(undef, 0.2)) && $m->{close} || time > $until) { $loud->rest(0.1) }
+    is $m->{close}, 4408, 'not even to a ping, is gone';
     ok $silent->{pings}, 'it was asked';
-    $loud->rest(0.1);
     subscribed($loud, $channel);
 };
 

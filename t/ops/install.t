@@ -42,6 +42,8 @@ subtest 'the files of a package' => sub {
         usr/lib/systemd/system/ashlar-api@main.service.d/remote-database.conf.example
         usr/lib/systemd/system/ashlar-.service.d/10-hardening.conf
         usr/lib/systemd/system/ashlar-migrate.service
+        usr/lib/systemd/system/ashlar-realtime.service
+        usr/lib/systemd/system/ashlar-realtime.socket
         usr/lib/systemd/system/ashlar-worker.service
         usr/lib/sysusers.d/ashlar.conf
         usr/lib/tmpfiles.d/ashlar.conf
@@ -51,6 +53,7 @@ subtest 'the files of a package' => sub {
         etc/nginx/sites-available/ashlar
         etc/nginx/snippets/ashlar-errors.conf
         etc/nginx/snippets/ashlar-slow.conf
+        etc/nginx/snippets/ashlar-realtime.conf
     );
     ok -f "$dir/$_", "/$_" for @want;
     ok -x "$dir/usr/bin/ashlar", 'the program may be run';

@@ -39,7 +39,7 @@ sub exposure ($unit) {
 }
 
 subtest 'exposure' => sub {
-    my %most = ('ashlar-api@main.service' => 0.5, 'ashlar-api@slow.service' => 1.2, 'ashlar-migrate.service' => 0.5, 'ashlar-worker.service' => 1.2);
+    my %most = ('ashlar-api@main.service' => 0.5, 'ashlar-api@slow.service' => 1.2, 'ashlar-migrate.service' => 0.5, 'ashlar-realtime.service' => 0.5, 'ashlar-worker.service' => 1.2);
     for my $unit (sort keys %most) {
         my ($level, $open) = exposure($unit);
         cmp_ok $level, '<=', $most{$unit}, "$unit: $level" or diag explain $open;
@@ -68,12 +68,14 @@ sub of ($unit, $key) {
 
 subtest 'units, nginx and settings mean the same' => sub {
     is of('ashlar-api@.socket', 'ListenStream'), '/run/ashlar-%i.sock', 'the socket';
-    like qx(cat '$top/etc/nginx/conf.d/ashlar.conf'), qr{unix:/run/ashlar-$_[.]sock}, "nginx knows that of $_" for qw(main slow);
+    like qx(cat '$top/etc/nginx/conf.d/ashlar.conf'), qr{unix:/run/ashlar-$_[.]sock\b}, "nginx knows that of $_" for qw(main slow realtime);
     is of('ashlar-api@.service', 'StandardInput'), 'socket', 'which becomes fd 0';
     is of('ashlar-api@.service', 'RuntimeDirectory'), 'ashlar', 'the directory';
     like qx(cat '$top/etc/ashlar/ashlar.env'), qr{^#SHM_FILE=/run/ashlar/}m, 'that SHM_FILE is in';
     my %user = map { $_ => 1 } qx(cat '$top/usr/lib/sysusers.d/ashlar.conf') =~ /^u (\S+)/mg;
-    ok $user{ of($_, 'User') }, "$_ runs as a user that there is" for qw(ashlar-api@.service ashlar-migrate.service ashlar-worker.service);
+    ok $user{ of($_, 'User') }, "$_ runs as a user that there is" for qw(ashlar-api@.service ashlar-realtime.service ashlar-migrate.service ashlar-worker.service);
+    is of('ashlar-realtime.socket', 'ListenStream'), '/run/ashlar-realtime.sock', 'the socket of realtime';
+    cmp_ok of('ashlar-realtime.service', 'LimitNOFILE'), '>', 16384 + 256, 'a descriptor for each connection';
     like qx(cat '$top/etc/ashlar/ashlar.env'), qr{^DATABASE_URL=postgresql://ashlar_api@/}m, 'which is a role of the database';
     my $said = qx(systemd-sysusers --dry-run '$top/usr/lib/sysusers.d/ashlar.conf' 2>&1);
     is $?, 0, 'the users are well-formed' or diag $said;

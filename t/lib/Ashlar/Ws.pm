@@ -88,7 +88,7 @@ sub frame ($self, $opcode, $payload, %arg) {
     my $head = pack 'C', ($arg{more} ? 0 : 0x80) | $opcode;
     $head .= $n < 126 ? pack('C', 0x80 | $n) : $n < 65536 ? pack('Cn', 0xfe, $n) : pack('CQ>', 0xff, $n);
     my $mask = "\x01\x02\x03\x04";
-    return $self->_write($head . $mask . ($payload ^ substr $mask x ($n / 4 + 1), 0, $n));
+    return $self->_write($head . $mask . ($payload ^. substr $mask x (int($n / 4) + 1), 0, $n));
 }
 
 sub text ($self, $text) { return $self->frame(1, $text) }
