@@ -61,9 +61,13 @@ static void ws_kill(struct conn *c)
 
 static void ws_ping(struct conn *c)
 {
-	unsigned char none[LWS_PRE + 1] = { 0 };
+	/* Of an empty pong the library does not tell. */
+	static const char text[] = "ping";
+	unsigned char frame[LWS_PRE + sizeof(text)];
 
-	if (!lws_partial_buffered(c->wire) && lws_write(c->wire, none + LWS_PRE, 0, LWS_WRITE_PING) < 0)
+	memcpy(frame + LWS_PRE, text, sizeof(text));
+	if (!lws_partial_buffered(c->wire) &&
+	    lws_write(c->wire, frame + LWS_PRE, sizeof(text) - 1, LWS_WRITE_PING) < 0)
 		conn_broken(c);
 }
 
