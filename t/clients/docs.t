@@ -5,6 +5,8 @@ use v5.36;
 use utf8;
 use lib 't/lib', 'docs/lib';
 use Api;
+use Ashlar::Deliverer;
+use Ashlar::Receiver;
 use Ashlar::Totp 'totp';
 use Ashlar::Issuer;
 use Ashlar::Token qw(mint sign_key);
@@ -249,6 +251,73 @@ subtest 'and those of its page on webhooks that are received' => sub {
         $env{EVENT} //= $got->{items}[0]{id} if $got->{items};
     }
     is_deeply $api->db->selectall_arrayref('SELECT event_id, replays FROM webhook_events'), [ [ 'evt_1', 1 ] ], 'one event, replayed once';
+};
+
+# Its receiver is node's, with a library; and the check with openssl is told what node was.
+subtest 'and those of its page on webhooks that are sent' => sub {
+    my $spy    = Ashlar::Receiver->start;
+    my ($free) = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)->sockport;
+    my $api    = Api->start(HTTP_ALLOW_PRIVATE => "127.0.0.1:$free," . $spy->address, WEBHOOK_ALLOW_HTTP => 'true');
+    my $ada    = $api->user('ada');
+    my $org    = $api->organization($ada);
+    my %env    = (TOKEN => $ada->token, WORKSPACE => $org);
+    my @pages  = blocks($api->get('/webhooks-out.html')->body);
+    my ($server) = grep { /createServer/ } @pages;
+    my ($script) = grep { /^#!/ } @pages;
+    for ([ 'server.mjs' => $server =~ s/3000/$free/r ], [ 'verify' => $script ]) {
+        open my $out, '>:encoding(UTF-8)', "$dir/$_->[0]" or die "$_->[0]: $!\n";
+        print {$out} $_->[1];
+        close $out or die "$_->[0]: $!\n";
+    }
+    symlink getcwd . '/t/clients/node_modules', "$dir/node_modules" or die "node_modules: $!\n";
+    my ($node, $deliverer);
+    for (commands('/webhooks-out.html')) {
+        my ($command, $answer) = @$_;
+        my ($name) = $command =~ /(curl.*)/;
+        $command =~ s{https://example\.com/webhooks}{http://127.0.0.1:$free/};
+        if ($command =~ /deliveries\?/) {
+            $deliverer = Ashlar::Deliverer->start($api);
+            status_is $ada->with(key => $api->key)->put("/api/v1/organizations/$org", { name => 'Renamed' }), 200;
+            eventually { $api->db->selectrow_array(q{SELECT count(*) FROM webhook_deliveries WHERE state = 'delivered'}) } 30, 'what happens is delivered';
+        }
+        my ($status, $body) = run_at($api, $command, %env);
+        my ($got, $shown) = (decode_json($body), eval { decode_json($answer) });
+        like $status, qr/^20/, "$name is answered" or diag $body;
+        is_deeply [ sort keys %$got ], [ sort keys %$shown ], '  with what is shown' if $shown;
+        is_deeply $got, $shown, '  exactly' if $command =~ m{/test};
+        if (exists $got->{items}) {
+            is_deeply [ sort keys %{ $got->{items}[0] } ], [ sort keys %{ $shown->{items}[0] } ], '  and so is the delivery';
+            $env{DELIVERY} = $got->{items}[0]{id};
+        }
+        next if !$got->{secret};
+        $api->keep_secret($got->{secret});
+        @env{qw(ID SECRET)} = ($got->{id}, $got->{secret});
+        next if $node;
+        $node = Ashlar::Process->start(cmd => [ 'node', "$dir/server.mjs" ], log => "$dir/node.log", env => { SECRET => $env{SECRET} });
+        eventually { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $free) } 60, 'the receiver runs';
+    }
+    my ($log) = join '', lines("$dir/node.log");
+    like $log, qr/^msg_\w{27} organization\.member_added$/m, 'the receiver has verified the test';
+    like $log, qr/^msg_\w{27} organization\.updated$/m, '  and what was delivered, by a secret that was replaced meanwhile';
+    $deliverer->term;
+    ok $deliverer->ended(30), 'the deliverer ends';
+
+    $api->db->do('UPDATE webhook_endpoints SET url = ? WHERE id = ?', undef, $spy->url('/x'), $env{ID});
+    status_is $ada->post("/api/v1/webhooks/$env{ID}/test", { event => 'organization.updated' }, headers => { 'X-Workspace-Id' => $org }), 200;
+    my ($seen) = $spy->requests('/x');
+    my $try = sub ($text) {
+        open my $out, '>:raw', "$dir/body.json" or die "body.json: $!\n";
+        print {$out} $text;
+        close $out or die "body.json: $!\n";
+        my %header = (SECRET => $env{SECRET}, map { uc =~ s/.*-//r => $seen->{headers}{$_} } qw(webhook-id webhook-timestamp webhook-signature));
+        my $run = Ashlar::Process->start(cmd => [ 'sh', '-c', "cd $dir && sh ./verify" ], log => "$dir/verify.log", env => \%header);
+        return $run->wait_for(20);
+    };
+    is $try->($seen->{body}), 0, 'openssl finds it genuine';
+    isnt $try->("$seen->{body} "), 0, '  and nothing else';
+
+    my @types = $api->get('/webhooks-out.html')->body =~ /<th scope="row" id="([a-z_.]+)"/g;
+    is_deeply \@types, [ map { $_->{type} } @{ $api->team('t', role => 'owner')->get('/api/v1/dashboard/webhooks/events')->json } ], 'its events are those that there are';
 };
 
 subtest 'and those of its page on organizations' => sub {

@@ -234,7 +234,7 @@ subtest 'a deliverer that dies loses nothing' => sub {
     only $id;
     emit for 1 .. 3;
     eventually { $r->requests('/killed') == 3 } 20, 'three are under way';
-    $d->kill;
+    $d->crash;
     $r->answer('/killed');
     emit;
     $d = Ashlar::Deliverer->start($t);

@@ -13,7 +13,7 @@ sub start ($class, $t) {
     return bless { process => $process }, $class;
 }
 
-sub kill  ($self)           { return $self->{process}->kill_group }
+sub crash ($self)           { return $self->{process}->kill_group }
 sub term  ($self)           { return $self->{process}->signal('TERM') }
 sub ended ($self, $seconds) { my $status = $self->{process}->wait_for($seconds); return defined $status && $status == 0 }
 
