@@ -427,6 +427,26 @@ subtest 'and those of its page on the second factor' => sub {
     json_is $ada->get('/api/v1/auth/mfa'), '/enabled', false, 'at the end it is off';
 };
 
+subtest 'and those of its page on mail' => sub {
+    my $team = $t->team('mail', role => 'owner', tenant => 'mail');
+    my ($settings, @form) = commands('/mail.html');
+    my ($status, $body) = run_command($team, $settings->[0], TEAM_TOKEN => $team->token);
+    is $status, 200, 'a tenant has its name, logo, color and address';
+    like $body, qr/"email_from_name":"Acme".*"brand_color":"#aa0000"/, '  as entered';
+    for (@form) {
+        my ($command, $answer) = @$_;
+        my ($name) = $command =~ m{(/api/\S+)};
+        ($status, $body) = run_command($team, $command);
+        my ($got, $shown) = map { decode_json($_) } $body, $answer;
+        is $status, 200, "$name is answered";
+        is_deeply [ sort keys %$got ], [ sort keys %$shown ], '  with what is shown';
+        is $got->{message}, $shown->{message}, '  and says it' if $shown->{message};
+        is_deeply [ @{ $got->{rate_limit} }{qw(limit remaining window)} ], [ 5, 4, '5/hour' ], '  of which one is used' if $shown->{rate_limit};
+    }
+    my ($template) = grep { /^subject:/ } blocks($t->get('/mail.html')->body);
+    is "$template\n", join('', lines('templates/mail/en/invitation.txt')), 'and the template is the one that there is';
+};
+
 # The functions of that page run in passkeys.t, where there is a browser.
 subtest 'and those of its page on passkeys' => sub {
     my $eve = $t->user('eve')->with(key => $t->key);
