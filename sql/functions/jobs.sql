@@ -90,19 +90,22 @@ BEGIN
 END
 $$;
 
--- Many at once, all of them or none.
+-- Many at once, all of them or none.  One look-up by key for each, whatever the
+-- statistics say: joined to the table, what runs was compared with all of them.
 CREATE OR REPLACE FUNCTION job_complete_all(ids uuid[], worker text, attempts integer[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     n bigint;
 BEGIN
     UPDATE jobs j
     SET state = 'completed', finished_at = clock_timestamp(), lease_until = NULL,
         updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
-    FROM unnest(ids, job_complete_all.attempts) AS x (id, attempt)
-    WHERE j.tenant_id = (SELECT app_tenant()) AND j.id = x.id AND j.state = 'running'
-      AND j.worker = job_complete_all.worker AND j.attempts = x.attempt;
+    WHERE j.ctid = ANY (ARRAY(
+        SELECT (SELECT r.ctid FROM jobs r
+                WHERE r.tenant_id = (SELECT app_tenant()) AND r.id = x.id AND r.attempts = x.attempt)
+        FROM unnest(ids, job_complete_all.attempts) AS x (id, attempt)))
+      AND j.state = 'running' AND j.worker = job_complete_all.worker;
     GET DIAGNOSTICS n = ROW_COUNT;
     IF n <> cardinality(ids) THEN
         RAISE SQLSTATE 'AS409' USING MESSAGE = 'an attempt of these jobs is not this worker''s, or is over';
@@ -314,16 +317,17 @@ $$;
 -- Give back what was claimed and not begun: as if it had not been claimed.
 CREATE OR REPLACE FUNCTION jobs_release(worker text, tenants uuid[], ids uuid[], attempts integer[]) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     n bigint;
 BEGIN
     UPDATE jobs j
     SET state = 'queued', attempts = j.attempts - 1, worker = NULL, started_at = NULL,
         updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
-    FROM unnest(tenants, ids, jobs_release.attempts) AS x (tenant, id, attempt)
-    WHERE j.tenant_id = x.tenant AND j.id = x.id AND j.state = 'running' AND j.worker = jobs_release.worker
-      AND j.attempts = x.attempt;
+    WHERE j.ctid = ANY (ARRAY(
+        SELECT (SELECT r.ctid FROM jobs r WHERE r.tenant_id = x.tenant AND r.id = x.id AND r.attempts = x.attempt)
+        FROM unnest(tenants, ids, jobs_release.attempts) AS x (tenant, id, attempt)))
+      AND j.state = 'running' AND j.worker = jobs_release.worker;
     GET DIAGNOSTICS n = ROW_COUNT;
     IF n > 0 THEN
         RAISE NOTICE USING ERRCODE = 'AS900', MESSAGE = 'jobs';
