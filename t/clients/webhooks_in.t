@@ -27,9 +27,8 @@ sub ask ($what, %with) {
 
 my $hooks = Ashlar::Hooks->new;
 my $base  = "http://127.0.0.1:$port";
-my $t     = Api->start($hooks->settings, GOOGLE_TOKEN_URL => "$base/token", GOOGLE_PLAY_URL => $base);
+my $t     = Api->start($hooks->settings, worker => 2, GOOGLE_TOKEN_URL => "$base/token", GOOGLE_PLAY_URL => $base);
 my $db    = $t->db;
-my $worker = Ashlar::Process->start(name => 'ashlar worker', cmd => [ "$Ashlar::Cluster::BUILD/ashlar", 'worker', '--queues', 'ashlar', '--concurrency', 2 ], log => "$t->{dir}/api-worker.log", env => $t->{env});
 $t->keep_secret($hooks->secrets);
 ask(play => (account => { key => $hooks->{account}{public}, email => 'play@example.iam.gserviceaccount.com', audience => "$base/token" }));
 
@@ -217,5 +216,4 @@ subtest 'what is sent again and again is processed once' => sub {
     is_deeply \%now, { %count, webhook_events => $count{webhook_events} + 1, subscription_events => $count{subscription_events} + 1 }, 'one row of each';
 };
 
-$worker->stop('TERM', 20);
 $clients->stop;
