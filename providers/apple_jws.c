@@ -145,40 +145,80 @@ static const char *chain_verify(X509_STORE *roots, X509 *leaf, X509 *intermediat
 		       : "the leaf's key is not on P-256";
 }
 
-/* One certificate of x5c; owned.  *der is the arena's. */
-static X509 *certificate_read(struct arena *a, struct json_object *text, unsigned char **der, size_t *n)
+/* One element of x5c, decoded. */
+struct der {
+	unsigned char *p;
+	size_t n;
+};
+
+static bool der_read(struct arena *a, struct json_object *text, struct der *out)
 {
 	size_t len =
 		json_object_is_type(text, json_type_string) ? (size_t)json_object_get_string_len(text) : 0;
-	const unsigned char *p;
 	ssize_t got;
-	X509 *cert;
 
 	if (!len || len > MAX_CERTIFICATE * 4 / 3)
-		return NULL;
-	*der = arena_alloc_raw(a, len);
-	got = b64_decode(json_object_get_string(text), len, *der);
-	if (got <= 0)
-		return NULL;
-	*n = (size_t)got;
-	p = *der;
-	cert = d2i_X509(NULL, &p, got);
-	if (cert && p != *der + got) {
+		return false;
+	out->p = arena_alloc_raw(a, len);
+	got = b64_decode(json_object_get_string(text), len, out->p);
+	out->n = got > 0 ? (size_t)got : 0;
+	return got > 0;
+}
+
+/* Owned; NULL: it is no certificate, or more than one. */
+static X509 *certificate_read(const struct der *der)
+{
+	const unsigned char *p = der->p;
+	X509 *cert = d2i_X509(NULL, &p, (long)der->n);
+
+	if (cert && p != der->p + der->n) {
 		X509_free(cert);
 		cert = NULL;
 	}
 	return cert;
 }
 
-static void digest_of(struct arena *a, unsigned char *const der[2], const size_t n[2],
-		      unsigned char out[SECRET_BYTES])
+static void digest_of(struct arena *a, const struct der der[2], unsigned char out[SECRET_BYTES])
 {
-	unsigned char *both = arena_alloc_raw(a, n[0] + n[1]);
+	size_t n = sizeof(der->n) + der[0].n + der[1].n;
+	unsigned char *all = arena_alloc_raw(a, n);
 
-	/* DER tells its own length: no other two have the same bytes. */
-	memcpy(both, der[0], n[0]);
-	memcpy(both + n[0], der[1], n[1]);
-	secret_sha256(both, n[0] + n[1], out);
+	/* With the length of the first, so that where it ends is part of it. */
+	memcpy(all, &der[0].n, sizeof(der->n));
+	memcpy(all + sizeof(der->n), der[0].p, der[0].n);
+	memcpy(all + sizeof(der->n) + der[0].n, der[1].p, der[1].n);
+	secret_sha256(all, n, out);
+}
+
+static const struct chain *chain_known(const X509_STORE *roots, const unsigned char digest[SECRET_BYTES])
+{
+	for (int i = 0; i < KNOWN; i++)
+		if (known[i].pkey && known[i].roots == roots &&
+		    !memcmp(known[i].digest, digest, SECRET_BYTES))
+			return &known[i];
+	return NULL;
+}
+
+/* Read and verify a chain that is not known, and know it from now on. */
+static const char *chain_learn(X509_STORE *roots, const struct der der[2], struct chain *fresh,
+			       const struct chain **out)
+{
+	X509 *leaf = certificate_read(&der[0]), *intermediate = certificate_read(&der[1]);
+	const char *problem = leaf && intermediate ? chain_verify(roots, leaf, intermediate, fresh)
+						   : "x5c holds what is no certificate";
+
+	if (problem) {
+		EVP_PKEY_free(fresh->pkey);
+	} else {
+		EVP_PKEY_free(known[next].pkey);
+		known[next] = *fresh;
+		*out = &known[next];
+		next = (next + 1) % KNOWN;
+	}
+	X509_free(leaf);
+	X509_free(intermediate);
+	ERR_clear_error();
+	return problem;
 }
 
 /* The chain of a header, as it was known or as it is verified now.  NULL, or why it is refused. */
@@ -186,45 +226,19 @@ static const char *chain_of(struct arena *a, X509_STORE *roots, struct json_obje
 			    const struct chain **out)
 {
 	struct chain fresh = { .roots = roots, .from = INT64_MIN, .until = INT64_MAX };
-	X509 *certs[2] = { NULL, NULL };
 	struct json_object *x5c;
-	unsigned char *der[2];
-	const char *problem = NULL;
-	size_t n[2];
+	struct der der[2];
 
 	if (!json_object_object_get_ex(header, "x5c", &x5c) || !json_object_is_type(x5c, json_type_array) ||
 	    json_object_array_length(x5c) != CHAIN)
 		return "x5c has not three certificates";
 	/* The third is the root, which is believed because it is configured, and not because it is sent. */
-	for (size_t i = 0; i < 2; i++) {
-		certs[i] = certificate_read(a, json_object_array_get_idx(x5c, i), &der[i], &n[i]);
-		if (!certs[i])
-			problem = "x5c holds what is no certificate";
-	}
-	if (!problem) {
-		digest_of(a, der, n, fresh.digest);
-		for (int i = 0; i < KNOWN; i++) {
-			if (!known[i].pkey || known[i].roots != roots ||
-			    memcmp(known[i].digest, fresh.digest, SECRET_BYTES) != 0)
-				continue;
-			*out = &known[i];
-			goto out;
-		}
-		problem = chain_verify(roots, certs[0], certs[1], &fresh);
-	}
-	if (problem) {
-		EVP_PKEY_free(fresh.pkey);
-	} else {
-		EVP_PKEY_free(known[next].pkey);
-		known[next] = fresh;
-		*out = &known[next];
-		next = (next + 1) % KNOWN;
-	}
-out:
-	X509_free(certs[0]);
-	X509_free(certs[1]);
-	ERR_clear_error();
-	return problem;
+	for (size_t i = 0; i < 2; i++)
+		if (!der_read(a, json_object_array_get_idx(x5c, i), &der[i]))
+			return "x5c holds what is no base64";
+	digest_of(a, der, fresh.digest);
+	*out = chain_known(roots, fresh.digest);
+	return *out ? NULL : chain_learn(roots, der, &fresh, out);
 }
 
 /*
