@@ -18,7 +18,7 @@ SELECT set_config('app.tenant_id', :tenant, true) IS NOT NULL
 
 -- name: realtime_may_many :rows
 -- The numbers, from 1, of those that may not listen any more.
-SELECT nr FROM realtime_may_many(:tenants::uuid[], :users::uuid[], :channels::text[]) WHERE NOT may;
+SELECT nr FROM realtime_refused_many(:tenants::uuid[], :users::uuid[], :channels::text[]) nr;
 
 -- name: realtime_dead_many :rows
 -- The numbers, from 1, of the connections that have to be closed.
