@@ -33,46 +33,52 @@ RETURN hash_record_extended(ROW ('realtime'::text, tenant, channel), 0);
 -- Which of these may: user (by id) and channel number nr, to listen (action
 -- "subscribe") or to send ("publish").  Asked in the tenant (app_tenant()).
 --
--- To add a kind, add a branch: a look-up by an index, of all of that kind at
--- once, that brings the numbers of those who may.  What no branch knows is refused.
--- (Not one CASE with all of them: that sets up each branch for each question,
--- which took a millisecond.)
+-- To add a kind, add a branch: for all of that kind at once, the numbers of those
+-- for whom a look-up by an index finds something.  What no branch knows is refused.
+-- (Branches, because one CASE sets up the look-ups of all kinds for each
+-- question; LIMIT 1, so that it stays a look-up for each, whatever the planner
+-- thinks of tables that have grown since it last looked.)
 CREATE OR REPLACE FUNCTION realtime_rights(users uuid[], channels text[], action text) RETURNS SETOF bigint
 LANGUAGE plpgsql STABLE ROWS 10 AS $$
 DECLARE
     tenant uuid := app_tenant();
     kind   text;
+    nrs    bigint[];
+    its    uuid[];
+    names  text[];    -- the id in the channel's name
+    ids    uuid[];    -- the same, where it is a UUID
 BEGIN
-    FOR kind IN SELECT DISTINCT realtime_kind(c) FROM unnest(channels) c LOOP
+    FOR kind, nrs, its, names, ids IN
+        SELECT realtime_kind(a.channel), array_agg(a.nr), array_agg(a.usr), array_agg(realtime_id(a.channel)),
+               array_agg(realtime_uuid(a.channel))
+        FROM unnest(users, channels) WITH ORDINALITY a (usr, channel, nr)
+        GROUP BY 1
+    LOOP
         -- One's own devices, and what the server has to say to one.
         IF kind = 'user' THEN
             RETURN QUERY
-            SELECT a.nr FROM unnest(users, channels) WITH ORDINALITY a (usr, channel, nr)
-            JOIN users u ON u.tenant_id = tenant AND u.id = a.usr AND u.access > 0
-            WHERE realtime_kind(a.channel) = 'user' AND u.public_id = realtime_id(a.channel);
+            SELECT a.nr FROM unnest(nrs, its, names) a (nr, usr, name), LATERAL (
+                SELECT FROM users u
+                WHERE u.tenant_id = tenant AND u.id = a.usr AND u.public_id = a.name AND u.access > 0 LIMIT 1) found;
         ELSIF kind = 'project' THEN
             RETURN QUERY
-            SELECT a.nr FROM unnest(users, channels) WITH ORDINALITY a (usr, channel, nr)
-            JOIN projects p ON p.tenant_id = tenant AND p.id = realtime_uuid(a.channel) AND p.owner_id = a.usr
-                           AND p.deleted_at IS NULL
-            WHERE realtime_kind(a.channel) = 'project';
+            SELECT a.nr FROM unnest(nrs, its, ids) a (nr, usr, id), LATERAL (
+                SELECT FROM projects p
+                WHERE p.tenant_id = tenant AND p.id = a.id AND p.owner_id = a.usr AND p.deleted_at IS NULL LIMIT 1) found;
         ELSIF kind = 'organization' THEN
             RETURN QUERY
-            SELECT a.nr FROM unnest(users, channels) WITH ORDINALITY a (usr, channel, nr)
-            JOIN memberships m ON m.tenant_id = tenant AND m.organization_id = realtime_uuid(a.channel)
-                              AND m.user_id = a.usr AND m.is_active
-            JOIN organizations o ON o.tenant_id = tenant AND o.id = m.organization_id AND o.deleted_at IS NULL
-            WHERE realtime_kind(a.channel) = 'organization';
+            SELECT a.nr FROM unnest(nrs, its, ids) a (nr, usr, id), LATERAL (
+                SELECT FROM memberships m JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
+                WHERE m.tenant_id = tenant AND m.organization_id = a.id AND m.user_id = a.usr AND m.is_active
+                  AND o.deleted_at IS NULL LIMIT 1) found;
         -- A job tells how far it is; nobody tells it anything.
         ELSIF kind = 'job' AND action = 'subscribe' THEN
             RETURN QUERY
-            SELECT a.nr FROM unnest(users, channels) WITH ORDINALITY a (usr, channel, nr)
-            JOIN jobs j ON j.tenant_id = tenant AND j.id = realtime_uuid(a.channel) AND j.created_by = a.usr
-            WHERE realtime_kind(a.channel) = 'job';
+            SELECT a.nr FROM unnest(nrs, its, ids) a (nr, usr, id), LATERAL (
+                SELECT FROM jobs j WHERE j.tenant_id = tenant AND j.id = a.id AND j.created_by = a.usr LIMIT 1) found;
         -- What is for everybody in the tenant, from the server.
         ELSIF kind = 'public' AND action = 'subscribe' THEN
-            RETURN QUERY
-            SELECT a.nr FROM unnest(channels) WITH ORDINALITY a (channel, nr) WHERE realtime_kind(a.channel) = 'public';
+            RETURN QUERY SELECT unnest(nrs);
         END IF;
     END LOOP;
 END
@@ -725,15 +731,19 @@ BEGIN
         SELECT a.nr
         FROM unnest(tenants, users, sessions, issuers, subjects)
              WITH ORDINALITY a (tenant, usr, session, issuer, subject, nr)
-        LEFT JOIN sessions s ON s.tenant_id = t AND s.id = a.session AND s.user_id = a.usr AND s.revoked_at IS NULL
-                            AND s.expires_at > now() AND s.access > 0
-        LEFT JOIN users admin ON admin.tenant_id = t AND admin.id = s.impersonator_id AND admin.access >= 2
-        LEFT JOIN identities i ON a.session IS NULL AND i.tenant_id = t AND i.issuer = a.issuer AND i.subject = a.subject
-                              AND i.user_id = a.usr
-        LEFT JOIN users u ON u.tenant_id = t AND u.id = i.user_id AND u.access > 0
+        LEFT JOIN LATERAL (
+            SELECT true AS is_live, x.impersonator_id FROM sessions x
+            WHERE x.tenant_id = t AND x.id = a.session AND x.user_id = a.usr AND x.revoked_at IS NULL
+              AND x.expires_at > now() AND x.access > 0 LIMIT 1) s ON true
+        LEFT JOIN LATERAL (
+            SELECT x.id FROM users x WHERE x.tenant_id = t AND x.id = s.impersonator_id AND x.access >= 2 LIMIT 1) admin ON true
+        LEFT JOIN LATERAL (
+            SELECT true AS is_live FROM identities i JOIN users u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
+            WHERE a.session IS NULL AND i.tenant_id = t AND i.issuer = a.issuer AND i.subject = a.subject
+              AND i.user_id = a.usr AND u.access > 0 LIMIT 1) other ON true
         WHERE a.tenant = t
-          AND NOT CASE WHEN a.session IS NOT NULL THEN s.id IS NOT NULL AND (s.impersonator_id IS NULL OR admin.id IS NOT NULL)
-                       ELSE u.id IS NOT NULL END;
+          AND CASE WHEN a.session IS NULL THEN other.is_live IS NULL
+                   ELSE s.is_live IS NULL OR s.impersonator_id IS NOT NULL AND admin.id IS NULL END;
     END LOOP;
 END
 $$;
