@@ -11,7 +11,7 @@
 
 enum {
 	POST_COST = 64, /* what a reference costs beside the bytes */
-	CLOSE_S = 5,    /* to read what is left, and to answer a close */
+	CLOSE_S = 3,    /* to read what is left, and to answer a close */
 	FLOOD = 10,     /* how many seconds' worth of messages too many end it */
 };
 

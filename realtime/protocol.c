@@ -220,7 +220,7 @@ const char *protocol_published(struct buf *b, const struct published *row)
 		if (is_presence)
 			jx_key(b, "type"), jx_str(b, "presence");
 		place(b, row, row->payload);
-		if (row->payload[1] != '}')
+		if (row->payload[1] != '}' && b->p[b->n - 1] != '{')
 			buf_char(b, ',');
 		buf_text(b, row->payload + 1);
 		return is_presence ? "presence" : "message";

@@ -41,6 +41,7 @@ enum {
 	HANDSHAKE_S = 10,  /* for the head to come, and then for the door */
 	OTHER_FILES = 256, /* descriptors that are not connections */
 	STOP_S = 10,
+	CHILDREN_S = 5,
 };
 
 /* A handshake. */
@@ -405,6 +406,18 @@ static void on_child(struct ev_loop *l, ev_signal *w, int events)
 			notifier = 0;
 }
 
+/* Nobody is left behind: what they do takes no longer than a request. */
+static void wait_for_children(void)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	int64_t deadline = clock_ns() + CHILDREN_S * 1000000000LL;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) >= 0 && clock_ns() < deadline)
+		if (!pid)
+			nanosleep(&pause, NULL);
+}
+
 /* Metrics */
 
 static void open_slot(void)
@@ -571,6 +584,7 @@ int server_run(const struct server_options *options)
 	door_close();
 	if (notifier)
 		kill(notifier, SIGTERM);
+	wait_for_children();
 	ws_close();
 	feed_close();
 	pg_free(pg);

@@ -134,8 +134,8 @@ static void subscribed(void *arg, const PGresult *rows, const char *sqlstate, co
 		return;
 	}
 	if (sqlstate && q->is_again) {
-		/* The connection to PostgreSQL again: then the tail begins anew, and asks once more. */
-		channel_release(s);
+		/* Nobody can tell what it missed: it comes back, and asks itself. */
+		conn_doom(s->conn, CLOSE_RESTART, NULL, NULL);
 	} else if (sqlstate) {
 		if (!strncmp(sqlstate, "AS", 2))
 			refused(s, "INVALID_CHANNEL", "channel must be <kind>:<id>");

@@ -464,6 +464,17 @@ subtest 'what the metrics tell' => sub {
     cmp_ok $t->metric('ashlar_requests_total', route => $ws, status => 101), '>', 0, 'handshakes';
 };
 
+subtest 'no server' => sub {
+    ok $t->master('realtime')->stop('TERM', 15), 'it is away';
+    my $s = open_ws($ann);
+    is $s->status, 502, 'a handshake is told';
+    is $s->json->{error}{code}, 'BAD_GATEWAY', 'as by the API';
+    ok !eval { Ashlar::Ws->open($t, "$sse?channel=$channel&token=" . $ann->token, Upgrade => undef, Connection => 'close', Accept => 'text/event-stream'); 1 },
+        'an EventSource is not: it would never come back';
+    $t->start_realtime;
+    connected($ann);
+};
+
 subtest 'a doorkeeper that dies' => sub {
     my $s = connected($ann);
     kill KILL => $t->children('realtime');
