@@ -427,7 +427,7 @@ static enum err apple_receive(struct req *rq)
 static enum err google_check(struct req *rq)
 {
 	const char *authorization = req_header(rq, "Authorization"), *iss, *email;
-	struct json_object *payload;
+	struct json_object *payload, *verified;
 	struct claims claims;
 	enum err rc;
 
@@ -441,11 +441,12 @@ static enum err google_check(struct req *rq)
 		return rc;
 	iss = text(at(payload, "iss", NULL), MAX_TEXT);
 	email = text(at(payload, "email", NULL), MAX_TEXT);
+	verified = at(payload, "email_verified", NULL);
 	if (!iss || (strcmp(iss, "https://accounts.google.com") && strcmp(iss, "accounts.google.com") &&
 		     strcmp(iss, cfg.google_issuer)))
 		return refuse(rq, "another iss");
 	if (!email || strcasecmp(email, cfg.google_pubsub_email) ||
-	    !json_object_get_boolean(at(payload, "email_verified", NULL)))
+	    !json_object_is_type(verified, json_type_boolean) || !json_object_get_boolean(verified))
 		return refuse(rq, "another email, or one that is not verified");
 	return ERR_OK;
 }

@@ -141,7 +141,7 @@ subtest 'Google: whose token is not good is refused' => sub {
     refused $hooks->google($t, $e, claim => { iss => 'https://accounts.example.com' }), 'of another issuer';
     refused $hooks->google($t, $e, claim => { email => 'other@example.iam.gserviceaccount.com' }), 'of another account';
     refused $hooks->google($t, $e, claim => { email => undef }), 'of no account';
-    refused $hooks->google($t, $e, claim => { email_verified => false }), 'of an account that is not verified';
+    refused $hooks->google($t, $e, claim => { email_verified => $_ }), 'of an account that is not verified' for false, 'true', undef;
     refused $hooks->google($t, $e, claim => { exp => time - 31 }), 'that has expired';
     refused $t->request(POST => "$BASE/google", raw => '{}', headers => { Authorization => 'Bearer ' . $t->user('ann')->token }), 'a user\'s';
     is scalar(stored()), 0, 'nothing is stored';
