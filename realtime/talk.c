@@ -177,9 +177,11 @@ static void subscribed(void *arg, const PGresult *rows, const char *sqlstate, co
 static void ask(struct sub *s, bool has_after, int64_t after, bool is_again)
 {
 	struct question *q = question_new(s);
+	/* Who begins to follow a job wants all that it has told so far. */
+	bool from_start = !has_after && !strncmp(q->channel, "job:", 4);
 	char text[24], most[8];
 	const char *params[] = { s->conn->who->tenant_id, s->conn->who->user_id, q->channel,
-				 has_after ? text : NULL, most };
+				 has_after || from_start ? text : NULL, most };
 
 	snprintf(text, sizeof(text), "%lld", (long long)after);
 	snprintf(most, sizeof(most), "%d", HISTORY);

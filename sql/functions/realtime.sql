@@ -122,11 +122,10 @@ $$;
 -- and what lets realtime_tail() know whose messages may still come: the
 -- transaction has its number, the lock is held until it ends, then the id.
 -- So publish late: others who publish on the channel wait for the commit.
-CREATE OR REPLACE FUNCTION realtime_put(channel text, payload jsonb, sender text, kind text, event text,
-                                        is_last boolean) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+CREATE OR REPLACE FUNCTION realtime_put_in(tenant uuid, channel text, payload jsonb, sender text, kind text, event text,
+                                           is_last boolean) RETURNS bigint
+LANGUAGE plpgsql AS $$
 DECLARE
-    tenant uuid := app_tenant();
     made   bigint;
     writer xid8 := pg_current_xact_id();
     at     timestamptz;
@@ -143,12 +142,19 @@ BEGIN
     made := nextval('realtime_ids');
     at := clock_timestamp();
     INSERT INTO realtime_messages (tenant_id, channel, id, slot, xid, kind, payload, sender, event, is_last, created_at)
-    VALUES (tenant, channel, made, realtime_slot(at), writer, realtime_put.kind, payload, realtime_put.sender,
-            realtime_put.event, realtime_put.is_last, at);
+    VALUES (tenant, channel, made, realtime_slot(at), writer, realtime_put_in.kind, payload, realtime_put_in.sender,
+            realtime_put_in.event, realtime_put_in.is_last, at);
     RAISE NOTICE USING ERRCODE = 'AS900', MESSAGE = 'realtime';
     RETURN made;
 END
 $$;
+REVOKE ALL ON FUNCTION realtime_put_in(uuid, text, jsonb, text, text, text, boolean) FROM PUBLIC;
+
+-- In the tenant of the transaction.
+CREATE OR REPLACE FUNCTION realtime_put(channel text, payload jsonb, sender text, kind text, event text,
+                                        is_last boolean) RETURNS bigint
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+RETURN realtime_put_in(app_tenant(), channel, payload, sender, kind, event, is_last);
 REVOKE ALL ON FUNCTION realtime_put(text, jsonb, text, text, text, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION realtime_put(text, jsonb, text, text, text, boolean) TO ashlar_api;
 
@@ -185,9 +191,20 @@ BEGIN
 END
 $$;
 
+-- The caller follows a job that was just added: SELECT job_follow(job_add(…)).
+-- They, and nobody else, may listen to the channel job:<id>; however the job ends,
+-- the channel is told, and ends with it.
+CREATE OR REPLACE FUNCTION job_follow(job uuid) RETURNS uuid
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+BEGIN ATOMIC
+    UPDATE jobs SET created_by = app_user() WHERE tenant_id = app_tenant() AND id = job RETURNING id;
+END;
+REVOKE ALL ON FUNCTION job_follow(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION job_follow(uuid) TO ashlar_api;
+
 -- Tell how far a job is, or anything else that takes its time and ends: an
--- event with a name on the channel job:<id>.  is_last ends the stream, and
--- whoever follows it is let go.
+-- event with a name on the channel job:<id>.  is_last ends the stream before the
+-- job does.
 CREATE OR REPLACE FUNCTION job_progress(job uuid, event text, data jsonb, is_last boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -152,6 +152,19 @@ GRANT SELECT, INSERT, DELETE ON realtime_tickets TO ashlar_api;
 
 -- ---------------------------------------------------------------- jobs
 
--- Whose job it is: that user may follow its progress, on the channel job:<id>.
--- NULL: nobody's who is signed in.
-ALTER TABLE jobs ADD created_by uuid DEFAULT app_user();
+-- Who follows its progress, on the channel job:<id> (see job_follow); NULL: nobody.
+ALTER TABLE jobs ADD created_by uuid;
+
+-- However it ends, whoever follows it is told, and let go; jobs that nobody follows pay nothing.
+CREATE FUNCTION job_over() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM realtime_put_in(NEW.tenant_id, 'job:' || NEW.id, jsonb_build_object('state', NEW.state, 'result', NEW.result),
+                            NULL, 'event', NEW.state, true);
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION job_over() FROM PUBLIC;
+CREATE TRIGGER jobs_over AFTER UPDATE ON jobs FOR EACH ROW
+    WHEN (NEW.created_by IS NOT NULL AND NEW.state IN ('completed', 'failed', 'cancelled') AND OLD.state <> NEW.state)
+    EXECUTE FUNCTION job_over();

@@ -49,7 +49,7 @@ my %user = ((map { $_ => user($_) } qw(ann bob out)), eve => user('ann', $B));
 my $project = one(q{INSERT INTO projects (tenant_id, owner_id, name) VALUES (?, ?, 'x') RETURNING id}, $A, $user{ann});
 my $org = one(q{INSERT INTO organizations (tenant_id, name, slug) VALUES (?, 'x', 'x') RETURNING id}, $A);
 $super->do('INSERT INTO memberships (tenant_id, organization_id, user_id, role) VALUES (?, ?, ?, ?)', undef, $A, $org, $user{$_}, 'member') for qw(ann bob);
-my $job = $sql->in($api, $A, $user{ann}, sub { scalar $api->selectrow_array(q{SELECT job_add('ashlar', 'x', '{}')}) });
+my $job = $sql->in($api, $A, $user{ann}, sub { scalar $api->selectrow_array(q{SELECT job_follow(job_add('ashlar', 'x', '{}'))}) });
 
 subtest 'the rights to a channel' => sub {
     my $may = sub ($who, $channel, $action = 'subscribe', $tenant = $A) {
@@ -59,7 +59,7 @@ subtest 'the rights to a channel' => sub {
         [ 'user:ann',           1, 1, 0, 0, 'a user\'s own devices' ],
         [ "project:$project",   1, 1, 0, 0, 'a project, its owner' ],
         [ "organization:$org",  1, 1, 1, 1, 'an organization, its members' ],
-        [ "job:$job",           1, 0, 0, 0, 'a job tells whoever made it, and is told nothing' ],
+        [ "job:$job",           1, 0, 0, 0, 'a job tells whoever follows it, and is told nothing' ],
         [ 'public:news',        1, 0, 1, 0, 'what is for everybody is the server\'s to say' ],
         [ 'nonsense:1',         0, 0, 0, 0, 'a kind that nobody knows' ],
         [ 'project:x',          0, 0, 0, 0, 'no id' ],
@@ -101,6 +101,11 @@ subtest 'what can be published' => sub {
     within($A, q{SELECT job_progress(?, 'done', '{"n":1}', true)}, $job);
     is_deeply $super->selectrow_arrayref('SELECT channel, kind, event, is_last FROM realtime_messages ORDER BY id DESC LIMIT 1'),
         [ "job:$job", 'event', 'done', 1 ], 'the end of a job\'s stream';
+    my $unseen = within($A, q{SELECT job_add('ashlar', 'x', '{}')});
+    my $before = last_id();
+    $super->do(q{UPDATE jobs SET state = 'failed', attempts = 1 WHERE id IN (?, ?)}, undef, $job, $unseen);
+    is_deeply $super->selectall_arrayref('SELECT channel, event, payload::text, is_last FROM realtime_messages WHERE id > ?', undef, $before),
+        [ [ "job:$job", 'failed', '{"state": "failed", "result": null}', 1 ] ], 'however it ends, whoever follows it is told';
     my @rows = $sql->run($api, realtime_publish_many => tenants => array($A, $B, $A), channels => array('b:1', 'b:1', 'a:1'),
         payloads => '{1,2,3}', senders => array('ann', 'eve', undef));
     is_deeply [ map { $_->{nr} } @rows ], [ 1, 2, 3 ], 'many at once';
