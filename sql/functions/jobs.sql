@@ -164,7 +164,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 DECLARE
     until timestamptz;
 BEGIN
-    UPDATE jobs j SET lease_until = now() + make_interval(secs => j.timeout_s)
+    UPDATE jobs j
+    SET lease_until = now() + make_interval(secs => j.timeout_s),
+        updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
     WHERE j.tenant_id = app_tenant() AND j.id = job_heartbeat.id AND j.state = 'running'
       AND j.worker = job_heartbeat.worker AND j.attempts = attempt AND NOT j.is_internal
     RETURNING j.lease_until INTO until;
@@ -180,7 +182,9 @@ $$;
 CREATE OR REPLACE FUNCTION job_cancel(id uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    UPDATE jobs j SET state = 'cancelled', finished_at = clock_timestamp(), lease_until = NULL
+    UPDATE jobs j
+    SET state = 'cancelled', finished_at = clock_timestamp(), lease_until = NULL,
+        updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
     WHERE j.tenant_id = app_tenant() AND j.id = job_cancel.id AND j.state IN ('scheduled', 'queued', 'running');
     IF FOUND THEN
         RETURN;
@@ -195,7 +199,9 @@ $$;
 CREATE OR REPLACE FUNCTION job_retry(id uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    UPDATE jobs j SET state = 'queued', run_at = now(), attempts = 0, worker = NULL, started_at = NULL, finished_at = NULL
+    UPDATE jobs j
+    SET state = 'queued', run_at = now(), attempts = 0, worker = NULL, started_at = NULL, finished_at = NULL,
+        updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
     WHERE j.tenant_id = app_tenant() AND j.id = job_retry.id AND j.state = 'failed';
     IF FOUND THEN
         RAISE NOTICE USING ERRCODE = 'AS900', MESSAGE = 'jobs';
@@ -478,7 +484,8 @@ BEGIN
         next_run_at := first;
         UPDATE jobs j
         SET payload = s.payload, run_at = first, state = CASE WHEN first > now() THEN 'scheduled' ELSE 'queued' END,
-            priority = s.priority, max_attempts = s.max_attempts, timeout_s = s.timeout_s
+            priority = s.priority, max_attempts = s.max_attempts, timeout_s = s.timeout_s,
+            updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
         WHERE j.tenant_id = s.tenant_id AND j.id = job_id;
         UPDATE job_schedules o SET next_run_at = first WHERE o.tenant_id = s.tenant_id AND o.id = s.id;
     END IF;
@@ -543,7 +550,9 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    UPDATE jobs j SET state = 'cancelled', finished_at = clock_timestamp()
+    UPDATE jobs j
+    SET state = 'cancelled', finished_at = clock_timestamp(),
+        updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
     WHERE j.tenant_id = app_tenant() AND j.id = job AND j.state IN ('scheduled', 'queued');
     RETURN true;
 END

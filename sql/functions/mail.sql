@@ -5,7 +5,8 @@
 CREATE OR REPLACE FUNCTION mail_forget(id uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    UPDATE jobs j SET payload = j.payload - 'sealed' - 'data'
+    UPDATE jobs j
+    SET payload = j.payload - 'sealed' - 'data', updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
     WHERE j.tenant_id = app_tenant() AND j.id = mail_forget.id AND j.kind = 'mail';
 END
 $$;

@@ -380,6 +380,8 @@ CREATE OR REPLACE TRIGGER webhook_endpoints_disabled AFTER UPDATE OF is_active O
 
 -- A job that has come to its end without success.  Jobs of all tenants are ended
 -- by functions that are in none (see jobs.sql): this one is in the job's meanwhile.
+-- Whatever fails a job sets last_error; what claims and completes it does not, and
+-- so does not pay for looking.
 CREATE OR REPLACE FUNCTION job_failed() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -396,5 +398,5 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE OR REPLACE TRIGGER jobs_failed AFTER UPDATE OF state ON jobs FOR EACH ROW
+CREATE OR REPLACE TRIGGER jobs_failed AFTER UPDATE OF last_error ON jobs FOR EACH ROW
     WHEN (NEW.state = 'failed' AND OLD.state <> 'failed') EXECUTE FUNCTION job_failed();

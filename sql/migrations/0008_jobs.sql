@@ -43,14 +43,10 @@ ALTER TABLE jobs
     ADD COLUMN is_internal boolean NOT NULL GENERATED ALWAYS AS (queue = 'ashlar' OR queue LIKE 'ashlar.%') STORED,
     DROP CONSTRAINT jobs_state_known,
     ADD CONSTRAINT jobs_state_known
-        CHECK (state IN ('scheduled', 'queued', 'running', 'completed', 'failed', 'cancelled')),
-    ADD CONSTRAINT jobs_queue_format CHECK (queue ~ '^[A-Za-z0-9_.-]{1,100}$'),
-    ADD CONSTRAINT jobs_kind_length CHECK (char_length(kind) BETWEEN 1 AND 100),
-    ADD CONSTRAINT jobs_priority_range CHECK (priority BETWEEN 0 AND 2097152),
-    ADD CONSTRAINT jobs_max_attempts_range CHECK (max_attempts BETWEEN 1 AND 25),
-    ADD CONSTRAINT jobs_timeout_range CHECK (timeout_s BETWEEN 1 AND 86400),
-    ADD CONSTRAINT jobs_backoff_known CHECK (backoff_type IN ('fixed', 'exponential')),
-    ADD CONSTRAINT jobs_backoff_range CHECK (backoff_ms BETWEEN 0 AND 86400000);
+        CHECK (state IN ('scheduled', 'queued', 'running', 'completed', 'failed', 'cancelled'));
+-- No further constraints of shape: what a request sends its field table judges,
+-- and PostgreSQL parses and checks each of them again in every statement that
+-- moves a job.  Eight of them were a quarter of what completing one costs.
 
 -- What a worker of ours takes next, of all tenants; its scans begin behind what
 -- it took last (see jobs_claim), since under a snapshot that is held open the
@@ -72,11 +68,9 @@ CREATE UNIQUE INDEX jobs_idempotency_key_unique ON jobs (tenant_id, queue, idemp
 CREATE UNIQUE INDEX jobs_unique_key_unique ON jobs (tenant_id, queue, unique_key)
     WHERE unique_key IS NOT NULL AND state IN ('scheduled', 'queued', 'running');
 
--- The statements that move jobs in bulk write updated_at themselves: the
--- trigger's function would be a fifth of what they cost.
+-- Whatever changes a job sets updated_at itself: a trigger that fires before an
+-- update has the row fetched and locked once more, and that is a third of it.
 DROP TRIGGER jobs_touch ON jobs;
-CREATE TRIGGER jobs_touch BEFORE UPDATE ON jobs FOR EACH ROW
-    WHEN (NEW.updated_at = OLD.updated_at) EXECUTE FUNCTION touch();
 
 -- Each job is written three times and deleted once: vacuum often, in small
 -- portions, without pausing (a default pause would let it fall behind).
