@@ -207,6 +207,11 @@ static void test_times(void)
 		jx_timestamptz(&out, times[i].us);
 		is_bytes(out.p, out.n, times[i].want, "timestamptz %lld", (long long)times[i].us);
 	}
+	WRITES(jx_timestamptz_us(&out, 0), "\"2000-01-01T00:00:00.000000Z\"");
+	WRITES(jx_timestamptz_us(&out, 1), "\"2000-01-01T00:00:00.000001Z\"");
+	WRITES(jx_timestamptz_us(&out, -1), "\"1999-12-31T23:59:59.999999Z\"");
+	WRITES(jx_timestamptz_us(&out, 86399999999), "\"2000-01-01T23:59:59.999999Z\"");
+	WRITES(jx_timestamptz_us(&out, INT64_MAX), "null");
 	WRITES(jx_date(&out, 0), "\"2000-01-01\"");
 	WRITES(jx_date(&out, -1), "\"1999-12-31\"");
 	WRITES(jx_date(&out, 59), "\"2000-02-29\"");

@@ -144,6 +144,8 @@ static const struct {
 	{ { { GET, "/a/b", "app.x", RUN, .list = &bare } }, "app.x: a bare array has no room for total" },
 	{ { { GET, "/a/b", "app.x", KEY_USER, "", .run = handler, .flags = TOKEN_TOO } }, "app.x: TOKEN_TOO goes with KEY" },
 	{ { { GET, "/a/b", "app.x", USER, "", .run = handler, .flags = KEYLESS } }, "app.x: KEYLESS goes with a key" },
+	{ { { GET, "/a/b", "workspace.x", USER, "", .run = handler, .flags = WORKSPACE } }, "workspace.x: WORKSPACE goes with USER, and with roles in .may" },
+	{ { { GET, "/a/b", "workspace.x", ADMIN, "", .run = handler, .may = &may, .flags = WORKSPACE } }, "workspace.x: WORKSPACE goes with USER, and with roles in .may" },
 	{ { { OPTIONS, "/a/b", "app.x", RUN } }, "app.x: the runtime answers OPTIONS by itself" },
 };
 /* clang-format on */
