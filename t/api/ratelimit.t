@@ -125,3 +125,12 @@ subtest 'nginx has a coarser limit in front, with the same answer' => sub {
     }
     error_is $res, 429, 'RATE_LIMIT_EXCEEDED';
 };
+
+subtest 'the operations surface has a budget of its own' => sub {
+    my $o      = Api->start(slow => 0, main => 1, RATE_LIMIT_DEFAULT => 60, RATE_LIMIT_OPERATIONS => 300, RATE_LIMIT_KEY => 1000);
+    my $editor = $o->user('editor', role => 'editor');
+    header_is $editor->get('/api/bull-queue/stats'), 'X-RateLimit-Limit', 300, 'for users';
+    header_like $editor->get('/api/bull-queue/stats'), 'X-RateLimit-Remaining', qr/^29[89]$/, '  which counts';
+    header_is $editor->get('/api/v1/app/users/me'), 'X-RateLimit-Remaining', 59, '  and no other';
+    header_is $o->client(token => $o->key)->get('/api/bull-queue/stats'), 'X-RateLimit-Limit', 1000, 'a secret key has the keys\', as the bearer too';
+};

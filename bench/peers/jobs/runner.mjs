@@ -17,6 +17,7 @@ const quiet = new Logger(() => () => {});
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 pgPool.on('error', () => {});
+pgPool.on('connect', (client) => client.on('error', () => {}));
 
 // Start a runner; begun is called with each job's payload, done with each completion.
 function start(batch, begun, done) {
