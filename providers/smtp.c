@@ -181,9 +181,3 @@ enum err smtp_send(struct arena *a, const struct smtp_mail *mail, const char **r
 	*reason = describe(a, rc, &x, problem);
 	return x.stage >= RECIPIENT && x.code / 100 == 5 ? ERR_VALIDATION : ERR_EXTERNAL;
 }
-
-void smtp_close(void)
-{
-	curl_easy_cleanup(kept);
-	kept = NULL;
-}

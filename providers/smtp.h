@@ -31,7 +31,4 @@ struct smtp_mail {
  */
 enum err smtp_send(struct arena *a, const struct smtp_mail *mail, const char **reason);
 
-/* Close the connection, before the process ends. */
-void smtp_close(void);
-
 #endif

@@ -115,8 +115,8 @@ BEGIN
     ELSE
         SELECT o.name INTO place FROM organizations o WHERE o.tenant_id = e.tenant_id AND o.id = e.organization_id;
     END IF;
-    INSERT INTO jobs (tenant_id, kind, payload)
-    SELECT e.tenant_id, 'mail', jsonb_build_object('template', 'webhook_disabled', 'to', who.email, 'locale', who.locale,
+    INSERT INTO jobs (tenant_id, queue, kind, payload)
+    SELECT e.tenant_id, 'ashlar.mail', 'mail', jsonb_build_object('template', 'webhook_disabled', 'to', who.email, 'locale', who.locale,
                'data', jsonb_build_object('url', e.url, 'name', e.name, 'reason', reason, 'workspace', place))
     FROM (SELECT u.email, u.locale
           FROM memberships m JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id

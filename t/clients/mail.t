@@ -40,22 +40,14 @@ my %usual = (
     MAIL_FROM           => 'Ashlar <no-reply@ashlar.example>',
     CONTACT_WEBHOOK_URL => "http://127.0.0.1:$port->{webhook}/crm",
 );
-my ($worker, $workers);
-
 # From now on a worker with these settings beside the usual ones.
 sub worker (%env) {
-    $worker->stop('TERM', 15) if $worker;
-    $workers++;
-    $worker = Ashlar::Process->start(
-        cmd => [ "$Ashlar::Cluster::BUILD/ashlar", 'worker', '--concurrency', 2 ],
-        log => "$t->{dir}/worker-$workers.log",
-        env => { %{ $t->{env} }, %usual, %env },
-    );
-    return;
+    $t->{pool}{worker}->stop('TERM', 15) if $t->{pool}{worker};
+    return $t->start_worker(env => { %usual, %env });
 }
 
 sub log_of_worker () {
-    open my $in, '<', "$t->{dir}/worker-$workers.log" or return '';
+    open my $in, '<', "$t->{dir}/api-worker.log" or return '';
     local $/ = undef;
     return scalar <$in>;
 }
@@ -88,6 +80,7 @@ sub add ($template, $to, %arg) {
 }
 
 worker();
+$t->expect_log(qr/"outcome":"failed"/);    # what is given up
 
 # ------------------------------------------------------------------ what arrives
 
@@ -222,7 +215,7 @@ subtest 'a mail that would come too late is not sent; a code that is too old is 
     like $job->{last_error}, qr/\Ait would come too late: its link was good for 3600 s/, 'and the reason is told';
     is scalar(grep { ($_->{to}[0] // '') eq 'tardy@example.com' } said()), 0, 'nobody gets it';
 
-    $worker->stop('TERM', 15);
+    $t->{pool}{worker}->stop('TERM', 15);
     status_is from($t)->post('/api/v1/auth/register', { email => 'slowpoke@example.com', password => $PASSWORD }), 201;
     $t->db->do(q{UPDATE jobs SET created_at = now() - interval '11 minutes' WHERE payload ->> 'to' = 'slowpoke@example.com'});
     worker();
@@ -254,6 +247,7 @@ subtest 'what is wrong with the server can be put right: the mail waits' => sub 
     worker(MAIL_TIMEOUT_S => 1);
     add(contact_confirmation => 'slow@example.com', %reply_to);
     like job_to('slow@example.com', 'scheduled')->{last_error}, qr/timed? ?out/i, 'an answer that does not come';
+    $t->db->do(q{DELETE FROM jobs WHERE payload ->> 'to' = 'slow@example.com'});
 
     worker(MAIL_URL => "smtps://mailer:$PASS\@localhost:$port->{smtps}", MAIL_BOUNCE => 'bounces@ashlar.example', MAIL_REPLY_TO => 'office@ashlar.example');
     set_tenant($t, 'default', support_email => undef);
@@ -290,5 +284,4 @@ subtest 'without a server mails are files' => sub {
     like log_of_worker(), qr/mails are not sent but kept in \Q$dir\E\/mail: there is no MAIL_URL/, 'and the worker says so';
 };
 
-$worker->stop('TERM', 15);
 $server->stop;

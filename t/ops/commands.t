@@ -73,8 +73,8 @@ subtest 'mails' => sub {
             undef, $TENANT, $row{kind} // 'mail', $row{state} // 'queued',
             qq({"template":"verify_email","to":"$to","locale":"en","sealed":"$seal"}), $row{at} // '0 s');
     };
-    $insert->('ann@example.com', $sealed, at => '2 s');
-    $insert->('bob@example.com', $sealed, at => '1 s');
+    $insert->('ann@example.com', $sealed, at => '2 s', state => 'running');
+    $insert->('bob@example.com', $sealed, at => '1 s', state => 'scheduled');    # sent in vain, and to be sent again
     $insert->('decoy@example.com', $sealed, kind  => 'mail.decoy');
     $insert->('sent@example.com',  $sealed, state => 'completed');
     my ($status, $out, $err) = ashlar('mails');
