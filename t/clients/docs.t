@@ -253,6 +253,64 @@ subtest 'and those of its page on webhooks that are received' => sub {
     is_deeply $api->db->selectall_arrayref('SELECT event_id, replays FROM webhook_events'), [ [ 'evt_1', 1 ] ], 'one event, replayed once';
 };
 
+# Its client runs in a browser; node has ws for what it misses.
+subtest 'and those of its page on realtime' => sub {
+    my $api = Api->start(slow => 0, realtime => 1);
+    my $ann = $api->user('123abc');
+    my @page = blocks($api->get('/realtime.html')->body);
+    my ($ticket) = grep { $_->[0] =~ /ticket/ } commands('/realtime.html');
+    my ($status, $body) = run_at($api, $ticket->[0], TOKEN => $ann->token);
+    is $status, 201, 'a ticket';
+    is_deeply [ sort keys %{ decode_json($body) } ], [ sort keys %{ decode_json($ticket->[1]) } ], '  as shown';
+    $api->keep_secret(decode_json($body)->{ticket});
+
+    my ($module) = grep { m{^// realtime\.js} } @page;
+    my ($news)   = grep { /realtime_notify/ } @page;
+    my $modules  = getcwd . '/t/clients/node_modules';
+    my %file = ('realtime.mjs' => $module, 'look.mjs' => <<~"END");
+        import WebSocket from '$modules/ws/wrapper.mjs';
+        import { listen } from './realtime.mjs';
+        globalThis.WebSocket = WebSocket;
+        const seen = [];
+        const it = listen(process.env.BASE, async () => process.env.TOKEN, ['public:news'], (m) => {
+            seen.push(m.type);
+            console.log(JSON.stringify(m));
+            if (seen.includes('update') && seen.includes('notification')) it.close();
+        });
+        END
+    for my $name (keys %file) {
+        open my $out, '>:encoding(UTF-8)', "$dir/$name" or die "$name: $!\n";
+        print $out $file{$name};
+        close $out or die "$name: $!\n";
+    }
+    my $run = Ashlar::Process->start(cmd => [ 'node', "$dir/look.mjs" ], log => "$dir/look",
+        env => { BASE => "https://localhost:$api->{https_port}", TOKEN => $ann->token, NODE_EXTRA_CA_CERTS => "$api->{dir}/cert.pem" });
+    my $seen = sub { return join '', -e "$dir/look" ? lines("$dir/look") : () };
+    eventually { $seen->() =~ /"subscribed"/ } 20, 'the client of the page listens';
+    my $publish = sub {
+        $api->db->begin_work;
+        $api->db->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $ann->tenant_id);
+        $api->db->do($news);
+        return $api->db->commit;
+    };
+    $publish->();
+    is $run->wait_for(20), 0, 'it ends when it has heard all';
+    like $seen->(), qr/"version": ?7/, 'the news';
+    like $seen->(), qr/Your export is ready/, 'and the notification';
+
+    my ($stream) = map { $_->[0] } grep { $_->[0] =~ /events/ } commands('/realtime.html');
+    $stream =~ s{https://localhost:8443}{https://localhost:$api->{https_port}};
+    $stream =~ s{\bcurl -k}{curl -s --cacert $api->{dir}/cert.pem};
+    my $curl = Ashlar::Process->start(cmd => [ 'sh', '-c', $stream ], log => "$dir/stream", env => { TOKEN => $ann->token });
+    my $streamed = sub { return join '', -e "$dir/stream" ? lines("$dir/stream") : () };
+    eventually { $streamed->() =~ /event: subscribed/ } 10, 'a stream of events';
+    $publish->();
+    eventually { $streamed->() =~ /"update".*\n\n/ } 10, '  with the news';
+    $curl->kill_group;
+    my ($shown) = grep { /^retry:/ } @page;
+    is_deeply [ $streamed->() =~ /^(event: \w+)/gm ], [ $shown =~ /^(event: \w+)/gm ], '  as shown';
+};
+
 # Its receiver is node's, with a library; and the check with openssl is told what node was.
 subtest 'and those of its page on webhooks that are sent' => sub {
     my $spy    = Ashlar::Receiver->start;
