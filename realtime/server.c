@@ -498,8 +498,10 @@ static void on_stop(struct ev_loop *l, ev_signal *w, int events)
 	ev_io_stop(loop, &accepts);
 	if (socket_stat.st_ino)
 		host_unlisten(opt->socket, &socket_stat);
-	while (guests)
-		guest_free(guests, true);
+	for (struct guest *g = guests, *next; g; g = next) {
+		next = g->next;
+		guest_free(g, true);
+	}
 	outbox_flush();
 	for (struct conn *c = conns; c; c = c->next)
 		conn_doom(c, CLOSE_RESTART, NULL, NULL);
