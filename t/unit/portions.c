@@ -1,0 +1,112 @@
+/* What a worker's master has claimed. */
+#include "worker/portions.h"
+
+#include "t/unit/tap.h"
+
+#define ONE "00000000-0000-7000-8000-000000000001"
+#define TWO "00000000-0000-7000-8000-000000000002"
+
+static struct job job(const char *kind, const char *tenant, const char *payload)
+{
+	return (struct job){ .id = "01a1fe6c-c097-7f74-988a-a6c6594ea6cf",
+			     .tenant_id = tenant,
+			     .queue = "ashlar",
+			     .kind = kind,
+			     .payload = payload,
+			     .attempt = 1,
+			     .max_attempts = 10,
+			     .timeout_s = 300 };
+}
+
+static void add(int queue, const char *kind, const char *tenant, const char *payload)
+{
+	const struct job j = job(kind, tenant, payload);
+
+	portions_add(queue, "w", &j);
+}
+
+static int count(void)
+{
+	int n = 0;
+
+	for (const struct portion_of_work *p = portions_first; p; p = p->next)
+		n++;
+	return n;
+}
+
+static void empty(void)
+{
+	while (portions_first)
+		portions_remove(portions_first);
+}
+
+static void test_one_by_one(void)
+{
+	struct portion_of_work *first, *second;
+
+	add(0, "noop", ONE, "{}");
+	add(1, "noop", ONE, "{}");
+	portions_seal();
+	is_int(count(), 2, "each job of a usual kind is a portion");
+	first = portions_unsent();
+	second = first->next;
+	ok(first->number != second->number, "with a number of its own");
+	ok(portions_find(first->number) == first && portions_find(second->number) == second,
+	   "by which it is found");
+	ok(!portions_find(9999), "others are not");
+	portions_mark_sent(first);
+	ok(portions_unsent() == second, "the next to be sent");
+	is_int((long)portions_sent, 1, "sent ones are counted");
+	is_int((long)portions_of_queue(1), 1, "and queues");
+	portions_remove(first);
+	is_int((long)portions_sent, 0, "until they have ended");
+	ok(portions_first == second, "the others stay");
+	portions_remove(second);
+	ok(!portions_first && !portions_unsent() && !portions_jobs, "nothing is left");
+}
+
+static void test_many_at_once(void)
+{
+	int max = job_kind_find("noop.batch")->max_batch;
+
+	for (int i = 0; i < max + 1; i++)
+		add(0, "noop.batch", ONE, "{}");
+	add(0, "noop.batch", TWO, "{}");
+	add(0, "noop", ONE, "{}");
+	add(0, "noop.batch", TWO, "{}");
+	portions_seal();
+	is_int(count(), 4, "one full, one begun, one of another tenant, one of another kind");
+	is_int((long)portions_first->njobs, max, "as many as its kind takes");
+	is_int((long)portions_jobs, max + 4, "all of them");
+	add(0, "noop.batch", TWO, "{}");
+	is_int(count(), 5, "what comes later is not added to what may have been sent");
+	portions_seal();
+	empty();
+}
+
+static void test_long_payloads(void)
+{
+	char *text = malloc(200000);
+
+	memset(text, ' ', 199999);
+	text[199999] = '\0';
+	add(0, "noop", ONE, text);
+	ok(portions_first->size < 2000, "one that is too long for the way is not taken along");
+	empty();
+	text[60000] = '\0';
+	add(0, "noop.batch", ONE, text);
+	add(0, "noop.batch", ONE, text);
+	is_int(count(), 2, "nor are two that are so together");
+	ok(portions_first->size <= WORKER_PORTION_BYTES, "what goes fits");
+	portions_seal();
+	empty();
+	free(text);
+}
+
+int main(void)
+{
+	test_one_by_one();
+	test_many_at_once();
+	test_long_payloads();
+	return done_testing();
+}
