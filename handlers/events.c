@@ -9,10 +9,10 @@
  * hash, and of an organization what each of its members may see.
  */
 #include "fcgi/event.h"
+#include "handlers/permissions.h"
+#include "handlers/routes.h"
 
 /* clang-format off */
-static const char *const user_roles[] = { "user", "admin", "superadmin", NULL };
-static const char *const member_roles[] = { "owner", "admin", "member", "developer", NULL };
 static const char *const invited_roles[] = { "admin", "member", "developer", NULL };
 static const char *const invitation_states[] = { "pending", "accepted", "rejected", "cancelled", NULL };
 static const char *const signin_methods[] = { "password", "google", "passkey", NULL };

@@ -413,6 +413,11 @@ subtest 'a job that has failed for good' => sub {
     tells 'by whoever works for all tenants, in none', sub { $db->do(q{UPDATE jobs SET state = 'failed', last_error = 'out of paper', finished_at = now() WHERE id = ?}, undef, $id); return },
         'job.failed' => { id => $id, queue => 'reports', kind => 'monthly', attempts => 10, error => 'out of paper' };
     is $db->selectrow_array(q{SELECT coalesce(current_setting('app.tenant_id', true), '')}), '', 'and is in none afterwards';
+    my $queue = '/api/task-queue';
+    my ($one) = $boss->post("$queue/submit", { task_type => 'print', queue_name => 'paper', max_attempts => 1 })->json('/data/id');
+    $boss->post("$queue/claim", { worker_id => 'w', queue_name => 'paper' });
+    tells 'by a worker outside', sub { $boss->post("$queue/$one/fail", { worker_id => 'w', error => 'no paper' }) },
+        'job.failed' => { id => $one, queue => 'paper', kind => 'print', attempts => 1, max_attempts => 1, error => 'no paper' };
 };
 
 # ------------------------------------------------------------------ to whom, and in what

@@ -55,6 +55,7 @@ sub lines ($file) {
 
 my $document   = $t->get('/openapi.json')->json;
 my @operations = map { my $path = $_; map { [ uc, $path, $document->{paths}{$path}{$_} ] } keys %{ $document->{paths}{$path} } } keys %{ $document->{paths} };
+my @webhooks   = keys %{ $document->{webhooks} };
 
 subtest 'a browser opens every page, and tries the project list' => sub {
     my $ann = $t->user('ann');
@@ -64,14 +65,14 @@ subtest 'a browser opens every page, and tries the project list' => sub {
     like $seen->{pages}{index}{text}, qr{https://localhost:$t->{https_port}/api}, 'commands name the address that the reader is at';
 
     quiet_ok $seen->{swagger}, 'Swagger UI';
-    is_deeply [ sort @{ $seen->{swagger}{operations} } ], [ sort map { "$_->[0] $_->[1]" } @operations ], 'it has all operations';
+    is_deeply [ sort @{ $seen->{swagger}{operations} } ], [ sort((map { "$_->[0] $_->[1]" } @operations), map { "POST $_" } @webhooks) ], 'it has all operations, and all webhooks';
     is $seen->{swagger}{anonymous}{status}, 401, 'without a token the list is refused';
     is $seen->{swagger}{authorized}{status}, 200, 'with one it is answered';
     like $seen->{swagger}{authorized}{body}, qr/seen in a browser/, '  with the project';
     is $seen->{swagger}{refused}, 'connect-src', 'the policy keeps scripts from asking other hosts';
 
     quiet_ok $seen->{redoc}, 'ReDoc';
-    is_deeply [ sort @{ $seen->{redoc}{operations} } ], [ sort map { $_->[2]{operationId} } @operations ], 'it has all operations';
+    is_deeply [ sort @{ $seen->{redoc}{operations} } ], [ sort((map { $_->[2]{operationId} } @operations), map { "webhook.$_" } @webhooks) ], 'it has all operations, and all webhooks';
     cmp_ok $seen->{redoc}{found}, '>', 0, 'and finds them';
 
     like $seen->{noscript}{text}, qr/needs JavaScript/, 'without JavaScript there is a way to the plain reference';
