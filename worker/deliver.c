@@ -66,7 +66,8 @@ struct item {
 	struct webhook w;
 	struct http_call call;
 	struct http_answer answer;
-	struct endpoint *endpoint;
+	struct endpoint *endpoint; /* while it is under way; afterwards it may be forgotten */
+	const char *endpoint_id;
 	const char *id;
 	int claim, attempt;
 	const char *outcome;
@@ -288,6 +289,7 @@ static void item_start(const PGresult *res, int row)
 		abort();
 	arena_init(&it->arena, 4096);
 	it->endpoint = endpoint_of(db_text(res, row, "endpoint"));
+	it->endpoint_id = keep(it, res, row, "endpoint");
 	it->id = keep(it, res, row, "delivery");
 	it->claim = (int)db_int(res, row, "claim");
 	it->attempt = (int)db_int(res, row, "attempt");
@@ -439,7 +441,7 @@ static void write_result(struct buf *b, struct item *it)
 
 	jx_next(b), buf_char(b, '{');
 	jx_key(b, "tenant"), jx_str(b, it->w.tenant);
-	jx_key(b, "endpoint"), jx_str(b, it->endpoint->id);
+	jx_key(b, "endpoint"), jx_str(b, it->endpoint_id);
 	jx_key(b, "delivery"), jx_str(b, it->id);
 	jx_key(b, "claim"), jx_int(b, it->claim);
 	jx_key(b, "outcome"), jx_str(b, it->outcome);
@@ -509,6 +511,10 @@ static void write_results(void)
 
 static int listen_socket(void)
 {
+	static const char *const keywords[] = { "dbname", "connect_timeout", "fallback_application_name",
+						NULL };
+	char timeout[16];
+	const char *const values[] = { cfg.database_url, timeout, "ashlar deliverer", NULL };
 	PGnotify *note;
 	PGresult *res;
 
@@ -524,7 +530,8 @@ static int listen_socket(void)
 	if (now_ms() < listen_at_ms)
 		return -1;
 	listen_at_ms = now_ms() + RECONNECT_MS;
-	listener = PQconnectdb(cfg.database_url);
+	snprintf(timeout, sizeof(timeout), "%ld", cfg.database_connect_timeout_s);
+	listener = PQconnectdbParams(keywords, values, 1);
 	db_silence(listener);
 	res = PQexec(listener, "LISTEN ashlar_deliveries");
 	if (PQresultStatus(res) != PGRES_COMMAND_OK) {
