@@ -14,6 +14,9 @@
  *	INSERT INTO jobs (tenant_id, queue, kind, payload)
  *	VALUES (:tenant_id, 'ashlar.mail', 'mail', :mail_payload::jsonb)
  *
+ * A new mail is a row of mail_kinds in worker/mail_render.c, with the variables
+ * that its template has, and a file in each language under templates/mail.
+ *
  * Where there is nobody to write to, the same is done with the kind
  * 'mail.decoy', so that the answer takes as long.
  */
