@@ -249,6 +249,8 @@ static void answer_to(const struct keeper_asked *asked, struct keeper_answer *ou
 			req_fail_inside(&rq, ERR_INTERNAL, "the query told nothing of the caller");
 		else if (!is_from_good_page(is_tenants))
 			req_fail(&rq, ERR_ORIGIN, "this page may not connect: its origin is not allowed");
+		rq.any_origin =
+			is_tenants; /* a page of a public key that did not come along may read the stream */
 		if (rq.fail.err)
 			answer_error(&rq);
 		else

@@ -32,6 +32,7 @@ struct batch {
 enum kind { MESSAGES, JOINS, LEAVES, KINDS };
 
 static struct batch *waiting[KINDS];
+static bool is_out; /* a batch of messages, whose commit has not been told yet */
 static struct pg *pg;
 static const char *process;
 static struct ev_loop *loop;
@@ -56,11 +57,14 @@ static void batch_free(struct batch *b)
 
 /* Answers */
 
+static void flush(enum kind kind);
+
 static void published(void *arg, const PGresult *rows, const char *sqlstate, const char *message)
 {
 	struct batch *b = arg;
 
 	(void)message;
+	is_out = false;
 	if (rows) {
 		/* Other hosts are told as of any other commit; this process need not wait for that. */
 		wake_mark(WAKE_REALTIME);
@@ -71,6 +75,9 @@ static void published(void *arg, const PGresult *rows, const char *sqlstate, con
 			conn_error(b->items[i].conn, "UNAVAILABLE", b->items[i].channel,
 				   "the message was not published; try again");
 	batch_free(b);
+	/* What came while that was being committed: the slower the disk, the more travels together. */
+	if (waiting[MESSAGES] && !ev_is_active(&timer))
+		flush(MESSAGES);
 }
 
 static void left(void *arg, const PGresult *rows, const char *sqlstate, const char *message)
@@ -184,6 +191,7 @@ static void flush(enum kind kind)
 		params[3] = column(&a, b, "user");
 		params[4] = column(&a, b, "number");
 	}
+	is_out = is_out || kind == MESSAGES;
 	if (!pg_ask(pg, query[kind], params, done[kind], b))
 		done[kind](b, NULL, "08006", NULL);
 	arena_release(&a);
@@ -201,7 +209,10 @@ static void on_timer(struct ev_loop *l, ev_timer *w, int events)
 	(void)l;
 	(void)w;
 	(void)events;
-	outbox_flush();
+	if (!is_out)
+		flush(MESSAGES);
+	flush(JOINS);
+	flush(LEAVES);
 }
 
 static void add(enum kind kind, struct conn *c, const char *channel, const char *json, bool answers)
@@ -230,7 +241,8 @@ static void add(enum kind kind, struct conn *c, const char *channel, const char 
 	if (b->n == BATCH) {
 		flush(kind);
 	} else if (!ev_is_active(&timer)) {
-		ev_timer_set(&timer, flush_s, 0);
+		/* A message goes when the loop comes round: what makes batches is that one is out. */
+		ev_timer_set(&timer, kind == MESSAGES ? 0 : flush_s, 0);
 		ev_timer_start(loop, &timer);
 	}
 }
@@ -259,10 +271,24 @@ void outbox_join_again(void)
 				outbox_join(c->subs[i]);
 }
 
-void outbox_open(struct ev_loop *l, struct pg *connection, const char *id)
+void outbox_open(struct ev_loop *l, const char *id)
 {
+	static const struct pg_events none = { NULL, NULL };
+
 	loop = l;
-	pg = connection;
+	pg = pg_new(loop, "outbox", &none);
 	process = id;
 	ev_timer_init(&timer, on_timer, flush_s, 0);
+}
+
+int outbox_pending(void)
+{
+	return pg_pending(pg);
+}
+
+void outbox_close(void)
+{
+	ev_timer_stop(loop, &timer);
+	pg_free(pg);
+	pg = NULL;
 }

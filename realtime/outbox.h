@@ -1,7 +1,7 @@
 /*
  * What goes to PostgreSQL: what clients send, who comes and goes, how much was
  * told.  Many at once: one transaction, and one flush of the log, for whatever
- * came within two milliseconds.
+ * came at once, or while the one before was being committed.
  */
 #ifndef ASHLAR_REALTIME_OUTBOX_H
 #define ASHLAR_REALTIME_OUTBOX_H
@@ -12,8 +12,17 @@
 #include "realtime/conn.h"
 #include "realtime/pg.h"
 
-/* Before the first connection. process is this one's id, a uuid; both are borrowed for good. */
-void outbox_open(struct ev_loop *loop, struct pg *pg, const char *process);
+/*
+ * Before the first connection, with a way of its own to PostgreSQL: who asks
+ * something does not wait for commits.  process is this one's id, a uuid; both
+ * are borrowed for good.
+ */
+void outbox_open(struct ev_loop *loop, const char *process);
+
+/* How many batches are on their way. */
+int outbox_pending(void);
+
+void outbox_close(void);
 
 /* Publish a client's message, JSON text, on its channel. */
 void outbox_publish(struct sub *s, const char *json);

@@ -479,7 +479,8 @@ static void on_sweep(struct ev_loop *l, ev_prepare *w, int events)
 	conn_sweep();
 	if (!is_stopping)
 		return;
-	if ((!conns && !pg_pending(pg)) || clock_ns() - stopping_ns > STOP_S * 1000000000LL)
+	if ((!conns && !pg_pending(pg) && !outbox_pending()) ||
+	    clock_ns() - stopping_ns > STOP_S * 1000000000LL)
 		ev_break(loop, EVBREAK_ALL);
 }
 
@@ -565,7 +566,7 @@ int server_run(const struct server_options *options)
 	sse_open(loop);
 	pg = pg_new(loop, "questions", &none);
 	talk_open(pg);
-	outbox_open(loop, pg, process);
+	outbox_open(loop, process);
 	feed_open(loop);
 	care_open(loop, pg, process);
 	watch_signal(&on_term, on_stop, SIGTERM);
@@ -589,6 +590,7 @@ int server_run(const struct server_options *options)
 	wait_for_children();
 	ws_close();
 	feed_close();
+	outbox_close();
 	pg_free(pg);
 	if (slot)
 		atomic_store(&slot->pid, 0);

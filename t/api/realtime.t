@@ -444,6 +444,15 @@ subtest 'server-sent events' => sub {
     ok Cpanel::JSON::XS->new->utf8->decode($got[1]{data})->{recovered}, 'and says that this is all';
 };
 
+subtest 'a page of the tenant reads a stream' => sub {
+    $t->key(type => 'public', origins => ['https://read.example']);
+    my $s = Ashlar::Ws->open($t, "$sse?channel=public:news&ticket=" . ticket($ann), Upgrade => undef, Connection => 'close', Origin => 'https://read.example');
+    is $s->status, 200, 'its origin is known by a public key';
+    is $s->header('Access-Control-Allow-Origin'), 'https://read.example', 'and told that it may read';
+    $s = Ashlar::Ws->open($t, "$sse?channel=public:news&ticket=" . ticket($ann), Upgrade => undef, Connection => 'close', Origin => 'https://evil.example');
+    is $s->status, 403, 'another page may not';
+};
+
 subtest 'two servers on one database' => sub {
     $t->start_realtime('realtime2');
     my $here  = connected($ann);
