@@ -19,12 +19,23 @@ static struct {
 static int nopen;
 
 /* A master that cannot have a few kilobytes is of no use; what it claimed comes back by its lease. */
-static void *grown(void *p, size_t n)
+static void *fresh(size_t n)
 {
-	p = realloc(p, n);
+	void *p = malloc(n);
+
 	if (!p)
 		abort();
 	return p;
+}
+
+static void *grown(void *p, size_t n)
+{
+	void *larger = p ? realloc(p, n)
+			 : malloc(n); /* gcc's analyser takes NULL for one thing that is freed twice */
+
+	if (!larger)
+		abort();
+	return larger;
 }
 
 static uint64_t free_number(void)
@@ -38,13 +49,13 @@ static uint64_t free_number(void)
 
 static struct portion_of_work *make(int queue, const char *worker, const char *kind)
 {
-	struct portion_of_work *p = grown(NULL, sizeof(*p));
+	struct portion_of_work *p = fresh(sizeof(*p));
 	struct portion head = { .number = free_number() };
 
 	*p = (struct portion_of_work){ .number = head.number, .queue = queue, .claimed_ns = clock_ns() };
 	snprintf(p->kind, sizeof(p->kind), "%s", kind);
 	snprintf(head.worker, sizeof(head.worker), "%s", worker);
-	p->message = grown(NULL, sizeof(head));
+	p->message = fresh(sizeof(head));
 	memcpy(p->message, &head, sizeof(head));
 	p->size = sizeof(head);
 	table[p->number % TABLE] = p;
