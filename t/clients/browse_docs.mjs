@@ -51,14 +51,36 @@ async function execute(page, operation) {
   }
 }
 
+// Scroll from the top to the end, until look() finds what it looks for: of a long
+// list Swagger UI keeps no more than what can be seen.
+async function scroll(page, look) {
+  await page.evaluate(() => scrollTo(0, 0))
+  for (let before = -1, still = 0; still < 3;) {
+    await page.waitForTimeout(100)
+    if (await look()) return
+    const at = await page.evaluate(() => {
+      scrollBy(0, innerHeight * 0.7)
+      return scrollY
+    })
+    still = at === before ? still + 1 : 0
+    before = at
+  }
+}
+
 async function swagger(browser) {
   const { page, seen } = await open(browser, '/docs')
   await page.locator('.opblock').first().waitFor()
-  seen.operations = await page.locator('.opblock').evaluateAll((blocks) =>
-    blocks.map((b) => `${b.querySelector('.opblock-summary-method').textContent} ${b.querySelector('[data-path]').dataset.path}`))
+  const operations = new Set()
+  await scroll(page, async () => {
+    for (const name of await page.locator('.opblock').evaluateAll((blocks) =>
+      blocks.map((b) => `${b.querySelector('.opblock-summary-method').textContent} ${b.querySelector('[data-path]').dataset.path}`)))
+      operations.add(name)
+  })
+  seen.operations = [...operations]
 
   const unasked = { errors: [...seen.errors], outside: seen.outside }
   const operation = page.locator('.opblock', { has: page.locator('[data-path="/api/v1/app/projects"]') }).filter({ hasText: 'List my projects' })
+  await scroll(page, () => operation.count())
   await operation.locator('.opblock-summary-control').click()
   const anonymous = await execute(page, operation)
   await page.locator('button.authorize').first().click()
@@ -66,6 +88,7 @@ async function swagger(browser) {
   await bearer.locator('input').fill(process.env.TOKEN)
   await bearer.locator('button[type=submit]').click()
   await page.locator('.auth-btn-wrapper button.btn-done').first().click()
+  await scroll(page, () => operation.count())
   const authorized = await execute(page, operation)
 
   // The policy itself: a script of the page asks another host.
