@@ -20,12 +20,46 @@ static const struct field ticket_out[] = {
 static const struct shape ticket_shape = { "RealtimeTicket", ticket_out };
 /* clang-format on */
 
+/* Scheme and host are compared without case (RFC 6454 4); api_keys has them in lower case. */
+static void set_origin(struct req *rq)
+{
+	const char *origin = req_header(rq, "Origin");
+	char *lower = origin ? arena_dup(&rq->arena, origin) : NULL;
+
+	for (char *p = lower; p && *p; p++)
+		*p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 'a' - 'A') : *p;
+	req_set(rq, "origin", lower);
+}
+
+/* Where the credentials do not name the tenant the key does, and only PostgreSQL knows whose that is. */
+static enum err find_tenant(struct req *rq, const char **out)
+{
+	PGresult *res;
+	enum err rc;
+
+	*out = rq->who.tenant_id;
+	if (*out)
+		return ERR_OK;
+	set_origin(rq);
+	rc = db_call(rq, Q_realtime_connect, false, &res);
+	if (rc)
+		return rc;
+	if (!PQntuples(res))
+		return req_fail(rq, ERR_AUTHENTICATION, NULL);
+	*out = db_text(res, 0, "tenant_id");
+	return ERR_OK;
+}
+
 /* The connection stands for the credentials that the ticket was asked for with, and ends with them. */
 static enum err ticket_create(struct req *rq)
 {
-	char *ticket = ticket_new(&rq->arena, rq->who.tenant_id);
-	char *end_s = arena_fmt(&rq->arena, "%lld", (long long)rq->who.expires_s);
+	char *end_s = arena_fmt(&rq->arena, "%lld", (long long)rq->who.expires_s), *ticket;
+	const char *tenant;
+	enum err rc = find_tenant(rq, &tenant);
 
+	if (rc)
+		return rc;
+	ticket = ticket_new(&rq->arena, tenant);
 	req_set(rq, "ticket", ticket);
 	req_set(rq, "ticket_hash", sha256_hex(&rq->arena, ticket));
 	req_set(rq, "session", rq->who.session);
@@ -39,17 +73,6 @@ static enum err ticket_create(struct req *rq)
  * A doorkeeper of realtime runs the other two (realtime/keeper.c), and reads
  * what they answer: whom it lets in.  Nobody else sees it.
  */
-
-/* Scheme and host are compared without case (RFC 6454 4); api_keys has them in lower case. */
-static void set_origin(struct req *rq)
-{
-	const char *origin = req_header(rq, "Origin");
-	char *lower = origin ? arena_dup(&rq->arena, origin) : NULL;
-
-	for (char *p = lower; p && *p; p++)
-		*p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 'a' - 'A') : *p;
-	req_set(rq, "origin", lower);
-}
 
 static enum err admit(struct req *rq, const PGresult *res, const char *channel)
 {

@@ -1,6 +1,7 @@
 use v5.36;
 use lib 't/lib';
 use Api;
+use Ashlar::Token qw(mint);
 use Ashlar::Ws;
 use Cpanel::JSON::XS ();
 use IO::Socket::SSL ();
@@ -134,6 +135,21 @@ subtest 'each way to bring a token' => sub {
     is open_ws($ann, path => "$ws?ticket=$late")->status, 401, 'and 30 seconds long';
     my $tenants = $t->key(type => 'public', origins => ['https://shop.example']);
     connected($ann, path => "$ws?ticket=" . ticket($ann), Origin => 'https://shop.example');
+};
+
+subtest "a user of a tenant's own issuer" => sub {
+    my ($iss, $secret) = ('https://id.acme.example', 'the secret of acme, 32 bytes or more');
+    my $key = $t->key(type => 'public', tenant => 'acme', origins => ['https://shop.acme.example']);
+    $t->keep_secret($secret);
+    status_is $t->team('owner', role => 'owner', tenant => 'acme')->post('/api/v1/dashboard/issuers', { name => 'Theirs', issuer => $iss, secret => $secret }), 201;
+    my $token = mint({ iss => $iss, sub => 'u-1', iat => int time, exp => 3600 + int time }, key => $secret);
+    my $theirs = $t->client(token => $token, key => $key, origin => 'https://shop.acme.example');
+    my $s = Ashlar::Ws->open($t, "$ws?ticket=" . ticket($theirs), Origin => 'https://shop.acme.example');
+    is $s->status, 101, 'comes in with a ticket';
+    my $id = $s->next->{data}{user_id};
+    ok $id, 'under a public id';
+    $t->db->do('UPDATE users SET is_active = false WHERE tenant_id = ? AND public_id = ?', undef, $t->tenant_id('acme'), $id);
+    is $s->end, 4403, 'and goes when the user is deactivated';
 };
 
 subtest 'as many connections as a user may have' => sub {
