@@ -264,6 +264,23 @@ static const char *key_url(const char *given, const char *issuer)
 	return arena_fmt(&memory, "%s%s.well-known/jwks.json", issuer, ends_with(issuer, "/") ? "" : "/");
 }
 
+/* A word that reads as 0 would send a webhook again and again without a pause. */
+static void check_schedule(struct report *r)
+{
+	const char *const *delay = cfg.webhook_retry_schedule;
+
+	if (!delay || !*delay)
+		mistake(r, "WEBHOOK_RETRY_SCHEDULE", "must have at least one attempt");
+	for (; delay && *delay; delay++) {
+		char *end;
+		double s = strtod(*delay, &end);
+
+		if (end == *delay || *end || !(s >= 0 && s <= 2592000))
+			mistake(r, "WEBHOOK_RETRY_SCHEDULE", "must be seconds from 0 to 2592000, has \"%s\"",
+				*delay);
+	}
+}
+
 static void check_issuers(struct report *r)
 {
 	const struct {
@@ -425,6 +442,7 @@ static void check(struct report *r)
 	if (!is_url(cfg.public_url) || ends_with(cfg.public_url, "/"))
 		mistake(r, "PUBLIC_URL", "must be an https:// URL without a trailing slash, is \"%s\"",
 			cfg.public_url);
+	check_schedule(r);
 	check_database(r, "DATABASE_URL", cfg.database_url);
 	check_database(r, "DATABASE_OWNER_URL", cfg.database_owner_url);
 	check_issuers(r);

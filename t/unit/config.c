@@ -59,6 +59,7 @@ static const char *const names[] = {
 	"CONTACT_RATE_LIMIT",
 	"CONTACT_WEBHOOK_URL",
 	"CONTACT_WEBHOOK_SECRET",
+	"WEBHOOK_RETRY_SCHEDULE",
 };
 
 static const char secret[] = "0123456789abcdef0123456789abcdef";
@@ -193,6 +194,11 @@ static void test_signing_in(void)
 	refused("SUPABASE_ISSUER=https://a.example SUPABASE_JWT_SECRET=short",
 		"SUPABASE_JWT_SECRET: must be at least 32");
 	refused("SUPABASE_JWT_SECRET=0123456789abcdef0123456789abcdef", "SUPABASE_ISSUER: must be set");
+	fine("WEBHOOK_RETRY_SCHEDULE=0,0.5,2592000");
+	refused("WEBHOOK_RETRY_SCHEDULE=0,soon",
+		"WEBHOOK_RETRY_SCHEDULE: must be seconds from 0 to 2592000, has \"soon\"");
+	refused("WEBHOOK_RETRY_SCHEDULE=-1", "has \"-1\"");
+	refused("WEBHOOK_RETRY_SCHEDULE=nan", "has \"nan\"");
 	fine("ENCRYPTION_KEYS=a:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
 	refused("ENCRYPTION_KEYS=a:c2VjcmV0", "ENCRYPTION_KEYS: must have keys of 32 bytes in base64");
 	ok(!strstr(said, "c2VjcmV0"), "a key is never repeated");
