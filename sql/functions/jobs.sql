@@ -473,10 +473,14 @@ BEGIN
         timeout_s = excluded.timeout_s
     RETURNING o.* INTO s;
     schedule_id := s.id;
+    -- A claim locks the job first and the schedule then (job_schedule_advance): the job is
+    -- locked here only to be changed, or workers that start together deadlock with claims.
+    IF replace THEN
+        PERFORM FROM jobs j WHERE j.tenant_id = s.tenant_id AND j.id = s.next_job_id FOR UPDATE;
+    END IF;
     SELECT j.id, j.run_at INTO job_id, next_run_at
     FROM jobs j
-    WHERE j.tenant_id = s.tenant_id AND j.id = s.next_job_id AND j.state IN ('scheduled', 'queued')
-    FOR UPDATE;
+    WHERE j.tenant_id = s.tenant_id AND j.id = s.next_job_id AND j.state IN ('scheduled', 'queued');
     IF NOT FOUND THEN
         job_id := job_schedule_job(s, first);
         next_run_at := first;
