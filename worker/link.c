@@ -196,5 +196,4 @@ void link_forget(struct link *l)
 {
 	if (l->conn)
 		close(PQsocket(l->conn)); /* PQfinish would say goodbye in the parent's name */
-	l->conn = NULL;
 }

@@ -56,7 +56,7 @@ void link_pump(struct link *l, short revents);
 /* Finish, without any call's answer. */
 void link_close(struct link *l);
 
-/* In a child that was forked: forget the connection, which is the parent's. */
+/* In a child that was forked, which uses it no more: let go of the connection, which is the parent's. */
 void link_forget(struct link *l);
 
 #endif
