@@ -31,6 +31,7 @@ BEGIN
         GET DIAGNOSTICS n = ROW_COUNT;
         most := greatest(most, n);
     END LOOP;
+    PERFORM realtime_rotate();    -- where no realtime process runs, which does it every few seconds
     RETURN most;
 END
 $$;
