@@ -19,6 +19,26 @@ void jx_key(struct buf *b, const char *name)
 	buf_char(b, ':');
 }
 
+void jx_key_str(struct buf *b, const char *name, const char *text)
+{
+	if (!text)
+		return;
+	jx_key(b, name);
+	jx_str(b, text);
+}
+
+void jx_key_int(struct buf *b, const char *name, long long v)
+{
+	jx_key(b, name);
+	jx_int(b, v);
+}
+
+void jx_key_open(struct buf *b, const char *name, char bracket)
+{
+	jx_key(b, name);
+	buf_char(b, bracket);
+}
+
 void jx_next(struct buf *b)
 {
 	if (b->n && b->p[b->n - 1] != '[' && b->p[b->n - 1] != ',')

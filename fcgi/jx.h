@@ -26,6 +26,13 @@
 /* A member's name with its colon, and a comma in front unless the object has just been opened. */
 void jx_key(struct buf *b, const char *name);
 
+/* A whole member: its name with a text (nothing at all when that is NULL), or an integer. */
+void jx_key_str(struct buf *b, const char *name, const char *text);
+void jx_key_int(struct buf *b, const char *name, long long v);
+
+/* A member's name and the bracket or brace that opens its value. */
+void jx_key_open(struct buf *b, const char *name, char bracket);
+
 /* The comma in front of an array's next element, unless the array has just been opened. */
 void jx_next(struct buf *b);
 

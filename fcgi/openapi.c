@@ -7,236 +7,8 @@
 #include "fcgi/db.h"
 #include "fcgi/jx.h"
 #include "fcgi/req.h"
+#include "fcgi/schema.h"
 #include "fcgi/version.h"
-
-static void key_str(struct buf *b, const char *key, const char *text)
-{
-	if (!text)
-		return;
-	jx_key(b, key);
-	jx_str(b, text);
-}
-
-static void key_int(struct buf *b, const char *key, long long v)
-{
-	jx_key(b, key);
-	jx_int(b, v);
-}
-
-static void key_open(struct buf *b, const char *key, char bracket)
-{
-	jx_key(b, key);
-	buf_char(b, bracket);
-}
-
-/* Schemas */
-
-static const char *const type_names[] = {
-	[F_TEXT] = "string",     [F_INT] = "integer",  [F_NUMBER] = "number", [F_BOOL] = "boolean",
-	[F_UUID] = "string",     [F_EMAIL] = "string", [F_SLUG] = "string",   [F_URL] = "string",
-	[F_DATETIME] = "string", [F_DATE] = "string",  [F_ENUM] = "string",   [F_OBJECT] = "object",
-	[F_LIST] = "array",      [F_JSON] = NULL,      [F_BINARY] = "string",
-};
-
-static const char *const formats[] = {
-	[F_UUID] = "uuid",          [F_EMAIL] = "email", [F_URL] = "uri",
-	[F_DATETIME] = "date-time", [F_DATE] = "date",   [F_BINARY] = NULL,
-};
-
-/* What a reader sees where the table gives no example. */
-static const char *const examples[] = {
-	[F_TEXT] = "text",
-	[F_INT] = "1",
-	[F_NUMBER] = "1.5",
-	[F_BOOL] = "true",
-	[F_UUID] = "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f",
-	[F_EMAIL] = "ada@example.com",
-	[F_SLUG] = "acme",
-	[F_URL] = "https://example.com/",
-	[F_DATETIME] = "2026-01-31T12:00:00.000Z",
-	[F_DATE] = "2026-01-31",
-	[F_BINARY] = "",
-};
-
-static void write_example(struct buf *b, const struct field *f, int version);
-
-static void write_object_example(struct buf *b, const struct field *table, int version)
-{
-	buf_char(b, '{');
-	for (; table->type != F_END; table++) {
-		if (table->flags & F_V2 && version < 2)
-			continue;
-		jx_key(b, table->name);
-		write_example(b, table, version);
-	}
-	buf_char(b, '}');
-}
-
-static void write_example(struct buf *b, const struct field *f, int version)
-{
-	const char *text = f->example ? f->example : f->def ? f->def : examples[f->type];
-
-	switch (f->type) {
-	case F_OBJECT:
-		if (f->fields)
-			write_object_example(b, f->fields, version);
-		else
-			buf_text(b, "{}");
-		break;
-	case F_LIST:
-		buf_char(b, '[');
-		if (f->fields)
-			write_object_example(b, f->fields, version);
-		buf_char(b, ']');
-		break;
-	case F_JSON: buf_text(b, "{}"); break;
-	case F_INT:
-	case F_NUMBER:
-	case F_BOOL: buf_text(b, text); break;
-	case F_ENUM: jx_str(b, f->values[0]); break;
-	default: jx_str(b, text);
-	}
-}
-
-static void write_schema(struct buf *b, const struct field *f, int version, bool answer);
-
-/* Must the member be there?  In an answer all are, but for those that say otherwise. */
-static bool is_required(const struct field *f, int version, bool answer)
-{
-	if (f->flags & F_V2 && version < 2)
-		return false;
-	return answer ? !(f->flags & F_OPTIONAL) : f->flags & F_REQUIRED;
-}
-
-static void write_object_schema(struct buf *b, const struct field *table, int version, bool answer)
-{
-	bool any = false;
-
-	buf_text(b, "{\"type\":\"object\",\"properties\":{");
-	for (const struct field *f = table; f->type != F_END; f++) {
-		if (f->flags & F_V2 && version < 2)
-			continue;
-		jx_key(b, f->name);
-		write_schema(b, f, version, answer);
-		any = any || is_required(f, version, answer);
-	}
-	buf_char(b, '}');
-	if (any) {
-		key_open(b, "required", '[');
-		for (const struct field *f = table; f->type != F_END; f++) {
-			if (!is_required(f, version, answer))
-				continue;
-			jx_next(b);
-			jx_str(b, f->name);
-		}
-		buf_char(b, ']');
-	}
-	buf_char(b, '}');
-}
-
-static void write_bounds(struct buf *b, const struct field *f)
-{
-	static const char *const names[][2] = {
-		[F_TEXT] = { "minLength", "maxLength" }, [F_URL] = { "minLength", "maxLength" },
-		[F_SLUG] = { "minLength", "maxLength" }, [F_INT] = { "minimum", "maximum" },
-		[F_NUMBER] = { "minimum", "maximum" },   [F_LIST] = { "minItems", "maxItems" },
-	};
-
-	if (f->type >= (int)(sizeof(names) / sizeof(*names)) || !names[f->type][0])
-		return;
-	if (f->min || f->type == F_INT)
-		key_int(b, names[f->type][0], f->min);
-	if (f->max && !(f->flags & F_CLAMP))
-		key_int(b, names[f->type][1], f->max);
-}
-
-/* A value as it stands in a query string, in its own type. */
-static void write_default(struct buf *b, const struct field *f)
-{
-	if (f->type == F_INT || f->type == F_NUMBER || f->type == F_BOOL)
-		buf_text(b, f->def);
-	else
-		jx_str(b, f->def);
-}
-
-static void write_schema(struct buf *b, const struct field *f, int version, bool answer)
-{
-	const char *type = type_names[f->type];
-
-	buf_char(b, '{');
-	if (type && f->flags & F_NULL) {
-		key_open(b, "type", '[');
-		jx_str(b, type);
-		buf_text(b, ",\"null\"]");
-	} else {
-		key_str(b, "type", type);
-	}
-	if (f->type < (int)(sizeof(formats) / sizeof(*formats)))
-		key_str(b, "format", formats[f->type]);
-	if (f->type == F_ENUM) {
-		key_open(b, "enum", '[');
-		for (int i = 0; f->values[i]; i++) {
-			jx_next(b);
-			jx_str(b, f->values[i]);
-		}
-		if (f->flags & F_NULL) {
-			jx_next(b);
-			jx_null(b);
-		}
-		buf_char(b, ']');
-	}
-	if (f->type == F_SLUG)
-		key_str(b, "pattern", "^[a-z0-9]+(-[a-z0-9]+)*$");
-	write_bounds(b, f);
-	if (f->def) {
-		jx_key(b, "default");
-		write_default(b, f);
-	}
-	key_str(b, "description", f->about);
-	if (f->type == F_OBJECT && f->fields) {
-		struct buf members;
-
-		/* The object's own members go on in the braces that are open. */
-		buf_init(&members, b->arena, 512);
-		write_object_schema(&members, f->fields, version, answer);
-		jx_next(b);
-		buf_add(b, members.p + strlen("{\"type\":\"object\","),
-			members.n - strlen("{\"type\":\"object\",}"));
-	}
-	if (f->type == F_LIST) {
-		jx_key(b, "items");
-		if (f->fields) {
-			write_object_schema(b, f->fields, version, answer);
-		} else {
-			struct field item = { .name = f->name, .type = f->item, .values = f->values };
-
-			write_schema(b, &item, version, answer);
-		}
-	}
-	if (f->example && f->type != F_OBJECT) {
-		key_open(b, "examples", '[');
-		write_example(b, f, version);
-		buf_char(b, ']');
-	}
-	buf_char(b, '}');
-}
-
-void openapi_example(struct buf *b, const struct shape *s)
-{
-	buf_char(b, '{');
-	for (const struct field *f = s->fields; f->type != F_END; f++) {
-		if (f->flags & (F_OPTIONAL | F_V2))
-			continue;
-		jx_key(b, f->name);
-		write_example(b, f, 1);
-	}
-	buf_char(b, '}');
-}
-
-void openapi_schema(struct buf *b, const struct shape *s)
-{
-	write_object_schema(b, s->fields, 1, true);
-}
 
 static bool has_v2_fields(const struct shape *s)
 {
@@ -283,7 +55,7 @@ static void write_list(struct buf *b, const struct route *r, int version, bool e
 		buf_fmt(b, example ? "{\"%s\":" : "{\"type\":\"object\",\"properties\":{\"%s\":", l->member);
 	buf_text(b, example ? "[" : "{\"type\":\"array\",\"items\":");
 	if (example)
-		write_object_example(b, r->out->fields, version);
+		schema_example(b, r->out->fields, version);
 	else
 		write_ref(b, "schemas", shape_name(b, r->out, version));
 	buf_char(b, example ? ']' : '}');
@@ -319,7 +91,7 @@ static void write_data_and_meta(struct buf *b, const struct route *r, int versio
 {
 	if (example) {
 		buf_text(b, "{\"data\":[");
-		write_object_example(b, r->out->fields, version);
+		schema_example(b, r->out->fields, version);
 		buf_text(b, "],\"meta\":{\"total\":1,\"limit\":50,\"offset\":0}}");
 		return;
 	}
@@ -336,7 +108,7 @@ static void write_data_member(struct buf *b, const struct route *r, int version,
 {
 	if (example) {
 		buf_text(b, "{\"data\":");
-		write_object_example(b, r->out->fields, version);
+		schema_example(b, r->out->fields, version);
 		if (r->done) {
 			buf_text(b, ",\"meta\":{\"message\":");
 			jx_str(b, r->done);
@@ -389,7 +161,7 @@ static void write_data(struct buf *b, const struct route *r, int version, bool e
 		else
 			buf_text(b, "{\"items\":[");
 		if (example)
-			write_object_example(b, r->out->fields, version);
+			schema_example(b, r->out->fields, version);
 		else
 			write_ref(b, "schemas", name);
 		if (example)
@@ -407,7 +179,7 @@ static void write_data(struct buf *b, const struct route *r, int version, bool e
 					: 0);
 		buf_text(b, example ? "}" : "}}");
 	} else if (example) {
-		write_object_example(b, r->out->fields, version);
+		schema_example(b, r->out->fields, version);
 	} else {
 		write_ref(b, "schemas", name);
 	}
@@ -456,7 +228,7 @@ static void write_success(struct buf *b, const struct route *r, int version)
 		buf_char(b, '}');
 	}
 	if (status != 101 && status != 204 && !redirects) {
-		key_open(b, "content", '{');
+		jx_key_open(b, "content", '{');
 		jx_key(b, type);
 		buf_char(b, '{');
 		if (strncmp(type, "application/json", 16)) {
@@ -575,7 +347,7 @@ static void write_error(struct buf *b, const struct route *r, int status)
 	write_ref(b, "schemas", "Error");
 	buf_text(b, ",\"example\":{\"error\":{\"code\":");
 	jx_str(b, first->code);
-	key_str(b, "message", first->message);
+	jx_key_str(b, "message", first->message);
 	buf_text(b, ",\"details\":{}},\"detail\":");
 	jx_str(b, first->message);
 	buf_text(b, "}},\"application/problem+json\":{\"schema\":");
@@ -589,18 +361,18 @@ static void write_parameter(struct buf *b, const struct field *f, const char *in
 {
 	jx_next(b);
 	buf_char(b, '{');
-	key_str(b, "name", f->name);
-	key_str(b, "in", in);
+	jx_key_str(b, "name", f->name);
+	jx_key_str(b, "in", in);
 	if (!strcmp(in, "path") || f->flags & F_REQUIRED)
 		buf_text(b, ",\"required\":true");
 	jx_key(b, "schema");
-	write_schema(b, f, 1, false);
+	schema_field(b, f, 1, false);
 	buf_char(b, '}');
 }
 
 static void write_parameters(struct buf *b, const struct route *r)
 {
-	key_open(b, "parameters", '[');
+	jx_key_open(b, "parameters", '[');
 	for (int i = 0; i < route_params(r); i++) {
 		struct field f = route_param(r, i);
 
@@ -638,14 +410,14 @@ static void write_body(struct buf *b, const struct route *r)
 	buf_fmt(b, ",\"requestBody\":{\"required\":%s,\"content\":{\"application/json\":{\"schema\":",
 		required ? "true" : "false");
 	if (r->body->flags & F_WHOLE)
-		write_schema(b, r->body, 1, false);
+		schema_field(b, r->body, 1, false);
 	else
-		write_object_schema(b, r->body, 1, false);
+		schema_write(b, r->body, 1, false);
 	buf_text(b, ",\"example\":");
 	if (r->body->flags & F_WHOLE)
-		write_example(b, r->body, 1);
+		schema_field_example(b, r->body, 1);
 	else
-		write_object_example(b, r->body, 1);
+		schema_example(b, r->body, 1);
 	buf_text(b, "}}}");
 }
 
@@ -674,7 +446,7 @@ static void write_security(struct buf *b, const struct route *r)
 		[TEAM_ADMIN] = "{\"team\":[]}",
 	};
 
-	key_open(b, "security", '[');
+	jx_key_open(b, "security", '[');
 	buf_text(b, ways[r->access]);
 	if (r->flags & TOKEN_TOO)
 		buf_text(b, ",{\"apiKey\":[],\"bearer\":[]}");
@@ -741,26 +513,26 @@ static void write_operation(struct buf *b, const struct route *r, int version)
 	static const char *const verbs[METHOD_COUNT] = { "get",    "post", "put",    "patch",
 							 "delete", "head", "options" };
 
-	key_open(b, verbs[r->method], '{');
+	jx_key_open(b, verbs[r->method], '{');
 	if (version > 1)
-		key_str(b, "operationId", arena_fmt(b->arena, "%s.v%d", r->id, version));
+		jx_key_str(b, "operationId", arena_fmt(b->arena, "%s.v%d", r->id, version));
 	else
-		key_str(b, "operationId", r->id);
-	key_str(b, "summary", r->summary);
+		jx_key_str(b, "operationId", r->id);
+	jx_key_str(b, "summary", r->summary);
 	write_about(b, r);
-	key_open(b, "tags", '[');
+	jx_key_open(b, "tags", '[');
 	jx_str(b, domain(b, r));
 	buf_char(b, ']');
-	key_str(b, "x-catalogue-id", r->id);
-	key_str(b, "x-pool",
-		r->flags & STATIC     ? "nginx"
-		: r->flags & REALTIME ? "realtime"
-		: r->flags & SLOW     ? "slow"
-				      : "main");
+	jx_key_str(b, "x-catalogue-id", r->id);
+	jx_key_str(b, "x-pool",
+		   r->flags & STATIC     ? "nginx"
+		   : r->flags & REALTIME ? "realtime"
+		   : r->flags & SLOW     ? "slow"
+					 : "main");
 	write_security(b, r);
 	write_parameters(b, r);
 	write_body(b, r);
-	key_open(b, "responses", '{');
+	jx_key_open(b, "responses", '{');
 	write_success(b, r, version);
 	write_not_modified(b, r);
 	for (int status = 400; status < 600 && !(r->flags & STATIC); status++)
@@ -793,7 +565,7 @@ static void write_paths(struct buf *b, int version)
 				continue;
 			path = arena_fmt(b->arena, "/api/v%d/%s", version, path + 8);
 		}
-		key_open(b, path, '{');
+		jx_key_open(b, path, '{');
 		for (int k = i; (r = route_at(k)); k++)
 			if (!strcmp(r->path, first->path))
 				write_operation(b, r, version);
@@ -816,10 +588,10 @@ static void write_shapes(struct buf *b)
 			continue;
 		seen[n++] = r->out;
 		jx_key(b, r->out->name);
-		write_object_schema(b, r->out->fields, 1, true);
+		schema_write(b, r->out->fields, 1, true);
 		if (has_v2_fields(r->out)) {
 			jx_key(b, shape_name(b, r->out, 2));
-			write_object_schema(b, r->out->fields, 2, true);
+			schema_write(b, r->out->fields, 2, true);
 		}
 	}
 }
@@ -828,7 +600,7 @@ static void write_tags(struct buf *b)
 {
 	const struct route *r, *other;
 
-	key_open(b, "tags", '[');
+	jx_key_open(b, "tags", '[');
 	for (int i = 0; (r = route_at(i)); i++) {
 		for (int k = 0; (other = route_at(k)) != r; k++)
 			if (!strcmp(domain(b, other), domain(b, r)))
@@ -837,7 +609,7 @@ static void write_tags(struct buf *b)
 			continue;
 		jx_next(b);
 		buf_char(b, '{');
-		key_str(b, "name", domain(b, r));
+		jx_key_str(b, "name", domain(b, r));
 		buf_char(b, '}');
 	}
 	buf_char(b, ']');
@@ -920,7 +692,7 @@ void openapi_write(struct buf *b)
 {
 	buf_text(b, head);
 	write_tags(b);
-	key_open(b, "paths", '{');
+	jx_key_open(b, "paths", '{');
 	for (int version = 1; version <= 2; version++)
 		write_paths(b, version);
 	buf_char(b, '}');
@@ -931,93 +703,4 @@ void openapi_write(struct buf *b)
 	write_shapes(b);
 	openapi_webhook_shapes(b);
 	buf_text(b, "}}}");
-}
-
-/* Routes for tests */
-
-static void write_test_fields(struct buf *b, const char *key, const struct field *table, size_t n)
-{
-	key_open(b, key, '[');
-	for (size_t i = 0; i < n; i++) {
-		static const char *const names[] = { "end",    "text", "int",  "number",   "bool", "uuid",
-						     "email",  "slug", "url",  "datetime", "date", "enum",
-						     "object", "list", "json", "binary" };
-		const struct field *f = &table[i];
-
-		jx_next(b);
-		buf_char(b, '{');
-		key_str(b, "name", f->name);
-		key_str(b, "type", names[f->type]);
-		buf_fmt(b, ",\"required\":%s,\"nullable\":%s,\"min\":%lld",
-			f->flags & F_REQUIRED ? "true" : "false", f->flags & F_NULL ? "true" : "false",
-			f->min);
-		if (f->max)
-			key_int(b, "max", f->max);
-		if (f->type == F_ENUM) {
-			key_open(b, "values", '[');
-			for (int k = 0; f->values[k]; k++) {
-				jx_next(b);
-				jx_str(b, f->values[k]);
-			}
-			buf_char(b, ']');
-		}
-		if (f->type == F_OBJECT && f->fields)
-			write_test_fields(b, "fields", f->fields, field_count(f->fields));
-		key_str(b, "default", f->def);
-		if (f->flags & F_WHOLE)
-			buf_text(b, ",\"whole\":true");
-		if (f->flags & F_CLAMP)
-			buf_text(b, ",\"clamped\":true");
-		buf_char(b, '}');
-	}
-	buf_char(b, ']');
-}
-
-void openapi_route(struct buf *b, const struct route *r)
-{
-	static const char *const access[] = { "public",      "user",       "admin",       "key",
-					      "key_user",    "secret_key", "secret_user", "key_or_user",
-					      "user_or_key", "team",       "team_admin" };
-	static const char *const flags[] = { "slow",        "static",    "bare",   "raw",      "keyless",
-					     "token_too",   "private",   "writes", "one_mode", "own_limit",
-					     "one_or_many", "workspace", "signed", "realtime" };
-	struct field params[8];
-	int n = route_params(r);
-
-	for (int i = 0; i < n; i++)
-		params[i] = route_param(r, i);
-	buf_char(b, '{');
-	key_str(b, "method", method_name(r->method));
-	key_str(b, "path", r->path);
-	key_str(b, "id", r->id);
-	key_str(b, "access", access[r->access]);
-	key_open(b, "flags", '[');
-	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
-		if (!(r->flags & 1u << i))
-			continue;
-		jx_next(b);
-		jx_str(b, flags[i]);
-	}
-	buf_char(b, ']');
-	if (r->may) {
-		key_open(b, "may", '{');
-		key_str(b, "name", r->may->name);
-		key_str(b, "roles", r->may->roles);
-		buf_char(b, '}');
-	}
-	if (r->gate) {
-		key_open(b, "gate", '{');
-		key_str(b, "name", r->gate->name);
-		key_str(b, "roles", r->gate->roles);
-		buf_char(b, '}');
-	}
-	key_int(b, "invalid", surface_of(r->id)->validation_status);
-	key_str(b, "pool", r->flags & REALTIME ? "realtime" : r->flags & SLOW ? "slow" : "main");
-	key_int(b, "status", route_status(r));
-	key_int(b, "versions", surface_of(r->id)->versions);
-	buf_fmt(b, ",\"static\":%s", r->flags & (STATIC | REALTIME) ? "true" : "false");
-	write_test_fields(b, "params", params, (size_t)n);
-	write_test_fields(b, "query", r->query, field_count(r->query));
-	write_test_fields(b, "body", r->body, r->flags & RAW ? 0 : field_count(r->body));
-	buf_char(b, '}');
 }

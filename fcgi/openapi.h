@@ -7,11 +7,6 @@
 #include "fcgi/buf.h"
 #include "fcgi/route.h"
 
-/* An example of something that has this shape, with the members that are always there; and its JSON Schema.
- */
-void openapi_example(struct buf *b, const struct shape *s);
-void openapi_schema(struct buf *b, const struct shape *s);
-
 /* What webhooks send (fcgi/event.h): the document's member "webhooks", and the schemas that it refers to. */
 void openapi_webhooks(struct buf *b);
 void openapi_webhook_shapes(struct buf *b);

@@ -247,6 +247,7 @@ static const char *const fields[] = {
 	"User-Agent",
 	"X-API-Key",
 	"X-API-Version",
+	"X-Protocol",
 	"X-Request-ID",
 	"Access-Control-Request-Method",
 	"Access-Control-Request-Headers",

@@ -210,9 +210,12 @@ static bool is_websocket(void)
 static enum err refuse_plain(void)
 {
 	const char *version = req_header(&rq, "Sec-WebSocket-Version");
+	const char *protocol = req_header(&rq, "X-Protocol"); /* nginx's word; none: there is no nginx */
 
 	if (!req_param(&rq, "REALTIME_UPGRADE")) {
-		req_set_header(&rq, "Upgrade", "websocket");
+		/* HTTP/2 knows no Upgrade (RFC 9113 8.2.2): there, clients take it for a broken answer. */
+		if (!protocol || !strncmp(protocol, "HTTP/1", 6))
+			req_set_header(&rq, "Upgrade", "websocket");
 		return req_fail(&rq, ERR_UPGRADE_REQUIRED, NULL);
 	}
 	if (!version || strcmp(version, "13") != 0) {

@@ -75,9 +75,12 @@ static void turn(struct tail *t)
 
 bool tail_begin(struct tail *t, const struct tail_look *look, enum tail_next *next)
 {
-	const char *slash = strchr(look->snapshot, '/');
-	uint32_t timeline = (uint32_t)strtoul(look->snapshot, NULL, 16);
+	const char *slash;
+	uint32_t timeline;
 
+	assert(look->snapshot);
+	slash = strchr(look->snapshot, '/');
+	timeline = (uint32_t)strtoul(look->snapshot, NULL, 16);
 	assert(slash);
 	t->last_id = t->late;
 	t->nlate = t->nnew = 0;

@@ -18,10 +18,12 @@
 #include "fcgi/metrics.h"
 #include "fcgi/shm.h"
 #include "fcgi/tok.h"
+#include "worker/attempts.h"
 #include "worker/cursor.h"
 #include "worker/failures.h"
 #include "worker/job.h"
 #include "worker/link.h"
+#include "worker/pace.h"
 #include "worker/portions.h"
 #include "worker/team.h"
 
@@ -33,15 +35,12 @@ enum {
 	SWEEP_MOST = 200,
 	PROMOTE_MOST = 1000,
 	REAP_MOST = 1000,
-	POLL_MS = 1000,     /* with nobody waking us */
-	TICK_MS = 50,       /* time-outs, portions that stand too long */
-	WATCH_MS = 1000,    /* cancelled jobs, the watchdog */
-	STALE_MS = 1000,    /* claimed and not begun: others may be free */
-	BUFFER_MS = 30,     /* of work that is claimed ahead, beyond what is under way, */
-	UNDER_WAY_MS = 200, /* but no more of that than this */
-	BUFFER_MOST = 4000, /* jobs */
-	SWEEP_MS = 10,      /* not more often … */
-	SHARE = 9,          /* … and not for more than a tenth of the time */
+	POLL_MS = 1000,  /* with nobody waking us */
+	TICK_MS = 50,    /* time-outs, portions that stand too long */
+	WATCH_MS = 1000, /* cancelled jobs, the watchdog */
+	STALE_MS = 1000, /* claimed and not begun: others may be free */
+	SWEEP_MS = 10,   /* not more often … */
+	SHARE = 9,       /* … and not for more than a tenth of the time */
 };
 
 /* A queue, and how far it is taken. */
@@ -78,39 +77,10 @@ static struct asked {
 
 /* ------------------------------------------------------------------ how much to claim */
 
-static double jobs_per_ns; /* lately */
-static size_t ended_jobs;
-static double portion_ns; /* from the claim to the end, lately */
-
-static void measure(void)
-{
-	static int64_t since_ns;
-	int64_t now = clock_ns();
-	double lately;
-
-	if (now - since_ns < TICK_MS * MS)
-		return;
-	lately = (double)ended_jobs / (double)(now - since_ns);
-	jobs_per_ns = since_ns ? (jobs_per_ns + lately) / 2 : 0;
-	since_ns = now;
-	ended_jobs = 0;
-}
-
-/*
- * As many as there are children, and beyond that what ends in the time that a
- * portion takes and a few milliseconds more: so there is always something at
- * hand where jobs are short, and nothing waits here for a child while another
- * host has one where they are long.  Without that time, claims would never grow
- * where it is longer than the few milliseconds, as with a slow disk: what is
- * under way is all that the rate times the time comes to.
- */
+/* As many as there are children, and ahead of them what short jobs need. */
 static long room(void)
 {
-	double under_way = portion_ns < (double)UNDER_WAY_MS * MS ? portion_ns : (double)UNDER_WAY_MS * MS;
-	double ahead = jobs_per_ns * (under_way + (double)BUFFER_MS * MS);
-	long most = team_children() + (long)(ahead > BUFFER_MOST ? BUFFER_MOST : ahead);
-
-	return most - (long)portions_jobs - claiming.n - sweeping.n;
+	return team_children() + pace_ahead() - (long)portions_jobs - claiming.n - sweeping.n;
 }
 
 static long room_of(const struct queue *q)
@@ -172,28 +142,7 @@ static void fail_all(struct portion_of_work *p, const char *why)
 
 /* ------------------------------------------------------------------ giving back */
 
-static struct {
-	struct buf tenants, ids, attempts;
-	bool any;
-} back;
-
-static void back_begin(void)
-{
-	buf_init(&back.tenants, &scratch, 1024);
-	buf_init(&back.ids, &scratch, 1024);
-	buf_init(&back.attempts, &scratch, 256);
-	back.any = false;
-}
-
-static void back_add(const struct attempt *a)
-{
-	const char between = back.any ? ',' : '{';
-
-	buf_fmt(&back.tenants, "%c%s", between, a->tenant_id);
-	buf_fmt(&back.ids, "%c%s", between, a->id);
-	buf_fmt(&back.attempts, "%c%d", between, a->number);
-	back.any = true;
-}
+static struct attempts back;
 
 static void nothing(void *arg, const PGresult *res)
 {
@@ -202,23 +151,13 @@ static void nothing(void *arg, const PGresult *res)
 		log_msg(LOG_ERROR, NULL, "worker: %s", PQresultErrorMessage(res));
 }
 
-static void back_params(const char **params)
-{
-	buf_text(&back.tenants, back.any ? "}" : "{}");
-	buf_text(&back.ids, back.any ? "}" : "{}");
-	buf_text(&back.attempts, back.any ? "}" : "{}");
-	params[0] = worker_id;
-	params[1] = buf_str(&back.tenants);
-	params[2] = buf_str(&back.ids);
-	params[3] = buf_str(&back.attempts);
-}
-
 static void back_send(void)
 {
 	const char *params[4];
 
 	if (back.any) {
-		back_params(params);
+		params[0] = worker_id;
+		attempts_params(&back, params + 1);
 		if (!link_send(&control_link, Q_jobs_release, params, nothing, NULL))
 			strays_due = true; /* which finds them */
 		for (int i = 0; i < nqueues; i++)
@@ -230,7 +169,7 @@ static void back_send(void)
 static void back_portion(struct portion_of_work *p)
 {
 	for (size_t i = 0; i < p->njobs; i++)
-		back_add(&p->jobs[i]);
+		attempts_add(&back, &p->jobs[i]);
 	portions_remove(p);
 }
 
@@ -239,7 +178,7 @@ static void take_all_back(void)
 	struct portion_of_work *p;
 	uint64_t number;
 
-	back_begin();
+	attempts_init(&back, &scratch);
 	while ((p = portions_unsent()))
 		back_portion(p);
 	while ((number = team_take_back()))
@@ -264,8 +203,7 @@ static void read_reports(void)
 		if (!p)
 			continue;
 		if (r.what == R_DONE) {
-			ended_jobs += p->njobs;
-			portion_ns += ((double)(clock_ns() - p->claimed_ns) - portion_ns) / 8;
+			pace_ended(p->njobs, clock_ns() - p->claimed_ns);
 			portions_remove(p);
 		} else if (r.what != R_LOST && r.job >= 0 && (size_t)r.job < p->njobs && !p->is_not_ours) {
 			r.error[n - (ssize_t)offsetof(struct report, error) - 1] = '\0';
@@ -283,7 +221,7 @@ static void on_child_end(uint64_t number, const char *why)
 	if (!p)
 		return;
 	if (stopping) {
-		back_begin();
+		attempts_init(&back, &scratch);
 		back_portion(p);
 		back_send();
 	} else {
@@ -697,14 +635,15 @@ static void look_for_cancelled(int64_t now)
 	is_asked = is_asked && control_link.ncalls;
 	if (is_asked || !*worker_id)
 		return;
-	back_begin();
+	attempts_init(&back, &scratch);
 	for (const struct portion_of_work *p = portions_first; p && n < WORKER_CHILDREN; p = p->next) {
 		if (p->njobs != 1 || !p->was_sent || now - p->sent_ns < WATCH_MS * MS || !team_has(p->number))
 			continue;
 		watched[n++] = p->number;
-		back_add(&p->jobs[0]);
+		attempts_add(&back, &p->jobs[0]);
 	}
-	back_params(params);
+	params[0] = worker_id;
+	attempts_params(&back, params + 1);
 	then = identity;
 	is_asked = n && link_send(&control_link, Q_jobs_lost, params, on_lost, &then);
 	arena_reset(&scratch);
@@ -790,7 +729,7 @@ static void work(void)
 {
 	int64_t now = clock_ns();
 
-	measure();
+	pace_measure();
 	now_and_then(now);
 	if (now >= poll_at_ns) {
 		poll_at_ns = now + POLL_MS * MS;

@@ -174,15 +174,26 @@ subtest 'who may not call is not told what is wrong with the call' => sub {
 };
 
 subtest 'an error on our side shows its id and nothing else' => sub {
-    $t->db->do('ALTER TABLE projects RENAME TO projects_away');
+    $t->db->do('ALTER TABLE projects RENAME COLUMN description TO description_away');
     $t->expect_log(qr/"route":"[^"]*projects[^"]*".*"status":500/, qr/does not exist/);
     my $res = $ann->get($base);
     error_is $res, 500, 'INTERNAL_ERROR', request_id => $res->header('X-Request-ID');
-    body_unlike $res, qr/projects|relation|SELECT|PostgreSQL|42P01/i;
+    body_unlike $res, qr/projects|column|SELECT|PostgreSQL|42703/i;
     my $line = $t->log_of($res);
     is $line->{level}, 'error', 'the log has the rest';
-    like $line->{reason}, qr/projects/, '  the reason';
+    like $line->{reason}, qr/description/, '  the reason';
     like $line->{while},  qr/project_list/, '  and what was being done';
-    $t->db->do('ALTER TABLE projects_away RENAME TO projects');
+    $t->db->do('ALTER TABLE projects RENAME COLUMN description_away TO description');
     status_is $ann->get($base), 200, 'and the next request is served';
+};
+
+subtest 'what the database does not have yet is not available' => sub {
+    $t->db->do('ALTER TABLE projects RENAME TO projects_away');
+    $t->expect_log(qr/"route":"[^"]*projects[^"]*".*"status":503/);
+    my $res = $ann->get($base);
+    error_is $res, 503, 'SERVICE_UNAVAILABLE', request_id => $res->header('X-Request-ID');
+    header_is $res, 'Retry-After', '1';
+    like $t->log_of($res)->{reason}, qr/projects/, 'the log says what';
+    $t->db->do('ALTER TABLE projects_away RENAME TO projects');
+    status_is $ann->get($base), 200, 'until it is there';
 };

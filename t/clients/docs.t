@@ -15,7 +15,7 @@ use Cwd 'getcwd';
 use File::Temp ();
 use Reference  ();
 
-my $t   = Api->start;
+my $t   = Api->start(realtime => 1);
 my $dir = File::Temp->newdir('/tmp/ashlar-docs-XXXXXX');
 
 # Run a program to its end and return what it wrote; undef when it failed.

@@ -37,7 +37,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @ISA    = ('Exporter');
-our @EXPORT = (@Ashlar::Assert::EXPORT, qw(eventually true false $UUID $TIME), @Test::More::EXPORT);
+our @EXPORT = (@Ashlar::Assert::EXPORT, qw(true false $UUID $TIME), @Test::More::EXPORT);
 
 # The forms of ids and times in answers.
 our $UUID = qr/\A[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\z/;
@@ -420,15 +420,6 @@ sub _wait_for ($self, $what, $process, $ready) {
         sleep 0.02;
     }
     return;
-}
-
-# eventually { … } 5, 'name';   the block becomes true within so many seconds
-sub eventually : prototype(&$$) ($block, $seconds, $name) {
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my $until = time + $seconds;
-    my $ok;
-    sleep 0.02 until ($ok = $block->()) || time > $until;
-    return ok $ok, $name;
 }
 
 # A port that nobody has.  Other test files look for one at the same moment, so

@@ -8,6 +8,7 @@
 
 use v5.36;
 use lib 't/lib';
+use Ashlar::Assert qw(eventually);
 use Ashlar::Cluster;
 use Ashlar::Process;
 use Cpanel::JSON::XS qw(decode_json);
@@ -141,13 +142,6 @@ my $tailer = do {
 };
 
 sub arrived () { return grep { /\A\d/ } lines($tailer) }
-
-sub eventually : prototype(&$$) ($block, $seconds, $what) {
-    my $until = time + $seconds;
-    sleep 0.02 while !$block->() && time < $until;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    return ok $block->(), $what;
-}
 
 eventually { grep { $_ eq 'ready' } lines($tailer) } 30, 'the tailer is there';
 

@@ -146,7 +146,7 @@ int main(void)
 {
 	cfg.jwt_secret = "0123456789abcdef0123456789abcdef";
 	cfg.jwt_issuer = cfg.jwt_audience = "ashlar";
-	cfg.supabase_issuer = cfg.clerk_issuer = cfg.oidc_issuer = "";
+	cfg.supabase_issuer = cfg.clerk_issuer = cfg.oidc_issuer = cfg.google_pubsub_audience = "";
 	arena_init(&arena, 4096);
 	arena_init(&rq.arena, 4096);
 	tok_init();

@@ -464,7 +464,7 @@ static void test_preparing(void)
 	reconnect();
 	db_close();
 	begin(GET);
-	tell('P', "ready_check", REFUSE, "42P01");
+	tell('P', "ready_check", REFUSE, "42703");
 	is_str(call(true), "INTERNAL_ERROR", "a query that cannot be prepared");
 	is_str(rq.doing, "preparing ready_check", "is told from one that cannot be run");
 	is_str(seen(), "P enter|P ready_check|B enter|B ready_check|S|", "it was sent with the others");
@@ -482,11 +482,15 @@ static void test_preparing(void)
 	is_str(seen(), "B enter|B ready_check|S|", "what was sent with it is prepared all the same");
 	db_close();
 	begin(GET);
-	tell('P', "enter", REFUSE, "42P01");
+	tell('P', "enter", REFUSE, "42883");
 	is_str(call(false), "INTERNAL_ERROR", "enter() itself cannot be prepared");
 	ok(!rq.in_transaction, "and no transaction stays open");
 	begin(GET);
 	is_str(call(true), "t", "but the next time");
+	db_close();
+	begin(GET);
+	tell('P', "ready_check", REFUSE, "42P01");
+	is_str(call(true), "SERVICE_UNAVAILABLE", "a table that is not there yet is waited for");
 }
 
 static void test_stale(void)

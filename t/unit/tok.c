@@ -848,6 +848,7 @@ int main(void)
 	cfg.oidc_issuer = "https://oidc.example/";
 	cfg.oidc_jwks_url = cfg.oidc_audience = "";
 	cfg.oidc_pem_file = pem_file(rsa, path);
+	cfg.google_pubsub_audience = "";
 	cfg.jwks_refresh_s = 3600;
 	cfg.supabase_email_claim = cfg.clerk_email_claim = cfg.oidc_email_claim = "email";
 	cfg.supabase_role_claim = cfg.clerk_role_claim = cfg.oidc_role_claim = "";

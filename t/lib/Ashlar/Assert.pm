@@ -6,10 +6,20 @@ use v5.36;
 use Cpanel::JSON::XS ();
 use Exporter 'import';
 use Test::More;
+use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(status_is error_is header_is header_like header_absent json_is json_lacks body_is body_like body_unlike);
+our @EXPORT = qw(eventually status_is error_is header_is header_like header_absent json_is json_lacks body_is body_like body_unlike);
 
 my $json = Cpanel::JSON::XS->new->canonical->allow_nonref->allow_blessed->convert_blessed;
+
+# eventually { … } 5, 'name';   the block becomes true within so many seconds
+sub eventually : prototype(&$$) ($block, $seconds, $name) {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $until = time + $seconds;
+    my $ok;
+    sleep 0.02 until ($ok = $block->()) || time > $until;
+    return ok $ok, $name;
+}
 
 # status_is $res, 201, 'name';
 sub status_is ($res, $status, $name = "$res->{request}: $status") {

@@ -1,0 +1,189 @@
+#include "fcgi/schema.h"
+
+#include "fcgi/jx.h"
+
+static const char *const type_names[] = {
+	[F_TEXT] = "string",     [F_INT] = "integer",  [F_NUMBER] = "number", [F_BOOL] = "boolean",
+	[F_UUID] = "string",     [F_EMAIL] = "string", [F_SLUG] = "string",   [F_URL] = "string",
+	[F_DATETIME] = "string", [F_DATE] = "string",  [F_ENUM] = "string",   [F_OBJECT] = "object",
+	[F_LIST] = "array",      [F_JSON] = NULL,      [F_BINARY] = "string",
+};
+
+static const char *const formats[] = {
+	[F_UUID] = "uuid",          [F_EMAIL] = "email", [F_URL] = "uri",
+	[F_DATETIME] = "date-time", [F_DATE] = "date",   [F_BINARY] = NULL,
+};
+
+/* What a reader sees where the table gives no example. */
+static const char *const examples[] = {
+	[F_TEXT] = "text",
+	[F_INT] = "1",
+	[F_NUMBER] = "1.5",
+	[F_BOOL] = "true",
+	[F_UUID] = "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f",
+	[F_EMAIL] = "ada@example.com",
+	[F_SLUG] = "acme",
+	[F_URL] = "https://example.com/",
+	[F_DATETIME] = "2026-01-31T12:00:00.000Z",
+	[F_DATE] = "2026-01-31",
+	[F_BINARY] = "",
+};
+
+void schema_example(struct buf *b, const struct field *table, int version)
+{
+	buf_char(b, '{');
+	for (; table->type != F_END; table++) {
+		if (table->flags & F_V2 && version < 2)
+			continue;
+		jx_key(b, table->name);
+		schema_field_example(b, table, version);
+	}
+	buf_char(b, '}');
+}
+
+void schema_field_example(struct buf *b, const struct field *f, int version)
+{
+	const char *text = f->example ? f->example : f->def ? f->def : examples[f->type];
+
+	switch (f->type) {
+	case F_OBJECT:
+		if (f->fields)
+			schema_example(b, f->fields, version);
+		else
+			buf_text(b, "{}");
+		break;
+	case F_LIST:
+		buf_char(b, '[');
+		if (f->fields)
+			schema_example(b, f->fields, version);
+		buf_char(b, ']');
+		break;
+	case F_JSON: buf_text(b, "{}"); break;
+	case F_INT:
+	case F_NUMBER:
+	case F_BOOL: buf_text(b, text); break;
+	case F_ENUM: jx_str(b, f->values[0]); break;
+	default: jx_str(b, text);
+	}
+}
+
+/* Must the member be there?  In an answer all are, but for those that say otherwise. */
+static bool is_required(const struct field *f, int version, bool answer)
+{
+	if (f->flags & F_V2 && version < 2)
+		return false;
+	return answer ? !(f->flags & F_OPTIONAL) : f->flags & F_REQUIRED;
+}
+
+void schema_write(struct buf *b, const struct field *table, int version, bool answer)
+{
+	bool any = false;
+
+	buf_text(b, "{\"type\":\"object\",\"properties\":{");
+	for (const struct field *f = table; f->type != F_END; f++) {
+		if (f->flags & F_V2 && version < 2)
+			continue;
+		jx_key(b, f->name);
+		schema_field(b, f, version, answer);
+		any = any || is_required(f, version, answer);
+	}
+	buf_char(b, '}');
+	if (any) {
+		jx_key_open(b, "required", '[');
+		for (const struct field *f = table; f->type != F_END; f++) {
+			if (!is_required(f, version, answer))
+				continue;
+			jx_next(b);
+			jx_str(b, f->name);
+		}
+		buf_char(b, ']');
+	}
+	buf_char(b, '}');
+}
+
+static void write_bounds(struct buf *b, const struct field *f)
+{
+	static const char *const names[][2] = {
+		[F_TEXT] = { "minLength", "maxLength" }, [F_URL] = { "minLength", "maxLength" },
+		[F_SLUG] = { "minLength", "maxLength" }, [F_INT] = { "minimum", "maximum" },
+		[F_NUMBER] = { "minimum", "maximum" },   [F_LIST] = { "minItems", "maxItems" },
+	};
+
+	if (f->type >= (int)(sizeof(names) / sizeof(*names)) || !names[f->type][0])
+		return;
+	if (f->min || f->type == F_INT)
+		jx_key_int(b, names[f->type][0], f->min);
+	if (f->max && !(f->flags & F_CLAMP))
+		jx_key_int(b, names[f->type][1], f->max);
+}
+
+/* A value as it stands in a query string, in its own type. */
+static void write_default(struct buf *b, const struct field *f)
+{
+	if (f->type == F_INT || f->type == F_NUMBER || f->type == F_BOOL)
+		buf_text(b, f->def);
+	else
+		jx_str(b, f->def);
+}
+
+void schema_field(struct buf *b, const struct field *f, int version, bool answer)
+{
+	const char *type = type_names[f->type];
+
+	buf_char(b, '{');
+	if (type && f->flags & F_NULL) {
+		jx_key_open(b, "type", '[');
+		jx_str(b, type);
+		buf_text(b, ",\"null\"]");
+	} else {
+		jx_key_str(b, "type", type);
+	}
+	if (f->type < (int)(sizeof(formats) / sizeof(*formats)))
+		jx_key_str(b, "format", formats[f->type]);
+	if (f->type == F_ENUM) {
+		jx_key_open(b, "enum", '[');
+		for (int i = 0; f->values[i]; i++) {
+			jx_next(b);
+			jx_str(b, f->values[i]);
+		}
+		if (f->flags & F_NULL) {
+			jx_next(b);
+			jx_null(b);
+		}
+		buf_char(b, ']');
+	}
+	if (f->type == F_SLUG)
+		jx_key_str(b, "pattern", "^[a-z0-9]+(-[a-z0-9]+)*$");
+	write_bounds(b, f);
+	if (f->def) {
+		jx_key(b, "default");
+		write_default(b, f);
+	}
+	jx_key_str(b, "description", f->about);
+	if (f->type == F_OBJECT && f->fields) {
+		struct buf members;
+
+		/* The object's own members go on in the braces that are open. */
+		buf_init(&members, b->arena, 512);
+		schema_write(&members, f->fields, version, answer);
+		jx_next(b);
+		buf_add(b, members.p + strlen("{\"type\":\"object\","),
+			members.n - strlen("{\"type\":\"object\",}"));
+	}
+	if (f->type == F_LIST) {
+		jx_key(b, "items");
+		if (f->fields) {
+			schema_write(b, f->fields, version, answer);
+		} else {
+			struct field item = { .name = f->name, .type = f->item, .values = f->values };
+
+			schema_field(b, &item, version, answer);
+		}
+	}
+	if (f->example && f->type != F_OBJECT) {
+		jx_key_open(b, "examples", '[');
+		schema_field_example(b, f, version);
+		buf_char(b, ']');
+	}
+	buf_char(b, '}');
+}
