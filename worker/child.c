@@ -149,8 +149,10 @@ static enum err load_payload(struct job *job)
 /*
  * Once, or again after a deadlock.  *was_lost: the attempt is not ours any
  * more, be it that somebody cancelled the job or that our lease had run out.
+ * *to_complete: it ended well, and asked nothing of PostgreSQL; the master
+ * completes it together with others.
  */
-static enum err run(const struct job_kind *kind, struct job *job, size_t n, bool *was_lost)
+static enum err run(const struct job_kind *kind, struct job *job, size_t n, bool *was_lost, bool *to_complete)
 {
 	for (int reruns = 0;; reruns++) {
 		enum err rc = ERR_OK;
@@ -163,7 +165,8 @@ static enum err run(const struct job_kind *kind, struct job *job, size_t n, bool
 			rc = kind->run_all(&rq, job, n);
 		else if (!rc && kind->run)
 			rc = kind->run(&rq, job);
-		if (!rc) {
+		*to_complete = !rc && !rq.asked;
+		if (!rc && rq.asked) {
 			completing = true;
 			rc = complete(job, n);
 		}
@@ -193,6 +196,14 @@ static void send_report(size_t size)
 {
 	while (send(reports_fd, &report, size, MSG_NOSIGNAL) < 0 && errno == EINTR)
 		;
+}
+
+static void report_to_complete(uint64_t portion, const struct job *job)
+{
+	report.portion = portion;
+	report.what = R_TO_COMPLETE;
+	report.job = (int32_t)(job - jobs);
+	send_report(offsetof(struct report, error));
 }
 
 static void log_end(const struct job *job, size_t n, enum log_level level, const char *outcome,
@@ -235,13 +246,13 @@ static void run_portion(uint64_t number, size_t n)
 {
 	static const struct job_kind unknown = { .name = "(unknown)" };
 	const struct job_kind *kind = job_kind_find(jobs[0].kind);
-	bool was_lost = false;
+	bool was_lost = false, to_complete = false;
 
 	if (!kind) {
 		begin(&jobs[0], &unknown);
 		job_give_up(&rq, "this program knows no kind of job \"%s\"", jobs[0].kind);
 		tell_failure(number, &jobs[0], false);
-	} else if (!run(kind, jobs, n, &was_lost)) {
+	} else if (!run(kind, jobs, n, &was_lost, &to_complete)) {
 		metrics_count_jobs(0, n, clock_ns() - rq.start_ns);
 		log_end(&jobs[0], n, LOG_INFO, "completed", NULL);
 	} else if (n == 1) {
@@ -250,14 +261,17 @@ static void run_portion(uint64_t number, size_t n)
 		log_msg(LOG_WARNING, &rq, "%zu jobs %s at once: %s; now one by one", n, kind->name, why());
 		for (size_t i = 0; i < n; i++) {
 			arena_reset(&rq.arena);
-			if (!run(kind, &jobs[i], 1, &was_lost))
-				metrics_count_jobs(0, 1, clock_ns() - rq.start_ns);
-			else
+			if (run(kind, &jobs[i], 1, &was_lost, &to_complete))
 				tell_failure(number, &jobs[i], was_lost);
+			else
+				metrics_count_jobs(0, 1, clock_ns() - rq.start_ns);
+			if (to_complete)
+				report_to_complete(number, &jobs[i]);
 		}
+		to_complete = false;
 	}
 	report.portion = number;
-	report.what = R_DONE;
+	report.what = to_complete ? R_ALL_TO_COMPLETE : R_DONE;
 	send_report(offsetof(struct report, error));
 	arena_reset(&rq.arena);
 }

@@ -19,6 +19,7 @@
 #include "fcgi/shm.h"
 #include "fcgi/tok.h"
 #include "worker/attempts.h"
+#include "worker/completions.h"
 #include "worker/cursor.h"
 #include "worker/failures.h"
 #include "worker/job.h"
@@ -80,7 +81,8 @@ static struct asked {
 /* As many as there are children, and ahead of them what short jobs need. */
 static long room(void)
 {
-	return team_children() + pace_ahead() - (long)portions_jobs - claiming.n - sweeping.n;
+	return team_children() + pace_ahead() - (long)portions_jobs - (long)completions_count - claiming.n -
+	       sweeping.n;
 }
 
 static long room_of(const struct queue *q)
@@ -202,10 +204,16 @@ static void read_reports(void)
 		p = portions_find(r.portion);
 		if (!p)
 			continue;
-		if (r.what == R_DONE) {
+		if (r.what == R_TO_COMPLETE && !p->is_not_ours && r.job >= 0 && (size_t)r.job < p->njobs) {
+			completions_add(&p->jobs[r.job]);
+		} else if (r.what == R_DONE || r.what == R_ALL_TO_COMPLETE) {
+			for (size_t k = 0; r.what == R_ALL_TO_COMPLETE && !p->is_not_ours && k < p->njobs;
+			     k++)
+				completions_add(&p->jobs[k]);
 			pace_ended(p->njobs, clock_ns() - p->claimed_ns);
 			portions_remove(p);
-		} else if (r.what != R_LOST && r.job >= 0 && (size_t)r.job < p->njobs && !p->is_not_ours) {
+		} else if ((r.what == R_FAILED || r.what == R_GAVE_UP) && r.job >= 0 &&
+			   (size_t)r.job < p->njobs && !p->is_not_ours) {
 			r.error[n - (ssize_t)offsetof(struct report, error) - 1] = '\0';
 			failures_add(&p->jobs[r.job], worker_id, r.error, r.what == R_FAILED,
 				     r.retry_after_s);
@@ -252,6 +260,7 @@ static void lose_identity(const char *why)
 			portions_remove(p);
 	}
 	failures_drop();
+	completions_drop();
 }
 
 static void on_begin(void *arg, const PGresult *res)
@@ -358,6 +367,7 @@ static void ask_for_strays(void)
 		for (size_t i = 0; i < p->njobs; i++)
 			buf_fmt(&ids, "%s%s", ids.n > 1 ? "," : "", p->jobs[i].id);
 	failures_list(&ids);
+	completions_list(&ids);
 	buf_char(&ids, '}');
 	params[0] = worker_id;
 	params[1] = buf_str(&ids);
@@ -682,6 +692,7 @@ static void now_and_then(int64_t now)
 		reap_dead_workers();
 	}
 	failures_send(&control_link);
+	completions_send(&control_link, worker_id);
 }
 
 /* ------------------------------------------------------------------ the loop */
@@ -758,7 +769,8 @@ static int stop(void)
 		wait_for_something();
 	take_all_back();
 	team_dismiss(false);
-	while (!team_is_gone() || portions_first || !failures_none() || control_link.ncalls) {
+	while (!team_is_gone() || portions_first || !failures_none() || completions_count ||
+	       control_link.ncalls) {
 		wait_for_something();
 		now_and_then(clock_ns());
 		if (clock_ns() < deadline)

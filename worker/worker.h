@@ -66,10 +66,13 @@ struct portion_job {
 	double wait_ms;
 };
 
-/* What a child tells the master: what happened to a job that did not succeed, and the portion's end. */
+/*
+ * What a child tells the master: what happened to a job that it has not
+ * completed itself, and the portion's end.
+ */
 struct report {
 	uint64_t portion;
-	enum { R_DONE, R_FAILED, R_GAVE_UP, R_LOST } what;
+	enum { R_DONE, R_ALL_TO_COMPLETE, R_TO_COMPLETE, R_FAILED, R_GAVE_UP, R_LOST } what;
 	int32_t job;          /* which of the portion's */
 	double retry_after_s; /* below 0: as the job says */
 	char error[WORKER_ERROR_BYTES];

@@ -113,6 +113,26 @@ BEGIN
 END
 $$;
 
+-- The same for attempts of any tenants that left nothing else to commit: as many
+-- as there are, and how many of them still were the worker's.
+CREATE OR REPLACE FUNCTION jobs_complete(worker text, tenants uuid[], ids uuid[], attempts integer[]) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+DECLARE
+    n bigint;
+BEGIN
+    UPDATE jobs j
+    SET state = 'completed', finished_at = clock_timestamp(), lease_until = NULL,
+        updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
+    WHERE j.ctid = ANY (ARRAY(
+        SELECT (SELECT r.ctid FROM jobs r WHERE r.tenant_id = x.tenant AND r.id = x.id AND r.attempts = x.attempt)
+        FROM unnest(tenants, ids, jobs_complete.attempts) AS x (tenant, id, attempt)))
+      AND j.state = 'running' AND j.worker = jobs_complete.worker;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    RETURN n;
+END
+$$;
+
 -- What becomes of a job whose attempt has failed, in any tenant: its new
 -- state, or NULL when the attempt was not the worker's any more.
 --

@@ -13,6 +13,10 @@ SELECT job_complete(:id::uuid, :worker, :attempt::integer, :result::jsonb);
 -- The same for many at once, all or none of them.
 SELECT job_complete_all(:ids::uuid[], :worker, :attempts::integer[]);
 
+-- name: jobs_complete :row
+-- What the children have done and PostgreSQL had no part in.
+SELECT jobs_complete(:worker, :tenants::uuid[], :ids::uuid[], :attempts::integer[]) AS completed;
+
 -- name: job_payload :row
 -- Of a job whose payload is too long for the way from the master to its child.
 SELECT payload::text AS payload FROM jobs WHERE tenant_id = :tenant_id AND id = :id::uuid;
