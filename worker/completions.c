@@ -5,7 +5,7 @@
 #include "worker/attempts.h"
 #include "worker/failures.h"
 
-enum { MOST = 1000, ARENA_BYTES = 128 * 1024 };
+enum { MOST = 2000, ARENA_BYTES = 256 * 1024 };
 
 size_t completions_count;
 

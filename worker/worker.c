@@ -36,6 +36,7 @@ enum {
 	SWEEP_MOST = 200,
 	PROMOTE_MOST = 1000,
 	REAP_MOST = 1000,
+	COMPLETIONS_MOST = 4000,
 	POLL_MS = 1000,  /* with nobody waking us */
 	TICK_MS = 50,    /* time-outs, portions that stand too long */
 	WATCH_MS = 1000, /* cancelled jobs, the watchdog */
@@ -78,10 +79,17 @@ static struct asked {
 
 /* ------------------------------------------------------------------ how much to claim */
 
-/* As many as there are children, and ahead of them what short jobs need. */
+/*
+ * As many as there are children, and ahead of them what short jobs need.  What
+ * waits for its completion keeps no child busy, and so stops nothing until
+ * there is very much of it: counted in full, it would hold back the claims while
+ * the disk is slow, and fewer claims mean fewer completions in each flush.
+ */
 static long room(void)
 {
-	return team_children() + pace_ahead() - (long)portions_jobs - (long)completions_count - claiming.n -
+	long late = (long)completions_count - COMPLETIONS_MOST;
+
+	return team_children() + pace_ahead() - (long)portions_jobs - (late > 0 ? late : 0) - claiming.n -
 	       sweeping.n;
 }
 
