@@ -90,31 +90,9 @@ BEGIN
 END
 $$;
 
--- Many at once, all of them or none.  One look-up by key for each, whatever the
--- statistics say: joined to the table, what runs was compared with all of them.
-CREATE OR REPLACE FUNCTION job_complete_all(ids uuid[], worker text, attempts integer[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-SET enable_seqscan = off SET enable_bitmapscan = off AS $$
-DECLARE
-    n bigint;
-BEGIN
-    UPDATE jobs j
-    SET state = 'completed', finished_at = clock_timestamp(), lease_until = NULL,
-        updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
-    WHERE j.ctid = ANY (ARRAY(
-        SELECT (SELECT r.ctid FROM jobs r
-                WHERE r.tenant_id = (SELECT app_tenant()) AND r.id = x.id AND r.attempts = x.attempt)
-        FROM unnest(ids, job_complete_all.attempts) AS x (id, attempt)))
-      AND j.state = 'running' AND j.worker = job_complete_all.worker;
-    GET DIAGNOSTICS n = ROW_COUNT;
-    IF n <> cardinality(ids) THEN
-        RAISE SQLSTATE 'AS409' USING MESSAGE = 'an attempt of these jobs is not this worker''s, or is over';
-    END IF;
-END
-$$;
-
--- The same for attempts of any tenants that left nothing else to commit: as many
--- as there are, and how many of them still were the worker's.
+-- Many at once, of any tenants: how many of them still were the worker's, and
+-- are completed.  One look-up by key for each, whatever the statistics say:
+-- joined to the table, what runs was compared with all of them.
 CREATE OR REPLACE FUNCTION jobs_complete(worker text, tenants uuid[], ids uuid[], attempts integer[]) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 SET enable_seqscan = off SET enable_bitmapscan = off AS $$
@@ -130,6 +108,16 @@ BEGIN
       AND j.state = 'running' AND j.worker = jobs_complete.worker;
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;
+END
+$$;
+
+-- The same in a job's own transaction, for those of its tenant: all of them or none.
+CREATE OR REPLACE FUNCTION job_complete_all(ids uuid[], worker text, attempts integer[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF jobs_complete(worker, array_fill(app_tenant(), ARRAY[cardinality(ids)]), ids, attempts) <> cardinality(ids) THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'an attempt of these jobs is not this worker''s, or is over';
+    END IF;
 END
 $$;
 
