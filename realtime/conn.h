@@ -66,6 +66,7 @@ struct conn {
 
 	int close_code;
 	const char *close_reason; /* static */
+	bool close_is_due;        /* as soon as the queue is empty */
 };
 
 /* Every connection. */

@@ -51,6 +51,7 @@ static void ws_end(struct conn *c)
 {
 	lws_close_reason(c->wire, (enum lws_close_status)c->close_code, (unsigned char *)c->close_reason,
 			 strlen(c->close_reason));
+	c->close_is_due = c->close_code;
 	lws_callback_on_writable(c->wire);
 }
 
@@ -167,7 +168,12 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		if (c && conn_writable(c))
 			break;
-		return c && c->is_closing && c->close_code ? -1 : 0;
+		if (!c || !c->close_is_due)
+			break;
+		/* Once: told again, the library would no longer wait for the answer, and a
+		   socket closed with a pong unread is reset, its last messages forgotten. */
+		c->close_is_due = false;
+		return -1;
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
 		if (c)
 			conn_leaves(c);

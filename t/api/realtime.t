@@ -293,6 +293,15 @@ subtest 'frames' => sub {
     pass 'a client that goes';
 };
 
+subtest 'who is told why although something still comes' => sub {
+    for (1 .. 10) {
+        my $s = connected($ann);
+        $s->frame(2, 'x');
+        $s->frame(10, 'ping') for 1 .. 50;
+        is $s->end, 1003, 'the code arrives';
+    }
+};
+
 subtest 'at most 100 channels' => sub {
     my $s = connected($ann);
     $s->say({ type => 'subscribe', channel => "public:$_" }) for 1 .. 45;
