@@ -14,6 +14,7 @@ static struct attempt *ended;
 static size_t capacity, nsent;
 static size_t nsingly; /* so many of the first are sent one by one: with one of them something is wrong */
 static char sender[40];
+static struct link *through;
 static unsigned drops; /* an answer from before the last one is none to us */
 
 void completions_add(const struct attempt *job)
@@ -80,6 +81,8 @@ static void on_taken(void *arg, const PGresult *res)
 			(long)n - done, n);
 	forget(n);
 	nsingly -= nsingly > 0;
+	/* At once: there may be much else to do before the loop comes round. */
+	completions_send(through, sender);
 }
 
 void completions_send(struct link *l, const char *worker)
@@ -93,7 +96,9 @@ void completions_send(struct link *l, const char *worker)
 	if (!scratch.chunks)
 		arena_init(&scratch, ARENA_BYTES);
 	attempts_init(&list, &scratch);
-	snprintf(sender, sizeof(sender), "%s", worker);
+	if (worker != sender)
+		snprintf(sender, sizeof(sender), "%s", worker);
+	through = l;
 	nsent = nsingly ? 1 : completions_count < MOST ? completions_count : MOST;
 	for (size_t i = 0; i < nsent; i++)
 		attempts_add(&list, &ended[i]);

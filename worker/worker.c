@@ -77,6 +77,8 @@ static struct asked {
 	int64_t at_ns;
 } claiming, sweeping, promoting, renewing;
 
+static struct asked taking; /* what has come and is being put down */
+
 /* ------------------------------------------------------------------ how much to claim */
 
 /*
@@ -90,17 +92,17 @@ static long room(void)
 	long late = (long)completions_count - COMPLETIONS_MOST;
 
 	return team_children() + pace_ahead() - (long)portions_jobs - (late > 0 ? late : 0) - claiming.n -
-	       sweeping.n;
+	       sweeping.n - taking.n;
 }
 
 static long room_of(const struct queue *q)
 {
+	const struct asked *const coming[] = { &claiming, &sweeping, &taking };
 	long left = room(), own = q->cap - (long)portions_of_queue((int)(q - queues));
 
-	if (q->cap && claiming.n && claiming.queue == q - queues)
-		own -= claiming.n;
-	if (q->cap && sweeping.n && sweeping.queue == q - queues)
-		own -= sweeping.n;
+	for (int i = 0; i < 3; i++)
+		if (coming[i]->queue == q - queues)
+			own -= coming[i]->n;
 	return q->cap && own < left ? own : left;
 }
 
@@ -390,12 +392,24 @@ static const char *cell(const PGresult *res, int row, const char *name)
 	return PQgetvalue(res, row, PQfnumber(res, name));
 }
 
-/* The rows of a claim; returns how many. */
-static int take(struct queue *q, const PGresult *res)
-{
-	int n = PQntuples(res);
+static void claim(void);
 
-	for (int i = 0; i < n; i++) {
+/* The queue is taken as far as these rows go. */
+static void pass(struct queue *q, const PGresult *res)
+{
+	for (int i = 0; i < PQntuples(res); i++)
+		cursor_pass(&q->cursor, (int)strtol(cell(res, i, "priority"), NULL, 10),
+			    strtoll(cell(res, i, "run_us"), NULL, 10), cell(res, i, "id"));
+}
+
+/* They are ours.  With more to come that is asked for first: PostgreSQL finds it meanwhile. */
+static void put_down(struct queue *q, const PGresult *res, bool is_more)
+{
+	taking.queue = (int)(q - queues);
+	taking.n = PQntuples(res);
+	if (is_more)
+		claim();
+	for (int i = 0; i < PQntuples(res); i++, taking.n--) {
 		const struct job job = {
 			.tenant_id = cell(res, i, "tenant_id"),
 			.id = cell(res, i, "id"),
@@ -408,16 +422,13 @@ static int take(struct queue *q, const PGresult *res)
 			.wait_ms = strtod(cell(res, i, "wait_ms"), NULL),
 		};
 
-		portions_add((int)(q - queues), worker_id, &job);
-		cursor_pass(&q->cursor, (int)strtol(cell(res, i, "priority"), NULL, 10),
-			    strtoll(cell(res, i, "run_us"), NULL, 10), job.id);
+		portions_add(taking.queue, worker_id, &job);
 		metrics_count_wait(job.wait_ms);
 	}
 	portions_seal();
-	return n;
 }
 
-/* What a claim or a sweep has asked for, as it ends; the rows, or -1: it failed. */
+/* What a claim or a sweep has asked for, as it ends; how many rows, or -1: it failed. */
 static int claimed(struct asked *a, const PGresult *res)
 {
 	struct queue *q = &queues[a->queue];
@@ -425,7 +436,7 @@ static int claimed(struct asked *a, const PGresult *res)
 
 	a->n = 0;
 	if (res && PQresultStatus(res) == PGRES_TUPLES_OK)
-		return a->identity == identity ? take(q, res) : -1;
+		return a->identity == identity ? PQntuples(res) : -1;
 	q->may_have = true;
 	if (state && !strcmp(state, "AS409") && a->identity == identity)
 		lose_identity("the lease has run out");
@@ -449,6 +460,8 @@ static void on_claim(void *arg, const PGresult *res)
 		q->wants_sweep = true; /* while there is much, something may be late */
 	if (n < asked_for)
 		q->may_have = false;
+	pass(q, res);
+	put_down(q, res, n == asked_for);
 }
 
 static void on_sweep(void *arg, const PGresult *res)
@@ -460,12 +473,16 @@ static void on_sweep(void *arg, const PGresult *res)
 	int n = claimed(a, res);
 
 	q->sweep_at_ns = now + (took * SHARE > SWEEP_MS * MS ? took * SHARE : SWEEP_MS * MS);
-	if (n < asked_for)
+	if (n < 0)
 		return;
-	/* More lies behind the cursor than a sweep takes: the claims go back there. */
-	q->wants_sweep = q->may_have = true;
-	cursor_back(&q->cursor, (int)strtol(cell(res, n - 1, "priority"), NULL, 10),
-		    strtoll(cell(res, n - 1, "run_us"), NULL, 10));
+	pass(q, res);
+	if (n == asked_for) {
+		/* More lies behind the cursor than a sweep takes: the claims go back there. */
+		q->wants_sweep = q->may_have = true;
+		cursor_back(&q->cursor, (int)strtol(cell(res, n - 1, "priority"), NULL, 10),
+			    strtoll(cell(res, n - 1, "run_us"), NULL, 10));
+	}
+	put_down(q, res, false);
 }
 
 static bool ask(struct link *l, struct asked *a, struct queue *q, long n, const struct cursor *from,
@@ -498,7 +515,7 @@ static void claim(void)
 	static int turn;
 	long all = room();
 
-	if (!link_is_idle(&claim_link) || all <= 0 ||
+	if (!*worker_id || stopping || strays_due || !link_is_idle(&claim_link) || all <= 0 ||
 	    (portions_jobs && all < (all + (long)portions_jobs) / 3))
 		return;
 	for (int i = 0; i < nqueues; i++) {
@@ -724,7 +741,7 @@ static int pause_ms(int64_t now)
 /* Wait, and take in what has come; the signal among it, or 0. */
 static int wait_for_something(void)
 {
-	struct link *const links[] = { &claim_link, &sweep_link, &control_link };
+	struct link *const links[] = { &control_link, &sweep_link, &claim_link };
 	struct pollfd fds[5] = { { .fd = signal_fd, .events = POLLIN },
 				 { .fd = team_reports(), .events = POLLIN } };
 	struct signalfd_siginfo info;
@@ -755,10 +772,9 @@ static void work(void)
 		look_everywhere();
 	}
 	ask_for_strays();
-	if (*worker_id && !strays_due) {
+	if (*worker_id && !strays_due)
 		sweep(now);
-		claim();
-	}
+	claim();
 	hand_out();
 }
 

@@ -3,6 +3,11 @@
 -- Functions named job_… work in the tenant of the transaction, for requests
 -- and for the children of a worker; those named jobs_… work for all tenants,
 -- for the worker's master, and run as the owner, whom policies let do so.
+--
+-- Rows are first found and then changed by their place (ctid).  What is asked of
+-- them besides is asked with IS NOT DISTINCT FROM, which no index can answer:
+-- with "=" PostgreSQL may prefer to walk an index of all that runs, and compare
+-- each of its entries with each of the places.
 
 -- ---------------------------------------------------------------- adding
 
@@ -105,7 +110,7 @@ BEGIN
     WHERE j.ctid = ANY (ARRAY(
         SELECT (SELECT r.ctid FROM jobs r WHERE r.tenant_id = x.tenant AND r.id = x.id AND r.attempts = x.attempt)
         FROM unnest(tenants, ids, jobs_complete.attempts) AS x (tenant, id, attempt)))
-      AND j.state = 'running' AND j.worker = jobs_complete.worker;
+      AND (j.state, j.worker) IS NOT DISTINCT FROM ('running', jobs_complete.worker);
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;
 END
@@ -237,7 +242,7 @@ BEGIN
         SET state = 'running', attempts = t.attempts + 1, worker = jobs_take.worker, started_at = clock_timestamp(),
             lease_until = CASE WHEN leased THEN clock_timestamp() + make_interval(secs => t.timeout_s) END,
             updated_at = greatest(now(), t.updated_at + interval '1 microsecond')
-        WHERE t.ctid = ANY (rows) AND t.tenant_id = app_tenant() AND t.state = 'queued' AND NOT t.is_internal
+        WHERE t.ctid = ANY (rows) AND (t.tenant_id, t.state, t.is_internal) IS NOT DISTINCT FROM (app_tenant(), 'queued', false)
         RETURNING t.*
     LOOP
         IF j.schedule_id IS NOT NULL THEN
@@ -294,7 +299,7 @@ BEGIN
             LIMIT n
             FOR UPDATE SKIP LOCKED))
         RETURNING j.tenant_id, j.id, j.kind, j.payload::text, j.attempts, j.max_attempts, j.timeout_s, j.priority,
-                  j.run_at, extract(epoch FROM clock_timestamp() - greatest(j.run_at, j.created_at))::double precision * 1000,
+                  j.run_at, date_part('epoch', clock_timestamp() - greatest(j.run_at, j.created_at)) * 1000,
                   CASE WHEN j.schedule_id IS NOT NULL THEN job_schedule_advance(j.tenant_id, j.schedule_id, j.id) END;
         GET DIAGNOSTICS taken = ROW_COUNT;
         n := n - taken;
@@ -341,7 +346,7 @@ BEGIN
     WHERE j.ctid = ANY (ARRAY(
         SELECT (SELECT r.ctid FROM jobs r WHERE r.tenant_id = x.tenant AND r.id = x.id AND r.attempts = x.attempt)
         FROM unnest(tenants, ids, jobs_release.attempts) AS x (tenant, id, attempt)))
-      AND j.state = 'running' AND j.worker = jobs_release.worker;
+      AND (j.state, j.worker) IS NOT DISTINCT FROM ('running', jobs_release.worker);
     GET DIAGNOSTICS n = ROW_COUNT;
     IF n > 0 THEN
         RAISE NOTICE USING ERRCODE = 'AS900', MESSAGE = 'jobs';
@@ -447,7 +452,7 @@ BEGIN
         finished_at = CASE WHEN j.attempts < j.max_attempts THEN NULL ELSE clock_timestamp() END,
         last_error = error, errors = job_errors(j.errors, j.attempts, error), lease_until = NULL,
         updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
-    WHERE j.ctid = ANY (rows) AND j.state = 'running';
+    WHERE j.ctid = ANY (rows) AND j.state IS NOT DISTINCT FROM 'running';
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;
 END

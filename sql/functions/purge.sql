@@ -24,8 +24,8 @@ BEGIN
         ('webhook_messages',    'created_at', interval '30 days'),    -- and their deliveries with them
         ('webhook_endpoints',   'deleted_at', interval '31 days')
     LOOP
-        EXECUTE format('DELETE FROM %1$I WHERE %2$I < now() - $1 AND ctid = ANY (ARRAY(
-                            SELECT ctid FROM %1$I WHERE %2$I < now() - $1 ORDER BY %2$I LIMIT $2))',
+        EXECUTE format('DELETE FROM %1$I WHERE ctid = ANY (ARRAY(
+                            SELECT ctid FROM %1$I WHERE %2$I < now() - $1 ORDER BY %2$I LIMIT $2 FOR UPDATE SKIP LOCKED))',
                        old.column1, old.column2)
         USING old.column3, batch;
         GET DIAGNOSTICS n = ROW_COUNT;

@@ -425,8 +425,7 @@ BEGIN
               WHERE o.state = 'running' AND NOT o.is_internal AND o.lease_until < clock_timestamp()
               ORDER BY o.lease_until
               LIMIT batch
-              FOR UPDATE SKIP LOCKED))
-      AND j.state = 'running';
+              FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;
 END

@@ -56,8 +56,10 @@ CREATE INDEX jobs_ready ON jobs (queue, priority, run_at, id) WHERE state = 'que
 -- What somebody else's worker takes next: one tenant's.
 CREATE INDEX jobs_ready_outside ON jobs (tenant_id, queue, priority, run_at, id) WHERE state = 'queued' AND NOT is_internal;
 CREATE INDEX jobs_scheduled ON jobs (run_at) WHERE state = 'scheduled';
--- Whose jobs to give back when a worker has died.
-CREATE INDEX jobs_running ON jobs (worker) WHERE state = 'running' AND is_internal;
+-- What has not ended: the administrators' list, which also counts it (of what has
+-- there is jobs_finished), and where to look for what a dead worker had.
+DROP INDEX jobs_queued;
+CREATE INDEX jobs_pending ON jobs (state, tenant_id, id) WHERE state IN ('scheduled', 'queued', 'running');
 CREATE INDEX jobs_leased ON jobs (lease_until) WHERE state = 'running' AND NOT is_internal;
 -- Lists and counts of the jobs outside; those of ours pay nothing for it.
 CREATE INDEX jobs_outside ON jobs (tenant_id, queue, state, id) WHERE NOT is_internal;

@@ -18,11 +18,6 @@ CREATE INDEX jobs_due_outside ON jobs (tenant_id, queue, run_at) WHERE state = '
 CREATE INDEX jobs_ready_of_kind ON jobs (tenant_id, queue, kind, priority, run_at, id)
     WHERE state = 'queued' AND NOT is_internal;
 
--- The administrators' list of what has not ended, which also counts it; of what
--- has there is jobs_finished.
-DROP INDEX jobs_queued;
-CREATE INDEX jobs_pending ON jobs (tenant_id, state, id) WHERE state IN ('scheduled', 'queued', 'running');
-
 -- ---------------------------------------------------------------- queues
 
 -- A queue is there when it has jobs; a row is made when it is paused.

@@ -34,7 +34,7 @@ SELECT job_worker_end(:worker);
 -- name: jobs_claim :rows
 -- In the order in which they are to be run; the cursors are microseconds since 1970.
 SELECT tenant_id, id, kind, payload, attempt, max_attempts, timeout_s, priority,
-       (extract(epoch FROM run_at) * 1000000)::bigint AS run_us, wait_ms
+       (date_part('epoch', run_at) * 1000000)::bigint AS run_us, wait_ms
 FROM jobs_claim(:queue, :worker, :n::integer, :priorities::integer[],
                 ARRAY(SELECT timestamptz '1970-01-01 00:00:00+00' + u * interval '1 microsecond' FROM unnest(:run_us::bigint[]) u),
                 :ids::uuid[])
