@@ -55,19 +55,6 @@ static void watch(int fd, uint32_t events)
 		log_msg(LOG_ERROR, NULL, "epoll_ctl: %s", strerror(errno));
 }
 
-/* PostgreSQL may end an idle connection; notice it now and not with the next request. */
-static void watch_database(void)
-{
-	static unsigned watched;
-	unsigned number;
-	int fd = db_socket(&number);
-
-	if (fd >= 0 && number != watched) {
-		watch(fd, EPOLLIN | EPOLLRDHUP);
-		watched = number;
-	}
-}
-
 /* Connections */
 
 /*
@@ -192,7 +179,7 @@ static void serve(struct shm_child *slot)
 		atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
 	}
 	atomic_store_explicit(&slot->busy_since_ns, 0, memory_order_release);
-	watch_database();
+	db_watch(epoll_fd);
 }
 
 /*
@@ -249,7 +236,7 @@ static void prepare(void)
 	/* Exclusive: a new connection wakes one child, not all. */
 	watch(listen_fd, EPOLLIN | EPOLLEXCLUSIVE);
 	db_open();
-	watch_database();
+	db_watch(epoll_fd);
 }
 
 _Noreturn void child_run(int socket_fd, struct shm_child *slot)

@@ -2,8 +2,10 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
@@ -131,6 +133,19 @@ int db_socket(unsigned *number)
 {
 	*number = connection_number;
 	return conn ? PQsocket(conn) : -1;
+}
+
+void db_watch(int epoll_fd)
+{
+	static unsigned watched;
+	unsigned number;
+	struct epoll_event e = { .events = EPOLLIN | EPOLLRDHUP, .data.fd = db_socket(&number) };
+
+	if (e.data.fd < 0 || number == watched)
+		return;
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, e.data.fd, &e))
+		log_msg(LOG_ERROR, NULL, "epoll_ctl: %s", strerror(errno));
+	watched = number;
 }
 
 void db_idle_input(void)

@@ -48,11 +48,16 @@ extern int db_client_check_ms;
 /* Make a connection of one's own silent: libpq would print notices to stderr. */
 void db_silence(PGconn *c);
 
-/*
- * The connection's socket, to be watched while idle; -1 when there is no
- * connection.  *number tells one connection from the next on the same socket.
+/* The connection's socket; -1: there is none.  *number tells one connection from the next on the same socket.
  */
 int db_socket(unsigned *number);
+
+/*
+ * Have an epoll tell of the connection's socket (data.fd), in front of each wait:
+ * PostgreSQL may end an idle connection, and that is noticed now, not with the
+ * next request.  One epoll per process.
+ */
+void db_watch(int epoll_fd);
 
 /* The idle connection's socket is readable.  When PostgreSQL has ended it, close our side; the next request
  * reconnects. */

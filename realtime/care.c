@@ -12,19 +12,20 @@
 #include "realtime/talk.h"
 
 enum {
-	BATCH = 1000, /* connections, or places, that are asked about at once */
+	ROUND_MS = 2500, /* who is thrown out is out within five seconds: that leaves time for the answer */
+	TICK_MS = 50,
+	FEW = 100,    /* are asked about in one tick */
+	OUT = 4,      /* questions that are out: with more, a slow PostgreSQL is not asked further */
+	BATCH = 1000, /* connections, or places, in one question */
 	LEASE_S = 30,
 	BEAT_S = 10,
 	ROTATE_S = 5,
 	COUNT_S = 10,
 };
 
-/* Whoever is thrown out is out within five seconds: asked often enough to leave time for the answer. */
-static const double live_s = 2.5, may_s = 2.5;
-
 static struct pg *pg;
 static const char *process;
-static ev_timer live_timer, may_timer, slow_timer;
+static ev_timer round_timer, slow_timer;
 static int slow_ticks;
 
 static void *must(void *p)
@@ -34,46 +35,71 @@ static void *must(void *p)
 	return p;
 }
 
-/* Are the sessions, users and foreign subjects still good? */
-
-/* Those that were asked about; each holds a question. */
-struct round {
+/* What is asked about at once: connections, or their places on channels.  Each holds a question. */
+struct asked {
 	int n;
-	struct conn *conns[BATCH];
+	struct {
+		struct conn *conn;
+		char *channel;
+	} at[BATCH];
 };
 
-static void told_dead(void *arg, const PGresult *rows, const char *sqlstate, const char *message)
-{
-	struct round *r = arg;
+static int nout;
 
-	(void)sqlstate;
-	(void)message;
+static void add(struct asked *q, struct conn *c, const char *channel)
+{
+	c->questions++;
+	q->at[q->n].conn = c;
+	q->at[q->n++].channel = channel ? must(strdup(channel)) : NULL;
+}
+
+/* The numbers of those for whom the answer is no. */
+static void answered(struct asked *q, const PGresult *rows, void (*no)(struct conn *c, const char *channel))
+{
 	for (int i = 0; rows && i < PQntuples(rows); i++) {
 		int nr = atoi(PQgetvalue(rows, i, 0));
 
-		if (nr >= 1 && nr <= r->n)
-			conn_doom(r->conns[nr - 1], CLOSE_REVOKED, "REVOKED",
-				  "the session has ended, or the account is not active");
+		if (nr >= 1 && nr <= q->n)
+			no(q->at[nr - 1].conn, q->at[nr - 1].channel);
 	}
-	for (int i = 0; i < r->n; i++)
-		conn_answered(r->conns[i]);
-	free(r);
+	for (int i = 0; i < q->n; i++) {
+		conn_answered(q->at[i].conn);
+		free(q->at[i].channel);
+	}
+	free(q);
+	nout--;
 }
 
-static void ask_live(struct round *r)
+/* Are the sessions, users and foreign subjects still good? */
+
+static void end_dead(struct conn *c, const char *channel)
+{
+	(void)channel;
+	conn_doom(c, CLOSE_REVOKED, "REVOKED", "the session has ended, or the account is not active");
+}
+
+static void told_dead(void *arg, const PGresult *rows, const char *sqlstate, const char *message)
+{
+	(void)sqlstate;
+	(void)message;
+	answered(arg, rows, end_dead);
+}
+
+static void ask_live(struct asked *q)
 {
 	struct pgarray tenants, users, sessions, issuers, subjects;
 	const char *params[5];
 	struct arena a;
 
+	nout++;
 	arena_init(&a, 65536);
 	pgarray_init(&tenants, &a);
 	pgarray_init(&users, &a);
 	pgarray_init(&sessions, &a);
 	pgarray_init(&issuers, &a);
 	pgarray_init(&subjects, &a);
-	for (int i = 0; i < r->n; i++) {
-		const struct who *who = r->conns[i]->who;
+	for (int i = 0; i < q->n; i++) {
+		const struct who *who = q->at[i].conn->who;
 		bool is_own = *who->session_id;
 
 		pgarray_add(&tenants, who->tenant_id);
@@ -87,122 +113,118 @@ static void ask_live(struct round *r)
 	params[2] = pgarray_text(&sessions);
 	params[3] = pgarray_text(&issuers);
 	params[4] = pgarray_text(&subjects);
-	if (!pg_ask(pg, Q_realtime_dead_many, params, told_dead, r))
-		told_dead(r, NULL, "08006", NULL);
+	if (!pg_ask(pg, Q_realtime_dead_many, params, told_dead, q))
+		told_dead(q, NULL, "08006", NULL);
 	arena_release(&a);
-}
-
-static void on_live(struct ev_loop *l, ev_timer *w, int events)
-{
-	struct round *r = NULL;
-
-	(void)l;
-	(void)w;
-	(void)events;
-	if (!pg_is_ready(pg))
-		return;
-	for (struct conn *c = conns; c; c = c->next) {
-		if (c->is_closing)
-			continue;
-		if (!r)
-			r = must(calloc(1, sizeof(*r)));
-		c->questions++;
-		r->conns[r->n++] = c;
-		if (r->n == BATCH) {
-			ask_live(r);
-			r = NULL;
-		}
-	}
-	if (r)
-		ask_live(r);
 }
 
 /* May they still listen? */
 
-struct places {
-	int n;
-	struct {
-		struct conn *conn;
-		char *channel;
-	} at[BATCH];
-};
+static void end_forbidden(struct conn *c, const char *channel)
+{
+	struct sub *s = c->wire && !c->is_closing ? channel_find(c, channel) : NULL;
+
+	if (s)
+		talk_forbid(s);
+}
 
 static void told_forbidden(void *arg, const PGresult *rows, const char *sqlstate, const char *message)
 {
-	struct places *p = arg;
-
 	(void)sqlstate;
 	(void)message;
-	for (int i = 0; rows && i < PQntuples(rows); i++) {
-		int nr = atoi(PQgetvalue(rows, i, 0));
-		struct conn *c = nr >= 1 && nr <= p->n ? p->at[nr - 1].conn : NULL;
-		struct sub *s =
-			c && c->wire && !c->is_closing ? channel_find(c, p->at[nr - 1].channel) : NULL;
-
-		if (s)
-			talk_forbid(s);
-	}
-	for (int i = 0; i < p->n; i++) {
-		conn_answered(p->at[i].conn);
-		free(p->at[i].channel);
-	}
-	free(p);
+	answered(arg, rows, end_forbidden);
 }
 
-static void ask_may(struct places *p)
+static void ask_may(struct asked *q)
 {
 	struct pgarray tenants, users, channels;
 	const char *params[3];
 	struct arena a;
 
+	nout++;
 	arena_init(&a, 65536);
 	pgarray_init(&tenants, &a);
 	pgarray_init(&users, &a);
 	pgarray_init(&channels, &a);
-	for (int i = 0; i < p->n; i++) {
-		pgarray_add(&tenants, p->at[i].conn->who->tenant_id);
-		pgarray_add(&users, p->at[i].conn->who->user_id);
-		pgarray_add(&channels, p->at[i].channel);
+	for (int i = 0; i < q->n; i++) {
+		pgarray_add(&tenants, q->at[i].conn->who->tenant_id);
+		pgarray_add(&users, q->at[i].conn->who->user_id);
+		pgarray_add(&channels, q->at[i].channel);
 	}
 	params[0] = pgarray_text(&tenants);
 	params[1] = pgarray_text(&users);
 	params[2] = pgarray_text(&channels);
-	if (!pg_ask(pg, Q_realtime_may_many, params, told_forbidden, p))
-		told_forbidden(p, NULL, "08006", NULL);
+	if (!pg_ask(pg, Q_realtime_may_many, params, told_forbidden, q))
+		told_forbidden(q, NULL, "08006", NULL);
 	arena_release(&a);
 }
 
-static void on_may(struct ev_loop *l, ev_timer *w, int events)
+/* The round, which takes all its time: who asks about everybody at once keeps PostgreSQL from all else. */
+
+static struct conn *turn; /* whose it is; NULL: the round is over */
+static int64_t round_ns;
+
+static void ask_about(struct conn *c, struct asked **live, struct asked **may, int64_t now)
 {
-	int64_t now = clock_ns(), due = now - (int64_t)(may_s * 1e9) + 100000000;
-	struct places *p = NULL;
+	int64_t recently = now - (ROUND_MS - TICK_MS) * 1000000LL;
 
-	(void)l;
-	(void)w;
-	(void)events;
-	if (!pg_is_ready(pg))
+	if (c->is_closing)
 		return;
-	for (struct conn *c = conns; c; c = c->next) {
-		for (int i = 0; i < c->nsubs && !c->is_closing; i++) {
-			struct sub *s = c->subs[i];
+	if (!*live)
+		*live = must(calloc(1, sizeof(**live)));
+	add(*live, c, NULL);
+	if ((*live)->n == BATCH) {
+		ask_live(*live);
+		*live = NULL;
+	}
+	for (int i = 0; i < c->nsubs; i++) {
+		struct sub *s = c->subs[i];
 
-			/* One's own is one's own for as long as one may be here at all. */
-			if (s->is_own || s->state != SUB_LIVE || s->checked_ns > due)
-				continue;
-			s->checked_ns = now;
-			if (!p)
-				p = must(calloc(1, sizeof(*p)));
-			c->questions++;
-			p->at[p->n].conn = c;
-			p->at[p->n++].channel = must(strdup(s->channel->name));
-			if (p->n == BATCH) {
-				ask_may(p);
-				p = NULL;
-			}
+		/* One's own is one's own for as long as one may be here at all. */
+		if (s->is_own || s->state != SUB_LIVE || s->checked_ns > recently)
+			continue;
+		s->checked_ns = now;
+		if (!*may)
+			*may = must(calloc(1, sizeof(**may)));
+		add(*may, c, s->channel->name);
+		if ((*may)->n == BATCH) {
+			ask_may(*may);
+			*may = NULL;
 		}
 	}
-	if (p)
-		ask_may(p);
+}
+
+static void on_round(struct ev_loop *l, ev_timer *w, int events)
+{
+	struct asked *live = NULL, *may = NULL;
+	int64_t now = clock_ns();
+	size_t n = conn_counts.open * TICK_MS / ROUND_MS + 1;
+	double left_s;
+
+	(void)events;
+	if (!pg_is_ready(pg) || nout > OUT)
+		return;
+	if (!turn && now - round_ns >= ROUND_MS * 1000000LL) {
+		round_ns = now;
+		turn = conns;
+	}
+	if (n < FEW)
+		n = FEW;
+	for (; turn && n; n--, turn = turn->next)
+		ask_about(turn, &live, &may, now);
+	if (live)
+		ask_live(live);
+	if (may)
+		ask_may(may);
+	left_s = turn ? 0 : ROUND_MS / 1000.0 - (double)(now - round_ns) / 1e9;
+	w->repeat = left_s > TICK_MS / 1000.0 ? left_s : TICK_MS / 1000.0;
+	ev_timer_again(l, w);
+}
+
+void care_left(const struct conn *c)
+{
+	if (turn == c)
+		turn = c->next;
 }
 
 /* The outbox and this process's place in PostgreSQL */
@@ -304,10 +326,8 @@ void care_open(struct ev_loop *loop, struct pg *connection, const char *id)
 	pg = connection;
 	process = id;
 	slow_ticks = 0;
-	ev_timer_init(&live_timer, on_live, live_s, live_s);
-	ev_timer_init(&may_timer, on_may, may_s / 2, may_s);
+	ev_timer_init(&round_timer, on_round, TICK_MS / 1000.0, TICK_MS / 1000.0);
 	ev_timer_init(&slow_timer, on_slow, 0, 1);
-	ev_timer_start(loop, &live_timer);
-	ev_timer_start(loop, &may_timer);
+	ev_timer_start(loop, &round_timer);
 	ev_timer_start(loop, &slow_timer);
 }

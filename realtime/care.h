@@ -12,6 +12,11 @@
 /* process is this one's id, a uuid; all are borrowed for good. */
 void care_open(struct ev_loop *loop, struct pg *pg, const char *process);
 
+struct conn;
+
+/* This connection is about to leave the list of all. */
+void care_left(const struct conn *c);
+
 /* A connection that has ended sent and was sent so many messages. */
 void care_count(const char *tenant_id, unsigned n);
 

@@ -255,6 +255,7 @@ void conn_gone(struct conn *c)
 	channel_leave_all(c);
 	care_count(c->who->tenant_id, c->counted);
 	server_left(c);
+	care_left(c);
 	*c->at = c->next;
 	if (c->next)
 		c->next->at = c->at;

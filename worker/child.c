@@ -322,19 +322,6 @@ static void watch(int fd, uint32_t events)
 		log_msg(LOG_ERROR, NULL, "epoll_ctl: %s", strerror(errno));
 }
 
-/* PostgreSQL may end an idle connection; notice it now and not with the next job. */
-static void watch_database(void)
-{
-	static unsigned watched;
-	unsigned number;
-	int fd = db_socket(&number);
-
-	if (fd >= 0 && number != watched) {
-		watch(fd, EPOLLIN | EPOLLRDHUP);
-		watched = number;
-	}
-}
-
 /* Wait for a job, or for the signal that ends us, which comes in only here. */
 static void wait_for_job(int jobs_fd, int timeout_ms)
 {
@@ -371,7 +358,7 @@ _Noreturn void worker_child(int jobs_fd, int to_master, struct worker_slot *slot
 	watch(jobs_fd, EPOLLIN | EPOLLEXCLUSIVE); /* one job wakes one child */
 	db_client_check_ms = CLIENT_CHECK_MS;
 	db_open();
-	watch_database();
+	db_watch(epoll_fd);
 	for (unsigned times = 1; left && !stopping; times++) {
 		ssize_t size = recv(jobs_fd, in.bytes, sizeof(in.bytes), MSG_DONTWAIT);
 
@@ -386,7 +373,7 @@ _Noreturn void worker_child(int jobs_fd, int to_master, struct worker_slot *slot
 		atomic_store(&slot->portion, 0);
 		atomic_store(&line->busy_since_ns, 0);
 		atomic_fetch_add(&line->requests, 1);
-		watch_database();
+		db_watch(epoll_fd);
 		left -= left > 0;
 		if (times % HURRIED == 0)
 			wait_for_job(jobs_fd, 0);
