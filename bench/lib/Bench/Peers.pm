@@ -31,6 +31,7 @@ sub ashlar_env {
         RATE_LIMIT_OPERATIONS => 0,
         RATE_LIMIT_AUTH    => 0,
         RATE_LIMIT_KEY     => 0,
+        RATE_LIMIT_WEBHOOKS => 0,
         STRIPE_WEBHOOK_SECRET => 'whsec_benchmark',
     };
 }
