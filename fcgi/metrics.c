@@ -55,6 +55,12 @@ void metrics_count_wait(double wait_ms)
 	add(&shm->jobs.wait_ns, wait_ms > 0 ? (uint64_t)(wait_ms * 1e6) : 0);
 }
 
+void metrics_count_delivery(int outcome, int64_t ms)
+{
+	add(&shm->deliveries.by_outcome[outcome], 1);
+	add(&shm->deliveries.ms, (uint64_t)ms);
+}
+
 static void family(struct buf *b, const char *name, const char *type, const char *help)
 {
 	buf_fmt(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
@@ -151,6 +157,20 @@ static void write_jobs(struct buf *b)
 		(double)get(&shm->jobs.wait_ns) / 1e9, (unsigned long long)total);
 }
 
+static void write_deliveries(struct buf *b)
+{
+	static const char *const outcomes[SHM_OUTCOMES] = { "delivered", "retried", "failed", "gone" };
+
+	family(b, "ashlar_webhook_deliveries_total", "counter",
+	       "Attempts to deliver a webhook, by what came of them; gone: the receiver wants no more "
+	       "(410).");
+	for (int i = 0; i < SHM_OUTCOMES; i++)
+		buf_fmt(b, "ashlar_webhook_deliveries_total{outcome=\"%s\"} %llu\n", outcomes[i],
+			(unsigned long long)get(&shm->deliveries.by_outcome[i]));
+	family(b, "ashlar_webhook_delivery_seconds_total", "counter", "Time that receivers took.");
+	buf_fmt(b, "ashlar_webhook_delivery_seconds_total %.3f\n", (double)get(&shm->deliveries.ms) / 1e3);
+}
+
 /* One family with a value per pool. */
 static void write_pools(struct buf *b, const char *name, const char *type, const char *help,
 			double (*value)(struct shm_pool *))
@@ -241,6 +261,7 @@ void metrics_write(struct buf *b)
 	write_realtime(b);
 	write_routes(b);
 	write_jobs(b);
+	write_deliveries(b);
 	write_pools(b, "ashlar_children", "gauge", "Child processes.", children);
 	write_pools(b, "ashlar_requests_in_flight", "gauge", "Requests being answered.", in_flight);
 	write_pools(b, "ashlar_child_respawns_total", "counter", "Children replaced after they died.",

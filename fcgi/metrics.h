@@ -21,6 +21,9 @@ void metrics_count_jobs(int outcome, uint64_t n, int64_t run_ns);
 /* Count a job that was claimed, and how long it had waited. */
 void metrics_count_wait(double wait_ms);
 
+/* Count an attempt to deliver a webhook: 0 delivered, 1 to be tried again, 2 failed, 3 gone (410). */
+void metrics_count_delivery(int outcome, int64_t ms);
+
 /* Write all metrics. */
 void metrics_write(struct buf *b);
 

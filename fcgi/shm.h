@@ -22,7 +22,7 @@ enum {
 	SHM_ROUTES = 2048,
 	SHM_STATUSES = 27, /* statuses counted apart; the last stands for all others */
 	SHM_BUCKETS = 12,  /* of the latency histogram, without +Inf */
-	SHM_OUTCOMES = 4,  /* of jobs: completed, retried, failed, lost */
+	SHM_OUTCOMES = 4,  /* of jobs, and of deliveries: see metrics.h */
 	SHM_REALTIME = 16, /* realtime processes of the host */
 	SHM_HASHERS = 256, /* passwords hashed at once; a host with more cores uses as many */
 };
@@ -57,6 +57,12 @@ struct shm_jobs {
 	_Atomic uint64_t wait_ns;
 };
 
+/* Webhooks that were sent. */
+struct shm_deliveries {
+	_Atomic uint64_t by_outcome[SHM_OUTCOMES];
+	_Atomic uint64_t ms; /* until they were answered, or given up */
+};
+
 /* What a realtime process tells once a second. */
 struct shm_realtime {
 	_Atomic int32_t pid; /* 0: free */
@@ -77,6 +83,7 @@ struct shm {
 	struct shm_pool pools[SHM_POOLS];
 	struct shm_route routes[SHM_ROUTES];
 	struct shm_jobs jobs;
+	struct shm_deliveries deliveries;
 	struct shm_realtime realtime[SHM_REALTIME];
 	_Atomic uint32_t wake;                 /* wake.h's marks, and the futex that its notifier waits on */
 	_Atomic uint64_t hashers[SHM_HASHERS]; /* password.c's: the pid of who hashes, and since when */

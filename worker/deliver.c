@@ -18,6 +18,7 @@
 #include "fcgi/http_multi.h"
 #include "fcgi/jx.h"
 #include "fcgi/log.h"
+#include "fcgi/metrics.h"
 #include "fcgi/secret.h"
 #include "providers/webhook.h"
 
@@ -60,6 +61,10 @@ struct endpoint {
 	struct endpoint *next;
 };
 
+/* What became of one; as webhook_finish() calls it. */
+enum outcome { DELIVERED, RETRY, FAILED, GONE, BACK };
+static const char *const outcomes[] = { "delivered", "retry", "failed", "gone", "back" };
+
 /* A delivery that is under way, or has ended and is to be written down. */
 struct item {
 	struct arena arena;
@@ -70,7 +75,7 @@ struct item {
 	const char *endpoint_id;
 	const char *id;
 	int claim, attempt;
-	const char *outcome;
+	enum outcome outcome;
 	double delay_s;
 	int place;         /* in flying */
 	struct item *next; /* of those that have ended */
@@ -213,7 +218,7 @@ static void item_free(struct item *it)
 	free(it);
 }
 
-static void item_end(struct item *it, const char *outcome)
+static void item_end(struct item *it, enum outcome outcome)
 {
 	it->outcome = outcome;
 	it->next = NULL;
@@ -263,13 +268,14 @@ static void judge(struct item *it)
 	int status = it->answer.status;
 
 	if (status >= 200 && status < 300) {
-		item_end(it, "delivered");
+		item_end(it, DELIVERED);
 	} else if (status == 410) {
-		item_end(it, "gone");
+		item_end(it, GONE);
 	} else {
 		it->delay_s = next_delay_s(it);
-		item_end(it, it->delay_s < 0 ? "failed" : "retry");
+		item_end(it, it->delay_s < 0 ? FAILED : RETRY);
 	}
+	metrics_count_delivery((int)it->outcome, it->answer.duration_ms);
 }
 
 /* ---- sending ---- */
@@ -444,7 +450,7 @@ static void write_result(struct buf *b, struct item *it)
 	jx_key(b, "endpoint"), jx_str(b, it->endpoint_id);
 	jx_key(b, "delivery"), jx_str(b, it->id);
 	jx_key(b, "claim"), jx_int(b, it->claim);
-	jx_key(b, "outcome"), jx_str(b, it->outcome);
+	jx_key(b, "outcome"), jx_str(b, outcomes[it->outcome]);
 	jx_key(b, "delay_s"), jx_double(b, it->delay_s);
 	jx_key(b, "status");
 	if (answer->status)
@@ -575,7 +581,7 @@ static void take_signals(void)
 static void hand_back(void)
 {
 	for (int i = 0; i < nflying; i++)
-		item_end(flying[i], "back");
+		item_end(flying[i], BACK);
 	nflying = 0;
 	while (ended && now_ms() >= db_at_ms)
 		write_results();

@@ -111,6 +111,13 @@ bool link_send(struct link *l, enum query_id q, const char *const *params, link_
 	return submit(l, queries[q].text, queries[q].nparams, params, fn, arg);
 }
 
+void link_note(void *arg, const PGresult *res)
+{
+	(void)arg;
+	if (res && PQresultStatus(res) == PGRES_FATAL_ERROR)
+		log_msg(LOG_ERROR, NULL, "worker: %s", PQresultErrorMessage(res));
+}
+
 /*
  * Rows come before their transaction has ended; another connection would not
  * see yet what was done.  So they wait for the sync behind them.

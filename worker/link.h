@@ -42,6 +42,9 @@ struct link {
  */
 bool link_send(struct link *l, enum query_id q, const char *const *params, link_fn *fn, void *arg);
 
+/* For an answer that says nothing: an error is logged. */
+void link_note(void *arg, const PGresult *res);
+
 static inline bool link_is_idle(const struct link *l)
 {
 	return l->state == LINK_UP && !l->ncalls;

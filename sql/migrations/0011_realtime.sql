@@ -155,7 +155,8 @@ GRANT SELECT, INSERT, DELETE ON realtime_tickets TO ashlar_api;
 -- Who follows its progress, on the channel job:<id> (see job_follow); NULL: nobody.
 ALTER TABLE jobs ADD created_by uuid;
 
--- However it ends, whoever follows it is told, and let go; jobs that nobody follows pay nothing.
+-- However it ends, which is when it gets a finished_at, whoever follows it is told, and let go; jobs that
+-- nobody follows pay nothing.
 CREATE FUNCTION job_over() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
@@ -165,6 +166,6 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION job_over() FROM PUBLIC;
-CREATE TRIGGER jobs_over AFTER UPDATE ON jobs FOR EACH ROW
+CREATE TRIGGER jobs_over AFTER UPDATE OF finished_at ON jobs FOR EACH ROW
     WHEN (NEW.created_by IS NOT NULL AND NEW.state IN ('completed', 'failed', 'cancelled') AND OLD.state <> NEW.state)
     EXECUTE FUNCTION job_over();

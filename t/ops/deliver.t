@@ -260,6 +260,15 @@ subtest 'one that is told to stop ends what is under way' => sub {
     eventually { $r->requests('/last') == 2 } 20, 'the next one goes on';
 };
 
+subtest 'what became of them is counted' => sub {
+    my $n = sub ($outcome) { return $t->metric('ashlar_webhook_deliveries_total', outcome => $outcome) };
+    cmp_ok $n->('delivered'), '>=', 10, 'delivered';
+    cmp_ok $n->('retried'),   '>=', 5,  'retried';
+    cmp_ok $n->('failed'),    '>=', 1,  'failed';
+    is $n->('gone'), 1, 'gone';
+    cmp_ok $t->metric('ashlar_webhook_delivery_seconds_total'), '>', 0, 'and how long it took';
+};
+
 subtest 'after 30 days nothing is left' => sub {
     my ($messages) = $db->selectrow_array('SELECT count(*) FROM webhook_messages');
     $db->do('ALTER TABLE webhook_messages DISABLE TRIGGER USER');

@@ -104,7 +104,7 @@ subtest 'what can be published' => sub {
         [ "job:$job", 'event', 'done', 1 ], 'the end of a job\'s stream';
     my $unseen = within($A, q{SELECT job_add('ashlar', 'x', '{}')});
     my $before = last_id();
-    $super->do(q{UPDATE jobs SET state = 'failed', attempts = 1 WHERE id IN (?, ?)}, undef, $job, $unseen);
+    $super->do(q{UPDATE jobs SET state = 'failed', attempts = 1, finished_at = now() WHERE id IN (?, ?)}, undef, $job, $unseen);
     is_deeply $super->selectall_arrayref('SELECT channel, event, payload::text, is_last FROM realtime_messages WHERE id > ?', undef, $before),
         [ [ "job:$job", 'failed', '{"state": "failed", "result": null}', 1 ] ], 'however it ends, whoever follows it is told';
     my @rows = $sql->run($api, realtime_publish_many => tenants => array($A, $B, $A), channels => array('b:1', 'b:1', 'a:1'),
