@@ -202,10 +202,10 @@ subtest 'a report about an attempt that is not the reporter\'s is refused' => su
 subtest 'many at once, and one by one when they fail' => sub {
     my $gate = sql('SELECT pg_sleep(0.3)');
     eventually { row($gate)->{state} eq 'running' } 10, 'the only child is busy';
-    $db->do(q{INSERT INTO jobs (tenant_id, kind) SELECT ?, 'noop.batch' FROM generate_series(1, 40)}, undef, $TENANT);
-    eventually { $db->selectrow_array(q{SELECT count(*) FROM jobs WHERE kind = 'noop.batch' AND state = 'completed'}) == 40 } 20, 'all are completed';
+    $db->do(q{INSERT INTO jobs (tenant_id, kind) SELECT ?, 'noop.batch' FROM generate_series(1, 400)}, undef, $TENANT);
+    eventually { $db->selectrow_array(q{SELECT count(*) FROM jobs WHERE kind = 'noop.batch' AND state = 'completed'}) == 400 } 20, 'all are completed';
     my @lines = grep { ($_->{kind} // '') eq 'noop.batch' } $t->log;
-    cmp_ok scalar(@lines), '<', 40, 'several at once';
+    cmp_ok scalar(@lines), '<', 400, 'several at once';
     is scalar(grep { ($_->{message} // '') =~ /now one by one/ } $t->log), 0, 'in one statement';
     $db->do(q{CREATE FUNCTION bad() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''bad''; END'});
     $db->do(q{CREATE TRIGGER bad BEFORE UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = 'completed' AND NEW.payload ? 'bad') EXECUTE FUNCTION bad()});
