@@ -3,7 +3,8 @@
 -- Delete up to batch of them from each table, of all tenants, and return how
 -- many there were in the table with the most.  Runs as the owner, whom policies
 -- let see exactly those (purgeable(), and idempotency_keys' own); the age is
--- said again so that an index finds them, and for a row that was just renewed.
+-- said again so that an index finds them, and once more for a row that was just
+-- renewed: IS TRUE, since that look must be by place, and not by the index again.
 CREATE OR REPLACE FUNCTION purge(batch integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -24,8 +25,8 @@ BEGIN
         ('webhook_messages',    'created_at', interval '30 days'),    -- and their deliveries with them
         ('webhook_endpoints',   'deleted_at', interval '31 days')
     LOOP
-        EXECUTE format('DELETE FROM %1$I WHERE ctid = ANY (ARRAY(
-                            SELECT ctid FROM %1$I WHERE %2$I < now() - $1 ORDER BY %2$I LIMIT $2 FOR UPDATE SKIP LOCKED))',
+        EXECUTE format('DELETE FROM %1$I WHERE (%2$I < now() - $1) IS TRUE AND ctid = ANY (ARRAY(
+                            SELECT ctid FROM %1$I WHERE %2$I < now() - $1 ORDER BY %2$I LIMIT $2))',
                        old.column1, old.column2)
         USING old.column3, batch;
         GET DIAGNOSTICS n = ROW_COUNT;

@@ -26,14 +26,14 @@ int main(int argc, char **argv)
 	PGconn *db = PQconnectdb(argc > 1 ? argv[1] : "");
 	struct pollfd in = { .fd = 0, .events = POLLIN };
 	bool is_ready = false;
+	PGresult *prepared = PQprepare(db, "tail", queries[Q_realtime_tail].text, 0, NULL);
 	struct tail t;
 
-	if (PQstatus(db) != CONNECTION_OK ||
-	    PQresultStatus(PQprepare(db, "tail", queries[Q_realtime_tail].text, 0, NULL)) !=
-		    PGRES_COMMAND_OK) {
+	if (PQresultStatus(prepared) != PGRES_COMMAND_OK) {
 		fprintf(stderr, "tailer: %s", PQerrorMessage(db));
 		return 1;
 	}
+	PQclear(prepared);
 	tail_init(&t);
 	while (!(in.revents & (POLLIN | POLLHUP))) {
 		const char *values[TAIL_PARAMS];

@@ -156,8 +156,7 @@ my $rotator   = $cluster->connect($name, 'ashlar_api');
 my $other     = $cluster->connect($name, 'ashlar_api');
 my ($emptied, $failed, %during) = (0, 0);
 while (%child) {
-    $emptied += $rotator->selectrow_array('SELECT realtime_rotate()');
-    $other->do('SELECT realtime_rotate()');
+    $emptied += $_->selectrow_array('SELECT realtime_rotate()') for $rotator, $other;
     while ((my $pid = waitpid -1, POSIX::WNOHANG()) > 0) {
         next if !delete $child{$pid};
         $failed++ if $?;
