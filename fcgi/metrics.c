@@ -131,16 +131,25 @@ static void write_routes(struct buf *b)
 	write_each(b, write_latency);
 }
 
+/* A counter with a value per outcome. */
+static void write_outcomes(struct buf *b, const char *name, const char *help,
+			   const char *const outcomes[SHM_OUTCOMES], _Atomic uint64_t counts[SHM_OUTCOMES])
+{
+	family(b, name, "counter", help);
+	for (int i = 0; i < SHM_OUTCOMES; i++)
+		buf_fmt(b, "%s{outcome=\"%s\"} %llu\n", name, outcomes[i],
+			(unsigned long long)get(&counts[i]));
+}
+
 static void write_jobs(struct buf *b)
 {
 	static const char *const outcomes[SHM_OUTCOMES] = { "completed", "retried", "failed", "lost" };
 	uint64_t total = 0;
 
-	family(b, "ashlar_jobs_total", "counter",
-	       "Attempts of jobs, by what came of them; lost: no longer this worker's when they ended.");
-	for (int i = 0; i < SHM_OUTCOMES; i++)
-		buf_fmt(b, "ashlar_jobs_total{outcome=\"%s\"} %llu\n", outcomes[i],
-			(unsigned long long)get(&shm->jobs.by_outcome[i]));
+	write_outcomes(
+		b, "ashlar_jobs_total",
+		"Attempts of jobs, by what came of them; lost: no longer this worker's when they ended.",
+		outcomes, shm->jobs.by_outcome);
 	family(b, "ashlar_job_run_seconds_total", "counter", "Time spent in jobs.");
 	buf_fmt(b, "ashlar_job_run_seconds_total %.9f\n", (double)get(&shm->jobs.run_ns) / 1e9);
 	family(b, "ashlar_job_wait_seconds", "histogram", "Time from when a job could run to its claim.");
@@ -161,12 +170,10 @@ static void write_deliveries(struct buf *b)
 {
 	static const char *const outcomes[SHM_OUTCOMES] = { "delivered", "retried", "failed", "gone" };
 
-	family(b, "ashlar_webhook_deliveries_total", "counter",
-	       "Attempts to deliver a webhook, by what came of them; gone: the receiver wants no more "
-	       "(410).");
-	for (int i = 0; i < SHM_OUTCOMES; i++)
-		buf_fmt(b, "ashlar_webhook_deliveries_total{outcome=\"%s\"} %llu\n", outcomes[i],
-			(unsigned long long)get(&shm->deliveries.by_outcome[i]));
+	write_outcomes(
+		b, "ashlar_webhook_deliveries_total",
+		"Attempts to deliver a webhook, by what came of them; gone: the receiver answered 410.",
+		outcomes, shm->deliveries.by_outcome);
 	family(b, "ashlar_webhook_delivery_seconds_total", "counter", "Time that receivers took.");
 	buf_fmt(b, "ashlar_webhook_delivery_seconds_total %.3f\n", (double)get(&shm->deliveries.ms) / 1e3);
 }

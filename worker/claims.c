@@ -134,11 +134,6 @@ static void ask_for_strays(void)
 
 /* ------------------------------------------------------------------ claiming */
 
-static const char *cell(const PGresult *res, int row, const char *name)
-{
-	return PQgetvalue(res, row, PQfnumber(res, name));
-}
-
 static void claim(void);
 
 /* The columns of jobs_claim, in their order: a name is copied and folded each time it is looked up. */
@@ -298,6 +293,11 @@ static void claim(void)
 		ask(&claim_link, &claiming, q, n < CLAIM_MOST ? n : CLAIM_MOST, &q->cursor, on_claim);
 		return;
 	}
+}
+
+static const char *cell(const PGresult *res, int row, const char *name)
+{
+	return PQgetvalue(res, row, PQfnumber(res, name));
 }
 
 static void on_promoted(void *arg, const PGresult *res)
