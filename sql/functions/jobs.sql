@@ -135,15 +135,16 @@ CREATE OR REPLACE FUNCTION jobs_fail(tenant uuid, id uuid, worker text, attempt 
                                      retry_after interval) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
+    at        timestamptz := clock_timestamp();
     new_state text;
 BEGIN
     UPDATE jobs j
     SET state = CASE WHEN retry AND j.attempts < j.max_attempts THEN 'scheduled' ELSE 'failed' END,
         run_at = CASE WHEN retry AND j.attempts < j.max_attempts
-                      THEN clock_timestamp() + coalesce(retry_after, job_delay(j.backoff_type, j.backoff_ms, j.attempts))
+                      THEN at + coalesce(retry_after, job_delay(j.backoff_type, j.backoff_ms, j.attempts))
                       ELSE j.run_at END,
-        finished_at = CASE WHEN retry AND j.attempts < j.max_attempts THEN NULL ELSE clock_timestamp() END,
-        last_error = left(error, 2000), errors = job_errors(j.errors, j.attempts, error), lease_until = NULL,
+        finished_at = CASE WHEN retry AND j.attempts < j.max_attempts THEN NULL ELSE at END,
+        last_error = left(error, 2000), errors = job_errors(j.errors, j.attempts, at, error), lease_until = NULL,
         updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
     WHERE j.tenant_id = tenant AND j.id = jobs_fail.id AND j.state = 'running' AND j.worker = jobs_fail.worker
       AND j.attempts = attempt
@@ -153,10 +154,10 @@ END
 $$;
 
 -- The history with one more error; the last 25 are kept, which is all of them.
-CREATE OR REPLACE FUNCTION job_errors(errors jsonb, attempt integer, error text) RETURNS jsonb
+CREATE OR REPLACE FUNCTION job_errors(errors jsonb, attempt integer, at timestamptz, error text) RETURNS jsonb
 LANGUAGE sql STABLE
 RETURN CASE WHEN jsonb_array_length(errors) < 25 THEN errors ELSE errors - 0 END
-       || jsonb_build_object('attempt', attempt, 'at', clock_timestamp(), 'error', left(error, 2000));
+       || jsonb_build_object('attempt', attempt, 'at', at, 'error', left(error, 2000));
 
 CREATE OR REPLACE FUNCTION job_fail(id uuid, worker text, attempt integer, error text, retry boolean DEFAULT true,
                                     retry_after interval DEFAULT NULL) RETURNS text
@@ -445,12 +446,13 @@ $$;
 CREATE OR REPLACE FUNCTION jobs_give_back(rows tid[], error text) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
-    n bigint;
+    at timestamptz := clock_timestamp();
+    n  bigint;
 BEGIN
     UPDATE jobs j
     SET state = CASE WHEN j.attempts < j.max_attempts THEN 'queued' ELSE 'failed' END,
-        finished_at = CASE WHEN j.attempts < j.max_attempts THEN NULL ELSE clock_timestamp() END,
-        last_error = error, errors = job_errors(j.errors, j.attempts, error), lease_until = NULL,
+        finished_at = CASE WHEN j.attempts < j.max_attempts THEN NULL ELSE at END,
+        last_error = error, errors = job_errors(j.errors, j.attempts, at, error), lease_until = NULL,
         updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
     WHERE j.ctid = ANY (rows) AND j.state IS NOT DISTINCT FROM 'running';
     GET DIAGNOSTICS n = ROW_COUNT;

@@ -411,14 +411,16 @@ CREATE OR REPLACE FUNCTION jobs_expire(batch integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
-    n bigint;
+    at timestamptz := clock_timestamp();
+    n  bigint;
 BEGIN
     UPDATE jobs j
     SET state = CASE WHEN j.attempts < j.max_attempts THEN 'scheduled' ELSE 'failed' END,
         run_at = CASE WHEN j.attempts < j.max_attempts
-                      THEN clock_timestamp() + job_delay(j.backoff_type, j.backoff_ms, j.attempts) ELSE j.run_at END,
-        finished_at = CASE WHEN j.attempts < j.max_attempts THEN NULL ELSE clock_timestamp() END,
-        last_error = 'lease expired', errors = job_errors(j.errors, j.attempts, 'lease expired'), lease_until = NULL,
+                      THEN at + job_delay(j.backoff_type, j.backoff_ms, j.attempts) ELSE j.run_at END,
+        finished_at = CASE WHEN j.attempts < j.max_attempts THEN NULL ELSE at END,
+        last_error = 'lease expired', errors = job_errors(j.errors, j.attempts, at, 'lease expired'),
+        lease_until = NULL,
         updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
     WHERE j.ctid = ANY (ARRAY(
               SELECT o.ctid FROM jobs o
