@@ -5,8 +5,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fcgi/clock.h"
 #include "fcgi/config.h"
+#include "fcgi/http.h"
 #include "fcgi/mailbox.h"
+
+#define MS 1000000
 
 enum { REPLY_MAX = 400, CONNECT_MAX_MS = 10000 };
 
@@ -144,12 +148,20 @@ static const char *describe(struct arena *a, CURLcode rc, const struct exchange 
 	return arena_fmt(a, "the mail server: %s", *problem ? problem : curl_easy_strerror(rc));
 }
 
+/* What it says of a recipient or a mail is no fault of the server's; 421 is "I am about to close". */
+static bool server_works(CURLcode rc, const struct exchange *x)
+{
+	return !rc || (x->stage >= RECIPIENT && x->code && x->code != 421);
+}
+
 enum err smtp_send(struct arena *a, const struct smtp_mail *mail, const char **reason)
 {
+	struct http_breaker *breaker = http_breaker_find("smtp");
 	struct exchange x = { .mail = mail };
 	char problem[CURL_ERROR_SIZE] = "";
 	struct mail_server server;
 	struct curl_slist *to;
+	bool probe = false;
 	CURLcode rc;
 
 	*reason = NULL;
@@ -162,6 +174,11 @@ enum err smtp_send(struct arena *a, const struct smtp_mail *mail, const char **r
 		*reason = "no address to send from or to";
 		return ERR_VALIDATION;
 	}
+	if (breaker &&
+	    !http_breaker_enter(breaker, clock_ns() / MS, cfg.mail_timeout_s * 1000 + 1000, &probe)) {
+		*reason = "the mail server failed too often lately, it is not asked (circuit breaker)";
+		return ERR_EXTERNAL;
+	}
 	if (!kept)
 		kept = curl_easy_init();
 	to = curl_slist_append(NULL, arena_fmt(a, "<%s>", mail->to));
@@ -173,6 +190,8 @@ enum err smtp_send(struct arena *a, const struct smtp_mail *mail, const char **r
 	set_options(kept, &server, &x, to, arena_fmt(a, "<%s>", mail->from));
 	curl_easy_setopt(kept, CURLOPT_ERRORBUFFER, problem);
 	rc = curl_easy_perform(kept);
+	if (breaker)
+		http_breaker_leave(breaker, clock_ns() / MS, probe, server_works(rc, &x));
 	/* Neither password nor pointers to what ends here stay behind. */
 	curl_easy_reset(kept);
 	curl_slist_free_all(to);

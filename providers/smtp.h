@@ -24,7 +24,9 @@ struct smtp_mail {
  * ERR_OK: it has.  ERR_VALIDATION: it will never take this mail for this
  * address (5xx to the recipient or to the mail).  ERR_EXTERNAL: not now, which
  * is everything else: 4xx, no connection, no time, TLS that cannot be trusted,
- * a user or a sender that it does not know, all of which can be put right.
+ * a user or a sender that it does not know, all of which can be put right; and
+ * after several of those in a row it is left alone for a while (the breaker
+ * "smtp", see fcgi/http.h).
  * ERR_UNAVAILABLE: there is no MAIL_URL.
  *
  * *reason says what happened, the server's own words in it; it holds no password.

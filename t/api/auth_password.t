@@ -63,7 +63,7 @@ subtest 'a token that is not good' => sub {
     my $first  = mailed('ada@example.com');
     my $second = mailed('ada@example.com');
     error_is reset_with({ token => $_->[1] }), 400, 'TOKEN_INVALID', name => $_->[0]
-        for [ 'nonsense' => 'nonsense' ], [ 'changed' => substr($second->{token}, 0, 63) . '_' ], [ 'voided by the next mail' => $first->{token} ];
+        for [ 'nonsense' => 'nonsense' ], [ 'changed' => changed($second->{token}) ], [ 'voided by the next mail' => $first->{token} ];
     error_is reset_with({ token => $second->{token} }, key => $secret), 400, 'TOKEN_INVALID', name => 'with another tenant\'s key';
     error_is reset_with({}), 422, 'VALIDATION_ERROR', field => 'token';
     error_is reset_with({ email => 'ada@example.com' }), 422, 'VALIDATION_ERROR', field => 'token', name => 'an address without a code';

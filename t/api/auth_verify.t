@@ -34,7 +34,7 @@ subtest 'refusals' => sub {
         error_is post($path, {}), 422, 'VALIDATION_ERROR', field => 'token';
         error_is post($path, { email => 'ada@example.com' }), 422, 'VALIDATION_ERROR', field => 'token', name => 'an address without a code';
         error_is post($path, { token => 'nonsense' }), 400, 'TOKEN_INVALID';
-        error_is post($path, { token => substr($ada->{token}, 0, 63) . '_' }), 400, 'TOKEN_INVALID', name => 'a changed one';
+        error_is post($path, { token => changed($ada->{token}) }), 400, 'TOKEN_INVALID', name => 'a changed one';
         status_is $t->get("$path?token=$ada->{token}"), 405, 'GET does nothing';
         status_is $t->client->head("$path?token=$ada->{token}"), 405, 'nor does HEAD';
     }

@@ -144,7 +144,7 @@ subtest 'a state that cannot be trusted leads nowhere' => sub {
     $bad->(undef, 'none');
     $bad->('', 'an empty one');
     $bad->('nonsense', 'nonsense');
-    $bad->(substr($good, 0, -2) . ($good =~ /A.\z/ ? 'B' : 'A') . substr($good, -1), 'another signature');
+    $bad->(changed($good, -2), 'another signature');
     $bad->(encode_base64url(pack('Q>', time + 600) . $payload =~ s/signed-in/elsewhere/r) . $good =~ s/.*(?=\.)//r, 'another page under the same signature');
     $bad->(state_of($payload, key => 'another secret, also of 32 bytes or more'), 'another key');
     $bad->(state_of($payload, purpose => 'passkey'), 'another purpose');

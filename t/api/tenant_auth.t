@@ -234,7 +234,7 @@ subtest 'refreshing' => sub {
     is_deeply $new->json('/user/id'), $res->json('/user/id');
     status_is as($new)->get("$base/me"), 200;
     error_is $t->post("$base/refresh", { refresh_token => $_ }), 401, 'AUTHENTICATION_ERROR', name => 'not a token of ours'
-        for '', 'x' x 91, substr($res->json('/refresh_token'), 0, 90) . '!', $res->json('/access_token'), 'B' . substr $res->json('/refresh_token'), 1;
+        for '', 'x' x 91, substr($res->json('/refresh_token'), 0, 90) . '!', $res->json('/access_token'), changed($res->json('/refresh_token'), 0);
     is $t->last->json('/detail'), 'Invalid token';
 
     # A user's refresh token is made the same way, of a session of another kind.
@@ -303,7 +303,7 @@ subtest 'a forgotten password' => sub {
 
     my $reset = sub (%with) { $t->post("$base/reset-password", { token => $token, new_password => $NEXT, %with }) };
     error_is $reset->(new_password => 'Password1'), 422, 'VALIDATION_ERROR', field => 'new_password';
-    error_is $reset->(token => $_), 400, 'TOKEN_INVALID', name => 'not a token' for '', 'x', 'x' x 64, substr($token, 0, 63) . ($token =~ /A\z/ ? 'B' : 'A');
+    error_is $reset->(token => $_), 400, 'TOKEN_INVALID', name => 'not a token' for '', 'x', 'x' x 64, changed($token);
     error_is $t->get("$base/reset-password?token=$token"), 405, 'METHOD_NOT_ALLOWED', name => 'reading a link does not use it';
     error_is $t->post("$base/accept-invitation", { token => $token, password => $NEXT }), 400, 'TOKEN_INVALID', name => 'it is not for anything else';
     $t->db->do('UPDATE one_time_tokens SET expires_at = now() WHERE id = ?', undef, $stored->{id});

@@ -8,9 +8,15 @@ use Exporter 'import';
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(eventually status_is error_is header_is header_like header_absent json_is json_lacks body_is body_like body_unlike);
+our @EXPORT = qw(changed eventually status_is error_is header_is header_like header_absent json_is json_lacks body_is body_like body_unlike);
 
 my $json = Cpanel::JSON::XS->new->canonical->allow_nonref->allow_blessed->convert_blessed;
+
+# A token with one character of it changed, the last or the one at that place: always another one.
+sub changed ($token, $at = -1) {
+    substr($token, $at, 1) = substr($token, $at, 1) eq 'A' ? 'B' : 'A';
+    return $token;
+}
 
 # eventually { … } 5, 'name';   the block becomes true within so many seconds
 sub eventually : prototype(&$$) ($block, $seconds, $name) {
