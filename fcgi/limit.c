@@ -24,11 +24,17 @@ static struct shm_limit *slot_of(struct shm_limit *table, uint32_t slots, uint64
 
 		for (int i = 0; i < WAYS; i++) {
 			uint64_t held = atomic_load_explicit(&set[i].key, memory_order_acquire);
-			int64_t tat = atomic_load_explicit(&set[i].tat_ns, memory_order_relaxed);
+			int64_t tat = atomic_load_explicit(&set[i].tat_ns, memory_order_acquire);
 			int64_t rank = is_used(tat, now_ns) ? tat : INT64_MIN;
 
 			if (held == key)
 				return &set[i];
+			/* Taken in between: the time is not this key's.  It may be our key that is there now.
+			 */
+			if (atomic_load_explicit(&set[i].key, memory_order_relaxed) != held) {
+				i--;
+				continue;
+			}
 			if (rank < oldest_rank) {
 				oldest = &set[i];
 				oldest_rank = rank;
