@@ -264,8 +264,12 @@ static const char *key_url(const char *given, const char *issuer)
 	return arena_fmt(&memory, "%s%s.well-known/jwks.json", issuer, ends_with(issuer, "/") ? "" : "/");
 }
 
-/* A word that reads as 0 would send a webhook again and again without a pause. */
-static void check_schedule(struct report *r)
+/*
+ * Webhooks that we send.  A word that reads as 0 would send one again and again
+ * without a pause; a lease that ends first would send it again before it is
+ * answered.
+ */
+static void check_deliveries(struct report *r)
 {
 	const char *const *delay = cfg.webhook_retry_schedule;
 
@@ -279,6 +283,9 @@ static void check_schedule(struct report *r)
 			mistake(r, "WEBHOOK_RETRY_SCHEDULE", "must be seconds from 0 to 2592000, has \"%s\"",
 				*delay);
 	}
+	if (cfg.webhook_lease_s * 1000 <= cfg.webhook_timeout_ms)
+		mistake(r, "WEBHOOK_LEASE_S", "must be longer than WEBHOOK_TIMEOUT_MS, %ld ms, is %ld s",
+			cfg.webhook_timeout_ms, cfg.webhook_lease_s);
 }
 
 static void check_issuers(struct report *r)
@@ -442,7 +449,7 @@ static void check(struct report *r)
 	if (!is_url(cfg.public_url) || ends_with(cfg.public_url, "/"))
 		mistake(r, "PUBLIC_URL", "must be an https:// URL without a trailing slash, is \"%s\"",
 			cfg.public_url);
-	check_schedule(r);
+	check_deliveries(r);
 	check_database(r, "DATABASE_URL", cfg.database_url);
 	check_database(r, "DATABASE_OWNER_URL", cfg.database_owner_url);
 	check_issuers(r);

@@ -59,7 +59,9 @@ static const char *const names[] = {
 	"CONTACT_RATE_LIMIT",
 	"CONTACT_WEBHOOK_URL",
 	"CONTACT_WEBHOOK_SECRET",
+	"WEBHOOK_LEASE_S",
 	"WEBHOOK_RETRY_SCHEDULE",
+	"WEBHOOK_TIMEOUT_MS",
 };
 
 static const char secret[] = "0123456789abcdef0123456789abcdef";
@@ -199,6 +201,10 @@ static void test_signing_in(void)
 		"WEBHOOK_RETRY_SCHEDULE: must be seconds from 0 to 2592000, has \"soon\"");
 	refused("WEBHOOK_RETRY_SCHEDULE=-1", "has \"-1\"");
 	refused("WEBHOOK_RETRY_SCHEDULE=nan", "has \"nan\"");
+	fine("WEBHOOK_LEASE_S=16");
+	refused("WEBHOOK_LEASE_S=15",
+		"WEBHOOK_LEASE_S: must be longer than WEBHOOK_TIMEOUT_MS, 15000 ms, is 15 s");
+	refused("WEBHOOK_TIMEOUT_MS=60000", "WEBHOOK_LEASE_S: must be longer");
 	fine("ENCRYPTION_KEYS=a:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
 	refused("ENCRYPTION_KEYS=a:c2VjcmV0", "ENCRYPTION_KEYS: must have keys of 32 bytes in base64");
 	ok(!strstr(said, "c2VjcmV0"), "a key is never repeated");
