@@ -144,7 +144,7 @@ BEGIN
                       THEN at + coalesce(retry_after, job_delay(j.backoff_type, j.backoff_ms, j.attempts))
                       ELSE j.run_at END,
         finished_at = CASE WHEN retry AND j.attempts < j.max_attempts THEN NULL ELSE at END,
-        last_error = left(error, 2000), errors = job_errors(j.errors, j.attempts, at, error), lease_until = NULL,
+        last_error = left(error, 2000), errors = job_errors(j.errors, j.attempts, json_time(at), error), lease_until = NULL,
         updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
     WHERE j.tenant_id = tenant AND j.id = jobs_fail.id AND j.state = 'running' AND j.worker = jobs_fail.worker
       AND j.attempts = attempt
@@ -153,8 +153,9 @@ BEGIN
 END
 $$;
 
--- The history with one more error; the last 25 are kept, which is all of them.
-CREATE OR REPLACE FUNCTION job_errors(errors jsonb, attempt integer, at timestamptz, error text) RETURNS jsonb
+-- The history with one more error, at a time as json_time() writes it; the last
+-- 25 are kept, which is all of them.
+CREATE OR REPLACE FUNCTION job_errors(errors jsonb, attempt integer, at text, error text) RETURNS jsonb
 LANGUAGE sql STABLE
 RETURN CASE WHEN jsonb_array_length(errors) < 25 THEN errors ELSE errors - 0 END
        || jsonb_build_object('attempt', attempt, 'at', at, 'error', left(error, 2000));
@@ -452,7 +453,7 @@ BEGIN
     UPDATE jobs j
     SET state = CASE WHEN j.attempts < j.max_attempts THEN 'queued' ELSE 'failed' END,
         finished_at = CASE WHEN j.attempts < j.max_attempts THEN NULL ELSE at END,
-        last_error = error, errors = job_errors(j.errors, j.attempts, at, error), lease_until = NULL,
+        last_error = error, errors = job_errors(j.errors, j.attempts, json_time(at), error), lease_until = NULL,
         updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
     WHERE j.ctid = ANY (rows) AND j.state IS NOT DISTINCT FROM 'running';
     GET DIAGNOSTICS n = ROW_COUNT;

@@ -419,7 +419,7 @@ BEGIN
         run_at = CASE WHEN j.attempts < j.max_attempts
                       THEN at + job_delay(j.backoff_type, j.backoff_ms, j.attempts) ELSE j.run_at END,
         finished_at = CASE WHEN j.attempts < j.max_attempts THEN NULL ELSE at END,
-        last_error = 'lease expired', errors = job_errors(j.errors, j.attempts, at, 'lease expired'),
+        last_error = 'lease expired', errors = job_errors(j.errors, j.attempts, json_time(at), 'lease expired'),
         lease_until = NULL,
         updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
     WHERE j.ctid = ANY (ARRAY(

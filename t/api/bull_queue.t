@@ -79,7 +79,7 @@ subtest 'priorities and delays decide what is taken' => sub {
 
 subtest 'attempts and their back-off' => sub {
     my $waits = sub ($id) {
-        my ($ms) = $db->selectrow_array(q{SELECT round(extract(epoch FROM run_at - (errors -> -1 ->> 'at')::timestamptz) * 1000) FROM jobs WHERE id = ?}, undef, $id);
+        my ($ms) = $db->selectrow_array(q{SELECT floor(extract(epoch FROM run_at - (errors -> -1 ->> 'at')::timestamptz) * 1000) FROM jobs WHERE id = ?}, undef, $id);
         return $ms;
     };
     for my $case ([ { type => 'exponential', delay => 1000 }, 1000, 2000, 4000 ], [ { type => 'fixed', delay => 500 }, 500, 500, 500 ], [ undef, 0, 0, 0 ]) {

@@ -223,7 +223,7 @@ subtest 'a lease that is lost' => sub {
     error_is $ed->post("$base/$id/complete", { worker_id => 'v', attempt => 1 }), 409, 'CONFLICT', name => '  and an earlier attempt is over';
     set($id, q{lease_until = now() - interval '1 second'});
     claim('l');
-    json_is $ed->get("$base/$id"), '/data', sub ($d) { return $d->{status} eq 'failed' && $d->{failed_reason} eq 'lease expired' && @{ $d->{errors} } == 2 && $d->{finished_at} }, 'after the last attempt it has failed';
+    json_is $ed->get("$base/$id"), '/data', sub ($d) { return $d->{status} eq 'failed' && $d->{failed_reason} eq 'lease expired' && @{ $d->{errors} } == 2 && $d->{errors}[0]{at} =~ $TIME && $d->{finished_at} }, 'after the last attempt it has failed';
 };
 
 subtest 'a heartbeat keeps the lease' => sub {
