@@ -29,8 +29,7 @@ static struct shm_limit *slot_of(struct shm_limit *table, uint32_t slots, uint64
 
 			if (held == key)
 				return &set[i];
-			/* Taken in between: the time is not this key's.  It may be our key that is there now.
-			 */
+			/* Taken in between, perhaps for our key: the time is not this key's. */
 			if (atomic_load_explicit(&set[i].key, memory_order_relaxed) != held) {
 				i--;
 				continue;
