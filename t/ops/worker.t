@@ -103,6 +103,7 @@ subtest 'a failed attempt is tried again, later and later' => sub {
     my $errors = Cpanel::JSON::XS->new->decode($row->{errors});
     is_deeply [ map { $_->{attempt} } @$errors ], [ 1, 2, 3 ], 'and all of them';
     my @at = map { $db->selectrow_array('SELECT extract(epoch FROM ?::timestamptz)', undef, $_->{at}) } @$errors;
+    # They are written to the millisecond.
     cmp_ok $at[1] - $at[0], '>', 0.299, 'the second after the delay';
     cmp_ok $at[2] - $at[1], '>', 0.599, 'the third after twice that';
     is row($id)->{finished_at} ? 1 : 0, 1, 'a dead letter has ended';
