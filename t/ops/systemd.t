@@ -1,9 +1,10 @@
 # The units as make install lays them out: systemd finds no fault with them, and
-# they are as closed as promised.
+# each of them is, with all of its drop-ins, what the tables here say.
 
 use v5.36;
 use lib 't/lib';
 use Ashlar::Cluster;
+use Cpanel::JSON::XS qw(decode_json);
 use File::Temp ();
 use Test::More;
 
@@ -24,6 +25,20 @@ sub analyze (@words) {
     return scalar qx(systemd-analyze --no-pager --root='$top' @words 2>&1);
 }
 
+sub lines_of ($file) {
+    open my $in, '<', "$units/$file" or die "$file: $!\n";
+    return <$in>;
+}
+
+# A file of a unit, as it is written.
+sub of ($unit, $key) {
+    return join ' ', map { /^$key=(.*)/ ? $1 : () } lines_of($unit);
+}
+
+sub setting_names ($unit) {
+    return map { /^(\w+)=/ ? $1 : () } lines_of($unit =~ s/@\w+/@/r);
+}
+
 subtest 'systemd finds no fault' => sub {
     for my $unit (map { /@[.]/ ? (s/@/\@main/r, s/@/\@slow/r) : $_ } sort @ours) {
         is analyze("verify --man=no '$unit'"), '', $unit;
@@ -31,40 +46,114 @@ subtest 'systemd finds no fault' => sub {
     }
 };
 
-# How exposed a unit is, 0 to 10; the rows that are not as they should be, by name.
-sub exposure ($unit) {
-    my $out = analyze("security --offline=true '$unit'");
-    my ($level) = $out =~ /exposure level for \S+: ([0-9.]+)/ or diag $out;
-    return ($level // 99, { $out =~ /^✗ (\S+) .* ([0-9.]+) *$/mg });
+# What a service manager that starts ashlar.target makes of each unit and its
+# drop-ins: the unit's name => { setting => [value, …] }.  It starts nothing, and
+# does not run as root.
+sub effective () {
+    my $runtime = File::Temp->newdir('/tmp/ashlar-units-XXXXXX');
+    my @as      = $> ? () : qw(setpriv --reuid=nobody --regid=nogroup --clear-groups);
+    if (!$>) {
+        chown +(getpwnam 'nobody')[2], -1, "$runtime";
+        system('chmod', '-R', 'go+rX', "$top") == 0 or die "chmod $top\n";
+    }
+    open my $in, '-|', @as, 'env', '-i', "SYSTEMD_UNIT_PATH=$units", "XDG_RUNTIME_DIR=$runtime", '/bin/sh', '-c',
+        'exec /lib/systemd/systemd --test --system --unit=ashlar.target 2>&1'
+        or die "systemd: $!\n";
+    my (%unit, $at);
+    while (<$in>) {
+        $at = /^\t-> Unit (ashlar\S*):$/ ? $unit{$1} = {} : undef if /^\t-> Unit/;
+        push @{ $at->{$1} }, $2 if $at && /^\t\t\t?([\w ]+): ?(.*?)(?: [(]origin\S*.*[)])?$/;
+    }
+    close $in;
+    return \%unit;
 }
 
-subtest 'exposure' => sub {
-    my %most = ('ashlar-api@main.service' => 0.5, 'ashlar-api@slow.service' => 1.2, 'ashlar-migrate.service' => 0.5, 'ashlar-realtime.service' => 0.5, 'ashlar-worker.service' => 1.2);
-    for my $unit (sort keys %most) {
-        my ($level, $open) = exposure($unit);
-        cmp_ok $level, '<=', $most{$unit}, "$unit: $level" or diag explain $open;
-    }
-    my ($main) = exposure('ashlar-api@main.service');
-    my ($slow) = exposure('ashlar-api@slow.service');
-    cmp_ok $main, '<', $slow, 'only the slow pool has its drop-in';
+# What systemd-analyze finds open: the names of its rows that are not as closed as can be.
+sub holes ($unit) {
+    my $out = qx(systemd-analyze --no-pager --root='$top' security --offline=true --json=short '$unit');
+    return [ sort map { $_->{json_field} } grep { !$_->{set} } @{ decode_json($out) } ];
+}
 
-    # The test can tell: without the hardening they are wide open.
-    rename "$units/ashlar-.service.d", "$top/away" or die "rename: $!\n";
-    cmp_ok((exposure('ashlar-api@main.service'))[0], '>', 5, 'without the common drop-in it would be wide open');
-    rename "$top/away", "$units/ashlar-.service.d" or die "rename: $!\n";
+# What every service has.  SERVICE below says in what one differs.
+my %closed = (
+    PrivateNetwork => 'yes', IPAddressDeny => '0.0.0.0/0 ::/0',
+    ProtectSystem => 'strict', ProtectHome => 'yes', PrivateTmp => 'yes', PrivateDevices => 'yes', PrivateUsers => 'yes', DevicePolicy => 'closed',
+    ProtectKernelTunables => 'yes', ProtectKernelModules => 'yes', ProtectKernelLogs => 'yes', ProtectClock => 'yes', ProtectControlGroups => 'yes',
+    ProtectHostname => 'yes', ProtectProc => 'invisible', ProcSubset => 'pid', KeyringMode => 'private', MemoryDenyWriteExecute => 'yes',
+    RestrictRealtime => 'yes', RestrictSUIDSGID => 'yes', LockPersonality => 'yes', CapabilityBoundingSet => '', SystemCallArchitectures => 'native',
+    SystemCallErrorNumber => 'EPERM', UMask => '0077', LimitCORE => '0', StandardInput => 'null', StandardOutput => 'journal',
+);
+
+# What the servers have, which migrate is not.
+my %serves = (
+    %closed,
+    User => 'ashlar_api', Group => 'ashlar_api', Type => 'notify', NotifyAccess => 'main', Restart => 'always', RestartSec => '1s', WatchdogSec => '30s',
+    KillMode => 'mixed', TimeoutStopSec => '40s', OOMPolicy => 'continue', LimitNOFILE => '4096', TasksMax => '512', PartOf => 'ashlar.target',
+    StandardError => 'journal', RuntimeDirectory => 'ashlar', RuntimeDirectoryMode => '0700', RuntimeDirectoryPreserve => 'yes',
+);
+my %pool  = (%serves, StandardInput => 'socket', CPUSchedulingPolicy => 'batch');
+my %calls = (PrivateNetwork => 'no', IPAddressDeny => '169.254.0.0/16 224.0.0.0/4 fe80::/64 ff00::/8');
+
+# What stays open everywhere: the host's files, unix sockets, and char-rtc, which PrivateDevices makes unreachable.
+my @open     = qw(DeviceAllow RestrictAddressFamilies_AF_UNIX RootDirectoryOrRootImage);
+my @internet = sort @open, qw(IPAddressDeny PrivateNetwork RestrictAddressFamilies_AF_INET_INET6);
+
+my %SERVICE = (
+    'ashlar-api@main.service' => {
+        %pool, holes => \@open, Environment => 'PROCESSES=8', EnvironmentFile => '/etc/ashlar/ashlar.env -/etc/ashlar/main.env',
+    },
+    'ashlar-api@slow.service' => {
+        %pool, %calls, holes => \@internet, Environment => 'PROCESSES=16', EnvironmentFile => '/etc/ashlar/ashlar.env -/etc/ashlar/slow.env',
+    },
+    'ashlar-migrate.service' => {
+        %closed, holes => \@open, User => 'ashlar', Group => 'ashlar', Type => 'oneshot', Restart => 'on-failure', EnvironmentFile => '/etc/ashlar/ashlar.env',
+    },
+    'ashlar-realtime.service' => {
+        %serves, holes => \@open, StandardInput => 'socket', TimeoutStopSec => '20s', LimitNOFILE => '65536', TasksMax => '64',
+        EnvironmentFile => '/etc/ashlar/ashlar.env -/etc/ashlar/realtime.env',
+    },
+    'ashlar-worker.service' => {
+        %serves, %calls, holes => \@internet, Environment => 'CONCURRENCY=8 QUEUES=ashlar,ashlar.mail:4,ashlar.webhooks',
+        EnvironmentFile => '/etc/ashlar/ashlar.env -/etc/ashlar/worker.env',
+    },
+);
+my %socket = (SocketMode => '0660', SocketUser => 'n/a', SocketGroup => 'www-data', Backlog => '4096', PartOf => 'ashlar.target');
+my %OTHER  = (
+    (map { ("ashlar-api\@$_.socket" => { %socket, ListenStream => "/run/ashlar-$_.sock", Triggers => "ashlar-api\@$_.service" }) } qw(main slow)),
+    'ashlar-realtime.socket' => { %socket, ListenStream => '/run/ashlar-realtime.sock', Triggers => 'ashlar-realtime.service' },
+    'ashlar.target'          => { Wants         => join ' ', sort map { /@|realtime|worker/ ? $_ : () } keys %SERVICE, map { ("ashlar-api\@$_.socket") } qw(main slow) },
+);
+$OTHER{'ashlar.target'}{Wants} = join ' ', sort 'ashlar-realtime.socket', split ' ', $OTHER{'ashlar.target'}{Wants};
+
+subtest 'what each unit is in the end' => sub {
+    my $effective = effective();
+    my %table     = (%SERVICE, %OTHER);
+    is_deeply [ sort keys %$effective ], [ sort keys %table ], 'these units are started, and no others';
+    is_deeply [ sort keys %{ { map { s/@\w+/@/r => 1 } keys %table } } ], [ sort @ours ], 'each file of a unit is among them';
+    for my $unit (sort keys %table) {
+        my %want = %{ $table{$unit} };
+        my $open = delete $want{holes};
+        my %got  = map { $_ => join ' ', sort { ($a =~ /^-/) <=> ($b =~ /^-/) || $a cmp $b } @{ $effective->{$unit}{$_} // ['(not set)'] } } keys %want;
+        is_deeply \%got, \%want, $unit;
+        is_deeply holes($unit), $open, '  open is what has to be, and nothing else' if $open;
+        my @drop_ins = map { s{.*/}{}r } @{ $effective->{$unit}{'DropIn Path'} // [] };
+        is_deeply [ grep { !/^[12]0-[a-z-]+[.]conf$/ } @drop_ins ], [], '  its drop-ins are in order: what closes (10-), then what opens (20-)';
+        next if !$open;
+        is_deeply [ grep { exists $closed{$_} && /^(?:Private|Protect|Restrict|IPAddress)/ } setting_names($unit) ], [], '  and the unit itself leaves the rest to them';
+    }
+
+    # The tables can tell: without the worker's drop-in it would call nobody.
+    rename "$units/ashlar-worker.service.d", "$top/away" or die "rename: $!\n";
+    is_deeply effective()->{'ashlar-worker.service'}{PrivateNetwork}, ['yes'], 'without its drop-in the worker has no network';
+    rename "$top/away", "$units/ashlar-worker.service.d" or die "rename: $!\n";
 };
 
 subtest 'the drop-in for a remote database' => sub {
     my $dir = "$units/ashlar-api\@main.service.d";
     rename "$dir/remote-database.conf.example", "$dir/20-remote-database.conf" or die "rename: $!\n";
     is analyze(q(verify --man=no 'ashlar-api@main.service')), '', 'verified';
-    cmp_ok((exposure('ashlar-api@main.service'))[0], '<=', 1.2, 'and still closed to all but that');
+    is_deeply holes('ashlar-api@main.service'), \@internet, 'and still closed to all but that';
 };
-
-sub of ($unit, $key) {
-    open my $in, '<', "$units/$unit" or die "$unit: $!\n";
-    return join ' ', map { /^$key=(.*)/ ? $1 : () } <$in>;
-}
 
 subtest 'units, nginx and settings mean the same' => sub {
     is of('ashlar-api@.socket', 'ListenStream'), '/run/ashlar-%i.sock', 'the socket';
