@@ -82,6 +82,7 @@ my %closed = (
     ProtectHostname => 'yes', ProtectProc => 'invisible', ProcSubset => 'pid', KeyringMode => 'private', MemoryDenyWriteExecute => 'yes',
     RestrictRealtime => 'yes', RestrictSUIDSGID => 'yes', LockPersonality => 'yes', CapabilityBoundingSet => '', SystemCallArchitectures => 'native',
     SystemCallErrorNumber => 'EPERM', UMask => '0077', LimitCORE => '0', StandardInput => 'null', StandardOutput => 'journal',
+    LogRateLimitBurst => '100000000',
 );
 
 # What the servers have, which migrate is not.
@@ -141,6 +142,7 @@ subtest 'what each unit is in the end' => sub {
         next if !$open;
         is_deeply [ grep { exists $closed{$_} && /^(?:Private|Protect|Restrict|IPAddress)/ } setting_names($unit) ], [], '  and the unit itself leaves the rest to them';
     }
+    is join(' ', map { /^LogRateLimit\w+=(.*)/ ? $1 : () } lines_of('ashlar-.service.d/10-log.conf')), '0 100000000', 'no line of a log is dropped';
 
     # The tables can tell: without the worker's drop-in it would call nobody.
     rename "$units/ashlar-worker.service.d", "$top/away" or die "rename: $!\n";
