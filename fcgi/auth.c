@@ -63,6 +63,7 @@ static enum err bearer(struct req *rq, const char *header)
 	rq->who.actor = c.actor;
 	rq->who.is_team = c.team;
 	rq->who.expires_s = c.exp;
+	rq->who.generation = c.generation;
 	if (c.tenant_id)
 		rq->who.tenant_id = c.tenant_id;
 	rq->who.key = shm_hash(shm_hash(KEY_BEARER, c.issuer), c.subject);

@@ -375,13 +375,14 @@ enum {
 	E_TEST,
 	E_REQUEST,
 	E_GATE,
+	E_GENERATION,
 	E_COUNT
 };
 
 static const char *const enter_names[E_COUNT] = { "tenant",   "key",          "origin",    "team",
 						  "issuer",   "subject",      "role",      "session",
 						  "min_role", "organization", "org_roles", "workspace",
-						  "test",     "request",      "gate" };
+						  "test",     "request",      "gate",      "generation" };
 
 /* Scheme and host are compared without case (RFC 6454 4); api_keys has them in lower case. */
 static const char *origin_of(struct req *rq)
@@ -459,6 +460,8 @@ static void enter_values(struct req *rq, const char **values)
 		[E_TEST] = who->is_test ? "true" : "false",
 		[E_REQUEST] = request_of(rq),
 		[E_GATE] = rq->route->gate ? rq->route->gate->roles : NULL,
+		[E_GENERATION] =
+			is_bearer && who->generation ? arena_fmt(&rq->arena, "%d", who->generation) : NULL,
 	};
 
 	assert(query->nparams <= E_COUNT);

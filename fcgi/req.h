@@ -37,6 +37,7 @@ struct principal {
 	const char *actor;     /* who impersonates the user ("act", RFC 8693): its "sub", or NULL */
 	const char *api_key;   /* the SHA-256 of X-API-Key as PostgreSQL's bytea; NULL: none was sent */
 	int64_t expires_s;     /* when the token does, in seconds since 1970 */
+	int generation;        /* "gen" of our own tokens; 0: none, or the session's first */
 	bool is_secret;        /* and it is a secret key */
 	bool is_team;          /* a team user's token */
 	bool is_test;          /* a team user who works on the test mode's data (X-Test-Mode) */

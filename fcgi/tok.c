@@ -85,6 +85,7 @@ struct entry {
 	unsigned edition; /* of the issuer, */
 	uint16_t issuer;  /* and its number */
 	bool team;
+	int generation;
 	uint16_t session, tenant_id, email, role, actor; /* where each begins in text; 0: there is none */
 	uint16_t len;
 	char text[310]; /* the strings, the subject first; a token with longer ones is verified each time */
@@ -161,6 +162,7 @@ static bool cache_get(struct req *rq, const unsigned char digest[32], int64_t no
 			.role = text_at(text, e->role),
 			.actor = text_at(text, e->actor),
 			.team = e->team,
+			.generation = e->generation,
 			.iat = e->iat,
 			.exp = e->exp,
 			.own = s->own,
@@ -237,6 +239,7 @@ static void cache_put(const unsigned char digest[32], const struct issuer *s, un
 	e->role = entry_add(e, c->role);
 	e->actor = entry_add(e, c->actor);
 	e->team = c->team;
+	e->generation = c->generation;
 }
 
 void tok_release(void)
@@ -498,12 +501,19 @@ static bool has_control(const char *text)
 	return false;
 }
 
-/* "ctx" and "act" of a token of ours.  NULL, or why it is refused. */
+/* "ctx", "gen" and "act" of a token of ours.  NULL, or why it is refused. */
 static const char *read_context(struct json_object *payload, struct claims *out)
 {
-	struct json_object *act;
+	struct json_object *act, *gen;
 	const char *ctx;
 
+	if (json_object_object_get_ex(payload, "gen", &gen)) {
+		int64_t n = json_object_get_int64(gen);
+
+		if (!json_object_is_type(gen, json_type_int) || n < 0 || n > INT32_MAX)
+			return "gen is no generation";
+		out->generation = (int)n;
+	}
 	if (!text_of(payload, "ctx", MAX_ROLE, &ctx) || (ctx && strcmp(ctx, "user") && strcmp(ctx, "tenant")))
 		return "another ctx";
 	out->team = ctx && !strcmp(ctx, "tenant");
@@ -769,6 +779,7 @@ char *tok_sign(struct arena *a, const struct claims *c)
 	for (i = 0; good && i < sizeof(texts) / sizeof(*texts); i++)
 		good = !texts[i].value || !jwt_add_grant(jwt, texts[i].name, texts[i].value);
 	good = good && (!c->actor || !jwt_add_grants_json(jwt, act_of(a, c->actor)));
+	good = good && (!c->generation || !jwt_add_grant_int(jwt, "gen", c->generation));
 	good = good && !jwt_add_grant_int(jwt, "iat", (long)c->iat) &&
 	       !jwt_add_grant_int(jwt, "exp", (long)c->exp) &&
 	       !jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)cfg.jwt_secret,

@@ -296,8 +296,9 @@ const struct route auth_routes[] = {
 	  "then none for 15 minutes.",
 	  .body = login_in, .out = &login_shape, .errors = not_in, .run = login, .flags = KEYLESS | PRIVATE, .status = 200 },
 	{ POST, "/api/v1/auth/refresh", "platform.identity.refresh", KEY, "Get new tokens",
-	  "Each refresh token is used once; the same one again within 30 seconds gets the same answer, an older one ends the "
-	  "session.  A tenant may turn that off, and then gets the token back that it sent.",
+	  "The refresh token stays the same, or, where the tenant has tokens rotated (refresh_token_rotation), is replaced by the "
+	  "next one.  The one before gets the next one again within 30 seconds, and later as long as neither the next refresh token "
+	  "nor its access token was used; else it ends the session.",
 	  .body = refresh_in, .out = &token_shape, .errors = not_refreshed, .run = refresh, .flags = KEYLESS | PRIVATE, .status = 200 },
 	{ GET,  "/api/v1/auth/me", "platform.identity.me", KEY_USER, "Who am I",
 	  .out = &auth_user_shape, .sql = Q_auth_me, .flags = KEYLESS },

@@ -24,7 +24,7 @@ const struct field auth_user_fields[] = {
 #define TOKEN_FIELDS(flag) \
 	{ "access_token",  F_TEXT, flag, .example = "eyJhbGciOiJIUzI1NiJ9.e30.4nL5c0t", .about = "good for expires_in seconds" }, \
 	{ "refresh_token", F_TEXT, flag, .example = "AAAAAAAAcACAAAAAAAAAAQ", \
-	  .about = "for /auth/refresh, which answers with the next one; good for 30 days from signing in" }, \
+	  .about = "for /auth/refresh; good for 30 days from signing in" }, \
 	{ "token_type",    F_ENUM, flag, .values = bearer }, \
 	{ "expires_in",    F_INT,  0, .example = "3600", .about = "seconds" }, \
 	{ "user",          F_OBJECT, flag, .fields = auth_user_fields }
@@ -66,6 +66,7 @@ enum err session_read(struct req *rq, const PGresult *row, struct tokens *out)
 		.actor = actor,
 		.iat = db_int(row, 0, "_iat_s"),
 		.exp = db_int(row, 0, "_iat_s") + cfg.jwt_ttl_s,
+		.generation = (int)db_int(row, 0, "_generation"),
 		.own = true,
 	};
 
@@ -76,8 +77,7 @@ enum err session_read(struct req *rq, const PGresult *row, struct tokens *out)
 	};
 	out->access = tok_sign(&rq->arena, &c);
 	if (!actor)
-		out->refresh = refresh_make(&rq->arena, c.tenant_id, c.session,
-					    (uint32_t)db_int(row, 0, "_generation"));
+		out->refresh = refresh_make(&rq->arena, c.tenant_id, c.session, (uint32_t)c.generation);
 	if (!out->access || (!actor && !out->refresh))
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "there is no JWT_SECRET to sign tokens with");
 	return ERR_OK;

@@ -161,13 +161,14 @@ static enum err answer_tokens(struct req *rq, const PGresult *res)
 		.role = column(rq, res, "role"),
 		.iat = iat,
 		.exp = end < iat + ACCESS_TTL_S ? end : iat + ACCESS_TTL_S,
+		.generation = (int)db_int(res, 0, "_generation"),
 		.own = true,
 		.team = true,
 	};
 	char *access = tok_sign(&rq->arena, &c), *refresh;
 	struct buf *b;
 
-	refresh = refresh_make(&rq->arena, c.tenant_id, c.session, 0);
+	refresh = refresh_make(&rq->arena, c.tenant_id, c.session, (uint32_t)c.generation);
 	if (!access || !refresh)
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "there is no JWT_SECRET to sign tokens with");
 	b = req_open(rq);
@@ -289,11 +290,16 @@ static enum err tenant_refresh(struct req *rq)
 		return req_fail(rq, ERR_AUTHENTICATION, "the refresh token is not valid");
 	rq->who.tenant_id = r.tenant;
 	req_set(rq, "session", r.session);
+	req_set(rq, "generation", arena_fmt(&rq->arena, "%u", r.generation));
 	rc = db_call(rq, Q_team_refresh, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
 		return req_fail(rq, ERR_AUTHENTICATION, "the refresh token is not valid any more");
+	if (db_bool(res, 0, "_is_reused"))
+		return req_refuse(
+			rq, ERR_AUTHENTICATION,
+			"this refresh token was used before, so its session has ended; sign in again");
 	return answer_tokens(rq, res);
 }
 
@@ -427,7 +433,7 @@ const struct route tenant_auth_routes[] = {
 	  .about = "Ten tries in 15 minutes from one address, and of one account; then it is blocked for 15 minutes.",
 	  .body = login_in, .out = &token_shape, .errors = login_errors, .run = tenant_login, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/refresh",           "platform.identity.tenant_refresh",           PUBLIC, "Get a new access token",
-	  .about = "The same refresh token comes back.",
+	  .about = "The same refresh token comes back, or, where the tenant has tokens rotated (refresh_token_rotation), the next one.",
 	  .body = refresh_in, .out = &token_shape, .errors = refresh_errors, .run = tenant_refresh, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/logout",            "platform.identity.tenant_logout",            TEAM, "Log out",
 	  .about = "Ends all of the caller's sessions, on every device.",

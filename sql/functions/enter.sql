@@ -20,6 +20,9 @@
 --   request       who to put down in the audit log: {"ip", "user_agent",
 --                 "request_id", "route"}; NULL: the request is not to write
 --   gate          the roles of users that may; NULL: all
+--   generation    of the session's tokens, as the token says it; NULL: it says
+--                 none.  The first use of a newer one than those before is put
+--                 down, for refresh_fate() to know: one write for each refresh
 --
 -- The signature was checked before; this is about what may have changed since:
 -- key, session, user, role, membership.  What is asked for in each statement is
@@ -38,10 +41,12 @@ DROP FUNCTION IF EXISTS enter(uuid, bytea, text, boolean, text, text, text, uuid
     enter(uuid, bytea, text, boolean, text, text, text, uuid, text, uuid, text[], boolean, jsonb, text[]);
 CREATE OR REPLACE FUNCTION enter(tenant uuid, key bytea, origin text, team boolean, issuer text, subject text,
                                  role text, session uuid, min_role text, organization uuid, org_roles text[],
-                                 workspace boolean, test boolean, request jsonb, gate text[]) RETURNS void
+                                 workspace boolean, test boolean, request jsonb, gate text[], generation integer)
+RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     who          uuid;
+    is_new       boolean;   -- the generation
     name         text;      -- the user's public id
     impersonator uuid;
     key_name     text;
@@ -53,16 +58,13 @@ BEGIN
     ELSE
         entered := set_config('app.tenant_id', tenant::text, true);
     END IF;
-    IF request IS NULL THEN
-        entered := set_config('transaction_read_only', 'on', true);
-    END IF;
 
     IF min_role IS NULL THEN
         IF session IS NULL AND subject IS NULL AND request IS NOT NULL THEN
             PERFORM enter_note(request, key_name, CASE WHEN key_name IS NULL THEN 'anonymous' ELSE 'key' END, NULL);
         END IF;
     ELSIF team THEN
-        SELECT s.member_id INTO who
+        SELECT s.member_id, s.used_generation < enter.generation INTO who, is_new
         FROM team_sessions s
         WHERE s.tenant_id = tenant AND s.id = session AND s.revoked_at IS NULL AND s.expires_at > now()
           AND s.access >= access_of(min_role);
@@ -70,15 +72,21 @@ BEGIN
             PERFORM enter_refuse_team(tenant, session, min_role);
         END IF;
         entered := set_config('app.team_id', who::text, true);
+        IF is_new THEN
+            PERFORM enter_team_used(tenant, session, generation);
+        END IF;
         IF test THEN
             SELECT set_config('app.tenant_id', t.id::text, true) INTO entered FROM tenants t WHERE t.test_of = tenant;
         END IF;
-        IF request IS NOT NULL THEN
+        IF request IS NULL THEN
+            entered := set_config('transaction_read_only', 'on', true);
+        ELSE
             PERFORM enter_note(request, who::text, 'team', NULL);
         END IF;
         RETURN;
     ELSIF session IS NOT NULL THEN
-        SELECT s.user_id, s.subject, s.impersonator_id INTO who, name, impersonator
+        SELECT s.user_id, s.subject, s.impersonator_id, s.used_generation < enter.generation
+        INTO who, name, impersonator, is_new
         FROM sessions s
         WHERE s.tenant_id = tenant AND s.id = session AND s.revoked_at IS NULL AND s.expires_at > now()
           AND s.subject = enter.subject AND s.access >= access_of(min_role);
@@ -88,6 +96,12 @@ BEGIN
         WHERE i.tenant_id = tenant AND i.issuer = enter.issuer AND i.subject = enter.subject
           AND u.access >= access_of(min_role)
           AND (enter.role IS NULL OR u.role = enter.role OR enter.role = 'user' AND u.access <= 1);
+    END IF;
+    IF is_new THEN
+        PERFORM enter_used(tenant, session, generation);
+    END IF;
+    IF request IS NULL THEN
+        entered := set_config('transaction_read_only', 'on', true);
     END IF;
     IF min_role IS NOT NULL THEN
         IF who IS NULL THEN
@@ -125,6 +139,39 @@ BEGIN
     END IF;
 END
 $$;
+
+-- Until the next release: what the last one's binaries call.
+CREATE OR REPLACE FUNCTION enter(tenant uuid, key bytea, origin text, team boolean, issuer text, subject text,
+                                 role text, session uuid, min_role text, organization uuid, org_roles text[],
+                                 workspace boolean, test boolean, request jsonb, gate text[]) RETURNS void
+LANGUAGE sql VOLATILE
+RETURN enter(tenant, key, origin, team, issuer, subject, role, session, min_role, organization, org_roles, workspace,
+             test, request, gate, NULL);
+
+-- The newest tokens have arrived.  Of requests that find that out at once one
+-- puts it down, and none waits: a page that is loaded asks for much, and the
+-- row is the transaction's until its end.
+CREATE OR REPLACE FUNCTION enter_used(tenant uuid, session uuid, generation integer) RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    UPDATE sessions s SET used_generation = enter_used.generation
+    WHERE s.tenant_id = enter_used.tenant
+      AND s.id = (SELECT x.id FROM sessions x
+                  WHERE x.tenant_id = enter_used.tenant AND x.id = enter_used.session
+                    AND x.used_generation < enter_used.generation
+                  FOR NO KEY UPDATE SKIP LOCKED);
+END;
+
+CREATE OR REPLACE FUNCTION enter_team_used(tenant uuid, session uuid, generation integer) RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    UPDATE team_sessions s SET used_generation = enter_team_used.generation
+    WHERE s.tenant_id = enter_team_used.tenant
+      AND s.id = (SELECT x.id FROM team_sessions x
+                  WHERE x.tenant_id = enter_team_used.tenant AND x.id = enter_team_used.session
+                    AND x.used_generation < enter_team_used.generation
+                  FOR NO KEY UPDATE SKIP LOCKED);
+END;
 
 -- The workspace that the request is about: an organization in which the user is
 -- an active member with one of the roles.  Which ones there are is nobody's to

@@ -71,48 +71,92 @@ BEGIN ATOMIC
     WHERE s.tenant_id = app_tenant() AND s.id = session_tokens.session_id;
 END;
 
+-- What becomes of a refresh token that was shown, of sessions and team_sessions alike?
+--
+--   next    it is the newest: it is refreshed
+--   again   the newest is given out again: its child was never used, so the
+--           answer was lost, however long ago that was; or it was itself
+--           rotated within the last 30 s, by another tab
+--   stolen  its child was used, and so two hold the same token
+--   NULL    it was never given out
+CREATE OR REPLACE FUNCTION refresh_fate(shown integer, newest integer, used integer, rotated_at timestamptz,
+                                        earlier_rotations timestamptz[]) RETURNS text
+LANGUAGE sql STABLE
+RETURN CASE WHEN shown > newest THEN NULL
+            WHEN shown = newest THEN 'next'
+            WHEN shown = newest - 1 AND used < newest THEN 'again'
+            WHEN (rotated_at || earlier_rotations)[newest - shown] > now() - interval '30 seconds' THEN 'again'
+            ELSE 'stolen' END;
+
+-- earlier_rotations as the next rotation leaves them.
+CREATE OR REPLACE FUNCTION refresh_earlier(rotated_at timestamptz, earlier_rotations timestamptz[]) RETURNS timestamptz[]
+LANGUAGE sql STABLE
+RETURN CASE WHEN rotated_at > now() - interval '30 seconds' THEN (rotated_at || earlier_rotations)[:15] ELSE '{}' END;
+
+-- The time that the tokens of a repeated answer are made for: tabs that refresh
+-- at once get the same bytes, and whoever comes later gets a token that is still good.
+CREATE OR REPLACE FUNCTION refresh_issued_at(rotated_at timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE
+RETURN CASE WHEN rotated_at > now() - interval '30 seconds' THEN rotated_at ELSE now() END;
+
 -- A refresh token was shown: the one of this generation of the session.
 --
--- The newest one becomes the next generation.  The one before that is taken
--- for 30 s more, and answered with what its successor was answered with: tabs
--- that refresh at once, and a client whose answer was lost, stay signed in.
--- Anything older was stolen, or its successor was: the session ends
+-- Where the tenant has tokens rotated, the newest becomes the next generation,
+-- and older ones meet refresh_fate(); the session of a stolen one ends
 -- (is_reused).  No row: the session has ended, or the user is not active.
 --
+-- tells  the access token will say its generation, so that enter() can note
+--        its first use; else it counts as used at once
+--
 -- Of two at once the second waits for the row, and finds the first one's.
-CREATE OR REPLACE FUNCTION session_refresh(session uuid, generation integer, OUT session_id uuid,
+CREATE OR REPLACE FUNCTION session_refresh(session uuid, generation integer, tells boolean, OUT session_id uuid,
                                            OUT issued_at timestamptz, OUT is_reused boolean) RETURNS SETOF record
 LANGUAGE plpgsql AS $$
 DECLARE
-    s sessions;
+    s    sessions;
+    fate text;
 BEGIN
     SELECT * INTO s
     FROM sessions x
     WHERE x.tenant_id = app_tenant() AND x.id = session AND x.revoked_at IS NULL AND x.expires_at > now()
       AND x.access > 0 AND x.impersonator_id IS NULL
     FOR NO KEY UPDATE;
-    IF NOT FOUND OR session_refresh.generation > s.generation THEN
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    fate := refresh_fate(session_refresh.generation, s.generation, s.used_generation, s.rotated_at, s.earlier_rotations);
+    IF fate IS NULL THEN
         RETURN;
     END IF;
     session_id := s.id;
     issued_at := now();
-    is_reused := false;
-    IF session_refresh.generation = s.generation THEN
-        IF (SELECT t.refresh_token_rotation FROM tenant_settings t WHERE t.tenant_id = app_tenant()) THEN
-            UPDATE sessions x
-            SET generation = x.generation + 1, rotated_at = now(), last_seen_at = now()
-            WHERE x.tenant_id = app_tenant() AND x.id = s.id;
-        ELSE
-            UPDATE sessions x SET last_seen_at = now() WHERE x.tenant_id = app_tenant() AND x.id = s.id;
-        END IF;
-    ELSIF session_refresh.generation = s.generation - 1 AND s.rotated_at > now() - interval '30 seconds' THEN
-        issued_at := s.rotated_at;
-    ELSE
-        is_reused := true;
+    is_reused := fate = 'stolen';
+    IF is_reused THEN
         UPDATE sessions x SET revoked_at = now() WHERE x.tenant_id = app_tenant() AND x.id = s.id;
         PERFORM audit('session.refresh_reused', 'session', s.id::text,
                       jsonb_build_object('generation', session_refresh.generation, 'newest', s.generation), s.subject, 'user');
+    ELSIF fate = 'again' THEN
+        issued_at := refresh_issued_at(s.rotated_at);
+        UPDATE sessions x SET last_seen_at = now() WHERE x.tenant_id = app_tenant() AND x.id = s.id;
+        PERFORM audit('session.refresh_repeated', 'session', s.id::text,
+                      jsonb_build_object('generation', session_refresh.generation, 'newest', s.generation), s.subject, 'user');
+    ELSIF (SELECT t.refresh_token_rotation FROM tenant_settings t WHERE t.tenant_id = app_tenant()) THEN
+        UPDATE sessions x
+        SET generation = s.generation + 1, used_generation = CASE WHEN tells THEN s.generation END, rotated_at = now(),
+            earlier_rotations = refresh_earlier(s.rotated_at, s.earlier_rotations), last_seen_at = now()
+        WHERE x.tenant_id = app_tenant() AND x.id = s.id;
+    ELSE
+        UPDATE sessions x SET last_seen_at = now() WHERE x.tenant_id = app_tenant() AND x.id = s.id;
     END IF;
     RETURN NEXT;
 END
 $$;
+
+-- Until the next release: what the last one's binaries call.
+CREATE OR REPLACE FUNCTION session_refresh(session uuid, generation integer, OUT session_id uuid,
+                                           OUT issued_at timestamptz, OUT is_reused boolean) RETURNS SETOF record
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT r.session_id, r.issued_at, r.is_reused
+    FROM session_refresh(session_refresh.session, session_refresh.generation, false) r;
+END;

@@ -59,21 +59,78 @@ BEGIN
 END
 $$;
 
--- What the answer to signing in is made of.  Volatile: it sees the session
--- that the same statement has just opened.
-CREATE OR REPLACE FUNCTION team_session_tokens(session uuid)
-RETURNS TABLE (_tenant_id text, _session_id text, _member_id text, email text, role text, iat_s bigint, end_s bigint,
-               member text, tenant text)
+-- What the answer to signing in is made of; issued_at is the tokens'.
+-- Volatile: it sees the session that the same statement has just opened.
+CREATE OR REPLACE FUNCTION team_session_tokens(session uuid, issued_at timestamptz)
+RETURNS TABLE (_tenant_id text, _session_id text, _member_id text, _generation integer, email text, role text,
+               iat_s bigint, end_s bigint, member text, tenant text)
 LANGUAGE sql VOLATILE ROWS 1
 BEGIN ATOMIC
-    SELECT s.tenant_id::text, s.id::text, m.id::text, m.email, m.role,
-           floor(extract(epoch FROM now()))::bigint, floor(extract(epoch FROM s.expires_at))::bigint,
-           team_user(m)::text, tenant_account(t)::text
+    SELECT s.tenant_id::text, s.id::text, m.id::text, s.generation, m.email, m.role,
+           floor(extract(epoch FROM team_session_tokens.issued_at))::bigint,
+           floor(extract(epoch FROM s.expires_at))::bigint, team_user(m)::text, tenant_account(t)::text
     FROM team_sessions s
     JOIN team_members m ON m.tenant_id = s.tenant_id AND m.id = s.member_id
     JOIN tenants t ON t.id = s.tenant_id
     WHERE s.tenant_id = app_tenant() AND s.id = team_session_tokens.session;
 END;
+
+-- Until the next release: what the last one's binaries call.
+CREATE OR REPLACE FUNCTION team_session_tokens(session uuid)
+RETURNS TABLE (_tenant_id text, _session_id text, _member_id text, email text, role text, iat_s bigint, end_s bigint,
+               member text, tenant text)
+LANGUAGE sql VOLATILE ROWS 1
+BEGIN ATOMIC
+    SELECT t._tenant_id, t._session_id, t._member_id, t.email, t.role, t.iat_s, t.end_s, t.member, t.tenant
+    FROM team_session_tokens(team_session_tokens.session, now()) t;
+END;
+
+-- session_refresh() of the team.
+CREATE OR REPLACE FUNCTION team_session_refresh(session uuid, generation integer, OUT session_id uuid,
+                                                OUT issued_at timestamptz, OUT is_reused boolean) RETURNS SETOF record
+LANGUAGE plpgsql AS $$
+DECLARE
+    s    team_sessions;
+    fate text;
+BEGIN
+    SELECT * INTO s
+    FROM team_sessions x
+    WHERE x.tenant_id = app_tenant() AND x.id = session AND x.revoked_at IS NULL AND x.expires_at > now()
+      AND x.access > 0 AND EXISTS (SELECT FROM tenants t WHERE t.id = app_tenant() AND t.is_active)
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    fate := refresh_fate(team_session_refresh.generation, s.generation, s.used_generation, s.rotated_at,
+                         s.earlier_rotations);
+    IF fate IS NULL THEN
+        RETURN;
+    END IF;
+    session_id := s.id;
+    issued_at := now();
+    is_reused := fate = 'stolen';
+    IF is_reused THEN
+        UPDATE team_sessions x SET revoked_at = now() WHERE x.tenant_id = app_tenant() AND x.id = s.id;
+        PERFORM audit('session.refresh_reused', 'team_session', s.id::text,
+                      jsonb_build_object('generation', team_session_refresh.generation, 'newest', s.generation),
+                      s.member_id::text, 'team');
+    ELSIF fate = 'again' THEN
+        issued_at := refresh_issued_at(s.rotated_at);
+        UPDATE team_sessions x SET last_seen_at = now() WHERE x.tenant_id = app_tenant() AND x.id = s.id;
+        PERFORM audit('session.refresh_repeated', 'team_session', s.id::text,
+                      jsonb_build_object('generation', team_session_refresh.generation, 'newest', s.generation),
+                      s.member_id::text, 'team');
+    ELSIF (SELECT t.refresh_token_rotation FROM tenant_settings t WHERE t.tenant_id = app_tenant()) THEN
+        UPDATE team_sessions x
+        SET generation = s.generation + 1, used_generation = s.generation, rotated_at = now(),
+            earlier_rotations = refresh_earlier(s.rotated_at, s.earlier_rotations), last_seen_at = now()
+        WHERE x.tenant_id = app_tenant() AND x.id = s.id;
+    ELSE
+        UPDATE team_sessions x SET last_seen_at = now() WHERE x.tenant_id = app_tenant() AND x.id = s.id;
+    END IF;
+    RETURN NEXT;
+END
+$$;
 
 -- End all of a member's sessions.
 CREATE OR REPLACE FUNCTION team_sessions_end(member uuid) RETURNS void

@@ -4,7 +4,8 @@
 -- In front of each request's first statement; see sql/functions/enter.sql.
 SELECT enter(:tenant::uuid, :key::bytea, :origin::text, :team::boolean, :issuer::text, :subject::text, :role::text,
              :session::uuid, :min_role::text, :organization::uuid,
-             :org_roles::text[], :workspace::boolean, :test::boolean, :request::jsonb, :gate::text[]);
+             :org_roles::text[], :workspace::boolean, :test::boolean, :request::jsonb, :gate::text[],
+             :generation::integer);
 
 -- name: transaction_timeout :exec
 -- Where a connection's options do not reach the server: behind PgBouncer.

@@ -11,7 +11,7 @@ LEFT JOIN LATERAL session_tokens(s.session_id, s.issued_at) t ON true;
 -- name: session_refresh :row
 -- No row: there is nothing to refresh.  _is_reused: the session has just ended, for that reason.
 SELECT r.is_reused AS _is_reused, t.*
-FROM session_refresh(:session::uuid, :generation::integer) r
+FROM session_refresh(:session::uuid, :generation::integer, true) r
 JOIN LATERAL session_tokens(r.session_id, r.issued_at) t ON true;
 
 -- name: session_list :rows

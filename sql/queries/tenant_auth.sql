@@ -27,7 +27,7 @@ FROM tenant_create(:tenant_slug, :tenant_name, :email, :display_name, :password_
 SELECT t.*
 FROM audit('tenant.create', 'tenant', :tenant, jsonb_build_object('name', :tenant_name::text), :member, 'team') noted,
      team_session_open(:member::uuid, :password_hash, NULL) s
-LEFT JOIN LATERAL team_session_tokens(s) t ON true;
+LEFT JOIN LATERAL team_session_tokens(s, now()) t ON true;
 
 -- name: team_password :row
 -- What a password is to be compared with.  No row: there is nobody, which is not told.
@@ -39,7 +39,7 @@ WHERE tenant_id = :tenant_id AND id = :member::uuid AND deleted_at IS NULL;
 -- _session_id is null when the member or the tenant is not active.
 SELECT t.*
 FROM team_session_open(:member::uuid, :password_hash, :new_hash) s
-LEFT JOIN LATERAL team_session_tokens(s) t ON true;
+LEFT JOIN LATERAL team_session_tokens(s, now()) t ON true;
 
 -- name: team_login_failed :exec
 -- In the tenant whose member was meant, else in the default one.
@@ -47,16 +47,10 @@ SELECT audit('session.failed', 'team_member', :member, jsonb_build_object('reaso
              :member, CASE WHEN :member::text IS NOT NULL THEN 'team' END);
 
 -- name: team_refresh :row
--- No row: not a session of the team, or it has ended.
-WITH seen AS (
-    UPDATE team_sessions s
-    SET last_seen_at = now()
-    FROM tenants t
-    WHERE s.tenant_id = :tenant_id AND s.id = :session::uuid AND s.revoked_at IS NULL AND s.expires_at > now()
-      AND s.access > 0 AND t.id = s.tenant_id AND t.is_active
-    RETURNING s.id
-)
-SELECT t.* FROM seen, team_session_tokens(seen.id) t;
+-- No row: not a session of the team, or it has ended.  _is_reused: it has just ended, for that reason.
+SELECT r.is_reused AS _is_reused, t.*
+FROM team_session_refresh(:session::uuid, :generation::integer) r
+JOIN LATERAL team_session_tokens(r.session_id, r.issued_at) t ON true;
 
 -- name: team_logout :exec
 SELECT team_sessions_end(:team_id), audit('session.revoke', 'team_member', :team_id::text, '{"sessions": "all"}');
@@ -94,7 +88,7 @@ SELECT team_ticket_use('team_reset', :token_hash::bytea, :password_hash, NULL);
 SELECT t.*
 FROM team_ticket_use('team_invitation', :token_hash::bytea, :password_hash, :display_name) who,
      team_session_open(who, :password_hash, NULL) s
-LEFT JOIN LATERAL team_session_tokens(s) t ON true;
+LEFT JOIN LATERAL team_session_tokens(s, now()) t ON true;
 
 -- name: team_change_limit :row
 SELECT security_limit('tenant_change_password', 'team:' || m.id, 5, 3600, 1800) AS retry_after, m.email, m.password_hash

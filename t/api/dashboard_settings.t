@@ -36,7 +36,7 @@ subtest 'all of the team read, owners and admins change' => sub {
 subtest 'a new tenant\'s settings' => sub {
     json_is $member->get($base), '', {
         tenant_id => $tenant, name => 'acme', slug => 'acme', support_email => undef, email_from_name => undef, logo_url => undef,
-        brand_color => undef, email_verification_required => false, refresh_token_rotation => true, verification_url => undef,
+        brand_color => undef, email_verification_required => false, refresh_token_rotation => false, verification_url => undef,
         password_reset_url => undef, invitation_url => undef, webauthn_rp_id => undef, default_plan_id => undef,
         oauth_providers => [ {
             provider => 'google', name => 'Google', is_enabled => false, client_id => undef, has_client_secret => false,
@@ -62,7 +62,7 @@ subtest 'settings are refused one by one' => sub {
 subtest 'an update changes what was sent and nothing else' => sub {
     my %new = (
         name => 'Acme Inc.', support_email => 'help@acme.example', email_from_name => 'Acme', logo_url => 'https://acme.example/logo.png',
-        brand_color => '#1A73E8', email_verification_required => true, refresh_token_rotation => false,
+        brand_color => '#1A73E8', email_verification_required => true, refresh_token_rotation => true,
         verification_url => 'https://acme.example/verify', password_reset_url => 'https://acme.example/reset?x=1',
         invitation_url => 'http://localhost:3000/join', webauthn_rp_id => 'Acme.example',
     );

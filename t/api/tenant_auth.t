@@ -251,6 +251,61 @@ subtest 'refreshing' => sub {
     error_is $t->post("$base/refresh", { refresh_token => $short->json('/refresh_token') }), 401, 'AUTHENTICATION_ERROR', name => 'after 30 days it has ended';
 };
 
+subtest 'refreshing, with rotation' => sub {
+    my $owner  = register('kim');
+    my $tenant = $owner->json('/tenant/id');
+    my $refresh = sub ($res) {
+        my $new = $t->post("$base/refresh", { refresh_token => $res->json('/refresh_token') });
+        $t->keep_secret(grep { defined } map { $new->json("/$_") } qw(access_token refresh_token));
+        return $new;
+    };
+    my $age = sub ($seconds) { $t->db->do('UPDATE team_sessions SET rotated_at = rotated_at - make_interval(secs => ?) WHERE tenant_id = ?', undef, $seconds, $tenant) };
+    my $session = sub { row('team_sessions', 'tenant_id = ? ORDER BY created_at DESC', $tenant) };
+    my $noted = sub { [ map { "$_->{action} $_->{resource_type} $_->{actor_type} " . ($_->{actor_id} eq $owner->json('/user/id') ? 'kim' : $_->{actor_id}) } audits($tenant, 'session.refresh%') ] };
+    json_is as($owner)->get('/api/v1/dashboard/settings'), '/refresh_token_rotation', false, 'a new tenant has none';
+    is $refresh->($owner)->json('/refresh_token'), $owner->json('/refresh_token');
+    status_is as($owner)->put('/api/v1/dashboard/settings', { refresh_token_rotation => true }), 200, 'the team chooses it for its users, and for itself';
+
+    my $first = $refresh->($owner);
+    status_is $first, 200;
+    isnt $first->json('/refresh_token'), $owner->json('/refresh_token'), 'another refresh token comes back';
+    my $again = $refresh->($owner);
+    is $again->body, $first->body, 'for tabs that refresh at once the same one, byte for byte';
+    $age->(86400);
+    $again = $refresh->($owner);
+    is $again->json('/refresh_token'), $first->json('/refresh_token'), 'and however late, as long as it was not used';
+    status_is as($again)->get("$base/me"), 200, '  with an access token that is good';
+    is_deeply $noted->(), [ ('session.refresh_repeated team_session team kim') x 2 ], 'both is put down';
+    is $session->()->{used_generation}, 1, 'now it was used';
+    error_is $refresh->($owner), 401, 'AUTHENTICATION_ERROR', name => 'and the one before ends the session';
+    is $t->last->json('/detail'), 'Invalid token', 'clients compare the text';
+    ok $session->()->{revoked_at};
+    error_is $refresh->($first), 401, 'AUTHENTICATION_ERROR', name => '  for everybody';
+    error_is as($again)->get("$base/me"), 401, 'AUTHENTICATION_ERROR';
+    is $noted->()->[-1], 'session.refresh_reused team_session team kim', '  which is put down, too';
+
+    for my $how ([ 'in test mode' => sub ($who) { $who->get('/api/v1/dashboard/settings', headers => { 'X-Test-Mode' => 'true' }) } ],
+        [ 'by a change' => sub ($who) { $who->put('/api/v1/dashboard/settings', { name => 'Kim' }) } ]) {
+        my ($name, $use) = @$how;
+        my $login = login('kim@example.com');
+        my $new   = $refresh->($login);
+        status_is $use->(as($new)), 200;
+        is $session->()->{used_generation}, 1, "used $name";
+        my $noted_at = $session->()->{updated_at};
+        $use->(as($new));
+        is $session->()->{updated_at}, $noted_at, '  and written once';
+        status_is $refresh->($login), 200, 'for 30 seconds the one before goes on';
+        $age->(31);
+        error_is $refresh->($login), 401, 'AUTHENTICATION_ERROR', name => '  and no longer';
+    }
+    my $login = login('kim@example.com');
+    my $new   = $refresh->($login);
+    $age->(31);
+    $new = $refresh->($new);
+    error_is $refresh->($login), 401, 'AUTHENTICATION_ERROR', name => 'one from before the last ends the session, used or not';
+    error_is as($new)->get("$base/me"), 401, 'AUTHENTICATION_ERROR';
+};
+
 subtest 'logging out ends all sessions of the caller, and of nobody else' => sub {
     my ($one, $two) = map { login('ann@example.com') } 1 .. 2;
     my $other = login('bob@example.com');

@@ -523,7 +523,7 @@ subtest 'and those of its page on passkeys' => sub {
 };
 
 subtest 'so do those about signing in' => sub {
-    my %env;
+    my %env = (TEAM_TOKEN => $t->team('chooser', role => 'owner')->token);
     for (commands('/sign-in.html')) {
         my ($command, $answer) = @$_;
         my ($name) = $command =~ m{(/api/\S+)};

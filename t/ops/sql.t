@@ -110,6 +110,20 @@ subtest 'enter: sessions' => sub {
     my %own  = (issuer => 'ashlar', subject => $user->{public_id}, session => $user->{session}, min_role => 'user');
     is enter(%own), "$TENANT $user->{id} off", 'a session opens tenant and user';
     is enter(%own, request => undef), "$TENANT $user->{id} on", 'and only for reading, when asked';
+    $super->do('UPDATE sessions SET generation = 2, used_generation = 1 WHERE id = ?', undef, $user->{session});
+    my $used = sub { scalar $super->selectrow_array('SELECT used_generation FROM sessions WHERE id = ?', undef, $user->{session}) };
+    enter(%own, generation => $_) for undef, 0, 1;
+    is $used->(), 1, 'of older tokens nothing is noted';
+    is enter(%own, generation => 2, request => undef), "$TENANT $user->{id} on", 'the first use of newer ones is, by requests that only read';
+    is $used->(), 2;
+    $super->do('UPDATE sessions SET used_generation = NULL WHERE id = ?', undef, $user->{session});
+    is enter(%own, generation => 2), "$TENANT $user->{id} off";
+    is $used->(), undef, 'where nobody can know it is taken for granted';
+    $sql->in($one, undef, undef, sub {
+        $one->do(q{SELECT enter(?, NULL, NULL, false, 'ashlar', ?, NULL, ?, 'user', NULL, NULL, false, false, NULL, NULL)},
+            undef, $TENANT, $user->{public_id}, $user->{session});
+        is $one->selectrow_array('SELECT app_user()'), $user->{id}, 'the last release asks without a generation';
+    });
     is enter(%own, subject => 'user_x'),    'AS401', 'not with another subject';
     is enter(%own, tenant => $OTHER),       'AS401', 'not in another tenant';
     is enter(%own, session => $TENANT),     'AS401', 'not with an unknown session';

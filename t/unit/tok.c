@@ -240,12 +240,23 @@ static void test_context(void)
 		ok(got.team, "the team");
 		is_str(got.actor, c.actor, "the actor");
 	}
+	c.generation = INT32_MAX;
+	token = tok_sign(&arena, &c);
+	for (int i = 0; i < 2; i++) {
+		accepted(token, i ? "from the cache" : "a token of a later generation");
+		is_int(got.generation, INT32_MAX, "which it says");
+	}
 	accepted(own(own_payload("\"ctx\":\"user\",")), "a context of its own");
+	is_int(got.generation, 0, "and of no generation");
 	ok(!got.team, "user");
 	accepted(own(own_payload("")), "none");
 	ok(!got.team, "is user, too");
 	refused(own(own_payload("\"ctx\":\"admin\",")), "another ctx", "an unknown one");
 	refused(own(own_payload("\"ctx\":1,")), "another ctx", "one that is no text");
+	refused(own(own_payload("\"gen\":\"1\",")), "gen is no generation", "a generation that is text");
+	refused(own(own_payload("\"gen\":-1,")), "gen is no generation", "one below 0");
+	refused(own(own_payload("\"gen\":2147483648,")), "gen is no generation",
+		"one beyond PostgreSQL's integers");
 	refused(own(own_payload("\"act\":\"x\",")), "act has no sub", "an actor that is no object");
 	refused(own(own_payload("\"act\":{},")), "act has no sub", "one without a name");
 	refused(own(own_payload("\"act\":{\"sub\":\"\"},")), "act has no sub", "an empty one");

@@ -101,7 +101,7 @@ sub write_statements {
     $text =~ s/^\s*--[^\n]*\n//gm;
     $text =~ s/;?\s*\z//;
     # tenant, issuer, subject, session, min_role, read_only; all that is not about a bearer token is left out.
-    my $enter = q{SELECT enter($1::uuid, NULL, NULL, false, $2, $3, NULL, $4::uuid, $5, NULL, NULL, false, false, CASE WHEN NOT $6::boolean THEN '{}'::jsonb END, NULL)};
+    my $enter = q{SELECT enter($1::uuid, NULL, NULL, false, $2, $3, NULL, $4::uuid, $5, NULL, NULL, false, false, CASE WHEN NOT $6::boolean THEN '{}'::jsonb END, NULL, NULL)};
     my %settings   = (tenant_id => '(SELECT app_tenant())', user_id => '(SELECT app_user())');
     my %statements = (
         bare       => compile($text),
@@ -125,7 +125,7 @@ sub write_statements {
     spew("$tmp/bare.sql", "$bare;\n");
     spew("$tmp/guaranteed.sql", <<"PGBENCH");
 \\startpipeline
-SELECT enter(:tenant_id::uuid, NULL, NULL, false, 'ashlar', :subject, NULL, :session::uuid, 'user', NULL, NULL, false, false, NULL, NULL);
+SELECT enter(:tenant_id::uuid, NULL, NULL, false, 'ashlar', :subject, NULL, :session::uuid, 'user', NULL, NULL, false, false, NULL, NULL, NULL);
 $ours;
 \\endpipeline
 PGBENCH
