@@ -9,6 +9,7 @@
 
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
+#include "fcgi/email.h"
 #include "fcgi/jx.h"
 #include "fcgi/log.h"
 #include "fcgi/req.h"
@@ -513,6 +514,8 @@ static const char *bind(struct req *rq, enum query_id q, const char *name)
 		return v->is_null ? NULL : v->text;
 	if (!strncmp(name, "has_", 4) && (v = req_value(rq, name + 4)))
 		return v->given ? "true" : "false";
+	if (!strcmp(name, "email_key") && (v = req_value(rq, "email")))
+		return v->is_null ? NULL : email_key(&rq->arena, v->text);
 	req_fail_inside(rq, ERR_INTERNAL, "%s: nothing to bind :%s to", queries[q].name, name);
 	return NULL;
 }

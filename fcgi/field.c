@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <strings.h>
 
+#include "fcgi/email.h"
 #include "fcgi/jx.h"
-#include "fcgi/mailbox.h"
 #include "fcgi/req.h"
 #include "fcgi/utf8.h"
 
@@ -86,9 +86,11 @@ static const char *expected(struct arena *a, const struct field *f)
 	}
 }
 
-static enum err refuse(struct req *rq, const struct field *f, const char *path)
+/* wanted, where the value has told more than its field could; or NULL */
+static enum err refuse(struct req *rq, const struct field *f, const char *path, const char *wanted)
 {
-	return req_fail_field(rq, ERR_VALIDATION, path, "%s must be %s", path, expected(&rq->arena, f));
+	return req_fail_field(rq, ERR_VALIDATION, path, "%s must be %s", path,
+			      wanted ? wanted : expected(&rq->arena, f));
 }
 
 /* The forms that are text both in JSON and in a URL */
@@ -207,7 +209,34 @@ static const char *lower(struct arena *a, const char *s)
 	return copy;
 }
 
-/* A value that is text in JSON too.  text is valid UTF-8 without NUL and n bytes long. */
+/* local@domain in outline: what the database may have, wherever it came from. */
+static bool has_outline(const char *s)
+{
+	const char *at = strchr(s, '@');
+
+	return at && at > s && at[1] && !strchr(at + 1, '@') && !strpbrk(s, " \t\r\n\v\f");
+}
+
+/* Where it is refused, out->text is what was expected. */
+static bool take_email(struct req *rq, const struct field *f, const char *text, struct value *out)
+{
+	struct email email = { .address = text };
+	bool ok = true;
+
+	if (f->flags & F_KNOWN)
+		ok = has_outline(text);
+	else
+		out->text = email_read(&rq->arena, text, &email);
+	if (!ok || out->text)
+		return false;
+	out->text = email.address;
+	return true;
+}
+
+/*
+ * A value that is text in JSON too.  text is valid UTF-8 without NUL and n bytes long.
+ * Where it is refused, out->text may be what was expected.
+ */
 static bool take_text(struct req *rq, const struct field *f, const char *text, size_t n, struct value *out)
 {
 	long long length = (long long)utf8_length(text, n);
@@ -216,7 +245,7 @@ static bool take_text(struct req *rq, const struct field *f, const char *text, s
 	switch (f->type) {
 	case F_TEXT: ok = length >= f->min && length <= bound(f); break;
 	case F_UUID: ok = is_uuid(text); break;
-	case F_EMAIL: ok = length <= bound(f) && mailbox_is_address(text); break;
+	case F_EMAIL: return length <= bound(f) && take_email(rq, f, text, out);
 	case F_SLUG: ok = length <= bound(f) && is_slug(text); break;
 	case F_URL: ok = length <= bound(f) && is_url(text); break;
 	case F_DATETIME: ok = is_datetime(text); break;
@@ -229,7 +258,7 @@ static bool take_text(struct req *rq, const struct field *f, const char *text, s
 	default: ok = false;
 	}
 	if (ok)
-		out->text = f->type == F_UUID || f->type == F_EMAIL ? lower(&rq->arena, text) : text;
+		out->text = f->type == F_UUID ? lower(&rq->arena, text) : text;
 	return ok;
 }
 
@@ -298,7 +327,7 @@ enum err field_from_text(struct req *rq, const struct field *f, const char *text
 		break;
 	default: ok = take_text(rq, f, text, strlen(text), out);
 	}
-	return ok ? ERR_OK : refuse(rq, f, f->name);
+	return ok ? ERR_OK : refuse(rq, f, f->name, out->text);
 }
 
 /* path is the field's name, behind the object it stands in. */
@@ -338,7 +367,7 @@ static enum err take_list(struct req *rq, const struct field *f, struct json_obj
 	else if (item.type == F_END)
 		item.type = F_JSON;
 	if ((long long)n < f->min || (long long)n > bound(f))
-		return refuse(rq, f, path);
+		return refuse(rq, f, path, NULL);
 	for (size_t i = 0; i < n; i++) {
 		enum err rc = take_json(rq, &item, json_object_array_get_idx(json, i),
 					arena_fmt(&rq->arena, "%s[%zu]", path, i), &ignored);
@@ -388,7 +417,7 @@ static enum err take_json(struct req *rq, const struct field *f, struct json_obj
 		ok = type == json_type_string && take_text(rq, f, json_object_get_string(json),
 							   (size_t)json_object_get_string_len(json), out);
 	}
-	return ok ? ERR_OK : refuse(rq, f, path);
+	return ok ? ERR_OK : refuse(rq, f, path, out->text);
 }
 
 /* What is JSON in SQL too goes there as text; inside of another such value it is part of that text. */

@@ -23,7 +23,7 @@ enum field_type {
 	F_NUMBER, /* double; finite */
 	F_BOOL,
 	F_UUID,     /* RFC 9562 text form, any case; kept in lower case */
-	F_EMAIL,    /* local@domain, at most 254 characters; kept in lower case */
+	F_EMAIL,    /* local@domain, at most 254 characters, by the rules of email.h; kept as those keep it */
 	F_SLUG,     /* words of a-z and 0-9 joined by single hyphens, at most 63 characters:
 		       /^[a-z0-9]+(-[a-z0-9]+)*$/ */
 	F_URL,      /* absolute http or https */
@@ -43,6 +43,8 @@ enum field_flag {
 	F_OPTIONAL = 8, /* output: not in every answer */
 	F_WHOLE = 16,   /* input: an F_OBJECT that is the whole body; alone in its table */
 	F_CLAMP = 32,   /* input: an F_INT above max counts as max */
+	F_KNOWN = 64,   /* input: an F_EMAIL that is looked for, not made: as sent, also one that would be
+			   refused */
 };
 
 struct field {
