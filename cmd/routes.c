@@ -6,11 +6,12 @@
 #include "fcgi/jx.h"
 #include "fcgi/openapi.h"
 #include "fcgi/route.h"
+#include "fcgi/route_map.h"
 
 static const char *nginx;
 
 static const struct cmd_option options[] = {
-	{ "--nginx", NULL, &nginx, "the lines of nginx's map from path to pool, for slow routes" },
+	{ "--nginx", NULL, &nginx, "the lines of nginx's map from request to pool, but for the pool main" },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -19,32 +20,6 @@ static const struct cmd_usage usage = {
 	"Print every route with its fields, as one JSON object a line.",
 	options,
 };
-
-/* "~^/api/v[12]/app/ai/[^/]+/run/?$ slow;": all versions and the unversioned path of a route. */
-static void print_pattern(const struct route *r)
-{
-	int versions = surface_of(r->id)->versions;
-	const char *p = r->path, *pool = r->flags & REALTIME ? "realtime" : r->flags & SLOW ? "slow" : NULL;
-
-	if (!pool)
-		return;
-	fputs("~^", stdout);
-	if (versions > 1 && !strncmp(p, "/api/v1/", 8)) {
-		printf("/api/(v[1-%d]/)?", versions);
-		p += 8;
-	}
-	while (*p) {
-		if (*p == '{') {
-			fputs("[^/]+", stdout);
-			p = strchr(p, '}') + 1;
-			continue;
-		}
-		if (strchr(".+*?()[]^$|\\", *p))
-			putchar('\\');
-		putchar(*p++);
-	}
-	printf("/?$ %s;\n", pool);
-}
 
 int cmd_routes(int argc, char **argv)
 {
@@ -56,11 +31,12 @@ int cmd_routes(int argc, char **argv)
 		cmd_misuse(&usage, "takes no operands");
 	arena_init(&a, 65536);
 	buf_init(&b, &a, 4096);
-	for (int i = 0; (r = route_at(i)); i++) {
-		if (nginx) {
-			print_pattern(r);
-			continue;
-		}
+	if (nginx) {
+		router_init();
+		route_map_write(&b);
+		fputs(buf_str(&b), stdout);
+	}
+	for (int i = 0; !nginx && (r = route_at(i)); i++) {
 		b.n = 0;
 		openapi_route(&b, r);
 		puts(buf_str(&b));

@@ -524,11 +524,7 @@ static void write_operation(struct buf *b, const struct route *r, int version)
 	jx_str(b, domain(b, r));
 	buf_char(b, ']');
 	jx_key_str(b, "x-catalogue-id", r->id);
-	jx_key_str(b, "x-pool",
-		   r->flags & STATIC     ? "nginx"
-		   : r->flags & REALTIME ? "realtime"
-		   : r->flags & SLOW     ? "slow"
-					 : "main");
+	jx_key_str(b, "x-pool", r->flags & STATIC ? "nginx" : route_pool(r));
 	write_security(b, r);
 	write_parameters(b, r);
 	write_body(b, r);

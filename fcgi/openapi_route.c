@@ -81,7 +81,7 @@ void openapi_route(struct buf *b, const struct route *r)
 		buf_char(b, '}');
 	}
 	jx_key_int(b, "invalid", surface_of(r->id)->validation_status);
-	jx_key_str(b, "pool", r->flags & REALTIME ? "realtime" : r->flags & SLOW ? "slow" : "main");
+	jx_key_str(b, "pool", route_pool(r));
 	jx_key_int(b, "status", route_status(r));
 	jx_key_int(b, "versions", surface_of(r->id)->versions);
 	buf_fmt(b, ",\"static\":%s", r->flags & (STATIC | REALTIME) ? "true" : "false");

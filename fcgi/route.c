@@ -91,6 +91,11 @@ bool route_takes_key(const struct route *r)
 	return r->access >= KEY && r->access <= KEY_OR_USER;
 }
 
+const char *route_pool(const struct route *r)
+{
+	return r->flags & REALTIME ? "realtime" : r->flags & SLOW ? "slow" : "main";
+}
+
 bool route_is_team(const struct route *r)
 {
 	return r->access == TEAM || r->access == TEAM_ADMIN;

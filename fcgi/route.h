@@ -202,6 +202,9 @@ struct field route_param(const struct route *r, int i);
 /* Must there be an X-API-Key (but for KEYLESS)? */
 bool route_takes_key(const struct route *r);
 
+/* Which pool answers it: "main", "slow", "realtime". */
+const char *route_pool(const struct route *r);
+
 /* Is its caller a team user, of the dashboard? */
 bool route_is_team(const struct route *r);
 

@@ -52,7 +52,7 @@ subtest 'the files of a package' => sub {
         etc/nginx/conf.d/ashlar.conf
         etc/nginx/sites-available/ashlar
         etc/nginx/snippets/ashlar-errors.conf
-        etc/nginx/snippets/ashlar-slow.conf
+        etc/nginx/snippets/ashlar-pools.conf
         etc/nginx/snippets/ashlar-realtime.conf
     );
     ok -f "$dir/$_", "/$_" for @want;

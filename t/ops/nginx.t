@@ -77,7 +77,7 @@ sub instance {
         ASHLAR      => "$top/ashlar",
         %env
     );
-    write_file("$top/ashlar", "#!/bin/sh\n[ \"\$*\" = 'routes --nginx' ] && echo '~^/api/v1/slow(?:/|\$) slow;'\n");
+    write_file("$top/ashlar", "#!/bin/sh\n[ \"\$*\" = 'routes --nginx' ] && echo '\"~^[A-Z]+ /api/v1/slow(?:[/?]|\$)\" slow;'\n");
     chmod 0755, "$top/ashlar";
     local @ENV{ keys %env } = values %env;
     system("$root/nginx/render", "$dir/conf") == 0 or die 'render';
