@@ -257,7 +257,9 @@ static const struct {
 	{ "26000", ERR_UNAVAILABLE, true },  /* invalid_sql_statement_name: what we prepared is gone */
 	{ "40001", ERR_UNAVAILABLE, true },  /* serialization_failure */
 	{ "40P01", ERR_UNAVAILABLE, true },  /* deadlock_detected */
-	{ "42P01", ERR_UNAVAILABLE, false }, /* undefined_table: this binary is newer than the database */
+	{ "42P01", ERR_UNAVAILABLE, false }, /* undefined_table: this binary is newer than the database; */
+	{ "42703", ERR_UNAVAILABLE, false }, /* undefined_column and */
+	{ "42883", ERR_UNAVAILABLE, false }, /* undefined_function, the same */
 	{ "53300", ERR_UNAVAILABLE, false }, /* too_many_connections */
 	{ "55P03", ERR_UNAVAILABLE, false }, /* lock_not_available */
 	{ "57014", ERR_TIMEOUT, false },     /* query_canceled, by statement_timeout */

@@ -174,26 +174,34 @@ subtest 'who may not call is not told what is wrong with the call' => sub {
 };
 
 subtest 'an error on our side shows its id and nothing else' => sub {
-    $t->db->do('ALTER TABLE projects RENAME COLUMN description TO description_away');
-    $t->expect_log(qr/"route":"[^"]*projects[^"]*".*"status":500/, qr/does not exist/);
+    $t->db->do('REVOKE SELECT ON projects FROM ashlar_api');
+    $t->expect_log(qr/"route":"[^"]*projects[^"]*".*"status":500/, qr/permission denied/);
     my $res = $ann->get($base);
     error_is $res, 500, 'INTERNAL_ERROR', request_id => $res->header('X-Request-ID');
-    body_unlike $res, qr/projects|column|SELECT|PostgreSQL|42703/i;
+    body_unlike $res, qr/projects|permission|SELECT|PostgreSQL|42501/i;
     my $line = $t->log_of($res);
     is $line->{level}, 'error', 'the log has the rest';
-    like $line->{reason}, qr/description/, '  the reason';
+    like $line->{reason}, qr/permission denied for table projects/, '  the reason';
     like $line->{while},  qr/project_list/, '  and what was being done';
-    $t->db->do('ALTER TABLE projects RENAME COLUMN description_away TO description');
+    $t->db->do('GRANT SELECT ON projects TO ashlar_api');
     status_is $ann->get($base), 200, 'and the next request is served';
 };
 
 subtest 'what the database does not have yet is not available' => sub {
-    $t->db->do('ALTER TABLE projects RENAME TO projects_away');
-    $t->expect_log(qr/"route":"[^"]*projects[^"]*".*"status":503/);
-    my $res = $ann->get($base);
-    error_is $res, 503, 'SERVICE_UNAVAILABLE', request_id => $res->header('X-Request-ID');
-    header_is $res, 'Retry-After', '1';
-    like $t->log_of($res)->{reason}, qr/projects/, 'the log says what';
-    $t->db->do('ALTER TABLE projects_away RENAME TO projects');
-    status_is $ann->get($base), 200, 'until it is there';
+    my @missing = (
+        [ table    => 'TABLE projects RENAME TO projects_away', 'TABLE projects_away RENAME TO projects' ],
+        [ column   => 'TABLE projects RENAME description TO away', 'TABLE projects RENAME away TO description' ],
+        [ function => 'FUNCTION like_pattern(text) RENAME TO like_away', 'FUNCTION like_away(text) RENAME TO like_pattern' ],
+    );
+    for (@missing) {
+        my ($what, $take, $give) = @$_;
+        $t->db->do("ALTER $take");
+        $t->expect_log(qr/"route":"[^"]*projects[^"]*".*"status":503/);
+        my $res = $ann->get("$base?search=x");
+        error_is $res, 503, 'SERVICE_UNAVAILABLE', request_id => $res->header('X-Request-ID'), name => "a $what";
+        header_is $res, 'Retry-After', '1';
+        like $t->log_of($res)->{reason}, qr/project|description|like_pattern/, 'the log says what';
+        $t->db->do("ALTER $give");
+        status_is $ann->get("$base?search=x"), 200, 'until it is there';
+    }
 };

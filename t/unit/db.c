@@ -461,10 +461,12 @@ static void test_errors(void)
 
 static void test_preparing(void)
 {
+	static const char *const not_yet[] = { "42P01", "42703", "42883" }; /* table, column, function */
+
 	reconnect();
 	db_close();
 	begin(GET);
-	tell('P', "ready_check", REFUSE, "42703");
+	tell('P', "ready_check", REFUSE, "42601");
 	is_str(call(true), "INTERNAL_ERROR", "a query that cannot be prepared");
 	is_str(rq.doing, "preparing ready_check", "is told from one that cannot be run");
 	is_str(seen(), "P enter|P ready_check|B enter|B ready_check|S|", "it was sent with the others");
@@ -482,15 +484,19 @@ static void test_preparing(void)
 	is_str(seen(), "B enter|B ready_check|S|", "what was sent with it is prepared all the same");
 	db_close();
 	begin(GET);
-	tell('P', "enter", REFUSE, "42883");
+	tell('P', "enter", REFUSE, "42601");
 	is_str(call(false), "INTERNAL_ERROR", "enter() itself cannot be prepared");
 	ok(!rq.in_transaction, "and no transaction stays open");
 	begin(GET);
 	is_str(call(true), "t", "but the next time");
-	db_close();
-	begin(GET);
-	tell('P', "ready_check", REFUSE, "42P01");
-	is_str(call(true), "SERVICE_UNAVAILABLE", "a table that is not there yet is waited for");
+	for (size_t i = 0; i < sizeof(not_yet) / sizeof(*not_yet); i++) {
+		db_close();
+		begin(GET);
+		tell('P', "ready_check", REFUSE, not_yet[i]);
+		is_str(call(true), "SERVICE_UNAVAILABLE",
+		       "%s: what a migration has not made yet is waited for", not_yet[i]);
+		ok(!rq.may_rerun, "  by the client");
+	}
 }
 
 static void test_stale(void)

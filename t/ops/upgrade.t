@@ -1,0 +1,173 @@
+# From the last release to this tree: its database with data in it is migrated while its own binaries go on, so
+# whatever those ask must still be answered.  t/ops/previous names the release.
+
+use v5.36;
+use lib 't/lib';
+use Ashlar::Cluster;
+use Ashlar::Process;
+use Ashlar::Queries;
+use Ashlar::Sample;
+use Digest::SHA 'sha256_hex';
+use File::Temp ();
+use Test::More;
+
+my $cluster = Ashlar::Cluster->shared;
+my $ASHLAR  = "$Ashlar::Cluster::BUILD/ashlar";
+my $tmp     = File::Temp->newdir;
+my $name    = "upgrade_$$";
+my $A       = '00000000-0000-7000-8000-000000000001';
+
+# Without the last release there is nothing to compare with, and that is no reason to pass.
+chomp(my $tree = qx(tools/previous));
+if (!$tree) {
+    fail 'the last release is there';
+    done_testing;
+    exit 1;
+}
+
+sub slurp ($file) {
+    open my $in, '<:encoding(UTF-8)', $file or die "$file: $!\n";
+    local $/ = undef;
+    return scalar <$in>;
+}
+
+# What the last release's "ashlar migrate" does, without its program.
+sub apply ($db) {
+    for my $dir (qw(setup migrations functions)) {
+        $db->begin_work if $dir eq 'functions';
+        for my $file (sort glob "$tree/sql/$dir/*.sql") {
+            my $text = slurp($file);
+            my ($base) = $file =~ m{([^/]+)\z};
+            utf8::encode(my $bytes = $text);
+            $db->begin_work if $dir ne 'functions';
+            $db->do($text);
+            $db->do(q{INSERT INTO schema_migrations (version, name, checksum) VALUES (?, ?, decode(?, 'hex'))}, undef, $base =~ /^(\d+)/, $base, sha256_hex($bytes))
+                if $dir eq 'migrations';
+            $db->do(q{INSERT INTO schema_functions (name, checksum) VALUES (?, decode(?, 'hex'))}, undef, $base, sha256_hex($bytes))
+                if $dir eq 'functions';
+            $db->commit if $dir ne 'functions';
+        }
+        $db->commit if $dir eq 'functions';
+    }
+    return;
+}
+
+# The rows of every table.
+sub rows ($db) {
+    my $tables = $db->selectcol_arrayref(q{SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace});
+    return { map { $_ => scalar $db->selectrow_array("SELECT count(*) FROM $_") } grep { !/^schema_/ } @$tables };
+}
+
+# Every function as a caller knows it: kind, name, types of the arguments, and what belongs to them.
+sub functions ($db) {
+    my $all = $db->selectall_arrayref(<<~'END');
+        SELECT prokind::text || ' ' || p.oid::regprocedure, concat_ws(' ', pg_get_function_arguments(p.oid), 'RETURNS', pg_get_function_result(p.oid),
+               CASE WHEN has_function_privilege('ashlar_api', p.oid, 'EXECUTE') THEN 'FOR ashlar_api' END)
+        FROM pg_proc p WHERE pronamespace = 'public'::regnamespace
+        END
+    return { map { $_->[0] => $_->[1] } @$all };
+}
+
+# The last release's queries, each prepared by the role that runs it and planned, which looks at grants too; what fails.
+sub broken ($database) {
+    system('perl', "$tree/tools/queries", "$tree/sql/queries", "$tmp/queries") == 0 or die "tools/queries failed\n";
+    my $sql = Ashlar::Queries->load("$tmp/queries.c");
+    my %db  = map { $_ => $cluster->connect($database, $_) } 'ashlar_api', 'ashlar';
+    my @broken;
+    for my $query (map { $sql->get($_) } $sql->names) {
+        my $db = $db{ $query->{name} =~ /^owner_/ ? 'ashlar' : 'ashlar_api' };
+        my $n  = @{ $query->{params} };
+        eval {
+            $db->do("PREPARE q AS $query->{sql}");
+            $db->do('EXPLAIN EXECUTE q' . ($n ? '(' . join(', ', ('NULL') x $n) . ')' : ''));
+            1;
+        } or push @broken, "$query->{name}: " . $@ =~ s/ at \S+ line.*//sr;
+        $db->do('DEALLOCATE ALL');
+    }
+    $_->disconnect for values %db;
+    return ($sql, @broken);
+}
+
+sub migrate ($database) {
+    my $log = "$tmp/migrate.log";
+    unlink $log;
+    my $run = Ashlar::Process->start(
+        name => 'migrate',
+        cmd  => [ $ASHLAR, 'migrate' ],
+        log  => $log,
+        env  => { DATABASE_OWNER_URL => $cluster->url($database, 'ashlar'), Ashlar::Cluster::sanitizer_env("$tmp") },
+    );
+    my $status = $run->wait_for(120);
+    return (defined $status ? $status >> 8 : -1, slurp($log));
+}
+
+my $super = $cluster->connect('postgres');
+$super->do("CREATE DATABASE $name OWNER ashlar");
+$super->disconnect;
+my $owner = $cluster->connect($name, 'ashlar');
+apply($owner);
+$super = $cluster->connect($name);
+my ($B) = $super->selectrow_array(q{INSERT INTO tenants (slug, name) VALUES ('b', 'B') RETURNING id});
+Ashlar::Sample->fill($super, @$_) for [ $A, 'a' ], [ $B, 'b' ];
+$super->do($_) for q{RESET app.quiet}, qq{SELECT set_config('app.tenant_id', '$A', false)}, map { slurp($_) } glob "$tree/sql/seed/*.sql";
+my $was    = functions($super);
+my $before = rows($super);
+
+subtest 'the last release, with data in every table' => sub {
+    my ($sql, @broken) = broken($name);
+    cmp_ok scalar(my @names = $sql->names), '>', 100, 'it asks much';
+    is "@broken", '', 'all of which works';
+    is join(' ', sort grep { !$before->{$_} } keys %$before), 'job_workers jwks realtime_messages_1 realtime_messages_2 realtime_messages_3 realtime_processes', 'no table is empty but those of no tenant';
+};
+
+subtest 'ashlar migrate takes it' => sub {
+    my ($status, $text) = migrate($name);
+    is $status, 0, 'to this tree' or diag $text;
+    my $after = rows($super);
+    is_deeply { map { $_ => $after->{$_} } keys %$before }, $before, 'with every row that was there';
+    ($status, $text) = migrate($name);
+    is "$status$text", '0', 'once';
+    is_deeply $super->selectcol_arrayref(q{SELECT conname FROM pg_constraint WHERE NOT convalidated}), [], 'every constraint is validated';
+};
+
+# Expand, then contract: what is replaced stays for one release beside what replaces it.
+subtest 'what the last release calls is there as it was' => sub {
+    my $new = $cluster->clone;
+    my $db  = $cluster->connect($new);
+    my $is  = functions($db);
+    is join("\n", map { "$_ ($was->{$_})" } sort grep { !exists $is->{$_} } keys %$was), '', 'no function is gone, also from a database that is new';
+    is join("\n", map { "$_: $was->{$_} is now $is->{$_}" } sort grep { exists $is->{$_} && $was->{$_} ne $is->{$_} } keys %$was), '',
+        'none takes other names of arguments, gives something else or is for others';
+    $db->disconnect;
+    my (undef, @broken) = broken($name);
+    is join("\n", @broken), '', 'every query of the last release still works on the database that was migrated';
+    (undef, @broken) = broken($new);
+    is join("\n", @broken), '', 'and on one that is new';
+    $cluster->drop($new);
+};
+
+# The test can tell.
+subtest 'what would break it is found' => sub {
+    my %breaks = (
+        'a function that is gone' => 'ALTER FUNCTION like_pattern(text) RENAME TO pattern_like',
+        'one that is not granted' => 'REVOKE EXECUTE ON FUNCTION purge(integer) FROM ashlar_api',
+        'a column that is gone'   => 'ALTER TABLE projects RENAME description TO about',
+        'one that is not granted any more' => 'REVOKE UPDATE (name) ON projects FROM ashlar_api',
+    );
+    for my $what (sort keys %breaks) {
+        my $copy = "upgrade_$$" . '_broken';
+        my $db   = $cluster->connect('postgres');
+        $db->do("CREATE DATABASE $copy TEMPLATE ashlar_template");
+        my $in = $cluster->connect($copy);
+        $in->do($breaks{$what});
+        $in->disconnect;
+        my (undef, @broken) = broken($copy);
+        ok scalar(@broken), $what;
+        $db->do("DROP DATABASE $copy WITH (FORCE)");
+        $db->disconnect;
+    }
+};
+
+$_->disconnect for $owner, $super;
+$cluster->drop($name);
+done_testing;
