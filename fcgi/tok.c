@@ -581,7 +581,11 @@ static const char *role_at(struct json_object *payload, const struct issuer *s)
 	return roles[rank < most ? rank : most];
 }
 
-/* The address, unless the issuer itself says (OpenID Connect Core 5.1) that it is not verified. */
+/*
+ * The address, unless the issuer itself says (OpenID Connect Core 5.1) that it
+ * is not verified.  Some write the claim as text; whatever is neither true nor
+ * "true" says no.
+ */
 static const char *email_at(struct json_object *payload, const struct issuer *s)
 {
 	struct json_object *value = claim_at(payload, s->email_claim), *verified;
@@ -591,7 +595,10 @@ static const char *email_at(struct json_object *payload, const struct issuer *s)
 	if (!json_object_is_type(value, json_type_string))
 		return NULL;
 	if (json_object_object_get_ex(payload, "email_verified", &verified) &&
-	    json_object_is_type(verified, json_type_boolean) && !json_object_get_boolean(verified))
+	    (json_object_is_type(verified, json_type_string)
+		     ? strcasecmp(json_object_get_string(verified), "true")
+		     : !json_object_is_type(verified, json_type_boolean) ||
+			       !json_object_get_boolean(verified)))
 		return NULL;
 	n = strlen(text);
 	return n && n <= MAX_EMAIL && n == (size_t)json_object_get_string_len(value) ? text : NULL;

@@ -605,6 +605,16 @@ static void test_roles(void)
 	is_str(got.email, "a@b.example", "one that is verified");
 	role_by("", "admin", "\"email\":\"a@b.example\",\"email_verified\":false,");
 	is_str(got.email, NULL, "one that is not");
+	role_by("", "admin", "\"email\":\"a@b.example\",\"email_verified\":\"true\",");
+	is_str(got.email, "a@b.example", "one that is, as text");
+	role_by("", "admin", "\"email\":\"a@b.example\",\"email_verified\":\"false\",");
+	is_str(got.email, NULL, "one that is not, as text");
+	role_by("", "admin", "\"email\":\"a@b.example\",\"email_verified\":\"yes\",");
+	is_str(got.email, NULL, "what is neither");
+	role_by("", "admin", "\"email\":\"a@b.example\",\"email_verified\":1,");
+	is_str(got.email, NULL, "a number");
+	role_by("", "admin", "\"email\":\"a@b.example\",\"email_verified\":null,");
+	is_str(got.email, NULL, "nothing");
 }
 
 /* What tenants configured, for test_tenants. */
