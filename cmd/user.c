@@ -62,7 +62,7 @@ static const char *hashed(struct arena *a)
 
 static void set_password(PGconn *db, const char *hash)
 {
-	const char *const row[] = { hash, email };
+	const char *const row[] = { email, hash };
 
 	if (PQntuples(cmd_query(db, Q_owner_user_password, row)) == 0)
 		cmd_die("there is no user %s in this tenant", email);

@@ -432,6 +432,10 @@ static const char *request_of(struct req *rq)
 	jx_str(&b, rq->id);
 	buf_text(&b, ",\"route\":");
 	jx_str(&b, rq->route->id);
+	if (rq->who.kind == BEARER) {
+		buf_text(&b, rq->who.session ? ",\"session\":" : ",\"issuer\":");
+		jx_str(&b, rq->who.session ? rq->who.session : rq->who.issuer);
+	}
 	buf_char(&b, '}');
 	return buf_str(&b);
 }

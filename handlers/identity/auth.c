@@ -187,25 +187,25 @@ static enum err login_failed(struct req *rq, const char *public_id, const char *
 	return db_call(rq, Q_login_failed, true, &res);
 }
 
-/* With today's parameters, in the transaction that opens the session. */
-static enum err login_rehash(struct req *rq, const char *id, const char *before)
+/* With today's parameters, in the transaction that opens the session.  before: the account's, if it has one.
+ */
+static enum err login_rehash(struct req *rq, const char *id, const char *before, const char **hash)
 {
-	const char *hash;
 	PGresult *res;
-	enum err rc = password_hash(rq, req_text(rq, "password"), &hash);
+	enum err rc = password_hash(rq, req_text(rq, "password"), hash);
 
 	if (rc)
 		return rc;
 	req_set(rq, "id", id);
 	req_set(rq, "before", before);
-	req_set(rq, "password_hash", hash);
+	req_set(rq, "password_hash", *hash);
 	return db_call(rq, Q_login_rehash, false, &res);
 }
 
 static enum err login(struct req *rq)
 {
 	const char *id, *public_id, *stored;
-	bool matches, is_outdated;
+	bool matches, is_outdated, is_pending;
 	PGresult *user;
 	struct tokens t;
 	enum err rc = db_call(rq, Q_login_begin, true, &user);
@@ -217,6 +217,7 @@ static enum err login(struct req *rq)
 	id = db_text(user, 0, "id");
 	public_id = db_text(user, 0, "public_id");
 	stored = db_text(user, 0, "password_hash");
+	is_pending = db_bool(user, 0, "is_pending");
 	rc = password_verify(rq, req_text(rq, "password"), stored, &matches, &is_outdated);
 	if (rc)
 		return rc;
@@ -237,13 +238,15 @@ static enum err login(struct req *rq)
 		rq->fail.more = "\"verification_required\":true";
 		return ERR_EMAIL_UNVERIFIED;
 	}
-	if (is_outdated)
-		rc = login_rehash(rq, id, stored);
+	/* One that waits to be confirmed is the account's where that is not asked for any more. */
+	if (is_outdated || is_pending)
+		rc = login_rehash(rq, id, is_pending ? NULL : stored, &stored);
 	if (!rc)
 		rc = session_open(rq,
 				  &(struct signin){ .user = id,
 						    .method = "password",
-						    .tenant = db_text(user, 0, "tenant_id") },
+						    .tenant = db_text(user, 0, "tenant_id"),
+						    .password_hash = stored },
 				  &t);
 	return rc ? rc : session_answer(rq, &t);
 }

@@ -98,6 +98,7 @@ enum err session_open(struct req *rq, const struct signin *in, struct tokens *ou
 	req_set(rq, "signin_ttl_s", arena_fmt(&rq->arena, "%d", ttl_s));
 	req_set(rq, "signin_mfa_hash", hash);
 	req_set(rq, "signin_has_mfa", in->has_mfa ? "true" : "false");
+	req_set(rq, "signin_password_hash", in->password_hash);
 	req_set(rq, "signin_impersonator", in->impersonator);
 	rc = db_call(rq, Q_session_open, true, &res);
 	if (rc)

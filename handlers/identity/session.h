@@ -37,8 +37,10 @@ struct signin {
 	const char *tenant; /* uuid of the user's tenant: asks for the second factor, if the user has one;
 			       NULL: no need, for instance after a passkey or the second factor itself */
 	bool has_mfa;       /* more than one factor was shown */
-	const char *impersonator; /* uuid of the administrator who acts as the user, or NULL: one hour then,
-				     and no refresh token */
+	const char *password_hash; /* the one that the password was compared with, to be the user's still;
+				      NULL: none was shown just now */
+	const char *impersonator;  /* uuid of the administrator who acts as the user, or NULL: one hour then,
+				      and no refresh token */
 };
 
 /* What there is to answer with; all of it the arena's. */

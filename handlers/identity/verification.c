@@ -80,7 +80,8 @@ static const enum err not_verified[] = { ERR_TICKET, ERR_OK };
 /* clang-format off */
 const struct route verification_routes[] = {
 	{ POST, "/api/v1/auth/verify-email", "platform.identity.verify_email", KEY, "Verify an address",
-	  "With the token of the mail's link, or with the address and the mail's code.  Signs nobody in.",
+	  "With the token of the mail's link, or with the address and the mail's code.  Signs nobody in; what opened the account before "
+	  "ends, but for the password that was registered with this mail.",
 	  .body = verify_in, .out = &message_shape, .errors = not_verified, .run = verify, .flags = KEYLESS | PRIVATE, .status = 200 },
 	{ POST, "/api/v1/auth/verify-email-with-token", "platform.identity.verify_email_with_token", PUBLIC, "Verify an address, without a key",
 	  "For pages that have no API key.  At most 20 an hour by address.",

@@ -144,7 +144,8 @@ const struct route invitation_routes[] = {
 	  "Cancel an invitation", "Its link stops working.",
 	  .may = &org_manage, .out = &message_shape, .sql = Q_invitation_cancel },
 	{ POST,   "/api/v1/organizations/accept-invitation", "platform.organizations.accept_invitation", KEY_USER,
-	  "Accept an invitation", "The caller's address must be the invited one, and verified.",
+	  "Accept an invitation", "The caller's address must be the invited one, and is verified by that. If it was not until now, "
+	  "other sessions end, and what opened none or others than this one: passkeys, second factor, password.",
 	  .body = token_in, .out = &organization_shape, .errors = not_accepted, .sql = Q_invitation_accept, .run = invitation_accept, .status = 200 },
 	{ POST,   "/api/v1/organizations/reject-invitation", "platform.organizations.reject_invitation", KEY,
 	  "Reject an invitation", "The token is enough.",

@@ -1,7 +1,13 @@
 -- A user's account with us: how it begins, and what changes with its password.
 
+-- What whoever has no plan gets: the tenant's default one, if that costs nothing.
+CREATE OR REPLACE FUNCTION default_plan() RETURNS uuid
+LANGUAGE sql STABLE
+RETURN (SELECT p.id
+        FROM tenant_settings s JOIN plans p ON p.id = s.default_plan_id AND p.is_active AND p.is_free
+        WHERE s.tenant_id = app_tenant());
+
 -- Make a user who signs in with a password.  No row: the address is taken.
--- Whoever has no plan gets the tenant's default one, if that costs nothing.
 CREATE OR REPLACE FUNCTION user_register(email text, password_hash text, display_name text, locale text)
 RETURNS SETOF uuid
 LANGUAGE plpgsql AS $$
@@ -12,10 +18,7 @@ DECLARE
 BEGIN
     INSERT INTO users (tenant_id, public_id, email, full_name, locale, password_hash, current_plan_id)
     VALUES (app_tenant(), name, lower(user_register.email), user_register.display_name, user_register.locale,
-            user_register.password_hash,
-            (SELECT p.id
-             FROM tenant_settings s JOIN plans p ON p.id = s.default_plan_id AND p.is_active AND p.is_free
-             WHERE s.tenant_id = app_tenant()))
+            user_register.password_hash, default_plan())
     ON CONFLICT (tenant_id, email) WHERE deleted_at IS NULL DO NOTHING
     RETURNING id INTO made;
     IF FOUND THEN
@@ -25,38 +28,65 @@ BEGIN
 END
 $$;
 
--- The same where the address is to be verified first.  A taken address is told
--- by mail, to whoever reads that, and to nobody else.
+-- The same where the address is to be verified first.  The password waits with
+-- the mail, and is the account's when that mail proves the address: whoever was
+-- the first to sign up with it has set nothing.  That an address is verified is
+-- told by mail, to whoever reads that, and to nobody else.
 CREATE OR REPLACE FUNCTION user_register_pending(email text, password_hash text, display_name text, locale text,
                                                  return_to text, hash bytea, code_hash bytea, mail jsonb, known jsonb)
 RETURNS void
 LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
 DECLARE
-    made uuid;
+    who uuid;
 BEGIN
-    SELECT u INTO made FROM user_register(email, password_hash, display_name, locale) u;
-    IF made IS NULL THEN
-        PERFORM audit('user.create_refused', 'user', NULL, jsonb_build_object('email', lower(email)));
+    SELECT r INTO who FROM user_register(email, NULL, display_name, locale) r;
+    IF who IS NULL THEN
+        SELECT u.id INTO who
+        FROM users u
+        WHERE u.tenant_id = app_tenant() AND u.email = lower(email) AND u.deleted_at IS NULL
+          AND u.access > 0 AND NOT u.is_email_verified;
+        PERFORM audit(CASE WHEN who IS NULL THEN 'user.create_refused' ELSE 'user.create_again' END, 'user', NULL,
+                      jsonb_build_object('email', lower(email)));
     END IF;
-    PERFORM mailed_token_issue('verify_email', made, hash, code_hash,
-                               jsonb_build_object('email', lower(email), 'return_to', return_to), interval '24 hours',
-                               mail, known);
+    PERFORM mailed_token_issue('verify_email', who, hash, code_hash,
+                               jsonb_build_object('email', lower(email), 'return_to', return_to, 'registration',
+                                   jsonb_build_object('password_hash', password_hash, 'display_name', display_name,
+                                                      'locale', locale)),
+                               interval '24 hours', mail, known);
 END
 $$;
 
--- Verify the address that a mailed token was sent to; false: there is no such token.
+-- The password that the newest registration of a user brought, if it waits to
+-- be confirmed.
+CREATE OR REPLACE FUNCTION pending_password(who uuid) RETURNS text
+LANGUAGE sql STABLE
+RETURN (SELECT t.data #>> '{registration,password_hash}'
+        FROM one_time_tokens t
+        WHERE t.tenant_id = app_tenant() AND t.user_id = who AND t.kind = 'verify_email' AND t.used_at IS NULL
+          AND t.data ? 'registration'
+        ORDER BY t.created_at DESC
+        LIMIT 1);
+
+-- Verify the address that a mailed token was sent to; false: there is no such
+-- token.  The password is the one that was registered with it; where the mail
+-- was asked for without one, it stays.
 CREATE OR REPLACE FUNCTION user_verify_email(tenant uuid, hash bytea, email text, code_hash bytea) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
+    t    one_time_tokens;
     who  uuid;
     name text;
 BEGIN
-    SELECT mailed_token_use(f.token_id) INTO who
-    FROM mailed_token_find('verify_email', tenant, hash, email, code_hash) f;
+    SELECT o.* INTO t
+    FROM mailed_token_find('verify_email', tenant, hash, email, code_hash) f
+    JOIN one_time_tokens o ON o.tenant_id = app_tenant() AND o.id = f.token_id;
+    who := mailed_token_use(t.id);
     IF who IS NULL THEN
         RETURN false;
     END IF;
-    UPDATE users u SET is_email_verified = true WHERE u.tenant_id = app_tenant() AND u.id = who RETURNING public_id INTO name;
+    who := address_proved(who, 'verify_email', t.data -> 'registration', keeps_password => true);
+    SELECT u.public_id INTO name FROM users u WHERE u.tenant_id = app_tenant() AND u.id = who;
     PERFORM audit('email.verify', 'user', name, '{}', name, 'user');
     RETURN true;
 END
@@ -76,26 +106,56 @@ BEGIN
 END
 $$;
 
+-- Give the user a password, and end all sessions; how many there were.  Whoever
+-- does that has proved the address, or vouches for it: the user may be another
+-- one from now on (see address_proved), whose public id is the name.
+CREATE OR REPLACE FUNCTION user_set_password(who uuid, method text, password_hash text, OUT name text, OUT sessions integer)
+LANGUAGE plpgsql AS $$
+DECLARE
+    owner uuid;
+BEGIN
+    SELECT count(*) INTO sessions
+    FROM sessions s
+    WHERE s.tenant_id = app_tenant() AND s.user_id = who AND s.revoked_at IS NULL AND s.expires_at > now();
+    owner := address_proved(who, method, jsonb_build_object('password_hash', user_set_password.password_hash));
+    IF owner <> who THEN
+        sessions := 0;
+    END IF;
+    UPDATE users u SET password_hash = user_set_password.password_hash
+    WHERE u.tenant_id = app_tenant() AND u.id = owner
+    RETURNING u.public_id INTO name;
+    UPDATE one_time_tokens t SET used_at = now(), data = t.data - 'registration'
+    WHERE t.tenant_id = app_tenant() AND t.user_id = owner AND t.used_at IS NULL
+      AND t.kind IN ('reset_password', 'verify_email', 'mfa');
+    PERFORM sessions_end(owner, NULL);
+END
+$$;
+
 -- Set a forgotten password with a mailed token; false: somebody has used it.
--- Whoever got the mail has the address: it counts as verified from now on.
--- All sessions end, and so do other tokens for the same.
+-- Whoever got the mail has the address.
 CREATE OR REPLACE FUNCTION user_reset_password(token_id uuid, password_hash text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
-    who  uuid := mailed_token_use(token_id);
-    name text;
+    who uuid := mailed_token_use(token_id);
 BEGIN
     IF who IS NULL THEN
         RETURN false;
     END IF;
-    UPDATE users u SET password_hash = user_reset_password.password_hash, is_email_verified = true
-    WHERE u.tenant_id = app_tenant() AND u.id = who
-    RETURNING public_id INTO name;
-    UPDATE one_time_tokens t SET used_at = now()
-    WHERE t.tenant_id = app_tenant() AND t.user_id = who AND t.used_at IS NULL
-      AND t.kind IN ('reset_password', 'verify_email', 'mfa');
-    PERFORM audit('password.reset', 'user', name, jsonb_build_object('sessions', sessions_end(who, NULL)), name, 'user');
+    PERFORM audit('password.reset', 'user', p.name, jsonb_build_object('sessions', p.sessions), p.name, 'user')
+    FROM user_set_password(who, 'reset_password', password_hash) p;
     RETURN true;
+END
+$$;
+
+-- Set the password of whoever has the address, as its operator, who vouches for
+-- it.  No row: there is no such user.
+CREATE OR REPLACE FUNCTION user_vouch_password(email text, password_hash text) RETURNS SETOF text
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY
+    SELECT p.name
+    FROM users u, user_set_password(u.id, 'operator', user_vouch_password.password_hash) p
+    WHERE u.tenant_id = app_tenant() AND u.email = lower(user_vouch_password.email) AND u.deleted_at IS NULL;
 END
 $$;
 

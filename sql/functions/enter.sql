@@ -18,7 +18,8 @@
 --                 one), or else the user's default one; org_roles are asked there
 --   test          a team member wants the tenant's test mode
 --   request       who to put down in the audit log: {"ip", "user_agent",
---                 "request_id", "route"}; NULL: the request is not to write
+--                 "request_id", "route"}, with "session", or "issuer", of a
+--                 bearer token; NULL: the request is not to write
 --   gate          the roles of users that may; NULL: all
 --   generation    of the session's tokens, as the token says it; NULL: it says
 --                 none.  The first use of a newer one than those before is put

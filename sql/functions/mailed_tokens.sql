@@ -4,36 +4,55 @@
 -- Put a new token down, void the ones before it, and send it by mail.  who
 -- NULL: there is nobody to send it to, and all the same is done, for nobody;
 -- instead is then a mail that says so, or NULL: none.
+--
+-- What somebody has signed up with waits with its own mail: another one who signs
+-- up with the address neither gets at it nor voids it (the five newest are good).
+-- A mail that is asked for again takes the place of the newest.
 CREATE OR REPLACE FUNCTION mailed_token_issue(kind text, who uuid, hash bytea, code_hash bytea, data jsonb, ttl interval,
                                               mail jsonb, instead jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    waiting uuid[] := ARRAY(SELECT t.id FROM one_time_tokens t
+                            WHERE t.tenant_id = app_tenant() AND t.user_id = who AND t.kind = kind AND t.used_at IS NULL
+                            ORDER BY t.created_at DESC, t.id DESC);
 BEGIN
-    UPDATE one_time_tokens t SET used_at = now()
-    WHERE t.tenant_id = app_tenant() AND t.user_id = who AND t.kind = mailed_token_issue.kind AND t.used_at IS NULL;
+    IF data ? 'registration' THEN
+        waiting := waiting[5:];
+    ELSIF kind = 'verify_email' THEN
+        waiting := waiting[:1];
+        data := data || coalesce((SELECT jsonb_build_object('registration', t.data -> 'registration')
+                                  FROM one_time_tokens t
+                                  WHERE t.tenant_id = app_tenant() AND t.id = waiting[1] AND t.data ? 'registration'), '{}');
+    END IF;
+    UPDATE one_time_tokens t SET used_at = now(), data = t.data - 'registration'
+    WHERE t.tenant_id = app_tenant() AND t.id = ANY (waiting) AND t.used_at IS NULL;
     INSERT INTO one_time_tokens (tenant_id, kind, user_id, hash, code_hash, code_expires_at, data, expires_at)
-    VALUES (app_tenant(), mailed_token_issue.kind, who, mailed_token_issue.hash, mailed_token_issue.code_hash,
-            now() + interval '10 minutes', mailed_token_issue.data, now() + ttl);
+    VALUES (app_tenant(), kind, who, hash, code_hash, now() + interval '10 minutes',
+            CASE WHEN who IS NULL THEN data - 'registration' ELSE data END, now() + ttl);
     INSERT INTO jobs (tenant_id, queue, kind, payload)
     VALUES (app_tenant(), 'ashlar.mail', CASE WHEN who IS NULL AND instead IS NULL THEN 'mail.decoy' ELSE 'mail' END,
             CASE WHEN who IS NULL THEN coalesce(instead, mail) ELSE mail END);
 END
 $$;
 
--- The unused token with this hash, or, without one, the address's newest that
--- still has a code, if it is this one.  tenant is the one that the ticket
+-- The unused token with this hash, or, without one, the one of the address's
+-- with this code.  tenant is the one that the ticket
 -- names: it must be the request's.  No row: there is none, or the user is gone
 -- or has another address by now.
 --
--- A wrong code counts, and after five the token has none; that is why whoever
--- calls commits also when there is no row.  New mails bring new codes: over
--- all of them an address has twenty tries an hour.
+-- A wrong code counts for each that still has one, and after five it has none;
+-- that is why whoever calls commits also when there is no row.  New mails bring
+-- new codes: over all of them an address has twenty tries an hour.
 --
 -- The row stays locked, so that of two requests the second finds it used.
 CREATE OR REPLACE FUNCTION mailed_token_find(kind text, tenant uuid, hash bytea, email text, code_hash bytea,
                                              OUT token_id uuid, OUT user_id uuid, OUT address text) RETURNS SETOF record
 LANGUAGE plpgsql AS $$
 DECLARE
-    t one_time_tokens;
+    t    one_time_tokens;
+    one  one_time_tokens;
+    seen uuid[];
 BEGIN
     IF hash IS NOT NULL THEN
         SELECT * INTO t
@@ -42,16 +61,23 @@ BEGIN
           AND o.kind = mailed_token_find.kind AND o.used_at IS NULL AND o.expires_at > now()
         FOR NO KEY UPDATE;
     ELSIF email IS NOT NULL AND security_limit('code', 'account:' || lower(email), 20, 3600, 0) = 0 THEN
-        SELECT o.* INTO t
-        FROM users u JOIN one_time_tokens o ON o.tenant_id = u.tenant_id AND o.user_id = u.id
-        WHERE u.tenant_id = app_tenant() AND u.email = lower(mailed_token_find.email) AND u.deleted_at IS NULL
-          AND o.kind = mailed_token_find.kind AND o.used_at IS NULL AND o.expires_at > now()
-          AND o.code_expires_at > now() AND o.tries < 5
-        ORDER BY o.created_at DESC
-        LIMIT 1
-        FOR NO KEY UPDATE OF o;
-        IF t.code_hash <> mailed_token_find.code_hash THEN
-            UPDATE one_time_tokens o SET tries = o.tries + 1 WHERE o.tenant_id = app_tenant() AND o.id = t.id;
+        FOR one IN
+            SELECT o.*
+            FROM users u JOIN one_time_tokens o ON o.tenant_id = u.tenant_id AND o.user_id = u.id
+            WHERE u.tenant_id = app_tenant() AND u.email = lower(mailed_token_find.email) AND u.deleted_at IS NULL
+              AND o.kind = mailed_token_find.kind AND o.used_at IS NULL AND o.expires_at > now()
+              AND o.code_expires_at > now() AND o.tries < 5
+            ORDER BY o.created_at DESC
+            LIMIT 5
+            FOR NO KEY UPDATE OF o
+        LOOP
+            IF t.id IS NULL AND one.code_hash = mailed_token_find.code_hash THEN
+                t := one;
+            END IF;
+            seen := seen || one.id;
+        END LOOP;
+        IF t.id IS NULL THEN
+            UPDATE one_time_tokens x SET tries = x.tries + 1 WHERE x.tenant_id = app_tenant() AND x.id = ANY (seen);
             RETURN;
         END IF;
     END IF;
@@ -66,7 +92,7 @@ $$;
 CREATE OR REPLACE FUNCTION mailed_token_use(token_id uuid) RETURNS uuid
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
-    UPDATE one_time_tokens t SET used_at = now()
+    UPDATE one_time_tokens t SET used_at = now(), data = t.data - 'registration'
     WHERE t.tenant_id = app_tenant() AND t.id = token_id AND t.used_at IS NULL AND t.expires_at > now()
     RETURNING t.user_id;
 END;

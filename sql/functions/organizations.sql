@@ -204,8 +204,11 @@ $$;
 
 -- The caller takes a place in an organization.  Of two who accept at once the
 -- second finds the token used.  Raises AS400 for a token that is good for
--- nothing, AS403 for another address than the invited one or one that is not
--- verified, AS409 for who is in already: then nothing is used up.
+-- nothing, AS403 for another address than the invited one, AS409 for who is in
+-- already: then nothing is used up.
+--
+-- Whoever shows the token reads the mail of its address, so that the account in
+-- which it is shown has proved it.  Somebody who acts as a user has not.
 CREATE OR REPLACE FUNCTION invitation_accept(token_hash bytea) RETURNS memberships
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -213,6 +216,7 @@ DECLARE
     i      invitations;
     who    users;
     m      memberships;
+    opened sessions;
 BEGIN
     SELECT x.* INTO i FROM invitations x WHERE x.tenant_id = tenant AND x.token_hash = invitation_accept.token_hash;
     PERFORM organization_lock(i.organization_id);
@@ -228,7 +232,7 @@ BEGIN
     SELECT u.* INTO who FROM users u WHERE u.tenant_id = tenant AND u.id = app_user();
     IF who.email IS DISTINCT FROM i.email THEN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'this invitation is for another e-mail address';
-    ELSIF NOT who.is_email_verified THEN
+    ELSIF NOT who.is_email_verified AND NOT (SELECT r.is_known FROM request_session() r) THEN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'verify your e-mail address, then accept the invitation';
     END IF;
     SELECT x.* INTO m FROM memberships x
@@ -238,6 +242,11 @@ BEGIN
             ELSE 'your membership of this organization is deactivated' END;
     END IF;
 
+    -- Before the membership, which is told on the user's channel: see triggers.sql.
+    SELECT s.* INTO opened FROM sessions s
+    WHERE s.tenant_id = tenant AND s.id = (SELECT r.session FROM request_session() r);
+    PERFORM address_proved(who.id, 'invitation', is_inside => true, keeps_password => coalesce(opened.method = 'password', false),
+                           kept => opened);
     UPDATE invitations x SET status = 'accepted', responded_at = now() WHERE x.tenant_id = tenant AND x.id = i.id;
     INSERT INTO memberships (tenant_id, organization_id, user_id, role)
     VALUES (tenant, i.organization_id, who.id, i.role)

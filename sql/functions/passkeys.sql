@@ -52,7 +52,8 @@ END
 $$;
 
 -- Add a passkey of the caller's.  The user's row is held, so that of two at once
--- only one can be the last that fits.
+-- only one can be the last that fits; and where the session has ended while this
+-- waited for it, nothing is added.
 CREATE OR REPLACE FUNCTION passkey_add(name text, credential_id bytea, public_key bytea, rp_id text, sign_count bigint,
                                        transports text[], aaguid uuid, is_backup_eligible boolean, is_backed_up boolean)
 RETURNS passkeys
@@ -61,6 +62,7 @@ DECLARE
     made passkeys;
 BEGIN
     PERFORM FROM users u WHERE u.tenant_id = app_tenant() AND u.id = app_user() FOR NO KEY UPDATE;
+    PERFORM session_stands();
     PERFORM passkey_room();
     INSERT INTO passkeys (tenant_id, user_id, name, credential_id, public_key, rp_id, sign_count, transports, aaguid,
                           is_backup_eligible, is_backed_up)

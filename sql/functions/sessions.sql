@@ -9,6 +9,28 @@ CREATE OR REPLACE FUNCTION request_user_agent() RETURNS text
 LANGUAGE sql STABLE
 RETURN nullif(current_setting('app.request', true), '')::jsonb ->> 'user_agent';
 
+-- The session that the request was made in.  is_known: it was made by a user, in
+-- that session, or, without one, with another issuer's token; not by somebody who
+-- acts as the user, nor by the last release's binaries, which do not say.
+CREATE OR REPLACE FUNCTION request_session(OUT is_known boolean, OUT session uuid)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT coalesce(r ?| '{session,issuer}' AND r ->> 'on_behalf_of' IS NULL, false), (r ->> 'session')::uuid
+    FROM (SELECT nullif(current_setting('app.request', true), '')::jsonb AS r) x;
+END;
+
+-- Behind a lock: enter() found the session before.  Raises AS401 when it has ended.
+CREATE OR REPLACE FUNCTION session_stands() RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM sessions s, request_session() r
+    WHERE s.tenant_id = app_tenant() AND s.id = r.session AND s.revoked_at IS NOT NULL;
+    IF FOUND THEN
+        RAISE SQLSTATE 'AS401' USING MESSAGE = 'the session has ended; sign in again';
+    END IF;
+END
+$$;
+
 -- Sign the user who in, and put that down.
 --
 --   method        how: see sessions_method_known
@@ -50,6 +72,37 @@ BEGIN
         PERFORM audit('session.create', 'session', session_id::text,
                       jsonb_build_object('method', method, 'has_mfa', nullif(session_open.has_mfa, false)), name, 'user');
     END IF;
+END
+$$;
+
+-- The user who, while the password that was shown is still theirs: it was
+-- compared with hash, which took a while, and may have been changed meanwhile,
+-- or have ended with all that lets into the account.  hash NULL: none was shown.
+-- Raises AS401.
+CREATE OR REPLACE FUNCTION password_holds(who uuid, hash text) RETURNS uuid
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF hash IS NOT NULL THEN
+        PERFORM FROM users u
+        WHERE u.tenant_id = app_tenant() AND u.id = who AND u.password_hash = hash
+        FOR NO KEY UPDATE;
+        IF NOT FOUND THEN
+            RAISE SQLSTATE 'AS401' USING MESSAGE = 'the password has just been changed; sign in again';
+        END IF;
+    END IF;
+    RETURN who;
+END
+$$;
+
+-- Sign the user in with a passkey, which the session then names.
+CREATE OR REPLACE FUNCTION session_open_with_passkey(passkey uuid, who uuid, ttl_s integer, OUT session_id uuid,
+                                                     OUT issued_at timestamptz)
+LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT s.session_id, s.issued_at INTO session_id, issued_at
+    FROM session_open(who, 'passkey', ttl_s, NULL, true, NULL) s;
+    UPDATE sessions s SET passkey_id = passkey
+    WHERE s.tenant_id = app_tenant() AND s.id = session_open_with_passkey.session_id;
 END
 $$;
 

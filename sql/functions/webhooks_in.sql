@@ -172,7 +172,7 @@ $$;
 CREATE OR REPLACE FUNCTION address_take(who uuid, address text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE users u SET email = address, is_email_verified = true WHERE u.tenant_id = app_tenant() AND u.id = who;
+    PERFORM address_proved(who, 'issuer', is_inside => true, address => address);
     RETURN true;
 EXCEPTION WHEN unique_violation THEN
     RETURN false;
@@ -221,7 +221,6 @@ DECLARE
     p         identity_profiles;
     u         users;
     known     boolean;
-    is_kept   boolean;    -- their address here is the one that they are to have
     had       text;
     kept_out  boolean := false;
 BEGIN
@@ -267,7 +266,6 @@ BEGIN
             WHERE x.tenant_id = tenant AND x.id = u.id;
             PERFORM audit('user.delete', 'user', u.public_id, jsonb_build_object('issuer', issuer), 'system', 'system');
         ELSE
-            is_kept := u.email IS NOT DISTINCT FROM email;
             -- Another ban than the one that keeps them out already: an administrator's stays when theirs ends.
             kept_out := is_banned AND (u.is_active OR coalesce(p.is_banned, false));
             UPDATE users x
@@ -276,12 +274,11 @@ BEGIN
                 avatar_url = CASE WHEN NOT known THEN coalesce(avatar_url, x.avatar_url)
                                   WHEN avatar_url IS DISTINCT FROM p.avatar_url THEN avatar_url ELSE x.avatar_url END,
                 -- Another one is taken below, in a change of its own: told once, from the old address to the new.
-                email = CASE WHEN is_kept OR email IS NOT NULL THEN x.email END,
-                is_email_verified = CASE WHEN is_kept THEN x.email IS NOT NULL
-                                         ELSE email IS NOT NULL AND x.is_email_verified END,
+                email = CASE WHEN email IS NOT NULL THEN x.email END,
+                is_email_verified = x.is_email_verified AND email IS NOT NULL,
                 is_active = CASE WHEN is_banned THEN false WHEN coalesce(p.is_banned, false) THEN true ELSE x.is_active END
             WHERE x.tenant_id = tenant AND x.id = u.id;
-            IF NOT is_kept AND email IS NOT NULL AND NOT address_take(u.id, email) THEN
+            IF email IS NOT NULL AND NOT address_take(u.id, email) THEN
                 UPDATE users x SET email = NULL, is_email_verified = false WHERE x.tenant_id = tenant AND x.id = u.id;
             END IF;
             IF is_banned AND u.is_active OR coalesce(p.is_banned, false) AND NOT is_banned AND NOT u.is_active THEN

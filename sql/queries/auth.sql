@@ -25,8 +25,10 @@ SELECT user_register_pending(:email, :password_hash, :display_name, :locale, :re
 
 -- name: login_begin :row
 -- By address and account; an account is not counted against whoever is refused by address already.
--- Without a user all but wait_s and tenant_id are null.
-SELECT l.wait_s, app_tenant()::text AS tenant_id, u.id::text AS id, u.public_id, u.password_hash, u.is_active,
+-- Without a user all but wait_s and tenant_id are null.  password_hash is that of the newest registration where
+-- the account has none, so that who has signed up with it learns what is missing.
+SELECT l.wait_s, app_tenant()::text AS tenant_id, u.id::text AS id, u.public_id, u.is_active,
+       coalesce(u.password_hash, pending_password(u.id)) AS password_hash, u.password_hash IS NULL AS is_pending,
        u.is_email_verified OR NOT s.email_verification_required AS may_enter
 FROM (SELECT CASE WHEN a.wait_s > 0 THEN a.wait_s
                   ELSE security_limit('login', 'account:' || lower(:email), 10, 900, 900) END AS wait_s
@@ -39,9 +41,9 @@ SELECT audit('session.failed', 'session', NULL,
              jsonb_build_object('method', 'password', 'email', lower(:email), 'reason', :reason::text), :public_id::text);
 
 -- name: login_rehash :exec
--- With today's parameters, unless the password was changed in between.
+-- With today's parameters, unless the password was changed in between; :before is null where there was none.
 UPDATE users SET password_hash = :password_hash
-WHERE tenant_id = :tenant_id AND id = :id::uuid AND password_hash = :before;
+WHERE tenant_id = :tenant_id AND id = :id::uuid AND password_hash IS NOT DISTINCT FROM :before;
 
 -- name: auth_me :row
 SELECT id, email, full_name AS display_name, avatar_url, is_active, created_at, updated_at AS _updated_at

@@ -45,11 +45,8 @@ RETURNING id, public_id, email, role;
 
 -- name: owner_user_password :row
 -- Everybody who is signed in as the user is out with it.  No row: there is no such user.
-UPDATE users
-SET password_hash = :password_hash, is_email_verified = true
-WHERE tenant_id = :tenant_id AND email = lower(:email) AND deleted_at IS NULL
-RETURNING public_id, sessions_end(id, NULL),
-          audit('password.reset', 'user', public_id, '{"by": "ashlar user password"}');
+SELECT p AS public_id, audit('password.reset', 'user', p, '{"by": "ashlar user password"}')
+FROM user_vouch_password(:email, :password_hash) p;
 
 -- name: owner_user_find :row
 -- By address, of those who may sign in.

@@ -85,10 +85,10 @@ WITH used AS (
     SET sign_count = :sign_count::bigint, is_backed_up = :is_backed_up::boolean, last_used_at = now()
     WHERE tenant_id = :tenant_id AND id = :passkey::uuid
       AND (sign_count < :sign_count::bigint OR (sign_count = 0 AND :sign_count::bigint = 0))
-    RETURNING user_id
+    RETURNING id, user_id
 )
 SELECT t.*
-FROM used p, session_open(p.user_id, 'passkey', :ttl_s::integer, NULL, true, NULL) s
+FROM used p, session_open_with_passkey(p.id, p.user_id, :ttl_s::integer) s
 JOIN LATERAL session_tokens(s.session_id, s.issued_at) t ON true;
 
 -- name: passkey_failed :exec

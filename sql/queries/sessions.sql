@@ -4,8 +4,9 @@
 -- Sign :signin_user in.  What session_tokens() returns is spelled out there, once for
 -- all who answer with tokens; all of it is null when a second factor is asked for.
 SELECT t.*
-FROM session_open(:signin_user::uuid, :signin_method, :signin_ttl_s::integer, :signin_mfa_hash::bytea,
-                  :signin_has_mfa::boolean, :signin_impersonator::uuid) s
+FROM password_holds(:signin_user::uuid, :signin_password_hash) who,
+     session_open(who, :signin_method, :signin_ttl_s::integer, :signin_mfa_hash::bytea, :signin_has_mfa::boolean,
+                  :signin_impersonator::uuid) s
 LEFT JOIN LATERAL session_tokens(s.session_id, s.issued_at) t ON true;
 
 -- name: session_refresh :row

@@ -161,13 +161,27 @@ subtest 'with verification nobody is let in, and nothing is told' => sub {
 
     my $known = register(from($t, undef, key => $key, origin => $app), 'new@example.com', return_to => "$app/welcome?a=b#c", locale => 'de');
     status_is $known, 201;
-    is $known->body, $new->body, 'a known address gets the same bytes';
+    is $known->body, $new->body, 'an address that somebody else may have registered gets the same bytes';
     is users('new@example.com'), 1, 'and nobody new';
-    $mail = newest_mail($t, 'new@example.com');
-    is $mail->{template}, 'already_registered', 'a mail tells whoever has it';
-    is_deeply $mail->{secrets}, {}, '  without a token';
-    my ($refused) = audit_of($t, 'user.create_refused');
-    is $refused->{details}{email}, 'new@example.com', 'the audit log has it';
+    my $again = newest_mail($t, 'new@example.com');
+    is $again->{template}, 'verify_email', 'and a mail of its own';
+    isnt $again->{secrets}{token}, $mail->{secrets}{token}, '  with another token';
+    my ($twice) = audit_of($t, 'user.create_again');
+    is $twice->{details}{email}, 'new@example.com', 'the audit log has it';
+
+    for (['verified', is_email_verified => 1], ['deactivated', is_active => 0]) {
+        my ($name, %columns) = @$_;
+        $t->user($name, tenant => 'acme', columns => \%columns);
+        $known = register(from($t, undef, key => $key, origin => $app), "$name\@example.com", return_to => "$app/welcome?a=b#c", locale => 'de');
+        status_is $known, 201;
+        is $known->body, $new->body, "one that is $name gets the same bytes";
+        is users("$name\@example.com"), 1, 'and nobody new';
+        $mail = newest_mail($t, "$name\@example.com");
+        is $mail->{template}, 'already_registered', 'a mail tells whoever has it';
+        is_deeply $mail->{secrets}, {}, '  without a token';
+        my ($refused) = audit_of($t, 'user.create_refused');
+        is $refused->{details}{email}, "$name\@example.com", 'the audit log has it';
+    }
 
     set_tenant($t, 'acme', verification_url => 'https://pages.example.com/verify');
     register(from($t, undef, key => $secret), 'url@example.com');

@@ -316,7 +316,9 @@ subtest 'somebody has registered with an address that is not theirs' => sub {
     error_is $thief->get('/api/v1/app/users/me'), 401, 'AUTHENTICATION_ERROR', name => 'so are the sessions';
     is $db->selectrow_array("SELECT count(*) FROM $_ WHERE user_id = ?", undef, $user->{id}), 0, "so are $_" for qw(passkeys totp_factors recovery_codes);
     is $db->selectrow_array('SELECT count(*) FROM one_time_tokens WHERE user_id = ? AND used_at IS NULL', undef, $user->{id}), 0, 'and what was mailed';
-    is_deeply audits($user), [ 'identity.link {"method": "google", "was_verified": false}', 'session.create {"method": "google"}' ], 'the audit log has it';
+    is_deeply audits($user), [
+        'email.prove {"ended": {"passkeys": 1, "password": 1, "sessions": 1, "recovery_codes": 1, "second_factors": 1}, "method": "google"}',
+        'identity.link {"method": "google", "was_verified": false}', 'session.create {"method": "google"}' ], 'the audit log has it';
 };
 
 subtest 'an address that another issuer claims without proof moves' => sub {
@@ -325,6 +327,8 @@ subtest 'an address that another issuer claims without proof moves' => sub {
     signed_in sign_in(sub => 'claimed', email => 'claimed@example.com'), 'its owner signs in';
     my $user = row('claimed@example.com');
     isnt $user->{id}, $theirs->uuid, 'to an account of their own';
+    is_deeply [ @$user{qw(full_name avatar_url)} ], [ 'Jane Smith', 'https://lh3.googleusercontent.com/a-/AOh14Gi0' ], '  with the name and the picture that Google has';
+    is_deeply audits($user), [ 'user.create {"method": "google"}', 'session.create {"method": "google"}' ], '  as the audit log has it';
     is $db->selectrow_array('SELECT email FROM users WHERE id = ?', undef, $theirs->uuid), undef, 'and the other one has lost the address';
     status_is $theirs->get('/api/v1/app/users/me'), 200, '  and nothing else';
 };

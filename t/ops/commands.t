@@ -166,6 +166,12 @@ subtest 'user password' => sub {
     isnt $hash->('eve@example.com'), $old, 'is set';
     is $super->selectrow_array(q{SELECT count(*) FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.email = 'eve@example.com' AND revoked_at IS NULL}), 0, 'and the sessions end';
     is $super->selectrow_array(q{SELECT count(*) FROM audit_events WHERE action = 'password.reset'}), 1, 'which the audit log has';
+
+    my ($fay) = $super->selectrow_array(q{INSERT INTO users (tenant_id, public_id, email) VALUES (?, 'fay', 'fay@example.com') RETURNING id}, undef, $TENANT);
+    $super->do(q{INSERT INTO passkeys (tenant_id, user_id, name, credential_id, public_key, rp_id) VALUES (?, ?, 'x', 'x', 'x', 'x')}, undef, $TENANT, $fay);
+    is +(ashlar(qw(user password --email fay@example.com --password Correct-Horse-8)))[0], 0, 'of one whose address nobody had proved';
+    is $super->selectrow_array('SELECT count(*) FROM passkeys'), 0, 'a passkey ends, too';
+    like $hash->('fay@example.com'), qr/\A\$scrypt\$/, '  and the password is the operator\'s';
 };
 
 subtest 'token' => sub {

@@ -163,6 +163,36 @@ subtest 'a user whom a token has made before' => sub {
     });
 };
 
+subtest 'what opened an account before its issuer had verified the address' => sub {
+    my $count = sub ($what, @values) { return scalar $api->selectrow_array("SELECT count(*) FROM $what", undef, @values) };
+    my $ways  = sub () {
+        my $u = user('u-1')->{id};
+        $api->do(q{INSERT INTO passkeys (tenant_id, user_id, name, credential_id, public_key, rp_id) VALUES (?, ?, 'x', 'x', 'x', 'x')}, undef, $TENANT, $u);
+        $api->do(q{INSERT INTO sessions (tenant_id, user_id, expires_at) VALUES (?, ?, now() + interval '1 hour')}, undef, $TENANT, $u);
+        return;
+    };
+    my $left = sub () { return $count->('passkeys') . ' ' . $count->('sessions WHERE revoked_at IS NULL') };
+    for my $case (
+        [ 'one that a token has claimed',  sub { $sql->run($api, user_provision => tenant => $TENANT, issuer => $SUPABASE, subject => 'u-1', email => 'a@example.com') } ],
+        [ 'one that is not confirmed yet', sub { process(supabase('INSERT', 'u-1', 1, email => 'a@example.com', unverified => 1)) } ],
+    ) {
+        my ($name, $begin) = @$case;
+        undone(sub {
+            $begin->();
+            $ways->();
+            process(supabase('UPDATE', 'u-1', 2, email => 'a@example.com'));
+            ok user('u-1')->{is_email_verified}, "$name, and then is";
+            is $left->(), '0 0', '  passkey and session end';
+            is $count->('identities WHERE subject = ?', 'u-1'), 1, '  and the issuer goes on opening it';
+            is $count->(q{jobs WHERE payload ->> 'template' = 'ways_in_ended'}), 1, '  as a mail says';
+            $ways->();
+            process(supabase('UPDATE', 'u-1', 3, email => 'a@example.com', name => 'A'), supabase('UPDATE', 'u-1', 4, email => 'b@example.com'));
+            is user('u-1')->{email}, 'b@example.com', 'another address later';
+            is $left->(), '1 1', '  ends nothing';
+        });
+    }
+};
+
 subtest 'any order' => sub {
     converges(25, clerk('user.created', 'user_a', 1, email => 'a@example.com', first => 'A'),
         clerk('user.updated', 'user_a', 2, email => 'a2@example.com', first => 'A2', image => 'https://i.example.com/2'),
