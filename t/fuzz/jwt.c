@@ -90,7 +90,8 @@ static void check(const struct claims *c)
 {
 	if (!c->subject || !*c->subject || strlen(c->subject) > 255 || !c->issuer ||
 	    strcmp(c->issuer, cfg.jwt_issuer) || !c->own || !c->session || strlen(c->session) != 36 ||
-	    !c->tenant_id || strlen(c->tenant_id) != 36 || now() - c->exp >= TOK_LEEWAY_S)
+	    !c->tenant_id || strlen(c->tenant_id) != 36 || now() - c->exp >= TOK_LEEWAY_S ||
+	    c->generation < 0)
 		abort();
 }
 
@@ -138,7 +139,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		/* From the cache it must be the same. */
 		if (tok_verify(&rq, text, &again) || strcmp(first.subject, again.subject) ||
 		    strcmp(first.session, again.session) || first.exp != again.exp ||
-		    !first.role != !again.role || !first.email != !again.email)
+		    first.generation != again.generation || !first.role != !again.role ||
+		    !first.email != !again.email)
 			abort();
 		check(&again);
 	}
