@@ -4,6 +4,9 @@
 -- commas: *, a value, a range a-b, and of * and ranges only every nth (*/n,
 -- a-b/n); a/n goes on to the field's end.  names are what the values may be
 -- called, from low on, in any case.  NULL: malformed.
+--
+-- A step that is larger than the field (*/90 minutes) is refused: it would be
+-- taken for one value alone, which is not what whoever wrote it meant.
 CREATE OR REPLACE FUNCTION cron_field(field text, low integer, high integer, names text[]) RETURNS integer[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
@@ -24,6 +27,10 @@ BEGIN
         from_ := low;
         to_ := high;
         step := coalesce(bounds[4]::integer, 1);
+        IF step > high - low + 1 THEN
+            RAISE SQLSTATE 'AS422' USING HINT = 'repeat',
+                MESSAGE = format('a step of %s is larger than its field: */%s is the largest', step, high - low + 1);
+        END IF;
         FOR i IN 2..3 LOOP
             word := bounds[i];
             CONTINUE WHEN word IS NULL;
