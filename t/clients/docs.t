@@ -14,6 +14,7 @@ use Cpanel::JSON::XS 'decode_json';
 use Cwd 'getcwd';
 use File::Temp ();
 use Reference  ();
+use Time::HiRes 'sleep';
 
 my $t   = Api->start(realtime => 1);
 my $dir = File::Temp->newdir('/tmp/ashlar-docs-XXXXXX');
@@ -200,9 +201,16 @@ subtest 'and those of its page on API keys' => sub {
     }
 };
 
+# The process group of a process; 0: it has ended.
+sub _group ($pid) {
+    open my $in, '<', "/proc/$pid/stat" or return 0;
+    my $stat = <$in> // '';
+    return $stat =~ /\) [^ZX] \d+ (\d+)/ ? $1 : 0;
+}
+
 # Its worker needs a program that makes thumbnails, and gets one.
 subtest 'and those of its page on background jobs' => sub {
-    my $api = Api->start(slow => 0);
+    my $api = Api->start(slow => 0, RATE_LIMIT_KEY => 120);
     my %env = (KEY => $api->key);
     my $count = sub ($status) { return $api->db->selectrow_array('SELECT count(*) FROM jobs WHERE queue = ? AND state = ?', undef, 'images', $status) };
     for (grep { $_->[0] =~ /^curl/ } commands('/background-jobs.html')) {
@@ -219,17 +227,43 @@ subtest 'and those of its page on background jobs' => sub {
 
     my ($worker) = grep { /^#!/ } blocks($t->get('/background-jobs.html')->body);
     $worker =~ s{https://localhost:8443}{https://localhost:$api->{https_port}};
-    for (1 .. 3) { $api->client(key => $env{KEY})->post('/api/task-queue/submit', { task_type => 'thumbnail', queue_name => 'images', max_attempts => 1, payload => { image => $_ } }) }
-    my %file = (worker => $worker, 'make-thumbnail' => qq{#!/bin/sh\njq -e 'if .image == 2 then error("no image") else {made: .image} end'\n});
+    my $client = $api->client(key => $env{KEY});
+    my @tasks  = map { $client->post('/api/task-queue/submit', { task_type => 'thumbnail', queue_name => 'images', max_attempts => 1, payload => { image => $_, name => "a\nb" } })->json('/data/id') } 1 .. 4;
+    # The second image is none; the third task is cancelled while it is worked on.
+    my %file = (worker => $worker, 'make-thumbnail' => <<~"END");
+        #!/bin/sh
+        task=\$(cat)
+        if [ "\$(printf %s "\$task" | jq .image)" = 3 ]; then
+            curl -sSkf --retry 10 -X POST https://localhost:$api->{https_port}/api/task-queue/$tasks[2]/cancel -H "X-API-Key: \$KEY" >/dev/null
+        fi
+        printf %s "\$task" | jq -e 'if .image == 2 then error("no image") else {made: .image, of: .name} end'
+        END
     for my $name (keys %file) {
         open my $out, '>:encoding(UTF-8)', "$dir/$name" or die "$name: $!\n";
         print $out $file{$name};
         close $out or die "$name: $!\n";
         chmod 0755, "$dir/$name";
     }
-    ok defined output_of(60, \%env, 'sh', '-c', "cd $dir && exec ./worker"), 'the worker ends when there is nothing to do';
-    is $count->('completed') . ' ' . $count->('failed'), '3 1', 'and has done what could be done';
+    # Somebody else uses up the key's budget until the worker has been told to wait.
+    my $program;
+    my $waited = sub () { return grep { ($_->{status} // 0) == 429 && ($_->{route} // '') =~ /claim/ } $api->log };
+    for (1 .. 2000) {
+        my $is_used_up = $client->get('/api/bull-queue/stats')->status == 429 or next;
+        $program //= Ashlar::Process->start(cmd => [ 'sh', '-c', "cd $dir && exec ./worker" ], log => "$dir/worker.log", env => \%env);
+        last if $waited->() || !$program->alive;
+        sleep 0.05;
+    }
+    ok scalar($waited->()), 'the worker is told to wait';
+    is $program->wait_for(120), 0, '  and ends when there is nothing to do';
+    my @left = grep { _group($_) == $program->pid } map { m{(\d+)\z} } glob '/proc/[0-9]*';
+    is "@left", '', '  and leaves no process behind';
+    $program->kill_group;
+    is $count->('completed') . ' ' . $count->('failed') . ' ' . $count->('cancelled'), '3 1 1', '  and has done what could be done';
     is $api->db->selectrow_array(q{SELECT last_error FROM jobs WHERE state = 'failed'}), 'make-thumbnail ended with status 5', '  and told of the rest';
+    is $api->db->selectrow_array(q{SELECT result ->> 'of' FROM jobs WHERE id = ?}, undef, $tasks[3]), "a\nb", '  with results as they are';
+    open my $log, '<', "$dir/worker.log" or die "worker.log: $!\n";
+    my $said = do { local $/ = undef; <$log> };
+    like $said, qr/^task \Q$tasks[2]\E: the report was refused/m, '  and said which report was refused';
 
     my ($kind) = grep { /^#include/ } blocks($t->get('/background-jobs.html')->body);
     open my $out, '>:encoding(UTF-8)', "$dir/kind.c" or die "kind.c: $!\n";
