@@ -18,6 +18,7 @@ struct reader {
 	struct buf text; /* the string or number in hand */
 	struct json_object *root;
 	int values;
+	bool any; /* json_read_any: what could not be stored is replaced, not refused */
 	const char *problem;
 };
 
@@ -88,22 +89,34 @@ static int take_hex(struct reader *r)
 	return v;
 }
 
+/* The code point of a surrogate pair whose first half was read; -1: there is no second, and nothing is taken. */
+static int take_pair(struct reader *r, int high)
+{
+	const char *from = r->p;
+	int low = high < 0xdc00 && take_word(r, "\\u") ? take_hex(r) : -1;
+
+	if (low >= 0xdc00 && low <= 0xdfff)
+		return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+	r->p = from;
+	return -1;
+}
+
 /* Decode what follows \u, surrogate pairs included; at is where its backslash stands. */
 static bool read_unicode(struct reader *r, struct buf *out, const char *at)
 {
+	enum { REPLACEMENT = 0xfffd };
 	int c = take_hex(r);
-	int low;
 
 	if (c < 0)
 		return fail(r, at, "\\u wants four hexadecimal digits");
-	if (c == 0)
+	if (c == 0 && !r->any)
 		return fail(r, at, "\\u0000 is not allowed");
-	if (c >= 0xd800 && c <= 0xdfff) {
-		low = c < 0xdc00 && take_word(r, "\\u") ? take_hex(r) : -1;
-		if (low < 0xdc00 || low > 0xdfff)
-			return fail(r, at, "half of a surrogate pair");
-		c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-	}
+	if (c >= 0xd800 && c <= 0xdfff)
+		c = take_pair(r, c);
+	if (c < 0 && !r->any)
+		return fail(r, at, "half of a surrogate pair");
+	if (c <= 0)
+		c = REPLACEMENT;
 	out->n += (size_t)utf8_put(buf_room(out, 4), (unsigned)c);
 	return true;
 }
@@ -177,13 +190,28 @@ static bool to_int64(struct reader *r, const char *p, int64_t *out)
 	return true;
 }
 
+enum { MAX_NUMBER = 1000 }; /* characters, and json_read_any's exponent */
+
+/* The number from p up to r->p as numeric has it, and as a string where numeric may not. */
+static struct json_object *any_number(struct reader *r, const char *p)
+{
+	size_t n = (size_t)(r->p - p), e;
+
+	r->text.n = 0;
+	buf_add(&r->text, p, n);
+	buf_str(&r->text);
+	e = strcspn(r->text.p, "eE");
+	if (n > MAX_NUMBER || (e < n && labs(strtol(r->text.p + e + 1, NULL, 10)) > MAX_NUMBER))
+		return json_object_new_string_len(r->text.p, (int)n);
+	return json_object_new_double_s(strtod(r->text.p, NULL), r->text.p);
+}
+
 /*
  * A number that is no integer keeps its digits, but jsonb is numeric, which has
  * at most 16383 of them behind the point: refuse what PostgreSQL would.
  */
 static bool read_number(struct reader *r, struct json_object **out)
 {
-	enum { MAX_BYTES = 1000 };
 	const char *from = r->p;
 	bool integer = true;
 	const char *digits, *text;
@@ -208,14 +236,18 @@ static bool read_number(struct reader *r, struct json_object **out)
 		if (!skip_digits(r))
 			return expected(r, "a digit");
 	}
-	if (integer) {
-		if (!to_int64(r, from, &i))
-			return fail(r, from, "this integer does not fit into 64 bits");
+	if (integer && to_int64(r, from, &i)) {
 		*out = json_object_new_int64(i);
 		return true;
 	}
-	if (r->p - from > MAX_BYTES)
-		return fail(r, from, "a number of more than %d characters", MAX_BYTES);
+	if (r->any) {
+		*out = any_number(r, from);
+		return true;
+	}
+	if (integer)
+		return fail(r, from, "this integer does not fit into 64 bits");
+	if (r->p - from > MAX_NUMBER)
+		return fail(r, from, "a number of more than %d characters", MAX_NUMBER);
 	r->text.n = 0;
 	buf_add(&r->text, from, (size_t)(r->p - from));
 	d = strtod(buf_str(&r->text), NULL);
@@ -242,7 +274,8 @@ static void attach(struct reader *r, struct json_object *parent, struct json_obj
 	if (!parent)
 		r->root = value;
 	else if (json_object_is_type(parent, json_type_object))
-		rc = json_object_object_add_ex(parent, r->key.p, value, JSON_C_OBJECT_ADD_KEY_IS_NEW);
+		rc = json_object_object_add_ex(parent, r->key.p, value,
+					       r->any ? 0 : JSON_C_OBJECT_ADD_KEY_IS_NEW);
 	else
 		rc = json_object_array_add(parent, value);
 	if (rc < 0)
@@ -263,7 +296,7 @@ static bool read_members(struct reader *r, struct json_object *object, int depth
 			return expected(r, "a member name in quotes");
 		if (!read_string(r, &r->key))
 			return false;
-		if (json_object_object_get_ex(object, r->key.p, NULL)) {
+		if (!r->any && json_object_object_get_ex(object, r->key.p, NULL)) {
 			size_t n = r->key.n;
 
 			while (n > 100 || (n < r->key.n && (r->key.p[n] & 0xc0) == 0x80))
@@ -351,27 +384,80 @@ static bool check_utf8(struct reader *r)
 	return fail(r, p, "not UTF-8");
 }
 
+/* The text with U+FFFD for each piece that is no UTF-8, where there are such. */
+static void mend_utf8(struct reader *r)
+{
+	struct buf out;
+	int len;
+
+	if (utf8_valid(r->start, (size_t)(r->end - r->start)))
+		return;
+	buf_init(&out, r->arena, (size_t)(r->end - r->start) + 64);
+	for (const char *p = r->start; p < r->end; p += abs(len)) {
+		len = utf8_next(p, (size_t)(r->end - p));
+		if (len > 0)
+			buf_add(&out, p, (size_t)len);
+		else
+			buf_text(&out, "\xef\xbf\xbd");
+	}
+	r->start = r->p = out.p;
+	r->end = out.p + out.n;
+}
+
 static void put_tree(void *root)
 {
 	json_object_put(root);
 }
 
-enum err json_read(struct arena *a, const char *p, size_t n, struct json_object **out, const char **problem)
+static enum err read_text(struct reader *r, struct json_object **out, const char **problem)
 {
-	struct reader r = { .arena = a, .start = p, .p = p, .end = p + n };
 	bool done;
 
 	*out = NULL;
-	buf_init(&r.key, a, 64);
-	buf_init(&r.text, a, 256);
-	done = check_utf8(&r) && read_value(&r, NULL, 0) &&
-	       (r.p == r.end || expected(&r, "the end of the text"));
+	buf_init(&r->key, r->arena, 64);
+	buf_init(&r->text, r->arena, 256);
+	if (r->any)
+		mend_utf8(r);
+	done = (r->any || check_utf8(r)) && read_value(r, NULL, 0) &&
+	       (r->p == r->end || expected(r, "the end of the text"));
 	if (!done) {
-		json_object_put(r.root);
-		*problem = r.problem;
+		json_object_put(r->root);
+		*problem = r->problem;
 		return ERR_BAD_REQUEST;
 	}
-	arena_defer(a, put_tree, r.root);
-	*out = r.root;
+	arena_defer(r->arena, put_tree, r->root);
+	*out = r->root;
 	return ERR_OK;
+}
+
+enum err json_read(struct arena *a, const char *p, size_t n, struct json_object **out, const char **problem)
+{
+	struct reader r = { .arena = a, .start = p, .p = p, .end = p + n };
+
+	return read_text(&r, out, problem);
+}
+
+enum err json_read_any(struct arena *a, const char *p, size_t n, struct json_object **out, const char **problem)
+{
+	struct reader r = { .arena = a, .start = p, .p = p, .end = p + n, .any = true };
+
+	return read_text(&r, out, problem);
+}
+
+struct json_object *jx_at(struct json_object *object, const char *name, const char *inner)
+{
+	struct json_object *value;
+
+	if (!json_object_is_type(object, json_type_object) ||
+	    !json_object_object_get_ex(object, name, &value))
+		return NULL;
+	return inner ? jx_at(value, inner, NULL) : value;
+}
+
+const char *jx_string(struct json_object *value, size_t max)
+{
+	size_t n =
+		json_object_is_type(value, json_type_string) ? (size_t)json_object_get_string_len(value) : 0;
+
+	return n && n <= max ? json_object_get_string(value) : NULL;
 }

@@ -40,4 +40,23 @@ enum {
  */
 enum err json_read(struct arena *a, const char *p, size_t n, struct json_object **out, const char **problem);
 
+/*
+ * Read what somebody else wrote, has signed and will not write anew: as
+ * json_read, but what PostgreSQL's jsonb could not hold becomes what it can.
+ *
+ * Bytes that are no UTF-8, U+0000 and half a surrogate pair become U+FFFD; of
+ * two members of one name the last counts; a number keeps its digits, whatever
+ * its size, for numeric to take; one of more than 1000 characters, or with an
+ * exponent beyond 1000, becomes a string.
+ *
+ * ERR_OK; ERR_BAD_REQUEST: not JSON, too deep or too many values all the same.
+ */
+enum err json_read_any(struct arena *a, const char *p, size_t n, struct json_object **out, const char **problem);
+
+/* A member of an object by its path: two names, or one and NULL.  NULL: it is not there, or no object is. */
+struct json_object *jx_at(struct json_object *object, const char *name, const char *inner);
+
+/* A string of 1 to max bytes, the tree's; NULL: it is none. */
+const char *jx_string(struct json_object *value, size_t max);
+
 #endif

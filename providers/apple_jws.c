@@ -245,15 +245,15 @@ static const char *chain_of(struct arena *a, X509_STORE *roots, struct json_obje
  * The JWS
  */
 
-/* n characters of base64url that are a JSON object; NULL when they are none. */
-static struct json_object *part_read(struct arena *a, const char *p, size_t n)
+/* n characters of base64url that are a JSON object, as read has it; NULL when they are none. */
+static struct json_object *part_read(struct arena *a, const char *p, size_t n, __typeof__(json_read) *read)
 {
 	char *bytes = arena_alloc_raw(a, n + 1);
 	ssize_t got = b64url_decode(p, n, bytes);
 	struct json_object *object;
 	const char *problem;
 
-	if (got <= 0 || json_read(a, bytes, (size_t)got, &object, &problem))
+	if (got <= 0 || read(a, bytes, (size_t)got, &object, &problem))
 		return NULL;
 	return json_object_is_type(object, json_type_object) ? object : NULL;
 }
@@ -281,7 +281,7 @@ const char *apple_jws_open(struct arena *a, X509_STORE *roots, const char *text,
 	second = dot ? memchr(dot + 1, '.', (size_t)(end - dot - 1)) : NULL;
 	if (!second || memchr(second + 1, '.', (size_t)(end - second - 1)))
 		return "not three parts";
-	header = part_read(a, text, (size_t)(dot - text));
+	header = part_read(a, text, (size_t)(dot - text), json_read);
 	if (!header || !json_object_object_get_ex(header, "alg", &alg) ||
 	    !json_object_is_type(alg, json_type_string) || strcmp(json_object_get_string(alg), "ES256") != 0)
 		return "alg is not ES256";
@@ -294,7 +294,7 @@ const char *apple_jws_open(struct arena *a, X509_STORE *roots, const char *text,
 		return problem;
 	if (!pubkey_verifies(chain->pkey, signature, sizeof(signature), text, (size_t)(second - text)))
 		return "bad signature";
-	*payload = part_read(a, dot + 1, (size_t)(second - dot - 1));
+	*payload = part_read(a, dot + 1, (size_t)(second - dot - 1), json_read_any);
 	if (!*payload || !signed_at_of(*payload, signed_at))
 		return "the payload is no JSON object with a signedDate";
 	return *signed_at >= chain->from && *signed_at <= chain->until

@@ -1,8 +1,10 @@
 /*
  * Webhooks that were received, as administrators see them.
  */
+#include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "handlers/routes.h"
+#include "providers/webhook_event.h"
 
 /* clang-format off */
 static const char *const providers[] = { "stripe", "clerk", "supabase", "apple", "google", NULL };
@@ -55,6 +57,33 @@ static enum err event_list(struct req *rq)
 			  req_text(rq, "provider") ? Q_webhook_event_list_of_provider : Q_webhook_event_list);
 }
 
+/* What was kept as it came is read again: this version may understand what the one that took it did not. */
+static enum err event_replay(struct req *rq)
+{
+	struct webhook_event e = { .type = NULL };
+	const char *sealed, *body;
+	PGresult *res;
+	enum err rc;
+	size_t n;
+
+	rc = db_call(rq, Q_webhook_event_raw, false, &res);
+	if (rc)
+		return rc;
+	sealed = PQntuples(res) ? db_text(res, 0, "raw") : NULL;
+	body = sealed ? webhook_event_open(&rq->arena, sealed, &n) : NULL;
+	if (body)
+		webhook_event_read(&rq->arena, arena_dup(&rq->arena, db_text(res, 0, "provider")),
+				   arena_dup(&rq->arena, db_text(res, 0, "event_id")), body, n, &e);
+	else if (sealed)
+		e.problem = "the body as it came does not open: its key is not among ENCRYPTION_KEYS any more";
+	req_set(rq, "type", e.type);
+	req_set(rq, "object_key", e.object);
+	req_set(rq, "occurred_ms", e.at_ms ? arena_fmt(&rq->arena, "%lld", (long long)e.at_ms) : NULL);
+	req_set(rq, "payload", e.payload);
+	req_set(rq, "problem", e.problem);
+	return req_answer(rq, Q_webhook_event_replay);
+}
+
 /* clang-format off */
 const struct route webhook_event_routes[] = {
 	{ GET,  "/api/v1/admin/webhook-events", "app.admin.list_webhook_events", ADMIN, "List received webhooks",
@@ -63,8 +92,9 @@ const struct route webhook_event_routes[] = {
 	{ GET,  "/api/v1/admin/webhook-events/{webhook_event_id}", "app.admin.get_webhook_event", ADMIN, "Read a received webhook",
 	  .out = &detail_shape, .sql = Q_webhook_event_get },
 	{ POST, "/api/v1/admin/webhook-events/{webhook_event_id}/replay", "app.admin.replay_webhook_event", ADMIN, "Process a received webhook again",
-	  "By a job, as if it had just come; what it says is applied only if nothing newer was. Put down in the audit log.",
-	  .out = &detail_shape, .sql = Q_webhook_event_replay, .status = 202 },
+	  "By a job, as if it had just come; what it says is applied only if nothing newer was. One that could not be read is read again, and "
+	  "stays failed when it still cannot. Put down in the audit log.",
+	  .out = &detail_shape, .sql = Q_webhook_event_replay, .run = event_replay, .status = 202 },
 	ROUTE_END
 };
 /* clang-format on */

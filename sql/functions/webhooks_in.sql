@@ -32,45 +32,75 @@ RETURN CASE
     ELSE payload END;
 
 -- Store an event that is new, with the job that processes it.  One that is
--- there already is the same one, sent again: nothing to do.
+-- there already is the same one, sent again: nothing to do.  One with a problem
+-- cannot be processed: a dead letter, which a replay may read better (raw).
 CREATE OR REPLACE FUNCTION webhook_event_store(provider text, event_id text, type text, object_key text,
-                                               occurred_at timestamptz, payload jsonb, signed text) RETURNS void
+                                               occurred_at timestamptz, payload jsonb, signed text, raw text,
+                                               problem text) RETURNS void
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     made uuid;
 BEGIN
-    INSERT INTO webhook_events AS e (tenant_id, provider, event_id, type, object_key, occurred_at, payload, signed)
+    INSERT INTO webhook_events AS e (tenant_id, provider, event_id, type, object_key, occurred_at, payload, signed, raw,
+                                     state, error, processed_at)
     VALUES (app_tenant(), webhook_event_store.provider, webhook_event_store.event_id, webhook_event_store.type,
             webhook_event_store.object_key, coalesce(webhook_event_store.occurred_at, now()),
             webhook_redact(webhook_event_store.provider, webhook_event_store.type, webhook_event_store.payload),
-            webhook_event_store.signed)
+            webhook_event_store.signed, webhook_event_store.raw, CASE WHEN problem IS NULL THEN 'received' ELSE 'failed' END,
+            problem, CASE WHEN problem IS NOT NULL THEN now() END)
     ON CONFLICT ON CONSTRAINT webhook_events_once DO NOTHING
     RETURNING e.id INTO made;
-    IF made IS NOT NULL THEN
+    IF made IS NOT NULL AND problem IS NULL THEN
         PERFORM job_add('ashlar', 'webhook.in', jsonb_build_object('event', made), unique_key => 'webhook.in:' || made);
     END IF;
 END
 $$;
 
+-- Until the next release: what the last one's binaries call.
+CREATE OR REPLACE FUNCTION webhook_event_store(provider text, event_id text, type text, object_key text,
+                                               occurred_at timestamptz, payload jsonb, signed text) RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT webhook_event_store(provider, event_id, type, object_key, occurred_at, payload, signed, NULL, NULL);
+END;
+
 -- An administrator has it processed again.  No row: there is no such event.
-CREATE OR REPLACE FUNCTION webhook_event_replay(event uuid) RETURNS SETOF webhook_events
+-- type and what follows: what its raw body says now, where it has one; with a
+-- problem it stays a dead letter.
+CREATE OR REPLACE FUNCTION webhook_event_replay(event uuid, type text, object_key text, occurred_at timestamptz,
+                                                payload jsonb, problem text) RETURNS SETOF webhook_events
 LANGUAGE plpgsql ROWS 1 AS $$
+#variable_conflict use_column
 DECLARE
     e webhook_events;
 BEGIN
     UPDATE webhook_events x
-    SET state = 'received', replays = x.replays + 1, error = NULL, processed_at = NULL
+    SET state = CASE WHEN problem IS NULL THEN 'received' ELSE 'failed' END, replays = x.replays + 1, error = problem,
+        processed_at = CASE WHEN problem IS NOT NULL THEN now() END, type = coalesce(webhook_event_replay.type, x.type),
+        object_key = CASE WHEN webhook_event_replay.type IS NULL THEN x.object_key ELSE webhook_event_replay.object_key END,
+        occurred_at = coalesce(webhook_event_replay.occurred_at, x.occurred_at),
+        payload = CASE WHEN webhook_event_replay.payload IS NULL THEN x.payload
+                       ELSE webhook_redact(x.provider, coalesce(webhook_event_replay.type, x.type), webhook_event_replay.payload) END
     WHERE x.tenant_id = app_tenant() AND x.id = event
     RETURNING * INTO e;
     IF FOUND THEN
-        PERFORM job_add('ashlar', 'webhook.in', jsonb_build_object('event', e.id), unique_key => 'webhook.in:' || e.id);
+        IF problem IS NULL THEN
+            PERFORM job_add('ashlar', 'webhook.in', jsonb_build_object('event', e.id), unique_key => 'webhook.in:' || e.id);
+        END IF;
         PERFORM audit('webhook.replay', 'webhook_event', e.id::text,
                       jsonb_build_object('provider', e.provider, 'type', e.type, 'event_id', e.event_id));
         RETURN NEXT e;
     END IF;
 END
 $$;
+
+-- Until the next release: what the last one's binaries call.
+CREATE OR REPLACE FUNCTION webhook_event_replay(event uuid) RETURNS SETOF webhook_events
+LANGUAGE sql VOLATILE ROWS 1
+BEGIN ATOMIC
+    SELECT * FROM webhook_event_replay(event, NULL, NULL, NULL, NULL, NULL);
+END;
 
 -- ---------------------------------------------------------------- processing
 
@@ -347,8 +377,22 @@ $$;
 
 -- ---------------------------------------------------------------- subscriptions
 
+-- The line of an invoice that says what the subscription is on: prorations tell
+-- of the plan that was left, and other items of no plan at all.  NULL: an invoice
+-- of such lines alone.
+CREATE OR REPLACE FUNCTION stripe_plan_line(lines jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (SELECT l.line
+        FROM jsonb_array_elements(CASE WHEN jsonb_typeof(lines) = 'array' THEN lines ELSE '[]' END) WITH ORDINALITY l(line, place)
+        WHERE coalesce(l.line #> '{parent,subscription_item_details,proration}', l.line -> 'proration', 'false') <> 'true'
+          AND coalesce(l.line #>> '{parent,type}', l.line ->> 'type', 'subscription') IN ('subscription_item_details', 'subscription')
+        ORDER BY l.place
+        LIMIT 1);
+
 -- Stripe's events of subscriptions and of what is paid for them.  Where an
 -- object has moved between versions of Stripe's API, both places are looked at.
+-- Only a subscription's own status is one: an invoice and a checkout session
+-- have theirs.
 CREATE OR REPLACE FUNCTION webhook_stripe(e webhook_events) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -362,7 +406,7 @@ DECLARE
         WHEN 'customer.subscription.resumed' THEN 'resumed'
         WHEN 'invoice.paid' THEN 'payment_succeeded'
         WHEN 'invoice.payment_failed' THEN 'payment_failed' END;
-    item  jsonb := coalesce(o #> '{items,data,0}', o #> '{lines,data,0}');
+    item  jsonb := coalesce(o #> '{items,data,0}', stripe_plan_line(o #> '{lines,data}'));
     about jsonb := coalesce(o #> '{parent,subscription_details}', o -> 'subscription_details');
     sub   text := CASE WHEN e.type LIKE 'customer.subscription.%' THEN o ->> 'id'
                        ELSE coalesce(json_id(o -> 'subscription'), json_id(about -> 'subscription')) END;
@@ -376,7 +420,7 @@ BEGIN
         customer => json_id(o -> 'customer'),
         account => coalesce(o ->> 'client_reference_id', o #>> '{metadata,user_id}', about #>> '{metadata,user_id}'),
         product => coalesce(json_id(item -> 'price'), item #>> '{pricing,price_details,price}'),
-        status => CASE WHEN e.type LIKE 'invoice.%' THEN NULL ELSE o ->> 'status' END,
+        status => CASE WHEN e.type LIKE 'customer.subscription.%' THEN o ->> 'status' END,
         starts_at => coalesce(json_epoch(o -> 'current_period_start', 1), json_epoch(item -> 'current_period_start', 1),
                               json_epoch(item #> '{period,start}', 1)),
         ends_at => coalesce(json_epoch(o -> 'ended_at', 1), json_epoch(o -> 'current_period_end', 1),
@@ -394,7 +438,8 @@ END
 $$;
 
 -- Apple's App Store Server Notifications, version 2; the payload has transaction
--- and renewal decoded.  price is in thousandths of the currency's unit.
+-- and renewal decoded.  price is in thousandths of the currency's unit.  What is
+-- bought once has an originalTransactionId, too, and is refunded and revoked.
 CREATE OR REPLACE FUNCTION webhook_apple(e webhook_events) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -419,7 +464,7 @@ DECLARE
 BEGIN
     IF kind IS NULL THEN
         RETURN 'nothing is done for this type of event';
-    ELSIF sub IS NULL THEN
+    ELSIF sub IS NULL OR t ->> 'type' IN ('Consumable', 'Non-Consumable') THEN
         RETURN 'this is not about a subscription';
     END IF;
     PERFORM billing_apply('apple', kind, e.event_id, sub, e.occurred_at,

@@ -2,7 +2,7 @@
 
 -- name: webhook_event_store :exec
 SELECT webhook_event_store(:provider, :event_id, :type, :object_key, to_timestamp(:occurred_ms::bigint / 1000.0),
-                           :payload::jsonb, :signed);
+                           :payload::jsonb, :signed, :raw, :problem);
 
 -- name: webhook_event_process :row
 -- With a package, Google is to be asked about the purchase first.
@@ -92,7 +92,14 @@ SELECT id, provider, event_id, type, object_key, state, attempts, replays, error
 FROM webhook_events
 WHERE tenant_id = :tenant_id AND id = :webhook_event_id;
 
+-- name: webhook_event_raw :row
+-- The body as it came, sealed, where the payload does not hold all of it.
+SELECT provider, event_id, raw
+FROM webhook_events
+WHERE tenant_id = :tenant_id AND id = :webhook_event_id;
+
 -- name: webhook_event_replay :row
 SELECT id, provider, event_id, type, object_key, state, attempts, replays, error, occurred_at, processed_at, created_at,
        payload
-FROM webhook_event_replay(:webhook_event_id::uuid);
+FROM webhook_event_replay(:webhook_event_id::uuid, :type, :object_key, to_timestamp(:occurred_ms::bigint / 1000.0),
+                          :payload::jsonb, :problem);

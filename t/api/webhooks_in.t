@@ -197,21 +197,103 @@ subtest 'many at once are one' => sub {
     is jobs(), $before + 1, 'one job';
 };
 
-subtest 'a signed body that cannot be taken' => sub {
-    error_is $hooks->stripe($t, 'not json'), 400, 'BAD_REQUEST', name => 'no JSON';
-    error_is $hooks->stripe($t, ''), 400, 'BAD_REQUEST', name => 'nothing';
-    error_is $hooks->stripe($t, '[]'), 400, 'BAD_REQUEST', name => 'no object';
-    error_is $hooks->stripe($t, '{"id":"evt_nul","type":"x\u0000"}'), 400, 'BAD_REQUEST', name => 'a NUL';
-    error_is $hooks->stripe($t, { type => 'x' }), 400, 'BAD_REQUEST', message => qr/no id/, name => 'no id';
-    error_is $hooks->stripe($t, { id => 'evt_x' }), 400, 'BAD_REQUEST', message => qr/no type/, name => 'no type';
-    error_is $hooks->stripe($t, { id => 'e' x 256, type => 'x' }), 400, 'BAD_REQUEST', name => 'an id of 256 bytes';
-    status_is $hooks->stripe($t, { id => 'e' x 255, type => 'x' }), 200, '  one of 255 is fine';
-    error_is $hooks->clerk($t, { data => {} }), 400, 'BAD_REQUEST', name => 'Clerk: no type';
-    error_is $hooks->supabase($t, { type => 'INSERT' }), 400, 'BAD_REQUEST', name => 'Supabase: no table';
-    error_is $hooks->apple($t, { %{ $event{apple} }, notificationUUID => undef }), 400, 'BAD_REQUEST', name => 'Apple: no id';
-    error_is $hooks->google($t, {}, data => '!'), 400, 'BAD_REQUEST', name => 'Google: no base64';
-    error_is $hooks->google($t, {}, data => encode_base64('[]', '')), 400, 'BAD_REQUEST', name => 'Google: no object inside';
-    error_is $hooks->google($t, {}, message => { messageId => undef }), 400, 'BAD_REQUEST', name => 'Google: no id';
+# Bytes that JSON or jsonb has no place for, and what is stored of them.
+my $STRANGE = '"wide":123456789012345678901234567890,"tall":1e400,"endless":1e999999,"nul":"a\u0000b","half":"\ud800","bytes":"' . "\xff\xc3" . '","twice":1,"twice":2';
+my %STORED  = (wide => '123456789012345678901234567890', tall => '1' . '0' x 400, endless => '1e999999', nul => "a\x{fffd}b", half => "\x{fffd}", bytes => "\x{fffd}\x{fffd}", twice => '2');
+
+# The event's JSON with all of that in it.
+sub strange ($text) { return $text =~ s/\}\z/,"strange":{$STRANGE}}/r }
+
+for my $provider (sort keys %event) {
+    subtest "$provider: what is signed is not lost for its form" => sub {
+        my %send = (
+            stripe   => sub { $hooks->stripe($t, strange(encode_json({ %{ $event{stripe} }, id => 'evt_strange' }))) },
+            clerk    => sub { $hooks->clerk($t, strange(encode_json($event{clerk})), id => 'msg_strange') },
+            supabase => sub { $hooks->supabase($t, strange(encode_json($event{supabase}))) },
+            apple    => sub { $hooks->apple($t, { %{ $event{apple} }, notificationUUID => 'uuid-strange' }, text => \&strange) },
+            google   => sub { $hooks->google($t, {}, message => { messageId => 'message-strange' },
+                data => encode_base64(strange(encode_json({ version => '1.0', packageName => 'com.example.app', %{ $event{google} } })), '')) },
+        );
+        $db->do('DELETE FROM webhook_events');
+        my $before = jobs();
+        status_is $send{$provider}->(), 200;
+        my ($e) = stored();
+        is_deeply [ @$e{qw(provider type object_key state error)} ], [ $provider, $type{$provider}, $object{$provider}, 'received', undef ], 'read as any other';
+        my $path = $provider eq 'google' ? '{notification,strange}' : '{strange}';
+        my %got  = map { $_ => $db->selectrow_array('SELECT payload #> ?::text[] ->> ? FROM webhook_events', undef, $path, $_) } keys %STORED;
+        is_deeply \%got, \%STORED, 'numbers as numeric, the rest as U+FFFD';
+        is jobs(), $before + 1, 'and it is processed';
+        if ($provider eq 'apple') { ok $e->{signed}, 'the raw body is the JWS' }
+        else                      { like $e->{raw}, qr/\Av1\./, 'the raw body is kept, sealed' }
+        status_is $send{$provider}->(), 200, 'again';
+        is scalar(stored()), 1, '  it is the same';
+
+        my $admin = $t->user("admin-$provider", role => 'admin');
+        my $one   = $admin->get("/api/v1/admin/webhook-events/$e->{id}");
+        status_is $one, 200, 'administrators see it';
+        unlike $one->body, qr/\Q@{[ substr $e->{raw} || $e->{signed}, 0, 40 ]}/, '  but not the raw body';
+        $db->do(q{UPDATE webhook_events SET payload = '{}', type = 'unknown', object_key = NULL, state = 'failed', error = 'x'}) if $provider ne 'apple';
+        $db->do(q{UPDATE jobs SET state = 'completed', finished_at = now() WHERE kind = 'webhook.in'});
+        my $res = $admin->post("/api/v1/admin/webhook-events/$e->{id}/replay");
+        status_is $res, 202, 'a replay reads it again';
+        is_deeply [ map { $res->json("/$_") } qw(type object_key state error) ], [ $type{$provider}, $object{$provider}, 'received', undef ], '  as this version does';
+        my $again = (stored())[0];
+        is $again->{payload}, $e->{payload}, '  all of it';
+    };
+}
+
+# What is a dead letter at once: by what is sent, and its problem.
+my @dead = (
+    [ 'no JSON',                    qr/invalid JSON at byte 1/,        sub { $hooks->stripe($t, 'not json') } ],
+    [ 'nothing',                    qr/the text ends/,                 sub { $hooks->stripe($t, '') } ],
+    [ 'no object',                  qr/not a JSON object/,             sub { $hooks->stripe($t, '[]') } ],
+    [ '33 levels',                  qr/deeper than 32 levels/,         sub { $hooks->stripe($t, '{"id":"evt_deep","type":"x","a":' . '[' x 32 . ']' x 32 . '}') } ],
+    [ 'no type',                    qr/no type/,                       sub { $hooks->stripe($t, { id => 'evt_x' }) } ],
+    [ 'a type of 256 bytes',        qr/no type/,                       sub { $hooks->stripe($t, { id => 'evt_x', type => 'x' x 256 }) } ],
+    [ 'Clerk: no type',             qr/no type/,                       sub { $hooks->clerk($t, { data => {} }) } ],
+    [ 'Clerk: bytes',               qr/invalid JSON/,                  sub { $hooks->clerk($t, "\0\xff") } ],
+    [ 'Supabase: no table',         qr/no type/,                       sub { $hooks->supabase($t, { type => 'INSERT' }) } ],
+    [ 'Apple: no type',             qr/no type/,                       sub { $hooks->apple($t, { %{ $event{apple} }, notificationType => undef }) } ],
+    [ 'Google: no base64',          qr/not a JSON object in base64/,   sub { $hooks->google($t, {}, data => '!') } ],
+    [ 'Google: no object inside',   qr/not a JSON object in base64/,   sub { $hooks->google($t, {}, data => encode_base64('[]', '')) } ],
+);
+
+subtest 'what cannot be read is a dead letter that can be replayed' => sub {
+    my $admin = $t->user('undertaker', role => 'admin');
+    for (@dead) {
+        my ($name, $problem, $send) = @$_;
+        $db->do('DELETE FROM webhook_events');
+        my $before = jobs();
+        status_is $send->(), 200, $name;
+        my ($e) = stored();
+        is $e->{state}, 'failed', '  failed';
+        like $e->{error}, $problem, '  and says why';
+        is jobs(), $before, '  no job';
+        my $res = $admin->post("/api/v1/admin/webhook-events/$e->{id}/replay");
+        status_is $res, 202, '  replayed';
+        if ($e->{raw}) {
+            is_deeply [ map { $res->json("/$_") } qw(state replays) ], [ 'failed', 1 ], '  it is read again, and still not understood';
+            like $res->json('/error'), $problem;
+        }
+        else { is $res->json('/state'), 'received', '  it is processed again' }
+    }
+    is $db->selectrow_array(q{SELECT count(*) FROM audit_events WHERE action = 'webhook.replay' AND actor_id = ?}, undef, $admin->id), scalar @dead, 'each is put down';
+};
+
+subtest 'an id that cannot be stored is that of the body' => sub {
+    $db->do('DELETE FROM webhook_events');
+    my %body = (long => { id => 'e' x 256, type => 'x' }, none => { type => 'x' });
+    for (sort keys %body) {
+        my $body = $body{$_};
+        status_is $hooks->stripe($t, $body), 200 for 1, 2;
+    }
+    is_deeply [ sort map { $_->{event_id} } stored() ], [ sort map { sha256_hex(Cpanel::JSON::XS->new->canonical->utf8->encode($_)) } values %body ], 'once each';
+    status_is $hooks->stripe($t, { id => 'e' x 255, type => 'x' }), 200;
+    is scalar(stored(event_id => 'e' x 255)), 1, 'one of 255 bytes is itself';
+    status_is $hooks->apple($t, { %{ $event{apple} }, notificationUUID => undef }), 200, 'Apple: no id';
+    status_is $hooks->google($t, $event{google}, message => { messageId => undef }), 200, 'Google: no id';
+    is scalar(grep { $_->{event_id} =~ /\A[0-9a-f]{64}\z/ } stored()), 4, '  theirs, too';
+    $db->do('DELETE FROM webhook_events');
 };
 
 subtest 'the signature is over bytes, and what they are called does not matter' => sub {
@@ -303,7 +385,7 @@ subtest 'administrators look at them' => sub {
     is jobs(), $before + 1, 'by a new job';
     status_is $admin->post("/api/v2/admin/webhook-events/$id/replay"), 202, 'once more';
     is jobs(), $before + 1, 'which waits already';
-    is_deeply $db->selectall_arrayref(q{SELECT actor_id, resource_id, details ->> 'event_id' FROM audit_events WHERE action = 'webhook.replay'}),
+    is_deeply $db->selectall_arrayref(q{SELECT actor_id, resource_id, details ->> 'event_id' FROM audit_events WHERE action = 'webhook.replay' AND resource_id = ?}, undef, $id),
         [ ([ $admin->id, $id, 'evt_list_2' ]) x 2 ], 'and put down in the audit log';
     error_is $admin->post('/api/v1/admin/webhook-events/00000000-0000-7000-8000-00000000dead/replay'), 404, 'NOT_FOUND';
 

@@ -38,7 +38,7 @@ sub process (@events) {
     for my $e (@events) {
         my ($provider, $id, $type, $payload, %more) = @$e;
         $sql->run($api, webhook_event_store => provider => $provider, event_id => $id, type => $type, object_key => $more{object},
-            occurred_ms => $more{at}, payload => $json->encode($payload));
+            occurred_ms => $more{at}, payload => $json->encode($payload), signed => undef, raw => undef, problem => undef);
         my ($event) = $api->selectrow_array('SELECT id FROM webhook_events WHERE provider = ? AND event_id = ?', undef, $provider, $id);
         my %with = (event => $event, clerk_issuer => $CLERK, supabase_issuer => $SUPABASE, plays => "{$PACKAGE}");
         my ($asked) = $sql->run($api, webhook_event_process => %with);
@@ -268,8 +268,8 @@ sub told (@events) {
 subtest 'Stripe tells of subscriptions' => sub {
     my $row = told(stripe('evt_1', 'checkout.session.completed', 1,
         { id => 'cs_1', object => 'checkout.session', mode => 'subscription', subscription => 'sub_1', customer => 'cus_1', client_reference_id => 'user_7', amount_total => 1999, currency => 'usd', status => 'complete' }))->{row};
-    is_deeply { map { $_ => $row->{$_} } qw(kind object_key customer account amount_cents currency environment at) },
-        { kind => 'started', object_key => 'sub_1', customer => 'cus_1', account => 'user_7', amount_cents => 1999, currency => 'USD', environment => 'production', at => 1_700_000_001 }, 'checkout.session.completed';
+    is_deeply { map { $_ => $row->{$_} } qw(kind object_key customer account amount_cents currency environment at status) },
+        { kind => 'started', status => undef, object_key => 'sub_1', customer => 'cus_1', account => 'user_7', amount_cents => 1999, currency => 'USD', environment => 'production', at => 1_700_000_001 }, 'checkout.session.completed';
     $row = told(stripe('evt_2', 'customer.subscription.updated', 2, subscription(cancel_at_period_end => $yes), test => 1))->{row};
     is_deeply { map { $_ => $row->{$_} } qw(kind product status is_ending starts ends environment account) },
         { kind => 'changed', product => 'price_pro', status => 'active', is_ending => 1, starts => 1_700_000_000, ends => 1_702_592_000, environment => 'sandbox', account => 'user_7' }, 'customer.subscription.updated';
@@ -281,6 +281,21 @@ subtest 'Stripe tells of subscriptions' => sub {
         lines => { data => [ { period => { start => 1, end => 2 }, pricing => { price_details => { price => 'price_pro' } } } ] });
     $row = told(stripe('evt_5', 'invoice.paid', 4, { %invoice, parent => { subscription_details => { subscription => 'sub_1', metadata => { user_id => 'user_7' } } } }))->{row};
     is_deeply [ @$row{qw(kind object_key customer account product amount_cents currency status starts ends)} ], [ 'payment_succeeded', 'sub_1', 'cus_1', 'user_7', 'price_pro', 500, 'EUR', undef, 1, 2 ], 'invoice.paid';
+    my %line = (period => { start => 1, end => 2 });
+    my @plans = (
+        [ 'as it is now', { parent => { type => 'subscription_item_details', subscription_item_details => { proration => $yes } }, pricing => { price_details => { price => 'price_left' } } },
+            { parent => { type => 'invoice_item_details' }, pricing => { price_details => { price => 'price_fee' } } },
+            { parent => { type => 'subscription_item_details', subscription_item_details => { proration => Cpanel::JSON::XS::false() } }, pricing => { price_details => { price => 'price_pro' } } } ],
+        [ 'as it was before', { type => 'invoiceitem', proration => $yes, price => { id => 'price_left' } }, { type => 'invoiceitem', proration => Cpanel::JSON::XS::false(), price => { id => 'price_fee' } },
+            { type => 'subscription', proration => Cpanel::JSON::XS::false(), price => { id => 'price_pro' } } ],
+    );
+    for my $plan (@plans) {
+        my ($version, @lines) = @$plan;
+        $row = told(stripe('evt_5', 'invoice.paid', 4, { %invoice, subscription => 'sub_1', lines => { data => [ map { { %line, %$_ } } @lines ] } }))->{row};
+        is_deeply [ @$row{qw(product amount_cents)} ], [ 'price_pro', 500 ], "the plan of an invoice is that of its line without proration, $version";
+        $row = told(stripe('evt_5', 'invoice.paid', 4, { %invoice, subscription => 'sub_1', lines => { data => [ map { { %line, %$_ } } @lines[0, 1] ] } }))->{row};
+        is $row->{product}, undef, '  and of none where there is no such line';
+    }
     $row = told(stripe('evt_6', 'invoice.payment_failed', 4, { %invoice, subscription => 'sub_1', attempt_count => 2 }))->{row};
     is_deeply [ @$row{qw(kind object_key amount_cents)}, $json->decode($row->{data})->{attempt_count} ], [ 'payment_failed', 'sub_1', 700, 2 ], 'invoice.payment_failed, as older versions have it';
     is told(stripe('evt_7', 'invoice.paid', 4, \%invoice))->{event}{state}, 'ignored', 'an invoice for no subscription';
@@ -311,6 +326,13 @@ subtest 'Apple tells of subscriptions' => sub {
     is told(apple('DID_CHANGE_RENEWAL_STATUS', subtype => 'AUTO_RENEW_ENABLED'))->{row}{kind}, 'uncancelled', '  and on';
     is told(apple('DID_RENEW', transaction => { price => 500_000, currency => 'JPY' }))->{row}{amount_cents}, 500, 'a currency without cents';
     is told(apple('DID_RENEW', environment => 'Sandbox'))->{row}{environment}, 'sandbox', 'the sandbox';
+    for my $type ('Consumable', 'Non-Consumable') {
+        for (qw(REFUND REFUND_REVERSED REVOKE)) {
+            my $e = told(apple($_, transaction => { type => $type }));
+            is_deeply [ $e->{event}{state}, $e->{event}{error}, $e->{row} ], [ 'ignored', 'this is not about a subscription', undef ], "$_ of a $type is about no subscription";
+        }
+    }
+    is told(apple('REFUND', transaction => { type => 'Auto-Renewable Subscription' }))->{row}{kind}, 'refunded', 'one of a subscription is';
     is told(apple($_))->{event}{state}, 'ignored', "$_ is for nobody" for qw(TEST CONSUMPTION_REQUEST SOMETHING_NEW);
 };
 

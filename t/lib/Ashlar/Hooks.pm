@@ -108,7 +108,7 @@ sub supabase ($self, $t, $event, %arg) {
 }
 
 # An App Store notification: the event with transaction and renewal as plain
-# hashes.  chain, key, alg, x5c; inner (another chain for what is inside); payload (the whole body)
+# hashes.  raw (a function that changes its JSON text before it is signed), chain, key, alg, x5c; inner (another chain for what is inside); payload (the whole body)
 sub apple ($self, $t, $event, %arg) {
     my %all  = (notificationUUID => 'uuid-' . ++$self->{messages}, version => '2.0', signedDate => int(time * 1000), %$event);
     my %data = (appAppleId => 1234, bundleId => $self->{bundle}, environment => 'Production', %{ delete $all{data} // {} });
@@ -122,7 +122,9 @@ sub apple ($self, $t, $event, %arg) {
 
 sub apple_sign ($self, $payload, %arg) {
     my $chain = $arg{chain} // $self->{apple};
-    my $jws   = mint($payload, alg => $arg{alg} // 'ES256', key => $arg{key} // $chain->{key},
+    my $text  = $json->encode($payload);
+    $text     = $arg{text}->($text) if $arg{text};
+    my $jws   = mint(\$text, alg => $arg{alg} // 'ES256', key => $arg{key} // $chain->{key},
         header => { typ => undef, x5c => $arg{x5c} // $chain->{x5c} });
     return $arg{tamper} ? $arg{tamper}->($jws) : $jws;
 }
@@ -149,8 +151,7 @@ sub google ($self, $t, $event, %arg) {
 sub ready ($self, $t) {
     my $until = time + 20;
     while (time < $until) {
-        return 1 if $self->google($t, {}, token => 'x', data => 'x')->status == 401
-            && $self->google($t, {}, data => 'x')->status == 400;
+        return 1 if $self->google($t, {}, claim => { email => 'nobody@example.com' })->status == 401;
         sleep 0.05;
     }
     return 0;
