@@ -89,7 +89,8 @@ static int take_hex(struct reader *r)
 	return v;
 }
 
-/* The code point of a surrogate pair whose first half was read; -1: there is no second, and nothing is taken. */
+/* The code point of a surrogate pair whose first half was read; -1: there is no second, and nothing is taken.
+ */
 static int take_pair(struct reader *r, int high)
 {
 	const char *from = r->p;
@@ -437,7 +438,8 @@ enum err json_read(struct arena *a, const char *p, size_t n, struct json_object 
 	return read_text(&r, out, problem);
 }
 
-enum err json_read_any(struct arena *a, const char *p, size_t n, struct json_object **out, const char **problem)
+enum err json_read_any(struct arena *a, const char *p, size_t n, struct json_object **out,
+		       const char **problem)
 {
 	struct reader r = { .arena = a, .start = p, .p = p, .end = p + n, .any = true };
 

@@ -51,7 +51,8 @@ enum err json_read(struct arena *a, const char *p, size_t n, struct json_object 
  *
  * ERR_OK; ERR_BAD_REQUEST: not JSON, too deep or too many values all the same.
  */
-enum err json_read_any(struct arena *a, const char *p, size_t n, struct json_object **out, const char **problem);
+enum err json_read_any(struct arena *a, const char *p, size_t n, struct json_object **out,
+		       const char **problem);
 
 /* A member of an object by its path: two names, or one and NULL.  NULL: it is not there, or no object is. */
 struct json_object *jx_at(struct json_object *object, const char *name, const char *inner);

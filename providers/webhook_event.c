@@ -271,7 +271,8 @@ void webhook_event_read_apple(struct arena *a, struct json_object *notification,
 	complete(a, jws, n, out);
 }
 
-/* Sealed text is text: base64 makes it of bytes.  They are the installation's, as the secrets are that verified them. */
+/* Sealed text is text: base64 makes it of bytes.  They are the installation's, as the secrets are that
+ * verified them. */
 char *webhook_event_seal(struct arena *a, const char *body, size_t n)
 {
 	char *text = arena_alloc_raw(a, (n + 2) / 3 * 4 + 1);

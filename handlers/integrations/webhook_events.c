@@ -75,7 +75,8 @@ static enum err event_replay(struct req *rq)
 		webhook_event_read(&rq->arena, arena_dup(&rq->arena, db_text(res, 0, "provider")),
 				   arena_dup(&rq->arena, db_text(res, 0, "event_id")), body, n, &e);
 	else if (sealed)
-		e.problem = "the body as it came does not open: its key is not among ENCRYPTION_KEYS any more";
+		e.problem =
+			"the body as it came does not open: its key is not among ENCRYPTION_KEYS any more";
 	req_set(rq, "type", e.type);
 	req_set(rq, "object_key", e.object);
 	req_set(rq, "occurred_ms", e.at_ms ? arena_fmt(&rq->arena, "%lld", (long long)e.at_ms) : NULL);

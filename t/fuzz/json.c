@@ -1,6 +1,7 @@
 /*
  * Any bytes as a body.  What is read must be valid UTF-8 once written, read
- * again to the same, and go through our own writer without harm.
+ * again to the same, and go through our own writer without harm; and so must
+ * what json_read_any makes of bytes that json_read refuses.
  */
 #include <json-c/json.h>
 #include <stdint.h>
@@ -31,6 +32,19 @@ static void check_writer(struct arena *a, const char *p, size_t n)
 		abort();
 }
 
+static void check_any(struct arena *a, const char *p, size_t n)
+{
+	struct json_object *tree, *again;
+	const char *problem, *text;
+
+	if (json_read_any(a, p, n, &tree, &problem))
+		return;
+	text = json_object_to_json_string_ext(tree, JSON_C_TO_STRING_PLAIN);
+	if (!utf8_valid(text, strlen(text)) || json_read_any(a, text, strlen(text), &again, &problem) ||
+	    strcmp(text, json_object_to_json_string_ext(again, JSON_C_TO_STRING_PLAIN)) != 0)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	const int plain = JSON_C_TO_STRING_PLAIN;
@@ -46,6 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (json_read(&a, (const char *)data, n, &tree, &problem)) {
 		if (!problem)
 			abort();
+		check_any(&a, (const char *)data, n);
 	} else {
 		text = json_object_to_json_string_ext(tree, plain);
 		if (!utf8_valid(text, strlen(text)) || json_read(&a, text, strlen(text), &again, &problem) ||

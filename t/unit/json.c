@@ -159,6 +159,48 @@ static const char *read_text(const char *text)
 	return read_n(text, strlen(text), &tree);
 }
 
+/* clang-format off */
+static const struct { const char *text, *as; } any[] = {
+	{ "{\"a\":123456789012345678901234567890}", "{\"a\":123456789012345678901234567890}" },
+	{ "[-9223372036854775809,9223372036854775807]", "[-9223372036854775809,9223372036854775807]" },
+	{ "[1e400,1e1000,1e-1000,1.50]", "[1e400,1e1000,1e-1000,1.50]" },
+	{ "[1e1001,-1E-1001,0e99999999999999999999]", "[\"1e1001\",\"-1E-1001\",\"0e99999999999999999999\"]" },
+	{ "\"a\\u0000b\"", "\"a\xef\xbf\xbd" "b\"" },
+	{ "\"\\ud800\"", "\"\xef\xbf\xbd\"" },
+	{ "\"\\ud800\\u0041\"", "\"\xef\xbf\xbd" "A\"" },
+	{ "\"\\ud800\\ud83d\\ude00\"", "\"\xef\xbf\xbd\xf0\x9f\x98\x80\"" },
+	{ "\"\\udc00\\ud800x\"", "\"\xef\xbf\xbd\xef\xbf\xbdx\"" },
+	{ "\"\xff\xc3\"", "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
+	{ "{\"a\":[1],\"b\":2,\"a\":{\"c\":3}}", "{\"a\":{\"c\":3},\"b\":2}" },
+	{ "{\"\\u0000\":1}", "{\"\xef\xbf\xbd\":1}" },
+};
+/* clang-format on */
+
+static void test_any(void)
+{
+	char *wide = arena_alloc(&arena, 1004);
+	struct json_object *tree;
+	const char *problem;
+
+	for (size_t i = 0; i < sizeof(any) / sizeof(*any); i++) {
+		is_int(json_read(&arena, any[i].text, strlen(any[i].text), &tree, &problem), ERR_BAD_REQUEST,
+		       "%s is refused", any[i].text);
+		is_int(json_read_any(&arena, any[i].text, strlen(any[i].text), &tree, &problem), ERR_OK,
+		       "  and read all the same");
+		is_str(json_object_to_json_string_ext(tree, JSON_C_TO_STRING_PLAIN), any[i].as,
+		       "  as what can be stored");
+	}
+	memset(wide, '9', 1001);
+	json_read_any(&arena, wide, 1000, &tree, &problem);
+	is_int(json_object_get_type(tree), json_type_double, "1000 digits are a number");
+	json_read_any(&arena, wide, 1001, &tree, &problem);
+	is_int(json_object_get_type(tree), json_type_string, "1001 are a string");
+	is_int(json_read_any(&arena, "[1,]", 4, &tree, &problem), ERR_BAD_REQUEST,
+	       "what is no JSON is none here either");
+	ok(!tree, "and there is no tree");
+	is_str(problem, "invalid JSON at byte 4: expected a value", "but a problem");
+}
+
 static double seconds(void)
 {
 	struct timespec t;
@@ -273,6 +315,7 @@ int main(void)
 			read += read_n(good[i].text, cut, &tree) == NULL;
 		is_int(read, 0, "no beginning is taken for the whole: %s", good[i].text);
 	}
+	test_any();
 	test_bounds();
 	test_tree();
 	arena_release(&arena);
