@@ -15,18 +15,30 @@
 static const char *pool_name = "main", *processes, *socket_path;
 
 static const struct cmd_option options[] = {
-	{ "--pool", "NAME", &pool_name, "main, or slow: the one for routes that wait for other servers" },
-	{ "--processes", "N", &processes, "how many children; four per core when left out" },
+	{ "--pool", "NAME", &pool_name,
+	  "main; slow: for routes that wait for other servers; hash: for those that hash passwords" },
+	{ "--processes", "N", &processes,
+	  "how many children; auto, or left out: four per core, and one in the pool hash" },
 	{ "--socket", "PATH", &socket_path, "where to listen, unless standard input is a listening socket" },
 	{ NULL, NULL, NULL, NULL },
 };
 
+static const char *const process_names[POOL_WORKER] = { "api-main", "api-slow", "api-hash" };
+
 static const struct cmd_usage usage = {
-	"api [--pool main|slow] [--processes N] [--socket PATH]",
+	"api [--pool main|slow|hash] [--processes N] [--socket PATH]",
 	"Answer FastCGI requests until SIGTERM.  SIGHUP replaces all children without\n"
 	"losing a request.  The configuration is in the environment: ashlar check-config.",
 	options,
 };
+
+/* As many as the cores keep busy: those that hash do nothing else, the others wait for PostgreSQL as well. */
+static int children_of(enum pool number)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN), n = number == POOL_HASH ? cores : 4 * cores;
+
+	return (int)(n < 1 ? 1 : n > SHM_CHILDREN / 2 ? SHM_CHILDREN / 2 : n);
+}
 
 int cmd_api(int argc, char **argv)
 {
@@ -34,16 +46,18 @@ int cmd_api(int argc, char **argv)
 
 	if (cmd_options(&usage, argc, argv) < argc)
 		cmd_misuse(&usage, "takes no operands");
-	pool.number = !strcmp(pool_name, "slow");
+	while (pool.number < POOL_WORKER && strcmp(pool_name, shm_pool_names[pool.number]))
+		pool.number++;
+	if (pool.number == POOL_WORKER)
+		cmd_misuse(&usage, "--pool must be main, slow or hash");
 	pool.name = pool_name;
 	pool.socket = socket_path;
-	pool.processes = (int)(processes ? cmd_number(&usage, "--processes", processes, 1, SHM_CHILDREN / 2)
-					 : 4 * sysconf(_SC_NPROCESSORS_ONLN));
-	if (!pool.number && strcmp(pool_name, "main"))
-		cmd_misuse(&usage, "--pool must be main or slow");
+	pool.processes = processes && strcmp(processes, "auto")
+				 ? (int)cmd_number(&usage, "--processes", processes, 1, SHM_CHILDREN / 2)
+				 : children_of(pool.number);
 	if (config_load(stderr))
 		cmd_die("the configuration has mistakes; see ashlar check-config");
-	log_init(pool.number ? "api-slow" : "api-main");
+	log_init(process_names[pool.number]);
 	router_init();
 	answer_init();
 	return pool_run(&pool);

@@ -14,6 +14,7 @@
 #include "fcgi/db.h"
 #include "fcgi/log.h"
 #include "fcgi/serve.h"
+#include "fcgi/shm.h"
 
 /*
  * libfcgi reads and writes the protocol; the waiting is ours.  Its own
@@ -140,6 +141,14 @@ static enum err read_body(enum err rc)
 	return ERR_OK;
 }
 
+/* Has nginx closed the connection, since nobody waits for the answer any more? */
+static bool asker_has_gone(void)
+{
+	struct pollfd p = { .fd = fcgx.ipcFd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP);
+}
+
 static void answer(void)
 {
 	struct buf head;
@@ -165,6 +174,9 @@ static void serve(struct shm_child *slot)
 		rq = (struct req){ .arena = arena, .params = fcgx.envp };
 		rc = serve_begin(&rq);
 		rc = read_body(rc);
+		/* A quarter of a second of a core is too much for nobody. */
+		if (!rc && shm_pool == POOL_HASH && asker_has_gone())
+			rc = req_fail_inside(&rq, ERR_UNAVAILABLE, "nobody waits for the answer");
 		serve_answer(&rq, rc);
 		answer();
 		/*

@@ -12,8 +12,6 @@ static const int statuses[SHM_STATUSES - 1] = { 101, 200, 201, 202, 204, 301, 30
 static const double bucket_s[SHM_BUCKETS] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
 					      0.1,   0.25,   0.5,   1,    2.5,   10 };
 
-static const char *const pool_names[SHM_POOLS] = { "main", "slow", "worker" };
-
 static uint64_t get(_Atomic uint64_t *n)
 {
 	return atomic_load_explicit(n, memory_order_relaxed);
@@ -184,7 +182,7 @@ static void write_pools(struct buf *b, const char *name, const char *type, const
 {
 	family(b, name, type, help);
 	for (int i = 0; i < SHM_POOLS; i++)
-		buf_fmt(b, "%s{pool=\"%s\"} %.15g\n", name, pool_names[i], value(&shm->pools[i]));
+		buf_fmt(b, "%s{pool=\"%s\"} %.15g\n", name, shm_pool_names[i], value(&shm->pools[i]));
 }
 
 static double children(struct shm_pool *p)

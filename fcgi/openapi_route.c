@@ -49,7 +49,7 @@ void openapi_route(struct buf *b, const struct route *r)
 					      "user_or_key", "team",       "team_admin" };
 	static const char *const flags[] = { "slow",        "static",    "bare",   "raw",      "keyless",
 					     "token_too",   "private",   "writes", "one_mode", "own_limit",
-					     "one_or_many", "workspace", "signed", "realtime" };
+					     "one_or_many", "workspace", "signed", "realtime", "hashes" };
 	struct field params[8];
 	int n = route_params(r);
 

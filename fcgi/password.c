@@ -204,6 +204,9 @@ static enum err scrypt_placed(struct req *rq, const char *text, const struct phc
 	_Atomic uint64_t *slot = NULL;
 	uint64_t held = 0;
 
+	/* nginx would send it to a pool that others wait in. */
+	if (rq->route && !(rq->route->flags & HASHES))
+		return req_fail_inside(rq, ERR_INTERNAL, "the row of %s lacks HASHES", rq->route->id);
 	if (shm) {
 		slot = place_take(&held);
 		if (!slot) {

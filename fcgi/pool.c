@@ -57,6 +57,9 @@ static int open_socket(void)
 	} else {
 		listen_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	}
+	/* Who would wait for longer than anybody waits for is refused by nginx at once: its connect() fails. */
+	if (listen_fd >= 0 && opt->number == POOL_HASH)
+		listen(listen_fd, (int)cfg.hash_queue * opt->processes);
 	/* Several children may wake for one connection; the slower ones must not wait for the next. */
 	return listen_fd < 0 ? -1 : fcntl(listen_fd, F_SETFL, fcntl(listen_fd, F_GETFL) | O_NONBLOCK);
 }
@@ -128,15 +131,20 @@ static void be_patient(void)
 {
 	const struct sched_param none = { 0 };
 
-	sched_setscheduler(0, SCHED_BATCH, &none);
+	/* More patient still, as the unit of the pool "hash" is: so it stays. */
+	if (sched_getscheduler(0) != SCHED_IDLE)
+		sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
 static void add_children(void)
 {
 	for (int i = 0; i < opt->processes; i++)
 		add_child(NULL);
-	/* The slow pool is the one with a network. */
-	add_child(opt->number == 1 ? housekeeper_run : wake_run);
+	/* The slow pool is the one with a network; the main pool's notifier serves the whole host. */
+	if (opt->number == POOL_SLOW)
+		add_child(housekeeper_run);
+	if (opt->number == POOL_MAIN)
+		add_child(wake_run);
 }
 
 static void signal_children(int signo, bool only_unwanted)

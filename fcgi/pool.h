@@ -4,9 +4,11 @@
 #ifndef ASHLAR_POOL_H
 #define ASHLAR_POOL_H
 
+#include "fcgi/shm.h"
+
 struct pool_options {
-	int number;         /* 0 main, 1 slow: the index of its line in shared memory */
-	const char *name;   /* "main", "slow" */
+	enum pool number;
+	const char *name;   /* "main", "slow", "hash" */
 	int processes;      /* children */
 	const char *socket; /* where to listen; NULL when fd 0 is the socket already */
 };

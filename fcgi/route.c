@@ -93,7 +93,10 @@ bool route_takes_key(const struct route *r)
 
 const char *route_pool(const struct route *r)
 {
-	return r->flags & REALTIME ? "realtime" : r->flags & SLOW ? "slow" : "main";
+	return r->flags & REALTIME ? "realtime"
+	       : r->flags & HASHES ? "hash"
+	       : r->flags & SLOW   ? "slow"
+				   : "main";
 }
 
 bool route_is_team(const struct route *r)
@@ -316,6 +319,8 @@ static void check(const struct route *r)
 		bad_table("%s: .gate asks about a user, or a key that stands for one", r->id);
 	if (r->done && !surface_of(r->id)->object_head)
 		bad_table("%s: its surface's answers have no meta to say .done in", r->id);
+	if (r->flags & HASHES && r->flags & (SLOW | REALTIME))
+		bad_table("%s: HASHES is for a pool that waits for nobody", r->id);
 	if (r->flags & KEYLESS && !route_takes_key(r))
 		bad_table("%s: KEYLESS goes with a key", r->id);
 	if (!r->run && r->sql == Q_NONE)

@@ -61,9 +61,10 @@ enum route_flag {
 	 * :membership_id.  400 without one, 403 where the user is no active member, known or not.
 	 */
 	WORKSPACE = 2048,
-	SIGNED = 4096,   /* with RAW: a signature over the body says who calls, and the handler asks for it
-				   first; Idempotency-Key is ignored, since a stored answer would need none */
-	REALTIME = 8192, /* ashlar realtime serves it: a WebSocket, or a stream */
+	SIGNED = 4096,    /* with RAW: a signature over the body says who calls, and the handler asks for it
+				    first; Idempotency-Key is ignored, since a stored answer would need none */
+	REALTIME = 8192,  /* ashlar realtime serves it: a WebSocket, or a stream */
+	HASHES = 1 << 14, /* hashes a password: runs in the pool that has the cores for it (password.h) */
 };
 
 /*
@@ -202,7 +203,7 @@ struct field route_param(const struct route *r, int i);
 /* Must there be an X-API-Key (but for KEYLESS)? */
 bool route_takes_key(const struct route *r);
 
-/* Which pool answers it: "main", "slow", "realtime". */
+/* Which pool answers it: "main", "slow", "hash", "realtime". */
 const char *route_pool(const struct route *r);
 
 /* Is its caller a team user, of the dashboard? */

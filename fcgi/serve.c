@@ -21,7 +21,7 @@
 #include "fcgi/metrics.h"
 #include "fcgi/qs.h"
 
-enum { MAX_BODY = 1 << 20, MAX_RERUNS = 3 };
+enum { MAX_BODY = 1 << 20, MAX_RERUNS = 3, MAX_QUEUED_MS = 5000 };
 
 /* Who is this request?  Ids for logs and traces. */
 
@@ -264,6 +264,21 @@ static enum err take_from_limit(struct req *rq)
 	return ERR_RATE_LIMIT;
 }
 
+/*
+ * Has a request whose answer takes a core waited for so long that whoever sent
+ * it is about to give up?  Then the core is better spent on the next one.
+ * REQUEST_MSEC is when nginx passed it on, in seconds since 1970.
+ */
+static enum err check_queued(struct req *rq)
+{
+	const char *sent = rq->route->flags & HASHES ? req_param(rq, "REQUEST_MSEC") : NULL;
+
+	if (!sent || (double)clock_unix_us() / 1e6 - strtod(sent, NULL) < MAX_QUEUED_MS / 1e3)
+		return ERR_OK;
+	req_set_header(rq, "Retry-After", "5");
+	return req_fail(rq, ERR_UNAVAILABLE, "too many sign-ins at once; try again in 5 seconds");
+}
+
 enum err serve_begin(struct req *rq)
 {
 	struct failure refused;
@@ -285,6 +300,7 @@ enum err serve_begin(struct req *rq)
 
 		rc = rc ? rc : credentials;
 	}
+	rc = rc ? rc : check_queued(rq);
 	refused = rq->fail;
 	rq->doing = "counting the request";
 	limited = rq->method == OPTIONS ? ERR_OK : take_from_limit(rq);

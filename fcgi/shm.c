@@ -13,10 +13,12 @@
 #include "fcgi/route.h"
 
 struct shm *shm;
-int shm_pool;
+enum pool shm_pool;
+
+const char *const shm_pool_names[SHM_POOLS] = { "main", "slow", "hash", "worker" };
 
 /* Raise when a field is added, moved or given another meaning. */
-enum { LAYOUT = 4 };
+enum { LAYOUT = 5 };
 
 /* FNV-1a over a start and a text, with a finalizer that mixes the high bits down. */
 static uint64_t mix(uint64_t start, const char *text)

@@ -16,7 +16,6 @@
 #include "fcgi/jwks.h"
 
 enum {
-	SHM_POOLS = 3,        /* main, slow, and the workers of the host */
 	SHM_CHILDREN = 256,   /* of one pool */
 	SHM_LIMITS = 1 << 16, /* rate-limit slots */
 	SHM_ROUTES = 2048,
@@ -26,6 +25,12 @@ enum {
 	SHM_REALTIME = 16, /* realtime processes of the host */
 	SHM_HASHERS = 256, /* passwords hashed at once; a host with more cores uses as many */
 };
+
+/* The pools of a host, and its workers. */
+enum pool { POOL_MAIN, POOL_SLOW, POOL_HASH, POOL_WORKER, SHM_POOLS };
+
+/* "main", … */
+extern const char *const shm_pool_names[SHM_POOLS];
 
 /* A child's line on the scoreboard. */
 struct shm_child {
@@ -92,8 +97,8 @@ struct shm {
 
 extern struct shm *shm;
 
-/* This process's pool, an index of shm->pools: 0 main, 1 slow, 2 worker. */
-extern int shm_pool;
+/* This process's. */
+extern enum pool shm_pool;
 
 /*
  * Map the file, making it when it is missing or of another layout.  Called

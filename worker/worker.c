@@ -501,7 +501,7 @@ int worker_run(const struct worker_options *options)
 	static const char patient[] = "-c statement_timeout=60000 -c jit=off -c client_min_messages=warning";
 	sigset_t signals;
 
-	shm_pool = 2;
+	shm_pool = POOL_WORKER;
 	if (shm_map(cfg.shm_file)) {
 		fprintf(stderr, "ashlar worker: SHM_FILE %s: %s\n", cfg.shm_file, strerror(errno));
 		return 1;

@@ -293,11 +293,11 @@ const struct route auth_routes[] = {
 	{ POST, "/api/v1/auth/register", "platform.identity.register", KEY, "Sign up",
 	  "Answers with tokens, or, where the tenant wants addresses verified, with verification_required: then always, and the "
 	  "mail tells whoever has the address whether it was known already.  At most 3 an hour by address, then none for 30 minutes.",
-	  .body = register_in, .out = &register_shape, .errors = not_registered, .run = register_run, .flags = KEYLESS | PRIVATE },
+	  .body = register_in, .out = &register_shape, .errors = not_registered, .run = register_run, .flags = KEYLESS | PRIVATE | HASHES },
 	{ POST, "/api/v1/auth/login", "platform.identity.login", KEY, "Sign in with a password",
 	  "A user with a second factor gets mfa_required instead of tokens.  At most 10 in 15 minutes by address and by account, "
 	  "then none for 15 minutes.",
-	  .body = login_in, .out = &login_shape, .errors = not_in, .run = login, .flags = KEYLESS | PRIVATE, .status = 200 },
+	  .body = login_in, .out = &login_shape, .errors = not_in, .run = login, .flags = KEYLESS | PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/auth/refresh", "platform.identity.refresh", KEY, "Get new tokens",
 	  "The refresh token stays the same, or, where the tenant has tokens rotated (refresh_token_rotation), is replaced by the "
 	  "next one.  The one before gets the next one again within 30 seconds, and later as long as neither the next refresh token "

@@ -142,10 +142,10 @@ const struct route password_routes[] = {
 	{ POST, "/api/v1/auth/reset-password", "platform.identity.reset_password", KEY, "Set a forgotten password",
 	  "With the token of the mail's link, or with the address and the mail's code.  All sessions of the user end, and the "
 	  "address counts as verified: who resets a password reads its mail.  If it was not verified until now, passkeys and second factor end, too.",
-	  .body = reset_in, .out = &message_shape, .errors = not_reset, .run = reset, .flags = KEYLESS | PRIVATE, .status = 200 },
+	  .body = reset_in, .out = &message_shape, .errors = not_reset, .run = reset, .flags = KEYLESS | PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/auth/change-password", "platform.identity.change_password", KEY_USER, "Change my password",
 	  "The other sessions end.  At most 5 an hour by user, then none for 30 minutes.",
-	  .body = change_in, .out = &message_shape, .errors = not_changed, .run = change, .flags = KEYLESS | PRIVATE, .status = 200 },
+	  .body = change_in, .out = &message_shape, .errors = not_changed, .run = change, .flags = KEYLESS | PRIVATE | HASHES, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -428,10 +428,10 @@ static enum err tenant_change_password(struct req *rq)
 const struct route tenant_auth_routes[] = {
 	{ POST, "/api/v1/tenant-auth/register",          "platform.identity.tenant_register",          PUBLIC, "Make a tenant and its owner",
 	  .about = "Three an hour from one address; then it is blocked for 30 minutes.",
-	  .body = register_in, .out = &token_shape, .constraints = register_constraints, .run = tenant_register, .flags = PRIVATE },
+	  .body = register_in, .out = &token_shape, .constraints = register_constraints, .run = tenant_register, .flags = PRIVATE | HASHES },
 	{ POST, "/api/v1/tenant-auth/login",             "platform.identity.tenant_login",             PUBLIC, "Log in to the dashboard",
 	  .about = "Ten tries in 15 minutes from one address, and of one account; then it is blocked for 15 minutes.",
-	  .body = login_in, .out = &token_shape, .errors = login_errors, .run = tenant_login, .flags = PRIVATE, .status = 200 },
+	  .body = login_in, .out = &token_shape, .errors = login_errors, .run = tenant_login, .flags = PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/refresh",           "platform.identity.tenant_refresh",           PUBLIC, "Get a new access token",
 	  .about = "The same refresh token comes back, or, where the tenant has tokens rotated (refresh_token_rotation), the next one.",
 	  .body = refresh_in, .out = &token_shape, .errors = refresh_errors, .run = tenant_refresh, .flags = PRIVATE, .status = 200 },
@@ -446,12 +446,12 @@ const struct route tenant_auth_routes[] = {
 	  .body = forgot_in, .out = &message_shape, .run = tenant_forgot_password, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/reset-password",    "platform.identity.tenant_reset_password",    PUBLIC, "Set a new password by a mailed link",
 	  .about = "Ends all of the account's sessions.",
-	  .body = reset_in, .out = &message_shape, .errors = ticket_errors, .run = tenant_reset_password, .flags = PRIVATE, .status = 200 },
+	  .body = reset_in, .out = &message_shape, .errors = ticket_errors, .run = tenant_reset_password, .flags = PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/change-password",   "platform.identity.tenant_change_password",   TEAM, "Change my password",
 	  .about = "Ends all of the caller's sessions, this one too. Five an hour; then it is blocked for 30 minutes.",
-	  .body = change_in, .out = &message_shape, .run = tenant_change_password, .flags = PRIVATE | ONE_MODE, .status = 200 },
+	  .body = change_in, .out = &message_shape, .run = tenant_change_password, .flags = PRIVATE | HASHES | ONE_MODE, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/accept-invitation", "platform.identity.tenant_accept_invitation", PUBLIC, "Join a team by a mailed link",
-	  .body = accept_in, .out = &token_shape, .errors = ticket_errors, .run = tenant_accept_invitation, .flags = PRIVATE },
+	  .body = accept_in, .out = &token_shape, .errors = ticket_errors, .run = tenant_accept_invitation, .flags = PRIVATE | HASHES },
 	ROUTE_END
 };
 /* clang-format on */

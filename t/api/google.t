@@ -9,7 +9,7 @@ use Time::HiRes 'time';
 
 # Signing in with Google, against a stand-in that speaks what Google documents.
 my $google = Ashlar::Google->start;
-my $t      = Api->start($google->settings, main => 1, slow => 2);
+my $t      = Api->start($google->settings, main => 1, slow => 3, SLOW_PER_TENANT => 2, SLOW_PER_CALLER => 2);
 my $page   = 'https://app.example.com/signed-in';
 my $queried = 'https://app.example.com/back?from=google&x=1';
 my $origin = 'https://app.example.com';

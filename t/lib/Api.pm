@@ -66,7 +66,7 @@ sub false () { return Cpanel::JSON::XS::false() }
 # Start an instance and wait until it answers.
 #
 # Names in capitals are settings of the api (fcgi/config.def); the others are
-#   main, slow   how many children each pool has; 0: no such pool
+#   main, slow, hash   how many children each pool has; 0: no such pool
 #   worker       how many children a worker has; none when left out
 #   realtime     whether there is a realtime server
 #   cluster      an Ashlar::Cluster; by default the one shared by all files
@@ -79,7 +79,7 @@ sub start ($class, %arg) {
         tmp      => $dir,
         dir      => "$dir",
         cluster  => delete $arg{cluster} // Ashlar::Cluster->shared,
-        size     => { main => delete $arg{main} // 2, slow => delete $arg{slow} // 1 },
+        size     => { main => delete $arg{main} // 2, slow => delete $arg{slow} // 1, hash => delete $arg{hash} // 2 },
         nginx    => delete $arg{nginx} // {},
         owner    => $$,
         expected => [$RACE],
@@ -103,7 +103,7 @@ sub start ($class, %arg) {
         (map { /^[A-Z]/ ? ($_ => delete $arg{$_}) : () } keys %arg),
     };
     die 'unknown options: ', join(' ', sort keys %arg), "\n" if %arg;
-    $self->start_pool($_) for grep { $self->{size}{$_} } qw(main slow);
+    $self->start_pool($_) for grep { $self->{size}{$_} } qw(main slow hash);
     $self->start_realtime if $realtime;
     $self->start_worker(children => $worker) if $worker;
     $self->_start_nginx;
@@ -388,6 +388,7 @@ sub _start_nginx ($self) {
         HTTP_PORT    => $self->{http_port},
         SOCKET_MAIN  => "$dir/main.sock",
         SOCKET_SLOW  => "$dir/slow.sock",
+        SOCKET_HASH  => "$dir/hash.sock",
         SOCKET_REALTIME => "$dir/realtime.sock",
         DOC_ROOT     => getcwd . '/build/docs',
         CERT         => "$dir/cert.pem",

@@ -39,6 +39,7 @@ subtest 'the files of a package' => sub {
         usr/lib/systemd/system/ashlar-api@.socket
         usr/lib/systemd/system/ashlar-api@.service
         usr/lib/systemd/system/ashlar-api@slow.service.d/20-network.conf
+        usr/lib/systemd/system/ashlar-api@hash.service.d/20-cpu.conf
         usr/lib/systemd/system/ashlar-api@main.service.d/remote-database.conf.example
         usr/lib/systemd/system/ashlar-.service.d/10-hardening.conf
         usr/lib/systemd/system/ashlar-migrate.service
@@ -52,6 +53,7 @@ subtest 'the files of a package' => sub {
         etc/nginx/conf.d/ashlar.conf
         etc/nginx/sites-available/ashlar
         etc/nginx/snippets/ashlar-errors.conf
+        etc/nginx/snippets/ashlar-hash.conf
         etc/nginx/snippets/ashlar-pools.conf
         etc/nginx/snippets/ashlar-realtime.conf
     );

@@ -234,7 +234,8 @@ subtest 'the api gets the listed parameters and nothing else' => sub {
     my $got = echo($r);
     my $p   = $got->{params};
     is $got->{body_bytes}, 7, 'the body';
-    like delete $p->{REQUEST_ID}, qr/^[0-9a-f]{32}$/, 'REQUEST_ID';
+    like delete $p->{REQUEST_ID},   qr/^[0-9a-f]{32}$/,   'REQUEST_ID';
+    like delete $p->{REQUEST_MSEC}, qr/^\d{10}[.]\d{3}$/, 'REQUEST_MSEC';
     is_deeply $p,
         {
         REQUEST_METHOD      => 'POST',

@@ -3,9 +3,34 @@ use v5.36;
 use lib 't/lib';
 use Api;
 use Cpanel::JSON::XS ();
+use IO::Select;
+use POSIX ();
 
 my $t    = Api->start(realtime => 1);
 my $json = Cpanel::JSON::XS->new;
+
+# Begin a request in a process of its own; result() waits for what came of it: "429 RATE_LIMIT_EXCEEDED 5",
+# where the last word is Retry-After.
+sub begin ($request) {
+    my $pid = open(my $from, '-|') // die "fork: $!\n";
+    return $from if $pid;
+    my $res  = $request->();
+    my $code = $res->status < 400 ? '' : eval { $res->json('/error/code') } // '';
+    print join(' ', $res->status, grep { length } $code, $res->header('Retry-After') // ''), "\n";
+    STDOUT->flush;
+    POSIX::_exit(0);
+}
+
+sub result ($from) { return <$from> =~ s/\n//r }
+
+# Of requests that were begun, those that are answered; it waits until there are so many.
+sub answered ($many, @begun) {
+    my $select = IO::Select->new(@begun);
+    my $until  = time + 30;
+    my @ready;
+    @ready = $select->can_read(0.1) until @ready >= $many || time > $until;
+    return @ready;
+}
 
 # ------------------------------------------------------------------ who answers
 
@@ -59,4 +84,39 @@ subtest 'a row\'s own methods and paths go to its pool, and nothing else does' =
     } 10, 'each request has a line in a log';
     my @wrong = map { "$want{$_}, not " . ($got{$_} // 'nobody') } grep { (split /: /, $want{$_})[1] ne ($got{$_} // 'realtime') } sort keys %want;
     is_deeply \@wrong, [], keys(%want) . ' requests';
+};
+
+# ------------------------------------------------------------------ passwords
+
+subtest 'logins wait in a short queue, and behind it are told to come back' => sub {
+    my $h     = Api->start(hash => 1, HASH_QUEUE => 1, nginx => { REAL_IP_FROM => '127.0.0.1' });
+    my $n     = 0;
+    my $login = sub {
+        my $client = $h->client(headers => { 'X-Forwarded-For' => '192.0.2.' . ++$n });
+        return begin(sub { $client->post('/api/v1/auth/login', { email => "nobody-$n\@example.com", password => 'Wrong-pass-1' }) });
+    };
+    my ($child) = $h->children('hash');
+    kill 'STOP', $child or die "kill: $!\n";
+    my @begun   = map { $login->() } 1 .. 6;
+    my @refused = answered(4, @begun);
+    is_deeply [ map { result($_) } @refused ], [ ('503 SERVICE_UNAVAILABLE 5') x 4 ], 'a queue of one holds two, as Linux counts; the others are answered at once';
+    status_is $h->get('/api/v1/public/health'), 200, 'the main pool has nothing to do with it';
+    kill 'CONT', $child;
+    my %refused = map { $_ => 1 } @refused;
+    is_deeply [ map { result($_) } grep { !$refused{$_} } @begun ], [ ('401 INVALID_CREDENTIALS') x 2 ], 'and who waited is answered';
+
+    my %login = (body => '{"email":"nobody@example.com","password":"Wrong-pass-1"}');
+    my $res = $h->fcgi('hash')->request('POST', '/api/v1/auth/login', %login, params => { REQUEST_MSEC => sprintf '%.3f', time - 6 });
+    error_is $res, 503, 'SERVICE_UNAVAILABLE';
+    is $res->header('Retry-After'), 5, 'who has waited longer than anybody waits is not worth a core';
+    status_is $h->fcgi('hash')->request('POST', '/api/v1/auth/login', %login, params => { REQUEST_MSEC => sprintf '%.3f', time }), 401;
+
+    kill 'STOP', $child;
+    my $fcgi = $h->fcgi('hash');
+    $fcgi->{timeout} = 0;
+    $fcgi->request('POST', '/api/v1/auth/login', %login, params => { HTTP_X_REQUEST_ID => 'gone' });
+    kill 'CONT', $child;
+    eventually { grep { ($_->{request_id} // '') eq 'gone' && ($_->{reason} // '') =~ /nobody waits/ } $h->log } 10, 'nor is who has gone';
+    is $h->metric('ashlar_children', pool => 'hash'), 1, 'its children are counted';
+    is_deeply [ map { $_->{process} } grep { ($_->{route} // '') eq '/api/v1/auth/login' && $_->{process} ne 'api-hash' } $h->log ], [], 'no other pool has seen any of them';
 };

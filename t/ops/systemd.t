@@ -40,7 +40,7 @@ sub setting_names ($unit) {
 }
 
 subtest 'systemd finds no fault' => sub {
-    for my $unit (map { /@[.]/ ? (s/@/\@main/r, s/@/\@slow/r) : $_ } sort @ours) {
+    for my $unit (map { my $unit = $_; $unit =~ /@[.]/ ? map { $unit =~ s/@/\@$_/r } qw(main slow hash) : $unit } sort @ours) {
         is analyze("verify --man=no '$unit'"), '', $unit;
         is $?, 0, 'verified';
     }
@@ -106,6 +106,10 @@ my %SERVICE = (
     'ashlar-api@slow.service' => {
         %pool, %calls, holes => \@internet, Environment => 'PROCESSES=16', EnvironmentFile => '/etc/ashlar/ashlar.env -/etc/ashlar/slow.env',
     },
+    'ashlar-api@hash.service' => {
+        %pool, CPUSchedulingPolicy => 'idle', CPUWeight => '20', holes => \@open, Environment => 'PROCESSES=auto',
+        EnvironmentFile => '/etc/ashlar/ashlar.env -/etc/ashlar/hash.env',
+    },
     'ashlar-migrate.service' => {
         %closed, holes => \@open, User => 'ashlar', Group => 'ashlar', Type => 'oneshot', Restart => 'on-failure', EnvironmentFile => '/etc/ashlar/ashlar.env',
     },
@@ -120,9 +124,9 @@ my %SERVICE = (
 );
 my %socket = (SocketMode => '0660', SocketUser => 'n/a', SocketGroup => 'www-data', Backlog => '4096', PartOf => 'ashlar.target');
 my %OTHER  = (
-    (map { ("ashlar-api\@$_.socket" => { %socket, ListenStream => "/run/ashlar-$_.sock", Triggers => "ashlar-api\@$_.service" }) } qw(main slow)),
+    (map { ("ashlar-api\@$_.socket" => { %socket, ListenStream => "/run/ashlar-$_.sock", Triggers => "ashlar-api\@$_.service" }) } qw(main slow hash)),
     'ashlar-realtime.socket' => { %socket, ListenStream => '/run/ashlar-realtime.sock', Triggers => 'ashlar-realtime.service' },
-    'ashlar.target'          => { Wants         => join ' ', sort map { /@|realtime|worker/ ? $_ : () } keys %SERVICE, map { ("ashlar-api\@$_.socket") } qw(main slow) },
+    'ashlar.target'          => { Wants         => join ' ', sort map { /@|realtime|worker/ ? $_ : () } keys %SERVICE, map { ("ashlar-api\@$_.socket") } qw(main slow hash) },
 );
 $OTHER{'ashlar.target'}{Wants} = join ' ', sort 'ashlar-realtime.socket', split ' ', $OTHER{'ashlar.target'}{Wants};
 
@@ -159,7 +163,7 @@ subtest 'the drop-in for a remote database' => sub {
 
 subtest 'units, nginx and settings mean the same' => sub {
     is of('ashlar-api@.socket', 'ListenStream'), '/run/ashlar-%i.sock', 'the socket';
-    like qx(cat '$top/etc/nginx/conf.d/ashlar.conf'), qr{unix:/run/ashlar-$_[.]sock\b}, "nginx knows that of $_" for qw(main slow realtime);
+    like qx(cat '$top/etc/nginx/conf.d/ashlar.conf'), qr{unix:/run/ashlar-$_[.]sock\b}, "nginx knows that of $_" for qw(main slow hash realtime);
     is of('ashlar-api@.service', 'StandardInput'), 'socket', 'which becomes fd 0';
     is of('ashlar-api@.service', 'RuntimeDirectory'), 'ashlar', 'the directory';
     like qx(cat '$top/etc/ashlar/ashlar.env'), qr{^#SHM_FILE=/run/ashlar/}m, 'that SHM_FILE is in';

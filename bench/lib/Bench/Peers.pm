@@ -45,6 +45,16 @@ sub start_ashlar ($socket, $children) {
     );
 }
 
+# The pool for passwords, which runs when nothing else wants the core, as its unit has it.
+sub start_hash ($socket) {
+    return start(
+        name => 'ashlar, pool hash',
+        log  => "$tmp/ashlar-hash.log",
+        env  => ashlar_env(),
+        cmd  => [ 'chrt', '--idle', 0, $ashlar, 'api', '--pool', 'hash', '--socket', $socket ],
+    );
+}
+
 # ---- peers ----
 
 sub build_go {
@@ -171,6 +181,7 @@ sub render_nginx ($name, %more) {
         HTTP_PORT    => free_port(),
         SOCKET_MAIN  => "$tmp/main",
         SOCKET_SLOW  => "$tmp/slow",
+        SOCKET_HASH  => "$tmp/hash",
         DOC_ROOT     => "$tmp",
         CERT         => "$tmp/cert.pem",
         CERT_KEY     => "$tmp/key.pem",
@@ -261,6 +272,8 @@ sub wait_for_subjects {
 sub start_alone (%render) {
     make_certificate();
     add_ashlar(%render);
+    push @{ $subjects[0]{pids} }, start_hash("$tmp/hash");
+    push @{ $subjects[0]{sockets} }, "$tmp/hash";
     wait_for_subjects();
     return;
 }
