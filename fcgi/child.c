@@ -14,6 +14,7 @@
 #include "fcgi/db.h"
 #include "fcgi/log.h"
 #include "fcgi/serve.h"
+#include "fcgi/share.h"
 #include "fcgi/shm.h"
 
 /*
@@ -186,6 +187,7 @@ static void serve(struct shm_child *slot)
 		others_wait = somebody_waits();
 		if (!keep || others_wait)
 			close_connection();
+		share_give_back();
 		serve_end(&rq);
 		arena_reset(&rq.arena);
 		atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);

@@ -13,6 +13,7 @@
 #include "fcgi/jx.h"
 #include "fcgi/log.h"
 #include "fcgi/req.h"
+#include "fcgi/share.h"
 #include "fcgi/shm.h"
 #include "fcgi/wake.h"
 
@@ -621,6 +622,9 @@ enum err db_call_with(struct req *rq, enum query_id q, const char *const *values
 	bool ok = true;
 
 	*out = NULL;
+	/* Whose the request is its handler knows by now (oauth.c); the others' share is taken already. */
+	if (rq->route && rq->route->access == PUBLIC && share_take(rq))
+		return rq->fail.err;
 	rq->doing = queries[q].name;
 	db_open();
 	if (!conn)

@@ -176,6 +176,18 @@ static void write_deliveries(struct buf *b)
 	buf_fmt(b, "ashlar_webhook_delivery_seconds_total %.3f\n", (double)get(&shm->deliveries.ms) / 1e3);
 }
 
+/* Requests that would have taken more of the slow pool than is theirs. */
+static void write_shares(struct buf *b)
+{
+	static const char *const whose[SHM_SHARERS] = { "tenant", "caller" };
+
+	family(b, "ashlar_slow_refusals_total", "counter",
+	       "Requests refused since as many of their tenant or caller wait for other servers.");
+	for (int i = 0; i < SHM_SHARERS; i++)
+		buf_fmt(b, "ashlar_slow_refusals_total{share=\"%s\"} %llu\n", whose[i],
+			(unsigned long long)get(&shm->share_refusals[i]));
+}
+
 /* One family with a value per pool. */
 static void write_pools(struct buf *b, const char *name, const char *type, const char *help,
 			double (*value)(struct shm_pool *))
@@ -267,6 +279,7 @@ void metrics_write(struct buf *b)
 	write_routes(b);
 	write_jobs(b);
 	write_deliveries(b);
+	write_shares(b);
 	write_pools(b, "ashlar_children", "gauge", "Child processes.", children);
 	write_pools(b, "ashlar_requests_in_flight", "gauge", "Requests being answered.", in_flight);
 	write_pools(b, "ashlar_child_respawns_total", "counter", "Children replaced after they died.",

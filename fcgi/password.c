@@ -1,10 +1,8 @@
 #include "fcgi/password.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <signal.h>
 #include <strings.h>
 #include <unistd.h>
 
@@ -103,23 +101,8 @@ const char *password_check(const char *text, const char *email)
 }
 
 /*
- * Places: a slot holds the pid of who hashes, and since when
+ * Places
  */
-
-static uint64_t mine(int64_t now_s)
-{
-	return (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)now_s;
-}
-
-/* Is the place free, its process dead, or its time long over? */
-static bool is_free(uint64_t held, int64_t now_s)
-{
-	pid_t pid = (pid_t)(held >> 32);
-
-	if (!held || (uint32_t)now_s - (uint32_t)held > MAX_HELD_S)
-		return true;
-	return kill(pid, 0) && errno == ESRCH;
-}
 
 /* Take a place and return its slot, with what is in it; NULL when there was none for PASSWORD_WAIT_MS. */
 static _Atomic uint64_t *place_take(uint64_t *held)
@@ -132,17 +115,10 @@ static _Atomic uint64_t *place_take(uint64_t *held)
 	if (cores > SHM_HASHERS)
 		cores = SHM_HASHERS;
 	for (;;) {
-		int64_t now_ns = clock_ns(), now_s = now_ns / 1000000000;
-
-		for (long i = 0; i < cores; i++) {
-			_Atomic uint64_t *slot = &shm->hashers[i];
-			uint64_t there = atomic_load(slot);
-
-			*held = mine(now_s);
-			if (is_free(there, now_s) && atomic_compare_exchange_strong(slot, &there, *held))
-				return slot;
-		}
-		if (now_ns >= until_ns)
+		for (long i = 0; i < cores; i++)
+			if (shm_place_take(&shm->hashers[i], MAX_HELD_S, held))
+				return &shm->hashers[i];
+		if (clock_ns() >= until_ns)
 			return NULL;
 		nanosleep(&(struct timespec){ .tv_nsec = POLL_NS }, NULL);
 	}
@@ -217,7 +193,7 @@ static enum err scrypt_placed(struct req *rq, const char *text, const struct phc
 	}
 	scrypt(text, how, out);
 	if (slot)
-		atomic_compare_exchange_strong(slot, &held, 0);
+		shm_place_free(slot, held);
 	return ERR_OK;
 }
 

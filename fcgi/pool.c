@@ -17,6 +17,7 @@
 #include "fcgi/host.h"
 #include "fcgi/housekeeper.h"
 #include "fcgi/log.h"
+#include "fcgi/share.h"
 #include "fcgi/shm.h"
 #include "fcgi/tok.h"
 #include "fcgi/wake.h"
@@ -57,7 +58,8 @@ static int open_socket(void)
 	} else {
 		listen_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	}
-	/* Who would wait for longer than anybody waits for is refused by nginx at once: its connect() fails. */
+	/* Who would wait for longer than anybody waits for is refused by nginx at once: its connect() fails.
+	 */
 	if (listen_fd >= 0 && opt->number == POOL_HASH)
 		listen(listen_fd, (int)cfg.hash_queue * opt->processes);
 	/* Several children may wake for one connection; the slower ones must not wait for the next. */
@@ -75,6 +77,8 @@ static void run_child(struct place *p, pid_t master)
 	signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group; the master decides */
 	if (p->run)
 		p->run();
+	if (opt->number == POOL_SLOW)
+		share_use(opt->processes);
 	child_run(listen_fd, p->slot);
 }
 

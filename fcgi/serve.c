@@ -20,6 +20,7 @@
 #include "fcgi/log.h"
 #include "fcgi/metrics.h"
 #include "fcgi/qs.h"
+#include "fcgi/share.h"
 
 enum { MAX_BODY = 1 << 20, MAX_RERUNS = 3, MAX_QUEUED_MS = 5000 };
 
@@ -463,6 +464,27 @@ static enum err read_input(struct req *rq)
 /* The handler, in its transaction */
 
 /*
+ * Before a handler can wait for anybody.  Whose an API key is only enter()
+ * knows, so that is asked in a transaction of its own; the tenant of a PUBLIC
+ * row is its handler's to find out, and db.c takes the share then.
+ */
+static enum err take_share(struct req *rq)
+{
+	PGresult *res;
+	enum err rc;
+
+	if (!(rq->route->flags & SLOW) || rq->route->access == PUBLIC)
+		return ERR_OK;
+	if (!rq->who.tenant_id) {
+		rc = db_call(rq, Q_share_tenant, true, &res);
+		if (rc)
+			return rc;
+		rq->who.tenant_id = arena_dup(&rq->arena, db_text(res, 0, "tenant"));
+	}
+	return share_take(rq);
+}
+
+/*
  * Nobody has asked yet whether the caller may come in, and rc says what comes
  * of the request.  Whoever may not is not told that.
  */
@@ -556,8 +578,10 @@ void serve_answer(struct req *rq, enum err rc)
 	}
 	if (!rc) {
 		req_set(rq, "if_match", rq->method == GET ? NULL : answer_if_match(rq));
-		rc = idem_begin(rq);
+		rc = take_share(rq);
 	}
+	if (!rc)
+		rc = idem_begin(rq);
 	if (!rc)
 		rc = run(rq);
 	if (rc) {

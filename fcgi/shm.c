@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fcgi/clock.h"
 #include "fcgi/route.h"
 
 struct shm *shm;
@@ -151,6 +152,30 @@ void shm_free_child(struct shm_child *child)
 		return;
 	atomic_store(&child->busy_since_ns, 0);
 	atomic_store(&child->pid, 0);
+}
+
+/* Is the place free, its process dead, or its time long over? */
+static bool is_free(uint64_t held, int64_t now_s, long max_s)
+{
+	pid_t pid = (pid_t)(held >> 32);
+
+	if (!held || (uint32_t)now_s - (uint32_t)held > (uint32_t)max_s)
+		return true;
+	return kill(pid, 0) && errno == ESRCH;
+}
+
+bool shm_place_take(_Atomic uint64_t *place, long max_s, uint64_t *held)
+{
+	int64_t now_s = clock_ns() / 1000000000;
+	uint64_t there = atomic_load(place);
+
+	*held = (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)now_s;
+	return is_free(there, now_s, max_s) && atomic_compare_exchange_strong(place, &there, *held);
+}
+
+void shm_place_free(_Atomic uint64_t *place, uint64_t held)
+{
+	atomic_compare_exchange_strong(place, &held, 0);
 }
 
 uint64_t shm_hash(uint64_t class, const char *text)

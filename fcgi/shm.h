@@ -10,6 +10,7 @@
 #define ASHLAR_SHM_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "fcgi/http.h"
@@ -19,11 +20,13 @@ enum {
 	SHM_CHILDREN = 256,   /* of one pool */
 	SHM_LIMITS = 1 << 16, /* rate-limit slots */
 	SHM_ROUTES = 2048,
-	SHM_STATUSES = 27, /* statuses counted apart; the last stands for all others */
-	SHM_BUCKETS = 12,  /* of the latency histogram, without +Inf */
-	SHM_OUTCOMES = 4,  /* of jobs, and of deliveries: see metrics.h */
-	SHM_REALTIME = 16, /* realtime processes of the host */
-	SHM_HASHERS = 256, /* passwords hashed at once; a host with more cores uses as many */
+	SHM_STATUSES = 27,    /* statuses counted apart; the last stands for all others */
+	SHM_BUCKETS = 12,     /* of the latency histogram, without +Inf */
+	SHM_OUTCOMES = 4,     /* of jobs, and of deliveries: see metrics.h */
+	SHM_REALTIME = 16,    /* realtime processes of the host */
+	SHM_HASHERS = 256,    /* passwords hashed at once; a host with more cores uses as many */
+	SHM_SHARES = 1 << 14, /* places for shares of the slow pool: many, so that two rarely meet */
+	SHM_SHARERS = 2,      /* who may have one: a tenant, a caller */
 };
 
 /* The pools of a host, and its workers. */
@@ -92,6 +95,8 @@ struct shm {
 	struct shm_realtime realtime[SHM_REALTIME];
 	_Atomic uint32_t wake;                 /* wake.h's marks, and the futex that its notifier waits on */
 	_Atomic uint64_t hashers[SHM_HASHERS]; /* password.c's: the pid of who hashes, and since when */
+	_Atomic uint64_t shares[SHM_SHARES];   /* share.c's, likewise */
+	_Atomic uint64_t share_refusals[SHM_SHARERS];
 	struct shm_limit limits[SHM_LIMITS];
 };
 
@@ -109,6 +114,18 @@ int shm_map(const char *path);
 /* A free line of a pool's scoreboard, the caller's; NULL: there is none. */
 struct shm_child *shm_take_child(int pool);
 void shm_free_child(struct shm_child *child);
+
+/*
+ * Take a place for this process: a word that says whose it is and since when.
+ * It is free when nobody has it, when its process has died, or when it was held
+ * for longer than max_s: pids come round again.
+ *
+ * True, and *held is what shm_place_free wants; false: another process has it.
+ */
+bool shm_place_take(_Atomic uint64_t *place, long max_s, uint64_t *held);
+
+/* Give it back, unless somebody has taken it over meanwhile. */
+void shm_place_free(_Atomic uint64_t *place, uint64_t held);
 
 /* A keyed 64-bit hash for spreading keys over slots, never 0; not for secrets. */
 uint64_t shm_hash(uint64_t class, const char *text);

@@ -53,7 +53,7 @@ const struct route dashboard_webhook_routes[] = {
 	  "The new one is in this answer only. For 24 hours messages are signed with both, so that receivers can be changed in peace.",
 	  .out = &webhook_secret_shape, .sql = Q_webhook_regenerate, .run = webhook_regenerate, .flags = PRIVATE, .status = 200 },
 	{ POST,   BASE "/{webhook_id}/test", "platform.webhooks_out.test", TEAM_ADMIN, "Send a test to a webhook of the tenant",
-	  .about = "Signed as any message, once, while you wait; also while the webhook is switched off, and counted nowhere.",
+	  .about = "Signed as any message, once, while you wait, for 5 s at most; also while the webhook is switched off, and counted nowhere.",
 	  .body = webhook_test_in, .out = &webhook_test_shape, .run = webhook_test, .flags = SLOW, .status = 200 },
 	{ GET,    BASE "/{webhook_id}/deliveries", "platform.webhooks_out.list_deliveries", TEAM, "List deliveries to a webhook of the tenant",
 	  .about = "Newest first, with their attempts; kept for 30 days. total counts up to 10,001.",

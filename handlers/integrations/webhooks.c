@@ -25,7 +25,7 @@
 #include "providers/standard_webhooks.h"
 #include "providers/webhook.h"
 
-enum { MAX_HEADERS = 10, MAX_HEADER_NAME = 100, MAX_HEADER_VALUE = 1000 };
+enum { TEST_TIMEOUT_MS = 5000, MAX_HEADERS = 10, MAX_HEADER_NAME = 100, MAX_HEADER_VALUE = 1000 };
 
 /* clang-format off */
 const char *const webhook_states[] = { "pending", "delivering", "delivered", "failed", "dropped", NULL };
@@ -443,6 +443,9 @@ enum err webhook_test(struct req *rq)
 	rc = webhook_call(&rq->arena, &w, &call);
 	if (rc)
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "the webhook's secret does not open");
+	/* Somebody watches. */
+	if (call.timeout_ms > TEST_TIMEOUT_MS)
+		call.timeout_ms = TEST_TIMEOUT_MS;
 	rc = http_do(&rq->arena, &call, &answer);
 	b = req_open(rq);
 	buf_char(b, '{');
@@ -522,7 +525,7 @@ const struct route webhook_routes[] = {
 	  .about = "On forgets why it was switched off; off drops what has not been delivered.",
 	  .may = &webhook_manage, .out = &webhook_shape, .sql = Q_webhook_toggle, .flags = WORKSPACE, .status = 200 },
 	{ POST,   BASE "/{webhook_id}/test", "workspace.webhooks_out.test", USER, "Send a test to a webhook",
-	  .about = "Signed as any message, once, while you wait; also while the webhook is switched off, and counted nowhere.",
+	  .about = "Signed as any message, once, while you wait, for 5 s at most; also while the webhook is switched off, and counted nowhere.",
 	  .may = &webhook_manage, .body = webhook_test_in, .out = &webhook_test_shape, .run = webhook_test, .flags = WORKSPACE | SLOW, .status = 200 },
 	{ GET,    BASE "/{webhook_id}/deliveries", "workspace.webhooks_out.list_deliveries", USER, "List deliveries",
 	  .about = "Newest first, with their attempts; kept for 30 days. total counts up to 10,001.",

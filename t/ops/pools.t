@@ -2,6 +2,8 @@
 use v5.36;
 use lib 't/lib';
 use Api;
+use Ashlar::Google;
+use Ashlar::Receiver;
 use Cpanel::JSON::XS ();
 use IO::Select;
 use POSIX ();
@@ -119,4 +121,76 @@ subtest 'logins wait in a short queue, and behind it are told to come back' => s
     eventually { grep { ($_->{request_id} // '') eq 'gone' && ($_->{reason} // '') =~ /nobody waits/ } $h->log } 10, 'nor is who has gone';
     is $h->metric('ashlar_children', pool => 'hash'), 1, 'its children are counted';
     is_deeply [ map { $_->{process} } grep { ($_->{route} // '') eq '/api/v1/auth/login' && $_->{process} ne 'api-hash' } $h->log ], [], 'no other pool has seen any of them';
+};
+
+# ------------------------------------------------------------------ other people's servers
+
+# Which children of the slow pool have a connection to a port.
+sub children_at ($s, $port) {
+    my $hex = sprintf ':%04X', $port;
+    return grep {
+        my $pid = $_;
+        my %peer;
+        if (open my $in, '<', "/proc/$pid/net/tcp") {
+            %peer = map { (split)[ 9, 2 ] } <$in>;
+        }
+        grep { (readlink($_) // '') =~ /^socket:\[(\d+)\]/ && ($peer{$1} // '') =~ /$hex$/ } glob "/proc/$pid/fd/*"
+    } $s->children('slow');
+}
+
+subtest 'a tenant whose receiver is silent waits by itself' => sub {
+    my $google = Ashlar::Google->start;
+    my $silent = Ashlar::Receiver->start;
+    my $quick  = Ashlar::Receiver->start;
+    my $page   = 'https://app.example.com/';
+    $silent->answer('/', delay => 600);
+    # Of eight children a tenant has two, and a caller one.
+    my $s = Api->start($google->settings, slow => 8, WEBHOOK_ALLOW_HTTP => 'true', REQUEST_TIMEOUT_S => 300, HTTP_ALLOW_PRIVATE => join ',', map { $_->address } $silent, $quick);
+    my %owner = map { $_ => $s->team($_, role => 'owner', tenant => $_) } qw(acme other);
+    my @team  = map { $s->team("admin$_", role => 'admin', tenant => 'acme') } 1 .. 8;
+    my %hook;
+    for my $who (qw(acme other)) {
+        my $made = sub ($url) {
+            my $res = $owner{$who}->post('/api/v1/dashboard/webhooks', { name => 'x', url => $url, events => ['*'] });
+            $s->keep_secret($res->json('/secret') // die $res->describe);
+            return '/api/v1/dashboard/webhooks/' . $res->json('/id') . '/test';
+        };
+        $hook{$who} = { silent => $made->($silent->url('/')), quick => $made->($quick->url('/')) };
+        my $res = $owner{$who}->put('/api/v1/dashboard/oauth-providers/google', { is_enabled => true, client_id => "$who.apps.googleusercontent.com", client_secret => "GOCSPX-$who", redirect_uris => [$page] });
+        die $res->describe if $res->status != 200;
+    }
+    my %public  = map { $_ => $s->client(key => $s->key(type => 'public', tenant => $_), origin => 'https://app.example.com') } qw(acme other);
+    my $test    = sub ($client, $path) { my $apart = $client->with(http => $s->http); return begin(sub { $apart->post($path, { event => 'user.created' }) }) };
+    my $sign_in = sub ($who) {
+        my $url = $public{$who}->get('/api/v1/auth/google/url', query => { redirect_uri => $page })->json('/authorization_url');
+        my $res = $s->get($google->agree($url, secret => "GOCSPX-$who", sub => "$who-user", email => "$who-user\@example.com"));
+        $s->keep_secret(grep { defined } $google->last);
+        return $res;
+    };
+
+    my @waiting = map { $test->($_, $hook{acme}{silent}) } @team[ 0, 1 ];
+    my @busy;
+    eventually { @busy = children_at($s, $silent->{port}); @busy == 2 } 20, 'two tests wait for an answer';
+    kill 'STOP', @busy;    # no time-out of theirs ends what follows
+
+    my @more = map { $test->($_, $hook{acme}{silent}) } @team[ 2 .. 7 ];
+    is_deeply [ map { result($_) } @more ], [ ('429 RATE_LIMIT_EXCEEDED 5') x 6 ], 'six more are told to come back';
+    error_is $team[2]->post($hook{acme}{quick}, { event => 'user.created' }), 429, 'RATE_LIMIT_EXCEEDED', message => qr/of this tenant/;
+    error_is $team[0]->post($hook{acme}{quick}, { event => 'user.created' }), 429, 'RATE_LIMIT_EXCEEDED', message => qr/of yours/;
+    status_is $sign_in->('acme'), 429, 'a tenant\'s share is one, whatever waits';
+    status_is $team[2]->get('/api/v1/dashboard/webhooks'), 200, 'what waits for nobody goes on';
+    json_is $owner{other}->post($hook{other}{quick}, { event => 'user.created' }), '', { success => true, status_code => 200, message => qr/200/ }, 'another tenant has its test';
+    like $sign_in->('other')->header('Location') // '', qr/#access_token=/, 'and signs in with Google';
+    cmp_ok $s->metric('ashlar_slow_refusals_total', share => 'tenant'), '>=', 7, 'refusals are counted by whose share was full';
+    is $s->metric('ashlar_slow_refusals_total', share => 'caller'), 1;
+
+    $s->expect_log(qr/signal 9/, qr/upstream prematurely closed connection|Connection reset by peer/);
+    my $children = () = $s->children('slow');
+    kill 'KILL', $busy[0];
+    is_deeply [ sort grep { !/^200/ } map { result($_) } answered(1, @waiting) ], ['502 BAD_GATEWAY'], 'a child that dies takes its request along';
+    eventually { $s->children('slow') == $children } 10, 'is replaced,';
+    json_is $team[2]->post($hook{acme}{quick}, { event => 'user.created' }), '', { success => true, status_code => 200, message => qr/200/ }, 'and its share is free';
+    kill 'CONT', $busy[1];
+    is scalar(answered(2, @waiting)), 2, 'a test that nobody answers ends by itself';
+    is scalar($silent->requests('/')), 2, 'no other has reached the receiver';
 };

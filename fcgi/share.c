@@ -1,0 +1,92 @@
+#include "fcgi/share.h"
+
+#include "fcgi/config.h"
+#include "fcgi/req.h"
+#include "fcgi/shm.h"
+
+enum {
+	OF_TENANT,
+	OF_CALLER,
+	RETRY_S = 5, /* what waits for others waits about as long: a webhook's test does at most */
+};
+
+static int pool_children;
+
+/* Of the request in hand. */
+static struct {
+	_Atomic uint64_t *place; /* NULL: none */
+	uint64_t held;
+} shares[SHM_SHARERS];
+
+void share_use(int children)
+{
+	pool_children = children;
+}
+
+/* A setting, or a fraction of the pool; but where there are several children one is left for others. */
+static long cap(long setting, int fraction)
+{
+	long n = setting ? setting : pool_children / fraction;
+
+	if (n >= pool_children)
+		n = pool_children - 1;
+	return n < 1 ? 1 : n;
+}
+
+/* Where the n-th share of a key is.  Two keys may have a place in common: then one of them has a share less.
+ */
+static _Atomic uint64_t *place_of(uint64_t key, uint64_t n)
+{
+	uint64_t h = key + n * 0x9e3779b97f4a7c15u;
+
+	h ^= h >> 33;
+	h *= 0xff51afd7ed558ccdu;
+	h ^= h >> 33;
+	return &shm->shares[h % SHM_SHARES];
+}
+
+static bool take(int of, uint64_t key, long most)
+{
+	for (long n = 0; n < most; n++) {
+		_Atomic uint64_t *place = place_of(key, (uint64_t)n);
+
+		if (!shm_place_take(place, cfg.request_timeout_s, &shares[of].held))
+			continue;
+		shares[of].place = place;
+		return true;
+	}
+	atomic_fetch_add_explicit(&shm->share_refusals[of], 1, memory_order_relaxed);
+	return false;
+}
+
+enum err share_take(struct req *rq)
+{
+	uint64_t tenant, caller;
+	const char *whose;
+
+	if (!pool_children || !rq->route || !(rq->route->flags & SLOW) || shares[OF_TENANT].place)
+		return ERR_OK;
+	tenant = shm_hash(OF_TENANT, rq->who.tenant_id ? rq->who.tenant_id : "");
+	caller = shm_hash(rq->who.key, rq->who.tenant_id ? rq->who.tenant_id : "");
+	if (!take(OF_CALLER, caller, cap(cfg.slow_per_caller, 8)))
+		whose = "yours";
+	else if (!take(OF_TENANT, tenant, cap(cfg.slow_per_tenant, 4)))
+		whose = "this tenant";
+	else
+		return ERR_OK;
+	share_give_back();
+	req_retry_after(rq, RETRY_S);
+	rq->fail.message =
+		arena_fmt(&rq->arena, "too many requests of %s wait for other servers: try again in %d s",
+			  whose, RETRY_S);
+	return ERR_RATE_LIMIT;
+}
+
+void share_give_back(void)
+{
+	for (int of = 0; of < SHM_SHARERS; of++) {
+		if (shares[of].place)
+			shm_place_free(shares[of].place, shares[of].held);
+		shares[of].place = NULL;
+	}
+}
