@@ -28,8 +28,13 @@
  *   - each endpoint has at most WEBHOOK_PER_ENDPOINT calls under way, and one
  *     that was slow the last time a few only, so that dozens of slow ones leave
  *     room, too;
- *   - what is due is taken endpoint by endpoint, as many as each has room for:
- *     a backlog of a million rows of one is never read on the way to another's.
+ *   - a tenant has at most as many under way as there are slots free, so that
+ *     however many of its receivers are silent, as much is left for the others,
+ *     and again after any number of such tenants (Choudhury and Hahne's dynamic
+ *     thresholds, IEEE/ACM Transactions on Networking 6:2, 1998);
+ *   - what is due is taken in turn, tenant by tenant and of each endpoint by
+ *     endpoint, as many as each has room for: a backlog of a million rows of one
+ *     is never read on the way to another's.
  *
  * For that the process knows which endpoints have something due (a table in
  * memory, filled by webhook_due) and up to where it has taken each one's.
@@ -52,13 +57,25 @@ enum {
 	JITTER_PERCENT = 10,
 };
 
+/* Whose endpoints they are; the one whose turn it is stands first. */
+struct tenant {
+	char id[37];
+	int in_flight;
+	int asked; /* of them for the claim that is being made */
+	struct endpoint *first, **last;
+	struct tenant *next;
+};
+
 /* An endpoint that has something due or under way. */
 struct endpoint {
 	char id[37];
 	int64_t front_us; /* nothing is due before it, as far as is known */
 	int in_flight;
 	bool has_due, is_slow;
-	struct endpoint *next;
+	unsigned claim;           /* the last one that asked for it */
+	struct endpoint *next;    /* in its bucket */
+	struct endpoint *sibling; /* in its tenant's queue */
+	struct tenant *tenant;
 };
 
 /* What became of one; as webhook_finish() calls it. */
@@ -84,7 +101,7 @@ struct item {
 enum { BUCKETS = 1024 };
 
 static struct endpoint *endpoints[BUCKETS];
-static int with_due; /* how many of them have something due */
+static struct tenant *tenants, **tenants_last = &tenants;
 static struct http_multi *multi;
 static struct item **flying; /* WEBHOOK_IN_FLIGHT of them */
 static int nflying;
@@ -115,7 +132,32 @@ static unsigned bucket_of(const char *id)
 	return h % BUCKETS;
 }
 
-static struct endpoint *endpoint_of(const char *id)
+static struct tenant *tenant_of(const char *id)
+{
+	struct tenant *t;
+
+	for (t = tenants; t; t = t->next)
+		if (!strcmp(t->id, id))
+			return t;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		abort();
+	snprintf(t->id, sizeof(t->id), "%s", id);
+	t->last = &t->first;
+	*tenants_last = t;
+	tenants_last = &t->next;
+	return t;
+}
+
+/* Behind the other endpoints of its tenant. */
+static void line_up(struct endpoint *e)
+{
+	e->sibling = NULL;
+	*e->tenant->last = e;
+	e->tenant->last = &e->sibling;
+}
+
+static struct endpoint *endpoint_of(const char *id, const char *tenant)
 {
 	struct endpoint **bucket = &endpoints[bucket_of(id)], *e;
 
@@ -128,31 +170,47 @@ static struct endpoint *endpoint_of(const char *id)
 	snprintf(e->id, sizeof(e->id), "%s", id);
 	e->next = *bucket;
 	*bucket = e;
+	e->tenant = tenant_of(tenant);
+	line_up(e);
 	return e;
 }
 
-static void set_due(struct endpoint *e, bool has_due)
+static void endpoint_forget(struct endpoint *e)
 {
-	with_due += has_due - e->has_due;
-	e->has_due = has_due;
+	struct endpoint **link = &endpoints[bucket_of(e->id)];
+
+	while (*link != e)
+		link = &(*link)->next;
+	*link = e->next;
+	free(e);
 }
 
 /* Those that have nothing to do are forgotten, and of the others up to where their queue was read. */
 static void endpoints_sweep(void)
 {
-	for (int i = 0; i < BUCKETS; i++) {
-		struct endpoint **link = &endpoints[i], *e;
+	struct tenant **link = &tenants, *t;
 
-		while ((e = *link)) {
+	while ((t = *link)) {
+		struct endpoint *e = t->first, *after;
+
+		t->first = NULL;
+		t->last = &t->first;
+		for (; e; e = after) {
+			after = e->sibling;
 			e->front_us = 0;
-			if (e->in_flight || e->has_due) {
-				link = &e->next;
-				continue;
-			}
-			*link = e->next;
-			free(e);
+			if (e->in_flight || e->has_due)
+				line_up(e);
+			else
+				endpoint_forget(e);
+		}
+		if (t->first) {
+			link = &t->next;
+		} else {
+			*link = t->next;
+			free(t);
 		}
 	}
+	tenants_last = link;
 }
 
 static int room_of(const struct endpoint *e)
@@ -192,7 +250,7 @@ static void look(bool sweeps)
 	if (sweeps)
 		endpoints_sweep();
 	for (int i = 0; i < PQntuples(res); i++) {
-		struct endpoint *e = endpoint_of(db_text(res, i, "endpoint"));
+		struct endpoint *e = endpoint_of(db_text(res, i, "endpoint"), db_text(res, i, "tenant"));
 		int64_t first = db_int(res, i, "first_at"), last = db_int(res, i, "last_at");
 
 		if (first < e->front_us)
@@ -201,7 +259,7 @@ static void look(bool sweeps)
 			seen_us = last;
 			advances = true;
 		}
-		set_due(e, true);
+		e->has_due = true;
 	}
 	PQclear(res);
 	poll_at_ms = now_ms() + (advances ? SOON_MS : POLL_MS);
@@ -294,7 +352,7 @@ static void item_start(const PGresult *res, int row)
 	if (!it)
 		abort();
 	arena_init(&it->arena, 4096);
-	it->endpoint = endpoint_of(db_text(res, row, "endpoint"));
+	it->endpoint = endpoint_of(db_text(res, row, "endpoint"), db_text(res, row, "tenant"));
 	it->endpoint_id = keep(it, res, row, "endpoint");
 	it->id = keep(it, res, row, "delivery");
 	it->claim = (int)db_int(res, row, "claim");
@@ -310,6 +368,7 @@ static void item_start(const PGresult *res, int row)
 	};
 	it->w.body_len = strlen(it->w.body);
 	it->endpoint->in_flight++;
+	it->endpoint->tenant->in_flight++;
 	if (db_int(res, row, "due_at") > it->endpoint->front_us)
 		it->endpoint->front_us = db_int(res, row, "due_at");
 	if (webhook_call(&it->arena, &it->w, &it->call)) {
@@ -319,6 +378,7 @@ static void item_start(const PGresult *res, int row)
 		it->call = (struct http_call){ 0 };
 		it->answer.reason = "the secret cannot be read";
 		it->endpoint->in_flight--;
+		it->endpoint->tenant->in_flight--;
 		judge(it);
 		return;
 	}
@@ -327,62 +387,113 @@ static void item_start(const PGresult *res, int row)
 	http_multi_add(multi, &it->arena, &it->call, &it->answer, it);
 }
 
-/* Take as many as there is room for, each endpoint the same share of what is left. */
+/* What a claim asks for: of which endpoints, from when on, and how many. */
+struct claim {
+	struct endpoint *asked[256];
+	int slots[256], got[256];
+	int n;
+	int free; /* slots that it has not asked for yet */
+	struct buf ids, fronts, counts;
+};
+
+/* The tenant's next endpoint that has something due and room for it, behind all others from now on; or NULL.
+ */
+static struct endpoint *next_in_turn(struct tenant *t, unsigned number)
+{
+	for (struct endpoint **link = &t->first, *e; (e = *link); link = &e->sibling) {
+		if (!e->has_due || !room_of(e) || e->claim == number)
+			continue;
+		e->claim = number;
+		*link = e->sibling;
+		if (!e->sibling)
+			t->last = link;
+		line_up(e);
+		return e;
+	}
+	return NULL;
+}
+
+/* Ask for k of an endpoint's. */
+static void ask_for(struct claim *c, struct endpoint *e, int k)
+{
+	char between = c->n ? ',' : '{';
+
+	buf_fmt(&c->ids, "%c%s", between, e->id);
+	buf_fmt(&c->fronts, "%c%lld", between, (long long)e->front_us);
+	buf_fmt(&c->counts, "%c%d", between, k);
+	c->asked[c->n] = e;
+	c->slots[c->n++] = k;
+	c->free -= k;
+	e->tenant->asked += k;
+}
+
+/*
+ * Share what is free out, to each tenant in turn what one of its endpoints has
+ * room for, until it has as many as are left.  The first one is last next time.
+ */
+static void share_out(struct claim *c)
+{
+	enum { AT_ONCE = sizeof(c->asked) / sizeof(*c->asked) };
+	static unsigned number;
+	struct tenant *first = tenants;
+	bool goes_on = true;
+
+	number++;
+	for (struct tenant *t = tenants; t; t = t->next)
+		t->asked = 0;
+	while (goes_on) {
+		goes_on = false;
+		for (struct tenant *t = tenants; t && c->n < AT_ONCE; t = t->next) {
+			int room = c->free - t->in_flight - t->asked, k;
+			struct endpoint *e = room > 0 ? next_in_turn(t, number) : NULL;
+
+			if (!e)
+				continue;
+			k = room_of(e);
+			k = k < (room + 1) / 2 ? k : (room + 1) / 2; /* each takes one of what is free, too */
+			ask_for(c, e, k);
+			goes_on = true;
+		}
+	}
+	if (first && first->next) {
+		tenants = first->next;
+		first->next = NULL;
+		*tenants_last = first;
+		tenants_last = &first->next;
+	}
+}
+
+/* Take as many as there is room for.  True: there may be more at once. */
 static bool take(void)
 {
-	enum { AT_ONCE = 256 };
-	struct endpoint *asked[AT_ONCE];
-	int slots[AT_ONCE], got[AT_ONCE] = { 0 }, n = 0, room = http_multi_room(multi);
-	int share = with_due ? room / with_due : 0;
-	static unsigned
-		turn; /* where the round goes on: with more endpoints than room nobody is always last */
-	struct buf ids, fronts, counts;
+	struct claim c = { .free = http_multi_room(multi) };
 	struct arena a;
 	PGresult *res;
 	bool more = false;
 
-	if (share < 1)
-		share = 1;
 	arena_init(&a, 16384);
-	buf_init(&ids, &a, 4096), buf_init(&fronts, &a, 4096), buf_init(&counts, &a, 1024);
-	for (unsigned i = 0; i < BUCKETS && room > 0 && n < AT_ONCE; i++) {
-		for (struct endpoint *e = endpoints[(turn + i) % BUCKETS]; e && room > 0 && n < AT_ONCE;
-		     e = e->next) {
-			int k = room_of(e);
-
-			if (!e->has_due || !k)
-				continue;
-			k = k < share ? k : share;
-			k = k < room ? k : room;
-			buf_fmt(&ids, "%c%s", n ? ',' : '{', e->id);
-			buf_fmt(&fronts, "%c%lld", n ? ',' : '{', (long long)e->front_us);
-			buf_fmt(&counts, "%c%d", n ? ',' : '{', k);
-			asked[n] = e;
-			slots[n++] = k;
-			room -= k;
-		}
-	}
-	turn += 7;
-	if (n) {
+	buf_init(&c.ids, &a, 4096), buf_init(&c.fronts, &a, 4096), buf_init(&c.counts, &a, 1024);
+	share_out(&c);
+	if (c.n) {
 		char lease[12];
 		const char *params[4];
 
-		buf_char(&ids, '}'), buf_char(&fronts, '}'), buf_char(&counts, '}');
+		buf_char(&c.ids, '}'), buf_char(&c.fronts, '}'), buf_char(&c.counts, '}');
 		snprintf(lease, sizeof(lease), "%ld", cfg.webhook_lease_s);
-		params[0] = buf_str(&ids), params[1] = buf_str(&fronts), params[2] = buf_str(&counts);
+		params[0] = buf_str(&c.ids), params[1] = buf_str(&c.fronts), params[2] = buf_str(&c.counts);
 		params[3] = lease;
 		res = ask(Q_webhook_claim, params);
 		for (int i = 0; res && i < PQntuples(res); i++) {
 			const char *id = db_text(res, i, "endpoint");
 
-			for (int k = 0; k < n; k++)
-				if (!strcmp(asked[k]->id, id))
-					got[k]++;
+			for (int k = 0; k < c.n; k++)
+				if (!strcmp(c.asked[k]->id, id))
+					c.got[k]++;
 			item_start(res, i);
 		}
-		for (int k = 0; res && k < n; k++) {
-			set_due(asked[k], got[k] == slots[k]); /* fewer: that was all */
-			more = more || (got[k] == slots[k] && room_of(asked[k]));
+		for (int k = 0; res && k < c.n; k++) {
+			c.asked[k]->has_due = c.got[k] == c.slots[k]; /* fewer: that was all */
+			more = more || (c.got[k] == c.slots[k] && room_of(c.asked[k]));
 		}
 		PQclear(res);
 	}
@@ -401,6 +512,7 @@ static void take_finished(void)
 		flying[it->place] = flying[--nflying];
 		flying[it->place]->place = it->place;
 		it->endpoint->in_flight--;
+		it->endpoint->tenant->in_flight--;
 		it->endpoint->is_slow = it->answer.duration_ms > SLOW_MS;
 		judge(it);
 	}
@@ -602,7 +714,7 @@ static void find_work(void)
 	}
 	if (now >= sweep_at_ms)
 		look(true);
-	for (int i = 0; i < AT_ONCE && with_due && http_multi_room(multi) && take(); i++)
+	for (int i = 0; i < AT_ONCE && tenants && http_multi_room(multi) && take(); i++)
 		;
 }
 

@@ -11,8 +11,9 @@
 -- or dead in the index while somebody's old snapshot keeps it from being
 -- cleaned; what it may miss, such as a row that was committed later than a
 -- younger one, is found by the second, now and then.
-CREATE OR REPLACE FUNCTION webhook_due(since bigint, most integer)
-RETURNS TABLE (endpoint text, first_at bigint, last_at bigint)
+DROP FUNCTION IF EXISTS webhook_due(bigint, integer); -- its result has one column more than in the last release
+CREATE FUNCTION webhook_due(since bigint, most integer)
+RETURNS TABLE (endpoint text, first_at bigint, last_at bigint, tenant text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     begins timestamptz := 'epoch'::timestamptz + since * interval '1 microsecond';
@@ -20,32 +21,33 @@ BEGIN
     IF since IS NOT NULL THEN
         RETURN QUERY
             SELECT d.endpoint_id::text, (extract(epoch FROM min(d.next_attempt_at)) * 1000000)::bigint,
-                   (extract(epoch FROM max(d.next_attempt_at)) * 1000000)::bigint
-            FROM (SELECT x.endpoint_id, x.next_attempt_at
+                   (extract(epoch FROM max(d.next_attempt_at)) * 1000000)::bigint, d.tenant_id::text
+            FROM (SELECT x.tenant_id, x.endpoint_id, x.next_attempt_at
                   FROM webhook_deliveries x
                   WHERE x.state IN ('pending', 'delivering') AND x.next_attempt_at > begins AND x.next_attempt_at <= now()
                   ORDER BY x.next_attempt_at
                   LIMIT most) d
-            GROUP BY d.endpoint_id;
+            GROUP BY d.tenant_id, d.endpoint_id;
         RETURN;
     END IF;
     RETURN QUERY
-        WITH RECURSIVE waiting (id, at) AS (
-            (SELECT x.endpoint_id, x.next_attempt_at
+        WITH RECURSIVE waiting (id, at, tenant_id) AS (
+            (SELECT x.endpoint_id, x.next_attempt_at, x.tenant_id
              FROM webhook_deliveries x
              WHERE x.state IN ('pending', 'delivering')
              ORDER BY x.endpoint_id, x.next_attempt_at
              LIMIT 1)
             UNION ALL
-            SELECT n.endpoint_id, n.next_attempt_at
+            SELECT n.endpoint_id, n.next_attempt_at, n.tenant_id
             FROM waiting w CROSS JOIN LATERAL (
-                SELECT x.endpoint_id, x.next_attempt_at
+                SELECT x.endpoint_id, x.next_attempt_at, x.tenant_id
                 FROM webhook_deliveries x
                 WHERE x.state IN ('pending', 'delivering') AND x.endpoint_id > w.id
                 ORDER BY x.endpoint_id, x.next_attempt_at
                 LIMIT 1) n
         )
-        SELECT w.id::text, (extract(epoch FROM w.at) * 1000000)::bigint, (extract(epoch FROM w.at) * 1000000)::bigint
+        SELECT w.id::text, (extract(epoch FROM w.at) * 1000000)::bigint, (extract(epoch FROM w.at) * 1000000)::bigint,
+               w.tenant_id::text
         FROM waiting w
         WHERE w.at <= now();
 END

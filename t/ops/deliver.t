@@ -192,6 +192,32 @@ subtest 'one slow receiver delays nobody' => sub {
     eventually { $db->selectrow_array(q{SELECT count(*) FROM webhook_deliveries WHERE endpoint_id = ? AND state = 'delivered'}, undef, $slow) == 30 } 30, 'later it gets all of its own';
 };
 
+subtest 'one tenant with many silent receivers delays no other tenant' => sub {
+    my $bob = $t->user('bob', tenant => 'other');
+    my $org_of_bob = $t->organization($bob);
+    $db->do('UPDATE users SET default_organization_id = ? WHERE id = ?', undef, $org_of_bob, $bob->uuid);
+    my $res = $bob->post($base, { name => 'b', url => $r->url('/of-bob'), events => ['*'] });
+    status_is $res, 201, 'an endpoint of another tenant';
+    push @{ $t->{secrets} }, $res->json('/secret');
+    $r->answer('/silent', delay => 60);
+    my @silent = map { (endpoint('/silent'))[0] } 1 .. 24;
+    $db->do('UPDATE webhook_endpoints SET is_active = id = ANY (?) OR tenant_id = ?', undef, \@silent, $bob->tenant_id);
+    emit for 1 .. 4;
+    eventually { $r->requests('/silent') >= 32 } 20, 'of 96 that are due half of the room is under way';
+    for (1 .. 5) {
+        $db->begin_work;
+        $db->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $bob->tenant_id);
+        $db->do('SELECT event_emit(?, ?, ?)', undef, 'organization.updated', $org_of_bob, '{"id":"x"}');
+        $db->do('NOTIFY ashlar_deliveries');
+        $db->commit;
+        eventually { $r->requests('/of-bob') == $_ } 15, "message $_ of the other tenant arrives";
+    }
+    is $r->requests('/silent'), 32, '  while the silent ones have what they had';
+    is $db->selectrow_array('SELECT count(*) FROM webhook_deliveries WHERE endpoint_id = ANY (?) AND attempts > 0', undef, \@silent), 0, '  and none of them has ended';
+    $r->answer('/silent');
+    eventually { $db->selectrow_array(q{SELECT count(*) FROM webhook_deliveries WHERE endpoint_id = ANY (?) AND state = 'delivered'}, undef, \@silent) == 96 } 40, 'later they get all of their own';
+};
+
 subtest 'both secrets sign for a day' => sub {
     my ($id, $old) = endpoint('/rotated');
     only $id;
