@@ -1,5 +1,6 @@
 #include "worker/claims.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,10 @@ enum {
 	POLL_MS = 1000, /* when nothing is known to become due */
 	SWEEP_MS = 10,  /* not more often … */
 	SHARE = 19,     /* … and not for more than a twentieth of the time */
+	FAIR_MOST = 64, /* of other tenants, between the claims of a long queue, */
+	FAIR_SHARE = 4, /* for a fifth of the time at most: one is cheap, and how long it takes is mostly
+			   waiting */
+	BUSY = 16,      /* tenants */
 };
 
 struct link claim_link = { .name = "claims" }, sweep_link = { .name = "sweeps" };
@@ -37,6 +42,12 @@ static struct queue {
 	bool wants_sweep;
 	int64_t sweep_at_ns;
 	struct cursor cursor;
+	/* While it is longer than a claim, each tenant gets its turn besides (jobs_claim_fair): */
+	bool wants_fair;
+	int64_t fair_at_ns;
+	char after[37];      /* the tenant that the round has come to */
+	char busy[BUSY][37]; /* those that the last claim was of */
+	int nbusy;
 } queues[WORKER_QUEUES];
 static int nqueues;
 
@@ -166,14 +177,14 @@ static void pass(struct queue *q, const PGresult *res)
 				    strtoll(PQgetvalue(res, i, RUN_US), NULL, 10), PQgetvalue(res, i, ID));
 }
 
-/* They are ours.  With more to come that is asked for first: PostgreSQL finds it meanwhile. */
-static void put_down(struct queue *q, const PGresult *res, bool is_more)
+/* The first n rows are ours.  With more to come that is asked for first: PostgreSQL finds it meanwhile. */
+static void put_down(struct queue *q, const PGresult *res, int n, bool is_more)
 {
 	taking.queue = (int)(q - queues);
-	taking.n = PQntuples(res);
+	taking.n = n;
 	if (is_more)
 		claim();
-	for (int i = 0; i < PQntuples(res); i++, taking.n--) {
+	for (int i = 0; i < n; i++, taking.n--) {
 		const struct job job = {
 			.tenant_id = PQgetvalue(res, i, TENANT_ID),
 			.id = PQgetvalue(res, i, ID),
@@ -211,6 +222,22 @@ static int claimed(struct asked *a, const PGresult *res)
 	return -1;
 }
 
+/* The queue is longer than a claim: whose jobs these are waits behind nobody, all others may. */
+static void note_busy(struct queue *q, const PGresult *res)
+{
+	q->wants_fair = true;
+	q->nbusy = 0;
+	for (int i = 0; i < PQntuples(res) && q->nbusy < BUSY; i++) {
+		const char *tenant = PQgetvalue(res, i, TENANT_ID);
+		int k = 0;
+
+		while (k < q->nbusy && strcmp(q->busy[k], tenant) != 0)
+			k++;
+		if (k == q->nbusy)
+			snprintf(q->busy[q->nbusy++], sizeof(q->busy[0]), "%s", tenant);
+	}
+}
+
 static void on_claim(void *arg, const PGresult *res)
 {
 	struct asked *a = arg;
@@ -224,8 +251,26 @@ static void on_claim(void *arg, const PGresult *res)
 		q->wants_sweep = true; /* while there is much, something may be late */
 	if (n < asked_for)
 		q->may_have = false;
+	else
+		note_busy(q, res);
 	pass(q, res);
-	put_down(q, res, n == asked_for);
+	put_down(q, res, n, n == asked_for);
+}
+
+/* These lie ahead of the cursor, which stays where it is. */
+static void on_fair(void *arg, const PGresult *res)
+{
+	struct asked *a = arg;
+	struct queue *q = &queues[a->queue];
+	int64_t now = clock_ns(), took = now - a->at_ns;
+	int n = claimed(a, res) - 1;
+
+	q->fair_at_ns = now + (took * FAIR_SHARE > SWEEP_MS * MS ? took * FAIR_SHARE : SWEEP_MS * MS);
+	if (n < 0)
+		return;
+	snprintf(q->after, sizeof(q->after), "%s", PQgetvalue(res, n, TENANT_ID));
+	q->wants_fair = *q->after;
+	put_down(q, res, n, false);
 }
 
 static void on_sweep(void *arg, const PGresult *res)
@@ -246,7 +291,7 @@ static void on_sweep(void *arg, const PGresult *res)
 		cursor_back(&q->cursor, number_at(res, n - 1, PRIORITY),
 			    strtoll(PQgetvalue(res, n - 1, RUN_US), NULL, 10));
 	}
-	put_down(q, res, false);
+	put_down(q, res, n, false);
 }
 
 static bool ask(struct link *l, struct asked *a, struct queue *q, long n, const struct cursor *from,
@@ -273,6 +318,28 @@ static bool ask(struct link *l, struct asked *a, struct queue *q, long n, const 
 		a->n = 0;
 	arena_reset(&scratch);
 	return ok;
+}
+
+static void ask_fair(struct queue *q, long n)
+{
+	char count[24];
+	struct buf busy;
+	const char *params[5] = { q->name, master.id, count,
+				  *q->after ? q->after : "00000000-0000-0000-0000-000000000000" };
+
+	buf_init(&busy, &scratch, 1024);
+	buf_char(&busy, '{');
+	for (int i = 0; i < q->nbusy; i++)
+		buf_fmt(&busy, "%s%s", i ? "," : "", q->busy[i]);
+	buf_char(&busy, '}');
+	snprintf(count, sizeof(count), "%ld", n);
+	params[4] = buf_str(&busy);
+	sweeping = (struct asked){
+		.queue = (int)(q - queues), .n = n, .identity = master.identity, .at_ns = clock_ns()
+	};
+	if (!link_send(&sweep_link, Q_jobs_claim_fair, params, on_fair, &sweeping))
+		sweeping.n = 0;
+	arena_reset(&scratch);
 }
 
 /* Not one by one as children become free: a claim costs most of what it costs for itself. */
@@ -357,11 +424,16 @@ static void sweep(int64_t now)
 		struct queue *q = &queues[turn++ % nqueues];
 		long n = room_of(q);
 
+		/* The other half of the room is the claims': a sweep may take long. */
+		n = (n + 1) / 2;
+		if (q->wants_fair && now >= q->fair_at_ns && n > 0) {
+			q->wants_fair = false;
+			ask_fair(q, n < FAIR_MOST ? n : FAIR_MOST);
+			return;
+		}
 		if (!q->wants_sweep || now < q->sweep_at_ns || n <= 0)
 			continue;
 		q->wants_sweep = false;
-		/* The other half of the room is the claims': a sweep may take long. */
-		n = (n + 1) / 2;
 		ask(&sweep_link, &sweeping, q, n < SWEEP_MOST ? n : SWEEP_MOST, &from_the_start, on_sweep);
 		return;
 	}
@@ -406,9 +478,12 @@ int64_t claims_due_ns(void)
 {
 	int64_t until = promote_at_ns;
 
-	for (int i = 0; i < nqueues; i++)
+	for (int i = 0; i < nqueues; i++) {
 		if (queues[i].wants_sweep && queues[i].sweep_at_ns < until)
 			until = queues[i].sweep_at_ns;
+		if (queues[i].wants_fair && queues[i].fair_at_ns < until)
+			until = queues[i].fair_at_ns;
+	}
 	return until;
 }
 

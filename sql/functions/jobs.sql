@@ -310,6 +310,57 @@ BEGIN
 END
 $$;
 
+-- While a queue of ours is longer than what is claimed at once: one job of each
+-- of the next tenants behind after, but for those that the claims are busy with
+-- already, so that a million jobs of one tenant do not stand before another's
+-- one.  The last row has no id; it tells the tenant to go on behind, or none at
+-- the end of the round.
+--
+-- A claim looks at so many tenants, each by one entry of an index that holds
+-- only theirs: what it costs does not grow with any backlog.
+CREATE OR REPLACE FUNCTION jobs_claim_fair(queue text, worker text, n integer, after uuid, busy uuid[])
+RETURNS TABLE (tenant_id uuid, id uuid, kind text, payload text, attempt integer, max_attempts integer,
+               timeout_s integer, priority integer, run_at timestamptz, wait_ms double precision,
+               next_run_at timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off AS $$
+DECLARE
+    at_once CONSTANT integer := 256;
+    next_up uuid[];
+    places  tid[];
+    last    uuid;
+BEGIN
+    PERFORM FROM job_workers w WHERE w.id = jobs_claim_fair.worker AND w.lease_until > now() FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'the worker''s lease has run out';
+    END IF;
+    next_up := ARRAY(SELECT t.id FROM tenants t WHERE t.id > after ORDER BY t.id LIMIT at_once);
+    SELECT array_agg(x.place), (array_agg(x.id))[count(*)] INTO places, last
+    FROM (SELECT t.id, f.place
+          FROM unnest(next_up) WITH ORDINALITY t (id, turn)
+          CROSS JOIN LATERAL (
+              SELECT r.ctid AS place
+              FROM jobs r
+              WHERE r.state = 'queued' AND r.is_internal AND r.tenant_id = t.id AND r.queue = jobs_claim_fair.queue
+              ORDER BY r.id
+              LIMIT 1
+              FOR UPDATE SKIP LOCKED) f
+          WHERE t.id <> ALL (busy)
+          ORDER BY t.turn
+          LIMIT n) x;
+    RETURN QUERY
+    UPDATE jobs j
+    SET state = 'running', attempts = j.attempts + 1, worker = jobs_claim_fair.worker, started_at = clock_timestamp(),
+        updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
+    WHERE j.ctid = ANY (places)
+    RETURNING j.tenant_id, j.id, j.kind, j.payload::text, j.attempts, j.max_attempts, j.timeout_s, j.priority,
+              j.run_at, date_part('epoch', clock_timestamp() - greatest(j.run_at, j.created_at)) * 1000,
+              CASE WHEN j.schedule_id IS NOT NULL THEN job_schedule_advance(j.tenant_id, j.schedule_id, j.id) END;
+    tenant_id := CASE WHEN cardinality(places) >= n THEN last WHEN cardinality(next_up) = at_once THEN next_up[at_once] END;
+    RETURN NEXT;
+END
+$$;
+
 -- Our master asks every now and then for what has become due: scheduled jobs,
 -- of all queues, are queued.  Returns what it did per queue of ours and
 -- priority, with the earliest run_at, since the next claim must look that far

@@ -40,6 +40,13 @@ FROM jobs_claim(:queue, :worker, :n::integer, :priorities::integer[],
                 :ids::uuid[])
 ORDER BY priority, run_at, id;
 
+-- name: jobs_claim_fair :rows
+-- One each of tenants that wait behind others'; the last row tells where to go on.
+SELECT tenant_id, id, kind, payload, attempt, max_attempts, timeout_s, priority,
+       (date_part('epoch', run_at) * 1000000)::bigint AS run_us, wait_ms
+FROM jobs_claim_fair(:queue, :worker, :n::integer, :after::uuid, :busy::uuid[])
+ORDER BY id IS NULL, priority, run_at, id;
+
 -- name: jobs_promote :rows
 -- What was queued, by queue and priority; and, without a queue, in how many milliseconds the next one is due.
 SELECT queue, priority, (extract(epoch FROM run_at) * 1000000)::bigint AS run_us, n,

@@ -230,6 +230,21 @@ subtest 'a job sees its own tenant, and nothing of another' => sub {
     becomes $theft, 'failed', 'and may not change jobs itself';
 };
 
+subtest 'a backlog of one tenant does not stand before another\'s job' => sub {
+    $worker->stop('TERM', 15);
+    $db->do('DELETE FROM effects');
+    my @others = map { $t->tenant_id("late$_") } 1 .. 3;
+    my $insert = sub ($name) { return Cpanel::JSON::XS->new->encode({ sql => "INSERT INTO effects (job) VALUES ('$name')" }) };
+    $db->do(q{INSERT INTO jobs (tenant_id, kind, payload) SELECT ?, 'noop.sql', ? FROM generate_series(1, 4000)}, undef, $TENANT, $insert->('many'));
+    my @ids = map { job('noop.sql', tenant_id => $_, payload => $insert->('one')) } @others, @others;
+    $worker = $t->start_worker(children => 1);
+    becomes $_, 'completed' for @ids;
+    eventually { $db->selectrow_array(q{SELECT count(*) FROM effects}) == 4006 } 60, 'all are run, once';
+    my ($first, $last) = $db->selectrow_array(q{SELECT min(n) FILTER (WHERE job = 'one') - min(n), max(n) FILTER (WHERE job = 'one') - min(n) FROM effects});
+    cmp_ok $first, '<', 1000, 'the first of the others is run early';
+    cmp_ok $last,  '<', 2000, 'and the last of them long before the backlog ends';
+};
+
 subtest 'a payload of any size' => sub {
     my $long = 'x' x 300_000;
     my $id = sql("INSERT INTO effects (job) VALUES (length('$long')::text)");
