@@ -179,6 +179,7 @@ static void serve(struct shm_child *slot)
 		if (!rc && shm_pool == POOL_HASH && asker_has_gone())
 			rc = req_fail_inside(&rq, ERR_UNAVAILABLE, "nobody waits for the answer");
 		serve_answer(&rq, rc);
+		share_give_back(); /* before the answer, which may be followed by the next request at once */
 		answer();
 		/*
 		 * Now, and not after the log: nginx is just reading the answer, and
@@ -187,7 +188,6 @@ static void serve(struct shm_child *slot)
 		others_wait = somebody_waits();
 		if (!keep || others_wait)
 			close_connection();
-		share_give_back();
 		serve_end(&rq);
 		arena_reset(&rq.arena);
 		atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
