@@ -1,6 +1,7 @@
 #include "fcgi/answer.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -84,10 +85,32 @@ enum err req_redirect(struct req *rq, const char *url)
 
 /* Rows */
 
+/* What the last {name} of the path names: {webhook_event_id} is a "Webhook event"; NULL: there is none. */
+static const char *resource_of_path(struct req *rq)
+{
+	int n = route_params(rq->route);
+	const char *name = n ? route_param(rq->route, n - 1).name : "";
+	size_t len = strlen(name);
+	char *words;
+
+	if (len > 3 && !strcmp(name + len - 3, "_id"))
+		len -= 3;
+	if (!len)
+		return NULL;
+	words = arena_dup_n(&rq->arena, name, len);
+	for (char *p = words; *p; p++)
+		if (*p == '_')
+			*p = ' ';
+	*words = (char)toupper((unsigned char)*words);
+	return words;
+}
+
 enum err req_not_found(struct req *rq, const char *id)
 {
 	const struct shape *shape = rq->route->out;
-	const char *resource = shape && shape->resource ? shape->resource : shape ? shape->name : NULL;
+	const char *resource = !shape || shape->is_note ? resource_of_path(rq)
+			       : shape->resource        ? shape->resource
+							: shape->name;
 	struct buf details;
 
 	req_fail(rq, ERR_NOT_FOUND, "%s not found", resource ? resource : "resource");

@@ -69,6 +69,7 @@ struct shape {
 	const char *name; /* of its schema in OpenAPI: "UserResponse" */
 	const struct field *fields;
 	const char *resource; /* what a 404 calls it: "User"; NULL: the same as the schema */
+	bool is_note;         /* says only that something was done: a 404 names what the path names last */
 };
 
 /* One field's value in one request.  Strings are the arena's. */

@@ -149,6 +149,24 @@ void jx_str(struct buf *b, const char *s)
 
 /* Words and numbers */
 
+void jx_json(struct buf *b, const char *p, size_t n)
+{
+	const char *end = p + n, *from = p;
+	bool in_string = false;
+
+	for (; p < end; p++) {
+		if (*p == '"')
+			in_string = !in_string;
+		else if (*p == '\\')
+			p++; /* JSON has them in strings only, and never last */
+		else if (!in_string && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r')) {
+			buf_add(b, from, (size_t)(p - from));
+			from = p + 1;
+		}
+	}
+	buf_add(b, from, (size_t)(end - from));
+}
+
 void jx_null(struct buf *b)
 {
 	buf_add(b, "null", 4);

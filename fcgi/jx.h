@@ -42,6 +42,9 @@ void jx_text(struct buf *b, const char *p, size_t n);
 /* A C string; NULL is null. */
 void jx_str(struct buf *b, const char *s);
 
+/* n bytes of JSON, without the white space between its tokens (jsonb's text has some behind ':' and ','). */
+void jx_json(struct buf *b, const char *p, size_t n);
+
 void jx_null(struct buf *b);
 void jx_bool(struct buf *b, bool v);
 void jx_int(struct buf *b, long long v);

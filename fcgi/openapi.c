@@ -257,14 +257,6 @@ static void write_not_modified(struct buf *b, const struct route *r)
 
 /* Which errors a route can give, from what its row says. */
 
-static bool has_param(enum query_id q, const char *name)
-{
-	for (int i = 0; q != Q_NONE && i < queries[q].nparams; i++)
-		if (!strcmp(queries[q].params[i], name))
-			return true;
-	return false;
-}
-
 /* Is a bearer token read at all? */
 static bool takes_token(const struct route *r)
 {
@@ -282,7 +274,7 @@ static bool may_fail_as(const struct route *r, enum err e)
 		if (*more == e)
 			return true;
 	switch (e) {
-	case ERR_BAD_REQUEST: return input || r->method == POST || r->flags & WORKSPACE;
+	case ERR_BAD_REQUEST: return input || r->method != GET || r->flags & WORKSPACE;
 	case ERR_AUTHENTICATION: return takes_token(r) || r->flags & SIGNED;
 	case ERR_API_KEY: return route_takes_key(r) || r->access == USER_OR_KEY;
 	case ERR_ORIGIN: return route_takes_key(r) && r->access != SECRET_KEY && r->access != SECRET_USER;
@@ -294,10 +286,10 @@ static bool may_fail_as(const struct route *r, enum err e)
 	case ERR_NOT_ACCEPTABLE: return true;
 	case ERR_IDEMPOTENCY_RUNNING:
 	case ERR_IDEMPOTENCY_MISMATCH: return r->method == POST && !(r->flags & (PRIVATE | SIGNED));
-	case ERR_PRECONDITION: return has_param(r->sql, "if_match");
+	case ERR_PRECONDITION: return route_has_if_match(r);
 	case ERR_PAYLOAD_TOO_LARGE: return r->body;
 	case ERR_UNSUPPORTED_MEDIA_TYPE: return r->body && !(r->flags & RAW);
-	case ERR_VALIDATION: return r->query || (r->body && !(r->flags & RAW));
+	case ERR_VALIDATION: return r->query || (r->body && !(r->flags & RAW)) || route_is_strict(r);
 	case ERR_RATE_LIMIT:
 	case ERR_INTERNAL:
 	case ERR_UNAVAILABLE:
@@ -392,7 +384,7 @@ static void write_parameters(struct buf *b, const struct route *r)
 		jx_next(b);
 		write_ref(b, "parameters", "X-Workspace-Id");
 	}
-	if (has_param(r->sql, "if_match")) {
+	if (route_has_if_match(r)) {
 		jx_next(b);
 		write_ref(b, "parameters", "If-Match");
 	}

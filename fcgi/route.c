@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fcgi/arena.h"
+#include "fcgi/db.h"
 
 /*
  * The router: a trie over path segments, built once before the first fork, so
@@ -48,10 +49,10 @@ enum method method_find(const char *name)
 static const struct surface surfaces[] = {
 	{ "app", 2,
 	  .page_head = "{\"items\":[", .page_tail_head = "],", .page_fields = { "total", "skip", "limit" }, .page_tail = "}",
-	  .validation_status = 422 },
+	  .validation_status = 422, .is_strict = true },
 	{ "platform", 1,
 	  .page_head = "[", .page_tail = "]",
-	  .validation_status = 422,
+	  .validation_status = 422, .is_strict = true,
 	  .literals = { { ERR_AUTHENTICATION, "Invalid token" }, { ERR_RATE_LIMIT, "Rate limit exceeded" } } },
 	{ "workspace", 1,
 	  .page_head = "{\"items\":[", .page_tail_head = "],", .page_fields = { "total", "page", "page_size" }, .page_tail = "}",
@@ -97,6 +98,21 @@ const char *route_pool(const struct route *r)
 	       : r->flags & HASHES ? "hash"
 	       : r->flags & SLOW   ? "slow"
 				   : "main";
+}
+
+bool route_is_strict(const struct route *r)
+{
+	return surface_of(r->id)->is_strict && !(r->flags & (SIGNED | OPEN_QUERY | STATIC | REALTIME));
+}
+
+bool route_has_if_match(const struct route *r)
+{
+	const struct query *q = r->sql != Q_NONE ? &queries[r->sql] : NULL;
+
+	for (int i = 0; q && i < q->nparams; i++)
+		if (!strcmp(q->params[i], "if_match"))
+			return true;
+	return r->flags & IF_MATCH;
 }
 
 bool route_is_team(const struct route *r)

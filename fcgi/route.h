@@ -65,6 +65,10 @@ enum route_flag {
 				    first; Idempotency-Key is ignored, since a stored answer would need none */
 	REALTIME = 8192,  /* ashlar realtime serves it: a WebSocket, or a stream */
 	HASHES = 1 << 14, /* hashes a password: runs in the pool that has the cores for it (password.h) */
+	OPEN_QUERY = 1 << 15, /* somebody else makes the address, and may add query parameters of their own */
+	IF_MATCH =
+		1
+		<< 16, /* with .run: its query tests If-Match, though .sql, which shows the shape, does not */
 };
 
 /*
@@ -162,6 +166,7 @@ struct surface {
 	const char *page_tail;
 	int validation_status; /* of VALIDATION_ERROR */
 	bool has_micros;       /* times have microseconds, not milliseconds */
+	bool is_strict;        /* a query parameter that a row does not have is refused */
 	struct literal literals[3];
 	struct alias aliases[3];
 	bool maps_fields; /* an error's details also map the field to the message */
@@ -205,6 +210,12 @@ bool route_takes_key(const struct route *r);
 
 /* Which pool answers it: "main", "slow", "hash", "realtime". */
 const char *route_pool(const struct route *r);
+
+/* Does it refuse query parameters that it does not have? */
+bool route_is_strict(const struct route *r);
+
+/* Does its query test If-Match? */
+bool route_has_if_match(const struct route *r);
 
 /* Is its caller a team user, of the dashboard? */
 bool route_is_team(const struct route *r);

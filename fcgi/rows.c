@@ -143,13 +143,13 @@ static void write_date(struct buf *b, const char *p, int n)
 
 static void write_json(struct buf *b, const char *p, int n)
 {
-	buf_add(b, p, (size_t)n);
+	jx_json(b, p, (size_t)n);
 }
 
 static void write_jsonb(struct buf *b, const char *p, int n)
 {
 	assert(n > 1 && p[0] == 1); /* the version of the wire form */
-	buf_add(b, p + 1, (size_t)n - 1);
+	jx_json(b, p + 1, (size_t)n - 1);
 }
 
 static void write_bytea(struct buf *b, const char *p, int n)

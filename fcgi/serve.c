@@ -19,6 +19,7 @@
 #include "fcgi/limit.h"
 #include "fcgi/log.h"
 #include "fcgi/metrics.h"
+#include "fcgi/nearest.h"
 #include "fcgi/qs.h"
 #include "fcgi/share.h"
 
@@ -342,14 +343,44 @@ static enum err read_path(struct req *rq, struct value *values)
 	return ERR_OK;
 }
 
+/* A filter that is misspelt would be no filter: the whole list would pass for what was asked for. */
+static enum err check_names(struct req *rq, const struct field *table, const struct qs_pair *pairs, int n)
+{
+	size_t known = field_count(table);
+	const char **names, *meant;
+
+	if (!n || !route_is_strict(rq->route))
+		return ERR_OK;
+	names = arena_alloc(&rq->arena, (known + 1) * sizeof(*names));
+	for (size_t i = 0; i < known; i++)
+		names[i] = table[i].name;
+	for (int k = 0; k < n; k++) {
+		size_t i = 0;
+
+		while (i < known && strcmp(names[i], pairs[k].name) != 0)
+			i++;
+		if (i < known)
+			continue;
+		meant = nearest_word(pairs[k].name, names, known);
+		return req_fail_field(rq, ERR_VALIDATION, pairs[k].name,
+				      "there is no query parameter %.64s here%s%s", pairs[k].name,
+				      meant ? "; did you mean " : "", meant ? meant : "");
+	}
+	return ERR_OK;
+}
+
 static enum err read_query(struct req *rq, const struct field *table, struct value *values)
 {
 	struct qs_pair *pairs = NULL;
 	const char *problem = NULL;
-	int n = table ? qs_parse(&rq->arena, rq->query_string, &pairs, &problem) : 0;
+	int n = qs_parse(&rq->arena, rq->query_string, &pairs, &problem);
+	enum err named;
 
-	if (n < 0)
+	if (n < 0 && table)
 		return req_fail(rq, ERR_BAD_REQUEST, "the query string is malformed: %s", problem);
+	named = check_names(rq, table, pairs, n < 0 ? 0 : n);
+	if (named)
+		return named;
 	for (size_t i = 0; table && table[i].type != F_END; i++) {
 		const char *given = NULL;
 		enum err rc;
@@ -451,6 +482,9 @@ static enum err read_input(struct req *rq)
 	rq->nvalues = nparams;
 	if (!answer_accepts(req_header(rq, "Accept"), type))
 		return req_fail(rq, ERR_NOT_ACCEPTABLE, "the answer is %s, which Accept excludes", type);
+	if (r->method != GET && !route_has_if_match(r) && req_header(rq, "If-Match"))
+		return req_fail_field(rq, ERR_BAD_REQUEST, "If-Match",
+				      "If-Match cannot be honoured here; leave it out");
 	rc = read_query(rq, r->query, rq->values + nparams);
 	if (!rc && !(r->flags & RAW))
 		rc = read_body(rq, r->body, rq->values + nparams + nquery);

@@ -51,4 +51,4 @@ static const struct field message_out[] = {
 };
 /* clang-format on */
 
-const struct shape message_shape = { "Message", message_out };
+const struct shape message_shape = { "Message", message_out, .is_note = true };

@@ -162,7 +162,7 @@ const struct route settings_routes[] = {
 	{ PUT, "/api/v1/dashboard/settings",                   "platform.admin.update_settings",    TEAM_ADMIN, "Change the settings",
 	  .about = "Fields left out keep their value, null clears them. Whoever is signed in stays so when email_verification_required "
 		   "becomes true, but can sign in again only with a verified address.",
-	  .body = settings_in, .out = &settings_shape, .sql = Q_settings_get, .run = settings_update },
+	  .body = settings_in, .out = &settings_shape, .sql = Q_settings_get, .run = settings_update, .flags = IF_MATCH },
 	{ PUT, "/api/v1/dashboard/oauth-providers/{provider}", "platform.admin.put_oauth_provider", TEAM_ADMIN, "Set up a sign-in provider",
 	  .params = provider_path, .body = provider_in, .out = &provider_shape, .constraints = provider_constraints, .run = oauth_provider_put },
 	ROUTE_END

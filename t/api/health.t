@@ -24,7 +24,8 @@ subtest 'readiness names its components' => sub {
 subtest 'both exist under version 2' => sub {
     json_is $t->get('/api/v2/public/health/ready'), '/data/status', 'healthy', 'in its envelope';
     json_is $t->last, '/meta/version', 'v2';
-    json_is $t->get('/api/v2/public/health'), '/status', 'healthy', 'but the probe that two surfaces share is bare';
+    json_is $t->get('/api/v2/public/health'), '/data/status', 'healthy', 'and so is the other one';
+    status_is $t->get('/api/v1/public/health?now=1'), 200, 'whoever probes may add what keeps caches away';
 };
 
 subtest 'the time is the server\'s, in UTC' => sub {
