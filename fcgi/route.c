@@ -184,6 +184,18 @@ struct field route_param(const struct route *r, int i)
 	};
 }
 
+bool route_param_is_secret(const struct route *r, int i)
+{
+	static const char *const words[] = { "token", "secret", "code" };
+	const char *name = route_param(r, i).name, *last = strrchr(name, '_');
+
+	last = last ? last + 1 : name;
+	for (size_t w = 0; w < sizeof(words) / sizeof(*words); w++)
+		if (!strcmp(last, words[w]))
+			return true;
+	return false;
+}
+
 /* The trie */
 
 struct leaf {

@@ -205,6 +205,10 @@ const struct route *route_at(int index);
 int route_params(const struct route *r);
 struct field route_param(const struct route *r, int i);
 
+/* Is the i-th one a secret, which no log may hold?  Its name says so: {token}, {…_token}, {…_secret},
+ * {…_code}. */
+bool route_param_is_secret(const struct route *r, int i);
+
 /* Must there be an X-API-Key (but for KEYLESS)? */
 bool route_takes_key(const struct route *r);
 

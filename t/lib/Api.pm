@@ -572,7 +572,10 @@ sub _errors ($self) {
     for my $file ("$self->{dir}/nginx.log", glob "$self->{dir}/run/*error*.log $self->{dir}/run/*/*error*.log") {
         push @bad, grep { /\[(?:error|crit|alert|emerg)\]/ } split /\n/, _slurp($file) if -e $file;
     }
-    return grep { my $line = $_; !grep { $line =~ $_ } @{ $self->{expected} } } @bad;
+    @bad = grep { my $line = $_; !grep { $line =~ $_ } @{ $self->{expected} } } @bad;
+    # nginx tells of what failed in its access log, and not why: a test that expects a failure expects that line.
+    push @bad, grep { /"level":"error"/ } split /\n/, _slurp("$self->{dir}/run/access.log") if @{ $self->{expected} } == 1;
+    return @bad;
 }
 
 # Everything that was logged, as text.

@@ -77,7 +77,7 @@ sub instance {
         ASHLAR      => "$top/ashlar",
         %env
     );
-    write_file("$top/ashlar", "#!/bin/sh\n[ \"\$*\" = 'routes --nginx' ] && echo '\"~^[A-Z]+ /api/v1/slow(?:[/?]|\$)\" slow;'\n");
+    write_file("$top/ashlar", "#!/bin/sh\n[ \"\$*\" != 'routes --nginx' ] || echo '\"~^[A-Z]+ /api/v1/slow(?:[/?]|\$)\" slow;'\n");
     chmod 0755, "$top/ashlar";
     local @ENV{ keys %env } = values %env;
     system("$root/nginx/render", "$dir/conf") == 0 or die 'render';
@@ -157,9 +157,9 @@ sub ask {
 sub header { my ($r, $name) = @_; return ($r->{headers}{ lc $name } // [])->[0] }
 sub echo { my ($r) = @_; return decode_json($r->{body}) }
 
-# The whole of an answer that nginx makes itself.
+# The whole of an answer that nginx makes itself; origin, of the page that asked.
 sub error_ok {
-    my ($r, $name, $what) = @_;
+    my ($r, $name, $what, $origin) = @_;
     my $e = $err{$name} // die $name;
     return subtest $what => sub {
         is $r->{status}, $e->{status}, 'status';
@@ -176,6 +176,8 @@ sub error_ok {
             'X-Frame-Options'         => qr/^DENY$/,
             'Content-Security-Policy' => qr/default-src 'self'/,
         );
+        $one{'Access-Control-Allow-Origin'} = $origin ? qr/^(?:\Q$origin\E|[*])$/ : qr/^[*]$/;
+        $one{Vary} = qr/^Origin$/;
         for my $h (sort keys %one) {
             is scalar @{ $r->{headers}{ lc $h } // [] }, 1, "one $h";
             like header($r, $h), $one{$h}, "$h";
@@ -303,10 +305,17 @@ subtest 'a read that lost its kept connection is sent again, a write never' => s
     $pool->stop;
     $pool = Responder->start($n->{SOCKET_MAIN});
     is ask($n, GET => '/api/v1/x')->{status}, 200, "GET after the pool's restart" for 1 .. 3;
-    error_ok ask($n, $_ => '/api/v1/x?die=1', body => '{}'), 'BAD_GATEWAY', "$_ whose child died" for qw(POST PATCH PUT DELETE);
-    error_ok ask($n, GET => '/api/v1/x?die=1'), 'BAD_GATEWAY', 'a read that kills everyone who tries it ends, too';
-    my $log = read_file("$n->{dir}/error.log");
-    is scalar(() = $log =~ /"POST [^"]*die=1[^"]*"/g), 1, 'the write was tried once';
+    error_ok ask($n, $_ => '/api/v1/die?die=1', body => '{}'), 'BAD_GATEWAY', "$_ whose child died" for qw(POST PATCH PUT DELETE);
+    error_ok ask($n, GET => '/api/v1/die?die=1'), 'BAD_GATEWAY', 'a read that kills everyone who tries it ends, too';
+    my @died;
+    for (1 .. 100) {
+        @died = grep { $_->{path} eq '/api/v1/die' } map { decode_json($_) } split /\n/, read_file("$n->{dir}/access.log");
+        last if @died == 5;
+        sleep 0.1;
+    }
+    is_deeply [ map { "$_->{method} $_->{upstream_status} $_->{level}" } grep { $_->{method} ne 'GET' } @died ],
+        [ map { "$_ 502 error" } qw(POST PATCH PUT DELETE) ], 'each write was tried once';
+    is $died[0]{upstream}, "unix:$n->{SOCKET_MAIN}", 'and the log says where';
 };
 
 # ------------------------------------------------------------------ errors of nginx's own
@@ -432,8 +441,56 @@ subtest 'HTTP/2' => sub {
     my $long = 'a' x 10000;    # one header may be longer here: bytes count as they travel, and HPACK packs them
     like `$curl/api/v1/x -H 'X-A: $long' -H 'X-B: $long' -H 'X-C: $long'`, qr/ (?:431|000)$/, 'too many bytes of headers';
     is `$curl/api/v1/x`, '2 200', 'which hurts nobody else';
-    write_file("$n->{dir}/body", 'x' x 2097153);
-    is `$curl/api/v1/x --data-binary '\@$n->{dir}/body'`, '2 413', 'a large body';
+};
+
+# What a page of another origin gets to see of nginx's own errors, in both versions of HTTP.
+subtest 'errors over HTTP/1.1 and HTTP/2' => sub {
+    my $page = 'https://app.example.com';
+    my $t    = instance(MAIN_TIMEOUT => '1s', LIMIT_CONN => 1);
+    my $r    = Responder->start($t->{SOCKET_MAIN});
+    write_file("$t->{dir}/body", 'x' x 2097153);
+    my $curl = sub {
+        my ($version, $what) = @_;
+        my $ports = "https://localhost:$t->{HTTPS_PORT}";
+        $what =~ s{^((?:-\S+ (?:'[^']*'|\S+) )*)/}{$1$ports/};
+        my $said = qx(curl -sk --$version --max-time 20 -D '$t->{dir}/head' -o '$t->{dir}/out' -H 'Origin: $page' -w '%{http_version} %{http_code}' $what);
+        my ($head) = reverse grep { length } split /\r\n\r\n/, read_file("$t->{dir}/head");
+        my %headers;
+        for (split /\r\n/, $head // '') { push @{ $headers{ lc $1 } }, $2 if /^([^:]+): (.*)/ }
+        return ({ status => $said =~ / (\d+)$/ ? $1 : 0, headers => \%headers, body => read_file("$t->{dir}/out") }, $said);
+    };
+    my %case = (
+        PAYLOAD_TOO_LARGE  => "-X POST --data-binary '\@$t->{dir}/body' /api/v1/x",
+        METHOD_NOT_ALLOWED => '-X TRACE /api/v1/x',
+        NOT_FOUND          => '/nowhere',
+        BAD_GATEWAY        => '/api/v1/slow/x',
+        TIMEOUT            => '/api/v1/x?sleep=3',
+        BAD_REQUEST        => '-X POST /api/%00',
+    );
+    for my $version (qw(http1.1 http2)) {
+        for my $name (sort keys %case) {
+            my ($answer, $said) = $curl->($version, $case{$name});
+            like $said, $version eq 'http2' ? qr/^2 / : qr/^1[.]1 /, "$version: $name";
+            error_ok $answer, $name, "$version: $name", $page;
+            is header($answer, 'Access-Control-Allow-Origin'), $page, '  for the page that asks' if $name ne 'BAD_REQUEST';
+            like header($answer, 'Access-Control-Expose-Headers'), qr/\bRetry-After\b/, '  with its headers';
+        }
+    }
+    my $long = 'a' x 9000;
+    error_ok(($curl->('http1.1', "/api/v1/$long"))[0], 'URI_TOO_LONG', 'http1.1: URI_TOO_LONG', $page);
+    error_ok(($curl->('http1.1', "-H 'X-Long: $long' /api/v1/x"))[0], 'HEADERS_TOO_LARGE', 'http1.1: HEADERS_TOO_LARGE', $page);
+    my $held = connection($t);
+    print {$held} "POST /api/v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n";
+    for my $version (qw(http1.1 http2)) {
+        my $answer;
+        for (1 .. 50) {
+            ($answer) = $curl->($version, '/api/v1/x');
+            last if $answer->{status} == 429;
+        }
+        error_ok $answer, 'RATE_LIMIT', "$version: RATE_LIMIT", $page;
+    }
+    close $held;
+    stop($t);
 };
 
 # ------------------------------------------------------------------ pages
