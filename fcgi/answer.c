@@ -562,6 +562,20 @@ void answer_error(struct req *rq)
 
 /* Headers */
 
+/*
+ * A page must be able to read why it was refused, or its user sees a network
+ * error.  Whether it is one of a public key's own may be unknown by then, or be
+ * the very reason; but a refusal holds nothing, and nobody sends a cookie here.
+ */
+static bool is_readable_refusal(const struct req *rq)
+{
+	const char *key = req_header(rq, "X-API-Key");
+
+	if (!rq->fail.err || (key && !strncmp(key, "sk_", 3)))
+		return false;
+	return key || rq->fail.err == ERR_ORIGIN || (rq->route && route_takes_key(rq->route));
+}
+
 const char *answer_origin(const struct req *rq)
 {
 	const char *origin = req_header(rq, "Origin");
@@ -571,7 +585,8 @@ const char *answer_origin(const struct req *rq)
 		if (*p <= ' ' || *p == 127)
 			return NULL;
 	/* enter() lets a public key in from its own origins only. */
-	if (rq->any_origin || (rq->entered && rq->who.api_key && !rq->who.is_secret))
+	if (rq->any_origin || (rq->entered && rq->who.api_key && !rq->who.is_secret) ||
+	    is_readable_refusal(rq))
 		return origin;
 	for (const char *const *o = cfg.cors_origins; origin && o && *o; o++)
 		if (!strcmp(*o, "*") || !strcmp(*o, origin))
@@ -620,18 +635,19 @@ static void cors_headers(struct req *rq, struct buf *b)
 {
 	const char *origin;
 
-	if ((!cfg.cors_origins || !*cfg.cors_origins) && !rq->any_origin && !rq->who.api_key &&
+	origin = answer_origin(rq);
+	if ((!cfg.cors_origins || !*cfg.cors_origins) && !origin && !req_header(rq, "X-API-Key") &&
 	    !(rq->route && route_takes_key(rq->route)))
 		return;
 	buf_text(b, "Vary: Origin\r\n");
-	origin = answer_origin(rq);
 	if (origin)
 		buf_fmt(b,
 			"Access-Control-Allow-Origin: %s\r\nAccess-Control-Expose-Headers: "
-			"ETag, Retry-After, X-Request-ID, X-API-Version, X-API-Latest-Version, "
-			"X-RateLimit-Limit, "
-			"X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, Deprecation, "
-			"Sunset, X-Deprecation-Notice, Link, Idempotent-Replayed\r\n",
+			/* nginx/snippets/ashlar-error.conf has the same. */
+			"Allow, ETag, Retry-After, WWW-Authenticate, X-Request-ID, X-API-Version, "
+			"X-API-Latest-Version, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "
+			"RateLimit, RateLimit-Policy, Deprecation, Sunset, X-Deprecation-Notice, Link, "
+			"Idempotent-Replayed\r\n",
 			origin);
 }
 

@@ -2,6 +2,7 @@
 
 #include <strings.h>
 
+#include "fcgi/answer.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
@@ -35,6 +36,22 @@ static enum err api_key(struct req *rq, const char *text)
 	return ERR_OK;
 }
 
+/*
+ * A page sends its public key along wherever it calls.  Where a row asks for
+ * none, a bad one is no reason to refuse and a good one opens nothing: it only
+ * says whose pages may read the answer, unless CORS_ORIGINS has said so already.
+ */
+static bool opens_nothing(const struct req *rq, const char *key)
+{
+	return key && !strncmp(key, "pk_", 3) && !route_takes_key(rq->route);
+}
+
+static void lay_aside(struct req *rq, const char *key)
+{
+	if (is_api_key(key) && req_header(rq, "Origin") && !answer_origin(rq))
+		rq->who.page_key = sha256_hex(&rq->arena, key);
+}
+
 static enum err bearer(struct req *rq, const char *header)
 {
 	struct claims c;
@@ -66,6 +83,11 @@ static enum err bearer(struct req *rq, const char *header)
 	rq->who.generation = c.generation;
 	if (c.tenant_id)
 		rq->who.tenant_id = c.tenant_id;
+	/* Another issuer's token is for the tenant that the key tells. */
+	if (c.own && opens_nothing(rq, req_header(rq, "X-API-Key"))) {
+		rq->who.api_key = NULL;
+		lay_aside(rq, req_header(rq, "X-API-Key"));
+	}
 	rq->who.key = shm_hash(shm_hash(KEY_BEARER, c.issuer), c.subject);
 	return ERR_OK;
 }
@@ -111,6 +133,8 @@ static enum err check_key(struct req *rq)
 
 	if (!text)
 		return route_takes_key(r) && !(r->flags & KEYLESS) ? req_fail(rq, ERR_API_KEY, NULL) : ERR_OK;
+	if (opens_nothing(rq, text) && !is_api_key(text))
+		return ERR_OK;
 	rc = api_key(rq, text);
 	if (!rc && (r->access == SECRET_KEY || r->access == SECRET_USER) && !rq->who.is_secret)
 		return req_fail(rq, ERR_AUTHORIZATION, "this needs a secret key");
@@ -159,8 +183,13 @@ enum err auth_check(struct req *rq)
 	rq->who = (struct principal){ .kind = ANONYMOUS,
 				      .tenant_id = DEFAULT_TENANT,
 				      .key = shm_hash(KEY_ADDRESS, rq->ip) };
-	if (!rq->route || rq->route->access == PUBLIC)
+	if (!rq->route)
 		return ERR_OK;
+	if (rq->route->access == PUBLIC) {
+		if (opens_nothing(rq, req_header(rq, "X-API-Key")))
+			lay_aside(rq, req_header(rq, "X-API-Key"));
+		return ERR_OK;
+	}
 	rc = check_key(rq);
 	if (!rc)
 		rc = check_token(rq);

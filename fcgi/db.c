@@ -45,7 +45,7 @@ static bool is_stale;    /* what we prepared is no longer what the server has */
 static struct pending {
 	enum { P_PREPARE, P_ENTER, P_QUERY, P_SYNC } what;
 	enum query_id q;
-} pending[8];
+} pending[10];
 static int npending;
 
 /* Connecting */
@@ -391,7 +391,8 @@ static const char *const enter_names[E_COUNT] = { "tenant",   "key",          "o
 /* Scheme and host are compared without case (RFC 6454 4); api_keys has them in lower case. */
 static const char *origin_of(struct req *rq)
 {
-	const char *origin = rq->who.api_key && !rq->who.is_secret ? req_header(rq, "Origin") : NULL;
+	bool is_page = (rq->who.api_key && !rq->who.is_secret) || rq->who.page_key;
+	const char *origin = is_page ? req_header(rq, "Origin") : NULL;
 	char *lower = origin ? arena_dup(&rq->arena, origin) : NULL;
 
 	for (char *p = lower; p && *p; p++)
@@ -500,6 +501,24 @@ static enum query_id enter_query(const struct req *rq)
 	return rq->enter == Q_NONE ? Q_enter : rq->enter;
 }
 
+/* May the page read the answer?  Asked beside enter(), which does not want to know. */
+static bool wants_page(const struct req *rq)
+{
+	return rq->who.page_key && !rq->knows_page && rq->enter == Q_NONE;
+}
+
+static bool send_page(struct req *rq)
+{
+	const char *const values[] = { rq->who.page_key, origin_of(rq) };
+
+	return !wants_page(rq) || send_query(P_ENTER, Q_key_page, values);
+}
+
+static bool send_prepare_enter(struct req *rq)
+{
+	return send_prepare(enter_query(rq)) && (!wants_page(rq) || send_prepare(Q_key_page));
+}
+
 static bool send_enter(struct req *rq)
 {
 	const char *values[E_COUNT];
@@ -510,7 +529,8 @@ static bool send_enter(struct req *rq)
 	rq->asked = true;
 	rq->entered = false;
 	return send_timeout() &&
-	       send_query(P_ENTER, enter_query(rq), rq->enter == Q_NONE ? values : rq->enter_values);
+	       send_query(P_ENTER, enter_query(rq), rq->enter == Q_NONE ? values : rq->enter_values) &&
+	       send_page(rq);
 }
 
 static const char *bind(struct req *rq, enum query_id q, const char *name)
@@ -543,6 +563,10 @@ static enum err take(struct req *rq, const struct pending *p, PGresult *res, PGr
 		}
 		if (p->q == enter_query(rq) && p->what == P_ENTER)
 			rq->entered = true;
+		if (p->q == Q_key_page && p->what == P_ENTER) {
+			rq->knows_page = true;
+			rq->any_origin = rq->any_origin || PQntuples(res);
+		}
 		break;
 	case PGRES_PIPELINE_ABORTED: break;
 	default:
@@ -632,9 +656,8 @@ enum err db_call_with(struct req *rq, enum query_id q, const char *const *values
 	if (!rq->in_transaction) {
 		bool framed = rq->frame != Q_NONE;
 
-		ok = send_prepare(enter_query(rq)) && (!framed || send_prepare(rq->frame)) &&
-		     send_prepare(q) && send_enter(rq) &&
-		     (!framed || send_query(P_ENTER, rq->frame, rq->frame_values));
+		ok = send_prepare_enter(rq) && (!framed || send_prepare(rq->frame)) && send_prepare(q) &&
+		     send_enter(rq) && (!framed || send_query(P_ENTER, rq->frame, rq->frame_values));
 	} else {
 		ok = send_prepare(q);
 	}
@@ -691,7 +714,7 @@ enum err db_enter(struct req *rq)
 	db_open();
 	if (!conn)
 		return unavailable(rq, "not connected");
-	if (!send_prepare(enter_query(rq)) || !send_enter(rq))
+	if (!send_prepare_enter(rq) || !send_enter(rq))
 		return lost(rq);
 	expect(P_SYNC, Q_NONE);
 	if (!PQpipelineSync(conn))
@@ -703,28 +726,16 @@ enum err db_enter(struct req *rq)
 	return ERR_OK;
 }
 
-bool db_enter_key(struct req *rq)
+void db_ask_page(struct req *rq)
 {
-	static const struct route any_key = { .id = "platform.key", .access = KEY };
-	struct principal who = rq->who;
-	const struct route *route = rq->route;
-	struct failure before = rq->fail;
-	const char *doing = rq->doing;
-	int nheaders = rq->nheaders;
-	enum method method = rq->method;
-	bool ok;
+	const char *params[] = { rq->who.page_key, origin_of(rq) };
+	PGresult *res;
 
-	rq->route = &any_key;
-	rq->method = GET;
-	rq->who = (struct principal){ .kind = API_KEY, .api_key = who.api_key, .is_secret = who.is_secret };
-	ok = !db_enter(rq);
-	rq->route = route;
-	rq->method = method;
-	rq->who = who;
-	rq->fail = before;
-	rq->doing = doing;
-	rq->nheaders = nheaders;
-	return ok;
+	if (!wants_page(rq))
+		return;
+	res = db_outside(Q_key_page, params);
+	rq->any_origin = rq->any_origin || (res && PQntuples(res));
+	PQclear(res);
 }
 
 PGresult *db_outside(enum query_id q, const char *const *params)

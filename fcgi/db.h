@@ -96,11 +96,10 @@ enum err db_finish(struct req *rq, bool commit);
 enum err db_enter(struct req *rq);
 
 /*
- * Is the API key good, for the page that it came from?  Of a request that has
- * failed without being asked for more: the page may read why (CORS).  Sets
- * rq->entered; whatever goes wrong is not told.
+ * May the page of who.page_key read the answer (CORS)?  A transaction's first
+ * statement brings that question along; this is for requests that had none.
  */
-bool db_enter_key(struct req *rq);
+void db_ask_page(struct req *rq);
 
 /*
  * Run one query outside of any request's transaction, without enter() and

@@ -36,6 +36,7 @@ struct principal {
 	const char *role;      /* that a foreign token's issuer may give; NULL: none */
 	const char *actor;     /* who impersonates the user ("act", RFC 8693): its "sub", or NULL */
 	const char *api_key;   /* the SHA-256 of X-API-Key as PostgreSQL's bytea; NULL: none was sent */
+	const char *page_key;  /* the same of a public key that opens nothing here (auth.c), or NULL */
 	int64_t expires_s;     /* when the token does, in seconds since 1970 */
 	int generation;        /* "gen" of our own tokens; 0: none, or the session's first */
 	bool is_secret;        /* and it is a secret key */
@@ -88,7 +89,9 @@ struct req {
 	int status;
 	struct header headers[24];
 	int nheaders;
-	bool any_origin; /* a preflight that carries no key yet: every origin may send the request itself */
+	bool any_origin; /* whatever CORS_ORIGINS says, this page may read the answer; or it is a preflight,
+			    which carries no key yet, and every page may send the request itself */
+	bool knows_page; /* page_key's pages were asked about */
 	struct buf out;
 	size_t data_from, data_to; /* the answer inside its envelope: out.p[from, to) */
 	int64_t updated_us;        /* updated_at of a single row, for its ETag; 0: none */

@@ -178,12 +178,32 @@ static enum err find_route(struct req *rq)
 	return choose_version(rq);
 }
 
-/* Does the request that a preflight announces come with an API key, which will say what its origins are? */
+/* Is it in the list? */
+static bool names_header(const char *list, const char *name)
+{
+	size_t len;
+
+	for (; list && *list; list += len) {
+		list += strspn(list, ", \t");
+		len = strcspn(list, ", \t");
+		if (len == strlen(name) && !strncasecmp(list, name, len))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does the request that a preflight announces come with an API key, which will
+ * say what its origins are?  Pages send theirs along wherever they call.
+ */
 static bool announces_key(const struct req *rq)
 {
 	const char *method = req_header(rq, "Access-Control-Request-Method");
+	const char *headers = req_header(rq, "Access-Control-Request-Headers");
 	struct match m;
 
+	if (names_header(headers, "X-API-Key"))
+		return true;
 	return method && !router_find(method_find(method), rq->path, &m) && route_takes_key(m.route);
 }
 
@@ -200,10 +220,10 @@ static void answer_options(struct req *rq)
 	if (answer_origin(rq)) {
 		req_set_header(rq, "Access-Control-Allow-Methods", methods);
 		req_set_header(rq, "Access-Control-Allow-Headers",
-			       "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
-			       "Accept-Version, X-API-Version, X-API-Key, X-Organization-Id, X-Workspace-Id, "
-			       "X-Test-Mode, "
-			       "X-Request-ID, traceparent, tracestate");
+			       "Authorization, Cache-Control, Content-Type, Idempotency-Key, If-Match, "
+			       "If-None-Match, Last-Event-ID, Accept-Version, X-API-Version, X-API-Key, "
+			       "X-Organization-Id, X-Workspace-Id, X-Test-Mode, X-Request-ID, traceparent, "
+			       "tracestate");
 		req_set_header(rq, "Access-Control-Max-Age", "600");
 	}
 }
@@ -579,26 +599,6 @@ static enum err run(struct req *rq)
 	}
 }
 
-/*
- * A page must be able to read why it was refused, or no client in a browser
- * would know that its token has expired.  But for its key nothing says that
- * the page may, and when the refusal came first nobody has asked about that.
- */
-static void ask_about_origin(struct req *rq)
-{
-	if (!rq->route || !rq->who.api_key || rq->who.is_secret || rq->entered || !req_header(rq, "Origin") ||
-	    answer_origin(rq))
-		return;
-	switch (rq->fail.err) {
-	case ERR_API_KEY:
-	case ERR_ORIGIN:
-	case ERR_RATE_LIMIT: /* which is to cost nothing */ return;
-	default:
-		if (err_info(rq->fail.err)->status < 500)
-			db_enter_key(rq);
-	}
-}
-
 void serve_answer(struct req *rq, enum err rc)
 {
 	if (rq->method == OPTIONS && rq->match.allowed) {
@@ -618,10 +618,10 @@ void serve_answer(struct req *rq, enum err rc)
 		rc = idem_begin(rq);
 	if (!rc)
 		rc = run(rq);
-	if (rc) {
-		ask_about_origin(rq);
+	if (rc)
 		answer_error(rq);
-	}
+	else
+		db_ask_page(rq); /* a handler may have asked the database nothing */
 }
 
 void serve_end(struct req *rq)

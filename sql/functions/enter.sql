@@ -230,6 +230,23 @@ BEGIN
 END
 $$;
 
+-- Is this one of a public key's own pages?  Where the key opens nothing; the
+-- setting, by which its row is found, is as it was before.
+CREATE OR REPLACE FUNCTION key_has_page(key bytea, origin text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    before text := coalesce(current_setting('app.key_hash', true), '');
+    found  boolean;
+BEGIN
+    PERFORM set_config('app.key_hash', encode(key, 'hex'), true);
+    found := EXISTS (SELECT FROM api_keys a
+                     WHERE a.hash = key AND a.type = 'public' AND a.is_active AND a.revoked_at IS NULL
+                       AND a.tenant_active AND origin = ANY (a.allowed_origins));
+    PERFORM set_config('app.key_hash', before, true);
+    RETURN found;
+END
+$$;
+
 -- Has the caller one of these roles?  A secret key alone is an editor of its
 -- tenant, and never an administrator.
 CREATE OR REPLACE FUNCTION enter_gate(tenant uuid, who uuid, gate text[]) RETURNS void

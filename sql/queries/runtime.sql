@@ -7,6 +7,10 @@ SELECT enter(:tenant::uuid, :key::bytea, :origin::text, :team::boolean, :issuer:
              :org_roles::text[], :workspace::boolean, :test::boolean, :request::jsonb, :gate::text[],
              :generation::integer);
 
+-- name: key_page :exec
+-- One row: the page is of an origin that the public key allows.
+SELECT true AS is_page WHERE key_has_page(:key::bytea, :origin::text);
+
 -- name: transaction_timeout :exec
 -- Where a connection's options do not reach the server: behind PgBouncer.
 SELECT set_config('statement_timeout', :timeout_ms, true);

@@ -215,7 +215,7 @@ subtest 'a public key lets in from its own origins' => sub {
     for my $origin (undef, 'null', 'https://evil.example', 'http://app.example.com', "$page:8443", "$page.evil.example", 'https://sub.app.example.com', "$page/") {
         my $res = used($pk, origin => $origin);
         error_is $res, 403, 'ORIGIN_NOT_ALLOWED', name => 'not from ' . ($origin // 'nowhere');
-        header_absent $res, 'Access-Control-Allow-Origin';
+        defined $origin ? header_is($res, 'Access-Control-Allow-Origin', $origin, '  and the page can read why') : header_absent $res, 'Access-Control-Allow-Origin';
     }
     $admin->put("$base/" . $web->json('/id'), { allowed_origins => ['https://new.example.com'] });
     error_is used($pk, origin => $page), 403, 'ORIGIN_NOT_ALLOWED', name => 'a change takes effect at once';

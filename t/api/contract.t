@@ -15,6 +15,7 @@ my $root  = $t->user('root', role => 'superadmin');
 # What platforms call with: keys, the page they are on, and the team.
 my $page    = 'https://app.example.com';
 my $public  = $t->key(type => 'public', origins => [$page]);
+my $own     = $t->key(type => 'public', origins => ['https://own.example']);
 my $secret  = $t->key;
 my $foreign = $t->key(tenant => 'other');
 my $revoked = $t->key(columns => { revoked_at => 'now' });
@@ -189,6 +190,7 @@ sub check_access ($row, @args) {
         return;
     }
     if ($access eq 'public') {
+        check_page($row, $t->client, @args);
         taken ask($row, $t->client, @args), 'anyone may call';
         taken ask($row, $t->client(token => 'nonsense', key => 'nonsense'), @args), '  and bad credentials are not looked at';
         return;
@@ -200,11 +202,14 @@ sub check_access ($row, @args) {
     if ($access =~ /^secret/) {
         $refused->('nor with a public one', 403, 'AUTHORIZATION_ERROR', key => $public, origin => $page);
     }
-    else {
+    elsif ($key) {
         my %user = $access eq 'key_or_user' ? (token => $user->token) : ();
         $refused->("nor with a public one from $_->[0]", 403, 'ORIGIN_NOT_ALLOWED', key => $public, origin => $_->[1], %user)
             for ['nowhere'], [ 'another host', 'https://app.example.com.evil.example' ], [ 'another scheme', 'http://app.example.com' ],
             [ 'another port', "$page:8443" ];
+    }
+    else {
+        check_page($row, $who, @args);
     }
     if ($key && !$flag{keyless}) {
         $refused->('nor without one', 401, 'INVALID_API_KEY', key => undef);
@@ -223,7 +228,7 @@ sub check_access ($row, @args) {
             my %page = (key => $public, origin => $page, $access eq 'key_or_user' ? (token => $user->token) : ());
             header_is ask($row, $who->with(%page), @args), 'Access-Control-Allow-Origin', $page, 'a page of the key\'s may read the answer';
             header_is ask($row, $who->with(%page, token => 'expired'), @args), 'Access-Control-Allow-Origin', $page, '  and why it is refused';
-            header_absent ask($row, $who->with(%page, origin => $evil), @args), 'Access-Control-Allow-Origin', '  but no other page';
+            header_is ask($row, $who->with(%page, origin => $evil), @args), 'Access-Control-Allow-Origin', $evil, '  and any other page that it is refused';
         }
         $res = ask($row, $who->with(key => $secret, origin => $evil), @args);
         header_absent $res, 'Access-Control-Allow-Origin', 'no page may read the answer to a secret key';
@@ -262,6 +267,25 @@ sub check_access ($row, @args) {
     error_is ask($row, $who->with(headers => { 'X-Test-Mode' => 'perhaps' }), @args), 400, 'BAD_REQUEST', field => 'X-Test-Mode', name => 'test mode is yes or no'
         if $access =~ /^team/ && !$flag{one_mode};
     in_workspace($row) ? check_workspace($row, $who, @args) : check_permission($row, $who, @args) if $row->{may};
+    return;
+}
+
+# A page sends its public key along wherever it calls.  Where none is asked for it opens nothing and
+# refuses nobody; it says whose pages may read the answer.
+sub check_page ($row, $who, @args) {
+    my %flag = map { $_ => 1 } @{ $row->{flags} };
+    my $res  = $t->request('OPTIONS', path_of($row, 1), headers => {
+        Origin => 'https://own.example', 'Access-Control-Request-Method' => $row->{method}, 'Access-Control-Request-Headers' => 'content-type,x-api-key' });
+    header_is $res, 'Access-Control-Allow-Origin', 'https://own.example', 'a preflight that announces a key is granted to every page';
+    $res = ask($row, $who->with(key => $own, origin => 'https://own.example'), @args);
+    taken $res, '  and its page may call';
+    header_is $res, 'Access-Control-Allow-Origin', 'https://own.example', '  and read the answer';
+    for ([ $own, undef ], [ $own, 'https://evil.example.com' ], [ 'pk_live_' . 'x' x 32, 'https://own.example' ], [ 'pk_live_short', undef ]) {
+        my ($key, $origin) = @$_;
+        $res = ask($row, $who->with(key => $key, origin => $origin), @args);
+        taken $res, '  with ' . substr($key, 0, 13) . ' from ' . ($origin // 'nowhere') . ', too';
+        header_absent $res, 'Access-Control-Allow-Origin', '    but who is no page of the key\'s reads nothing' if $res->status < 400;
+    }
     return;
 }
 

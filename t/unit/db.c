@@ -399,17 +399,15 @@ static void test_enter(void)
 	begin(GET);
 	is_str(call(true), "t", "anybody else");
 	ok(rq.entered, "has entered");
-	begin(POST);
-	rq.who.api_key = "\\x00";
-	req_fail(&rq, ERR_AUTHENTICATION, "expired");
-	ok(db_enter_key(&rq), "to ask about the key of a failed request");
-	is_str(seen(), "B enter|S|", "takes enter() alone");
-	ok(rq.entered && rq.fail.err == ERR_AUTHENTICATION && rq.route == &route && rq.method == POST &&
-		   !rq.committed,
-	   "and leaves the failure");
-	tell('E', "enter", REFUSE, "AS006");
-	ok(!db_enter_key(&rq), "a key that is refused");
-	ok(!rq.entered && rq.fail.err == ERR_AUTHENTICATION && !rq.nheaders, "changes no more than that");
+	begin(GET);
+	rq.who.page_key = "\\x00";
+	is_str(call(true), "t", "who has a page's key");
+	has_str(seen(), "B enter|B key_page|", "asks about the page in the same breath");
+	ok(rq.entered && rq.knows_page && rq.any_origin, "and learns that it may read");
+	begin(GET);
+	rq.who.page_key = "\\x00";
+	db_ask_page(&rq);
+	ok(rq.any_origin, "which can be asked alone");
 	is_int(stage->connections, 1, "all on one connection");
 }
 
