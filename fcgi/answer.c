@@ -660,9 +660,10 @@ static void limit_headers(const struct req *rq, struct buf *b)
 	reset = rq->limit_reset_s;
 	buf_fmt(b,
 		"X-RateLimit-Limit: %ld\r\nX-RateLimit-Remaining: %ld\r\nX-RateLimit-Reset: %lld\r\n"
-		"RateLimit-Policy: \"default\";q=%ld;w=%ld\r\nRateLimit: \"default\";r=%ld;t=%ld\r\n",
+		"RateLimit-Policy: \"default\";q=%ld;w=%ld\r\nRateLimit: \"%s\";r=%ld;t=%ld\r\n",
 		rq->limit, rq->limit_left, (long long)(clock_unix_us() / 1000000 + reset), rq->limit,
-		rq->limit_window_s ? rq->limit_window_s : 60, rq->limit_left, reset);
+		rq->limit_window_s ? rq->limit_window_s : 60, rq->limit_name ? rq->limit_name : "default",
+		rq->limit_left, reset);
 }
 
 /* What every answer carries whatever happened: DESIGN.md 4, and the app surface's list for production. */

@@ -5,6 +5,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
+#include "fcgi/limit.h"
 #include "fcgi/req.h"
 #include "fcgi/secret.h"
 #include "fcgi/shm.h"
@@ -182,7 +183,7 @@ enum err auth_check(struct req *rq)
 
 	rq->who = (struct principal){ .kind = ANONYMOUS,
 				      .tenant_id = DEFAULT_TENANT,
-				      .key = shm_hash(KEY_ADDRESS, rq->ip) };
+				      .key = limit_address(KEY_ADDRESS, rq->ip) };
 	if (!rq->route)
 		return ERR_OK;
 	if (rq->route->access == PUBLIC) {

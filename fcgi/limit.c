@@ -1,6 +1,8 @@
 #include "fcgi/limit.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <string.h>
 
 enum { WAYS = 8 };
 
@@ -52,29 +54,80 @@ static struct shm_limit *slot_of(struct shm_limit *table, uint32_t slots, uint64
 	}
 }
 
-bool limit_take(struct shm_limit *table, uint32_t slots, uint64_t key, long per_minute, int64_t now_ns,
-		struct limit_state *out)
+bool limit_take_in(struct shm_limit *table, uint32_t slots, uint64_t key, long max, long window_ms,
+		   int64_t now_ns, struct limit_state *out)
 {
 	struct shm_limit *slot = slot_of(table, slots, key, now_ns);
-	int64_t step = window_ns / per_minute;
+	int64_t whole = window_ms * 1000000, step = whole / max;
 	int64_t tat = atomic_load_explicit(&slot->tat_ns, memory_order_relaxed), next;
 
-	out->limit = per_minute;
+	out->limit = max;
 	out->retry_ns = 0;
 	do {
 		int64_t from = is_used(tat, now_ns) ? tat : now_ns;
 
 		next = from + step;
-		if (next - now_ns > window_ns) {
+		if (next - now_ns > whole) {
 			out->left = 0;
 			out->reset_ns = from - now_ns;
-			out->retry_ns = next - now_ns - window_ns;
+			out->retry_ns = next - now_ns - whole;
 			return false;
 		}
 	} while (!atomic_compare_exchange_weak(&slot->tat_ns, &tat, next));
-	out->left = (long)((window_ns - (next - now_ns)) / step);
+	out->left = (long)((whole - (next - now_ns)) / step);
 	out->reset_ns = next - now_ns;
 	return true;
+}
+
+bool limit_take(struct shm_limit *table, uint32_t slots, uint64_t key, long per_minute, int64_t now_ns,
+		struct limit_state *out)
+{
+	return limit_take_in(table, slots, key, per_minute, window_ns / 1000000, now_ns, out);
+}
+
+/* A counter's slot has the end of its window, and in the lowest bits of that how often it was. */
+static const int64_t count_mask = 1023;
+
+void limit_count(struct shm_limit *table, uint32_t slots, uint64_t key, long max, int64_t now_ns)
+{
+	struct shm_limit *slot = slot_of(table, slots, key, now_ns);
+	int64_t held = atomic_load_explicit(&slot->tat_ns, memory_order_relaxed), next;
+
+	do {
+		bool is_open = is_used(held, now_ns);
+		int64_t n = is_open ? held & count_mask : 0;
+
+		n += n < count_mask;
+		next = is_open && n < max ? held : now_ns + window_ns - count_mask;
+		next = (next & ~count_mask) | n;
+	} while (!atomic_compare_exchange_weak(&slot->tat_ns, &held, next));
+}
+
+/* Looks, and takes no slot: hardly any key has one. */
+bool limit_is_over(struct shm_limit *table, uint32_t slots, uint64_t key, long max, int64_t now_ns)
+{
+	const struct shm_limit *set = &table[(key & (slots - 1)) & ~(uint64_t)(WAYS - 1)];
+
+	for (int i = 0; i < WAYS; i++) {
+		int64_t held;
+
+		if (atomic_load_explicit(&set[i].key, memory_order_acquire) != key)
+			continue;
+		held = atomic_load_explicit(&set[i].tat_ns, memory_order_acquire);
+		return is_used(held, now_ns) && (held & count_mask) >= max;
+	}
+	return false;
+}
+
+uint64_t limit_address(uint64_t class, const char *ip)
+{
+	struct in6_addr address;
+	char text[INET6_ADDRSTRLEN];
+
+	if (inet_pton(AF_INET6, ip, &address) != 1)
+		return shm_hash(class, ip);
+	memset(address.s6_addr + 8, 0, 8);
+	return shm_hash(class, inet_ntop(AF_INET6, &address, text, sizeof(text)));
 }
 
 bool limit_parse(const char *text, long *max, long *window_s)

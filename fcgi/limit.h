@@ -14,7 +14,7 @@
 #include "fcgi/shm.h"
 
 struct limit_state {
-	long limit;       /* requests a minute */
+	long limit;       /* requests in a window: a minute, or the caller's */
 	long left;        /* of them now */
 	int64_t reset_ns; /* until the budget is full again */
 	int64_t retry_ns; /* until the next one is allowed; 0 when this one was */
@@ -32,6 +32,22 @@ struct limit_state {
  */
 bool limit_take(struct shm_limit *table, uint32_t slots, uint64_t key, long per_minute, int64_t now_ns,
 		struct limit_state *out);
+
+/* The same with a window of its own, of at most a minute: max requests in window_ms, in one burst or evenly.
+ */
+bool limit_take_in(struct shm_limit *table, uint32_t slots, uint64_t key, long max, long window_ms,
+		   int64_t now_ns, struct limit_state *out);
+
+/*
+ * Count something that should not happen: max times within a minute are too
+ * many, and then it is so until a minute has passed without another one.  max is
+ * below 1024, and the key one of no budget.
+ */
+void limit_count(struct shm_limit *table, uint32_t slots, uint64_t key, long max, int64_t now_ns);
+bool limit_is_over(struct shm_limit *table, uint32_t slots, uint64_t key, long max, int64_t now_ns);
+
+/* The key of an address: of IPv6 the /64, which is what one customer has (as limit_ip() in sql/functions). */
+uint64_t limit_address(uint64_t class, const char *ip);
 
 /*
  * Read a budget such as "5/hour": that many in a window of a second, minute, hour or day.

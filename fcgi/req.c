@@ -55,11 +55,22 @@ enum err req_refuse_field(struct req *rq, enum err e, const char *field, const c
 	return e;
 }
 
-enum err req_retry_after(struct req *rq, long long seconds)
+enum err req_too_many(struct req *rq, long long seconds)
 {
 	req_set_header(rq, "Retry-After", arena_fmt(&rq->arena, "%lld", seconds));
-	req_refuse(rq, ERR_RATE_LIMIT, "too many requests: try again in %lld s", seconds);
+	req_fail(rq, ERR_RATE_LIMIT, "too many requests: try again in %lld s", seconds);
 	rq->fail.details = arena_fmt(&rq->arena, "\"retry_after\":%lld", seconds);
+	rq->limit_left = 0;
+	rq->limit_reset_s = (long)seconds;
+	return ERR_RATE_LIMIT;
+}
+
+enum err req_retry_after(struct req *rq, long long seconds)
+{
+	req_too_many(rq, seconds);
+	rq->fail.is_kept = true;
+	if (!rq->route || !(rq->route->flags & OWN_LIMIT))
+		rq->limit_name = "attempts";
 	return ERR_RATE_LIMIT;
 }
 

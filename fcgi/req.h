@@ -117,6 +117,7 @@ struct req {
 	int64_t start_ns, db_ns;
 	long limit, limit_left, limit_reset_s; /* the rate limit's state; limit 0: off */
 	long limit_window_s;                   /* 0: a minute */
+	const char *limit_name;                /* of the one that refuses; NULL: "default" */
 };
 
 /* Record a failure and return its error, for "return req_fail(...)".  fmt NULL: the error's own message. */
@@ -135,7 +136,13 @@ enum err req_refuse(struct req *rq, enum err e, const char *fmt, ...) __attribut
 enum err req_refuse_field(struct req *rq, enum err e, const char *field, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* Such a refusal, ERR_RATE_LIMIT, that says when to try again: Retry-After and details.retry_after. */
+/*
+ * ERR_RATE_LIMIT, for so many seconds: Retry-After, details.retry_after and the
+ * headers of the limit all name the moment at which the request would pass.
+ */
+enum err req_too_many(struct req *rq, long long seconds);
+
+/* The same by a handler that counts attempts, in the way of req_refuse: the count stays. */
 enum err req_retry_after(struct req *rq, long long seconds);
 
 /* A failure on our side: the client sees ERR_INTERNAL (or e) and the request id, the log the reason. */

@@ -258,13 +258,17 @@ static bool is_of_class(const struct req *rq, const char *path, size_t class)
 	       (!surface || (rq->route && !strcmp(surface, surface_of(rq->route->id)->name)));
 }
 
+static long seconds(int64_t ns)
+{
+	return (long)((ns + 999999999) / 1000000000);
+}
+
 static enum err take_from_limit(struct req *rq)
 {
 	const char *path = rq->route ? rq->route->path : rq->path;
 	struct limit_state s;
 	size_t class = rq->who.is_counted_apart ? LIMIT_OF_KEYS : 0;
 	bool allowed;
-	long retry_s;
 
 	if (rq->route && rq->route->flags & OWN_LIMIT)
 		class = LIMIT_OF_OWN;
@@ -276,14 +280,60 @@ static enum err take_from_limit(struct req *rq)
 			     *limit_classes[class].per_minute, clock_ns(), &s);
 	rq->limit = s.limit;
 	rq->limit_left = s.left;
-	rq->limit_reset_s = (long)((s.reset_ns + 999999999) / 1000000000);
+	rq->limit_reset_s = seconds(s.reset_ns);
 	if (allowed)
 		return ERR_OK;
-	retry_s = (long)((s.retry_ns + 999999999) / 1000000000);
-	req_set_header(rq, "Retry-After", arena_fmt(&rq->arena, "%ld", retry_s));
-	req_fail(rq, ERR_RATE_LIMIT, "too many requests: try again in %ld s", retry_s);
-	rq->fail.details = arena_fmt(&rq->arena, "\"retry_after\":%ld", retry_s);
-	return ERR_RATE_LIMIT;
+	return req_too_many(rq, seconds(s.retry_ns));
+}
+
+/*
+ * nginx has a wide limit for requests that look as if they had a secret key
+ * ($ashlar_secret in nginx/http.conf.in), and cannot know whether they have.
+ * So where none is read, and where too many were wrong, its narrow one is kept
+ * here, before the database is asked.  Wrong keys have no tenant: this goes by
+ * the address alone.
+ */
+enum { KEY_WRONG = 101, KEY_NARROW, MAX_WRONG_KEYS = 20 };
+
+static bool shows_secret(const struct req *rq)
+{
+	const char *key = req_header(rq, "X-API-Key"), *authorization = req_header(rq, "Authorization");
+
+	return (key && !strncmp(key, "sk_", 3)) ||
+	       (authorization && !strncasecmp(authorization, "Bearer sk_", strlen("Bearer sk_")));
+}
+
+/* Does anybody look at that key? */
+static bool reads_secret(const struct req *rq)
+{
+	const char *key = req_header(rq, "X-API-Key");
+
+	return rq->route && rq->route->access != PUBLIC &&
+	       ((key && !strncmp(key, "sk_", 3)) || rq->route->access == USER_OR_KEY);
+}
+
+static enum err take_from_narrow_limit(struct req *rq)
+{
+	struct limit_state s;
+
+	if (!cfg.rate_limit_address || rq->method == OPTIONS || !shows_secret(rq) ||
+	    (reads_secret(rq) && !limit_is_over(shm->limits, SHM_LIMITS, limit_address(KEY_WRONG, rq->ip),
+						MAX_WRONG_KEYS, clock_ns())))
+		return ERR_OK;
+	if (limit_take_in(shm->limits, SHM_LIMITS, limit_address(KEY_NARROW, rq->ip),
+			  2 * cfg.rate_limit_address, 2000, clock_ns(), &s))
+		return ERR_OK;
+	rq->limit = s.limit;
+	rq->limit_window_s = 2;
+	rq->limit_name = "address";
+	return req_too_many(rq, seconds(s.retry_ns));
+}
+
+static void count_wrong_key(struct req *rq)
+{
+	if (rq->fail.err == ERR_API_KEY && shows_secret(rq))
+		limit_count(shm->limits, SHM_LIMITS, limit_address(KEY_WRONG, rq->ip), MAX_WRONG_KEYS,
+			    clock_ns());
 }
 
 /*
@@ -315,6 +365,9 @@ enum err serve_begin(struct req *rq)
 	trace(rq);
 	split_uri(rq);
 	rc = find_route(rq);
+	limited = take_from_narrow_limit(rq);
+	if (limited)
+		return limited;
 	/* Credentials before the limit, since they say whose it is; but what they lack is told after it. */
 	rq->doing = "checking the credentials";
 	if (!rc || rc == ERR_METHOD_NOT_ALLOWED || rc == ERR_NOT_FOUND) {
@@ -618,6 +671,7 @@ void serve_answer(struct req *rq, enum err rc)
 		rc = idem_begin(rq);
 	if (!rc)
 		rc = run(rq);
+	count_wrong_key(rq);
 	if (rc)
 		answer_error(rq);
 	else

@@ -196,9 +196,10 @@ static enum err refuse(enum door_refusal refusal)
 	};
 
 	rq.fail = (struct failure){ 0 };
-	req_set_header(&rq, "Retry-After", "10");
-	req_fail(&rq, refusal == DOOR_FULL ? ERR_UNAVAILABLE : ERR_RATE_LIMIT, "%s", messages[refusal]);
-	rq.fail.details = "\"retry_after\":10";
+	req_too_many(&rq, 10);
+	rq.limit_name = "connections";
+	rq.fail.err = refusal == DOOR_FULL ? ERR_UNAVAILABLE : ERR_RATE_LIMIT;
+	rq.fail.message = messages[refusal];
 	return rq.fail.err;
 }
 

@@ -134,3 +134,60 @@ subtest 'the operations surface has a budget of its own' => sub {
     header_is $editor->get('/api/v1/app/users/me'), 'X-RateLimit-Remaining', 59, '  and no other';
     header_is $o->client(token => $o->key)->get('/api/bull-queue/stats'), 'X-RateLimit-Limit', 1000, 'a secret key has the keys\', as the bearer too';
 };
+
+subtest 'nginx has a wider limit for secret keys, and for preflights' => sub {
+    my $o      = Api->start(slow => 0, nginx => { LIMIT_RATE => 5, LIMIT_RATE_KEYS => 500 });
+    my $server = $o->client(key => $o->key);
+    $o->expect_log(qr/./);
+    is scalar(grep { $server->get('/api/bull-queue/stats')->status != 200 } 1 .. 100), 0, 'a hundred calls of a server';
+    my $bearer = $o->client(token => $o->key);
+    is scalar(grep { $bearer->get('/api/bull-queue/stats')->status != 200 } 1 .. 100), 0, '  with the key as its bearer, too';
+    is scalar(grep { $o->request('OPTIONS', $path, headers => { Origin => 'https://a.example' })->status != 204 } 1 .. 100), 0, 'and of preflights';
+    cmp_ok spend($o->client, 500), '<', 500, 'but not of anybody else';
+};
+
+# Straight to the pool, which nginx tells the address.
+subtest 'who sends wrong secret keys is kept to the narrow limit' => sub {
+    my $o     = Api->start(slow => 0, RATE_LIMIT_ADDRESS => 1, RATE_LIMIT_DEFAULT => 1000);
+    my $key   = $o->key;
+    my $wrong = 'sk_live_' . 'w' x 32;
+    my $ask   = sub ($ip, $with, $url = '/api/bull-queue/stats', %more) {
+        return $o->fcgi->request('GET', $url, params => { REMOTE_ADDR => $ip, ($with ? (HTTP_X_API_KEY => $with) : ()), %more });
+    };
+    my $until_refused = sub (@how) {
+        for (1 .. 300) { $ask->(@how)->status == 429 and return 1 }
+        return 0;
+    };
+    is scalar(grep { $ask->('192.0.2.1', $key)->status != 200 } 1 .. 30), 0, 'a key that is good is held by nothing';
+    is scalar(grep { $ask->('192.0.2.1', $wrong)->status != 401 } 1 .. 19), 0, 'nineteen wrong ones';
+    is scalar(grep { $ask->('192.0.2.1', $key)->status != 200 } 1 .. 30), 0, '  change nothing';
+    is $ask->('192.0.2.1', $wrong)->status, 401, 'but the twentieth';
+    ok $until_refused->('192.0.2.1', $key), '  puts its address under the narrow limit, with good keys, too';
+    my $res = $ask->('192.0.2.1', $wrong);
+    for (1 .. 100) {
+        last if $res->status == 429;
+        $res = $ask->('192.0.2.1', $wrong);
+    }
+    error_is $res, 429, 'RATE_LIMIT_EXCEEDED';
+    header_like $res, 'RateLimit', qr/^"address";r=0;t=[1-2]$/;
+    is $o->log_of($res)->{db_ms}, 0, '  without asking the database';
+    is $ask->('192.0.2.2', $key)->status, 200, 'another address has nothing to do with it';
+    is $ask->('192.0.2.1', undef, $path)->status, 401, 'nor has who sends none';
+    $ask->("2001:db8:1:2::$_", $wrong) for 1 .. 20;
+    ok $until_refused->('2001:db8:1:2:ffff::1', $key), 'of IPv6 an address is its network';
+    is $ask->('2001:db8:1:3::1', $key)->status, 200, '  and no other';
+    ok $until_refused->('192.0.2.3', $wrong, '/api/v1/public/health'), 'where no key is read, none makes the limit wide';
+    ok $until_refused->('192.0.2.4', undef, $path, HTTP_AUTHORIZATION => "Bearer $wrong"), '  nor one as a bearer of what it is none of';
+};
+
+subtest 'a handler that counts attempts says so in all headers' => sub {
+    my $o = Api->start(slow => 0, RATE_LIMIT_DEFAULT => 1000);
+    my $res;
+    for (1 .. 9) {
+        $res = $o->post('/api/v1/tenant-auth/forgot-password', { email => 'nobody@example.com' });
+        last if $res->status == 429;
+    }
+    error_is $res, 429, 'RATE_LIMIT_EXCEEDED';
+    header_like $res, 'RateLimit', qr/^"attempts";r=0;t=\d{3,4}$/;
+    header_is $res, 'X-RateLimit-Remaining', 0;
+};

@@ -96,6 +96,7 @@ sub start ($class, %arg) {
         PUBLIC_URL         => "https://localhost:$self->{https_port}",
         JWT_SECRET         => $SECRET,
         RATE_LIMIT_DEFAULT => 0,
+        RATE_LIMIT_ADDRESS => 0,
         RATE_LIMIT_OPERATIONS => $arg{RATE_LIMIT_DEFAULT} // 0,
         SHM_FILE           => "$dir/shared",
         TZ                 => 'America/St_Johns',    # half an hour off: what is not UTC shows

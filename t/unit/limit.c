@@ -196,6 +196,38 @@ static void test_processes(void)
 	munmap((void *)allowed, (KEYS + 1) * sizeof(*allowed));
 }
 
+static void test_count(void)
+{
+	begin();
+	for (int i = 0; i < 2; i++)
+		limit_count(table, SLOTS, SET, 3, T0 + i * 29 * S);
+	ok(!limit_is_over(table, SLOTS, SET, 3, T0 + 30 * S), "two of three in a minute are not too many");
+	limit_count(table, SLOTS, SET, 3, T0 + 61 * S);
+	ok(!limit_is_over(table, SLOTS, SET, 3, T0 + 61 * S), "nor is a third one after it");
+	limit_count(table, SLOTS, SET, 3, T0 + 62 * S);
+	limit_count(table, SLOTS, SET, 3, T0 + 120 * S);
+	ok(limit_is_over(table, SLOTS, SET, 3, T0 + 120 * S), "three of them are");
+	ok(limit_is_over(table, SLOTS, SET, 3, T0 + 179 * S), "for a minute from the last one");
+	ok(!limit_is_over(table, SLOTS, SET, 3, T0 + 181 * S), "and no longer");
+	for (int i = 0; i < 5000; i++)
+		limit_count(table, SLOTS, SET, 3, T0 + 200 * S);
+	ok(limit_is_over(table, SLOTS, SET, 3, T0 + 259 * S) &&
+		   !limit_is_over(table, SLOTS, SET, 3, T0 + 261 * S),
+	   "however many they are");
+	ok(!limit_is_over(table, SLOTS, 2 * SET, 3, T0 + 200 * S), "another key has its own");
+
+	for (int i = 0; i < 100; i++)
+		limit_take_in(table, SLOTS, 3 * SET, 100, 2000, T0, &state);
+	ok(!limit_take_in(table, SLOTS, 3 * SET, 100, 2000, T0, &state),
+	   "a window of two seconds is used up");
+	is_int(state.retry_ns, S / 50, "and lets the next in after a fiftieth of one");
+
+	is_int(limit_address(1, "2001:db8::1") == limit_address(1, "2001:db8::ffff:1"), true,
+	       "a /64 is one address");
+	is_int(limit_address(1, "2001:db8::1") == limit_address(1, "2001:db8:0:1::1"), false, "two are two");
+	is_int(limit_address(1, "192.0.2.1") == limit_address(1, "192.0.2.2"), false, "of IPv4 each is one");
+}
+
 static void test_parse(void)
 {
 	static const struct {
@@ -229,6 +261,7 @@ int main(void)
 	test_keys();
 	test_full_table();
 	test_clock();
+	test_count();
 	test_processes();
 	return done_testing();
 }

@@ -68,6 +68,12 @@ sub error_is ($res, $status, $code, %details) {
         push @wrong, 'details.retry_after is not Retry-After'
             if $status == 429 && ($error->{details}{retry_after} // '') ne ($res->header('Retry-After') // '-');
     }
+    if ($status == 429 && (my $limit = $res->header('RateLimit'))) {
+        my $wait = $res->header('Retry-After') // -1;
+        my $end  = $res->header('X-RateLimit-Reset');
+        push @wrong, "RateLimit is $limit, and Retry-After $wait" if $limit !~ /;r=0;t=$wait$/;
+        push @wrong, "X-RateLimit-Reset is $end, and Retry-After $wait" if defined $end && ($end > time + $wait + 1 || $end < time + $wait - 20);
+    }
     push @wrong, 'Content-Type is ' . ($res->header('Content-Type') // 'missing')
         if ($res->header('Content-Type') // '') !~ m{^application/json\b};
     my $needed = { 401 => 'WWW-Authenticate', 405 => 'Allow', 429 => 'Retry-After', 503 => 'Retry-After' }->{$status};
