@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "fcgi/email.h"
+#include "fcgi/http_guard.h"
 #include "fcgi/jx.h"
 #include "fcgi/req.h"
 #include "fcgi/utf8.h"
@@ -76,7 +77,12 @@ static const char *expected(struct arena *a, const struct field *f)
 	case F_SLUG:
 		return arena_fmt(a, "words of a-z and 0-9 joined by single hyphens, at most %lld characters",
 				 max);
-	case F_URL: return arena_fmt(a, "an absolute http or https URL of at most %lld characters", max);
+	case F_URL:
+		return arena_fmt(
+			a,
+			"an absolute http or https URL of at most %lld characters, without user info and "
+			"fragment, on port 80, 443, or 1024 and up",
+			max);
 	case F_DATETIME: return "a time such as 2026-01-31T12:00:00Z";
 	case F_DATE: return "a date such as 2026-01-31";
 	case F_ENUM: return arena_fmt(a, "one of %s", choices(a, f->values));
@@ -121,6 +127,30 @@ static bool is_slug(const char *s)
 	return !s[-1];
 }
 
+/*
+ * "host", "host:port" or "[address]:port".  Below 1024 other services listen, mail
+ * servers among them, which a request must not be mistaken by (http_guard.h has
+ * the same for redirects).
+ */
+static bool is_authority(const char *s, size_t n)
+{
+	size_t host = *s == '[' ? strcspn(s, "]") + 1 : strcspn(s, ":");
+	long port = 0;
+
+	if (memchr(s, '@', n))
+		return false;
+	if (host >= n)
+		return host == n;
+	if (s[host] != ':' || n - host > sizeof("65535"))
+		return false;
+	for (size_t i = host + 1; i < n; i++) {
+		if (!isdigit((unsigned char)s[i]))
+			return false;
+		port = port * 10 + s[i] - '0';
+	}
+	return n == host + 1 || guard_port(port);
+}
+
 static bool is_url(const char *s)
 {
 	const char *host, *p;
@@ -131,7 +161,7 @@ static bool is_url(const char *s)
 		host = s + 7;
 	else
 		return false;
-	if (!*host || strchr("/?#:@", *host))
+	if (!*host || strchr("/?#:@", *host) || strchr(host, '#') || !is_authority(host, strcspn(host, "/?")))
 		return false;
 	for (p = s; *p; p++)
 		if ((unsigned char)*p <= ' ' || *p == 127 || strchr("\"<>\\^`{|}", *p))

@@ -74,6 +74,8 @@ enum err hop_name(struct exchange *x, const char **name)
 		curl_free(user);
 		return exchange_fail(x, ERR_VALIDATION, "the URL must not hold a user name");
 	}
+	if (!guard_port(strtol(x->port, NULL, 10)))
+		return exchange_fail(x, ERR_VALIDATION, "the port must be 80, 443, or 1024 and up");
 	*name = x->host[0] == '[' ? arena_dup_n(x->arena, x->host + 1, n - 2) : arena_dup(x->arena, x->host);
 	return ERR_OK;
 }

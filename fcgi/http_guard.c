@@ -110,6 +110,11 @@ int guard_address_text(const struct sockaddr *address, char out[ADDRESS_TEXT])
 	return 0;
 }
 
+bool guard_port(long port)
+{
+	return port == 80 || port == 443 || (port >= 1024 && port <= 65535);
+}
+
 bool guard_allows(const struct sockaddr *address)
 {
 	char host[ADDRESS_TEXT], pair[ADDRESS_TEXT + 8];

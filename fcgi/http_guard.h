@@ -20,6 +20,9 @@ int guard_address_text(const struct sockaddr *address, char out[ADDRESS_TEXT]);
 /* Public, or one that HTTP_ALLOW_PRIVATE names together with its port. */
 bool guard_allows(const struct sockaddr *address);
 
+/* A port that a user's URL may have: 80, 443, or 1024 and up. */
+bool guard_port(long port);
+
 /* getaddrinfo within a time (monotonic milliseconds).  0 and *out (freeaddrinfo), or its error. */
 int guard_resolve(const char *host, const char *port, int64_t deadline_ms, struct addrinfo **out);
 

@@ -95,6 +95,9 @@ subtest 'from nothing to ready' => sub {
     is_deeply \@modes, [0, 0, 0], 'secrets and logs are the owner\'s alone';
     unlike slurp("$dir/pg/data/postgresql.conf"), qr/^\s*fsync\s*=\s*off/m, 'the data is safe in a crash';
 
+    my @owners = grep { slurp("/proc/$one->{parts}{$_}/environ") =~ /DATABASE_OWNER_URL/ } sort keys %{ $one->{parts} };
+    is "@owners", '', 'no part has the owner\'s way into the database';
+
     my $second = begin($dir);
     isnt $second->{process}->wait_for(30) // 0, 0, 'a second one in the same place does not start';
     like slurp($second->{out}), qr/already running.*make stop/, 'and says what to do';

@@ -39,6 +39,12 @@ sub setting_names ($unit) {
     return map { /^(\w+)=/ ? $1 : () } lines_of($unit =~ s/@\w+/@/r);
 }
 
+subtest 'the owner\'s way into the database is the migrations\' alone' => sub {
+    for my $unit (grep { /[.]service$/ } sort @ours) {
+        is of($unit, 'UnsetEnvironment'), $unit eq 'ashlar-migrate.service' ? '' : 'DATABASE_OWNER_URL', $unit;
+    }
+};
+
 subtest 'systemd finds no fault' => sub {
     for my $unit (map { my $unit = $_; $unit =~ /@[.]/ ? map { $unit =~ s/@/\@$_/r } qw(main slow hash) : $unit } sort @ours) {
         is analyze("verify --man=no '$unit'"), '', $unit;
