@@ -56,6 +56,7 @@ sub instance {
     mkdir "$dir/doc";
     mkdir "$dir/doc/assets";
     write_file("$dir/doc/index.html",    "<h1>guide</h1>\n");
+    write_file("$dir/doc/404.html",      "<h1>no such page</h1>\n");
     write_file("$dir/doc/docs.html",     "<h1>reference</h1>\n");
     write_file("$dir/doc/openapi.json",  '{"openapi":"3.1.0","x":"' . 'y' x 3000 . '"}');
     write_file("$dir/doc/assets/app.js", '"use strict";' . ' ' x 3000);
@@ -516,6 +517,40 @@ subtest 'guide and reference' => sub {
     like header(ask($n, GET => '/openapi.json'), 'Content-Type'), qr{^application/json}, 'the API description';
     is header(ask($n, GET => '/openapi.json'), 'Cache-Control'), 'no-cache', 'is fresh';
     is header(ask($n, GET => '/assets/app.js'), 'Cache-Control'), 'public, max-age=3600', 'an asset may be kept';
+};
+
+subtest 'a browser\'s 404' => sub {
+    my @browser = (headers => ['Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8']);
+    for my $path ('/nowhere', '/.secret', '/assets/', '/docs.htm?token=x', '/apixy') {
+        my $r = ask($n, GET => $path, @browser);
+        is $r->{status}, 404, "$path is 404";
+        like header($r, 'Content-Type'), qr{^text/html; charset=utf-8}, '  as a page';
+        like $r->{body}, qr/no such page/, '  that says so';
+        is scalar @{ $r->{headers}{'content-security-policy'} // [] }, 1, '  under the policy of pages';
+    }
+    error_ok ask($n, GET => $_, @browser), 'NOT_FOUND', "$_ is the API's" for '/-/slow/x', '/-/NOT_FOUND';
+    error_ok ask($n, GET => '/nowhere', headers => ["Accept: $_"]), 'NOT_FOUND', "JSON for $_" for 'application/json', '*/*', 'image/png', 'text/htmlx';
+};
+
+subtest 'it listens on IPv4 and IPv6' => sub {
+    my $site = tempdir(CLEANUP => 1);
+    system("$root/nginx/render", '--site', $site) == 0 or die 'render';
+    my $text = read_file("$site/sites-available/ashlar");
+    like $text, qr/listen [*]:443 ssl http2;/, 'in production';
+    my $has = read_file('/proc/net/if_inet6');
+    my $any = $has ? qr/listen \[::\]:443 ssl http2;/ : qr/\A(?!.*\[::\])/s;
+    like $text, $any, '  on both, as far as the machine has them';
+    SKIP: {
+        skip 'no IPv6 here', 2 if $has !~ /^0+1 /m;
+        my $s = IO::Socket::SSL->new(PeerAddr => '::1', PeerPort => $n->{HTTPS_PORT}, SSL_verify_mode => 0);
+        ok $s, 'here, too';
+        my $r = raw($n, "GET /api/v1/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", socket => $s);
+        is echo($r)->{params}{REMOTE_ADDR}, '::1', 'and the api is told who it is';
+    }
+    my $t = instance(LISTEN => '127.0.0.1');
+    is ask($t, GET => '/')->{status}, 200, 'or where it is told to';
+    ok !IO::Socket::SSL->new(PeerAddr => '::1', PeerPort => $t->{HTTPS_PORT}, SSL_verify_mode => 0), '  and nowhere else';
+    stop($t);
 };
 
 subtest 'a development instance asks no browser for HSTS' => sub {
