@@ -264,6 +264,12 @@ static const char *key_url(const char *given, const char *issuer)
 	return arena_fmt(&memory, "%s%s.well-known/jwks.json", issuer, ends_with(issuer, "/") ? "" : "/");
 }
 
+static void check_limits(struct report *r)
+{
+	if (!cfg.security_limits && !config_is_development())
+		mistake(r, "SECURITY_LIMITS", "must be on where ENVIRONMENT is production");
+}
+
 /*
  * Webhooks that we send.  A word that reads as 0 would send one again and again
  * without a pause; a lease that ends first would send it again before it is
@@ -449,6 +455,7 @@ static void check(struct report *r)
 	if (!is_url(cfg.public_url) || ends_with(cfg.public_url, "/"))
 		mistake(r, "PUBLIC_URL", "must be an https:// URL without a trailing slash, is \"%s\"",
 			cfg.public_url);
+	check_limits(r);
 	check_deliveries(r);
 	check_database(r, "DATABASE_URL", cfg.database_url);
 	check_database(r, "DATABASE_OWNER_URL", cfg.database_owner_url);

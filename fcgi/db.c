@@ -438,6 +438,8 @@ static const char *request_of(struct req *rq)
 		buf_text(&b, rq->who.session ? ",\"session\":" : ",\"issuer\":");
 		jx_str(&b, rq->who.session ? rq->who.session : rq->who.issuer);
 	}
+	if (!cfg.security_limits)
+		buf_text(&b, ",\"limits\":\"off\"");
 	buf_char(&b, '}');
 	return buf_str(&b);
 }

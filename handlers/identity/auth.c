@@ -148,6 +148,8 @@ static enum err register_run(struct req *rq)
 	struct tokens t;
 	enum err rc;
 
+	problem = password_check(password, req_text(rq, "email"));
+	req_set(rq, "is_counted", problem ? "false" : "true");
 	req_set(rq, "return_origin", origin);
 	req_set(rq, "api_key", rq->who.api_key);
 	rc = db_call(rq, Q_register_begin, true, &begun);
@@ -158,7 +160,6 @@ static enum err register_run(struct req *rq)
 	if (return_to && !may_return_to(rq, return_to, origin, begun))
 		return req_fail_field(rq, ERR_VALIDATION, "return_to",
 				      "return_to must be a page of an origin that is allowed here");
-	problem = password_check(password, req_text(rq, "email"));
 	if (problem)
 		return req_fail_field(rq, ERR_VALIDATION, "password", "%s", problem);
 	rc = password_hash(rq, password, &hash);
@@ -177,35 +178,48 @@ static enum err register_run(struct req *rq)
 	return rc ? rc : session_answer(rq, &t);
 }
 
-/* The refusal of somebody who would have signed in, put down in the audit log. */
-static enum err login_failed(struct req *rq, const char *public_id, const char *reason)
+/* The refusal of somebody who would have signed in, put down in the audit log; is_guess: it is counted, too.
+ */
+static enum err login_failed(struct req *rq, const char *public_id, const char *reason, bool is_guess)
 {
 	PGresult *res;
+	enum err rc;
 
 	req_set(rq, "public_id", public_id);
 	req_set(rq, "reason", reason);
-	return db_call(rq, Q_login_failed, true, &res);
+	req_set(rq, "is_guess", is_guess ? "true" : "false");
+	rc = db_call(rq, Q_login_failed, true, &res);
+	if (!rc && db_int(res, 0, "wait_s"))
+		return req_retry_after(rq, db_int(res, 0, "wait_s"));
+	return rc;
+}
+
+/* The password is right, which ends what was counted against this address.  The transaction stays open. */
+static enum err login_passed(struct req *rq)
+{
+	PGresult *res;
+	enum err rc = db_call(rq, Q_login_passed, false, &res);
+
+	if (!rc && db_int(res, 0, "wait_s"))
+		return req_retry_after(rq, db_int(res, 0, "wait_s"));
+	return rc;
 }
 
 /* With today's parameters, in the transaction that opens the session.  before: the account's, if it has one.
  */
-static enum err login_rehash(struct req *rq, const char *id, const char *before, const char **hash)
+static enum err login_rehash(struct req *rq, const char *before, const char *hash)
 {
 	PGresult *res;
-	enum err rc = password_hash(rq, req_text(rq, "password"), hash);
 
-	if (rc)
-		return rc;
-	req_set(rq, "id", id);
 	req_set(rq, "before", before);
-	req_set(rq, "password_hash", *hash);
+	req_set(rq, "password_hash", hash);
 	return db_call(rq, Q_login_rehash, false, &res);
 }
 
 static enum err login(struct req *rq)
 {
-	const char *id, *public_id, *stored;
-	bool matches, is_outdated, is_pending;
+	const char *id, *public_id, *stored, *renewed = NULL;
+	bool matches, is_outdated, is_pending, may_enter;
 	PGresult *user;
 	struct tokens t;
 	enum err rc = db_call(rq, Q_login_begin, true, &user);
@@ -218,20 +232,28 @@ static enum err login(struct req *rq)
 	public_id = db_text(user, 0, "public_id");
 	stored = db_text(user, 0, "password_hash");
 	is_pending = db_bool(user, 0, "is_pending");
+	req_set(rq, "id", id);
 	rc = password_verify(rq, req_text(rq, "password"), stored, &matches, &is_outdated);
 	if (rc)
 		return rc;
 	if (!matches) {
-		rc = login_failed(rq, public_id, id ? "wrong password" : "unknown address");
+		rc = login_failed(rq, public_id, id ? "wrong password" : "unknown address", true);
 		return rc ? rc : req_refuse(rq, ERR_CREDENTIALS, NULL);
 	}
+	may_enter = db_bool(user, 0, "is_active") && db_bool(user, 0, "may_enter");
+	if (may_enter && (is_outdated || is_pending))
+		rc = password_hash(rq, req_text(rq, "password"), &renewed);
+	if (!rc)
+		rc = login_passed(rq);
+	if (rc)
+		return rc;
 	/* Whoever knows the password may know how the account stands. */
 	if (!db_bool(user, 0, "is_active")) {
-		rc = login_failed(rq, public_id, "not active");
+		rc = login_failed(rq, public_id, "not active", false);
 		return rc ? rc : req_refuse(rq, ERR_ACCOUNT_INACTIVE, NULL);
 	}
 	if (!db_bool(user, 0, "may_enter")) {
-		rc = login_failed(rq, public_id, "not verified");
+		rc = login_failed(rq, public_id, "not verified", false);
 		if (rc)
 			return rc;
 		req_refuse(rq, ERR_EMAIL_UNVERIFIED, NULL);
@@ -239,14 +261,14 @@ static enum err login(struct req *rq)
 		return ERR_EMAIL_UNVERIFIED;
 	}
 	/* One that waits to be confirmed is the account's where that is not asked for any more. */
-	if (is_outdated || is_pending)
-		rc = login_rehash(rq, id, is_pending ? NULL : stored, &stored);
+	if (renewed)
+		rc = login_rehash(rq, is_pending ? NULL : stored, renewed);
 	if (!rc)
 		rc = session_open(rq,
 				  &(struct signin){ .user = id,
 						    .method = "password",
 						    .tenant = db_text(user, 0, "tenant_id"),
-						    .password_hash = stored },
+						    .password_hash = renewed ? renewed : stored },
 				  &t);
 	return rc ? rc : session_answer(rq, &t);
 }
@@ -292,11 +314,12 @@ static const enum err not_refreshed[] = { ERR_AUTHENTICATION, ERR_OK };
 const struct route auth_routes[] = {
 	{ POST, "/api/v1/auth/register", "platform.identity.register", KEY, "Sign up",
 	  "Answers with tokens, or, where the tenant wants addresses verified, with verification_required: then always, and the "
-	  "mail tells whoever has the address whether it was known already.  At most 3 an hour by address, then none for 30 minutes.",
+	  "mail tells whoever has the address whether it was known already.  From one address at most 3 an hour for one account, and 20 for all, "
+	  "then none for 30 minutes.",
 	  .body = register_in, .out = &register_shape, .errors = not_registered, .run = register_run, .flags = KEYLESS | PRIVATE | HASHES },
 	{ POST, "/api/v1/auth/login", "platform.identity.login", KEY, "Sign in with a password",
-	  "A user with a second factor gets mfa_required instead of tokens.  At most 10 in 15 minutes by address and by account, "
-	  "then none for 15 minutes.",
+	  "A user with a second factor gets mfa_required instead of tokens.  Wrong ones count: 10 in 15 minutes of an account from one "
+	  "address, and 50 of all, then none for 15 minutes; 30 an hour of an account from addresses that it does not know, then a brake.",
 	  .body = login_in, .out = &login_shape, .errors = not_in, .run = login, .flags = KEYLESS | PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/auth/refresh", "platform.identity.refresh", KEY, "Get new tokens",
 	  "The refresh token stays the same, or, where the tenant has tokens rotated (refresh_token_rotation), is replaced by the "

@@ -64,7 +64,7 @@ static enum err factor_read(struct req *rq, const PGresult *res, struct factor *
 	return ERR_OK;
 }
 
-/* The caller's factor, and one try of the limit. */
+/* The caller's factor, unless there are to be no more guesses. */
 static enum err factor_load(struct req *rq, struct factor *out)
 {
 	PGresult *res;
@@ -121,6 +121,8 @@ static enum err refuse_code(struct req *rq, enum query_id audit)
 
 	req_set(rq, "failed_route", rq->route->path);
 	rc = db_call(rq, audit, true, &res);
+	if (!rc && db_int(res, 0, "retry_after_s"))
+		return req_retry_after(rq, db_int(res, 0, "retry_after_s"));
 	return rc ? rc : req_refuse(rq, ERR_MFA_CODE, NULL);
 }
 
@@ -359,17 +361,17 @@ const struct route mfa_routes[] = {
 	  .flags = KEYLESS | PRIVATE, .out = &enrolment_shape, .errors = enrol_errors, .run = mfa_enrol },
 	{ POST,   "/api/v1/auth/mfa/totp/verify", "platform.identity.mfa_activate", KEY_USER, "Turn the second factor on",
 	  "The app's first code proves that it has the secret. Answers ten recovery codes, this once. "
-	  "Ten codes in 15 minutes, then 429 for 15 minutes.",
+	  "Ten wrong codes in 15 minutes from one address, then 429 for 15 minutes.",
 	  .flags = KEYLESS | PRIVATE, .body = first_code_in, .out = &codes_shape, .errors = activate_errors, .run = mfa_activate, .status = 200 },
 	{ DELETE, "/api/v1/auth/mfa/totp", "platform.identity.mfa_disable", KEY_USER, "Turn the second factor off",
-	  "Needs a code. Secret and recovery codes are deleted. Ten codes in 15 minutes, then 429 for 15 minutes.",
+	  "Needs a code. Secret and recovery codes are deleted. Ten wrong codes in 15 minutes from one address, then 429 for 15 minutes.",
 	  .flags = KEYLESS, .body = code_in, .errors = change_errors, .run = mfa_disable },
 	{ POST,   "/api/v1/auth/mfa/recovery-codes", "platform.identity.mfa_recovery_codes", KEY_USER, "Get new recovery codes",
-	  "Needs a code; ten new ones take the place of those that are left. Ten codes in 15 minutes, then 429 for 15 minutes.",
+	  "Needs a code; ten new ones take the place of those that are left. Ten wrong codes in 15 minutes from one address, then 429 for 15 minutes.",
 	  .flags = KEYLESS | PRIVATE, .body = code_in, .out = &codes_shape, .errors = change_errors, .run = mfa_recovery_codes, .status = 200 },
 	{ POST,   "/api/v1/auth/mfa/verify", "platform.identity.mfa_verify", KEY, "Finish signing in",
 	  "For who was answered mfa_required. An mfa_token is good for five minutes and five codes; a code is good once. "
-	  "400 INVALID_CODE: try another; 400 TOKEN_INVALID: sign in again. Ten codes in 15 minutes, then 429 for 15 minutes.",
+	  "400 INVALID_CODE: try another; 400 TOKEN_INVALID: sign in again. Ten wrong codes in 15 minutes from one address, then 429 for 15 minutes.",
 	  .flags = KEYLESS | PRIVATE, .body = verify_in, .out = &token_shape, .errors = verify_errors, .run = mfa_verify, .status = 200 },
 	ROUTE_END
 };

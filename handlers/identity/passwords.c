@@ -79,7 +79,9 @@ static enum err reset(struct req *rq)
 		rc = db_call(rq, Q_reset_begin, true, &token);
 	if (rc)
 		return rc;
-	if (!PQntuples(token))
+	if (db_int(token, 0, "wait_s"))
+		return req_retry_after(rq, db_int(token, 0, "wait_s"));
+	if (!db_text(token, 0, "id"))
 		return req_refuse(rq, ERR_TICKET, NULL); /* a wrong code was counted */
 	req_set(rq, "id", db_text(token, 0, "id"));
 	rc = new_password(rq, db_text(token, 0, "address"));
@@ -113,6 +115,8 @@ static enum err change(struct req *rq)
 		return rc;
 	if (!matches) {
 		rc = db_call(rq, Q_change_failed, true, &res);
+		if (!rc && db_int(res, 0, "wait_s"))
+			return req_retry_after(rq, db_int(res, 0, "wait_s"));
 		return rc ? rc
 			  : req_refuse_field(rq, ERR_BAD_REQUEST, "current_password",
 					     "the current password is wrong");
@@ -125,6 +129,8 @@ static enum err change(struct req *rq)
 	rc = db_call(rq, Q_change_password, true, &res);
 	if (rc)
 		return rc;
+	if (db_int(res, 0, "wait_s"))
+		return req_retry_after(rq, db_int(res, 0, "wait_s"));
 	if (!db_bool(res, 0, "is_changed"))
 		return req_fail(rq, ERR_CONFLICT, "the password was changed by another request");
 	return answer_message(rq, "Password changed successfully");
@@ -137,14 +143,14 @@ static const enum err not_changed[] = { ERR_BAD_REQUEST, ERR_CONFLICT, ERR_OK };
 const struct route password_routes[] = {
 	{ POST, "/api/v1/auth/forgot-password", "platform.identity.forgot_password", KEY, "Ask for a mail to reset a password",
 	  "Answers the same whether there is such a user or not.  The mail's link and code are good for one use: the link for an "
-	  "hour, the code for ten minutes.  At most 3 an hour by address, then none for 30 minutes.",
+	  "hour, the code for ten minutes.  From one address at most 3 an hour for one account, and 20 for all, then none for 30 minutes.",
 	  .body = forgot_in, .out = &message_shape, .run = forgot, .sql = Q_forgot_issue, .flags = KEYLESS | PRIVATE, .status = 200 },
 	{ POST, "/api/v1/auth/reset-password", "platform.identity.reset_password", KEY, "Set a forgotten password",
 	  "With the token of the mail's link, or with the address and the mail's code.  All sessions of the user end, and the "
 	  "address counts as verified: who resets a password reads its mail.  If it was not verified until now, passkeys and second factor end, too.",
 	  .body = reset_in, .out = &message_shape, .errors = not_reset, .run = reset, .flags = KEYLESS | PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/auth/change-password", "platform.identity.change_password", KEY_USER, "Change my password",
-	  "The other sessions end.  At most 5 an hour by user, then none for 30 minutes.",
+	  "The other sessions end.  5 wrong ones an hour of a user from one address, then none for 30 minutes.",
 	  .body = change_in, .out = &message_shape, .errors = not_changed, .run = change, .flags = KEYLESS | PRIVATE | HASHES, .status = 200 },
 	ROUTE_END
 };

@@ -84,11 +84,11 @@ const struct route verification_routes[] = {
 	  "ends, but for the password that was registered with this mail.",
 	  .body = verify_in, .out = &message_shape, .errors = not_verified, .run = verify, .flags = KEYLESS | PRIVATE, .status = 200 },
 	{ POST, "/api/v1/auth/verify-email-with-token", "platform.identity.verify_email_with_token", PUBLIC, "Verify an address, without a key",
-	  "For pages that have no API key.  At most 20 an hour by address.",
+	  "For pages that have no API key.  20 in vain an hour by address.",
 	  .body = verify_in, .out = &message_shape, .errors = not_verified, .run = verify_counted, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/auth/resend-verification", "platform.identity.resend_verification", KEY, "Ask for another mail to verify an address",
-	  "Answers the same whether there is somebody to verify or not; voids the mail before.  At most 3 an hour by address, then "
-	  "none for 30 minutes.",
+	  "Answers the same whether there is somebody to verify or not; voids the mail before.  From one address at most 3 an "
+	  "hour for one account, and 20 for all, then none for 30 minutes.",
 	  .body = resend_in, .out = &message_shape, .run = resend, .sql = Q_resend_issue, .flags = KEYLESS | PRIVATE, .status = 200 },
 	ROUTE_END
 };

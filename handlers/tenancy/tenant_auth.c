@@ -183,7 +183,7 @@ static enum err answer_tokens(struct req *rq, const PGresult *res)
 	return req_close(rq);
 }
 
-/* Count a try, in a transaction of its own: what is computed next takes long. */
+/* What is counted, or looked at, in a transaction of its own: what is computed next takes long. */
 static enum err count(struct req *rq, enum query_id q, PGresult **res)
 {
 	enum err rc = db_call(rq, q, true, res);
@@ -244,7 +244,7 @@ static enum err tenant_register(struct req *rq)
 static enum err login_failed(struct req *rq)
 {
 	PGresult *res;
-	enum err rc = db_call(rq, Q_team_login_failed, true, &res);
+	enum err rc = count(rq, Q_team_login_failed, &res);
 
 	return rc ? rc : req_fail(rq, ERR_CREDENTIALS, NULL);
 }
@@ -272,7 +272,7 @@ static enum err tenant_login(struct req *rq)
 	if (is_outdated)
 		rc = hash_password(rq, "password", "new_hash");
 	if (!rc)
-		rc = db_call(rq, Q_team_login, true, &res);
+		rc = count(rq, Q_team_login, &res);
 	if (rc)
 		return rc;
 	if (!db_text(res, 0, "_session_id"))
@@ -412,25 +412,28 @@ static enum err tenant_change_password(struct req *rq)
 				     &matches, &is_outdated);
 	if (rc)
 		return rc;
-	if (!matches)
-		return wrong_password(rq);
+	if (!matches) {
+		rc = count(rq, Q_team_change_failed, &res);
+		return rc ? rc : wrong_password(rq);
+	}
 	rc = hash_password(rq, "new_password", "new_hash");
 	if (!rc)
-		rc = db_call(rq, Q_team_password_change, true, &res);
+		rc = count(rq, Q_team_password_change, &res);
 	if (rc)
 		return rc;
-	if (!PQntuples(res))
-		return wrong_password(rq);
+	if (!db_bool(res, 0, "is_changed"))
+		return wrong_password(rq); /* since it was looked at */
 	return answer_message(rq, "The password is changed; log in again with the new one");
 }
 
 /* clang-format off */
 const struct route tenant_auth_routes[] = {
 	{ POST, "/api/v1/tenant-auth/register",          "platform.identity.tenant_register",          PUBLIC, "Make a tenant and its owner",
-	  .about = "Three an hour from one address; then it is blocked for 30 minutes.",
+	  .about = "From one address three an hour for one account, and 20 for all, then none for 30 minutes.",
 	  .body = register_in, .out = &token_shape, .constraints = register_constraints, .run = tenant_register, .flags = PRIVATE | HASHES },
 	{ POST, "/api/v1/tenant-auth/login",             "platform.identity.tenant_login",             PUBLIC, "Log in to the dashboard",
-	  .about = "Ten tries in 15 minutes from one address, and of one account; then it is blocked for 15 minutes.",
+	  .about = "Wrong ones count: ten in 15 minutes of an account from one address, and 50 of all, then none for 15 minutes; 30 an hour of "
+		   "an account from addresses that it does not know, then a brake.",
 	  .body = login_in, .out = &token_shape, .errors = login_errors, .run = tenant_login, .flags = PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/refresh",           "platform.identity.tenant_refresh",           PUBLIC, "Get a new access token",
 	  .about = "The same refresh token comes back, or, where the tenant has tokens rotated (refresh_token_rotation), the next one.",
@@ -442,13 +445,13 @@ const struct route tenant_auth_routes[] = {
 	  .out = &me_shape, .sql = Q_team_me, .flags = ONE_MODE },
 	{ POST, "/api/v1/tenant-auth/forgot-password",   "platform.identity.tenant_forgot_password",   PUBLIC, "Have a link for a new password mailed",
 	  .about = "The answer is the same whether there is such an account or not. The link is good once, for an hour. "
-		   "Three an hour from one address; then it is blocked for 30 minutes.",
+		   "From one address three an hour for one account, and 20 for all, then none for 30 minutes.",
 	  .body = forgot_in, .out = &message_shape, .run = tenant_forgot_password, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/reset-password",    "platform.identity.tenant_reset_password",    PUBLIC, "Set a new password by a mailed link",
 	  .about = "Ends all of the account's sessions.",
 	  .body = reset_in, .out = &message_shape, .errors = ticket_errors, .run = tenant_reset_password, .flags = PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/change-password",   "platform.identity.tenant_change_password",   TEAM, "Change my password",
-	  .about = "Ends all of the caller's sessions, this one too. Five an hour; then it is blocked for 30 minutes.",
+	  .about = "Ends all of the caller's sessions, this one too. Five wrong ones an hour from one address, then none for 30 minutes.",
 	  .body = change_in, .out = &message_shape, .run = tenant_change_password, .flags = PRIVATE | HASHES | ONE_MODE, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/accept-invitation", "platform.identity.tenant_accept_invitation", PUBLIC, "Join a team by a mailed link",
 	  .body = accept_in, .out = &token_shape, .errors = ticket_errors, .run = tenant_accept_invitation, .flags = PRIVATE | HASHES },

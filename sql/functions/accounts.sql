@@ -92,6 +92,23 @@ BEGIN
 END
 $$;
 
+-- The same for pages without a key.  What an address shows in vain counts: 20 an
+-- hour.  is_verified is false while wait_s is not 0.
+CREATE OR REPLACE FUNCTION user_verify_email_counted(tenant uuid, hash bytea, email text, code_hash bytea,
+                                                     OUT wait_s integer, OUT is_verified boolean)
+LANGUAGE plpgsql AS $$
+DECLARE
+    name text := 'verify_email_with_token';
+BEGIN
+    PERFORM mailed_token_enter();
+    wait_s := greatest(limit_wait(name, limit_ip(request_ip())), mailed_code_wait(email));
+    is_verified := wait_s = 0 AND user_verify_email(tenant, hash, email, code_hash);
+    IF wait_s = 0 AND NOT is_verified AND NOT limits_are_off() THEN
+        wait_s := limit_failed(name, limit_ip(request_ip()), 20, 3600, 0, false);
+    END IF;
+END
+$$;
+
 -- End a user's sessions, but for one; how many there were.
 CREATE OR REPLACE FUNCTION sessions_end(who uuid, keep uuid) RETURNS integer
 LANGUAGE plpgsql AS $$
@@ -143,6 +160,7 @@ BEGIN
     END IF;
     PERFORM audit('password.reset', 'user', p.name, jsonb_build_object('sessions', p.sessions), p.name, 'user')
     FROM user_set_password(who, 'reset_password', password_hash) p;
+    PERFORM address_note(who);    -- whoever reads the mail signs in next, from here
     RETURN true;
 END
 $$;

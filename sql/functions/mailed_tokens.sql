@@ -41,18 +41,19 @@ $$;
 -- names: it must be the request's.  No row: there is none, or the user is gone
 -- or has another address by now.
 --
--- A wrong code counts for each that still has one, and after five it has none;
--- that is why whoever calls commits also when there is no row.  New mails bring
--- new codes: over all of them an address has twenty tries an hour.
+-- A wrong code counts as a guess (guess_failed()); that is why whoever calls
+-- commits also when there is no row.  It counts for the account, over all of its
+-- mails, and not for the token: nobody can spoil a code that somebody else has.
 --
 -- The row stays locked, so that of two requests the second finds it used.
 CREATE OR REPLACE FUNCTION mailed_token_find(kind text, tenant uuid, hash bytea, email text, code_hash bytea,
                                              OUT token_id uuid, OUT user_id uuid, OUT address text) RETURNS SETOF record
 LANGUAGE plpgsql AS $$
 DECLARE
-    t    one_time_tokens;
-    one  one_time_tokens;
-    seen uuid[];
+    t       one_time_tokens;
+    one     one_time_tokens;
+    account text := 'account:' || lower(email);
+    known   boolean;
 BEGIN
     IF hash IS NOT NULL THEN
         SELECT * INTO t
@@ -60,13 +61,16 @@ BEGIN
         WHERE o.tenant_id = app_tenant() AND o.tenant_id = mailed_token_find.tenant AND o.hash = mailed_token_find.hash
           AND o.kind = mailed_token_find.kind AND o.used_at IS NULL AND o.expires_at > now()
         FOR NO KEY UPDATE;
-    ELSIF email IS NOT NULL AND security_limit('code', 'account:' || lower(email), 20, 3600, 0) = 0 THEN
+    ELSIF mailed_code_wait(email) = 0 THEN
+        known := address_is_known((SELECT u.id FROM users u
+                                   WHERE u.tenant_id = app_tenant() AND u.email = lower(mailed_token_find.email)
+                                     AND u.deleted_at IS NULL));
         FOR one IN
             SELECT o.*
             FROM users u JOIN one_time_tokens o ON o.tenant_id = u.tenant_id AND o.user_id = u.id
             WHERE u.tenant_id = app_tenant() AND u.email = lower(mailed_token_find.email) AND u.deleted_at IS NULL
               AND o.kind = mailed_token_find.kind AND o.used_at IS NULL AND o.expires_at > now()
-              AND o.code_expires_at > now() AND o.tries < 5
+              AND o.code_expires_at > now()
             ORDER BY o.created_at DESC
             LIMIT 5
             FOR NO KEY UPDATE OF o
@@ -74,10 +78,11 @@ BEGIN
             IF t.id IS NULL AND one.code_hash = mailed_token_find.code_hash THEN
                 t := one;
             END IF;
-            seen := seen || one.id;
         END LOOP;
         IF t.id IS NULL THEN
-            UPDATE one_time_tokens x SET tries = x.tries + 1 WHERE x.tenant_id = app_tenant() AND x.id = ANY (seen);
+            PERFORM guess_failed('mailed_code', account, known);
+            RETURN;
+        ELSIF guess_passed('mailed_code', account, known) > 0 THEN
             RETURN;
         END IF;
     END IF;
@@ -85,6 +90,19 @@ BEGIN
     SELECT t.id, u.id, u.email
     FROM users u
     WHERE u.tenant_id = app_tenant() AND u.id = t.user_id AND u.email = t.data ->> 'email' AND u.deleted_at IS NULL;
+END
+$$;
+
+-- May a code of this address be tried, or in how many seconds?  Without an address it is no code.
+CREATE OR REPLACE FUNCTION mailed_code_wait(email text) RETURNS integer
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF email IS NULL THEN
+        RETURN 0;
+    END IF;
+    RETURN guess_wait('mailed_code', 'account:' || lower(email), address_is_known((
+        SELECT u.id FROM users u
+        WHERE u.tenant_id = app_tenant() AND u.email = lower(mailed_code_wait.email) AND u.deleted_at IS NULL)));
 END
 $$;
 
@@ -99,12 +117,20 @@ END;
 
 -- The tenant that a ticket names may be anything: count its bearer's tries
 -- where there is such a tenant, and else among the default one's.
-CREATE OR REPLACE FUNCTION mailed_token_limit(max integer, window_s integer) RETURNS integer
+CREATE OR REPLACE FUNCTION mailed_token_enter() RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM tenants t WHERE t.id = app_tenant()) THEN
         PERFORM set_config('app.tenant_id', '00000000-0000-7000-8000-000000000001', true);
     END IF;
+END
+$$;
+
+-- Until the next release: what the last one's binaries call.
+CREATE OR REPLACE FUNCTION mailed_token_limit(max integer, window_s integer) RETURNS integer
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM mailed_token_enter();
     RETURN security_limit('verify_email_with_token', limit_ip(request_ip()), max, window_s, 0);
 END
 $$;

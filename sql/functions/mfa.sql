@@ -1,8 +1,9 @@
 -- The second factor: a code is good once, and what it allows happens with it or not at all.
 
 -- Use up a code of the user who: the time step of one from the app, or the
--- hash of a recovery code.  false: it was used before, or is none.  Of two at
--- once the second waits for the row, and then finds it used.
+-- hash of a recovery code.  false: it was used before, or is none, or comes while
+-- there are to be no more guesses.  Of two at once the second waits for the row,
+-- and then finds it used.
 CREATE OR REPLACE FUNCTION mfa_use(who uuid, step bigint, recovery bytea) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -13,7 +14,7 @@ BEGIN
         UPDATE recovery_codes r SET used_at = now()
         WHERE r.tenant_id = app_tenant() AND r.user_id = who AND r.hash = recovery AND r.used_at IS NULL;
     END IF;
-    RETURN FOUND;
+    RETURN FOUND AND guess_passed('mfa_code', 'user:' || who, address_is_known(who)) = 0;
 END
 $$;
 
@@ -38,6 +39,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
+    PERFORM guess_passed('mfa_code', 'user:' || who, address_is_known(who));
     PERFORM mfa_set_codes(who, hashes);
     PERFORM audit('mfa.enable', 'user', u.public_id, '{"factor": "totp"}')
     FROM users u WHERE u.tenant_id = app_tenant() AND u.id = who;

@@ -17,6 +17,7 @@ BEGIN
         ('one_time_tokens',     'expires_at', interval '1 day'),
         ('webauthn_challenges', 'expires_at', interval '1 hour'),
         ('rate_limits',         'updated_at', interval '1 day'),
+        ('known_addresses',     'signed_in_at', interval '180 days'),
         ('realtime_tickets',    'expires_at', interval '1 minute'),
         ('sessions',            'expires_at', interval '30 days'),
         ('team_sessions',       'expires_at', interval '30 days'),

@@ -69,6 +69,7 @@ BEGIN
     RETURNING id INTO session_id;
     IF impersonator IS NULL THEN
         UPDATE users u SET last_login_at = now() WHERE u.tenant_id = app_tenant() AND u.id = who;
+        PERFORM address_note(who);
         PERFORM audit('session.create', 'session', session_id::text,
                       jsonb_build_object('method', method, 'has_mfa', nullif(session_open.has_mfa, false)), name, 'user');
     END IF;

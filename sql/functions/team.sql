@@ -34,6 +34,45 @@ RETURN CASE WHEN NOT m.is_active THEN 'deactivated' WHEN m.joined_at IS NULL THE
 
 -- ---------------------------------------------------------------- signing in
 
+-- Guesses at a member's password.  The sign-in of all tenants' teams is one door,
+-- and is counted in one place, the default tenant's, for members as for nobody:
+-- counted in the tenant of whoever is meant, the refusals would tell which
+-- addresses are known.  Where they signed in from is their tenant's to know.
+
+-- address_is_known() of a member of that tenant; member NULL: false.
+CREATE OR REPLACE FUNCTION team_address_is_known(tenant uuid, member uuid) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    here     text := current_setting('app.tenant_id');
+    is_known boolean := false;
+BEGIN
+    IF member IS NOT NULL THEN
+        PERFORM set_config('app.tenant_id', tenant::text, true);
+        is_known := address_is_known(member);
+        PERFORM set_config('app.tenant_id', here, true);
+    END IF;
+    RETURN is_known;
+END
+$$;
+
+-- A guess was right, or wrong, in a transaction of the member's tenant.  Returns
+-- what guess_passed() and guess_failed() do.
+CREATE OR REPLACE FUNCTION team_guessed(email text, member uuid, passed boolean) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    here     text := current_setting('app.tenant_id');
+    is_known boolean := address_is_known(member);
+    account  text := 'account:' || lower(email);
+    wait     integer;
+BEGIN
+    PERFORM set_config('app.tenant_id', '00000000-0000-7000-8000-000000000001', true);
+    wait := CASE WHEN passed THEN guess_passed('tenant_login', account, is_known)
+                 ELSE guess_failed('tenant_login', account, is_known) END;
+    PERFORM set_config('app.tenant_id', here, true);
+    RETURN wait;
+END
+$$;
+
 -- Sign a member in whose password was found right, by the hash that it was
 -- compared with: a password that has changed in between lets nobody in.
 -- new_hash, unless NULL, replaces it.  NULL: the member or the tenant is not
@@ -54,6 +93,7 @@ BEGIN
     INSERT INTO team_sessions (tenant_id, member_id, expires_at, user_agent, ip)
     VALUES (app_tenant(), member, now() + interval '30 days', left(request_user_agent(), 1024), request_ip())
     RETURNING id INTO session;
+    PERFORM address_note(member);
     PERFORM audit('session.create', 'team_session', session::text, '{"method": "password"}', member::text, 'team');
     RETURN session;
 END
@@ -144,6 +184,21 @@ BEGIN ATOMIC
     WHERE tenant_id = app_tenant() AND member_id = member AND revoked_at IS NULL;
 END;
 
+-- Change the caller's password, of which before is the hash: all sessions end.  false: it was changed in between.
+CREATE OR REPLACE FUNCTION team_change_password(before text, password_hash text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE team_members m SET password_hash = team_change_password.password_hash
+    WHERE m.tenant_id = app_tenant() AND m.id = app_team() AND m.password_hash = before;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM team_sessions_end(app_team());
+    PERFORM audit('password.change', 'team_member', app_team()::text);
+    RETURN true;
+END
+$$;
+
 -- Take a mailed ticket (kind team_reset or team_invitation) for a new
 -- password; once.  Whoever was invited has joined then; sessions from before
 -- end.  Returns the member; raises AS400 when the ticket is good for nothing.
@@ -173,6 +228,7 @@ BEGIN
     SET used_at = now()
     WHERE o.tenant_id = app_tenant() AND o.member_id = who AND o.kind = team_ticket_use.kind AND o.used_at IS NULL;
     PERFORM team_sessions_end(who);
+    PERFORM address_note(who);    -- whoever reads the mail signs in next, from here
     PERFORM audit(CASE team_ticket_use.kind WHEN 'team_reset' THEN 'password.reset' ELSE 'team.join' END, 'team_member',
                   who::text, '{}', who::text, 'team');
     RETURN who;

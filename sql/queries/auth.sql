@@ -1,11 +1,14 @@
 -- Signing up and in, passwords, verified addresses; see sql/functions/{accounts,mailed_tokens,sessions}.sql.
 --
--- A statement that counts (wait_s) ends its transaction where a password is
--- hashed behind it: nobody waits 150 ms for a counter's row.
+-- wait_s is how long something may not be tried yet; see sql/functions/limits.sql.
+-- A statement that counts ends its transaction where a password is hashed behind
+-- it: nobody waits 150 ms for a counter's row.
 
 -- name: register_begin :row
 -- is_allowed: the page that the mailed link is to open is one of the public key's; null without a key.
-SELECT security_limit('register', limit_ip(request_ip()), 3, 3600, 1800) AS wait_s, s.tenant_id::text AS tenant_id,
+-- What is refused for its form is not counted.
+SELECT CASE WHEN :is_counted::boolean THEN request_take('register', 'account:' || lower(:email), false) ELSE 0 END AS wait_s,
+       s.tenant_id::text AS tenant_id,
        s.email_verification_required AS is_pending, s.verification_url,
        (SELECT :return_origin::text = ANY (k.allowed_origins) FROM api_keys k
         WHERE k.hash = :api_key::bytea) AS is_allowed
@@ -24,21 +27,27 @@ SELECT user_register_pending(:email, :password_hash, :display_name, :locale, :re
                              :token_code_hash::bytea, :mail::jsonb, :known_mail::jsonb);
 
 -- name: login_begin :row
--- By address and account; an account is not counted against whoever is refused by address already.
 -- Without a user all but wait_s and tenant_id are null.  password_hash is that of the newest registration where
 -- the account has none, so that who has signed up with it learns what is missing.
-SELECT l.wait_s, app_tenant()::text AS tenant_id, u.id::text AS id, u.public_id, u.is_active,
+SELECT guess_wait('login', 'account:' || lower(:email), address_is_known(u.id)) AS wait_s,
+       app_tenant()::text AS tenant_id, u.id::text AS id, u.public_id, u.is_active,
        coalesce(u.password_hash, pending_password(u.id)) AS password_hash, u.password_hash IS NULL AS is_pending,
        u.is_email_verified OR NOT s.email_verification_required AS may_enter
-FROM (SELECT CASE WHEN a.wait_s > 0 THEN a.wait_s
-                  ELSE security_limit('login', 'account:' || lower(:email), 10, 900, 900) END AS wait_s
-      FROM (SELECT security_limit('login', limit_ip(request_ip()), 10, 900, 900) AS wait_s OFFSET 0) a OFFSET 0) l
+FROM (SELECT) one
 LEFT JOIN users u ON u.tenant_id = :tenant_id AND u.email = lower(:email) AND u.deleted_at IS NULL
 LEFT JOIN tenant_settings s ON s.tenant_id = u.tenant_id;
 
--- name: login_failed :exec
-SELECT audit('session.failed', 'session', NULL,
-             jsonb_build_object('method', 'password', 'email', lower(:email), 'reason', :reason::text), :public_id::text);
+-- name: login_passed :row
+-- The password is right.
+SELECT guess_passed('login', 'account:' || lower(:email), address_is_known(:id::uuid)) AS wait_s;
+
+-- name: login_failed :row
+-- is_guess: the password was wrong.
+SELECT CASE WHEN :is_guess::boolean
+            THEN guess_failed('login', 'account:' || lower(:email), address_is_known(:id::uuid)) ELSE 0 END AS wait_s,
+       audit('session.failed', 'session', NULL,
+             jsonb_build_object('method', 'password', 'email', lower(:email), 'reason', :reason::text),
+             :public_id::text) AS _audited;
 
 -- name: login_rehash :exec
 -- With today's parameters, unless the password was changed in between; :before is null where there was none.
@@ -53,9 +62,11 @@ WHERE tenant_id = :tenant_id AND id = :user_id;
 -- name: forgot_begin :row
 -- Without such a user all but wait_s and tenant_id are null.
 SELECT l.wait_s, app_tenant()::text AS tenant_id, u.id::text AS id, u.email, u.locale, s.password_reset_url AS page
-FROM (SELECT security_limit('forgot_password', limit_ip(request_ip()), 3, 3600, 1800) AS wait_s OFFSET 0) l
+FROM (SELECT) one
 LEFT JOIN tenant_settings s ON s.tenant_id = :tenant_id
-LEFT JOIN users u ON u.tenant_id = :tenant_id AND u.email = lower(:email) AND u.deleted_at IS NULL AND u.access > 0;
+LEFT JOIN users u ON u.tenant_id = :tenant_id AND u.email = lower(:email) AND u.deleted_at IS NULL AND u.access > 0
+CROSS JOIN LATERAL (SELECT request_take('forgot_password', 'account:' || lower(:email), address_is_known(u.id)) AS wait_s
+                    OFFSET 0) l;
 
 -- name: forgot_issue :row
 SELECT 'Password reset email sent' AS message,
@@ -70,10 +81,12 @@ SELECT l.wait_s, app_tenant()::text AS tenant_id, u.id::text AS id, u.email, u.l
         WHERE t.tenant_id = u.tenant_id AND t.user_id = u.id AND t.kind = 'verify_email' AND t.used_at IS NULL
         ORDER BY t.created_at DESC LIMIT 1) AS return_to,
        s.verification_url AS page
-FROM (SELECT security_limit('resend_verification', limit_ip(request_ip()), 3, 3600, 1800) AS wait_s OFFSET 0) l
+FROM (SELECT) one
 LEFT JOIN tenant_settings s ON s.tenant_id = :tenant_id
 LEFT JOIN users u ON u.tenant_id = :tenant_id AND u.email = lower(:email) AND u.deleted_at IS NULL AND u.access > 0
-    AND NOT u.is_email_verified;
+    AND NOT u.is_email_verified
+CROSS JOIN LATERAL (SELECT request_take('resend_verification', 'account:' || lower(:email), address_is_known(u.id)) AS wait_s
+                    OFFSET 0) l;
 
 -- name: resend_issue :row
 SELECT 'Verification email sent' AS message,
@@ -82,29 +95,38 @@ SELECT 'Verification email sent' AS message,
                           :mail_payload::jsonb, NULL) AS _issued;
 
 -- name: verify_email :row
-SELECT 0 AS wait_s, user_verify_email(:token_tenant::uuid, :token_hash::bytea, :email, :token_code_hash::bytea) AS is_verified;
-
--- name: verify_email_counted :row
--- For pages without a key; is_verified is false while wait_s is not 0.
+-- is_verified is false while wait_s is not 0.
 SELECT l.wait_s, l.wait_s = 0 AND user_verify_email(:token_tenant::uuid, :token_hash::bytea, :email,
                                                     :token_code_hash::bytea) AS is_verified
-FROM (SELECT mailed_token_limit(20, 3600) AS wait_s OFFSET 0) l;
+FROM (SELECT mailed_code_wait(:email) AS wait_s OFFSET 0) l;
+
+-- name: verify_email_counted :row
+-- For pages without a key.
+SELECT wait_s, is_verified
+FROM user_verify_email_counted(:token_tenant::uuid, :token_hash::bytea, :email, :token_code_hash::bytea);
 
 -- name: reset_begin :row
--- Looks only: a new password that is refused does not use the token up.  No row: there is no such token.
-SELECT token_id::text AS id, address
-FROM mailed_token_find('reset_password', :token_tenant::uuid, :token_hash::bytea, :email, :token_code_hash::bytea);
+-- Looks only: a new password that is refused does not use the token up.  id is null: there is no such token.
+SELECT l.wait_s, f.token_id::text AS id, f.address
+FROM (SELECT mailed_code_wait(:email) AS wait_s OFFSET 0) l
+LEFT JOIN LATERAL mailed_token_find('reset_password', :token_tenant::uuid, :token_hash::bytea, :email,
+                                    :token_code_hash::bytea) f ON l.wait_s = 0;
 
 -- name: reset_password :row
 SELECT user_reset_password(:id::uuid, :password_hash) AS is_reset;
 
 -- name: change_begin :row
-SELECT security_limit('change_password', 'user:' || u.id, 5, 3600, 1800) AS wait_s, u.email, u.password_hash
+SELECT guess_wait('change_password', 'user:' || u.id, address_is_known(u.id)) AS wait_s, u.email, u.password_hash
 FROM users u
 WHERE u.tenant_id = :tenant_id AND u.id = :user_id;
 
--- name: change_failed :exec
-SELECT audit('password.change_failed', 'user', public_id) FROM users WHERE tenant_id = :tenant_id AND id = :user_id;
+-- name: change_failed :row
+SELECT guess_failed('change_password', 'user:' || id, address_is_known(id)) AS wait_s,
+       audit('password.change_failed', 'user', public_id) AS _audited
+FROM users
+WHERE tenant_id = :tenant_id AND id = :user_id;
 
 -- name: change_password :row
-SELECT user_change_password(:before, :password_hash, :current_session::uuid) AS is_changed;
+-- is_changed is null while wait_s is not 0.
+SELECT l.wait_s, CASE WHEN l.wait_s = 0 THEN user_change_password(:before, :password_hash, :current_session::uuid) END AS is_changed
+FROM (SELECT guess_passed('change_password', 'user:' || :user_id, address_is_known(:user_id)) AS wait_s OFFSET 0) l;

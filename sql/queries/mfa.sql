@@ -1,8 +1,9 @@
 -- The second factor; see sql/functions/mfa.sql.
 --
--- Limits: ten codes in a quarter of an hour, then none for another, for each
--- user: with a window of three codes out of a million that is one chance in
--- 33,000.  A challenge takes five.
+-- Wrong codes are guesses (sql/functions/limits.sql), whichever way they come: of
+-- a user from one address ten in a quarter of an hour, from all about 35 an hour.
+-- With a window of three codes out of a million that is one chance in 9,500 an
+-- hour, for whoever has the password.  A challenge takes five.
 
 -- name: mfa_get :row
 SELECT f.confirmed_at IS NOT NULL AS enabled, f.confirmed_at,
@@ -27,8 +28,8 @@ WHERE totp_factors.confirmed_at IS NULL
 RETURNING created_at;
 
 -- name: mfa_factor :row
--- The caller's factor, if there is one, and one try of the limit.
-SELECT security_limit('mfa', 'user:' || u.id, 10, 900, 900) AS retry_after_s, u.tenant_id::text AS tenant,
+-- The caller's factor, if there is one.
+SELECT guess_wait('mfa_code', 'user:' || u.id, address_is_known(u.id)) AS retry_after_s, u.tenant_id::text AS tenant,
        u.id::text AS account, f.secret_sealed, f.last_step, f.confirmed_at IS NOT NULL AS is_confirmed
 FROM users u
 LEFT JOIN totp_factors f ON f.tenant_id = u.tenant_id AND f.user_id = u.id
@@ -43,9 +44,10 @@ SELECT mfa_disable(:user_id, :step::bigint, :recovery_hash::bytea) AS done;
 -- name: mfa_replace_codes :row
 SELECT mfa_replace_codes(:user_id, :step::bigint, :recovery_hash::bytea, :hashes::text[]) AS done;
 
--- name: mfa_failed :exec
+-- name: mfa_failed :row
 -- A wrong code from somebody who is signed in.
-SELECT audit('mfa.failed', 'user', u.public_id, jsonb_build_object('route', :failed_route::text))
+SELECT guess_failed('mfa_code', 'user:' || u.id, address_is_known(u.id)) AS retry_after_s,
+       audit('mfa.failed', 'user', u.public_id, jsonb_build_object('route', :failed_route::text)) AS _audited
 FROM users u
 WHERE u.tenant_id = :tenant_id AND u.id = :user_id;
 
@@ -58,7 +60,7 @@ WITH tried AS (
       AND t.expires_at > now() AND t.tries < 5
     RETURNING t.id, t.user_id, t.data
 )
-SELECT security_limit('mfa_verify', 'user:' || u.id, 10, 900, 900) AS retry_after_s, t.id::text AS challenge,
+SELECT guess_wait('mfa_code', 'user:' || u.id, address_is_known(u.id)) AS retry_after_s, t.id::text AS challenge,
        u.tenant_id::text AS tenant, u.id::text AS account, u.public_id, t.data ->> 'method' AS method,
        f.secret_sealed, f.last_step, true AS is_confirmed
 FROM tried t
@@ -69,5 +71,6 @@ JOIN totp_factors f ON f.tenant_id = u.tenant_id AND f.user_id = u.id AND f.conf
 -- name: mfa_pass :row
 SELECT mfa_pass(:challenge::uuid, :account::uuid, :step::bigint, :recovery_hash::bytea) AS done;
 
--- name: mfa_sign_in_failed :exec
-SELECT audit('session.failed', 'user', :public_id, '{"reason": "second factor"}', :public_id, 'user');
+-- name: mfa_sign_in_failed :row
+SELECT guess_failed('mfa_code', 'user:' || :account::text, address_is_known(:account::uuid)) AS retry_after_s,
+       audit('session.failed', 'user', :public_id, '{"reason": "second factor"}', :public_id, 'user') AS _audited;

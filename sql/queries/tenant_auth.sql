@@ -4,18 +4,19 @@
 
 -- name: team_register_limit :row
 -- In the default tenant, as all limits of those whose tenant is not known.
-SELECT security_limit('tenant_register', limit_ip(request_ip()), 3, 3600, 1800) AS retry_after;
+SELECT request_take('tenant_register', 'account:' || lower(:email), false) AS retry_after;
 
 -- name: team_login_limit :row
--- Ten tries in a quarter of an hour, from one address and of one account.
-SELECT l.retry_after, f.tenant_id::text AS tenant, f.member_id::text AS member
-FROM (SELECT greatest(security_limit('tenant_login', limit_ip(request_ip()), 10, 900, 900),
-                      security_limit('tenant_login', 'account:' || lower(:email), 10, 900, 900)) AS retry_after) l
+SELECT guess_wait('tenant_login', 'account:' || lower(:email), team_address_is_known(f.tenant_id, f.member_id)) AS retry_after,
+       f.tenant_id::text AS tenant, f.member_id::text AS member
+FROM (SELECT) one
 LEFT JOIN team_find(:email) f ON true;
 
 -- name: team_forgot_limit :row
-SELECT l.retry_after, f.tenant_id::text AS tenant, f.member_id::text AS member
-FROM (SELECT security_limit('tenant_forgot_password', limit_ip(request_ip()), 3, 3600, 1800) AS retry_after) l
+SELECT request_take('tenant_forgot_password', 'account:' || lower(:email),
+                    team_address_is_known(f.tenant_id, f.member_id)) AS retry_after,
+       f.tenant_id::text AS tenant, f.member_id::text AS member
+FROM (SELECT) one
 LEFT JOIN team_find(:email) f ON true;
 
 -- name: team_tenant_create :row
@@ -36,15 +37,18 @@ FROM team_members
 WHERE tenant_id = :tenant_id AND id = :member::uuid AND deleted_at IS NULL;
 
 -- name: team_login :row
--- _session_id is null when the member or the tenant is not active.
-SELECT t.*
-FROM team_session_open(:member::uuid, :password_hash, :new_hash) s
-LEFT JOIN LATERAL team_session_tokens(s, now()) t ON true;
+-- _session_id is null when the member or the tenant is not active, and while retry_after is not 0.
+SELECT p.retry_after, t.*
+FROM (SELECT team_guessed(:email, :member::uuid, true) AS retry_after OFFSET 0) p
+LEFT JOIN LATERAL (SELECT team_session_open(:member::uuid, :password_hash, :new_hash) AS id
+                   WHERE p.retry_after = 0 OFFSET 0) s ON true
+LEFT JOIN LATERAL team_session_tokens(s.id, now()) t ON true;
 
--- name: team_login_failed :exec
--- In the tenant whose member was meant, else in the default one.
-SELECT audit('session.failed', 'team_member', :member, jsonb_build_object('reason', 'password', 'email', lower(:email)),
-             :member, CASE WHEN :member::text IS NOT NULL THEN 'team' END);
+-- name: team_login_failed :row
+-- Put down in the tenant whose member was meant, else in the default one.
+SELECT team_guessed(:email, :member::text::uuid, false) AS retry_after,
+       audit('session.failed', 'team_member', :member, jsonb_build_object('reason', 'password', 'email', lower(:email)),
+             :member, CASE WHEN :member::text IS NOT NULL THEN 'team' END) AS _audited;
 
 -- name: team_refresh :row
 -- No row: not a session of the team, or it has ended.  _is_reused: it has just ended, for that reason.
@@ -91,16 +95,16 @@ FROM team_ticket_use('team_invitation', :token_hash::bytea, :password_hash, :dis
 LEFT JOIN LATERAL team_session_tokens(s, now()) t ON true;
 
 -- name: team_change_limit :row
-SELECT security_limit('tenant_change_password', 'team:' || m.id, 5, 3600, 1800) AS retry_after, m.email, m.password_hash
+SELECT guess_wait('tenant_change_password', 'team:' || m.id, address_is_known(m.id)) AS retry_after, m.email, m.password_hash
 FROM team_members m
 WHERE m.tenant_id = :tenant_id AND m.id = :team_id;
 
+-- name: team_change_failed :row
+SELECT guess_failed('tenant_change_password', 'team:' || :team_id, address_is_known(:team_id)) AS retry_after,
+       audit('password.change_failed', 'team_member', :team_id::text) AS _noted;
+
 -- name: team_password_change :row
--- All sessions end, the caller's own too.  No row: it has been changed in between.
-WITH changed AS (
-    UPDATE team_members
-    SET password_hash = :new_hash
-    WHERE tenant_id = :tenant_id AND id = :team_id AND password_hash = :password_hash
-    RETURNING id
-)
-SELECT team_sessions_end(id) AS _ended, audit('password.change', 'team_member', id::text) AS _noted FROM changed;
+-- All sessions end, the caller's own too.  is_changed is false when it has been changed in between, and while
+-- retry_after is not 0.
+SELECT l.retry_after, l.retry_after = 0 AND team_change_password(:password_hash, :new_hash) AS is_changed
+FROM (SELECT guess_passed('tenant_change_password', 'team:' || :team_id, address_is_known(:team_id)) AS retry_after OFFSET 0) l;

@@ -4,6 +4,7 @@ use v5.36;
 use lib 't/lib';
 use Api;
 use Ashlar::SignIn qw(@BEHIND_PROXY $PASSWORD from set_tenant sign_in claims audit_of);
+use POSIX ();
 
 my $t      = Api->start(@BEHIND_PROXY);
 my $path   = '/api/v1/auth/login';
@@ -148,45 +149,146 @@ subtest 'a second factor is asked for' => sub {
     $t->db->do('DELETE FROM totp_factors');
 };
 
-subtest 'ten in fifteen minutes from one address' => sub {
-    forgive();
-    my $who = from($t, '198.51.100.20');
-    status_is login($who, "u$_\@example.com", 'x'), 401 for 1 .. 9;
-    status_is login($who, 'ada@example.com'), 200, 'successes count, too';
-    my $res = login($who, 'ada@example.com');
-    error_is $res, 429, 'RATE_LIMIT_EXCEEDED';
-    json_is $res, '/detail', 'Rate limit exceeded';
-    header_is $res, 'Retry-After', 900;
-    status_is login(from($t, '198.51.100.21'), 'ada@example.com'), 200, 'the next address is free';
-    status_is login(from($t, '198.51.100.20', key => $secret), 'kim@example.com'), 200, 'each tenant counts its own';
+# What is counted under this subject: tries, and how long a block the last one began; nothing when nothing is.
+sub counted ($subject) {
+    return $t->db->selectrow_array(q{SELECT tries, coalesce(round(extract(epoch FROM blocked_until - updated_at)), 0) FROM rate_limits
+        WHERE name = 'login' AND subject = ?}, undef, $subject);
+}
 
-    status_is login(from($t, "2001:db8:1:2::$_"), "v$_\@example.com", 'x'), 401 for 1 .. 10;
-    status_is login(from($t, '2001:db8:1:2:ffff::1'), 'v@example.com', 'x'), 429, 'of IPv6 the /64 is one address';
-    status_is login(from($t, '2001:db8:1:3::1'), 'v@example.com', 'x'), 401;
+# As if there had been so many failures already.
+sub count ($subject, $tries) {
+    return $t->db->do(q{INSERT INTO rate_limits (tenant_id, name, subject, tries, window_ends) VALUES (?, 'login', ?, ?, now() + interval '10 minutes')
+        ON CONFLICT (tenant_id, name, subject) DO UPDATE SET tries = excluded.tries, window_ends = excluded.window_ends, blocked_until = NULL},
+        undef, $t->tenant_id, $subject, $tries);
+}
+
+sub refused_for ($res, $from, $to, $name) {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    error_is $res, 429, 'RATE_LIMIT_EXCEEDED', name => $name;
+    json_is $res, '/detail', 'Rate limit exceeded';
+    json_is $res, '/error/details/retry_after', 0 + $res->header('Retry-After');
+    cmp_ok $res->header('Retry-After'), '>=', $from, "  for at least $from s";
+    return cmp_ok $res->header('Retry-After'), '<=', $to, "  and at most $to";
+}
+
+subtest 'ten wrong passwords of an account from one address' => sub {
+    forgive();
+    my $ip  = '198.51.100.20';
+    my $who = from($t, $ip);
+    status_is login($who, 'ada@example.com'), 200 for 1 .. 2;
+    is scalar $t->db->selectrow_array('SELECT count(*) FROM rate_limits'), 0, 'right ones are not counted at all';
+    status_is login($who, $_ % 2 ? 'ada@example.com' : 'ADA@example.com', 'x'), 401 for 1 .. 9;
+    status_is login($who, 'ada@example.com'), 200, 'nine, and the right one';
+    is_deeply [ counted("account:ada\@example.com ip:$ip") ], [ 0, 0 ], '  which forgives them';
+    is_deeply [ counted("ip:$ip") ], [ 9, 0 ], '  but not the address';
+    is_deeply [ counted('account:ada@example.com') ], [], 'the brake does not meet an address that signed in before';
+    count("account:ada\@example.com ip:$ip", 9);
+    status_is login($who, 'ada@example.com', 'x'), 401, 'the tenth is told';
+    refused_for login($who, 'ada@example.com'), 850, 900, 'then not even the right one is looked at';
+    status_is login($who, 'nobody@example.com', 'x'), 401, 'other accounts are, from there';
+    status_is login(from($t), 'ada@example.com'), 200, 'and this one from elsewhere';
+    status_is login(from($t, $ip, key => $secret), 'kim@example.com'), 200, 'each tenant counts its own';
+    $t->db->do(q{UPDATE rate_limits SET blocked_until = now() - interval '1 s' WHERE subject = ?}, undef, "account:ada\@example.com ip:$ip");
+    status_is login($who, 'ada@example.com'), 200, 'until the block is over';
+
+    count('account:unknown@example.com ip:2001:db8:1:2::/64', 9);
+    status_is login(from($t, '2001:db8:1:2::7'), 'unknown@example.com', 'x'), 401;
+    refused_for login(from($t, '2001:db8:1:2:ffff::1'), 'unknown@example.com', 'x'), 850, 900, 'unknown accounts alike; of IPv6 the /64 is one address';
+    status_is login(from($t, '2001:db8:1:3::1'), 'unknown@example.com', 'x'), 401, 'the next one is another';
 };
 
-subtest 'and ten for one account, from wherever' => sub {
-    sign_in($t, 'eve@example.com');
-    status_is login(from($t), $_ % 2 ? 'eve@example.com' : 'EVE@example.com', 'x'), 401 for 1 .. 10;
-    my $res = login(from($t), 'eve@example.com');
-    error_is $res, 429, 'RATE_LIMIT_EXCEEDED', name => 'also with the right password';
-    header_is $res, 'Retry-After', 900;
-    status_is login(from($t), 'unknown@example.com', 'x'), 401 for 1 .. 10;
-    is login(from($t), 'unknown@example.com', 'x')->status, 429, 'an unknown account is counted the same';
-    $t->db->do(q{UPDATE rate_limits SET blocked_until = now() - interval '1 s' WHERE subject = 'account:eve@example.com'});
-    status_is login(from($t), 'eve@example.com'), 200, 'until the block is over';
-
+subtest 'fifty from one address, whatever the account' => sub {
     forgive();
-    my $who = from($t, '198.51.100.30');
-    login($who, "w$_\@example.com", 'x') for 1 .. 11;
-    status_is login($who, 'ada@example.com', 'x'), 429 for 1 .. 12;
-    status_is login(from($t), 'ada@example.com'), 200, 'who is refused by address cannot lock an account';
+    my $ip = '198.51.100.30';
+    count("ip:$ip", 49);
+    status_is login(from($t, $ip), 'w@example.com', 'x'), 401, 'the fiftieth';
+    refused_for login(from($t, $ip), 'ada@example.com'), 850, 900, 'then none';
+    status_is login(from($t, $ip), 'ada@example.com', 'x'), 429 for 1 .. 12;
+    status_is login(from($t), 'ada@example.com'), 200, 'who is refused by address locks nobody out';
+    is_deeply [ counted('account:ada@example.com') ], [], '  and is not counted any more';
+    status_is login(from($t, $ip, key => $secret), 'kim@example.com'), 200, 'each tenant counts its own';
+};
+
+subtest 'nobody is locked out by others' => sub {
+    forgive();
+    sign_in($t, 'eve@example.com');
+    my $home = from($t, '192.0.2.50');
+    status_is login($home, 'eve@example.com'), 200, 'she signs in';
+    status_is login(from($t), 'eve@example.com', 'x'), 401 for 1 .. 11;
+    status_is login($home, 'eve@example.com'), 200, 'and still does after eleven wrong ones from eleven addresses';
+    status_is login(from($t), 'eve@example.com'), 200, '  from a new address, too';
+    is_deeply [ counted('account:eve@example.com') ], [ 11, 0 ], '  which are counted, and not forgiven';
+
+    count('account:eve@example.com', 29);
+    status_is login(from($t), 'eve@example.com', 'x'), 401, 'the thirtieth within an hour is told';
+    my $hashed = $t->db->selectrow_array(q{SELECT count(*) FROM audit_events WHERE action = 'session.failed'});
+    refused_for login(from($t), 'eve@example.com', 'x'), 1, 60, 'then the account has a brake';
+    refused_for login(from($t), 'eve@example.com'), 1, 60, '  also for who has the right one, at an address that it does not know';
+    is scalar $t->db->selectrow_array(q{SELECT count(*) FROM audit_events WHERE action = 'session.failed'}), $hashed, '  and nothing is looked at';
+    status_is login($home, 'eve@example.com'), 200, 'it does not meet the addresses that she signed in from';
+    status_is login(from($t, '2001:db8:7:7::1'), 'other@example.com', 'x'), 401, 'nor other accounts';
+    status_is login($home, 'eve@example.com', 'x'), 401, 'a wrong one from there';
+    is_deeply [ (counted('account:eve@example.com'))[0] ], [30], '  is not counted against it';
+
+    my @waits;
+    for (1 .. 7) {
+        $t->db->do(q{UPDATE rate_limits SET blocked_until = now() - interval '1 s' WHERE subject = 'account:eve@example.com'});
+        status_is login(from($t), 'eve@example.com', 'x'), 401, 'one more';
+        push @waits, (counted('account:eve@example.com'))[1];
+    }
+    is_deeply \@waits, [ 120, 240, 480, 960, 1800, 1800, 1800 ], 'each time twice as long, up to half an hour';
+    $t->db->do(q{UPDATE rate_limits SET blocked_until = now() - interval '30 minutes', window_ends = now() - interval '1 s' WHERE subject = 'account:eve@example.com'});
+    status_is login(from($t), 'eve@example.com', 'x'), 401;
+    is_deeply [ counted('account:eve@example.com') ], [ 1, 0 ], 'an hour later it is forgotten';
+
+    count('account:unknown@example.com', 30);
+    $t->db->do(q{UPDATE rate_limits SET blocked_until = now() + interval '5 minutes' WHERE subject = 'account:unknown@example.com'});
+    refused_for login(from($t), 'unknown@example.com', 'x'), 250, 300, 'an unknown account has the same brake';
+};
+
+subtest 'which addresses an account knows' => sub {
+    my $known = sub { return $t->db->selectcol_arrayref(q{SELECT address FROM known_addresses k JOIN users u ON u.tenant_id = k.tenant_id AND u.id = k.account_id
+        WHERE u.email = 'eve@example.com' ORDER BY signed_in_at DESC, address}) };
+    ok scalar(grep { $_ eq '192.0.2.50/32' } @{ $known->() }), 'those of her sign-ins';
+    $t->db->do(q{DELETE FROM known_addresses});
+    $t->db->do(q{INSERT INTO known_addresses (tenant_id, account_id, address, signed_in_at)
+        SELECT tenant_id, id, ('203.0.113.' || i)::cidr, now() - make_interval(days => i) FROM users, generate_series(1, 20) i WHERE email = 'eve@example.com'});
+    status_is login(from($t, '2001:db8:8:9::1'), 'eve@example.com'), 200;
+    is_deeply [ @{ $known->() }[ 0, 1, -1 ], scalar @{ $known->() } ], [ '2001:db8:8:9::/64', '203.0.113.1/32', '203.0.113.19/32', 20 ], 'the newest twenty; of IPv6 the /64';
+    status_is login(from($t, '203.0.113.19'), 'eve@example.com'), 200;
+    is $known->()->[0], '203.0.113.19/32', 'used again it is the newest';
+};
+
+subtest 'of wrong passwords at once no more are told than of those one after another' => sub {
+    forgive();
+    my $ip = '198.51.100.60';
+    count("account:ada\@example.com ip:$ip", 9);
+    # Both have been let in; the first one's failure is being written.
+    my $lock = $t->lock(q{SELECT FROM rate_limits WHERE subject = ? FOR UPDATE}, "account:ada\@example.com ip:$ip");
+    pipe my $out, my $in or die "pipe: $!\n";
+    my @pids;
+    for my $password (qw(x y)) {
+        my $pid = fork // die "fork: $!\n";
+        if (!$pid) {
+            my $client = from($t, $ip, http => $t->http, api => undef);
+            syswrite $in, login($client, 'ada@example.com', $password)->status . "\n";
+            POSIX::_exit(0);
+        }
+        push @pids, $pid;
+    }
+    close $in;
+    eventually { $t->waiting >= 2 } 20, 'both wait';
+    $lock->commit;
+    waitpid $_, 0 for @pids;
+    chomp(my @answers = readline $out);
+    is join(' ', sort @answers), '401 429', 'one is told that it was wrong, the other nothing';
 };
 
 subtest 'the counters outlive a restart' => sub {
     forgive();
     my $who = from($t, '198.51.100.40');
-    status_is login($who, "r$_\@example.com", 'x'), 401 for 1 .. 10;
+    count('account:ada@example.com ip:198.51.100.40', 9);
+    status_is login($who, 'ada@example.com', 'x'), 401;
     ok $t->master->stop('TERM', 15), 'the pool is stopped';
     $t->start_pool('main');
     status_is login($who, 'ada@example.com'), 429;
@@ -194,8 +296,8 @@ subtest 'the counters outlive a restart' => sub {
 
 subtest 'nobody waits for a counter while a password is hashed' => sub {
     forgive();
-    login(from($t), 'eve@example.com', 'x');
-    my $lock = $t->lock(q{SELECT FROM rate_limits WHERE subject = 'account:eve@example.com' FOR UPDATE});
-    status_is login(from($t), 'ada@example.com'), 200, 'one account does not wait for another';
+    login(from($t), $_, 'x') for 'eve@example.com', 'ada@example.com';
+    my $lock = $t->lock(q{SELECT FROM rate_limits FOR UPDATE});
+    status_is login(from($t), 'ada@example.com'), 200, 'nobody waits who has done nothing wrong';
     $lock->commit;
 };

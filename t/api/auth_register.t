@@ -192,20 +192,34 @@ subtest 'with verification nobody is let in, and nothing is told' => sub {
     set_tenant($t, 'acme', email_verification_required => 0);
 };
 
-subtest 'three an hour from one address, then none for half an hour' => sub {
+subtest 'three an hour of one account from one address, then none for half an hour' => sub {
     my $who = from($t, '198.51.100.9');
-    status_is register($who, "limit$_\@example.com"), 201 for 1 .. 2;
-    status_is register($who, 'limit1@example.com'), 409, 'a refusal counts, too';
-    my $res = register($who, 'limit4@example.com');
+    status_is register($who, 'limit1@example.com'), 201;
+    status_is register($who, $_), 409 for 'limit1@example.com', 'LIMIT1@example.com';
+    my $res = register($who, 'limit1@example.com');
     error_is $res, 429, 'RATE_LIMIT_EXCEEDED';
     json_is $res, '/detail', 'Rate limit exceeded', 'the text that clients compare';
     header_is $res, 'Retry-After', 1800;
-    is users('limit4@example.com'), 0, 'and nobody was made';
-    cmp_ok register($who, 'limit4@example.com')->header('Retry-After'), '<=', 1800, 'a try does not prolong it';
-    status_is register(from($t, '198.51.100.10'), 'limit5@example.com'), 201, 'the next address is free';
-    status_is register(from($t, '198.51.100.9', key => $secret), 'limit4@example.com'), 201, 'each tenant counts its own';
-    $t->db->do(q{UPDATE rate_limits SET blocked_until = now() - interval '1 second' WHERE subject = 'ip:198.51.100.9' AND name = 'register'});
-    status_is register($who, 'limit6@example.com'), 201, 'when the block is over it begins anew';
+    cmp_ok register($who, 'limit1@example.com')->header('Retry-After'), '<=', 1800, 'a try does not prolong it';
+    status_is register($who, 'limit2@example.com'), 201, 'other accounts are free';
+    status_is register(from($t, '198.51.100.10'), 'limit1@example.com'), 409, 'and so is the next address';
+    $t->db->do(q{UPDATE rate_limits SET blocked_until = now() - interval '1 second' WHERE subject = 'account:limit1@example.com ip:198.51.100.9'});
+    status_is register($who, 'limit1@example.com'), 409, 'when the block is over it begins anew';
+};
+
+subtest 'twenty an hour from one address, whoever they are for' => sub {
+    my $who  = from($t, '198.51.100.11');
+    my $tell = sub { return scalar $t->db->selectrow_array(q{SELECT tries FROM rate_limits WHERE name = 'register' AND subject = 'ip:198.51.100.11'}) };
+    status_is register($who, 'many1@example.com'), 201;
+    error_is register($who, 'many2@example.com', password => 'weak'), 422, 'VALIDATION_ERROR', field => 'password';
+    is $tell->(), 1, 'what is refused for its form is not counted';
+    $t->db->do(q{UPDATE rate_limits SET tries = 19 WHERE name = 'register' AND subject = 'ip:198.51.100.11'});
+    status_is register($who, 'many2@example.com'), 201, 'the twentieth';
+    my $res = register($who, 'many3@example.com');
+    error_is $res, 429, 'RATE_LIMIT_EXCEEDED';
+    header_is $res, 'Retry-After', 1800;
+    is users('many3@example.com'), 0, 'and nobody was made';
+    status_is register(from($t, '198.51.100.11', key => $secret), 'many3@example.com'), 201, 'each tenant counts its own';
 };
 
 subtest 'two at once with the same address' => sub {

@@ -165,7 +165,7 @@ subtest 'the role of the api' => sub {
     refused $api, '42501', 'CREATE FUNCTION app_user(int) RETURNS int LANGUAGE sql RETURN 1';
     refused $api, '42501', 'SELECT * FROM schema_migrations';
     refused $api, '42501', 'INSERT INTO tenants (slug, name) VALUES (?, ?)', 'c', 'C';
-    my %may_delete = map { $_ => 1 } qw(feature_flags memberships passkeys realtime_tickets recovery_codes tenant_issuers totp_factors);
+    my %may_delete = map { $_ => 1 } qw(feature_flags known_addresses memberships passkeys realtime_tickets recovery_codes tenant_issuers totp_factors);
     refused $api, '42501', $_ for 'UPDATE audit_events SET action = action', 'DELETE FROM audit_events', 'SELECT * FROM audit_heads',
         'UPDATE sessions SET impersonator_id = NULL', 'UPDATE team_members SET email = email', 'UPDATE api_keys SET hash = hash';
     for my $table (@tables) {
@@ -193,6 +193,7 @@ subtest 'old answers are purged over all tenants, and by nobody seen' => sub {
     is +($sql->run($api, purge => batch => 10))[0]{deleted}, 0, 'no more';
     is_deeply $super->selectcol_arrayref('SELECT key FROM idempotency_keys'), ['new'], 'the young one stays';
     for my $case ([ one_time_tokens => 'expires_at', '1 day' ], [ webauthn_challenges => 'expires_at', '1 hour' ], [ rate_limits => 'updated_at', '1 day' ],
+        [ known_addresses => 'signed_in_at', '180 days' ],
         [ sessions => 'expires_at', '30 days' ], [ team_sessions => 'expires_at', '30 days' ], [ realtime_tickets => 'expires_at', '1 minute' ], [ contact_submissions => 'created_at', '1 year' ], [ webhook_messages => 'created_at', '30 days' ]) {
         my ($table, $column, $age) = @$case;
         $super->do("ALTER TABLE $table DISABLE TRIGGER USER");

@@ -1,4 +1,4 @@
-# security_limit(): how often something may be tried, and for how long not any more.
+# sql/functions/limits.sql: how often something may be tried, and for how long not any more.
 
 use v5.36;
 use lib 't/lib';
@@ -71,6 +71,74 @@ subtest 'an address as a subject' => sub {
     is $of->('192.0.2.7'), 'ip:192.0.2.7', 'IPv4 as it is';
     is $of->('2001:db8:1:2:3:4:5:6'), 'ip:2001:db8:1:2::/64', 'IPv6: what one customer has';
     is $of->('2001:db8:1:2::1'), $of->('2001:db8:1:2:ffff::'), '  however it is spread';
+};
+
+# A failure; the seconds for which it is not to be told.
+sub failed ($subject, %arg) {
+    my %with = (max => 3, window_s => 3600, block_s => 1800, is_brake => 0, %arg);
+    return scalar $api->selectrow_array('SELECT limit_failed(?, ?, ?, ?, ?, ?)', undef, 'f', $subject, @with{qw(max window_s block_s is_brake)});
+}
+sub wait_for ($subject) { return scalar $api->selectrow_array('SELECT limit_wait(?, ?)', undef, 'f', $subject) }
+
+# How long a block the last failure began, in seconds; 0: none.
+sub block_of ($subject) {
+    return scalar $super->selectrow_array(q{SELECT coalesce(round(extract(epoch FROM blocked_until - updated_at)), 0) FROM rate_limits
+        WHERE tenant_id = ? AND name = 'f' AND subject = ?}, undef, $A, $subject);
+}
+
+subtest 'failures: the last one that is allowed begins the block' => sub {
+    is wait_for('gus'), 0, 'nothing is known';
+    is_deeply [ map { failed('gus') } 1 .. 2 ], [ 0, 0 ], 'two';
+    is wait_for('gus'),   0,    '  and no block';
+    is failed('gus'),     0,    'the third is told';
+    is block_of('gus'),   1800, '  then no more';
+    cmp_ok wait_for('gus'), '>', 1700, '  for half an hour';
+    cmp_ok failed('gus'),   '>', 1700, 'one that was on its way is not';
+    is wait_for('bob'), 0, 'somebody else is counted apart';
+    later(1800);
+    is wait_for('gus'), 0, 'until the block is over';
+    is_deeply [ map { failed('gus') > 0 } 1 .. 4 ], [ '', '', '', 1 ], 'then counting begins anew';
+
+    failed('hal') for 1 .. 2;
+    later(3600);
+    is_deeply [ map { failed('hal') > 0 } 1 .. 4 ], [ '', '', '', 1 ], 'as it does when the window ends';
+
+    failed('ida', block_s => 0);
+    later(3000);
+    failed('ida', block_s => 0) for 1 .. 2;
+    cmp_ok wait_for('ida'), '<=', 600, 'without a block until the window ends';
+    cmp_ok wait_for('ida'), '>',  500, '  and not earlier';
+};
+
+subtest 'a brake lets fewer and fewer through' => sub {
+    my %brake = (block_s => 60, is_brake => 1);
+    my @waits;
+    for (1 .. 10) {
+        failed('jan', %brake);
+        push @waits, my $wait = block_of('jan');
+        later($wait);
+    }
+    is_deeply \@waits, [ 0, 0, 60, 120, 240, 480, 960, 1800, 1800, 1800 ], 'twice as long each time, up to half an hour';
+    failed('jan', %brake);
+    later(3000);
+    failed('jan', %brake);
+    is block_of('jan'), 1800, 'who keeps at it stays there';
+    later(3600);
+    failed('jan', %brake);
+    is wait_for('jan'), 0, 'after an hour of rest it is over';
+};
+
+subtest 'SECURITY_LIMITS=off' => sub {
+    $api->do(q{SELECT set_config('app.request', '{"ip": "192.0.2.1", "limits": "off"}', false)});
+    is_deeply [ map { attempt('kim') } 1 .. 5 ], [ (0) x 5 ], 'nothing is counted';
+    my $ask = sub ($call) { return scalar $api->selectrow_array("SELECT $call") };
+    is $ask->(q{guess_failed('g', 'account:kim', false)}), 0, 'nor guesses' for 1 .. 11;
+    is $ask->(q{guess_wait('g', 'account:kim', false)}), 0;
+    is $ask->(q{request_take('r', 'account:kim', false)}), 0, 'nor requests' for 1 .. 4;
+    is $ask->(q{(SELECT count(*) FROM rate_limits WHERE subject LIKE '%kim%')}), 0;
+    $api->do(q{SELECT set_config('app.request', '{"ip": "192.0.2.1"}', false)});
+    is $ask->(q{request_take('r', 'account:kim', false)}), 0 for 1 .. 3;
+    is $ask->(q{request_take('r', 'account:kim', false)}), 1800, 'on they are';
 };
 
 $_->disconnect for $api, $other, $super;

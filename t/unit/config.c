@@ -32,6 +32,7 @@ static const char *const names[] = {
 	"OIDC_PEM_FILE",
 	"PUBLIC_URL",
 	"RATE_LIMIT_DEFAULT",
+	"SECURITY_LIMITS",
 	"REQUEST_TIMEOUT_S",
 	"SHM_FILE",
 	"SUNSET_AT_V1",
@@ -131,6 +132,8 @@ static void test_values(void)
 	ok(config_is_development(), "development");
 	is_int(cfg.rate_limit_default, 0, "the smallest number");
 	is_str(cfg.log_level, "error", "the last choice");
+	fine("ENVIRONMENT=development SECURITY_LIMITS=off");
+	refused("SECURITY_LIMITS=off", "SECURITY_LIMITS: must be on where ENVIRONMENT is production");
 	fine("JWT_TTL_S=60");
 	fine("JWT_TTL_S=31536000");
 	refused("JWT_TTL_S=59", "JWT_TTL_S: must be a whole number from 60 to 31536000, is \"59\"");
