@@ -5,6 +5,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
+#include "fcgi/key_use.h"
 #include "fcgi/limit.h"
 #include "fcgi/req.h"
 #include "fcgi/secret.h"
@@ -14,6 +15,30 @@
 
 /* Classes of rate-limit keys: an address must never collide with a user by spelling. */
 enum { KEY_ADDRESS = 1, KEY_BEARER, KEY_SECRET };
+
+/*
+ * Whose budget?  Tenants count apart, and the tenant is known before anybody has
+ * asked the database by the token, or else by the key: not by one that no request
+ * has shown to be one, or whoever makes keys up makes budgets up.
+ */
+static uint64_t budgets_of(const struct req *rq, uint64_t class, const char *tenant)
+{
+	const char *key = rq->who.api_key;
+
+	if (!tenant && key && key_use_was_good(key))
+		tenant = key;
+	return shm_hash(class, tenant ? tenant : DEFAULT_TENANT);
+}
+
+static uint64_t budget_of_address(const struct req *rq)
+{
+	return limit_address(budgets_of(rq, KEY_ADDRESS, NULL), rq->ip);
+}
+
+static uint64_t budget_of_user(const struct req *rq, const char *tenant)
+{
+	return shm_hash(shm_hash(budgets_of(rq, KEY_BEARER, tenant), rq->who.issuer), rq->who.subject);
+}
 
 /* (pk|sk)_(live|test)_ and 32 letters and digits */
 static bool is_api_key(const char *text)
@@ -89,7 +114,7 @@ static enum err bearer(struct req *rq, const char *header)
 		rq->who.api_key = NULL;
 		lay_aside(rq, req_header(rq, "X-API-Key"));
 	}
-	rq->who.key = shm_hash(shm_hash(KEY_BEARER, c.issuer), c.subject);
+	rq->who.key = budget_of_user(rq, c.tenant_id);
 	return ERR_OK;
 }
 
@@ -118,7 +143,7 @@ static enum err by_ticket(struct req *rq, const char *text)
 		rq->who.issuer = arena_dup(&rq->arena, issuer);
 		rq->who.subject = arena_dup(&rq->arena, db_text(res, 0, session ? "public_id" : "subject"));
 		rq->who.expires_s = db_int(res, 0, "end_at");
-		rq->who.key = shm_hash(shm_hash(KEY_BEARER, rq->who.issuer), rq->who.subject);
+		rq->who.key = budget_of_user(rq, params[0]);
 	} else {
 		rc = req_fail(rq, ERR_AUTHENTICATION, "the ticket was used, or is older than 30 seconds");
 	}
@@ -181,9 +206,8 @@ enum err auth_check(struct req *rq)
 {
 	enum err rc;
 
-	rq->who = (struct principal){ .kind = ANONYMOUS,
-				      .tenant_id = DEFAULT_TENANT,
-				      .key = limit_address(KEY_ADDRESS, rq->ip) };
+	rq->who = (struct principal){ .kind = ANONYMOUS, .tenant_id = DEFAULT_TENANT };
+	rq->who.key = budget_of_address(rq);
 	if (!rq->route)
 		return ERR_OK;
 	if (rq->route->access == PUBLIC) {
@@ -192,6 +216,7 @@ enum err auth_check(struct req *rq)
 		return ERR_OK;
 	}
 	rc = check_key(rq);
+	rq->who.key = budget_of_address(rq);
 	if (!rc)
 		rc = check_token(rq);
 	if (!rc)

@@ -22,10 +22,32 @@ bool key_use_due(uint64_t key, int64_t now_ns)
 	return true;
 }
 
+static _Atomic uint64_t *place_of(uint64_t key)
+{
+	return &shm->api_keys[key % SHM_API_KEYS];
+}
+
+bool key_use_was_good(const char *hash)
+{
+	uint64_t key = shm_hash(0, hash);
+
+	return atomic_load_explicit(place_of(key), memory_order_relaxed) == key;
+}
+
+static void remember(uint64_t key, bool is_good)
+{
+	uint64_t held = atomic_load_explicit(place_of(key), memory_order_relaxed);
+
+	if (is_good ? held != key : held == key)
+		atomic_compare_exchange_strong(place_of(key), &held, is_good ? key : 0);
+}
+
 void key_use_note(const struct req *rq)
 {
 	const char *hash = rq->who.api_key;
 
+	if (hash && (rq->entered || rq->fail.err == ERR_API_KEY))
+		remember(shm_hash(0, hash), rq->entered);
 	if (hash && rq->entered && key_use_due(shm_hash(0, hash), clock_ns()))
 		PQclear(db_outside(Q_api_key_used, &hash));
 }

@@ -1,6 +1,10 @@
 /*
- * When was an API key last used?  Noted behind the answer, so that no request
- * waits for it, and at most once in ten minutes for each key.
+ * What is known of API keys from the requests that they came with.
+ *
+ * When was one last used?  Noted behind the answer, so that no request waits for
+ * it, and at most once in ten minutes for each key.  And is it one?  Only enter()
+ * knows, but limits are counted before: the host remembers which keys were let
+ * in, so that made-up ones are nobody's.
  */
 #ifndef ASHLAR_KEY_USE_H
 #define ASHLAR_KEY_USE_H
@@ -12,7 +16,7 @@ struct req;
 
 enum { KEY_USE_EVERY_S = 600 };
 
-/* The answer is sent: note the key that let the request in, if there was one and it is time to. */
+/* The answer is sent: note the key that let the request in, if there was one, or that it is none. */
 void key_use_note(const struct req *rq);
 
 /*
@@ -21,5 +25,12 @@ void key_use_note(const struct req *rq);
  * table one is noted more often than need be, which the database then ignores.
  */
 bool key_use_due(uint64_t key, int64_t now_ns);
+
+/*
+ * Has a request with this key (its hash, as in struct principal) been let in on
+ * this host, and none been refused since?  Of two with the same place in the
+ * table one is forgotten.
+ */
+bool key_use_was_good(const char *hash);
 
 #endif

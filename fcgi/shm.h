@@ -24,6 +24,7 @@ enum {
 	SHM_BUCKETS = 12,     /* of the latency histogram, without +Inf */
 	SHM_OUTCOMES = 4,     /* of jobs, and of deliveries: see metrics.h */
 	SHM_REALTIME = 16,    /* realtime processes of the host */
+	SHM_API_KEYS = 4096,  /* that were let in */
 	SHM_HASHERS = 256,    /* passwords hashed at once; a host with more cores uses as many */
 	SHM_SHARES = 1 << 14, /* places for shares of the slow pool: many, so that two rarely meet */
 	SHM_SHARERS = 2,      /* who may have one: a tenant, a caller */
@@ -97,6 +98,7 @@ struct shm {
 	_Atomic uint64_t hashers[SHM_HASHERS]; /* password.c's: the pid of who hashes, and since when */
 	_Atomic uint64_t shares[SHM_SHARES];   /* share.c's, likewise */
 	_Atomic uint64_t share_refusals[SHM_SHARERS];
+	_Atomic uint64_t api_keys[SHM_API_KEYS]; /* key_use.c's: hashes of keys that were let in */
 	struct shm_limit limits[SHM_LIMITS];
 };
 

@@ -191,3 +191,40 @@ subtest 'a handler that counts attempts says so in all headers' => sub {
     header_like $res, 'RateLimit', qr/^"attempts";r=0;t=\d{3,4}$/;
     header_is $res, 'X-RateLimit-Remaining', 0;
 };
+
+subtest 'each tenant has a budget of its own for an address' => sub {
+    my $o     = Api->start(slow => 0, main => 1, RATE_LIMIT_DEFAULT => 5);
+    my $me    = '/api/v1/auth/providers';
+    my $of    = sub ($key) { return $o->client(key => $key, origin => 'https://app.example.com') };
+    my ($acme, $other) = map { $of->($o->key(type => 'public', tenant => $_)) } qw(acme other);
+    status_is $_->get($me), 200, 'a key that was let in is known from then on' for $acme, $other;
+    is spend($acme, 20, $me), 5, 'one tenant\'s pages use theirs up';
+    status_is $other->get($me), 200, 'another\'s have theirs';
+    status_is $o->client->get('/api/v1/public/health'), 200, 'and who has no key the rest';
+
+    my $made_up = 0;
+    for my $n (1 .. 20) {
+        last if $of->(sprintf 'pk_live_%032d', $n)->get($me)->status == 429;
+        $made_up++;
+    }
+    cmp_ok $made_up, '<=', 5, 'keys that are made up have no budgets';
+    status_is $other->get($me), 200, 'those that are known still have';
+};
+
+subtest 'and so have users who are called the same' => sub {
+    my $o = Api->start(slow => 0, main => 1, RATE_LIMIT_DEFAULT => 5);
+    my ($ann, $namesake) = map { $o->user('ann', tenant => $_) } qw(acme other);
+    $o->db->do('UPDATE users SET public_id = ? WHERE id = ?', undef, $ann->id, $namesake->uuid);
+    $o->db->do('UPDATE sessions SET subject = ? WHERE user_id = ?', undef, $ann->id, $namesake->uuid);
+    $namesake = $o->client(token => $o->token($namesake, sub => $ann->id));
+    is spend($ann, 20), 5;
+    status_is $namesake->get($path), 200;
+};
+
+subtest 'of IPv6 a /64 is one address' => sub {
+    my $behind = Api->start(RATE_LIMIT_DEFAULT => 3, nginx => { REAL_IP_FROM => '127.0.0.1' });
+    my $health = '/api/v1/public/health';
+    my $ask    = sub ($ip) { return $behind->client->get($health, headers => { 'X-Forwarded-For' => $ip })->status };
+    is join(' ', map { $ask->($_) } '2001:db8:1:2::1', '2001:db8:1:2::2', '2001:db8:1:2:ffff::3', '2001:db8:1:2::4'), '200 200 200 429';
+    is $ask->('2001:db8:1:3::1'), 200, 'the next one is another';
+};

@@ -1,0 +1,22 @@
+/*
+ * IP addresses as text.
+ */
+#ifndef ASHLAR_ADDRESS_H
+#define ASHLAR_ADDRESS_H
+
+struct arena;
+
+/*
+ * The one spelling of an IPv4 or IPv6 address; of one that is IPv4 in IPv6's
+ * clothes (::ffff:192.0.2.1) IPv4's.  The arena's; NULL: it is none, or more
+ * than one (a port, a mask, a zone, a list).
+ */
+const char *address_text(struct arena *a, const char *text);
+
+/*
+ * What limits take for one address: of IPv6 the /64, which is what one customer
+ * has.  The arena's; what is no address is taken as it is.
+ */
+const char *address_network(struct arena *a, const char *text);
+
+#endif

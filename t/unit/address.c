@@ -1,0 +1,53 @@
+/* IP addresses: one spelling each, and what limits take for one. */
+#include "fcgi/address.h"
+#include "fcgi/arena.h"
+#include "t/unit/tap.h"
+
+static struct arena arena;
+
+static void test_text(void)
+{
+	static const struct {
+		const char *text, *same;
+	} good[] = {
+		{ "192.0.2.1", "192.0.2.1" },
+		{ "2001:db8::7", "2001:db8::7" },
+		{ "2001:DB8:0:0:0:0:0:7", "2001:db8::7" },
+		{ "::ffff:192.0.2.1", "192.0.2.1" },
+		{ "::ffff:c000:201", "192.0.2.1" },
+		{ "::1", "::1" },
+	};
+	static const char *const bad[] = { "",
+					   "x",
+					   "192.0.2",
+					   "192.0.2.256",
+					   "192.0.2.1:80",
+					   "192.0.2.0/24",
+					   "[2001:db8::7]",
+					   "fe80::1%eth0",
+					   " 192.0.2.1",
+					   "192.0.2.1,192.0.2.2",
+					   "2001:db8::7/64" };
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+		is_str(address_text(&arena, good[i].text), good[i].same, "%s", good[i].text);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		ok(!address_text(&arena, bad[i]), "no address: \"%s\"", bad[i]);
+}
+
+static void test_network(void)
+{
+	is_str(address_network(&arena, "192.0.2.1"), "192.0.2.1", "IPv4 as it is");
+	is_str(address_network(&arena, "2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::", "of IPv6 the /64");
+	is_str(address_network(&arena, "::ffff:192.0.2.1"), "192.0.2.1", "which IPv4 has none of");
+	is_str(address_network(&arena, "unix:"), "unix:", "what is no address stays what it is");
+}
+
+int main(void)
+{
+	arena_init(&arena, 1024);
+	test_text();
+	test_network();
+	arena_release(&arena);
+	return done_testing();
+}
