@@ -22,7 +22,8 @@ SELECT purgeable('known_addresses', 'signed_in_at < now() - interval ''180 days'
 GRANT SELECT, INSERT, DELETE ON known_addresses TO ashlar_api;
 GRANT UPDATE (signed_in_at) ON known_addresses TO ashlar_api;
 
--- Whoever has signed in before there was this table, from the newest twenty addresses.
+-- Whoever has signed in before there was this table, from the newest twenty
+-- addresses.  And what was counted when right ones were counted, too, is forgotten.
 DO $$
 DECLARE
     t tenants;
@@ -42,6 +43,8 @@ BEGIN
                                    network(set_masklen(x.ip, CASE family(x.ip) WHEN 6 THEN 64 ELSE 32 END)) AS address) a
               GROUP BY a.account_id, a.address) r
         WHERE r.n <= 20;
+        DELETE FROM rate_limits
+        WHERE tenant_id = t.id AND name IN ('login', 'tenant_login', 'change_password', 'tenant_change_password');
     END LOOP;
 END
 $$;

@@ -128,6 +128,38 @@ subtest 'a brake lets fewer and fewer through' => sub {
     is wait_for('jan'), 0, 'after an hour of rest it is over';
 };
 
+# The last statement of a migration, as the owner, who is no superuser either.
+sub fill_in ($file) {
+    open my $in, '<', "sql/migrations/$file" or die "$file: $!\n";
+    my ($statement) = do { local $/ = undef; readline $in } =~ /^(DO \$\$.*)/ms;
+    my $owner = $cluster->connect($name, 'ashlar');
+    $owner->do($statement);
+    return $owner->disconnect;
+}
+
+subtest 'who signed in before there was known_addresses' => sub {
+    my %user;
+    for my $tenant ($A, $B) {
+        ($user{$tenant}) = $super->selectrow_array(q{INSERT INTO users (tenant_id, public_id, email) VALUES (?, 'u', 'u@example.com') RETURNING id}, undef, $tenant);
+        $super->do(q{INSERT INTO sessions (tenant_id, user_id, expires_at, ip, created_at)
+            SELECT $1, $2, now() + interval '1 day', ('198.51.100.' || i)::inet, now() - make_interval(hours => i) FROM generate_series(1, 25) i, generate_series(1, 2)}, undef, $tenant, $user{$tenant});
+    }
+    $super->do(q{INSERT INTO sessions (tenant_id, user_id, expires_at, ip) VALUES ($1, $2, now(), '2001:db8::1'), ($1, $2, now(), '2001:db8::2'), ($1, $2, now(), NULL)},
+        undef, $A, $user{$A});
+    $super->do(q{INSERT INTO sessions (tenant_id, user_id, expires_at, ip, method, impersonator_id) VALUES ($1, $2, now(), '192.0.2.9', 'impersonation', $2)}, undef, $A, $user{$A});
+    my ($member) = $super->selectrow_array(q{INSERT INTO team_members (tenant_id, email, role, joined_at) VALUES (?, 'm@example.com', 'owner', now()) RETURNING id}, undef, $B);
+    $super->do(q{INSERT INTO team_sessions (tenant_id, member_id, expires_at, ip) VALUES (?, ?, now(), '192.0.2.5')}, undef, $B, $member);
+    $super->do(q{INSERT INTO rate_limits (tenant_id, name, subject, tries, window_ends) VALUES (?, 'login', 'account:u@example.com', 11, now())}, undef, $B);
+    fill_in('0017_known_addresses.sql');
+    my $of = sub ($tenant, $who) {
+        return join ' ', @{ $super->selectcol_arrayref('SELECT address FROM known_addresses WHERE tenant_id = ? AND account_id = ? ORDER BY signed_in_at DESC', undef, $tenant, $who) };
+    };
+    is $of->($A, $user{$A}), join(' ', '2001:db8::/64', map { "198.51.100.$_/32" } 1 .. 19), 'the newest twenty addresses, each once; not who only acted as them';
+    is $of->($B, $user{$B}), join(' ', map { "198.51.100.$_/32" } 1 .. 20), 'of each tenant';
+    is $of->($B, $member), '192.0.2.5/32', 'and of its team';
+    is $super->selectrow_array(q{SELECT count(*) FROM rate_limits WHERE name = 'login'}), 0, 'what was counted in another way is forgotten';
+};
+
 subtest 'SECURITY_LIMITS=off' => sub {
     $api->do(q{SELECT set_config('app.request', '{"ip": "192.0.2.1", "limits": "off"}', false)});
     is_deeply [ map { attempt('kim') } 1 .. 5 ], [ (0) x 5 ], 'nothing is counted';
