@@ -425,7 +425,9 @@ static const char *request_of(struct req *rq)
 	agent = req_header(rq, "User-Agent");
 	buf_init(&b, &rq->arena, 1024);
 	buf_text(&b, "{\"ip\":");
-	jx_str(&b, rq->ip);
+	jx_str(&b, rq->who.client_ip ? rq->who.client_ip : rq->ip);
+	if (rq->who.client_ip)
+		buf_text(&b, ",\"via\":"), jx_str(&b, rq->ip);
 	if (agent) {
 		buf_text(&b, ",\"user_agent\":");
 		jx_text(&b, agent, strnlen(agent, MAX_USER_AGENT));

@@ -144,6 +144,7 @@ void log_request(struct req *rq)
 	member(&b, "route", rq->route ? rq->route->path : "(none)");
 	member(&b, "method", rq->method_name);
 	member(&b, "ip", rq->ip);
+	member(&b, "client_ip", rq->who.client_ip);
 	if (rq->who.kind != ANONYMOUS) {
 		member(&b, "user", rq->who.subject);
 		member(&b, "actor", rq->who.actor);

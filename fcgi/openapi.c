@@ -380,6 +380,10 @@ static void write_parameters(struct buf *b, const struct route *r)
 		jx_next(b);
 		write_ref(b, "parameters", "X-Test-Mode");
 	}
+	if (route_takes_key(r) || r->access == USER_OR_KEY) {
+		jx_next(b);
+		write_ref(b, "parameters", "X-Client-IP");
+	}
 	if (r->flags & WORKSPACE) {
 		jx_next(b);
 		write_ref(b, "parameters", "X-Workspace-Id");
@@ -639,6 +643,10 @@ static const char components_head[] =
 	"\"X-Workspace-Id\":{\"name\":\"X-Workspace-Id\",\"in\":\"header\",\"description\":"
 	"\"The workspace (organization) that it is about; left out, it is the caller's default one.\","
 	"\"schema\":{\"type\":\"string\",\"format\":\"uuid\"}},"
+	"\"X-Client-IP\":{\"name\":\"X-Client-IP\",\"in\":\"header\",\"description\":"
+	"\"With a secret key: the address of the end user for whom the server calls. Limits of signing in, "
+	"sessions and the audit log go by it. Without a secret key it is not read.\","
+	"\"schema\":{\"type\":\"string\",\"anyOf\":[{\"format\":\"ipv4\"},{\"format\":\"ipv6\"}]}},"
 	"\"If-Match\":{\"name\":\"If-Match\",\"in\":\"header\",\"description\":"
 	"\"Only change the resource if its ETag is still this one.\",\"schema\":{\"type\":\"string\"}},"
 	"\"webhook-id\":{\"name\":\"webhook-id\",\"in\":\"header\",\"required\":true,\"description\":"

@@ -37,13 +37,16 @@ struct principal {
 	const char *actor;     /* who impersonates the user ("act", RFC 8693): its "sub", or NULL */
 	const char *api_key;   /* the SHA-256 of X-API-Key as PostgreSQL's bytea; NULL: none was sent */
 	const char *page_key;  /* the same of a public key that opens nothing here (auth.c), or NULL */
+	const char *client_ip; /* beside a secret key: the end user's address (X-Client-IP); NULL: the
+				  caller's own */
 	int64_t expires_s;     /* when the token does, in seconds since 1970 */
 	int generation;        /* "gen" of our own tokens; 0: none, or the session's first */
 	bool is_secret;        /* and it is a secret key */
 	bool is_team;          /* a team user's token */
 	bool is_test;          /* a team user who works on the test mode's data (X-Test-Mode) */
 	bool is_counted_apart; /* for rate limits: a secret key without a user */
-	uint64_t key; /* for rate limits: a keyed hash of issuer and subject, of the key, or of the address */
+	uint64_t key; /* for rate limits: a keyed hash of tenant, issuer and subject, of the key, or of the
+			 address there */
 };
 
 struct failure {

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "fcgi/address.h"
 #include "fcgi/answer.h"
 #include "fcgi/auth.h"
 #include "fcgi/clock.h"
@@ -535,6 +536,20 @@ static enum err read_workspace(struct req *rq)
 	return ERR_OK;
 }
 
+/* For whom a server calls.  Others' word would be nobody's: any client could be at any address. */
+static enum err read_client_ip(struct req *rq)
+{
+	const char *text = rq->who.is_secret ? req_header(rq, "X-Client-IP") : NULL;
+
+	if (!text)
+		return ERR_OK;
+	rq->who.client_ip = address_text(&rq->arena, text);
+	return rq->who.client_ip
+		       ? ERR_OK
+		       : req_fail_field(rq, ERR_BAD_REQUEST, "X-Client-IP",
+					"X-Client-IP must be one IPv4 or IPv6 address, the end user's");
+}
+
 static enum err read_input(struct req *rq)
 {
 	const struct route *r = rq->route;
@@ -553,6 +568,9 @@ static enum err read_input(struct req *rq)
 		return rc;
 	/* The path's are there whatever is wrong with the rest: enter() asks about the organization. */
 	rq->nvalues = nparams;
+	rc = read_client_ip(rq);
+	if (rc)
+		return rc;
 	if (!answer_accepts(req_header(rq, "Accept"), type))
 		return req_fail(rq, ERR_NOT_ACCEPTABLE, "the answer is %s, which Accept excludes", type);
 	if (r->method != GET && !route_has_if_match(r) && req_header(rq, "If-Match"))

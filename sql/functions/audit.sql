@@ -1,7 +1,8 @@
 -- The audit log: one row for each change that matters to security.
 
 -- Put down what is done by this request; who does it, from where and under
--- which request id is what enter() knows.  For whoever is not signed in yet,
+-- which request id is what enter() knows; details.via is the server that called
+-- for somebody at that address (X-Client-IP).  For whoever is not signed in yet,
 -- actor names the one who is meant.  Stands in the statement that makes the
 -- change, so that there is no change without a row and no row without a change.
 -- audit_chain() numbers and seals the row.
@@ -15,7 +16,7 @@ BEGIN
                               ip_address, user_agent, request_id)
     VALUES (app_tenant(), coalesce(actor, r ->> 'actor', 'anonymous'),
             coalesce(audit.actor_type, CASE WHEN actor IS NOT NULL THEN 'user' END, r ->> 'actor_type', 'system'),
-            r ->> 'on_behalf_of', action, resource_type, resource_id, jsonb_strip_nulls(coalesce(details, '{}')),
+            r ->> 'on_behalf_of', action, resource_type, resource_id, jsonb_strip_nulls(coalesce(details, '{}') || jsonb_build_object('via', r ->> 'via')),
             (r ->> 'ip')::inet, r ->> 'user_agent', r ->> 'request_id');
 END
 $$;

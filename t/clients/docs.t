@@ -185,8 +185,10 @@ subtest 'and those of its page on API keys' => sub {
     my $user = $t->user('of-the-guide', tenant => 'guide');
     my %env  = (
         PUBLIC_KEY => $t->key(tenant => 'guide', type => 'public', origins => ['https://app.acme.example']),
+        SECRET_KEY => $t->key(tenant => 'guide'),
         USER_TOKEN => $user->token,
     );
+    status_is $t->client(key => $env{SECRET_KEY})->post('/api/v1/auth/register', { email => 'ada@example.com', password => 'Correct-Horse-7' }), 201, 'Ada';
     for (commands('/api-keys.html')) {
         my ($command, $answer) = @$_;
         my ($name) = $command =~ /(curl.*)/;
