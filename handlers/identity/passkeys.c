@@ -388,20 +388,28 @@ static enum err authentication_options(struct req *rq)
 	return req_answer(rq, Q_passkey_authentication_options);
 }
 
-/* Somebody did not get in, subject's passkey or nobody's.  The transaction may have ended. */
-static enum err failed(struct req *rq, const char *subject, const char *reason)
+/*
+ * Somebody did not get in, subject's passkey or nobody's; is_wrong: for what was
+ * wrong with it, which is counted.  The transaction may have ended.
+ */
+static enum err failed(struct req *rq, const char *subject, const char *reason, bool is_wrong)
 {
 	PGresult *res;
+	enum err rc;
 
 	req_set(rq, "subject", subject);
 	req_set(rq, "reason", reason);
-	return db_call(rq, Q_passkey_failed, false, &res);
+	req_set(rq, "is_wrong", is_wrong ? "true" : "false");
+	rc = db_call(rq, Q_passkey_failed, false, &res);
+	if (!rc && db_int(res, 0, "wait_s"))
+		return req_retry_after(rq, db_int(res, 0, "wait_s"));
+	return rc;
 }
 
 /* The client learns that it is not in, the audit log and ours learn why. */
 static enum err reject(struct req *rq, const char *subject, const char *reason)
 {
-	enum err rc = failed(rq, subject, reason);
+	enum err rc = failed(rq, subject, reason, true);
 
 	if (rc)
 		return rc;
@@ -446,6 +454,8 @@ static enum err authentication(struct req *rq)
 	if (!PQntuples(res))
 		return req_refuse(rq, ERR_TICKET,
 				  "the challenge is unknown, used or expired; ask for new options");
+	if (db_int(res, 0, "wait_s"))
+		return req_retry_after(rq, db_int(res, 0, "wait_s"));
 	if (!db_bool(res, 0, "is_allowed"))
 		return req_refuse(rq, ERR_ORIGIN, "pages of this origin may not use passkeys here");
 	if (!webauthn_rp_covers(db_text(res, 0, "rp_id"), client.origin))
@@ -463,11 +473,11 @@ static enum err authentication(struct req *rq)
 		return reject(rq, subject, problem);
 	/* Whose passkey it is has been proved: why they may not come in is no secret from them. */
 	if (!db_bool(res, 0, "is_active")) {
-		rc = failed(rq, subject, "not active");
+		rc = failed(rq, subject, "not active", false);
 		return rc ? rc : req_refuse(rq, ERR_ACCOUNT_INACTIVE, NULL);
 	}
 	if (!db_bool(res, 0, "is_verified")) {
-		rc = failed(rq, subject, "not verified");
+		rc = failed(rq, subject, "not verified", false);
 		if (rc)
 			return rc;
 		req_refuse(rq, ERR_EMAIL_UNVERIFIED, NULL);
@@ -522,7 +532,8 @@ const struct route passkey_routes[] = {
 	  .body = authentication_options_in, .out = &request_shape, .errors = request_errors, .status = 200, .run = authentication_options, .flags = KEYLESS },
 	{ POST,   BASE "/authentication",         "platform.identity.passkey_login", KEY, "Sign in with a passkey",
 	  .about = "A passkey counts as two factors, so no second one is asked for. Whatever is wrong with it, the answer is the "
-		   "same 401; the audit log has the reason. A signature counter that does not grow is refused: somebody has a copy.",
+		   "same 401; the audit log has the reason. A signature counter that does not grow is refused: somebody has a copy. "
+		   "50 that are wrong in 15 minutes from one address, then none for 15 minutes.",
 	  .body = authentication_in, .out = &token_shape, .errors = login_errors, .status = 200, .run = authentication, .max_body = 65536,
 	  .flags = KEYLESS | PRIVATE },
 	{ GET,    BASE,                           "platform.identity.passkey_list", KEY_USER, "List my passkeys",

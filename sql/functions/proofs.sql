@@ -40,6 +40,9 @@ BEGIN
     GET DIAGNOSTICS sessions = ROW_COUNT;
     UPDATE one_time_tokens t SET used_at = now(), data = t.data - 'registration'
     WHERE t.tenant_id = tenant AND t.user_id = who AND t.used_at IS NULL;
+    -- From where the stranger came is no address that the account knows; from here it is.
+    DELETE FROM known_addresses k WHERE k.tenant_id = tenant AND k.account_id = who;
+    PERFORM address_note(who);
     RETURN jsonb_strip_nulls(jsonb_build_object('passkeys', nullif(passkeys, 0), 'second_factors', nullif(factors, 0),
         'recovery_codes', nullif(codes, 0), 'sessions', nullif(sessions, 0)));
 END

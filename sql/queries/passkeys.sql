@@ -58,7 +58,7 @@ RETURNING rp_id, coalesce(:origin::text = ANY (passkey_origins(:configured::text
 
 -- name: passkey_authentication_take :row
 -- The same for a sign-in, with the passkey that is shown and its user; NULL
--- where there is none of that id, domain and user.
+-- where there is none of that id, domain and user.  wait_s: too many were wrong, see passkey_failed.
 WITH taken AS (
     UPDATE webauthn_challenges
     SET used_at = now()
@@ -66,7 +66,7 @@ WITH taken AS (
       AND expires_at > now()
     RETURNING tenant_id, user_id, rp_id
 )
-SELECT c.rp_id, c.user_id IS NOT NULL AS is_known,
+SELECT limit_wait('passkey', limit_ip(request_ip())) AS wait_s, c.rp_id, c.user_id IS NOT NULL AS is_known,
        coalesce(:origin::text = ANY (passkey_origins(:configured::text)), false) AS is_allowed,
        p.id::text AS passkey, p.user_id::text AS owner, p.public_key, u.public_id AS subject,
        u.access > 0 AS is_active, u.is_email_verified OR NOT s.email_verification_required AS is_verified
@@ -91,10 +91,14 @@ SELECT t.*
 FROM used p, session_open_with_passkey(p.id, p.user_id, :ttl_s::integer) s
 JOIN LATERAL session_tokens(s.session_id, s.issued_at) t ON true;
 
--- name: passkey_failed :exec
+-- name: passkey_failed :row
 -- Somebody did not get in with a passkey; :subject is whose it is, if it is anybody's.
-SELECT audit('session.failed', 'session', NULL, jsonb_build_object('method', 'passkey', 'reason', :reason::text),
-             :subject::text);
+-- Nobody guesses a signature, but each failure is a row in the audit log: an address
+-- has fifty in a quarter of an hour.
+SELECT CASE WHEN :is_wrong::boolean AND NOT limits_are_off()
+            THEN limit_failed('passkey', limit_ip(request_ip()), 50, 900, 900, false) ELSE 0 END AS wait_s,
+       audit('session.failed', 'session', NULL, jsonb_build_object('method', 'passkey', 'reason', :reason::text),
+             :subject::text) AS _audited;
 
 -- name: passkey_create :row
 SELECT p.id, p.name, p.rp_id, p.transports, p.is_backed_up, p.created_at, p.last_used_at

@@ -273,8 +273,7 @@ subtest 'the codes of several registrations' => sub {
     %known = map { $_->{code} => 1 } @sent;
     ($wrong) = grep { !$known{$_} } map { sprintf '%06d', $_ } 0 .. 2;
     error_is $try->($wrong), 400, 'TOKEN_INVALID' for 1 .. 5;
-    error_is $try->($_->{code}), 400, 'TOKEN_INVALID', name => 'five wrong ones void them all' for @sent;
-    status_is on_page()->post("$auth/verify-email", { token => $sent[0]{token} }), 200, 'the links are good';
+    status_is $try->($sent[1]{code}), 200, 'nobody spoils a code with wrong ones';
 };
 
 subtest 'five registrations wait at most' => sub {

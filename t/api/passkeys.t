@@ -268,6 +268,18 @@ subtest 'the challenge of a sign-in is good once' => sub {
     error_is $guest->post("$base/authentication", { credential => $phone->get($options) }), 400, 'TOKEN_INVALID', name => 'nor one for a registration';
 };
 
+subtest 'an address has fifty that are wrong in a quarter of an hour' => sub {
+    $db->do(q{UPDATE rate_limits SET tries = 49, blocked_until = NULL WHERE name = 'passkey' AND subject = 'ip:127.0.0.1'});
+    error_is sign_in($guest, $phone, flags => UV), 401, 'INVALID_CREDENTIALS', name => 'the fiftieth';
+    my $before = $db->selectrow_array(q{SELECT count(*) FROM audit_events});
+    my $res    = sign_in($guest, $phone);
+    error_is $res, 429, 'RATE_LIMIT_EXCEEDED', name => 'then not even a good one';
+    cmp_ok abs($res->header('Retry-After') - 870), '<=', 30;
+    is scalar $db->selectrow_array(q{SELECT count(*) FROM audit_events}), $before, '  and nothing is put down';
+    $db->do(q{DELETE FROM rate_limits});
+    status_is sign_in($guest, $phone), 200, 'later it is';
+};
+
 subtest 'a counter has to grow once it counts' => sub {
     my $token = authenticator();
     status_is register($ann, $token, counter => 0), 201;
