@@ -55,8 +55,7 @@ int cmd_api(int argc, char **argv)
 	pool.processes = processes && strcmp(processes, "auto")
 				 ? (int)cmd_number(&usage, "--processes", processes, 1, SHM_CHILDREN / 2)
 				 : children_of(pool.number);
-	if (config_load(stderr))
-		cmd_die("the configuration has mistakes; see ashlar check-config");
+	cmd_config_server();
 	log_init(process_names[pool.number]);
 	router_init();
 	answer_init();

@@ -19,16 +19,12 @@ static const struct cmd_usage usage = {
 
 int cmd_audit(int argc, char **argv)
 {
-	/* "verify" may stand before or behind the options. */
-	bool is_first = argc > 1 && argv[1][0] != '-';
-	const char *verb = is_first ? argv[1] : NULL;
-	int operand = cmd_options(&usage, argc - is_first, argv + is_first) + is_first;
+	const char *verb;
+	int operand = cmd_verb(&usage, argc, argv, &verb);
 	const PGresult *tenants;
 	bool is_broken = false;
 	PGconn *db;
 
-	if (!verb && operand < argc)
-		verb = argv[operand++];
 	if (!verb || strcmp(verb, "verify") != 0)
 		cmd_misuse(&usage, "the one thing it can do is \"verify\"");
 	if (operand < argc)

@@ -18,6 +18,7 @@ int cmd_check_config(int argc, char **argv)
 
 	if (cmd_options(&usage, argc, argv) < argc)
 		cmd_misuse(&usage, "takes no arguments");
+	cmd_settings();
 	mistakes = config_load(stderr);
 	if (*cfg.mail_templates)
 		mistakes += mail_templates_check(stderr);

@@ -9,6 +9,8 @@
 #include "fcgi/arena.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
+#include "fcgi/mailbox.h"
+#include "fcgi/utf8.h"
 
 /* The connection and its results, for the life of the process: every way out ends in release(). */
 static struct arena memory;
@@ -34,6 +36,7 @@ static void print_usage(const struct cmd_usage *usage)
 	for (const struct cmd_option *o = usage->options; o && o->name; o++)
 		printf("  %s %-*s  %s\n", o->name, (int)(22 - strlen(o->name)), o->arg ? o->arg : "",
 		       o->about);
+	printf("  %-23s  %s\n", "--env-file FILE", "settings that the environment does not have");
 	printf("  %-23s  %s\n", "--help", "print this");
 }
 
@@ -61,43 +64,79 @@ void cmd_die(const char *fmt, ...)
 	exit(1);
 }
 
+static const char *env_file;
+
+/* What every command takes. */
+static const struct cmd_option common[] = {
+	{ "--env-file", "FILE", &env_file, NULL },
+	{ NULL, NULL, NULL, NULL },
+};
+
 static const struct cmd_option *option_find(const struct cmd_usage *usage, const char *name, size_t n)
 {
 	for (const struct cmd_option *o = usage->options; o && o->name; o++) {
 		if (strlen(o->name) == n && !memcmp(o->name, name, n))
 			return o;
 	}
+	for (const struct cmd_option *o = common; o->name; o++) {
+		if (strlen(o->name) == n && !memcmp(o->name, name, n))
+			return o;
+	}
 	return NULL;
+}
+
+/* The option at argv[i]; how many words it is. */
+static int take_option(const struct cmd_usage *usage, int argc, char **argv, int i)
+{
+	size_t n = strcspn(argv[i], "=");
+	const struct cmd_option *o = option_find(usage, argv[i], n);
+
+	if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+		print_usage(usage);
+		exit(0);
+	}
+	if (!o)
+		cmd_misuse(usage, "unknown option \"%.*s\"", (int)n, argv[i]);
+	if (!o->arg && argv[i][n])
+		cmd_misuse(usage, "%s takes no argument", o->name);
+	if (o->arg && !argv[i][n] && i + 1 == argc)
+		cmd_misuse(usage, "%s needs an argument: %s", o->name, o->arg);
+	*o->value = !o->arg ? "" : argv[i][n] ? argv[i] + n + 1 : argv[i + 1];
+	if (o == common)
+		cmd_set_env_file(env_file);
+	return o->arg && !argv[i][n] ? 2 : 1;
 }
 
 int cmd_options(const struct cmd_usage *usage, int argc, char **argv)
 {
-	int i;
+	int first = 1;
 
-	for (i = 1; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
-		size_t n = strcspn(argv[i], "=");
-		const struct cmd_option *o = option_find(usage, argv[i], n);
+	for (int i = 1, words; i < argc; i += words) {
+		bool is_end = !strcmp(argv[i], "--");
+		char *moved[2];
 
-		if (!strcmp(argv[i], "--"))
-			return i + 1;
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			print_usage(usage);
-			exit(0);
-		}
-		if (!o)
-			cmd_misuse(usage, "unknown option \"%.*s\"", (int)n, argv[i]);
-		if (!o->arg && argv[i][n])
-			cmd_misuse(usage, "%s takes no argument", o->name);
-		if (!o->arg)
-			*o->value = "";
-		else if (argv[i][n])
-			*o->value = argv[i] + n + 1;
-		else if (i + 1 < argc)
-			*o->value = argv[++i];
-		else
-			cmd_misuse(usage, "%s needs an argument: %s", o->name, o->arg);
+		words = 1;
+		if (!is_end && (argv[i][0] != '-' || !argv[i][1]))
+			continue;
+		if (!is_end)
+			words = take_option(usage, argc, argv, i);
+		/* In front of the operands that were there before it. */
+		memcpy(moved, argv + i, (size_t)words * sizeof(*argv));
+		memmove(argv + first + words, argv + first, (size_t)(i - first) * sizeof(*argv));
+		memcpy(argv + first, moved, (size_t)words * sizeof(*argv));
+		first += words;
+		if (is_end)
+			break;
 	}
-	return i;
+	return first;
+}
+
+int cmd_verb(const struct cmd_usage *usage, int argc, char **argv, const char **verb)
+{
+	int operand = cmd_options(usage, argc, argv);
+
+	*verb = operand < argc ? argv[operand++] : NULL;
+	return operand;
 }
 
 long cmd_number(const struct cmd_usage *usage, const char *option, const char *text, long min, long max)
@@ -115,8 +154,16 @@ long cmd_number(const struct cmd_usage *usage, const char *option, const char *t
 
 void cmd_config(void)
 {
+	cmd_settings();
 	if (config_load_offline(stderr))
 		cmd_die("the configuration has mistakes");
+}
+
+void cmd_config_server(void)
+{
+	cmd_settings();
+	if (config_load(stderr))
+		cmd_die("the configuration has mistakes; see ashlar check-config");
 }
 
 /* libpq's messages end with a newline, and may have several lines. */
@@ -129,11 +176,22 @@ static int message_length(const char *message)
 	return (int)n;
 }
 
-static _Noreturn void die_of(PGconn *db, const char *doing)
+/*
+ * A statement was refused.  What it said and where it stands in our text tells a
+ * person nothing, and DETAIL may quote a whole row.
+ */
+static _Noreturn void die_of(PGconn *db, const PGresult *res)
 {
-	const char *message = PQerrorMessage(db);
+	const char *message = res ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+	const char *hint = res ? PQresultErrorField(res, PG_DIAG_MESSAGE_HINT) : NULL;
+	const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
 
-	cmd_die("%s: %.*s", doing, message_length(message), message);
+	if (!message)
+		cmd_die("PostgreSQL: %.*s", message_length(PQerrorMessage(db)), PQerrorMessage(db));
+	/* Ours: they are written for people, and HINT is a field's name. */
+	if (state && !strncmp(state, "AS", 2))
+		cmd_die("%s", message);
+	cmd_die("PostgreSQL refused it: %s%s%s", message, hint ? "; " : "", hint ? hint : "");
 }
 
 PGconn *cmd_owner(void)
@@ -152,7 +210,19 @@ PGconn *cmd_owner(void)
 	db = PQconnectdbParams(keys, values, 1);
 	arena_defer(&memory, finish, db);
 	if (PQstatus(db) != CONNECTION_OK)
-		die_of(db, "cannot connect to PostgreSQL");
+		cmd_die("cannot connect to PostgreSQL (by the settings in %s): %.*s", cmd_settings_from(),
+			message_length(PQerrorMessage(db)), PQerrorMessage(db));
+	return db;
+}
+
+PGconn *cmd_owner_to_write(void)
+{
+	PGconn *db = cmd_owner();
+	const char *host = PQhost(db), *actor = cmd_actor();
+
+	fprintf(stderr, "ashlar: database \"%s\" on %s, port %s, as %s (settings: %s)\n", PQdb(db),
+		host && *host ? host : "this host", PQport(db), PQuser(db), cmd_settings_from());
+	cmd_query(db, Q_owner_actor, &actor);
 	return db;
 }
 
@@ -162,7 +232,7 @@ void cmd_exec(PGconn *db, const char *sql)
 
 	arena_defer(&memory, clear, res);
 	if (PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK)
-		die_of(db, sql);
+		die_of(db, res);
 }
 
 const PGresult *cmd_query(PGconn *db, enum query_id q, const char *const *params)
@@ -172,8 +242,43 @@ const PGresult *cmd_query(PGconn *db, enum query_id q, const char *const *params
 
 	arena_defer(&memory, clear, res);
 	if (PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK)
-		die_of(db, query->name);
+		die_of(db, res);
 	return res;
+}
+
+void cmd_check_email(const struct cmd_usage *usage, const char *option, const char *text)
+{
+	if (!mailbox_is_address(text))
+		cmd_misuse(usage, "%s must be an e-mail address such as ann@example.com, is \"%s\"", option,
+			   text);
+}
+
+void cmd_check_text(const struct cmd_usage *usage, const char *option, const char *text, size_t max)
+{
+	size_t n = strlen(text);
+	bool is_good = n && utf8_valid(text, n) && utf8_length(text, n) <= max;
+
+	for (size_t i = 0; i < n; i++)
+		is_good = is_good && (unsigned char)text[i] >= ' ' && text[i] != 127;
+	if (!is_good)
+		cmd_misuse(usage, "%s must be 1 to %zu characters on one line", option, max);
+}
+
+void cmd_check_slug(const struct cmd_usage *usage, const char *option, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (!n || n > 63 || text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-")] || *text == '-' ||
+	    text[n - 1] == '-')
+		cmd_misuse(usage, "%s must be 1 to 63 of a-z, 0-9 and -, with no - at either end, is \"%s\"",
+			   option, text);
+}
+
+void cmd_print_rows(const PGresult *res)
+{
+	for (int i = 0; i < PQntuples(res); i++)
+		for (int k = 0; k < PQnfields(res); k++)
+			printf("%s%c", PQgetvalue(res, i, k), k + 1 < PQnfields(res) ? '\t' : '\n');
 }
 
 void cmd_tenant(PGconn *db, const char *slug)

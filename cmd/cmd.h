@@ -18,6 +18,7 @@
 int cmd_api(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
+int cmd_key(int argc, char **argv);
 int cmd_mails(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
 int cmd_openapi(int argc, char **argv);
@@ -45,8 +46,9 @@ struct cmd_usage {
 
 /*
  * Read the options; returns the index in argv of the first operand, argc when
- * there is none.  Both "--ttl 5" and "--ttl=5" are understood; "--" ends the
- * options.  --help prints the usage and exits 0; an unknown option or a missing
+ * there is none.  Options may stand before, between and behind the operands,
+ * which are moved behind them; both "--ttl 5" and "--ttl=5" are understood; "--"
+ * ends the options.  --help prints the usage and exits 0; an unknown option or a missing
  * argument exits 2.
  */
 int cmd_options(const struct cmd_usage *usage, int argc, char **argv);
@@ -61,8 +63,32 @@ _Noreturn void cmd_die(const char *fmt, ...) __attribute__((format(printf, 1, 2)
 /* A whole number from min to max, or cmd_misuse. */
 long cmd_number(const struct cmd_usage *usage, const char *option, const char *text, long min, long max);
 
-/* Read the configuration as far as an offline command needs it, or die. */
+/*
+ * The same for "user create --email …": *verb is the first operand, NULL when
+ * there is none; returns the index of the next one.
+ */
+int cmd_verb(const struct cmd_usage *usage, int argc, char **argv, const char **verb);
+
+/*
+ * Put the settings of the file that holds for this command (--env-file, else its
+ * own; see settings.c) into the environment, behind what is there; or die.
+ */
+void cmd_settings(void);
+
+/* What --env-file named. */
+void cmd_set_env_file(const char *path);
+
+/* For people: where the settings came from that name the database. */
+const char *cmd_settings_from(void);
+
+/* Who runs this command, for the audit log: "cli:ann", the one behind sudo. */
+const char *cmd_actor(void);
+
+/* Read settings and configuration as far as an offline command needs them, or die. */
 void cmd_config(void);
+
+/* The same for a server, which needs more of them. */
+void cmd_config_server(void);
 
 /*
  * Connect as the owner (DATABASE_OWNER_URL, else DATABASE_URL), or die.  The
@@ -70,14 +96,30 @@ void cmd_config(void);
  */
 PGconn *cmd_owner(void);
 
+/* The same for a command that changes something: it says on stderr which database that is. */
+PGconn *cmd_owner_to_write(void);
+
 /* Run one statement without parameters, or die.  BEGIN, COMMIT and the like. */
 void cmd_exec(PGconn *db, const char *sql);
 
 /*
  * Run a named query; its parameters by position, as text, NULL for null.  Dies
- * when it fails.  Results are text.
+ * when it fails, with what PostgreSQL says about it and without its text.
+ * Results are text.
  */
 const PGresult *cmd_query(PGconn *db, enum query_id q, const char *const *params);
+
+/* An e-mail address, or cmd_misuse. */
+void cmd_check_email(const struct cmd_usage *usage, const char *option, const char *text);
+
+/* UTF-8 of 1 to max characters without control characters, or cmd_misuse. */
+void cmd_check_text(const struct cmd_usage *usage, const char *option, const char *text, size_t max);
+
+/* What a tenant may be called in commands and URLs, or cmd_misuse. */
+void cmd_check_slug(const struct cmd_usage *usage, const char *option, const char *text);
+
+/* A line for each row, its columns with tabs between them. */
+void cmd_print_rows(const PGresult *res);
 
 /* Put this connection into a tenant by its slug (NULL: the default tenant), or die. */
 void cmd_tenant(PGconn *db, const char *slug);

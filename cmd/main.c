@@ -14,15 +14,16 @@ static const struct command commands[] = {
 	{ "api",          cmd_api,          "serve the API" },
 	{ "audit",        cmd_audit,        "check that the audit log is what was written" },
 	{ "check-config", cmd_check_config, "print the configuration and explain its mistakes" },
-	{ "mails",        cmd_mails,        "print the mails that wait, with their links and codes" },
+	{ "key",          cmd_key,          "make an API key" },
+	{ "mails",        cmd_mails,        "print mails, with their links and codes" },
 	{ "migrate",      cmd_migrate,      "bring the database's schema up to date" },
 	{ "openapi",      cmd_openapi,      "print the API reference (OpenAPI 3.1)" },
 	{ "realtime",     cmd_realtime,     "serve WebSockets and event streams" },
 	{ "routes",       cmd_routes,       "print the route tables, or nginx's map of slow routes" },
 	{ "seed",         cmd_seed,         "add the demo users and projects" },
-	{ "tenant",       cmd_tenant_command, "list, create, suspend and resume tenants" },
+	{ "tenant",       cmd_tenant_command, "list, create, suspend and resume tenants, and give them owners" },
 	{ "token",        cmd_token,        "sign a user in and print the token" },
-	{ "user",         cmd_user,         "create a user" },
+	{ "user",         cmd_user,         "create, list and deactivate users, and set passwords" },
 	{ "version",      cmd_version,      "print the version" },
 	{ "worker",       cmd_worker,       "run jobs: mail, webhooks, schedules" },
 	{ NULL,           NULL,             NULL },
@@ -34,7 +35,10 @@ static void print_commands(FILE *out)
 	fprintf(out, "usage: ashlar COMMAND [OPTIONS]\n\n");
 	for (const struct command *c = commands; c->name; c++)
 		fprintf(out, "  %-14s%s\n", c->name, c->about);
-	fprintf(out, "\nashlar COMMAND --help says more.\n");
+	fprintf(out,
+		"\nashlar COMMAND --help says more.  Settings come from the environment, then from\n"
+		"--env-file FILE, else from .run/env beside build/ and from /etc/ashlar/ashlar.env for the\n"
+		"installed program.\n");
 }
 
 int main(int argc, char **argv)

@@ -172,6 +172,20 @@ static void apply_functions(PGconn *db, bool is_new)
 		cmd_exec(db, "COMMIT");
 }
 
+/* A schema that somebody used has changed; of a new one there is nobody to tell. */
+static void note(PGconn *db, const PGresult *applied)
+{
+	const struct cmd_file *last = sql_migrations;
+
+	while (last[1].name)
+		last++;
+	if (is_applied(applied, last))
+		return;
+	cmd_exec(db, "BEGIN");
+	cmd_query(db, Q_owner_migrate_note, &last->name);
+	cmd_exec(db, "COMMIT");
+}
+
 int cmd_migrate(int argc, char **argv)
 {
 	const PGresult *applied;
@@ -182,7 +196,7 @@ int cmd_migrate(int argc, char **argv)
 	if (dry_run && status)
 		cmd_misuse(&usage, "--dry-run and --status exclude each other");
 	cmd_config();
-	db = cmd_owner();
+	db = dry_run || status ? cmd_owner() : cmd_owner_to_write();
 	if (!dry_run && !status)
 		lock(db);
 
@@ -199,6 +213,8 @@ int cmd_migrate(int argc, char **argv)
 		}
 		apply_migrations(db, applied);
 		apply_functions(db, dry_run && !applied);
+		if (!dry_run && applied)
+			note(db, applied);
 	}
 	return 0;
 }

@@ -33,8 +33,7 @@ int cmd_realtime(int argc, char **argv)
 	if (cmd_options(&usage, argc, argv) < argc)
 		cmd_misuse(&usage, "takes no operands");
 	server.socket = socket_name;
-	if (config_load(stderr))
-		cmd_die("the configuration has mistakes; see ashlar check-config");
+	cmd_config_server();
 	log_init("realtime");
 	router_init();
 	answer_init();

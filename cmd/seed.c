@@ -24,6 +24,7 @@ static void run_all(PGconn *db, const char *dir, const struct cmd_file *files)
 	cmd_exec(db, "BEGIN");
 	for (const struct cmd_file *f = files; f->name; f++)
 		cmd_run_file(db, dir, f);
+	cmd_query(db, Q_owner_seed_note, &scale);
 	cmd_exec(db, "COMMIT");
 }
 
@@ -36,7 +37,7 @@ int cmd_seed(int argc, char **argv)
 	if (scale)
 		cmd_number(&usage, "--scale", scale, 10, 10000000);
 	cmd_config();
-	db = cmd_owner();
+	db = cmd_owner_to_write();
 	cmd_tenant(db, NULL);
 	if (scale) {
 		cmd_query(db, Q_owner_seed_scale, &scale);

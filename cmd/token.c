@@ -34,13 +34,14 @@ int cmd_token(int argc, char **argv)
 		cmd_misuse(&usage, "takes no operands");
 	if (!user)
 		cmd_misuse(&usage, "--user is missing");
+	cmd_check_email(&usage, "--user", user);
 	cmd_config();
 	if (!*cfg.jwt_secret)
 		cmd_die("JWT_SECRET must be set: it signs the token");
 	snprintf(seconds, sizeof(seconds), "%ld",
 		 ttl ? cmd_number(&usage, "--ttl", ttl, 1, 31536000) : cfg.jwt_ttl_s);
 
-	db = cmd_owner();
+	db = cmd_owner_to_write();
 	cmd_tenant(db, tenant);
 	who = cmd_query(db, Q_owner_user_find, &user);
 	if (PQntuples(who) == 0)

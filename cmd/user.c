@@ -1,13 +1,13 @@
 /*
- * ashlar user: create users from the command line, the first one above all,
- * and give them passwords.
+ * ashlar user: users from the command line, the first one above all: make them,
+ * list them, give them passwords, shut them out.
  */
 #include "cmd/cmd.h"
 #include "fcgi/arena.h"
 #include "fcgi/password.h"
 #include "handlers/routes.h"
 
-static const char *email, *role, *name, *tenant, *password;
+static const char *email, *role, *name, *tenant, *password, *limit = "1000";
 
 static const struct cmd_option options[] = {
 	{ "--email", "EMAIL", &email, "the address; one user per tenant has it" },
@@ -16,28 +16,37 @@ static const struct cmd_option options[] = {
 	  "processes shows it" },
 	{ "--role", "ROLE", &role,
 	  "user (when left out), admin or superadmin; on the operations surface also editor, builder, "
-	  "agent, viewer, demo or member" },
+	  "agent, viewer, demo or member; list: only those" },
 	{ "--name", "NAME", &name, "the full name" },
 	{ "--tenant", "SLUG", &tenant, "the user's tenant; \"default\" when left out" },
+	{ "--limit", "N", &limit, "list: the newest N, 1000 when left out" },
 	{ NULL, NULL, NULL, NULL },
 };
 
 static const struct cmd_usage usage = {
 	"user create --email EMAIL [--password PASSWORD|-] [--role ROLE] [--name NAME] [--tenant SLUG]\n"
-	"       ashlar user password --email EMAIL --password PASSWORD|- [--tenant SLUG]",
-	"Create a user and print its id, or give a user another password, which ends all\n"
-	"of its sessions.  Without a password only \"ashlar token\" signs it in, or a\n"
-	"password that it sets by mail (forgot-password).",
+	"       ashlar user password --email EMAIL --password PASSWORD|- [--tenant SLUG]\n"
+	"       ashlar user deactivate|activate --email EMAIL [--tenant SLUG]\n"
+	"       ashlar user list [--role ROLE] [--limit N] [--tenant SLUG]",
+	"create makes a user and prints its id; without a password only \"ashlar token\"\n"
+	"signs it in, or a password that it sets by mail (forgot-password).  password gives\n"
+	"a user another one, and deactivate shuts it out; both end all of its sessions.\n"
+	"list prints a line for each: id, address, role, active or not, verified or not,\n"
+	"when it was made and when it last signed in.",
 	options,
 };
 
-static bool is_role(const char *text)
+static void check_role(void)
 {
 	const char *const *known = user_roles;
 
-	while (*known && strcmp(*known, text) != 0)
+	while (*known && strcmp(*known, role) != 0)
 		known++;
-	return *known;
+	if (!*known)
+		cmd_misuse(&usage,
+			   "--role must be user, admin, superadmin, editor, builder, agent, viewer, demo or "
+			   "member, is \"%s\"",
+			   role);
 }
 
 /* The hash of --password, or NULL without one. */
@@ -78,44 +87,69 @@ static void create(PGconn *db, const char *hash)
 	printf("%s\n", PQgetvalue(res, 0, 1));
 }
 
+static void set_active(PGconn *db, const char *active)
+{
+	const char *const row[] = { active, email };
+
+	if (PQntuples(cmd_query(db, Q_owner_user_set_active, row)) == 0)
+		cmd_die("there is no user %s in this tenant", email);
+}
+
+static void list(PGconn *db)
+{
+	const char *const row[] = { role, limit };
+
+	cmd_print_rows(cmd_query(db, Q_owner_user_list, row));
+}
+
 int cmd_user(int argc, char **argv)
 {
-	/* The verb may stand before or behind the options. */
-	bool is_first = argc > 1 && argv[1][0] != '-', creates;
-	const char *verb = is_first ? argv[1] : NULL, *hash;
-	int operand = cmd_options(&usage, argc - is_first, argv + is_first) + is_first;
+	static const struct {
+		const char *verb;
+		bool needs_password;
+	} verbs[] = {
+		{ "create", false }, { "password", true }, { "deactivate", false }, { "activate", false }
+	};
+	const char *verb, *hash;
+	int operand = cmd_verb(&usage, argc, argv, &verb);
+	bool lists = verb && !strcmp(verb, "list");
+	size_t which = 0;
 	struct arena a;
 	PGconn *db;
 
-	if (!verb && operand < argc)
-		verb = argv[operand++];
-	creates = verb && !strcmp(verb, "create");
-	if (!creates && (!verb || strcmp(verb, "password") != 0))
-		cmd_misuse(&usage, "say \"create\" or \"password\"");
+	while (!lists && which < 4 && (!verb || strcmp(verb, verbs[which].verb) != 0))
+		which++;
+	if (which == 4)
+		cmd_misuse(&usage, "say create, password, deactivate, activate or list");
 	if (operand < argc)
 		cmd_misuse(&usage, "unexpected \"%s\"", argv[operand]);
-	if (!email)
+	if (!lists && !email)
 		cmd_misuse(&usage, "--email is missing");
-	if (!creates && !password)
+	if (email)
+		cmd_check_email(&usage, "--email", email);
+	if (name)
+		cmd_check_text(&usage, "--name", name, 255);
+	if (!lists && verbs[which].needs_password && !password)
 		cmd_misuse(&usage, "--password is missing");
-	if (!role)
+	cmd_number(&usage, "--limit", limit, 1, 1000000);
+	if (!role && !lists)
 		role = "user";
-	if (!is_role(role))
-		cmd_misuse(&usage,
-			   "--role must be user, admin, superadmin, editor, builder, agent, viewer, demo or "
-			   "member, "
-			   "is \"%s\"",
-			   role);
+	if (role)
+		check_role();
 
 	cmd_config();
 	arena_init(&a, 4096);
-	hash = hashed(&a);
-	db = cmd_owner();
+	hash = lists || which > 1 ? NULL : hashed(&a);
+	db = lists ? cmd_owner() : cmd_owner_to_write();
 	cmd_tenant(db, tenant);
-	if (creates)
+	if (lists)
+		list(db);
+	else if (which == 0)
 		create(db, hash);
-	else
+	else if (which == 1)
 		set_password(db, hash);
+	else
+		set_active(db, which == 2 ? "false" : "true");
 	arena_release(&a);
 	return 0;
 }

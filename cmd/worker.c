@@ -64,8 +64,7 @@ int cmd_worker(int argc, char **argv)
 	}
 	if (!worker.nqueues)
 		cmd_misuse(&usage, "--queues must name one");
-	if (config_load(stderr))
-		cmd_die("the configuration has mistakes; see ashlar check-config");
+	cmd_config_server();
 	log_init("worker");
 	router_init();
 	mails = mail_destination(&is_bad);

@@ -214,3 +214,85 @@ void mime_write(struct buf *b, const struct mime_mail *m)
 	put_part(b, m->id, "text/html", m->html);
 	buf_fmt(b, "--=_%s--\r\n", m->id);
 }
+
+/* Reading */
+
+/* "=?UTF-8?B?…?=" at p: what it says, and how long it is; 0: there is none. */
+static size_t take_encoded(struct buf *b, const char *p)
+{
+	static const char start[] = "=?UTF-8?B?";
+	const char *from = p + sizeof(start) - 1, *end;
+	size_t n, padding = 0;
+
+	if (strncmp(p, start, sizeof(start) - 1) != 0 || !(end = strstr(from, "?=")))
+		return 0;
+	n = (size_t)(end - from);
+	while (padding < 2 && padding < n && end[-1 - (long)padding] == '=')
+		padding++;
+	if (n % 4 ||
+	    EVP_DecodeBlock((unsigned char *)buf_room(b, n), (const unsigned char *)from, (int)n) < 0)
+		return 0;
+	b->n += n / 4 * 3 - padding;
+	return (size_t)(end + 2 - p);
+}
+
+const char *mime_header(struct arena *a, const char *mail, const char *name)
+{
+	const char *end = strstr(mail, "\r\n\r\n"), *p = mail;
+	size_t len = strlen(name), n;
+	bool was_encoded = false;
+	struct buf b;
+
+	buf_init(&b, a, 128);
+	while (p && p < end && (strncmp(p, name, len) != 0 || p[len] != ':'))
+		p = (p = strstr(p, "\r\n")) ? p + 2 : NULL;
+	if (!p || !end || p >= end)
+		return "";
+	for (p += len + 1 + (p[len + 1] == ' '); p < end;) {
+		if (!strncmp(p, "\r\n", 2)) {
+			if (p[2] != ' ')
+				break;
+			/* The fold between two encoded words is no blank. */
+			p += 2 + (was_encoded && !strncmp(p + 3, "=?", 2));
+			continue;
+		}
+		n = take_encoded(&b, p);
+		was_encoded = n > 0;
+		if (!n)
+			buf_char(&b, *p);
+		p += n ? n : 1;
+	}
+	return buf_str(&b);
+}
+
+static int hex_of(char c)
+{
+	const char *digits = "0123456789ABCDEF", *at = c ? strchr(digits, c) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+const char *mime_text(struct arena *a, const char *mail)
+{
+	const char *p = strstr(mail, "\r\nContent-Type: text/plain"), *end;
+	struct buf b;
+
+	if (!p || !(p = strstr(p, "\r\n\r\n")))
+		return NULL;
+	p += 4;
+	end = strstr(p, "\r\n--=_");
+	if (!end)
+		return NULL;
+	buf_init(&b, a, (size_t)(end - p) + 1);
+	for (; p < end; p++) {
+		if (*p == '=' && p[1] == '\r') {
+			p += 2;
+		} else if (*p == '=' && hex_of(p[1]) >= 0 && hex_of(p[2]) >= 0) {
+			buf_char(&b, (char)(hex_of(p[1]) << 4 | hex_of(p[2])));
+			p += 2;
+		} else if (*p != '\r') {
+			buf_char(&b, *p);
+		}
+	}
+	return buf_str(&b);
+}

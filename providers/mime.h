@@ -29,4 +29,13 @@ struct mime_mail {
 
 void mime_write(struct buf *b, const struct mime_mail *m);
 
+/*
+ * A header of a mail that mime_write wrote, unfolded and decoded: UTF-8, "" when
+ * it has none.  The arena's.
+ */
+const char *mime_header(struct arena *a, const char *mail, const char *name);
+
+/* The text of such a mail, decoded; NULL when there is none.  The arena's. */
+const char *mime_text(struct arena *a, const char *mail);
+
 #endif

@@ -1,4 +1,4 @@
--- Mails that were sent.
+-- Mails: what is kept of those that were sent, and what an operator sees of all.
 
 -- Keep of a mail's job that it was sent, to whom and in which language, and
 -- nothing of what it said: its links and codes are of no more use here.
@@ -12,3 +12,19 @@ END
 $$;
 REVOKE ALL ON FUNCTION mail_forget(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION mail_forget(uuid) TO ashlar_api;
+
+-- For ashlar mails: those of a tenant with its test mode, to somebody; NULL: of
+-- all, to anybody.  n counts from the newest of them.
+CREATE OR REPLACE FUNCTION owner_mails(slug text, recipient text)
+RETURNS TABLE (tenant text, id uuid, created_at text, state text, n bigint, is_test boolean, tenant_id uuid, payload jsonb)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT t.slug, j.id, to_char(j.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+           CASE WHEN j.state IN ('scheduled', 'queued', 'running') THEN 'waits' WHEN j.state = 'completed' THEN 'sent' ELSE j.state END,
+           row_number() OVER (ORDER BY j.created_at DESC, j.id DESC), t.test_of IS NOT NULL, j.tenant_id, j.payload
+    FROM jobs j
+    JOIN tenants t ON t.id = j.tenant_id
+    WHERE j.kind = 'mail' AND (owner_mails.slug IS NULL OR t.slug = owner_mails.slug)
+      AND (owner_mails.recipient IS NULL OR lower(j.payload ->> 'to') = lower(owner_mails.recipient));
+END;
+REVOKE ALL ON FUNCTION owner_mails(text, text) FROM PUBLIC;

@@ -1,5 +1,10 @@
--- What the owner's commands ask (mails, migrate, seed, tenant, user, token).  Their names
+-- What the owner's commands ask (key, mails, migrate, seed, tenant, user, token).  Their names
 -- begin with "owner_": the api's role may not run them, and need not.
+
+-- name: owner_actor :row
+-- Who acts, for what audit() writes down while the connection lasts.
+SELECT set_config('app.request', json_build_object('actor', :actor::text, 'actor_type', 'system', 'user_agent', 'ashlar')::text,
+                  false) AS noted;
 
 -- name: owner_tenant_enter :row
 -- Row-level security binds the owner too: be in the tenant with this slug, for
@@ -41,12 +46,31 @@ ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum, applied_at = now(
 INSERT INTO users (tenant_id, public_id, email, full_name, role, password_hash, is_email_verified)
 VALUES (:tenant_id, 'user_' || replace(uuid_v7()::text, '-', ''), lower(:email), :full_name, :role, :password_hash, true)
 ON CONFLICT (tenant_id, email) WHERE deleted_at IS NULL DO NOTHING
-RETURNING id, public_id, email, role;
+RETURNING id, public_id, audit('user.create', 'user', public_id, jsonb_build_object('role', role)) AS _noted;
 
 -- name: owner_user_password :row
 -- Everybody who is signed in as the user is out with it.  No row: there is no such user.
-SELECT p AS public_id, audit('password.reset', 'user', p, '{"by": "ashlar user password"}')
+SELECT p AS public_id, audit('password.reset', 'user', p)
 FROM user_vouch_password(:email, :password_hash) p;
+
+-- name: owner_user_set_active :row
+-- Who is shut out is out of all sessions with it.  Raises AS409 for the last
+-- superadmin.  No row: there is no such user.
+SELECT s.public_id
+FROM users u, user_switch(u.id, :is_active::boolean) s
+WHERE u.tenant_id = :tenant_id AND u.email = lower(:email) AND u.deleted_at IS NULL;
+
+-- name: owner_user_list :rows
+-- The newest, of all or of a role.
+-- scan: of a role an operator looks through all there are
+SELECT u.public_id, coalesce(u.email, ''), u.role, CASE WHEN u.is_active THEN 'active' ELSE 'inactive' END AS state,
+       CASE WHEN u.is_email_verified THEN 'verified' ELSE 'unverified' END AS proof,
+       to_char(u.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS created_at,
+       coalesce(to_char(u.last_login_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), '') AS last_login_at
+FROM users u
+WHERE u.tenant_id = :tenant_id AND u.deleted_at IS NULL AND (:role::text IS NULL OR u.role = :role)
+ORDER BY u.created_at DESC, u.id DESC
+LIMIT :limit::integer;
 
 -- name: owner_user_find :row
 -- By address, of those who may sign in.
@@ -58,24 +82,42 @@ WHERE u.tenant_id = :tenant_id AND u.email = lower(:email) AND u.is_active AND u
 -- For the user :owner, in whole seconds, as tokens tell time.
 INSERT INTO sessions (tenant_id, user_id, expires_at, user_agent)
 VALUES (:tenant_id, :owner, date_trunc('second', now()) + make_interval(secs => :ttl_s::integer), 'ashlar token')
-RETURNING id, extract(epoch FROM date_trunc('second', now()))::bigint AS iat, extract(epoch FROM expires_at)::bigint AS exp;
+RETURNING id, extract(epoch FROM date_trunc('second', now()))::bigint AS iat, extract(epoch FROM expires_at)::bigint AS exp,
+          audit('session.create', 'session', id::text, jsonb_build_object('method', method, 'user_id', user_id)) AS _noted;
 
 -- name: owner_mail_list :rows
--- The newest mails that wait, of all tenants or of one with its test mode; the oldest of them first.
--- scan: an operator looks, at what is short while the worker runs
-SELECT m.tenant, m.id, to_char(m.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS created_at,
-       m.is_test, m.tenant_id, m.payload
-FROM (SELECT t.slug AS tenant, j.id, j.created_at, t.test_of IS NOT NULL AS is_test, j.tenant_id, j.payload
-      FROM jobs j JOIN tenants t ON t.id = j.tenant_id
-      WHERE j.kind = 'mail' AND j.state IN ('scheduled', 'queued', 'running') AND (:slug::text IS NULL OR t.slug = :slug)
-        AND (:recipient::text IS NULL OR lower(j.payload ->> 'to') = lower(:recipient))
-      ORDER BY j.created_at DESC, j.id DESC
-      LIMIT :limit::integer) m
-ORDER BY m.created_at, m.id;
+-- The newest mails that wait, or with :all those that were sent or given up, too; of all tenants or of one with
+-- its test mode; the oldest of them first.  n counts from the newest of all.
+-- scan: an operator looks
+SELECT m.tenant, m.id, m.created_at, m.state, m.n, m.is_test, m.tenant_id, m.payload
+FROM (SELECT x.* FROM owner_mails(:slug, :recipient) x WHERE x.state = 'waits' OR :all::boolean ORDER BY x.n LIMIT :limit::integer) m
+ORDER BY m.n DESC;
+
+-- name: owner_mail_find :row
+-- One of them, by its number or its id.
+-- scan: an operator looks
+SELECT m.tenant, m.id, m.created_at, m.state, m.n, m.is_test, m.tenant_id, m.payload
+FROM owner_mails(:slug, :recipient) m
+WHERE :which::text IN (m.n::text, m.id::text);
+
+-- name: owner_tenant_enter_id :row
+-- The same for a tenant whose id is known.
+SELECT set_config('app.tenant_id', :tenant::uuid::text, false) AS entered;
+
+-- name: owner_mail_brand :row
+-- What a mail of this tenant looks like.
+SELECT CASE WHEN coalesce(s.email_from_name, '') <> '' THEN s.email_from_name ELSE t.name END AS name,
+       s.logo_url, s.brand_color, s.support_email
+FROM tenants t
+JOIN tenant_settings s ON s.tenant_id = t.id
+WHERE t.id = :tenant_id;
 
 -- name: owner_seed_scale :exec
 -- For sql/scale: how many users there are to be.
 SELECT set_config('seed.users', :users, false);
+
+-- name: owner_seed_note :row
+SELECT audit('seed', 'tenant', :tenant_id::text, jsonb_build_object('users', :users::text)) AS noted;
 
 -- name: owner_audit_tenant_list :rows
 -- Whose chains there are: each tenant, and its test mode; of one slug, or of all.
@@ -103,19 +145,54 @@ FROM tenants t
 WHERE t.test_of IS NULL
 ORDER BY t.slug;
 
--- name: owner_team_known :row
-SELECT EXISTS (SELECT FROM team_find(:email)) AS is_known;
+-- name: owner_tenant_known :row
+SELECT EXISTS (SELECT FROM tenants WHERE slug = :slug AND test_of IS NULL) AS is_known;
+
+-- name: owner_team_of :row
+-- In whose team an address is; no row: in none.
+SELECT t.slug
+FROM team_members m
+JOIN tenants t ON t.id = m.tenant_id
+WHERE m.email = lower(:email) AND m.deleted_at IS NULL;
+
+-- name: owner_team_owner :row
+-- Invite an owner of this tenant, or make one of whoever is in its team.
+INSERT INTO team_members AS m (tenant_id, email, role, invited_at)
+VALUES (:tenant_id, lower(:email), 'owner', now())
+ON CONFLICT (email) WHERE deleted_at IS NULL DO UPDATE SET role = 'owner', is_active = true
+RETURNING tenant_id, id, joined_at IS NOT NULL AS has_joined,
+          audit('tenant.owner', 'team_member', id::text, jsonb_build_object('email', email)) AS _noted;
 
 -- name: owner_tenant_create :row
 -- Its owner is invited; the transaction is in the new tenant from here on.
-SELECT tenant_id, member_id FROM tenant_create(:slug, :name, :email, NULL, NULL);
+SELECT tenant_id, member_id, audit('tenant.create', 'tenant', tenant_id::text) AS _noted
+FROM tenant_create(:slug, :name, :email, NULL, NULL);
 
--- name: owner_team_invite :row
-WITH ticket AS (
-    INSERT INTO one_time_tokens (tenant_id, kind, member_id, hash, expires_at)
-    VALUES (:tenant_id, 'team_invitation', :member::uuid, :token_hash::bytea, now() + interval '7 days')
-)
-SELECT audit('tenant.create', 'tenant', :tenant_id::text, '{}', 'ashlar tenant', 'system') AS noted;
+-- name: owner_team_invite :exec
+INSERT INTO one_time_tokens (tenant_id, kind, member_id, hash, expires_at)
+VALUES (app_tenant(), 'team_invitation', :member::uuid, :token_hash::bytea, now() + interval '7 days');
 
 -- name: owner_tenant_set_active :row
 SELECT tenant_set_active(:slug, :is_active::boolean) AS tenants;
+
+-- name: owner_key_find :row
+-- Is this an active key of this tenant, of this type?
+SELECT EXISTS (SELECT FROM api_keys
+               WHERE tenant_id = :tenant_id AND hash = :key_hash::bytea AND type = :type AND is_active AND revoked_at IS NULL) AS is_known;
+
+-- name: owner_key_create :row
+WITH made AS (
+    INSERT INTO api_keys (tenant_id, name, type, prefix, hash, public_text, allowed_origins)
+    VALUES (:tenant_id, :name, :type, left(:key_text, 12), :key_hash::bytea,
+            CASE :type WHEN 'public' THEN :key_text END, ARRAY(SELECT jsonb_array_elements_text(:origins::jsonb)))
+    RETURNING *
+)
+SELECT id, audit('key.create', 'api_key', id::text,
+                 jsonb_build_object('name', name, 'type', type, 'prefix', prefix,
+                                    'allowed_origins', CASE type WHEN 'public' THEN to_jsonb(allowed_origins) END)) AS _noted
+FROM made;
+
+-- name: owner_migrate_note :row
+-- In the default tenant's log: that is the installation's.
+SELECT set_config('app.tenant_id', '00000000-0000-7000-8000-000000000001', true) AS entered,
+       audit('schema.migrate', 'schema', :version::text) AS noted;

@@ -1,4 +1,4 @@
-# The offline commands: check-config, version, token, user, and how all are called.
+# The offline commands: check-config, key, mails, tenant, token, user, version, and how all are called.
 
 use v5.36;
 use lib 't/lib';
@@ -14,6 +14,7 @@ my $name    = $cluster->clone;
 my $super   = $cluster->connect($name);
 my $tmp     = File::Temp->newdir;
 my $TENANT  = '00000000-0000-7000-8000-000000000001';
+my $said_where;    # did the command say which database it means?
 my $SECRET  = 'a secret of commands.t, of 32 bytes or more';
 my %env     = (
     DATABASE_URL       => $cluster->url($name, 'ashlar_api'),
@@ -22,7 +23,11 @@ my %env     = (
     Ashlar::Cluster::sanitizer_env("$tmp"),
 );
 
-# Run ashlar: exit status, stdout, stderr.
+# What a command that writes says first.
+my $WRITES = qr{ashlar: database "\Q$name\E" on \Q$cluster->{dir}\E, port \d+, as ashlar \(settings: environment\)\n};
+my $ACTOR  = 'cli:' . getpwuid $<;
+
+# Run ashlar: exit status, stdout, stderr.  What a command says of the database that it writes to is looked at and taken away.
 sub ashlar (@args) {
     my %with = ref $args[-1] ? %{ pop @args } : ();
     my @cmd = map { quotemeta } "$Ashlar::Cluster::BUILD/ashlar", @args;
@@ -31,7 +36,15 @@ sub ashlar (@args) {
     my $status = $? >> 8;
     open my $in, '<', "$tmp/stderr" or die $!;
     local $/ = undef;
-    return ($status, $out, scalar <$in>);
+    my $err = <$in> // '';
+    $said_where = $err =~ s/\A$WRITES//;
+    return ($status, $out, $err);
+}
+
+# What the log has of the last things that were done.
+sub noted ($n = 1) {
+    return $super->selectall_arrayref(
+        "SELECT action, actor_id, actor_type FROM (SELECT * FROM audit_events ORDER BY created_at DESC, seq DESC LIMIT $n) e ORDER BY created_at, seq");
 }
 
 subtest 'how it is called' => sub {
@@ -41,7 +54,7 @@ subtest 'how it is called' => sub {
     ($status, $out) = ashlar('--help');
     is $status, 0, '--help';
     my @commands = $out =~ /^  ([a-z-]+) /mg;
-    is "@commands", 'api audit check-config mails migrate openapi realtime routes seed tenant token user version worker', 'lists the commands';
+    is "@commands", 'api audit check-config key mails migrate openapi realtime routes seed tenant token user version worker', 'lists the commands';
     for my $command (@commands) {
         ($status, $out, $err) = ashlar($command, '--help');
         is $status, 0, "$command --help";
@@ -96,6 +109,36 @@ subtest 'mails' => sub {
     is $status, 1, 'under another secret';
     like $err, qr/2 of 2 could not be opened/, 'nothing opens';
     unlike $out, qr/012345/, 'and nothing is shown';
+
+    (undef, $out) = ashlar('mails', '--all');
+    is_deeply [ map { my $m = decode_json($_); "$m->{n} $m->{to} $m->{state}" } split /\n/, $out ],
+        [ '3 sent@example.com sent', '2 bob@example.com waits', '1 ann@example.com waits' ], '--all: also those that were sent, each with its number';
+    ok !$said_where, 'what only looks does not say where';
+
+    ($status, $out, $err) = ashlar('mails', 'show', 1);
+    is "$status|$err", '0|', 'show';
+    like $out, qr{\ADate: \S+\nFrom: Default\nTo: ann\@example\.com\nSubject: Confirm your e-mail address\n\nHello,\n}, 'the newest, as it is read';
+    like $out, qr{^https://a\.example/\?token=T$}m, 'its link on a line of its own';
+    like $out, qr{^    012345$}m, 'and its code';
+    is +(ashlar('mails', 'show', decode_json((split /\n/, (ashlar('mails'))[1])[1])->{id}))[1], $out, 'by its id';
+    like +(ashlar('mails', 'show', '1', '--to', 'bob@example.com'))[1], qr/^To: bob\@example\.com$/m, 'the newest to somebody';
+    ($status, $out, $err) = ashlar('mails', 'show', 3);
+    is "$status|$out|$err", "1||ashlar: it is sent, and what it said was not kept\n", 'of one that was sent there is nothing';
+    is +(ashlar('mails', 'show', 4))[0], 1, 'one that is not there';
+    is +(ashlar('mails', 'show', @$_))[0], 2, "show @$_" for [], [0], [-1], ['x'], [ 1, 2 ], ["1'"];
+
+    # One that was sent into MAIL_DIR, as the worker writes it.
+    my ($id) = $super->selectrow_array(q{SELECT id FROM jobs WHERE state = 'completed'});
+    mkdir "$tmp/kept";
+    open my $eml, '>', "$tmp/kept/20270115T080000Z-verify_email-$id.eml" or die $!;
+    print {$eml} "Date: Fri, 15 Jan 2027 08:00:00 +0000\r\nFrom: =?UTF-8?B?QWNtw6k=?=\r\n <no-reply\@acme.example>\r\nTo: <sent\@example.com>\r\n"
+        . "Subject: =?UTF-8?B?w5w=?=\r\n =?UTF-8?B?YmVy?=\r\nMIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary=\"=_x\"\r\n\r\n"
+        . "--=_x\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+        . "Gr=C3=BC=C3=9Fe. Confirm: https://a.example/verify?token=3Dabc=\r\ndef. Bye.\r\n\r\n--=_x\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>no</p>\r\n--=_x--\r\n";
+    close $eml or die $!;
+    ($status, $out) = ashlar('mails', 'show', 3, { MAIL_DIR => "$tmp/kept" });
+    is $out, "Date: Fri, 15 Jan 2027 08:00:00 +0000\nFrom: Acm\xc3\xa9 <no-reply\@acme.example>\nTo: <sent\@example.com>\nSubject: \xc3\x9cber\n\n"
+        . "Gr\xc3\xbc\xc3\x9fe. Confirm: \nhttps://a.example/verify?token=abcdef.\n Bye.\n", 'unless its file is kept, which is decoded';
     $super->do('DELETE FROM jobs');
 };
 
@@ -108,6 +151,14 @@ subtest 'check-config' => sub {
     print {$template} "subject: {{nobody}}\n\nx" or die $!;
     close $template or die $!;
     like +(ashlar('check-config', { MAIL_TEMPLATES => "$tmp/templates" }))[2], qr{template de/invitation\.txt: line 1: there is no \{\{nobody\}\}.*1 mistake}s, 'an operator\'s mail templates are looked at';
+    (undef, undef, $err) = ashlar('check-config', { MAIL_DIR => "$tmp/mail", map { $_ => 'x' } qw(JWT_SECRT RATE_LIMIT_DEFALUT XLOG_LEVEL PUBLICURL MAIL_URLS SHM_FILEX JWT_TOKEN HOMES) });
+    is join('', sort $err =~ /^(.*\n)/mg), join('', map { "warning: $_\n" } sort 'JWT_SECRT: is no setting, and does nothing; JWT_SECRET is one', 'MAIL_URLS: is no setting, and does nothing; MAIL_URL is one',
+        'PUBLICURL: is no setting, and does nothing; PUBLIC_URL is one', 'RATE_LIMIT_DEFALUT: is no setting, and does nothing; RATE_LIMIT_DEFAULT is one',
+        'SHM_FILEX: is no setting, and does nothing; SHM_FILE is one', 'XLOG_LEVEL: is no setting, and does nothing; LOG_LEVEL is one'), 'what is one letter off is named';
+    is +(ashlar('check-config', { MAIL_DIR => "$tmp" }))[0], 0, 'MAIL_DIR, when it is there';
+    is +(ashlar('check-config', { MAIL_DIR => "$tmp/a/b" }))[0], 1, '  not when the worker could not make it';
+    like +(ashlar('check-config', { MAIL_DIR => "$tmp/stderr" }))[2], qr{^MAIL_DIR: mails cannot be kept in "$tmp/stderr": $tmp/stderr: Not a directory$}m, '  nor when it is none';
+    is +(ashlar('check-config', { MAIL_DIR => "$tmp/a/b", MAIL_URL => 'smtp://localhost', MAIL_FROM => 'a@example.com' }))[0], 0, '  which matters without MAIL_URL alone';
     unlike $out, qr/\Q$SECRET\E|ashlar_api/, 'secrets are masked';
     open my $in, '<', 'fcgi/config.def' or die $!;
     my @declared = map { /^[A-Z]+\(\w+, "(\w+)"/ ? $1 : () } <$in>;
@@ -137,12 +188,14 @@ subtest 'user create' => sub {
     like $out, qr/\Auser_[0-9a-f]{32}\n\z/, 'and prints the id';
     my $row = $super->selectrow_hashref('SELECT * FROM users WHERE public_id = ?', undef, $out =~ s/\n//r);
     is "$row->{tenant_id} $row->{email} $row->{role} $row->{full_name}", "$TENANT ann\@example.com admin Ann A.", 'as asked';
+    ok $said_where, 'says on stderr which database it means';
+    is_deeply noted(), [ [ 'user.create', $ACTOR, 'system' ] ], 'and is put down, with who did it';
     ($status, $out, $err) = ashlar(qw(user create --email ann@example.com));
     is "$status|$err", "1|ashlar: there is a user ann\@example.com already\n", 'an address is taken once';
     is +(ashlar(qw(user create --role user)))[0], 2, '--email is needed';
     is +(ashlar(qw(user create --email x@example.com --role king)))[0], 2, 'a role that is none';
     is +(ashlar(qw(user delete --email x@example.com)))[0], 2, 'a verb that is none';
-    is +(ashlar(qw(user create --email nonsense)))[0], 1, 'an address that is none';
+    is +(ashlar(qw(user create --email nonsense)))[0], 2, 'an address that is none';
     is +(ashlar(qw(user create --email x@example.com --tenant nowhere)))[0], 1, 'a tenant that is none';
     $super->do(q{INSERT INTO tenants (slug, name) VALUES ('other', 'Other')});
     is +(ashlar(qw(user create --email ann@example.com --tenant other)))[0], 0, 'the address is free in another tenant';
@@ -165,13 +218,88 @@ subtest 'user password' => sub {
     is "$status|$out|$err", '0||', 'another one';
     isnt $hash->('eve@example.com'), $old, 'is set';
     is $super->selectrow_array(q{SELECT count(*) FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.email = 'eve@example.com' AND revoked_at IS NULL}), 0, 'and the sessions end';
-    is $super->selectrow_array(q{SELECT count(*) FROM audit_events WHERE action = 'password.reset'}), 1, 'which the audit log has';
+    is_deeply noted(), [ [ 'password.reset', $ACTOR, 'system' ] ], 'which the audit log has';
 
     my ($fay) = $super->selectrow_array(q{INSERT INTO users (tenant_id, public_id, email) VALUES (?, 'fay', 'fay@example.com') RETURNING id}, undef, $TENANT);
     $super->do(q{INSERT INTO passkeys (tenant_id, user_id, name, credential_id, public_key, rp_id) VALUES (?, ?, 'x', 'x', 'x', 'x')}, undef, $TENANT, $fay);
     is +(ashlar(qw(user password --email fay@example.com --password Correct-Horse-8)))[0], 0, 'of one whose address nobody had proved';
     is $super->selectrow_array('SELECT count(*) FROM passkeys'), 0, 'a passkey ends, too';
     like $hash->('fay@example.com'), qr/\A\$scrypt\$/, '  and the password is the operator\'s';
+};
+
+subtest 'user deactivate, activate, list' => sub {
+    my $sessions = sub { return scalar $super->selectrow_array(q{SELECT count(*) FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.email = 'eve@example.com' AND revoked_at IS NULL}) };
+    $super->do(q{INSERT INTO sessions (tenant_id, user_id, expires_at) SELECT tenant_id, id, now() + interval '1 hour' FROM users WHERE email = 'eve@example.com'});
+    is $sessions->(), 1, 'signed in';
+    my ($status, $out, $err) = ashlar(qw(user deactivate --email Eve@example.com));
+    is "$status|$out|$err", '0||', 'deactivate';
+    ok $said_where, '  says where';
+    is_deeply noted(), [ [ 'user.deactivate', $ACTOR, 'system' ] ], '  and is put down';
+    is +(ashlar(qw(token --user eve@example.com)))[0], 1, '  nobody signs in';
+    is scalar $super->selectrow_array(q{SELECT u.access FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.email = 'eve@example.com' ORDER BY s.created_at DESC LIMIT 1}), 0, '  and who was is out';
+    is +(ashlar(qw(user deactivate --email eve@example.com)))[0], 0, '  once more is no error';
+    my ($line) = (ashlar(qw(user list)))[1] =~ /^(\S+\teve\@example\.com\t.*)$/m;
+    like $line, qr/\Auser_[0-9a-f]{32}\teve\@example\.com\tuser\tinactive\tverified\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\t\z/, 'list';
+    is +(ashlar(qw(user activate --email eve@example.com)))[0], 0, 'activate';
+    is_deeply noted(), [ [ 'user.activate', $ACTOR, 'system' ] ], '  is put down';
+    is scalar(() = (ashlar(qw(user list --role admin)))[1] =~ /\n/g), 1, 'list of a role';
+    is scalar(() = (ashlar(qw(user list --limit 1)))[1] =~ /\n/g),    1, '  of the newest';
+    is +(ashlar(qw(user list --tenant nowhere)))[0], 1, '  of a tenant that is none';
+    ok !$said_where, '  only looks';
+    is +(ashlar(qw(user create --email root@example.com --role superadmin)))[0], 0, 'a superadmin';
+    ($status, undef, $err) = ashlar(qw(user deactivate --email root@example.com));
+    is "$status|$err", "1|ashlar: this is the last active superadmin: make another one first\n", 'the last superadmin stays';
+    is +(ashlar(qw(user deactivate --email nobody@example.com)))[0], 1, 'one that is not there';
+    is +(ashlar(qw(user deactivate)))[0], 2, '--email is needed';
+};
+
+subtest 'key' => sub {
+    my ($status, $out, $err) = ashlar(qw(key create --type secret --name CI));
+    is "$status|$err", '0|', 'creates';
+    like $out, qr/\Ask_live_[A-Za-z0-9]{32}\n\z/, 'and prints it, alone on its line';
+    my $row = sub ($text) { return $super->selectrow_hashref('SELECT * FROM api_keys WHERE hash = sha256(?::bytea)', undef, $text =~ s/\n//r) };
+    is join(' ', @{ $row->($out) }{qw(tenant_id name type)}), "$TENANT CI secret", 'of the default tenant';
+    is_deeply noted(), [ [ 'key.create', $ACTOR, 'system' ] ], 'which the log has';
+    (undef, $out) = ashlar(qw(key create --type public --tenant other --origins), 'https://App.example.com,http://localhost:3000/');
+    like $out, qr/\Apk_live_/, 'a public one';
+    is_deeply $row->($out)->{allowed_origins}, [ 'https://app.example.com', 'http://localhost:3000' ], '  for pages of these origins';
+    isnt $row->($out)->{tenant_id}, $TENANT, '  of another tenant';
+    my @keep = qw(key create --type secret --keep);
+    (undef, my $kept) = ashlar(@keep, "$tmp/key");
+    is sprintf('%o', (stat "$tmp/key")[2] & oct 777), '600', '--keep: a file for its owner alone';
+    is +(ashlar(@keep, "$tmp/key"))[1], $kept, '  whose key is still good';
+    $super->do('UPDATE api_keys SET revoked_at = now() WHERE hash = sha256(?::bytea)', undef, $kept =~ s/\n//r);
+    (undef, $out) = ashlar(@keep, "$tmp/key");
+    isnt $out, $kept, '  and when it is not any more,';
+    is $out, `cat $tmp/key`, '  another one is made';
+    is +(ashlar(@keep, "$tmp/no/key"))[0], 1, 'a file that cannot be';
+    is +(ashlar('key', 'create', @$_))[0], 2, "key create @$_" for [], [qw(--type king)], [qw(--type public)], [qw(--type public --origins http://a.example)],
+        [qw(--type secret --origins https://a.example)], [qw(--type secret --name), ''];
+};
+
+# What is wrong is said in words about the argument; PostgreSQL's own words, and ours to it, are nobody's business.
+subtest 'bad arguments never print SQL' => sub {
+    my @bad = ("x'; DROP TABLE users; --", '', "\xff\xfe", 'x' x 1000, '@', '-1');
+    my @ways = (
+        [qw(user create --email)],   [qw(user create --email a@example.com --name)], [qw(user create --email a@example.com --role)],
+        [qw(user create --email a@example.com --tenant)], [qw(user password --password Correct-Horse-9 --email)],
+        [qw(user password --email eve@example.com --password)], [qw(user deactivate --email)], [qw(user list --tenant)], [qw(user list --limit)],
+        [qw(user list --role)], [qw(token --user)], [qw(token --user eve@example.com --tenant)], [qw(token --user eve@example.com --ttl)],
+        [qw(tenant create --name X --owner)], [qw(tenant create --owner z@example.com --slug zz --name)], [qw(tenant create --owner z@example.com --name Z --slug)],
+        [qw(tenant owner --email)], [qw(tenant owner --email q@example.com --tenant)], [qw(tenant suspend)], [qw(tenant resume)], [qw(mails --tenant)], [qw(mails --to)],
+        [qw(mails --limit)], [qw(mails show)], [qw(audit verify --tenant)], [qw(key create --type)], [qw(key create --type secret --tenant)],
+        [qw(key create --type secret --name)], [qw(key create --type public --origins)], [qw(seed --scale)], [qw(--nonsense)], [qw(migrate)],
+    );
+    my @told;
+    for my $way (@ways) {
+        for my $bad (@bad) {
+            my ($status, $out, $err) = ashlar(@$way, $bad);
+            $err =~ s/\Q$bad\E//g if length $bad;
+            push @told, "@$way: $err" if $err =~ /\b(?:SELECT|INSERT|UPDATE|DELETE|VALUES|RETURNING|LINE \d|ERROR|DETAIL|relation|constraint|column|bytea|owner_\w+)\b|::/ || $status > 2;
+        }
+    }
+    is_deeply \@told, [], scalar(@ways) . ' ways to be wrong, each with ' . @bad . ' words';
+    $super->do(q{DELETE FROM users WHERE email IN ('a@b', 'a@example.com')});
 };
 
 subtest 'token' => sub {
@@ -209,6 +337,7 @@ subtest 'tenant' => sub {
     is +(ashlar('tenant', @$_))[0], 2, "tenant @$_" for ['delete'], [qw(list x)], ['suspend'], [qw(create --name Acme)], [qw(create --owner x@example.com)];
     my ($status, $out, $err) = ashlar(qw(tenant create --owner Owner@Acme.example --name), 'Acme Inc.', { PUBLIC_URL => 'https://api.example.com' });
     is "$status|$err", '0|', 'creates';
+    ok $said_where, '  and says where';
     my ($id, $token) = $out =~ m{\A([0-9a-f-]{36})\nhttps://api\.example\.com/team-accept-invitation\.html\?token=([\w-]{64})\n\z} or diag $out;
     my $member = $super->selectrow_hashref('SELECT * FROM team_members WHERE tenant_id = ?', undef, $id);
     is "$member->{email} $member->{role}", 'owner@acme.example owner', 'with its owner';
@@ -217,7 +346,8 @@ subtest 'tenant' => sub {
     like +(ashlar(qw(tenant create --owner x@acme.example --name X --slug x), { DASHBOARD_URL => 'https://dash.example.com/x' }))[1], qr{\nhttps://dash\.example\.com/x/accept-invitation\?}, 'which leads to the dashboard';
     ($status, $out, $err) = ashlar(qw(tenant create --owner owner@acme.example --name Other));
     is "$status|$err", "1|ashlar: owner\@acme.example is in a team already\n", 'an address is in one team';
-    is +(ashlar(qw(tenant create --owner y@acme.example --name X --slug), $_))[0], 1, "the slug '$_'" for 'x', 'X Y', '-';
+    is +(ashlar(qw(tenant create --owner y@acme.example --name X --slug), 'x'))[0], 1, 'a slug is taken once';
+    is +(ashlar(qw(tenant create --owner y@acme.example --name X --slug), $_))[0], 2, "the slug '$_'" for 'X Y', '-';
     is $super->selectrow_array(q{SELECT count(*) FROM team_members WHERE email = 'y@acme.example'}), 0, '  leaves nothing behind';
 
     ($status, $out) = ashlar(qw(tenant list));
@@ -246,9 +376,28 @@ subtest 'tenant' => sub {
     is +(ashlar(qw(tenant resume acme-inc)))[0], 0, 'resume';
     is $state->(), '0 0 2', 'lets the keys in again; people sign in anew';
     is_deeply $super->selectcol_arrayref('SELECT action FROM audit_events WHERE tenant_id = ? ORDER BY seq', undef, $id), [ map { "tenant.$_" } qw(create suspend resume) ], 'all of it is put down, once';
+    is_deeply $super->selectcol_arrayref('SELECT DISTINCT actor_id FROM audit_events WHERE tenant_id = ?', undef, $id), [$ACTOR], '  with who did it';
     ($status, $out, $err) = ashlar(qw(tenant suspend nowhere));
     is "$status|$err", qq{1|ashlar: there is no tenant "nowhere"\n}, 'one that is not there';
     is +(ashlar(qw(tenant suspend default)))[0], 1, 'the default one is not suspended';
+};
+
+subtest 'tenant owner' => sub {
+    my ($status, $out, $err) = ashlar(qw(tenant owner --email Olive@example.com), { PUBLIC_URL => 'https://api.example.com' });
+    is "$status|$err", '0|', 'the default tenant gets one';
+    my ($token) = $out =~ m{\Ahttps://api\.example\.com/team-accept-invitation\.html\?token=([\w-]{64})\n\z} or diag $out;
+    my $member = $super->selectrow_hashref(q{SELECT * FROM team_members WHERE email = 'olive@example.com'});
+    is "$member->{tenant_id} $member->{role}", "$TENANT owner", 'an owner,';
+    is $super->selectrow_array('SELECT member_id FROM one_time_tokens WHERE hash = sha256(?::bytea) AND tenant_id = ?', undef, $token, $TENANT), $member->{id}, 'who is invited by the link';
+    is_deeply noted(), [ [ 'tenant.owner', $ACTOR, 'system' ] ], 'which the log has';
+    isnt +(ashlar(qw(tenant owner --email olive@example.com)))[1], '', 'who has not joined gets another link';
+    $super->do(q{UPDATE team_members SET joined_at = now(), role = 'member' WHERE email = 'olive@example.com'});
+    is +(ashlar(qw(tenant owner --tenant default --email olive@example.com)))[1], '', 'a member becomes one without';
+    is $super->selectrow_array(q{SELECT role FROM team_members WHERE email = 'olive@example.com'}), 'owner', '  and is';
+    ($status, undef, $err) = ashlar(qw(tenant owner --tenant acme-inc --email olive@example.com));
+    is "$status|$err", qq{1|ashlar: olive\@example.com is in the team of "default"; an address is in one team\n}, 'nobody is in two teams';
+    is +(ashlar(qw(tenant owner --tenant nowhere --email x@example.com)))[0], 1, 'a tenant that is none';
+    is +(ashlar(qw(tenant owner)))[0], 2, '--email is needed';
 };
 
 is_deeply [ glob "$tmp/*san.*" ], [], 'no report of a sanitizer';

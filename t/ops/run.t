@@ -53,6 +53,7 @@ sub ready ($self) {
     $self->{took} = time - $self->{began};
     my $out = slurp($self->{out});
     $self->{$_} = $out =~ /^$_ token: (eyJ\S+)$/m ? $1 : '' for qw(demo admin);
+    ($self->{"$_\_key"}) = $out =~ /^$_ key: (\S+)$/m for qw(public secret);
     ($self->{curl}) = $out =~ /^(curl .*)$/m;
     ($self->{url})  = $out =~ m{^(https://\S+)}m;
     $self->{parts}  = { map { m{([^/]+)$} && ($1 => (split ' ', slurp($_))[0]) } glob "\Q$self->{dir}\E/pids/*" };
@@ -91,8 +92,30 @@ subtest 'from nothing to ready' => sub {
     is ask($one, '/api/v1/app/users/me')->{role}, 'user', 'the demo token is a user';
     ok ask($one, '/api/v1/app/projects', $one->{demo}, '-H', 'Content-Type: application/json', '-d', '{"name":"kept"}')->{id}, 'a project is made';
 
-    my @modes = map { sprintf '%o', (stat "$dir/$_")[2] & oct 77 } qw(jwt-secret tls/key.pem log);
-    is_deeply \@modes, [0, 0, 0], 'secrets and logs are the owner\'s alone';
+    like $one->{public_key}, qr/\Apk_live_/, 'the default tenant has a public key';
+    like $one->{secret_key}, qr/\Ask_live_/, '  and a secret one';
+    my @origin = ('-H', "X-API-Key: $one->{public_key}", '-H');
+    ok exists ask($one, '/api/v1/auth/mfa', $one->{demo}, @origin, "Origin: $one->{url}")->{enabled}, 'the public one is good in its pages';
+    is ask($one, '/api/v1/auth/mfa', $one->{demo}, @origin, 'Origin: https://elsewhere.example')->{error}{code}, 'ORIGIN_NOT_ALLOWED', '  and in no others';
+    cmp_ok ask($one, '/api/v1/users', '', '-H', "X-API-Key: $one->{secret_key}")->{total} // 0, '>=', 2, 'the secret one is a server\'s'
+        or diag explain ask($one, '/api/v1/users', '', '-H', "X-API-Key: $one->{secret_key}");
+
+    # build/ashlar means this instance, with its own settings and keys.
+    ok ask($one, '/api/v1/auth/register', '', '-H', "X-API-Key: $one->{secret_key}", '-H', 'Content-Type: application/json',
+        '-d', '{"email":"new@example.com","password":"Correct-Horse-7"}')->{user}, 'somebody registers';
+    my $ashlar = sub (@words) {
+        local %ENV = (PATH => $ENV{PATH}, ASHLAR_RUN => $dir);
+        return scalar qx(build/ashlar @words 2>&1);
+    };
+    like $ashlar->(qw(user list)), qr/\tnew\@example[.]com\tuser\tactive\t/, 'whom build/ashlar user list knows';
+    ask($one, '/api/v1/auth/forgot-password', '', '-H', "X-API-Key: $one->{secret_key}", '-H', 'Content-Type: application/json', '-d', '{"email":"new@example.com"}');
+    my $until = time + 60;
+    sleep 0.2 until $ashlar->(qw(mails --all --to new@example.com)) =~ /"state":"sent"/ || time > $until;
+    like $ashlar->(qw(mails show 1 --to new@example.com)), qr{^Subject: .*^https://localhost:$one->{port}/\S+$}ms, 'and whose mail, sent already, build/ashlar mails show 1 shows';
+    like $ashlar->(qw(user deactivate --email new@example.com)), qr/\Aashlar: database "ashlar" on \S+, port 5432, as ashlar [(]settings: \Q$dir\E\/env[)]\n\z/, 'what it writes to is said';
+
+    my @modes = map { sprintf '%o', (stat "$dir/$_")[2] & oct 77 } qw(jwt-secret tls/key.pem log env public-key secret-key);
+    is_deeply \@modes, [ (0) x 6 ], 'secrets and logs are the owner\'s alone';
     unlike slurp("$dir/pg/data/postgresql.conf"), qr/^\s*fsync\s*=\s*off/m, 'the data is safe in a crash';
 
     my @owners = grep { slurp("/proc/$one->{parts}{$_}/environ") =~ /DATABASE_OWNER_URL/ } sort keys %{ $one->{parts} };
@@ -118,6 +141,7 @@ subtest 'from nothing to ready' => sub {
 subtest 'again, with the same data; make stop' => sub {
     my $one = begin($dir);
     ready($one) or return;
+    is "$one->{public_key} $one->{secret_key}", join(' ', map { slurp("$dir/$_-key") =~ s/\n//r } qw(public secret)), 'the keys are those of before';
     is scalar(grep { $_->{name} eq 'kept' } @{ ask($one, '/api/v1/app/projects?limit=100')->{items} }), 1, 'the project is there';
     local @ENV{qw(ASHLAR_RUN)} = ($dir);
     is system('tools/run', 'stop'), 0, 'make stop';
