@@ -148,6 +148,14 @@ sub commands ($path) {
     return map { [ $blocks[$_] =~ s/^TOKEN=.*\n//r, $blocks[ $_ + 1 ] // '' ] } grep { $blocks[$_] =~ /\bcurl / } 0 .. $#blocks;
 }
 
+# A key of the default tenant, made as make run makes it.
+sub made_key ($api, @more) {
+    my %env = (%{ $api->{env} }, DATABASE_OWNER_URL => $api->{cluster}->url($api->{database}, 'ashlar'));
+    my ($key) = (output_of(60, \%env, "$Ashlar::Cluster::BUILD/ashlar", qw(key create), @more ? @more : qw(--type secret)) // '') =~ /^([ps]k_live_\w+)$/m;
+    $api->keep_secret($key) if !@more;
+    return $key;
+}
+
 # Run a command as a reader would, of the server that api is: its status and body.
 sub run_at ($api, $command, %env) {
     $command =~ s{https://localhost:8443}{https://localhost:$api->{https_port}}g;
@@ -201,6 +209,12 @@ subtest 'and those of its page on API keys' => sub {
         }
         $t->keep_secret($got->{key}) if ($got->{type} // '') eq 'secret';
     }
+
+    # And with what make run has printed, for which nobody has to make a tenant.
+    my ($origins) = map { /^origins=(.*)$/ ? $1 =~ s/\$PORT/8443/r : () } lines('tools/run');
+    my %run = (PUBLIC_KEY => made_key($t, qw(--type public --origins), $origins), USER_TOKEN => $t->user('of-make-run')->token);
+    my @use = grep { $_->[0] =~ /PUBLIC_KEY/ } commands('/api-keys.html');
+    is_deeply [ map { (run_command($team, $_->[0], %run))[0] } @use ], [ 200, 403 ], 'the public key of make run is good in the guide\'s page, and in no other';
 };
 
 # The process group of a process; 0: it has ended.
@@ -213,7 +227,7 @@ sub _group ($pid) {
 # Its worker needs a program that makes thumbnails, and gets one.
 subtest 'and those of its page on background jobs' => sub {
     my $api = Api->start(slow => 0, RATE_LIMIT_KEY => 120);
-    my %env = (KEY => $api->key);
+    my %env = (KEY => made_key($api));
     my $count = sub ($status) { return $api->db->selectrow_array('SELECT count(*) FROM jobs WHERE queue = ? AND state = ?', undef, 'images', $status) };
     for (grep { $_->[0] =~ /^curl/ } commands('/background-jobs.html')) {
         my ($command, $answer) = @$_;
@@ -372,7 +386,7 @@ subtest 'and those of its page on webhooks that are sent' => sub {
         $command =~ s{https://example\.com/webhooks}{http://127.0.0.1:$free/};
         if ($command =~ /deliveries\?/) {
             $deliverer = Ashlar::Deliverer->start($api);
-            status_is $ada->with(key => $api->key)->put("/api/v1/organizations/$org", { name => 'Renamed' }), 200;
+            status_is $ada->with(key => made_key($api))->put("/api/v1/organizations/$org", { name => 'Renamed' }), 200;
             eventually { $api->db->selectrow_array(q{SELECT count(*) FROM webhook_deliveries WHERE state = 'delivered'}) } 30, 'what happens is delivered';
         }
         my ($status, $body) = run_at($api, $command, %env);
@@ -416,7 +430,7 @@ subtest 'and those of its page on webhooks that are sent' => sub {
 };
 
 subtest 'and those of its page on organizations' => sub {
-    my $key   = $t->key;
+    my $key   = made_key($t);
     my $ada   = $t->user('lovelace', columns => { full_name => 'Ada Lovelace' })->with(key => $key);
     my $guest = $t->user('guest', columns => { is_email_verified => 't' });
     my $org   = $ada->post('/api/v1/organizations', { name => 'For the guide', slug => 'for-the-guide' })->json('/id');
@@ -447,7 +461,7 @@ subtest 'and those of its page on administration' => sub {
     my $ada   = $api->user('ada', role => 'superadmin');
     my $linus = $api->user('linus');
     my $grace = $api->user('grace', columns => { full_name => 'Grace Hopper' });
-    my %env   = (TOKEN => $ada->token, KEY => $api->key, USER_ID => $grace->uuid);
+    my %env   = (TOKEN => $ada->token, KEY => made_key($api), USER_ID => $grace->uuid);
     for (commands('/administration.html')) {
         my ($command, $answer) = @$_;
         my ($name) = $command =~ /(curl.*)/;
@@ -544,7 +558,7 @@ subtest 'and those of its page on mail' => sub {
 
 # The functions of that page run in passkeys.t, where there is a browser.
 subtest 'and those of its page on passkeys' => sub {
-    my $eve = $t->user('eve')->with(key => $t->key);
+    my $eve = $t->user('eve')->with(key => made_key($t));
     my ($id) = $t->db->selectrow_array(
         q{INSERT INTO passkeys (tenant_id, user_id, name, credential_id, public_key, rp_id) VALUES (?, ?, 'My phone', 'id', 'key', 'app.example.com') RETURNING id},
         undef, $eve->tenant_id, $eve->uuid);
