@@ -2,8 +2,43 @@
  * ashlar check-config
  */
 #include "cmd/cmd.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "fcgi/config.h"
 #include "worker/mail_render.h"
+
+/*
+ * Where mails become files: the worker makes the directory, not the ones above
+ * it.  Not among what every process checks: the pools cannot reach it, and need not.
+ */
+static int check_mail_dir(void)
+{
+	char above[PATH_MAX];
+	const char *dir = cfg.mail_dir;
+	struct stat st;
+
+	if (!*dir || *dir != '/' || *cfg.mail_url)
+		return 0;
+	if (!stat(dir, &st)) {
+		if (!S_ISDIR(st.st_mode))
+			errno = ENOTDIR;
+		else if (!access(dir, W_OK | X_OK))
+			return 0;
+	} else if (errno == ENOENT) {
+		snprintf(above, sizeof(above), "%s", dir);
+		dir = dirname(above);
+		if (!access(dir, W_OK | X_OK))
+			return 0;
+	}
+	fprintf(stderr, "MAIL_DIR: mails cannot be kept in \"%s\": %s: %s\n", cfg.mail_dir, dir,
+		strerror(errno));
+	return 1;
+}
 
 int cmd_check_config(int argc, char **argv)
 {
@@ -11,7 +46,8 @@ int cmd_check_config(int argc, char **argv)
 		"check-config",
 		"Print every setting with its value, default and meaning, secrets masked.\n"
 		"Mistakes are explained on stderr, and the exit status is then 1.  Mail templates\n"
-		"of MAIL_TEMPLATES are looked at, too.",
+		"of MAIL_TEMPLATES and MAIL_DIR are looked at, too, and variables are named that\n"
+		"are one letter off a setting.",
 		NULL,
 	};
 	int mistakes;
@@ -20,6 +56,8 @@ int cmd_check_config(int argc, char **argv)
 		cmd_misuse(&usage, "takes no arguments");
 	cmd_settings();
 	mistakes = config_load(stderr);
+	mistakes += check_mail_dir();
+	config_warn_unknown(stderr, environ);
 	if (*cfg.mail_templates)
 		mistakes += mail_templates_check(stderr);
 	if (!*cfg.mail_url && !*cfg.mail_dir)

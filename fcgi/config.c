@@ -17,6 +17,7 @@
 #include "fcgi/limit.h"
 #include "fcgi/mailbox.h"
 #include "fcgi/seal.h"
+#include "fcgi/ticket.h"
 
 struct config cfg;
 
@@ -218,6 +219,37 @@ static bool is_address(const char *text)
 	unsigned char bytes[16];
 
 	return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
+}
+
+/* An address, or a network: an address and how many of its bits count. */
+static bool is_network(const char *text)
+{
+	const char *slash = strchr(text, '/');
+	char address[64];
+	long bits;
+
+	if (!slash)
+		return is_address(text);
+	if ((size_t)(slash - text) >= sizeof(address) || !parse_int(slash + 1, &bits))
+		return false;
+	snprintf(address, sizeof(address), "%.*s", (int)(slash - text), text);
+	return is_address(address) && bits >= 0 && bits <= (strchr(address, ':') ? 128 : 32);
+}
+
+/* A domain's name, or localhost: labels of letters, digits and hyphens. */
+static bool is_domain(const char *text)
+{
+	size_t n;
+	int labels = 0;
+
+	for (const char *p = text; *p; p += n + (p[n] == '.' && p[n + 1])) {
+		n = strcspn(p, ".");
+		if (!n || n > 63 || *p == '-' || p[n - 1] == '-' ||
+		    strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789-") != n || (p[n] == '.' && !p[n + 1]))
+			return false;
+		labels++;
+	}
+	return !is_address(text) && (labels > 1 || !strcmp(text, "localhost"));
 }
 
 /* 10.1.2.3:8080 or [fd00::1]:443 */
@@ -456,6 +488,18 @@ static void check(struct report *r)
 		mistake(r, "PUBLIC_URL", "must be an https:// URL without a trailing slash, is \"%s\"",
 			cfg.public_url);
 	check_limits(r);
+	if (*cfg.dashboard_url && (!is_url(cfg.dashboard_url) || ends_with(cfg.dashboard_url, "/")))
+		mistake(r, "DASHBOARD_URL", "must be an https:// URL without a trailing slash, is \"%s\"",
+			cfg.dashboard_url);
+	if (*cfg.webauthn_rp_id && !is_domain(cfg.webauthn_rp_id))
+		mistake(r, "WEBAUTHN_RP_ID",
+			"must be a domain such as example.com, in lower case and without scheme or port, is "
+			"\"%s\"",
+			cfg.webauthn_rp_id);
+	if (*cfg.webhooks_in_tenant && !uuid_bytes(cfg.webhooks_in_tenant, (unsigned char[16]){ 0 }))
+		mistake(r, "WEBHOOKS_IN_TENANT",
+			"must be a tenant's id as ashlar tenant list prints it, is \"%s\"",
+			cfg.webhooks_in_tenant);
 	check_deliveries(r);
 	check_database(r, "DATABASE_URL", cfg.database_url);
 	check_database(r, "DATABASE_OWNER_URL", cfg.database_owner_url);
@@ -470,8 +514,11 @@ static void check(struct report *r)
 				"must be origins such as https://app.example.com or *, has \"%s\"", *p);
 	}
 	for (const char *const *p = cfg.metrics_allow; *p; p++) {
-		if (strcmp(*p, "*") && !is_address(*p))
-			mistake(r, "METRICS_ALLOW", "must be IPv4 or IPv6 addresses or *, has \"%s\"", *p);
+		if (strcmp(*p, "*") && !is_network(*p))
+			mistake(r, "METRICS_ALLOW",
+				"must be IPv4 or IPv6 addresses, networks such as 10.0.0.0/8, or *, has "
+				"\"%s\"",
+				*p);
 	}
 	for (const char *const *p = cfg.http_allow_private; *p; p++) {
 		if (!is_address_and_port(*p))
@@ -566,6 +613,53 @@ void config_print(FILE *out)
 			*s->def ? s->def : "none", s->name);
 		print_value(out, s);
 		fputs("\n\n", out);
+	}
+}
+
+/*
+ * Is b one letter off a: one that is missing, too many or another, or two that
+ * changed places?
+ */
+static bool is_near(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	if (!*a && !*b)
+		return false;
+	return (*a && *b && !strcmp(a + 1, b + 1)) || (*b && !strcmp(a, b + 1)) ||
+	       (*a && !strcmp(a + 1, b)) ||
+	       (a[0] && a[1] && a[0] == b[1] && a[1] == b[0] && !strcmp(a + 2, b + 2));
+}
+
+static const struct setting *setting_near(const char *name, bool *is_one)
+{
+	const struct setting *near = NULL;
+
+	*is_one = false;
+	for (const struct setting *s = settings; s->name; s++) {
+		if (!strcmp(s->name, name))
+			*is_one = true;
+		else if (!near && is_near(s->name, name))
+			near = s;
+	}
+	return near;
+}
+
+void config_warn_unknown(FILE *err, char *const *environment)
+{
+	for (; *environment; environment++) {
+		char name[64];
+		size_t n = strcspn(*environment, "=");
+		const struct setting *near;
+		bool is_one;
+
+		if (n >= sizeof(name))
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)n, *environment);
+		near = setting_near(name, &is_one);
+		if (near && !is_one)
+			fprintf(err, "warning: %s: is no setting, and does nothing; %s is one\n", name,
+				near->name);
 	}
 }
 

@@ -43,6 +43,13 @@ int config_load_offline(FILE *err);
 /* Print every setting with its value (secrets masked), default and meaning. */
 void config_print(FILE *out);
 
+/*
+ * Name the variables that are no settings but look as if they were meant to be:
+ * one letter off.  A line each on err.  A warning, since such a name may be
+ * another program's (MAILDIR).
+ */
+void config_warn_unknown(FILE *err, char *const *environment);
+
 /* True in development. */
 bool config_is_development(void);
 

@@ -18,6 +18,7 @@
 enum { LINE_BYTES = PIPE_BUF, END_BYTES = 2, TEXT_BYTES = 1024, MEMBER_BYTES = 1536 };
 
 static const char *const level_names[] = { "debug", "info", "warning", "error" };
+static const int64_t SLOW_NS = 1000000000; /* such a request is always written */
 static enum log_level lowest = LOG_INFO;
 static const char *process_name = "ashlar";
 static pid_t pid;
@@ -125,15 +126,32 @@ void log_msg(enum log_level level, const struct req *rq, const char *fmt, ...)
 	arena_release(&a);
 }
 
+/* Is it one of those of which LOG_SAMPLE writes some: neither wrong nor slow? */
+static bool is_usual(const struct req *rq)
+{
+	return rq->status >= 200 && rq->status <= 299 && clock_ns() - rq->start_ns < SLOW_NS;
+}
+
+/* The id decides, so that all who write about a request write or do not. */
+static bool is_chosen(const struct req *rq)
+{
+	uint64_t hash = 14695981039346656037u; /* FNV-1a */
+
+	for (const char *p = rq->trace_id[0] ? rq->trace_id : rq->id; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+	return (hash >> 32) % (uint64_t)cfg.log_sample == 0;
+}
+
 void log_request(struct req *rq)
 {
 	const struct failure *fail = &rq->fail;
+	bool is_sampled = cfg.log_sample > 1 && is_usual(rq);
 	enum log_level level = LOG_INFO;
 	struct buf b;
 
 	if (rq->status >= 500)
 		level = rq->status == 503 ? LOG_WARNING : LOG_ERROR;
-	if (level < lowest)
+	if (level < lowest || (is_sampled && !is_chosen(rq)))
 		return;
 	line_begin(&b, &rq->arena, level, "request", rq);
 	/* What has a bound stands in front of what may have to be cut. */
@@ -141,6 +159,8 @@ void log_request(struct req *rq)
 	member_ms(&b, "duration_ms", clock_ns() - rq->start_ns);
 	member_ms(&b, "db_ms", rq->db_ns);
 	member_int(&b, "bytes", (long long)rq->out.n);
+	if (is_sampled)
+		member_int(&b, "sample", cfg.log_sample);
 	member(&b, "route", rq->route ? rq->route->path : "(none)");
 	member(&b, "method", rq->method_name);
 	member(&b, "ip", rq->ip);

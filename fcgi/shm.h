@@ -94,7 +94,9 @@ struct shm {
 	struct shm_jobs jobs;
 	struct shm_deliveries deliveries;
 	struct shm_realtime realtime[SHM_REALTIME];
-	_Atomic uint32_t wake;                 /* wake.h's marks, and the futex that its notifier waits on */
+	_Atomic uint32_t wake;         /* wake.h's marks, and the futex that its notifier waits on */
+	_Atomic int64_t room_asked_ns; /* when PostgreSQL was last asked to write (handlers/ops/health.c) */
+	_Atomic int32_t is_full;       /* and could not */
 	_Atomic uint64_t hashers[SHM_HASHERS]; /* password.c's: the pid of who hashes, and since when */
 	_Atomic uint64_t shares[SHM_SHARES];   /* share.c's, likewise */
 	_Atomic uint64_t share_refusals[SHM_SHARERS];

@@ -7,7 +7,8 @@
  * happens here, and nothing on the network.
  *
  * They are configured by environment variables and hence the installation's:
- * what they tell is about the default tenant.
+ * what they tell is about the tenant that WEBHOOKS_IN_TENANT names, else the
+ * default one.
  */
 #include <json-c/json.h>
 #include <openssl/crypto.h>
@@ -101,6 +102,8 @@ static enum err store(struct req *rq, const struct webhook_event *e, const char 
 	PGresult *res;
 	enum err rc;
 
+	if (*cfg.webhooks_in_tenant)
+		rq->who.tenant_id = cfg.webhooks_in_tenant;
 	req_set(rq, "provider", e->provider);
 	req_set(rq, "event_id", e->id);
 	req_set(rq, "type", e->type);

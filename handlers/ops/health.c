@@ -1,6 +1,8 @@
 /*
  * Is it alive, is it ready, how is it doing?
  */
+#include <arpa/inet.h>
+
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
@@ -22,7 +24,7 @@ static const struct field component_out[] = {
 };
 
 static const struct field components_out[] = {
-	{ "database", F_OBJECT, 0, .fields = component_out },
+	{ "database", F_OBJECT, 0, .fields = component_out, .about = "it answers, and can write: its disk is not full" },
 	{ "cache",    F_OBJECT, 0, .fields = component_out, .about = "the memory that this host's processes share" },
 	FIELD_END
 };
@@ -49,6 +51,8 @@ static const struct shape readiness_shape = { "ReadinessStatus", readiness_out }
 
 enum { PROBE_TIMEOUT_MS = 2000 };
 
+static const int64_t ROOM_NS = 5000000000;
+
 /* A trivial query under row-level security; what goes wrong is in the log, not in the answer's place. */
 static bool database_answers(struct req *rq)
 {
@@ -62,6 +66,32 @@ static bool database_answers(struct req *rq)
 			rq->fail.reason ? rq->fail.reason : "the database is not ready");
 	rq->fail = (struct failure){ 0 };
 	rq->may_rerun = false;
+	return ok;
+}
+
+/*
+ * Can PostgreSQL still write?  A disk that is full lets it answer until
+ * something needs a page more, and then it is too late.  Asked at most once in
+ * ROOM_NS, by whichever process is asked next; the others say what was found.
+ */
+static bool database_has_room(struct req *rq)
+{
+	int64_t now = clock_ns(), then = atomic_load(&shm->room_asked_ns);
+	PGresult *res;
+	bool ok;
+
+	if (then && now >= then && now - then < ROOM_NS)
+		return !atomic_load(&shm->is_full);
+	if (!atomic_compare_exchange_strong(&shm->room_asked_ns, &then, now))
+		return !atomic_load(&shm->is_full);
+	rq->db_timeout_ms = PROBE_TIMEOUT_MS;
+	ok = !db_call(rq, Q_ready_room, true, &res) && db_bool(res, 0, "has_room");
+	if (!ok)
+		log_msg(LOG_ERROR, rq, "PostgreSQL cannot write: %s",
+			rq->fail.reason ? rq->fail.reason : "it does not say why");
+	rq->fail = (struct failure){ 0 };
+	rq->may_rerun = false;
+	atomic_store(&shm->is_full, !ok);
 	return ok;
 }
 
@@ -95,7 +125,7 @@ static enum err health_get(struct req *rq)
 
 static enum err readiness_get(struct req *rq)
 {
-	bool db = database_answers(rq);
+	bool db = database_answers(rq) && database_has_room(rq);
 
 	open_status(rq, db);
 	buf_fmt(&rq->out, ",\"components\":{\"database\":{\"status\":\"%s\"},\"cache\":{\"status\":\"%s\"}}",
@@ -103,12 +133,47 @@ static enum err readiness_get(struct req *rq)
 	return close_status(rq, db);
 }
 
+/* An address as its bytes, IPv4 as IPv4 also where it is written as IPv6's ::ffff:…; how many, 0: it is none.
+ */
+static size_t address_bytes(const char *text, unsigned char out[16])
+{
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (inet_pton(AF_INET, text, out) == 1)
+		return 4;
+	if (inet_pton(AF_INET6, text, out) != 1)
+		return 0;
+	if (memcmp(out, mapped, sizeof(mapped)) != 0)
+		return 16;
+	memmove(out, out + 12, 4);
+	return 4;
+}
+
+/* Is ip the address, or in the network ("10.0.0.0/8"), that text names?  The configuration has checked text.
+ */
+static bool is_in(const char *text, const char *ip)
+{
+	unsigned char net[16], address[16];
+	const char *slash = strchr(text, '/');
+	char base[64];
+	size_t n = address_bytes(ip, address), bits;
+
+	snprintf(base, sizeof(base), "%.*s", (int)strcspn(text, "/"), text);
+	if (!n || address_bytes(base, net) != n)
+		return false;
+	bits = slash ? (size_t)strtol(slash + 1, NULL, 10) : 8 * n;
+	if (bits > 8 * n) /* ::ffff:10.0.0.0/104 */
+		bits -= 96;
+	return !memcmp(net, address, bits / 8) &&
+	       (bits % 8 == 0 || (net[bits / 8] ^ address[bits / 8]) >> (8 - bits % 8) == 0);
+}
+
 /* Counts tell a competitor too much: only the addresses that the configuration names. */
 static enum err metrics_get(struct req *rq)
 {
 	const char *const *allowed = cfg.metrics_allow;
 
-	while (allowed && *allowed && strcmp(*allowed, "*") && strcmp(*allowed, rq->ip))
+	while (allowed && *allowed && strcmp(*allowed, "*") != 0 && !is_in(*allowed, rq->ip))
 		allowed++;
 	if (!allowed || !*allowed)
 		return req_fail(rq, ERR_AUTHORIZATION, "metrics are not shown to this address");

@@ -224,8 +224,11 @@ static void become(struct req *rq, const PGresult *found)
 static enum err tenant_register(struct req *rq)
 {
 	PGresult *res;
-	enum err rc = check_password(rq, "password", req_text(rq, "email"));
+	enum err rc;
 
+	if (!strcmp(cfg.tenant_registration, "closed"))
+		return req_fail(rq, ERR_AUTHORIZATION, "nobody makes a tenant here but the operator");
+	rc = check_password(rq, "password", req_text(rq, "email"));
 	if (!rc)
 		rc = count(rq, Q_team_register_limit, &res);
 	if (!rc)

@@ -24,6 +24,10 @@ SELECT user_provision(:tenant::uuid, :key::bytea, :issuer::text, :subject::text,
 -- the first migration on.
 SELECT EXISTS (SELECT FROM tenants WHERE id = :tenant_id) AS ready;
 
+-- name: ready_room :row
+-- See sql/functions/ready.sql.
+SELECT ready_room() AS has_room;
+
 -- name: idempotency_begin :exec
 -- Before the request's own statements; see sql/functions/idempotency.sql for what it raises.
 SELECT idempotency_begin(:principal, :route, :key, :body_hash::bytea);

@@ -1,6 +1,8 @@
 use v5.36;
 use lib 't/lib';
 use Api;
+use File::Temp ();
+use IO::Handle ();
 
 my $t = Api->start;
 
@@ -32,6 +34,44 @@ subtest 'the time is the server\'s, in UTC' => sub {
     my ($y, $m, $d, $H, $M, $S) = $t->get('/api/v1/public/health')->json('/timestamp') =~ /(\d+)/g;
     require Time::Local;
     cmp_ok abs(Time::Local::timegm($S, $M, $H, $d, $m - 1, $y) - time), '<=', 3;
+};
+
+# A disk of our own that is full: PostgreSQL's temporary files go there, and so would the next row.
+subtest 'a full disk is not ready' => sub {
+    plan skip_all => 'only root can mount a disk' if $>;
+    my $disk = File::Temp->newdir('/tmp/ashlar-disk-XXXXXX');
+    my $name = "full_$$";
+    system('mount', '-t', 'tmpfs', '-o', 'size=1m,mode=777', 'tmpfs', "$disk") == 0 or plan skip_all => 'no mount here';
+    my $super = $t->db;
+    eval {
+        mkdir "$disk/pg" or die "mkdir: $!\n";
+        chown +(getpwnam 'postgres')[2, 3], "$disk/pg";
+        $super->do("CREATE TABLESPACE $name LOCATION '$disk/pg'");
+        $super->do("GRANT CREATE ON TABLESPACE $name TO PUBLIC");
+        my $api = Api->start(slow => 0, main => 2);
+        my ($database) = $api->db->selectrow_array('SELECT current_database()');
+        $super->do("ALTER ROLE ashlar_api IN DATABASE $database SET temp_tablespaces = '$name'");
+        my @before = $api->children;
+        $api->master->signal('HUP');
+        eventually { my @now = $api->children; @now == @before && !grep { my $pid = $_; grep { $_ eq $pid } @before } @now } 30, 'connections of now';
+        status_is $api->get('/api/v1/public/health/ready'), 200, 'while there is room';
+        open my $fill, '>', "$disk/fill" or die "fill: $!\n";
+        $fill->autoflush;
+        1 while print {$fill} 'x' x 4096;
+        my $res;
+        eventually { $res = $api->get('/api/v1/public/health/ready'); $res->status == 503 } 30, 'when there is none it is not ready';
+        json_is $res, '/components/database/status', 'unhealthy';
+        status_is $api->get('/api/v1/public/health'), 200, 'but alive';
+        $api->expect_log(qr/PostgreSQL cannot write: .*No space left on device/, qr/could not write to file/);
+        ok scalar(grep { $_->{message} =~ /PostgreSQL cannot write: .*No space left on device/ } $api->log), 'and the log says why';
+        close $fill;
+        unlink "$disk/fill";
+        eventually { $api->get('/api/v1/public/health/ready')->status == 200 } 30, 'with room it is ready again';
+        $super->do("ALTER ROLE ashlar_api IN DATABASE $database RESET temp_tablespaces");
+        1;
+    } or fail $@;
+    eventually { eval { $super->do("DROP TABLESPACE IF EXISTS $name"); 1 } } 20, 'cleaned up';
+    system('umount', '-l', "$disk");
 };
 
 subtest 'metrics are text, and nobody is asked for a token' => sub {

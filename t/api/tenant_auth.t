@@ -60,6 +60,15 @@ subtest 'a tenant is not made of bad input' => sub {
 
 my $acme = register('ann', display_name => 'Ann', tenant_name => "Acme & S\x{f6}hne GmbH");
 
+subtest 'where registration is closed, the operator makes tenants' => sub {
+    my $closed = Api->start(slow => 0, TENANT_REGISTRATION => 'closed');
+    my $res    = $closed->client->post('/api/v1/tenant-auth/register', { email => 'ada@acme.example', password => 'Correct-horse-7', tenant_name => 'Acme' });
+    error_is $res, 403, 'AUTHORIZATION_ERROR', message => 'nobody makes a tenant here but the operator';
+    is $closed->db->selectrow_array(q{SELECT count(*) FROM tenants WHERE slug = 'acme'}), 0, 'nothing was made';
+    my $owner = $closed->team('owner', role => 'owner', tenant => 'acme');
+    status_is $owner->get('/api/v1/dashboard/api-keys'), 200, 'those that there are go on';
+};
+
 subtest 'registering makes a tenant, its settings and its owner' => sub {
     status_is $acme, 201;
     json_is $acme, '', {

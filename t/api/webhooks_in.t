@@ -50,6 +50,16 @@ subtest 'where nothing is configured, nothing is taken' => sub {
     is $bare->db->selectrow_array('SELECT count(*) FROM webhook_events'), 0, 'no row of them';
 };
 
+subtest 'they are about the tenant that a setting names' => sub {
+    my $other = '0191e8a0-0000-7000-8000-00000000000a';
+    my $named = Api->start($hooks->settings, slow => 0, WEBHOOKS_IN_TENANT => $other);
+    $named->db->do(q{INSERT INTO tenants (id, slug, name) VALUES (?, 'hooked', 'Hooked')}, undef, $other);
+    status_is $hooks->stripe($named, { %{ $event{stripe} }, id => 'evt_of_the_tenant' }), 200;
+    my $rows = $named->db->selectall_arrayref(q{SELECT tenant_id, event_id FROM webhook_events});
+    is_deeply $rows, [ [ $other, 'evt_of_the_tenant' ] ], 'the event is its own';
+    is $named->db->selectrow_array(q{SELECT tenant_id FROM jobs WHERE kind = 'webhook.in'}), $other, '  and so is the job that processes it';
+};
+
 subtest 'Stripe: whose signature is not good is refused' => sub {
     my $e   = $event{stripe};
     my $now = int time;

@@ -28,6 +28,25 @@ subtest 'a request is one line with all that is worth knowing' => sub {
     ok +(grep { $_ eq $line->{pid} } $t->children), 'pid';
 };
 
+subtest 'of many good answers a share is written, of the others each' => sub {
+    my $few  = Api->start(slow => 0, LOG_SAMPLE => 4);
+    my $eve  = $few->user('eve');
+    my $lines = sub ($trace) { return grep { ($_->{trace_id} // '') eq $trace } $few->log };
+    my @traces = map { sprintf '%032x', $_ * 7919 } 1 .. 64;
+    for my $trace (@traces) {
+        status_is $eve->get($base, headers => { traceparent => "00-$trace-00f067aa0ba902b7-01" }), 200 for 1 .. 2;
+    }
+    my $last = $few->log_of($eve->post($base, { name => '' }));
+    is $last->{status}, 422, 'a refusal is written';
+    ok !exists $last->{sample}, '  and stands for itself';
+    my %n = map { my $trace = $_; $trace => scalar $lines->($trace) } @traces;
+    is_deeply [ grep { $_ == 1 } values %n ], [], 'of one trace all is written, or nothing';
+    my $written = grep { $_ } values %n;
+    cmp_ok $written, '>', 64 / 4 - 14, "about a quarter: $written of 64";
+    cmp_ok $written, '<', 64 / 4 + 14, '  and no more';
+    is_deeply [ grep { ($_->{sample} // 0) != 4 } map { $lines->($_) } @traces ], [], 'each says that it stands for four';
+};
+
 subtest 'the route is the pattern, not the path' => sub {
     my $id   = $ann->last->json('/id');
     my $line = $t->log_of($ann->get("$base/$id?x=1"));

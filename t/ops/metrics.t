@@ -17,6 +17,11 @@ subtest 'who may read them is configured' => sub {
     my $open = Api->start(METRICS_ALLOW => '198.51.100.7', nginx => { REAL_IP_FROM => '127.0.0.1' });
     status_is $open->client->get($path, headers => { %text, 'X-Forwarded-For' => '198.51.100.7' }), 200, 'another one when configured';
     error_is $open->client->get($path, headers => {%text}), 403, 'AUTHORIZATION_ERROR', name => '  and then not this one';
+    my $net = Api->start(METRICS_ALLOW => '198.51.100.0/25,2001:db8:1::/47', nginx => { REAL_IP_FROM => '127.0.0.1' });
+    for (['198.51.100.0', 200], ['198.51.100.127', 200], ['198.51.100.128', 403], ['198.51.99.255', 403], ['2001:db8:1::1', 200], ['2001:db8:0:ffff::', 200],
+        ['2001:db8:2::', 403], ['127.0.0.1', 403]) {
+        status_is $net->client->get($path, headers => { %text, 'X-Forwarded-For' => $_->[0] }), $_->[1], "of a network: $_->[0]";
+    }
     my $all = Api->start(METRICS_ALLOW => '*', nginx => { REAL_IP_FROM => '127.0.0.1' });
     status_is $all->client->get($path, headers => { %text, 'X-Forwarded-For' => '203.0.113.1' }), 200, '* is everybody';
 };

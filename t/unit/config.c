@@ -27,6 +27,10 @@ static const char *const names[] = {
 	"JWT_TTL_S",
 	"LOG_LEVEL",
 	"METRICS_ALLOW",
+	"DASHBOARD_URL",
+	"WEBAUTHN_RP_ID",
+	"WEBHOOKS_IN_TENANT",
+	"TENANT_REGISTRATION",
 	"OIDC_ISSUER",
 	"OIDC_JWKS_URL",
 	"OIDC_PEM_FILE",
@@ -174,7 +178,34 @@ static void test_lists(void)
 	refused("CORS_ORIGINS=https://", "CORS_ORIGINS: ");
 	fine("METRICS_ALLOW=10.0.0.1,2001:db8::1");
 	fine("METRICS_ALLOW=*");
-	refused("METRICS_ALLOW=monitoring", "METRICS_ALLOW: must be IPv4 or IPv6 addresses or *");
+	refused("METRICS_ALLOW=monitoring",
+		"METRICS_ALLOW: must be IPv4 or IPv6 addresses, networks such as");
+	fine("METRICS_ALLOW=10.0.0.0/8,192.0.2.1/32,0.0.0.0/0,fd00::/8,::/128");
+	refused("METRICS_ALLOW=10.0.0.0/33", "has \"10.0.0.0/33\"");
+	refused("METRICS_ALLOW=fd00::/129", "METRICS_ALLOW: ");
+	refused("METRICS_ALLOW=10.0.0.0/", "METRICS_ALLOW: ");
+	refused("METRICS_ALLOW=10.0.0.0/-1", "METRICS_ALLOW: ");
+	refused("METRICS_ALLOW=/8", "METRICS_ALLOW: ");
+	refused("METRICS_ALLOW=10.0.0/8", "METRICS_ALLOW: ");
+	fine("DASHBOARD_URL=https://dash.example.com/x");
+	refused("DASHBOARD_URL=https://dash.example.com/",
+		"DASHBOARD_URL: must be an https:// URL without a trailing");
+	refused("DASHBOARD_URL=dash.example.com", "DASHBOARD_URL: ");
+	fine("WEBAUTHN_RP_ID=example.com");
+	fine("WEBAUTHN_RP_ID=localhost");
+	fine("WEBAUTHN_RP_ID=xn--bcher-kva.example");
+	refused("WEBAUTHN_RP_ID=https://example.com", "WEBAUTHN_RP_ID: must be a domain such as example.com");
+	refused("WEBAUTHN_RP_ID=example.com:8443", "WEBAUTHN_RP_ID: ");
+	refused("WEBAUTHN_RP_ID=Example.com", "WEBAUTHN_RP_ID: ");
+	refused("WEBAUTHN_RP_ID=example", "WEBAUTHN_RP_ID: ");
+	refused("WEBAUTHN_RP_ID=example..com", "WEBAUTHN_RP_ID: ");
+	refused("WEBAUTHN_RP_ID=example.com.", "WEBAUTHN_RP_ID: ");
+	refused("WEBAUTHN_RP_ID=-a.example.com", "WEBAUTHN_RP_ID: ");
+	refused("WEBAUTHN_RP_ID=127.0.0.1", "WEBAUTHN_RP_ID: ");
+	fine("WEBHOOKS_IN_TENANT=00000000-0000-7000-8000-000000000001");
+	refused("WEBHOOKS_IN_TENANT=acme", "WEBHOOKS_IN_TENANT: must be a tenant's id");
+	fine("TENANT_REGISTRATION=closed");
+	refused("TENANT_REGISTRATION=shut", "TENANT_REGISTRATION: must be one of open|closed");
 	fine("HTTP_ALLOW_PRIVATE=10.1.2.3:8080,[fd00::1]:443");
 	refused("HTTP_ALLOW_PRIVATE=10.1.2.3", "HTTP_ALLOW_PRIVATE: must be pairs");
 	refused("HTTP_ALLOW_PRIVATE=10.1.2.3:0", "HTTP_ALLOW_PRIVATE: ");
