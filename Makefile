@@ -144,6 +144,9 @@ objects: $(OBJ) $(CMD_OBJ)
 install: all docs ## lay everything out as a package would; DESTDIR=, PREFIX=/usr
 	@tools/install
 
+uninstall: ## remove what install put there; settings and data stay
+	@tools/install uninstall
+
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -151,5 +154,5 @@ clean: ## remove build/
 	rm -rf build
 
 -include $(OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT:%=%.d) $(FUZZERS:%=%.d)
-.PHONY: all docs deps run stop clean-run lint objects install unit fuzzers check check-asan check-chaos cover check-valgrind fuzz bench help clean
+.PHONY: all docs deps run stop clean-run lint objects install uninstall unit fuzzers check check-asan check-chaos cover check-valgrind fuzz bench help clean
 .DELETE_ON_ERROR:

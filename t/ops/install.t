@@ -12,8 +12,9 @@ my $ashlar = "$Ashlar::Cluster::BUILD/ashlar";
 my $top    = File::Temp->newdir('/tmp/ashlar-install-XXXXXX');
 
 sub install ($to, %env) {
-    local @ENV{qw(DESTDIR ASHLAR PREFIX)} = ($to, $ashlar, $env{PREFIX} // '/usr');
-    return qx(tools/install 2>&1);
+    local @ENV{qw(DESTDIR ASHLAR PREFIX INSTANCE SERVER_NAME)} = ($to, $ashlar, $env{PREFIX} // '/usr', $env{INSTANCE} // '', $env{SERVER_NAME} // '_');
+    my $do = $env{do} // '';
+    return qx(tools/install $do 2>&1);
 }
 
 sub slurp ($file) {
@@ -118,6 +119,131 @@ subtest 'an administrator\'s files stay' => sub {
     is slurp("$dir/etc/ashlar/ashlar.env"), "PUBLIC_URL=mine\n", 'settings';
     is slurp("$dir/etc/nginx/sites-available/ashlar"), "mine\n", 'the site';
     like slurp("$dir/etc/ashlar/ashlar.env.dist"), qr/JWT_SECRET/, 'the new one lies beside it';
+};
+
+# Every file below a directory, without the directory's name.
+sub files ($root) {
+    my @files;
+    File::Find::find({ no_chdir => 1, wanted => sub { push @files, s{^\Q$root\E/}{}r if !-d } }, $root);
+    return sort @files;
+}
+
+subtest 'a certificate: the first one, and those that certbot brings' => sub {
+    my $etc = "$top/etc-of-a-host";
+    local $ENV{ASHLAR_ETC} = $etc;
+    my $first = "$dir/usr/lib/ashlar/first-certificate";
+    is system($first, 'api.example.com'), 0, 'the first one is made';
+    is sprintf('%o', (stat "$etc/tls/privkey.pem")[2] & oct 777), '600', '  whose key is nobody else\'s';
+    like scalar qx(openssl x509 -in '$etc/tls/fullchain.pem' -noout -ext subjectAltName), qr/DNS:api[.]example[.]com/, '  for the host';
+    my $was = slurp("$etc/tls/fullchain.pem");
+    is system($first, 'other.example.com'), 0, 'once more';
+    is slurp("$etc/tls/fullchain.pem"), $was, '  changes nothing';
+
+    my $conf = "$top/nginx-of-a-host";
+    system("mkdir -p '$conf' && cp -r '$dir/etc/nginx/.' '$conf/'");
+    my $site = slurp('nginx/site.conf.in');
+    spew("$conf/tls.conf", qq(pid "$top/tls.pid"; error_log "$top/tls.log"; events {} http { access_log off; server { listen 1 ssl;
+        ssl_certificate "$etc/tls/fullchain.pem"; ssl_certificate_key "$etc/tls/privkey.pem"; } }));
+    is system("nginx -t -q -c '$conf/tls.conf' 2>'$top/said'"), 0, 'nginx starts with it' or diag slurp("$top/said");
+
+    # certbot's directory, and what the hook calls.
+    mkdir "$top/$_" for 'live', 'bin';
+    for my $n (1, 2) {
+        mkdir "$top/live/$n";
+        system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=$n -keyout '$top/live/$n/privkey.pem' -out '$top/live/$n/fullchain.pem' 2>/dev/null");
+    }
+    spew("$top/bin/nginx",     "#!/bin/sh\necho nginx \$* >>'$top/called'\n[ ! -e '$top/bad' ]\n");
+    spew("$top/bin/systemctl", "#!/bin/sh\necho systemctl \$* >>'$top/called'\n");
+    chmod 0755, "$top/bin/nginx", "$top/bin/systemctl";
+    my $hook = sub ($lineage) {
+        unlink "$top/called";
+        local @ENV{qw(PATH RENEWED_LINEAGE)} = ("$top/bin:$ENV{PATH}", $lineage);
+        return system("'$dir/usr/lib/ashlar/deploy-certificate' 2>/dev/null") >> 8;
+    };
+    is $hook->("$top/live/1"), 0, 'the hook takes the first real one';
+    is slurp("$etc/tls/fullchain.pem"), slurp("$top/live/1/fullchain.pem"), '  in place of ours';
+    is slurp("$top/called"), "nginx -t -q\nsystemctl reload nginx\n", '  and has nginx read it';
+    is system("nginx -t -q -c '$conf/tls.conf' 2>'$top/said'"), 0, '  which it can' or diag slurp("$top/said");
+    is $hook->("$top/live/2"), 0, 'another one';
+    is slurp("$etc/tls/privkey.pem"), slurp("$top/live/2/privkey.pem"), '  is taken, too';
+    isnt $hook->("$top/live/none"), 0, 'one that is not there is not';
+    is slurp("$etc/tls/privkey.pem"), slurp("$top/live/2/privkey.pem"), '  and leaves the old one';
+    spew("$top/bad", '');
+    isnt $hook->("$top/live/1"), 0, 'a configuration that nginx does not take';
+    is slurp("$top/called"), "nginx -t -q\n", '  is not reloaded';
+};
+
+subtest 'two instances on one host' => sub {
+    my $two = "$top/two";
+    is install($two), '', 'the first';
+    my @one = files($two);
+    is install($two, INSTANCE => 'two', SERVER_NAME => 'two.example.com'), '', 'and the second';
+    my %was = map { $_ => 1 } @one;
+    my @new = grep { !$was{$_} } files($two);
+    is_deeply [ grep { !/ashlar-two/ } @new ], [], 'each of its files has a name of its own';
+    ok -e "$two/$_", $_ for qw(etc/ashlar-two/ashlar.env etc/nginx/sites-available/ashlar-two etc/nginx/conf.d/ashlar-two.conf
+        usr/lib/systemd/system/ashlar-two.target usr/lib/systemd/system/ashlar-two-api@.socket usr/lib/systemd/system/ashlar-two-api@slow.service.d/20-network.conf
+        usr/lib/systemd/system/ashlar-two-worker.service.d/20-network.conf);
+    my @shared;
+    for my $file (@new) {
+        next if $file =~ /README|real-ip/;
+        my $text = slurp("$two/$file") =~ s/^\s*#.*//mgr;
+        push @shared, "$file: $1" if $text =~ m{(.*(?:/run/ashlar\b(?!-two)|/etc/ashlar/|\bashlar-(?:api|worker|realtime|migrate|main|slow)|\bashlar_(?:main|slow|req|conn|pool|uuid)|log_format ashlar\b |snippets/ashlar-(?!two)|ashlar[.]target|RuntimeDirectory=ashlar$).*)}m;
+    }
+    is_deeply \@shared, [], 'and none of them means anything of the first one\'s';
+    like slurp("$two/etc/ashlar-two/ashlar.env"), qr{^DATABASE_URL=postgresql://ashlar_api\@/ashlar_two[?]}m, 'its database';
+    like slurp("$two/etc/ashlar-two/ashlar.env"), qr{^#SHM_FILE=/run/ashlar-two/shared$|^SHM_FILE=/run/ashlar-two/shared$}m, 'its memory';
+
+    my $etc  = "$two/etc/nginx";
+    my $conf = slurp('/etc/nginx/nginx.conf') =~ s{/etc/nginx/(conf[.]d|sites-enabled)}{$1}gr =~ s{^include /etc/nginx/modules-enabled.*$}{}mr
+        =~ s{/var/log/nginx}{$top}gr =~ s{/run/nginx[.]pid}{$top/pid}r =~ s{^user .*$}{}mr =~ s{include sites-enabled/[*]}{include sites-available/*}r;
+    spew("$etc/nginx.conf", $conf);
+    for my $file (grep { m{^etc/nginx/} } files($two)) {
+        my $text = slurp("$two/$file");
+        spew("$two/$file", $text =~ s{/etc/ashlar(?:-two)?/tls/fullchain}{$top/cert}gr =~ s{/etc/ashlar(?:-two)?/tls/privkey}{$top/key}gr =~ s{/var/log/nginx}{$top}gr);
+    }
+    my $said = qx(nginx -t -q -c '$etc/nginx.conf' 2>&1);
+    is $?, 0, 'nginx takes both' or diag $said;
+    unlike $said, qr/emerg|duplicate/, 'and no name is there twice';
+
+    my $units = "$two/usr/lib/systemd/system";
+    system("cp -an /usr/lib/systemd/system/. '$units/' && ln -s usr/bin '$two/bin' && cp /usr/bin/kill '$two/usr/bin/'");
+    for my $unit (qw(ashlar-two.target ashlar-two-api@main.service ashlar-two-api@slow.service ashlar-two-worker.service ashlar-two-realtime.service ashlar-two-migrate.service)) {
+        is scalar qx(systemd-analyze --no-pager --root='$two' verify --man=no '$unit' 2>&1), '', "$unit is well-formed";
+    }
+    my $open = sub ($unit) { return [ sort grep { s/^.*"set":false,"name":"([^"]*)".*$/$1/ } split /[}]/, qx(systemd-analyze --no-pager --root='$two' security --offline=true --json=short '$unit') ] };
+    is_deeply $open->("ashlar-two-$_"), $open->("ashlar-$_"), "$_ is as closed as the first one's" for qw(api@main.service api@slow.service worker.service);
+    like install("$top/three", INSTANCE => $_), qr/INSTANCE must be/, "no instance is called $_" for qw(a-b worker Two);
+};
+
+subtest 'uninstall' => sub {
+    my $gone = "$top/gone";
+    install($gone);
+    system("mkdir -p '$gone/etc/nginx/sites-enabled' '$gone/usr/lib/systemd/system' && ln -s ../sites-available/ashlar '$gone/etc/nginx/sites-enabled/ashlar'");
+    spew("$gone/usr/lib/systemd/system/other.service", 'other');
+    install($gone, INSTANCE => 'two');
+    install($gone, INSTANCE => 'two', do => 'uninstall');
+    is_deeply [ grep { /ashlar-two/ && !m{^etc/} } files($gone) ], [], 'what the second instance had is gone';
+    ok -x "$gone/usr/bin/ashlar", '  and the first is whole';
+    ok -e "$gone/usr/lib/systemd/system/ashlar-.service.d/10-hardening.conf", '  and as closed';
+    spew("$gone/etc/ashlar/ashlar.env", "JWT_SECRET=mine\n");
+    like install($gone, do => 'uninstall'), qr{removed; /etc/ashlar, the database and the users}, 'it says what stays';
+    is_deeply [ grep { !m{^etc/ashlar} } files($gone) ],
+        [qw(etc/nginx/sites-available/ashlar etc/nginx/sites-available/ashlar-two etc/nginx/snippets/ashlar-real-ip.conf etc/nginx/snippets/ashlar-two-real-ip.conf usr/lib/systemd/system/other.service)],
+        'only what is the administrator\'s is left, and other people\'s';
+    is slurp("$gone/etc/ashlar/ashlar.env"), "JWT_SECRET=mine\n", '  settings, too';
+};
+
+subtest 'only tools/deps knows which Debian it is' => sub {
+    my %list = map { $_ => { map { chomp; $_ => 1 } qx(DEBIAN=$_ tools/deps --list) } } 12, 13;
+    is_deeply [ grep { m{/|\s} } map { keys %$_ } values %list ], [], 'a package a line';
+    ok $list{12}{'postgresql-15'} && !$list{12}{'postgresql-17'}, 'the names of Debian 12';
+    ok $list{13}{'postgresql-17'} && !$list{13}{'postgresql-15'}, '  and of 13';
+    my @own = sort grep { !$list{13}{$_} } keys %{ $list{12} };
+    cmp_ok scalar @own, '>=', 6, "which differ: @own";
+    my $names = join '|', map { quotemeta } @own;
+    my @told  = grep { $_ ne 'tools/deps' } split /\n/, qx(git grep -lE '\\b($names)\\b|/usr/lib/postgresql/[0-9]' -- ':!t/ops/install.t' ':!*.md');
+    is_deeply \@told, [], 'no other file names one of them';
 };
 
 subtest 'another prefix' => sub {

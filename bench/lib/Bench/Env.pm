@@ -20,7 +20,7 @@ our $bench  = dirname(dirname(dirname(abs_path(__FILE__))));
 our $root   = dirname($bench);
 our $build  = "$root/build/bench";
 our $ashlar = "$root/build/ashlar";
-our $pg_bin = '/usr/lib/postgresql/15/bin';
+our ($pg_bin) = reverse sort glob '/usr/lib/postgresql/*/bin';
 our $json   = JSON::PP->new->utf8->canonical;
 
 our $quick   = $ENV{BENCH_QUICK};
