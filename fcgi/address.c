@@ -37,15 +37,3 @@ const char *address_text(struct arena *a, const char *text)
 
 	return n ? write_bytes(a, bytes, n) : NULL;
 }
-
-const char *address_network(struct arena *a, const char *text)
-{
-	unsigned char bytes[V6];
-	size_t n = read_bytes(text, bytes);
-
-	if (!n)
-		return text;
-	if (n == V6)
-		memset(bytes + V6 / 2, 0, V6 / 2);
-	return write_bytes(a, bytes, n);
-}

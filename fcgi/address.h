@@ -13,10 +13,4 @@ struct arena;
  */
 const char *address_text(struct arena *a, const char *text);
 
-/*
- * What limits take for one address: of IPv6 the /64, which is what one customer
- * has.  The arena's; what is no address is taken as it is.
- */
-const char *address_network(struct arena *a, const char *text);
-
 #endif

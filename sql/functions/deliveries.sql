@@ -11,8 +11,7 @@
 -- or dead in the index while somebody's old snapshot keeps it from being
 -- cleaned; what it may miss, such as a row that was committed later than a
 -- younger one, is found by the second, now and then.
-DROP FUNCTION IF EXISTS webhook_due(bigint, integer); -- its result has one column more than in the last release
-CREATE FUNCTION webhook_due(since bigint, most integer)
+CREATE OR REPLACE FUNCTION webhooks_due(since bigint, most integer)
 RETURNS TABLE (endpoint text, first_at bigint, last_at bigint, tenant text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -51,6 +50,15 @@ BEGIN
         FROM waiting w
         WHERE w.at <= now();
 END
+$$;
+REVOKE ALL ON FUNCTION webhooks_due(bigint, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION webhooks_due(bigint, integer) TO ashlar_api;
+
+-- Until the next release: what the last one's binaries call.
+CREATE OR REPLACE FUNCTION webhook_due(since bigint, most integer)
+RETURNS TABLE (endpoint text, first_at bigint, last_at bigint)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT d.endpoint, d.first_at, d.last_at FROM webhooks_due(since, most) d;
 $$;
 REVOKE ALL ON FUNCTION webhook_due(bigint, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION webhook_due(bigint, integer) TO ashlar_api;

@@ -140,7 +140,7 @@ FROM webhook_redeliver(:webhook_id::uuid, :delivery_id::uuid) d;
 
 -- name: webhook_due :rows
 -- The deliverer's, for all tenants, as the next two are; see sql/functions/deliveries.sql.
-SELECT endpoint, first_at, last_at, tenant FROM webhook_due(:since::bigint, :most::integer);
+SELECT endpoint, first_at, last_at, tenant FROM webhooks_due(:since::bigint, :most::integer);
 
 -- name: webhook_claim :rows
 SELECT endpoint, delivery, tenant, claim, attempt, due_at, url, secret_sealed, previous_secret_sealed, headers_sealed,

@@ -58,7 +58,7 @@ subtest 'pools that are away' => sub {
     $t->expect_log(qr/./);
     $t->keep_secret($query, $secret);
     my $health = $t->client;
-    $t->master($_)->stop('TERM', 15) for qw(main slow);
+    $t->master($_)->stop('TERM', 15) for qw(main slow hash);
     my %status;
     for my $row (@rows) {
         $status{ $health->request($row->{method}, $_, ($row->{method} eq 'GET' ? () : (json => {})))->status }++ for names_of(path_of($row));
@@ -70,7 +70,7 @@ subtest 'pools that are away' => sub {
     ok((grep { /$plain/ } keys %path), 'and an id is an id');
     is scalar(grep { $_->{status} == 502 && ($_->{level} ne 'error' || !$_->{upstream}) } @lines), 0, 'a failure has a level, and says whose it was';
     nothing_told($t);
-    $t->start_pool($_) for qw(main slow);
+    $t->start_pool($_) for qw(main slow hash);
 };
 
 subtest 'floods' => sub {

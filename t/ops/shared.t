@@ -23,11 +23,11 @@ subtest 'both pools use the same' => sub {
 
 subtest 'one of another layout, or of another program, is replaced' => sub {
     for my $content ('', 'x', "\0" x 100, 'not ours' x 100_000) {
-        $_->stop for map { $t->master($_) } qw(main slow);
+        $_->stop for map { $t->master($_) } qw(main slow hash);
         open my $out, '>', "$t->{dir}/shared" or die "shared: $!\n";
         print $out $content;
         close $out;
-        $t->start_pool($_) for qw(main slow);
+        $t->start_pool($_) for qw(main slow hash);
         my $before = count();
         $t->fcgi('slow')->request('GET', $me);
         eventually { count() == $before + 1 } 3, 'counted from anew, by both';

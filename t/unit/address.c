@@ -35,19 +35,10 @@ static void test_text(void)
 		ok(!address_text(&arena, bad[i]), "no address: \"%s\"", bad[i]);
 }
 
-static void test_network(void)
-{
-	is_str(address_network(&arena, "192.0.2.1"), "192.0.2.1", "IPv4 as it is");
-	is_str(address_network(&arena, "2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::", "of IPv6 the /64");
-	is_str(address_network(&arena, "::ffff:192.0.2.1"), "192.0.2.1", "which IPv4 has none of");
-	is_str(address_network(&arena, "unix:"), "unix:", "what is no address stays what it is");
-}
-
 int main(void)
 {
 	arena_init(&arena, 1024);
 	test_text();
-	test_network();
 	arena_release(&arena);
 	return done_testing();
 }
