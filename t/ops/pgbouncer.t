@@ -6,7 +6,7 @@ use Ashlar::Process;
 # Behind PgBouncer in transaction mode a statement may meet another server
 # connection each time.  Debian 12's 1.18 knows nothing of prepared statements,
 # so DB_PREPARED=off sends the text; what a transaction sets must end with it.
-my $t   = Api->start(main => 0, slow => 0, DB_PREPARED => 'off', DATABASE_TIMEOUT_MS => 700);
+my $t   = Api->start(main => 0, slow => 0, hash => 0, DB_PREPARED => 'off', DATABASE_TIMEOUT_MS => 700);
 my $dir = $t->{dir};
 my $db  = $t->{database};
 my $cluster = $t->{cluster};
