@@ -80,9 +80,9 @@ static const char *expected(struct arena *a, const struct field *f)
 	case F_URL:
 		return arena_fmt(
 			a,
-			"an absolute http or https URL of at most %lld characters, without user info and "
-			"fragment, on port 80, 443, or 1024 and up",
-			max);
+			"an absolute http or https URL of at most %lld characters, without user info%s, on "
+			"port 80, 443, or 1024 and up",
+			max, f->flags & F_PAGE ? "" : " and fragment");
 	case F_DATETIME: return "a time such as 2026-01-31T12:00:00Z";
 	case F_DATE: return "a date such as 2026-01-31";
 	case F_ENUM: return arena_fmt(a, "one of %s", choices(a, f->values));
@@ -134,13 +134,14 @@ static bool is_slug(const char *s)
  */
 static bool is_authority(const char *s, size_t n)
 {
-	size_t host = *s == '[' ? strcspn(s, "]") + 1 : strcspn(s, ":");
+	const char *end = memchr(s, *s == '[' ? ']' : ':', n);
+	size_t host = !end ? n : (size_t)(end - s) + (*s == '[');
 	long port = 0;
 
-	if (memchr(s, '@', n))
+	if (memchr(s, '@', n) || (*s == '[' && !end))
 		return false;
-	if (host >= n)
-		return host == n;
+	if (host == n)
+		return true;
 	if (s[host] != ':' || n - host > sizeof("65535"))
 		return false;
 	for (size_t i = host + 1; i < n; i++) {
@@ -151,7 +152,7 @@ static bool is_authority(const char *s, size_t n)
 	return n == host + 1 || guard_port(port);
 }
 
-static bool is_url(const char *s)
+static bool is_url(const char *s, bool is_page)
 {
 	const char *host, *p;
 
@@ -161,7 +162,8 @@ static bool is_url(const char *s)
 		host = s + 7;
 	else
 		return false;
-	if (!*host || strchr("/?#:@", *host) || strchr(host, '#') || !is_authority(host, strcspn(host, "/?")))
+	if (!*host || strchr("/?#:@", *host) || (!is_page && strchr(host, '#')) ||
+	    !is_authority(host, strcspn(host, "/?#")))
 		return false;
 	for (p = s; *p; p++)
 		if ((unsigned char)*p <= ' ' || *p == 127 || strchr("\"<>\\^`{|}", *p))
@@ -277,7 +279,7 @@ static bool take_text(struct req *rq, const struct field *f, const char *text, s
 	case F_UUID: ok = is_uuid(text); break;
 	case F_EMAIL: return length <= bound(f) && take_email(rq, f, text, out);
 	case F_SLUG: ok = length <= bound(f) && is_slug(text); break;
-	case F_URL: ok = length <= bound(f) && is_url(text); break;
+	case F_URL: ok = length <= bound(f) && is_url(text, f->flags & F_PAGE); break;
 	case F_DATETIME: ok = is_datetime(text); break;
 	case F_DATE: ok = is_date(text); break;
 	case F_ENUM:

@@ -43,8 +43,9 @@ enum field_flag {
 	F_OPTIONAL = 8, /* output: not in every answer */
 	F_WHOLE = 16,   /* input: an F_OBJECT that is the whole body; alone in its table */
 	F_CLAMP = 32,   /* input: an F_INT above max counts as max */
-	F_KNOWN = 64,   /* input: an F_EMAIL that is looked for, not made: as sent, also one that would be
-			   refused */
+	F_PAGE = 128, /* input: an F_URL that a browser opens, and nobody else: with a fragment, if need be */
+	F_KNOWN = 64, /* input: an F_EMAIL that is looked for, not made: as sent, also one that would be
+			 refused */
 };
 
 struct field {

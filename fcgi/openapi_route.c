@@ -37,6 +37,8 @@ static void write_test_fields(struct buf *b, const char *key, const struct field
 			buf_text(b, ",\"whole\":true");
 		if (f->flags & F_CLAMP)
 			buf_text(b, ",\"clamped\":true");
+		if (f->flags & F_PAGE)
+			buf_text(b, ",\"page\":true");
 		buf_char(b, '}');
 	}
 	buf_char(b, ']');
@@ -49,7 +51,8 @@ void openapi_route(struct buf *b, const struct route *r)
 					      "user_or_key", "team",       "team_admin" };
 	static const char *const flags[] = { "slow",        "static",    "bare",   "raw",      "keyless",
 					     "token_too",   "private",   "writes", "one_mode", "own_limit",
-					     "one_or_many", "workspace", "signed", "realtime", "hashes" };
+					     "one_or_many", "workspace", "signed", "realtime", "hashes",
+					     "open_query",  "if_match" };
 	struct field params[8];
 	int n = route_params(r);
 

@@ -21,7 +21,7 @@ static const struct field register_in[] = {
 	  .about = "8 to 128 bytes with an upper-case letter, a lower-case letter and a digit, and not a common one" },
 	{ "display_name", F_TEXT,  F_NULL, .max = 255, .example = "Ada Lovelace" },
 	{ "locale",       F_TEXT,  0, .min = 1, .max = 35, .def = "en", .about = "the language of mails" },
-	{ "return_to",    F_URL,   F_NULL, .max = 2048, .example = "https://app.example.com/verify-email",
+	{ "return_to",    F_URL,   F_NULL | F_PAGE, .max = 2048, .example = "https://app.example.com/verify-email",
 	  .about = "the page that the mailed link opens, with ?token=; its origin must be one of the public key's (with a "
 		   "secret key any https, without a key one of CORS_ORIGINS)" },
 	FIELD_END
@@ -159,7 +159,7 @@ static enum err register_run(struct req *rq)
 		return req_retry_after(rq, db_int(begun, 0, "wait_s"));
 	if (return_to && !may_return_to(rq, return_to, origin, begun))
 		return req_fail_field(rq, ERR_VALIDATION, "return_to",
-				      "return_to must be a page of an origin that is allowed here");
+				      "return_to leads to an origin that is not allowed here");
 	if (problem)
 		return req_fail_field(rq, ERR_VALIDATION, "password", "%s", problem);
 	rc = password_hash(rq, password, &hash);

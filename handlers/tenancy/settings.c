@@ -24,9 +24,9 @@ static const struct field settings_in[] = {
 	{ "brand_color",                 F_TEXT,  F_NULL, .min = 7, .max = 7, .about = "of mails: # and six hexadecimal digits", .example = "#1a73e8" },
 	{ "email_verification_required", F_BOOL,  0,      .about = "who registers gets no tokens before a mailed link was followed" },
 	{ "refresh_token_rotation",      F_BOOL,  0,      .about = "true: refreshing answers with the next refresh token, and an older one that is shown ends the session; recommended" },
-	{ "verification_url",            F_URL,   F_NULL, .about = "the page that mails lead to, with ?token=; null: our own", .example = "https://app.example.com/verify" },
-	{ "password_reset_url",          F_URL,   F_NULL, .about = "the same, for a new password", .example = "https://app.example.com/reset" },
-	{ "invitation_url",              F_URL,   F_NULL, .about = "the same, for invitations to organizations", .example = "https://app.example.com/join" },
+	{ "verification_url",            F_URL,   F_NULL | F_PAGE, .about = "the page that mails lead to, with ?token=; null: our own", .example = "https://app.example.com/verify" },
+	{ "password_reset_url",          F_URL,   F_NULL | F_PAGE, .about = "the same, for a new password", .example = "https://app.example.com/reset" },
+	{ "invitation_url",              F_URL,   F_NULL | F_PAGE, .about = "the same, for invitations to organizations", .example = "https://app.example.com/join" },
 	{ "webauthn_rp_id",              F_TEXT,  F_NULL, .min = 1, .max = 253, .about = "the domain that passkeys are bound to; null: the host of the page", .example = "example.com" },
 	{ "default_plan_id",             F_UUID,  F_NULL, .about = "an active free plan, for whoever has none" },
 	FIELD_END

@@ -61,7 +61,7 @@ BEGIN
         WHERE o.tenant_id = app_tenant() AND o.tenant_id = mailed_token_find.tenant AND o.hash = mailed_token_find.hash
           AND o.kind = mailed_token_find.kind AND o.used_at IS NULL AND o.expires_at > now()
         FOR NO KEY UPDATE;
-    ELSIF mailed_code_wait(email) = 0 THEN
+    ELSIF email IS NOT NULL AND mailed_code_wait(email) = 0 THEN
         known := address_is_known((SELECT u.id FROM users u
                                    WHERE u.tenant_id = app_tenant() AND u.email = lower(mailed_token_find.email)
                                      AND u.deleted_at IS NULL));

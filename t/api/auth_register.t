@@ -130,7 +130,7 @@ subtest 'return_to leads to pages of ours only' => sub {
     $try->('public key', \@public, 'HTTPS://APP.example.com:443/x?y#z', 201);
     $try->('public key', \@public, 'http://localhost:3000',             201);
     $try->('public key', \@public, $_,                                  422)
-        for 'https://evil.example/', "$app.evil.example/", "$app:8443/", 'http://app.example.com/', "$app\@evil.example/",
+        for 'https://evil.example/', "$app:25/", "$app.evil.example/", "$app:8443/", 'http://app.example.com/', "$app\@evil.example/",
         'https://evil.example\\@app.example.com/', "https://user:pass\@app.example.com/", 'http://localhost:3001/', 'https://www.example.com/';
     $try->('secret key', [ key => $secret ], 'https://anything.example/there', 201);
     $try->('secret key', [ key => $secret ], 'http://anything.example/there',  422);

@@ -37,7 +37,7 @@ subtest 'it is the address of sessions and of the audit log' => sub {
     is session_of($res), '192.0.2.7', 'IPv4 in the form of IPv6';
     my ($sid) = claims($res->json('/access_token'))->{sid};
     $server->post('/api/v1/auth/logout', {}, at('192.0.2.9'), token => $res->json('/access_token'));
-    ($row) = audit_of($t, 'session.revoke');
+    ($row) = audit_of($t, 'session.end');
     is_deeply [ $row->{ip}, $row->{details}{via} ], [ '192.0.2.9', '127.0.0.1' ], 'with a user\'s token beside the key, too';
     is session_of(login($server, 'ada@example.com', $PASSWORD)), '127.0.0.1', 'without it, it is the server\'s own';
     my ($own) = audit_of($t, 'session.create');

@@ -20,6 +20,7 @@ my @rows = (
     [ user_settings       => q{tenant_id, user_id} => q{?, :user} ],
     [ one_time_tokens     => q{tenant_id, kind, user_id, hash, expires_at} => q{?, 'mfa', :user, sha256(''), now() + interval '1 day'} ],
     [ rate_limits         => q{tenant_id, name, subject, tries, window_ends} => q{?, 'x', 'y', 1, now()} ],
+    [ known_addresses     => q{tenant_id, account_id, address} => q{?, :user, '192.0.2.1/32'} ],
     [ totp_factors        => q{tenant_id, user_id, secret_sealed} => q{?, :user, 'x'} ],
     [ recovery_codes      => q{tenant_id, user_id, hash} => q{?, :user, sha256('')} ],
     [ passkeys            => q{tenant_id, user_id, name, credential_id, public_key, rp_id} => q{?, :user, 'x', 'x', 'x', 'x'} ],
