@@ -17,12 +17,14 @@
 
 int cmd_api(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
+int cmd_backup(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_mails(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
 int cmd_openapi(int argc, char **argv);
 int cmd_realtime(int argc, char **argv);
+int cmd_restore(int argc, char **argv);
 int cmd_routes(int argc, char **argv);
 int cmd_seed(int argc, char **argv);
 int cmd_tenant_command(int argc, char **argv); /* cmd_tenant is a helper, below */
@@ -123,6 +125,20 @@ void cmd_print_rows(const PGresult *res);
 
 /* Put this connection into a tenant by its slug (NULL: the default tenant), or die. */
 void cmd_tenant(PGconn *db, const char *slug);
+
+/*
+ * Die of what would put data at risk: an encoding that is not UTF8, letters that
+ * do not fold as Unicode says (of a database that has data already: a warning),
+ * an owner who is not that of the tables, an api's role that sees every tenant.
+ * is_new: nothing of Ashlar is there yet.
+ */
+void cmd_preflight(PGconn *db, bool is_new);
+
+/*
+ * Can backups be read as ashlar_backup?  False is said on stderr, with what the
+ * superuser runs about it.
+ */
+bool cmd_backup_role(PGconn *db);
 
 /* A file of sql/, compiled into the binary by tools/embed. */
 struct cmd_file {

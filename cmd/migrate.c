@@ -24,8 +24,9 @@ static const struct cmd_option options[] = {
 static const struct cmd_usage usage = {
 	"migrate [--dry-run | --status]",
 	"Apply the migrations that this database does not have yet, then the functions\n"
-	"that changed.  Connects with DATABASE_OWNER_URL (else DATABASE_URL): a superuser,\n"
-	"or a role that may create roles and that owns the database.",
+	"that changed, and look at encoding, letters and roles.  Connects with\n"
+	"DATABASE_OWNER_URL (else DATABASE_URL): a superuser, or a role that may create\n"
+	"roles and that owns the database.",
 	options,
 };
 
@@ -200,6 +201,8 @@ int cmd_migrate(int argc, char **argv)
 	if (!dry_run && !status)
 		lock(db);
 
+	if (!status)
+		cmd_preflight(db, *PQgetvalue(cmd_query(db, Q_owner_migrate_is_new, NULL), 0, 0) == 't');
 	applied = read_applied(db);
 	check_order(applied);
 	if (status) {
@@ -215,6 +218,7 @@ int cmd_migrate(int argc, char **argv)
 		apply_functions(db, dry_run && !applied);
 		if (!dry_run && applied)
 			note(db, applied);
+		cmd_backup_role(db);
 	}
 	return 0;
 }

@@ -1,4 +1,4 @@
--- What the owner's commands ask (key, mails, migrate, seed, tenant, user, token).  Their names
+-- What the owner's commands ask (backup, key, mails, migrate, restore, seed, tenant, user, token).  Their names
 -- begin with "owner_": the api's role may not run them, and need not.
 
 -- name: owner_actor :row
@@ -196,3 +196,56 @@ FROM made;
 -- In the default tenant's log: that is the installation's.
 SELECT set_config('app.tenant_id', '00000000-0000-7000-8000-000000000001', true) AS entered,
        audit('schema.migrate', 'schema', :version::text) AS noted;
+
+-- name: owner_preflight :row
+-- Who is connected to what; NULL tables_of: the database is new.  api_is_more: the api's role can become the owner, or
+-- read as backups do.
+SELECT current_database() AS database, current_user AS owner, getdatabaseencoding() AS encoding,
+       (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = to_regclass('schema_migrations')) AS tables_of,
+       EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'ashlar_api' AND (r.rolsuper OR r.rolbypassrls)) AS api_bypasses,
+       EXISTS (SELECT FROM pg_roles r, pg_roles o
+               WHERE r.rolname = 'ashlar_api' AND NOT r.rolsuper AND o.rolname IN (current_user, 'ashlar_backup')
+                 AND pg_has_role(r.oid, o.oid, 'MEMBER')) AS api_is_more;
+
+-- name: owner_letters :row
+-- Of a database in UTF8: does lower() do what Unicode says, for ASCII and beyond?  The name of its locale is in
+-- another column from PostgreSQL 17 on.
+SELECT lower('AIZ' || chr(201)) = 'aiz' || chr(233) AS are_known,
+       coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale', d.datctype) AS locale
+FROM pg_database d
+WHERE d.datname = current_database();
+
+-- name: owner_backup_role :row
+-- Can this connection read as ashlar_backup, and who else can?  owner is as SQL writes it.
+SELECT quote_ident(current_user) AS owner,
+       EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'ashlar_backup') AS is_there,
+       EXISTS (SELECT FROM pg_roles r
+               WHERE r.rolname = 'ashlar_backup' AND r.rolbypassrls AND NOT r.rolcanlogin
+                 AND pg_has_role(r.oid, 'pg_read_all_data', 'USAGE')
+                 AND pg_has_role(current_user, r.oid, 'MEMBER')) AS is_usable,
+       coalesce((SELECT string_agg(quote_ident(m.rolname), ', ' ORDER BY m.rolname)
+                 FROM pg_auth_members a
+                 JOIN pg_roles r ON r.oid = a.roleid
+                 JOIN pg_roles m ON m.oid = a.member
+                 WHERE r.rolname = 'ashlar_backup' AND m.rolname <> current_user AND NOT m.rolsuper), '') AS others;
+
+-- name: owner_as_backup :row
+SELECT set_config('role', 'ashlar_backup', false) AS role;
+
+-- name: owner_object_count :row
+-- What is not the system's own, nor an extension's.
+SELECT (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+          AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')) AS relations,
+       (SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+          AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')) AS functions;
+
+-- name: owner_row_count :rows
+-- Every table with the number of its rows; as ashlar_backup, from whom none are hidden.
+SELECT c.oid::regclass AS name,
+       (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %s', c.oid::regclass), false, true, '')))[1]::text AS rows
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ORDER BY 1;

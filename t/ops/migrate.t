@@ -137,6 +137,59 @@ subtest 'who may migrate' => sub {
     $db->disconnect;
 };
 
+# In what database, and whose: what is wrong is said before anything is done, with what mends it.
+subtest 'encoding, letters and roles' => sub {
+    my $made = sub ($how) {
+        my $name = "migrate_$$" . '_' . @made;
+        my $db   = $cluster->connect('postgres');
+        $db->do("CREATE DATABASE $name OWNER ashlar TEMPLATE template0 $how");
+        $db->disconnect;
+        push @made, $name;
+        return $name;
+    };
+    my %unfit = (
+        'SQL_ASCII' => [ q{ENCODING 'SQL_ASCII' LOCALE 'C'},                                                 qr/has the encoding SQL_ASCII, and Ashlar needs UTF8/ ],
+        'LATIN1'    => [ q{ENCODING 'LATIN1' LOCALE 'C'},                                                    qr/has the encoding LATIN1, and Ashlar needs UTF8/ ],
+        'EUC_JP'    => [ q{ENCODING 'EUC_JP' LOCALE 'C'},                                                    qr/has the encoding EUC_JP, and Ashlar needs UTF8/ ],
+        'C'         => [ q{ENCODING 'UTF8' LOCALE 'C'},                                                      qr/with the locale C, lower\('I'\) or lower\('É'\) is not/ ],
+        'Turkish'   => [ q{ENCODING 'UTF8' LOCALE 'C.UTF-8' LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR'},         qr/with the locale tr-TR, lower\('I'\) or lower\('É'\) is not/ ],
+    );
+    for my $what (sort keys %unfit) {
+        my ($how, $says) = @{ $unfit{$what} };
+        my $name = $made->($how);
+        my ($status, $text) = ashlar($name, 'migrate');
+        is $status, 1, "$what: refused";
+        like $text, $says, '  with what is wrong';
+        my ($words) = $text =~ /Make another one: createdb (.*) NAME/ or diag $text;
+        is $words, '--owner=ashlar --template=template0 --encoding=UTF8 --locale=C.UTF-8', '  and what to do';
+        my $db = $cluster->connect($name);
+        is $db->selectrow_array(q{SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace}), 0, '  nothing was done';
+        $db->disconnect;
+    }
+    for my $locale (q{'C.UTF-8'}, q{'C.UTF-8' LOCALE_PROVIDER icu ICU_LOCALE 'de-DE'}) {
+        my ($status, $text) = ashlar($made->("ENCODING 'UTF8' LOCALE $locale"), 'migrate');
+        is $status, 0, $locale or diag $text;
+    }
+
+    # One that has data already goes on, and is told.
+    my $name = $made->($unfit{Turkish}[0]);
+    my $db   = $cluster->connect($name, 'ashlar');
+    $db->do('CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, checksum bytea NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())');
+    my ($status, $text) = ashlar($name, 'migrate', '--dry-run');
+    like $text, qr/warning: .*tr-TR.*ashlar backup.*ashlar restore.*would apply/s, 'a database with data in it';
+    $db->disconnect;
+
+    $name = database();
+    ashlar($name, 'migrate');
+    ($status, $text) = start($name, 'postgres', 'migrate')->();
+    is $status, 1, 'not as somebody else than before';
+    like $text, qr/belong to ashlar, and this connects as postgres: DATABASE_OWNER_URL must connect as ashlar/, '  whose tables others would not be';
+
+    ($status, $text) = start(database('ashlar_api'), 'ashlar_api', 'migrate')->();
+    is $status, 1, 'not as the api';
+    like $text, qr/past the isolation of tenants: DATABASE_OWNER_URL must connect as another role/, '  which owns nothing';
+};
+
 subtest 'a failure leaves nothing half done' => sub {
     my $name = database();
     my $db   = $cluster->connect($name, 'ashlar');

@@ -60,7 +60,7 @@ sub start ($class) {
     close $conf or die "postgresql.conf: $!\n";
     $self->up;
     my $db = $self->connect('postgres');
-    $db->do('CREATE ROLE ashlar LOGIN CREATEROLE');
+    $db->do($_) for 'CREATE ROLE ashlar LOGIN CREATEROLE', 'CREATE ROLE ashlar_backup NOLOGIN BYPASSRLS IN ROLE pg_read_all_data ROLE ashlar';
     $db->disconnect;
     return $self;
 }
