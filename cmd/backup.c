@@ -275,7 +275,7 @@ int cmd_restore(int argc, char **argv)
 	if (access(file, R_OK))
 		cmd_die("%s: %s", file, strerror(errno));
 	cmd_config();
-	db = cmd_owner();
+	db = cmd_owner_to_write();
 	owner = PQgetvalue(cmd_query(db, Q_owner_backup_role, NULL), 0, 0);
 	if (!cmd_backup_role(db))
 		return 1;

@@ -42,7 +42,7 @@ sub start ($cluster, $database, @args) {
         log  => $log,
         env  => { DATABASE_OWNER_URL => $cluster->url($database, $role), Ashlar::Cluster::sanitizer_env("$tmp") },
     );
-    return { run => $run, end => sub { my $status = $run->wait_for(120) // -1; ($status >> 8, slurp($log)) } };
+    return { run => $run, end => sub { my $status = $run->wait_for(120) // -1; ($status >> 8, slurp($log) =~ s/^ashlar: database "[^\n]*\n//mr) } };    # which database it writes to is said first
 }
 
 sub ashlar (@args) { return start(@args)->{end}->() }
