@@ -32,7 +32,7 @@ static uint64_t budgets_of(const struct req *rq, uint64_t class, const char *ten
 
 static uint64_t budget_of_address(const struct req *rq)
 {
-	return limit_address(budgets_of(rq, KEY_ADDRESS, NULL), rq->ip);
+	return shm_hash_address(budgets_of(rq, KEY_ADDRESS, NULL), rq->ip);
 }
 
 static uint64_t budget_of_user(const struct req *rq, const char *tenant)

@@ -1,6 +1,5 @@
 #include "fcgi/limit.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 
@@ -117,17 +116,6 @@ bool limit_is_over(struct shm_limit *table, uint32_t slots, uint64_t key, long m
 		return is_used(held, now_ns) && (held & count_mask) >= max;
 	}
 	return false;
-}
-
-uint64_t limit_address(uint64_t class, const char *ip)
-{
-	struct in6_addr address;
-	char text[INET6_ADDRSTRLEN];
-
-	if (inet_pton(AF_INET6, ip, &address) != 1)
-		return shm_hash(class, ip);
-	memset(address.s6_addr + 8, 0, 8);
-	return shm_hash(class, inet_ntop(AF_INET6, &address, text, sizeof(text)));
 }
 
 bool limit_parse(const char *text, long *max, long *window_s)

@@ -46,9 +46,6 @@ bool limit_take_in(struct shm_limit *table, uint32_t slots, uint64_t key, long m
 void limit_count(struct shm_limit *table, uint32_t slots, uint64_t key, long max, int64_t now_ns);
 bool limit_is_over(struct shm_limit *table, uint32_t slots, uint64_t key, long max, int64_t now_ns);
 
-/* The key of an address: of IPv6 the /64, which is what one customer has (as limit_ip() in sql/functions). */
-uint64_t limit_address(uint64_t class, const char *ip);
-
 /*
  * Read a budget such as "5/hour": that many in a window of a second, minute, hour or day.
  *

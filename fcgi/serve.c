@@ -318,10 +318,10 @@ static enum err take_from_narrow_limit(struct req *rq)
 	struct limit_state s;
 
 	if (!cfg.rate_limit_address || rq->method == OPTIONS || !shows_secret(rq) ||
-	    (reads_secret(rq) && !limit_is_over(shm->limits, SHM_LIMITS, limit_address(KEY_WRONG, rq->ip),
+	    (reads_secret(rq) && !limit_is_over(shm->limits, SHM_LIMITS, shm_hash_address(KEY_WRONG, rq->ip),
 						MAX_WRONG_KEYS, clock_ns())))
 		return ERR_OK;
-	if (limit_take_in(shm->limits, SHM_LIMITS, limit_address(KEY_NARROW, rq->ip),
+	if (limit_take_in(shm->limits, SHM_LIMITS, shm_hash_address(KEY_NARROW, rq->ip),
 			  2 * cfg.rate_limit_address, 2000, clock_ns(), &s))
 		return ERR_OK;
 	rq->limit = s.limit;
@@ -333,7 +333,7 @@ static enum err take_from_narrow_limit(struct req *rq)
 static void count_wrong_key(struct req *rq)
 {
 	if (rq->fail.err == ERR_API_KEY && shows_secret(rq))
-		limit_count(shm->limits, SHM_LIMITS, limit_address(KEY_WRONG, rq->ip), MAX_WRONG_KEYS,
+		limit_count(shm->limits, SHM_LIMITS, shm_hash_address(KEY_WRONG, rq->ip), MAX_WRONG_KEYS,
 			    clock_ns());
 }
 

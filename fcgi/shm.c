@@ -1,5 +1,6 @@
 #include "fcgi/shm.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -183,4 +184,15 @@ uint64_t shm_hash(uint64_t class, const char *text)
 	uint64_t h = mix((shm ? shm->seed : 0) ^ class * 0x9e3779b97f4a7c15u, text);
 
 	return h ? h : 1;
+}
+
+uint64_t shm_hash_address(uint64_t class, const char *ip)
+{
+	struct in6_addr address;
+	char text[INET6_ADDRSTRLEN];
+
+	if (inet_pton(AF_INET6, ip, &address) != 1)
+		return shm_hash(class, ip);
+	memset(address.s6_addr + 8, 0, 8);
+	return shm_hash(class, inet_ntop(AF_INET6, &address, text, sizeof(text)));
 }

@@ -134,4 +134,7 @@ void shm_place_free(_Atomic uint64_t *place, uint64_t held);
 /* A keyed 64-bit hash for spreading keys over slots, never 0; not for secrets. */
 uint64_t shm_hash(uint64_t class, const char *text);
 
+/* The key of an address: of IPv6 the /64, which is what one customer has (as limit_ip() in sql/functions). */
+uint64_t shm_hash_address(uint64_t class, const char *ip);
+
 #endif

@@ -24,6 +24,7 @@ const struct mail_kind mail_kinds[] = {
 	{ "contact_confirmation", "reference_id", 0 },
 	{ "contact_notification", "reference_id name email message submitted_at phone? company? subject? source? extra_fields?", 0 },
 	{ "webhook_disabled",     "url name reason workspace", 0 },
+	{ "team_ways_in",         "tenant keys? members? issuers?", 0 },
 	{ "ways_in_ended",        "passkeys? second_factors? recovery_codes? password? sessions?", 0 },
 	{ NULL, NULL, 0 },
 };

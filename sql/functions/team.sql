@@ -199,6 +199,33 @@ BEGIN
 END
 $$;
 
+-- A member's address has just been proved, by a reset, who had signed up with it
+-- themself: the tenant may be somebody else's, who waited for the address's owner
+-- to come.  The member's own password and sessions have ended; what else gets at
+-- the tenant is in use where nobody is a stranger, and is the owner's to end.  A
+-- mail and the audit log say what there is.
+CREATE OR REPLACE FUNCTION team_address_proved(member uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    tenant uuid := app_tenant();
+    found  jsonb;
+BEGIN
+    SELECT jsonb_strip_nulls(jsonb_build_object(
+        'keys', (SELECT nullif(count(*), 0) FROM api_keys k WHERE k.tenant_id = tenant AND k.is_active AND k.revoked_at IS NULL),
+        'members', (SELECT nullif(count(*), 0) FROM team_members m
+                    WHERE m.tenant_id = tenant AND m.id <> member AND m.is_active AND m.deleted_at IS NULL),
+        'issuers', (SELECT nullif(count(*), 0) FROM tenant_issuers i WHERE i.tenant_id = tenant AND i.is_enabled)))
+    INTO found;
+    PERFORM audit('email.prove', 'team_member', member::text, jsonb_build_object('method', 'team_reset', 'found', found),
+                  member::text, 'team');
+    INSERT INTO jobs (tenant_id, queue, kind, payload)
+    SELECT tenant, 'ashlar.mail', 'mail', jsonb_build_object('template', 'team_ways_in', 'to', m.email, 'locale', 'en',
+                                                             'data', found || jsonb_build_object('tenant', t.name))
+    FROM team_members m JOIN tenants t ON t.id = m.tenant_id
+    WHERE m.tenant_id = tenant AND m.id = member AND found <> '{}';
+END
+$$;
+
 -- Take a mailed ticket (kind team_reset or team_invitation) for a new
 -- password; once.  Whoever was invited has joined then; sessions from before
 -- end.  Returns the member; raises AS400 when the ticket is good for nothing.
@@ -206,7 +233,8 @@ CREATE OR REPLACE FUNCTION team_ticket_use(kind text, hash bytea, password_hash 
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    who uuid;
+    who    uuid;
+    is_new boolean;
 BEGIN
     UPDATE one_time_tokens o
     SET used_at = now()
@@ -214,6 +242,10 @@ BEGIN
       AND o.used_at IS NULL AND o.expires_at > now()
     RETURNING o.member_id INTO who;
     IF FOUND THEN
+        SELECT NOT m.is_email_verified AND m.joined_at IS NOT NULL INTO is_new
+        FROM team_members m
+        WHERE m.tenant_id = app_tenant() AND m.id = who
+        FOR NO KEY UPDATE;
         UPDATE team_members m
         SET password_hash = team_ticket_use.password_hash, is_email_verified = true,
             joined_at = coalesce(m.joined_at, now()),
@@ -231,6 +263,9 @@ BEGIN
     PERFORM address_note(who);    -- whoever reads the mail signs in next, from here
     PERFORM audit(CASE team_ticket_use.kind WHEN 'team_reset' THEN 'password.reset' ELSE 'team.join' END, 'team_member',
                   who::text, '{}', who::text, 'team');
+    IF is_new THEN
+        PERFORM team_address_proved(who);
+    END IF;
     RETURN who;
 END
 $$;

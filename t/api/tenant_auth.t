@@ -445,6 +445,23 @@ subtest 'a forgotten password' => sub {
     is +(audits($session->json('/tenant/id'), 'password.%'))[-1]{action}, 'password.reset', 'it is put down';
 };
 
+subtest 'whose address nobody had proved is told what else gets into the tenant' => sub {
+    forgive();
+    my $tenant = register('late', tenant_name => 'Late', tenant_slug => 'late')->json('/tenant/id');
+    my $reset = sub () {
+        $t->post("$base/forgot-password", { email => 'late@example.com' });
+        status_is $t->post("$base/reset-password", { token => mail_to('late@example.com')->{secrets}{token}, new_password => $NEXT }), 200;
+        return mail_to('late@example.com');
+    };
+    $t->key(tenant => 'late') for 1, 2;
+    $t->team('friend', tenant => 'late');
+    my $mail = $reset->();
+    is_deeply [ @$mail{qw(template data)} ], [ 'team_ways_in', { tenant => 'Late', keys => 2, members => 1 } ], 'by mail';
+    is +(audits($tenant, 'email.%'))[-1]{action}, 'email.prove', 'and in the audit log';
+    is $reset->()->{template}, 'team_reset', 'once';
+    forgive();
+};
+
 subtest 'forgot-password: three an hour of one account from an address, then none for half an hour' => sub {
     forgive();
     status_is $t->post("$base/forgot-password", { email => "f$_\@example.com" }), 200 for 1 .. 3;

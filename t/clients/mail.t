@@ -152,6 +152,14 @@ subtest 'every other mail' => sub {
     add(webhook_disabled => 'owner@example.com', data => { url => 'https://a.example/hook', name => 'CRM', reason => '410 Gone', workspace => 'Acme' });
     like mail_to('owner@example.com')->{text}, qr/"CRM" of Acme.*\* URL: https:\/\/a\.example\/hook\n\* Reason: 410 Gone/s, 'whose webhook is off';
 
+    add(ways_in_ended => 'proved@example.com', data => { passkeys => 2, second_factors => 1, recovery_codes => 10, sessions => 3, password => 1 });
+    like mail_to('proved@example.com')->{text}, qr/\* passkeys: 2\n\* the authenticator app\n\* recovery codes: 10\n\* the password\n\* devices that were signed in: 3\n/, 'whose account had other ways in';
+    add(ways_in_ended => 'proven@example.com', locale => 'de', data => { sessions => 1 });
+    like mail_to('proven@example.com')->{text}, qr/:\n\n\* angemeldete Ger\x{e4}te: 1\n\n/, '  of which only those are named that there were';
+    add(team_ways_in => "proved-$_\@example.com", locale => $_, data => { tenant => 'Acme', keys => 2, members => 1, issuers => 1 }) for qw(en de);
+    like mail_to('proved-en@example.com')->{text}, qr/\* API keys: 2\n\* other members of the team: 1\n\* identity providers whose tokens are taken: 1\n/, 'who gets into whose tenant';
+    like mail_to('proved-de@example.com')->{subject}, qr/Zugang zu Acme/;
+
     my $before = () = said();
     add(verify_email => 'nobody@example.com', kind => 'mail.decoy');
     eventually { $t->db->selectrow_array(q{SELECT state FROM jobs WHERE kind = 'mail.decoy' ORDER BY created_at DESC LIMIT 1}) eq 'completed' } 20, 'a decoy is done';

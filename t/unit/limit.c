@@ -222,10 +222,10 @@ static void test_count(void)
 	   "a window of two seconds is used up");
 	is_int(state.retry_ns, S / 50, "and lets the next in after a fiftieth of one");
 
-	is_int(limit_address(1, "2001:db8::1") == limit_address(1, "2001:db8::ffff:1"), true,
+	is_int(shm_hash_address(1, "2001:db8::1") == shm_hash_address(1, "2001:db8::ffff:1"), true,
 	       "a /64 is one address");
-	is_int(limit_address(1, "2001:db8::1") == limit_address(1, "2001:db8:0:1::1"), false, "two are two");
-	is_int(limit_address(1, "192.0.2.1") == limit_address(1, "192.0.2.2"), false, "of IPv4 each is one");
+	is_int(shm_hash_address(1, "2001:db8::1") == shm_hash_address(1, "2001:db8:0:1::1"), false, "two are two");
+	is_int(shm_hash_address(1, "192.0.2.1") == shm_hash_address(1, "192.0.2.2"), false, "of IPv4 each is one");
 }
 
 static void test_parse(void)
