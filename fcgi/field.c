@@ -265,15 +265,35 @@ static bool take_email(struct req *rq, const struct field *f, const char *text, 
 	return true;
 }
 
+/* Without its blanks, those that do not break (U+00A0) among them. */
+static const char *without_blanks(struct arena *a, const char *text)
+{
+	char *out = arena_dup(a, text), *to = out;
+
+	for (const char *p = out; *p; p++) {
+		if (p[0] == '\xc2' && p[1] == '\xa0')
+			p++;
+		else if (*p != ' ' && *p != '\t')
+			*to++ = *p;
+	}
+	*to = '\0';
+	return out;
+}
+
 /*
  * A value that is text in JSON too.  text is valid UTF-8 without NUL and n bytes long.
  * Where it is refused, out->text may be what was expected.
  */
 static bool take_text(struct req *rq, const struct field *f, const char *text, size_t n, struct value *out)
 {
-	long long length = (long long)utf8_length(text, n);
+	long long length;
 	bool ok;
 
+	if (f->flags & F_CODE) {
+		text = without_blanks(&rq->arena, text);
+		n = strlen(text);
+	}
+	length = (long long)utf8_length(text, n);
 	switch (f->type) {
 	case F_TEXT: ok = length >= f->min && length <= bound(f); break;
 	case F_UUID: ok = is_uuid(text); break;

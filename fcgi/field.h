@@ -44,6 +44,7 @@ enum field_flag {
 	F_WHOLE = 16,   /* input: an F_OBJECT that is the whole body; alone in its table */
 	F_CLAMP = 32,   /* input: an F_INT above max counts as max */
 	F_PAGE = 128, /* input: an F_URL that a browser opens, and nobody else: with a fragment, if need be */
+	F_CODE = 256, /* input: an F_TEXT that people type in groups, "123 456": blanks are left out first */
 	F_KNOWN = 64, /* input: an F_EMAIL that is looked for, not made: as sent, also one that would be
 			 refused */
 };

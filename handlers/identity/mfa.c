@@ -313,19 +313,19 @@ static const enum err verify_errors[] = { ERR_MFA_CODE, ERR_TICKET, ERR_AUTHENTI
 
 /* clang-format off */
 static const struct field code_in[] = {
-	{ "code", F_TEXT, F_REQUIRED, .min = 6, .max = 32, .example = "123456", .about = "six digits of the app, or a recovery code" },
+	{ "code", F_TEXT, F_REQUIRED | F_CODE, .min = 6, .max = 32, .example = "123456", .about = "six digits of the app, or a recovery code" },
 	FIELD_END
 };
 
 static const struct field first_code_in[] = {
-	{ "code", F_TEXT, F_REQUIRED, .min = 6, .max = 6, .example = "123456", .about = "six digits of the app" },
+	{ "code", F_TEXT, F_REQUIRED | F_CODE, .min = 6, .max = 6, .example = "123456", .about = "six digits of the app" },
 	FIELD_END
 };
 
 static const struct field verify_in[] = {
 	{ "mfa_token", F_TEXT, F_REQUIRED, .min = 1, .max = 128, .example = "AAAAAAAAcACAAAAAAAAAAQ",
 	  .about = "that signing in has answered" },
-	{ "code",      F_TEXT, F_REQUIRED, .min = 6, .max = 32, .example = "123456", .about = "six digits of the app, or a recovery code" },
+	{ "code",      F_TEXT, F_REQUIRED | F_CODE, .min = 6, .max = 32, .example = "123456", .about = "six digits of the app, or a recovery code" },
 	FIELD_END
 };
 

@@ -520,7 +520,7 @@ const struct route passkey_routes[] = {
 	{ POST,   BASE "/registration/options",   "platform.identity.passkey_registration_options", KEY_USER, "Begin to add a passkey",
 	  .about = "The answer goes to PublicKeyCredential.parseCreationOptionsFromJSON() as it is. Its challenge is good once, "
 		   "for five minutes. A user has at most 20 passkeys.",
-	  .out = &creation_shape, .errors = begin_errors, .status = 200, .run = registration_options, .flags = KEYLESS },
+	  .out = &creation_shape, .errors = begin_errors, .status = 200, .run = registration_options, .flags = KEYLESS | PRIVATE },
 	{ POST,   BASE "/registration",           "platform.identity.passkey_create", KEY_USER, "Add a passkey",
 	  .about = "Keys for ES256 and RS256. The user must have been verified, by fingerprint or PIN. An attestation is not "
 		   "asked for, and one that comes is not looked at.",
@@ -529,7 +529,7 @@ const struct route passkey_routes[] = {
 	{ POST,   BASE "/authentication/options", "platform.identity.passkey_authentication_options", KEY, "Begin to sign in with a passkey",
 	  .about = "The answer goes to PublicKeyCredential.parseRequestOptionsFromJSON() as it is. Its challenge is good once, "
 		   "for five minutes.",
-	  .body = authentication_options_in, .out = &request_shape, .errors = request_errors, .status = 200, .run = authentication_options, .flags = KEYLESS },
+	  .body = authentication_options_in, .out = &request_shape, .errors = request_errors, .status = 200, .run = authentication_options, .flags = KEYLESS | PRIVATE },
 	{ POST,   BASE "/authentication",         "platform.identity.passkey_login", KEY, "Sign in with a passkey",
 	  .about = "A passkey counts as two factors, so no second one is asked for. Whatever is wrong with it, the answer is the "
 		   "same 401; the audit log has the reason. A signature counter that does not grow is refused: somebody has a copy. "

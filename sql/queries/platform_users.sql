@@ -11,7 +11,7 @@ LEFT JOIN (
     SELECT x.id, x.email, x.full_name AS display_name, x.avatar_url, x.locale, x.is_active, x.tenant_id, x.public_id AS sub,
            x.is_email_verified, x.status, x.current_plan_id, x.default_organization_id, x.created_at, x.updated_at,
            NULL::jsonb AS settings
-    FROM (VALUES ('user/active'), ('admin/active'), ('superadmin/active')) g (standing),
+    FROM user_standings(NULL, true) g (standing),
          LATERAL (
              SELECT * FROM users
              WHERE tenant_id = :tenant_id AND standing = g.standing

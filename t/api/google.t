@@ -102,11 +102,12 @@ subtest 'without set-up there is no button, and no URL' => sub {
 };
 
 subtest 'a page that is not configured, to the character' => sub {
-    for my $wrong ("$page/", "$page?x=1", "$page#", uc $page, 'https://app.example.com/signed-i', 'https://app.example.com/', 'http://app.example.com/signed-in',
+    for my $wrong ("$page/", "$page?x=1", uc $page, 'https://app.example.com/signed-i', 'https://app.example.com/', 'http://app.example.com/signed-in',
         'https://app.example.com.evil.example/signed-in', 'https://other.example.com/', "https://app.example.com/\x{e9}" . 'x' x 2000) {
         error_is $acme->get('/api/v1/auth/google/url', query => { redirect_uri => $wrong }), 400, 'BAD_REQUEST', field => 'redirect_uri', name => substr $wrong, 0, 60;
     }
     error_is $acme->get('/api/v1/auth/google/url'), 422, 'VALIDATION_ERROR', field => 'redirect_uri';
+    error_is $acme->get('/api/v1/auth/google/url', query => { redirect_uri => "$page#" }), 422, 'VALIDATION_ERROR', field => 'redirect_uri', name => 'nor one with a fragment, which is where tokens go';
 };
 
 subtest 'the URL of Google\'s page' => sub {

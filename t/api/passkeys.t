@@ -53,6 +53,15 @@ subtest 'the options of a registration' => sub {
     isnt $ann->post("$base/registration/options")->json('/challenge'), $res->json('/challenge'), 'each challenge is another';
 };
 
+subtest 'a challenge is never given twice, whatever the Idempotency-Key' => sub {
+    for ([ $ann, 'registration' ], [ $guest, 'authentication' ]) {
+        my ($who, $what) = @$_;
+        my ($one, $two) = map { $who->post("$base/$what/options", {}, headers => { 'Idempotency-Key' => "again-$what" }) } 1, 2;
+        status_is $two, 200;
+        isnt $two->json('/challenge'), $one->json('/challenge'), $what;
+    }
+};
+
 subtest 'the options of a sign-in' => sub {
     my $res = $guest->post("$base/authentication/options", {});
     status_is $res, 200;

@@ -82,6 +82,14 @@ subtest 'the list' => sub {
     json_is $t->client(key => $t->key(test => 1))->get("$base?include_inactive=true"), '/total', 0, 'the test mode has users of its own';
 };
 
+subtest 'users of all roles are listed' => sub {
+    my @roles = qw(user admin superadmin editor builder agent viewer demo member);
+    my @users = map { $t->user("a_$_", role => $_, tenant => 'roles')->id } @roles;
+    my $list  = $t->client(key => $t->key(tenant => 'roles'))->get($base);
+    is_deeply [ map { $_->{sub} } @{ $list->json('/users') } ], [ reverse @users ], 'also those that count on the operations surface';
+    json_is $list, '/total', 9, '  which are counted';
+};
+
 subtest 'the numbers' => sub {
     my %is = (total_users => 4, active_users => 3, inactive_users => 1);
     json_is $server->get("$base/stats"), '', \%is;

@@ -92,6 +92,7 @@ subtest 'a row\'s own methods and paths go to its pool, and nothing else does' =
 
 subtest 'logins wait in a short queue, and behind it are told to come back' => sub {
     my $h     = Api->start(hash => 1, HASH_QUEUE => 1, nginx => { REAL_IP_FROM => '127.0.0.1' });
+    $h->expect_log(qr/"message":"nginx".*"status":503.*\/hash\.sock"/);    # the queue is full
     my $n     = 0;
     my $login = sub {
         my $client = $h->client(headers => { 'X-Forwarded-For' => '192.0.2.' . ++$n });
@@ -184,7 +185,7 @@ subtest 'a tenant whose receiver is silent waits by itself' => sub {
     cmp_ok $s->metric('ashlar_slow_refusals_total', share => 'tenant'), '>=', 7, 'refusals are counted by whose share was full';
     is $s->metric('ashlar_slow_refusals_total', share => 'caller'), 1;
 
-    $s->expect_log(qr/signal 9/, qr/upstream prematurely closed connection|Connection reset by peer/);
+    $s->expect_log(qr/signal 9/, qr/"message":"nginx".*"status":502.*\/slow\.sock"/, qr/upstream prematurely closed connection|Connection reset by peer/);
     my $children = () = $s->children('slow');
     kill 'KILL', $busy[0];
     is_deeply [ sort grep { !/^200/ } map { result($_) } answered(1, @waiting) ], ['502 BAD_GATEWAY'], 'a child that dies takes its request along';
