@@ -211,7 +211,7 @@ subtest 'two instances on one host' => sub {
     for my $unit (qw(ashlar-two.target ashlar-two-api@main.service ashlar-two-api@slow.service ashlar-two-worker.service ashlar-two-realtime.service ashlar-two-migrate.service)) {
         is scalar qx(systemd-analyze --no-pager --root='$two' verify --man=no '$unit' 2>&1), '', "$unit is well-formed";
     }
-    my $open = sub ($unit) { return [ sort grep { s/^.*"set":false,"name":"([^"]*)".*$/$1/ } split /[}]/, qx(systemd-analyze --no-pager --root='$two' security --offline=true --json=short '$unit') ] };
+    my $open = sub ($unit) { return [ sort map { /"set":false,"name":"([^"]*)"/ ? $1 : () } split /[}]/, qx(systemd-analyze --no-pager --root='$two' security --offline=true --json=short '$unit') ] };
     is_deeply $open->("ashlar-two-$_"), $open->("ashlar-$_"), "$_ is as closed as the first one's" for qw(api@main.service api@slow.service worker.service);
     like install("$top/three", INSTANCE => $_), qr/INSTANCE must be/, "no instance is called $_" for qw(a-b worker Two);
 };

@@ -224,8 +224,10 @@ static void test_count(void)
 
 	is_int(shm_hash_address(1, "2001:db8::1") == shm_hash_address(1, "2001:db8::ffff:1"), true,
 	       "a /64 is one address");
-	is_int(shm_hash_address(1, "2001:db8::1") == shm_hash_address(1, "2001:db8:0:1::1"), false, "two are two");
-	is_int(shm_hash_address(1, "192.0.2.1") == shm_hash_address(1, "192.0.2.2"), false, "of IPv4 each is one");
+	is_int(shm_hash_address(1, "2001:db8::1") == shm_hash_address(1, "2001:db8:0:1::1"), false,
+	       "two are two");
+	is_int(shm_hash_address(1, "192.0.2.1") == shm_hash_address(1, "192.0.2.2"), false,
+	       "of IPv4 each is one");
 }
 
 static void test_parse(void)
