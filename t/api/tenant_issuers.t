@@ -210,7 +210,7 @@ subtest 'a key set that cannot be fetched' => sub {
     $stub->answer;
 
     # One that turned private after it was saved: the fetch looks again.
-    $stub->answer(status => 302, location => 'http://127.0.0.1:1/keys');
+    $stub->answer(status => 302, location => 'http://127.0.0.1:1024/keys');
     ($url = $stub->url) =~ s/keys$/keys?moved/;
     status_is $c->post($base, { name => 'Moved', issuer => "$iss/moved", jwks_url => $url }), 201;
     eventually { grep { ($_->{keys_failure} // '') =~ /private|public|address/ } @{ $c->get($base)->json('/issuers') } } 15, 'redirects inside are refused';

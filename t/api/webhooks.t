@@ -283,7 +283,7 @@ subtest 'a test' => sub {
     $r->answer('/test', status => 302, headers => { Location => $r->url('/elsewhere') });
     json_is $ann->post("$base/$id/test", { event => 'organization.member_added' }), '', { success => false, status_code => 302, message => qr/redirect/ }, 'so is a redirect';
     is scalar($r->requests('/elsewhere')), 0, '  which is not followed';
-    $db->do('UPDATE webhook_endpoints SET url = ? WHERE id = ?', undef, 'http://127.0.0.1:1/', $id);
+    $db->do('UPDATE webhook_endpoints SET url = ? WHERE id = ?', undef, 'http://127.0.0.1:1024/', $id);
     json_is $ann->post("$base/$id/test", { event => 'organization.member_added' }), '', { success => false, status_code => undef, message => qr/private/ }, 'what leads inside is not called';
     $db->do('UPDATE webhook_endpoints SET url = ? WHERE id = ?', undef, 'https://no-such-name.invalid/', $id);
     json_is $ann->post("$base/$id/test", { event => 'organization.member_added' }), '', { success => false, status_code => undef, message => qr/./ }, 'nor what is not there';
