@@ -1,5 +1,6 @@
 #include "worker/deliver.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <libpq-fe.h>
 #include <signal.h>
@@ -366,6 +367,7 @@ static void item_start(const PGresult *res, int row)
 		.message_id = keep(it, res, row, "message_id"),
 		.body = keep(it, res, row, "payload"),
 	};
+	assert(it->w.body); /* NOT NULL */
 	it->w.body_len = strlen(it->w.body);
 	it->endpoint->in_flight++;
 	it->endpoint->tenant->in_flight++;
