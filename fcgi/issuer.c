@@ -37,7 +37,7 @@ static struct issuer configured[8];
 static int nconfigured;
 static int pubsub_keys = -1;
 
-/* A public key for RS256 or ES256 from a PEM file; ends the process when there is none. */
+/* A public key for RS256, ES256 or EdDSA from a PEM file; ends the process when there is none. */
 static void pem_read(const char *path, struct issuer *out)
 {
 	FILE *f = fopen(path, "re");
@@ -49,7 +49,7 @@ static void pem_read(const char *path, struct issuer *out)
 		log_msg(LOG_ERROR, NULL, "OIDC_PEM_FILE: %s: %s", path,
 			!f           ? "cannot be opened"
 			: !out->pkey ? "holds no public key"
-				     : "must be an RSA key of 2048 to 8192 bits or one on P-256");
+				     : "must be an RSA key of 2048 to 8192 bits, one on P-256, or Ed25519");
 		exit(1);
 	}
 }

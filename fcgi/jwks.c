@@ -31,7 +31,11 @@ enum {
  * Keys
  */
 
-static const char *const alg_names[] = { [JWKS_RS256] = "RS256", [JWKS_ES256] = "ES256" };
+static const char *const alg_names[JWKS_ALGS] = {
+	[JWKS_RS256] = "RS256",
+	[JWKS_ES256] = "ES256",
+	[JWKS_EDDSA] = "EdDSA",
+};
 
 const char *jwks_alg_name(enum jwks_alg alg)
 {
@@ -47,6 +51,10 @@ bool jwks_alg_of(EVP_PKEY *pkey, enum jwks_alg *out)
 
 		*out = JWKS_RS256;
 		return bits >= PUBKEY_MIN_RSA_BITS && bits <= PUBKEY_MAX_RSA_BITS;
+	}
+	if (EVP_PKEY_is_a(pkey, "ED25519")) {
+		*out = JWKS_EDDSA;
+		return true;
 	}
 	*out = JWKS_ES256;
 	return EVP_PKEY_is_a(pkey, "EC") && EVP_PKEY_get_group_name(pkey, curve, sizeof(curve), NULL) &&
@@ -94,6 +102,17 @@ static EVP_PKEY *ec_key(struct json_object *jwk)
 	return pubkey_p256(x, y, false);
 }
 
+/* RFC 8037 2; of its curves Ed25519 alone. */
+static EVP_PKEY *okp_key(struct json_object *jwk)
+{
+	uint8_t x[PUBKEY_ED25519_BYTES];
+	const char *crv = text_of(jwk, "crv");
+
+	if (!crv || strcmp(crv, "Ed25519") || bytes_of(jwk, "x", x, sizeof(x)) != sizeof(x))
+		return NULL;
+	return pubkey_ed25519(x);
+}
+
 /* Read one JWK (RFC 7517 4); false: it is none for us. */
 static bool key_read(struct json_object *jwk, struct jwks_key *out)
 {
@@ -115,6 +134,8 @@ static bool key_read(struct json_object *jwk, struct jwks_key *out)
 		out->pkey = rsa_key(jwk);
 	else if (!strcmp(kty, "EC"))
 		out->pkey = ec_key(jwk);
+	else if (!strcmp(kty, "OKP"))
+		out->pkey = okp_key(jwk);
 	else
 		return false;
 	if (!out->pkey)
@@ -149,7 +170,7 @@ enum err jwks_parse(struct arena *a, const char *text, size_t n, struct jwks_set
 		if (key_read(json_object_array_get_idx(keys, i), &out->keys[out->n]))
 			out->n++;
 	if (!out->n) {
-		*problem = "no key for RS256 or ES256 in it";
+		*problem = "no key for RS256, ES256 or EdDSA in it";
 		return ERR_BAD_REQUEST;
 	}
 	return ERR_OK;

@@ -27,7 +27,7 @@ enum {
 	JWKS_MAX_BYTES = 256 * 1024,
 };
 
-enum jwks_alg { JWKS_RS256, JWKS_ES256 };
+enum jwks_alg { JWKS_RS256, JWKS_ES256, JWKS_EDDSA, JWKS_ALGS };
 
 struct jwks_key {
 	char kid[128]; /* "" when the set gives none */
@@ -41,7 +41,7 @@ struct jwks_set {
 };
 
 /*
- * Read a key set.  Keys that are not for RS256 or ES256 signatures are left
+ * Read a key set.  Keys that are not for RS256, ES256 or EdDSA (Ed25519) signatures are left
  * out: other kty or crv, use "enc", another alg, RSA under 2048 bits, a point
  * that is not on the curve, a kid that is too long.
  *
@@ -54,10 +54,10 @@ void jwks_release(struct jwks_set *set);
 /* The key of a set that a token names; without a kid (NULL) the only one for alg.  NULL: there is none. */
 const struct jwks_key *jwks_pick(const struct jwks_set *set, const char *kid, enum jwks_alg alg);
 
-/* Is this key fit for RS256 or ES256, and which?  For keys from elsewhere, such as a PEM file. */
+/* Is this key fit for RS256, ES256 or EdDSA, and which?  For keys from elsewhere, such as a PEM file. */
 bool jwks_alg_of(EVP_PKEY *pkey, enum jwks_alg *out);
 
-/* "RS256", "ES256". */
+/* "RS256", "ES256", "EdDSA". */
 const char *jwks_alg_name(enum jwks_alg alg);
 
 /*

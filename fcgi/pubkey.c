@@ -64,6 +64,14 @@ EVP_PKEY *pubkey_p256(const unsigned char *x, const unsigned char *y, bool is_kn
 	return pkey;
 }
 
+EVP_PKEY *pubkey_ed25519(const unsigned char x[PUBKEY_ED25519_BYTES])
+{
+	EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, x, PUBKEY_ED25519_BYTES);
+
+	ERR_clear_error();
+	return pkey;
+}
+
 /* r and s of 32 bytes each as the DER that OpenSSL wants. */
 static int der_of(const unsigned char raw[64], unsigned char **out)
 {
@@ -85,6 +93,8 @@ bool pubkey_verifies(EVP_PKEY *pkey, const unsigned char *signature, size_t sign
 		     size_t n)
 {
 	unsigned char *der = NULL;
+	const EVP_MD *digest =
+		EVP_PKEY_is_a(pkey, "ED25519") ? NULL : EVP_sha256(); /* it has one of its own */
 	EVP_MD_CTX *ctx;
 	int rc = 0;
 
@@ -97,7 +107,7 @@ bool pubkey_verifies(EVP_PKEY *pkey, const unsigned char *signature, size_t sign
 		signature_len = (size_t)len;
 	}
 	ctx = EVP_MD_CTX_new();
-	if (ctx && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, pkey) > 0)
+	if (ctx && EVP_DigestVerifyInit(ctx, NULL, digest, NULL, pkey) > 0)
 		rc = EVP_DigestVerify(ctx, signature, signature_len, p, n);
 	EVP_MD_CTX_free(ctx);
 	OPENSSL_free(der);

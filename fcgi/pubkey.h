@@ -11,6 +11,7 @@
 enum {
 	PUBKEY_MIN_RSA_BITS = 2048,
 	PUBKEY_MAX_RSA_BITS = 8192, /* the time to verify grows with the square */
+	PUBKEY_ED25519_BYTES = 32,
 };
 
 /*
@@ -27,9 +28,12 @@ EVP_PKEY *pubkey_rsa(const unsigned char *n, size_t n_len, const unsigned char *
 		     bool is_known);
 EVP_PKEY *pubkey_p256(const unsigned char *x, const unsigned char *y, bool is_known);
 
+/* The same of an Ed25519 key, whose 32 bytes are all there is to it (RFC 8032 5.1.5). */
+EVP_PKEY *pubkey_ed25519(const unsigned char x[PUBKEY_ED25519_BYTES]);
+
 /*
- * Is this the signature of n bytes, as JOSE has it (RFC 7518 3.3, 3.4)?  The
- * key says which: RS256, or ES256 with r and s of 32 bytes each.
+ * Is this the signature of n bytes, as JOSE has it (RFC 7518 3.3, 3.4,
+ * RFC 8037 3.1)?  The key says which: RS256, ES256 with r and s of 32 bytes each, or EdDSA.
  */
 bool pubkey_verifies(EVP_PKEY *pkey, const unsigned char *signature, size_t signature_len, const void *p,
 		     size_t n);

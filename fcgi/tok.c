@@ -435,7 +435,7 @@ static bool signature_matches(const struct token *t, EVP_PKEY *pkey)
 /* Which algorithm of a key set's the token names; false: none of them. */
 static bool alg_of(const struct token *t, enum jwks_alg *out)
 {
-	for (*out = JWKS_RS256; *out <= JWKS_ES256; (*out)++)
+	for (*out = JWKS_RS256; *out < JWKS_ALGS; (*out)++)
 		if (!strcmp(t->alg, jwks_alg_name(*out)))
 			return true;
 	return false;

@@ -3,7 +3,7 @@
  * request's tenant, believe.
  *
  * An issuer is found by "iss" and brings its key, and the key its algorithm:
- * HS256, RS256 or ES256.  What the token says about algorithms decides nothing.
+ * HS256, RS256, ES256 or EdDSA.  What the token says about algorithms decides nothing.
  * Whether user and session still exist is enter()'s to say.
  */
 #ifndef ASHLAR_TOK_H

@@ -16,7 +16,7 @@
 	{ "name",        F_TEXT, required, .min = 1, .max = 100, .example = "Our Supabase project" }, \
 	{ "issuer",      F_TEXT, required, .min = 1, .max = ISSUER_MAX_NAME, .about = "what its tokens have in \"iss\", letter by letter", \
 	  .example = "https://abcd.supabase.co/auth/v1" }, \
-	{ "jwks_url",    F_URL,  0, .max = JWKS_MAX_URL, .about = "where its key set is (RS256, ES256); either this or a secret", \
+	{ "jwks_url",    F_URL,  0, .max = JWKS_MAX_URL, .about = "where its key set is (RS256, ES256, EdDSA); either this or a secret", \
 	  .example = "https://abcd.supabase.co/auth/v1/.well-known/jwks.json" }, \
 	{ "secret",      F_TEXT, 0, .min = ISSUER_MIN_SECRET, .max = 1024, .about = "what it signs with (HS256); kept sealed and never shown" }, \
 	{ "audience",    F_TEXT, F_NULL, .min = 1, .max = ISSUER_MAX_AUDIENCE, .about = "what its tokens must have in \"aud\"; null: anything", \

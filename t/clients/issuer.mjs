@@ -16,12 +16,12 @@ const rsa = () => generateKeyPairSync('rsa', { modulusLength: 2048 });
 const ec = (namedCurve = 'P-256') => generateKeyPairSync('ec', { namedCurve });
 const keys = {};
 for (const of of ['supabase', 'clerk', 'stranger'])
-	keys[of] = { RS256: { ...rsa(), kid: `${of}-RS256` }, ES256: { ...ec(), kid: `${of}-ES256` } };
+	keys[of] = { RS256: { ...rsa(), kid: `${of}-RS256` }, ES256: { ...ec(), kid: `${of}-ES256` }, EdDSA: { ...generateKeyPairSync('ed25519'), kid: `${of}-EdDSA` } };
 const others = {
-	PS256: keys.supabase.RS256, RS512: keys.supabase.RS256, ES384: ec('P-384'), EdDSA: generateKeyPairSync('ed25519'),
+	PS256: keys.supabase.RS256, RS512: keys.supabase.RS256, ES384: ec('P-384'),
 };
 
-const published = { supabase: ['ES256', 'RS256'], clerk: ['RS256'] };
+const published = { supabase: ['ES256', 'RS256', 'EdDSA'], clerk: ['RS256'] };
 async function jwks(of) {
 	const all = published[of].map(async (alg) => ({
 		...(await jose.exportJWK(keys[of][alg].publicKey)), kid: keys[of][alg].kid, use: 'sig', alg,

@@ -83,7 +83,7 @@ subtest 'a Supabase project with signing keys, trusted by one tenant' => sub {
         jwks_url => "$url/supabase/.well-known/jwks.json",
         audience => 'authenticated',
     }), 201;
-    for my $alg (qw(ES256 RS256)) {
+    for my $alg (qw(ES256 RS256 EdDSA)) {
         my $res = $app->(mint('supabase', alg => $alg))->get($me);
         status_is $res, 200, $alg;
         json_is $res, '/email', 'sb@example.com';
@@ -92,7 +92,7 @@ subtest 'a Supabase project with signing keys, trusted by one tenant' => sub {
     error_is $app->(mint('supabase'), 'https://evil.example')->get($me), 403, 'ORIGIN_NOT_ALLOWED', name => 'and with a public key, from its pages only';
     error_is $app->(mint('clerk'))->get($me), 401, 'AUTHENTICATION_ERROR', name => 'another issuer is not trusted with it';
     for my $forge (@forgeries) {
-        error_is $app->(mint('supabase', alg => 'ES256', forge => $forge))->get($me), 401, 'AUTHENTICATION_ERROR', name => $forge;
+        error_is $app->(mint('supabase', alg => $_, forge => $forge))->get($me), 401, 'AUTHENTICATION_ERROR', name => "$forge, $_" for qw(ES256 EdDSA);
     }
     is scalar $t->db->selectrow_array('SELECT count(*) FROM users'), 1, 'one user was made';
 };

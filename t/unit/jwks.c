@@ -126,8 +126,14 @@ static void test_keys(void)
 				      number(ec384, OSSL_PKEY_PARAM_EC_PUB_Y, 48)))),
 	       0, "not on another curve");
 	is_int(count(set_of("{\"kty\":\"oct\",\"k\":\"c2VjcmV0\"}")), 0, "a secret is no public key");
-	is_int(count(set_of("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"c2VjcmV0\"}")), 0,
-	       "another kind of key");
+#define OKP(crv, x, more) "{\"kty\":\"OKP\",\"crv\":\"" crv "\",\"x\":\"" x "\"" more "}"
+#define RFC8037_X "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" /* A.2 */
+	is_int(count(set_of(OKP("Ed25519", RFC8037_X, ""))), 1, "an Ed25519 key");
+	is_int(count(set_of(OKP("Ed25519", RFC8037_X, ",\"alg\":\"EdDSA\""))), 1, "with its alg");
+	is_int(count(set_of(OKP("Ed25519", RFC8037_X, ",\"alg\":\"ES256\""))), 0, "not for ES256");
+	is_int(count(set_of(OKP("X25519", RFC8037_X, ""))), 0, "not one to agree on keys with");
+	is_int(count(set_of(OKP("Ed25519", "c2VjcmV0", ""))), 0, "not with a key that is too short");
+	is_int(count(set_of(OKP("Ed25519", "AAAA" RFC8037_X, ""))), 0, "nor with one that is too long");
 	is_int(count(set_of("7,null,\"x\",[],{}")), 0, "no keys at all");
 	is_int(count(set_of(arena_fmt(&arena, "{\"kty\":\"oct\"},%s,7,%s", rsa_jwk(rsa, ",\"kid\":\"a\""),
 				      ec_jwk(x, y, "")))),
@@ -138,7 +144,7 @@ static void test_keys(void)
 	is_int(count("{\"keys\":{}}"), 0, "one whose keys are an object");
 	is_int(count("{\"keys\":[]"), 0, "half of one");
 	is_int(jwks_parse(&arena, "{\"keys\":[]}", 11, &set, &problem), ERR_BAD_REQUEST, "an empty one");
-	is_str(problem, "no key for RS256 or ES256 in it", "and says so");
+	is_str(problem, "no key for RS256, ES256 or EdDSA in it", "and says so");
 
 	is_int(jwks_parse(&arena, set_of(ec_jwk(x, y, ",\"kid\":\"k1\"")),
 			  strlen(set_of(ec_jwk(x, y, ",\"kid\":\"k1\""))), &set, &problem),
