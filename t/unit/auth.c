@@ -6,6 +6,7 @@
 
 #include "fcgi/config.h"
 #include "fcgi/req.h"
+#include "fcgi/shm.h"
 #include "fcgi/tok.h"
 #include "t/unit/tap.h"
 
@@ -71,8 +72,8 @@ static const struct {
 	const char *want[6];
 } kinds[] = {
 	{ PUBLIC,      0,         { "anonymous", "anonymous", "anonymous", "anonymous", "anonymous", "anonymous" } },
-	{ USER,        0,         { "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "user", "user+key", "user+key" } },
-	{ ADMIN,       0,         { "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "user", "user+key", "user+key" } },
+	{ USER,        0,         { "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "user", "user+key", "user" } },
+	{ ADMIN,       0,         { "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "user", "user+key", "user" } },
 	{ KEY,         0,         { "INVALID_API_KEY", "key", "key", "INVALID_API_KEY", "key", "key" } },
 	{ KEY,         TOKEN_TOO, { "INVALID_API_KEY", "key", "key", "INVALID_API_KEY", "user+key", "user+key" } },
 	{ KEY,         KEYLESS,   { "anonymous", "key", "key", "anonymous", "key", "key" } },
@@ -144,6 +145,9 @@ static void test_contexts(void)
 
 int main(void)
 {
+	static struct shm memory;
+
+	shm = &memory;
 	cfg.jwt_secret = "0123456789abcdef0123456789abcdef";
 	cfg.jwt_issuer = cfg.jwt_audience = "ashlar";
 	cfg.supabase_issuer = cfg.clerk_issuer = cfg.oidc_issuer = cfg.google_pubsub_audience = "";

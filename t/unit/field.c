@@ -137,7 +137,7 @@ static const struct {
 	{ &email, "o'neil@example.com", "o'neil@example.com" }, { &email, "grün@example.com", "grün@example.com" },
 	{ &email, "ada@ex-ample.com", "ada@ex-ample.com" },
 	{ &email, "GRÜN@example.com", "grün@example.com" }, { &email, "gru\u0308n@example.com", "grün@example.com" },
-	{ &email, "ada@grün.example", "ada@xn--grn-hoa.example" }, { &email, "\u212Aate@example.com", NULL },
+	{ &email, "ada@grün.example", "ada@xn--grn-ioa.example" }, { &email, "\u212Aate@example.com", NULL },
 	{ &known, "Ada@Example.COM", "Ada@Example.COM" }, { &known, "\u212Aate@example.com", "\u212Aate@example.com" },
 	{ &known, "ada@localhost", "ada@localhost" }, { &known, "gru\u0308n@example.com", "gru\u0308n@example.com" },
 	{ &known, "ada", NULL }, { &known, "ada lovelace@example.com", NULL }, { &known, "a@b@example.com", NULL },
