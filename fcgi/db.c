@@ -88,9 +88,48 @@ void db_close(void)
 	memset(prepared, 0, sizeof(prepared));
 }
 
+/* Whether c is connected before the deadline.  PQconnectdb would do, but says what PostgreSQL notices
+ * meanwhile on stderr. */
+static bool is_connected_by(PGconn *c, int64_t deadline_ns)
+{
+	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+
+	while (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING) {
+		int64_t left_ns = deadline_ns - clock_ns();
+		struct pollfd p = { PQsocket(c), status == PGRES_POLLING_READING ? POLLIN : POLLOUT, 0 };
+
+		if (left_ns <= 0)
+			return false;
+		if (poll(&p, 1, (int)(left_ns / 1000000) + 1) != 0)
+			status = PQconnectPoll(c);
+	}
+	return status == PGRES_POLLING_OK;
+}
+
+PGconn *db_connect(const char *name, const char *options, PQnoticeReceiver receiver)
+{
+	/* The later ones win over the URL only in what they name: the URL is expanded first. */
+	const char *const keywords[] = { "dbname", "fallback_application_name", options ? "options" : NULL,
+					 NULL };
+	const char *const values[] = { cfg.database_url, name, options, NULL };
+	PGconn *c = PQconnectStartParams(keywords, values, 1);
+
+	if (c && PQstatus(c) != CONNECTION_BAD) {
+		PQsetNoticeReceiver(c, receiver ? receiver : no_notice, NULL);
+		if (is_connected_by(c, clock_ns() + cfg.database_connect_timeout_s * 1000000000LL))
+			return c;
+	}
+	log_msg(LOG_WARNING, NULL, "%s: PostgreSQL: %s", name,
+		!c                   ? "out of memory"
+		: *PQerrorMessage(c) ? PQerrorMessage(c)
+				     : "no connection in time");
+	PQfinish(c);
+	return NULL;
+}
+
+/* The next attempt waits longer than this one did. */
 static void connect_failed(void)
 {
-	log_msg(LOG_WARNING, NULL, "PostgreSQL: %s", conn ? PQerrorMessage(conn) : "out of memory");
 	db_close();
 	backoff_ms = backoff_ms ? backoff_ms * 2 : BACKOFF_FIRST_MS;
 	if (backoff_ms > BACKOFF_LAST_MS)
@@ -100,15 +139,10 @@ static void connect_failed(void)
 
 void db_open(void)
 {
-	char timeout[16], options[320];
-	/* The later dbname wins over the URL only in what it names: the URL is expanded first. */
-	const char *const keywords[] = { "dbname", "connect_timeout", "fallback_application_name",
-					 cfg.db_prepared ? "options" : NULL, NULL };
-	const char *const values[] = { cfg.database_url, timeout, "ashlar", options, NULL };
+	char options[320];
 
 	if (conn || clock_ns() < retry_at_ns)
 		return;
-	snprintf(timeout, sizeof(timeout), "%ld", cfg.database_connect_timeout_s);
 	/*
 	 * Generic plans: every query is written so that one plan suits all
 	 * parameters, and planning a page with LIMIT anew costs more than running it.
@@ -118,12 +152,11 @@ void db_open(void)
 		 "-c plan_cache_mode=force_generic_plan -c jit=off -c client_min_messages=notice "
 		 "-c client_connection_check_interval=%d",
 		 cfg.database_timeout_ms, cfg.database_timeout_ms + SYNC_GRACE_MS, db_client_check_ms);
-	conn = PQconnectdbParams(keywords, values, 1);
-	if (PQstatus(conn) != CONNECTION_OK || PQsetnonblocking(conn, 1) || !PQenterPipelineMode(conn)) {
+	conn = db_connect("ashlar", cfg.db_prepared ? options : NULL, on_notice);
+	if (!conn || PQsetnonblocking(conn, 1) || !PQenterPipelineMode(conn)) {
 		connect_failed();
 		return;
 	}
-	PQsetNoticeReceiver(conn, on_notice, NULL);
 	backoff_ms = 0;
 	retry_at_ns = 0;
 	connection_number++;

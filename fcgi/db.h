@@ -45,7 +45,16 @@ void db_close(void);
  */
 extern int db_client_check_ms;
 
-/* Make a connection of one's own silent: libpq would print notices to stderr. */
+/*
+ * A connection of one's own to DATABASE_URL, blocking, within
+ * DATABASE_CONNECT_TIMEOUT_S; its owner calls PQfinish.  name is what
+ * pg_stat_activity and the log call it, options are the server's (or NULL), and
+ * receiver takes the notices from the first message on (NULL: nobody).  NULL
+ * when there is none: the log says why.
+ */
+PGconn *db_connect(const char *name, const char *options, PQnoticeReceiver receiver);
+
+/* Make a connection silent that its owner opens step by step: libpq would print notices to stderr. */
 void db_silence(PGconn *c);
 
 /* The connection's socket; -1: there is none.  *number tells one connection from the next on the same socket.

@@ -25,12 +25,8 @@ static bool connected(void)
 	if (clock_ns() < connect_at_ns)
 		return false;
 	connect_at_ns = clock_ns() + RECONNECT_S * 1000000000LL;
-	conn = PQconnectdb(cfg.database_url);
-	db_silence(conn);
-	if (PQstatus(conn) == CONNECTION_OK)
-		return true;
-	log_msg(LOG_WARNING, NULL, "housekeeper: PostgreSQL: %s", PQerrorMessage(conn));
-	return false;
+	conn = db_connect("ashlar housekeeper", NULL, NULL);
+	return conn;
 }
 
 /* Small batches, so that no lock is held for long; more at the next tick while there is more. */

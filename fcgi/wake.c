@@ -60,12 +60,8 @@ static bool connected(void)
 	if (conn && PQstatus(conn) == CONNECTION_OK)
 		return true;
 	PQfinish(conn);
-	conn = PQconnectdb(cfg.database_url);
-	db_silence(conn);
-	if (PQstatus(conn) == CONNECTION_OK)
-		return true;
-	log_msg(LOG_WARNING, NULL, "notifier: PostgreSQL: %s", PQerrorMessage(conn));
-	return false;
+	conn = db_connect("ashlar notifier", NULL, NULL);
+	return conn;
 }
 
 static bool notify(unsigned bits)

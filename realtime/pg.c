@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fcgi/config.h"
+#include "fcgi/db.h"
 #include "fcgi/log.h"
 
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 2000, CONNECT_S = 5, STATEMENT_MS = 5000 };
@@ -102,19 +103,12 @@ static void lost(struct pg *pg, const char *why)
 	fail_all(pg, message);
 }
 
-static void ignore_notice(void *arg, const PGresult *res)
-{
-	(void)arg;
-	(void)res;
-}
-
 static void connected(struct pg *pg)
 {
 	if (PQsetnonblocking(pg->conn, 1) || !PQenterPipelineMode(pg->conn)) {
 		lost(pg, PQerrorMessage(pg->conn));
 		return;
 	}
-	PQsetNoticeReceiver(pg->conn, ignore_notice, NULL);
 	ev_timer_stop(pg->loop, &pg->limit);
 	pg->is_ready = true;
 	pg->backoff_ms = 0;
@@ -152,8 +146,10 @@ static void connect_now(struct pg *pg)
 	ev_timer_start(pg->loop, &pg->limit);
 	if (PQstatus(pg->conn) == CONNECTION_BAD)
 		lost(pg, PQerrorMessage(pg->conn));
-	else
+	else {
+		db_silence(pg->conn);
 		watch(pg, false, true);
+	}
 }
 
 static void on_retry(struct ev_loop *loop, ev_timer *w, int events)

@@ -631,10 +631,6 @@ static void write_results(void)
 
 static int listen_socket(void)
 {
-	static const char *const keywords[] = { "dbname", "connect_timeout", "fallback_application_name",
-						NULL };
-	char timeout[16];
-	const char *const values[] = { cfg.database_url, timeout, "ashlar deliverer", NULL };
 	PGnotify *note;
 	PGresult *res;
 
@@ -650,9 +646,9 @@ static int listen_socket(void)
 	if (now_ms() < listen_at_ms)
 		return -1;
 	listen_at_ms = now_ms() + RECONNECT_MS;
-	snprintf(timeout, sizeof(timeout), "%ld", cfg.database_connect_timeout_s);
-	listener = PQconnectdbParams(keywords, values, 1);
-	db_silence(listener);
+	listener = db_connect("ashlar deliverer", NULL, NULL);
+	if (!listener)
+		return -1;
 	res = PQexec(listener, "LISTEN ashlar_deliveries");
 	if (PQresultStatus(res) != PGRES_COMMAND_OK) {
 		PQfinish(listener);
