@@ -1,7 +1,9 @@
 -- wrk's requests, in turn from a file, and its figures as one line of JSON.
 --
 -- Each line of the file: method, path, token, further headers ("Name: value",
--- with | between them) and body, separated by tabs.
+-- with | between them) and body, separated by tabs.  A second argument is a
+-- pause in milliseconds: each connection waits half to one and a half times as
+-- long before each request.
 
 local requests, next_one = {}, 0
 
@@ -21,6 +23,10 @@ function init(args)
 	-- Each thread starts elsewhere.
 	math.randomseed(os.time() + tonumber(tostring(requests):match("0x(%x+)"), 16) % 1000003)
 	next_one = math.random(#requests)
+	local pause = tonumber(args[2])
+	if pause then
+		function delay() return math.floor(pause * (0.5 + math.random())) end
+	end
 end
 
 function request()

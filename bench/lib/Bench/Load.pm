@@ -67,12 +67,13 @@ sub check_answers {
 # ---- measuring ----
 
 # One run of wrk: requests a second, latencies, and CPU per request of each part.
-sub measure ($subject, $targets, $connections, $duration) {
+# Each connection asks again at once, or after about pause milliseconds.
+sub measure ($subject, $targets, $connections, $duration, $pause = undef) {
     my $who    = "$subject->{name} $subject->{mode}, $targets";
     my %parts  = (nginx => [ $subject->{nginx} ], service => $subject->{pids}, postgres => [$postgres]);
     my %before = map { $_ => cpu_us(@{ $parts{$_} }) } keys %parts;
     my @wrk    = ('wrk', '-t', 1, '-c', $connections, '-d', "${duration}s", '-s', "$bench/wrk.lua");
-    my $out    = capture(@wrk, "https://127.0.0.1:$subject->{port}/", '--', "$tmp/$targets.tsv");
+    my $out    = capture(@wrk, "https://127.0.0.1:$subject->{port}/", '--', "$tmp/$targets.tsv", $pause // ());
     my $r      = $json->decode($out =~ /^JSON (.*)$/m ? $1 : die "wrk:\n$out");
 
     die "$who: no request was answered\n" if !$r->{requests};
