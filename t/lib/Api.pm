@@ -402,7 +402,7 @@ sub _start_nginx ($self) {
         %{ $self->{nginx} },
     );
     my $render = Ashlar::Process->start(cmd => [ 'nginx/render', "$dir/nginx" ], log => "$dir/render.log", env => \%env);
-    die "nginx/render failed:\n", _slurp("$dir/render.log"), "\n" if ($render->wait_for(20) // -1) != 0;
+    die "nginx/render failed:\n", _slurp("$dir/render.log"), "\n" if ($render->wait_for(60) // -1) != 0;
     $self->{server} = Ashlar::Process->start(
         name => 'nginx',
         cmd  => [ 'nginx', '-p', "$dir/run", '-c', "$dir/nginx/nginx.conf", '-g', 'daemon off;' ],
