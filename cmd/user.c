@@ -4,6 +4,7 @@
  */
 #include "cmd/cmd.h"
 #include "fcgi/arena.h"
+#include "fcgi/nfc.h"
 #include "fcgi/password.h"
 #include "handlers/routes.h"
 
@@ -52,7 +53,7 @@ static void check_role(void)
 /* The hash of --password, or NULL without one. */
 static const char *hashed(struct arena *a)
 {
-	static char line[PASSWORD_MAX_BYTES + 3];
+	static char line[NFC_MAX_SPELLING * PASSWORD_MAX_BYTES + 3];
 	const char *problem;
 
 	if (!password)
@@ -63,7 +64,7 @@ static const char *hashed(struct arena *a)
 		line[strcspn(line, "\r\n")] = '\0';
 		password = line;
 	}
-	problem = password_check(password, email);
+	problem = password_check(a, password, email);
 	if (problem)
 		cmd_die("%s", problem);
 	return password_make(a, password);

@@ -11,6 +11,7 @@
 #include "fcgi/email.h"
 #include "fcgi/http_guard.h"
 #include "fcgi/jx.h"
+#include "fcgi/nfc.h"
 #include "fcgi/req.h"
 #include "fcgi/utf8.h"
 
@@ -286,14 +287,20 @@ static const char *without_blanks(struct arena *a, const char *text)
  */
 static bool take_text(struct req *rq, const struct field *f, const char *text, size_t n, struct value *out)
 {
-	long long length;
+	long long length = (long long)utf8_length(text, n);
 	bool ok;
 
 	if (f->flags & F_CODE) {
 		text = without_blanks(&rq->arena, text);
-		n = strlen(text);
+		length = (long long)utf8_length(text, strlen(text));
 	}
-	length = (long long)utf8_length(text, n);
+	/* What is too long in any spelling is not worth the work. */
+	if (f->flags & F_NFC && length <= NFC_MAX_SPELLING * bound(f)) {
+		text = nfc(&rq->arena, text);
+		if (!text)
+			return false;
+		length = (long long)utf8_length(text, strlen(text));
+	}
 	switch (f->type) {
 	case F_TEXT: ok = length >= f->min && length <= bound(f); break;
 	case F_UUID: ok = is_uuid(text); break;

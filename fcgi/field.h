@@ -45,6 +45,7 @@ enum field_flag {
 	F_CLAMP = 32,   /* input: an F_INT above max counts as max */
 	F_PAGE = 128, /* input: an F_URL that a browser opens, and nobody else: with a fragment, if need be */
 	F_CODE = 256, /* input: an F_TEXT that people type in groups, "123 456": blanks are left out first */
+	F_NFC = 512,  /* input: an F_TEXT that is counted and kept in NFC (nfc.h) */
 	F_KNOWN = 64, /* input: an F_EMAIL that is looked for, not made: as sent, also one that would be
 			 refused */
 };

@@ -8,9 +8,11 @@
 
 #include "fcgi/b64url.h"
 #include "fcgi/clock.h"
+#include "fcgi/nfc.h"
 #include "fcgi/req.h"
 #include "fcgi/secret.h"
 #include "fcgi/shm.h"
+#include "fcgi/utf8.h"
 
 /* OWASP's Password Storage Cheat Sheet, scrypt: of its equals in at most 32 MiB, the one that takes least
  * CPU. */
@@ -69,14 +71,29 @@ static size_t stem_of(const char *text, size_t n)
 	return stem;
 }
 
-const char *password_check(const char *text, const char *email)
+/* The text in NFC, where it is as long as a password may be; else NULL. */
+static const char *of_length(struct arena *a, const char *text)
 {
-	size_t n = strnlen(text, PASSWORD_MAX_BYTES + 1), stem, local;
+	size_t length;
+
+	/* What is too long in any spelling is not worth the work. */
+	if (strnlen(text, NFC_MAX_SPELLING * PASSWORD_MAX_BYTES + 1) > NFC_MAX_SPELLING * PASSWORD_MAX_BYTES)
+		return NULL;
+	text = nfc(a, text);
+	length = text ? utf8_length(text, strlen(text)) : 0;
+	return length >= PASSWORD_MIN && length <= PASSWORD_MAX ? text : NULL;
+}
+
+const char *password_check(struct arena *a, const char *text, const char *email)
+{
 	bool upper = false, lower = false, digit = false, common;
 	char folded[PASSWORD_MAX_BYTES + 1];
+	size_t n, stem, local;
 
-	if (n < PASSWORD_MIN_BYTES || n > PASSWORD_MAX_BYTES)
-		return "the password must be 8 to 128 bytes";
+	text = of_length(a, text);
+	if (!text)
+		return "the password must be 8 to 128 characters of UTF-8";
+	n = strlen(text);
 	for (size_t i = 0; i < n; i++) {
 		char c = text[i];
 
@@ -89,6 +106,7 @@ const char *password_check(const char *text, const char *email)
 		return "the password must have an upper-case letter, a lower-case letter and a digit";
 	stem = stem_of(folded, n);
 	common = is_common(folded, n) || is_common(folded, stem);
+	email = email ? nfc(a, email) : NULL;
 	if (!common && email) {
 		local = strcspn(email, "@");
 		common = (local == n || local == stem) && !strncasecmp(email, folded, local);
@@ -174,6 +192,14 @@ static void scrypt(const char *text, const struct phc *how, unsigned char *out)
 		abort(); /* out of memory: the parameters were checked */
 }
 
+/* The text as it is hashed.  What is not UTF-8 comes from no client, and is no password. */
+static const char *normalized(struct arena *a, const char *text)
+{
+	const char *out = nfc(a, text);
+
+	return out ? out : text;
+}
+
 /* scrypt in one of the host's places; where nothing is shared, as in a command, there is no queue. */
 static enum err scrypt_placed(struct req *rq, const char *text, const struct phc *how, unsigned char *out)
 {
@@ -219,14 +245,14 @@ char *password_make(struct arena *a, const char *text)
 {
 	struct phc how = phc_new();
 
-	scrypt(text, &how, how.hash);
+	scrypt(normalized(a, text), &how, how.hash);
 	return phc_text(a, &how);
 }
 
 enum err password_hash(struct req *rq, const char *text, const char **out)
 {
 	struct phc how = phc_new();
-	enum err rc = scrypt_placed(rq, text, &how, how.hash);
+	enum err rc = scrypt_placed(rq, normalized(&rq->arena, text), &how, how.hash);
 
 	if (rc)
 		return rc;
@@ -237,22 +263,22 @@ enum err password_hash(struct req *rq, const char *text, const char **out)
 enum err password_verify(struct req *rq, const char *text, const char *stored, bool *matches,
 			 bool *is_outdated)
 {
+	const char *const spellings[] = { normalized(&rq->arena, text), text };
 	unsigned char made[sizeof(((struct phc *)NULL)->hash)];
 	struct phc how;
 	bool known = stored && phc_read(stored, &how);
-	enum err rc;
+	enum err rc = ERR_OK;
 
 	*matches = *is_outdated = false;
 	if (!known)
 		how = phc_new();
-	rc = scrypt_placed(rq, text, &how, made);
-	if (rc)
-		return rc;
-	if (known) {
-		*matches = !CRYPTO_memcmp(made, how.hash, how.hash_len);
-		*is_outdated = *matches && (how.ln != use_ln || how.r != R || how.p != P ||
+	/* For nobody's password as for a wrong one: the clock tells no more than what was sent. */
+	for (int i = 0; i < (*spellings == text ? 1 : 2) && !*matches && !rc; i++) {
+		rc = scrypt_placed(rq, spellings[i], &how, made);
+		*matches = !rc && known && !CRYPTO_memcmp(made, how.hash, how.hash_len);
+		*is_outdated = *matches && (i || how.ln != use_ln || how.r != R || how.p != P ||
 					    how.salt_len != SALT_BYTES || how.hash_len != HASH_BYTES);
 	}
 	OPENSSL_cleanse(made, sizeof(made));
-	return ERR_OK;
+	return rc;
 }

@@ -1,6 +1,10 @@
 /*
  * Passwords: what may be one, how it is stored, whether one is right.
  *
+ * All of that is about the password in NFC, so that é typed on a phone is é typed
+ * on a desktop.  Hashes that releases before made of the bytes as they came still
+ * match those, and are then outdated.
+ *
  * Stored is scrypt (RFC 7914) as a PHC string, "$scrypt$ln=14,r=8,p=5$salt$hash":
  * 16 MiB and five lanes, of the sets that OWASP lists.  A hash takes about
  * 250 ms of one core, so end the transaction before you ask for one.  At most
@@ -14,25 +18,40 @@
 
 #include "fcgi/arena.h"
 #include "fcgi/err.h"
+#include "fcgi/field.h"
 
 struct req;
 
 enum {
-	PASSWORD_MIN_BYTES = 8,
-	PASSWORD_MAX_BYTES = 128,
-	PASSWORD_WAIT_MS = 2000, /* for one of the host's places */
+	PASSWORD_MIN = 8, /* characters, in NFC */
+	PASSWORD_MAX = 128,
+	PASSWORD_MAX_BYTES = 4 * PASSWORD_MAX, /* in NFC, too: what so many have at most */
+	PASSWORD_WAIT_MS = 2000,               /* for one of the host's places */
 };
+
+/* The row of a password that is to be set.  Its form is judged by the field, what else it must be by
+ * password_check.
+ */
+#define PASSWORD_FIELD(field, sample)                                                                       \
+	{                                                                                                   \
+		field, F_TEXT, F_REQUIRED | F_NFC,                                                          \
+			.min = PASSWORD_MIN, .max = PASSWORD_MAX,                                           \
+			.about = "with an upper-case letter, a lower-case letter and a digit; common ones " \
+				 "are refused. "                                                            \
+				 "Characters are counted, and the password is kept, in NFC",                \
+			.example = sample                                                                   \
+	}
 
 /*
  * May this be a password?  NULL, or why not, fit for
  * req_fail_field(rq, ERR_VALIDATION, "password", "%s", why).
  *
- * 8 to 128 bytes with an upper-case and a lower-case letter and a digit of
+ * 8 to 128 characters with an upper-case and a lower-case letter and a digit of
  * ASCII; none of the 10,000 most common ones, in any case and with up to four
  * digits or signs behind ("Dragon!42"); and not the e-mail's local part, with
  * the same tail.  email may be NULL.
  */
-const char *password_check(const char *text, const char *email);
+const char *password_check(struct arena *a, const char *text, const char *email);
 
 /*
  * Hash a password with a new salt.
@@ -48,10 +67,11 @@ enum err password_hash(struct req *rq, const char *text, const char **out);
  * stored       the PHC string; NULL (no such user, or one without a password)
  *              takes as long, and does not match
  * matches      whether it is the one
- * is_outdated  it matches, and was hashed with other parameters than today's:
- *              hash it again and store that
+ * is_outdated  it matches, and was hashed with other parameters than today's, or
+ *              of bytes that are not in NFC: hash it again and store that
  *
- * ERR_OK, or ERR_UNAVAILABLE as password_hash.  Compares in constant time.
+ * ERR_OK, or ERR_UNAVAILABLE as password_hash.  Compares in constant time.  A text
+ * that is not in NFC and does not match in it is hashed a second time, as it came.
  */
 enum err password_verify(struct req *rq, const char *text, const char *stored, bool *matches,
 			 bool *is_outdated);

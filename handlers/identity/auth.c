@@ -17,8 +17,7 @@
 /* clang-format off */
 static const struct field register_in[] = {
 	{ "email",        F_EMAIL, F_REQUIRED, .example = "ada@example.com" },
-	{ "password",     F_TEXT,  F_REQUIRED, .max = 1024, .example = "Correct-Horse-7",
-	  .about = "8 to 128 bytes with an upper-case letter, a lower-case letter and a digit, and not a common one" },
+	PASSWORD_FIELD("password", "Correct-Horse-7"),
 	{ "display_name", F_TEXT,  F_NULL, .max = 255, .example = "Ada Lovelace" },
 	{ "locale",       F_TEXT,  0, .min = 1, .max = 35, .def = "en", .about = "the language of mails" },
 	{ "return_to",    F_URL,   F_NULL | F_PAGE, .max = 2048, .example = "https://app.example.com/verify-email",
@@ -148,7 +147,7 @@ static enum err register_run(struct req *rq)
 	struct tokens t;
 	enum err rc;
 
-	problem = password_check(password, req_text(rq, "email"));
+	problem = password_check(&rq->arena, password, req_text(rq, "email"));
 	req_set(rq, "is_counted", problem ? "false" : "true");
 	req_set(rq, "return_origin", origin);
 	req_set(rq, "api_key", rq->who.api_key);

@@ -15,13 +15,13 @@ static const struct field forgot_in[] = {
 
 static const struct field reset_in[] = {
 	MAILED_FIELDS,
-	{ "new_password", F_TEXT, F_REQUIRED, .max = 1024, .example = "Correct-Horse-8" },
+	PASSWORD_FIELD("new_password", "Correct-Horse-8"),
 	FIELD_END
 };
 
 static const struct field change_in[] = {
 	{ "current_password", F_TEXT, F_REQUIRED, .max = 1024, .example = "Correct-Horse-7" },
-	{ "new_password",     F_TEXT, F_REQUIRED, .max = 1024, .example = "Correct-Horse-8" },
+	PASSWORD_FIELD("new_password", "Correct-Horse-8"),
 	FIELD_END
 };
 /* clang-format on */
@@ -59,8 +59,8 @@ static enum err answer_message(struct req *rq, const char *message)
 /* The policy, and the hash as password_hash for the query; both of the field new_password. */
 static enum err new_password(struct req *rq, const char *email)
 {
-	const char *password = req_text(rq, "new_password"), *problem = password_check(password, email),
-		   *hash;
+	const char *password = req_text(rq, "new_password"), *hash;
+	const char *problem = password_check(&rq->arena, password, email);
 	enum err rc;
 
 	if (problem)

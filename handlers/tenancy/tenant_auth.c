@@ -26,11 +26,9 @@ enum { ACCESS_TTL_S = 3600, MAX_TICKET = 512 };
 const char *const team_roles[] = { "owner", "admin", "member", NULL };
 static const char *const bearer[] = { "Bearer", NULL };
 
-#define PASSWORD_ABOUT "8 to 128 bytes with an upper-case letter, a lower-case letter and a digit; common ones are refused"
-
 static const struct field register_in[] = {
 	{ "email",        F_EMAIL, F_REQUIRED, .example = "ada@example.com" },
-	{ "password",     F_TEXT,  F_REQUIRED, .min = 8, .max = 128, .about = PASSWORD_ABOUT, .example = "Correct-horse-7" },
+	PASSWORD_FIELD("password", "Correct-horse-7"),
 	{ "display_name", F_TEXT,  0, .max = 100, .example = "Ada Lovelace" },
 	{ "tenant_name",  F_TEXT,  F_REQUIRED, .min = 1, .max = 255, .example = "Acme" },
 	{ "tenant_slug",  F_SLUG,  0, .about = "made from tenant_name when left out", .example = "acme" },
@@ -55,19 +53,19 @@ static const struct field forgot_in[] = {
 
 static const struct field reset_in[] = {
 	{ "token",        F_TEXT, F_REQUIRED, .max = MAX_TICKET, .about = "from the mail's link" },
-	{ "new_password", F_TEXT, F_REQUIRED, .min = 8, .max = 128, .about = PASSWORD_ABOUT, .example = "Correct-horse-8" },
+	PASSWORD_FIELD("new_password", "Correct-horse-8"),
 	FIELD_END
 };
 
 static const struct field change_in[] = {
 	{ "current_password", F_TEXT, F_REQUIRED, .max = 1024, .example = "Correct-horse-7" },
-	{ "new_password",     F_TEXT, F_REQUIRED, .min = 8, .max = 128, .about = PASSWORD_ABOUT, .example = "Correct-horse-8" },
+	PASSWORD_FIELD("new_password", "Correct-horse-8"),
 	FIELD_END
 };
 
 static const struct field accept_in[] = {
 	{ "token",        F_TEXT, F_REQUIRED, .max = MAX_TICKET, .about = "from the mail's link" },
-	{ "password",     F_TEXT, F_REQUIRED, .min = 8, .max = 128, .about = PASSWORD_ABOUT, .example = "Correct-horse-7" },
+	PASSWORD_FIELD("password", "Correct-horse-7"),
 	{ "display_name", F_TEXT, 0, .max = 100, .example = "Bob Example" },
 	FIELD_END
 };
@@ -196,7 +194,7 @@ static enum err count(struct req *rq, enum query_id q, PGresult **res)
 /* Is the text a good password for this address (NULL: not known yet)? */
 static enum err check_password(struct req *rq, const char *field, const char *email)
 {
-	const char *problem = password_check(req_text(rq, field), email);
+	const char *problem = password_check(&rq->arena, req_text(rq, field), email);
 
 	return problem ? req_fail_field(rq, ERR_VALIDATION, field, "%s", problem) : ERR_OK;
 }

@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	totp_verify(text, "123456", 1700000000, -1, &step);
 	totp_verify("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", text, 1700000000, -1, &step);
 
-	password_check(text, text);
+	password_check(a, text, text);
 	/* A stored hash is ours; one that asks for little is computed, so that this ends. */
 	if (!strncmp(text, "$scrypt$ln=1,r=1,p=1$", 21))
 		must(!password_verify(&rq, "", text, &matches, &outdated));

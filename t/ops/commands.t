@@ -7,6 +7,7 @@ use Ashlar::Process;
 use Ashlar::Token qw(parts);
 use Cpanel::JSON::XS qw(decode_json);
 use File::Temp ();
+use MIME::Base64 qw(decode_base64 encode_base64);
 use Test::More;
 
 my $cluster = Ashlar::Cluster->shared;
@@ -27,12 +28,13 @@ my %env     = (
 my $WRITES = qr{ashlar: database "\Q$name\E" on \Q$cluster->{dir}\E, port \d+, as ashlar \(settings: environment\)\n};
 my $ACTOR  = 'cli:' . getpwuid $<;
 
-# Run ashlar: exit status, stdout, stderr.  What a command says of the database that it writes to is looked at and taken away.
+# Run ashlar, perhaps with a file as its input: exit status, stdout, stderr.  What a command says of the database that it writes to is looked at and taken away.
 sub ashlar (@args) {
     my %with = ref $args[-1] ? %{ pop @args } : ();
     my @cmd = map { quotemeta } "$Ashlar::Cluster::BUILD/ashlar", @args;
+    my $from = delete $with{input} // '/dev/null';
     local %ENV = (PATH => $ENV{PATH}, %env, %with);
-    my $out = qx(@cmd 2>$tmp/stderr);
+    my $out = qx(@cmd 2>$tmp/stderr <$from);
     my $status = $? >> 8;
     open my $in, '<', "$tmp/stderr" or die $!;
     local $/ = undef;
@@ -219,6 +221,25 @@ subtest 'user password' => sub {
     isnt $hash->('eve@example.com'), $old, 'is set';
     is $super->selectrow_array(q{SELECT count(*) FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.email = 'eve@example.com' AND revoked_at IS NULL}), 0, 'and the sessions end';
     is_deeply noted(), [ [ 'password.reset', $ACTOR, 'system' ] ], 'which the audit log has';
+
+    # The hash of a password as its stored one was made; openssl's, not ours.
+    my $same = sub ($password) {
+        my ($ln, $r, $p, $salt, $made) = $hash->('eve@example.com') =~ /\A\$scrypt\$ln=(\d+),r=(\d+),p=(\d+)\$(.+)\$(.+)\z/ or return 0;
+        my @how = map { "-kdfopt $_" } 'hexpass:' . unpack('H*', $password), 'hexsalt:' . unpack('H*', decode_base64($salt)), 'n:' . 2**$ln, "r:$r", "p:$p", 'maxmem_bytes:67108864';
+        return encode_base64(scalar qx(openssl kdf -keylen 32 -binary @how SCRYPT), '') eq "$made=";
+    };
+    my ($composed, $decomposed) = ("Caf\xc3\xa9-Noir-7", "Cafe\xcc\x81-Noir-7");
+    is +(ashlar(qw(user password --email eve@example.com --password), $decomposed))[0], 0, 'a letter and its accent';
+    ok $same->($composed), '  are one character, as from any keyboard';
+    for ([ "Correct-Horse-\xff7", 'no UTF-8' ], [ 'Ada9' . "e\xcc\x81" x 125, '129 characters' ], [ 'Ada9' . 'x' x 4000, 'far too long' ]) {
+        my ($password, $what) = @$_;
+        is +(ashlar(qw(user password --email eve@example.com --password), $password))[0], 1, "$what is refused";
+        open my $out, '>', "$tmp/password" or die $!;
+        print {$out} "$password\n";
+        close $out;
+        is +(ashlar(qw(user password --email eve@example.com --password -), { input => "$tmp/password" }))[0], 1, '  from standard input, too';
+    }
+    ok $same->($composed), 'and the password stays';
 
     my ($fay) = $super->selectrow_array(q{INSERT INTO users (tenant_id, public_id, email) VALUES (?, 'fay', 'fay@example.com') RETURNING id}, undef, $TENANT);
     $super->do(q{INSERT INTO passkeys (tenant_id, user_id, name, credential_id, public_key, rp_id) VALUES (?, ?, 'x', 'x', 'x', 'x')}, undef, $TENANT, $fay);

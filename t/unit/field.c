@@ -237,6 +237,24 @@ static void test_texts(void)
 	}
 }
 
+/* An F_NFC: é is one character, and becomes the one of NFC. */
+static void test_spellings(void)
+{
+	static const struct field f = { "name", F_TEXT, F_NFC, .min = 2, .max = 4 };
+	struct value v;
+
+	begin();
+	is_str(message_of(&f, "e\xcc\x81", &v), "name must be a string of 2 to 4 characters",
+	       "a letter and its accent are one character");
+	ok(!message_of(&f, "ae\xcc\x81", &v), "with another they are two");
+	is_str(v.text, "a\xc3\xa9", "  as which they are kept");
+	ok(!message_of(&f, repeat("\xe1\xbe\x82", 4), &v), "four of four");
+	ok(!message_of(&f, repeat("\xce\xb1\xcc\x93\xcc\x80\xcd\x85", 4), &v), "and in pieces");
+	is_str(v.text, repeat("\xe1\xbe\x82", 4), "  are the same");
+	ok(message_of(&f, repeat("\xce\xb1\xcc\x93\xcc\x80\xcd\x85", 5), &v), "five are not");
+	ok(message_of(&f, "ab\xef\xac\xac", &v), "what NFC takes apart counts as its parts");
+}
+
 static void test_own_bounds(void)
 {
 	struct field f = any_text;
@@ -561,6 +579,7 @@ int main(void)
 {
 	arena_init(&rq.arena, 65536);
 	test_texts();
+	test_spellings();
 	test_own_bounds();
 	test_messages();
 	test_values();

@@ -3,9 +3,12 @@
  */
 #include "fcgi/password.h"
 
+#include <dlfcn.h>
+#include <openssl/evp.h>
 #include <signal.h>
 #include <sys/mman.h>
 
+#include "fcgi/b64url.h"
 #include "fcgi/clock.h"
 #include "fcgi/req.h"
 #include "fcgi/shm.h"
@@ -14,6 +17,19 @@
 enum { QUICK = 4 }; /* valgrind cannot wait for 16 MiB */
 
 static struct req rq;
+static int hashes;
+
+/* libcrypto's, counted. */
+int EVP_PBE_scrypt(const char *pass, size_t passlen, const unsigned char *salt, size_t saltlen, uint64_t N,
+		   uint64_t r, uint64_t p, uint64_t maxmem, unsigned char *key, size_t keylen)
+{
+	int (*scrypt)(const char *, size_t, const unsigned char *, size_t, uint64_t, uint64_t, uint64_t,
+		      uint64_t, unsigned char *, size_t);
+
+	hashes++;
+	*(void **)&scrypt = dlsym(RTLD_NEXT, "EVP_PBE_scrypt");
+	return scrypt(pass, passlen, salt, saltlen, N, r, p, maxmem, key, keylen);
+}
 
 static char *times(const char *piece, int n)
 {
@@ -27,12 +43,12 @@ static char *times(const char *piece, int n)
 
 static void refused(const char *text, const char *why)
 {
-	has_str(password_check(text, NULL), why, "refused: %.40s", text);
+	has_str(password_check(&rq.arena, text, NULL), why, "refused: %.40s", text);
 }
 
 static void fine(const char *text)
 {
-	is_str(password_check(text, "ann.lee@example.com"), NULL, "fine: %.40s", text);
+	is_str(password_check(&rq.arena, text, "ann.lee@example.com"), NULL, "fine: %.40s", text);
 }
 
 static void test_policy(void)
@@ -43,6 +59,18 @@ static void test_policy(void)
 	fine(times("Zx7kqpwv", 16));
 	refused(times("Zx7kqpwv", 17), "8 to 128");
 	refused(arena_fmt(&rq.arena, "%sa", times("Zx7kqpwv", 16)), "8 to 128");
+	refused("Zx7kqp\xc3\xa9", "8 to 128 characters");
+	fine("Zx7kqpw\xc3\xa9");
+	refused("Zx7kqpe\xcc\x81", "8 to 128 characters");
+	fine("Zx7kqpwe\xcc\x81");
+	fine(arena_fmt(&rq.arena, "Zx7%s", times("\xf0\x9f\x94\x91", 125)));
+	refused(arena_fmt(&rq.arena, "Zx7%s", times("\xf0\x9f\x94\x91", 126)), "8 to 128 characters");
+	fine(arena_fmt(&rq.arena, "Zx7%s", times("e\xcc\x82\xcc\x81", 125)));
+	refused(arena_fmt(&rq.arena, "Zx7%s", times("e\xcc\x82\xcc\x81", 126)), "8 to 128 characters");
+	refused(arena_fmt(&rq.arena, "Zx7%s", times("\xf0\x9d\x85\xa0", 42)), "8 to 128 characters");
+	refused(arena_fmt(&rq.arena, "Zx7%s", times("x", 1 << 20)), "8 to 128 characters");
+	refused("Zx7kqpwv\xff", "UTF-8");
+	refused("Zx7kqpwv\xed\xa0\x80", "UTF-8");
 	refused("zx7kqpwv", "upper-case");
 	refused("ZX7KQPWV", "lower-case");
 	refused("Zxvkqpwv", "digit");
@@ -61,11 +89,13 @@ static void test_policy(void)
 	fine("Dragons-Eat-7");
 	refused("Iloveyou2", "most common");
 
-	has_str(password_check("Ann.Lee26", "ann.lee@example.com"), "e-mail",
+	has_str(password_check(&rq.arena, "Ann.Lee26", "ann.lee@example.com"), "e-mail",
 		"the e-mail's local part with a tail");
-	has_str(password_check("Ann.Lee.26", "ANN.LEE@example.com"), "e-mail", "in any case");
-	is_str(password_check("Ann.Lee26", "ann.le@example.com"), NULL, "another's is fine");
-	is_str(password_check("Zx7kqpwv", "@"), NULL, "an e-mail without one matches nothing");
+	has_str(password_check(&rq.arena, "Ann.Lee.26", "ANN.LEE@example.com"), "e-mail", "in any case");
+	has_str(password_check(&rq.arena, "Ren\xc3\xa9.Le26", "rene\xcc\x81.le@example.com"), "e-mail",
+		"however it is spelled");
+	is_str(password_check(&rq.arena, "Ann.Lee26", "ann.le@example.com"), NULL, "another's is fine");
+	is_str(password_check(&rq.arena, "Zx7kqpwv", "@"), NULL, "an e-mail without one matches nothing");
 }
 
 static void test_words(void)
@@ -140,6 +170,83 @@ static void test_hash(void)
 	verify("Zx7kqpwv", one);
 	ok(matches && outdated, "a hash of before the cost was raised is outdated");
 	password_use_cost(QUICK);
+}
+
+/* As releases before have hashed a password: the bytes as they came. */
+static const char *made_before(const char *text)
+{
+	static const unsigned char salt[16] = "SodiumChloride16";
+	unsigned char hash[32];
+	char encoded[2][64];
+
+	if (!EVP_PBE_scrypt(text, strlen(text), salt, sizeof(salt), 1 << QUICK, 8, 5, 64 << 20, hash,
+			    sizeof(hash)))
+		abort();
+	b64_encode(salt, sizeof(salt), encoded[0]);
+	b64_encode(hash, sizeof(hash), encoded[1]);
+	encoded[0][strcspn(encoded[0], "=")] = encoded[1][strcspn(encoded[1], "=")] = '\0';
+	return arena_fmt(&rq.arena, "$scrypt$ln=%d,r=8,p=5$%s$%s", QUICK, encoded[0], encoded[1]);
+}
+
+#define COMPOSED "Caf\xc3\xa9-Noir-7"
+#define DECOMPOSED "Cafe\xcc\x81-Noir-7"
+
+static void test_spellings(void)
+{
+	const char *hash = NULL;
+
+	password_hash(&rq, DECOMPOSED, &hash);
+	verify(COMPOSED, hash);
+	ok(matches && !outdated, "set decomposed, it matches composed");
+	verify(DECOMPOSED, hash);
+	ok(matches && !outdated, "  and as it was sent");
+	password_hash(&rq, COMPOSED, &hash);
+	verify(DECOMPOSED, hash);
+	ok(matches && !outdated, "set composed, it matches decomposed");
+	verify(COMPOSED, password_make(&rq.arena, DECOMPOSED));
+	ok(matches && !outdated, "a command's, too");
+	verify("Cafe-Noir-7", hash);
+	ok(!matches, "without its accent it is another");
+
+	hash = made_before(DECOMPOSED);
+	verify(DECOMPOSED, hash);
+	ok(matches && outdated,
+	   "one that was hashed decomposed matches as it was sent then, and is outdated");
+	verify(COMPOSED, hash);
+	ok(!matches && !outdated, "  and composed only when it is replaced");
+	password_hash(&rq, DECOMPOSED, &hash);
+	verify(COMPOSED, hash);
+	ok(matches && !outdated, "  as it then is");
+	verify(COMPOSED, made_before(COMPOSED));
+	ok(matches && !outdated, "one that was hashed composed stays");
+	verify("Zx7kqpwv", made_before("Zx7kqpwv"));
+	ok(matches && !outdated, "so does one of ASCII");
+	verify("caf\xe9", made_before("caf\xe9"));
+	ok(matches && !outdated, "what is not UTF-8 is compared as it is");
+}
+
+/* How many hashes a comparison takes. */
+static int hashes_for(const char *text, const char *stored)
+{
+	hashes = 0;
+	verify(text, stored);
+	return hashes;
+}
+
+static void test_work(void)
+{
+	const char *hash = NULL;
+
+	password_hash(&rq, COMPOSED, &hash);
+	is_int(hashes_for(COMPOSED, hash), 1, "a right password takes one hash");
+	is_int(hashes_for(DECOMPOSED, hash), 1, "  however it is spelled");
+	is_int(hashes_for(DECOMPOSED, made_before(DECOMPOSED)), 2,
+	       "  and two where it was hashed as it came");
+	is_int(hashes_for("Wrong-Caf\xc3\xa9-7", hash), 1, "a wrong one in NFC takes one");
+	is_int(hashes_for("Wrong-Caf\xc3\xa9-7", NULL), 1, "  for nobody, too");
+	is_int(hashes_for("Wrong-Cafe\xcc\x81-7", hash), 2, "a wrong one that is not takes two");
+	is_int(hashes_for("Wrong-Cafe\xcc\x81-7", NULL), 2, "  for nobody, too");
+	is_int(hashes_for("Wrong-Cafe\xcc\x81-7", "$2b$12$"), 2, "  and where the hash is none of ours");
 }
 
 /* The settings as they are, once. */
@@ -252,6 +359,8 @@ int main(void)
 	test_policy();
 	test_words();
 	test_hash();
+	test_spellings();
+	test_work();
 	test_places();
 	test_processes();
 	test_cost();
