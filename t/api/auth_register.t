@@ -28,12 +28,12 @@ subtest 'a key that is sent must be good, and come from its origins' => sub {
 
 subtest 'a password must keep the policy' => sub {
     for (
-        [ 'Abcdef7'            => 'seven bytes' ],
+        [ 'Abcdef7'            => 'seven characters' ],
         [ 'alllower77'         => 'no upper-case letter' ],
         [ 'ALLUPPER77'         => 'no lower-case letter' ],
         [ 'NoDigitsHere'       => 'no digit' ],
         [ 'Password1'          => 'a common one' ],
-        [ 'Ada9'  . 'x' x 125  => '129 bytes' ],
+        [ 'Ada9'  . 'x' x 125  => '129 characters' ],
         [ "\x{c4}\x{e4}7" . "\x{e9}" x 62 => 'no ASCII letter at all' ],
     ) {
         my ($password, $name) = @$_;
@@ -44,7 +44,7 @@ subtest 'a password must keep the policy' => sub {
         field => 'password', name => 'the address itself';
     error_is from($t)->post($path, { email => 'nobody', password => $PASSWORD }), 422, 'VALIDATION_ERROR', field => 'email';
     is users('ada@example.com'), 0, 'nobody was made';
-    status_is from($t)->post($path, { email => 'eight@example.com', password => 'Zq7rTbvw' }), 201, 'eight bytes will do';
+    status_is from($t)->post($path, { email => 'eight@example.com', password => 'Zq7rTbvw' }), 201, 'eight characters will do';
     status_is from($t)->post($path, { email => 'many@example.com', password => 'Ada9' . 'x' x 124 }), 201, 'and 128';
 };
 
