@@ -156,7 +156,7 @@ static int common_vars(struct template_var *vars, const struct mail_brand *brand
 	const char *color = is_color(brand->color) ? brand->color : "#2f54c8";
 	int n = 0;
 
-	vars[n++] = (struct template_var){ "brand", brand->name };
+	vars[n++] = (struct template_var){ "brand", brand->name, .is_foreign = true };
 	vars[n++] = (struct template_var){ "logo_url", is_web_url(brand->logo_url) ? brand->logo_url : NULL };
 	vars[n++] = (struct template_var){ "color", color };
 	vars[n++] = (struct template_var){ "on_color", readable_on(color) };
@@ -185,10 +185,12 @@ const char *mail_render(struct arena *a, const struct mail_kind *kind, const cha
 	n = common = common_vars(vars, brand, to, out->language);
 	while (next_var(a, &names, &name, &is_optional)) {
 		struct json_object *value = NULL;
+		bool is_ours = secrets && json_object_object_get_ex(secrets, name, &value);
 
-		if (!secrets || !json_object_object_get_ex(secrets, name, &value))
+		if (!is_ours)
 			json_object_object_get_ex(data, name, &value);
-		vars[n] = (struct template_var){ name, value ? text_of(a, value) : NULL };
+		vars[n] = (struct template_var){ name, value ? text_of(a, value) : NULL,
+						 .is_foreign = !is_ours };
 		if (!is_optional && (!vars[n].value || !*vars[n].value))
 			return arena_fmt(a, "the mail lacks \"%s\"", name);
 		n++;
@@ -220,22 +222,25 @@ static void put_json(void *json)
 	json_object_put(json);
 }
 
-/* A value for each variable, or for those that must have one. */
-static struct json_object *sample(struct arena *a, const struct mail_kind *kind, bool all)
+/* A value for each variable, or for those that must have one: the link in secrets, as it is when a mail is
+ * sent. */
+static void sample(struct arena *a, const struct mail_kind *kind, bool all, struct json_object **data,
+		   struct json_object **secrets)
 {
-	struct json_object *data = json_object_new_object();
 	const char *vars = kind->vars, *name;
 	bool is_optional;
 
-	arena_defer(a, put_json, data);
+	*data = json_object_new_object();
+	*secrets = json_object_new_object();
+	arena_defer(a, put_json, *data);
+	arena_defer(a, put_json, *secrets);
 	while (next_var(a, &vars, &name, &is_optional)) {
-		bool is_link = !strcmp(name, "link") || !strcmp(name, "url");
-
-		if (all || !is_optional)
-			json_object_object_add(
-				data, name, json_object_new_string(is_link ? "https://example.com/" : name));
+		if (!strcmp(name, "link"))
+			json_object_object_add(*secrets, name,
+					       json_object_new_string("https://example.com/"));
+		else if (all || !is_optional)
+			json_object_object_add(*data, name, json_object_new_string(name));
 	}
-	return data;
 }
 
 static int check_language(const char *language, FILE *err)
@@ -251,10 +256,12 @@ static int check_language(const char *language, FILE *err)
 
 		arena_init(&a, 64 * 1024);
 		for (int all = 1; all >= 0 && !problem; all--) {
+			struct json_object *data, *secrets;
 			struct mail_content out;
 
-			problem = mail_render(&a, k, language, all ? &full : &bare, "ann@example.com",
-					      sample(&a, k, all), NULL, &out);
+			sample(&a, k, all, &data, &secrets);
+			problem = mail_render(&a, k, language, all ? &full : &bare, "ann@example.com", data,
+					      secrets, &out);
 		}
 		if (problem)
 			fprintf(err, "%s\n", problem);

@@ -34,14 +34,81 @@ static void add(struct filled *f, const char *p, size_t n, enum mark mark)
 
 /* A value without what no mail should carry: control characters, and a line's end as other systems have it.
  */
-static void add_value(struct filled *f, const struct template_var *v)
+static const char *without_controls(struct arena *a, const char *text)
 {
-	for (const char *p = v->value; *p; p++) {
-		bool is_control = ((unsigned char)*p < ' ' && *p != '\n' && *p != '\t') || *p == 127;
+	struct buf b;
 
-		if (!is_control || v->is_html)
-			add(f, p, 1, v->is_html ? HTML : VALUE);
+	buf_init(&b, a, strlen(text) + 1);
+	for (const char *p = text; *p; p++)
+		if (((unsigned char)*p >= ' ' && *p != 127) || *p == '\n' || *p == '\t')
+			buf_char(&b, *p);
+	return buf_str(&b);
+}
+
+/* A character that can be part of a host's name: of those beyond ASCII, which can are many. */
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (unsigned char)c >= 0x80;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* The length of what is a dot in a host's name, also as East Asian keyboards write it (UTS 46); 0: none. */
+static size_t dot_at(const char *p)
+{
+	if (*p == '.')
+		return 1;
+	return !strncmp(p, "\u3002", 3) || !strncmp(p, "\uff0e", 3) || !strncmp(p, "\uff61", 3) ? 3 : 0;
+}
+
+/* Does a dot between these stand in a number or between initials? */
+static bool is_harmless(const char *text, const char *dot, const char *after)
+{
+	const char *before = dot - 1;
+
+	if (is_digit(*before) && is_digit(*after))
+		return true;
+	return is_letter(*before) && (before == text || !(is_letter(before[-1]) || is_digit(before[-1]))) &&
+	       is_letter(*after) && !is_letter(after[1]) && !is_digit(after[1]);
+}
+
+const char *template_unlink(struct arena *a, const char *text)
+{
+	struct buf b;
+	const char *p = text;
+
+	buf_init(&b, a, 2 * strlen(text) + 16);
+	while (*p) {
+		size_t n = dot_at(p);
+		bool is_inside = p > text && (unsigned char)p[-1] > ' ';
+
+		if (n && is_inside && (is_letter(p[n]) || is_digit(p[n])) && !is_harmless(text, p, p + n)) {
+			buf_text(&b, "[.]");
+		} else if (*p == ':' && p[1] == '/') {
+			buf_text(&b, "[:]");
+			n = 1;
+		} else if (*p == '@' && is_inside && (unsigned char)p[1] > ' ') {
+			buf_text(&b, "[at]");
+			n = 1;
+		} else {
+			n = n ? n : 1;
+			buf_add(&b, p, n);
+		}
+		p += n;
 	}
+	return buf_str(&b);
+}
+
+static void add_value(struct arena *a, struct filled *f, const struct template_var *v)
+{
+	const char *text = v->is_html ? v->value : without_controls(a, v->value);
+
+	if (v->is_foreign)
+		text = template_unlink(a, text);
+	add(f, text, strlen(text), v->is_html ? HTML : VALUE);
 }
 
 static const struct template_var *var_find(const struct template_var *vars, const char *p, size_t n)
@@ -158,7 +225,7 @@ static const char *fill(struct arena *a, const char *source, const struct templa
 			problem = arena_fmt(a, "there is no {{%.*s}}", (int)tag_n, tag);
 		if (!problem && v && are_taken(&branches)) {
 			if (has_value(v))
-				add_value(out, v);
+				add_value(a, out, v);
 			else
 				problem = arena_fmt(a, "{{%s}} has no value here; put {{if %s}} around it",
 						    v->name, v->name);

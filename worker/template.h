@@ -40,6 +40,7 @@ struct template_var {
 	const char *name;
 	const char *value; /* NULL or "": none, {{if}} is false; UTF-8 */
 	bool is_html;      /* in template_html: taken as it is */
+	bool is_foreign;   /* somebody wrote it who is not the mail's sender: see template_unlink */
 };
 
 struct template_parts {
@@ -62,5 +63,15 @@ const char *template_render(struct arena *a, const char *source, const struct te
  */
 const char *template_html(struct arena *a, const char *source, const struct template_var *vars,
 			  const char **out);
+
+/*
+ * A text in which mail programs find nothing that they would make a link of, in
+ * neither part: "http://www.evil.example/" becomes "http[:]//www[.]evil[.]example/",
+ * "ada@example.com" "ada[at]example[.]com".  Characters that are not seen would break
+ * links, too, but not those of programs that take all up to the next blank, for
+ * browsers leave them out of a host's name again.  What is no part of a name stays:
+ * "J.R. Ewing", "3.5", "Inc."  The arena's.
+ */
+const char *template_unlink(struct arena *a, const char *text);
 
 #endif

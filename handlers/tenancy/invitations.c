@@ -135,7 +135,8 @@ static enum err invitation_get(struct req *rq)
 const struct route invitation_routes[] = {
 	{ POST,   "/api/v1/organizations/{organization_id}/invite", "platform.organizations.invite", KEY_USER,
 	  "Invite somebody", "A mail goes to the address, with a link that is good for 7 days. An organization has at most 100 pending invitations (409), and sends "
-	  "50 such mails an hour (429).",
+	  "50 such mails an hour; a sender too, and an address gets 10 a day from one and 30 from all, a tenth where the sender is not "
+	  "verified (429). Where the tenant asks for verified addresses, the sender must have one (403).",
 	  .may = &org_manage, .body = invite_in, .out = &invitation_shape, .constraints = constraints, .sql = Q_invitation_create, .run = invitation_create },
 	{ POST,   "/api/v1/organizations/{organization_id}/invitations/{invitation_id}/resend", "platform.organizations.resend_invitation", KEY_USER,
 	  "Send an invitation again", "With a fresh link for another 7 days; the old one stops working. One that has expired is not pending any more: invite again.",

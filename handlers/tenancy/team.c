@@ -119,7 +119,7 @@ const struct route team_routes[] = {
 	  .query = list_in, .out = &member_shape, .list = &members, .sql = Q_team_list, .flags = ONE_MODE },
 	{ POST,   "/api/v1/dashboard/team/invitations", "platform.teams.invite_team_member", TEAM_ADMIN, "Invite somebody to the team",
 	  .about = "Mails a link that is good once, for 7 days. Whoever is still invited gets a fresh one, and the role of today. "
-		   "20 an hour for each tenant.",
+		   "20 an hour for each tenant; who is not verified has 5, and none where the tenant asks for verified addresses.",
 	  .body = invite_in, .out = &member_shape, .constraints = invite_constraints, .run = team_invite, .flags = ONE_MODE },
 	{ PUT,    "/api/v1/dashboard/team/{member_id}", "platform.teams.update_team_member", TEAM_ADMIN, "Change a member's role, or (de)activate",
 	  .about = "Only an owner makes somebody an owner, and changes an owner; the last one stays.",

@@ -8,9 +8,9 @@
 --   is_spam        the field that people do not see was filled in: count it, make
 --                  up a reference, and keep nothing
 --   notify         whom to mail; NULL: nobody
---   confirm        mail the sender, in this language, that it has arrived.  An
---                  address gets three of these a day: the form asks nobody
---                  whether the address is theirs
+--   confirm        mail the sender, in this language, that it has arrived, as
+--                  long as mail_take() lets it: the form asks nobody whether the
+--                  address is theirs
 --   webhook        post it to CONTACT_WEBHOOK_URL
 CREATE OR REPLACE FUNCTION contact_submit(ip inet, max integer, window_s integer, is_spam boolean, name text, email text, phone text,
                                           company text, subject text, message text, extra_fields jsonb, source text,
@@ -51,7 +51,7 @@ BEGIN
             'template', 'contact_notification', 'to', notify, 'locale', 'en', 'reply_to', stored.email,
             'data', contact_data(stored)));
     END IF;
-    IF confirm AND security_limit('contact_confirmation', 'email:' || lower(stored.email), 3, 86400, 0) = 0 THEN
+    IF confirm AND mail_take(who, NULL, limit_account(email_key_spelled(stored.email), stored.email)) = 0 THEN
         INSERT INTO jobs (tenant_id, queue, kind, payload)
         VALUES (app_tenant(), 'ashlar.mail', 'mail', jsonb_build_object(
             'template', 'contact_confirmation', 'to', stored.email, 'locale', coalesce(language, 'en'),

@@ -108,7 +108,8 @@ REVOKE ALL ON FUNCTION webhook_claim(uuid[], bigint[], integer[], integer) FROM 
 GRANT EXECUTE ON FUNCTION webhook_claim(uuid[], bigint[], integer[], integer) TO ashlar_api;
 
 -- Switch an endpoint off that cannot be delivered to, and tell whose it is: the
--- workspace's owners and admins, or the tenant's.  Locked by the caller.
+-- workspace's owners and admins, or the tenant's, as far as mail_take() lets it.
+-- Locked by the caller.
 CREATE OR REPLACE FUNCTION webhook_give_up(e webhook_endpoints, reason text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -128,16 +129,18 @@ BEGIN
     INSERT INTO jobs (tenant_id, queue, kind, payload)
     SELECT e.tenant_id, 'ashlar.mail', 'mail', jsonb_build_object('template', 'webhook_disabled', 'to', who.email, 'locale', who.locale,
                'data', jsonb_build_object('url', e.url, 'name', e.name, 'reason', reason, 'workspace', place))
-    FROM (SELECT u.email, u.locale
+    FROM (SELECT u.email, u.email_key, u.locale
           FROM memberships m JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id
           WHERE m.tenant_id = e.tenant_id AND m.organization_id = e.organization_id AND m.is_active
             AND m.role IN ('owner', 'admin') AND u.access > 0 AND u.email IS NOT NULL
           UNION ALL
-          SELECT t.email, 'en'
+          SELECT t.email, t.email_key, 'en'
           FROM team_members t
           WHERE e.organization_id IS NULL AND t.tenant_id = e.tenant_id AND t.role IN ('owner', 'admin') AND t.is_active
             AND t.deleted_at IS NULL AND t.joined_at IS NOT NULL
-          LIMIT 20) who;
+          LIMIT 20) who
+    WHERE mail_take(coalesce('organization:' || e.organization_id, 'tenant'), true,
+                    limit_account(who.email_key, who.email)) = 0;
 END
 $$;
 REVOKE ALL ON FUNCTION webhook_give_up(webhook_endpoints, text) FROM PUBLIC;

@@ -223,3 +223,45 @@ BEGIN
     RETURN wait;
 END
 $$;
+
+-- ---------------------------------------------------------------- mails to somebody else
+
+-- Count one mail that somebody has sent to somebody else: an invitation, a receipt
+-- for a form.  0: send it; else the seconds until it may be sent.  Every such mail
+-- goes through here; one that is asked for at a sign-in is counted by request_take().
+--
+--   sender       'user:…', 'team:…', 'organization:…'; of somebody without an
+--                account limit_ip()
+--   is_verified  has shown that they read mail themself.  Who has not is refused where
+--                the tenant asks for that (AS403), and has a tenth elsewhere; NULL:
+--                there is nobody who could have, and it is a tenth
+--   recipient    limit_account()
+--   counted_in   the tenant whose mails to the recipient these are
+--
+-- A sender has 50 an hour, a recipient gets 30 a day, and of those 10 from one
+-- sender (3 where it is a tenth).  What those cause who are not verified is counted
+-- apart, so that they cannot use up what the others have.
+CREATE OR REPLACE FUNCTION mail_take(sender text, is_verified boolean, recipient text,
+                                     counted_in uuid DEFAULT app_tenant()) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    here    text    := current_setting('app.tenant_id');
+    is_good boolean := coalesce(is_verified, false);
+    subject text    := CASE WHEN is_good THEN recipient ELSE recipient || ' unverified' END;
+    wait    integer;
+BEGIN
+    IF NOT is_verified AND (SELECT s.email_verification_required FROM tenant_settings s WHERE s.tenant_id = app_tenant()) THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'this sends a mail to somebody else: verify your own e-mail address first';
+    END IF;
+    wait := security_limit('mail_from', sender, CASE WHEN is_good THEN 50 ELSE 5 END, 3600, 0);
+    IF wait = 0 THEN
+        wait := security_limit('mail_from_to', sender || ' ' || recipient, CASE WHEN is_good THEN 10 ELSE 3 END, 86400, 0);
+    END IF;
+    IF wait = 0 THEN
+        PERFORM set_config('app.tenant_id', counted_in::text, true);
+        wait := security_limit('mail_to', subject, CASE WHEN is_good THEN 30 ELSE 3 END, 86400, 0);
+        PERFORM set_config('app.tenant_id', here, true);
+    END IF;
+    RETURN wait;
+END
+$$;

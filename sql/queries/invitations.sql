@@ -1,10 +1,11 @@
 -- Invitations to organizations.  Neither a token nor its hash is in any answer.
 
 -- name: invitation_prepare :row
--- What the mail to :email needs; and it is counted: 50 an hour for each organization.
+-- What the mail to :email needs; and it is counted: 50 an hour for each organization, and mail_take().
 SELECT (:tenant_id)::text AS tenant, lower(:email) AS email, coalesce(to_user.locale, 'en') AS locale, s.invitation_url,
        jsonb_build_object('organization', o.name, 'role', :role::text, 'invited_by', u.full_name)::text AS data,
-       security_limit('invitation', 'organization:' || o.id, 50, 3600, 0) AS retry_s
+       coalesce(nullif(security_limit('invitation', 'organization:' || o.id, 50, 3600, 0), 0),
+                mail_take('user:' || u.id, u.is_email_verified, limit_account(:email_key, :email))) AS retry_s
 FROM organizations o
 JOIN tenant_settings s ON s.tenant_id = o.tenant_id
 JOIN users u ON u.tenant_id = o.tenant_id AND u.id = :user_id
@@ -27,7 +28,8 @@ JOIN organizations o ON o.tenant_id = :tenant_id AND o.id = i.organization_id;
 -- The same for an invitation that is there.  No row: it is not.
 SELECT (:tenant_id)::text AS tenant, i.email, coalesce(to_user.locale, 'en') AS locale, s.invitation_url,
        jsonb_build_object('organization', o.name, 'role', i.role, 'invited_by', u.full_name)::text AS data,
-       security_limit('invitation', 'organization:' || o.id, 50, 3600, 0) AS retry_s
+       coalesce(nullif(security_limit('invitation', 'organization:' || o.id, 50, 3600, 0), 0),
+                mail_take('user:' || u.id, u.is_email_verified, limit_account(i.email_key, i.email))) AS retry_s
 FROM invitations i
 JOIN organizations o ON o.tenant_id = i.tenant_id AND o.id = i.organization_id
 JOIN tenant_settings s ON s.tenant_id = i.tenant_id

@@ -374,3 +374,79 @@ subtest 'an organization sends 50 invitations an hour' => sub {
     $t->db->do(q{UPDATE rate_limits SET window_ends = now() WHERE name = 'invitation'});
     status_is invite($owner, 'louder@example.com', 'member', $id), 201, 'and after an hour it goes on';
 };
+
+# ------------------------------------------------------------------ how many mails
+
+sub forgive () { $t->db->do('DELETE FROM rate_limits'); return }
+
+# Organizations of somebody; each has its own fifty.
+sub organizations ($who, $n) {
+    state $made = 0;
+    return map { $who->post($base, { name => 'http://evil.example/ free', slug => 'mass-' . ++$made })->json('/id') } 1 .. $n;
+}
+
+sub mails_to ($email) { return scalar grep { $_->{to} eq $email } $t->mails }
+
+subtest 'who makes organizations puts no more mails on an address' => sub {
+    forgive();
+    my $mass = person('mass');
+    my @all  = organizations($mass, 11);
+    status_is invite($mass, 'bombed@example.com', 'member', $all[$_]), 201 for 0 .. 9;
+    my $res = invite($mass, 'Bombed@Example.com', 'member', $all[10]);
+    error_is $res, 429, 'RATE_LIMIT_EXCEEDED', name => 'the eleventh of a day, however it is spelled';
+    ok $res->header('Retry-After') > 86_000 && $res->header('Retry-After') <= 86_400, 'until the day is over';
+    is mails_to('bombed@example.com'), 10, 'of which there is no mail';
+    my ($id) = $t->db->selectrow_array(q{SELECT id FROM invitations WHERE email = 'bombed@example.com' LIMIT 1});
+    my ($org) = $t->db->selectrow_array('SELECT organization_id FROM invitations WHERE id = ?', undef, $id);
+    error_is $mass->post("$base/$org/invitations/$id/resend"), 429, 'RATE_LIMIT_EXCEEDED', name => 'sending again counts as well';
+    status_is invite($mass, 'other@example.com', 'member', $all[10]), 201, 'others are written to';
+    status_is invite($owner, 'bombed@example.com'), 201, 'and others write to it';
+
+    my $two = person('mass2');
+    my $six = person('mass3');
+    my ($org2) = organizations($two, 1);
+    my @org3 = organizations($six, 2);
+    $t->db->do(q{UPDATE rate_limits SET tries = 29 WHERE name = 'mail_to' AND subject = 'account:bombed@example.com'});
+    status_is invite($two, 'bombed@example.com', 'member', $org2), 201, 'the thirtieth of a day, whoever sends them';
+    error_is invite($six, 'bombed@example.com', 'member', $org3[0]), 429, 'RATE_LIMIT_EXCEEDED';
+    my $elsewhere = $t->user('elsewhere', tenant => 'other', columns => { is_email_verified => 't' })->with(key => $t->key(tenant => 'other'));
+    my $theirs = $elsewhere->post($base, { name => 'x', slug => 'x' })->json('/id');
+    status_is invite($elsewhere, 'bombed@example.com', 'member', $theirs), 201, 'another tenant counts its own';
+
+    $t->db->do(q{UPDATE rate_limits SET tries = 49 WHERE name = 'mail_from' AND subject = ?}, undef, 'user:' . $six->uuid);
+    status_is invite($six, 'fiftieth@example.com', 'member', $org3[0]), 201, 'the fiftieth of an hour from one sender';
+    error_is invite($six, 'more@example.com', 'member', $org3[1]), 429, 'RATE_LIMIT_EXCEEDED', name => 'from all of their organizations';
+    cmp_ok $six->last->header('Retry-After'), '<=', 3600, '  until the hour is over';
+    $t->db->do(q{UPDATE rate_limits SET window_ends = now() WHERE name LIKE 'mail%'});
+    status_is invite($six, 'bombed@example.com', 'member', $org3[1]), 201, 'then it goes on';
+};
+
+subtest 'who has not proved to read mail has a tenth, and uses up nothing of the others\'' => sub {
+    forgive();
+    my $new = person('unproved', is_email_verified => 'f');
+    my @all = organizations($new, 6);
+    status_is invite($new, 'quiet@example.com', 'member', $all[$_]), 201 for 0 .. 2;
+    error_is invite($new, 'quiet@example.com', 'member', $all[3]), 429, 'RATE_LIMIT_EXCEEDED', name => 'the fourth to an address';
+    my $too = person('unproved2', is_email_verified => 'f');
+    error_is invite($too, 'quiet@example.com', 'member', organizations($too, 1)), 429, 'RATE_LIMIT_EXCEEDED', name => 'also from another one';
+    is mails_to('quiet@example.com'), 3;
+    status_is invite($owner, 'quiet@example.com'), 201, 'somebody verified is not held up by that';
+    status_is invite($new, 'quiet5@example.com', 'member', $all[4]), 201;
+    error_is invite($new, 'quiet6@example.com', 'member', $all[4]), 429, 'RATE_LIMIT_EXCEEDED', name => 'the sixth try of an hour';
+    $t->db->do('UPDATE users SET is_email_verified = true WHERE id = ?', undef, $new->uuid);
+    status_is invite($new, 'quiet6@example.com', 'member', $all[4]), 201, 'once verified it goes on at once';
+};
+
+subtest 'where the tenant asks for verification, who has none sends nothing' => sub {
+    forgive();
+    my $new = person('unproved3', is_email_verified => 'f');
+    my ($org) = organizations($new, 1);
+    my $id = invite($new, 'first-try@example.com', 'member', $org)->json('/id');
+    $t->db->do('UPDATE tenant_settings SET email_verification_required = true');
+    error_is invite($new, 'second-try@example.com', 'member', $org), 403, 'AUTHORIZATION_ERROR', message => qr/verify your own e-mail address first/;
+    error_is $new->post("$base/$org/invitations/$id/resend"), 403, 'AUTHORIZATION_ERROR', message => qr/verify your own e-mail address first/;
+    is mails_to('second-try@example.com'), 0, 'no mail';
+    is $t->db->selectrow_array(q{SELECT count(*) FROM invitations WHERE email = 'second-try@example.com'}), 0, 'no row';
+    status_is invite($owner, 'second-try@example.com'), 201, 'who is verified does';
+    $t->db->do('UPDATE tenant_settings SET email_verification_required = false');
+};

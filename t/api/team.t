@@ -118,6 +118,16 @@ subtest 'twenty invitations an hour for a tenant' => sub {
     error_is invite($owner, 'u21@example.com'), 429, 'RATE_LIMIT_EXCEEDED', name => 'whoever invites';
     cmp_ok $owner->last->header('Retry-After'), '>', 3500, 'until the hour is over';
     status_is invite($other, 'u21@example.com'), 201, 'other tenants are not affected';
+    $t->db->do(q{UPDATE rate_limits SET tries = 30 WHERE name = 'mail_to' AND subject = 'account:u21@example.com'});
+    $t->db->do(q{UPDATE rate_limits SET tries = 0 WHERE name = 'team_invite'});
+    error_is invite($owner, 'U21@example.com'), 429, 'RATE_LIMIT_EXCEEDED', name => 'but an address gets thirty a day from the teams of all';
+    is $t->db->selectrow_array(q{SELECT count(*) FROM rate_limits WHERE name = 'mail_to' AND tenant_id <> ?}, undef, $t->tenant_id), 0, 'so nothing of it is counted in their tenants';
+
+    my $new = $t->team('newcomer', role => 'owner', tenant => 'fresh', columns => { is_email_verified => 'f' });
+    status_is invite($new, "v$_\@example.com"), 201 for 1 .. 5;
+    error_is invite($new, 'v6@example.com'), 429, 'RATE_LIMIT_EXCEEDED', name => 'who has not proved to read mail has five an hour';
+    $t->db->do('UPDATE tenant_settings SET email_verification_required = true WHERE tenant_id = ?', undef, $new->tenant_id);
+    error_is invite($new, 'v6@example.com'), 403, 'AUTHORIZATION_ERROR', message => qr/verify your own/, name => 'and none where the tenant asks for verification';
     $t->db->do(q{DELETE FROM team_members WHERE email LIKE 'u%' AND NOT EXISTS (SELECT FROM one_time_tokens o WHERE o.member_id = team_members.id)});
 };
 

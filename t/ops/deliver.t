@@ -150,6 +150,7 @@ subtest '410 means never again' => sub {
     is scalar($r->requests('/gone')), 1, '  after one attempt';
     my $mail = $db->selectrow_hashref(q{SELECT payload FROM jobs WHERE kind = 'mail' AND payload ->> 'template' = 'webhook_disabled'});
     like $mail->{payload}, qr{(?=.*"to": "ann\@example\.com")(?=.*endpoint answered 410)(?=.*/gone)(?=.*"name": "/gone")}, 'its owner is told';
+    is $db->selectrow_array(q{SELECT tries FROM rate_limits WHERE name = 'mail_to' AND subject = 'account:ann@example.com'}), 1, '  which is counted, as all that members do to each other\'s mail';
     is $db->selectrow_array(q{SELECT actor_type FROM audit_events WHERE action = 'webhook.disable' AND resource_id = ? ORDER BY seq DESC LIMIT 1}, undef, $id), 'system', '  and the audit log';
     $r->answer('/gone', status => 200);
     my $on = $ann->post("$base/$id/toggle");

@@ -168,12 +168,18 @@ static void put_json(void *json)
 	json_object_put(json);
 }
 
+/* A mail whose link, if it has one, is the token's. */
 static const char *render(const char *kind, const char *locale, const char *data, struct mail_content *out)
 {
-	struct json_object *json = json_tokener_parse(data);
+	struct json_object *json = json_tokener_parse(data), *secrets = json_object_new_object(), *link;
 
 	arena_defer(&a, put_json, json);
-	return mail_render(&a, mail_kind_find(kind), locale, &brand, "ann@example.com", json, NULL, out);
+	arena_defer(&a, put_json, secrets);
+	if (json_object_object_get_ex(json, "link", &link)) {
+		json_object_object_add(secrets, "link", json_object_get(link));
+		json_object_object_del(json, "link");
+	}
+	return mail_render(&a, mail_kind_find(kind), locale, &brand, "ann@example.com", json, secrets, out);
 }
 
 static bool there_is(const char *name)
@@ -249,8 +255,66 @@ static void test_mail(void)
 	       "\"submitted_at\":\"now\","
 	       "\"subject\":\"a\\r\\nBcc: x@y.de\"}",
 	       &out);
-	is_str(out.subject, "[CNT-1] a Bcc: x@y.de", "a subject has no line's end");
+	is_str(out.subject, "[CNT-1] a Bcc: x[at]y[.]de", "a subject has no line's end");
 	ok(!mail_kind_find("nobody"), "there is no other mail");
+}
+
+/* What people call themselves and their things is text, and no program that shows a mail finds a link in it.
+ */
+static void test_unlink(void)
+{
+	static const struct {
+		const char *text, *shown;
+	} cases[] = {
+		{ "http://evil.example/ free", "http[:]//evil[.]example/ free" },
+		{ "evil.example", "evil[.]example" },
+		{ "www.evil.example/a.b?c=d.e", "www[.]evil[.]example/a.b?c=d.e" },
+		{ "HTTPS://1.2.3.4/x", "HTTPS[:]//1.2.3.4/x" },
+		{ "Write to ada@evil.example.", "Write to ada[at]evil[.]example." },
+		{ "mailto:a@b", "mailto:a[at]b" },
+		{ "evil\u3002example evil\uff0eexample evil\uff61example",
+		  "evil[.]example evil[.]example evil[.]example" },
+		{ "\u4f8b\u3048.\u30c6\u30b9\u30c8", "\u4f8b\u3048[.]\u30c6\u30b9\u30c8" },
+		{ "evil\u200b.\u200bexample evil.e\u00adxample",
+		  "evil\u200b[.]\u200bexample evil[.]e\u00adxample" },
+		{ "a.b.evil.c/ www.a", "a.b[.]evil[.]c/ www[.]a" },
+		{ "xn--e1aybc.xn--p1ai", "xn--e1aybc[.]xn--p1ai" },
+		{ "J.R. Ewing & Sons Ltd., v1.2 (3.5 %) @home \u2026",
+		  "J.R. Ewing & Sons Ltd., v1.2 (3.5 %) @home \u2026" },
+		{ ".", "." },
+		{ "@", "@" },
+		{ ":/", "[:]/" },
+		{ "", "" },
+	};
+	static const struct template_var foreign[] = {
+		{ "x",
+		  "<a href=\"http://evil.example\">evil.\x01"
+		  "example</a>",
+		  .is_foreign = true },
+		{ NULL, NULL, false, false },
+	};
+	struct template_parts parts;
+	struct mail_content out;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		is_str(template_unlink(&a, cases[i].text), cases[i].shown, "%s", cases[i].text);
+	is_str(template_render(&a, "subject: {{x}}\n\n{{x}}", foreign, true, &parts), NULL,
+	       "markup with a link in it");
+	is_str(parts.subject, "<a href=\"http[:]//evil[.]example\">evil[.]example</a>", "the subject");
+	is_str(parts.text, "<a href=\"http[:]//evil[.]example\">evil[.]example</a>\n", "the text part");
+	is_str(parts.html,
+	       "<p>&lt;a href=&quot;http[:]//evil[.]example&quot;&gt;evil[.]example&lt;/a&gt;</p>\n",
+	       "the HTML part");
+	is_str(render("invitation", "en",
+		      "{\"organization\":\"http://evil.example/ free\",\"invited_by\":\"www.evil.example\","
+		      "\"link\":\"https://a.example/?token=T\"}",
+		      &out),
+	       NULL, "an invitation");
+	ok(!strstr(out.text, "evil.example") && !strstr(out.html, "evil.example") &&
+		   !strstr(out.subject, "://"),
+	   "no part of it has such a link");
+	has_str(out.text, "https://a.example/?token=T\n", "… but its own");
+	has_str(out.html, "href=\"https://a.example/?token=T\"", "… in both parts");
 }
 
 static void put(const char *path, const char *text)
@@ -303,6 +367,7 @@ int main(void)
 	test_html();
 	test_all();
 	test_mail();
+	test_unlink();
 	test_override();
 	arena_release(&a);
 	return done_testing();

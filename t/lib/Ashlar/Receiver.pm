@@ -56,7 +56,7 @@ sub answer ($self, $path, %how) {
 sub requests ($self, $path) {
     my @all;
     if (open my $in, '<', "$self->{dir}/seen") {
-        @all = map { $json->decode($_) } <$in>;
+        @all = map { $json->decode($_) } grep { /\n\z/ } <$in>;    # the last one may just be written
     }
     return grep { $_->{path} eq $path } @all;
 }
