@@ -1,6 +1,7 @@
 #include "fcgi/auth.h"
 
 #include <strings.h>
+#include <time.h>
 
 #include "fcgi/answer.h"
 #include "fcgi/config.h"
@@ -78,6 +79,19 @@ static void lay_aside(struct req *rq, const char *key)
 		rq->who.page_key = sha256_hex(&rq->arena, key);
 }
 
+/*
+ * A token that got into other hands, or a browser left open, must not become a way
+ * in that stays.  Who acts as the user has not signed in as one: the handler says so.
+ */
+static enum err check_age(struct req *rq, const struct claims *c)
+{
+	if (!(rq->route->flags & RECENT) || c->actor || time(NULL) - c->auth_at <= cfg.recent_sign_in_s)
+		return ERR_OK;
+	req_fail(rq, ERR_SIGN_IN_AGE, NULL);
+	rq->fail.details = arena_fmt(&rq->arena, "\"max_age\":%ld", cfg.recent_sign_in_s);
+	return ERR_SIGN_IN_AGE;
+}
+
 static enum err bearer(struct req *rq, const char *header)
 {
 	struct claims c;
@@ -115,7 +129,7 @@ static enum err bearer(struct req *rq, const char *header)
 		lay_aside(rq, req_header(rq, "X-API-Key"));
 	}
 	rq->who.key = budget_of_user(rq, c.tenant_id);
-	return ERR_OK;
+	return check_age(rq, &c);
 }
 
 /* A ticket is worth the credentials that it was made with; enter() asks whether they still stand. */

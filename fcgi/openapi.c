@@ -275,6 +275,7 @@ static bool may_fail_as(const struct route *r, enum err e)
 			return true;
 	switch (e) {
 	case ERR_BAD_REQUEST: return input || r->method != GET || r->flags & WORKSPACE;
+	case ERR_SIGN_IN_AGE: return r->flags & RECENT;
 	case ERR_AUTHENTICATION: return takes_token(r) || r->flags & SIGNED;
 	case ERR_API_KEY: return route_takes_key(r) || r->access == USER_OR_KEY;
 	case ERR_ORIGIN: return route_takes_key(r) && r->access != SECRET_KEY && r->access != SECRET_USER;
@@ -494,6 +495,10 @@ static void write_about(struct buf *b, const struct route *r)
 		write_roles(&text, r->gate);
 		buf_text(&text, " have; a secret key alone counts as editor. ");
 	}
+	if (r->flags & RECENT)
+		buf_text(&text, "Needs a token of somebody who signed in within RECENT_SIGN_IN_S, 15 minutes "
+				"unless the "
+				"operator says another; refreshing it is no signing in. ");
 	if (r->flags & SIGNED)
 		buf_text(&text, "Whoever calls proves it by the signature: no bearer token, no key. ");
 	if (r->flags & PRIVATE && r->method == POST)

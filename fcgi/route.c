@@ -349,6 +349,8 @@ static void check(const struct route *r)
 		bad_table("%s: its surface's answers have no meta to say .done in", r->id);
 	if (r->flags & HASHES && r->flags & (SLOW | REALTIME))
 		bad_table("%s: HASHES is for a pool that waits for nobody", r->id);
+	if (r->flags & RECENT && (r->access == PUBLIC || r->access == KEY || route_is_team(r)))
+		bad_table("%s: RECENT asks about a user", r->id);
 	if (r->flags & KEYLESS && !route_takes_key(r))
 		bad_table("%s: KEYLESS goes with a key", r->id);
 	if (!r->run && r->sql == Q_NONE)

@@ -65,6 +65,8 @@ enum route_flag {
 				    first; Idempotency-Key is ignored, since a stored answer would need none */
 	REALTIME = 8192,  /* ashlar realtime serves it: a WebSocket, or a stream */
 	HASHES = 1 << 14, /* hashes a password: runs in the pool that has the cores for it (password.h) */
+	RECENT = 1 << 17, /* opens a way in that outlasts the session: wants a token of somebody who has
+			     signed in within RECENT_SIGN_IN_S */
 	OPEN_QUERY = 1 << 15, /* somebody else makes the address, and may add query parameters of their own */
 	IF_MATCH =
 		1

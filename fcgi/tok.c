@@ -80,7 +80,7 @@ enum { WAYS = 4, SETS = TOK_CACHE_ENTRIES / WAYS };
 
 struct entry {
 	unsigned char digest[32];
-	int64_t iat, exp;
+	int64_t iat, exp, auth_at;
 	unsigned version; /* of the issuer's keys, */
 	unsigned edition; /* of the issuer, */
 	uint16_t issuer;  /* and its number */
@@ -165,6 +165,7 @@ static bool cache_get(struct req *rq, const unsigned char digest[32], int64_t no
 			.generation = e->generation,
 			.iat = e->iat,
 			.exp = e->exp,
+			.auth_at = e->auth_at,
 			.own = s->own,
 		};
 		return true;
@@ -228,6 +229,7 @@ static void cache_put(const unsigned char digest[32], const struct issuer *s, un
 	memcpy(e->digest, digest, sizeof(e->digest));
 	e->iat = c->iat;
 	e->exp = c->exp;
+	e->auth_at = c->auth_at;
 	e->version = version;
 	e->edition = s->edition;
 	e->issuer = (uint16_t)issuer_number(s);
@@ -614,6 +616,8 @@ static enum err read_registered(struct token *t, const char *audience, int64_t n
 		return refuse(t->rq, "no exp");
 	if (!time_of(p, "nbf", 0, &nbf) || !time_of(p, "iat", 0, &out->iat))
 		return refuse(t->rq, "nbf or iat is not a time");
+	if (!time_of(p, "auth_time", out->iat, &out->auth_at))
+		return refuse(t->rq, "auth_time is not a time");
 	if (now - out->exp >= TOK_LEEWAY_S)
 		return req_fail(t->rq, ERR_AUTHENTICATION, "the token has expired");
 	if (nbf - now >= TOK_LEEWAY_S)
@@ -787,6 +791,7 @@ char *tok_sign(struct arena *a, const struct claims *c)
 		good = !texts[i].value || !jwt_add_grant(jwt, texts[i].name, texts[i].value);
 	good = good && (!c->actor || !jwt_add_grants_json(jwt, act_of(a, c->actor)));
 	good = good && (!c->generation || !jwt_add_grant_int(jwt, "gen", c->generation));
+	good = good && (!c->auth_at || !jwt_add_grant_int(jwt, "auth_time", (long)c->auth_at));
 	good = good && !jwt_add_grant_int(jwt, "iat", (long)c->iat) &&
 	       !jwt_add_grant_int(jwt, "exp", (long)c->exp) &&
 	       !jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)cfg.jwt_secret,

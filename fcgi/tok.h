@@ -36,6 +36,8 @@ struct claims {
 	const char *actor; /* "act"."sub" (RFC 8693 4.1): who impersonates the subject; own tokens only, or
 			      NULL */
 	int64_t iat, exp;  /* seconds since 1970; iat is 0 when there is none */
+	int64_t auth_at;   /* "auth_time" (OpenID Connect Core 2): when the user signed in; iat in tokens
+			      that do not say */
 	int generation;    /* "gen": how often the session's tokens were rotated before; 0 when there is
 			      none, as in other issuers' */
 	bool own;          /* we signed it */
@@ -95,8 +97,8 @@ enum err tok_open_by(struct req *rq, const char *text, int jwks, const char *aud
 
 /*
  * Make a token of our own from subject, session, tenant_id, role, email, actor
- * (the last three may be NULL), team, generation, iat and exp; issuer and
- * audience are the configured ones.  The arena's; NULL without JWT_SECRET.
+ * (the last three may be NULL), team, generation, iat, exp and auth_at (0: not
+ * said); issuer and audience are the configured ones.  The arena's; NULL without JWT_SECRET.
  */
 char *tok_sign(struct arena *a, const struct claims *c);
 

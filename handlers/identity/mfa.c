@@ -358,7 +358,7 @@ const struct route mfa_routes[] = {
 	{ POST,   "/api/v1/auth/mfa/totp", "platform.identity.mfa_enrol", KEY_USER, "Begin with an authenticator app",
 	  "Answers a new secret, which counts from the first code on: see /auth/mfa/totp/verify. One that was never confirmed is "
 	  "replaced. 409 when the second factor is on.",
-	  .flags = KEYLESS | PRIVATE, .out = &enrolment_shape, .errors = enrol_errors, .run = mfa_enrol },
+	  .flags = KEYLESS | PRIVATE | RECENT, .out = &enrolment_shape, .errors = enrol_errors, .run = mfa_enrol },
 	{ POST,   "/api/v1/auth/mfa/totp/verify", "platform.identity.mfa_activate", KEY_USER, "Turn the second factor on",
 	  "The app's first code proves that it has the secret. Answers ten recovery codes, this once. "
 	  "Ten wrong codes in 15 minutes from one address, then 429 for 15 minutes.",

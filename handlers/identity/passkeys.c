@@ -520,7 +520,7 @@ const struct route passkey_routes[] = {
 	{ POST,   BASE "/registration/options",   "platform.identity.passkey_registration_options", KEY_USER, "Begin to add a passkey",
 	  .about = "The answer goes to PublicKeyCredential.parseCreationOptionsFromJSON() as it is. Its challenge is good once, "
 		   "for five minutes. A user has at most 20 passkeys.",
-	  .out = &creation_shape, .errors = begin_errors, .status = 200, .run = registration_options, .flags = KEYLESS | PRIVATE },
+	  .out = &creation_shape, .errors = begin_errors, .status = 200, .run = registration_options, .flags = KEYLESS | PRIVATE | RECENT },
 	{ POST,   BASE "/registration",           "platform.identity.passkey_create", KEY_USER, "Add a passkey",
 	  .about = "Keys for ES256 and RS256. The user must have been verified, by fingerprint or PIN. An attestation is not "
 		   "asked for, and one that comes is not looked at.",

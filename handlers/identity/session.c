@@ -66,6 +66,7 @@ enum err session_read(struct req *rq, const PGresult *row, struct tokens *out)
 		.actor = actor,
 		.iat = db_int(row, 0, "_iat_s"),
 		.exp = db_int(row, 0, "_iat_s") + cfg.jwt_ttl_s,
+		.auth_at = db_int(row, 0, PQfnumber(row, "_auth_s") < 0 ? "_iat_s" : "_auth_s"),
 		.generation = (int)db_int(row, 0, "_generation"),
 		.own = true,
 	};

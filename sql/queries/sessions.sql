@@ -11,7 +11,10 @@ LEFT JOIN LATERAL session_tokens(s.session_id, s.issued_at) t ON true;
 
 -- name: session_refresh :row
 -- No row: there is nothing to refresh.  _is_reused: the session has just ended, for that reason.
-SELECT r.is_reused AS _is_reused, t.*
+-- _auth_s: when it was opened.
+SELECT r.is_reused AS _is_reused,
+       (SELECT floor(extract(epoch FROM s.created_at))::bigint FROM sessions s
+        WHERE s.tenant_id = :tenant_id AND s.id = :session::uuid) AS _auth_s, t.*
 FROM session_refresh(:session::uuid, :generation::integer, true) r
 JOIN LATERAL session_tokens(r.session_id, r.issued_at) t ON true;
 

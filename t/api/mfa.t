@@ -72,6 +72,48 @@ subtest 'it is a user\'s own' => sub {
     }
 };
 
+subtest 'it wants a recent sign-in' => sub {
+    # Sessions as they are some time after signing in, refreshed a moment ago.
+    my $auth      = '/api/v1/auth';
+    my %who       = (email => 'early@example.com', password => 'Correct-Horse-7');
+    my $in        = $t->post("$auth/register", \%who);
+    my $refreshed = sub ($age_s) {
+        $db->do('UPDATE sessions SET created_at = now() - make_interval(secs => ?) WHERE subject = (SELECT public_id FROM users WHERE email = ?)', undef, $age_s, $who{email});
+        my $res = $t->post("$auth/refresh", { refresh_token => $in->json('/refresh_token') });
+        $t->keep_secret($res->json('/access_token'));
+        return $t->client(token => $res->json('/access_token'));
+    };
+    $t->keep_secret($who{password}, map { $in->json("/$_") } qw(access_token refresh_token));
+    my $stale = $refreshed->(901 + 60);
+    error_is $stale->post("$mfa/totp"), 403, 'RECENT_SIGN_IN_REQUIRED', max_age => 900, message => qr/sign in again/;
+    is $db->selectrow_array('SELECT count(*) FROM totp_factors'), 0, '  and nothing is made';
+    json_is $stale->get($mfa), '/enabled', false, 'all else goes on';
+    error_is $stale->post("$mfa/totp/verify", { code => '123456' }), 404, 'NOT_FOUND', name => '  what was begun is finished';
+
+    my $soon = $refreshed->(900 - 60);
+    status_is $soon->post("$mfa/totp"), 201, 'refreshing does not make a session older either';
+
+    $refreshed->(86400);
+    my $again = $t->post("$auth/login", \%who);
+    $t->keep_secret($again->json('/access_token'), $again->json('/refresh_token'));
+    my $client = $t->client(token => $again->json('/access_token'));
+    my $secret = enrol($client);
+    my $codes  = $client->post("$mfa/totp/verify", { code => totp($secret) });
+    status_is $codes, 200, 'signed in again it is turned on';
+    $t->keep_secret(@{ $codes->json('/recovery_codes') });
+
+    # With another issuer's token it is what the token says.
+    my $user = $t->user('aged');
+    my $now  = time;
+    for ([ 961 => 403 ], [ 840 => 201 ]) {
+        my ($age, $status) = @$_;
+        status_is $t->client(token => $t->token($user, auth_time => $now - $age))->post("$mfa/totp"), $status, "auth_time $age s ago";
+        status_is $t->client(token => $t->token($user, iat => $now - $age))->post("$mfa/totp"), $status, "  iat, without one";
+    }
+    error_is $t->client(token => $t->token($user, auth_time => 'now'))->get($mfa), 401, 'AUTHENTICATION_ERROR', name => 'an auth_time that is no time';
+    $db->do(q{DELETE FROM totp_factors});
+};
+
 subtest 'at first it is off' => sub {
     my $ann = $t->user('ann', tenant => 'acme');
     json_is $ann->get($mfa), '', { enabled => false, confirmed_at => undef, recovery_codes_left => 0 };

@@ -53,6 +53,22 @@ subtest 'the options of a registration' => sub {
     isnt $ann->post("$base/registration/options")->json('/challenge'), $res->json('/challenge'), 'each challenge is another';
 };
 
+subtest 'to add one takes a recent sign-in' => sub {
+    my $challenges = sub { return scalar $db->selectrow_array('SELECT count(*) FROM webauthn_challenges') };
+    my $before     = $challenges->();
+    my $late       = sub ($age) { return $ann->with(token => $t->token($ann, auth_time => time - $age)) };
+    error_is $late->(961)->post("$base/registration/options"), 403, 'RECENT_SIGN_IN_REQUIRED', max_age => 900;
+    is $challenges->(), $before, '  and there is no challenge';
+    status_is $late->(961)->get($base), 200, 'to look at them does not';
+    status_is $late->(840)->post("$base/registration/options"), 200, 'this one is recent';
+
+    my $device  = authenticator();
+    my $options = $ann->post("$base/registration/options")->json;
+    my $added   = $late->(961)->post("$base/registration", { credential => $device->create($options) });
+    status_is $added, 201, 'what was begun in time is finished';
+    status_is $ann->delete("$base/" . $added->json('/id')), 200;
+};
+
 subtest 'a challenge is never given twice, whatever the Idempotency-Key' => sub {
     for ([ $ann, 'registration' ], [ $guest, 'authentication' ]) {
         my ($who, $what) = @$_;

@@ -35,6 +35,20 @@ static const char *token(bool is_team)
 	return tok_sign(&arena, &c);
 }
 
+/* The token of somebody who signed in so many seconds ago; iat_s: when it was made. */
+static const char *token_aged(int signed_in_s, int iat_s, const char *actor)
+{
+	const struct claims c = { .subject = "user_1",
+				  .session = SID,
+				  .tenant_id = TID,
+				  .actor = actor,
+				  .auth_at = signed_in_s ? time(NULL) - signed_in_s : 0,
+				  .iat = time(NULL) - iat_s,
+				  .exp = time(NULL) + 600 };
+
+	return tok_sign(&arena, &c);
+}
+
 /* "user", "key", "anonymous", with "+key" where there is one beside a user; or the error's code. */
 static const char *check(enum access access, unsigned flags, const char *key, const char *bearer)
 {
@@ -130,6 +144,28 @@ static void test_keys(void)
 	is_str(rq.who.actor, "admin_1", "and who impersonates them");
 }
 
+static void test_recent(void)
+{
+	enum { LATER = 60 }; /* than the clock can be while this runs */
+
+	cfg.recent_sign_in_s = 900;
+	is_str(check(USER, RECENT, NULL, token_aged(900 - LATER, 0, NULL)), "user",
+	       "signed in a short while ago");
+	is_str(check(USER, RECENT, NULL, token_aged(901, 0, NULL)), "RECENT_SIGN_IN_REQUIRED",
+	       "signed in longer ago, and refreshed just now");
+	is_str(rq.fail.details, "\"max_age\":900", "  how long it may have been is told");
+	is_str(check(USER, 0, NULL, token_aged(901, 0, NULL)), "user", "  which is nothing to other rows");
+	is_str(check(KEY_USER, RECENT | KEYLESS, PUBLIC_TEXT, token_aged(901, 0, NULL)),
+	       "RECENT_SIGN_IN_REQUIRED", "with a key, too");
+	is_str(check(USER, RECENT, NULL, token_aged(0, 901, NULL)), "RECENT_SIGN_IN_REQUIRED",
+	       "a token that does not say counts from when it was made");
+	is_str(check(USER, RECENT, NULL, token_aged(0, 0, NULL)), "user", "  just now");
+	is_str(check(USER, RECENT, NULL, token_aged(901, 0, "admin_1")), "user",
+	       "who acts as the user is refused by the handler, for that");
+	is_str(check(USER, RECENT, NULL, NULL), "AUTHENTICATION_ERROR",
+	       "who is nobody is asked for a token first");
+}
+
 static void test_contexts(void)
 {
 	is_str(check(TEAM, 0, NULL, team), "user", "the dashboard takes a team user's token");
@@ -159,6 +195,7 @@ int main(void)
 	test_kinds();
 	test_keys();
 	test_contexts();
+	test_recent();
 	tok_release();
 	arena_release(&rq.arena);
 	arena_release(&arena);

@@ -225,6 +225,24 @@ static void test_signing(void)
 	cfg.jwt_secret = SECRET;
 }
 
+/* When the user signed in, which is not when the token was made. */
+static void test_auth_time(void)
+{
+	struct claims c = { .subject = "s", .session = SID, .tenant_id = TID, .iat = NOW, .exp = NOW + 60 };
+	const char *token = tok_sign(&arena, &c);
+
+	accepted(token, "a token that does not say when its user signed in");
+	is_int(got.auth_at, NOW, "then: when it was made");
+	c.auth_at = NOW - 86400;
+	token = tok_sign(&arena, &c);
+	for (int i = 0; i < 2; i++) {
+		accepted(token, i ? "from the cache" : "one that says");
+		is_int(got.auth_at, NOW - 86400, "the day before");
+		is_int(got.iat, NOW, "whenever it was made");
+	}
+	refused(own(own_payload("\"auth_time\":\"1\",")), "auth_time is not a time", "a time that is text");
+}
+
 static void test_context(void)
 {
 	struct claims c = { .subject = "s", .session = SID, .tenant_id = TID, .iat = NOW, .exp = NOW + 60 };
@@ -367,6 +385,8 @@ static void test_times(void)
 	is_str(rq.fail.message, "the token is not valid yet", "and the client is told");
 	is_int(verify(timed(NOW + 60, arena_fmt(&arena, ",\"nbf\":%d", NOW + 31))), ERR_AUTHENTICATION,
 	       "31 s too");
+	accepted(timed(NOW + 60, ""), "not saying when it was issued");
+	is_int(got.auth_at, 0, "  nor when its user signed in: long ago");
 	accepted(timed(NOW + 60, arena_fmt(&arena, ",\"iat\":%d", NOW + 29)), "issued in 29 s");
 	refused(timed(NOW + 60, arena_fmt(&arena, ",\"iat\":%d", NOW + 31)),
 		"iat is in the future or behind exp", "in 31 s");
@@ -884,6 +904,7 @@ int main(void)
 	test_open();
 	test_claims();
 	test_signing();
+	test_auth_time();
 	test_context();
 	test_form();
 	test_signature();
