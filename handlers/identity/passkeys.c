@@ -21,6 +21,7 @@
 #include "fcgi/secret.h"
 #include "fcgi/ticket.h"
 #include "fcgi/webauthn.h"
+#include "handlers/identity/decoys.h"
 #include "handlers/identity/session.h"
 #include "handlers/routes.h"
 
@@ -359,23 +360,6 @@ static enum err registration(struct req *rq)
  * Authentication
  */
 
-/*
- * What stands for the passkeys of an address that has none: it is made of the
- * address, so that asking again shows the same.
- */
-static const char *decoy(struct req *rq, const char *tenant, const char *rp_id, const char *email)
-{
-	const char *whose = arena_fmt(&rq->arena, "%s %s %s", tenant, rp_id, email);
-	unsigned char id[SECRET_BYTES];
-	char text[SECRET_BYTES * 4 / 3 + 3];
-
-	secret_mac("passkey decoy", whose, strlen(whose), id);
-	b64url_encode(id, sizeof(id), text);
-	return arena_fmt(&rq->arena,
-			 "[{\"id\":\"%s\",\"type\":\"public-key\",\"transports\":[\"hybrid\",\"internal\"]}]",
-			 text);
-}
-
 static enum err authentication_options(struct req *rq)
 {
 	const char *rp_id, *tenant, *email = req_text(rq, "email");
@@ -384,7 +368,7 @@ static enum err authentication_options(struct req *rq)
 	if (rc)
 		return rc;
 	set_challenge(rq);
-	req_set(rq, "decoy", email ? decoy(rq, tenant, rp_id, email) : NULL);
+	req_set(rq, "decoys", email ? decoys(rq, tenant, rp_id, email) : NULL);
 	return req_answer(rq, Q_passkey_authentication_options);
 }
 

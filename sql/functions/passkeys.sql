@@ -22,10 +22,13 @@ RETURN coalesce(
     string_to_array(configured, ' '));
 
 -- A user's passkeys of a domain as browsers want them listed; NULL: there are none.
+-- Transports are in alphabetical order, as browsers say them and decoys.c does: what
+-- a client of another mind has sent would show that the list is somebody's.
 CREATE OR REPLACE FUNCTION passkey_descriptors(who uuid, domain text) RETURNS jsonb
 LANGUAGE sql STABLE
 RETURN (SELECT jsonb_agg(jsonb_build_object('type', 'public-key', 'id', base64url(p.credential_id),
-                                            'transports', to_jsonb(p.transports)) ORDER BY p.created_at, p.id)
+                                            'transports', to_jsonb(ARRAY(SELECT DISTINCT t COLLATE "C" FROM unnest(p.transports) t ORDER BY 1)))
+                         ORDER BY p.created_at, p.id)
         FROM passkeys p
         WHERE p.tenant_id = app_tenant() AND p.user_id = who AND p.rp_id = domain);
 

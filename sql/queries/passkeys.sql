@@ -32,7 +32,7 @@ JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id;
 
 -- name: passkey_authentication_options :row
 -- A challenge for whoever has a passkey, or, with :email, for one of that
--- user's; who has none, or does not exist, gets :decoy in their place.
+-- user's; who has none, or does not exist, gets :decoys in their place.
 WITH who AS (
     SELECT u.id, passkey_descriptors(u.id, :rp_id) AS descriptors
     FROM users u
@@ -43,7 +43,7 @@ WITH who AS (
     RETURNING challenge, rp_id
 )
 SELECT base64url(m.challenge) AS challenge, 300000 AS timeout, m.rp_id AS "rpId",
-       coalesce((SELECT descriptors FROM who), :decoy::jsonb, '[]') AS "allowCredentials",
+       coalesce((SELECT descriptors FROM who), :decoys::jsonb, '[]') AS "allowCredentials",
        'required' AS "userVerification"
 FROM made m;
 

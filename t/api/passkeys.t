@@ -211,7 +211,7 @@ subtest 'a passkey is added' => sub {
     is $row->{resource_id}, $phone_id, '  and which';
 
     json_is $ann->post("$base/registration/options"), '/excludeCredentials',
-        [ { type => 'public-key', id => $phone->id, transports => [ 'internal', 'hybrid' ] } ], 'its device is told not to make another';
+        [ { type => 'public-key', id => $phone->id, transports => [ 'hybrid', 'internal' ] } ], 'its device is told not to make another';
     error_is register($ann, $phone), 409, 'CONFLICT', field => 'credential', name => 'and could not';
     error_is register($t->user('carl')->with(key => $key, origin => $page), $phone), 409, 'CONFLICT', name => '  for somebody else either';
 };
@@ -349,23 +349,62 @@ subtest 'whoever may not come in is told so, once it is clear who they are' => s
     error_is sign_in($guest, $device, flags => UV), 401, 'INVALID_CREDENTIALS', name => 'who cannot show that it is them is not told';
 };
 
+# What a list shows: how many, and of each the id's length and the transports; in any order.
+sub shape ($list) { return join ' + ', sort map { length(decode_base64url($_->{id})) . ' ' . (join('/', @{ $_->{transports} }) || 'any') } @$list }
+
 subtest 'an address is answered alike whether it is known or not' => sub {
-    my $list = sub ($email) { return $guest->post("$base/authentication/options", { email => $email })->json('/allowCredentials') };
-    is_deeply $list->('ann@example.com')->[0], { type => 'public-key', id => $phone->id, transports => [ 'internal', 'hybrid' ] }, 'a known one has its passkeys';
-    my %shape;
-    for my $email ('bob@example.com', 'nobody@example.com') {
-        my $made_up = $list->($email);
-        is scalar @$made_up, 1, "$email has one";
-        is_deeply [ sort keys %{ $made_up->[0] } ], [ 'id', 'transports', 'type' ], '  that looks like any';
-        is length decode_base64url($made_up->[0]{id}), 32, '  of a length that they have';
-        is_deeply $list->(uc $email), $made_up, '  and stays the same';
-        $shape{ $made_up->[0]{id} }++;
-    }
-    is scalar keys %shape, 2, 'each another';
-    my $other = $t->client(key => $t->key(type => 'public', tenant => 'other', origins => [$page]), origin => $page);
-    isnt $other->post("$base/authentication/options", { email => 'nobody@example.com' })->json('/allowCredentials/0/id'),
-        $list->('nobody@example.com')->[0]{id}, 'and another for each tenant';
+    my $list = sub ($email, $who = $guest) { return $who->post("$base/authentication/options", { email => $email })->json('/allowCredentials') };
+    is_deeply $list->('ann@example.com')->[0], { type => 'public-key', id => $phone->id, transports => [ 'hybrid', 'internal' ] },
+        'a known one has its passkeys, their transports in the order in which browsers say them';
     is_deeply $list->(undef), [], 'without an address there is no list';
+
+    # The same whoever asks and when, and whatever becomes of others.
+    my %before = map { $_ => $list->($_) } 'bob@example.com', map { "nobody$_\@example.com" } 1 .. 9;
+    my $other  = $t->client(key => $t->key(type => 'public', tenant => 'other', origins => [$page]), origin => $page);
+    my %ids    = map { $_->{id} => 1 } map { @$_ } values %before;
+    is scalar keys %ids, scalar(map { @$_ } values %before), 'all of them are different';
+    status_is register($t->user('gil')->with(key => $key, origin => $page), authenticator(id_bytes => 64, transports => ['usb'])), 201;
+    for my $email (sort keys %before) {
+        is_deeply $list->(uc $email), $before{$email}, "$email: what is made up stays the same";
+        my @elsewhere = map { @$_ } $list->($email, $other), $list->($email, $guest->with(origin => 'https://login.example.com'));
+        is scalar(grep { $ids{ $_->{id} } } @elsewhere), 0, '  and is another for each tenant and domain';
+    }
+    is_deeply $list->("jose\x{301}\@example.com"), $list->("JOS\x{c9}\@example.com"), 'and however the address is spelled';
+
+    # What people have.  The secret of the tests, and so what is made up, is the same each time.
+    my %kind = (
+        apple    => { id_bytes => 20, transports => [ 'internal', 'hybrid' ] },
+        iphone   => { id_bytes => 20, transports => [] },
+        google   => { id_bytes => 16, transports => [ 'hybrid', 'internal' ] },
+        windows  => { id_bytes => 32, transports => ['internal'] },
+        key      => { id_bytes => 48, transports => [ 'usb', 'nfc' ] },
+        old_key  => { id_bytes => 64, transports => ['usb'] },
+    );
+    my (%made_up, %lengths, %counts);
+    for my $made_up (map { $list->("unknown$_\@example.com") } 1 .. 400) {
+        $made_up{ shape($made_up) }++;
+        $counts{@$made_up}++;
+        for (@$made_up) {
+            $lengths{ length decode_base64url($_->{id}) }++;
+            is_deeply [ sort keys %$_ ], [qw(id transports type)] or last;
+        }
+    }
+    my $n = 0;
+    for my $has ([qw(apple)], [qw(iphone)], [qw(google)], [qw(windows)], [qw(key)], [qw(old_key)], [qw(apple windows)], [qw(google windows)], [qw(apple google)], [qw(apple key)], [qw(apple google windows)]) {
+        my $user = $t->user('has' . ++$n)->with(key => $key, origin => $page);
+        register($user, authenticator(%{ $kind{$_} })) for @$has;
+        my $known = $list->($user->email);
+        is scalar @$known, scalar @$has, "who has @$has";
+        ok $made_up{ shape($known) }, '  looks like somebody who was made up: ' . shape($known);
+    }
+    is_deeply [ sort { $a <=> $b } keys %lengths ], [ 16, 20, 32, 48, 64 ], 'ids are as long as theirs';
+    cmp_ok $counts{1}, '>', 200, 'most have one';
+    cmp_ok $counts{$_}, '>', 0,  "some have $_" for 2 .. 4;
+
+    my $ask   = sub { return [ map { $list->("plain$_\@example.com") } 1 .. 30 ] };
+    my $plain = $ask->();
+    $db->do(q{INSERT INTO users (tenant_id, public_id, email) SELECT ?, 'plain' || i, 'plain' || i || '@example.com' FROM generate_series(1, 30) i}, undef, $ann->tenant_id);
+    is_deeply $ask->(), $plain, 'who then signs up and has no passkey is answered as before';
 };
 
 # ------------------------------------------------------------------ what one has

@@ -15,12 +15,14 @@ use constant { UP => 0x01, UV => 0x04, BE => 0x08, BS => 0x10, AT => 0x40 };
 
 #   origin  of the page
 #   alg     -7 (ES256, the default) or -257 (RS256)
+#   id_bytes, transports
+#           what is to be seen of it in a list: 32 bytes and internal, hybrid unless given
 sub new ($class, %arg) {
     state $n = 0;
     my $self = bless { alg => -7, %arg, dir => File::Temp->newdir('/tmp/ashlar-passkey-XXXXXX') }, $class;
     my $args = $self->{alg} == -7 ? 'EC -pkeyopt ec_paramgen_curve:P-256' : 'RSA -pkeyopt rsa_keygen_bits:2048';
     system("openssl genpkey -algorithm $args -out $self->{dir}/key 2>$self->{dir}/log") == 0 or die "openssl genpkey failed\n";
-    $self->{id}      = sha256(join ' ', $$, ++$n, rand);
+    $self->{id}      = substr sha256(join ' ', $$, ++$n, rand) . sha256(rand), 0, $self->{id_bytes} // 32;
     $self->{counter} = 0;
     return $self;
 }
@@ -46,7 +48,7 @@ sub create ($self, $options, %wrong) {
         response               => {
             clientDataJSON    => encode_base64url($self->_client_data('webauthn.create', $options, %wrong)),
             attestationObject => encode_base64url($wrong{attestation} // $object),
-            transports        => [ 'internal', 'hybrid' ],
+            transports        => $self->{transports} // [ 'internal', 'hybrid' ],
         },
     };
 }
