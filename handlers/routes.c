@@ -28,7 +28,7 @@ const struct route *const route_tables[] = {
 	dashboard_stats_routes,
 	auth_routes,
 	password_routes,
-	verification_routes,
+	verification_routes, mailed_link_routes,
 	session_routes,
 	project_routes,
 	realtime_routes,

@@ -30,6 +30,7 @@ extern const struct route dashboard_stats_routes[];
 extern const struct route auth_routes[];
 extern const struct route password_routes[];
 extern const struct route verification_routes[];
+extern const struct route mailed_link_routes[];
 extern const struct route session_routes[];
 extern const struct route project_routes[];
 extern const struct route realtime_routes[];

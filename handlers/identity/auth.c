@@ -10,6 +10,7 @@
 #include "fcgi/password.h"
 #include "fcgi/req.h"
 #include "fcgi/ticket.h"
+#include "handlers/identity/auth.h"
 #include "handlers/identity/mailed.h"
 #include "handlers/identity/session.h"
 #include "handlers/routes.h"
@@ -215,7 +216,7 @@ static enum err login_rehash(struct req *rq, const char *before, const char *has
 	return db_call(rq, Q_login_rehash, false, &res);
 }
 
-static enum err login(struct req *rq)
+enum err auth_login(struct req *rq)
 {
 	const char *id, *public_id, *stored, *renewed = NULL;
 	bool matches, is_outdated, is_pending, may_enter;
@@ -319,7 +320,7 @@ const struct route auth_routes[] = {
 	{ POST, "/api/v1/auth/login", "platform.identity.login", KEY, "Sign in with a password",
 	  "A user with a second factor gets mfa_required instead of tokens.  Wrong ones count: 10 in 15 minutes of an account from one "
 	  "address, and 50 of all, then none for 15 minutes; 30 an hour of an account from addresses that it does not know, then a brake.",
-	  .body = login_in, .out = &login_shape, .errors = not_in, .run = login, .flags = KEYLESS | PRIVATE | HASHES, .status = 200 },
+	  .body = login_in, .out = &login_shape, .errors = not_in, .run = auth_login, .flags = KEYLESS | PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/auth/refresh", "platform.identity.refresh", KEY, "Get new tokens",
 	  "The refresh token stays the same, or, where the tenant has tokens rotated (refresh_token_rotation), is replaced by the "
 	  "next one.  The one before gets the next one again within 30 seconds, and later as long as neither the next refresh token "
