@@ -40,6 +40,7 @@ enum {
 	ACCEPT_AT_ONCE = 64,
 	HANDSHAKE_S = 10,  /* for the head to come, and then for the door */
 	OTHER_FILES = 256, /* descriptors that are not connections */
+	START_S = 5,       /* for the outbox to be found */
 	STOP_S = 10,
 	CHILDREN_S = 5,
 };
@@ -62,13 +63,13 @@ static struct pg *pg;
 static char process[37];
 static int listen_fd = -1;
 static struct stat socket_stat;
-static bool is_unix, is_stopping;
+static bool is_unix, is_open, is_stopping;
 static ev_io accepts;
 static ev_timer tick, accept_again;
 static ev_prepare sweep;
 static ev_signal on_term, on_int, on_hup, on_chld;
 static pid_t notifier;
-static int64_t stopping_ns, notifier_at_ns;
+static int64_t opens_ns, stopping_ns, notifier_at_ns;
 static long max_connections;
 static struct guest *guests;
 static long nguests;
@@ -471,12 +472,26 @@ static void on_tick(struct ev_loop *l, ev_timer *w, int events)
 		spawn_notifier();
 }
 
+/*
+ * Whoever comes while this server starts waits in the socket, and is not told to
+ * come again: systemd keeps it open while one server follows another.  With
+ * PostgreSQL away they are told, before nginx gives up on them.
+ */
+static void open_the_gate(void)
+{
+	if (is_open || is_stopping || (!feed_is_ready() && clock_ns() < opens_ns))
+		return;
+	is_open = true;
+	ev_io_start(loop, &accepts);
+}
+
 static void on_sweep(struct ev_loop *l, ev_prepare *w, int events)
 {
 	(void)l;
 	(void)w;
 	(void)events;
 	conn_sweep();
+	open_the_gate();
 	if (!is_stopping)
 		return;
 	if ((!conns && !pg_pending(pg) && !outbox_pending()) ||
@@ -579,7 +594,7 @@ int server_run(const struct server_options *options)
 	ev_timer_start(loop, &tick);
 	ev_timer_init(&accept_again, on_accept_again, 0, 0);
 	ev_io_init(&accepts, on_accept, listen_fd, EV_READ);
-	ev_io_start(loop, &accepts);
+	opens_ns = clock_ns() + START_S * 1000000000LL;
 	host_notify("READY=1");
 	log_msg(LOG_INFO, NULL, "realtime: process %s", process);
 	ev_run(loop, 0);

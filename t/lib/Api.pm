@@ -70,6 +70,9 @@ sub false () { return Cpanel::JSON::XS::false() }
 #   worker       how many children a worker has; none when left out
 #   realtime     whether there is a realtime server
 #   cluster      an Ashlar::Cluster; by default the one shared by all files
+#   database     the name of a database that is there; it is dropped at the end like the one that is made
+#   release      the tree of another release, built: its program, its nginx and its pages (see upgrade)
+#   sockets      whether the test holds the listening sockets, as systemd does, so that they stay open over a restart
 #   nginx        a hash of further variables of nginx/render
 sub start ($class, %arg) {
     my $dir  = File::Temp->newdir('/tmp/ashlar-t-XXXXXX');
@@ -81,6 +84,9 @@ sub start ($class, %arg) {
         cluster  => delete $arg{cluster} // Ashlar::Cluster->shared,
         size     => { main => delete $arg{main} // 2, slow => delete $arg{slow} // 1, hash => delete $arg{hash} // 2 },
         nginx    => delete $arg{nginx} // {},
+        release  => delete $arg{release},
+        sockets  => delete $arg{sockets} ? {} : undef,
+        database => delete $arg{database},
         owner    => $$,
         expected => [$RACE],
         secrets  => [$SECRET],
@@ -88,7 +94,7 @@ sub start ($class, %arg) {
     }, $class;
     push @started, $self;
     chmod 0755, $self->{dir};
-    $self->{database} = $self->{cluster}->clone;
+    $self->{database} //= $self->{cluster}->clone;
     $self->{$_} = $self->_free_port for qw(https_port http_port);
     $self->{env} = {
         DATABASE_URL       => $self->{cluster}->url($self->{database}, 'ashlar_api'),
@@ -308,13 +314,27 @@ sub load ($self, %arg) {
 
 # ------------------------------------------------------------------ what runs
 
+# The program that is started from now on, and where its nginx and its pages are.
+sub program ($self) { return $self->{release} ? "$self->{release}/build/ashlar" : $ASHLAR }
+sub _tree ($self) { return $self->{release} // getcwd }
+
+# What is started, and what nginx reads when it is reloaded, is this tree's from now on.
+sub upgrade ($self) {
+    delete $self->{release};
+    return $self;
+}
+
+# With sockets, a pool's stays the same one.
+sub _socket_of ($self, $pool) { return $self->{sockets} && ($self->{sockets}{$pool} //= $self->listen_for($pool)) }
+
 # Start a pool; with on_socket => $listening it inherits that as fd 0.
 sub start_pool ($self, $pool, %arg) {
     my $socket = "$self->{dir}/$pool.sock";
+    $arg{on_socket} //= $self->_socket_of($pool);
     my $before = (stat $socket)[1] // 0;    # another pool's that is to be replaced, perhaps
     my $master = $self->{pool}{$pool} = Ashlar::Process->start(
         name  => "ashlar api --pool $pool",
-        cmd   => [ $ASHLAR, 'api', '--pool', $pool, '--processes', $self->{size}{$pool}, $arg{on_socket} ? () : ('--socket', $socket) ],
+        cmd   => [ $self->program, 'api', '--pool', $pool, '--processes', $self->{size}{$pool}, $arg{on_socket} ? () : ('--socket', $socket) ],
         log   => "$self->{dir}/api-$pool.log",
         env   => { %{ $self->{env} }, %{ $arg{env} // {} } },
         stdin => $arg{on_socket},
@@ -334,7 +354,7 @@ sub start_worker ($self, %arg) {
     my $begun  = sub { scalar $self->db->selectrow_array('SELECT count(*) FROM job_workers WHERE pid = ?', undef, $self->{pool}{$name}->pid) };
     my $worker = $self->{pool}{$name} = Ashlar::Process->start(
         name => "ashlar worker ($name)",
-        cmd  => [ $ASHLAR, 'worker', '--concurrency', $arg{children} // 2, $arg{queues} ? ('--queues', $arg{queues}) : () ],
+        cmd  => [ $self->program, 'worker', '--concurrency', $arg{children} // 2, $arg{queues} ? ('--queues', $arg{queues}) : () ],
         log  => "$self->{dir}/api-$name.log",
         env  => { %{ $self->{env} }, %{ $arg{env} // {} } },
     );
@@ -345,11 +365,13 @@ sub start_worker ($self, %arg) {
 # Start a realtime server; another name is another one beside it, past nginx.
 sub start_realtime ($self, $name = 'realtime', %arg) {
     my $socket = "$self->{dir}/$name.sock";
+    my $listening = $arg{on_socket} // $self->_socket_of($name);
     my $server = $self->{pool}{$name} = Ashlar::Process->start(
-        name => "ashlar realtime ($name)",
-        cmd  => [ $ASHLAR, 'realtime', '--socket', $socket ],
-        log  => "$self->{dir}/api-$name.log",
-        env  => { %{ $self->{env} }, %{ $arg{env} // {} } },
+        name  => "ashlar realtime ($name)",
+        cmd   => [ $self->program, 'realtime', $listening ? () : ('--socket', $socket) ],
+        log   => "$self->{dir}/api-$name.log",
+        env   => { %{ $self->{env} }, %{ $arg{env} // {} } },
+        stdin => $listening,
     );
     # An answer of its own says that it has read where the outbox is.
     $self->_wait_for($name, $server, sub { ($self->_ask_realtime($socket) // '') =~ m{^HTTP/1.1 401} }) if !$arg{no_wait};
@@ -384,25 +406,7 @@ sub _start_nginx ($self) {
     state $cert = _certificate();
     for (qw(cert.pem key.pem)) { link "$cert/$_", "$dir/$_" or die "$dir/$_: $!\n" }
     mkdir "$dir/run" or die "$dir/run: $!\n";
-    my %env = (
-        HTTPS_PORT   => $self->{https_port},
-        HTTP_PORT    => $self->{http_port},
-        SOCKET_MAIN  => "$dir/main.sock",
-        SOCKET_SLOW  => "$dir/slow.sock",
-        SOCKET_HASH  => "$dir/hash.sock",
-        SOCKET_REALTIME => "$dir/realtime.sock",
-        DOC_ROOT     => getcwd . '/build/docs',
-        CERT         => "$dir/cert.pem",
-        CERT_KEY     => "$dir/key.pem",
-        RUN_DIR      => "$dir/run",
-        REAL_IP_FROM => '',
-        LIMIT_RATE   => 0,
-        NGINX_USER   => $> == 0 ? 'root' : '',
-        ASHLAR       => $ASHLAR,
-        %{ $self->{nginx} },
-    );
-    my $render = Ashlar::Process->start(cmd => [ 'nginx/render', "$dir/nginx" ], log => "$dir/render.log", env => \%env);
-    die "nginx/render failed:\n", _slurp("$dir/render.log"), "\n" if ($render->wait_for(60) // -1) != 0;
+    $self->render_nginx;
     $self->{server} = Ashlar::Process->start(
         name => 'nginx',
         cmd  => [ 'nginx', '-p', "$dir/run", '-c', "$dir/nginx/nginx.conf", '-g', 'daemon off;' ],
@@ -410,6 +414,32 @@ sub _start_nginx ($self) {
         env  => { PATH => "$ENV{PATH}:/usr/sbin" },
     );
     $self->_wait_for('nginx', $self->{server}, sub { IO::Socket::INET->new("127.0.0.1:$self->{https_port}") });
+    return;
+}
+
+# Write what nginx reads; for one that runs it counts when it is reloaded.
+sub render_nginx ($self) {
+    my $dir  = $self->{dir};
+    my $tree = $self->_tree;
+    my %env  = (
+        HTTPS_PORT   => $self->{https_port},
+        HTTP_PORT    => $self->{http_port},
+        SOCKET_MAIN  => "$dir/main.sock",
+        SOCKET_SLOW  => "$dir/slow.sock",
+        SOCKET_HASH  => "$dir/hash.sock",
+        SOCKET_REALTIME => "$dir/realtime.sock",
+        DOC_ROOT     => "$tree/build/docs",
+        CERT         => "$dir/cert.pem",
+        CERT_KEY     => "$dir/key.pem",
+        RUN_DIR      => "$dir/run",
+        REAL_IP_FROM => '',
+        LIMIT_RATE   => 0,
+        NGINX_USER   => $> == 0 ? 'root' : '',
+        ASHLAR       => $self->program,
+        %{ $self->{nginx} },
+    );
+    my $render = Ashlar::Process->start(cmd => [ "$tree/nginx/render", "$dir/nginx" ], log => "$dir/render.log", env => \%env);
+    die "nginx/render failed:\n", _slurp("$dir/render.log"), "\n" if ($render->wait_for(60) // -1) != 0;
     return;
 }
 

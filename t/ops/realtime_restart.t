@@ -121,6 +121,15 @@ subtest 'clients miss nothing when the server is killed, and when it is stopped'
     }
 };
 
+subtest 'who comes while it starts waits in the socket' => sub {
+    my $s      = Api->start(main => 1, slow => 0, hash => 0);
+    my $socket = $s->listen_for('realtime');
+    my @early  = map { IO::Socket::UNIX->new("$s->{dir}/realtime.sock") } 1 .. 3;
+    print {$_} "GET /api/v1/app/ws HTTP/1.1\r\nHost: localhost\r\nX-Real-IP: 127.0.0.1\r\n\r\n" for @early;
+    $s->start_realtime(realtime => on_socket => $socket);
+    for my $peer (@early) { like scalar(<$peer>), qr{^HTTP/1.1 401}, 'and is asked who it is' }
+};
+
 # ------------------------------------------------------------------ jobs
 
 sub in_tenant ($text, @value) {
