@@ -95,6 +95,9 @@ check-asan: ## the same with AddressSanitizer and UBSan
 check-chaos: deps all ## jobs under 50 kills of workers and two of PostgreSQL; "make check" has a short form
 	CHAOS=long tools/check t/ops/chaos.t
 
+check-upgrade: deps all docs ## the last release under load, replaced by this tree; "make check" has a short form
+	UPGRADE=long tools/check t/ops/upgrade.t t/ops/upgrade_live.t
+
 cover: ## how much of the C code the tests run, file by file; the lines are under build/cov/html
 	$(MAKE) COV=1 all unit docs
 	find build/cov -name '*.gcda' -delete
@@ -154,5 +157,5 @@ clean: ## remove build/
 	rm -rf build
 
 -include $(OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT:%=%.d) $(FUZZERS:%=%.d)
-.PHONY: all docs deps run stop clean-run lint objects install uninstall unit fuzzers check check-asan check-chaos cover check-valgrind fuzz bench help clean
+.PHONY: all docs deps run stop clean-run lint objects install uninstall unit fuzzers check check-asan check-chaos check-upgrade cover check-valgrind fuzz bench help clean
 .DELETE_ON_ERROR:
