@@ -188,7 +188,7 @@ subtest 'two instances on one host' => sub {
     for my $file (@new) {
         next if $file =~ /README|real-ip/;
         my $text = slurp("$two/$file") =~ s/^\s*#.*//mgr;
-        push @shared, "$file: $1" if $text =~ m{(.*(?:/run/ashlar\b(?!-two)|/etc/ashlar/|\bashlar-(?:api|worker|realtime|migrate|main|slow)|\bashlar_(?:main|slow|req|conn|pool|uuid)|log_format ashlar\b |snippets/ashlar-(?!two)|ashlar[.]target|RuntimeDirectory=ashlar$).*)}m;
+        push @shared, "$file: $1" if $text =~ m{(.*(?:/run/ashlar\b(?!-two)|/etc/ashlar/|\bashlar-(?:api|worker|realtime|migrate|main|slow|hash)|\bashlar_(?:main|slow|hash|rate|requests|sockets|pool|uuid)|log_format ashlar\b |snippets/ashlar-(?!two)|ashlar[.]target|RuntimeDirectory=ashlar$).*)}m;
     }
     is_deeply \@shared, [], 'and none of them means anything of the first one\'s';
     like slurp("$two/etc/ashlar-two/ashlar.env"), qr{^DATABASE_URL=postgresql://ashlar_api\@/ashlar_two[?]}m, 'its database';
@@ -208,11 +208,11 @@ subtest 'two instances on one host' => sub {
 
     my $units = "$two/usr/lib/systemd/system";
     system("cp -an /usr/lib/systemd/system/. '$units/' && ln -s usr/bin '$two/bin' && cp /usr/bin/kill '$two/usr/bin/'");
-    for my $unit (qw(ashlar-two.target ashlar-two-api@main.service ashlar-two-api@slow.service ashlar-two-worker.service ashlar-two-realtime.service ashlar-two-migrate.service)) {
+    for my $unit (qw(ashlar-two.target ashlar-two-api@main.service ashlar-two-api@slow.service ashlar-two-api@hash.service ashlar-two-worker.service ashlar-two-realtime.service ashlar-two-migrate.service)) {
         is scalar qx(systemd-analyze --no-pager --root='$two' verify --man=no '$unit' 2>&1), '', "$unit is well-formed";
     }
     my $open = sub ($unit) { return [ sort map { /"set":false,"name":"([^"]*)"/ ? $1 : () } split /[}]/, qx(systemd-analyze --no-pager --root='$two' security --offline=true --json=short '$unit') ] };
-    is_deeply $open->("ashlar-two-$_"), $open->("ashlar-$_"), "$_ is as closed as the first one's" for qw(api@main.service api@slow.service worker.service);
+    is_deeply $open->("ashlar-two-$_"), $open->("ashlar-$_"), "$_ is as closed as the first one's" for qw(api@main.service api@slow.service api@hash.service worker.service);
     like install("$top/three", INSTANCE => $_), qr/INSTANCE must be/, "no instance is called $_" for qw(a-b worker Two);
 };
 
@@ -226,6 +226,14 @@ subtest 'uninstall' => sub {
     is_deeply [ grep { /ashlar-two/ && !m{^etc/} } files($gone) ], [], 'what the second instance had is gone';
     ok -x "$gone/usr/bin/ashlar", '  and the first is whole';
     ok -e "$gone/usr/lib/systemd/system/ashlar-.service.d/10-hardening.conf", '  and as closed';
+    install($gone, INSTANCE => 'two');
+    like install($gone, do => 'uninstall'), qr{the program stays: it is also that of ashlar-two\n}, 'the first one of two';
+    ok -x "$gone/usr/bin/ashlar", '  leaves what the second one starts';
+    ok -e "$gone/usr/lib/systemd/system/$_", "  and $_" for 'ashlar-.service.d/10-hardening.conf', 'ashlar-two-api@hash.service.d/20-cpu.conf', 'ashlar-two.target';
+    is_deeply [ grep { m{ashlar(?:-two)?[.]target|/ashlar-(?!two|[.]service)} && !m{^etc/|/share/|/lib/ashlar/} } files($gone) ], ['usr/lib/systemd/system/ashlar-two.target'], '  and none of its own units';
+    install($gone, INSTANCE => 'two', do => 'uninstall');
+    ok !-e "$gone/usr/bin/ashlar", '  which goes with the last one';
+    install($gone);
     spew("$gone/etc/ashlar/ashlar.env", "JWT_SECRET=mine\n");
     like install($gone, do => 'uninstall'), qr{removed; /etc/ashlar, the database and the users}, 'it says what stays';
     is_deeply [ grep { !m{^etc/ashlar} } files($gone) ],
