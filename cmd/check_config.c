@@ -64,6 +64,12 @@ int cmd_check_config(int argc, char **argv)
 		fputs("warning: MAIL_URL: is not set, and neither is MAIL_DIR: mails wait, and are given up "
 		      "in the end\n",
 		      stderr);
+	/* The file's owner may write there; the service sees a file system that it cannot write to. */
+	if (!*cfg.mail_url && *cfg.mail_dir && !config_is_development())
+		fputs("warning: MAIL_DIR: under systemd the worker writes nowhere but into /run/ashlar, "
+		      "unless "
+		      "a drop-in of ashlar-worker.service says ReadWritePaths= of it\n",
+		      stderr);
 	config_print(stdout);
 	if (mistakes)
 		cmd_die("the configuration has %d mistake%s", mistakes, mistakes == 1 ? "" : "s");

@@ -498,7 +498,7 @@ static void check(struct report *r)
 			cfg.webauthn_rp_id);
 	if (*cfg.webhooks_in_tenant && !uuid_bytes(cfg.webhooks_in_tenant, (unsigned char[16]){ 0 }))
 		mistake(r, "WEBHOOKS_IN_TENANT",
-			"must be a tenant's id as ashlar tenant list prints it, is \"%s\"",
+			"must be a tenant's id, and not its slug; ashlar tenant list prints both; is \"%s\"",
 			cfg.webhooks_in_tenant);
 	check_deliveries(r);
 	check_database(r, "DATABASE_URL", cfg.database_url);

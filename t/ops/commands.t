@@ -145,7 +145,7 @@ subtest 'mails' => sub {
 };
 
 subtest 'check-config' => sub {
-    my ($status, $out, $err) = ashlar('check-config', { MAIL_DIR => "$tmp/mail" });
+    my ($status, $out, $err) = ashlar('check-config', { MAIL_URL => 'smtp://localhost', MAIL_FROM => 'a@example.com' });
     is "$status|$err", '0|', 'all is well';
     like +(ashlar('check-config'))[2], qr/\Awarning: MAIL_URL: is not set, and neither is MAIL_DIR: .*\n\z/, 'but for mails that go nowhere';
     mkdir "$tmp/$_" for qw(templates templates/de);
@@ -153,11 +153,13 @@ subtest 'check-config' => sub {
     print {$template} "subject: {{nobody}}\n\nx" or die $!;
     close $template or die $!;
     like +(ashlar('check-config', { MAIL_TEMPLATES => "$tmp/templates" }))[2], qr{template de/invitation\.txt: line 1: there is no \{\{nobody\}\}.*1 mistake}s, 'an operator\'s mail templates are looked at';
-    (undef, undef, $err) = ashlar('check-config', { MAIL_DIR => "$tmp/mail", map { $_ => 'x' } qw(JWT_SECRT RATE_LIMIT_DEFALUT XLOG_LEVEL PUBLICURL MAIL_URLS SHM_FILEX JWT_TOKEN HOMES) });
+    (undef, undef, $err) = ashlar('check-config', { MAIL_URL => 'smtp://localhost', MAIL_FROM => 'a@example.com', map { $_ => 'x' } qw(JWT_SECRT RATE_LIMIT_DEFALUT XLOG_LEVEL PUBLICURL MAIL_URLS SHM_FILEX JWT_TOKEN HOMES) });
     is join('', sort $err =~ /^(.*\n)/mg), join('', map { "warning: $_\n" } sort 'JWT_SECRT: is no setting, and does nothing; JWT_SECRET is one', 'MAIL_URLS: is no setting, and does nothing; MAIL_URL is one',
         'PUBLICURL: is no setting, and does nothing; PUBLIC_URL is one', 'RATE_LIMIT_DEFALUT: is no setting, and does nothing; RATE_LIMIT_DEFAULT is one',
         'SHM_FILEX: is no setting, and does nothing; SHM_FILE is one', 'XLOG_LEVEL: is no setting, and does nothing; LOG_LEVEL is one'), 'what is one letter off is named';
     is +(ashlar('check-config', { MAIL_DIR => "$tmp" }))[0], 0, 'MAIL_DIR, when it is there';
+    like +(ashlar('check-config', { MAIL_DIR => "$tmp" }))[2], qr/^warning: MAIL_DIR: under systemd the worker .*ReadWritePaths=/m, '  and that the service needs more than that';
+    unlike +(ashlar('check-config', { MAIL_DIR => "$tmp", ENVIRONMENT => 'development' }))[2], qr/systemd/, '  but in development';
     is +(ashlar('check-config', { MAIL_DIR => "$tmp/a/b" }))[0], 1, '  not when the worker could not make it';
     like +(ashlar('check-config', { MAIL_DIR => "$tmp/stderr" }))[2], qr{^MAIL_DIR: mails cannot be kept in "$tmp/stderr": $tmp/stderr: Not a directory$}m, '  nor when it is none';
     is +(ashlar('check-config', { MAIL_DIR => "$tmp/a/b", MAIL_URL => 'smtp://localhost', MAIL_FROM => 'a@example.com' }))[0], 0, '  which matters without MAIL_URL alone';
