@@ -289,7 +289,7 @@ void cmd_tenant(PGconn *db, const char *slug)
 		cmd_die("there is no tenant \"%s\"", wanted);
 }
 
-void cmd_run_file(PGconn *db, const char *dir, const struct cmd_file *f)
+bool cmd_try_file(PGconn *db, const char *dir, const struct cmd_file *f)
 {
 	PGresult *res = PQexec(db, f->text);
 	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
@@ -302,8 +302,11 @@ void cmd_run_file(PGconn *db, const char *dir, const struct cmd_file *f)
 		/* A file that commits could fail halfway and be found half done. */
 		if (PQtransactionStatus(db) != PQTRANS_INTRANS)
 			cmd_die("sql/%s/%s: must leave BEGIN and COMMIT to ashlar", dir, f->name);
-		return;
+		return true;
 	}
+	/* lock_not_available, deadlock_detected */
+	if (state && (!strcmp(state, "55P03") || !strcmp(state, "40P01")))
+		return false;
 	/* The position counts characters, from 1; bytes 10xxxxxx go on with one. */
 	for (long n = at ? strtol(at, NULL, 10) : 0; *end && n > 1; end++) {
 		line += *end == '\n';
@@ -318,4 +321,10 @@ void cmd_run_file(PGconn *db, const char *dir, const struct cmd_file *f)
 			"be there "
 			"already");
 	exit(1);
+}
+
+void cmd_run_file(PGconn *db, const char *dir, const struct cmd_file *f)
+{
+	if (!cmd_try_file(db, dir, f))
+		cmd_die("sql/%s/%s: somebody else has a lock that it needs", dir, f->name);
 }

@@ -152,4 +152,7 @@ extern const struct cmd_file sql_migrations[], sql_functions[], sql_seed[], sql_
 /* Run a file of sql/<dir> in the open transaction, or die with PostgreSQL's message and the line it means. */
 void cmd_run_file(PGconn *db, const char *dir, const struct cmd_file *f);
 
+/* The same; false: it did not get a lock in lock_timeout, or only by a deadlock, and ROLLBACK is due. */
+bool cmd_try_file(PGconn *db, const char *dir, const struct cmd_file *f);
+
 #endif

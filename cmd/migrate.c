@@ -10,6 +10,7 @@
 #include "cmd/cmd.h"
 
 #include <openssl/sha.h>
+#include <time.h>
 
 enum { HEX_SIZE = 2 * SHA256_DIGEST_LENGTH + 1 };
 
@@ -128,6 +129,30 @@ static void print_status(const PGresult *applied)
 	}
 }
 
+/*
+ * Whoever waits for a table's lock holds up all who come later, readers too: behind
+ * a backup or a long report a migration would stop the service that it runs under.
+ * So it waits for a second, gives way to them, and tries again for as long as it takes.
+ */
+static void begin(PGconn *db)
+{
+	cmd_exec(db, "BEGIN");
+	cmd_exec(db, "SET LOCAL lock_timeout = '1s'");
+}
+
+static void give_way(PGconn *db, const char *dir, const char *name)
+{
+	static bool is_told;
+	const struct timespec pause = { .tv_sec = 2 };
+
+	cmd_exec(db, "ROLLBACK");
+	if (!is_told)
+		fprintf(stderr, "ashlar: sql/%s/%s: a table that it changes is in use; trying again\n", dir,
+			name);
+	is_told = true;
+	nanosleep(&pause, NULL);
+}
+
 static void apply_migrations(PGconn *db, const PGresult *applied)
 {
 	for (const struct cmd_file *f = sql_migrations; f->name; f++) {
@@ -142,19 +167,21 @@ static void apply_migrations(PGconn *db, const PGresult *applied)
 		fflush(stdout);
 		snprintf(number, sizeof(number), "%d", version_of(f));
 		checksum(f->text, sum);
-		cmd_exec(db, "BEGIN");
-		cmd_run_file(db, "migrations", f);
+		begin(db);
+		while (!cmd_try_file(db, "migrations", f)) {
+			give_way(db, "migrations", f->name);
+			begin(db);
+		}
 		cmd_query(db, Q_owner_migration_record, row);
 		cmd_exec(db, "COMMIT");
 	}
 }
 
-static void apply_functions(PGconn *db, bool is_new)
+/* All of them or none; false: one could not get a lock, and they are to be tried again. */
+static bool try_functions(PGconn *db, const PGresult *known, bool is_again)
 {
-	const PGresult *known = is_new ? NULL : cmd_query(db, Q_owner_function_list, NULL);
-
 	if (!dry_run)
-		cmd_exec(db, "BEGIN");
+		begin(db);
 	for (const struct cmd_file *f = sql_functions; f->name; f++) {
 		int i = known ? find_row(known, "name", f->name) : -1;
 		char sum[HEX_SIZE];
@@ -163,14 +190,27 @@ static void apply_functions(PGconn *db, bool is_new)
 		checksum(f->text, sum);
 		if (i >= 0 && !strcmp(PQgetvalue(known, i, 1), sum))
 			continue;
-		printf("%s sql/functions/%s\n", dry_run ? "would apply" : "applying", f->name);
+		if (!is_again)
+			printf("%s sql/functions/%s\n", dry_run ? "would apply" : "applying", f->name);
 		if (dry_run)
 			continue;
-		cmd_run_file(db, "functions", f);
+		if (!cmd_try_file(db, "functions", f)) {
+			give_way(db, "functions", f->name);
+			return false;
+		}
 		cmd_query(db, Q_owner_function_record, row);
 	}
 	if (!dry_run)
 		cmd_exec(db, "COMMIT");
+	return true;
+}
+
+static void apply_functions(PGconn *db, bool is_new)
+{
+	const PGresult *known = is_new ? NULL : cmd_query(db, Q_owner_function_list, NULL);
+
+	for (int tries = 0; !try_functions(db, known, tries > 0); tries++)
+		;
 }
 
 /* A schema that somebody used has changed; of a new one there is nobody to tell. */

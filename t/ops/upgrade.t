@@ -10,6 +10,7 @@ use Ashlar::Sample;
 use Digest::SHA 'sha256_hex';
 use File::Temp ();
 use Test::More;
+use Time::HiRes qw(sleep time);
 
 my $cluster = Ashlar::Cluster->shared;
 my $ASHLAR  = "$Ashlar::Cluster::BUILD/ashlar";
@@ -88,7 +89,7 @@ sub broken ($database) {
     return ($sql, @broken);
 }
 
-sub migrate ($database) {
+sub migrate ($database, $meanwhile = sub ($run, $log) { }) {
     my $log = "$tmp/migrate.log";
     unlink $log;
     my $run = Ashlar::Process->start(
@@ -97,6 +98,7 @@ sub migrate ($database) {
         log  => $log,
         env  => { DATABASE_OWNER_URL => $cluster->url($database, 'ashlar'), Ashlar::Cluster::sanitizer_env("$tmp") },
     );
+    $meanwhile->($run, $log);
     my $status = $run->wait_for(120);
     # Where it writes to is said first.
     return (defined $status ? $status >> 8 : -1, slurp($log) =~ s/\Aashlar: database "[^\n]*\n//r);
@@ -122,8 +124,21 @@ subtest 'the last release, with data in every table' => sub {
 };
 
 subtest 'ashlar migrate takes it' => sub {
-    my ($status, $text) = migrate($name);
+    # Somebody reads for long, as a backup does; who comes after must not wait until that one has finished.
+    my @readers = map { $cluster->connect($name) } 1, 2;
+    $readers[0]->begin_work;
+    $readers[0]->do('SELECT FROM users');
+    my $waits;
+    my ($status, $text) = migrate($name, sub ($run, $log) {
+        my $until = time + 60;
+        sleep 0.05 until ($waits = -e $log && slurp($log) =~ /a table that it changes is in use; trying again/) || !$run->alive || time > $until;
+        $readers[1]->do(q{SET statement_timeout = '20s'});
+        ok eval { $readers[1]->do('SELECT FROM users') for 1 .. 5; 1 }, 'readers pass while it waits for a table' or diag $@;
+        $readers[0]->rollback;
+    });
+    $_->disconnect for @readers;
     is $status, 0, 'to this tree' or diag $text;
+    ok $waits || !grep { slurp($_) =~ /ALTER TABLE users/ && !-e "$tree/$_" } glob('sql/migrations/*.sql'), 'and says why it takes long, where it changes that table';
     my $after = rows($super);
     $before->{audit_events}++;    # that it was migrated
     is_deeply { map { $_ => $after->{$_} } keys %$before }, $before, 'with every row that was there';
