@@ -149,15 +149,19 @@ END
 $$;
 
 -- The attempts of a delivery, oldest first; with_body: also what the receiver answered.
+-- A workspace sees microseconds, the dashboard, whose endpoints are nobody's, milliseconds.
 CREATE OR REPLACE FUNCTION webhook_history(delivery webhook_deliveries, with_body boolean) RETURNS jsonb
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
     SELECT coalesce(jsonb_agg(jsonb_build_object(
-               'number', a.number, 'attempted_at', json_time_us(a.created_at), 'status_code', a.status_code,
+               'number', a.number, 'attempted_at',
+               CASE WHEN e.organization_id IS NULL THEN json_time(a.created_at) ELSE json_time_us(a.created_at) END,
+               'status_code', a.status_code,
                'error', a.error, 'latency_ms', a.latency_ms, 'request_headers', a.request_headers,
                'response_head', a.response_head)
                || CASE WHEN with_body THEN jsonb_build_object('response_body', a.response_body) ELSE '{}' END
                ORDER BY a.number), '[]')
     FROM webhook_attempts a
+    JOIN webhook_endpoints e ON e.tenant_id = a.tenant_id AND e.id = delivery.endpoint_id
     WHERE a.tenant_id = delivery.tenant_id AND a.delivery_id = delivery.id;
 END;
