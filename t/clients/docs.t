@@ -105,6 +105,16 @@ subtest 'nothing in a page is inline, or from elsewhere' => sub {
     }
 };
 
+subtest 'the pages behind mails show a logo from elsewhere, and run nothing but ours' => sub {
+    for my $path (qw(/invitation.html /verify-email.html /reset-password.html /team-reset-password.html /team-accept-invitation)) {
+        my $res = $t->get("$path?token=x", headers => { Accept => '*/*' });
+        my ($policy) = $res->header('Content-Security-Policy');
+        is $policy, "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' https:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", $path;
+        is $res->header('Referrer-Policy'), 'no-referrer', '  nor tells where they are';
+        unlike $res->body, qr/<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=/, '  all of it in files of its own';
+    }
+};
+
 subtest 'every link leads somewhere' => sub {
     my (%ids, %links, @todo);
     push @todo, '/';
