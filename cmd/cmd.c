@@ -9,7 +9,6 @@
 #include "fcgi/arena.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/mailbox.h"
 #include "fcgi/utf8.h"
 
 /* The connection and its results, for the life of the process: every way out ends in release(). */
@@ -18,6 +17,18 @@ static struct arena memory;
 static void release(void)
 {
 	arena_release(&memory);
+}
+
+static struct arena *kept(void)
+{
+	static bool has_begun;
+
+	if (!has_begun) {
+		arena_init(&memory, 4096);
+		atexit(release);
+		has_begun = true;
+	}
+	return &memory;
 }
 
 static void finish(void *db)
@@ -205,10 +216,8 @@ PGconn *cmd_owner(void)
 
 	if (!*url)
 		cmd_die("DATABASE_OWNER_URL or DATABASE_URL must say where PostgreSQL is");
-	arena_init(&memory, 4096);
-	atexit(release);
 	db = PQconnectdbParams(keys, values, 1);
-	arena_defer(&memory, finish, db);
+	arena_defer(kept(), finish, db);
 	if (PQstatus(db) != CONNECTION_OK)
 		cmd_die("cannot connect to PostgreSQL (by the settings in %s): %.*s", cmd_settings_from(),
 			message_length(PQerrorMessage(db)), PQerrorMessage(db));
@@ -246,11 +255,22 @@ const PGresult *cmd_query(PGconn *db, enum query_id q, const char *const *params
 	return res;
 }
 
-void cmd_check_email(const struct cmd_usage *usage, const char *option, const char *text)
+void cmd_read_email(const struct cmd_usage *usage, const char *option, const char *text, struct email *out)
 {
-	if (!mailbox_is_address(text))
-		cmd_misuse(usage, "%s must be an e-mail address such as ann@example.com, is \"%s\"", option,
+	const char *problem = email_read(kept(), text, out);
+
+	if (problem)
+		cmd_misuse(usage, "%s must be %s, such as ann@example.com, is \"%s\"", option, problem, text);
+}
+
+void cmd_find_email(const struct cmd_usage *usage, const char *option, const char *text, struct email *out)
+{
+	const char *at = strchr(text, '@');
+
+	if (!at || at == text || !at[1] || !utf8_valid(text, strlen(text)))
+		cmd_misuse(usage, "%s must be an e-mail address, such as ann@example.com, is \"%s\"", option,
 			   text);
+	email_find(kept(), text, out);
 }
 
 void cmd_check_text(const struct cmd_usage *usage, const char *option, const char *text, size_t max)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "build/queries.h"
+#include "fcgi/email.h"
 
 int cmd_api(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
@@ -111,8 +112,14 @@ void cmd_exec(PGconn *db, const char *sql);
  */
 const PGresult *cmd_query(PGconn *db, enum query_id q, const char *const *params);
 
-/* An e-mail address, or cmd_misuse. */
-void cmd_check_email(const struct cmd_usage *usage, const char *option, const char *text);
+/*
+ * Read an e-mail address that is to be kept, or cmd_misuse.  The strings live as
+ * long as the process.
+ */
+void cmd_read_email(const struct cmd_usage *usage, const char *option, const char *text, struct email *out);
+
+/* The same of one that is looked for, whatever its form: see email_find(). */
+void cmd_find_email(const struct cmd_usage *usage, const char *option, const char *text, struct email *out);
 
 /* UTF-8 of 1 to max characters without control characters, or cmd_misuse. */
 void cmd_check_text(const struct cmd_usage *usage, const char *option, const char *text, size_t max);

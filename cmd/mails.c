@@ -19,6 +19,7 @@
 #include "worker/mail_render.h"
 
 static const char *tenant, *to, *limit = "1000", *all;
+static struct email address; /* --to */
 
 static const struct cmd_option options[] = {
 	{ "--all", NULL, &all, "those that were sent or given up, too" },
@@ -215,7 +216,7 @@ static void show_sent(struct arena *a, const char *id, const char *state)
 
 static void show(PGconn *db, const char *which)
 {
-	const char *const values[] = { tenant, to, which };
+	const char *const values[] = { tenant, to, address.address, which };
 	const PGresult *res = cmd_query(db, Q_owner_mail_find, values);
 	struct json_object *payload;
 	struct arena a;
@@ -254,6 +255,8 @@ int cmd_mails(int argc, char **argv)
 		cmd_misuse(&usage, "show needs a mail's number, 1 for the newest, or its id");
 	if (operand < argc)
 		cmd_misuse(&usage, "unexpected \"%s\"", argv[operand]);
+	if (to)
+		cmd_find_email(&usage, "--to", to, &address);
 	cmd_number(&usage, "--limit", limit, 1, 1000000);
 	cmd_config();
 	db = cmd_owner();
@@ -263,7 +266,7 @@ int cmd_mails(int argc, char **argv)
 		show(db, which);
 		return 0;
 	}
-	const char *const values[] = { tenant, to, all ? "true" : "false", limit };
+	const char *const values[] = { tenant, to, address.address, all ? "true" : "false", limit };
 
 	res = cmd_query(db, Q_owner_mail_list, values);
 	for (int i = 0; i < PQntuples(res); i++)

@@ -7,6 +7,7 @@
 #include "fcgi/config.h"
 #include "fcgi/ticket.h"
 
+static struct email address; /* --owner or --email */
 static const char *slug, *name, *owner, *tenant, *email;
 
 static const struct cmd_option options[] = {
@@ -56,12 +57,14 @@ static void create(PGconn *db)
 {
 	const PGresult *made;
 
-	if (PQntuples(cmd_query(db, Q_owner_team_of, &owner)))
+	const char *const named[] = { address.key, owner };
+
+	if (PQntuples(cmd_query(db, Q_owner_team_of, named)))
 		cmd_die("%s is in a team already", owner);
 	if (slug && *PQgetvalue(cmd_query(db, Q_owner_tenant_known, &slug), 0, 0) == 't')
 		cmd_die("there is a tenant \"%s\" already", slug);
 	cmd_exec(db, "BEGIN");
-	const char *const row[] = { slug, name, owner };
+	const char *const row[] = { slug, name, address.key, address.address };
 
 	made = cmd_query(db, Q_owner_tenant_create, row);
 	printf("%s\n", PQgetvalue(made, 0, 0));
@@ -71,14 +74,17 @@ static void create(PGconn *db)
 static void add_owner(PGconn *db)
 {
 	const char *wanted = tenant ? tenant : "default";
-	const PGresult *team = cmd_query(db, Q_owner_team_of, &email), *member;
+	const char *const row[] = { address.key, email, address.address };
+	const PGresult *team = cmd_query(db, Q_owner_team_of, row), *member;
 
 	if (PQntuples(team) && strcmp(PQgetvalue(team, 0, 0), wanted) != 0)
 		cmd_die("%s is in the team of \"%s\"; an address is in one team", email,
 			PQgetvalue(team, 0, 0));
+	if (!PQntuples(team))
+		cmd_read_email(&usage, "--email", email, &address);
 	cmd_tenant(db, tenant);
 	cmd_exec(db, "BEGIN");
-	member = cmd_query(db, Q_owner_team_owner, &email);
+	member = cmd_query(db, Q_owner_team_owner, row);
 	if (*PQgetvalue(member, 0, 2) == 't')
 		cmd_exec(db, "COMMIT");
 	else
@@ -124,9 +130,9 @@ int cmd_tenant_command(int argc, char **argv)
 	if (slug)
 		cmd_check_slug(&usage, "--slug", slug);
 	if (owner)
-		cmd_check_email(&usage, "--owner", owner);
+		cmd_read_email(&usage, "--owner", owner, &address);
 	if (email)
-		cmd_check_email(&usage, "--email", email);
+		cmd_find_email(&usage, "--email", email, &address);
 
 	cmd_config();
 	db = lists ? cmd_owner() : cmd_owner_to_write();

@@ -25,6 +25,7 @@ static const struct cmd_usage usage = {
 int cmd_token(int argc, char **argv)
 {
 	const PGresult *who, *session;
+	struct email address;
 	char seconds[24];
 	struct arena a;
 	const char *token;
@@ -34,7 +35,7 @@ int cmd_token(int argc, char **argv)
 		cmd_misuse(&usage, "takes no operands");
 	if (!user)
 		cmd_misuse(&usage, "--user is missing");
-	cmd_check_email(&usage, "--user", user);
+	cmd_find_email(&usage, "--user", user, &address);
 	cmd_config();
 	if (!*cfg.jwt_secret)
 		cmd_die("JWT_SECRET must be set: it signs the token");
@@ -43,7 +44,9 @@ int cmd_token(int argc, char **argv)
 
 	db = cmd_owner_to_write();
 	cmd_tenant(db, tenant);
-	who = cmd_query(db, Q_owner_user_find, &user);
+	const char *const named[] = { address.key, user };
+
+	who = cmd_query(db, Q_owner_user_find, named);
 	if (PQntuples(who) == 0)
 		cmd_die("there is no active user %s in this tenant", user);
 	const char *const row[] = { PQgetvalue(who, 0, 0), seconds };

@@ -8,6 +8,7 @@
 #include "fcgi/password.h"
 #include "handlers/routes.h"
 
+static struct email address; /* as it is to be kept, or looked for */
 static const char *email, *role, *name, *tenant, *password, *limit = "1000";
 
 static const struct cmd_option options[] = {
@@ -72,7 +73,7 @@ static const char *hashed(struct arena *a)
 
 static void set_password(PGconn *db, const char *hash)
 {
-	const char *const row[] = { email, hash };
+	const char *const row[] = { address.key, email, hash };
 
 	if (PQntuples(cmd_query(db, Q_owner_user_password, row)) == 0)
 		cmd_die("there is no user %s in this tenant", email);
@@ -80,7 +81,7 @@ static void set_password(PGconn *db, const char *hash)
 
 static void create(PGconn *db, const char *hash)
 {
-	const char *const row[] = { email, name, role, hash };
+	const char *const row[] = { address.address, address.key, name, role, hash };
 	const PGresult *res = cmd_query(db, Q_owner_user_create, row);
 
 	if (PQntuples(res) == 0)
@@ -90,7 +91,7 @@ static void create(PGconn *db, const char *hash)
 
 static void set_active(PGconn *db, const char *active)
 {
-	const char *const row[] = { active, email };
+	const char *const row[] = { address.key, email, active };
 
 	if (PQntuples(cmd_query(db, Q_owner_user_set_active, row)) == 0)
 		cmd_die("there is no user %s in this tenant", email);
@@ -126,8 +127,10 @@ int cmd_user(int argc, char **argv)
 		cmd_misuse(&usage, "unexpected \"%s\"", argv[operand]);
 	if (!lists && !email)
 		cmd_misuse(&usage, "--email is missing");
-	if (email)
-		cmd_check_email(&usage, "--email", email);
+	if (email && which == 0 && !lists)
+		cmd_read_email(&usage, "--email", email, &address);
+	else if (email)
+		cmd_find_email(&usage, "--email", email, &address);
 	if (name)
 		cmd_check_text(&usage, "--name", name, 255);
 	if (!lists && verbs[which].needs_password && !password)

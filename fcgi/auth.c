@@ -6,6 +6,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
+#include "fcgi/email.h"
 #include "fcgi/key_use.h"
 #include "fcgi/limit.h"
 #include "fcgi/req.h"
@@ -247,8 +248,12 @@ enum err auth_check(struct req *rq)
 bool auth_provision(struct req *rq)
 {
 	const struct query *q = &queries[Q_user_provision];
+	struct email email = { NULL };
 	const char *params[8] = { NULL };
 	PGresult *res;
+
+	if (rq->who.email)
+		email_find(&rq->arena, rq->who.email, &email);
 
 	for (int i = 0; i < q->nparams; i++) {
 		if (!strcmp(q->params[i], "tenant"))
@@ -258,7 +263,9 @@ bool auth_provision(struct req *rq)
 		else if (!strcmp(q->params[i], "subject"))
 			params[i] = rq->who.subject;
 		else if (!strcmp(q->params[i], "email"))
-			params[i] = rq->who.email;
+			params[i] = email.address;
+		else if (!strcmp(q->params[i], "email_key"))
+			params[i] = email.key;
 		else if (!strcmp(q->params[i], "role"))
 			params[i] = rq->who.role;
 		else if (!strcmp(q->params[i], "key"))

@@ -580,6 +580,8 @@ static const char *bind(struct req *rq, enum query_id q, const char *name)
 		return v->given ? "true" : "false";
 	if (!strcmp(name, "email_key") && (v = req_value(rq, "email")))
 		return v->is_null ? NULL : email_key(&rq->arena, v->text);
+	if (!strcmp(name, "email_sent") && (v = req_value(rq, "email")))
+		return v->is_null ? NULL : v->sent ? v->sent : v->text;
 	req_fail_inside(rq, ERR_INTERNAL, "%s: nothing to bind :%s to", queries[q].name, name);
 	return NULL;
 }

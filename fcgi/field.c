@@ -263,6 +263,7 @@ static bool take_email(struct req *rq, const struct field *f, const char *text, 
 	if (!ok || out->text)
 		return false;
 	out->text = email.address;
+	out->sent = text;
 	return true;
 }
 

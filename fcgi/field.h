@@ -87,6 +87,7 @@ struct value {
 		struct json_object *json; /* F_OBJECT, F_LIST, F_JSON; borrowed from the body */
 	};
 	const char *text; /* the SQL text form; NULL when is_null */
+	const char *sent; /* F_EMAIL: as it was spelled; else NULL */
 };
 
 /*

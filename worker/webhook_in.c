@@ -13,6 +13,7 @@
 
 #include "fcgi/config.h"
 #include "fcgi/db.h"
+#include "fcgi/email.h"
 #include "fcgi/json.h"
 #include "fcgi/req.h"
 #include "providers/google_play.h"
@@ -72,6 +73,7 @@ static enum err google_failed(struct req *rq, const struct job *job, enum err wh
 static enum err run(struct req *rq, const struct job *job)
 {
 	const char *event = event_of(&rq->arena, job), *package, *token, *state, *reason;
+	struct email email;
 	PGresult *res;
 	enum err rc;
 
@@ -82,7 +84,13 @@ static enum err run(struct req *rq, const struct job *job)
 	req_set(rq, "supabase_issuer", cfg.supabase_issuer);
 	req_set(rq, "plays", array_of(&rq->arena, cfg.google_play_packages));
 	req_set(rq, "play", NULL);
+	req_set(rq, "email", NULL);
 	rc = db_call(rq, Q_webhook_event_process, false, &res);
+	if (!rc && db_text(res, 0, "address")) {
+		email_find(&rq->arena, db_text(res, 0, "address"), &email);
+		req_set(rq, "email", email.address);
+		return db_call(rq, Q_webhook_event_process, false, &res);
+	}
 	if (rc || !db_text(res, 0, "package"))
 		return rc;
 	package = arena_dup(&rq->arena, db_text(res, 0, "package"));

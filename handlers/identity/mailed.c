@@ -2,13 +2,15 @@
 
 #include "fcgi/config.h"
 #include "fcgi/db.h"
+#include "fcgi/email.h"
 #include "fcgi/req.h"
 #include "fcgi/ticket.h"
 
-/* A code belongs to one address and to what it is for. */
+/* A code belongs to one address, however it is spelled, and to what it is for. */
 static const char *code_hash(struct req *rq, const char *kind, const char *email, const char *code)
 {
-	return ticket_code_hash(&rq->arena, arena_fmt(&rq->arena, "%s %s", kind, email), code);
+	return ticket_code_hash(&rq->arena,
+				arena_fmt(&rq->arena, "%s %s", kind, email_name(&rq->arena, email)), code);
 }
 
 enum err mailed_read(struct req *rq, const char *kind)

@@ -17,7 +17,7 @@ struct req;
 #define MAILED_FIELDS \
 	{ "token", F_TEXT,  0, .max = 128, .about = "the one that the mail's link brought", \
 	  .example = "AAAAAAAAcACAAAAAAAAAAQ0sQ9S2mK1u4cJ7wP5yB8nRz3TtVvXa6LhEoGfDi2Yk" }, \
-	{ "email", F_EMAIL, 0, .about = "without token: the address that the mail went to", .example = "ada@example.com" }, \
+	{ "email", F_EMAIL, F_KNOWN, .about = "without token: the address that the mail went to", .example = "ada@example.com" }, \
 	{ "code",  F_TEXT,  F_CODE, .min = 6, .max = 6, .about = "without token: the mail's six digits, good for ten minutes", \
 	  .example = "123456" }
 /* clang-format on */

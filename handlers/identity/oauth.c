@@ -18,6 +18,7 @@
 #include "fcgi/b64url.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
+#include "fcgi/email.h"
 #include "fcgi/json.h"
 #include "fcgi/jx.h"
 #include "fcgi/log.h"
@@ -215,13 +216,16 @@ static enum err flow_read(struct req *rq, struct google_flow *flow, const char *
 static enum err user_sign_in(struct req *rq, const struct google_user *user, struct tokens *out,
 			     const char **refusal)
 {
+	struct email email = { NULL };
 	const char *why;
 	PGresult *res;
 	enum err rc;
 
+	if (user->email)
+		email_find(&rq->arena, user->email, &email);
 	req_set(rq, "issuer", cfg.google_issuer);
 	req_set(rq, "subject", user->subject);
-	req_set(rq, "email", user->email);
+	req_set(rq, "email", email.address);
 	req_set(rq, "is_verified", user->is_email_verified ? "true" : "false");
 	req_set(rq, "full_name", user->name);
 	req_set(rq, "avatar_url", user->picture);

@@ -49,7 +49,7 @@ static const struct field registration_in[] = {
 };
 
 static const struct field authentication_options_in[] = {
-	{ "email", F_EMAIL, F_NULL, .about = "whose passkeys to list; an unknown address is answered alike. Without one the browser offers those it has", .example = "ada@example.com" },
+	{ "email", F_EMAIL, F_NULL | F_KNOWN, .about = "whose passkeys to list; an unknown address is answered alike. Without one the browser offers those it has", .example = "ada@example.com" },
 	FIELD_END
 };
 

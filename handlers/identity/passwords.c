@@ -40,9 +40,10 @@ static enum err forgot(struct req *rq)
 	email = db_text(user, 0, "email");
 	page = db_text(user, 0, "page");
 	req_set(rq, "id", db_text(user, 0, "id"));
+	req_set(rq, "address", email ? email : req_text(rq, "email"));
 	rc = mailed_make(rq, &(struct mail){ .template = "reset_password",
 					     .tenant = db_text(user, 0, "tenant_id"),
-					     .to = email ? email : req_text(rq, "email"),
+					     .to = req_text(rq, "address"),
 					     .locale = db_text(user, 0, "locale"),
 					     .link = page ? page : mailed_page(rq, "reset-password") });
 	return rc ? rc : req_answer(rq, Q_forgot_issue);

@@ -96,6 +96,7 @@ static const struct list user_page = {
 static const struct constraint create_constraints[] = {
 	{ "users_public_id_unique", ERR_CONFLICT, "sub",   "a user of this tenant has this sub" },
 	{ "users_email_unique",     ERR_CONFLICT, "email", "User already exists" },
+	{ "users_email_key_unique", ERR_CONFLICT, "email", "User already exists" },
 	{ NULL, 0, NULL, NULL },
 };
 

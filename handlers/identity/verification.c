@@ -15,7 +15,7 @@ static const struct field verify_in[] = {
 };
 
 static const struct field resend_in[] = {
-	{ "email", F_EMAIL, F_REQUIRED, .example = "ada@example.com" },
+	{ "email", F_EMAIL, F_REQUIRED | F_KNOWN, .example = "ada@example.com" },
 	FIELD_END
 };
 /* clang-format on */
@@ -64,10 +64,11 @@ static enum err resend(struct req *rq)
 	page = db_text(user, 0, "page");
 	return_to = db_text(user, 0, "return_to");
 	req_set(rq, "id", db_text(user, 0, "id"));
+	req_set(rq, "address", email ? email : req_text(rq, "email"));
 	req_set(rq, "return_to", return_to);
 	rc = mailed_make(rq, &(struct mail){ .template = "verify_email",
 					     .tenant = db_text(user, 0, "tenant_id"),
-					     .to = email ? email : req_text(rq, "email"),
+					     .to = req_text(rq, "address"),
 					     .locale = db_text(user, 0, "locale"),
 					     .link = return_to ? return_to
 						     : page    ? page

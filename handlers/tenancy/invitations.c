@@ -51,6 +51,7 @@ static const struct field invitation_out[] = {
 
 static const struct constraint constraints[] = {
 	{ "invitations_pending_unique", ERR_CONFLICT, "email", "this address has a pending invitation already" },
+	{ "invitations_pending_key_unique", ERR_CONFLICT, "email", "this address has a pending invitation already" },
 	{ NULL },
 };
 

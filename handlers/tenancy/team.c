@@ -51,6 +51,7 @@ static const enum err owner_stays[] = { ERR_CONFLICT, ERR_OK };
 
 static const struct constraint invite_constraints[] = {
 	{ "team_members_email_unique", ERR_CONFLICT, "email", "this address is already in a team, of this tenant or another" },
+	{ "team_members_email_key_unique", ERR_CONFLICT, "email", "this address is already in a team, of this tenant or another" },
 	{ NULL },
 };
 /* clang-format on */

@@ -47,7 +47,7 @@ static const struct field refresh_in[] = {
 };
 
 static const struct field forgot_in[] = {
-	{ "email", F_EMAIL, F_REQUIRED, .example = "ada@example.com" },
+	{ "email", F_EMAIL, F_REQUIRED | F_KNOWN, .example = "ada@example.com" },
 	FIELD_END
 };
 
@@ -120,6 +120,7 @@ static const enum err ticket_errors[] = { ERR_TICKET, ERR_OK };
 static const struct constraint register_constraints[] = {
 	{ "tenants_slug_unique",       ERR_CONFLICT, "tenant_slug", "this slug is already taken" },
 	{ "team_members_email_unique", ERR_CONFLICT, "email",       "this address already has a tenant account" },
+	{ "team_members_email_key_unique", ERR_CONFLICT, "email",   "this address already has a tenant account" },
 	{ NULL },
 };
 /* clang-format on */

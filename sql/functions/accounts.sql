@@ -7,19 +7,23 @@ RETURN (SELECT p.id
         FROM tenant_settings s JOIN plans p ON p.id = s.default_plan_id AND p.is_active AND p.is_free
         WHERE s.tenant_id = app_tenant());
 
--- Make a user who signs in with a password.  No row: the address is taken.
-CREATE OR REPLACE FUNCTION user_register(email text, password_hash text, display_name text, locale text)
-RETURNS SETOF uuid
+-- Make a user who signs in with a password.  key and email are the address,
+-- spelling is how it was sent.  No row: it is taken.
+CREATE OR REPLACE FUNCTION user_register(key text, spelling text, email text, password_hash text, display_name text,
+                                         locale text) RETURNS SETOF uuid
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     made uuid;
     name text := 'user_' || replace(uuid_v7()::text, '-', '');
 BEGIN
-    INSERT INTO users (tenant_id, public_id, email, full_name, locale, password_hash, current_plan_id)
-    VALUES (app_tenant(), name, lower(user_register.email), user_register.display_name, user_register.locale,
+    IF EXISTS (SELECT FROM user_find(key, spelling)) THEN
+        RETURN;
+    END IF;
+    INSERT INTO users (tenant_id, public_id, email, email_key, full_name, locale, password_hash, current_plan_id)
+    VALUES (app_tenant(), name, user_register.email, key, user_register.display_name, user_register.locale,
             user_register.password_hash, default_plan())
-    ON CONFLICT (tenant_id, email) WHERE deleted_at IS NULL DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING id INTO made;
     IF FOUND THEN
         PERFORM audit('user.create', 'user', name, jsonb_build_object('method', 'password'), name, 'user');
@@ -31,29 +35,31 @@ $$;
 -- The same where the address is to be verified first.  The password waits with
 -- the mail, and is the account's when that mail proves the address: whoever was
 -- the first to sign up with it has set nothing.  That an address is verified is
--- told by mail, to whoever reads that, and to nobody else.
-CREATE OR REPLACE FUNCTION user_register_pending(email text, password_hash text, display_name text, locale text,
-                                                 return_to text, hash bytea, code_hash bytea, mail jsonb, known jsonb)
-RETURNS void
+-- told by mail, to whoever reads that, and to nobody else.  The mail goes to the
+-- address as its account has it.
+CREATE OR REPLACE FUNCTION user_register_pending(key text, spelling text, email text, password_hash text, display_name text,
+                                                 locale text, return_to text, hash bytea, code_hash bytea, mail jsonb,
+                                                 known jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
-    who uuid;
+    who     uuid;
+    address text := email;
 BEGIN
-    SELECT r INTO who FROM user_register(email, NULL, display_name, locale) r;
+    SELECT r INTO who FROM user_register(key, spelling, email, NULL, display_name, locale) r;
     IF who IS NULL THEN
-        SELECT u.id INTO who
-        FROM users u
-        WHERE u.tenant_id = app_tenant() AND u.email = lower(email) AND u.deleted_at IS NULL
-          AND u.access > 0 AND NOT u.is_email_verified;
+        SELECT CASE WHEN u.access > 0 AND NOT u.is_email_verified THEN u.id END, u.email INTO who, address
+        FROM user_find(key, spelling) u;
+        address := coalesce(address, email);
         PERFORM audit(CASE WHEN who IS NULL THEN 'user.create_refused' ELSE 'user.create_again' END, 'user', NULL,
-                      jsonb_build_object('email', lower(email)));
+                      jsonb_build_object('email', address_name(key, email)));
     END IF;
     PERFORM mailed_token_issue('verify_email', who, hash, code_hash,
-                               jsonb_build_object('email', lower(email), 'return_to', return_to, 'registration',
+                               jsonb_build_object('email', address, 'return_to', return_to, 'registration',
                                    jsonb_build_object('password_hash', password_hash, 'display_name', display_name,
                                                       'locale', locale)),
-                               interval '24 hours', mail, known);
+                               interval '24 hours', mail || jsonb_build_object('to', address),
+                               known || jsonb_build_object('to', address));
 END
 $$;
 
@@ -71,7 +77,7 @@ RETURN (SELECT t.data #>> '{registration,password_hash}'
 -- Verify the address that a mailed token was sent to; false: there is no such
 -- token.  The password is the one that was registered with it; where the mail
 -- was asked for without one, it stays.
-CREATE OR REPLACE FUNCTION user_verify_email(tenant uuid, hash bytea, email text, code_hash bytea) RETURNS boolean
+CREATE OR REPLACE FUNCTION user_verify_email(key text, tenant uuid, hash bytea, email text, code_hash bytea) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
     t    one_time_tokens;
@@ -79,7 +85,7 @@ DECLARE
     name text;
 BEGIN
     SELECT o.* INTO t
-    FROM mailed_token_find('verify_email', tenant, hash, email, code_hash) f
+    FROM mailed_token_find(key, 'verify_email', tenant, hash, email, code_hash) f
     JOIN one_time_tokens o ON o.tenant_id = app_tenant() AND o.id = f.token_id;
     who := mailed_token_use(t.id);
     IF who IS NULL THEN
@@ -94,15 +100,15 @@ $$;
 
 -- The same for pages without a key.  What an address shows in vain counts: 20 an
 -- hour.  is_verified is false while wait_s is not 0.
-CREATE OR REPLACE FUNCTION user_verify_email_counted(tenant uuid, hash bytea, email text, code_hash bytea,
+CREATE OR REPLACE FUNCTION user_verify_email_counted(key text, tenant uuid, hash bytea, email text, code_hash bytea,
                                                      OUT wait_s integer, OUT is_verified boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
     name text := 'verify_email_with_token';
 BEGIN
     PERFORM mailed_token_enter();
-    wait_s := greatest(limit_wait(name, limit_ip(request_ip())), mailed_code_wait(email));
-    is_verified := wait_s = 0 AND user_verify_email(tenant, hash, email, code_hash);
+    wait_s := greatest(limit_wait(name, limit_ip(request_ip())), mailed_code_wait(key, email));
+    is_verified := wait_s = 0 AND user_verify_email(key, tenant, hash, email, code_hash);
     IF wait_s = 0 AND NOT is_verified AND NOT limits_are_off() THEN
         wait_s := limit_failed(name, limit_ip(request_ip()), 20, 3600, 0, false);
     END IF;
@@ -167,13 +173,12 @@ $$;
 
 -- Set the password of whoever has the address, as its operator, who vouches for
 -- it.  No row: there is no such user.
-CREATE OR REPLACE FUNCTION user_vouch_password(email text, password_hash text) RETURNS SETOF text
+CREATE OR REPLACE FUNCTION user_vouch_password(key text, email text, password_hash text) RETURNS SETOF text
 LANGUAGE plpgsql AS $$
 BEGIN
     RETURN QUERY
     SELECT p.name
-    FROM users u, user_set_password(u.id, 'operator', user_vouch_password.password_hash) p
-    WHERE u.tenant_id = app_tenant() AND u.email = lower(user_vouch_password.email) AND u.deleted_at IS NULL;
+    FROM user_find(key, email) u, user_set_password(u.id, 'operator', user_vouch_password.password_hash) p;
 END
 $$;
 

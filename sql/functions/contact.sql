@@ -12,8 +12,8 @@
 --                  long as mail_take() lets it: the form asks nobody whether the
 --                  address is theirs
 --   webhook        post it to CONTACT_WEBHOOK_URL
-CREATE OR REPLACE FUNCTION contact_submit(ip inet, max integer, window_s integer, is_spam boolean, name text, email text, phone text,
-                                          company text, subject text, message text, extra_fields jsonb, source text,
+CREATE OR REPLACE FUNCTION contact_submit(ip inet, max integer, window_s integer, is_spam boolean, name text, email text,
+                                          email_key text, phone text, company text, subject text, message text, extra_fields jsonb, source text,
                                           notify text, confirm boolean, language text, webhook boolean,
                                           OUT retry_s integer, OUT remaining integer, OUT reset_s integer,
                                           OUT reference_id text)
@@ -51,7 +51,7 @@ BEGIN
             'template', 'contact_notification', 'to', notify, 'locale', 'en', 'reply_to', stored.email,
             'data', contact_data(stored)));
     END IF;
-    IF confirm AND mail_take(who, NULL, limit_account(email_key_spelled(stored.email), stored.email)) = 0 THEN
+    IF confirm AND mail_take(who, NULL, limit_account(email_key, stored.email)) = 0 THEN
         INSERT INTO jobs (tenant_id, queue, kind, payload)
         VALUES (app_tenant(), 'ashlar.mail', 'mail', jsonb_build_object(
             'template', 'contact_confirmation', 'to', stored.email, 'locale', coalesce(language, 'en'),

@@ -13,9 +13,11 @@ $$;
 REVOKE ALL ON FUNCTION mail_forget(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION mail_forget(uuid) TO ashlar_api;
 
--- For ashlar mails: those of a tenant with its test mode, to somebody; NULL: of
--- all, to anybody.  n counts from the newest of them.
-CREATE OR REPLACE FUNCTION owner_mails(slug text, recipient text)
+-- For ashlar mails: those of a tenant with its test mode, to somebody, whose
+-- address is spelled so and kept so; NULL: of all, to anybody.  n counts from the
+-- newest of them.
+DROP FUNCTION IF EXISTS owner_mails(text, text);    -- no release had it
+CREATE OR REPLACE FUNCTION owner_mails(slug text, recipient text, address text)
 RETURNS TABLE (tenant text, id uuid, created_at text, state text, n bigint, is_test boolean, tenant_id uuid, payload jsonb)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -25,6 +27,6 @@ BEGIN ATOMIC
     FROM jobs j
     JOIN tenants t ON t.id = j.tenant_id
     WHERE j.kind = 'mail' AND (owner_mails.slug IS NULL OR t.slug = owner_mails.slug)
-      AND (owner_mails.recipient IS NULL OR lower(j.payload ->> 'to') = lower(owner_mails.recipient));
+      AND (owner_mails.recipient IS NULL OR lower(j.payload ->> 'to') IN (lower(owner_mails.recipient), lower(owner_mails.address)));
 END;
-REVOKE ALL ON FUNCTION owner_mails(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION owner_mails(text, text, text) FROM PUBLIC;

@@ -37,7 +37,7 @@ END
 $$;
 
 -- The unused token with this hash, or, without one, the one of the address's
--- with this code.  tenant is the one that the ticket
+-- (key, and email as it was sent) with this code.  tenant is the one that the ticket
 -- names: it must be the request's.  No row: there is none, or the user is gone
 -- or has another address by now.
 --
@@ -46,13 +46,14 @@ $$;
 -- mails, and not for the token: nobody can spoil a code that somebody else has.
 --
 -- The row stays locked, so that of two requests the second finds it used.
-CREATE OR REPLACE FUNCTION mailed_token_find(kind text, tenant uuid, hash bytea, email text, code_hash bytea,
+CREATE OR REPLACE FUNCTION mailed_token_find(key text, kind text, tenant uuid, hash bytea, email text, code_hash bytea,
                                              OUT token_id uuid, OUT user_id uuid, OUT address text) RETURNS SETOF record
 LANGUAGE plpgsql AS $$
 DECLARE
     t       one_time_tokens;
     one     one_time_tokens;
-    account text := 'account:' || lower(email);
+    account text := limit_account(key, email);
+    owner   uuid;
     known   boolean;
 BEGIN
     IF hash IS NOT NULL THEN
@@ -61,19 +62,17 @@ BEGIN
         WHERE o.tenant_id = app_tenant() AND o.tenant_id = mailed_token_find.tenant AND o.hash = mailed_token_find.hash
           AND o.kind = mailed_token_find.kind AND o.used_at IS NULL AND o.expires_at > now()
         FOR NO KEY UPDATE;
-    ELSIF email IS NOT NULL AND mailed_code_wait(email) = 0 THEN
-        known := address_is_known((SELECT u.id FROM users u
-                                   WHERE u.tenant_id = app_tenant() AND u.email = lower(mailed_token_find.email)
-                                     AND u.deleted_at IS NULL));
+    ELSIF email IS NOT NULL AND mailed_code_wait(key, email) = 0 THEN
+        owner := (SELECT u.id FROM user_find(key, email) u);
+        known := address_is_known(owner);
         FOR one IN
             SELECT o.*
-            FROM users u JOIN one_time_tokens o ON o.tenant_id = u.tenant_id AND o.user_id = u.id
-            WHERE u.tenant_id = app_tenant() AND u.email = lower(mailed_token_find.email) AND u.deleted_at IS NULL
-              AND o.kind = mailed_token_find.kind AND o.used_at IS NULL AND o.expires_at > now()
+            FROM one_time_tokens o
+            WHERE o.tenant_id = app_tenant() AND o.user_id = owner AND o.kind = mailed_token_find.kind AND o.used_at IS NULL AND o.expires_at > now()
               AND o.code_expires_at > now()
             ORDER BY o.created_at DESC
             LIMIT 5
-            FOR NO KEY UPDATE OF o
+            FOR NO KEY UPDATE
         LOOP
             IF t.id IS NULL AND one.code_hash = mailed_token_find.code_hash THEN
                 t := one;
@@ -94,15 +93,13 @@ END
 $$;
 
 -- May a code of this address be tried, or in how many seconds?  Without an address it is no code.
-CREATE OR REPLACE FUNCTION mailed_code_wait(email text) RETURNS integer
+CREATE OR REPLACE FUNCTION mailed_code_wait(key text, email text) RETURNS integer
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF email IS NULL THEN
         RETURN 0;
     END IF;
-    RETURN guess_wait('mailed_code', 'account:' || lower(email), address_is_known((
-        SELECT u.id FROM users u
-        WHERE u.tenant_id = app_tenant() AND u.email = lower(mailed_code_wait.email) AND u.deleted_at IS NULL)));
+    RETURN guess_wait('mailed_code', limit_account(key, email), address_is_known((SELECT u.id FROM user_find(key, email) u)));
 END
 $$;
 

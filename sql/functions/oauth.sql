@@ -6,7 +6,7 @@
 -- An account whose owner has proved the address is theirs: whoever proves it
 -- again is the same person.  One where nobody ever did is the owner's from here
 -- on, and nobody else's: see address_proved().
-CREATE OR REPLACE FUNCTION oauth_user(provider text, issuer text, subject text, email text, full_name text,
+CREATE OR REPLACE FUNCTION oauth_user(provider text, issuer text, subject text, key text, email text, full_name text,
                                       avatar_url text) RETURNS users
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -15,22 +15,22 @@ DECLARE
     owner uuid;
     name  text := 'user_' || replace(uuid_v7()::text, '-', '');
 BEGIN
-    PERFORM lock_addresses(oauth_user.email);
+    PERFORM lock_addresses(address_name(key, oauth_user.email));
     -- Until there is one: whoever registers at the same moment may come first.
     LOOP
         SELECT x.* INTO u
-        FROM users x
-        WHERE x.tenant_id = app_tenant() AND x.email = oauth_user.email AND x.deleted_at IS NULL
-        FOR UPDATE;
+        FROM user_find(key, oauth_user.email) f
+        JOIN users x ON x.tenant_id = f.tenant_id AND x.id = f.id AND x.email = f.email AND x.deleted_at IS NULL
+        FOR UPDATE OF x;
         IF FOUND AND u.access = 0 THEN
             RETURN u;
         END IF;
         EXIT WHEN FOUND;
 
-        INSERT INTO users (tenant_id, public_id, email, is_email_verified, full_name, avatar_url, current_plan_id)
-        VALUES (app_tenant(), name, oauth_user.email, true, left(oauth_user.full_name, 255), oauth_user.avatar_url,
+        INSERT INTO users (tenant_id, public_id, email, email_key, is_email_verified, full_name, avatar_url, current_plan_id)
+        VALUES (app_tenant(), name, oauth_user.email, key, true, left(oauth_user.full_name, 255), oauth_user.avatar_url,
                 default_plan())
-        ON CONFLICT (tenant_id, email) WHERE deleted_at IS NULL DO NOTHING
+        ON CONFLICT DO NOTHING
         RETURNING * INTO u;
         IF FOUND THEN
             INSERT INTO identities (tenant_id, issuer, subject, user_id)
@@ -62,12 +62,12 @@ $$;
 --
 -- Of two callbacks at once the second waits for the lock, and finds what the
 -- first one made.
-CREATE OR REPLACE FUNCTION oauth_sign_in(provider text, issuer text, subject text, email text, is_verified boolean,
+CREATE OR REPLACE FUNCTION oauth_sign_in(provider text, issuer text, subject text, key text, email text, is_verified boolean,
                                          full_name text, avatar_url text, OUT user_id uuid, OUT refusal text)
 LANGUAGE plpgsql AS $$
 DECLARE
     u       users;
-    address text := lower(oauth_sign_in.email);
+    address text := address_kept(key, email);
 BEGIN
     PERFORM pg_advisory_xact_lock(hash_record_extended(ROW ('identity'::text, app_tenant(), issuer, subject), 0));
     SELECT x.* INTO u
@@ -80,7 +80,7 @@ BEGIN
                           jsonb_build_object('method', provider, 'reason', 'address not verified'));
             RETURN;
         END IF;
-        u := oauth_user(provider, issuer, subject, address, full_name, avatar_url);
+        u := oauth_user(provider, issuer, subject, key, address, full_name, avatar_url);
     END IF;
     IF u.access = 0 THEN
         refusal := 'inactive';

@@ -82,8 +82,8 @@ BEGIN
     UPDATE invitations i SET status = 'cancelled', responded_at = now()
     FROM users u
     WHERE u.tenant_id = m.tenant_id AND u.id = m.user_id
-      AND i.tenant_id = m.tenant_id AND i.organization_id = m.organization_id AND i.email = u.email
-      AND i.status = 'pending'
+      AND i.tenant_id = m.tenant_id AND i.organization_id = m.organization_id
+      AND is_same_address(i.email_key, i.email, u.email_key, u.email) AND i.status = 'pending'
     RETURNING i.* INTO invited;
     IF FOUND THEN
         PERFORM audit('invitation.cancel', 'invitation', invited.id::text,
@@ -138,22 +138,28 @@ CREATE OR REPLACE FUNCTION invitation_status(status text, expires_at timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE WHEN status = 'pending' AND expires_at <= now() THEN 'expired' ELSE status END;
 
--- Invite an address: at most 100 invitations of an organization are pending, one
--- of them for an address.  Raises AS409, and the unique violation
--- invitations_pending_unique.
-CREATE OR REPLACE FUNCTION invitation_create(organization uuid, email text, role text, token_hash bytea)
-RETURNS invitations
+-- Invite an address, spelled as it was sent: at most 100 invitations of an
+-- organization are pending, one of them for an address.  Who has an account is
+-- invited as that has the address.  Raises AS409, and the unique violations
+-- invitations_pending_unique and invitations_pending_key_unique.
+CREATE OR REPLACE FUNCTION invitation_create(organization uuid, key text, spelling text, email text, role text,
+                                             token_hash bytea) RETURNS invitations
 LANGUAGE plpgsql AS $$
 DECLARE
     tenant  uuid := app_tenant();
-    address text := lower(invitation_create.email);
+    invited users;
     is_in   boolean;
     made    invitations;
 BEGIN
     PERFORM organization_lock(organization);
+    SELECT * INTO invited FROM user_find(key, spelling);
+    IF FOUND THEN
+        key := invited.email_key;
+        email := invited.email;
+    END IF;
     SELECT m.is_active INTO is_in
-    FROM users u JOIN memberships m ON m.tenant_id = u.tenant_id AND m.organization_id = organization AND m.user_id = u.id
-    WHERE u.tenant_id = tenant AND u.email = address AND u.deleted_at IS NULL;
+    FROM memberships m
+    WHERE m.tenant_id = tenant AND m.organization_id = organization AND m.user_id = invited.id;
     IF is_in THEN
         RAISE SQLSTATE 'AS409' USING HINT = 'email', MESSAGE = 'this address is already a member''s';
     ELSIF NOT is_in THEN
@@ -166,12 +172,12 @@ BEGIN
         WHERE i.tenant_id = tenant AND i.organization_id = organization AND i.status = 'pending') >= 100 THEN
         RAISE SQLSTATE 'AS409' USING MESSAGE = 'the organization has 100 pending invitations: cancel some first';
     END IF;
-    INSERT INTO invitations (tenant_id, organization_id, email, role, token_hash, invited_by, expires_at)
-    VALUES (tenant, organization, address, invitation_create.role, invitation_create.token_hash, app_user(),
+    INSERT INTO invitations (tenant_id, organization_id, email, email_key, role, token_hash, invited_by, expires_at)
+    VALUES (tenant, organization, email, key, invitation_create.role, invitation_create.token_hash, app_user(),
             now() + interval '7 days')
     RETURNING * INTO made;
     PERFORM audit('invitation.create', 'invitation', made.id::text,
-                  jsonb_build_object('organization_id', organization, 'email', address, 'role', made.role));
+                  jsonb_build_object('organization_id', organization, 'email', made.email, 'role', made.role));
     RETURN made;
 END
 $$;
@@ -230,7 +236,7 @@ BEGIN
     END IF;
 
     SELECT u.* INTO who FROM users u WHERE u.tenant_id = tenant AND u.id = app_user();
-    IF who.email IS DISTINCT FROM i.email THEN
+    IF NOT is_same_address(who.email_key, who.email, i.email_key, i.email) THEN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'this invitation is for another e-mail address';
     ELSIF NOT who.is_email_verified AND NOT (SELECT r.is_known FROM request_session() r) THEN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'verify your e-mail address, then accept the invitation';

@@ -64,28 +64,36 @@ $$;
 --   is_inside     it is proved by who is in the account, or for them
 --   keeps_password  the password from before is the prover's own
 --   kept          the session in which they are
---   address       the address, where it is another one than the user's
+--   address, key  the address, where it is another one than the user's
+DROP FUNCTION IF EXISTS address_proved(uuid, text, jsonb, boolean, boolean, sessions, text);    -- no release had it
 CREATE OR REPLACE FUNCTION address_proved(who uuid, method text, registration jsonb DEFAULT NULL,
                                           is_inside boolean DEFAULT false, keeps_password boolean DEFAULT false,
-                                          kept sessions DEFAULT NULL, address text DEFAULT NULL) RETURNS uuid
+                                          kept sessions DEFAULT NULL, address text DEFAULT NULL,
+                                          key text DEFAULT NULL) RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
     tenant uuid := app_tenant();
-    had    text := (SELECT x.email FROM users x WHERE x.tenant_id = tenant AND x.id = who);
+    had    text;
+    had_as text;
     u      users;
     v      users;
     ended  jsonb;
 BEGIN
-    PERFORM lock_addresses(had, address);
+    SELECT x.email, address_name(x.email_key, x.email) INTO had, had_as FROM users x WHERE x.tenant_id = tenant AND x.id = who;
+    PERFORM lock_addresses(had_as, address_name(key, address));
     SELECT * INTO u FROM users x WHERE x.tenant_id = tenant AND x.id = who AND x.deleted_at IS NULL FOR UPDATE;
     IF u.email IS DISTINCT FROM had THEN
         RAISE serialization_failure USING MESSAGE = 'the address has just become another one';
     ELSIF u.is_email_verified THEN
-        UPDATE users x SET email = address
-        WHERE x.tenant_id = tenant AND x.id = u.id AND x.email IS DISTINCT FROM address AND address IS NOT NULL;
+        UPDATE users x SET email = address, email_key = key
+        WHERE x.tenant_id = tenant AND x.id = u.id AND address IS NOT NULL
+          AND NOT is_same_address(x.email_key, x.email, key, address);
         RETURN u.id;
     END IF;
-    address := coalesce(address, u.email);
+    IF address IS NULL OR is_same_address(u.email_key, u.email, key, address) THEN
+        address := u.email;
+        key := u.email_key;
+    END IF;
     IF address IS NULL THEN
         RETURN u.id;
     ELSIF NOT is_inside AND EXISTS (SELECT FROM identities i WHERE i.tenant_id = tenant AND i.user_id = u.id) THEN
@@ -94,7 +102,7 @@ BEGIN
 
     ended := ways_in_end(u.id, kept);
     UPDATE users x
-    SET email = address, is_email_verified = true,
+    SET email = address, email_key = key, is_email_verified = true,
         password_hash = CASE WHEN registration ? 'password_hash' THEN registration ->> 'password_hash'
                              WHEN keeps_password THEN x.password_hash END,
         full_name = CASE WHEN registration ? 'display_name' THEN registration ->> 'display_name' ELSE x.full_name END,
@@ -124,8 +132,8 @@ BEGIN
     UPDATE users x SET email = NULL WHERE x.tenant_id = u.tenant_id AND x.id = u.id;
     PERFORM audit('user.update', 'user', u.public_id,
                   jsonb_build_object('email', 'proved by another user', 'method', method));
-    INSERT INTO users AS x (tenant_id, public_id, email, is_email_verified, full_name, locale, password_hash, current_plan_id)
-    VALUES (u.tenant_id, name, u.email, true, registration ->> 'display_name',
+    INSERT INTO users AS x (tenant_id, public_id, email, email_key, is_email_verified, full_name, locale, password_hash, current_plan_id)
+    VALUES (u.tenant_id, name, u.email, u.email_key, true, registration ->> 'display_name',
             coalesce(registration ->> 'locale', u.locale), registration ->> 'password_hash', default_plan())
     RETURNING x.id INTO made;
     PERFORM audit('user.create', 'user', name, jsonb_build_object('method', method), name, 'user');

@@ -57,12 +57,12 @@ $$;
 
 -- A guess was right, or wrong, in a transaction of the member's tenant.  Returns
 -- what guess_passed() and guess_failed() do.
-CREATE OR REPLACE FUNCTION team_guessed(email text, member uuid, passed boolean) RETURNS integer
+CREATE OR REPLACE FUNCTION team_guessed(key text, email text, member uuid, passed boolean) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
     here     text := current_setting('app.tenant_id');
     is_known boolean := address_is_known(member);
-    account  text := 'account:' || lower(email);
+    account  text := limit_account(key, email);
     wait     integer;
 BEGIN
     PERFORM set_config('app.tenant_id', '00000000-0000-7000-8000-000000000001', true);

@@ -1,21 +1,13 @@
 -- Tenants and their teams, where the tenant is not known yet: these run as the
 -- owner, whom policies let look into every tenant, and give away no more than
--- an id.
-
--- Which tenant is the team member with this address of?  No row: none.
-CREATE OR REPLACE FUNCTION team_find(email text, OUT tenant_id uuid, OUT member_id uuid) RETURNS SETOF record
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-BEGIN ATOMIC
-    SELECT m.tenant_id, m.id FROM team_members m WHERE m.email = lower(team_find.email) AND m.deleted_at IS NULL;
-END;
-REVOKE ALL ON FUNCTION team_find(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION team_find(text) TO ashlar_api;
+-- an id; see team_find() in emails.sql, too.
 
 -- Make a tenant and its first owner, and put the transaction into it.  slug
 -- NULL: made from the name, with a number behind it if it is taken;
 -- password_hash NULL: the owner is invited, and has yet to join.  Raises
--- unique violations of tenants_slug_unique and team_members_email_unique.
-CREATE OR REPLACE FUNCTION tenant_create(slug text, name text, email text, display_name text, password_hash text,
+-- unique violations of tenants_slug_unique, team_members_email_unique and
+-- team_members_email_key_unique.
+CREATE OR REPLACE FUNCTION tenant_create(slug text, name text, key text, email text, display_name text, password_hash text,
                                          OUT tenant_id uuid, OUT member_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
@@ -37,15 +29,15 @@ BEGIN
         END IF;
         n := CASE WHEN n < 5 THEN n + 1 ELSE 1000 + floor(random() * 1000000)::integer END;
     END LOOP;
-    INSERT INTO team_members (tenant_id, email, display_name, role, password_hash, joined_at, invited_at)
-    VALUES (tenant_create.tenant_id, lower(tenant_create.email), tenant_create.display_name, 'owner',
+    INSERT INTO team_members (tenant_id, email, email_key, display_name, role, password_hash, joined_at, invited_at)
+    VALUES (tenant_create.tenant_id, tenant_create.email, tenant_create.key, tenant_create.display_name, 'owner',
             tenant_create.password_hash, CASE WHEN tenant_create.password_hash IS NOT NULL THEN now() END,
             CASE WHEN tenant_create.password_hash IS NULL THEN now() END)
     RETURNING id INTO tenant_create.member_id;
 END
 $$;
-REVOKE ALL ON FUNCTION tenant_create(text, text, text, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tenant_create(text, text, text, text, text) TO ashlar_api;
+REVOKE ALL ON FUNCTION tenant_create(text, text, text, text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tenant_create(text, text, text, text, text, text) TO ashlar_api;
 
 -- Suspend a tenant with its test mode, or let it go on: no rows are lost, but
 -- sessions end, and keys, which carry is_active, let nobody in.  For the owner;

@@ -10,11 +10,12 @@
 --
 -- Of two first requests at once the second waits for the lock, and finds what
 -- the first one made.
-CREATE OR REPLACE FUNCTION user_provision(tenant uuid, key bytea, issuer text, subject text, email text, role text)
+CREATE OR REPLACE FUNCTION user_provision(tenant uuid, key bytea, issuer text, subject text, email text, email_key text,
+                                          role text)
 RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
-    address text := lower(user_provision.email);
+    address text := address_kept(email_key, email);
     made    uuid;
     had     text;
 BEGIN
@@ -28,6 +29,7 @@ BEGIN
     END IF;
     IF address !~ '^[^@\s]+@[^@\s]+$' OR char_length(address) > 254 THEN
         address := NULL;
+        email_key := NULL;
     END IF;
 
     PERFORM pg_advisory_xact_lock(hash_record_extended(ROW ('identity'::text, tenant, issuer, subject), 0));
@@ -44,38 +46,40 @@ BEGIN
         RETURN made;
     END IF;
 
-    RETURN identity_user(issuer, subject, address, user_provision.role);
+    RETURN identity_made(issuer, subject, email_key, address, user_provision.role);
 END
 $$;
 
 -- Make the user of an identity that is new, in the tenant of this transaction;
 -- see user_provision for their name and address.  The caller holds the
 -- identity's lock.
-CREATE OR REPLACE FUNCTION identity_user(issuer text, subject text, email text, role text DEFAULT NULL,
+CREATE OR REPLACE FUNCTION identity_made(issuer text, subject text, key text, email text, role text,
                                          full_name text DEFAULT NULL, avatar_url text DEFAULT NULL,
                                          is_email_verified boolean DEFAULT false, is_active boolean DEFAULT true,
                                          deleted_at timestamptz DEFAULT NULL) RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
     tenant  uuid := app_tenant();
-    address text := identity_user.email;
-    name    text := identity_user.subject;
+    address text := identity_made.email;
+    name    text := identity_made.subject;
     made    uuid;
 BEGIN
     -- Try, and after a conflict give up what is taken: at most the address and the name.
     LOOP
-        INSERT INTO users (tenant_id, public_id, email, role, full_name, avatar_url, is_email_verified, is_active, deleted_at)
-        VALUES (tenant, name, address, coalesce(identity_user.role, 'user'), identity_user.full_name,
-                identity_user.avatar_url, identity_user.is_email_verified AND address IS NOT NULL,
-                identity_user.is_active, identity_user.deleted_at)
+        INSERT INTO users (tenant_id, public_id, email, email_key, role, full_name, avatar_url, is_email_verified, is_active,
+                           deleted_at)
+        VALUES (tenant, name, address, key, coalesce(identity_made.role, 'user'), identity_made.full_name,
+                identity_made.avatar_url, identity_made.is_email_verified AND address IS NOT NULL,
+                identity_made.is_active, identity_made.deleted_at)
         ON CONFLICT DO NOTHING
         RETURNING id INTO made;
         EXIT WHEN FOUND;
         IF EXISTS (SELECT FROM users u WHERE u.tenant_id = tenant AND u.public_id = name) THEN
             name := 'user_' || replace(uuid_v7()::text, '-', '');
         END IF;
-        IF EXISTS (SELECT FROM users u WHERE u.tenant_id = tenant AND u.email = address AND u.deleted_at IS NULL) THEN
+        IF EXISTS (SELECT FROM user_find(key, address)) THEN
             address := NULL;
+            key := NULL;
         END IF;
     END LOOP;
     INSERT INTO identities (tenant_id, issuer, subject, user_id) VALUES (tenant, issuer, subject, made);

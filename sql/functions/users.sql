@@ -31,8 +31,8 @@ END;
 
 -- Make a user, as a tenant's own server asks for it.  There is no password:
 -- the user chooses one through forgot-password.  Raises AS403 for another tenant.
-CREATE OR REPLACE FUNCTION user_create(tenant uuid, sub text, email text, display_name text, avatar_url text, locale text,
-                                       is_email_verified boolean, status text, is_active boolean) RETURNS SETOF users
+CREATE OR REPLACE FUNCTION user_create(tenant uuid, sub text, key text, email text, display_name text, avatar_url text,
+                                       locale text, is_email_verified boolean, status text, is_active boolean) RETURNS SETOF users
 LANGUAGE plpgsql ROWS 1 AS $$
 DECLARE
     u users;
@@ -40,8 +40,9 @@ BEGIN
     IF tenant <> app_tenant() THEN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'tenant_id must be the tenant of the API key', HINT = 'tenant_id';
     END IF;
-    INSERT INTO users (tenant_id, public_id, email, full_name, avatar_url, locale, is_email_verified, status, is_active)
-    VALUES (app_tenant(), sub, user_create.email, display_name, user_create.avatar_url, user_create.locale,
+    INSERT INTO users (tenant_id, public_id, email, email_key, full_name, avatar_url, locale, is_email_verified, status,
+                       is_active)
+    VALUES (app_tenant(), sub, user_create.email, key, display_name, user_create.avatar_url, user_create.locale,
             user_create.is_email_verified, user_create.status, user_create.is_active)
     RETURNING * INTO u;
     PERFORM audit('user.create', 'user', u.public_id);

@@ -106,13 +106,15 @@ END;
 
 -- Process an event, and put down how that went.  plays: the packages whose Play
 -- notifications are ours; play: the state that Google's API tells of the
--- subscription.  Where that is missing the row asks for it, and nothing is done.
+-- subscription; email and key: the address that it is about, as the API reads it.
+-- Where one of these is missing the row asks for it, and nothing is done.
 --
 -- An event that cannot be understood fails, once and for all: trying again
 -- would not help, a new version of us may, and then there is the replay.  What
 -- is the database's trouble is raised, for the job to try again.
 CREATE OR REPLACE FUNCTION webhook_event_process(event uuid, clerk_issuer text, supabase_issuer text, plays text[],
-                                                 play jsonb, OUT package text, OUT purchase_token text)
+                                                 play jsonb, key text, email text, OUT package text,
+                                                 OUT purchase_token text, OUT address text)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -129,11 +131,16 @@ BEGIN
         IF package IS NOT NULL THEN
             RETURN;
         END IF;
+    ELSIF email IS NULL THEN
+        address := webhook_address(e);
+        IF address IS NOT NULL THEN
+            RETURN;
+        END IF;
     END IF;
     BEGIN
         why_not := CASE e.provider
-            WHEN 'clerk' THEN webhook_clerk(e, clerk_issuer)
-            WHEN 'supabase' THEN webhook_supabase(e, supabase_issuer)
+            WHEN 'clerk' THEN webhook_clerk(e, clerk_issuer, key, address_kept(key, email))
+            WHEN 'supabase' THEN webhook_supabase(e, supabase_issuer, key, address_kept(key, email))
             WHEN 'stripe' THEN webhook_stripe(e)
             WHEN 'apple' THEN webhook_apple(e)
             WHEN 'google' THEN webhook_google(e, plays, play)
@@ -180,13 +187,35 @@ CREATE OR REPLACE FUNCTION fit_email(email text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN lower(email) ~ '^[^@\s]+@[^@\s]+$' AND char_length(email) <= 254 THEN lower(email) END;
 
+-- The address that the issuer of these users has verified, as it tells it; else NULL.
+CREATE OR REPLACE FUNCTION webhook_address(e webhook_events) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    d       jsonb := e.payload -> 'data';
+    r       jsonb := e.payload -> 'record';
+    address text;
+BEGIN
+    IF e.provider = 'clerk' AND e.type IN ('user.created', 'user.updated') THEN
+        SELECT a ->> 'email_address' INTO address
+        FROM jsonb_array_elements(CASE WHEN jsonb_typeof(d -> 'email_addresses') = 'array' THEN d -> 'email_addresses' ELSE '[]' END) a
+        WHERE a ->> 'id' = d ->> 'primary_email_address_id' AND a #>> '{verification,status}' = 'verified'
+        LIMIT 1;
+    ELSIF e.provider = 'supabase' AND e.type IN ('INSERT auth.users', 'UPDATE auth.users')
+          AND coalesce(r ->> 'email_confirmed_at', r ->> 'confirmed_at') IS NOT NULL THEN
+        address := r ->> 'email';
+    END IF;
+    RETURN CASE WHEN fit_email(address) IS NOT NULL THEN address END;
+END
+$$;
+
 -- A picture that a user can have, else NULL.
 CREATE OR REPLACE FUNCTION fit_avatar(url text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN url ~ '^https://[^\s]+$' AND char_length(url) <= 2048 THEN url END;
 
--- Whoever moves addresses between users of issuers holds these locks, in
--- order, so that one that is given up is found by who waits for it.
+-- Whoever moves addresses between users of issuers holds these locks, of their
+-- address_name()s, in order, so that one that is given up is found by who waits
+-- for it.
 CREATE OR REPLACE FUNCTION lock_addresses(VARIADIC addresses text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -199,10 +228,10 @@ END
 $$;
 
 -- Give a user an address that their issuer has verified, if nobody has it.
-CREATE OR REPLACE FUNCTION address_take(who uuid, address text) RETURNS boolean
+CREATE OR REPLACE FUNCTION address_take(who uuid, key text, address text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM address_proved(who, 'issuer', is_inside => true, address => address);
+    PERFORM address_proved(who, 'issuer', is_inside => true, address => address, key => key);
     RETURN true;
 EXCEPTION WHEN unique_violation THEN
     RETURN false;
@@ -210,21 +239,23 @@ END
 $$;
 
 -- An address is free: it is for who could not have it when their issuer said it is theirs.
-CREATE OR REPLACE FUNCTION address_freed(address text) RETURNS void
+CREATE OR REPLACE FUNCTION address_freed(key text, address text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    who uuid;
+    waits record;
 BEGIN
-    SELECT u.id INTO who
-    FROM identity_profiles p
+    SELECT u.id, p.email_key, p.email INTO waits
+    FROM (SELECT x.* FROM identity_profiles x WHERE x.tenant_id = app_tenant() AND x.email_key = key
+          UNION ALL
+          SELECT x.* FROM identity_profiles x
+          WHERE x.tenant_id = app_tenant() AND x.email = address AND (x.email_key = key) IS NOT TRUE) p
     JOIN identities i USING (tenant_id, issuer, subject)
     JOIN users u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
-    WHERE p.tenant_id = app_tenant() AND p.email = address AND p.deleted_at IS NULL
-      AND u.email IS NULL AND u.deleted_at IS NULL
+    WHERE p.deleted_at IS NULL AND u.email IS NULL AND u.deleted_at IS NULL
     ORDER BY p.issuer, p.subject
     LIMIT 1;
     IF FOUND THEN
-        PERFORM address_take(who, address);
+        PERFORM address_take(waits.id, waits.email_key, waits.email);
     END IF;
 END
 $$;
@@ -233,16 +264,16 @@ $$;
 -- user whom nobody knew here, as signing in would (identity_user); changes who
 -- is known; deletes.  Returns NULL, or why it did nothing.
 --
--- The newest version counts, whichever comes last; deleted is the end.  email
--- is the address that the issuer has verified.  Name and picture change here
+-- The newest version counts, whichever comes last; deleted is the end.  key and
+-- email are the address that the issuer has verified, which it spells so.  Name and picture change here
 -- when they change there, so that what a user writes here stays until then; who
 -- is banned there is not active here, until the ban ends.
 --
 -- A deleted user keeps nothing but the name by which rows refer to them; their
 -- sessions end by a trigger.  One who was never heard of is put down as deleted
 -- too: their token may still be good for a minute, and must not make them.
-CREATE OR REPLACE FUNCTION identity_apply(issuer text, subject text, version timestamptz, event text, email text,
-                                          full_name text, avatar_url text, is_banned boolean, is_deleted boolean)
+CREATE OR REPLACE FUNCTION identity_apply(issuer text, subject text, version timestamptz, event text, key text, email text,
+                                          spelling text, full_name text, avatar_url text, is_banned boolean, is_deleted boolean)
 RETURNS text
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
@@ -251,7 +282,6 @@ DECLARE
     p         identity_profiles;
     u         users;
     known     boolean;
-    had       text;
     kept_out  boolean := false;
 BEGIN
     IF coalesce(issuer, '') = '' THEN
@@ -270,15 +300,15 @@ BEGIN
         RETURN 'a newer event of this user was processed before';
     END IF;
     IF is_deleted THEN
-        email := NULL; full_name := NULL; avatar_url := NULL;
+        key := NULL; email := NULL; full_name := NULL; avatar_url := NULL;
     END IF;
 
     SELECT x.* INTO u
     FROM identities i JOIN users x ON x.tenant_id = i.tenant_id AND x.id = i.user_id
     WHERE i.tenant_id = tenant AND i.issuer = issuer AND i.subject = subject;
     IF NOT FOUND THEN
-        PERFORM lock_addresses(email);
-        u.id := identity_user(issuer, subject, email, full_name => full_name, avatar_url => avatar_url,
+        PERFORM lock_addresses(address_name(key, email));
+        u.id := identity_made(issuer, subject, key, email, NULL, full_name => full_name, avatar_url => avatar_url,
                               is_email_verified => true, is_active => NOT (is_banned OR is_deleted),
                               deleted_at => CASE WHEN is_deleted THEN now() END);
         kept_out := is_banned;
@@ -287,8 +317,12 @@ BEGIN
                           jsonb_build_object('method', 'webhook', 'issuer', issuer), 'system', 'system');
         END IF;
     ELSIF u.deleted_at IS NULL THEN
-        had := u.email;
-        PERFORM lock_addresses(had, email);
+        -- Two whose keys meet stay two: it is still theirs.
+        IF u.email_key IS NULL AND u.email = lower(spelling) THEN
+            key := NULL;
+            email := u.email;
+        END IF;
+        PERFORM lock_addresses(address_name(u.email_key, u.email), address_name(key, email));
         IF is_deleted THEN
             UPDATE users x
             SET deleted_at = now(), is_active = false, email = NULL, is_email_verified = false, full_name = NULL,
@@ -308,7 +342,7 @@ BEGIN
                 is_email_verified = x.is_email_verified AND email IS NOT NULL,
                 is_active = CASE WHEN is_banned THEN false WHEN coalesce(p.is_banned, false) THEN true ELSE x.is_active END
             WHERE x.tenant_id = tenant AND x.id = u.id;
-            IF email IS NOT NULL AND NOT address_take(u.id, email) THEN
+            IF email IS NOT NULL AND NOT address_take(u.id, key, email) THEN
                 UPDATE users x SET email = NULL, is_email_verified = false WHERE x.tenant_id = tenant AND x.id = u.id;
             END IF;
             IF is_banned AND u.is_active OR coalesce(p.is_banned, false) AND NOT is_banned AND NOT u.is_active THEN
@@ -318,23 +352,23 @@ BEGIN
         END IF;
     END IF;
 
-    INSERT INTO identity_profiles AS x (tenant_id, issuer, subject, version, version_event, email, full_name, avatar_url,
-                                        is_banned, deleted_at)
-    VALUES (tenant, issuer, subject, version, event, email, full_name, avatar_url, kept_out,
+    INSERT INTO identity_profiles AS x (tenant_id, issuer, subject, version, version_event, email, email_key, full_name,
+                                        avatar_url, is_banned, deleted_at)
+    VALUES (tenant, issuer, subject, version, event, email, key, full_name, avatar_url, kept_out,
             CASE WHEN is_deleted THEN now() END)
     ON CONFLICT ON CONSTRAINT identity_profiles_pkey DO UPDATE
     SET version = greatest(x.version, excluded.version), version_event = excluded.version_event, email = excluded.email,
-        full_name = excluded.full_name, avatar_url = excluded.avatar_url, is_banned = excluded.is_banned,
+        email_key = excluded.email_key, full_name = excluded.full_name, avatar_url = excluded.avatar_url, is_banned = excluded.is_banned,
         deleted_at = excluded.deleted_at;
-    IF had IS DISTINCT FROM email THEN
-        PERFORM address_freed(had);    -- now that this profile does not ask for it any more
+    IF NOT is_same_address(u.email_key, u.email, key, email) THEN
+        PERFORM address_freed(u.email_key, u.email);    -- now that this profile does not ask for it any more
     END IF;
     RETURN NULL;
 END
 $$;
 
 -- Clerk: user.created, user.updated, user.deleted.
-CREATE OR REPLACE FUNCTION webhook_clerk(e webhook_events, issuer text) RETURNS text
+CREATE OR REPLACE FUNCTION webhook_clerk(e webhook_events, issuer text, key text, email text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     d jsonb := e.payload -> 'data';
@@ -344,10 +378,7 @@ BEGIN
     END IF;
     RETURN identity_apply(issuer, d ->> 'id',
         CASE WHEN e.type = 'user.deleted' THEN e.occurred_at ELSE json_epoch(d -> 'updated_at', 1000) END, e.event_id,
-        (SELECT fit_email(a ->> 'email_address')
-         FROM jsonb_array_elements(CASE WHEN jsonb_typeof(d -> 'email_addresses') = 'array' THEN d -> 'email_addresses' ELSE '[]' END) a
-         WHERE a ->> 'id' = d ->> 'primary_email_address_id' AND a #>> '{verification,status}' = 'verified'
-         LIMIT 1),
+        key, email, webhook_address(e),
         left(nullif(btrim(concat_ws(' ', d ->> 'first_name', d ->> 'last_name')), ''), 255),
         fit_avatar(coalesce(d ->> 'image_url', d ->> 'profile_image_url')),
         coalesce(d -> 'banned' = 'true', false), e.type = 'user.deleted');
@@ -356,7 +387,7 @@ $$;
 
 -- Supabase: INSERT, UPDATE, DELETE on auth.users, as its database webhooks tell.
 -- A row with deleted_at is one of a user whom Supabase keeps for the record only.
-CREATE OR REPLACE FUNCTION webhook_supabase(e webhook_events, issuer text) RETURNS text
+CREATE OR REPLACE FUNCTION webhook_supabase(e webhook_events, issuer text, key text, email text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     r       jsonb := CASE WHEN e.payload ->> 'type' = 'DELETE' THEN e.payload -> 'old_record' ELSE e.payload -> 'record' END;
@@ -368,7 +399,7 @@ BEGIN
     RETURN identity_apply(issuer, r ->> 'id',
         coalesce((r ->> 'updated_at')::timestamptz, (r ->> 'created_at')::timestamptz,
                  CASE WHEN is_gone THEN e.occurred_at END), e.event_id,
-        CASE WHEN coalesce(r ->> 'email_confirmed_at', r ->> 'confirmed_at') IS NOT NULL THEN fit_email(r ->> 'email') END,
+        key, email, webhook_address(e),
         left(nullif(btrim(coalesce(r #>> '{raw_user_meta_data,full_name}', r #>> '{raw_user_meta_data,name}')), ''), 255),
         fit_avatar(coalesce(r #>> '{raw_user_meta_data,avatar_url}', r #>> '{raw_user_meta_data,picture}')),
         coalesce((r ->> 'banned_until')::timestamptz > now(), false), is_gone);

@@ -3,7 +3,7 @@
 -- name: contact_submit :row
 -- One statement: what is counted, kept and sent commits together.
 SELECT s.retry_s, s.remaining, s.reset_s, s.reference_id
-FROM contact_submit(:ip::inet, :max::integer, :window_s::integer, :is_spam::boolean, :name, :email, :phone, :company, :subject, :message,
+FROM contact_submit(:ip::inet, :max::integer, :window_s::integer, :is_spam::boolean, :name, :email, :email_key, :phone, :company, :subject, :message,
                     :extra_fields::jsonb, :source, :notify, :confirm::boolean, :language, :webhook::boolean) s;
 
 -- name: contact_status :row

@@ -2,19 +2,19 @@
 
 -- name: invitation_prepare :row
 -- What the mail to :email needs; and it is counted: 50 an hour for each organization, and mail_take().
-SELECT (:tenant_id)::text AS tenant, lower(:email) AS email, coalesce(to_user.locale, 'en') AS locale, s.invitation_url,
+SELECT (:tenant_id)::text AS tenant, coalesce(to_user.email, :email) AS email, coalesce(to_user.locale, 'en') AS locale, s.invitation_url,
        jsonb_build_object('organization', o.name, 'role', :role::text, 'invited_by', u.full_name)::text AS data,
        coalesce(nullif(security_limit('invitation', 'organization:' || o.id, 50, 3600, 0), 0),
                 mail_take('user:' || u.id, u.is_email_verified, limit_account(:email_key, :email))) AS retry_s
 FROM organizations o
 JOIN tenant_settings s ON s.tenant_id = o.tenant_id
 JOIN users u ON u.tenant_id = o.tenant_id AND u.id = :user_id
-LEFT JOIN users to_user ON to_user.tenant_id = o.tenant_id AND to_user.email = lower(:email) AND to_user.deleted_at IS NULL
+LEFT JOIN user_find(:email_key, :email_sent) to_user ON true
 WHERE o.tenant_id = :tenant_id AND o.id = :organization_id;
 
 -- name: invitation_create :row
 WITH made AS (
-    SELECT * FROM invitation_create(:organization_id::uuid, :email, :role, :token_hash::bytea)
+    SELECT * FROM invitation_create(:organization_id::uuid, :email_key, :email_sent, :email, :role, :token_hash::bytea)
 ), mail AS (
     INSERT INTO jobs (tenant_id, queue, kind, payload)
     SELECT tenant_id, 'ashlar.mail', 'mail', :mail_payload::jsonb FROM made
@@ -34,7 +34,7 @@ FROM invitations i
 JOIN organizations o ON o.tenant_id = i.tenant_id AND o.id = i.organization_id
 JOIN tenant_settings s ON s.tenant_id = i.tenant_id
 JOIN users u ON u.tenant_id = i.tenant_id AND u.id = :user_id
-LEFT JOIN users to_user ON to_user.tenant_id = i.tenant_id AND to_user.email = i.email AND to_user.deleted_at IS NULL
+LEFT JOIN LATERAL user_find(i.email_key, i.email) to_user ON true
 WHERE i.tenant_id = :tenant_id AND i.id = :invitation_id AND i.organization_id = :organization_id;
 
 -- name: invitation_resend :row
@@ -74,10 +74,9 @@ FROM invitation_reject(:token_hash::bytea);
 -- Those for an address, over the tenant's organizations, newest first.
 SELECT i.id, i.organization_id, o.name AS organization_name, i.email, i.role, i.status, i.invited_by, i.expires_at,
        i.created_at
-FROM invitations i
+FROM invitations_find(:email_key, :email) i
 JOIN organizations o ON o.tenant_id = i.tenant_id AND o.id = i.organization_id
-WHERE i.tenant_id = :tenant_id AND i.email = lower(:email) AND i.status = 'pending' AND i.expires_at > now()
-  AND o.deleted_at IS NULL
+WHERE i.expires_at > now() AND o.deleted_at IS NULL
 ORDER BY i.created_at DESC, i.id DESC
 LIMIT :limit OFFSET :skip;
 

@@ -18,4 +18,4 @@ WHERE o.tenant_id = :tenant_id AND o.provider = :provider;
 
 -- name: oauth_sign_in :row
 SELECT s.user_id::text AS user_id, s.refusal
-FROM oauth_sign_in(:provider, :issuer, :subject, :email, :is_verified::boolean, :full_name, :avatar_url) s;
+FROM oauth_sign_in(:provider, :issuer, :subject, :email_key, :email, :is_verified::boolean, :full_name, :avatar_url) s;

@@ -43,22 +43,21 @@ ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum, applied_at = now(
 -- name: owner_user_create :row
 -- A user of our own: its public id is made here, and the operator vouches for
 -- the address.  password_hash NULL: without a password.  No row: the address is taken.
-INSERT INTO users (tenant_id, public_id, email, full_name, role, password_hash, is_email_verified)
-VALUES (:tenant_id, 'user_' || replace(uuid_v7()::text, '-', ''), lower(:email), :full_name, :role, :password_hash, true)
-ON CONFLICT (tenant_id, email) WHERE deleted_at IS NULL DO NOTHING
+INSERT INTO users (tenant_id, public_id, email, email_key, full_name, role, password_hash, is_email_verified)
+VALUES (:tenant_id, 'user_' || replace(uuid_v7()::text, '-', ''), :email, :email_key, :full_name, :role, :password_hash, true)
+ON CONFLICT DO NOTHING
 RETURNING id, public_id, audit('user.create', 'user', public_id, jsonb_build_object('role', role)) AS _noted;
 
 -- name: owner_user_password :row
 -- Everybody who is signed in as the user is out with it.  No row: there is no such user.
 SELECT p AS public_id, audit('password.reset', 'user', p)
-FROM user_vouch_password(:email, :password_hash) p;
+FROM user_vouch_password(:email_key, :email, :password_hash) p;
 
 -- name: owner_user_set_active :row
 -- Who is shut out is out of all sessions with it.  Raises AS409 for the last
 -- superadmin.  No row: there is no such user.
 SELECT s.public_id
-FROM users u, user_switch(u.id, :is_active::boolean) s
-WHERE u.tenant_id = :tenant_id AND u.email = lower(:email) AND u.deleted_at IS NULL;
+FROM user_find(:email_key, :email) u, user_switch(u.id, :is_active::boolean) s;
 
 -- name: owner_user_list :rows
 -- The newest, of all or of a role.
@@ -75,8 +74,8 @@ LIMIT :limit::integer;
 -- name: owner_user_find :row
 -- By address, of those who may sign in.
 SELECT u.id, u.public_id, u.email, u.role, u.tenant_id
-FROM users u
-WHERE u.tenant_id = :tenant_id AND u.email = lower(:email) AND u.is_active AND u.deleted_at IS NULL;
+FROM user_find(:email_key, :email) u
+WHERE u.is_active;
 
 -- name: owner_session_create :row
 -- For the user :owner, in whole seconds, as tokens tell time.
@@ -90,14 +89,14 @@ RETURNING id, extract(epoch FROM date_trunc('second', now()))::bigint AS iat, ex
 -- its test mode; the oldest of them first.  n counts from the newest of all.
 -- scan: an operator looks
 SELECT m.tenant, m.id, m.created_at, m.state, m.n, m.is_test, m.tenant_id, m.payload
-FROM (SELECT x.* FROM owner_mails(:slug, :recipient) x WHERE x.state = 'waits' OR :all::boolean ORDER BY x.n LIMIT :limit::integer) m
+FROM (SELECT x.* FROM owner_mails(:slug, :recipient, :address) x WHERE x.state = 'waits' OR :all::boolean ORDER BY x.n LIMIT :limit::integer) m
 ORDER BY m.n DESC;
 
 -- name: owner_mail_find :row
 -- One of them, by its number or its id.
 -- scan: an operator looks
 SELECT m.tenant, m.id, m.created_at, m.state, m.n, m.is_test, m.tenant_id, m.payload
-FROM owner_mails(:slug, :recipient) m
+FROM owner_mails(:slug, :recipient, :address) m
 WHERE :which::text IN (m.n::text, m.id::text);
 
 -- name: owner_tenant_enter_id :row
@@ -151,22 +150,30 @@ SELECT EXISTS (SELECT FROM tenants WHERE slug = :slug AND test_of IS NULL) AS is
 -- name: owner_team_of :row
 -- In whose team an address is; no row: in none.
 SELECT t.slug
-FROM team_members m
-JOIN tenants t ON t.id = m.tenant_id
-WHERE m.email = lower(:email) AND m.deleted_at IS NULL;
+FROM team_find(:email_key, :email) m
+JOIN tenants t ON t.id = m.tenant_id;
 
 -- name: owner_team_owner :row
 -- Invite an owner of this tenant, or make one of whoever is in its team.
-INSERT INTO team_members AS m (tenant_id, email, role, invited_at)
-VALUES (:tenant_id, lower(:email), 'owner', now())
-ON CONFLICT (email) WHERE deleted_at IS NULL DO UPDATE SET role = 'owner', is_active = true
-RETURNING tenant_id, id, joined_at IS NOT NULL AS has_joined,
-          audit('tenant.owner', 'team_member', id::text, jsonb_build_object('email', email)) AS _noted;
+WITH there AS (
+    UPDATE team_members
+    SET role = 'owner', is_active = true
+    WHERE tenant_id = :tenant_id AND id = (SELECT f.member_id FROM team_find(:email_key, :email) f)
+    RETURNING *
+), made AS (
+    INSERT INTO team_members (tenant_id, email, email_key, role, invited_at)
+    SELECT :tenant_id, :address::text, :email_key, 'owner', now()
+    WHERE NOT EXISTS (SELECT FROM there)
+    RETURNING *
+)
+SELECT m.tenant_id, m.id, m.joined_at IS NOT NULL AS has_joined, m.email,
+       audit('tenant.owner', 'team_member', m.id::text, jsonb_build_object('email', m.email)) AS _noted
+FROM (SELECT * FROM there UNION ALL SELECT * FROM made) m;
 
 -- name: owner_tenant_create :row
 -- Its owner is invited; the transaction is in the new tenant from here on.
 SELECT tenant_id, member_id, audit('tenant.create', 'tenant', tenant_id::text) AS _noted
-FROM tenant_create(:slug, :name, :email, NULL, NULL);
+FROM tenant_create(:slug, :name, :email_key, :email, NULL, NULL);
 
 -- name: owner_team_invite :exec
 INSERT INTO one_time_tokens (tenant_id, kind, member_id, hash, expires_at)

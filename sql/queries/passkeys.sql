@@ -35,8 +35,7 @@ JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id;
 -- user's; who has none, or does not exist, gets :decoys in their place.
 WITH who AS (
     SELECT u.id, passkey_descriptors(u.id, :rp_id) AS descriptors
-    FROM users u
-    WHERE u.tenant_id = :tenant_id AND u.email = :email AND u.deleted_at IS NULL
+    FROM user_find(:email_key, :email) u
 ), made AS (
     INSERT INTO webauthn_challenges (tenant_id, kind, user_id, challenge, rp_id, expires_at)
     SELECT :tenant_id, 'authentication', (SELECT id FROM who), :challenge::bytea, :rp_id, now() + interval '5 minutes'

@@ -49,8 +49,8 @@ WHERE u.tenant_id = :tenant_id AND u.id = :user AND u.deleted_at IS NULL AND (:i
 
 -- name: platform_user_create :row
 SELECT p.*
-FROM user_create(:tenant::uuid, :sub, :email, :display_name, :avatar_url, :locale, :is_email_verified::boolean, :status,
-                 :is_active::boolean) u, platform_user(u, false) p;
+FROM user_create(:tenant::uuid, :sub, :email_key, :email, :display_name, :avatar_url, :locale, :is_email_verified::boolean,
+                 :status, :is_active::boolean) u, platform_user(u, false) p;
 
 -- name: platform_user_update :row
 SELECT p.*

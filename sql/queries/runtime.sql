@@ -17,7 +17,7 @@ SELECT set_config('statement_timeout', :timeout_ms, true);
 
 -- name: user_provision :exec
 -- After enter() raised AS001; role is the one that the issuer's settings allow, NULL: none.
-SELECT user_provision(:tenant::uuid, :key::bytea, :issuer::text, :subject::text, :email::text, :role::text);
+SELECT user_provision(:tenant::uuid, :key::bytea, :issuer::text, :subject::text, :email::text, :email_key::text, :role::text);
 
 -- name: ready_check :row
 -- The readiness probe, as an anonymous caller: the default tenant is there from

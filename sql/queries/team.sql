@@ -26,11 +26,11 @@ WHERE t.id = :tenant_id;
 WITH again AS (
     UPDATE team_members
     SET role = :role, invited_by = :team_id, invited_at = now(), is_active = true
-    WHERE tenant_id = :tenant_id AND email = :email AND deleted_at IS NULL AND joined_at IS NULL AND role <> 'owner'
+    WHERE tenant_id = :tenant_id AND id = (SELECT f.member_id FROM team_find(:email_key, :email_sent) f) AND joined_at IS NULL AND role <> 'owner'
     RETURNING *
 ), fresh AS (
-    INSERT INTO team_members (tenant_id, email, role, invited_by, invited_at)
-    SELECT :tenant_id, :email, :role, :team_id, now()
+    INSERT INTO team_members (tenant_id, email, email_key, role, invited_by, invited_at)
+    SELECT :tenant_id, :email, :email_key, :role, :team_id, now()
     WHERE NOT EXISTS (SELECT FROM again)
     RETURNING *
 ), m AS (
@@ -44,7 +44,8 @@ WITH again AS (
     INSERT INTO one_time_tokens (tenant_id, kind, member_id, hash, expires_at)
     SELECT :tenant_id, 'team_invitation', m.id, :token_hash::bytea, now() + interval '7 days' FROM m
 ), mail AS (
-    INSERT INTO jobs (tenant_id, queue, kind, payload) SELECT :tenant_id, 'ashlar.mail', 'mail', :mail_payload::jsonb FROM m
+    INSERT INTO jobs (tenant_id, queue, kind, payload)
+    SELECT :tenant_id, 'ashlar.mail', 'mail', :mail_payload::jsonb || jsonb_build_object('to', m.email) FROM m
 )
 SELECT m.id, m.email, m.display_name, m.role, 'invited' AS status, m.invited_by, m.invited_at, m.joined_at, m.last_login_at,
        audit('team.invite', 'team_member', m.id::text, jsonb_build_object('email', m.email, 'role', m.role)) AS _noted

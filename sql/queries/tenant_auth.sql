@@ -4,25 +4,25 @@
 
 -- name: team_register_limit :row
 -- In the default tenant, as all limits of those whose tenant is not known.
-SELECT request_take('tenant_register', 'account:' || lower(:email), false) AS retry_after;
+SELECT request_take('tenant_register', limit_account(:email_key, :email), false) AS retry_after;
 
 -- name: team_login_limit :row
-SELECT guess_wait('tenant_login', 'account:' || lower(:email), team_address_is_known(f.tenant_id, f.member_id)) AS retry_after,
+SELECT guess_wait('tenant_login', limit_account(:email_key, :email), team_address_is_known(f.tenant_id, f.member_id)) AS retry_after,
        f.tenant_id::text AS tenant, f.member_id::text AS member
 FROM (SELECT) one
-LEFT JOIN team_find(:email) f ON true;
+LEFT JOIN team_find(:email_key, :email) f ON true;
 
 -- name: team_forgot_limit :row
-SELECT request_take('tenant_forgot_password', 'account:' || lower(:email),
+SELECT request_take('tenant_forgot_password', limit_account(:email_key, :email),
                     team_address_is_known(f.tenant_id, f.member_id)) AS retry_after,
        f.tenant_id::text AS tenant, f.member_id::text AS member
 FROM (SELECT) one
-LEFT JOIN team_find(:email) f ON true;
+LEFT JOIN team_find(:email_key, :email) f ON true;
 
 -- name: team_tenant_create :row
 -- From here on the transaction is in the new tenant.
 SELECT tenant_id::text AS tenant, member_id::text AS member
-FROM tenant_create(:tenant_slug, :tenant_name, :email, :display_name, :password_hash);
+FROM tenant_create(:tenant_slug, :tenant_name, :email_key, :email, :display_name, :password_hash);
 
 -- name: team_tenant_created :row
 SELECT t.*
@@ -39,15 +39,15 @@ WHERE tenant_id = :tenant_id AND id = :member::uuid AND deleted_at IS NULL;
 -- name: team_login :row
 -- _session_id is null when the member or the tenant is not active, and while retry_after is not 0.
 SELECT p.retry_after, t.*
-FROM (SELECT team_guessed(:email, :member::uuid, true) AS retry_after OFFSET 0) p
+FROM (SELECT team_guessed(:email_key, :email, :member::uuid, true) AS retry_after OFFSET 0) p
 LEFT JOIN LATERAL (SELECT team_session_open(:member::uuid, :password_hash, :new_hash) AS id
                    WHERE p.retry_after = 0 OFFSET 0) s ON true
 LEFT JOIN LATERAL team_session_tokens(s.id, now()) t ON true;
 
 -- name: team_login_failed :row
 -- Put down in the tenant whose member was meant, else in the default one.
-SELECT team_guessed(:email, :member::text::uuid, false) AS retry_after,
-       audit('session.failed', 'team_member', :member, jsonb_build_object('reason', 'password', 'email', lower(:email)),
+SELECT team_guessed(:email_key, :email, :member::text::uuid, false) AS retry_after,
+       audit('session.failed', 'team_member', :member, jsonb_build_object('reason', 'password', 'email', address_name(:email_key, :email)),
              :member, CASE WHEN :member::text IS NOT NULL THEN 'team' END) AS _audited;
 
 -- name: team_refresh :row
@@ -68,13 +68,14 @@ WHERE m.tenant_id = :tenant_id AND m.id = :team_id;
 -- name: team_forgot :exec
 -- Without such a member who may sign in, the rows are the same but lead nowhere.
 WITH member AS (
-    SELECT id FROM team_members WHERE tenant_id = :tenant_id AND id = :member::uuid AND access > 0
+    SELECT id, email FROM team_members WHERE tenant_id = :tenant_id AND id = :member::uuid AND access > 0
 ), made AS (
     INSERT INTO one_time_tokens (tenant_id, kind, member_id, hash, expires_at)
     VALUES (:tenant_id, 'team_reset', (SELECT id FROM member), :token_hash::bytea, now() + interval '1 hour')
 )
 INSERT INTO jobs (tenant_id, queue, kind, payload)
-VALUES (:tenant_id, 'ashlar.mail', CASE WHEN EXISTS (SELECT FROM member) THEN 'mail' ELSE 'mail.decoy' END, :mail_payload::jsonb);
+VALUES (:tenant_id, 'ashlar.mail', CASE WHEN EXISTS (SELECT FROM member) THEN 'mail' ELSE 'mail.decoy' END,
+        :mail_payload::jsonb || coalesce((SELECT jsonb_build_object('to', email) FROM member), '{}'));
 
 -- name: team_ticket_find :row
 -- Whose ticket is it?  No row: it is good for nothing.  Looking does not use it.

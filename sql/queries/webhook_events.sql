@@ -5,9 +5,9 @@ SELECT webhook_event_store(:provider, :event_id, :type, :object_key, to_timestam
                            :payload::jsonb, :signed, :raw, :problem);
 
 -- name: webhook_event_process :row
--- With a package, Google is to be asked about the purchase first.
-SELECT w.package, w.purchase_token
-FROM webhook_event_process(:event::uuid, :clerk_issuer, :supabase_issuer, :plays::text[], :play::jsonb) w;
+-- With a package, Google is to be asked about the purchase first; with an address, that is to be read.
+SELECT w.package, w.purchase_token, w.address
+FROM webhook_event_process(:event::uuid, :clerk_issuer, :supabase_issuer, :plays::text[], :play::jsonb, :email_key, :email) w;
 
 -- name: webhook_event_failed :exec
 SELECT webhook_event_failed(:event::uuid, :error, :is_last::boolean);

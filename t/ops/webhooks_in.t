@@ -43,6 +43,7 @@ sub process (@events) {
         my %with = (event => $event, clerk_issuer => $CLERK, supabase_issuer => $SUPABASE, plays => "{$PACKAGE}");
         my ($asked) = $sql->run($api, webhook_event_process => %with);
         $sql->run($api, webhook_event_process => %with, play => $json->encode($more{play})) if $asked->{package};
+        $sql->run($api, webhook_event_process => %with, email => lc $asked->{address}, email_key => lc $asked->{address}) if $asked->{address};
         $row = $api->selectrow_hashref('SELECT * FROM webhook_events WHERE id = ?', undef, $event);
     }
     return $row;
