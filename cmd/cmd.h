@@ -127,6 +127,12 @@ void cmd_check_text(const struct cmd_usage *usage, const char *option, const cha
 /* What a tenant may be called in commands and URLs, or cmd_misuse. */
 void cmd_check_slug(const struct cmd_usage *usage, const char *option, const char *text);
 
+/*
+ * Give addresses that have no key theirs, as far as they can have one, and print
+ * whose it is where several are one.  Behind the migrations and the functions.
+ */
+void cmd_email_keys(PGconn *db);
+
 /* A line for each row, its columns with tabs between them. */
 void cmd_print_rows(const PGresult *res);
 

@@ -256,6 +256,8 @@ int cmd_migrate(int argc, char **argv)
 		}
 		apply_migrations(db, applied);
 		apply_functions(db, dry_run && !applied);
+		if (!dry_run)
+			cmd_email_keys(db);
 		if (!dry_run && applied)
 			note(db, applied);
 		cmd_backup_role(db);

@@ -204,6 +204,13 @@ FROM made;
 SELECT set_config('app.tenant_id', '00000000-0000-7000-8000-000000000001', true) AS entered,
        audit('schema.migrate', 'schema', :version::text) AS noted;
 
+-- name: owner_email_keys_left :rows
+-- The addresses that have no key yet.
+SELECT tenant, slug, kind, id, name, email FROM email_keys_left();
+
+-- name: owner_email_keys_put :rows
+SELECT place, holder, holder_slug FROM email_keys_put(:rows::jsonb);
+
 -- name: owner_preflight :row
 -- Who is connected to what; NULL tables_of: the database is new.  api_is_more: the api's role can become the owner, or
 -- read as backups do.

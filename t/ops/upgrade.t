@@ -4,10 +4,10 @@
 use v5.36;
 use lib 't/lib';
 use Ashlar::Cluster;
+use Ashlar::Previous;
 use Ashlar::Process;
 use Ashlar::Queries;
 use Ashlar::Sample;
-use Digest::SHA 'sha256_hex';
 use File::Temp ();
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -19,39 +19,14 @@ my $name    = "upgrade_$$";
 my $A       = '00000000-0000-7000-8000-000000000001';
 
 # Without the last release there is nothing to compare with, and that is no reason to pass.
-chomp(my $tree = qx(tools/previous));
+my $tree = Ashlar::Previous->tree;
 if (!$tree) {
     fail 'the last release is there';
     done_testing;
     exit 1;
 }
 
-sub slurp ($file) {
-    open my $in, '<:encoding(UTF-8)', $file or die "$file: $!\n";
-    local $/ = undef;
-    return scalar <$in>;
-}
-
-# What the last release's "ashlar migrate" does, without its program.
-sub apply ($db) {
-    for my $dir (qw(setup migrations functions)) {
-        $db->begin_work if $dir eq 'functions';
-        for my $file (sort glob "$tree/sql/$dir/*.sql") {
-            my $text = slurp($file);
-            my ($base) = $file =~ m{([^/]+)\z};
-            utf8::encode(my $bytes = $text);
-            $db->begin_work if $dir ne 'functions';
-            $db->do($text);
-            $db->do(q{INSERT INTO schema_migrations (version, name, checksum) VALUES (?, ?, decode(?, 'hex'))}, undef, $base =~ /^(\d+)/, $base, sha256_hex($bytes))
-                if $dir eq 'migrations';
-            $db->do(q{INSERT INTO schema_functions (name, checksum) VALUES (?, decode(?, 'hex'))}, undef, $base, sha256_hex($bytes))
-                if $dir eq 'functions';
-            $db->commit if $dir ne 'functions';
-        }
-        $db->commit if $dir eq 'functions';
-    }
-    return;
-}
+sub slurp ($file) { return Ashlar::Previous::slurp($file) }
 
 # The rows of every table.
 sub rows ($db) {
@@ -108,7 +83,7 @@ my $super = $cluster->connect('postgres');
 $super->do("CREATE DATABASE $name OWNER ashlar");
 $super->disconnect;
 my $owner = $cluster->connect($name, 'ashlar');
-apply($owner);
+Ashlar::Previous->apply($owner);
 $super = $cluster->connect($name);
 my ($B) = $super->selectrow_array(q{INSERT INTO tenants (slug, name) VALUES ('b', 'B') RETURNING id});
 Ashlar::Sample->fill($super, @$_) for [ $A, 'a' ], [ $B, 'b' ];
