@@ -77,6 +77,22 @@ subtest 'svix and standardwebhooks sign' => sub {
     ok $db->selectrow_array(q{SELECT deleted_at IS NOT NULL FROM users WHERE public_id = 'user_svix'}), 'and gone';
 };
 
+subtest 'an address is one, however its issuer spells it' => sub {
+    my $at   = int time;
+    my $user = sub ($id, $address, $type = 'user.created') {
+        $at++;
+        status_is $hooks->clerk($t, { object => 'event', type => $type, data => { id => $id, updated_at => $at * 1000, primary_email_address_id => 'i',
+            email_addresses => [ { id => 'i', email_address => $address, verification => { status => 'verified' } } ] } }, id => "msg_$id"), 200;
+        is processed("msg_$id")->{state}, 'processed';
+        return $db->selectrow_arrayref('SELECT email, email_key FROM users WHERE public_id = ?', undef, $id);
+    };
+    my $kept = "ren\x{e9}\@xn--bcher-kva.example";
+    is_deeply $user->('spelled_1', "RENE\x{301}\@B\x{fc}cher.example"), [ $kept, $kept ], 'decomposed, in capitals, with an ü';
+    is_deeply $user->('spelled_2', $kept), [ undef, undef ], 'is taken';
+    is_deeply $db->selectrow_arrayref(q{SELECT email, email_key FROM identity_profiles WHERE subject = 'spelled_2'}), [ $kept, $kept ], '  and waited for';
+    is_deeply $user->('spelled_3', "\x{fb01}n\@example.com"), [ "\x{fb01}n\@example.com", undef ], 'what would be refused here is believed there';
+};
+
 # Apple's library and we are asked the same.
 sub both ($jws, %how) {
     my $root    = join '', map { s/\s//gr } ($hooks->{apple}{x5c}[2]);

@@ -101,6 +101,10 @@ subtest 'mails' => sub {
     unlike $out, qr/sealed/, 'opened';
     (undef, $out) = ashlar('mails', '--to', 'ANN@example.com', '--tenant', 'default');
     is_deeply [ map { decode_json($_)->{to} } split /\n/, $out ], ['ann@example.com'], 'of one address';
+    $insert->("jos\x{e9}\@example.com", $sealed, state => 'completed');
+    (undef, $out) = ashlar('mails', '--all', '--to', "JOSE\xcc\x81\@example.com");
+    is_deeply [ map { decode_json($_)->{to} } split /\n/, $out ], ["jos\x{e9}\@example.com"], '  spelled otherwise';
+    $super->do(qq{DELETE FROM jobs WHERE payload ->> 'to' = 'jos\x{e9}\@example.com'});
     (undef, $out) = ashlar('mails', '--limit', 1);
     is_deeply [ map { decode_json($_)->{to} } split /\n/, $out ], ['ann@example.com'], 'the newest of them';
     is +(ashlar('mails', '--limit', 0))[0], 2, 'not fewer than one';
@@ -196,6 +200,14 @@ subtest 'user create' => sub {
     is_deeply noted(), [ [ 'user.create', $ACTOR, 'system' ] ], 'and is put down, with who did it';
     ($status, $out, $err) = ashlar(qw(user create --email ann@example.com));
     is "$status|$err", "1|ashlar: there is a user ann\@example.com already\n", 'an address is taken once';
+    ($status, $out, $err) = ashlar(qw(user create --email), "JOSE\xcc\x81\@B\xc3\xbccher.example");
+    is $status, 0, 'an address in other letters' or diag $err;
+    is $super->selectrow_array(q{SELECT email || ' ' || email_key FROM users WHERE public_id = ?}, undef, $out =~ s/\n//r), join(' ', ("jos\x{e9}\@xn--bcher-kva.example") x 2), '  as it is kept';
+    is +(ashlar(qw(user create --email), "jos\xc3\xa9\@xn--bcher-kva.example"))[0], 1, '  and taken';
+    is +(ashlar(qw(user deactivate --email), "Jos\xc3\xa9\@B\xc3\xbccher.example"))[0], 0, '  and found';
+    ($status, undef, $err) = ashlar(qw(user create --email), "\xef\xac\x81n\@example.com");
+    is $status, 2, 'a character that stands for others';
+    like $err, qr/U\+FB01/, '  which is named';
     is +(ashlar(qw(user create --role user)))[0], 2, '--email is needed';
     is +(ashlar(qw(user create --email x@example.com --role king)))[0], 2, 'a role that is none';
     is +(ashlar(qw(user delete --email x@example.com)))[0], 2, 'a verb that is none';
@@ -421,6 +433,12 @@ subtest 'tenant owner' => sub {
     is "$status|$err", qq{1|ashlar: olive\@example.com is in the team of "default"; an address is in one team\n}, 'nobody is in two teams';
     is +(ashlar(qw(tenant owner --tenant nowhere --email x@example.com)))[0], 1, 'a tenant that is none';
     is +(ashlar(qw(tenant owner)))[0], 2, '--email is needed';
+    ($status, undef, $err) = ashlar(qw(tenant owner --email), "\xc3\x89va\@example.com");
+    is $status, 0, 'an address in other letters' or diag $err;
+    $super->do(qq{UPDATE team_members SET joined_at = now(), role = 'member' WHERE email = '\x{e9}va\@example.com'});
+    is +(ashlar(qw(tenant owner --email), "E\xcc\x81VA\@example.com"))[1], '', '  is the same, spelled otherwise';
+    is $super->selectrow_array(qq{SELECT role FROM team_members WHERE email = '\x{e9}va\@example.com'}), 'owner', '  and is one';
+    is +(ashlar(qw(tenant owner --email), "\xef\xac\x81n\@example.com"))[0], 2, 'one that would be refused makes nobody';
 };
 
 is_deeply [ glob "$tmp/*san.*" ], [], 'no report of a sanitizer';

@@ -7,6 +7,7 @@ use Ashlar::Queries;
 use Cpanel::JSON::XS ();
 use List::Util 'shuffle';
 use Test::More;
+use Unicode::Normalize qw(NFC NFD);
 
 my $cluster = Ashlar::Cluster->shared;
 my $name    = $cluster->clone;
@@ -43,7 +44,8 @@ sub process (@events) {
         my %with = (event => $event, clerk_issuer => $CLERK, supabase_issuer => $SUPABASE, plays => "{$PACKAGE}");
         my ($asked) = $sql->run($api, webhook_event_process => %with);
         $sql->run($api, webhook_event_process => %with, play => $json->encode($more{play})) if $asked->{package};
-        $sql->run($api, webhook_event_process => %with, email => lc $asked->{address}, email_key => lc $asked->{address}) if $asked->{address};
+        # What fcgi/email.h makes of these.
+        $sql->run($api, webhook_event_process => %with, email => $_, email_key => $_) for map { NFC(lc) } $asked->{address} // ();
         $row = $api->selectrow_hashref('SELECT * FROM webhook_events WHERE id = ?', undef, $event);
     }
     return $row;
@@ -192,6 +194,29 @@ subtest 'what opened an account before its issuer had verified the address' => s
             is $left->(), '1 1', '  ends nothing';
         });
     }
+};
+
+subtest 'an address, however it is spelled' => sub {
+    my $kept = "jos\x{e9}\@example.com";
+    my ($other, $third) = (NFD($kept), uc $kept);
+    undone(sub {
+        process(clerk('user.created', 'user_a', 1, email => $other), clerk('user.created', 'user_b', 2, email => $third));
+        is_deeply [ map { user($_)->{email} } qw(user_a user_b) ], [ $kept, undef ], 'is whose it was first';
+        process(clerk('user.updated', 'user_a', 3, email => $third, first => 'A'));
+        is user('user_a')->{email}, $kept, 'who may spell it otherwise later';
+        process(clerk('user.updated', 'user_a', 4, email => 'a@example.com'));
+        is_deeply [ map { user($_)->{email} } qw(user_a user_b) ], [ 'a@example.com', $kept ], 'and when it is given up, goes to who waits for it';
+    });
+    undone(sub {
+        process(clerk('user.created', 'user_a', 1, email => $other));
+        $api->do('UPDATE users SET email = ?, email_key = NULL WHERE public_id = ?', undef, $other, 'user_a');
+        $api->do('INSERT INTO users (tenant_id, public_id, email, email_key) VALUES (?, ?, ?, ?)', undef, $TENANT, 'user_b', $kept, $kept);
+        process(clerk('user.updated', 'user_a', 2, email => $other, first => 'A'));
+        is_deeply [ @{ user('user_a') }{qw(email email_key full_name)} ], [ $other, undef, 'A' ], 'two that are one since there are keys stay two';
+        is user('user_b')->{email}, $kept;
+        process(clerk('user.updated', 'user_a', 3, email => 'a@example.com'));
+        is_deeply [ @{ user('user_a') }{qw(email email_key)} ], [ 'a@example.com', 'a@example.com' ], 'until one of them moves';
+    });
 };
 
 subtest 'any order' => sub {
