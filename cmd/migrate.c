@@ -25,7 +25,9 @@ static const struct cmd_option options[] = {
 static const struct cmd_usage usage = {
 	"migrate [--dry-run | --status]",
 	"Apply the migrations that this database does not have yet, then the functions\n"
-	"that changed, and look at encoding, letters and roles.  Connects with\n"
+	"that changed, and look at encoding, letters and roles.  Addresses that were\n"
+	"there before they had keys get theirs; accounts whose addresses are one are\n"
+	"listed, and stay apart.  Connects with\n"
 	"DATABASE_OWNER_URL (else DATABASE_URL): a superuser, or a role that may create\n"
 	"roles and that owns the database.",
 	options,

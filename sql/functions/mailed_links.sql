@@ -82,9 +82,7 @@ BEGIN
     END IF;
     SELECT x.* INTO u FROM user_find(i.email_key, i.email) x;
     IF u.id IS NULL THEN
-        SELECT r INTO who FROM user_register(i.email, password_hash, display_name, locale) r;
-        UPDATE users x SET email_key = i.email_key
-        WHERE x.tenant_id = tenant AND x.id = who AND x.email_key IS NULL AND i.email_key IS NOT NULL;
+        SELECT r INTO who FROM user_register(i.email_key, i.email, i.email, password_hash, display_name, locale) r;
     ELSIF u.access = 0 THEN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'the account with this address is not active';
     ELSIF NOT u.is_email_verified THEN
