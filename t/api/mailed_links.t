@@ -178,6 +178,15 @@ subtest 'one that was deactivated stays so' => sub {
     is role_of('off@example.com'), undef;
 };
 
+subtest 'nor is anybody let into a tenant that is' => sub {
+    my $token = invited('closed@example.com');
+    $db->do('UPDATE tenants SET is_active = false WHERE id = ?', undef, $owner->tenant_id);
+    error_is at($_, $token, password => $PASSWORD), 400, 'TOKEN_INVALID', name => $_ for qw(register sign-in);
+    is user('closed@example.com'), undef;
+    $db->do('UPDATE tenants SET is_active = true WHERE id = ?', undef, $owner->tenant_id);
+    status_is at(register => $token, password => $PASSWORD), 201;
+};
+
 subtest 'the second factor is asked for' => sub {
     my $cy    = account('cy@example.com');
     my $totp  = $cy->post("$auth/mfa/totp")->json('/secret');
