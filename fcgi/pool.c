@@ -76,7 +76,8 @@ static void run_child(struct place *p, pid_t master)
 		exit(0);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group; the master decides */
-	/* What scrypt works in is kept: to take and clear 16 MiB anew for each password holds up the whole core. */
+	/* What scrypt works in is kept: to take and clear 16 MiB anew for each password holds up the whole
+	 * core. */
 	if (opt->number == POOL_HASH) {
 		mallopt(M_MMAP_THRESHOLD, 32 << 20);
 		mallopt(M_TRIM_THRESHOLD, 64 << 20);

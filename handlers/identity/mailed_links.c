@@ -37,8 +37,7 @@ static const struct field sign_in_in[] = {
 
 static const struct field register_in[] = {
 	TOKEN_FIELD,
-	{ "password",     F_TEXT, F_REQUIRED, .max = 1024, .example = "Correct-Horse-7",
-	  .about = "as /auth/register asks for it" },
+	PASSWORD_FIELD("password", "Correct-Horse-7"),
 	{ "display_name", F_TEXT, F_NULL, .max = 255, .example = "Ada Lovelace" },
 	{ "locale",       F_TEXT, 0, .min = 1, .max = 35, .def = "en", .about = "the language of mails" },
 	FIELD_END

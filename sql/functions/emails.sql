@@ -71,4 +71,3 @@ RETURN 'account:' || address_name(key, spelling);
 CREATE OR REPLACE FUNCTION address_kept(key text, email text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN key IS NULL THEN lower(email) ELSE email END;
-

@@ -3,6 +3,7 @@
 use v5.36;
 use lib 't/lib';
 use Api;
+use List::Util 'min';
 use Time::HiRes 'time';
 
 my $t    = Api->start;
@@ -170,8 +171,9 @@ subtest 'it takes as long for both' => sub {
             push @{ $ms{$email} }, (time - $since) * 1000;
         }
     }
-    my ($known, $unknown) = map { (sort { $a <=> $b } @$_)[3] } @ms{ 'ann@example.com', 'nobody@example.com' };
-    cmp_ok abs($known - $unknown), '<', 0.3 * ($known < $unknown ? $known : $unknown), sprintf 'medians: %.0f ms and %.0f ms', $known, $unknown;
+    # Whatever else the machine does only adds to a time: the least of each is what the call takes.
+    my ($less, $more) = sort { $a <=> $b } map { min(@$_) } values %ms;
+    cmp_ok $less / $more, '>', 0.6, sprintf '%.0f ms and %.0f ms', $less, $more;
 };
 
 subtest 'login: ten wrong ones in a quarter of an hour, by account and address' => sub {
