@@ -21,7 +21,8 @@ LDFLAGS  = $(if $(SAN)$(FUZZ),-fsanitize=$(SANITIZE),$(if $(COV),--coverage) -pi
 LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lev -lm
 ,       := ,
 
-SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) build/queries.c build/passwords.c build/mail_templates.c
+QUERIES  = $(patsubst sql/queries/%.sql,build/sql/%,$(wildcard sql/queries/*/*.sql))
+SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) build/passwords.c build/mail_templates.c
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
 CMD_OBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/*.c) build/embedded.c)
 SQL_DIRS = sql/setup sql/migrations sql/functions sql/seed sql/scale
@@ -38,13 +39,16 @@ $(BUILD)/ashlar: $(OBJ) $(CMD_OBJ)
 	$(call run,LINK $@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/obj/handlers/%.o: CPPFLAGS += -DASHLAR_HANDLER
-$(BUILD)/obj/%.o: %.c | build/queries.h
+$(BUILD)/obj/%.o: %.c | $(QUERIES:=.h)
 	@mkdir -p $(@D)
 	$(call run,CC $<)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-build/queries.h build/queries.c &: tools/queries $(wildcard sql/queries/*.sql)
-	@mkdir -p build
-	$(call run,SQL build/queries.c)tools/queries sql/queries build/queries
+build/sql/%.c: sql/queries/%.sql tools/queries
+	@mkdir -p $(@D)
+	$(call run,SQL $<)tools/queries $< $(@:.c=)
+
+# Written with it, if it differs.
+build/sql/%.h: build/sql/%.c ;
 
 build/passwords.c: tools/passwords
 	@mkdir -p build
@@ -57,7 +61,7 @@ $(BUILD)/libashlar.a: $(OBJ)
 	$(call run,AR $@)$(AR) rcs $@ $^
 
 # The directories too: a file that is removed changes only them.
-build/embedded.c: tools/embed $(SQL_DIRS) $(wildcard $(SQL_DIRS:%=%/*.sql))
+build/embedded.c: tools/embed $(SQL_DIRS) $(wildcard $(SQL_DIRS:%=%/*.sql) sql/functions/*/*.sql) $(wildcard sql/functions/*)
 	@mkdir -p build
 	$(call run,SQL $@)tools/embed cmd/cmd.h cmd_file $(foreach d,$(SQL_DIRS),sql_$(notdir $d)=$d) >$@
 
@@ -85,7 +89,7 @@ fuzzers: $(FUZZERS)
 docs: $(BUILD)/ashlar ## build/docs: the guide and the API reference, which nginx serves at /
 	@tools/docs $< build/docs
 
-check: deps all unit docs ## all tests; T=t/api/projects.t runs one file
+check: deps all unit docs ## all tests; T=t/api/work/projects.t runs one file
 	tools/check $(T)
 
 check-asan: ## the same with AddressSanitizer and UBSan

@@ -1,6 +1,7 @@
 /*
  * ashlar audit: is the audit log what was written?
  */
+#include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
 
 static const char *tenant;
@@ -32,7 +33,7 @@ int cmd_audit(int argc, char **argv)
 
 	cmd_config();
 	db = cmd_owner();
-	tenants = cmd_query(db, Q_owner_audit_tenant_list, &tenant);
+	tenants = cmd_query(db, &q_owner_audit_tenant_list, &tenant);
 	if (PQntuples(tenants) == 0)
 		cmd_die("there is no tenant \"%s\"", tenant);
 	for (int i = 0; i < PQntuples(tenants); i++) {
@@ -41,12 +42,12 @@ int cmd_audit(int argc, char **argv)
 
 		/* One transaction: what is appended meanwhile is behind both the rows and the head. */
 		cmd_exec(db, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-		problem = cmd_query(db, Q_owner_audit_verify, &id);
+		problem = cmd_query(db, &q_owner_audit_verify, &id);
 		if (PQntuples(problem) > 0)
 			printf("%s: broken: %s\n", name, PQgetvalue(problem, 0, 1));
 		else
 			printf("%s: %s events, unbroken\n", name,
-			       PQgetvalue(cmd_query(db, Q_owner_audit_count, NULL), 0, 0));
+			       PQgetvalue(cmd_query(db, &q_owner_audit_count, NULL), 0, 0));
 		cmd_exec(db, "COMMIT");
 		is_broken = is_broken || PQntuples(problem) > 0;
 	}

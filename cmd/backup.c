@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
 #include "fcgi/arena.h"
 #include "fcgi/buf.h"
@@ -191,7 +192,7 @@ int cmd_backup(int argc, char **argv)
 
 	cmd_config();
 	db = cmd_owner();
-	if (*PQgetvalue(cmd_query(db, Q_owner_migrate_is_new, NULL), 0, 0) == 't')
+	if (*PQgetvalue(cmd_query(db, &q_owner_migrate_is_new, NULL), 0, 0) == 't')
 		cmd_die("there is nothing of Ashlar in the database %s on %s", PQdb(db), host(db));
 	if (!cmd_backup_role(db))
 		return 1;
@@ -228,7 +229,7 @@ int cmd_backup(int argc, char **argv)
 /* Refuse a database that is not empty, and say what is in it. */
 static void must_be_empty(PGconn *db, const char *owner)
 {
-	const PGresult *res = cmd_query(db, Q_owner_object_count, NULL);
+	const PGresult *res = cmd_query(db, &q_owner_object_count, NULL);
 	const char *functions = PQgetvalue(res, 0, 1);
 	int empty = 0;
 
@@ -237,8 +238,8 @@ static void must_be_empty(PGconn *db, const char *owner)
 	fprintf(stderr,
 		"ashlar: the database %s on %s is not empty, and nothing was changed; there are, by table:\n",
 		PQdb(db), host(db));
-	cmd_query(db, Q_owner_as_backup, NULL);
-	res = cmd_query(db, Q_owner_row_count, NULL);
+	cmd_query(db, &q_owner_as_backup, NULL);
+	res = cmd_query(db, &q_owner_row_count, NULL);
 	for (int i = 0; i < PQntuples(res); i++) {
 		if (!strcmp(PQgetvalue(res, i, 1), "0"))
 			empty++;
@@ -276,7 +277,7 @@ int cmd_restore(int argc, char **argv)
 		cmd_die("%s: %s", file, strerror(errno));
 	cmd_config();
 	db = cmd_owner_to_write();
-	owner = PQgetvalue(cmd_query(db, Q_owner_backup_role, NULL), 0, 0);
+	owner = PQgetvalue(cmd_query(db, &q_owner_backup_role, NULL), 0, 0);
 	if (!cmd_backup_role(db))
 		return 1;
 	must_be_empty(db, owner);

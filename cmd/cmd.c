@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 
+#include "build/sql/runtime/owner.h"
 #include "fcgi/arena.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
@@ -231,7 +232,7 @@ PGconn *cmd_owner_to_write(void)
 
 	fprintf(stderr, "ashlar: database \"%s\" on %s, port %s, as %s (settings: %s)\n", PQdb(db),
 		host && *host ? host : "this host", PQport(db), PQuser(db), cmd_settings_from());
-	cmd_query(db, Q_owner_actor, &actor);
+	cmd_query(db, &q_owner_actor, &actor);
 	return db;
 }
 
@@ -244,10 +245,9 @@ void cmd_exec(PGconn *db, const char *sql)
 		die_of(db, res);
 }
 
-const PGresult *cmd_query(PGconn *db, enum query_id q, const char *const *params)
+const PGresult *cmd_query(PGconn *db, const struct query *q, const char *const *params)
 {
-	const struct query *query = &queries[q];
-	PGresult *res = PQexecParams(db, query->text, query->nparams, NULL, params, NULL, NULL, 0);
+	PGresult *res = PQexecParams(db, q->text, q->nparams, NULL, params, NULL, NULL, 0);
 
 	arena_defer(&memory, clear, res);
 	if (PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK)
@@ -305,7 +305,7 @@ void cmd_tenant(PGconn *db, const char *slug)
 {
 	const char *wanted = slug ? slug : "default";
 
-	if (PQntuples(cmd_query(db, Q_owner_tenant_enter, &wanted)) == 0)
+	if (PQntuples(cmd_query(db, &q_owner_tenant_enter, &wanted)) == 0)
 		cmd_die("there is no tenant \"%s\"", wanted);
 }
 

@@ -13,7 +13,7 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 
-#include "build/queries.h"
+#include "fcgi/query.h"
 #include "fcgi/email.h"
 
 int cmd_api(int argc, char **argv);
@@ -110,7 +110,7 @@ void cmd_exec(PGconn *db, const char *sql);
  * when it fails, with what PostgreSQL says about it and without its text.
  * Results are text.
  */
-const PGresult *cmd_query(PGconn *db, enum query_id q, const char *const *params);
+const PGresult *cmd_query(PGconn *db, const struct query *q, const char *const *params);
 
 /*
  * Read an e-mail address that is to be kept, or cmd_misuse.  The strings live as

@@ -7,6 +7,7 @@
  * Nothing is merged or deleted: who gets none is found by the spelling that is
  * stored, and said to the operator each time.
  */
+#include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
 
 #include "fcgi/arena.h"
@@ -68,7 +69,7 @@ static int put(PGconn *db, struct arena *a, const PGresult *left, int first)
 	buf_char(&b, ']');
 	if (n) {
 		json = buf_str(&b);
-		later = cmd_query(db, Q_owner_email_keys_put, &json);
+		later = cmd_query(db, &q_owner_email_keys_put, &json);
 		for (int i = 0; i < PQntuples(later); i++)
 			if (!PQgetisnull(later, i, 1))
 				tell(a, left, rows[strtol(PQgetvalue(later, i, 0), NULL, 10)],
@@ -82,7 +83,7 @@ void cmd_email_keys(PGconn *db)
 	const PGresult *left;
 
 	cmd_exec(db, "CALL email_keys_ascii()");
-	left = cmd_query(db, Q_owner_email_keys_left, NULL);
+	left = cmd_query(db, &q_owner_email_keys_left, NULL);
 	for (int row = 0; row < PQntuples(left);) {
 		struct arena a;
 

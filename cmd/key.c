@@ -2,6 +2,7 @@
  * ashlar key: API keys from the command line, for a script that sets up an
  * installation; people make theirs in the dashboard.
  */
+#include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
 
 #include <errno.h>
@@ -74,7 +75,7 @@ static const char *kept(PGconn *db, struct arena *a)
 	line[strcspn(line, "\r\n")] = '\0';
 	const char *const row[] = { sha256_hex(a, line), type };
 
-	return *PQgetvalue(cmd_query(db, Q_owner_key_find, row), 0, 0) == 't' ? arena_dup(a, line) : NULL;
+	return *PQgetvalue(cmd_query(db, &q_owner_key_find, row), 0, 0) == 't' ? arena_dup(a, line) : NULL;
 }
 
 /* For us alone, and there as a whole or not at all. */
@@ -114,7 +115,7 @@ int cmd_key(int argc, char **argv)
 		const char *const row[] = { name, type, key, sha256_hex(&a, key), allowed };
 
 		cmd_exec(db, "BEGIN");
-		cmd_query(db, Q_owner_key_create, row);
+		cmd_query(db, &q_owner_key_create, row);
 		if (keep)
 			store(&a, key);
 		cmd_exec(db, "COMMIT");

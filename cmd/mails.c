@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <json-c/json.h>
 
+#include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
 #include "fcgi/arena.h"
 #include "fcgi/buf.h"
@@ -157,8 +158,8 @@ static void show_waiting(PGconn *db, struct arena *a, const PGresult *res, struc
 	if (!secrets)
 		cmd_die("its link could not be opened: JWT_SECRET or ENCRYPTION_KEYS is not what it was "
 			"sealed with");
-	cmd_query(db, Q_owner_tenant_enter_id, &tenant_id);
-	brand = cmd_query(db, Q_owner_mail_brand, NULL);
+	cmd_query(db, &q_owner_tenant_enter_id, &tenant_id);
+	brand = cmd_query(db, &q_owner_mail_brand, NULL);
 	const struct mail_brand of_tenant = {
 		.name = PQgetvalue(brand, 0, 0),
 		.logo_url = PQgetisnull(brand, 0, 1) ? NULL : PQgetvalue(brand, 0, 1),
@@ -217,7 +218,7 @@ static void show_sent(struct arena *a, const char *id, const char *state)
 static void show(PGconn *db, const char *which)
 {
 	const char *const values[] = { tenant, to, address.address, which };
-	const PGresult *res = cmd_query(db, Q_owner_mail_find, values);
+	const PGresult *res = cmd_query(db, &q_owner_mail_find, values);
 	struct json_object *payload;
 	struct arena a;
 
@@ -268,7 +269,7 @@ int cmd_mails(int argc, char **argv)
 	}
 	const char *const values[] = { tenant, to, address.address, all ? "true" : "false", limit };
 
-	res = cmd_query(db, Q_owner_mail_list, values);
+	res = cmd_query(db, &q_owner_mail_list, values);
 	for (int i = 0; i < PQntuples(res); i++)
 		closed += !print_mail(res, i);
 	if (closed)

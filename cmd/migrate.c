@@ -7,6 +7,7 @@
  * is done.  Functions are replaced whenever their files change, all in one
  * transaction behind the migrations.  One migration runs at a time.
  */
+#include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
 
 #include <openssl/sha.h>
@@ -71,23 +72,23 @@ static const struct cmd_file *find_file(const struct cmd_file *files, const char
 
 static void lock(PGconn *db)
 {
-	const PGresult *res = cmd_query(db, Q_owner_migrate_lock, NULL);
+	const PGresult *res = cmd_query(db, &q_owner_migrate_lock, NULL);
 
 	if (*PQgetvalue(res, 0, 0) == 'f') {
 		fprintf(stderr, "ashlar: waiting for another migration of this database\n");
-		cmd_query(db, Q_owner_migrate_wait, NULL);
+		cmd_query(db, &q_owner_migrate_wait, NULL);
 	}
 }
 
 /* What was applied, and that it is what this binary would have applied; or die.  NULL: nothing was, ever. */
 static const PGresult *read_applied(PGconn *db)
 {
-	const PGresult *res = cmd_query(db, Q_owner_migrate_is_new, NULL);
+	const PGresult *res = cmd_query(db, &q_owner_migrate_is_new, NULL);
 	char sum[HEX_SIZE];
 
 	if (*PQgetvalue(res, 0, 0) == 't')
 		return NULL;
-	res = cmd_query(db, Q_owner_migration_list, NULL);
+	res = cmd_query(db, &q_owner_migration_list, NULL);
 	for (int i = 0; i < PQntuples(res); i++) {
 		const char *name = PQgetvalue(res, i, 1);
 		const struct cmd_file *f = find_file(sql_migrations, name);
@@ -174,9 +175,17 @@ static void apply_migrations(PGconn *db, const PGresult *applied)
 			give_way(db, "migrations", f->name);
 			begin(db);
 		}
-		cmd_query(db, Q_owner_migration_record, row);
+		cmd_query(db, &q_owner_migration_record, row);
 		cmd_exec(db, "COMMIT");
 	}
+}
+
+/* What the database knows a file of functions by, in whichever area it is. */
+static const char *base_name(const struct cmd_file *f)
+{
+	const char *slash = strrchr(f->name, '/');
+
+	return slash ? slash + 1 : f->name;
 }
 
 /* All of them or none; false: one could not get a lock, and they are to be tried again. */
@@ -185,9 +194,9 @@ static bool try_functions(PGconn *db, const PGresult *known, bool is_again)
 	if (!dry_run)
 		begin(db);
 	for (const struct cmd_file *f = sql_functions; f->name; f++) {
-		int i = known ? find_row(known, "name", f->name) : -1;
+		int i = known ? find_row(known, "name", base_name(f)) : -1;
 		char sum[HEX_SIZE];
-		const char *const row[] = { f->name, sum };
+		const char *const row[] = { base_name(f), sum };
 
 		checksum(f->text, sum);
 		if (i >= 0 && !strcmp(PQgetvalue(known, i, 1), sum))
@@ -200,7 +209,7 @@ static bool try_functions(PGconn *db, const PGresult *known, bool is_again)
 			give_way(db, "functions", f->name);
 			return false;
 		}
-		cmd_query(db, Q_owner_function_record, row);
+		cmd_query(db, &q_owner_function_record, row);
 	}
 	if (!dry_run)
 		cmd_exec(db, "COMMIT");
@@ -209,7 +218,7 @@ static bool try_functions(PGconn *db, const PGresult *known, bool is_again)
 
 static void apply_functions(PGconn *db, bool is_new)
 {
-	const PGresult *known = is_new ? NULL : cmd_query(db, Q_owner_function_list, NULL);
+	const PGresult *known = is_new ? NULL : cmd_query(db, &q_owner_function_list, NULL);
 
 	for (int tries = 0; !try_functions(db, known, tries > 0); tries++)
 		;
@@ -225,7 +234,7 @@ static void note(PGconn *db, const PGresult *applied)
 	if (is_applied(applied, last))
 		return;
 	cmd_exec(db, "BEGIN");
-	cmd_query(db, Q_owner_migrate_note, &last->name);
+	cmd_query(db, &q_owner_migrate_note, &last->name);
 	cmd_exec(db, "COMMIT");
 }
 
@@ -244,7 +253,7 @@ int cmd_migrate(int argc, char **argv)
 		lock(db);
 
 	if (!status)
-		cmd_preflight(db, *PQgetvalue(cmd_query(db, Q_owner_migrate_is_new, NULL), 0, 0) == 't');
+		cmd_preflight(db, *PQgetvalue(cmd_query(db, &q_owner_migrate_is_new, NULL), 0, 0) == 't');
 	applied = read_applied(db);
 	check_order(applied);
 	if (status) {

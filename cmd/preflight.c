@@ -5,6 +5,7 @@
  * What would put data at risk ends the command.  What works, but for what is
  * said, is a warning.
  */
+#include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
 
 /* What a database is made with; its owner is the one thing to fill in. */
@@ -23,7 +24,7 @@ static bool is(const PGresult *res, const char *column)
 /* lower() is asked and not the locale's name: of Turkish alone there are a dozen spellings. */
 static void check_letters(PGconn *db, const char *database, const char *owner, bool is_new)
 {
-	const PGresult *res = cmd_query(db, Q_owner_letters, NULL);
+	const PGresult *res = cmd_query(db, &q_owner_letters, NULL);
 
 	if (is(res, "are_known"))
 		return;
@@ -39,7 +40,7 @@ static void check_letters(PGconn *db, const char *database, const char *owner, b
 
 void cmd_preflight(PGconn *db, bool is_new)
 {
-	const PGresult *res = cmd_query(db, Q_owner_preflight, NULL);
+	const PGresult *res = cmd_query(db, &q_owner_preflight, NULL);
 	const char *database = text(res, "database"), *owner = text(res, "owner");
 
 	if (strcmp(text(res, "encoding"), "UTF8") != 0)
@@ -66,7 +67,7 @@ void cmd_preflight(PGconn *db, bool is_new)
 
 bool cmd_backup_role(PGconn *db)
 {
-	const PGresult *res = cmd_query(db, Q_owner_backup_role, NULL);
+	const PGresult *res = cmd_query(db, &q_owner_backup_role, NULL);
 	const char *owner = text(res, "owner"), *others = text(res, "others");
 
 	if (*others)

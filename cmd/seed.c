@@ -1,6 +1,7 @@
 /*
  * ashlar seed: something to look at.
  */
+#include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
 #include "fcgi/config.h"
 
@@ -24,7 +25,7 @@ static void run_all(PGconn *db, const char *dir, const struct cmd_file *files)
 	cmd_exec(db, "BEGIN");
 	for (const struct cmd_file *f = files; f->name; f++)
 		cmd_run_file(db, dir, f);
-	cmd_query(db, Q_owner_seed_note, &scale);
+	cmd_query(db, &q_owner_seed_note, &scale);
 	cmd_exec(db, "COMMIT");
 }
 
@@ -40,7 +41,7 @@ int cmd_seed(int argc, char **argv)
 	db = cmd_owner_to_write();
 	cmd_tenant(db, NULL);
 	if (scale) {
-		cmd_query(db, Q_owner_seed_scale, &scale);
+		cmd_query(db, &q_owner_seed_scale, &scale);
 		run_all(db, "scale", sql_scale);
 		printf("%s users: scale_0, scale_1, …\n", scale);
 		return 0;

@@ -1,6 +1,7 @@
 /*
  * ashlar tenant: tenants, for whoever runs the installation.
  */
+#include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
 
 #include "fcgi/arena.h"
@@ -46,7 +47,7 @@ static void invite(PGconn *db, const char *tenant_id, const char *member_id)
 	ticket_parse(&a, ticket, &id, &hash);
 	const char *const invited[] = { member_id, hash };
 
-	cmd_query(db, Q_owner_team_invite, invited);
+	cmd_query(db, &q_owner_team_invite, invited);
 	cmd_exec(db, "COMMIT");
 	printf("%s/%s?token=%s\n", has_dashboard ? cfg.dashboard_url : cfg.public_url,
 	       has_dashboard ? "accept-invitation" : "team-accept-invitation.html", ticket);
@@ -59,14 +60,14 @@ static void create(PGconn *db)
 
 	const char *const named[] = { address.key, owner };
 
-	if (PQntuples(cmd_query(db, Q_owner_team_of, named)))
+	if (PQntuples(cmd_query(db, &q_owner_team_of, named)))
 		cmd_die("%s is in a team already", owner);
-	if (slug && *PQgetvalue(cmd_query(db, Q_owner_tenant_known, &slug), 0, 0) == 't')
+	if (slug && *PQgetvalue(cmd_query(db, &q_owner_tenant_known, &slug), 0, 0) == 't')
 		cmd_die("there is a tenant \"%s\" already", slug);
 	cmd_exec(db, "BEGIN");
 	const char *const row[] = { slug, name, address.key, address.address };
 
-	made = cmd_query(db, Q_owner_tenant_create, row);
+	made = cmd_query(db, &q_owner_tenant_create, row);
 	printf("%s\n", PQgetvalue(made, 0, 0));
 	invite(db, PQgetvalue(made, 0, 0), PQgetvalue(made, 0, 1));
 }
@@ -75,7 +76,7 @@ static void add_owner(PGconn *db)
 {
 	const char *wanted = tenant ? tenant : "default";
 	const char *const row[] = { address.key, email, address.address };
-	const PGresult *team = cmd_query(db, Q_owner_team_of, row), *member;
+	const PGresult *team = cmd_query(db, &q_owner_team_of, row), *member;
 
 	if (PQntuples(team) && strcmp(PQgetvalue(team, 0, 0), wanted) != 0)
 		cmd_die("%s is in the team of \"%s\"; an address is in one team", email,
@@ -84,7 +85,7 @@ static void add_owner(PGconn *db)
 		cmd_read_email(&usage, "--email", email, &address);
 	cmd_tenant(db, tenant);
 	cmd_exec(db, "BEGIN");
-	member = cmd_query(db, Q_owner_team_owner, row);
+	member = cmd_query(db, &q_owner_team_owner, row);
 	if (*PQgetvalue(member, 0, 2) == 't')
 		cmd_exec(db, "COMMIT");
 	else
@@ -97,7 +98,7 @@ static void set_active(PGconn *db, const char *which, const char *active)
 
 	if (!strcmp(which, "default"))
 		cmd_die("the default tenant is that of all requests without a key; it cannot be suspended");
-	if (!strcmp(PQgetvalue(cmd_query(db, Q_owner_tenant_set_active, row), 0, 0), "0"))
+	if (!strcmp(PQgetvalue(cmd_query(db, &q_owner_tenant_set_active, row), 0, 0), "0"))
 		cmd_die("there is no tenant \"%s\"", which);
 }
 
@@ -137,7 +138,7 @@ int cmd_tenant_command(int argc, char **argv)
 	cmd_config();
 	db = lists ? cmd_owner() : cmd_owner_to_write();
 	if (lists)
-		cmd_print_rows(cmd_query(db, Q_owner_tenant_list, NULL));
+		cmd_print_rows(cmd_query(db, &q_owner_tenant_list, NULL));
 	else if (creates)
 		create(db);
 	else if (switches)

@@ -1,6 +1,7 @@
 /*
  * ashlar token: sign somebody in from the command line.
  */
+#include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
 
 #include "fcgi/config.h"
@@ -46,12 +47,12 @@ int cmd_token(int argc, char **argv)
 	cmd_tenant(db, tenant);
 	const char *const named[] = { address.key, user };
 
-	who = cmd_query(db, Q_owner_user_find, named);
+	who = cmd_query(db, &q_owner_user_find, named);
 	if (PQntuples(who) == 0)
 		cmd_die("there is no active user %s in this tenant", user);
 	const char *const row[] = { PQgetvalue(who, 0, 0), seconds };
 
-	session = cmd_query(db, Q_owner_session_create, row);
+	session = cmd_query(db, &q_owner_session_create, row);
 	const struct claims claims = {
 		.subject = PQgetvalue(who, 0, 1),
 		.session = PQgetvalue(session, 0, 0),

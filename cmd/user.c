@@ -2,6 +2,7 @@
  * ashlar user: users from the command line, the first one above all: make them,
  * list them, give them passwords, shut them out.
  */
+#include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
 #include "fcgi/arena.h"
 #include "fcgi/nfc.h"
@@ -75,14 +76,14 @@ static void set_password(PGconn *db, const char *hash)
 {
 	const char *const row[] = { address.key, email, hash };
 
-	if (PQntuples(cmd_query(db, Q_owner_user_password, row)) == 0)
+	if (PQntuples(cmd_query(db, &q_owner_user_password, row)) == 0)
 		cmd_die("there is no user %s in this tenant", email);
 }
 
 static void create(PGconn *db, const char *hash)
 {
 	const char *const row[] = { address.address, address.key, name, role, hash };
-	const PGresult *res = cmd_query(db, Q_owner_user_create, row);
+	const PGresult *res = cmd_query(db, &q_owner_user_create, row);
 
 	if (PQntuples(res) == 0)
 		cmd_die("there is a user %s already", email);
@@ -93,7 +94,7 @@ static void set_active(PGconn *db, const char *active)
 {
 	const char *const row[] = { address.key, email, active };
 
-	if (PQntuples(cmd_query(db, Q_owner_user_set_active, row)) == 0)
+	if (PQntuples(cmd_query(db, &q_owner_user_set_active, row)) == 0)
 		cmd_die("there is no user %s in this tenant", email);
 }
 
@@ -101,7 +102,7 @@ static void list(PGconn *db)
 {
 	const char *const row[] = { role, limit };
 
-	cmd_print_rows(cmd_query(db, Q_owner_user_list, row));
+	cmd_print_rows(cmd_query(db, &q_owner_user_list, row));
 }
 
 int cmd_user(int argc, char **argv)

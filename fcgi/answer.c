@@ -227,18 +227,18 @@ static void write_list(struct req *rq, const PGresult *res, bool is_page)
 	envelope_close(rq, NULL);
 }
 
-enum err req_answer(struct req *rq, enum query_id q)
+enum err req_answer(struct req *rq, const struct query *q)
 {
 	PGresult *res;
 	enum err rc = db_call(rq, q, true, &res);
 
 	if (rc)
 		return rc;
-	if (rq->route->list && (queries[q].shape == SHAPE_ROWS || queries[q].shape == SHAPE_PAGE)) {
-		write_list(rq, res, queries[q].shape == SHAPE_PAGE);
+	if (rq->route->list && (q->shape == SHAPE_ROWS || q->shape == SHAPE_PAGE)) {
+		write_list(rq, res, q->shape == SHAPE_PAGE);
 		return ERR_OK;
 	}
-	switch (queries[q].shape) {
+	switch (q->shape) {
 	case SHAPE_EXEC: break;
 	case SHAPE_ROW:
 		if (PQntuples(res) == 0)

@@ -3,6 +3,8 @@
 #include <strings.h>
 #include <time.h>
 
+#include "build/sql/integrations/realtime.h"
+#include "build/sql/runtime/runtime.h"
 #include "fcgi/answer.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
@@ -143,7 +145,7 @@ static enum err by_ticket(struct req *rq, const char *text)
 
 	if (!ticket_parse(&rq->arena, text, &params[0], &params[1]))
 		return req_fail(rq, ERR_AUTHENTICATION, "the ticket is none of ours");
-	res = db_outside(Q_realtime_ticket_redeem, params);
+	res = db_outside(&q_realtime_ticket_redeem, params);
 	if (!res) {
 		req_set_header(rq, "Retry-After", "1");
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "the ticket could not be looked at");
@@ -247,7 +249,7 @@ enum err auth_check(struct req *rq)
 
 bool auth_provision(struct req *rq)
 {
-	const struct query *q = &queries[Q_user_provision];
+	const struct query *q = &q_user_provision;
 	struct email email = { NULL };
 	const char *params[8] = { NULL };
 	PGresult *res;
@@ -271,7 +273,7 @@ bool auth_provision(struct req *rq)
 		else if (!strcmp(q->params[i], "key"))
 			params[i] = rq->who.api_key;
 	}
-	res = db_outside(Q_user_provision, params);
+	res = db_outside(&q_user_provision, params);
 	PQclear(res);
 	return res;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "build/sql/runtime/runtime.h"
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
 #include "fcgi/email.h"
@@ -34,8 +35,8 @@ enum { SYNC_GRACE_MS = 2000, BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 2000 };
 int db_client_check_ms;
 
 static PGconn *conn;
-static bool prepared[Q_COUNT];
-static int64_t retry_at_ns; /* no attempt to connect before */
+static const struct query *prepared[1024]; /* a hash table: open addressing, no removal */
+static int64_t retry_at_ns;                /* no attempt to connect before */
 static int backoff_ms;
 static unsigned connection_number;
 static unsigned to_wake; /* by the open transaction, when it commits; see wake.h */
@@ -44,7 +45,7 @@ static bool is_stale;    /* what we prepared is no longer what the server has */
 /* What the server still owes us, in order. */
 static struct pending {
 	enum { P_PREPARE, P_ENTER, P_QUERY, P_SYNC } what;
-	enum query_id q;
+	const struct query *q;
 } pending[10];
 static int npending;
 
@@ -367,32 +368,41 @@ static enum err refused(struct req *rq, const PGresult *res)
 
 /* Sending */
 
-static void expect(int what, enum query_id q)
+static void expect(int what, const struct query *q)
 {
 	assert(npending < (int)(sizeof(pending) / sizeof(*pending)));
 	pending[npending].what = what;
 	pending[npending++].q = q;
 }
 
-static bool send_prepare(enum query_id q)
+/* Where a query is found in prepared, or would be put. */
+static const struct query **prepared_slot(const struct query *q)
 {
-	if (!cfg.db_prepared || prepared[q])
+	enum { SIZE = sizeof(prepared) / sizeof(*prepared) };
+	size_t i = ((uintptr_t)q / sizeof(*q) * 0x9e3779b97f4a7c15u >> 32) % SIZE;
+
+	while (prepared[i] && prepared[i] != q)
+		i = (i + 1) % SIZE;
+	return &prepared[i];
+}
+
+static bool send_prepare(const struct query *q)
+{
+	if (!cfg.db_prepared || *prepared_slot(q))
 		return true;
 	for (int i = 0; i < npending; i++)
 		if (pending[i].what == P_PREPARE && pending[i].q == q)
 			return true;
 	expect(P_PREPARE, q);
-	return PQsendPrepare(conn, queries[q].name, queries[q].text, 0, NULL);
+	return PQsendPrepare(conn, q->name, q->text, 0, NULL);
 }
 
-static bool send_query(int what, enum query_id q, const char *const *values)
+static bool send_query(int what, const struct query *q, const char *const *values)
 {
-	const struct query *query = &queries[q];
-
 	expect(what, q);
 	if (cfg.db_prepared)
-		return PQsendQueryPrepared(conn, query->name, query->nparams, values, NULL, NULL, 1);
-	return PQsendQueryParams(conn, query->text, query->nparams, NULL, values, NULL, NULL, 1);
+		return PQsendQueryPrepared(conn, q->name, q->nparams, values, NULL, NULL, 1);
+	return PQsendQueryParams(conn, q->text, q->nparams, NULL, values, NULL, NULL, 1);
 }
 
 /* What enter() is to check: its query's parameters. */
@@ -482,7 +492,6 @@ static const char *request_of(struct req *rq)
 static void enter_values(struct req *rq, const char **values)
 {
 	static signed char place[E_COUNT]; /* which value the query's parameters take, from 1 */
-	const struct query *query = &queries[Q_enter];
 	const struct principal *who = &rq->who;
 	const struct permission *may = rq->route->may;
 	bool in_workspace = rq->route->flags & WORKSPACE && !rq->is_lost;
@@ -510,9 +519,9 @@ static void enter_values(struct req *rq, const char **values)
 			is_bearer && who->generation ? arena_fmt(&rq->arena, "%d", who->generation) : NULL,
 	};
 
-	assert(query->nparams <= E_COUNT);
-	for (int i = 0; i < query->nparams; i++) {
-		while (!place[i] || strcmp(enter_names[place[i] - 1], query->params[i])) {
+	assert(q_enter.nparams <= E_COUNT);
+	for (int i = 0; i < q_enter.nparams; i++) {
+		while (!place[i] || strcmp(enter_names[place[i] - 1], q_enter.params[i])) {
 			place[i]++;
 			assert(place[i] <= E_COUNT);
 		}
@@ -529,48 +538,48 @@ static bool send_timeout(void)
 	if (cfg.db_prepared)
 		return true;
 	snprintf(timeout_ms, sizeof(timeout_ms), "%ld", cfg.database_timeout_ms);
-	return send_query(P_ENTER, Q_transaction_timeout, values);
+	return send_query(P_ENTER, &q_transaction_timeout, values);
 }
 
 /* What goes in front of the request's first statement. */
-static enum query_id enter_query(const struct req *rq)
+static const struct query *enter_query(const struct req *rq)
 {
-	return rq->enter == Q_NONE ? Q_enter : rq->enter;
+	return rq->enter == NULL ? &q_enter : rq->enter;
 }
 
 /* May the page read the answer?  Asked beside enter(), which does not want to know. */
 static bool wants_page(const struct req *rq)
 {
-	return rq->who.page_key && !rq->knows_page && rq->enter == Q_NONE;
+	return rq->who.page_key && !rq->knows_page && rq->enter == NULL;
 }
 
 static bool send_page(struct req *rq)
 {
 	const char *const values[] = { rq->who.page_key, origin_of(rq) };
 
-	return !wants_page(rq) || send_query(P_ENTER, Q_key_page, values);
+	return !wants_page(rq) || send_query(P_ENTER, &q_key_page, values);
 }
 
 static bool send_prepare_enter(struct req *rq)
 {
-	return send_prepare(enter_query(rq)) && (!wants_page(rq) || send_prepare(Q_key_page));
+	return send_prepare(enter_query(rq)) && (!wants_page(rq) || send_prepare(&q_key_page));
 }
 
 static bool send_enter(struct req *rq)
 {
 	const char *values[E_COUNT];
 
-	if (rq->enter == Q_NONE)
+	if (rq->enter == NULL)
 		enter_values(rq, values);
 	rq->in_transaction = true;
 	rq->asked = true;
 	rq->entered = false;
 	return send_timeout() &&
-	       send_query(P_ENTER, enter_query(rq), rq->enter == Q_NONE ? values : rq->enter_values) &&
+	       send_query(P_ENTER, enter_query(rq), rq->enter == NULL ? values : rq->enter_values) &&
 	       send_page(rq);
 }
 
-static const char *bind(struct req *rq, enum query_id q, const char *name)
+static const char *bind(struct req *rq, const struct query *q, const char *name)
 {
 	const struct value *v = req_value(rq, name);
 
@@ -582,7 +591,7 @@ static const char *bind(struct req *rq, enum query_id q, const char *name)
 		return v->is_null ? NULL : email_key(&rq->arena, v->text);
 	if (!strcmp(name, "email_sent") && (v = req_value(rq, "email")))
 		return v->is_null ? NULL : v->sent ? v->sent : v->text;
-	req_fail_inside(rq, ERR_INTERNAL, "%s: nothing to bind :%s to", queries[q].name, name);
+	req_fail_inside(rq, ERR_INTERNAL, "%s: nothing to bind :%s to", q->name, name);
 	return NULL;
 }
 
@@ -593,7 +602,7 @@ static enum err take(struct req *rq, const struct pending *p, PGresult *res, PGr
 	switch (PQresultStatus(res)) {
 	case PGRES_COMMAND_OK:
 		if (p->what == P_PREPARE)
-			prepared[p->q] = true;
+			*prepared_slot(p->q) = p->q;
 		/* fall through */
 	case PGRES_TUPLES_OK:
 		if (p->what == P_QUERY && answer) {
@@ -602,7 +611,7 @@ static enum err take(struct req *rq, const struct pending *p, PGresult *res, PGr
 		}
 		if (p->q == enter_query(rq) && p->what == P_ENTER)
 			rq->entered = true;
-		if (p->q == Q_key_page && p->what == P_ENTER) {
+		if (p->q == &q_key_page && p->what == P_ENTER) {
 			rq->knows_page = true;
 			rq->any_origin = rq->any_origin || PQntuples(res);
 		}
@@ -610,7 +619,7 @@ static enum err take(struct req *rq, const struct pending *p, PGresult *res, PGr
 	case PGRES_PIPELINE_ABORTED: break;
 	default:
 		rq->doing = arena_fmt(&rq->arena, "%s %s", p->what == P_PREPARE ? "preparing" : "running",
-				      p->q == Q_NONE ? "the transaction's end" : queries[p->q].name);
+				      p->q == NULL ? "the transaction's end" : p->q->name);
 		if (!rq->fail.err)
 			refused(rq, res);
 	}
@@ -659,27 +668,27 @@ static void clear_result(void *res)
 	PQclear(res);
 }
 
-enum err db_call(struct req *rq, enum query_id q, bool last, PGresult **out)
+enum err db_call(struct req *rq, const struct query *q, bool last, PGresult **out)
 {
-	const struct query *query = &queries[q];
 	const char *values[64];
 
 	*out = NULL;
-	assert(query->nparams <= (int)(sizeof(values) / sizeof(*values)));
-	for (int i = 0; i < query->nparams; i++)
-		values[i] = bind(rq, q, query->params[i]);
+	assert(q->nparams <= (int)(sizeof(values) / sizeof(*values)));
+	for (int i = 0; i < q->nparams; i++)
+		values[i] = bind(rq, q, q->params[i]);
 	if (rq->fail.err)
 		return rq->fail.err;
-	return db_call_with(rq, q, values, last && rq->frame == Q_NONE, out);
+	return db_call_with(rq, q, values, last && rq->frame == NULL, out);
 }
 
-void db_frame(struct req *rq, enum query_id q, const char *const *values)
+void db_frame(struct req *rq, const struct query *q, const char *const *values)
 {
 	rq->frame = q;
 	rq->frame_values = values;
 }
 
-enum err db_call_with(struct req *rq, enum query_id q, const char *const *values, bool last, PGresult **out)
+enum err db_call_with(struct req *rq, const struct query *q, const char *const *values, bool last,
+		      PGresult **out)
 {
 	PGresult *res = NULL;
 	bool ok = true;
@@ -688,12 +697,12 @@ enum err db_call_with(struct req *rq, enum query_id q, const char *const *values
 	/* Whose the request is its handler knows by now (oauth.c); the others' share is taken already. */
 	if (rq->route && rq->route->access == PUBLIC && share_take(rq))
 		return rq->fail.err;
-	rq->doing = queries[q].name;
+	rq->doing = q->name;
 	db_open();
 	if (!conn)
 		return unavailable(rq, "not connected");
 	if (!rq->in_transaction) {
-		bool framed = rq->frame != Q_NONE;
+		bool framed = rq->frame != NULL;
 
 		ok = send_prepare_enter(rq) && (!framed || send_prepare(rq->frame)) && send_prepare(q) &&
 		     send_enter(rq) && (!framed || send_query(P_ENTER, rq->frame, rq->frame_values));
@@ -702,7 +711,7 @@ enum err db_call_with(struct req *rq, enum query_id q, const char *const *values
 	}
 	ok = ok && send_query(P_QUERY, q, values);
 	if (last) {
-		expect(P_SYNC, Q_NONE);
+		expect(P_SYNC, NULL);
 		ok = ok && PQpipelineSync(conn);
 	} else {
 		ok = ok && PQsendFlushRequest(conn);
@@ -733,10 +742,10 @@ enum err db_finish(struct req *rq, bool commit)
 	 * itself and skips this; where it was a handler's it knows nothing of it.
 	 */
 	if (!commit || rq->fail.err) {
-		expect(P_QUERY, Q_NONE);
+		expect(P_QUERY, NULL);
 		ok = PQsendQueryParams(conn, "ROLLBACK", 0, NULL, NULL, NULL, NULL, 1);
 	}
-	expect(P_SYNC, Q_NONE);
+	expect(P_SYNC, NULL);
 	if (!ok || !PQpipelineSync(conn))
 		return lost(rq);
 	if (!receive(rq, NULL) && keeps)
@@ -755,7 +764,7 @@ enum err db_enter(struct req *rq)
 		return unavailable(rq, "not connected");
 	if (!send_prepare_enter(rq) || !send_enter(rq))
 		return lost(rq);
-	expect(P_SYNC, Q_NONE);
+	expect(P_SYNC, NULL);
 	if (!PQpipelineSync(conn))
 		return lost(rq);
 	if (receive(rq, NULL))
@@ -772,12 +781,12 @@ void db_ask_page(struct req *rq)
 
 	if (!wants_page(rq))
 		return;
-	res = db_outside(Q_key_page, params);
+	res = db_outside(&q_key_page, params);
 	rq->any_origin = rq->any_origin || (res && PQntuples(res));
 	PQclear(res);
 }
 
-PGresult *db_outside(enum query_id q, const char *const *params)
+PGresult *db_outside(const struct query *q, const char *const *params)
 {
 	int64_t deadline = clock_ns() + (cfg.database_timeout_ms + SYNC_GRACE_MS) * 1000000;
 	PGresult *res = NULL, *end;
@@ -786,7 +795,7 @@ PGresult *db_outside(enum query_id q, const char *const *params)
 	db_open();
 	if (!conn)
 		return NULL;
-	ok = PQsendQueryParams(conn, queries[q].text, queries[q].nparams, NULL, params, NULL, NULL, 1) &&
+	ok = PQsendQueryParams(conn, q->text, q->nparams, NULL, params, NULL, NULL, 1) &&
 	     PQpipelineSync(conn) && flush(deadline);
 	if (ok)
 		res = next_result(deadline, &ok);
@@ -798,8 +807,7 @@ PGresult *db_outside(enum query_id q, const char *const *params)
 	wake_others(ok);
 	if (ok && (PQresultStatus(res) == PGRES_TUPLES_OK || PQresultStatus(res) == PGRES_COMMAND_OK))
 		return res;
-	log_msg(LOG_WARNING, NULL, "%s: %s", queries[q].name,
-		ok ? PQresultErrorMessage(res) : PQerrorMessage(conn));
+	log_msg(LOG_WARNING, NULL, "%s: %s", q->name, ok ? PQresultErrorMessage(res) : PQerrorMessage(conn));
 	PQclear(res);
 	if (!ok)
 		db_close();

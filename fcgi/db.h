@@ -13,23 +13,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "build/queries.h"
 #include "fcgi/err.h"
+#include "fcgi/query.h"
 
 struct req;
-
-/* A named query from sql/queries, as tools/queries compiles it. */
-enum query_shape { SHAPE_EXEC, SHAPE_ROW, SHAPE_ROWS, SHAPE_PAGE };
-
-struct query {
-	const char *name;
-	const char *text; /* with $1, $2, … */
-	enum query_shape shape;
-	int nparams;
-	const char *const *params; /* names; "has_x" asks whether the field x was given */
-};
-
-extern const struct query queries[]; /* by enum query_id; build/queries.c */
 
 /*
  * Connect, or say why not.  Later calls reconnect by themselves, with back-off;
@@ -80,10 +67,11 @@ void db_idle_input(void);
  * *out is the arena's.  Otherwise the failure is recorded: enter()'s refusals,
  * violated constraints by the route's table, ERR_UNAVAILABLE, ERR_TIMEOUT.
  */
-enum err db_call(struct req *rq, enum query_id q, bool last, PGresult **out);
+enum err db_call(struct req *rq, const struct query *q, bool last, PGresult **out);
 
 /* The same with the parameters by position. */
-enum err db_call_with(struct req *rq, enum query_id q, const char *const *values, bool last, PGresult **out);
+enum err db_call_with(struct req *rq, const struct query *q, const char *const *values, bool last,
+		      PGresult **out);
 
 /*
  * Have a statement run behind enter(), in front of the request's first one and
@@ -91,7 +79,7 @@ enum err db_call_with(struct req *rq, enum query_id q, const char *const *values
  * for the runtime, which has something to add.  values must live as long as
  * the request.
  */
-void db_frame(struct req *rq, enum query_id q, const char *const *values);
+void db_frame(struct req *rq, const struct query *q, const char *const *values);
 
 /*
  * End the transaction, if one is open: commit it, or roll it back.  After a
@@ -116,7 +104,7 @@ void db_ask_page(struct req *rq);
  * caller's (PQclear), binary; NULL when there is no connection or the query
  * failed, which is logged.
  */
-PGresult *db_outside(enum query_id q, const char *const *params);
+PGresult *db_outside(const struct query *q, const char *const *params);
 
 /*
  * A binary column of a result by name; that it exists and has such a type is

@@ -4,7 +4,7 @@
  * The list is handlers/events.c.  Whoever validates the types that an endpoint
  * subscribes to, lists them, or prints them for the reference reads it there.
  * The events themselves are made in SQL, by the triggers of
- * sql/functions/triggers.sql; t/api/events.t holds the two together.
+ * sql/functions/integrations/triggers.sql; t/api/integrations/events.t holds the two together.
  */
 #ifndef ASHLAR_EVENT_H
 #define ASHLAR_EVENT_H

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "build/sql/runtime/runtime.h"
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
@@ -39,7 +40,7 @@ static void purge(void)
 	if (clock_ns() < purge_at_ns)
 		return;
 	snprintf(batch, sizeof(batch), "%d", PURGE_BATCH);
-	res = PQexecParams(conn, queries[Q_purge].text, 1, NULL, params, NULL, NULL, 0);
+	res = PQexecParams(conn, q_purge.text, 1, NULL, params, NULL, NULL, 0);
 	if (PQresultStatus(res) != PGRES_TUPLES_OK)
 		log_msg(LOG_ERROR, NULL, "purge: %s", PQresultErrorMessage(res));
 	if (PQntuples(res) == 0 || atoi(PQgetvalue(res, 0, 0)) < PURGE_BATCH)

@@ -1,5 +1,6 @@
 #include "fcgi/idem.h"
 
+#include "build/sql/runtime/runtime.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "fcgi/secret.h"
@@ -56,7 +57,7 @@ enum err idem_begin(struct req *rq)
 	values[V_ROUTE] = arena_fmt(&rq->arena, "%s v%d", rq->route->id, rq->version);
 	values[V_KEY] = key;
 	values[V_BODY_HASH] = request_hash(rq);
-	db_frame(rq, Q_idempotency_begin, values);
+	db_frame(rq, &q_idempotency_begin, values);
 	return ERR_OK;
 }
 
@@ -79,7 +80,7 @@ enum err idem_store(struct req *rq)
 	values[V_STATUS] = arena_fmt(&rq->arena, "%d", rq->status);
 	values[V_HEADERS] = own_headers(rq);
 	values[V_BODY] = rq->out.p ? buf_str(&rq->out) : "";
-	return db_call_with(rq, Q_idempotency_store, values, true, &ignored);
+	return db_call_with(rq, &q_idempotency_store, values, true, &ignored);
 }
 
 enum err idem_replay(struct req *rq)
@@ -90,8 +91,8 @@ enum err idem_replay(struct req *rq)
 	enum err rc;
 
 	rq->fail = (struct failure){ 0 };
-	db_frame(rq, Q_NONE, NULL);
-	rc = db_call_with(rq, Q_idempotency_get, values, true, &res);
+	db_frame(rq, NULL, NULL);
+	rc = db_call_with(rq, &q_idempotency_get, values, true, &res);
 	if (rc)
 		return rc;
 	if (PQntuples(res) == 0)

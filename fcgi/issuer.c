@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 #include <openssl/pem.h>
 
+#include "build/sql/runtime/runtime.h"
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
@@ -232,7 +233,7 @@ static const char *column(struct req *rq, const PGresult *res, const char *name)
 /* One look at the table.  ERR_OK, and *out has no id when there is no such row. */
 static enum err row_read(struct req *rq, const char *name, struct issuer_row *out)
 {
-	const struct query *q = &queries[Q_issuer_find];
+	const struct query *q = &q_issuer_find;
 	const char *params[3] = { NULL };
 	const char *sealed;
 	PGresult *res;
@@ -247,7 +248,7 @@ static enum err row_read(struct req *rq, const char *name, struct issuer_row *ou
 		params[i] = !strcmp(q->params[i], "tenant") ? rq->who.tenant_id
 			    : !strcmp(q->params[i], "key")  ? rq->who.api_key
 							    : name;
-	res = db_outside(Q_issuer_find, params);
+	res = db_outside(&q_issuer_find, params);
 	if (!res) {
 		req_set_header(rq, "Retry-After", "5");
 		return req_fail(rq, ERR_UNAVAILABLE, "the token's issuer cannot be looked up now");

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <json-c/json.h>
 
+#include "build/sql/runtime/jwks.h"
 #include "fcgi/b64url.h"
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
@@ -260,7 +261,7 @@ void jwks_clear(void)
 /* The stored set of an issuer, unless it came from another URL than the one configured now. */
 static const char *read_table(struct arena *a, const struct issuer *s)
 {
-	PGresult *res = db_outside(Q_jwks_get, (const char *const[]){ s->name });
+	PGresult *res = db_outside(&q_jwks_get, (const char *const[]){ s->name });
 	const char *text = NULL;
 
 	if (res && PQntuples(res) == 1 && !PQgetisnull(res, 0, PQfnumber(res, "fetched_at")) &&
@@ -273,7 +274,7 @@ static const char *read_table(struct arena *a, const struct issuer *s)
 /* The same of a tenant's URL; and whoever reads it wants it kept. */
 static const char *read_url(struct arena *a, const char *url)
 {
-	PGresult *res = db_outside(Q_jwks_url_get, (const char *const[]){ url });
+	PGresult *res = db_outside(&q_jwks_url_get, (const char *const[]){ url });
 	const char *text = NULL;
 
 	if (res && PQntuples(res) == 1)
@@ -464,7 +465,7 @@ enum jwks_found jwks_find(struct arena *a, int number, const char *kid, enum jwk
 /* As ask(), but it is the table that remembers the minute, for each URL. */
 static uint64_t ask_url(const char *url)
 {
-	PGresult *res = source ? NULL : db_outside(Q_jwks_url_ask, (const char *const[]){ url });
+	PGresult *res = source ? NULL : db_outside(&q_jwks_url_ask, (const char *const[]){ url });
 	uint64_t question = 0;
 
 	if (res && PQntuples(res) == 1)
@@ -506,9 +507,9 @@ struct about {
 };
 
 /* Run one of them.  NULL: it failed, which is logged. */
-static PGresult *run(PGconn *c, enum query_id id, const struct about *about)
+static PGresult *run(PGconn *c, const struct query *id, const struct about *about)
 {
-	const struct query *q = &queries[id];
+	const struct query *q = id;
 	const char *values[4] = { NULL };
 	PGresult *res;
 	int i;
@@ -534,7 +535,7 @@ static PGresult *run(PGconn *c, enum query_id id, const struct about *about)
  */
 static bool look(PGconn *c, struct issuer *s)
 {
-	PGresult *res = run(c, Q_jwks_get, &(struct about){ .issuer = s->name });
+	PGresult *res = run(c, &q_jwks_get, &(struct about){ .issuer = s->name });
 	bool due;
 
 	s->look_ms = now_ms() + LOOK_EVERY_MS;
@@ -602,7 +603,7 @@ static void refresh(PGconn *c, struct issuer *s)
 	arena_init(&a, 4096);
 	about.keys = fetch(&a, &call, &problem);
 	if (about.keys)
-		res = run(c, Q_jwks_store, &about);
+		res = run(c, &q_jwks_store, &about);
 	if (res) {
 		s->failures = 0;
 		s->retry_ms = 0;
@@ -614,7 +615,7 @@ static void refresh(PGconn *c, struct issuer *s)
 		s->retry_ms = now_ms() + pause + arc4random_uniform((uint32_t)pause / 4);
 		log_msg(LOG_WARNING, NULL, "fetching the key set of %s failed: %s", s->name, problem);
 		about.failure = problem;
-		res = run(c, Q_jwks_failed, &about);
+		res = run(c, &q_jwks_failed, &about);
 	}
 	PQclear(res);
 	arena_release(&a);
@@ -634,7 +635,7 @@ static bool refresh_url(PGconn *c, const char *refresh_s)
 		.flags = HTTP_FOLLOW | HTTP_USER_URL,
 	};
 	const char *problem = "it could not be stored";
-	PGresult *due = run(c, Q_jwks_url_due, &(struct about){ .refresh_s = refresh_s }), *res = NULL;
+	PGresult *due = run(c, &q_jwks_url_due, &(struct about){ .refresh_s = refresh_s }), *res = NULL;
 	bool is_due = due && PQntuples(due) == 1;
 	struct about about;
 	struct arena a;
@@ -648,12 +649,12 @@ static bool refresh_url(PGconn *c, const char *refresh_s)
 		else
 			problem = "keys over plain http could be replaced on their way";
 		if (about.keys)
-			res = run(c, Q_jwks_store, &about);
+			res = run(c, &q_jwks_store, &about);
 		if (!res) {
 			log_msg(LOG_WARNING, NULL, "fetching the key set at %.*s failed: %s",
 				(int)strcspn(call.url, "?#"), call.url, problem);
 			about.failure = problem;
-			res = run(c, Q_jwks_failed, &about);
+			res = run(c, &q_jwks_failed, &about);
 		}
 		is_due = res; /* else it would be due for ever */
 		arena_release(&a);
@@ -680,7 +681,7 @@ static void refresh_urls(PGconn *c)
 		atomic_store(&flags[URLS].answered, asks);
 	}
 	if (now_ms() >= purge_ms) {
-		PQclear(run(c, Q_jwks_url_purge, &(struct about){ 0 }));
+		PQclear(run(c, &q_jwks_url_purge, &(struct about){ 0 }));
 		purge_ms = now_ms() + URL_PURGE_EVERY_MS;
 	}
 }

@@ -1,5 +1,6 @@
 #include "fcgi/key_use.h"
 
+#include "build/sql/tenancy/api_keys.h"
 #include "fcgi/clock.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
@@ -49,5 +50,5 @@ void key_use_note(const struct req *rq)
 	if (hash && (rq->entered || rq->fail.err == ERR_API_KEY))
 		remember(shm_hash(0, hash), rq->entered);
 	if (hash && rq->entered && key_use_due(shm_hash(0, hash), clock_ns()))
-		PQclear(db_outside(Q_api_key_used, &hash));
+		PQclear(db_outside(&q_api_key_used, &hash));
 }

@@ -32,7 +32,7 @@ static void write_ref(struct buf *b, const char *section, const char *name)
 
 static bool is_page(const struct route *r)
 {
-	return r->sql != Q_NONE && queries[r->sql].shape == SHAPE_PAGE;
+	return r->sql != NULL && r->sql->shape == SHAPE_PAGE;
 }
 
 /* Do the surface's answers have the data beside a "meta"? */
@@ -43,7 +43,7 @@ static bool has_meta(const struct route *r)
 
 static bool is_list(const struct route *r)
 {
-	return r->sql != Q_NONE && queries[r->sql].shape == SHAPE_ROWS;
+	return r->sql != NULL && r->sql->shape == SHAPE_ROWS;
 }
 
 /* A list of the row's own form: its schema, or an example. */
@@ -249,7 +249,7 @@ static void write_success(struct buf *b, const struct route *r, int version)
 /* A single row has an ETag, and a GET may ask by it. */
 static void write_not_modified(struct buf *b, const struct route *r)
 {
-	if (r->method != GET || r->sql == Q_NONE || queries[r->sql].shape != SHAPE_ROW)
+	if (r->method != GET || r->sql == NULL || r->sql->shape != SHAPE_ROW)
 		return;
 	jx_key(b, "304");
 	buf_text(b, "{\"description\":\"If-None-Match names the current ETag; the body is empty\"}");

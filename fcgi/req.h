@@ -103,16 +103,16 @@ struct req {
 	/* the transaction, db.c's */
 	long db_timeout_ms; /* how long to wait for PostgreSQL; 0: DATABASE_TIMEOUT_MS */
 	bool in_transaction;
-	bool asked;          /* enter() was asked, whatever it said */
-	bool entered;        /* it let the caller in */
-	bool committed;      /* a transaction that may have written has ended well */
-	bool may_rerun;      /* the failure was one that running again can cure, and nothing was committed */
-	bool is_new_user;    /* enter() does not know the foreign token's subject yet */
-	bool is_replay;      /* idempotency_begin() found a stored answer */
-	enum query_id frame; /* a statement in front of the request's own, and the transaction stays open; or
-				Q_NONE */
+	bool asked;       /* enter() was asked, whatever it said */
+	bool entered;     /* it let the caller in */
+	bool committed;   /* a transaction that may have written has ended well */
+	bool may_rerun;   /* the failure was one that running again can cure, and nothing was committed */
+	bool is_new_user; /* enter() does not know the foreign token's subject yet */
+	bool is_replay;   /* idempotency_begin() found a stored answer */
+	const struct query *frame; /* a statement in front of the request's own, and the transaction stays
+				open; or NULL */
 	const char *const *frame_values;
-	enum query_id enter; /* in enter()'s place, of what is no caller's request (a job); or Q_NONE */
+	const struct query *enter; /* in enter()'s place, of what is no caller's request (a job); or NULL */
 	const char *const *enter_values;
 
 	/* for the log */
@@ -188,7 +188,7 @@ void req_set(struct req *rq, const char *name, const char *text);
  * :rows, :page, :exec) and the route's envelope or list form.  No row for
  * :row is ERR_NOT_FOUND with the route's resource and id.
  */
-enum err req_answer(struct req *rq, enum query_id q);
+enum err req_answer(struct req *rq, const struct query *q);
 
 /*
  * The answer by hand, where it is not rows: write between the two calls.

@@ -107,7 +107,7 @@ bool route_is_strict(const struct route *r)
 
 bool route_has_if_match(const struct route *r)
 {
-	const struct query *q = r->sql != Q_NONE ? &queries[r->sql] : NULL;
+	const struct query *q = r->sql != NULL ? r->sql : NULL;
 
 	for (int i = 0; q && i < q->nparams; i++)
 		if (!strcmp(q->params[i], "if_match"))
@@ -353,7 +353,7 @@ static void check(const struct route *r)
 		bad_table("%s: RECENT asks about a user", r->id);
 	if (r->flags & KEYLESS && !route_takes_key(r))
 		bad_table("%s: KEYLESS goes with a key", r->id);
-	if (!r->run && r->sql == Q_NONE)
+	if (!r->run && r->sql == NULL)
 		bad_table("%s has neither a query nor a handler", r->id);
 	if (params > (int)(sizeof(((struct match *)0)->params) / sizeof(char *)))
 		bad_table("%s has too many parameters", r->id);

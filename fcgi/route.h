@@ -19,9 +19,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "build/queries.h"
 #include "fcgi/err.h"
 #include "fcgi/field.h"
+#include "fcgi/query.h"
 
 struct req;
 
@@ -57,8 +57,8 @@ enum route_flag {
 	ONE_OR_MANY = 1024, /* the answer is one of out, an array of them, or null */
 	/*
 	 * With USER and .may: about one organization, the "workspace", that X-Workspace-Id names, else
-	 * the user's default one.  .may is asked there, and the queries have :workspace_id and
-	 * :membership_id.  400 without one, 403 where the user is no active member, known or not.
+	 * the user's default one.  .may is asked there, and the queries have @workspace and
+	 * @member.  400 without one, 403 where the user is no active member, known or not.
 	 */
 	WORKSPACE = 2048,
 	SIGNED = 4096,    /* with RAW: a signature over the body says who calls, and the handler asks for it
@@ -129,7 +129,7 @@ struct route {
 	const struct constraint *constraints; /* ends with a NULL name */
 	const enum err *
 		errors; /* what else its query or handler refuses with, for the reference; ends with ERR_OK */
-	enum query_id sql; /* the query that is the answer; beside a handler, one in its shape */
+	const struct query *sql; /* the query that is the answer; beside a handler, one in its shape */
 	enum err (*run)(struct req *rq); /* the handler */
 	unsigned flags;
 	int status;               /* of success; 0: 201 for POST, 204 without out, else 200 */

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "build/sql/runtime/share.h"
 #include "fcgi/address.h"
 #include "fcgi/answer.h"
 #include "fcgi/auth.h"
@@ -601,7 +602,7 @@ static enum err take_share(struct req *rq)
 	if (!(rq->route->flags & SLOW) || rq->route->access == PUBLIC)
 		return ERR_OK;
 	if (!rq->who.tenant_id) {
-		rc = db_call(rq, Q_share_tenant, true, &res);
+		rc = db_call(rq, &q_share_tenant, true, &res);
 		if (rc)
 			return rc;
 		rq->who.tenant_id = arena_dup(&rq->arena, db_text(res, 0, "tenant"));
@@ -635,7 +636,7 @@ static enum err run_once(struct req *rq)
 		rc = ask_who_calls(rq, rc);
 	if (!rc)
 		answer_finish(rq);
-	if (!rc && rq->frame != Q_NONE)
+	if (!rc && rq->frame != NULL)
 		rc = idem_store(rq);
 	if (rc) {
 		db_finish(rq, rq->fail.is_kept);

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "build/sql/runtime/runtime.h"
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
@@ -77,7 +78,7 @@ static bool notify(unsigned bits)
 			n += (size_t)snprintf(channels + n, sizeof(channels) - n, "%s%s", n > 1 ? "," : "",
 					      wakes[i].channel);
 	snprintf(channels + n, sizeof(channels) - n, "}");
-	res = PQexecParams(conn, queries[Q_wake_notify].text, 1, NULL, params, NULL, NULL, 0);
+	res = PQexecParams(conn, q_wake_notify.text, 1, NULL, params, NULL, NULL, 0);
 	ok = PQresultStatus(res) == PGRES_TUPLES_OK;
 	PQclear(res);
 	return ok;

@@ -3,7 +3,7 @@
  * and none that is not.
  *
  * To add one: a row here; its call of event_emit() in a trigger of
- * sql/functions/triggers.sql; the change, through the API, in t/api/events.t,
+ * sql/functions/integrations/triggers.sql; the change, through the API, in t/api/integrations/events.t,
  * which fails for a row without any of these.  What "data" holds is what the
  * API shows of the resource, so nothing that it would not show: no secret, no
  * hash, and of an organization what each of its members may see.

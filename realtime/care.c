@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "build/sql/integrations/realtime.h"
 #include "fcgi/clock.h"
 #include "fcgi/log.h"
 #include "realtime/channel.h"
@@ -113,7 +114,7 @@ static void ask_live(struct asked *q)
 	params[2] = pgarray_text(&sessions);
 	params[3] = pgarray_text(&issuers);
 	params[4] = pgarray_text(&subjects);
-	if (!pg_ask(pg, Q_realtime_dead_many, params, told_dead, q))
+	if (!pg_ask(pg, &q_realtime_dead_many, params, told_dead, q))
 		told_dead(q, NULL, "08006", NULL);
 	arena_release(&a);
 }
@@ -154,7 +155,7 @@ static void ask_may(struct asked *q)
 	params[0] = pgarray_text(&tenants);
 	params[1] = pgarray_text(&users);
 	params[2] = pgarray_text(&channels);
-	if (!pg_ask(pg, Q_realtime_may_many, params, told_forbidden, q))
+	if (!pg_ask(pg, &q_realtime_may_many, params, told_forbidden, q))
 		told_forbidden(q, NULL, "08006", NULL);
 	arena_release(&a);
 }
@@ -285,7 +286,7 @@ static void count(void)
 	params[0] = pgarray_text(&tenants);
 	params[1] = pgarray_text(&counts);
 	if (tenants.n)
-		pg_ask(pg, Q_realtime_count, params, NULL, NULL);
+		pg_ask(pg, &q_realtime_count, params, NULL, NULL);
 	arena_release(&a);
 }
 
@@ -295,7 +296,7 @@ static void beat(void)
 	const char *params[] = { process, lease };
 
 	snprintf(lease, sizeof(lease), "%d", LEASE_S);
-	pg_ask(pg, Q_realtime_beat, params, beaten, NULL);
+	pg_ask(pg, &q_realtime_beat, params, beaten, NULL);
 }
 
 /* Once a second. */
@@ -309,7 +310,7 @@ static void on_slow(struct ev_loop *l, ev_timer *w, int events)
 	if (slow_ticks % BEAT_S == 0)
 		beat();
 	if (slow_ticks % ROTATE_S == 0)
-		pg_ask(pg, Q_realtime_rotate, NULL, NULL, NULL);
+		pg_ask(pg, &q_realtime_rotate, NULL, NULL, NULL);
 	if (slow_ticks % COUNT_S == 0)
 		count();
 	slow_ticks++;
@@ -318,7 +319,7 @@ static void on_slow(struct ev_loop *l, ev_timer *w, int events)
 void care_goodbye(void)
 {
 	count();
-	pg_ask(pg, Q_realtime_goodbye, &process, NULL, NULL);
+	pg_ask(pg, &q_realtime_goodbye, &process, NULL, NULL);
 }
 
 void care_open(struct ev_loop *loop, struct pg *connection, const char *id)

@@ -1,5 +1,6 @@
 #include "realtime/feed.h"
 
+#include "build/sql/integrations/realtime.h"
 #include "fcgi/log.h"
 #include "realtime/channel.h"
 #include "realtime/pg.h"
@@ -62,7 +63,7 @@ static void look(void)
 		return;
 	}
 	tail_ask(&tail, values);
-	is_looking = pg_ask(pg, Q_realtime_tail, values, looked, NULL);
+	is_looking = pg_ask(pg, &q_realtime_tail, values, looked, NULL);
 	ev_timer_again(loop, &poll_timer);
 }
 

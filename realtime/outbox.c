@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "build/sql/integrations/realtime.h"
 #include "fcgi/log.h"
 #include "fcgi/wake.h"
 #include "realtime/feed.h"
@@ -139,7 +140,7 @@ static void joined(void *arg, const PGresult *rows, const char *sqlstate, const 
 		one->n = 1;
 		*item = (struct item){ 0 };
 		params[0] = one->items[0].tenant_id;
-		if (!pg_ask(pg, Q_realtime_present, params, present, one))
+		if (!pg_ask(pg, &q_realtime_present, params, present, one))
 			batch_free(one);
 	}
 	left(arg, rows, NULL, NULL);
@@ -169,8 +170,8 @@ static const char *column(struct arena *a, const struct batch *b, const char *wh
 static void flush(enum kind kind)
 {
 	static pg_done *const done[KINDS] = { published, joined, left };
-	static const enum query_id query[KINDS] = { Q_realtime_publish_many, Q_realtime_join,
-						    Q_realtime_leave };
+	static const struct query *const query[KINDS] = { &q_realtime_publish_many, &q_realtime_join,
+							  &q_realtime_leave };
 	struct batch *b = waiting[kind];
 	const char *params[5];
 	struct arena a;

@@ -1,5 +1,6 @@
 #include "realtime/pg.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,14 +8,20 @@
 #include "fcgi/db.h"
 #include "fcgi/log.h"
 
-enum { BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 2000, CONNECT_S = 5, STATEMENT_MS = 5000 };
+enum {
+	BACKOFF_FIRST_MS = 100,
+	BACKOFF_LAST_MS = 2000,
+	CONNECT_S = 5,
+	STATEMENT_MS = 5000,
+	MAX_PREPARED = 32
+};
 
 /* A statement that was sent, and what has come of it. */
 struct asked {
 	struct asked *next;
 	pg_done *done;
 	void *arg;
-	enum query_id q;
+	const struct query *q;
 	bool prepares;   /* a Parse goes in front of it */
 	PGresult *rows;  /* its own result */
 	PGresult *error; /* the first */
@@ -31,10 +38,21 @@ struct pg {
 	bool is_ready, is_stale, is_broken, is_freed;
 	int backoff_ms, pending;
 	struct asked *first, **last;
-	bool prepared[Q_COUNT];
+	const struct query *prepared[MAX_PREPARED]; /* ends with NULL, if it is not full */
 };
 
 static void on_socket(struct ev_loop *loop, ev_io *w, int events);
+
+/* Where it stands among what is prepared, or would be put. */
+static const struct query **prepared_slot(struct pg *pg, const struct query *q)
+{
+	int i = 0;
+
+	while (pg->prepared[i] && pg->prepared[i] != q)
+		i++;
+	assert(i < MAX_PREPARED);
+	return &pg->prepared[i];
+}
 
 /* Connecting */
 
@@ -222,8 +240,8 @@ static void answered(struct pg *pg)
 	if (state && (!strcmp(state, "0A000") || !strcmp(state, "26000")))
 		pg->is_stale = true;
 	if (state && strncmp(state, "AS", 2) != 0)
-		log_msg(LOG_WARNING, NULL, "%s: %s: %s", a->q == Q_NONE ? pg->name : queries[a->q].name,
-			state, message ? message : "");
+		log_msg(LOG_WARNING, NULL, "%s: %s: %s", a->q == NULL ? pg->name : a->q->name, state,
+			message ? message : "");
 	if (a->done)
 		a->done(a->arg, e ? NULL : a->rows, e ? (state ? state : "XX000") : NULL,
 			e ? (message ? message : "failed") : NULL);
@@ -248,7 +266,7 @@ static void take(struct pg *pg, PGresult *res)
 	case PGRES_COMMAND_OK:
 	case PGRES_TUPLES_OK:
 		if (a->prepares && a->results++ == 0) {
-			pg->prepared[a->q] = true;
+			*prepared_slot(pg, a->q) = a->q;
 			break;
 		}
 		PQclear(a->rows);
@@ -326,7 +344,7 @@ static void on_socket(struct ev_loop *loop, ev_io *w, int events)
 
 /* Asking */
 
-static struct asked *asked_new(struct pg *pg, enum query_id q, pg_done *done, void *arg)
+static struct asked *asked_new(struct pg *pg, const struct query *q, pg_done *done, void *arg)
 {
 	struct asked *a = calloc(1, sizeof(*a));
 
@@ -351,9 +369,8 @@ static bool sent(struct pg *pg, bool ok)
 	return true;
 }
 
-bool pg_ask(struct pg *pg, enum query_id q, const char *const *params, pg_done *done, void *arg)
+bool pg_ask(struct pg *pg, const struct query *q, const char *const *params, pg_done *done, void *arg)
 {
-	const struct query *query = &queries[q];
 	struct asked *a;
 	bool ok = true;
 
@@ -361,15 +378,15 @@ bool pg_ask(struct pg *pg, enum query_id q, const char *const *params, pg_done *
 		return false;
 	a = asked_new(pg, q, done, arg);
 	if (cfg.db_prepared) {
-		a->prepares = !pg->prepared[q];
+		a->prepares = !*prepared_slot(pg, q);
 		/* Asked twice before the first answer: the second Parse would find the name taken. */
 		for (struct asked *b = pg->first; b != a; b = b->next)
 			a->prepares = a->prepares && !(b->q == q && b->prepares);
 		if (a->prepares)
-			ok = PQsendPrepare(pg->conn, query->name, query->text, 0, NULL);
-		ok = ok && PQsendQueryPrepared(pg->conn, query->name, query->nparams, params, NULL, NULL, 0);
+			ok = PQsendPrepare(pg->conn, q->name, q->text, 0, NULL);
+		ok = ok && PQsendQueryPrepared(pg->conn, q->name, q->nparams, params, NULL, NULL, 0);
 	} else {
-		ok = PQsendQueryParams(pg->conn, query->text, query->nparams, NULL, params, NULL, NULL, 0);
+		ok = PQsendQueryParams(pg->conn, q->text, q->nparams, NULL, params, NULL, NULL, 0);
 	}
 	return sent(pg, ok);
 }
@@ -378,6 +395,6 @@ bool pg_ask_text(struct pg *pg, const char *sql, pg_done *done, void *arg)
 {
 	if (!pg->is_ready)
 		return false;
-	asked_new(pg, Q_NONE, done, arg);
+	asked_new(pg, NULL, done, arg);
 	return sent(pg, PQsendQueryParams(pg->conn, sql, 0, NULL, NULL, NULL, NULL, 0));
 }

@@ -44,7 +44,7 @@ int pg_pending(const struct pg *pg);
  * Ask.  params are by position, text, and copied; done may be NULL.  False:
  * there is no connection now, and done will not be called.
  */
-bool pg_ask(struct pg *pg, enum query_id q, const char *const *params, pg_done *done, void *arg);
+bool pg_ask(struct pg *pg, const struct query *q, const char *const *params, pg_done *done, void *arg);
 
 /* The same for a statement without parameters that is no query of ours, such as LISTEN. */
 bool pg_ask_text(struct pg *pg, const char *sql, pg_done *done, void *arg);

@@ -116,7 +116,7 @@ struct problem {
  */
 bool protocol_read(struct arena *a, const char *p, size_t n, struct client_message *out, struct problem *why);
 
-/* Is it <kind>:<id>, as realtime_kind() in sql/functions/realtime.sql has it? */
+/* Is it <kind>:<id>, as realtime_kind() in sql/functions/integrations/realtime.sql has it? */
 bool protocol_is_channel(const char *name);
 
 /* What the server says. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "build/sql/integrations/realtime.h"
 #include "fcgi/clock.h"
 #include "fcgi/utf8.h"
 #include "realtime/outbox.h"
@@ -188,7 +189,7 @@ static void ask(struct sub *s, bool has_after, int64_t after, bool is_again)
 	q->has_after = has_after;
 	q->is_again = is_again;
 	s->state = SUB_ASKED;
-	if (!pg_ask(pg, Q_realtime_subscribe, params, subscribed, q))
+	if (!pg_ask(pg, &q_realtime_subscribe, params, subscribed, q))
 		subscribed(q, NULL, "08006", NULL);
 }
 
@@ -311,7 +312,7 @@ static void ask_may_send(struct sub *s)
 
 	s->question = before; /* an answer to that is still due, perhaps */
 	s->is_asking = true;
-	if (!pg_ask(pg, Q_realtime_may_publish, params, may_send, q))
+	if (!pg_ask(pg, &q_realtime_may_publish, params, may_send, q))
 		may_send(q, NULL, "08006", NULL);
 }
 

@@ -1,6 +1,7 @@
 /*
  * A child of the worker: runs one portion after the other.
  */
+#include "build/sql/runtime/worker.h"
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -96,7 +97,7 @@ static void begin(const struct job *job, const struct job_kind *kind)
 	values[1] = job->id;
 	values[2] = worker_id;
 	values[3] = attempt_text(job);
-	rq.enter = Q_job_enter;
+	rq.enter = &q_job_enter;
 	rq.enter_values = values;
 	rq.doing = kind->name;
 }
@@ -128,10 +129,10 @@ static enum err complete(const struct job *job, size_t n)
 	PGresult *res;
 
 	if (n == 1)
-		return db_call_with(&rq, Q_job_complete, one, true, &res);
+		return db_call_with(&rq, &q_job_complete, one, true, &res);
 	all[0] = array_of(n, id_text);
 	all[2] = array_of(n, attempt_text);
-	return db_call_with(&rq, Q_job_complete_all, all, true, &res);
+	return db_call_with(&rq, &q_job_complete_all, all, true, &res);
 }
 
 static enum err load_payload(struct job *job)
@@ -140,7 +141,7 @@ static enum err load_payload(struct job *job)
 	enum err rc;
 
 	req_set(&rq, "id", job->id);
-	rc = db_call(&rq, Q_job_payload, false, &res);
+	rc = db_call(&rq, &q_job_payload, false, &res);
 	if (!rc && PQntuples(res))
 		job->payload = db_text(res, 0, "payload");
 	return rc;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "build/sql/runtime/worker.h"
 #include "fcgi/arena.h"
 #include "fcgi/clock.h"
 #include "fcgi/metrics.h"
@@ -139,7 +140,7 @@ static void ask_for_strays(void)
 	buf_char(&ids, '}');
 	params[0] = master.id;
 	params[1] = buf_str(&ids);
-	is_asked = link_send(&control_link, Q_jobs_strays, params, on_strays, NULL);
+	is_asked = link_send(&control_link, &q_jobs_strays, params, on_strays, NULL);
 	arena_reset(&scratch);
 }
 
@@ -313,7 +314,7 @@ static bool ask(struct link *l, struct asked *a, struct queue *q, long n, const 
 	*a = (struct asked){
 		.queue = (int)(q - queues), .n = n, .identity = master.identity, .at_ns = clock_ns()
 	};
-	ok = link_send(l, Q_jobs_claim, params, fn, a);
+	ok = link_send(l, &q_jobs_claim, params, fn, a);
 	if (!ok)
 		a->n = 0;
 	arena_reset(&scratch);
@@ -337,7 +338,7 @@ static void ask_fair(struct queue *q, long n)
 	sweeping = (struct asked){
 		.queue = (int)(q - queues), .n = n, .identity = master.identity, .at_ns = clock_ns()
 	};
-	if (!link_send(&sweep_link, Q_jobs_claim_fair, params, on_fair, &sweeping))
+	if (!link_send(&sweep_link, &q_jobs_claim_fair, params, on_fair, &sweeping))
 		sweeping.n = 0;
 	arena_reset(&scratch);
 }
@@ -417,7 +418,7 @@ static void sweep(int64_t now)
 		snprintf(batch, sizeof(batch), "%d", PROMOTE_MOST);
 		promoting.at_ns = now;
 		promote_at_ns = now + POLL_MS * MS;
-		link_send(&sweep_link, Q_jobs_promote, params, on_promoted, &promoting);
+		link_send(&sweep_link, &q_jobs_promote, params, on_promoted, &promoting);
 		return;
 	}
 	for (int i = 0; i < nqueues; i++) {

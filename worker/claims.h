@@ -1,7 +1,7 @@
 /*
  * What the master claims: how much of which queue, from where on in it, and in
  * between what has become due or has come late; see jobs_claim() and
- * jobs_promote() in sql/functions/jobs.sql.  Rows become portions
+ * jobs_promote() in sql/functions/ops/jobs.sql.  Rows become portions
  * (worker/portions.h).
  */
 #ifndef WORKER_CLAIMS_H

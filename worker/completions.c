@@ -1,5 +1,6 @@
 #include "worker/completions.h"
 
+#include "build/sql/runtime/worker.h"
 #include "fcgi/arena.h"
 #include "fcgi/log.h"
 #include "worker/attempts.h"
@@ -103,7 +104,7 @@ void completions_send(struct link *l, const char *worker)
 	for (size_t i = 0; i < nsent; i++)
 		attempts_add(&list, &ended[i]);
 	attempts_params(&list, params + 1);
-	if (!link_send(l, Q_jobs_complete, params, on_taken, (void *)(uintptr_t)drops))
+	if (!link_send(l, &q_jobs_complete, params, on_taken, (void *)(uintptr_t)drops))
 		nsent = 0;
 	arena_reset(&scratch);
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "build/sql/growth/contact.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/http.h"
@@ -47,7 +48,7 @@ static enum err run(struct req *rq, const struct job *job)
 	    !json_object_object_get_ex(payload, "reference_id", &reference))
 		return job_give_up(rq, "its payload has no reference_id");
 	req_set(rq, "reference_id", json_object_get_string(reference));
-	rc = db_call(rq, Q_contact_event, true, &res);
+	rc = db_call(rq, &q_contact_event, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))

@@ -1,6 +1,6 @@
 /*
  * How far a queue has been taken, priority by priority: where the next claim
- * begins (see jobs_claim in sql/functions/jobs.sql).
+ * begins (see jobs_claim in sql/functions/ops/jobs.sql).
  */
 #ifndef WORKER_CURSOR_H
 #define WORKER_CURSOR_H

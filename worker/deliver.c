@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "build/sql/integrations/webhooks.h"
 #include "fcgi/arena.h"
 #include "fcgi/buf.h"
 #include "fcgi/clock.h"
@@ -225,7 +226,7 @@ static int room_of(const struct endpoint *e)
 
 /* ---- what is due ---- */
 
-static PGresult *ask(enum query_id q, const char *const *params)
+static PGresult *ask(const struct query *q, const char *const *params)
 {
 	PGresult *res = db_outside(q, params);
 
@@ -245,7 +246,7 @@ static void look(bool sweeps)
 
 	snprintf(since, sizeof(since), "%lld", (long long)(seen_us - OVERLAP_US));
 	snprintf(most, sizeof(most), "%d", LOOK_AT_MOST);
-	res = ask(Q_webhook_due, params);
+	res = ask(&q_webhook_due, params);
 	if (!res)
 		return;
 	if (sweeps)
@@ -484,7 +485,7 @@ static bool take(void)
 		snprintf(lease, sizeof(lease), "%ld", cfg.webhook_lease_s);
 		params[0] = buf_str(&c.ids), params[1] = buf_str(&c.fronts), params[2] = buf_str(&c.counts);
 		params[3] = lease;
-		res = ask(Q_webhook_claim, params);
+		res = ask(&q_webhook_claim, params);
 		for (int i = 0; res && i < PQntuples(res); i++) {
 			const char *id = db_text(res, i, "endpoint");
 
@@ -607,7 +608,7 @@ static void write_results(void)
 		write_result(&b, it);
 	buf_char(&b, ']');
 	snprintf(disable_after, sizeof(disable_after), "%ld", cfg.webhook_disable_after_s);
-	res = ask(Q_webhook_finish, (const char *const[]){ buf_str(&b), disable_after });
+	res = ask(&q_webhook_finish, (const char *const[]){ buf_str(&b), disable_after });
 	if (res) {
 		if (db_int(res, 0, "switched_off"))
 			log_msg(LOG_INFO, NULL, "%lld webhook endpoints switched off",

@@ -1,5 +1,6 @@
 #include "worker/failures.h"
 
+#include "build/sql/runtime/worker.h"
 #include "fcgi/log.h"
 
 static struct failed {
@@ -81,7 +82,7 @@ void failures_send(struct link *l)
 		snprintf(attempt, sizeof(attempt), "%d", f->job.number);
 		snprintf(delay, sizeof(delay), "%.3f", f->retry_after_s);
 		/* Some calls are left for the lease. */
-		if (l->ncalls >= LINK_CALLS / 2 || !link_send(l, Q_jobs_fail, params, on_taken, f))
+		if (l->ncalls >= LINK_CALLS / 2 || !link_send(l, &q_jobs_fail, params, on_taken, f))
 			return;
 		f->is_sent = true;
 	}

@@ -4,6 +4,7 @@
  */
 #include "worker/housework.h"
 
+#include "build/sql/runtime/worker.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
 
@@ -15,14 +16,15 @@ static enum err batch(struct req *rq, const struct job *jobs, size_t n)
 	return ERR_OK;
 }
 
-/* With a statement of its own, which tests and benchmarks replace: job_noop() in sql/functions/jobs.sql. */
+/* With a statement of its own, which tests and benchmarks replace: job_noop() in sql/functions/ops/jobs.sql.
+ */
 static enum err sql(struct req *rq, const struct job *job)
 {
 	PGresult *res;
 	enum err rc;
 
 	req_set(rq, "payload", job->payload);
-	rc = db_call(rq, Q_job_noop, false, &res);
+	rc = db_call(rq, &q_job_noop, false, &res);
 	if (rc)
 		return rc;
 	if (db_text(res, 0, "give_up"))
@@ -40,7 +42,7 @@ static enum err retention(struct req *rq, const struct job *job)
 	(void)job;
 	req_set(rq, "batch", "1000");
 	for (int i = 0; i < PURGE_BATCHES; i++) {
-		enum err rc = db_call(rq, Q_jobs_purge, true, &res);
+		enum err rc = db_call(rq, &q_jobs_purge, true, &res);
 
 		if (rc || db_int(res, 0, "deleted") < 1000)
 			return rc;

@@ -10,7 +10,7 @@
  *		PGresult *res;
  *
  *		req_set(rq, "user", …);
- *		return db_call(rq, Q_welcome_mark, false, &res);
+ *		return db_call(rq, &q_welcome_mark, false, &res);
  *	}
  *
  * ERR_OK completes the job in the transaction of the statements that ran last:

@@ -106,9 +106,9 @@ static void flush(struct link *l)
 		l->events = rc ? POLLIN | POLLOUT : POLLIN;
 }
 
-bool link_send(struct link *l, enum query_id q, const char *const *params, link_fn *fn, void *arg)
+bool link_send(struct link *l, const struct query *q, const char *const *params, link_fn *fn, void *arg)
 {
-	return submit(l, queries[q].text, queries[q].nparams, params, fn, arg);
+	return submit(l, q->text, q->nparams, params, fn, arg);
 }
 
 void link_note(void *arg, const PGresult *res)

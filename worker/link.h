@@ -40,7 +40,7 @@ struct link {
 
 /* Send a query; its parameters by position.  false: not connected, or too much on its way; fn is not called.
  */
-bool link_send(struct link *l, enum query_id q, const char *const *params, link_fn *fn, void *arg);
+bool link_send(struct link *l, const struct query *q, const char *const *params, link_fn *fn, void *arg);
 
 /* For an answer that says nothing: an error is logged. */
 void link_note(void *arg, const PGresult *res);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "build/sql/runtime/mail.h"
 #include "fcgi/buf.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
@@ -187,7 +188,7 @@ static enum err run(struct req *rq, const struct job *job)
 	enum err rc;
 
 	req_set(rq, "job_id", job->id);
-	rc = db_call(rq, Q_mail_begin, true, &tenant);
+	rc = db_call(rq, &q_mail_begin, true, &tenant);
 	if (rc)
 		return rc;
 	if (json_read(&rq->arena, job->payload, strlen(job->payload), &payload, &problem) ||
@@ -196,7 +197,7 @@ static enum err run(struct req *rq, const struct job *job)
 	if (!PQntuples(tenant))
 		return job_give_up(rq, "the job is gone");
 	rc = send(rq, job, payload, tenant);
-	return rc ? rc : db_call(rq, Q_mail_forget, false, &res);
+	return rc ? rc : db_call(rq, &q_mail_forget, false, &res);
 }
 
 const struct job_kind mail_job = { .name = "mail", .run = run };

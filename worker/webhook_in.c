@@ -11,6 +11,7 @@
 
 #include <json-c/json.h>
 
+#include "build/sql/integrations/webhook_events.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/email.h"
@@ -64,7 +65,7 @@ static enum err google_failed(struct req *rq, const struct job *job, enum err wh
 
 	req_set(rq, "error", reason);
 	req_set(rq, "is_last", is_last ? "true" : "false");
-	rc = db_call(rq, Q_webhook_event_failed, !is_last, &res);
+	rc = db_call(rq, &q_webhook_event_failed, !is_last, &res);
 	if (rc || is_last)
 		return rc;
 	return req_fail_inside(rq, why, "%s", reason);
@@ -85,11 +86,11 @@ static enum err run(struct req *rq, const struct job *job)
 	req_set(rq, "plays", array_of(&rq->arena, cfg.google_play_packages));
 	req_set(rq, "play", NULL);
 	req_set(rq, "email", NULL);
-	rc = db_call(rq, Q_webhook_event_process, false, &res);
+	rc = db_call(rq, &q_webhook_event_process, false, &res);
 	if (!rc && db_text(res, 0, "address")) {
 		email_find(&rq->arena, db_text(res, 0, "address"), &email);
 		req_set(rq, "email", email.address);
-		return db_call(rq, Q_webhook_event_process, false, &res);
+		return db_call(rq, &q_webhook_event_process, false, &res);
 	}
 	if (rc || !db_text(res, 0, "package"))
 		return rc;
@@ -103,7 +104,7 @@ static enum err run(struct req *rq, const struct job *job)
 	if (rc)
 		return google_failed(rq, job, rc, reason);
 	req_set(rq, "play", state);
-	return db_call(rq, Q_webhook_event_process, false, &res);
+	return db_call(rq, &q_webhook_event_process, false, &res);
 }
 
 const struct job_kind webhook_in_job = { .name = "webhook.in", .run = run };

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "build/sql/runtime/worker.h"
 #include "fcgi/arena.h"
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
@@ -92,7 +93,7 @@ static void back_send(void)
 	if (back.any) {
 		params[0] = master.id;
 		attempts_params(&back, params + 1);
-		if (!link_send(&control_link, Q_jobs_release, params, link_note, NULL))
+		if (!link_send(&control_link, &q_jobs_release, params, link_note, NULL))
 			claims_doubt(); /* which finds them */
 		claims_look_back();
 	}
@@ -215,7 +216,7 @@ static void on_begin(void *arg, const PGresult *res)
 		const char *params[] = { s->queue, s->kind, s->cron, s->every_ms ? every : NULL };
 
 		snprintf(every, sizeof(every), "%ld", s->every_ms);
-		link_send(&control_link, Q_job_schedule_ensure, params, link_note, NULL);
+		link_send(&control_link, &q_job_schedule_ensure, params, link_note, NULL);
 	}
 }
 
@@ -227,7 +228,7 @@ static void begin(void)
 	gethostname(host, sizeof(host) - 1);
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	renewing.at_ns = clock_ns();
-	link_send(&control_link, Q_job_worker_begin, params, on_begin, NULL);
+	link_send(&control_link, &q_job_worker_begin, params, on_begin, NULL);
 }
 
 static void on_renewed(void *arg, const PGresult *res)
@@ -256,7 +257,7 @@ static void renew(void)
 	}
 	renewing.identity = master.identity;
 	renewing.at_ns = now;
-	link_send(&control_link, Q_job_worker_renew, params, on_renewed, NULL);
+	link_send(&control_link, &q_job_worker_renew, params, on_renewed, NULL);
 }
 
 static void on_control_up(void)
@@ -351,7 +352,7 @@ static void look_for_cancelled(int64_t now)
 	params[0] = master.id;
 	attempts_params(&back, params + 1);
 	then = master.identity;
-	is_asked = n && link_send(&control_link, Q_jobs_lost, params, on_lost, &then);
+	is_asked = n && link_send(&control_link, &q_jobs_lost, params, on_lost, &then);
 	arena_reset(&scratch);
 }
 
@@ -361,7 +362,7 @@ static void reap_dead_workers(void)
 	const char *params[] = { batch };
 
 	snprintf(batch, sizeof(batch), "%d", REAP_MOST);
-	link_send(&control_link, Q_jobs_reap, params, link_note, NULL);
+	link_send(&control_link, &q_jobs_reap, params, link_note, NULL);
 }
 
 static void now_and_then(int64_t now)
@@ -469,7 +470,7 @@ static int stop(void)
 			wait_for_something();
 		deadline = clock_ns() + 2 * S;
 	}
-	if (*master.id && link_send(&control_link, Q_job_worker_end, params, link_note, NULL))
+	if (*master.id && link_send(&control_link, &q_job_worker_end, params, link_note, NULL))
 		for (deadline = clock_ns() + 2 * S; control_link.ncalls && clock_ns() < deadline;)
 			wait_for_something();
 	link_close(&claim_link);

@@ -2,11 +2,12 @@
  * The contact form: anybody writes to whoever runs this server.
  *
  * What it starts (mails, the webhook) are jobs of the transaction that keeps the
- * submission; see sql/functions/contact.sql and worker/contact_webhook.c.
+ * submission; see sql/functions/growth/contact.sql and worker/contact_webhook.c.
  */
 #include <ctype.h>
 #include <json-c/json.h>
 
+#include "build/sql/growth/contact.h"
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
@@ -127,7 +128,7 @@ static enum err contact_submit(struct req *rq)
 	req_set(rq, "confirm", cfg.contact_send_confirmation ? "true" : "false");
 	req_set(rq, "language", language_of(rq));
 	req_set(rq, "webhook", *cfg.contact_webhook_url ? "true" : "false");
-	rc = db_call(rq, Q_contact_submit, true, &res);
+	rc = db_call(rq, &q_contact_submit, true, &res);
 	if (rc)
 		return rc;
 	rq->limit = max;
@@ -152,7 +153,7 @@ static enum err contact_status(struct req *rq)
 	enum err rc;
 
 	set_limit(rq, &max, &window_s);
-	rc = db_call(rq, Q_contact_status, true, &res);
+	rc = db_call(rq, &q_contact_status, true, &res);
 	if (rc)
 		return rc;
 	b = req_open(rq);

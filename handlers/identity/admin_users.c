@@ -1,7 +1,8 @@
 /*
  * Users as administrators see them.  Who may change what about whom is
- * admin_user_change()'s to say (sql/functions/users.sql).
+ * admin_user_change()'s to say (sql/functions/identity/users.sql).
  */
+#include "build/sql/identity/users.h"
 #include "fcgi/req.h"
 #include "handlers/routes.h"
 
@@ -30,26 +31,26 @@ static enum err admin_user_list(struct req *rq)
 	const char *search = req_text(rq, "search");
 
 	if (search && *search)
-		return req_answer(rq, Q_admin_user_search);
+		return req_answer(rq, &q_admin_user_search);
 	if (req_text(rq, "role") || req_text(rq, "is_active"))
-		return req_answer(rq, Q_admin_user_filter);
-	return req_answer(rq, Q_admin_user_list);
+		return req_answer(rq, &q_admin_user_filter);
+	return req_answer(rq, &q_admin_user_list);
 }
 
 /* clang-format off */
 const struct route admin_user_routes[] = {
 	{ GET,   "/api/v1/admin/users",                   "app.admin.list_users",      ADMIN, "List users",
-	  .query = list_in, .out = &user_shape, .sql = Q_admin_user_list, .run = admin_user_list },
+	  .query = list_in, .out = &user_shape, .sql = &q_admin_user_list, .run = admin_user_list },
 	{ GET,   "/api/v1/admin/users/{user}",            "app.admin.get_user",        ADMIN, "Get a user",
-	  .out = &user_shape, .sql = Q_admin_user_get },
+	  .out = &user_shape, .sql = &q_admin_user_get },
 	{ PATCH, "/api/v1/admin/users/{user}",            "app.admin.update_user",     ADMIN, "Change a user's role, or let the user in or not",
 	  .about = "Making an administrator, and changing one, needs the role superadmin. Nobody changes their own role or "
 		   "deactivates themself, and the last active superadmin stays one.",
-	  .body = update_in, .out = &user_shape, .errors = change_errors, .sql = Q_admin_user_update },
+	  .body = update_in, .out = &user_shape, .errors = change_errors, .sql = &q_admin_user_update },
 	{ POST,  "/api/v1/admin/users/{user}/deactivate", "app.admin.deactivate_user", ADMIN, "Deactivate a user",
-	  .about = "All of the user's sessions end.", .out = &user_shape, .errors = change_errors, .sql = Q_admin_user_deactivate, .status = 200 },
+	  .about = "All of the user's sessions end.", .out = &user_shape, .errors = change_errors, .sql = &q_admin_user_deactivate, .status = 200 },
 	{ POST,  "/api/v1/admin/users/{user}/activate",   "app.admin.activate_user",   ADMIN, "Activate a user",
-	  .out = &user_shape, .sql = Q_admin_user_activate, .status = 200 },
+	  .out = &user_shape, .sql = &q_admin_user_activate, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -4,6 +4,8 @@
  */
 #include <strings.h>
 
+#include "build/sql/identity/auth.h"
+#include "build/sql/identity/sessions.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/jx.h"
@@ -130,7 +132,7 @@ static enum err register_pending(struct req *rq, const PGresult *begun)
 	if (rc)
 		return rc;
 	req_set(rq, "mail", req_text(rq, "mail_payload"));
-	rc = db_call(rq, Q_register_pending, true, &res);
+	rc = db_call(rq, &q_register_pending, true, &res);
 	if (rc)
 		return rc;
 	b = req_open(rq);
@@ -152,7 +154,7 @@ static enum err register_run(struct req *rq)
 	req_set(rq, "is_counted", problem ? "false" : "true");
 	req_set(rq, "return_origin", origin);
 	req_set(rq, "api_key", rq->who.api_key);
-	rc = db_call(rq, Q_register_begin, true, &begun);
+	rc = db_call(rq, &q_register_begin, true, &begun);
 	if (rc)
 		return rc;
 	if (db_int(begun, 0, "wait_s"))
@@ -169,7 +171,7 @@ static enum err register_run(struct req *rq)
 	if (db_bool(begun, 0, "is_pending"))
 		return register_pending(rq, begun);
 	req_set(rq, "signin_ttl_s", arena_fmt(&rq->arena, "%d", SESSION_TTL_S));
-	rc = db_call(rq, Q_register, true, &res);
+	rc = db_call(rq, &q_register, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
@@ -188,7 +190,7 @@ static enum err login_failed(struct req *rq, const char *public_id, const char *
 	req_set(rq, "public_id", public_id);
 	req_set(rq, "reason", reason);
 	req_set(rq, "is_guess", is_guess ? "true" : "false");
-	rc = db_call(rq, Q_login_failed, true, &res);
+	rc = db_call(rq, &q_login_failed, true, &res);
 	if (!rc && db_int(res, 0, "wait_s"))
 		return req_retry_after(rq, db_int(res, 0, "wait_s"));
 	return rc;
@@ -198,7 +200,7 @@ static enum err login_failed(struct req *rq, const char *public_id, const char *
 static enum err login_passed(struct req *rq)
 {
 	PGresult *res;
-	enum err rc = db_call(rq, Q_login_passed, false, &res);
+	enum err rc = db_call(rq, &q_login_passed, false, &res);
 
 	if (!rc && db_int(res, 0, "wait_s"))
 		return req_retry_after(rq, db_int(res, 0, "wait_s"));
@@ -213,7 +215,7 @@ static enum err login_rehash(struct req *rq, const char *before, const char *has
 
 	req_set(rq, "before", before);
 	req_set(rq, "password_hash", hash);
-	return db_call(rq, Q_login_rehash, false, &res);
+	return db_call(rq, &q_login_rehash, false, &res);
 }
 
 enum err auth_login(struct req *rq)
@@ -222,7 +224,7 @@ enum err auth_login(struct req *rq)
 	bool matches, is_outdated, is_pending, may_enter;
 	PGresult *user;
 	struct tokens t;
-	enum err rc = db_call(rq, Q_login_begin, true, &user);
+	enum err rc = db_call(rq, &q_login_begin, true, &user);
 
 	if (rc)
 		return rc;
@@ -287,7 +289,7 @@ static enum err refresh(struct req *rq)
 	rq->who.tenant_id = shown.tenant; /* with a key, enter() compares it with the key's */
 	req_set(rq, "session", shown.session);
 	req_set(rq, "generation", arena_fmt(&rq->arena, "%u", shown.generation));
-	rc = db_call(rq, Q_session_refresh, true, &res);
+	rc = db_call(rq, &q_session_refresh, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
@@ -303,7 +305,7 @@ static enum err refresh(struct req *rq)
 static enum err logout(struct req *rq)
 {
 	req_set(rq, "current_session", rq->who.session);
-	return req_answer(rq, Q_logout);
+	return req_answer(rq, &q_logout);
 }
 
 static const enum err not_registered[] = { ERR_CONFLICT, ERR_OK };
@@ -327,10 +329,10 @@ const struct route auth_routes[] = {
 	  "nor its access token was used; else it ends the session.",
 	  .body = refresh_in, .out = &token_shape, .errors = not_refreshed, .run = refresh, .flags = KEYLESS | PRIVATE, .status = 200 },
 	{ GET,  "/api/v1/auth/me", "platform.identity.me", KEY_USER, "Who am I",
-	  .out = &auth_user_shape, .sql = Q_auth_me, .flags = KEYLESS },
+	  .out = &auth_user_shape, .sql = &q_auth_me, .flags = KEYLESS },
 	{ POST, "/api/v1/auth/logout", "platform.identity.logout", KEY_USER, "Sign out",
 	  "Ends the session of the token.",
-	  .body = logout_in, .out = &message_shape, .sql = Q_logout, .run = logout, .flags = KEYLESS, .status = 200 },
+	  .body = logout_in, .out = &message_shape, .sql = &q_logout, .run = logout, .flags = KEYLESS, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -6,6 +6,7 @@
  * request whether the administrator still is one, and puts down every request
  * that changes something under both names.
  */
+#include "build/sql/identity/impersonation.h"
 #include "fcgi/db.h"
 #include "fcgi/jx.h"
 #include "fcgi/req.h"
@@ -59,7 +60,7 @@ static enum err impersonation_start(struct req *rq)
 	enum err rc;
 
 	req_set(rq, "target", req_text(rq, "user_id"));
-	rc = db_call(rq, Q_impersonation_start, true, &res);
+	rc = db_call(rq, &q_impersonation_start, true, &res);
 	if (!rc)
 		rc = session_read(rq, res, &t);
 	if (rc)
@@ -88,7 +89,7 @@ static enum err impersonation_stop(struct req *rq)
 	enum err rc;
 
 	req_set(rq, "session", rq->who.session);
-	rc = db_call(rq, Q_impersonation_stop, true, &res);
+	rc = db_call(rq, &q_impersonation_stop, true, &res);
 	if (rc)
 		return rc;
 	if (PQntuples(res) == 0)

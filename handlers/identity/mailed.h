@@ -2,7 +2,7 @@
  * Mailed tokens: what a link or a six-digit code in a mail lets its reader do.
  *
  * kind is both the token's in one_time_tokens and the mail's template.  The
- * database's half is sql/functions/mailed_tokens.sql.
+ * database's half is sql/functions/identity/mailed_tokens.sql.
  */
 #ifndef HANDLERS_IDENTITY_MAILED_H
 #define HANDLERS_IDENTITY_MAILED_H

@@ -8,6 +8,8 @@
  */
 #include <string.h>
 
+#include "build/sql/identity/mailed_links.h"
+#include "build/sql/tenancy/invitations.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/mailbox.h"
@@ -105,10 +107,10 @@ static enum err mailed_link(struct req *rq)
 	if (*cfg.mail_from)
 		mailbox_parse(&rq->arena, cfg.mail_from, &from);
 	req_set(rq, "sender", from.name);
-	rc = db_call(rq, Q_mailed_link_get, false, &res);
+	rc = db_call(rq, &q_mailed_link_get, false, &res);
 	if (rc)
 		return rc;
-	return PQntuples(res) ? req_answer(rq, Q_mailed_link_get) : req_fail(rq, ERR_TICKET, NULL);
+	return PQntuples(res) ? req_answer(rq, &q_mailed_link_get) : req_fail(rq, ERR_TICKET, NULL);
 }
 
 /* An invitation that can be accepted: its address, the arena's. */
@@ -118,7 +120,7 @@ static enum err find_invitation(struct req *rq, const char **email, bool *has_ac
 	enum err rc = take_token(rq);
 
 	if (!rc)
-		rc = db_call(rq, Q_invitation_find, true, &res);
+		rc = db_call(rq, &q_invitation_find, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
@@ -158,41 +160,41 @@ static enum err register_invited(struct req *rq)
 	if (rc)
 		return rc;
 	req_set(rq, "password_hash", hash);
-	return req_answer(rq, Q_invitation_register);
+	return req_answer(rq, &q_invitation_register);
 }
 
 static enum err accept_invited(struct req *rq)
 {
 	req_set(rq, "token_hash", sha256_hex(&rq->arena, req_text(rq, "token")));
-	return req_answer(rq, Q_invitation_accept);
+	return req_answer(rq, &q_invitation_accept);
 }
 
 static enum err decline_invited(struct req *rq)
 {
 	enum err rc = take_token(rq);
 
-	return rc ? rc : req_answer(rq, Q_invitation_reject);
+	return rc ? rc : req_answer(rq, &q_invitation_reject);
 }
 
 /* clang-format off */
 const struct route mailed_link_routes[] = {
 	{ POST, "/api/v1/auth/mailed-link", "platform.identity.mailed_link", PUBLIC, "What a mailed link is about",
 	  "For the page that it opens: whose mail it was, in which language, and who invites to what. Looks only. 400 for what is no token.",
-	  .body = token_in, .out = &link_shape, .errors = not_found, .sql = Q_mailed_link_get, .run = mailed_link, .flags = PRIVATE, .status = 200 },
+	  .body = token_in, .out = &link_shape, .errors = not_found, .sql = &q_mailed_link_get, .run = mailed_link, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/auth/invitation/sign-in", "platform.identity.invitation_sign_in", PUBLIC, "Sign in as who is invited",
 	  "With the password of the account that the invited address has; answers and counts as /auth/login does.",
 	  .body = sign_in_in, .out = &login_shape, .errors = not_in, .run = sign_in, .flags = PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/auth/invitation/register", "platform.identity.invitation_register", PUBLIC, "Sign up as who is invited, and accept",
 	  "The address is verified by that. 409 where it has an account already, unless nobody has proved that it is theirs: then it is "
 	  "this one, and what opened it before ends.",
-	  .body = register_in, .out = &organization_shape, .errors = not_registered, .sql = Q_invitation_register, .run = register_invited,
+	  .body = register_in, .out = &organization_shape, .errors = not_registered, .sql = &q_invitation_register, .run = register_invited,
 	  .flags = PRIVATE | HASHES },
 	{ POST, "/api/v1/auth/invitation/accept", "platform.identity.invitation_accept", USER, "Accept an invitation, without a key",
 	  "As /organizations/accept-invitation.",
-	  .body = token_in, .out = &organization_shape, .errors = not_registered, .sql = Q_invitation_accept, .run = accept_invited, .status = 200 },
+	  .body = token_in, .out = &organization_shape, .errors = not_registered, .sql = &q_invitation_accept, .run = accept_invited, .status = 200 },
 	{ POST, "/api/v1/auth/invitation/decline", "platform.identity.invitation_decline", PUBLIC, "Decline an invitation, without a key",
 	  "The token is enough, as for /organizations/reject-invitation.",
-	  .body = token_in, .out = &message_shape, .errors = not_found, .sql = Q_invitation_reject, .run = decline_invited, .flags = PRIVATE, .status = 200 },
+	  .body = token_in, .out = &message_shape, .errors = not_found, .sql = &q_invitation_reject, .run = decline_invited, .flags = PRIVATE, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -9,6 +9,7 @@
  */
 #include <time.h>
 
+#include "build/sql/identity/mfa.h"
 #include "fcgi/db.h"
 #include "fcgi/jx.h"
 #include "fcgi/req.h"
@@ -68,7 +69,7 @@ static enum err factor_read(struct req *rq, const PGresult *res, struct factor *
 static enum err factor_load(struct req *rq, struct factor *out)
 {
 	PGresult *res;
-	enum err rc = db_call(rq, Q_mfa_factor, false, &res);
+	enum err rc = db_call(rq, &q_mfa_factor, false, &res);
 
 	if (!rc)
 		rc = refuse_impersonator(rq);
@@ -114,7 +115,7 @@ static enum err code_read(struct req *rq, const struct factor *f, bool *fits)
 }
 
 /* The code was wrong, and that stays. */
-static enum err refuse_code(struct req *rq, enum query_id audit)
+static enum err refuse_code(struct req *rq, const struct query *audit)
 {
 	PGresult *res;
 	enum err rc;
@@ -164,7 +165,7 @@ static enum err mfa_enrol(struct req *rq)
 	const char *secret = totp_secret(&rq->arena), *sealed, *account, *name, *issuer;
 	struct buf *b;
 	PGresult *res;
-	enum err rc = db_call(rq, Q_mfa_account, false, &res);
+	enum err rc = db_call(rq, &q_mfa_account, false, &res);
 
 	if (!rc)
 		rc = refuse_impersonator(rq);
@@ -177,7 +178,7 @@ static enum err mfa_enrol(struct req *rq)
 	if (!sealed)
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "there is no key to seal a secret with");
 	req_set(rq, "secret_sealed", sealed);
-	rc = db_call(rq, Q_mfa_enrol, true, &res);
+	rc = db_call(rq, &q_mfa_enrol, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
@@ -208,13 +209,13 @@ static enum err mfa_activate(struct req *rq)
 	if (rc)
 		return rc;
 	if (!totp_verify(secret, req_text(rq, "code"), time(NULL), f.last_step, &step))
-		return refuse_code(rq, Q_mfa_failed);
+		return refuse_code(rq, &q_mfa_failed);
 	rc = codes_new(rq, f.account, codes);
 	if (rc)
 		return rc;
 	req_set(rq, "secret_sealed", f.sealed);
 	req_set(rq, "step", arena_fmt(&rq->arena, "%lld", (long long)step));
-	rc = db_call(rq, Q_mfa_activate, true, &res);
+	rc = db_call(rq, &q_mfa_activate, true, &res);
 	if (rc)
 		return rc;
 	if (!db_bool(res, 0, "done"))
@@ -223,7 +224,7 @@ static enum err mfa_activate(struct req *rq)
 }
 
 /* Load the factor, and look at the code; q then uses it up, and does what it is for. */
-static enum err mfa_change(struct req *rq, enum query_id q, const char *codes[TOTP_RECOVERY_CODES])
+static enum err mfa_change(struct req *rq, const struct query *q, const char *codes[TOTP_RECOVERY_CODES])
 {
 	struct factor f;
 	PGresult *res;
@@ -236,19 +237,19 @@ static enum err mfa_change(struct req *rq, enum query_id q, const char *codes[TO
 		return req_refuse(rq, ERR_NOT_FOUND, "the second factor is off");
 	rc = code_read(rq, &f, &fits);
 	if (!rc && !fits)
-		rc = refuse_code(rq, Q_mfa_failed);
+		rc = refuse_code(rq, &q_mfa_failed);
 	if (!rc && codes)
 		rc = codes_new(rq, f.account, codes);
 	if (!rc)
 		rc = db_call(rq, q, false, &res);
 	if (rc)
 		return rc;
-	return db_bool(res, 0, "done") ? ERR_OK : refuse_code(rq, Q_mfa_failed);
+	return db_bool(res, 0, "done") ? ERR_OK : refuse_code(rq, &q_mfa_failed);
 }
 
 static enum err mfa_disable(struct req *rq)
 {
-	enum err rc = mfa_change(rq, Q_mfa_disable, NULL);
+	enum err rc = mfa_change(rq, &q_mfa_disable, NULL);
 
 	if (rc)
 		return rc;
@@ -259,7 +260,7 @@ static enum err mfa_disable(struct req *rq)
 static enum err mfa_recovery_codes(struct req *rq)
 {
 	const char *codes[TOTP_RECOVERY_CODES];
-	enum err rc = mfa_change(rq, Q_mfa_replace_codes, codes);
+	enum err rc = mfa_change(rq, &q_mfa_replace_codes, codes);
 
 	return rc ? rc : codes_answer(rq, codes);
 }
@@ -280,7 +281,7 @@ static enum err mfa_verify(struct req *rq)
 	/* Without an API key the token tells the tenant; with one, enter() compares the two. */
 	rq->who.tenant_id = tenant;
 	req_set(rq, "hash", hash);
-	rc = db_call(rq, Q_mfa_challenge, false, &res);
+	rc = db_call(rq, &q_mfa_challenge, false, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
@@ -295,11 +296,11 @@ static enum err mfa_verify(struct req *rq)
 	req_set(rq, "public_id", text(rq, res, "public_id"));
 	rc = code_read(rq, &f, &fits);
 	if (!rc && fits)
-		rc = db_call(rq, Q_mfa_pass, false, &res);
+		rc = db_call(rq, &q_mfa_pass, false, &res);
 	if (rc)
 		return rc;
 	if (!fits || !db_bool(res, 0, "done"))
-		return refuse_code(rq, Q_mfa_sign_in_failed);
+		return refuse_code(rq, &q_mfa_sign_in_failed);
 	rc = session_open(rq, &(struct signin){ .user = account, .method = method, .has_mfa = true },
 			  &tokens);
 	return rc ? rc : session_answer(rq, &tokens);
@@ -354,7 +355,7 @@ static const struct shape codes_shape = { "RecoveryCodes", codes_out };
 
 const struct route mfa_routes[] = {
 	{ GET,    "/api/v1/auth/mfa", "platform.identity.mfa_get", KEY_USER, "Is my second factor on?",
-	  .flags = KEYLESS, .out = &status_shape, .sql = Q_mfa_get },
+	  .flags = KEYLESS, .out = &status_shape, .sql = &q_mfa_get },
 	{ POST,   "/api/v1/auth/mfa/totp", "platform.identity.mfa_enrol", KEY_USER, "Begin with an authenticator app",
 	  "Answers a new secret, which counts from the first code on: see /auth/mfa/totp/verify. One that was never confirmed is "
 	  "replaced. 409 when the second factor is on.",

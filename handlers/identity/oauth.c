@@ -15,6 +15,7 @@
  */
 #include <json-c/json.h>
 
+#include "build/sql/identity/oauth.h"
 #include "fcgi/b64url.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
@@ -103,7 +104,7 @@ static enum err google_url(struct req *rq)
 	enum err rc;
 
 	req_set(rq, "provider", google);
-	rc = db_call(rq, Q_oauth_client, true, &res);
+	rc = db_call(rq, &q_oauth_client, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res) || !db_bool(res, 0, "is_enabled"))
@@ -190,7 +191,7 @@ static enum err flow_read(struct req *rq, struct google_flow *flow, const char *
 	rq->who.tenant_id = tenant;
 	req_set(rq, "provider", google);
 	req_set(rq, "redirect_uri", *page);
-	rc = db_call(rq, Q_oauth_client, true, &res);
+	rc = db_call(rq, &q_oauth_client, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res) || !db_bool(res, 0, "is_allowed"))
@@ -229,7 +230,7 @@ static enum err user_sign_in(struct req *rq, const struct google_user *user, str
 	req_set(rq, "is_verified", user->is_email_verified ? "true" : "false");
 	req_set(rq, "full_name", user->name);
 	req_set(rq, "avatar_url", user->picture);
-	rc = db_call(rq, Q_oauth_sign_in, false, &res);
+	rc = db_call(rq, &q_oauth_sign_in, false, &res);
 	if (rc)
 		return rc;
 	why = db_text(res, 0, "refusal");
@@ -294,7 +295,7 @@ static const enum err callback_errors[] = { ERR_TICKET, ERR_OK };
 const struct route oauth_routes[] = {
 	{ GET, "/api/v1/auth/providers", "platform.identity.providers", KEY, "Which buttons does the sign-in page show?",
 	  "Those that the tenant has set up and enabled; perhaps none.",
-	  .flags = KEYLESS, .out = &provider_shape, .list = &providers_list, .sql = Q_oauth_providers_list },
+	  .flags = KEYLESS, .out = &provider_shape, .list = &providers_list, .sql = &q_oauth_providers_list },
 	{ GET, "/api/v1/auth/google/url", "platform.identity.google_url", KEY, "Begin to sign in with Google",
 	  "Send the browser to authorization_url; it comes back to redirect_uri within ten minutes. 404 when Google is not enabled, "
 	  "400 when redirect_uri is not configured.",

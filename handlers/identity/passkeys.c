@@ -14,6 +14,7 @@
 #include <json-c/json.h>
 #include <openssl/crypto.h>
 
+#include "build/sql/identity/passkeys.h"
 #include "fcgi/b64url.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
@@ -186,7 +187,7 @@ static enum err rp_id_for(struct req *rq, const char **rp_id, const char **tenan
 
 	req_set(rq, "origin", origin);
 	req_set(rq, "configured", configured_origins(&rq->arena));
-	rc = db_call(rq, Q_passkey_party, false, &res);
+	rc = db_call(rq, &q_passkey_party, false, &res);
 	if (rc)
 		return rc;
 	if (!db_bool(res, 0, "is_allowed"))
@@ -295,7 +296,7 @@ static enum err registration_options(struct req *rq)
 	if (rc)
 		return rc;
 	set_challenge(rq);
-	return req_answer(rq, Q_passkey_registration_options);
+	return req_answer(rq, &q_passkey_registration_options);
 }
 
 /* Ways to reach the device, as far as they look like words: they are handed back to browsers. */
@@ -328,7 +329,7 @@ static enum err registration(struct req *rq)
 
 	rc = credential_read(rq, WEBAUTHN_CREATE, &response, &id, &client);
 	if (!rc)
-		rc = db_call(rq, Q_passkey_registration_take, false, &res);
+		rc = db_call(rq, &q_passkey_registration_take, false, &res);
 	if (rc)
 		return rc;
 	/* From here on a refusal stays: the challenge is used up. */
@@ -353,7 +354,7 @@ static enum err registration(struct req *rq)
 	req_set(rq, "aaguid", uuid_text(&rq->arena, made.aaguid));
 	req_set(rq, "is_backup_eligible", made.may_be_backed_up ? "true" : "false");
 	req_set(rq, "is_backed_up", made.is_backed_up ? "true" : "false");
-	return req_answer(rq, Q_passkey_create);
+	return req_answer(rq, &q_passkey_create);
 }
 
 /*
@@ -369,7 +370,7 @@ static enum err authentication_options(struct req *rq)
 		return rc;
 	set_challenge(rq);
 	req_set(rq, "decoys", email ? decoys(rq, tenant, rp_id, email) : NULL);
-	return req_answer(rq, Q_passkey_authentication_options);
+	return req_answer(rq, &q_passkey_authentication_options);
 }
 
 /*
@@ -384,7 +385,7 @@ static enum err failed(struct req *rq, const char *subject, const char *reason, 
 	req_set(rq, "subject", subject);
 	req_set(rq, "reason", reason);
 	req_set(rq, "is_wrong", is_wrong ? "true" : "false");
-	rc = db_call(rq, Q_passkey_failed, false, &res);
+	rc = db_call(rq, &q_passkey_failed, false, &res);
 	if (!rc && db_int(res, 0, "wait_s"))
 		return req_retry_after(rq, db_int(res, 0, "wait_s"));
 	return rc;
@@ -431,7 +432,7 @@ static enum err authentication(struct req *rq)
 	if (rc)
 		return rc;
 	req_set(rq, "credential_id", secret_bytea(&rq->arena, id.p, id.n));
-	rc = db_call(rq, Q_passkey_authentication_take, false, &res);
+	rc = db_call(rq, &q_passkey_authentication_take, false, &res);
 	if (rc)
 		return rc;
 	/* From here on a refusal stays: the challenge is used up. */
@@ -473,7 +474,7 @@ static enum err authentication(struct req *rq)
 	req_set(rq, "sign_count", arena_fmt(&rq->arena, "%u", used.counter));
 	req_set(rq, "is_backed_up", used.is_backed_up ? "true" : "false");
 	req_set(rq, "ttl_s", arena_fmt(&rq->arena, "%d", SESSION_TTL_S));
-	rc = db_call(rq, Q_passkey_sign_in, true, &res);
+	rc = db_call(rq, &q_passkey_sign_in, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
@@ -521,13 +522,13 @@ const struct route passkey_routes[] = {
 	  .body = authentication_in, .out = &token_shape, .errors = login_errors, .status = 200, .run = authentication, .max_body = 65536,
 	  .flags = KEYLESS | PRIVATE },
 	{ GET,    BASE,                           "platform.identity.passkey_list", KEY_USER, "List my passkeys",
-	  .about = "The oldest first.", .out = &passkey_shape, .list = &passkey_list, .sql = Q_passkey_list, .flags = KEYLESS },
+	  .about = "The oldest first.", .out = &passkey_shape, .list = &passkey_list, .sql = &q_passkey_list, .flags = KEYLESS },
 	{ PATCH,  BASE "/{passkey}",              "platform.identity.passkey_update", KEY_USER, "Rename a passkey",
-	  .params = passkey_path, .body = update_in, .out = &passkey_shape, .sql = Q_passkey_update, .flags = KEYLESS },
+	  .params = passkey_path, .body = update_in, .out = &passkey_shape, .sql = &q_passkey_update, .flags = KEYLESS },
 	{ DELETE, BASE "/{passkey}",              "platform.identity.passkey_delete", KEY_USER, "Remove a passkey",
 	  .about = "Nobody signs in with it any more; sessions that began with it go on. The device keeps its half until the "
 		   "user deletes it there.",
-	  .params = passkey_path, .out = &message_shape, .errors = delete_errors, .status = 200, .sql = Q_passkey_delete, .flags = KEYLESS },
+	  .params = passkey_path, .out = &message_shape, .errors = delete_errors, .status = 200, .sql = &q_passkey_delete, .flags = KEYLESS },
 	ROUTE_END
 };
 /* clang-format on */

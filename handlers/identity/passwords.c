@@ -1,6 +1,7 @@
 /*
  * Passwords that were forgotten, and passwords that are to be others.
  */
+#include "build/sql/identity/auth.h"
 #include "fcgi/db.h"
 #include "fcgi/password.h"
 #include "fcgi/req.h"
@@ -30,7 +31,7 @@ static const struct field change_in[] = {
 static enum err forgot(struct req *rq)
 {
 	PGresult *user;
-	enum err rc = db_call(rq, Q_forgot_begin, false, &user);
+	enum err rc = db_call(rq, &q_forgot_begin, false, &user);
 	const char *email, *page;
 
 	if (rc)
@@ -46,7 +47,7 @@ static enum err forgot(struct req *rq)
 					     .to = req_text(rq, "address"),
 					     .locale = db_text(user, 0, "locale"),
 					     .link = page ? page : mailed_page(rq, "reset-password") });
-	return rc ? rc : req_answer(rq, Q_forgot_issue);
+	return rc ? rc : req_answer(rq, &q_forgot_issue);
 }
 
 static enum err answer_message(struct req *rq, const char *message)
@@ -77,7 +78,7 @@ static enum err reset(struct req *rq)
 	enum err rc = mailed_read(rq, "reset_password");
 
 	if (!rc)
-		rc = db_call(rq, Q_reset_begin, true, &token);
+		rc = db_call(rq, &q_reset_begin, true, &token);
 	if (rc)
 		return rc;
 	if (db_int(token, 0, "wait_s"))
@@ -87,7 +88,7 @@ static enum err reset(struct req *rq)
 	req_set(rq, "id", db_text(token, 0, "id"));
 	rc = new_password(rq, db_text(token, 0, "address"));
 	if (!rc)
-		rc = db_call(rq, Q_reset_password, true, &res);
+		rc = db_call(rq, &q_reset_password, true, &res);
 	if (rc)
 		return rc;
 	if (!db_bool(res, 0, "is_reset"))
@@ -101,7 +102,7 @@ static enum err change(struct req *rq)
 	const char *before;
 	bool matches, is_outdated;
 	PGresult *user, *res;
-	enum err rc = db_call(rq, Q_change_begin, true, &user);
+	enum err rc = db_call(rq, &q_change_begin, true, &user);
 
 	if (rc)
 		return rc;
@@ -115,7 +116,7 @@ static enum err change(struct req *rq)
 	if (rc)
 		return rc;
 	if (!matches) {
-		rc = db_call(rq, Q_change_failed, true, &res);
+		rc = db_call(rq, &q_change_failed, true, &res);
 		if (!rc && db_int(res, 0, "wait_s"))
 			return req_retry_after(rq, db_int(res, 0, "wait_s"));
 		return rc ? rc
@@ -127,7 +128,7 @@ static enum err change(struct req *rq)
 		return rc;
 	req_set(rq, "before", before);
 	req_set(rq, "current_session", rq->who.session);
-	rc = db_call(rq, Q_change_password, true, &res);
+	rc = db_call(rq, &q_change_password, true, &res);
 	if (rc)
 		return rc;
 	if (db_int(res, 0, "wait_s"))
@@ -145,7 +146,7 @@ const struct route password_routes[] = {
 	{ POST, "/api/v1/auth/forgot-password", "platform.identity.forgot_password", KEY, "Ask for a mail to reset a password",
 	  "Answers the same whether there is such a user or not.  The mail's link and code are good for one use: the link for an "
 	  "hour, the code for ten minutes.  From one address at most 3 an hour for one account, and 20 for all, then none for 30 minutes.",
-	  .body = forgot_in, .out = &message_shape, .run = forgot, .sql = Q_forgot_issue, .flags = KEYLESS | PRIVATE, .status = 200 },
+	  .body = forgot_in, .out = &message_shape, .run = forgot, .sql = &q_forgot_issue, .flags = KEYLESS | PRIVATE, .status = 200 },
 	{ POST, "/api/v1/auth/reset-password", "platform.identity.reset_password", KEY, "Set a forgotten password",
 	  "With the token of the mail's link, or with the address and the mail's code.  All sessions of the user end, and the "
 	  "address counts as verified: who resets a password reads its mail.  If it was not verified until now, passkeys and second factor end, too.",

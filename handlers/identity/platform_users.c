@@ -4,6 +4,7 @@
  * user.  The same users as everywhere else: "sub" is what the app surface calls
  * their id.
  */
+#include "build/sql/identity/platform_users.h"
 #include "fcgi/req.h"
 #include "handlers/routes.h"
 
@@ -113,42 +114,42 @@ static enum err platform_user_list(struct req *rq)
 {
 	bool all = req_value(rq, "include_inactive")->b;
 
-	return req_answer(rq, all ? Q_platform_user_list_all : Q_platform_user_list);
+	return req_answer(rq, all ? &q_platform_user_list_all : &q_platform_user_list);
 }
 
 /* In SQL :tenant_id is the caller's; what was sent is to be compared with it. */
 static enum err platform_user_create(struct req *rq)
 {
 	req_set(rq, "tenant", req_text(rq, "tenant_id"));
-	return req_answer(rq, Q_platform_user_create);
+	return req_answer(rq, &q_platform_user_create);
 }
 
 /* clang-format off */
 const struct route platform_user_routes[] = {
 	{ GET,    "/api/v1/users",                   "platform.users.list",            SECRET_KEY,  "List users",
-	  .query = list_in, .out = &platform_user_shape, .list = &user_page, .sql = Q_platform_user_list, .run = platform_user_list },
+	  .query = list_in, .out = &platform_user_shape, .list = &user_page, .sql = &q_platform_user_list, .run = platform_user_list },
 	{ POST,   "/api/v1/users",                   "platform.users.create",          SECRET_USER, "Create a user",
 	  .about = "The user has no password yet, and chooses one through forgot-password.",
 	  .body = create_in, .out = &platform_user_shape, .constraints = create_constraints,
-	  .sql = Q_platform_user_create, .run = platform_user_create },
+	  .sql = &q_platform_user_create, .run = platform_user_create },
 	{ GET,    "/api/v1/users/stats",             "platform.users.stats",           SECRET_KEY,  "Count users",
-	  .out = &stats_shape, .sql = Q_platform_user_stats },
+	  .out = &stats_shape, .sql = &q_platform_user_stats },
 	{ GET,    "/api/v1/users/{user}",            "platform.users.get",             KEY_OR_USER, "Get a user",
-	  .params = user_id, .query = get_in, .out = &platform_user_shape, .sql = Q_platform_user_get },
+	  .params = user_id, .query = get_in, .out = &platform_user_shape, .sql = &q_platform_user_get },
 	{ PUT,    "/api/v1/users/{user}",            "platform.users.update",          KEY_OR_USER, "Change a user's profile",
-	  .params = user_id, .body = update_in, .out = &platform_user_shape, .sql = Q_platform_user_update },
+	  .params = user_id, .body = update_in, .out = &platform_user_shape, .sql = &q_platform_user_update },
 	{ PUT,    "/api/v1/users/{user}/settings",   "platform.users.update_settings", KEY_OR_USER, "Change a user's settings",
 	  .about = "The body is the settings themselves: each member replaces the one of its name, the others stay; 16 KiB in all.",
 	  .params = user_id, .body = settings_in, .out = &platform_user_shape, .constraints = settings_constraints,
-	  .sql = Q_platform_user_settings_put },
+	  .sql = &q_platform_user_settings_put },
 	{ POST,   "/api/v1/users/{user}/deactivate", "platform.users.deactivate",      KEY_OR_USER, "Deactivate a user",
 	  .about = "All of the user's sessions end. Only a secret key lets the user in again.",
-	  .params = user_id, .out = &platform_user_shape, .errors = end_errors, .sql = Q_platform_user_deactivate, .status = 200 },
+	  .params = user_id, .out = &platform_user_shape, .errors = end_errors, .sql = &q_platform_user_deactivate, .status = 200 },
 	{ POST,   "/api/v1/users/{user}/activate",   "platform.users.activate",        SECRET_KEY,  "Activate a user",
-	  .params = user_id, .out = &platform_user_shape, .sql = Q_platform_user_activate, .status = 200 },
+	  .params = user_id, .out = &platform_user_shape, .sql = &q_platform_user_activate, .status = 200 },
 	{ DELETE, "/api/v1/users/{user}",            "platform.users.delete",          SECRET_KEY,  "Delete a user",
 	  .about = "Deactivates the user; the data stays.",
-	  .params = user_id, .out = &platform_user_shape, .errors = end_errors, .sql = Q_platform_user_delete, .status = 204 },
+	  .params = user_id, .out = &platform_user_shape, .errors = end_errors, .sql = &q_platform_user_delete, .status = 204 },
 	ROUTE_END
 };
 /* clang-format on */

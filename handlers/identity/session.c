@@ -1,5 +1,6 @@
 #include "handlers/identity/session.h"
 
+#include "build/sql/identity/sessions.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/jx.h"
@@ -101,7 +102,7 @@ enum err session_open(struct req *rq, const struct signin *in, struct tokens *ou
 	req_set(rq, "signin_has_mfa", in->has_mfa ? "true" : "false");
 	req_set(rq, "signin_password_hash", in->password_hash);
 	req_set(rq, "signin_impersonator", in->impersonator);
-	rc = db_call(rq, Q_session_open, true, &res);
+	rc = db_call(rq, &q_session_open, true, &res);
 	if (rc)
 		return rc;
 	if (db_text(res, 0, "_session_id"))

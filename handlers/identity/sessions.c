@@ -2,6 +2,7 @@
  * A user's sessions: every signing in is one, and to end one takes effect with
  * the next request that uses it.
  */
+#include "build/sql/identity/sessions.h"
 #include "fcgi/req.h"
 #include "handlers/routes.h"
 
@@ -39,11 +40,11 @@ static enum err answer(struct req *rq)
 const struct route session_routes[] = {
 	{ GET,    "/api/v1/auth/sessions", "platform.identity.list_sessions", KEY_USER, "List my sessions",
 	  "Newest first, those that can still be used; at most 100.",
-	  .out = &session_shape, .list = &session_list, .sql = Q_session_list, .run = answer, .flags = KEYLESS },
+	  .out = &session_shape, .list = &session_list, .sql = &q_session_list, .run = answer, .flags = KEYLESS },
 	{ DELETE, "/api/v1/auth/sessions", "platform.identity.revoke_other_sessions", KEY_USER, "End all my sessions but this one",
-	  .out = &message_shape, .sql = Q_session_revoke_others, .run = answer, .flags = KEYLESS },
+	  .out = &message_shape, .sql = &q_session_revoke_others, .run = answer, .flags = KEYLESS },
 	{ DELETE, "/api/v1/auth/sessions/{session}", "platform.identity.revoke_session", KEY_USER, "End one of my sessions",
-	  .params = session_params, .out = &message_shape, .sql = Q_session_revoke, .flags = KEYLESS },
+	  .params = session_params, .out = &message_shape, .sql = &q_session_revoke, .flags = KEYLESS },
 	ROUTE_END
 };
 /* clang-format on */

@@ -1,6 +1,7 @@
 /*
  * The caller's own profile.
  */
+#include "build/sql/identity/users.h"
 #include "fcgi/req.h"
 #include "handlers/routes.h"
 
@@ -34,9 +35,9 @@ const struct shape user_shape = { "User", user_out };
 
 const struct route user_routes[] = {
 	{ GET,   "/api/v1/app/users/me", "app.users.get_me",    USER, "Get my profile",
-	  .out = &user_shape, .sql = Q_user_me },
+	  .out = &user_shape, .sql = &q_user_me },
 	{ PATCH, "/api/v1/app/users/me", "app.users.update_me", USER, "Change my profile",
-	  .body = update_in, .out = &user_shape, .sql = Q_user_update },
+	  .body = update_in, .out = &user_shape, .sql = &q_user_update },
 	ROUTE_END
 };
 /* clang-format on */

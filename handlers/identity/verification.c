@@ -3,6 +3,7 @@
  *
  * Only POST uses a token up: programs that look at mails follow links.
  */
+#include "build/sql/identity/auth.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "handlers/identity/mailed.h"
@@ -20,7 +21,7 @@ static const struct field resend_in[] = {
 };
 /* clang-format on */
 
-static enum err take(struct req *rq, enum query_id q)
+static enum err take(struct req *rq, const struct query *q)
 {
 	PGresult *res;
 	struct buf *b;
@@ -41,19 +42,19 @@ static enum err take(struct req *rq, enum query_id q)
 
 static enum err verify(struct req *rq)
 {
-	return take(rq, Q_verify_email);
+	return take(rq, &q_verify_email);
 }
 
 static enum err verify_counted(struct req *rq)
 {
-	return take(rq, Q_verify_email_counted);
+	return take(rq, &q_verify_email_counted);
 }
 
 /* The same work and the same answer whether there is somebody to verify or not. */
 static enum err resend(struct req *rq)
 {
 	PGresult *user;
-	enum err rc = db_call(rq, Q_resend_begin, false, &user);
+	enum err rc = db_call(rq, &q_resend_begin, false, &user);
 	const char *email, *page, *return_to;
 
 	if (rc)
@@ -73,7 +74,7 @@ static enum err resend(struct req *rq)
 					     .link = return_to ? return_to
 						     : page    ? page
 							       : mailed_page(rq, "verify-email") });
-	return rc ? rc : req_answer(rq, Q_resend_issue);
+	return rc ? rc : req_answer(rq, &q_resend_issue);
 }
 
 static const enum err not_verified[] = { ERR_TICKET, ERR_OK };
@@ -90,7 +91,7 @@ const struct route verification_routes[] = {
 	{ POST, "/api/v1/auth/resend-verification", "platform.identity.resend_verification", KEY, "Ask for another mail to verify an address",
 	  "Answers the same whether there is somebody to verify or not; voids the mail before.  From one address at most 3 an "
 	  "hour for one account, and 20 for all, then none for 30 minutes.",
-	  .body = resend_in, .out = &message_shape, .run = resend, .sql = Q_resend_issue, .flags = KEYLESS | PRIVATE, .status = 200 },
+	  .body = resend_in, .out = &message_shape, .run = resend, .sql = &q_resend_issue, .flags = KEYLESS | PRIVATE, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

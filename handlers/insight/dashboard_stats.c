@@ -1,6 +1,7 @@
 /*
  * The numbers on an administrator's first page.
  */
+#include "build/sql/insight/dashboard_stats.h"
 #include "fcgi/req.h"
 #include "handlers/routes.h"
 
@@ -52,7 +53,7 @@ static const struct shape stats_shape = { "DashboardStats", stats_out };
 
 const struct route dashboard_stats_routes[] = {
 	{ GET, "/api/v1/admin/dashboard/stats", "app.admin.get_dashboard_stats", ADMIN, "Count users, subscriptions, webhooks and jobs",
-	  .out = &stats_shape, .sql = Q_dashboard_stats },
+	  .out = &stats_shape, .sql = &q_dashboard_stats },
 	ROUTE_END
 };
 /* clang-format on */

@@ -4,6 +4,7 @@
  * workspaces have (see webhooks.h).  A webhook is of the mode in which it is
  * made: with X-Test-Mode it hears of what test keys do.
  */
+#include "build/sql/integrations/webhooks.h"
 #include "fcgi/req.h"
 #include "handlers/integrations/webhooks.h"
 #include "handlers/routes.h"
@@ -32,38 +33,38 @@ static const struct list deliveries = { "deliveries", { "total", "page", "per_pa
 const struct route dashboard_webhook_routes[] = {
 	{ GET,    BASE,                 "platform.webhooks_out.list",   TEAM, "List the tenant's webhooks",
 	  .about = "Newest first; those of the test mode with X-Test-Mode. Secrets are masked.",
-	  .query = list_in, .out = &webhook_shape, .list = &endpoints, .sql = Q_webhook_list },
+	  .query = list_in, .out = &webhook_shape, .list = &endpoints, .sql = &q_webhook_list },
 	{ POST,   BASE,                 "platform.webhooks_out.create", TEAM_ADMIN, "Create a webhook of the tenant",
 	  .about = "Messages are sent as Standard Webhooks. The secret to verify them with is in this answer only. At most 50.",
-	  .body = webhook_create_in, .out = &webhook_secret_shape, .errors = webhook_is_full, .sql = Q_webhook_create,
+	  .body = webhook_create_in, .out = &webhook_secret_shape, .errors = webhook_is_full, .sql = &q_webhook_create,
 	  .run = webhook_create, .flags = PRIVATE | SLOW },
 	{ GET,    BASE "/events",       "platform.webhooks_out.events", TEAM, "List the events that the tenant's webhooks tell of",
 	  .out = &webhook_event_shape, .list = &bare, .run = webhook_events },
 	{ GET,    BASE "/{webhook_id}", "platform.webhooks_out.get",    TEAM, "Get a webhook of the tenant",
-	  .out = &webhook_shape, .sql = Q_webhook_get },
+	  .out = &webhook_shape, .sql = &q_webhook_get },
 	{ PUT,    BASE "/{webhook_id}", "platform.webhooks_out.update", TEAM_ADMIN, "Change a webhook of the tenant",
 	  .about = "Fields left out keep their value; events and headers are replaced whole. Messages that wait go to the new URL. "
 	  "Switched off, it forgets what has not been delivered; switched on, why it was off.",
-	  .body = webhook_update_in, .out = &webhook_shape, .sql = Q_webhook_update, .run = webhook_update, .flags = SLOW },
+	  .body = webhook_update_in, .out = &webhook_shape, .sql = &q_webhook_update, .run = webhook_update, .flags = SLOW },
 	{ DELETE, BASE "/{webhook_id}", "platform.webhooks_out.delete", TEAM_ADMIN, "Delete a webhook of the tenant",
 	  .about = "What has not been delivered is dropped.",
-	  .out = &webhook_shape, .sql = Q_webhook_delete, .status = 204 },
+	  .out = &webhook_shape, .sql = &q_webhook_delete, .status = 204 },
 	{ POST,   BASE "/{webhook_id}/regenerate-secret", "platform.webhooks_out.regenerate_secret", TEAM_ADMIN,
 	  "Replace the secret of a webhook of the tenant",
 	  "The new one is in this answer only. For 24 hours messages are signed with both, so that receivers can be changed in peace.",
-	  .out = &webhook_secret_shape, .sql = Q_webhook_regenerate, .run = webhook_regenerate, .flags = PRIVATE, .status = 200 },
+	  .out = &webhook_secret_shape, .sql = &q_webhook_regenerate, .run = webhook_regenerate, .flags = PRIVATE, .status = 200 },
 	{ POST,   BASE "/{webhook_id}/test", "platform.webhooks_out.test", TEAM_ADMIN, "Send a test to a webhook of the tenant",
 	  .about = "Signed as any message, once, while you wait, for 5 s at most; also while the webhook is switched off, and counted nowhere.",
 	  .body = webhook_test_in, .out = &webhook_test_shape, .run = webhook_test, .flags = SLOW, .status = 200 },
 	{ GET,    BASE "/{webhook_id}/deliveries", "platform.webhooks_out.list_deliveries", TEAM, "List deliveries to a webhook of the tenant",
 	  .about = "Newest first, with their attempts; kept for 30 days. total counts up to 10,001.",
-	  .query = deliveries_in, .out = &webhook_delivery_shape, .list = &deliveries, .sql = Q_webhook_delivery_list },
+	  .query = deliveries_in, .out = &webhook_delivery_shape, .list = &deliveries, .sql = &q_webhook_delivery_list },
 	{ GET,    BASE "/{webhook_id}/deliveries/{delivery_id}", "platform.webhooks_out.get_delivery", TEAM,
 	  "Get a delivery to a webhook of the tenant", "Also with the body that was sent, and the beginning of what was answered.",
-	  .out = &webhook_delivery_long_shape, .sql = Q_webhook_delivery_get },
+	  .out = &webhook_delivery_long_shape, .sql = &q_webhook_delivery_get },
 	{ POST,   BASE "/{webhook_id}/deliveries/{delivery_id}/redeliver", "platform.webhooks_out.redeliver", TEAM_ADMIN,
 	  "Deliver again to a webhook of the tenant", "Whatever became of it. A delivery of its own, of the same message under the same webhook-id.",
-	  .out = &webhook_delivery_shape, .errors = webhook_is_off, .sql = Q_webhook_redeliver },
+	  .out = &webhook_delivery_shape, .errors = webhook_is_off, .sql = &q_webhook_redeliver },
 	ROUTE_END
 };
 /* clang-format on */

@@ -1,6 +1,7 @@
 /*
  * The way into realtime: tickets.  The sockets themselves are realtime/'s.
  */
+#include "build/sql/integrations/realtime.h"
 #include "fcgi/db.h"
 #include "fcgi/jx.h"
 #include "fcgi/req.h"
@@ -41,7 +42,7 @@ static enum err find_tenant(struct req *rq, const char **out)
 	if (*out)
 		return ERR_OK;
 	set_origin(rq);
-	rc = db_call(rq, Q_realtime_connect, false, &res);
+	rc = db_call(rq, &q_realtime_connect, false, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
@@ -66,7 +67,7 @@ static enum err ticket_create(struct req *rq)
 	req_set(rq, "issuer", rq->who.session ? NULL : rq->who.issuer);
 	req_set(rq, "subject", rq->who.session ? NULL : rq->who.subject);
 	req_set(rq, "end_s", rq->who.session ? NULL : end_s);
-	return req_answer(rq, Q_realtime_ticket_create);
+	return req_answer(rq, &q_realtime_ticket_create);
 }
 
 /*
@@ -101,7 +102,7 @@ static enum err realtime_connect(struct req *rq)
 	enum err rc;
 
 	set_origin(rq);
-	rc = db_call(rq, Q_realtime_connect, true, &res);
+	rc = db_call(rq, &q_realtime_connect, true, &res);
 	return rc ? rc : admit(rq, res, NULL);
 }
 
@@ -112,7 +113,7 @@ static enum err realtime_listen(struct req *rq)
 	enum err rc;
 
 	set_origin(rq);
-	rc = db_call(rq, Q_realtime_listen, true, &res);
+	rc = db_call(rq, &q_realtime_listen, true, &res);
 	if (rc)
 		return rc;
 	if (PQntuples(res) && !db_bool(res, 0, "is_channel"))

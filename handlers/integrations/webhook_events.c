@@ -1,6 +1,7 @@
 /*
  * Webhooks that were received, as administrators see them.
  */
+#include "build/sql/integrations/webhook_events.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "handlers/routes.h"
@@ -50,11 +51,11 @@ static const struct shape detail_shape = { "WebhookEventDetail", detail_out, "We
 static enum err event_list(struct req *rq)
 {
 	if (req_text(rq, "type"))
-		return req_answer(rq, Q_webhook_event_list_of_type);
+		return req_answer(rq, &q_webhook_event_list_of_type);
 	if (req_text(rq, "state"))
-		return req_answer(rq, Q_webhook_event_list_of_state);
-	return req_answer(rq,
-			  req_text(rq, "provider") ? Q_webhook_event_list_of_provider : Q_webhook_event_list);
+		return req_answer(rq, &q_webhook_event_list_of_state);
+	return req_answer(rq, req_text(rq, "provider") ? &q_webhook_event_list_of_provider
+						       : &q_webhook_event_list);
 }
 
 /* What was kept as it came is read again: this version may understand what the one that took it did not. */
@@ -66,7 +67,7 @@ static enum err event_replay(struct req *rq)
 	enum err rc;
 	size_t n;
 
-	rc = db_call(rq, Q_webhook_event_raw, false, &res);
+	rc = db_call(rq, &q_webhook_event_raw, false, &res);
 	if (rc)
 		return rc;
 	sealed = PQntuples(res) ? db_text(res, 0, "raw") : NULL;
@@ -82,20 +83,20 @@ static enum err event_replay(struct req *rq)
 	req_set(rq, "occurred_ms", e.at_ms ? arena_fmt(&rq->arena, "%lld", (long long)e.at_ms) : NULL);
 	req_set(rq, "payload", e.payload);
 	req_set(rq, "problem", e.problem);
-	return req_answer(rq, Q_webhook_event_replay);
+	return req_answer(rq, &q_webhook_event_replay);
 }
 
 /* clang-format off */
 const struct route webhook_event_routes[] = {
 	{ GET,  "/api/v1/admin/webhook-events", "app.admin.list_webhook_events", ADMIN, "List received webhooks",
 	  "Newest first; kept for 90 days. Filters combine, and total counts up to 10,001.",
-	  .query = list_in, .out = &event_shape, .sql = Q_webhook_event_list, .run = event_list },
+	  .query = list_in, .out = &event_shape, .sql = &q_webhook_event_list, .run = event_list },
 	{ GET,  "/api/v1/admin/webhook-events/{webhook_event_id}", "app.admin.get_webhook_event", ADMIN, "Read a received webhook",
-	  .out = &detail_shape, .sql = Q_webhook_event_get },
+	  .out = &detail_shape, .sql = &q_webhook_event_get },
 	{ POST, "/api/v1/admin/webhook-events/{webhook_event_id}/replay", "app.admin.replay_webhook_event", ADMIN, "Process a received webhook again",
 	  "By a job, as if it had just come; what it says is applied only if nothing newer was. One that could not be read is read again, and "
 	  "stays failed when it still cannot. Put down in the audit log.",
-	  .out = &detail_shape, .sql = Q_webhook_event_replay, .run = event_replay, .status = 202 },
+	  .out = &detail_shape, .sql = &q_webhook_event_replay, .run = event_replay, .status = 202 },
 	ROUTE_END
 };
 /* clang-format on */

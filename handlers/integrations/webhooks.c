@@ -12,6 +12,7 @@
 #include <json-c/json.h>
 #include <strings.h>
 
+#include "build/sql/integrations/webhooks.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/event.h"
@@ -345,7 +346,7 @@ static enum err make_secret(struct req *rq, const char *tenant)
 /* ---- handlers ---- */
 
 /* Let the caller in, and find the place or the endpoint that this is about. */
-static enum err enter_place(struct req *rq, enum query_id q, PGresult **out)
+static enum err enter_place(struct req *rq, const struct query *q, PGresult **out)
 {
 	enum err rc = db_call(rq, q, true, out);
 
@@ -354,7 +355,7 @@ static enum err enter_place(struct req *rq, enum query_id q, PGresult **out)
 	return rc;
 }
 
-static enum err write_webhook(struct req *rq, enum query_id place, enum query_id q)
+static enum err write_webhook(struct req *rq, const struct query *place, const struct query *q)
 {
 	const char *tenant;
 	PGresult *res;
@@ -366,7 +367,7 @@ static enum err write_webhook(struct req *rq, enum query_id place, enum query_id
 	rc = read_events(rq, db_text(res, 0, "workspace"));
 	if (!rc)
 		rc = read_headers(rq, tenant);
-	if (!rc && place == Q_webhook_place)
+	if (!rc && place == &q_webhook_place)
 		rc = make_secret(rq, tenant);
 	if (!rc)
 		rc = check_url(rq);
@@ -375,22 +376,22 @@ static enum err write_webhook(struct req *rq, enum query_id place, enum query_id
 
 enum err webhook_create(struct req *rq)
 {
-	return write_webhook(rq, Q_webhook_place, Q_webhook_create);
+	return write_webhook(rq, &q_webhook_place, &q_webhook_create);
 }
 
 enum err webhook_update(struct req *rq)
 {
-	return write_webhook(rq, Q_webhook_found, Q_webhook_update);
+	return write_webhook(rq, &q_webhook_found, &q_webhook_update);
 }
 
 enum err webhook_regenerate(struct req *rq)
 {
 	PGresult *res;
-	enum err rc = enter_place(rq, Q_webhook_found, &res);
+	enum err rc = enter_place(rq, &q_webhook_found, &res);
 
 	if (!rc)
 		rc = make_secret(rq, db_text(res, 0, "tenant"));
-	return rc ? rc : req_answer(rq, Q_webhook_regenerate);
+	return rc ? rc : req_answer(rq, &q_webhook_regenerate);
 }
 
 /* The data of a test: what was sent, or a sample. */
@@ -424,7 +425,7 @@ enum err webhook_test(struct req *rq)
 	struct http_call call;
 	PGresult *res;
 	struct buf *b;
-	enum err rc = enter_place(rq, Q_webhook_found, &res);
+	enum err rc = enter_place(rq, &q_webhook_found, &res);
 
 	if (rc)
 		return rc;
@@ -465,7 +466,7 @@ static enum err list_events(struct req *rq, bool all)
 {
 	PGresult *res;
 	struct buf *b;
-	enum err rc = db_call(rq, Q_webhook_place, true, &res);
+	enum err rc = db_call(rq, &q_webhook_place, true, &res);
 
 	if (rc)
 		return rc;
@@ -499,44 +500,44 @@ enum err webhook_events(struct req *rq)
 const struct route webhook_routes[] = {
 	{ GET,    BASE,                  "workspace.webhooks_out.list",   USER, "List webhooks",
 	  .about = "Newest first. Secrets are masked.",
-	  .may = &webhook_view, .query = list_in, .out = &webhook_shape, .list = &bare, .sql = Q_webhook_list, .flags = WORKSPACE },
+	  .may = &webhook_view, .query = list_in, .out = &webhook_shape, .list = &bare, .sql = &q_webhook_list, .flags = WORKSPACE },
 	{ POST,   BASE,                  "workspace.webhooks_out.create", USER, "Create a webhook",
 	  .about = "Messages are sent as Standard Webhooks. The secret to verify them with is in this answer only. At most 50 a workspace.",
-	  .may = &webhook_manage, .body = webhook_create_in, .out = &webhook_secret_shape, .errors = webhook_is_full, .sql = Q_webhook_create,
+	  .may = &webhook_manage, .body = webhook_create_in, .out = &webhook_secret_shape, .errors = webhook_is_full, .sql = &q_webhook_create,
 	  .run = webhook_create, .flags = WORKSPACE | PRIVATE | SLOW },
 	{ GET,    BASE "/count",         "workspace.webhooks_out.count",  USER, "Count webhooks",
-	  .may = &webhook_view, .query = count_in, .out = &count_shape, .sql = Q_webhook_count, .flags = WORKSPACE },
+	  .may = &webhook_view, .query = count_in, .out = &count_shape, .sql = &q_webhook_count, .flags = WORKSPACE },
 	{ GET,    BASE "/events",        "workspace.webhooks_out.events", USER, "List the events that webhooks tell of",
 	  .may = &webhook_view, .out = &webhook_event_shape, .list = &bare, .run = workspace_events, .flags = WORKSPACE },
 	{ GET,    BASE "/{webhook_id}",  "workspace.webhooks_out.get",    USER, "Get a webhook",
-	  .may = &webhook_view, .out = &webhook_shape, .sql = Q_webhook_get, .flags = WORKSPACE },
+	  .may = &webhook_view, .out = &webhook_shape, .sql = &q_webhook_get, .flags = WORKSPACE },
 	{ PUT,    BASE "/{webhook_id}",  "workspace.webhooks_out.update", USER, "Change a webhook",
 	  .about = "Fields left out keep their value; events and headers are replaced whole. Messages that wait go to the new URL.",
-	  .may = &webhook_manage, .body = webhook_update_in, .out = &webhook_shape, .sql = Q_webhook_update, .run = webhook_update,
+	  .may = &webhook_manage, .body = webhook_update_in, .out = &webhook_shape, .sql = &q_webhook_update, .run = webhook_update,
 	  .flags = WORKSPACE | SLOW },
 	{ DELETE, BASE "/{webhook_id}",  "workspace.webhooks_out.delete", USER, "Delete a webhook",
 	  .about = "What has not been delivered is dropped.",
-	  .may = &webhook_manage, .out = &webhook_shape, .sql = Q_webhook_delete, .flags = WORKSPACE, .status = 204 },
+	  .may = &webhook_manage, .out = &webhook_shape, .sql = &q_webhook_delete, .flags = WORKSPACE, .status = 204 },
 	{ POST,   BASE "/{webhook_id}/regenerate-secret", "workspace.webhooks_out.regenerate_secret", USER, "Replace a webhook's secret",
 	  .about = "The new one is in this answer only. For 24 hours messages are signed with both, so that receivers can be changed in peace.",
-	  .may = &webhook_manage, .out = &webhook_secret_shape, .sql = Q_webhook_regenerate, .run = webhook_regenerate,
+	  .may = &webhook_manage, .out = &webhook_secret_shape, .sql = &q_webhook_regenerate, .run = webhook_regenerate,
 	  .flags = WORKSPACE | PRIVATE, .status = 200 },
 	{ POST,   BASE "/{webhook_id}/toggle", "workspace.webhooks_out.toggle", USER, "Switch a webhook on or off",
 	  .about = "On forgets why it was switched off; off drops what has not been delivered.",
-	  .may = &webhook_manage, .out = &webhook_shape, .sql = Q_webhook_toggle, .flags = WORKSPACE, .status = 200 },
+	  .may = &webhook_manage, .out = &webhook_shape, .sql = &q_webhook_toggle, .flags = WORKSPACE, .status = 200 },
 	{ POST,   BASE "/{webhook_id}/test", "workspace.webhooks_out.test", USER, "Send a test to a webhook",
 	  .about = "Signed as any message, once, while you wait, for 5 s at most; also while the webhook is switched off, and counted nowhere.",
 	  .may = &webhook_manage, .body = webhook_test_in, .out = &webhook_test_shape, .run = webhook_test, .flags = WORKSPACE | SLOW, .status = 200 },
 	{ GET,    BASE "/{webhook_id}/deliveries", "workspace.webhooks_out.list_deliveries", USER, "List deliveries",
 	  .about = "Newest first, with their attempts; kept for 30 days. total counts up to 10,001.",
 	  .may = &webhook_view, .query = deliveries_in, .out = &webhook_delivery_shape, .list = &deliveries_page,
-	  .sql = Q_webhook_delivery_list, .flags = WORKSPACE },
+	  .sql = &q_webhook_delivery_list, .flags = WORKSPACE },
 	{ GET,    BASE "/{webhook_id}/deliveries/{delivery_id}", "workspace.webhooks_out.get_delivery", USER, "Get a delivery",
 	  .about = "Also with the body that was sent, and the beginning of what was answered.",
-	  .may = &webhook_view, .out = &webhook_delivery_long_shape, .sql = Q_webhook_delivery_get, .flags = WORKSPACE },
+	  .may = &webhook_view, .out = &webhook_delivery_long_shape, .sql = &q_webhook_delivery_get, .flags = WORKSPACE },
 	{ POST,   BASE "/{webhook_id}/deliveries/{delivery_id}/redeliver", "workspace.webhooks_out.redeliver", USER, "Deliver again",
 	  .about = "Whatever became of it. A delivery of its own, of the same message under the same webhook-id.",
-	  .may = &webhook_manage, .out = &webhook_delivery_shape, .errors = webhook_is_off, .sql = Q_webhook_redeliver, .flags = WORKSPACE },
+	  .may = &webhook_manage, .out = &webhook_delivery_shape, .errors = webhook_is_off, .sql = &q_webhook_redeliver, .flags = WORKSPACE },
 	ROUTE_END
 };
 /* clang-format on */

@@ -15,6 +15,7 @@
 #include <openssl/x509.h>
 #include <strings.h>
 
+#include "build/sql/integrations/webhook_events.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/issuer.h"
@@ -113,7 +114,7 @@ static enum err store(struct req *rq, const struct webhook_event *e, const char 
 	req_set(rq, "signed", proof);
 	req_set(rq, "raw", is_kept ? webhook_event_seal(&rq->arena, rq->body, rq->body_len) : NULL);
 	req_set(rq, "problem", e->problem);
-	rc = db_call(rq, Q_webhook_event_store, true, &res);
+	rc = db_call(rq, &q_webhook_event_store, true, &res);
 	return rc ? rc : received(rq);
 }
 

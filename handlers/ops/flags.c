@@ -1,7 +1,8 @@
 /*
  * Feature flags: what is switched on for whom.  How a flag decides is
- * flag_reason()'s to say (sql/functions/flags.sql).
+ * flag_reason()'s to say (sql/functions/ops/flags.sql).
  */
+#include "build/sql/ops/flags.h"
 #include "fcgi/db.h"
 #include "fcgi/jx.h"
 #include "fcgi/req.h"
@@ -93,7 +94,7 @@ static enum err flag_check(struct req *rq)
 	enum err rc;
 
 	req_set(rq, "user", req_text(rq, "user_id"));
-	rc = db_call(rq, Q_flag_check, true, &res);
+	rc = db_call(rq, &q_flag_check, true, &res);
 	if (rc)
 		return rc;
 	if (PQntuples(res) == 0)
@@ -112,17 +113,17 @@ static enum err flag_check(struct req *rq)
 /* clang-format off */
 const struct route flag_routes[] = {
 	{ GET,    "/api/v1/admin/feature-flags",              "app.flags.list",   ADMIN, "List feature flags",
-	  .about = "All of them: a tenant has at most 1,000.", .out = &flag_shape, .list = &flag_list, .sql = Q_flag_list },
+	  .about = "All of them: a tenant has at most 1,000.", .out = &flag_shape, .list = &flag_list, .sql = &q_flag_list },
 	{ POST,   "/api/v1/admin/feature-flags",              "app.flags.create", ADMIN, "Create a feature flag",
-	  .body = create_in, .out = &flag_shape, .constraints = constraints, .sql = Q_flag_create },
+	  .body = create_in, .out = &flag_shape, .constraints = constraints, .sql = &q_flag_create },
 	{ PATCH,  "/api/v1/admin/feature-flags/{flag_id}",    "app.flags.update", ADMIN, "Change a feature flag",
-	  .body = update_in, .out = &flag_shape, .constraints = constraints, .sql = Q_flag_update },
+	  .body = update_in, .out = &flag_shape, .constraints = constraints, .sql = &q_flag_update },
 	{ DELETE, "/api/v1/admin/feature-flags/{flag_id}",    "app.flags.delete", ADMIN, "Delete a feature flag",
-	  .out = &flag_shape, .sql = Q_flag_delete, .status = 204 },
+	  .out = &flag_shape, .sql = &q_flag_delete, .status = 204 },
 	{ GET,    "/api/v1/admin/feature-flags/{flag}/check", "app.flags.check",  ADMIN, "Is a flag on for a user, and why?",
 	  .about = "A percentage is that of all users whose first 32 bits of SHA-256(key:user_id), modulo 10,000, are below a "
 		   "hundred times it: the same user always gets the same answer, and stays in when the percentage grows.",
-	  .params = flag_key, .query = check_in, .out = &check_shape, .sql = Q_flag_check, .run = flag_check },
+	  .params = flag_key, .query = check_in, .out = &check_shape, .sql = &q_flag_check, .run = flag_check },
 	ROUTE_END
 };
 /* clang-format on */

@@ -3,6 +3,7 @@
  */
 #include <arpa/inet.h>
 
+#include "build/sql/runtime/runtime.h"
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
@@ -60,7 +61,7 @@ static bool database_answers(struct req *rq)
 	bool ok;
 
 	rq->db_timeout_ms = PROBE_TIMEOUT_MS;
-	ok = !db_call(rq, Q_ready_check, true, &res) && db_bool(res, 0, "ready");
+	ok = !db_call(rq, &q_ready_check, true, &res) && db_bool(res, 0, "ready");
 	if (!ok)
 		log_msg(LOG_WARNING, rq, "%s",
 			rq->fail.reason ? rq->fail.reason : "the database is not ready");
@@ -85,7 +86,7 @@ static bool database_has_room(struct req *rq)
 	if (!atomic_compare_exchange_strong(&shm->room_asked_ns, &then, now))
 		return !atomic_load(&shm->is_full);
 	rq->db_timeout_ms = PROBE_TIMEOUT_MS;
-	ok = !db_call(rq, Q_ready_room, true, &res) && db_bool(res, 0, "has_room");
+	ok = !db_call(rq, &q_ready_room, true, &res) && db_bool(res, 0, "has_room");
 	if (!ok)
 		log_msg(LOG_ERROR, rq, "PostgreSQL cannot write: %s",
 			rq->fail.reason ? rq->fail.reason : "it does not say why");

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "build/sql/ops/admin_jobs.h"
 #include "fcgi/req.h"
 #include "handlers/routes.h"
 
@@ -64,10 +65,10 @@ static enum err admin_job_list(struct req *rq)
 	const char *state = req_text(rq, "state");
 
 	if (!state)
-		return req_answer(rq, Q_admin_job_list);
+		return req_answer(rq, &q_admin_job_list);
 	if (!strcmp(state, "scheduled") || !strcmp(state, "queued") || !strcmp(state, "running"))
-		return req_answer(rq, Q_admin_job_list_pending);
-	return req_answer(rq, Q_admin_job_list_ended);
+		return req_answer(rq, &q_admin_job_list_pending);
+	return req_answer(rq, &q_admin_job_list_ended);
 }
 
 /* clang-format off */
@@ -75,10 +76,10 @@ const struct route admin_job_routes[] = {
 	{ GET,  "/api/v1/admin/jobs",                "app.jobs.list",  ADMIN, "List background jobs",
 	  .about = "Newest first; of a state that is an end, the latest first. Up to 10,001 are counted, and queue and kind are looked for "
 		   "among the newest 10,001 of the state.",
-	  .query = list_in, .out = &job_shape, .sql = Q_admin_job_list, .run = admin_job_list },
+	  .query = list_in, .out = &job_shape, .sql = &q_admin_job_list, .run = admin_job_list },
 	{ POST, "/api/v1/admin/jobs/{job_id}/retry", "app.jobs.retry", ADMIN, "Put a failed job back into its queue",
 	  .about = "With all its attempts; its errors stay.",
-	  .out = &job_shape, .constraints = constraints, .errors = retry_errors, .sql = Q_admin_job_retry, .status = 200 },
+	  .out = &job_shape, .constraints = constraints, .errors = retry_errors, .sql = &q_admin_job_retry, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -6,6 +6,7 @@
  */
 #include <json-c/json.h>
 
+#include "build/sql/tenancy/api_keys.h"
 #include "fcgi/db.h"
 #include "fcgi/jx.h"
 #include "fcgi/req.h"
@@ -119,7 +120,7 @@ static enum err api_key_create(struct req *rq)
 	key = ticket_api_key(&rq->arena, prefix);
 	req_set(rq, "key_text", key);
 	req_set(rq, "key_hash", sha256_hex(&rq->arena, key));
-	return req_answer(rq, Q_api_key_create);
+	return req_answer(rq, &q_api_key_create);
 }
 
 static enum err api_key_update(struct req *rq)
@@ -127,14 +128,14 @@ static enum err api_key_update(struct req *rq)
 	int origins;
 	enum err rc = read_origins(rq, &origins);
 
-	return rc ? rc : req_answer(rq, Q_api_key_update);
+	return rc ? rc : req_answer(rq, &q_api_key_update);
 }
 
 /* clang-format off */
 const struct route api_key_routes[] = {
 	{ GET,    "/api/v1/dashboard/api-keys",          "platform.apikeys.list_dashboard_keys",  TEAM_ADMIN, "List the API keys",
 	  .about = "Newest first; those of the test mode with X-Test-Mode. At most limit, 1000 when left out.",
-	  .query = list_in, .out = &key_shape, .list = &keys, .sql = Q_api_key_list },
+	  .query = list_in, .out = &key_shape, .list = &keys, .sql = &q_api_key_list },
 	{ POST,   "/api/v1/dashboard/api-keys",          "platform.apikeys.create_dashboard_key", TEAM_ADMIN, "Make an API key",
 	  .about = "A secret key is shown in full in this answer only. With X-Test-Mode: true the key is one of the test mode.",
 	  .body = create_in, .out = &key_shape, .run = api_key_create, .flags = PRIVATE },
@@ -143,7 +144,7 @@ const struct route api_key_routes[] = {
 	  .body = update_in, .out = &key_shape, .errors = is_revoked, .constraints = update_constraints, .run = api_key_update },
 	{ DELETE, "/api/v1/dashboard/api-keys/{key_id}", "platform.apikeys.revoke_dashboard_key", TEAM_ADMIN, "Revoke an API key",
 	  .about = "Final, and at once. Revoking it again changes nothing.",
-	  .out = &key_shape, .sql = Q_api_key_revoke, .status = 204 },
+	  .out = &key_shape, .sql = &q_api_key_revoke, .status = 204 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -1,6 +1,7 @@
 /*
  * Departments of an organization, which are read here and made in the dashboard.
  */
+#include "build/sql/tenancy/departments.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
@@ -54,31 +55,31 @@ const struct shape department_shape = { "Department", department_out };
 static enum err department_get(struct req *rq)
 {
 	req_set(rq, "member", req_text(rq, "user_id"));
-	return req_answer(rq, Q_department_get);
+	return req_answer(rq, &q_department_get);
 }
 
 static enum err department_create(struct req *rq)
 {
 	PGresult *res;
-	enum err rc = db_call(rq, Q_department_lock, false, &res);
+	enum err rc = db_call(rq, &q_department_lock, false, &res);
 
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
 		return req_fail(rq, ERR_NOT_FOUND, "Organization not found");
 	if (req_value(rq, "is_default")->b)
-		rc = db_call(rq, Q_department_undefault, false, &res);
-	return rc ? rc : req_answer(rq, Q_department_create);
+		rc = db_call(rq, &q_department_undefault, false, &res);
+	return rc ? rc : req_answer(rq, &q_department_create);
 }
 
 /* clang-format off */
 const struct route department_routes[] = {
 	{ GET, "/api/v1/organizations/{organization_id}/departments", "platform.organizations.list_departments", KEY_USER,
 	  "List an organization's departments", "The default one first, then by name.",
-	  .may = &org_read, .query = list_in, .out = &department_shape, .list = &departments, .sql = Q_department_list },
+	  .may = &org_read, .query = list_in, .out = &department_shape, .list = &departments, .sql = &q_department_list },
 	{ GET, "/api/v1/departments/{department_id}", "platform.organizations.get_department", KEY,
 	  "Get a department", "For a member of its organization, whom user_id names; a bearer token, if one is sent, must be that user's.",
-	  .query = get_in, .out = &department_shape, .errors = not_a_member, .sql = Q_department_get, .run = department_get, .flags = TOKEN_TOO },
+	  .query = get_in, .out = &department_shape, .errors = not_a_member, .sql = &q_department_get, .run = department_get, .flags = TOKEN_TOO },
 	{ POST, "/api/v1/dashboard/organizations/{organization_id}/departments", "platform.organizations.dashboard_create_department", TEAM_ADMIN,
 	  "Add a department to an organization",
 	  .body = create_in, .out = &department_shape, .constraints = create_constraints, .run = department_create },

@@ -3,6 +3,7 @@
  *
  * The token is in the mail only; we keep its hash, and only the newest one's.
  */
+#include "build/sql/tenancy/invitations.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
@@ -65,7 +66,7 @@ static const struct shape invitation_shape = { "OrganizationInvitation", invitat
 /* clang-format on */
 
 /* Find out where the mail goes, make its token, and have the other query write both. */
-static enum err send_invitation(struct req *rq, enum query_id prepare, enum query_id send)
+static enum err send_invitation(struct req *rq, const struct query *prepare, const struct query *send)
 {
 	const char *page, *ticket;
 	PGresult *res;
@@ -99,19 +100,19 @@ static enum err send_invitation(struct req *rq, enum query_id prepare, enum quer
 
 static enum err invitation_create(struct req *rq)
 {
-	return send_invitation(rq, Q_invitation_prepare, Q_invitation_create);
+	return send_invitation(rq, &q_invitation_prepare, &q_invitation_create);
 }
 
 static enum err invitation_resend(struct req *rq)
 {
-	return send_invitation(rq, Q_invitation_prepare_again, Q_invitation_resend);
+	return send_invitation(rq, &q_invitation_prepare_again, &q_invitation_resend);
 }
 
 /*
  * The token is looked for in the key's tenant, whatever it says of tenants; what
  * is no token at all has a hash too, and is nowhere.
  */
-static enum err answer_token(struct req *rq, const char *token, enum query_id q)
+static enum err answer_token(struct req *rq, const char *token, const struct query *q)
 {
 	req_set(rq, "token_hash", sha256_hex(&rq->arena, token));
 	return req_answer(rq, q);
@@ -119,17 +120,17 @@ static enum err answer_token(struct req *rq, const char *token, enum query_id q)
 
 static enum err invitation_accept(struct req *rq)
 {
-	return answer_token(rq, req_text(rq, "token"), Q_invitation_accept);
+	return answer_token(rq, req_text(rq, "token"), &q_invitation_accept);
 }
 
 static enum err invitation_reject(struct req *rq)
 {
-	return answer_token(rq, req_text(rq, "token"), Q_invitation_reject);
+	return answer_token(rq, req_text(rq, "token"), &q_invitation_reject);
 }
 
 static enum err invitation_get(struct req *rq)
 {
-	return answer_token(rq, req_text(rq, "invitation_token"), Q_invitation_get);
+	return answer_token(rq, req_text(rq, "invitation_token"), &q_invitation_get);
 }
 
 /* clang-format off */
@@ -138,26 +139,26 @@ const struct route invitation_routes[] = {
 	  "Invite somebody", "A mail goes to the address, with a link that is good for 7 days. An organization has at most 100 pending invitations (409), and sends "
 	  "50 such mails an hour; a sender too, and an address gets 10 a day from one and 30 from all, a tenth where the sender is not "
 	  "verified (429). Where the tenant asks for verified addresses, the sender must have one (403).",
-	  .may = &org_manage, .body = invite_in, .out = &invitation_shape, .constraints = constraints, .sql = Q_invitation_create, .run = invitation_create },
+	  .may = &org_manage, .body = invite_in, .out = &invitation_shape, .constraints = constraints, .sql = &q_invitation_create, .run = invitation_create },
 	{ POST,   "/api/v1/organizations/{organization_id}/invitations/{invitation_id}/resend", "platform.organizations.resend_invitation", KEY_USER,
 	  "Send an invitation again", "With a fresh link for another 7 days; the old one stops working. One that has expired is not pending any more: invite again.",
-	  .may = &org_manage, .out = &invitation_shape, .errors = not_pending, .sql = Q_invitation_resend, .run = invitation_resend, .status = 200 },
+	  .may = &org_manage, .out = &invitation_shape, .errors = not_pending, .sql = &q_invitation_resend, .run = invitation_resend, .status = 200 },
 	{ DELETE, "/api/v1/organizations/{organization_id}/invitations/{invitation_id}", "platform.organizations.cancel_invitation", KEY_USER,
 	  "Cancel an invitation", "Its link stops working.",
-	  .may = &org_manage, .out = &message_shape, .sql = Q_invitation_cancel },
+	  .may = &org_manage, .out = &message_shape, .sql = &q_invitation_cancel },
 	{ POST,   "/api/v1/organizations/accept-invitation", "platform.organizations.accept_invitation", KEY_USER,
 	  "Accept an invitation", "The caller's address must be the invited one, and is verified by that. If it was not until now, "
 	  "other sessions end, and what opened none or others than this one: passkeys, second factor, password.",
-	  .body = token_in, .out = &organization_shape, .errors = not_accepted, .sql = Q_invitation_accept, .run = invitation_accept, .status = 200 },
+	  .body = token_in, .out = &organization_shape, .errors = not_accepted, .sql = &q_invitation_accept, .run = invitation_accept, .status = 200 },
 	{ POST,   "/api/v1/organizations/reject-invitation", "platform.organizations.reject_invitation", KEY,
 	  "Reject an invitation", "The token is enough.",
-	  .body = token_in, .out = &message_shape, .errors = not_rejected, .sql = Q_invitation_reject, .run = invitation_reject, .status = 200 },
+	  .body = token_in, .out = &message_shape, .errors = not_rejected, .sql = &q_invitation_reject, .run = invitation_reject, .status = 200 },
 	{ GET,    "/api/v1/organizations/invitations/pending", "platform.organizations.list_pending_invitations", KEY,
 	  "List the pending invitations of an address", "Newest first, over all organizations; for an unknown address there are none.",
-	  .query = pending_in, .out = &invitation_shape, .list = &pending, .sql = Q_invitation_list_pending },
+	  .query = pending_in, .out = &invitation_shape, .list = &pending, .sql = &q_invitation_list_pending },
 	{ GET,    "/api/v1/organizations/invitations/{invitation_token}", "platform.organizations.get_invitation", KEY,
 	  "Get an invitation by its token", "To look at it uses nothing up.",
-	  .params = token_path, .out = &invitation_shape, .sql = Q_invitation_get, .run = invitation_get },
+	  .params = token_path, .out = &invitation_shape, .sql = &q_invitation_get, .run = invitation_get },
 	ROUTE_END
 };
 /* clang-format on */

@@ -2,6 +2,7 @@
  * Issuers that a tenant trusts to sign its users in, beside those that are
  * configured for all tenants.
  */
+#include "build/sql/tenancy/issuers.h"
 #include "fcgi/issuer.h"
 
 #include "fcgi/config.h"
@@ -77,7 +78,7 @@ static enum err check_url(struct req *rq, const char *url)
  * tenant found, which may be the test mode's; resolving a name takes time, so
  * that transaction ends before.
  */
-static enum err issuer_write(struct req *rq, enum query_id q)
+static enum err issuer_write(struct req *rq, const struct query *q)
 {
 	const char *url = req_text(rq, "jwks_url"), *secret = req_text(rq, "secret"),
 		   *name = req_text(rq, "issuer"), *tenant;
@@ -85,13 +86,13 @@ static enum err issuer_write(struct req *rq, enum query_id q)
 	PGresult *res;
 	enum err rc;
 
-	rc = db_call(rq, Q_issuer_tenant, true, &res);
+	rc = db_call(rq, &q_issuer_tenant, true, &res);
 	if (rc)
 		return rc;
 	tenant = db_text(res, 0, "tenant");
 	if (url && secret)
 		return req_fail_field(rq, ERR_VALIDATION, "secret", "give either jwks_url or secret");
-	if (q == Q_issuer_create && !url && !secret)
+	if (q == &q_issuer_create && !url && !secret)
 		return req_fail_field(rq, ERR_VALIDATION, "jwks_url", "give either jwks_url or secret");
 	if (name && issuer_find(name))
 		return req_fail_field(rq, ERR_CONFLICT, "issuer",
@@ -111,30 +112,30 @@ static enum err issuer_write(struct req *rq, enum query_id q)
 
 static enum err issuer_create(struct req *rq)
 {
-	return issuer_write(rq, Q_issuer_create);
+	return issuer_write(rq, &q_issuer_create);
 }
 
 static enum err issuer_update(struct req *rq)
 {
-	return issuer_write(rq, Q_issuer_update);
+	return issuer_write(rq, &q_issuer_update);
 }
 
 /* clang-format off */
 const struct route issuer_routes[] = {
 	{ GET,    "/api/v1/dashboard/issuers",             "platform.admin.issuer_list",   TEAM, "List trusted issuers",
 	  .about = "Whose tokens sign the tenant's users in, beside the issuers that are configured for all tenants; at most 10.",
-	  .out = &issuer_shape, .list = &issuer_list_form, .sql = Q_issuer_list },
+	  .out = &issuer_shape, .list = &issuer_list_form, .sql = &q_issuer_list },
 	{ POST,   "/api/v1/dashboard/issuers",             "platform.admin.issuer_create", TEAM_ADMIN, "Trust an issuer",
 	  .about = "Either its key set's URL or its shared secret. The URL must lead to a public address.",
 	  .body = create_in, .out = &issuer_shape, .constraints = constraints,
-	  .sql = Q_issuer_create, .run = issuer_create, .flags = SLOW },
+	  .sql = &q_issuer_create, .run = issuer_create, .flags = SLOW },
 	{ PUT,    "/api/v1/dashboard/issuers/{issuer_id}", "platform.admin.issuer_update", TEAM_ADMIN, "Change a trusted issuer",
 	  .about = "Fields left out keep their value. A jwks_url replaces a secret, and a secret a jwks_url.",
 	  .body = update_in, .out = &issuer_shape, .constraints = constraints,
-	  .sql = Q_issuer_update, .run = issuer_update, .flags = SLOW },
+	  .sql = &q_issuer_update, .run = issuer_update, .flags = SLOW },
 	{ DELETE, "/api/v1/dashboard/issuers/{issuer_id}", "platform.admin.issuer_delete", TEAM_ADMIN, "Stop trusting an issuer",
 	  .about = "Its tokens are refused within a minute; the users that it brought stay.",
-	  .out = &issuer_shape, .sql = Q_issuer_delete, .status = 204 },
+	  .out = &issuer_shape, .sql = &q_issuer_delete, .status = 204 },
 	ROUTE_END
 };
 /* clang-format on */

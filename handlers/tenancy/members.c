@@ -2,9 +2,10 @@
  * Members of an organization.
  *
  * Who may act on whom is decided where the rows are locked, in
- * sql/functions/organizations.sql: an owner's role never changes and nobody
+ * sql/functions/tenancy/organizations.sql: an owner's role never changes and nobody
  * removes one, but all members may leave, save the last owner.
  */
+#include "build/sql/tenancy/members.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
 #include "handlers/routes.h"
@@ -43,16 +44,16 @@ static const struct shape member_shape = { "OrganizationMember", member_out, "Me
 const struct route member_routes[] = {
 	{ GET,    "/api/v1/organizations/{organization_id}/members", "platform.organizations.list_members", KEY_USER,
 	  "List an organization's members", "In the order in which they joined, without those who are deactivated.",
-	  .may = &org_read, .query = list_in, .out = &member_shape, .list = &members, .sql = Q_member_list },
+	  .may = &org_read, .query = list_in, .out = &member_shape, .list = &members, .sql = &q_member_list },
 	{ PUT,    "/api/v1/organizations/{organization_id}/members/{user}", "platform.organizations.update_member_role", KEY_USER,
 	  "Change a member's role", "An owner's role cannot be changed.",
-	  .may = &org_manage, .params = member_path, .body = role_in, .out = &member_shape, .errors = owner_stays, .sql = Q_member_change_role },
+	  .may = &org_manage, .params = member_path, .body = role_in, .out = &member_shape, .errors = owner_stays, .sql = &q_member_change_role },
 	{ DELETE, "/api/v1/organizations/{organization_id}/members/{user}", "platform.organizations.remove_member", KEY_USER,
 	  "Remove a member, or leave", "Owners and admins remove others, but no owner; everybody may remove themselves, which is leaving, save the last owner.",
-	  .may = &org_read, .params = member_path, .out = &message_shape, .errors = owner_stays, .sql = Q_member_remove },
+	  .may = &org_read, .params = member_path, .out = &message_shape, .errors = owner_stays, .sql = &q_member_remove },
 	{ POST,   "/api/v1/organizations/{organization_id}/members/{user}/deactivate", "platform.organizations.deactivate_member", KEY_USER,
 	  "Deactivate a member", "The membership is suspended: to everything that asks for it the user is no member. To let them in again, remove and invite them.",
-	  .may = &org_manage, .params = member_path, .out = &message_shape, .errors = owner_stays, .sql = Q_member_deactivate, .status = 200 },
+	  .may = &org_manage, .params = member_path, .out = &message_shape, .errors = owner_stays, .sql = &q_member_deactivate, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

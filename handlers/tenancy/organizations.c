@@ -1,6 +1,7 @@
 /*
  * Organizations, as their members see them.
  */
+#include "build/sql/tenancy/organizations.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
 #include "handlers/routes.h"
@@ -48,19 +49,19 @@ const struct shape organization_shape = { "Organization", organization_out };
 const struct route organization_routes[] = {
 	{ GET,  "/api/v1/organizations/my-organizations", "platform.organizations.list_mine", KEY_USER,
 	  "List my organizations", "With the caller's role in each, oldest first; those in which the caller is deactivated are left out.",
-	  .query = list_in, .out = &organization_shape, .list = &mine, .sql = Q_organization_list },
+	  .query = list_in, .out = &organization_shape, .list = &mine, .sql = &q_organization_list },
 	{ POST, "/api/v1/organizations", "platform.organizations.create", KEY_USER,
 	  "Create an organization", "The caller becomes its owner. It has a default department, General, from the beginning, and becomes the "
 	  "caller's default organization if there is none yet.",
-	  .body = create_in, .out = &organization_shape, .constraints = constraints, .sql = Q_organization_create },
+	  .body = create_in, .out = &organization_shape, .constraints = constraints, .sql = &q_organization_create },
 	{ GET,  "/api/v1/organizations/{organization_id}", "platform.organizations.get", KEY_USER,
-	  "Get an organization", .may = &org_read, .out = &organization_shape, .sql = Q_organization_get },
+	  "Get an organization", .may = &org_read, .out = &organization_shape, .sql = &q_organization_get },
 	{ PUT,  "/api/v1/organizations/{organization_id}", "platform.organizations.update", KEY_USER,
 	  "Change an organization", "Fields that are left out keep their value.",
-	  .may = &org_manage, .body = update_in, .out = &organization_shape, .sql = Q_organization_update },
+	  .may = &org_manage, .body = update_in, .out = &organization_shape, .sql = &q_organization_update },
 	{ POST, "/api/v1/organizations/{organization_id}/set-default", "platform.organizations.set_default", KEY_USER,
 	  "Make an organization my default one", "It serves wherever none is named.",
-	  .may = &org_read, .out = &message_shape, .sql = Q_organization_set_default, .status = 200 },
+	  .may = &org_read, .out = &message_shape, .sql = &q_organization_set_default, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

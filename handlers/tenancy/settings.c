@@ -4,6 +4,7 @@
  */
 #include <json-c/json.h>
 
+#include "build/sql/tenancy/settings.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
@@ -92,7 +93,7 @@ static const struct constraint provider_constraints[] = {
 static enum err settings_get(struct req *rq)
 {
 	req_set(rq, "public_url", cfg.public_url);
-	return req_answer(rq, Q_settings_get);
+	return req_answer(rq, &q_settings_get);
 }
 
 static bool is_color(const char *text)
@@ -122,7 +123,7 @@ static enum err settings_update(struct req *rq)
 	if (rp_id && !is_domain(rp_id))
 		return req_fail_field(rq, ERR_VALIDATION, "webauthn_rp_id",
 				      "passkeys are bound to a domain, as in example.com");
-	rc = db_call(rq, Q_settings_update, false, &res);
+	rc = db_call(rq, &q_settings_update, false, &res);
 	return rc ? rc : settings_get(rq);
 }
 
@@ -141,7 +142,7 @@ static enum err oauth_provider_put(struct req *rq)
 		if (problem)
 			return req_fail_field(rq, ERR_VALIDATION, "redirect_uris", "%s", problem);
 	}
-	rc = db_call(rq, Q_settings_lock, false, &res);
+	rc = db_call(rq, &q_settings_lock, false, &res);
 	if (rc)
 		return rc;
 	if (secret) {
@@ -152,17 +153,17 @@ static enum err oauth_provider_put(struct req *rq)
 	}
 	req_set(rq, "client_secret_sealed", sealed);
 	req_set(rq, "public_url", cfg.public_url);
-	return req_answer(rq, Q_oauth_provider_put);
+	return req_answer(rq, &q_oauth_provider_put);
 }
 
 /* clang-format off */
 const struct route settings_routes[] = {
 	{ GET, "/api/v1/dashboard/settings",                   "platform.admin.get_settings",       TEAM, "Get the settings",
-	  .out = &settings_shape, .sql = Q_settings_get, .run = settings_get },
+	  .out = &settings_shape, .sql = &q_settings_get, .run = settings_get },
 	{ PUT, "/api/v1/dashboard/settings",                   "platform.admin.update_settings",    TEAM_ADMIN, "Change the settings",
 	  .about = "Fields left out keep their value, null clears them. Whoever is signed in stays so when email_verification_required "
 		   "becomes true, but can sign in again only with a verified address.",
-	  .body = settings_in, .out = &settings_shape, .sql = Q_settings_get, .run = settings_update, .flags = IF_MATCH },
+	  .body = settings_in, .out = &settings_shape, .sql = &q_settings_get, .run = settings_update, .flags = IF_MATCH },
 	{ PUT, "/api/v1/dashboard/oauth-providers/{provider}", "platform.admin.put_oauth_provider", TEAM_ADMIN, "Set up a sign-in provider",
 	  .params = provider_path, .body = provider_in, .out = &provider_shape, .constraints = provider_constraints, .run = oauth_provider_put },
 	ROUTE_END

@@ -3,6 +3,7 @@
  */
 #include "handlers/tenancy/team.h"
 
+#include "build/sql/tenancy/team.h"
 #include "fcgi/db.h"
 #include "fcgi/jx.h"
 #include "fcgi/req.h"
@@ -63,7 +64,7 @@ static enum err team_invite(struct req *rq)
 	PGresult *res;
 	struct buf data;
 	/* In a transaction of its own, so that a refused invitation counts as well. */
-	enum err rc = db_call(rq, Q_team_invite_limit, true, &res);
+	enum err rc = db_call(rq, &q_team_invite_limit, true, &res);
 
 	if (rc)
 		return rc;
@@ -85,11 +86,11 @@ static enum err team_invite(struct req *rq)
 					      .link = dashboard_page(rq, "accept-invitation"),
 					      .ticket = ticket,
 					      .data = buf_str(&data) });
-	return rc ? rc : req_answer(rq, Q_team_invite);
+	return rc ? rc : req_answer(rq, &q_team_invite);
 }
 
 /* Ask the guard, which keeps the owners locked until the change is made. */
-static enum err change(struct req *rq, bool removes, enum query_id q)
+static enum err change(struct req *rq, bool removes, const struct query *q)
 {
 	PGresult *res;
 	enum err rc;
@@ -99,25 +100,25 @@ static enum err change(struct req *rq, bool removes, enum query_id q)
 		req_set(rq, "is_active", NULL);
 	}
 	req_set(rq, "removes", removes ? "true" : "false");
-	rc = db_call(rq, Q_team_guard, false, &res);
+	rc = db_call(rq, &q_team_guard, false, &res);
 	return rc ? rc : req_answer(rq, q);
 }
 
 static enum err team_update(struct req *rq)
 {
-	return change(rq, false, Q_team_update);
+	return change(rq, false, &q_team_update);
 }
 
 static enum err team_remove(struct req *rq)
 {
-	return change(rq, true, Q_team_remove);
+	return change(rq, true, &q_team_remove);
 }
 
 /* clang-format off */
 const struct route team_routes[] = {
 	{ GET,    "/api/v1/dashboard/team",             "platform.teams.list_team",          TEAM, "List the team",
 	  .about = "Owners first, then by when they joined; who is invited comes last. At most limit, 1000 when left out.",
-	  .query = list_in, .out = &member_shape, .list = &members, .sql = Q_team_list, .flags = ONE_MODE },
+	  .query = list_in, .out = &member_shape, .list = &members, .sql = &q_team_list, .flags = ONE_MODE },
 	{ POST,   "/api/v1/dashboard/team/invitations", "platform.teams.invite_team_member", TEAM_ADMIN, "Invite somebody to the team",
 	  .about = "Mails a link that is good once, for 7 days. Whoever is still invited gets a fresh one, and the role of today. "
 		   "20 an hour for each tenant; who is not verified has 5, and none where the tenant asks for verified addresses.",

@@ -9,6 +9,7 @@
  * Session and refresh token are of kinds of their own: those of users are not
  * found here, nor these there.
  */
+#include "build/sql/tenancy/tenant_auth.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/jx.h"
@@ -183,7 +184,7 @@ static enum err answer_tokens(struct req *rq, const PGresult *res)
 }
 
 /* What is counted, or looked at, in a transaction of its own: what is computed next takes long. */
-static enum err count(struct req *rq, enum query_id q, PGresult **res)
+static enum err count(struct req *rq, const struct query *q, PGresult **res)
 {
 	enum err rc = db_call(rq, q, true, res);
 
@@ -229,16 +230,16 @@ static enum err tenant_register(struct req *rq)
 		return req_fail(rq, ERR_AUTHORIZATION, "nobody makes a tenant here but the operator");
 	rc = check_password(rq, "password", req_text(rq, "email"));
 	if (!rc)
-		rc = count(rq, Q_team_register_limit, &res);
+		rc = count(rq, &q_team_register_limit, &res);
 	if (!rc)
 		rc = hash_password(rq, "password", "password_hash");
 	if (!rc)
-		rc = db_call(rq, Q_team_tenant_create, false, &res);
+		rc = db_call(rq, &q_team_tenant_create, false, &res);
 	if (rc)
 		return rc;
 	req_set(rq, "tenant", column(rq, res, "tenant"));
 	req_set(rq, "member", column(rq, res, "member"));
-	rc = db_call(rq, Q_team_tenant_created, true, &res);
+	rc = db_call(rq, &q_team_tenant_created, true, &res);
 	return rc ? rc : answer_tokens(rq, res);
 }
 
@@ -246,7 +247,7 @@ static enum err tenant_register(struct req *rq)
 static enum err login_failed(struct req *rq)
 {
 	PGresult *res;
-	enum err rc = count(rq, Q_team_login_failed, &res);
+	enum err rc = count(rq, &q_team_login_failed, &res);
 
 	return rc ? rc : req_fail(rq, ERR_CREDENTIALS, NULL);
 }
@@ -255,12 +256,12 @@ static enum err tenant_login(struct req *rq)
 {
 	bool matches, is_outdated;
 	PGresult *res;
-	enum err rc = count(rq, Q_team_login_limit, &res);
+	enum err rc = count(rq, &q_team_login_limit, &res);
 
 	if (rc)
 		return rc;
 	become(rq, res);
-	rc = db_call(rq, Q_team_password, true, &res);
+	rc = db_call(rq, &q_team_password, true, &res);
 	if (rc)
 		return rc;
 	req_set(rq, "password_hash", column(rq, res, "password_hash"));
@@ -274,7 +275,7 @@ static enum err tenant_login(struct req *rq)
 	if (is_outdated)
 		rc = hash_password(rq, "password", "new_hash");
 	if (!rc)
-		rc = count(rq, Q_team_login, &res);
+		rc = count(rq, &q_team_login, &res);
 	if (rc)
 		return rc;
 	if (!db_text(res, 0, "_session_id"))
@@ -293,7 +294,7 @@ static enum err tenant_refresh(struct req *rq)
 	rq->who.tenant_id = r.tenant;
 	req_set(rq, "session", r.session);
 	req_set(rq, "generation", arena_fmt(&rq->arena, "%u", r.generation));
-	rc = db_call(rq, Q_team_refresh, true, &res);
+	rc = db_call(rq, &q_team_refresh, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
@@ -308,7 +309,7 @@ static enum err tenant_refresh(struct req *rq)
 static enum err tenant_logout(struct req *rq)
 {
 	PGresult *res;
-	enum err rc = db_call(rq, Q_team_logout, true, &res);
+	enum err rc = db_call(rq, &q_team_logout, true, &res);
 
 	return rc ? rc : answer_message(rq, "Successfully logged out");
 }
@@ -331,14 +332,14 @@ static enum err prepare_ticket(struct req *rq, const char *template, const char 
 static enum err tenant_forgot_password(struct req *rq)
 {
 	PGresult *res;
-	enum err rc = count(rq, Q_team_forgot_limit, &res);
+	enum err rc = count(rq, &q_team_forgot_limit, &res);
 
 	if (rc)
 		return rc;
 	become(rq, res);
 	rc = prepare_ticket(rq, "team_reset", "reset-password");
 	if (!rc)
-		rc = db_call(rq, Q_team_forgot, true, &res);
+		rc = db_call(rq, &q_team_forgot, true, &res);
 	return rc ? rc
 		  : answer_message(rq,
 				   "If this address has an account, a mail with a link is on its way to it");
@@ -358,7 +359,7 @@ static enum err take_ticket(struct req *rq, const char *kind, const char *field)
 	rq->who.tenant_id = tenant;
 	req_set(rq, "token_hash", hash);
 	req_set(rq, "kind", kind);
-	rc = db_call(rq, Q_team_ticket_find, true, &res);
+	rc = db_call(rq, &q_team_ticket_find, true, &res);
 	if (rc)
 		return rc;
 	email = column(rq, res, "email");
@@ -374,7 +375,7 @@ static enum err tenant_reset_password(struct req *rq)
 	enum err rc = take_ticket(rq, "team_reset", "new_password");
 
 	if (!rc)
-		rc = db_call(rq, Q_team_reset, true, &res);
+		rc = db_call(rq, &q_team_reset, true, &res);
 	return rc ? rc : answer_message(rq, "The password is changed; log in with the new one");
 }
 
@@ -384,7 +385,7 @@ static enum err tenant_accept_invitation(struct req *rq)
 	enum err rc = take_ticket(rq, "team_invitation", "password");
 
 	if (!rc)
-		rc = db_call(rq, Q_team_invitation_accept, true, &res);
+		rc = db_call(rq, &q_team_invitation_accept, true, &res);
 	if (rc)
 		return rc;
 	if (!db_text(res, 0, "_session_id"))
@@ -404,7 +405,7 @@ static enum err tenant_change_password(struct req *rq)
 	enum err rc = check_password(rq, "new_password", NULL);
 
 	if (!rc)
-		rc = count(rq, Q_team_change_limit, &res);
+		rc = count(rq, &q_team_change_limit, &res);
 	if (rc)
 		return rc;
 	req_set(rq, "password_hash", column(rq, res, "password_hash"));
@@ -415,12 +416,12 @@ static enum err tenant_change_password(struct req *rq)
 	if (rc)
 		return rc;
 	if (!matches) {
-		rc = count(rq, Q_team_change_failed, &res);
+		rc = count(rq, &q_team_change_failed, &res);
 		return rc ? rc : wrong_password(rq);
 	}
 	rc = hash_password(rq, "new_password", "new_hash");
 	if (!rc)
-		rc = count(rq, Q_team_password_change, &res);
+		rc = count(rq, &q_team_password_change, &res);
 	if (rc)
 		return rc;
 	if (!db_bool(res, 0, "is_changed"))
@@ -444,7 +445,7 @@ const struct route tenant_auth_routes[] = {
 	  .about = "Ends all of the caller's sessions, on every device.",
 	  .out = &message_shape, .run = tenant_logout, .flags = ONE_MODE, .status = 200 },
 	{ GET,  "/api/v1/tenant-auth/me",                "platform.identity.tenant_me",                TEAM, "Who am I?",
-	  .out = &me_shape, .sql = Q_team_me, .flags = ONE_MODE },
+	  .out = &me_shape, .sql = &q_team_me, .flags = ONE_MODE },
 	{ POST, "/api/v1/tenant-auth/forgot-password",   "platform.identity.tenant_forgot_password",   PUBLIC, "Have a link for a new password mailed",
 	  .about = "The answer is the same whether there is such an account or not. The link is good once, for an hour. "
 		   "From one address three an hour for one account, and 20 for all, then none for 30 minutes.",

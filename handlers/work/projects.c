@@ -1,6 +1,7 @@
 /*
  * Projects: each belongs to one user, who alone sees it.
  */
+#include "build/sql/work/projects.h"
 #include "fcgi/req.h"
 #include "handlers/routes.h"
 
@@ -40,21 +41,21 @@ static enum err project_list(struct req *rq)
 {
 	const char *search = req_text(rq, "search");
 
-	return req_answer(rq, search && *search ? Q_project_search : Q_project_list);
+	return req_answer(rq, search && *search ? &q_project_search : &q_project_list);
 }
 
 /* clang-format off */
 const struct route project_routes[] = {
 	{ GET,    "/api/v1/app/projects",              "app.projects.list",   USER, "List my projects",
-	  .query = list_in, .out = &project_shape, .sql = Q_project_list, .run = project_list },
+	  .query = list_in, .out = &project_shape, .sql = &q_project_list, .run = project_list },
 	{ POST,   "/api/v1/app/projects",              "app.projects.create", USER, "Create a project",
-	  .body = create_in, .out = &project_shape, .sql = Q_project_create },
+	  .body = create_in, .out = &project_shape, .sql = &q_project_create },
 	{ GET,    "/api/v1/app/projects/{project_id}", "app.projects.get",    USER, "Get a project",
-	  .out = &project_shape, .sql = Q_project_get },
+	  .out = &project_shape, .sql = &q_project_get },
 	{ PATCH,  "/api/v1/app/projects/{project_id}", "app.projects.update", USER, "Change a project",
-	  .body = update_in, .out = &project_shape, .sql = Q_project_update },
+	  .body = update_in, .out = &project_shape, .sql = &q_project_update },
 	{ DELETE, "/api/v1/app/projects/{project_id}", "app.projects.delete", USER, "Delete a project",
-	  .out = &project_shape, .sql = Q_project_delete, .status = 204 },
+	  .out = &project_shape, .sql = &q_project_delete, .status = 204 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "build/sql/integrations/realtime.h"
 #include "fcgi/db.h"
 #include "realtime/tail.h"
 
@@ -26,7 +27,7 @@ int main(int argc, char **argv)
 	PGconn *db = PQconnectdb(argc > 1 ? argv[1] : "");
 	struct pollfd in = { .fd = 0, .events = POLLIN };
 	bool is_ready = false;
-	PGresult *prepared = PQprepare(db, "tail", queries[Q_realtime_tail].text, 0, NULL);
+	PGresult *prepared = PQprepare(db, "tail", q_realtime_tail.text, 0, NULL);
 	struct tail t;
 
 	if (PQresultStatus(prepared) != PGRES_COMMAND_OK) {

@@ -5,6 +5,7 @@ use lib 't/lib';
 use Ashlar::Cluster;
 use Ashlar::Process;
 use File::Temp ();
+use File::Basename 'basename';
 use Test::More;
 
 my $cluster = Ashlar::Cluster->shared;
@@ -44,13 +45,13 @@ sub start ($database, $role, @args) {
 sub ashlar ($database, @args) { return start($database, 'ashlar', @args)->() }
 
 my @migrations = map { s{.*/}{}r } sort glob 'sql/migrations/*.sql';
-my @functions  = map { s{.*/}{}r } sort glob 'sql/functions/*.sql';
+my @functions  = sort { basename($a) cmp basename($b) } glob 'sql/functions/*/*.sql';
 
 subtest 'a new database' => sub {
     my $name = database();
     my ($status, $text) = ashlar($name, 'migrate', '--dry-run');
     is $status, 0, '--dry-run';
-    is $text, join('', map { "would apply $_\n" } (map { "sql/migrations/$_" } @migrations), map { "sql/functions/$_" } @functions), 'lists everything';
+    is $text, join('', map { "would apply $_\n" } (map { "sql/migrations/$_" } @migrations), @functions), 'lists everything';
     my $db = $cluster->connect($name);
     is $db->selectrow_array(q{SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace}), 0, 'and does nothing';
     ($status, $text) = ashlar($name, 'migrate', '--status');
@@ -59,7 +60,7 @@ subtest 'a new database' => sub {
     ($status, $text) = ashlar($name, 'migrate');
     is $status, 0, 'migrate' or diag $text;
     is_deeply $db->selectcol_arrayref('SELECT name FROM schema_migrations ORDER BY version'), \@migrations, 'every migration is remembered';
-    is_deeply $db->selectcol_arrayref('SELECT name FROM schema_functions ORDER BY name'), \@functions, 'and every file of functions';
+    is_deeply $db->selectcol_arrayref('SELECT name FROM schema_functions ORDER BY name'), [ map { basename($_) } @functions ], 'and every file of functions';
     is_deeply $db->selectall_arrayref('SELECT id, slug, test_of FROM tenants ORDER BY id'),
         [ [ $TENANT, 'default', undef ], [ $TENANT =~ s/1\z/2/r, 'default', $TENANT ] ], 'the default tenant is there, and its test mode';
 
@@ -103,7 +104,7 @@ subtest 'functions are replaced when their file has changed' => sub {
     is "$status$text", '0', 'not while the file is the same';
     $db->do(q{UPDATE schema_functions SET checksum = '' WHERE name = 'users.sql'});
     ($status, $text) = ashlar($name, 'migrate');
-    is $text, "applying sql/functions/users.sql\n", 'that file and no other';
+    is $text, "applying sql/functions/identity/users.sql\n", 'that file and no other';
     is $db->selectrow_array('SELECT days_since(now())'), 0, 'the function is the one of the file';
     $db->disconnect;
 };

@@ -106,7 +106,7 @@ my %is_single = map { $_ => 1 } 'tenants', @{ $super->selectcol_arrayref(<<~'END
 
 # Which queries say why they may scan.
 my %may_scan;
-for my $file (glob 'sql/queries/*.sql') {
+for my $file (glob 'sql/queries/*/*.sql') {
     open my $in, '<', $file or die "$file: $!\n";
     my $block;
     while (<$in>) {

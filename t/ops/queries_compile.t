@@ -4,19 +4,14 @@ use v5.36;
 use Test::More;
 use File::Temp ();
 
-# The C of some .sql text (or of several files), and what went to stderr.
-sub compile (@texts) {
+# The C of some .sql text, and what went to stderr.
+sub compile ($text) {
     my $dir = File::Temp->newdir;
-    mkdir "$dir/in" or die $!;
-    my $n = 0;
-    for my $text (@texts) {
-        $n++;
-        open my $out, '>:encoding(UTF-8)', "$dir/in/f$n.sql" or die $!;
-        print {$out} $text or die $!;
-        close $out or die $!;
-    }
-    my $stderr = qx(tools/queries $dir/in $dir/queries 2>&1);
-    my $result = { status => $? >> 8, stderr => $stderr =~ s{\Q$dir\E/in/}{}gr };
+    open my $out, '>:encoding(UTF-8)', "$dir/f.sql" or die $!;
+    print {$out} $text or die $!;
+    close $out or die $!;
+    my $stderr = qx(tools/queries $dir/f.sql $dir/queries 2>&1);
+    my $result = { status => $? >> 8, stderr => $stderr =~ s{\Q$dir\E/}{}gr };
     for my $ext (qw(h c)) {
         open my $in, '<', "$dir/queries.$ext" or next;
         local $/ = undef;
@@ -30,7 +25,7 @@ sub compile (@texts) {
 sub statement ($sql) {
     my $made = compile("-- name: q :row\n$sql");
     die $made->{stderr} if $made->{status};
-    my ($text, $n, $params) = $made->{c} =~ /"q",\n\t\t"(.*)",\n\t\tSHAPE_ROW, (\d+), (.*)\n/ or die $made->{c};
+    my ($text, $n, $params) = $made->{c} =~ /"q",\n\t"(.*)",\n\tSHAPE_ROW, (\d+), (.*)\n/ or die $made->{c};
     my @params = $params =~ /"(\w+)"/g;
     is $n, @params, "as many parameters as their number says: $sql";
     return $text =~ s/\\(["\\])/$1/gr, @params;
@@ -61,10 +56,12 @@ subtest 'parameters' => sub {
 };
 
 subtest 'what comes from the credentials is no parameter' => sub {
-    becomes 'SELECT :tenant_id, :user_id, :user_ids;',
-        'SELECT (SELECT app_tenant()), (SELECT app_user()), $1', 'user_ids';
-    becomes 'SELECT :team_id, :is_secret, :org_role, :org_roles;',
-        'SELECT (SELECT app_team()), (SELECT app_is_secret()), (SELECT app_org_role()), $1', 'org_roles';
+    becomes 'SELECT @tenant, @user, :user_id, :user_ids;',
+        'SELECT (SELECT app_tenant()), (SELECT app_user()), $1, $2', 'user_id', 'user_ids';
+    becomes 'SELECT 1 WHERE t=@team AND o = @org_role AND m=(@member);',
+        'SELECT 1 WHERE t=(SELECT app_team()) AND o = (SELECT app_org_role()) AND m=((SELECT app_member()))';
+    becomes q{SELECT a @> b, a <@ b, a @@ b, '@tenant', x.a@b;}, q{SELECT a @> b, a <@ b, a @@ b, '@tenant', x.a@b};
+    refused "-- name: a :row\nSELECT \@caller;\n", 'f.sql:2: @caller is no credential; there are @is_secret, @member,';
 };
 
 subtest 'quotes are left alone' => sub {
@@ -85,40 +82,32 @@ subtest 'comments go, and white space becomes one blank' => sub {
 };
 
 subtest 'what reaches the compiler is valid C' => sub {
-    my $made = compile(qq{-- name: odd :rows\nSELECT 'a "q" \\ ?? \x{e9}\t1' AS "x";\n}, "-- name: other :exec\nSELECT 1;\n");
-    like $made->{$_}, qr{\A/\* Made by tools/queries }, "the first line of .$_ names the generator" for qw(c h);
-    like $made->{h}, qr/Q_NONE,\n\tQ_odd,\n\tQ_other,\n\tQ_COUNT\n/, 'one number each, none first';
-    like $made->{c}, qr/\[Q_other\] = \{\n\t\t"other",\n\t\t"SELECT 1",\n\t\tSHAPE_EXEC, 0, NULL/, 'shape and no parameters';
+    my $made = compile(qq{-- name: odd :rows\nSELECT 'a "q" \\ ?? \x{e9}\t1' AS "x";\n-- name: other :exec\nSELECT 1;\n});
+    like $made->{$_}, qr{\A/\* Made by tools/queries from .*/f\.sql}, "the first line of .$_ names the generator and the source" for qw(c h);
+    like $made->{h}, qr/\nextern const struct query q_odd;\nextern const struct query q_other;\n/, 'a constant each';
+    like $made->{c}, qr/const struct query q_other = \{\n\t"other",\n\t"SELECT 1",\n\tSHAPE_EXEC, 0, NULL/, 'shape and no parameters';
 
     my $dir = File::Temp->newdir;
     open my $out, '>', "$dir/x.c" or die $!;
-    my $c = $made->{c} =~ s/#include.*//r;
-    print {$out} <<~"END" or die $!;
-        #include <stdio.h>
-        enum query_shape { SHAPE_EXEC, SHAPE_ROW, SHAPE_ROWS, SHAPE_PAGE };
-        struct query { const char *name, *text; enum query_shape shape; int nparams; const char *const *params; };
-        enum { Q_odd = 1, Q_other };
-        $c
-        int main(void) { return puts(queries[Q_odd].text) < 0; }
-        END
+    print {$out} $made->{c}, "#include <stdio.h>\nint main(void) { return puts(q_odd.text) < 0; }\n" or die $!;
     close $out or die $!;
-    is system('gcc', '-std=gnu11', '-Wall', '-Wextra', '-Wtrigraphs', '-Werror', '-o', "$dir/x", "$dir/x.c"), 0, 'it compiles';
+    is system('gcc', '-std=gnu11', '-Wall', '-Wextra', '-Wtrigraphs', '-Werror', '-I.', '-o', "$dir/x", "$dir/x.c"), 0, 'it compiles';
     is qx($dir/x), qq{SELECT 'a "q" \\ ?? \xc3\xa9\t1' AS "x"\n}, 'and is the same text again';
 };
 
 subtest 'mistakes' => sub {
-    refused "-- name: a :row\nSELECT 1;\n\n-- name: a :row\nSELECT 2;\n", 'f1.sql:4: a is already in';
-    refused "-- name: a :one\nSELECT 1;\n",              'f1.sql:1: unknown shape :one';
-    refused "-- name: a\nSELECT 1;\n",                   'f1.sql:1: expected "-- name: some_name :shape"';
-    refused "-- name: A :row\nSELECT 1;\n",              'f1.sql:1: expected "-- name: some_name :shape"', 'a capital';
+    refused "-- name: a :row\nSELECT 1;\n\n-- name: a :row\nSELECT 2;\n", 'f.sql:4: a is already in';
+    refused "-- name: a :one\nSELECT 1;\n",              'f.sql:1: unknown shape :one';
+    refused "-- name: a\nSELECT 1;\n",                   'f.sql:1: expected "-- name: some_name :shape"';
+    refused "-- name: A :row\nSELECT 1;\n",              'f.sql:1: expected "-- name: some_name :shape"', 'a capital';
     refused "-- name: a :row\nSELECT 1\n",               'a does not end with a semicolon';
-    refused "-- name: a :row\n-- nothing\n",             'f1.sql:1: a has no statement';
-    refused "-- name: a :row\nSELECT 1;\nSELECT 2;\n",   'f1.sql:3: text behind the semicolon';
-    refused "-- name: a :row\nSELECT\n 'x;\n",           'f1.sql:3: a quote does not end';
-    refused "-- name: a :row\nSELECT \$\$x;\n",          'f1.sql:2: a quote does not end', 'dollars';
-    refused "-- name: a :row\nSELECT 1 /* x;\n",         'f1.sql:2: a comment does not end';
-    refused "-- name: a :row\nSELECT \$1;\n",            'f1.sql:2: a numbered parameter: write :name';
-    refused "SELECT 1;\n-- name: a :row\nSELECT 1;\n",   'f1.sql:1: a statement before the first';
+    refused "-- name: a :row\n-- nothing\n",             'f.sql:1: a has no statement';
+    refused "-- name: a :row\nSELECT 1;\nSELECT 2;\n",   'f.sql:3: text behind the semicolon';
+    refused "-- name: a :row\nSELECT\n 'x;\n",           'f.sql:3: a quote does not end';
+    refused "-- name: a :row\nSELECT \$\$x;\n",          'f.sql:2: a quote does not end', 'dollars';
+    refused "-- name: a :row\nSELECT 1 /* x;\n",         'f.sql:2: a comment does not end';
+    refused "-- name: a :row\nSELECT \$1;\n",            'f.sql:2: a numbered parameter: write :name';
+    refused "SELECT 1;\n-- name: a :row\nSELECT 1;\n",   'f.sql:1: a statement before the first';
     my $two = compile("-- name: a :x\nSELECT 1;\n-- name: b :row\nSELECT 1\n");
     like $two->{stderr}, qr/:1: .*\n.*:5: /s, 'all of them are reported at once';
 };

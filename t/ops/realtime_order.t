@@ -29,9 +29,9 @@ push @tenants, $super->selectrow_array(q{INSERT INTO tenants (slug, name) VALUES
 
 # ---------------------------------------------------------------- a faster ring
 
-open my $in, '<', 'sql/functions/realtime.sql' or die "sql/functions/realtime.sql: $!\n";
+open my $in, '<', 'sql/functions/integrations/realtime.sql' or die "sql/functions/integrations/realtime.sql: $!\n";
 my $functions = do { local $/ = undef; <$in> };
-close $in or die "sql/functions/realtime.sql: $!\n";
+close $in or die "sql/functions/integrations/realtime.sql: $!\n";
 my %faster = ("interval '2 minutes'" => "interval '3 seconds'", "interval '4 minutes'" => "interval '6 seconds'",
     "interval '10 seconds'" => "interval '2 seconds'", 'FROM at)::bigint / 60)' => 'FROM at) / 1.5)::bigint');
 my $replaced = 0;

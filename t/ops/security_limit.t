@@ -1,4 +1,4 @@
-# sql/functions/limits.sql: how often something may be tried, and for how long not any more.
+# sql/functions/runtime/limits.sql: how often something may be tried, and for how long not any more.
 
 use v5.36;
 use lib 't/lib';

@@ -7,6 +7,7 @@ use Ashlar::Cluster;
 use Ashlar::Previous;
 use Ashlar::Process;
 use Ashlar::Queries;
+use Cpanel::JSON::XS ();
 use Ashlar::Sample;
 use File::Temp ();
 use Test::More;
@@ -46,8 +47,12 @@ sub functions ($db) {
 
 # The last release's queries, each prepared by the role that runs it and planned, which looks at grants too; what fails.
 sub broken ($database) {
+    # Until the next release: the last one's generator wrote one file, which only its own module reads.
     system('perl', "$tree/tools/queries", "$tree/sql/queries", "$tmp/queries") == 0 or die "tools/queries failed\n";
-    my $sql = Ashlar::Queries->load("$tmp/queries.c");
+    my $list = 'my $sql = Ashlar::Queries->load(shift); print Cpanel::JSON::XS->new->ascii->encode({ map { $_ => $sql->get($_) } $sql->names })';
+    open my $in, '-|', 'perl', "-I$tree/t/lib", '-MAshlar::Queries', '-MCpanel::JSON::XS', '-e', $list, "$tmp/queries.c" or die "perl: $!\n";
+    my $sql = bless Cpanel::JSON::XS->new->decode(join '', <$in>), 'Ashlar::Queries';
+    close $in or die "the last release's queries cannot be read\n";
     my %db  = map { $_ => $cluster->connect($database, $_) } 'ashlar_api', 'ashlar';
     my @broken;
     for my $query (map { $sql->get($_) } $sql->names) {
@@ -113,9 +118,9 @@ subtest 'ashlar migrate takes it' => sub {
     });
     $_->disconnect for @readers;
     is $status, 0, 'to this tree' or diag $text;
-    ok $waits || !grep { slurp($_) =~ /ALTER TABLE users/ && !-e "$tree/$_" } glob('sql/migrations/*.sql'), 'and says why it takes long, where it changes that table';
+    ok $waits || !(grep { slurp($_) =~ /ALTER TABLE users/ && !-e "$tree/$_" } glob 'sql/migrations/*.sql'), 'and says why it takes long, where it changes that table';
     my $after = rows($super);
-    $before->{audit_events}++;    # that it was migrated
+    $before->{audit_events}++ if grep { !-e "$tree/$_" } glob 'sql/migrations/*.sql';    # that it was migrated
     is_deeply { map { $_ => $after->{$_} } keys %$before }, $before, 'with every row that was there';
     ($status, $text) = migrate($name);
     is "$status$text", '0', 'once';

@@ -24,7 +24,7 @@ static PGresult *answer;
 static const char *problem; /* of the JSON read last */
 
 /* In the runtime's place. */
-enum err db_call(struct req *request, enum query_id q, bool last, PGresult **out)
+enum err db_call(struct req *request, const struct query *q, bool last, PGresult **out)
 {
 	(void)q;
 	ok(last, "the query that is the answer is the last of its transaction");
@@ -185,14 +185,17 @@ static struct cell
 	empty_page[] = { { "total", INT8, TWO, 8 }, { "name", TEXT, NULL, -1 }, { "rank", INT8, NULL, -1 } };
 /* clang-format on */
 
-/* The first query of a shape. */
-static enum query_id of_shape(enum query_shape shape)
+/* A query of a shape. */
+static const struct query *of_shape(enum query_shape shape)
 {
-	int q = Q_NONE + 1;
+	static const struct query some[] = {
+		[SHAPE_EXEC] = { .shape = SHAPE_EXEC },
+		[SHAPE_ROW] = { .shape = SHAPE_ROW },
+		[SHAPE_ROWS] = { .shape = SHAPE_ROWS },
+		[SHAPE_PAGE] = { .shape = SHAPE_PAGE },
+	};
 
-	while (q < Q_COUNT && queries[q].shape != shape)
-		q++;
-	return (enum query_id)q;
+	return &some[shape];
 }
 
 static const char *answered(const struct route *route, int version, enum query_shape shape)

@@ -3,6 +3,8 @@
  * refuses, talks in between, hangs, or goes away.  It speaks the protocol's
  * version 3 just as far as libpq needs it.
  */
+#include "build/sql/runtime/runtime.h"
+#include "build/sql/work/projects.h"
 #include "fcgi/db.h"
 
 #include <arpa/inet.h>
@@ -243,7 +245,7 @@ static const char *seen(void)
 static const char *call(bool last)
 {
 	PGresult *res;
-	enum err rc = db_call(&rq, Q_ready_check, last, &res);
+	enum err rc = db_call(&rq, &q_ready_check, last, &res);
 
 	if (!rc != !!res || rc != rq.fail.err)
 		return "(rc, result and failure do not agree)";
@@ -354,13 +356,13 @@ static void test_frame(void)
 	static const char *const values[] = { "p", "r", "k", "\\x00" };
 
 	begin(POST);
-	db_frame(&rq, Q_idempotency_begin, values);
+	db_frame(&rq, &q_idempotency_begin, values);
 	is_str(call(true), "t", "a statement of the runtime's in front");
 	is_str(seen(), "P idempotency_begin|B enter|B idempotency_begin|B ready_check|",
 	       "comes behind enter(), and the transaction stays open");
 	db_finish(&rq, true);
 	begin(POST);
-	db_frame(&rq, Q_idempotency_begin, values);
+	db_frame(&rq, &q_idempotency_begin, values);
 	tell('E', "idempotency_begin", REFUSE, "AS002");
 	is_str(call(true), "CONFLICT", "where it refuses");
 	ok(rq.is_replay && !rq.in_transaction, "because it was answered before, that is known");
@@ -601,13 +603,13 @@ static void test_outside(void)
 	PGresult *res;
 
 	reconnect();
-	res = db_outside(Q_ready_check, NULL);
+	res = db_outside(&q_ready_check, NULL);
 	ok(res && db_bool(res, 0, "ready"), "a query outside of any request");
 	PQclear(res);
 	ok(!strstr(seen(), "enter"), "does not enter");
 	begin(GET);
-	tell('E', queries[Q_ready_check].text, REFUSE, "42501");
-	ok(!db_outside(Q_ready_check, NULL), "NULL when it is refused");
+	tell('E', q_ready_check.text, REFUSE, "42501");
+	ok(!db_outside(&q_ready_check, NULL), "NULL when it is refused");
 	begin(GET);
 	is_str(call(true), "t", "and the connection goes on");
 }
@@ -648,7 +650,7 @@ static void test_binding(void)
 	PGresult *res;
 
 	reconnect();
-	is_int(db_call(&rq, Q_project_get, true, &res), ERR_INTERNAL,
+	is_int(db_call(&rq, &q_project_get, true, &res), ERR_INTERNAL,
 	       "a parameter that nothing in the request is bound to");
 	is_str(seen(), "", "is found before anything is sent");
 	has_str(rq.fail.reason, "project_get: nothing to bind :", "and named in the log");

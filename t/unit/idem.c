@@ -3,6 +3,7 @@
  * that a replayed answer is the one that was stored.  The database is a table
  * of one row here.
  */
+#include "build/sql/runtime/runtime.h"
 #include "fcgi/idem.h"
 
 #include <stdint.h>
@@ -25,7 +26,7 @@ static int stored_status; /* 0: no row */
 static char stored_headers[500], stored_body[500];
 static PGresult *answer;
 
-void db_frame(struct req *request, enum query_id q, const char *const *values)
+void db_frame(struct req *request, const struct query *q, const char *const *values)
 {
 	request->frame = q;
 	request->frame_values = values;
@@ -48,15 +49,15 @@ static void make_answer(void)
 	PQsetvalue(answer, 0, 2, stored_body, (int)strlen(stored_body));
 }
 
-enum err db_call_with(struct req *request, enum query_id q, const char *const *values, bool last,
+enum err db_call_with(struct req *request, const struct query *q, const char *const *values, bool last,
 		      PGresult **out)
 {
 	ok(last, "it is the last statement of its transaction");
-	if (q == Q_idempotency_store) {
+	if (q == &q_idempotency_store) {
 		stored_status = atoi(values[V_STATUS]);
 		snprintf(stored_headers, sizeof(stored_headers), "%s", values[V_HEADERS]);
 		snprintf(stored_body, sizeof(stored_body), "%s", values[V_BODY]);
-	} else if (q != Q_idempotency_get || request->frame != Q_NONE) {
+	} else if (q != &q_idempotency_get || request->frame != NULL) {
 		return req_fail(request, ERR_INTERNAL, NULL);
 	}
 	make_answer();
@@ -97,13 +98,13 @@ static void test_keys(void)
 	char longest[257];
 
 	begin(POST, NULL, "");
-	ok(!idem_begin(&rq) && rq.frame == Q_NONE, "without the header nothing happens");
+	ok(!idem_begin(&rq) && rq.frame == NULL, "without the header nothing happens");
 	begin(GET, "one", "");
-	ok(!idem_begin(&rq) && rq.frame == Q_NONE, "nor to a GET");
+	ok(!idem_begin(&rq) && rq.frame == NULL, "nor to a GET");
 	begin(PATCH, "one", "");
-	ok(!idem_begin(&rq) && rq.frame == Q_NONE, "nor to a PATCH");
+	ok(!idem_begin(&rq) && rq.frame == NULL, "nor to a PATCH");
 	begin(POST, "one", "");
-	ok(!idem_begin(&rq) && rq.frame == Q_idempotency_begin, "a POST takes its key");
+	ok(!idem_begin(&rq) && rq.frame == &q_idempotency_begin, "a POST takes its key");
 	is_str(value(V_KEY), "one", "as it was sent");
 	memset(longest, 'k', 256);
 	longest[255] = '\0';
@@ -114,7 +115,7 @@ static void test_keys(void)
 	begin(POST, longest, "");
 	is_int(idem_begin(&rq), ERR_BAD_REQUEST, "but not of 256");
 	is_str(rq.fail.field, "Idempotency-Key", "and says which field");
-	ok(rq.frame == Q_NONE, "nothing is taken");
+	ok(rq.frame == NULL, "nothing is taken");
 	begin(POST, "", "");
 	is_int(idem_begin(&rq), ERR_BAD_REQUEST, "nor an empty one");
 	begin(POST, "a b", "");
@@ -148,7 +149,7 @@ static void test_private(void)
 	begin(POST, "one", "");
 	rq.route = &secret;
 	is_int(idem_begin(&rq), ERR_OK, "where the answer holds a secret");
-	is_int(rq.frame, Q_NONE, "the key is ignored");
+	ok(!rq.frame, "the key is ignored");
 }
 
 static void test_scope(void)

@@ -2,6 +2,8 @@
  * The API reference: valid JSON whatever the tables hold, with every route of
  * every version, and with nothing that it refers to missing.
  */
+#include "build/sql/runtime/runtime.h"
+#include "build/sql/work/projects.h"
 #include "fcgi/openapi.h"
 
 #include <json-c/json.h>
@@ -71,21 +73,21 @@ static const enum err errors[] = { ERR_TICKET, ERR_OK };
 static const struct field params_in[] = { { "code", F_INT, F_REQUIRED, .min = 1 }, FIELD_END };
 
 static const struct route rows[] = {
-	{ GET,    "/api/v1/app/things",               "app.things.list",    USER,   "List \"things\"", .query = query_in, .out = &thing, .sql = Q_project_list },
-	{ POST,   "/api/v1/app/things",               "app.things.create",  USER,   "Create", .body = body_in, .out = &thing, .sql = Q_project_create, .constraints = constraints },
-	{ GET,    "/api/v1/app/things/{thing_id}",    "app.things.get",     USER,   "Get", .out = &thing, .sql = Q_project_get },
-	{ PATCH,  "/api/v1/app/things/{thing_id}",    "app.things.update",  USER,   "Change", .body = body_in, .out = &thing, .sql = Q_project_update },
-	{ DELETE, "/api/v1/app/things/{thing_id}",    "app.things.delete",  ADMIN,  "Delete", .out = &thing, .errors = errors, .sql = Q_project_delete, .status = 204 },
-	{ GET,    "/api/v1/app/things/{thing_id}/codes/{code}/{token}", "app.things.code", PUBLIC, "Code", .params = params_in, .out = &plain, .sql = Q_ready_check },
-	{ GET,    "/api/v1/public/text",              "app.text.get",       PUBLIC, "Text", .sql = Q_ready_check, .flags = BARE | SLOW, .content_type = "text/plain" },
-	{ GET,    "/api/v1/plans",                    "platform.plans.list", USER,  "Plans", .out = &plain, .sql = Q_project_list },
-	{ PUT,    "/api/tasks/{task_id}",             "operations.tasks.update", USER, "Task", .body = body_in, .out = &plain, .sql = Q_project_update },
-	{ POST,   "/api/v1/keys/a",                   "platform.keys.a",    KEY,    "A", .out = &plain, .sql = Q_ready_check, .flags = KEYLESS | PRIVATE },
-	{ POST,   "/api/v1/keys/b",                   "platform.keys.b",    KEY,    "B", .out = &plain, .sql = Q_ready_check, .flags = TOKEN_TOO },
-	{ POST,   "/api/v1/keys/c/{organization_id}", "platform.keys.c",    KEY_USER, "C", .out = &plain, .sql = Q_ready_check, .may = &may_read },
-	{ POST,   "/api/v1/keys/d",                   "platform.keys.d",    KEY_OR_USER, "D", .about = "At most 100.", .out = &plain, .sql = Q_project_list, .list = &plains, .status = 200 },
-	{ POST,   "/api/v1/keys/e",                   "platform.keys.e",    TEAM_ADMIN, "E", .out = &plain, .sql = Q_ready_check },
-	{ GET,    "/api/v1/elsewhere",                "platform.plans.elsewhere", PUBLIC, "Elsewhere", .sql = Q_ready_check, .status = 302 },
+	{ GET,    "/api/v1/app/things",               "app.things.list",    USER,   "List \"things\"", .query = query_in, .out = &thing, .sql = &q_project_list },
+	{ POST,   "/api/v1/app/things",               "app.things.create",  USER,   "Create", .body = body_in, .out = &thing, .sql = &q_project_create, .constraints = constraints },
+	{ GET,    "/api/v1/app/things/{thing_id}",    "app.things.get",     USER,   "Get", .out = &thing, .sql = &q_project_get },
+	{ PATCH,  "/api/v1/app/things/{thing_id}",    "app.things.update",  USER,   "Change", .body = body_in, .out = &thing, .sql = &q_project_update },
+	{ DELETE, "/api/v1/app/things/{thing_id}",    "app.things.delete",  ADMIN,  "Delete", .out = &thing, .errors = errors, .sql = &q_project_delete, .status = 204 },
+	{ GET,    "/api/v1/app/things/{thing_id}/codes/{code}/{token}", "app.things.code", PUBLIC, "Code", .params = params_in, .out = &plain, .sql = &q_ready_check },
+	{ GET,    "/api/v1/public/text",              "app.text.get",       PUBLIC, "Text", .sql = &q_ready_check, .flags = BARE | SLOW, .content_type = "text/plain" },
+	{ GET,    "/api/v1/plans",                    "platform.plans.list", USER,  "Plans", .out = &plain, .sql = &q_project_list },
+	{ PUT,    "/api/tasks/{task_id}",             "operations.tasks.update", USER, "Task", .body = body_in, .out = &plain, .sql = &q_project_update },
+	{ POST,   "/api/v1/keys/a",                   "platform.keys.a",    KEY,    "A", .out = &plain, .sql = &q_ready_check, .flags = KEYLESS | PRIVATE },
+	{ POST,   "/api/v1/keys/b",                   "platform.keys.b",    KEY,    "B", .out = &plain, .sql = &q_ready_check, .flags = TOKEN_TOO },
+	{ POST,   "/api/v1/keys/c/{organization_id}", "platform.keys.c",    KEY_USER, "C", .out = &plain, .sql = &q_ready_check, .may = &may_read },
+	{ POST,   "/api/v1/keys/d",                   "platform.keys.d",    KEY_OR_USER, "D", .about = "At most 100.", .out = &plain, .sql = &q_project_list, .list = &plains, .status = 200 },
+	{ POST,   "/api/v1/keys/e",                   "platform.keys.e",    TEAM_ADMIN, "E", .out = &plain, .sql = &q_ready_check },
+	{ GET,    "/api/v1/elsewhere",                "platform.plans.elsewhere", PUBLIC, "Elsewhere", .sql = &q_ready_check, .status = 302 },
 	{ GET,    "/docs",                            "app.docs.get",       PUBLIC, "Docs", .flags = STATIC | BARE, .content_type = "text/html" },
 	ROUTE_END
 };

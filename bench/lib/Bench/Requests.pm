@@ -92,12 +92,12 @@ sub compile ($text, %settings) {
 
 sub php_quoted ($text) { return q{'} . $text =~ s/(['\\])/\\$1/gr . q{'} }
 
-# The statement is project_list of sql/queries/projects.sql.  The bare form
+# The statement is project_list of sql/queries/work/projects.sql.  The bare form
 # binds the user and the tenant where the guaranteed form reads them from the
 # transaction's settings; not a word differs otherwise.
 sub write_statements {
     my ($text) = slurp("$root/sql/queries/projects.sql") =~ /^-- name: project_list\b[^\n]*\n(.*?)(?=^-- name: |\z)/ms
-        or die "sql/queries/projects.sql: no project_list\n";
+        or die "sql/queries/work/projects.sql: no project_list\n";
     $text =~ s/^\s*--[^\n]*\n//gm;
     $text =~ s/;?\s*\z//;
     # tenant, issuer, subject, session, min_role, read_only; all that is not about a bearer token is left out.

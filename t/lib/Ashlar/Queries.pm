@@ -10,13 +10,17 @@ package Ashlar::Queries;
 
 use v5.36;
 
-sub load ($class, $file = 'build/queries.c') {
-    open my $in, '<', $file or die "$file: $!\n";
-    local $/ = undef;
-    my $text = <$in>;
-    close $in or die "$file: $!\n";
+# What tools/queries made: build/sql/*/*.c, or the files named.
+sub load ($class, @files) {
+    my $text = '';
+    for my $file (@files ? @files : glob 'build/sql/*/*.c') {
+        open my $in, '<', $file or die "$file: $!\n";
+        local $/ = undef;
+        $text .= <$in>;
+        close $in or die "$file: $!\n";
+    }
     my %query;
-    while ($text =~ /\[Q_(\w+)\] = \{\n\t\t"\w+",\n\t\t"(.*)",\n\t\tSHAPE_(\w+), \d+, (.*)\n/g) {
+    while ($text =~ /\nconst struct query q_(\w+) = \{\n\t"\w+",\n\t"(.*)",\n\tSHAPE_(\w+), \d+, (.*)\n/g) {
         my ($name, $sql, $shape, $params) = ($1, $2, lc $3, $4);
         $sql =~ s/\\(?:n|([\\"?]))/$1 \/\/ "\n"/ge;
         $query{$name} = { name => $name, sql => $sql, shape => $shape, params => [ $params =~ /"(\w+)"/g ] };

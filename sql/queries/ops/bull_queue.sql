@@ -1,0 +1,75 @@
+-- The same queues in BullMQ's words.  See sql/functions/ops/queues.sql.
+
+-- name: queue_submit :row
+-- Without a back-off the next attempt waits for nothing.
+SELECT q.id, q.queue, q.name, q.data, q.status, q.priority, q.delay, q.attempts, q.attempts_made, q.backoff, q.schedule_id,
+       q.result, q.failed_reason, q.run_at, q.created_at, q.started_at, q.finished_at, s.deduplicated
+FROM queue_submit(NULL, :queue, :name, :data::jsonb, :priority::integer, :attempts::integer, 300, :delay::bigint,
+                  coalesce(:backoff::jsonb ->> 'type', 'fixed'), (:backoff::jsonb ->> 'delay')::bigint, :job_id, NULL, 'queue') s,
+     queue_job_shown(s.job, queue_is_paused(:queue)) q;
+
+-- name: queue_schedule :row
+SELECT s.schedule_id, s.job_id, :queue::text AS queue, :name::text AS name, :delay::bigint AS delay, :repeat::text AS repeat,
+       :every::bigint AS every, s.next_run_at
+FROM queue_schedule(:queue, :name, :data::jsonb, :delay::bigint, :repeat, :every::bigint) s;
+
+-- name: queue_stats :row
+SELECT s.queues, s.totals
+FROM queue_stats(:queue) s;
+
+-- name: queue_job_list :page
+-- Of each status up to 10,001 are counted.
+SELECT t.total, q.id, q.queue, q.name, q.data, q.status, q.priority, q.delay, q.attempts, q.attempts_made, q.backoff, q.schedule_id,
+       q.result, q.failed_reason, q.run_at, q.created_at, q.started_at, q.finished_at
+FROM (SELECT p.is_paused, (SELECT coalesce(sum(queue_count(:queue, s)), 0)::bigint FROM queue_shown(:status, p.is_paused) s) AS total
+      FROM (SELECT queue_is_paused(:queue) AS is_paused) p) t
+LEFT JOIN LATERAL (
+    SELECT q.*, j.id AS at
+    FROM queue_jobs(:queue, :status, :offset::bigint, :limit::bigint, t.is_paused) j, queue_job_shown(j, t.is_paused) q
+) q ON true
+ORDER BY q.at DESC;
+
+-- name: queue_pause :row
+SELECT true AS success, p.name AS queue, p.is_paused
+FROM queue_pause(:queue, true) p;
+
+-- name: queue_resume :row
+SELECT true AS success, p.name AS queue, p.is_paused
+FROM queue_pause(:queue, false) p;
+
+-- name: queue_schedule_list :page
+-- All, newest first.
+-- scan: a page of the index that is the list's order
+SELECT t.total, s.schedule_id, s.queue, s.name, s.data, s.repeat, s.every, s.job_id, s.next_run_at, s.created_at, s.updated_at
+FROM (SELECT count(*) AS total
+      FROM (SELECT FROM job_schedules WHERE tenant_id = @tenant AND queue <> 'ashlar' AND queue NOT LIKE 'ashlar.%'
+            LIMIT 10001) c) t
+LEFT JOIN (
+    SELECT id AS schedule_id, queue, kind AS name, payload AS data, cron AS repeat, every_ms AS every, next_job_id::text AS job_id,
+           next_run_at, created_at, updated_at
+    FROM job_schedules
+    WHERE tenant_id = @tenant AND queue <> 'ashlar' AND queue NOT LIKE 'ashlar.%'
+    ORDER BY id DESC
+    LIMIT :limit::bigint OFFSET :offset::bigint
+) s ON true
+ORDER BY s.schedule_id DESC;
+
+-- name: queue_schedule_list_of :page
+-- Those of one queue, newest first.
+SELECT t.total, s.schedule_id, s.queue, s.name, s.data, s.repeat, s.every, s.job_id, s.next_run_at, s.created_at, s.updated_at
+FROM (SELECT count(*) AS total
+      FROM (SELECT FROM job_schedules WHERE tenant_id = @tenant AND queue = :queue AND queue <> 'ashlar'
+              AND queue NOT LIKE 'ashlar.%' LIMIT 10001) c) t
+LEFT JOIN (
+    SELECT id AS schedule_id, queue, kind AS name, payload AS data, cron AS repeat, every_ms AS every, next_job_id::text AS job_id,
+           next_run_at, created_at, updated_at
+    FROM job_schedules
+    WHERE tenant_id = @tenant AND queue = :queue AND queue <> 'ashlar' AND queue NOT LIKE 'ashlar.%'
+    ORDER BY id DESC
+    LIMIT :limit::bigint OFFSET :offset::bigint
+) s ON true
+ORDER BY s.schedule_id DESC;
+
+-- name: queue_schedule_remove :row
+SELECT r.id, true AS deleted
+FROM queue_schedule_remove(:schedule_id::uuid) r;

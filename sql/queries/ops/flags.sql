@@ -1,0 +1,43 @@
+-- Feature flags; see sql/functions/ops/flags.sql.
+
+-- name: flag_list :page
+-- All of them, by key.
+-- scan: a tenant has at most 1,000 flags
+SELECT t.total, f.id, f.key, f.name, f.description, f.flag_type, f.is_enabled, f.percentage, f.user_ids, f.plans,
+       f.created_at
+FROM (SELECT count(*) AS total FROM feature_flags WHERE tenant_id = @tenant) t
+LEFT JOIN (
+    SELECT id, key, name, description, flag_type, is_enabled, percentage, user_ids, plans, created_at
+    FROM feature_flags
+    WHERE tenant_id = @tenant
+    ORDER BY key
+) f ON true;
+
+-- name: flag_create :row
+SELECT id, key, name, description, flag_type, is_enabled, percentage, user_ids, plans, created_at
+FROM flag_create(:key, :name, :description, :flag_type, :is_enabled::boolean, :percentage::integer,
+                 text_list(:user_ids::jsonb), text_list(:plans::jsonb));
+
+-- name: flag_update :row
+SELECT id, key, name, description, flag_type, is_enabled, percentage, user_ids, plans, created_at, updated_at AS _updated_at
+FROM flag_change(:flag_id::uuid, :if_match::bigint[], :name, :has_description::boolean, :description, :flag_type,
+                 :is_enabled::boolean, :percentage::integer, text_list(:user_ids::jsonb), text_list(:plans::jsonb));
+
+-- name: flag_delete :row
+WITH gone AS (
+    DELETE FROM feature_flags
+    WHERE tenant_id = @tenant AND id = :flag_id AND if_match(updated_at, :if_match)
+    RETURNING id, key
+)
+SELECT id, audit('flag.delete', 'feature_flag', id::text, jsonb_build_object('key', key)) AS _audited FROM gone;
+
+-- name: flag_check :row
+-- No row: there is no such flag.  Two look-ups, each by a unique index; a user
+-- who is not there is told apart by _has_user.
+SELECT r.flag_key, r.reason IN ('boolean', 'percentage_rollout', 'user_list', 'plan') AS is_enabled, r.reason, r._has_user
+FROM (SELECT f.key AS flag_key, u.id IS NOT NULL AS _has_user,
+             flag_reason(f, :user, CASE WHEN u.subscription_status IN ('active', 'trialing') OR u.subscription_status IS NULL
+                                        THEN coalesce(u.subscription_plan, 'free') ELSE 'free' END) AS reason
+      FROM feature_flags f
+      LEFT JOIN users u ON u.tenant_id = f.tenant_id AND u.public_id = :user AND u.deleted_at IS NULL
+      WHERE f.tenant_id = @tenant AND f.key = :flag) r;

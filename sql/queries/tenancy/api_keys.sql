@@ -1,0 +1,67 @@
+-- API keys: of those of the mode that the caller works in (test or live), which
+-- is the tenant that enter() has put the transaction into.
+
+-- name: api_key_list :rows
+-- Newest first.  Of a secret key there is nothing to show but its prefix.
+-- scan: all of a tenant's keys are shown, in the order of the index
+SELECT id, name, type, prefix, public_text AS key, allowed_origins, is_active, created_by, last_used_at, revoked_at, created_at
+FROM api_keys
+WHERE tenant_id = @tenant AND (:include_revoked OR revoked_at IS NULL)
+ORDER BY created_at DESC, id DESC
+LIMIT :limit OFFSET :skip;
+
+-- name: api_key_create :row
+-- The one time that a secret key is answered in full.
+WITH made AS (
+    INSERT INTO api_keys (tenant_id, name, type, prefix, hash, public_text, allowed_origins, created_by)
+    VALUES (@tenant, :name, :type, left(:key_text, 12), :key_hash::bytea,
+            CASE :type WHEN 'public' THEN :key_text END,
+            ARRAY(SELECT jsonb_array_elements_text(:origins::jsonb)), @team)
+    RETURNING *
+)
+SELECT id, name, type, prefix, :key_text::text AS key, allowed_origins, is_active, created_by, last_used_at, revoked_at,
+       created_at,
+       audit('key.create', 'api_key', id::text,
+             jsonb_build_object('name', name, 'type', type, 'prefix', prefix,
+                                'allowed_origins', CASE type WHEN 'public' THEN to_jsonb(allowed_origins) END)) AS _noted
+FROM made;
+
+-- name: api_key_update :row
+-- Fields that were not sent keep their value.  Of two at once the second waits
+-- and looks again: what is revoked stays as it is.
+WITH before AS (
+    SELECT k.id, to_jsonb(k) AS row
+    FROM api_keys k
+    WHERE k.tenant_id = @tenant AND k.id = :key_id
+), changed AS (
+    UPDATE api_keys k
+    SET name = CASE WHEN :has_name THEN :name ELSE k.name END,
+        allowed_origins = CASE WHEN :has_allowed_origins THEN ARRAY(SELECT jsonb_array_elements_text(:origins::jsonb))
+                               ELSE k.allowed_origins END,
+        is_active = CASE WHEN :has_is_active THEN :is_active ELSE k.is_active END
+    FROM before b
+    WHERE k.tenant_id = @tenant AND k.id = b.id AND api_key_open(k.revoked_at)
+    RETURNING k.*, changed_fields(b.row, to_jsonb(k)) AS fields
+)
+SELECT id, name, type, prefix, public_text AS key, allowed_origins, is_active, created_by, last_used_at, revoked_at, created_at,
+       CASE WHEN fields <> '[]'
+            THEN audit('key.update', 'api_key', id::text,
+                       jsonb_build_object('prefix', prefix, 'fields', fields, 'is_active', is_active)) END AS _noted
+FROM changed;
+
+-- name: api_key_revoke :row
+-- Once; revoked again it stays revoked since then.
+WITH gone AS (
+    UPDATE api_keys
+    SET revoked_at = now()
+    WHERE tenant_id = @tenant AND id = :key_id AND revoked_at IS NULL
+    RETURNING id, prefix
+)
+SELECT k.id,
+       (SELECT audit('key.revoke', 'api_key', g.id::text, jsonb_build_object('prefix', g.prefix)) FROM gone g) AS _noted
+FROM api_keys k
+WHERE k.tenant_id = @tenant AND k.id = :key_id;
+
+-- name: api_key_used :exec
+-- Behind an answer, outside of the request.
+SELECT api_key_used(:key::bytea);

@@ -1,0 +1,68 @@
+-- Organizations, as a member sees them: role is the caller's.  That the caller
+-- is a member enter() has checked where the path names the organization.
+
+-- name: organization_list :rows
+-- Those that the caller is in.
+SELECT o.id, o.name, o.slug, o.description, o.logo_url, m.role, o.created_at
+FROM memberships m
+JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
+WHERE m.tenant_id = @tenant AND m.user_id = @user AND m.is_active AND o.deleted_at IS NULL
+ORDER BY o.created_at, o.id
+LIMIT :limit OFFSET :skip;
+
+-- name: organization_create :row
+-- It is born with its owner and a default department, and becomes the default
+-- organization of who has none.
+WITH made AS (
+    INSERT INTO organizations (tenant_id, name, slug, description)
+    VALUES (@tenant, :name, :slug, :description)
+    RETURNING tenant_id, id, name, slug, description, logo_url, created_at, updated_at
+), owner AS (
+    INSERT INTO memberships (tenant_id, organization_id, user_id, role)
+    SELECT tenant_id, id, @user, 'owner' FROM made
+), department AS (
+    INSERT INTO departments (tenant_id, organization_id, name, is_default)
+    SELECT tenant_id, id, 'General', true FROM made
+), chosen AS (
+    UPDATE users u SET default_organization_id = made.id
+    FROM made
+    WHERE u.tenant_id = made.tenant_id AND u.id = @user AND u.default_organization_id IS NULL
+)
+SELECT made.id, made.name, made.slug, made.description, made.logo_url, 'owner' AS role, made.created_at,
+       made.updated_at AS _updated_at
+FROM made, audit('organization.create', 'organization', made.id::text,
+                 jsonb_build_object('name', made.name, 'slug', made.slug));
+
+-- name: organization_get :row
+SELECT id, name, slug, description, logo_url, @org_role AS role, created_at, updated_at AS _updated_at
+FROM organizations
+WHERE tenant_id = @tenant AND id = :organization_id AND deleted_at IS NULL;
+
+-- name: organization_update :row
+-- Fields that were not sent keep their value; null clears those that may be empty.
+WITH changed AS (
+    UPDATE organizations
+    SET name = CASE WHEN :has_name THEN :name ELSE name END,
+        description = CASE WHEN :has_description THEN :description ELSE description END,
+        logo_url = CASE WHEN :has_logo_url THEN :logo_url ELSE logo_url END
+    WHERE tenant_id = @tenant AND id = :organization_id AND deleted_at IS NULL AND if_match(updated_at, :if_match)
+    RETURNING id, name, slug, description, logo_url, created_at, updated_at
+)
+SELECT c.id, c.name, c.slug, c.description, c.logo_url, @org_role AS role, c.created_at, c.updated_at AS _updated_at
+FROM changed c, audit('organization.update', 'organization', c.id::text, jsonb_build_object('fields', array_remove(
+    ARRAY[CASE WHEN :has_name THEN 'name' END, CASE WHEN :has_description THEN 'description' END,
+          CASE WHEN :has_logo_url THEN 'logo_url' END], NULL)));
+
+-- name: organization_set_default :row
+-- The membership is locked: who takes it away at this moment waits, and then clears the default.
+WITH here AS (
+    SELECT m.tenant_id, m.user_id, m.organization_id
+    FROM memberships m
+    WHERE m.tenant_id = @tenant AND m.organization_id = :organization_id AND m.user_id = @user AND m.is_active
+    FOR SHARE
+)
+UPDATE users u
+SET default_organization_id = here.organization_id
+FROM here
+WHERE u.tenant_id = here.tenant_id AND u.id = here.user_id
+RETURNING 'this is your default organization now' AS message;

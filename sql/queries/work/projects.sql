@@ -1,0 +1,84 @@
+-- Projects: each belongs to a user, and only that user sees it.
+
+-- name: project_list :page
+-- The caller's, newest first.  The total is a column of the owner: counting
+-- costs more than the page, and more with every project.
+SELECT u.project_count AS total, p.id, p.name, p.description, u.public_id AS owner_id, p.created_at, p.updated_at
+FROM users u
+LEFT JOIN LATERAL (
+    SELECT id, name, description, created_at, updated_at
+    FROM projects
+    WHERE tenant_id = u.tenant_id AND owner_id = u.id AND deleted_at IS NULL
+    ORDER BY created_at DESC, id DESC
+    LIMIT :limit OFFSET :skip
+) p ON true
+WHERE u.tenant_id = @tenant AND u.id = @user;
+
+-- name: project_search :page
+-- The caller's whose name contains :search, newest first; counted up to 10,001.
+-- The names are tested one by one, but only those of one owner.
+SELECT (SELECT count(*)
+        FROM (SELECT FROM projects
+              WHERE tenant_id = u.tenant_id AND owner_id = u.id AND deleted_at IS NULL
+                AND name ILIKE like_pattern(:search)
+              LIMIT 10001) counted) AS total,
+       p.id, p.name, p.description, u.public_id AS owner_id, p.created_at, p.updated_at
+FROM users u
+LEFT JOIN LATERAL (
+    SELECT id, name, description, created_at, updated_at
+    FROM projects
+    WHERE tenant_id = u.tenant_id AND owner_id = u.id AND deleted_at IS NULL
+      AND name ILIKE like_pattern(:search)
+    ORDER BY created_at DESC, id DESC
+    LIMIT :limit OFFSET :skip
+) p ON true
+WHERE u.tenant_id = @tenant AND u.id = @user;
+
+-- name: project_get :row
+SELECT p.id, p.name, p.description, u.public_id AS owner_id, p.created_at, p.updated_at
+FROM projects p
+JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.owner_id
+WHERE p.tenant_id = @tenant AND p.id = :project_id AND p.owner_id = @user AND p.deleted_at IS NULL;
+
+-- name: project_create :row
+-- The count goes up in the statement that inserts: of two creates at once the
+-- second waits for the owner's row, and both are counted.
+WITH owner AS (
+    UPDATE users
+    SET project_count = project_count + 1
+    WHERE tenant_id = @tenant AND id = @user
+    RETURNING tenant_id, id, public_id
+), made AS (
+    INSERT INTO projects (tenant_id, owner_id, name, description)
+    SELECT tenant_id, id, :name, :description
+    FROM owner
+    RETURNING id, name, description, created_at, updated_at
+)
+SELECT made.id, made.name, made.description, owner.public_id AS owner_id, made.created_at, made.updated_at
+FROM made, owner;
+
+-- name: project_update :row
+-- Fields that were not sent keep their value; a null description clears it.
+UPDATE projects p
+SET name = CASE WHEN :has_name THEN :name ELSE p.name END,
+    description = CASE WHEN :has_description THEN :description ELSE p.description END
+FROM users u
+WHERE p.tenant_id = @tenant AND p.id = :project_id AND p.owner_id = @user AND p.deleted_at IS NULL
+  AND u.tenant_id = p.tenant_id AND u.id = p.owner_id AND if_match(p.updated_at, :if_match)
+RETURNING p.id, p.name, p.description, u.public_id AS owner_id, p.created_at, p.updated_at;
+
+-- name: project_delete :row
+-- Soft: the row stays, and the count goes down with it, once: of two deletes at
+-- once the second finds deleted_at set.  No row: there is no such project.
+WITH gone AS (
+    UPDATE projects
+    SET deleted_at = now()
+    WHERE tenant_id = @tenant AND id = :project_id AND owner_id = @user AND deleted_at IS NULL
+      AND if_match(updated_at, :if_match)
+    RETURNING tenant_id, id, owner_id
+)
+UPDATE users u
+SET project_count = u.project_count - 1
+FROM gone
+WHERE u.tenant_id = gone.tenant_id AND u.id = gone.owner_id
+RETURNING gone.id;

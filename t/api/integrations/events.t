@@ -1,0 +1,476 @@
+use v5.36;
+use lib 't/lib';
+use Api;
+use Ashlar::Google;
+use Ashlar::SignIn qw($PASSWORD set_tenant newest_mail);
+use Ashlar::Token 'mint';
+use Cpanel::JSON::XS 'decode_json';
+
+# Every event that the list has (handlers/events.c) is sent by its change, once, to whom it
+# concerns and to nobody else, and shows what the list says; and nothing else is sent.
+my $google = Ashlar::Google->start;
+my $secret = 'the secret that Supabase signs with, 32 bytes or more';
+my $t      = Api->start($google->settings, SUPABASE_ISSUER => 'https://project.supabase.example/auth/v1', SUPABASE_JWT_SECRET => $secret);
+my $db     = $t->db;
+my $key    = $t->key;
+my $server = $t->client(key => $key);
+my $owner  = $t->team('owner', role => 'owner');
+my $boss   = $t->user('boss', role => 'superadmin');
+my $ann    = person('ann');
+my $orgs   = '/api/v1/organizations';
+my $nobody = '00000000-0000-7000-8000-00000000dead';
+my ($tenant, $other) = ($ann->tenant_id, $t->tenant_id('other'));
+my ($test) = $db->selectrow_array('SELECT id FROM tenants WHERE test_of = ?', undef, $tenant);
+my ($acme, $away) = map { $t->organization($ann) } 1, 2;
+$t->keep_secret($secret);
+
+sub person ($name, %columns) {
+    return $t->user($name, columns => { full_name => ucfirst $name, is_email_verified => 't', %columns })->with(key => $key);
+}
+
+my $doc   = decode_json(qx($Ashlar::Cluster::BUILD/ashlar openapi));
+my %event = map { ($_ => $doc->{components}{schemas}{ $doc->{webhooks}{$_}{post}{requestBody}{content}{'application/json'}{schema}{properties}{data}{'$ref'} =~ s{.*/}{}r }) }
+    keys %{ $doc->{webhooks} };
+
+# ------------------------------------------------------------------ who listens
+
+# An endpoint that wants all there is, or these.
+sub listen_as ($name, $in, $organization = undef, @events) {
+    return $db->do(q{INSERT INTO webhook_endpoints (tenant_id, organization_id, name, url, events, secret_sealed, secret_tail)
+                     VALUES (?, ?, ?, 'https://hooks.example.com/', ?, 'x', 'xxxx')}, undef, $in, $organization, $name, [ @events ? @events : '*' ]);
+}
+my ($elsewhere) = $db->selectrow_array(q{INSERT INTO organizations (tenant_id, name, slug) VALUES (?, 'x', 'x') RETURNING id}, undef, $other);
+listen_as('tenant', $tenant);
+listen_as('acme',   $tenant, $acme);
+listen_as('away',   $tenant, $away);
+listen_as('other',  $other);
+listen_as('elsewhere', $other, $elsewhere);
+listen_as('test',   $test);
+
+# Who hears of it at once: the channels, from the event's data.
+sub sub_of ($uuid) { return scalar $db->selectrow_array('SELECT public_id FROM users WHERE id = ?', undef, $uuid) }
+my $user   = sub ($data) { "user:$data->{sub}" };
+my $member = sub ($data) { "organization:$data->{organization_id}", 'user:' . sub_of($data->{user_id}) };
+my $organization = sub ($data) { "organization:$data->{organization_id}" };
+my %channels = (
+    (map { ("user.$_" => $user) } qw(updated activated deactivated deleted)),
+    'organization.updated' => sub ($data) { "organization:$data->{id}" },
+    (map { ("organization.member_$_" => $member) } qw(added updated removed)),
+    (map { ("department.$_" => $organization) } qw(created updated)),
+    'project.created' => sub ($data) { "user:$data->{owner_id}" },
+    'project.updated' => sub ($data) { "project:$data->{id}" },
+    'project.deleted' => sub ($data) { "project:$data->{id}", "user:$data->{owner_id}" },
+);
+
+my (%read, %sent);
+my $heard = 0;
+
+# What was published since the last call: "channel event id-or-user", sorted, and the same of the data that came with it.
+sub published () {
+    my @new = @{ $db->selectall_arrayref('SELECT id, tenant_id, channel, kind, payload, sender FROM realtime_messages WHERE id > ? ORDER BY id', { Slice => {} }, $heard) };
+    $heard = $new[-1]{id} if @new;
+    return map { { %$_, payload => decode_json($_->{payload}) } } @new;
+}
+
+# The messages since the last call: { type, organization, data, to => names of endpoints }.
+sub messages () {
+    my @new = grep { !$read{ $_->{id} }++ } @{ $db->selectall_arrayref(<<~'END', { Slice => {} }) };
+        SELECT m.id, m.tenant_id, m.type, m.organization_id AS organization, m.payload,
+               (SELECT string_agg(e.name, ' ' ORDER BY e.name) FROM webhook_deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id
+                WHERE d.message_id = m.id) AS "to"
+        FROM webhook_messages m ORDER BY m.created_at, m.type
+        END
+    $_->{data} = decode_json($_->{payload} =~ s/\A.*?"data"://r =~ s/\}\z//r) for @new;
+    return @new;
+}
+
+# What data has, that its shape does not, or the other way around.
+sub misfits ($data, $shape) {
+    my %must = map { $_ => 1 } @{ $shape->{required} };
+    my @wrong = map { "$_ is missing" } grep { !exists $data->{$_} } sort keys %must;
+    for my $name (sort keys %$data) {
+        my $type = $shape->{properties}{$name} ? $shape->{properties}{$name}{type} : undef;
+        my %may  = map { $_ => 1 } ref $type ? @$type : $type // ();
+        my $is   = !defined $data->{$name} ? 'null' : ref $data->{$name} eq 'HASH' ? 'object' : ref $data->{$name} eq 'ARRAY' ? 'array'
+            : Cpanel::JSON::XS::is_bool($data->{$name}) ? 'boolean' : Cpanel::JSON::XS->new->allow_nonref->encode($data->{$name}) =~ /\A"/ ? 'string' : 'integer';
+        push @wrong, !defined $type ? "$name is not in the list" : $may{$is} ? () : "$name is $is";
+        push @wrong, "$name is $data->{$name}" if $name =~ /_at\z/ && defined $data->{$name} && $data->{$name} !~ $TIME;
+        push @wrong, "$name: $data->{$name}" if ($shape->{properties}{$name}{enum} // undef) && !grep { $_ eq $data->{$name} } @{ $shape->{properties}{$name}{enum} };
+    }
+    return @wrong;
+}
+
+# A change tells exactly this: pairs of a type and some of its data; -in => $organization for those
+# that follow, or the pointer to it in the answer.
+sub tells ($name, $code, @want) {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    messages();
+    published();
+    my $result = $code->();
+    my @got    = messages();
+    my @live   = published();
+    my ($in, @expected) = undef;
+    while (my ($type, $data) = splice @want, 0, 2) {
+        if ($type eq '-in') { $in = $data && $data =~ m{^/} ? $result->json($data) : $data }
+        else                { push @expected, { type => $type, in => $in, data => $data } }
+    }
+    subtest $name => sub {
+        is join(', ', sort map { $_->{type} } @got), join(', ', sort map { $_->{type} } @expected), 'these, once each'
+            or diag join "\n", map({ $_->{payload} } @got), ref $result ? $result->describe : ();
+        is scalar(@live), scalar(map { my $data = $_->{data}; map { $_->($data) } $channels{ $_->{type} } // () } @got), 'and on channels no more than those';
+        for my $want (@expected) {
+            my ($is) = grep { $_->{type} eq $want->{type} } @got or next;
+            my $type = $want->{type};
+            $sent{$type}++;
+            ok $event{$type}, "$type is listed" or next;
+            is join('; ', misfits($is->{data}, $event{$type})), '', "$type: its data are what the list says";
+            is $is->{organization} // '', $want->{in} // '', '  its organization';
+            is $is->{tenant_id}, $tenant, '  its tenant';
+            is $is->{to}, join(' ', !defined $want->{in} ? () : $want->{in} eq $acme ? 'acme' : $want->{in} eq $away ? 'away' : (), 'tenant'), '  who is told';
+            for my $member (sort keys %{ $want->{data} }) {
+                my ($has, $should) = ($is->{data}{$member}, $want->{data}{$member});
+                ref $should eq 'Regexp' ? like $has, $should, "  $member" : is_deeply $has, $should, "  $member";
+            }
+            for my $channel (map { $_->($is->{data}) } $channels{$type} // ()) {
+                my ($row) = grep { $_->{channel} eq $channel && $_->{payload}{event} eq $type } @live;
+                is_deeply $row && [ @$row{qw(tenant_id kind sender payload)} ], [ $tenant, 'message', undef, { type => 'update', event => $type, data => $is->{data} } ], "  on $channel";
+            }
+            unlike $is->{payload}, qr/scrypt|hash|secret_|[sp]k_(?:live|test)_\w{5}/, '  and no secret';
+        }
+    };
+    return $result;
+}
+
+sub quiet ($name, $code) { return tells($name, $code) }
+
+# ------------------------------------------------------------------ users
+
+subtest 'users come in' => sub {
+    my $res = tells 'by registering', sub { $server->post('/api/v1/auth/register', { email => 'Reg@example.com', password => $PASSWORD, display_name => 'Reg' }) },
+        'user.created'   => { email => 'reg@example.com', display_name => 'Reg', role => 'user', is_active => true, is_email_verified => false, tenant_id => $tenant },
+        'user.signed_in' => { method => 'password', has_mfa => false, ip => '127.0.0.1' };
+    $t->keep_secret(@{ $res->json }{qw(access_token refresh_token)});
+    quiet 'not where the address is taken', sub { $server->post('/api/v1/auth/register', { email => 'reg@example.com', password => $PASSWORD }) };
+
+    set_tenant($t, undef, email_verification_required => 1);
+    tells 'by registering, with the address to be verified', sub { $server->post('/api/v1/auth/register', { email => 'late@example.com', password => $PASSWORD }) },
+        'user.created' => { email => 'late@example.com', is_email_verified => false };
+    my $mail = newest_mail($t, 'late@example.com');
+    $t->keep_secret(values %{ $mail->{secrets} });
+    tells 'who is verified', sub { $server->post('/api/v1/auth/verify-email', { token => $mail->{secrets}{token} }) },
+        'user.updated' => { email => 'late@example.com', is_email_verified => true, previous_attributes => { is_email_verified => false } };
+    set_tenant($t, undef, email_verification_required => 0);
+
+    my $made = tells 'by your server', sub { $ann->post('/api/v1/users', { sub => 'made', email => 'made@example.com', status => 'new' }) },
+        'user.created' => { sub => 'made', status => 'new' };
+    status_is $made, 201;
+    quiet 'not where that is refused', sub { $ann->post('/api/v1/users', { sub => 'made', email => 'again@example.com' }) };
+
+    my $now = time;
+    my $token = sub ($sub) { mint({ iss => 'https://project.supabase.example/auth/v1', sub => $sub, email => "$sub\@example.com", aud => 'authenticated', role => 'authenticated', iat => $now, exp => $now + 600 }, key => $secret) };
+    my $who = $t->client(token => $token->('supa'));
+    tells 'with another issuer\'s token', sub { $who->get('/api/v1/app/users/me') }, 'user.created' => { sub => 'supa', email => 'supa@example.com' };
+    quiet 'and are known the next time', sub { $who->get('/api/v1/app/users/me') };
+
+    $owner->put('/api/v1/dashboard/oauth-providers/google', { is_enabled => true, client_id => 'x.apps', client_secret => 'GOCSPX-x', redirect_uris => ['https://app.example.com/in'] });
+    $t->keep_secret('GOCSPX-x');
+    my $by_google = sub (%claim) {
+        my $url = $server->get('/api/v1/auth/google/url', query => { redirect_uri => 'https://app.example.com/in' })->json('/authorization_url');
+        my $res = $t->get($google->agree($url, secret => 'GOCSPX-x', aud => 'x.apps', %claim));
+        my (undef, undef, $fragment) = Ashlar::Google::parts($res->header('Location') // '');
+        $t->keep_secret($google->last, @{ $fragment // {} }{qw(access_token refresh_token)});
+        return $res;
+    };
+    tells 'with Google', sub { $by_google->(sub => 'g-1', email => 'goo@example.com', email_verified => true, name => 'Goo') },
+        'user.created'   => { email => 'goo@example.com', display_name => 'Goo', is_email_verified => true },
+        'user.signed_in' => { method => 'google' };
+    tells 'and come back', sub { $by_google->(sub => 'g-1', email => 'goo@example.com', email_verified => true) }, 'user.signed_in' => { method => 'google' };
+    tells 'or have an account already', sub { $by_google->(sub => 'g-2', email => 'reg@example.com', email_verified => true) },
+        'user.updated'   => { email => 'reg@example.com', previous_attributes => { is_email_verified => false } },
+        'user.signed_in' => { method => 'google' };
+
+    tells 'by the operator\'s command', sub { ashlar(qw(user create --email cli@example.com --role admin)); return },
+        'user.created' => { email => 'cli@example.com', role => 'admin', is_email_verified => true };
+    quiet 'who sets a password', sub { ashlar(qw(user password --email cli@example.com --password Another-Horse-8)); return };
+    quiet 'and mints a token',   sub { $t->keep_secret(split /\n/, ashlar(qw(token --user cli@example.com))); return };
+};
+
+sub ashlar (@args) {
+    local %ENV = (%ENV, %{ $t->{env} }, DATABASE_OWNER_URL => $t->{cluster}->url($t->{database}, 'ashlar'));
+    my @cmd = map { quotemeta } "$Ashlar::Cluster::BUILD/ashlar", @args;
+    my $out = qx(@cmd 2>&1);
+    is $?, 0, "ashlar @args" or diag $out;
+    return $out;
+}
+
+subtest 'users change' => sub {
+    my $me = '/api/v1/app/users/me';
+    my %was = (display_name => 'Ann', avatar_url => undef);
+    tells 'their profile', sub { $ann->patch($me, { full_name => 'Anna', avatar_url => 'https://example.com/a.png' }) },
+        'user.updated' => { id => $ann->uuid, sub => 'user_ann', display_name => 'Anna', avatar_url => 'https://example.com/a.png', previous_attributes => \%was };
+    quiet 'but not to what it is',          sub { $ann->patch($me, { full_name => 'Anna' }) };
+    quiet 'nor when the change is refused', sub { $ann->patch($me, { full_name => 'A' }, headers => { 'If-Match' => '"0"' }) };
+    tells 'through the platform', sub { $server->put('/api/v1/users/' . $ann->uuid, { display_name => undef, locale => 'de' }) },
+        'user.updated' => { display_name => undef, locale => 'de', previous_attributes => { display_name => 'Anna', locale => 'en' } };
+    quiet 'settings are their own',   sub { $server->put('/api/v1/users/' . $ann->uuid . '/settings', { theme => 'dark' }) };
+    quiet 'and so is a second factor', sub { $t->keep_secret($ann->post('/api/v1/auth/mfa/totp', {})->json('/secret') // ()) };
+
+    my $admin = '/api/v1/admin/users/user_ann';
+    tells 'their role', sub { $boss->patch($admin, { role => 'admin' }) }, 'user.updated' => { role => 'admin', previous_attributes => { role => 'user' } };
+    tells 'role and state', sub { $boss->patch($admin, { role => 'user', is_active => false }) },
+        'user.updated'     => { role => 'user', is_active => true, previous_attributes => { role => 'admin' } },
+        'user.deactivated' => { is_active => false, previous_attributes => { is_active => true } };
+    quiet 'twice is once', sub { $boss->post("$admin/deactivate") };
+    tells 'who is let in again', sub { $boss->post("$admin/activate") }, 'user.activated' => { sub => 'user_ann', is_active => true, previous_attributes => { is_active => false } };
+    my $uuid = $ann->uuid;
+    tells 'deactivated by your server', sub { $server->post("/api/v1/users/$uuid/deactivate") }, 'user.deactivated' => { id => $uuid };
+    tells 'and activated',              sub { $server->post("/api/v1/users/$uuid/activate") },   'user.activated'   => { id => $uuid };
+    tells 'deleted, which is the same', sub { $server->delete("/api/v1/users/$uuid") },          'user.deactivated' => { id => $uuid };
+    $t->revive($ann);
+    quiet 'the last superadmin stays', sub { $boss->post('/api/v1/admin/users/user_boss/deactivate') };
+    my $imp = quiet 'an administrator who acts as a user is nobody who signs in', sub { $boss->post('/api/v1/admin/impersonate/start', { user_id => 'user_ann', reason => 'to see' }) };
+    $t->keep_secret($imp->json('/access_token') // ());
+};
+
+# What the worker does with a webhook of an issuer that is received.
+sub issuer_says ($subject, %is) {
+    my $api = $t->{cluster}->connect($t->{database}, 'ashlar_api');
+    $api->begin_work;
+    $api->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $tenant);
+    $api->do('SELECT identity_apply(?, ?, now(), ?, ?, ?, NULL, ?, ?)', undef, 'https://project.supabase.example/auth/v1', $subject,
+        'evt_' . ++(state $n), $is{email}, $is{name}, $is{is_banned} // 0, $is{is_deleted} // 0);
+    $api->commit;
+    $api->disconnect;
+    return;
+}
+
+subtest 'what their own issuer says of users' => sub {
+    tells 'one is new', sub { issuer_says('hook', email => 'hook@example.com', name => 'Hook') }, 'user.created' => { sub => 'hook', email => 'hook@example.com', display_name => 'Hook' };
+    quiet 'nothing is new', sub { issuer_says('hook', email => 'hook@example.com', name => 'Hook') };
+    tells 'another address', sub { issuer_says('hook', email => 'new@example.com', name => 'Hook') },
+        'user.updated' => { email => 'new@example.com', is_email_verified => true, previous_attributes => { email => 'hook@example.com' } };
+    tells 'one that somebody else has', sub { issuer_says('hook', email => 'ann@example.com', name => 'Hook') },
+        'user.updated' => { email => undef, is_email_verified => false, previous_attributes => { email => 'new@example.com', is_email_verified => true } };
+    tells 'a ban', sub { issuer_says('hook', email => 'ann@example.com', name => 'Hook', is_banned => 1) }, 'user.deactivated' => { sub => 'hook' };
+    tells 'they are deleted', sub { issuer_says('hook', is_deleted => 1) }, 'user.deleted' => { sub => 'hook', email => undef, display_name => undef, is_active => false };
+    ok !exists +(grep { $_->{type} eq 'user.deleted' } map { +{ %$_, data => decode_json($_->{payload})->{data} } } @{ $db->selectall_arrayref('SELECT type, payload FROM webhook_messages', { Slice => {} }) })[0]{data}{previous_attributes}, 'what was personal is not told again';
+    quiet 'one who is deleted before anybody heard of them', sub { issuer_says('ghost', is_deleted => 1) };
+};
+
+subtest 'signing in' => sub {
+    my $res = tells 'with a password', sub { $server->post('/api/v1/auth/login', { email => 'late@example.com', password => $PASSWORD }, headers => { 'User-Agent' => 'test/1' }) },
+        'user.signed_in' => { method => 'password', user_agent => 'test/1' };
+    $t->keep_secret(@{ $res->json }{qw(access_token refresh_token)});
+    quiet 'with a wrong one', sub { $server->post('/api/v1/auth/login', { email => 'late@example.com', password => 'Wrong-Horse-7' }) };
+    my $new = quiet 'new tokens are no sign-in', sub { $server->post('/api/v1/auth/refresh', { refresh_token => $res->json('/refresh_token') }) };
+    $t->keep_secret(@{ $new->json }{qw(access_token refresh_token)});
+};
+
+# ------------------------------------------------------------------ organizations
+
+subtest 'organizations' => sub {
+    my $bob = person('bob');
+    my $res = tells 'one is made', sub { $bob->post($orgs, { name => 'Bobs', slug => 'bobs' }) },
+        'user.updated'              => { sub => 'user_bob', default_organization_id => $UUID, previous_attributes => { default_organization_id => undef } },
+        -in                         => '/id',
+        'organization.created'      => { name => 'Bobs', slug => 'bobs', description => undef },
+        'organization.member_added' => { user_id => $bob->uuid, email => 'bob@example.com', display_name => 'Bob', role => 'owner', is_active => true },
+        'department.created'        => { name => 'General', is_default => true };
+    quiet 'not where the slug is taken', sub { $ann->post($orgs, { name => 'Bobs', slug => 'bobs' }) };
+    tells 'it is changed', sub { $ann->put("$orgs/$acme", { name => 'Acme', description => 'Anvils' }) },
+        -in => $acme, 'organization.updated' => { id => $acme, name => 'Acme', description => 'Anvils', previous_attributes => { name => 'Organization 1', description => undef } };
+    quiet 'to what it is',        sub { $ann->put("$orgs/$acme", { name => 'Acme' }) };
+    quiet 'by who may not',       sub { $bob->put("$orgs/$acme", { name => 'Mine' }) };
+    tells 'it is the default one', sub { $ann->post("$orgs/$acme/set-default") },
+        'user.updated' => { sub => 'user_ann', default_organization_id => $acme, previous_attributes => { default_organization_id => undef } };
+
+    my $departments = "/api/v1/dashboard/organizations/$acme/departments";
+    tells 'a department', sub { $owner->post($departments, { name => 'Sales', is_default => true }) },
+        -in => $acme, 'department.created' => { name => 'Sales', organization_id => $acme, is_default => true, is_active => true, settings => {} };
+    tells 'one that takes the default from another', sub { $owner->post($departments, { name => 'Support', is_default => true }) },
+        -in => $acme,
+        'department.created' => { name => 'Support' },
+        'department.updated' => { name => 'Sales', is_default => false, previous_attributes => { is_default => true } };
+    quiet 'not where the name is taken, and the default stays', sub { $owner->post($departments, { name => 'Sales', is_default => true }) };
+};
+
+subtest 'invitations and members' => sub {
+    my %who = map { $_ => person($_) } qw(carl dora);
+    my $invite = sub ($name, $role = 'member') {
+        my $res = tells "$name is invited", sub { $ann->post("$orgs/$acme/invite", { email => "$name\@example.com", role => $role }) },
+            -in => $acme, 'invitation.created' => { organization_id => $acme, organization_name => 'Acme', email => "$name\@example.com", role => $role, status => 'pending', invited_by => $ann->uuid };
+        my $mail = newest_mail($t, "$name\@example.com");
+        $t->keep_secret($mail->{secrets}{token});
+        return ($res->json('/id'), $mail->{secrets}{token});
+    };
+    my ($id, $token) = $invite->('carl');
+    quiet 'twice is refused', sub { $ann->post("$orgs/$acme/invite", { email => 'carl@example.com', role => 'member' }) };
+    quiet 'a reminder is no news', sub { my $res = $ann->post("$orgs/$acme/invitations/$id/resend"); $token = newest_mail($t, 'carl@example.com')->{secrets}{token}; $t->keep_secret($token); $res };
+    quiet 'somebody else cannot accept', sub { $who{dora}->post("$orgs/accept-invitation", { token => $token }) };
+    tells 'it is accepted', sub { $who{carl}->post("$orgs/accept-invitation", { token => $token }) },
+        -in => $acme,
+        'invitation.accepted'       => { id => $id, status => 'accepted' },
+        'organization.member_added' => { organization_id => $acme, user_id => $who{carl}->uuid, role => 'member' };
+    quiet 'once', sub { $who{carl}->post("$orgs/accept-invitation", { token => $token }) };
+
+    ($id, $token) = $invite->('dora', 'admin');
+    tells 'one is rejected', sub { $server->post("$orgs/reject-invitation", { token => $token }) }, -in => $acme, 'invitation.rejected' => { id => $id, status => 'rejected' };
+    ($id, $token) = $invite->('dora', 'admin');
+    tells 'one is cancelled', sub { $ann->delete("$orgs/$acme/invitations/$id") }, -in => $acme, 'invitation.cancelled' => { id => $id, status => 'cancelled' };
+    quiet 'once', sub { $ann->delete("$orgs/$acme/invitations/$id") };
+
+    my $carl = "$orgs/$acme/members/" . $who{carl}->uuid;
+    tells 'a member has another role', sub { $ann->put($carl, { role => 'admin' }) },
+        -in => $acme, 'organization.member_updated' => { role => 'admin', is_active => true, previous_attributes => { role => 'member' } };
+    quiet 'the same one',  sub { $ann->put($carl, { role => 'admin' }) };
+    quiet 'owners stay',   sub { $ann->delete("$orgs/$acme/members/" . $ann->uuid) };
+    $who{carl}->post("$orgs/$acme/set-default");
+    tells 'one is suspended, and the organization is not their default any more', sub { $ann->post("$carl/deactivate") },
+        'user.updated' => { sub => 'user_carl', default_organization_id => undef, previous_attributes => { default_organization_id => $acme } },
+        -in => $acme, 'organization.member_updated' => { role => 'admin', is_active => false, previous_attributes => { is_active => true } };
+    tells 'one is removed', sub { $ann->delete($carl) }, -in => $acme, 'organization.member_removed' => { user_id => $who{carl}->uuid, email => 'carl@example.com' };
+
+    ($id, $token) = $invite->('carl');
+    $who{carl}->post("$orgs/accept-invitation", { token => $token });
+    $db->do(q{INSERT INTO invitations (tenant_id, organization_id, email, role, token_hash, expires_at) VALUES (?, ?, 'carl@example.com', 'admin', sha256('x'), now() + interval '1 day')}, undef, $tenant, $acme);
+    tells 'one leaves, and an invitation with them', sub { $who{carl}->delete($carl) },
+        -in => $acme,
+        'invitation.cancelled'        => { email => 'carl@example.com' },
+        'organization.member_removed' => { user_id => $who{carl}->uuid };
+};
+
+# ------------------------------------------------------------------ projects
+
+subtest 'projects' => sub {
+    my $base = '/api/v1/app/projects';
+    my $id   = tells('one is made', sub { $ann->post($base, { name => 'Site', description => 'x' }) },
+        'project.created' => { name => 'Site', description => 'x', owner_id => 'user_ann' })->json('/id');
+    quiet 'not without a name', sub { $ann->post($base, {}) };
+    tells 'it is changed', sub { $ann->patch("$base/$id", { name => 'Site 2' }) },
+        'project.updated' => { id => $id, name => 'Site 2', description => 'x', owner_id => 'user_ann', previous_attributes => { name => 'Site' } };
+    tells 'its description is taken away', sub { $ann->patch("$base/$id", { description => undef }) }, 'project.updated' => { description => undef, previous_attributes => { description => 'x' } };
+    quiet 'to what it is',       sub { $ann->patch("$base/$id", { name => 'Site 2' }) };
+    quiet 'by somebody else',    sub { $boss->patch("$base/$id", { name => 'y' }) };
+    quiet 'that another has changed', sub { $ann->patch("$base/$id", { name => 'y' }, headers => { 'If-Match' => '"0"' }) };
+    tells 'it is deleted', sub { $ann->delete("$base/$id") }, 'project.deleted' => { id => $id, name => 'Site 2' };
+    quiet 'once', sub { $ann->delete("$base/$id") };
+};
+
+# ------------------------------------------------------------------ a tenant's own
+
+subtest 'API keys' => sub {
+    my $base = '/api/v1/dashboard/api-keys';
+    my $res  = tells 'one is made', sub { $owner->post($base, { name => 'Server', type => 'secret' }) },
+        'api_key.created' => { name => 'Server', type => 'secret', prefix => qr/\Ask_live_\w{4}\z/, allowed_origins => [], is_active => true, revoked_at => undef };
+    $t->keep_secret($res->json('/key'));
+    my $id = $res->json('/id');
+    tells 'a public one', sub { $owner->post($base, { name => 'Page', type => 'public', allowed_origins => ['https://app.example.com'] }) },
+        'api_key.created' => { type => 'public', allowed_origins => ['https://app.example.com'] };
+    tells 'it is suspended', sub { $owner->put("$base/$id", { is_active => false }) }, 'api_key.updated' => { id => $id, is_active => false, previous_attributes => { is_active => true } };
+    quiet 'to be used is no change', sub { $t->get('/api/v1/users', key => $key); $t->get('/api/v1/users', key => $key) };
+    tells 'it is revoked', sub { $owner->delete("$base/$id") }, 'api_key.revoked' => { id => $id, revoked_at => $TIME, previous_attributes => { revoked_at => undef } };
+    quiet 'once', sub { $owner->delete("$base/$id") };
+};
+
+subtest 'feature flags' => sub {
+    my $base = '/api/v1/admin/feature-flags';
+    my $id   = tells('one is made', sub { $boss->post($base, { key => 'new', name => 'New', flag_type => 'percentage', percentage => 10 }) },
+        'feature_flag.created' => { key => 'new', flag_type => 'percentage', percentage => 10, is_enabled => false, user_ids => [] })->json('/id');
+    tells 'it is switched on', sub { $boss->patch("$base/$id", { is_enabled => true }) },
+        'feature_flag.updated' => { key => 'new', is_enabled => true, previous_attributes => { is_enabled => false } };
+    quiet 'twice',            sub { $boss->patch("$base/$id", { is_enabled => true }) };
+    quiet 'to what it cannot be', sub { $boss->patch("$base/$id", { flag_type => 'user_list' }) };
+    tells 'it is deleted',    sub { $boss->delete("$base/$id") }, 'feature_flag.deleted' => { id => $id, key => 'new' };
+    quiet 'once',             sub { $boss->delete("$base/$id") };
+};
+
+subtest 'the contact form' => sub {
+    my %sent = (name => 'Ada', email => 'ada@example.com', message => 'Can it weave patterns?');
+    tells 'is sent', sub { $t->post('/api/v1/public/contact', \%sent) },
+        'contact.submitted' => { %sent, reference_id => qr/\ACNT-[0-9A-F]{8}\z/, phone => undef, extra_fields => {} };
+    quiet 'with nothing in it', sub { $t->post('/api/v1/public/contact', { %sent, message => '' }) };
+};
+
+subtest 'a webhook is switched off' => sub {
+    my $off = sub ($name) {
+        $db->begin_work;
+        $db->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $tenant);
+        $db->do(q{UPDATE webhook_endpoints SET is_active = false, disabled_reason = 'endpoint answered 410' WHERE name = ?}, undef, $name);
+        $db->commit;
+        return;
+    };
+    listen_as('second', $tenant, $away);
+    tells 'by the deliverer', sub { $off->('second') },
+        -in => $away, 'webhook.disabled' => { name => 'second', workspace_id => $away, disabled_reason => 'endpoint answered 410' };
+    my ($id) = $db->selectrow_array(q{SELECT id FROM webhook_endpoints WHERE name = 'second'});
+    quiet 'by its owner', sub { $ann->post("/api/v1/webhooks/$id/toggle", undef, headers => { 'X-Workspace-Id' => $away }); $ann->post("/api/v1/webhooks/$id/toggle", undef, headers => { 'X-Workspace-Id' => $away }) };
+    is $db->selectrow_array('SELECT is_active FROM webhook_endpoints WHERE id = ?', undef, $id), 0;
+};
+
+subtest 'a job that has failed for good' => sub {
+    my ($id) = $db->selectrow_array(q{INSERT INTO jobs (tenant_id, queue, kind, payload, state, attempts) VALUES (?, 'reports', 'monthly', '{"secret_":1}', 'running', 10) RETURNING id}, undef, $tenant);
+    quiet 'not while it may be tried again', sub { $db->do(q{UPDATE jobs SET state = 'queued' WHERE id = ?}, undef, $id); return };
+    tells 'by whoever works for all tenants, in none', sub { $db->do(q{UPDATE jobs SET state = 'failed', last_error = 'out of paper', finished_at = now() WHERE id = ?}, undef, $id); return },
+        'job.failed' => { id => $id, queue => 'reports', kind => 'monthly', attempts => 10, error => 'out of paper' };
+    is $db->selectrow_array(q{SELECT coalesce(current_setting('app.tenant_id', true), '')}), '', 'and is in none afterwards';
+    my $queue = '/api/task-queue';
+    my ($one) = $boss->post("$queue/submit", { task_type => 'print', queue_name => 'paper', max_attempts => 1 })->json('/data/id');
+    $boss->post("$queue/claim", { worker_id => 'w', queue_name => 'paper' });
+    tells 'by a worker outside', sub { $boss->post("$queue/$one/fail", { worker_id => 'w', error => 'no paper' }) },
+        'job.failed' => { id => $one, queue => 'paper', kind => 'print', attempts => 1, max_attempts => 1, error => 'no paper' };
+};
+
+# ------------------------------------------------------------------ to whom, and in what
+
+subtest 'every event that is listed was sent' => sub {
+    is join(' ', grep { !$sent{$_} } sort keys %event), '', 'none is missing';
+    is join(' ', grep { !$event{$_} } sort keys %sent), '', 'and none is unknown';
+    my %called;
+    for my $file (glob('sql/functions/*/*.sql'), glob('sql/queries/*/*.sql')) {
+        open my $in, '<', $file or die "$file: $!\n";
+        my $text = do { local $/ = undef; <$in> } =~ s/^\s*--.*$//gmr;
+        $called{$_} //= $file for $text =~ /'([a-z_]+\.[a-z_]+)'/g;
+    }
+    is join(' ', grep { !$called{$_} } sort keys %event), '', 'each is named where the changes are';
+    is join(' ', grep { /\A(?:user|organization|invitation|department|project|api_key|feature_flag|contact|job|webhook)\.\w+\z/ && $called{$_} =~ /triggers/ && !$event{$_} } sort keys %called), '', 'and no other is';
+};
+
+subtest 'other tenants and the test mode have events of their own' => sub {
+    my $eve = $t->user('eve', tenant => 'other');
+    messages();
+    $eve->post('/api/v1/app/projects', { name => 'x' });
+    my ($other_key, $test_key) = ($t->key(tenant => 'other'), $t->key(test => 1));
+    $t->client(key => $other_key)->post('/api/v1/auth/register', { email => 'x@example.com', password => $PASSWORD });
+    $t->keep_secret(@{ $t->last // {} }{()});
+    my @got = messages();
+    is join(' ', map { "$_->{type}:$_->{to}" } @got), 'project.created:other user.created:other user.signed_in:other', 'theirs are told to them';
+    my $res = $t->client(key => $test_key)->post('/api/v1/auth/register', { email => 'x@example.com', password => $PASSWORD });
+    $t->keep_secret(@{ $res->json }{qw(access_token refresh_token)});
+    is join(' ', map { "$_->{type}:$_->{to}" } messages()), 'user.created:test user.signed_in:test', 'and those of the test mode to its own';
+};
+
+subtest 'an endpoint hears of what it asked for' => sub {
+    $db->do(q{UPDATE webhook_endpoints SET events = '{project.updated,user.created}' WHERE name = 'tenant'});
+    my $id = $ann->post('/api/v1/app/projects', { name => 'x' })->json('/id');
+    is join(' ', messages()), '', 'of nothing else';
+    $ann->patch("/api/v1/app/projects/$id", { name => 'y' });
+    is join(' ', map { $_->{type} } messages()), 'project.updated', 'of that';
+    $db->do(q{UPDATE webhook_endpoints SET is_active = false WHERE name = 'tenant'});
+    $ann->patch("/api/v1/app/projects/$id", { name => 'z' });
+    is join(' ', messages()), '', 'and of nothing while it is switched off';
+    $db->do(q{UPDATE webhook_endpoints SET is_active = true, events = '{*}' WHERE name = 'tenant'});
+};
+
+subtest 'what is rolled back was never said' => sub {
+    my $id = $ann->post('/api/v1/app/projects', { name => 'x' })->json('/id');
+    $db->do(q{CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE SQLSTATE 'AS409' USING MESSAGE = 'no'; END $$});
+    $db->do('CREATE TRIGGER zz_fail AFTER UPDATE ON projects FOR EACH ROW EXECUTE FUNCTION fail()');
+    quiet 'a change that fails behind its event', sub { $ann->patch("/api/v1/app/projects/$id", { name => 'y' }) };
+    error_is $ann->last, 409, 'CONFLICT';
+    $db->do('DROP TRIGGER zz_fail ON projects');
+};
+
+subtest 'what fills the database tells nobody' => sub {
+    quiet 'ashlar seed',         sub { ashlar(qw(seed)); return };
+    quiet 'ashlar seed --scale', sub { ashlar(qw(seed --scale 20)); return };
+};
