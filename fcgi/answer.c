@@ -135,20 +135,57 @@ static enum err no_row(struct req *rq)
 	return req_not_found(rq, n ? req_text(rq, route_param(rq->route, n - 1).name) : NULL);
 }
 
-static void write_rows(struct req *rq, const PGresult *res, int first_column)
+static struct rows *open_rows(struct req *rq, const PGresult *res, const struct shape *shape,
+			      int first_column)
 {
-	struct rows *rows = rows_open(&rq->arena, res, rq->route->out, rq->version, first_column);
-	int n = PQntuples(res);
+	struct rows *rows = rows_open(&rq->arena, res, shape, rq->version, first_column);
 
 	if (surface_of(rq->route->id)->has_micros)
 		rows_use_micros(rows);
-	/* An empty page is one row of nulls beside its total. */
+	return rows;
+}
+
+/* The rows of a child that belong to the one with this id; of a single row all do. */
+static void write_family(struct buf *b, const PGresult *res, struct rows *rows, const char *id)
+{
+	int of = PQfnumber(res, "_of"), n = 0;
+
+	buf_char(b, '[');
+	for (int i = 0; i < PQntuples(res); i++) {
+		if (of >= 0 &&
+		    (!id || memcmp(PQgetvalue(res, i, of), id, (size_t)PQgetlength(res, i, of)) != 0))
+			continue;
+		if (n++)
+			buf_char(b, ',');
+		rows_object(b, rows, i);
+	}
+	buf_char(b, ']');
+}
+
+static void write_rows(struct req *rq, const PGresult *res, int first_column)
+{
+	struct rows *rows = open_rows(rq, res, rq->route->out, first_column), *child_rows[MAX_CHILDREN];
+	int n = PQntuples(res), id = PQfnumber(res, "id");
+	struct buf *b = &rq->out;
+
+	/* An empty page may be one row of nulls beside its total. */
 	if (first_column && n == 1 && PQgetisnull(res, 0, first_column))
 		n = 0;
+	for (int i = 0; i < rq->nchildren; i++)
+		child_rows[i] = open_rows(rq, (PGresult *)rq->children[i], NULL, 0);
 	for (int i = 0; i < n; i++) {
 		if (i)
-			buf_char(&rq->out, ',');
-		rows_object(&rq->out, rows, i);
+			buf_char(b, ',');
+		rows_object(b, rows, i);
+		if (!rq->nchildren)
+			continue;
+		b->n--; /* its brace */
+		for (int c = 0; c < rq->nchildren; c++) {
+			jx_key(b, rq->route->children[c].member);
+			write_family(b, (PGresult *)rq->children[c], child_rows[c],
+				     id < 0 ? NULL : PQgetvalue(res, i, id));
+		}
+		buf_char(b, '}');
 	}
 }
 
@@ -186,7 +223,7 @@ static void write_page(struct req *rq, const PGresult *res)
 		buf_text(&rq->out, s->page_tail_head);
 	for (int i = 0; i < 4 && s->page_fields[i]; i++) {
 		const char *name = s->page_fields[i];
-		long long v = strcmp(name, "total") ? number(rq, name) : db_int(res, 0, "total");
+		long long v = strcmp(name, "total") ? number(rq, name) : rq->total;
 
 		jx_key(&rq->out, name);
 		jx_int(&rq->out, v);
@@ -214,11 +251,11 @@ static void write_list(struct req *rq, const PGresult *res, bool is_page)
 
 		jx_key(b, name);
 		if (!strcmp(name, "total"))
-			jx_int(b, db_int(res, 0, "total"));
+			jx_int(b, rq->total);
 		else if (!strcmp(name, "has_prev"))
 			jx_bool(b, number(rq, "skip") > 0);
 		else if (!strcmp(name, "has_next"))
-			jx_bool(b, number(rq, "skip") < db_int(res, 0, "total") - number(rq, "limit"));
+			jx_bool(b, number(rq, "skip") < rq->total - number(rq, "limit"));
 		else
 			jx_int(b, number(rq, name));
 	}
@@ -227,11 +264,28 @@ static void write_list(struct req *rq, const PGresult *res, bool is_page)
 	envelope_close(rq, NULL);
 }
 
+/* How many a page is of; behind the last page there is no row that tells it. */
+static enum err count_page(struct req *rq, const struct query *q, const PGresult *page)
+{
+	PGresult *res;
+	enum err rc;
+
+	rq->total = PQntuples(page) ? db_int(page, 0, "total") : 0;
+	if (PQntuples(page) || !q->total || !number(rq, "skip"))
+		return ERR_OK;
+	rc = db_total(rq, q, &res);
+	if (!rc)
+		rq->total = db_int(res, 0, "total");
+	return rc;
+}
+
 enum err req_answer(struct req *rq, const struct query *q)
 {
 	PGresult *res;
-	enum err rc = db_call(rq, q, true, &res);
+	enum err rc = db_call_family(rq, q, rq->route->children, true, &res);
 
+	if (!rc && q->shape == SHAPE_PAGE)
+		rc = count_page(rq, q, res);
 	if (rc)
 		return rc;
 	if (rq->route->list && (q->shape == SHAPE_ROWS || q->shape == SHAPE_PAGE)) {
@@ -240,14 +294,18 @@ enum err req_answer(struct req *rq, const struct query *q)
 	}
 	switch (q->shape) {
 	case SHAPE_EXEC: break;
+	case SHAPE_MAYBE:
 	case SHAPE_ROW:
-		if (PQntuples(res) == 0)
+		if (PQntuples(res) == 0 && q->shape == SHAPE_ROW)
 			return no_row(rq);
-		rq->updated_us = rows_updated_us(res, 0);
+		rq->updated_us = PQntuples(res) ? rows_updated_us(res, 0) : 0;
 		if (route_status(rq->route) == 204)
 			break;
 		req_open(rq);
-		write_rows(rq, res, 0);
+		if (PQntuples(res))
+			write_rows(rq, res, 0);
+		else
+			jx_null(&rq->out);
 		return req_close(rq);
 	case SHAPE_ROWS:
 		if (surface_of(rq->route->id)->object_head) {

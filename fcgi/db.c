@@ -16,6 +16,7 @@
 #include "fcgi/req.h"
 #include "fcgi/share.h"
 #include "fcgi/shm.h"
+#include "fcgi/statement.h"
 #include "fcgi/wake.h"
 
 /*
@@ -35,8 +36,7 @@ enum { SYNC_GRACE_MS = 2000, BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 2000 };
 int db_client_check_ms;
 
 static PGconn *conn;
-static const struct query *prepared[1024]; /* a hash table: open addressing, no removal */
-static int64_t retry_at_ns;                /* no attempt to connect before */
+static int64_t retry_at_ns; /* no attempt to connect before */
 static int backoff_ms;
 static unsigned connection_number;
 static unsigned to_wake; /* by the open transaction, when it commits; see wake.h */
@@ -44,9 +44,9 @@ static bool is_stale;    /* what we prepared is no longer what the server has */
 
 /* What the server still owes us, in order. */
 static struct pending {
-	enum { P_PREPARE, P_ENTER, P_QUERY, P_SYNC } what;
-	const struct query *q;
-} pending[10];
+	enum { P_PREPARE, P_ENTER, P_QUERY, P_CHILD, P_SYNC } what;
+	struct statement *s; /* NULL: none of ours */
+} pending[32];
 static int npending;
 
 /* Connecting */
@@ -86,7 +86,7 @@ void db_close(void)
 	npending = 0;
 	to_wake = 0;
 	is_stale = false;
-	memset(prepared, 0, sizeof(prepared));
+	statements_forget();
 }
 
 /* Whether c is connected before the deadline.  PQconnectdb would do, but says what PostgreSQL notices
@@ -368,41 +368,56 @@ static enum err refused(struct req *rq, const PGresult *res)
 
 /* Sending */
 
-static void expect(int what, const struct query *q)
+static void expect(int what, struct statement *s)
 {
 	assert(npending < (int)(sizeof(pending) / sizeof(*pending)));
 	pending[npending].what = what;
-	pending[npending++].q = q;
+	pending[npending++].s = s;
 }
 
-/* Where a query is found in prepared, or would be put. */
-static const struct query **prepared_slot(const struct query *q)
+/* The statement that a query is for this request; what has to make room for it goes. */
+static struct statement *statement_of(struct req *rq, const struct query *q, bool total)
 {
-	enum { SIZE = sizeof(prepared) / sizeof(*prepared) };
-	size_t i = ((uintptr_t)q / sizeof(*q) * 0x9e3779b97f4a7c15u >> 32) % SIZE;
+	const char *gone;
+	struct statement *s = statement_find(rq, q, total, &gone);
 
-	while (prepared[i] && prepared[i] != q)
-		i = (i + 1) % SIZE;
-	return &prepared[i];
+	if (*gone) {
+		expect(P_ENTER, NULL);
+		PQsendQueryParams(conn, arena_fmt(&rq->arena, "DEALLOCATE \"%s\"", gone), 0, NULL, NULL, NULL,
+				  NULL, 1);
+	}
+	return s;
 }
 
-static bool send_prepare(const struct query *q)
+static bool prepare(struct req *rq, struct statement *s)
 {
-	if (!cfg.db_prepared || *prepared_slot(q))
+	if (!cfg.db_prepared || s->is_prepared)
 		return true;
 	for (int i = 0; i < npending; i++)
-		if (pending[i].what == P_PREPARE && pending[i].q == q)
+		if (pending[i].what == P_PREPARE && pending[i].s == s)
 			return true;
-	expect(P_PREPARE, q);
-	return PQsendPrepare(conn, q->name, q->text, 0, NULL);
+	expect(P_PREPARE, s);
+	s->is_named = true;
+	return PQsendPrepare(conn, s->name, statement_text(&rq->arena, s), 0, NULL);
 }
 
-static bool send_query(int what, const struct query *q, const char *const *values)
+static bool send_prepare(struct req *rq, const struct query *q)
 {
-	expect(what, q);
+	return prepare(rq, statement_of(rq, q, false));
+}
+
+static bool send_statement(struct req *rq, int what, struct statement *s, const char *const *values)
+{
+	expect(what, s);
 	if (cfg.db_prepared)
-		return PQsendQueryPrepared(conn, q->name, q->nparams, values, NULL, NULL, 1);
-	return PQsendQueryParams(conn, q->text, q->nparams, NULL, values, NULL, NULL, 1);
+		return PQsendQueryPrepared(conn, s->name, s->nparams, values, NULL, NULL, 1);
+	return PQsendQueryParams(conn, statement_text(&rq->arena, s), s->nparams, NULL, values, NULL, NULL,
+				 1);
+}
+
+static bool send_query(struct req *rq, int what, const struct query *q, const char *const *values)
+{
+	return send_statement(rq, what, statement_of(rq, q, false), values);
 }
 
 /* What enter() is to check: its query's parameters. */
@@ -530,7 +545,7 @@ static void enter_values(struct req *rq, const char **values)
 }
 
 /* PgBouncer passes no connection's options on (see db_open), so the transaction sets its own limit. */
-static bool send_timeout(void)
+static bool send_timeout(struct req *rq)
 {
 	char timeout_ms[24];
 	const char *const values[] = { timeout_ms };
@@ -538,7 +553,7 @@ static bool send_timeout(void)
 	if (cfg.db_prepared)
 		return true;
 	snprintf(timeout_ms, sizeof(timeout_ms), "%ld", cfg.database_timeout_ms);
-	return send_query(P_ENTER, &q_transaction_timeout, values);
+	return send_query(rq, P_ENTER, &q_transaction_timeout, values);
 }
 
 /* What goes in front of the request's first statement. */
@@ -557,12 +572,12 @@ static bool send_page(struct req *rq)
 {
 	const char *const values[] = { rq->who.page_key, origin_of(rq) };
 
-	return !wants_page(rq) || send_query(P_ENTER, &q_key_page, values);
+	return !wants_page(rq) || send_query(rq, P_ENTER, &q_key_page, values);
 }
 
 static bool send_prepare_enter(struct req *rq)
 {
-	return send_prepare(enter_query(rq)) && (!wants_page(rq) || send_prepare(&q_key_page));
+	return send_prepare(rq, enter_query(rq)) && (!wants_page(rq) || send_prepare(rq, &q_key_page));
 }
 
 static bool send_enter(struct req *rq)
@@ -574,8 +589,8 @@ static bool send_enter(struct req *rq)
 	rq->in_transaction = true;
 	rq->asked = true;
 	rq->entered = false;
-	return send_timeout() &&
-	       send_query(P_ENTER, enter_query(rq), rq->enter == NULL ? values : rq->enter_values) &&
+	return send_timeout(rq) &&
+	       send_query(rq, P_ENTER, enter_query(rq), rq->enter == NULL ? values : rq->enter_values) &&
 	       send_page(rq);
 }
 
@@ -597,21 +612,31 @@ static const char *bind(struct req *rq, const struct query *q, const char *name)
 
 /* Receiving */
 
+static void clear_result(void *res)
+{
+	PQclear(res);
+}
+
 static enum err take(struct req *rq, const struct pending *p, PGresult *res, PGresult **answer)
 {
 	switch (PQresultStatus(res)) {
 	case PGRES_COMMAND_OK:
 		if (p->what == P_PREPARE)
-			*prepared_slot(p->q) = p->q;
+			p->s->is_prepared = true;
 		/* fall through */
 	case PGRES_TUPLES_OK:
 		if (p->what == P_QUERY && answer) {
 			*answer = res;
 			return ERR_OK;
 		}
-		if (p->q == enter_query(rq) && p->what == P_ENTER)
+		if (p->what == P_CHILD) {
+			arena_defer(&rq->arena, clear_result, res);
+			rq->children[rq->nchildren++] = res;
+			return ERR_OK;
+		}
+		if (p->what == P_ENTER && p->s && p->s->query == enter_query(rq))
 			rq->entered = true;
-		if (p->q == &q_key_page && p->what == P_ENTER) {
+		if (p->what == P_ENTER && p->s && p->s->query == &q_key_page) {
 			rq->knows_page = true;
 			rq->any_origin = rq->any_origin || PQntuples(res);
 		}
@@ -619,7 +644,7 @@ static enum err take(struct req *rq, const struct pending *p, PGresult *res, PGr
 	case PGRES_PIPELINE_ABORTED: break;
 	default:
 		rq->doing = arena_fmt(&rq->arena, "%s %s", p->what == P_PREPARE ? "preparing" : "running",
-				      p->q == NULL ? "the transaction's end" : p->q->name);
+				      p->s ? p->s->name : "the transaction's end");
 		if (!rq->fail.err)
 			refused(rq, res);
 	}
@@ -663,35 +688,53 @@ static enum err receive(struct req *rq, PGresult **answer)
 	return rq->fail.err;
 }
 
-static void clear_result(void *res)
+/* What all statements of a query take, in its own order. */
+static enum err bind_all(struct req *rq, const struct query *q, const char **values)
 {
-	PQclear(res);
-}
-
-enum err db_call(struct req *rq, const struct query *q, bool last, PGresult **out)
-{
-	const char *values[64];
-
-	*out = NULL;
-	assert(q->nparams <= (int)(sizeof(values) / sizeof(*values)));
+	assert(q->nparams <= QUERY_MAX_PARAMS);
 	for (int i = 0; i < q->nparams; i++)
 		values[i] = bind(rq, q, q->params[i]);
-	if (rq->fail.err)
-		return rq->fail.err;
-	return db_call_with(rq, q, values, last && rq->frame == NULL, out);
+	return rq->fail.err;
 }
 
-void db_frame(struct req *rq, const struct query *q, const char *const *values)
+static bool send_bound(struct req *rq, int what, struct statement *s, const char *const *all)
 {
-	rq->frame = q;
-	rq->frame_values = values;
+	const char *values[QUERY_MAX_PARAMS];
+
+	for (int i = 0; i < s->nparams; i++)
+		values[i] = all[s->params[i]];
+	return send_statement(rq, what, s, values);
 }
 
-enum err db_call_with(struct req *rq, const struct query *q, const char *const *values, bool last,
-		      PGresult **out)
+static bool prepare_children(struct req *rq, const struct child *children)
+{
+	bool ok = true;
+
+	rq->nchildren = 0;
+	for (const struct child *c = children; ok && c && c->member; c++)
+		ok = send_prepare(rq, c->sql);
+	return ok;
+}
+
+static bool send_children(struct req *rq, const struct child *children)
+{
+	const char *all[QUERY_MAX_PARAMS];
+	bool ok = true;
+
+	for (const struct child *c = children; ok && c && c->member; c++)
+		ok = !bind_all(rq, c->sql, all) &&
+		     send_bound(rq, P_CHILD, statement_of(rq, c->sql, false), all);
+	return ok;
+}
+
+/* One of a query's statements, or a page's total; behind it, in the same round trip, the lists that belong to
+ * it. */
+static enum err call(struct req *rq, const struct query *q, bool total, const char *const *values,
+		     const struct child *children, bool last, PGresult **out)
 {
 	PGresult *res = NULL;
-	bool ok = true;
+	struct statement *s;
+	bool ok;
 
 	*out = NULL;
 	/* Whose the request is its handler knows by now (oauth.c); the others' share is taken already. */
@@ -701,15 +744,17 @@ enum err db_call_with(struct req *rq, const struct query *q, const char *const *
 	db_open();
 	if (!conn)
 		return unavailable(rq, "not connected");
+	s = statement_of(rq, q, total);
 	if (!rq->in_transaction) {
 		bool framed = rq->frame != NULL;
 
-		ok = send_prepare_enter(rq) && (!framed || send_prepare(rq->frame)) && send_prepare(q) &&
-		     send_enter(rq) && (!framed || send_query(P_ENTER, rq->frame, rq->frame_values));
+		ok = send_prepare_enter(rq) && (!framed || send_prepare(rq, rq->frame)) && prepare(rq, s) &&
+		     prepare_children(rq, children) && send_enter(rq) &&
+		     (!framed || send_query(rq, P_ENTER, rq->frame, rq->frame_values));
 	} else {
-		ok = send_prepare(q);
+		ok = prepare(rq, s) && prepare_children(rq, children);
 	}
-	ok = ok && send_query(P_QUERY, q, values);
+	ok = ok && send_bound(rq, P_QUERY, s, values) && send_children(rq, children);
 	if (last) {
 		expect(P_SYNC, NULL);
 		ok = ok && PQpipelineSync(conn);
@@ -726,6 +771,44 @@ enum err db_call_with(struct req *rq, const struct query *q, const char *const *
 	if (rq->fail.err)
 		db_finish(rq, false);
 	return rq->fail.err;
+}
+
+enum err db_call_with(struct req *rq, const struct query *q, const char *const *values, bool last,
+		      PGresult **out)
+{
+	return call(rq, q, false, values, NULL, last, out);
+}
+
+enum err db_call(struct req *rq, const struct query *q, bool last, PGresult **out)
+{
+	return db_call_family(rq, q, NULL, last, out);
+}
+
+enum err db_call_family(struct req *rq, const struct query *q, const struct child *children, bool last,
+			PGresult **out)
+{
+	const char *values[QUERY_MAX_PARAMS];
+
+	*out = NULL;
+	if (bind_all(rq, q, values))
+		return rq->fail.err;
+	return call(rq, q, false, values, children, last && !rq->frame, out);
+}
+
+enum err db_total(struct req *rq, const struct query *q, PGresult **out)
+{
+	const char *values[QUERY_MAX_PARAMS];
+
+	*out = NULL;
+	if (bind_all(rq, q, values))
+		return rq->fail.err;
+	return call(rq, q, true, values, NULL, !rq->frame, out);
+}
+
+void db_frame(struct req *rq, const struct query *q, const char *const *values)
+{
+	rq->frame = q;
+	rq->frame_values = values;
 }
 
 enum err db_finish(struct req *rq, bool commit)

@@ -16,6 +16,7 @@
 #include "fcgi/err.h"
 #include "fcgi/query.h"
 
+struct child;
 struct req;
 
 /*
@@ -69,7 +70,18 @@ void db_idle_input(void);
  */
 enum err db_call(struct req *rq, const struct query *q, bool last, PGresult **out);
 
-/* The same with the parameters by position. */
+/*
+ * The same, and behind it, in the same round trip, a row's children (route.h);
+ * their results are rq->children, in their order.
+ */
+enum err db_call_family(struct req *rq, const struct query *q, const struct child *children, bool last,
+			PGresult **out);
+
+/* A page's total alone, the only column of one row; for a page behind the last one, which has no row to bear
+ * it. */
+enum err db_total(struct req *rq, const struct query *q, PGresult **out);
+
+/* db_call with the parameters by position. */
 enum err db_call_with(struct req *rq, const struct query *q, const char *const *values, bool last,
 		      PGresult **out);
 

@@ -94,6 +94,7 @@ struct req {
 	int nheaders;
 	bool any_origin; /* whatever CORS_ORIGINS says, this page may read the answer; or it is a preflight,
 			    which carries no key yet, and every page may send the request itself */
+	int64_t total;   /* of a page: how many there are on all of them */
 	bool knows_page; /* page_key's pages were asked about */
 	struct buf out;
 	size_t data_from, data_to; /* the answer inside its envelope: out.p[from, to) */
@@ -109,6 +110,9 @@ struct req {
 	bool may_rerun;   /* the failure was one that running again can cure, and nothing was committed */
 	bool is_new_user; /* enter() does not know the foreign token's subject yet */
 	bool is_replay;   /* idempotency_begin() found a stored answer */
+	struct pg_result
+		*children[MAX_CHILDREN]; /* PGresult: of the row's .children, where they were asked */
+	int nchildren;
 	const struct query *frame; /* a statement in front of the request's own, and the transaction stays
 				open; or NULL */
 	const char *const *frame_values;

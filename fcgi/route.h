@@ -102,6 +102,19 @@ struct list {
 			     the SQL's :skip and :limit are then made from the two; NULL: they are fields */
 };
 
+/*
+ * A list inside of what a row's query shows, by a query of its own that is asked
+ * in the same round trip.  Where the row shows many, the query's column _of says
+ * whose each is, by the id of that one, and all of one stand together.  Behind an
+ * insert, @made is the id that made() was told.
+ */
+struct child {
+	const char *member;      /* the list's name; NULL ends the table */
+	const struct query *sql; /* :rows */
+};
+
+enum { MAX_CHILDREN = 8 };
+
 /* What a violated constraint means to the client. */
 struct constraint {
 	const char *name; /* in PostgreSQL */
@@ -120,12 +133,13 @@ struct route {
 	const struct permission *may; /* asked of the path's organization_id or the WORKSPACE, or NULL */
 	const struct permission
 		*gate; /* the roles of users that may; a secret key alone counts as editor. NULL: all */
-	const struct field *params; /* path parameters that are not UUIDs */
-	const struct field *query;  /* query-string parameters */
-	const struct field *body;   /* members of a JSON body */
-	const struct shape *out;    /* one element of the answer */
-	const char *done;           /* what was done, for people: meta.message, where the surface has it */
-	const struct list *list;    /* of many; NULL: as the surface has it */
+	const struct field *params;   /* path parameters that are not UUIDs */
+	const struct field *query;    /* query-string parameters */
+	const struct field *body;     /* members of a JSON body */
+	const struct shape *out;      /* one element of the answer */
+	const char *done;             /* what was done, for people: meta.message, where the surface has it */
+	const struct list *list;      /* of many; NULL: as the surface has it */
+	const struct child *children; /* members of out that other queries fill; or NULL */
 	const struct constraint *constraints; /* ends with a NULL name */
 	const enum err *
 		errors; /* what else its query or handler refuses with, for the reference; ends with ERR_OK */

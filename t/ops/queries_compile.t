@@ -2,6 +2,8 @@
 
 use v5.36;
 use Test::More;
+use lib 't/lib';
+use Ashlar::Queries;
 use File::Temp ();
 
 # The C of some .sql text, and what went to stderr.
@@ -25,7 +27,7 @@ sub compile ($text) {
 sub statement ($sql) {
     my $made = compile("-- name: q :row\n$sql");
     die $made->{stderr} if $made->{status};
-    my ($text, $n, $params) = $made->{c} =~ /"q",\n\t"(.*)",\n\tSHAPE_ROW, (\d+), (.*)\n/ or die $made->{c};
+    my ($text, $n, $params) = $made->{c} =~ /\.text = "(.*)",\n\t\.shape = SHAPE_ROW, \.nparams = (\d+), \.params = (.*)\n/ or die $made->{c};
     my @params = $params =~ /"(\w+)"/g;
     is $n, @params, "as many parameters as their number says: $sql";
     return $text =~ s/\\(["\\])/$1/gr, @params;
@@ -61,7 +63,52 @@ subtest 'what comes from the credentials is no parameter' => sub {
     becomes 'SELECT 1 WHERE t=@team AND o = @org_role AND m=(@member);',
         'SELECT 1 WHERE t=(SELECT app_team()) AND o = (SELECT app_org_role()) AND m=((SELECT app_member()))';
     becomes q{SELECT a @> b, a <@ b, a @@ b, '@tenant', x.a@b;}, q{SELECT a @> b, a <@ b, a @@ b, '@tenant', x.a@b};
-    refused "-- name: a :row\nSELECT \@caller;\n", 'f.sql:2: @caller is no credential; there are @is_secret, @member,';
+    refused "-- name: a :row\nSELECT \@caller;\n", 'f.sql:2: @caller is no credential; there are @is_secret, @made, @member,';
+};
+
+# A list's statement with these parts, by what the test library makes of it.
+sub list ($head, $sql, $parts = 0, @more) {
+    my $file = File::Temp->new(SUFFIX => '.sql');
+    print {$file} "-- name: q :page\n$head$sql" or die $!;
+    $file->flush;
+    return (Ashlar::Queries::statement(Ashlar::Queries->load("$file")->get('q'), $parts, @more))[0] =~ s/ +/ /gr;
+}
+
+subtest 'parts' => sub {
+    my $sql = "SELECT a.id FROM a\nWHERE t = \@tenant [AND x = :x] [AND y > :from AND y < :to]\nORDER BY a.id;\n";
+    my $from = 'FROM a WHERE t = (SELECT app_tenant())';
+    my $page = sub ($x) { "SELECT (SELECT count(*) FROM (SELECT $from $x LIMIT 10001) counted) AS total, a.id $from $x ORDER BY a.id LIMIT" };
+    like list('', $sql, 0), qr/\A\Q@{[ $page->('') =~ s{ +}{ }gr ]}\E \$1 OFFSET \$2\z/, 'none';
+    like list('', $sql, 1), qr/\A\Q@{[ $page->('AND x = $1') ]}\E \$2 OFFSET \$3\z/, 'one, with the parameters numbered as they come';
+    like list('', $sql, 2), qr/\A\Q@{[ $page->('AND y > $1 AND y < $2') ]}\E \$3 OFFSET \$4\z/, 'one of two parameters';
+    like list('', $sql, 3), qr/\A\Q@{[ $page->('AND x = $1 AND y > $2 AND y < $3') ]}\E/, 'both';
+    like list("-- total: (SELECT n FROM c)\n", $sql, 0), qr/\ASELECT \(SELECT n FROM c\) AS total, a\.id /, 'the head\'s total';
+    like list("-- total: (SELECT n FROM c)\n", $sql, 1), qr/\ASELECT \(SELECT count/,                       '  while no part stands';
+    like list("-- count: FROM b [WHERE x = :x]\n", $sql, 1), qr/\(SELECT FROM b WHERE x = \$1 LIMIT 10001\)/, 'what is counted instead';
+    like list('', "SELECT a.id FROM a ORDER BY [:x| a.x | a.y], a.id;\n", 0), qr/ORDER BY a\.y, a\.id LIMIT/, 'or else';
+    like list('', "SELECT a.id FROM a ORDER BY [:x| a.x | a.y], a.id;\n", 1), qr/ORDER BY a\.x , a\.id LIMIT/, '  or not';
+    like list('', "SELECT a.id, x[1], ARRAY['[ :x ]'] FROM a WHERE b = ANY (ARRAY[:y, 1]) ORDER BY a.id;\n"), qr/x\[1\], ARRAY\['\[ :x \]'\] .*ARRAY\[\$1, 1\]/, 'arrays are none';
+    refused "-- name: a :rows\nSELECT 1\n [AND true];\n",            'f.sql:3: a part without a parameter would always stand';
+    refused "-- name: a :rows\nSELECT 1 [AND :x;\n",                 'f.sql:2: a part does not end';
+    refused "-- name: a :page\nSELECT id FROM a;\n",                 'f.sql:1: a is a page: SELECT … FROM … ORDER BY …';
+};
+
+subtest 'orders' => sub {
+    my $sql = "SELECT a.id FROM a ORDER BY :sort, a.id :dir;\n";
+    my $head = "-- sort: made_at desc, name = lower(a.name)\n";
+    like list($head, $sql),          qr/ORDER BY made_at DESC, a\.id DESC LIMIT/, 'the first, in its own direction';
+    like list($head, $sql, 0, 0, 0), qr/ORDER BY made_at, a\.id LIMIT/,      'in the other';
+    like list($head, $sql, 0, 1),    qr/ORDER BY lower\(a\.name\), a\.id LIMIT/, 'an expression';
+    refused "-- name: a :page\n$sql",                     'f.sql:2: :sort needs a line -- sort: with the columns';
+    refused "-- name: a :page\n-- sort: Name up\n$sql",   'f.sql:1: "Name up" is no order';
+};
+
+subtest 'what an update changes' => sub {
+    becomes 'UPDATE a SET :set(x, b.y, z = w);',
+        'UPDATE a SET x = CASE WHEN $1 THEN $2 ELSE x END, y = CASE WHEN $3 THEN $4 ELSE b.y END, z = CASE WHEN $5 THEN $6 ELSE z END',
+        qw(has_x x has_y y has_w w);
+    becomes 'SELECT :changed(x, y);', q{SELECT array_remove(ARRAY[CASE WHEN $1 THEN 'x' END, CASE WHEN $2 THEN 'y' END], NULL)}, qw(has_x has_y);
+    refused "-- name: a :row\nUPDATE a SET :set(x + 1);\n", 'f.sql:2: :set takes the names of fields';
 };
 
 subtest 'quotes are left alone' => sub {
@@ -85,13 +132,13 @@ subtest 'what reaches the compiler is valid C' => sub {
     my $made = compile(qq{-- name: odd :rows\nSELECT 'a "q" \\ ?? \x{e9}\t1' AS "x";\n-- name: other :exec\nSELECT 1;\n});
     like $made->{$_}, qr{\A/\* Made by tools/queries from .*/f\.sql}, "the first line of .$_ names the generator and the source" for qw(c h);
     like $made->{h}, qr/\nextern const struct query q_odd;\nextern const struct query q_other;\n/, 'a constant each';
-    like $made->{c}, qr/const struct query q_other = \{\n\t"other",\n\t"SELECT 1",\n\tSHAPE_EXEC, 0, NULL/, 'shape and no parameters';
+    like $made->{c}, qr/const struct query q_other = \{\n\t\.name = "other",\n\t\.text = "SELECT 1",\n\t\.shape = SHAPE_EXEC, \.nparams = 0, \.params = NULL/, 'shape and no parameters';
 
     my $dir = File::Temp->newdir;
     open my $out, '>', "$dir/x.c" or die $!;
     print {$out} $made->{c}, "#include <stdio.h>\nint main(void) { return puts(q_odd.text) < 0; }\n" or die $!;
     close $out or die $!;
-    is system('gcc', '-std=gnu11', '-Wall', '-Wextra', '-Wtrigraphs', '-Werror', '-I.', '-o', "$dir/x", "$dir/x.c"), 0, 'it compiles';
+    is system('gcc', '-std=gnu11', '-Wall', '-Wextra', '-Wno-missing-field-initializers', '-Wtrigraphs', '-Werror', '-I.', '-o', "$dir/x", "$dir/x.c"), 0, 'it compiles';
     is qx($dir/x), qq{SELECT 'a "q" \\ ?? \xc3\xa9\t1' AS "x"\n}, 'and is the same text again';
 };
 

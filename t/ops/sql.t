@@ -244,7 +244,7 @@ subtest 'the project count' => sub {
     $one->do(q{SELECT set_config('app.tenant_id', ?, true), set_config('app.user_id', ?, true)}, undef, $TENANT, $user->{id});
     $sql->run($one, project_delete => project_id => $made[0]);
     $two->do(q{SELECT set_config('app.tenant_id', ?, false), set_config('app.user_id', ?, false)}, undef, $TENANT, $user->{id});
-    my $second = start $two, $sql->get('project_delete')->{sql}, $made[0], undef;
+    my $second = start $two, $sql->get('project_delete')->{text}, $made[0], undef;
     ok waits($two), 'two delete the same project at once';
     $one->commit;
     is $second->() + 0, 0, 'the second finds none';
@@ -253,7 +253,7 @@ subtest 'the project count' => sub {
     $one->begin_work;
     $one->do(q{SELECT set_config('app.tenant_id', ?, true), set_config('app.user_id', ?, true)}, undef, $TENANT, $user->{id});
     $sql->run($one, project_create => name => 'a');
-    $second = start $two, $sql->get('project_create')->{sql}, 'b', undef;
+    $second = start $two, $sql->get('project_create')->{text}, 'b', undef;
     ok waits($two), 'two create at once';
     $one->commit;
     ok $second->(), 'both succeed';

@@ -9,23 +9,65 @@ package Ashlar::Queries;
 #     });
 
 use v5.36;
+use Cpanel::JSON::XS ();
 
-# What tools/queries made: build/sql/*/*.c, or the files named.
+# What tools/queries makes of sql/queries/*/*.sql, or of the files named.
 sub load ($class, @files) {
-    my $text = '';
-    for my $file (@files ? @files : glob 'build/sql/*/*.c') {
-        open my $in, '<', $file or die "$file: $!\n";
-        local $/ = undef;
-        $text .= <$in>;
-        close $in or die "$file: $!\n";
-    }
-    my %query;
-    while ($text =~ /\nconst struct query q_(\w+) = \{\n\t"\w+",\n\t"(.*)",\n\tSHAPE_(\w+), \d+, (.*)\n/g) {
-        my ($name, $sql, $shape, $params) = ($1, $2, lc $3, $4);
-        $sql =~ s/\\(?:n|([\\"?]))/$1 \/\/ "\n"/ge;
-        $query{$name} = { name => $name, sql => $sql, shape => $shape, params => [ $params =~ /"(\w+)"/g ] };
-    }
+    open my $in, '-|', 'tools/queries', '--json', @files ? @files : glob 'sql/queries/*/*.sql' or die "tools/queries: $!\n";
+    my $all = Cpanel::JSON::XS->new->decode(join '', <$in>);
+    close $in or die "tools/queries failed\n";
+    my %query = map { $_->{name} => { %$_, shape => lc $_->{shape} =~ s/^SHAPE_//r } } @$all;
     return bless \%query, $class;
+}
+
+# One of a query's statements as PostgreSQL gets it, and the names of its
+# parameters: with these parts (a bit each), in this order.
+sub statement ($query, $parts = 0, $sort = 0, $descends = undef, $pieces = $query->{pieces}) {
+    return ($query->{text}, @{ $query->{params} }) if !$pieces;
+    my ($text, @params, %number) = ('');
+    my $by = $query->{sorts}[$sort];
+    for my $p (@$pieces) {
+        my ($when, $any, $unless) = map { $p->{$_} // 0 } qw(when any unless);
+        next if ($when & $parts) != $when || $any && !($any & $parts) || $unless & $parts;
+        $text .= $by->{text} if $p->{sort};
+        $text .= ' DESC' if ($p->{sort} || $p->{dir}) && ($descends // $by->{descends});
+        $text .= $p->{text} =~ s{\x01(.)}{
+            my $name = $query->{params}[ ord($1) - ord('0') ];
+            push @params, $name unless $number{$name};
+            '$' . ($number{$name} ||= @params)
+        }ger;
+    }
+    return ($text, @params);
+}
+
+# Statements that stand for all of a query's: with no part, each alone and all of
+# them, in every order and direction; and a page's total alone.  Each is
+# { name, sql, params }.
+sub statements ($query) {
+    my $n     = @{ $query->{parts} };
+    my @masks = (0, map({ 1 << $_ } 0 .. $n - 1), $n > 1 ? (1 << $n) - 1 : ());
+    my @made;
+    for my $parts (@masks) {
+        for my $sort (0 .. ($#{ $query->{sorts} } < 0 ? 0 : $#{ $query->{sorts} })) {
+            for my $descends (@{ $query->{sorts} } ? (0, 1) : 0) {
+                my ($sql, @params) = statement($query, $parts, $sort, $descends);
+                push @made, { name => @masks > 1 || @{ $query->{sorts} } ? "$query->{name}.$parts.$sort.$descends" : $query->{name}, sql => $sql, params => \@params };
+            }
+        }
+        next if !$query->{total};
+        my ($sql, @params) = statement($query, $parts, 0, 0, $query->{total});
+        push @made, { name => "$query->{name}.$parts.total", sql => $sql, params => \@params };
+    }
+    return @made;
+}
+
+# The statement for these values: a part stands when each of its parameters has one.
+sub asked ($query, $value) {
+    my $parts = 0;
+    for my $i (0 .. $#{ $query->{parts} }) {
+        $parts |= 1 << $i if !grep { !length($value->{ $query->{params}[$_] } // '') } @{ $query->{parts}[$i] };
+    }
+    return statement($query, $parts);
 }
 
 sub names ($self) { return sort keys %$self }
@@ -38,8 +80,9 @@ sub run ($self, $db, $name, %value) {
     my $query = $self->get($name);
     my %known = map { $_ => 1 } @{ $query->{params} };
     for (keys %value) { $known{$_} or die "$name has no parameter $_\n" }
-    my $st = $db->prepare($query->{sql}, { pg_placeholder_dollaronly => 1, pg_server_prepare => 1 });
-    $st->execute(map { /^has_(.*)/ && $known{$1} ? (exists $value{$1} ? 't' : 'f') : $value{$_} } @{ $query->{params} });
+    my ($text, @params) = asked($query, \%value);
+    my $st = $db->prepare($text, { pg_placeholder_dollaronly => 1, pg_server_prepare => 1 });
+    $st->execute(map { /^has_(.*)/ && $known{$1} ? (exists $value{$1} ? 't' : 'f') : $value{$_} } @params);
     $query->{columns} = $st->{NUM_OF_FIELDS} ? [ @{ $st->{NAME} } ] : [];
     $query->{types}   = $st->{NUM_OF_FIELDS} ? [ @{ $st->{pg_type} } ] : [];
     return $st->{NUM_OF_FIELDS} ? @{ $st->fetchall_arrayref({}) } : ();
