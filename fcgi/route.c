@@ -334,9 +334,63 @@ static void check_list(const struct route *r)
 		bad_table("%s: a bare array has no room for %s", r->id, l->fields[0]);
 }
 
+/* Is there a field of this name: in the path, the query string or the body? */
+static bool is_field(const struct route *r, const char *name)
+{
+	for (int i = route_params(r); i--;)
+		if (!strcmp(route_param(r, i).name, name))
+			return true;
+	return has_field(r->query, name) || has_field(r->body, name);
+}
+
+/* What the runtime makes of fields: of which one, or "" of the request itself; NULL: nothing of that name. */
+static const char *made_of(const char *name)
+{
+	static const char *const made[][2] = {
+		{ "if_match", "" }, { "email_key", "email" }, { "email_sent", "email" },
+		{ "limit", "" },    { "skip", "" },
+	};
+
+	for (size_t i = 0; i < sizeof(made) / sizeof(*made); i++)
+		if (!strcmp(made[i][0], name))
+			return made[i][1];
+	return strncmp(name, "has_", 4) ? NULL : name + 4;
+}
+
+/*
+ * A name that is no field would be bound to nothing.  A row with a handler is not
+ * looked at: that may give its query names of its own (req_set).
+ */
+static void check_query(const struct route *r, const struct query *q)
+{
+	for (int i = 0; q && i < q->nparams; i++) {
+		const char *name = q->params[i], *of = made_of(name);
+
+		if (!is_field(r, name) && !(of && (!*of || is_field(r, of))))
+			bad_table("%s: its query %s has :%s, which is no field of the row", r->id, q->name,
+				  name);
+	}
+	if (q && q->sorts && !is_field(r, "sort_by"))
+		bad_table("%s: its query %s can be sorted, but there is no field sort_by", r->id, q->name);
+}
+
+static void check_queries(const struct route *r)
+{
+	int n = 0;
+
+	if (!r->run)
+		check_query(r, r->sql);
+	for (const struct child *c = r->children; c && c->member; c++, n++)
+		check_query(r, c->sql);
+	if (n > MAX_CHILDREN)
+		bad_table("%s has more than %d children", r->id, MAX_CHILDREN);
+}
+
 static void check(const struct route *r)
 {
 	int params = route_params(r);
+
+	check_queries(r);
 
 	check_path(r);
 	check_organization(r);
