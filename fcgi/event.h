@@ -4,7 +4,7 @@
  * The list is handlers/events.c.  Whoever validates the types that an endpoint
  * subscribes to, lists them, or prints them for the reference reads it there.
  * The events themselves are made in SQL, by the triggers of
- * sql/functions/integrations/triggers.sql; t/api/integrations/events.t holds the two together.
+ * sql/functions/integrations/announcements.sql; t/api/integrations/events.t holds the two together.
  */
 #ifndef ASHLAR_EVENT_H
 #define ASHLAR_EVENT_H
@@ -22,6 +22,7 @@ struct event {
 	enum event_scope scope;
 	const char *about;        /* one line for people: when it is sent */
 	const struct shape *data; /* "data" of the message */
+	bool has_previous; /* and previous_attributes: the members that are other ones now, as they were */
 };
 
 /* All of them, in the order in which people read them; ends with a NULL type. */

@@ -5,18 +5,21 @@
 #include "fcgi/event.h"
 #include "fcgi/jx.h"
 #include "fcgi/openapi.h"
+#include "fcgi/route.h"
 #include "fcgi/schema.h"
 
 /* With the members that are always there. */
-static void write_example(struct buf *b, const struct shape *s)
+static void write_example(struct buf *b, const struct event *e)
 {
 	buf_char(b, '{');
-	for (const struct field *f = s->fields; f->type != F_END; f++) {
+	for (const struct field *f = e->data->fields; f->type != F_END; f++) {
 		if (f->flags & (F_OPTIONAL | F_V2))
 			continue;
 		jx_key(b, f->name);
 		schema_field_example(b, f, 1);
 	}
+	if (e->has_previous)
+		buf_text(b, ",\"previous_attributes\":{}");
 	buf_char(b, '}');
 }
 
@@ -30,13 +33,20 @@ static void write_body(struct buf *b, const struct event *e)
 		 "]},\"timestamp\":{\"type\":\"string\",\"format\":\"date-time\",\"description\":"
 		 "\"when it happened\"},\"workspace_id\":{\"type\":[\"string\",\"null\"],\"format\":\"uuid\","
 		 "\"description\":\"the organization in which it happened\"},\"data\":");
+	if (e->has_previous)
+		buf_text(b,
+			 "{\"type\":\"object\",\"properties\":{\"previous_attributes\":{\"type\":\"object\","
+			 "\"description\":\"the members that are other ones now, as they were\"}},"
+			 "\"required\":[\"previous_attributes\"],\"allOf\":[");
 	buf_fmt(b, "{\"$ref\":\"#/components/schemas/%s\"}", e->data->name);
+	if (e->has_previous)
+		buf_text(b, "]}");
 	buf_text(b, "}},\"example\":{\"type\":");
 	jx_str(b, e->type);
 	buf_text(b, ",\"timestamp\":\"2026-01-31T12:00:00.000000Z\",\"workspace_id\":");
 	buf_text(b, e->scope == EVENT_ORGANIZATION ? "\"01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f\"" : "null");
 	buf_text(b, ",\"data\":");
-	write_example(b, e->data);
+	write_example(b, e);
 	buf_text(b, "}}}}");
 }
 
@@ -66,6 +76,17 @@ void openapi_webhooks(struct buf *b)
 	buf_char(b, '}');
 }
 
+/* The schema of what an answer shows is there already. */
+static bool is_answer(const struct shape *s)
+{
+	const struct route *r;
+
+	for (int i = 0; (r = route_at(i)); i++)
+		if (r->out == s)
+			return true;
+	return false;
+}
+
 void openapi_webhook_shapes(struct buf *b)
 {
 	for (const struct event *e = events; e->type; e++) {
@@ -73,7 +94,7 @@ void openapi_webhook_shapes(struct buf *b)
 
 		while (first->data != e->data)
 			first++;
-		if (first != e)
+		if (first != e || is_answer(e->data))
 			continue;
 		jx_key(b, e->data->name);
 		schema_write(b, e->data->fields, 1, true);

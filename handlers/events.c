@@ -2,26 +2,23 @@
  * The events that webhooks and realtime channels tell of: all that are sent,
  * and none that is not.
  *
- * To add one: a row here; its call of event_emit() in a trigger of
- * sql/functions/integrations/triggers.sql; the change, through the API, in t/api/integrations/events.t,
- * which fails for a row without any of these.  What "data" holds is what the
- * API shows of the resource, so nothing that it would not show: no secret, no
- * hash, and of an organization what each of its members may see.
+ * To add one: a row here, and its table's line in
+ * sql/functions/integrations/announcements.sql; the change, through the API, in
+ * t/api/integrations/events.t, which fails for a row without either of these.
+ * What "data" holds is what the API shows of the resource, so it is the resource's
+ * shape, or one that leaves out what not everybody may see who hears of it: no
+ * secret, no hash, and of an organization what each of its members may see.
  */
 #include "fcgi/event.h"
 #include "handlers/permissions.h"
 #include "handlers/routes.h"
 
 /* clang-format off */
-static const char *const invited_roles[] = { "admin", "member", "developer", NULL };
-static const char *const invitation_states[] = { "pending", "accepted", "rejected", "cancelled", NULL };
 static const char *const signin_methods[] = { "password", "google", "passkey", NULL };
 static const char *const key_types[] = { "public", "secret", NULL };
-static const char *const flag_types[] = { "boolean", "percentage", "user_list", "plan_based", NULL };
 
-/* Behind the members of what can be changed. */
-#define PREVIOUS \
-	{ "previous_attributes", F_OBJECT, F_OPTIONAL, .about = "when something was changed: the members that are other ones now, as they were" }
+/* Of what is changed: with what it was. */
+#define PREVIOUS true
 
 static const struct field user_data[] = {
 	{ "id",                      F_UUID,     0 },
@@ -39,7 +36,6 @@ static const struct field user_data[] = {
 	{ "default_organization_id", F_UUID,     F_NULL },
 	{ "created_at",              F_DATETIME, 0 },
 	{ "updated_at",              F_DATETIME, 0 },
-	PREVIOUS,
 	FIELD_END
 };
 
@@ -63,7 +59,6 @@ static const struct field organization_data[] = {
 	{ "logo_url",    F_URL,      F_NULL },
 	{ "created_at",  F_DATETIME, 0 },
 	{ "updated_at",  F_DATETIME, 0 },
-	PREVIOUS,
 	FIELD_END
 };
 
@@ -75,45 +70,6 @@ static const struct field member_data[] = {
 	{ "role",            F_ENUM,     0, .values = member_roles },
 	{ "is_active",       F_BOOL,     0 },
 	{ "joined_at",       F_DATETIME, 0 },
-	PREVIOUS,
-	FIELD_END
-};
-
-static const struct field invitation_data[] = {
-	{ "id",                F_UUID,     0 },
-	{ "organization_id",   F_UUID,     0 },
-	{ "organization_name", F_TEXT,     0, .example = "Acme Inc." },
-	{ "email",             F_EMAIL,    0, .example = "bob@example.com" },
-	{ "role",              F_ENUM,     0, .values = invited_roles },
-	{ "status",            F_ENUM,     0, .values = invitation_states },
-	{ "invited_by",        F_UUID,     F_NULL },
-	{ "expires_at",        F_DATETIME, 0 },
-	{ "created_at",        F_DATETIME, 0 },
-	FIELD_END
-};
-
-static const struct field department_data[] = {
-	{ "id",              F_UUID,     0 },
-	{ "organization_id", F_UUID,     0 },
-	{ "name",            F_TEXT,     0, .example = "Sales" },
-	{ "description",     F_TEXT,     F_NULL },
-	{ "is_default",      F_BOOL,     0 },
-	{ "is_active",       F_BOOL,     0 },
-	{ "settings",        F_OBJECT,   0 },
-	{ "created_at",      F_DATETIME, 0 },
-	{ "updated_at",      F_DATETIME, 0 },
-	PREVIOUS,
-	FIELD_END
-};
-
-static const struct field project_data[] = {
-	{ "id",          F_UUID,     0 },
-	{ "name",        F_TEXT,     0, .example = "Website" },
-	{ "description", F_TEXT,     F_NULL },
-	{ "owner_id",    F_TEXT,     0, .example = "user_123abc" },
-	{ "created_at",  F_DATETIME, 0 },
-	{ "updated_at",  F_DATETIME, 0 },
-	PREVIOUS,
 	FIELD_END
 };
 
@@ -127,22 +83,6 @@ static const struct field key_data[] = {
 	{ "created_by",      F_UUID,     F_NULL },
 	{ "revoked_at",      F_DATETIME, F_NULL },
 	{ "created_at",      F_DATETIME, 0 },
-	PREVIOUS,
-	FIELD_END
-};
-
-static const struct field flag_data[] = {
-	{ "id",          F_UUID,     0 },
-	{ "key",         F_TEXT,     0, .example = "new-editor" },
-	{ "name",        F_TEXT,     0, .example = "The new editor" },
-	{ "description", F_TEXT,     F_NULL },
-	{ "flag_type",   F_ENUM,     0, .values = flag_types },
-	{ "is_enabled",  F_BOOL,     0 },
-	{ "percentage",  F_INT,      F_NULL },
-	{ "user_ids",    F_LIST,     0, .item = F_TEXT },
-	{ "plans",       F_LIST,     0, .item = F_TEXT },
-	{ "created_at",  F_DATETIME, 0 },
-	PREVIOUS,
 	FIELD_END
 };
 
@@ -187,48 +127,44 @@ static const struct shape user = { "EventUser", user_data };
 static const struct shape signin = { "EventSignIn", signin_data };
 static const struct shape organization = { "EventOrganization", organization_data };
 static const struct shape member = { "EventMember", member_data };
-static const struct shape invitation = { "EventInvitation", invitation_data };
-static const struct shape department = { "EventDepartment", department_data };
-static const struct shape project = { "EventProject", project_data };
 static const struct shape key = { "EventApiKey", key_data };
-static const struct shape flag = { "EventFeatureFlag", flag_data };
 static const struct shape contact = { "EventContact", contact_data };
 static const struct shape webhook = { "EventWebhook", webhook_data };
 static const struct shape job = { "EventJob", job_data };
 
 const struct event events[] = {
 	{ "user.created",     EVENT_TENANT, "Somebody signed up, came with a token of yours for the first time, or was made", &user },
-	{ "user.updated",     EVENT_TENANT, "A profile, address, role, plan or default organization is another one", &user },
-	{ "user.deactivated", EVENT_TENANT, "A user may not come in any more; so does DELETE /api/v1/users/{user}", &user },
-	{ "user.activated",   EVENT_TENANT, "A user may come in again", &user },
+	{ "user.updated",     EVENT_TENANT, "A profile, address, role, plan or default organization is another one", &user, PREVIOUS },
+	{ "user.deactivated", EVENT_TENANT, "A user may not come in any more; so does DELETE /api/v1/users/{user}", &user, PREVIOUS },
+	{ "user.activated",   EVENT_TENANT, "A user may come in again", &user, PREVIOUS },
 	{ "user.deleted",     EVENT_TENANT, "A user is gone for good, because the issuer that they signed in with said so", &user },
 	{ "user.signed_in",   EVENT_TENANT, "Somebody signed in with us, by password, passkey or another service", &signin },
 
 	{ "organization.created",        EVENT_ORGANIZATION, "An organization was made; its owner is added to it at the same moment", &organization },
-	{ "organization.updated",        EVENT_ORGANIZATION, "Its name, description or logo is another one", &organization },
+	{ "organization.updated",        EVENT_ORGANIZATION, "Its name, description or logo is another one", &organization, PREVIOUS },
 	{ "organization.member_added",   EVENT_ORGANIZATION, "Somebody is in an organization now", &member },
-	{ "organization.member_updated", EVENT_ORGANIZATION, "A member's role is another one, or the member was suspended", &member },
+	{ "organization.member_updated", EVENT_ORGANIZATION, "A member's role is another one, or the member was suspended", &member, PREVIOUS },
 	{ "organization.member_removed", EVENT_ORGANIZATION, "Somebody left an organization, or was removed", &member },
 
-	{ "invitation.created",   EVENT_ORGANIZATION, "An address was invited to an organization", &invitation },
-	{ "invitation.accepted",  EVENT_ORGANIZATION, "Whoever was invited is a member now", &invitation },
-	{ "invitation.rejected",  EVENT_ORGANIZATION, "Whoever was invited does not want to be", &invitation },
-	{ "invitation.cancelled", EVENT_ORGANIZATION, "An invitation was withdrawn", &invitation },
+	{ "invitation.created",   EVENT_ORGANIZATION, "An address was invited to an organization", &invitation_shape },
+	{ "invitation.accepted",  EVENT_ORGANIZATION, "Whoever was invited is a member now", &invitation_shape },
+	{ "invitation.rejected",  EVENT_ORGANIZATION, "Whoever was invited does not want to be", &invitation_shape },
+	{ "invitation.cancelled", EVENT_ORGANIZATION, "An invitation was withdrawn", &invitation_shape },
 
-	{ "department.created", EVENT_ORGANIZATION, "A department was made", &department },
-	{ "department.updated", EVENT_ORGANIZATION, "A department is another one, such as no longer the default", &department },
+	{ "department.created", EVENT_ORGANIZATION, "A department was made", &department_shape },
+	{ "department.updated", EVENT_ORGANIZATION, "A department is another one, such as no longer the default", &department_shape, PREVIOUS },
 
-	{ "project.created", EVENT_TENANT, "A user made a project", &project },
-	{ "project.updated", EVENT_TENANT, "Its name or description is another one", &project },
-	{ "project.deleted", EVENT_TENANT, "A user deleted a project", &project },
+	{ "project.created", EVENT_TENANT, "A user made a project", &project_shape },
+	{ "project.updated", EVENT_TENANT, "Its name or description is another one", &project_shape, PREVIOUS },
+	{ "project.deleted", EVENT_TENANT, "A user deleted a project", &project_shape },
 
 	{ "api_key.created", EVENT_TENANT, "An API key was made", &key },
-	{ "api_key.updated", EVENT_TENANT, "Its name or origins are other ones, or it was suspended or let in again", &key },
-	{ "api_key.revoked", EVENT_TENANT, "An API key is good for nothing any more", &key },
+	{ "api_key.updated", EVENT_TENANT, "Its name or origins are other ones, or it was suspended or let in again", &key, PREVIOUS },
+	{ "api_key.revoked", EVENT_TENANT, "An API key is good for nothing any more", &key, PREVIOUS },
 
-	{ "feature_flag.created", EVENT_TENANT, "A feature flag was made", &flag },
-	{ "feature_flag.updated", EVENT_TENANT, "A feature flag was changed", &flag },
-	{ "feature_flag.deleted", EVENT_TENANT, "A feature flag was deleted", &flag },
+	{ "feature_flag.created", EVENT_TENANT, "A feature flag was made", &flag_shape },
+	{ "feature_flag.updated", EVENT_TENANT, "A feature flag was changed", &flag_shape, PREVIOUS },
+	{ "feature_flag.deleted", EVENT_TENANT, "A feature flag was deleted", &flag_shape },
 
 	{ "contact.submitted", EVENT_TENANT, "Somebody wrote through the contact form", &contact },
 

@@ -43,12 +43,3 @@ const struct route *const route_tables[] = {
 	NULL,
 };
 /* clang-format on */
-
-/* clang-format off */
-static const struct field message_out[] = {
-	{ "message", F_TEXT, 0, .about = "for people" },
-	FIELD_END
-};
-/* clang-format on */
-
-const struct shape message_shape = { "Message", message_out, .is_note = true };

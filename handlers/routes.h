@@ -64,6 +64,11 @@ extern const struct shape user_shape;
 extern const struct shape organization_shape;
 extern const struct shape department_shape;
 
+/* What events show as answers do (events.c). */
+extern const struct shape flag_shape;
+extern const struct shape invitation_shape;
+extern const struct shape project_shape;
+
 /* Where there is nothing to show but that it was done: {"message": "…"}. */
 extern const struct shape message_shape;
 

@@ -62,7 +62,7 @@ static const struct field flag_out[] = {
 	FIELD_END
 };
 
-static const struct shape flag_shape = { "FeatureFlag", flag_out };
+const struct shape flag_shape = { "FeatureFlag", flag_out };
 
 static const struct field check_out[] = {
 	{ "flag_key",   F_TEXT, 0, .example = "new-editor" },

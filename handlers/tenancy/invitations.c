@@ -62,7 +62,7 @@ static const enum err not_rejected[] = { ERR_TICKET, ERR_OK };
 
 static const struct list pending = { NULL };
 
-static const struct shape invitation_shape = { "OrganizationInvitation", invitation_out, "Invitation" };
+const struct shape invitation_shape = { "OrganizationInvitation", invitation_out, "Invitation" };
 /* clang-format on */
 
 /* Find out where the mail goes, make its token, and have the other query write both. */

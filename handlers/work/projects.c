@@ -34,7 +34,7 @@ static const struct field project_out[] = {
 	FIELD_END
 };
 
-static const struct shape project_shape = { "Project", project_out };
+const struct shape project_shape = { "Project", project_out };
 /* clang-format on */
 
 static enum err project_list(struct req *rq)

@@ -71,7 +71,7 @@ $$;
 -- What goes with a membership: it is nobody's default organization any more, and
 -- an invitation from before is no way back in.  Before the membership itself,
 -- whose change is told on the user's channel: the row of users is locked first
--- (see triggers.sql).
+-- (see announcements.sql).
 CREATE OR REPLACE FUNCTION member_gone(m memberships) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -248,7 +248,7 @@ BEGIN
             ELSE 'your membership of this organization is deactivated' END;
     END IF;
 
-    -- Before the membership, which is told on the user's channel: see triggers.sql.
+    -- Before the membership, which is told on the user's channel: see announcements.sql.
     SELECT s.* INTO opened FROM sessions s
     WHERE s.tenant_id = tenant AND s.id = (SELECT r.session FROM request_session() r);
     PERFORM address_proved(who.id, 'invitation', is_inside => true, keeps_password => coalesce(opened.method = 'password', false),
