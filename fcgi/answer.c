@@ -271,7 +271,7 @@ static enum err count_page(struct req *rq, const struct query *q, const PGresult
 	enum err rc;
 
 	rq->total = PQntuples(page) ? db_int(page, 0, "total") : 0;
-	if (PQntuples(page) || !q->total || !number(rq, "skip"))
+	if (PQntuples(page) || !q->total || !(number(rq, "skip") || number(rq, "offset")))
 		return ERR_OK;
 	rc = db_total(rq, q, &res);
 	if (!rc)

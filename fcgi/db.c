@@ -600,6 +600,11 @@ static const char *bind(struct req *rq, const struct query *q, const char *name)
 
 	if (v)
 		return v->is_null ? NULL : v->text;
+	/* A list whose form has no pages is the first one, which is long. */
+	if (!strcmp(name, "limit"))
+		return "1000";
+	if (!strcmp(name, "skip"))
+		return req_text(rq, "offset") ? req_text(rq, "offset") : "0";
 	if (!strncmp(name, "has_", 4) && (v = req_value(rq, name + 4)))
 		return v->given ? "true" : "false";
 	if (!strcmp(name, "email_key") && (v = req_value(rq, "email")))

@@ -47,17 +47,6 @@ static const struct shape event_shape = { "WebhookEvent", event_out };
 static const struct shape detail_shape = { "WebhookEventDetail", detail_out, "Webhook event" };
 /* clang-format on */
 
-/* Each way of narrowing has an index of its own, and the rest is tested on what that finds. */
-static enum err event_list(struct req *rq)
-{
-	if (req_text(rq, "type"))
-		return req_answer(rq, &q_webhook_event_list_of_type);
-	if (req_text(rq, "state"))
-		return req_answer(rq, &q_webhook_event_list_of_state);
-	return req_answer(rq, req_text(rq, "provider") ? &q_webhook_event_list_of_provider
-						       : &q_webhook_event_list);
-}
-
 /* What was kept as it came is read again: this version may understand what the one that took it did not. */
 static enum err event_replay(struct req *rq)
 {
@@ -90,7 +79,7 @@ static enum err event_replay(struct req *rq)
 const struct route webhook_event_routes[] = {
 	{ GET,  "/api/v1/admin/webhook-events", "app.admin.list_webhook_events", ADMIN, "List received webhooks",
 	  "Newest first; kept for 90 days. Filters combine, and total counts up to 10,001.",
-	  .query = list_in, .out = &event_shape, .sql = &q_webhook_event_list, .run = event_list },
+	  .query = list_in, .out = &event_shape, .sql = &q_webhook_event_list },
 	{ GET,  "/api/v1/admin/webhook-events/{webhook_event_id}", "app.admin.get_webhook_event", ADMIN, "Read a received webhook",
 	  .out = &detail_shape, .sql = &q_webhook_event_get },
 	{ POST, "/api/v1/admin/webhook-events/{webhook_event_id}/replay", "app.admin.replay_webhook_event", ADMIN, "Process a received webhook again",

@@ -2,7 +2,6 @@
  * The audit log, as administrators read it.
  */
 #include "build/sql/ops/audit.h"
-#include "fcgi/req.h"
 #include "handlers/routes.h"
 
 /* clang-format off */
@@ -31,25 +30,11 @@ static const struct shape audit_shape = { "AuditLog", audit_out };
 static const struct list audit_page = { "items", { "total" }, NULL };
 /* clang-format on */
 
-/* Each way of narrowing has an index of its own, and the rest is tested on what that finds. */
-static enum err audit_list(struct req *rq)
-{
-	bool by_actor = req_text(rq, "actor_id"), by_action = req_text(rq, "action");
-
-	if (by_actor && by_action)
-		return req_answer(rq, &q_audit_list_of_actor_action);
-	if (by_actor)
-		return req_answer(rq, &q_audit_list_of_actor);
-	if (by_action)
-		return req_answer(rq, &q_audit_list_of_action);
-	return req_answer(rq, req_text(rq, "resource_type") ? &q_audit_list_of_resource : &q_audit_list);
-}
-
 /* clang-format off */
 const struct route audit_routes[] = {
 	{ GET, "/api/v1/admin/dashboard/audit-logs", "app.admin.list_audit_logs", ADMIN, "Read the audit log",
 	  .about = "Filters are exact, and combine. With one, total counts up to 10,001.",
-	  .query = list_in, .out = &audit_shape, .list = &audit_page, .sql = &q_audit_list, .run = audit_list },
+	  .query = list_in, .out = &audit_shape, .list = &audit_page, .sql = &q_audit_list },
 	ROUTE_END
 };
 /* clang-format on */

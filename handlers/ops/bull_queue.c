@@ -187,11 +187,6 @@ static enum err queue_job_list(struct req *rq)
 	return req_answer(rq, &q_queue_job_list);
 }
 
-static enum err queue_schedule_list(struct req *rq)
-{
-	return req_answer(rq, req_text(rq, "queue") ? &q_queue_schedule_list_of : &q_queue_schedule_list);
-}
-
 /* clang-format off */
 const struct route bull_queue_routes[] = {
 	{ POST, "/api/bull-queue/submit", "operations.jobs.submit_job", USER_OR_KEY, "Submit a job",
@@ -215,7 +210,7 @@ const struct route bull_queue_routes[] = {
 	  .gate = &operator_write, .params = queue_name, .out = &paused_shape, .sql = &q_queue_resume, .status = 200 },
 	{ GET,  "/api/bull-queue/schedules", "operations.jobs.list_schedules", USER_OR_KEY, "List schedules",
 	  .about = "Newest first.",
-	  .gate = &operator_read, .query = schedule_list_in, .out = &schedule_shape, .sql = &q_queue_schedule_list, .run = queue_schedule_list },
+	  .gate = &operator_read, .query = schedule_list_in, .out = &schedule_shape, .sql = &q_queue_schedule_list },
 	{ DELETE, "/api/bull-queue/schedules/{schedule_id}", "operations.jobs.delete_schedule", USER_OR_KEY, "Delete a schedule",
 	  .about = "Its job to come is cancelled.", .done = "the schedule is deleted",
 	  .gate = &operator_write, .out = &deleted_shape, .sql = &q_queue_schedule_remove, .status = 200 },

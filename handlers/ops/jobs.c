@@ -63,12 +63,12 @@ static const enum err retry_errors[] = { ERR_CONFLICT, ERR_OK };
 static enum err admin_job_list(struct req *rq)
 {
 	const char *state = req_text(rq, "state");
+	bool pends = state &&
+		     (!strcmp(state, "scheduled") || !strcmp(state, "queued") || !strcmp(state, "running"));
 
-	if (!state)
-		return req_answer(rq, &q_admin_job_list);
-	if (!strcmp(state, "scheduled") || !strcmp(state, "queued") || !strcmp(state, "running"))
-		return req_answer(rq, &q_admin_job_list_pending);
-	return req_answer(rq, &q_admin_job_list_ended);
+	req_set(rq, "pending", pends ? state : NULL);
+	req_set(rq, "ended", pends ? NULL : state);
+	return req_answer(rq, &q_admin_job_list);
 }
 
 /* clang-format off */

@@ -37,17 +37,10 @@ static const struct field project_out[] = {
 const struct shape project_shape = { "Project", project_out };
 /* clang-format on */
 
-static enum err project_list(struct req *rq)
-{
-	const char *search = req_text(rq, "search");
-
-	return req_answer(rq, search && *search ? &q_project_search : &q_project_list);
-}
-
 /* clang-format off */
 const struct route project_routes[] = {
 	{ GET,    "/api/v1/app/projects",              "app.projects.list",   USER, "List my projects",
-	  .query = list_in, .out = &project_shape, .sql = &q_project_list, .run = project_list },
+	  .query = list_in, .out = &project_shape, .sql = &q_project_list },
 	{ POST,   "/api/v1/app/projects",              "app.projects.create", USER, "Create a project",
 	  .body = create_in, .out = &project_shape, .sql = &q_project_create },
 	{ GET,    "/api/v1/app/projects/{project_id}", "app.projects.get",    USER, "Get a project",

@@ -96,13 +96,13 @@ sub php_quoted ($text) { return q{'} . $text =~ s/(['\\])/\\$1/gr . q{'} }
 # binds the user and the tenant where the guaranteed form reads them from the
 # transaction's settings; not a word differs otherwise.
 sub write_statements {
-    my ($text) = slurp("$root/sql/queries/projects.sql") =~ /^-- name: project_list\b[^\n]*\n(.*?)(?=^-- name: |\z)/ms
-        or die "sql/queries/work/projects.sql: no project_list\n";
-    $text =~ s/^\s*--[^\n]*\n//gm;
-    $text =~ s/;?\s*\z//;
+    my $list = Ashlar::Queries->load("$root/sql/queries/work/projects.sql")->get('project_list');
+    my ($ours, @names) = Ashlar::Queries::statement($list);
+    my %settings = (tenant_id => '(SELECT app_tenant())', user_id => '(SELECT app_user())');
+    my $text = $ours =~ s/\$(\d)/:$names[$1 - 1]/gr;
+    for my $name (keys %settings) { $text =~ s/\Q$settings{$name}\E/:$name/g }
     # tenant, issuer, subject, session, min_role, read_only; all that is not about a bearer token is left out.
     my $enter = q{SELECT enter($1::uuid, NULL, NULL, false, $2, $3, NULL, $4::uuid, $5, NULL, NULL, false, false, CASE WHEN NOT $6::boolean THEN '{}'::jsonb END, NULL, NULL)};
-    my %settings   = (tenant_id => '(SELECT app_tenant())', user_id => '(SELECT app_user())');
     my %statements = (
         bare       => compile($text),
         guaranteed => compile($text, %settings),
@@ -118,10 +118,9 @@ sub write_statements {
     spew("$tmp/statements.php", "$php];\n");
 
     # pgbench has variables of that form too, one statement a line.
-    my $line = $text =~ s/\s*\n\s*/ /gr;
     my %page = (skip => 0, limit => 20);
-    my $bare = with_names($line, sub ($name) { return $page{$name} // ":$name" });
-    my $ours = with_names($bare, sub ($name) { return $settings{$name} });
+    my $bare = with_names($text, sub ($name) { return $page{$name} // ":$name" });
+    $ours = with_names($bare, sub ($name) { return $settings{$name} });
     spew("$tmp/bare.sql", "$bare;\n");
     spew("$tmp/guaranteed.sql", <<"PGBENCH");
 \\startpipeline

@@ -12,79 +12,20 @@ FROM webhook_event_process(:event::uuid, :clerk_issuer, :supabase_issuer, :plays
 -- name: webhook_event_failed :exec
 SELECT webhook_event_failed(:event::uuid, :error, :is_last::boolean);
 
--- Lists, newest first.  Each way of narrowing has an index of its own, and the
--- others are tested on what that finds; totals count up to 10,001.
-
 -- name: webhook_event_list :page
+-- Newest first.  Type, state and provider have an index each, and the others are
+-- tested on what that finds.
 -- scan: a page of the index that is the list's order, and up to 10,001 of its entries
-SELECT t.total, e.id, e.provider, e.event_id, e.type, e.object_key, e.state, e.attempts, e.replays, e.error, e.occurred_at,
+SELECT e.id, e.provider, e.event_id, e.type, e.object_key, e.state, e.attempts, e.replays, e.error, e.occurred_at,
        e.processed_at, e.created_at
-FROM (SELECT count(*) AS total
-      FROM (SELECT FROM webhook_events
-            WHERE tenant_id = @tenant AND (:from::timestamptz IS NULL OR created_at >= :from)
-              AND (:to::timestamptz IS NULL OR created_at < :to)
-            LIMIT 10001) counted) t
-LEFT JOIN (
-    SELECT id, provider, event_id, type, object_key, state, attempts, replays, error, occurred_at, processed_at, created_at
-    FROM webhook_events
-    WHERE tenant_id = @tenant AND (:from::timestamptz IS NULL OR created_at >= :from)
-      AND (:to::timestamptz IS NULL OR created_at < :to)
-    ORDER BY created_at DESC, id DESC
-    LIMIT :limit OFFSET :skip
-) e ON true;
-
--- name: webhook_event_list_of_type :page
-SELECT t.total, e.id, e.provider, e.event_id, e.type, e.object_key, e.state, e.attempts, e.replays, e.error, e.occurred_at,
-       e.processed_at, e.created_at
-FROM (SELECT count(*) AS total
-      FROM (SELECT FROM webhook_events
-            WHERE tenant_id = @tenant AND type = :type AND (:provider::text IS NULL OR provider = :provider)
-              AND (:state::text IS NULL OR state = :state)
-              AND (:from::timestamptz IS NULL OR created_at >= :from) AND (:to::timestamptz IS NULL OR created_at < :to)
-            LIMIT 10001) counted) t
-LEFT JOIN (
-    SELECT id, provider, event_id, type, object_key, state, attempts, replays, error, occurred_at, processed_at, created_at
-    FROM webhook_events
-    WHERE tenant_id = @tenant AND type = :type AND (:provider::text IS NULL OR provider = :provider)
-      AND (:state::text IS NULL OR state = :state)
-      AND (:from::timestamptz IS NULL OR created_at >= :from) AND (:to::timestamptz IS NULL OR created_at < :to)
-    ORDER BY created_at DESC, id DESC
-    LIMIT :limit OFFSET :skip
-) e ON true;
-
--- name: webhook_event_list_of_state :page
-SELECT t.total, e.id, e.provider, e.event_id, e.type, e.object_key, e.state, e.attempts, e.replays, e.error, e.occurred_at,
-       e.processed_at, e.created_at
-FROM (SELECT count(*) AS total
-      FROM (SELECT FROM webhook_events
-            WHERE tenant_id = @tenant AND state = :state AND (:provider::text IS NULL OR provider = :provider)
-              AND (:from::timestamptz IS NULL OR created_at >= :from) AND (:to::timestamptz IS NULL OR created_at < :to)
-            LIMIT 10001) counted) t
-LEFT JOIN (
-    SELECT id, provider, event_id, type, object_key, state, attempts, replays, error, occurred_at, processed_at, created_at
-    FROM webhook_events
-    WHERE tenant_id = @tenant AND state = :state AND (:provider::text IS NULL OR provider = :provider)
-      AND (:from::timestamptz IS NULL OR created_at >= :from) AND (:to::timestamptz IS NULL OR created_at < :to)
-    ORDER BY created_at DESC, id DESC
-    LIMIT :limit OFFSET :skip
-) e ON true;
-
--- name: webhook_event_list_of_provider :page
-SELECT t.total, e.id, e.provider, e.event_id, e.type, e.object_key, e.state, e.attempts, e.replays, e.error, e.occurred_at,
-       e.processed_at, e.created_at
-FROM (SELECT count(*) AS total
-      FROM (SELECT FROM webhook_events
-            WHERE tenant_id = @tenant AND provider = :provider
-              AND (:from::timestamptz IS NULL OR created_at >= :from) AND (:to::timestamptz IS NULL OR created_at < :to)
-            LIMIT 10001) counted) t
-LEFT JOIN (
-    SELECT id, provider, event_id, type, object_key, state, attempts, replays, error, occurred_at, processed_at, created_at
-    FROM webhook_events
-    WHERE tenant_id = @tenant AND provider = :provider
-      AND (:from::timestamptz IS NULL OR created_at >= :from) AND (:to::timestamptz IS NULL OR created_at < :to)
-    ORDER BY created_at DESC, id DESC
-    LIMIT :limit OFFSET :skip
-) e ON true;
+FROM webhook_events e
+WHERE e.tenant_id = @tenant
+  [AND e.type = :type]
+  [AND e.state = :state]
+  [AND e.provider = :provider]
+  [AND e.created_at >= :from]
+  [AND e.created_at < :to]
+ORDER BY e.created_at DESC, e.id DESC;
 
 -- name: webhook_event_get :row
 SELECT id, provider, event_id, type, object_key, state, attempts, replays, error, occurred_at, processed_at, created_at,

@@ -101,26 +101,15 @@ FROM changed, webhook_shown(changed::webhook_endpoints, :secret_text) w,
      audit('webhook.regenerate_secret', 'webhook', changed.id::text, webhook_noted(changed::webhook_endpoints));
 
 -- name: webhook_delivery_list :page
--- Newest first; total counts up to 10,001.
-SELECT t.total, d.id, d.webhook_id, d.message_id, d.event, d.status, d.attempts, d.next_attempt_at, d.status_code,
-       d.error, d.is_redelivery, d.created_at, d.finished_at, d.history
-FROM (SELECT count(*) AS total
-      FROM (SELECT FROM webhook_deliveries x
-            WHERE x.tenant_id = @tenant AND x.endpoint_id = (SELECT webhook_owned(:webhook_id::uuid)) AND (:status::text IS NULL OR x.state = :status)
-              AND (:event::text IS NULL OR x.event = :event)
-            LIMIT 10001) counted) t
-LEFT JOIN (
-    SELECT x.id, x.endpoint_id AS webhook_id, x.message_id, x.event, x.state AS status, x.attempts,
-           CASE WHEN x.state = 'pending' THEN x.next_attempt_at END AS next_attempt_at, x.status_code, x.error,
-           x.is_redelivery, x.created_at, x.finished_at, webhook_history(x, false) AS history
-    FROM (SELECT *
-          FROM webhook_deliveries x
-          WHERE x.tenant_id = @tenant AND x.endpoint_id = :webhook_id AND (:status::text IS NULL OR x.state = :status)
-            AND (:event::text IS NULL OR x.event = :event)
-          ORDER BY x.created_at DESC, x.id DESC
-          LIMIT :limit OFFSET :skip) x
-    ORDER BY x.created_at DESC, x.id DESC
-) d ON true;
+-- Newest first.
+SELECT d.id, d.endpoint_id AS webhook_id, d.message_id, d.event, d.state AS status, d.attempts,
+       CASE WHEN d.state = 'pending' THEN d.next_attempt_at END AS next_attempt_at, d.status_code, d.error,
+       d.is_redelivery, d.created_at, d.finished_at, webhook_history(d, false) AS history
+FROM webhook_deliveries d
+WHERE d.tenant_id = @tenant AND d.endpoint_id = (SELECT webhook_owned(:webhook_id::uuid))
+  [AND d.state = :status]
+  [AND d.event = :event]
+ORDER BY d.created_at DESC, d.id DESC;
 
 -- name: webhook_delivery_get :row
 -- With the body as it was sent, and what the receiver answered.

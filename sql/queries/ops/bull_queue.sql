@@ -38,37 +38,14 @@ SELECT true AS success, p.name AS queue, p.is_paused
 FROM queue_pause(:queue, false) p;
 
 -- name: queue_schedule_list :page
--- All, newest first.
+-- All, or those of one queue, newest first.
 -- scan: a page of the index that is the list's order
-SELECT t.total, s.schedule_id, s.queue, s.name, s.data, s.repeat, s.every, s.job_id, s.next_run_at, s.created_at, s.updated_at
-FROM (SELECT count(*) AS total
-      FROM (SELECT FROM job_schedules WHERE tenant_id = @tenant AND queue <> 'ashlar' AND queue NOT LIKE 'ashlar.%'
-            LIMIT 10001) c) t
-LEFT JOIN (
-    SELECT id AS schedule_id, queue, kind AS name, payload AS data, cron AS repeat, every_ms AS every, next_job_id::text AS job_id,
-           next_run_at, created_at, updated_at
-    FROM job_schedules
-    WHERE tenant_id = @tenant AND queue <> 'ashlar' AND queue NOT LIKE 'ashlar.%'
-    ORDER BY id DESC
-    LIMIT :limit::bigint OFFSET :offset::bigint
-) s ON true
-ORDER BY s.schedule_id DESC;
-
--- name: queue_schedule_list_of :page
--- Those of one queue, newest first.
-SELECT t.total, s.schedule_id, s.queue, s.name, s.data, s.repeat, s.every, s.job_id, s.next_run_at, s.created_at, s.updated_at
-FROM (SELECT count(*) AS total
-      FROM (SELECT FROM job_schedules WHERE tenant_id = @tenant AND queue = :queue AND queue <> 'ashlar'
-              AND queue NOT LIKE 'ashlar.%' LIMIT 10001) c) t
-LEFT JOIN (
-    SELECT id AS schedule_id, queue, kind AS name, payload AS data, cron AS repeat, every_ms AS every, next_job_id::text AS job_id,
-           next_run_at, created_at, updated_at
-    FROM job_schedules
-    WHERE tenant_id = @tenant AND queue = :queue AND queue <> 'ashlar' AND queue NOT LIKE 'ashlar.%'
-    ORDER BY id DESC
-    LIMIT :limit::bigint OFFSET :offset::bigint
-) s ON true
-ORDER BY s.schedule_id DESC;
+SELECT s.id AS schedule_id, s.queue, s.kind AS name, s.payload AS data, s.cron AS repeat, s.every_ms AS every,
+       s.next_job_id::text AS job_id, s.next_run_at, s.created_at, s.updated_at
+FROM job_schedules s
+WHERE s.tenant_id = @tenant AND s.queue <> 'ashlar' AND s.queue NOT LIKE 'ashlar.%'
+  [AND s.queue = :queue]
+ORDER BY s.id DESC;
 
 -- name: queue_schedule_remove :row
 SELECT r.id, true AS deleted

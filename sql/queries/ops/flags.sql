@@ -3,15 +3,10 @@
 -- name: flag_list :page
 -- All of them, by key.
 -- scan: a tenant has at most 1,000 flags
-SELECT t.total, f.id, f.key, f.name, f.description, f.flag_type, f.is_enabled, f.percentage, f.user_ids, f.plans,
-       f.created_at
-FROM (SELECT count(*) AS total FROM feature_flags WHERE tenant_id = @tenant) t
-LEFT JOIN (
-    SELECT id, key, name, description, flag_type, is_enabled, percentage, user_ids, plans, created_at
-    FROM feature_flags
-    WHERE tenant_id = @tenant
-    ORDER BY key
-) f ON true;
+SELECT f.id, f.key, f.name, f.description, f.flag_type, f.is_enabled, f.percentage, f.user_ids, f.plans, f.created_at
+FROM feature_flags f
+WHERE f.tenant_id = @tenant
+ORDER BY f.key;
 
 -- name: flag_create :row
 SELECT id, key, name, description, flag_type, is_enabled, percentage, user_ids, plans, created_at

@@ -1,38 +1,16 @@
 -- Projects: each belongs to a user, and only that user sees it.
 
 -- name: project_list :page
--- The caller's, newest first.  The total is a column of the owner: counting
--- costs more than the page, and more with every project.
-SELECT u.project_count AS total, p.id, p.name, p.description, u.public_id AS owner_id, p.created_at, p.updated_at
-FROM users u
-LEFT JOIN LATERAL (
-    SELECT id, name, description, created_at, updated_at
-    FROM projects
-    WHERE tenant_id = u.tenant_id AND owner_id = u.id AND deleted_at IS NULL
-    ORDER BY created_at DESC, id DESC
-    LIMIT :limit OFFSET :skip
-) p ON true
-WHERE u.tenant_id = @tenant AND u.id = @user;
-
--- name: project_search :page
--- The caller's whose name contains :search, newest first; counted up to 10,001.
--- The names are tested one by one, but only those of one owner.
-SELECT (SELECT count(*)
-        FROM (SELECT FROM projects
-              WHERE tenant_id = u.tenant_id AND owner_id = u.id AND deleted_at IS NULL
-                AND name ILIKE like_pattern(:search)
-              LIMIT 10001) counted) AS total,
-       p.id, p.name, p.description, u.public_id AS owner_id, p.created_at, p.updated_at
-FROM users u
-LEFT JOIN LATERAL (
-    SELECT id, name, description, created_at, updated_at
-    FROM projects
-    WHERE tenant_id = u.tenant_id AND owner_id = u.id AND deleted_at IS NULL
-      AND name ILIKE like_pattern(:search)
-    ORDER BY created_at DESC, id DESC
-    LIMIT :limit OFFSET :skip
-) p ON true
-WHERE u.tenant_id = @tenant AND u.id = @user;
+-- total: (SELECT project_count FROM users WHERE tenant_id = @tenant AND id = @user)
+-- The caller's, newest first, perhaps only those whose name contains :search.  The
+-- total is a column of the owner: counting costs more than the page, and more with
+-- every project.  Names are tested one by one, but only those of one owner.
+SELECT p.id, p.name, p.description, (SELECT public_id FROM users WHERE tenant_id = @tenant AND id = @user) AS owner_id,
+       p.created_at, p.updated_at
+FROM projects p
+WHERE p.tenant_id = @tenant AND p.owner_id = @user AND p.deleted_at IS NULL
+  [AND p.name ILIKE like_pattern(:search)]
+ORDER BY p.created_at DESC, p.id DESC;
 
 -- name: project_get :row
 SELECT p.id, p.name, p.description, u.public_id AS owner_id, p.created_at, p.updated_at

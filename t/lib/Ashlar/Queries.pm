@@ -62,12 +62,12 @@ sub statements ($query) {
 }
 
 # The statement for these values: a part stands when each of its parameters has one.
-sub asked ($query, $value) {
+sub asked ($query, $value, $pieces = $query->{pieces}) {
     my $parts = 0;
     for my $i (0 .. $#{ $query->{parts} }) {
         $parts |= 1 << $i if !grep { !length($value->{ $query->{params}[$_] } // '') } @{ $query->{parts}[$i] };
     }
-    return statement($query, $parts);
+    return statement($query, $parts, 0, undef, $pieces);
 }
 
 sub names ($self) { return sort keys %$self }
@@ -78,9 +78,17 @@ sub get ($self, $name) { return $self->{$name} // die "there is no query $name\n
 # which were.  Returns the rows as hashes; dies with PostgreSQL's error.
 sub run ($self, $db, $name, %value) {
     my $query = $self->get($name);
+    return $self->_run($db, $name, $query->{pieces}, %value);
+}
+
+# The total of a page, as it is asked where the page itself is empty.
+sub total ($self, $db, $name, %value) { return $self->_run($db, $name, $self->get($name)->{total}, %value) }
+
+sub _run ($self, $db, $name, $pieces, %value) {
+    my $query = $self->get($name);
     my %known = map { $_ => 1 } @{ $query->{params} };
     for (keys %value) { $known{$_} or die "$name has no parameter $_\n" }
-    my ($text, @params) = asked($query, \%value);
+    my ($text, @params) = asked($query, \%value, $pieces);
     my $st = $db->prepare($text, { pg_placeholder_dollaronly => 1, pg_server_prepare => 1 });
     $st->execute(map { /^has_(.*)/ && $known{$1} ? (exists $value{$1} ? 't' : 'f') : $value{$_} } @params);
     $query->{columns} = $st->{NUM_OF_FIELDS} ? [ @{ $st->{NAME} } ] : [];
