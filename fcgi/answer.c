@@ -189,7 +189,6 @@ static void write_rows(struct req *rq, const PGresult *res, int first_column)
 	}
 }
 
-/* A number that was sent, or made of what was sent (see number_page in serve.c). */
 static long long number(const struct req *rq, const char *name)
 {
 	const char *text = req_text(rq, name);
@@ -197,69 +196,51 @@ static long long number(const struct req *rq, const char *name)
 	return text ? strtoll(text, NULL, 10) : 0;
 }
 
-/*
- * Rows without paging, where lists have meta: all there are, and these are at
- * most what the surface lists at once.
- */
-static void write_whole_list(struct req *rq, const PGresult *res)
+/* A member of a list's form: see list.h. */
+static void write_member(struct req *rq, const PGresult *res, const char *name, long long total)
 {
-	enum { WHOLE_LIST = 1000 };
-	const struct surface *s = surface_of(rq->route->id);
+	long long limit = number(rq, "limit"), skip = number(rq, "skip");
+	struct buf *b = &rq->out;
 
-	envelope_open(rq, s->page_head);
-	write_rows(rq, res, 0);
-	buf_text(&rq->out, s->page_tail_head);
-	buf_fmt(&rq->out, "\"total\":%d,\"limit\":%d,\"offset\":0", PQntuples(res), WHOLE_LIST);
-	envelope_close(rq, s->page_tail);
-}
-
-static void write_page(struct req *rq, const PGresult *res)
-{
-	const struct surface *s = surface_of(rq->route->id);
-
-	envelope_open(rq, s->page_head);
-	write_rows(rq, res, 1);
-	if (s->page_tail_head)
-		buf_text(&rq->out, s->page_tail_head);
-	for (int i = 0; i < 4 && s->page_fields[i]; i++) {
-		const char *name = s->page_fields[i];
-		long long v = strcmp(name, "total") ? number(rq, name) : rq->total;
-
-		jx_key(&rq->out, name);
-		jx_int(&rq->out, v);
+	jx_key(b, name);
+	switch (list_kind(name)) {
+	case LIST_TOTAL: jx_int(b, total); break;
+	case LIST_LIMIT: jx_int(b, limit); break;
+	case LIST_SKIP: jx_int(b, skip); break;
+	case LIST_PAGE: jx_int(b, number(rq, "page")); break;
+	case LIST_PAGES: jx_int(b, limit ? (total + limit - 1) / limit : 0); break;
+	case LIST_NEXT: jx_bool(b, skip < total - limit); break;
+	case LIST_PREV: jx_bool(b, skip > 0); break;
+	case LIST_COLUMN:
+		jx_int(b, PQntuples(res) ? db_int(res, 0, arena_fmt(&rq->arena, "_%s", name)) : 0);
+		break;
 	}
-	envelope_close(rq, s->page_tail);
 }
 
-/* A list of the row's own form, whichever shape its query has. */
 static void write_list(struct req *rq, const PGresult *res, bool is_page)
 {
-	const struct list *l = rq->route->list;
+	static const struct list array = { NULL };
+	const struct list *l = rq->route->list ? rq->route->list : &array;
+	const char *items = rq->route->list ? list_items(rq->route) : NULL;
+	long long total = is_page ? rq->total : PQntuples(res);
 	struct buf *b;
 
 	envelope_open(rq, NULL);
 	b = &rq->out;
-	if (l->member) {
+	if (items) {
 		buf_char(b, '{');
-		jx_key(b, l->member);
+		jx_key(b, items);
 	}
 	buf_char(b, '[');
 	write_rows(rq, res, is_page);
 	buf_char(b, ']');
-	for (size_t i = 0; i < sizeof(l->fields) / sizeof(*l->fields) && l->fields[i]; i++) {
-		const char *name = l->fields[i];
-
-		jx_key(b, name);
-		if (!strcmp(name, "total"))
-			jx_int(b, rq->total);
-		else if (!strcmp(name, "has_prev"))
-			jx_bool(b, number(rq, "skip") > 0);
-		else if (!strcmp(name, "has_next"))
-			jx_bool(b, number(rq, "skip") < rq->total - number(rq, "limit"));
-		else
-			jx_int(b, number(rq, name));
-	}
-	if (l->member)
+	if (l->meta)
+		jx_key_open(b, l->meta, '{');
+	for (size_t i = 0; i < sizeof(l->members) / sizeof(*l->members) && l->members[i]; i++)
+		write_member(rq, res, l->members[i], total);
+	if (l->meta)
+		buf_char(b, '}');
+	if (items)
 		buf_char(b, '}');
 	envelope_close(rq, NULL);
 }
@@ -288,10 +269,6 @@ enum err req_answer(struct req *rq, const struct query *q)
 		rc = count_page(rq, q, res);
 	if (rc)
 		return rc;
-	if (rq->route->list && (q->shape == SHAPE_ROWS || q->shape == SHAPE_PAGE)) {
-		write_list(rq, res, q->shape == SHAPE_PAGE);
-		return ERR_OK;
-	}
 	switch (q->shape) {
 	case SHAPE_EXEC: break;
 	case SHAPE_MAYBE:
@@ -308,15 +285,7 @@ enum err req_answer(struct req *rq, const struct query *q)
 			jx_null(&rq->out);
 		return req_close(rq);
 	case SHAPE_ROWS:
-		if (surface_of(rq->route->id)->object_head) {
-			write_whole_list(rq, res);
-			return ERR_OK;
-		}
-		envelope_open(rq, "[");
-		write_rows(rq, res, 0);
-		envelope_close(rq, "]");
-		return ERR_OK;
-	case SHAPE_PAGE: write_page(rq, res); return ERR_OK;
+	case SHAPE_PAGE: write_list(rq, res, q->shape == SHAPE_PAGE); return ERR_OK;
 	}
 	body(rq);
 	rq->status = route_status(rq->route);

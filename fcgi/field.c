@@ -30,6 +30,50 @@ size_t field_count(const struct field *table)
 	return n;
 }
 
+struct field field_item(const struct field *f)
+{
+	struct field item = f->each ? *f->each : (struct field){ .type = f->item, .values = f->values };
+
+	item.name = f->name;
+	if (f->fields)
+		item = (struct field){ .name = f->name, .type = F_OBJECT, .fields = f->fields };
+	else if (item.type == F_END)
+		item.type = F_JSON;
+	return item;
+}
+
+bool field_is_array(const struct field *f)
+{
+	enum field_type type = f->type == F_LIST ? field_item(f).type : F_JSON;
+
+	return type != F_OBJECT && type != F_LIST && type != F_JSON;
+}
+
+const char *field_compile(const struct field *table)
+{
+	const char *problem = NULL;
+
+	for (const struct field *f = table; f && f->type != F_END && !problem; f++) {
+		if (f->fits)
+			problem = pattern_compile(f->fits);
+		if (!problem && f->each && f->each->fits)
+			problem = pattern_compile(f->each->fits);
+		if (!problem && f->fields != table)
+			problem = field_compile(f->fields);
+	}
+	return problem;
+}
+
+static bool has_min(const struct field *f)
+{
+	return f->min || !(f->flags & F_SIGNED);
+}
+
+static bool has_max(const struct field *f)
+{
+	return f->max || f->flags & F_MAX;
+}
+
 static long long bound(const struct field *f)
 {
 	if (f->max)
@@ -57,21 +101,43 @@ static char *choices(struct arena *a, const char *const *values)
 	return buf_str(&b);
 }
 
+/* "a number above 0 and below 1" */
+static const char *range(struct arena *a, const struct field *f)
+{
+	const char *noun = f->type == F_INT ? "an integer" : "a number";
+	bool low = has_min(f), high = has_max(f) && !(f->flags & F_CLAMP);
+	struct buf b;
+
+	if (low && high && !(f->flags & (F_ABOVE | F_BELOW)))
+		return arena_fmt(a, "%s from %lld to %lld", noun, f->min, f->max);
+	buf_init(&b, a, 64);
+	buf_text(&b, noun);
+	if (low)
+		buf_fmt(&b, f->flags & F_ABOVE ? " above %lld" : " of %lld or more", f->min);
+	if (low && high)
+		buf_text(&b, " and");
+	if (high)
+		buf_fmt(&b,
+			f->flags & F_BELOW ? " below %lld"
+			: low              ? " at most %lld"
+					   : " of at most %lld",
+			f->max);
+	return buf_str(&b);
+}
+
 /* What a field takes, to stand behind "must be". */
 static const char *expected(struct arena *a, const struct field *f)
 {
 	long long max = bound(f);
 
 	switch (f->type) {
-	case F_TEXT: return arena_fmt(a, "a string of %lld to %lld characters", f->min, max);
+	case F_TEXT:
+		if (f->fits && !f->max)
+			return f->fits->says;
+		return arena_fmt(a, "%s of %lld to %lld characters", f->fits ? f->fits->says : "a string",
+				 f->min, max);
 	case F_INT:
-	case F_NUMBER: {
-		const char *noun = f->type == F_INT ? "an integer" : "a number";
-
-		if (max == LLONG_MAX || f->flags & F_CLAMP)
-			return arena_fmt(a, "%s of %lld or more", noun, f->min);
-		return arena_fmt(a, "%s from %lld to %lld", noun, f->min, max);
-	}
+	case F_NUMBER: return range(a, f);
 	case F_BOOL: return "true or false";
 	case F_UUID: return "a UUID";
 	case F_EMAIL: return "an e-mail address";
@@ -89,6 +155,7 @@ static const char *expected(struct arena *a, const struct field *f)
 	case F_ENUM: return arena_fmt(a, "one of %s", choices(a, f->values));
 	case F_OBJECT: return "an object";
 	case F_LIST: return arena_fmt(a, "a list of %lld to %lld elements", f->min, max);
+	case F_COLOR: return "a colour such as #1a73e8";
 	default: return "a JSON value";
 	}
 }
@@ -170,6 +237,11 @@ static bool is_url(const char *s, bool is_page)
 		if ((unsigned char)*p <= ' ' || *p == 127 || strchr("\"<>\\^`{|}", *p))
 			return false;
 	return true;
+}
+
+static bool is_color(const char *s)
+{
+	return *s == '#' && strspn(s + 1, "0123456789abcdefABCDEF") == 6 && !s[7];
 }
 
 static bool digits(const char **s, int n, int *out)
@@ -303,13 +375,16 @@ static bool take_text(struct req *rq, const struct field *f, const char *text, s
 		length = (long long)utf8_length(text, strlen(text));
 	}
 	switch (f->type) {
-	case F_TEXT: ok = length >= f->min && length <= bound(f); break;
+	case F_TEXT:
+		ok = length >= f->min && length <= bound(f) && (!f->fits || pattern_fits(f->fits, text));
+		break;
 	case F_UUID: ok = is_uuid(text); break;
 	case F_EMAIL: return length <= bound(f) && take_email(rq, f, text, out);
 	case F_SLUG: ok = length <= bound(f) && is_slug(text); break;
 	case F_URL: ok = length <= bound(f) && is_url(text, f->flags & F_PAGE); break;
 	case F_DATETIME: ok = is_datetime(text); break;
 	case F_DATE: ok = is_date(text); break;
+	case F_COLOR: ok = is_color(text); break;
 	case F_ENUM:
 		ok = false;
 		for (int i = 0; f->values[i] && !ok; i++)
@@ -322,11 +397,19 @@ static bool take_text(struct req *rq, const struct field *f, const char *text, s
 	return ok;
 }
 
+/* low and high tell how the value compares with min and max: below 0, 0, above. */
+static bool is_within(const struct field *f, int low, int high)
+{
+	if (has_min(f) && (low < 0 || (!low && f->flags & F_ABOVE)))
+		return false;
+	return !has_max(f) || high < 0 || (!high && !(f->flags & F_BELOW));
+}
+
 static bool take_int(struct req *rq, const struct field *f, long long i, struct value *out)
 {
 	if (f->flags & F_CLAMP && i > bound(f))
 		i = bound(f);
-	if (i < f->min || i > bound(f))
+	if (!is_within(f, (i > f->min) - (i < f->min), (i > f->max) - (i < f->max)))
 		return false;
 	out->i = i;
 	out->text = arena_fmt(&rq->arena, "%lld", i);
@@ -335,9 +418,10 @@ static bool take_int(struct req *rq, const struct field *f, long long i, struct 
 
 static bool take_number(struct req *rq, const struct field *f, double d, struct value *out)
 {
+	double min = (double)f->min, max = (double)f->max;
 	struct buf text;
 
-	if (!isfinite(d) || d < (double)f->min || (f->max && d > (double)f->max))
+	if (!isfinite(d) || !is_within(f, (d > min) - (d < min), (d > max) - (d < max)))
 		return false;
 	out->d = d;
 	/* The shortest text that reads back: 0.1 must not reach a numeric column as 0.10000000000000001. */
@@ -352,6 +436,55 @@ static bool take_bool(bool b, struct value *out)
 	out->b = b;
 	out->text = b ? "true" : "false";
 	return true;
+}
+
+/*
+ * A PostgreSQL array in its text form.  Every type may stand in quotes, in which
+ * a quote and a backslash have one in front.
+ */
+static void array_add(struct buf *b, const struct value *v)
+{
+	if (b->n > 1)
+		buf_char(b, ',');
+	if (v->is_null) {
+		buf_text(b, "NULL");
+		return;
+	}
+	buf_char(b, '"');
+	for (const char *p = v->text; *p; p++) {
+		if (*p == '"' || *p == '\\')
+			buf_char(b, '\\');
+		buf_char(b, *p);
+	}
+	buf_char(b, '"');
+}
+
+/* "a,b"; nothing is an empty list.  Values that have commas of their own cannot be sent so. */
+static enum err take_csv(struct req *rq, const struct field *f, const char *text, struct value *out)
+{
+	struct field item = field_item(f);
+	struct value v;
+	long long n = 0;
+	struct buf b;
+
+	buf_init(&b, &rq->arena, 64);
+	buf_char(&b, '{');
+	for (const char *p = text; *text && p; n++) {
+		size_t len = strcspn(p, ",");
+		enum err rc;
+
+		item.name = arena_fmt(&rq->arena, "%s[%lld]", f->name, n);
+		rc = field_from_text(rq, &item, arena_dup_n(&rq->arena, p, len), &v);
+		if (rc)
+			return rc;
+		array_add(&b, &v);
+		p = p[len] ? p + len + 1 : NULL;
+	}
+	if (n < f->min || n > bound(f))
+		return refuse(rq, f, f->name, NULL);
+	buf_char(&b, '}');
+	out->text = buf_str(&b);
+	return ERR_OK;
 }
 
 enum err field_from_text(struct req *rq, const struct field *f, const char *text, struct value *out)
@@ -385,6 +518,10 @@ enum err field_from_text(struct req *rq, const struct field *f, const char *text
 		else if (!strcmp(text, "false") || !strcmp(text, "0"))
 			ok = take_bool(false, out);
 		break;
+	case F_LIST:
+		if (field_is_array(f)) /* of a query string, or a default */
+			return take_csv(rq, f, text, out);
+		break;
 	default: ok = take_text(rq, f, text, strlen(text), out);
 	}
 	return ok ? ERR_OK : refuse(rq, f, f->name, out->text);
@@ -416,24 +553,32 @@ static enum err check_members(struct req *rq, const struct field *table, struct 
 static enum err take_json(struct req *rq, const struct field *f, struct json_object *json, const char *path,
 			  struct value *out);
 
-static enum err take_list(struct req *rq, const struct field *f, struct json_object *json, const char *path)
+static enum err take_list(struct req *rq, const struct field *f, struct json_object *json, const char *path,
+			  struct value *out)
 {
 	size_t n = json_object_array_length(json);
-	struct field item = { .name = f->name, .type = f->item, .values = f->values, .fields = f->fields };
-	struct value ignored;
+	struct field item = field_item(f);
+	bool is_array = field_is_array(f);
+	struct value v;
+	struct buf b;
 
-	if (f->fields)
-		item.type = F_OBJECT;
-	else if (item.type == F_END)
-		item.type = F_JSON;
+	buf_init(&b, &rq->arena, is_array ? 256 : 0);
+	if (is_array)
+		buf_char(&b, '{');
 	if ((long long)n < f->min || (long long)n > bound(f))
 		return refuse(rq, f, path, NULL);
 	for (size_t i = 0; i < n; i++) {
 		enum err rc = take_json(rq, &item, json_object_array_get_idx(json, i),
-					arena_fmt(&rq->arena, "%s[%zu]", path, i), &ignored);
+					arena_fmt(&rq->arena, "%s[%zu]", path, i), &v);
 
 		if (rc)
 			return rc;
+		if (is_array)
+			array_add(&b, &v);
+	}
+	if (is_array) {
+		buf_char(&b, '}');
+		out->text = buf_str(&b);
 	}
 	return ERR_OK;
 }
@@ -468,7 +613,7 @@ static enum err take_json(struct req *rq, const struct field *f, struct json_obj
 		break;
 	case F_LIST:
 		ok = type == json_type_array;
-		rc = ok ? take_list(rq, f, json, path) : ERR_OK;
+		rc = ok ? take_list(rq, f, json, path, out) : ERR_OK;
 		if (rc)
 			return rc;
 		break;
@@ -480,7 +625,8 @@ static enum err take_json(struct req *rq, const struct field *f, struct json_obj
 	return ok ? ERR_OK : refuse(rq, f, path, out->text);
 }
 
-/* What is JSON in SQL too goes there as text; inside of another such value it is part of that text. */
+/* What is JSON in SQL too goes there as text, and arrays have theirs; inside of another such value it is part
+ * of that text. */
 static void keep_json(struct json_object *json, struct value *v)
 {
 	enum field_type type = v->field->type;
@@ -488,7 +634,8 @@ static void keep_json(struct json_object *json, struct value *v)
 	if (v->is_null || (type != F_OBJECT && type != F_LIST && type != F_JSON))
 		return;
 	v->json = json;
-	v->text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN);
+	if (!field_is_array(v->field))
+		v->text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN);
 }
 
 /* prefix names the object inside the body ("" for the body itself); out may be NULL. */

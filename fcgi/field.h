@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "fcgi/err.h"
+#include "fcgi/pattern.h"
 
 struct req;
 struct json_object;
@@ -31,9 +32,11 @@ enum field_type {
 	F_DATE,     /* YYYY-MM-DD */
 	F_ENUM,     /* one of values */
 	F_OBJECT,   /* a JSON object; fields, when given, describe its members */
-	F_LIST,     /* a JSON array of objects described by fields, or of the type in item */
+	F_LIST,     /* a JSON array of objects described by fields, or of the type in item; of plain values it
+		       reaches SQL as a PostgreSQL array: :user_ids::text[] */
 	F_JSON,     /* any JSON value */
 	F_BINARY,   /* an answer that is not JSON: the reference calls it a string */
+	F_COLOR,    /* #rrggbb; kept in lower case */
 };
 
 enum field_flag {
@@ -43,11 +46,29 @@ enum field_flag {
 	F_OPTIONAL = 8, /* output: not in every answer */
 	F_WHOLE = 16,   /* input: an F_OBJECT that is the whole body; alone in its table */
 	F_CLAMP = 32,   /* input: an F_INT above max counts as max */
+	/* input: an F_EMAIL that is looked for, not made: as sent, also one that would be refused */
+	F_KNOWN = 64,
 	F_PAGE = 128, /* input: an F_URL that a browser opens, and nobody else: with a fragment, if need be */
 	F_CODE = 256, /* input: an F_TEXT that people type in groups, "123 456": blanks are left out first */
 	F_NFC = 512,  /* input: an F_TEXT that is counted and kept in NFC (nfc.h) */
-	F_KNOWN = 64, /* input: an F_EMAIL that is looked for, not made: as sent, also one that would be
-			 refused */
+	F_CSV = 1 << 10,    /* a query parameter: an F_LIST of plain values with commas between them */
+	F_SIGNED = 1 << 11, /* an F_INT or F_NUMBER of either sign: a min of 0 is no bound */
+	F_MAX = 1 << 12,    /* an F_INT or F_NUMBER whose max is a bound also where it is 0 */
+	F_ABOVE = 1 << 13,  /* an F_INT or F_NUMBER that is more than min, not min itself */
+	F_BELOW = 1 << 14,  /* an F_INT or F_NUMBER that is less than max */
+
+	/*
+	 * Marks: a resource's table says of each field what it is part of.  One without any of the
+	 * first four is part of everything.  See field_use().
+	 */
+	OUT = 1 << 20,        /* the answer */
+	DETAIL = 1 << 21,     /* the long form of the answer, which has the fields of OUT too */
+	NEW = 1 << 22,        /* the body of a create */
+	SET = 1 << 23,        /* the body of an update: what is left out keeps its value */
+	NEEDED = 1 << 24,     /* beside NEW: must be given there; F_REQUIRED: in an update, too */
+	F_NULL_OUT = 1 << 25, /* F_NULL in answers alone: not the client's to clear */
+	F_NULL_SET = 1 << 26, /* F_NULL in updates alone; may stand beside F_NULL_OUT */
+	MARKS = OUT | DETAIL | NEW | SET,
 };
 
 struct field {
@@ -57,15 +78,31 @@ struct field {
 	long long min, max;         /* characters, value or elements; max 0: the type's own bound */
 	const char *const *values;  /* F_ENUM: NULL-terminated */
 	const struct field *fields; /* F_OBJECT, F_LIST: the members */
-	enum field_type item;       /* F_LIST of plain values */
+	enum field_type item;       /* F_LIST of plain values: their type */
 	const char *def;            /* the value when left out, as a query string would carry it */
 	const char *about;          /* one sentence for the reference */
 	const char *example;        /* for the reference, as text */
+	const struct pattern *fits; /* F_TEXT: what it must look like besides */
+	const struct field
+		*each; /* F_LIST of plain values: one of them, where its type alone does not say it */
 };
 
 /* clang-format off */
-#define FIELD_END { NULL, F_END, 0, 0, 0, NULL, NULL, F_END, NULL, NULL, NULL }
+#define FIELD_END { .type = F_END }
 /* clang-format on */
+
+/*
+ * What a use has of a resource's table, as a table without marks, made once
+ * for each of the two before the first fork; a table that has no marks, nor
+ * its objects and lists, is returned as it is.
+ *
+ * use  OUT, DETAIL, NEW or SET
+ *
+ * min, max and def of a field that clients send are theirs: an answer's schema
+ * has none of them, since what is stored may be older than a bound.  In an
+ * update there is no def, which would overwrite what is left out.
+ */
+const struct field *field_use(const struct field *table, unsigned use);
 
 /* A named response. */
 struct shape {
@@ -73,6 +110,8 @@ struct shape {
 	const struct field *fields;
 	const char *resource; /* what a 404 calls it: "User"; NULL: the same as the schema */
 	bool is_note;         /* says only that something was done: a 404 names what the path names last */
+	unsigned as;          /* OUT or DETAIL, where fields have marks; 0: OUT */
+	const char *schema;   /* its name in OpenAPI: filled in by route_at() */
 };
 
 /* One field's value in one request.  Strings are the arena's. */
@@ -86,7 +125,7 @@ struct value {
 		bool b;
 		struct json_object *json; /* F_OBJECT, F_LIST, F_JSON; borrowed from the body */
 	};
-	const char *text; /* the SQL text form; NULL when is_null */
+	const char *text; /* the SQL text form, of an array {"a","b"}; NULL when is_null */
 	const char *sent; /* F_EMAIL: as it was spelled; else NULL */
 };
 
@@ -106,6 +145,18 @@ enum err field_from_text(struct req *rq, const struct field *f, const char *text
  */
 enum err field_from_json(struct req *rq, const struct field *table, struct json_object *object,
 			 struct value *out);
+
+/*
+ * An element of an F_LIST, described as a field: of each or item, or an F_OBJECT
+ * with its fields; F_JSON where the list's field says nothing.
+ */
+struct field field_item(const struct field *f);
+
+/* Is it an F_LIST of plain values, which reaches SQL as an array?  Others do as JSON. */
+bool field_is_array(const struct field *f);
+
+/* Compile a table's patterns before the first fork.  NULL, or what is wrong with one. */
+const char *field_compile(const struct field *table);
 
 /* How many fields a table has; NULL is an empty table. */
 size_t field_count(const struct field *table);

@@ -110,14 +110,13 @@ static void write_latency(struct buf *b, const struct route *r, struct shm_route
 	buf_fmt(b, "} %llu\n", (unsigned long long)total);
 }
 
-/* For each route that was ever counted; the tables are walked once. */
+/* For each route that was ever counted. */
 static void write_each(struct buf *b, void (*write)(struct buf *, const struct route *, struct shm_route *))
 {
-	int i = 0;
+	const struct route *r;
 
-	for (const struct route *const *table = route_tables; *table; table++)
-		for (const struct route *r = *table; r->path && i < SHM_ROUTES - 1; r++)
-			write(b, r, &shm->routes[i++]);
+	for (int i = 0; i < SHM_ROUTES - 1 && (r = route_at(i)); i++)
+		write(b, r, &shm->routes[i]);
 	write(b, NULL, &shm->routes[SHM_ROUTES - 1]);
 }
 

@@ -20,7 +20,7 @@ static bool has_v2_fields(const struct shape *s)
 
 static const char *shape_name(struct buf *b, const struct shape *s, int version)
 {
-	return version > 1 && has_v2_fields(s) ? arena_fmt(b->arena, "%sV%d", s->name, version) : s->name;
+	return version > 1 && has_v2_fields(s) ? arena_fmt(b->arena, "%sV%d", s->schema, version) : s->schema;
 }
 
 static void write_ref(struct buf *b, const char *section, const char *name)
@@ -30,77 +30,101 @@ static void write_ref(struct buf *b, const char *section, const char *name)
 
 /* Answers */
 
-static bool is_page(const struct route *r)
-{
-	return r->sql != NULL && r->sql->shape == SHAPE_PAGE;
-}
-
 /* Do the surface's answers have the data beside a "meta"? */
 static bool has_meta(const struct route *r)
 {
 	return surface_of(r->id)->object_head;
 }
 
-static bool is_list(const struct route *r)
+static void write_items(struct buf *b, const struct route *r, int version, bool example)
 {
-	return r->sql != NULL && r->sql->shape == SHAPE_ROWS;
-}
-
-/* A list of the row's own form: its schema, or an example. */
-static void write_list(struct buf *b, const struct route *r, int version, bool example)
-{
-	const struct list *l = r->list;
-
-	if (l->member)
-		buf_fmt(b, example ? "{\"%s\":" : "{\"type\":\"object\",\"properties\":{\"%s\":", l->member);
 	buf_text(b, example ? "[" : "{\"type\":\"array\",\"items\":");
 	if (example)
 		schema_example(b, r->out->fields, version);
 	else
 		write_ref(b, "schemas", shape_name(b, r->out, version));
 	buf_char(b, example ? ']' : '}');
-	for (size_t i = 0; i < sizeof(l->fields) / sizeof(*l->fields) && l->fields[i]; i++) {
-		const char *name = l->fields[i];
+}
 
-		jx_key(b, name);
-		if (!strncmp(name, "has_", 4))
-			buf_text(b, example ? "false" : "{\"type\":\"boolean\"}");
-		else if (example)
-			buf_text(b, !strcmp(name, "skip")                             ? "0"
-				    : !strcmp(name, "total") || !strcmp(name, "page") ? "1"
-										      : "20");
+/* The members of a list's form, each with an example or its schema, and which there are. */
+static void write_list_members(struct buf *b, const struct route *r, bool example)
+{
+	const struct list *l = r->list;
+	int usual = r->size.usual ? r->size.usual : l->size.usual ? l->size.usual : 1000;
+
+	for (size_t i = 0; i < sizeof(l->members) / sizeof(*l->members) && l->members[i]; i++) {
+		enum list_kind kind = list_kind(l->members[i]);
+		bool is_bool = kind == LIST_NEXT || kind == LIST_PREV;
+
+		jx_key(b, l->members[i]);
+		if (!example)
+			buf_text(b,
+				 is_bool ? "{\"type\":\"boolean\"}" : "{\"type\":\"integer\",\"minimum\":0}");
+		else if (is_bool)
+			jx_bool(b, false);
 		else
-			buf_text(b, "{\"type\":\"integer\",\"minimum\":0}");
+			jx_int(b, kind == LIST_SKIP ? 0 : kind == LIST_LIMIT ? usual : 1);
 	}
-	if (!l->member)
-		return;
-	if (!example) {
-		buf_text(b, "},\"required\":[");
-		jx_str(b, l->member);
-		for (size_t i = 0; i < sizeof(l->fields) / sizeof(*l->fields) && l->fields[i]; i++) {
-			jx_next(b);
-			jx_str(b, l->fields[i]);
-		}
-		buf_char(b, ']');
+}
+
+static void write_list_names(struct buf *b, const struct list *l)
+{
+	for (size_t i = 0; i < sizeof(l->members) / sizeof(*l->members) && l->members[i]; i++) {
+		jx_next(b);
+		jx_str(b, l->members[i]);
 	}
+}
+
+static void write_list_example(struct buf *b, const struct route *r, int version)
+{
+	buf_char(b, '{');
+	jx_key(b, list_items(r));
+	write_items(b, r, version, true);
+	if (r->list->meta)
+		jx_key_open(b, r->list->meta, '{');
+	write_list_members(b, r, true);
+	if (r->list->meta)
+		buf_char(b, '}');
 	buf_char(b, '}');
 }
 
-/* {"data": [ … ], "meta": {"total", "limit", "offset"}} */
-static void write_data_and_meta(struct buf *b, const struct route *r, int version, bool example)
+static void write_list_schema(struct buf *b, const struct route *r, int version)
 {
-	if (example) {
-		buf_text(b, "{\"data\":[");
-		schema_example(b, r->out->fields, version);
-		buf_text(b, "],\"meta\":{\"total\":1,\"limit\":50,\"offset\":0}}");
-		return;
+	const struct list *l = r->list;
+
+	buf_text(b, "{\"type\":\"object\",\"properties\":{");
+	jx_key(b, list_items(r));
+	write_items(b, r, version, false);
+	if (l->meta) {
+		jx_key(b, l->meta);
+		buf_text(b, "{\"type\":\"object\",\"properties\":{");
 	}
-	buf_text(b, "{\"type\":\"object\",\"required\":[\"data\",\"meta\"],\"properties\":{\"data\":"
-		    "{\"type\":\"array\",\"items\":");
-	write_ref(b, "schemas", shape_name(b, r->out, version));
-	buf_text(b, "},\"meta\":");
-	write_ref(b, "schemas", "ListMeta");
-	buf_text(b, "}}");
+	write_list_members(b, r, false);
+	if (l->meta) {
+		buf_text(b, "},\"required\":[");
+		write_list_names(b, l);
+		buf_text(b, "]}");
+	}
+	buf_text(b, "},\"required\":[");
+	jx_str(b, list_items(r));
+	if (l->meta) {
+		jx_next(b);
+		jx_str(b, l->meta);
+	} else {
+		write_list_names(b, l);
+	}
+	buf_text(b, "]}");
+}
+
+/* A list in its form: its schema, or an example. */
+static void write_list(struct buf *b, const struct route *r, int version, bool example)
+{
+	if (!list_items(r))
+		write_items(b, r, version, example);
+	else if (example)
+		write_list_example(b, r, version);
+	else
+		write_list_schema(b, r, version);
 }
 
 /* {"data": …}, and {"meta": {"message"}} where the row says what was done */
@@ -137,52 +161,16 @@ static void write_data_member(struct buf *b, const struct route *r, int version,
 /* Either the schema of the success answer or an example of it: both are the shape inside the envelopes. */
 static void write_data(struct buf *b, const struct route *r, int version, bool example)
 {
-	const struct surface *s = surface_of(r->id);
-	const char *name = r->out ? shape_name(b, r->out, version) : NULL;
-	bool items_only = is_list(r) || (is_page(r) && !s->page_fields[0]);
-
-	if (!r->out) {
+	if (!r->out)
 		buf_text(b, example ? "{}" : "{\"type\":\"object\"}");
-	} else if (has_meta(r) && !(r->flags & BARE)) {
-		if (!(r->flags & ONE_OR_MANY) && (is_list(r) || is_page(r)))
-			write_data_and_meta(b, r, version, example);
-		else
-			write_data_member(b, r, version, example);
-	} else if (r->list && (is_list(r) || is_page(r))) {
+	else if (r->list)
 		write_list(b, r, version, example);
-	} else if (items_only || is_page(r)) {
-		if (!example && items_only)
-			buf_text(b, "{\"type\":\"array\",\"items\":");
-		else if (example && items_only)
-			buf_char(b, '[');
-		else if (!example)
-			buf_text(b, "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":{\"items\":"
-				    "{\"type\":\"array\",\"items\":");
-		else
-			buf_text(b, "{\"items\":[");
-		if (example)
-			schema_example(b, r->out->fields, version);
-		else
-			write_ref(b, "schemas", name);
-		if (example)
-			buf_char(b, ']');
-		else
-			buf_char(b, '}');
-		if (items_only)
-			return;
-		for (int i = 0; i < 4 && s->page_fields[i]; i++)
-			buf_fmt(b, example ? ",\"%s\":%d" : ",\"%s\":{\"type\":\"integer\",\"minimum\":%d}",
-				s->page_fields[i],
-				example ? (i == 0   ? 1
-					   : i == 2 ? 20
-						    : 0)
-					: 0);
-		buf_text(b, example ? "}" : "}}");
-	} else if (example) {
+	else if (has_meta(r) && !(r->flags & BARE))
+		write_data_member(b, r, version, example);
+	else if (example)
 		schema_example(b, r->out->fields, version);
-	} else {
-		write_ref(b, "schemas", name);
-	}
+	else
+		write_ref(b, "schemas", shape_name(b, r->out, version));
 }
 
 static void write_enveloped(struct buf *b, const struct route *r, int version, bool example)
@@ -358,6 +346,8 @@ static void write_parameter(struct buf *b, const struct field *f, const char *in
 	jx_key_str(b, "in", in);
 	if (!strcmp(in, "path") || f->flags & F_REQUIRED)
 		buf_text(b, ",\"required\":true");
+	if (f->flags & F_CSV)
+		buf_text(b, ",\"style\":\"form\",\"explode\":false");
 	jx_key(b, "schema");
 	schema_field(b, f, 1, false);
 	buf_char(b, '}');
@@ -572,19 +562,16 @@ static void write_paths(struct buf *b, int version)
 
 static void write_shapes(struct buf *b)
 {
-	const struct shape *seen[1024];
-	const struct route *r;
-	int n = 0;
+	const struct route *r, *other;
 
 	for (int i = 0; (r = route_at(i)); i++) {
 		int k = 0;
 
-		while (k < n && seen[k] != r->out)
+		while ((other = route_at(k)) != r && other->out != r->out)
 			k++;
-		if (!r->out || k < n || n == sizeof(seen) / sizeof(*seen))
+		if (!r->out || other != r)
 			continue;
-		seen[n++] = r->out;
-		jx_key(b, r->out->name);
+		jx_key(b, r->out->schema);
 		schema_write(b, r->out->fields, 1, true);
 		if (has_v2_fields(r->out)) {
 			jx_key(b, shape_name(b, r->out, 2));
@@ -669,9 +656,6 @@ static const char components_head[] =
 	"\"properties\":{"
 	"\"request_id\":{\"type\":\"string\"},\"timestamp\":{\"type\":\"string\",\"format\":\"date-time\"},"
 	"\"version\":{\"type\":\"string\",\"enum\":[\"v2\"]}}},"
-	"\"ListMeta\":{\"type\":\"object\",\"required\":[\"total\",\"limit\",\"offset\"],\"properties\":{"
-	"\"total\":{\"type\":\"integer\"},\"limit\":{\"type\":\"integer\"},\"offset\":{\"type\":\"integer\"}}"
-	"},"
 	"\"MessageMeta\":{\"type\":\"object\",\"required\":[\"message\"],\"properties\":{"
 	"\"message\":{\"type\":\"string\"}}},"
 	"\"Problem\":{\"type\":\"object\",\"description\":\"RFC 9457, when Accept asks for it.\","

@@ -4,42 +4,59 @@
 #include "fcgi/jx.h"
 #include "fcgi/openapi.h"
 
+static void write_test_fields(struct buf *b, const char *key, const struct field *table, size_t n);
+
+static void write_test_field(struct buf *b, const struct field *f)
+{
+	static const char *const names[] = { "end",    "text", "int",  "number",   "bool", "uuid",
+					     "email",  "slug", "url",  "datetime", "date", "enum",
+					     "object", "list", "json", "binary",   "color" };
+	static const struct {
+		unsigned flag;
+		const char *name;
+	} flags[] = { { F_WHOLE, "whole" },   { F_CLAMP, "clamped" }, { F_PAGE, "page" },  { F_CSV, "csv" },
+		      { F_SIGNED, "signed" }, { F_ABOVE, "above" },   { F_BELOW, "below" } };
+	struct field item;
+
+	buf_char(b, '{');
+	jx_key_str(b, "name", f->name);
+	jx_key_str(b, "type", names[f->type]);
+	buf_fmt(b, ",\"required\":%s,\"nullable\":%s,\"min\":%lld", f->flags & F_REQUIRED ? "true" : "false",
+		f->flags & F_NULL ? "true" : "false", f->min);
+	if (f->max || f->flags & F_MAX)
+		jx_key_int(b, "max", f->max);
+	if (f->type == F_ENUM) {
+		jx_key_open(b, "values", '[');
+		for (int k = 0; f->values[k]; k++) {
+			jx_next(b);
+			jx_str(b, f->values[k]);
+		}
+		buf_char(b, ']');
+	}
+	if (f->type == F_OBJECT && f->fields)
+		write_test_fields(b, "fields", f->fields, field_count(f->fields));
+	if (f->type == F_LIST) {
+		item = field_item(f);
+		jx_key(b, "item");
+		write_test_field(b, &item);
+	}
+	jx_key_str(b, "default", f->def);
+	if (f->fits) {
+		jx_key_str(b, "pattern", f->fits->regex);
+		jx_key_str(b, "example", f->example);
+	}
+	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
+		if (f->flags & flags[i].flag)
+			buf_fmt(b, ",\"%s\":true", flags[i].name);
+	buf_char(b, '}');
+}
+
 static void write_test_fields(struct buf *b, const char *key, const struct field *table, size_t n)
 {
 	jx_key_open(b, key, '[');
 	for (size_t i = 0; i < n; i++) {
-		static const char *const names[] = { "end",    "text", "int",  "number",   "bool", "uuid",
-						     "email",  "slug", "url",  "datetime", "date", "enum",
-						     "object", "list", "json", "binary" };
-		const struct field *f = &table[i];
-
 		jx_next(b);
-		buf_char(b, '{');
-		jx_key_str(b, "name", f->name);
-		jx_key_str(b, "type", names[f->type]);
-		buf_fmt(b, ",\"required\":%s,\"nullable\":%s,\"min\":%lld",
-			f->flags & F_REQUIRED ? "true" : "false", f->flags & F_NULL ? "true" : "false",
-			f->min);
-		if (f->max)
-			jx_key_int(b, "max", f->max);
-		if (f->type == F_ENUM) {
-			jx_key_open(b, "values", '[');
-			for (int k = 0; f->values[k]; k++) {
-				jx_next(b);
-				jx_str(b, f->values[k]);
-			}
-			buf_char(b, ']');
-		}
-		if (f->type == F_OBJECT && f->fields)
-			write_test_fields(b, "fields", f->fields, field_count(f->fields));
-		jx_key_str(b, "default", f->def);
-		if (f->flags & F_WHOLE)
-			buf_text(b, ",\"whole\":true");
-		if (f->flags & F_CLAMP)
-			buf_text(b, ",\"clamped\":true");
-		if (f->flags & F_PAGE)
-			buf_text(b, ",\"page\":true");
-		buf_char(b, '}');
+		write_test_field(b, &table[i]);
 	}
 	buf_char(b, ']');
 }

@@ -12,7 +12,7 @@
 static void write_example(struct buf *b, const struct event *e)
 {
 	buf_char(b, '{');
-	for (const struct field *f = e->data->fields; f->type != F_END; f++) {
+	for (const struct field *f = route_shape(e->data)->fields; f->type != F_END; f++) {
 		if (f->flags & (F_OPTIONAL | F_V2))
 			continue;
 		jx_key(b, f->name);
@@ -38,7 +38,7 @@ static void write_body(struct buf *b, const struct event *e)
 			 "{\"type\":\"object\",\"properties\":{\"previous_attributes\":{\"type\":\"object\","
 			 "\"description\":\"the members that are other ones now, as they were\"}},"
 			 "\"required\":[\"previous_attributes\"],\"allOf\":[");
-	buf_fmt(b, "{\"$ref\":\"#/components/schemas/%s\"}", e->data->name);
+	buf_fmt(b, "{\"$ref\":\"#/components/schemas/%s\"}", route_shape(e->data)->schema);
 	if (e->has_previous)
 		buf_text(b, "]}");
 	buf_text(b, "}},\"example\":{\"type\":");
@@ -90,13 +90,14 @@ static bool is_answer(const struct shape *s)
 void openapi_webhook_shapes(struct buf *b)
 {
 	for (const struct event *e = events; e->type; e++) {
+		const struct shape *data = route_shape(e->data);
 		const struct event *first = events;
 
 		while (first->data != e->data)
 			first++;
-		if (first != e || is_answer(e->data))
+		if (first != e || is_answer(data))
 			continue;
-		jx_key(b, e->data->name);
-		schema_write(b, e->data->fields, 1, true);
+		jx_key(b, data->schema);
+		schema_write(b, data->fields, 1, true);
 	}
 }

@@ -1,6 +1,7 @@
 #include "fcgi/route.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,21 +49,16 @@ enum method method_find(const char *name)
 /* clang-format off */
 static const struct surface surfaces[] = {
 	{ "app", 2,
-	  .page_head = "{\"items\":[", .page_tail_head = "],", .page_fields = { "total", "skip", "limit" }, .page_tail = "}",
 	  .validation_status = 422, .is_strict = true },
 	{ "platform", 1,
-	  .page_head = "[", .page_tail = "]",
 	  .validation_status = 422, .is_strict = true,
 	  .literals = { { ERR_AUTHENTICATION, "Invalid token" }, { ERR_RATE_LIMIT, "Rate limit exceeded" } } },
 	{ "workspace", 1,
-	  .page_head = "{\"items\":[", .page_tail_head = "],", .page_fields = { "total", "page", "page_size" }, .page_tail = "}",
 	  .validation_status = 422, .has_micros = true },
 	{ "operations", 1, .object_head = "{\"data\":", .object_tail = "}",
-	  .page_head = "{\"data\":[", .page_tail_head = "],\"meta\":{", .page_fields = { "total", "limit", "offset" }, .page_tail = "}}",
 	  .validation_status = 400, .maps_fields = true, .max_body = 2 << 20,
 	  .aliases = { { ERR_API_KEY, ERR_AUTHENTICATION }, { ERR_BAD_REQUEST, ERR_VALIDATION } } },
 	{ "observability", 1,
-	  .page_head = "[", .page_tail = "]",
 	  .validation_status = 422 },
 };
 /* clang-format on */
@@ -75,15 +71,6 @@ const struct surface *surface_of(const char *route_id)
 		if (!strncmp(route_id, surfaces[i].name, n) && route_id[n] == '.')
 			return &surfaces[i];
 	}
-	return &surfaces[0];
-}
-
-const struct route *route_at(int index)
-{
-	for (const struct route *const *table = route_tables; *table; table++)
-		for (const struct route *r = *table; r->path; r++)
-			if (index-- == 0)
-				return r;
 	return NULL;
 }
 
@@ -196,6 +183,138 @@ bool route_param_is_secret(const struct route *r, int i)
 	return false;
 }
 
+/* The rows, with what they say once filled in */
+
+static _Noreturn void bad_table(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static _Noreturn void bad_table(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("ashlar: route tables: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	exit(70);
+}
+
+static struct route *rows;
+static int nrows;
+
+/* A shape as answers use it. */
+static struct made_shape {
+	struct made_shape *next;
+	const struct shape *from;
+	const struct route *first; /* row that has it; NULL: none has */
+	struct shape shape;
+} * shapes, **last_shape = &shapes;
+
+static const struct shape *make_shape(const struct shape *from, const struct route *r)
+{
+	struct made_shape *m;
+
+	if (!from)
+		return NULL;
+	for (m = shapes; m && m->from != from; m = m->next)
+		;
+	if (!m) {
+		m = arena_alloc(memory(), sizeof(*m));
+		*m = (struct made_shape){ NULL, from, r, *from };
+		m->shape.fields = field_use(from->fields, from->as ? from->as : OUT);
+		*last_shape = m;
+		last_shape = &m->next;
+	}
+	return &m->shape;
+}
+
+static void make_row(struct route *r)
+{
+	const char *problem = list_problem(r);
+
+	if (!surface_of(r->id))
+		bad_table("%s: there is no surface of that name", r->id);
+	if (problem)
+		bad_table("%s: %s", r->id, problem);
+	if (r->as && (!r->body || (r->as != NEW && r->as != SET)))
+		bad_table("%s: .as is NEW or SET, of a .body", r->id);
+	if (r->body && !r->as && field_use(r->body, NEW) != r->body)
+		bad_table("%s: its body's fields have marks: .as says which ones it takes", r->id);
+	if (r->as)
+		r->body = field_use(r->body, r->as);
+	r->query = list_query(r);
+	r->out = make_shape(r->out, r);
+}
+
+static const struct made_shape *find_schema(const char *name)
+{
+	const struct made_shape *m = shapes;
+
+	while (m && !(m->shape.schema && !strcmp(m->shape.schema, name)))
+		m = m->next;
+	return m;
+}
+
+/* Where two surfaces have different things of one name, the latter's has the surface in front. */
+static void name_shapes(const struct surface *s)
+{
+	for (struct made_shape *m = shapes; m; m = m->next) {
+		const char *name = m->shape.name;
+		const struct made_shape *other = find_schema(name);
+
+		if (surface_of(m->first->id) != s)
+			continue;
+		if (other && surface_of(other->first->id) != s) {
+			name = arena_fmt(memory(), "%c%s%s", toupper((unsigned char)*s->name), s->name + 1,
+					 name);
+			other = find_schema(name);
+		}
+		if (other)
+			bad_table("%s and %s have different shapes of the name %s", other->first->id,
+				  m->first->id, name);
+		m->shape.schema = name;
+	}
+}
+
+static void make_rows(void)
+{
+	int n = 0;
+
+	for (const struct route *const *table = route_tables; *table; table++)
+		for (const struct route *r = *table; r->path; r++)
+			n++;
+	rows = arena_alloc(memory(), (size_t)(n + 1) * sizeof(*rows));
+	for (const struct route *const *table = route_tables; *table; table++)
+		for (const struct route *r = *table; r->path; r++) {
+			rows[nrows] = *r;
+			make_row(&rows[nrows++]);
+		}
+	for (size_t i = 0; i < sizeof(surfaces) / sizeof(*surfaces); i++)
+		name_shapes(&surfaces[i]);
+}
+
+const struct route *route_at(int index)
+{
+	if (!rows)
+		make_rows();
+	return index < nrows ? &rows[index] : NULL;
+}
+
+const struct shape *route_shape(const struct shape *from)
+{
+	struct made_shape *m;
+
+	if (!rows)
+		make_rows();
+	make_shape(from, NULL);
+	for (m = shapes; m->from != from; m = m->next)
+		;
+	if (!m->shape.schema && find_schema(from->name))
+		bad_table("there are different shapes of the name %s", from->name);
+	if (!m->shape.schema)
+		m->shape.schema = from->name;
+	return &m->shape;
+}
+
 /* The trie */
 
 struct leaf {
@@ -214,19 +333,6 @@ struct node {
 };
 
 static struct node root;
-
-static _Noreturn void bad_table(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static _Noreturn void bad_table(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	fputs("ashlar: route tables: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
-	va_end(ap);
-	exit(70);
-}
 
 static struct node *node_child(struct node *parent, const char *segment, size_t len)
 {
@@ -323,15 +429,32 @@ static void check_organization(const struct route *r)
 		bad_table("%s: a field would hide the path's organization_id", r->id);
 }
 
-/* Numbered pages are counted from what the client sent. */
+/* A query that answers many has a form for them, and no other has. */
 static void check_list(const struct route *r)
 {
-	const struct list *l = r->list;
+	enum query_shape shape = r->sql ? r->sql->shape : SHAPE_EXEC;
+	bool is_many = shape == SHAPE_ROWS || shape == SHAPE_PAGE;
 
-	if (l && l->per_page && !(has_field(r->query, "page") && has_field(r->query, l->per_page)))
-		bad_table("%s: its list needs the query fields page and %s", r->id, l->per_page);
-	if (l && !l->member && l->fields[0])
-		bad_table("%s: a bare array has no room for %s", r->id, l->fields[0]);
+	if (is_many && !r->list && !(r->flags & ONE_OR_MANY))
+		bad_table("%s: its query answers many rows, in what form says .list", r->id);
+	if (r->list && !r->out)
+		bad_table("%s: of what is its list?", r->id);
+	if (r->list && r->sql && !is_many)
+		bad_table("%s: its query answers no list", r->id);
+}
+
+static void check_fields(const struct route *r)
+{
+	const char *problem = field_compile(r->query);
+
+	for (const struct field *f = r->query; f && f->type != F_END; f++)
+		if (f->flags & MARKS || f->type == F_OBJECT || f->type == F_JSON ||
+		    (f->type == F_LIST && !(f->flags & F_CSV && field_is_array(f))))
+			bad_table("%s: a query string cannot carry %s", r->id, f->name);
+	problem = problem ? problem : field_compile(r->params);
+	problem = problem ? problem : field_compile(r->body);
+	if (problem)
+		bad_table("%s: %s", r->id, problem);
 }
 
 /* Is there a field of this name: in the path, the query string or the body? */
@@ -347,8 +470,9 @@ static bool is_field(const struct route *r, const char *name)
 static const char *made_of(const char *name)
 {
 	static const char *const made[][2] = {
-		{ "if_match", "" }, { "email_key", "email" }, { "email_sent", "email" },
-		{ "limit", "" },    { "skip", "" },
+		{ "if_match", "" },
+		{ "email_key", "email" },
+		{ "email_sent", "email" },
 	};
 
 	for (size_t i = 0; i < sizeof(made) / sizeof(*made); i++)
@@ -366,6 +490,8 @@ static void check_query(const struct route *r, const struct query *q)
 	for (int i = 0; q && i < q->nparams; i++) {
 		const char *name = q->params[i], *of = made_of(name);
 
+		if (r->list && (!strcmp(name, "limit") || !strcmp(name, "skip")))
+			continue; /* list_bind() */
 		if (!is_field(r, name) && !(of && (!*of || is_field(r, of))))
 			bad_table("%s: its query %s has :%s, which is no field of the row", r->id, q->name,
 				  name);
@@ -395,6 +521,7 @@ static void check(const struct route *r)
 	check_path(r);
 	check_organization(r);
 	check_list(r);
+	check_fields(r);
 	if (r->flags & TOKEN_TOO && r->access != KEY)
 		bad_table("%s: TOKEN_TOO goes with KEY", r->id);
 	if (r->gate && r->access != USER && r->access != USER_OR_KEY)

@@ -21,6 +21,7 @@
 
 #include "fcgi/err.h"
 #include "fcgi/field.h"
+#include "fcgi/list.h"
 #include "fcgi/query.h"
 
 struct req;
@@ -86,23 +87,6 @@ struct permission {
 };
 
 /*
- * A list's form where it is not the surface's own.  :rows and :page alike:
- *	{ NULL }                 [ … ]
- *	{ "organizations" }      {"organizations":[ … ]}
- *	{ "users", { "total", "page", "per_page", "has_next", "has_prev" }, "per_page" }
- *	                         {"users":[ …
- *],"total":41,"page":1,"per_page":20,"has_next":true,"has_prev":false} "total" is the query's (:page),
- *"has_next" and "has_prev" are computed, and every other member is the query field of its name.
- */
-struct list {
-	const char *member;    /* the rows'; NULL: the array is the answer, and there are no others */
-	const char *fields[6]; /* behind the rows */
-	const char *
-		per_page; /* the query field with a page's size, where pages are numbered by the field "page":
-			     the SQL's :skip and :limit are then made from the two; NULL: they are fields */
-};
-
-/*
  * A list inside of what a row's query shows, by a query of its own that is asked
  * in the same round trip.  Where the row shows many, the query's column _of says
  * whose each is, by the id of that one, and all of one stand together.  Behind an
@@ -136,9 +120,12 @@ struct route {
 	const struct field *params;   /* path parameters that are not UUIDs */
 	const struct field *query;    /* query-string parameters */
 	const struct field *body;     /* members of a JSON body */
+	unsigned as;                  /* NEW or SET: what of the body's table, where its fields have marks */
 	const struct shape *out;      /* one element of the answer */
 	const char *done;             /* what was done, for people: meta.message, where the surface has it */
-	const struct list *list;      /* of many; NULL: as the surface has it */
+	const struct list *list;      /* the form of an answer of many (list.h) */
+	const char *items;            /* the member that they are in; NULL: the form's */
+	struct size size;             /* how many there are to a page; 0: as the form has it */
 	const struct child *children; /* members of out that other queries fill; or NULL */
 	const struct constraint *constraints; /* ends with a NULL name */
 	const enum err *
@@ -176,10 +163,6 @@ struct surface {
 	int versions;            /* newest version; its rows answer under each of them */
 	const char *object_head; /* before and after a single object */
 	const char *object_tail;
-	const char *page_head;      /* before a page's rows */
-	const char *page_fields[4]; /* members behind the rows: "total" and the paging parameters */
-	const char *page_tail_head; /* between the rows' ] and the first of page_fields */
-	const char *page_tail;
 	int validation_status; /* of VALIDATION_ERROR */
 	bool has_micros;       /* times have microseconds, not milliseconds */
 	bool is_strict;        /* a query parameter that a row does not have is refused */
@@ -189,7 +172,7 @@ struct surface {
 	size_t max_body;  /* bytes, of rows that say nothing else; 0: the runtime's */
 };
 
-/* The surface that an id such as "app.projects.list" belongs to.  Never NULL for a valid row. */
+/* The surface that an id such as "app.projects.list" belongs to; NULL: no surface has that name. */
 const struct surface *surface_of(const char *route_id);
 
 /* A route as the router found it. */
@@ -202,7 +185,8 @@ struct match {
 	unsigned allowed;      /* bit per method that the path has */
 };
 
-/* Build the index from route_tables.  Called once, before the first fork; ends the process on a bad table. */
+/* Check the rows and build the index.  Called once, before the first fork; ends the process on a bad table.
+ */
 void router_init(void);
 
 /*
@@ -214,8 +198,17 @@ void router_init(void);
  */
 enum err router_find(enum method method, const char *path, struct match *out);
 
-/* The i-th route over all tables, or NULL behind the last one. */
+/*
+ * The i-th route over all tables, or NULL behind the last one.
+ *
+ * It is the row with everything filled in: of query the list's fields too, of
+ * body and out what .as and the shape's use leave of their tables, and the name
+ * of the shape's schema.  Made at the first call.
+ */
 const struct route *route_at(int index);
+
+/* A shape as route_at() fills it in; it need not be one of a row.  One name for two things ends the process. */
+const struct shape *route_shape(const struct shape *s);
 
 /* How many {names} a path has, and the i-th one's field: from params, else by its name. */
 int route_params(const struct route *r);

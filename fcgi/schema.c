@@ -6,12 +6,12 @@ static const char *const type_names[] = {
 	[F_TEXT] = "string",     [F_INT] = "integer",  [F_NUMBER] = "number", [F_BOOL] = "boolean",
 	[F_UUID] = "string",     [F_EMAIL] = "string", [F_SLUG] = "string",   [F_URL] = "string",
 	[F_DATETIME] = "string", [F_DATE] = "string",  [F_ENUM] = "string",   [F_OBJECT] = "object",
-	[F_LIST] = "array",      [F_JSON] = NULL,      [F_BINARY] = "string",
+	[F_LIST] = "array",      [F_JSON] = NULL,      [F_BINARY] = "string", [F_COLOR] = "string",
 };
 
 static const char *const formats[] = {
 	[F_UUID] = "uuid",          [F_EMAIL] = "email", [F_URL] = "uri",
-	[F_DATETIME] = "date-time", [F_DATE] = "date",   [F_BINARY] = NULL,
+	[F_DATETIME] = "date-time", [F_DATE] = "date",   [F_COLOR] = NULL,
 };
 
 /* What a reader sees where the table gives no example. */
@@ -27,6 +27,7 @@ static const char *const examples[] = {
 	[F_DATETIME] = "2026-01-31T12:00:00.000Z",
 	[F_DATE] = "2026-01-31",
 	[F_BINARY] = "",
+	[F_COLOR] = "#1a73e8",
 };
 
 void schema_example(struct buf *b, const struct field *table, int version)
@@ -101,29 +102,67 @@ void schema_write(struct buf *b, const struct field *table, int version, bool an
 	buf_char(b, '}');
 }
 
+static void write_range(struct buf *b, const struct field *f)
+{
+	/* An integer's least value is told even where it is 0. */
+	if (f->min || (f->type == F_INT ? !(f->flags & F_SIGNED) : f->flags & F_ABOVE))
+		jx_key_int(b, f->flags & F_ABOVE ? "exclusiveMinimum" : "minimum", f->min);
+	if ((f->max || f->flags & F_MAX) && !(f->flags & F_CLAMP))
+		jx_key_int(b, f->flags & F_BELOW ? "exclusiveMaximum" : "maximum", f->max);
+}
+
 static void write_bounds(struct buf *b, const struct field *f)
 {
-	static const char *const names[][2] = {
-		[F_TEXT] = { "minLength", "maxLength" }, [F_URL] = { "minLength", "maxLength" },
-		[F_SLUG] = { "minLength", "maxLength" }, [F_INT] = { "minimum", "maximum" },
-		[F_NUMBER] = { "minimum", "maximum" },   [F_LIST] = { "minItems", "maxItems" },
-	};
+	bool is_list = f->type == F_LIST;
 
-	if (f->type >= (int)(sizeof(names) / sizeof(*names)) || !names[f->type][0])
+	if (f->type == F_INT || f->type == F_NUMBER) {
+		write_range(b, f);
 		return;
-	if (f->min || f->type == F_INT)
-		jx_key_int(b, names[f->type][0], f->min);
-	if (f->max && !(f->flags & F_CLAMP))
-		jx_key_int(b, names[f->type][1], f->max);
+	}
+	if (!is_list && f->type != F_TEXT && f->type != F_URL && f->type != F_SLUG)
+		return;
+	if (f->min)
+		jx_key_int(b, is_list ? "minItems" : "minLength", f->min);
+	if (f->max)
+		jx_key_int(b, is_list ? "maxItems" : "maxLength", f->max);
+}
+
+static void write_pattern(struct buf *b, const struct field *f)
+{
+	if (f->type == F_SLUG)
+		jx_key_str(b, "pattern", "^[a-z0-9]+(-[a-z0-9]+)*$");
+	else if (f->type == F_COLOR)
+		jx_key_str(b, "pattern", "^#[0-9a-fA-F]{6}$");
+	else if (f->fits)
+		jx_key_str(b, "pattern", f->fits->regex);
 }
 
 /* A value as it stands in a query string, in its own type. */
+static void write_plain(struct buf *b, enum field_type type, const char *text, size_t n)
+{
+	if (type == F_INT || type == F_NUMBER || type == F_BOOL)
+		buf_add(b, text, n);
+	else
+		jx_text(b, text, n);
+}
+
 static void write_default(struct buf *b, const struct field *f)
 {
-	if (f->type == F_INT || f->type == F_NUMBER || f->type == F_BOOL)
-		buf_text(b, f->def);
-	else
-		jx_str(b, f->def);
+	const char *p = f->def;
+
+	if (f->type != F_LIST) {
+		write_plain(b, f->type, p, strlen(p));
+		return;
+	}
+	buf_char(b, '[');
+	while (*p) {
+		size_t n = strcspn(p, ",");
+
+		jx_next(b);
+		write_plain(b, field_item(f).type, p, n);
+		p += n + (p[n] == ',');
+	}
+	buf_char(b, ']');
 }
 
 void schema_field(struct buf *b, const struct field *f, int version, bool answer)
@@ -152,8 +191,7 @@ void schema_field(struct buf *b, const struct field *f, int version, bool answer
 		}
 		buf_char(b, ']');
 	}
-	if (f->type == F_SLUG)
-		jx_key_str(b, "pattern", "^[a-z0-9]+(-[a-z0-9]+)*$");
+	write_pattern(b, f);
 	write_bounds(b, f);
 	if (f->def) {
 		jx_key(b, "default");
@@ -175,7 +213,7 @@ void schema_field(struct buf *b, const struct field *f, int version, bool answer
 		if (f->fields) {
 			schema_write(b, f->fields, version, answer);
 		} else {
-			struct field item = { .name = f->name, .type = f->item, .values = f->values };
+			struct field item = field_item(f);
 
 			schema_field(b, &item, version, answer);
 		}

@@ -505,21 +505,6 @@ static enum err read_body(struct req *rq, const struct field *table, struct valu
 	return field_from_json(rq, table, rq->json, values);
 }
 
-/* Numbered pages: what the SQL skips and takes. */
-static void number_page(struct req *rq)
-{
-	const struct list *l = rq->route->list;
-	long long page, size;
-
-	if (!l || !l->per_page)
-		return;
-	page = req_int(rq, "page");
-	size = req_int(rq, l->per_page);
-	req_set(rq, "skip",
-		arena_fmt(&rq->arena, "%lld", page - 1 > INT64_MAX / size ? INT64_MAX : (page - 1) * size));
-	req_set(rq, "limit", arena_fmt(&rq->arena, "%lld", size));
-}
-
 /* Which workspace the request is about; without the header it is the user's to have chosen (enter). */
 static enum err read_workspace(struct req *rq)
 {
@@ -583,7 +568,7 @@ static enum err read_input(struct req *rq)
 	if (rc)
 		return rc;
 	rq->nvalues += nquery + nbody;
-	number_page(rq);
+	list_bind(rq);
 	return ERR_OK;
 }
 

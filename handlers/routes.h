@@ -43,20 +43,6 @@ extern const struct route settings_routes[];
 extern const struct route api_key_routes[];
 extern const struct route team_routes[];
 
-/* The paging parameters of a list on the app surface: the first rows of its query table. */
-/* clang-format off */
-#define PAGE_FIELDS \
-	{ "skip",  F_INT, 0, .min = 0, .def = "0", .about = "how many to leave out" }, \
-	{ "limit", F_INT, 0, .min = 1, .max = 100, .def = "20", .about = "how many to return at most" }
-/* clang-format on */
-
-/* The same on the operations surface, where a limit above the top counts as the top. */
-/* clang-format off */
-#define OPERATIONS_PAGE_FIELDS \
-	{ "limit",  F_INT, F_CLAMP, .min = 1, .max = 200, .def = "50", .about = "how many to return at most; more than 200 count as 200" }, \
-	{ "offset", F_INT, 0, .min = 0, .def = "0", .about = "how many to leave out" }
-/* clang-format on */
-
 /* A user as the app and admin trees show it. */
 extern const struct shape user_shape;
 
@@ -71,13 +57,6 @@ extern const struct shape project_shape;
 
 /* Where there is nothing to show but that it was done: {"message": "…"}. */
 extern const struct shape message_shape;
-
-/* limit and skip of a list that is a bare array: the first rows of its query table. */
-/* clang-format off */
-#define LIST_FIELDS \
-	{ "limit", F_INT, 0, .min = 1, .max = 1000, .def = "1000", .about = "how many to return at most" }, \
-	{ "skip",  F_INT, 0, .min = 0, .def = "0", .about = "how many to leave out" }
-/* clang-format on */
 
 /*
  * The roles a user may have, and those that an issuer may give.  Beyond user,

@@ -8,7 +8,6 @@
 
 /* clang-format off */
 static const struct field list_in[] = {
-	PAGE_FIELDS,
 	{ "search",    F_TEXT, 0, .max = 255,
 	  .about = "only users whose e-mail address, its domain, name or last name begins with this; up to 200 of them" },
 	{ "role",      F_ENUM, 0, .values = user_roles },
@@ -40,7 +39,7 @@ static enum err admin_user_list(struct req *rq)
 /* clang-format off */
 const struct route admin_user_routes[] = {
 	{ GET,   "/api/v1/admin/users",                   "app.admin.list_users",      ADMIN, "List users",
-	  .query = list_in, .out = &user_shape, .sql = &q_admin_user_list, .run = admin_user_list },
+	  .query = list_in, .out = &user_shape, .list = &skipped, .sql = &q_admin_user_list, .run = admin_user_list },
 	{ GET,   "/api/v1/admin/users/{user}",            "app.admin.get_user",        ADMIN, "Get a user",
 	  .out = &user_shape, .sql = &q_admin_user_get },
 	{ PATCH, "/api/v1/admin/users/{user}",            "app.admin.update_user",     ADMIN, "Change a user's role, or let the user in or not",

@@ -69,7 +69,6 @@ static const struct field callback_in[] = {
 
 static const struct shape provider_shape = { "AuthProvider", provider_out };
 static const struct shape url_shape = { "AuthorizationUrl", url_out };
-static const struct list providers_list = { "providers", { NULL }, NULL };
 /* clang-format on */
 
 static const char *callback_url(struct req *rq)
@@ -295,7 +294,7 @@ static const enum err callback_errors[] = { ERR_TICKET, ERR_OK };
 const struct route oauth_routes[] = {
 	{ GET, "/api/v1/auth/providers", "platform.identity.providers", KEY, "Which buttons does the sign-in page show?",
 	  "Those that the tenant has set up and enabled; perhaps none.",
-	  .flags = KEYLESS, .out = &provider_shape, .list = &providers_list, .sql = &q_oauth_providers_list },
+	  .flags = KEYLESS, .out = &provider_shape, .list = &unwrapped, .items = "providers", .sql = &q_oauth_providers_list },
 	{ GET, "/api/v1/auth/google/url", "platform.identity.google_url", KEY, "Begin to sign in with Google",
 	  "Send the browser to authorization_url; it comes back to redirect_uri within ten minutes. 404 when Google is not enabled, "
 	  "400 when redirect_uri is not configured.",

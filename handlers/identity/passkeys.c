@@ -76,28 +76,23 @@ static const struct field authentication_in[] = {
 	FIELD_END
 };
 
-static const struct field update_in[] = {
-	{ "name", F_TEXT, F_REQUIRED, .min = 1, .max = 100, .example = "My phone" },
-	FIELD_END
-};
-
 static const struct field passkey_path[] = {
 	{ "passkey", F_UUID, F_REQUIRED },
 	FIELD_END
 };
 
-static const struct field passkey_out[] = {
-	{ "id",           F_UUID,     0 },
-	{ "name",         F_TEXT,     0, .example = "My phone" },
-	{ "rp_id",        F_TEXT,     0, .about = "the domain it is bound to", .example = "example.com" },
-	{ "transports",   F_LIST,     0, .item = F_TEXT },
-	{ "is_backed_up", F_BOOL,     0, .about = "it is synchronized between devices" },
-	{ "created_at",   F_DATETIME, 0 },
-	{ "last_used_at", F_DATETIME, F_NULL },
+static const struct field passkey[] = {
+	{ "id",           F_UUID,     OUT },
+	{ "name",         F_TEXT,     OUT | SET | F_REQUIRED, .min = 1, .max = 100, .example = "My phone" },
+	{ "rp_id",        F_TEXT,     OUT, .about = "the domain it is bound to", .example = "example.com" },
+	{ "transports",   F_LIST,     OUT, .item = F_TEXT },
+	{ "is_backed_up", F_BOOL,     OUT, .about = "it is synchronized between devices" },
+	{ "created_at",   F_DATETIME, OUT },
+	{ "last_used_at", F_DATETIME, OUT | F_NULL },
 	FIELD_END
 };
 
-static const struct shape passkey_shape = { "Passkey", passkey_out };
+static const struct shape passkey_shape = { "Passkey", passkey };
 
 static const struct field descriptor_out[] = {
 	{ "type",       F_TEXT, 0 },
@@ -492,8 +487,6 @@ static const enum err login_errors[] = { ERR_CREDENTIALS,      ERR_TICKET,      
 static const enum err delete_errors[] = { ERR_AUTHORIZATION, ERR_OK };
 
 /* clang-format off */
-static const struct list passkey_list = { "passkeys" };
-
 static const struct constraint passkey_constraints[] = {
 	{ "passkeys_credential_unique", ERR_CONFLICT, "credential", "this passkey is registered already" },
 	{ NULL },
@@ -522,9 +515,9 @@ const struct route passkey_routes[] = {
 	  .body = authentication_in, .out = &token_shape, .errors = login_errors, .status = 200, .run = authentication, .max_body = 65536,
 	  .flags = KEYLESS | PRIVATE },
 	{ GET,    BASE,                           "platform.identity.passkey_list", KEY_USER, "List my passkeys",
-	  .about = "The oldest first.", .out = &passkey_shape, .list = &passkey_list, .sql = &q_passkey_list, .flags = KEYLESS },
+	  .about = "The oldest first.", .out = &passkey_shape, .list = &unwrapped, .items = "passkeys", .sql = &q_passkey_list, .flags = KEYLESS },
 	{ PATCH,  BASE "/{passkey}",              "platform.identity.passkey_update", KEY_USER, "Rename a passkey",
-	  .params = passkey_path, .body = update_in, .out = &passkey_shape, .sql = &q_passkey_update, .flags = KEYLESS },
+	  .params = passkey_path, .body = passkey, .as = SET, .out = &passkey_shape, .sql = &q_passkey_update, .flags = KEYLESS },
 	{ DELETE, BASE "/{passkey}",              "platform.identity.passkey_delete", KEY_USER, "Remove a passkey",
 	  .about = "Nobody signs in with it any more; sessions that began with it go on. The device keeps its half until the "
 		   "user deletes it there.",

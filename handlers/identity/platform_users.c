@@ -15,35 +15,12 @@ static const struct field user_id[] = {
 };
 
 static const struct field list_in[] = {
-	{ "page",             F_INT,  0, .min = 1, .max = 1000000000, .def = "1" },
-	{ "per_page",         F_INT,  0, .min = 1, .max = 100, .def = "20" },
 	{ "include_inactive", F_BOOL, 0, .def = "false", .about = "also those who are deactivated" },
 	FIELD_END
 };
 
 static const struct field get_in[] = {
 	{ "include_settings", F_BOOL, 0, .def = "false", .about = "without it settings is null" },
-	FIELD_END
-};
-
-static const struct field create_in[] = {
-	{ "sub",               F_TEXT,  F_REQUIRED, .min = 1, .max = 255, .example = "user_123abc",
-	  .about = "what the user is known by in tokens and on the app surface" },
-	{ "email",             F_EMAIL, 0, .example = "ada@example.com" },
-	{ "display_name",      F_TEXT,  0, .max = 100, .example = "Ada Lovelace" },
-	{ "avatar_url",        F_URL,   0, .max = 2048, .example = "https://example.com/ada.png" },
-	{ "locale",            F_TEXT,  0, .min = 1, .max = 35, .def = "en" },
-	{ "tenant_id",         F_UUID,  0, .about = "may be left out; no other than the key's" },
-	{ "is_email_verified", F_BOOL,  0, .def = "false" },
-	{ "status",            F_TEXT,  0, .min = 1, .max = 50, .def = "pending", .about = "yours to use; is_active decides" },
-	{ "is_active",         F_BOOL,  0, .def = "true" },
-	FIELD_END
-};
-
-static const struct field update_in[] = {
-	{ "display_name", F_TEXT, F_NULL, .max = 100, .example = "Ada Lovelace" },
-	{ "avatar_url",   F_URL,  F_NULL, .max = 2048, .example = "https://example.com/ada.png" },
-	{ "locale",       F_TEXT, 0,      .min = 1, .max = 35, .example = "en" },
 	FIELD_END
 };
 
@@ -60,26 +37,27 @@ static const struct field settings_out[] = {
 	FIELD_END
 };
 
-static const struct field platform_user_out[] = {
-	{ "id",                      F_UUID,     0 },
-	{ "email",                   F_EMAIL,    F_NULL, .example = "ada@example.com", .about = "null when none was given" },
-	{ "display_name",            F_TEXT,     F_NULL, .max = 255, .example = "Ada Lovelace" },
-	{ "avatar_url",              F_URL,      F_NULL, .max = 2048 },
-	{ "locale",                  F_TEXT,     0, .example = "en" },
-	{ "is_active",               F_BOOL,     0 },
-	{ "tenant_id",               F_UUID,     0 },
-	{ "sub",                     F_TEXT,     0, .example = "user_123abc" },
-	{ "is_email_verified",       F_BOOL,     0 },
-	{ "status",                  F_TEXT,     0, .example = "active" },
-	{ "current_plan_id",         F_UUID,     F_NULL },
-	{ "default_organization_id", F_UUID,     F_NULL },
-	{ "created_at",              F_DATETIME, 0 },
-	{ "updated_at",              F_DATETIME, 0 },
-	{ "settings",                F_OBJECT,   F_NULL, .fields = settings_out },
+static const struct field platform_user[] = {
+	{ "id",                      F_UUID,     OUT },
+	{ "email",                   F_EMAIL,    OUT | NEW | F_NULL_OUT, .example = "ada@example.com", .about = "null when none was given" },
+	{ "display_name",            F_TEXT,     OUT | NEW | SET | F_NULL_OUT | F_NULL_SET, .max = 100, .example = "Ada Lovelace" },
+	{ "avatar_url",              F_URL,      OUT | NEW | SET | F_NULL_OUT | F_NULL_SET, .max = 2048, .example = "https://example.com/ada.png" },
+	{ "locale",                  F_TEXT,     OUT | NEW | SET, .min = 1, .max = 35, .def = "en", .example = "en" },
+	{ "is_active",               F_BOOL,     OUT | NEW, .def = "true" },
+	{ "tenant_id",               F_UUID,     OUT | NEW, .about = "may be left out; no other than the key's" },
+	{ "sub",                     F_TEXT,     OUT | NEW | NEEDED, .min = 1, .max = 255, .example = "user_123abc",
+	  .about = "what the user is known by in tokens and on the app surface" },
+	{ "is_email_verified",       F_BOOL,     OUT | NEW, .def = "false" },
+	{ "status",                  F_TEXT,     OUT | NEW, .min = 1, .max = 50, .def = "pending", .about = "yours to use; is_active decides", .example = "active" },
+	{ "current_plan_id",         F_UUID,     OUT | F_NULL },
+	{ "default_organization_id", F_UUID,     OUT | F_NULL },
+	{ "created_at",              F_DATETIME, OUT },
+	{ "updated_at",              F_DATETIME, OUT },
+	{ "settings",                F_OBJECT,   OUT | F_NULL, .fields = settings_out },
 	FIELD_END
 };
 
-static const struct shape platform_user_shape = { "UserResponse", platform_user_out, "User" };
+static const struct shape platform_user_shape = { "UserResponse", platform_user, "User" };
 
 static const struct field stats_out[] = {
 	{ "total_users",    F_INT, 0, .example = "1250" },
@@ -89,10 +67,6 @@ static const struct field stats_out[] = {
 };
 
 static const struct shape stats_shape = { "UserStats", stats_out };
-
-static const struct list user_page = {
-	"users", { "total", "page", "per_page", "has_next", "has_prev" }, "per_page"
-};
 
 static const struct constraint create_constraints[] = {
 	{ "users_public_id_unique", ERR_CONFLICT, "sub",   "a user of this tenant has this sub" },
@@ -127,17 +101,17 @@ static enum err platform_user_create(struct req *rq)
 /* clang-format off */
 const struct route platform_user_routes[] = {
 	{ GET,    "/api/v1/users",                   "platform.users.list",            SECRET_KEY,  "List users",
-	  .query = list_in, .out = &platform_user_shape, .list = &user_page, .sql = &q_platform_user_list, .run = platform_user_list },
+	  .query = list_in, .out = &platform_user_shape, .list = &turned, .items = "users", .sql = &q_platform_user_list, .run = platform_user_list },
 	{ POST,   "/api/v1/users",                   "platform.users.create",          SECRET_USER, "Create a user",
 	  .about = "The user has no password yet, and chooses one through forgot-password.",
-	  .body = create_in, .out = &platform_user_shape, .constraints = create_constraints,
+	  .body = platform_user, .as = NEW, .out = &platform_user_shape, .constraints = create_constraints,
 	  .sql = &q_platform_user_create, .run = platform_user_create },
 	{ GET,    "/api/v1/users/stats",             "platform.users.stats",           SECRET_KEY,  "Count users",
 	  .out = &stats_shape, .sql = &q_platform_user_stats },
 	{ GET,    "/api/v1/users/{user}",            "platform.users.get",             KEY_OR_USER, "Get a user",
 	  .params = user_id, .query = get_in, .out = &platform_user_shape, .sql = &q_platform_user_get },
 	{ PUT,    "/api/v1/users/{user}",            "platform.users.update",          KEY_OR_USER, "Change a user's profile",
-	  .params = user_id, .body = update_in, .out = &platform_user_shape, .sql = &q_platform_user_update },
+	  .params = user_id, .body = platform_user, .as = SET, .out = &platform_user_shape, .sql = &q_platform_user_update },
 	{ PUT,    "/api/v1/users/{user}/settings",   "platform.users.update_settings", KEY_OR_USER, "Change a user's settings",
 	  .about = "The body is the settings themselves: each member replaces the one of its name, the others stay; 16 KiB in all.",
 	  .params = user_id, .body = settings_in, .out = &platform_user_shape, .constraints = settings_constraints,

@@ -27,7 +27,6 @@ static const struct field session_out[] = {
 };
 
 static const struct shape session_shape = { "Session", session_out };
-static const struct list session_list = { "sessions" };
 /* clang-format on */
 
 static enum err answer(struct req *rq)
@@ -40,7 +39,7 @@ static enum err answer(struct req *rq)
 const struct route session_routes[] = {
 	{ GET,    "/api/v1/auth/sessions", "platform.identity.list_sessions", KEY_USER, "List my sessions",
 	  "Newest first, those that can still be used; at most 100.",
-	  .out = &session_shape, .list = &session_list, .sql = &q_session_list, .run = answer, .flags = KEYLESS },
+	  .out = &session_shape, .list = &unwrapped, .items = "sessions", .sql = &q_session_list, .run = answer, .flags = KEYLESS },
 	{ DELETE, "/api/v1/auth/sessions", "platform.identity.revoke_other_sessions", KEY_USER, "End all my sessions but this one",
 	  .out = &message_shape, .sql = &q_session_revoke_others, .run = answer, .flags = KEYLESS },
 	{ DELETE, "/api/v1/auth/sessions/{session}", "platform.identity.revoke_session", KEY_USER, "End one of my sessions",

@@ -12,40 +12,34 @@
 /* clang-format off */
 static const struct field list_in[] = {
 	{ "is_active", F_BOOL, 0, .about = "only those that are switched on, or off" },
-	LIST_FIELDS,
 	FIELD_END
 };
 
 static const struct field deliveries_in[] = {
-	{ "page",     F_INT,  0, .min = 1, .max = 1000000, .def = "1" },
-	{ "per_page", F_INT,  0, .min = 1, .max = 100, .def = "20" },
 	{ "status",   F_ENUM, 0, .values = webhook_states },
 	{ "event",    F_TEXT, 0, .min = 1, .max = 100, .example = "user.created" },
 	FIELD_END
 };
 
-static const struct list endpoints = { "webhooks" };
-static const struct list bare = { NULL };
-static const struct list deliveries = { "deliveries", { "total", "page", "per_page", "has_next", "has_prev" }, "per_page" };
 
 #define BASE "/api/v1/dashboard/webhooks"
 
 const struct route dashboard_webhook_routes[] = {
 	{ GET,    BASE,                 "platform.webhooks_out.list",   TEAM, "List the tenant's webhooks",
 	  .about = "Newest first; those of the test mode with X-Test-Mode. Secrets are masked.",
-	  .query = list_in, .out = &webhook_shape, .list = &endpoints, .sql = &q_webhook_list },
+	  .query = list_in, .out = &webhook_shape, .list = &sliced, .items = "webhooks", .sql = &q_webhook_list },
 	{ POST,   BASE,                 "platform.webhooks_out.create", TEAM_ADMIN, "Create a webhook of the tenant",
 	  .about = "Messages are sent as Standard Webhooks. The secret to verify them with is in this answer only. At most 50.",
-	  .body = webhook_create_in, .out = &webhook_secret_shape, .errors = webhook_is_full, .sql = &q_webhook_create,
+	  .body = webhook_fields, .as = NEW, .out = &webhook_secret_shape, .errors = webhook_is_full, .sql = &q_webhook_create,
 	  .run = webhook_create, .flags = PRIVATE | SLOW },
 	{ GET,    BASE "/events",       "platform.webhooks_out.events", TEAM, "List the events that the tenant's webhooks tell of",
-	  .out = &webhook_event_shape, .list = &bare, .run = webhook_events },
+	  .out = &webhook_event_shape, .list = &unwrapped, .run = webhook_events },
 	{ GET,    BASE "/{webhook_id}", "platform.webhooks_out.get",    TEAM, "Get a webhook of the tenant",
 	  .out = &webhook_shape, .sql = &q_webhook_get },
 	{ PUT,    BASE "/{webhook_id}", "platform.webhooks_out.update", TEAM_ADMIN, "Change a webhook of the tenant",
 	  .about = "Fields left out keep their value; events and headers are replaced whole. Messages that wait go to the new URL. "
 	  "Switched off, it forgets what has not been delivered; switched on, why it was off.",
-	  .body = webhook_update_in, .out = &webhook_shape, .sql = &q_webhook_update, .run = webhook_update, .flags = SLOW },
+	  .body = webhook_fields, .as = SET, .out = &webhook_shape, .sql = &q_webhook_update, .run = webhook_update, .flags = SLOW },
 	{ DELETE, BASE "/{webhook_id}", "platform.webhooks_out.delete", TEAM_ADMIN, "Delete a webhook of the tenant",
 	  .about = "What has not been delivered is dropped.",
 	  .out = &webhook_shape, .sql = &q_webhook_delete, .status = 204 },
@@ -58,7 +52,7 @@ const struct route dashboard_webhook_routes[] = {
 	  .body = webhook_test_in, .out = &webhook_test_shape, .run = webhook_test, .flags = SLOW, .status = 200 },
 	{ GET,    BASE "/{webhook_id}/deliveries", "platform.webhooks_out.list_deliveries", TEAM, "List deliveries to a webhook of the tenant",
 	  .about = "Newest first, with their attempts; kept for 30 days. total counts up to 10,001.",
-	  .query = deliveries_in, .out = &webhook_delivery_shape, .list = &deliveries, .sql = &q_webhook_delivery_list },
+	  .query = deliveries_in, .out = &webhook_delivery_shape, .list = &turned, .items = "deliveries", .sql = &q_webhook_delivery_list },
 	{ GET,    BASE "/{webhook_id}/deliveries/{delivery_id}", "platform.webhooks_out.get_delivery", TEAM,
 	  "Get a delivery to a webhook of the tenant", "Also with the body that was sent, and the beginning of what was answered.",
 	  .out = &webhook_delivery_long_shape, .sql = &q_webhook_delivery_get },

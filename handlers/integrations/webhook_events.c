@@ -12,7 +12,6 @@ static const char *const providers[] = { "stripe", "clerk", "supabase", "apple",
 static const char *const states[] = { "received", "processed", "ignored", "failed", NULL };
 
 static const struct field list_in[] = {
-	PAGE_FIELDS,
 	{ "provider", F_ENUM,     0, .values = providers },
 	{ "type",     F_TEXT,     0, .min = 1, .max = 255, .example = "customer.subscription.updated" },
 	{ "state",    F_ENUM,     0, .values = states },
@@ -21,30 +20,25 @@ static const struct field list_in[] = {
 	FIELD_END
 };
 
-#define EVENT_FIELDS \
-	{ "id",           F_UUID,     0 }, \
-	{ "provider",     F_ENUM,     0, .values = providers }, \
-	{ "event_id",     F_TEXT,     0, .about = "the provider's; of Supabase's, which have none, the SHA-256 of the body", .example = "evt_1NG8Du2eZvKYlo2C" }, \
-	{ "type",         F_TEXT,     0, .example = "customer.subscription.updated" }, \
-	{ "object_key",   F_TEXT,     F_NULL, .about = "what it is about: a user, a subscription", .example = "sub_1NG8Du2eZvKYlo2C" }, \
-	{ "state",        F_ENUM,     0, .values = states, .about = "received: a job is going to process it" }, \
-	{ "attempts",     F_INT,      0, .about = "how often it was processed, or tried to" }, \
-	{ "replays",      F_INT,      0, .about = "how often an administrator asked for that" }, \
-	{ "error",        F_TEXT,     F_NULL, .about = "why it failed or was ignored" }, \
-	{ "occurred_at",  F_DATETIME, 0, .about = "when it happened, as the provider tells" }, \
-	{ "processed_at", F_DATETIME, F_NULL }, \
-	{ "created_at",   F_DATETIME, 0, .about = "when it was received" }
-
-static const struct field event_out[] = { EVENT_FIELDS, FIELD_END };
-
-static const struct field detail_out[] = {
-	EVENT_FIELDS,
-	{ "payload", F_OBJECT, 0, .about = "the body, without passwords, tokens and the like; Apple's and Google's decoded" },
+static const struct field event[] = {
+	{ "id",           F_UUID,     OUT },
+	{ "provider",     F_ENUM,     OUT, .values = providers },
+	{ "event_id",     F_TEXT,     OUT, .about = "the provider's; of Supabase's, which have none, the SHA-256 of the body", .example = "evt_1NG8Du2eZvKYlo2C" },
+	{ "type",         F_TEXT,     OUT, .example = "customer.subscription.updated" },
+	{ "object_key",   F_TEXT,     OUT | F_NULL, .about = "what it is about: a user, a subscription", .example = "sub_1NG8Du2eZvKYlo2C" },
+	{ "state",        F_ENUM,     OUT, .values = states, .about = "received: a job is going to process it" },
+	{ "attempts",     F_INT,      OUT, .about = "how often it was processed, or tried to" },
+	{ "replays",      F_INT,      OUT, .about = "how often an administrator asked for that" },
+	{ "error",        F_TEXT,     OUT | F_NULL, .about = "why it failed or was ignored" },
+	{ "occurred_at",  F_DATETIME, OUT, .about = "when it happened, as the provider tells" },
+	{ "processed_at", F_DATETIME, OUT | F_NULL },
+	{ "created_at",   F_DATETIME, OUT, .about = "when it was received" },
+	{ "payload",      F_OBJECT,   DETAIL, .about = "the body, without passwords, tokens and the like; Apple's and Google's decoded" },
 	FIELD_END
 };
 
-static const struct shape event_shape = { "WebhookEvent", event_out };
-static const struct shape detail_shape = { "WebhookEventDetail", detail_out, "Webhook event" };
+static const struct shape event_shape = { "WebhookEvent", event };
+static const struct shape detail_shape = { "WebhookEventDetail", event, "Webhook event", .as = DETAIL };
 /* clang-format on */
 
 /* What was kept as it came is read again: this version may understand what the one that took it did not. */
@@ -79,7 +73,7 @@ static enum err event_replay(struct req *rq)
 const struct route webhook_event_routes[] = {
 	{ GET,  "/api/v1/admin/webhook-events", "app.admin.list_webhook_events", ADMIN, "List received webhooks",
 	  "Newest first; kept for 90 days. Filters combine, and total counts up to 10,001.",
-	  .query = list_in, .out = &event_shape, .sql = &q_webhook_event_list },
+	  .query = list_in, .out = &event_shape, .list = &skipped, .sql = &q_webhook_event_list },
 	{ GET,  "/api/v1/admin/webhook-events/{webhook_event_id}", "app.admin.get_webhook_event", ADMIN, "Read a received webhook",
 	  .out = &detail_shape, .sql = &q_webhook_event_get },
 	{ POST, "/api/v1/admin/webhook-events/{webhook_event_id}/replay", "app.admin.replay_webhook_event", ADMIN, "Process a received webhook again",

@@ -32,38 +32,7 @@ enum { TEST_TIMEOUT_MS = 5000, MAX_HEADERS = 10, MAX_HEADER_NAME = 100, MAX_HEAD
 const char *const webhook_states[] = { "pending", "delivering", "delivered", "failed", "dropped", NULL };
 
 static const struct field list_in[] = {
-	{ "skip",      F_INT,  0, .min = 0, .def = "0", .about = "how many to leave out" },
-	{ "limit",     F_INT,  0, .min = 1, .max = 100, .def = "50", .about = "how many to return at most" },
 	{ "is_active", F_BOOL, 0, .about = "only those that are switched on, or off" },
-	FIELD_END
-};
-
-static const struct field count_in[] = {
-	{ "is_active", F_BOOL, 0, .about = "only those that are switched on, or off" },
-	FIELD_END
-};
-
-#define URL_ABOUT "https, without a user name, and leading to public addresses only"
-#define EVENTS_ABOUT "types of the list of events, or * alone for all"
-#define HEADERS_ABOUT "at most 10 that are sent besides; not Host, Connection, Transfer-Encoding, Content-* or webhook-*"
-
-const struct field webhook_create_in[] = {
-	{ "name",        F_TEXT,   F_REQUIRED, .min = 1, .max = 255, .example = "Billing" },
-	{ "url",         F_URL,    F_REQUIRED, .max = 2048, .about = URL_ABOUT, .example = "https://example.com/webhooks" },
-	{ "events",      F_LIST,   F_REQUIRED, .max = 100, .item = F_TEXT, .about = EVENTS_ABOUT, .example = "[\"organization.member_added\"]" },
-	{ "description", F_TEXT,   F_NULL, .max = 1000, .example = "Keeps the invoices up to date" },
-	{ "is_active",   F_BOOL,   0, .def = "true" },
-	{ "headers",     F_OBJECT, 0, .about = HEADERS_ABOUT, .example = "{\"X-Team\":\"billing\"}" },
-	FIELD_END
-};
-
-const struct field webhook_update_in[] = {
-	{ "name",        F_TEXT,   0, .min = 1, .max = 255, .example = "Billing" },
-	{ "url",         F_URL,    0, .max = 2048, .about = URL_ABOUT, .example = "https://example.com/webhooks" },
-	{ "events",      F_LIST,   0, .max = 100, .item = F_TEXT, .about = EVENTS_ABOUT, .example = "[\"*\"]" },
-	{ "description", F_TEXT,   F_NULL, .max = 1000, .example = "Keeps the invoices up to date" },
-	{ "is_active",   F_BOOL,   0, .about = "as toggle does it" },
-	{ "headers",     F_OBJECT, 0, .about = HEADERS_ABOUT, .example = "{\"X-Team\":\"billing\"}" },
 	FIELD_END
 };
 
@@ -74,38 +43,37 @@ const struct field webhook_test_in[] = {
 };
 
 static const struct field deliveries_in[] = {
-	{ "page",      F_INT,  0, .min = 1, .max = 1000000, .def = "1" },
-	{ "page_size", F_INT,  0, .min = 1, .max = 100, .def = "20" },
 	{ "status",    F_ENUM, 0, .values = webhook_states },
 	{ "event",     F_TEXT, 0, .min = 1, .max = 100, .example = "organization.member_added" },
 	FIELD_END
 };
 
-#define WEBHOOK_FIELDS(secret_about) \
-	{ "id",                   F_UUID,     0 }, \
-	{ "workspace_id",         F_UUID,     F_NULL, .about = "null: the tenant's own" }, \
-	{ "name",                 F_TEXT,     0, .example = "Billing" }, \
-	{ "description",          F_TEXT,     F_NULL }, \
-	{ "url",                  F_URL,      0, .example = "https://example.com/webhooks" }, \
-	{ "events",               F_LIST,     0, .item = F_TEXT, .example = "[\"organization.member_added\"]" }, \
-	{ "headers",              F_OBJECT,   0, .about = "their values are shown as ***", .example = "{\"X-Team\":\"***\"}" }, \
-	{ "is_active",            F_BOOL,     0 }, \
-	{ "secret",               F_TEXT,     0, .about = secret_about }, \
-	{ "last_triggered_at",    F_DATETIME, F_NULL }, \
-	{ "last_status_code",     F_INT,      F_NULL, .about = "null also where no answer came" }, \
-	{ "success_count",        F_INT,      0, .about = "attempts that were answered with 200 to 299" }, \
-	{ "failure_count",        F_INT,      0, .about = "all others" }, \
-	{ "consecutive_failures", F_INT,      0, .about = "attempts that failed since the last one that did not" }, \
-	{ "disabled_reason",      F_TEXT,     F_NULL, .about = "why it was switched off without being asked to" }, \
-	{ "created_by",           F_UUID,     F_NULL, .about = "a member; null: one who has left" }, \
-	{ "created_at",           F_DATETIME, 0 }, \
-	{ "updated_at",           F_DATETIME, 0 }
-
-static const struct field webhook_out[] = { WEBHOOK_FIELDS("whsec_**** and its last four characters"), FIELD_END };
-static const struct field secret_out[] = { WEBHOOK_FIELDS("in full, this one time"), FIELD_END };
-
-const struct shape webhook_shape = { "Webhook", webhook_out };
-const struct shape webhook_secret_shape = { "WebhookWithSecret", secret_out, "Webhook" };
+const struct field webhook_fields[] = {
+	{ "id",                   F_UUID,     OUT },
+	{ "workspace_id",         F_UUID,     OUT | F_NULL, .about = "null: the tenant's own" },
+	{ "name",                 F_TEXT,     OUT | NEW | SET | NEEDED, .min = 1, .max = 255, .example = "Billing" },
+	{ "description",          F_TEXT,     OUT | NEW | SET | F_NULL, .max = 1000, .example = "Keeps the invoices up to date" },
+	{ "url",                  F_URL,      OUT | NEW | SET | NEEDED, .max = 2048, .example = "https://example.com/webhooks",
+	  .about = "https, without a user name, and leading to public addresses only" },
+	{ "events",               F_LIST,     OUT | NEW | SET | NEEDED, .max = 100, .item = F_TEXT, .example = "[\"organization.member_added\"]",
+	  .about = "types of the list of events, or * alone for all" },
+	{ "headers",              F_OBJECT,   OUT | NEW | SET, .example = "{\"X-Team\":\"billing\"}",
+	  .about = "at most 10 that are sent besides; not Host, Connection, Transfer-Encoding, Content-* or webhook-*. Their values are shown as ***" },
+	{ "is_active",            F_BOOL,     OUT | NEW | SET, .def = "true", .about = "toggle changes it, too" },
+	{ "secret",               F_TEXT,     OUT, .about = "whsec_**** and its last four characters; in full in the answer that made it" },
+	{ "last_triggered_at",    F_DATETIME, OUT | F_NULL },
+	{ "last_status_code",     F_INT,      OUT | F_NULL, .about = "null also where no answer came" },
+	{ "success_count",        F_INT,      OUT, .about = "attempts that were answered with 200 to 299" },
+	{ "failure_count",        F_INT,      OUT, .about = "all others" },
+	{ "consecutive_failures", F_INT,      OUT, .about = "attempts that failed since the last one that did not" },
+	{ "disabled_reason",      F_TEXT,     OUT | F_NULL, .about = "why it was switched off without being asked to" },
+	{ "created_by",           F_UUID,     OUT | F_NULL, .about = "a member; null: one who has left" },
+	{ "created_at",           F_DATETIME, OUT },
+	{ "updated_at",           F_DATETIME, OUT },
+	FIELD_END
+};
+const struct shape webhook_shape = { "Webhook", webhook_fields };
+const struct shape webhook_secret_shape = { "WebhookWithSecret", webhook_fields, "Webhook" };
 
 static const struct field count_out[] = {
 	{ "count", F_INT, 0 },
@@ -131,49 +99,38 @@ static const struct field event_out[] = {
 
 const struct shape webhook_event_shape = { "WebhookEventType", event_out };
 
-#define HISTORY_FIELDS \
-	{ "number",          F_INT,      0, .about = "one that is missing was cut off" }, \
-	{ "attempted_at",    F_DATETIME, 0 }, \
-	{ "status_code",     F_INT,      F_NULL, .about = "null: no answer came" }, \
-	{ "error",           F_TEXT,     F_NULL }, \
-	{ "latency_ms",      F_INT,      0 }, \
-	{ "request_headers", F_OBJECT,   0, .about = "your own headers' values and the signature are shown as ***" }, \
-	{ "response_head",   F_TEXT,     F_NULL, .about = "status line and headers" }
-
-static const struct field history_out[] = { HISTORY_FIELDS, FIELD_END };
-static const struct field history_long_out[] = {
-	HISTORY_FIELDS,
-	{ "response_body", F_TEXT, F_NULL, .about = "its first KiB" },
+static const struct field history[] = {
+	{ "number",          F_INT,      OUT, .about = "one that is missing was cut off" },
+	{ "attempted_at",    F_DATETIME, OUT },
+	{ "status_code",     F_INT,      OUT | F_NULL, .about = "null: no answer came" },
+	{ "error",           F_TEXT,     OUT | F_NULL },
+	{ "latency_ms",      F_INT,      OUT },
+	{ "request_headers", F_OBJECT,   OUT, .about = "your own headers' values and the signature are shown as ***" },
+	{ "response_head",   F_TEXT,     OUT | F_NULL, .about = "status line and headers" },
+	{ "response_body",   F_TEXT,     DETAIL | F_NULL, .about = "its first KiB" },
 	FIELD_END
 };
-
-#define DELIVERY_FIELDS(history_fields) \
-	{ "id",              F_UUID,     0 }, \
-	{ "webhook_id",      F_UUID,     0 }, \
-	{ "message_id",      F_TEXT,     0, .about = "the header webhook-id", .example = "msg_2Lh9KRb0pzN4LePd3XiA4v12Axj" }, \
-	{ "event",           F_TEXT,     0, .example = "organization.member_added" }, \
-	{ "status",          F_ENUM,     0, .values = webhook_states, .about = "dropped: the webhook was switched off or deleted meanwhile" }, \
-	{ "attempts",        F_INT,      0 }, \
-	{ "next_attempt_at", F_DATETIME, F_NULL }, \
-	{ "status_code",     F_INT,      F_NULL, .about = "of the last attempt" }, \
-	{ "error",           F_TEXT,     F_NULL, .about = "of the last attempt" }, \
-	{ "is_redelivery",   F_BOOL,     0 }, \
-	{ "created_at",      F_DATETIME, 0 }, \
-	{ "finished_at",     F_DATETIME, F_NULL }, \
-	{ "history",         F_LIST,     0, .fields = history_fields }
-
-static const struct field delivery_out[] = { DELIVERY_FIELDS(history_out), FIELD_END };
-static const struct field delivery_long_out[] = {
-	DELIVERY_FIELDS(history_long_out),
-	{ "payload", F_OBJECT, 0, .about = "the body as it was sent" },
+static const struct field delivery[] = {
+	{ "id",              F_UUID,     OUT },
+	{ "webhook_id",      F_UUID,     OUT },
+	{ "message_id",      F_TEXT,     OUT, .about = "the header webhook-id", .example = "msg_2Lh9KRb0pzN4LePd3XiA4v12Axj" },
+	{ "event",           F_TEXT,     OUT, .example = "organization.member_added" },
+	{ "status",          F_ENUM,     OUT, .values = webhook_states, .about = "dropped: the webhook was switched off or deleted meanwhile" },
+	{ "attempts",        F_INT,      OUT },
+	{ "next_attempt_at", F_DATETIME, OUT | F_NULL },
+	{ "status_code",     F_INT,      OUT | F_NULL, .about = "of the last attempt" },
+	{ "error",           F_TEXT,     OUT | F_NULL, .about = "of the last attempt" },
+	{ "is_redelivery",   F_BOOL,     OUT },
+	{ "created_at",      F_DATETIME, OUT },
+	{ "finished_at",     F_DATETIME, OUT | F_NULL },
+	{ "history",         F_LIST,     OUT, .fields = history },
+	{ "payload",         F_OBJECT,   DETAIL, .about = "the body as it was sent" },
 	FIELD_END
 };
+const struct shape webhook_delivery_shape = { "WebhookDelivery", delivery, "Delivery" };
+const struct shape webhook_delivery_long_shape = { "WebhookDeliveryDetail", delivery, "Delivery", .as = DETAIL };
 
-const struct shape webhook_delivery_shape = { "WebhookDelivery", delivery_out, "Delivery" };
-const struct shape webhook_delivery_long_shape = { "WebhookDeliveryDetail", delivery_long_out, "Delivery" };
-
-static const struct list bare = { NULL };
-static const struct list deliveries_page = { "items", { "total", "page", "page_size" }, "page_size" };
+static const struct list deliveries_page = { "items", NULL, { "total", "page", "page_size" }, { "page", "page_size" }, { 20, 100 } };
 
 const enum err webhook_is_full[] = { ERR_CONFLICT, ERR_OK };
 const enum err webhook_is_off[] = { ERR_CONFLICT, ERR_OK };
@@ -500,20 +457,20 @@ enum err webhook_events(struct req *rq)
 const struct route webhook_routes[] = {
 	{ GET,    BASE,                  "workspace.webhooks_out.list",   USER, "List webhooks",
 	  .about = "Newest first. Secrets are masked.",
-	  .may = &webhook_view, .query = list_in, .out = &webhook_shape, .list = &bare, .sql = &q_webhook_list, .flags = WORKSPACE },
+	  .may = &webhook_view, .query = list_in, .out = &webhook_shape, .list = &sliced, .size = { 50, 100 }, .sql = &q_webhook_list, .flags = WORKSPACE },
 	{ POST,   BASE,                  "workspace.webhooks_out.create", USER, "Create a webhook",
 	  .about = "Messages are sent as Standard Webhooks. The secret to verify them with is in this answer only. At most 50 a workspace.",
-	  .may = &webhook_manage, .body = webhook_create_in, .out = &webhook_secret_shape, .errors = webhook_is_full, .sql = &q_webhook_create,
+	  .may = &webhook_manage, .body = webhook_fields, .as = NEW, .out = &webhook_secret_shape, .errors = webhook_is_full, .sql = &q_webhook_create,
 	  .run = webhook_create, .flags = WORKSPACE | PRIVATE | SLOW },
 	{ GET,    BASE "/count",         "workspace.webhooks_out.count",  USER, "Count webhooks",
-	  .may = &webhook_view, .query = count_in, .out = &count_shape, .sql = &q_webhook_count, .flags = WORKSPACE },
+	  .may = &webhook_view, .query = list_in, .out = &count_shape, .sql = &q_webhook_count, .flags = WORKSPACE },
 	{ GET,    BASE "/events",        "workspace.webhooks_out.events", USER, "List the events that webhooks tell of",
-	  .may = &webhook_view, .out = &webhook_event_shape, .list = &bare, .run = workspace_events, .flags = WORKSPACE },
+	  .may = &webhook_view, .out = &webhook_event_shape, .list = &unwrapped, .run = workspace_events, .flags = WORKSPACE },
 	{ GET,    BASE "/{webhook_id}",  "workspace.webhooks_out.get",    USER, "Get a webhook",
 	  .may = &webhook_view, .out = &webhook_shape, .sql = &q_webhook_get, .flags = WORKSPACE },
 	{ PUT,    BASE "/{webhook_id}",  "workspace.webhooks_out.update", USER, "Change a webhook",
 	  .about = "Fields left out keep their value; events and headers are replaced whole. Messages that wait go to the new URL.",
-	  .may = &webhook_manage, .body = webhook_update_in, .out = &webhook_shape, .sql = &q_webhook_update, .run = webhook_update,
+	  .may = &webhook_manage, .body = webhook_fields, .as = SET, .out = &webhook_shape, .sql = &q_webhook_update, .run = webhook_update,
 	  .flags = WORKSPACE | SLOW },
 	{ DELETE, BASE "/{webhook_id}",  "workspace.webhooks_out.delete", USER, "Delete a webhook",
 	  .about = "What has not been delivered is dropped.",

@@ -9,8 +9,7 @@
 
 #include "fcgi/route.h"
 
-extern const struct field webhook_create_in[];
-extern const struct field webhook_update_in[];
+extern const struct field webhook_fields[];
 extern const struct field webhook_test_in[];
 extern const char *const webhook_states[]; /* of a delivery */
 extern const enum err webhook_is_full[], webhook_is_off[];

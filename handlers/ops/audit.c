@@ -9,7 +9,6 @@ static const struct field list_in[] = {
 	{ "actor_id",      F_TEXT, 0, .min = 1, .max = 255, .about = "who did it", .example = "user_123abc" },
 	{ "action",        F_TEXT, 0, .min = 1, .max = 100, .example = "impersonate.start" },
 	{ "resource_type", F_TEXT, 0, .min = 1, .max = 100, .example = "user" },
-	{ "limit",         F_INT,  0, .min = 1, .max = 1000, .def = "50", .about = "how many to return at most, newest first" },
 	FIELD_END
 };
 
@@ -27,7 +26,7 @@ static const struct field audit_out[] = {
 
 static const struct shape audit_shape = { "AuditLog", audit_out };
 
-static const struct list audit_page = { "items", { "total" }, NULL };
+static const struct list audit_page = { "items", NULL, { "total" }, { "limit" }, { 50, 1000 } };
 /* clang-format on */
 
 /* clang-format off */

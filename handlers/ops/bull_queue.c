@@ -66,7 +66,6 @@ static const struct field list_in[] = {
 };
 
 static const struct field schedule_list_in[] = {
-	OPERATIONS_PAGE_FIELDS,
 	{ "queue", F_TEXT, 0, .min = 1, .max = 100 },
 	FIELD_END
 };
@@ -182,7 +181,7 @@ static enum err queue_job_list(struct req *rq)
 	if (end - start >= MAX_SPAN)
 		return req_fail_field(rq, ERR_VALIDATION, "end", "at most %d jobs are listed at once",
 				      MAX_SPAN);
-	req_set(rq, "offset", arena_fmt(&rq->arena, "%lld", start));
+	req_set(rq, "skip", arena_fmt(&rq->arena, "%lld", start));
 	req_set(rq, "limit", arena_fmt(&rq->arena, "%lld", end - start + 1));
 	return req_answer(rq, &q_queue_job_list);
 }
@@ -201,7 +200,7 @@ const struct route bull_queue_routes[] = {
 	  .gate = &operator_read, .query = only_queue, .out = &stats_shape, .sql = &q_queue_stats },
 	{ GET,  "/api/bull-queue/{queue}/jobs", "operations.jobs.list_queue_jobs", USER_OR_KEY, "List the jobs of a queue",
 	  .about = "Newest first. total counts up to 10,001 of each status.",
-	  .gate = &operator_read, .params = queue_name, .query = list_in, .out = &job_shape, .sql = &q_queue_job_list, .run = queue_job_list },
+	  .gate = &operator_read, .params = queue_name, .query = list_in, .out = &job_shape, .list = &unpaged, .sql = &q_queue_job_list, .run = queue_job_list },
 	{ POST, "/api/bull-queue/{queue}/pause", "operations.jobs.pause_queue", USER_OR_KEY, "Pause a queue",
 	  .about = "Nothing is taken from it; what runs goes on.", .done = "the queue is paused",
 	  .gate = &operator_write, .params = queue_name, .out = &paused_shape, .sql = &q_queue_pause, .status = 200 },
@@ -210,7 +209,7 @@ const struct route bull_queue_routes[] = {
 	  .gate = &operator_write, .params = queue_name, .out = &paused_shape, .sql = &q_queue_resume, .status = 200 },
 	{ GET,  "/api/bull-queue/schedules", "operations.jobs.list_schedules", USER_OR_KEY, "List schedules",
 	  .about = "Newest first.",
-	  .gate = &operator_read, .query = schedule_list_in, .out = &schedule_shape, .sql = &q_queue_schedule_list },
+	  .gate = &operator_read, .query = schedule_list_in, .out = &schedule_shape, .list = &enveloped, .sql = &q_queue_schedule_list },
 	{ DELETE, "/api/bull-queue/schedules/{schedule_id}", "operations.jobs.delete_schedule", USER_OR_KEY, "Delete a schedule",
 	  .about = "Its job to come is cancelled.", .done = "the schedule is deleted",
 	  .gate = &operator_write, .out = &deleted_shape, .sql = &q_queue_schedule_remove, .status = 200 },

@@ -14,30 +14,6 @@ static const char *const types[] = { "boolean", "percentage", "user_list", "plan
 static const char *const reasons[] = { "disabled", "boolean", "percentage_rollout", "not_in_percentage", "user_list",
 				       "not_in_user_list", "plan", "not_in_plans", NULL };
 
-#define SETTINGS_FIELDS \
-	{ "is_enabled",  F_BOOL, 0, .example = "true", .about = "off, the flag is off for everybody" }, \
-	{ "percentage",  F_INT,  0, .min = 0, .max = 100, .example = "25", .about = "needed for percentage" }, \
-	{ "user_ids",    F_LIST, 0, .max = 10000, .item = F_TEXT, .about = "needed for user_list" }, \
-	{ "plans",       F_LIST, 0, .max = 100, .item = F_TEXT, .about = "needed for plan_based; \"free\" is the plan of who has none" }
-
-static const struct field create_in[] = {
-	{ "key",         F_TEXT, F_REQUIRED, .min = 1, .max = 100, .example = "new-editor",
-	  .about = "letters, digits, and _ . : - behind the first" },
-	{ "name",        F_TEXT, F_REQUIRED, .min = 1, .max = 255, .example = "New editor" },
-	{ "description", F_TEXT, 0, .max = 2000, .example = "The editor with blocks" },
-	{ "flag_type",   F_ENUM, F_REQUIRED, .values = types },
-	SETTINGS_FIELDS,
-	FIELD_END
-};
-
-static const struct field update_in[] = {
-	{ "name",        F_TEXT, 0, .min = 1, .max = 255, .example = "New editor" },
-	{ "description", F_TEXT, F_NULL, .max = 2000, .example = "The editor with blocks" },
-	{ "flag_type",   F_ENUM, 0, .values = types },
-	SETTINGS_FIELDS,
-	FIELD_END
-};
-
 static const struct field check_in[] = {
 	{ "user_id", F_TEXT, F_REQUIRED, .min = 1, .max = 255, .example = "user_123abc" },
 	FIELD_END
@@ -48,21 +24,22 @@ static const struct field flag_key[] = {
 	FIELD_END
 };
 
-static const struct field flag_out[] = {
-	{ "id",          F_UUID,     0 },
-	{ "key",         F_TEXT,     0, .example = "new-editor" },
-	{ "name",        F_TEXT,     0, .example = "New editor" },
-	{ "description", F_TEXT,     F_NULL, .example = "The editor with blocks" },
-	{ "flag_type",   F_ENUM,     0, .values = types },
-	{ "is_enabled",  F_BOOL,     0 },
-	{ "percentage",  F_INT,      F_NULL, .example = "25" },
-	{ "user_ids",    F_LIST,     0, .item = F_TEXT },
-	{ "plans",       F_LIST,     0, .item = F_TEXT },
-	{ "created_at",  F_DATETIME, 0 },
+static const struct field flag[] = {
+	{ "id",          F_UUID,     OUT },
+	{ "key",         F_TEXT,     OUT | NEW | NEEDED, .min = 1, .max = 100, .example = "new-editor",
+	  .about = "letters, digits, and _ . : - behind the first" },
+	{ "name",        F_TEXT,     OUT | NEW | SET | NEEDED, .min = 1, .max = 255, .example = "New editor" },
+	{ "description", F_TEXT,     OUT | NEW | SET | F_NULL_OUT | F_NULL_SET, .max = 2000, .example = "The editor with blocks" },
+	{ "flag_type",   F_ENUM,     OUT | NEW | SET | NEEDED, .values = types },
+	{ "is_enabled",  F_BOOL,     OUT | NEW | SET, .example = "true", .about = "off, the flag is off for everybody" },
+	{ "percentage",  F_INT,      OUT | NEW | SET | F_NULL_OUT, .min = 0, .max = 100, .example = "25", .about = "needed for percentage" },
+	{ "user_ids",    F_LIST,     OUT | NEW | SET, .max = 10000, .item = F_TEXT, .about = "needed for user_list" },
+	{ "plans",       F_LIST,     OUT | NEW | SET, .max = 100, .item = F_TEXT, .about = "needed for plan_based; \"free\" is the plan of who has none" },
+	{ "created_at",  F_DATETIME, OUT },
 	FIELD_END
 };
 
-const struct shape flag_shape = { "FeatureFlag", flag_out };
+const struct shape flag_shape = { "FeatureFlag", flag };
 
 static const struct field check_out[] = {
 	{ "flag_key",   F_TEXT, 0, .example = "new-editor" },
@@ -72,8 +49,6 @@ static const struct field check_out[] = {
 };
 
 static const struct shape check_shape = { "FeatureFlagCheck", check_out, .resource = "FeatureFlag" };
-
-static const struct list flag_list = { "items", { "total" }, NULL };
 
 static const struct constraint constraints[] = {
 	{ "feature_flags_key_unique",       ERR_CONFLICT,   "key",        "a flag with this key exists" },
@@ -113,11 +88,11 @@ static enum err flag_check(struct req *rq)
 /* clang-format off */
 const struct route flag_routes[] = {
 	{ GET,    "/api/v1/admin/feature-flags",              "app.flags.list",   ADMIN, "List feature flags",
-	  .about = "All of them: a tenant has at most 1,000.", .out = &flag_shape, .list = &flag_list, .sql = &q_flag_list },
+	  .about = "All of them: a tenant has at most 1,000.", .out = &flag_shape, .list = &counted, .sql = &q_flag_list },
 	{ POST,   "/api/v1/admin/feature-flags",              "app.flags.create", ADMIN, "Create a feature flag",
-	  .body = create_in, .out = &flag_shape, .constraints = constraints, .sql = &q_flag_create },
+	  .body = flag, .as = NEW, .out = &flag_shape, .constraints = constraints, .sql = &q_flag_create },
 	{ PATCH,  "/api/v1/admin/feature-flags/{flag_id}",    "app.flags.update", ADMIN, "Change a feature flag",
-	  .body = update_in, .out = &flag_shape, .constraints = constraints, .sql = &q_flag_update },
+	  .body = flag, .as = SET, .out = &flag_shape, .constraints = constraints, .sql = &q_flag_update },
 	{ DELETE, "/api/v1/admin/feature-flags/{flag_id}",    "app.flags.delete", ADMIN, "Delete a feature flag",
 	  .out = &flag_shape, .sql = &q_flag_delete, .status = 204 },
 	{ GET,    "/api/v1/admin/feature-flags/{flag}/check", "app.flags.check",  ADMIN, "Is a flag on for a user, and why?",

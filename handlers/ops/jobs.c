@@ -11,7 +11,6 @@
 static const char *const states[] = { "scheduled", "queued", "running", "completed", "failed", "cancelled", NULL };
 
 static const struct field list_in[] = {
-	PAGE_FIELDS,
 	{ "state", F_ENUM, 0, .values = states },
 	{ "queue", F_TEXT, 0, .min = 1, .max = 100 },
 	{ "kind",  F_TEXT, 0, .min = 1, .max = 100, .example = "mail" },
@@ -76,7 +75,7 @@ const struct route admin_job_routes[] = {
 	{ GET,  "/api/v1/admin/jobs",                "app.jobs.list",  ADMIN, "List background jobs",
 	  .about = "Newest first; of a state that is an end, the latest first. Up to 10,001 are counted, and queue and kind are looked for "
 		   "among the newest 10,001 of the state.",
-	  .query = list_in, .out = &job_shape, .sql = &q_admin_job_list, .run = admin_job_list },
+	  .query = list_in, .out = &job_shape, .list = &skipped, .sql = &q_admin_job_list, .run = admin_job_list },
 	{ POST, "/api/v1/admin/jobs/{job_id}/retry", "app.jobs.retry", ADMIN, "Put a failed job back into its queue",
 	  .about = "With all its attempts; its errors stay.",
 	  .out = &job_shape, .constraints = constraints, .errors = retry_errors, .sql = &q_admin_job_retry, .status = 200 },

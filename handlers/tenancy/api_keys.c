@@ -21,43 +21,26 @@ enum { MAX_ORIGINS = 50 };
 
 static const struct field list_in[] = {
 	{ "include_revoked", F_BOOL, 0, .def = "false" },
-	LIST_FIELDS,
 	FIELD_END
 };
 
-#define ORIGINS_ABOUT "scheme://host[:port] of the pages that may use a public key; https, but for localhost; empty for a secret key"
-
-static const struct field create_in[] = {
-	{ "name",            F_TEXT, F_REQUIRED, .min = 1, .max = 100, .example = "Website" },
-	{ "type",            F_ENUM, F_REQUIRED, .values = types },
-	{ "allowed_origins", F_LIST, 0, .max = MAX_ORIGINS, .item = F_TEXT, .about = ORIGINS_ABOUT, .example = "[\"https://app.example.com\"]" },
+static const struct field api_key[] = {
+	{ "id",              F_UUID,     OUT },
+	{ "name",            F_TEXT,     OUT | NEW | SET | NEEDED, .min = 1, .max = 100, .example = "Website" },
+	{ "type",            F_ENUM,     OUT | NEW | NEEDED, .values = types },
+	{ "prefix",          F_TEXT,     OUT, .about = "how the key begins", .example = "pk_live_q8Zt" },
+	{ "key",             F_TEXT,     OUT | F_NULL, .about = "of a secret key only in the answer that made it", .example = "pk_live_q8ZtVw0cUeR2mYb7sKd4NfXh1aLpGi9J" },
+	{ "allowed_origins", F_LIST,     OUT | NEW | SET, .max = MAX_ORIGINS, .item = F_TEXT, .example = "[\"https://app.example.com\"]",
+	  .about = "scheme://host[:port] of the pages that may use a public key; https, but for localhost; empty for a secret key" },
+	{ "is_active",       F_BOOL,     OUT | SET, .about = "false suspends the key: requests with it get 401 until it is true again" },
+	{ "created_by",      F_UUID,     OUT | F_NULL, .about = "the team member who did" },
+	{ "last_used_at",    F_DATETIME, OUT | F_NULL, .about = "to ten minutes or so" },
+	{ "revoked_at",      F_DATETIME, OUT | F_NULL },
+	{ "created_at",      F_DATETIME, OUT },
 	FIELD_END
 };
 
-static const struct field update_in[] = {
-	{ "name",            F_TEXT, 0, .min = 1, .max = 100, .example = "Website" },
-	{ "allowed_origins", F_LIST, 0, .max = MAX_ORIGINS, .item = F_TEXT, .about = ORIGINS_ABOUT, .example = "[\"https://app.example.com\"]" },
-	{ "is_active",       F_BOOL, 0, .about = "false suspends the key: requests with it get 401 until it is true again" },
-	FIELD_END
-};
-
-static const struct field key_out[] = {
-	{ "id",              F_UUID,     0 },
-	{ "name",            F_TEXT,     0, .example = "Website" },
-	{ "type",            F_ENUM,     0, .values = types },
-	{ "prefix",          F_TEXT,     0, .about = "how the key begins", .example = "pk_live_q8Zt" },
-	{ "key",             F_TEXT,     F_NULL, .about = "of a secret key only in the answer that made it", .example = "pk_live_q8ZtVw0cUeR2mYb7sKd4NfXh1aLpGi9J" },
-	{ "allowed_origins", F_LIST,     0, .item = F_TEXT, .example = "[\"https://app.example.com\"]" },
-	{ "is_active",       F_BOOL,     0 },
-	{ "created_by",      F_UUID,     F_NULL, .about = "the team member who did" },
-	{ "last_used_at",    F_DATETIME, F_NULL, .about = "to ten minutes or so" },
-	{ "revoked_at",      F_DATETIME, F_NULL },
-	{ "created_at",      F_DATETIME, 0 },
-	FIELD_END
-};
-
-static const struct shape key_shape = { "DashboardApiKey", key_out };
-static const struct list keys = { "api_keys" };
+static const struct shape key_shape = { "DashboardApiKey", api_key };
 
 static const enum err is_revoked[] = { ERR_CONFLICT, ERR_OK };
 
@@ -135,13 +118,13 @@ static enum err api_key_update(struct req *rq)
 const struct route api_key_routes[] = {
 	{ GET,    "/api/v1/dashboard/api-keys",          "platform.apikeys.list_dashboard_keys",  TEAM_ADMIN, "List the API keys",
 	  .about = "Newest first; those of the test mode with X-Test-Mode. At most limit, 1000 when left out.",
-	  .query = list_in, .out = &key_shape, .list = &keys, .sql = &q_api_key_list },
+	  .query = list_in, .out = &key_shape, .list = &sliced, .items = "api_keys", .sql = &q_api_key_list },
 	{ POST,   "/api/v1/dashboard/api-keys",          "platform.apikeys.create_dashboard_key", TEAM_ADMIN, "Make an API key",
 	  .about = "A secret key is shown in full in this answer only. With X-Test-Mode: true the key is one of the test mode.",
-	  .body = create_in, .out = &key_shape, .run = api_key_create, .flags = PRIVATE },
+	  .body = api_key, .as = NEW, .out = &key_shape, .run = api_key_create, .flags = PRIVATE },
 	{ PUT,    "/api/v1/dashboard/api-keys/{key_id}", "platform.apikeys.update_dashboard_key", TEAM_ADMIN, "Change an API key",
 	  .about = "Takes effect at once.",
-	  .body = update_in, .out = &key_shape, .errors = is_revoked, .constraints = update_constraints, .run = api_key_update },
+	  .body = api_key, .as = SET, .out = &key_shape, .errors = is_revoked, .constraints = update_constraints, .run = api_key_update },
 	{ DELETE, "/api/v1/dashboard/api-keys/{key_id}", "platform.apikeys.revoke_dashboard_key", TEAM_ADMIN, "Revoke an API key",
 	  .about = "Final, and at once. Revoking it again changes nothing.",
 	  .out = &key_shape, .sql = &q_api_key_revoke, .status = 204 },

@@ -8,47 +8,32 @@
 #include "handlers/routes.h"
 
 /* clang-format off */
-static const struct field list_in[] = {
-	LIST_FIELDS,
-	FIELD_END
-};
-
 static const struct field get_in[] = {
 	{ "user_id", F_UUID, F_REQUIRED, .about = "the user whose membership is asked for" },
 	FIELD_END
 };
 
-static const struct field create_in[] = {
-	{ "name",        F_TEXT,   F_REQUIRED, .min = 1, .max = 100, .example = "Sales" },
-	{ "description", F_TEXT,   0, .max = 2000, .example = "Who sells" },
-	{ "is_default",  F_BOOL,   0, .def = "false", .about = "true takes the mark from the one that has it" },
-	{ "settings",    F_OBJECT, 0 },
-	FIELD_END
-};
-
-static const struct field department_out[] = {
-	{ "id",              F_UUID,     0 },
-	{ "organization_id", F_UUID,     0 },
-	{ "name",            F_TEXT,     0, .min = 1, .max = 100, .example = "General" },
-	{ "description",     F_TEXT,     F_NULL, .max = 2000 },
-	{ "is_default",      F_BOOL,     0 },
-	{ "is_active",       F_BOOL,     0 },
-	{ "settings",        F_OBJECT,   0 },
-	{ "created_at",      F_DATETIME, 0 },
-	{ "updated_at",      F_DATETIME, 0 },
+static const struct field department[] = {
+	{ "id",              F_UUID,     OUT },
+	{ "organization_id", F_UUID,     OUT },
+	{ "name",            F_TEXT,     OUT | NEW | NEEDED, .min = 1, .max = 100, .example = "Sales" },
+	{ "description",     F_TEXT,     OUT | NEW | F_NULL_OUT, .max = 2000, .example = "Who sells" },
+	{ "is_default",      F_BOOL,     OUT | NEW, .def = "false", .about = "true takes the mark from the one that has it" },
+	{ "is_active",       F_BOOL,     OUT },
+	{ "settings",        F_OBJECT,   OUT | NEW },
+	{ "created_at",      F_DATETIME, OUT },
+	{ "updated_at",      F_DATETIME, OUT },
 	FIELD_END
 };
 
 static const enum err not_a_member[] = { ERR_AUTHORIZATION, ERR_OK };
-
-static const struct list departments = { NULL };
 
 static const struct constraint create_constraints[] = {
 	{ "departments_name_unique", ERR_CONFLICT, "name", "the organization has a department of this name" },
 	{ NULL },
 };
 
-const struct shape department_shape = { "Department", department_out };
+const struct shape department_shape = { "Department", department };
 /* clang-format on */
 
 /* In SQL :user_id is the caller; the one in the query string is somebody, perhaps. */
@@ -76,13 +61,13 @@ static enum err department_create(struct req *rq)
 const struct route department_routes[] = {
 	{ GET, "/api/v1/organizations/{organization_id}/departments", "platform.organizations.list_departments", KEY_USER,
 	  "List an organization's departments", "The default one first, then by name.",
-	  .may = &org_read, .query = list_in, .out = &department_shape, .list = &departments, .sql = &q_department_list },
+	  .may = &org_read, .out = &department_shape, .list = &sliced, .sql = &q_department_list },
 	{ GET, "/api/v1/departments/{department_id}", "platform.organizations.get_department", KEY,
 	  "Get a department", "For a member of its organization, whom user_id names; a bearer token, if one is sent, must be that user's.",
 	  .query = get_in, .out = &department_shape, .errors = not_a_member, .sql = &q_department_get, .run = department_get, .flags = TOKEN_TOO },
 	{ POST, "/api/v1/dashboard/organizations/{organization_id}/departments", "platform.organizations.dashboard_create_department", TEAM_ADMIN,
 	  "Add a department to an organization",
-	  .body = create_in, .out = &department_shape, .constraints = create_constraints, .run = department_create },
+	  .body = department, .as = NEW, .out = &department_shape, .constraints = create_constraints, .run = department_create },
 	ROUTE_END
 };
 /* clang-format on */

@@ -13,12 +13,6 @@
 #include "handlers/routes.h"
 
 /* clang-format off */
-static const struct field invite_in[] = {
-	{ "email", F_EMAIL, F_REQUIRED, .example = "grace@example.com" },
-	{ "role",  F_ENUM,  F_REQUIRED, .values = member_roles_given },
-	FIELD_END
-};
-
 static const struct field token_in[] = {
 	{ "token", F_TEXT, F_REQUIRED, .min = 1, .max = 512, .about = "from the mail" },
 	FIELD_END
@@ -31,22 +25,21 @@ static const struct field token_path[] = {
 
 static const struct field pending_in[] = {
 	{ "email", F_TEXT, F_REQUIRED, .min = 1, .max = 254, .example = "grace@example.com" },
-	LIST_FIELDS,
 	FIELD_END
 };
 
 static const char *const statuses[] = { "pending", "accepted", "rejected", "cancelled", "expired", NULL };
 
-static const struct field invitation_out[] = {
-	{ "id",                F_UUID,     0 },
-	{ "organization_id",   F_UUID,     0 },
-	{ "organization_name", F_TEXT,     0, .example = "Acme Inc." },
-	{ "email",             F_EMAIL,    0, .example = "grace@example.com" },
-	{ "role",              F_ENUM,     0, .values = member_roles_given },
-	{ "status",            F_ENUM,     0, .values = statuses },
-	{ "invited_by",        F_UUID,     F_NULL, .about = "a user's id" },
-	{ "expires_at",        F_DATETIME, 0 },
-	{ "created_at",        F_DATETIME, 0 },
+static const struct field invitation[] = {
+	{ "id",                F_UUID,     OUT },
+	{ "organization_id",   F_UUID,     OUT },
+	{ "organization_name", F_TEXT,     OUT, .example = "Acme Inc." },
+	{ "email",             F_EMAIL,    OUT | NEW | NEEDED, .example = "grace@example.com" },
+	{ "role",              F_ENUM,     OUT | NEW | NEEDED, .values = member_roles_given },
+	{ "status",            F_ENUM,     OUT, .values = statuses },
+	{ "invited_by",        F_UUID,     OUT | F_NULL, .about = "a user's id" },
+	{ "expires_at",        F_DATETIME, OUT },
+	{ "created_at",        F_DATETIME, OUT },
 	FIELD_END
 };
 
@@ -60,9 +53,7 @@ static const enum err not_pending[] = { ERR_CONFLICT, ERR_OK };
 static const enum err not_accepted[] = { ERR_TICKET, ERR_AUTHORIZATION, ERR_CONFLICT, ERR_OK };
 static const enum err not_rejected[] = { ERR_TICKET, ERR_OK };
 
-static const struct list pending = { NULL };
-
-const struct shape invitation_shape = { "OrganizationInvitation", invitation_out, "Invitation" };
+const struct shape invitation_shape = { "OrganizationInvitation", invitation, "Invitation" };
 /* clang-format on */
 
 /* Find out where the mail goes, make its token, and have the other query write both. */
@@ -139,7 +130,7 @@ const struct route invitation_routes[] = {
 	  "Invite somebody", "A mail goes to the address, with a link that is good for 7 days. An organization has at most 100 pending invitations (409), and sends "
 	  "50 such mails an hour; a sender too, and an address gets 10 a day from one and 30 from all, a tenth where the sender is not "
 	  "verified (429). Where the tenant asks for verified addresses, the sender must have one (403).",
-	  .may = &org_manage, .body = invite_in, .out = &invitation_shape, .constraints = constraints, .sql = &q_invitation_create, .run = invitation_create },
+	  .may = &org_manage, .body = invitation, .as = NEW, .out = &invitation_shape, .constraints = constraints, .sql = &q_invitation_create, .run = invitation_create },
 	{ POST,   "/api/v1/organizations/{organization_id}/invitations/{invitation_id}/resend", "platform.organizations.resend_invitation", KEY_USER,
 	  "Send an invitation again", "With a fresh link for another 7 days; the old one stops working. One that has expired is not pending any more: invite again.",
 	  .may = &org_manage, .out = &invitation_shape, .errors = not_pending, .sql = &q_invitation_resend, .run = invitation_resend, .status = 200 },
@@ -155,7 +146,7 @@ const struct route invitation_routes[] = {
 	  .body = token_in, .out = &message_shape, .errors = not_rejected, .sql = &q_invitation_reject, .run = invitation_reject, .status = 200 },
 	{ GET,    "/api/v1/organizations/invitations/pending", "platform.organizations.list_pending_invitations", KEY,
 	  "List the pending invitations of an address", "Newest first, over all organizations; for an unknown address there are none.",
-	  .query = pending_in, .out = &invitation_shape, .list = &pending, .sql = &q_invitation_list_pending },
+	  .query = pending_in, .out = &invitation_shape, .list = &sliced, .sql = &q_invitation_list_pending },
 	{ GET,    "/api/v1/organizations/invitations/{invitation_token}", "platform.organizations.get_invitation", KEY,
 	  "Get an invitation by its token", "To look at it uses nothing up.",
 	  .params = token_path, .out = &invitation_shape, .sql = &q_invitation_get, .run = invitation_get },

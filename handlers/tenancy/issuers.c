@@ -13,46 +13,31 @@
 #include "handlers/routes.h"
 
 /* clang-format off */
-#define ISSUER_FIELDS(required, role_default, claim_default, enabled_default) \
-	{ "name",        F_TEXT, required, .min = 1, .max = 100, .example = "Our Supabase project" }, \
-	{ "issuer",      F_TEXT, required, .min = 1, .max = ISSUER_MAX_NAME, .about = "what its tokens have in \"iss\", letter by letter", \
-	  .example = "https://abcd.supabase.co/auth/v1" }, \
-	{ "jwks_url",    F_URL,  0, .max = JWKS_MAX_URL, .about = "where its key set is (RS256, ES256, EdDSA); either this or a secret", \
-	  .example = "https://abcd.supabase.co/auth/v1/.well-known/jwks.json" }, \
-	{ "secret",      F_TEXT, 0, .min = ISSUER_MIN_SECRET, .max = 1024, .about = "what it signs with (HS256); kept sealed and never shown" }, \
-	{ "audience",    F_TEXT, F_NULL, .min = 1, .max = ISSUER_MAX_AUDIENCE, .about = "what its tokens must have in \"aud\"; null: anything", \
-	  .example = "authenticated" }, \
-	{ "email_claim", F_TEXT, 0, .min = 1, .max = ISSUER_MAX_CLAIM, .def = claim_default, \
-	  .about = "the claim with the user's e-mail address; dots lead into objects", .example = "email" }, \
-	{ "role_claim",  F_TEXT, F_NULL, .min = 1, .max = ISSUER_MAX_CLAIM, \
-	  .about = "the claim with the user's role, a string or a list of them; null: roles are ours to give", .example = "app_metadata.role" }, \
-	{ "max_role",    F_ENUM, 0, .values = user_roles_of_issuers, .def = role_default, .about = "the highest role that its tokens can give" }, \
-	{ "is_enabled",  F_BOOL, 0, .def = enabled_default, .about = "false: its tokens are refused, within a minute" }
-
-static const struct field create_in[] = { ISSUER_FIELDS(F_REQUIRED, "admin", "email", "true"), FIELD_END };
-static const struct field update_in[] = { ISSUER_FIELDS(0, NULL, NULL, NULL), FIELD_END };
-
-static const struct field issuer_out[] = {
-	{ "id",              F_UUID, 0 },
-	{ "name",            F_TEXT, 0, .example = "Our Supabase project" },
-	{ "issuer",          F_TEXT, 0, .example = "https://abcd.supabase.co/auth/v1" },
-	{ "jwks_url",        F_URL,  F_NULL, .example = "https://abcd.supabase.co/auth/v1/.well-known/jwks.json" },
-	{ "has_secret",      F_BOOL, 0 },
-	{ "audience",        F_TEXT, F_NULL, .example = "authenticated" },
-	{ "email_claim",     F_TEXT, 0, .example = "email" },
-	{ "role_claim",      F_TEXT, F_NULL, .example = "app_metadata.role" },
-	{ "max_role",        F_ENUM, 0, .values = user_roles_of_issuers },
-	{ "is_enabled",      F_BOOL, 0 },
-	{ "keys_fetched_at", F_DATETIME, F_NULL, .about = "when the key set was last fetched" },
-	{ "keys_failure",    F_TEXT, F_NULL, .about = "why the last fetch failed; null: it did not" },
-	{ "created_at",      F_DATETIME, 0 },
-	{ "updated_at",      F_DATETIME, 0 },
+static const struct field issuer[] = {
+	{ "id",              F_UUID, OUT },
+	{ "name",            F_TEXT, OUT | NEW | SET | NEEDED, .min = 1, .max = 100, .example = "Our Supabase project" },
+	{ "issuer",          F_TEXT, OUT | NEW | SET | NEEDED, .min = 1, .max = ISSUER_MAX_NAME,
+	  .about = "what its tokens have in \"iss\", letter by letter", .example = "https://abcd.supabase.co/auth/v1" },
+	{ "jwks_url",        F_URL,  OUT | NEW | SET | F_NULL_OUT, .max = JWKS_MAX_URL,
+	  .about = "where its key set is (RS256, ES256, EdDSA); either this or a secret", .example = "https://abcd.supabase.co/auth/v1/.well-known/jwks.json" },
+	{ "secret",          F_TEXT, NEW | SET, .min = ISSUER_MIN_SECRET, .max = 1024, .about = "what it signs with (HS256); kept sealed and never shown" },
+	{ "has_secret",      F_BOOL, OUT },
+	{ "audience",        F_TEXT, OUT | NEW | SET | F_NULL, .min = 1, .max = ISSUER_MAX_AUDIENCE,
+	  .about = "what its tokens must have in \"aud\"; null: anything", .example = "authenticated" },
+	{ "email_claim",     F_TEXT, OUT | NEW | SET, .min = 1, .max = ISSUER_MAX_CLAIM, .def = "email",
+	  .about = "the claim with the user's e-mail address; dots lead into objects", .example = "email" },
+	{ "role_claim",      F_TEXT, OUT | NEW | SET | F_NULL, .min = 1, .max = ISSUER_MAX_CLAIM,
+	  .about = "the claim with the user's role, a string or a list of them; null: roles are ours to give", .example = "app_metadata.role" },
+	{ "max_role",        F_ENUM, OUT | NEW | SET, .values = user_roles_of_issuers, .def = "admin", .about = "the highest role that its tokens can give" },
+	{ "is_enabled",      F_BOOL, OUT | NEW | SET, .def = "true", .about = "false: its tokens are refused, within a minute" },
+	{ "keys_fetched_at", F_DATETIME, OUT | F_NULL, .about = "when the key set was last fetched" },
+	{ "keys_failure",    F_TEXT, OUT | F_NULL, .about = "why the last fetch failed; null: it did not" },
+	{ "created_at",      F_DATETIME, OUT },
+	{ "updated_at",      F_DATETIME, OUT },
 	FIELD_END
 };
 
-static const struct shape issuer_shape = { "TrustedIssuer", issuer_out };
-
-static const struct list issuer_list_form = { "issuers", { NULL }, NULL };
+static const struct shape issuer_shape = { "TrustedIssuer", issuer };
 
 static const struct constraint constraints[] = {
 	{ "tenant_issuers_issuer_unique", ERR_CONFLICT,   "issuer",   "this issuer is there already" },
@@ -124,14 +109,14 @@ static enum err issuer_update(struct req *rq)
 const struct route issuer_routes[] = {
 	{ GET,    "/api/v1/dashboard/issuers",             "platform.admin.issuer_list",   TEAM, "List trusted issuers",
 	  .about = "Whose tokens sign the tenant's users in, beside the issuers that are configured for all tenants; at most 10.",
-	  .out = &issuer_shape, .list = &issuer_list_form, .sql = &q_issuer_list },
+	  .out = &issuer_shape, .list = &unwrapped, .items = "issuers", .sql = &q_issuer_list },
 	{ POST,   "/api/v1/dashboard/issuers",             "platform.admin.issuer_create", TEAM_ADMIN, "Trust an issuer",
 	  .about = "Either its key set's URL or its shared secret. The URL must lead to a public address.",
-	  .body = create_in, .out = &issuer_shape, .constraints = constraints,
+	  .body = issuer, .as = NEW, .out = &issuer_shape, .constraints = constraints,
 	  .sql = &q_issuer_create, .run = issuer_create, .flags = SLOW },
 	{ PUT,    "/api/v1/dashboard/issuers/{issuer_id}", "platform.admin.issuer_update", TEAM_ADMIN, "Change a trusted issuer",
 	  .about = "Fields left out keep their value. A jwks_url replaces a secret, and a secret a jwks_url.",
-	  .body = update_in, .out = &issuer_shape, .constraints = constraints,
+	  .body = issuer, .as = SET, .out = &issuer_shape, .constraints = constraints,
 	  .sql = &q_issuer_update, .run = issuer_update, .flags = SLOW },
 	{ DELETE, "/api/v1/dashboard/issuers/{issuer_id}", "platform.admin.issuer_delete", TEAM_ADMIN, "Stop trusting an issuer",
 	  .about = "Its tokens are refused within a minute; the users that it brought stay.",

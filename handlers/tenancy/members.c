@@ -16,38 +16,27 @@ static const struct field member_path[] = {
 	FIELD_END
 };
 
-static const struct field list_in[] = {
-	LIST_FIELDS,
-	FIELD_END
-};
-
-static const struct field role_in[] = {
-	{ "role", F_ENUM, F_REQUIRED, .values = member_roles_given },
-	FIELD_END
-};
-
-static const struct field member_out[] = {
-	{ "user_id",      F_UUID,     0 },
-	{ "email",        F_EMAIL,    F_NULL, .about = "null for who signed in elsewhere and has told no address" },
-	{ "display_name", F_TEXT,     F_NULL, .example = "Ada Lovelace" },
-	{ "role",         F_ENUM,     0, .values = member_roles },
-	{ "joined_at",    F_DATETIME, 0 },
+static const struct field member[] = {
+	{ "user_id",      F_UUID,     OUT },
+	{ "email",        F_EMAIL,    OUT | F_NULL, .about = "null for who signed in elsewhere and has told no address" },
+	{ "display_name", F_TEXT,     OUT | F_NULL, .example = "Ada Lovelace" },
+	{ "role",         F_ENUM,     OUT, .values = member_roles },
+	{ "role",         F_ENUM,     SET | F_REQUIRED, .values = member_roles_given },
+	{ "joined_at",    F_DATETIME, OUT },
 	FIELD_END
 };
 
 static const enum err owner_stays[] = { ERR_CONFLICT, ERR_OK };
 
-static const struct list members = { NULL };
-
-static const struct shape member_shape = { "OrganizationMember", member_out, "Member" };
+static const struct shape member_shape = { "OrganizationMember", member, "Member" };
 
 const struct route member_routes[] = {
 	{ GET,    "/api/v1/organizations/{organization_id}/members", "platform.organizations.list_members", KEY_USER,
 	  "List an organization's members", "In the order in which they joined, without those who are deactivated.",
-	  .may = &org_read, .query = list_in, .out = &member_shape, .list = &members, .sql = &q_member_list },
+	  .may = &org_read, .out = &member_shape, .list = &sliced, .sql = &q_member_list },
 	{ PUT,    "/api/v1/organizations/{organization_id}/members/{user}", "platform.organizations.update_member_role", KEY_USER,
 	  "Change a member's role", "An owner's role cannot be changed.",
-	  .may = &org_manage, .params = member_path, .body = role_in, .out = &member_shape, .errors = owner_stays, .sql = &q_member_change_role },
+	  .may = &org_manage, .params = member_path, .body = member, .as = SET, .out = &member_shape, .errors = owner_stays, .sql = &q_member_change_role },
 	{ DELETE, "/api/v1/organizations/{organization_id}/members/{user}", "platform.organizations.remove_member", KEY_USER,
 	  "Remove a member, or leave", "Owners and admins remove others, but no owner; everybody may remove themselves, which is leaving, save the last owner.",
 	  .may = &org_read, .params = member_path, .out = &message_shape, .errors = owner_stays, .sql = &q_member_remove },

@@ -7,33 +7,14 @@
 #include "handlers/routes.h"
 
 /* clang-format off */
-static const struct field list_in[] = {
-	LIST_FIELDS,
-	FIELD_END
-};
-
-static const struct field create_in[] = {
-	{ "name",        F_TEXT, F_REQUIRED, .min = 1, .max = 255, .example = "Acme Inc." },
-	{ "slug",        F_SLUG, F_REQUIRED, .about = "unique within the tenant; it cannot be changed", .example = "acme" },
-	{ "description", F_TEXT, F_NULL,     .max = 2000, .example = "Anvils and more" },
-	FIELD_END
-};
-
-static const struct field update_in[] = {
-	{ "name",        F_TEXT, 0,      .min = 1, .max = 255, .example = "Acme Inc." },
-	{ "description", F_TEXT, F_NULL, .max = 2000, .example = "Anvils and more" },
-	{ "logo_url",    F_URL,  F_NULL, .max = 2048, .example = "https://example.com/logo.png" },
-	FIELD_END
-};
-
-static const struct field organization_out[] = {
-	{ "id",          F_UUID,     0 },
-	{ "name",        F_TEXT,     0, .min = 1, .max = 255, .example = "Acme Inc." },
-	{ "slug",        F_SLUG,     0, .example = "acme" },
-	{ "description", F_TEXT,     F_NULL, .max = 2000, .example = "Anvils and more" },
-	{ "logo_url",    F_URL,      F_NULL, .max = 2048 },
-	{ "role",        F_ENUM,     0, .values = member_roles, .about = "the caller's" },
-	{ "created_at",  F_DATETIME, 0 },
+static const struct field organization[] = {
+	{ "id",          F_UUID,     OUT },
+	{ "name",        F_TEXT,     OUT | NEW | SET | NEEDED, .min = 1, .max = 255, .example = "Acme Inc." },
+	{ "slug",        F_SLUG,     OUT | NEW | NEEDED, .about = "unique within the tenant; it cannot be changed", .example = "acme" },
+	{ "description", F_TEXT,     OUT | NEW | SET | F_NULL, .max = 2000, .example = "Anvils and more" },
+	{ "logo_url",    F_URL,      OUT | SET | F_NULL, .max = 2048, .example = "https://example.com/logo.png" },
+	{ "role",        F_ENUM,     OUT, .values = member_roles, .about = "the caller's" },
+	{ "created_at",  F_DATETIME, OUT },
 	FIELD_END
 };
 
@@ -42,23 +23,21 @@ static const struct constraint constraints[] = {
 	{ NULL },
 };
 
-static const struct list mine = { "organizations" };
-
-const struct shape organization_shape = { "Organization", organization_out };
+const struct shape organization_shape = { "Organization", organization };
 
 const struct route organization_routes[] = {
 	{ GET,  "/api/v1/organizations/my-organizations", "platform.organizations.list_mine", KEY_USER,
 	  "List my organizations", "With the caller's role in each, oldest first; those in which the caller is deactivated are left out.",
-	  .query = list_in, .out = &organization_shape, .list = &mine, .sql = &q_organization_list },
+	  .out = &organization_shape, .list = &sliced, .items = "organizations", .sql = &q_organization_list },
 	{ POST, "/api/v1/organizations", "platform.organizations.create", KEY_USER,
 	  "Create an organization", "The caller becomes its owner. It has a default department, General, from the beginning, and becomes the "
 	  "caller's default organization if there is none yet.",
-	  .body = create_in, .out = &organization_shape, .constraints = constraints, .sql = &q_organization_create },
+	  .body = organization, .as = NEW, .out = &organization_shape, .constraints = constraints, .sql = &q_organization_create },
 	{ GET,  "/api/v1/organizations/{organization_id}", "platform.organizations.get", KEY_USER,
 	  "Get an organization", .may = &org_read, .out = &organization_shape, .sql = &q_organization_get },
 	{ PUT,  "/api/v1/organizations/{organization_id}", "platform.organizations.update", KEY_USER,
 	  "Change an organization", "Fields that are left out keep their value.",
-	  .may = &org_manage, .body = update_in, .out = &organization_shape, .sql = &q_organization_update },
+	  .may = &org_manage, .body = organization, .as = SET, .out = &organization_shape, .sql = &q_organization_update },
 	{ POST, "/api/v1/organizations/{organization_id}/set-default", "platform.organizations.set_default", KEY_USER,
 	  "Make an organization my default one", "It serves wherever none is named.",
 	  .may = &org_read, .out = &message_shape, .sql = &q_organization_set_default, .status = 200 },

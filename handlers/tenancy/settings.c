@@ -17,52 +17,38 @@ static const char *const providers[] = { "google", NULL };
 
 enum { MAX_REDIRECT_URIS = 50 };
 
-static const struct field settings_in[] = {
-	{ "name",                        F_TEXT,  0,      .min = 1, .max = 255, .example = "Acme" },
-	{ "support_email",               F_EMAIL, F_NULL, .example = "help@example.com" },
-	{ "email_from_name",             F_TEXT,  F_NULL, .max = 100, .example = "Acme" },
-	{ "logo_url",                    F_URL,   F_NULL, .about = "shown in mails", .example = "https://example.com/logo.png" },
-	{ "brand_color",                 F_TEXT,  F_NULL, .min = 7, .max = 7, .about = "of mails: # and six hexadecimal digits", .example = "#1a73e8" },
-	{ "email_verification_required", F_BOOL,  0,      .about = "who registers gets no tokens before a mailed link was followed" },
-	{ "refresh_token_rotation",      F_BOOL,  0,      .about = "true: refreshing answers with the next refresh token, and an older one that is shown ends the session; recommended" },
-	{ "verification_url",            F_URL,   F_NULL | F_PAGE, .about = "the page that mails lead to, with ?token=; null: our own", .example = "https://app.example.com/verify" },
-	{ "password_reset_url",          F_URL,   F_NULL | F_PAGE, .about = "the same, for a new password", .example = "https://app.example.com/reset" },
-	{ "invitation_url",              F_URL,   F_NULL | F_PAGE, .about = "the same, for invitations to organizations", .example = "https://app.example.com/join" },
-	{ "webauthn_rp_id",              F_TEXT,  F_NULL, .min = 1, .max = 253, .about = "the domain that passkeys are bound to; null: the host of the page", .example = "example.com" },
-	{ "default_plan_id",             F_UUID,  F_NULL, .about = "an active free plan, for whoever has none" },
+static const struct field provider[] = {
+	{ "provider",          F_ENUM,     OUT, .values = providers },
+	{ "name",              F_TEXT,     OUT, .example = "Google" },
+	{ "is_enabled",        F_BOOL,     OUT | SET | F_REQUIRED, .about = "true needs all three of the others, sent now or before" },
+	{ "client_id",         F_TEXT,     OUT | SET | F_NULL_OUT, .min = 1, .max = 255, .example = "1234.apps.googleusercontent.com" },
+	{ "client_secret",     F_TEXT,     SET, .min = 1, .max = 1024, .about = "stored encrypted, and kept when left out", .example = "GOCSPX-1234" },
+	{ "has_client_secret", F_BOOL,     OUT, .about = "the secret itself is never shown" },
+	{ "redirect_uris",     F_LIST,     OUT | SET, .max = MAX_REDIRECT_URIS, .item = F_URL, .example = "[\"https://app.example.com/signed-in\"]",
+	  .about = "all pages that sign-in may come back to, compared exactly; https, but for localhost" },
+	{ "callback_url",      F_URL,      OUT, .about = "to be entered at the provider", .example = "https://api.example.com/api/v1/auth/google/callback" },
+	{ "updated_at",        F_DATETIME, OUT | F_NULL },
 	FIELD_END
 };
 
-static const struct field provider_out[] = {
-	{ "provider",          F_ENUM,     0, .values = providers },
-	{ "name",              F_TEXT,     0, .example = "Google" },
-	{ "is_enabled",        F_BOOL,     0 },
-	{ "client_id",         F_TEXT,     F_NULL, .example = "1234.apps.googleusercontent.com" },
-	{ "has_client_secret", F_BOOL,     0, .about = "the secret itself is never shown" },
-	{ "redirect_uris",     F_LIST,     0, .item = F_URL, .example = "[\"https://app.example.com/signed-in\"]" },
-	{ "callback_url",      F_URL,      0, .about = "to be entered at the provider", .example = "https://api.example.com/api/v1/auth/google/callback" },
-	{ "updated_at",        F_DATETIME, F_NULL },
-	FIELD_END
-};
-
-static const struct field settings_out[] = {
-	{ "tenant_id",                   F_UUID,  0 },
-	{ "name",                        F_TEXT,  0,      .min = 1, .max = 255, .example = "Acme" },
-	{ "slug",                        F_SLUG,  0,      .example = "acme" },
-	{ "support_email",               F_EMAIL, F_NULL, .example = "help@example.com" },
-	{ "email_from_name",             F_TEXT,  F_NULL, .max = 100, .example = "Acme" },
-	{ "logo_url",                    F_URL,   F_NULL, .example = "https://example.com/logo.png" },
-	{ "brand_color",                 F_TEXT,  F_NULL, .min = 7, .max = 7, .example = "#1a73e8" },
-	{ "email_verification_required", F_BOOL,  0 },
-	{ "refresh_token_rotation",      F_BOOL,  0 },
-	{ "verification_url",            F_URL,   F_NULL, .example = "https://app.example.com/verify" },
-	{ "password_reset_url",          F_URL,   F_NULL, .example = "https://app.example.com/reset" },
-	{ "invitation_url",              F_URL,   F_NULL, .example = "https://app.example.com/join" },
-	{ "webauthn_rp_id",              F_TEXT,  F_NULL, .example = "example.com" },
-	{ "default_plan_id",             F_UUID,  F_NULL },
-	{ "oauth_providers",             F_LIST,  0,      .fields = provider_out, .about = "all that there are, configured or not" },
-	{ "created_at",                  F_DATETIME, 0 },
-	{ "updated_at",                  F_DATETIME, 0 },
+static const struct field settings[] = {
+	{ "tenant_id",                   F_UUID,  OUT },
+	{ "name",                        F_TEXT,  OUT | SET,          .min = 1, .max = 255, .example = "Acme" },
+	{ "slug",                        F_SLUG,  OUT,                .example = "acme" },
+	{ "support_email",               F_EMAIL, OUT | SET | F_NULL, .example = "help@example.com" },
+	{ "email_from_name",             F_TEXT,  OUT | SET | F_NULL, .max = 100, .example = "Acme" },
+	{ "logo_url",                    F_URL,   OUT | SET | F_NULL, .about = "shown in mails", .example = "https://example.com/logo.png" },
+	{ "brand_color",                 F_COLOR, OUT | SET | F_NULL, .about = "of mails: # and six hexadecimal digits", .example = "#1a73e8" },
+	{ "email_verification_required", F_BOOL,  OUT | SET,          .about = "who registers gets no tokens before a mailed link was followed" },
+	{ "refresh_token_rotation",      F_BOOL,  OUT | SET,          .about = "true: refreshing answers with the next refresh token, and an older one that is shown ends the session; recommended" },
+	{ "verification_url",            F_URL,   OUT | SET | F_NULL | F_PAGE, .about = "the page that mails lead to, with ?token=; null: our own", .example = "https://app.example.com/verify" },
+	{ "password_reset_url",          F_URL,   OUT | SET | F_NULL | F_PAGE, .about = "the same, for a new password", .example = "https://app.example.com/reset" },
+	{ "invitation_url",              F_URL,   OUT | SET | F_NULL | F_PAGE, .about = "the same, for invitations to organizations", .example = "https://app.example.com/join" },
+	{ "webauthn_rp_id",              F_TEXT,  OUT | SET | F_NULL, .min = 1, .max = 253, .about = "the domain that passkeys are bound to; null: the host of the page", .example = "example.com" },
+	{ "default_plan_id",             F_UUID,  OUT | SET | F_NULL, .about = "an active free plan, for whoever has none" },
+	{ "oauth_providers",             F_LIST,  OUT,                .fields = provider, .about = "all that there are, configured or not" },
+	{ "created_at",                  F_DATETIME, OUT },
+	{ "updated_at",                  F_DATETIME, OUT },
 	FIELD_END
 };
 
@@ -71,17 +57,8 @@ static const struct field provider_path[] = {
 	FIELD_END
 };
 
-static const struct field provider_in[] = {
-	{ "is_enabled",    F_BOOL, F_REQUIRED, .about = "true needs all three of the others, sent now or before" },
-	{ "client_id",     F_TEXT, 0, .min = 1, .max = 255, .example = "1234.apps.googleusercontent.com" },
-	{ "client_secret", F_TEXT, 0, .min = 1, .max = 1024, .about = "stored encrypted, and kept when left out", .example = "GOCSPX-1234" },
-	{ "redirect_uris", F_LIST, 0, .max = MAX_REDIRECT_URIS, .item = F_URL,
-	  .about = "all pages that sign-in may come back to, compared exactly; https, but for localhost", .example = "[\"https://app.example.com/signed-in\"]" },
-	FIELD_END
-};
-
-static const struct shape settings_shape = { "TenantSettings", settings_out };
-static const struct shape provider_shape = { "OAuthProviderConfig", provider_out };
+static const struct shape settings_shape = { "TenantSettings", settings };
+static const struct shape provider_shape = { "OAuthProviderConfig", provider };
 
 static const struct constraint provider_constraints[] = {
 	{ "oauth_providers_enabled_complete", ERR_VALIDATION, "is_enabled",
@@ -96,11 +73,6 @@ static enum err settings_get(struct req *rq)
 	return req_answer(rq, &q_settings_get);
 }
 
-static bool is_color(const char *text)
-{
-	return *text == '#' && strspn(text + 1, "0123456789abcdefABCDEF") == 6 && !text[7];
-}
-
 /* example.com: what a passkey can be bound to; no address, no port. */
 static bool is_domain(const char *text)
 {
@@ -113,13 +85,10 @@ static bool is_domain(const char *text)
 
 static enum err settings_update(struct req *rq)
 {
-	const char *color = req_text(rq, "brand_color"), *rp_id = req_text(rq, "webauthn_rp_id");
+	const char *rp_id = req_text(rq, "webauthn_rp_id");
 	PGresult *res;
 	enum err rc;
 
-	if (color && !is_color(color))
-		return req_fail_field(rq, ERR_VALIDATION, "brand_color",
-				      "a color is # and six hexadecimal digits, as in #1a73e8");
 	if (rp_id && !is_domain(rp_id))
 		return req_fail_field(rq, ERR_VALIDATION, "webauthn_rp_id",
 				      "passkeys are bound to a domain, as in example.com");
@@ -163,9 +132,9 @@ const struct route settings_routes[] = {
 	{ PUT, "/api/v1/dashboard/settings",                   "platform.admin.update_settings",    TEAM_ADMIN, "Change the settings",
 	  .about = "Fields left out keep their value, null clears them. Whoever is signed in stays so when email_verification_required "
 		   "becomes true, but can sign in again only with a verified address.",
-	  .body = settings_in, .out = &settings_shape, .sql = &q_settings_get, .run = settings_update, .flags = IF_MATCH },
+	  .body = settings, .as = SET, .out = &settings_shape, .sql = &q_settings_get, .run = settings_update, .flags = IF_MATCH },
 	{ PUT, "/api/v1/dashboard/oauth-providers/{provider}", "platform.admin.put_oauth_provider", TEAM_ADMIN, "Set up a sign-in provider",
-	  .params = provider_path, .body = provider_in, .out = &provider_shape, .constraints = provider_constraints, .run = oauth_provider_put },
+	  .params = provider_path, .body = provider, .as = SET, .out = &provider_shape, .constraints = provider_constraints, .run = oauth_provider_put },
 	ROUTE_END
 };
 /* clang-format on */

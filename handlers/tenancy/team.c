@@ -15,38 +15,22 @@
 static const char *const invited_roles[] = { "admin", "member", NULL };
 static const char *const statuses[] = { "invited", "active", "deactivated", NULL };
 
-static const struct field list_in[] = {
-	LIST_FIELDS,
+static const struct field member[] = {
+	{ "id",            F_UUID,     OUT },
+	{ "email",         F_EMAIL,    OUT | NEW | NEEDED, .example = "bob@example.com" },
+	{ "display_name",  F_TEXT,     OUT | F_NULL, .max = 100, .example = "Bob Example" },
+	{ "role",          F_ENUM,     OUT | SET, .values = team_roles },
+	{ "role",          F_ENUM,     NEW | NEEDED, .values = invited_roles },
+	{ "is_active",     F_BOOL,     SET, .about = "false ends the member's sessions at once" },
+	{ "status",        F_ENUM,     OUT, .values = statuses },
+	{ "invited_by",    F_UUID,     OUT | F_NULL, .about = "the member who did" },
+	{ "invited_at",    F_DATETIME, OUT | F_NULL },
+	{ "joined_at",     F_DATETIME, OUT | F_NULL },
+	{ "last_login_at", F_DATETIME, OUT | F_NULL },
 	FIELD_END
 };
 
-static const struct field invite_in[] = {
-	{ "email", F_EMAIL, F_REQUIRED, .example = "bob@example.com" },
-	{ "role",  F_ENUM,  F_REQUIRED, .values = invited_roles },
-	FIELD_END
-};
-
-static const struct field update_in[] = {
-	{ "role",      F_ENUM, 0, .values = team_roles },
-	{ "is_active", F_BOOL, 0, .about = "false ends the member's sessions at once" },
-	FIELD_END
-};
-
-static const struct field member_out[] = {
-	{ "id",            F_UUID,     0 },
-	{ "email",         F_EMAIL,    0, .example = "bob@example.com" },
-	{ "display_name",  F_TEXT,     F_NULL, .max = 100, .example = "Bob Example" },
-	{ "role",          F_ENUM,     0, .values = team_roles },
-	{ "status",        F_ENUM,     0, .values = statuses },
-	{ "invited_by",    F_UUID,     F_NULL, .about = "the member who did" },
-	{ "invited_at",    F_DATETIME, F_NULL },
-	{ "joined_at",     F_DATETIME, F_NULL },
-	{ "last_login_at", F_DATETIME, F_NULL },
-	FIELD_END
-};
-
-static const struct shape member_shape = { "TeamMember", member_out };
-static const struct list members = { "members" };
+static const struct shape member_shape = { "TeamMember", member };
 
 static const enum err owner_stays[] = { ERR_CONFLICT, ERR_OK };
 
@@ -118,14 +102,14 @@ static enum err team_remove(struct req *rq)
 const struct route team_routes[] = {
 	{ GET,    "/api/v1/dashboard/team",             "platform.teams.list_team",          TEAM, "List the team",
 	  .about = "Owners first, then by when they joined; who is invited comes last. At most limit, 1000 when left out.",
-	  .query = list_in, .out = &member_shape, .list = &members, .sql = &q_team_list, .flags = ONE_MODE },
+	  .out = &member_shape, .list = &sliced, .items = "members", .sql = &q_team_list, .flags = ONE_MODE },
 	{ POST,   "/api/v1/dashboard/team/invitations", "platform.teams.invite_team_member", TEAM_ADMIN, "Invite somebody to the team",
 	  .about = "Mails a link that is good once, for 7 days. Whoever is still invited gets a fresh one, and the role of today. "
 		   "20 an hour for each tenant; who is not verified has 5, and none where the tenant asks for verified addresses.",
-	  .body = invite_in, .out = &member_shape, .constraints = invite_constraints, .run = team_invite, .flags = ONE_MODE },
+	  .body = member, .as = NEW, .out = &member_shape, .constraints = invite_constraints, .run = team_invite, .flags = ONE_MODE },
 	{ PUT,    "/api/v1/dashboard/team/{member_id}", "platform.teams.update_team_member", TEAM_ADMIN, "Change a member's role, or (de)activate",
 	  .about = "Only an owner makes somebody an owner, and changes an owner; the last one stays.",
-	  .body = update_in, .out = &member_shape, .errors = owner_stays, .run = team_update, .flags = ONE_MODE },
+	  .body = member, .as = SET, .out = &member_shape, .errors = owner_stays, .run = team_update, .flags = ONE_MODE },
 	{ DELETE, "/api/v1/dashboard/team/{member_id}", "platform.teams.remove_team_member", TEAM_ADMIN, "Remove a member, or withdraw an invitation",
 	  .about = "Only an owner removes an owner; the last one stays.",
 	  .out = &member_shape, .errors = owner_stays, .run = team_remove, .flags = ONE_MODE, .status = 204 },

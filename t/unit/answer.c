@@ -41,12 +41,6 @@ enum err db_total(struct req *request, const struct query *q, PGresult **out)
 }
 
 /* clang-format off */
-static const struct field paging[] = {
-	{ "skip",  F_INT, 0, .def = "0" },
-	{ "limit", F_INT, 0, .def = "20" },
-	FIELD_END
-};
-
 static const struct field thing_out[] = {
 	{ "name", F_TEXT, 0 },
 	{ "rank", F_INT, F_V2 },
@@ -54,24 +48,28 @@ static const struct field thing_out[] = {
 };
 static const struct shape thing = { "Thing", thing_out };
 
-static const struct list wrapped_list = { "things", { NULL }, NULL };
-static const struct list page_list = { "things", { "total", "limit", "has_next", "has_prev" }, NULL };
-static const struct list bare_list = { NULL, { NULL }, NULL };
+static const struct list counting = { "things", NULL, { "total", "open" }, { "limit" }, { 20, 100 } };
 
 #define ROUTE(surface, ...) { GET, "/api/v1/app/things/{thing_id}", surface ".things.get", USER, "", .out = &thing, __VA_ARGS__ }
 static const struct route
 	app = ROUTE("app"),
+	skipping = ROUTE("app", .list = &skipped),
 	bare = ROUTE("app", .flags = BARE),
 	created = { POST, "/api/v1/app/things", "app.things.create", USER, "", .out = &thing },
 	gone = ROUTE("app", .status = 204),
 	elsewhere = ROUTE("platform", .status = 302),
 	shapeless = { GET, "/api/v1/app/things", "app.things.x", USER, "" },
 	platform = ROUTE("platform"),
-	workspace = ROUTE("workspace"),
 	operations = ROUTE("operations"),
-	wrapped = ROUTE("platform", .list = &wrapped_list),
-	wrapped_page = ROUTE("platform", .list = &page_list),
-	array = ROUTE("app", .list = &bare_list),
+	wrapped = ROUTE("platform", .list = &unwrapped, .items = "things"),
+	numbering = ROUTE("workspace", .list = &numbered),
+	turning = ROUTE("platform", .list = &turned, .items = "things"),
+	window = ROUTE("workspace", .list = &windowed),
+	envelope = ROUTE("operations", .list = &enveloped),
+	envelope_whole = ROUTE("operations", .list = &unpaged),
+	all = ROUTE("app", .list = &counted),
+	counting_too = ROUTE("app", .list = &counting),
+	array = ROUTE("app", .list = &unwrapped),
 	keyed = { GET, "/api/v1/plans", "platform.plans.list", KEY, "" },
 	text = { GET, "/api/v1/public/metrics", "app.x.metrics", PUBLIC, "", .flags = BARE, .content_type = "text/plain; charset=utf-8" };
 /* clang-format on */
@@ -188,6 +186,10 @@ static struct cell
 		{ "total", INT8, TWO, 8 }, { "name", TEXT, "a", 1 }, { "rank", INT8, ONE, 8 },
 		{ "total", INT8, TWO, 8 }, { "name", TEXT, "b", 1 }, { "rank", INT8, TWO, 8 },
 	},
+	counted_page[] = {
+		{ "total", INT8, TWO, 8 }, { "_open", INT8, ONE, 8 }, { "name", TEXT, "a", 1 }, { "rank", INT8, ONE, 8 },
+		{ "total", INT8, TWO, 8 }, { "_open", INT8, ONE, 8 }, { "name", TEXT, "b", 1 }, { "rank", INT8, TWO, 8 },
+	},
 	empty_page[] = { { "total", INT8, TWO, 8 }, { "name", TEXT, NULL, -1 }, { "rank", INT8, NULL, -1 } };
 /* clang-format on */
 
@@ -204,16 +206,35 @@ static const struct query *of_shape(enum query_shape shape)
 	return &some[shape];
 }
 
+/* What the client has sent: three pages of twenty are behind it, whatever the form calls that. */
+static void send_page(const struct route *route)
+{
+	static const struct field fields[] = { { "skip", F_INT },      { "offset", F_INT },
+					       { "page", F_INT },      { "limit", F_INT },
+					       { "page_size", F_INT }, { "per_page", F_INT } };
+	static struct value values[COUNT(fields)];
+
+	for (size_t i = 0; i < COUNT(fields); i++) {
+		long long n = i < 2 ? 40 : i == 2 ? 3 : 20;
+
+		values[i] = (struct value){ .field = &fields[i],
+					    .i = n,
+					    .text = i < 2    ? "40"
+						    : i == 2 ? "3"
+							     : "20" };
+	}
+	rq.values = values;
+	rq.nvalues = rq.values_cap = COUNT(fields);
+	if (route->list)
+		list_bind(&rq);
+}
+
 static const char *answered(const struct route *route, int version, enum query_shape shape)
 {
-	static struct value values[3];
 	enum err rc;
 
 	begin(route, version);
-	values[0] = (struct value){ .field = &paging[0], .i = 40, .text = "40" };
-	values[1] = (struct value){ .field = &paging[1], .i = 20, .text = "20" };
-	rq.values = values;
-	rq.nvalues = 2;
+	send_page(route);
 	rc = req_answer(&rq, of_shape(shape));
 	return rc ? err_info(rc)->code : buf_str(&rq.out);
 }
@@ -240,40 +261,80 @@ static void test_v1(void)
 	is_str(answered(&app, 1, SHAPE_ROWS), "[]", "no rows an empty one");
 
 	make_answer(page, 3, 2);
-	is_str(answered(&app, 1, SHAPE_PAGE),
-	       "{\"items\":[{\"name\":\"a\"},{\"name\":\"b\"}],\"total\":2,\"skip\":40,\"limit\":20}",
-	       "a page has its total and repeats skip and limit");
 	is_str(answered(&platform, 1, SHAPE_PAGE), "[{\"name\":\"a\"},{\"name\":\"b\"}]",
-	       "platform's is the bare array");
-	is_str(answered(&workspace, 1, SHAPE_PAGE),
-	       "{\"items\":[{\"name\":\"a\"},{\"name\":\"b\"}],\"total\":2,\"page\":0,\"page_size\":0}",
-	       "workspace counts pages");
-	is_str(answered(&operations, 1, SHAPE_PAGE),
-	       "{\"data\":[{\"name\":\"a\"},{\"name\":\"b\"}],\"meta\":{\"total\":2,\"limit\":20,\"offset\":"
-	       "0}}",
-	       "operations puts the numbers into meta");
-	make_answer(empty_page, 3, 1);
-	is_str(answered(&app, 1, SHAPE_PAGE), "{\"items\":[],\"total\":2,\"skip\":40,\"limit\":20}",
-	       "a page behind the last one is empty, but has its total");
+	       "and so is a page without a form");
 }
+
+#define THINGS "[{\"name\":\"a\"},{\"name\":\"b\"}]"
 
 static void test_lists(void)
 {
 	make_answer(rows, 2, 2);
-	is_str(answered(&wrapped, 1, SHAPE_ROWS), "{\"things\":[{\"name\":\"a\"},{\"name\":\"b\"}]}",
-	       "a list may have a name");
-	is_str(answered(&array, 1, SHAPE_ROWS), "[{\"name\":\"a\"},{\"name\":\"b\"}]", "or none");
+	is_str(answered(&wrapped, 1, SHAPE_ROWS), "{\"things\":" THINGS "}", "a list may have a name");
+	is_str(answered(&array, 1, SHAPE_ROWS), THINGS, "or none");
+	is_str(answered(&all, 1, SHAPE_ROWS), "{\"items\":" THINGS ",\"total\":2}",
+	       "without a count they are counted");
+	is_str(answered(&envelope_whole, 1, SHAPE_ROWS),
+	       "{\"data\":" THINGS ",\"meta\":{\"total\":2,\"limit\":1000,\"offset\":0}}",
+	       "without paging the limit is what a list has at most");
 	make_answer(page, 3, 2);
-	is_str(answered(&array, 1, SHAPE_PAGE), "[{\"name\":\"a\"},{\"name\":\"b\"}]", "a page, too");
-	is_str(answered(&wrapped_page, 1, SHAPE_PAGE),
-	       "{\"things\":[{\"name\":\"a\"},{\"name\":\"b\"}],\"total\":2,\"limit\":20,\"has_next\":false,"
-	       "\"has_prev\":true}",
-	       "with what it says of itself");
+	is_str(answered(&array, 1, SHAPE_PAGE), THINGS, "a page, too");
+	is_str(answered(&skipping, 1, SHAPE_PAGE),
+	       "{\"items\":" THINGS ",\"total\":2,\"skip\":40,\"limit\":20}", "skip and limit are repeated");
+	is_str(answered(&numbering, 1, SHAPE_PAGE),
+	       "{\"items\":" THINGS ",\"total\":2,\"page\":3,\"page_size\":20,\"total_pages\":1}",
+	       "pages have numbers");
+	is_str(req_text(&rq, "skip"), "40", "  of which the query gets how many to skip");
+	is_str(answered(&turning, 1, SHAPE_PAGE),
+	       "{\"things\":" THINGS
+	       ",\"total\":2,\"page\":3,\"per_page\":20,\"has_next\":false,\"has_prev\":true}",
+	       "and neighbours");
+	is_str(answered(&window, 1, SHAPE_PAGE),
+	       "{\"items\":" THINGS ",\"total\":2,\"limit\":20,\"offset\":40,\"has_more\":false}",
+	       "or are a window");
+	is_str(answered(&envelope, 1, SHAPE_PAGE),
+	       "{\"data\":" THINGS ",\"meta\":{\"total\":2,\"limit\":20,\"offset\":40}}",
+	       "numbers may be in meta");
+	is_str(req_text(&rq, "skip"), "40", "  offset is the query's skip");
 	is_int(rq.status, 200, "with 200");
+	make_answer(counted_page, 4, 2);
+	is_str(answered(&counting_too, 1, SHAPE_PAGE), "{\"things\":" THINGS ",\"total\":2,\"open\":1}",
+	       "another number is a column of the query");
 	make_answer(empty_page, 3, 1);
-	is_str(answered(&wrapped_page, 1, SHAPE_PAGE),
-	       "{\"things\":[],\"total\":2,\"limit\":20,\"has_next\":false,\"has_prev\":true}",
-	       "also behind the last one");
+	is_str(answered(&skipping, 1, SHAPE_PAGE), "{\"items\":[],\"total\":2,\"skip\":40,\"limit\":20}",
+	       "a page behind the last one is empty, but has its total");
+	is_str(answered(&array, 1, SHAPE_PAGE), "[]", "also as an array");
+}
+
+/* The numbers at the edges. */
+static void test_numbers(void)
+{
+	static const struct {
+		const char *page, *size, *skip;
+	} pages[] = {
+		{ "1", "20", "0" },
+		{ "2", "20", "20" },
+		{ "1000000000", "100", "99999999900" },
+		{ "9223372036854775807", "100", "9223372036854775807" },
+	};
+	static const struct field fields[] = { { "page", F_INT }, { "page_size", F_INT } };
+	struct value values[2];
+
+	for (size_t i = 0; i < COUNT(pages); i++) {
+		begin(&numbering, 1);
+		values[0] = (struct value){ .field = &fields[0],
+					    .i = strtoll(pages[i].page, NULL, 10),
+					    .text = pages[i].page };
+		values[1] = (struct value){ .field = &fields[1],
+					    .i = strtoll(pages[i].size, NULL, 10),
+					    .text = pages[i].size };
+		rq.values = values;
+		rq.nvalues = rq.values_cap = 2;
+		list_bind(&rq);
+		is_str(req_text(&rq, "skip"), pages[i].skip, "page %s of %s skips %s", pages[i].page,
+		       pages[i].size, pages[i].skip);
+		is_str(req_text(&rq, "limit"), pages[i].size, "  and takes %s", pages[i].size);
+	}
 }
 
 static void test_v2(void)
@@ -293,7 +354,7 @@ static void test_v2(void)
 	       "a bare route has none of it");
 
 	make_answer(page, 3, 2);
-	answered(&app, 2, SHAPE_PAGE);
+	answered(&skipping, 2, SHAPE_PAGE);
 	is_str(member(parse(), "data"),
 	       "{\"items\":[{\"name\":\"a\",\"rank\":1},{\"name\":\"b\",\"rank\":2}],\"total\":2,\"skip\":40,"
 	       "\"limit\":20}",
@@ -878,6 +939,7 @@ int main(void)
 	arena_init(&rq.arena, 65536);
 	test_v1();
 	test_lists();
+	test_numbers();
 	test_v2();
 	test_by_hand();
 	test_missing_row();

@@ -74,6 +74,9 @@ static struct value *read_body(const struct field *table, const char *json)
 /* clang-format off */
 static const char *const sizes[] = { "small", "large", NULL };
 
+static const struct pattern key_pattern = { "^[a-z][a-z0-9_]*$", "a word of a-z, 0-9 and _" };
+static const struct field day = { NULL, F_INT, .min = 1, .max = 7 };
+
 static const struct field
 	any_text  = { "name", F_TEXT },
 	text      = { "name", F_TEXT, .min = 2, .max = 4 },
@@ -92,7 +95,23 @@ static const struct field
 	datetime  = { "at", F_DATETIME },
 	date      = { "day", F_DATE },
 	size      = { "size", F_ENUM, .values = sizes },
-	binary    = { "blob", F_BINARY };
+	binary    = { "blob", F_BINARY },
+	color     = { "color", F_COLOR },
+	key       = { "key", F_TEXT, .fits = &key_pattern },
+	short_key = { "key", F_TEXT, .min = 2, .max = 4, .fits = &key_pattern },
+	below_zero = { "n", F_INT, .min = -10, .max = -5 },
+	up_to_zero = { "n", F_INT, F_MAX, .min = -10 },
+	signed_int = { "n", F_INT, F_SIGNED },
+	signed_up  = { "n", F_INT, F_SIGNED, .max = 5 },
+	above      = { "x", F_NUMBER, F_ABOVE, .max = 1 },
+	between    = { "x", F_NUMBER, F_ABOVE | F_BELOW, .min = -1, .max = 1 },
+	below      = { "n", F_INT, F_BELOW, .max = 3 },
+	signed_below = { "x", F_NUMBER, F_SIGNED | F_MAX | F_BELOW },
+	any_sign   = { "x", F_NUMBER, F_SIGNED },
+	labels     = { "labels", F_LIST, F_CSV, .max = 3, .item = F_TEXT },
+	ids        = { "ids", F_LIST, F_CSV, .min = 1, .item = F_UUID },
+	days       = { "days", F_LIST, F_CSV, .each = &day },
+	picks      = { "picks", F_LIST, F_CSV, .item = F_ENUM, .values = sizes };
 
 /* want: the text form that reaches SQL; NULL: refused. */
 static const struct {
@@ -194,6 +213,28 @@ static const struct {
 	{ &size, "smaller", NULL }, { &size, "", NULL },
 
 	{ &binary, "anything", NULL },
+
+	{ &color, "#1a73e8", "#1a73e8" }, { &color, "#FFFFFF", "#FFFFFF" }, { &color, "1a73e8", NULL }, { &color, "#1a73e", NULL },
+	{ &color, "#1a73e80", NULL }, { &color, "#1a73eg", NULL }, { &color, "#1a73e8\n", NULL }, { &color, "", NULL },
+
+	{ &key, "a_1", "a_1" }, { &key, "1a", NULL }, { &key, "a b", NULL }, { &key, "a\n", NULL }, { &key, "", NULL },
+	{ &short_key, "ab", "ab" }, { &short_key, "abcd", "abcd" }, { &short_key, "a", NULL }, { &short_key, "abcde", NULL },
+
+	{ &below_zero, "-10", "-10" }, { &below_zero, "-11", NULL }, { &below_zero, "-5", "-5" }, { &below_zero, "-4", NULL },
+	{ &up_to_zero, "-10", "-10" }, { &up_to_zero, "0", "0" }, { &up_to_zero, "1", NULL }, { &up_to_zero, "-11", NULL },
+	{ &signed_int, "-9223372036854775808", "-9223372036854775808" }, { &signed_int, "9223372036854775807", "9223372036854775807" },
+	{ &signed_up, "-1", "-1" }, { &signed_up, "5", "5" }, { &signed_up, "6", NULL },
+	{ &above, "0", NULL }, { &above, "0.001", "0.001" }, { &above, "1", "1" }, { &above, "1.001", NULL }, { &above, "-1", NULL },
+	{ &between, "-1", NULL }, { &between, "-0.5", "-0.5" }, { &between, "1", NULL }, { &between, "0.5", "0.5" },
+	{ &below, "2", "2" }, { &below, "3", NULL }, { &below, "0", "0" }, { &below, "-1", NULL },
+	{ &signed_below, "-0.5", "-0.5" }, { &signed_below, "0", NULL }, { &any_sign, "-1e300", "-1e+300" }, { &any_sign, "1e300", "1e+300" },
+
+	{ &labels, "a,b c", "{\"a\",\"b c\"}" }, { &labels, "", "{}" }, { &labels, "a,,b", "{\"a\",\"\",\"b\"}" }, { &labels, "a,", "{\"a\",\"\"}" },
+	{ &labels, "a\"b,c\\d,{e}", "{\"a\\\"b\",\"c\\\\d\",\"{e}\"}" }, { &labels, "NULL", "{\"NULL\"}" }, { &labels, "a,b,c,d", NULL },
+	{ &ids, "01932F3E-8B5A-7C3D-9E4F-5A6B7C8D9E0F", "{\"01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f\"}" }, { &ids, "", NULL },
+	{ &ids, "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f,", NULL }, { &ids, "x", NULL },
+	{ &days, "1,7", "{\"1\",\"7\"}" }, { &days, "0", NULL }, { &days, "1,8", NULL }, { &days, "", "{}" },
+	{ &picks, "large,small", "{\"large\",\"small\"}" }, { &picks, "large, small", NULL },
 };
 
 static const struct {
@@ -215,6 +256,18 @@ static const struct {
 	{ &datetime, "x", "at must be a time such as 2026-01-31T12:00:00Z" },
 	{ &date, "x", "day must be a date such as 2026-01-31" },
 	{ &size, "x", "size must be one of small, large" },
+	{ &color, "x", "color must be a colour such as #1a73e8" },
+	{ &key, "1", "key must be a word of a-z, 0-9 and _" },
+	{ &short_key, "a", "key must be a word of a-z, 0-9 and _ of 2 to 4 characters" },
+	{ &below_zero, "0", "n must be an integer from -10 to -5" },
+	{ &up_to_zero, "1", "n must be an integer from -10 to 0" },
+	{ &signed_int, "x", "n must be an integer" },
+	{ &signed_up, "6", "n must be an integer of at most 5" },
+	{ &above, "0", "x must be a number above 0 and at most 1" },
+	{ &between, "1", "x must be a number above -1 and below 1" },
+	{ &below, "3", "n must be an integer of 0 or more and below 3" },
+	{ &signed_below, "1", "x must be a number below 0" },
+	{ &labels, "a,b,c,d", "labels must be a list of 0 to 3 elements" },
 };
 /* clang-format on */
 
@@ -253,6 +306,17 @@ static void test_spellings(void)
 	is_str(v.text, repeat("\xe1\xbe\x82", 4), "  are the same");
 	ok(message_of(&f, repeat("\xce\xb1\xcc\x93\xcc\x80\xcd\x85", 5), &v), "five are not");
 	ok(message_of(&f, "ab\xef\xac\xac", &v), "what NFC takes apart counts as its parts");
+}
+
+/* A query string's list names the element that is wrong. */
+static void test_csv(void)
+{
+	struct value v;
+
+	begin();
+	is_str(message_of(&days, "1,8", &v), "days[1] must be an integer from 1 to 7",
+	       "an element that is refused");
+	is_str(rq.fail.field, "days[1]", "  is named");
 }
 
 static void test_own_bounds(void)
@@ -488,6 +552,7 @@ static void test_nested(void)
 		is_str(v[0].text, "[{\"name\":\"a\",\"ref\":null}]", "a list goes to SQL as JSON");
 		is_str(v[1].text, "{\"url\":\"http:\\/\\/a\\/\"}", "and so does an object");
 		is_int((long long)json_object_array_length(v[2].json), 0, "for a handler it is a tree");
+		is_str(v[2].text, "{}", "of plain values it is an array in SQL");
 		is_str(v[3].text, "{\"any\":[1,{\"x\":null}]}",
 		       "an object without a table is taken as it is");
 	}
@@ -513,6 +578,106 @@ static void test_elements(void)
 		is_str(rq.fail.field, "list[1]", "  which is named");
 		ok(!read_body(table, "{\"list\":[null]}"), "  nor with a null");
 	}
+}
+
+/* What reaches SQL, and a default. */
+static void test_arrays(void)
+{
+	static const struct field emails[] = { { "to", F_LIST, .item = F_EMAIL }, FIELD_END };
+	static const struct field texts_in[] = { { "tags", F_LIST, .item = F_TEXT, .def = "a,b" },
+						 FIELD_END };
+	static const struct field empty[] = { { "tags", F_LIST, .item = F_TEXT, .def = "" }, FIELD_END };
+	static const struct field short_text = { NULL, F_TEXT, .min = 1, .max = 3 };
+	static const struct field bounded[] = { { "tags", F_LIST, .each = &short_text }, FIELD_END };
+	struct value *v;
+
+	begin();
+	v = read_body(emails, "{\"to\":[\"Ada@Example.COM\"]}");
+	is_str(v ? v->text : NULL, "{\"ada@example.com\"}", "an array has its elements as they are kept");
+	v = read_body(texts_in, "{\"tags\":[\"a\\\"b\",\"c\\\\d\",\"e,f\",\"\"]}");
+	is_str(v ? v->text : NULL, "{\"a\\\"b\",\"c\\\\d\",\"e,f\",\"\"}",
+	       "with quotes and backslashes escaped");
+	v = read_body(texts_in, "{}");
+	is_str(v ? v->text : NULL, "{\"a\",\"b\"}", "its default is written as in a query string");
+	ok(v && !v->given, "  and not given");
+	v = read_body(empty, "{}");
+	is_str(v ? v->text : NULL, "{}", "an empty one is possible");
+	ok(read_body(bounded, "{\"tags\":[\"a\",\"abc\"]}"), "an element may have bounds");
+	ok(!read_body(bounded, "{\"tags\":[\"a\",\"abcd\"]}"), "  which are kept");
+	is_str(rq.fail.message, "tags[1] must be a string of 1 to 3 characters", "  and told");
+	ok(field_is_array(emails) && !field_is_array(&order[0]), "lists of objects are no arrays");
+}
+
+/* clang-format off */
+static const struct field part[] = {
+	{ "kept", F_TEXT, 0 },
+	{ "more", F_TEXT, DETAIL },
+	FIELD_END
+};
+
+static const struct field resource[] = {
+	{ "id",     F_UUID, OUT },
+	{ "name",   F_TEXT, OUT | NEW | SET | NEEDED, .min = 1, .max = 9 },
+	{ "note",   F_TEXT, OUT | NEW | SET | F_NULL },
+	{ "plan",   F_TEXT, OUT | NEW | SET | F_NULL_OUT | F_NULL_SET },
+	{ "kind",   F_ENUM, OUT | NEW | F_NULL_OUT, .values = sizes, .def = "small" },
+	{ "state",  F_ENUM, OUT | SET | F_REQUIRED, .values = sizes },
+	{ "level",  F_INT,  OUT | NEW | SET, .min = -5, .max = 5, .def = "1" },
+	{ "secret", F_TEXT, NEW | SET },
+	{ "count",  F_INT,  OUT, .min = 1, .max = 3 },
+	{ "parts",  F_LIST, OUT, .fields = part },
+	{ "always", F_BOOL, F_REQUIRED },
+	{ "long",   F_TEXT, DETAIL },
+	FIELD_END
+};
+/* clang-format on */
+
+/* "name! note? …": what is required, and what may be null */
+static const char *names_of(const struct field *table)
+{
+	struct buf b;
+
+	buf_init(&b, &rq.arena, 128);
+	for (; table->type != F_END; table++)
+		buf_fmt(&b, "%s%s%s%s", b.n ? " " : "", table->name, table->flags & F_REQUIRED ? "!" : "",
+			table->flags & F_NULL ? "?" : "");
+	return buf_str(&b);
+}
+
+static const struct field *field_named(const struct field *table, const char *name)
+{
+	while (strcmp(table->name, name) != 0)
+		table++;
+	return table;
+}
+
+static void test_uses(void)
+{
+	const struct field *out = field_use(resource, OUT), *detail = field_use(resource, DETAIL),
+			   *new = field_use(resource, NEW), *set = field_use(resource, SET), *level;
+
+	begin();
+	is_str(names_of(out), "id name note? plan? kind? state level count parts always!", "an answer");
+	is_str(names_of(detail), "id name note? plan? kind? state level count parts always! long",
+	       "its long form");
+	is_str(names_of(new), "name! note? plan kind level secret always!", "a create");
+	is_str(names_of(set), "name note? plan? state! level secret always!", "an update");
+	is_str(names_of(field_named(out, "parts")->fields), "kept", "and so on inside");
+	is_str(names_of(field_named(detail, "parts")->fields), "kept more", "  where a detail has more, too");
+	level = field_named(out, "level");
+	ok(!level->min && !level->max && !level->def && level->flags & F_SIGNED,
+	   "bounds are of what is sent");
+	ok(field_named(out, "count")->max == 3, "  unless nobody sends it");
+	is_str(field_named(new, "level")->def, "1", "a create has defaults");
+	ok(!field_named(set, "level")->def && field_named(set, "level")->max == 5,
+	   "an update has none, but bounds");
+	ok(field_use(resource, NEW) == new, "it is made once");
+	ok(field_use(all, NEW) == all && !field_use(NULL, OUT), "a table without marks is used as it is");
+	ok(!(new->flags &(MARKS | NEEDED)), "marks are gone");
+	ok(!field_compile(resource), "nothing to compile");
+	ok(field_compile((const struct field[]){ { "x", F_TEXT, .fits = &(struct pattern){ "(", "x" } },
+						 FIELD_END }),
+	   "a pattern that is none");
 }
 
 static void test_long_lists(void)
@@ -580,6 +745,7 @@ int main(void)
 	arena_init(&rq.arena, 65536);
 	test_texts();
 	test_spellings();
+	test_csv();
 	test_own_bounds();
 	test_messages();
 	test_values();
@@ -587,6 +753,8 @@ int main(void)
 	test_numbers();
 	test_nested();
 	test_elements();
+	test_arrays();
+	test_uses();
 	test_long_lists();
 	test_recursion();
 	test_absent();

@@ -22,11 +22,15 @@ static const struct field inner[] = {
 };
 
 static const struct field query_in[] = {
-	{ "limit",  F_INT,  0, .min = 1, .max = 100, .def = "20", .about = "at \"most\"\n" },
+	{ "least",  F_INT,  0, .min = 1, .max = 100, .def = "20", .about = "at \"most\"\n" },
+	{ "sizes",  F_LIST, F_CSV, .max = 5, .item = F_ENUM, .values = sizes, .def = "small,large" },
 	{ "search", F_TEXT, 0, .max = 255, .example = "a\\b" },
 	{ "open",   F_BOOL, F_REQUIRED, .def = "true" },
 	FIELD_END
 };
+
+static const struct pattern code_pattern = { "^[A-Z][0-9]$", "a letter and a digit" };
+static const struct field mark = { NULL, F_INT, .min = 1, .max = 6 };
 
 static const struct field body_in[] = {
 	{ "text",   F_TEXT,     F_REQUIRED, .min = 1, .max = 255, .example = "say \"x\"" },
@@ -46,6 +50,12 @@ static const struct field body_in[] = {
 	{ "tags",   F_LIST,     F_NULL,     .max = 4, .item = F_TEXT },
 	{ "picks",  F_LIST,     0,          .item = F_ENUM, .values = sizes },
 	{ "json",   F_JSON,     0 },
+	{ "color",  F_COLOR,    0 },
+	{ "code",   F_TEXT,     0, .max = 9, .fits = &code_pattern, .example = "A1" },
+	{ "share",  F_NUMBER,   F_ABOVE | F_BELOW, .max = 1 },
+	{ "debt",   F_INT,      F_MAX, .min = -9 },
+	{ "offset_s", F_INT,    F_SIGNED },
+	{ "marks",  F_LIST,     0, .each = &mark },
 	FIELD_END
 };
 
@@ -58,7 +68,11 @@ static const struct field out_fields[] = {
 };
 static const struct shape thing = { "Thing", out_fields };
 static const struct field plain_fields[] = { { "ok", F_BOOL, 0 }, FIELD_END };
-static const struct shape plain = { "Plain", plain_fields };
+static const struct shape plain_shape = { "Plain", plain_fields };
+
+/* The same name for something else, on another surface. */
+static const struct field other_fields[] = { { "other", F_BOOL, OUT | NEW }, { "code", F_TEXT, NEW | NEEDED }, FIELD_END };
+static const struct shape other_thing = { "Thing", other_fields };
 
 static const struct constraint constraints[] = {
 	{ "things_name_unique", ERR_CONFLICT, "name", NULL },
@@ -67,27 +81,29 @@ static const struct constraint constraints[] = {
 };
 
 static const struct permission may_read = { "READ", "{owner,admin}" };
-static const struct list plains = { "plains", { "total", "has_next" }, NULL };
+static const struct list plains = { "plains", NULL, { "total", "has_next" }, { "per_page", "page" }, { 5, 50 }, .clamps = true };
 static const enum err errors[] = { ERR_TICKET, ERR_OK };
 
 static const struct field params_in[] = { { "code", F_INT, F_REQUIRED, .min = 1 }, FIELD_END };
 
 static const struct route rows[] = {
-	{ GET,    "/api/v1/app/things",               "app.things.list",    USER,   "List \"things\"", .query = query_in, .out = &thing, .sql = &q_project_list },
+	{ GET,    "/api/v1/app/things",               "app.things.list",    USER,   "List \"things\"", .query = query_in, .list = &skipped, .size = { 20, 70 }, .out = &thing, .sql = &q_project_list },
 	{ POST,   "/api/v1/app/things",               "app.things.create",  USER,   "Create", .body = body_in, .out = &thing, .sql = &q_project_create, .constraints = constraints },
 	{ GET,    "/api/v1/app/things/{thing_id}",    "app.things.get",     USER,   "Get", .out = &thing, .sql = &q_project_get },
 	{ PATCH,  "/api/v1/app/things/{thing_id}",    "app.things.update",  USER,   "Change", .body = body_in, .out = &thing, .sql = &q_project_update },
 	{ DELETE, "/api/v1/app/things/{thing_id}",    "app.things.delete",  ADMIN,  "Delete", .out = &thing, .errors = errors, .sql = &q_project_delete, .status = 204 },
-	{ GET,    "/api/v1/app/things/{thing_id}/codes/{code}/{token}", "app.things.code", PUBLIC, "Code", .params = params_in, .out = &plain, .sql = &q_ready_check },
+	{ GET,    "/api/v1/app/things/{thing_id}/codes/{code}/{token}", "app.things.code", PUBLIC, "Code", .params = params_in, .out = &plain_shape, .sql = &q_ready_check },
 	{ GET,    "/api/v1/public/text",              "app.text.get",       PUBLIC, "Text", .sql = &q_ready_check, .flags = BARE | SLOW, .content_type = "text/plain" },
-	{ GET,    "/api/v1/plans",                    "platform.plans.list", USER,  "Plans", .out = &plain, .sql = &q_project_list },
-	{ PUT,    "/api/tasks/{task_id}",             "operations.tasks.update", USER, "Task", .body = body_in, .out = &plain, .sql = &q_project_update },
-	{ POST,   "/api/v1/keys/a",                   "platform.keys.a",    KEY,    "A", .out = &plain, .sql = &q_ready_check, .flags = KEYLESS | PRIVATE },
-	{ POST,   "/api/v1/keys/b",                   "platform.keys.b",    KEY,    "B", .out = &plain, .sql = &q_ready_check, .flags = TOKEN_TOO },
-	{ POST,   "/api/v1/keys/c/{organization_id}", "platform.keys.c",    KEY_USER, "C", .out = &plain, .sql = &q_ready_check, .may = &may_read },
-	{ POST,   "/api/v1/keys/d",                   "platform.keys.d",    KEY_OR_USER, "D", .about = "At most 100.", .out = &plain, .sql = &q_project_list, .list = &plains, .status = 200 },
-	{ POST,   "/api/v1/keys/e",                   "platform.keys.e",    TEAM_ADMIN, "E", .out = &plain, .sql = &q_ready_check },
+	{ GET,    "/api/v1/plans",                    "platform.plans.list", USER,  "Plans", .out = &plain_shape, .list = &unwrapped, .sql = &q_project_list },
+	{ PUT,    "/api/tasks/{task_id}",             "operations.tasks.update", USER, "Task", .body = body_in, .out = &plain_shape, .sql = &q_project_update },
+	{ POST,   "/api/v1/keys/a",                   "platform.keys.a",    KEY,    "A", .out = &plain_shape, .sql = &q_ready_check, .flags = KEYLESS | PRIVATE },
+	{ POST,   "/api/v1/keys/b",                   "platform.keys.b",    KEY,    "B", .out = &plain_shape, .sql = &q_ready_check, .flags = TOKEN_TOO },
+	{ POST,   "/api/v1/keys/c/{organization_id}", "platform.keys.c",    KEY_USER, "C", .out = &plain_shape, .sql = &q_ready_check, .may = &may_read },
+	{ POST,   "/api/v1/keys/d",                   "platform.keys.d",    KEY_OR_USER, "D", .about = "At most 100.", .out = &plain_shape, .sql = &q_project_list, .list = &plains, .status = 200 },
+	{ POST,   "/api/v1/keys/e",                   "platform.keys.e",    TEAM_ADMIN, "E", .out = &plain_shape, .sql = &q_ready_check },
 	{ GET,    "/api/v1/elsewhere",                "platform.plans.elsewhere", PUBLIC, "Elsewhere", .sql = &q_ready_check, .status = 302 },
+	{ POST,   "/api/v1/workspace/things",         "workspace.things.create", USER, "Other", .body = other_fields, .as = NEW, .out = &other_thing, .sql = &q_project_create },
+	{ GET,    "/api/tasks",                       "operations.tasks.list", USER, "Tasks", .out = &plain_shape, .list = &enveloped, .sql = &q_project_list },
 	{ GET,    "/docs",                            "app.docs.get",       PUBLIC, "Docs", .flags = STATIC | BARE, .content_type = "text/html" },
 	ROUTE_END
 };
@@ -239,12 +255,38 @@ static void test_input(void)
 	is_str(text(AT(members, "tags", "items")), "{\"type\":\"string\"}", "of texts");
 	is_str(text(AT(members, "picks", "items", "enum")), "[\"small\",\"large\"]", "of choices");
 	is_str(text(AT(members, "json")), "{}", "any value has no type");
+	is_str(text(AT(members, "color", "pattern")), "\"^#[0-9a-fA-F]{6}$\"", "a colour");
+	is_str(text(AT(members, "code")),
+	       "{\"type\":\"string\",\"pattern\":\"^[A-Z][0-9]$\",\"maxLength\":9,\"examples\":[\"A1\"]}",
+	       "a text with a pattern");
+	is_str(text(AT(members, "share")),
+	       "{\"type\":\"number\",\"exclusiveMinimum\":0,\"exclusiveMaximum\":1}",
+	       "bounds that are out of it");
+	is_str(text(AT(members, "debt")), "{\"type\":\"integer\",\"minimum\":-9,\"maximum\":0}",
+	       "zero at most");
+	is_str(text(AT(members, "offset_s")), "{\"type\":\"integer\"}", "either sign");
+	is_str(text(AT(members, "marks", "items")), "{\"type\":\"integer\",\"minimum\":1,\"maximum\":6}",
+	       "elements with bounds");
 	is_str(text(AT(schema, "required")), "[\"text\"]", "only what must be there is required");
 	is_str(text(AT(op, "requestBody", "required")), "true", "and with it the body");
 	is_str(text(AT(operation(&rows[0], 1), "parameters", "0")),
-	       "{\"name\":\"limit\",\"in\":\"query\",\"schema\":{\"type\":\"integer\",\"minimum\":1,"
+	       "{\"name\":\"least\",\"in\":\"query\",\"schema\":{\"type\":\"integer\",\"minimum\":1,"
 	       "\"maximum\":100,\"default\":20,\"description\":\"at \\\"most\\\"\\n\"}}",
 	       "a query parameter");
+	is_str(text(AT(operation(&rows[0], 1), "parameters", "1", "schema")),
+	       "{\"type\":\"array\",\"maxItems\":5,\"default\":[\"small\",\"large\"],\"items\":"
+	       "{\"type\":\"string\",\"enum\":[\"small\",\"large\"]}}",
+	       "a list");
+	is_str(text(AT(operation(&rows[0], 1), "parameters", "1", "explode")), "false", "  with commas");
+	is_str(text(AT(operation(&rows[0], 1), "parameters", "5", "schema")),
+	       "{\"type\":\"integer\",\"minimum\":1,\"maximum\":70,\"default\":20,\"description\":\"how many "
+	       "to return at most\"}",
+	       "a list brings its paging, of the row's size");
+	is_str(text(AT(operation(&rows[12], 1), "parameters", "0", "schema")),
+	       "{\"type\":\"integer\",\"minimum\":1,\"default\":5,\"description\":\"how many to return at "
+	       "most; more than 50 "
+	       "count as 50\"}",
+	       "  clamped where the form says so");
 	op = operation(&rows[5], 1);
 	is_str(text(AT(op, "parameters", "0", "schema", "format")), "\"uuid\"", "a path's id");
 	is_str(text(AT(op, "parameters", "1", "schema", "type")), "\"integer\"", "a path's number");
@@ -279,6 +321,23 @@ static void test_answers(void)
 	ok(AT(page, "properties", "total") && AT(page, "properties", "skip") &&
 		   AT(page, "properties", "limit"),
 	   "with its numbers");
+	is_str(text(child(page, "required")), "[\"items\",\"total\",\"skip\",\"limit\"]",
+	       "  which are always there");
+	page = at(AT(operation(&rows[16], 1), "responses", "200"), schema);
+	is_str(text(AT(page, "properties", "meta", "required")), "[\"total\",\"limit\",\"offset\"]",
+	       "or inside of meta");
+	is_str(text(child(page, "required")), "[\"data\",\"meta\"]", "  beside data");
+	is_str(text(at(AT(operation(&rows[15], 1), "responses", "201"), schema)),
+	       "{\"$ref\":\"#/components/schemas/WorkspaceThing\"}",
+	       "another surface's thing of the same name has its own schema");
+	is_str(text(AT(document, "components", "schemas", "WorkspaceThing")),
+	       "{\"type\":\"object\",\"properties\":{\"other\":{\"type\":\"boolean\"}},\"required\":["
+	       "\"other\"]}",
+	       "  with what answers have of it");
+	is_str(text(AT(operation(&rows[15], 1), "requestBody", "content", "application/json", "schema")),
+	       "{\"type\":\"object\",\"properties\":{\"other\":{\"type\":\"boolean\"},\"code\":{\"type\":"
+	       "\"string\"}},\"required\":[\"code\"]}",
+	       "  and creates");
 	list = at(AT(operation(&rows[7], 1), "responses", "200"), schema);
 	is_str(text(list), "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Plain\"}}",
 	       "where pages are arrays, an array");
@@ -353,14 +412,14 @@ static void test_lines(void)
 	buf_init(&b, &arena, 1024);
 	for (int i = 0; i < ROWS; i++) {
 		b.n = 0;
-		openapi_route(&b, &rows[i]);
+		openapi_route(&b, route_at(i));
 		line = parse(&b);
 		ok(line && !memchr(b.p, '\n', b.n), "%s as one line of JSON", rows[i].id);
 		is_str(json_object_get_string(child(line, "path")), rows[i].path, "  its path");
 		is_int((long long)json_object_array_length(child(line, "params")), route_params(&rows[i]),
 		       "  its parameters");
 		is_int((long long)json_object_array_length(child(line, "body")),
-		       (long long)field_count(rows[i].body), "  and its fields");
+		       (long long)field_count(route_at(i)->body), "  and its fields");
 	}
 	b.n = 0;
 	openapi_route(&b, &rows[1]);
@@ -372,6 +431,12 @@ static void test_lines(void)
 	is_str(text(AT(line, "body", "10", "values")), "[\"small\",\"large\"]", "a choice has its values");
 	is_str(text(AT(line, "body", "10", "default")), "\"small\"", "and its default");
 	is_str(text(child(line, "access")), "\"user\"", "who may call");
+	b.n = 0;
+	openapi_route(&b, route_at(0));
+	line = parse(&b);
+	is_str(text(AT(line, "query", "1", "csv")), "true", "a list with commas says so");
+	is_str(text(AT(line, "query", "1", "item", "type")), "\"enum\"", "  and of what it is");
+	is_str(text(AT(line, "query", "5", "name")), "\"limit\"", "what the list brings is there, too");
 }
 
 int main(void)

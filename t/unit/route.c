@@ -24,8 +24,16 @@ static const struct field text_params[] = {
 
 static const struct permission may = { "READ", "{owner}" };
 static const struct field hiding[] = { { "organization_id", F_UUID }, FIELD_END };
-static const struct list numbered = { "things", { "total", "page" }, "size" };
-static const struct list bare = { NULL, { "total" }, NULL };
+static const struct list bare = { NULL, NULL, { "total" } };
+static const struct list odd = { "things", NULL, { "total" }, { "cursor" } };
+static const struct field limit_in[] = { { "limit", F_INT }, FIELD_END };
+static const struct field object_in[] = { { "filter", F_OBJECT }, FIELD_END };
+static const struct field ids_in[] = { { "ids", F_LIST, .item = F_UUID }, FIELD_END };
+static const struct pattern broken = { "(", "x" };
+static const struct field broken_in[] = { { "x", F_TEXT, .fits = &broken }, FIELD_END };
+static const struct field marked[] = { { "x", F_TEXT, OUT | NEW }, { "y", F_TEXT, OUT }, FIELD_END };
+static const struct shape thing = { "Thing", marked }, twin = { "Thing", limit_in };
+static const struct query many = { .name = "many", .shape = SHAPE_ROWS }, one = { .name = "one", .shape = SHAPE_ROW };
 
 #define RUN PUBLIC, "", .run = handler
 static const struct route fixed[] = {
@@ -140,8 +148,25 @@ static const struct {
 	{ { { GET, "/a/{org}", "app.x", RUN, .may = &may } }, "app.x: .may asks about an organization_id that is not in /a/{org}" },
 	{ { { GET, "/a/{organization_id}", "app.x", RUN, .may = &may, .query = hiding } }, "app.x: a field would hide the path's organization_id" },
 	{ { { GET, "/a/{organization_id}", "app.x", RUN, .may = &may, .body = hiding } }, "app.x: a field would hide the path's organization_id" },
-	{ { { GET, "/a/b", "app.x", RUN, .list = &numbered } }, "app.x: its list needs the query fields page and size" },
-	{ { { GET, "/a/b", "app.x", RUN, .list = &bare } }, "app.x: a bare array has no room for total" },
+	{ { { GET, "/a/b", "app.x", RUN, .out = &thing, .list = &bare } }, "app.x: a bare array has no room for other members" },
+	{ { { GET, "/a/b", "app.x", RUN, .out = &thing, .list = &odd } }, "app.x: its list pages by a field that is no limit, skip or page" },
+	{ { { GET, "/a/b", "app.x", RUN, .out = &thing, .list = &skipped, .query = limit_in } }, "app.x: its list brings a query field that it has, too" },
+	{ { { GET, "/a/b", "app.x", RUN, .out = &thing, .list = &skipped, .size = { 101, 100 } } }, "app.x: its list shows more by itself than at most" },
+	{ { { GET, "/a/b", "app.x", RUN, .out = &thing, .list = &unwrapped, .size = { 10, 100 } } }, "app.x: it has .size, but no field in which a client says how many" },
+	{ { { GET, "/a/b", "app.x", RUN, .items = "things" } }, "app.x: it has .items or .size, but no .list" },
+	{ { { GET, "/a/b", "app.x", RUN, .list = &unwrapped } }, "app.x: of what is its list?" },
+	{ { { GET, "/a/b", "app.x", RUN, .out = &thing, .sql = &many } }, "app.x: its query answers many rows, in what form says .list" },
+	{ { { GET, "/a/b", "app.x", RUN, .out = &thing, .list = &unwrapped, .sql = &one } }, "app.x: its query answers no list" },
+	{ { { GET, "/a/b", "app.x", RUN, .query = object_in } }, "app.x: a query string cannot carry filter" },
+	{ { { GET, "/a/b", "app.x", RUN, .query = ids_in } }, "app.x: a query string cannot carry ids" },
+	{ { { GET, "/a/b", "app.x", RUN, .query = marked } }, "app.x: a query string cannot carry x" },
+	{ { { POST, "/a/b", "app.x", RUN, .body = marked } }, "app.x: its body's fields have marks: .as says which ones it takes" },
+	{ { { POST, "/a/b", "app.x", RUN, .body = marked, .as = OUT } }, "app.x: .as is NEW or SET, of a .body" },
+	{ { { POST, "/a/b", "app.x", RUN, .as = NEW } }, "app.x: .as is NEW or SET, of a .body" },
+	{ { { POST, "/a/b", "app.x", RUN, .body = broken_in } }, "app.x: (: Unmatched ( or \\(" },
+	{ { { GET, "/a/b", "elsewhere.x", RUN } }, "elsewhere.x: there is no surface of that name" },
+	{ { { GET, "/a/b", "apps.x", RUN } }, "apps.x: there is no surface of that name" },
+	{ { { GET, "/a/b", "app.x", RUN, .out = &thing }, { GET, "/a/c", "app.y", RUN, .out = &twin } }, "app.x and app.y have different shapes of the name Thing" },
 	{ { { GET, "/a/b", "app.x", KEY_USER, "", .run = handler, .flags = TOKEN_TOO } }, "app.x: TOKEN_TOO goes with KEY" },
 	{ { { GET, "/a/b", "app.x", USER, "", .run = handler, .flags = KEYLESS } }, "app.x: KEYLESS goes with a key" },
 	{ { { GET, "/a/b", "workspace.x", USER, "", .run = handler, .flags = WORKSPACE } }, "workspace.x: WORKSPACE goes with USER, and with roles in .may" },
@@ -390,7 +415,8 @@ static void test_generated(void)
 			const char *path = arena_fmt(&arena, "%s%s", bases[v], generated_path(i, true));
 
 			m = (struct match){ 0 };
-			found += !router_find(r->method, path, &m) && m.route == r && route_at(m.index) == r;
+			found += !router_find(r->method, path, &m) && route_at(m.index) == m.route &&
+				 m.route->id == r->id;
 			versions += m.version == v;
 			parameters +=
 				i % 5 < 2 || (m.params_len[0] == 36 && (i % 5 < 4 || m.params_len[1] == 5));

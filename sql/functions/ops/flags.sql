@@ -48,7 +48,7 @@ BEGIN
 END
 $$;
 
--- A JSON array of strings, or NULL.
+-- Until the next release: what the last one's binaries call.  A JSON array of strings, or NULL.
 CREATE OR REPLACE FUNCTION text_list(list jsonb) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN list IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(list)) END;

@@ -25,7 +25,7 @@ FROM (SELECT p.is_paused, (SELECT coalesce(sum(queue_count(:queue, s)), 0)::bigi
       FROM (SELECT queue_is_paused(:queue) AS is_paused) p) t
 LEFT JOIN LATERAL (
     SELECT q.*, j.id AS at
-    FROM queue_jobs(:queue, :status, :offset::bigint, :limit::bigint, t.is_paused) j, queue_job_shown(j, t.is_paused) q
+    FROM queue_jobs(:queue, :status, :skip::bigint, :limit::bigint, t.is_paused) j, queue_job_shown(j, t.is_paused) q
 ) q ON true
 ORDER BY q.at DESC;
 

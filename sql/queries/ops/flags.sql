@@ -11,12 +11,12 @@ ORDER BY f.key;
 -- name: flag_create :row
 SELECT id, key, name, description, flag_type, is_enabled, percentage, user_ids, plans, created_at
 FROM flag_create(:key, :name, :description, :flag_type, :is_enabled::boolean, :percentage::integer,
-                 text_list(:user_ids::jsonb), text_list(:plans::jsonb));
+                 :user_ids::text[], :plans::text[]);
 
 -- name: flag_update :row
 SELECT id, key, name, description, flag_type, is_enabled, percentage, user_ids, plans, created_at, updated_at AS _updated_at
 FROM flag_change(:flag_id::uuid, :if_match::bigint[], :name, :has_description::boolean, :description, :flag_type,
-                 :is_enabled::boolean, :percentage::integer, text_list(:user_ids::jsonb), text_list(:plans::jsonb));
+                 :is_enabled::boolean, :percentage::integer, :user_ids::text[], :plans::text[]);
 
 -- name: flag_delete :row
 WITH gone AS (

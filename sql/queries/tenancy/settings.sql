@@ -68,7 +68,7 @@ WITH before AS (
     INSERT INTO oauth_providers (tenant_id, provider, is_enabled, client_id, client_secret_sealed, redirect_uris)
     SELECT @tenant, :provider, :is_enabled, coalesce(:client_id, b.client_id),
            coalesce(:client_secret_sealed, b.client_secret_sealed),
-           CASE WHEN :has_redirect_uris THEN ARRAY(SELECT jsonb_array_elements_text(:redirect_uris::jsonb))
+           CASE WHEN :has_redirect_uris THEN :redirect_uris::text[]
                 ELSE coalesce(b.redirect_uris, '{}') END
     FROM before b
     ON CONFLICT (tenant_id, provider) DO UPDATE

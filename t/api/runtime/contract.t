@@ -1,7 +1,7 @@
 use v5.36;
 use lib 't/lib';
 use Api;
-use Ashlar::Rows qw(rows good email_of max_of text_of);
+use Ashlar::Rows qw(rows good email_of max_of least_of most_of text_of);
 
 # Every row of `ashlar routes` keeps what it declares: who may call, and what
 # each field takes.  Nothing here knows an endpoint; a new row is covered when
@@ -33,11 +33,15 @@ sub url_of ($n) { return 'https://e.example/' . 'x' x ($n - 18) }
 sub edges ($field) {
     my ($type, $min, $max) = ($field->{type}, $field->{min}, max_of($field));
     my @edges = (['a good value' => good($field)]);
-    if ($type eq 'text') {
+    if ($type eq 'text' && !$field->{pattern}) {
         push @edges, [ 'the shortest' => 'x' x $min ];
         push @edges, [ 'the longest'  => "\x{e9}" x $max ] if $max <= 10_000;
     }
-    push @edges, [ 'the least' => $min ], ([ 'the most' => $max ]) x !!$field->{max} if $type eq 'int' || $type eq 'number';
+    if ($type eq 'int' || $type eq 'number') {
+        my %of = ('the least' => scalar least_of($field), 'the most' => scalar most_of($field));
+        push @edges, map { [ $_ => $of{$_} ] } grep { defined $of{$_} } sort keys %of;
+        push @edges, [ 'one below zero' => -1 ] if !defined $of{'the least'};
+    }
     push @edges, [ 'the longest' => url_of($max) ] if $type eq 'url';
     push @edges, [ 'the longest' => 'a' x $max ], [ 'words' => 'a-0-b1' ] if $type eq 'slug';
     push @edges, map { [ "the choice $_" => $_ ] } @{ $field->{values} } if $type eq 'enum';
@@ -46,18 +50,28 @@ sub edges ($field) {
     return @edges;
 }
 
+# The first numbers on either side that it does not take.
+sub beyond ($field) {
+    my ($least, $most) = (least_of($field), most_of($field));
+    my $step = $field->{type} eq 'int' ? 1 : 0.0625;
+    return (
+        (defined $least && $least > -9e15 ? [ 'one too little' => $least - $step ] : ()),
+        (defined $most && !$field->{clamped} ? [ 'one too much' => $most + $step ] : ()),
+    );
+}
+
 # What it refuses as text: in a query string, and as a JSON string too.
 sub bad_texts ($field) {
     my ($type, $min, $max) = ($field->{type}, $field->{min}, max_of($field));
     my @bad;
     if ($type eq 'text') {
+        push @bad, [ 'what has another form'  => "\x{1}" ] if $field->{pattern};
         push @bad, [ 'one character too few'  => 'x' x ($min - 1) ] if $min;
         push @bad, [ 'one character too many' => 'x' x ($max + 1) ] if $max <= 7000;
     }
     elsif ($type eq 'int' || $type eq 'number') {
         push @bad, [ 'a word' => 'x' ], [ 'nothing' => '' ], [ 'a number and more' => $min . 'x' ], [ 'hexadecimal' => '0x10' ];
-        push @bad, [ 'one too little' => $min - 1 ] if $min > -9e15;
-        push @bad, [ 'one too much'   => $max + 1 ] if $field->{max} && !$field->{clamped};
+        push @bad, beyond($field);
         push @bad, [ 'a fraction'     => "$min.5" ], [ 'beyond 64 bits' => '9223372036854775808' ] if $type eq 'int';
         push @bad, [ 'no number' => 'nan' ], [ 'infinity' => 'inf' ] if $type eq 'number';
     }
@@ -69,6 +83,12 @@ sub bad_texts ($field) {
     elsif ($type eq 'url') { push @bad, map { [ "'" . substr($_, 0, 30) . "'" => $_ ] } 'x', '', 'ftp://x.y/', '//x.y', 'javascript:x', 'https://', url_of($max + 1),
         'https://me@x.example/', 'https://me:secret@x.example', ($field->{page} ? () : ('https://x.example/#top', 'https://x.example#')), map { "https://x.example:$_/" } 0, 22, 25, 79, 81, 444, 1023, 65536 }
     elsif ($type eq 'datetime') { push @bad, map { [ "'$_'" => $_ ] } 'x', '', '2026-01-31', '2026-01-31T12:00:00', '2026-02-30T12:00:00Z', '2026-01-31T25:00:00Z' }
+    elsif ($type eq 'color') { push @bad, map { [ "'$_'" => $_ ] } '', 'red', '1a73e8', '#1a73e', '#1a73e88', '#1a73eg' }
+    elsif ($type eq 'list') {
+        my $n = $max + 1;
+        push @bad, [ 'one too many' => join ',', (text_of(good($field->{item}))) x $n ] if $n <= 100;
+        push @bad, map { [ "$_->[0] in it" => join ',', text_of(good($field->{item})), $_->[1] ] } grep { $_->[1] !~ /,/ } bad_texts($field->{item});
+    }
     elsif ($type eq 'date') { push @bad, map { [ "'$_'" => $_ ] } 'x', '', '2026-02-30', '2026-1-1', '2026-01-31T12:00:00Z' }
     return @bad;
 }
@@ -88,10 +108,8 @@ sub bad_values ($field) {
     my %ok = map { $_ => 1 } @{ $fits{$type} // ['string'] };
     my @bad = map { [ "a $_" => $of{$_} ] } grep { !$ok{$_} } sort keys %of;
     push @bad, [ null => undef ] if !$field->{nullable};
-    my ($min, $max) = ($field->{min}, $field->{max});
     if ($type eq 'int' || $type eq 'number') {
-        push @bad, [ 'one too little' => $min - 1 ] if $min > -9e15;
-        push @bad, [ 'one too much' => $max + 1 ] if $max;
+        push @bad, beyond($field);
     }
     elsif ($type !~ /^(?:bool|object|list)$/) {
         push @bad, bad_texts($field);

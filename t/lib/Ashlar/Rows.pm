@@ -8,7 +8,7 @@ use Ashlar::Cluster;
 use Cpanel::JSON::XS ();
 use Exporter 'import';
 
-our @EXPORT = qw(rows good email_of max_of ask path_of text_of);
+our @EXPORT = qw(rows good email_of max_of least_of most_of ask path_of text_of);
 
 my $json = Cpanel::JSON::XS->new->utf8;
 
@@ -26,15 +26,32 @@ sub max_of ($field) { return $field->{max} // $own_max{ $field->{type} } }
 sub email_of ($n) { return 'a@' . 'b' x ($n - 14) . '.example.com' }
 
 # A value as a query string carries it.
-sub text_of ($value) { return ref $value ? ($value ? 'true' : 'false') : $value }
+sub text_of ($value) {
+    return join ',', map { text_of($_) } @$value if ref $value eq 'ARRAY';
+    return ref $value ? ($value ? 'true' : 'false') : $value;
+}
+
+# The least and the largest number that a field takes; undef: there is none.
+sub least_of ($field) {
+    return if $field->{signed} && !$field->{min};
+    return $field->{min} if !$field->{above};
+    return $field->{min} + ($field->{type} eq 'int' ? 1 : 0.0625);
+}
+
+sub most_of ($field) {
+    return if !defined $field->{max};
+    return $field->{max} if !$field->{below};
+    return $field->{max} - ($field->{type} eq 'int' ? 1 : 0.0625);
+}
 
 # A value that the field takes.
 sub good ($field) {
     my $min = $field->{min};
+    return $field->{example} if $field->{pattern};
     return {
         text     => 'x' x ($min || 1),
-        int      => $min,
-        number   => $min,
+        int      => least_of($field) // 0,
+        number   => least_of($field) // 0,
         bool     => Cpanel::JSON::XS::true(),
         uuid     => '00000000-0000-7000-8000-00000000dead',
         email    => 'someone@example.com',
@@ -44,7 +61,8 @@ sub good ($field) {
         date     => '2026-01-31',
         enum     => $field->{values}[0],
         object   => { map { $_->{name} => good($_) } grep { $_->{required} } @{ $field->{fields} // [] } },
-        list     => [],
+        list     => $field->{item} ? [ map { good($field->{item}) } 1 .. $min ] : [],
+        color    => '#1a73e8',
         json     => {},
     }->{ $field->{type} };
 }

@@ -1,0 +1,92 @@
+/*
+ * One table of a resource, and what its answers, creates and updates have of it.
+ */
+#include <assert.h>
+
+#include "fcgi/arena.h"
+#include "fcgi/field.h"
+
+static bool has_marks(const struct field *table)
+{
+	for (const struct field *f = table; f && f->type != F_END; f++)
+		if (f->flags & MARKS || (f->fields != table && has_marks(f->fields)))
+			return true;
+	return false;
+}
+
+static bool is_part(const struct field *f, unsigned use)
+{
+	if (use == DETAIL)
+		use |= OUT;
+	return !(f->flags & MARKS) || f->flags & use;
+}
+
+static struct field in_answer(struct field f)
+{
+	bool is_sent = f.flags & (NEW | SET);
+
+	if (f.flags & F_NULL_OUT)
+		f.flags |= F_NULL;
+	if (!is_sent)
+		return f;
+	f.flags &= ~(unsigned)(F_REQUIRED | F_CLAMP | F_MAX | F_ABOVE | F_BELOW);
+	if (f.min < 0)
+		f.flags |= F_SIGNED;
+	f.min = f.max = 0;
+	f.def = NULL;
+	f.fits = NULL;
+	return f;
+}
+
+static struct field in_update(struct field f)
+{
+	if (f.flags & F_NULL_SET)
+		f.flags |= F_NULL;
+	if (f.flags & MARKS)
+		f.def = NULL;
+	return f;
+}
+
+static struct field used(struct field f, unsigned use)
+{
+	if (use & (OUT | DETAIL))
+		f = in_answer(f);
+	else if (use & SET)
+		f = in_update(f);
+	else if (f.flags & NEEDED)
+		f.flags |= F_REQUIRED;
+	f.flags &= ~(unsigned)(MARKS | NEEDED | F_NULL_OUT | F_NULL_SET);
+	f.fields = field_use(f.fields, use);
+	return f;
+}
+
+const struct field *field_use(const struct field *table, unsigned use)
+{
+	static struct arena memory; /* for as long as the program runs */
+	static struct made {
+		struct made *next;
+		const struct field *table, *out;
+		unsigned use;
+	} * all;
+	struct field *out;
+	struct made *m;
+	size_t n = 0;
+
+	assert(use == OUT || use == DETAIL || use == NEW || use == SET);
+	if (!has_marks(table))
+		return table;
+	for (m = all; m; m = m->next)
+		if (m->table == table && m->use == use)
+			return m->out;
+	if (!memory.chunks)
+		arena_init(&memory, 16 * 1024);
+	out = arena_alloc(&memory, (field_count(table) + 1) * sizeof(*out));
+	m = arena_alloc(&memory, sizeof(*m));
+	*m = (struct made){ all, table, out, use };
+	all = m; /* before its members are looked at: a table may hold itself */
+	for (const struct field *f = table; f->type != F_END; f++)
+		if (is_part(f, use))
+			out[n++] = used(*f, use);
+	out[n] = (struct field)FIELD_END;
+	return out;
+}

@@ -1,0 +1,88 @@
+/*
+ * What a list looks like, as data: the members around its rows, and the query
+ * fields that choose a page.
+ *
+ * A row whose query answers many has .list, one of those below, and the runtime
+ * does the rest: its query fields are there without being written down, the
+ * query has :limit and :skip whatever a client calls them, the answer has the
+ * form, and the reference and the tests know it.
+ *
+ *	skipped    {"items":[…],"total":41,"skip":0,"limit":20}
+ *	numbered   {"items":[…],"total":41,"page":1,"page_size":20,"total_pages":3}
+ *	turned     {"items":[…],"total":41,"page":1,"per_page":20,"has_next":true,"has_prev":false}
+ *	windowed   {"items":[…],"total":41,"limit":20,"offset":0,"has_more":true}
+ *	enveloped  {"data":[…],"meta":{"total":41,"limit":50,"offset":0}}
+ *	unpaged    the same without query fields: all there are
+ *	counted    {"items":[…],"total":41}, all there are
+ *	sliced     […] of limit and skip
+ *	unwrapped  […], all there are
+ *
+ * .items = "goals" of a row is the member in the place of "items", and makes an
+ * object {"goals":[…]} of an array.  .size = { 50, 200 } is how many there are
+ * to a page, and how many at most.
+ */
+#ifndef ASHLAR_LIST_H
+#define ASHLAR_LIST_H
+
+#include <stddef.h>
+
+#include "fcgi/field.h"
+
+struct req;
+struct route;
+
+/* How many rows a page has when the client does not say, and at most; 0: as the form has it. */
+struct size {
+	int usual, most;
+};
+
+/*
+ * A form.  A member or a query field has its meaning by its name:
+ *
+ *	total	what the query counts; of one that counts nothing, its rows
+ *	limit, page_size, per_page	rows to a page: the query's :limit
+ *	skip, offset	rows before it: the query's :skip
+ *	page	its number, from 1, in the place of skip
+ *	total_pages	how many there are
+ *	has_next, has_more; has_prev	whether there are rows behind and before it
+ *
+ * Any other member is the number in the query's column of the name "_" and the member's.
+ */
+struct list {
+	const char *items;      /* the rows' member; NULL: an array, unless the row has .items */
+	const char *meta;       /* the member that the others are in; NULL: they stand beside the rows */
+	const char *members[6]; /* behind the rows */
+	const char *paging[2];  /* query fields */
+	struct size size;
+	bool clamps; /* more than the most counts as the most; else it is refused */
+};
+
+extern const struct list skipped, numbered, turned, windowed, enveloped, unpaged, counted, sliced, unwrapped;
+
+/* What a member or query field is, by its name. */
+enum list_kind {
+	LIST_COLUMN,
+	LIST_TOTAL,
+	LIST_LIMIT,
+	LIST_SKIP,
+	LIST_PAGE,
+	LIST_PAGES,
+	LIST_NEXT,
+	LIST_PREV,
+};
+enum list_kind list_kind(const char *name);
+
+/* The member that a row's list is in; NULL: the answer is the array. */
+const char *list_items(const struct route *r);
+
+/* The query fields of a row, and behind them those of its list.  Made anew by each call, for good: see
+ * route_at(). */
+const struct field *list_query(const struct route *r);
+
+/* NULL, or what is wrong with a row's list. */
+const char *list_problem(const struct route *r);
+
+/* Give the query :limit and :skip, made of what was sent. */
+void list_bind(struct req *rq);
+
+#endif
