@@ -25,7 +25,7 @@ QUERIES  = $(patsubst sql/queries/%.sql,build/sql/%,$(wildcard sql/queries/*/*.s
 SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) build/passwords.c build/mail_templates.c
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
 CMD_OBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/*.c) build/embedded.c)
-SQL_DIRS = sql/setup sql/migrations sql/functions sql/seed sql/scale
+SQL_DIRS = sql/setup sql/migrations sql/functions sql/search sql/seed sql/scale
 UNIT     = $(patsubst t/unit/%.c,$(BUILD)/t/%,$(wildcard t/unit/*.c))
 FUZZERS  = $(patsubst t/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard t/fuzz/*.c))
 SECONDS ?= 10
@@ -119,9 +119,10 @@ check-valgrind: $(UNIT) ## the unit tests under valgrind
 fuzz: ## fuzz every parser for SECONDS=10 each; F="qs json" picks some
 	tools/fuzz --seconds $(SECONDS) $(F)
 
-bench: all ## Ashlar and its peers side by side; writes bench/RESULTS.md, IDENTITY.md, JOBS.md, WEBHOOKS.md, POOLS.md and REALTIME.md (BENCH_QUICK=1: a short look)
+bench: all ## Ashlar and its peers side by side; writes bench/RESULTS.md, IDENTITY.md, SEARCH.md, JOBS.md, WEBHOOKS.md, POOLS.md and REALTIME.md (BENCH_QUICK=1: a short look)
 	bench/run
 	bench/identity
+	bench/search
 	bench/jobs
 	bench/webhooks
 	bench/pools

@@ -299,12 +299,21 @@ int cmd_restore(int argc, char **argv)
 			cmd_run_file(db, "setup", f);
 	}
 	cmd_exec(db, "COMMIT");
+	/* All is the owner's, who connects, but for the candidate functions, which are given away behind it.
+	 */
 	if (!succeeds(start(db,
 			    (const char *const[]){ restore, "--exit-on-error", "--single-transaction",
-						   "--no-password", "--dbname", conninfo(&a, PQdb(db)), file,
-						   NULL },
+						   "--no-owner", "--no-password", "--dbname",
+						   conninfo(&a, PQdb(db)), file, NULL },
 			    STDOUT_FILENO)))
 		cmd_die("pg_restore failed, and the database is as it was");
+	cmd_exec(db, "BEGIN");
+	for (const struct cmd_file *f = sql_search; f->name; f++) {
+		if (!strcmp(f->name, "close.sql"))
+			cmd_run_file(db, "search", f);
+	}
+	cmd_exec(db, "COMMIT");
+	cmd_search_role(db);
 	/* The planner knows nothing of new tables; of those of the system, which are not the owner's, enough.
 	 */
 	cmd_exec(db, "SET client_min_messages = error");

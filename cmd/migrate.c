@@ -209,31 +209,49 @@ static void function_checksum(const struct cmd_file *f, char out[HEX_SIZE])
 	}
 }
 
-/* All of them or none; false: one could not get a lock, and they are to be tried again. */
+/* Is a file of functions another one than the database has? */
+static bool is_new(const PGresult *known, const struct cmd_file *f, const char *sum)
+{
+	int i = known ? find_row(known, "name", base_name(f)) : -1;
+
+	return i < 0 || strcmp(PQgetvalue(known, i, 1), sum) != 0;
+}
+
+/* All of them or none, and who they belong to; false: one could not get a lock, and they are to be tried
+ * again. */
 static bool try_functions(PGconn *db, const PGresult *known, bool is_again)
 {
+	bool any = false;
+
 	if (!dry_run)
 		begin(db);
 	for (const struct cmd_file *f = sql_functions; f->name; f++) {
-		int i = known ? find_row(known, "name", base_name(f)) : -1;
 		char sum[HEX_SIZE];
 		const char *const row[] = { base_name(f), sum };
 
 		function_checksum(f, sum);
-		if (i >= 0 && !strcmp(PQgetvalue(known, i, 1), sum))
+		if (!is_new(known, f, sum))
 			continue;
 		if (!is_again)
 			printf("%s sql/functions/%s\n", dry_run ? "would apply" : "applying", f->name);
 		if (dry_run)
 			continue;
-		if (!cmd_try_file(db, "functions", f)) {
+		if ((!any && !cmd_try_file(db, "search", find_file(sql_search, "open.sql"))) ||
+		    !cmd_try_file(db, "functions", f)) {
 			give_way(db, "functions", f->name);
 			return false;
 		}
+		any = true;
 		cmd_query(db, &q_owner_function_record, row);
 	}
-	if (!dry_run)
-		cmd_exec(db, "COMMIT");
+	if (dry_run)
+		return true;
+	if ((any || *PQgetvalue(cmd_query(db, &q_owner_search_role, NULL), 0, 0) == 'f') &&
+	    !cmd_try_file(db, "search", find_file(sql_search, "close.sql"))) {
+		give_way(db, "search", "close.sql");
+		return false;
+	}
+	cmd_exec(db, "COMMIT");
 	return true;
 }
 
@@ -293,6 +311,8 @@ int cmd_migrate(int argc, char **argv)
 		if (!dry_run && applied)
 			note(db, applied);
 		cmd_backup_role(db);
+		if (!dry_run)
+			cmd_search_role(db);
 	}
 	return 0;
 }

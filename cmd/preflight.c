@@ -92,3 +92,15 @@ bool cmd_backup_role(PGconn *db)
 			owner);
 	return false;
 }
+
+void cmd_search_role(PGconn *db)
+{
+	const PGresult *res = cmd_query(db, &q_owner_search_role, NULL);
+
+	if (!is(res, "is_ready"))
+		fprintf(stderr,
+			"ashlar: warning: searches test one row after the other, until %s may make the role "
+			"ashlar_search; as the superuser: psql -c \"ALTER ROLE %s CREATEROLE\", and then "
+			"\"ashlar migrate\" again\n",
+			text(res, "owner"), text(res, "owner"));
+}

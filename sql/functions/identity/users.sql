@@ -187,12 +187,12 @@ RETURN (SELECT coalesce(sum(c.n), 0)::bigint
 -- The users whose address, domain, name or last name begins with search, in any
 -- case; of each of the four, and of each standing, up to 200, so that it takes
 -- no longer when there are more.  role and is_active may be NULL.
-CREATE OR REPLACE FUNCTION user_search(search text, role text, is_active boolean) RETURNS TABLE (id uuid, created_at timestamptz)
-LANGUAGE sql STABLE ROWS 100
+CREATE OR REPLACE FUNCTION user_candidates(search text, role text, is_active boolean) RETURNS TABLE (id uuid, created_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp ROWS 100
 BEGIN ATOMIC
     SELECT DISTINCT u.id, u.created_at
     FROM (SELECT lower(search) COLLATE "C" AS from_here, lower(search) || chr(1114111) COLLATE "C" AS to_there) s,
-         user_standings(user_search.role, user_search.is_active) g (standing),
+         user_standings(user_candidates.role, user_candidates.is_active) g (standing),
          LATERAL (
              (SELECT x.id, x.created_at FROM users x
               WHERE x.tenant_id = (SELECT app_tenant()) AND x.standing = g.standing
@@ -215,6 +215,8 @@ BEGIN ATOMIC
               ORDER BY x.search_last LIMIT 200)
          ) u;
 END;
+REVOKE ALL ON FUNCTION user_candidates(text, text, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION user_candidates(text, text, boolean) TO ashlar_api;
 
 -- Open a session in which an administrator acts as a user, for an hour at most.
 -- Raises AS403 for administrators, AS404, and AS409 for who is not active.

@@ -126,3 +126,8 @@ LANGUAGE sql VOLATILE AS $$
     FROM contact_submit(ip, max, window_s, is_spam, name, email, NULL, phone, company, subject, message, extra_fields, source,
                         notify, confirm, language, webhook) s
 $$;
+
+CREATE OR REPLACE FUNCTION user_search(search text, role text, is_active boolean) RETURNS TABLE (id uuid, created_at timestamptz)
+LANGUAGE sql STABLE ROWS 100 AS $$
+    SELECT * FROM user_candidates(search, role, is_active)
+$$;

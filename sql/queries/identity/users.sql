@@ -58,10 +58,10 @@ LEFT JOIN (
 
 -- name: admin_user_search :page
 -- Those whose address, domain, name or last name begins with :search, newest
--- first, up to 200 of them; see user_search().
+-- first, up to 200 of them; see user_candidates().
 WITH found AS MATERIALIZED (
     SELECT id, created_at
-    FROM user_search(:search, :role, :is_active::boolean)
+    FROM user_candidates(:search, :role, :is_active::boolean)
     ORDER BY created_at DESC, id DESC
     LIMIT 200
 )
@@ -73,7 +73,7 @@ LEFT JOIN (
            x.subscription_status, x.created_at, user_is_premium(x.subscription_plan, x.subscription_status) AS is_premium,
            days_since(x.created_at) AS days_since_joined
     FROM (SELECT id FROM found ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :skip) f,
-         LATERAL (SELECT * FROM users WHERE tenant_id = @tenant AND id = f.id) x
+         LATERAL (SELECT * FROM users WHERE tenant_id = @tenant AND id = f.id OFFSET 0) x    -- one by one: no join with all
     ORDER BY x.created_at DESC, x.id DESC
 ) u ON true;
 

@@ -243,6 +243,13 @@ SELECT quote_ident(current_user) AS owner,
                  JOIN pg_roles m ON m.oid = a.member
                  WHERE r.rolname = 'ashlar_backup' AND m.rolname <> current_user AND NOT m.rolsuper), '') AS others;
 
+-- name: owner_search_role :row
+-- Do the candidate functions belong to ashlar_search?  owner is as SQL writes it.
+SELECT NOT EXISTS (SELECT FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
+                   WHERE p.proname LIKE '%\_candidates' AND p.pronamespace = 'public'::regnamespace
+                     AND r.rolname <> 'ashlar_search') AS is_ready,
+       quote_ident(current_user) AS owner;
+
 -- name: owner_as_backup :row
 SELECT set_config('role', 'ashlar_backup', false) AS role;
 

@@ -1,0 +1,165 @@
+# Search under policies: the functions that look past row-level security for candidates keep the rules that make it safe
+# (sql/search/close.sql), find by an index, and find nothing of another tenant.
+
+use v5.36;
+use lib 't/lib';
+use Ashlar::Cluster;
+use Ashlar::Process;
+use Ashlar::Queries;
+use Cpanel::JSON::XS 'decode_json';
+use Test::More;
+
+my $cluster = Ashlar::Cluster->shared;
+my $name    = $cluster->clone;
+my $super   = $cluster->connect($name);
+my $api     = $cluster->connect($name, 'ashlar_api');
+my $sql     = Ashlar::Queries->load;
+my $A       = '00000000-0000-7000-8000-000000000001';
+my ($B) = $super->selectrow_array(q{INSERT INTO tenants (slug, name) VALUES ('b', 'B') RETURNING id});
+
+# Two tenants with the same: a user with many projects, and users of the same names.
+my (%owner, %one);
+for my $tenant ($A, $B) {
+    $super->do(q{SELECT set_config('app.quiet', 'on', false), set_config('app.tenant_id', ?, false)}, undef, $tenant);
+    ($owner{$tenant}) = $super->selectrow_array(q{INSERT INTO users (tenant_id, public_id, email, full_name) VALUES (?, 'ann', 'ann@aardvark.example', 'Ann Aardvark') RETURNING id}, undef, $tenant);
+    $super->do(q{INSERT INTO users (tenant_id, public_id, email) SELECT ?, 'u' || i, 'u' || i || '@example.com' FROM generate_series(1, 400) i}, undef, $tenant);
+    $super->do(q{INSERT INTO projects (tenant_id, owner_id, name, created_at) SELECT ?, ?, 'Project ' || i, now() - i * interval '1 minute' FROM generate_series(1, 20000) i}, undef, $tenant, $owner{$tenant});
+    ($one{$tenant}) = $super->selectrow_array(q{INSERT INTO projects (tenant_id, owner_id, name, created_at) VALUES (?, ?, 'The aardvark', now() - interval '1 year') RETURNING id}, undef, $tenant, $owner{$tenant});
+    $super->do(q{INSERT INTO projects (tenant_id, owner_id, name) SELECT u.tenant_id, u.id, 'Of ' || u.public_id FROM users u, generate_series(1, 5) WHERE u.tenant_id = ? AND u.public_id LIKE 'u%'}, undef, $tenant);
+}
+$super->do('VACUUM ANALYZE');
+
+# What each looks for, and what it must read by.
+my %try = (
+    project_candidates => { call => sub ($tenant) { ('SELECT * FROM project_candidates(?, ?, 20)', $owner{$tenant}, 'aardvark') }, found => sub ($tenant) { $one{$tenant} }, index => qr/\Aprojects_/ },
+    user_candidates    => { call => sub ($tenant) { ('SELECT id FROM user_candidates(?, NULL, NULL)', 'aardvark') }, found => sub ($tenant) { $owner{$tenant} }, index => qr/\Ausers_search_/ },
+);
+
+my $functions = $super->selectall_arrayref(<<~'END', { Slice => {} });
+    SELECT p.proname AS name, p.oid::regprocedure::text AS signature, p.proowner::regrole::text AS owner, p.prosecdef AS is_definer, p.proconfig::text AS config,
+           has_function_privilege('public', p.oid, 'EXECUTE') AS is_public, p.proacl::text AS acl, p.prosrc || coalesce(pg_get_function_sqlbody(p.oid), '') AS text, p.provolatile AS volatile
+    FROM pg_proc p WHERE proname LIKE '%\_candidates' OR proowner = 'ashlar_search'::regrole ORDER BY 1
+    END
+
+subtest 'the rules of every such function' => sub {
+    is join(' ', map { $_->{name} } @$functions), join(' ', sort keys %try), 'each is known here: one that is not needs its line in %try';
+    for my $f (@$functions) {
+        is $f->{owner}, 'ashlar_search', "$f->{signature} belongs to ashlar_search";
+        like $f->{name}, qr/_candidates\z/, '  and is called so';
+        ok $f->{is_definer}, '  SECURITY DEFINER';
+        is $f->{config}, '{"search_path=pg_catalog, public, pg_temp"}', '  with a fixed search_path';
+        ok !$f->{is_public}, '  is not for everybody';
+        is join(' ', sort map { s{=.*}{}r } split /,/, $f->{acl} =~ tr/{}//dr), 'ashlar_api ashlar_search', '  but for the api';
+        is $f->{volatile}, 's', '  and changes nothing';
+        like $f->{text}, qr/tenant_id = \( ?SELECT app_tenant\(\)/, '  asks for the tenant itself';
+        like $f->{text}, qr/LIMIT/, '  and no more than a number of rows';
+        unlike $f->{text}, qr/EXECUTE/, '  and makes no statement of text';
+    }
+};
+
+subtest 'the role can do nothing else' => sub {
+    my $role = $super->selectrow_hashref(q{SELECT * FROM pg_roles WHERE rolname = 'ashlar_search'});
+    ok !$role->{$_}, "not $_" for qw(rolcanlogin rolsuper rolbypassrls rolcreaterole rolcreatedb rolreplication rolinherit);
+    is_deeply $super->selectcol_arrayref(q{SELECT member::regrole::text FROM pg_auth_members WHERE roleid = 'ashlar_search'::regrole OR member = 'ashlar_search'::regrole}), [], 'nobody is a member: a member would see all tenants';
+    is_deeply $super->selectcol_arrayref(q{SELECT DISTINCT table_name || ' ' || privilege_type FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' ORDER BY 1}), [ 'projects SELECT', 'users SELECT' ], 'reads the searched tables';
+    my $secret = $super->selectcol_arrayref(q{SELECT table_name || '.' || column_name FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' AND column_name ~ 'hash|secret|sealed|token|password'});
+    is "@$secret", '', 'and no secret in them';
+    is_deeply $super->selectcol_arrayref(q{SELECT polrelid::regclass || ' ' || polcmd::text FROM pg_policy WHERE 'ashlar_search'::regrole = ANY (polroles) ORDER BY 1}), [ 'projects r', 'users r' ], 'by policies that let it read';
+    ok !$super->selectrow_array(q{SELECT has_schema_privilege('ashlar_search', 'public', 'CREATE')}), 'makes nothing';
+    for my $text ('SET ROLE ashlar_search', 'GRANT ashlar_search TO ashlar_api') {
+        ok !eval { $api->do($text); 1 }, "not for the api: $text";
+    }
+    my $owner = $cluster->connect($name, 'ashlar');
+    is_deeply $owner->selectcol_arrayref('SELECT id FROM projects'), [], 'the owner sees no more for it';
+    $owner->disconnect;
+};
+
+for my $f (@$functions) {
+    my $try = $try{ $f->{name} } // next;
+    subtest "$f->{name}: of two tenants" => sub {
+        for my $tenant ($A, $B) {
+            my ($text, @values) = $try->{call}->($tenant);
+            is_deeply $sql->in($api, $tenant, $owner{$tenant}, sub { $api->selectcol_arrayref($text, undef, @values) }), [ $try->{found}->($tenant) ], 'finds its own';
+        }
+        my ($text, @values) = $try->{call}->($B);
+        my $other = $sql->in($api, $A, $owner{$A}, sub { $api->selectcol_arrayref($text, undef, @values) });
+        is_deeply [ grep { $_ eq $try->{found}->($B) } @$other ], [], 'and not the other\'s, whatever it is told';
+        is_deeply $api->selectcol_arrayref($text, undef, @values), [], 'without a tenant nothing';
+    };
+    subtest "$f->{name}: reads by an index, as the api's role" => sub {
+        my $db = $cluster->connect($name);
+        $db->do(q{LOAD 'auto_explain'});
+        $db->do("SET $_") for 'auto_explain.log_min_duration = 0', 'auto_explain.log_nested_statements = on', 'auto_explain.log_analyze = on', 'auto_explain.log_format = json', 'auto_explain.log_level = notice',
+            'client_min_messages = notice', 'plan_cache_mode = force_generic_plan', 'role = ashlar_api';
+        my @plans;
+        local $SIG{__WARN__} = sub ($text) { push @plans, decode_json($1)->{Plan} if $text =~ /plan:\n(\{.*\})/s };
+        my ($text, @values) = $try->{call}->($A);
+        $sql->in($db, $A, $owner{$A}, sub { $db->selectcol_arrayref($text, undef, @values) });
+        my (@indexes, @bad);
+        my $walk;
+        $walk = sub ($node) {
+            push @indexes, $node->{'Index Name'} // ();
+            push @bad, "$node->{'Node Type'} on $node->{'Relation Name'}" if ($node->{'Node Type'} eq 'Seq Scan' && $node->{'Relation Name'}) || ($node->{'Rows Removed by Filter'} // 0) > 200;
+            $walk->($_) for @{ $node->{Plans} // [] };
+        };
+        $walk->($_) for @plans;
+        ok scalar(grep { $_ =~ $try->{index} } @indexes), join ' ', 'by', @indexes;
+        ok scalar(grep { $_ eq 'projects_search' } @indexes), 'the trigrams among them' if $f->{name} eq 'project_candidates';
+        is "@bad", '', 'and tests no row after the other';
+        $db->disconnect;
+    };
+}
+
+subtest 'the list finds the same' => sub {
+    my $list = sub (%value) { return $sql->in($api, $A, $owner{$A}, sub { [ $sql->run($api, project_list => limit => 20, skip => 0, %value) ] }) };
+    my $rare = $list->(search => 'AARD');
+    is join(' ', map { "$_->{total} $_->{name}" } @$rare), '1 The aardvark', 'what is rare';
+    my $common = $list->(search => 'proj', skip => 10);
+    is $common->[0]{total}, 10001, 'what many have is counted up to 10,001';
+    is $common->[0]{name}, 'Project 11', 'newest first';
+    is $list->(search => 't 1999', limit => 100)->[0]{total}, 11, 'words in it';
+    is_deeply [ grep { $_->{name} } @{ $list->(search => '100%') } ], [], 'characters are what they are';
+};
+
+# Without the role: the owner may not make one.  Nothing fails, and the same is found.
+subtest 'an owner who may not make the role' => sub {
+    my $plain = "search_$$";
+    my $db    = $cluster->connect('postgres');
+    $db->do("CREATE ROLE owner_$$ LOGIN");
+    $db->do("CREATE DATABASE $plain OWNER owner_$$");
+    my $migrate = sub {
+        my $log = "/tmp/search_$$.log";
+        my $run = Ashlar::Process->start(name => 'migrate', cmd => [ "$Ashlar::Cluster::BUILD/ashlar", 'migrate' ], log => $log, env => { DATABASE_OWNER_URL => $cluster->url($plain, "owner_$$"), Ashlar::Cluster::sanitizer_env('/tmp') });
+        my $status = $run->wait_for(60) >> 8;
+        open my $in, '<', $log or die "$log: $!\n";
+        local $/ = undef;
+        my $text = <$in>;
+        unlink $log;
+        return ($status, $text);
+    };
+    my ($status, $text) = $migrate->();
+    is $status, 0, 'migrates' or diag $text;
+    like $text, qr/warning: searches test one row after the other, until owner_$$ may make the role ashlar_search; as the superuser: psql -c "ALTER ROLE owner_$$ CREATEROLE"/, 'and is told';
+    my $in = $cluster->connect($plain);
+    $in->do(q{SELECT set_config('app.quiet', 'on', false), set_config('app.tenant_id', ?, false)}, undef, $A);
+    my ($user) = $in->selectrow_array(q{INSERT INTO users (tenant_id, public_id) VALUES (?, 'ann') RETURNING id}, undef, $A);
+    $in->do(q{INSERT INTO projects (tenant_id, owner_id, name) SELECT ?, ?, 'Project ' || i FROM generate_series(1, 300) i}, undef, $A, $user);
+    my $as = $cluster->connect($plain, 'ashlar_api');
+    my $find = sub { $sql->in($as, $A, $user, sub { scalar @{ $as->selectcol_arrayref(q{SELECT * FROM project_candidates(?, 'ct 12', 100)}, undef, $user) } }) };
+    is $find->(), 11, 'the same is found';
+    $db->do("ALTER ROLE owner_$$ CREATEROLE");
+    ($status, $text) = $migrate->();
+    unlike $text, qr/warning: searches/, 'then it may';
+    is $in->selectrow_array(q{SELECT proowner::regrole::text FROM pg_proc WHERE proname = 'project_candidates'}), 'ashlar_search', 'and the functions are the role\'s';
+    is $find->(), 11, 'the same is found';
+    ($status, $text) = $migrate->();
+    unlike $text, qr/applying/, 'again: nothing to do';
+    $_->disconnect for $as, $in;
+    $db->do("DROP DATABASE $plain WITH (FORCE)");
+    $db->do("DROP ROLE owner_$$");
+    $db->disconnect;
+};
+
+$_->disconnect for $api, $super;
+$cluster->drop($name);
+done_testing;
