@@ -18,7 +18,9 @@ static bool has_value(const struct req *rq, const char *name)
 {
 	const struct value *v = req_value(rq, name);
 
-	return v && !v->is_null && v->text && *v->text;
+	if (!v || v->is_null)
+		return false;
+	return v->field->type == F_BOOL ? v->b : v->text && *v->text;
 }
 
 static unsigned parts_of(const struct req *rq, const struct query *q)

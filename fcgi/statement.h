@@ -38,7 +38,7 @@ struct statement {
 
 /*
  * The statement that answers the request: a part stands when each of its
- * parameters has a value (not null, and no empty text), the order is that of the
+ * parameters has a value (not null, no empty text, and not false), the order is that of the
  * fields sort_by and sort_order.
  *
  * Never NULL; the same one for the same question, until STATEMENTS_PREPARED

@@ -84,28 +84,14 @@ static const struct constraint settings_constraints[] = {
 static const enum err end_errors[] = { ERR_CONFLICT, ERR_OK };
 /* clang-format on */
 
-static enum err platform_user_list(struct req *rq)
-{
-	bool all = req_value(rq, "include_inactive")->b;
-
-	return req_answer(rq, all ? &q_platform_user_list_all : &q_platform_user_list);
-}
-
-/* In SQL :tenant_id is the caller's; what was sent is to be compared with it. */
-static enum err platform_user_create(struct req *rq)
-{
-	req_set(rq, "tenant", req_text(rq, "tenant_id"));
-	return req_answer(rq, &q_platform_user_create);
-}
-
 /* clang-format off */
 const struct route platform_user_routes[] = {
 	{ GET,    "/api/v1/users",                   "platform.users.list",            SECRET_KEY,  "List users",
-	  .query = list_in, .out = &platform_user_shape, .list = &turned, .items = "users", .sql = &q_platform_user_list, .run = platform_user_list },
+	  .query = list_in, .out = &platform_user_shape, .list = &turned, .items = "users", .sql = &q_platform_user_list },
 	{ POST,   "/api/v1/users",                   "platform.users.create",          SECRET_USER, "Create a user",
 	  .about = "The user has no password yet, and chooses one through forgot-password.",
 	  .body = platform_user, .as = NEW, .out = &platform_user_shape, .constraints = create_constraints,
-	  .sql = &q_platform_user_create, .run = platform_user_create },
+	  .sql = &q_platform_user_create },
 	{ GET,    "/api/v1/users/stats",             "platform.users.stats",           SECRET_KEY,  "Count users",
 	  .out = &stats_shape, .sql = &q_platform_user_stats },
 	{ GET,    "/api/v1/users/{user}",            "platform.users.get",             KEY_OR_USER, "Get a user",

@@ -68,7 +68,6 @@ static enum err flag_check(struct req *rq)
 	struct buf *b;
 	enum err rc;
 
-	req_set(rq, "user", req_text(rq, "user_id"));
 	rc = db_call(rq, &q_flag_check, true, &res);
 	if (rc)
 		return rc;

@@ -113,18 +113,6 @@ static const enum err conflicts[] = { ERR_CONFLICT, ERR_OK };
 static const enum err no_tenant[] = { ERR_NOT_FOUND, ERR_OK };
 /* clang-format on */
 
-/* In SQL tenant_id is the caller's, whatever the client sends; what it sends is what it wants. */
-static void name_tenant(struct req *rq)
-{
-	req_set(rq, "tenant_id_wanted", req_text(rq, "tenant_id"));
-}
-
-static enum err task_submit(struct req *rq)
-{
-	name_tenant(rq);
-	return req_answer(rq, &q_task_submit);
-}
-
 /* One as an object, several as an array, and null where there is nothing to do. */
 static enum err task_claim(struct req *rq)
 {
@@ -135,7 +123,6 @@ static enum err task_claim(struct req *rq)
 	enum err rc;
 	int n;
 
-	name_tenant(rq);
 	rc = db_call(rq, &q_task_claim, true, &res);
 	if (rc)
 		return rc;
@@ -162,7 +149,7 @@ const struct route task_queue_routes[] = {
 	{ POST, "/api/task-queue/submit", "operations.jobs.submit_task", USER_OR_KEY, "Submit a task",
 	  .about = "Tasks and the jobs of /api/bull-queue are the same: queue_name, task_type, payload and max_attempts are queue, "
 		   "name, data and attempts there.",
-	  .gate = &operator_write, .body = submit_in, .out = &submitted_shape, .errors = no_tenant, .sql = &q_task_submit, .run = task_submit },
+	  .gate = &operator_write, .body = submit_in, .out = &submitted_shape, .errors = no_tenant, .sql = &q_task_submit },
 	{ POST, "/api/task-queue/claim",  "operations.jobs.claim_task", USER_OR_KEY, "Claim tasks",
 	  .about = "In the order of priority, run_at and id; no task goes to two workers. data is an array with batch_size above 1, "
 		   "and null when there is nothing to do. Whoever claims reports before lease_expires_at, or sends a heartbeat; "

@@ -36,13 +36,6 @@ static const struct constraint create_constraints[] = {
 const struct shape department_shape = { "Department", department };
 /* clang-format on */
 
-/* In SQL :user_id is the caller; the one in the query string is somebody, perhaps. */
-static enum err department_get(struct req *rq)
-{
-	req_set(rq, "member", req_text(rq, "user_id"));
-	return req_answer(rq, &q_department_get);
-}
-
 static enum err department_create(struct req *rq)
 {
 	PGresult *res;
@@ -64,7 +57,7 @@ const struct route department_routes[] = {
 	  .may = &org_read, .out = &department_shape, .list = &sliced, .sql = &q_department_list },
 	{ GET, "/api/v1/departments/{department_id}", "platform.organizations.get_department", KEY,
 	  "Get a department", "For a member of its organization, whom user_id names; a bearer token, if one is sent, must be that user's.",
-	  .query = get_in, .out = &department_shape, .errors = not_a_member, .sql = &q_department_get, .run = department_get, .flags = TOKEN_TOO },
+	  .query = get_in, .out = &department_shape, .errors = not_a_member, .sql = &q_department_get, .flags = TOKEN_TOO },
 	{ POST, "/api/v1/dashboard/organizations/{organization_id}/departments", "platform.organizations.dashboard_create_department", TEAM_ADMIN,
 	  "Add a department to an organization",
 	  .body = department, .as = NEW, .out = &department_shape, .constraints = create_constraints, .run = department_create },

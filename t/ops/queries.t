@@ -206,7 +206,7 @@ subtest 'the statements inside of functions read by an index' => sub {
         [ 'user_7 invitation_resend', organization_id => $org, invitation_id => $invitation, token_hash => '\\x22', mail_payload => '{}' ],
         [ 'user_9 invitation_accept', token_hash => '\\x22' ],
         [ 'user_9 invitation_reject', token_hash => '\\x11' ],
-        [ 'user_7 department_get', department_id => $department, member => $user{user_7} ],
+        [ 'user_7 department_get', department_id => $department, user_id => $user{user_7} ],
     ) {
         my ($query, @value) = @$_;
         my $caller = $query =~ s/^(user_\d) // ? $user{$1} : $DEFAULT;

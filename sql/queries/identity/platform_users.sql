@@ -2,41 +2,21 @@
 -- key reaches all of them; with a public one :user is the caller, or nobody.
 
 -- name: platform_user_list :page
--- Newest first, without those who are not active: each standing has its order in
--- the index users_of_standing, and gives as many as the page could need of it.
-SELECT t.total, u.id, u.email, u.display_name, u.avatar_url, u.locale, u.is_active, u.tenant_id, u.sub,
-       u.is_email_verified, u.status, u.current_plan_id, u.default_organization_id, u.created_at, u.updated_at, u.settings
-FROM (SELECT user_count(NULL, true) AS total) t
-LEFT JOIN (
-    SELECT x.id, x.email, x.full_name AS display_name, x.avatar_url, x.locale, x.is_active, x.tenant_id, x.public_id AS sub,
-           x.is_email_verified, x.status, x.current_plan_id, x.default_organization_id, x.created_at, x.updated_at,
-           NULL::jsonb AS settings
-    FROM user_standings(NULL, true) g (standing),
-         LATERAL (
-             SELECT * FROM users
-             WHERE tenant_id = @tenant AND standing = g.standing
-             ORDER BY created_at DESC, id DESC
-             LIMIT :limit::bigint + :skip::bigint
-         ) x
-    ORDER BY x.created_at DESC, x.id DESC
-    LIMIT :limit OFFSET :skip
-) u ON true;
-
--- name: platform_user_list_all :page
--- The same with those who are not active.
+-- total: user_count(NULL, [:include_inactive| NULL | true])
+-- Newest first, perhaps with those who are not active.  Without them each standing has
+-- its order in the index users_of_standing, and gives as many as the page could need of it.
 -- scan: a page of the index that is the list's order
-SELECT t.total, u.id, u.email, u.display_name, u.avatar_url, u.locale, u.is_active, u.tenant_id, u.sub,
-       u.is_email_verified, u.status, u.current_plan_id, u.default_organization_id, u.created_at, u.updated_at, u.settings
-FROM (SELECT user_count(NULL, NULL) AS total) t
-LEFT JOIN (
-    SELECT id, email, full_name AS display_name, avatar_url, locale, is_active, tenant_id, public_id AS sub,
-           is_email_verified, status, current_plan_id, default_organization_id, created_at, updated_at,
-           NULL::jsonb AS settings
-    FROM users
-    WHERE tenant_id = @tenant AND deleted_at IS NULL
-    ORDER BY users.created_at DESC, users.id DESC
-    LIMIT :limit OFFSET :skip
-) u ON true;
+SELECT u.id, u.email, u.full_name AS display_name, u.avatar_url, u.locale, u.is_active, u.tenant_id, u.public_id AS sub,
+       u.is_email_verified, u.status, u.current_plan_id, u.default_organization_id, u.created_at, u.updated_at,
+       NULL::jsonb AS settings
+FROM [:include_inactive| users u
+     | user_standings(NULL, true) g (standing),
+       LATERAL (SELECT * FROM users
+                WHERE tenant_id = @tenant AND standing = g.standing
+                ORDER BY created_at DESC, id DESC
+                LIMIT :limit::bigint + :skip::bigint) u]
+WHERE u.tenant_id = @tenant AND u.deleted_at IS NULL
+ORDER BY u.created_at DESC, u.id DESC;
 
 -- name: platform_user_stats :row
 SELECT user_count(NULL, NULL) AS total_users, user_count(NULL, true) AS active_users,
@@ -49,7 +29,7 @@ WHERE u.tenant_id = @tenant AND u.id = :user AND u.deleted_at IS NULL AND (@is_s
 
 -- name: platform_user_create :row
 SELECT p.*
-FROM user_create(:tenant::uuid, :sub, :email_key, :email, :display_name, :avatar_url, :locale, :is_email_verified::boolean,
+FROM user_create(:tenant_id::uuid, :sub, :email_key, :email, :display_name, :avatar_url, :locale, :is_email_verified::boolean,
                  :status, :is_active::boolean) u, platform_user(u, false) p;
 
 -- name: platform_user_update :row

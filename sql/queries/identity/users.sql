@@ -10,10 +10,8 @@ FROM users
 WHERE tenant_id = @tenant AND id = @user;
 
 -- name: user_update :row
--- Fields that were not sent keep their value; null clears them.
 UPDATE users
-SET full_name = CASE WHEN :has_full_name THEN :full_name ELSE full_name END,
-    avatar_url = CASE WHEN :has_avatar_url THEN :avatar_url ELSE avatar_url END
+SET :set(full_name, avatar_url)
 WHERE tenant_id = @tenant AND id = @user AND if_match(updated_at, :if_match)
 RETURNING public_id AS id, email, full_name, avatar_url, role, is_active, subscription_plan, subscription_status,
           created_at, user_is_premium(subscription_plan, subscription_status) AS is_premium,

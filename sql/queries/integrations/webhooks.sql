@@ -53,9 +53,7 @@ FROM made, webhook_shown(made::webhook_endpoints, :secret_text) w,
 -- whole.  is_active means what switching means: see webhook_switch().
 WITH changed AS (
     UPDATE webhook_endpoints e
-    SET name = CASE WHEN :has_name THEN :name ELSE e.name END,
-        description = CASE WHEN :has_description THEN :description ELSE e.description END,
-        url = CASE WHEN :has_url THEN :url ELSE e.url END,
+    SET :set(name, description, url),
         events = CASE WHEN :has_events THEN ARRAY(SELECT jsonb_array_elements_text(:event_list::jsonb)) ELSE e.events END,
         header_names = CASE WHEN :has_headers THEN ARRAY(SELECT jsonb_array_elements_text(:header_names::jsonb))
                             ELSE e.header_names END,
@@ -75,10 +73,8 @@ FROM changed
 LEFT JOIN off ON true,
      webhook_shown(changed::webhook_endpoints, NULL) w,
      audit('webhook.update', 'webhook', changed.id::text,
-           webhook_noted(changed::webhook_endpoints) || jsonb_build_object('fields', array_remove(
-               ARRAY[CASE WHEN :has_name THEN 'name' END, CASE WHEN :has_description THEN 'description' END,
-                     CASE WHEN :has_url THEN 'url' END, CASE WHEN :has_events THEN 'events' END,
-                     CASE WHEN :has_headers THEN 'headers' END, CASE WHEN :has_is_active THEN 'is_active' END], NULL)));
+           webhook_noted(changed::webhook_endpoints) || jsonb_build_object(
+               'fields', :changed(name, description, url, events, headers, is_active)));
 
 -- name: webhook_toggle :row
 SELECT w.*

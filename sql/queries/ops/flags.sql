@@ -31,8 +31,8 @@ SELECT id, audit('flag.delete', 'feature_flag', id::text, jsonb_build_object('ke
 -- who is not there is told apart by _has_user.
 SELECT r.flag_key, r.reason IN ('boolean', 'percentage_rollout', 'user_list', 'plan') AS is_enabled, r.reason, r._has_user
 FROM (SELECT f.key AS flag_key, u.id IS NOT NULL AS _has_user,
-             flag_reason(f, :user, CASE WHEN u.subscription_status IN ('active', 'trialing') OR u.subscription_status IS NULL
+             flag_reason(f, :user_id, CASE WHEN u.subscription_status IN ('active', 'trialing') OR u.subscription_status IS NULL
                                         THEN coalesce(u.subscription_plan, 'free') ELSE 'free' END) AS reason
       FROM feature_flags f
-      LEFT JOIN users u ON u.tenant_id = f.tenant_id AND u.public_id = :user AND u.deleted_at IS NULL
+      LEFT JOIN users u ON u.tenant_id = f.tenant_id AND u.public_id = :user_id AND u.deleted_at IS NULL
       WHERE f.tenant_id = @tenant AND f.key = :flag) r;

@@ -4,7 +4,7 @@
 SELECT t.id, t.queue_name, t.task_type, t.payload, t.status, t.priority, t.tenant_id, t.attempts, t.max_attempts,
        t.timeout_seconds, t.idempotency_key, t.worker_id, t.claimed_at, t.lease_expires_at, t.run_at, t.created_at,
        t.updated_at, s.deduplicated
-FROM queue_submit(:tenant_id_wanted::bigint, :queue_name, :task_type, :payload::jsonb, :priority::integer,
+FROM queue_submit(:tenant_id::bigint, :queue_name, :task_type, :payload::jsonb, :priority::integer,
                   :max_attempts::integer, :timeout_seconds::integer, 0, NULL, NULL, NULL, :idempotency_key, 'queue_name') s,
      task_shown(s.job) t;
 
@@ -13,7 +13,7 @@ FROM queue_submit(:tenant_id_wanted::bigint, :queue_name, :task_type, :payload::
 SELECT t.id, t.queue_name, t.task_type, t.payload, t.status, t.priority, t.tenant_id, t.attempts, t.max_attempts,
        t.timeout_seconds, t.idempotency_key, t.worker_id, t.claimed_at, t.lease_expires_at, t.run_at, t.created_at,
        t.updated_at
-FROM task_claim(:tenant_id_wanted::bigint, :queue_name, :worker_id, :task_type, :batch_size::integer) c, task_shown(c) t;
+FROM task_claim(:tenant_id::bigint, :queue_name, :worker_id, :task_type, :batch_size::integer) c, task_shown(c) t;
 
 -- name: task_get :row
 SELECT t.id, t.queue_name, t.task_type, t.payload, t.status, t.priority, t.tenant_id, t.attempts, t.max_attempts,

@@ -35,10 +35,9 @@ WITH before AS (
     WHERE k.tenant_id = @tenant AND k.id = :key_id
 ), changed AS (
     UPDATE api_keys k
-    SET name = CASE WHEN :has_name THEN :name ELSE k.name END,
+    SET :set(k.name, k.is_active),
         allowed_origins = CASE WHEN :has_allowed_origins THEN ARRAY(SELECT jsonb_array_elements_text(:origins::jsonb))
-                               ELSE k.allowed_origins END,
-        is_active = CASE WHEN :has_is_active THEN :is_active ELSE k.is_active END
+                               ELSE k.allowed_origins END
     FROM before b
     WHERE k.tenant_id = @tenant AND k.id = b.id AND api_key_open(k.revoked_at)
     RETURNING k.*, changed_fields(b.row, to_jsonb(k)) AS fields

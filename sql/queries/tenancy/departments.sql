@@ -9,9 +9,9 @@ ORDER BY is_default DESC, name
 LIMIT :limit OFFSET :skip;
 
 -- name: department_get :row
--- For :member, who need not be the caller: a key alone may ask.  No row: there is no such department.
+-- For :user_id, who need not be the caller: a key alone may ask.  No row: there is no such department.
 SELECT id, organization_id, name, description, is_default, is_active, settings, created_at, updated_at
-FROM department_of_member(:department_id::uuid, :member::uuid);
+FROM department_of_member(:department_id::uuid, :user_id::uuid);
 
 -- name: department_lock :row
 -- One at a time in an organization, because of the default one.  No row: it is not the tenant's.

@@ -39,19 +39,15 @@ FROM organizations
 WHERE tenant_id = @tenant AND id = :organization_id AND deleted_at IS NULL;
 
 -- name: organization_update :row
--- Fields that were not sent keep their value; null clears those that may be empty.
 WITH changed AS (
     UPDATE organizations
-    SET name = CASE WHEN :has_name THEN :name ELSE name END,
-        description = CASE WHEN :has_description THEN :description ELSE description END,
-        logo_url = CASE WHEN :has_logo_url THEN :logo_url ELSE logo_url END
+    SET :set(name, description, logo_url)
     WHERE tenant_id = @tenant AND id = :organization_id AND deleted_at IS NULL AND if_match(updated_at, :if_match)
     RETURNING id, name, slug, description, logo_url, created_at, updated_at
 )
 SELECT c.id, c.name, c.slug, c.description, c.logo_url, @org_role AS role, c.created_at, c.updated_at AS _updated_at
-FROM changed c, audit('organization.update', 'organization', c.id::text, jsonb_build_object('fields', array_remove(
-    ARRAY[CASE WHEN :has_name THEN 'name' END, CASE WHEN :has_description THEN 'description' END,
-          CASE WHEN :has_logo_url THEN 'logo_url' END], NULL)));
+FROM changed c, audit('organization.update', 'organization', c.id::text, jsonb_build_object(
+    'fields', :changed(name, description, logo_url)));
 
 -- name: organization_set_default :row
 -- The membership is locked: who takes it away at this moment waits, and then clears the default.

@@ -20,7 +20,6 @@ JOIN tenants t ON t.id = s.tenant_id
 WHERE s.tenant_id = @tenant;
 
 -- name: settings_update :exec
--- Fields that were not sent keep their value; null clears them.
 WITH before AS (
     SELECT to_jsonb(s) || jsonb_build_object('name', t.name) AS row
     FROM tenant_settings s
@@ -28,19 +27,10 @@ WITH before AS (
     WHERE s.tenant_id = @tenant
 ), changed AS (
     UPDATE tenant_settings s
-    SET support_email = CASE WHEN :has_support_email THEN :support_email ELSE s.support_email END,
-        email_from_name = CASE WHEN :has_email_from_name THEN :email_from_name ELSE s.email_from_name END,
-        logo_url = CASE WHEN :has_logo_url THEN :logo_url ELSE s.logo_url END,
+    SET :set(support_email, email_from_name, logo_url, email_verification_required, refresh_token_rotation,
+             verification_url, password_reset_url, invitation_url, default_plan_id),
         brand_color = CASE WHEN :has_brand_color THEN lower(:brand_color) ELSE s.brand_color END,
-        email_verification_required = CASE WHEN :has_email_verification_required THEN :email_verification_required
-                                           ELSE s.email_verification_required END,
-        refresh_token_rotation = CASE WHEN :has_refresh_token_rotation THEN :refresh_token_rotation
-                                      ELSE s.refresh_token_rotation END,
-        verification_url = CASE WHEN :has_verification_url THEN :verification_url ELSE s.verification_url END,
-        password_reset_url = CASE WHEN :has_password_reset_url THEN :password_reset_url ELSE s.password_reset_url END,
-        invitation_url = CASE WHEN :has_invitation_url THEN :invitation_url ELSE s.invitation_url END,
-        webauthn_rp_id = CASE WHEN :has_webauthn_rp_id THEN lower(:webauthn_rp_id) ELSE s.webauthn_rp_id END,
-        default_plan_id = CASE WHEN :has_default_plan_id THEN :default_plan_id::uuid ELSE s.default_plan_id END
+        webauthn_rp_id = CASE WHEN :has_webauthn_rp_id THEN lower(:webauthn_rp_id) ELSE s.webauthn_rp_id END
     WHERE s.tenant_id = @tenant AND settings_plan_fits(:default_plan_id::uuid) AND if_match(s.updated_at, :if_match)
     RETURNING to_jsonb(s) || jsonb_build_object('name', CASE WHEN :has_name THEN to_jsonb(:name::text) END) AS row
 ), renamed AS (

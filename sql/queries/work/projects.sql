@@ -38,10 +38,8 @@ SELECT made.id, made.name, made.description, owner.public_id AS owner_id, made.c
 FROM made, owner;
 
 -- name: project_update :row
--- Fields that were not sent keep their value; a null description clears it.
 UPDATE projects p
-SET name = CASE WHEN :has_name THEN :name ELSE p.name END,
-    description = CASE WHEN :has_description THEN :description ELSE p.description END
+SET :set(p.name, p.description)
 FROM users u
 WHERE p.tenant_id = @tenant AND p.id = :project_id AND p.owner_id = @user AND p.deleted_at IS NULL
   AND u.tenant_id = p.tenant_id AND u.id = p.owner_id AND if_match(p.updated_at, :if_match)
