@@ -22,7 +22,7 @@ LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lev -lm
 ,       := ,
 
 QUERIES  = $(patsubst sql/queries/%.sql,build/sql/%,$(wildcard sql/queries/*/*.sql))
-SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) build/passwords.c build/mail_templates.c
+SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) build/routes.c build/passwords.c build/mail_templates.c
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
 CMD_OBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/*.c) build/embedded.c)
 SQL_DIRS = sql/setup sql/migrations sql/functions sql/search sql/seed sql/scale
@@ -49,6 +49,12 @@ build/sql/%.c: sql/queries/%.sql tools/queries
 
 # Written with it, if it differs.
 build/sql/%.h: build/sql/%.c ;
+
+HANDLERS = $(sort $(wildcard handlers/*/*.c))
+
+build/routes.c: tools/routes $(HANDLERS) $(sort $(dir $(HANDLERS)))
+	@mkdir -p build
+	$(call run,LIST $@)tools/routes $(HANDLERS) >$@
 
 build/passwords.c: tools/passwords
 	@mkdir -p build

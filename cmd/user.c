@@ -7,7 +7,7 @@
 #include "fcgi/arena.h"
 #include "fcgi/nfc.h"
 #include "fcgi/password.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 static struct email address; /* as it is to be kept, or looked for */
 static const char *email, *role, *name, *tenant, *password, *limit = "1000";

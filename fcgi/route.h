@@ -2,14 +2,13 @@
  * Routes: an endpoint is a row.
  *
  * To add an endpoint:
- *  1. sql/queries/<resource>.sql: the query, with the columns of the answer.
- *  2. handlers/<area>/<resource>.c: field tables for what comes in, a shape for
- *     what goes out, and a row in the resource's route table.  Without a
- *     decision to make the row names its query and there is no handler.
+ *  1. sql/queries/<area>/<resource>.sql: the query, with the columns of the answer.
+ *  2. handlers/<area>/<resource>.c: the resource's fields, its shape, and a row
+ *     in its table, const struct route x_routes[].  Without a decision to make
+ *     the row names its query and there is no handler.
  *  3. A row in the resource's constraint table for every constraint a client
  *     can violate.
- *  4. t/api/<resource>.t: first the refusals, then the answer.
- *  5. A new resource also adds its table to handlers/routes.c.
+ *  4. t/api/<area>/<resource>.t: first the refusals, then the answer.
  * The router, validation, access, OpenAPI, nginx's pools, the contract test and
  * the coverage report all read the row.
  */
@@ -142,7 +141,7 @@ struct route {
 #define ROUTE_END { .path = NULL }
 /* clang-format on */
 
-/* Every route table, NULL-terminated; defined in handlers/routes.c. */
+/* Every route table, NULL-terminated: tools/routes collects them from the handlers. */
 extern const struct route *const route_tables[];
 
 /* What clients of a surface compare literally: "detail" of an error, whatever its message says. */

@@ -11,7 +11,7 @@
  */
 #include "fcgi/event.h"
 #include "handlers/permissions.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const char *const signin_methods[] = { "password", "google", "passkey", NULL };

@@ -1,7 +1,7 @@
 /*
- * Shapes that resources share, apart from the list of routes: who needs one does not need them all.
+ * Shapes that no resource has for itself.
  */
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field message_out[] = {

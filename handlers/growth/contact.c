@@ -14,7 +14,7 @@
 #include "fcgi/jx.h"
 #include "fcgi/limit.h"
 #include "fcgi/req.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 enum { MAX_BODY = 128 * 1024, MAX_EXTRA_FIELDS = 50, MAX_EXTRA_BYTES = 16 * 1024, MAX_LANGUAGE = 35 };
 

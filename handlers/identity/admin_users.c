@@ -4,7 +4,7 @@
  */
 #include "build/sql/identity/users.h"
 #include "fcgi/req.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field list_in[] = {

@@ -15,7 +15,7 @@
 #include "handlers/identity/auth.h"
 #include "handlers/identity/mailed.h"
 #include "handlers/identity/session.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field register_in[] = {

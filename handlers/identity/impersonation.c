@@ -11,7 +11,7 @@
 #include "fcgi/jx.h"
 #include "fcgi/req.h"
 #include "handlers/identity/session.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field start_in[] = {

@@ -19,7 +19,7 @@
 #include "handlers/identity/auth.h"
 #include "handlers/identity/session.h"
 #include "handlers/permissions.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 #define TOKEN_FIELD \

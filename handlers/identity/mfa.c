@@ -17,7 +17,7 @@
 #include "fcgi/ticket.h"
 #include "fcgi/totp.h"
 #include "handlers/identity/session.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* The user's factor, as mfa_factor and mfa_challenge have it. */
 struct factor {

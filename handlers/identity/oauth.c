@@ -29,7 +29,7 @@
 #include "fcgi/secret.h"
 #include "fcgi/ticket.h"
 #include "handlers/identity/session.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 #include "providers/google.h"
 
 enum {

@@ -24,7 +24,7 @@
 #include "fcgi/webauthn.h"
 #include "handlers/identity/decoys.h"
 #include "handlers/identity/session.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field registration_response[] = {

@@ -6,7 +6,7 @@
 #include "fcgi/password.h"
 #include "fcgi/req.h"
 #include "handlers/identity/mailed.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field forgot_in[] = {

@@ -6,7 +6,7 @@
  */
 #include "build/sql/identity/platform_users.h"
 #include "fcgi/req.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field user_id[] = {

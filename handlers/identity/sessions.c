@@ -4,7 +4,7 @@
  */
 #include "build/sql/identity/sessions.h"
 #include "fcgi/req.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const char *const methods[] = { "token", "password", "google", "passkey", "impersonation", NULL };

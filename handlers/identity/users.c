@@ -3,7 +3,7 @@
  */
 #include "build/sql/identity/users.h"
 #include "fcgi/req.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 const char *const user_roles[] = { "user",  "admin",  "superadmin", "editor", "builder",
 				   "agent", "viewer", "demo",       "member", NULL };

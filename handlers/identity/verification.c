@@ -7,7 +7,7 @@
 #include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "handlers/identity/mailed.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field verify_in[] = {

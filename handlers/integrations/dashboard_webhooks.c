@@ -7,7 +7,7 @@
 #include "build/sql/integrations/webhooks.h"
 #include "fcgi/req.h"
 #include "handlers/integrations/webhooks.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field list_in[] = {

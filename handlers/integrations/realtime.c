@@ -6,7 +6,7 @@
 #include "fcgi/jx.h"
 #include "fcgi/req.h"
 #include "fcgi/ticket.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 #include <stdio.h>
 

@@ -4,7 +4,7 @@
 #include "build/sql/integrations/webhook_events.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 #include "providers/webhook_event.h"
 
 /* clang-format off */

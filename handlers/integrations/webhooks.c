@@ -22,7 +22,7 @@
 #include "fcgi/seal.h"
 #include "fcgi/secret.h"
 #include "handlers/permissions.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 #include "providers/standard_webhooks.h"
 #include "providers/webhook.h"
 

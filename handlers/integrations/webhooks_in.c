@@ -24,7 +24,7 @@
 #include "fcgi/req.h"
 #include "fcgi/secret.h"
 #include "fcgi/tok.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 #include "providers/apple_jws.h"
 #include "providers/standard_webhooks.h"
 #include "providers/stripe_signature.h"

@@ -2,7 +2,7 @@
  * The audit log, as administrators read it.
  */
 #include "build/sql/ops/audit.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field list_in[] = {

@@ -6,7 +6,7 @@
 #include "fcgi/req.h"
 #include "handlers/ops/queues.h"
 #include "handlers/permissions.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 const char *const queue_statuses[] = { "waiting", "active", "completed", "failed", "delayed", "paused", "prioritized",

@@ -1,7 +1,7 @@
 /*
  * The API reference.  nginx serves these from files; the rows are for the document itself.
  */
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 const struct route docs_routes[] = {

@@ -6,7 +6,7 @@
 #include "fcgi/db.h"
 #include "fcgi/jx.h"
 #include "fcgi/req.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const char *const types[] = { "boolean", "percentage", "user_list", "plan_based", NULL };

@@ -13,7 +13,7 @@
 #include "fcgi/req.h"
 #include "fcgi/shm.h"
 #include "fcgi/version.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const char *const healths[] = { "healthy", "unhealthy", NULL };

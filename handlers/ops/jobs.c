@@ -5,7 +5,7 @@
 
 #include "build/sql/ops/admin_jobs.h"
 #include "fcgi/req.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const char *const states[] = { "scheduled", "queued", "running", "completed", "failed", "cancelled", NULL };

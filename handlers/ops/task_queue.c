@@ -10,7 +10,7 @@
 #include "fcgi/rows.h"
 #include "handlers/ops/queues.h"
 #include "handlers/permissions.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 #define TENANT_FIELD \

@@ -5,7 +5,7 @@
 #include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field get_in[] = {

@@ -10,7 +10,7 @@
 #include "fcgi/ticket.h"
 #include "handlers/mail.h"
 #include "handlers/permissions.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field token_in[] = {

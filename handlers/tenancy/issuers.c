@@ -10,7 +10,7 @@
 #include "fcgi/http.h"
 #include "fcgi/req.h"
 #include "fcgi/seal.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field issuer[] = {

@@ -8,7 +8,7 @@
 #include "build/sql/tenancy/members.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field member_path[] = {

@@ -4,7 +4,7 @@
 #include "build/sql/tenancy/organizations.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field organization[] = {

@@ -9,7 +9,7 @@
 #include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "fcgi/seal.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 #include "handlers/tenancy/origin.h"
 
 /* clang-format off */

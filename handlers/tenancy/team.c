@@ -9,7 +9,7 @@
 #include "fcgi/req.h"
 #include "fcgi/ticket.h"
 #include "handlers/mail.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const char *const invited_roles[] = { "admin", "member", NULL };

@@ -18,7 +18,7 @@
 #include "fcgi/ticket.h"
 #include "fcgi/tok.h"
 #include "handlers/mail.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 #include "handlers/tenancy/team.h"
 
 enum { ACCESS_TTL_S = 3600, MAX_TICKET = 512 };

@@ -3,7 +3,7 @@
  */
 #include "build/sql/work/projects.h"
 #include "fcgi/req.h"
-#include "handlers/routes.h"
+#include "handlers/shapes.h"
 
 /* clang-format off */
 static const struct field list_in[] = {
