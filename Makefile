@@ -125,7 +125,7 @@ check-valgrind: $(UNIT) ## the unit tests under valgrind
 fuzz: ## fuzz every parser for SECONDS=10 each; F="qs json" picks some
 	tools/fuzz --seconds $(SECONDS) $(F)
 
-bench: all ## Ashlar and its peers side by side; writes bench/RESULTS.md, IDENTITY.md, SEARCH.md, JOBS.md, WEBHOOKS.md, POOLS.md and REALTIME.md (BENCH_QUICK=1: a short look)
+bench: all ## Ashlar and its peers side by side; writes the figures in bench/*.md (BENCH_QUICK=1: a short look)
 	bench/run
 	bench/identity
 	bench/search
@@ -133,6 +133,8 @@ bench: all ## Ashlar and its peers side by side; writes bench/RESULTS.md, IDENTI
 	bench/webhooks
 	bench/pools
 	bench/realtime
+	bench/statements
+	bench/release
 
 deps: ## install what is missing of the Debian and npm packages
 	@tools/deps

@@ -7,7 +7,7 @@
 #include "fcgi/buf.h"
 #include "fcgi/req.h"
 
-enum { BUCKETS = 1024 };
+enum { BUCKETS = 512 };
 
 static struct statement statements[STATEMENTS_PREPARED];
 static int nstatements;

@@ -16,7 +16,7 @@
 
 struct req;
 
-enum { STATEMENTS_PREPARED = 512 };
+enum { STATEMENTS_PREPARED = 256 };
 
 struct statement {
 	const struct query *query;

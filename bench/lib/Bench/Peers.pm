@@ -9,7 +9,7 @@ use Bench::Env;
 use Bench::Proc qw(start run wait_for);
 use Bench::Requests;
 
-our @EXPORT = qw(@subjects ashlar_env build_peers start_alone start_ashlar start_subjects);
+our @EXPORT = qw(@subjects ashlar_env build_peers start_alone start_ashlar start_both start_subjects);
 
 # What is measured: name, mode, port, sockets, the service's processes, and nginx's.
 our @subjects;
@@ -36,12 +36,12 @@ sub ashlar_env {
     };
 }
 
-sub start_ashlar ($socket, $children) {
+sub start_ashlar ($socket, $children, $program = $ashlar, $name = 'ashlar') {
     return start(
-        name => 'ashlar',
-        log  => "$tmp/ashlar.log",
-        env  => ashlar_env(),
-        cmd  => [ $ashlar, 'api', '--pool', 'main', '--processes', $children, '--socket', $socket ],
+        name => $name,
+        log  => "$tmp/$name.log",
+        env  => { %{ ashlar_env() }, $name eq 'ashlar' ? () : (SHM_FILE => "$tmp/shared-$name") },
+        cmd  => [ $program, 'api', '--pool', 'main', '--processes', $children, '--socket', $socket ],
     );
 }
 
@@ -274,6 +274,25 @@ sub start_alone (%render) {
     add_ashlar(%render);
     push @{ $subjects[0]{pids} }, start_hash("$tmp/hash");
     push @{ $subjects[0]{sockets} }, "$tmp/hash";
+    wait_for_subjects();
+    return;
+}
+
+# This tree's program and the last release's, which migrated nothing: it works on this one's database.
+sub start_both ($release) {
+    make_certificate();
+    for my $one ([ 'last release', 'release', "$release/build/ashlar" ], [ 'this tree', 'tree', $ashlar ]) {
+        my ($name, $word, $program) = @$one;
+        my $port = free_port();
+        push @subjects, {
+            name    => $name,
+            mode    => 'guaranteed',
+            port    => $port,
+            sockets => ["$tmp/$word-main"],
+            pids    => [ start_ashlar("$tmp/$word-main", $pool, $program, $word) ],
+            nginx   => start_nginx("nginx-$word", render_nginx("nginx-$word", HTTPS_PORT => $port, ASHLAR => $program, SOCKET_MAIN => "$tmp/$word-main")),
+        };
+    }
     wait_for_subjects();
     return;
 }

@@ -4,6 +4,7 @@ package Ashlar::Previous;
 
 use v5.36;
 use Digest::SHA 'sha256_hex';
+use File::Basename 'basename';
 
 # The directory that its tree is in; '': it is not there.
 sub tree ($class) {
@@ -23,7 +24,7 @@ sub apply ($class, $db) {
     my $tree = $class->tree or die "the last release is not there\n";
     for my $dir (qw(setup migrations functions)) {
         $db->begin_work if $dir eq 'functions';
-        for my $file (sort glob "$tree/sql/$dir/*.sql") {
+        for my $file (sort { basename($a) cmp basename($b) } glob "$tree/sql/$dir/*.sql $tree/sql/$dir/*/*.sql") {
             my $text = slurp($file);
             my ($base) = $file =~ m{([^/]+)\z};
             utf8::encode(my $bytes = $text);
