@@ -134,7 +134,7 @@ struct sub *channel_enter(struct conn *c, const char *name, enum sub_state state
 static void drop_held(struct sub *s)
 {
 	for (int i = 0; i < s->nheld; i++)
-		post_unref(s->held[i]);
+		broadcast_unref(s->held[i]);
 	free(s->held);
 	s->held = NULL;
 	s->nheld = 0;
@@ -181,18 +181,18 @@ void channel_leave_all(struct conn *c)
 
 /* Telling */
 
-static void hold(struct sub *s, struct post *p)
+static void hold(struct sub *s, struct broadcast *p)
 {
 	if (s->nheld == HELD_MAX)
 		return;
 	/* 1, 2, 4, …: whenever the number is a power of two it is full. */
 	if (!(s->nheld & (s->nheld - 1)))
-		s->held =
-			must(realloc(s->held, (size_t)(s->nheld ? s->nheld * 2 : 1) * sizeof(struct post *)));
-	s->held[s->nheld++] = post_ref(p);
+		s->held = must(
+			realloc(s->held, (size_t)(s->nheld ? s->nheld * 2 : 1) * sizeof(struct broadcast *)));
+	s->held[s->nheld++] = broadcast_ref(p);
 }
 
-void channel_tell_one(struct sub *s, struct post *p)
+void channel_tell_one(struct sub *s, struct broadcast *p)
 {
 	if (p->id) {
 		if (p->id <= s->last_id)
@@ -248,7 +248,7 @@ void channel_tell(const char *tenant_id, const struct published *row)
 	bool is_presence = !strcmp(row->kind, "presence");
 	const char *event;
 	struct arena a;
-	struct post *p;
+	struct broadcast *p;
 	struct buf b;
 
 	if (!ch)
@@ -256,7 +256,7 @@ void channel_tell(const char *tenant_id, const struct published *row)
 	arena_init(&a, 4096);
 	buf_init(&b, &a, strlen(row->payload) + 256);
 	event = protocol_published(&b, row);
-	p = post_new(event, row->id, b.p, b.n);
+	p = broadcast_new(event, row->id, b.p, b.n);
 	for (int i = 0; i < ch->nsubs; i++) {
 		struct sub *s = ch->subs[i];
 
@@ -270,7 +270,7 @@ void channel_tell(const char *tenant_id, const struct published *row)
 			s->first_id = row->id;
 		channel_tell_one(s, p);
 	}
-	post_unref(p);
+	broadcast_unref(p);
 	arena_release(&a);
 	if (row->is_last)
 		let_go(ch);

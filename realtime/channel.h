@@ -41,7 +41,7 @@ struct sub {
 	int64_t first_id, last_id; /* of what it was sent as it came; of all it was sent */
 	int64_t base_id;           /* where the tail was when it came */
 	int64_t checked_ns, may_send_ns; /* when it was known that it may listen; and send: 0: not known */
-	struct post **held;              /* what came while it was not live */
+	struct broadcast **held;         /* what came while it was not live */
 	int nheld;
 	struct unsent *unsent, **last_unsent; /* what it sends, until it is known that it may */
 };
@@ -66,7 +66,7 @@ void channel_leave_all(struct conn *c);
 void channel_tell(const char *tenant_id, const struct published *row);
 
 /* Send one message to one place, unless it has it already. */
-void channel_tell_one(struct sub *s, struct post *p);
+void channel_tell_one(struct sub *s, struct broadcast *p);
 
 /* Its stream has ended: the client is told, and leaves. */
 void channel_end(struct sub *s);

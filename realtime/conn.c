@@ -5,14 +5,14 @@
 
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
-#include "realtime/care.h"
+#include "realtime/upkeep.h"
 #include "realtime/channel.h"
 #include "realtime/server.h"
 
 enum {
-	POST_COST = 64, /* what a reference costs beside the bytes */
-	CLOSE_S = 3,    /* to read what is left, and to answer a close */
-	FLOOD = 10,     /* how many seconds' worth of messages too many end it */
+	BROADCAST_COST = 64, /* what a reference costs beside the bytes */
+	CLOSE_S = 3,         /* to read what is left, and to answer a close */
+	FLOOD = 10,          /* how many seconds' worth of messages too many end it */
 };
 
 struct conn *conns;
@@ -72,18 +72,18 @@ struct conn *conn_new(const struct transport *t, void *wire, const struct pass *
 static void drop_queue(struct conn *c)
 {
 	for (; c->nqueue; c->nqueue--, c->first++)
-		post_unref(c->queue[c->first & (c->cap - 1)]);
+		broadcast_unref(c->queue[c->first & (c->cap - 1)]);
 	free(c->queue);
 	c->queue = NULL;
 	c->first = c->cap = 0;
 	c->queued = 0;
 }
 
-static void enqueue(struct conn *c, struct post *p)
+static void enqueue(struct conn *c, struct broadcast *p)
 {
 	if (c->nqueue == c->cap) {
 		unsigned cap = c->cap ? c->cap * 2 : 8;
-		struct post **larger = must(malloc(cap * sizeof(struct post *)));
+		struct broadcast **larger = must(malloc(cap * sizeof(struct broadcast *)));
 
 		for (unsigned i = 0; i < c->nqueue; i++)
 			larger[i] = c->queue[(c->first + i) & (c->cap - 1)];
@@ -92,11 +92,11 @@ static void enqueue(struct conn *c, struct post *p)
 		c->first = 0;
 		c->cap = cap;
 	}
-	c->queue[(c->first + c->nqueue++) & (c->cap - 1)] = post_ref(p);
-	c->queued += p->n + POST_COST;
+	c->queue[(c->first + c->nqueue++) & (c->cap - 1)] = broadcast_ref(p);
+	c->queued += p->n + BROADCAST_COST;
 }
 
-static void push(struct conn *c, struct post *p)
+static void push(struct conn *c, struct broadcast *p)
 {
 	if (!c->nqueue && c->transport->write(c, p))
 		conn_counts.delivered++;
@@ -104,7 +104,7 @@ static void push(struct conn *c, struct post *p)
 		enqueue(c, p);
 }
 
-void conn_send(struct conn *c, struct post *p)
+void conn_send(struct conn *c, struct broadcast *p)
 {
 	if (c->is_closing || !c->wire) {
 		conn_counts.dropped++;
@@ -123,15 +123,15 @@ void conn_send(struct conn *c, struct post *p)
 bool conn_writable(struct conn *c)
 {
 	while (c->nqueue && c->wire) {
-		struct post *p = c->queue[c->first & (c->cap - 1)];
+		struct broadcast *p = c->queue[c->first & (c->cap - 1)];
 
 		if (!c->transport->write(c, p))
 			return true;
 		conn_counts.delivered++;
 		c->first++;
 		c->nqueue--;
-		c->queued -= p->n + POST_COST;
-		post_unref(p);
+		c->queued -= p->n + BROADCAST_COST;
+		broadcast_unref(p);
 	}
 	if (c->cap)
 		drop_queue(c);
@@ -140,10 +140,10 @@ bool conn_writable(struct conn *c)
 
 void conn_say(struct conn *c, const char *event, const struct buf *b)
 {
-	struct post *p = post_new(event, 0, b->p, b->n);
+	struct broadcast *p = broadcast_new(event, 0, b->p, b->n);
 
 	conn_send(c, p);
-	post_unref(p);
+	broadcast_unref(p);
 }
 
 void conn_error(struct conn *c, const char *code, const char *channel, const char *message)
@@ -210,7 +210,7 @@ void conn_sweep(void)
 		channel_leave_all(c);
 		if (c->is_slow && c->wire) {
 			struct problem why = { "SLOW_CONSUMER", "too much waits to be read", NULL };
-			struct post *p;
+			struct broadcast *p;
 			struct arena a;
 			struct buf b;
 
@@ -219,9 +219,9 @@ void conn_sweep(void)
 			arena_init(&a, 512);
 			buf_init(&b, &a, 256);
 			protocol_error(&b, &why);
-			p = post_new("error", 0, b.p, b.n);
+			p = broadcast_new("error", 0, b.p, b.n);
 			push(c, p);
-			post_unref(p);
+			broadcast_unref(p);
 			arena_release(&a);
 		}
 		if (c->wire && c->is_broken)
@@ -253,9 +253,9 @@ void conn_gone(struct conn *c)
 	}
 	c->is_closing = true;
 	channel_leave_all(c);
-	care_count(c->who->tenant_id, c->counted);
+	upkeep_count(c->who->tenant_id, c->counted);
 	server_left(c);
-	care_left(c);
+	upkeep_left(c);
 	*c->at = c->next;
 	if (c->next)
 		c->next->at = c->at;

@@ -3,7 +3,7 @@
  *
  * What is alike in both is here: who it is, what waits to be sent, how long it
  * may live.  How bytes travel is its transport's (ws.c, sse.c); what is said is
- * talk.c's and channel.c's.
+ * commands.c's and channel.c's.
  */
 #ifndef ASHLAR_REALTIME_CONN_H
 #define ASHLAR_REALTIME_CONN_H
@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 #include "fcgi/buf.h"
-#include "realtime/door.h"
-#include "realtime/post.h"
+#include "realtime/admission.h"
+#include "realtime/broadcast.h"
 #include "realtime/protocol.h"
 
 struct conn;
@@ -22,7 +22,7 @@ struct sub;
 
 struct transport {
 	/* Send it now: true; or not: false, and tell conn_writable() when it can. */
-	bool (*write)(struct conn *c, struct post *p);
+	bool (*write)(struct conn *c, struct broadcast *p);
 	/* All that is in the queue, then the end, with a code where the transport has such. */
 	void (*close)(struct conn *c);
 	/* At once.  Ends in conn_gone(). */
@@ -51,7 +51,7 @@ struct conn {
 	bool is_stream;
 	unsigned counted; /* messages since usage was last put down */
 
-	struct post **queue; /* a ring, of a power of two */
+	struct broadcast **queue; /* a ring, of a power of two */
 	unsigned first, nqueue, cap;
 	size_t queued; /* bytes */
 
@@ -76,7 +76,7 @@ extern struct conn *conns;
 struct conn *conn_new(const struct transport *t, void *wire, const struct pass *pass);
 
 /* Send a message, or queue it; the reference stays the caller's.  Who reads too slowly is doomed. */
-void conn_send(struct conn *c, struct post *p);
+void conn_send(struct conn *c, struct broadcast *p);
 
 /* The same for what is for this connection alone: JSON in b. */
 void conn_say(struct conn *c, const char *event, const struct buf *b);

@@ -5,7 +5,7 @@
 #include "realtime/channel.h"
 #include "realtime/pg.h"
 #include "realtime/tail.h"
-#include "realtime/talk.h"
+#include "realtime/commands.h"
 
 static const double poll_s = 1;
 
@@ -46,7 +46,7 @@ static void looked(void *arg, const PGresult *rows, const char *sqlstate, const 
 		if (next == TAIL_LOST) {
 			log_msg(LOG_WARNING, NULL,
 				"messages may have gone unread: each client is told what it missed");
-			talk_recover_all();
+			commands_recover_all();
 		}
 		is_begun = is_begun || tail.is_started;
 	}

@@ -23,22 +23,22 @@
 #include "fcgi/shm.h"
 #include "fcgi/tok.h"
 #include "fcgi/wake.h"
-#include "realtime/care.h"
+#include "realtime/upkeep.h"
 #include "realtime/channel.h"
 #include "realtime/conn.h"
-#include "realtime/door.h"
+#include "realtime/admission.h"
 #include "realtime/feed.h"
 #include "realtime/head.h"
 #include "realtime/outbox.h"
 #include "realtime/sse.h"
-#include "realtime/talk.h"
-#include "realtime/tally.h"
+#include "realtime/commands.h"
+#include "realtime/counter.h"
 #include "realtime/ws.h"
 
 enum {
 	BACKLOG = 4096,
 	ACCEPT_AT_ONCE = 64,
-	HANDSHAKE_S = 10,  /* for the head to come, and then for the door */
+	HANDSHAKE_S = 10,  /* for the head to come, and then for admission */
 	OTHER_FILES = 256, /* descriptors that are not connections */
 	START_S = 5,       /* for the outbox to be found */
 	STOP_S = 10,
@@ -52,7 +52,7 @@ struct guest {
 	char *p; /* its head, which grows */
 	size_t n, cap;
 	struct head head;
-	struct tally_row *address;
+	struct counter_row *address;
 	int64_t deadline_ns;
 	bool is_at_door;
 };
@@ -73,19 +73,19 @@ static int64_t opens_ns, stopping_ns, notifier_at_ns;
 static long max_connections;
 static struct guest *guests;
 static long nguests;
-static struct tally addresses, users;
+static struct counter addresses, users;
 static struct shm_realtime *slot;
 
 /* Handshakes */
 
 static void guest_free(struct guest *g, bool closes)
 {
-	door_forget(g);
+	admission_forget(g);
 	ev_io_stop(loop, &g->io);
 	if (closes)
 		close(g->io.fd);
 	if (g->address)
-		tally_remove(&addresses, g->address);
+		counter_remove(&addresses, g->address);
 	*g->at = g->next;
 	if (g->next)
 		g->next->at = g->at;
@@ -119,7 +119,7 @@ static void answer_bad(struct guest *g, const char *status, const char *code, co
 }
 
 static void welcome(struct guest *g, const struct pass *pass, const char *fields, size_t n,
-		    struct tally_row *user)
+		    struct counter_row *user)
 {
 	const char *protocols = head_field(&g->head, "Sec-WebSocket-Protocol");
 	struct ws_handshake h = {
@@ -131,14 +131,14 @@ static void welcome(struct guest *g, const struct pass *pass, const char *fields
 		.early = g->p + g->head.n,
 		.nearly = g->n - g->head.n,
 	};
-	struct tally_row *address = g->address;
+	struct counter_row *address = g->address;
 	int fd = g->io.fd;
 	struct conn *c;
 
 	ev_io_stop(loop, &g->io); /* before somebody else watches it */
 	c = pass->is_stream ? sse_accept(fd, fields, n, pass) : ws_accept(fd, &h, pass);
 	if (!c) {
-		tally_remove(&users, user);
+		counter_remove(&users, user);
 		guest_free(g, false);
 		return;
 	}
@@ -147,9 +147,9 @@ static void welcome(struct guest *g, const struct pass *pass, const char *fields
 	g->address = NULL;
 	guest_free(g, false);
 	if (pass->is_stream)
-		talk_begin_stream(c, pass);
+		commands_begin_stream(c, pass);
 	else
-		talk_begin(c);
+		commands_begin(c);
 }
 
 static const char *address_of(const struct guest *g)
@@ -165,16 +165,16 @@ static const char *address_of(const struct guest *g)
 static void looked_at(void *arg, const struct pass *pass, const char *text, size_t n)
 {
 	struct guest *g = arg;
-	struct tally_row *user;
+	struct counter_row *user;
 
 	if (!pass) {
 		answer(g, text, n);
 		return;
 	}
-	user = tally_add(&users, pass->tenant_id, pass->subject);
+	user = counter_add(&users, pass->tenant_id, pass->subject);
 	if (cfg.realtime_connections_per_user && user->n > cfg.realtime_connections_per_user) {
-		tally_remove(&users, user);
-		door_ask(&g->head, address_of(g), DOOR_USER_FULL, looked_at, g);
+		counter_remove(&users, user);
+		admission_ask(&g->head, address_of(g), ADMISSION_USER_FULL, looked_at, g);
 		return;
 	}
 	welcome(g, pass, text, n, user);
@@ -182,17 +182,17 @@ static void looked_at(void *arg, const struct pass *pass, const char *text, size
 
 static void to_the_door(struct guest *g)
 {
-	enum door_refusal refusal = DOOR_OPEN;
+	enum admission_refusal refusal = ADMISSION_OPEN;
 	const char *ip = address_of(g);
 
-	g->address = tally_add(&addresses, ip, "");
+	g->address = counter_add(&addresses, ip, "");
 	if ((long)conn_counts.open + nguests > max_connections || !feed_is_ready() || is_stopping)
-		refusal = DOOR_FULL;
+		refusal = ADMISSION_FULL;
 	else if (cfg.realtime_connections_per_ip && g->address->n > cfg.realtime_connections_per_ip)
-		refusal = DOOR_ADDRESS_FULL;
+		refusal = ADMISSION_ADDRESS_FULL;
 	g->is_at_door = true;
-	g->deadline_ns = clock_ns() + 2 * HANDSHAKE_S * 1000000000LL; /* the door has a limit of its own */
-	door_ask(&g->head, ip, refusal, looked_at, g);
+	g->deadline_ns = clock_ns() + 2 * HANDSHAKE_S * 1000000000LL; /* admission has a limit of its own */
+	admission_ask(&g->head, ip, refusal, looked_at, g);
 }
 
 static void on_guest(struct ev_loop *l, ev_io *w, int events)
@@ -276,9 +276,9 @@ static void on_accept_again(struct ev_loop *l, ev_timer *w, int events)
 void server_left(struct conn *c)
 {
 	if (c->address)
-		tally_remove(&addresses, c->address);
+		counter_remove(&addresses, c->address);
 	if (c->user)
-		tally_remove(&users, c->user);
+		counter_remove(&users, c->user);
 }
 
 /* The listening socket */
@@ -403,7 +403,7 @@ static void on_child(struct ev_loop *l, ev_signal *w, int events)
 	(void)w;
 	(void)events;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (!door_reaped(pid, status) && pid == notifier)
+		if (!admission_reaped(pid, status) && pid == notifier)
 			notifier = 0;
 }
 
@@ -523,7 +523,7 @@ static void on_stop(struct ev_loop *l, ev_signal *w, int events)
 		conn_doom(c, CLOSE_RESTART, NULL, NULL);
 	conn_sweep();
 	outbox_flush();
-	care_goodbye();
+	upkeep_goodbye();
 }
 
 static void on_reload(struct ev_loop *l, ev_signal *w, int events)
@@ -533,7 +533,7 @@ static void on_reload(struct ev_loop *l, ev_signal *w, int events)
 	(void)events;
 	host_notify_reloading();
 	log_msg(LOG_INFO, NULL, "reloading");
-	door_renew();
+	admission_renew();
 	host_notify("READY=1");
 }
 
@@ -575,15 +575,15 @@ int server_run(const struct server_options *options)
 	if (!loop)
 		return 1;
 	spawn_notifier();
-	door_open(loop);
+	admission_open(loop);
 	if (!ws_open(loop))
 		return 1;
 	sse_open(loop);
 	pg = pg_new(loop, "questions", &none);
-	talk_open(pg);
+	commands_open(pg);
 	outbox_open(loop, process);
 	feed_open(loop);
-	care_open(loop, pg, process);
+	upkeep_open(loop, pg, process);
 	watch_signal(&on_term, on_stop, SIGTERM);
 	watch_signal(&on_int, on_stop, SIGINT);
 	watch_signal(&on_hup, on_reload, SIGHUP);
@@ -599,7 +599,7 @@ int server_run(const struct server_options *options)
 	log_msg(LOG_INFO, NULL, "realtime: process %s", process);
 	ev_run(loop, 0);
 
-	door_close();
+	admission_close();
 	if (notifier)
 		kill(notifier, SIGTERM);
 	wait_for_children();

@@ -12,8 +12,8 @@ static struct ev_loop *loop;
 struct stream {
 	struct conn *conn;
 	ev_io reads, writes;
-	struct post *post; /* its event; or */
-	char *text;        /* the head; NULL: nothing waits */
+	struct broadcast *post; /* its event; or */
+	char *text;             /* the head; NULL: nothing waits */
 	size_t n, sent;
 	bool is_ending;
 };
@@ -26,7 +26,7 @@ static void end(struct stream *s)
 	ev_io_stop(loop, &s->writes);
 	close(s->reads.fd);
 	if (s->post)
-		post_unref(s->post);
+		broadcast_unref(s->post);
 	free(s->text);
 	free(s);
 	conn_gone(c);
@@ -42,7 +42,7 @@ static bool go_on(struct stream *s)
 {
 	while (is_busy(s)) {
 		size_t n = s->n;
-		const char *text = s->post ? post_event(s->post, &n) : s->text;
+		const char *text = s->post ? broadcast_event(s->post, &n) : s->text;
 		ssize_t k = send(s->writes.fd, text + s->sent, n - s->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (k < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -55,7 +55,7 @@ static bool go_on(struct stream *s)
 		if (s->sent < n)
 			continue;
 		if (s->post)
-			post_unref(s->post);
+			broadcast_unref(s->post);
 		free(s->text);
 		s->post = NULL;
 		s->text = NULL;
@@ -87,13 +87,13 @@ static void on_readable(struct ev_loop *l, ev_io *w, int events)
 		end(w->data);
 }
 
-static bool sse_write(struct conn *c, struct post *p)
+static bool sse_write(struct conn *c, struct broadcast *p)
 {
 	struct stream *s = c->wire;
 
 	if (is_busy(s))
 		return false;
-	s->post = post_ref(p);
+	s->post = broadcast_ref(p);
 	if (!go_on(s))
 		conn_broken(c);
 	return true;

@@ -8,7 +8,7 @@
 #include "fcgi/clock.h"
 #include "fcgi/log.h"
 #include "fcgi/utf8.h"
-#include "realtime/talk.h"
+#include "realtime/commands.h"
 
 enum {
 	READ_BYTES = 1024,    /* each connection has a buffer of its own for these */
@@ -29,7 +29,7 @@ static struct {
 
 /* The transport */
 
-static bool ws_write(struct conn *c, struct post *p)
+static bool ws_write(struct conn *c, struct broadcast *p)
 {
 	struct lws *wsi = c->wire;
 
@@ -81,7 +81,7 @@ static void whole_message(struct conn *c, const char *p, size_t n)
 	if (!utf8_valid(p, n))
 		conn_doom(c, CLOSE_NOT_UTF8, "INVALID_MESSAGE", "a message must be UTF-8");
 	else
-		talk_message(c, p, n);
+		commands_message(c, p, n);
 }
 
 /* A message may come in frames, and a frame in pieces. */
@@ -122,7 +122,7 @@ static void received(struct conn *c, struct lws *wsi, const char *p, size_t n)
 
 /* The library */
 
-/* What the door wants to be in the answer to a handshake. */
+/* What admission wants to be in the answer to a handshake. */
 static int add_fields(struct lws_process_html_args *args)
 {
 	size_t room = args->max_len > 0 ? (size_t)args->max_len : 0;

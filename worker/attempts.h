@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 #include "fcgi/buf.h"
-#include "worker/portions.h"
+#include "worker/claimed.h"
 
 struct attempts {
 	struct buf tenants, ids, numbers;

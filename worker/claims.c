@@ -13,9 +13,9 @@
 #include "worker/failures.h"
 #include "worker/job.h"
 #include "worker/master.h"
-#include "worker/pace.h"
-#include "worker/portions.h"
-#include "worker/team.h"
+#include "worker/prefetch.h"
+#include "worker/claimed.h"
+#include "worker/processes.h"
 
 #define MS 1000000LL
 
@@ -33,7 +33,7 @@ enum {
 	BUSY = 16,      /* tenants */
 };
 
-struct link claim_link = { .name = "claims" }, sweep_link = { .name = "sweeps" };
+struct pgpipe claim_link = { .name = "claims" }, sweep_link = { .name = "sweeps" };
 
 /* A queue, and how far it is taken. */
 static struct queue {
@@ -78,14 +78,14 @@ static long room(void)
 {
 	long late = (long)completions_count - COMPLETIONS_MOST;
 
-	return team_children() + pace_ahead() - (long)portions_jobs - (late > 0 ? late : 0) - claiming.n -
-	       sweeping.n - taking.n;
+	return processes_children() + prefetch_ahead() - (long)claimed_jobs - (late > 0 ? late : 0) -
+	       claiming.n - sweeping.n - taking.n;
 }
 
 static long room_of(const struct queue *q)
 {
 	const struct asked *const coming[] = { &claiming, &sweeping, &taking };
-	long left = room(), own = q->cap - (long)portions_of_queue((int)(q - queues));
+	long left = room(), own = q->cap - (long)claimed_of_queue((int)(q - queues));
 
 	for (int i = 0; i < 3; i++)
 		if (coming[i]->queue == q - queues)
@@ -111,7 +111,7 @@ void claims_look(void)
 static void on_strays(void *arg, const PGresult *res)
 {
 	(void)arg;
-	link_note(NULL, res);
+	pgpipe_note(NULL, res);
 	if (!res || PQresultStatus(res) != PGRES_TUPLES_OK)
 		return;
 	strays_due = false;
@@ -127,12 +127,12 @@ static void ask_for_strays(void)
 	struct buf ids;
 
 	is_asked = is_asked && control_link.ncalls;
-	if (!strays_due || is_asked || !*master.id || !link_is_idle(&claim_link) ||
-	    !link_is_idle(&sweep_link) || control_link.state != LINK_UP)
+	if (!strays_due || is_asked || !*master.id || !pgpipe_is_idle(&claim_link) ||
+	    !pgpipe_is_idle(&sweep_link) || control_link.state != PGPIPE_UP)
 		return;
 	buf_init(&ids, &scratch, 4096);
 	buf_char(&ids, '{');
-	for (const struct portion_of_work *p = portions_first; p; p = p->next)
+	for (const struct portion_of_work *p = claimed_first; p; p = p->next)
 		for (size_t i = 0; i < p->njobs; i++)
 			buf_fmt(&ids, "%s%s", ids.n > 1 ? "," : "", p->jobs[i].id);
 	failures_list(&ids);
@@ -140,7 +140,7 @@ static void ask_for_strays(void)
 	buf_char(&ids, '}');
 	params[0] = master.id;
 	params[1] = buf_str(&ids);
-	is_asked = link_send(&control_link, &q_jobs_strays, params, on_strays, NULL);
+	is_asked = pgpipe_send(&control_link, &q_jobs_strays, params, on_strays, NULL);
 	arena_reset(&scratch);
 }
 
@@ -198,10 +198,10 @@ static void put_down(struct queue *q, const PGresult *res, int n, bool is_more)
 			.wait_ms = strtod(PQgetvalue(res, i, WAIT_MS), NULL),
 		};
 
-		portions_add(taking.queue, master.id, &job);
+		claimed_add(taking.queue, master.id, &job);
 		metrics_count_wait(job.wait_ms);
 	}
-	portions_seal();
+	claimed_seal();
 }
 
 /* What a claim or a sweep has asked for, as it ends; how many rows, or -1: it failed. */
@@ -217,7 +217,7 @@ static int claimed(struct asked *a, const PGresult *res)
 	if (state && !strcmp(state, "AS409") && a->identity == master.identity)
 		master_lose_identity("the lease has run out");
 	else
-		link_note(NULL, res);
+		pgpipe_note(NULL, res);
 	if (!res)
 		strays_due = *master.id;
 	return -1;
@@ -295,8 +295,8 @@ static void on_sweep(void *arg, const PGresult *res)
 	put_down(q, res, n, false);
 }
 
-static bool ask(struct link *l, struct asked *a, struct queue *q, long n, const struct cursor *from,
-		link_fn *fn)
+static bool ask(struct pgpipe *l, struct asked *a, struct queue *q, long n, const struct cursor *from,
+		pgpipe_fn *fn)
 {
 	char count[24];
 	struct buf priorities, run_us, ids;
@@ -314,7 +314,7 @@ static bool ask(struct link *l, struct asked *a, struct queue *q, long n, const 
 	*a = (struct asked){
 		.queue = (int)(q - queues), .n = n, .identity = master.identity, .at_ns = clock_ns()
 	};
-	ok = link_send(l, &q_jobs_claim, params, fn, a);
+	ok = pgpipe_send(l, &q_jobs_claim, params, fn, a);
 	if (!ok)
 		a->n = 0;
 	arena_reset(&scratch);
@@ -338,7 +338,7 @@ static void ask_fair(struct queue *q, long n)
 	sweeping = (struct asked){
 		.queue = (int)(q - queues), .n = n, .identity = master.identity, .at_ns = clock_ns()
 	};
-	if (!link_send(&sweep_link, &q_jobs_claim_fair, params, on_fair, &sweeping))
+	if (!pgpipe_send(&sweep_link, &q_jobs_claim_fair, params, on_fair, &sweeping))
 		sweeping.n = 0;
 	arena_reset(&scratch);
 }
@@ -349,8 +349,8 @@ static void claim(void)
 	static int turn;
 	long all = room();
 
-	if (!*master.id || master.is_stopping || strays_due || !link_is_idle(&claim_link) || all <= 0 ||
-	    (portions_jobs && all < (all + (long)portions_jobs) / 3))
+	if (!*master.id || master.is_stopping || strays_due || !pgpipe_is_idle(&claim_link) || all <= 0 ||
+	    (claimed_jobs && all < (all + (long)claimed_jobs) / 3))
 		return;
 	for (int i = 0; i < nqueues; i++) {
 		struct queue *q = &queues[turn++ % nqueues];
@@ -375,7 +375,7 @@ static void on_promoted(void *arg, const PGresult *res)
 	int64_t moved = 0;
 
 	if (!res || PQresultStatus(res) != PGRES_TUPLES_OK) {
-		link_note(NULL, res);
+		pgpipe_note(NULL, res);
 		promote_at_ns = now + POLL_MS * MS;
 		return;
 	}
@@ -409,7 +409,7 @@ static void sweep(int64_t now)
 	static const struct cursor from_the_start;
 	static int turn;
 
-	if (!link_is_idle(&sweep_link))
+	if (!pgpipe_is_idle(&sweep_link))
 		return;
 	if (now >= promote_at_ns) {
 		char batch[16];
@@ -418,7 +418,7 @@ static void sweep(int64_t now)
 		snprintf(batch, sizeof(batch), "%d", PROMOTE_MOST);
 		promoting.at_ns = now;
 		promote_at_ns = now + POLL_MS * MS;
-		link_send(&sweep_link, &q_jobs_promote, params, on_promoted, &promoting);
+		pgpipe_send(&sweep_link, &q_jobs_promote, params, on_promoted, &promoting);
 		return;
 	}
 	for (int i = 0; i < nqueues; i++) {

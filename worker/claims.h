@@ -2,7 +2,7 @@
  * What the master claims: how much of which queue, from where on in it, and in
  * between what has become due or has come late; see jobs_claim() and
  * jobs_promote() in sql/functions/ops/jobs.sql.  Rows become portions
- * (worker/portions.h).
+ * (worker/claimed.h).
  */
 #ifndef WORKER_CLAIMS_H
 #define WORKER_CLAIMS_H
@@ -10,11 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "worker/link.h"
+#include "worker/pgpipe.h"
 #include "worker/worker.h"
 
 /* Their connections, which the master's loop polls and pumps. */
-extern struct link claim_link, sweep_link;
+extern struct pgpipe claim_link, sweep_link;
 
 /* The queues are options', for good. */
 void claims_setup(const struct worker_options *options);

@@ -15,7 +15,7 @@ static struct attempt *ended;
 static size_t capacity, nsent;
 static size_t nsingly; /* so many of the first are sent one by one: with one of them something is wrong */
 static char sender[40];
-static struct link *through;
+static struct pgpipe *through;
 static unsigned drops; /* an answer from before the last one is none to us */
 
 void completions_add(const struct attempt *job)
@@ -86,7 +86,7 @@ static void on_taken(void *arg, const PGresult *res)
 	completions_send(through, sender);
 }
 
-void completions_send(struct link *l, const char *worker)
+void completions_send(struct pgpipe *l, const char *worker)
 {
 	static struct arena scratch;
 	struct attempts list;
@@ -104,7 +104,7 @@ void completions_send(struct link *l, const char *worker)
 	for (size_t i = 0; i < nsent; i++)
 		attempts_add(&list, &ended[i]);
 	attempts_params(&list, params + 1);
-	if (!link_send(l, &q_jobs_complete, params, on_taken, (void *)(uintptr_t)drops))
+	if (!pgpipe_send(l, &q_jobs_complete, params, on_taken, (void *)(uintptr_t)drops))
 		nsent = 0;
 	arena_reset(&scratch);
 }

@@ -13,15 +13,15 @@
 #include <stdbool.h>
 
 #include "fcgi/buf.h"
-#include "worker/link.h"
-#include "worker/portions.h"
+#include "worker/pgpipe.h"
+#include "worker/claimed.h"
 
 extern size_t completions_count; /* not confirmed yet */
 
 void completions_add(const struct attempt *job);
 
 /* Send what has ended, unless something is on its way. */
-void completions_send(struct link *l, const char *worker);
+void completions_send(struct pgpipe *l, const char *worker);
 
 /* Append ",id" for each job. */
 void completions_list(struct buf *ids);

@@ -65,7 +65,7 @@ void failures_add(const struct attempt *job, const char *worker, const char *err
 	*p = f;
 }
 
-void failures_send(struct link *l)
+void failures_send(struct pgpipe *l)
 {
 	for (struct failed *f = first; f; f = f->next) {
 		char attempt[16], delay[32];
@@ -82,7 +82,7 @@ void failures_send(struct link *l)
 		snprintf(attempt, sizeof(attempt), "%d", f->job.number);
 		snprintf(delay, sizeof(delay), "%.3f", f->retry_after_s);
 		/* Some calls are left for the lease. */
-		if (l->ncalls >= LINK_CALLS / 2 || !link_send(l, &q_jobs_fail, params, on_taken, f))
+		if (l->ncalls >= PGPIPE_CALLS / 2 || !pgpipe_send(l, &q_jobs_fail, params, on_taken, f))
 			return;
 		f->is_sent = true;
 	}

@@ -8,15 +8,15 @@
 #include <stdbool.h>
 
 #include "fcgi/buf.h"
-#include "worker/link.h"
-#include "worker/portions.h"
+#include "worker/pgpipe.h"
+#include "worker/claimed.h"
 
 /* retry_after_s below 0: after the delay that the job asks for. */
 void failures_add(const struct attempt *job, const char *worker, const char *error, bool retry,
 		  double retry_after_s);
 
 /* Send what has not been sent. */
-void failures_send(struct link *l);
+void failures_send(struct pgpipe *l);
 
 bool failures_none(void);
 

@@ -20,7 +20,7 @@ const struct mail_kind mail_kinds[] = {
 	{ "reset_password",       "link code? token?", HOUR },
 	{ "invitation",           "link token? organization role? invited_by?", 7 * DAY },
 	{ "team_invitation",      "link token? tenant inviter? role", 7 * DAY },
-	{ "team_reset",           "link token?", HOUR },
+	{ "processes_reset",           "link token?", HOUR },
 	{ "contact_confirmation", "reference_id", 0 },
 	{ "contact_notification", "reference_id name email message submitted_at phone? company? subject? source? extra_fields?", 0 },
 	{ "webhook_disabled",     "url name reason workspace", 0 },

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "worker/link.h"
+#include "worker/pgpipe.h"
 
 extern struct master {
 	char id[40];       /* of its row in job_workers; "": not announced yet */
@@ -15,7 +15,7 @@ extern struct master {
 	bool is_stopping;
 } master;
 
-extern struct link control_link;
+extern struct pgpipe control_link;
 
 /* The lease is over: whatever we have is given to others, so let go of it. */
 void master_lose_identity(const char *why);

@@ -25,9 +25,9 @@
 #include "worker/failures.h"
 #include "worker/job.h"
 #include "worker/master.h"
-#include "worker/pace.h"
-#include "worker/portions.h"
-#include "worker/team.h"
+#include "worker/prefetch.h"
+#include "worker/claimed.h"
+#include "worker/processes.h"
 
 #define MS 1000000LL
 #define S (1000 * MS)
@@ -41,7 +41,7 @@ enum {
 };
 
 struct master master;
-struct link control_link = { .name = "control" };
+struct pgpipe control_link = { .name = "control" };
 
 static char lease_s[16];
 static int64_t lease_ends_ns;
@@ -55,10 +55,10 @@ static void hand_out(void)
 {
 	struct portion_of_work *p;
 
-	while ((p = portions_unsent()) && (long)portions_sent - team_busy() < team_children()) {
-		if (!team_send(p->message, p->size))
+	while ((p = claimed_unsent()) && (long)claimed_sent - processes_busy() < processes_children()) {
+		if (!processes_send(p->message, p->size))
 			return;
-		portions_mark_sent(p);
+		claimed_mark_sent(p);
 	}
 }
 
@@ -79,7 +79,7 @@ static void fail_all(struct portion_of_work *p, const char *why)
 					   .outcome = again ? "retried" : "failed",
 					   .error = why });
 	}
-	portions_remove(p);
+	claimed_remove(p);
 }
 
 /* ------------------------------------------------------------------ giving back */
@@ -93,7 +93,7 @@ static void back_send(void)
 	if (back.any) {
 		params[0] = master.id;
 		attempts_params(&back, params + 1);
-		if (!link_send(&control_link, &q_jobs_release, params, link_note, NULL))
+		if (!pgpipe_send(&control_link, &q_jobs_release, params, pgpipe_note, NULL))
 			claims_doubt(); /* which finds them */
 		claims_look_back();
 	}
@@ -104,7 +104,7 @@ static void back_portion(struct portion_of_work *p)
 {
 	for (size_t i = 0; i < p->njobs; i++)
 		attempts_add(&back, &p->jobs[i]);
-	portions_remove(p);
+	claimed_remove(p);
 }
 
 static void take_all_back(void)
@@ -113,10 +113,10 @@ static void take_all_back(void)
 	uint64_t number;
 
 	attempts_init(&back, &scratch);
-	while ((p = portions_unsent()))
+	while ((p = claimed_unsent()))
 		back_portion(p);
-	while ((number = team_take_back()))
-		if ((p = portions_find(number)))
+	while ((number = processes_take_back()))
+		if ((p = claimed_find(number)))
 			back_portion(p);
 	back_send();
 }
@@ -128,12 +128,12 @@ static void read_reports(void)
 	static struct report r;
 
 	for (int i = 0; i < 256; i++) {
-		ssize_t n = recv(team_reports(), &r, sizeof(r), MSG_DONTWAIT);
+		ssize_t n = recv(processes_reports(), &r, sizeof(r), MSG_DONTWAIT);
 		struct portion_of_work *p;
 
 		if (n < (ssize_t)offsetof(struct report, error))
 			return;
-		p = portions_find(r.portion);
+		p = claimed_find(r.portion);
 		if (!p)
 			continue;
 		if (r.what == R_TO_COMPLETE && !p->is_not_ours && r.job >= 0 && (size_t)r.job < p->njobs) {
@@ -142,8 +142,8 @@ static void read_reports(void)
 			for (size_t k = 0; r.what == R_ALL_TO_COMPLETE && !p->is_not_ours && k < p->njobs;
 			     k++)
 				completions_add(&p->jobs[k]);
-			pace_ended(p->njobs, clock_ns() - p->claimed_ns);
-			portions_remove(p);
+			prefetch_ended(p->njobs, clock_ns() - p->claimed_ns);
+			claimed_remove(p);
 		} else if ((r.what == R_FAILED || r.what == R_GAVE_UP) && r.job >= 0 &&
 			   (size_t)r.job < p->njobs && !p->is_not_ours) {
 			r.error[n - (ssize_t)offsetof(struct report, error) - 1] = '\0';
@@ -156,7 +156,7 @@ static void read_reports(void)
 /* A child has died, or was killed, with this in hand. */
 static void on_child_end(uint64_t number, const char *why)
 {
-	struct portion_of_work *p = portions_find(number);
+	struct portion_of_work *p = claimed_find(number);
 
 	if (!p)
 		return;
@@ -175,20 +175,20 @@ void master_lose_identity(const char *why)
 {
 	if (!*master.id)
 		return;
-	log_msg(LOG_WARNING, NULL, "worker: %s: dropping %zu jobs", why, portions_jobs);
+	log_msg(LOG_WARNING, NULL, "worker: %s: dropping %zu jobs", why, claimed_jobs);
 	*master.id = '\0';
 	master.identity++;
-	while (team_take_back())
+	while (processes_take_back())
 		;
-	for (struct portion_of_work *p = portions_first, *next; p; p = next) {
+	for (struct portion_of_work *p = claimed_first, *next; p; p = next) {
 		next = p->next;
 		p->is_not_ours = true;
-		if (p->was_sent && team_has(p->number)) {
-			team_kill(p->number, why);
-			p = portions_find(p->number);
+		if (p->was_sent && processes_has(p->number)) {
+			processes_kill(p->number, why);
+			p = claimed_find(p->number);
 		}
 		if (p && p->is_not_ours)
-			portions_remove(p);
+			claimed_remove(p);
 	}
 	failures_drop();
 	completions_drop();
@@ -204,7 +204,7 @@ static void on_begin(void *arg, const PGresult *res)
 {
 	(void)arg;
 	if (!res || PQresultStatus(res) != PGRES_TUPLES_OK) {
-		link_note(NULL, res);
+		pgpipe_note(NULL, res);
 		return; /* tried again at the next renewal */
 	}
 	snprintf(master.id, sizeof(master.id), "%s", PQgetvalue(res, 0, 0));
@@ -216,7 +216,7 @@ static void on_begin(void *arg, const PGresult *res)
 		const char *params[] = { s->queue, s->kind, s->cron, s->every_ms ? every : NULL };
 
 		snprintf(every, sizeof(every), "%ld", s->every_ms);
-		link_send(&control_link, &q_job_schedule_ensure, params, link_note, NULL);
+		pgpipe_send(&control_link, &q_job_schedule_ensure, params, pgpipe_note, NULL);
 	}
 }
 
@@ -228,7 +228,7 @@ static void begin(void)
 	gethostname(host, sizeof(host) - 1);
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	renewing.at_ns = clock_ns();
-	link_send(&control_link, &q_job_worker_begin, params, on_begin, NULL);
+	pgpipe_send(&control_link, &q_job_worker_begin, params, on_begin, NULL);
 }
 
 static void on_renewed(void *arg, const PGresult *res)
@@ -236,7 +236,7 @@ static void on_renewed(void *arg, const PGresult *res)
 	(void)arg;
 	if (!res || PQresultStatus(res) != PGRES_TUPLES_OK || renewing.identity != master.identity ||
 	    !*master.id) {
-		link_note(NULL, res);
+		pgpipe_note(NULL, res);
 		return;
 	}
 	if (*PQgetvalue(res, 0, 0) == 't')
@@ -257,7 +257,7 @@ static void renew(void)
 	}
 	renewing.identity = master.identity;
 	renewing.at_ns = now;
-	link_send(&control_link, &q_job_worker_renew, params, on_renewed, NULL);
+	pgpipe_send(&control_link, &q_job_worker_renew, params, on_renewed, NULL);
 }
 
 static void on_control_up(void)
@@ -271,15 +271,15 @@ static void on_control_up(void)
 /* A time-out, as its job's history has it. */
 static void end_overdue(int64_t now)
 {
-	for (struct portion_of_work *p = portions_first, *next; p; p = next) {
-		int64_t since = p->was_sent && now - p->sent_ns > S ? team_has(p->number) : 0;
+	for (struct portion_of_work *p = claimed_first, *next; p; p = next) {
+		int64_t since = p->was_sent && now - p->sent_ns > S ? processes_has(p->number) : 0;
 		char why[64];
 
 		next = p->next;
 		if (!since || now - since < p->timeout_s * S)
 			continue;
 		snprintf(why, sizeof(why), "no end after %d s", p->timeout_s);
-		team_kill(p->number, why);
+		processes_kill(p->number, why);
 	}
 }
 
@@ -287,19 +287,19 @@ static void end_overdue(int64_t now)
 static void look_for_stale(int64_t now)
 {
 	static int64_t empty_since_ns;
-	struct portion_of_work *p = portions_unsent(), *next;
+	struct portion_of_work *p = claimed_unsent(), *next;
 	bool is_stale = p && now - p->claimed_ns > STALE_MS * MS;
 
-	if (!team_has_none_waiting()) {
+	if (!processes_has_none_waiting()) {
 		empty_since_ns = 0;
-		for (p = portions_first; p && p->was_sent && !is_stale; p = p->next)
-			is_stale = now - p->claimed_ns > STALE_MS * MS && !team_has(p->number);
+		for (p = claimed_first; p && p->was_sent && !is_stale; p = p->next)
+			is_stale = now - p->claimed_ns > STALE_MS * MS && !processes_has(p->number);
 	} else if (!empty_since_ns) {
 		empty_since_ns = now;
 	} else if (now - empty_since_ns > S) {
-		for (p = portions_first; p; p = next) {
+		for (p = claimed_first; p; p = next) {
 			next = p->next;
-			if (p->was_sent && now - p->sent_ns > S && !team_has(p->number))
+			if (p->was_sent && now - p->sent_ns > S && !processes_has(p->number))
 				fail_all(p, "the process that ran it has ended");
 		}
 	}
@@ -315,20 +315,20 @@ static void on_lost(void *arg, const PGresult *res)
 	unsigned then = *(unsigned *)arg;
 
 	if (!res || PQresultStatus(res) != PGRES_TUPLES_OK || then != master.identity) {
-		link_note(NULL, res);
+		pgpipe_note(NULL, res);
 		return;
 	}
 	for (int i = 0; i < PQntuples(res); i++) {
 		long n = strtol(PQgetvalue(res, i, 0), NULL, 10);
 		struct portion_of_work *p =
-			n >= 1 && n <= WORKER_CHILDREN ? portions_find(watched[n - 1]) : NULL;
+			n >= 1 && n <= WORKER_CHILDREN ? claimed_find(watched[n - 1]) : NULL;
 
 		if (!p)
 			continue;
 		p->is_not_ours = true;
 		metrics_count_jobs(3, 1, 0);
 		log_msg(LOG_INFO, NULL, "job %s was cancelled: ending it", p->jobs[0].id);
-		team_kill(p->number, "it was cancelled");
+		processes_kill(p->number, "it was cancelled");
 	}
 }
 
@@ -343,8 +343,9 @@ static void look_for_cancelled(int64_t now)
 	if (is_asked || !*master.id)
 		return;
 	attempts_init(&back, &scratch);
-	for (const struct portion_of_work *p = portions_first; p && n < WORKER_CHILDREN; p = p->next) {
-		if (p->njobs != 1 || !p->was_sent || now - p->sent_ns < WATCH_MS * MS || !team_has(p->number))
+	for (const struct portion_of_work *p = claimed_first; p && n < WORKER_CHILDREN; p = p->next) {
+		if (p->njobs != 1 || !p->was_sent || now - p->sent_ns < WATCH_MS * MS ||
+		    !processes_has(p->number))
 			continue;
 		watched[n++] = p->number;
 		attempts_add(&back, &p->jobs[0]);
@@ -352,7 +353,7 @@ static void look_for_cancelled(int64_t now)
 	params[0] = master.id;
 	attempts_params(&back, params + 1);
 	then = master.identity;
-	is_asked = n && link_send(&control_link, &q_jobs_lost, params, on_lost, &then);
+	is_asked = n && pgpipe_send(&control_link, &q_jobs_lost, params, on_lost, &then);
 	arena_reset(&scratch);
 }
 
@@ -362,7 +363,7 @@ static void reap_dead_workers(void)
 	const char *params[] = { batch };
 
 	snprintf(batch, sizeof(batch), "%d", REAP_MOST);
-	link_send(&control_link, &q_jobs_reap, params, link_note, NULL);
+	pgpipe_send(&control_link, &q_jobs_reap, params, pgpipe_note, NULL);
 }
 
 static void now_and_then(int64_t now)
@@ -380,7 +381,7 @@ static void now_and_then(int64_t now)
 		look_for_cancelled(now);
 		host_notify("WATCHDOG=1");
 	}
-	if (control_link.state != LINK_UP)
+	if (control_link.state != PGPIPE_UP)
 		return;
 	if (now >= renew_at_ns)
 		renew();
@@ -410,23 +411,23 @@ static int pause_ms(int64_t now)
 /* Wait, and take in what has come; the signal among it, or 0. */
 static int wait_for_something(void)
 {
-	struct link *const links[] = { &control_link, &sweep_link, &claim_link };
+	struct pgpipe *const links[] = { &control_link, &sweep_link, &claim_link };
 	struct pollfd fds[5] = { { .fd = signal_fd, .events = POLLIN },
-				 { .fd = team_reports(), .events = POLLIN } };
+				 { .fd = processes_reports(), .events = POLLIN } };
 	struct signalfd_siginfo info;
 	int signo = 0;
 
 	for (int i = 0; i < 3; i++)
-		fds[2 + i] = link_poll(links[i]);
+		fds[2 + i] = pgpipe_poll(links[i]);
 	if (poll(fds, 5, pause_ms(clock_ns())) < 0)
 		return 0;
 	if (fds[1].revents)
 		read_reports();
 	for (int i = 0; i < 3; i++)
-		link_pump(links[i], fds[2 + i].revents);
+		pgpipe_pump(links[i], fds[2 + i].revents);
 	if (fds[0].revents & POLLIN && read(signal_fd, &info, sizeof(info)) == sizeof(info))
 		signo = (int)info.ssi_signo;
-	team_care();
+	processes_care();
 	return signo;
 }
 
@@ -434,7 +435,7 @@ static void work(void)
 {
 	int64_t now = clock_ns();
 
-	pace_measure();
+	prefetch_measure();
 	now_and_then(now);
 	if (now >= poll_at_ns) {
 		poll_at_ns = now + POLL_MS * MS;
@@ -456,26 +457,26 @@ static int stop(void)
 	while (claims_are_out() && clock_ns() < deadline)
 		wait_for_something();
 	take_all_back();
-	team_dismiss(false);
-	while (!team_is_gone() || portions_first || !failures_none() || completions_count ||
+	processes_dismiss(false);
+	while (!processes_is_gone() || claimed_first || !failures_none() || completions_count ||
 	       control_link.ncalls) {
 		wait_for_something();
 		now_and_then(clock_ns());
 		if (clock_ns() < deadline)
 			continue;
-		if (team_is_gone())
+		if (processes_is_gone())
 			break; /* PostgreSQL does not answer: the lease will tell */
-		team_dismiss(true);
-		while (!team_is_gone())
+		processes_dismiss(true);
+		while (!processes_is_gone())
 			wait_for_something();
 		deadline = clock_ns() + 2 * S;
 	}
-	if (*master.id && link_send(&control_link, &q_job_worker_end, params, link_note, NULL))
+	if (*master.id && pgpipe_send(&control_link, &q_job_worker_end, params, pgpipe_note, NULL))
 		for (deadline = clock_ns() + 2 * S; control_link.ncalls && clock_ns() < deadline;)
 			wait_for_something();
-	link_close(&claim_link);
-	link_close(&sweep_link);
-	link_close(&control_link);
+	pgpipe_close(&claim_link);
+	pgpipe_close(&sweep_link);
+	pgpipe_close(&control_link);
 	log_msg(LOG_INFO, NULL, "stopped");
 	return 0;
 }
@@ -484,16 +485,16 @@ static void reload(void)
 {
 	host_notify_reloading();
 	log_msg(LOG_INFO, NULL, "reloading");
-	team_reload();
+	processes_reload();
 	host_notify("READY=1");
 }
 
 /* In a child: what is the master's. */
 static void let_go(void)
 {
-	link_forget(&claim_link);
-	link_forget(&sweep_link);
-	link_forget(&control_link);
+	pgpipe_forget(&claim_link);
+	pgpipe_forget(&sweep_link);
+	pgpipe_forget(&control_link);
 	close(signal_fd);
 }
 
@@ -522,7 +523,7 @@ int worker_run(const struct worker_options *options)
 	arena_init(&scratch, 64 * 1024);
 	atomic_store(&shm->pools[shm_pool].started_ns, clock_ns());
 	tok_init();
-	if (signal_fd < 0 || !team_start(options, let_go, on_child_end))
+	if (signal_fd < 0 || !processes_start(options, let_go, on_child_end))
 		return 1;
 	log_msg(LOG_INFO, NULL, "worker: %d children, %d queues", options->concurrency, options->nqueues);
 	host_notify("READY=1");

@@ -71,7 +71,7 @@ static enum err ticket_create(struct req *rq)
 }
 
 /*
- * A doorkeeper of realtime runs the other two (realtime/keeper.c), and reads
+ * An authorizer of realtime runs the other two (realtime/authorizer.c), and reads
  * what they answer: whom it lets in.  Nobody else sees it.
  */
 

@@ -1,7 +1,7 @@
 /* What realtime reads and writes: handshakes, messages, rows, arrays. */
 #include "realtime/head.h"
 #include "realtime/pgarray.h"
-#include "realtime/post.h"
+#include "realtime/broadcast.h"
 #include "realtime/protocol.h"
 
 #include "t/unit/tap.h"
@@ -168,14 +168,14 @@ static void rows(void)
 
 static void posts(void)
 {
-	struct post *p = post_new("channel_message", 7, "{}", 2);
+	struct broadcast *p = broadcast_new("channel_message", 7, "{}", 2);
 	const char *text;
 	size_t n;
 
-	text = post_event(p, &n);
+	text = broadcast_event(p, &n);
 	is_bytes(text, n, "id: 7\nevent: channel_message\ndata: {}\n\n", "as an event of a stream");
-	post_unref(post_ref(p));
-	post_unref(p);
+	broadcast_unref(broadcast_ref(p));
+	broadcast_unref(p);
 }
 
 static void arrays(void)

@@ -75,7 +75,7 @@ sub ticket ($user) {
     return $res->json('/ticket');
 }
 
-# ------------------------------------------------------------------ the door
+# ------------------------------------------------------------------ admission
 
 subtest 'a handshake without good credentials is an answer of the API' => sub {
     my $refuses = sub ($name, $path, $status, $code, %header) {
@@ -510,10 +510,10 @@ subtest 'no server' => sub {
     connected($ann);
 };
 
-subtest 'a doorkeeper that dies' => sub {
+subtest 'an authorizer that dies' => sub {
     my $s = connected($ann);
     kill KILL => $t->children('realtime');
-    $t->expect_log(qr/doorkeeper \d+ ended/);
+    $t->expect_log(qr/authorizer \d+ ended/);
     eventually { open_ws($ann)->status == 101 } 15, 'is replaced';
     subscribed($s, $channel);
 };
@@ -522,7 +522,7 @@ subtest 'a reload' => sub {
     my $s = connected($ann);
     my %before = map { $_ => 1 } $t->children('realtime');
     $t->master('realtime')->signal('HUP');
-    eventually { my @now = $t->children('realtime'); @now && !grep { $before{$_} } @now } 15, 'doorkeepers are new';
+    eventually { my @now = $t->children('realtime'); @now && !grep { $before{$_} } @now } 15, 'authorizers are new';
     subscribed($s, $channel);
     connected($ann);
 };

@@ -2,25 +2,25 @@
  * What the server looks after from time to time: whether those who are here
  * may still be, and the outbox itself.
  */
-#ifndef ASHLAR_REALTIME_CARE_H
-#define ASHLAR_REALTIME_CARE_H
+#ifndef ASHLAR_REALTIME_UPKEEP_H
+#define ASHLAR_REALTIME_UPKEEP_H
 
 #include <ev.h>
 
 #include "realtime/pg.h"
 
 /* process is this one's id, a uuid; all are borrowed for good. */
-void care_open(struct ev_loop *loop, struct pg *pg, const char *process);
+void upkeep_open(struct ev_loop *loop, struct pg *pg, const char *process);
 
 struct conn;
 
 /* This connection is about to leave the list of all. */
-void care_left(const struct conn *c);
+void upkeep_left(const struct conn *c);
 
 /* A connection that has ended sent and was sent so many messages. */
-void care_count(const char *tenant_id, unsigned n);
+void upkeep_count(const char *tenant_id, unsigned n);
 
 /* Tell PostgreSQL that this process ends. */
-void care_goodbye(void);
+void upkeep_goodbye(void);
 
 #endif

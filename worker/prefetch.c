@@ -1,4 +1,4 @@
-#include "worker/pace.h"
+#include "worker/prefetch.h"
 
 #include "fcgi/clock.h"
 
@@ -15,13 +15,13 @@ static double jobs_per_ns; /* lately */
 static size_t ended;
 static double portion_takes_ns; /* from the claim to the end, lately */
 
-void pace_ended(size_t jobs, int64_t portion_ns)
+void prefetch_ended(size_t jobs, int64_t portion_ns)
 {
 	ended += jobs;
 	portion_takes_ns += ((double)portion_ns - portion_takes_ns) / 8;
 }
 
-void pace_measure(void)
+void prefetch_measure(void)
 {
 	static int64_t since_ns;
 	int64_t now = clock_ns();
@@ -35,7 +35,7 @@ void pace_measure(void)
 	ended = 0;
 }
 
-long pace_ahead(void)
+long prefetch_ahead(void)
 {
 	double most = (double)UNDER_WAY_MS * MS;
 	double under_way = portion_takes_ns < most ? portion_takes_ns : most;

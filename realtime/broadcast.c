@@ -1,4 +1,4 @@
-#include "realtime/post.h"
+#include "realtime/broadcast.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,17 +11,17 @@ static void *must(void *p)
 	return p;
 }
 
-struct post *post_new(const char *event, int64_t id, const char *json, size_t n)
+struct broadcast *broadcast_new(const char *event, int64_t id, const char *json, size_t n)
 {
-	struct post *p = must(malloc(sizeof(*p) + n));
+	struct broadcast *p = must(malloc(sizeof(*p) + n));
 
-	*p = (struct post){ .refs = 1, .n = (unsigned)n, .id = id };
+	*p = (struct broadcast){ .refs = 1, .n = (unsigned)n, .id = id };
 	snprintf(p->event, sizeof(p->event), "%s", event);
 	memcpy(p->text, json, n);
 	return p;
 }
 
-void post_unref(struct post *p)
+void broadcast_unref(struct broadcast *p)
 {
 	if (--p->refs)
 		return;
@@ -29,7 +29,7 @@ void post_unref(struct post *p)
 	free(p);
 }
 
-const char *post_event(struct post *p, size_t *n)
+const char *broadcast_event(struct broadcast *p, size_t *n)
 {
 	char head[128];
 	int k;

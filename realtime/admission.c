@@ -1,4 +1,4 @@
-#include "realtime/door.h"
+#include "realtime/admission.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -10,11 +10,11 @@
 #include "fcgi/clock.h"
 #include "fcgi/log.h"
 #include "fcgi/tok.h"
-#include "realtime/keeper.h"
+#include "realtime/authorizer.h"
 
 enum {
-	KEEPERS = 2,
-	AT_ONCE = 16, /* messages on their way to one keeper; more wait here, not in a socket's buffer */
+	AUTHORIZERS = 2,
+	AT_ONCE = 16, /* messages on their way to one authorizer; more wait here, not in a socket's buffer */
 	TIMEOUT_S = 10,
 	BACKOFF_LAST_MS = 5000,
 	YOUNG_MS = 1000,
@@ -25,14 +25,14 @@ struct visit {
 	struct visit *next;
 	uint64_t number;
 	int64_t deadline_ns;
-	struct keeper *keeper; /* who looks at it; NULL: nobody yet */
-	door_done *done;       /* NULL: forgotten */
+	struct authorizer *authorizer; /* who looks at it; NULL: nobody yet */
+	admission_done *done;          /* NULL: forgotten */
 	void *arg;
 	size_t n;
 	char *message; /* until it is sent */
 };
 
-struct keeper {
+struct authorizer {
 	ev_io io;
 	pid_t pid; /* 0: none */
 	int nvisits;
@@ -43,7 +43,7 @@ struct keeper {
 };
 
 /* Twice as many: while some leave others have taken over. */
-static struct keeper keepers[2 * KEEPERS];
+static struct authorizer authorizers[2 * AUTHORIZERS];
 static struct visit *first, **last = &first;
 static struct ev_loop *loop;
 static uint64_t numbers;
@@ -54,7 +54,7 @@ static void on_answer(struct ev_loop *l, ev_io *w, int events);
 
 /* Processes */
 
-static void spawn(struct keeper *k)
+static void spawn(struct authorizer *k)
 {
 	pid_t server = getpid();
 	int ends[2];
@@ -77,7 +77,7 @@ static void spawn(struct keeper *k)
 		signal(SIGHUP, SIG_IGN);
 		signal(SIGINT, SIG_IGN);
 		signal(SIGTERM, SIG_IGN); /* it ends with its socket */
-		keeper_run(3);
+		authorizer_run(3);
 	}
 	close(ends[1]);
 	if (k->pid < 0) {
@@ -110,8 +110,8 @@ static void unlink_visit(struct visit **at)
 	*at = v->next;
 	if (last == &v->next)
 		last = at;
-	if (v->keeper)
-		v->keeper->nvisits--;
+	if (v->authorizer)
+		v->authorizer->nvisits--;
 	free(v->message);
 	free(v);
 }
@@ -135,12 +135,12 @@ static void turn_away(struct visit *v)
 		v->done(v->arg, NULL, response, (size_t)n);
 }
 
-static struct keeper *free_keeper(void)
+static struct authorizer *free_authorizer(void)
 {
-	struct keeper *best = NULL;
+	struct authorizer *best = NULL;
 
-	for (int i = 0; i < 2 * KEEPERS; i++) {
-		struct keeper *k = &keepers[i];
+	for (int i = 0; i < 2 * AUTHORIZERS; i++) {
+		struct authorizer *k = &authorizers[i];
 
 		if (k->pid && !k->is_leaving && k->nvisits < AT_ONCE && (!best || k->nvisits < best->nvisits))
 			best = k;
@@ -151,15 +151,15 @@ static struct keeper *free_keeper(void)
 static void send_more(void)
 {
 	for (struct visit *v = first; v; v = v->next) {
-		struct keeper *k;
+		struct authorizer *k;
 
-		if (v->keeper || !v->message)
+		if (v->authorizer || !v->message)
 			continue;
-		k = free_keeper();
-		/* A full buffer is tried again with the next answer; a dead keeper is reaped. */
+		k = free_authorizer();
+		/* A full buffer is tried again with the next answer; a dead authorizer is reaped. */
 		if (!k || send(k->io.fd, v->message, v->n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 			return;
-		v->keeper = k;
+		v->authorizer = k;
 		k->nvisits++;
 		free(v->message);
 		v->message = NULL;
@@ -168,9 +168,9 @@ static void send_more(void)
 
 static void on_answer(struct ev_loop *l, ev_io *w, int events)
 {
-	static char message[KEEPER_ANSWER_BYTES];
-	struct keeper_answer head;
-	struct keeper *k = w->data;
+	static char message[AUTHORIZER_ANSWER_BYTES];
+	struct authorizer_answer head;
+	struct authorizer *k = w->data;
 	ssize_t n;
 
 	(void)l;
@@ -213,9 +213,9 @@ static void on_timeouts(struct ev_loop *l, ev_timer *w, int events)
 		}
 		turn_away(*at);
 		(*at)->done = NULL;
-		/* What a keeper has it may still answer; who has none has waited long enough. */
+		/* What an authorizer has it may still answer; who has none has waited long enough. */
 		(*at)->deadline_ns = INT64_MAX;
-		if ((*at)->keeper)
+		if ((*at)->authorizer)
 			at = &(*at)->next;
 		else
 			unlink_visit(at);
@@ -227,7 +227,7 @@ static void on_timeouts(struct ev_loop *l, ev_timer *w, int events)
 
 static void put(char *message, size_t *n, const char *name, const char *value)
 {
-	size_t size = KEEPER_ASKED_BYTES - *n;
+	size_t size = AUTHORIZER_ASKED_BYTES - *n;
 	int k = snprintf(message + *n, size, "%s=%s", name, value);
 
 	if (k > 0 && (size_t)k < size)
@@ -254,7 +254,7 @@ static const char *const fields[] = {
 };
 
 static size_t write_message(char *message, const struct head *h, const char *ip,
-			    const struct keeper_asked *asked)
+			    const struct authorizer_asked *asked)
 {
 	size_t n = sizeof(*asked);
 	const char *upgrade = head_field(h, "Upgrade");
@@ -281,10 +281,11 @@ static size_t write_message(char *message, const struct head *h, const char *ip,
 	return n;
 }
 
-void door_ask(const struct head *h, const char *ip, enum door_refusal refusal, door_done *done, void *arg)
+void admission_ask(const struct head *h, const char *ip, enum admission_refusal refusal, admission_done *done,
+		   void *arg)
 {
-	static char message[KEEPER_ASKED_BYTES];
-	struct keeper_asked asked = { .number = ++numbers, .refusal = refusal };
+	static char message[AUTHORIZER_ASKED_BYTES];
+	struct authorizer_asked asked = { .number = ++numbers, .refusal = refusal };
 	struct visit *v = calloc(1, sizeof(*v));
 
 	if (!v)
@@ -303,7 +304,7 @@ void door_ask(const struct head *h, const char *ip, enum door_refusal refusal, d
 	send_more();
 }
 
-void door_forget(const void *arg)
+void admission_forget(const void *arg)
 {
 	for (struct visit *v = first; v; v = v->next)
 		if (v->arg == arg)
@@ -312,29 +313,29 @@ void door_forget(const void *arg)
 
 /* Start and end */
 
-void door_open(struct ev_loop *l)
+void admission_open(struct ev_loop *l)
 {
 	loop = l;
 	is_closed = false;
-	for (int i = 0; i < 2 * KEEPERS; i++) {
-		ev_timer_init(&keepers[i].respawn, on_respawn, 0, 0);
-		keepers[i].respawn.data = &keepers[i];
+	for (int i = 0; i < 2 * AUTHORIZERS; i++) {
+		ev_timer_init(&authorizers[i].respawn, on_respawn, 0, 0);
+		authorizers[i].respawn.data = &authorizers[i];
 	}
-	for (int i = 0; i < KEEPERS; i++)
-		spawn(&keepers[i]);
+	for (int i = 0; i < AUTHORIZERS; i++)
+		spawn(&authorizers[i]);
 	ev_timer_init(&timeouts, on_timeouts, 0.25, 0.25);
 	ev_timer_start(loop, &timeouts);
 }
 
-void door_renew(void)
+void admission_renew(void)
 {
 	int started = 0;
 
 	tok_init();
-	for (int i = 0; i < 2 * KEEPERS; i++) {
-		struct keeper *k = &keepers[i];
+	for (int i = 0; i < 2 * AUTHORIZERS; i++) {
+		struct authorizer *k = &authorizers[i];
 
-		if (!k->pid && !ev_is_active(&k->respawn) && started < KEEPERS) {
+		if (!k->pid && !ev_is_active(&k->respawn) && started < AUTHORIZERS) {
 			spawn(k);
 			started++;
 		} else if (k->pid && !k->is_leaving) {
@@ -346,21 +347,21 @@ void door_renew(void)
 	send_more();
 }
 
-bool door_reaped(int pid, int status)
+bool admission_reaped(int pid, int status)
 {
-	struct keeper *k = NULL;
+	struct authorizer *k = NULL;
 	bool lived;
 
-	for (int i = 0; i < 2 * KEEPERS; i++)
-		if (keepers[i].pid == pid)
-			k = &keepers[i];
+	for (int i = 0; i < 2 * AUTHORIZERS; i++)
+		if (authorizers[i].pid == pid)
+			k = &authorizers[i];
 	if (!k)
 		return false;
 	ev_io_stop(loop, &k->io);
 	close(k->io.fd);
 	k->pid = 0;
 	for (struct visit **at = &first; *at;) {
-		if ((*at)->keeper != k) {
+		if ((*at)->authorizer != k) {
 			at = &(*at)->next;
 			continue;
 		}
@@ -371,7 +372,7 @@ bool door_reaped(int pid, int status)
 	if (k->is_leaving || is_closed)
 		return true;
 	if (status)
-		log_msg(LOG_ERROR, NULL, "doorkeeper %d ended: status %d", pid, status);
+		log_msg(LOG_ERROR, NULL, "authorizer %d ended: status %d", pid, status);
 	lived = clock_ns() - k->started_ns > YOUNG_MS * 1000000LL;
 	k->backoff_ms = lived ? 0 : k->backoff_ms ? k->backoff_ms * 2 : 100;
 	if (k->backoff_ms > BACKOFF_LAST_MS)
@@ -381,16 +382,16 @@ bool door_reaped(int pid, int status)
 	return true;
 }
 
-void door_close(void)
+void admission_close(void)
 {
 	is_closed = true;
 	ev_timer_stop(loop, &timeouts);
-	for (int i = 0; i < 2 * KEEPERS; i++) {
-		ev_timer_stop(loop, &keepers[i].respawn);
-		if (keepers[i].pid) {
-			ev_io_stop(loop, &keepers[i].io);
-			close(keepers[i].io.fd); /* which it sees when it has finished what it does */
-			keepers[i].pid = 0;
+	for (int i = 0; i < 2 * AUTHORIZERS; i++) {
+		ev_timer_stop(loop, &authorizers[i].respawn);
+		if (authorizers[i].pid) {
+			ev_io_stop(loop, &authorizers[i].io);
+			close(authorizers[i].io.fd); /* which it sees when it has finished what it does */
+			authorizers[i].pid = 0;
 		}
 	}
 }

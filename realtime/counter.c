@@ -1,4 +1,4 @@
-#include "realtime/tally.h"
+#include "realtime/counter.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -7,16 +7,16 @@
 
 #include "fcgi/shm.h"
 
-static struct tally_row **place(struct tally *t, const char *text)
+static struct counter_row **place(struct counter *t, const char *text)
 {
-	return &t->rows[shm_hash(0, text) % TALLY_ROWS];
+	return &t->rows[shm_hash(0, text) % COUNTER_ROWS];
 }
 
-struct tally_row *tally_add(struct tally *t, const char *first, const char *second)
+struct counter_row *counter_add(struct counter *t, const char *first, const char *second)
 {
 	char text[2048];
 	size_t n = (size_t)snprintf(text, sizeof(text), "%s %s", first, second) + 1;
-	struct tally_row **at, *row;
+	struct counter_row **at, *row;
 
 	if (n > sizeof(text))
 		n = sizeof(text);
@@ -36,9 +36,9 @@ struct tally_row *tally_add(struct tally *t, const char *first, const char *seco
 	return row;
 }
 
-void tally_remove(struct tally *t, struct tally_row *row)
+void counter_remove(struct counter *t, struct counter_row *row)
 {
-	struct tally_row **at;
+	struct counter_row **at;
 
 	if (--row->n)
 		return;

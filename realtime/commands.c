@@ -1,4 +1,4 @@
-#include "realtime/talk.h"
+#include "realtime/commands.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -103,7 +103,7 @@ static void tell_row(struct sub *s, const PGresult *rows, int i)
 	};
 	const char *event;
 	struct arena a;
-	struct post *p;
+	struct broadcast *p;
 	struct buf b;
 
 	/* What its own channel has told already while nobody had asked. */
@@ -112,12 +112,12 @@ static void tell_row(struct sub *s, const PGresult *rows, int i)
 	arena_init(&a, 2048);
 	buf_init(&b, &a, strlen(row.payload) + 256);
 	event = protocol_published(&b, &row);
-	p = post_new(event, row.id, b.p, b.n);
+	p = broadcast_new(event, row.id, b.p, b.n);
 	if (s->first_id)
 		conn_send(s->conn, p);
 	else
 		channel_tell_one(s, p);
-	post_unref(p);
+	broadcast_unref(p);
 	arena_release(&a);
 }
 
@@ -144,7 +144,7 @@ static void subscribed(void *arg, const PGresult *rows, const char *sqlstate, co
 			refused(s, "UNAVAILABLE", "try again in a moment");
 	} else if (!PQntuples(rows)) {
 		if (q->is_again)
-			talk_forbid(s);
+			commands_forbid(s);
 		else
 			refused(s, "FORBIDDEN", "you may not listen to this channel");
 	} else {
@@ -242,7 +242,7 @@ static void on_unsubscribe(struct conn *c, const char *channel)
 	arena_release(&a);
 }
 
-void talk_forbid(struct sub *s)
+void commands_forbid(struct sub *s)
 {
 	struct conn *c = s->conn;
 	struct arena a;
@@ -261,7 +261,7 @@ void talk_forbid(struct sub *s)
 	arena_release(&a);
 }
 
-void talk_recover_all(void)
+void commands_recover_all(void)
 {
 	for (struct conn *c = conns; c; c = c->next)
 		for (int i = 0; i < c->nsubs && !c->is_closing; i++)
@@ -351,7 +351,7 @@ static void on_message(struct conn *c, const struct client_message *m)
 
 /* Connections */
 
-void talk_message(struct conn *c, const char *p, size_t n)
+void commands_message(struct conn *c, const char *p, size_t n)
 {
 	struct client_message m;
 	struct problem why;
@@ -385,7 +385,7 @@ static void say_connected(struct conn *c)
 	arena_release(&a);
 }
 
-void talk_begin(struct conn *c)
+void commands_begin(struct conn *c)
 {
 	char name[sizeof("user:") + PASS_MAX_TEXT];
 
@@ -398,7 +398,7 @@ void talk_begin(struct conn *c)
 	}
 }
 
-void talk_begin_stream(struct conn *c, const struct pass *pass)
+void commands_begin_stream(struct conn *c, const struct pass *pass)
 {
 	struct sub *s;
 
@@ -408,7 +408,7 @@ void talk_begin_stream(struct conn *c, const struct pass *pass)
 	ask(s, pass->has_event_id, pass->event_id, false);
 }
 
-void talk_open(struct pg *connection)
+void commands_open(struct pg *connection)
 {
 	pg = connection;
 }

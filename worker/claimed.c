@@ -1,11 +1,11 @@
-#include "worker/portions.h"
+#include "worker/claimed.h"
 
 #include "fcgi/clock.h"
 
 enum { TABLE = 8192, OPEN = 32 };
 
-struct portion_of_work *portions_first;
-size_t portions_jobs, portions_sent;
+struct portion_of_work *claimed_first;
+size_t claimed_jobs, claimed_sent;
 
 static struct portion_of_work *last, *unsent;
 static struct portion_of_work *table[TABLE]; /* by number, modulo its size */
@@ -63,7 +63,7 @@ static struct portion_of_work *make(int queue, const char *worker, const char *k
 	if (last)
 		last->next = p;
 	else
-		portions_first = p;
+		claimed_first = p;
 	last = p;
 	if (!unsent)
 		unsent = p;
@@ -110,10 +110,10 @@ static void append(struct portion_of_work *p, const struct job *job, bool with_p
 	if (job->timeout_s > p->timeout_s)
 		p->timeout_s = job->timeout_s;
 	by_queue[p->queue]++;
-	portions_jobs++;
+	claimed_jobs++;
 }
 
-void portions_add(int queue, const char *worker, const struct job *job)
+void claimed_add(int queue, const char *worker, const struct job *job)
 {
 	const struct job_kind *kind = job_kind_find(job->kind);
 	size_t n = strlen(job->payload) + 512;
@@ -142,55 +142,55 @@ void portions_add(int queue, const char *worker, const struct job *job)
 	}
 }
 
-void portions_seal(void)
+void claimed_seal(void)
 {
 	nopen = 0;
 }
 
-struct portion_of_work *portions_unsent(void)
+struct portion_of_work *claimed_unsent(void)
 {
 	return unsent;
 }
 
-void portions_mark_sent(struct portion_of_work *p)
+void claimed_mark_sent(struct portion_of_work *p)
 {
 	if (p == unsent)
 		unsent = p->next;
 	p->was_sent = true;
 	p->sent_ns = clock_ns();
-	portions_sent++;
+	claimed_sent++;
 	free(p->message);
 	p->message = NULL;
 }
 
-struct portion_of_work *portions_find(uint64_t number)
+struct portion_of_work *claimed_find(uint64_t number)
 {
 	struct portion_of_work *p = table[number % TABLE];
 
 	return p && p->number == number ? p : NULL;
 }
 
-size_t portions_of_queue(int queue)
+size_t claimed_of_queue(int queue)
 {
 	return by_queue[queue];
 }
 
-void portions_remove(struct portion_of_work *p)
+void claimed_remove(struct portion_of_work *p)
 {
 	if (p == unsent)
 		unsent = p->next;
 	if (p->previous)
 		p->previous->next = p->next;
 	else
-		portions_first = p->next;
+		claimed_first = p->next;
 	if (p->next)
 		p->next->previous = p->previous;
 	else
 		last = p->previous;
 	table[p->number % TABLE] = NULL;
 	by_queue[p->queue] -= p->njobs;
-	portions_jobs -= p->njobs;
-	portions_sent -= p->was_sent;
+	claimed_jobs -= p->njobs;
+	claimed_sent -= p->was_sent;
 	free(p->message);
 	free(p->jobs);
 	free(p);

@@ -1,29 +1,29 @@
 /*
  * What clients say, and what comes of it.
  */
-#ifndef ASHLAR_REALTIME_TALK_H
-#define ASHLAR_REALTIME_TALK_H
+#ifndef ASHLAR_REALTIME_COMMANDS_H
+#define ASHLAR_REALTIME_COMMANDS_H
 
 #include "realtime/channel.h"
 #include "realtime/conn.h"
 #include "realtime/pg.h"
 
 /* Before the first connection; pg is borrowed for good. */
-void talk_open(struct pg *pg);
+void commands_open(struct pg *pg);
 
 /* A WebSocket is open. */
-void talk_begin(struct conn *c);
+void commands_begin(struct conn *c);
 
 /* A stream is open: it listens to its one channel, or ends. */
-void talk_begin_stream(struct conn *c, const struct pass *pass);
+void commands_begin_stream(struct conn *c, const struct pass *pass);
 
 /* A message of n bytes came, which is text. */
-void talk_message(struct conn *c, const char *p, size_t n);
+void commands_message(struct conn *c, const char *p, size_t n);
 
 /* The user may not listen there any more. */
-void talk_forbid(struct sub *s);
+void commands_forbid(struct sub *s);
 
 /* Messages may have been missed: ask for each place what came behind its last one. */
-void talk_recover_all(void);
+void commands_recover_all(void);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * What the master has claimed and has not heard the end of.
  */
-#ifndef WORKER_PORTIONS_H
-#define WORKER_PORTIONS_H
+#ifndef WORKER_CLAIMED_H
+#define WORKER_CLAIMED_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,29 +34,29 @@ struct portion_of_work {
 	struct portion_of_work *previous;
 };
 
-extern struct portion_of_work *portions_first; /* all of them */
-extern size_t portions_jobs;                   /* in all of them */
-extern size_t portions_sent;                   /* how many were sent */
+extern struct portion_of_work *claimed_first; /* all of them */
+extern size_t claimed_jobs;                   /* in all of them */
+extern size_t claimed_sent;                   /* how many were sent */
 
 /*
  * Put a claimed job down.  One whose kind takes many joins the last portion of
  * its kind, if that is of the same tenant, not yet full and not yet sealed.
  */
-void portions_add(int queue, const char *worker, const struct job *job);
+void claimed_add(int queue, const char *worker, const struct job *job);
 
 /* What comes now makes new portions: what there is may be sent. */
-void portions_seal(void);
+void claimed_seal(void);
 
 /* The first that was not sent; NULL: none. */
-struct portion_of_work *portions_unsent(void);
+struct portion_of_work *claimed_unsent(void);
 
-void portions_mark_sent(struct portion_of_work *p);
+void claimed_mark_sent(struct portion_of_work *p);
 
-struct portion_of_work *portions_find(uint64_t number);
+struct portion_of_work *claimed_find(uint64_t number);
 
 /* How many jobs of a queue there are. */
-size_t portions_of_queue(int queue);
+size_t claimed_of_queue(int queue);
 
-void portions_remove(struct portion_of_work *p);
+void claimed_remove(struct portion_of_work *p);
 
 #endif

@@ -1,4 +1,4 @@
-#include "worker/team.h"
+#include "worker/processes.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -104,8 +104,8 @@ static void add_all(void)
  * Messages stay whole, and one is read by one child: SOCK_SEQPACKET.  All
  * children have the same end of the pair.
  */
-bool team_start(const struct worker_options *options, void (*in_child)(void),
-		void (*ended)(uint64_t portion, const char *why))
+bool processes_start(const struct worker_options *options, void (*in_child)(void),
+		     void (*ended)(uint64_t portion, const char *why))
 {
 	const int bytes = 4 << 20; /* the kernel gives as much of it as it allows */
 
@@ -166,7 +166,7 @@ static struct member *find(pid_t pid)
 	return NULL;
 }
 
-void team_care(void)
+void processes_care(void)
 {
 	int64_t now;
 	struct member *m;
@@ -182,12 +182,12 @@ void team_care(void)
 			spawn(&members[i]);
 }
 
-bool team_send(const void *portion, size_t size)
+bool processes_send(const void *portion, size_t size)
 {
 	return send(jobs[MASTER], portion, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
 }
 
-uint64_t team_take_back(void)
+uint64_t processes_take_back(void)
 {
 	struct portion head;
 
@@ -196,19 +196,19 @@ uint64_t team_take_back(void)
 	return head.number;
 }
 
-bool team_has_none_waiting(void)
+bool processes_has_none_waiting(void)
 {
 	struct pollfd p = { .fd = jobs[CHILD], .events = POLLIN };
 
 	return poll(&p, 1, 0) == 0;
 }
 
-int team_reports(void)
+int processes_reports(void)
 {
 	return reports[MASTER];
 }
 
-int team_children(void)
+int processes_children(void)
 {
 	int n = 0;
 
@@ -217,7 +217,7 @@ int team_children(void)
 	return n;
 }
 
-int team_busy(void)
+int processes_busy(void)
 {
 	int n = 0;
 
@@ -235,7 +235,7 @@ static struct member *holder(uint64_t number)
 	return NULL;
 }
 
-int64_t team_has(uint64_t number)
+int64_t processes_has(uint64_t number)
 {
 	struct member *m = holder(number);
 
@@ -244,7 +244,7 @@ int64_t team_has(uint64_t number)
 
 /* It may end the job at this very moment and begin another one: hold it, look again, and only then kill it.
  */
-void team_kill(uint64_t number, const char *why)
+void processes_kill(uint64_t number, const char *why)
 {
 	struct member *m = holder(number);
 	int status;
@@ -278,7 +278,7 @@ static void want_none(void)
 		members[i].wanted = false;
 }
 
-void team_reload(void)
+void processes_reload(void)
 {
 	want_none();
 	add_all();
@@ -286,14 +286,14 @@ void team_reload(void)
 	atomic_fetch_add(&shm->pools[shm_pool].reloads, 1);
 }
 
-void team_dismiss(bool at_once)
+void processes_dismiss(bool at_once)
 {
 	want_none();
 	all_are_killed = at_once;
 	signal_all(at_once ? SIGKILL : SIGTERM, false);
 }
 
-bool team_is_gone(void)
+bool processes_is_gone(void)
 {
 	for (int i = 0; i < PLACES; i++)
 		if (members[i].pid)

@@ -1,5 +1,5 @@
 /* What a worker's master has claimed. */
-#include "worker/portions.h"
+#include "worker/claimed.h"
 
 #include "t/unit/tap.h"
 
@@ -22,22 +22,22 @@ static void add(int queue, const char *kind, const char *tenant, const char *pay
 {
 	const struct job j = job(kind, tenant, payload);
 
-	portions_add(queue, "w", &j);
+	claimed_add(queue, "w", &j);
 }
 
 static int count(void)
 {
 	int n = 0;
 
-	for (const struct portion_of_work *p = portions_first; p; p = p->next)
+	for (const struct portion_of_work *p = claimed_first; p; p = p->next)
 		n++;
 	return n;
 }
 
 static void empty(void)
 {
-	while (portions_first)
-		portions_remove(portions_first);
+	while (claimed_first)
+		claimed_remove(claimed_first);
 }
 
 static void test_one_by_one(void)
@@ -46,23 +46,23 @@ static void test_one_by_one(void)
 
 	add(0, "noop", ONE, "{}");
 	add(1, "noop", ONE, "{}");
-	portions_seal();
+	claimed_seal();
 	is_int(count(), 2, "each job of a usual kind is a portion");
-	first = portions_unsent();
+	first = claimed_unsent();
 	second = first->next;
 	ok(first->number != second->number, "with a number of its own");
-	ok(portions_find(first->number) == first && portions_find(second->number) == second,
+	ok(claimed_find(first->number) == first && claimed_find(second->number) == second,
 	   "by which it is found");
-	ok(!portions_find(9999), "others are not");
-	portions_mark_sent(first);
-	ok(portions_unsent() == second, "the next to be sent");
-	is_int((long)portions_sent, 1, "sent ones are counted");
-	is_int((long)portions_of_queue(1), 1, "and queues");
-	portions_remove(first);
-	is_int((long)portions_sent, 0, "until they have ended");
-	ok(portions_first == second, "the others stay");
-	portions_remove(second);
-	ok(!portions_first && !portions_unsent() && !portions_jobs, "nothing is left");
+	ok(!claimed_find(9999), "others are not");
+	claimed_mark_sent(first);
+	ok(claimed_unsent() == second, "the next to be sent");
+	is_int((long)claimed_sent, 1, "sent ones are counted");
+	is_int((long)claimed_of_queue(1), 1, "and queues");
+	claimed_remove(first);
+	is_int((long)claimed_sent, 0, "until they have ended");
+	ok(claimed_first == second, "the others stay");
+	claimed_remove(second);
+	ok(!claimed_first && !claimed_unsent() && !claimed_jobs, "nothing is left");
 }
 
 static void test_many_at_once(void)
@@ -74,13 +74,13 @@ static void test_many_at_once(void)
 	add(0, "noop.batch", TWO, "{}");
 	add(0, "noop", ONE, "{}");
 	add(0, "noop.batch", TWO, "{}");
-	portions_seal();
+	claimed_seal();
 	is_int(count(), 4, "one full, one begun, one of another tenant, one of another kind");
-	is_int((long)portions_first->njobs, max, "as many as its kind takes");
-	is_int((long)portions_jobs, max + 4, "all of them");
+	is_int((long)claimed_first->njobs, max, "as many as its kind takes");
+	is_int((long)claimed_jobs, max + 4, "all of them");
 	add(0, "noop.batch", TWO, "{}");
 	is_int(count(), 5, "what comes later is not added to what may have been sent");
-	portions_seal();
+	claimed_seal();
 	empty();
 }
 
@@ -91,14 +91,14 @@ static void test_long_payloads(void)
 	memset(text, ' ', 199999);
 	text[199999] = '\0';
 	add(0, "noop", ONE, text);
-	ok(portions_first->size < 2000, "one that is too long for the way is not taken along");
+	ok(claimed_first->size < 2000, "one that is too long for the way is not taken along");
 	empty();
 	text[60000] = '\0';
 	add(0, "noop.batch", ONE, text);
 	add(0, "noop.batch", ONE, text);
 	is_int(count(), 2, "nor are two that are so together");
-	ok(portions_first->size <= WORKER_PORTION_BYTES, "what goes fits");
-	portions_seal();
+	ok(claimed_first->size <= WORKER_PORTION_BYTES, "what goes fits");
+	claimed_seal();
 	empty();
 	free(text);
 }

@@ -3,8 +3,8 @@
  * sent as they come (a pipeline, each its own transaction), answers go to a
  * function.  For the worker's master, which has several things going at once.
  */
-#ifndef WORKER_LINK_H
-#define WORKER_LINK_H
+#ifndef WORKER_PGPIPE_H
+#define WORKER_PGPIPE_H
 
 #include <libpq-fe.h>
 #include <poll.h>
@@ -15,11 +15,11 @@
 
 /* The answer, borrowed, once it is committed: tuples, or an error; NULL: the connection is gone, and nobody
  * knows what was done. */
-typedef void link_fn(void *arg, const PGresult *res);
+typedef void pgpipe_fn(void *arg, const PGresult *res);
 
-enum { LINK_CALLS = 64 };
+enum { PGPIPE_CALLS = 64 };
 
-struct link {
+struct pgpipe {
 	const char *name;
 	const char *options; /* as PGOPTIONS */
 	void (*on_up)(void); /* connected, again */
@@ -27,39 +27,40 @@ struct link {
 	void (*on_notify)(void);
 
 	PGconn *conn;
-	enum { LINK_DOWN, LINK_CONNECTING, LINK_UP } state;
+	enum { PGPIPE_DOWN, PGPIPE_CONNECTING, PGPIPE_UP } state;
 	short events;
 	PGresult *answer; /* of the first call, until its transaction has ended */
 	int64_t retry_at_ns, give_up_at_ns;
 	struct {
-		link_fn *fn;
+		pgpipe_fn *fn;
 		void *arg;
-	} calls[LINK_CALLS]; /* a ring */
+	} calls[PGPIPE_CALLS]; /* a ring */
 	unsigned first, ncalls;
 };
 
 /* Send a query; its parameters by position.  false: not connected, or too much on its way; fn is not called.
  */
-bool link_send(struct link *l, const struct query *q, const char *const *params, link_fn *fn, void *arg);
+bool pgpipe_send(struct pgpipe *l, const struct query *q, const char *const *params, pgpipe_fn *fn,
+		 void *arg);
 
 /* For an answer that says nothing: an error is logged. */
-void link_note(void *arg, const PGresult *res);
+void pgpipe_note(void *arg, const PGresult *res);
 
-static inline bool link_is_idle(const struct link *l)
+static inline bool pgpipe_is_idle(const struct pgpipe *l)
 {
-	return l->state == LINK_UP && !l->ncalls;
+	return l->state == PGPIPE_UP && !l->ncalls;
 }
 
 /* Connect when it is time; what to poll for, fd -1: nothing. */
-struct pollfd link_poll(struct link *l);
+struct pollfd pgpipe_poll(struct pgpipe *l);
 
 /* After poll. */
-void link_pump(struct link *l, short revents);
+void pgpipe_pump(struct pgpipe *l, short revents);
 
 /* Finish, without any call's answer. */
-void link_close(struct link *l);
+void pgpipe_close(struct pgpipe *l);
 
 /* In a child that was forked, which uses it no more: let go of the connection, which is the parent's. */
-void link_forget(struct link *l);
+void pgpipe_forget(struct pgpipe *l);
 
 #endif

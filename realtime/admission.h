@@ -1,16 +1,16 @@
 /*
- * The door: who may come in.
+ * Admission: who may come in.
  *
  * What a handshake asks for, a known issuer's signature, a session that
  * stands, a channel that is open to the caller, is what the api asks of each
- * request, and the same code answers it: doorkeepers are children that run a
+ * request, and the same code answers it: authorizers are children that run a
  * request as a child of the api does, and may wait for PostgreSQL or for an
  * issuer's keys while the event loop goes on.  What they refuse is a whole
  * HTTP response with the usual headers and error body; of whom they let in
  * they tell the loop.
  */
-#ifndef ASHLAR_REALTIME_DOOR_H
-#define ASHLAR_REALTIME_DOOR_H
+#ifndef ASHLAR_REALTIME_ADMISSION_H
+#define ASHLAR_REALTIME_ADMISSION_H
 
 #include <ev.h>
 #include <stdbool.h>
@@ -35,35 +35,36 @@ struct pass {
 };
 
 /* Why the loop does not want a handshake to go on, whoever it is. */
-enum door_refusal { DOOR_OPEN, DOOR_FULL, DOOR_ADDRESS_FULL, DOOR_USER_FULL };
+enum admission_refusal { ADMISSION_OPEN, ADMISSION_FULL, ADMISSION_ADDRESS_FULL, ADMISSION_USER_FULL };
 
 /*
  * The answer.  pass is NULL when it was refused; then text is the whole HTTP
  * response.  Else text is header fields for the response, each line with its
  * end.  All of it is borrowed for the call.
  */
-typedef void door_done(void *arg, const struct pass *pass, const char *text, size_t n);
+typedef void admission_done(void *arg, const struct pass *pass, const char *text, size_t n);
 
-/* Start the doorkeepers, before the loop has any connections. */
-void door_open(struct ev_loop *loop);
+/* Start the authorizers, before the loop has any connections. */
+void admission_open(struct ev_loop *loop);
 
 /*
  * Have a handshake looked at.  ip is the client's address.  Later, and within
- * DOOR_TIMEOUT_S, done is called; a doorkeeper that dies or does not answer in
+ * ADMISSION_TIMEOUT_S, done is called; an authorizer that dies or does not answer in
  * time counts as a refusal with 503.
  */
-void door_ask(const struct head *h, const char *ip, enum door_refusal refusal, door_done *done, void *arg);
+void admission_ask(const struct head *h, const char *ip, enum admission_refusal refusal, admission_done *done,
+		   void *arg);
 
 /* Forget whoever asked with this arg: done will not be called. */
-void door_forget(const void *arg);
+void admission_forget(const void *arg);
 
-/* SIGHUP: doorkeepers that read their keys again take over. */
-void door_renew(void);
+/* SIGHUP: authorizers that read their keys again take over. */
+void admission_renew(void);
 
 /* Is this one of ours that has ended (SIGCHLD)?  A new one is started, with back-off. */
-bool door_reaped(int pid, int status);
+bool admission_reaped(int pid, int status);
 
 /* End them, at once. */
-void door_close(void);
+void admission_close(void);
 
 #endif

@@ -8,19 +8,19 @@
  * milliseconds, as with a slow disk: what is under way is all that the rate
  * times the time comes to.
  */
-#ifndef WORKER_PACE_H
-#define WORKER_PACE_H
+#ifndef WORKER_PREFETCH_H
+#define WORKER_PREFETCH_H
 
 #include <stddef.h>
 #include <stdint.h>
 
 /* So many jobs of a portion have ended, that long after they were claimed. */
-void pace_ended(size_t jobs, int64_t portion_ns);
+void prefetch_ended(size_t jobs, int64_t portion_ns);
 
 /* To be called often: the rate of the last milliseconds. */
-void pace_measure(void);
+void prefetch_measure(void);
 
 /* Jobs to have at hand beyond one for each child. */
-long pace_ahead(void);
+long prefetch_ahead(void);
 
 #endif

@@ -1,4 +1,4 @@
-#include "worker/link.h"
+#include "worker/pgpipe.h"
 
 #include <unistd.h>
 
@@ -8,27 +8,27 @@
 
 enum { RETRY_MS = 250 };
 
-static void down(struct link *l, const char *why)
+static void down(struct pgpipe *l, const char *why)
 {
 	if (why)
 		log_msg(LOG_WARNING, NULL, "%s: PostgreSQL: %s", l->name, why);
 	PQfinish(l->conn);
 	l->conn = NULL;
-	l->state = LINK_DOWN;
+	l->state = PGPIPE_DOWN;
 	PQclear(l->answer);
 	l->answer = NULL;
 	l->retry_at_ns = clock_ns() + RETRY_MS * 1000000LL;
 	while (l->ncalls) {
-		link_fn *fn = l->calls[l->first].fn;
+		pgpipe_fn *fn = l->calls[l->first].fn;
 		void *arg = l->calls[l->first].arg;
 
-		l->first = (l->first + 1) % LINK_CALLS;
+		l->first = (l->first + 1) % PGPIPE_CALLS;
 		l->ncalls--;
 		fn(arg, NULL);
 	}
 }
 
-static void start(struct link *l)
+static void start(struct pgpipe *l)
 {
 	/* The later ones win over the URL only in what they name. */
 	const char *const keywords[] = { "dbname", "fallback_application_name",
@@ -41,17 +41,17 @@ static void start(struct link *l)
 		return;
 	}
 	db_silence(l->conn);
-	l->state = LINK_CONNECTING;
+	l->state = PGPIPE_CONNECTING;
 	l->events = POLLOUT;
 	l->give_up_at_ns = clock_ns() + cfg.database_connect_timeout_s * 1000000000LL;
 }
 
-static bool submit(struct link *l, const char *text, int nparams, const char *const *params, link_fn *fn,
+static bool submit(struct pgpipe *l, const char *text, int nparams, const char *const *params, pgpipe_fn *fn,
 		   void *arg)
 {
-	unsigned at = (l->first + l->ncalls) % LINK_CALLS;
+	unsigned at = (l->first + l->ncalls) % PGPIPE_CALLS;
 
-	if (l->state != LINK_UP || l->ncalls == LINK_CALLS)
+	if (l->state != PGPIPE_UP || l->ncalls == PGPIPE_CALLS)
 		return false;
 	if (!PQsendQueryParams(l->conn, text, nparams, NULL, params, NULL, NULL, 0) ||
 	    !PQpipelineSync(l->conn)) {
@@ -69,13 +69,13 @@ static bool submit(struct link *l, const char *text, int nparams, const char *co
 
 static void listening(void *arg, const PGresult *res)
 {
-	const struct link *l = arg;
+	const struct pgpipe *l = arg;
 
 	if (res && PQresultStatus(res) != PGRES_COMMAND_OK)
 		log_msg(LOG_ERROR, NULL, "%s: %s: %s", l->name, l->listen, PQresultErrorMessage(res));
 }
 
-static void connecting(struct link *l)
+static void connecting(struct pgpipe *l)
 {
 	switch (PQconnectPoll(l->conn)) {
 	case PGRES_POLLING_READING: l->events = POLLIN; break;
@@ -85,7 +85,7 @@ static void connecting(struct link *l)
 			down(l, PQerrorMessage(l->conn));
 			break;
 		}
-		l->state = LINK_UP;
+		l->state = PGPIPE_UP;
 		l->events = POLLIN;
 		if (l->listen)
 			submit(l, l->listen, 0, NULL, listening, l);
@@ -96,7 +96,7 @@ static void connecting(struct link *l)
 	}
 }
 
-static void flush(struct link *l)
+static void flush(struct pgpipe *l)
 {
 	int rc = PQflush(l->conn);
 
@@ -106,12 +106,12 @@ static void flush(struct link *l)
 		l->events = rc ? POLLIN | POLLOUT : POLLIN;
 }
 
-bool link_send(struct link *l, const struct query *q, const char *const *params, link_fn *fn, void *arg)
+bool pgpipe_send(struct pgpipe *l, const struct query *q, const char *const *params, pgpipe_fn *fn, void *arg)
 {
 	return submit(l, q->text, q->nparams, params, fn, arg);
 }
 
-void link_note(void *arg, const PGresult *res)
+void pgpipe_note(void *arg, const PGresult *res)
 {
 	(void)arg;
 	if (res && PQresultStatus(res) == PGRES_FATAL_ERROR)
@@ -122,19 +122,19 @@ void link_note(void *arg, const PGresult *res)
  * Rows come before their transaction has ended; another connection would not
  * see yet what was done.  So they wait for the sync behind them.
  */
-static void answers(struct link *l)
+static void answers(struct pgpipe *l)
 {
-	while (l->state == LINK_UP && l->ncalls && !PQisBusy(l->conn)) {
+	while (l->state == PGPIPE_UP && l->ncalls && !PQisBusy(l->conn)) {
 		PGresult *res = PQgetResult(l->conn);
 
 		if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
 			PGresult *answer = l->answer;
-			link_fn *fn = l->calls[l->first].fn;
+			pgpipe_fn *fn = l->calls[l->first].fn;
 			void *arg = l->calls[l->first].arg;
 
 			PQclear(res);
 			l->answer = NULL;
-			l->first = (l->first + 1) % LINK_CALLS;
+			l->first = (l->first + 1) % PGPIPE_CALLS;
 			l->ncalls--;
 			fn(arg, answer);
 			PQclear(answer);
@@ -142,28 +142,28 @@ static void answers(struct link *l)
 			PQclear(l->answer); /* a commit that fails says so behind the rows */
 			l->answer = res;
 		} else if (PQstatus(l->conn) != CONNECTION_OK) {
-			return; /* link_pump sees it */
+			return; /* pgpipe_pump sees it */
 		}
 	}
 }
 
-struct pollfd link_poll(struct link *l)
+struct pollfd pgpipe_poll(struct pgpipe *l)
 {
-	if (l->state == LINK_DOWN && clock_ns() >= l->retry_at_ns)
+	if (l->state == PGPIPE_DOWN && clock_ns() >= l->retry_at_ns)
 		start(l);
-	if (l->state == LINK_CONNECTING && clock_ns() > l->give_up_at_ns)
+	if (l->state == PGPIPE_CONNECTING && clock_ns() > l->give_up_at_ns)
 		down(l, "no connection in time");
 	return (struct pollfd){ .fd = l->conn ? PQsocket(l->conn) : -1, .events = l->events };
 }
 
-void link_pump(struct link *l, short revents)
+void pgpipe_pump(struct pgpipe *l, short revents)
 {
 	PGnotify *n;
 	bool heard = false;
 
-	if (l->state == LINK_DOWN || !revents)
+	if (l->state == PGPIPE_DOWN || !revents)
 		return;
-	if (l->state == LINK_CONNECTING) {
+	if (l->state == PGPIPE_CONNECTING) {
 		connecting(l);
 		return;
 	}
@@ -172,7 +172,7 @@ void link_pump(struct link *l, short revents)
 		return;
 	}
 	answers(l);
-	if (l->state != LINK_UP)
+	if (l->state != PGPIPE_UP)
 		return;
 	if (PQstatus(l->conn) != CONNECTION_OK) {
 		down(l, PQerrorMessage(l->conn));
@@ -184,22 +184,22 @@ void link_pump(struct link *l, short revents)
 	}
 	if (heard && l->on_notify)
 		l->on_notify();
-	if (l->state == LINK_UP)
+	if (l->state == PGPIPE_UP)
 		flush(l);
 }
 
-void link_close(struct link *l)
+void pgpipe_close(struct pgpipe *l)
 {
 	l->ncalls = 0;
 	PQclear(l->answer);
 	l->answer = NULL;
 	PQfinish(l->conn);
 	l->conn = NULL;
-	l->state = LINK_DOWN;
+	l->state = PGPIPE_DOWN;
 	l->retry_at_ns = INT64_MAX;
 }
 
-void link_forget(struct link *l)
+void pgpipe_forget(struct pgpipe *l)
 {
 	if (l->conn)
 		close(PQsocket(l->conn)); /* PQfinish would say goodbye in the parent's name */

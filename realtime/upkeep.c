@@ -1,4 +1,4 @@
-#include "realtime/care.h"
+#include "realtime/upkeep.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "realtime/conn.h"
 #include "realtime/outbox.h"
 #include "realtime/pgarray.h"
-#include "realtime/talk.h"
+#include "realtime/commands.h"
 
 enum {
 	ROUND_MS = 2500, /* who is thrown out is out within five seconds: that leaves time for the answer */
@@ -126,7 +126,7 @@ static void end_forbidden(struct conn *c, const char *channel)
 	struct sub *s = c->wire && !c->is_closing ? channel_find(c, channel) : NULL;
 
 	if (s)
-		talk_forbid(s);
+		commands_forbid(s);
 }
 
 static void told_forbidden(void *arg, const PGresult *rows, const char *sqlstate, const char *message)
@@ -222,7 +222,7 @@ static void on_round(struct ev_loop *l, ev_timer *w, int events)
 	ev_timer_again(l, w);
 }
 
-void care_left(const struct conn *c)
+void upkeep_left(const struct conn *c)
 {
 	if (turn == c)
 		turn = c->next;
@@ -240,15 +240,15 @@ static void beaten(void *arg, const PGresult *rows, const char *sqlstate, const 
 }
 
 /* Messages by tenant, for the usage of the day. */
-static struct tally {
-	struct tally *next;
+static struct counter {
+	struct counter *next;
 	unsigned long long n;
 	char tenant_id[37];
 } * tallies;
 
-void care_count(const char *tenant_id, unsigned n)
+void upkeep_count(const char *tenant_id, unsigned n)
 {
-	struct tally *t = tallies;
+	struct counter *t = tallies;
 
 	if (!n)
 		return;
@@ -268,10 +268,10 @@ static void count(void)
 	struct pgarray tenants, counts;
 	const char *params[2];
 	struct arena a;
-	struct tally *t;
+	struct counter *t;
 
 	for (struct conn *c = conns; c; c = c->next) {
-		care_count(c->who->tenant_id, c->counted);
+		upkeep_count(c->who->tenant_id, c->counted);
 		c->counted = 0;
 	}
 	arena_init(&a, 65536);
@@ -316,13 +316,13 @@ static void on_slow(struct ev_loop *l, ev_timer *w, int events)
 	slow_ticks++;
 }
 
-void care_goodbye(void)
+void upkeep_goodbye(void)
 {
 	count();
 	pg_ask(pg, &q_realtime_goodbye, &process, NULL, NULL);
 }
 
-void care_open(struct ev_loop *loop, struct pg *connection, const char *id)
+void upkeep_open(struct ev_loop *loop, struct pg *connection, const char *id)
 {
 	pg = connection;
 	process = id;

@@ -1,4 +1,4 @@
-#include "realtime/keeper.h"
+#include "realtime/authorizer.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -187,18 +187,18 @@ static void write_fields(struct buf *b, bool is_stream)
 			buf_add(b, line, (size_t)(end + 2 - line));
 }
 
-static enum err refuse(enum door_refusal refusal)
+static enum err refuse(enum admission_refusal refusal)
 {
 	static const char *const messages[] = {
-		[DOOR_FULL] = "this server has as many connections as it can",
-		[DOOR_ADDRESS_FULL] = "there are too many connections from this address",
-		[DOOR_USER_FULL] = "this user has too many connections",
+		[ADMISSION_FULL] = "this server has as many connections as it can",
+		[ADMISSION_ADDRESS_FULL] = "there are too many connections from this address",
+		[ADMISSION_USER_FULL] = "this user has too many connections",
 	};
 
 	rq.fail = (struct failure){ 0 };
 	req_too_many(&rq, 10);
 	rq.limit_name = "connections";
-	rq.fail.err = refusal == DOOR_FULL ? ERR_UNAVAILABLE : ERR_RATE_LIMIT;
+	rq.fail.err = refusal == ADMISSION_FULL ? ERR_UNAVAILABLE : ERR_RATE_LIMIT;
 	rq.fail.message = messages[refusal];
 	return rq.fail.err;
 }
@@ -235,7 +235,7 @@ static enum err refuse_method(void)
 	return req_fail(&rq, ERR_METHOD_NOT_ALLOWED, NULL);
 }
 
-static void answer_to(const struct keeper_asked *asked, struct keeper_answer *out, struct buf *text)
+static void answer_to(const struct authorizer_asked *asked, struct authorizer_answer *out, struct buf *text)
 {
 	enum err rc = serve_begin(&rq);
 
@@ -271,8 +271,8 @@ static void answer_to(const struct keeper_asked *asked, struct keeper_answer *ou
 
 static void answer(int fd, char *message, size_t n)
 {
-	struct keeper_asked asked;
-	struct keeper_answer head = { 0 };
+	struct authorizer_asked asked;
+	struct authorizer_answer head = { 0 };
 	struct arena arena = rq.arena;
 	struct buf text, whole;
 
@@ -282,8 +282,8 @@ static void answer(int fd, char *message, size_t n)
 	head.number = asked.number;
 	buf_init(&text, &rq.arena, 4096);
 	answer_to(&asked, &head, &text);
-	if (text.n > KEEPER_ANSWER_BYTES - sizeof(head))
-		text.n = KEEPER_ANSWER_BYTES - sizeof(head);
+	if (text.n > AUTHORIZER_ANSWER_BYTES - sizeof(head))
+		text.n = AUTHORIZER_ANSWER_BYTES - sizeof(head);
 	buf_init(&whole, &rq.arena, sizeof(head) + text.n);
 	buf_add(&whole, &head, sizeof(head));
 	buf_add(&whole, text.p, text.n);
@@ -292,18 +292,18 @@ static void answer(int fd, char *message, size_t n)
 	arena_reset(&rq.arena);
 }
 
-_Noreturn void keeper_run(int fd)
+_Noreturn void authorizer_run(int fd)
 {
-	static char message[KEEPER_ASKED_BYTES + 1];
+	static char message[AUTHORIZER_ASKED_BYTES + 1];
 
 	arena_init(&rq.arena, ARENA_BYTES);
 	db_open();
 	for (;;) {
-		ssize_t n = recv(fd, message, KEEPER_ASKED_BYTES, 0);
+		ssize_t n = recv(fd, message, AUTHORIZER_ASKED_BYTES, 0);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < (ssize_t)sizeof(struct keeper_asked))
+		if (n < (ssize_t)sizeof(struct authorizer_asked))
 			break;
 		message[n] = '\0';
 		answer(fd, message, (size_t)n);
