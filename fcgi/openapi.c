@@ -127,6 +127,23 @@ static void write_list(struct buf *b, const struct route *r, int version, bool e
 		write_list_schema(b, r, version);
 }
 
+/* The schema of an answer that is one: perhaps null, perhaps an array. */
+static void write_one(struct buf *b, const struct route *r, int version)
+{
+	bool many = r->flags & ONE_OR_MANY, maybe = many || (r->sql && r->sql->shape == SHAPE_MAYBE);
+
+	if (maybe)
+		buf_text(b, "{\"anyOf\":[");
+	write_ref(b, "schemas", shape_name(b, r->out, version));
+	if (many) {
+		buf_text(b, ",{\"type\":\"array\",\"items\":");
+		write_ref(b, "schemas", shape_name(b, r->out, version));
+		buf_char(b, '}');
+	}
+	if (maybe)
+		buf_text(b, ",{\"type\":\"null\"}]}");
+}
+
 /* {"data": …}, and {"meta": {"message"}} where the row says what was done */
 static void write_data_member(struct buf *b, const struct route *r, int version, bool example)
 {
@@ -143,14 +160,7 @@ static void write_data_member(struct buf *b, const struct route *r, int version,
 	}
 	buf_fmt(b, "{\"type\":\"object\",\"required\":[\"data\"%s],\"properties\":{\"data\":",
 		r->done ? ",\"meta\"" : "");
-	if (r->flags & ONE_OR_MANY)
-		buf_text(b, "{\"anyOf\":[");
-	write_ref(b, "schemas", shape_name(b, r->out, version));
-	if (r->flags & ONE_OR_MANY) {
-		buf_text(b, ",{\"type\":\"array\",\"items\":");
-		write_ref(b, "schemas", shape_name(b, r->out, version));
-		buf_text(b, "},{\"type\":\"null\"}]}");
-	}
+	write_one(b, r, version);
 	if (r->done) {
 		buf_text(b, ",\"meta\":");
 		write_ref(b, "schemas", "MessageMeta");
@@ -170,7 +180,7 @@ static void write_data(struct buf *b, const struct route *r, int version, bool e
 	else if (example)
 		schema_example(b, r->out->fields, version);
 	else
-		write_ref(b, "schemas", shape_name(b, r->out, version));
+		write_one(b, r, version);
 }
 
 static void write_enveloped(struct buf *b, const struct route *r, int version, bool example)

@@ -197,9 +197,8 @@ static struct cell
 static const struct query *of_shape(enum query_shape shape)
 {
 	static const struct query some[] = {
-		[SHAPE_EXEC] = { .shape = SHAPE_EXEC },
-		[SHAPE_ROW] = { .shape = SHAPE_ROW },
-		[SHAPE_ROWS] = { .shape = SHAPE_ROWS },
+		[SHAPE_EXEC] = { .shape = SHAPE_EXEC },   [SHAPE_ROW] = { .shape = SHAPE_ROW },
+		[SHAPE_MAYBE] = { .shape = SHAPE_MAYBE }, [SHAPE_ROWS] = { .shape = SHAPE_ROWS },
 		[SHAPE_PAGE] = { .shape = SHAPE_PAGE },
 	};
 
@@ -401,6 +400,9 @@ static void test_missing_row(void)
 	       "\"details\":{\"resource\":\"Thing\",\"id\":\"7\\\"\\n\"}}",
 	       "which names resource and id, whatever that is");
 	is_int(rq.status, 404, "404");
+	begin(&app, 1);
+	is_int(req_answer(&rq, of_shape(SHAPE_MAYBE)), ERR_OK, "but of a query that may find none");
+	is_str(buf_str(&rq.out), "null", "  it is null");
 	begin(&shapeless, 1);
 	is_int(req_not_found(&rq, NULL), ERR_NOT_FOUND, "a route without a shape");
 	is_str(rq.fail.message, "resource not found", "has a resource without a name");
