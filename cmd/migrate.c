@@ -13,6 +13,9 @@
 #include <openssl/sha.h>
 #include <time.h>
 
+#include "fcgi/jx.h"
+#include "handlers/permissions.h"
+
 enum { HEX_SIZE = 2 * SHA256_DIGEST_LENGTH + 1 };
 
 static const char *dry_run, *status;
@@ -277,6 +280,36 @@ static void note(PGconn *db, const PGresult *applied)
 	cmd_exec(db, "COMMIT");
 }
 
+/* Where the doors read them. */
+static void put_permissions(PGconn *db)
+{
+	const char *params[1];
+	struct arena a;
+	struct buf b;
+
+	arena_init(&a, 65536);
+	buf_init(&b, &a, 32768);
+	buf_char(&b, '[');
+	for (int i = 0; permissions[i]; i++) {
+		static const char *const places[] = { "tenant", "organization", "workspace" };
+		const struct permission *p = permissions[i];
+
+		jx_next(&b);
+		buf_char(&b, '{');
+		jx_key_str(&b, "name", p->name);
+		jx_key_str(&b, "place", places[p->place]);
+		jx_key_str(&b, "roles", p->roles);
+		jx_key_str(&b, "own_name", p->own ? p->own->name : NULL);
+		jx_key_str(&b, "own_roles", p->own ? p->own->roles : NULL);
+		jx_key_int(&b, "number", i + 1);
+		buf_char(&b, '}');
+	}
+	buf_char(&b, ']');
+	params[0] = buf_str(&b);
+	cmd_query(db, &q_owner_permissions_put, params);
+	arena_release(&a);
+}
+
 int cmd_migrate(int argc, char **argv)
 {
 	const PGresult *applied;
@@ -306,8 +339,10 @@ int cmd_migrate(int argc, char **argv)
 		}
 		apply_migrations(db, applied);
 		apply_functions(db, dry_run && !applied);
-		if (!dry_run)
+		if (!dry_run) {
+			put_permissions(db);
 			cmd_email_keys(db);
+		}
 		if (!dry_run && applied)
 			note(db, applied);
 		cmd_backup_role(db);

@@ -600,7 +600,7 @@ static bool is_readable_refusal(const struct req *rq)
 
 	if (!rq->fail.err || (key && !strncmp(key, "sk_", 3)))
 		return false;
-	return key || rq->fail.err == ERR_ORIGIN || (rq->route && route_takes_key(rq->route));
+	return key || rq->fail.err == ERR_ORIGIN || (rq->route && caller_takes_key(rq->route->caller));
 }
 
 const char *answer_origin(const struct req *rq)
@@ -611,7 +611,7 @@ const char *answer_origin(const struct req *rq)
 	for (const char *p = origin; p && *p; p++)
 		if (*p <= ' ' || *p == 127)
 			return NULL;
-	/* enter() lets a public key in from its own origins only. */
+	/* the door lets a public key in from its own origins only. */
 	if (rq->any_origin || (rq->entered && rq->who.api_key && !rq->who.is_secret) ||
 	    is_readable_refusal(rq))
 		return origin;
@@ -664,7 +664,7 @@ static void cors_headers(struct req *rq, struct buf *b)
 
 	origin = answer_origin(rq);
 	if ((!cfg.cors_origins || !*cfg.cors_origins) && !origin && !req_header(rq, "X-API-Key") &&
-	    !(rq->route && route_takes_key(rq->route)))
+	    !(rq->route && caller_takes_key(rq->route->caller)))
 		return;
 	buf_text(b, "Vary: Origin\r\n");
 	if (origin)

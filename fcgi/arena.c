@@ -114,6 +114,15 @@ char *arena_dup_n(struct arena *a, const void *p, size_t n)
 	return copy;
 }
 
+char *arena_lower(struct arena *a, const char *s)
+{
+	char *copy = arena_dup(a, s);
+
+	for (char *p = copy; *p; p++)
+		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 'a' - 'A' : *p);
+	return copy;
+}
+
 char *arena_dup(struct arena *a, const char *s)
 {
 	return arena_dup_n(a, s, strlen(s));

@@ -45,6 +45,9 @@ void *arena_alloc_raw(struct arena *a, size_t n) __attribute__((__malloc__, retu
 char *arena_dup(struct arena *a, const char *s) __attribute__((returns_nonnull));
 char *arena_dup_n(struct arena *a, const void *p, size_t n) __attribute__((returns_nonnull));
 
+/* A copy whose ASCII letters are small ones. */
+char *arena_lower(struct arena *a, const char *s) __attribute__((returns_nonnull));
+
 /* A formatted string. */
 char *arena_fmt(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3), returns_nonnull));
 char *arena_vfmt(struct arena *a, const char *fmt, va_list ap)

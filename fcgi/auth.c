@@ -1,14 +1,17 @@
 #include "fcgi/auth.h"
 
+#include <assert.h>
 #include <strings.h>
 #include <time.h>
 
 #include "build/sql/integrations/realtime.h"
+#include "build/sql/runtime/doors.h"
 #include "build/sql/runtime/runtime.h"
 #include "fcgi/answer.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/email.h"
+#include "fcgi/jx.h"
 #include "fcgi/key_use.h"
 #include "fcgi/limit.h"
 #include "fcgi/req.h"
@@ -18,7 +21,7 @@
 #include "fcgi/tok.h"
 
 /* Classes of rate-limit keys: an address must never collide with a user by spelling. */
-enum { KEY_ADDRESS = 1, KEY_BEARER, KEY_SECRET };
+enum { BUDGET_ADDRESS = 1, BUDGET_BEARER, BUDGET_SECRET };
 
 /*
  * Whose budget?  Tenants count apart, and the tenant is known before anybody has
@@ -36,12 +39,12 @@ static uint64_t budgets_of(const struct req *rq, uint64_t class, const char *ten
 
 static uint64_t budget_of_address(const struct req *rq)
 {
-	return shm_hash_address(budgets_of(rq, KEY_ADDRESS, NULL), rq->ip);
+	return shm_hash_address(budgets_of(rq, BUDGET_ADDRESS, NULL), rq->ip);
 }
 
 static uint64_t budget_of_user(const struct req *rq, const char *tenant)
 {
-	return shm_hash(shm_hash(budgets_of(rq, KEY_BEARER, tenant), rq->who.issuer), rq->who.subject);
+	return shm_hash(shm_hash(budgets_of(rq, BUDGET_BEARER, tenant), rq->who.issuer), rq->who.subject);
 }
 
 /* (pk|sk)_(live|test)_ and 32 letters and digits */
@@ -73,26 +76,13 @@ static enum err api_key(struct req *rq, const char *text)
  */
 static bool opens_nothing(const struct req *rq, const char *key)
 {
-	return key && !strncmp(key, "pk_", 3) && !route_takes_key(rq->route);
+	return key && !strncmp(key, "pk_", 3) && rq->route->caller->key <= KEY_BESIDE;
 }
 
 static void lay_aside(struct req *rq, const char *key)
 {
 	if (is_api_key(key) && req_header(rq, "Origin") && !answer_origin(rq))
 		rq->who.page_key = sha256_hex(&rq->arena, key);
-}
-
-/*
- * A token that got into other hands, or a browser left open, must not become a way
- * in that stays.  Who acts as the user has not signed in as one: the handler says so.
- */
-static enum err check_age(struct req *rq, const struct claims *c)
-{
-	if (!(rq->route->flags & RECENT) || c->actor || time(NULL) - c->auth_at <= cfg.recent_sign_in_s)
-		return ERR_OK;
-	req_fail(rq, ERR_SIGN_IN_AGE, NULL);
-	rq->fail.details = arena_fmt(&rq->arena, "\"max_age\":%ld", cfg.recent_sign_in_s);
-	return ERR_SIGN_IN_AGE;
 }
 
 static enum err bearer(struct req *rq, const char *header)
@@ -107,7 +97,7 @@ static enum err bearer(struct req *rq, const char *header)
 	rc = tok_verify(rq, header, &c);
 	if (rc)
 		return rc;
-	if (c.team != route_is_team(rq->route)) {
+	if (c.team != rq->route->caller->is_team) {
 		req_fail(rq, ERR_AUTHENTICATION,
 			 c.team ? "a team user's token is for the dashboard only"
 				: "the dashboard takes a team user's token only");
@@ -132,10 +122,11 @@ static enum err bearer(struct req *rq, const char *header)
 		lay_aside(rq, req_header(rq, "X-API-Key"));
 	}
 	rq->who.key = budget_of_user(rq, c.tenant_id);
-	return check_age(rq, &c);
+	rq->who.signed_in_s = c.auth_at;
+	return ERR_OK;
 }
 
-/* A ticket is worth the credentials that it was made with; enter() asks whether they still stand. */
+/* A ticket is worth the credentials that it was made with; the door asks whether they still stand. */
 static enum err by_ticket(struct req *rq, const char *text)
 {
 	const char *params[2];
@@ -170,53 +161,32 @@ static enum err by_ticket(struct req *rq, const char *text)
 
 static enum err check_key(struct req *rq)
 {
-	const struct route *r = rq->route;
+	enum caller_key asked = rq->route->caller->key;
 	const char *text = req_header(rq, "X-API-Key");
-	enum err rc;
 
 	if (!text)
-		return route_takes_key(r) && !(r->flags & KEYLESS) ? req_fail(rq, ERR_API_KEY, NULL) : ERR_OK;
+		return asked >= KEY_NEEDED ? req_fail(rq, ERR_API_KEY, NULL) : ERR_OK;
 	if (opens_nothing(rq, text) && !is_api_key(text))
 		return ERR_OK;
-	rc = api_key(rq, text);
-	if (!rc && (r->access == SECRET_KEY || r->access == SECRET_USER) && !rq->who.is_secret)
-		return req_fail(rq, ERR_AUTHORIZATION, "this needs a secret key");
-	return rc;
+	return api_key(rq, text);
 }
 
-/*
- * Where no token is needed none is read, so that an expired one, which client
- * libraries send along, does no harm.
- */
 static enum err check_token(struct req *rq)
 {
-	const struct route *r = rq->route;
-	bool key_will_do = r->access == KEY_OR_USER || r->access == USER_OR_KEY;
+	const struct caller *c = rq->route->caller;
 	const char *authorization;
 
-	if (r->access == SECRET_KEY || (r->access == KEY && !(r->flags & TOKEN_TOO)) ||
-	    (key_will_do && rq->who.is_secret))
+	if (c->token == TOKEN_UNREAD || (c->token == TOKEN_OR_KEY && rq->who.is_secret))
 		return ERR_OK;
-	if (r->flags & REALTIME && req_param(rq, "REALTIME_TICKET"))
+	if (rq->route->flags & REALTIME && req_param(rq, "REALTIME_TICKET"))
 		return by_ticket(rq, req_param(rq, "REALTIME_TICKET"));
 	authorization = req_header(rq, "Authorization");
-	if (authorization && r->access == USER_OR_KEY && !rq->who.api_key &&
+	if (authorization && c->key_is_bearer && !rq->who.api_key &&
 	    !strncasecmp(authorization, "Bearer sk_", strlen("Bearer sk_")))
 		return api_key(rq, authorization + strlen("Bearer "));
 	if (authorization)
 		return bearer(rq, authorization);
-	return r->access == KEY ? ERR_OK : req_fail(rq, ERR_AUTHENTICATION, NULL);
-}
-
-static enum err check_test_mode(struct req *rq)
-{
-	bool has_test_mode = route_is_team(rq->route) && !(rq->route->flags & ONE_MODE);
-	const char *text = has_test_mode ? req_header(rq, "X-Test-Mode") : NULL;
-
-	rq->who.is_test = text && (!strcmp(text, "true") || !strcmp(text, "1"));
-	if (!text || rq->who.is_test || !strcmp(text, "false") || !strcmp(text, "0"))
-		return ERR_OK;
-	return req_fail_field(rq, ERR_BAD_REQUEST, "X-Test-Mode", "X-Test-Mode must be true or false");
+	return c->token == TOKEN_TAKEN ? ERR_OK : req_fail(rq, ERR_AUTHENTICATION, NULL);
 }
 
 enum err auth_check(struct req *rq)
@@ -227,7 +197,7 @@ enum err auth_check(struct req *rq)
 	rq->who.key = budget_of_address(rq);
 	if (!rq->route)
 		return ERR_OK;
-	if (rq->route->access == PUBLIC) {
+	if (rq->route->caller->key == KEY_UNREAD) {
 		if (opens_nothing(rq, req_header(rq, "X-API-Key")))
 			lay_aside(rq, req_header(rq, "X-API-Key"));
 		return ERR_OK;
@@ -236,15 +206,231 @@ enum err auth_check(struct req *rq)
 	rq->who.key = budget_of_address(rq);
 	if (!rc)
 		rc = check_token(rq);
-	if (!rc)
-		rc = check_test_mode(rq);
 	if (rc) {
 		rq->who.kind = ANONYMOUS;
 	} else if (rq->who.kind == API_KEY && rq->who.is_secret) {
 		rq->who.is_counted_apart = true;
-		rq->who.key = shm_hash(KEY_SECRET, rq->who.api_key);
+		rq->who.key = shm_hash(BUDGET_SECRET, rq->who.api_key);
 	}
 	return rc;
+}
+
+/* What is asked of good credentials */
+
+/*
+ * A token that got into other hands, or a browser left open, must not become a way
+ * in that stays.  Who acts as the user has not signed in as one: the handler says so.
+ */
+static enum err check_age(struct req *rq)
+{
+	if (!(rq->route->flags & RECENT) || rq->who.kind != BEARER || rq->who.actor ||
+	    time(NULL) - rq->who.signed_in_s <= cfg.recent_sign_in_s)
+		return ERR_OK;
+	req_fail(rq, ERR_SIGN_IN_AGE, NULL);
+	rq->fail.details = arena_fmt(&rq->arena, "\"max_age\":%ld", cfg.recent_sign_in_s);
+	return ERR_SIGN_IN_AGE;
+}
+
+static enum err check_test_mode(struct req *rq)
+{
+	const char *text = rq->route->caller->has_test_mode ? req_header(rq, "X-Test-Mode") : NULL;
+
+	rq->who.is_test = text && (!strcmp(text, "true") || !strcmp(text, "1"));
+	if (!text || rq->who.is_test || !strcmp(text, "false") || !strcmp(text, "0"))
+		return ERR_OK;
+	return req_fail_field(rq, ERR_BAD_REQUEST, "X-Test-Mode", "X-Test-Mode must be true or false");
+}
+
+/* Which workspace; without the header it is the user's to have chosen. */
+static enum err check_workspace(struct req *rq)
+{
+	const char *text = rq->route->caller->place == IN_WORKSPACE ? req_header(rq, "X-Workspace-Id") : NULL;
+
+	if (text && !field_is_uuid(text))
+		return req_fail_field(rq, ERR_BAD_REQUEST, "X-Workspace-Id", "X-Workspace-Id must be a UUID");
+	rq->workspace = text ? arena_lower(&rq->arena, text) : NULL;
+	return ERR_OK;
+}
+
+enum err auth_check_use(struct req *rq)
+{
+	enum err rc = ERR_OK;
+
+	if (rq->route->caller->key == KEY_SECRET && !rq->who.is_secret)
+		rc = req_fail(rq, ERR_AUTHORIZATION, "this needs a secret key");
+	if (!rc)
+		rc = check_age(rq);
+	if (!rc)
+		rc = check_test_mode(rq);
+	return rc ? rc : check_workspace(rq);
+}
+
+/* The door */
+
+/* Scheme and host are compared without case (RFC 6454 4); api_keys has them in lower case. */
+static const char *origin_of(struct req *rq)
+{
+	bool is_page = (rq->who.api_key && !rq->who.is_secret) || rq->who.page_key;
+	const char *origin = is_page ? req_header(rq, "Origin") : NULL;
+
+	return origin ? arena_lower(&rq->arena, origin) : NULL;
+}
+
+/* For what is written about who changed something; NULL, which makes the transaction read-only, else. */
+static const char *note_of(struct req *rq)
+{
+	enum { MAX_USER_AGENT = 512 };
+	const char *agent;
+	struct buf b;
+
+	if (!req_writes(rq))
+		return NULL;
+	agent = req_header(rq, "User-Agent");
+	buf_init(&b, &rq->arena, 1024);
+	buf_text(&b, "{\"ip\":");
+	jx_str(&b, rq->who.client_ip ? rq->who.client_ip : rq->ip);
+	if (rq->who.client_ip)
+		buf_text(&b, ",\"via\":"), jx_str(&b, rq->ip);
+	if (agent) {
+		buf_text(&b, ",\"user_agent\":");
+		jx_text(&b, agent, strnlen(agent, MAX_USER_AGENT));
+	}
+	buf_text(&b, ",\"request_id\":");
+	jx_str(&b, rq->id);
+	buf_text(&b, ",\"route\":");
+	jx_str(&b, rq->route->id);
+	if (rq->who.kind == BEARER) {
+		buf_text(&b, rq->who.session ? ",\"session\":" : ",\"issuer\":");
+		jx_str(&b, rq->who.session ? rq->who.session : rq->who.issuer);
+	}
+	if (!cfg.security_limits)
+		buf_text(&b, ",\"limits\":\"off\"");
+	buf_char(&b, '}');
+	return buf_str(&b);
+}
+
+static const char *tenant_of(struct req *rq)
+{
+	return rq->who.tenant_id;
+}
+static const char *key_of(struct req *rq)
+{
+	return rq->who.api_key;
+}
+static const char *issuer_of(struct req *rq)
+{
+	return rq->who.issuer;
+}
+static const char *subject_of(struct req *rq)
+{
+	return rq->who.subject;
+}
+static const char *role_of(struct req *rq)
+{
+	return rq->who.role;
+}
+static const char *session_of(struct req *rq)
+{
+	return rq->who.session;
+}
+static const char *least_role_of(struct req *rq)
+{
+	return rq->route->caller->least_role;
+}
+static const char *test_of(struct req *rq)
+{
+	return rq->who.is_test ? "true" : "false";
+}
+static const char *workspace_of(struct req *rq)
+{
+	return rq->workspace;
+}
+static const char *organization_of(struct req *rq)
+{
+	return req_path_text(rq, "organization_id");
+}
+static const char *permission_of(struct req *rq)
+{
+	return rq->route->may ? rq->route->may->name : NULL;
+}
+static const char *scope_of(struct req *rq)
+{
+	return rq->route->scope;
+}
+static const char *installation_of(struct req *rq)
+{
+	return rq->route->caller->is_installation ? "true" : "false";
+}
+
+static const char *generation_of(struct req *rq)
+{
+	return rq->who.generation ? arena_fmt(&rq->arena, "%d", rq->who.generation) : NULL;
+}
+
+/* What doors ask for, by the names that their queries have for it. */
+static const struct {
+	const char *name;
+	const char *(*of)(struct req *rq);
+} answers[] = {
+	{ "tenant", tenant_of },
+	{ "key", key_of },
+	{ "origin", origin_of },
+	{ "issuer", issuer_of },
+	{ "subject", subject_of },
+	{ "role", role_of },
+	{ "session", session_of },
+	{ "generation", generation_of },
+	{ "least_role", least_role_of },
+	{ "note", note_of },
+	{ "workspace", workspace_of },
+	{ "organization", organization_of },
+	{ "permission", permission_of },
+	{ "scope", scope_of },
+	{ "test", test_of },
+	{ "is_installation", installation_of },
+};
+
+static const char *answer_of(struct req *rq, const char *name)
+{
+	size_t i = 0;
+
+	while (strcmp(answers[i].name, name)) {
+		i++;
+		assert(i < sizeof(answers) / sizeof(*answers));
+	}
+	return answers[i].of(rq);
+}
+
+/* Nobody can be asked about a place that nobody can name: then it is about the user alone. */
+static bool is_nowhere(struct req *rq)
+{
+	switch (rq->route->caller->place) {
+	case IN_ORGANIZATION: return !organization_of(rq);
+	case IN_WORKSPACE: return !rq->workspace && req_header(rq, "X-Workspace-Id");
+	default: return false;
+	}
+}
+
+void auth_door(struct req *rq)
+{
+	const struct caller *c = rq->route->caller;
+
+	switch (rq->who.kind) {
+	case BEARER: rq->door = is_nowhere(rq) ? &q_enter_user : c->door; break;
+	case API_KEY: rq->door = c->key_door; break;
+	default: rq->door = &q_enter_anyone;
+	}
+	rq->door_values = arena_alloc(&rq->arena, (size_t)rq->door->nparams * sizeof(*rq->door_values));
+	for (int i = 0; i < rq->door->nparams; i++)
+		rq->door_values[i] = answer_of(rq, rq->door->params[i]);
+	if (rq->who.page_key)
+		rq->page_origin = origin_of(rq);
+}
+
+void auth_act_for(struct req *rq, const char *tenant_id)
+{
+	rq->who.tenant_id = tenant_id;
+	auth_door(rq);
 }
 
 bool auth_provision(struct req *rq)

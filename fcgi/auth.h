@@ -3,8 +3,8 @@
  *
  * Only what the credentials themselves prove is decided here: a token's
  * signature, a key's form.  Whether the key is known and the session, the user
- * and the role still stand is decided by enter(), in the same round trip as
- * the query.
+ * and the role still stand is for the caller's door to decide, in the same round
+ * trip as the query; what the door asks for is put together here.
  */
 #ifndef ASHLAR_AUTH_H
 #define ASHLAR_AUTH_H
@@ -22,11 +22,28 @@ struct req;
  * Fill in rq->who from the credentials that the route asks for.  rq->who.key
  * is set even when they are refused, so that guessing is rate-limited.
  *
- * ERR_OK; ERR_API_KEY, ERR_AUTHENTICATION: missing or wrong; ERR_AUTHORIZATION:
- * a public key where only a secret one will do; ERR_BAD_REQUEST: X-Test-Mode;
- * ERR_UNAVAILABLE: tok_verify's.
+ * ERR_OK; ERR_API_KEY, ERR_AUTHENTICATION: missing or wrong; ERR_UNAVAILABLE:
+ * tok_verify's.
  */
 enum err auth_check(struct req *rq);
+
+/*
+ * May good credentials be used for that, as far as they tell themselves, and where?
+ *
+ * ERR_OK; ERR_AUTHORIZATION: a public key where only a secret one will do;
+ * ERR_SIGN_IN_AGE; ERR_BAD_REQUEST: X-Test-Mode, X-Workspace-Id.
+ */
+enum err auth_check_use(struct req *rq);
+
+/*
+ * The door that the caller has, with what it asks for: rq->door, rq->door_values.
+ * When the path's parameters have been read; where it cannot be said which
+ * organization or workspace is meant, the door is one that asks for none.
+ */
+void auth_door(struct req *rq);
+
+/* The handler has found out whose the request is: from here on it is that tenant's. */
+void auth_act_for(struct req *rq, const char *tenant_id);
 
 /* Make the user of a valid foreign token whose subject is new.  False when that failed (logged). */
 bool auth_provision(struct req *rq);

@@ -1,7 +1,6 @@
 #include "fcgi/db.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -27,7 +26,7 @@
  * instead of a sync.
  *
  * A query is prepared when it is first used.  Its Parse goes in front of
- * enter(): behind a refused enter() it would be skipped, and the name unknown
+ * the door: behind a refused one it would be skipped, and the name unknown
  * although we thought it prepared.
  */
 
@@ -44,7 +43,7 @@ static bool is_stale;    /* what we prepared is no longer what the server has */
 
 /* What the server still owes us, in order. */
 static struct pending {
-	enum { P_PREPARE, P_ENTER, P_QUERY, P_CHILD, P_SYNC } what;
+	enum { P_PREPARE, P_DOOR, P_QUERY, P_CHILD, P_SYNC } what;
 	struct statement *s; /* NULL: none of ours */
 } pending[32];
 static int npending;
@@ -280,6 +279,7 @@ static const struct {
 	{ "AS006", ERR_ORIGIN, false },
 	{ "AS007", ERR_ACCOUNT_INACTIVE, false },
 	{ "AS008", ERR_BAD_REQUEST, false },
+	{ "AS010", ERR_SCOPE, false },
 	{ "AS400", ERR_TICKET, false },
 	{ "AS401", ERR_AUTHENTICATION,
 	  false }, /* raised by our own functions, with a message for the client */
@@ -305,13 +305,12 @@ static const struct {
 
 static const struct constraint *constraint_of(const struct req *rq, const char *name)
 {
-	for (const struct constraint *c = rq->route->constraints; c && name && c->name; c++)
+	for (const struct constraint *c = rq->constraints; c && name && c->name; c++)
 		if (!strcmp(c->name, name))
 			return c;
 	return NULL;
 }
 
-/* Turn a refusal of the server into a public error; its own words go to the log alone. */
 /* "Organization not found", with the id as its DETAIL: both are in details, as req_not_found() has it. */
 static void tell_resource(struct req *rq, const char *message, const char *id)
 {
@@ -330,12 +329,25 @@ static void tell_resource(struct req *rq, const char *message, const char *id)
 	rq->fail.details = buf_str(&b);
 }
 
+/* Which permission is missing, the DETAIL of such an AS403. */
+static void tell_permission(struct req *rq, const char *name)
+{
+	struct buf b;
+
+	buf_init(&b, &rq->arena, 64);
+	buf_text(&b, "\"permission\":");
+	jx_str(&b, name);
+	rq->fail.details = buf_str(&b);
+}
+
+/* Turn a refusal of the server into a public error; its own words go to the log alone. */
 static enum err refused(struct req *rq, const PGresult *res)
 {
 	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
 	const struct constraint *c = constraint_of(rq, PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME));
 	const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
 	const char *hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
+	const char *detail = PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL);
 
 	if (c) {
 		req_fail_field(rq, c->err, c->field, "%s",
@@ -353,7 +365,9 @@ static enum err refused(struct req *rq, const PGresult *res)
 			req_fail(rq, sqlstates[i].err, "%s", message);
 			rq->fail.field = hint ? arena_dup(&rq->arena, hint) : NULL;
 			if (sqlstates[i].err == ERR_NOT_FOUND)
-				tell_resource(rq, message, PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL));
+				tell_resource(rq, message, detail);
+			if (sqlstates[i].err == ERR_AUTHORIZATION && detail)
+				tell_permission(rq, detail);
 			return sqlstates[i].err;
 		}
 		rq->may_rerun = sqlstates[i].rerun && !rq->committed;
@@ -382,7 +396,7 @@ static struct statement *statement_of(struct req *rq, const struct query *q, boo
 	struct statement *s = statement_find(rq, q, total, &gone);
 
 	if (*gone) {
-		expect(P_ENTER, NULL);
+		expect(P_DOOR, NULL);
 		PQsendQueryParams(conn, arena_fmt(&rq->arena, "DEALLOCATE \"%s\"", gone), 0, NULL, NULL, NULL,
 				  NULL, 1);
 	}
@@ -420,130 +434,6 @@ static bool send_query(struct req *rq, int what, const struct query *q, const ch
 	return send_statement(rq, what, statement_of(rq, q, false), values);
 }
 
-/* What enter() is to check: its query's parameters. */
-enum {
-	E_TENANT,
-	E_KEY,
-	E_ORIGIN,
-	E_TEAM,
-	E_ISSUER,
-	E_SUBJECT,
-	E_ROLE,
-	E_SESSION,
-	E_MIN_ROLE,
-	E_ORGANIZATION,
-	E_ORG_ROLES,
-	E_WORKSPACE,
-	E_TEST,
-	E_REQUEST,
-	E_GATE,
-	E_GENERATION,
-	E_COUNT
-};
-
-static const char *const enter_names[E_COUNT] = { "tenant",   "key",          "origin",    "team",
-						  "issuer",   "subject",      "role",      "session",
-						  "min_role", "organization", "org_roles", "workspace",
-						  "test",     "request",      "gate",      "generation" };
-
-/* Scheme and host are compared without case (RFC 6454 4); api_keys has them in lower case. */
-static const char *origin_of(struct req *rq)
-{
-	bool is_page = (rq->who.api_key && !rq->who.is_secret) || rq->who.page_key;
-	const char *origin = is_page ? req_header(rq, "Origin") : NULL;
-	char *lower = origin ? arena_dup(&rq->arena, origin) : NULL;
-
-	for (char *p = lower; p && *p; p++)
-		*p = (char)tolower((unsigned char)*p);
-	return lower;
-}
-
-/* Which role the row asks for; NULL: no user. */
-static const char *min_role(const struct req *rq)
-{
-	if (rq->who.kind != BEARER)
-		return NULL;
-	switch (rq->route->access) {
-	case TEAM: return "member";
-	case ADMIN:
-	case TEAM_ADMIN: return "admin";
-	default: return "user";
-	}
-}
-
-/* For what is written about who changed something; NULL, which makes the transaction read-only, else. */
-static const char *request_of(struct req *rq)
-{
-	enum { MAX_USER_AGENT = 512 };
-	const char *agent;
-	struct buf b;
-
-	if (!req_writes(rq))
-		return NULL;
-	agent = req_header(rq, "User-Agent");
-	buf_init(&b, &rq->arena, 1024);
-	buf_text(&b, "{\"ip\":");
-	jx_str(&b, rq->who.client_ip ? rq->who.client_ip : rq->ip);
-	if (rq->who.client_ip)
-		buf_text(&b, ",\"via\":"), jx_str(&b, rq->ip);
-	if (agent) {
-		buf_text(&b, ",\"user_agent\":");
-		jx_text(&b, agent, strnlen(agent, MAX_USER_AGENT));
-	}
-	buf_text(&b, ",\"request_id\":");
-	jx_str(&b, rq->id);
-	buf_text(&b, ",\"route\":");
-	jx_str(&b, rq->route->id);
-	if (rq->who.kind == BEARER) {
-		buf_text(&b, rq->who.session ? ",\"session\":" : ",\"issuer\":");
-		jx_str(&b, rq->who.session ? rq->who.session : rq->who.issuer);
-	}
-	if (!cfg.security_limits)
-		buf_text(&b, ",\"limits\":\"off\"");
-	buf_char(&b, '}');
-	return buf_str(&b);
-}
-
-static void enter_values(struct req *rq, const char **values)
-{
-	static signed char place[E_COUNT]; /* which value the query's parameters take, from 1 */
-	const struct principal *who = &rq->who;
-	const struct permission *may = rq->route->may;
-	bool in_workspace = rq->route->flags & WORKSPACE && !rq->is_lost;
-	const char *organization = in_workspace          ? rq->workspace
-				   : may && !rq->is_lost ? req_path_text(rq, "organization_id")
-							 : NULL;
-	bool is_bearer = who->kind == BEARER;
-	const char *all[E_COUNT] = {
-		[E_TENANT] = who->tenant_id,
-		[E_KEY] = who->api_key,
-		[E_ORIGIN] = origin_of(rq),
-		[E_TEAM] = who->is_team ? "true" : "false",
-		[E_ISSUER] = is_bearer ? who->issuer : NULL,
-		[E_SUBJECT] = is_bearer ? who->subject : NULL,
-		[E_ROLE] = is_bearer ? who->role : NULL,
-		[E_SESSION] = is_bearer ? who->session : NULL,
-		[E_MIN_ROLE] = min_role(rq),
-		[E_ORGANIZATION] = organization,
-		[E_ORG_ROLES] = organization || in_workspace ? may->roles : NULL,
-		[E_WORKSPACE] = in_workspace ? "true" : "false",
-		[E_TEST] = who->is_test ? "true" : "false",
-		[E_REQUEST] = request_of(rq),
-		[E_GATE] = rq->route->gate ? rq->route->gate->roles : NULL,
-		[E_GENERATION] =
-			is_bearer && who->generation ? arena_fmt(&rq->arena, "%d", who->generation) : NULL,
-	};
-
-	assert(q_enter.nparams <= E_COUNT);
-	for (int i = 0; i < q_enter.nparams; i++) {
-		while (!place[i] || strcmp(enter_names[place[i] - 1], q_enter.params[i])) {
-			place[i]++;
-			assert(place[i] <= E_COUNT);
-		}
-		values[i] = all[place[i] - 1];
-	}
-}
-
 /* PgBouncer passes no connection's options on (see db_open), so the transaction sets its own limit. */
 static bool send_timeout(struct req *rq)
 {
@@ -553,45 +443,33 @@ static bool send_timeout(struct req *rq)
 	if (cfg.db_prepared)
 		return true;
 	snprintf(timeout_ms, sizeof(timeout_ms), "%ld", cfg.database_timeout_ms);
-	return send_query(rq, P_ENTER, &q_transaction_timeout, values);
+	return send_query(rq, P_DOOR, &q_transaction_timeout, values);
 }
 
-/* What goes in front of the request's first statement. */
-static const struct query *enter_query(const struct req *rq)
-{
-	return rq->enter == NULL ? &q_enter : rq->enter;
-}
-
-/* May the page read the answer?  Asked beside enter(), which does not want to know. */
+/* May the page read the answer?  Asked beside the door, which does not want to know. */
 static bool wants_page(const struct req *rq)
 {
-	return rq->who.page_key && !rq->knows_page && rq->enter == NULL;
+	return rq->who.page_key && !rq->knows_page;
 }
 
 static bool send_page(struct req *rq)
 {
-	const char *const values[] = { rq->who.page_key, origin_of(rq) };
+	const char *const values[] = { rq->who.page_key, rq->page_origin };
 
-	return !wants_page(rq) || send_query(rq, P_ENTER, &q_key_page, values);
+	return !wants_page(rq) || send_query(rq, P_DOOR, &q_key_page, values);
 }
 
-static bool send_prepare_enter(struct req *rq)
+static bool send_prepare_door(struct req *rq)
 {
-	return send_prepare(rq, enter_query(rq)) && (!wants_page(rq) || send_prepare(rq, &q_key_page));
+	return send_prepare(rq, rq->door) && (!wants_page(rq) || send_prepare(rq, &q_key_page));
 }
 
-static bool send_enter(struct req *rq)
+static bool send_door(struct req *rq)
 {
-	const char *values[E_COUNT];
-
-	if (rq->enter == NULL)
-		enter_values(rq, values);
 	rq->in_transaction = true;
 	rq->asked = true;
 	rq->entered = false;
-	return send_timeout(rq) &&
-	       send_query(rq, P_ENTER, enter_query(rq), rq->enter == NULL ? values : rq->enter_values) &&
-	       send_page(rq);
+	return send_timeout(rq) && send_query(rq, P_DOOR, rq->door, rq->door_values) && send_page(rq);
 }
 
 static const char *bind(struct req *rq, const struct query *q, const char *name)
@@ -639,9 +517,9 @@ static enum err take(struct req *rq, const struct pending *p, PGresult *res, PGr
 			rq->children[rq->nchildren++] = res;
 			return ERR_OK;
 		}
-		if (p->what == P_ENTER && p->s && p->s->query == enter_query(rq))
+		if (p->what == P_DOOR && p->s && p->s->query == rq->door)
 			rq->entered = true;
-		if (p->what == P_ENTER && p->s && p->s->query == &q_key_page) {
+		if (p->what == P_DOOR && p->s && p->s->query == &q_key_page) {
 			rq->knows_page = true;
 			rq->any_origin = rq->any_origin || PQntuples(res);
 		}
@@ -743,7 +621,7 @@ static enum err call(struct req *rq, const struct query *q, bool total, const ch
 
 	*out = NULL;
 	/* Whose the request is its handler knows by now (oauth.c); the others' share is taken already. */
-	if (rq->route && rq->route->access == PUBLIC && share_take(rq))
+	if (rq->shares_late && share_take(rq))
 		return rq->fail.err;
 	rq->doing = q->name;
 	db_open();
@@ -753,9 +631,9 @@ static enum err call(struct req *rq, const struct query *q, bool total, const ch
 	if (!rq->in_transaction) {
 		bool framed = rq->frame != NULL;
 
-		ok = send_prepare_enter(rq) && (!framed || send_prepare(rq, rq->frame)) && prepare(rq, s) &&
-		     prepare_children(rq, children) && send_enter(rq) &&
-		     (!framed || send_query(rq, P_ENTER, rq->frame, rq->frame_values));
+		ok = send_prepare_door(rq) && (!framed || send_prepare(rq, rq->frame)) && prepare(rq, s) &&
+		     prepare_children(rq, children) && send_door(rq) &&
+		     (!framed || send_query(rq, P_DOOR, rq->frame, rq->frame_values));
 	} else {
 		ok = prepare(rq, s) && prepare_children(rq, children);
 	}
@@ -850,7 +728,7 @@ enum err db_enter(struct req *rq)
 	db_open();
 	if (!conn)
 		return unavailable(rq, "not connected");
-	if (!send_prepare_enter(rq) || !send_enter(rq))
+	if (!send_prepare_door(rq) || !send_door(rq))
 		return lost(rq);
 	expect(P_SYNC, NULL);
 	if (!PQpipelineSync(conn))
@@ -864,7 +742,7 @@ enum err db_enter(struct req *rq)
 
 void db_ask_page(struct req *rq)
 {
-	const char *params[] = { rq->who.page_key, origin_of(rq) };
+	const char *params[] = { rq->who.page_key, rq->page_origin };
 	PGresult *res;
 
 	if (!wants_page(rq))

@@ -1,9 +1,9 @@
 /*
  * PostgreSQL: one connection per child, one round trip per request.
  *
- * The first statement of a request travels together with enter(), which checks
- * the caller and opens the transaction's row-level-security context; if it
- * refuses, the server skips the rest.  The runtime ends the transaction;
+ * The first statement of a request travels together with the caller's door
+ * (caller.h), which checks the caller and opens the transaction's row-level-
+ * security context; if it refuses, the server skips the rest.  The runtime ends the transaction;
  * handlers write no BEGIN.  Results are binary.
  */
 #ifndef ASHLAR_DB_H
@@ -65,7 +65,7 @@ void db_idle_input(void);
  * from the request's values.  With last, the transaction ends with it, in the
  * same round trip.
  *
- * *out is the arena's.  Otherwise the failure is recorded: enter()'s refusals,
+ * *out is the arena's.  Otherwise the failure is recorded: the door's refusals,
  * violated constraints by the route's table, ERR_UNAVAILABLE, ERR_TIMEOUT.
  */
 enum err db_call(struct req *rq, const struct query *q, bool last, PGresult **out);
@@ -86,7 +86,7 @@ enum err db_call_with(struct req *rq, const struct query *q, const char *const *
 		      PGresult **out);
 
 /*
- * Have a statement run behind enter(), in front of the request's first one and
+ * Have a statement run behind the door, in front of the request's first one and
  * in the same round trip, and keep the transaction open behind the last one:
  * for the runtime, which has something to add.  values must live as long as
  * the request.
@@ -100,7 +100,7 @@ void db_frame(struct req *rq, const struct query *q, const char *const *values);
  */
 enum err db_finish(struct req *rq, bool commit);
 
-/* Only ask enter() whether the caller may come in: for requests that are refused for another reason anyway.
+/* Only ask the door whether the caller may come in: for requests that are refused for another reason anyway.
  */
 enum err db_enter(struct req *rq);
 
@@ -111,7 +111,7 @@ enum err db_enter(struct req *rq);
 void db_ask_page(struct req *rq);
 
 /*
- * Run one query outside of any request's transaction, without enter() and
+ * Run one query outside of any request's transaction, without a door and
  * hence without a tenant; params are by position.  The result is the
  * caller's (PQclear), binary; NULL when there is no connection or the query
  * failed, which is logged.

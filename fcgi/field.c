@@ -169,7 +169,7 @@ static enum err refuse(struct req *rq, const struct field *f, const char *path, 
 
 /* The forms that are text both in JSON and in a URL */
 
-static bool is_uuid(const char *s)
+bool field_is_uuid(const char *s)
 {
 	int i;
 
@@ -378,7 +378,7 @@ static bool take_text(struct req *rq, const struct field *f, const char *text, s
 	case F_TEXT:
 		ok = length >= f->min && length <= bound(f) && (!f->fits || pattern_fits(f->fits, text));
 		break;
-	case F_UUID: ok = is_uuid(text); break;
+	case F_UUID: ok = field_is_uuid(text); break;
 	case F_EMAIL: return length <= bound(f) && take_email(rq, f, text, out);
 	case F_SLUG: ok = length <= bound(f) && is_slug(text); break;
 	case F_URL: ok = length <= bound(f) && is_url(text, f->flags & F_PAGE); break;

@@ -129,6 +129,9 @@ struct value {
 	const char *sent; /* F_EMAIL: as it was spelled; else NULL */
 };
 
+/* Is it one, in the form with dashes, of either case? */
+bool field_is_uuid(const char *text);
+
 /*
  * Check one value that arrived as text: from the path or the query string.
  *

@@ -38,11 +38,17 @@ static const char *principal(struct req *rq)
 	}
 }
 
-enum err idem_begin(struct req *rq)
+/* The key, where one is looked at. */
+static const char *key_of(struct req *rq)
 {
 	bool stores = rq->method == POST && !(rq->route->flags & (PRIVATE | SIGNED));
-	const char *key = stores ? req_header(rq, "Idempotency-Key") : NULL;
-	const char **values;
+
+	return stores ? req_header(rq, "Idempotency-Key") : NULL;
+}
+
+enum err idem_check(struct req *rq)
+{
+	const char *key = key_of(rq);
 
 	if (!key)
 		return ERR_OK;
@@ -52,13 +58,22 @@ enum err idem_begin(struct req *rq)
 			    "abcdefghijklmnopqrstuvwxyz{|}~")])
 		return req_fail_field(rq, ERR_BAD_REQUEST, "Idempotency-Key",
 				      "Idempotency-Key must be 1 to %d visible ASCII characters", KEY_MAX);
+	return ERR_OK;
+}
+
+void idem_begin(struct req *rq)
+{
+	const char *key = key_of(rq);
+	const char **values;
+
+	if (!key)
+		return;
 	values = arena_alloc(&rq->arena, NVALUES * sizeof(*values));
 	values[V_PRINCIPAL] = principal(rq);
 	values[V_ROUTE] = arena_fmt(&rq->arena, "%s v%d", rq->route->id, rq->version);
 	values[V_KEY] = key;
 	values[V_BODY_HASH] = request_hash(rq);
 	db_frame(rq, &q_idempotency_begin, values);
-	return ERR_OK;
 }
 
 /* The answer's own headers, one "Name: value" a line. */

@@ -11,12 +11,15 @@
 
 struct req;
 
+/* ERR_BAD_REQUEST: there is the header, and what it says is no key. */
+enum err idem_check(struct req *rq);
+
 /*
  * When the request is a POST with the header: take the key in front of its
  * first statement.  Not where the answer holds a secret (PRIVATE): it would be
  * kept for a day in the clear, so there the header is ignored.
  */
-enum err idem_begin(struct req *rq);
+void idem_begin(struct req *rq);
 
 /* The request succeeded: store its answer, and end its transaction. */
 enum err idem_store(struct req *rq);

@@ -2,7 +2,7 @@
  * What is known of API keys from the requests that they came with.
  *
  * When was one last used?  Noted behind the answer, so that no request waits for
- * it, and at most once in ten minutes for each key.  And is it one?  Only enter()
+ * it, and at most once in ten minutes for each key.  And is it one?  Only the door
  * knows, but limits are counted before: the host remembers which keys were let
  * in, so that made-up ones are nobody's.
  */

@@ -255,14 +255,9 @@ static void write_not_modified(struct buf *b, const struct route *r)
 
 /* Which errors a route can give, from what its row says. */
 
-/* Is a bearer token read at all? */
-static bool takes_token(const struct route *r)
-{
-	return r->access != PUBLIC && r->access != SECRET_KEY && (r->access != KEY || r->flags & TOKEN_TOO);
-}
-
 static bool may_fail_as(const struct route *r, enum err e)
 {
+	const struct caller *by = r->caller;
 	bool input = r->query || r->body;
 
 	for (const struct constraint *c = r->constraints; c && c->name; c++)
@@ -272,14 +267,15 @@ static bool may_fail_as(const struct route *r, enum err e)
 		if (*more == e)
 			return true;
 	switch (e) {
-	case ERR_BAD_REQUEST: return input || r->method != GET || r->flags & WORKSPACE;
+	case ERR_BAD_REQUEST: return input || r->method != GET || by->place == IN_WORKSPACE;
 	case ERR_SIGN_IN_AGE: return r->flags & RECENT;
-	case ERR_AUTHENTICATION: return takes_token(r) || r->flags & SIGNED;
-	case ERR_API_KEY: return route_takes_key(r) || r->access == USER_OR_KEY;
-	case ERR_ORIGIN: return route_takes_key(r) && r->access != SECRET_KEY && r->access != SECRET_USER;
+	case ERR_AUTHENTICATION: return by->token != TOKEN_UNREAD || r->flags & SIGNED;
+	case ERR_API_KEY: return caller_takes_key(by) || by->key_is_bearer;
+	case ERR_ORIGIN: return caller_takes_key(by) && by->key != KEY_SECRET;
+	case ERR_SCOPE: return r->scope;
 	case ERR_AUTHORIZATION:
-		return r->may || r->gate || r->access == ADMIN || r->access == TEAM_ADMIN ||
-		       r->access == SECRET_KEY || r->access == SECRET_USER ||
+		return r->may || by->place != IN_TENANT || by->key == KEY_SECRET || by->is_installation ||
+		       (by->least_role && !strcmp(by->least_role, "admin")) ||
 		       (r->flags & BARE && r->content_type);
 	case ERR_NOT_FOUND: return strchr(r->path, '{');
 	case ERR_NOT_ACCEPTABLE: return true;
@@ -377,15 +373,15 @@ static void write_parameters(struct buf *b, const struct route *r)
 		jx_next(b);
 		write_ref(b, "parameters", "Idempotency-Key");
 	}
-	if (route_is_team(r) && !(r->flags & ONE_MODE)) {
+	if (r->caller->has_test_mode) {
 		jx_next(b);
 		write_ref(b, "parameters", "X-Test-Mode");
 	}
-	if (route_takes_key(r) || r->access == USER_OR_KEY) {
+	if (caller_takes_key(r->caller) || r->caller->key_is_bearer) {
 		jx_next(b);
 		write_ref(b, "parameters", "X-Client-IP");
 	}
-	if (r->flags & WORKSPACE) {
+	if (r->caller->place == IN_WORKSPACE) {
 		jx_next(b);
 		write_ref(b, "parameters", "X-Workspace-Id");
 	}
@@ -429,26 +425,8 @@ static char *domain(struct buf *b, const struct route *r)
 /* The ways in, each enough by itself; in one of them all are needed. */
 static void write_security(struct buf *b, const struct route *r)
 {
-	static const char *const ways[] = {
-		[PUBLIC] = "",
-		[USER] = "{\"bearer\":[]}",
-		[ADMIN] = "{\"bearer\":[]}",
-		[KEY] = "{\"apiKey\":[]}",
-		[KEY_USER] = "{\"apiKey\":[],\"bearer\":[]}",
-		[SECRET_KEY] = "{\"apiKey\":[]}",
-		[SECRET_USER] = "{\"apiKey\":[],\"bearer\":[]}",
-		[KEY_OR_USER] = "{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}",
-		[USER_OR_KEY] = "{\"bearer\":[]},{\"apiKey\":[]}",
-		[TEAM] = "{\"team\":[]}",
-		[TEAM_ADMIN] = "{\"team\":[]}",
-	};
-
 	jx_key_open(b, "security", '[');
-	buf_text(b, ways[r->access]);
-	if (r->flags & TOKEN_TOO)
-		buf_text(b, ",{\"apiKey\":[],\"bearer\":[]}");
-	if (r->flags & KEYLESS)
-		buf_text(b, r->access == KEY ? ",{}" : ",{\"bearer\":[]}");
+	buf_text(b, r->caller->security);
 	buf_char(b, ']');
 }
 
@@ -465,36 +443,32 @@ static void write_roles(struct buf *text, const struct permission *p)
 /* What security schemes cannot say, as sentences. */
 static void write_about(struct buf *b, const struct route *r)
 {
-	static const char *const notes[] = {
-		[ADMIN] = "Needs the role admin.",
-		[SECRET_KEY] = "Needs a secret key.",
-		[SECRET_USER] = "Needs a secret key.",
-		[KEY_OR_USER] =
-			"A secret key is enough by itself; with a public one a user's token is needed.",
-		[USER_OR_KEY] = "A user's token, or a secret key as X-API-Key or as the bearer.",
-		[TEAM_ADMIN] = "Needs the team role owner or admin.",
-	};
+	static const char *const places[] = { [IN_TENANT] = "",
+					      [IN_ORGANIZATION] = " in the organization",
+					      [IN_WORKSPACE] = " in the workspace" };
 	struct buf text;
 
 	buf_init(&text, b->arena, 256);
 	if (r->about)
 		buf_fmt(&text, "%s ", r->about);
-	if (r->access < sizeof(notes) / sizeof(*notes) && notes[r->access])
-		buf_fmt(&text, "%s ", notes[r->access]);
-	if (r->flags & KEYLESS)
-		buf_text(&text, r->access == KEY ? "Without a key it acts for the default tenant. "
-						 : "Without a key it acts for the token's tenant. ");
-	if (r->may && r->may->roles) {
-		buf_fmt(&text, "Needs the permission %s in the %s, which the roles ", r->may->name,
-			r->flags & WORKSPACE ? "workspace" : "organization");
+	if (r->caller->about)
+		buf_fmt(&text, "%s ", r->caller->about);
+	if (r->may) {
+		buf_fmt(&text, "Needs the permission %s%s, which the roles ", r->may->name,
+			places[r->may->place]);
 		write_roles(&text, r->may);
+		buf_text(&text, r->may->place == IN_TENANT ? " have; a secret key alone counts as editor. "
+				: r->may->place == IN_WORKSPACE ? " have unless it says otherwise. "
+								: " have. ");
+	}
+	if (r->may && r->may->own) {
+		buf_fmt(&text, "For what is the caller's own %s is enough, which the roles ",
+			r->may->own->name);
+		write_roles(&text, r->may->own);
 		buf_text(&text, " have. ");
 	}
-	if (r->gate) {
-		buf_fmt(&text, "Needs the permission %s, which the roles ", r->gate->name);
-		write_roles(&text, r->gate);
-		buf_text(&text, " have; a secret key alone counts as editor. ");
-	}
+	if (r->scope)
+		buf_fmt(&text, "A key alone needs the scope %s. ", r->scope);
 	if (r->flags & RECENT)
 		buf_text(&text, "Needs a token of somebody who signed in within RECENT_SIGN_IN_S, 15 minutes "
 				"unless the "

@@ -61,15 +61,54 @@ static void write_test_fields(struct buf *b, const char *key, const struct field
 	buf_char(b, ']');
 }
 
+static void write_caller(struct buf *b, const struct caller *c)
+{
+	static const char *const keys[] = { "unread", "beside", "taken", "needed", "secret" },
+				 *const tokens[] = { "unread", "taken", "needed", "or_key" },
+				 *const places[] = { "tenant", "organization", "workspace" };
+
+	jx_key_open(b, "caller", '{');
+	jx_key_str(b, "name", c->name);
+	jx_key_str(b, "key", keys[c->key]);
+	jx_key_str(b, "token", tokens[c->token]);
+	jx_key_str(b, "place", places[c->place]);
+	jx_key_str(b, "role", c->least_role);
+	buf_fmt(b, ",\"team\":%s,\"test_mode\":%s,\"key_is_bearer\":%s,\"installation\":%s}",
+		c->is_team ? "true" : "false", c->has_test_mode ? "true" : "false",
+		c->key_is_bearer ? "true" : "false", c->is_installation ? "true" : "false");
+}
+
+static void write_permission(struct buf *b, const char *key, const struct permission *p)
+{
+	jx_key_open(b, key, '{');
+	jx_key_str(b, "name", p->name);
+	jx_key_str(b, "roles", p->roles);
+	if (p->own)
+		write_permission(b, "own", p->own);
+	buf_char(b, '}');
+}
+
 void openapi_route(struct buf *b, const struct route *r)
 {
-	static const char *const access[] = { "public",      "user",       "admin",       "key",
-					      "key_user",    "secret_key", "secret_user", "key_or_user",
-					      "user_or_key", "team",       "team_admin" };
-	static const char *const flags[] = { "slow",        "static",    "bare",   "raw",      "keyless",
-					     "token_too",   "private",   "writes", "one_mode", "own_limit",
-					     "one_or_many", "workspace", "signed", "realtime", "hashes",
-					     "open_query",  "if_match" };
+	static const struct {
+		unsigned flag;
+		const char *name;
+	} flags[] = {
+		{ SLOW, "slow" },
+		{ STATIC, "static" },
+		{ BARE, "bare" },
+		{ RAW, "raw" },
+		{ PRIVATE, "private" },
+		{ WRITES, "writes" },
+		{ OWN_LIMIT, "own_limit" },
+		{ ONE_OR_MANY, "one_or_many" },
+		{ SIGNED, "signed" },
+		{ REALTIME, "realtime" },
+		{ HASHES, "hashes" },
+		{ RECENT, "recent" },
+		{ OPEN_QUERY, "open_query" },
+		{ IF_MATCH, "if_match" },
+	};
 	struct field params[8];
 	int n = route_params(r);
 
@@ -79,27 +118,18 @@ void openapi_route(struct buf *b, const struct route *r)
 	jx_key_str(b, "method", method_name(r->method));
 	jx_key_str(b, "path", r->path);
 	jx_key_str(b, "id", r->id);
-	jx_key_str(b, "access", access[r->access]);
+	write_caller(b, r->caller);
 	jx_key_open(b, "flags", '[');
 	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
-		if (!(r->flags & 1u << i))
+		if (!(r->flags & flags[i].flag))
 			continue;
 		jx_next(b);
-		jx_str(b, flags[i]);
+		jx_str(b, flags[i].name);
 	}
 	buf_char(b, ']');
-	if (r->may) {
-		jx_key_open(b, "may", '{');
-		jx_key_str(b, "name", r->may->name);
-		jx_key_str(b, "roles", r->may->roles);
-		buf_char(b, '}');
-	}
-	if (r->gate) {
-		jx_key_open(b, "gate", '{');
-		jx_key_str(b, "name", r->gate->name);
-		jx_key_str(b, "roles", r->gate->roles);
-		buf_char(b, '}');
-	}
+	if (r->may)
+		write_permission(b, "may", r->may);
+	jx_key_str(b, "scope", r->scope);
 	jx_key_int(b, "invalid", surface_of(r->id)->validation_status);
 	jx_key_str(b, "pool", route_pool(r));
 	jx_key_int(b, "status", route_status(r));

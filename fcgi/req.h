@@ -23,7 +23,7 @@ struct pg_result;
 
 /*
  * Who asks, as far as the credentials alone tell; auth.c fills it.  Whether
- * that is still true (session, user, membership) is enter()'s to say, in the
+ * that is still true (session, user, membership) is the door's to say, in the
  * same round trip as the query.
  */
 struct principal {
@@ -40,6 +40,7 @@ struct principal {
 	const char *client_ip; /* beside a secret key: the end user's address (X-Client-IP); NULL: the
 				  caller's own */
 	int64_t expires_s;     /* when the token does, in seconds since 1970 */
+	int64_t signed_in_s;   /* when its user signed in, of our own tokens */
 	int generation;        /* "gen" of our own tokens; 0: none, or the session's first */
 	bool is_secret;        /* and it is a secret key */
 	bool is_team;          /* a team user's token */
@@ -83,9 +84,9 @@ struct req {
 	const struct route *route; /* NULL until routed */
 	int version;               /* the version answered in, 1 or more */
 	struct principal who;
-	const char *workspace; /* uuid: X-Workspace-Id, where the row reads it; NULL: none was sent */
-	bool is_lost;          /* it was sent, and is no uuid: enter() is asked about the user alone */
-	struct value *values;  /* path parameters, query parameters, body members, and what req_set added */
+	const char
+		*workspace;   /* uuid: X-Workspace-Id, where the caller's place is one; NULL: none was sent */
+	struct value *values; /* path parameters, query parameters, body members, and what req_set added */
 	size_t nvalues, values_cap;
 
 	/* the answer */
@@ -104,11 +105,11 @@ struct req {
 	/* the transaction, db.c's */
 	long db_timeout_ms; /* how long to wait for PostgreSQL; 0: DATABASE_TIMEOUT_MS */
 	bool in_transaction;
-	bool asked;       /* enter() was asked, whatever it said */
+	bool asked;       /* the door was, whatever it said */
 	bool entered;     /* it let the caller in */
 	bool committed;   /* a transaction that may have written has ended well */
 	bool may_rerun;   /* the failure was one that running again can cure, and nothing was committed */
-	bool is_new_user; /* enter() does not know the foreign token's subject yet */
+	bool is_new_user; /* the door does not know the foreign token's subject yet */
 	bool is_replay;   /* idempotency_begin() found a stored answer */
 	struct pg_result
 		*children[MAX_CHILDREN]; /* PGresult: of the row's .children, where they were asked */
@@ -116,8 +117,11 @@ struct req {
 	const struct query *frame; /* a statement in front of the request's own, and the transaction stays
 				open; or NULL */
 	const char *const *frame_values;
-	const struct query *enter; /* in enter()'s place, of what is no caller's request (a job); or NULL */
-	const char *const *enter_values;
+	const struct query *door; /* in front of the first statement: who calls, and may they? (auth_door) */
+	const char **door_values; /* its parameters */
+	const char *page_origin;  /* beside who.page_key: where the page is from */
+	const struct constraint *constraints; /* what a violated one means; the last has no name */
+	bool shares_late;                     /* whose slow request this is its handler finds out (oauth.c) */
 
 	/* for the log */
 	const char *doing; /* "preparing project_list": the stage, printed in every error line */

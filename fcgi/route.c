@@ -74,11 +74,6 @@ const struct surface *surface_of(const char *route_id)
 	return NULL;
 }
 
-bool route_takes_key(const struct route *r)
-{
-	return r->access >= KEY && r->access <= KEY_OR_USER;
-}
-
 const char *route_pool(const struct route *r)
 {
 	return r->flags & REALTIME ? "realtime"
@@ -100,11 +95,6 @@ bool route_has_if_match(const struct route *r)
 		if (!strcmp(q->params[i], "if_match"))
 			return true;
 	return r->flags & IF_MATCH;
-}
-
-bool route_is_team(const struct route *r)
-{
-	return r->access == TEAM || r->access == TEAM_ADMIN;
 }
 
 enum err route_error(const struct route *r, enum err e)
@@ -416,17 +406,31 @@ static bool has_field(const struct field *table, const char *name)
 	return false;
 }
 
-/* What enter() is asked about must be what the query gets: the path's organization_id, and no other. */
+/* What the door is asked about must be what the query gets: the path's organization_id, and no other. */
 static void check_organization(const struct route *r)
 {
-	if (r->flags & WORKSPACE && (!r->may || !r->may->roles || r->access != USER))
-		bad_table("%s: WORKSPACE goes with USER, and with roles in .may", r->id);
-	if (!r->may || r->flags & WORKSPACE)
-		return;
 	if (!strstr(r->path, "/{organization_id}"))
-		bad_table("%s: .may asks about an organization_id that is not in %s", r->id, r->path);
+		bad_table("%s: its caller is in an organization_id that is not in %s", r->id, r->path);
 	if (has_field(r->query, "organization_id") || has_field(r->body, "organization_id"))
 		bad_table("%s: a field would hide the path's organization_id", r->id);
+}
+
+static void check_caller(const struct route *r)
+{
+	const struct caller *c = r->caller;
+
+	if (!c)
+		bad_table("%s: nobody may call it", r->id);
+	if (c->place == IN_ORGANIZATION)
+		check_organization(r);
+	if (c->place == IN_ORGANIZATION && !r->may)
+		bad_table("%s: .may says what a member of the organization must be", r->id);
+	if (r->may && (r->may->place != c->place || !caller_is_asked(c, "permission")))
+		bad_table("%s: %s is no permission of %s", r->id, r->may->name, c->name);
+	if (r->scope && !caller_is_asked(c, "scope"))
+		bad_table("%s: .scope is a key's, and there is none", r->id);
+	if (r->flags & RECENT && !caller_may_be_user(c))
+		bad_table("%s: RECENT asks about a user", r->id);
 }
 
 /* A query that answers many has a form for them, and no other has. */
@@ -519,21 +523,13 @@ static void check(const struct route *r)
 	check_queries(r);
 
 	check_path(r);
-	check_organization(r);
+	check_caller(r);
 	check_list(r);
 	check_fields(r);
-	if (r->flags & TOKEN_TOO && r->access != KEY)
-		bad_table("%s: TOKEN_TOO goes with KEY", r->id);
-	if (r->gate && r->access != USER && r->access != USER_OR_KEY)
-		bad_table("%s: .gate asks about a user, or a key that stands for one", r->id);
 	if (r->done && !surface_of(r->id)->object_head)
 		bad_table("%s: its surface's answers have no meta to say .done in", r->id);
 	if (r->flags & HASHES && r->flags & (SLOW | REALTIME))
 		bad_table("%s: HASHES is for a pool that waits for nobody", r->id);
-	if (r->flags & RECENT && (r->access == PUBLIC || r->access == KEY || route_is_team(r)))
-		bad_table("%s: RECENT asks about a user", r->id);
-	if (r->flags & KEYLESS && !route_takes_key(r))
-		bad_table("%s: KEYLESS goes with a key", r->id);
 	if (!r->run && r->sql == NULL)
 		bad_table("%s has neither a query nor a handler", r->id);
 	if (params > (int)(sizeof(((struct match *)0)->params) / sizeof(char *)))

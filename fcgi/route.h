@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "fcgi/caller.h"
 #include "fcgi/err.h"
 #include "fcgi/field.h"
 #include "fcgi/list.h"
@@ -27,46 +28,22 @@ struct req;
 
 enum method { GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS, METHOD_COUNT };
 
-/* Who may call; the credentials named here are required, not merely read. */
-enum access {
-	PUBLIC,      /* anyone; credentials are not even read */
-	USER,        /* a user's bearer token */
-	ADMIN,       /* a bearer token whose user has the role admin or superadmin */
-	KEY,         /* X-API-Key; a bearer token is not even read */
-	KEY_USER,    /* X-API-Key and a user's bearer token */
-	SECRET_KEY,  /* X-API-Key that is a secret key; a bearer token is not even read */
-	SECRET_USER, /* a secret key and a user's bearer token */
-	KEY_OR_USER, /* a secret key alone, or any key with a user's bearer token */
-	USER_OR_KEY, /* a user's bearer token, or a secret key alone, which may be the bearer itself */
-	TEAM,        /* a team user's bearer token: the dashboard */
-	TEAM_ADMIN,  /* the same, whose team role is admin or owner */
-};
-
 enum route_flag {
-	SLOW = 1,       /* waits for somebody else's server: runs in the slow pool */
-	STATIC = 2,     /* nginx serves it from a file; listed for the reference only */
-	BARE = 4,       /* no envelope in any version */
-	RAW = 8,        /* the handler reads the body: no parsing, any Content-Type; .body only tells of it */
-	KEYLESS = 16,   /* X-API-Key may be left out: then it is the token's tenant, or the default one */
-	TOKEN_TOO = 32, /* with KEY: a bearer token that is sent is checked, and its user is the caller */
-	PRIVATE = 64,   /* the answer holds a secret: Idempotency-Key is ignored, and nothing stored */
-	WRITES = 128,   /* a GET that changes something */
+	SLOW = 1,     /* waits for somebody else's server: runs in the slow pool */
+	STATIC = 2,   /* nginx serves it from a file; listed for the reference only */
+	BARE = 4,     /* no envelope in any version */
+	RAW = 8,      /* the handler reads the body: no parsing, any Content-Type; .body only tells of it */
+	PRIVATE = 64, /* the answer holds a secret: Idempotency-Key is ignored, and nothing stored */
+	WRITES = 128, /* a GET that changes something */
 	OWN_LIMIT = 512, /* has a budget of its own, which the handler counts (rq->limit), and does not use up
 			    the general one */
-	ONE_MODE = 256,  /* with TEAM: what it is about has no test mode; X-Test-Mode is not even read */
 	ONE_OR_MANY = 1024, /* the answer is one of out, an array of them, or null */
-	/*
-	 * With USER and .may: about one organization, the "workspace", that X-Workspace-Id names, else
-	 * the user's default one.  .may is asked there, and the queries have @workspace and
-	 * @member.  400 without one, 403 where the user is no active member, known or not.
-	 */
-	WORKSPACE = 2048,
-	SIGNED = 4096,    /* with RAW: a signature over the body says who calls, and the handler asks for it
-				    first; Idempotency-Key is ignored, since a stored answer would need none */
-	REALTIME = 8192,  /* ashlar realtime serves it: a WebSocket, or a stream */
-	HASHES = 1 << 14, /* hashes a password: runs in the pool that has the cores for it (password.h) */
-	RECENT = 1 << 17, /* opens a way in that outlasts the session: wants a token of somebody who has
-			     signed in within RECENT_SIGN_IN_S */
+	SIGNED = 4096,      /* with RAW: a signature over the body says who calls, and the handler asks for it
+				      first; Idempotency-Key is ignored, since a stored answer would need none */
+	REALTIME = 8192,    /* ashlar realtime serves it: a WebSocket, or a stream */
+	HASHES = 1 << 14,   /* hashes a password: runs in the pool that has the cores for it (password.h) */
+	RECENT = 1 << 17,   /* opens a way in that outlasts the session: wants a token of somebody who has
+			       signed in within RECENT_SIGN_IN_S */
 	OPEN_QUERY = 1 << 15, /* somebody else makes the address, and may add query parameters of their own */
 	IF_MATCH =
 		1
@@ -74,15 +51,15 @@ enum route_flag {
 };
 
 /*
- * What a member of the path's {organization_id} must be, or of the WORKSPACE;
- * enter() asks.  An organization in the path that is not the tenant's is 404,
- * who is no member or has none of the roles gets 403; a secret key alone need
- * not be a member.
+ * What there is to be permitted, asked at the door, in the caller's place, of the
+ * role that the user has there: 403.  A workspace may have set something else for
+ * the role; see handlers/permissions.def.
  */
 struct permission {
-	const char *name; /* for the reference: "BILLING_READ" */
-	const char
-		*roles; /* PostgreSQL's text[]: "{owner,admin}"; NULL: only that the organization is there */
+	const char *name;             /* "can_edit_goal" */
+	enum caller_place place;      /* whose roles these are */
+	const char *roles;            /* PostgreSQL's text[]: "{owner,admin}" */
+	const struct permission *own; /* to do the same with what is the caller's own; or NULL */
 };
 
 /*
@@ -110,12 +87,11 @@ struct route {
 	enum method method;
 	const char *path; /* "/api/v1/app/projects/{project_id}"; a {name} ending in "id" is a UUID */
 	const char *id;   /* catalogue id; its first word names the surface */
-	enum access access;
+	const struct caller *caller;  /* who may call */
 	const char *summary;          /* one line for the reference */
 	const char *about;            /* more for the reference, or NULL */
-	const struct permission *may; /* asked of the path's organization_id or the WORKSPACE, or NULL */
-	const struct permission
-		*gate; /* the roles of users that may; a secret key alone counts as editor. NULL: all */
+	const struct permission *may; /* asked in the caller's place; NULL: to be there is enough */
+	const char *scope;            /* what a key alone must be for; NULL: everything */
 	const struct field *params;   /* path parameters that are not UUIDs */
 	const struct field *query;    /* query-string parameters */
 	const struct field *body;     /* members of a JSON body */
@@ -217,9 +193,6 @@ struct field route_param(const struct route *r, int i);
  * {…_code}. */
 bool route_param_is_secret(const struct route *r, int i);
 
-/* Must there be an X-API-Key (but for KEYLESS)? */
-bool route_takes_key(const struct route *r);
-
 /* Which pool answers it: "main", "slow", "hash", "realtime". */
 const char *route_pool(const struct route *r);
 
@@ -228,9 +201,6 @@ bool route_is_strict(const struct route *r);
 
 /* Does its query test If-Match? */
 bool route_has_if_match(const struct route *r);
-
-/* Is its caller a team user, of the dashboard? */
-bool route_is_team(const struct route *r);
 
 /* The code that a surface has for an error. */
 enum err route_error(const struct route *r, enum err e);

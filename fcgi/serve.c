@@ -177,6 +177,7 @@ static enum err find_route(struct req *rq)
 	if (rc)
 		return req_fail(rq, rc, "there is no such path");
 	rq->route = rq->match.route;
+	rq->constraints = rq->route->constraints;
 	return choose_version(rq);
 }
 
@@ -206,7 +207,7 @@ static bool announces_key(const struct req *rq)
 
 	if (names_header(headers, "X-API-Key"))
 		return true;
-	return method && !router_find(method_find(method), rq->path, &m) && route_takes_key(m.route);
+	return method && !router_find(method_find(method), rq->path, &m) && caller_takes_key(m.route->caller);
 }
 
 /* A preflight (Fetch standard), or OPTIONS for its own sake. */
@@ -310,8 +311,8 @@ static bool reads_secret(const struct req *rq)
 {
 	const char *key = req_header(rq, "X-API-Key");
 
-	return rq->route && rq->route->access != PUBLIC &&
-	       ((key && !strncmp(key, "sk_", 3)) || rq->route->access == USER_OR_KEY);
+	return rq->route && rq->route->caller->key != KEY_UNREAD &&
+	       ((key && !strncmp(key, "sk_", 3)) || rq->route->caller->key_is_bearer);
 }
 
 static enum err take_from_narrow_limit(struct req *rq)
@@ -353,6 +354,26 @@ static enum err check_queued(struct req *rq)
 	return req_fail(rq, ERR_UNAVAILABLE, "too many sign-ins at once; try again in 5 seconds");
 }
 
+/*
+ * Which refusal is told, of several: first who the caller is not (401), then that
+ * there are too many, then what they may not do whatever it is about (403), then
+ * what is wrong with the request itself, then what is not there (404), and in the
+ * end what its state does not allow.  A right on the object is the query's to ask.
+ */
+static int rank(enum err e)
+{
+	switch (err_info(e)->status) {
+	case 401: return 1;
+	case 429: return 2;
+	case 403: return 3;
+	case 404: return 5;
+	case 402: return 6;
+	case 409:
+	case 412: return 7;
+	default: return err_info(e)->status < 500 ? 4 : 8;
+	}
+}
+
 enum err serve_begin(struct req *rq)
 {
 	struct failure refused;
@@ -370,7 +391,10 @@ enum err serve_begin(struct req *rq)
 	limited = take_from_narrow_limit(rq);
 	if (limited)
 		return limited;
-	/* Credentials before the limit, since they say whose it is; but what they lack is told after it. */
+	/*
+	 * Credentials before the limit, since they say whose it is; but what they lack is
+	 * told after it: who is nobody has the address's, which keeps away who guesses.
+	 */
 	rq->doing = "checking the credentials";
 	if (!rc || rc == ERR_METHOD_NOT_ALLOWED || rc == ERR_NOT_FOUND) {
 		enum err credentials = auth_check(rq);
@@ -398,9 +422,12 @@ size_t serve_max_body(const struct req *rq)
 
 /* Input */
 
+/* All that can be read is there afterwards, whatever is wrong with the rest: the door asks about an
+ * organization. */
 static enum err read_path(struct req *rq, struct value *values)
 {
 	int n = route_params(rq->route);
+	struct failure first = { 0 };
 
 	for (int i = 0; i < n; i++) {
 		struct field *f = arena_alloc(&rq->arena, sizeof(*f));
@@ -410,12 +437,17 @@ static enum err read_path(struct req *rq, struct value *values)
 		*f = route_param(rq->route, i);
 		text = pct_decode(&rq->arena, rq->match.params[i], rq->match.params_len[i], false, &problem);
 		/* What cannot be an id is nobody's id; but where ids are numbers a word is a mistake. */
-		if (!problem && f->type == F_INT && field_from_text(rq, f, text, &values[i]))
-			return rq->fail.err;
-		if (problem || field_from_text(rq, f, text, &values[i]))
-			return req_not_found(rq, problem ? NULL : text);
+		if ((problem || field_from_text(rq, f, text, &values[i])) && (problem || f->type != F_INT))
+			req_not_found(rq, problem ? NULL : text);
+		if (rq->fail.err) {
+			values[i] = (struct value){ .field = f, .is_null = true };
+			first = first.err ? first : rq->fail;
+			rq->fail = (struct failure){ 0 };
+		}
 	}
-	return ERR_OK;
+	rq->nvalues = (size_t)n;
+	rq->fail = first;
+	return first.err;
 }
 
 /* A filter that is misspelt would be no filter: the whole list would pass for what was asked for. */
@@ -505,23 +537,6 @@ static enum err read_body(struct req *rq, const struct field *table, struct valu
 	return field_from_json(rq, table, rq->json, values);
 }
 
-/* Which workspace the request is about; without the header it is the user's to have chosen (enter). */
-static enum err read_workspace(struct req *rq)
-{
-	static const struct field header = { "X-Workspace-Id", F_UUID };
-	const char *text = rq->route->flags & WORKSPACE ? req_header(rq, header.name) : NULL;
-	struct value v = { 0 };
-
-	if (!text)
-		return ERR_OK;
-	rq->is_lost = field_from_text(rq, &header, text, &v) != ERR_OK;
-	rq->fail = (struct failure){ 0 };
-	if (rq->is_lost)
-		return req_fail_field(rq, ERR_BAD_REQUEST, header.name, "%s must be a UUID", header.name);
-	rq->workspace = v.text;
-	return ERR_OK;
-}
-
 /* For whom a server calls.  Others' word would be nobody's: any client could be at any address. */
 static enum err read_client_ip(struct req *rq)
 {
@@ -536,25 +551,13 @@ static enum err read_client_ip(struct req *rq)
 					"X-Client-IP must be one IPv4 or IPv6 address, the end user's");
 }
 
-static enum err read_input(struct req *rq)
+/* Query string, body and headers. */
+static enum err read_form(struct req *rq, size_t nparams, size_t nquery)
 {
 	const struct route *r = rq->route;
 	const char *type = r->content_type ? r->content_type : "application/json";
-	size_t nparams = (size_t)route_params(r), nquery = field_count(r->query),
-	       nbody = r->flags & RAW ? 0 : field_count(r->body);
-	enum err rc;
+	enum err rc = read_client_ip(rq);
 
-	rq->doing = "checking the input";
-	rq->values_cap = nparams + nquery + nbody + 8;
-	rq->values = arena_alloc(&rq->arena, rq->values_cap * sizeof(*rq->values));
-	rc = read_workspace(rq);
-	if (!rc)
-		rc = read_path(rq, rq->values);
-	if (rc)
-		return rc;
-	/* The path's are there whatever is wrong with the rest: enter() asks about the organization. */
-	rq->nvalues = nparams;
-	rc = read_client_ip(rq);
 	if (rc)
 		return rc;
 	if (!answer_accepts(req_header(rq, "Accept"), type))
@@ -562,11 +565,37 @@ static enum err read_input(struct req *rq)
 	if (r->method != GET && !route_has_if_match(r) && req_header(rq, "If-Match"))
 		return req_fail_field(rq, ERR_BAD_REQUEST, "If-Match",
 				      "If-Match cannot be honoured here; leave it out");
-	rc = read_query(rq, r->query, rq->values + nparams);
+	rc = idem_check(rq);
+	if (!rc)
+		rc = read_query(rq, r->query, rq->values + nparams);
 	if (!rc && !(r->flags & RAW))
 		rc = read_body(rq, r->body, rq->values + nparams + nquery);
-	if (rc)
+	return rc;
+}
+
+static enum err read_input(struct req *rq)
+{
+	const struct route *r = rq->route;
+	size_t nparams = (size_t)route_params(r), nquery = field_count(r->query),
+	       nbody = r->flags & RAW ? 0 : field_count(r->body);
+	struct failure unknown;
+	enum err rc, path;
+
+	rq->doing = "checking the input";
+	rq->values_cap = nparams + nquery + nbody + 8;
+	rq->values = arena_alloc(&rq->arena, rq->values_cap * sizeof(*rq->values));
+	path = read_path(rq, rq->values);
+	unknown = rq->fail;
+	rq->fail = (struct failure){ 0 };
+	rc = auth_check_use(rq);
+	if (!rc)
+		rc = read_form(rq, nparams, nquery);
+	auth_door(rq);
+	if (rc && (!path || rank(rc) <= rank(path)))
 		return rc;
+	rq->fail = unknown;
+	if (path)
+		return path;
 	rq->nvalues += nquery + nbody;
 	list_bind(rq);
 	return ERR_OK;
@@ -575,16 +604,19 @@ static enum err read_input(struct req *rq)
 /* The handler, in its transaction */
 
 /*
- * Before a handler can wait for anybody.  Whose an API key is only enter()
- * knows, so that is asked in a transaction of its own; the tenant of a PUBLIC
- * row is its handler's to find out, and db.c takes the share then.
+ * Before a handler can wait for anybody.  Whose an API key is only the door
+ * knows, so that is asked in a transaction of its own; where no credentials are
+ * read the tenant is the handler's to find out, and db.c takes the share then.
  */
 static enum err take_share(struct req *rq)
 {
 	PGresult *res;
 	enum err rc;
 
-	if (!(rq->route->flags & SLOW) || rq->route->access == PUBLIC)
+	if (!(rq->route->flags & SLOW))
+		return ERR_OK;
+	rq->shares_late = rq->route->caller->key == KEY_UNREAD;
+	if (rq->shares_late)
 		return ERR_OK;
 	if (!rq->who.tenant_id) {
 		rc = db_call(rq, &q_share_tenant, true, &res);
@@ -597,14 +629,18 @@ static enum err take_share(struct req *rq)
 
 /*
  * Nobody has asked yet whether the caller may come in, and rc says what comes
- * of the request.  Whoever may not is not told that.
+ * of the request.  Whoever may not is not told that, unless it comes first.
  */
 static enum err ask_who_calls(struct req *rq, enum err rc)
 {
 	struct failure found = rq->fail;
-	enum err entered = db_enter(rq);
+	enum err entered;
 
-	if (entered && !(rc && rq->is_new_user))
+	if (rq->asked || !rq->door || rq->route->caller->key == KEY_UNREAD)
+		return rc;
+	entered = db_enter(rq);
+	if (entered && !(rc && rq->is_new_user) &&
+	    (!rc || err_info(entered)->status >= 500 || rank(entered) < rank(rc)))
 		return entered;
 	rq->fail = found;
 	return rc;
@@ -617,8 +653,7 @@ static enum err run_once(struct req *rq)
 	rq->doing = "running the handler";
 	rc = rq->route->run ? rq->route->run(rq) : req_answer(rq, rq->route->sql);
 	/* A handler that asked the database nothing has not asked who calls either. */
-	if (!rq->asked && rq->route->access != PUBLIC)
-		rc = ask_who_calls(rq, rc);
+	rc = ask_who_calls(rq, rc);
 	if (!rc)
 		answer_finish(rq);
 	if (!rc && rq->frame != NULL)
@@ -664,17 +699,16 @@ void serve_answer(struct req *rq, enum err rc)
 	}
 	if (!rc) {
 		rc = read_input(rq);
-		if (rc && rq->route->access != PUBLIC)
-			rc = ask_who_calls(rq, rc);
+		rc = rc ? ask_who_calls(rq, rc) : ERR_OK;
 	}
 	if (!rc) {
 		req_set(rq, "if_match", rq->method == GET ? NULL : answer_if_match(rq));
 		rc = take_share(rq);
 	}
-	if (!rc)
-		rc = idem_begin(rq);
-	if (!rc)
+	if (!rc) {
+		idem_begin(rq);
 		rc = run(rq);
+	}
 	count_wrong_key(rq);
 	if (rc)
 		answer_error(rq);

@@ -4,7 +4,7 @@
  *
  * An issuer is found by "iss" and brings its key, and the key its algorithm:
  * HS256, RS256, ES256 or EdDSA.  What the token says about algorithms decides nothing.
- * Whether user and session still exist is enter()'s to say.
+ * Whether user and session still exist is the door's to say.
  */
 #ifndef ASHLAR_TOK_H
 #define ASHLAR_TOK_H

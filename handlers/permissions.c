@@ -1,17 +1,20 @@
 #include "handlers/permissions.h"
 
-/* clang-format off */
-const struct permission
-	org_read       = { "ORG_READ",       "{owner,admin,developer,member}" },
-	org_manage     = { "ORG_MANAGE",     "{owner,admin}" },
-	members_read   = { "MEMBERS_READ",   "{owner,admin,developer}" },
-	billing_read   = { "BILLING_READ",   "{owner,admin,developer}" },
-	billing_manage = { "BILLING_MANAGE", "{owner,admin}" },
-	operator_read  = { "OPERATOR_READ",  "{superadmin,admin,editor,builder,agent,viewer}" },
-	operator_write = { "OPERATOR_WRITE", "{superadmin,admin,editor,builder,agent}" },
-	webhook_view   = { "can_view_webhook",   "{owner,admin}" },
-	webhook_manage = { "can_manage_webhook", "{owner,admin}" };
-/* clang-format on */
+#define PERMISSION(constant, name, place, roles) \
+	const struct permission constant = { name, place, roles, NULL };
+#define CAN(name, roles) PERMISSION(name, #name, IN_WORKSPACE, roles)
+#define CAN_OR_OWN(name, roles, own, own_roles) \
+	CAN(own, own_roles)                     \
+	const struct permission name = { #name, IN_WORKSPACE, roles, &own };
+#include "handlers/permissions.def"
 
-const char *const member_roles[] = { "owner", "admin", "member", "developer", NULL };
+const struct permission *const permissions[] = {
+#define PERMISSION(constant, name, place, roles) &constant,
+#define CAN(name, roles) &name,
+#define CAN_OR_OWN(name, roles, own, own_roles) &name, &own,
+#include "handlers/permissions.def"
+	NULL,
+};
+
+const char *const member_roles[] = { "owner", "admin", "member", "developer", "viewer", NULL };
 const char *const member_roles_given[] = { "admin", "member", "developer", NULL };

@@ -76,16 +76,18 @@ static const char *attempt_text(const struct job *job)
 /* A request that is nobody's: its first statement enters the job's tenant, if the attempt is still ours. */
 static void begin(const struct job *job, const struct job_kind *kind)
 {
-	static struct route route = { .method = POST, .path = "(job)", .id = "worker.job", .access = PUBLIC };
+	static struct route route = {
+		.method = POST, .path = "(job)", .id = "worker.job", .caller = &by_anyone
+	};
 	static const char *values[4];
 	struct arena arena = rq.arena;
 	int64_t start_ns = clock_ns();
 
-	route.constraints = kind->constraints;
 	verdict.give_up = false;
 	verdict.retry_after_s = -1;
 	rq = (struct req){ .arena = arena, .start_ns = start_ns };
 	rq.route = &route;
+	rq.constraints = kind->constraints;
 	rq.method = POST;
 	rq.method_name = "POST";
 	rq.path = route.path;
@@ -97,8 +99,8 @@ static void begin(const struct job *job, const struct job_kind *kind)
 	values[1] = job->id;
 	values[2] = worker_id;
 	values[3] = attempt_text(job);
-	rq.enter = &q_job_enter;
-	rq.enter_values = values;
+	rq.door = &q_job_enter;
+	rq.door_values = values;
 	rq.doing = kind->name;
 }
 

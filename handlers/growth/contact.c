@@ -177,12 +177,12 @@ static const enum err closed[] = { ERR_RATE_LIMIT, ERR_UNAVAILABLE, ERR_OK };
 
 /* clang-format off */
 const struct route contact_routes[] = {
-	{ POST, "/api/v1/public/contact",        "app.contact.submit_contact_form", PUBLIC, "Send the contact form",
+	{ POST, "/api/v1/public/contact",        "app.contact.submit_contact_form", &by_anyone, "Send the contact form",
 	  "Mails whoever runs this server, the sender, and a CRM by webhook, as far as these are configured. At most CONTACT_RATE_LIMIT "
 	  "by address, which takes the place of the general limit here.",
 	  .body = submit_in, .out = &receipt_shape, .errors = closed, .run = contact_submit, .flags = OWN_LIMIT, .status = 200,
 	  .max_body = MAX_BODY },
-	{ GET,  "/api/v1/public/contact/status", "app.contact.get_contact_status",  PUBLIC, "Is the contact form open?",
+	{ GET,  "/api/v1/public/contact/status", "app.contact.get_contact_status",  &by_anyone, "Is the contact form open?",
 	  "What it asks for, and how often the caller's address may still send it. Asking does not count.",
 	  .out = &status_shape, .run = contact_status },
 	ROUTE_END

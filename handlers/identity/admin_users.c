@@ -38,17 +38,17 @@ static enum err admin_user_list(struct req *rq)
 
 /* clang-format off */
 const struct route admin_user_routes[] = {
-	{ GET,   "/api/v1/admin/users",                   "app.admin.list_users",      ADMIN, "List users",
+	{ GET,   "/api/v1/admin/users",                   "app.admin.list_users",      &by_admin, "List users",
 	  .query = list_in, .out = &user_shape, .list = &skipped, .sql = &q_admin_user_list, .run = admin_user_list },
-	{ GET,   "/api/v1/admin/users/{user}",            "app.admin.get_user",        ADMIN, "Get a user",
+	{ GET,   "/api/v1/admin/users/{user}",            "app.admin.get_user",        &by_admin, "Get a user",
 	  .out = &user_shape, .sql = &q_admin_user_get },
-	{ PATCH, "/api/v1/admin/users/{user}",            "app.admin.update_user",     ADMIN, "Change a user's role, or let the user in or not",
+	{ PATCH, "/api/v1/admin/users/{user}",            "app.admin.update_user",     &by_admin, "Change a user's role, or let the user in or not",
 	  .about = "Making an administrator, and changing one, needs the role superadmin. Nobody changes their own role or "
 		   "deactivates themself, and the last active superadmin stays one.",
 	  .body = update_in, .out = &user_shape, .errors = change_errors, .sql = &q_admin_user_update },
-	{ POST,  "/api/v1/admin/users/{user}/deactivate", "app.admin.deactivate_user", ADMIN, "Deactivate a user",
+	{ POST,  "/api/v1/admin/users/{user}/deactivate", "app.admin.deactivate_user", &by_admin, "Deactivate a user",
 	  .about = "All of the user's sessions end.", .out = &user_shape, .errors = change_errors, .sql = &q_admin_user_deactivate, .status = 200 },
-	{ POST,  "/api/v1/admin/users/{user}/activate",   "app.admin.activate_user",   ADMIN, "Activate a user",
+	{ POST,  "/api/v1/admin/users/{user}/activate",   "app.admin.activate_user",   &by_admin, "Activate a user",
 	  .out = &user_shape, .sql = &q_admin_user_activate, .status = 200 },
 	ROUTE_END
 };

@@ -6,6 +6,7 @@
 
 #include "build/sql/identity/auth.h"
 #include "build/sql/identity/sessions.h"
+#include "fcgi/auth.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/jx.h"
@@ -286,7 +287,7 @@ static enum err refresh(struct req *rq)
 		rc = db_enter(rq);
 		return rc ? rc : req_fail(rq, ERR_AUTHENTICATION, "the refresh token is not valid");
 	}
-	rq->who.tenant_id = shown.tenant; /* with a key, enter() compares it with the key's */
+	auth_act_for(rq, shown.tenant); /* with a key, the door compares it with the key's */
 	req_set(rq, "session", shown.session);
 	req_set(rq, "generation", arena_fmt(&rq->arena, "%u", shown.generation));
 	rc = db_call(rq, &q_session_refresh, true, &res);
@@ -314,25 +315,25 @@ static const enum err not_refreshed[] = { ERR_AUTHENTICATION, ERR_OK };
 
 /* clang-format off */
 const struct route auth_routes[] = {
-	{ POST, "/api/v1/auth/register", "platform.identity.register", KEY, "Sign up",
+	{ POST, "/api/v1/auth/register", "platform.identity.register", &by_anyone_with_key, "Sign up",
 	  "Answers with tokens, or, where the tenant wants addresses verified, with verification_required: then always, and the "
 	  "mail tells whoever has the address whether it was known already.  From one address at most 3 an hour for one account, and 20 for all, "
 	  "then none for 30 minutes.",
-	  .body = register_in, .out = &register_shape, .errors = not_registered, .run = register_run, .flags = KEYLESS | PRIVATE | HASHES },
-	{ POST, "/api/v1/auth/login", "platform.identity.login", KEY, "Sign in with a password",
+	  .body = register_in, .out = &register_shape, .errors = not_registered, .run = register_run, .flags = PRIVATE | HASHES },
+	{ POST, "/api/v1/auth/login", "platform.identity.login", &by_anyone_with_key, "Sign in with a password",
 	  "A user with a second factor gets mfa_required instead of tokens.  Wrong ones count: 10 in 15 minutes of an account from one "
 	  "address, and 50 of all, then none for 15 minutes; 30 an hour of an account from addresses that it does not know, then a brake.",
-	  .body = login_in, .out = &login_shape, .errors = not_in, .run = auth_login, .flags = KEYLESS | PRIVATE | HASHES, .status = 200 },
-	{ POST, "/api/v1/auth/refresh", "platform.identity.refresh", KEY, "Get new tokens",
+	  .body = login_in, .out = &login_shape, .errors = not_in, .run = auth_login, .flags = PRIVATE | HASHES, .status = 200 },
+	{ POST, "/api/v1/auth/refresh", "platform.identity.refresh", &by_anyone_with_key, "Get new tokens",
 	  "The refresh token stays the same, or, where the tenant has tokens rotated (refresh_token_rotation), is replaced by the "
 	  "next one.  The one before gets the next one again within 30 seconds, and later as long as neither the next refresh token "
 	  "nor its access token was used; else it ends the session.",
-	  .body = refresh_in, .out = &token_shape, .errors = not_refreshed, .run = refresh, .flags = KEYLESS | PRIVATE, .status = 200 },
-	{ GET,  "/api/v1/auth/me", "platform.identity.me", KEY_USER, "Who am I",
-	  .out = &auth_user_shape, .sql = &q_auth_me, .flags = KEYLESS },
-	{ POST, "/api/v1/auth/logout", "platform.identity.logout", KEY_USER, "Sign out",
+	  .body = refresh_in, .out = &token_shape, .errors = not_refreshed, .run = refresh, .flags = PRIVATE, .status = 200 },
+	{ GET,  "/api/v1/auth/me", "platform.identity.me", &by_user_with_key, "Who am I",
+	  .out = &auth_user_shape, .sql = &q_auth_me },
+	{ POST, "/api/v1/auth/logout", "platform.identity.logout", &by_user_with_key, "Sign out",
 	  "Ends the session of the token.",
-	  .body = logout_in, .out = &message_shape, .sql = &q_logout, .run = logout, .flags = KEYLESS, .status = 200 },
+	  .body = logout_in, .out = &message_shape, .sql = &q_logout, .run = logout, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -2,7 +2,7 @@
  * Impersonation: an administrator acts as a user, to see what the user sees.
  *
  * The token is the user's, with the administrator in "act" (RFC 8693 4.1).  Its
- * session says the same, and that is what counts: enter() asks with each
+ * session says the same, and that is what counts: the door asks with each
  * request whether the administrator still is one, and puts down every request
  * that changes something under both names.
  */
@@ -102,11 +102,11 @@ static enum err impersonation_stop(struct req *rq)
 
 /* clang-format off */
 const struct route impersonation_routes[] = {
-	{ POST, "/api/v1/admin/impersonate/start", "app.admin.start_impersonation", ADMIN, "Act as a user",
+	{ POST, "/api/v1/admin/impersonate/start", "app.admin.start_impersonation", &by_admin, "Act as a user",
 	  .about = "Answers a token of the user's that is good for an hour. Administrators cannot be impersonated. The start, and "
 		   "each change that is made with the token, is in the audit log under both names.",
 	  .body = start_in, .out = &start_shape, .errors = start_errors, .run = impersonation_start, .flags = PRIVATE, .status = 200 },
-	{ POST, "/api/v1/admin/impersonate/stop",  "app.admin.stop_impersonation",  USER,  "Stop acting as a user",
+	{ POST, "/api/v1/admin/impersonate/stop",  "app.admin.stop_impersonation",  &by_user,  "Stop acting as a user",
 	  .about = "Called with the impersonation token itself, which is good for nothing afterwards.",
 	  .out = &message_shape, .errors = stop_errors, .run = impersonation_stop, .status = 200 },
 	ROUTE_END

@@ -1,5 +1,6 @@
 #include "handlers/identity/mailed.h"
 
+#include "fcgi/auth.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/email.h"
@@ -26,7 +27,7 @@ enum err mailed_read(struct req *rq, const char *kind)
 					   "either token or email and code must be given");
 	}
 	if (token && ticket_parse(&rq->arena, token, &tenant, &hash) && !rq->who.api_key)
-		rq->who.tenant_id = tenant;
+		auth_act_for(rq, tenant);
 	req_set(rq, "token_tenant", tenant);
 	req_set(rq, "token_hash", hash);
 	req_set(rq, "email", token ? NULL : email);

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "build/sql/identity/mfa.h"
+#include "fcgi/auth.h"
 #include "fcgi/db.h"
 #include "fcgi/jx.h"
 #include "fcgi/req.h"
@@ -278,8 +279,8 @@ static enum err mfa_verify(struct req *rq)
 		rc = db_enter(rq); /* a key that is wrong is what is wrong first */
 		return rc ? rc : req_fail(rq, ERR_TICKET, "the mfa_token is invalid; sign in again");
 	}
-	/* Without an API key the token tells the tenant; with one, enter() compares the two. */
-	rq->who.tenant_id = tenant;
+	/* Without an API key the token tells the tenant; with one, the door compares the two. */
+	auth_act_for(rq, tenant);
 	req_set(rq, "hash", hash);
 	rc = db_call(rq, &q_mfa_challenge, false, &res);
 	if (rc)
@@ -354,26 +355,26 @@ static const struct shape enrolment_shape = { "MfaEnrolment", enrolment_out };
 static const struct shape codes_shape = { "RecoveryCodes", codes_out };
 
 const struct route mfa_routes[] = {
-	{ GET,    "/api/v1/auth/mfa", "platform.identity.mfa_get", KEY_USER, "Is my second factor on?",
-	  .flags = KEYLESS, .out = &status_shape, .sql = &q_mfa_get },
-	{ POST,   "/api/v1/auth/mfa/totp", "platform.identity.mfa_enrol", KEY_USER, "Begin with an authenticator app",
+	{ GET,    "/api/v1/auth/mfa", "platform.identity.mfa_get", &by_user_with_key, "Is my second factor on?",
+	  .out = &status_shape, .sql = &q_mfa_get },
+	{ POST,   "/api/v1/auth/mfa/totp", "platform.identity.mfa_enrol", &by_user_with_key, "Begin with an authenticator app",
 	  "Answers a new secret, which counts from the first code on: see /auth/mfa/totp/verify. One that was never confirmed is "
 	  "replaced. 409 when the second factor is on.",
-	  .flags = KEYLESS | PRIVATE | RECENT, .out = &enrolment_shape, .errors = enrol_errors, .run = mfa_enrol },
-	{ POST,   "/api/v1/auth/mfa/totp/verify", "platform.identity.mfa_activate", KEY_USER, "Turn the second factor on",
+	  .flags = PRIVATE | RECENT, .out = &enrolment_shape, .errors = enrol_errors, .run = mfa_enrol },
+	{ POST,   "/api/v1/auth/mfa/totp/verify", "platform.identity.mfa_activate", &by_user_with_key, "Turn the second factor on",
 	  "The app's first code proves that it has the secret. Answers ten recovery codes, this once. "
 	  "Ten wrong codes in 15 minutes from one address, then 429 for 15 minutes.",
-	  .flags = KEYLESS | PRIVATE, .body = first_code_in, .out = &codes_shape, .errors = activate_errors, .run = mfa_activate, .status = 200 },
-	{ DELETE, "/api/v1/auth/mfa/totp", "platform.identity.mfa_disable", KEY_USER, "Turn the second factor off",
+	  .flags = PRIVATE, .body = first_code_in, .out = &codes_shape, .errors = activate_errors, .run = mfa_activate, .status = 200 },
+	{ DELETE, "/api/v1/auth/mfa/totp", "platform.identity.mfa_disable", &by_user_with_key, "Turn the second factor off",
 	  "Needs a code. Secret and recovery codes are deleted. Ten wrong codes in 15 minutes from one address, then 429 for 15 minutes.",
-	  .flags = KEYLESS, .body = code_in, .errors = change_errors, .run = mfa_disable },
-	{ POST,   "/api/v1/auth/mfa/recovery-codes", "platform.identity.mfa_recovery_codes", KEY_USER, "Get new recovery codes",
+	  .body = code_in, .errors = change_errors, .run = mfa_disable },
+	{ POST,   "/api/v1/auth/mfa/recovery-codes", "platform.identity.mfa_recovery_codes", &by_user_with_key, "Get new recovery codes",
 	  "Needs a code; ten new ones take the place of those that are left. Ten wrong codes in 15 minutes from one address, then 429 for 15 minutes.",
-	  .flags = KEYLESS | PRIVATE, .body = code_in, .out = &codes_shape, .errors = change_errors, .run = mfa_recovery_codes, .status = 200 },
-	{ POST,   "/api/v1/auth/mfa/verify", "platform.identity.mfa_verify", KEY, "Finish signing in",
+	  .flags = PRIVATE, .body = code_in, .out = &codes_shape, .errors = change_errors, .run = mfa_recovery_codes, .status = 200 },
+	{ POST,   "/api/v1/auth/mfa/verify", "platform.identity.mfa_verify", &by_anyone_with_key, "Finish signing in",
 	  "For who was answered mfa_required. An mfa_token is good for five minutes and five codes; a code is good once. "
 	  "400 INVALID_CODE: try another; 400 TOKEN_INVALID: sign in again. Ten wrong codes in 15 minutes from one address, then 429 for 15 minutes.",
-	  .flags = KEYLESS | PRIVATE, .body = verify_in, .out = &token_shape, .errors = verify_errors, .run = mfa_verify, .status = 200 },
+	  .flags = PRIVATE, .body = verify_in, .out = &token_shape, .errors = verify_errors, .run = mfa_verify, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

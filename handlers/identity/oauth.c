@@ -16,6 +16,7 @@
 #include <json-c/json.h>
 
 #include "build/sql/identity/oauth.h"
+#include "fcgi/auth.h"
 #include "fcgi/b64url.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
@@ -187,7 +188,7 @@ static enum err flow_read(struct req *rq, struct google_flow *flow, const char *
 	if (!began || !tenant)
 		return refuse_state(rq);
 	*page = began;
-	rq->who.tenant_id = tenant;
+	auth_act_for(rq, tenant);
 	req_set(rq, "provider", google);
 	req_set(rq, "redirect_uri", *page);
 	rc = db_call(rq, &q_oauth_client, true, &res);
@@ -292,14 +293,14 @@ static const enum err callback_errors[] = { ERR_TICKET, ERR_OK };
 
 /* clang-format off */
 const struct route oauth_routes[] = {
-	{ GET, "/api/v1/auth/providers", "platform.identity.providers", KEY, "Which buttons does the sign-in page show?",
+	{ GET, "/api/v1/auth/providers", "platform.identity.providers", &by_anyone_with_key, "Which buttons does the sign-in page show?",
 	  "Those that the tenant has set up and enabled; perhaps none.",
-	  .flags = KEYLESS, .out = &provider_shape, .list = &unwrapped, .items = "providers", .sql = &q_oauth_providers_list },
-	{ GET, "/api/v1/auth/google/url", "platform.identity.google_url", KEY, "Begin to sign in with Google",
+	  .out = &provider_shape, .list = &unwrapped, .items = "providers", .sql = &q_oauth_providers_list },
+	{ GET, "/api/v1/auth/google/url", "platform.identity.google_url", &by_anyone_with_key, "Begin to sign in with Google",
 	  "Send the browser to authorization_url; it comes back to redirect_uri within ten minutes. 404 when Google is not enabled, "
 	  "400 when redirect_uri is not configured.",
-	  .flags = KEYLESS, .query = url_in, .out = &url_shape, .errors = url_errors, .run = google_url },
-	{ GET, "/api/v1/auth/google/callback", "platform.identity.google_callback", PUBLIC, "Come back from Google",
+	  .query = url_in, .out = &url_shape, .errors = url_errors, .run = google_url },
+	{ GET, "/api/v1/auth/google/callback", "platform.identity.google_callback", &by_anyone, "Come back from Google",
 	  "Called by Google through the browser, and by nobody else. Redirects to redirect_uri: with #access_token=, &refresh_token= and "
 	  "&expires_in= in the fragment, or with ?error=oauth_failed and &error_description= in the query. Where the state cannot be "
 	  "trusted there is nowhere to redirect to: 400 TOKEN_INVALID.",

@@ -495,33 +495,33 @@ static const struct constraint passkey_constraints[] = {
 #define BASE "/api/v1/auth/passkeys"
 
 const struct route passkey_routes[] = {
-	{ POST,   BASE "/registration/options",   "platform.identity.passkey_registration_options", KEY_USER, "Begin to add a passkey",
+	{ POST,   BASE "/registration/options",   "platform.identity.passkey_registration_options", &by_user_with_key, "Begin to add a passkey",
 	  .about = "The answer goes to PublicKeyCredential.parseCreationOptionsFromJSON() as it is. Its challenge is good once, "
 		   "for five minutes. A user has at most 20 passkeys.",
-	  .out = &creation_shape, .errors = begin_errors, .status = 200, .run = registration_options, .flags = KEYLESS | PRIVATE | RECENT },
-	{ POST,   BASE "/registration",           "platform.identity.passkey_create", KEY_USER, "Add a passkey",
+	  .out = &creation_shape, .errors = begin_errors, .status = 200, .run = registration_options, .flags = PRIVATE | RECENT },
+	{ POST,   BASE "/registration",           "platform.identity.passkey_create", &by_user_with_key, "Add a passkey",
 	  .about = "Keys for ES256 and RS256. The user must have been verified, by fingerprint or PIN. An attestation is not "
 		   "asked for, and one that comes is not looked at.",
 	  .body = registration_in, .out = &passkey_shape, .errors = create_errors, .constraints = passkey_constraints, .run = registration,
-	  .max_body = 65536, .flags = KEYLESS },
-	{ POST,   BASE "/authentication/options", "platform.identity.passkey_authentication_options", KEY, "Begin to sign in with a passkey",
+	  .max_body = 65536 },
+	{ POST,   BASE "/authentication/options", "platform.identity.passkey_authentication_options", &by_anyone_with_key, "Begin to sign in with a passkey",
 	  .about = "The answer goes to PublicKeyCredential.parseRequestOptionsFromJSON() as it is. Its challenge is good once, "
 		   "for five minutes.",
-	  .body = authentication_options_in, .out = &request_shape, .errors = request_errors, .status = 200, .run = authentication_options, .flags = KEYLESS | PRIVATE },
-	{ POST,   BASE "/authentication",         "platform.identity.passkey_login", KEY, "Sign in with a passkey",
+	  .body = authentication_options_in, .out = &request_shape, .errors = request_errors, .status = 200, .run = authentication_options, .flags = PRIVATE },
+	{ POST,   BASE "/authentication",         "platform.identity.passkey_login", &by_anyone_with_key, "Sign in with a passkey",
 	  .about = "A passkey counts as two factors, so no second one is asked for. Whatever is wrong with it, the answer is the "
 		   "same 401; the audit log has the reason. A signature counter that does not grow is refused: somebody has a copy. "
 		   "50 that are wrong in 15 minutes from one address, then none for 15 minutes.",
 	  .body = authentication_in, .out = &token_shape, .errors = login_errors, .status = 200, .run = authentication, .max_body = 65536,
-	  .flags = KEYLESS | PRIVATE },
-	{ GET,    BASE,                           "platform.identity.passkey_list", KEY_USER, "List my passkeys",
-	  .about = "The oldest first.", .out = &passkey_shape, .list = &unwrapped, .items = "passkeys", .sql = &q_passkey_list, .flags = KEYLESS },
-	{ PATCH,  BASE "/{passkey}",              "platform.identity.passkey_update", KEY_USER, "Rename a passkey",
-	  .params = passkey_path, .body = passkey, .as = SET, .out = &passkey_shape, .sql = &q_passkey_update, .flags = KEYLESS },
-	{ DELETE, BASE "/{passkey}",              "platform.identity.passkey_delete", KEY_USER, "Remove a passkey",
+	  .flags = PRIVATE },
+	{ GET,    BASE,                           "platform.identity.passkey_list", &by_user_with_key, "List my passkeys",
+	  .about = "The oldest first.", .out = &passkey_shape, .list = &unwrapped, .items = "passkeys", .sql = &q_passkey_list },
+	{ PATCH,  BASE "/{passkey}",              "platform.identity.passkey_update", &by_user_with_key, "Rename a passkey",
+	  .params = passkey_path, .body = passkey, .as = SET, .out = &passkey_shape, .sql = &q_passkey_update },
+	{ DELETE, BASE "/{passkey}",              "platform.identity.passkey_delete", &by_user_with_key, "Remove a passkey",
 	  .about = "Nobody signs in with it any more; sessions that began with it go on. The device keeps its half until the "
 		   "user deletes it there.",
-	  .params = passkey_path, .out = &message_shape, .errors = delete_errors, .status = 200, .sql = &q_passkey_delete, .flags = KEYLESS },
+	  .params = passkey_path, .out = &message_shape, .errors = delete_errors, .status = 200, .sql = &q_passkey_delete },
 	ROUTE_END
 };
 /* clang-format on */

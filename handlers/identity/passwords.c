@@ -143,17 +143,17 @@ static const enum err not_changed[] = { ERR_BAD_REQUEST, ERR_CONFLICT, ERR_OK };
 
 /* clang-format off */
 const struct route password_routes[] = {
-	{ POST, "/api/v1/auth/forgot-password", "platform.identity.forgot_password", KEY, "Ask for a mail to reset a password",
+	{ POST, "/api/v1/auth/forgot-password", "platform.identity.forgot_password", &by_anyone_with_key, "Ask for a mail to reset a password",
 	  "Answers the same whether there is such a user or not.  The mail's link and code are good for one use: the link for an "
 	  "hour, the code for ten minutes.  From one address at most 3 an hour for one account, and 20 for all, then none for 30 minutes.",
-	  .body = forgot_in, .out = &message_shape, .run = forgot, .sql = &q_forgot_issue, .flags = KEYLESS | PRIVATE, .status = 200 },
-	{ POST, "/api/v1/auth/reset-password", "platform.identity.reset_password", KEY, "Set a forgotten password",
+	  .body = forgot_in, .out = &message_shape, .run = forgot, .sql = &q_forgot_issue, .flags = PRIVATE, .status = 200 },
+	{ POST, "/api/v1/auth/reset-password", "platform.identity.reset_password", &by_anyone_with_key, "Set a forgotten password",
 	  "With the token of the mail's link, or with the address and the mail's code.  All sessions of the user end, and the "
 	  "address counts as verified: who resets a password reads its mail.  If it was not verified until now, passkeys and second factor end, too.",
-	  .body = reset_in, .out = &message_shape, .errors = not_reset, .run = reset, .flags = KEYLESS | PRIVATE | HASHES, .status = 200 },
-	{ POST, "/api/v1/auth/change-password", "platform.identity.change_password", KEY_USER, "Change my password",
+	  .body = reset_in, .out = &message_shape, .errors = not_reset, .run = reset, .flags = PRIVATE | HASHES, .status = 200 },
+	{ POST, "/api/v1/auth/change-password", "platform.identity.change_password", &by_user_with_key, "Change my password",
 	  "The other sessions end.  5 wrong ones an hour of a user from one address, then none for 30 minutes.",
-	  .body = change_in, .out = &message_shape, .errors = not_changed, .run = change, .flags = KEYLESS | PRIVATE | HASHES, .status = 200 },
+	  .body = change_in, .out = &message_shape, .errors = not_changed, .run = change, .flags = PRIVATE | HASHES, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -37,13 +37,13 @@ static enum err answer(struct req *rq)
 
 /* clang-format off */
 const struct route session_routes[] = {
-	{ GET,    "/api/v1/auth/sessions", "platform.identity.list_sessions", KEY_USER, "List my sessions",
+	{ GET,    "/api/v1/auth/sessions", "platform.identity.list_sessions", &by_user_with_key, "List my sessions",
 	  "Newest first, those that can still be used; at most 100.",
-	  .out = &session_shape, .list = &unwrapped, .items = "sessions", .sql = &q_session_list, .run = answer, .flags = KEYLESS },
-	{ DELETE, "/api/v1/auth/sessions", "platform.identity.revoke_other_sessions", KEY_USER, "End all my sessions but this one",
-	  .out = &message_shape, .sql = &q_session_revoke_others, .run = answer, .flags = KEYLESS },
-	{ DELETE, "/api/v1/auth/sessions/{session}", "platform.identity.revoke_session", KEY_USER, "End one of my sessions",
-	  .params = session_params, .out = &message_shape, .sql = &q_session_revoke, .flags = KEYLESS },
+	  .out = &session_shape, .list = &unwrapped, .items = "sessions", .sql = &q_session_list, .run = answer },
+	{ DELETE, "/api/v1/auth/sessions", "platform.identity.revoke_other_sessions", &by_user_with_key, "End all my sessions but this one",
+	  .out = &message_shape, .sql = &q_session_revoke_others, .run = answer },
+	{ DELETE, "/api/v1/auth/sessions/{session}", "platform.identity.revoke_session", &by_user_with_key, "End one of my sessions",
+	  .params = session_params, .out = &message_shape, .sql = &q_session_revoke },
 	ROUTE_END
 };
 /* clang-format on */

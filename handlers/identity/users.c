@@ -28,9 +28,9 @@ static const struct field user[] = {
 const struct shape user_shape = { "User", user };
 
 const struct route user_routes[] = {
-	{ GET,   "/api/v1/app/users/me", "app.users.get_me",    USER, "Get my profile",
+	{ GET,   "/api/v1/app/users/me", "app.users.get_me",    &by_user, "Get my profile",
 	  .out = &user_shape, .sql = &q_user_me },
-	{ PATCH, "/api/v1/app/users/me", "app.users.update_me", USER, "Change my profile",
+	{ PATCH, "/api/v1/app/users/me", "app.users.update_me", &by_user, "Change my profile",
 	  .body = user, .as = SET, .out = &user_shape, .sql = &q_user_update },
 	ROUTE_END
 };

@@ -52,7 +52,7 @@ static const struct field stats_out[] = {
 static const struct shape stats_shape = { "DashboardStats", stats_out };
 
 const struct route dashboard_stats_routes[] = {
-	{ GET, "/api/v1/admin/dashboard/stats", "app.admin.get_dashboard_stats", ADMIN, "Count users, subscriptions, webhooks and jobs",
+	{ GET, "/api/v1/admin/dashboard/stats", "app.admin.get_dashboard_stats", &by_admin, "Count users, subscriptions, webhooks and jobs",
 	  .out = &stats_shape, .sql = &q_dashboard_stats },
 	ROUTE_END
 };

@@ -145,13 +145,13 @@ static const enum err listen_errors[] = { ERR_ORIGIN, ERR_AUTHORIZATION, ERR_OK 
 
 /* clang-format off */
 const struct route realtime_routes[] = {
-	{ POST, "/api/v1/app/ws/ticket", "app.realtime.ticket", USER, "Get a ticket for a realtime connection",
+	{ POST, "/api/v1/app/ws/ticket", "app.realtime.ticket", &by_user, "Get a ticket for a realtime connection",
 	  .about = "Opens one WebSocket or one event stream within 30 seconds, in place of a token in the URL. The connection ends when the session does, or with the token where another issuer made it.",
 	  .out = &ticket_shape, .run = ticket_create, .flags = PRIVATE },
-	{ GET, "/api/v1/app/ws", "app.realtime.connect", USER, "Connect by WebSocket",
+	{ GET, "/api/v1/app/ws", "app.realtime.connect", &by_user, "Connect by WebSocket",
 	  .about = "JSON text frames in both directions: subscribe to channels, send to them, get what others and the server send. The token comes in the query (ticket, token), in Authorization, or as Sec-WebSocket-Protocol: bearer, <token>.",
 	  .query = connect_in, .errors = connect_errors, .run = realtime_connect, .flags = REALTIME | BARE, .status = 101 },
-	{ GET, "/api/v1/app/events", "app.realtime.listen", USER, "Listen to a channel by server-sent events",
+	{ GET, "/api/v1/app/events", "app.realtime.listen", &by_user, "Listen to a channel by server-sent events",
 	  .about = "The messages of one channel as a stream; EventSource reconnects by itself and misses nothing of the last two minutes.",
 	  .query = listen_in, .errors = listen_errors, .run = realtime_listen, .flags = REALTIME | BARE, .status = 200,
 	  .content_type = "text/event-stream" },

@@ -71,12 +71,12 @@ static enum err event_replay(struct req *rq)
 
 /* clang-format off */
 const struct route webhook_event_routes[] = {
-	{ GET,  "/api/v1/admin/webhook-events", "app.admin.list_webhook_events", ADMIN, "List received webhooks",
+	{ GET,  "/api/v1/admin/webhook-events", "app.admin.list_webhook_events", &by_admin, "List received webhooks",
 	  "Newest first; kept for 90 days. Filters combine, and total counts up to 10,001.",
 	  .query = list_in, .out = &event_shape, .list = &skipped, .sql = &q_webhook_event_list },
-	{ GET,  "/api/v1/admin/webhook-events/{webhook_event_id}", "app.admin.get_webhook_event", ADMIN, "Read a received webhook",
+	{ GET,  "/api/v1/admin/webhook-events/{webhook_event_id}", "app.admin.get_webhook_event", &by_admin, "Read a received webhook",
 	  .out = &detail_shape, .sql = &q_webhook_event_get },
-	{ POST, "/api/v1/admin/webhook-events/{webhook_event_id}/replay", "app.admin.replay_webhook_event", ADMIN, "Process a received webhook again",
+	{ POST, "/api/v1/admin/webhook-events/{webhook_event_id}/replay", "app.admin.replay_webhook_event", &by_admin, "Process a received webhook again",
 	  "By a job, as if it had just come; what it says is applied only if nothing newer was. One that could not be read is read again, and "
 	  "stays failed when it still cannot. Put down in the audit log.",
 	  .out = &detail_shape, .sql = &q_webhook_event_replay, .run = event_replay, .status = 202 },

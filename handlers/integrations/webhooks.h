@@ -2,7 +2,7 @@
  * What the endpoints of workspaces and those of tenants share: the same rows of
  * the same tables, looked at by somebody else.  The queries of
  * sql/queries/integrations/webhooks.sql and these handlers are about the workspace where the
- * route has one (WORKSPACE), and about the tenant's own endpoints elsewhere.
+ * route has one (by_member), and about the tenant's own endpoints elsewhere.
  */
 #ifndef HANDLERS_INTEGRATIONS_WEBHOOKS_H
 #define HANDLERS_INTEGRATIONS_WEBHOOKS_H

@@ -16,6 +16,7 @@
 #include <strings.h>
 
 #include "build/sql/integrations/webhook_events.h"
+#include "fcgi/auth.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/issuer.h"
@@ -104,7 +105,7 @@ static enum err store(struct req *rq, const struct webhook_event *e, const char 
 	enum err rc;
 
 	if (*cfg.webhooks_in_tenant)
-		rq->who.tenant_id = cfg.webhooks_in_tenant;
+		auth_act_for(rq, cfg.webhooks_in_tenant);
 	req_set(rq, "provider", e->provider);
 	req_set(rq, "event_id", e->id);
 	req_set(rq, "type", e->type);
@@ -348,22 +349,22 @@ static enum err google_receive(struct req *rq)
 #define RECEIVED .flags = RAW | SIGNED, .max_body = MAX_BODY, .out = &received_shape, .status = 200
 
 const struct route webhook_in_routes[] = {
-	{ POST, "/api/v1/public/webhooks/stripe",   "app.webhooks_in.receive_stripe",   PUBLIC, "Receive an event of Stripe's",
+	{ POST, "/api/v1/public/webhooks/stripe",   "app.webhooks_in.receive_stripe",   &by_anyone, "Receive an event of Stripe's",
 	  "Stripe-Signature: t=<seconds>,v1=<hex HMAC>. 401 for a signature that is missing, wrong or more than 300 s old, 503 where Stripe is "
 	  "not configured. An event that was sent before is received, and not processed twice.",
 	  RECEIVED, .body = event_in, .run = stripe_receive },
-	{ POST, "/api/v1/public/webhooks/clerk",    "app.webhooks_in.receive_clerk",    PUBLIC, "Receive an event of Clerk's",
+	{ POST, "/api/v1/public/webhooks/clerk",    "app.webhooks_in.receive_clerk",    &by_anyone, "Receive an event of Clerk's",
 	  "svix-id, svix-timestamp and svix-signature (or webhook-…), as Svix and Standard Webhooks sign. 401 for a signature that is missing, "
 	  "wrong or more than 300 s old, 503 where Clerk is not configured.",
 	  RECEIVED, .body = event_in, .run = clerk_receive },
-	{ POST, "/api/v1/public/webhooks/supabase", "app.webhooks_in.receive_supabase", PUBLIC, "Receive a change of Supabase's auth.users",
+	{ POST, "/api/v1/public/webhooks/supabase", "app.webhooks_in.receive_supabase", &by_anyone, "Receive a change of Supabase's auth.users",
 	  "Authorization: Bearer <the webhook's secret>. 401 for another one, 503 where Supabase is not configured.",
 	  RECEIVED, .body = event_in, .run = supabase_receive },
-	{ POST, "/api/v1/public/webhooks/apple",    "app.webhooks_in.receive_apple",    PUBLIC, "Receive an App Store notification",
+	{ POST, "/api/v1/public/webhooks/apple",    "app.webhooks_in.receive_apple",    &by_anyone, "Receive an App Store notification",
 	  "Version 2. 401 for a payload that is not signed up to the configured root, of another app or environment, or of more than 14 days "
 	  "ago; 503 where Apple is not configured.",
 	  RECEIVED, .body = apple_in, .run = apple_receive },
-	{ POST, "/api/v1/public/webhooks/google",   "app.webhooks_in.receive_google",   PUBLIC, "Receive a Play notification",
+	{ POST, "/api/v1/public/webhooks/google",   "app.webhooks_in.receive_google",   &by_anyone, "Receive a Play notification",
 	  "A Pub/Sub push with its OpenID Connect token: Authorization: Bearer <token>. 401 for a token that is not Google's, or for another "
 	  "audience or service account; 503 where Google is not configured, or its keys are not known yet.",
 	  RECEIVED, .body = google_in, .run = google_receive },

@@ -31,7 +31,7 @@ static const struct list audit_page = { "items", NULL, { "total" }, { "limit" },
 
 /* clang-format off */
 const struct route audit_routes[] = {
-	{ GET, "/api/v1/admin/dashboard/audit-logs", "app.admin.list_audit_logs", ADMIN, "Read the audit log",
+	{ GET, "/api/v1/admin/dashboard/audit-logs", "app.admin.list_audit_logs", &by_admin, "Read the audit log",
 	  .about = "Filters are exact, and combine. With one, total counts up to 10,001.",
 	  .query = list_in, .out = &audit_shape, .list = &audit_page, .sql = &q_audit_list },
 	ROUTE_END

@@ -188,31 +188,31 @@ static enum err queue_job_list(struct req *rq)
 
 /* clang-format off */
 const struct route bull_queue_routes[] = {
-	{ POST, "/api/bull-queue/submit", "operations.jobs.submit_job", USER_OR_KEY, "Submit a job",
-	  .gate = &operator_write, .body = submit_in, .out = &submitted_shape, .sql = &q_queue_submit },
-	{ POST, "/api/bull-queue/submit-scheduled", "operations.jobs.submit_scheduled_job", USER_OR_KEY, "Submit a delayed or repeated job",
+	{ POST, "/api/bull-queue/submit", "operations.jobs.submit_job", &by_user_or_key, "Submit a job",
+	  .may = &operator_write, .body = submit_in, .out = &submitted_shape, .sql = &q_queue_submit },
+	{ POST, "/api/bull-queue/submit-scheduled", "operations.jobs.submit_scheduled_job", &by_user_or_key, "Submit a delayed or repeated job",
 	  .about = "repeat and every make a schedule; there is one for each queue, name and rule, and submitting it again replaces data and "
 		   "delay. After a downtime it fires once. Days of the month and of the week are as in Vixie's cron: where both are given "
 		   "either is enough.",
-	  .gate = &operator_write, .body = schedule_in, .out = &scheduled_shape, .sql = &q_queue_schedule },
-	{ GET,  "/api/bull-queue/stats", "operations.jobs.get_queue_stats", USER_OR_KEY, "Count the jobs of the queues",
+	  .may = &operator_write, .body = schedule_in, .out = &scheduled_shape, .sql = &q_queue_schedule },
+	{ GET,  "/api/bull-queue/stats", "operations.jobs.get_queue_stats", &by_user_or_key, "Count the jobs of the queues",
 	  .about = "A job counts once: as paused if its queue is. Each number counts up to 10,001.",
-	  .gate = &operator_read, .query = only_queue, .out = &stats_shape, .sql = &q_queue_stats },
-	{ GET,  "/api/bull-queue/{queue}/jobs", "operations.jobs.list_queue_jobs", USER_OR_KEY, "List the jobs of a queue",
+	  .may = &operator_read, .query = only_queue, .out = &stats_shape, .sql = &q_queue_stats },
+	{ GET,  "/api/bull-queue/{queue}/jobs", "operations.jobs.list_queue_jobs", &by_user_or_key, "List the jobs of a queue",
 	  .about = "Newest first. total counts up to 10,001 of each status.",
-	  .gate = &operator_read, .params = queue_name, .query = list_in, .out = &job_shape, .list = &unpaged, .sql = &q_queue_job_list, .run = queue_job_list },
-	{ POST, "/api/bull-queue/{queue}/pause", "operations.jobs.pause_queue", USER_OR_KEY, "Pause a queue",
+	  .may = &operator_read, .params = queue_name, .query = list_in, .out = &job_shape, .list = &unpaged, .sql = &q_queue_job_list, .run = queue_job_list },
+	{ POST, "/api/bull-queue/{queue}/pause", "operations.jobs.pause_queue", &by_user_or_key, "Pause a queue",
 	  .about = "Nothing is taken from it; what runs goes on.", .done = "the queue is paused",
-	  .gate = &operator_write, .params = queue_name, .out = &paused_shape, .sql = &q_queue_pause, .status = 200 },
-	{ POST, "/api/bull-queue/{queue}/resume", "operations.jobs.resume_queue", USER_OR_KEY, "Resume a queue",
+	  .may = &operator_write, .params = queue_name, .out = &paused_shape, .sql = &q_queue_pause, .status = 200 },
+	{ POST, "/api/bull-queue/{queue}/resume", "operations.jobs.resume_queue", &by_user_or_key, "Resume a queue",
 	  .done = "the queue is resumed",
-	  .gate = &operator_write, .params = queue_name, .out = &paused_shape, .sql = &q_queue_resume, .status = 200 },
-	{ GET,  "/api/bull-queue/schedules", "operations.jobs.list_schedules", USER_OR_KEY, "List schedules",
+	  .may = &operator_write, .params = queue_name, .out = &paused_shape, .sql = &q_queue_resume, .status = 200 },
+	{ GET,  "/api/bull-queue/schedules", "operations.jobs.list_schedules", &by_user_or_key, "List schedules",
 	  .about = "Newest first.",
-	  .gate = &operator_read, .query = schedule_list_in, .out = &schedule_shape, .list = &enveloped, .sql = &q_queue_schedule_list },
-	{ DELETE, "/api/bull-queue/schedules/{schedule_id}", "operations.jobs.delete_schedule", USER_OR_KEY, "Delete a schedule",
+	  .may = &operator_read, .query = schedule_list_in, .out = &schedule_shape, .list = &enveloped, .sql = &q_queue_schedule_list },
+	{ DELETE, "/api/bull-queue/schedules/{schedule_id}", "operations.jobs.delete_schedule", &by_user_or_key, "Delete a schedule",
 	  .about = "Its job to come is cancelled.", .done = "the schedule is deleted",
-	  .gate = &operator_write, .out = &deleted_shape, .sql = &q_queue_schedule_remove, .status = 200 },
+	  .may = &operator_write, .out = &deleted_shape, .sql = &q_queue_schedule_remove, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -5,11 +5,11 @@
 
 /* clang-format off */
 const struct route docs_routes[] = {
-	{ GET, "/docs",         "app.health.get_swagger_ui",   PUBLIC, "The reference, to try out (Swagger UI)",
+	{ GET, "/docs",         "app.health.get_swagger_ui",   &by_anyone, "The reference, to try out (Swagger UI)",
 	  .flags = STATIC | BARE, .content_type = "text/html" },
-	{ GET, "/redoc",        "app.health.get_redoc",        PUBLIC, "The reference, to read (ReDoc)",
+	{ GET, "/redoc",        "app.health.get_redoc",        &by_anyone, "The reference, to read (ReDoc)",
 	  .flags = STATIC | BARE, .content_type = "text/html" },
-	{ GET, "/openapi.json", "app.health.get_openapi_json", PUBLIC, "This document",
+	{ GET, "/openapi.json", "app.health.get_openapi_json", &by_anyone, "This document",
 	  .flags = STATIC | BARE, .status = 200 },
 	ROUTE_END
 };

@@ -86,15 +86,15 @@ static enum err flag_check(struct req *rq)
 
 /* clang-format off */
 const struct route flag_routes[] = {
-	{ GET,    "/api/v1/admin/feature-flags",              "app.flags.list",   ADMIN, "List feature flags",
+	{ GET,    "/api/v1/admin/feature-flags",              "app.flags.list",   &by_admin, "List feature flags",
 	  .about = "All of them: a tenant has at most 1,000.", .out = &flag_shape, .list = &counted, .sql = &q_flag_list },
-	{ POST,   "/api/v1/admin/feature-flags",              "app.flags.create", ADMIN, "Create a feature flag",
+	{ POST,   "/api/v1/admin/feature-flags",              "app.flags.create", &by_admin, "Create a feature flag",
 	  .body = flag, .as = NEW, .out = &flag_shape, .constraints = constraints, .sql = &q_flag_create },
-	{ PATCH,  "/api/v1/admin/feature-flags/{flag_id}",    "app.flags.update", ADMIN, "Change a feature flag",
+	{ PATCH,  "/api/v1/admin/feature-flags/{flag_id}",    "app.flags.update", &by_admin, "Change a feature flag",
 	  .body = flag, .as = SET, .out = &flag_shape, .constraints = constraints, .sql = &q_flag_update },
-	{ DELETE, "/api/v1/admin/feature-flags/{flag_id}",    "app.flags.delete", ADMIN, "Delete a feature flag",
+	{ DELETE, "/api/v1/admin/feature-flags/{flag_id}",    "app.flags.delete", &by_admin, "Delete a feature flag",
 	  .out = &flag_shape, .sql = &q_flag_delete, .status = 204 },
-	{ GET,    "/api/v1/admin/feature-flags/{flag}/check", "app.flags.check",  ADMIN, "Is a flag on for a user, and why?",
+	{ GET,    "/api/v1/admin/feature-flags/{flag}/check", "app.flags.check",  &by_admin, "Is a flag on for a user, and why?",
 	  .about = "A percentage is that of all users whose first 32 bits of SHA-256(key:user_id), modulo 10,000, are below a "
 		   "hundred times it: the same user always gets the same answer, and stays in when the percentage grows.",
 	  .params = flag_key, .query = check_in, .out = &check_shape, .sql = &q_flag_check, .run = flag_check },

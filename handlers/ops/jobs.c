@@ -72,11 +72,11 @@ static enum err admin_job_list(struct req *rq)
 
 /* clang-format off */
 const struct route admin_job_routes[] = {
-	{ GET,  "/api/v1/admin/jobs",                "app.jobs.list",  ADMIN, "List background jobs",
+	{ GET,  "/api/v1/admin/jobs",                "app.jobs.list",  &by_admin, "List background jobs",
 	  .about = "Newest first; of a state that is an end, the latest first. Up to 10,001 are counted, and queue and kind are looked for "
 		   "among the newest 10,001 of the state.",
 	  .query = list_in, .out = &job_shape, .list = &skipped, .sql = &q_admin_job_list, .run = admin_job_list },
-	{ POST, "/api/v1/admin/jobs/{job_id}/retry", "app.jobs.retry", ADMIN, "Put a failed job back into its queue",
+	{ POST, "/api/v1/admin/jobs/{job_id}/retry", "app.jobs.retry", &by_admin, "Put a failed job back into its queue",
 	  .about = "With all its attempts; its errors stay.",
 	  .out = &job_shape, .constraints = constraints, .errors = retry_errors, .sql = &q_admin_job_retry, .status = 200 },
 	ROUTE_END

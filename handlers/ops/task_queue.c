@@ -146,32 +146,32 @@ static enum err task_claim(struct req *rq)
 
 /* clang-format off */
 const struct route task_queue_routes[] = {
-	{ POST, "/api/task-queue/submit", "operations.jobs.submit_task", USER_OR_KEY, "Submit a task",
+	{ POST, "/api/task-queue/submit", "operations.jobs.submit_task", &by_user_or_key, "Submit a task",
 	  .about = "Tasks and the jobs of /api/bull-queue are the same: queue_name, task_type, payload and max_attempts are queue, "
 		   "name, data and attempts there.",
-	  .gate = &operator_write, .body = submit_in, .out = &submitted_shape, .errors = no_tenant, .sql = &q_task_submit },
-	{ POST, "/api/task-queue/claim",  "operations.jobs.claim_task", USER_OR_KEY, "Claim tasks",
+	  .may = &operator_write, .body = submit_in, .out = &submitted_shape, .errors = no_tenant, .sql = &q_task_submit },
+	{ POST, "/api/task-queue/claim",  "operations.jobs.claim_task", &by_user_or_key, "Claim tasks",
 	  .about = "In the order of priority, run_at and id; no task goes to two workers. data is an array with batch_size above 1, "
 		   "and null when there is nothing to do. Whoever claims reports before lease_expires_at, or sends a heartbeat; "
 		   "else the task goes back while attempts are left.",
-	  .gate = &operator_write, .body = claim_in, .out = &task_shape, .errors = no_tenant, .sql = &q_task_claim, .run = task_claim,
+	  .may = &operator_write, .body = claim_in, .out = &task_shape, .errors = no_tenant, .sql = &q_task_claim, .run = task_claim,
 	  .status = 200, .flags = ONE_OR_MANY },
-	{ GET,  "/api/task-queue/{task_id}", "operations.jobs.get_task", USER_OR_KEY, "Get a task",
-	  .gate = &operator_read, .out = &detail_shape, .sql = &q_task_get },
-	{ POST, "/api/task-queue/{task_id}/complete", "operations.jobs.complete_task", USER_OR_KEY, "Report a task done",
-	  .gate = &operator_write, .body = complete_in, .out = &detail_shape, .errors = conflicts, .sql = &q_task_complete, .status = 200 },
-	{ POST, "/api/task-queue/{task_id}/fail", "operations.jobs.fail_task", USER_OR_KEY, "Report that an attempt has failed",
+	{ GET,  "/api/task-queue/{task_id}", "operations.jobs.get_task", &by_user_or_key, "Get a task",
+	  .may = &operator_read, .out = &detail_shape, .sql = &q_task_get },
+	{ POST, "/api/task-queue/{task_id}/complete", "operations.jobs.complete_task", &by_user_or_key, "Report a task done",
+	  .may = &operator_write, .body = complete_in, .out = &detail_shape, .errors = conflicts, .sql = &q_task_complete, .status = 200 },
+	{ POST, "/api/task-queue/{task_id}/fail", "operations.jobs.fail_task", &by_user_or_key, "Report that an attempt has failed",
 	  .about = "It waits for its back-off, 5 s, 15 s, 45 s, … unless the task or the report says otherwise, while attempts are left.",
-	  .gate = &operator_write, .body = fail_in, .out = &detail_shape, .errors = conflicts, .sql = &q_task_fail, .status = 200 },
-	{ POST, "/api/task-queue/{task_id}/heartbeat", "operations.jobs.heartbeat_task", USER_OR_KEY, "Keep a claim",
+	  .may = &operator_write, .body = fail_in, .out = &detail_shape, .errors = conflicts, .sql = &q_task_fail, .status = 200 },
+	{ POST, "/api/task-queue/{task_id}/heartbeat", "operations.jobs.heartbeat_task", &by_user_or_key, "Keep a claim",
 	  .about = "The lease then ends timeout_seconds from now.",
-	  .gate = &operator_write, .body = heartbeat_in, .out = &detail_shape, .errors = conflicts, .sql = &q_task_heartbeat, .status = 200 },
-	{ POST, "/api/task-queue/{task_id}/cancel", "operations.jobs.cancel_task", USER_OR_KEY, "Cancel a task",
+	  .may = &operator_write, .body = heartbeat_in, .out = &detail_shape, .errors = conflicts, .sql = &q_task_heartbeat, .status = 200 },
+	{ POST, "/api/task-queue/{task_id}/cancel", "operations.jobs.cancel_task", &by_user_or_key, "Cancel a task",
 	  .about = "Of a running one the worker learns when it reports: 409.",
-	  .gate = &operator_write, .out = &detail_shape, .errors = conflicts, .sql = &q_task_cancel, .status = 200 },
-	{ POST, "/api/task-queue/{task_id}/retry", "operations.jobs.retry_task", USER_OR_KEY, "Try a failed task again",
+	  .may = &operator_write, .out = &detail_shape, .errors = conflicts, .sql = &q_task_cancel, .status = 200 },
+	{ POST, "/api/task-queue/{task_id}/retry", "operations.jobs.retry_task", &by_user_or_key, "Try a failed task again",
 	  .about = "With all its attempts; its errors stay.",
-	  .gate = &operator_write, .out = &detail_shape, .errors = conflicts, .sql = &q_task_retry, .status = 200 },
+	  .may = &operator_write, .out = &detail_shape, .errors = conflicts, .sql = &q_task_retry, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

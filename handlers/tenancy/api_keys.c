@@ -116,16 +116,16 @@ static enum err api_key_update(struct req *rq)
 
 /* clang-format off */
 const struct route api_key_routes[] = {
-	{ GET,    "/api/v1/dashboard/api-keys",          "platform.apikeys.list_dashboard_keys",  TEAM_ADMIN, "List the API keys",
+	{ GET,    "/api/v1/dashboard/api-keys",          "platform.apikeys.list_dashboard_keys",  &by_team_admin, "List the API keys",
 	  .about = "Newest first; those of the test mode with X-Test-Mode. At most limit, 1000 when left out.",
 	  .query = list_in, .out = &key_shape, .list = &sliced, .items = "api_keys", .sql = &q_api_key_list },
-	{ POST,   "/api/v1/dashboard/api-keys",          "platform.apikeys.create_dashboard_key", TEAM_ADMIN, "Make an API key",
+	{ POST,   "/api/v1/dashboard/api-keys",          "platform.apikeys.create_dashboard_key", &by_team_admin, "Make an API key",
 	  .about = "A secret key is shown in full in this answer only. With X-Test-Mode: true the key is one of the test mode.",
 	  .body = api_key, .as = NEW, .out = &key_shape, .run = api_key_create, .flags = PRIVATE },
-	{ PUT,    "/api/v1/dashboard/api-keys/{key_id}", "platform.apikeys.update_dashboard_key", TEAM_ADMIN, "Change an API key",
+	{ PUT,    "/api/v1/dashboard/api-keys/{key_id}", "platform.apikeys.update_dashboard_key", &by_team_admin, "Change an API key",
 	  .about = "Takes effect at once.",
 	  .body = api_key, .as = SET, .out = &key_shape, .errors = is_revoked, .constraints = update_constraints, .run = api_key_update },
-	{ DELETE, "/api/v1/dashboard/api-keys/{key_id}", "platform.apikeys.revoke_dashboard_key", TEAM_ADMIN, "Revoke an API key",
+	{ DELETE, "/api/v1/dashboard/api-keys/{key_id}", "platform.apikeys.revoke_dashboard_key", &by_team_admin, "Revoke an API key",
 	  .about = "Final, and at once. Revoking it again changes nothing.",
 	  .out = &key_shape, .sql = &q_api_key_revoke, .status = 204 },
 	ROUTE_END

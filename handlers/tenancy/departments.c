@@ -52,13 +52,13 @@ static enum err department_create(struct req *rq)
 
 /* clang-format off */
 const struct route department_routes[] = {
-	{ GET, "/api/v1/organizations/{organization_id}/departments", "platform.organizations.list_departments", KEY_USER,
+	{ GET, "/api/v1/organizations/{organization_id}/departments", "platform.organizations.list_departments", &by_organization_member,
 	  "List an organization's departments", "The default one first, then by name.",
 	  .may = &org_read, .out = &department_shape, .list = &sliced, .sql = &q_department_list },
-	{ GET, "/api/v1/departments/{department_id}", "platform.organizations.get_department", KEY,
+	{ GET, "/api/v1/departments/{department_id}", "platform.organizations.get_department", &by_key_with_user,
 	  "Get a department", "For a member of its organization, whom user_id names; a bearer token, if one is sent, must be that user's.",
-	  .query = get_in, .out = &department_shape, .errors = not_a_member, .sql = &q_department_get, .flags = TOKEN_TOO },
-	{ POST, "/api/v1/dashboard/organizations/{organization_id}/departments", "platform.organizations.dashboard_create_department", TEAM_ADMIN,
+	  .query = get_in, .out = &department_shape, .errors = not_a_member, .sql = &q_department_get },
+	{ POST, "/api/v1/dashboard/organizations/{organization_id}/departments", "platform.organizations.dashboard_create_department", &by_team_admin,
 	  "Add a department to an organization",
 	  .body = department, .as = NEW, .out = &department_shape, .constraints = create_constraints, .run = department_create },
 	ROUTE_END

@@ -126,28 +126,28 @@ static enum err invitation_get(struct req *rq)
 
 /* clang-format off */
 const struct route invitation_routes[] = {
-	{ POST,   "/api/v1/organizations/{organization_id}/invite", "platform.organizations.invite", KEY_USER,
+	{ POST,   "/api/v1/organizations/{organization_id}/invite", "platform.organizations.invite", &by_organization_member,
 	  "Invite somebody", "A mail goes to the address, with a link that is good for 7 days. An organization has at most 100 pending invitations (409), and sends "
 	  "50 such mails an hour; a sender too, and an address gets 10 a day from one and 30 from all, a tenth where the sender is not "
 	  "verified (429). Where the tenant asks for verified addresses, the sender must have one (403).",
 	  .may = &org_manage, .body = invitation, .as = NEW, .out = &invitation_shape, .constraints = constraints, .sql = &q_invitation_create, .run = invitation_create },
-	{ POST,   "/api/v1/organizations/{organization_id}/invitations/{invitation_id}/resend", "platform.organizations.resend_invitation", KEY_USER,
+	{ POST,   "/api/v1/organizations/{organization_id}/invitations/{invitation_id}/resend", "platform.organizations.resend_invitation", &by_organization_member,
 	  "Send an invitation again", "With a fresh link for another 7 days; the old one stops working. One that has expired is not pending any more: invite again.",
 	  .may = &org_manage, .out = &invitation_shape, .errors = not_pending, .sql = &q_invitation_resend, .run = invitation_resend, .status = 200 },
-	{ DELETE, "/api/v1/organizations/{organization_id}/invitations/{invitation_id}", "platform.organizations.cancel_invitation", KEY_USER,
+	{ DELETE, "/api/v1/organizations/{organization_id}/invitations/{invitation_id}", "platform.organizations.cancel_invitation", &by_organization_member,
 	  "Cancel an invitation", "Its link stops working.",
 	  .may = &org_manage, .out = &message_shape, .sql = &q_invitation_cancel },
-	{ POST,   "/api/v1/organizations/accept-invitation", "platform.organizations.accept_invitation", KEY_USER,
+	{ POST,   "/api/v1/organizations/accept-invitation", "platform.organizations.accept_invitation", &by_key_and_user,
 	  "Accept an invitation", "The caller's address must be the invited one, and is verified by that. If it was not until now, "
 	  "other sessions end, and what opened none or others than this one: passkeys, second factor, password.",
 	  .body = token_in, .out = &organization_shape, .errors = not_accepted, .sql = &q_invitation_accept, .run = invitation_accept, .status = 200 },
-	{ POST,   "/api/v1/organizations/reject-invitation", "platform.organizations.reject_invitation", KEY,
+	{ POST,   "/api/v1/organizations/reject-invitation", "platform.organizations.reject_invitation", &by_key,
 	  "Reject an invitation", "The token is enough.",
 	  .body = token_in, .out = &message_shape, .errors = not_rejected, .sql = &q_invitation_reject, .run = invitation_reject, .status = 200 },
-	{ GET,    "/api/v1/organizations/invitations/pending", "platform.organizations.list_pending_invitations", KEY,
+	{ GET,    "/api/v1/organizations/invitations/pending", "platform.organizations.list_pending_invitations", &by_key,
 	  "List the pending invitations of an address", "Newest first, over all organizations; for an unknown address there are none.",
 	  .query = pending_in, .out = &invitation_shape, .list = &sliced, .sql = &q_invitation_list_pending },
-	{ GET,    "/api/v1/organizations/invitations/{invitation_token}", "platform.organizations.get_invitation", KEY,
+	{ GET,    "/api/v1/organizations/invitations/{invitation_token}", "platform.organizations.get_invitation", &by_key,
 	  "Get an invitation by its token", "To look at it uses nothing up.",
 	  .params = token_path, .out = &invitation_shape, .sql = &q_invitation_get, .run = invitation_get },
 	ROUTE_END

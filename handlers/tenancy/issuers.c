@@ -107,18 +107,18 @@ static enum err issuer_update(struct req *rq)
 
 /* clang-format off */
 const struct route issuer_routes[] = {
-	{ GET,    "/api/v1/dashboard/issuers",             "platform.admin.issuer_list",   TEAM, "List trusted issuers",
+	{ GET,    "/api/v1/dashboard/issuers",             "platform.admin.issuer_list",   &by_team, "List trusted issuers",
 	  .about = "Whose tokens sign the tenant's users in, beside the issuers that are configured for all tenants; at most 10.",
 	  .out = &issuer_shape, .list = &unwrapped, .items = "issuers", .sql = &q_issuer_list },
-	{ POST,   "/api/v1/dashboard/issuers",             "platform.admin.issuer_create", TEAM_ADMIN, "Trust an issuer",
+	{ POST,   "/api/v1/dashboard/issuers",             "platform.admin.issuer_create", &by_team_admin, "Trust an issuer",
 	  .about = "Either its key set's URL or its shared secret. The URL must lead to a public address.",
 	  .body = issuer, .as = NEW, .out = &issuer_shape, .constraints = constraints,
 	  .sql = &q_issuer_create, .run = issuer_create, .flags = SLOW },
-	{ PUT,    "/api/v1/dashboard/issuers/{issuer_id}", "platform.admin.issuer_update", TEAM_ADMIN, "Change a trusted issuer",
+	{ PUT,    "/api/v1/dashboard/issuers/{issuer_id}", "platform.admin.issuer_update", &by_team_admin, "Change a trusted issuer",
 	  .about = "Fields left out keep their value. A jwks_url replaces a secret, and a secret a jwks_url.",
 	  .body = issuer, .as = SET, .out = &issuer_shape, .constraints = constraints,
 	  .sql = &q_issuer_update, .run = issuer_update, .flags = SLOW },
-	{ DELETE, "/api/v1/dashboard/issuers/{issuer_id}", "platform.admin.issuer_delete", TEAM_ADMIN, "Stop trusting an issuer",
+	{ DELETE, "/api/v1/dashboard/issuers/{issuer_id}", "platform.admin.issuer_delete", &by_team_admin, "Stop trusting an issuer",
 	  .about = "Its tokens are refused within a minute; the users that it brought stay.",
 	  .out = &issuer_shape, .sql = &q_issuer_delete, .status = 204 },
 	ROUTE_END

@@ -26,19 +26,19 @@ static const struct constraint constraints[] = {
 const struct shape organization_shape = { "Organization", organization };
 
 const struct route organization_routes[] = {
-	{ GET,  "/api/v1/organizations/my-organizations", "platform.organizations.list_mine", KEY_USER,
+	{ GET,  "/api/v1/organizations/my-organizations", "platform.organizations.list_mine", &by_key_and_user,
 	  "List my organizations", "With the caller's role in each, oldest first; those in which the caller is deactivated are left out.",
 	  .out = &organization_shape, .list = &sliced, .items = "organizations", .sql = &q_organization_list },
-	{ POST, "/api/v1/organizations", "platform.organizations.create", KEY_USER,
+	{ POST, "/api/v1/organizations", "platform.organizations.create", &by_key_and_user,
 	  "Create an organization", "The caller becomes its owner. It has a default department, General, from the beginning, and becomes the "
 	  "caller's default organization if there is none yet.",
 	  .body = organization, .as = NEW, .out = &organization_shape, .constraints = constraints, .sql = &q_organization_create },
-	{ GET,  "/api/v1/organizations/{organization_id}", "platform.organizations.get", KEY_USER,
+	{ GET,  "/api/v1/organizations/{organization_id}", "platform.organizations.get", &by_organization_member,
 	  "Get an organization", .may = &org_read, .out = &organization_shape, .sql = &q_organization_get },
-	{ PUT,  "/api/v1/organizations/{organization_id}", "platform.organizations.update", KEY_USER,
+	{ PUT,  "/api/v1/organizations/{organization_id}", "platform.organizations.update", &by_organization_member,
 	  "Change an organization", "Fields that are left out keep their value.",
 	  .may = &org_manage, .body = organization, .as = SET, .out = &organization_shape, .sql = &q_organization_update },
-	{ POST, "/api/v1/organizations/{organization_id}/set-default", "platform.organizations.set_default", KEY_USER,
+	{ POST, "/api/v1/organizations/{organization_id}/set-default", "platform.organizations.set_default", &by_organization_member,
 	  "Make an organization my default one", "It serves wherever none is named.",
 	  .may = &org_read, .out = &message_shape, .sql = &q_organization_set_default, .status = 200 },
 	ROUTE_END

@@ -127,13 +127,13 @@ static enum err oauth_provider_put(struct req *rq)
 
 /* clang-format off */
 const struct route settings_routes[] = {
-	{ GET, "/api/v1/dashboard/settings",                   "platform.admin.get_settings",       TEAM, "Get the settings",
+	{ GET, "/api/v1/dashboard/settings",                   "platform.admin.get_settings",       &by_team, "Get the settings",
 	  .out = &settings_shape, .sql = &q_settings_get, .run = settings_get },
-	{ PUT, "/api/v1/dashboard/settings",                   "platform.admin.update_settings",    TEAM_ADMIN, "Change the settings",
+	{ PUT, "/api/v1/dashboard/settings",                   "platform.admin.update_settings",    &by_team_admin, "Change the settings",
 	  .about = "Fields left out keep their value, null clears them. Whoever is signed in stays so when email_verification_required "
 		   "becomes true, but can sign in again only with a verified address.",
 	  .body = settings, .as = SET, .out = &settings_shape, .sql = &q_settings_get, .run = settings_update, .flags = IF_MATCH },
-	{ PUT, "/api/v1/dashboard/oauth-providers/{provider}", "platform.admin.put_oauth_provider", TEAM_ADMIN, "Set up a sign-in provider",
+	{ PUT, "/api/v1/dashboard/oauth-providers/{provider}", "platform.admin.put_oauth_provider", &by_team_admin, "Set up a sign-in provider",
 	  .params = provider_path, .body = provider, .as = SET, .out = &provider_shape, .constraints = provider_constraints, .run = oauth_provider_put },
 	ROUTE_END
 };

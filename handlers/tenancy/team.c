@@ -100,19 +100,19 @@ static enum err team_remove(struct req *rq)
 
 /* clang-format off */
 const struct route team_routes[] = {
-	{ GET,    "/api/v1/dashboard/team",             "platform.teams.list_team",          TEAM, "List the team",
+	{ GET,    "/api/v1/dashboard/team",             "platform.teams.list_team",          &by_team_any_mode, "List the team",
 	  .about = "Owners first, then by when they joined; who is invited comes last. At most limit, 1000 when left out.",
-	  .out = &member_shape, .list = &sliced, .items = "members", .sql = &q_team_list, .flags = ONE_MODE },
-	{ POST,   "/api/v1/dashboard/team/invitations", "platform.teams.invite_team_member", TEAM_ADMIN, "Invite somebody to the team",
+	  .out = &member_shape, .list = &sliced, .items = "members", .sql = &q_team_list },
+	{ POST,   "/api/v1/dashboard/team/invitations", "platform.teams.invite_team_member", &by_team_admin_any_mode, "Invite somebody to the team",
 	  .about = "Mails a link that is good once, for 7 days. Whoever is still invited gets a fresh one, and the role of today. "
 		   "20 an hour for each tenant; who is not verified has 5, and none where the tenant asks for verified addresses.",
-	  .body = member, .as = NEW, .out = &member_shape, .constraints = invite_constraints, .run = team_invite, .flags = ONE_MODE },
-	{ PUT,    "/api/v1/dashboard/team/{member_id}", "platform.teams.update_team_member", TEAM_ADMIN, "Change a member's role, or (de)activate",
+	  .body = member, .as = NEW, .out = &member_shape, .constraints = invite_constraints, .run = team_invite },
+	{ PUT,    "/api/v1/dashboard/team/{member_id}", "platform.teams.update_team_member", &by_team_admin_any_mode, "Change a member's role, or (de)activate",
 	  .about = "Only an owner makes somebody an owner, and changes an owner; the last one stays.",
-	  .body = member, .as = SET, .out = &member_shape, .errors = owner_stays, .run = team_update, .flags = ONE_MODE },
-	{ DELETE, "/api/v1/dashboard/team/{member_id}", "platform.teams.remove_team_member", TEAM_ADMIN, "Remove a member, or withdraw an invitation",
+	  .body = member, .as = SET, .out = &member_shape, .errors = owner_stays, .run = team_update },
+	{ DELETE, "/api/v1/dashboard/team/{member_id}", "platform.teams.remove_team_member", &by_team_admin_any_mode, "Remove a member, or withdraw an invitation",
 	  .about = "Only an owner removes an owner; the last one stays.",
-	  .out = &member_shape, .errors = owner_stays, .run = team_remove, .flags = ONE_MODE, .status = 204 },
+	  .out = &member_shape, .errors = owner_stays, .run = team_remove, .status = 204 },
 	ROUTE_END
 };
 /* clang-format on */

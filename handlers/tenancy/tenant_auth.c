@@ -10,6 +10,7 @@
  * found here, nor these there.
  */
 #include "build/sql/tenancy/tenant_auth.h"
+#include "fcgi/auth.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/jx.h"
@@ -217,7 +218,7 @@ static void become(struct req *rq, const PGresult *found)
 	const char *tenant = column(rq, found, "tenant");
 
 	if (tenant)
-		rq->who.tenant_id = tenant;
+		auth_act_for(rq, tenant);
 	req_set(rq, "member", column(rq, found, "member"));
 }
 
@@ -291,7 +292,7 @@ static enum err tenant_refresh(struct req *rq)
 
 	if (!refresh_parse(&rq->arena, req_text(rq, "refresh_token"), &r))
 		return req_fail(rq, ERR_AUTHENTICATION, "the refresh token is not valid");
-	rq->who.tenant_id = r.tenant;
+	auth_act_for(rq, r.tenant);
 	req_set(rq, "session", r.session);
 	req_set(rq, "generation", arena_fmt(&rq->arena, "%u", r.generation));
 	rc = db_call(rq, &q_team_refresh, true, &res);
@@ -356,7 +357,7 @@ static enum err take_ticket(struct req *rq, const char *kind, const char *field)
 		return rc;
 	if (!ticket_parse(&rq->arena, req_text(rq, "token"), &tenant, &hash))
 		return req_fail(rq, ERR_TICKET, NULL);
-	rq->who.tenant_id = tenant;
+	auth_act_for(rq, tenant);
 	req_set(rq, "token_hash", hash);
 	req_set(rq, "kind", kind);
 	rc = db_call(rq, &q_team_ticket_find, true, &res);
@@ -431,32 +432,32 @@ static enum err tenant_change_password(struct req *rq)
 
 /* clang-format off */
 const struct route tenant_auth_routes[] = {
-	{ POST, "/api/v1/tenant-auth/register",          "platform.identity.tenant_register",          PUBLIC, "Make a tenant and its owner",
+	{ POST, "/api/v1/tenant-auth/register",          "platform.identity.tenant_register",          &by_anyone, "Make a tenant and its owner",
 	  .about = "From one address three an hour for one account, and 20 for all, then none for 30 minutes.",
 	  .body = register_in, .out = &token_shape, .constraints = register_constraints, .run = tenant_register, .flags = PRIVATE | HASHES },
-	{ POST, "/api/v1/tenant-auth/login",             "platform.identity.tenant_login",             PUBLIC, "Log in to the dashboard",
+	{ POST, "/api/v1/tenant-auth/login",             "platform.identity.tenant_login",             &by_anyone, "Log in to the dashboard",
 	  .about = "Wrong ones count: ten in 15 minutes of an account from one address, and 50 of all, then none for 15 minutes; 30 an hour of "
 		   "an account from addresses that it does not know, then a brake.",
 	  .body = login_in, .out = &token_shape, .errors = login_errors, .run = tenant_login, .flags = PRIVATE | HASHES, .status = 200 },
-	{ POST, "/api/v1/tenant-auth/refresh",           "platform.identity.tenant_refresh",           PUBLIC, "Get a new access token",
+	{ POST, "/api/v1/tenant-auth/refresh",           "platform.identity.tenant_refresh",           &by_anyone, "Get a new access token",
 	  .about = "The same refresh token comes back, or, where the tenant has tokens rotated (refresh_token_rotation), the next one.",
 	  .body = refresh_in, .out = &token_shape, .errors = refresh_errors, .run = tenant_refresh, .flags = PRIVATE, .status = 200 },
-	{ POST, "/api/v1/tenant-auth/logout",            "platform.identity.tenant_logout",            TEAM, "Log out",
+	{ POST, "/api/v1/tenant-auth/logout",            "platform.identity.tenant_logout",            &by_team_any_mode, "Log out",
 	  .about = "Ends all of the caller's sessions, on every device.",
-	  .out = &message_shape, .run = tenant_logout, .flags = ONE_MODE, .status = 200 },
-	{ GET,  "/api/v1/tenant-auth/me",                "platform.identity.tenant_me",                TEAM, "Who am I?",
-	  .out = &me_shape, .sql = &q_team_me, .flags = ONE_MODE },
-	{ POST, "/api/v1/tenant-auth/forgot-password",   "platform.identity.tenant_forgot_password",   PUBLIC, "Have a link for a new password mailed",
+	  .out = &message_shape, .run = tenant_logout, .status = 200 },
+	{ GET,  "/api/v1/tenant-auth/me",                "platform.identity.tenant_me",                &by_team_any_mode, "Who am I?",
+	  .out = &me_shape, .sql = &q_team_me },
+	{ POST, "/api/v1/tenant-auth/forgot-password",   "platform.identity.tenant_forgot_password",   &by_anyone, "Have a link for a new password mailed",
 	  .about = "The answer is the same whether there is such an account or not. The link is good once, for an hour. "
 		   "From one address three an hour for one account, and 20 for all, then none for 30 minutes.",
 	  .body = forgot_in, .out = &message_shape, .run = tenant_forgot_password, .flags = PRIVATE, .status = 200 },
-	{ POST, "/api/v1/tenant-auth/reset-password",    "platform.identity.tenant_reset_password",    PUBLIC, "Set a new password by a mailed link",
+	{ POST, "/api/v1/tenant-auth/reset-password",    "platform.identity.tenant_reset_password",    &by_anyone, "Set a new password by a mailed link",
 	  .about = "Ends all of the account's sessions.",
 	  .body = reset_in, .out = &message_shape, .errors = ticket_errors, .run = tenant_reset_password, .flags = PRIVATE | HASHES, .status = 200 },
-	{ POST, "/api/v1/tenant-auth/change-password",   "platform.identity.tenant_change_password",   TEAM, "Change my password",
+	{ POST, "/api/v1/tenant-auth/change-password",   "platform.identity.tenant_change_password",   &by_team_any_mode, "Change my password",
 	  .about = "Ends all of the caller's sessions, this one too. Five wrong ones an hour from one address, then none for 30 minutes.",
-	  .body = change_in, .out = &message_shape, .run = tenant_change_password, .flags = PRIVATE | HASHES | ONE_MODE, .status = 200 },
-	{ POST, "/api/v1/tenant-auth/accept-invitation", "platform.identity.tenant_accept_invitation", PUBLIC, "Join a team by a mailed link",
+	  .body = change_in, .out = &message_shape, .run = tenant_change_password, .flags = PRIVATE | HASHES, .status = 200 },
+	{ POST, "/api/v1/tenant-auth/accept-invitation", "platform.identity.tenant_accept_invitation", &by_anyone, "Join a team by a mailed link",
 	  .body = accept_in, .out = &token_shape, .errors = ticket_errors, .run = tenant_accept_invitation, .flags = PRIVATE | HASHES },
 	ROUTE_END
 };

@@ -26,15 +26,15 @@ const struct shape project_shape = { "Project", project };
 
 /* clang-format off */
 const struct route project_routes[] = {
-	{ GET,    "/api/v1/app/projects",              "app.projects.list",   USER, "List my projects",
+	{ GET,    "/api/v1/app/projects",              "app.projects.list",   &by_user, "List my projects",
 	  .query = list_in, .out = &project_shape, .list = &skipped, .sql = &q_project_list },
-	{ POST,   "/api/v1/app/projects",              "app.projects.create", USER, "Create a project",
+	{ POST,   "/api/v1/app/projects",              "app.projects.create", &by_user, "Create a project",
 	  .body = project, .as = NEW, .out = &project_shape, .sql = &q_project_create },
-	{ GET,    "/api/v1/app/projects/{project_id}", "app.projects.get",    USER, "Get a project",
+	{ GET,    "/api/v1/app/projects/{project_id}", "app.projects.get",    &by_user, "Get a project",
 	  .out = &project_shape, .sql = &q_project_get },
-	{ PATCH,  "/api/v1/app/projects/{project_id}", "app.projects.update", USER, "Change a project",
+	{ PATCH,  "/api/v1/app/projects/{project_id}", "app.projects.update", &by_user, "Change a project",
 	  .body = project, .as = SET, .out = &project_shape, .sql = &q_project_update },
-	{ DELETE, "/api/v1/app/projects/{project_id}", "app.projects.delete", USER, "Delete a project",
+	{ DELETE, "/api/v1/app/projects/{project_id}", "app.projects.delete", &by_user, "Delete a project",
 	  .out = &project_shape, .sql = &q_project_delete, .status = 204 },
 	ROUTE_END
 };

@@ -1,4 +1,4 @@
-# enter() beyond a user's own session: API keys, teams, organizations, impersonation, roles of other issuers.
+# The doors beyond a user's own session: API keys, teams, organizations, impersonation, roles of other issuers.
 
 use v5.36;
 use lib 't/lib';
@@ -26,7 +26,7 @@ sub user ($public_id, %with) {
     my $id = one('INSERT INTO users (' . join(', ', @names) . ') VALUES (' . join(', ', ('?') x @names) . ') RETURNING id', @row{@names});
     my $session = one(q{INSERT INTO sessions (tenant_id, user_id, expires_at, impersonator_id, method)
         VALUES (?, ?, now() + interval '1 hour', ?, 'token') RETURNING id}, $row{tenant_id}, $id, $by);
-    return { id => $id, %row, enter => { tenant => $row{tenant_id}, issuer => 'ashlar', subject => $public_id, session => $session, min_role => 'user' } };
+    return { id => $id, %row, enter => { tenant => $row{tenant_id}, issuer => 'ashlar', subject => $public_id, session => $session, least_role => 'user' } };
 }
 
 sub key ($type, %with) {
@@ -38,12 +38,22 @@ sub key ($type, %with) {
     return { %row, enter => { tenant => undef, key => $row{hash} } };
 }
 
-# The settings that enter() made, or the SQLSTATE and the message.
+# The settings that the door made, or the SQLSTATE and the message.
 sub enter (%value) {
+    my $team = delete $value{team};
+    my $door =
+          $team                                        ? 'enter_team'
+        : exists $value{workspace}                     ? 'enter_member'
+        : exists $value{organization}                  ? 'enter_organization'
+        : $value{is_installation} || $value{permission} ? ($value{least_role} ? 'enter_operator' : 'enter_operator_key')
+        : $value{least_role}                           ? 'enter_user'
+        : $value{key}                                  ? 'enter_key'
+        :                                                'enter_anyone';
+    delete @value{qw(issuer subject)} if $team;
     my $result;
     eval {
         $sql->in($api, undef, undef, sub {
-            $sql->run($api, enter => team => 'f', test => 'f', request => $request, %value);
+            $sql->run($api, $door => note => $request, %value);
             ($result) = $api->selectrow_array(q{SELECT concat_ws(' ', CASE app_tenant() WHEN ? THEN 'A' WHEN ? THEN 'B' ELSE 'other' END,
                 (SELECT public_id FROM users WHERE id = app_user()), (SELECT email FROM team_members WHERE id = app_team()),
                 CASE WHEN app_is_secret() THEN 'secret' END, app_org_role())}, undef, $A, $B);
@@ -105,11 +115,11 @@ subtest 'the team' => sub {
     for my $row ([ owner => 1, 1, 1 ], [ admin => 1, 1, 0 ], [ member => 1, 0, 0 ]) {
         my ($role, @may) = @$row;
         for my $need (qw(member admin owner)) {
-            my $got = enter(%{ $member{$role}{enter} }, min_role => $need);
+            my $got = enter(%{ $member{$role}{enter} }, least_role => $need);
             shift @may ? is $got, "A $role\@a.example", "$role where $need is needed" : refused 'AS403', $got, "$role where $need is needed";
         }
     }
-    my %owner = (%{ $member{owner}{enter} }, min_role => 'member');
+    my %owner = (%{ $member{owner}{enter} }, least_role => 'member');
     like enter(%owner, test => 't'), qr/\Aother/, 'in test mode the tenant is its sibling';
     refused 'AS401', enter(%owner, tenant => $B), 'the session is of one tenant';
     refused 'AS401', enter(%owner, session => $ann->{enter}{session}), 'a user\'s session is no team member\'s';
@@ -127,8 +137,8 @@ subtest 'an organization' => sub {
     my $theirs = one(q{INSERT INTO organizations (tenant_id, name, slug) VALUES (?, 'Acme', 'acme') RETURNING id}, $B);
     my $dev = user('dev');
     $super->do(q{INSERT INTO memberships (tenant_id, organization_id, user_id, role) VALUES (?, ?, ?, 'developer')}, undef, $A, $acme, $dev->{id});
-    my %read   = (organization => $acme, org_roles => '{owner,admin,developer,member}');
-    my %manage = (organization => $acme, org_roles => '{owner,admin}');
+    my %read   = (organization => $acme, permission => 'ORG_READ');
+    my %manage = (organization => $acme, permission => 'ORG_MANAGE');
     is enter(%{ $dev->{enter} }, %read), 'A dev developer', 'a member';
     refused 'AS403', enter(%{ $dev->{enter} }, %manage), 'whose role may not';
     refused 'AS403', enter(%{ $ann->{enter} }, %read), 'somebody else of the tenant';
@@ -137,10 +147,6 @@ subtest 'an organization' => sub {
     $super->do('UPDATE memberships SET is_active = false WHERE user_id = ?', undef, $dev->{id});
     refused 'AS403', enter(%{ $dev->{enter} }, %read), 'a deactivated member';
     $super->do('UPDATE memberships SET is_active = true WHERE user_id = ?', undef, $dev->{id});
-    my $sk = key('secret');
-    is enter(%{ $sk->{enter} }, %manage), 'A secret', 'a secret key alone need not be a member';
-    refused 'AS404', enter(%{ $sk->{enter} }, %manage, organization => $theirs), '  but has its own tenant\'s organizations only';
-    is enter(%{ $ann->{enter} }, organization => $acme, org_roles => undef), 'A ann', 'where no role is asked for it only has to be there';
     $super->do('UPDATE organizations SET deleted_at = now() WHERE id = ?', undef, $acme);
     refused 'AS404', enter(%{ $dev->{enter} }, %read), 'a deleted one';
 };
@@ -150,47 +156,128 @@ subtest 'impersonation' => sub {
     my $eve  = user('eve', impersonator_id => $root->{id});
     my $rows = sub { return $super->selectall_arrayref(q{SELECT actor_id, on_behalf_of, action, details ->> 'route', host(ip_address), request_id
         FROM audit_events WHERE resource_id = 'eve' ORDER BY seq}) };
-    is enter(%{ $eve->{enter} }, request => undef), 'A eve', 'a read is the user\'s';
+    is enter(%{ $eve->{enter} }, note => undef), 'A eve', 'a read is the user\'s';
     is_deeply $rows->(), [], '  and leaves no row';
     is enter(%{ $eve->{enter} }), 'A eve', 'so is a write';
     is_deeply $rows->(), [ [ 'root', 'eve', 'impersonate.action', 'platform.x', '192.0.2.7', 'r-1' ] ], '  which is put down under both names';
-    refused 'AS403', enter(%{ $eve->{enter} }, min_role => 'admin'), 'it gives the user\'s rights, not the administrator\'s';
+    refused 'AS403', enter(%{ $eve->{enter} }, least_role => 'admin'), 'it gives the user\'s rights, not the administrator\'s';
     for my $off (q{role = 'user'}, 'is_active = false') {
         $super->do("UPDATE users SET $off WHERE public_id = 'root'");
         refused 'AS401', enter(%{ $eve->{enter} }), "it ends when the administrator has $off";
-        refused 'AS401', enter(%{ $eve->{enter} }, request => undef), '  for reads, too';
+        refused 'AS401', enter(%{ $eve->{enter} }, note => undef), '  for reads, too';
         $super->do(q{UPDATE users SET role = 'admin', is_active = true WHERE public_id = 'root'});
     }
 };
 
-subtest 'a gate of roles' => sub {
-    my $gate = '{superadmin,admin,editor}';
+subtest 'what operators may' => sub {
     for my $role (qw(user admin superadmin editor builder agent viewer demo member)) {
-        my $user = user("gate-$role", role => $role);
-        my $got  = enter(%{ $user->{enter} }, gate => $gate);
-        $gate =~ /\b$role\b/ ? is $got, "A gate-$role", "$role may" : refused 'AS403', $got, "$role may not";
-        is enter(%{ $user->{enter} }), "A gate-$role", '  but where there is none';
-        my $admin = enter(%{ $user->{enter} }, min_role => 'admin');
-        $role =~ /admin/ ? is $admin, "A gate-$role", '  and administers' : refused 'AS403', $admin, '  and is no administrator';
+        my $user = user("op-$role", role => $role);
+        for ([ OPERATOR_READ => qr/admin|editor|builder|agent|viewer/ ], [ OPERATOR_WRITE => qr/admin|editor|builder|agent/ ]) {
+            my ($permission, $may) = @$_;
+            my $got = enter(%{ $user->{enter} }, permission => $permission);
+            $role =~ $may ? is $got, "A op-$role", "$role: $permission" : refused 'AS403', $got, "$role: no $permission";
+        }
+        is enter(%{ $user->{enter} }), "A op-$role", '  but where none is asked for';
+        my $admin = enter(%{ $user->{enter} }, least_role => 'admin');
+        $role =~ /admin/ ? is $admin, "A op-$role", '  and administers' : refused 'AS403', $admin, '  and is no administrator';
     }
     my ($sk, $pk) = (key('secret'), key('public'));
-    is enter(%{ $sk->{enter} }, gate => $gate), 'A secret', 'a secret key alone is an editor';
-    refused 'AS403', enter(%{ $sk->{enter} }, gate => '{superadmin,admin}'), '  and never an administrator';
-    refused 'AS403', enter(%{ $pk->{enter} }, origin => 'https://app.example', gate => $gate), 'a public one is nobody';
+    is enter(%{ $sk->{enter} }, permission => 'OPERATOR_WRITE'), 'A secret', 'a secret key alone is an editor';
+    $super->do(q{UPDATE permissions SET roles = '{superadmin,admin}' WHERE name = 'OPERATOR_WRITE'});
+    refused 'AS403', enter(%{ $sk->{enter} }, permission => 'OPERATOR_WRITE'), '  and never an administrator';
+    refused 'AS403', enter(%{ $pk->{enter} }, origin => 'https://app.example', permission => 'OPERATOR_READ'), 'a public one is nobody';
+};
+
+subtest 'what is about the whole installation' => sub {
+    my %all = (is_installation => 't', permission => 'OPERATOR_READ');
+    is enter(%{ user('boss', role => 'admin')->{enter} }, %all), 'A boss', 'is for the default tenant';
+    refused 'AS403', enter(%{ user('root-b', tenant_id => $B, role => 'superadmin')->{enter} }, %all), 'and for no role of another one';
+    is enter(%{ key('secret')->{enter} }, %all), 'A secret', 'its key may';
+    refused 'AS403', enter(%{ key('secret', tenant_id => $B)->{enter} }, %all), 'and none of another';
+    refused 'AS403', enter(%{ user('clerk', role => 'user')->{enter} }, %all), 'beside the role that is asked for';
+};
+
+subtest 'what a key is for' => sub {
+    for ([ undef, undef, 1 ], [ undef, 'tasks:read', 1 ], [ '{*}', undef, 1 ], [ '{*}', 'tasks:read', 1 ], [ '{tasks:read,tasks:write}', 'tasks:read', 1 ],
+        [ '{tasks:write}', 'tasks:read', 0 ], [ '{tasks:read}', undef, 0 ], [ '{}', undef, 0 ], [ '{}', 'tasks:read', 0 ]) {
+        my ($scopes, $needs, $may) = @$_;
+        my $got  = enter(%{ key('secret', scopes => $scopes)->{enter} }, scope => $needs);
+        my $what = ($scopes // 'everything') . ' where ' . ($needs // 'no scope') . ' is asked for';
+        $may ? is $got, 'A secret', $what : refused 'AS010', $got, "not $what";
+    }
+    my $scoped = key('secret', scopes => '{tasks:read}');
+    is enter(%{ $ann->{enter} }, key => $scoped->{hash}), 'A ann secret', 'a user beside it may what they may';
+};
+
+# What a role may in a workspace: how far it reaches.
+sub reach ($user, $workspace, $permission) {
+    my $got = enter(%{ $user->{enter} }, workspace => $workspace, permission => $permission);
+    return $got if $got =~ /\AAS/;
+    return $sql->in($api, undef, undef, sub {
+        $sql->run($api, enter_member => %{ $user->{enter} }, workspace => $workspace, permission => $permission);
+        $api->selectrow_array(q{SELECT coalesce(app_reach(), 'none') || ' ' || coalesce(member_reach('can_edit_goal'), 'none')});
+    });
+}
+
+subtest 'a workspace' => sub {
+    my ($acme, $other) = map { one(q{INSERT INTO organizations (tenant_id, name, slug) VALUES (?, 'W', ?) RETURNING id}, $A, $_) } 'work', 'work-2';
+    my %of;
+    for my $role (qw(owner admin member developer viewer)) {
+        $of{$role} = user("w-$role");
+        $super->do(q{INSERT INTO memberships (tenant_id, organization_id, user_id, role) VALUES (?, ?, ?, ?)}, undef, $A, $_, $of{$role}{id}, $role) for $acme, $other;
+    }
+    my $set = sub ($role, $permission, $is_granted, $workspace = $acme) {
+        $super->do(q{INSERT INTO role_permissions (tenant_id, organization_id, role, permission, is_granted) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT (tenant_id, organization_id, role, permission) DO UPDATE SET is_granted = excluded.is_granted},
+            undef, $A, $workspace, $role, $permission, $is_granted);
+    };
+    is reach($of{owner}, $acme, undef), 'none all', 'where no permission is asked for membership is enough';
+    my %default = (
+        can_view_goal   => { owner => 'all', admin => 'all', member => 'all', developer => 'all', viewer => 'all' },
+        can_create_goal => { owner => 'all', admin => 'all', member => 'all', developer => 'all' },
+        can_edit_goal   => { owner => 'all', admin => 'all', member => 'own', developer => 'own' },
+        can_create_team => { owner => 'all', admin => 'all' },
+    );
+    for my $permission (sort keys %default) {
+        for my $role (sort keys %of) {
+            my $want = $default{$permission}{$role};
+            my $got  = reach($of{$role}, $acme, $permission);
+            $want ? like $got, qr/\A$want /, "$permission: $role, $want" : like $got, qr/\AAS403 .*\b$permission\b.*\b$role\b/, "$permission: not $role, and why";
+        }
+    }
+    $set->(member => can_edit_goal => 1);
+    is reach($of{member}, $acme, 'can_edit_goal'), 'all all', 'a workspace gives its members more';
+    is reach($of{member}, $other, 'can_edit_goal'), 'own own', '  which is nothing to another one';
+    is reach($of{developer}, $acme, 'can_edit_goal'), 'own own', '  nor to another role';
+    $set->(member => can_edit_own_goal => 0);
+    is reach($of{member}, $acme, 'can_edit_goal'), 'all all', 'who may all may their own';
+    $set->(member => can_edit_goal => 0);
+    refused 'AS403', reach($of{member}, $acme, 'can_edit_goal'), 'or takes everything';
+    $set->(admin => can_edit_goal => 0);
+    is reach($of{admin}, $acme, 'can_edit_goal'), 'own own', 'who loses the one may still have the other';
+    ok !eval { $set->(owner => can_edit_goal => 0); 1 }, 'an owner cannot be set';
+    $set->(viewer => WORKSPACE_ADMIN => 1);
+    refused 'AS403', reach($of{viewer}, $acme, 'WORKSPACE_ADMIN'), 'nor can a role be given by a setting';
+    refused 'AS403', reach($ann, $acme, undef), 'who is no member is told nothing';
+    refused 'AS403', reach($bob, $acme, undef), 'nor is somebody of another tenant';
+    refused 'AS008', reach($of{owner}, undef, undef), 'none is chosen';
+    $super->do('UPDATE users SET default_organization_id = ? WHERE id = ?', undef, $acme, $of{owner}{id});
+    is reach($of{owner}, undef, 'can_create_team'), 'all all', '  but by the user';
+    ok !eval { reach($of{owner}, $acme, 'can_fly'); 1 } || reach($of{owner}, $acme, 'can_fly') =~ /no permission can_fly/, 'there is no other permission';
 };
 
 subtest 'the role that another issuer gives' => sub {
-    my %token = (tenant => $A, issuer => 'https://i.example', subject => 'zoe', min_role => 'user');
+    my %token = (tenant => $A, issuer => 'https://i.example', subject => 'zoe', least_role => 'user');
     refused 'AS001', enter(%token, role => 'admin'), 'a new subject';
     $sql->run($api, user_provision => tenant => $A, issuer => $token{issuer}, subject => 'zoe', role => 'admin');
-    is enter(%token, role => 'admin', min_role => 'admin'), 'A zoe', 'is what its token says';
-    is enter(%token, min_role => 'admin'), 'A zoe', 'a token without a role leaves it';
+    is enter(%token, role => 'admin', least_role => 'admin'), 'A zoe', 'is what its token says';
+    is enter(%token, least_role => 'admin'), 'A zoe', 'a token without a role leaves it';
     refused 'AS001', enter(%token, role => 'user'), 'another role is news';
     $sql->run($api, user_provision => tenant => $A, issuer => $token{issuer}, subject => 'zoe', role => 'user');
-    refused 'AS403', enter(%token, role => 'user', min_role => 'admin'), 'then it has that';
+    refused 'AS403', enter(%token, role => 'user', least_role => 'admin'), 'then it has that';
     is one(q{SELECT details ->> 'to' FROM audit_events WHERE action = 'user.role'}), 'user', 'and it is put down';
     $super->do(q{UPDATE users SET role = 'builder' WHERE public_id = 'zoe' AND tenant_id = ?}, undef, $A);
-    is enter(%token, role => 'user', gate => '{builder}'), 'A zoe', 'a role of the operations surface is not its to take away';
+    is enter(%token, role => 'user', permission => 'OPERATOR_READ'), 'A zoe', 'a role of the operations surface is not its to take away';
     refused 'AS001', enter(%token, role => 'admin'), '  an administrator\'s is news all the same';
     $sql->run($api, user_provision => tenant => $A, issuer => $token{issuer}, subject => 'zoe', role => 'user');
     is one(q{SELECT role FROM users WHERE public_id = 'zoe' AND tenant_id = ?}, $A), 'builder', '  and providing for it leaves it';

@@ -45,7 +45,7 @@ sub within ($db, $tenant, $code) {
 
 subtest 'every table of the schema is protected' => sub {
     cmp_ok scalar(@tables), '>=', 5, 'there are tables';
-    my %global = map { $_ => 1 } qw(jwks job_workers realtime_processes realtime_state schema_migrations schema_functions);    # no tenant's
+    my %global = map { $_ => 1 } qw(jwks job_workers permissions realtime_processes realtime_state schema_migrations schema_functions);    # no tenant's
     my $all = $super->selectall_arrayref(<<~'END', { Slice => {} });
         SELECT relname, relrowsecurity, relforcerowsecurity, relispartition,
                EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd = '*' AND p.polroles = '{0}'
@@ -165,7 +165,7 @@ subtest 'the role of the api' => sub {
     refused $api, '42501', 'CREATE FUNCTION app_user(int) RETURNS int LANGUAGE sql RETURN 1';
     refused $api, '42501', 'SELECT * FROM schema_migrations';
     refused $api, '42501', 'INSERT INTO tenants (slug, name) VALUES (?, ?)', 'c', 'C';
-    my %may_delete = map { $_ => 1 } qw(feature_flags known_addresses memberships passkeys realtime_tickets recovery_codes tenant_issuers totp_factors);
+    my %may_delete = map { $_ => 1 } qw(feature_flags known_addresses memberships passkeys realtime_tickets recovery_codes role_permissions tenant_issuers totp_factors);
     refused $api, '42501', $_ for 'UPDATE audit_events SET action = action', 'DELETE FROM audit_events', 'SELECT * FROM audit_heads',
         'UPDATE sessions SET impersonator_id = NULL', 'UPDATE team_members SET email = email', 'UPDATE api_keys SET hash = hash';
     for my $table (@tables) {

@@ -193,10 +193,13 @@ subtest 'the statements inside of functions read by an index' => sub {
     my ($invitation) = $super->selectrow_array('SELECT id FROM invitations WHERE organization_id = ?', undef, $org);
     my @of_8 = (organization_id => $org, user => $user{user_8});
 
+    my @token = (tenant => $DEFAULT, issuer => 'ashlar', subject => 'user_7', least_role => 'user', note => '{}');
     my @key = (principal => 'user_7', route => 'r', key => 'k2', body_hash => '\\x' . '00' x 32);
     for (
-        [ 'enter', tenant => $DEFAULT, issuer => 'ashlar', subject => 'user_7', session => $session, min_role => 'user', request => '{}' ],
-        [ 'enter',          tenant => $DEFAULT, issuer => 'iss', subject => 'user_7', min_role => 'user', request => '{}' ],
+        [ enter_user         => @token, session => $session ],
+        [ enter_user         => @token, issuer  => 'iss' ],
+        [ enter_member       => @token, session => $session, workspace    => $org, permission => 'can_edit_goal' ],
+        [ enter_organization => @token, session => $session, organization => $org, permission => 'ORG_READ' ],
         [ 'user_provision', tenant => $DEFAULT, issuer => 'iss', subject => 'new', email => 'u1@example.com' ],
         [ 'idempotency_begin', @key ],
         [ 'user_7 member_change_role', @of_8, role => 'admin' ],

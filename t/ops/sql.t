@@ -39,12 +39,13 @@ sub state_of ($db, $code) {
     return $@ =~ /\A(\w{5}) / ? $1 : $db->state;
 }
 
-# enter() as the runtime calls it: the settings it made, or the SQLSTATE.
+# A door as the runtime calls it: the settings it made, or the SQLSTATE.
 sub enter (%value) {
+    my $door = $value{least_role} ? 'enter_user' : 'enter_anyone';
     my $result;
     my $state = state_of $one, sub {
         $sql->in($one, undef, undef, sub {
-            $sql->run($one, enter => request => '{}', tenant => $TENANT, %value);
+            $sql->run($one, $door => note => '{}', tenant => $TENANT, %value);
             ($result) = $one->selectrow_array(q{SELECT concat_ws(' ', app_tenant(), coalesce(app_user()::text, 'nobody'),
                 current_setting('transaction_read_only'))});
         });
@@ -105,16 +106,16 @@ subtest 'updated_at grows with every change' => sub {
     is as($user, 'user_me')->[0]{_updated_at}, $me->{_updated_at}, 'a new project is no change of the profile';
 };
 
-subtest 'enter: sessions' => sub {
+subtest 'doors: sessions' => sub {
     my $user = user();
-    my %own  = (issuer => 'ashlar', subject => $user->{public_id}, session => $user->{session}, min_role => 'user');
+    my %own  = (issuer => 'ashlar', subject => $user->{public_id}, session => $user->{session}, least_role => 'user');
     is enter(%own), "$TENANT $user->{id} off", 'a session opens tenant and user';
-    is enter(%own, request => undef), "$TENANT $user->{id} on", 'and only for reading, when asked';
+    is enter(%own, note => undef), "$TENANT $user->{id} on", 'and only for reading, when asked';
     $super->do('UPDATE sessions SET generation = 2, used_generation = 1 WHERE id = ?', undef, $user->{session});
     my $used = sub { scalar $super->selectrow_array('SELECT used_generation FROM sessions WHERE id = ?', undef, $user->{session}) };
     enter(%own, generation => $_) for undef, 0, 1;
     is $used->(), 1, 'of older tokens nothing is noted';
-    is enter(%own, generation => 2, request => undef), "$TENANT $user->{id} on", 'the first use of newer ones is, by requests that only read';
+    is enter(%own, generation => 2, note => undef), "$TENANT $user->{id} on", 'the first use of newer ones is, by requests that only read';
     is $used->(), 2;
     $super->do('UPDATE sessions SET used_generation = NULL WHERE id = ?', undef, $user->{session});
     is enter(%own, generation => 2), "$TENANT $user->{id} off";
@@ -127,7 +128,7 @@ subtest 'enter: sessions' => sub {
     is enter(%own, subject => 'user_x'),    'AS401', 'not with another subject';
     is enter(%own, tenant => $OTHER),       'AS401', 'not in another tenant';
     is enter(%own, session => $TENANT),     'AS401', 'not with an unknown session';
-    is enter(%own, min_role => 'admin'),    'AS403', 'a user is no admin';
+    is enter(%own, least_role => 'admin'),    'AS403', 'a user is no admin';
     for my $change (
         [ users    => 'is_active = false',  'is_active = true' ],
         [ users    => 'deleted_at = now()', 'deleted_at = NULL' ],
@@ -151,7 +152,7 @@ subtest 'enter: sessions' => sub {
 subtest 'sessions follow their user, whoever changes it' => sub {
     my $user = user();
     my $twin = user(tenant_id => $OTHER, public_id => $user->{public_id});
-    my %own  = (issuer => 'ashlar', subject => $user->{public_id}, session => $user->{session}, min_role => 'admin');
+    my %own  = (issuer => 'ashlar', subject => $user->{public_id}, session => $user->{session}, least_role => 'admin');
     my $api  = sub ($text, @value) {
         return state_of $one, sub { $sql->in($one, $TENANT, $user->{id}, sub { $one->do($text, undef, @value) }) };
     };
@@ -159,7 +160,7 @@ subtest 'sessions follow their user, whoever changes it' => sub {
     is $api->(q{UPDATE users SET role = 'admin' WHERE id = ?}, $user->{id}), '', 'is made an admin';
     is enter(%own), "$TENANT $user->{id} off", 'and is one with the session that there was';
     is $api->('UPDATE users SET is_active = false WHERE id = ?', $user->{id}), '', 'then is deactivated';
-    is enter(%own, min_role => 'user'), 'AS401', 'and out';
+    is enter(%own, least_role => 'user'), 'AS401', 'and out';
     is_deeply $super->selectrow_arrayref('SELECT subject, access FROM sessions WHERE id = ?', undef, $twin->{session}),
         [ $user->{public_id}, 1 ], 'the other tenant\'s user of that name is not touched';
     is $api->('UPDATE sessions SET access = 3 WHERE id = ?', $user->{session}), '42501', 'nobody raises a session alone';
@@ -174,7 +175,7 @@ subtest 'enter: roles' => sub {
         my ($role, @may) = @$row;
         my $user = user(role => $role);
         for my $need (qw(user admin superadmin)) {
-            is enter(issuer => 'ashlar', subject => $user->{public_id}, session => $user->{session}, min_role => $need),
+            is enter(issuer => 'ashlar', subject => $user->{public_id}, session => $user->{session}, least_role => $need),
                 shift @may ? "$TENANT $user->{id} off" : 'AS403', "$role where $need is needed";
         }
     }
@@ -182,8 +183,8 @@ subtest 'enter: roles' => sub {
 
 subtest 'enter: nobody, and others\' tokens' => sub {
     is enter(), "$TENANT nobody off", 'anonymous callers have a tenant';
-    is enter(min_role => 'user'), 'AS401', 'and no more than that';
-    my %foreign = (issuer => 'https://a.example', subject => 'sub_1', min_role => 'user');
+    is enter(least_role => 'user'), 'AS401', 'and no more than that';
+    my %foreign = (issuer => 'https://a.example', subject => 'sub_1', least_role => 'user');
     is enter(%foreign), 'AS001', 'a subject that is new';
     $sql->run($one, user_provision => tenant => $TENANT, issuer => 'https://a.example', subject => 'sub_1');
     my ($id) = $super->selectrow_array(q{SELECT id FROM users WHERE public_id = 'sub_1'});

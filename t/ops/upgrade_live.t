@@ -138,12 +138,12 @@ sub from ($who, $n) {
 sub pages () {
     my %who = (
         user => $ann, admin => $boss, key => $t->client(key => $key), key_user => $ann, key_or_user => $ann, user_or_key => $ann,
-        team => $team, team_admin => $team, public => $t->client,
+        team => $team, team_admin => $team, public => $t->client, key_and_user => $ann, anyone => $t->client,
     );
     my @pages;
     open my $routes, '-|', "$tree/build/ashlar", 'routes' or die "routes: $!\n";
     for my $route (map { decode_json($_) } <$routes>) {
-        my $who = $who{ $route->{access} };
+        my $who = $who{ $route->{access} // $route->{caller}{name} };
         next if !$who || $route->{method} ne 'GET' || $route->{path} =~ /\{|metrics/ || $route->{pool} ne 'main' || $route->{static};
         push @pages, [ $who, $route->{path} ] if $who->get($route->{path})->status == 200;
     }

@@ -50,15 +50,15 @@ static const struct shape thing = { "Thing", thing_out };
 
 static const struct list counting = { "things", NULL, { "total", "open" }, { "limit" }, { 20, 100 } };
 
-#define ROUTE(surface, ...) { GET, "/api/v1/app/things/{thing_id}", surface ".things.get", USER, "", .out = &thing, __VA_ARGS__ }
+#define ROUTE(surface, ...) { GET, "/api/v1/app/things/{thing_id}", surface ".things.get", &by_user, "", .out = &thing, __VA_ARGS__ }
 static const struct route
 	app = ROUTE("app"),
 	skipping = ROUTE("app", .list = &skipped),
 	bare = ROUTE("app", .flags = BARE),
-	created = { POST, "/api/v1/app/things", "app.things.create", USER, "", .out = &thing },
+	created = { POST, "/api/v1/app/things", "app.things.create", &by_user, "", .out = &thing },
 	gone = ROUTE("app", .status = 204),
 	elsewhere = ROUTE("platform", .status = 302),
-	shapeless = { GET, "/api/v1/app/things", "app.things.x", USER, "" },
+	shapeless = { GET, "/api/v1/app/things", "app.things.x", &by_user, "" },
 	platform = ROUTE("platform"),
 	operations = ROUTE("operations"),
 	wrapped = ROUTE("platform", .list = &unwrapped, .items = "things"),
@@ -70,8 +70,8 @@ static const struct route
 	all = ROUTE("app", .list = &counted),
 	counting_too = ROUTE("app", .list = &counting),
 	array = ROUTE("app", .list = &unwrapped),
-	keyed = { GET, "/api/v1/plans", "platform.plans.list", KEY, "" },
-	text = { GET, "/api/v1/public/metrics", "app.x.metrics", PUBLIC, "", .flags = BARE, .content_type = "text/plain; charset=utf-8" };
+	keyed = { GET, "/api/v1/plans", "platform.plans.list", &by_key, "" },
+	text = { GET, "/api/v1/public/metrics", "app.x.metrics", &by_anyone, "", .flags = BARE, .content_type = "text/plain; charset=utf-8" };
 /* clang-format on */
 
 /* A request for a route, with one header: "HTTP_ACCEPT" and its value, or none. */

@@ -1,6 +1,6 @@
 /*
  * Which credentials a row reads, and what they make of the caller.  The tokens
- * are real ones; whether key and session exist is enter()'s to say, and not here.
+ * are real ones; whether key and session exist is the door's to say, and not here.
  */
 #include "fcgi/auth.h"
 
@@ -50,7 +50,7 @@ static const char *token_aged(int signed_in_s, int iat_s, const char *actor)
 }
 
 /* "user", "key", "anonymous", with "+key" where there is one beside a user; or the error's code. */
-static const char *check(enum access access, unsigned flags, const char *key, const char *bearer)
+static const char *check(const struct caller *caller, unsigned flags, const char *key, const char *bearer)
 {
 	static struct route route;
 	static char *params[4];
@@ -59,7 +59,7 @@ static const char *check(enum access access, unsigned flags, const char *key, co
 	int n = 0;
 
 	arena_reset(&a);
-	route = (struct route){ POST, "/api/v1/x", "platform.x", access, "", .flags = flags };
+	route = (struct route){ POST, "/api/v1/x", "platform.x", caller, "", .flags = flags };
 	if (key)
 		params[n++] = arena_fmt(&a, "HTTP_X_API_KEY=%s", key);
 	if (bearer)
@@ -69,6 +69,8 @@ static const char *check(enum access access, unsigned flags, const char *key, co
 	rc = auth_check(&rq);
 	if (rc != rq.fail.err || (rc && rq.who.kind != ANONYMOUS))
 		return "(the error and the caller do not agree)";
+	if (!rc)
+		rc = auth_check_use(&rq);
 	if (rc)
 		return err_info(rc)->code;
 	switch (rq.who.kind) {
@@ -80,22 +82,21 @@ static const char *check(enum access access, unsigned flags, const char *key, co
 
 /* clang-format off */
 static const struct {
-	enum access access;
-	unsigned flags;
+	const struct caller *caller;
 	/* without anything; secret key; public key; token; secret key and token; public key and token */
 	const char *want[6];
 } kinds[] = {
-	{ PUBLIC,      0,         { "anonymous", "anonymous", "anonymous", "anonymous", "anonymous", "anonymous" } },
-	{ USER,        0,         { "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "user", "user+key", "user" } },
-	{ ADMIN,       0,         { "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "user", "user+key", "user" } },
-	{ KEY,         0,         { "INVALID_API_KEY", "key", "key", "INVALID_API_KEY", "key", "key" } },
-	{ KEY,         TOKEN_TOO, { "INVALID_API_KEY", "key", "key", "INVALID_API_KEY", "user+key", "user+key" } },
-	{ KEY,         KEYLESS,   { "anonymous", "key", "key", "anonymous", "key", "key" } },
-	{ KEY_USER,    0,         { "INVALID_API_KEY", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "INVALID_API_KEY", "user+key", "user+key" } },
-	{ KEY_USER,    KEYLESS,   { "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "user", "user+key", "user+key" } },
-	{ SECRET_KEY,  0,         { "INVALID_API_KEY", "key", "AUTHORIZATION_ERROR", "INVALID_API_KEY", "key", "AUTHORIZATION_ERROR" } },
-	{ SECRET_USER, 0,         { "INVALID_API_KEY", "AUTHENTICATION_ERROR", "AUTHORIZATION_ERROR", "INVALID_API_KEY", "user+key", "AUTHORIZATION_ERROR" } },
-	{ KEY_OR_USER, 0,         { "INVALID_API_KEY", "key", "AUTHENTICATION_ERROR", "INVALID_API_KEY", "key", "user+key" } },
+	{ &by_anyone, { "anonymous", "anonymous", "anonymous", "anonymous", "anonymous", "anonymous" } },
+	{ &by_user, { "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "user", "user+key", "user" } },
+	{ &by_admin, { "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "user", "user+key", "user" } },
+	{ &by_key, { "INVALID_API_KEY", "key", "key", "INVALID_API_KEY", "key", "key" } },
+	{ &by_key_with_user, { "INVALID_API_KEY", "key", "key", "INVALID_API_KEY", "user+key", "user+key" } },
+	{ &by_anyone_with_key, { "anonymous", "key", "key", "anonymous", "key", "key" } },
+	{ &by_key_and_user, { "INVALID_API_KEY", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "INVALID_API_KEY", "user+key", "user+key" } },
+	{ &by_user_with_key, { "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "user", "user+key", "user+key" } },
+	{ &by_secret_key, { "INVALID_API_KEY", "key", "AUTHORIZATION_ERROR", "INVALID_API_KEY", "key", "AUTHORIZATION_ERROR" } },
+	{ &by_secret_key_and_user, { "INVALID_API_KEY", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "INVALID_API_KEY", "user+key", "AUTHORIZATION_ERROR" } },
+	{ &by_key_or_user, { "INVALID_API_KEY", "key", "AUTHENTICATION_ERROR", "INVALID_API_KEY", "key", "user+key" } },
 };
 
 static const char *const bad_keys[] = {
@@ -115,30 +116,30 @@ static void test_kinds(void)
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		for (int k = 0; k < 6; k++)
-			is_str(check(kinds[i].access, kinds[i].flags,
+			is_str(check(kinds[i].caller, 0,
 				     k == 1 || k == 4   ? SECRET_TEXT
 				     : k == 2 || k == 5 ? PUBLIC_TEXT
 							: NULL,
 				     k >= 3 ? user : NULL),
-			       kinds[i].want[k], "access %d, flags %u, with %s: %s", kinds[i].access,
-			       kinds[i].flags, names[k], kinds[i].want[k]);
+			       kinds[i].want[k], "%s, with %s: %s", kinds[i].caller->name, names[k],
+			       kinds[i].want[k]);
 }
 
 static void test_keys(void)
 {
 	for (size_t i = 0; i < sizeof(bad_keys) / sizeof(*bad_keys); i++) {
-		is_str(check(KEY, KEYLESS, bad_keys[i], NULL), "INVALID_API_KEY", "\"%s\" is no key",
-		       bad_keys[i]);
-		is_str(check(USER, 0, bad_keys[i], user), "INVALID_API_KEY", "  beside a token neither");
+		is_str(check(&by_anyone_with_key, 0, bad_keys[i], NULL), "INVALID_API_KEY",
+		       "\"%s\" is no key", bad_keys[i]);
+		is_str(check(&by_user, 0, bad_keys[i], user), "INVALID_API_KEY", "  beside a token neither");
 	}
-	is_str(check(KEY, 0, SECRET_TEXT, NULL), "key", "a key");
+	is_str(check(&by_key, 0, SECRET_TEXT, NULL), "key", "a key");
 	is_str(rq.who.api_key, "\\xf3d1f4ec3fca5a9ff1c1f576f2513bc99acba057947a5ebffdab4e8e1d689edf",
 	       "is known by its SHA-256");
 	ok(rq.who.is_secret && rq.who.is_counted_apart && !rq.who.tenant_id,
 	   "a secret one, which tells the tenant");
-	check(KEY, 0, PUBLIC_TEXT, NULL);
+	check(&by_key, 0, PUBLIC_TEXT, NULL);
 	ok(!rq.who.is_secret && !rq.who.is_counted_apart, "a public one is counted by its address");
-	check(SECRET_USER, 0, SECRET_TEXT, user);
+	check(&by_secret_key_and_user, 0, SECRET_TEXT, user);
 	ok(!rq.who.is_counted_apart, "and a user's requests by the user");
 	is_str(rq.who.tenant_id, TID, "whose token tells the tenant");
 	is_str(rq.who.actor, "admin_1", "and who impersonates them");
@@ -149,34 +150,35 @@ static void test_recent(void)
 	enum { LATER = 60 }; /* than the clock can be while this runs */
 
 	cfg.recent_sign_in_s = 900;
-	is_str(check(USER, RECENT, NULL, token_aged(900 - LATER, 0, NULL)), "user",
+	is_str(check(&by_user, RECENT, NULL, token_aged(900 - LATER, 0, NULL)), "user",
 	       "signed in a short while ago");
-	is_str(check(USER, RECENT, NULL, token_aged(901, 0, NULL)), "RECENT_SIGN_IN_REQUIRED",
+	is_str(check(&by_user, RECENT, NULL, token_aged(901, 0, NULL)), "RECENT_SIGN_IN_REQUIRED",
 	       "signed in longer ago, and refreshed just now");
 	is_str(rq.fail.details, "\"max_age\":900", "  how long it may have been is told");
-	is_str(check(USER, 0, NULL, token_aged(901, 0, NULL)), "user", "  which is nothing to other rows");
-	is_str(check(KEY_USER, RECENT | KEYLESS, PUBLIC_TEXT, token_aged(901, 0, NULL)),
+	is_str(check(&by_user, 0, NULL, token_aged(901, 0, NULL)), "user",
+	       "  which is nothing to other rows");
+	is_str(check(&by_user_with_key, RECENT, PUBLIC_TEXT, token_aged(901, 0, NULL)),
 	       "RECENT_SIGN_IN_REQUIRED", "with a key, too");
-	is_str(check(USER, RECENT, NULL, token_aged(0, 901, NULL)), "RECENT_SIGN_IN_REQUIRED",
+	is_str(check(&by_user, RECENT, NULL, token_aged(0, 901, NULL)), "RECENT_SIGN_IN_REQUIRED",
 	       "a token that does not say counts from when it was made");
-	is_str(check(USER, RECENT, NULL, token_aged(0, 0, NULL)), "user", "  just now");
-	is_str(check(USER, RECENT, NULL, token_aged(901, 0, "admin_1")), "user",
+	is_str(check(&by_user, RECENT, NULL, token_aged(0, 0, NULL)), "user", "  just now");
+	is_str(check(&by_user, RECENT, NULL, token_aged(901, 0, "admin_1")), "user",
 	       "who acts as the user is refused by the handler, for that");
-	is_str(check(USER, RECENT, NULL, NULL), "AUTHENTICATION_ERROR",
+	is_str(check(&by_user, RECENT, NULL, NULL), "AUTHENTICATION_ERROR",
 	       "who is nobody is asked for a token first");
 }
 
 static void test_contexts(void)
 {
-	is_str(check(TEAM, 0, NULL, team), "user", "the dashboard takes a team user's token");
+	is_str(check(&by_team, 0, NULL, team), "user", "the dashboard takes a team user's token");
 	ok(rq.who.is_team, "as such");
-	is_str(check(TEAM_ADMIN, 0, NULL, team), "user", "as an admin, too");
-	is_str(check(TEAM, 0, NULL, user), "AUTHENTICATION_ERROR", "but no user's");
-	is_str(check(USER, 0, NULL, team), "AUTHENTICATION_ERROR", "which nothing else takes");
-	is_str(check(KEY_USER, 0, PUBLIC_TEXT, team), "AUTHENTICATION_ERROR", "with a key neither");
-	is_str(check(KEY, TOKEN_TOO, PUBLIC_TEXT, "x"), "AUTHENTICATION_ERROR",
+	is_str(check(&by_team_admin, 0, NULL, team), "user", "as an admin, too");
+	is_str(check(&by_team, 0, NULL, user), "AUTHENTICATION_ERROR", "but no user's");
+	is_str(check(&by_user, 0, NULL, team), "AUTHENTICATION_ERROR", "which nothing else takes");
+	is_str(check(&by_key_and_user, 0, PUBLIC_TEXT, team), "AUTHENTICATION_ERROR", "with a key neither");
+	is_str(check(&by_key_with_user, 0, PUBLIC_TEXT, "x"), "AUTHENTICATION_ERROR",
 	       "a token that is checked is to be good");
-	is_str(check(KEY, 0, PUBLIC_TEXT, "x"), "key", "one that is not read may be anything");
+	is_str(check(&by_key, 0, PUBLIC_TEXT, "x"), "key", "one that is not read may be anything");
 }
 
 int main(void)

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "fcgi/auth.h"
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
 #include "fcgi/log.h"
@@ -22,9 +23,7 @@
 
 static const struct constraint constraints[] = { { "things_name_unique", ERR_CONFLICT, "name", NULL },
 						 { NULL, ERR_OK, NULL, NULL } };
-static const struct route route = {
-	GET, "/api/v1/app/things", "app.t.x", USER, "", .constraints = constraints
-};
+static const struct route route = { GET, "/api/v1/app/things", "app.t.x", &by_user, "" };
 const struct route *const route_tables[] = { NULL };
 
 /* The server */
@@ -37,7 +36,7 @@ static struct stage {
 	enum { REFUSE, HANG, DROP, REFUSE_AND_DROP } act;
 	char state[6], constraint[32], hint[32];
 	bool talks; /* sends notices and parameters in front of every answer */
-	/* What it saw: "P enter|B enter|E|S|" */
+	/* What it saw: "P enter_user|B enter_user|E|S|" */
 	char seen[4096];
 	int connections;
 } * stage;
@@ -220,7 +219,10 @@ static void begin(enum method method)
 
 	arena_reset(&arena);
 	rq = (struct req){ .arena = arena, .route = &route, .method = method, .db_timeout_ms = 5000 };
+	rq.who.kind = BEARER;
 	rq.who.tenant_id = "00000000-0000-7000-8000-000000000001";
+	rq.constraints = constraints;
+	auth_door(&rq);
 	stage->seen[0] = '\0';
 	stage->times = 0;
 	stage->constraint[0] = stage->hint[0] = '\0';
@@ -276,13 +278,13 @@ static void test_order(void)
 	int fd;
 
 	begin(GET);
-	is_str(call(true), "t", "a query, with enter() in front");
-	is_str(seen(), "P enter|P ready_check|B enter|B ready_check|S|",
-	       "what must be prepared is so before enter(), and one sync ends it");
+	is_str(call(true), "t", "a query, with the door in front");
+	is_str(seen(), "P enter_user|P ready_check|B enter_user|B ready_check|S|",
+	       "what must be prepared is so before the door, and one sync ends it");
 	ok(!rq.in_transaction && rq.db_ns > 0, "the transaction is over, its time counted");
 	begin(GET);
 	is_str(call(true), "t", "again");
-	is_str(seen(), "B enter|B ready_check|S|", "what is prepared is not prepared again");
+	is_str(seen(), "B enter_user|B ready_check|S|", "what is prepared is not prepared again");
 	fd = db_socket(&number);
 	ok(fd >= 0 && db_socket(&again) == fd && again == number && stage->connections == 1,
 	   "on the same connection");
@@ -292,25 +294,25 @@ static void test_open_transaction(void)
 {
 	begin(POST);
 	is_str(call(false), "t", "a query that is not the last");
-	is_str(seen(), "B enter|B ready_check|", "has no sync");
+	is_str(seen(), "B enter_user|B ready_check|", "has no sync");
 	ok(rq.in_transaction, "the transaction is open");
 	is_str(call(false), "t", "another one");
-	is_str(seen(), "B enter|B ready_check|B ready_check|", "does not enter again");
+	is_str(seen(), "B enter_user|B ready_check|B ready_check|", "does not enter again");
 	is_int(db_finish(&rq, true), ERR_OK, "the end");
-	is_str(seen(), "B enter|B ready_check|B ready_check|S|", "is a sync, which commits");
+	is_str(seen(), "B enter_user|B ready_check|B ready_check|S|", "is a sync, which commits");
 	ok(!rq.in_transaction, "and the transaction is over");
 	is_int(db_finish(&rq, true), ERR_OK, "which it is only once");
 
 	begin(POST);
 	call(false);
 	is_int(db_finish(&rq, false), ERR_OK, "taken back");
-	is_str(seen(), "B enter|B ready_check|Q ROLLBACK|S|", "it is rolled back in front of the sync");
+	is_str(seen(), "B enter_user|B ready_check|Q ROLLBACK|S|", "it is rolled back in front of the sync");
 
 	begin(POST);
 	call(false);
 	req_fail(&rq, ERR_CONFLICT, "no");
 	is_int(db_finish(&rq, false), ERR_CONFLICT, "a handler that fails behind a statement that did not");
-	is_str(seen(), "B enter|B ready_check|Q ROLLBACK|S|",
+	is_str(seen(), "B enter_user|B ready_check|Q ROLLBACK|S|",
 	       "is rolled back, too: a sync alone would commit");
 	ok(!rq.in_transaction, "and over");
 	begin(POST);
@@ -326,7 +328,7 @@ static void test_refusal(void)
 	call(false);
 	req_refuse(&rq, ERR_CREDENTIALS, "no");
 	is_int(db_finish(&rq, true), ERR_CREDENTIALS, "a refusal that is to stay");
-	is_str(seen(), "B enter|B ready_check|S|", "is committed");
+	is_str(seen(), "B enter_user|B ready_check|S|", "is committed");
 	is_str(rq.fail.message, "no", "and remains the failure");
 	begin(POST);
 	call(false);
@@ -358,8 +360,8 @@ static void test_frame(void)
 	begin(POST);
 	db_frame(&rq, &q_idempotency_begin, values);
 	is_str(call(true), "t", "a statement of the runtime's in front");
-	is_str(seen(), "P idempotency_begin|B enter|B idempotency_begin|B ready_check|",
-	       "comes behind enter(), and the transaction stays open");
+	is_str(seen(), "P idempotency_begin|B enter_user|B idempotency_begin|B ready_check|",
+	       "comes behind the door, and the transaction stays open");
 	db_finish(&rq, true);
 	begin(POST);
 	db_frame(&rq, &q_idempotency_begin, values);
@@ -371,32 +373,32 @@ static void test_frame(void)
 static void test_enter(void)
 {
 	begin(GET);
-	tell('E', "enter", REFUSE, "AS401");
+	tell('E', "enter_user", REFUSE, "AS401");
 	snprintf(stage->hint, sizeof(stage->hint), "token");
-	is_str(call(true), "AUTHENTICATION_ERROR", "enter() refuses");
+	is_str(call(true), "AUTHENTICATION_ERROR", "the door refuses");
 	is_str(rq.fail.message, "made up", "with a message for the client");
 	is_str(rq.fail.field, "token", "and a field");
 	begin(GET);
-	tell('E', "enter", REFUSE, "AS001");
+	tell('E', "enter_user", REFUSE, "AS001");
 	is_str(call(true), "AUTHENTICATION_ERROR", "a user that is new");
 	ok(rq.is_new_user, "is known as such");
 	begin(GET);
 	is_str(call(true), "t", "the connection is as good as before");
 	begin(GET);
-	is_int(db_enter(&rq), ERR_OK, "to ask enter() alone");
-	is_str(seen(), "B enter|S|", "takes enter() alone");
+	is_int(db_enter(&rq), ERR_OK, "to ask the door alone");
+	is_str(seen(), "B enter_user|S|", "takes the door alone");
 	req_fail(&rq, ERR_VALIDATION, "kept");
 	is_int(db_enter(&rq), ERR_OK, "in the middle of another failure");
 	is_str(rq.fail.message, "kept", "keeps that");
-	tell('E', "enter", REFUSE, "AS403");
+	tell('E', "enter_user", REFUSE, "AS403");
 	is_int(db_enter(&rq), ERR_AUTHORIZATION, "unless it refuses");
 	ok(!rq.entered, "whoever is refused has not entered");
-	tell('E', "enter", REFUSE, "AS005");
+	tell('E', "enter_user", REFUSE, "AS005");
 	begin(GET);
-	tell('E', "enter", REFUSE, "AS005");
+	tell('E', "enter_user", REFUSE, "AS005");
 	is_str(call(true), "INVALID_API_KEY", "a key that nobody knows");
 	begin(GET);
-	tell('E', "enter", REFUSE, "AS006");
+	tell('E', "enter_user", REFUSE, "AS006");
 	is_str(call(true), "ORIGIN_NOT_ALLOWED", "a page that may not use it");
 	begin(GET);
 	is_str(call(true), "t", "anybody else");
@@ -404,7 +406,7 @@ static void test_enter(void)
 	begin(GET);
 	rq.who.page_key = "\\x00";
 	is_str(call(true), "t", "who has a page's key");
-	has_str(seen(), "B enter|B key_page|", "asks about the page in the same breath");
+	has_str(seen(), "B enter_user|B key_page|", "asks about the page in the same breath");
 	ok(rq.entered && rq.knows_page && rq.any_origin, "and learns that it may read");
 	begin(GET);
 	rq.who.page_key = "\\x00";
@@ -469,23 +471,25 @@ static void test_preparing(void)
 	tell('P', "ready_check", REFUSE, "42601");
 	is_str(call(true), "INTERNAL_ERROR", "a query that cannot be prepared");
 	is_str(rq.doing, "preparing ready_check", "is told from one that cannot be run");
-	is_str(seen(), "P enter|P ready_check|B enter|B ready_check|S|", "it was sent with the others");
+	is_str(seen(), "P enter_user|P ready_check|B enter_user|B ready_check|S|",
+	       "it was sent with the others");
 	begin(GET);
 	is_str(call(false), "t", "the next time");
-	is_str(seen(), "P ready_check|B enter|B ready_check|", "it is prepared again, the one before it not");
+	is_str(seen(), "P ready_check|B enter_user|B ready_check|",
+	       "it is prepared again, the one before it not");
 	db_finish(&rq, true);
 
 	db_close();
 	begin(GET);
-	tell('E', "enter", REFUSE, "AS401");
+	tell('E', "enter_user", REFUSE, "AS401");
 	call(true);
 	begin(GET);
 	is_str(call(true), "t", "behind a refusal");
-	is_str(seen(), "B enter|B ready_check|S|", "what was sent with it is prepared all the same");
+	is_str(seen(), "B enter_user|B ready_check|S|", "what was sent with it is prepared all the same");
 	db_close();
 	begin(GET);
-	tell('P', "enter", REFUSE, "42601");
-	is_str(call(false), "INTERNAL_ERROR", "enter() itself cannot be prepared");
+	tell('P', "enter_user", REFUSE, "42601");
+	is_str(call(false), "INTERNAL_ERROR", "the door itself cannot be prepared");
 	ok(!rq.in_transaction, "and no transaction stays open");
 	begin(GET);
 	is_str(call(true), "t", "but the next time");
@@ -515,7 +519,7 @@ static void test_stale(void)
 			ok(rq.may_rerun && !rq.in_transaction, "  may be run again");
 			begin(GET);
 			is_str(call(true), "t", "  which works");
-			is_str(seen(), "P enter|P ready_check|B enter|B ready_check|S|",
+			is_str(seen(), "P enter_user|P ready_check|B enter_user|B ready_check|S|",
 			       "  because all is prepared anew");
 			is_int(stage->connections, before + 1, "  on a new connection");
 		}
@@ -543,7 +547,7 @@ static void test_gone(void)
 	static const struct {
 		char at;
 		const char *of;
-	} moments[] = { { 'P', "enter" }, { 'E', "enter" }, { 'E', "ready_check" }, { 'S', "" } };
+	} moments[] = { { 'P', "enter_user" }, { 'E', "enter_user" }, { 'E', "ready_check" }, { 'S', "" } };
 	unsigned number;
 
 	for (size_t i = 0; i < sizeof(moments) / sizeof(*moments); i++) {
@@ -606,7 +610,7 @@ static void test_outside(void)
 	res = db_outside(&q_ready_check, NULL);
 	ok(res && db_bool(res, 0, "ready"), "a query outside of any request");
 	PQclear(res);
-	ok(!strstr(seen(), "enter"), "does not enter");
+	ok(!strstr(seen(), "enter_user"), "does not enter");
 	begin(GET);
 	tell('E', q_ready_check.text, REFUSE, "42501");
 	ok(!db_outside(&q_ready_check, NULL), "NULL when it is refused");

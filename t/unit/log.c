@@ -15,7 +15,7 @@
 #include "fcgi/req.h"
 #include "t/unit/tap.h"
 
-static const struct route route = { GET, "/api/v1/app/things/{id}", "app.things.get", USER, "" };
+static const struct route route = { GET, "/api/v1/app/things/{id}", "app.things.get", &by_user, "" };
 const struct route *const route_tables[] = { NULL };
 
 static struct req rq;

@@ -12,8 +12,8 @@
 #include "t/unit/tap.h"
 
 static const struct route rows[] = {
-	{ GET, "/api/v1/app/things", "app.t.list", PUBLIC, "" },
-	{ POST, "/api/v1/app/things", "app.t.create", PUBLIC, "" },
+	{ GET, "/api/v1/app/things", "app.t.list", &by_anyone, "" },
+	{ POST, "/api/v1/app/things", "app.t.create", &by_anyone, "" },
 	ROUTE_END,
 };
 static struct route many[2101];
@@ -235,7 +235,7 @@ int main(void)
 	arena_init(&arena, 65536);
 	arena_init(&lasting, 65536);
 	for (int i = 0; i < 2100; i++)
-		many[i] = (struct route){ GET, arena_fmt(&lasting, "/r%d", i), "app.t.many", PUBLIC, "" };
+		many[i] = (struct route){ GET, arena_fmt(&lasting, "/r%d", i), "app.t.many", &by_anyone, "" };
 	test_counting();
 	test_pools();
 	test_format();

@@ -80,31 +80,31 @@ static const struct constraint constraints[] = {
 	{ NULL, ERR_OK, NULL, NULL }
 };
 
-static const struct permission may_read = { "READ", "{owner,admin}" };
+static const struct permission may_read = { "READ", IN_ORGANIZATION, "{owner,admin}" };
 static const struct list plains = { "plains", NULL, { "total", "has_next" }, { "per_page", "page" }, { 5, 50 }, .clamps = true };
 static const enum err errors[] = { ERR_TICKET, ERR_OK };
 
 static const struct field params_in[] = { { "code", F_INT, F_REQUIRED, .min = 1 }, FIELD_END };
 
 static const struct route rows[] = {
-	{ GET,    "/api/v1/app/things",               "app.things.list",    USER,   "List \"things\"", .query = query_in, .list = &skipped, .size = { 20, 70 }, .out = &thing, .sql = &q_project_list },
-	{ POST,   "/api/v1/app/things",               "app.things.create",  USER,   "Create", .body = body_in, .out = &thing, .sql = &q_project_create, .constraints = constraints },
-	{ GET,    "/api/v1/app/things/{thing_id}",    "app.things.get",     USER,   "Get", .out = &thing, .sql = &q_project_get },
-	{ PATCH,  "/api/v1/app/things/{thing_id}",    "app.things.update",  USER,   "Change", .body = body_in, .out = &thing, .sql = &q_project_update },
-	{ DELETE, "/api/v1/app/things/{thing_id}",    "app.things.delete",  ADMIN,  "Delete", .out = &thing, .errors = errors, .sql = &q_project_delete, .status = 204 },
-	{ GET,    "/api/v1/app/things/{thing_id}/codes/{code}/{token}", "app.things.code", PUBLIC, "Code", .params = params_in, .out = &plain_shape, .sql = &q_ready_check },
-	{ GET,    "/api/v1/public/text",              "app.text.get",       PUBLIC, "Text", .sql = &q_ready_check, .flags = BARE | SLOW, .content_type = "text/plain" },
-	{ GET,    "/api/v1/plans",                    "platform.plans.list", USER,  "Plans", .out = &plain_shape, .list = &unwrapped, .sql = &q_project_list },
-	{ PUT,    "/api/tasks/{task_id}",             "operations.tasks.update", USER, "Task", .body = body_in, .out = &plain_shape, .sql = &q_project_update },
-	{ POST,   "/api/v1/keys/a",                   "platform.keys.a",    KEY,    "A", .out = &plain_shape, .sql = &q_ready_check, .flags = KEYLESS | PRIVATE },
-	{ POST,   "/api/v1/keys/b",                   "platform.keys.b",    KEY,    "B", .out = &plain_shape, .sql = &q_ready_check, .flags = TOKEN_TOO },
-	{ POST,   "/api/v1/keys/c/{organization_id}", "platform.keys.c",    KEY_USER, "C", .out = &plain_shape, .sql = &q_ready_check, .may = &may_read },
-	{ POST,   "/api/v1/keys/d",                   "platform.keys.d",    KEY_OR_USER, "D", .about = "At most 100.", .out = &plain_shape, .sql = &q_project_list, .list = &plains, .status = 200 },
-	{ POST,   "/api/v1/keys/e",                   "platform.keys.e",    TEAM_ADMIN, "E", .out = &plain_shape, .sql = &q_ready_check },
-	{ GET,    "/api/v1/elsewhere",                "platform.plans.elsewhere", PUBLIC, "Elsewhere", .sql = &q_ready_check, .status = 302 },
-	{ POST,   "/api/v1/workspace/things",         "workspace.things.create", USER, "Other", .body = other_fields, .as = NEW, .out = &other_thing, .sql = &q_project_create },
-	{ GET,    "/api/tasks",                       "operations.tasks.list", USER, "Tasks", .out = &plain_shape, .list = &enveloped, .sql = &q_project_list },
-	{ GET,    "/docs",                            "app.docs.get",       PUBLIC, "Docs", .flags = STATIC | BARE, .content_type = "text/html" },
+	{ GET,    "/api/v1/app/things",               "app.things.list",    &by_user,   "List \"things\"", .query = query_in, .list = &skipped, .size = { 20, 70 }, .out = &thing, .sql = &q_project_list },
+	{ POST,   "/api/v1/app/things",               "app.things.create",  &by_user,   "Create", .body = body_in, .out = &thing, .sql = &q_project_create, .constraints = constraints },
+	{ GET,    "/api/v1/app/things/{thing_id}",    "app.things.get",     &by_user,   "Get", .out = &thing, .sql = &q_project_get },
+	{ PATCH,  "/api/v1/app/things/{thing_id}",    "app.things.update",  &by_user,   "Change", .body = body_in, .out = &thing, .sql = &q_project_update },
+	{ DELETE, "/api/v1/app/things/{thing_id}",    "app.things.delete",  &by_admin,  "Delete", .out = &thing, .errors = errors, .sql = &q_project_delete, .status = 204 },
+	{ GET,    "/api/v1/app/things/{thing_id}/codes/{code}/{token}", "app.things.code", &by_anyone, "Code", .params = params_in, .out = &plain_shape, .sql = &q_ready_check },
+	{ GET,    "/api/v1/public/text",              "app.text.get",       &by_anyone, "Text", .sql = &q_ready_check, .flags = BARE | SLOW, .content_type = "text/plain" },
+	{ GET,    "/api/v1/plans",                    "platform.plans.list", &by_user,  "Plans", .out = &plain_shape, .list = &unwrapped, .sql = &q_project_list },
+	{ PUT,    "/api/tasks/{task_id}",             "operations.tasks.update", &by_user, "Task", .body = body_in, .out = &plain_shape, .sql = &q_project_update },
+	{ POST,   "/api/v1/keys/a",                   "platform.keys.a",    &by_anyone_with_key,    "A", .out = &plain_shape, .sql = &q_ready_check, .flags = PRIVATE },
+	{ POST,   "/api/v1/keys/b",                   "platform.keys.b",    &by_key_with_user,    "B", .out = &plain_shape, .sql = &q_ready_check },
+	{ POST,   "/api/v1/keys/c/{organization_id}", "platform.keys.c",    &by_organization_member, "C", .out = &plain_shape, .sql = &q_ready_check, .may = &may_read },
+	{ POST,   "/api/v1/keys/d",                   "platform.keys.d",    &by_key_or_user, "D", .about = "At most 100.", .out = &plain_shape, .sql = &q_project_list, .list = &plains, .status = 200 },
+	{ POST,   "/api/v1/keys/e",                   "platform.keys.e",    &by_team_admin, "E", .out = &plain_shape, .sql = &q_ready_check },
+	{ GET,    "/api/v1/elsewhere",                "platform.plans.elsewhere", &by_anyone, "Elsewhere", .sql = &q_ready_check, .status = 302 },
+	{ POST,   "/api/v1/workspace/things",         "workspace.things.create", &by_user, "Other", .body = other_fields, .as = NEW, .out = &other_thing, .sql = &q_project_create },
+	{ GET,    "/api/tasks",                       "operations.tasks.list", &by_user, "Tasks", .out = &plain_shape, .list = &enveloped, .sql = &q_project_list },
+	{ GET,    "/docs",                            "app.docs.get",       &by_anyone, "Docs", .flags = STATIC | BARE, .content_type = "text/html" },
 	ROUTE_END
 };
 /* clang-format on */
@@ -177,7 +177,7 @@ static void test_routes(void)
 		is_str(json_object_get_string(child(op, "x-catalogue-id")), r->id, "  with its id");
 		is_str(json_object_get_string(child(op, "operationId")), r->id, "  as its name");
 		is_str(json_object_get_string(child(op, "summary")), r->summary, "  what it does");
-		is_int(json_object_array_length(child(op, "security")) > 0, r->access != PUBLIC,
+		is_int(json_object_array_length(child(op, "security")) > 0, r->caller != &by_anyone,
 		       "  who may call");
 		ok(AT(op, "responses", arena_fmt(&arena, "%d", route_status(r))), "  and what success is");
 		if (strncmp(r->id, "app.", 4) != 0 || strncmp(r->path, "/api/v1/", 8) != 0)
@@ -430,7 +430,7 @@ static void test_lines(void)
 	       "a field");
 	is_str(text(AT(line, "body", "10", "values")), "[\"small\",\"large\"]", "a choice has its values");
 	is_str(text(AT(line, "body", "10", "default")), "\"small\"", "and its default");
-	is_str(text(child(line, "access")), "\"user\"", "who may call");
+	is_str(text(AT(line, "caller", "name")), "\"user\"", "who may call");
 	b.n = 0;
 	openapi_route(&b, route_at(0));
 	line = parse(&b);

@@ -139,8 +139,8 @@ static void test_refusals(void)
 
 static void test_path_and_method(void)
 {
-	static const struct route plain = { GET, "/a/{organization_id}/{name}", "app.x", USER, "" },
-				  writes = { GET, "/a", "app.x", USER, "", .flags = WRITES };
+	static const struct route plain = { GET, "/a/{organization_id}/{name}", "app.x", &by_user, "" },
+				  writes = { GET, "/a", "app.x", &by_user, "", .flags = WRITES };
 	static const struct field fields[] = { { "organization_id", F_UUID },
 					       { "name", F_TEXT },
 					       { "other", F_TEXT } };

@@ -22,7 +22,9 @@ static const struct field text_params[] = {
 	FIELD_END
 };
 
-static const struct permission may = { "READ", "{owner}" };
+static const struct permission may = { "MAY", IN_ORGANIZATION, "{owner}" },
+			       can = { "can_x", IN_WORKSPACE, "{owner}" },
+			       role = { "ROLE", IN_TENANT, "{admin}" };
 static const struct field hiding[] = { { "organization_id", F_UUID }, FIELD_END };
 static const struct list bare = { NULL, NULL, { "total" } };
 static const struct list odd = { "things", NULL, { "total" }, { "cursor" } };
@@ -35,7 +37,8 @@ static const struct field marked[] = { { "x", F_TEXT, OUT | NEW }, { "y", F_TEXT
 static const struct shape thing = { "Thing", marked }, twin = { "Thing", limit_in };
 static const struct query many = { .name = "many", .shape = SHAPE_ROWS }, one = { .name = "one", .shape = SHAPE_ROW };
 
-#define RUN PUBLIC, "", .run = handler
+#define RUN &by_anyone, "", .run = handler
+#define IN_ORG &by_organization_member, "", .run = handler
 static const struct route fixed[] = {
 	{ GET,    "/api/v1/app/users/me",                   "app.t.me",          RUN },
 	{ GET,    "/api/v1/app/users/{id}",                 "app.t.user",        RUN },
@@ -53,7 +56,7 @@ static const struct route fixed[] = {
 	{ GET,    "/api/v1/app/docs/{doc_id}/v/{version_id}", "app.t.version",   RUN, .params = text_params },
 	{ GET,    "/api/v1/plans",                          "platform.t.plans",  RUN },
 	{ GET,    "/api/tasks",                             "operations.t.tasks", RUN },
-	{ GET,    "/docs",                                  "app.t.static",      PUBLIC, "", .flags = STATIC },
+	{ GET,    "/docs",                                  "app.t.static",      &by_anyone, "", .flags = STATIC },
 	ROUTE_END
 };
 /* clang-format on */
@@ -126,7 +129,7 @@ static const struct {
 	struct route rows[BAD];
 	const char *message;
 } bad_tables[] = {
-	{ { { GET, "/api/v1/app/one", "app.x", PUBLIC, "" } }, "app.x has neither a query nor a handler" },
+	{ { { GET, "/api/v1/app/one", "app.x", &by_anyone, "" } }, "app.x has neither a query nor a handler" },
 	{ { { PATCH, "/api/v1/app/one", "app.x", RUN } }, "PATCH /api/app/one stands twice (app.x)" },
 	{ { { GET, "/api/v2/app/users/me", "platform.x", RUN } }, "GET /api/v2/app/users/me stands twice (platform.x)" },
 	{ { { GET, "/api/v1/app/users/{other}", "app.x", RUN } }, "GET /api/app/users/{other} stands twice (app.x)" },
@@ -145,9 +148,18 @@ static const struct {
 	{ { { GET, "/a/{b}{c}", "app.x", RUN } }, "app.x: a parameter of /a/{b}{c} is not a {name} between slashes" },
 	{ { { GET, "/a/{b/c}", "app.x", RUN } }, "app.x: a parameter of /a/{b/c} is not a {name} between slashes" },
 	{ { { HEAD, "/a/b", "app.x", RUN } }, "app.x: the runtime answers HEAD by itself" },
-	{ { { GET, "/a/{org}", "app.x", RUN, .may = &may } }, "app.x: .may asks about an organization_id that is not in /a/{org}" },
-	{ { { GET, "/a/{organization_id}", "app.x", RUN, .may = &may, .query = hiding } }, "app.x: a field would hide the path's organization_id" },
-	{ { { GET, "/a/{organization_id}", "app.x", RUN, .may = &may, .body = hiding } }, "app.x: a field would hide the path's organization_id" },
+	{ { { GET, "/a/b", "app.x", NULL, "", .run = handler } }, "app.x: nobody may call it" },
+	{ { { GET, "/a/{org}", "app.x", IN_ORG, .may = &may } }, "app.x: its caller is in an organization_id that is not in /a/{org}" },
+	{ { { GET, "/a/{organization_id}", "app.x", IN_ORG, .may = &may, .query = hiding } }, "app.x: a field would hide the path's organization_id" },
+	{ { { GET, "/a/{organization_id}", "app.x", IN_ORG, .may = &may, .body = hiding } }, "app.x: a field would hide the path's organization_id" },
+	{ { { GET, "/a/{organization_id}", "app.x", IN_ORG } }, "app.x: .may says what a member of the organization must be" },
+	{ { { GET, "/a/{organization_id}", "app.x", IN_ORG, .may = &can } }, "app.x: can_x is no permission of organization_member" },
+	{ { { GET, "/a/{organization_id}", "app.x", &by_key_and_user, "", .run = handler, .may = &may } }, "app.x: MAY is no permission of key_and_user" },
+	{ { { GET, "/a/b", "app.x", &by_user, "", .run = handler, .may = &role } }, "app.x: ROLE is no permission of user" },
+	{ { { GET, "/a/b", "app.x", &by_member, "", .run = handler, .may = &may } }, "app.x: MAY is no permission of member" },
+	{ { { GET, "/a/b", "app.x", &by_team, "", .run = handler, .scope = "x" } }, "app.x: .scope is a key's, and there is none" },
+	{ { { GET, "/a/b", "app.x", &by_key, "", .run = handler, .flags = RECENT } }, "app.x: RECENT asks about a user" },
+	{ { { GET, "/a/b", "app.x", &by_team, "", .run = handler, .flags = RECENT } }, "app.x: RECENT asks about a user" },
 	{ { { GET, "/a/b", "app.x", RUN, .out = &thing, .list = &bare } }, "app.x: a bare array has no room for other members" },
 	{ { { GET, "/a/b", "app.x", RUN, .out = &thing, .list = &odd } }, "app.x: its list pages by a field that is no limit, skip or page" },
 	{ { { GET, "/a/b", "app.x", RUN, .out = &thing, .list = &skipped, .query = limit_in } }, "app.x: its list brings a query field that it has, too" },
@@ -167,10 +179,6 @@ static const struct {
 	{ { { GET, "/a/b", "elsewhere.x", RUN } }, "elsewhere.x: there is no surface of that name" },
 	{ { { GET, "/a/b", "apps.x", RUN } }, "apps.x: there is no surface of that name" },
 	{ { { GET, "/a/b", "app.x", RUN, .out = &thing }, { GET, "/a/c", "app.y", RUN, .out = &twin } }, "app.x and app.y have different shapes of the name Thing" },
-	{ { { GET, "/a/b", "app.x", KEY_USER, "", .run = handler, .flags = TOKEN_TOO } }, "app.x: TOKEN_TOO goes with KEY" },
-	{ { { GET, "/a/b", "app.x", USER, "", .run = handler, .flags = KEYLESS } }, "app.x: KEYLESS goes with a key" },
-	{ { { GET, "/a/b", "workspace.x", USER, "", .run = handler, .flags = WORKSPACE } }, "workspace.x: WORKSPACE goes with USER, and with roles in .may" },
-	{ { { GET, "/a/b", "workspace.x", ADMIN, "", .run = handler, .may = &may, .flags = WORKSPACE } }, "workspace.x: WORKSPACE goes with USER, and with roles in .may" },
 	{ { { OPTIONS, "/a/b", "app.x", RUN } }, "app.x: the runtime answers OPTIONS by itself" },
 };
 /* clang-format on */
@@ -392,6 +400,7 @@ static void generate(void)
 {
 	for (int i = 0; i < GENERATED; i++)
 		generated[i] = (struct route){
+			.caller = &by_anyone,
 			.method = i % 2 ? GET : POST,
 			.path = arena_fmt(&arena, "/api/v1/%s", generated_path(i, false)),
 			.id = arena_fmt(&arena, "app.generated.%d", i),

@@ -17,7 +17,7 @@ static enum err handler(struct req *rq)
 }
 
 /* clang-format off */
-#define RUN PUBLIC, "", .run = handler
+#define RUN &by_anyone, "", .run = handler
 static const struct route fixed[] = {
 	{ GET,    "/api/v1/hooks",                   "platform.t.list",     RUN },
 	{ POST,   "/api/v1/hooks",                   "platform.t.create",   RUN, .flags = SLOW },
@@ -31,7 +31,7 @@ static const struct route fixed[] = {
 	{ PATCH,  "/api/v1/both",                    "platform.t.patch",    RUN, .flags = SLOW },
 	{ PUT,    "/api/v1/both",                    "platform.t.put",      RUN },
 	{ GET,    "/api/v1/app/stream.json",         "app.t.stream",        RUN, .flags = REALTIME },
-	{ GET,    "/slow.html",                      "app.t.static",        PUBLIC, "", .flags = STATIC | SLOW },
+	{ GET,    "/slow.html",                      "app.t.static",        &by_anyone, "", .flags = STATIC | SLOW },
 	ROUTE_END
 };
 /* clang-format on */
@@ -71,6 +71,7 @@ static void generate(void)
 		const char *format = shapes[i % SHAPES].path, *number = strstr(format, "%d");
 
 		generated[i] = (struct route){
+			.caller = &by_anyone,
 			.method = shapes[i % SHAPES].method,
 			.path = arena_fmt(&arena, "%.*s%d%s", (int)(number - format), format, i / SHAPES,
 					  number + 2),

@@ -14,8 +14,8 @@
 #include "t/unit/tap.h"
 
 static struct route rows[3] = {
-	{ GET, "/a", "app.t.a", PUBLIC, "" },
-	{ GET, "/b", "app.t.b", PUBLIC, "" },
+	{ GET, "/a", "app.t.a", &by_anyone, "" },
+	{ GET, "/b", "app.t.b", &by_anyone, "" },
 };
 const struct route *const route_tables[] = { rows, NULL };
 

@@ -102,7 +102,7 @@ sub write_statements {
     my $text = $ours =~ s/\$(\d)/:$names[$1 - 1]/gr;
     for my $name (keys %settings) { $text =~ s/\Q$settings{$name}\E/:$name/g }
     # tenant, issuer, subject, session, min_role, read_only; all that is not about a bearer token is left out.
-    my $enter = q{SELECT enter($1::uuid, NULL, NULL, false, $2, $3, NULL, $4::uuid, $5, NULL, NULL, false, false, CASE WHEN NOT $6::boolean THEN '{}'::jsonb END, NULL, NULL)};
+    my $enter = q{SELECT enter_user($1::uuid, NULL, NULL, $2, $3, NULL, $4::uuid, NULL, $5, CASE WHEN NOT $6::boolean THEN '{}'::jsonb END)};
     my %statements = (
         bare       => compile($text),
         guaranteed => compile($text, %settings),
@@ -124,7 +124,7 @@ sub write_statements {
     spew("$tmp/bare.sql", "$bare;\n");
     spew("$tmp/guaranteed.sql", <<"PGBENCH");
 \\startpipeline
-SELECT enter(:tenant_id::uuid, NULL, NULL, false, 'ashlar', :subject, NULL, :session::uuid, 'user', NULL, NULL, false, false, NULL, NULL, NULL);
+SELECT enter_user(:tenant_id::uuid, NULL, NULL, 'ashlar', :subject, NULL, :session::uuid, NULL, 'user', NULL);
 $ours;
 \\endpipeline
 PGBENCH

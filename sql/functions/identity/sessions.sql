@@ -19,7 +19,7 @@ BEGIN ATOMIC
     FROM (SELECT nullif(current_setting('app.request', true), '')::jsonb AS r) x;
 END;
 
--- Behind a lock: enter() found the session before.  Raises AS401 when it has ended.
+-- Behind a lock: the door found the session before.  Raises AS401 when it has ended.
 CREATE OR REPLACE FUNCTION session_stands() RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -159,7 +159,7 @@ RETURN CASE WHEN rotated_at > now() - interval '30 seconds' THEN rotated_at ELSE
 -- and older ones meet refresh_fate(); the session of a stolen one ends
 -- (is_reused).  No row: the session has ended, or the user is not active.
 --
--- tells  the access token will say its generation, so that enter() can note
+-- tells  the access token will say its generation, so that the door can note
 --        its first use; else it counts as used at once
 --
 -- Of two at once the second waits for the row, and finds the first one's.

@@ -733,7 +733,7 @@ END
 $$;
 
 -- Who of those that came in with these credentials has to go, of several tenants:
--- their numbers, from 1.  What enter() asks: a session of ours, or another issuer's
+-- their numbers, from 1.  What the door asks: a session of ours, or another issuer's
 -- subject (session NULL).
 CREATE OR REPLACE FUNCTION realtime_dead_many(tenants uuid[], users uuid[], sessions uuid[], issuers text[],
                                               subjects text[])

@@ -1,7 +1,7 @@
 -- The audit log: one row for each change that matters to security.
 
 -- Put down what is done by this request; who does it, from where and under
--- which request id is what enter() knows; details.via is the server that called
+-- which request id is what the door knows; details.via is the server that called
 -- for somebody at that address (X-Client-IP).  For whoever is not signed in yet,
 -- actor names the one who is meant.  Stands in the statement that makes the
 -- change, so that there is no change without a row and no row without a change.

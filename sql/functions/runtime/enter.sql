@@ -1,153 +1,307 @@
 -- How a request gets in: who asks, and may they?
-
--- Runs in front of the first statement of every request, in the same round
--- trip; when it refuses, the server skips that statement.  The settings it
--- makes end with the transaction.
+--
+-- A door runs in front of the first statement of a request, in the same round
+-- trip; when it refuses, the server skips that statement.  The settings it makes
+-- end with the transaction.  Which door a caller has is fcgi/caller.c's to say.
 --
 --   tenant        of the token ("tid"), or the default one; NULL: the key tells
 --   key, origin   SHA-256 of the API key, and where the page that sent it is from
---   team          the caller is to be a team member (dashboard), not a user
+--   scope         what the row is, for keys that are not for everything
 --   issuer, subject, role, session
 --                 of the bearer token; no session: another issuer's, and role is
 --                 what its configured claim says, if that is configured
---   min_role      the least role; NULL: nobody needs to be signed in
---   organization, org_roles
---                 the organization that the path names, and the roles in it
---                 that may; NULL, or a secret key alone: it only has to be there
---   workspace     about an organization that a header names (then it is that
---                 one), or else the user's default one; org_roles are asked there
---   test          a team member wants the tenant's test mode
---   request       who to put down in the audit log: {"ip", "user_agent",
---                 "request_id", "route"}, with "session", or "issuer", of a
---                 bearer token; NULL: the request is not to write
---   gate          the roles of users that may; NULL: all
 --   generation    of the session's tokens, as the token says it; NULL: it says
 --                 none.  The first use of a newer one than those before is put
 --                 down, for refresh_fate() to know: one write for each refresh
+--   least_role    of the user, or of the team member
+--   test          a team member wants the tenant's test mode
+--   note          who to put down in the audit log: {"ip", "user_agent",
+--                 "request_id", "route"}, with "session", or "issuer", of a
+--                 bearer token; NULL: the request is not to write
 --
 -- The signature was checked before; this is about what may have changed since:
 -- key, session, user, role, membership.  What is asked for in each statement is
 -- what lets the caller in; only when nobody is found does enter_refuse() look
--- for the reason.  A session is one row, which knows what enter() wants to know
+-- for the reason.  A session is one row, which knows what a door wants to know
 -- of its user (see sessions): joining users cost 13 µs of 79 that PostgreSQL
 -- spends on a page.
 --
 -- Beyond administrators, roles say something on the operations surface alone:
 -- everywhere else their users are users (see users_role_known).
 --
--- Raises AS401 (token), AS005 (key), AS006 (origin), AS403, AS404
--- (organization), AS008 (no workspace), and AS001 for a valid token whose
+-- They raise AS401 (token), AS005 (key), AS006 (origin), AS403, AS010 (scope),
+-- AS404 (organization), AS008 (no workspace), and AS001 for a valid token whose
 -- subject or role is new here.
-DROP FUNCTION IF EXISTS enter(uuid, bytea, text, boolean, text, text, text, uuid, text, uuid, text[], boolean, jsonb),
-    enter(uuid, bytea, text, boolean, text, text, text, uuid, text, uuid, text[], boolean, jsonb, text[]);
-CREATE OR REPLACE FUNCTION enter(tenant uuid, key bytea, origin text, team boolean, issuer text, subject text,
-                                 role text, session uuid, min_role text, organization uuid, org_roles text[],
-                                 workspace boolean, test boolean, request jsonb, gate text[], generation integer)
-RETURNS void
+
+-- Nobody in particular.
+CREATE OR REPLACE FUNCTION enter_anyone(tenant uuid, note jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    entered text := set_config('app.tenant_id', tenant::text, true);
+BEGIN
+    IF note IS NULL THEN
+        entered := set_config('transaction_read_only', 'on', true);
+    ELSE
+        entered := enter_note(note, NULL, 'anonymous', NULL);
+    END IF;
+END
+$$;
+
+-- A key alone; returns no user.
+CREATE OR REPLACE FUNCTION enter_key(tenant uuid, key bytea, origin text, scope text, note jsonb) RETURNS uuid
+LANGUAGE plpgsql AS $$
+DECLARE
+    name    text := enter_with_key(tenant, key, origin);
+    entered text;
+BEGIN
+    IF EXISTS (SELECT FROM api_keys k
+               WHERE k.hash = key AND NOT (k.scopes IS NULL OR k.scopes && ARRAY ['*', scope])) THEN
+        RAISE SQLSTATE 'AS010' USING MESSAGE = CASE WHEN scope IS NULL
+            THEN 'this needs a key whose scopes are not limited' ELSE format('this needs the scope %s', scope) END;
+    END IF;
+    IF note IS NULL THEN
+        entered := set_config('transaction_read_only', 'on', true);
+    ELSE
+        entered := enter_note(note, name, 'key', NULL);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- A user; returns which.
+CREATE OR REPLACE FUNCTION enter_user(tenant uuid, key bytea, origin text, issuer text, subject text, role text,
+                                      session uuid, generation integer, least_role text, note jsonb) RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
     who          uuid;
     is_new       boolean;   -- the generation
     name         text;      -- the user's public id
     impersonator uuid;
-    key_name     text;
     entered      text;
 BEGIN
     IF key IS NOT NULL THEN
-        key_name := enter_with_key(tenant, key, origin);
+        entered := enter_with_key(tenant, key, origin);
         tenant := app_tenant();
     ELSE
         entered := set_config('app.tenant_id', tenant::text, true);
     END IF;
 
-    IF min_role IS NULL THEN
-        IF session IS NULL AND subject IS NULL AND request IS NOT NULL THEN
-            PERFORM enter_note(request, key_name, CASE WHEN key_name IS NULL THEN 'anonymous' ELSE 'key' END, NULL);
-        END IF;
-    ELSIF team THEN
-        SELECT s.member_id, s.used_generation < enter.generation INTO who, is_new
-        FROM team_sessions s
-        WHERE s.tenant_id = tenant AND s.id = session AND s.revoked_at IS NULL AND s.expires_at > now()
-          AND s.access >= access_of(min_role);
-        IF NOT FOUND THEN
-            PERFORM enter_refuse_team(tenant, session, min_role);
-        END IF;
-        entered := set_config('app.team_id', who::text, true);
-        IF is_new THEN
-            PERFORM enter_team_used(tenant, session, generation);
-        END IF;
-        IF test THEN
-            SELECT set_config('app.tenant_id', t.id::text, true) INTO entered FROM tenants t WHERE t.test_of = tenant;
-        END IF;
-        IF request IS NULL THEN
-            entered := set_config('transaction_read_only', 'on', true);
-        ELSE
-            PERFORM enter_note(request, who::text, 'team', NULL);
-        END IF;
-        RETURN;
-    ELSIF session IS NOT NULL THEN
-        SELECT s.user_id, s.subject, s.impersonator_id, s.used_generation < enter.generation
+    IF session IS NOT NULL THEN
+        SELECT s.user_id, s.subject, s.impersonator_id, s.used_generation < enter_user.generation
         INTO who, name, impersonator, is_new
         FROM sessions s
         WHERE s.tenant_id = tenant AND s.id = session AND s.revoked_at IS NULL AND s.expires_at > now()
-          AND s.subject = enter.subject AND s.access >= access_of(min_role);
-    ELSIF subject IS NOT NULL THEN
+          AND s.subject = enter_user.subject AND s.access >= access_of(least_role);
+    ELSE
         SELECT u.id, u.public_id INTO who, name
         FROM identities i JOIN users u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
-        WHERE i.tenant_id = tenant AND i.issuer = enter.issuer AND i.subject = enter.subject
-          AND u.access >= access_of(min_role)
-          AND (enter.role IS NULL OR u.role = enter.role OR enter.role = 'user' AND u.access <= 1);
+        WHERE i.tenant_id = tenant AND i.issuer = enter_user.issuer AND i.subject = enter_user.subject
+          AND u.access >= access_of(least_role)
+          AND (enter_user.role IS NULL OR u.role = enter_user.role OR enter_user.role = 'user' AND u.access <= 1);
     END IF;
+    IF who IS NULL THEN
+        PERFORM enter_refuse(tenant, issuer, subject, role, session, least_role);
+    END IF;
+    entered := set_config('app.user_id', who::text, true);
     IF is_new THEN
         PERFORM enter_used(tenant, session, generation);
     END IF;
-    IF request IS NULL THEN
+    IF note IS NULL THEN
         entered := set_config('transaction_read_only', 'on', true);
     END IF;
-    IF min_role IS NOT NULL THEN
-        IF who IS NULL THEN
-            PERFORM enter_refuse(tenant, issuer, subject, role, session, min_role);
-        END IF;
-        entered := set_config('app.user_id', who::text, true);
-        IF impersonator IS NOT NULL THEN
-            PERFORM enter_impersonated(tenant, impersonator, name, request);
-        ELSIF request IS NOT NULL THEN
-            PERFORM enter_note(request, name, 'user', NULL);
-        END IF;
+    IF impersonator IS NOT NULL THEN
+        PERFORM enter_impersonated(tenant, impersonator, name, note);
+    ELSIF note IS NOT NULL THEN
+        entered := enter_note(note, name, 'user', NULL);
     END IF;
+    RETURN who;
+END
+$$;
 
-    IF gate IS NOT NULL THEN
-        PERFORM enter_gate(tenant, who, gate);
-    END IF;
-
-    IF workspace THEN
-        PERFORM enter_workspace(tenant, who, organization, org_roles);
-        RETURN;
-    ELSIF organization IS NULL THEN
-        RETURN;
-    ELSIF who IS NULL OR org_roles IS NULL THEN
-        PERFORM FROM organizations o WHERE o.tenant_id = tenant AND o.id = organization AND o.deleted_at IS NULL;
+-- A team member, of the dashboard.
+CREATE OR REPLACE FUNCTION enter_team(tenant uuid, key bytea, origin text, session uuid, generation integer,
+                                      least_role text, test boolean, note jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    who     uuid;
+    is_new  boolean;
+    entered text;
+BEGIN
+    IF key IS NOT NULL THEN
+        entered := enter_with_key(tenant, key, origin);
+        tenant := app_tenant();
     ELSE
-        SELECT set_config('app.org_role', m.role, true) INTO entered
-        FROM memberships m
-        WHERE m.tenant_id = tenant AND m.organization_id = organization AND m.user_id = who AND m.is_active
-          AND m.role = ANY (org_roles)
-          AND EXISTS (SELECT FROM organizations o
-                      WHERE o.tenant_id = tenant AND o.id = organization AND o.deleted_at IS NULL);
+        entered := set_config('app.tenant_id', tenant::text, true);
     END IF;
+    SELECT s.member_id, s.used_generation < enter_team.generation INTO who, is_new
+    FROM team_sessions s
+    WHERE s.tenant_id = tenant AND s.id = session AND s.revoked_at IS NULL AND s.expires_at > now()
+      AND s.access >= access_of(least_role);
     IF NOT FOUND THEN
-        PERFORM enter_refuse_organization(tenant, organization, who, org_roles);
+        PERFORM enter_refuse_team(tenant, session, least_role);
+    END IF;
+    entered := set_config('app.team_id', who::text, true);
+    IF is_new THEN
+        PERFORM enter_team_used(tenant, session, generation);
+    END IF;
+    IF test THEN
+        SELECT set_config('app.tenant_id', t.id::text, true) INTO entered FROM tenants t WHERE t.test_of = tenant;
+    END IF;
+    IF note IS NULL THEN
+        entered := set_config('transaction_read_only', 'on', true);
+    ELSE
+        entered := enter_note(note, who::text, 'team', NULL);
     END IF;
 END
 $$;
 
--- Until the next release: what the last one's binaries call.
-CREATE OR REPLACE FUNCTION enter(tenant uuid, key bytea, origin text, team boolean, issuer text, subject text,
-                                 role text, session uuid, min_role text, organization uuid, org_roles text[],
-                                 workspace boolean, test boolean, request jsonb, gate text[]) RETURNS void
+-- A member of the organization that the path names; who NULL: a secret key alone,
+-- which need not be one.
+CREATE OR REPLACE FUNCTION enter_organization(who uuid, organization uuid, permission text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    tenant  uuid := app_tenant();
+    m       record;
+    entered text;
+BEGIN
+    SELECT x.role INTO m
+    FROM organizations o
+    LEFT JOIN memberships x ON x.tenant_id = o.tenant_id AND x.organization_id = o.id AND x.user_id = who AND x.is_active
+    WHERE o.tenant_id = tenant AND o.id = organization AND o.deleted_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Organization not found', DETAIL = organization::text;
+    ELSIF who IS NULL THEN
+        RETURN;
+    ELSIF m.role IS NULL THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'you are not a member of this organization';
+    END IF;
+    entered := set_config('app.org_role', m.role, true);
+    entered := set_config('app.reach', permission_reach(tenant, organization, m.role, permission), true);
+    IF entered = '' THEN
+        RAISE SQLSTATE 'AS403' USING DETAIL = permission,
+            MESSAGE = format('this needs the permission %s: the role %s in the organization', permission,
+                             (SELECT array_to_string(p.roles, ' or ') FROM permissions p WHERE p.name = permission));
+    END IF;
+END
+$$;
+
+-- A member of the workspace that the request is about: an organization in which
+-- the user is an active member.  Which ones there are is nobody's to find out, so
+-- an unknown one is refused as one of others is; and the permission is asked
+-- before anybody looks for what the path names: whoever may not see such things
+-- learns nothing of which there are.
+CREATE OR REPLACE FUNCTION enter_member(who uuid, workspace uuid, permission text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    tenant  uuid := app_tenant();
+    m       record;
+    entered text;
+BEGIN
+    SELECT x.id, x.organization_id, x.role INTO m
+    FROM memberships x JOIN organizations o ON o.tenant_id = x.tenant_id AND o.id = x.organization_id
+    WHERE x.tenant_id = tenant AND x.user_id = who AND x.is_active AND o.deleted_at IS NULL
+      AND x.organization_id = coalesce(workspace, (SELECT u.default_organization_id FROM users u
+                                                   WHERE u.tenant_id = tenant AND u.id = who));
+    IF NOT FOUND AND workspace IS NULL THEN
+        RAISE SQLSTATE 'AS008' USING HINT = 'X-Workspace-Id',
+            MESSAGE = 'no workspace is chosen: send X-Workspace-Id, or choose a default organization';
+    ELSIF NOT FOUND THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'you are not an active member of this workspace';
+    END IF;
+    entered := set_config('app.organization_id', m.organization_id::text, true);
+    entered := set_config('app.member_id', m.id::text, true);
+    entered := set_config('app.org_role', m.role, true);
+    IF permission IS NOT NULL THEN
+        entered := set_config('app.reach', permission_reach(tenant, m.organization_id, m.role, permission), true);
+    END IF;
+    IF entered = '' THEN
+        RAISE SQLSTATE 'AS403' USING DETAIL = permission,
+            MESSAGE = format('this needs the permission %s, which the role %s does not have here', permission, m.role);
+    END IF;
+END
+$$;
+
+-- A user of the operations surface by their role, or a secret key alone (who
+-- NULL), which is an editor and never an administrator.  is_installation: it is
+-- about more than a tenant, so that no role or key of another tenant than the
+-- default one will do: anybody can register one.
+CREATE OR REPLACE FUNCTION enter_operator(who uuid, permission text, is_installation boolean) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    tenant uuid := app_tenant();
+    role   text;
+BEGIN
+    IF is_installation AND tenant <> '00000000-0000-7000-8000-000000000001' THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'this is about the whole installation, and for those who operate it';
+    END IF;
+    IF who IS NOT NULL THEN
+        SELECT u.role INTO role FROM users u WHERE u.tenant_id = tenant AND u.id = who;
+    ELSIF app_is_secret() THEN
+        role := 'editor';
+    END IF;
+    IF permission IS NOT NULL
+       AND NOT EXISTS (SELECT FROM permissions p WHERE p.name = permission AND role = ANY (p.roles)) THEN
+        RAISE SQLSTATE 'AS403' USING DETAIL = permission,
+            MESSAGE = format('this needs the permission %s, which %s have', permission,
+                             (SELECT array_to_string(p.roles, ', ') FROM permissions p WHERE p.name = permission));
+    END IF;
+    PERFORM set_config('app.role', coalesce(role, ''), true);
+END
+$$;
+
+-- ---------------------------------------------------------------- permissions
+
+-- How far a role's permission reaches there: all, own (what the caller has made),
+-- or NULL: not at all.  What the workspace has set counts, else the default.
+CREATE OR REPLACE FUNCTION permission_reach(tenant uuid, organization uuid, role text, permission text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    reach text;
+BEGIN
+    SELECT CASE WHEN coalesce(a.is_granted, permission_reach.role = ANY (p.roles)) THEN 'all'
+                WHEN coalesce(o.is_granted, permission_reach.role = ANY (p.own_roles)) THEN 'own' END
+    INTO reach
+    FROM permissions p
+    LEFT JOIN role_permissions a
+        ON a.tenant_id = tenant AND a.organization_id = organization AND a.role = permission_reach.role
+       AND a.permission = p.name AND p.name LIKE 'can\_%'    -- a role itself is no setting
+    LEFT JOIN role_permissions o
+        ON o.tenant_id = tenant AND o.organization_id = organization AND o.role = permission_reach.role
+       AND o.permission = p.own_name
+    WHERE p.name = permission_reach.permission;
+    IF NOT FOUND THEN
+        RAISE 'there is no permission %: has "ashlar migrate" run?', permission;
+    END IF;
+    RETURN reach;
+END
+$$;
+
+-- How far the permission that .may of the row names reaches: all, or own.
+CREATE OR REPLACE FUNCTION app_reach() RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN nullif(current_setting('app.reach', true), '');
+
+-- The same of another one, for the caller in the workspace: NULL if they have none of it.
+CREATE OR REPLACE FUNCTION member_reach(permission text) RETURNS text
+LANGUAGE sql STABLE
+RETURN permission_reach(app_tenant(), app_organization(), app_org_role(), permission);
+
+-- As "ashlar migrate" has them; what another release has beside them stays.
+CREATE OR REPLACE FUNCTION permissions_put(given jsonb) RETURNS void
 LANGUAGE sql VOLATILE
-RETURN enter(tenant, key, origin, team, issuer, subject, role, session, min_role, organization, org_roles, workspace,
-             test, request, gate, NULL);
+BEGIN ATOMIC
+    INSERT INTO permissions AS p (name, place, roles, own_name, own_roles, number)
+    SELECT g.name, g.place, g.roles::text[], g.own_name, g.own_roles::text[], g.number
+    FROM jsonb_to_recordset(given) g(name text, place text, roles text, own_name text, own_roles text, number integer)
+    ON CONFLICT (name) DO UPDATE
+    SET place = excluded.place, roles = excluded.roles, own_name = excluded.own_name, own_roles = excluded.own_roles,
+        number = excluded.number
+    WHERE (p.place, p.roles, p.own_name, p.own_roles, p.number)
+          IS DISTINCT FROM (excluded.place, excluded.roles, excluded.own_name, excluded.own_roles, excluded.number);
+END;
+REVOKE ALL ON FUNCTION permissions_put(jsonb) FROM PUBLIC;
+
+-- ---------------------------------------------------------------- what the doors do in common
 
 -- The newest tokens have arrived.  Of requests that find that out at once one
 -- puts it down, and none waits: a page that is loaded asks for much, and the
@@ -173,37 +327,6 @@ BEGIN ATOMIC
                     AND x.used_generation < enter_team_used.generation
                   FOR NO KEY UPDATE SKIP LOCKED);
 END;
-
--- The workspace that the request is about: an organization in which the user is
--- an active member with one of the roles.  Which ones there are is nobody's to
--- find out, so an unknown one is refused as one of others is; and the role is
--- asked before anybody looks for what the path names: whoever may not see such
--- things learns nothing of which there are.
-CREATE OR REPLACE FUNCTION enter_workspace(tenant uuid, who uuid, workspace uuid, roles text[]) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE
-    m       record;
-    entered text;
-BEGIN
-    SELECT x.id, x.organization_id, x.role INTO m
-    FROM memberships x JOIN organizations o ON o.tenant_id = x.tenant_id AND o.id = x.organization_id
-    WHERE x.tenant_id = tenant AND x.user_id = who AND x.is_active AND o.deleted_at IS NULL
-      AND x.organization_id = coalesce(workspace, (SELECT u.default_organization_id FROM users u
-                                                   WHERE u.tenant_id = tenant AND u.id = who));
-    IF NOT FOUND AND workspace IS NULL THEN
-        RAISE SQLSTATE 'AS008' USING HINT = 'X-Workspace-Id',
-            MESSAGE = 'no workspace is chosen: send X-Workspace-Id, or choose a default organization';
-    ELSIF NOT FOUND THEN
-        RAISE SQLSTATE 'AS403' USING MESSAGE = 'you are not an active member of this workspace';
-    ELSIF m.role <> ALL (roles) THEN
-        RAISE SQLSTATE 'AS403' USING
-            MESSAGE = format('this needs the role %s in the workspace', array_to_string(roles, ' or '));
-    END IF;
-    entered := set_config('app.organization_id', m.organization_id::text, true);
-    entered := set_config('app.member_id', m.id::text, true);
-    entered := set_config('app.org_role', m.role, true);
-END
-$$;
 
 -- The tenant is the key's.  Returns how the audit log calls the key.
 CREATE OR REPLACE FUNCTION enter_with_key(tenant uuid, key bytea, origin text) RETURNS text
@@ -244,25 +367,6 @@ BEGIN
                        AND a.tenant_active AND origin = ANY (a.allowed_origins));
     PERFORM set_config('app.key_hash', before, true);
     RETURN found;
-END
-$$;
-
--- Has the caller one of these roles?  A secret key alone is an editor of its
--- tenant, and never an administrator.
-CREATE OR REPLACE FUNCTION enter_gate(tenant uuid, who uuid, gate text[]) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE
-    role text;
-BEGIN
-    IF who IS NOT NULL THEN
-        SELECT u.role INTO role FROM users u WHERE u.tenant_id = tenant AND u.id = who;
-    ELSIF app_is_secret() THEN
-        role := 'editor';
-    END IF;
-    IF role IS NULL OR role <> ALL (gate) THEN
-        RAISE SQLSTATE 'AS403' USING MESSAGE = format('this needs one of the roles %s', array_to_string(gate, ', '));
-    END IF;
-    PERFORM set_config('app.role', role, true);
 END
 $$;
 
@@ -339,23 +443,6 @@ BEGIN
         RAISE SQLSTATE 'AS401' USING MESSAGE = 'this account is not active';
     END IF;
     RAISE SQLSTATE 'AS403' USING MESSAGE = format('this needs the team role %s', min_role);
-END
-$$;
-
-CREATE OR REPLACE FUNCTION enter_refuse_organization(tenant uuid, organization uuid, who uuid, org_roles text[])
-RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM organizations o
-                   WHERE o.tenant_id = tenant AND o.id = organization AND o.deleted_at IS NULL) THEN
-        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Organization not found', DETAIL = organization::text;
-    ELSIF NOT EXISTS (SELECT FROM memberships m
-                      WHERE m.tenant_id = tenant AND m.organization_id = organization AND m.user_id = who
-                        AND m.is_active) THEN
-        RAISE SQLSTATE 'AS403' USING MESSAGE = 'you are not a member of this organization';
-    END IF;
-    RAISE SQLSTATE 'AS403' USING
-        MESSAGE = format('this needs the role %s in the organization', array_to_string(org_roles, ' or '));
 END
 $$;
 

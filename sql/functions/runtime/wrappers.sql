@@ -131,3 +131,115 @@ CREATE OR REPLACE FUNCTION user_search(search text, role text, is_active boolean
 LANGUAGE sql STABLE ROWS 100 AS $$
     SELECT * FROM user_candidates(search, role, is_active)
 $$;
+
+-- One door for all, which takes roles where there are permissions now.
+CREATE OR REPLACE FUNCTION enter(tenant uuid, key bytea, origin text, team boolean, issuer text, subject text,
+                                 role text, session uuid, min_role text, organization uuid, org_roles text[],
+                                 workspace boolean, test boolean, request jsonb, gate text[], generation integer)
+RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    who     uuid;
+    entered text;
+BEGIN
+    IF min_role IS NOT NULL AND team THEN
+        PERFORM enter_team(tenant, key, origin, session, generation, min_role, test, request);
+        RETURN;
+    ELSIF min_role IS NOT NULL THEN
+        who := enter_user(tenant, key, origin, issuer, subject, role, session, generation, min_role, request);
+    ELSIF key IS NOT NULL THEN
+        PERFORM enter_key(tenant, key, origin, NULL, request);
+    ELSE
+        PERFORM enter_anyone(tenant, request);
+    END IF;
+    tenant := app_tenant();
+    IF gate IS NOT NULL THEN
+        PERFORM enter_gate(tenant, who, gate);
+    END IF;
+    IF workspace THEN
+        PERFORM enter_workspace(tenant, who, organization, org_roles);
+    ELSIF organization IS NOT NULL AND (who IS NULL OR org_roles IS NULL) THEN
+        PERFORM enter_organization(NULL, organization, NULL);
+    ELSIF organization IS NOT NULL THEN
+        SELECT set_config('app.org_role', m.role, true) INTO entered
+        FROM memberships m
+        WHERE m.tenant_id = tenant AND m.organization_id = organization AND m.user_id = who AND m.is_active
+          AND m.role = ANY (org_roles)
+          AND EXISTS (SELECT FROM organizations o
+                      WHERE o.tenant_id = tenant AND o.id = organization AND o.deleted_at IS NULL);
+        IF NOT FOUND THEN
+            PERFORM enter_refuse_organization(tenant, organization, who, org_roles);
+        END IF;
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION enter(tenant uuid, key bytea, origin text, team boolean, issuer text, subject text,
+                                 role text, session uuid, min_role text, organization uuid, org_roles text[],
+                                 workspace boolean, test boolean, request jsonb, gate text[]) RETURNS void
+LANGUAGE sql VOLATILE
+RETURN enter(tenant, key, origin, team, issuer, subject, role, session, min_role, organization, org_roles, workspace,
+             test, request, gate, NULL);
+
+-- The workspace that the request is about.
+CREATE OR REPLACE FUNCTION enter_workspace(tenant uuid, who uuid, workspace uuid, roles text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    m       record;
+    entered text;
+BEGIN
+    SELECT x.id, x.organization_id, x.role INTO m
+    FROM memberships x JOIN organizations o ON o.tenant_id = x.tenant_id AND o.id = x.organization_id
+    WHERE x.tenant_id = tenant AND x.user_id = who AND x.is_active AND o.deleted_at IS NULL
+      AND x.organization_id = coalesce(workspace, (SELECT u.default_organization_id FROM users u
+                                                   WHERE u.tenant_id = tenant AND u.id = who));
+    IF NOT FOUND AND workspace IS NULL THEN
+        RAISE SQLSTATE 'AS008' USING HINT = 'X-Workspace-Id',
+            MESSAGE = 'no workspace is chosen: send X-Workspace-Id, or choose a default organization';
+    ELSIF NOT FOUND THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'you are not an active member of this workspace';
+    ELSIF m.role <> ALL (roles) THEN
+        RAISE SQLSTATE 'AS403' USING
+            MESSAGE = format('this needs the role %s in the workspace', array_to_string(roles, ' or '));
+    END IF;
+    entered := set_config('app.organization_id', m.organization_id::text, true);
+    entered := set_config('app.member_id', m.id::text, true);
+    entered := set_config('app.org_role', m.role, true);
+END
+$$;
+
+-- Has the caller one of these roles?  A secret key alone is an editor of its
+-- tenant, and never an administrator.
+CREATE OR REPLACE FUNCTION enter_gate(tenant uuid, who uuid, gate text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    role text;
+BEGIN
+    IF who IS NOT NULL THEN
+        SELECT u.role INTO role FROM users u WHERE u.tenant_id = tenant AND u.id = who;
+    ELSIF app_is_secret() THEN
+        role := 'editor';
+    END IF;
+    IF role IS NULL OR role <> ALL (gate) THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = format('this needs one of the roles %s', array_to_string(gate, ', '));
+    END IF;
+    PERFORM set_config('app.role', role, true);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION enter_refuse_organization(tenant uuid, organization uuid, who uuid, org_roles text[])
+RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM organizations o
+                   WHERE o.tenant_id = tenant AND o.id = organization AND o.deleted_at IS NULL) THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Organization not found', DETAIL = organization::text;
+    ELSIF NOT EXISTS (SELECT FROM memberships m
+                      WHERE m.tenant_id = tenant AND m.organization_id = organization AND m.user_id = who
+                        AND m.is_active) THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'you are not a member of this organization';
+    END IF;
+    RAISE SQLSTATE 'AS403' USING
+        MESSAGE = format('this needs the role %s in the organization', array_to_string(org_roles, ' or '));
+END
+$$;

@@ -1,4 +1,4 @@
--- Administrators who act as a user: the session says who they are, and enter()
+-- Administrators who act as a user: the session says who they are, and the door
 -- puts down whatever they change (see enter_impersonated).
 
 -- name: impersonation_start :row

@@ -1,6 +1,6 @@
 -- Webhooks: the endpoints of a workspace, or of the tenant where the route is
 -- about none (@owner), and what became of deliveries.  That the caller may,
--- enter() has checked.
+-- the door has checked.
 
 -- name: webhook_place :row
 -- Lets the caller in, and tells which tenant and workspace this is about: in test mode it is not the token's tenant.

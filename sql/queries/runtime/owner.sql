@@ -270,3 +270,7 @@ FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 ORDER BY 1;
+
+-- name: owner_permissions_put :exec
+-- What handlers/permissions.def has; see sql/functions/runtime/enter.sql.
+SELECT permissions_put(:permissions::jsonb);

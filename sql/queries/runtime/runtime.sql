@@ -1,12 +1,5 @@
 -- What the runtime itself asks; no endpoint names these.
 
--- name: enter :exec
--- In front of each request's first statement; see sql/functions/runtime/enter.sql.
-SELECT enter(:tenant::uuid, :key::bytea, :origin::text, :team::boolean, :issuer::text, :subject::text, :role::text,
-             :session::uuid, :min_role::text, :organization::uuid,
-             :org_roles::text[], :workspace::boolean, :test::boolean, :request::jsonb, :gate::text[],
-             :generation::integer);
-
 -- name: key_page :exec
 -- One row: the page is of an origin that the public key allows.
 SELECT true AS is_page WHERE key_has_page(:key::bytea, :origin::text);
@@ -16,7 +9,7 @@ SELECT true AS is_page WHERE key_has_page(:key::bytea, :origin::text);
 SELECT set_config('statement_timeout', :timeout_ms, true);
 
 -- name: user_provision :exec
--- After enter() raised AS001; role is the one that the issuer's settings allow, NULL: none.
+-- After the door raised AS001; role is the one that the issuer's settings allow, NULL: none.
 SELECT user_provision(:tenant::uuid, :key::bytea, :issuer::text, :subject::text, :email::text, :email_key::text, :role::text);
 
 -- name: ready_check :row

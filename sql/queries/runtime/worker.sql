@@ -2,7 +2,7 @@
 -- The functions are in sql/functions/ops/jobs.sql.
 
 -- name: job_enter :exec
--- In enter()'s place, in front of a job's first statement.
+-- In the door's place, in front of a job's first statement.
 SELECT job_enter(:tenant::uuid, :id::uuid, :worker, :attempt::integer);
 
 -- name: job_complete :exec

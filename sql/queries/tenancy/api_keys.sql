@@ -1,5 +1,5 @@
 -- API keys: of those of the mode that the caller works in (test or live), which
--- is the tenant that enter() has put the transaction into.
+-- is the tenant that the door has put the transaction into.
 
 -- name: api_key_list :rows
 -- Newest first.  Of a secret key there is nothing to show but its prefix.

@@ -1,5 +1,5 @@
 -- Organizations, as a member sees them: role is the caller's.  That the caller
--- is a member enter() has checked where the path names the organization.
+-- is a member the door has checked where the path names the organization.
 
 -- name: organization_list :rows
 -- Those that the caller is in.

@@ -1,7 +1,7 @@
 use v5.36;
 use lib 't/lib';
 use Api;
-use Ashlar::Rows qw(rows good email_of max_of least_of most_of text_of);
+use Ashlar::Rows qw(rows good email_of max_of least_of most_of spoiled text_of);
 
 # Every row of `ashlar routes` keeps what it declares: who may call, and what
 # each field takes.  Nothing here knows an endpoint; a new row is covered when
@@ -123,7 +123,7 @@ sub bad_values ($field) {
 # row is about; a new one each time, since what came before may have ended it.
 sub path_of ($row, $version, $organization = undef) {
     my $path = $row->{path} =~ s{^/api/v1/}{/api/v$version/}r;
-    if ($row->{may} && !in_workspace($row)) {
+    if ($row->{caller}{place} eq 'organization') {
         $organization //= $t->organization($user);
         $path =~ s/\{organization_id\}/$organization/;
     }
@@ -135,7 +135,7 @@ sub path_of ($row, $version, $organization = undef) {
 }
 
 # Whose organization a header names, and not the path; the header.
-sub in_workspace ($row) { return scalar grep { $_ eq 'workspace' } @{ $row->{flags} } }
+sub in_workspace ($row) { return $row->{caller}{place} eq 'workspace' }
 
 sub headers_of ($row, $organization = undef) {
     return if !in_workspace($row);
@@ -163,19 +163,13 @@ sub ask ($row, $who, %arg) {
 
 # With no more than the row asks for.
 sub caller_of ($row) {
-    return {
-        public      => $t->client,
-        user        => $user,
-        admin       => $admin,
-        key         => $t->client(key => $public, origin => $page),
-        key_user    => $user->with(key => $public, origin => $page),
-        secret_key  => $t->client(key => $secret),
-        secret_user => $user->with(key => $secret),
-        key_or_user => $t->client(key => $secret),
-        user_or_key => $operator{editor},
-        team        => $team{member},
-        team_admin  => $team{admin},
-    }->{ $row->{access} };
+    my $by = $row->{caller};
+    return $t->client if $by->{key} eq 'unread';
+    return $team{ $by->{role} } if $by->{team};
+    return $operator{editor} if $by->{key_is_bearer};
+    my $who = $by->{token} ne 'needed' ? $t->client : $by->{role} eq 'admin' ? $admin : $user;
+    my %key = $by->{key} eq 'secret' || $by->{token} eq 'or_key' ? (key => $secret) : (key => $public, origin => $page);
+    return $by->{key} eq 'beside' ? $who : $who->with(%key);
 }
 
 # Valid input: whatever the answer is, it is not about the form of the input, nor
@@ -198,17 +192,19 @@ sub taken ($res, $name) {
 
 # Each of the credentials that a row asks for, missing and wrong.
 sub check_access ($row, @args) {
-    my ($access, %flag) = ($row->{access}, map { $_ => 1 } @{ $row->{flags} });
+    my $by      = $row->{caller};
     my $who     = caller_of($row);
     my $refused = sub ($name, $status, $code, %with) { return error_is ask($row, $who->with(%with), @args), $status, $code, name => $name };
-    my $key     = $access =~ /key|secret/;
-    my $token   = $access =~ /user|admin|team/ && $access ne 'key_or_user';
+    my $key     = $by->{key} =~ /taken|needed|secret/;
+    my $token   = $by->{token} eq 'needed';
+    my $either  = $by->{token} eq 'or_key';
+    my $keyless = $by->{key} eq 'taken';
 
-    if ($access eq 'user_or_key') {
+    if ($by->{key_is_bearer}) {
         check_operator($row, $refused, @args);
         return;
     }
-    if ($access eq 'public') {
+    if ($by->{key} eq 'unread') {
         check_page($row, $t->client, @args);
         taken ask($row, $t->client, @args), 'anyone may call';
         taken ask($row, $t->client(token => 'nonsense', key => 'nonsense'), @args), '  and bad credentials are not looked at';
@@ -218,11 +214,11 @@ sub check_access ($row, @args) {
     $refused->('not with what is no key',   401, 'INVALID_API_KEY', key => $_) for 'nonsense', '', "${secret}x", substr($secret, 0, -1), $secret =~ s/^s/x/r;
     $refused->('nor with an unknown one',   401, 'INVALID_API_KEY', key => 'sk_live_' . 'x' x 32);
     $refused->('nor with a revoked one',    401, 'INVALID_API_KEY', key => $revoked);
-    if ($access =~ /^secret/) {
+    if ($by->{key} eq 'secret') {
         $refused->('nor with a public one', 403, 'AUTHORIZATION_ERROR', key => $public, origin => $page);
     }
     elsif ($key) {
-        my %user = $access eq 'key_or_user' ? (token => $user->token) : ();
+        my %user = $either ? (token => $user->token) : ();
         $refused->("nor with a public one from $_->[0]", 403, 'ORIGIN_NOT_ALLOWED', key => $public, origin => $_->[1], %user)
             for ['nowhere'], [ 'another host', 'https://app.example.com.evil.example' ], [ 'another scheme', 'http://app.example.com' ],
             [ 'another port', "$page:8443" ];
@@ -230,7 +226,7 @@ sub check_access ($row, @args) {
     else {
         check_page($row, $who, @args);
     }
-    if ($key && !$flag{keyless}) {
+    if ($key && !$keyless) {
         $refused->('nor without one', 401, 'INVALID_API_KEY', key => undef);
     }
     elsif ($key) {
@@ -243,8 +239,8 @@ sub check_access ($row, @args) {
         my $res  = $t->request('OPTIONS', path_of($row, 1), headers => { Origin => $evil, 'Access-Control-Request-Method' => $row->{method} });
         header_is $res, 'Access-Control-Allow-Origin', $evil, 'a preflight is granted to every page';
         header_like $res, 'Access-Control-Allow-Headers', qr/(?=.*\bX-API-Key\b)(?=.*\bX-Organization-Id\b)(?=.*\bContent-Type\b)(?=.*\bAuthorization\b)/, '  with these headers';
-        if ($access !~ /^secret/) {
-            my %page = (key => $public, origin => $page, $access eq 'key_or_user' ? (token => $user->token) : ());
+        if ($by->{key} ne 'secret') {
+            my %page = (key => $public, origin => $page, $either ? (token => $user->token) : ());
             header_is ask($row, $who->with(%page), @args), 'Access-Control-Allow-Origin', $page, 'a page of the key\'s may read the answer';
             header_is ask($row, $who->with(%page, token => 'expired'), @args), 'Access-Control-Allow-Origin', $page, '  and why it is refused';
             header_is ask($row, $who->with(%page, origin => $evil), @args), 'Access-Control-Allow-Origin', $evil, '  and any other page that it is refused';
@@ -258,14 +254,14 @@ sub check_access ($row, @args) {
         $refused->('not without a token', 401, 'AUTHENTICATION_ERROR', token => undef);
         $refused->('nor with a key of another tenant', 401, 'AUTHENTICATION_ERROR', key => $foreign);
     }
-    if ($token || $flag{token_too} || $access eq 'key_or_user') {
+    if ($by->{token} ne 'unread') {
         # A secret key needs no token, so that none is read beside it.
-        my @with   = $access eq 'key_or_user' ? (key => $public, origin => $page) : ();
+        my @with   = $either ? (key => $public, origin => $page) : ();
         my %wrong  = (
             'a forged token'             => $t->token($user, secret => 'x' x 32),
             'an old one'                 => $t->token($user, exp => 1e9, iat => 1e9 - 9),
-            $access =~ /^team/ ? ('a user\'s' => $user->token) : ('a team member\'s' => $team{owner}->token),
-            $key && !$flag{keyless} || @with ? ('one of another tenant' => $stranger->token) : (),
+            $by->{team} ? ('a user\'s' => $user->token) : ('a team member\'s' => $team{owner}->token),
+            $key && !$keyless || @with ? ('one of another tenant' => $stranger->token) : (),
         );
         $refused->("nor with $_", 401, 'AUTHENTICATION_ERROR', @with, token => $wrong{$_}) for sort keys %wrong;
         $refused->('nor with a public key alone', 401, 'AUTHENTICATION_ERROR', @with) if @with;
@@ -275,25 +271,25 @@ sub check_access ($row, @args) {
         taken ask($row, $who->with(token => 'nonsense'), @args), 'and a bad token is not looked at';
     }
 
-    if ($access eq 'admin') {
+    if (($by->{role} // '') eq 'admin' && !$by->{team}) {
         $refused->('not as a user', 403, 'AUTHORIZATION_ERROR', %$user{qw(token session uuid email)});
         taken ask($row, $root, @args), '  but as a superadmin';
     }
-    if ($access eq 'team_admin') {
+    if (($by->{role} // '') eq 'admin' && $by->{team}) {
         $refused->('not as any member', 403, 'AUTHORIZATION_ERROR', %{ $team{member} }{qw(token session uuid email)});
         taken ask($row, $team{owner}, @args), '  but as an owner';
     }
     error_is ask($row, $who->with(headers => { 'X-Test-Mode' => 'perhaps' }), @args), 400, 'BAD_REQUEST', field => 'X-Test-Mode', name => 'test mode is yes or no'
-        if $access =~ /^team/ && !$flag{one_mode};
-    in_workspace($row) ? check_workspace($row, $who, @args) : check_permission($row, $who, @args) if $row->{may};
+        if $by->{test_mode};
+    check_workspace($row, $who, @args)    if $by->{place} eq 'workspace';
+    check_organization($row, $who, @args) if $by->{place} eq 'organization';
     return;
 }
 
 # A page sends its public key along wherever it calls.  Where none is asked for it opens nothing and
 # refuses nobody; it says whose pages may read the answer.
 sub check_page ($row, $who, @args) {
-    my %flag = map { $_ => 1 } @{ $row->{flags} };
-    my $res  = $t->request('OPTIONS', path_of($row, 1), headers => {
+    my $res = $t->request('OPTIONS', path_of($row, 1), headers => {
         Origin => 'https://own.example', 'Access-Control-Request-Method' => $row->{method}, 'Access-Control-Request-Headers' => 'content-type,x-api-key' });
     header_is $res, 'Access-Control-Allow-Origin', 'https://own.example', 'a preflight that announces a key is granted to every page';
     $res = ask($row, $who->with(key => $own, origin => 'https://own.example'), @args);
@@ -325,7 +321,7 @@ sub check_operator ($row, $refused, @args) {
     $refused->('nor with what is no key', 401, 'AUTHENTICATION_ERROR', key => $_) for 'nonsense', '', "${secret}x";
     $refused->('nor with a revoked one', 401, 'AUTHENTICATION_ERROR', key => $revoked);
     error_is ask($row, $nobody->with(key => $public, origin => $page), @args), 401, 'AUTHENTICATION_ERROR', name => 'nor with a public one alone';
-    my %may = map { $_ => 1 } ($row->{gate}{roles} // join ',', keys %operator) =~ /\w+/g;
+    my %may = map { $_ => 1 } ($row->{may}{roles} // join ',', keys %operator) =~ /\w+/g;
     if ($may{editor}) {
         taken ask($row, $nobody->with(key => $secret), @args), 'but with a secret key alone';
         taken ask($row, $nobody->with(token => $secret), @args), '  which may be the bearer';
@@ -335,34 +331,31 @@ sub check_operator ($row, $refused, @args) {
         if   ($may{$role}) { taken $res, "as $role" }
         else               { error_is $res, 403, 'AUTHORIZATION_ERROR', name => "not as $role" }
     }
-    error_is ask($row, $operator{demo}, @args, without => [ map { $_->{name} } @{ $row->{body} } ]), 403, 'AUTHORIZATION_ERROR', name => '  whatever is sent'
-        if !$may{demo} && grep { $_->{required} } @{ $row->{body} };
+    my %spoiled = spoiled($row) or return;
+    error_is ask($row, $operator{demo}, @args, %spoiled), 403, 'AUTHORIZATION_ERROR', name => '  whatever is sent' if !$may{demo};
     return;
 }
 
 # The organization that the path names: one of the tenant's, and the caller one of its members with a fit role.
-sub check_permission ($row, $who, @args) {
-    my %role  = map { $_ => 1 } ($row->{may}{roles} // '') =~ /\w+/g;
-    my $alone = !$who->session || !%role;
-    my $try   = sub ($organization) { return ask($row, $who, @args, organization => $organization) };
+sub check_organization ($row, $who, @args) {
+    my %role    = map { $_ => 1 } $row->{may}{roles} =~ /\w+/g;
+    my %spoiled = spoiled($row);
+    my $try     = sub ($organization, @more) { return ask($row, $who, @args, organization => $organization, @more) };
     for ([ 'an unknown organization' => '00000000-0000-7000-8000-00000000dead' ], [ 'one of another tenant' => $t->organization($stranger) ],
         [ 'a deleted one' => deleted($t->organization($user)) ]) {
         error_is $try->($_->[1]), 404, 'NOT_FOUND', name => "not $_->[0]";
-        error_is ask($row, $who, @args, organization => $_->[1], without => [ map { $_->{name} } @{ $row->{body} } ]), 404, 'NOT_FOUND', name => '  whatever is sent'
-            if grep { $_->{required} } @{ $row->{body} };
+        is $try->($_->[1], %spoiled)->status, $row->{invalid}, '  but first what is wrong with the request' if %spoiled;
     }
     my $somebody = $t->user("somebody-$row->{id}");
-    if ($alone) {
-        taken $try->($t->organization($somebody)), 'any one of the tenant';
-        return;
-    }
-    error_is $try->($t->organization($somebody)), 403, 'AUTHORIZATION_ERROR', name => 'not one of others';
-    for my $role (qw(owner admin member developer)) {
+    my $theirs   = $t->organization($somebody);
+    error_is $try->($theirs), 403, 'AUTHORIZATION_ERROR', name => 'not one of others';
+    error_is $try->($theirs, %spoiled), 403, 'AUTHORIZATION_ERROR', name => '  whatever is sent' if %spoiled;
+    for my $role (qw(owner admin member developer viewer)) {
         my $organization = $t->organization($somebody);
         $t->member($organization, $who, $role);
         my $res = $try->($organization);
         if   ($role{$role}) { taken $res, "as $role" }
-        else                { error_is $res, 403, 'AUTHORIZATION_ERROR', name => "not as $role" }
+        else                { error_is $res, 403, 'AUTHORIZATION_ERROR', name => "not as $role"; is $res->json('/error/details/permission'), $row->{may}{name} }
     }
     return;
 }
@@ -379,13 +372,20 @@ sub check_workspace ($row, $who, @args) {
         error_is $try->($_->[1]), 403, 'AUTHORIZATION_ERROR', name => "not $_->[0]";
     }
     error_is $try->($_), 400, 'BAD_REQUEST', field => 'X-Workspace-Id', name => "nor '$_'" for '', 'x', '0' x 36;
-    my $may = $row->{may}{roles};
-    for my $role (qw(owner admin member developer)) {
+    my $may     = $row->{may} ? join ' ', $row->{may}{roles}, $row->{may}{own}{roles} // () : 'owner admin member developer viewer';
+    my %spoiled = spoiled($row);
+    for my $role (qw(owner admin member developer viewer)) {
         my $organization = $t->organization($somebody);
         $t->member($organization, $who, $role);
         my $res = $try->($organization);
-        if   ($may =~ /\b$role\b/) { taken $res, "as $role" }
-        else                       { error_is $res, 403, 'AUTHORIZATION_ERROR', name => "not as $role" }
+        if ($may =~ /\b$role\b/) {
+            # A right on the object, which nobody has here, is the query's to ask.
+            taken $res, "as $role";
+            next;
+        }
+        error_is $res, 403, 'AUTHORIZATION_ERROR', name => "not as $role";
+        is $res->json('/error/details/permission'), $row->{may}{name}, '  and for want of what';
+        error_is ask($row, $who, @args, %spoiled, organization => $organization), 403, 'AUTHORIZATION_ERROR', name => '  whatever is sent' if %spoiled;
     }
     return;
 }
@@ -433,7 +433,11 @@ for my $row (@rows) {
         for my $param (grep { $_->{type} eq 'uuid' } @{ $row->{params} }) {
             my $path = path_of($row, 1, $param->{name} eq 'organization_id' ? 'not-an-id' : undef) =~ s/\Q@{[ good($param) ]}\E/not-an-id/r;
             $t->revive($who);
-            error_is $who->request($row->{method}, $path, headers => { headers_of($row) }), 404, 'NOT_FOUND', name => "path: $param->{name} that is no UUID";
+            my %wrong = spoiled($row);
+            my %sent  = %wrong || !@{ $row->{body} } ? () : (json => {});
+            my $res   = $who->request($row->{method}, $path, headers => { headers_of($row) }, %sent);
+            if   ($wrong{without}) { is $res->status, $row->{invalid}, "path: $param->{name} that is no UUID is told behind what is wrong with the form" or diag $res->describe }
+            else                   { error_is $res, 404, 'NOT_FOUND', name => "path: $param->{name} that is no UUID" }
         }
         $t->revive($who);
         my $slash = $who->request($row->{method}, path_of($row, 1) . '/', headers => { Accept => '*/*', headers_of($row) });

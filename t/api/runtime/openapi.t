@@ -58,8 +58,9 @@ subtest 'an operation lists the errors it can answer' => sub {
         my @need = (406, 429, 500, 503);
         my $row = $row{ $op->{'x-catalogue-id'} };
         push @need, 400, $row->{invalid} if grep { ($_->{in} // '') eq 'query' } @{ $op->{parameters} // [] };
-        push @need, 401 if $row->{access} ne 'public';
-        push @need, 403 if $row->{access} =~ /admin|key|secret/ || $row->{may} || $row->{gate};
+        my $by = $row->{caller};
+        push @need, 401 if $by->{key} ne 'unread';
+        push @need, 403 if ($by->{role} // '') eq 'admin' || $by->{key} =~ /taken|needed|secret/ || $by->{place} ne 'tenant' || $row->{may};
         push @need, 404 if $path =~ /\{/;
         my $is_signed = grep { $_ eq 'signed' } @{ $row->{flags} };
         push @need, 401 if $is_signed;
@@ -76,25 +77,17 @@ subtest 'an operation lists the errors it can answer' => sub {
 subtest 'secured operations say so, open ones do not' => sub {
     for my $operation (@operations) {
         my ($method, $path, $op) = @$operation;
-        my ($access, %flag) = ($row{ $op->{'x-catalogue-id'} }{access}, map { $_ => 1 } @{ $row{ $op->{'x-catalogue-id'} }{flags} });
+        my $by   = $row{ $op->{'x-catalogue-id'} }{caller};
         my @ways = map { join '+', sort keys %$_ } @{ $op->{security} // [] };
-        my @want = @{
-            {
-                public      => [],
-                user        => ['bearer'],
-                admin       => ['bearer'],
-                key         => ['apiKey'],
-                key_user    => ['apiKey+bearer'],
-                secret_key  => ['apiKey'],
-                secret_user => ['apiKey+bearer'],
-                key_or_user => [ 'apiKey', 'apiKey+bearer' ],
-                user_or_key => [ 'bearer', 'apiKey' ],
-                team        => ['team'],
-                team_admin  => ['team'],
-            }->{$access}
-        };
-        push @want, 'apiKey+bearer' if $flag{token_too};
-        push @want, $access eq 'key' ? '' : 'bearer' if $flag{keyless};
+        my $token = $by->{team} ? 'team' : 'bearer';
+        my $key   = $by->{key} =~ /taken|needed|secret/;
+        my @want  =
+              $by->{key} eq 'unread'   ? ()
+            : $by->{token} eq 'unread' ? ('apiKey')
+            : $by->{token} eq 'taken'  ? ('apiKey', 'apiKey+bearer')
+            : $by->{token} eq 'or_key' ? ($key ? ('apiKey', 'apiKey+bearer') : ('bearer', 'apiKey'))
+            :                            ($key ? 'apiKey+bearer' : $token);
+        push @want, $by->{token} eq 'unread' ? '' : $token if $by->{key} eq 'taken';
         is join(' or ', @ways), join(' or ', @want), "$method $path";
     }
     my $schemes = $doc->{components}{securitySchemes};

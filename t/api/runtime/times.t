@@ -17,8 +17,9 @@ my $team = $t->team('boss', role => 'owner');
 $db->do('UPDATE users SET default_organization_id = ? WHERE id = ?', undef, $org, $ann->uuid);
 my $server = $t->client(key => $key);
 my %who = (
-    (map { $_ => $ann } qw(user admin key_user secret_user key_or_user user_or_key)),
-    (map { $_ => $server } qw(key secret_key)), team => $team, team_admin => $team, public => $t->client,
+    (map { $_ => $ann } qw(user admin member key_and_user user_with_key key_with_user organization_member secret_key_and_user key_or_user user_or_key)),
+    (map { $_ => $server } qw(key anyone_with_key secret_key)), (map { $_ => $team } qw(team team_admin team_any_mode team_admin_any_mode)),
+    anyone => $t->client,
 );
 
 # Rows of everybody who asks, with a history.
@@ -60,7 +61,7 @@ my @rows = map { decode_json($_) } <$out>;
 close $out or die "routes: $?\n";
 my %asked;
 for my $row (sort { $a->{path} cmp $b->{path} } grep { $_->{method} eq 'GET' && !$_->{static} } @rows) {
-    my $who = $who{ $row->{access} } or next;
+    my $who = $who{ $row->{caller}{name} } or next;
     my $path = $row->{path};
     while (my ($list, $rest) = $path =~ m/\A([^{]*)\/\{[^}]*\}(.*)\z/) {
         $path = "$list/" . ($id{$list} // ($list =~ /organizations\z/ ? $org : '-')) . $rest;

@@ -8,11 +8,11 @@ use Ashlar::Cluster;
 use Cpanel::JSON::XS ();
 use Exporter 'import';
 
-our @EXPORT = qw(rows good email_of max_of least_of most_of ask path_of text_of);
+our @EXPORT = qw(rows good email_of max_of least_of most_of ask path_of spoiled text_of);
 
 my $json = Cpanel::JSON::XS->new->utf8;
 
-# Every row that the api answers: method, path, id, access, flags, permission,
+# Every row that the api answers: method, path, id, caller, flags, permission,
 # params, query, body, …; with static => 1 also those that nginx serves.
 sub rows (%arg) {
     return grep { $arg{static} || !$_->{static} } map { $json->decode($_) } split /\n/, qx($Ashlar::Cluster::BUILD/ashlar routes);
@@ -93,6 +93,18 @@ sub ask ($row, $who, %arg) {
         (%query             ? (query => \%query) : ()),
         (@{ $row->{body} } ? (json => \%body)   : ()),
     );
+}
+
+# What makes a request's form wrong, for ask(); nothing where no form can be.
+sub spoiled ($row) {
+    my @needed = map { $_->{name} } grep { $_->{required} } @{ $row->{body} }, @{ $row->{query} };
+    return without => \@needed if @needed;
+    my ($field) = grep { $_->{type} =~ /^(?:int|uuid|enum|bool|datetime)$/ } @{ $row->{query} };
+    return query => { $field->{name} => 'no such' } if $field;
+    ($field) = grep { $_->{type} ne 'json' && !$_->{whole} } @{ $row->{body} };
+    return body => { $field->{name} => $field->{type} eq 'list' ? {} : [] } if $field;
+    return query => { no_such_name => 1 } if $row->{id} =~ /^(?:app|platform)\./ && !grep { /^(?:signed|open_query)$/ } @{ $row->{flags} };
+    return;
 }
 
 1;

@@ -26,6 +26,7 @@ my @rows = (
     [ passkeys            => q{tenant_id, user_id, name, credential_id, public_key, rp_id} => q{?, :user, 'x', 'x', 'x', 'x'} ],
     [ webauthn_challenges => q{tenant_id, kind, challenge, rp_id, expires_at} => q{?, 'authentication', 'x', 'x', now() + interval '1 day'} ],
     [ memberships         => q{tenant_id, organization_id, user_id, role} => q{?, :organization, :user, 'owner'} ],
+    [ role_permissions    => q{tenant_id, organization_id, role, permission, is_granted} => q{?, :organization, 'member', 'can_create_team', true} ],
     [ departments         => q{tenant_id, organization_id, name} => q{?, :organization, 'x'} ],
     [ invitations         => q{tenant_id, organization_id, email, role, token_hash, expires_at} => q{?, :organization, 'x@y.example', 'member', sha256(''), now() + interval '1 day'} ],
     [ audit_events        => q{tenant_id, actor_id, actor_type, action, resource_type} => q{?, 'x', 'system', 'x', 'x'} ],    # and its head

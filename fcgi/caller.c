@@ -1,0 +1,92 @@
+#include "fcgi/caller.h"
+
+#include <string.h>
+
+#include "build/sql/runtime/doors.h"
+
+#define NOBODY .door = &q_enter_anyone, .key_door = &q_enter_anyone
+#define USER(role) .least_role = role, .door = &q_enter_user, .key_door = &q_enter_key
+#define TEAM(role) .is_team = true, .least_role = role, .door = &q_enter_team, .key_door = &q_enter_anyone
+
+/* clang-format off */
+const struct caller
+	by_anyone = { "anyone", KEY_UNREAD, TOKEN_UNREAD, NOBODY, .security = "" },
+
+	by_user = { "user", KEY_BESIDE, TOKEN_NEEDED, USER("user"), .security = "{\"bearer\":[]}" },
+
+	by_admin = { "admin", KEY_BESIDE, TOKEN_NEEDED, USER("admin"), .security = "{\"bearer\":[]}",
+		.about = "Needs the role admin." },
+
+	by_member = { "member", KEY_BESIDE, TOKEN_NEEDED, IN_WORKSPACE, .least_role = "user",
+		.door = &q_enter_member, .key_door = &q_enter_key, .security = "{\"bearer\":[]}" },
+
+	by_key = { "key", KEY_NEEDED, TOKEN_UNREAD, USER(NULL), .security = "{\"apiKey\":[]}" },
+
+	by_anyone_with_key = { "anyone_with_key", KEY_TAKEN, TOKEN_UNREAD, USER(NULL), .security = "{\"apiKey\":[]},{}",
+		.about = "Without a key it acts for the default tenant." },
+
+	by_key_with_user = { "key_with_user", KEY_NEEDED, TOKEN_TAKEN, USER("user"),
+		.security = "{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}" },
+
+	by_key_and_user = { "key_and_user", KEY_NEEDED, TOKEN_NEEDED, USER("user"),
+		.security = "{\"apiKey\":[],\"bearer\":[]}" },
+
+	by_user_with_key = { "user_with_key", KEY_TAKEN, TOKEN_NEEDED, USER("user"),
+		.security = "{\"apiKey\":[],\"bearer\":[]},{\"bearer\":[]}",
+		.about = "Without a key it acts for the token's tenant." },
+
+	by_organization_member = { "organization_member", KEY_NEEDED, TOKEN_NEEDED, IN_ORGANIZATION, .least_role = "user",
+		.door = &q_enter_organization, .key_door = &q_enter_key, .security = "{\"apiKey\":[],\"bearer\":[]}" },
+
+	by_secret_key = { "secret_key", KEY_SECRET, TOKEN_UNREAD, USER(NULL), .security = "{\"apiKey\":[]}",
+		.about = "Needs a secret key." },
+
+	by_secret_key_and_user = { "secret_key_and_user", KEY_SECRET, TOKEN_NEEDED, USER("user"),
+		.security = "{\"apiKey\":[],\"bearer\":[]}", .about = "Needs a secret key." },
+
+	by_key_or_user = { "key_or_user", KEY_NEEDED, TOKEN_OR_KEY, USER("user"),
+		.security = "{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}",
+		.about = "A secret key is enough by itself; with a public one a user's token is needed." },
+
+	by_user_or_key = { "user_or_key", KEY_BESIDE, TOKEN_OR_KEY, .key_is_bearer = true, .least_role = "user",
+		.door = &q_enter_operator, .key_door = &q_enter_operator_key, .security = "{\"bearer\":[]},{\"apiKey\":[]}",
+		.about = "A user's token, or a secret key as X-API-Key or as the bearer." },
+
+	by_operator = { "operator", KEY_BESIDE, TOKEN_OR_KEY, .key_is_bearer = true, .is_installation = true,
+		.least_role = "user", .door = &q_enter_operator, .key_door = &q_enter_operator_key,
+		.security = "{\"bearer\":[]},{\"apiKey\":[]}",
+		.about = "A user's token, or a secret key as X-API-Key or as the bearer, of the installation's own tenant." },
+
+	by_team = { "team", KEY_BESIDE, TOKEN_NEEDED, .has_test_mode = true, TEAM("member"), .security = "{\"team\":[]}" },
+
+	by_team_admin = { "team_admin", KEY_BESIDE, TOKEN_NEEDED, .has_test_mode = true, TEAM("admin"),
+		.security = "{\"team\":[]}", .about = "Needs the team role owner or admin." },
+
+	by_team_any_mode = { "team_any_mode", KEY_BESIDE, TOKEN_NEEDED, TEAM("member"), .security = "{\"team\":[]}" },
+
+	by_team_admin_any_mode = { "team_admin_any_mode", KEY_BESIDE, TOKEN_NEEDED, TEAM("admin"),
+		.security = "{\"team\":[]}", .about = "Needs the team role owner or admin." };
+/* clang-format on */
+
+bool caller_may_be_user(const struct caller *c)
+{
+	return c->token != TOKEN_UNREAD && !c->is_team;
+}
+
+bool caller_takes_key(const struct caller *c)
+{
+	return c->key >= KEY_TAKEN;
+}
+
+static bool asks(const struct query *door, const char *name)
+{
+	for (int i = 0; i < door->nparams; i++)
+		if (!strcmp(door->params[i], name))
+			return true;
+	return false;
+}
+
+bool caller_is_asked(const struct caller *c, const char *name)
+{
+	return asks(c->door, name) || asks(c->key_door, name);
+}

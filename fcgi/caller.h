@@ -1,0 +1,92 @@
+/*
+ * Callers: who may use an endpoint, as data.  A row names one of them.
+ *
+ * A caller says which credentials are asked for, where the request takes place,
+ * and which door asks whether they still stand: a named query that runs in front
+ * of the request's first statement, in the same round trip (sql/queries/runtime/
+ * doors.sql).  fcgi/auth.c reads the credentials and gives the door what it asks
+ * for.
+ *
+ * Another kind of caller is another constant here, and a door where what it has
+ * to prove is new.
+ */
+#ifndef ASHLAR_CALLER_H
+#define ASHLAR_CALLER_H
+
+#include <stdbool.h>
+
+#include "fcgi/query.h"
+
+/* X-API-Key */
+enum caller_key {
+	KEY_UNREAD, /* not even read */
+	KEY_BESIDE, /* not asked for: a secret one that comes has to be good all the same, a public one opens
+		       nothing, and only says whose page this is */
+	KEY_TAKEN,  /* it may be left out; one that comes has to be good, and says whose tenant this is */
+	KEY_NEEDED,
+	KEY_SECRET, /* needed, and a secret one */
+};
+
+/* A bearer token */
+enum caller_token {
+	TOKEN_UNREAD, /* so that an expired one, which client libraries send along, does no harm */
+	TOKEN_TAKEN,  /* it may be left out; one that comes is checked, and its user is the caller */
+	TOKEN_NEEDED,
+	TOKEN_OR_KEY, /* needed, unless there is a secret key */
+};
+
+/* Whose roles count, and where .may of a row is asked. */
+enum caller_place {
+	IN_TENANT,       /* users.role; a secret key alone is an editor */
+	IN_ORGANIZATION, /* that the path's {organization_id} names: 404 without one, 403 for who is no member
+			  */
+	IN_WORKSPACE,    /* the organization that X-Workspace-Id names, else the user's default one: 400
+			    without one, 403 where the user is no active member, known or not.  The queries
+			    have @workspace and @member */
+};
+
+struct caller {
+	const char *name; /* for the reference and the tests */
+	enum caller_key key;
+	enum caller_token token;
+	enum caller_place place;
+	bool is_team;           /* the token is a team user's, of the dashboard */
+	bool has_test_mode;     /* X-Test-Mode is read */
+	bool key_is_bearer;     /* a secret key may be sent as the bearer */
+	bool is_installation;   /* it is about the whole installation: the default tenant's, and no other's */
+	const char *least_role; /* of the token's user */
+	const struct query *door;     /* for who has a token */
+	const struct query *key_door; /* for a key alone */
+	const char *security;         /* OpenAPI's security requirements, without the brackets */
+	const char *about;            /* what they cannot say, for the reference; NULL: nothing */
+};
+
+extern const struct caller by_anyone, /* credentials are not even read */
+	by_user,                      /* a user's token */
+	by_admin,                     /* whose role is admin or superadmin */
+	by_member,                    /* of a workspace */
+	by_key,                       /* any API key; no token is read */
+	by_anyone_with_key,           /* the same, but it may be left out: then it is the default tenant */
+	by_key_with_user,             /* a token that comes along is checked, and its user is the caller */
+	by_key_and_user,              /* both are needed */
+	by_user_with_key,       /* the same, but the key may be left out: then it is the token's tenant */
+	by_organization_member, /* both, and the user is a member of the path's organization */
+	by_secret_key,          /* no token is read */
+	by_secret_key_and_user, by_key_or_user, /* a secret key alone, or any key with a user's token */
+	by_user_or_key,   /* a user's token, or a secret key alone, which may be the bearer itself */
+	by_operator,      /* the same, of the default tenant */
+	by_team,          /* a team user's token */
+	by_team_admin,    /* whose team role is admin or owner */
+	by_team_any_mode, /* by_team, for what has no test mode */
+	by_team_admin_any_mode;
+
+/* May there be, and is there perhaps, a user? */
+bool caller_may_be_user(const struct caller *c);
+
+/* Is an API key asked for? */
+bool caller_takes_key(const struct caller *c);
+
+/* Does one of its doors ask for that, by the name that it has in the query? */
+bool caller_is_asked(const struct caller *c, const char *name);
+
+#endif

@@ -1,0 +1,36 @@
+-- The doors: in front of a request's first statement, in the same round trip, one of these asks who calls and
+-- whether they may.  A caller (fcgi/caller.h) names its door, fcgi/auth.c fills in the names; what each asks is in
+-- sql/functions/runtime/enter.sql.
+
+-- name: enter_anyone :exec
+SELECT enter_anyone(:tenant::uuid, :note::jsonb);
+
+-- name: enter_key :exec
+SELECT enter_key(:tenant::uuid, :key::bytea, :origin::text, :scope::text, :note::jsonb);
+
+-- name: enter_user :exec
+SELECT enter_user(:tenant::uuid, :key::bytea, :origin::text, :issuer::text, :subject::text, :role::text,
+                  :session::uuid, :generation::integer, :least_role::text, :note::jsonb);
+
+-- name: enter_team :exec
+SELECT enter_team(:tenant::uuid, :key::bytea, :origin::text, :session::uuid, :generation::integer, :least_role::text,
+                  :test::boolean, :note::jsonb);
+
+-- name: enter_organization :exec
+SELECT enter_organization(enter_user(:tenant::uuid, :key::bytea, :origin::text, :issuer::text, :subject::text,
+                                     :role::text, :session::uuid, :generation::integer, :least_role::text, :note::jsonb),
+                          :organization::uuid, :permission::text);
+
+-- name: enter_member :exec
+SELECT enter_member(enter_user(:tenant::uuid, :key::bytea, :origin::text, :issuer::text, :subject::text,
+                               :role::text, :session::uuid, :generation::integer, :least_role::text, :note::jsonb),
+                    :workspace::uuid, :permission::text);
+
+-- name: enter_operator :exec
+SELECT enter_operator(enter_user(:tenant::uuid, :key::bytea, :origin::text, :issuer::text, :subject::text,
+                                 :role::text, :session::uuid, :generation::integer, :least_role::text, :note::jsonb),
+                      :permission::text, :is_installation::boolean);
+
+-- name: enter_operator_key :exec
+SELECT enter_operator(enter_key(:tenant::uuid, :key::bytea, :origin::text, :scope::text, :note::jsonb),
+                      :permission::text, :is_installation::boolean);
