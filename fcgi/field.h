@@ -44,7 +44,7 @@ enum field_flag {
 	F_NULL = 2,     /* null is a value: input clears the field, output may be null */
 	F_V2 = 4,       /* output: only from version 2 on */
 	F_OPTIONAL = 8, /* output: not in every answer */
-	F_WHOLE = 16,   /* input: an F_OBJECT that is the whole body; alone in its table */
+	F_WHOLE = 16,   /* an F_OBJECT that is the whole body, or answer; alone in its table */
 	F_CLAMP = 32,   /* input: an F_INT above max counts as max */
 	/* input: an F_EMAIL that is looked for, not made: as sent, also one that would be refused */
 	F_KNOWN = 64,

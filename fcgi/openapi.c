@@ -402,15 +402,9 @@ static void write_body(struct buf *b, const struct route *r)
 		required = required || f->flags & F_REQUIRED;
 	buf_fmt(b, ",\"requestBody\":{\"required\":%s,\"content\":{\"application/json\":{\"schema\":",
 		required ? "true" : "false");
-	if (r->body->flags & F_WHOLE)
-		schema_field(b, r->body, 1, false);
-	else
-		schema_write(b, r->body, 1, false);
+	schema_write(b, r->body, 1, false);
 	buf_text(b, ",\"example\":");
-	if (r->body->flags & F_WHOLE)
-		schema_field_example(b, r->body, 1);
-	else
-		schema_example(b, r->body, 1);
+	schema_example(b, r->body, 1);
 	buf_text(b, "}}}");
 }
 

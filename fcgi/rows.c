@@ -304,6 +304,7 @@ struct column {
 
 struct rows {
 	const PGresult *res;
+	bool is_whole; /* its one column is the answer */
 	int ncolumns;
 	struct column columns[];
 };
@@ -332,6 +333,7 @@ struct rows *rows_open(struct arena *a, const PGresult *res, const struct shape 
 	assert(first_column >= 0 && first_column <= ncolumns);
 	r = arena_alloc(a, sizeof(*r) + (size_t)(ncolumns - first_column) * sizeof(*r->columns));
 	r->res = res;
+	r->is_whole = shape && shape->fields && shape->fields->flags & F_WHOLE;
 	for (i = first_column; i < ncolumns; i++) {
 		struct column *c = &r->columns[r->ncolumns];
 		const char *name = PQfname(res, i);
@@ -371,13 +373,15 @@ void rows_object(struct buf *b, const struct rows *r, int row)
 	if (!r->ncolumns)
 		buf_char(b, '{');
 	for (c = r->columns; c < r->columns + r->ncolumns; c++) {
-		buf_add(b, c->key, c->key_len);
+		if (!r->is_whole)
+			buf_add(b, c->key, c->key_len);
 		if (PQgetisnull(r->res, row, c->number))
 			jx_null(b);
 		else
 			c->write(b, PQgetvalue(r->res, row, c->number), PQgetlength(r->res, row, c->number));
 	}
-	buf_char(b, '}');
+	if (!r->is_whole)
+		buf_char(b, '}');
 }
 
 /* Columns by name, for C that decides.  PQfnumber would allocate and fold case. */

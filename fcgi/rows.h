@@ -43,7 +43,7 @@ struct rows *rows_open(struct arena *a, const PGresult *res, const struct shape 
 /* Write times with microseconds instead of milliseconds, where the surface does. */
 void rows_use_micros(struct rows *r);
 
-/* Write one row as an object. */
+/* Write one row as an object; where the shape is an F_WHOLE, as what is in its column. */
 void rows_object(struct buf *b, const struct rows *r, int row);
 
 /* Can a column of this type be written? */

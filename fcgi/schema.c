@@ -32,6 +32,10 @@ static const char *const examples[] = {
 
 void schema_example(struct buf *b, const struct field *table, int version)
 {
+	if (table->flags & F_WHOLE) {
+		schema_field_example(b, table, version);
+		return;
+	}
 	buf_char(b, '{');
 	for (; table->type != F_END; table++) {
 		if (table->flags & F_V2 && version < 2)
@@ -80,6 +84,10 @@ void schema_write(struct buf *b, const struct field *table, int version, bool an
 {
 	bool any = false;
 
+	if (table->flags & F_WHOLE) {
+		schema_field(b, table, version, answer);
+		return;
+	}
 	buf_text(b, "{\"type\":\"object\",\"properties\":{");
 	for (const struct field *f = table; f->type != F_END; f++) {
 		if (f->flags & F_V2 && version < 2)

@@ -20,7 +20,9 @@ static bool has_value(const struct req *rq, const char *name)
 
 	if (!v || v->is_null)
 		return false;
-	return v->field->type == F_BOOL ? v->b : v->text && *v->text;
+	if (v->field->type == F_BOOL && v->field->def && !strcmp(v->field->def, "false"))
+		return v->b;
+	return v->text && *v->text;
 }
 
 static unsigned parts_of(const struct req *rq, const struct query *q)

@@ -89,7 +89,9 @@ static void test_text(void)
 	given("kind", "false");
 	values[0].b = false;
 	((struct field *)(uintptr_t)values[0].field)->type = F_BOOL;
-	is_str(text(&list, false), "SELECT a none BY made DESC,id DESC L=$1", "false is no value");
+	is_str(text(&list, false), "SELECT a K=$1 some BY made DESC,id DESC L=$2", "false is a value");
+	((struct field *)(uintptr_t)values[0].field)->def = "false";
+	is_str(text(&list, false), "SELECT a none BY made DESC,id DESC L=$1", "but none of a flag that is off by default");
 	values[0].b = true;
 	is_str(text(&list, false), "SELECT a K=$1 some BY made DESC,id DESC L=$2", "true is one");
 	rq.nvalues = 0;

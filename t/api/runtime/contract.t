@@ -76,7 +76,7 @@ sub bad_texts ($field) {
         push @bad, [ 'no number' => 'nan' ], [ 'infinity' => 'inf' ] if $type eq 'number';
     }
     elsif ($type eq 'bool') { push @bad, map { [ "'$_'" => $_ ] } 'yes', 'TRUE', '2', '' }
-    elsif ($type eq 'enum') { push @bad, map { [ "'$_'" => $_ ] } 'no-such-choice', '', uc $field->{values}[0], "$field->{values}[0] " }
+    elsif ($type eq 'enum') { push @bad, map { [ "'$_'" => $_ ] } 'no-such-choice', '', (grep { $_ ne $field->{values}[0] } uc $field->{values}[0]), "$field->{values}[0] " }
     elsif ($type eq 'uuid') { push @bad, map { [ "'$_'" => $_ ] } 'x', '', '00000000-0000-7000-8000-00000000dea', '00000000-0000-7000-8000-00000000deadd', '0' x 36 }
     elsif ($type eq 'email') { push @bad, map { [ "'" . substr($_, 0, 30) . "'" => $_ ] } 'x', '', '@', 'a@', '@b.c', 'a b@c.de', 'a@b@c.de', email_of(255) }
     elsif ($type eq 'slug') { push @bad, map { [ "'" . substr($_, 0, 30) . "'" => $_ ] } '', 'A', '-a', 'a-', 'a--b', 'a b', 'a_b', "\x{e9}", 'a' x ($max + 1) }
