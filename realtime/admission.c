@@ -249,6 +249,7 @@ static const char *const fields[] = {
 	"X-API-Version",
 	"X-Protocol",
 	"X-Request-ID",
+	"X-Workspace-Id",
 	"Access-Control-Request-Method",
 	"Access-Control-Request-Headers",
 };

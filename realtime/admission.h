@@ -28,9 +28,11 @@ struct pass {
 	char issuer[2 * PASS_MAX_TEXT + 9], foreign[PASS_MAX_TEXT + 1];
 	char subject[PASS_MAX_TEXT + 1]; /* the user's public id */
 	int64_t expires_at;              /* of the credentials, seconds since 1970; 0: with the session */
-	bool is_stream;                  /* server-sent events of one channel, */
+	bool is_stream;                  /* server-sent events of a channel, */
 	char channel[PASS_MAX_TEXT + 34];
-	bool has_event_id; /* and what came there behind this one */
+	char also[PASS_MAX_TEXT + 34]; /* and of another one, or "" */
+	bool is_plain;     /* an event's data are the payload, and nothing is said beside events */
+	bool has_event_id; /* what came there behind this one is sent first */
 	int64_t event_id;
 };
 

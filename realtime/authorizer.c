@@ -54,11 +54,12 @@ static const char *asked_for(const char *name)
 }
 
 /*
- * Wherever the credentials are, behind this they are in the Authorization
- * header, where all of fcgi/ looks for them; a ticket has a place of its own.
+ * Wherever the credentials and the workspace are, behind this they are in the
+ * headers where all of fcgi/ looks for them; a ticket has a place of its own.
  */
 static void find_credentials(char **params, size_t *n)
 {
+	const char *workspace = req_header(&rq, "X-Workspace-Id") ? NULL : asked_for("workspace_id");
 	const char *token = NULL, *ticket;
 
 	if (!req_header(&rq, "Authorization")) {
@@ -71,6 +72,8 @@ static void find_credentials(char **params, size_t *n)
 		else if (token)
 			params[(*n)++] = arena_fmt(&rq.arena, "HTTP_AUTHORIZATION=Bearer %s", token);
 	}
+	if (workspace)
+		params[(*n)++] = arena_fmt(&rq.arena, "HTTP_X_WORKSPACE_ID=%s", workspace);
 	params[*n] = NULL;
 }
 
@@ -119,6 +122,13 @@ static bool copy_number(int64_t *to, const struct json_object *row, const char *
 	return true;
 }
 
+static bool copy_bool(const struct json_object *row, const char *name)
+{
+	struct json_object *v = NULL;
+
+	return json_object_object_get_ex(row, name, &v) && json_object_get_boolean(v);
+}
+
 /* A client that reconnects by itself tells in a header where it was; the query is how it began. */
 static void read_last_event(struct pass *out)
 {
@@ -134,7 +144,6 @@ static void read_last_event(struct pass *out)
 /* What the route's query told of the caller. */
 static bool read_pass(struct pass *out, bool *is_tenants)
 {
-	struct json_object *page;
 	struct json_object *row = json_tokener_parse(buf_str(&rq.out));
 
 	if (!row)
@@ -143,8 +152,10 @@ static bool read_pass(struct pass *out, bool *is_tenants)
 	copy_text(out->user_id, sizeof(out->user_id), row, "id");
 	copy_text(out->subject, sizeof(out->subject), row, "public_id");
 	copy_text(out->channel, sizeof(out->channel), row, "channel");
+	copy_text(out->also, sizeof(out->also), row, "also");
+	out->is_plain = copy_bool(row, "is_plain");
 	out->has_event_id = copy_number(&out->event_id, row, "event_id");
-	*is_tenants = json_object_object_get_ex(row, "is_from_page", &page) && json_object_get_boolean(page);
+	*is_tenants = copy_bool(row, "is_from_page");
 	out->is_stream = *out->channel;
 	read_last_event(out);
 	json_object_put(row);

@@ -242,26 +242,41 @@ void channel_end(struct sub *s)
 	channel_leave(s);
 }
 
-void channel_tell(const char *tenant_id, const struct published *row)
+struct broadcast *channel_broadcast(const struct published *row, bool is_plain)
 {
-	struct channel *ch = find(tenant_id, row->channel, hash_of(tenant_id, row->channel));
-	bool is_presence = !strcmp(row->kind, "presence");
 	const char *event;
 	struct arena a;
 	struct broadcast *p;
 	struct buf b;
 
-	if (!ch)
-		return;
+	if (is_plain)
+		return broadcast_new(row->event ? row->event : row->kind, row->id, row->payload,
+				     strlen(row->payload));
 	arena_init(&a, 4096);
 	buf_init(&b, &a, strlen(row->payload) + 256);
 	event = protocol_published(&b, row);
 	p = broadcast_new(event, row->id, b.p, b.n);
+	arena_release(&a);
+	return p;
+}
+
+void channel_tell(const char *tenant_id, const struct published *row)
+{
+	struct channel *ch = find(tenant_id, row->channel, hash_of(tenant_id, row->channel));
+	bool is_presence = !strcmp(row->kind, "presence");
+	struct broadcast *posts[2] = { NULL, NULL };
+
+	if (!ch)
+		return;
 	for (int i = 0; i < ch->nsubs; i++) {
 		struct sub *s = ch->subs[i];
+		bool is_plain = s->conn->is_plain;
+		struct broadcast *p = posts[is_plain];
 
 		if (is_presence && !s->is_present && !s->wants_presence)
 			continue;
+		if (!p)
+			p = posts[is_plain] = channel_broadcast(row, is_plain);
 		if (s->state != SUB_LIVE) {
 			hold(s, p);
 			continue;
@@ -270,8 +285,9 @@ void channel_tell(const char *tenant_id, const struct published *row)
 			s->first_id = row->id;
 		channel_tell_one(s, p);
 	}
-	broadcast_unref(p);
-	arena_release(&a);
+	for (int i = 0; i < 2; i++)
+		if (posts[i])
+			broadcast_unref(posts[i]);
 	if (row->is_last)
 		let_go(ch);
 }

@@ -101,24 +101,17 @@ static void tell_row(struct sub *s, const PGresult *rows, int i)
 		.event = PQgetisnull(rows, i, 7) ? NULL : PQgetvalue(rows, i, 7),
 		.created_at = PQgetvalue(rows, i, 9),
 	};
-	const char *event;
-	struct arena a;
 	struct broadcast *p;
-	struct buf b;
 
 	/* What its own channel has told already while nobody had asked. */
 	if (s->first_id && row.id >= s->first_id)
 		return;
-	arena_init(&a, 2048);
-	buf_init(&b, &a, strlen(row.payload) + 256);
-	event = protocol_published(&b, &row);
-	p = broadcast_new(event, row.id, b.p, b.n);
+	p = channel_broadcast(&row, s->conn->is_plain);
 	if (s->first_id)
 		conn_send(s->conn, p);
 	else
 		channel_tell_one(s, p);
 	broadcast_unref(p);
-	arena_release(&a);
 }
 
 /* The rows of realtime_subscribe: where the channel is, then what was missed. */
@@ -155,7 +148,7 @@ static void subscribed(void *arg, const PGresult *rows, const char *sqlstate, co
 		position = strtoll(PQgetvalue(rows, 0, 1), NULL, 10);
 		is_over = *PQgetvalue(rows, 0, 2) == 't';
 		s->checked_ns = clock_ns();
-		if (!q->is_again || !is_recovered)
+		if ((!q->is_again || !is_recovered) && !c->is_plain)
 			say_subscribed(s, is_recovered, position);
 		for (int i = 1; i < PQntuples(rows) && !c->is_closing; i++) {
 			is_over = is_over || *PQgetvalue(rows, i, 8) == 't';
@@ -398,14 +391,21 @@ void commands_begin(struct conn *c)
 	}
 }
 
-void commands_begin_stream(struct conn *c, const struct pass *pass)
+static void begin_channel(struct conn *c, const struct pass *pass, const char *name)
 {
-	struct sub *s;
+	struct sub *s = channel_enter(c, name, SUB_ASKED);
 
-	say_connected(c);
-	s = channel_enter(c, pass->channel, SUB_ASKED);
 	s->is_asked_for = true;
 	ask(s, pass->has_event_id, pass->event_id, false);
+}
+
+void commands_begin_stream(struct conn *c, const struct pass *pass)
+{
+	if (!c->is_plain)
+		say_connected(c);
+	begin_channel(c, pass, pass->channel);
+	if (*pass->also)
+		begin_channel(c, pass, pass->also);
 }
 
 void commands_open(struct pg *connection)

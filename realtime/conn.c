@@ -11,6 +11,7 @@
 
 enum {
 	BROADCAST_COST = 64, /* what a reference costs beside the bytes */
+	PLAIN_PING_S = 15,   /* at the latest, on plain streams: what the catalogue promises */
 	CLOSE_S = 3,         /* to read what is left, and to answer a close */
 	FLOOD = 10,          /* how many seconds' worth of messages too many end it */
 };
@@ -53,6 +54,7 @@ struct conn *conn_new(const struct transport *t, void *wire, const struct pass *
 	c->wire = wire;
 	c->who = who_new(pass);
 	c->is_stream = pass->is_stream;
+	c->is_plain = pass->is_plain;
 	c->number = ++numbers;
 	c->tokens = (double)cfg.realtime_message_rate * 2;
 	c->tokens_ns = c->heard_ns = c->pinged_ns = clock_ns();
@@ -296,7 +298,9 @@ bool conn_may_talk(struct conn *c)
 
 void conn_tick(int64_t now_ns)
 {
-	int64_t ping_ns = cfg.realtime_ping_s * 1000000000LL, now_s = clock_unix_us() / 1000000;
+	int64_t ping_s = cfg.realtime_ping_s, now_s = clock_unix_us() / 1000000;
+	int64_t plain_ns = (ping_s < PLAIN_PING_S ? ping_s : PLAIN_PING_S) * 1000000000LL;
+	int64_t ping_ns = ping_s * 1000000000LL;
 	struct conn *next;
 
 	for (struct conn *c = conns; c; c = next) {
@@ -310,7 +314,7 @@ void conn_tick(int64_t now_ns)
 			conn_doom(c, CLOSE_TOKEN_EXPIRED, "TOKEN_EXPIRED", "the credentials are over");
 		} else if (!c->is_stream && now_ns - c->heard_ns > 2 * ping_ns + 5000000000LL) {
 			conn_doom(c, CLOSE_IDLE, "IDLE", "no answer to a ping");
-		} else if (now_ns - c->pinged_ns >= ping_ns) {
+		} else if (now_ns - c->pinged_ns >= (c->is_plain ? plain_ns : ping_ns)) {
 			c->pinged_ns = now_ns;
 			c->transport->ping(c);
 		}
