@@ -154,6 +154,11 @@ const struct event events[] = {
 	{ "department.created", EVENT_ORGANIZATION, "A department was made", &department_shape },
 	{ "department.updated", EVENT_ORGANIZATION, "A department is another one, such as no longer the default", &department_shape, PREVIOUS },
 
+	{ "goal.created",          EVENT_ORGANIZATION, "A goal was made", &goal_event_shape },
+	{ "goal.updated",          EVENT_ORGANIZATION, "A goal is another one, or its key results are", &goal_event_shape, PREVIOUS },
+	{ "goal.progress_updated", EVENT_ORGANIZATION, "Somebody reported how far key results are", &goal_event_shape, PREVIOUS },
+	{ "goal.deleted",          EVENT_ORGANIZATION, "A goal was deleted, and its key results with it", &goal_event_shape },
+
 	{ "project.created", EVENT_TENANT, "A user made a project", &project_shape },
 	{ "project.updated", EVENT_TENANT, "Its name or description is another one", &project_shape, PREVIOUS },
 	{ "project.deleted", EVENT_TENANT, "A user deleted a project", &project_shape },

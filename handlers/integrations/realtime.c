@@ -124,6 +124,12 @@ static enum err realtime_listen(struct req *rq)
 	return admit(rq, res, channel);
 }
 
+static enum err realtime_workspace(struct req *rq)
+{
+	set_origin(rq);
+	return req_answer(rq, &q_realtime_workspace);
+}
+
 /* clang-format off */
 static const struct field connect_in[] = {
 	{ "ticket", F_TEXT, 0, .max = 255,  .about = "of POST /api/v1/app/ws/ticket: for pages, which can set no header" },
@@ -136,6 +142,13 @@ static const struct field listen_in[] = {
 	{ "last_event_id", F_INT,  0, .min = 0, .max = 999999999999999999, .about = "send what came behind this event first; the header Last-Event-ID goes before it" },
 	{ "ticket",        F_TEXT, 0, .max = 255,  .about = "of POST /api/v1/app/ws/ticket: EventSource can set no header" },
 	{ "token",         F_TEXT, 0, .max = 8192, .about = "a bearer token, where there is no other way; it is in no log of this server" },
+	FIELD_END
+};
+
+static const struct field workspace_in[] = {
+	{ "workspace_id", F_UUID, 0, .about = "for EventSource, which can set no header; X-Workspace-Id goes before it" },
+	{ "ticket",       F_TEXT, 0, .max = 255,  .about = "of POST /api/v1/app/ws/ticket" },
+	{ "token",        F_TEXT, 0, .max = 8192, .about = "a bearer token, where there is no other way; it is in no log of this server" },
 	FIELD_END
 };
 
@@ -154,6 +167,10 @@ const struct route realtime_routes[] = {
 	{ GET, "/api/v1/app/events", "app.realtime.listen", &by_user, "Listen to a channel by server-sent events",
 	  .about = "The messages of one channel as a stream; EventSource reconnects by itself and misses nothing of the last two minutes.",
 	  .query = listen_in, .errors = listen_errors, .run = realtime_listen, .flags = REALTIME | BARE, .status = 200,
+	  .content_type = "text/event-stream" },
+	{ GET, "/api/v1/notifications/stream", "workspace.notifications.stream", &by_member, "Listen to my notifications by server-sent events",
+	  .about = "Events of two kinds: notification, whose data are one of mine as the list shows it, and workspace_event, {event_type, workspace_id, actor_id, data, timestamp}, which tells every member that something is another one now, such as teams_updated. A comment line comes every 15 s. EventSource reconnects by itself and misses nothing of the last two minutes.",
+	  .query = workspace_in, .errors = listen_errors, .run = realtime_workspace, .flags = REALTIME | BARE, .status = 200,
 	  .content_type = "text/event-stream" },
 	ROUTE_END
 };

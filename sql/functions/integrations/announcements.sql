@@ -299,6 +299,16 @@ SELECT announce('projects', 'project',
     source   => 'users u ON u.tenant_id = r.tenant_id AND u.id = r.owner_id',
     channels => 'user:{owner_id} on created deleted, project:{id} on updated deleted');
 
+-- ---------------------------------------------------------------- workspaces
+
+-- On no channel: a workspace says which roles may see goals.  A change of key results alone is one of the goal.
+SELECT announce('goals', 'goal', hides => 'organization_id, level_rank, key_results_at', has_micros => true,
+    changed => $$CASE WHEN app_goal_report() IS NULL THEN 'updated' ELSE 'progress_updated' END$$,
+    also    => '{"workspace_id": "r.organization_id", "owner": "owner.ref", "team": "team_ref(t)", "key_results": "key_results_of(r)",
+                 "note": "app_goal_report() -> $$note$$", "_key_results_at": "r.key_results_at"}',
+    source  => 'member_ref(r.tenant_id, r.organization_id, r.owner_id) owner ON true
+                LEFT JOIN workspace_teams t ON t.tenant_id = r.tenant_id AND t.organization_id = r.organization_id AND t.id = r.team_id');
+
 -- ---------------------------------------------------------------- a tenant's own
 
 SELECT announce('contact_submissions', 'contact', 'submitted', NULL, NULL, data => 'contact_data(r)');

@@ -71,6 +71,19 @@ BEGIN
                 SELECT FROM memberships m JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
                 WHERE m.tenant_id = tenant AND m.organization_id = a.id AND m.user_id = a.usr AND m.is_active
                   AND o.deleted_at IS NULL LIMIT 1) found;
+        -- What a member is notified of, and what is another one in a workspace: the server's to tell.
+        ELSIF kind = 'member' AND action = 'subscribe' THEN
+            RETURN QUERY
+            SELECT a.nr FROM unnest(nrs, its, ids) a (nr, usr, id), LATERAL (
+                SELECT FROM memberships m JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
+                WHERE m.tenant_id = tenant AND m.id = a.id AND m.user_id = a.usr AND m.is_active
+                  AND o.deleted_at IS NULL LIMIT 1) found;
+        ELSIF kind = 'workspace' AND action = 'subscribe' THEN
+            RETURN QUERY
+            SELECT a.nr FROM unnest(nrs, its, ids) a (nr, usr, id), LATERAL (
+                SELECT FROM memberships m JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
+                WHERE m.tenant_id = tenant AND m.organization_id = a.id AND m.user_id = a.usr AND m.is_active
+                  AND o.deleted_at IS NULL LIMIT 1) found;
         -- A job tells how far it is; nobody tells it anything.
         ELSIF kind = 'job' AND action = 'subscribe' THEN
             RETURN QUERY

@@ -30,6 +30,18 @@ BEGIN
 END
 $$;
 
+-- The 422 of what a field says that only the row can tell: valid(:level <> 'team' OR
+-- t.team_id IS NOT NULL, 'team_id', 'a goal of a team needs one').  Behind may().
+CREATE OR REPLACE FUNCTION valid(condition boolean, field text, message text) RETURNS boolean
+LANGUAGE plpgsql STABLE COST 100 AS $$
+BEGIN
+    IF condition THEN
+        RETURN true;
+    END IF;
+    RAISE SQLSTATE 'AS422' USING HINT = field, MESSAGE = message;
+END
+$$;
+
 -- The id of what a statement makes, for the queries of its children behind it (@made).
 CREATE OR REPLACE FUNCTION made(id uuid) RETURNS uuid
 LANGUAGE sql VOLATILE

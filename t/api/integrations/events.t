@@ -359,6 +359,21 @@ subtest 'invitations and members' => sub {
         'organization.member_removed' => { user_id => $who{carl}->uuid };
 };
 
+# ------------------------------------------------------------------ goals of a workspace
+
+subtest 'goals' => sub {
+    my $at  = '/api/v1/goals';
+    my %in  = (headers => { 'X-Workspace-Id' => $acme });
+    my $goal = tells('a new one', sub { $ann->post($at, { title => 'Grow', key_results => [ { title => 'k', target_value => 10 } ] }, %in) },
+        -in => $acme, 'goal.created' => { title => 'Grow', workspace_id => $acme, progress => 0, note => undef })->json;
+    tells 'it changes', sub { $ann->patch($at, { goal_id => $goal->{id}, title => 'Shrink' }, %in) }, -in => $acme, 'goal.updated' => { title => 'Shrink', previous_attributes => { title => 'Grow' } };
+    quiet 'nothing', sub { $ann->patch($at, { goal_id => $goal->{id}, title => 'Shrink' }, %in) };
+    tells 'its key results alone', sub { $ann->patch($at, { goal_id => $goal->{id}, key_results => [ { id => $goal->{key_results}[0]{id}, title => 'K' } ] }, %in) }, -in => $acme, 'goal.updated' => { progress => 0, previous_attributes => {} };
+    tells 'a report', sub { $ann->put("$at/progress", { goal_id => $goal->{id}, key_results => [ { id => $goal->{key_results}[0]{id}, current_value => 5 } ], note => 'half' }, %in) },
+        -in => $acme, 'goal.progress_updated' => { progress => 50, note => 'half', previous_attributes => { progress => 0 } };
+    tells 'it is deleted', sub { $ann->delete("$at/$goal->{id}", %in) }, -in => $acme, 'goal.deleted' => { title => 'Shrink' };
+};
+
 # ------------------------------------------------------------------ projects
 
 subtest 'projects' => sub {

@@ -66,6 +66,12 @@ my %id    = (
 );
 insert(webhook_messages => (id => "msg_$MARK", organization_id => $org, type => $MARK, payload => qq({"x":"$MARK"})));
 $id{delivery_id} = made(webhook_deliveries => (endpoint_id => $id{webhook_id}, message_id => "msg_$MARK", event => $MARK));
+my ($member) = $db->selectrow_array('SELECT id FROM memberships WHERE organization_id = ?', undef, $org);
+$id{team_id}       = made(workspace_teams => (organization_id => $org, name => $MARK, lead_member_id => undef));
+$id{goal_id}       = made(goals => (organization_id => $org, title => $MARK, created_by => $member));
+$id{preference_id} = made(notification_preferences => (organization_id => $org, member_id => $member, event_type => 'team_added', map { $_ => 1 } qw(inapp_enabled email_enabled whatsapp_enabled muted)));
+$id{event_type}    = 'team_added';
+insert(notifications => (organization_id => $org, member_id => $member, event_type => 'team_added', title => $MARK, message => $MARK));
 insert(webhook_attempts => (delivery_id => $id{delivery_id}, number => 1, error => $MARK));
 $id{webhook_event_id} = made(webhook_events => (provider => 'stripe', event_id => $MARK, type => $MARK, payload => qq({"x":"$MARK"})));
 insert(oauth_providers => (provider => 'google', client_id => $MARK));
@@ -269,7 +275,7 @@ subtest 'somebody of another tenant, with a key of their own' => sub {
         my $who = $of->{team} ? $rival : $of->{key} ? ($of->{token} && !$of->{either} ? $stranger : $t->client)->with(key => $their_sk) : $of->{public} ? $t->client : $stranger;
         $t->revive($who);
         my $res = attempt($row, $who, $their_org);
-        my @own = grep { $_->{name} !~ /^(?:provider|invitation_token|queue)$/ } @{ $row->{params} };
+        my @own = grep { $_->{name} !~ /^(?:event_type|provider|invitation_token|queue)$/ } @{ $row->{params} };
         is leaks($res, $row), '', "$row->{method} $row->{path}: nothing of the tenant" or diag $res->describe;
         next if !@own || $of->{public};
         my $kind = $res->status == 404 ? 'not found' : $res->status == 422 ? 'not even looked for' : 'status ' . $res->status;

@@ -1,0 +1,138 @@
+/*
+ * What a member of a workspace is notified of, and wants to be.  Who is notified
+ * is sql/functions/work/notifications.sql's; the stream is a row of
+ * handlers/integrations/realtime.c.
+ */
+#include "build/sql/work/notifications.h"
+#include "fcgi/route.h"
+#include "handlers/tenancy/member_ref.h"
+
+/* clang-format off */
+static const char *const modes[] = { "instant", "digest", NULL };
+static const char *const frequencies[] = { "30", "60", NULL };
+
+static const struct field find_in[] = {
+	{ "unread_only", F_BOOL, 0, .def = "false" },
+	FIELD_END
+};
+
+static const struct field read_in[] = {
+	{ "notification_id", F_UUID, 0, .about = "left out: all" },
+	FIELD_END
+};
+
+static const struct field notification[] = {
+	{ "id",              F_UUID,     0 },
+	{ "event_type",      F_TEXT,     0, .example = "team_added" },
+	{ "category",        F_TEXT,     0, .example = "team" },
+	{ "title",           F_TEXT,     0 },
+	{ "message",         F_TEXT,     0 },
+	{ "data",            F_OBJECT,   0, .about = "for programs" },
+	{ "link",            F_TEXT,     F_NULL, .about = "the page about it, without the host", .example = "/teams/018f3c1e-7b5a-7c3e-8d2f-0a1b2c3d4e5f" },
+	{ "entity_type",     F_TEXT,     F_NULL, .example = "team" },
+	{ "entity_id",       F_TEXT,     F_NULL },
+	{ "actor",           F_OBJECT,   F_NULL, .fields = member_ref, .about = "who did it; null: nobody, or one who has left" },
+	{ "needs_attention", F_BOOL,     0 },
+	{ "is_read",         F_BOOL,     0 },
+	{ "read_at",         F_DATETIME, F_NULL },
+	{ "created_at",      F_DATETIME, 0 },
+	FIELD_END
+};
+
+#define FLAGS(marks) \
+	{ "inapp_enabled",    F_BOOL, marks, .about = "in the list and on the stream" }, \
+	{ "email_enabled",    F_BOOL, marks, .about = "by mail, as email-delivery says" }, \
+	{ "whatsapp_enabled", F_BOOL, marks }, \
+	{ "muted",            F_BOOL, marks, .about = "not at all, whatever the others say" }
+
+static const struct field preference[] = {
+	{ "id",         F_UUID,     OUT },
+	{ "member_id",  F_UUID,     OUT },
+	{ "event_type", F_TEXT,     OUT | NEW | NEEDED, .min = 1, .max = 100, .example = "team_added" },
+	{ "category",   F_TEXT,     OUT, .example = "team" },
+	FLAGS(OUT | NEW | SET),
+	{ "created_at", F_DATETIME, OUT },
+	{ "updated_at", F_DATETIME, OUT },
+	FIELD_END
+};
+
+static const struct field choice[] = {
+	{ "event_type", F_TEXT, OUT, .example = "team_added" },
+	{ "category",   F_TEXT, OUT, .example = "team" },
+	{ "label",      F_TEXT, OUT, .example = "You were added to a team" },
+	FLAGS(OUT | SET),
+	{ "is_default", F_BOOL, OUT, .about = "nothing is stored: this is what is recommended" },
+	FIELD_END
+};
+
+static const struct field bulk_in[] = {
+	{ "preferences", F_LIST, F_REQUIRED, .min = 1, .max = 200, .fields = preference },
+	FIELD_END
+};
+
+static const struct field event_type[] = {
+	{ "event_type", F_TEXT, F_REQUIRED, .min = 1, .max = 100 },
+	FIELD_END
+};
+
+static const struct field defaults_out[] = { { "defaults", F_OBJECT, F_WHOLE, .about = "category: {label, description, event_types: {event type: {label and flags}}}" }, FIELD_END };
+static const struct field choices_out[] = { { "preferences", F_OBJECT, 0, .about = "event type: its preference" }, FIELD_END };
+static const struct field count_out[] = { { "count", F_INT, 0 }, FIELD_END };
+static const struct field read_out[] = { { "updated", F_INT, 0, .about = "how many had not been read" }, FIELD_END };
+
+static const struct field delivery[] = {
+	{ "email_delivery_mode",      F_ENUM, OUT | SET | F_REQUIRED, .values = modes, .about = "each at once, or grouped" },
+	{ "digest_frequency_minutes", F_ENUM, OUT | SET, .values = frequencies, .about = "of digest" },
+	FIELD_END
+};
+
+static const struct shape notification_shape = { "Notification", notification };
+static const struct shape preference_shape = { "NotificationPreference", preference };
+static const struct shape choice_shape = { "EventPreference", choice };
+static const struct shape defaults_shape = { "NotificationDefaults", defaults_out };
+static const struct shape choices_shape = { "EventPreferences", choices_out };
+static const struct shape delivery_shape = { "EmailDelivery", delivery };
+static const struct shape unread_shape = { "UnreadCount", count_out };
+static const struct shape read_shape = { "NotificationsRead", read_out, "Notification" };
+
+static const struct list notifications = { "notifications", NULL, { "total", "unread_count", "limit", "offset" }, { "limit", "offset" }, { 50, 100 } };
+
+static const struct constraint constraints[] = {
+	{ "notification_preferences_event_unique", ERR_CONFLICT, "event_type", "there is a preference for this kind of event already" },
+	{ NULL }
+};
+
+#define BASE "/api/v1/notifications"
+
+const struct route notification_routes[] = {
+	{ GET,    BASE "/list",           "workspace.notifications.list_notifications", &by_member, "List my notifications", .about = "Newest first.",
+	  .query = find_in, .out = &notification_shape, .list = &notifications, .sql = &q_notification_list },
+	{ GET,    BASE "/unread-count",   "workspace.notifications.get_unread_count", &by_member, "Count my unread notifications", .about = "Up to 10,001.",
+	  .out = &unread_shape, .sql = &q_notification_unread_count },
+	{ POST,   BASE "/mark-read",      "workspace.notifications.mark_read", &by_member, "Mark one or all of my notifications as read",
+	  .body = read_in, .out = &read_shape, .sql = &q_notification_read, .status = 200 },
+	{ GET,    BASE "/defaults",       "workspace.notifications.get_default_preferences", &by_member, "List what there is to be notified of, and what is recommended",
+	  .out = &defaults_shape, .sql = &q_notification_type_list },
+	{ GET,    BASE "/me",             "workspace.notifications.list_my_preferences", &by_member, "List my stored preferences",
+	  .out = &preference_shape, .list = &unwrapped, .sql = &q_notification_preference_list },
+	{ POST,   BASE "/me",             "workspace.notifications.create_preference", &by_member, "Store a preference",
+	  .body = preference, .as = NEW, .out = &preference_shape, .constraints = constraints, .sql = &q_notification_preference_create },
+	{ POST,   BASE "/me/reset",       "workspace.notifications.reset_preferences", &by_member, "Store what is recommended, for all kinds of events",
+	  .out = &preference_shape, .list = &unwrapped, .sql = &q_notification_preference_reset, .status = 200 },
+	{ PUT,    BASE "/me/bulk",        "workspace.notifications.bulk_update_preferences", &by_member, "Store many preferences at once", .about = "All or none; in the order of the request.",
+	  .body = bulk_in, .as = NEW, .out = &preference_shape, .list = &unwrapped, .sql = &q_notification_preference_bulk },
+	{ PUT,    BASE "/me/{preference_id}", "workspace.notifications.update_preference", &by_member, "Change a stored preference",
+	  .body = preference, .as = SET, .out = &preference_shape, .sql = &q_notification_preference_update },
+	{ DELETE, BASE "/me/{preference_id}", "workspace.notifications.delete_preference", &by_member, "Forget a stored preference", .about = "What is recommended holds again.",
+	  .out = &preference_shape, .sql = &q_notification_preference_delete, .status = 204 },
+	{ GET,    BASE "/preferences/v2", "workspace.notifications.get_preferences_v2", &by_member, "Get my preferences for every kind of event",
+	  .out = &choices_shape, .sql = &q_notification_choice_list },
+	{ PUT,    BASE "/preferences/v2/{event_type}", "workspace.notifications.update_preference_v2", &by_member, "Change my preference for a kind of event",
+	  .params = event_type, .body = choice, .as = SET, .out = &choice_shape, .sql = &q_notification_choice_update },
+	{ GET,    BASE "/email-delivery", "workspace.notifications.get_email_delivery", &by_member, "Get how I am notified by mail",
+	  .out = &delivery_shape, .sql = &q_notification_delivery_get },
+	{ PUT,    BASE "/email-delivery", "workspace.notifications.update_email_delivery", &by_member, "Change how I am notified by mail",
+	  .body = delivery, .as = SET, .out = &delivery_shape, .sql = &q_notification_delivery_put },
+	ROUTE_END
+};
+/* clang-format on */

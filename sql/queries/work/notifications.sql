@@ -1,0 +1,143 @@
+-- Notifications of the caller in a workspace, and what they want to be notified of;
+-- see sql/functions/work/notifications.sql.  Ids are in order of time.
+
+-- name: notification_list :page
+-- Newest first; total and the number of unread ones count up to 10,001.
+SELECT c.total, n.id, n.event_type, n.category, n.title, n.message, n.data, n.link, n.entity_type,
+       n.entity_id, n.actor, n.needs_attention, n.is_read, n.read_at, n.created_at, c.unread AS _unread_count
+FROM (SELECT (SELECT count(*) FROM (SELECT FROM notifications x
+                                    WHERE x.tenant_id = @tenant AND x.organization_id = @workspace AND x.member_id = @member
+                                      [AND x.read_at IS NULL AND :unread_only]
+                                    LIMIT 10001) counted) AS total,
+             notification_unread() AS unread) c
+LEFT JOIN LATERAL (
+    SELECT x.id, x.event_type, t.category, x.title, x.message, x.data, x.link, x.entity_type, x.entity_id, actor.ref AS actor,
+           t.needs_attention, x.read_at IS NOT NULL AS is_read, x.read_at, x.created_at
+    FROM notifications x
+    JOIN notification_types() t ON t.event_type = x.event_type
+    LEFT JOIN member_ref(x.tenant_id, x.organization_id, x.actor_id) actor ON true
+    WHERE x.tenant_id = @tenant AND x.organization_id = @workspace AND x.member_id = @member
+      [AND x.read_at IS NULL AND :unread_only]
+    ORDER BY x.id DESC
+    LIMIT :limit OFFSET :skip
+) n ON true;
+
+-- name: notification_unread_count :row
+SELECT notification_unread() AS count;
+
+-- name: notification_read :row
+-- One, or all.  One that was read stays as it is, and counts for nothing.
+WITH changed AS (
+    UPDATE notifications n SET read_at = now()
+    WHERE n.tenant_id = @tenant AND n.organization_id = @workspace AND n.member_id = @member AND n.read_at IS NULL
+      [AND n.id = :notification_id]
+    RETURNING n.id
+)
+SELECT count(*) AS updated FROM changed
+[HAVING EXISTS (SELECT FROM notifications n
+                WHERE n.tenant_id = @tenant AND n.organization_id = @workspace AND n.member_id = @member
+                  AND n.id = :notification_id)];
+
+-- name: notification_type_list :row
+-- By category, as one object.
+SELECT jsonb_object_agg(c.category, jsonb_build_object('label', c.label, 'description', c.description, 'event_types', t.types)) AS defaults
+FROM notification_categories() c
+JOIN (SELECT t.category, jsonb_object_agg(t.event_type, jsonb_build_object(
+                 'label', t.label, 'inapp_enabled', t.inapp_enabled, 'email_enabled', t.email_enabled,
+                 'whatsapp_enabled', t.whatsapp_enabled, 'muted', false)) AS types
+      FROM notification_types() t
+      GROUP BY t.category) t ON t.category = c.category;
+
+-- name: notification_preference_list :rows
+-- Only what the caller has stored.
+SELECT p.id, p.member_id, p.event_type, t.category, p.inapp_enabled, p.email_enabled, p.whatsapp_enabled, p.muted,
+       p.created_at, p.updated_at
+FROM notification_preferences p
+JOIN notification_types() t ON t.event_type = p.event_type
+WHERE p.tenant_id = @tenant AND p.organization_id = @workspace AND p.member_id = @member
+ORDER BY t.rank;
+
+-- name: notification_preference_create :row
+WITH made AS (
+    INSERT INTO notification_preferences (tenant_id, organization_id, member_id, event_type, inapp_enabled, email_enabled,
+                                          whatsapp_enabled, muted)
+    SELECT @tenant, @workspace, @member, t.event_type, coalesce(:inapp_enabled, t.inapp_enabled),
+           coalesce(:email_enabled, t.email_enabled), coalesce(:whatsapp_enabled, t.whatsapp_enabled), coalesce(:muted, false)
+    FROM notification_types() t
+    WHERE t.event_type = notification_known(:event_type, 'event_type')
+    RETURNING *
+)
+SELECT p.id, p.member_id, p.event_type, t.category, p.inapp_enabled, p.email_enabled, p.whatsapp_enabled, p.muted,
+       p.created_at, p.updated_at
+FROM made p
+JOIN notification_types() t ON t.event_type = p.event_type;
+
+-- name: notification_preference_update :row
+WITH changed AS (
+    UPDATE notification_preferences p SET :set(inapp_enabled, email_enabled, whatsapp_enabled, muted)
+    WHERE p.tenant_id = @tenant AND p.organization_id = @workspace AND p.member_id = @member AND p.id = :preference_id
+    RETURNING p.*
+)
+SELECT p.id, p.member_id, p.event_type, t.category, p.inapp_enabled, p.email_enabled, p.whatsapp_enabled, p.muted,
+       p.created_at, p.updated_at
+FROM changed p
+JOIN notification_types() t ON t.event_type = p.event_type;
+
+-- name: notification_preference_bulk :rows
+SELECT p.id, p.member_id, p.event_type, t.category, p.inapp_enabled, p.email_enabled, p.whatsapp_enabled, p.muted,
+       p.created_at, p.updated_at
+FROM notification_choose(:preferences::jsonb) WITH ORDINALITY p
+JOIN notification_types() t ON t.event_type = p.event_type
+ORDER BY p.ordinality;
+
+-- name: notification_preference_reset :rows
+-- As recommended, each stored.
+WITH made AS (
+    INSERT INTO notification_preferences AS p (tenant_id, organization_id, member_id, event_type, inapp_enabled, email_enabled,
+                                               whatsapp_enabled, muted)
+    SELECT @tenant, @workspace, @member, t.event_type, t.inapp_enabled, t.email_enabled, t.whatsapp_enabled, false
+    FROM notification_types() t
+    ORDER BY t.event_type
+    ON CONFLICT ON CONSTRAINT notification_preferences_event_unique DO UPDATE
+    SET inapp_enabled = excluded.inapp_enabled, email_enabled = excluded.email_enabled,
+        whatsapp_enabled = excluded.whatsapp_enabled, muted = false
+    RETURNING p.*
+)
+SELECT p.id, p.member_id, p.event_type, t.category, p.inapp_enabled, p.email_enabled, p.whatsapp_enabled, p.muted,
+       p.created_at, p.updated_at
+FROM made p
+JOIN notification_types() t ON t.event_type = p.event_type
+ORDER BY t.rank;
+
+-- name: notification_preference_delete :row
+DELETE FROM notification_preferences p
+WHERE p.tenant_id = @tenant AND p.organization_id = @workspace AND p.member_id = @member AND p.id = :preference_id
+RETURNING p.id;
+
+-- name: notification_choice_list :row
+-- Every kind of event, as one object.
+SELECT jsonb_object_agg(c.event_type, to_jsonb(c) - 'rank') AS preferences
+FROM notification_choices(@tenant, @workspace, @member) c;
+
+-- name: notification_choice_update :row
+-- No row: there is no such kind of event.
+SELECT c.event_type, c.category, c.label, p.inapp_enabled, p.email_enabled, p.whatsapp_enabled, p.muted, false AS is_default
+FROM notification_choices(@tenant, @workspace, @member) c,
+     notification_choose(jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
+         'event_type', c.event_type, 'inapp_enabled', :inapp_enabled::boolean, 'email_enabled', :email_enabled::boolean,
+         'whatsapp_enabled', :whatsapp_enabled::boolean, 'muted', :muted::boolean)))) p
+WHERE c.event_type = :event_type;
+
+-- name: notification_delivery_get :row
+SELECT coalesce(d.email_delivery_mode, 'instant') AS email_delivery_mode,
+       coalesce(d.digest_frequency_minutes, '60') AS digest_frequency_minutes
+FROM (VALUES (1)) one
+LEFT JOIN notification_deliveries d ON d.tenant_id = @tenant AND d.organization_id = @workspace AND d.member_id = @member;
+
+-- name: notification_delivery_put :row
+INSERT INTO notification_deliveries AS d (tenant_id, organization_id, member_id, email_delivery_mode, digest_frequency_minutes)
+VALUES (@tenant, @workspace, @member, :email_delivery_mode, coalesce(:digest_frequency_minutes, '60'))
+ON CONFLICT (tenant_id, organization_id, member_id) DO UPDATE
+SET email_delivery_mode = excluded.email_delivery_mode,
+    digest_frequency_minutes = coalesce(:digest_frequency_minutes, d.digest_frequency_minutes)
+RETURNING d.email_delivery_mode, d.digest_frequency_minutes;
