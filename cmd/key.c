@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fcgi/array.h"
 #include "fcgi/arena.h"
 #include "fcgi/buf.h"
-#include "fcgi/jx.h"
 #include "fcgi/ticket.h"
 #include "handlers/tenancy/origin.h"
 
@@ -36,7 +36,7 @@ static const struct cmd_usage usage = {
 	options,
 };
 
-/* --origins as a JSON array of canonical ones. */
+/* --origins as an array of canonical ones. */
 static const char *read_origins(struct arena *a)
 {
 	const char *problem;
@@ -44,16 +44,16 @@ static const char *read_origins(struct arena *a)
 	int n = 0;
 
 	buf_init(&b, a, 256);
-	buf_char(&b, '[');
+	buf_char(&b, '{');
 	for (const char *p = origins; *(p += strspn(p, ", ")); p += strcspn(p, ", ")) {
 		char *one = origin_canonical(a, arena_dup_n(a, p, strcspn(p, ", ")), &problem);
 
 		if (!one)
 			cmd_misuse(&usage, "--origins: %s", problem);
-		jx_next(&b), jx_str(&b, one);
+		array_add(&b, one);
 		n++;
 	}
-	buf_char(&b, ']');
+	buf_char(&b, '}');
 	if (*type == 'p' && !n)
 		cmd_misuse(&usage, "--origins is missing: a public key needs at least one");
 	if (*type == 's' && n)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <strings.h>
 
+#include "fcgi/array.h"
 #include "fcgi/email.h"
 #include "fcgi/http_guard.h"
 #include "fcgi/jx.h"
@@ -305,15 +306,6 @@ static bool is_datetime(const char *s)
 	       hour <= OFFSET_HOUR_MAX && minute <= 59;
 }
 
-static const char *lower(struct arena *a, const char *s)
-{
-	char *copy = arena_dup(a, s);
-
-	for (char *p = copy; *p; p++)
-		*p = (char)tolower((unsigned char)*p);
-	return copy;
-}
-
 /* local@domain in outline: what the database may have, wherever it came from. */
 static bool has_outline(const char *s)
 {
@@ -393,7 +385,7 @@ static bool take_text(struct req *rq, const struct field *f, const char *text, s
 	default: ok = false;
 	}
 	if (ok)
-		out->text = f->type == F_UUID ? lower(&rq->arena, text) : text;
+		out->text = f->type == F_UUID ? arena_lower(&rq->arena, text) : text;
 	return ok;
 }
 
@@ -438,27 +430,6 @@ static bool take_bool(bool b, struct value *out)
 	return true;
 }
 
-/*
- * A PostgreSQL array in its text form.  Every type may stand in quotes, in which
- * a quote and a backslash have one in front.
- */
-static void array_add(struct buf *b, const struct value *v)
-{
-	if (b->n > 1)
-		buf_char(b, ',');
-	if (v->is_null) {
-		buf_text(b, "NULL");
-		return;
-	}
-	buf_char(b, '"');
-	for (const char *p = v->text; *p; p++) {
-		if (*p == '"' || *p == '\\')
-			buf_char(b, '\\');
-		buf_char(b, *p);
-	}
-	buf_char(b, '"');
-}
-
 /* "a,b"; nothing is an empty list.  Values that have commas of their own cannot be sent so. */
 static enum err take_csv(struct req *rq, const struct field *f, const char *text, struct value *out)
 {
@@ -477,7 +448,7 @@ static enum err take_csv(struct req *rq, const struct field *f, const char *text
 		rc = field_from_text(rq, &item, arena_dup_n(&rq->arena, p, len), &v);
 		if (rc)
 			return rc;
-		array_add(&b, &v);
+		array_add(&b, v.is_null ? NULL : v.text);
 		p = p[len] ? p + len + 1 : NULL;
 	}
 	if (n < f->min || n > bound(f))
@@ -574,7 +545,7 @@ static enum err take_list(struct req *rq, const struct field *f, struct json_obj
 		if (rc)
 			return rc;
 		if (is_array)
-			array_add(&b, &v);
+			array_add(&b, v.is_null ? NULL : v.text);
 	}
 	if (is_array) {
 		buf_char(&b, '}');

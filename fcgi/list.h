@@ -17,6 +17,9 @@
  *	sliced     […] of limit and skip
  *	unwrapped  […], all there are
  *
+ * Kept for lists without a total that grow while they are read: {"items":[…],"next_cursor":"…"} of
+ * cursor and limit, whose query has :after, the sort key of the last row seen.
+ *
  * .items = "goals" of a row is the member in the place of "items", and makes an
  * object {"goals":[…]} of an array.  .size = { 50, 200 } is how many there are
  * to a page, and how many at most.

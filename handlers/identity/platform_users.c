@@ -72,12 +72,12 @@ static const struct constraint create_constraints[] = {
 	{ "users_public_id_unique", ERR_CONFLICT, "sub",   "a user of this tenant has this sub" },
 	{ "users_email_unique",     ERR_CONFLICT, "email", "User already exists" },
 	{ "users_email_key_unique", ERR_CONFLICT, "email", "User already exists" },
-	{ NULL, 0, NULL, NULL },
+	{ NULL },
 };
 
 static const struct constraint settings_constraints[] = {
 	{ "user_settings_size", ERR_PAYLOAD_TOO_LARGE, NULL, "a user's settings may have 16 KiB in all" },
-	{ NULL, 0, NULL, NULL },
+	{ NULL },
 };
 
 /* Of those who end an account: the last active superadmin stays. */

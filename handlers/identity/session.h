@@ -4,9 +4,9 @@
  * Whoever has found out who somebody is opens a session for them, in its own
  * transaction, and answers:
  *
+ *	struct signin who = { .user = id, .method = "passkey", .has_mfa = true };
  *	struct tokens t;
- *	enum err rc = session_open(rq, &(struct signin){ .user = id, .method = "passkey", .has_mfa = true },
- *&t);
+ *	enum err rc = session_open(rq, &who, &t);
  *
  *	return rc ? rc : session_answer(rq, &t);
  *

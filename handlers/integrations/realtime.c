@@ -25,11 +25,8 @@ static const struct shape ticket_shape = { "RealtimeTicket", ticket_out };
 static void set_origin(struct req *rq)
 {
 	const char *origin = req_header(rq, "Origin");
-	char *lower = origin ? arena_dup(&rq->arena, origin) : NULL;
 
-	for (char *p = lower; p && *p; p++)
-		*p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 'a' - 'A') : *p;
-	req_set(rq, "origin", lower);
+	req_set(rq, "origin", origin ? arena_lower(&rq->arena, origin) : NULL);
 }
 
 /* Where the credentials do not name the tenant the key does, and only PostgreSQL knows whose that is. */

@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "build/sql/integrations/webhooks.h"
+#include "fcgi/array.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/event.h"
@@ -172,7 +173,7 @@ static enum err read_events(struct req *rq, const char *workspace)
 	struct buf b;
 
 	buf_init(&b, &rq->arena, 256);
-	buf_char(&b, '[');
+	buf_char(&b, '{');
 	if (v->given && !n)
 		return req_fail_field(rq, ERR_VALIDATION, "events", "a webhook needs at least one event");
 	for (size_t i = 0; i < n; i++) {
@@ -187,9 +188,9 @@ static enum err read_events(struct req *rq, const char *workspace)
 		for (size_t k = 0; k < i && !seen; k++)
 			seen = !strcmp(type, json_object_get_string(json_object_array_get_idx(v->json, k)));
 		if (!seen)
-			jx_next(&b), jx_str(&b, type);
+			array_add(&b, type);
 	}
-	buf_char(&b, ']');
+	buf_char(&b, '}');
 	req_set(rq, "event_list", buf_str(&b));
 	return ERR_OK;
 }
@@ -249,7 +250,7 @@ static enum err read_headers(struct req *rq, const char *tenant)
 
 	buf_init(&names, &rq->arena, 128);
 	buf_init(&all, &rq->arena, 256);
-	buf_char(&names, '[');
+	buf_char(&names, '{');
 	buf_char(&all, '{');
 	if (v->json) {
 		json_object_object_foreach(v->json, name, value)
@@ -270,11 +271,11 @@ static enum err read_headers(struct req *rq, const char *tenant)
 					return req_fail_field(rq, ERR_VALIDATION, "headers",
 							      "%s is given twice", name);
 			}
-			jx_next(&names), jx_str(&names, name);
+			array_add(&names, name);
 			jx_key(&all, name), jx_str(&all, json_object_get_string(value));
 		}
 	}
-	buf_char(&names, ']');
+	buf_char(&names, '}');
 	buf_char(&all, '}');
 	if (n) {
 		sealed = seal_text(&rq->arena, WEBHOOK_SEAL, tenant, buf_str(&all));

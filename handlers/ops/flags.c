@@ -57,7 +57,7 @@ static const struct constraint constraints[] = {
 	{ "feature_flags_percentage_given", ERR_VALIDATION, "percentage", "this type needs a percentage" },
 	{ "feature_flags_user_ids_given",   ERR_VALIDATION, "user_ids",   "this type needs user_ids, at least one" },
 	{ "feature_flags_plans_given",      ERR_VALIDATION, "plans",      "this type needs plans, at least one" },
-	{ NULL, 0, NULL, NULL },
+	{ NULL },
 };
 /* clang-format on */
 

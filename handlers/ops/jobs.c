@@ -51,7 +51,7 @@ static const struct shape job_shape = { "Job", job_out };
 
 static const struct constraint constraints[] = {
 	{ "jobs_unique_key_unique", ERR_CONFLICT, NULL, "another job has been queued in its place" },
-	{ NULL, 0, NULL, NULL },
+	{ NULL },
 };
 
 /* It has not failed. */

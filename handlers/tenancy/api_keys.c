@@ -7,8 +7,8 @@
 #include <json-c/json.h>
 
 #include "build/sql/tenancy/api_keys.h"
+#include "fcgi/array.h"
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
 #include "fcgi/req.h"
 #include "fcgi/ticket.h"
 #include "handlers/shapes.h"
@@ -60,7 +60,7 @@ static enum err read_origins(struct req *rq, int *count)
 
 	*count = 0;
 	buf_init(&b, &rq->arena, 256);
-	buf_char(&b, '[');
+	buf_char(&b, '{');
 	for (size_t i = 0; i < n; i++) {
 		const char *text = json_object_get_string(json_object_array_get_idx(v->json, i)), *problem;
 		const char *origin = origin_canonical(&rq->arena, text, &problem);
@@ -73,9 +73,9 @@ static enum err read_origins(struct req *rq, int *count)
 		if (k < *count)
 			continue;
 		seen[(*count)++] = origin;
-		jx_next(&b), jx_str(&b, origin);
+		array_add(&b, origin);
 	}
-	buf_char(&b, ']');
+	buf_char(&b, '}');
 	req_set(rq, "origins", buf_str(&b));
 	return ERR_OK;
 }

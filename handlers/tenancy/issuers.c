@@ -42,7 +42,7 @@ static const struct shape issuer_shape = { "TrustedIssuer", issuer };
 static const struct constraint constraints[] = {
 	{ "tenant_issuers_issuer_unique", ERR_CONFLICT,   "issuer",   "this issuer is there already" },
 	{ "tenant_issuers_one_key",       ERR_VALIDATION, "jwks_url", "give either jwks_url or secret" },
-	{ NULL, ERR_OK, NULL, NULL }
+	{ NULL }
 };
 /* clang-format on */
 

@@ -61,20 +61,10 @@ static bool is_local(const struct authority *at)
 	return false;
 }
 
-/* Up to n bytes in lower case. */
-static char *lower(struct arena *a, const char *text, size_t n)
-{
-	char *out = arena_dup_n(a, text, n);
-
-	for (char *p = out; *p; p++)
-		*p = (char)tolower((unsigned char)*p);
-	return out;
-}
-
 char *origin_canonical(struct arena *a, const char *text, const char **problem)
 {
 	struct authority at;
-	char *low = lower(a, text, strlen(text));
+	char *low = arena_lower(a, text);
 
 	*problem = "an origin is scheme://host or scheme://host:port, without path and wildcard";
 	if (!parse(low, &at) || (*at.rest && strcmp(at.rest, "/") != 0))
@@ -92,7 +82,7 @@ char *origin_canonical(struct arena *a, const char *text, const char **problem)
 const char *redirect_problem(struct arena *a, const char *url)
 {
 	/* A path has upper and lower case, but only what is in front of it is looked at. */
-	char *low = lower(a, url, strlen(url));
+	char *low = arena_lower(a, url);
 	struct authority at;
 
 	if (!parse(low, &at) || (*at.rest && !strchr("/?", *at.rest)))

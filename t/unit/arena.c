@@ -61,6 +61,7 @@ int main(void)
 	ok(large[(1 << 20) - 1] == 'x', "an allocation larger than a chunk keeps its bytes");
 	is_str(p, "behind", "and others follow it");
 
+	is_str(arena_lower(&a, "ABZ[@`{az\xc3\x84"), "abz[@`{az\xc3\x84", "arena_lower knows A to Z alone");
 	is_str(arena_dup(&a, ""), "", "arena_dup of an empty string");
 	ok(!memcmp(arena_dup_n(&a, "a\0b", 3), "a\0b", 4),
 	   "arena_dup_n takes bytes and puts a NUL behind them");

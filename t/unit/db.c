@@ -22,7 +22,7 @@
 #include "t/unit/tap.h"
 
 static const struct constraint constraints[] = { { "things_name_unique", ERR_CONFLICT, "name", NULL },
-						 { NULL, ERR_OK, NULL, NULL } };
+						 { NULL } };
 static const struct route route = { GET, "/api/v1/app/things", "app.t.x", &by_user, "" };
 const struct route *const route_tables[] = { NULL };
 

@@ -77,7 +77,7 @@ static const struct shape other_thing = { "Thing", other_fields };
 static const struct constraint constraints[] = {
 	{ "things_name_unique", ERR_CONFLICT, "name", NULL },
 	{ "things_limit", ERR_LIMIT, NULL, NULL },
-	{ NULL, ERR_OK, NULL, NULL }
+	{ NULL }
 };
 
 static const struct permission may_read = { "READ", IN_ORGANIZATION, "{owner,admin}" };

@@ -38,8 +38,8 @@ WHERE e.tenant_id = @tenant AND e.id = :webhook_id AND e.owner_id = @owner AND e
 WITH made AS (
     INSERT INTO webhook_endpoints (tenant_id, organization_id, name, description, url, events, header_names,
                                    headers_sealed, is_active, secret_sealed, secret_tail, created_by)
-    SELECT @tenant, @workspace, :name, :description, :url, ARRAY(SELECT jsonb_array_elements_text(:event_list::jsonb)),
-           ARRAY(SELECT jsonb_array_elements_text(:header_names::jsonb)), :headers_sealed, :is_active,
+    SELECT @tenant, @workspace, :name, :description, :url, :event_list::text[],
+           :header_names::text[], :headers_sealed, :is_active,
            :secret_sealed, right(:secret_text, 4), @member
     FROM webhook_room()
     RETURNING *
@@ -54,8 +54,8 @@ FROM made, webhook_shown(made::webhook_endpoints, :secret_text) w,
 WITH changed AS (
     UPDATE webhook_endpoints e
     SET :set(name, description, url),
-        events = CASE WHEN :has_events THEN ARRAY(SELECT jsonb_array_elements_text(:event_list::jsonb)) ELSE e.events END,
-        header_names = CASE WHEN :has_headers THEN ARRAY(SELECT jsonb_array_elements_text(:header_names::jsonb))
+        events = CASE WHEN :has_events THEN :event_list::text[] ELSE e.events END,
+        header_names = CASE WHEN :has_headers THEN :header_names::text[]
                             ELSE e.header_names END,
         headers_sealed = CASE WHEN :has_headers THEN :headers_sealed ELSE e.headers_sealed END,
         is_active = coalesce(:is_active, e.is_active),

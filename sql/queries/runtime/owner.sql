@@ -191,7 +191,7 @@ SELECT EXISTS (SELECT FROM api_keys
 WITH made AS (
     INSERT INTO api_keys (tenant_id, name, type, prefix, hash, public_text, allowed_origins)
     VALUES (@tenant, :name, :type, left(:key_text, 12), :key_hash::bytea,
-            CASE :type WHEN 'public' THEN :key_text END, ARRAY(SELECT jsonb_array_elements_text(:origins::jsonb)))
+            CASE :type WHEN 'public' THEN :key_text END, :origins::text[])
     RETURNING *
 )
 SELECT id, audit('key.create', 'api_key', id::text,

@@ -16,7 +16,7 @@ WITH made AS (
     INSERT INTO api_keys (tenant_id, name, type, prefix, hash, public_text, allowed_origins, created_by)
     VALUES (@tenant, :name, :type, left(:key_text, 12), :key_hash::bytea,
             CASE :type WHEN 'public' THEN :key_text END,
-            ARRAY(SELECT jsonb_array_elements_text(:origins::jsonb)), @team)
+            :origins::text[], @team)
     RETURNING *
 )
 SELECT id, name, type, prefix, :key_text::text AS key, allowed_origins, is_active, created_by, last_used_at, revoked_at,
@@ -36,7 +36,7 @@ WITH before AS (
 ), changed AS (
     UPDATE api_keys k
     SET :set(k.name, k.is_active),
-        allowed_origins = CASE WHEN :has_allowed_origins THEN ARRAY(SELECT jsonb_array_elements_text(:origins::jsonb))
+        allowed_origins = CASE WHEN :has_allowed_origins THEN :origins::text[]
                                ELSE k.allowed_origins END
     FROM before b
     WHERE k.tenant_id = @tenant AND k.id = b.id AND api_key_open(k.revoked_at)
