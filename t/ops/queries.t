@@ -255,16 +255,22 @@ subtest 'columns' => sub {
     }
 };
 
-# Behind the last page there is no row to bear the total: it is a statement of its own.
+# Behind the last page there is no row to bear the total: it is a statement of its own, or one of nulls beside a total that
+# the query has itself.
 subtest 'the total of a page that is empty' => sub {
     my $db = $cluster->connect($name, 'ashlar_api');
     my ($id) = $super->selectrow_array(q{SELECT id FROM users WHERE tenant_id = ? AND public_id = 'user_3'}, undef, $DEFAULT);
-    for ([ project_list => 10 ], [ project_list => 10, search => 'proj' ], [ project_list => 0, search => 'nothing' ]) {
+    for ([ audit_list => 20, action => 'a.7' ], [ audit_list => 0, action => 'nothing' ]) {
         my ($query, $total, @value) = @$_;
         my @rows = $sql->in($db, $DEFAULT, $id, sub { $sql->run($db, $query, skip => 1000, limit => 20, @value) });
         is scalar(@rows), 0, "$query @value: no row";
         @rows = $sql->in($db, $DEFAULT, $id, sub { $sql->total($db, $query, @value) });
         is_deeply \@rows, [ { total => $total } ], 'the total';
+    }
+    for ([ project_list => 10 ], [ project_list => 10, search => 'proj' ], [ project_list => 0, search => 'nothing' ]) {
+        my ($query, $total, @value) = @$_;
+        my @rows = $sql->in($db, $DEFAULT, $id, sub { $sql->run($db, $query, skip => 1000, limit => 20, @value) });
+        is_deeply [ map { [ @$_{qw(total id)} ] } @rows ], [ [ $total, undef ] ], "$query @value: one row that tells it";
     }
 };
 

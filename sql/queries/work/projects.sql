@@ -1,17 +1,20 @@
 -- Projects: each belongs to a user, and only that user sees it.
 
 -- name: project_list :page
--- total: (SELECT project_count FROM users WHERE tenant_id = @tenant AND id = @user)
--- count: FROM project_candidates(@user, :search, 10001)
 -- The caller's, newest first, perhaps only those whose name contains :search.  The
--- total is a column of the owner: counting costs more than the page, and more with
--- every project.
-SELECT p.id, p.name, p.description, (SELECT public_id FROM users WHERE tenant_id = @tenant AND id = @user) AS owner_id,
-       p.created_at, p.updated_at
-FROM projects p
-WHERE p.tenant_id = @tenant
-  [:search| AND p.id = ANY (ARRAY(SELECT project_candidates(@user, :search, :limit::bigint + :skip::bigint)))
-          | AND p.owner_id = @user AND p.deleted_at IS NULL]
+-- total is a column of the owner, or told by who searched: counting costs more than
+-- the page, and more with every project.
+SELECT [:search| f.total | u.project_count] AS total, p.id, p.name, p.description, u.public_id AS owner_id, p.created_at, p.updated_at
+FROM users u
+[:search| CROSS JOIN project_candidates(@user, :search, :limit::bigint, :skip::bigint) f
+          LEFT JOIN projects p ON p.tenant_id = u.tenant_id AND p.id = ANY (f.ids)
+        | LEFT JOIN LATERAL (
+              SELECT * FROM projects x
+              WHERE x.tenant_id = u.tenant_id AND x.owner_id = u.id AND x.deleted_at IS NULL
+              ORDER BY x.created_at DESC, x.id DESC
+              LIMIT :limit OFFSET :skip
+          ) p ON true]
+WHERE u.tenant_id = @tenant AND u.id = @user
 ORDER BY p.created_at DESC, p.id DESC;
 
 -- name: project_get :row
