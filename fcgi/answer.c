@@ -9,6 +9,7 @@
 #include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/jx.h"
+#include "fcgi/outputs.h"
 #include "fcgi/req.h"
 #include "fcgi/rows.h"
 
@@ -245,6 +246,74 @@ static void write_list(struct req *rq, const PGresult *res, bool is_page)
 	envelope_close(rq, NULL);
 }
 
+/* Outputs: rows one by one, sent whenever there is a chunk of them */
+
+enum { CHUNK = 64 * 1024 };
+
+static enum err send_chunk(struct req *rq)
+{
+	rq->status = route_status(rq->route);
+	if (!rq->send || rq->send(rq))
+		return ERR_OK;
+	return req_fail_inside(rq, ERR_UNAVAILABLE, "nobody waits for the answer");
+}
+
+/* The query's columns are known: begin. */
+static void open_output(struct req *rq, const PGresult *res)
+{
+	bool is_page = PQnfields(res) && !strcmp(PQfname(res, 0), "total");
+
+	rq->rows = open_rows(rq, res, rq->route->out, is_page);
+	rq->row_count = 0;
+	body(rq);
+	if (rq->output->head)
+		rq->output->head(&rq->out, rq->rows);
+}
+
+static enum err write_output_row(struct req *rq, const struct pg_result *res)
+{
+	if (!rq->rows)
+		open_output(rq, res);
+	rows_move(rq->rows, res);
+	/* An empty page may be one row of nulls beside its total. */
+	if (!rows_columns(rq->rows) ||
+	    (PQnfields(res) > 1 && !strcmp(PQfname(res, 0), "total") && PQgetisnull(res, 0, 1)))
+		return ERR_OK;
+	rq->output->row(&rq->out, rq->rows, 0, !rq->row_count++);
+	return rq->out.n < CHUNK ? ERR_OK : send_chunk(rq);
+}
+
+/* "attachment; filename=\"audit-logs.csv\"": what the path names last, where that is no id. */
+static const char *disposition(struct req *rq)
+{
+	const char *name = strrchr(rq->route->path, '/') + 1;
+
+	return arena_fmt(&rq->arena, "attachment; filename=\"%s.%s\"", *name == '{' ? "rows" : name,
+			 rq->output->extension);
+}
+
+static enum err answer_output(struct req *rq, const struct query *q)
+{
+	PGresult *res;
+	enum err rc;
+
+	req_set_header(rq, "Content-Type", rq->output->content_type);
+	req_set_header(rq, "Vary", "Accept");
+	if (rq->output->extension)
+		req_set_header(rq, "Content-Disposition", disposition(rq));
+	rq->rows = NULL;
+	rq->each = write_output_row;
+	rc = db_call_family(rq, q, NULL, true, &res);
+	rq->each = NULL;
+	if (rc)
+		return rc;
+	if (!rq->rows)
+		open_output(rq, res);
+	buf_text(&rq->out, rq->output->tail);
+	rq->status = route_status(rq->route);
+	return rq->is_sent ? send_chunk(rq) : ERR_OK;
+}
+
 /* How many a page is of; behind the last page there is no row that tells it. */
 static enum err count_page(struct req *rq, const struct query *q, const PGresult *page)
 {
@@ -263,8 +332,11 @@ static enum err count_page(struct req *rq, const struct query *q, const PGresult
 enum err req_answer(struct req *rq, const struct query *q)
 {
 	PGresult *res;
-	enum err rc = db_call_family(rq, q, rq->route->children, true, &res);
+	enum err rc;
 
+	if (rq->output)
+		return answer_output(rq, q);
+	rc = db_call_family(rq, q, rq->route->children, true, &res);
 	if (!rc && q->shape == SHAPE_PAGE)
 		rc = count_page(rq, q, res);
 	if (rc)
@@ -418,6 +490,7 @@ struct range {
 	const char *type;
 	size_t len;
 	bool accepted; /* its quality is not 0 */
+	double quality;
 };
 
 static const char *const problem_json = "application/problem+json";
@@ -436,12 +509,14 @@ static bool next_range(const char **accept, struct range *out)
 {
 	const char *p = *accept + strspn(*accept, " ,\t");
 
-	*out = (struct range){ p, strcspn(p, ",; \t"), true };
+	*out = (struct range){ p, strcspn(p, ",; \t"), true, 1 };
 	p += out->len;
 	while (*p && *p != ',') {
 		p += strspn(p, "; \t");
-		if (!strncasecmp(p, "q=", 2))
+		if (!strncasecmp(p, "q=", 2)) {
 			out->accepted = !is_zero(p + 2);
+			out->quality = strtod(p + 2, NULL);
+		}
 		for (; *p && !strchr(",;", *p); p++) {
 			/* What stands in quotes may hold a comma. */
 			const char *closing = *p == '"' ? strchr(p + 1, '"') : NULL;
@@ -492,6 +567,29 @@ bool answer_accepts(const char *accept, const char *type)
 		best = how > best ? how : best;
 	}
 	return accepted;
+}
+
+const struct output *answer_choose(const char *accept, unsigned allowed)
+{
+	const struct output *best = NULL;
+	double quality = 0;
+	struct range r;
+
+	while (allowed && accept && next_range(&accept, &r)) {
+		if (!r.accepted || r.quality <= quality)
+			continue;
+		for (const struct output *o = outputs; o->type; o++) {
+			if (!(o->bit & allowed) || !names(&r, o->type))
+				continue;
+			best = o;
+			quality = r.quality;
+		}
+		if (names(&r, "application/json")) {
+			best = NULL;
+			quality = r.quality;
+		}
+	}
+	return best;
 }
 
 static bool asks_for_problem(const char *accept)
@@ -545,6 +643,17 @@ static void rename_error(struct req *rq)
 	rq->fail.err = as;
 }
 
+/* How many headers are left without this one. */
+static int drop_header(struct req *rq, const char *name)
+{
+	int n = 0;
+
+	for (int i = 0; i < rq->nheaders; i++)
+		if (strcmp(rq->headers[i].name, name))
+			rq->headers[n++] = rq->headers[i];
+	return n;
+}
+
 static void write_error(struct req *rq)
 {
 	const struct err_info *info = err_info(rq->fail.err);
@@ -555,6 +664,10 @@ static void write_error(struct req *rq)
 
 	rq->status = status_of(rq);
 	rq->updated_us = 0;
+	if (rq->output) { /* whose headers were of rows */
+		rq->nheaders = drop_header(rq, "Content-Type");
+		rq->nheaders = drop_header(rq, "Content-Disposition");
+	}
 	if (rq->status == 401)
 		req_set_header(rq, "WWW-Authenticate", challenge(rq));
 	if (asks_for_problem(accept)) {
@@ -739,7 +852,7 @@ void answer_head(struct req *rq, struct buf *b)
 	}
 	if (has_type)
 		add_header(b, "Content-Type", type);
-	if (rq->status != 204 && rq->status != 304)
+	if (rq->status != 204 && rq->status != 304 && !rq->is_sent)
 		add_number(b, "Content-Length", (long long)rq->out.n);
 	if (!has_cache)
 		buf_text(b, rq->updated_us ? "Cache-Control: private, no-cache\r\n"

@@ -34,6 +34,12 @@ void answer_head(struct req *rq, struct buf *b);
  */
 bool answer_accepts(const char *accept, const char *type);
 
+/*
+ * The output among those allowed (bits of outputs.h) that Accept names with the
+ * highest quality; NULL: JSON, which is also what a wildcard means.
+ */
+const struct output *answer_choose(const char *accept, unsigned allowed);
+
 /* If-Match as a PostgreSQL bigint[] of updated_at microseconds; NULL when it asks nothing. */
 const char *answer_if_match(struct req *rq);
 

@@ -150,15 +150,51 @@ static bool asker_has_gone(void)
 	return poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP);
 }
 
-static void answer(void)
+static struct shm_child *me;
+
+static void put_head(void)
 {
 	struct buf head;
 
 	buf_init(&head, &rq.arena, 2048);
 	answer_head(&rq, &head);
 	FCGX_PutStr(head.p, (int)head.n, fcgx.out);
-	if (rq.method != HEAD && rq.out.n)
-		FCGX_PutStr(rq.out.p, (int)rq.out.n, fcgx.out);
+}
+
+/* A chunk of an answer whose length nobody knows yet. */
+static bool send_chunk(struct req *r)
+{
+	bool ok = true;
+
+	if (!r->is_sent) {
+		r->is_sent = true;
+		put_head();
+	}
+	if (r->method != HEAD && r->out.n)
+		ok = FCGX_PutStr(r->out.p, (int)r->out.n, fcgx.out) == (int)r->out.n &&
+		     !FCGX_GetError(fcgx.out);
+	r->sent += r->out.n;
+	r->out.n = 0;
+	/* It is busy, and does not hang. */
+	atomic_store_explicit(&me->busy_since_ns, clock_ns(), memory_order_release);
+	return ok && !asker_has_gone();
+}
+
+static void answer(void)
+{
+	rq.params = NULL;
+	if (rq.is_sent && rq.fail.err) {
+		/* Half of it is out: that it ends here must not look like its end. */
+		close_connection();
+		FCGX_Free(&fcgx, 0);
+		return;
+	}
+	rq.params = fcgx.envp;
+	if (!rq.is_sent) {
+		put_head();
+		if (rq.method != HEAD && rq.out.n)
+			FCGX_PutStr(rq.out.p, (int)rq.out.n, fcgx.out);
+	}
 	FCGX_Finish_r(&fcgx); /* sends it, and frees the environment */
 	rq.params = NULL;
 }
@@ -172,7 +208,10 @@ static void serve(struct shm_child *slot)
 		enum err rc;
 
 		fcgx.keepConnection = 1; /* closing is ours */
-		rq = (struct req){ .arena = arena, .params = fcgx.envp };
+		rq = (struct req){
+			.arena = arena, .params = fcgx.envp, .send = send_chunk, .peer_fd = fcgx.ipcFd
+		};
+		me = slot;
 		rc = serve_begin(&rq);
 		rc = read_body(rc);
 		/* A quarter of a second of a core is too much for nobody. */

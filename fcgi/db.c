@@ -32,6 +32,9 @@
 
 enum { SYNC_GRACE_MS = 2000, BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 2000 };
 
+/* Of a statement whose rows are sent one by one: while they come, it is as slow as who reads them. */
+#define ROWS_TIMEOUT_MS 600000L
+
 int db_client_check_ms;
 
 static PGconn *conn;
@@ -217,11 +220,29 @@ static enum err lost(struct req *rq)
 	return rc;
 }
 
+/* Of a request whose rows are sent one by one: who waits for them; -1: it is not looked at. */
+static int peer_fd = -1;
+static bool peer_has_gone;
+
+/* Nobody wants the rest of a statement that runs: the server is told to stop. */
+static void cancel(void)
+{
+	PGcancel *c = PQgetCancel(conn);
+	char why[256];
+
+	if (c && !PQcancel(c, why, sizeof(why)))
+		log_msg(LOG_WARNING, NULL, "PostgreSQL: %s", why);
+	PQfreeCancel(c);
+	peer_fd = -1;
+}
+
 /* No answer in time, though the connection stands.  To try again would take as long again. */
 static enum err timed_out(struct req *rq)
 {
 	req_fail_inside(rq, ERR_TIMEOUT, "PostgreSQL: no answer in time");
 	rq->in_transaction = false;
+	if (rq->each)
+		cancel();
 	db_close();
 	return ERR_TIMEOUT;
 }
@@ -231,10 +252,17 @@ static enum err timed_out(struct req *rq)
 /* Wait for the socket; false after the deadline. */
 static bool wait_socket(short events, int64_t deadline_ns)
 {
-	struct pollfd p = { .fd = PQsocket(conn), .events = events };
+	struct pollfd p[2] = { { .fd = PQsocket(conn), .events = events },
+			       { .fd = peer_fd, .events = POLLRDHUP } };
 	int64_t left_ms = (deadline_ns - clock_ns() + 999999) / 1000000;
 
-	return left_ms > 0 && poll(&p, 1, (int)left_ms) > 0;
+	if (left_ms <= 0 || poll(p, peer_fd < 0 ? 1 : 2, (int)left_ms) <= 0)
+		return false;
+	if (peer_fd >= 0 && p[1].revents & (POLLRDHUP | POLLHUP)) {
+		peer_has_gone = true;
+		cancel();
+	}
+	return true;
 }
 
 static bool flush(int64_t deadline_ns)
@@ -440,9 +468,9 @@ static bool send_timeout(struct req *rq)
 	char timeout_ms[24];
 	const char *const values[] = { timeout_ms };
 
-	if (cfg.db_prepared)
+	if (cfg.db_prepared && !rq->each)
 		return true;
-	snprintf(timeout_ms, sizeof(timeout_ms), "%ld", cfg.database_timeout_ms);
+	snprintf(timeout_ms, sizeof(timeout_ms), "%ld", rq->each ? ROWS_TIMEOUT_MS : cfg.database_timeout_ms);
 	return send_query(rq, P_DOOR, &q_transaction_timeout, values);
 }
 
@@ -461,7 +489,8 @@ static bool send_page(struct req *rq)
 
 static bool send_prepare_door(struct req *rq)
 {
-	return send_prepare(rq, rq->door) && (!wants_page(rq) || send_prepare(rq, &q_key_page));
+	return (!rq->each || send_prepare(rq, &q_transaction_timeout)) && send_prepare(rq, rq->door) &&
+	       (!wants_page(rq) || send_prepare(rq, &q_key_page));
 }
 
 static bool send_door(struct req *rq)
@@ -476,6 +505,9 @@ static const char *bind(struct req *rq, const struct query *q, const char *name)
 {
 	const struct value *v = req_value(rq, name);
 
+	/* Rows for a file are all there are, where nobody said how many. */
+	if (rq->output && !strcmp(name, "limit") && !(v && v->given))
+		return NULL;
 	if (v)
 		return v->is_null ? NULL : v->text;
 	/* A list whose form has no pages is the first one, which is long. */
@@ -535,6 +567,22 @@ static enum err take(struct req *rq, const struct pending *p, PGresult *res, PGr
 	return rq->fail.err;
 }
 
+/*
+ * A statement's rows, each handed on and forgotten as it comes; then the result
+ * that ends them.  Where one is not taken, the server is told to stop, and the
+ * rest is read and forgotten.
+ */
+static PGresult *hand_on_rows(struct req *rq, PGresult *res, long timeout_ms, bool *ok)
+{
+	while (res && PQresultStatus(res) == PGRES_SINGLE_TUPLE) {
+		if (!rq->fail.err && rq->each(rq, res))
+			cancel();
+		PQclear(res);
+		res = next_result(clock_ns() + timeout_ms * 1000000, ok);
+	}
+	return res;
+}
+
 /* Read all that is pending.  The first error wins; a failed connection ends it. */
 static enum err receive(struct req *rq, PGresult **answer)
 {
@@ -543,9 +591,21 @@ static enum err receive(struct req *rq, PGresult **answer)
 	int64_t deadline = started + timeout_ms * 1000000;
 	bool ok = flush(deadline);
 
+	/* The server keeps what came before a statement until it sends some of that: the wait for it may be
+	 * here. */
+	peer_fd = rq->each && rq->send ? rq->peer_fd : -1;
+	peer_has_gone = false;
 	for (int i = 0; ok && i < npending; i++) {
-		PGresult *res = next_result(deadline, &ok);
+		bool by_row = rq->each && pending[i].what == P_QUERY && PQsetSingleRowMode(conn);
+		PGresult *res;
 
+		res = next_result(deadline, &ok);
+		if (by_row) {
+			res = hand_on_rows(rq, res, timeout_ms, &ok);
+			deadline = clock_ns() + timeout_ms * 1000000;
+		}
+		if (peer_has_gone && !rq->fail.err)
+			req_fail_inside(rq, ERR_UNAVAILABLE, "nobody waits for the answer");
 		if (!ok || !res) {
 			ok = false;
 		} else if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
@@ -563,6 +623,7 @@ static enum err receive(struct req *rq, PGresult **answer)
 		}
 	}
 	npending = 0;
+	peer_fd = -1;
 	rq->db_ns += clock_ns() - started;
 	if (!ok)
 		return clock_ns() < deadline || PQstatus(conn) != CONNECTION_OK ? lost(rq) : timed_out(rq);

@@ -158,7 +158,7 @@ void log_request(struct req *rq)
 	member_int(&b, "status", rq->status);
 	member_ms(&b, "duration_ms", clock_ns() - rq->start_ns);
 	member_ms(&b, "db_ms", rq->db_ns);
-	member_int(&b, "bytes", (long long)rq->out.n);
+	member_int(&b, "bytes", (long long)(rq->sent + rq->out.n));
 	if (is_sampled)
 		member_int(&b, "sample", cfg.log_sample);
 	member(&b, "route", rq->route ? rq->route->path : "(none)");

@@ -1,4 +1,5 @@
 #include "fcgi/openapi.h"
+#include "fcgi/outputs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -239,7 +240,14 @@ static void write_success(struct buf *b, const struct route *r, int version)
 				write_enveloped(b, r, version, true);
 			}
 		}
-		buf_text(b, "}}");
+		buf_char(b, '}');
+		for (const struct output *o = outputs; o->type; o++) {
+			if (!(r->outputs & o->bit))
+				continue;
+			jx_key(b, o->type);
+			buf_text(b, "{\"schema\":{\"type\":\"string\"}}");
+		}
+		buf_char(b, '}');
 	}
 	buf_char(b, '}');
 }

@@ -19,7 +19,9 @@
 #include "fcgi/route.h"
 
 struct json_object;
+struct output;
 struct pg_result;
+struct rows;
 
 /*
  * Who asks, as far as the credentials alone tell; auth.c fills it.  Whether
@@ -98,6 +100,17 @@ struct req {
 	int64_t total;   /* of a page: how many there are on all of them */
 	bool knows_page; /* page_key's pages were asked about */
 	struct buf out;
+	const struct output *output; /* the rows' form that Accept chose; NULL: JSON */
+	struct rows *rows;           /* of the output, once the first row is there */
+	uint64_t row_count;
+	/*
+	 * Send what is in out, behind the head if nothing was sent yet, and empty it.  False: nobody
+	 * listens any more.  NULL: answers are sent in one piece.
+	 */
+	bool (*send)(struct req *rq);
+	int peer_fd;               /* of whoever waits for the answer, beside send */
+	bool is_sent;              /* the answer's beginning is on its way, and cannot become another one */
+	size_t sent;               /* bytes of the body that are */
 	size_t data_from, data_to; /* the answer inside its envelope: out.p[from, to) */
 	int64_t updated_us;        /* updated_at of a single row, for its ETag; 0: none */
 	struct failure fail;
@@ -105,6 +118,9 @@ struct req {
 	/* the transaction, db.c's */
 	long db_timeout_ms; /* how long to wait for PostgreSQL; 0: DATABASE_TIMEOUT_MS */
 	bool in_transaction;
+	/* Called with each row of the request's query by itself as it comes, in place of a result with all;
+	 * or NULL. */
+	enum err (*each)(struct req *rq, const struct pg_result *row);
 	bool asked;       /* the door was, whatever it said */
 	bool entered;     /* it let the caller in */
 	bool committed;   /* a transaction that may have written has ended well */

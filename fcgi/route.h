@@ -21,6 +21,7 @@
 #include "fcgi/caller.h"
 #include "fcgi/err.h"
 #include "fcgi/field.h"
+#include "fcgi/outputs.h"
 #include "fcgi/list.h"
 #include "fcgi/query.h"
 
@@ -107,6 +108,8 @@ struct route {
 		errors; /* what else its query or handler refuses with, for the reference; ends with ERR_OK */
 	const struct query *sql; /* the query that is the answer; beside a handler, one in its shape */
 	enum err (*run)(struct req *rq); /* the handler */
+	unsigned outputs; /* beside JSON, what the rows can be sent as (outputs.h): all of them, or as many as
+			     a limit that was sent says.  Without .children */
 	unsigned flags;
 	int status;               /* of success; 0: 201 for POST, 204 without out, else 200 */
 	size_t max_body;          /* bytes; 0: 1 MiB */
@@ -182,7 +185,8 @@ enum err router_find(enum method method, const char *path, struct match *out);
  */
 const struct route *route_at(int index);
 
-/* A shape as route_at() fills it in; it need not be one of a row.  One name for two things ends the process. */
+/* A shape as route_at() fills it in; it need not be one of a row.  One name for two things ends the process.
+ */
 const struct shape *route_shape(const struct shape *s);
 
 /* How many {names} a path has, and the i-th one's field: from params, else by its name. */

@@ -384,6 +384,44 @@ void rows_object(struct buf *b, const struct rows *r, int row)
 		buf_char(b, '}');
 }
 
+void rows_move(struct rows *r, const PGresult *res)
+{
+	r->res = res;
+}
+
+int rows_columns(const struct rows *r)
+{
+	return r->ncolumns;
+}
+
+const char *rows_name(const struct rows *r, int column)
+{
+	return PQfname(r->res, r->columns[column].number);
+}
+
+bool rows_is_null(const struct rows *r, int row, int column)
+{
+	return PQgetisnull(r->res, row, r->columns[column].number);
+}
+
+void rows_value(struct buf *b, const struct rows *r, int row, int column)
+{
+	const struct column *c = &r->columns[column];
+
+	if (rows_is_null(r, row, column))
+		jx_null(b);
+	else
+		c->write(b, PQgetvalue(r->res, row, c->number), PQgetlength(r->res, row, c->number));
+}
+
+const char *rows_text(const struct rows *r, int row, int column, size_t *n)
+{
+	const struct column *c = &r->columns[column];
+
+	*n = (size_t)PQgetlength(r->res, row, c->number);
+	return c->write == write_text ? PQgetvalue(r->res, row, c->number) : NULL;
+}
+
 /* Columns by name, for C that decides.  PQfnumber would allocate and fold case. */
 
 static int find_column(const PGresult *res, const char *col)

@@ -46,6 +46,20 @@ void rows_use_micros(struct rows *r);
 /* Write one row as an object; where the shape is an F_WHOLE, as what is in its column. */
 void rows_object(struct buf *b, const struct rows *r, int row);
 
+/* Go on with another result that has the same columns, such as the next row of a statement that sends them
+ * one by one. */
+void rows_move(struct rows *r, const PGresult *res);
+
+/*
+ * A row column by column, by the number of those that are written: its name, is it null, its value as
+ * JSON, and the text as it is of a column that is text (borrowed; NULL: it is no text).
+ */
+int rows_columns(const struct rows *r);
+const char *rows_name(const struct rows *r, int column);
+bool rows_is_null(const struct rows *r, int row, int column);
+void rows_value(struct buf *b, const struct rows *r, int row, int column);
+const char *rows_text(const struct rows *r, int row, int column, size_t *n);
+
 /* Can a column of this type be written? */
 bool rows_type_known(Oid type);
 

@@ -560,7 +560,8 @@ static enum err read_form(struct req *rq, size_t nparams, size_t nquery)
 
 	if (rc)
 		return rc;
-	if (!answer_accepts(req_header(rq, "Accept"), type))
+	rq->output = answer_choose(req_header(rq, "Accept"), r->outputs);
+	if (!rq->output && !answer_accepts(req_header(rq, "Accept"), type))
 		return req_fail(rq, ERR_NOT_ACCEPTABLE, "the answer is %s, which Accept excludes", type);
 	if (r->method != GET && !route_has_if_match(r) && req_header(rq, "If-Match"))
 		return req_fail_field(rq, ERR_BAD_REQUEST, "If-Match",
@@ -679,7 +680,7 @@ static enum err run(struct req *rq)
 			return idem_replay(rq);
 		if (rq->is_new_user && !provisioned)
 			provisioned = auth_provision(rq);
-		else if (!rc || !rq->may_rerun || reruns == MAX_RERUNS)
+		else if (!rc || !rq->may_rerun || rq->is_sent || reruns == MAX_RERUNS)
 			return rc;
 		if (rq->is_new_user && !provisioned)
 			return req_fail_inside(rq, ERR_UNAVAILABLE, "the new user could not be made");
@@ -710,9 +711,9 @@ void serve_answer(struct req *rq, enum err rc)
 		rc = run(rq);
 	}
 	count_wrong_key(rq);
-	if (rc)
+	if (rc && !rq->is_sent)
 		answer_error(rq);
-	else
+	else if (!rc)
 		db_ask_page(rq); /* a handler may have asked the database nothing */
 }
 

@@ -39,7 +39,7 @@ static enum err admin_user_list(struct req *rq)
 /* clang-format off */
 const struct route admin_user_routes[] = {
 	{ GET,   "/api/v1/admin/users",                   "app.admin.list_users",      &by_admin, "List users",
-	  .query = list_in, .out = &user_shape, .list = &skipped, .sql = &q_admin_user_list, .run = admin_user_list },
+	  .query = list_in, .out = &user_shape, .list = &skipped, .sql = &q_admin_user_list, .outputs = AS_CSV | AS_NDJSON, .run = admin_user_list },
 	{ GET,   "/api/v1/admin/users/{user}",            "app.admin.get_user",        &by_admin, "Get a user",
 	  .out = &user_shape, .sql = &q_admin_user_get },
 	{ PATCH, "/api/v1/admin/users/{user}",            "app.admin.update_user",     &by_admin, "Change a user's role, or let the user in or not",

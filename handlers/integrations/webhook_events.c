@@ -73,7 +73,7 @@ static enum err event_replay(struct req *rq)
 const struct route webhook_event_routes[] = {
 	{ GET,  "/api/v1/admin/webhook-events", "app.admin.list_webhook_events", &by_admin, "List received webhooks",
 	  "Newest first; kept for 90 days. Filters combine, and total counts up to 10,001.",
-	  .query = list_in, .out = &event_shape, .list = &skipped, .sql = &q_webhook_event_list },
+	  .query = list_in, .out = &event_shape, .list = &skipped, .sql = &q_webhook_event_list, .outputs = AS_CSV | AS_NDJSON },
 	{ GET,  "/api/v1/admin/webhook-events/{webhook_event_id}", "app.admin.get_webhook_event", &by_admin, "Read a received webhook",
 	  .out = &detail_shape, .sql = &q_webhook_event_get },
 	{ POST, "/api/v1/admin/webhook-events/{webhook_event_id}/replay", "app.admin.replay_webhook_event", &by_admin, "Process a received webhook again",

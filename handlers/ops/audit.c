@@ -33,7 +33,7 @@ static const struct list audit_page = { "items", NULL, { "total" }, { "limit" },
 const struct route audit_routes[] = {
 	{ GET, "/api/v1/admin/dashboard/audit-logs", "app.admin.list_audit_logs", &by_admin, "Read the audit log",
 	  .about = "Filters are exact, and combine. With one, total counts up to 10,001.",
-	  .query = list_in, .out = &audit_shape, .list = &audit_page, .sql = &q_audit_list },
+	  .query = list_in, .out = &audit_shape, .list = &audit_page, .sql = &q_audit_list, .outputs = AS_CSV | AS_NDJSON },
 	ROUTE_END
 };
 /* clang-format on */

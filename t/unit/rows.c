@@ -3,6 +3,7 @@
  * server sends in the binary format.
  */
 #include "fcgi/rows.h"
+#include "fcgi/outputs.h"
 
 #include <math.h>
 
@@ -297,6 +298,49 @@ static void test_getters(void)
 	PQclear(res);
 }
 
+/* What a row is in one of the outputs. */
+static const char *written(unsigned bit, struct cell *cells, int n)
+{
+	PGresult *res = result(cells, n, 1);
+	struct rows *rows = rows_open(&arena, res, NULL, 1, 0);
+	const struct output *o = outputs;
+
+	while (o->bit != bit)
+		o++;
+	out.n = 0;
+	if (o->head)
+		o->head(&out, rows);
+	o->row(&out, rows, 0, true);
+	buf_text(&out, o->tail);
+	PQclear(res);
+	return buf_str(&out);
+}
+
+static void test_outputs(void)
+{
+	struct cell cells[] = {
+		CELL("name", TEXT, "a, \"b\""),
+		CELL("formula", TEXT, "=1"),
+		CELL("empty", TEXT, ""),
+		NULL_CELL("null", TEXT),
+		CELL("n", INT4, "\xff\xff\xff\xfe"),
+		CELL("json", JSONB, "\1{\"a\":[1,2]}"),
+		CELL("at", TIMESTAMPTZ, "\0\0\0\0\0\0\0\0"),
+	};
+	struct cell place[] = { CELL("geometry", JSON, "{\"type\":\"Point\",\"coordinates\":[1,2]}"),
+				CELL("name", TEXT, "x") };
+
+	is_str(written(AS_CSV, cells, COUNT(cells)),
+	       "name,formula,empty,null,n,json,at\r\n"
+	       "\"a, \"\"b\"\"\",'=1,\"\",,-2,\"{\"\"a\"\":[1,2]}\",2000-01-01T00:00:00.000Z\r\n",
+	       "CSV: a text is quoted where it must be and no formula, a number is a number");
+	is_str(written(AS_NDJSON, cells, 1), "{\"name\":\"a, \\\"b\\\"\"}\n", "NDJSON: an object a line");
+	is_str(written(AS_GEOJSON, place, 2),
+	       "{\"type\":\"FeatureCollection\",\"features\":[{\"type\":\"Feature\",\"geometry\":"
+	       "{\"type\":\"Point\",\"coordinates\":[1,2]},\"properties\":{\"name\":\"x\"}}]}",
+	       "GeoJSON: the geometry, and the rest as properties");
+}
+
 int main(void)
 {
 	arena_init(&arena, 1 << 16);
@@ -304,6 +348,7 @@ int main(void)
 	test_forms();
 	test_objects();
 	test_getters();
+	test_outputs();
 	arena_release(&arena);
 	return done_testing();
 }
