@@ -309,122 +309,68 @@ static const char *note_of(struct req *rq)
 	return buf_str(&b);
 }
 
-static const char *tenant_of(struct req *rq)
-{
-	return rq->who.tenant_id;
-}
-static const char *key_of(struct req *rq)
-{
-	return rq->who.api_key;
-}
-static const char *issuer_of(struct req *rq)
-{
-	return rq->who.issuer;
-}
-static const char *subject_of(struct req *rq)
-{
-	return rq->who.subject;
-}
-static const char *role_of(struct req *rq)
-{
-	return rq->who.role;
-}
-static const char *session_of(struct req *rq)
-{
-	return rq->who.session;
-}
-static const char *least_role_of(struct req *rq)
-{
-	return rq->route->caller->least_role;
-}
-static const char *test_of(struct req *rq)
-{
-	return rq->who.is_test ? "true" : "false";
-}
-static const char *workspace_of(struct req *rq)
-{
-	return rq->workspace;
-}
-static const char *organization_of(struct req *rq)
-{
-	return req_path_text(rq, "organization_id");
-}
-static const char *permission_of(struct req *rq)
-{
-	return rq->route->may ? rq->route->may->name : NULL;
-}
-static const char *scope_of(struct req *rq)
-{
-	return rq->route->scope;
-}
-static const char *installation_of(struct req *rq)
-{
-	return rq->route->caller->is_installation ? "true" : "false";
-}
-
-static const char *generation_of(struct req *rq)
-{
-	return rq->who.generation ? arena_fmt(&rq->arena, "%d", rq->who.generation) : NULL;
-}
-
-/* What doors ask for, by the names that their queries have for it. */
-static const struct {
-	const char *name;
-	const char *(*of)(struct req *rq);
-} answers[] = {
-	{ "tenant", tenant_of },
-	{ "key", key_of },
-	{ "origin", origin_of },
-	{ "issuer", issuer_of },
-	{ "subject", subject_of },
-	{ "role", role_of },
-	{ "session", session_of },
-	{ "generation", generation_of },
-	{ "least_role", least_role_of },
-	{ "note", note_of },
-	{ "workspace", workspace_of },
-	{ "organization", organization_of },
-	{ "permission", permission_of },
-	{ "scope", scope_of },
-	{ "test", test_of },
-	{ "is_installation", installation_of },
-};
-
-static const char *answer_of(struct req *rq, const char *name)
-{
-	size_t i = 0;
-
-	while (strcmp(answers[i].name, name)) {
-		i++;
-		assert(i < sizeof(answers) / sizeof(*answers));
-	}
-	return answers[i].of(rq);
-}
-
 /* Nobody can be asked about a place that nobody can name: then it is about the user alone. */
 static bool is_nowhere(struct req *rq)
 {
 	switch (rq->route->caller->place) {
-	case IN_ORGANIZATION: return !organization_of(rq);
+	case IN_ORGANIZATION: return !req_path_text(rq, "organization_id");
 	case IN_WORKSPACE: return !rq->workspace && req_header(rq, "X-Workspace-Id");
 	default: return false;
 	}
 }
 
+static const struct query *door_of(struct req *rq)
+{
+	switch (rq->who.kind) {
+	case BEARER: return is_nowhere(rq) ? &q_enter_user : rq->route->caller->door;
+	case API_KEY: return rq->route->caller->key_door;
+	default: return &q_enter_anyone;
+	}
+}
+
 void auth_door(struct req *rq)
 {
-	const struct caller *c = rq->route->caller;
+	const struct principal *who = &rq->who;
+	const struct caller *by = rq->route->caller;
+	const struct permission *may = rq->route->may;
+	const char *origin = origin_of(rq);
+	/* What doors ask for, by the names that their queries have for it. */
+	const struct {
+		const char *name, *value;
+	} known[] = {
+		{ "tenant", who->tenant_id },
+		{ "key", who->api_key },
+		{ "origin", origin },
+		{ "scope", rq->route->scope },
+		{ "issuer", who->issuer },
+		{ "subject", who->subject },
+		{ "role", who->role },
+		{ "session", who->session },
+		{ "generation", who->generation ? arena_fmt(&rq->arena, "%d", who->generation) : NULL },
+		{ "least_role", by->least_role },
+		{ "note", note_of(rq) },
+		{ "test", who->is_test ? "true" : "false" },
+		{ "organization",
+		  by->place == IN_ORGANIZATION ? req_path_text(rq, "organization_id") : NULL },
+		{ "workspace", rq->workspace },
+		{ "permission", may ? may->name : NULL },
+		{ "roles", may ? may->roles : NULL },
+		{ "own_roles", may && may->own ? may->own->roles : NULL },
+		{ "is_installation", by->is_installation ? "true" : "false" },
+	};
 
-	switch (rq->who.kind) {
-	case BEARER: rq->door = is_nowhere(rq) ? &q_enter_user : c->door; break;
-	case API_KEY: rq->door = c->key_door; break;
-	default: rq->door = &q_enter_anyone;
-	}
+	rq->page_origin = origin;
+	rq->door = door_of(rq);
 	rq->door_values = arena_alloc(&rq->arena, (size_t)rq->door->nparams * sizeof(*rq->door_values));
-	for (int i = 0; i < rq->door->nparams; i++)
-		rq->door_values[i] = answer_of(rq, rq->door->params[i]);
-	if (rq->who.page_key)
-		rq->page_origin = origin_of(rq);
+	for (int i = 0; i < rq->door->nparams; i++) {
+		size_t k = 0;
+
+		while (strcmp(known[k].name, rq->door->params[i])) {
+			k++;
+			assert(k < sizeof(known) / sizeof(*known));
+		}
+		rq->door_values[i] = known[k].value;
+	}
 }
 
 void auth_act_for(struct req *rq, const char *tenant_id)

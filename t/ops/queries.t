@@ -198,8 +198,8 @@ subtest 'the statements inside of functions read by an index' => sub {
     for (
         [ enter_user         => @token, session => $session ],
         [ enter_user         => @token, issuer  => 'iss' ],
-        [ enter_member       => @token, session => $session, workspace    => $org, permission => 'can_edit_goal' ],
-        [ enter_organization => @token, session => $session, organization => $org, permission => 'ORG_READ' ],
+        [ enter_member       => @token, session => $session, workspace    => $org, permission => 'can_edit_goal', roles => '{owner}' ],
+        [ enter_organization => @token, session => $session, organization => $org, permission => 'ORG_READ', roles => '{owner}' ],
         [ 'user_provision', tenant => $DEFAULT, issuer => 'iss', subject => 'new', email => 'u1@example.com' ],
         [ 'idempotency_begin', @key ],
         [ 'user_7 member_change_role', @of_8, role => 'admin' ],

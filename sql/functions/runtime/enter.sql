@@ -14,6 +14,9 @@
 --                 none.  The first use of a newer one than those before is put
 --                 down, for refresh_fate() to know: one write for each refresh
 --   least_role    of the user, or of the team member
+--   permission, roles, own_roles
+--                 that the row names, with who has it by default: what the table
+--                 permissions says, too
 --   test          a team member wants the tenant's test mode
 --   note          who to put down in the audit log: {"ip", "user_agent",
 --                 "request_id", "route"}, with "session", or "issuer", of a
@@ -157,31 +160,28 @@ $$;
 
 -- A member of the organization that the path names; who NULL: a secret key alone,
 -- which need not be one.
-CREATE OR REPLACE FUNCTION enter_organization(who uuid, organization uuid, permission text) RETURNS void
+CREATE OR REPLACE FUNCTION enter_organization(who uuid, organization uuid, permission text, roles text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    tenant  uuid := app_tenant();
     m       record;
     entered text;
 BEGIN
     SELECT x.role INTO m
     FROM organizations o
     LEFT JOIN memberships x ON x.tenant_id = o.tenant_id AND x.organization_id = o.id AND x.user_id = who AND x.is_active
-    WHERE o.tenant_id = tenant AND o.id = organization AND o.deleted_at IS NULL;
+    WHERE o.tenant_id = app_tenant() AND o.id = organization AND o.deleted_at IS NULL;
     IF NOT FOUND THEN
         RAISE SQLSTATE 'AS404' USING MESSAGE = 'Organization not found', DETAIL = organization::text;
     ELSIF who IS NULL THEN
         RETURN;
     ELSIF m.role IS NULL THEN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'you are not a member of this organization';
-    END IF;
-    entered := set_config('app.org_role', m.role, true);
-    entered := set_config('app.reach', permission_reach(tenant, organization, m.role, permission), true);
-    IF entered = '' THEN
+    ELSIF m.role <> ALL (roles) THEN
         RAISE SQLSTATE 'AS403' USING DETAIL = permission,
             MESSAGE = format('this needs the permission %s: the role %s in the organization', permission,
-                             (SELECT array_to_string(p.roles, ' or ') FROM permissions p WHERE p.name = permission));
+                             array_to_string(roles, ' or '));
     END IF;
+    entered := set_config('app.org_role', m.role, true);
 END
 $$;
 
@@ -190,14 +190,22 @@ $$;
 -- an unknown one is refused as one of others is; and the permission is asked
 -- before anybody looks for what the path names: whoever may not see such things
 -- learns nothing of which there are.
-CREATE OR REPLACE FUNCTION enter_member(who uuid, workspace uuid, permission text) RETURNS void
+--
+-- roles have the permission, own_roles have it for what is their own, unless the
+-- workspace has set something for the caller's role.
+CREATE OR REPLACE FUNCTION enter_member(who uuid, workspace uuid, permission text, roles text[], own_roles text[])
+RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     tenant  uuid := app_tenant();
     m       record;
+    reach   text;
     entered text;
 BEGIN
-    SELECT x.id, x.organization_id, x.role INTO m
+    SELECT x.id, x.organization_id, x.role,
+           EXISTS (SELECT FROM role_permissions r
+                   WHERE r.tenant_id = tenant AND r.organization_id = x.organization_id AND r.role = x.role) AS is_set
+    INTO m
     FROM memberships x JOIN organizations o ON o.tenant_id = x.tenant_id AND o.id = x.organization_id
     WHERE x.tenant_id = tenant AND x.user_id = who AND x.is_active AND o.deleted_at IS NULL
       AND x.organization_id = coalesce(workspace, (SELECT u.default_organization_id FROM users u
@@ -208,16 +216,19 @@ BEGIN
     ELSIF NOT FOUND THEN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'you are not an active member of this workspace';
     END IF;
+    IF permission IS NOT NULL THEN
+        reach := CASE WHEN m.is_set THEN permission_reach(tenant, m.organization_id, m.role, permission)
+                      WHEN m.role = ANY (roles) THEN 'all'
+                      WHEN m.role = ANY (own_roles) THEN 'own' END;
+        IF reach IS NULL THEN
+            RAISE SQLSTATE 'AS403' USING DETAIL = permission,
+                MESSAGE = format('this needs the permission %s, which the role %s does not have here', permission, m.role);
+        END IF;
+        entered := set_config('app.reach', reach, true);
+    END IF;
     entered := set_config('app.organization_id', m.organization_id::text, true);
     entered := set_config('app.member_id', m.id::text, true);
     entered := set_config('app.org_role', m.role, true);
-    IF permission IS NOT NULL THEN
-        entered := set_config('app.reach', permission_reach(tenant, m.organization_id, m.role, permission), true);
-    END IF;
-    IF entered = '' THEN
-        RAISE SQLSTATE 'AS403' USING DETAIL = permission,
-            MESSAGE = format('this needs the permission %s, which the role %s does not have here', permission, m.role);
-    END IF;
 END
 $$;
 
@@ -225,25 +236,22 @@ $$;
 -- NULL), which is an editor and never an administrator.  is_installation: it is
 -- about more than a tenant, so that no role or key of another tenant than the
 -- default one will do: anybody can register one.
-CREATE OR REPLACE FUNCTION enter_operator(who uuid, permission text, is_installation boolean) RETURNS void
+CREATE OR REPLACE FUNCTION enter_operator(who uuid, permission text, roles text[], is_installation boolean) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    tenant uuid := app_tenant();
-    role   text;
+    role text;
 BEGIN
-    IF is_installation AND tenant <> '00000000-0000-7000-8000-000000000001' THEN
+    IF is_installation AND app_tenant() <> '00000000-0000-7000-8000-000000000001' THEN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'this is about the whole installation, and for those who operate it';
     END IF;
     IF who IS NOT NULL THEN
-        SELECT u.role INTO role FROM users u WHERE u.tenant_id = tenant AND u.id = who;
+        SELECT u.role INTO role FROM users u WHERE u.tenant_id = app_tenant() AND u.id = who;
     ELSIF app_is_secret() THEN
         role := 'editor';
     END IF;
-    IF permission IS NOT NULL
-       AND NOT EXISTS (SELECT FROM permissions p WHERE p.name = permission AND role = ANY (p.roles)) THEN
+    IF permission IS NOT NULL AND (role IS NULL OR role <> ALL (roles)) THEN
         RAISE SQLSTATE 'AS403' USING DETAIL = permission,
-            MESSAGE = format('this needs the permission %s, which %s have', permission,
-                             (SELECT array_to_string(p.roles, ', ') FROM permissions p WHERE p.name = permission));
+            MESSAGE = format('this needs the permission %s: one of the roles %s', permission, array_to_string(roles, ', '));
     END IF;
     PERFORM set_config('app.role', coalesce(role, ''), true);
 END

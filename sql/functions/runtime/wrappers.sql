@@ -159,7 +159,7 @@ BEGIN
     IF workspace THEN
         PERFORM enter_workspace(tenant, who, organization, org_roles);
     ELSIF organization IS NOT NULL AND (who IS NULL OR org_roles IS NULL) THEN
-        PERFORM enter_organization(NULL, organization, NULL);
+        PERFORM enter_organization(NULL, organization, NULL, NULL);
     ELSIF organization IS NOT NULL THEN
         SELECT set_config('app.org_role', m.role, true) INTO entered
         FROM memberships m

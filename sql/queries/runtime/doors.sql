@@ -19,18 +19,18 @@ SELECT enter_team(:tenant::uuid, :key::bytea, :origin::text, :session::uuid, :ge
 -- name: enter_organization :exec
 SELECT enter_organization(enter_user(:tenant::uuid, :key::bytea, :origin::text, :issuer::text, :subject::text,
                                      :role::text, :session::uuid, :generation::integer, :least_role::text, :note::jsonb),
-                          :organization::uuid, :permission::text);
+                          :organization::uuid, :permission::text, :roles::text[]);
 
 -- name: enter_member :exec
 SELECT enter_member(enter_user(:tenant::uuid, :key::bytea, :origin::text, :issuer::text, :subject::text,
                                :role::text, :session::uuid, :generation::integer, :least_role::text, :note::jsonb),
-                    :workspace::uuid, :permission::text);
+                    :workspace::uuid, :permission::text, :roles::text[], :own_roles::text[]);
 
 -- name: enter_operator :exec
 SELECT enter_operator(enter_user(:tenant::uuid, :key::bytea, :origin::text, :issuer::text, :subject::text,
                                  :role::text, :session::uuid, :generation::integer, :least_role::text, :note::jsonb),
-                      :permission::text, :is_installation::boolean);
+                      :permission::text, :roles::text[], :is_installation::boolean);
 
 -- name: enter_operator_key :exec
 SELECT enter_operator(enter_key(:tenant::uuid, :key::bytea, :origin::text, :scope::text, :note::jsonb),
-                      :permission::text, :is_installation::boolean);
+                      :permission::text, :roles::text[], :is_installation::boolean);
