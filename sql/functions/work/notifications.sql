@@ -16,9 +16,10 @@ END
 $$;
 
 -- Notify members of a workspace, in the transaction in which it happens: a row for
--- each who wants one, told on their stream.  Nobody is notified of what they did
+-- each who wants one, told on their stream, and a mail for each who wants that at
+-- once, as far as mail_take() lets it.  Nobody is notified of what they did
 -- themselves, nor who is deactivated.  subject is what it is about, as {"type",
--- "id", "name", "link"}; title and message are for people.
+-- "id", "link"}; title and message are for people.
 --
 -- Channels are locked until the transaction ends (see realtime_publish), in the
 -- order of their names.
@@ -48,6 +49,24 @@ BEGIN
     LOOP
         PERFORM realtime_put('member:' || n.member_id, notification_data(n), NULL, 'event', 'notification', false);
     END LOOP;
+    WITH who AS MATERIALIZED (    -- mail_take() counts only those
+        SELECT m.tenant_id, u.email, u.email_key, u.locale, o.name
+        FROM memberships m
+        JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id AND u.access > 0 AND u.email IS NOT NULL
+        JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
+        CROSS JOIN LATERAL notification_choices(m.tenant_id, m.organization_id, m.id) c
+        WHERE m.tenant_id = app_tenant() AND m.organization_id = notify.organization AND m.id = ANY (members)
+          AND m.is_active AND m.id IS DISTINCT FROM app_member()
+          AND c.event_type = notify.event_type AND c.email_enabled AND NOT c.muted
+          AND NOT EXISTS (SELECT FROM notification_deliveries d
+                          WHERE d.tenant_id = m.tenant_id AND d.organization_id = m.organization_id AND d.member_id = m.id
+                            AND d.email_delivery_mode = 'digest')
+    )
+    INSERT INTO jobs (tenant_id, queue, kind, payload)
+    SELECT tenant_id, 'ashlar.mail', 'mail', jsonb_build_object('template', 'notification', 'to', email, 'locale', locale,
+               'data', jsonb_build_object('title', notify.title, 'message', notify.message, 'workspace', name))
+    FROM who
+    WHERE mail_take('notifications:' || notify.organization, true, limit_account(email_key, email)) = 0;
 END
 $$;
 

@@ -179,6 +179,29 @@ subtest 'mail' => sub {
     json_is $ann->get($at), '/digest_frequency_minutes', '60', 'another member\'s is another one';
 };
 
+subtest 'what is wanted by mail is mailed' => sub {
+    $bob->post("$base/me/reset");
+    $db->do($_) for q{DELETE FROM jobs WHERE kind = 'mail'}, 'DELETE FROM rate_limits';
+    my $mails = sub () { return map { "$_->{template} $_->{data}{title}" } $t->mails(to => $w->{bob}->email) };
+    notify('bob', 'team_added', title => 'no mail');
+    notify('bob', 'role_changed', title => 'of mine', actor => $w->member_id('bob'));
+    notify('bob', 'role_changed', title => 'one');
+    is_deeply [ $mails->() ], ['notification one'], 'what has mail on, and no other';
+    $bob->put("$base/preferences/v2/team_added", { email_enabled => true, inapp_enabled => false });
+    notify('bob', 'team_added', title => 'two');
+    is_deeply [ $mails->() ], [ 'notification one', 'notification two' ], 'without one in the list';
+    $bob->put("$base/preferences/v2/role_changed", { muted => true });
+    notify('bob', 'role_changed', title => 'three');
+    $bob->put("$base/email-delivery", { email_delivery_mode => 'digest' });
+    notify('bob', 'team_added', title => 'four');
+    is scalar($mails->()), 2, 'none that is muted, nor at once where they are grouped';
+    $bob->put("$base/email-delivery", { email_delivery_mode => 'instant' });
+    notify('bob', 'team_added', title => "n$_") for 1 .. 12;
+    is scalar($mails->()), 10, 'nor more than ten a day';
+    my ($mail) = $t->mails(to => $w->{bob}->email);
+    is_deeply $mail->{data}, { title => 'one', message => 'Message', workspace => $db->selectrow_array('SELECT name FROM organizations WHERE id = ?', undef, $w->id) }, 'it says what, and where';
+};
+
 # ------------------------------------------------------------------ the stream
 
 # Everything that a stream has said, when there is that in it; undef: it did not come.
