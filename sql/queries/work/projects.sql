@@ -9,9 +9,9 @@ FROM users u
 [:search| CROSS JOIN project_candidates(@user, :search, :limit::bigint, :skip::bigint) f
           LEFT JOIN projects p ON p.tenant_id = u.tenant_id AND p.id = ANY (f.ids)
         | LEFT JOIN LATERAL (
-              SELECT * FROM projects x
-              WHERE x.tenant_id = u.tenant_id AND x.owner_id = u.id AND x.deleted_at IS NULL
-              ORDER BY x.created_at DESC, x.id DESC
+              SELECT * FROM projects o
+              WHERE o.tenant_id = u.tenant_id AND o.owner_id = u.id AND o.deleted_at IS NULL
+              ORDER BY o.created_at DESC, o.id DESC
               LIMIT :limit OFFSET :skip
           ) p ON true]
 WHERE u.tenant_id = @tenant AND u.id = @user
