@@ -153,7 +153,7 @@ void cmd_preflight(PGconn *db, bool is_new);
  */
 bool cmd_backup_role(PGconn *db);
 
-/* Say on stderr where searches have no index, since ashlar_search does not own their functions (sql/search). */
+/* Say on stderr where searches have no index: ashlar_search does not own their functions (sql/search). */
 void cmd_search_role(PGconn *db);
 
 /* A file of sql/, compiled into the binary by tools/embed. */
@@ -163,7 +163,8 @@ struct cmd_file {
 };
 
 /* In the order of their names, ending with a NULL name. */
-extern const struct cmd_file sql_migrations[], sql_functions[], sql_search[], sql_seed[], sql_scale[], sql_setup[];
+extern const struct cmd_file sql_migrations[], sql_functions[], sql_search[], sql_seed[], sql_scale[],
+	sql_setup[];
 
 /* Run a file of sql/<dir> in the open transaction, or die with PostgreSQL's message and the line it means. */
 void cmd_run_file(PGconn *db, const char *dir, const struct cmd_file *f);
