@@ -447,9 +447,22 @@ static void check_list(const struct route *r)
 		bad_table("%s: its query answers no list", r->id);
 }
 
+/* Two fields of one name whose marks let both into one use: a query would get the latter, a client see both.
+ */
+static void check_once(const struct route *r, const struct field *table)
+{
+	for (const struct field *f = table; f && f->type != F_END; f++)
+		if (has_field(f + 1, f->name))
+			bad_table("%s: there are two fields of the name %s", r->id, f->name);
+}
+
 static void check_fields(const struct route *r)
 {
 	const char *problem = field_compile(r->query);
+
+	check_once(r, r->query);
+	check_once(r, r->body);
+	check_once(r, r->out ? r->out->fields : NULL);
 
 	for (const struct field *f = r->query; f && f->type != F_END; f++)
 		if (f->flags & MARKS || f->type == F_OBJECT || f->type == F_JSON ||

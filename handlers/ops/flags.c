@@ -24,9 +24,11 @@ static const struct field flag_key[] = {
 	FIELD_END
 };
 
+static const struct pattern key_pattern = { "^[A-Za-z0-9][A-Za-z0-9_.:-]*$", "letters, digits, and _ . : - behind the first," };
+
 static const struct field flag[] = {
 	{ "id",          F_UUID,     OUT },
-	{ "key",         F_TEXT,     OUT | NEW | NEEDED, .min = 1, .max = 100, .example = "new-editor",
+	{ "key",         F_TEXT,     OUT | NEW | NEEDED, .min = 1, .max = 100, .fits = &key_pattern, .example = "new-editor",
 	  .about = "letters, digits, and _ . : - behind the first" },
 	{ "name",        F_TEXT,     OUT | NEW | SET | NEEDED, .min = 1, .max = 255, .example = "New editor" },
 	{ "description", F_TEXT,     OUT | NEW | SET | F_NULL_OUT | F_NULL_SET, .max = 2000, .example = "The editor with blocks" },
@@ -52,8 +54,6 @@ static const struct shape check_shape = { "FeatureFlagCheck", check_out, .resour
 
 static const struct constraint constraints[] = {
 	{ "feature_flags_key_unique",       ERR_CONFLICT,   "key",        "a flag with this key exists" },
-	{ "feature_flags_key_format",       ERR_VALIDATION, "key",
-	  "a key is made of letters, digits, and _ . : - behind the first of them" },
 	{ "feature_flags_percentage_given", ERR_VALIDATION, "percentage", "this type needs a percentage" },
 	{ "feature_flags_user_ids_given",   ERR_VALIDATION, "user_ids",   "this type needs user_ids, at least one" },
 	{ "feature_flags_plans_given",      ERR_VALIDATION, "plans",      "this type needs plans, at least one" },

@@ -34,6 +34,8 @@ static const struct field ids_in[] = { { "ids", F_LIST, .item = F_UUID }, FIELD_
 static const struct pattern broken = { "(", "x" };
 static const struct field broken_in[] = { { "x", F_TEXT, .fits = &broken }, FIELD_END };
 static const struct field marked[] = { { "x", F_TEXT, OUT | NEW }, { "y", F_TEXT, OUT }, FIELD_END };
+static const struct field twice[] = { { "x", F_TEXT, OUT }, { "x", F_INT, OUT | NEW }, FIELD_END };
+static const struct shape two = { "Two", twice };
 static const struct shape thing = { "Thing", marked }, twin = { "Thing", limit_in };
 static const struct query many = { .name = "many", .shape = SHAPE_ROWS }, one = { .name = "one", .shape = SHAPE_ROW };
 
@@ -176,6 +178,7 @@ static const struct {
 	{ { { POST, "/a/b", "app.x", RUN, .body = marked, .as = OUT } }, "app.x: .as is NEW or SET, of a .body" },
 	{ { { POST, "/a/b", "app.x", RUN, .as = NEW } }, "app.x: .as is NEW or SET, of a .body" },
 	{ { { POST, "/a/b", "app.x", RUN, .body = broken_in } }, "app.x: (: Unmatched ( or \\(" },
+	{ { { GET, "/a/b", "app.x", RUN, .out = &two } }, "app.x: there are two fields of the name x" },
 	{ { { GET, "/a/b", "elsewhere.x", RUN } }, "elsewhere.x: there is no surface of that name" },
 	{ { { GET, "/a/b", "apps.x", RUN } }, "apps.x: there is no surface of that name" },
 	{ { { GET, "/a/b", "app.x", RUN, .out = &thing }, { GET, "/a/c", "app.y", RUN, .out = &twin } }, "app.x and app.y have different shapes of the name Thing" },
