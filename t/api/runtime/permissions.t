@@ -60,4 +60,12 @@ subtest 'a key is for what its scopes say' => sub {
     }
 };
 
-
+subtest 'who has left is told that before how long ago they signed in' => sub {
+    my $eve  = $t->user('eve');
+    my $late = $eve->with(token => $t->token($eve, auth_time => time - 86_400));
+    my $path = '/api/v1/auth/mfa/totp';
+    error_is $late->post($path), 403, 'RECENT_SIGN_IN_REQUIRED';
+    $db->do('UPDATE sessions SET revoked_at = now() WHERE id = ?', undef, $eve->session);
+    error_is $late->post($path), 401, 'AUTHENTICATION_ERROR';
+    error_is $t->client(key => 'pk_live_' . 'x' x 32)->get('/api/v1/users/stats'), 401, 'INVALID_API_KEY', name => 'and an unknown key that, before that it is no secret one';
+};
