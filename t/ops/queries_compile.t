@@ -87,6 +87,11 @@ subtest 'parts' => sub {
     like list("-- count: FROM b [WHERE x = :x]\n", $sql, 1), qr/\(SELECT FROM b WHERE x = \$1 LIMIT 10001\)/, 'what is counted instead';
     like list('', "SELECT a.id FROM a ORDER BY [:x| a.x | a.y], a.id;\n", 0), qr/ORDER BY a\.y, a\.id LIMIT/, 'or else';
     like list('', "SELECT a.id FROM a ORDER BY [:x| a.x | a.y], a.id;\n", 1), qr/ORDER BY a\.x , a\.id LIMIT/, '  or not';
+    my $either = "SELECT a.id FROM a WHERE true [:x/:y !z| AND either] [!x !y !z| AND none] [:z| AND z = :z] ORDER BY a.id;\n";
+    like list('', $either, $_->[0]), qr/counted\) AS total, a\.id FROM a WHERE true \Q$_->[1]\EORDER/, $_->[1] || 'none of them'
+        for [ 0, 'AND none ' ], [ 1, 'AND either ' ], [ 2, 'AND either ' ], [ 4, 'AND z = $1 ' ], [ 7, 'AND z = $1 ' ];
+    refused "-- name: a :rows\nSELECT [!x| 1 | 2];\n", 'f.sql:2: what is else takes one condition';
+    like list('', "SELECT a.id FROM a ORDER BY a.id LIMIT 5;\n"), qr/ORDER BY a\.id LIMIT 5\z/, 'a limit by hand is the limit';
     like list('', "SELECT a.id, x[1], ARRAY['[ :x ]'] FROM a WHERE b = ANY (ARRAY[:y, 1]) ORDER BY a.id;\n"), qr/x\[1\], ARRAY\['\[ :x \]'\] .*ARRAY\[\$1, 1\]/, 'arrays are none';
     refused "-- name: a :rows\nSELECT 1\n [AND true];\n",            'f.sql:3: a part without a parameter would always stand';
     refused "-- name: a :rows\nSELECT 1 [AND :x;\n",                 'f.sql:2: a part does not end';
