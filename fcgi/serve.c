@@ -171,7 +171,8 @@ static enum err find_route(struct req *rq)
 		req_set_header(rq, "Allow", allow(rq));
 		return req_fail(rq, rc, NULL);
 	}
-	/* An authorizer of realtime (realtime/authorizer.c) lets in where nobody else does, and nowhere else. */
+	/* An authorizer of realtime (realtime/authorizer.c) lets in where nobody else does, and nowhere else.
+	 */
 	if (!rc && !(rq->match.route->flags & REALTIME) != !req_param(rq, "REALTIME"))
 		rc = ERR_NOT_FOUND;
 	if (rc)
