@@ -100,7 +100,6 @@ void openapi_route(struct buf *b, const struct route *r)
 		{ RAW, "raw" },
 		{ PRIVATE, "private" },
 		{ WRITES, "writes" },
-		{ OWN_LIMIT, "own_limit" },
 		{ ONE_OR_MANY, "one_or_many" },
 		{ SIGNED, "signed" },
 		{ REALTIME, "realtime" },

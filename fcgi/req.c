@@ -69,7 +69,7 @@ enum err req_retry_after(struct req *rq, long long seconds)
 {
 	req_too_many(rq, seconds);
 	rq->fail.is_kept = true;
-	if (!rq->route || !(rq->route->flags & OWN_LIMIT))
+	if (!rq->route || rq->route->budget != &budget_counted)
 		rq->limit_name = "attempts";
 	return ERR_RATE_LIMIT;
 }

@@ -55,7 +55,7 @@ static const struct surface surfaces[] = {
 	  .literals = { { ERR_AUTHENTICATION, "Invalid token" }, { ERR_RATE_LIMIT, "Rate limit exceeded" } } },
 	{ "workspace", 1,
 	  .validation_status = 422, .has_micros = true },
-	{ "operations", 1, .object_head = "{\"data\":", .object_tail = "}",
+	{ "operations", 1, .budget = &budget_operations, .object_head = "{\"data\":", .object_tail = "}",
 	  .validation_status = 400, .maps_fields = true, .max_body = 2 << 20,
 	  .aliases = { { ERR_API_KEY, ERR_AUTHENTICATION }, { ERR_BAD_REQUEST, ERR_VALIDATION } } },
 	{ "observability", 1,
@@ -95,6 +95,13 @@ bool route_has_if_match(const struct route *r)
 		if (!strcmp(q->params[i], "if_match"))
 			return true;
 	return r->flags & IF_MATCH;
+}
+
+const struct budget *route_budget(const struct route *r)
+{
+	const struct budget *usual = surface_of(r->id)->budget;
+
+	return r->budget ? r->budget : usual ? usual : &budget_default;
 }
 
 enum err route_error(const struct route *r, enum err e)
@@ -217,6 +224,41 @@ static const struct shape *make_shape(const struct shape *from, const struct rou
 	return &m->shape;
 }
 
+static const struct route *find_row(const char *id)
+{
+	for (int i = 0; i < nrows; i++)
+		if (!strcmp(rows[i].id, id))
+			return &rows[i];
+	return NULL;
+}
+
+/* A twin is what the other one is, but for what it says itself. */
+static struct route twin_of(const struct route *r)
+{
+	const struct route *other = find_row(r->alias_of);
+	struct route twin;
+
+	if (!other || other->alias_of)
+		bad_table("%s is an alias of %s, which is %s", r->id, r->alias_of,
+			  other ? "one itself" : "no row");
+	twin = *other;
+	twin.method = r->method;
+	twin.path = r->path;
+	twin.id = r->id;
+	twin.alias_of = r->alias_of;
+	if (r->caller)
+		twin.caller = r->caller;
+	if (r->summary)
+		twin.summary = r->summary;
+	if (r->about)
+		twin.about = r->about;
+	if (r->list)
+		twin.list = r->list, twin.items = r->items, twin.size = r->size;
+	if (r->status)
+		twin.status = r->status;
+	return twin;
+}
+
 static void make_row(struct route *r)
 {
 	const char *problem = list_problem(r);
@@ -274,10 +316,13 @@ static void make_rows(void)
 			n++;
 	rows = arena_alloc(memory(), (size_t)(n + 1) * sizeof(*rows));
 	for (const struct route *const *table = route_tables; *table; table++)
-		for (const struct route *r = *table; r->path; r++) {
-			rows[nrows] = *r;
-			make_row(&rows[nrows++]);
-		}
+		for (const struct route *r = *table; r->path; r++)
+			rows[nrows++] = *r;
+	for (int i = 0; i < n; i++)
+		if (rows[i].alias_of)
+			rows[i] = twin_of(&rows[i]);
+	for (int i = 0; i < n; i++)
+		make_row(&rows[i]);
 	for (size_t i = 0; i < sizeof(surfaces) / sizeof(*surfaces); i++)
 		name_shapes(&surfaces[i]);
 }

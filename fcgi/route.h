@@ -36,8 +36,6 @@ enum route_flag {
 	RAW = 8,      /* the handler reads the body: no parsing, any Content-Type; .body only tells of it */
 	PRIVATE = 64, /* the answer holds a secret: Idempotency-Key is ignored, and nothing stored */
 	WRITES = 128, /* a GET that changes something */
-	OWN_LIMIT = 512, /* has a budget of its own, which the handler counts (rq->limit), and does not use up
-			    the general one */
 	ONE_OR_MANY = 1024, /* the answer is one of out, an array of them, or null */
 	SIGNED = 4096,      /* with RAW: a signature over the body says who calls, and the handler asks for it
 				      first; Idempotency-Key is ignored, since a stored answer would need none */
@@ -76,6 +74,20 @@ struct child {
 
 enum { MAX_CHILDREN = 8 };
 
+/*
+ * How many requests a minute somebody may make of the rows that name it: of the
+ * surface's usual one, where a row names none.  Each is counted apart.
+ */
+struct budget {
+	unsigned number;        /* tells its counters from the others', in every process */
+	const long *per_minute; /* the setting; 0: as many as one likes */
+};
+
+extern const struct budget budget_default, budget_ai, budget_auth, budget_webhooks, budget_operations,
+	budget_key,     /* of a secret key without a user, whatever the row */
+	budget_counted; /* its handler counts what it does (rq->limit): this is for who asks too often before
+			 */
+
 /* What a violated constraint means to the client. */
 struct constraint {
 	const char *name; /* in PostgreSQL */
@@ -104,6 +116,9 @@ struct route {
 	struct size size;             /* how many there are to a page; 0: as the form has it */
 	const struct child *children; /* members of out that other queries fill; or NULL */
 	const struct constraint *constraints; /* ends with a NULL name */
+	const struct budget *budget;          /* how often it may be asked; NULL: as its surface has it */
+	const char *alias_of; /* the id of the row whose twin this is: it has that one's path parameters, and
+				 all that it does not say itself is that one's */
 	const enum err *
 		errors; /* what else its query or handler refuses with, for the reference; ends with ERR_OK */
 	const struct query *sql; /* the query that is the answer; beside a handler, one in its shape */
@@ -141,6 +156,7 @@ struct surface {
 	int versions;            /* newest version; its rows answer under each of them */
 	const char *object_head; /* before and after a single object */
 	const char *object_tail;
+	const struct budget *budget;
 	int validation_status; /* of VALIDATION_ERROR */
 	bool has_micros;       /* times have microseconds, not milliseconds */
 	bool is_strict;        /* a query parameter that a row does not have is refused */
@@ -205,6 +221,9 @@ bool route_is_strict(const struct route *r);
 
 /* Does its query test If-Match? */
 bool route_has_if_match(const struct route *r);
+
+/* How often it may be asked: the row's budget, or its surface's. */
+const struct budget *route_budget(const struct route *r);
 
 /* The code that a surface has for an error. */
 enum err route_error(const struct route *r, enum err e);

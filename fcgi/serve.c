@@ -232,35 +232,7 @@ static void answer_options(struct req *rq)
 	}
 }
 
-/* Rate limits, by class of route */
-
-static const struct {
-	const char *prefix;
-	const char *surface; /* NULL: any */
-	const long *per_minute;
-} limit_classes[] = {
-	{ "/api/v1/app/ai/", NULL, &cfg.rate_limit_ai },
-	{ "/api/v1/public/auth/", NULL, &cfg.rate_limit_auth },
-	{ "/api/v1/public/webhooks/", NULL, &cfg.rate_limit_webhooks },
-	{ "", "operations", &cfg.rate_limit_operations },
-	{ "", NULL, &cfg.rate_limit_default },
-	{ NULL, NULL, &cfg.rate_limit_key },     /* whatever the path: a secret key without a user */
-	{ NULL, NULL, &cfg.rate_limit_default }, /* OWN_LIMIT: what asks too often before it counts itself */
-};
-
-enum {
-	LIMIT_CLASSES = sizeof(limit_classes) / sizeof(*limit_classes),
-	LIMIT_OF_KEYS = LIMIT_CLASSES - 2,
-	LIMIT_OF_OWN = LIMIT_CLASSES - 1
-};
-
-static bool is_of_class(const struct req *rq, const char *path, size_t class)
-{
-	const char *prefix = limit_classes[class].prefix, *surface = limit_classes[class].surface;
-
-	return !strncmp(path, prefix, strlen(prefix)) &&
-	       (!surface || (rq->route && !strcmp(surface, surface_of(rq->route->id)->name)));
-}
+/* Rate limits */
 
 static long seconds(int64_t ns)
 {
@@ -269,19 +241,16 @@ static long seconds(int64_t ns)
 
 static enum err take_from_limit(struct req *rq)
 {
-	const char *path = rq->route ? rq->route->path : rq->path;
+	const struct budget *budget = rq->route ? route_budget(rq->route) : &budget_default;
 	struct limit_state s;
-	size_t class = rq->who.is_counted_apart ? LIMIT_OF_KEYS : 0;
 	bool allowed;
 
-	if (rq->route && rq->route->flags & OWN_LIMIT)
-		class = LIMIT_OF_OWN;
-	while (class < LIMIT_OF_KEYS && !is_of_class(rq, path, class))
-		class ++;
-	if (!*limit_classes[class].per_minute)
+	if (rq->who.is_counted_apart && budget != &budget_counted)
+		budget = &budget_key;
+	if (!*budget->per_minute)
 		return ERR_OK;
-	allowed = limit_take(shm->limits, SHM_LIMITS, rq->who.key + class * 0x9e3779b97f4a7c15u,
-			     *limit_classes[class].per_minute, clock_ns(), &s);
+	allowed = limit_take(shm->limits, SHM_LIMITS, rq->who.key + budget->number * 0x9e3779b97f4a7c15u,
+			     *budget->per_minute, clock_ns(), &s);
 	rq->limit = s.limit;
 	rq->limit_left = s.left;
 	rq->limit_reset_s = seconds(s.reset_ns);

@@ -180,7 +180,7 @@ const struct route contact_routes[] = {
 	{ POST, "/api/v1/public/contact",        "app.contact.submit_contact_form", &by_anyone, "Send the contact form",
 	  "Mails whoever runs this server, the sender, and a CRM by webhook, as far as these are configured. At most CONTACT_RATE_LIMIT "
 	  "by address, which takes the place of the general limit here.",
-	  .body = submit_in, .out = &receipt_shape, .errors = closed, .run = contact_submit, .flags = OWN_LIMIT, .status = 200,
+	  .body = submit_in, .out = &receipt_shape, .errors = closed, .run = contact_submit, .budget = &budget_counted, .status = 200,
 	  .max_body = MAX_BODY },
 	{ GET,  "/api/v1/public/contact/status", "app.contact.get_contact_status",  &by_anyone, "Is the contact form open?",
 	  "What it asks for, and how often the caller's address may still send it. Asking does not count.",

@@ -346,7 +346,7 @@ static enum err google_receive(struct req *rq)
 }
 
 /* clang-format off */
-#define RECEIVED .flags = RAW | SIGNED, .max_body = MAX_BODY, .out = &received_shape, .status = 200
+#define RECEIVED .flags = RAW | SIGNED, .budget = &budget_webhooks, .max_body = MAX_BODY, .out = &received_shape, .status = 200
 
 const struct route webhook_in_routes[] = {
 	{ POST, "/api/v1/public/webhooks/stripe",   "app.webhooks_in.receive_stripe",   &by_anyone, "Receive an event of Stripe's",

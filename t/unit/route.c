@@ -58,6 +58,7 @@ static const struct route fixed[] = {
 	{ GET,    "/api/v1/app/docs/{doc_id}/v/{version_id}", "app.t.version",   RUN, .params = text_params },
 	{ GET,    "/api/v1/plans",                          "platform.t.plans",  RUN },
 	{ GET,    "/api/tasks",                             "operations.t.tasks", RUN },
+	{ GET,    "/api/v1/people/{id}",                    "platform.t.person", .summary = "A person", .alias_of = "app.t.user" },
 	{ GET,    "/docs",                                  "app.t.static",      &by_anyone, "", .flags = STATIC },
 	ROUTE_END
 };
@@ -149,6 +150,8 @@ static const struct {
 	{ { { GET, "/a/c{b}", "app.x", RUN } }, "app.x: a parameter of /a/c{b} is not a {name} between slashes" },
 	{ { { GET, "/a/{b}{c}", "app.x", RUN } }, "app.x: a parameter of /a/{b}{c} is not a {name} between slashes" },
 	{ { { GET, "/a/{b/c}", "app.x", RUN } }, "app.x: a parameter of /a/{b/c} is not a {name} between slashes" },
+	{ { { GET, "/a/b", "app.x", .alias_of = "app.no" } }, "app.x is an alias of app.no, which is no row" },
+	{ { { GET, "/a/b", "app.x", .alias_of = "platform.t.person" } }, "app.x is an alias of platform.t.person, which is one itself" },
 	{ { { HEAD, "/a/b", "app.x", RUN } }, "app.x: the runtime answers HEAD by itself" },
 	{ { { GET, "/a/b", "app.x", NULL, "", .run = handler } }, "app.x: nobody may call it" },
 	{ { { GET, "/a/{org}", "app.x", IN_ORG, .may = &may } }, "app.x: its caller is in an organization_id that is not in /a/{org}" },
@@ -361,7 +364,7 @@ static void test_names(void)
 	is_int(surface_of("app.x")->versions, 2, "which has two versions");
 	is_int(surface_of("platform.x")->versions, 1, "platform has one");
 	is_int(surface_of("operations.x")->validation_status, 400, "operations says 400 to an invalid field");
-	ok(!route_at(GENERATED + 17), "there is no route behind the last one");
+	ok(!route_at(GENERATED + 18), "there is no route behind the last one");
 }
 
 static void test_status(void)
@@ -451,6 +454,19 @@ static void test_generated(void)
 	     (long long)((clock_ns() - started) / (20 * GENERATED)));
 }
 
+static void test_twins(void)
+{
+	struct match m;
+
+	ok(!router_find(GET, "/api/v1/people/019348a0-7f3e-7c1d-9a50-3d1f6a2b4c5d", &m),
+	   "a twin has a path of its own");
+	ok(m.route->run == handler && m.route->caller == &by_anyone, "  and is what the other one is");
+	is_str(m.route->summary, "A person", "  but for what it says itself");
+	ok(route_budget(m.route) == &budget_default, "a row's budget is its surface's,");
+	ok(!router_find(GET, "/api/tasks", &m) && route_budget(m.route) == &budget_operations,
+	   "  which may have one of its own");
+}
+
 int main(void)
 {
 	arena_init(&arena, 65536);
@@ -464,6 +480,7 @@ int main(void)
 	test_names();
 	test_status();
 	test_generated();
+	test_twins();
 	arena_release(&arena);
 	return done_testing();
 }
