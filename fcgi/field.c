@@ -430,7 +430,10 @@ static bool take_bool(bool b, struct value *out)
 	return true;
 }
 
-/* "a,b"; nothing is an empty list.  Values that have commas of their own cannot be sent so. */
+/*
+ * "a, b": blanks around a value, and values without letters, are left out.  Values that have commas of their
+ * own cannot be sent so.
+ */
 static enum err take_csv(struct req *rq, const struct field *f, const char *text, struct value *out)
 {
 	struct field item = field_item(f);
@@ -440,16 +443,19 @@ static enum err take_csv(struct req *rq, const struct field *f, const char *text
 
 	buf_init(&b, &rq->arena, 64);
 	buf_char(&b, '{');
-	for (const char *p = text; *text && p; n++) {
+	for (const char *p = text, *end; *(p += strspn(p, ", \t")); p = end) {
 		size_t len = strcspn(p, ",");
 		enum err rc;
 
+		end = p + len;
+		while (p[len - 1] == ' ' || p[len - 1] == '\t')
+			len--;
 		item.name = arena_fmt(&rq->arena, "%s[%lld]", f->name, n);
 		rc = field_from_text(rq, &item, arena_dup_n(&rq->arena, p, len), &v);
 		if (rc)
 			return rc;
 		array_add(&b, v.is_null ? NULL : v.text);
-		p = p[len] ? p + len + 1 : NULL;
+		n++;
 	}
 	if (n < f->min || n > bound(f))
 		return refuse(rq, f, f->name, NULL);

@@ -51,7 +51,8 @@ enum field_flag {
 	F_PAGE = 128, /* input: an F_URL that a browser opens, and nobody else: with a fragment, if need be */
 	F_CODE = 256, /* input: an F_TEXT that people type in groups, "123 456": blanks are left out first */
 	F_NFC = 512,  /* input: an F_TEXT that is counted and kept in NFC (nfc.h) */
-	F_CSV = 1 << 10,    /* a query parameter: an F_LIST of plain values with commas between them */
+	F_CSV = 1 << 10,    /* a query parameter: an F_LIST of plain values with commas between them; blanks
+			       around them do not count */
 	F_SIGNED = 1 << 11, /* an F_INT or F_NUMBER of either sign: a min of 0 is no bound */
 	F_MAX = 1 << 12,    /* an F_INT or F_NUMBER whose max is a bound also where it is 0 */
 	F_ABOVE = 1 << 13,  /* an F_INT or F_NUMBER that is more than min, not min itself */

@@ -22,7 +22,7 @@ static bool has_value(const struct req *rq, const char *name)
 		return false;
 	if (v->field->type == F_BOOL && v->field->def && !strcmp(v->field->def, "false"))
 		return v->b;
-	return v->text && *v->text;
+	return v->text && *v->text && !(v->field->type == F_LIST && !strcmp(v->text, "{}"));
 }
 
 static unsigned parts_of(const struct req *rq, const struct query *q)

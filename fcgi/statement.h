@@ -38,8 +38,8 @@ struct statement {
 
 /*
  * The statement that answers the request: a part stands when each of its
- * parameters has a value (not null, no empty text, and of a flag that is off by default not false), the order
- * is that of the fields sort_by and sort_order.
+ * parameters has a value (not null, no empty text or list, and of a flag that is off by default not false),
+ * the order is that of the fields sort_by and sort_order.
  *
  * Never NULL; the same one for the same question, until STATEMENTS_PREPARED
  * others were asked for.  When another one's place was taken, its name is in

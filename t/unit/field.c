@@ -229,12 +229,12 @@ static const struct {
 	{ &below, "2", "2" }, { &below, "3", NULL }, { &below, "0", "0" }, { &below, "-1", NULL },
 	{ &signed_below, "-0.5", "-0.5" }, { &signed_below, "0", NULL }, { &any_sign, "-1e300", "-1e+300" }, { &any_sign, "1e300", "1e+300" },
 
-	{ &labels, "a,b c", "{\"a\",\"b c\"}" }, { &labels, "", "{}" }, { &labels, "a,,b", "{\"a\",\"\",\"b\"}" }, { &labels, "a,", "{\"a\",\"\"}" },
+	{ &labels, "a,b c", "{\"a\",\"b c\"}" }, { &labels, "", "{}" }, { &labels, "a,, b ,", "{\"a\",\"b\"}" }, { &labels, " , ", "{}" },
 	{ &labels, "a\"b,c\\d,{e}", "{\"a\\\"b\",\"c\\\\d\",\"{e}\"}" }, { &labels, "NULL", "{\"NULL\"}" }, { &labels, "a,b,c,d", NULL },
 	{ &ids, "01932F3E-8B5A-7C3D-9E4F-5A6B7C8D9E0F", "{\"01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f\"}" }, { &ids, "", NULL },
-	{ &ids, "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f,", NULL }, { &ids, "x", NULL },
+	{ &ids, " ,", NULL }, { &ids, "x", NULL },
 	{ &days, "1,7", "{\"1\",\"7\"}" }, { &days, "0", NULL }, { &days, "1,8", NULL }, { &days, "", "{}" },
-	{ &picks, "large,small", "{\"large\",\"small\"}" }, { &picks, "large, small", NULL },
+	{ &picks, "large,small", "{\"large\",\"small\"}" }, { &picks, "large, small", "{\"large\",\"small\"}" }, { &picks, "large small", NULL },
 };
 
 static const struct {

@@ -86,12 +86,17 @@ static void test_text(void)
 	is_str(text(&list, false), "SELECT a K=$1 T=$2 F=$3 T=$2 some BY lower(n) DESC,id DESC L=$4",
 	       "the other way");
 	rq.nvalues = 0;
+	given("kind", "{}");
+	((struct field *)(uintptr_t)values[0].field)->type = F_LIST;
+	is_str(text(&list, false), "SELECT a none BY made DESC,id DESC L=$1", "an empty list is none");
+	rq.nvalues = 0;
 	given("kind", "false");
 	values[0].b = false;
 	((struct field *)(uintptr_t)values[0].field)->type = F_BOOL;
 	is_str(text(&list, false), "SELECT a K=$1 some BY made DESC,id DESC L=$2", "false is a value");
 	((struct field *)(uintptr_t)values[0].field)->def = "false";
-	is_str(text(&list, false), "SELECT a none BY made DESC,id DESC L=$1", "but none of a flag that is off by default");
+	is_str(text(&list, false), "SELECT a none BY made DESC,id DESC L=$1",
+	       "but none of a flag that is off by default");
 	values[0].b = true;
 	is_str(text(&list, false), "SELECT a K=$1 some BY made DESC,id DESC L=$2", "true is one");
 	rq.nvalues = 0;
