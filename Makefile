@@ -49,6 +49,7 @@ build/sql/%.c: sql/queries/%.sql tools/queries
 
 # Written with it, if it differs.
 build/sql/%.h: build/sql/%.c ;
+.SECONDARY: $(QUERIES:=.c) $(QUERIES:=.h)
 
 HANDLERS = $(sort $(wildcard handlers/*/*.c))
 

@@ -10,10 +10,13 @@ package Ashlar::Queries;
 
 use v5.36;
 use Cpanel::JSON::XS ();
+use File::Basename 'dirname';
+
+my $TOOL = dirname(__FILE__) . '/../../../tools/queries';
 
 # What tools/queries makes of sql/queries/*/*.sql, or of the files named.
 sub load ($class, @files) {
-    open my $in, '-|', 'tools/queries', '--json', @files ? @files : glob 'sql/queries/*/*.sql' or die "tools/queries: $!\n";
+    open my $in, '-|', $TOOL, '--json', @files ? @files : glob 'sql/queries/*/*.sql' or die "tools/queries: $!\n";
     my $all = Cpanel::JSON::XS->new->decode(join '', <$in>);
     close $in or die "tools/queries failed\n";
     my %query = map { $_->{name} => { %$_, shape => lc $_->{shape} =~ s/^SHAPE_//r } } @$all;
