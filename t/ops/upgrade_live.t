@@ -70,7 +70,7 @@ sub ashlar ($program, @args) {
 
 my $t = Api->start(
     release => $tree, database => $database, sockets => 1,
-    main => 4, slow => 1, hash => 0, realtime => 1, worker => 2,
+    main => 4, slow => 1, hash => 2, realtime => 1, worker => 2,
     nginx => { REAL_IP_FROM => '127.0.0.1', LIMIT_RATE => 10_000 },    # never reached; its zone is what counts
     MAIL_DIR => "/tmp/$database.mail", MAIL_FROM => 'us@example.com', STRIPE_WEBHOOK_SECRET => $HOOK,
     HTTP_ALLOW_PRIVATE => $receiver->address, WEBHOOK_ALLOW_HTTP => 'true', WEBHOOK_RETRY_SCHEDULE => '0,1,1,1',
@@ -337,12 +337,10 @@ eventually { grep { 1 } noted('accounts') } 120, '  somebody new, too';
     $db->disconnect;
 }
 goes_on 'the last release goes on, on this schema';
-for my $service (qw(main slow realtime worker)) {
+for my $service (qw(main slow hash realtime worker)) {
     restart($service);
     goes_on "$service is this tree's";
 }
-$t->{size}{hash} = 2;
-$t->start_pool('hash');
 $t->render_nginx;
 my %old = map { $_ => 1 } $t->nginx->children;
 $t->nginx->signal('HUP');
