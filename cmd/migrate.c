@@ -138,12 +138,14 @@ static void print_status(const PGresult *applied)
 /*
  * Whoever waits for a table's lock holds up all who come later, readers too: behind
  * a backup or a long report a migration would stop the service that it runs under.
- * So it waits for a second, gives way to them, and tries again for as long as it takes.
+ * So it waits for a moment, gives way to them, and tries again for as long as it takes.
+ * The moment is well below PostgreSQL's deadlock_timeout, a second: of two that wait
+ * for each other it would end the one that has waited for longer, which is a request.
  */
 static void begin(PGconn *db)
 {
 	cmd_exec(db, "BEGIN");
-	cmd_exec(db, "SET LOCAL lock_timeout = '1s'");
+	cmd_exec(db, "SET LOCAL lock_timeout = '200ms'");
 }
 
 static void give_way(PGconn *db, const char *dir, const char *name)
