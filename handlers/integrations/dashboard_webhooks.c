@@ -31,7 +31,7 @@ const struct route dashboard_webhook_routes[] = {
 	{ POST,   BASE,                 "platform.webhooks_out.create", &by_team_admin, "Create a webhook of the tenant",
 	  .about = "Messages are sent as Standard Webhooks. The secret to verify them with is in this answer only. At most 50.",
 	  .body = webhook_fields, .as = NEW, .out = &webhook_secret_shape, .errors = webhook_is_full, .sql = &q_webhook_create,
-	  .run = webhook_create, .flags = PRIVATE | SLOW },
+	  .run = webhook_write, .flags = PRIVATE | SLOW },
 	{ GET,    BASE "/events",       "platform.webhooks_out.events", &by_team, "List the events that the tenant's webhooks tell of",
 	  .out = &webhook_event_shape, .list = &unwrapped, .run = webhook_events },
 	{ GET,    BASE "/{webhook_id}", "platform.webhooks_out.get",    &by_team, "Get a webhook of the tenant",
@@ -39,7 +39,7 @@ const struct route dashboard_webhook_routes[] = {
 	{ PUT,    BASE "/{webhook_id}", "platform.webhooks_out.update", &by_team_admin, "Change a webhook of the tenant",
 	  .about = "Fields left out keep their value; events and headers are replaced whole. Messages that wait go to the new URL. "
 	  "Switched off, it forgets what has not been delivered; switched on, why it was off.",
-	  .body = webhook_fields, .as = SET, .out = &webhook_shape, .sql = &q_webhook_update, .run = webhook_update, .flags = SLOW },
+	  .body = webhook_fields, .as = SET, .out = &webhook_shape, .sql = &q_webhook_update, .run = webhook_write, .flags = SLOW },
 	{ DELETE, BASE "/{webhook_id}", "platform.webhooks_out.delete", &by_team_admin, "Delete a webhook of the tenant",
 	  .about = "What has not been delivered is dropped.",
 	  .out = &webhook_shape, .sql = &q_webhook_delete, .status = 204 },

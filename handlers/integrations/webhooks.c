@@ -313,11 +313,12 @@ static enum err enter_place(struct req *rq, const struct query *q, PGresult **ou
 	return rc;
 }
 
-static enum err write_webhook(struct req *rq, const struct query *place, const struct query *q)
+enum err webhook_write(struct req *rq)
 {
+	bool is_new = rq->route->method == POST;
 	const char *tenant;
 	PGresult *res;
-	enum err rc = enter_place(rq, place, &res);
+	enum err rc = enter_place(rq, is_new ? &q_webhook_place : &q_webhook_found, &res);
 
 	if (rc)
 		return rc;
@@ -325,21 +326,11 @@ static enum err write_webhook(struct req *rq, const struct query *place, const s
 	rc = read_events(rq, db_text(res, 0, "workspace"));
 	if (!rc)
 		rc = read_headers(rq, tenant);
-	if (!rc && place == &q_webhook_place)
+	if (!rc && is_new)
 		rc = make_secret(rq, tenant);
 	if (!rc)
 		rc = check_url(rq);
-	return rc ? rc : req_answer(rq, q);
-}
-
-enum err webhook_create(struct req *rq)
-{
-	return write_webhook(rq, &q_webhook_place, &q_webhook_create);
-}
-
-enum err webhook_update(struct req *rq)
-{
-	return write_webhook(rq, &q_webhook_found, &q_webhook_update);
+	return rc ? rc : req_answer(rq, rq->route->sql);
 }
 
 enum err webhook_regenerate(struct req *rq)
@@ -420,8 +411,9 @@ enum err webhook_test(struct req *rq)
 }
 
 /* Those that a workspace can hear of; the tenant's own endpoints hear of all. */
-static enum err list_events(struct req *rq, bool all)
+enum err webhook_events(struct req *rq)
 {
+	bool all = rq->route->caller != &by_member;
 	PGresult *res;
 	struct buf *b;
 	enum err rc = db_call(rq, &q_webhook_place, true, &res);
@@ -442,16 +434,6 @@ static enum err list_events(struct req *rq, bool all)
 	return req_close(rq);
 }
 
-static enum err workspace_events(struct req *rq)
-{
-	return list_events(rq, false);
-}
-
-enum err webhook_events(struct req *rq)
-{
-	return list_events(rq, true);
-}
-
 /* clang-format off */
 #define BASE "/api/v1/webhooks"
 
@@ -462,16 +444,16 @@ const struct route webhook_routes[] = {
 	{ POST,   BASE,                  "workspace.webhooks_out.create", &by_member, "Create a webhook",
 	  .about = "Messages are sent as Standard Webhooks. The secret to verify them with is in this answer only. At most 50 a workspace.",
 	  .may = &can_manage_webhook, .body = webhook_fields, .as = NEW, .out = &webhook_secret_shape, .errors = webhook_is_full, .sql = &q_webhook_create,
-	  .run = webhook_create, .flags = PRIVATE | SLOW },
+	  .run = webhook_write, .flags = PRIVATE | SLOW },
 	{ GET,    BASE "/count",         "workspace.webhooks_out.count",  &by_member, "Count webhooks",
 	  .may = &can_view_webhook, .query = list_in, .out = &count_shape, .sql = &q_webhook_count },
 	{ GET,    BASE "/events",        "workspace.webhooks_out.events", &by_member, "List the events that webhooks tell of",
-	  .may = &can_view_webhook, .out = &webhook_event_shape, .list = &unwrapped, .run = workspace_events },
+	  .may = &can_view_webhook, .out = &webhook_event_shape, .list = &unwrapped, .run = webhook_events },
 	{ GET,    BASE "/{webhook_id}",  "workspace.webhooks_out.get",    &by_member, "Get a webhook",
 	  .may = &can_view_webhook, .out = &webhook_shape, .sql = &q_webhook_get },
 	{ PUT,    BASE "/{webhook_id}",  "workspace.webhooks_out.update", &by_member, "Change a webhook",
 	  .about = "Fields left out keep their value; events and headers are replaced whole. Messages that wait go to the new URL.",
-	  .may = &can_manage_webhook, .body = webhook_fields, .as = SET, .out = &webhook_shape, .sql = &q_webhook_update, .run = webhook_update,
+	  .may = &can_manage_webhook, .body = webhook_fields, .as = SET, .out = &webhook_shape, .sql = &q_webhook_update, .run = webhook_write,
 	  .flags = SLOW },
 	{ DELETE, BASE "/{webhook_id}",  "workspace.webhooks_out.delete", &by_member, "Delete a webhook",
 	  .about = "What has not been delivered is dropped.",

@@ -3,8 +3,8 @@
  *
  * The signature is asked for first, over the bytes as they came; then the event
  * is stored, once, with the job that processes it (worker/webhook_in.c), in one
- * round trip.  Whoever sends it wants a quick answer, so that nothing else
- * happens here, and nothing on the network.
+ * round trip.  The sender wants a quick answer, so that nothing else happens here,
+ * and nothing on the network.
  *
  * They are configured by environment variables and hence the installation's:
  * what they tell is about the tenant that WEBHOOKS_IN_TENANT names, else the
@@ -70,6 +70,13 @@ static const struct field received_out[] = {
 static const struct shape received_shape = { "WebhookReceived", received_out };
 /* clang-format on */
 
+/* What a provider's check has found out beside that the sender is believed. */
+struct proof {
+	const char *id;                   /* the event's, where a header has it */
+	const char *jws;                  /* a body that is its own proof (Apple's), */
+	struct json_object *notification; /* and what is in it */
+};
+
 /* The sender learns nothing, the log why. */
 static enum err refuse(struct req *rq, const char *reason)
 {
@@ -79,67 +86,17 @@ static enum err refuse(struct req *rq, const char *reason)
 	return ERR_AUTHENTICATION;
 }
 
-static enum err not_configured(struct req *rq)
-{
-	req_set_header(rq, "Retry-After", "3600"); /* until somebody has set it up */
-	return req_fail(rq, ERR_UNAVAILABLE, "webhooks of this provider are not configured");
-}
-
-static enum err received(struct req *rq)
-{
-	buf_text(req_open(rq), "{\"received\":true}");
-	return req_close(rq);
-}
-
-/*
- * Store it, if it is new, and have it processed; one with a problem is a dead
- * letter.  What PostgreSQL could not hold as it came is kept sealed beside it:
- * it may hold what webhook_redact() leaves out.
- *
- * proof  a body that is its own (Apple's), or NULL
- */
-static enum err store(struct req *rq, const struct webhook_event *e, const char *proof)
-{
-	bool is_kept = !proof && !e->is_whole;
-	PGresult *res;
-	enum err rc;
-
-	if (*cfg.webhooks_in_tenant)
-		auth_act_for(rq, cfg.webhooks_in_tenant);
-	req_set(rq, "provider", e->provider);
-	req_set(rq, "event_id", e->id);
-	req_set(rq, "type", e->type);
-	req_set(rq, "object_key", e->object);
-	req_set(rq, "occurred_ms", e->at_ms ? arena_fmt(&rq->arena, "%lld", (long long)e->at_ms) : NULL);
-	req_set(rq, "payload", e->payload);
-	req_set(rq, "signed", proof);
-	req_set(rq, "raw", is_kept ? webhook_event_seal(&rq->arena, rq->body, rq->body_len) : NULL);
-	req_set(rq, "problem", e->problem);
-	rc = db_call(rq, &q_webhook_event_store, true, &res);
-	return rc ? rc : received(rq);
-}
-
-/* The same of a body whose sender is believed. */
-static enum err store_body(struct req *rq, const char *provider, const char *id)
-{
-	struct webhook_event e;
-
-	webhook_event_read(&rq->arena, provider, id, rq->body ? rq->body : "", rq->body_len, &e);
-	return store(rq, &e, NULL);
-}
-
 /*
  * Stripe
  */
 
-static enum err stripe_receive(struct req *rq)
+static enum err stripe_check(struct req *rq, struct proof *proof)
 {
-	if (!*cfg.stripe_webhook_secret)
-		return not_configured(rq);
+	(void)proof;
 	if (!stripe_signature_verify(cfg.stripe_webhook_secret, req_header(rq, "Stripe-Signature"), rq->body,
 				     rq->body_len, time(NULL)))
 		return refuse(rq, "Stripe-Signature");
-	return store_body(rq, "stripe", NULL);
+	return ERR_OK;
 }
 
 /*
@@ -154,18 +111,15 @@ static const char *svix_header(struct req *rq, const char *svix, const char *sta
 	return value ? value : req_header(rq, standard);
 }
 
-static enum err clerk_receive(struct req *rq)
+static enum err clerk_check(struct req *rq, struct proof *proof)
 {
-	const char *id = svix_header(rq, "svix-id", "webhook-id");
-
-	if (!*cfg.clerk_webhook_secret)
-		return not_configured(rq);
-	if (!standard_webhooks_verify(cfg.clerk_webhook_secret, id,
+	proof->id = svix_header(rq, "svix-id", "webhook-id");
+	if (!standard_webhooks_verify(cfg.clerk_webhook_secret, proof->id,
 				      svix_header(rq, "svix-timestamp", "webhook-timestamp"),
 				      svix_header(rq, "svix-signature", "webhook-signature"), rq->body,
 				      rq->body_len, time(NULL)))
 		return refuse(rq, "svix-signature");
-	return store_body(rq, "clerk", id);
+	return ERR_OK;
 }
 
 /*
@@ -194,13 +148,10 @@ static bool is_supabase(const char *authorization)
 	return found;
 }
 
-static enum err supabase_receive(struct req *rq)
+static enum err supabase_check(struct req *rq, struct proof *proof)
 {
-	if (!*cfg.supabase_webhook_secret)
-		return not_configured(rq);
-	if (!is_supabase(req_header(rq, "Authorization")))
-		return refuse(rq, "Authorization");
-	return store_body(rq, "supabase", NULL);
+	(void)proof;
+	return is_supabase(req_header(rq, "Authorization")) ? ERR_OK : refuse(rq, "Authorization");
 }
 
 /*
@@ -229,8 +180,8 @@ static bool is_one_of(const char *word, const char *const *list)
 	return false;
 }
 
-/* Is it for one of our apps, and not from the sandbox, where anybody buys for nothing? */
-static const char *apple_check(struct json_object *data)
+/* Is it for one of our apps, and not from the sandbox, where purchases cost nothing? */
+static const char *apple_app_problem(struct json_object *data)
 {
 	const char *environment = jx_string(jx_at(data, "environment", NULL), MAX_TEXT);
 	const char *external = jx_string(jx_at(data, "externalPurchaseId", NULL), MAX_TEXT);
@@ -266,17 +217,13 @@ static const char *apple_open_inner(struct req *rq, struct json_object *data, co
 	return NULL;
 }
 
-static enum err apple_receive(struct req *rq)
+static enum err apple_check(struct req *rq, struct proof *proof)
 {
 	struct json_object *body, *notification, *data;
 	int64_t signed_at, now = time(NULL);
 	const char *problem, *jws;
-	struct webhook_event e;
-	X509_STORE *roots;
+	X509_STORE *roots = apple_roots(rq);
 
-	if (!*cfg.apple_root_ca)
-		return not_configured(rq);
-	roots = apple_roots(rq);
 	if (!roots) {
 		req_set_header(rq, "Retry-After", "3600");
 		return req_fail(rq, ERR_UNAVAILABLE, NULL);
@@ -292,15 +239,16 @@ static enum err apple_receive(struct req *rq)
 		problem = "signed too long ago, or in the future";
 	data = problem ? NULL : webhook_apple_data(notification);
 	if (!problem)
-		problem = apple_check(data);
+		problem = apple_app_problem(data);
 	if (!problem)
 		problem = apple_open_inner(rq, data, "signedTransactionInfo", "transactionInfo");
 	if (!problem)
 		problem = apple_open_inner(rq, data, "signedRenewalInfo", "renewalInfo");
 	if (problem)
 		return refuse(rq, problem);
-	webhook_event_read_apple(&rq->arena, notification, jws, strlen(jws), &e);
-	return store(rq, &e, jws);
+	proof->jws = jws;
+	proof->notification = notification;
+	return ERR_OK;
 }
 
 /*
@@ -308,13 +256,14 @@ static enum err apple_receive(struct req *rq)
  */
 
 /* Pub/Sub's own token (OpenID Connect), by Google's keys as the table has them. */
-static enum err google_check(struct req *rq)
+static enum err google_check(struct req *rq, struct proof *proof)
 {
 	const char *authorization = req_header(rq, "Authorization"), *iss, *email;
 	struct json_object *payload, *verified;
 	struct claims claims;
 	enum err rc;
 
+	(void)proof;
 	if (!authorization || strncasecmp(authorization, "Bearer ", 7))
 		return refuse(rq, "no bearer token");
 	rc = tok_open_by(rq, authorization + 7, issuer_pubsub_keys(), cfg.google_pubsub_audience, &claims,
@@ -335,39 +284,108 @@ static enum err google_check(struct req *rq)
 	return ERR_OK;
 }
 
-static enum err google_receive(struct req *rq)
+/*
+ * Receiving
+ */
+
+/* clang-format off */
+/* Of each provider, by the last word of its path: the setting without which it is not configured, and its check. */
+static const struct receiver {
+	const char *provider;
+	const char *const *setting;
+	enum err (*check)(struct req *rq, struct proof *proof);
+} receivers[] = {
+	{ "stripe",   &cfg.stripe_webhook_secret,   stripe_check },
+	{ "clerk",    &cfg.clerk_webhook_secret,    clerk_check },
+	{ "supabase", &cfg.supabase_webhook_secret, supabase_check },
+	{ "apple",    &cfg.apple_root_ca,           apple_check },
+	{ "google",   &cfg.google_pubsub_audience,  google_check },
+};
+/* clang-format on */
+
+static const struct receiver *receiver_of(const struct route *r)
 {
+	const char *provider = strrchr(r->path, '/') + 1;
+	size_t i = 0;
+
+	while (strcmp(receivers[i].provider, provider))
+		i++;
+	return &receivers[i];
+}
+
+/*
+ * Store it, if it is new, and have it processed; one with a problem is a dead
+ * letter.  What PostgreSQL could not hold as it came is kept sealed beside it:
+ * it may hold what webhook_redact() leaves out.
+ */
+static enum err store(struct req *rq, const struct webhook_event *e, const struct proof *proof)
+{
+	bool is_kept = !proof->jws && !e->is_whole;
+	PGresult *res;
+
+	if (*cfg.webhooks_in_tenant)
+		auth_act_for(rq, cfg.webhooks_in_tenant);
+	req_set(rq, "provider", e->provider);
+	req_set(rq, "event_id", e->id);
+	req_set(rq, "type", e->type);
+	req_set(rq, "object_key", e->object);
+	req_set(rq, "occurred_ms", e->at_ms ? arena_fmt(&rq->arena, "%lld", (long long)e->at_ms) : NULL);
+	req_set(rq, "payload", e->payload);
+	req_set(rq, "signed", proof->jws);
+	req_set(rq, "raw", is_kept ? webhook_event_seal(&rq->arena, rq->body, rq->body_len) : NULL);
+	req_set(rq, "problem", e->problem);
+	return db_call(rq, &q_webhook_event_store, true, &res);
+}
+
+static enum err receive(struct req *rq)
+{
+	const struct receiver *r = receiver_of(rq->route);
+	struct proof proof = { 0 };
+	struct webhook_event e;
 	enum err rc;
 
-	if (!*cfg.google_pubsub_audience)
-		return not_configured(rq);
-	rc = google_check(rq);
-	return rc ? rc : store_body(rq, "google", NULL);
+	if (!**r->setting) {
+		req_set_header(rq, "Retry-After", "3600"); /* until an operator has set it up */
+		return req_fail(rq, ERR_UNAVAILABLE, "webhooks of this provider are not configured");
+	}
+	rc = r->check(rq, &proof);
+	if (rc)
+		return rc;
+	if (proof.jws)
+		webhook_event_read_apple(&rq->arena, proof.notification, proof.jws, strlen(proof.jws), &e);
+	else
+		webhook_event_read(&rq->arena, r->provider, proof.id, rq->body ? rq->body : "", rq->body_len,
+				   &e);
+	rc = store(rq, &e, &proof);
+	if (rc)
+		return rc;
+	buf_text(req_open(rq), "{\"received\":true}");
+	return req_close(rq);
 }
 
 /* clang-format off */
-#define RECEIVED .flags = RAW | SIGNED, .budget = &budget_webhooks, .max_body = MAX_BODY, .out = &received_shape, .status = 200
+#define RECEIVED .flags = RAW | SIGNED, .budget = &budget_webhooks, .max_body = MAX_BODY, .out = &received_shape, .run = receive, .status = 200
 
 const struct route webhook_in_routes[] = {
 	{ POST, "/api/v1/public/webhooks/stripe",   "app.webhooks_in.receive_stripe",   &by_anyone, "Receive an event of Stripe's",
 	  "Stripe-Signature: t=<seconds>,v1=<hex HMAC>. 401 for a signature that is missing, wrong or more than 300 s old, 503 where Stripe is "
 	  "not configured. An event that was sent before is received, and not processed twice.",
-	  RECEIVED, .body = event_in, .run = stripe_receive },
+	  RECEIVED, .body = event_in },
 	{ POST, "/api/v1/public/webhooks/clerk",    "app.webhooks_in.receive_clerk",    &by_anyone, "Receive an event of Clerk's",
 	  "svix-id, svix-timestamp and svix-signature (or webhook-…), as Svix and Standard Webhooks sign. 401 for a signature that is missing, "
 	  "wrong or more than 300 s old, 503 where Clerk is not configured.",
-	  RECEIVED, .body = event_in, .run = clerk_receive },
+	  RECEIVED, .body = event_in },
 	{ POST, "/api/v1/public/webhooks/supabase", "app.webhooks_in.receive_supabase", &by_anyone, "Receive a change of Supabase's auth.users",
 	  "Authorization: Bearer <the webhook's secret>. 401 for another one, 503 where Supabase is not configured.",
-	  RECEIVED, .body = event_in, .run = supabase_receive },
+	  RECEIVED, .body = event_in },
 	{ POST, "/api/v1/public/webhooks/apple",    "app.webhooks_in.receive_apple",    &by_anyone, "Receive an App Store notification",
 	  "Version 2. 401 for a payload that is not signed up to the configured root, of another app or environment, or of more than 14 days "
 	  "ago; 503 where Apple is not configured.",
-	  RECEIVED, .body = apple_in, .run = apple_receive },
+	  RECEIVED, .body = apple_in },
 	{ POST, "/api/v1/public/webhooks/google",   "app.webhooks_in.receive_google",   &by_anyone, "Receive a Play notification",
 	  "A Pub/Sub push with its OpenID Connect token: Authorization: Bearer <token>. 401 for a token that is not Google's, or for another "
 	  "audience or service account; 503 where Google is not configured, or its keys are not known yet.",
-	  RECEIVED, .body = google_in, .run = google_receive },
+	  RECEIVED, .body = google_in },
 	ROUTE_END
 };
 /* clang-format on */

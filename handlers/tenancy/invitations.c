@@ -56,13 +56,14 @@ static const enum err not_rejected[] = { ERR_TICKET, ERR_OK };
 const struct shape invitation_shape = { "OrganizationInvitation", invitation, "Invitation" };
 /* clang-format on */
 
-/* Find out where the mail goes, make its token, and have the other query write both. */
-static enum err send_invitation(struct req *rq, const struct query *prepare, const struct query *send)
+/* Find out where the mail goes, make its token, and have the row's query write both. */
+static enum err invitation_send(struct req *rq)
 {
+	bool again = req_path_text(rq, "invitation_id") != NULL;
 	const char *page, *ticket;
 	PGresult *res;
 	long long wait_s;
-	enum err rc = db_call(rq, prepare, false, &res);
+	enum err rc = db_call(rq, again ? &q_invitation_prepare_again : &q_invitation_prepare, false, &res);
 
 	if (rc)
 		return rc;
@@ -86,17 +87,7 @@ static enum err send_invitation(struct req *rq, const struct query *prepare, con
 	if (rc)
 		return rc;
 	req_set(rq, "token_hash", sha256_hex(&rq->arena, ticket));
-	return req_answer(rq, send);
-}
-
-static enum err invitation_create(struct req *rq)
-{
-	return send_invitation(rq, &q_invitation_prepare, &q_invitation_create);
-}
-
-static enum err invitation_resend(struct req *rq)
-{
-	return send_invitation(rq, &q_invitation_prepare_again, &q_invitation_resend);
+	return req_answer(rq, rq->route->sql);
 }
 
 /*
@@ -130,10 +121,10 @@ const struct route invitation_routes[] = {
 	  "Invite somebody", "A mail goes to the address, with a link that is good for 7 days. An organization has at most 100 pending invitations (409), and sends "
 	  "50 such mails an hour; a sender too, and an address gets 10 a day from one and 30 from all, a tenth where the sender is not "
 	  "verified (429). Where the tenant asks for verified addresses, the sender must have one (403).",
-	  .may = &org_manage, .body = invitation, .as = NEW, .out = &invitation_shape, .constraints = constraints, .sql = &q_invitation_create, .run = invitation_create },
+	  .may = &org_manage, .body = invitation, .as = NEW, .out = &invitation_shape, .constraints = constraints, .sql = &q_invitation_create, .run = invitation_send },
 	{ POST,   "/api/v1/organizations/{organization_id}/invitations/{invitation_id}/resend", "platform.organizations.resend_invitation", &by_organization_member,
 	  "Send an invitation again", "With a fresh link for another 7 days; the old one stops working. One that has expired is not pending any more: invite again.",
-	  .may = &org_manage, .out = &invitation_shape, .errors = not_pending, .sql = &q_invitation_resend, .run = invitation_resend, .status = 200 },
+	  .may = &org_manage, .out = &invitation_shape, .errors = not_pending, .sql = &q_invitation_resend, .run = invitation_send, .status = 200 },
 	{ DELETE, "/api/v1/organizations/{organization_id}/invitations/{invitation_id}", "platform.organizations.cancel_invitation", &by_organization_member,
 	  "Cancel an invitation", "Its link stops working.",
 	  .may = &org_manage, .out = &message_shape, .sql = &q_invitation_cancel },

@@ -63,7 +63,7 @@ static enum err check_url(struct req *rq, const char *url)
  * tenant found, which may be the test mode's; resolving a name takes time, so
  * that transaction ends before.
  */
-static enum err issuer_write(struct req *rq, const struct query *q)
+static enum err issuer_write(struct req *rq)
 {
 	const char *url = req_text(rq, "jwks_url"), *secret = req_text(rq, "secret"),
 		   *name = req_text(rq, "issuer"), *tenant;
@@ -77,7 +77,7 @@ static enum err issuer_write(struct req *rq, const struct query *q)
 	tenant = db_text(res, 0, "tenant");
 	if (url && secret)
 		return req_fail_field(rq, ERR_VALIDATION, "secret", "give either jwks_url or secret");
-	if (q == &q_issuer_create && !url && !secret)
+	if (rq->route->method == POST && !url && !secret)
 		return req_fail_field(rq, ERR_VALIDATION, "jwks_url", "give either jwks_url or secret");
 	if (name && issuer_find(name))
 		return req_fail_field(rq, ERR_CONFLICT, "issuer",
@@ -92,17 +92,7 @@ static enum err issuer_write(struct req *rq, const struct query *q)
 					"secrets cannot be kept: ENCRYPTION_KEYS is not set");
 	}
 	req_set(rq, "secret_sealed", sealed);
-	return req_answer(rq, q);
-}
-
-static enum err issuer_create(struct req *rq)
-{
-	return issuer_write(rq, &q_issuer_create);
-}
-
-static enum err issuer_update(struct req *rq)
-{
-	return issuer_write(rq, &q_issuer_update);
+	return req_answer(rq, rq->route->sql);
 }
 
 /* clang-format off */
@@ -113,11 +103,11 @@ const struct route issuer_routes[] = {
 	{ POST,   "/api/v1/dashboard/issuers",             "platform.admin.issuer_create", &by_team_admin, "Trust an issuer",
 	  .about = "Either its key set's URL or its shared secret. The URL must lead to a public address.",
 	  .body = issuer, .as = NEW, .out = &issuer_shape, .constraints = constraints,
-	  .sql = &q_issuer_create, .run = issuer_create, .flags = SLOW },
+	  .sql = &q_issuer_create, .run = issuer_write, .flags = SLOW },
 	{ PUT,    "/api/v1/dashboard/issuers/{issuer_id}", "platform.admin.issuer_update", &by_team_admin, "Change a trusted issuer",
 	  .about = "Fields left out keep their value. A jwks_url replaces a secret, and a secret a jwks_url.",
 	  .body = issuer, .as = SET, .out = &issuer_shape, .constraints = constraints,
-	  .sql = &q_issuer_update, .run = issuer_update, .flags = SLOW },
+	  .sql = &q_issuer_update, .run = issuer_write, .flags = SLOW },
 	{ DELETE, "/api/v1/dashboard/issuers/{issuer_id}", "platform.admin.issuer_delete", &by_team_admin, "Stop trusting an issuer",
 	  .about = "Its tokens are refused within a minute; the users that it brought stay.",
 	  .out = &issuer_shape, .sql = &q_issuer_delete, .status = 204 },

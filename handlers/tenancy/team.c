@@ -74,8 +74,9 @@ static enum err team_invite(struct req *rq)
 }
 
 /* Ask the guard, which keeps the owners locked until the change is made. */
-static enum err change(struct req *rq, bool removes, const struct query *q)
+static enum err team_change(struct req *rq)
 {
+	bool removes = rq->route->method == DELETE;
 	PGresult *res;
 	enum err rc;
 
@@ -85,17 +86,7 @@ static enum err change(struct req *rq, bool removes, const struct query *q)
 	}
 	req_set(rq, "removes", removes ? "true" : "false");
 	rc = db_call(rq, &q_team_guard, false, &res);
-	return rc ? rc : req_answer(rq, q);
-}
-
-static enum err team_update(struct req *rq)
-{
-	return change(rq, false, &q_team_update);
-}
-
-static enum err team_remove(struct req *rq)
-{
-	return change(rq, true, &q_team_remove);
+	return rc ? rc : req_answer(rq, rq->route->sql);
 }
 
 /* clang-format off */
@@ -109,10 +100,10 @@ const struct route team_routes[] = {
 	  .body = member, .as = NEW, .out = &member_shape, .constraints = invite_constraints, .run = team_invite },
 	{ PUT,    "/api/v1/dashboard/team/{member_id}", "platform.teams.update_team_member", &by_team_admin_any_mode, "Change a member's role, or (de)activate",
 	  .about = "Only an owner makes somebody an owner, and changes an owner; the last one stays.",
-	  .body = member, .as = SET, .out = &member_shape, .errors = owner_stays, .run = team_update },
+	  .body = member, .as = SET, .out = &member_shape, .errors = owner_stays, .sql = &q_team_update, .run = team_change },
 	{ DELETE, "/api/v1/dashboard/team/{member_id}", "platform.teams.remove_team_member", &by_team_admin_any_mode, "Remove a member, or withdraw an invitation",
 	  .about = "Only an owner removes an owner; the last one stays.",
-	  .out = &member_shape, .errors = owner_stays, .run = team_remove, .status = 204 },
+	  .out = &member_shape, .errors = owner_stays, .sql = &q_team_remove, .run = team_change, .status = 204 },
 	ROUTE_END
 };
 /* clang-format on */
