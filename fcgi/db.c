@@ -13,6 +13,7 @@
 #include "fcgi/jx.h"
 #include "fcgi/log.h"
 #include "fcgi/req.h"
+#include "fcgi/secret.h"
 #include "fcgi/share.h"
 #include "fcgi/shm.h"
 #include "fcgi/statement.h"
@@ -501,11 +502,28 @@ static bool send_door(struct req *rq)
 	return send_timeout(rq) && send_query(rq, P_DOOR, rq->door, rq->door_values) && send_page(rq);
 }
 
+/* What a query calls @session, @origin or @public_url: the request's own, whatever its fields are called. */
+static const char *bind_sent(struct req *rq, const char *name)
+{
+	const char *origin;
+
+	if (!strcmp(name, "@session"))
+		return rq->who.session;
+	if (!strcmp(name, "@public_url"))
+		return cfg.public_url;
+	assert(!strcmp(name, "@origin"));
+	origin = req_header(rq, "Origin");
+	return origin ? arena_lower(&rq->arena, origin) : NULL;
+}
+
 static const char *bind(struct req *rq, const struct query *q, const char *name)
 {
 	const struct value *v = req_value(rq, name);
+	size_t n = strlen(name);
 
-	/* Rows for a file are all there are, where nobody said how many. */
+	if (*name == '@')
+		return bind_sent(rq, name);
+	/* Rows for a file are all there are, where the client did not say how many. */
 	if (rq->output && !strcmp(name, "limit") && !(v && v->given))
 		return NULL;
 	if (v)
@@ -519,6 +537,9 @@ static const char *bind(struct req *rq, const struct query *q, const char *name)
 		return v->given ? "true" : "false";
 	if (!strcmp(name, "email_key") && (v = req_value(rq, "email")))
 		return v->is_null ? NULL : email_key(&rq->arena, v->text);
+	if (n > strlen("token_hash") - 1 && !strcmp(name + n - strlen("token_hash"), "token_hash") &&
+	    (v = req_value(rq, arena_dup_n(&rq->arena, name, n - strlen("_hash")))))
+		return v->is_null ? NULL : sha256_hex(&rq->arena, v->text);
 	if (!strcmp(name, "email_sent") && (v = req_value(rq, "email")))
 		return v->is_null ? NULL : v->sent ? v->sent : v->text;
 	req_fail_inside(rq, ERR_INTERNAL, "%s: nothing to bind :%s to", q->name, name);

@@ -37,6 +37,7 @@ enum field_type {
 	F_JSON,     /* any JSON value */
 	F_BINARY,   /* an answer that is not JSON: the reference calls it a string */
 	F_COLOR,    /* #rrggbb; kept in lower case */
+	F_FIELDS,   /* no field: those of another table (fields) stand in its place, with its flags too */
 };
 
 enum field_flag {
@@ -90,12 +91,17 @@ struct field {
 
 /* clang-format off */
 #define FIELD_END { .type = F_END }
+#define FIELDS_OF(table) { .type = F_FIELDS, .fields = table }
 /* clang-format on */
 
+/* Does a table, or one inside of it, say what its fields are part of? */
+bool field_has_marks(const struct field *table);
+
 /*
- * What a use has of a resource's table, as a table without marks, made once
- * for each of the two before the first fork; a table that has no marks, nor
- * its objects and lists, is returned as it is.
+ * What a use has of a resource's table, as a table without marks and with the
+ * fields of other tables in their places, made once for each of the two before
+ * the first fork; a table that has neither, nor its objects and lists, is
+ * returned as it is.
  *
  * use  OUT, DETAIL, NEW or SET
  *

@@ -6,10 +6,18 @@
 #include "fcgi/arena.h"
 #include "fcgi/field.h"
 
-static bool has_marks(const struct field *table)
+bool field_has_marks(const struct field *table)
 {
 	for (const struct field *f = table; f && f->type != F_END; f++)
-		if (f->flags & MARKS || (f->fields != table && has_marks(f->fields)))
+		if (f->flags & MARKS || (f->fields != table && field_has_marks(f->fields)))
+			return true;
+	return false;
+}
+
+static bool has_tables(const struct field *table)
+{
+	for (const struct field *f = table; f && f->type != F_END; f++)
+		if (f->type == F_FIELDS || (f->fields != table && has_tables(f->fields)))
 			return true;
 	return false;
 }
@@ -60,6 +68,30 @@ static struct field used(struct field f, unsigned use)
 	return f;
 }
 
+/* How many fields a table has, those of others in their places. */
+static size_t count(const struct field *table)
+{
+	size_t n = 0;
+
+	for (const struct field *f = table; f->type != F_END; f++)
+		n += f->type == F_FIELDS ? count(f->fields) : 1;
+	return n;
+}
+
+/* Add those that are part of the use, with these flags more; returns the place behind them. */
+static struct field *fill(struct field *out, const struct field *table, unsigned use, unsigned flags)
+{
+	for (const struct field *f = table; f->type != F_END; f++) {
+		if (f->type == F_FIELDS) {
+			out = fill(out, f->fields, use, flags | f->flags);
+		} else if (is_part(f, use)) {
+			*out = used(*f, use);
+			out++->flags |= flags;
+		}
+	}
+	return out;
+}
+
 const struct field *field_use(const struct field *table, unsigned use)
 {
 	static struct arena memory; /* for as long as the program runs */
@@ -70,23 +102,19 @@ const struct field *field_use(const struct field *table, unsigned use)
 	} * all;
 	struct field *out;
 	struct made *m;
-	size_t n = 0;
 
 	assert(use == OUT || use == DETAIL || use == NEW || use == SET);
-	if (!has_marks(table))
+	if (!field_has_marks(table) && !has_tables(table))
 		return table;
 	for (m = all; m; m = m->next)
 		if (m->table == table && m->use == use)
 			return m->out;
 	if (!memory.chunks)
 		arena_init(&memory, 16 * 1024);
-	out = arena_alloc(&memory, (field_count(table) + 1) * sizeof(*out));
+	out = arena_alloc(&memory, (count(table) + 1) * sizeof(*out));
 	m = arena_alloc(&memory, sizeof(*m));
 	*m = (struct made){ all, table, out, use };
 	all = m; /* before its members are looked at: a table may hold itself */
-	for (const struct field *f = table; f->type != F_END; f++)
-		if (is_part(f, use))
-			out[n++] = used(*f, use);
-	out[n] = (struct field)FIELD_END;
+	*fill(out, table, use, 0) = (struct field)FIELD_END;
 	return out;
 }

@@ -44,15 +44,17 @@ struct query {
 	const char *text; /* with $1, $2, …; NULL: it has pieces */
 	enum query_shape shape;
 	int nparams;
-	const char *const *params; /* names; "has_x" asks whether the field x was given */
+	const char *const
+		*params; /* names; "has_x" asks whether the field x was given, "@x" is the request's */
 
 	/* of one with many statements */
 	const struct query_piece *pieces;
 	const struct query_piece
 		*total; /* of a page: the total alone, for where there is no row to bear it */
 	int nparts;
-	const uint64_t *parts;          /* of each: the parameters that must have a value, a bit each */
-	const struct query_sort *sorts; /* the first one unless the client asks for another; or NULL */
+	const uint64_t *parts;            /* of each: the parameters that must have a value, a bit each */
+	const char *const *const *values; /* of each: those of which it must be one, NULL: any; or NULL */
+	const struct query_sort *sorts;   /* the first one unless the client asks for another; or NULL */
 };
 
 #endif

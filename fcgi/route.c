@@ -269,10 +269,9 @@ static void make_row(struct route *r)
 		bad_table("%s: %s", r->id, problem);
 	if (r->as && (!r->body || (r->as != NEW && r->as != SET)))
 		bad_table("%s: .as is NEW or SET, of a .body", r->id);
-	if (r->body && !r->as && field_use(r->body, NEW) != r->body)
+	if (field_has_marks(r->body) && !r->as)
 		bad_table("%s: its body's fields have marks: .as says which ones it takes", r->id);
-	if (r->as)
-		r->body = field_use(r->body, r->as);
+	r->body = field_use(r->body, r->as ? r->as : NEW);
 	r->query = list_query(r);
 	r->out = make_shape(r->out, r);
 }
@@ -535,6 +534,8 @@ static const char *made_of(const char *name)
 		{ "if_match", "" },
 		{ "email_key", "email" },
 		{ "email_sent", "email" },
+		{ "token_hash", "token" },
+		{ "invitation_token_hash", "invitation_token" },
 	};
 
 	for (size_t i = 0; i < sizeof(made) / sizeof(*made); i++)
@@ -554,6 +555,8 @@ static void check_query(const struct route *r, const struct query *q)
 
 		if (r->list && (!strcmp(name, "limit") || !strcmp(name, "skip")))
 			continue; /* list_bind() */
+		if (*name == '@')
+			continue; /* bound by db.c */
 		if (!is_field(r, name) && !(of && (!*of || is_field(r, of))))
 			bad_table("%s: its query %s has :%s, which is no field of the row", r->id, q->name,
 				  name);

@@ -25,15 +25,27 @@ static bool has_value(const struct req *rq, const char *name)
 	return v->text && *v->text && !(v->field->type == F_LIST && !strcmp(v->text, "{}"));
 }
 
+static bool has_one_of(const struct req *rq, const char *name, const char *const *values)
+{
+	const char *text = req_text(rq, name);
+
+	while (*values && strcmp(*values, text) != 0)
+		values++;
+	return *values;
+}
+
 static unsigned parts_of(const struct req *rq, const struct query *q)
 {
 	unsigned parts = 0;
 
 	for (int i = 0; i < q->nparts; i++) {
+		const char *const *values = q->values ? q->values[i] : NULL;
 		bool stands = true;
 
 		for (int p = 0; stands && p < q->nparams; p++)
-			stands = !(q->parts[i] >> p & 1) || has_value(rq, q->params[p]);
+			stands = !(q->parts[i] >> p & 1) ||
+				 (has_value(rq, q->params[p]) &&
+				  (!values || has_one_of(rq, q->params[p], values)));
 		parts |= (unsigned)stands << i;
 	}
 	return parts;

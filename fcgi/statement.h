@@ -39,6 +39,7 @@ struct statement {
 /*
  * The statement that answers the request: a part stands when each of its
  * parameters has a value (not null, no empty text or list, and of a flag that is off by default not false),
+ * or one of those that the query says,
  * the order is that of the fields sort_by and sort_order.
  *
  * Never NULL; the same one for the same question, until STATEMENTS_PREPARED

@@ -303,12 +303,6 @@ static enum err refresh(struct req *rq)
 	return rc ? rc : session_answer(rq, &t);
 }
 
-static enum err logout(struct req *rq)
-{
-	req_set(rq, "current_session", rq->who.session);
-	return req_answer(rq, &q_logout);
-}
-
 static const enum err not_registered[] = { ERR_CONFLICT, ERR_OK };
 static const enum err not_in[] = { ERR_CREDENTIALS, ERR_EMAIL_UNVERIFIED, ERR_ACCOUNT_INACTIVE, ERR_OK };
 static const enum err not_refreshed[] = { ERR_AUTHENTICATION, ERR_OK };
@@ -333,7 +327,7 @@ const struct route auth_routes[] = {
 	  .out = &auth_user_shape, .sql = &q_auth_me },
 	{ POST, "/api/v1/auth/logout", "platform.identity.logout", &by_user_with_key, "Sign out",
 	  "Ends the session of the token.",
-	  .body = logout_in, .out = &message_shape, .sql = &q_logout, .run = logout, .status = 200 },
+	  .body = logout_in, .out = &message_shape, .sql = &q_logout, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

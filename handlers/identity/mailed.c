@@ -7,6 +7,17 @@
 #include "fcgi/req.h"
 #include "fcgi/ticket.h"
 
+/* clang-format off */
+const struct field mailed_fields[] = {
+	{ "token", F_TEXT,  0, .max = 128, .about = "the one that the mail's link brought",
+	  .example = "AAAAAAAAcACAAAAAAAAAAQ0sQ9S2mK1u4cJ7wP5yB8nRz3TtVvXa6LhEoGfDi2Yk" },
+	{ "email", F_EMAIL, F_KNOWN, .about = "without token: the address that the mail went to", .example = "ada@example.com" },
+	{ "code",  F_TEXT,  F_CODE, .min = 6, .max = 6, .about = "without token: the mail's six digits, good for ten minutes",
+	  .example = "123456" },
+	FIELD_END
+};
+/* clang-format on */
+
 /* A code belongs to one address, however it is spelled, and to what it is for. */
 static const char *code_hash(struct req *rq, const char *kind, const char *email, const char *code)
 {

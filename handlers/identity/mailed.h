@@ -8,22 +8,16 @@
 #define HANDLERS_IDENTITY_MAILED_H
 
 #include "fcgi/err.h"
+#include "fcgi/field.h"
 #include "handlers/mail.h"
 
 struct req;
 
 /* The fields of a body that shows one: the link's token, or the address and the code in its place. */
-/* clang-format off */
-#define MAILED_FIELDS \
-	{ "token", F_TEXT,  0, .max = 128, .about = "the one that the mail's link brought", \
-	  .example = "AAAAAAAAcACAAAAAAAAAAQ0sQ9S2mK1u4cJ7wP5yB8nRz3TtVvXa6LhEoGfDi2Yk" }, \
-	{ "email", F_EMAIL, F_KNOWN, .about = "without token: the address that the mail went to", .example = "ada@example.com" }, \
-	{ "code",  F_TEXT,  F_CODE, .min = 6, .max = 6, .about = "without token: the mail's six digits, good for ten minutes", \
-	  .example = "123456" }
-/* clang-format on */
+extern const struct field mailed_fields[];
 
 /*
- * Read MAILED_FIELDS for a query: sets token_tenant, token_hash and
+ * Read mailed_fields for a query: sets token_tenant, token_hash and
  * token_code_hash (email is a field), and without an API key makes the
  * ticket's tenant the request's.
  *

@@ -164,12 +164,6 @@ static enum err register_invited(struct req *rq)
 	return req_answer(rq, &q_invitation_register);
 }
 
-static enum err accept_invited(struct req *rq)
-{
-	req_set(rq, "token_hash", sha256_hex(&rq->arena, req_text(rq, "token")));
-	return req_answer(rq, &q_invitation_accept);
-}
-
 static enum err decline_invited(struct req *rq)
 {
 	enum err rc = take_token(rq);
@@ -192,7 +186,7 @@ const struct route mailed_link_routes[] = {
 	  .flags = PRIVATE | HASHES },
 	{ POST, "/api/v1/auth/invitation/accept", "platform.identity.invitation_accept", &by_user, "Accept an invitation, without a key",
 	  "As /organizations/accept-invitation.",
-	  .body = token_in, .out = &organization_shape, .errors = not_registered, .sql = &q_invitation_accept, .run = accept_invited, .status = 200 },
+	  .body = token_in, .out = &organization_shape, .errors = not_registered, .sql = &q_invitation_accept, .status = 200 },
 	{ POST, "/api/v1/auth/invitation/decline", "platform.identity.invitation_decline", &by_anyone, "Decline an invitation, without a key",
 	  "The token is enough, as for /organizations/reject-invitation.",
 	  .body = token_in, .out = &message_shape, .errors = not_found, .sql = &q_invitation_reject, .run = decline_invited, .flags = PRIVATE, .status = 200 },

@@ -15,7 +15,7 @@ static const struct field forgot_in[] = {
 };
 
 static const struct field reset_in[] = {
-	MAILED_FIELDS,
+	FIELDS_OF(mailed_fields),
 	PASSWORD_FIELD("new_password", "Correct-Horse-8"),
 	FIELD_END
 };
@@ -127,7 +127,6 @@ static enum err change(struct req *rq)
 	if (rc)
 		return rc;
 	req_set(rq, "before", before);
-	req_set(rq, "current_session", rq->who.session);
 	rc = db_call(rq, &q_change_password, true, &res);
 	if (rc)
 		return rc;

@@ -22,21 +22,30 @@ const struct field auth_user_fields[] = {
 	FIELD_END
 };
 
-#define TOKEN_FIELDS(flag) \
-	{ "access_token",  F_TEXT, flag, .example = "eyJhbGciOiJIUzI1NiJ9.e30.4nL5c0t", .about = "good for expires_in seconds" }, \
-	{ "refresh_token", F_TEXT, flag, .example = "AAAAAAAAcACAAAAAAAAAAQ", \
-	  .about = "for /auth/refresh; good for 30 days from signing in" }, \
-	{ "token_type",    F_ENUM, flag, .values = bearer }, \
-	{ "expires_in",    F_INT,  0, .example = "3600", .about = "seconds" }, \
-	{ "user",          F_OBJECT, flag, .fields = auth_user_fields }
+/* What a second factor is asked for in front of. */
+static const struct field tokens_out[] = {
+	{ "access_token",  F_TEXT,   0, .example = "eyJhbGciOiJIUzI1NiJ9.e30.4nL5c0t", .about = "good for expires_in seconds" },
+	{ "refresh_token", F_TEXT,   0, .example = "AAAAAAAAcACAAAAAAAAAAQ",
+	  .about = "for /auth/refresh; good for 30 days from signing in" },
+	{ "token_type",    F_ENUM,   0, .values = bearer },
+	{ "user",          F_OBJECT, 0, .fields = auth_user_fields },
+	FIELD_END
+};
+
+static const struct field lifetime_out[] = {
+	{ "expires_in",    F_INT,    0, .example = "3600", .about = "seconds" },
+	FIELD_END
+};
 
 static const struct field token_out[] = {
-	TOKEN_FIELDS(0),
+	FIELDS_OF(tokens_out),
+	FIELDS_OF(lifetime_out),
 	FIELD_END
 };
 
 static const struct field login_out[] = {
-	TOKEN_FIELDS(F_OPTIONAL),
+	{ .type = F_FIELDS, F_OPTIONAL, .fields = tokens_out },
+	FIELDS_OF(lifetime_out),
 	{ "mfa_required", F_BOOL, F_OPTIONAL, .example = "true",
 	  .about = "there are no tokens yet: the second factor is to be shown to /auth/mfa/verify" },
 	{ "mfa_token",    F_TEXT, F_OPTIONAL, .example = "AAAAAAAAcACAAAAAAAAAAQ" },

@@ -27,21 +27,13 @@ static const struct field session_out[] = {
 };
 
 static const struct shape session_shape = { "Session", session_out };
-/* clang-format on */
 
-static enum err answer(struct req *rq)
-{
-	req_set(rq, "current_session", rq->who.session);
-	return req_answer(rq, rq->route->sql);
-}
-
-/* clang-format off */
 const struct route session_routes[] = {
 	{ GET,    "/api/v1/auth/sessions", "platform.identity.list_sessions", &by_user_with_key, "List my sessions",
 	  "Newest first, those that can still be used; at most 100.",
-	  .out = &session_shape, .list = &unwrapped, .items = "sessions", .sql = &q_session_list, .run = answer },
+	  .out = &session_shape, .list = &unwrapped, .items = "sessions", .sql = &q_session_list },
 	{ DELETE, "/api/v1/auth/sessions", "platform.identity.revoke_other_sessions", &by_user_with_key, "End all my sessions but this one",
-	  .out = &message_shape, .sql = &q_session_revoke_others, .run = answer },
+	  .out = &message_shape, .sql = &q_session_revoke_others },
 	{ DELETE, "/api/v1/auth/sessions/{session}", "platform.identity.revoke_session", &by_user_with_key, "End one of my sessions",
 	  .params = session_params, .out = &message_shape, .sql = &q_session_revoke },
 	ROUTE_END

@@ -21,14 +21,6 @@ static const struct field ticket_out[] = {
 static const struct shape ticket_shape = { "RealtimeTicket", ticket_out };
 /* clang-format on */
 
-/* Scheme and host are compared without case (RFC 6454 4); api_keys has them in lower case. */
-static void set_origin(struct req *rq)
-{
-	const char *origin = req_header(rq, "Origin");
-
-	req_set(rq, "origin", origin ? arena_lower(&rq->arena, origin) : NULL);
-}
-
 /* Where the credentials do not name the tenant the key does, and only PostgreSQL knows whose that is. */
 static enum err find_tenant(struct req *rq, const char **out)
 {
@@ -38,7 +30,6 @@ static enum err find_tenant(struct req *rq, const char **out)
 	*out = rq->who.tenant_id;
 	if (*out)
 		return ERR_OK;
-	set_origin(rq);
 	rc = db_call(rq, &q_realtime_connect, false, &res);
 	if (rc)
 		return rc;
@@ -96,10 +87,8 @@ static enum err admit(struct req *rq, const PGresult *res, const char *channel)
 static enum err realtime_connect(struct req *rq)
 {
 	PGresult *res;
-	enum err rc;
+	enum err rc = db_call(rq, &q_realtime_connect, true, &res);
 
-	set_origin(rq);
-	rc = db_call(rq, &q_realtime_connect, true, &res);
 	return rc ? rc : admit(rq, res, NULL);
 }
 
@@ -107,10 +96,8 @@ static enum err realtime_listen(struct req *rq)
 {
 	const char *channel = req_text(rq, "channel");
 	PGresult *res;
-	enum err rc;
+	enum err rc = db_call(rq, &q_realtime_listen, true, &res);
 
-	set_origin(rq);
-	rc = db_call(rq, &q_realtime_listen, true, &res);
 	if (rc)
 		return rc;
 	if (PQntuples(res) && !db_bool(res, 0, "is_channel"))
@@ -119,12 +106,6 @@ static enum err realtime_listen(struct req *rq)
 	if (PQntuples(res) && !db_bool(res, 0, "may"))
 		return req_fail(rq, ERR_AUTHORIZATION, "you may not listen to this channel");
 	return admit(rq, res, channel);
-}
-
-static enum err realtime_workspace(struct req *rq)
-{
-	set_origin(rq);
-	return req_answer(rq, &q_realtime_workspace);
 }
 
 /* clang-format off */
@@ -167,7 +148,7 @@ const struct route realtime_routes[] = {
 	  .content_type = "text/event-stream" },
 	{ GET, "/api/v1/notifications/stream", "workspace.notifications.stream", &by_member, "Listen to my notifications by server-sent events",
 	  .about = "Events of two kinds: notification, whose data are one of mine as the list shows it, and workspace_event, {event_type, workspace_id, actor_id, data, timestamp}, which tells every member that something is another one now, such as teams_updated. A comment line comes every 15 s. EventSource reconnects by itself and misses nothing of the last two minutes.",
-	  .query = workspace_in, .errors = listen_errors, .run = realtime_workspace, .flags = REALTIME | BARE, .status = 200,
+	  .query = workspace_in, .errors = listen_errors, .sql = &q_realtime_workspace, .flags = REALTIME | BARE, .status = 200,
 	  .content_type = "text/event-stream" },
 	ROUTE_END
 };

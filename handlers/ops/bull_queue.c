@@ -70,29 +70,29 @@ static const struct field schedule_list_in[] = {
 	FIELD_END
 };
 
-#define JOB_FIELDS \
-	{ "id",            F_TEXT,     0, .about = "job_id, or a UUID", .example = "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f" }, \
-	{ "queue",         F_TEXT,     0, .example = "default" }, \
-	{ "name",          F_TEXT,     0, .example = "thumbnail" }, \
-	{ "data",          F_OBJECT,   0 }, \
-	{ "status",        F_ENUM,     0, .values = queue_statuses }, \
-	{ "priority",      F_INT,      0, .example = "0" }, \
-	{ "delay",         F_INT,      0, .about = "milliseconds", .example = "0" }, \
-	{ "attempts",      F_INT,      0, .about = "in all", .example = "1" }, \
-	{ "attempts_made", F_INT,      0, .example = "0" }, \
-	{ "backoff",       F_OBJECT,   F_NULL, .fields = backoff_io }, \
-	{ "schedule_id",   F_UUID,     F_NULL }, \
-	{ "result",        F_JSON,     F_NULL }, \
-	{ "failed_reason", F_TEXT,     F_NULL, .example = "lease expired" }, \
-	{ "run_at",        F_DATETIME, 0 }, \
-	{ "created_at",    F_DATETIME, 0 }, \
-	{ "started_at",    F_DATETIME, F_NULL }, \
-	{ "finished_at",   F_DATETIME, F_NULL }
-
-static const struct field job_out[] = { JOB_FIELDS, FIELD_END };
+static const struct field job_out[] = {
+	{ "id",            F_TEXT,     0, .about = "job_id, or a UUID", .example = "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f" },
+	{ "queue",         F_TEXT,     0, .example = "default" },
+	{ "name",          F_TEXT,     0, .example = "thumbnail" },
+	{ "data",          F_OBJECT,   0 },
+	{ "status",        F_ENUM,     0, .values = queue_statuses },
+	{ "priority",      F_INT,      0, .example = "0" },
+	{ "delay",         F_INT,      0, .about = "milliseconds", .example = "0" },
+	{ "attempts",      F_INT,      0, .about = "in all", .example = "1" },
+	{ "attempts_made", F_INT,      0, .example = "0" },
+	{ "backoff",       F_OBJECT,   F_NULL, .fields = backoff_io },
+	{ "schedule_id",   F_UUID,     F_NULL },
+	{ "result",        F_JSON,     F_NULL },
+	{ "failed_reason", F_TEXT,     F_NULL, .example = "lease expired" },
+	{ "run_at",        F_DATETIME, 0 },
+	{ "created_at",    F_DATETIME, 0 },
+	{ "started_at",    F_DATETIME, F_NULL },
+	{ "finished_at",   F_DATETIME, F_NULL },
+	FIELD_END
+};
 
 static const struct field submitted_out[] = {
-	JOB_FIELDS,
+	FIELDS_OF(job_out),
 	{ "deduplicated", F_BOOL, 0, .about = "it was there before, with this job_id", .example = "false" },
 	FIELD_END
 };
@@ -123,22 +123,22 @@ static const struct field schedule_out[] = {
 	FIELD_END
 };
 
-#define COUNT_FIELDS \
-	{ "waiting",     F_INT, 0 }, \
-	{ "active",      F_INT, 0 }, \
-	{ "completed",   F_INT, 0 }, \
-	{ "failed",      F_INT, 0 }, \
-	{ "delayed",     F_INT, 0 }, \
-	{ "paused",      F_INT, 0 }, \
-	{ "prioritized", F_INT, 0 }, \
-	{ "cancelled",   F_INT, 0 }
-
-static const struct field counts_out[] = { COUNT_FIELDS, FIELD_END };
+static const struct field counts_out[] = {
+	{ "waiting",     F_INT, 0 },
+	{ "active",      F_INT, 0 },
+	{ "completed",   F_INT, 0 },
+	{ "failed",      F_INT, 0 },
+	{ "delayed",     F_INT, 0 },
+	{ "paused",      F_INT, 0 },
+	{ "prioritized", F_INT, 0 },
+	{ "cancelled",   F_INT, 0 },
+	FIELD_END
+};
 
 static const struct field stats_row_out[] = {
 	{ "queue",     F_TEXT, 0, .example = "default" },
 	{ "is_paused", F_BOOL, 0, .example = "false" },
-	COUNT_FIELDS,
+	FIELDS_OF(counts_out),
 	FIELD_END
 };
 

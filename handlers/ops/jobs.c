@@ -1,8 +1,6 @@
 /*
  * Jobs as administrators see them: all of a tenant's, the server's own too.
  */
-#include <string.h>
-
 #include "build/sql/ops/admin_jobs.h"
 #include "fcgi/req.h"
 #include "handlers/shapes.h"
@@ -56,26 +54,11 @@ static const struct constraint constraints[] = {
 
 /* It has not failed. */
 static const enum err retry_errors[] = { ERR_CONFLICT, ERR_OK };
-/* clang-format on */
-
-/* What has ended has its order in one index, what has not in another. */
-static enum err admin_job_list(struct req *rq)
-{
-	const char *state = req_text(rq, "state");
-	bool pends = state &&
-		     (!strcmp(state, "scheduled") || !strcmp(state, "queued") || !strcmp(state, "running"));
-
-	req_set(rq, "pending", pends ? state : NULL);
-	req_set(rq, "ended", pends ? NULL : state);
-	return req_answer(rq, &q_admin_job_list);
-}
-
-/* clang-format off */
 const struct route admin_job_routes[] = {
 	{ GET,  "/api/v1/admin/jobs",                "app.jobs.list",  &by_admin, "List background jobs",
 	  .about = "Newest first; of a state that is an end, the latest first. Up to 10,001 are counted, and queue and kind are looked for "
 		   "among the newest 10,001 of the state.",
-	  .query = list_in, .out = &job_shape, .list = &skipped, .sql = &q_admin_job_list, .run = admin_job_list },
+	  .query = list_in, .out = &job_shape, .list = &skipped, .sql = &q_admin_job_list },
 	{ POST, "/api/v1/admin/jobs/{job_id}/retry", "app.jobs.retry", &by_admin, "Put a failed job back into its queue",
 	  .about = "With all its attempts; its errors stay.",
 	  .out = &job_shape, .constraints = constraints, .errors = retry_errors, .sql = &q_admin_job_retry, .status = 200 },

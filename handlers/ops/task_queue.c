@@ -38,50 +38,50 @@ static const struct field claim_in[] = {
 	FIELD_END
 };
 
-#define REPORT_FIELDS \
-	{ "worker_id", F_TEXT, F_REQUIRED, .min = 1, .max = 200, .about = "who claimed it", .example = "worker-1" }, \
-	{ "attempt",   F_INT,  0, .min = 1, .max = 1000000, \
-	  .about = "the task's attempts when it was claimed: a report about an earlier attempt is refused" }
+static const struct field heartbeat_in[] = {
+	{ "worker_id", F_TEXT, F_REQUIRED, .min = 1, .max = 200, .about = "who claimed it", .example = "worker-1" },
+	{ "attempt",   F_INT,  0, .min = 1, .max = 1000000,
+	  .about = "the task's attempts when it was claimed: a report about an earlier attempt is refused" },
+	FIELD_END
+};
 
 static const struct field complete_in[] = {
-	REPORT_FIELDS,
+	FIELDS_OF(heartbeat_in),
 	{ "result", F_JSON, F_NULL, .about = "anything, kept with the task" },
 	FIELD_END
 };
 
 static const struct field fail_in[] = {
-	REPORT_FIELDS,
+	FIELDS_OF(heartbeat_in),
 	{ "error",               F_TEXT, F_REQUIRED, .min = 1, .max = 2000, .example = "the image is not one" },
 	{ "retry",               F_BOOL, 0, .def = "true", .about = "false: it fails for good" },
 	{ "retry_after_seconds", F_INT,  0, .min = 0, .max = 86400, .about = "when to try again, instead of the task's own back-off" },
 	FIELD_END
 };
 
-static const struct field heartbeat_in[] = { REPORT_FIELDS, FIELD_END };
-
-#define TASK_FIELDS \
-	{ "id",               F_TEXT,     0, .example = "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f" }, \
-	{ "queue_name",       F_TEXT,     0, .example = "default" }, \
-	{ "task_type",        F_TEXT,     0, .example = "thumbnail" }, \
-	{ "payload",          F_OBJECT,   0 }, \
-	{ "status",           F_ENUM,     0, .values = queue_statuses }, \
-	{ "priority",         F_INT,      0, .example = "0" }, \
-	{ "tenant_id",        F_INT,      F_NULL, .example = "1" }, \
-	{ "attempts",         F_INT,      0, .about = "how often it was claimed", .example = "1" }, \
-	{ "max_attempts",     F_INT,      0, .example = "3" }, \
-	{ "timeout_seconds",  F_INT,      0, .example = "300" }, \
-	{ "idempotency_key",  F_TEXT,     F_NULL }, \
-	{ "worker_id",        F_TEXT,     F_NULL, .example = "worker-1" }, \
-	{ "claimed_at",       F_DATETIME, F_NULL }, \
-	{ "lease_expires_at", F_DATETIME, F_NULL }, \
-	{ "run_at",           F_DATETIME, 0 }, \
-	{ "created_at",       F_DATETIME, 0 }, \
-	{ "updated_at",       F_DATETIME, 0 }
-
-static const struct field task_out[] = { TASK_FIELDS, FIELD_END };
+static const struct field task_out[] = {
+	{ "id",               F_TEXT,     0, .example = "01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f" },
+	{ "queue_name",       F_TEXT,     0, .example = "default" },
+	{ "task_type",        F_TEXT,     0, .example = "thumbnail" },
+	{ "payload",          F_OBJECT,   0 },
+	{ "status",           F_ENUM,     0, .values = queue_statuses },
+	{ "priority",         F_INT,      0, .example = "0" },
+	{ "tenant_id",        F_INT,      F_NULL, .example = "1" },
+	{ "attempts",         F_INT,      0, .about = "how often it was claimed", .example = "1" },
+	{ "max_attempts",     F_INT,      0, .example = "3" },
+	{ "timeout_seconds",  F_INT,      0, .example = "300" },
+	{ "idempotency_key",  F_TEXT,     F_NULL },
+	{ "worker_id",        F_TEXT,     F_NULL, .example = "worker-1" },
+	{ "claimed_at",       F_DATETIME, F_NULL },
+	{ "lease_expires_at", F_DATETIME, F_NULL },
+	{ "run_at",           F_DATETIME, 0 },
+	{ "created_at",       F_DATETIME, 0 },
+	{ "updated_at",       F_DATETIME, 0 },
+	FIELD_END
+};
 
 static const struct field submitted_out[] = {
-	TASK_FIELDS,
+	FIELDS_OF(task_out),
 	{ "deduplicated", F_BOOL, 0, .about = "it was there before, with this idempotency_key", .example = "false" },
 	FIELD_END
 };
@@ -94,7 +94,7 @@ static const struct field error_out[] = {
 };
 
 static const struct field detail_out[] = {
-	TASK_FIELDS,
+	FIELDS_OF(task_out),
 	{ "result",        F_JSON,     F_NULL },
 	{ "failed_reason", F_TEXT,     F_NULL, .about = "the last error", .example = "lease expired" },
 	{ "errors",        F_LIST,     0, .fields = error_out, .about = "of all attempts" },

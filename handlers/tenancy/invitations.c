@@ -1,7 +1,9 @@
 /*
  * Invitations to organizations.
  *
- * The token is in the mail only; we keep its hash, and only the newest one's.
+ * The token is in the mail only; we keep its hash, and only the newest one's.  It
+ * is looked for in the key's tenant, whatever it says of tenants; what is no token
+ * at all has a hash too, and is nowhere.
  */
 #include "build/sql/tenancy/invitations.h"
 #include "fcgi/config.h"
@@ -90,31 +92,6 @@ static enum err invitation_send(struct req *rq)
 	return req_answer(rq, rq->route->sql);
 }
 
-/*
- * The token is looked for in the key's tenant, whatever it says of tenants; what
- * is no token at all has a hash too, and is nowhere.
- */
-static enum err answer_token(struct req *rq, const char *token, const struct query *q)
-{
-	req_set(rq, "token_hash", sha256_hex(&rq->arena, token));
-	return req_answer(rq, q);
-}
-
-static enum err invitation_accept(struct req *rq)
-{
-	return answer_token(rq, req_text(rq, "token"), &q_invitation_accept);
-}
-
-static enum err invitation_reject(struct req *rq)
-{
-	return answer_token(rq, req_text(rq, "token"), &q_invitation_reject);
-}
-
-static enum err invitation_get(struct req *rq)
-{
-	return answer_token(rq, req_text(rq, "invitation_token"), &q_invitation_get);
-}
-
 /* clang-format off */
 const struct route invitation_routes[] = {
 	{ POST,   "/api/v1/organizations/{organization_id}/invite", "platform.organizations.invite", &by_organization_member,
@@ -131,16 +108,16 @@ const struct route invitation_routes[] = {
 	{ POST,   "/api/v1/organizations/accept-invitation", "platform.organizations.accept_invitation", &by_key_and_user,
 	  "Accept an invitation", "The caller's address must be the invited one, and is verified by that. If it was not until now, "
 	  "other sessions end, and what opened none or others than this one: passkeys, second factor, password.",
-	  .body = token_in, .out = &organization_shape, .errors = not_accepted, .sql = &q_invitation_accept, .run = invitation_accept, .status = 200 },
+	  .body = token_in, .out = &organization_shape, .errors = not_accepted, .sql = &q_invitation_accept, .status = 200 },
 	{ POST,   "/api/v1/organizations/reject-invitation", "platform.organizations.reject_invitation", &by_key,
 	  "Reject an invitation", "The token is enough.",
-	  .body = token_in, .out = &message_shape, .errors = not_rejected, .sql = &q_invitation_reject, .run = invitation_reject, .status = 200 },
+	  .body = token_in, .out = &message_shape, .errors = not_rejected, .sql = &q_invitation_reject, .status = 200 },
 	{ GET,    "/api/v1/organizations/invitations/pending", "platform.organizations.list_pending_invitations", &by_key,
 	  "List the pending invitations of an address", "Newest first, over all organizations; for an unknown address there are none.",
 	  .query = pending_in, .out = &invitation_shape, .list = &sliced, .sql = &q_invitation_list_pending },
 	{ GET,    "/api/v1/organizations/invitations/{invitation_token}", "platform.organizations.get_invitation", &by_key,
 	  "Get an invitation by its token", "To look at it uses nothing up.",
-	  .params = token_path, .out = &invitation_shape, .sql = &q_invitation_get, .run = invitation_get },
+	  .params = token_path, .out = &invitation_shape, .sql = &q_invitation_get },
 	ROUTE_END
 };
 /* clang-format on */

@@ -5,7 +5,6 @@
 #include <json-c/json.h>
 
 #include "build/sql/tenancy/settings.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "fcgi/seal.h"
@@ -67,12 +66,6 @@ static const struct constraint provider_constraints[] = {
 };
 /* clang-format on */
 
-static enum err settings_get(struct req *rq)
-{
-	req_set(rq, "public_url", cfg.public_url);
-	return req_answer(rq, &q_settings_get);
-}
-
 /* example.com: what a passkey can be bound to; no address, no port. */
 static bool is_domain(const char *text)
 {
@@ -93,7 +86,7 @@ static enum err settings_update(struct req *rq)
 		return req_fail_field(rq, ERR_VALIDATION, "webauthn_rp_id",
 				      "passkeys are bound to a domain, as in example.com");
 	rc = db_call(rq, &q_settings_update, false, &res);
-	return rc ? rc : settings_get(rq);
+	return rc ? rc : req_answer(rq, &q_settings_get);
 }
 
 static enum err oauth_provider_put(struct req *rq)
@@ -121,14 +114,13 @@ static enum err oauth_provider_put(struct req *rq)
 			return req_fail_inside(rq, ERR_UNAVAILABLE, "no key to seal a client secret with");
 	}
 	req_set(rq, "client_secret_sealed", sealed);
-	req_set(rq, "public_url", cfg.public_url);
 	return req_answer(rq, &q_oauth_provider_put);
 }
 
 /* clang-format off */
 const struct route settings_routes[] = {
 	{ GET, "/api/v1/dashboard/settings",                   "platform.admin.get_settings",       &by_team, "Get the settings",
-	  .out = &settings_shape, .sql = &q_settings_get, .run = settings_get },
+	  .out = &settings_shape, .sql = &q_settings_get },
 	{ PUT, "/api/v1/dashboard/settings",                   "platform.admin.update_settings",    &by_team_admin, "Change the settings",
 	  .about = "Fields left out keep their value, null clears them. Whoever is signed in stays so when email_verification_required "
 		   "becomes true, but can sign in again only with a verified address.",

@@ -307,14 +307,6 @@ static enum err tenant_refresh(struct req *rq)
 	return answer_tokens(rq, res);
 }
 
-static enum err tenant_logout(struct req *rq)
-{
-	PGresult *res;
-	enum err rc = db_call(rq, &q_team_logout, true, &res);
-
-	return rc ? rc : answer_message(rq, "Successfully logged out");
-}
-
 /* A new ticket in the caller's tenant, as token_hash, and the mail with its link, as mail_payload. */
 static enum err prepare_ticket(struct req *rq, const char *template, const char *page)
 {
@@ -444,7 +436,7 @@ const struct route tenant_auth_routes[] = {
 	  .body = refresh_in, .out = &token_shape, .errors = refresh_errors, .run = tenant_refresh, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/logout",            "platform.identity.tenant_logout",            &by_team_any_mode, "Log out",
 	  .about = "Ends all of the caller's sessions, on every device.",
-	  .out = &message_shape, .run = tenant_logout, .status = 200 },
+	  .out = &message_shape, .sql = &q_team_logout, .status = 200 },
 	{ GET,  "/api/v1/tenant-auth/me",                "platform.identity.tenant_me",                &by_team_any_mode, "Who am I?",
 	  .out = &me_shape, .sql = &q_team_me },
 	{ POST, "/api/v1/tenant-auth/forgot-password",   "platform.identity.tenant_forgot_password",   &by_anyone, "Have a link for a new password mailed",

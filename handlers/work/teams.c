@@ -17,22 +17,22 @@ static const struct field find_in[] = {
 	FIELD_END
 };
 
-#define TEAM_FIELDS \
-	{ "id",             F_UUID,     OUT }, \
-	{ "name",           F_TEXT,     OUT | NEW | SET | NEEDED, .min = 1, .max = 255, .example = "Sales" }, \
-	{ "description",    F_TEXT,     OUT | NEW | SET | F_NULL, .max = 2000, .example = "Who sells" }, \
-	{ "color",          F_COLOR,    OUT | NEW | SET | F_NULL, .example = "#1a2b3c" }, \
-	{ "icon",           F_TEXT,     OUT | NEW | SET | F_NULL, .max = 50, .example = "star" }, \
-	{ "parent_team_id", F_UUID,     OUT | NEW | SET | F_NULL, .about = "null: at the top" }, \
-	{ "lead_member_id", F_UUID,     OUT | NEW | SET | F_NULL, .about = "becomes a lead of the team; the one before, a member" }, \
-	{ "member_ids",     F_LIST,     NEW, .item = F_UUID, .max = 500, .about = "who is in it beside the lead" }, \
-	{ "is_active",      F_BOOL,     OUT | NEW | SET, .def = "true" }, \
-	{ "member_count",   F_INT,      OUT }, \
-	{ "created_by_id",  F_UUID,     OUT | F_NULL, .about = "a member; null: one who has left" }, \
-	{ "created_at",     F_DATETIME, OUT }, \
-	{ "updated_at",     F_DATETIME, OUT }
-
-static const struct field team[] = { TEAM_FIELDS, FIELD_END };
+static const struct field team[] = {
+	{ "id",             F_UUID,     OUT },
+	{ "name",           F_TEXT,     OUT | NEW | SET | NEEDED, .min = 1, .max = 255, .example = "Sales" },
+	{ "description",    F_TEXT,     OUT | NEW | SET | F_NULL, .max = 2000, .example = "Who sells" },
+	{ "color",          F_COLOR,    OUT | NEW | SET | F_NULL, .example = "#1a2b3c" },
+	{ "icon",           F_TEXT,     OUT | NEW | SET | F_NULL, .max = 50, .example = "star" },
+	{ "parent_team_id", F_UUID,     OUT | NEW | SET | F_NULL, .about = "null: at the top" },
+	{ "lead_member_id", F_UUID,     OUT | NEW | SET | F_NULL, .about = "becomes a lead of the team; the one before, a member" },
+	{ "member_ids",     F_LIST,     NEW, .item = F_UUID, .max = 500, .about = "who is in it beside the lead" },
+	{ "is_active",      F_BOOL,     OUT | NEW | SET, .def = "true" },
+	{ "member_count",   F_INT,      OUT },
+	{ "created_by_id",  F_UUID,     OUT | F_NULL, .about = "a member; null: one who has left" },
+	{ "created_at",     F_DATETIME, OUT },
+	{ "updated_at",     F_DATETIME, OUT },
+	FIELD_END
+};
 
 static const struct field team_member[] = {
 	{ "id",        F_UUID,     OUT },
@@ -50,7 +50,7 @@ static const struct field role_in[] = {
 };
 
 static const struct field team_detail[] = {
-	TEAM_FIELDS,
+	FIELDS_OF(team),
 	{ "lead",        F_OBJECT, OUT | F_NULL, .fields = member_ref },
 	{ "members",     F_LIST,   OUT, .fields = team_member },
 	{ "child_teams", F_LIST,   OUT, .fields = team },

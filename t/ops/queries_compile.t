@@ -28,7 +28,7 @@ sub statement ($sql) {
     my $made = compile("-- name: q :row\n$sql");
     die $made->{stderr} if $made->{status};
     my ($text, $n, $params) = $made->{c} =~ /\.text = "(.*)",\n\t\.shape = SHAPE_ROW, \.nparams = (\d+), \.params = (.*)\n/ or die $made->{c};
-    my @params = $params =~ /"(\w+)"/g;
+    my @params = $params =~ /"(\@?\w+)"/g;
     is $n, @params, "as many parameters as their number says: $sql";
     return $text =~ s/\\(["\\])/$1/gr, @params;
 }
@@ -63,15 +63,21 @@ subtest 'what comes from the credentials is no parameter' => sub {
     becomes 'SELECT 1 WHERE t=@team AND o = @org_role AND m=(@member);',
         'SELECT 1 WHERE t=(SELECT app_team()) AND o = (SELECT app_org_role()) AND m=((SELECT app_member()))';
     becomes q{SELECT a @> b, a <@ b, a @@ b, '@tenant', x.a@b;}, q{SELECT a @> b, a <@ b, a @@ b, '@tenant', x.a@b};
+    becomes 'SELECT @session::uuid, :session;', 'SELECT $1::uuid, $2', '@session', 'session';
     refused "-- name: a :row\nSELECT \@caller;\n", 'f.sql:2: @caller is no credential; there are @is_secret, @made, @member,';
 };
 
+# The query q of some .sql text, as the test library has it.
+sub loaded ($text) {
+    my $file = File::Temp->new(SUFFIX => '.sql');
+    print {$file} $text or die $!;
+    $file->flush;
+    return Ashlar::Queries->load("$file")->get('q');
+}
+
 # A list's statement with these parts, by what the test library makes of it.
 sub list ($head, $sql, $parts = 0, @more) {
-    my $file = File::Temp->new(SUFFIX => '.sql');
-    print {$file} "-- name: q :page\n$head$sql" or die $!;
-    $file->flush;
-    return (Ashlar::Queries::statement(Ashlar::Queries->load("$file")->get('q'), $parts, @more))[0] =~ s/ +/ /gr;
+    return (Ashlar::Queries::statement(loaded("-- name: q :page\n$head$sql"), $parts, @more))[0] =~ s/ +/ /gr;
 }
 
 subtest 'parts' => sub {
@@ -90,6 +96,11 @@ subtest 'parts' => sub {
     my $either = "SELECT a.id FROM a WHERE true [:x/:y !z| AND either] [!x !y !z| AND none] [:z| AND z = :z] ORDER BY a.id;\n";
     like list('', $either, $_->[0]), qr/counted\) AS total, a\.id FROM a WHERE true \Q$_->[1]\EORDER/, $_->[1] || 'none of them'
         for [ 0, 'AND none ' ], [ 1, 'AND either ' ], [ 2, 'AND either ' ], [ 4, 'AND z = $1 ' ], [ 7, 'AND z = $1 ' ];
+    my $state = loaded("-- name: q :rows\nSELECT a [:s=b/c| AND s = :s] ORDER BY [:s=d| a.d | a.id] [:x| AND x];\n");
+    my $asked = sub (%value) { return (Ashlar::Queries::asked($state, \%value))[0] };
+    is $asked->(s => 'c'),           'SELECT a AND s = $1 ORDER BY a.id ', 'one of some values';
+    is $asked->(s => 'd'),           'SELECT a  ORDER BY a.d  ',           '  another';
+    is $asked->(s => 'e', x => 1),   'SELECT a  ORDER BY a.id AND x',      '  none of them, and a part of any value';
     refused "-- name: a :rows\nSELECT [!x| 1 | 2];\n", 'f.sql:2: what is else takes one condition';
     like list('', "SELECT a.id FROM a ORDER BY a.id LIMIT 5;\n"), qr/ORDER BY a\.id LIMIT 5\z/, 'a limit by hand is the limit';
     like list('', "SELECT a.id, x[1], ARRAY['[ :x ]'] FROM a WHERE b = ANY (ARRAY[:y, 1]) ORDER BY a.id;\n"), qr/x\[1\], ARRAY\['\[ :x \]'\] .*ARRAY\[\$1, 1\]/, 'arrays are none';

@@ -644,6 +644,11 @@ static const char *names_of(const struct field *table)
 	return buf_str(&b);
 }
 
+static const struct field inner[] = { { "y", F_TEXT, F_NULL }, FIELD_END };
+static const struct field more[] = {
+	FIELDS_OF(resource), { "x", F_TEXT }, { .type = F_FIELDS, F_OPTIONAL, .fields = inner }, FIELD_END
+};
+
 static const struct field *field_named(const struct field *table, const char *name)
 {
 	while (strcmp(table->name, name) != 0)
@@ -674,6 +679,11 @@ static void test_uses(void)
 	ok(field_use(resource, NEW) == new, "it is made once");
 	ok(field_use(all, NEW) == all && !field_use(NULL, OUT), "a table without marks is used as it is");
 	ok(!(new->flags &(MARKS | NEEDED)), "marks are gone");
+	is_str(names_of(field_use(more, NEW)), "name! note? plan kind level secret always! x y?",
+	       "another table's fields stand in their place, by the same marks");
+	is_str(names_of(field_use(more, OUT)),
+	       "id name note? plan? kind? state level count parts always! x y?", "  in each use");
+	ok(field_named(field_use(more, NEW), "y")->flags & F_OPTIONAL, "  with the flags of the place");
 	ok(!field_compile(resource), "nothing to compile");
 	ok(field_compile((const struct field[]){ { "x", F_TEXT, .fits = &(struct pattern){ "(", "x" } },
 						 FIELD_END }),

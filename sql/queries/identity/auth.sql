@@ -127,5 +127,5 @@ WHERE tenant_id = @tenant AND id = @user;
 
 -- name: change_password :row
 -- is_changed is null while wait_s is not 0.
-SELECT l.wait_s, CASE WHEN l.wait_s = 0 THEN user_change_password(:before, :password_hash, :current_session::uuid) END AS is_changed
+SELECT l.wait_s, CASE WHEN l.wait_s = 0 THEN user_change_password(:before, :password_hash, @session::uuid) END AS is_changed
 FROM (SELECT guess_passed('change_password', 'user:' || @user, address_is_known(@user)) AS wait_s OFFSET 0) l;

@@ -20,7 +20,7 @@ JOIN LATERAL session_tokens(r.session_id, r.issued_at) t ON true;
 
 -- name: session_list :rows
 -- The caller's that are good, newest first.
-SELECT id, method, user_agent AS device, ip, id IS NOT DISTINCT FROM :current_session::uuid AS is_current, last_seen_at,
+SELECT id, method, user_agent AS device, ip, id IS NOT DISTINCT FROM @session::uuid AS is_current, last_seen_at,
        created_at, expires_at
 FROM sessions
 WHERE tenant_id = @tenant AND user_id = @user AND revoked_at IS NULL AND expires_at > now()
@@ -40,7 +40,7 @@ FROM ended;
 -- name: session_revoke_others :row
 SELECT 'All other sessions revoked' AS message,
        audit('session.revoke', 'user', u.public_id,
-             jsonb_build_object('sessions', sessions_end(u.id, :current_session::uuid))) AS _audited
+             jsonb_build_object('sessions', sessions_end(u.id, @session::uuid))) AS _audited
 FROM users u
 WHERE u.tenant_id = @tenant AND u.id = @user;
 
@@ -49,7 +49,7 @@ WHERE u.tenant_id = @tenant AND u.id = @user;
 WITH ended AS (
     UPDATE sessions SET revoked_at = now()
     WHERE tenant_id = @tenant AND user_id = @user AND revoked_at IS NULL AND expires_at > now()
-      AND (coalesce(:all::boolean, false) OR id = :current_session::uuid)
+      AND (coalesce(:all::boolean, false) OR id = @session::uuid)
     RETURNING id
 )
 SELECT 'Successfully logged out' AS message,

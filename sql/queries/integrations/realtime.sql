@@ -63,11 +63,11 @@ VALUES (@tenant, :ticket_hash::bytea, @user, :session::uuid, :issuer, :subject, 
 RETURNING :ticket::text AS ticket, expires_at;
 
 -- name: realtime_connect :row
--- Who stands at the door, and is the page (:origin, in lower case) one of the tenant's, by its public keys?
+-- Who stands at the door, and is the page (@origin, in lower case) one of the tenant's, by its public keys?
 SELECT app_tenant()::text AS tenant_id, u.id::text, u.public_id,
        EXISTS (SELECT FROM api_keys k
                WHERE k.tenant_id = app_tenant() AND k.type = 'public' AND k.is_active AND k.revoked_at IS NULL
-                 AND :origin = ANY (k.allowed_origins)) AS is_from_page
+                 AND @origin = ANY (k.allowed_origins)) AS is_from_page
 FROM users u
 WHERE u.tenant_id = @tenant AND u.id = @user;
 
@@ -76,7 +76,7 @@ WHERE u.tenant_id = @tenant AND u.id = @user;
 SELECT app_tenant()::text AS tenant_id, u.id::text, u.public_id,
        EXISTS (SELECT FROM api_keys k
                WHERE k.tenant_id = app_tenant() AND k.type = 'public' AND k.is_active AND k.revoked_at IS NULL
-                 AND :origin = ANY (k.allowed_origins)) AS is_from_page,
+                 AND @origin = ANY (k.allowed_origins)) AS is_from_page,
        realtime_kind(:channel) IS NOT NULL AS is_channel,
        coalesce(realtime_may(u.id, :channel, 'subscribe'), false) AS may
 FROM users u
@@ -87,7 +87,7 @@ WHERE u.tenant_id = @tenant AND u.id = @user;
 SELECT app_tenant()::text AS tenant_id, u.id::text, u.public_id,
        EXISTS (SELECT FROM api_keys k
                WHERE k.tenant_id = app_tenant() AND k.type = 'public' AND k.is_active AND k.revoked_at IS NULL
-                 AND :origin = ANY (k.allowed_origins)) AS is_from_page,
+                 AND @origin = ANY (k.allowed_origins)) AS is_from_page,
        'member:' || @member AS channel, 'workspace:' || @workspace AS also, true AS is_plain
 FROM users u
 WHERE u.tenant_id = @tenant AND u.id = @user;

@@ -7,9 +7,9 @@
 -- count: FROM (SELECT j.queue, j.kind
 -- count:       FROM jobs j
 -- count:       WHERE j.tenant_id = @tenant
--- count:         [AND j.state = :pending AND j.state IN ('scheduled', 'queued', 'running')]
--- count:         [AND j.state = :ended AND j.finished_at IS NOT NULL]
--- count:       ORDER BY [:ended| j.finished_at | j.id] DESC LIMIT 10001) j
+-- count:         [:state=scheduled/queued/running| AND j.state = :state AND j.state IN ('scheduled', 'queued', 'running')]
+-- count:         [:state=completed/failed/cancelled| AND j.state = :state AND j.finished_at IS NOT NULL]
+-- count:       ORDER BY [:state=completed/failed/cancelled| j.finished_at | j.id] DESC LIMIT 10001) j
 -- count: WHERE true [AND j.queue = :queue] [AND j.kind = :kind]
 -- Newest first; those whose state is an end have their order in another index, the
 -- latest first.
@@ -19,12 +19,12 @@ SELECT s.id, s.queue, s.kind, s.state, s.priority, s.payload, s.attempts, s.max_
 FROM (SELECT j AS job, j.queue, j.kind, j.id, j.finished_at
       FROM jobs j
       WHERE j.tenant_id = @tenant
-        [AND j.state = :pending AND j.state IN ('scheduled', 'queued', 'running')]
-        [AND j.state = :ended AND j.finished_at IS NOT NULL]
-      ORDER BY [:ended| j.finished_at | j.id] DESC LIMIT 10001) j,
+        [:state=scheduled/queued/running| AND j.state = :state AND j.state IN ('scheduled', 'queued', 'running')]
+        [:state=completed/failed/cancelled| AND j.state = :state AND j.finished_at IS NOT NULL]
+      ORDER BY [:state=completed/failed/cancelled| j.finished_at | j.id] DESC LIMIT 10001) j,
      admin_job_shown(j.job) s
 WHERE true [AND j.queue = :queue] [AND j.kind = :kind]
-ORDER BY [:ended| j.finished_at | j.id] DESC;
+ORDER BY [:state=completed/failed/cancelled| j.finished_at | j.id] DESC;
 
 -- name: admin_job_retry :row
 SELECT j.id, j.queue, j.kind, j.state, j.priority, j.payload, j.attempts, j.max_attempts, j.timeout_s, j.run_at,

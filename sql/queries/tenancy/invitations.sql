@@ -85,4 +85,4 @@ SELECT i.id, i.organization_id, o.name AS organization_name, i.email, i.role,
        invitation_status(i.status, i.expires_at) AS status, i.invited_by, i.expires_at, i.created_at
 FROM invitations i
 JOIN organizations o ON o.tenant_id = i.tenant_id AND o.id = i.organization_id
-WHERE i.tenant_id = @tenant AND i.token_hash = :token_hash::bytea AND o.deleted_at IS NULL;
+WHERE i.tenant_id = @tenant AND i.token_hash = :invitation_token_hash::bytea AND o.deleted_at IS NULL;

@@ -10,7 +10,7 @@ SELECT s.tenant_id, t.name, t.slug, s.support_email, s.email_from_name, s.logo_u
         FROM (SELECT known.provider, known.name, coalesce(o.is_enabled, false) AS is_enabled, o.client_id,
                      o.client_secret_sealed IS NOT NULL AS has_client_secret,
                      coalesce(o.redirect_uris, '{}') AS redirect_uris,
-                     format('%s/api/v1/auth/%s/callback', :public_url::text, known.provider) AS callback_url,
+                     format('%s/api/v1/auth/%s/callback', @public_url::text, known.provider) AS callback_url,
                      json_time(o.updated_at) AS updated_at
               FROM (VALUES ('google', 'Google')) known (provider, name)
               LEFT JOIN oauth_providers o ON o.tenant_id = s.tenant_id AND o.provider = known.provider) p) AS oauth_providers,
@@ -67,7 +67,7 @@ WITH before AS (
     RETURNING *
 )
 SELECT s.provider, 'Google' AS name, s.is_enabled, s.client_id, s.client_secret_sealed IS NOT NULL AS has_client_secret,
-       s.redirect_uris, format('%s/api/v1/auth/%s/callback', :public_url::text, s.provider) AS callback_url, s.updated_at,
+       s.redirect_uris, format('%s/api/v1/auth/%s/callback', @public_url::text, s.provider) AS callback_url, s.updated_at,
        audit('settings.update', 'oauth_provider', s.provider, jsonb_build_object('is_enabled', s.is_enabled, 'fields',
              changed_fields(coalesce(before.row, '{}'), to_jsonb(s) - 'tenant_id' - 'provider'))) AS _noted
 FROM stored s, before;

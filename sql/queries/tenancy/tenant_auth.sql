@@ -56,8 +56,8 @@ SELECT r.is_reused AS _is_reused, t.*
 FROM team_session_refresh(:session::uuid, :generation::integer) r
 JOIN LATERAL team_session_tokens(r.session_id, r.issued_at) t ON true;
 
--- name: team_logout :exec
-SELECT team_sessions_end(@team), audit('session.revoke', 'team_member', @team::text, '{"sessions": "all"}');
+-- name: team_logout :row
+SELECT 'Successfully logged out' AS message, team_sessions_end(@team) AS _ended, audit('session.revoke', 'team_member', @team::text, '{"sessions": "all"}') AS _audited;
 
 -- name: team_me :row
 SELECT team_user(m) AS "user", tenant_account(t) AS tenant, team_permissions(m.role) AS permissions

@@ -64,10 +64,12 @@ sub statements ($query) {
     return @made;
 }
 
-# The statement for these values: a part stands when each of its parameters has one.
+# The statement for these values: a part stands when each of its parameters has one, or one of some.
 sub asked ($query, $value, $pieces = $query->{pieces}) {
     my $parts = 0;
     for my $i (0 .. $#{ $query->{parts} }) {
+        my %of = map { $_ => 1 } @{ $query->{values}[$i] // [] };
+        next if %of && !$of{ $value->{ $query->{params}[ $query->{parts}[$i][0] ] } // '' };
         $parts |= 1 << $i if !grep { !length($value->{ $query->{params}[$_] } // '') } @{ $query->{parts}[$i] };
     }
     return statement($query, $parts, 0, undef, $pieces);
