@@ -84,7 +84,11 @@ $(BUILD)/t/%: t/unit/%.c $(BUILD)/libashlar.a
 $(BUILD)/tailer: t/lib/tailer.c $(BUILD)/libashlar.a
 	$(call run,TEST $<)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $< $(BUILD)/libashlar.a $(LDLIBS)
 
-unit: $(UNIT) $(BUILD)/tailer
+# What Ashlar::Process preloads.
+$(BUILD)/quick_scrypt.so: t/lib/quick_scrypt.c
+	$(call run,TEST $<)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -MF $@.d -o $@ $< -ldl
+
+unit: $(UNIT) $(BUILD)/tailer $(BUILD)/quick_scrypt.so
 
 $(BUILD)/fuzz/%: t/fuzz/%.c $(BUILD)/libashlar.a
 	@mkdir -p $(@D)

@@ -4,11 +4,22 @@ package Ashlar::Process;
 # and gone when the test is, however that ends.
 
 use v5.36;
+use Cwd 'abs_path';
 use Errno 'EINTR';
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
 my %live;    # by pid; only what this very process started
+
+# Passwords are hashed quickly by every ashlar of a test (t/lib/quick_scrypt.c), also by one that the test
+# runs itself; not in the builds of sanitizers and coverage, whose own libraries want to be the first.
+{
+    my $quick = abs_path('build/quick_scrypt.so');
+    $ENV{LD_PRELOAD} = $quick if $quick && -e $quick && !$ENV{SAN} && !$ENV{COV};    ## no critic (RequireLocalizedPunctuationVars)
+}
+
+# For tests of what the time of hashing does to others, before anything is started.
+sub real_scrypt () { delete $ENV{LD_PRELOAD}; return }    ## no critic (RequireLocalizedPunctuationVars)
 
 # Start a program.
 #
@@ -41,7 +52,8 @@ sub start ($class, %arg) {
             _die_with_parent();    # changing the user cleared it
         }
         chdir $arg{dir} or die "$arg{dir}: $!\n" if $arg{dir};
-        local %ENV = (PATH => $ENV{PATH}, HOME => $ENV{HOME} // '/', %{ $arg{env} // {} });
+        my @quick = defined $ENV{LD_PRELOAD} && $arg{cmd}[0] =~ m{/ashlar\z} ? (LD_PRELOAD => $ENV{LD_PRELOAD}) : ();
+        local %ENV = (PATH => $ENV{PATH}, HOME => $ENV{HOME} // '/', @quick, %{ $arg{env} // {} });
         no warnings 'exec';
         exec { $arg{cmd}[0] } @{ $arg{cmd} } or die "$arg{cmd}[0]: $!\n";
     };
