@@ -105,15 +105,18 @@ sub start ($class, %arg) {
         RATE_LIMIT_ADDRESS => 0,
         RATE_LIMIT_OPERATIONS => $arg{RATE_LIMIT_DEFAULT} // 0,
         SHM_FILE           => "$dir/shared",
+        ASHLAR_TEST_SCRYPT => "$dir/scrypt",
         TZ                 => 'America/St_Johns',    # half an hour off: what is not UTC shows
         Ashlar::Cluster::sanitizer_env($self->{dir}),
         (map { /^[A-Z]/ ? ($_ => delete $arg{$_}) : () } keys %arg),
     };
     die 'unknown options: ', join(' ', sort keys %arg), "\n" if %arg;
-    $self->start_pool($_) for grep { $self->{size}{$_} } qw(main slow hash);
+    my @pools = grep { $self->{size}{$_} } qw(main slow hash);
+    my @ready = map { $self->start_pool($_, together => 1) } @pools;
+    $self->_start_nginx;
+    $_->() for @ready;
     $self->start_realtime if $realtime;
     $self->start_worker(children => $worker) if $worker;
-    $self->_start_nginx;
     return $self;
 }
 
@@ -327,7 +330,8 @@ sub upgrade ($self) {
 # With sockets, a pool's stays the same one.
 sub _socket_of ($self, $pool) { return $self->{sockets} && ($self->{sockets}{$pool} //= $self->listen_for($pool)) }
 
-# Start a pool; with on_socket => $listening it inherits that as fd 0.
+# Start a pool; with on_socket => $listening it inherits that as fd 0.  together => 1 answers with a sub
+# that waits for it, so that others start meanwhile.
 sub start_pool ($self, $pool, %arg) {
     my $socket = "$self->{dir}/$pool.sock";
     $arg{on_socket} //= $self->_socket_of($pool);
@@ -340,7 +344,11 @@ sub start_pool ($self, $pool, %arg) {
         stdin => $arg{on_socket},
     );
     return $master if $arg{no_wait};
-    $self->_wait_for("pool $pool", $master, sub { ($arg{on_socket} || ((stat $socket)[1] // 0) != $before) && $self->fcgi($pool)->request('GET', '/api/v1/public/health')->status == 200 });
+    my $wait = sub {
+        $self->_wait_for("pool $pool", $master, sub { ($arg{on_socket} || ((stat $socket)[1] // 0) != $before) && $self->fcgi($pool)->request('GET', '/api/v1/public/health')->status == 200 });
+    };
+    return $wait if $arg{together};
+    $wait->();
     return $master;
 }
 
@@ -528,6 +536,16 @@ sub log_of ($self, $res) {
     }
 }
 
+# What scrypt was called with while $do ran, "N r p" for each call: see t/lib/quick_scrypt.c, which not every
+# build can have.  Nothing else may be asked meanwhile.
+sub counts_hashes ($self) { return defined $ENV{LD_PRELOAD} }
+
+sub hashes ($self, $do) {
+    unlink "$self->{dir}/scrypt";
+    $do->();
+    return split /\n/, _slurp("$self->{dir}/scrypt");
+}
+
 # Error lines that match are this test's own doing; of the pools and of nginx.
 sub expect_log ($self, @patterns) {
     push @{ $self->{expected} }, @patterns;
@@ -580,7 +598,8 @@ sub _finish ($self) {
     } while (@$open && time < $until && sleep 0.05);
     is_deeply $open, [], 'no transaction is left open';
 
-    my @stubborn = grep { !$self->{pool}{$_}->stop('TERM', 15) } sort keys %{ $self->{pool} };
+    $_->signal('TERM') for values %{ $self->{pool} };    # they stop side by side
+    my @stubborn = grep { !$self->{pool}{$_}->stop(0, 15) } sort keys %{ $self->{pool} };
     is "@stubborn", '', 'the pools stop when asked to, and leave no process';
     ok $self->{server}->stop('QUIT', 15), 'nginx stops when asked to';
 

@@ -11,6 +11,7 @@ use Cpanel::JSON::XS 'decode_json';
 use Encode 'encode_utf8';
 use MIME::Base64 'encode_base64';
 
+Ashlar::Process::real_scrypt();    # as openssl's, which says what is right
 my $t    = Api->start(@BEHIND_PROXY);
 my $auth = '/api/v1/auth';
 my $team = '/api/v1/tenant-auth';

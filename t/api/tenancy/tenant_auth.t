@@ -3,8 +3,7 @@
 use v5.36;
 use lib 't/lib';
 use Api;
-use List::Util 'min';
-use Time::HiRes 'time';
+use Ashlar::Timing 'take_as_long';
 
 my $t    = Api->start;
 my $base = '/api/v1/tenant-auth';
@@ -162,18 +161,17 @@ subtest 'a wrong password and an unknown address look alike' => sub {
 };
 
 subtest 'it takes as long for both' => sub {
-    my %ms;
-    for my $n (1 .. 7) {
-        for my $email ('ann@example.com', 'nobody@example.com') {
+    my $try = sub ($email) {
+        return sub ($n = 0) {
             forgive();
-            my $since = time;
-            $t->post("$base/login", { email => $email, password => 'Wrong-horse-7' });
-            push @{ $ms{$email} }, (time - $since) * 1000;
-        }
+            return $t->post("$base/login", { email => $email, password => 'Wrong-horse-7' })->seconds;
+        };
+    };
+    my @try = map { $try->($_) } 'ann@example.com', 'nobody@example.com';
+    for my $call ($t->counts_hashes ? @try : ()) {
+        is_deeply [ $t->hashes($call) ], ['16384 8 5'], 'one password is hashed';
     }
-    # Whatever else the machine does only adds to a time: the least of each is what the call takes.
-    my ($less, $more) = sort { $a <=> $b } map { min(@$_) } values %ms;
-    cmp_ok $less / $more, '>', 0.6, sprintf '%.0f ms and %.0f ms', $less, $more;
+    take_as_long(@try, 'and the clock tells no difference');
 };
 
 subtest 'login: ten wrong ones in a quarter of an hour, by account and address' => sub {

@@ -18,7 +18,7 @@ my %live;    # by pid; only what this very process started
     $ENV{LD_PRELOAD} = $quick if $quick && -e $quick && !$ENV{SAN} && !$ENV{COV};    ## no critic (RequireLocalizedPunctuationVars)
 }
 
-# For tests of what the time of hashing does to others, before anything is started.
+# For tests that make hashes themselves; before anything is started.
 sub real_scrypt () { delete $ENV{LD_PRELOAD}; return }    ## no critic (RequireLocalizedPunctuationVars)
 
 # Start a program.
