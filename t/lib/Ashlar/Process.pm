@@ -122,6 +122,13 @@ sub kill_group ($self) {
     return;
 }
 
+# The CPU seconds of it and of its children that have ended.
+sub cpu ($self) {
+    open my $in, '<', "/proc/$self->{pid}/stat" or return 0;
+    my @field = split ' ', <$in> =~ s/^.*\) //sr;
+    return ($field[11] + $field[12] + $field[13] + $field[14]) / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+}
+
 # The processes it forked.
 sub children ($self) {
     open my $in, '<', "/proc/$self->{pid}/task/$self->{pid}/children" or return;
