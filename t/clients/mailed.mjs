@@ -1,19 +1,20 @@
 // The pages that mailed links open, as people go through them: headless Chromium.
 //
-//	node t/clients/mailed.mjs	the task is JSON on stdin
+//	node t/clients/mailed.mjs TASK	a task is JSON
 //
 //	listen	where port 443 of the hosts in "hosts" is, on this machine
 //	spki	of the server's certificate, which Chromium is to trust
-//	visits	[{ url, locale, steps }]: each in a browser of its own; a step is
-//		{ fill: { name: text }, click: "what the button says" }, and waits for what comes of it
 //
-// What was seen goes to stdout: for each visit { errors, outside, pages }, of which
+// Each line of stdin is a list of visits, [{ url, locale, steps }]: each with cookies and
+// storage of its own; a step is { fill: { name: text }, click: "what the button says" }, and
+// waits for what comes of it.  One browser makes them all, as starting it costs more than a visit.
+//
+// What was seen is a line of stdout: for each visit { errors, outside, pages }, of which
 // pages are what the page showed when it was open and after each step.
+import { createInterface } from 'node:readline'
 import { chromium } from 'playwright-core'
 
-let input = ''
-for await (const chunk of process.stdin) input += chunk
-const task = JSON.parse(input)
+const task = JSON.parse(process.argv[2])
 
 // What a reader sees.
 const look = (page) => page.evaluate(() => {
@@ -72,9 +73,11 @@ const browser = await chromium.launch({
   ],
 })
 try {
-  const all = []
-  for (const one of task.visits) all.push(await visit(browser, one))
-  console.log(JSON.stringify(all))
+  for await (const line of createInterface({ input: process.stdin })) {
+    const all = []
+    for (const one of JSON.parse(line)) all.push(await visit(browser, one))
+    console.log(JSON.stringify(all))
+  }
 } finally {
   await browser.close()
 }

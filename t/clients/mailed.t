@@ -20,19 +20,29 @@ set_tenant($t, 'acme', email_from_name => 'Acme Werke', logo_url => $logo, brand
 
 my ($spki) = qx(openssl x509 -in $t->{dir}/cert.pem -pubkey -noout | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64) =~ /(\S+)/;
 
+# One Chromium for all visits.  Tokens go through its pipes alone: none may be in a log.
+pipe my $in, my $visits or die "pipe: $!\n";
+pipe my $seen, my $out or die "pipe: $!\n";
+my $task = encode_json({ listen => "127.0.0.1:$t->{https_port}", spki => $spki, hosts => ['cdn.acme.example'] });
+my $chromium = Ashlar::Process->start(cmd => [ 'node', 't/clients/mailed.mjs', $task ], log => "$t->{dir}/mailed.err", stdin => $in, stdout => $out);
+close $_ or die "close: $!\n" for $in, $out;
+$visits->autoflush;
+
 # What Chromium saw at these visits.
 sub visits (@visits) {
-    my $dir = "$t->{dir}/mailed";
-    open my $out, '>:raw', "$dir.in" or die "$dir.in: $!\n";
-    print $out encode_json({ listen => "127.0.0.1:$t->{https_port}", spki => $spki, hosts => ['cdn.acme.example'], visits => \@visits });
-    close $out or die "$dir.in: $!\n";
-    my $program = Ashlar::Process->start(cmd => [ 'sh', '-c', "exec node t/clients/mailed.mjs <$dir.in 2>$dir.err" ], log => "$dir.out");
-    my $status  = $program->wait_for(300);
-    $program->kill_group;
-    my ($said, $complaint) = map { open my $in, '<:raw', $_ or die "$_: $!\n"; local $/ = undef; <$in> // '' } "$dir.out", "$dir.err";
-    unlink "$dir.in", "$dir.out", "$dir.err";    # they hold tokens, and none may be in a log
-    return @{ decode_json($said) } if defined $status && $status == 0;
-    die "Chromium: $complaint\n";
+    print $visits encode_json(\@visits), "\n";
+    my $said = readline $seen;
+    return @{ decode_json($said) } if defined $said;
+    die "Chromium: ", do { open my $err, '<:raw', "$t->{dir}/mailed.err" or die "mailed.err: $!\n"; local $/ = undef; <$err> // '' }, "\n";
+}
+
+END {
+    my $status = $?;
+    if ($chromium) {
+        close $visits;
+        $chromium->wait_for(30);    # it closes the browser, which is in a group of its own
+    }
+    $? = $status;    ## no critic (RequireLocalizedPunctuationVars)
 }
 
 # The link in the newest mail to somebody.

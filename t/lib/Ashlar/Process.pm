@@ -28,6 +28,7 @@ sub real_scrypt () { delete $ENV{LD_PRELOAD}; return }    ## no critic (RequireL
 #          the developer has set
 #   stdin  a file handle for fd 0 (a listening socket, as systemd passes it)
 #   log    the file that stdout and stderr are appended to
+#   stdout a file handle for fd 1, instead of the log
 #   user   run as this user (only root can)
 #   dir    the working directory
 sub start ($class, %arg) {
@@ -46,6 +47,7 @@ sub start ($class, %arg) {
         else {
             open STDIN, '<', '/dev/null' or die "/dev/null: $!\n";
         }
+        if ($arg{stdout}) { POSIX::dup2(fileno $arg{stdout}, 1) // die "dup2: $!\n" }
         if ($arg{user}) {
             my ($uid, $gid) = (getpwnam $arg{user})[2, 3];
             POSIX::setgid($gid) && ($) = "$gid $gid") && POSIX::setuid($uid) or die "cannot become $arg{user}: $!\n";
