@@ -490,7 +490,10 @@ sub _certificate () {
 # A handle to the database as superuser, past row-level security.
 sub db ($self) {
     delete $self->{db} if $self->{db} && !$self->{db}->ping;    # the server was restarted
-    return $self->{db} //= $self->{cluster}->connect($self->{database});
+    return $self->{db} if $self->{db};
+    $self->{db} = $self->{cluster}->connect($self->{database});
+    $self->{db}{PrintWarn} = 0;    # of a server that the test shuts down
+    return $self->{db};
 }
 
 # A connection on which the test holds a lock, as superuser; ->commit or ->disconnect lets go.

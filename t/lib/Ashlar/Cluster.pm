@@ -55,6 +55,7 @@ sub start ($class) {
         max_wal_senders = 0
         max_wal_size = 2GB
         autovacuum = off
+        jit = off
         log_line_prefix = '%m [%p] %d '
         END
     close $conf or die "postgresql.conf: $!\n";
