@@ -25,7 +25,7 @@ QUERIES  = $(patsubst sql/queries/%.sql,build/sql/%,$(wildcard sql/queries/*/*.s
 SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) build/routes.c build/passwords.c build/mail_templates.c
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
 CMD_OBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/*.c) build/embedded.c)
-SQL_DIRS = sql/setup sql/migrations sql/functions sql/search sql/seed sql/scale
+SQL_DIRS = sql/setup sql/migrations sql/functions sql/search sql/sample sql/scale
 UNIT     = $(patsubst t/unit/%.c,$(BUILD)/t/%,$(wildcard t/unit/*.c))
 FUZZERS  = $(patsubst t/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard t/fuzz/*.c))
 SECONDS ?= 10
@@ -68,7 +68,7 @@ $(BUILD)/libashlar.a: $(OBJ)
 	$(call run,AR $@)$(AR) rcs $@ $^
 
 # The directories too: a file that is removed changes only them.
-build/embedded.c: tools/embed $(SQL_DIRS) $(wildcard $(SQL_DIRS:%=%/*.sql) sql/functions/*/*.sql) $(wildcard sql/functions/*)
+build/embedded.c: tools/embed $(SQL_DIRS) $(wildcard $(SQL_DIRS:%=%/*.sql) sql/functions/*/*.sql sql/sample/*/*.sql) $(wildcard sql/functions/* sql/sample/*)
 	@mkdir -p build
 	$(call run,SQL $@)tools/embed cmd/cmd.h cmd_file $(foreach d,$(SQL_DIRS),sql_$(notdir $d)=$d) >$@
 

@@ -162,8 +162,8 @@ struct cmd_file {
 	const char *text;
 };
 
-/* In the order of their names, ending with a NULL name. */
-extern const struct cmd_file sql_migrations[], sql_functions[], sql_search[], sql_seed[], sql_scale[],
+/* In the order of their names, or of what they say (tools/embed), ending with a NULL name. */
+extern const struct cmd_file sql_migrations[], sql_functions[], sql_search[], sql_sample[], sql_scale[],
 	sql_setup[];
 
 /* Run a file of sql/<dir> in the open transaction, or die with PostgreSQL's message and the line it means. */

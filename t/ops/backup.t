@@ -21,7 +21,7 @@ my @names  = ('Ärger & "Quotes"', "tab\tnew\nline \\N \\.", '日本語');
 status_is $_->[0]->post('/api/v1/app/projects', { name => $_->[1] }), 201 for map { ([ $ann, $_ ], [ $bob, "of bob: $_" ]) } @names;
 {
     my $db = $t->{cluster}->connect($t->{database});
-    Ashlar::Sample->fill($db, @$_) for [ $A, 'a' ], [ $B, 'b' ];
+    Ashlar::Sample->fill($db, $_) for $A, $B;
     $db->disconnect;
 }
 

@@ -16,12 +16,10 @@ my $sql     = Ashlar::Queries->load;
 my $A       = '00000000-0000-7000-8000-000000000001';
 my ($B) = $super->selectrow_array(q{INSERT INTO tenants (slug, name) VALUES ('b', 'B') RETURNING id});
 
-# One row of everything for each tenant.
-my (%user, %project, %organization);
-for my $tenant ($A, $B) {
-    my $made = Ashlar::Sample->fill($super, $tenant, $tenant eq $A ? 'a' : 'b');
-    ($user{$tenant}, $project{$tenant}, $organization{$tenant}) = @$made{qw(user project organization)};
-}
+# One of everything for each tenant.
+my %sample  = map { $_ => Ashlar::Sample->fill($super, $_) } $A, $B;
+my %user    = map { $_ => $sample{$_}->id('user') } $A, $B;
+my %project = map { $_ => $sample{$_}->id('project') } $A, $B;
 
 my @tables = @{ $super->selectcol_arrayref(<<~'END') };
     SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
@@ -31,7 +29,7 @@ my @tables = @{ $super->selectcol_arrayref(<<~'END') };
     END
 
 my @empty = grep { !$super->selectrow_array("SELECT EXISTS (SELECT FROM $_ WHERE tenant_id = ?)", undef, $A) } @tables;
-is "@empty", '', 'every table has a row here: one that has none needs its line in @rows of t/lib/Ashlar/Sample.pm';
+is "@empty", '', 'every table has a row here: one that has none needs its INSERT in sql/sample/<area>/<noun>.sql';
 
 # A statement that must fail, and with what; it leaves nothing open.
 sub refused ($db, $state, $text, @values) {
@@ -114,21 +112,28 @@ subtest 'a query that forgets its WHERE still sees nothing of another tenant' =>
         unlike $bare, qr/WHERE|\bx\b/, "$query without any WHERE";
         my $rows = within($api, $A, sub { $api->selectall_arrayref($bare, { Slice => {} }) });
         ok @$rows > 0, 'it finds rows';
-        is_deeply [ grep { $_->{id} ne $project{$A} } @$rows ], [], 'only those of A';
+        my %of_A = map { $_ => 1 } @{ $super->selectcol_arrayref('SELECT id FROM projects WHERE tenant_id = ?', undef, $A) };
+        is_deeply [ grep { !$of_A{ $_->{id} } } @$rows ], [], 'only those of A';
     }
 };
+
+# To insert a row of B once more, with the columns that the api may write; without any it may not at all.
+sub copy_of ($table) {
+    my $columns = $super->selectcol_arrayref(<<~'END', undef, ($table) x 2);
+        SELECT attname FROM pg_attribute WHERE attrelid = ?::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+          AND (has_column_privilege('ashlar_api', attrelid, attnum, 'INSERT') OR NOT has_any_column_privilege('ashlar_api', ?, 'INSERT'))
+        END
+    my $list  = join ', ', @$columns;
+    my ($row) = $super->selectrow_array("SELECT to_jsonb(x) FROM $table x WHERE tenant_id = ? LIMIT 1", undef, $B);
+    return ("INSERT INTO $table ($list) SELECT $list FROM jsonb_populate_record(NULL::$table, ?)", $row);
+}
 
 subtest 'nothing can be written for another tenant' => sub {
     within($api, $A, sub {
         $api->do('SAVEPOINT s');
         for (
-            [ 'INSERT INTO users (tenant_id, public_id) VALUES (?, ?)', $B, 'user_2' ],
-            [ 'INSERT INTO projects (tenant_id, owner_id, name) VALUES (?, ?, ?)', $B, $user{$B}, 'x' ],
+            (map { [ copy_of($_) ] } grep { !/^(?:audit_events|sessions|team_sessions)$/ } @tables),    # whose triggers look at other rows first
             [ q{INSERT INTO sessions (tenant_id, user_id, expires_at) VALUES (?, ?, now())}, $B, $user{$B} ],
-            [ q{INSERT INTO identities (tenant_id, issuer, subject, user_id) VALUES (?, 'x', 'y', ?)}, $B, $user{$B} ],
-            [ q{INSERT INTO idempotency_keys (tenant_id, principal, route, key, body_hash, status) VALUES (?, 'x', 'r', 'k', sha256(''), 200)}, $B ],
-            (map { my ($table, $columns, $values) = @$_; [ "INSERT INTO $table ($columns) VALUES ($values)" =~ s/:user\b/'$user{$B}'/gr =~ s/:organization\b/'$organization{$B}'/gr =~ s/:tag\b/'c'/gr, $B ] }
-                grep { $_->[0] !~ /^(?:plans|audit_events|sessions|team_sessions|identities|idempotency_keys)$/ } Ashlar::Sample->rows),
             [ 'UPDATE projects SET tenant_id = ?', $B ],
             [ 'UPDATE users SET tenant_id = ?', $B ],
         ) {
@@ -143,7 +148,7 @@ subtest 'nothing can be written for another tenant' => sub {
         $owner->do('ROLLBACK TO s');
         is $owner->do('DELETE FROM projects WHERE id = ?', undef, $project{$B}), '0E0', 'nor for the owner to delete';
     });
-    is_deeply $super->selectcol_arrayref('SELECT name FROM projects ORDER BY name'), [ 'secret', 'secret' ], 'all is as it was';
+    is $super->selectrow_array(q{SELECT count(*) FROM projects WHERE name IN ('mine', 'x')}), 0, 'all is as it was';
 };
 
 subtest 'a reference to another tenant is impossible, for anybody' => sub {
@@ -202,10 +207,11 @@ subtest 'old answers are purged over all tenants, and by nobody seen' => sub {
         [ known_addresses => 'signed_in_at', '180 days' ],
         [ sessions => 'expires_at', '30 days' ], [ team_sessions => 'expires_at', '30 days' ], [ realtime_tickets => 'expires_at', '1 minute' ], [ contact_submissions => 'created_at', '1 year' ], [ webhook_messages => 'created_at', '30 days' ]) {
         my ($table, $column, $age) = @$case;
+        my $rows = $super->selectrow_array("SELECT count(*) FROM $table");
         $super->do("ALTER TABLE $table DISABLE TRIGGER USER");
         $super->do("UPDATE $table SET $column = now() - interval '$age' + interval '1 minute'");
         $sql->run($api, purge => batch => 10);
-        is $super->selectrow_array("SELECT count(*) FROM $table"), 2, "$table: kept for $age";
+        is $super->selectrow_array("SELECT count(*) FROM $table"), $rows, "$table: kept for $age";
         $super->do("UPDATE $table SET $column = now() - interval '$age' - interval '1 minute'");
         $super->do("ALTER TABLE $table ENABLE TRIGGER USER");
         $sql->run($api, purge => batch => 10);

@@ -227,8 +227,11 @@ subtest 'seed' => sub {
     }
     my $db = $cluster->connect($name);
     is_deeply $db->selectall_arrayref('SELECT public_id, email, role, project_count FROM users ORDER BY 1'),
-        [ [ 'user_admin', 'admin@example.com', 'superadmin', 0 ], [ 'user_demo', 'demo@example.com', 'user', 40 ] ], 'the demo users';
+        [ [ 'user_admin', 'admin@example.com', 'superadmin', 0 ], [ 'user_demo', 'demo@example.com', 'user', 40 ],
+        [ 'user_theo', 'theo@example.com', 'user', 0 ], [ 'user_vera', 'vera@example.com', 'user', 0 ] ], 'the demo users';
     is $db->selectrow_array('SELECT count(*) FROM projects'), 40, 'and projects, once';
+    is $db->selectrow_array('SELECT count(*) FROM goals'), 1, 'and one of everything';
+    is $db->selectrow_array('SELECT count(*) FROM realtime_messages'), 0, 'but for what the runtime keeps';
     $db->do(q{UPDATE projects SET deleted_at = now()});
     $db->do(q{UPDATE users SET full_name = 'Changed', project_count = 0});
     ashlar($name, 'seed');

@@ -115,6 +115,10 @@ WHERE t.id = @tenant;
 -- For sql/scale: how many users there are to be.
 SELECT set_config('seed.users', :users, false);
 
+-- name: owner_seeded :row
+-- No row: sql/sample was never run here.
+SELECT id FROM users WHERE tenant_id = @tenant AND public_id = 'user_demo';
+
 -- name: owner_seed_note :row
 SELECT audit('seed', 'tenant', @tenant::text, jsonb_build_object('users', :users::text)) AS noted;
 

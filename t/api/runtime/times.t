@@ -9,7 +9,7 @@ use Cpanel::JSON::XS 'decode_json';
 
 my $t  = Api->start(main => 1, slow => 1, hash => 0);
 my $db = $t->db;
-Ashlar::Sample->fill($db, $t->tenant_id, 'a');
+Ashlar::Sample->fill($db, $t->tenant_id);
 my $key  = $t->key;
 my $ann  = $t->user('ann', role => 'superadmin', columns => { is_email_verified => 1 })->with(key => $key);
 my $org  = $t->organization($ann);
@@ -28,7 +28,7 @@ status_is $ann->post('/api/v1/organizations', { name => 'Acme', slug => 'acme' }
 status_is $team->post('/api/v1/dashboard/api-keys', { name => 'x', type => 'secret' }), 201;
 my ($endpoint) = $db->selectrow_array(q{INSERT INTO webhook_endpoints (tenant_id, organization_id, name, url, events, secret_sealed, secret_tail)
     VALUES (?, ?, 'x', 'https://x.example', '{*}', 'x', 'x') RETURNING id}, undef, $t->tenant_id, $org);
-my ($delivery) = $db->selectrow_array(q{INSERT INTO webhook_deliveries (tenant_id, endpoint_id, message_id, event) VALUES (?, ?, 'msg_x', 'x') RETURNING id},
+my ($delivery) = $db->selectrow_array(q{INSERT INTO webhook_deliveries (tenant_id, endpoint_id, message_id, event) VALUES (?, ?, 'msg_harbour', 'x') RETURNING id},
     undef, $t->tenant_id, $endpoint);
 $db->do('INSERT INTO webhook_attempts (tenant_id, delivery_id, number) VALUES (?, ?, 1)', undef, $t->tenant_id, $delivery);
 my $task = $ann->post('/api/task-queue/submit', { task_type => 'x', max_attempts => 3 })->json('/data/id');

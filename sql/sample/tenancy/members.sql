@@ -1,0 +1,14 @@
+-- after: users organizations
+INSERT INTO memberships (tenant_id, id, organization_id, user_id, role)
+VALUES
+    (app_tenant(), pg_temp.id('member'), pg_temp.id('organization'), pg_temp.id('user'), 'owner'),
+    (app_tenant(), pg_temp.id('member theo'), pg_temp.id('organization'), pg_temp.id('user theo'), 'developer'),
+    (app_tenant(), pg_temp.id('member vera'), pg_temp.id('organization'), pg_temp.id('user vera'), 'viewer');
+
+UPDATE users
+SET default_organization_id = pg_temp.id('organization')
+WHERE tenant_id = app_tenant() AND id = pg_temp.id('user');
+
+-- Beyond what a role may everywhere.
+INSERT INTO role_permissions (tenant_id, organization_id, role, permission, is_granted)
+VALUES (app_tenant(), pg_temp.id('organization'), 'developer', 'can_create_team', true);
