@@ -1,3 +1,4 @@
+-- {provider} = google
 -- Not enabled: it has no secret.
 INSERT INTO oauth_providers (tenant_id, provider, client_id)
 VALUES (app_tenant(), 'google', 'harbour-works.apps.example.com');

@@ -1,3 +1,4 @@
+-- {user} = user_demo
 -- Dana owns the workspace and the projects, Theo and Vera work there, Ada runs the installation.
 INSERT INTO users (tenant_id, id, public_id, email, full_name, role, subscription_plan, subscription_status, is_email_verified, created_at)
 VALUES

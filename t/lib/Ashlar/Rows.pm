@@ -8,14 +8,26 @@ use Ashlar::Cluster;
 use Cpanel::JSON::XS ();
 use Exporter 'import';
 
-our @EXPORT = qw(rows good email_of max_of least_of most_of ask path_of spoiled text_of);
+our @EXPORT = qw(rows surface_of good email_of max_of least_of most_of ask path_of spoiled text_of);
 
 my $json = Cpanel::JSON::XS->new->utf8;
 
 # Every row that the api answers: method, path, id, caller, flags, permission,
-# params, query, body, …; with static => 1 also those that nginx serves.
+# params, query, body, …; with static => 1 also those that nginx serves, with a
+# surface only its own.
 sub rows (%arg) {
-    return grep { $arg{static} || !$_->{static} } map { $json->decode($_) } split /\n/, qx($Ashlar::Cluster::BUILD/ashlar routes);
+    my @rows = grep { $arg{static} || !$_->{static} } map { $json->decode($_) } split /\n/, qx($Ashlar::Cluster::BUILD/ashlar routes);
+    return @rows if !$arg{surface};
+    # So that a new surface is not left out.
+    my ($kind) = $0 =~ m{(\w+)_\w+\.t\z};
+    for (map { surface_of($_) } @rows) { -e "t/api/runtime/${kind}_$_.t" or die "the surface $_ needs t/api/runtime/${kind}_$_.t\n" }
+    return grep { surface_of($_) eq $arg{surface} } @rows;
+}
+
+# What its id begins with; platform's that its team calls are the dashboard's.
+sub surface_of ($row) {
+    return 'dashboard' if $row->{caller}{team};
+    return $row->{id} =~ s/\..*//sr;
 }
 
 my %own_max = (text => 65535, email => 254, slug => 63, url => 2048, list => 1000);

@@ -5,7 +5,6 @@ package Ashlar::Sample;
 #
 #     my $sample = Ashlar::Sample->fill($super, $tenant);
 #     $sample->id('goal');           # the id of a row: pg_temp.id('goal') there
-#     $sample->param('{queue}');     # what a part of a path may be
 
 use v5.36;
 use File::Basename 'dirname';
@@ -41,10 +40,11 @@ sub fill ($class, $db, $tenant, @) {
 
 sub id ($self, $name) { return $self->{id}{$name} // die "$name: no file of sql/sample has a row with pg_temp.id('$name')\n" }
 
-# What a part of a path names: its row's id, or the value that a file says; an alternative is asked for by its own name.
-sub param ($self, $name) {
-    return $self->{param}{"{$name}"} // $self->{id}{ $name =~ s/_id\z//r }
-        // die "{$name}: no file of sql/sample has a row with pg_temp.id('" . $name =~ s/_id\z//r . "'), nor says \"-- {$name} = …\"\n";
+# What a part of a path names: the row of this surface, else of any, or the text that a file says.
+sub param ($self, $name, $type, $surface) {
+    my $kind = $name =~ s/_id\z//r;
+    return $self->{param}{"{$name}"} // die "no file of sql/sample says \"-- {$name} = …\"\n" if $type ne 'uuid';
+    return $self->{id}{"$surface $kind"} // $self->id($kind);
 }
 
 1;
