@@ -1,29 +1,35 @@
-use v5.36;
-use lib 't/lib';
-use Api;
-use Ashlar::Rows qw(rows good email_of max_of least_of most_of spoiled text_of);
+package Ashlar::Contract;
 
 # Every row of `ashlar routes` keeps what it declares: who may call, and what
 # each field takes.  Nothing here knows an endpoint; a new row is covered when
-# it appears.
-my $t     = Api->start(CORS_ORIGINS => 'https://app.example.com');
-my @rows  = rows();
-my $user  = $t->user('user');
-my $admin = $t->user('admin', role => 'admin');
-my $root  = $t->user('root', role => 'superadmin');
+# it appears.  t/api/runtime/contract_app.t and its siblings are a surface each.
+
+use v5.36;
+use Api;
+use Ashlar::Rows qw(rows surface_of good email_of max_of least_of most_of spoiled text_of);
+use Exporter 'import';
+
+our @EXPORT = qw(contract);
+
+my $page = 'https://app.example.com';
+my ($t, @rows, $user, $admin, $root, $public, $own, $secret, $foreign, $revoked, $stranger, %operator, %team);
 
 # What platforms call with: keys, the page they are on, and the team.
-my $page    = 'https://app.example.com';
-my $public  = $t->key(type => 'public', origins => [$page]);
-my $own     = $t->key(type => 'public', origins => ['https://own.example']);
-my $secret  = $t->key;
-my $foreign = $t->key(tenant => 'other');
-my $revoked = $t->key(columns => { revoked_at => 'now' });
-my $stranger = $t->user('stranger', tenant => 'other');
-my %operator = map { $_ => $t->user("operator-$_", role => $_) } qw(user admin superadmin editor builder agent viewer demo member);
-my %team     = map { $_ => $t->team($_, role => $_) } qw(member admin owner);
-
-cmp_ok scalar @rows, '>', 5, 'there are rows';
+sub prepare () {
+    $t        = Api->start(CORS_ORIGINS => $page);
+    $user     = $t->user('user');
+    $admin    = $t->user('admin', role => 'admin');
+    $root     = $t->user('root', role => 'superadmin');
+    $public   = $t->key(type => 'public', origins => [$page]);
+    $own      = $t->key(type => 'public', origins => ['https://own.example']);
+    $secret   = $t->key;
+    $foreign  = $t->key(tenant => 'other');
+    $revoked  = $t->key(columns => { revoked_at => 'now' });
+    $stranger = $t->user('stranger', tenant => 'other');
+    %operator = map { $_ => $t->user("operator-$_", role => $_) } qw(user admin superadmin editor builder agent viewer demo member);
+    %team     = map { $_ => $t->team($_, role => $_) } qw(member admin owner);
+    return;
+}
 
 # ------------------------------------------------------------------ values of a field
 
@@ -397,7 +403,7 @@ sub deleted ($organization) {
 
 # ------------------------------------------------------------------ the rows
 
-for my $row (@rows) {
+sub check_row ($row) {
     subtest "$row->{method} $row->{path} ($row->{id})" => sub {
         my $who = caller_of($row);
         for my $version (1 .. $row->{versions}) {
@@ -444,20 +450,36 @@ for my $row (@rows) {
         isnt $slash->status, 405, 'a trailing slash changes nothing';
         isnt $slash->status, 404, '  not even whether it is there' if !@{ $row->{params} };
     };
+    return;
 }
 
-subtest 'a path has the methods of its rows and no other' => sub {
-    my %methods;
-    $methods{ $_->{path} }{ $_->{method} } = $_ for @rows;
-    for my $path (sort keys %methods) {
-        my ($row) = values %{ $methods{$path} };
-        my %have  = (%{ $methods{$path} }, OPTIONS => 1);
-        $have{HEAD} = 1 if $have{GET};
-        $have{PUT} = $have{PATCH} = 1 if $have{PUT} || $have{PATCH};    # a plain update may be sent as either
-        my $allow = $t->request('OPTIONS', path_of($row, 1))->header('Allow') // '';
-        is_deeply [ sort split /, /, $allow ], [ sort keys %have ], "$path: Allow";
-        for my $method (grep { !$have{$_} } qw(GET POST PUT PATCH DELETE)) {
-            error_is caller_of($row)->request($method, path_of($row, 1)), 405, 'METHOD_NOT_ALLOWED', name => "$method $path";
+sub check_methods () {
+    subtest 'a path has the methods of its rows and no other' => sub {
+        my %methods;
+        $methods{ $_->{path} }{ $_->{method} } = $_ for rows();
+        for my $path (sort { $a cmp $b } keys %{ { map { $_->{path} => 1 } @rows } }) {
+            my ($row) = values %{ $methods{$path} };
+            my %have  = (%{ $methods{$path} }, OPTIONS => 1);
+            $have{HEAD} = 1 if $have{GET};
+            $have{PUT} = $have{PATCH} = 1 if $have{PUT} || $have{PATCH};    # a plain update may be sent as either
+            my $allow = $t->request('OPTIONS', path_of($row, 1))->header('Allow') // '';
+            is_deeply [ sort split /, /, $allow ], [ sort keys %have ], "$path: Allow";
+            for my $method (grep { !$have{$_} } qw(GET POST PUT PATCH DELETE)) {
+                error_is caller_of($row)->request($method, path_of($row, 1)), 405, 'METHOD_NOT_ALLOWED', name => "$method $path";
+            }
         }
-    }
-};
+    };
+    return;
+}
+
+# All of it, over the routes of a surface.
+sub contract ($surface) {
+    @rows = rows(surface => $surface);
+    cmp_ok scalar @rows, '>', 5, 'there are rows';
+    prepare();
+    check_row($_) for @rows;
+    check_methods();
+    return;
+}
+
+1;
