@@ -14,8 +14,9 @@ static void write_test_field(struct buf *b, const struct field *f)
 	static const struct {
 		unsigned flag;
 		const char *name;
-	} flags[] = { { F_WHOLE, "whole" },   { F_CLAMP, "clamped" }, { F_PAGE, "page" },  { F_CSV, "csv" },
-		      { F_SIGNED, "signed" }, { F_ABOVE, "above" },   { F_BELOW, "below" } };
+	} flags[] = { { F_WHOLE, "whole" }, { F_CLAMP, "clamped" },    { F_PAGE, "page" },
+		      { F_CSV, "csv" },     { F_SIGNED, "signed" },    { F_ABOVE, "above" },
+		      { F_BELOW, "below" }, { F_OPTIONAL, "optional" } };
 	struct field item;
 
 	buf_char(b, '{');
@@ -88,6 +89,21 @@ static void write_permission(struct buf *b, const char *key, const struct permis
 	buf_char(b, '}');
 }
 
+/* What the columns of its queries are to fit: the answer's fields, and the members that children fill. */
+static void write_answer(struct buf *b, const struct route *r)
+{
+	const struct shape *out = r->out;
+
+	if (!r->sql || !out)
+		return;
+	jx_key_str(b, "sql", r->sql->name);
+	write_test_fields(b, "out", out->fields, field_count(out->fields));
+	jx_key_open(b, "children", '{');
+	for (const struct child *c = r->children; c && c->member; c++)
+		jx_key_str(b, c->member, c->sql->name);
+	buf_char(b, '}');
+}
+
 void openapi_route(struct buf *b, const struct route *r)
 {
 	static const struct {
@@ -137,5 +153,6 @@ void openapi_route(struct buf *b, const struct route *r)
 	write_test_fields(b, "params", params, (size_t)n);
 	write_test_fields(b, "query", r->query, field_count(r->query));
 	write_test_fields(b, "body", r->body, r->flags & RAW ? 0 : field_count(r->body));
+	write_answer(b, r);
 	buf_char(b, '}');
 }

@@ -1,10 +1,11 @@
 // Compare answers with what the reference says about them.
 //
-//     node validate_answers.mjs OPENAPI.json < ANSWERS
+//     node validate_answers.mjs OPENAPI.json ANSWERS …
 //
-// ANSWERS is one JSON object a line: {method, path, status, type, body}, where
+// ANSWERS is a file of one JSON object a line: {method, path, status, type, body}, where
 // path is the document's pattern and body the text of the answer.  Prints a
-// line for each answer that the document does not describe.
+// line for each answer that the document does not describe, with the file's name
+// in front.
 import { readFileSync } from "node:fs";
 import Ajv2020 from "ajv/dist/2020.js";
 import formats from "ajv-formats";
@@ -42,9 +43,11 @@ function judge(answer) {
 	return validate(JSON.parse(answer.body)) ? "" : ajv.errorsText(validate.errors);
 }
 
-for (const line of readFileSync(0, "utf8").split("\n").filter(Boolean)) {
-	const answer = JSON.parse(line);
-	const complaint = judge(answer);
-	if (complaint)
-		console.log(`${answer.method} ${answer.path} (${answer.status}): ${complaint}: ${answer.body.slice(0, 300)}`);
+for (const file of process.argv.slice(3)) {
+	for (const line of readFileSync(file, "utf8").split("\n").filter(Boolean)) {
+		const answer = JSON.parse(line);
+		const complaint = judge(answer);
+		if (complaint)
+			console.log(`${file}: ${answer.method} ${answer.path} (${answer.status}): ${complaint}: ${answer.body.slice(0, 300)}`);
+	}
 }

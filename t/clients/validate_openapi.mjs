@@ -1,17 +1,19 @@
-// Judge an OpenAPI document (standard input) by two validators of different
-// makers: a complaint of each, nothing when they are content.
+// Judge OpenAPI documents, files, by two validators of different makers: a line
+// for each complaint, with the file's name in front.
 import { readFileSync } from "node:fs";
 import SwaggerParser from "@apidevtools/swagger-parser";
 import { Validator } from "@seriousme/openapi-schema-validator";
 
-const text = readFileSync(0, "utf8");
+for (const file of process.argv.slice(2)) {
+	const text = readFileSync(file, "utf8");
 
-const seriousme = await new Validator().validate(JSON.parse(text));
-if (!seriousme.valid)
-	console.log("openapi-schema-validator:", JSON.stringify(seriousme.errors, null, 1));
+	const seriousme = await new Validator().validate(JSON.parse(text));
+	if (!seriousme.valid)
+		console.log(file, "openapi-schema-validator:", JSON.stringify(seriousme.errors));
 
-try {
-	await SwaggerParser.validate(JSON.parse(text));
-} catch (e) {
-	console.log("swagger-parser:", e.message);
+	try {
+		await SwaggerParser.validate(JSON.parse(text));
+	} catch (e) {
+		console.log(file, "swagger-parser:", JSON.stringify(e.message));
+	}
 }

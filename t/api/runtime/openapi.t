@@ -26,13 +26,9 @@ for my $path (sort keys %{ $doc->{paths} }) {
     push @operations, map { [ uc, $path, $doc->{paths}{$path}{$_} ] } sort grep { /^(?:get|put|post|patch|delete)$/ } keys %{ $doc->{paths}{$path} };
 }
 
-subtest 'it is valid for two validators of different makers' => sub {
-    is $doc->{openapi}, '3.1.0';
-    ok -d 't/clients/node_modules', 'the npm packages are there (make deps)';
-    is scalar qx(node t/clients/validate_openapi.mjs < $tmp/openapi.json 2>&1), '', 'no complaint';
-    write_file("$tmp/broken.json", $text =~ s/"responses":/"answers":/r);
-    isnt scalar qx(node t/clients/validate_openapi.mjs < $tmp/broken.json 2>&1), '', 'but they do complain about a broken one';
-};
+# Read at the end: it takes as long as all the rest, and another processor.
+write_file("$tmp/broken.json", $text =~ s/"responses":/"answers":/r);
+open my $judges, '-|', "node t/clients/validate_openapi.mjs $tmp/openapi.json $tmp/broken.json 2>&1" or die "node: $!\n";
 
 subtest 'every row is in it, in every version, under its catalogue id' => sub {
     my %found = map { ("$_->[0] $_->[1]" => $_->[2]) } @operations;
@@ -229,12 +225,7 @@ subtest 'every answer is one that the reference describes' => sub {
     see $boss->get("/api/$_/admin/jobs") for qw(v1 v2);
     see $boss->post("/api/$_/admin/jobs/$task/retry") for qw(v1 v2);
 
-    write_file("$tmp/answers", join '', map { $json->encode($_) . "\n" } @seen);
     cmp_ok scalar @seen, '>', 60;
-    is scalar qx(node t/clients/validate_answers.mjs $tmp/openapi.json < $tmp/answers 2>&1), '', 'all of them';
-};
-
-subtest 'and the comparison can fail' => sub {
     my ($project) = grep { $_->{path} eq '/api/v1/app/projects/{project_id}' && $_->{status} == 200 } @seen;
     my @wrong = (
         { %$project, body   => $project->{body} =~ s/"name":"[^"]*"/"name":7/r },
@@ -243,7 +234,20 @@ subtest 'and the comparison can fail' => sub {
         { %$project, status => 299 },
         { %$project, type   => 'text/plain' },
     );
-    write_file("$tmp/wrong", join '', map { $json->encode($_) . "\n" } @wrong);
-    my @complaints = split /\n/, qx(node t/clients/validate_answers.mjs $tmp/openapi.json < $tmp/wrong 2>&1);
-    is scalar @complaints, scalar @wrong or diag explain \@complaints;
+    my %of = (answers => \@seen, wrong => \@wrong);
+    for my $file (keys %of) {
+        write_file("$tmp/$file", join '', map { $json->encode($_) . "\n" } @{ $of{$file} });
+    }
+    my @complaints = split /\n/, qx(node t/clients/validate_answers.mjs $tmp/openapi.json $tmp/answers $tmp/wrong 2>&1);
+    is join("\n", grep { !m{\A\Q$tmp\E/wrong: } } @complaints), '', 'all of them';
+    is scalar(grep { m{\A\Q$tmp\E/wrong: } } @complaints), scalar @wrong, 'and the comparison can fail' or diag explain \@complaints;
+};
+
+subtest 'it is valid for two validators of different makers' => sub {
+    is $doc->{openapi}, '3.1.0';
+    ok -d 't/clients/node_modules', 'the npm packages are there (make deps)';
+    my @complaints = <$judges>;
+    close $judges or fail 'the validators ran';
+    is join('', grep { !m{\A\Q$tmp\E/broken.json } } @complaints), '', 'no complaint';
+    is scalar(grep { m{\A\Q$tmp\E/broken.json } } @complaints), 2, 'but both do complain about a broken one';
 };
