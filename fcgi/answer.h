@@ -28,18 +28,6 @@ void answer_finish(struct req *rq);
 /* Append the response's head, as a FastCGI responder writes it, to b: Status, headers, empty line. */
 void answer_head(struct req *rq, struct buf *b);
 
-/*
- * May the answer be of this media type (RFC 9110 12.5.1)?  accept may be NULL.
- * application/problem+json alone, the form of errors, excludes nothing.
- */
-bool answer_accepts(const char *accept, const char *type);
-
-/*
- * The output among those allowed (bits of outputs.h) that Accept names with the
- * highest quality; NULL: JSON, which is also what a wildcard means.
- */
-const struct output *answer_choose(const char *accept, unsigned allowed);
-
 /* If-Match as a PostgreSQL bigint[] of updated_at microseconds; NULL when it asks nothing. */
 const char *answer_if_match(struct req *rq);
 

@@ -10,8 +10,8 @@
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
 #include "fcgi/email.h"
-#include "fcgi/jx.h"
 #include "fcgi/log.h"
+#include "fcgi/refusal.h"
 #include "fcgi/req.h"
 #include "fcgi/secret.h"
 #include "fcgi/share.h"
@@ -196,24 +196,11 @@ void db_idle_input(void)
 	db_close();
 }
 
-static enum err unavailable(struct req *rq, const char *reason)
-{
-	bool told = false;
-
-	/* A request may find out more than once: in its own statement, and in what asks who calls. */
-	for (int i = 0; i < rq->nheaders; i++)
-		told = told || !strcmp(rq->headers[i].name, "Retry-After");
-	req_fail_inside(rq, ERR_UNAVAILABLE, "PostgreSQL: %s", reason);
-	if (!told)
-		req_set_header(rq, "Retry-After", "1");
-	return ERR_UNAVAILABLE;
-}
-
-/* The connection is of no more use.  A read may simply be run again; of a write nobody knows whether it
+/* The connection is of no more use.  A read may simply be run again; of a write it is unknown whether it
  * committed. */
 static enum err lost(struct req *rq)
 {
-	enum err rc = unavailable(rq, conn ? PQerrorMessage(conn) : "no connection");
+	enum err rc = refusal_unavailable(rq, conn ? PQerrorMessage(conn) : "no connection");
 
 	rq->may_rerun = !req_writes(rq);
 	rq->in_transaction = false;
@@ -291,122 +278,6 @@ static PGresult *next_result(int64_t deadline_ns, bool *ok)
 		}
 	}
 	return PQgetResult(conn);
-}
-
-/* Errors */
-
-static const struct {
-	const char *sqlstate;
-	enum err err;
-	bool rerun;
-} sqlstates[] = {
-	{ "AS001", ERR_AUTHENTICATION, false }, /* the runtime makes the user and runs the request again, */
-	{ "AS002", ERR_CONFLICT, false },       /* or gives the stored answer instead */
-	{ "AS003", ERR_IDEMPOTENCY_RUNNING, false },
-	{ "AS004", ERR_IDEMPOTENCY_MISMATCH, false },
-	{ "AS005", ERR_API_KEY, false },
-	{ "AS006", ERR_ORIGIN, false },
-	{ "AS007", ERR_ACCOUNT_INACTIVE, false },
-	{ "AS008", ERR_BAD_REQUEST, false },
-	{ "AS010", ERR_SCOPE, false },
-	{ "AS400", ERR_TICKET, false },
-	{ "AS401", ERR_AUTHENTICATION,
-	  false }, /* raised by our own functions, with a message for the client */
-	{ "AS403", ERR_AUTHORIZATION, false },
-	{ "AS404", ERR_NOT_FOUND, false },
-	{ "AS409", ERR_CONFLICT, false },
-	{ "AS412", ERR_PRECONDITION, false },
-	{ "AS422", ERR_VALIDATION, false },
-	{ "0A000", ERR_UNAVAILABLE, true },  /* cached plan must not change result type: after a migration */
-	{ "26000", ERR_UNAVAILABLE, true },  /* invalid_sql_statement_name: what we prepared is gone */
-	{ "40001", ERR_UNAVAILABLE, true },  /* serialization_failure */
-	{ "40P01", ERR_UNAVAILABLE, true },  /* deadlock_detected */
-	{ "42P01", ERR_UNAVAILABLE, false }, /* undefined_table: this binary is newer than the database; */
-	{ "42703", ERR_UNAVAILABLE, false }, /* undefined_column and */
-	{ "42883", ERR_UNAVAILABLE, false }, /* undefined_function, the same */
-	{ "53300", ERR_UNAVAILABLE, false }, /* too_many_connections */
-	{ "55P03", ERR_UNAVAILABLE, false }, /* lock_not_available */
-	{ "57014", ERR_TIMEOUT, false },     /* query_canceled, by statement_timeout */
-	{ "57P01", ERR_UNAVAILABLE, false }, /* admin_shutdown */
-	{ "57P02", ERR_UNAVAILABLE, false }, /* crash_shutdown */
-	{ "57P03", ERR_UNAVAILABLE, false }, /* cannot_connect_now */
-};
-
-static const struct constraint *constraint_of(const struct req *rq, const char *name)
-{
-	for (const struct constraint *c = rq->constraints; c && name && c->name; c++)
-		if (!strcmp(c->name, name))
-			return c;
-	return NULL;
-}
-
-/* "Organization not found", with the id as its DETAIL: both are in details, as req_not_found() has it. */
-static void tell_resource(struct req *rq, const char *message, const char *id)
-{
-	const char *end = strstr(message, " not found");
-	struct buf b;
-
-	if (!end || end[strlen(" not found")])
-		return;
-	buf_init(&b, &rq->arena, 128);
-	buf_text(&b, "\"resource\":");
-	jx_text(&b, message, (size_t)(end - message));
-	if (id) {
-		buf_text(&b, ",\"id\":");
-		jx_str(&b, id);
-	}
-	rq->fail.details = buf_str(&b);
-}
-
-/* Which permission is missing, the DETAIL of such an AS403. */
-static void tell_permission(struct req *rq, const char *name)
-{
-	struct buf b;
-
-	buf_init(&b, &rq->arena, 64);
-	buf_text(&b, "\"permission\":");
-	jx_str(&b, name);
-	rq->fail.details = buf_str(&b);
-}
-
-/* Turn a refusal of the server into a public error; its own words go to the log alone. */
-static enum err refused(struct req *rq, const PGresult *res)
-{
-	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-	const struct constraint *c = constraint_of(rq, PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME));
-	const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
-	const char *hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
-	const char *detail = PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL);
-
-	if (c) {
-		req_fail_field(rq, c->err, c->field, "%s",
-			       c->message ? c->message : err_info(c->err)->message);
-		return c->err;
-	}
-	if (state && !strcmp(state, "AS001"))
-		rq->is_new_user = true;
-	if (state && !strcmp(state, "AS002"))
-		rq->is_replay = true;
-	for (size_t i = 0; state && i < sizeof(sqlstates) / sizeof(*sqlstates); i++) {
-		if (strcmp(sqlstates[i].sqlstate, state))
-			continue;
-		if (!strncmp(state, "AS", 2)) {
-			req_fail(rq, sqlstates[i].err, "%s", message);
-			rq->fail.field = hint ? arena_dup(&rq->arena, hint) : NULL;
-			if (sqlstates[i].err == ERR_NOT_FOUND)
-				tell_resource(rq, message, detail);
-			if (sqlstates[i].err == ERR_AUTHORIZATION && detail)
-				tell_permission(rq, detail);
-			return sqlstates[i].err;
-		}
-		rq->may_rerun = sqlstates[i].rerun && !rq->committed;
-		is_stale = is_stale || !strcmp(state, "0A000") || !strcmp(state, "26000");
-		if (sqlstates[i].err == ERR_UNAVAILABLE)
-			return unavailable(rq, message);
-		return req_fail_inside(rq, sqlstates[i].err, "PostgreSQL: %s", message);
-	}
-	return req_fail_inside(rq, ERR_INTERNAL, "PostgreSQL %s: %s", state ? state : "",
-			       PQresultErrorMessage(res));
 }
 
 /* Sending */
@@ -582,7 +453,7 @@ static enum err take(struct req *rq, const struct pending *p, PGresult *res, PGr
 		rq->doing = arena_fmt(&rq->arena, "%s %s", p->what == P_PREPARE ? "preparing" : "running",
 				      p->s ? p->s->name : "the transaction's end");
 		if (!rq->fail.err)
-			refused(rq, res);
+			is_stale = refusal_read(rq, res) || is_stale;
 	}
 	PQclear(res);
 	return rq->fail.err;
@@ -708,7 +579,7 @@ static enum err call(struct req *rq, const struct query *q, bool total, const ch
 	rq->doing = q->name;
 	db_open();
 	if (!conn)
-		return unavailable(rq, "not connected");
+		return refusal_unavailable(rq, "not connected");
 	s = statement_of(rq, q, total);
 	if (!rq->in_transaction) {
 		bool framed = rq->frame != NULL;
@@ -809,7 +680,7 @@ enum err db_enter(struct req *rq)
 	rq->fail = (struct failure){ 0 };
 	db_open();
 	if (!conn)
-		return unavailable(rq, "not connected");
+		return refusal_unavailable(rq, "not connected");
 	if (!send_prepare_door(rq) || !send_door(rq))
 		return lost(rq);
 	expect(P_SYNC, NULL);

@@ -371,6 +371,11 @@ enum err issuer_of_tenant(struct req *rq, const char *name, const struct issuer 
 	return ERR_OK;
 }
 
+const char *issuer_name(struct arena *a, const struct issuer *s)
+{
+	return s->edition ? arena_dup(a, s->name) : s->name;
+}
+
 int issuer_number(const struct issuer *s)
 {
 	if (!s->edition)

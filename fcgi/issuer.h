@@ -69,6 +69,9 @@ const struct issuer *issuer_find(const char *name);
  */
 enum err issuer_of_tenant(struct req *rq, const char *name, const struct issuer **out);
 
+/* Its name, for as long as the request: a tenant's issuer may be forgotten before that ends. */
+const char *issuer_name(struct arena *a, const struct issuer *s);
+
 /*
  * For a memory of verified tokens: an issuer's number, and back.  NULL: it is
  * not what it was when it had that edition, or that cannot be told now.

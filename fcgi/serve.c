@@ -10,6 +10,7 @@
 
 #include "build/sql/runtime/share.h"
 #include "fcgi/address.h"
+#include "fcgi/accept.h"
 #include "fcgi/answer.h"
 #include "fcgi/auth.h"
 #include "fcgi/clock.h"
@@ -530,8 +531,8 @@ static enum err read_form(struct req *rq, size_t nparams, size_t nquery)
 
 	if (rc)
 		return rc;
-	rq->output = answer_choose(req_header(rq, "Accept"), r->outputs);
-	if (!rq->output && !answer_accepts(req_header(rq, "Accept"), type))
+	rq->output = accept_choose(req_header(rq, "Accept"), r->outputs);
+	if (!rq->output && !accept_allows(req_header(rq, "Accept"), type))
 		return req_fail(rq, ERR_NOT_ACCEPTABLE, "the answer is %s, which Accept excludes", type);
 	if (r->method != GET && !route_has_if_match(r) && req_header(rq, "If-Match"))
 		return req_fail_field(rq, ERR_BAD_REQUEST, "If-Match",

@@ -105,7 +105,4 @@ char *tok_sign(struct arena *a, const struct claims *c);
 /* Tell the time with fn, seconds since 1970, instead of the system's clock; NULL restores it. */
 void tok_use_clock(int64_t (*fn)(void));
 
-/* How many verified tokens this process holds, at most TOK_CACHE_ENTRIES. */
-int tok_cached(void);
-
 #endif

@@ -8,6 +8,7 @@
 
 #include <json-c/json.h>
 
+#include "fcgi/accept.h"
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
 #include "fcgi/db.h"
@@ -619,9 +620,9 @@ static void test_accepts(void)
 	for (size_t i = 0; i < COUNT(accepts); i++) {
 		const char *name = accepts[i].accept ? accepts[i].accept : "(not sent)";
 
-		is_int(answer_accepts(accepts[i].accept, "application/json"), accepts[i].json,
+		is_int(accept_allows(accepts[i].accept, "application/json"), accepts[i].json,
 		       "Accept: %s: JSON%s", name, accepts[i].json ? "" : " is refused");
-		is_int(answer_accepts(accepts[i].accept, "text/plain; charset=utf-8"), accepts[i].text,
+		is_int(accept_allows(accepts[i].accept, "text/plain; charset=utf-8"), accepts[i].text,
 		       "Accept: %s: text%s", name, accepts[i].text ? "" : " is refused");
 	}
 }

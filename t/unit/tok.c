@@ -2,6 +2,7 @@
  * Tokens: what is refused, what is believed, and for how long it is remembered.
  */
 #include "fcgi/tok.h"
+#include "fcgi/tok_cache.h"
 
 #include <json-c/json.h>
 #include <jwt.h>
@@ -738,10 +739,10 @@ static void test_cache(void)
 	int before, i, remembered = 0;
 
 	accepted(token, "a token that expires in 5 s");
-	before = tok_cached();
+	before = tok_cache_count();
 	now = NOW + 4;
 	accepted(token, "after 4 s");
-	is_int(tok_cached(), before, "comes from the cache");
+	is_int(tok_cache_count(), before, "comes from the cache");
 	now = NOW + 34;
 	accepted(token, "after 34 s: by the leeway alone");
 	now = NOW + 35;
@@ -758,7 +759,7 @@ static void test_cache(void)
 			arena_reset(&arena);
 	}
 	is_int(i, 3 * TOK_CACHE_ENTRIES, "three times as many tokens as the cache holds all verify, twice");
-	remembered = tok_cached();
+	remembered = tok_cache_count();
 	ok(remembered > TOK_CACHE_ENTRIES * 9 / 10 && remembered <= TOK_CACHE_ENTRIES,
 	   "and it stays within its bound (%d)", remembered);
 }
@@ -833,7 +834,7 @@ static void test_open(void)
 	is_int(tok_open(&rq, signed_by("{\"alg\":\"ES256\"}", id_token(""), ec), &set, "client", &got,
 			&payload),
 	       ERR_OK, "opened: ES256, without a kid the only such key");
-	ok(!tok_cached(), "none of them gets into the cache of bearer tokens");
+	ok(!tok_cache_count(), "none of them gets into the cache of bearer tokens");
 	jwks_release(&set);
 }
 
