@@ -83,6 +83,7 @@ enum err req_redirect(struct req *rq, const char *url)
 	req_set_header(rq, "Location", url);
 	body(rq);
 	rq->status = route_status(rq->route);
+	rq->updated_us = 0; /* what is there may be another one each time */
 	assert(rq->status / 100 == 3);
 	return ERR_OK;
 }
@@ -332,6 +333,23 @@ static enum err count_page(struct req *rq, const struct query *q, const PGresult
 	return rc;
 }
 
+/* Of a row with .redirect: its _location; where that is null, itself, if there is something to show. */
+static enum err answer_redirect(struct req *rq, const PGresult *res)
+{
+	const char *location = PQntuples(res) ? db_text(res, 0, "_location") : NULL;
+
+	if (location)
+		return req_redirect(rq, location);
+	if (!rq->route->out || !PQntuples(res))
+		return no_row(rq);
+	rq->updated_us = rows_updated_us(res, 0);
+	req_open(rq);
+	write_rows(rq, res, 0);
+	req_close(rq);
+	rq->status = 200;
+	return ERR_OK;
+}
+
 enum err req_answer(struct req *rq, const struct query *q)
 {
 	PGresult *res;
@@ -344,6 +362,8 @@ enum err req_answer(struct req *rq, const struct query *q)
 		rc = count_page(rq, q, res);
 	if (rc)
 		return rc;
+	if (rq->route->redirect)
+		return answer_redirect(rq, res);
 	switch (q->shape) {
 	case SHAPE_EXEC: break;
 	case SHAPE_MAYBE:

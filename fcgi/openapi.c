@@ -205,9 +205,8 @@ static void write_enveloped(struct buf *b, const struct route *r, int version, b
 	}
 }
 
-static void write_success(struct buf *b, const struct route *r, int version)
+static void write_success(struct buf *b, const struct route *r, int version, int status)
 {
-	int status = route_status(r);
 	bool redirects = status / 100 == 3;
 	const char *type = r->content_type ? r->content_type : "application/json";
 
@@ -255,7 +254,7 @@ static void write_success(struct buf *b, const struct route *r, int version)
 /* A single row has an ETag, and a GET may ask by it. */
 static void write_not_modified(struct buf *b, const struct route *r)
 {
-	if (r->method != GET || r->sql == NULL || r->sql->shape != SHAPE_ROW)
+	if (r->method != GET || r->sql == NULL || r->sql->shape != SHAPE_ROW || (r->redirect && !r->out))
 		return;
 	jx_key(b, "304");
 	buf_text(b, "{\"description\":\"If-None-Match names the current ETag; the body is empty\"}");
@@ -506,7 +505,9 @@ static void write_operation(struct buf *b, const struct route *r, int version)
 	write_parameters(b, r);
 	write_body(b, r);
 	jx_key_open(b, "responses", '{');
-	write_success(b, r, version);
+	write_success(b, r, version, route_status(r));
+	if (r->redirect && r->out)
+		write_success(b, r, version, 200);
 	write_not_modified(b, r);
 	for (int status = 400; status < 600 && !(r->flags & STATIC); status++)
 		write_error(b, r, status);

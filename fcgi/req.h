@@ -223,8 +223,7 @@ enum err req_answer(struct req *rq, const struct query *q);
 struct buf *req_open(struct req *rq);
 enum err req_close(struct req *rq);
 
-/* The answer of a row whose status is a redirect's (.status = 302): go there.  url must live as long as the
- * request. */
+/* The answer of a row with .redirect: go there.  url must live as long as the request. */
 enum err req_redirect(struct req *rq, const char *url);
 
 #endif

@@ -116,6 +116,8 @@ int route_status(const struct route *r)
 {
 	if (r->status)
 		return r->status;
+	if (r->redirect)
+		return 302;
 	if (r->method == POST)
 		return 201;
 	return r->out || r->content_type ? 200 : 204;
@@ -577,6 +579,15 @@ static void check_queries(const struct route *r)
 		bad_table("%s has more than %d children", r->id, MAX_CHILDREN);
 }
 
+/* Where to go is in one row. */
+static void check_redirect(const struct route *r)
+{
+	if (r->redirect && !r->run && r->sql && r->sql->shape != SHAPE_ROW && r->sql->shape != SHAPE_MAYBE)
+		bad_table("%s: its query %s answers no row to be redirected by", r->id, r->sql->name);
+	if (r->redirect != (route_status(r) == 302))
+		bad_table("%s: .redirect says that its status is 302", r->id);
+}
+
 static void check(const struct route *r)
 {
 	int params = route_params(r);
@@ -586,6 +597,7 @@ static void check(const struct route *r)
 	check_path(r);
 	check_caller(r);
 	check_list(r);
+	check_redirect(r);
 	check_fields(r);
 	if (r->done && !surface_of(r->id)->object_head)
 		bad_table("%s: its surface's answers have no meta to say .done in", r->id);

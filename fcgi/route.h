@@ -125,9 +125,12 @@ struct route {
 	enum err (*run)(struct req *rq); /* the handler */
 	unsigned outputs; /* beside JSON, what the rows can be sent as (outputs.h): all of them, or as many as
 			     a limit that was sent says.  Without .children */
+	bool redirect;    /* a 302 to where the text _location of its query's row says, or its handler
+			     (req_redirect); where that is null, the rest of the row is the answer, as out,
+			     and without .out there is no such thing: 404 */
 	unsigned flags;
-	int status;               /* of success; 0: 201 for POST, 204 without out, else 200 */
-	size_t max_body;          /* bytes; 0: 1 MiB */
+	int status;      /* of success; 0: 302 with .redirect, 201 for POST, 204 without out, else 200 */
+	size_t max_body; /* bytes; 0: 1 MiB */
 	const char *content_type; /* of the answer; NULL: application/json */
 };
 

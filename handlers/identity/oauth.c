@@ -304,7 +304,7 @@ const struct route oauth_routes[] = {
 	  "Called by Google through the browser, and by nobody else. Redirects to redirect_uri: with #access_token=, &refresh_token= and "
 	  "&expires_in= in the fragment, or with ?error=oauth_failed and &error_description= in the query. Where the state cannot be "
 	  "trusted there is nowhere to redirect to: 400 TOKEN_INVALID.",
-	  .flags = SLOW | WRITES | OPEN_QUERY, .query = callback_in, .errors = callback_errors, .run = google_callback, .status = 302 },
+	  .flags = SLOW | WRITES | OPEN_QUERY, .query = callback_in, .errors = callback_errors, .run = google_callback, .redirect = true },
 	ROUTE_END
 };
 /* clang-format on */

@@ -58,7 +58,8 @@ static const struct route
 	bare = ROUTE("app", .flags = BARE),
 	created = { POST, "/api/v1/app/things", "app.things.create", &by_user, "", .out = &thing },
 	gone = ROUTE("app", .status = 204),
-	elsewhere = ROUTE("platform", .status = 302),
+	elsewhere = ROUTE("platform", .redirect = true),
+	file = { GET, "/api/v1/app/things/{thing_id}/file", "app.things.file", &by_user, "", .redirect = true },
 	shapeless = { GET, "/api/v1/app/things", "app.things.x", &by_user, "" },
 	platform = ROUTE("platform"),
 	operations = ROUTE("operations"),
@@ -193,6 +194,11 @@ static struct cell
 	},
 	empty_page[] = { { "total", INT8, TWO, 8 }, { "name", TEXT, NULL, -1 }, { "rank", INT8, NULL, -1 } };
 /* clang-format on */
+
+/* A row that says where to go, and the same where it is null. */
+static struct cell place[] = { { "_location", TEXT, "https://files.example.com/a?sig=1", 33 },
+			       { "name", TEXT, "a", 1 } },
+		   nowhere[] = { { "_location", TEXT, NULL, -1 }, { "name", TEXT, "a", 1 } };
 
 /* A query of a shape. */
 static const struct query *of_shape(enum query_shape shape)
@@ -767,6 +773,18 @@ static void test_head(void)
 	has_str(head(), "Status: 302\r\nLocation: https://app.example.com/#a=1\r\nContent-Length: 0\r\n",
 		"has a place to go to and no body, so no type");
 	has_str(head(), "\r\nCache-Control: no-store\r\n", "and nobody keeps it");
+	make_answer(place, 2, 1);
+	is_str(answered(&file, 1, SHAPE_ROW), "", "a row that says where to go");
+	answer_finish(&rq);
+	has_str(head(), "Status: 302\r\nLocation: https://files.example.com/a?sig=1\r\nContent-Length: 0\r\n",
+		"  is a redirect, and no body");
+	make_answer(nowhere, 2, 1);
+	is_str(answered(&file, 1, SHAPE_ROW), "NOT_FOUND", "one that says nowhere is not found");
+	is_str(answered(&elsewhere, 1, SHAPE_ROW), "{\"name\":\"a\"}", "  but where it can be shown");
+	is_int(rq.status, 200, "    it is");
+	make_answer(place, 2, 0);
+	is_str(answered(&elsewhere, 1, SHAPE_ROW), "NOT_FOUND", "and without a row nothing is");
+
 	begin(&gone, 2);
 	rq.status = 204;
 	ok(!strstr(head(), "RateLimit") && !strstr(head(), "Access-Control") &&

@@ -101,7 +101,7 @@ static const struct route rows[] = {
 	{ POST,   "/api/v1/keys/c/{organization_id}", "platform.keys.c",    &by_organization_member, "C", .out = &plain_shape, .sql = &q_ready_check, .may = &may_read },
 	{ POST,   "/api/v1/keys/d",                   "platform.keys.d",    &by_key_or_user, "D", .about = "At most 100.", .out = &plain_shape, .sql = &q_project_list, .list = &plains, .status = 200 },
 	{ POST,   "/api/v1/keys/e",                   "platform.keys.e",    &by_team_admin, "E", .out = &plain_shape, .sql = &q_ready_check },
-	{ GET,    "/api/v1/elsewhere",                "platform.plans.elsewhere", &by_anyone, "Elsewhere", .sql = &q_ready_check, .status = 302 },
+	{ GET,    "/api/v1/elsewhere",                "platform.plans.elsewhere", &by_anyone, "Elsewhere", .sql = &q_ready_check, .redirect = true },
 	{ POST,   "/api/v1/workspace/things",         "workspace.things.create", &by_user, "Other", .body = other_fields, .as = NEW, .out = &other_thing, .sql = &q_project_create },
 	{ GET,    "/api/tasks",                       "operations.tasks.list", &by_user, "Tasks", .out = &plain_shape, .list = &enveloped, .sql = &q_project_list },
 	{ GET,    "/docs",                            "app.docs.get",       &by_anyone, "Docs", .flags = STATIC | BARE, .content_type = "text/html" },
