@@ -27,6 +27,7 @@ const struct shape project_shape = { "Project", project };
 /* clang-format off */
 const struct route project_routes[] = {
 	{ GET,    "/api/v1/app/projects",              "app.projects.list",   &by_user, "List my projects",
+	  .about = "Newest first. total counts all; of a search up to 51, or to one more than the page ends with.",
 	  .query = list_in, .out = &project_shape, .list = &skipped, .sql = &q_project_list },
 	{ POST,   "/api/v1/app/projects",              "app.projects.create", &by_user, "Create a project",
 	  .body = project, .as = NEW, .out = &project_shape, .sql = &q_project_create },

@@ -6,7 +6,7 @@
 -- the page, and more with every project.
 SELECT [:search| f.total | u.project_count] AS total, p.id, p.name, p.description, u.public_id AS owner_id, p.created_at, p.updated_at
 FROM users u
-[:search| CROSS JOIN project_candidates(@user, :search, :limit::bigint, :skip::bigint) f
+[:search| CROSS JOIN project_candidates(@user, :search, :limit::bigint, :skip::bigint, u.project_count) f
           LEFT JOIN projects p ON p.tenant_id = u.tenant_id AND p.id = ANY (f.ids)
         | LEFT JOIN LATERAL (
               SELECT * FROM projects o
