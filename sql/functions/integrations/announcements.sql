@@ -271,7 +271,7 @@ SELECT announce('sessions', 'user', changed => NULL, gone => NULL,
 -- ---------------------------------------------------------------- organizations
 
 -- Nobody listens to what has just been made.
-SELECT announce('organizations', 'organization', gone => NULL, hides => 'webhook_count', organization => 'id',
+SELECT announce('organizations', 'organization', gone => NULL, hides => 'webhook_count, has_own_permissions', organization => 'id',
     channels => 'organization:{id} on updated');
 
 -- The member hears of it, too: until then they are on no channel of the organization's.

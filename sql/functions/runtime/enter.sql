@@ -202,9 +202,7 @@ DECLARE
     reach   text;
     entered text;
 BEGIN
-    SELECT x.id, x.organization_id, x.role,
-           EXISTS (SELECT FROM role_permissions r
-                   WHERE r.tenant_id = tenant AND r.organization_id = x.organization_id AND r.role = x.role) AS is_set
+    SELECT x.id, x.organization_id, x.role, o.has_own_permissions
     INTO m
     FROM memberships x JOIN organizations o ON o.tenant_id = x.tenant_id AND o.id = x.organization_id
     WHERE x.tenant_id = tenant AND x.user_id = who AND x.is_active AND o.deleted_at IS NULL
@@ -217,7 +215,7 @@ BEGIN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'you are not an active member of this workspace';
     END IF;
     IF permission IS NOT NULL THEN
-        reach := CASE WHEN m.is_set THEN permission_reach(tenant, m.organization_id, m.role, permission)
+        reach := CASE WHEN m.has_own_permissions THEN permission_reach(tenant, m.organization_id, m.role, permission)
                       WHEN m.role = ANY (roles) THEN 'all'
                       WHEN m.role = ANY (own_roles) THEN 'own' END;
         IF reach IS NULL THEN

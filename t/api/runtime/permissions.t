@@ -35,6 +35,8 @@ subtest 'a role has what it has by default' => sub {
 };
 
 subtest 'and what its workspace says' => sub {
+    my $touched = sub { $db->selectrow_array('SELECT updated_at FROM organizations WHERE id = ?', undef, $org) };
+    my $before  = $touched->();
     set(viewer => can_view_webhook   => 1);
     set(admin  => can_manage_webhook => 0);
     status_is in_workspace($as{viewer}, GET => ''), 200;
@@ -44,6 +46,11 @@ subtest 'and what its workspace says' => sub {
     error_is in_workspace($as{admin}, POST => '', \%hook), 403, 'AUTHORIZATION_ERROR', name => 'what is taken is gone';
     status_is in_workspace($as{admin}, GET => ''), 200;
     error_is in_workspace($as{viewer}, POST => '', \%hook), 403, 'AUTHORIZATION_ERROR', name => 'to see is not to change';
+    is $touched->(), $before, 'which is no change of the organization';
+    $db->do('DELETE FROM role_permissions WHERE organization_id = ?', undef, $org);
+    error_is in_workspace($as{viewer}, GET => ''), 403, 'AUTHORIZATION_ERROR', name => 'taken back, it is as by default';
+    set(viewer => can_view_webhook => 1);
+    status_is in_workspace($as{viewer}, GET => ''), 200, 'and said again, as it says';
 };
 
 subtest 'a key is for what its scopes say' => sub {
