@@ -66,7 +66,8 @@ sub false () { return Cpanel::JSON::XS::false() }
 # Start an instance and wait until it answers.
 #
 # Names in capitals are settings of the api (fcgi/config.def); the others are
-#   main, slow, hash   how many children each pool has; 0: no such pool
+#   main, slow, hash   how many children each pool has; 0: no such pool.  Of slow and hash those that are not
+#                      asked for start when somebody connects, as most files never do (slow: without settings)
 #   worker       how many children a worker has; none when left out
 #   realtime     whether there is a realtime server
 #   cluster      an Ashlar::Cluster; by default the one shared by all files
@@ -78,6 +79,8 @@ sub start ($class, %arg) {
     my $dir  = File::Temp->newdir('/tmp/ashlar-t-XXXXXX');
     my $realtime = delete $arg{realtime};
     my $worker   = delete $arg{worker};
+    my @eager    = ('main', grep { defined $arg{$_} || $arg{sockets} || $arg{release} } qw(slow hash));
+    push @eager, 'slow' if grep { /^[A-Z]/ } keys %arg;    # it fetches the keys of issuers unasked
     my $self = bless {
         tmp      => $dir,
         dir      => "$dir",
@@ -111,10 +114,10 @@ sub start ($class, %arg) {
         (map { /^[A-Z]/ ? ($_ => delete $arg{$_}) : () } keys %arg),
     };
     die 'unknown options: ', join(' ', sort keys %arg), "\n" if %arg;
-    my @pools = grep { $self->{size}{$_} } qw(main slow hash);
-    my @ready = map { $self->start_pool($_, together => 1) } @pools;
+    my %eager = map { $_ => 1 } @eager;
+    my @ready = map { $self->start_pool($_, $eager{$_} ? (together => 1) : (on_demand => 1, no_wait => 1)) } grep { $self->{size}{$_} } qw(main slow hash);
     $self->_start_nginx;
-    $_->() for @ready;
+    $_->() for grep { ref eq 'CODE' } @ready;
     $self->start_realtime if $realtime;
     $self->start_worker(children => $worker) if $worker;
     return $self;
@@ -331,10 +334,10 @@ sub upgrade ($self) {
 sub _socket_of ($self, $pool) { return $self->{sockets} && ($self->{sockets}{$pool} //= $self->listen_for($pool)) }
 
 # Start a pool; with on_socket => $listening it inherits that as fd 0.  together => 1 answers with a sub
-# that waits for it, so that others start meanwhile.
+# that waits for it, so that others start meanwhile; on_demand => 1 starts it when somebody connects.
 sub start_pool ($self, $pool, %arg) {
     my $socket = "$self->{dir}/$pool.sock";
-    $arg{on_socket} //= $self->_socket_of($pool);
+    $arg{on_socket} //= $arg{on_demand} ? $self->listen_for($pool) : $self->_socket_of($pool);
     my $before = (stat $socket)[1] // 0;    # another pool's that is to be replaced, perhaps
     my $master = $self->{pool}{$pool} = Ashlar::Process->start(
         name  => "ashlar api --pool $pool",
@@ -342,6 +345,7 @@ sub start_pool ($self, $pool, %arg) {
         log   => "$self->{dir}/api-$pool.log",
         env   => { %{ $self->{env} }, %{ $arg{env} // {} } },
         stdin => $arg{on_socket},
+        on_demand => $arg{on_demand},
     );
     return $master if $arg{no_wait};
     my $wait = sub {

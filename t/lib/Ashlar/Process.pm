@@ -27,6 +27,7 @@ sub real_scrypt () { delete $ENV{LD_PRELOAD}; return }    ## no critic (RequireL
 #   env    its environment, beside PATH and HOME: a test must not depend on what
 #          the developer has set
 #   stdin  a file handle for fd 0 (a listening socket, as systemd passes it)
+#   on_demand  stdin is a listening socket, and the program starts when somebody connects to it
 #   log    the file that stdout and stderr are appended to
 #   stdout a file handle for fd 1, instead of the log
 #   user   run as this user (only root can)
@@ -55,6 +56,7 @@ sub start ($class, %arg) {
         }
         chdir $arg{dir} or die "$arg{dir}: $!\n" if $arg{dir};
         my @quick = defined $ENV{LD_PRELOAD} && $arg{cmd}[0] =~ m{/ashlar\z} ? (LD_PRELOAD => $ENV{LD_PRELOAD}) : ();
+        _wait_for_client() if $arg{on_demand};
         local %ENV = (PATH => $ENV{PATH}, HOME => $ENV{HOME} // '/', @quick, %{ $arg{env} // {} });
         no warnings 'exec';
         exec { $arg{cmd}[0] } @{ $arg{cmd} } or die "$arg{cmd}[0]: $!\n";
@@ -67,6 +69,17 @@ sub start ($class, %arg) {
 sub _die_with_parent () {
     my $number = { x86_64 => 157, aarch64 => 167 }->{ (POSIX::uname())[4] } or return;
     syscall $number, 1, 15, 0, 0, 0;
+    return;
+}
+
+# Until somebody connects to fd 0, with nothing else of the test's held open.
+sub _wait_for_client () {
+    local @SIG{qw(INT HUP PIPE)} = ('DEFAULT') x 3;
+    local $SIG{TERM} = sub { POSIX::_exit(0) };
+    for (glob '/proc/self/fd/*') { POSIX::close($1) if m{/(\d+)\z} && $1 > 2 }
+    my $wanted = '';
+    vec($wanted, 0, 1) = 1;
+    until (select(my $ready = $wanted, undef, undef, undef) > 0) { }
     return;
 }
 
