@@ -34,7 +34,7 @@ sub ashlar (@args) {
     my @cmd = map { quotemeta } "$Ashlar::Cluster::BUILD/ashlar", @args;
     my $from = delete $with{input} // '/dev/null';
     local %ENV = (PATH => $ENV{PATH}, %env, %with);
-    my $out = qx(@cmd 2>$tmp/stderr <$from);
+    my $out = qx(exec @cmd 2>$tmp/stderr <$from);    # exec: a shell less
     my $status = $? >> 8;
     open my $in, '<', "$tmp/stderr" or die $!;
     local $/ = undef;
