@@ -175,46 +175,57 @@ BEGIN ATOMIC
 END;
 
 -- How many there are in some of the counters of users; NULL: any.
+--
+-- In PL/pgSQL, as user_candidates() is: a function in SQL that the planner cannot put
+-- into its caller is planned anew whenever it is called, which cost more than the page.
 CREATE OR REPLACE FUNCTION user_count(role text, is_active boolean) RETURNS bigint
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN (SELECT coalesce(sum(c.n), 0)::bigint
-        FROM tenant_counters c
-        WHERE c.tenant_id = (SELECT app_tenant()) AND c.name = 'users'
-          AND (user_count.role IS NULL OR split_part(c.key, '/', 1) = user_count.role)
-          AND (user_count.is_active IS NULL
-               OR split_part(c.key, '/', 2) = CASE WHEN user_count.is_active THEN 'active' ELSE 'inactive' END));
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN (SELECT coalesce(sum(c.n), 0)::bigint
+            FROM tenant_counters c
+            WHERE c.tenant_id = (SELECT app_tenant()) AND c.name = 'users'
+              AND (user_count.role IS NULL OR split_part(c.key, '/', 1) = user_count.role)
+              AND (user_count.is_active IS NULL
+                   OR split_part(c.key, '/', 2) = CASE WHEN user_count.is_active THEN 'active' ELSE 'inactive' END));
+END
+$$;
 
 -- The users whose address, domain, name or last name begins with search, in any
 -- case; of each of the four, and of each standing, up to 200, so that it takes
 -- no longer when there are more.  role and is_active may be NULL.
 CREATE OR REPLACE FUNCTION user_candidates(search text, role text, is_active boolean) RETURNS TABLE (id uuid, created_at timestamptz)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp ROWS 100
-BEGIN ATOMIC
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp ROWS 100 AS $$
+#variable_conflict use_column
+DECLARE
+    from_here text := lower(search) COLLATE "C";
+    to_there  text := from_here || chr(1114111);
+BEGIN
+    RETURN QUERY
     SELECT DISTINCT u.id, u.created_at
-    FROM (SELECT lower(search) COLLATE "C" AS from_here, lower(search) || chr(1114111) COLLATE "C" AS to_there) s,
-         user_standings(user_candidates.role, user_candidates.is_active) g (standing),
+    FROM user_standings(user_candidates.role, user_candidates.is_active) g (standing),
          LATERAL (
              (SELECT x.id, x.created_at FROM users x
               WHERE x.tenant_id = (SELECT app_tenant()) AND x.standing = g.standing
-                AND x.email COLLATE "C" >= s.from_here AND x.email COLLATE "C" < s.to_there
+                AND x.email COLLATE "C" >= from_here AND x.email COLLATE "C" < to_there
               ORDER BY x.email COLLATE "C" LIMIT 200)
              UNION ALL
              (SELECT x.id, x.created_at FROM users x
               WHERE x.tenant_id = (SELECT app_tenant()) AND x.standing = g.standing
-                AND x.search_domain >= s.from_here AND x.search_domain < s.to_there
+                AND x.search_domain >= from_here AND x.search_domain < to_there
               ORDER BY x.search_domain LIMIT 200)
              UNION ALL
              (SELECT x.id, x.created_at FROM users x
               WHERE x.tenant_id = (SELECT app_tenant()) AND x.standing = g.standing
-                AND x.search_name >= s.from_here AND x.search_name < s.to_there
+                AND x.search_name >= from_here AND x.search_name < to_there
               ORDER BY x.search_name LIMIT 200)
              UNION ALL
              (SELECT x.id, x.created_at FROM users x
               WHERE x.tenant_id = (SELECT app_tenant()) AND x.standing = g.standing
-                AND x.search_last >= s.from_here AND x.search_last < s.to_there
+                AND x.search_last >= from_here AND x.search_last < to_there
               ORDER BY x.search_last LIMIT 200)
          ) u;
-END;
+END
+$$;
 REVOKE ALL ON FUNCTION user_candidates(text, text, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION user_candidates(text, text, boolean) TO ashlar_api;
 
