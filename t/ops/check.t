@@ -7,7 +7,7 @@ use Test::More;
 # tools/check itself: what it makes of files that fail once, always, and in great number.
 my $dir = File::Temp->newdir('/tmp/ashlar-t-XXXXXX');
 $ENV{ASHLAR_TEST_CLUSTER} = Ashlar::Cluster->shared->dir;
-delete @ENV{qw(STRICT VERBOSE HARNESS_ACTIVE HARNESS_VERSION HARNESS_OPTIONS)};
+delete @ENV{qw(STRICT VERBOSE LOAD HARNESS_ACTIVE HARNESS_VERSION HARNESS_OPTIONS)};
 
 # A test file that fails the first $failures times that it runs.
 sub file ($name, $failures) {
@@ -48,6 +48,45 @@ subtest 'what passes runs once' => sub {
     is runs('steady'), 1;
     unlike $output, qr/unstable|Once more/;
     like $output, qr/^Result: PASS$/m;
+};
+
+subtest 'it notes how long a file takes, and what CPU time; those of others stay' => sub {
+    my $times = "$Ashlar::Cluster::BUILD/times";
+    my $noted = sub () { return { map { /^(\S+) ([\d.]+) ([\d.]+)$/ ? ($1 => [ $2, $3 ]) : () } do { open my $in, '<', $times or return {}; <$in> } } };
+    my $before = $noted->();
+    # Burns half a second of the CPU, half of that in a child, and sleeps for another half.
+    my $path = file(busy => 0);
+    open my $out, '>>', $path or die "$path: $!\n";
+    print {$out} "BEGIN { my \$burn = sub { my \@t; do { \@t = times } until \$t[0] + \$t[1] > \$_[0] }; system \$^X, '-e', 'do { \@t = times } until \$t[0] > 0.25'; \$burn->(0.3); select undef, undef, undef, 0.5 }";
+    close $out or die "$path: $!\n";
+    require File::Spec;
+    my ($status) = check(my $name = File::Spec->abs2rel($path));
+    is $status, 0;
+    my $after = $noted->();
+    cmp_ok $after->{$name}[1], '>=', 0.5, 'the CPU time of it and its child';
+    cmp_ok $after->{$name}[0], '>=', $after->{$name}[1] * 0.5 + 0.4, '  and the seconds';
+    delete $after->{$name};
+    is_deeply [ sort keys %$after ], [ sort grep { $_ ne $name && -e } keys %$before ], 'the others are still there';
+};
+
+subtest 'LOAD=1: two busy processes run beside it, and are gone after it' => sub {
+    my $path = "$dir/beside.t";
+    open my $out, '>', $path or die "$path: $!\n";
+    # keep is its parent, prove keep's, and tools/check prove's.
+    print {$out} <<~'END';
+        sub slurp { open my $in, '<', $_[0] or return ''; local $/; <$in> // '' }
+        sub parent { (split ' ', slurp("/proc/$_[0]/stat") =~ s/.*\) //sr)[1] // 0 }
+        my $check = parent(parent(getppid));
+        my $n = grep { slurp("$_/cmdline") =~ /\0-e\x{0}1 while 1\0/ && parent(m{(\d+)$}) == $check } glob '/proc/[0-9]*';
+        print "1..1\n# $n\n", $n == 2 ? '' : 'not ', "ok 1\n";
+        exit($n != 2);
+        END
+    close $out or die "$path: $!\n";
+    local $ENV{LOAD} = 1;
+    my ($status, $output) = check($path);
+    is $status, 0 or diag $output;
+    delete local $ENV{LOAD};
+    isnt +(check($path))[0], 0, 'which are not there otherwise';
 };
 
 subtest 'what fails once is run again alone, and the run is green and says so' => sub {
