@@ -9,7 +9,6 @@ import { EventSource } from 'eventsource';
 import { createInterface } from 'node:readline';
 import WebSocket from 'ws';
 
-process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
 const base = process.argv[2];
 const tell = (what) => console.log(JSON.stringify(what));
 

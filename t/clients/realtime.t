@@ -14,6 +14,7 @@ my $project = $ann->post('/api/v1/app/projects', { name => 'one' })->json('/id')
 my $channel = "project:$project";
 $t->expect_log(qr/upstream|connect\(\) (?:to|failed)/);
 
+$ENV{NODE_EXTRA_CA_CERTS} = "$t->{dir}/cert.pem";    ## no critic (RequireLocalizedPunctuationVars)
 my $pid = open2(my $out, my $in, 'node', 't/clients/realtime.mjs', "localhost:$t->{https_port}");
 $in->autoflush;
 END { local $?; if ($pid) { kill 'TERM', $pid; waitpid $pid, 0 } }
