@@ -100,7 +100,7 @@ fuzzers: $(FUZZERS)
 docs: $(BUILD)/ashlar ## build/docs: the guide and the API reference, which nginx serves at /
 	@tools/docs $< build/docs
 
-check: deps all unit docs ## all tests; T=t/api/work/projects.t runs one file
+check: deps all unit docs ## all tests; T=t/api/work/projects.t runs one file, LOAD=1 beside two busy processes
 	tools/check $(T)
 
 check-asan: ## the same with AddressSanitizer and UBSan
