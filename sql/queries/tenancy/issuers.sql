@@ -35,7 +35,6 @@ LEFT JOIN jwks k ON k.issuer = 'url:' || i.jwks_url;
 
 -- name: issuer_delete :row
 -- No row: there is none with this id.
--- scan: of the ten that a tenant has at most, any index finds it
 WITH gone AS (
     DELETE FROM tenant_issuers
     WHERE tenant_id = @tenant AND id = :issuer_id
