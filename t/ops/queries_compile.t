@@ -127,6 +127,28 @@ subtest 'what an update changes' => sub {
     refused "-- name: a :row\nUPDATE a SET :set(x + 1);\n", 'f.sql:2: :set takes the names of fields';
 };
 
+subtest 'what an insert gets' => sub {
+    becomes q{INSERT INTO a :values(t = @tenant, x, y = coalesce(:z, f(1, ')'))) RETURNING x;},
+        q{INSERT INTO a (t, x, y) SELECT (SELECT app_tenant()), $1, coalesce($2, f(1, ')')) RETURNING x}, qw(x z);
+    becomes 'INSERT INTO a :values(x, y = b.y) FROM b WHERE z = :z;', 'INSERT INTO a (x, y) SELECT $1, b.y FROM b WHERE z = $2', qw(x z);
+    refused "-- name: a :row\nINSERT INTO a :values(b.x);\n", 'f.sql:2: :values takes columns: name, or name = expression';
+};
+
+subtest 'columns that stand once' => sub {
+    my $head = "-- columns: a\n-- why\nSELECT x.id, (SELECT max(n) FROM b) AS n, -- , FROM\n  o.ref -> ')' AS o\nFROM a x\n"
+        . "LEFT JOIN ref(x.o, :r) o ON x.t = \@tenant;\n\n-- columns: more\nSELECT :columns(a), x.m FROM a;\n\n";
+    my $q = loaded("$head-- name: q :row\nSELECT :columns(more), 1 AS z FROM c x :joins(a) WHERE x.q = :q;\n");
+    is $q->{text}, q{SELECT x.id, (SELECT max(n) FROM b) AS n, o.ref -> ')' AS o, x.m, 1 AS z }
+        . 'FROM c x LEFT JOIN ref(x.o, $1) o ON x.t = (SELECT app_tenant()) WHERE x.q = $2', 'in the text that is asked';
+    is_deeply $q->{params}, [qw(r q)], 'with their parameters';
+    refused "$head-- name: q :row\nSELECT :columns(b) FROM a;\n", 'f.sql:12: there is no block "-- columns: b" in this file';
+    refused "$head-- name: q :row\nSELECT 1 FROM a :joins(more);\n", 'f.sql:12: the columns more have no joins behind the first table';
+    refused "-- columns: a\nSELECT :columns(a) FROM a;\n-- name: q :row\nSELECT :columns(a) FROM a;\n", 'f.sql:4: the columns a contain themselves';
+    refused "-- columns: a\nx.id;\n-- name: q :row\nSELECT 1;\n", 'f.sql:1: the columns a are SELECT … FROM …;', 'columns without SELECT';
+    refused "-- columns: a\nSELECT x.id FROM a\n-- name: q :row\nSELECT 1;\n", 'f.sql:1: the columns a are SELECT … FROM …;', 'columns without an end';
+    refused "$head$head-- name: q :row\nSELECT 1;\n", 'f.sql:11: the columns a are already there';
+};
+
 subtest 'quotes are left alone' => sub {
     becomes q{SELECT ':a  -- no', :a;},             q{SELECT ':a  -- no', $1},            'a';
     becomes q{SELECT 'it''s :a', :b;},              q{SELECT 'it''s :a', $1},             'b';

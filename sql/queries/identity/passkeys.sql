@@ -1,6 +1,10 @@
 -- Passkeys (WebAuthn credentials) and the challenges they answer.  What is
 -- verified of an authenticator's bytes is fcgi/webauthn.h's.
 
+-- columns: passkey
+SELECT p.id, p.name, p.rp_id, p.transports, p.is_backed_up, p.created_at, p.last_used_at
+FROM passkeys p;
+
 -- name: passkey_party :row
 -- Which domain and which origins this request is about; :origin is the page's, NULL: none was named.
 SELECT s.tenant_id::text AS tenant_id, s.webauthn_rp_id AS rp_id, o.origins[1] AS first_origin,
@@ -100,24 +104,24 @@ SELECT CASE WHEN :is_wrong::boolean AND NOT limits_are_off()
              :subject::text) AS _audited;
 
 -- name: passkey_create :row
-SELECT p.id, p.name, p.rp_id, p.transports, p.is_backed_up, p.created_at, p.last_used_at
+SELECT :columns(passkey)
 FROM passkey_add(coalesce(:name, 'Passkey'), :credential_id::bytea, :public_key::bytea, :rp_id, :sign_count::bigint,
                  string_to_array(:transports::text, ' '), :aaguid::uuid, :is_backup_eligible::boolean,
                  :is_backed_up::boolean) p;
 
 -- name: passkey_list :rows
-SELECT id, name, rp_id, transports, is_backed_up, created_at, last_used_at
-FROM passkeys
-WHERE tenant_id = @tenant AND user_id = @user
-ORDER BY created_at, id;
+SELECT :columns(passkey)
+FROM passkeys p
+WHERE p.tenant_id = @tenant AND p.user_id = @user
+ORDER BY p.created_at, p.id;
 
 -- name: passkey_update :row
 -- Using a passkey does not touch it, so that the ETag is about the name.
-UPDATE passkeys
+UPDATE passkeys p
 SET name = :name
-WHERE tenant_id = @tenant AND user_id = @user AND id = :passkey::uuid
-  AND if_match(updated_at, :if_match)
-RETURNING id, name, rp_id, transports, is_backed_up, created_at, last_used_at, updated_at AS _updated_at;
+WHERE p.tenant_id = @tenant AND p.user_id = @user AND p.id = :passkey::uuid
+  AND if_match(p.updated_at, :if_match)
+RETURNING :columns(passkey), p.updated_at AS _updated_at;
 
 -- name: passkey_delete :row
 -- Sessions that began with it go on: they are ended where sessions are.

@@ -2,20 +2,23 @@
 -- ETag) and not part of the answer; is_premium and days_since_joined are shown
 -- from version 2 on.
 
+-- columns: user
+SELECT u.public_id AS id, u.email, u.full_name, u.avatar_url, u.role, u.is_active, u.subscription_plan,
+       u.subscription_status, u.created_at,
+       user_is_premium(u.subscription_plan, u.subscription_status) AS is_premium,
+       days_since(u.created_at) AS days_since_joined
+FROM users u;
+
 -- name: user_me :row
-SELECT public_id AS id, email, full_name, avatar_url, role, is_active, subscription_plan, subscription_status,
-       created_at, user_is_premium(subscription_plan, subscription_status) AS is_premium,
-       days_since(created_at) AS days_since_joined, updated_at AS _updated_at
-FROM users
-WHERE tenant_id = @tenant AND id = @user;
+SELECT :columns(user), u.updated_at AS _updated_at
+FROM users u
+WHERE u.tenant_id = @tenant AND u.id = @user;
 
 -- name: user_update :row
-UPDATE users
+UPDATE users u
 SET :set(full_name, avatar_url)
-WHERE tenant_id = @tenant AND id = @user AND if_match(updated_at, :if_match)
-RETURNING public_id AS id, email, full_name, avatar_url, role, is_active, subscription_plan, subscription_status,
-          created_at, user_is_premium(subscription_plan, subscription_status) AS is_premium,
-          days_since(created_at) AS days_since_joined, updated_at AS _updated_at;
+WHERE u.tenant_id = @tenant AND u.id = @user AND if_match(u.updated_at, :if_match)
+RETURNING :columns(user), u.updated_at AS _updated_at;
 
 -- name: admin_user_list :page
 -- total: [:search| (SELECT count(*) FROM found) | user_count(:role, :is_active::boolean)]
@@ -29,9 +32,7 @@ RETURNING public_id AS id, email, full_name, avatar_url, role, is_active, subscr
     ORDER BY created_at DESC, id DESC
     LIMIT 200
 )]
-SELECT u.public_id AS id, u.email, u.full_name, u.avatar_url, u.role, u.is_active, u.subscription_plan,
-       u.subscription_status, u.created_at, user_is_premium(u.subscription_plan, u.subscription_status) AS is_premium,
-       days_since(u.created_at) AS days_since_joined
+SELECT :columns(user)
 FROM [:search| (SELECT id FROM found ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :skip) f,
                LATERAL (SELECT * FROM users WHERE tenant_id = @tenant AND id = f.id OFFSET 0) u] -- one by one: no join with all
      [:role/:is_active !search| user_standings(:role, :is_active::boolean) g (standing),
@@ -45,30 +46,22 @@ ORDER BY u.created_at DESC, u.id DESC
 LIMIT :limit OFFSET [:search| 0 | :skip];
 
 -- name: admin_user_get :row
-SELECT public_id AS id, email, full_name, avatar_url, role, is_active, subscription_plan, subscription_status,
-       created_at, user_is_premium(subscription_plan, subscription_status) AS is_premium,
-       days_since(created_at) AS days_since_joined, updated_at AS _updated_at
-FROM users
-WHERE tenant_id = @tenant AND public_id = :user AND deleted_at IS NULL;
+SELECT :columns(user), u.updated_at AS _updated_at
+FROM users u
+WHERE u.tenant_id = @tenant AND u.public_id = :user AND u.deleted_at IS NULL;
 
 -- name: admin_user_update :row
 -- What was not sent is NULL, and stays.
-SELECT public_id AS id, email, full_name, avatar_url, role, is_active, subscription_plan, subscription_status,
-       created_at, user_is_premium(subscription_plan, subscription_status) AS is_premium,
-       days_since(created_at) AS days_since_joined, updated_at AS _updated_at
-FROM admin_user_change(:user, :role, :is_active::boolean, :if_match::bigint[]);
+SELECT :columns(user), u.updated_at AS _updated_at
+FROM admin_user_change(:user, :role, :is_active::boolean, :if_match::bigint[]) u;
 
 -- name: admin_user_activate :row
-SELECT public_id AS id, email, full_name, avatar_url, role, is_active, subscription_plan, subscription_status,
-       created_at, user_is_premium(subscription_plan, subscription_status) AS is_premium,
-       days_since(created_at) AS days_since_joined, updated_at AS _updated_at
-FROM admin_user_change(:user, NULL, true, NULL);
+SELECT :columns(user), u.updated_at AS _updated_at
+FROM admin_user_change(:user, NULL, true, NULL) u;
 
 -- name: admin_user_deactivate :row
-SELECT public_id AS id, email, full_name, avatar_url, role, is_active, subscription_plan, subscription_status,
-       created_at, user_is_premium(subscription_plan, subscription_status) AS is_premium,
-       days_since(created_at) AS days_since_joined, updated_at AS _updated_at
-FROM admin_user_change(:user, NULL, false, NULL);
+SELECT :columns(user), u.updated_at AS _updated_at
+FROM admin_user_change(:user, NULL, false, NULL) u;
 
 -- name: session_create :row
 -- For the user whose public id is :subject; no row: there is no such active user.

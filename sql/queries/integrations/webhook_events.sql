@@ -1,5 +1,10 @@
 -- Webhooks that were received; see sql/functions/integrations/webhooks_in.sql.
 
+-- columns: webhook_event
+SELECT e.id, e.provider, e.event_id, e.type, e.object_key, e.state, e.attempts, e.replays, e.error, e.occurred_at,
+       e.processed_at, e.created_at
+FROM webhook_events e;
+
 -- name: webhook_event_store :exec
 SELECT webhook_event_store(:provider, :event_id, :type, :object_key, to_timestamp(:occurred_ms::bigint / 1000.0),
                            :payload::jsonb, :signed, :raw, :problem);
@@ -16,8 +21,7 @@ SELECT webhook_event_failed(:event::uuid, :error, :is_last::boolean);
 -- Newest first.  Type, state and provider have an index each, and the others are
 -- tested on what that finds.
 -- scan: a page of the index that is the list's order, and up to 10,001 of its entries
-SELECT e.id, e.provider, e.event_id, e.type, e.object_key, e.state, e.attempts, e.replays, e.error, e.occurred_at,
-       e.processed_at, e.created_at
+SELECT :columns(webhook_event)
 FROM webhook_events e
 WHERE e.tenant_id = @tenant
   [AND e.type = :type]
@@ -28,10 +32,9 @@ WHERE e.tenant_id = @tenant
 ORDER BY e.created_at DESC, e.id DESC;
 
 -- name: webhook_event_get :row
-SELECT id, provider, event_id, type, object_key, state, attempts, replays, error, occurred_at, processed_at, created_at,
-       payload
-FROM webhook_events
-WHERE tenant_id = @tenant AND id = :webhook_event_id;
+SELECT :columns(webhook_event), e.payload
+FROM webhook_events e
+WHERE e.tenant_id = @tenant AND e.id = :webhook_event_id;
 
 -- name: webhook_event_raw :row
 -- The body as it came, sealed, where the payload does not hold all of it.
@@ -40,7 +43,6 @@ FROM webhook_events
 WHERE tenant_id = @tenant AND id = :webhook_event_id;
 
 -- name: webhook_event_replay :row
-SELECT id, provider, event_id, type, object_key, state, attempts, replays, error, occurred_at, processed_at, created_at,
-       payload
+SELECT :columns(webhook_event), e.payload
 FROM webhook_event_replay(:webhook_event_id::uuid, :type, :object_key, to_timestamp(:occurred_ms::bigint / 1000.0),
-                          :payload::jsonb, :problem);
+                          :payload::jsonb, :problem) e;

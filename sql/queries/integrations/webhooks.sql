@@ -2,6 +2,12 @@
 -- about none (@owner), and what became of deliveries.  That the caller may,
 -- the door has checked.
 
+-- columns: delivery
+SELECT d.id, d.endpoint_id AS webhook_id, d.message_id, d.event, d.state AS status, d.attempts,
+       CASE WHEN d.state = 'pending' THEN d.next_attempt_at END AS next_attempt_at, d.status_code, d.error,
+       d.is_redelivery, d.created_at, d.finished_at
+FROM webhook_deliveries d;
+
 -- name: webhook_place :row
 -- Lets the caller in, and tells which tenant and workspace this is about: in test mode it is not the token's tenant.
 SELECT app_tenant()::text AS tenant, app_organization()::text AS workspace;
@@ -36,11 +42,10 @@ WHERE e.tenant_id = @tenant AND e.id = :webhook_id AND e.owner_id = @owner AND e
 -- name: webhook_create :row
 -- At most 50 (webhook_room); the one answer with the secret in full.
 WITH made AS (
-    INSERT INTO webhook_endpoints (tenant_id, organization_id, name, description, url, events, header_names,
-                                   headers_sealed, is_active, secret_sealed, secret_tail, created_by)
-    SELECT @tenant, @workspace, :name, :description, :url, :event_list::text[],
-           :header_names::text[], :headers_sealed, :is_active,
-           :secret_sealed, right(:secret_text, 4), @member
+    INSERT INTO webhook_endpoints
+    :values(tenant_id = @tenant, organization_id = @workspace, created_by = @member, name, description, url,
+            events = :event_list::text[], header_names = :header_names::text[], headers_sealed, is_active, secret_sealed,
+            secret_tail = right(:secret_text, 4))
     FROM webhook_room()
     RETURNING *
 )
@@ -98,9 +103,7 @@ FROM changed, webhook_shown(changed::webhook_endpoints, :secret_text) w,
 
 -- name: webhook_delivery_list :page
 -- Newest first.
-SELECT d.id, d.endpoint_id AS webhook_id, d.message_id, d.event, d.state AS status, d.attempts,
-       CASE WHEN d.state = 'pending' THEN d.next_attempt_at END AS next_attempt_at, d.status_code, d.error,
-       d.is_redelivery, d.created_at, d.finished_at, webhook_history(d, false) AS history
+SELECT :columns(delivery), webhook_history(d, false) AS history
 FROM webhook_deliveries d
 WHERE d.tenant_id = @tenant AND d.endpoint_id = (SELECT webhook_owned(:webhook_id::uuid))
   [AND d.state = :status]
@@ -109,9 +112,7 @@ ORDER BY d.created_at DESC, d.id DESC;
 
 -- name: webhook_delivery_get :row
 -- With the body as it was sent, and what the receiver answered.
-SELECT d.id, d.endpoint_id AS webhook_id, d.message_id, d.event, d.state AS status, d.attempts,
-       CASE WHEN d.state = 'pending' THEN d.next_attempt_at END AS next_attempt_at, d.status_code, d.error,
-       d.is_redelivery, d.created_at, d.finished_at, webhook_history(d, true) AS history, m.payload::json AS payload
+SELECT :columns(delivery), webhook_history(d, true) AS history, m.payload::json AS payload
 FROM webhook_endpoints e
 JOIN webhook_deliveries d ON d.tenant_id = e.tenant_id AND d.endpoint_id = e.id
 JOIN webhook_messages m ON m.tenant_id = d.tenant_id AND m.id = d.message_id

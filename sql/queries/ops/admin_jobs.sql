@@ -3,6 +3,13 @@
 -- Queue and kind are looked for among the newest 10,001 that remain, and so many
 -- are counted: an index for each would be written three times for every job.
 
+-- columns: job
+-- As admin_job_shown() makes it of a job.
+SELECT s.id, s.queue, s.kind, s.state, s.priority, s.payload, s.attempts, s.max_attempts, s.timeout_s, s.run_at,
+       s.started_at, s.finished_at, s.worker, s.result, s.last_error, s.errors, s.schedule_id, s.created_at,
+       s.updated_at
+FROM jobs j, admin_job_shown(j) s;
+
 -- name: admin_job_list :page
 -- count: FROM (SELECT j.queue, j.kind
 -- count:       FROM jobs j
@@ -14,8 +21,7 @@
 -- Newest first; those whose state is an end have their order in another index, the
 -- latest first.
 -- scan: a page of the primary key, which is the list's order
-SELECT s.id, s.queue, s.kind, s.state, s.priority, s.payload, s.attempts, s.max_attempts, s.timeout_s, s.run_at,
-       s.started_at, s.finished_at, s.worker, s.result, s.last_error, s.errors, s.schedule_id, s.created_at, s.updated_at
+SELECT :columns(job)
 FROM (SELECT j AS job, j.queue, j.kind, j.id, j.finished_at
       FROM jobs j
       WHERE j.tenant_id = @tenant
@@ -27,6 +33,5 @@ WHERE true [AND j.queue = :queue] [AND j.kind = :kind]
 ORDER BY [:state=completed/failed/cancelled| j.finished_at | j.id] DESC;
 
 -- name: admin_job_retry :row
-SELECT j.id, j.queue, j.kind, j.state, j.priority, j.payload, j.attempts, j.max_attempts, j.timeout_s, j.run_at,
-       j.started_at, j.finished_at, j.worker, j.result, j.last_error, j.errors, j.schedule_id, j.created_at, j.updated_at
-FROM admin_job_retry(:job_id::uuid) r, admin_job_shown(r) j;
+SELECT :columns(job)
+FROM admin_job_retry(:job_id::uuid) r, admin_job_shown(r) s;

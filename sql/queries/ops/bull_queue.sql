@@ -1,9 +1,14 @@
 -- The same queues in BullMQ's words.  See sql/functions/ops/queues.sql.
 
+-- columns: queue_job
+-- As queue_job_shown() makes it of a job.
+SELECT q.id, q.queue, q.name, q.data, q.status, q.priority, q.delay, q.attempts, q.attempts_made, q.backoff,
+       q.schedule_id, q.result, q.failed_reason, q.run_at, q.created_at, q.started_at, q.finished_at
+FROM jobs j, queue_job_shown(j, false) q;
+
 -- name: queue_submit :row
 -- Without a back-off the next attempt waits for nothing.
-SELECT q.id, q.queue, q.name, q.data, q.status, q.priority, q.delay, q.attempts, q.attempts_made, q.backoff, q.schedule_id,
-       q.result, q.failed_reason, q.run_at, q.created_at, q.started_at, q.finished_at, s.deduplicated
+SELECT :columns(queue_job), s.deduplicated
 FROM queue_submit(NULL, :queue, :name, :data::jsonb, :priority::integer, :attempts::integer, 300, :delay::bigint,
                   coalesce(:backoff::jsonb ->> 'type', 'fixed'), (:backoff::jsonb ->> 'delay')::bigint, :job_id, NULL, 'queue') s,
      queue_job_shown(s.job, queue_is_paused(:queue)) q;
@@ -19,8 +24,7 @@ FROM queue_stats(:queue) s;
 
 -- name: queue_job_list :page
 -- Of each status up to 10,001 are counted.
-SELECT t.total, q.id, q.queue, q.name, q.data, q.status, q.priority, q.delay, q.attempts, q.attempts_made, q.backoff, q.schedule_id,
-       q.result, q.failed_reason, q.run_at, q.created_at, q.started_at, q.finished_at
+SELECT t.total, :columns(queue_job)
 FROM (SELECT p.is_paused, (SELECT coalesce(sum(queue_count(:queue, s)), 0)::bigint FROM queue_shown(:status, p.is_paused) s) AS total
       FROM (SELECT queue_is_paused(:queue) AS is_paused) p) t
 LEFT JOIN LATERAL (

@@ -1,22 +1,26 @@
 -- Feature flags; see sql/functions/ops/flags.sql.
 
+-- columns: flag
+SELECT f.id, f.key, f.name, f.description, f.flag_type, f.is_enabled, f.percentage, f.user_ids, f.plans, f.created_at
+FROM feature_flags f;
+
 -- name: flag_list :page
 -- All of them, by key.
 -- scan: a tenant has at most 1,000 flags
-SELECT f.id, f.key, f.name, f.description, f.flag_type, f.is_enabled, f.percentage, f.user_ids, f.plans, f.created_at
+SELECT :columns(flag)
 FROM feature_flags f
 WHERE f.tenant_id = @tenant
 ORDER BY f.key;
 
 -- name: flag_create :row
-SELECT id, key, name, description, flag_type, is_enabled, percentage, user_ids, plans, created_at
+SELECT :columns(flag)
 FROM flag_create(:key, :name, :description, :flag_type, :is_enabled::boolean, :percentage::integer,
-                 :user_ids::text[], :plans::text[]);
+                 :user_ids::text[], :plans::text[]) f;
 
 -- name: flag_update :row
-SELECT id, key, name, description, flag_type, is_enabled, percentage, user_ids, plans, created_at, updated_at AS _updated_at
+SELECT :columns(flag), f.updated_at AS _updated_at
 FROM flag_change(:flag_id::uuid, :if_match::bigint[], :name, :has_description::boolean, :description, :flag_type,
-                 :is_enabled::boolean, :percentage::integer, :user_ids::text[], :plans::text[]);
+                 :is_enabled::boolean, :percentage::integer, :user_ids::text[], :plans::text[]) f;
 
 -- name: flag_delete :row
 WITH gone AS (

@@ -1,30 +1,34 @@
 -- API keys: of those of the mode that the caller works in (test or live), which
 -- is the tenant that the door has put the transaction into.
 
+-- columns: api_key
+-- And the key, where it may be shown.
+SELECT k.id, k.name, k.type, k.prefix, k.allowed_origins, k.is_active, k.created_by, k.last_used_at, k.revoked_at,
+       k.created_at
+FROM api_keys k;
+
 -- name: api_key_list :rows
 -- Newest first.  Of a secret key there is nothing to show but its prefix.
 -- scan: all of a tenant's keys are shown, in the order of the index
-SELECT id, name, type, prefix, public_text AS key, allowed_origins, is_active, created_by, last_used_at, revoked_at, created_at
-FROM api_keys
-WHERE tenant_id = @tenant AND (:include_revoked OR revoked_at IS NULL)
-ORDER BY created_at DESC, id DESC
+SELECT :columns(api_key), k.public_text AS key
+FROM api_keys k
+WHERE k.tenant_id = @tenant AND (:include_revoked OR k.revoked_at IS NULL)
+ORDER BY k.created_at DESC, k.id DESC
 LIMIT :limit OFFSET :skip;
 
 -- name: api_key_create :row
 -- The one time that a secret key is answered in full.
 WITH made AS (
-    INSERT INTO api_keys (tenant_id, name, type, prefix, hash, public_text, allowed_origins, created_by)
-    VALUES (@tenant, :name, :type, left(:key_text, 12), :key_hash::bytea,
-            CASE :type WHEN 'public' THEN :key_text END,
-            :origins::text[], @team)
+    INSERT INTO api_keys
+    :values(tenant_id = @tenant, name, type, prefix = left(:key_text, 12), hash = :key_hash::bytea,
+            public_text = CASE :type WHEN 'public' THEN :key_text END, allowed_origins = :origins::text[], created_by = @team)
     RETURNING *
 )
-SELECT id, name, type, prefix, :key_text::text AS key, allowed_origins, is_active, created_by, last_used_at, revoked_at,
-       created_at,
-       audit('key.create', 'api_key', id::text,
-             jsonb_build_object('name', name, 'type', type, 'prefix', prefix,
-                                'allowed_origins', CASE type WHEN 'public' THEN to_jsonb(allowed_origins) END)) AS _noted
-FROM made;
+SELECT :columns(api_key), :key_text::text AS key,
+       audit('key.create', 'api_key', k.id::text,
+             jsonb_build_object('name', k.name, 'type', k.type, 'prefix', k.prefix,
+                                'allowed_origins', CASE k.type WHEN 'public' THEN to_jsonb(k.allowed_origins) END)) AS _noted
+FROM made k;
 
 -- name: api_key_update :row
 -- Fields that were not sent keep their value.  Of two at once the second waits
@@ -42,11 +46,11 @@ WITH before AS (
     WHERE k.tenant_id = @tenant AND k.id = b.id AND api_key_open(k.revoked_at)
     RETURNING k.*, changed_fields(b.row, to_jsonb(k)) AS fields
 )
-SELECT id, name, type, prefix, public_text AS key, allowed_origins, is_active, created_by, last_used_at, revoked_at, created_at,
+SELECT :columns(api_key), k.public_text AS key,
        CASE WHEN fields <> '[]'
             THEN audit('key.update', 'api_key', id::text,
                        jsonb_build_object('prefix', prefix, 'fields', fields, 'is_active', is_active)) END AS _noted
-FROM changed;
+FROM changed k;
 
 -- name: api_key_revoke :row
 -- Once; revoked again it stays revoked since then.

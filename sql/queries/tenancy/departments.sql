@@ -1,17 +1,22 @@
 -- Departments of organizations.  Members read them; the dashboard makes them.
 
+-- columns: department
+SELECT d.id, d.organization_id, d.name, d.description, d.is_default, d.is_active, d.settings, d.created_at,
+       d.updated_at
+FROM departments d;
+
 -- name: department_list :rows
 -- Of the path's organization, the default one first.
-SELECT id, organization_id, name, description, is_default, is_active, settings, created_at, updated_at
-FROM departments
-WHERE tenant_id = @tenant AND organization_id = :organization_id
-ORDER BY is_default DESC, name
+SELECT :columns(department)
+FROM departments d
+WHERE d.tenant_id = @tenant AND d.organization_id = :organization_id
+ORDER BY d.is_default DESC, d.name
 LIMIT :limit OFFSET :skip;
 
 -- name: department_get :row
 -- For :user_id, who need not be the caller: a key alone may ask.  No row: there is no such department.
-SELECT id, organization_id, name, description, is_default, is_active, settings, created_at, updated_at
-FROM department_of_member(:department_id::uuid, :user_id::uuid);
+SELECT :columns(department)
+FROM department_of_member(:department_id::uuid, :user_id::uuid) d;
 
 -- name: department_lock :row
 -- One at a time in an organization, because of the default one.  No row: it is not the tenant's.
@@ -22,14 +27,14 @@ FOR NO KEY UPDATE;
 -- name: department_create :row
 -- Behind department_lock, and department_undefault where that is asked for.
 WITH made AS (
-    INSERT INTO departments (tenant_id, organization_id, name, description, is_default, settings)
-    VALUES (@tenant, :organization_id, :name, :description, :is_default, coalesce(:settings::jsonb, '{}'))
+    INSERT INTO departments
+    :values(tenant_id = @tenant, organization_id, name, description, is_default, settings = coalesce(:settings::jsonb, '{}'))
     RETURNING *
 )
-SELECT id, organization_id, name, description, is_default, is_active, settings, created_at, updated_at,
-       audit('department.create', 'department', id::text,
-             jsonb_build_object('organization_id', organization_id, 'name', name)) AS _noted
-FROM made;
+SELECT :columns(department),
+       audit('department.create', 'department', d.id::text,
+             jsonb_build_object('organization_id', d.organization_id, 'name', d.name)) AS _noted
+FROM made d;
 
 -- name: department_undefault :exec
 -- In a statement of its own: the unique index looks at each row as it comes.

@@ -1,5 +1,11 @@
 -- Invitations to organizations.  Neither a token nor its hash is in any answer.
 
+-- columns: invitation
+SELECT i.id, i.organization_id, o.name AS organization_name, i.email, i.role, i.status, i.invited_by, i.expires_at,
+       i.created_at
+FROM invitations i
+JOIN organizations o ON o.tenant_id = @tenant AND o.id = i.organization_id;
+
 -- name: invitation_prepare :row
 -- What the mail to :email needs; and it is counted: 50 an hour for each organization, and mail_take().
 SELECT (@tenant)::text AS tenant, coalesce(to_user.email, :email) AS email, coalesce(to_user.locale, 'en') AS locale, s.invitation_url,
@@ -19,10 +25,9 @@ WITH made AS (
     INSERT INTO jobs (tenant_id, queue, kind, payload)
     SELECT tenant_id, 'ashlar.mail', 'mail', :mail_payload::jsonb FROM made
 )
-SELECT i.id, i.organization_id, o.name AS organization_name, i.email, i.role, i.status, i.invited_by, i.expires_at,
-       i.created_at
+SELECT :columns(invitation)
 FROM made i
-JOIN organizations o ON o.tenant_id = @tenant AND o.id = i.organization_id;
+:joins(invitation);
 
 -- name: invitation_prepare_again :row
 -- The same for an invitation that is there.  No row: it is not.
@@ -44,10 +49,9 @@ WITH renewed AS (
     INSERT INTO jobs (tenant_id, queue, kind, payload)
     SELECT tenant_id, 'ashlar.mail', 'mail', :mail_payload::jsonb FROM renewed
 )
-SELECT i.id, i.organization_id, o.name AS organization_name, i.email, i.role, i.status, i.invited_by, i.expires_at,
-       i.created_at
+SELECT :columns(invitation)
 FROM renewed i
-JOIN organizations o ON o.tenant_id = @tenant AND o.id = i.organization_id;
+:joins(invitation);
 
 -- name: invitation_cancel :row
 -- No row: there is none that could still be accepted.
@@ -72,8 +76,7 @@ FROM invitation_reject(:token_hash::bytea);
 
 -- name: invitation_list_pending :rows
 -- Those for an address, over the tenant's organizations, newest first.
-SELECT i.id, i.organization_id, o.name AS organization_name, i.email, i.role, i.status, i.invited_by, i.expires_at,
-       i.created_at
+SELECT :columns(invitation)
 FROM invitations_find(:email_key, :email) i
 JOIN organizations o ON o.tenant_id = i.tenant_id AND o.id = i.organization_id
 WHERE i.expires_at > now() AND o.deleted_at IS NULL

@@ -1,9 +1,14 @@
 -- Organizations, as a member sees them: role is the caller's.  That the caller
 -- is a member the door has checked where the path names the organization.
 
+-- columns: organization
+-- And the role of who asks.
+SELECT o.id, o.name, o.slug, o.description, o.logo_url, o.created_at
+FROM organizations o;
+
 -- name: organization_list :rows
 -- Those that the caller is in.
-SELECT o.id, o.name, o.slug, o.description, o.logo_url, m.role, o.created_at
+SELECT :columns(organization), m.role
 FROM memberships m
 JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
 WHERE m.tenant_id = @tenant AND m.user_id = @user AND m.is_active AND o.deleted_at IS NULL
@@ -14,9 +19,8 @@ LIMIT :limit OFFSET :skip;
 -- It is born with its owner and a default department, and becomes the default
 -- organization of who has none.
 WITH made AS (
-    INSERT INTO organizations (tenant_id, name, slug, description)
-    VALUES (@tenant, :name, :slug, :description)
-    RETURNING tenant_id, id, name, slug, description, logo_url, created_at, updated_at
+    INSERT INTO organizations :values(tenant_id = @tenant, name, slug, description)
+    RETURNING *
 ), owner AS (
     INSERT INTO memberships (tenant_id, organization_id, user_id, role)
     SELECT tenant_id, id, @user, 'owner' FROM made
@@ -28,25 +32,23 @@ WITH made AS (
     FROM made
     WHERE u.tenant_id = made.tenant_id AND u.id = @user AND u.default_organization_id IS NULL
 )
-SELECT made.id, made.name, made.slug, made.description, made.logo_url, 'owner' AS role, made.created_at,
-       made.updated_at AS _updated_at
-FROM made, audit('organization.create', 'organization', made.id::text,
-                 jsonb_build_object('name', made.name, 'slug', made.slug));
+SELECT :columns(organization), 'owner' AS role, o.updated_at AS _updated_at
+FROM made o, audit('organization.create', 'organization', o.id::text, jsonb_build_object('name', o.name, 'slug', o.slug));
 
 -- name: organization_get :row
-SELECT id, name, slug, description, logo_url, @org_role AS role, created_at, updated_at AS _updated_at
-FROM organizations
-WHERE tenant_id = @tenant AND id = :organization_id AND deleted_at IS NULL;
+SELECT :columns(organization), @org_role AS role, o.updated_at AS _updated_at
+FROM organizations o
+WHERE o.tenant_id = @tenant AND o.id = :organization_id AND o.deleted_at IS NULL;
 
 -- name: organization_update :row
 WITH changed AS (
     UPDATE organizations
     SET :set(name, description, logo_url)
     WHERE tenant_id = @tenant AND id = :organization_id AND deleted_at IS NULL AND if_match(updated_at, :if_match)
-    RETURNING id, name, slug, description, logo_url, created_at, updated_at
+    RETURNING *
 )
-SELECT c.id, c.name, c.slug, c.description, c.logo_url, @org_role AS role, c.created_at, c.updated_at AS _updated_at
-FROM changed c, audit('organization.update', 'organization', c.id::text, jsonb_build_object(
+SELECT :columns(organization), @org_role AS role, o.updated_at AS _updated_at
+FROM changed o, audit('organization.update', 'organization', o.id::text, jsonb_build_object(
     'fields', :changed(name, description, logo_url)));
 
 -- name: organization_set_default :row

@@ -1,9 +1,14 @@
 -- The tenant's team, as its dashboard manages it.
 
+-- columns: member
+-- And the status.
+SELECT m.id, m.email, m.display_name, m.role, m.invited_by, m.invited_at, m.joined_at, m.last_login_at
+FROM team_members m;
+
 -- name: team_list :rows
 -- Owners first, then by when they joined; who is invited comes last.
 -- scan: a team is small, and this shows all of it
-SELECT m.id, m.email, m.display_name, m.role, team_status(m) AS status, m.invited_by, m.invited_at, m.joined_at, m.last_login_at
+SELECT :columns(member), team_status(m) AS status
 FROM team_members m
 WHERE m.tenant_id = @tenant AND m.deleted_at IS NULL
 ORDER BY m.joined_at IS NULL, m.role <> 'owner', m.joined_at, m.invited_at, m.id
@@ -47,7 +52,7 @@ WITH again AS (
     INSERT INTO jobs (tenant_id, queue, kind, payload)
     SELECT @tenant, 'ashlar.mail', 'mail', :mail_payload::jsonb || jsonb_build_object('to', m.email) FROM m
 )
-SELECT m.id, m.email, m.display_name, m.role, 'invited' AS status, m.invited_by, m.invited_at, m.joined_at, m.last_login_at,
+SELECT :columns(member), 'invited' AS status,
        audit('team.invite', 'team_member', m.id::text, jsonb_build_object('email', m.email, 'role', m.role)) AS _noted
 FROM m;
 
@@ -68,13 +73,13 @@ WITH before AS (
     WHERE m.tenant_id = @tenant AND m.id = b.id
     RETURNING m.*, team_status(m) AS status, b.role AS old_role, b.is_active AS was_active
 )
-SELECT c.id, c.email, c.display_name, c.role, c.status, c.invited_by, c.invited_at, c.joined_at, c.last_login_at,
-       CASE WHEN c.role <> c.old_role OR c.is_active <> c.was_active
-            THEN audit('team.update', 'team_member', c.id::text, jsonb_build_object(
-                     'role', CASE WHEN c.role <> c.old_role THEN c.role END,
-                     'old_role', CASE WHEN c.role <> c.old_role THEN c.old_role END,
-                     'is_active', CASE WHEN c.is_active <> c.was_active THEN c.is_active END)) END AS _noted
-FROM changed c;
+SELECT :columns(member), m.status,
+       CASE WHEN m.role <> m.old_role OR m.is_active <> m.was_active
+            THEN audit('team.update', 'team_member', m.id::text, jsonb_build_object(
+                     'role', CASE WHEN m.role <> m.old_role THEN m.role END,
+                     'old_role', CASE WHEN m.role <> m.old_role THEN m.old_role END,
+                     'is_active', CASE WHEN m.is_active <> m.was_active THEN m.is_active END)) END AS _noted
+FROM changed m;
 
 -- name: team_remove :row
 -- Behind team_guard.  Soft; the address is free again, sessions and tickets are good for nothing.

@@ -1,13 +1,17 @@
 -- Goals of a workspace, each with its key results; see sql/functions/work/goals.sql.
 
--- name: goal_list :rows
--- The company's, then the teams', then those of one; the newest first.
+-- columns: goal
 SELECT g.id, g.organization_id AS workspace_id, g.title, g.description, g.level, g.status, g.progress, g.owner_id,
        owner.ref AS owner, g.team_id, team_ref(t) AS team, g.parent_goal_id, g.start_date, g.due_date,
-       key_results_of(g) AS key_results, g.created_by, g.completed_at, g.created_at, g.updated_at
+       key_results_of(g::goals) AS key_results, g.created_by, g.completed_at, g.created_at, g.updated_at
 FROM goals g
 LEFT JOIN member_ref(g.tenant_id, g.organization_id, g.owner_id) owner ON true
-LEFT JOIN workspace_teams t ON t.tenant_id = g.tenant_id AND t.organization_id = g.organization_id AND t.id = g.team_id
+LEFT JOIN workspace_teams t ON t.tenant_id = @tenant AND t.organization_id = @workspace AND t.id = g.team_id;
+
+-- name: goal_list :rows
+-- The company's, then the teams', then those of one; the newest first.
+SELECT :columns(goal)
+FROM goals g :joins(goal)
 WHERE g.tenant_id = @tenant AND g.organization_id = @workspace
   [AND g.level = :level]
   [AND g.status = :status]
@@ -19,16 +23,15 @@ ORDER BY g.level_rank, g.created_at DESC, g.id;
 -- name: goal_create :row
 -- Its key results come first: goal_settle() computes progress and status of them.
 WITH made AS (
-    INSERT INTO goals (tenant_id, organization_id, id, title, description, level, status, progress, owner_id, team_id,
-                       parent_goal_id, start_date, due_date, created_by)
-    SELECT @tenant, @workspace, k.goal_id, :title, :description, :level, :status, :progress,
-           coalesce(:owner_id, @member), :team_id, :parent_goal_id,
-           coalesce(:start_date, (now() AT TIME ZONE 'UTC')::date), :due_date, @member
+    INSERT INTO goals
+    :values(tenant_id = @tenant, organization_id = @workspace, created_by = @member, id = k.goal_id, title, description, level,
+            status, progress, owner_id = coalesce(:owner_id, @member), team_id, parent_goal_id,
+            start_date = coalesce(:start_date, (now() AT TIME ZONE 'UTC')::date), due_date)
     FROM key_results_put(uuid_v7(), true, :key_results::jsonb) k
     WHERE valid(:level <> 'team' OR :team_id::uuid IS NOT NULL, 'team_id', 'a goal of the level team needs a team_id')
     RETURNING *
 )
-SELECT s.* FROM made g, goal_shown(g::goals) s;
+SELECT :columns(goal) FROM made g :joins(goal);
 
 -- name: goal_progress :row
 WITH changed AS (
@@ -37,7 +40,7 @@ WITH changed AS (
       AND g.id = (SELECT key_results_report((goal_lock(:goal_id::uuid, @reach)).id, :key_results::jsonb, :note))
     RETURNING g.*
 )
-SELECT s.* FROM changed g, goal_shown(g::goals) s;
+SELECT :columns(goal) FROM changed g :joins(goal);
 
 -- name: goal_update :row
 -- A status that is given stands; without one it is found out again where what it
@@ -56,7 +59,7 @@ WITH k AS MATERIALIZED (
                 OR CASE WHEN :has_team_id THEN :team_id::uuid ELSE g.team_id END IS NOT NULL, 'team_id', 'a goal of the level team needs a team_id')
     RETURNING g.*
 )
-SELECT s.* FROM changed g, goal_shown(g::goals) s;
+SELECT :columns(goal) FROM changed g :joins(goal);
 
 -- name: goal_delete :row
 -- Goals below it move to the top, by their foreign key.

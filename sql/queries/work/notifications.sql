@@ -1,6 +1,12 @@
 -- Notifications of the caller in a workspace, and what they want to be notified of;
 -- see sql/functions/work/notifications.sql.  Ids are in order of time.
 
+-- columns: preference
+SELECT p.id, p.member_id, p.event_type, t.category, p.inapp_enabled, p.email_enabled, p.whatsapp_enabled, p.muted,
+       p.created_at, p.updated_at
+FROM notification_preferences p
+JOIN notification_types() t ON t.event_type = p.event_type;
+
 -- name: notification_list :page
 -- Newest first; total and the number of unread ones count up to 10,001.
 SELECT c.total, n.id, n.event_type, n.category, n.title, n.message, n.data, n.link, n.entity_type,
@@ -50,27 +56,25 @@ JOIN (SELECT t.category, jsonb_object_agg(t.event_type, jsonb_build_object(
 
 -- name: notification_preference_list :rows
 -- Only what the caller has stored.
-SELECT p.id, p.member_id, p.event_type, t.category, p.inapp_enabled, p.email_enabled, p.whatsapp_enabled, p.muted,
-       p.created_at, p.updated_at
+SELECT :columns(preference)
 FROM notification_preferences p
-JOIN notification_types() t ON t.event_type = p.event_type
+:joins(preference)
 WHERE p.tenant_id = @tenant AND p.organization_id = @workspace AND p.member_id = @member
 ORDER BY t.rank;
 
 -- name: notification_preference_create :row
 WITH made AS (
-    INSERT INTO notification_preferences (tenant_id, organization_id, member_id, event_type, inapp_enabled, email_enabled,
-                                          whatsapp_enabled, muted)
-    SELECT @tenant, @workspace, @member, t.event_type, coalesce(:inapp_enabled, t.inapp_enabled),
-           coalesce(:email_enabled, t.email_enabled), coalesce(:whatsapp_enabled, t.whatsapp_enabled), coalesce(:muted, false)
+    INSERT INTO notification_preferences
+    :values(tenant_id = @tenant, organization_id = @workspace, member_id = @member, event_type = t.event_type,
+            inapp_enabled = coalesce(:inapp_enabled, t.inapp_enabled), email_enabled = coalesce(:email_enabled, t.email_enabled),
+            whatsapp_enabled = coalesce(:whatsapp_enabled, t.whatsapp_enabled), muted = coalesce(:muted, false))
     FROM notification_types() t
     WHERE t.event_type = notification_known(:event_type, 'event_type')
     RETURNING *
 )
-SELECT p.id, p.member_id, p.event_type, t.category, p.inapp_enabled, p.email_enabled, p.whatsapp_enabled, p.muted,
-       p.created_at, p.updated_at
+SELECT :columns(preference)
 FROM made p
-JOIN notification_types() t ON t.event_type = p.event_type;
+:joins(preference);
 
 -- name: notification_preference_update :row
 WITH changed AS (
@@ -78,24 +82,22 @@ WITH changed AS (
     WHERE p.tenant_id = @tenant AND p.organization_id = @workspace AND p.member_id = @member AND p.id = :preference_id
     RETURNING p.*
 )
-SELECT p.id, p.member_id, p.event_type, t.category, p.inapp_enabled, p.email_enabled, p.whatsapp_enabled, p.muted,
-       p.created_at, p.updated_at
+SELECT :columns(preference)
 FROM changed p
-JOIN notification_types() t ON t.event_type = p.event_type;
+:joins(preference);
 
 -- name: notification_preference_bulk :rows
-SELECT p.id, p.member_id, p.event_type, t.category, p.inapp_enabled, p.email_enabled, p.whatsapp_enabled, p.muted,
-       p.created_at, p.updated_at
+SELECT :columns(preference)
 FROM notification_choose(:preferences::jsonb) WITH ORDINALITY p
-JOIN notification_types() t ON t.event_type = p.event_type
+:joins(preference)
 ORDER BY p.ordinality;
 
 -- name: notification_preference_reset :rows
 -- As recommended, each stored.
 WITH made AS (
-    INSERT INTO notification_preferences AS p (tenant_id, organization_id, member_id, event_type, inapp_enabled, email_enabled,
-                                               whatsapp_enabled, muted)
-    SELECT @tenant, @workspace, @member, t.event_type, t.inapp_enabled, t.email_enabled, t.whatsapp_enabled, false
+    INSERT INTO notification_preferences AS p
+    :values(tenant_id = @tenant, organization_id = @workspace, member_id = @member, event_type = t.event_type,
+            inapp_enabled = t.inapp_enabled, email_enabled = t.email_enabled, whatsapp_enabled = t.whatsapp_enabled, muted = false)
     FROM notification_types() t
     ORDER BY t.event_type
     ON CONFLICT ON CONSTRAINT notification_preferences_event_unique DO UPDATE
@@ -103,10 +105,9 @@ WITH made AS (
         whatsapp_enabled = excluded.whatsapp_enabled, muted = false
     RETURNING p.*
 )
-SELECT p.id, p.member_id, p.event_type, t.category, p.inapp_enabled, p.email_enabled, p.whatsapp_enabled, p.muted,
-       p.created_at, p.updated_at
+SELECT :columns(preference)
 FROM made p
-JOIN notification_types() t ON t.event_type = p.event_type
+:joins(preference)
 ORDER BY t.rank;
 
 -- name: notification_preference_delete :row

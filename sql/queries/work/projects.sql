@@ -1,10 +1,15 @@
 -- Projects: each belongs to a user, and only that user sees it.
 
+-- columns: project
+SELECT p.id, p.name, p.description, u.public_id AS owner_id, p.created_at, p.updated_at
+FROM projects p
+JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.owner_id;
+
 -- name: project_list :page
 -- The caller's, newest first, perhaps only those whose name contains :search.  The
 -- total is a column of the owner, or told by who searched: counting costs more than
 -- the page, and more with every project.
-SELECT [:search| f.total | u.project_count] AS total, p.id, p.name, p.description, u.public_id AS owner_id, p.created_at, p.updated_at
+SELECT [:search| f.total | u.project_count] AS total, :columns(project)
 FROM users u
 [:search| CROSS JOIN project_candidates(@user, :search, :limit::bigint, :skip::bigint, u.project_count) f
           LEFT JOIN projects p ON p.tenant_id = u.tenant_id AND p.id = ANY (f.ids)
@@ -18,9 +23,9 @@ WHERE u.tenant_id = @tenant AND u.id = @user
 ORDER BY p.created_at DESC, p.id DESC;
 
 -- name: project_get :row
-SELECT p.id, p.name, p.description, u.public_id AS owner_id, p.created_at, p.updated_at
+SELECT :columns(project)
 FROM projects p
-JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.owner_id
+:joins(project)
 WHERE p.tenant_id = @tenant AND p.id = :project_id AND p.owner_id = @user AND p.deleted_at IS NULL;
 
 -- name: project_create :row
@@ -32,13 +37,12 @@ WITH owner AS (
     WHERE tenant_id = @tenant AND id = @user
     RETURNING tenant_id, id, public_id
 ), made AS (
-    INSERT INTO projects (tenant_id, owner_id, name, description)
-    SELECT tenant_id, id, :name, :description
+    INSERT INTO projects :values(tenant_id = owner.tenant_id, owner_id = owner.id, name, description)
     FROM owner
-    RETURNING id, name, description, created_at, updated_at
+    RETURNING *
 )
-SELECT made.id, made.name, made.description, owner.public_id AS owner_id, made.created_at, made.updated_at
-FROM made, owner;
+SELECT :columns(project)
+FROM made p, owner u;
 
 -- name: project_update :row
 UPDATE projects p
@@ -46,7 +50,7 @@ SET :set(p.name, p.description)
 FROM users u
 WHERE p.tenant_id = @tenant AND p.id = :project_id AND p.owner_id = @user AND p.deleted_at IS NULL
   AND u.tenant_id = p.tenant_id AND u.id = p.owner_id AND if_match(p.updated_at, :if_match)
-RETURNING p.id, p.name, p.description, u.public_id AS owner_id, p.created_at, p.updated_at;
+RETURNING :columns(project);
 
 -- name: project_delete :row
 -- Soft: the row stays, and the count goes down with it, once: of two deletes at
