@@ -63,14 +63,15 @@ my %is_single = map { $_ => 1 } 'tenants', @{ $super->selectcol_arrayref(<<~'END
     WHERE i.indisprimary AND i.indnkeyatts = 1 AND a.attname = 'tenant_id' AND c.relnamespace = 'public'::regnamespace
     END
 
-# Which queries say why they may scan.
-my %may_scan;
+# Which queries say why they may scan, or put a list in its order without an index.
+my (%may_scan, %may_sort);
 for my $file (glob 'sql/queries/*/*.sql') {
     open my $in, '<', $file or die "$file: $!\n";
     my $block;
     while (<$in>) {
         $block = $1 if /^-- name: (\w+)/;
         $may_scan{$block} = $1 if /^\s*-- scan: (\S.*)/;
+        $may_sort{$block} = $1 if /^-- unindexed: (\S.*)/;
     }
     close $in or die "$file: $!\n";
 }
@@ -130,6 +131,43 @@ subtest 'each can be prepared by the role that runs it, and reads by an index' =
             push @scans, @found;
         }
         ok @scans, "$query->{name} scans, as it says: $may_scan{$query->{name}}" if $may_scan{ $query->{name} };
+    }
+};
+
+# Does a node read a tenant's table, or is that cut by a limit below it?
+sub reads ($node) {
+    return 0 if $node->{'Node Type'} eq 'Limit';
+    return 1 if $is_tenants{ $node->{'Relation Name'} // '' } || $node->{'Node Type'} eq 'Function Scan';
+    return !!grep { reads($_) } @{ $node->{Plans} // [] };
+}
+
+# What a plan sorts before a limit has cut it.
+sub sorts ($node) {
+    return (map({ sorts($_) } @{ $node->{Plans} // [] }), $node->{'Node Type'} =~ /Sort/ && reads($node) ? join ', ', @{ $node->{'Sort Key'} } : ());
+}
+
+# With sorting as dear as can be, what still sorts has no index for that order.
+subtest 'a page has an index for each of its orders' => sub {
+    my $db = api_handle('ashlar_api');
+    $db->do('SET enable_sort = off');
+    for ([ 'name', 1 ], [ 'created_at DESC, id DESC', 0 ], [ 'created_at, id', 0 ], [ 'created_at DESC, id', 1 ]) {
+        my ($plan) = $db->selectrow_array("EXPLAIN (FORMAT JSON) SELECT id FROM projects WHERE tenant_id = '$DEFAULT' AND owner_id = '$DEFAULT'
+                                           AND deleted_at IS NULL ORDER BY $_->[0] LIMIT 20");
+        my @sorted = sorts($json->decode($plan)->[0]{Plan});
+        is scalar(@sorted), $_->[1], ($_->[1] ? 'sorted: ' : 'by the index: ') . $_->[0];
+    }
+    for my $query (grep { $_->{shape} eq 'page' } map { $sql->get($_) } $sql->names) {
+        my $named = @{ $query->{sorts} };
+        my @found;
+        for my $order ($named ? map { [ $_, 0 ], [ $_, 1 ] } 0 .. $named - 1 : [ 0, undef ]) {
+            my ($text, @params) = Ashlar::Queries::statement($query, 0, @$order);
+            $db->do("PREPARE page AS $text");
+            my ($plan) = $db->selectrow_array('EXPLAIN (FORMAT JSON) EXECUTE page' . (@params ? '(' . join(', ', ('NULL') x @params) . ')' : ''));
+            $db->do('DEALLOCATE page');
+            push @found, sorts($json->decode($plan)->[0]{Plan});
+        }
+        is "@found", '', "$query->{name} reads its order from an index" if !$may_sort{ $query->{name} };
+        ok @found, "$query->{name} sorts, as it says: $may_sort{$query->{name}}" if $may_sort{ $query->{name} };
     }
 };
 
@@ -219,14 +257,14 @@ subtest 'columns' => sub {
 subtest 'the total of a page that is empty' => sub {
     my $db = $cluster->connect($name, 'ashlar_api');
     my ($id) = $super->selectrow_array(q{SELECT id FROM users WHERE tenant_id = ? AND public_id = 'user_3'}, undef, $DEFAULT);
-    for ([ audit_list => 20, action => 'a.7' ], [ audit_list => 0, action => 'nothing' ]) {
+    for ([ audit_list => 20, action => 'a.7' ], [ audit_list => 0, action => 'nothing' ], [ project_list => 10 ]) {
         my ($query, $total, @value) = @$_;
         my @rows = $sql->in($db, $DEFAULT, $id, sub { $sql->run($db, $query, skip => 1000, limit => 20, @value) });
         is scalar(@rows), 0, "$query @value: no row";
         @rows = $sql->in($db, $DEFAULT, $id, sub { $sql->total($db, $query, @value) });
         is_deeply \@rows, [ { total => $total } ], 'the total';
     }
-    for ([ project_list => 10 ], [ project_list => 10, search => 'proj' ], [ project_list => 0, search => 'nothing' ]) {
+    for ([ project_list => 10, search => 'proj' ], [ project_list => 0, search => 'nothing' ]) {
         my ($query, $total, @value) = @$_;
         my @rows = $sql->in($db, $DEFAULT, $id, sub { $sql->run($db, $query, skip => 1000, limit => 20, @value) });
         is_deeply [ map { [ @$_{qw(total id)} ] } @rows ], [ [ $total, undef ] ], "$query @value: one row that tells it";

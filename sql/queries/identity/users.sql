@@ -79,6 +79,7 @@ RETURNING id, created_at, expires_at;
 -- Newest first, perhaps with those who are not active.  Without them each standing has
 -- its order in the index users_of_standing, and gives as many as the page could need of it.
 -- scan: a page of the index that is the list's order
+-- unindexed: each standing gives no more than the page could need
 SELECT u.id, u.email, u.full_name AS display_name, u.avatar_url, u.locale, u.is_active, u.tenant_id, u.public_id AS sub,
        u.is_email_verified, u.status, u.current_plan_id, u.default_organization_id, u.created_at, u.updated_at,
        NULL::jsonb AS settings

@@ -24,6 +24,7 @@ FROM queue_stats(:queue) s;
 
 -- name: queue_job_list :page
 -- Of each status up to 10,001 are counted.
+-- unindexed: what queue_jobs() gives is a page
 SELECT t.total, :columns(queue_job)
 FROM (SELECT p.is_paused, (SELECT coalesce(sum(queue_count(:queue, s)), 0)::bigint FROM queue_shown(:status, p.is_paused) s) AS total
       FROM (SELECT queue_is_paused(:queue) AS is_paused) p) t

@@ -6,21 +6,22 @@ FROM projects p
 JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.owner_id;
 
 -- name: project_list :page
+-- total: [:search| (SELECT f.total FROM users u, project_candidates(@user, :search, 1, 0, u.project_count) f
+-- total:           WHERE u.tenant_id = @tenant AND u.id = @user)
+-- total:         | (SELECT u.project_count FROM users u WHERE u.tenant_id = @tenant AND u.id = @user)]
 -- The caller's, newest first, perhaps only those whose name contains :search.  The
 -- total is a column of the owner, or told by who searched: counting costs more than
--- the page, and more with every project.
+-- the page, and more with every project.  The projects are not joined laterally to
+-- their owner: so they come in the order of their index, and nothing sorts.
 SELECT [:search| f.total | u.project_count] AS total, :columns(project)
 FROM users u
 [:search| CROSS JOIN project_candidates(@user, :search, :limit::bigint, :skip::bigint, u.project_count) f
           LEFT JOIN projects p ON p.tenant_id = u.tenant_id AND p.id = ANY (f.ids)
-        | LEFT JOIN LATERAL (
-              SELECT * FROM projects o
-              WHERE o.tenant_id = u.tenant_id AND o.owner_id = u.id AND o.deleted_at IS NULL
-              ORDER BY o.created_at DESC, o.id DESC
-              LIMIT :limit OFFSET :skip
-          ) p ON true]
+        | CROSS JOIN projects p]
 WHERE u.tenant_id = @tenant AND u.id = @user
-ORDER BY p.created_at DESC, p.id DESC;
+  [:search| | AND p.tenant_id = @tenant AND p.owner_id = @user AND p.deleted_at IS NULL]
+ORDER BY p.created_at DESC, p.id DESC
+LIMIT :limit OFFSET [:search| 0 | :skip];
 
 -- name: project_get :row
 SELECT :columns(project)
