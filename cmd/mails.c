@@ -2,7 +2,7 @@
  * ashlar mails: the mails that wait to be sent, with their links and codes, and
  * those that were sent, as far as that is still known.
  *
- * Whoever may run this has the database's owner and the keys, and could let
+ * The operator who may run this has the database's owner and the keys, and could let
  * himself in anywhere; so it is for operators and tests, and keeps nothing back.
  */
 #include <dirent.h>
@@ -111,7 +111,7 @@ static const char *find_link(const char *text)
 	return !http || (https && https < http) ? https : http;
 }
 
-/* A text whose links stand on lines of their own, to be taken with a triple click. */
+/* A text whose links stand on separate lines, to be taken with a triple click. */
 static void print_text(const char *text)
 {
 	const char *link;

@@ -136,7 +136,7 @@ static void print_status(const PGresult *applied)
 }
 
 /*
- * Whoever waits for a table's lock holds up all who come later, readers too: behind
+ * A session that waits for a table's lock holds up all that come later, readers too: behind
  * a backup or a long report a migration would stop the service that it runs under.
  * So it waits for a moment, gives way to them, and tries again for as long as it takes.
  * The moment is well below PostgreSQL's deadlock_timeout, a second: of two that wait
@@ -268,7 +268,7 @@ static void apply_functions(PGconn *db, bool is_new)
 		;
 }
 
-/* A schema that somebody used has changed; of a new one there is nobody to tell. */
+/* A schema that was in use has changed; of a new one there are no subscribers to tell. */
 static void note(PGconn *db, const PGresult *applied)
 {
 	const struct cmd_file *last = sql_migrations;

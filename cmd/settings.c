@@ -7,7 +7,7 @@
  *	writes; so that it talks to the instance that runs in its tree
  *	the installed program: /etc/ashlar/ashlar.env
  *
- * The last two are nobody's wish but a convenience, so they are left alone where
+ * The last two are not an operator's setting but a convenience, so they are left alone where
  * the environment or --env-file names a database: half of one instance's
  * settings with half of another's would be worse than none.
  */
@@ -95,7 +95,7 @@ static const char *tree_of(struct arena *a)
 	return NULL;
 }
 
-/* The file that nobody named; NULL: there is none. */
+/* The default file, where none was named; NULL: there is none. */
 static const char *own_file(struct arena *a)
 {
 	const char *tree = tree_of(a), *run = getenv("ASHLAR_RUN"), *path;

@@ -1,5 +1,5 @@
 /*
- * ashlar tenant: tenants, for whoever runs the installation.
+ * ashlar tenant: tenants, for the installation's operator.
  */
 #include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"

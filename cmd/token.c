@@ -1,5 +1,5 @@
 /*
- * ashlar token: sign somebody in from the command line.
+ * ashlar token: sign a user in from the command line.
  */
 #include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"

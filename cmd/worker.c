@@ -35,7 +35,7 @@ static void read_queue(struct worker_options *to, const char *text, size_t n)
 
 	if (to->nqueues == WORKER_QUEUES)
 		cmd_misuse(&usage, "--queues may name %d queues", WORKER_QUEUES);
-	/* Kinds of jobs elsewhere are anybody's to choose; here they are code of ours. */
+	/* Kinds of jobs elsewhere are the tenant's to choose; here they are code of ours. */
 	if (len > 100 || strncmp(text, "ashlar", 6) != 0 || (len != 6 && text[6] != '.'))
 		cmd_misuse(&usage,
 			   "--queues takes Ashlar's own queues, \"ashlar\" and \"ashlar.…\", not \"%.*s\"",

@@ -611,7 +611,7 @@ void answer_error(struct req *rq)
 /*
  * A page must be able to read why it was refused, or its user sees a network
  * error.  Whether it is one of a public key's own may be unknown by then, or be
- * the very reason; but a refusal holds nothing, and nobody sends a cookie here.
+ * the very reason; but a refusal holds nothing, and no client sends a cookie here.
  */
 static bool is_readable_refusal(const struct req *rq)
 {

@@ -24,9 +24,9 @@
 enum { BUDGET_ADDRESS = 1, BUDGET_BEARER, BUDGET_SECRET };
 
 /*
- * Whose budget?  Tenants count apart, and the tenant is known before anybody has
+ * Whose budget?  Tenants count apart, and the tenant is known before the caller has
  * asked the database by the token, or else by the key: not by one that no request
- * has shown to be one, or whoever makes keys up makes budgets up.
+ * has shown to be one, or a client that makes keys up makes budgets up.
  */
 static uint64_t budgets_of(const struct req *rq, uint64_t class, const char *tenant)
 {
@@ -57,7 +57,7 @@ static bool is_api_key(const char *text)
 	       strspn(text + 8, alnum) == 32 && !text[40];
 }
 
-/* A key is a credential of its own: who.kind says BEARER once there is a token beside it. */
+/* A key is a separate credential: who.kind says BEARER once there is a token beside it. */
 static enum err api_key(struct req *rq, const char *text)
 {
 	if (!is_api_key(text))
@@ -309,7 +309,7 @@ static const char *note_of(struct req *rq)
 	return buf_str(&b);
 }
 
-/* Nobody can be asked about a place that nobody can name: then it is about the user alone. */
+/* The door cannot be asked about a place that is not named: then it is about the user alone. */
 static bool is_nowhere(struct req *rq)
 {
 	switch (rq->route->caller->place) {

@@ -22,7 +22,7 @@
  * FCGX_Accept_r waits either for a new connection or on the one it keeps, and
  * a child that holds an idle kept connection while others queue at the
  * listening socket starves them.  So the child waits for both, gives the idle
- * connection up as soon as somebody else is waiting, and hands libfcgi an
+ * connection up as soon as another client is waiting, and hands libfcgi an
  * accepted connection as if it had been kept.  Without a listening socket to
  * accept from, libfcgi fails instead of waiting.
  */
@@ -61,7 +61,7 @@ static void watch(int fd, uint32_t events)
 
 /*
  * Close the connection.  libfcgi would shut it down first and then wait up to
- * two seconds for the other side to close; whoever queues behind it would wait
+ * two seconds for the other side to close; the next request in the queue would wait
  * too.  All was read, so nothing is lost by closing at once.
  */
 static void close_connection(void)
@@ -142,7 +142,7 @@ static enum err read_body(enum err rc)
 	return ERR_OK;
 }
 
-/* Has nginx closed the connection, since nobody waits for the answer any more? */
+/* Has nginx closed the connection, since the client has gone? */
 static bool asker_has_gone(void)
 {
 	struct pollfd p = { .fd = fcgx.ipcFd, .events = POLLRDHUP };
@@ -161,7 +161,7 @@ static void put_head(void)
 	FCGX_PutStr(head.p, (int)head.n, fcgx.out);
 }
 
-/* A chunk of an answer whose length nobody knows yet. */
+/* A chunk of an answer whose length is not known yet. */
 static bool send_chunk(struct req *r)
 {
 	bool ok = true;
@@ -281,7 +281,7 @@ static void prepare(void)
 	sigdelset(&waiting_mask, SIGQUIT);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGQUIT, &sa, NULL);
-	signal(SIGPIPE, SIG_IGN); /* before FCGX_Init, which would install a handler of its own */
+	signal(SIGPIPE, SIG_IGN); /* before FCGX_Init, which would install its own handler */
 	FCGX_Init();
 	FCGX_InitRequest(&fcgx, -1, 0);
 	arena_init(&rq.arena, ARENA_BYTES);

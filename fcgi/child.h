@@ -9,7 +9,7 @@
 /*
  * Serve requests from the listening socket socket_fd; does not return.
  *
- * SIGTERM: stop after the request in hand.  SIGQUIT: stop when nobody waits
+ * SIGTERM: stop after the request in hand.  SIGQUIT: stop when no client waits
  * any more.  Both stay blocked but while the child waits for work.
  */
 _Noreturn void child_run(int socket_fd, struct shm_child *slot);

@@ -1,7 +1,7 @@
 /*
  * Reading and printing the settings of config.def.
  *
- * Every mistake is reported, not only the first: whoever fixes a file of
+ * Every mistake is reported, not only the first: an operator who fixes a file of
  * settings wants to do it once.
  */
 #include "fcgi/config.h"

@@ -54,7 +54,7 @@ static int npending;
 
 /* Connecting */
 
-/* Notices are told to nobody, but for our own: what this transaction adds that somebody waits for. */
+/* Notices are dropped, but for our own: what this transaction adds that a worker or realtime waits for. */
 static void on_notice(void *arg, const PGresult *res)
 {
 	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
@@ -212,7 +212,7 @@ static enum err lost(struct req *rq)
 static int peer_fd = -1;
 static bool peer_has_gone;
 
-/* Nobody wants the rest of a statement that runs: the server is told to stop. */
+/* The rest of a statement that runs is not wanted: the server is told to stop. */
 static void cancel(void)
 {
 	PGcancel *c = PQgetCancel(conn);

@@ -34,10 +34,10 @@ void db_close(void);
 extern int db_client_check_ms;
 
 /*
- * A connection of one's own to DATABASE_URL, blocking, within
+ * A separate connection to DATABASE_URL, blocking, within
  * DATABASE_CONNECT_TIMEOUT_S; its owner calls PQfinish.  name is what
  * pg_stat_activity and the log call it, options are the server's (or NULL), and
- * receiver takes the notices from the first message on (NULL: nobody).  NULL
+ * receiver takes the notices from the first message on (NULL: none does).  NULL
  * when there is none: the log says why.
  */
 PGconn *db_connect(const char *name, const char *options, PQnoticeReceiver receiver);

@@ -37,7 +37,7 @@ struct email {
 };
 
 /*
- * Read an address that somebody gives as one: local@domain by RFC 5321 and
+ * Read an address that a client gives as one: local@domain by RFC 5321 and
  * RFC 6531, at most 254 characters.  text is UTF-8.
  *
  * NULL, and *out filled with the arena's strings; else what was expected, to
@@ -54,7 +54,7 @@ const char *email_read(struct arena *a, const char *text, struct email *out);
  */
 const char *email_key(struct arena *a, const char *text);
 
-/* The same of one that somebody else vouches for, whatever its form: where its key is NULL, address is text.
+/* The same of one that another issuer vouches for, whatever its form: where its key is NULL, address is text.
  */
 void email_find(struct arena *a, const char *text, struct email *out);
 

@@ -1,7 +1,7 @@
 /*
  * Events: what webhooks tell of, as data.
  *
- * The list is handlers/events.c.  Whoever validates the types that an endpoint
+ * The list is handlers/events.c.  Code that validates the types that an endpoint
  * subscribes to, lists them, or prints them for the reference reads it there.
  * The events themselves are made in SQL, by the triggers of
  * sql/functions/integrations/announcements.sql; t/api/integrations/events.t holds the two together.

@@ -49,7 +49,7 @@ enum field_flag {
 	F_CLAMP = 32,   /* input: an F_INT above max counts as max */
 	/* input: an F_EMAIL that is looked for, not made: as sent, also one that would be refused */
 	F_KNOWN = 64,
-	F_PAGE = 128, /* input: an F_URL that a browser opens, and nobody else: with a fragment, if need be */
+	F_PAGE = 128, /* input: an F_URL that only a browser opens: with a fragment, if need be */
 	F_CODE = 256, /* input: an F_TEXT that people type in groups, "123 456": blanks are left out first */
 	F_NFC = 512,  /* input: an F_TEXT that is counted and kept in NFC (nfc.h) */
 	F_CSV = 1 << 10,    /* a query parameter: an F_LIST of plain values with commas between them; blanks

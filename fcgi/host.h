@@ -10,7 +10,7 @@
 
 /*
  * Tell systemd ("READY=1", "STOPPING=1", "WATCHDOG=1"; sd_notify(3)).  Does
- * nothing where nobody listens (NOTIFY_SOCKET).
+ * nothing where no service manager listens (NOTIFY_SOCKET).
  */
 void host_notify(const char *state);
 
@@ -22,7 +22,7 @@ bool host_inherited(void);
 
 /*
  * Listen on a unix socket: bound beside the path and renamed over it, so that
- * whoever listened there before is replaced without a moment in which nobody
+ * the process that listened there before is replaced without a moment in which none
  * does.  Everybody may connect; the folder decides who comes near.
  *
  * made  the file, to know it again (host_unlisten)

@@ -136,7 +136,7 @@ static CURL *shared_handle(void)
 static CURLcode attempt(struct exchange *x)
 {
 	bool is_users = x->call->flags & HTTP_USER_URL;
-	/* A user's host gets a handle of its own: no connection, pinned address or session is left behind. */
+	/* A user's host gets a separate handle: no connection, pinned address or session is left behind. */
 	CURL *h = is_users ? curl_easy_init() : shared_handle();
 	CURLcode rc;
 
@@ -218,7 +218,7 @@ static enum err run(struct exchange *x)
 	for (hops = 0;; hops++) {
 		enum err rc = hop_open(x, url);
 
-		/* Of a URL that is not the user's, nobody can be told to correct it. */
+		/* Of a URL that is not the user's, no client can be told to correct it. */
 		if (rc == ERR_VALIDATION && !(x->call->flags & HTTP_USER_URL))
 			rc = hops ? ERR_EXTERNAL : ERR_UNAVAILABLE;
 		if (!rc)

@@ -1,5 +1,5 @@
 /*
- * The outbound HTTP client: every call to somebody else's server goes through here.
+ * The outbound HTTP client: every call to a server of others goes through here.
  *
  * A call has a time it may take altogether, a bound on the answer's size, a
  * circuit breaker shared by all processes of the host, and, when a user chose
@@ -81,7 +81,7 @@ enum err http_check_url(struct arena *a, const char *url, const char **reason);
 /* May a user-supplied URL lead to this address: is it a public unicast address of the internet? */
 bool http_address_is_public(const struct sockaddr *address);
 
-/* Call fn after every call, for traces: what was asked, how it went.  NULL: nobody. */
+/* Call fn after every call, for traces: what was asked, how it went.  NULL: none. */
 void http_use_hook(void (*fn)(const struct http_call *call, const struct http_answer *out, enum err rc));
 
 /*
@@ -89,7 +89,7 @@ void http_use_hook(void (*fn)(const struct http_call *call, const struct http_an
  *
  * The state is one word: the failures in a row, and until when calls are
  * refused.  Below HTTP_BREAKER_FAILURES the breaker is closed.  Then it is open
- * until that time, and whoever comes first after it becomes the probe by moving
+ * until that time, and the first caller after it becomes the probe by moving
  * the time on by a lease: the others stay refused, and a probe that dies is
  * succeeded by another when its lease is up.
  */

@@ -1,5 +1,5 @@
 /*
- * One call to somebody else's server, in pieces: what http.c does one after the
+ * One call to a server of others, in pieces: what http.c does one after the
  * other and http_multi.c for many at once.  Everybody else calls http.h.
  */
 #ifndef ASHLAR_HTTP_EXCHANGE_H

@@ -39,7 +39,7 @@ static const struct {
 }, not_public_6[] = { /* inside 2000::/3, outside of which nothing is public unicast */
 	{ { 0x20, 0x01, 0x00 }, 23 },	/* protocol assignments: Teredo, benchmarks, ORCHID */
 	{ { 0x20, 0x01, 0x0d, 0xb8 }, 32 },	/* documentation */
-	{ { 0x20, 0x02 }, 16 },		/* 6to4: any IPv4 address inside, and nobody uses it */
+	{ { 0x20, 0x02 }, 16 },		/* 6to4: any IPv4 address inside, and it is out of use (RFC 7526) */
 	{ { 0x3f, 0xff, 0x00 }, 20 },	/* documentation */
 };
 /* clang-format on */
@@ -131,12 +131,12 @@ bool guard_allows(const struct sockaddr *address)
 	return false;
 }
 
-/* A look-up in a thread of its own, which alone can be given up on; the last of the two frees it. */
+/* A look-up in a separate thread, which alone can be given up on; the last of the two frees it. */
 struct guard_lookup {
 	char host[256], port[8];
 	struct addrinfo *found;
 	int rc;
-	int notify; /* written to when it is done; -1: nobody waits so */
+	int notify; /* written to when it is done; -1: no event loop waits for it */
 	atomic_bool done;
 	atomic_int users;
 };

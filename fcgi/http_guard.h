@@ -33,7 +33,7 @@ int guard_resolve(const char *host, const char *port, int64_t deadline_ms, struc
  *        an eventfd, notify, is written to when the look-up is done, and it must
  *        stay open as long as the process.  Or getaddrinfo's error.
  * end    false: not done yet.  true: *rc and *found as from guard_resolve, and l is gone.
- * drop   instead of end: nobody wants to know any more.
+ * drop   instead of end: the result is not wanted any more.
  */
 struct guard_lookup;
 int guard_lookup_begin(const char *host, const char *port, int notify, struct guard_lookup **out,

@@ -207,7 +207,7 @@ void http_multi_wait(struct http_multi *m, const int *fds, int n, int timeout_ms
 	if (has_done(m))
 		timeout_ms = 0;
 	if (m->looking && timeout_ms > 1000)
-		timeout_ms = 1000; /* their deadlines are nobody else's to watch */
+		timeout_ms = 1000; /* their deadlines are watched here alone */
 	curl_multi_poll(m->curl, watched, (unsigned)count, timeout_ms, NULL);
 	if (eventfd_read(m->notify, &ignored) < 0 && errno != EAGAIN)
 		abort();

@@ -2,8 +2,8 @@
  * Many calls at once in one process: http.h's calls, under the same guard, for
  * a loop that waits for none of them in particular (worker/deliver.c).
  *
- * There are no retries, redirects and breakers here: whoever sends so many
- * things keeps a schedule of their own.
+ * There are no retries, redirects and breakers here: a caller that sends so many
+ * things keeps its own schedule.
  */
 #ifndef ASHLAR_HTTP_MULTI_H
 #define ASHLAR_HTTP_MULTI_H

@@ -130,7 +130,7 @@ const struct issuer *issuer_find(const char *name)
  *
  * Known by a digest of who asks (the API key, or the tenant) and the name, so
  * that one tenant's row is never found for another, whatever their names.
- * "There is none" is remembered, too, apart from the others: whoever invents
+ * "There is none" is remembered, too, apart from the others: a client that invents
  * names pushes out nothing but inventions.
  */
 

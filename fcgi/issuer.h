@@ -4,7 +4,7 @@
  * Some are configured and hold for all tenants.  Others are rows of table
  * tenant_issuers: each tenant decides whom it believes about its own users.  A
  * child knows those it was asked for lately and looks at the table again every
- * ISSUER_KEEP_S, so that whoever is taken out is out everywhere soon after.
+ * ISSUER_KEEP_S, so that an issuer that is taken out is out everywhere soon after.
  */
 #ifndef ASHLAR_ISSUER_H
 #define ASHLAR_ISSUER_H
@@ -53,7 +53,7 @@ void issuer_release(void);
 
 /*
  * The number of the key set (see jwks.h) that signs Google Pub/Sub's pushes; -1
- * when none are expected.  An issuer it is not: Google's tokens let nobody in.
+ * when none are expected.  An issuer it is not: Google's tokens let no caller in.
  */
 int issuer_pubsub_keys(void);
 

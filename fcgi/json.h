@@ -41,7 +41,7 @@ enum {
 enum err json_read(struct arena *a, const char *p, size_t n, struct json_object **out, const char **problem);
 
 /*
- * Read what somebody else wrote, has signed and will not write anew: as
+ * Read what a sender has signed and will not write anew: as
  * json_read, but what PostgreSQL's jsonb could not hold becomes what it can.
  *
  * Bytes that are no UTF-8, U+0000 and half a surrogate pair become U+FFFD; of

@@ -271,7 +271,7 @@ static const char *read_table(struct arena *a, const struct issuer *s)
 	return text;
 }
 
-/* The same of a tenant's URL; and whoever reads it wants it kept. */
+/* The same of a tenant's URL; and a request that reads it wants it kept. */
 static const char *read_url(struct arena *a, const char *url)
 {
 	PGresult *res = db_outside(&q_jwks_url_get, (const char *const[]){ url });
@@ -326,7 +326,7 @@ static bool is_missing(const struct copy *c)
 	return !c->read_ms || ((c->is_stale || !c->version) && now_ms() - c->read_ms >= READ_EVERY_MS);
 }
 
-/* Read the table if it has something new, or if nobody would have said so for long. */
+/* Read the table if it has something new, or if no notice of it could have come for long. */
 static void copy_update(struct arena *a, struct issuer *s)
 {
 	if (is_missing(&s->copy) || atomic_load(&flags[s - issuers].generation) != s->generation ||
@@ -408,7 +408,7 @@ const struct jwks_key *jwks_pick(const struct jwks_set *set, const char *kid, en
 	return pick(set, kid, alg, &named);
 }
 
-/* Ask for a fetch: the question's number, or 0 when somebody asked within the last minute. */
+/* Ask for a fetch: the question's number, or 0 when another child asked within the last minute. */
 static uint64_t ask(struct jwks_flag *flag, int64_t now)
 {
 	int64_t asked = atomic_load(&flag->asked_ms);
@@ -531,7 +531,7 @@ static PGresult *run(PGconn *c, const struct query *id, const struct about *abou
 
 /*
  * Look at the table: is a fetch due?  If what it holds is not what was seen
- * last time, whoever stored it, the children are told to read it.
+ * last time, whichever process stored it, the children are told to read it.
  */
 static bool look(PGconn *c, struct issuer *s)
 {
@@ -549,7 +549,7 @@ static bool look(PGconn *c, struct issuer *s)
 
 		if (strcmp(fetched_at, s->fetched_at)) {
 			/*
-			 * The first set answers whoever asked while there was none.  Those
+			 * The first set answers the requests that asked while there was none.  Those
 			 * questions, which the set's own fetch may have outrun or not, must not
 			 * use up the minute of the key that the issuer takes next.
 			 */

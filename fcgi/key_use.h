@@ -4,7 +4,7 @@
  * When was one last used?  Noted behind the answer, so that no request waits for
  * it, and at most once in ten minutes for each key.  And is it one?  Only the door
  * knows, but limits are counted before: the host remembers which keys were let
- * in, so that made-up ones are nobody's.
+ * in, so that made-up ones are not counted.
  */
 #ifndef ASHLAR_KEY_USE_H
 #define ASHLAR_KEY_USE_H

@@ -33,7 +33,7 @@ struct limit_state {
 bool limit_take(struct shm_limit *table, uint32_t slots, uint64_t key, long per_minute, int64_t now_ns,
 		struct limit_state *out);
 
-/* The same with a window of its own, of at most a minute: max requests in window_ms, in one burst or evenly.
+/* The same with a separate window, of at most a minute: max requests in window_ms, in one burst or evenly.
  */
 bool limit_take_in(struct shm_limit *table, uint32_t slots, uint64_t key, long max, long window_ms,
 		   int64_t now_ns, struct limit_state *out);

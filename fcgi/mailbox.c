@@ -63,7 +63,7 @@ bool mailbox_parse(struct arena *a, const char *text, struct mailbox *out)
 	return mailbox_is_address(out->address);
 }
 
-/* Is the server on this host, where nobody listens in between? */
+/* Is the server on this host, where no third party listens in between? */
 static bool is_loopback(const char *host, size_t n)
 {
 	return (n == 9 && !strncasecmp(host, "localhost", 9)) || (n == 5 && !strncmp(host, "[::1]", 5)) ||

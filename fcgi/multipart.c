@@ -101,7 +101,7 @@ static bool find_parameter(struct arena *a, const char *p, const char *end, cons
 		if (*p++ != ';')
 			return false;
 		p = skip_blanks(p, end);
-		if (p == end) /* a semicolon at the end harms nobody */
+		if (p == end) /* a semicolon at the end does no harm */
 			return true;
 		for (from = p; p < end && is_token(*p); p++)
 			;

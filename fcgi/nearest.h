@@ -1,5 +1,5 @@
 /*
- * What somebody may have meant: the known word nearest to one that is not known.
+ * What a user may have meant: the known word nearest to one that is not known.
  */
 #ifndef ASHLAR_NEAREST_H
 #define ASHLAR_NEAREST_H

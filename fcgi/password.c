@@ -23,7 +23,7 @@ enum {
 	HASH_BYTES = 32,
 	MAX_TAIL = 4,    /* signs behind a common word that do not make it uncommon */
 	MAX_MIB = 64,    /* a stored hash may not ask for more */
-	MAX_HELD_S = 30, /* a place held longer is held by nobody: pids come round again */
+	MAX_HELD_S = 30, /* a place held longer has no holder any more: pids come round again */
 	POLL_NS = 2000000,
 };
 
@@ -272,7 +272,7 @@ enum err password_verify(struct req *rq, const char *text, const char *stored, b
 	*matches = *is_outdated = false;
 	if (!known)
 		how = phc_new();
-	/* For nobody's password as for a wrong one: the clock tells no more than what was sent. */
+	/* For an unknown user as for a wrong password: the clock tells no more than what was sent. */
 	for (int i = 0; i < (*spellings == text ? 1 : 2) && !*matches && !rc; i++) {
 		rc = scrypt_placed(rq, spellings[i], &how, made);
 		*matches = !rc && known && !CRYPTO_memcmp(made, how.hash, how.hash_len);

@@ -25,7 +25,7 @@
 
 enum { TICK_MS = 250, BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 5000, YOUNG_MS = 1000 };
 
-/* A place for a child; a reload leaves the old one in a place of its own until it has ended. */
+/* A place for a child; a reload leaves the old one in a separate place until it has ended. */
 struct place {
 	pid_t pid;              /* 0: empty */
 	bool wanted;            /* respawn when it ends */
@@ -59,7 +59,7 @@ static int open_socket(void)
 	} else {
 		listen_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	}
-	/* Who would wait for longer than anybody waits for is refused by nginx at once: its connect() fails.
+	/* A client that would wait longer than clients wait is refused by nginx at once: its connect() fails.
 	 */
 	if (listen_fd >= 0 && opt->number == POOL_HASH)
 		listen(listen_fd, (int)cfg.hash_queue * opt->processes);
@@ -132,7 +132,7 @@ static void add_child(void (*run)(void))
 }
 
 /*
- * A child that is woken does not push aside whoever is running, and so finds
+ * A child that is woken does not push aside the process that is running, and so finds
  * more of its work done when its turn comes.  On two cores with nginx and
  * PostgreSQL: 13,000 pages a second instead of 10,500 under full load, and the
  * same time for each while there is none.  Where systemd forbids the call, its
@@ -285,10 +285,10 @@ static int stop(void)
 	host_notify("STOPPING=1");
 	log_msg(LOG_INFO, NULL, "stopping");
 	dismiss_children();
-	/* Nobody new can come; who has come is still served. */
+	/* No new client can connect; those that have are still served. */
 	if (own_socket)
 		host_unlisten(opt->socket, &socket_stat);
-	/* What waits at an inherited socket is for whoever is started on it next. */
+	/* What waits at an inherited socket is for the process that is started on it next. */
 	signal_children(own_socket ? SIGQUIT : SIGTERM, false);
 	while (any_children()) {
 		sigtimedwait(&signals, NULL, &tick);

@@ -104,11 +104,11 @@ struct req {
 	struct rows *rows;           /* of the output, once the first row is there */
 	uint64_t row_count;
 	/*
-	 * Send what is in out, behind the head if nothing was sent yet, and empty it.  False: nobody
-	 * listens any more.  NULL: answers are sent in one piece.
+	 * Send what is in out, behind the head if nothing was sent yet, and empty it.  False: the client no
+	 * longer listens.  NULL: answers are sent in one piece.
 	 */
 	bool (*send)(struct req *rq);
-	int peer_fd;               /* of whoever waits for the answer, beside send */
+	int peer_fd;               /* of the peer that waits for the answer, beside send */
 	bool is_sent;              /* the answer's beginning is on its way, and cannot become another one */
 	size_t sent;               /* bytes of the body that are */
 	size_t data_from, data_to; /* the answer inside its envelope: out.p[from, to) */

@@ -30,7 +30,7 @@ struct req;
 enum method { GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS, METHOD_COUNT };
 
 enum route_flag {
-	SLOW = 1,     /* waits for somebody else's server: runs in the slow pool */
+	SLOW = 1,     /* waits for a server of others: runs in the slow pool */
 	STATIC = 2,   /* nginx serves it from a file; listed for the reference only */
 	BARE = 4,     /* no envelope in any version */
 	RAW = 8,      /* the handler reads the body: no parsing, any Content-Type; .body only tells of it */
@@ -41,9 +41,9 @@ enum route_flag {
 				      first; Idempotency-Key is ignored, since a stored answer would need none */
 	REALTIME = 8192,    /* ashlar realtime serves it: a WebSocket, or a stream */
 	HASHES = 1 << 14,   /* hashes a password: runs in the pool that has the cores for it (password.h) */
-	RECENT = 1 << 17,   /* opens a way in that outlasts the session: wants a token of somebody who has
+	RECENT = 1 << 17,   /* opens a way in that outlasts the session: wants a token of a user who has
 			       signed in within RECENT_SIGN_IN_S */
-	OPEN_QUERY = 1 << 15, /* somebody else makes the address, and may add query parameters of their own */
+	OPEN_QUERY = 1 << 15, /* another server makes the address, and may add its own query parameters */
 	IF_MATCH =
 		1
 		<< 16, /* with .run: its query tests If-Match, though .sql, which shows the shape, does not */
@@ -62,7 +62,7 @@ struct permission {
 };
 
 /*
- * A list inside of what a row's query shows, by a query of its own that is asked
+ * A list inside of what a row's query shows, by a separate query that is asked
  * in the same round trip.  Where the row shows many, the query's column _of says
  * whose each is, by the id of that one, and all of one stand together.  Behind an
  * insert, @made is the id that made() was told.
@@ -75,7 +75,7 @@ struct child {
 enum { MAX_CHILDREN = 8 };
 
 /*
- * How many requests a minute somebody may make of the rows that name it: of the
+ * How many requests a minute a caller may make of the rows that name it: of the
  * surface's usual one, where a row names none.  Each is counted apart.
  */
 struct budget {

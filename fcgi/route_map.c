@@ -14,7 +14,7 @@ enum {
 /* What an id in a path is written with, percent-encoded or not. */
 static const char id_letters[] = "0123456789ABCDEFabcdef%-";
 
-/* A path that is somebody's: which methods of it, whose pool, and as an expression in pieces that are not to
+/* A path that rows have: which methods of it, which pool, and as an expression in pieces that are not to
  * be cut. */
 struct line {
 	const char *pool;

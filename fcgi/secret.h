@@ -1,7 +1,7 @@
 /*
  * What secrets are made of: randomness, SHA-256, and keys derived from JWT_SECRET.
  *
- * Each use has a key of its own, HMAC-SHA256(JWT_SECRET, "ashlar " + purpose),
+ * Each use has a separate key, HMAC-SHA256(JWT_SECRET, "ashlar " + purpose),
  * so that what was made for one purpose is worth nothing for another.  Purposes
  * are words in the code: "refresh", "code", "state", …
  */
@@ -32,9 +32,9 @@ bool secret_key(const char *purpose, unsigned char out[SECRET_BYTES]);
 bool secret_mac(const char *purpose, const void *p, size_t n, unsigned char out[SECRET_BYTES]);
 
 /*
- * HMAC-SHA256 under somebody else's key: of the C string head, which may be
+ * HMAC-SHA256 under another party's key: of the C string head, which may be
  * NULL, and the n bytes at p behind it.  Signatures of webhooks are over a
- * time, say, and a body that nobody wants to copy for it.
+ * time, say, and a body that need not be copied for it.
  */
 void secret_hmac(const void *key, size_t key_len, const char *head, const void *p, size_t n,
 		 unsigned char out[SECRET_BYTES]);

@@ -172,7 +172,8 @@ static enum err find_route(struct req *rq)
 		req_set_header(rq, "Allow", allow(rq));
 		return req_fail(rq, rc, NULL);
 	}
-	/* An authorizer of realtime (realtime/authorizer.c) lets in where nobody else does, and nowhere else.
+	/* An authorizer of realtime (realtime/authorizer.c) lets in where no other pool does, and nowhere
+	 * else.
 	 */
 	if (!rc && !(rq->match.route->flags & REALTIME) != !req_param(rq, "REALTIME"))
 		rc = ERR_NOT_FOUND;
@@ -277,7 +278,7 @@ static bool shows_secret(const struct req *rq)
 	       (authorization && !strncasecmp(authorization, "Bearer sk_", strlen("Bearer sk_")));
 }
 
-/* Does anybody look at that key? */
+/* Does the row read that key? */
 static bool reads_secret(const struct req *rq)
 {
 	const char *key = req_header(rq, "X-API-Key");
@@ -311,7 +312,7 @@ static void count_wrong_key(struct req *rq)
 }
 
 /*
- * Has a request whose answer takes a core waited for so long that whoever sent
+ * Has a request whose answer takes a core waited for so long that the client that sent
  * it is about to give up?  Then the core is better spent on the next one.
  * REQUEST_MSEC is when nginx passed it on, in seconds since 1970.
  */
@@ -364,7 +365,7 @@ enum err serve_begin(struct req *rq)
 		return limited;
 	/*
 	 * Credentials before the limit, since they say whose it is; but what they lack is
-	 * told after it: who is nobody has the address's, which keeps away who guesses.
+	 * told after it: an unknown caller has the address's, which keeps guessers away.
 	 */
 	rq->doing = "checking the credentials";
 	if (!rc || rc == ERR_METHOD_NOT_ALLOWED || rc == ERR_NOT_FOUND) {
@@ -407,7 +408,8 @@ static enum err read_path(struct req *rq, struct value *values)
 
 		*f = route_param(rq->route, i);
 		text = pct_decode(&rq->arena, rq->match.params[i], rq->match.params_len[i], false, &problem);
-		/* What cannot be an id is nobody's id; but where ids are numbers a word is a mistake. */
+		/* What cannot be an id is the id of nothing; but where ids are numbers a word is a mistake.
+		 */
 		if ((problem || field_from_text(rq, f, text, &values[i])) && (problem || f->type != F_INT))
 			req_not_found(rq, problem ? NULL : text);
 		if (rq->fail.err) {
@@ -508,7 +510,7 @@ static enum err read_body(struct req *rq, const struct field *table, struct valu
 	return field_from_json(rq, table, rq->json, values);
 }
 
-/* For whom a server calls.  Others' word would be nobody's: any client could be at any address. */
+/* For whom a server calls.  Of other callers it proves nothing: any client could claim any address. */
 static enum err read_client_ip(struct req *rq)
 {
 	const char *text = rq->who.is_secret ? req_header(rq, "X-Client-IP") : NULL;
@@ -576,8 +578,8 @@ static enum err read_input(struct req *rq)
 /* The handler, in its transaction */
 
 /*
- * Before a handler can wait for anybody.  Whose an API key is only the door
- * knows, so that is asked in a transaction of its own; where no credentials are
+ * Before a handler can wait for another server.  Whose an API key is only the door
+ * knows, so that is asked in a separate transaction; where no credentials are
  * read the tenant is the handler's to find out, and db.c takes the share then.
  */
 static enum err take_share(struct req *rq)
@@ -600,8 +602,8 @@ static enum err take_share(struct req *rq)
 }
 
 /*
- * Nobody has asked yet whether the caller may come in, and rc says what comes
- * of the request.  Whoever may not is not told that, unless it comes first.
+ * The door has not been asked yet whether the caller may come in, and rc says what comes
+ * of the request.  A caller who may not is not told that, unless it comes first.
  */
 static enum err ask_who_calls(struct req *rq, enum err rc)
 {

@@ -3,7 +3,7 @@
  * servers at once for one tenant, and for one caller of it.
  *
  * Without them eight requests to a receiver that does not answer are a pool in
- * which nobody else gets anywhere.  The runtime takes a share for every request
+ * which no other caller gets anywhere.  The runtime takes a share for every request
  * whose row is SLOW, as soon as the tenant is known and before anything is
  * waited for, and gives it back at the end.  A share is a place in shared memory
  * that holds the pid of who has it: that of a process that died is free again.
@@ -15,13 +15,13 @@
 
 struct req;
 
-/* From now on this process is one of so many children of the slow pool; without it nobody is refused
+/* From now on this process is one of so many children of the slow pool; without it no request is refused
  * anything. */
 void share_use(int children);
 
 /*
  * Take the request's share, once: of its tenant (rq->who.tenant_id), and of its
- * caller, who is a user, a key or, where nobody has signed in, an address.
+ * caller, who is a user, a key or, where no user has signed in, an address.
  *
  * ERR_OK, also where the row is not SLOW; ERR_RATE_LIMIT, recorded, with
  * Retry-After: SLOW_PER_TENANT or SLOW_PER_CALLER requests are waiting.

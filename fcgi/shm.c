@@ -90,7 +90,7 @@ static int open_file(const char *path)
 			return -1;
 		if (flock(fd, LOCK_EX))
 			usable = -1;
-		else if (is_at(fd, path)) /* and nobody has replaced it before we had the lock */
+		else if (is_at(fd, path)) /* and no other process has replaced it before we had the lock */
 			usable = prepare(fd);
 		if (usable > 0) {
 			/* A mapping keeps the open file, and with it the lock would stay. */

@@ -121,14 +121,14 @@ void shm_free_child(struct shm_child *child);
 
 /*
  * Take a place for this process: a word that says whose it is and since when.
- * It is free when nobody has it, when its process has died, or when it was held
+ * It is free when no process has it, when its process has died, or when it was held
  * for longer than max_s: pids come round again.
  *
  * True, and *held is what shm_place_free wants; false: another process has it.
  */
 bool shm_place_take(_Atomic uint64_t *place, long max_s, uint64_t *held);
 
-/* Give it back, unless somebody has taken it over meanwhile. */
+/* Give it back, unless another process has taken it over meanwhile. */
 void shm_place_free(_Atomic uint64_t *place, uint64_t held);
 
 /* A keyed 64-bit hash for spreading keys over slots, never 0; not for secrets. */

@@ -4,7 +4,7 @@
  *
  * Of a ticket, a code and an API key the database has a hash only.  A refresh
  * token and a state are not stored at all: they carry a MAC of ours, each
- * under a key of its own derived from JWT_SECRET.  All text is URL-safe.
+ * under a separate key derived from JWT_SECRET.  All text is URL-safe.
  */
 #ifndef ASHLAR_TICKET_H
 #define ASHLAR_TICKET_H
@@ -67,7 +67,7 @@ bool refresh_parse(struct arena *a, const char *text, struct refresh *out);
  * A signed text with an expiry, for what leaves and comes back through a browser (OAuth's "state").
  *
  * purpose  what it is for; another purpose does not open it
- * json     the payload; readable for whoever holds the state, so no secrets; borrowed
+ * json     the payload; readable for the holder of the state, so no secrets; borrowed
  * ttl_s    seconds it is valid from now
  *
  * base64url(expiry 8 | payload) "." base64url(MAC).  NULL without JWT_SECRET.  The arena's.

@@ -376,7 +376,7 @@ static int rank_of(const char *role)
 
 /*
  * The role that an issuer gives: the strongest of those that its claim names
- * and that we know, at most its max_role.  Whoever it names none for is a
+ * and that we know, at most its max_role.  A caller whom it names none for is a
  * user, so that a role that is taken away there is gone here.
  */
 static const char *role_at(struct json_object *payload, const struct issuer *s)

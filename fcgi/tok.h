@@ -72,7 +72,7 @@ void tok_release(void);
 enum err tok_verify(struct req *rq, const char *text, struct claims *out);
 
 /*
- * Verify a token that is nobody's credential here, such as an ID token (OpenID
+ * Verify a token that is no caller's credential here, such as an ID token (OpenID
  * Connect Core 2), with its issuer's keys: form, signature, times, subject.
  *
  * set       the issuer's keys

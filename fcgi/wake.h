@@ -1,12 +1,12 @@
 /*
- * Waking whoever waits for rows: workers, deliverers, the realtime server.
+ * Waking the processes that wait for rows: workers, deliverers, the realtime server.
  *
  * A transaction that adds such rows must not call NOTIFY, whose lock all
  * commits would wait for.  Instead a trigger raises a notice of SQLSTATE AS900
  * whose message names what there is (sql: wake()); db.c collects it, and when
  * the commit has succeeded marks it here, in memory shared by the host.  One
  * process of the host, the notifier, passes marks on: at most one NOTIFY of a
- * kind every two milliseconds.  Whoever listens polls slowly besides, so a mark
+ * kind every two milliseconds.  A listener polls slowly besides, so a mark
  * that gets lost with a host costs a second and nothing else.
  */
 #ifndef ASHLAR_WAKE_H

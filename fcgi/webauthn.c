@@ -290,7 +290,7 @@ enum { KTY = 1, ALG = 3, CRV_OR_N = -1, X_OR_E = -2, Y = -3 };
 enum { KTY_EC2 = 2, KTY_RSA = 3, P256 = 1 };
 enum {
 	MAX_RSA_BYTES = 512
-}; /* authenticators make 2048 bits; anybody may send a key, and checking takes time */
+}; /* authenticators make 2048 bits; any client may send a key, and checking takes time */
 
 /*
  * Read a key, which goes on from *r (is_known: it was read before); NULL and *problem when it is none for us.

@@ -7,7 +7,7 @@
  * whose credential it is are the database's to say, in the statements that
  * change it.
  *
- * Nobody is asked for an attestation, so its statement is not looked at.
+ * No attestation is asked for, so its statement is not looked at.
  * Flags of level 3 (backup eligibility and state) are read where they are set.
  */
 #ifndef ASHLAR_WEBAUTHN_H

@@ -17,7 +17,7 @@
  * A new mail is a row of mail_kinds in worker/mail_render.c, with the variables
  * that its template has, and a file in each language under templates/mail.
  *
- * Where there is nobody to write to, the same is done with the kind
+ * Where there is no recipient, the same is done with the kind
  * 'mail.decoy', so that the answer takes as long.
  */
 #ifndef HANDLERS_MAIL_H

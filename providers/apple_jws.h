@@ -34,7 +34,7 @@ X509_STORE *apple_roots_read(const char *path, const char **problem);
  * payload   what was signed, a JSON object; the arena's
  * signed_at when, seconds since 1970: what the payload's "signedDate" says
  *
- * NULL, or why it is refused: for the log, not for whoever sent it.
+ * NULL, or why it is refused: for the log, not for the sender.
  *
  * A chain that was good is remembered by its digest: two of its signatures are
  * on P-384, which takes a millisecond.

@@ -5,7 +5,7 @@
  * Each tenant is a client of its own, with its id and secret.  The flow's
  * "binding" is a text that only this flow has, such as the signed payload of its
  * state, with a random part in it.  PKCE's verifier and the ID token's nonce
- * are made of it by a MAC, each under a key of its own:
+ * are made of it by a MAC, each under a separate key:
  *
  *  - nothing has to be kept between the two requests, and no cookie, which a
  *    browser would not send back from the page of another site anyway;

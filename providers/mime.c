@@ -47,7 +47,7 @@ static bool is_plain(const char *text)
 	return !strstr(text, "=?");
 }
 
-/* RFC 2047: words of base64, each of whole characters, on a line of its own. */
+/* RFC 2047: words of base64, each of whole characters, on a separate line. */
 static void put_encoded(struct buf *b, const char *text)
 {
 	size_t n = strlen(text), i = 0;

@@ -94,7 +94,7 @@ static int saw(CURL *h, curl_infotype type, char *data, size_t n, void *ctx)
 	return 0;
 }
 
-/* curl writes replies to stdout if nobody takes them. */
+/* curl writes replies to stdout if no function takes them. */
 static size_t ignore(char *data, size_t size, size_t count, void *ctx)
 {
 	(void)data, (void)ctx;

@@ -3,7 +3,7 @@
  * Svix's too: HMAC-SHA256 over "<id>.<timestamp>.<body>" under a secret that is
  * written "whsec_" and base64.
  *
- * What we send is signed here, and what we receive from whoever signs like this
+ * What we send is signed here, and what we receive from senders that sign like this
  * (Clerk, through Svix) is verified here.
  */
 #ifndef PROVIDERS_STANDARD_WEBHOOKS_H

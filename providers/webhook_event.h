@@ -2,7 +2,7 @@
  * What an event that a provider sent says of itself: its id, its type, what it
  * is about, and when it happened.
  *
- * Whoever reads one has verified who sent it.  What is signed will not be sent
+ * A caller that reads one has verified who sent it.  What is signed will not be sent
  * in another form, and so none is refused for its form: what cannot be
  * understood is still an event, with a problem, that can be read again by a
  * later version.

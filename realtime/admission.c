@@ -234,7 +234,7 @@ static void put(char *message, size_t *n, const char *name, const char *value)
 		*n += (size_t)k + 1;
 }
 
-/* Only what somebody looks at. */
+/* Only what a subscriber looks at. */
 static const char *const fields[] = {
 	"Accept",
 	"Accept-Version",

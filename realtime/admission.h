@@ -36,7 +36,7 @@ struct pass {
 	int64_t event_id;
 };
 
-/* Why the loop does not want a handshake to go on, whoever it is. */
+/* Why the loop does not want a handshake to go on, of whichever client. */
 enum admission_refusal { ADMISSION_OPEN, ADMISSION_FULL, ADMISSION_ADDRESS_FULL, ADMISSION_USER_FULL };
 
 /*
@@ -57,7 +57,7 @@ void admission_open(struct ev_loop *loop);
 void admission_ask(const struct head *h, const char *ip, enum admission_refusal refusal, admission_done *done,
 		   void *arg);
 
-/* Forget whoever asked with this arg: done will not be called. */
+/* Forget the question asked with this arg: done will not be called. */
 void admission_forget(const void *arg);
 
 /* SIGHUP: authorizers that read their keys again take over. */

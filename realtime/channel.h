@@ -1,7 +1,7 @@
 /*
  * Channels, and who is on them.
  *
- * A channel is there while somebody of this process listens to it.  Messages
+ * A channel is there while a subscriber of this process listens to it.  Messages
  * come from the tail of the outbox, in the order of their ids within a channel.
  */
 #ifndef ASHLAR_REALTIME_CHANNEL_H

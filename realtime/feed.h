@@ -1,5 +1,5 @@
 /*
- * The feed: what was committed to the outbox, whoever wrote it, goes to the
+ * The feed: what was committed to the outbox, whichever process wrote it, goes to the
  * channels.  realtime/tail.h says what to ask; a notification, the clock and
  * this process's own publishing say when.
  */
@@ -10,13 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Begin, with a connection of its own. */
+/* Begin, with a separate connection. */
 void feed_open(struct ev_loop *loop);
 
 /* Something was committed: look. */
 void feed_look(void);
 
-/* Has it begun to look?  Before, nobody can be told anything. */
+/* Has it begun to look?  Before, no subscriber can be told anything. */
 bool feed_is_ready(void);
 
 /* Up to which id all has been read, but for what was not committed yet. */

@@ -16,7 +16,7 @@ enum {
 
 static const double flush_s = 0.002;
 
-/* A message, or somebody who comes or goes. */
+/* A message, or a member who comes or goes. */
 struct item {
 	struct conn *conn; /* of whom the answer is for; holds a question */
 	uint64_t number;   /* of the connection */

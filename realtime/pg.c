@@ -357,7 +357,7 @@ static struct asked *asked_new(struct pg *pg, const struct query *q, pg_done *do
 	return a;
 }
 
-/* It is among what was asked already, so a connection that fails tells whoever asked, later. */
+/* It is among what was asked already, so a connection that fails tells the callers, later. */
 static bool sent(struct pg *pg, bool ok)
 {
 	if (ok && PQpipelineSync(pg->conn) && PQflush(pg->conn) >= 0)

@@ -1,6 +1,6 @@
 /*
  * PostgreSQL from an event loop: one connection in pipeline mode that never
- * blocks.  Each statement is a transaction of its own; results come in the
+ * blocks.  Each statement is a separate transaction; results come in the
  * order in which they were asked for.
  *
  * fcgi/db.c is the other way: one request, one round trip, and waiting for it.

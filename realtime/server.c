@@ -135,7 +135,7 @@ static void welcome(struct guest *g, const struct pass *pass, const char *fields
 	int fd = g->io.fd;
 	struct conn *c;
 
-	ev_io_stop(loop, &g->io); /* before somebody else watches it */
+	ev_io_stop(loop, &g->io); /* before another watcher gets it */
 	c = pass->is_stream ? sse_accept(fd, fields, n, pass) : ws_accept(fd, &h, pass);
 	if (!c) {
 		counter_remove(&users, user);
@@ -191,7 +191,7 @@ static void to_the_door(struct guest *g)
 	else if (cfg.realtime_connections_per_ip && g->address->n > cfg.realtime_connections_per_ip)
 		refusal = ADMISSION_ADDRESS_FULL;
 	g->is_at_door = true;
-	g->deadline_ns = clock_ns() + 2 * HANDSHAKE_S * 1000000000LL; /* admission has a limit of its own */
+	g->deadline_ns = clock_ns() + 2 * HANDSHAKE_S * 1000000000LL; /* admission has its own limit */
 	admission_ask(&g->head, ip, refusal, looked_at, g);
 }
 
@@ -239,7 +239,7 @@ static void on_accept(struct ev_loop *l, ev_io *w, int events)
 		if (fd < 0) {
 			if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
 				return;
-			/* No descriptor is free: to be asked again at once would help nobody. */
+			/* No descriptor is free: to be asked again at once would be of no use. */
 			log_msg(LOG_ERROR, NULL, "accept: %s", strerror(errno));
 			ev_io_stop(loop, &accepts);
 			ev_timer_set(&accept_again, 0.5, 0);
@@ -283,7 +283,7 @@ void server_left(struct conn *c)
 
 /* The listening socket */
 
-/* "127.0.0.1:8090", "[::1]:8090": the loopback, since whoever connects is believed about X-Real-IP. */
+/* "127.0.0.1:8090", "[::1]:8090": the loopback, since the peer is believed about X-Real-IP. */
 static int listen_tcp(const char *text)
 {
 	char host[64], *colon;
@@ -355,7 +355,7 @@ static void raise_limit(void)
 	getrlimit(RLIMIT_NOFILE, &had);
 	limit = had;
 	if (limit.rlim_max < want && geteuid() == 0)
-		limit.rlim_max = want; /* whoever may, may */
+		limit.rlim_max = want; /* a privileged process may */
 	limit.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit)) {
 		limit = had;
@@ -407,7 +407,7 @@ static void on_child(struct ev_loop *l, ev_signal *w, int events)
 			notifier = 0;
 }
 
-/* Nobody is left behind: what they do takes no longer than a request. */
+/* No child is left behind: what they do takes no longer than a request. */
 static void wait_for_children(void)
 {
 	const struct timespec pause = { .tv_nsec = 10000000 };
@@ -473,7 +473,7 @@ static void on_tick(struct ev_loop *l, ev_timer *w, int events)
 }
 
 /*
- * Whoever comes while this server starts waits in the socket, and is not told to
+ * A client that comes while this server starts waits in the socket, and is not told to
  * come again: systemd keeps it open while one server follows another.  With
  * PostgreSQL away they are told, before nginx gives up on them.
  */

@@ -113,7 +113,7 @@ static void sse_kill(struct conn *c)
 	end(c->wire);
 }
 
-/* A comment, which keeps proxies from thinking that nobody is there. */
+/* A comment, which keeps proxies from closing an idle connection. */
 static void sse_ping(struct conn *c)
 {
 	struct stream *s = c->wire;

@@ -2,7 +2,7 @@
  * Which messages have been committed since the last look; see tail.h.
  *
  * After a look with the snapshot S everything visible in S has been read up to
- * hi.  Whoever may still bring an id below hi had its number by then, and had
+ * hi.  A transaction that may still bring an id below hi had its number by then, and had
  * not ended in S: what is not visible in S.  (Those are the ones that S lists,
  * and all from its xmax on: that is the number behind the last one that has
  * ended, so higher ones may well be running.)  At the next look, those of them

@@ -11,14 +11,14 @@
  *    to PostgreSQL, stood still for minutes), that is told (TAIL_LOST), and
  *    never passed over.
  *
- * How: whoever publishes has a transaction number before it draws an id.  When
+ * How: a publisher has a transaction number before it draws an id.  When
  * the id "hi" is read, a lower one that is missing can therefore only belong to
  * a transaction that had a number by then and had not ended, which PostgreSQL's
  * snapshot of that look tells (pg_current_snapshot).  The next look asks for
  * everything above hi, and for the messages of transactions that have ended
  * since that snapshot.  So the state is one number and one snapshot, however
  * many ids are missing and for however long; a list of the missing ids would
- * grow with every roll-back for as long as anybody keeps a transaction open.
+ * grow with every roll-back for as long as any session keeps a transaction open.
  *
  * A state machine without input or output: the caller sends the query
  * realtime_tail with the parameters of tail_ask(), one at a time, and gives the

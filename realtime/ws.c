@@ -11,7 +11,7 @@
 #include "realtime/commands.h"
 
 enum {
-	READ_BYTES = 1024,    /* each connection has a buffer of its own for these */
+	READ_BYTES = 1024,    /* each connection has its own buffer for these */
 	SERVICE_BYTES = 4096, /* one, for all */
 	HEADER_BYTES = 512,   /* of the request that we write */
 	EARLY_MAX = 16 * 1024,

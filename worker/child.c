@@ -73,7 +73,7 @@ static const char *attempt_text(const struct job *job)
 	return arena_fmt(&rq.arena, "%d", job->attempt);
 }
 
-/* A request that is nobody's: its first statement enters the job's tenant, if the attempt is still ours. */
+/* A request without a caller: its first statement enters the job's tenant, if the attempt is still ours. */
 static void begin(const struct job *job, const struct job_kind *kind)
 {
 	static struct route route = {
@@ -151,7 +151,7 @@ static enum err load_payload(struct job *job)
 
 /*
  * Once, or again after a deadlock.  *was_lost: the attempt is not ours any
- * more, be it that somebody cancelled the job or that our lease had run out.
+ * more, be it that a user cancelled the job or that our lease had run out.
  * *to_complete: it ended well, and asked nothing of PostgreSQL; the master
  * completes it together with others.
  */

@@ -223,7 +223,7 @@ static int claimed(struct asked *a, const PGresult *res)
 	return -1;
 }
 
-/* The queue is longer than a claim: whose jobs these are waits behind nobody, all others may. */
+/* The queue is longer than a claim: whose jobs these are waits behind no other tenant, all others may. */
 static void note_busy(struct queue *q, const PGresult *res)
 {
 	q->wants_fair = true;
@@ -403,7 +403,7 @@ static void on_promoted(void *arg, const PGresult *res)
 	promote_at_ns = now + (due_ns > pause ? due_ns : pause);
 }
 
-/* On a connection of their own, since they may take long while somebody holds a snapshot open. */
+/* On a separate connection, since they may take long while any session holds a snapshot open. */
 static void sweep(int64_t now)
 {
 	static const struct cursor from_the_start;

@@ -71,7 +71,7 @@ static void on_taken(void *arg, const PGresult *res)
 		return;
 	nsent = 0;
 	if (!res)
-		return; /* nobody knows: once more */
+		return; /* it is unknown: once more */
 	if (PQresultStatus(res) != PGRES_TUPLES_OK) {
 		on_refused(n, res);
 		return;

@@ -2,7 +2,7 @@
  * Jobs of kind "contact.webhook": a submission of the contact form, posted to
  * CONTACT_WEBHOOK_URL, which the operator has chosen.
  *
- * The body is the same at every attempt; X-Reference-Id tells whoever gets it
+ * The body is the same at every attempt; X-Reference-Id tells a receiver that gets it
  * twice.  X-Webhook-Signature is "sha256=" and the hexadecimal HMAC-SHA256 of the
  * body under CONTACT_WEBHOOK_SECRET.
  */

@@ -688,7 +688,7 @@ static void take_signals(void)
 	}
 }
 
-/* The time is up: what was not answered is somebody else's, perhaps a second time. */
+/* The time is up: what was not answered is another process's, perhaps a second time. */
 static void hand_back(void)
 {
 	for (int i = 0; i < nflying; i++)

@@ -1,7 +1,7 @@
 /*
  * The deliverer: sends webhooks, hundreds at a time, in one process.
  *
- * Deliveries are rows of webhook_deliveries, a queue of its own.  This process
+ * Deliveries are rows of webhook_deliveries, a separate queue.  This process
  * takes what is due under a lease, sends it, and writes down what came of it,
  * many in one statement; one that dies in the middle of anything is succeeded
  * when the lease is over.  There may be any number of them on any hosts.

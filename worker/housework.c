@@ -34,7 +34,7 @@ static enum err sql(struct req *rq, const struct job *job)
 	return ERR_OK;
 }
 
-/* Batch after batch, each a transaction of its own, so that no lock is held for long. */
+/* Batch after batch, each a separate transaction, so that no lock is held for long. */
 static enum err retention(struct req *rq, const struct job *job)
 {
 	PGresult *res;

@@ -2,7 +2,7 @@
  * A job as its code sees it, and the list of all kinds.
  *
  * A kind is a row in worker/kinds.c and a function, which gets a real request
- * (arena, req_set, db_call, db_close before it waits for somebody else's
+ * (arena, req_set, db_call, db_close before it waits for another's
  * server, http_do, seal) and the job:
  *
  *	enum err welcome_run(struct req *rq, const struct job *job)

@@ -57,7 +57,7 @@ struct mail_content {
  * Make a mail.  Its variables are members of data and, before them, of secrets
  * (either may be NULL), and of all mails brand, logo_url, color, on_color,
  * support_email, to and locale.  An object's value is lines of "name: value".
- * What is not from secrets, and the brand, somebody has chosen: no link becomes of
+ * What is not from secrets, and the brand, a user has chosen: no link becomes of
  * it (template_unlink).
  *
  * NULL, or why not: a variable is missing, or an operator's template is wrong.

@@ -13,8 +13,8 @@
 
 #include "fcgi/db.h"
 
-/* The answer, borrowed, once it is committed: tuples, or an error; NULL: the connection is gone, and nobody
- * knows what was done. */
+/* The answer, borrowed, once it is committed: tuples, or an error; NULL: the connection is gone, and what was
+ * done is not known. */
 typedef void pgpipe_fn(void *arg, const PGresult *res);
 
 enum { PGPIPE_CALLS = 64 };

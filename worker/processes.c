@@ -31,7 +31,7 @@ static void run(struct member *m, pid_t master)
 	sigset_t none;
 
 	/*
-	 * A child whose master has gone may not go on: nobody renews its lease any
+	 * A child whose master has gone may not go on: no process renews its lease any
 	 * more.  What it has done and not committed is rolled back.
 	 */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

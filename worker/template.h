@@ -40,7 +40,7 @@ struct template_var {
 	const char *name;
 	const char *value; /* NULL or "": none, {{if}} is false; UTF-8 */
 	bool is_html;      /* in template_html: taken as it is */
-	bool is_foreign;   /* somebody wrote it who is not the mail's sender: see template_unlink */
+	bool is_foreign;   /* a user wrote it who is not the mail's sender: see template_unlink */
 };
 
 struct template_parts {

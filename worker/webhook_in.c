@@ -41,7 +41,7 @@ static const char *array_of(struct arena *a, const char *const *words)
 	return buf_str(&b);
 }
 
-/* The event's id from the payload; NULL: a job that nobody of us made. */
+/* The event's id from the payload; NULL: a job that is none of ours. */
 static const char *event_of(struct arena *a, const struct job *job)
 {
 	struct json_object *payload, *event;

@@ -34,7 +34,7 @@
 
 enum {
 	REAP_MOST = 1000,
-	POLL_MS = 1000,  /* with nobody waking us */
+	POLL_MS = 1000,  /* without being woken */
 	TICK_MS = 50,    /* time-outs, portions that stand too long */
 	WATCH_MS = 1000, /* cancelled jobs, the watchdog */
 	STALE_MS = 1000, /* claimed and not begun: others may be free */

@@ -1,5 +1,5 @@
 /*
- * The contact form: anybody writes to whoever runs this server.
+ * The contact form: visitors write to this server's operator.
  *
  * What it starts (mails, the webhook) are jobs of the transaction that keeps the
  * submission; see sql/functions/growth/contact.sql and worker/contact_webhook.c.

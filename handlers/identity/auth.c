@@ -181,7 +181,7 @@ static enum err register_run(struct req *rq)
 	return rc ? rc : session_answer(rq, &t);
 }
 
-/* The refusal of somebody who would have signed in, put down in the audit log; is_guess: it is counted, too.
+/* The refusal of a user who would have signed in, put down in the audit log; is_guess: it is counted, too.
  */
 static enum err login_failed(struct req *rq, const char *public_id, const char *reason, bool is_guess)
 {
@@ -250,7 +250,7 @@ enum err auth_login(struct req *rq)
 		rc = login_passed(rq);
 	if (rc)
 		return rc;
-	/* Whoever knows the password may know how the account stands. */
+	/* A caller who knows the password may know how the account stands. */
 	if (!db_bool(user, 0, "is_active")) {
 		rc = login_failed(rq, public_id, "not active", false);
 		return rc ? rc : req_refuse(rq, ERR_ACCOUNT_INACTIVE, NULL);

@@ -18,7 +18,7 @@ enum {
  * has two of what follows its owner from device to device, since the ceremony
  * excludes the one that is there.
  *
- * Decoys are only as steady as this table: whoever changes it changes all of them,
+ * Decoys are only as steady as this table: a change of it changes all of them,
  * and shows which they were to who had asked before.
  */
 static const struct kind {

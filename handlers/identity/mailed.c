@@ -31,7 +31,7 @@ enum err mailed_read(struct req *rq, const char *kind)
 		   *code = req_text(rq, "code"), *tenant = NULL, *hash = NULL;
 
 	if (!token && (!email || !code)) {
-		enum err rc = db_enter(rq); /* whoever may not call is not told what is wrong with the call */
+		enum err rc = db_enter(rq); /* only a caller who may call is told what is wrong */
 
 		return rc ? rc
 			  : req_fail_field(rq, ERR_VALIDATION, "token",

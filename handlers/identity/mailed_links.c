@@ -3,7 +3,7 @@
  * the tenant.  It comes in bodies only, since paths are written into logs.
  *
  * An invitation is accepted by who has signed in, or registers on the spot: its
- * token proves the address, but an account that is somebody's is opened by what
+ * token proves the address, but an account that has an owner is opened by what
  * opens it.
  */
 #include <string.h>

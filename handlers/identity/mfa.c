@@ -41,7 +41,7 @@ static const char *text(struct req *rq, const PGresult *res, const char *column)
 	return value ? arena_dup(&rq->arena, value) : NULL;
 }
 
-/* Who acts as somebody else may look, and no more. */
+/* An impersonator may look, and no more. */
 static enum err refuse_impersonator(struct req *rq)
 {
 	return rq->who.actor

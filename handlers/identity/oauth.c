@@ -10,7 +10,7 @@
  * ten minutes: tenant, page, and a random part that PKCE's verifier and the ID
  * token's nonce are made of (providers/google.h).  It is not tied to the browser
  * that began: the page is another site's, and gets no cookie of ours to come
- * back.  Hence somebody can be brought to sign in as somebody else, as with any
+ * back.  Hence a user can be brought to sign in as another one, as with any
  * link that signs in; a page that minds tells whose account it shows.
  */
 #include <json-c/json.h>

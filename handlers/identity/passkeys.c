@@ -245,7 +245,7 @@ static bool same(struct webauthn_bytes a, struct webauthn_bytes b)
 	return a.n == b.n && a.n && !CRYPTO_memcmp(a.p, b.p, a.n);
 }
 
-/* What is wrong is told to whoever may call, and to nobody else. */
+/* What is wrong is told to a caller who may call, and to no other. */
 static enum err unfit(struct req *rq, const char *problem)
 {
 	enum err rc = db_enter(rq);
@@ -369,7 +369,7 @@ static enum err authentication_options(struct req *rq)
 }
 
 /*
- * Somebody did not get in, subject's passkey or nobody's; is_wrong: for what was
+ * A sign-in was refused, of subject's passkey or an unknown one; is_wrong: for what was
  * wrong with it, which is counted.  The transaction may have ended.
  */
 static enum err failed(struct req *rq, const char *subject, const char *reason, bool is_wrong)

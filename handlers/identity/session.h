@@ -1,7 +1,7 @@
 /*
  * A session and its tokens: what every way of signing in ends with.
  *
- * Whoever has found out who somebody is opens a session for them, in its own
+ * A handler that has found out who the user is opens a session for them, in its own
  * transaction, and answers:
  *
  *	struct signin who = { .user = id, .method = "passkey", .has_mfa = true };
@@ -54,7 +54,7 @@ struct tokens {
 };
 
 /*
- * Sign somebody in, as the transaction's last statement: a row in sessions with
+ * Sign a user in, as the transaction's last statement: a row in sessions with
  * device and address, users.last_login_at, and session.create in the audit log
  * (for an impersonation the caller writes its own).
  *

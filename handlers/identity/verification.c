@@ -1,5 +1,5 @@
 /*
- * Does an address belong to whoever signed up with it?  The mail asks.
+ * Does an address belong to the user who signed up with it?  The mail asks.
  *
  * Only POST uses a token up: programs that look at mails follow links.
  */
@@ -37,7 +37,7 @@ static enum err verify(struct req *rq)
 	return req_close(rq);
 }
 
-/* The same work and the same answer whether there is somebody to verify or not. */
+/* The same work and the same answer whether there is a user to verify or not. */
 static enum err resend(struct req *rq)
 {
 	PGresult *user;

@@ -60,7 +60,7 @@ static enum err ticket_create(struct req *rq)
 
 /*
  * An authorizer of realtime runs the other two (realtime/authorizer.c), and reads
- * what they answer: whom it lets in.  Nobody else sees it.
+ * what they answer: whom it lets in.  No client sees it.
  */
 
 static enum err admit(struct req *rq, const PGresult *res, const char *channel)

@@ -4,7 +4,7 @@
  * is handlers/events.c's.
  *
  * A URL is looked up before it is stored, which takes time, so who may not call
- * is turned away in a transaction of its own before that.
+ * is turned away in a separate transaction before that.
  */
 #include "handlers/integrations/webhooks.h"
 
@@ -152,7 +152,7 @@ static enum err check_url(struct req *rq)
 	return ERR_OK;
 }
 
-/* May whoever owns the endpoint hear of this? */
+/* May the endpoint's owner hear of this? */
 static bool is_told(const struct event *e, const char *workspace)
 {
 	return e && (!workspace || e->scope == EVENT_ORGANIZATION);
@@ -393,7 +393,7 @@ enum err webhook_test(struct req *rq)
 	rc = webhook_call(&rq->arena, &w, &call);
 	if (rc)
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "the webhook's secret does not open");
-	/* Somebody watches. */
+	/* A user waits for it. */
 	if (call.timeout_ms > TEST_TIMEOUT_MS)
 		call.timeout_ms = TEST_TIMEOUT_MS;
 	rc = http_do(&rq->arena, &call, &answer);

@@ -1,6 +1,6 @@
 /*
  * What the endpoints of workspaces and those of tenants share: the same rows of
- * the same tables, looked at by somebody else.  The queries of
+ * the same tables, looked at by other callers.  The queries of
  * sql/queries/integrations/webhooks.sql and these handlers are about the workspace where the
  * route has one (by_member), and about the tenant's own endpoints elsewhere.
  */

@@ -2,7 +2,7 @@
  * Members of an organization.
  *
  * Who may act on whom is decided where the rows are locked, in
- * sql/functions/tenancy/organizations.sql: an owner's role never changes and nobody
+ * sql/functions/tenancy/organizations.sql: an owner's role never changes and no member
  * removes one, but all members may leave, save the last owner.
  */
 #include "build/sql/tenancy/members.h"

@@ -47,7 +47,7 @@ static enum err team_invite(struct req *rq)
 	char *ticket;
 	PGresult *res;
 	struct buf data;
-	/* In a transaction of its own, so that a refused invitation counts as well. */
+	/* In a separate transaction, so that a refused invitation counts as well. */
 	enum err rc = db_call(rq, &q_team_invite_limit, true, &res);
 
 	if (rc)

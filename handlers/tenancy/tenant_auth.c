@@ -3,10 +3,10 @@
  *
  * These are no users of a product.  Their addresses are unique over all
  * tenants, so the address tells the tenant; what comes before that is known
- * (limits, failures) is put down in the default tenant.  Whoever sends an
+ * (limits, failures) is put down in the default tenant.  A client that sends an
  * unknown address waits as long, and reads the same, as for a known one.
  *
- * Session and refresh token are of kinds of their own: those of users are not
+ * Session and refresh token are of separate kinds: those of users are not
  * found here, nor these there.
  */
 #include "build/sql/tenancy/tenant_auth.h"
@@ -184,7 +184,7 @@ static enum err answer_tokens(struct req *rq, const PGresult *res)
 	return req_close(rq);
 }
 
-/* What is counted, or looked at, in a transaction of its own: what is computed next takes long. */
+/* What is counted, or looked at, in a separate transaction: what is computed next takes long. */
 static enum err count(struct req *rq, const struct query *q, PGresult **res)
 {
 	enum err rc = db_call(rq, q, true, res);
@@ -244,7 +244,7 @@ static enum err tenant_register(struct req *rq)
 	return rc ? rc : answer_tokens(rq, res);
 }
 
-/* The password is wrong, or there is nobody: the same answer in the same time. */
+/* The password is wrong, or there is no such user: the same answer in the same time. */
 static enum err login_failed(struct req *rq)
 {
 	PGresult *res;

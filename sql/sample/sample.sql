@@ -4,7 +4,7 @@
 -- pg_temp.id('goal') is the id of the row that a path's {goal_id} names in the tests, in each tenant another one, 'dashboard member'
 -- that of {member_id} on the dashboard; other words name further rows.  "-- {queue} = …" is for a part of a path that is no id.
 
--- Nobody waits to be told of it (see is_told).
+-- No subscriber waits to be told of it (see is_told).
 SELECT set_config('app.quiet', 'on', false);
 
 CREATE OR REPLACE FUNCTION pg_temp.id(name text) RETURNS uuid

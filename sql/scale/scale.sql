@@ -3,7 +3,7 @@
 -- members each, and scale_0 in fifty of them.  In the tenant that the
 -- connection is in; run again with a larger number it adds what is missing.
 
--- Nobody waits to be told of it (see is_told).
+-- No subscriber waits to be told of it (see is_told).
 SELECT set_config('app.quiet', 'on', false);
 
 INSERT INTO users (tenant_id, public_id, email, full_name, is_email_verified, created_at)

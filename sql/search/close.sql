@@ -4,7 +4,7 @@
 -- test every row of the tenant.  So what is searched for is looked up by a function of the role ashlar_search, which has a
 -- policy that shows it all rows of the searched tables, and nothing else: no login, no other table, no other column.  Such a
 -- function is called <noun>_candidates, is SECURITY DEFINER with a fixed search_path, asks for tenant_id = app_tenant()
--- itself, and has a LIMIT; the api may execute it and nobody else, and the query joins the table by id, where the tenant's
+-- itself, and has a LIMIT; the api alone may execute it, and the query joins the table by id, where the tenant's
 -- policy holds again.  t/ops/search.t reads pg_proc for these rules.
 --
 -- The owner becomes a member of that role for this transaction alone: a member would be shown all tenants, too.  Who may not

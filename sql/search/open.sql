@@ -1,5 +1,5 @@
 -- Before functions are replaced: those of ashlar_search (see close.sql) are ours for as long, since only an owner replaces
--- one.  In the same transaction as close.sql, so nobody else ever sees it.
+-- one.  In the same transaction as close.sql, so no other session ever sees it.
 DO $$
 DECLARE
     func regprocedure;

@@ -270,7 +270,7 @@ subtest 'and those of its page on background jobs' => sub {
         close $out or die "$name: $!\n";
         chmod 0755, "$dir/$name";
     }
-    # Somebody else uses up the key's budget until the worker has been told to wait.
+    # Another client uses up the key's budget until the worker has been told to wait.
     my $program;
     my $waited = sub () { return grep { ($_->{status} // 0) == 429 && ($_->{route} // '') =~ /claim/ } $api->log };
     for (1 .. 2000) {

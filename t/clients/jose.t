@@ -30,7 +30,7 @@ my @forgeries = @{ decode_json(ask(GET => '/forgeries')) };
 my $me        = '/api/v1/app/users/me';
 my $url       = "http://127.0.0.1:$port";
 
-# What is refused, and makes nobody.
+# What is refused, and makes no user.
 sub forged ($api, $of, $key = undef) {
     my $users = sub { $api->db->selectrow_array('SELECT count(*) FROM users') };
     my $before = $users->();

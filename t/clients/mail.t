@@ -52,14 +52,14 @@ sub log_of_worker () {
     return scalar <$in>;
 }
 
-# The mail to somebody, when it is there; the newest of several.
+# The mail to a recipient, when it is there; the newest of several.
 sub mail_to ($to, $n = 1) {
     my @mails;
     eventually { @mails = grep { ($_->{to}[0] // '') eq $to } said(); @mails >= $n } 40, "a mail to $to" or diag log_of_worker();
     return $mails[-1] // die "no mail to $to\n";
 }
 
-# The newest job of a mail to somebody, when it is in one of these states.
+# The newest job of a mail to a recipient, when it is in one of these states.
 sub job_to ($to, @states) {
     my $job;
     eventually {
@@ -72,7 +72,7 @@ sub job_to ($to, @states) {
 # Whatever waits for its next attempt need not wait.
 sub hurry () { $t->db->do(q{UPDATE jobs SET run_at = now() WHERE state = 'scheduled'}); return }
 
-# A mail of this template to somebody, as a request would add it.
+# A mail of this template to a recipient, as a request would add it.
 sub add ($template, $to, %arg) {
     $t->db->do(q{INSERT INTO jobs (tenant_id, queue, kind, payload, created_at) VALUES (?, 'ashlar.mail', ?, ?, now() - ?::interval)},
         undef, $t->tenant_id($arg{tenant}), $arg{kind} // 'mail', Cpanel::JSON::XS->new->encode({ template => $template, to => $to, data => $arg{data} // {}, locale => $arg{locale} // 'en' }), $arg{age} // '0 s');

@@ -45,7 +45,7 @@ END {
     $? = $status;    ## no critic (RequireLocalizedPunctuationVars)
 }
 
-# The link in the newest mail to somebody.
+# The link in the newest mail to a recipient.
 sub link_to ($email) {
     my $secrets = newest_mail($t, $email)->{secrets};
     $t->keep_secret($secrets->{token});

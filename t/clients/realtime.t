@@ -1,5 +1,5 @@
 # Clients that others wrote: npm's ws and eventsource.  The server goes away
-# under them, and nobody misses anything.
+# under them, and no subscriber misses anything.
 
 use v5.36;
 use lib 't/lib';

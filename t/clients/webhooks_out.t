@@ -30,7 +30,7 @@ sub verified (@all) {
     return @{ decode_json(scalar(<$text>)) };
 }
 
-# What somebody does through the API, until the receiver has heard of it.
+# What a user does through the API, until the receiver has heard of it.
 sub rename_to ($name, $count) {
     status_is $ann->put("/api/v1/organizations/$org", { name => $name }), 200, "the workspace has a new name, $count";
     eventually { $r->requests('/hook') == $count } 30, '  and the receiver hears of it';

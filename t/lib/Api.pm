@@ -44,7 +44,7 @@ our $UUID = qr/\A[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]
 our $TIME = qr/\A20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\z/;
 
 # What nginx logs when it uses a kept connection at the very moment in which a
-# child gives it up for somebody who waits.  It sends the request again; if it
+# child gives it up for a client that waits.  It sends the request again; if it
 # could not, the client would have seen it.
 my $RACE = qr/(?:upstream prematurely closed connection|writev\(\) failed|recv\(\) failed|send\(\) failed).*request: "(?:GET|HEAD) /;
 
@@ -55,7 +55,7 @@ my $TENANT = '00000000-0000-7000-8000-000000000001';
 my $process = $$;
 my @started;
 
-# However a file is ended, its END blocks run; PIPE is whoever read our output going away.
+# However a file is ended, its END blocks run; PIPE is the reader of our output going away.
 for my $signal (qw(INT TERM HUP PIPE)) {
     $SIG{$signal} = sub { @SIG{qw(INT TERM HUP PIPE)} = ('IGNORE') x 4; exit 130 };    ## no critic (RequireLocalizedPunctuationVars)
 }
@@ -291,13 +291,13 @@ sub revive ($self, $who) {
     return;
 }
 
-# Somebody without credentials, or with the given ones: token, key, origin (see Ashlar::Client).
+# A caller without credentials, or with the given ones: token, key, origin (see Ashlar::Client).
 sub client ($self, %arg) {
     push @{ $self->{secrets} }, $arg{token} if length($arg{token} // '') > 20;
     return Ashlar::Client->new(http => $self->http, api => $self, %arg);
 }
 
-# Requests of nobody in particular.
+# Requests of an anonymous caller.
 sub get     ($self, @arg) { return $self->_anonymous->get(@arg) }
 sub post    ($self, @arg) { return $self->_anonymous->post(@arg) }
 sub request ($self, @arg) { return $self->_anonymous->request(@arg) }
@@ -466,7 +466,7 @@ sub _wait_for ($self, $what, $process, $ready) {
     return;
 }
 
-# A port that nobody has.  Other test files look for one at the same moment, so
+# A free port.  Other test files look for one at the same moment, so
 # each takes the abstract unix socket of its number as a lock, which goes with the process.
 sub _free_port ($self) {
     while (1) {

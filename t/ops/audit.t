@@ -32,7 +32,7 @@ sub fill () {
 
 # What verify says after a change that is then taken back.
 sub tampered ($statement, $want, @more) {
-    $super->do('SET session_replication_role = replica');    # as somebody with the owner's rights would: no triggers
+    $super->do('SET session_replication_role = replica');    # as a session with the owner's rights would: no triggers
     $super->do('CREATE TEMP TABLE kept AS SELECT * FROM audit_events');
     $super->do('CREATE TEMP TABLE kept_heads AS SELECT * FROM audit_heads');
     $super->do($_) for $statement, @more;

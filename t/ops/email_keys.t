@@ -1,5 +1,5 @@
 # A database of the last release, with addresses that are one by today's rules and others that would be refused, through
-# ashlar migrate.  Nobody is merged, deleted or shut out.
+# ashlar migrate.  No user is merged, deleted or shut out.
 
 use v5.36;
 use utf8;
@@ -57,7 +57,7 @@ my %was = (
     alone        => NFD('éva@example.com'),    # one spelling only
     verified     => NFD($e),                    # of two that are one, this is proved
     claimed      => $e,
-    late         => NFC($o),                    # nobody has proved either: this one signed in last
+    late         => NFC($o),                    # neither is proved: this one signed in last
     early        => NFD($o),
     idn          => 'ann@bücher.example',
     idn_ascii    => 'ann@xn--bcher-kva.example',

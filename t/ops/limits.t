@@ -4,7 +4,7 @@ use Api;
 use IO::Socket::SSL;
 use Time::HiRes qw(sleep time);
 
-# Whoever is slow, or sends too much, holds up nobody else.
+# A client that is slow, or sends too much, holds up no other.
 my $t   = Api->start(main => 2);
 my $ann = $t->user('ann');
 my $me  = '/api/v1/app/users/me';

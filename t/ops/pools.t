@@ -11,7 +11,7 @@ use POSIX ();
 my $t    = Api->start(realtime => 1);
 my $json = Cpanel::JSON::XS->new;
 
-# Begin a request in a process of its own; result() waits for what came of it: "429 RATE_LIMIT_EXCEEDED 5",
+# Begin a request in a separate process; result() waits for what came of it: "429 RATE_LIMIT_EXCEEDED 5",
 # where the last word is Retry-After.
 sub begin ($request) {
     my $pid = open(my $from, '-|') // die "fork: $!\n";

@@ -109,7 +109,7 @@ sub writer ($db) {
     return;
 }
 
-# Somebody who comes back again and again with an id from which to go on, also with old ones.
+# A client that comes back again and again with an id from which to go on, also with old ones.
 sub returner ($db) {
     srand $$;
     my $until = time + $SECONDS;

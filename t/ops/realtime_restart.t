@@ -93,7 +93,7 @@ subtest 'clients miss nothing when the server is killed, and when it is stopped'
         my $before = () = map { /^connected/ ? 1 : () } lines("$dir/c1");
         $signal eq 'KILL' ? $server->signal('KILL') : $server->stop;
         $server->wait_for(10);
-        sleep 0.3;    # so that something is published that nobody tells
+        sleep 0.3;    # so that something is published that no process tells
         $t->start_realtime;
         eventually { $each->('connected', $before + 1) && $each->('again', 3 * $before) } 30, "they are back after SIG$signal";
     }

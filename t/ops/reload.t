@@ -69,7 +69,7 @@ subtest 'restarted on an inherited socket, as systemd does it' => sub {
         sleep 0.3;
         my $old = $s->master;
         ok $old->stop('TERM', 10), "stop $_: in order";
-        # Nobody accepts now: whoever comes waits in the socket's queue.
+        # No process accepts now: a client that comes waits in the socket's queue.
         sleep 0.1;
         $s->start_pool('main', on_socket => $socket);
     }

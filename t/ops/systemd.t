@@ -154,7 +154,7 @@ subtest 'what each unit is in the end' => sub {
     }
     is join(' ', map { /^LogRateLimit\w+=(.*)/ ? $1 : () } lines_of('ashlar-.service.d/10-log.conf')), '0 100000000', 'no line of a log is dropped';
 
-    # The tables can tell: without the worker's drop-in it would call nobody.
+    # The tables can tell: without the worker's drop-in it would call no server.
     rename "$units/ashlar-worker.service.d", "$top/away" or die "rename: $!\n";
     is_deeply effective()->{'ashlar-worker.service'}{PrivateNetwork}, ['yes'], 'without its drop-in the worker has no network';
     rename "$top/away", "$units/ashlar-worker.service.d" or die "rename: $!\n";

@@ -104,7 +104,7 @@ subtest 'the last release, with data in every table' => sub {
 };
 
 subtest 'ashlar migrate takes it' => sub {
-    # Somebody reads for long, as a backup does; who comes after must not wait until that one has finished.
+    # A session reads for long, as a backup does; who comes after must not wait until that one has finished.
     my @readers = map { $cluster->connect($name) } 1, 2;
     $readers[0]->begin_work;
     $readers[0]->do('SELECT FROM users');

@@ -1,6 +1,6 @@
 # The last release under load is replaced by this tree as systemd/README.md says ("A new version"): the schema is
 # migrated under its processes, then they are replaced service by service, and at last nginx reads its new files.
-# Nobody notices: every request is answered as it should be, and afterwards everything is there.
+# No client notices: every request is answered as it should be, and afterwards everything is there.
 #
 # make check-upgrade (UPGRADE=long) brings many rows for the migrations to lock, and takes its time; make check runs
 # the short form.
@@ -176,7 +176,7 @@ my %flow = (
         expect($ask->(DELETE => "/api/v1/app/projects/$id"), 204);
         return note_down('projects', $id, 'is gone');
     },
-    # Somebody new, who comes back, forgets the password, and leaves.
+    # A new user, who comes back, forgets the password, and leaves.
     accounts => sub ($n) {
         my $ask   = from($t->client, $n);
         my $email = "new-$n\@example.com";
@@ -192,7 +192,7 @@ my %flow = (
         die "logged out, and let in\n" if $then->(GET => '/api/v1/auth/me')->status != 401;
         return note_down('accounts', $email);
     },
-    # Somebody who stays signed in all the time, by refreshing; with and without rotation.
+    # A user who stays signed in all the time, by refreshing; with and without rotation.
     sessions => sub ($n) {
         state %mine;
         my $ask = from($t->client, $n);

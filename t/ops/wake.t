@@ -1,4 +1,4 @@
-# Waking whoever waits for rows: notices of transactions, the host's notifier, NOTIFY.
+# Waking the processes that wait for rows: notices of transactions, the host's notifier, NOTIFY.
 
 use v5.36;
 use lib 't/lib';
@@ -26,7 +26,7 @@ sub notifier ($master) {
     return grep { my $pid = $_; open my $in, '<', "/proc/$pid/comm"; defined $in && <$in> eq "ashlar-notifier\n" } $master->children;
 }
 
-# A request that adds a job, of a mail for nobody.
+# A request that adds a job, of a mail without a recipient.
 my $anybody = $t->client(key => $t->key);
 sub forgot () { state $n = 0; $db->do('DELETE FROM rate_limits'); return $anybody->post('/api/v1/auth/forgot-password', { email => 'nobody' . ++$n . '@example.com' }) }
 

@@ -35,7 +35,7 @@ static const char *token(bool is_team)
 	return tok_sign(&arena, &c);
 }
 
-/* The token of somebody who signed in so many seconds ago; iat_s: when it was made. */
+/* The token of a user who signed in so many seconds ago; iat_s: when it was made. */
 static const char *token_aged(int signed_in_s, int iat_s, const char *actor)
 {
 	const struct claims c = { .subject = "user_1",

@@ -155,7 +155,7 @@ static void serve(int fd)
 	}
 }
 
-/* A process for each connection, so that one which hangs is in nobody's way. */
+/* A process for each connection, so that one which hangs is in no other's way. */
 static void run_server(int listen_fd)
 {
 	signal(SIGCHLD, SIG_IGN);

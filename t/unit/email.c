@@ -174,7 +174,7 @@ static void test_refused(void)
 	}
 }
 
-/* What nobody could register and is there, from another issuer or the command line, has a key. */
+/* What no user could register and is there, from another issuer or the command line, has a key. */
 static void test_there(void)
 {
 	struct email e;

@@ -173,7 +173,7 @@ static pid_t stub_start(void)
 	int fd = listen_on_loopback(&port);
 	pid_t pid;
 
-	/* A port that nobody listens on, and nobody else is given while we hold it. */
+	/* A port that no process listens on, nor is given while we hold it. */
 	(void)shutdown(listen_on_loopback(&closed_port), SHUT_RDWR);
 	fflush(stdout);
 	pid = fork();

@@ -262,7 +262,7 @@ static void test_secrets(void)
 	ok(*text && !strstr(text, "eyJsecret"), "headers, path, query, body and session are not logged");
 }
 
-/* Lines of several processes through one pipe, which somebody reads slowly. */
+/* Lines of several processes through one pipe, which its reader reads slowly. */
 static void test_processes(void)
 {
 	enum { PROCESSES = 4, LINES = 50 };

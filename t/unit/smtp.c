@@ -13,7 +13,7 @@
 
 static struct arena a;
 
-/* A port of this host that is bound, so that nobody else can come to listen at it. */
+/* A port of this host that is bound, so that no other process can come to listen at it. */
 static int closed_port(void)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };

@@ -78,7 +78,7 @@ static void end(struct writer *w, bool commit)
 static bool publish(struct writer *w, int channel)
 {
 	if (ids == MESSAGES || (lock_of[channel] && !w->holds[channel]))
-		return false; /* somebody else holds the lock */
+		return false; /* another process holds the lock */
 	if (!w->xid)
 		w->xid = next_xid++;
 	lock_of[channel] = (int)(w - writers) + 1;

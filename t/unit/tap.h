@@ -44,7 +44,7 @@ static int tap_count, tap_failures;
 /* The n-th argument is a printf format, and a test need not use every function. */
 #define TAP_PRINTF(n) __attribute__((format(printf, n, (n) + 1), unused))
 
-/* A line for whoever reads the output. */
+/* A line for the reader of the output. */
 TAP_PRINTF(1)
 static void diag(const char *fmt, ...)
 {

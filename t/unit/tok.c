@@ -109,7 +109,7 @@ static char *own(const char *payload)
 	return hs256("{\"alg\":\"HS256\",\"typ\":\"JWT\"}", payload, SECRET);
 }
 
-/* Verify as in a request of its own. */
+/* Verify as in a separate request. */
 static enum err verify(const char *text)
 {
 	arena_reset(&rq.arena);
@@ -781,7 +781,7 @@ static void test_cost(void)
 
 /* tok_init with this PEM file ends the process with status 1. */
 /*
- * Tokens that are nobody's credential: with keys that the caller has
+ * Tokens that are no caller's credential: with keys that the caller has
  */
 
 static const char *id_token(const char *more)

@@ -1,13 +1,13 @@
 -- The contact form.
 
--- Take what somebody wrote, and have it told to whom it concerns, in the same
+-- Take what a visitor wrote, and have it told to whom it concerns, in the same
 -- transaction.
 --
 --   per, window_s  how often an address may: max in a window; retry_s is above 0
 --                  when it may not, and nothing else happens then
 --   is_spam        the field that people do not see was filled in: count it, make
 --                  up a reference, and keep nothing
---   notify         whom to mail; NULL: nobody
+--   notify         whom to mail; NULL: no recipient
 --   confirm        mail the sender, in this language, that it has arrived, as
 --                  long as mail_take() lets it: the form asks nobody whether the
 --                  address is theirs

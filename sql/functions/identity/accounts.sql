@@ -1,6 +1,6 @@
 -- A user's account with us: how it begins, and what changes with its password.
 
--- What whoever has no plan gets: the tenant's default one, if that costs nothing.
+-- What a user without a plan gets: the tenant's default one, if that costs nothing.
 CREATE OR REPLACE FUNCTION default_plan() RETURNS uuid
 LANGUAGE sql STABLE
 RETURN (SELECT p.id
@@ -154,8 +154,8 @@ BEGIN
 END
 $$;
 
--- Set a forgotten password with a mailed token; false: somebody has used it.
--- Whoever got the mail has the address.
+-- Set a forgotten password with a mailed token; false: it was used.
+-- The recipient of the mail has the address.
 CREATE OR REPLACE FUNCTION user_reset_password(token_id uuid, password_hash text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -166,12 +166,12 @@ BEGIN
     END IF;
     PERFORM audit('password.reset', 'user', p.name, jsonb_build_object('sessions', p.sessions), p.name, 'user')
     FROM user_set_password(who, 'reset_password', password_hash) p;
-    PERFORM address_note(who);    -- whoever reads the mail signs in next, from here
+    PERFORM address_note(who);    -- the reader of the mail signs in next, from here
     RETURN true;
 END
 $$;
 
--- Set the password of whoever has the address, as its operator, who vouches for
+-- Set the password of the user who has the address, as its operator, who vouches for
 -- it.  No row: there is no such user.
 CREATE OR REPLACE FUNCTION user_vouch_password(key text, email text, password_hash text) RETURNS SETOF text
 LANGUAGE plpgsql AS $$

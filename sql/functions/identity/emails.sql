@@ -23,7 +23,7 @@ LANGUAGE sql STABLE ROWS 1 AS $$
 $$;
 
 -- The member of a team, in whatever tenant: for those who are not signed in yet,
--- whom policies would show nobody.
+-- whom policies would show to no caller.
 CREATE OR REPLACE FUNCTION team_find(key text, spelling text, OUT tenant_id uuid, OUT member_id uuid) RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 BEGIN ATOMIC

@@ -1,7 +1,7 @@
 -- What the pages behind mailed links are told, by the link's token alone.
 --
--- Whoever has the token reads the mail of its address, and may know what the mail
--- said, and how that address stands with the tenant; nobody else learns anything,
+-- The holder of the token reads the mail of its address, and may know what the mail
+-- said, and how that address stands with the tenant; no other client learns anything,
 -- since a token that is none finds nothing.
 
 -- Whose mails these are, as their head shows it.  sender is the installation's own
@@ -15,7 +15,7 @@ RETURN (SELECT row_to_json(b)
               WHERE t.id = tenant) b);
 
 -- How an address stands with the tenant, for who has been invited by it: 'none', or
--- an account that nobody has proved to be theirs, which is as good as none;
+-- an account that no user has proved to be theirs, which is as good as none;
 -- 'password'; 'other': another way in.
 CREATE OR REPLACE FUNCTION invited_account(key text, spelling text) RETURNS text
 LANGUAGE sql STABLE
@@ -60,7 +60,7 @@ BEGIN
 END
 $$;
 
--- Whoever holds an invitation's token has no account yet, or one that nobody has
+-- The holder of an invitation's token has no account yet, or one that no user has
 -- proved: make it theirs, with this password, and accept.  Raises AS400 for a token that is
 -- good for nothing, AS409 where there is an account to sign in to, AS403 where that
 -- was deactivated, and what invitation_accept() does.

@@ -1,11 +1,11 @@
--- What a mail proves: that whoever shows its token, or its code, reads the
+-- What a mail proves: that the client that shows its token, or its code, reads the
 -- mail of that address.
 
 -- Put a new token down, void the ones before it, and send it by mail.  who
 -- NULL: there is nobody to send it to, and all the same is done, for nobody;
 -- instead is then a mail that says so, or NULL: none.
 --
--- What somebody has signed up with waits with its own mail: another one who signs
+-- What a client has signed up with waits with its own mail: another one who signs
 -- up with the address neither gets at it nor voids it (the five newest are good).
 -- A mail that is asked for again takes the place of the newest.
 CREATE OR REPLACE FUNCTION mailed_token_issue(kind text, who uuid, hash bytea, code_hash bytea, data jsonb, ttl interval,
@@ -43,7 +43,7 @@ $$;
 --
 -- A wrong code counts as a guess (guess_failed()); that is why whoever calls
 -- commits also when there is no row.  It counts for the account, over all of its
--- mails, and not for the token: nobody can spoil a code that somebody else has.
+-- mails, and not for the token: no client can spoil a code that another one has.
 --
 -- The row stays locked, so that of two requests the second finds it used.
 CREATE OR REPLACE FUNCTION mailed_token_find(key text, kind text, tenant uuid, hash bytea, email text, code_hash bytea,

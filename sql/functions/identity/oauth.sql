@@ -1,11 +1,11 @@
--- Signing in through somebody who vouches for people, such as Google.
+-- Signing in through an identity provider, such as Google.
 
 -- The user of the tenant who has this address, verified by the provider just
 -- now and nobody's identity yet: found and linked, or made.
 --
--- An account whose owner has proved the address is theirs: whoever proves it
--- again is the same person.  One where nobody ever did is the owner's from here
--- on, and nobody else's: see address_proved().
+-- An account whose owner has proved the address is theirs: a user who proves it
+-- again is the same person.  One where no user ever did is the owner's from here
+-- on, and no other's: see address_proved().
 CREATE OR REPLACE FUNCTION oauth_user(provider text, issuer text, subject text, key text, email text, full_name text,
                                       avatar_url text) RETURNS users
 LANGUAGE plpgsql AS $$
@@ -16,7 +16,7 @@ DECLARE
     name  text := 'user_' || replace(uuid_v7()::text, '-', '');
 BEGIN
     PERFORM lock_addresses(address_name(key, oauth_user.email));
-    -- Until there is one: whoever registers at the same moment may come first.
+    -- Until there is one: another registration at the same moment may come first.
     LOOP
         SELECT x.* INTO u
         FROM user_find(key, oauth_user.email) f

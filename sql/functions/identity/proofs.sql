@@ -1,5 +1,5 @@
--- Whose is an address?  Anybody can sign up with anybody's, and wait in the
--- account until its owner comes.  So until somebody has shown that they read
+-- Whose is an address?  Any client can sign up with any, and wait in the
+-- account until its owner comes.  So until a user has shown that they read
 -- its mail, an account only claims its address; and when that is shown, what
 -- let people into the account before is over.
 
@@ -7,7 +7,7 @@
 -- that session: its passkey, or, behind a password, its second factor.  What
 -- has ended, of each how many.
 --
--- Whoever calls holds the user's row, and so waits for sign-ins that have begun.
+-- The caller holds the user's row, and so waits for sign-ins that have begun.
 CREATE OR REPLACE FUNCTION ways_in_end(who uuid, kept sessions) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -48,7 +48,7 @@ BEGIN
 END
 $$;
 
--- It has just been shown that whoever asks reads the mail of the user's address:
+-- It has just been shown that the caller reads the mail of the user's address:
 -- the one place where an address becomes verified.  Returns the user who has it
 -- from now on.
 --
@@ -59,7 +59,7 @@ $$;
 -- they who prove it (is_inside).
 --
 --   method        how, for the audit log
---   registration  what whoever proves it has signed up with: password_hash,
+--   registration  what the user who proves it has signed up with: password_hash,
 --                 display_name, locale; what is not there stays
 --   is_inside     it is proved by who is in the account, or for them
 --   keeps_password  the password from before is the prover's own

@@ -1,6 +1,6 @@
 -- Signing in: what every way of it ends with, and what keeps it going.
 
--- Where the request came from, and with what; NULL where nobody noted it.
+-- Where the request came from, and with what; NULL where it was not noted.
 CREATE OR REPLACE FUNCTION request_ip() RETURNS inet
 LANGUAGE sql STABLE
 RETURN (nullif(current_setting('app.request', true), '')::jsonb ->> 'ip')::inet;
@@ -40,7 +40,7 @@ $$;
 --                 is no session yet; NULL: do not ask
 --   has_mfa       a second factor was shown
 --   impersonator  the administrator who acts as the user; the user has then
---                 not signed in, and whoever calls says so in the audit log
+--                 not signed in, and the caller says so in the audit log
 --
 -- session_id is NULL when there is a challenge instead.  Raises AS401 when the
 -- user is not active any more.
@@ -148,7 +148,7 @@ LANGUAGE sql STABLE
 RETURN CASE WHEN rotated_at > now() - interval '30 seconds' THEN (rotated_at || earlier_rotations)[:15] ELSE '{}' END;
 
 -- The time that the tokens of a repeated answer are made for: tabs that refresh
--- at once get the same bytes, and whoever comes later gets a token that is still good.
+-- at once get the same bytes, and a later one gets a token that is still good.
 CREATE OR REPLACE FUNCTION refresh_issued_at(rotated_at timestamptz) RETURNS timestamptz
 LANGUAGE sql STABLE
 RETURN CASE WHEN rotated_at > now() - interval '30 seconds' THEN rotated_at ELSE now() END;

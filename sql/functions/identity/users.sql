@@ -109,7 +109,7 @@ $$;
 
 -- This one is about to be no active superadmin any more: another must be left.
 -- Raises AS409.  Of two who take it from each other, the second waits here and
--- then finds nobody.
+-- then finds no user.
 CREATE OR REPLACE FUNCTION superadmin_stays(who uuid) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -124,8 +124,8 @@ $$;
 
 -- What an administrator changes about a user, by public id; NULL: leave it.
 --
--- Whoever is no superadmin may neither make an administrator nor change one;
--- nobody changes their own role or locks themself out.  Raises AS403 and AS409;
+-- A caller who is no superadmin may neither make an administrator nor change one;
+-- no caller changes their own role or locks themself out.  Raises AS403 and AS409;
 -- no row: there is no such user.
 CREATE OR REPLACE FUNCTION admin_user_change(target text, new_role text, active boolean, wanted bigint[])
 RETURNS SETOF users
@@ -253,7 +253,7 @@ BEGIN
 END
 $$;
 
--- End the session that the request is made in.  No row: nobody is impersonated in it.
+-- End the session that the request is made in.  No row: no user is impersonated in it.
 CREATE OR REPLACE FUNCTION impersonation_stop(session uuid, OUT name text) RETURNS SETOF text
 LANGUAGE plpgsql ROWS 1 AS $$
 BEGIN

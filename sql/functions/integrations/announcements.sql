@@ -15,13 +15,13 @@
 
 -- Is a change of this tenant's rows told?  Not of those that an operator makes
 -- by hand, in no tenant, nor where app.quiet is set: by what fills the database
--- (ashlar seed), for whom nobody waits.
+-- (ashlar seed), which no subscriber waits for.
 CREATE OR REPLACE FUNCTION is_told(tenant uuid) RETURNS boolean
 LANGUAGE sql STABLE
 RETURN tenant = app_tenant() AND nullif(current_setting('app.quiet', true), '') IS NULL;
 
 -- Tell of one.  channels: who hears of it at once, in the order of their names.
--- Nobody can listen to the channel of a user whose id has a space in it, and
+-- No subscriber can listen to the channel of a user whose id has a space in it, and
 -- what is more than a message may hold is told without its data: neither is a
 -- reason to refuse the change.
 CREATE OR REPLACE FUNCTION tell(type text, organization uuid, data jsonb, VARIADIC channels text[]) RETURNS void
@@ -174,7 +174,7 @@ DECLARE
     word    text;
     code    text;
 BEGIN
-    -- Nobody is told a secret because its column is new.
+    -- No subscriber is told a secret because its column is new.
     SELECT c INTO word FROM unnest(columns) c WHERE shows IS NULL AND c ~ 'hash|secret|sealed|token|password';
     IF FOUND THEN
         RAISE '%: is % told? "hides" names what is not, or "shows" all that is', tbl, word;
@@ -217,7 +217,7 @@ BEGIN
         before := NULL;
     END IF;
 
-    -- Inserted: many at once cost nothing where nobody wants to know.
+    -- Inserted: many at once cost nothing where there is no subscriber.
     code := announcement(told, CASE WHEN is_many THEN 'made' ELSE 'NEW' END, noun, made, owner, channels, NULL, hidden);
     IF is_many AND is_soft THEN
         code := replace(code, 'is_told(tenant_id)', 'deleted_at IS NULL AND is_told(tenant_id)');
@@ -270,7 +270,7 @@ SELECT announce('sessions', 'user', changed => NULL, gone => NULL,
 
 -- ---------------------------------------------------------------- organizations
 
--- Nobody listens to what has just been made.
+-- What has just been made has no subscriber.
 SELECT announce('organizations', 'organization', gone => NULL, hides => 'webhook_count, has_own_permissions', organization => 'id',
     channels => 'organization:{id} on updated');
 

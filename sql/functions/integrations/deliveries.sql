@@ -65,7 +65,7 @@ GRANT EXECUTE ON FUNCTION webhook_due(bigint, integer) TO ashlar_api;
 
 -- Take deliveries that are due: of each endpoint, from a time on (before which
 -- there are none, as far as the caller knows), up to so many, for so long.  What
--- nobody wants any more, because its endpoint is off or gone, is dropped.
+-- no endpoint wants any more, because it is off or gone, is dropped.
 CREATE OR REPLACE FUNCTION webhook_claim(endpoints uuid[], fronts bigint[], slots integer[], lease_s integer)
 RETURNS TABLE (endpoint text, delivery text, tenant text, claim integer, attempt integer, due_at bigint, url text,
                secret_sealed text, previous_secret_sealed text, headers_sealed text, message_id text, payload text)
@@ -154,7 +154,7 @@ REVOKE ALL ON FUNCTION webhook_give_up(webhook_endpoints, text) FROM PUBLIC;
 --   status, error, latency_ms, request, head, body
 --               for the history; no status: no answer
 --
--- A delivery that was taken by somebody else meanwhile, or dropped, is left as
+-- A delivery that was taken by another process meanwhile, or dropped, is left as
 -- it is, but its attempt was made and counts.  Endpoints are locked first, in
 -- one order: so do those who switch them on and off, before their deliveries.
 -- Returns how many endpoints were switched off.

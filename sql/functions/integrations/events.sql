@@ -1,4 +1,4 @@
--- Events: what has happened is told to whoever wants to know, in the
+-- Events: what has happened is told to its subscribers, in the
 -- transaction in which it happens.
 
 -- A message's id: "msg_" and 27 characters of base62.  62 does not divide 256,
@@ -17,7 +17,7 @@ CREATE OR REPLACE FUNCTION json_minify(data jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN regexp_replace(data::text, '("(?:[^"\\]|\\.)*")|([:,]) ', '\1\2', 'g');
 
--- Does anybody listen?  For whoever would have to work for an event's data.
+-- Is there a subscriber?  For callers that would have to work for an event's data.
 CREATE OR REPLACE FUNCTION event_wanted(type text, organization uuid) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -33,7 +33,7 @@ $$;
 -- the tenant itself: one message, and a delivery for each active endpoint of
 -- the organization and of the tenant that asked for it.  Stands in the
 -- transaction of the change, so that there is no change without its message
--- and no message without its change.  Where nobody listens it is one look into
+-- and no message without its change.  Where there is no subscriber it is one look into
 -- an index.
 --
 -- type is one of handlers/events.c; data is the object as the API shows it.  A

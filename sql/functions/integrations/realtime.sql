@@ -84,7 +84,7 @@ BEGIN
                 SELECT FROM memberships m JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
                 WHERE m.tenant_id = tenant AND m.organization_id = a.id AND m.user_id = a.usr AND m.is_active
                   AND o.deleted_at IS NULL LIMIT 1) found;
-        -- A job tells how far it is; nobody tells it anything.
+        -- A job tells how far it is; no subscriber tells it anything.
         ELSIF kind = 'job' AND action = 'subscribe' THEN
             RETURN QUERY
             SELECT a.nr FROM unnest(nrs, its, ids) a (nr, usr, id), LATERAL (
@@ -205,7 +205,7 @@ END
 $$;
 
 -- The caller follows a job that was just added: SELECT job_follow(job_add(…)).
--- They, and nobody else, may listen to the channel job:<id>; however the job ends,
+-- They, and no other users, may listen to the channel job:<id>; however the job ends,
 -- the channel is told, and ends with it.
 CREATE OR REPLACE FUNCTION job_follow(job uuid) RETURNS uuid
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
@@ -258,7 +258,7 @@ GRANT EXECUTE ON FUNCTION realtime_publish_many(uuid[], text[], jsonb[], text[])
 -- hi was read (see realtime_put) and had not ended: one that "since" lists, or
 -- one from its xmax on, which is behind the last that had ended and not behind
 -- the last that had begun.  So those that have ended meanwhile are asked for
--- theirs, by an index, and nobody keeps a list of the ids that are missing: a
+-- theirs, by an index, and there is no list of the ids that are missing: a
 -- transaction that stays open delays its own messages and no others, and one
 -- that is rolled back leaves nothing.
 --
@@ -395,8 +395,8 @@ $$;
 --
 -- A message goes when it is two minutes old and its transaction ended at least
 -- ten seconds ago (see realtime_state): so tailers have read it.  A minute all of
--- whose messages are such is truncated.  When somebody reads or writes there (a
--- dump; a transaction that wrote and stays open), nobody waits for the lock for
+-- whose messages are such is truncated.  When another session reads or writes there (a
+-- dump; a transaction that wrote and stays open), no publisher waits for the lock for
 -- more than a moment, and the messages are deleted instead.
 --
 -- The last id of each channel is kept (realtime_floors), before the lock is
@@ -562,7 +562,7 @@ $$;
 REVOKE ALL ON FUNCTION realtime_beat(uuid, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION realtime_beat(uuid, integer) TO ashlar_api;
 
--- The process ends: nobody is there through it any more.
+-- The process ends: no member is there through it any more.
 CREATE OR REPLACE FUNCTION realtime_goodbye(process uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
@@ -576,7 +576,7 @@ $$;
 REVOKE ALL ON FUNCTION realtime_goodbye(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION realtime_goodbye(uuid) TO ashlar_api;
 
--- Whoever was there through the process leaves, at most so many; true: that was all.
+-- The members who were there through the process leave, at most so many; true: that was all.
 CREATE OR REPLACE FUNCTION realtime_bury(process uuid, most integer) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -650,7 +650,7 @@ REVOKE ALL ON FUNCTION realtime_leave(uuid, uuid[], text[], text[], bigint[]) FR
 GRANT EXECUTE ON FUNCTION realtime_leave(uuid, uuid[], text[], text[], bigint[]) TO ashlar_api;
 
 -- Take the locks of channels, in one order for all who take more than one: so
--- nobody waits in a circle.
+-- there is no deadlock.
 CREATE OR REPLACE FUNCTION realtime_lock_many(tenants uuid[], channels text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE

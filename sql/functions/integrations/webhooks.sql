@@ -59,7 +59,7 @@ BEGIN
 END
 $$;
 
--- Nobody wants what is still on its way to an endpoint.  An attempt that has
+-- What is still on its way to an endpoint is not wanted any more.  An attempt that has
 -- begun ends, and is not repeated.
 CREATE OR REPLACE FUNCTION webhook_drop(endpoint uuid) RETURNS void
 LANGUAGE plpgsql AS $$

@@ -227,7 +227,7 @@ BEGIN
 END
 $$;
 
--- Give a user an address that their issuer has verified, if nobody has it.
+-- Give a user an address that their issuer has verified, if no other user has it.
 CREATE OR REPLACE FUNCTION address_take(who uuid, key text, address text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -261,7 +261,7 @@ END
 $$;
 
 -- A user as their issuer has them since version, as event tells.  Makes the
--- user whom nobody knew here, as signing in would (identity_user); changes who
+-- user who was not known here, as signing in would (identity_user); changes who
 -- is known; deletes.  Returns NULL, or why it did nothing.
 --
 -- The newest version counts, whichever comes last; deleted is the end.  key and

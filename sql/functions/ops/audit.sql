@@ -2,7 +2,7 @@
 
 -- Put down what is done by this request; who does it, from where and under
 -- which request id is what the door knows; details.via is the server that called
--- for somebody at that address (X-Client-IP).  For whoever is not signed in yet,
+-- for an end user at that address (X-Client-IP).  For a caller who is not signed in yet,
 -- actor names the one who is meant.  Stands in the statement that makes the
 -- change, so that there is no change without a row and no row without a change.
 -- audit_chain() numbers and seals the row.

@@ -6,7 +6,7 @@
 -- called, from low on, in any case.  NULL: malformed.
 --
 -- A step that is larger than the field (*/90 minutes) is refused: it would be
--- taken for one value alone, which is not what whoever wrote it meant.
+-- taken for one value alone, which is not what its author meant.
 CREATE OR REPLACE FUNCTION cron_field(field text, low integer, high integer, names text[]) RETURNS integer[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE

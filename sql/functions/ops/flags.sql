@@ -1,7 +1,7 @@
 -- Feature flags: who sees what.
 
 -- Is a flag on for a user, and why?  The reason is one of
---   disabled                                 for nobody
+--   disabled                                 for no user
 --   boolean                                  for everybody
 --   percentage_rollout, not_in_percentage    by the user's number
 --   user_list, not_in_user_list              by name
@@ -10,7 +10,7 @@
 -- A user's number is the first 32 bits of SHA-256(key ':' user id), modulo
 -- 10,000; below a hundred times the percentage it is on.  So the same user gets
 -- the same answer every time and on every host, another flag draws other users,
--- and whoever is in stays in when the percentage grows.
+-- and a user who is in stays in when the percentage grows.
 CREATE OR REPLACE FUNCTION flag_reason(f feature_flags, user_id text, plan text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE

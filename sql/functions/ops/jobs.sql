@@ -42,7 +42,7 @@ END
 $$;
 
 -- How long to wait before the next attempt.  "fixed" and "exponential" are
--- BullMQ's.  Ours, for whoever asked for none: 5 s, 15 s, 45 s, … up to six
+-- BullMQ's.  Ours, for a job that asked for none: 5 s, 15 s, 45 s, … up to six
 -- hours, a fifth more or less, so that what failed together does not come back
 -- together; ten attempts take half a day.
 CREATE OR REPLACE FUNCTION job_delay(backoff_type text, backoff_ms bigint, attempt integer) RETURNS interval
@@ -262,7 +262,7 @@ $$;
 -- holds a snapshot open nothing removes them: a scan from the start would step
 -- over all of them each time.  Each range begins where its priority's entries
 -- are still alive and ends where the next one begins; priorities in between
--- that nobody took anything of have no dead entries.  What has come late, and
+-- that no worker took anything of have no dead entries.  What has come late, and
 -- so lies behind its cursor, is found by a claim with empty arrays, from the
 -- start: that is the sweep, which the worker affords now and then.
 --

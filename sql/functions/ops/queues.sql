@@ -314,7 +314,7 @@ BEGIN ATOMIC
 END;
 
 -- How many jobs a queue has of what is shown as this, up to 10,001: an index has
--- them, and a number that takes a second to find is none that anybody waits for.
+-- them, and a number that takes a second to find is none that a client waits for.
 CREATE OR REPLACE FUNCTION queue_count(queue text, shown text) RETURNS bigint
 LANGUAGE sql STABLE
 RETURN (SELECT count(*) FROM (SELECT FROM jobs j
@@ -405,7 +405,7 @@ $$;
 -- ---------------------------------------------------------------- leases
 
 -- Jobs outside whose lease has run out wait again, with their back-off, while
--- attempts are left.  For all tenants: whoever comes by does it, a worker of ours
+-- attempts are left.  For all tenants: any process that claims does it, a worker of ours
 -- (jobs_reap) or a claim.  Call again while it returns batch.
 CREATE OR REPLACE FUNCTION jobs_expire(batch integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp

@@ -24,7 +24,7 @@
 --
 -- The signature was checked before; this is about what may have changed since:
 -- key, session, user, role, membership.  What is asked for in each statement is
--- what lets the caller in; only when nobody is found does enter_refuse() look
+-- what lets the caller in; only when no caller is found does enter_refuse() look
 -- for the reason.  A session is one row, which knows what a door wants to know
 -- of its user (see sessions): joining users cost 13 µs of 79 that PostgreSQL
 -- spends on a page.
@@ -36,7 +36,7 @@
 -- AS404 (organization), AS008 (no workspace), and AS001 for a valid token whose
 -- subject or role is new here.
 
--- Nobody in particular.
+-- An anonymous caller.
 CREATE OR REPLACE FUNCTION enter_anyone(tenant uuid, note jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -186,9 +186,9 @@ END
 $$;
 
 -- A member of the workspace that the request is about: an organization in which
--- the user is an active member.  Which ones there are is nobody's to find out, so
+-- the user is an active member.  Which ones there are is not for callers to find out, so
 -- an unknown one is refused as one of others is; and the permission is asked
--- before anybody looks for what the path names: whoever may not see such things
+-- before what the path names is looked for: a caller who may not see such things
 -- learns nothing of which there are.
 --
 -- roles have the permission, own_roles have it for what is their own, unless the
@@ -233,7 +233,7 @@ $$;
 -- A user of the operations surface by their role, or a secret key alone (who
 -- NULL), which is an editor and never an administrator.  is_installation: it is
 -- about more than a tenant, so that no role or key of another tenant than the
--- default one will do: anybody can register one.
+-- default one will do: any client can register one.
 CREATE OR REPLACE FUNCTION enter_operator(who uuid, permission text, roles text[], is_installation boolean) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -400,7 +400,7 @@ BEGIN
 END
 $$;
 
--- Why was nobody let in?  Always raises.
+-- Why was the caller not let in?  Always raises.
 CREATE OR REPLACE FUNCTION enter_refuse(tenant uuid, issuer text, subject text, role text, session uuid,
                                         min_role text) RETURNS void
 LANGUAGE plpgsql AS $$

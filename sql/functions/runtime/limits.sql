@@ -1,15 +1,15 @@
 -- How often something may be tried, counted here so that all hosts share it.
 -- Each tenant counts its own.
 --
--- What somebody may hit by guessing (a password, a code) counts when it was
+-- What a client may hit by guessing (a password, a code) counts when it was
 -- wrong: guess_wait(), guess_failed(), guess_passed().  What costs something
 -- each time (a mail, an account) counts each time: request_take().  Both count by
 -- address, and by account from this address: nobody can use up what somebody
 -- else has.  What is left is guessing from many addresses at once, and for that
--- an account has a brake, which does not meet whoever signed in from where they
+-- an account has a brake, which does not meet users who signed in from where they
 -- are before (known_addresses).
 --
--- A row is locked until the transaction ends: whoever computes for long
+-- A row is locked until the transaction ends: a handler that computes for long
 -- afterwards ends it first.  Rows are locked in one order: by address, by account
 -- and address, by account.
 
@@ -153,8 +153,8 @@ BEGIN
 END
 $$;
 
--- May somebody guess at what name says (login, mfa_code, …) of this account?
--- 0, or the seconds until then.  account names it as whoever guesses does, so that
+-- May the caller guess at what name says (login, mfa_code, …) of this account?
+-- 0, or the seconds until then.  account names it as the guesser does, so that
 -- one that does not exist is counted as one that does; is_known: its
 -- address_is_known().  Looks only.
 CREATE OR REPLACE FUNCTION guess_wait(name text, account text, is_known boolean) RETURNS integer
@@ -166,7 +166,7 @@ BEGIN
 END
 $$;
 
--- It was wrong.  0: counted; else the seconds for which nobody is told any more
+-- It was wrong.  0: counted; else the seconds for which no caller is told any more
 -- whether a guess was right, this one included: of guesses that are made at once
 -- no more are answered than of those one after another.
 CREATE OR REPLACE FUNCTION guess_failed(name text, account text, is_known boolean) RETURNS integer
@@ -224,9 +224,9 @@ BEGIN
 END
 $$;
 
--- ---------------------------------------------------------------- mails to somebody else
+-- ---------------------------------------------------------------- mails to third parties
 
--- Count one mail that somebody has sent to somebody else: an invitation, a receipt
+-- Count one mail that a user has sent to another person: an invitation, a receipt
 -- for a form.  0: send it; else the seconds until it may be sent.  Every such mail
 -- goes through here; one that is asked for at a sign-in is counted by request_take().
 --
@@ -234,7 +234,7 @@ $$;
 --                account limit_ip()
 --   is_verified  has shown that they read mail themself.  Who has not is refused where
 --                the tenant asks for that (AS403), and has a tenth elsewhere; NULL:
---                there is nobody who could have, and it is a tenth
+--                there is no user who could have, and it is a tenth
 --   recipient    limit_account()
 --   counted_in   the tenant whose mails to the recipient these are
 --

@@ -1,8 +1,8 @@
 -- Members and invitations of organizations: what needs a lock, or a reason why not.
 --
--- Whoever changes who is in an organization, or is invited, first locks the
+-- A transaction that changes who is in an organization, or is invited, first locks the
 -- organization's row and reads then: of two at once the second one sees what
--- the first one did.  So two owners cannot both leave, nobody is invited who is
+-- the first one did.  So two owners cannot both leave, no user is invited who is
 -- just joining, and an invitation is accepted once.
 
 CREATE OR REPLACE FUNCTION organization_lock(organization uuid) RETURNS void
@@ -68,7 +68,7 @@ BEGIN
 END
 $$;
 
--- What goes with a membership: it is nobody's default organization any more, and
+-- What goes with a membership: it is not the user's default organization any more, and
 -- an invitation from before is no way back in.  Before the membership itself,
 -- whose change is told on the user's channel: the row of users is locked first
 -- (see announcements.sql).
@@ -213,8 +213,8 @@ $$;
 -- nothing, AS403 for another address than the invited one, AS409 for who is in
 -- already: then nothing is used up.
 --
--- Whoever shows the token reads the mail of its address, so that the account in
--- which it is shown has proved it.  Somebody who acts as a user has not.
+-- A caller who shows the token reads the mail of its address, so that the account in
+-- which it is shown has proved it.  An impersonator has not.
 CREATE OR REPLACE FUNCTION invitation_accept(token_hash bytea) RETURNS memberships
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -263,7 +263,7 @@ BEGIN
 END
 $$;
 
--- Whoever holds the token does not want it.  Raises AS400.
+-- The holder of the token does not want it.  Raises AS400.
 CREATE OR REPLACE FUNCTION invitation_reject(token_hash bytea) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -285,7 +285,7 @@ $$;
 
 -- A department, for a member of its organization.  No row: there is none.
 -- Raises AS404 for a member whom the tenant does not have, AS403 for one who is
--- not in the organization, and for a caller who asks in somebody else's name.
+-- not in the organization, and for an impersonator.
 CREATE OR REPLACE FUNCTION department_of_member(department uuid, member uuid) RETURNS SETOF departments
 LANGUAGE plpgsql STABLE AS $$
 DECLARE

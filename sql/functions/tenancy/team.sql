@@ -36,7 +36,7 @@ RETURN CASE WHEN NOT m.is_active THEN 'deactivated' WHEN m.joined_at IS NULL THE
 
 -- Guesses at a member's password.  The sign-in of all tenants' teams is one door,
 -- and is counted in one place, the default tenant's, for members as for nobody:
--- counted in the tenant of whoever is meant, the refusals would tell which
+-- counted in the tenant of the account that is meant, the refusals would tell which
 -- addresses are known.  Where they signed in from is their tenant's to know.
 
 -- address_is_known() of a member of that tenant; member NULL: false.
@@ -74,7 +74,7 @@ END
 $$;
 
 -- Sign a member in whose password was found right, by the hash that it was
--- compared with: a password that has changed in between lets nobody in.
+-- compared with: a password that has changed in between lets no caller in.
 -- new_hash, unless NULL, replaces it.  NULL: the member or the tenant is not
 -- active, which is put down.
 CREATE OR REPLACE FUNCTION team_session_open(member uuid, verified_hash text, new_hash text) RETURNS uuid
@@ -200,7 +200,7 @@ END
 $$;
 
 -- A member's address has just been proved, by a reset, who had signed up with it
--- themself: the tenant may be somebody else's, who waited for the address's owner
+-- themself: the tenant may be a stranger's, who waited for the address's owner
 -- to come.  The member's own password and sessions have ended; what else gets at
 -- the tenant is in use where nobody is a stranger, and is the owner's to end.  A
 -- mail and the audit log say what there is.
@@ -227,7 +227,7 @@ END
 $$;
 
 -- Take a mailed ticket (kind team_reset or team_invitation) for a new
--- password; once.  Whoever was invited has joined then; sessions from before
+-- password; once.  An invited member has joined then; sessions from before
 -- end.  Returns the member; raises AS400 when the ticket is good for nothing.
 CREATE OR REPLACE FUNCTION team_ticket_use(kind text, hash bytea, password_hash text, display_name text) RETURNS uuid
 LANGUAGE plpgsql AS $$
@@ -260,7 +260,7 @@ BEGIN
     SET used_at = now()
     WHERE o.tenant_id = app_tenant() AND o.member_id = who AND o.kind = team_ticket_use.kind AND o.used_at IS NULL;
     PERFORM team_sessions_end(who);
-    PERFORM address_note(who);    -- whoever reads the mail signs in next, from here
+    PERFORM address_note(who);    -- the reader of the mail signs in next, from here
     PERFORM audit(CASE team_ticket_use.kind WHEN 'team_reset' THEN 'password.reset' ELSE 'team.join' END, 'team_member',
                   who::text, '{}', who::text, 'team');
     IF is_new THEN

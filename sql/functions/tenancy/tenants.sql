@@ -40,7 +40,7 @@ REVOKE ALL ON FUNCTION tenant_create(text, text, text, text, text, text) FROM PU
 GRANT EXECUTE ON FUNCTION tenant_create(text, text, text, text, text, text) TO ashlar_api;
 
 -- Suspend a tenant with its test mode, or let it go on: no rows are lost, but
--- sessions end, and keys, which carry is_active, let nobody in.  For the owner;
+-- sessions end, and keys, which carry is_active, let no caller in.  For the owner;
 -- returns how many tenants that were.
 CREATE OR REPLACE FUNCTION tenant_set_active(slug text, active boolean) RETURNS integer
 LANGUAGE plpgsql AS $$

@@ -1,6 +1,6 @@
 -- The members of a workspace, where other things refer to them.
 
--- A member as the answers show one (the shape MemberRef).  No row: nobody, or one
+-- A member as the answers show one (the shape MemberRef).  No row: NULL, or one
 -- who has left.  It is put into the query that joins it:
 --     LEFT JOIN member_ref(g.tenant_id, g.organization_id, g.owner_id) owner ON true
 CREATE OR REPLACE FUNCTION member_ref(tenant uuid, organization uuid, member uuid) RETURNS TABLE (ref jsonb)

@@ -1,6 +1,6 @@
 -- Notifications: whom something is told, and by which ways.
 
--- A notification as the API shows it, for where it is told before anybody asks.
+-- A notification as the API shows it, for where it is told before a client asks.
 CREATE OR REPLACE FUNCTION notification_data(n notifications) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 BEGIN

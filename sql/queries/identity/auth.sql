@@ -2,7 +2,7 @@
 --
 -- wait_s is how long something may not be tried yet; see sql/functions/runtime/limits.sql.
 -- A statement that counts ends its transaction where a password is hashed behind
--- it: nobody waits 150 ms for a counter's row.
+-- it: no request waits 150 ms for a counter's row.
 
 -- name: register_begin :row
 -- is_allowed: the page that the mailed link is to open is one of the public key's; null without a key.
@@ -75,7 +75,7 @@ SELECT 'Password reset email sent' AS message,
        audit('password.forgot', 'user', NULL, jsonb_build_object('email', address_name(:email_key, :email))) AS _audited;
 
 -- name: resend_begin :row
--- A user who is verified already counts as nobody.  page: where the last mail's link led.
+-- A user who is verified already counts as unknown.  page: where the last mail's link led.
 SELECT l.wait_s, app_tenant()::text AS tenant_id, u.id::text AS id, u.email, u.locale,
        (SELECT t.data ->> 'return_to' FROM one_time_tokens t
         WHERE t.tenant_id = u.tenant_id AND t.user_id = u.id AND t.kind = 'verify_email' AND t.used_at IS NULL

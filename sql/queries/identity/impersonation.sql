@@ -7,5 +7,5 @@ SELECT t.*
 FROM impersonation_start(:target, :reason) s, session_tokens(s.session_id, s.issued_at) t;
 
 -- name: impersonation_stop :row
--- No row: the session is nobody else's.
+-- No row: the session is the user's own.
 SELECT name FROM impersonation_stop(:session::uuid);

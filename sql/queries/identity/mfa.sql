@@ -3,7 +3,7 @@
 -- Wrong codes are guesses (sql/functions/runtime/limits.sql), whichever way they come: of
 -- a user from one address ten in a quarter of an hour, from all about 35 an hour.
 -- With a window of three codes out of a million that is one chance in 9,500 an
--- hour, for whoever has the password.  A challenge takes five.
+-- hour, for a caller who has the password.  A challenge takes five.
 
 -- name: mfa_get :row
 SELECT f.confirmed_at IS NOT NULL AS enabled, f.confirmed_at,
@@ -45,7 +45,7 @@ SELECT mfa_disable(@user, :step::bigint, :recovery_hash::bytea) AS done;
 SELECT mfa_replace_codes(@user, :step::bigint, :recovery_hash::bytea, :hashes::text[]) AS done;
 
 -- name: mfa_failed :row
--- A wrong code from somebody who is signed in.
+-- A wrong code from a user who is signed in.
 SELECT guess_failed('mfa_code', 'user:' || u.id, address_is_known(u.id)) AS retry_after_s,
        audit('mfa.failed', 'user', u.public_id, jsonb_build_object('route', :failed_route::text)) AS _audited
 FROM users u

@@ -35,7 +35,7 @@ JOIN tenants t ON t.id = m.tenant_id
 JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id;
 
 -- name: passkey_authentication_options :row
--- A challenge for whoever has a passkey, or, with :email, for one of that
+-- A challenge for any holder of a passkey, or, with :email, for one of that
 -- user's; who has none, or does not exist, gets :decoys in their place.
 WITH who AS (
     SELECT u.id, passkey_descriptors(u.id, :rp_id) AS descriptors
@@ -95,8 +95,8 @@ FROM used p, session_open_with_passkey(p.id, p.user_id, :ttl_s::integer) s
 JOIN LATERAL session_tokens(s.session_id, s.issued_at) t ON true;
 
 -- name: passkey_failed :row
--- Somebody did not get in with a passkey; :subject is whose it is, if it is anybody's.
--- Nobody guesses a signature, but each failure is a row in the audit log: an address
+-- A sign-in with a passkey was refused; :subject is whose it is, if it is a user's.
+-- A signature cannot be guessed, but each failure is a row in the audit log: an address
 -- has fifty in a quarter of an hour.
 SELECT CASE WHEN :is_wrong::boolean AND NOT limits_are_off()
             THEN limit_failed('passkey', limit_ip(request_ip()), 50, 900, 900, false) ELSE 0 END AS wait_s,

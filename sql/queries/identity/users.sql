@@ -72,7 +72,7 @@ WHERE tenant_id = @tenant AND public_id = :subject AND is_active AND deleted_at 
 RETURNING id, created_at, expires_at;
 
 -- Users as a tenant's own server sees them, and as they see themselves.  A secret
--- key reaches all of them; with a public one :user is the caller, or nobody.
+-- key reaches all of them; with a public one :user is the caller, or no user.
 
 -- name: platform_user_list :page
 -- total: user_count(NULL, [:include_inactive| NULL | true])

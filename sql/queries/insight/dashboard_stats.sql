@@ -3,7 +3,7 @@
 -- name: dashboard_stats :row
 -- From counters that the writes keep; days are days in UTC, today and those
 -- before it.  Of jobs and webhooks up to 10,001 of each are counted, which an
--- index does.  Whoever pays for nothing is on the plan "free".  webhooks are
+-- index does.  A user who pays for nothing is on the plan "free".  webhooks are
 -- those that were received, as far as they are kept: 90 days.
 -- scan: an index of webhook_events, of at most 10,001 rows
 SELECT jsonb_build_object('total', u.total, 'active', u.active, 'new_last_7_days', n.last_7, 'new_last_30_days', n.last_30)

@@ -1,5 +1,5 @@
 -- What the realtime process asks; the functions are in sql/functions/integrations/realtime.sql,
--- and say more.  It enters nobody's tenant: each of them is told the tenants.
+-- and say more.  It enters no tenant: each of them is told the tenants.
 
 -- name: realtime_tail :rows
 -- As realtime/tail.h makes the parameters and reads the rows.
@@ -52,7 +52,7 @@ SELECT realtime_rotate() AS emptied;
 SELECT realtime_count(:tenants::uuid[], :counts::bigint[]);
 
 -- name: realtime_ticket_redeem :row
--- No row: it lets nobody in.
+-- No row: it lets no caller in.
 SELECT user_id, public_id, session_id::text, issuer, subject, end_at
 FROM realtime_ticket_redeem(:tenant::uuid, :hash::bytea);
 

@@ -1,6 +1,6 @@
 -- The audit log, newest first.  It only grows: every way of narrowing it reads an
 -- index backwards and stops.  details also has what
--- else is known of the event: for whom somebody acted, which request it was.
+-- else is known of the event: for whom the actor acted, which request it was.
 
 -- name: audit_list :page
 -- total: (SELECT coalesce((SELECT seq FROM audit_events WHERE tenant_id = @tenant ORDER BY seq DESC LIMIT 1), 0))

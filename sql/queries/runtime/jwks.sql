@@ -1,7 +1,7 @@
 -- Key sets of other issuers.  Not a tenant's: what is at a URL is
--- the same for whoever asks.  The configured issuers are rows by their names;
+-- the same for every caller.  The configured issuers are rows by their names;
 -- the URLs that tenants name are rows of the issuer 'url:…', fetched while
--- somebody wants them.
+-- a request wants them.
 
 -- name: jwks_get :row
 -- For a child that has no network, and for the housekeeper, who fetches.
@@ -39,7 +39,7 @@ FROM jwks
 WHERE issuer = 'url:' || :url AND fetched_at IS NOT NULL;
 
 -- name: jwks_url_ask :row
--- For a child that lacks a key.  No row: somebody asked within the last minute.
+-- For a child that lacks a key.  No row: another one asked within the last minute.
 INSERT INTO jwks (issuer, url, wanted_at, asked_at)
 VALUES ('url:' || :url, :url, now(), now())
 ON CONFLICT (issuer) DO UPDATE
@@ -50,7 +50,7 @@ RETURNING true AS asked;
 -- name: jwks_url_due :row
 -- For the housekeeper: a URL that is wanted and was never fetched, is asked for,
 -- or is due again.  After n failures in a row it waits for 10 s times 2^n, at
--- most an hour, whoever asks.
+-- most an hour, over all callers.
 SELECT issuer, url
 FROM jwks
 WHERE wanted_at > now() - interval '1 day'

@@ -158,7 +158,7 @@ FROM team_find(:email_key, :email) m
 JOIN tenants t ON t.id = m.tenant_id;
 
 -- name: owner_team_owner :row
--- Invite an owner of this tenant, or make one of whoever is in its team.
+-- Invite an owner of this tenant, or make one of a member of its team.
 WITH there AS (
     UPDATE team_members
     SET role = 'owner', is_active = true

@@ -37,6 +37,6 @@ SELECT :columns(department),
 FROM made d;
 
 -- name: department_undefault :exec
--- In a statement of its own: the unique index looks at each row as it comes.
+-- In a separate statement: the unique index looks at each row as it comes.
 UPDATE departments SET is_default = false
 WHERE tenant_id = @tenant AND organization_id = :organization_id AND is_default;

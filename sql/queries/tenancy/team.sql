@@ -15,7 +15,7 @@ ORDER BY m.joined_at IS NULL, m.role <> 'owner', m.joined_at, m.invited_at, m.id
 LIMIT :limit OFFSET :skip;
 
 -- name: team_invite_limit :row
--- What an address gets is counted in the default tenant, over the teams of all: anybody may make tenants.
+-- What an address gets is counted in the default tenant, over the teams of all: any client may make tenants.
 SELECT coalesce(nullif(security_limit('team_invite', 'tenant', 20, 3600, 0), 0),
                 mail_take('team:' || m.id, m.is_email_verified, limit_account(:email_key, :email),
                           '00000000-0000-7000-8000-000000000001')) AS retry_after, t.name AS tenant,

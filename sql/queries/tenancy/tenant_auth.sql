@@ -1,5 +1,5 @@
 -- Signing in to the dashboard; see sql/functions/tenancy/team.sql and tenants.sql.
--- Nobody is signed in yet where these begin: the tenant is the default one
+-- No member is signed in yet where these begin: the tenant is the default one
 -- until the address, or what a ticket claims, has told another.
 
 -- name: team_register_limit :row
@@ -31,7 +31,7 @@ FROM audit('tenant.create', 'tenant', :tenant, jsonb_build_object('name', :tenan
 LEFT JOIN LATERAL team_session_tokens(s, now()) t ON true;
 
 -- name: team_password :row
--- What a password is to be compared with.  No row: there is nobody, which is not told.
+-- What a password is to be compared with.  No row: there is no such member, which is not told.
 SELECT password_hash
 FROM team_members
 WHERE tenant_id = @tenant AND id = :member::uuid AND deleted_at IS NULL;

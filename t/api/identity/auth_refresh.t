@@ -209,7 +209,7 @@ subtest 'two holders of one token take turns' => sub {
     error_is take($thief), 401, 'AUTHENTICATION_ERROR', name => '  at once';
     is_deeply [ noted($owner) ], ['reused 0 of 1'], 'and it is put down';
 
-    # Whoever uses nothing keeps nobody out, and gets nowhere.
+    # A client that uses nothing keeps no other out, and gets nowhere.
     $owner = sign_in($t, 'don@example.com');
     $thief = refresh($owner->json('/refresh_token'));
     age($owner, 3600);

@@ -1,6 +1,6 @@
-# Somebody signs up with an address that is not theirs, and waits in the account
-# until its owner comes.  Whoever proves the address must get an account that
-# nobody else can get into.
+# A stranger signs up with an address that is not theirs, and waits in the account
+# until its owner comes.  The user who proves the address must get an account that
+# no other can get into.
 
 use v5.36;
 use lib 't/lib';
@@ -24,7 +24,7 @@ $t->keep_secret($PASSWORD, $OWNERS, $signing);
 
 # ------------------------------------------------------------------ what people do
 
-# Somebody on the page, with a token or without one.
+# A caller on the page, with a token or without one.
 sub on_page (%arg) { return from($t, undef, key => $key, origin => $page, %arg) }
 
 sub sign_up ($email, $password = $PASSWORD, %more) {
@@ -95,7 +95,7 @@ sub foreign ($sub, %claim) {
 sub user ($email) { return $db->selectrow_hashref('SELECT * FROM users WHERE email = ? AND deleted_at IS NULL AND tenant_id = ?', undef, $email, $t->tenant_id) }
 sub rows ($table, $email) { return scalar $db->selectrow_array("SELECT count(*) FROM $table x JOIN users u ON u.id = x.user_id WHERE u.email = ?", undef, $email) }
 
-# An account of somebody else's address, with all the ways in that there are.
+# An account of another user's address, with all the ways in that there are.
 sub squat ($email) {
     my $res    = sign_up($email);
     my $thief  = session($res);
@@ -113,7 +113,7 @@ sub squat_lightly ($name) {
     return { email => $thief->email, session => $thief, passkey => $device, totp => $totp };
 }
 
-# None of which lets anybody in any more.
+# None of which lets a caller in any more.
 sub nobody_else_is_in ($thief) {
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     error_is $thief->{session}->get("$auth/me"), 401, 'AUTHENTICATION_ERROR', name => 'the session has ended';

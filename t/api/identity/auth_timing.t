@@ -1,4 +1,4 @@
-# Nobody learns from the clock, or from a byte, which addresses are known.
+# No client learns from the clock, or from a byte, which addresses are known.
 #
 # Of the quarter of a second that a sign-in takes nearly all is scrypt's.  How
 # often it is called, and with which parameters, is counted, which proves equal

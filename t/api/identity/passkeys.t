@@ -358,7 +358,7 @@ subtest 'an address is answered alike whether it is known or not' => sub {
         'a known one has its passkeys, their transports in the order in which browsers say them';
     is_deeply $list->(undef), [], 'without an address there is no list';
 
-    # The same whoever asks and when, and whatever becomes of others.
+    # The same for every client at any time, and whatever becomes of others.
     my %before = map { $_ => $list->($_) } 'bob@example.com', map { "nobody$_\@example.com" } 1 .. 9;
     my $other  = $t->client(key => $t->key(type => 'public', tenant => 'other', origins => [$page]), origin => $page);
     my %ids    = map { $_->{id} => 1 } map { @$_ } values %before;

@@ -7,7 +7,7 @@ use Ashlar::Token 'mint';
 use Cpanel::JSON::XS 'decode_json';
 
 # Every event that the list has (handlers/events.c) is sent by its change, once, to whom it
-# concerns and to nobody else, and shows what the list says; and nothing else is sent.
+# concerns and to no other, and shows what the list says; and nothing else is sent.
 my $google = Ashlar::Google->start;
 my $secret = 'the secret that Supabase signs with, 32 bytes or more';
 my $t      = Api->start($google->settings, SUPABASE_ISSUER => 'https://project.supabase.example/auth/v1', SUPABASE_JWT_SECRET => $secret);

@@ -36,7 +36,7 @@ sub instance (%arg) {
     return Api->start(ENVIRONMENT => 'development', CLERK_ISSUER => $issuer, CLERK_JWKS_URL => "$url/keys", %arg);
 }
 
-# Somebody with a token of the issuer, signed by this key; kid claims another one.
+# A user with a token of the issuer, signed by this key; kid claims another one.
 sub bearer ($t, $key, %claim) {
     my $kid   = delete $claim{kid} // $key->{kid};
     my %all   = (iss => $issuer, sub => 'ext_1', iat => int time, exp => int(time) + 600, %claim);

@@ -40,7 +40,7 @@ my $times = 0;
 
 # The times somewhere in an answer that have another form: "/items/0/created_at 2026-01-31T12:00:00Z".
 sub odd ($value, $form, $at = '') {
-    # A payload is what was sent, or came: somebody's very bytes.
+    # A payload is what was sent, or came: the sender's very bytes.
     return map { odd($value->{$_}, $form, "$at/$_") } grep { $_ ne 'payload' } sort keys %$value if ref $value eq 'HASH';
     return map { odd($value->[$_], $form, "$at/$_") } 0 .. $#$value if ref $value eq 'ARRAY';
     return if !defined $value || $value !~ /\A\d{4}-\d\d-\d\d[T ]\d\d:\d\d/;

@@ -379,7 +379,7 @@ subtest 'an organization sends 50 invitations an hour' => sub {
 
 sub forgive () { $t->db->do('DELETE FROM rate_limits'); return }
 
-# Organizations of somebody; each has its own fifty.
+# Organizations of one user; each has its own fifty.
 sub organizations ($who, $n) {
     state $made = 0;
     return map { $who->post($base, { name => 'http://evil.example/ free', slug => 'mass-' . ++$made })->json('/id') } 1 .. $n;

@@ -17,7 +17,7 @@ my $w = workspace($t, ann => 'owner', bob => 'member', vera => 'viewer');
 my $x = workspace($t, eve => 'owner');
 my ($ann, $bob, $vera, $eve) = (@$w{qw(ann bob vera)}, $x->{eve});
 
-# Notify somebody, as what happens does; the new id.
+# Notify a member, as what happens does; the new id.
 sub notify ($name, $type, %with) {
     $db->begin_work;
     $db->do(q{SELECT set_config('app.tenant_id', ?, true), set_config('app.member_id', ?, true)}, undef, $ann->tenant_id, $with{actor} // '');

@@ -146,7 +146,7 @@ subtest 'no team is above itself' => sub {
     is "@status", '200 422', 'one is done, the other refused';
 };
 
-# Ask in a process of its own; ->() waits, and has the status.
+# Ask in a separate process; ->() waits, and has the status.
 sub fork_put ($path, $body) {
     pipe my $from, my $to or die "pipe: $!\n";
     my $pid = fork // die "fork: $!\n";

@@ -1,6 +1,6 @@
 package Ashlar::Client;
 
-# Somebody who calls the API: their credentials and their connection.
+# A caller of the API: their credentials and their connection.
 
 use v5.36;
 use Cpanel::JSON::XS ();

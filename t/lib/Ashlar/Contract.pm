@@ -125,7 +125,7 @@ sub bad_values ($field) {
 
 # ------------------------------------------------------------------ a request that a row describes
 
-# Whoever calls is in the organization that the path names, and may do what the
+# The caller is in the organization that the path names, and may do what the
 # row is about; a new one each time, since what came before may have ended it.
 sub path_of ($row, $version, $organization = undef) {
     my $path = $row->{path} =~ s{^/api/v1/}{/api/v$version/}r;
@@ -293,7 +293,7 @@ sub check_access ($row, @args) {
 }
 
 # A page sends its public key along wherever it calls.  Where none is asked for it opens nothing and
-# refuses nobody; it says whose pages may read the answer.
+# refuses no caller; it says whose pages may read the answer.
 sub check_page ($row, $who, @args) {
     my $res = $t->request('OPTIONS', path_of($row, 1), headers => {
         Origin => 'https://own.example', 'Access-Control-Request-Method' => $row->{method}, 'Access-Control-Request-Headers' => 'content-type,x-api-key' });
@@ -385,7 +385,7 @@ sub check_workspace ($row, $who, @args) {
         $t->member($organization, $who, $role);
         my $res = $try->($organization);
         if ($may =~ /\b$role\b/) {
-            # A right on the object, which nobody has here, is the query's to ask.
+            # A right on the object, which no caller has here, is the query's to ask.
             taken $res, "as $role";
             next;
         }

@@ -79,7 +79,7 @@ sub good ($field) {
     }->{ $field->{type} };
 }
 
-# The row's path; param gives each parameter's value, by default one that nobody has.
+# The row's path; param gives each parameter's value, by default one that nothing has.
 sub path_of ($row, %arg) {
     my $version = $arg{version} // 1;
     my $path    = $row->{path} =~ s{^/api/v1/}{/api/v$version/}r;

@@ -13,7 +13,7 @@ our @EXPORT_OK = qw(@BEHIND_PROXY $PASSWORD from set_tenant sign_in claims audit
 our @BEHIND_PROXY = (nginx => { REAL_IP_FROM => '127.0.0.1' });
 our $PASSWORD     = 'Correct-Horse-7';
 
-# Somebody at another address than everybody before; or at the given one.
+# A caller at another address than all before; or at the given one.
 sub from ($t, $ip = undef, %arg) {
     state $n = 0;
     $n++;

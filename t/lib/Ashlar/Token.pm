@@ -1,7 +1,7 @@
 package Ashlar::Token;
 
 # JSON Web Tokens, right ones and wrong ones.  Minted here and not by the
-# program under test, so that what it accepts is judged by somebody else.
+# program under test, so that what it accepts is judged by other code.
 
 use v5.36;
 use Cpanel::JSON::XS ();

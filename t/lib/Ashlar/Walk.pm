@@ -51,7 +51,7 @@ sub prepare () {
     $owner  = known($sample->id('user'), $sample->id('session'), 'users');
     $boss   = known($sample->id('dashboard member'), $sample->id('dashboard session'), 'team_members', ctx => 'tenant');
     strangers();
-    for my $row (@rows) { $_->[1]->($row) for @personas }    # whoever is made on demand is made now
+    for my $row (@rows) { $_->[1]->($row) for @personas }    # a user who is made on demand is made now
     $tables = $db->selectcol_arrayref(<<~'END');
         SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped
         WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace ORDER BY 1
@@ -99,7 +99,7 @@ sub of ($row) {
     };
 }
 
-# The credentials of somebody who comes with a token, in the tenant of the key.
+# The credentials of a user who comes with a token, in the tenant of the key.
 sub with_token ($row, $user, $team, $key) {
     my $of = of($row);
     return if !$of->{token};
@@ -243,7 +243,7 @@ sub as_personas () {
     return;
 }
 
-# Whoever is somebody in another tenant may call, and finds nothing of ours: a
+# A user of another tenant may call, and finds nothing of ours: a
 # path that names a row of ours is not found, and what is found is their own.
 sub as_another_tenant () {
     subtest 'somebody of another tenant, with a key of their own' => sub {
