@@ -103,11 +103,12 @@ static void tell_row(struct sub *s, const PGresult *rows, int i)
 	};
 	struct broadcast *p;
 
-	/* What its own channel has told already while nobody had asked. */
-	if (s->first_id && row.id >= s->first_id)
-		return;
+	/*
+	 * Its own channel has told from first_id to last_id before it was asked for.  What is older was missed,
+	 * and what is newer has not come through the tail yet.
+	 */
 	p = channel_broadcast(&row, s->conn->is_plain);
-	if (s->first_id)
+	if (s->first_id && row.id < s->first_id)
 		conn_send(s->conn, p);
 	else
 		channel_tell_one(s, p);

@@ -217,6 +217,27 @@ subtest 'what the server pushes' => sub {
     is_deeply [ $s->rest ], [], "another tenant's channel of the same name is another one";
 };
 
+# A user's own channel tells from the start, so what was missed before comes behind that.
+subtest 'what was missed on the own channel comes once, whatever came before it was asked for' => sub {
+    my $own = 'user:' . $ann->id;
+    my $all = connected($ann);
+    my $id  = subscribed($all, $own)->{event_id};
+    publish($own, { n => 1 });
+    is $all->next('channel_message')->{data}{n}, 1, 'the process has read the first';
+    my $s = connected($ann);
+    publish($own, { n => 2 });
+    is $s->next('channel_message')->{data}{n}, 2, 'it tells while nobody has asked';
+    publish($own, { n => 3 });    # without a notification: most likely it is in the history before the tail has read it
+    my @n;
+    $s->say({ type => 'subscribe', channel => $own, last_event_id => $id });
+    while (my $m = $s->next('channel_message')) {
+        push @n, $m->{data}{n};
+        publish($own, { n => 4 }) if $m->{data}{n} == 3;
+        last if $m->{data}{n} == 4;
+    }
+    is "@n", '1 3 4', 'then what is older, and what is newer';
+};
+
 subtest 'whose channels' => sub {
     my $s = connected($bob);
     my $try = sub ($name, $code, $why) {
