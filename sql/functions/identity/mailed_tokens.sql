@@ -122,12 +122,3 @@ BEGIN
     END IF;
 END
 $$;
-
--- Until the next release: what the last one's binaries call.
-CREATE OR REPLACE FUNCTION mailed_token_limit(max integer, window_s integer) RETURNS integer
-LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM mailed_token_enter();
-    RETURN security_limit('verify_email_with_token', limit_ip(request_ip()), max, window_s, 0);
-END
-$$;

@@ -17,7 +17,7 @@ DECLARE
     codes     integer;
     sessions  integer;
 BEGIN
-    -- Until the next release: a session that the last one's binaries opened does not name its passkey.
+    -- A session that was opened before 0016_proofs.sql does not name its passkey.
     IF kept.method = 'passkey' AND kept.passkey_id IS NULL THEN
         SELECT p.id INTO kept.passkey_id FROM passkeys p
         WHERE p.tenant_id = tenant AND p.user_id = who AND p.last_used_at = kept.created_at;

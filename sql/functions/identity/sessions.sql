@@ -205,12 +205,3 @@ BEGIN
     RETURN NEXT;
 END
 $$;
-
--- Until the next release: what the last one's binaries call.
-CREATE OR REPLACE FUNCTION session_refresh(session uuid, generation integer, OUT session_id uuid,
-                                           OUT issued_at timestamptz, OUT is_reused boolean) RETURNS SETOF record
-LANGUAGE sql VOLATILE
-BEGIN ATOMIC
-    SELECT r.session_id, r.issued_at, r.is_reused
-    FROM session_refresh(session_refresh.session, session_refresh.generation, false) r;
-END;

@@ -54,15 +54,6 @@ $$;
 REVOKE ALL ON FUNCTION webhooks_due(bigint, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION webhooks_due(bigint, integer) TO ashlar_api;
 
--- Until the next release: what the last one's binaries call.
-CREATE OR REPLACE FUNCTION webhook_due(since bigint, most integer)
-RETURNS TABLE (endpoint text, first_at bigint, last_at bigint)
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT d.endpoint, d.first_at, d.last_at FROM webhooks_due(since, most) d;
-$$;
-REVOKE ALL ON FUNCTION webhook_due(bigint, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION webhook_due(bigint, integer) TO ashlar_api;
-
 -- Take deliveries that are due: of each endpoint, from a time on (before which
 -- there are none, as far as the caller knows), up to so many, for so long.  What
 -- no endpoint wants any more, because it is off or gone, is dropped.

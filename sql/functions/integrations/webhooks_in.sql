@@ -57,14 +57,6 @@ BEGIN
 END
 $$;
 
--- Until the next release: what the last one's binaries call.
-CREATE OR REPLACE FUNCTION webhook_event_store(provider text, event_id text, type text, object_key text,
-                                               occurred_at timestamptz, payload jsonb, signed text) RETURNS void
-LANGUAGE sql VOLATILE
-BEGIN ATOMIC
-    SELECT webhook_event_store(provider, event_id, type, object_key, occurred_at, payload, signed, NULL, NULL);
-END;
-
 -- An administrator has it processed again.  No row: there is no such event.
 -- type and what follows: what its raw body says now, where it has one; with a
 -- problem it stays a dead letter.
@@ -94,13 +86,6 @@ BEGIN
     END IF;
 END
 $$;
-
--- Until the next release: what the last one's binaries call.
-CREATE OR REPLACE FUNCTION webhook_event_replay(event uuid) RETURNS SETOF webhook_events
-LANGUAGE sql VOLATILE ROWS 1
-BEGIN ATOMIC
-    SELECT * FROM webhook_event_replay(event, NULL, NULL, NULL, NULL, NULL);
-END;
 
 -- ---------------------------------------------------------------- processing
 

@@ -48,11 +48,6 @@ BEGIN
 END
 $$;
 
--- Until the next release: what the last one's binaries call.  A JSON array of strings, or NULL.
-CREATE OR REPLACE FUNCTION text_list(list jsonb) RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN list IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(list)) END;
-
 CREATE OR REPLACE FUNCTION flag_create(key text, name text, description text, flag_type text, is_enabled boolean,
                                        percentage integer, user_ids text[], plans text[]) RETURNS SETOF feature_flags
 LANGUAGE plpgsql ROWS 1 AS $$

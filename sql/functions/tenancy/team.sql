@@ -115,20 +115,6 @@ BEGIN ATOMIC
     WHERE s.tenant_id = app_tenant() AND s.id = team_session_tokens.session;
 END;
 
--- Until the next release: what the last one's binaries call.  They answer with
--- the refresh token of the first generation, whatever was shown to them, so
--- that is where the session is again.
-CREATE OR REPLACE FUNCTION team_session_tokens(session uuid)
-RETURNS TABLE (_tenant_id text, _session_id text, _member_id text, email text, role text, iat_s bigint, end_s bigint,
-               member text, tenant text)
-LANGUAGE sql VOLATILE ROWS 1
-BEGIN ATOMIC
-    UPDATE team_sessions s SET generation = 0, used_generation = 0, rotated_at = NULL, earlier_rotations = '{}'
-    WHERE s.tenant_id = app_tenant() AND s.id = team_session_tokens.session AND s.generation > 0;
-    SELECT t._tenant_id, t._session_id, t._member_id, t.email, t.role, t.iat_s, t.end_s, t.member, t.tenant
-    FROM team_session_tokens(team_session_tokens.session, now()) t;
-END;
-
 -- session_refresh() of the team.
 CREATE OR REPLACE FUNCTION team_session_refresh(session uuid, generation integer, OUT session_id uuid,
                                                 OUT issued_at timestamptz, OUT is_reused boolean) RETURNS SETOF record

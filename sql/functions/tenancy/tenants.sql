@@ -57,9 +57,8 @@ BEGIN
             UPDATE sessions s SET revoked_at = now() WHERE s.tenant_id = t.id AND s.revoked_at IS NULL;
             UPDATE team_sessions s SET revoked_at = now() WHERE s.tenant_id = t.id AND s.revoked_at IS NULL;
         END IF;
-        -- Until the next release: the last one's command does not say who runs it.
         PERFORM audit(CASE WHEN active THEN 'tenant.resume' ELSE 'tenant.suspend' END, 'tenant', t.id::text, '{}',
-                      coalesce(nullif(current_setting('app.request', true), '')::jsonb ->> 'actor', 'ashlar tenant'), 'system');
+                      current_setting('app.request')::jsonb ->> 'actor', 'system');
     END LOOP;
     RETURN n;
 END

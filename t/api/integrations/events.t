@@ -257,7 +257,7 @@ sub issuer_says ($subject, %is) {
     my $api = $t->{cluster}->connect($t->{database}, 'ashlar_api');
     $api->begin_work;
     $api->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $tenant);
-    $api->do('SELECT identity_apply(?, ?, now(), ?, ?, ?, NULL, ?, ?)', undef, 'https://project.supabase.example/auth/v1', $subject,
+    $api->do('SELECT identity_apply(?, ?, now(), ?, NULL, ?, NULL, ?, NULL, ?, ?)', undef, 'https://project.supabase.example/auth/v1', $subject,
         'evt_' . ++(state $n), $is{email}, $is{name}, $is{is_banned} // 0, $is{is_deleted} // 0);
     $api->commit;
     $api->disconnect;
