@@ -49,7 +49,7 @@ my $functions = $super->selectall_arrayref(<<~'END', { Slice => {} });
     END
 
 subtest 'the rules of every such function' => sub {
-    is join(' ', map { $_->{name} } @$functions), join(' ', sort keys %try), 'each is known here: one that is not needs its line in %try';
+    is join(' ', do { my %seen; grep { !$seen{$_}++ } map { $_->{name} } @$functions }), join(' ', sort keys %try), 'each is known here: one that is not needs its line in %try';
     for my $f (@$functions) {
         is $f->{owner}, 'ashlar_search', "$f->{signature} belongs to ashlar_search";
         like $f->{name}, qr/_candidates\z/, '  and is called so';
@@ -58,6 +58,7 @@ subtest 'the rules of every such function' => sub {
         ok !$f->{is_public}, '  is not for everybody';
         is join(' ', sort map { s{=.*}{}r } split /,/, $f->{acl} =~ tr/{}//dr), 'ashlar_api ashlar_search', '  but for the api';
         is $f->{volatile}, 's', '  and changes nothing';
+        next if $f->{text} =~ /\A\s*SELECT [^;]* FROM \w+_candidates\([^;]*\) f\s*\z/;    # a wrapper for the last release
         like $f->{text}, qr/tenant_id = \( ?SELECT app_tenant\(\)/, '  asks for the tenant itself';
         like $f->{text}, qr/LIMIT/, '  and no more than a number of rows';
         unlike $f->{text}, qr/EXECUTE/, '  and makes no statement of text';
