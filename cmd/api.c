@@ -10,7 +10,7 @@
 #include "fcgi/log.h"
 #include "fcgi/pool.h"
 #include "fcgi/route.h"
-#include "fcgi/shm.h"
+#include "fcgi/scoreboard.h"
 
 static const char *pool_name = "main", *processes, *socket_path;
 
@@ -37,7 +37,7 @@ static int children_of(enum pool number)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN), n = number == POOL_HASH ? cores : 4 * cores;
 
-	return (int)(n < 1 ? 1 : n > SHM_CHILDREN / 2 ? SHM_CHILDREN / 2 : n);
+	return (int)(n < 1 ? 1 : n > SCOREBOARD_CHILDREN / 2 ? SCOREBOARD_CHILDREN / 2 : n);
 }
 
 int cmd_api(int argc, char **argv)
@@ -46,14 +46,14 @@ int cmd_api(int argc, char **argv)
 
 	if (cmd_options(&usage, argc, argv) < argc)
 		cmd_misuse(&usage, "takes no operands");
-	while (pool.number < POOL_WORKER && strcmp(pool_name, shm_pool_names[pool.number]))
+	while (pool.number < POOL_WORKER && strcmp(pool_name, pool_names[pool.number]))
 		pool.number++;
 	if (pool.number == POOL_WORKER)
 		cmd_misuse(&usage, "--pool must be main, slow or hash");
 	pool.name = pool_name;
 	pool.socket = socket_path;
 	pool.processes = processes && strcmp(processes, "auto")
-				 ? (int)cmd_number(&usage, "--processes", processes, 1, SHM_CHILDREN / 2)
+				 ? (int)cmd_number(&usage, "--processes", processes, 1, SCOREBOARD_CHILDREN / 2)
 				 : children_of(pool.number);
 	cmd_config_server();
 	log_init(process_names[pool.number]);

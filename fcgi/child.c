@@ -15,7 +15,7 @@
 #include "fcgi/log.h"
 #include "fcgi/serve.h"
 #include "fcgi/share.h"
-#include "fcgi/shm.h"
+#include "fcgi/scoreboard.h"
 
 /*
  * libfcgi reads and writes the protocol; the waiting is ours.  Its own
@@ -150,7 +150,7 @@ static bool asker_has_gone(void)
 	return poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP);
 }
 
-static struct shm_child *me;
+static struct scoreboard_child *me;
 
 static void put_head(void)
 {
@@ -199,7 +199,7 @@ static void answer(void)
 	rq.params = NULL;
 }
 
-static void serve(struct shm_child *slot)
+static void serve(struct scoreboard_child *slot)
 {
 	atomic_store_explicit(&slot->busy_since_ns, clock_ns(), memory_order_release);
 	if (FCGX_Accept_r(&fcgx) == 0) {
@@ -215,7 +215,7 @@ static void serve(struct shm_child *slot)
 		rc = serve_begin(&rq);
 		rc = read_body(rc);
 		/* A quarter of a second of a core is too much for nobody. */
-		if (!rc && shm_pool == POOL_HASH && asker_has_gone())
+		if (!rc && scoreboard_pool == POOL_HASH && asker_has_gone())
 			rc = req_fail_inside(&rq, ERR_UNAVAILABLE, "nobody waits for the answer");
 		serve_answer(&rq, rc);
 		share_give_back(); /* before the answer, which may be followed by the next request at once */
@@ -292,7 +292,7 @@ static void prepare(void)
 	db_watch(epoll_fd);
 }
 
-_Noreturn void child_run(int socket_fd, struct shm_child *slot)
+_Noreturn void child_run(int socket_fd, struct scoreboard_child *slot)
 {
 	long left = cfg.max_requests ? cfg.max_requests + getpid() % (cfg.max_requests / 10 + 1) : -1;
 

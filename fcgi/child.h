@@ -4,7 +4,7 @@
 #ifndef ASHLAR_CHILD_H
 #define ASHLAR_CHILD_H
 
-#include "fcgi/shm.h"
+#include "fcgi/scoreboard.h"
 
 /*
  * Serve requests from the listening socket socket_fd; does not return.
@@ -12,6 +12,6 @@
  * SIGTERM: stop after the request in hand.  SIGQUIT: stop when no client waits
  * any more.  Both stay blocked but while the child waits for work.
  */
-_Noreturn void child_run(int socket_fd, struct shm_child *slot);
+_Noreturn void child_run(int socket_fd, struct scoreboard_child *slot);
 
 #endif

@@ -15,7 +15,7 @@
 #include "fcgi/req.h"
 #include "fcgi/secret.h"
 #include "fcgi/share.h"
-#include "fcgi/shm.h"
+#include "fcgi/scoreboard.h"
 #include "fcgi/statement.h"
 #include "fcgi/wake.h"
 
@@ -164,8 +164,8 @@ void db_open(void)
 	backoff_ms = 0;
 	retry_at_ns = 0;
 	connection_number++;
-	if (shm)
-		atomic_fetch_add(&shm->pools[shm_pool].db_connects, 1);
+	if (scoreboard())
+		atomic_fetch_add(&scoreboard()->db_connects, 1);
 }
 
 int db_socket(unsigned *number)

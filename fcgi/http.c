@@ -7,6 +7,7 @@
 #include "fcgi/clock.h"
 #include "fcgi/config.h"
 #include "fcgi/http_exchange.h"
+#include "fcgi/shm.h"
 
 enum {
 	MAX_REDIRECTS = 3,
@@ -30,12 +31,14 @@ static void sleep_ms(long ms)
  * Circuit breakers
  */
 
-static struct http_breaker own_breakers[HTTP_BREAKERS];
-static struct http_breaker *breakers = own_breakers;
+SHM_REGION(http_breakers, struct http_breaker, HTTP_BREAKERS)
 
-void http_use_breakers(struct http_breaker *array)
+/* Those of the host; of this process alone where it shares nothing. */
+static struct http_breaker *breakers(void)
 {
-	breakers = array ? array : own_breakers;
+	static struct http_breaker own[HTTP_BREAKERS];
+
+	return http_breakers() ? http_breakers() : own;
 }
 
 struct http_breaker *http_breaker_find(const char *provider)
@@ -50,7 +53,7 @@ struct http_breaker *http_breaker_find(const char *provider)
 		hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
 	hash |= !hash;
 	for (i = 0; i < HTTP_BREAKERS; i++) {
-		struct http_breaker *b = &breakers[(hash + (unsigned)i) % HTTP_BREAKERS];
+		struct http_breaker *b = &breakers()[(hash + (unsigned)i) % HTTP_BREAKERS];
 		uint64_t owner = atomic_load_explicit(&b->provider, memory_order_relaxed);
 
 		if (owner == hash || (!owner && atomic_compare_exchange_strong(&b->provider, &owner, hash)) ||

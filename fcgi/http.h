@@ -100,9 +100,6 @@ struct http_breaker {
 	_Atomic uint64_t state;    /* until, in monotonic milliseconds, << 16 | failures */
 };
 
-/* Use this zeroed array of HTTP_BREAKERS; without it every process has its own. */
-void http_use_breakers(struct http_breaker *array);
-
 /* The breaker of a provider, or NULL: no name, or the array is full. */
 struct http_breaker *http_breaker_find(const char *provider);
 

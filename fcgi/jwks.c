@@ -12,6 +12,7 @@
 #include "fcgi/json.h"
 #include "fcgi/log.h"
 #include "fcgi/pubkey.h"
+#include "fcgi/shm.h"
 
 enum {
 	ASK_EVERY_MS = 60000,
@@ -210,8 +211,15 @@ struct issuer {
 static struct issuer issuers[JWKS_MAX];
 static int nissuers;
 
-static struct jwks_flag own_flags[JWKS_MAX];
-static struct jwks_flag *flags = own_flags;
+SHM_REGION(jwks_flags, struct jwks_flag, JWKS_MAX)
+
+/* Those of the host; of this process alone where it shares nothing. */
+static struct jwks_flag *flag_of(int number)
+{
+	static struct jwks_flag own[JWKS_MAX];
+
+	return jwks_flags() ? &jwks_flags()[number] : &own[number];
+}
 
 /* The last flag is that of all URLs that tenants name; who was asked for is in the table. */
 enum { URLS = JWKS_MAX - 1 };
@@ -229,11 +237,6 @@ static unsigned versions;
 static int64_t now_ms(void)
 {
 	return clock_ns() / 1000000;
-}
-
-void jwks_use_flags(struct jwks_flag *array)
-{
-	flags = array ? array : own_flags;
 }
 
 int jwks_add(const char *issuer, const char *url)
@@ -315,7 +318,7 @@ static void copy_take(struct arena *a, struct copy *c, const char *text, const c
 static void copy_read(struct arena *a, struct issuer *s)
 {
 	/* The generation first: a set stored meanwhile is then read again, not missed. */
-	s->generation = atomic_load(&flags[s - issuers].generation);
+	s->generation = atomic_load(&flag_of((int)(s - issuers))->generation);
 	s->copy.read_ms = now_ms();
 	copy_take(a, &s->copy, source ? source(a, s->name) : read_table(a, s), s->name);
 }
@@ -329,7 +332,7 @@ static bool is_missing(const struct copy *c)
 /* Read the table if it has something new, or if no notice of it could have come for long. */
 static void copy_update(struct arena *a, struct issuer *s)
 {
-	if (is_missing(&s->copy) || atomic_load(&flags[s - issuers].generation) != s->generation ||
+	if (is_missing(&s->copy) || atomic_load(&flag_of((int)(s - issuers))->generation) != s->generation ||
 	    now_ms() - s->copy.read_ms >= cfg.jwks_refresh_s * 1000)
 		copy_read(a, s);
 }
@@ -453,9 +456,9 @@ enum jwks_found jwks_find(struct arena *a, int number, const char *kid, enum jwk
 		copy_read(a, s);
 		*out = pick(&s->copy.set, kid, alg, &named);
 	}
-	question = *out ? 0 : ask(&flags[number], now_ms());
+	question = *out ? 0 : ask(flag_of(number), now_ms());
 	if (question) {
-		wait_for_answer(&flags[number], question);
+		wait_for_answer(flag_of(number), question);
 		copy_read(a, s);
 		*out = pick(&s->copy.set, kid, alg, &named);
 	}
@@ -469,7 +472,7 @@ static uint64_t ask_url(const char *url)
 	uint64_t question = 0;
 
 	if (res && PQntuples(res) == 1)
-		question = atomic_fetch_add(&flags[URLS].asks, 1) + 1;
+		question = atomic_fetch_add(&flag_of(URLS)->asks, 1) + 1;
 	PQclear(res);
 	return question;
 }
@@ -490,7 +493,7 @@ enum jwks_found jwks_find_url(struct arena *a, const char *url, const char *kid,
 	}
 	question = *out ? 0 : ask_url(url);
 	if (question) {
-		wait_for_answer(&flags[URLS], question);
+		wait_for_answer(flag_of(URLS), question);
 		url_read(a, u);
 		*out = pick(&u->copy.set, kid, alg, &named);
 	}
@@ -554,9 +557,9 @@ static bool look(PGconn *c, struct issuer *s)
 			 * use up the minute of the key that the issuer takes next.
 			 */
 			if (!*s->fetched_at)
-				atomic_store(&flags[s - issuers].asked_ms, 0);
+				atomic_store(&flag_of((int)(s - issuers))->asked_ms, 0);
 			snprintf(s->fetched_at, sizeof(s->fetched_at), "%s", fetched_at);
-			atomic_fetch_add(&flags[s - issuers].generation, 1);
+			atomic_fetch_add(&flag_of((int)(s - issuers))->generation, 1);
 		}
 	}
 	PQclear(res);
@@ -667,18 +670,18 @@ static bool refresh_url(PGconn *c, const char *refresh_s)
 static void refresh_urls(PGconn *c)
 {
 	static int64_t look_ms, purge_ms;
-	uint64_t asks = atomic_load(&flags[URLS].asks);
+	uint64_t asks = atomic_load(&flag_of(URLS)->asks);
 	char refresh_s[16];
 	int n = 0;
 
-	if (asks == atomic_load(&flags[URLS].answered) && now_ms() < look_ms)
+	if (asks == atomic_load(&flag_of(URLS)->answered) && now_ms() < look_ms)
 		return;
 	snprintf(refresh_s, sizeof(refresh_s), "%ld", cfg.jwks_refresh_s);
 	while (n < URL_FETCHES && refresh_url(c, refresh_s))
 		n++;
 	if (n < URL_FETCHES) {
 		look_ms = now_ms() + LOOK_EVERY_MS;
-		atomic_store(&flags[URLS].answered, asks);
+		atomic_store(&flag_of(URLS)->answered, asks);
 	}
 	if (now_ms() >= purge_ms) {
 		PQclear(run(c, &q_jwks_url_purge, &(struct about){ 0 }));
@@ -692,8 +695,8 @@ void jwks_refresh_due(PGconn *c)
 
 	for (i = 0; i < nissuers; i++) {
 		struct issuer *s = &issuers[i];
-		uint64_t asks = atomic_load(&flags[i].asks);
-		bool is_asked = asks != atomic_load(&flags[i].answered), due;
+		uint64_t asks = atomic_load(&flag_of(i)->asks);
+		bool is_asked = asks != atomic_load(&flag_of(i)->answered), due;
 
 		if (!is_asked && now_ms() < s->look_ms)
 			continue;
@@ -702,7 +705,7 @@ void jwks_refresh_due(PGconn *c)
 			continue;
 		refresh(c, s);
 		/* Who asked while the fetch was under way may want a newer set still. */
-		atomic_store(&flags[i].answered, asks);
+		atomic_store(&flag_of(i)->answered, asks);
 	}
 	refresh_urls(c);
 }

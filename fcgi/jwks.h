@@ -110,9 +110,6 @@ struct jwks_flag {
 	_Atomic uint64_t generation; /* counts new sets in the table */
 };
 
-/* Use this array of JWKS_MAX; without it every process has its own. */
-void jwks_use_flags(struct jwks_flag *array);
-
 /*
  * Read key sets with fn instead of from the table, for tests: the set's text,
  * or NULL when there is none.  NULL restores the table.

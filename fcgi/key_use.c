@@ -6,7 +6,12 @@
 #include "fcgi/req.h"
 #include "fcgi/shm.h"
 
-enum { PLACES = 256 };
+enum {
+	PLACES = 256,
+	LET_IN = 4096,
+};
+
+SHM_REGION(api_keys_let_in, _Atomic uint64_t, LET_IN) /* hashes of keys */
 
 static struct place {
 	uint64_t key;
@@ -25,7 +30,7 @@ bool key_use_due(uint64_t key, int64_t now_ns)
 
 static _Atomic uint64_t *place_of(uint64_t key)
 {
-	return &shm->api_keys[key % SHM_API_KEYS];
+	return &api_keys_let_in()[key % LET_IN];
 }
 
 bool key_use_was_good(const char *hash)

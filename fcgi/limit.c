@@ -14,12 +14,12 @@ static bool is_used(int64_t tat_ns, int64_t now_ns)
 }
 
 /* The key's slot, taken over from a used-up one when the key is new. */
-static struct shm_limit *slot_of(struct shm_limit *table, uint32_t slots, uint64_t key, int64_t now_ns)
+static struct limit_slot *slot_of(struct limit_slot *table, uint32_t slots, uint64_t key, int64_t now_ns)
 {
-	struct shm_limit *set = &table[(key & (slots - 1)) & ~(uint64_t)(WAYS - 1)];
+	struct limit_slot *set = &table[(key & (slots - 1)) & ~(uint64_t)(WAYS - 1)];
 
 	for (;;) {
-		struct shm_limit *oldest = NULL;
+		struct limit_slot *oldest = NULL;
 		int64_t oldest_tat = 0, oldest_rank = INT64_MAX;
 		uint64_t oldest_key = 0;
 
@@ -53,10 +53,10 @@ static struct shm_limit *slot_of(struct shm_limit *table, uint32_t slots, uint64
 	}
 }
 
-bool limit_take_in(struct shm_limit *table, uint32_t slots, uint64_t key, long max, long window_ms,
+bool limit_take_in(struct limit_slot *table, uint32_t slots, uint64_t key, long max, long window_ms,
 		   int64_t now_ns, struct limit_state *out)
 {
-	struct shm_limit *slot = slot_of(table, slots, key, now_ns);
+	struct limit_slot *slot = slot_of(table, slots, key, now_ns);
 	int64_t whole = window_ms * 1000000, step = whole / max;
 	int64_t tat = atomic_load_explicit(&slot->tat_ns, memory_order_relaxed), next;
 
@@ -78,7 +78,7 @@ bool limit_take_in(struct shm_limit *table, uint32_t slots, uint64_t key, long m
 	return true;
 }
 
-bool limit_take(struct shm_limit *table, uint32_t slots, uint64_t key, long per_minute, int64_t now_ns,
+bool limit_take(struct limit_slot *table, uint32_t slots, uint64_t key, long per_minute, int64_t now_ns,
 		struct limit_state *out)
 {
 	return limit_take_in(table, slots, key, per_minute, window_ns / 1000000, now_ns, out);
@@ -87,9 +87,9 @@ bool limit_take(struct shm_limit *table, uint32_t slots, uint64_t key, long per_
 /* A counter's slot has the end of its window, and in the lowest bits of that how often it was. */
 static const int64_t count_mask = 1023;
 
-void limit_count(struct shm_limit *table, uint32_t slots, uint64_t key, long max, int64_t now_ns)
+void limit_count(struct limit_slot *table, uint32_t slots, uint64_t key, long max, int64_t now_ns)
 {
-	struct shm_limit *slot = slot_of(table, slots, key, now_ns);
+	struct limit_slot *slot = slot_of(table, slots, key, now_ns);
 	int64_t held = atomic_load_explicit(&slot->tat_ns, memory_order_relaxed), next;
 
 	do {
@@ -103,9 +103,9 @@ void limit_count(struct shm_limit *table, uint32_t slots, uint64_t key, long max
 }
 
 /* Looks, and takes no slot: hardly any key has one. */
-bool limit_is_over(struct shm_limit *table, uint32_t slots, uint64_t key, long max, int64_t now_ns)
+bool limit_is_over(struct limit_slot *table, uint32_t slots, uint64_t key, long max, int64_t now_ns)
 {
-	const struct shm_limit *set = &table[(key & (slots - 1)) & ~(uint64_t)(WAYS - 1)];
+	const struct limit_slot *set = &table[(key & (slots - 1)) & ~(uint64_t)(WAYS - 1)];
 
 	for (int i = 0; i < WAYS; i++) {
 		int64_t held;

@@ -8,10 +8,15 @@
 #ifndef ASHLAR_LIMIT_H
 #define ASHLAR_LIMIT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fcgi/shm.h"
+/* A key's; zeros at first. */
+struct limit_slot {
+	_Atomic uint64_t key;   /* 0: never used */
+	_Atomic int64_t tat_ns; /* GCRA's theoretical arrival time */
+};
 
 struct limit_state {
 	long limit;       /* requests in a window: a minute, or the caller's */
@@ -30,12 +35,12 @@ struct limit_state {
  * True when allowed.  A full table forgets the key that is nearest to a full
  * budget; that errs in the client's favour.
  */
-bool limit_take(struct shm_limit *table, uint32_t slots, uint64_t key, long per_minute, int64_t now_ns,
+bool limit_take(struct limit_slot *table, uint32_t slots, uint64_t key, long per_minute, int64_t now_ns,
 		struct limit_state *out);
 
 /* The same with a separate window, of at most a minute: max requests in window_ms, in one burst or evenly.
  */
-bool limit_take_in(struct shm_limit *table, uint32_t slots, uint64_t key, long max, long window_ms,
+bool limit_take_in(struct limit_slot *table, uint32_t slots, uint64_t key, long max, long window_ms,
 		   int64_t now_ns, struct limit_state *out);
 
 /*
@@ -43,8 +48,8 @@ bool limit_take_in(struct shm_limit *table, uint32_t slots, uint64_t key, long m
  * many, and then it is so until a minute has passed without another one.  max is
  * below 1024, and the key one of no budget.
  */
-void limit_count(struct shm_limit *table, uint32_t slots, uint64_t key, long max, int64_t now_ns);
-bool limit_is_over(struct shm_limit *table, uint32_t slots, uint64_t key, long max, int64_t now_ns);
+void limit_count(struct limit_slot *table, uint32_t slots, uint64_t key, long max, int64_t now_ns);
+bool limit_is_over(struct limit_slot *table, uint32_t slots, uint64_t key, long max, int64_t now_ns);
 
 /*
  * Read a budget such as "5/hour": that many in a window of a second, minute, hour or day.

@@ -3,14 +3,68 @@
 #include <stddef.h>
 
 #include "fcgi/route.h"
+#include "fcgi/scoreboard.h"
+#include "fcgi/share.h"
 #include "fcgi/shm.h"
 
-static const int statuses[SHM_STATUSES - 1] = { 101, 200, 201, 202, 204, 301, 302, 304, 400,
-						401, 402, 403, 404, 405, 406, 409, 412, 413,
-						415, 422, 426, 429, 500, 502, 503, 504 };
+enum {
+	STATUSES = 27, /* statuses counted apart; the last stands for all others */
+	BUCKETS = 12,  /* of the latency histogram, without +Inf */
+	OUTCOMES = 4,
+};
 
-static const double bucket_s[SHM_BUCKETS] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-					      0.1,   0.25,   0.5,   1,    2.5,   10 };
+struct route_counts {
+	_Atomic uint64_t by_status[STATUSES];
+	_Atomic uint64_t by_latency[BUCKETS + 1]; /* not cumulative; the last is +Inf */
+	_Atomic uint64_t latency_ns;
+};
+
+struct job_counts {
+	_Atomic uint64_t by_outcome[OUTCOMES];
+	_Atomic uint64_t run_ns;
+	_Atomic uint64_t by_wait[BUCKETS + 1]; /* from when a job could run to its start */
+	_Atomic uint64_t wait_ns;
+};
+
+/* Webhooks that were sent. */
+struct delivery_counts {
+	_Atomic uint64_t by_outcome[OUTCOMES];
+	_Atomic uint64_t ms; /* until they were answered, or given up */
+};
+
+SHM_REGION(metrics_routes, struct route_counts, METRICS_ROUTES)
+SHM_REGION(metrics_jobs, struct job_counts, 1)
+SHM_REGION(metrics_deliveries, struct delivery_counts, 1)
+SHM_REGION(metrics_realtimes, struct metrics_realtime, METRICS_REALTIME)
+
+/*
+ * Counters are kept by a route's number, so the routes and their order are part
+ * of the layout: an upgrade must not count on under another route's name.
+ */
+uint64_t metrics_version(void)
+{
+	const struct route *r;
+	uint64_t h = 0;
+
+	for (int i = 0; (r = route_at(i)); i++)
+		h = shm_mix(h + r->method, r->id);
+	return h;
+}
+
+struct metrics_realtime *metrics_realtime_take(void)
+{
+	for (int i = 0; i < METRICS_REALTIME; i++)
+		if (shm_pid_take(&metrics_realtimes()[i].pid))
+			return &metrics_realtimes()[i];
+	return NULL;
+}
+
+static const int statuses[STATUSES - 1] = { 101, 200, 201, 202, 204, 301, 302, 304, 400, 401, 402, 403, 404,
+					    405, 406, 409, 412, 413, 415, 422, 426, 429, 500, 502, 503, 504 };
+
+static const double bucket_s[BUCKETS] = {
+	0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10
+};
 
 static uint64_t get(_Atomic uint64_t *n)
 {
@@ -24,13 +78,14 @@ static void add(_Atomic uint64_t *n, uint64_t by)
 
 void metrics_count(int route_index, int status, int64_t duration_ns)
 {
-	struct shm_route *r =
-		&shm->routes[route_index >= 0 && route_index < SHM_ROUTES - 1 ? route_index : SHM_ROUTES - 1];
+	struct route_counts *r =
+		&metrics_routes()[route_index >= 0 && route_index < METRICS_ROUTES - 1 ? route_index
+										       : METRICS_ROUTES - 1];
 	int s = 0, b = 0;
 
-	while (s < SHM_STATUSES - 1 && statuses[s] != status)
+	while (s < STATUSES - 1 && statuses[s] != status)
 		s++;
-	while (b < SHM_BUCKETS && (double)duration_ns > bucket_s[b] * 1e9)
+	while (b < BUCKETS && (double)duration_ns > bucket_s[b] * 1e9)
 		b++;
 	add(&r->by_status[s], 1);
 	add(&r->by_latency[b], 1);
@@ -39,24 +94,24 @@ void metrics_count(int route_index, int status, int64_t duration_ns)
 
 void metrics_count_jobs(int outcome, uint64_t n, int64_t run_ns)
 {
-	add(&shm->jobs.by_outcome[outcome], n);
-	add(&shm->jobs.run_ns, (uint64_t)run_ns);
+	add(&metrics_jobs()->by_outcome[outcome], n);
+	add(&metrics_jobs()->run_ns, (uint64_t)run_ns);
 }
 
 void metrics_count_wait(double wait_ms)
 {
 	int b = 0;
 
-	while (b < SHM_BUCKETS && wait_ms > bucket_s[b] * 1e3)
+	while (b < BUCKETS && wait_ms > bucket_s[b] * 1e3)
 		b++;
-	add(&shm->jobs.by_wait[b], 1);
-	add(&shm->jobs.wait_ns, wait_ms > 0 ? (uint64_t)(wait_ms * 1e6) : 0);
+	add(&metrics_jobs()->by_wait[b], 1);
+	add(&metrics_jobs()->wait_ns, wait_ms > 0 ? (uint64_t)(wait_ms * 1e6) : 0);
 }
 
 void metrics_count_delivery(int outcome, int64_t ms)
 {
-	add(&shm->deliveries.by_outcome[outcome], 1);
-	add(&shm->deliveries.ms, (uint64_t)ms);
+	add(&metrics_deliveries()->by_outcome[outcome], 1);
+	add(&metrics_deliveries()->ms, (uint64_t)ms);
 }
 
 static void family(struct buf *b, const char *name, const char *type, const char *help)
@@ -70,34 +125,34 @@ static void labels(struct buf *b, const struct route *r)
 	buf_fmt(b, "{method=\"%s\",route=\"%s\"", r ? method_name(r->method) : "", r ? r->path : "(none)");
 }
 
-static void write_statuses(struct buf *b, const struct route *r, struct shm_route *counts)
+static void write_statuses(struct buf *b, const struct route *r, struct route_counts *counts)
 {
-	for (int s = 0; s < SHM_STATUSES; s++) {
+	for (int s = 0; s < STATUSES; s++) {
 		uint64_t n = get(&counts->by_status[s]);
 
 		if (!n)
 			continue;
 		buf_text(b, "ashlar_requests_total");
 		labels(b, r);
-		if (s < SHM_STATUSES - 1)
+		if (s < STATUSES - 1)
 			buf_fmt(b, ",status=\"%d\"} %llu\n", statuses[s], (unsigned long long)n);
 		else
 			buf_fmt(b, ",status=\"other\"} %llu\n", (unsigned long long)n);
 	}
 }
 
-static void write_latency(struct buf *b, const struct route *r, struct shm_route *counts)
+static void write_latency(struct buf *b, const struct route *r, struct route_counts *counts)
 {
-	uint64_t upto[SHM_BUCKETS + 1], total = 0;
+	uint64_t upto[BUCKETS + 1], total = 0;
 
-	for (int k = 0; k <= SHM_BUCKETS; k++)
+	for (int k = 0; k <= BUCKETS; k++)
 		upto[k] = total += get(&counts->by_latency[k]);
 	if (!total)
 		return;
-	for (int k = 0; k <= SHM_BUCKETS; k++) {
+	for (int k = 0; k <= BUCKETS; k++) {
 		buf_text(b, "ashlar_request_duration_seconds_bucket");
 		labels(b, r);
-		if (k < SHM_BUCKETS)
+		if (k < BUCKETS)
 			buf_fmt(b, ",le=\"%g\"} %llu\n", bucket_s[k], (unsigned long long)upto[k]);
 		else
 			buf_fmt(b, ",le=\"+Inf\"} %llu\n", (unsigned long long)upto[k]);
@@ -111,13 +166,14 @@ static void write_latency(struct buf *b, const struct route *r, struct shm_route
 }
 
 /* For each route that was ever counted. */
-static void write_each(struct buf *b, void (*write)(struct buf *, const struct route *, struct shm_route *))
+static void write_each(struct buf *b,
+		       void (*write)(struct buf *, const struct route *, struct route_counts *))
 {
 	const struct route *r;
 
-	for (int i = 0; i < SHM_ROUTES - 1 && (r = route_at(i)); i++)
-		write(b, r, &shm->routes[i]);
-	write(b, NULL, &shm->routes[SHM_ROUTES - 1]);
+	for (int i = 0; i < METRICS_ROUTES - 1 && (r = route_at(i)); i++)
+		write(b, r, &metrics_routes()[i]);
+	write(b, NULL, &metrics_routes()[METRICS_ROUTES - 1]);
 }
 
 static void write_routes(struct buf *b)
@@ -130,29 +186,29 @@ static void write_routes(struct buf *b)
 
 /* A counter with a value per outcome. */
 static void write_outcomes(struct buf *b, const char *name, const char *help,
-			   const char *const outcomes[SHM_OUTCOMES], _Atomic uint64_t counts[SHM_OUTCOMES])
+			   const char *const outcomes[OUTCOMES], _Atomic uint64_t counts[OUTCOMES])
 {
 	family(b, name, "counter", help);
-	for (int i = 0; i < SHM_OUTCOMES; i++)
+	for (int i = 0; i < OUTCOMES; i++)
 		buf_fmt(b, "%s{outcome=\"%s\"} %llu\n", name, outcomes[i],
 			(unsigned long long)get(&counts[i]));
 }
 
 static void write_jobs(struct buf *b)
 {
-	static const char *const outcomes[SHM_OUTCOMES] = { "completed", "retried", "failed", "lost" };
+	static const char *const outcomes[OUTCOMES] = { "completed", "retried", "failed", "lost" };
 	uint64_t total = 0;
 
 	write_outcomes(
 		b, "ashlar_jobs_total",
 		"Attempts of jobs, by what came of them; lost: no longer this worker's when they ended.",
-		outcomes, shm->jobs.by_outcome);
+		outcomes, metrics_jobs()->by_outcome);
 	family(b, "ashlar_job_run_seconds_total", "counter", "Time spent in jobs.");
-	buf_fmt(b, "ashlar_job_run_seconds_total %.9f\n", (double)get(&shm->jobs.run_ns) / 1e9);
+	buf_fmt(b, "ashlar_job_run_seconds_total %.9f\n", (double)get(&metrics_jobs()->run_ns) / 1e9);
 	family(b, "ashlar_job_wait_seconds", "histogram", "Time from when a job could run to its claim.");
-	for (int k = 0; k <= SHM_BUCKETS; k++) {
-		total += get(&shm->jobs.by_wait[k]);
-		if (k < SHM_BUCKETS)
+	for (int k = 0; k <= BUCKETS; k++) {
+		total += get(&metrics_jobs()->by_wait[k]);
+		if (k < BUCKETS)
 			buf_fmt(b, "ashlar_job_wait_seconds_bucket{le=\"%g\"} %llu\n", bucket_s[k],
 				(unsigned long long)total);
 		else
@@ -160,81 +216,83 @@ static void write_jobs(struct buf *b)
 				(unsigned long long)total);
 	}
 	buf_fmt(b, "ashlar_job_wait_seconds_sum %.9f\nashlar_job_wait_seconds_count %llu\n",
-		(double)get(&shm->jobs.wait_ns) / 1e9, (unsigned long long)total);
+		(double)get(&metrics_jobs()->wait_ns) / 1e9, (unsigned long long)total);
 }
 
 static void write_deliveries(struct buf *b)
 {
-	static const char *const outcomes[SHM_OUTCOMES] = { "delivered", "retried", "failed", "gone" };
+	static const char *const outcomes[OUTCOMES] = { "delivered", "retried", "failed", "gone" };
 
 	write_outcomes(
 		b, "ashlar_webhook_deliveries_total",
 		"Attempts to deliver a webhook, by what came of them; gone: the receiver answered 410.",
-		outcomes, shm->deliveries.by_outcome);
+		outcomes, metrics_deliveries()->by_outcome);
 	family(b, "ashlar_webhook_delivery_seconds_total", "counter", "Time that receivers took.");
-	buf_fmt(b, "ashlar_webhook_delivery_seconds_total %.3f\n", (double)get(&shm->deliveries.ms) / 1e3);
+	buf_fmt(b, "ashlar_webhook_delivery_seconds_total %.3f\n",
+		(double)get(&metrics_deliveries()->ms) / 1e3);
 }
 
 /* Requests that would have taken more of the slow pool than is theirs. */
 static void write_shares(struct buf *b)
 {
-	static const char *const whose[SHM_SHARERS] = { "tenant", "caller" };
+	static const char *const whose[SHARE_KINDS] = { "tenant", "caller" };
 
 	family(b, "ashlar_slow_refusals_total", "counter",
 	       "Requests refused since as many of their tenant or caller wait for other servers.");
-	for (int i = 0; i < SHM_SHARERS; i++)
+	for (int i = 0; i < SHARE_KINDS; i++)
 		buf_fmt(b, "ashlar_slow_refusals_total{share=\"%s\"} %llu\n", whose[i],
-			(unsigned long long)get(&shm->share_refusals[i]));
+			(unsigned long long)share_refusals(i));
 }
 
 /* One family with a value per pool. */
 static void write_pools(struct buf *b, const char *name, const char *type, const char *help,
-			double (*value)(struct shm_pool *))
+			double (*value)(struct scoreboard *))
 {
 	family(b, name, type, help);
-	for (int i = 0; i < SHM_POOLS; i++)
-		buf_fmt(b, "%s{pool=\"%s\"} %.15g\n", name, shm_pool_names[i], value(&shm->pools[i]));
+	for (int i = 0; i < POOLS; i++)
+		buf_fmt(b, "%s{pool=\"%s\"} %.15g\n", name, pool_names[i],
+			value(scoreboard_of((enum pool)i)));
 }
 
-static double children(struct shm_pool *p)
+static double children(struct scoreboard *p)
 {
 	int n = 0;
 
-	for (int i = 0; i < SHM_CHILDREN; i++)
+	for (int i = 0; i < SCOREBOARD_CHILDREN; i++)
 		n += atomic_load(&p->children[i].pid) != 0;
 	return n;
 }
 
-static double in_flight(struct shm_pool *p)
+static double in_flight(struct scoreboard *p)
 {
 	int n = 0;
 
-	for (int i = 0; i < SHM_CHILDREN; i++)
+	for (int i = 0; i < SCOREBOARD_CHILDREN; i++)
 		n += atomic_load(&p->children[i].pid) && atomic_load(&p->children[i].busy_since_ns);
 	return n;
 }
 
-static double respawns(struct shm_pool *p)
+static double respawns(struct scoreboard *p)
 {
 	return (double)get(&p->respawns);
 }
 
-static double killed(struct shm_pool *p)
+static double killed(struct scoreboard *p)
 {
 	return (double)get(&p->killed);
 }
 
-static double reloads(struct shm_pool *p)
+static double reloads(struct scoreboard *p)
 {
 	return (double)get(&p->reloads);
 }
 
-static double db_seconds(struct shm_pool *p)
+static double db_seconds(struct scoreboard *p)
 {
 	return (double)get(&p->db_ns) / 1e9;
 }
 
-static double db_connects(struct shm_pool *p)
+static double db_connects(struct scoreboard *p)
 {
 	return (double)get(&p->db_connects);
 }
@@ -247,7 +305,7 @@ static void write_realtime(struct buf *b)
 		size_t at;
 	} families[] = {
 #define FAMILY(field, name, type, help) \
-	{ "ashlar_realtime_" name, type, help, offsetof(struct shm_realtime, field) }
+	{ "ashlar_realtime_" name, type, help, offsetof(struct metrics_realtime, field) }
 		FAMILY(connections, "connections", "gauge", "Open WebSockets and event streams."),
 		FAMILY(streams, "streams", "gauge", "Event streams among them."),
 		FAMILY(subscriptions, "subscriptions", "gauge", "Places on channels."),
@@ -264,9 +322,9 @@ static void write_realtime(struct buf *b)
 		uint64_t sum = 0;
 
 		family(b, families[f].name, families[f].type, families[f].help);
-		for (int i = 0; i < SHM_REALTIME; i++)
-			if (atomic_load(&shm->realtime[i].pid))
-				sum += get((_Atomic uint64_t *)(void *)((char *)&shm->realtime[i] +
+		for (int i = 0; i < METRICS_REALTIME; i++)
+			if (atomic_load(&metrics_realtimes()[i].pid))
+				sum += get((_Atomic uint64_t *)(void *)((char *)&metrics_realtimes()[i] +
 									families[f].at));
 		buf_fmt(b, "%s %llu\n", families[f].name, (unsigned long long)sum);
 	}

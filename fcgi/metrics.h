@@ -5,12 +5,30 @@
 #ifndef ASHLAR_METRICS_H
 #define ASHLAR_METRICS_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "fcgi/buf.h"
 
 /* The route number of requests that no route answered. */
-enum { METRICS_NO_ROUTE = -1 };
+enum {
+	METRICS_NO_ROUTE = -1,
+	METRICS_ROUTES = 2048, /* counted apart; the last place is for those behind */
+	METRICS_REALTIME = 16, /* realtime processes of the host */
+};
+
+/* What a realtime process tells once a second. */
+struct metrics_realtime {
+	_Atomic int32_t pid; /* 0: free */
+	_Atomic uint64_t connections, streams, subscriptions;
+	_Atomic uint64_t opened, received, delivered, dropped, slow;
+};
+
+/* A place that is free, this process's now: pid is to be 0 again when it ends.  NULL: there is none. */
+struct metrics_realtime *metrics_realtime_take(void);
+
+/* A number that stands for the routes and their order, for shm_map(). */
+uint64_t metrics_version(void);
 
 /* Count a finished request. */
 void metrics_count(int route_index, int status, int64_t duration_ns);

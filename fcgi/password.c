@@ -27,6 +27,9 @@ enum {
 	POLL_NS = 2000000,
 };
 
+/* Who hashes: a place for each. */
+SHM_REGION(hashers, _Atomic uint64_t, PASSWORD_PLACES)
+
 static int use_ln = LN;
 
 void password_use_cost(int ln)
@@ -130,12 +133,12 @@ static _Atomic uint64_t *place_take(uint64_t *held)
 
 	if (cores < 1)
 		cores = 1;
-	if (cores > SHM_HASHERS)
-		cores = SHM_HASHERS;
+	if (cores > PASSWORD_PLACES)
+		cores = PASSWORD_PLACES;
 	for (;;) {
 		for (long i = 0; i < cores; i++)
-			if (shm_place_take(&shm->hashers[i], MAX_HELD_S, held))
-				return &shm->hashers[i];
+			if (shm_place_take(&hashers()[i], MAX_HELD_S, held))
+				return &hashers()[i];
 		if (clock_ns() >= until_ns)
 			return NULL;
 		nanosleep(&(struct timespec){ .tv_nsec = POLL_NS }, NULL);
@@ -209,7 +212,7 @@ static enum err scrypt_placed(struct req *rq, const char *text, const struct phc
 	/* nginx would send it to a pool that others wait in. */
 	if (rq->route && !(rq->route->flags & HASHES))
 		return req_fail_inside(rq, ERR_INTERNAL, "the row of %s lacks HASHES", rq->route->id);
-	if (shm) {
+	if (hashers()) {
 		slot = place_take(&held);
 		if (!slot) {
 			req_set_header(rq, "Retry-After", "1");

@@ -27,6 +27,7 @@ enum {
 	PASSWORD_MAX = 128,
 	PASSWORD_MAX_BYTES = 4 * PASSWORD_MAX, /* in NFC, too: what so many have at most */
 	PASSWORD_WAIT_MS = 2000,               /* for one of the host's places */
+	PASSWORD_PLACES = 256,                 /* a host with more cores uses as many */
 };
 
 /* The row of a password that is to be set.  Its form is judged by the field, what else it must be by

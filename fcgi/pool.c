@@ -19,6 +19,8 @@
 #include "fcgi/housekeeper.h"
 #include "fcgi/log.h"
 #include "fcgi/share.h"
+#include "fcgi/metrics.h"
+#include "fcgi/scoreboard.h"
 #include "fcgi/shm.h"
 #include "fcgi/tok.h"
 #include "fcgi/wake.h"
@@ -27,16 +29,16 @@ enum { TICK_MS = 250, BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 5000, YOUNG_MS =
 
 /* A place for a child; a reload leaves the old one in a separate place until it has ended. */
 struct place {
-	pid_t pid;              /* 0: empty */
-	bool wanted;            /* respawn when it ends */
-	void (*run)(void);      /* what it does; NULL: answer requests */
-	struct shm_child *slot; /* of those that answer */
+	pid_t pid;                     /* 0: empty */
+	bool wanted;                   /* respawn when it ends */
+	void (*run)(void);             /* what it does; NULL: answer requests */
+	struct scoreboard_child *slot; /* of those that answer */
 	int64_t started_ns;
 	int64_t respawn_at_ns;
 	int backoff_ms;
 };
 
-static struct place places[2 * SHM_CHILDREN + 2];
+static struct place places[2 * SCOREBOARD_CHILDREN + 2];
 static const struct pool_options *opt;
 static int listen_fd = -1;
 static struct stat socket_stat; /* of the socket we made, to know it again */
@@ -94,7 +96,7 @@ static void spawn(struct place *p)
 	pid_t master = getpid();
 
 	if (!p->run && !p->slot)
-		p->slot = shm_take_child(opt->number);
+		p->slot = scoreboard_take(opt->number);
 	if (!p->run && !p->slot) {
 		log_msg(LOG_ERROR, NULL, "the scoreboard is full");
 		p->respawn_at_ns = clock_ns() + BACKOFF_LAST_MS * 1000000LL;
@@ -189,12 +191,12 @@ static void ended(struct place *p, int status)
 			WIFSIGNALED(status) ? "signal" : "exit status",
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	p->pid = 0;
-	shm_free_child(p->slot);
+	scoreboard_free(p->slot);
 	p->slot = NULL;
 	if (!p->wanted)
 		return;
 	if (!clean)
-		atomic_fetch_add(&shm->pools[opt->number].respawns, 1);
+		atomic_fetch_add(&scoreboard()->respawns, 1);
 	/* One that lived is replaced at once; one that cannot start is tried less and less often. */
 	if (clean || now - p->started_ns > YOUNG_MS * 1000000LL)
 		p->backoff_ms = 0;
@@ -238,7 +240,7 @@ static void kill_stuck(void)
 			continue;
 		log_msg(LOG_ERROR, NULL, "child %d is stuck with one request for %lld s: killed", (int)p->pid,
 			(long long)((now - since) / 1000000000));
-		atomic_fetch_add(&shm->pools[opt->number].killed, 1);
+		atomic_fetch_add(&scoreboard()->killed, 1);
 		atomic_store(&p->slot->busy_since_ns, 0);
 		kill(p->pid, SIGKILL);
 	}
@@ -271,7 +273,7 @@ static void reload(void)
 	dismiss_children();
 	add_children();
 	signal_children(SIGTERM, true);
-	atomic_fetch_add(&shm->pools[opt->number].reloads, 1);
+	atomic_fetch_add(&scoreboard()->reloads, 1);
 	host_notify("READY=1");
 }
 
@@ -306,8 +308,8 @@ int pool_run(const struct pool_options *options)
 	struct timespec tick = { .tv_nsec = TICK_MS * 1000000L };
 
 	opt = options;
-	shm_pool = opt->number;
-	if (shm_map(cfg.shm_file)) {
+	scoreboard_pool = opt->number;
+	if (shm_map(cfg.shm_file, metrics_version())) {
 		fprintf(stderr, "ashlar api: SHM_FILE %s: %s\n", cfg.shm_file, strerror(errno));
 		return 1;
 	}
@@ -320,7 +322,7 @@ int pool_run(const struct pool_options *options)
 	sigaddset(&signals, SIGHUP);
 	sigaddset(&signals, SIGQUIT);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
-	atomic_store(&shm->pools[opt->number].started_ns, clock_ns());
+	atomic_store(&scoreboard()->started_ns, clock_ns());
 	tok_init();
 	be_patient();
 	add_children();

@@ -4,7 +4,7 @@
 #ifndef ASHLAR_POOL_H
 #define ASHLAR_POOL_H
 
-#include "fcgi/shm.h"
+#include "fcgi/scoreboard.h"
 
 struct pool_options {
 	enum pool number;

@@ -24,7 +24,13 @@
 #include "fcgi/metrics.h"
 #include "fcgi/nearest.h"
 #include "fcgi/qs.h"
+#include "fcgi/scoreboard.h"
 #include "fcgi/share.h"
+#include "fcgi/shm.h"
+
+enum { LIMITS = 1 << 16 }; /* slots */
+
+SHM_REGION(limits, struct limit_slot, LIMITS)
 
 enum { MAX_BODY = 1 << 20, MAX_RERUNS = 3, MAX_QUEUED_MS = 5000 };
 
@@ -251,7 +257,7 @@ static enum err take_from_limit(struct req *rq)
 		budget = &budget_key;
 	if (!*budget->per_minute)
 		return ERR_OK;
-	allowed = limit_take(shm->limits, SHM_LIMITS, rq->who.key + budget->number * 0x9e3779b97f4a7c15u,
+	allowed = limit_take(limits(), LIMITS, rq->who.key + budget->number * 0x9e3779b97f4a7c15u,
 			     *budget->per_minute, clock_ns(), &s);
 	rq->limit = s.limit;
 	rq->limit_left = s.left;
@@ -292,11 +298,11 @@ static enum err take_from_narrow_limit(struct req *rq)
 	struct limit_state s;
 
 	if (!cfg.rate_limit_address || rq->method == OPTIONS || !shows_secret(rq) ||
-	    (reads_secret(rq) && !limit_is_over(shm->limits, SHM_LIMITS, shm_hash_address(KEY_WRONG, rq->ip),
+	    (reads_secret(rq) && !limit_is_over(limits(), LIMITS, shm_hash_address(KEY_WRONG, rq->ip),
 						MAX_WRONG_KEYS, clock_ns())))
 		return ERR_OK;
-	if (limit_take_in(shm->limits, SHM_LIMITS, shm_hash_address(KEY_NARROW, rq->ip),
-			  2 * cfg.rate_limit_address, 2000, clock_ns(), &s))
+	if (limit_take_in(limits(), LIMITS, shm_hash_address(KEY_NARROW, rq->ip), 2 * cfg.rate_limit_address,
+			  2000, clock_ns(), &s))
 		return ERR_OK;
 	rq->limit = s.limit;
 	rq->limit_window_s = 2;
@@ -307,7 +313,7 @@ static enum err take_from_narrow_limit(struct req *rq)
 static void count_wrong_key(struct req *rq)
 {
 	if (rq->fail.err == ERR_API_KEY && shows_secret(rq))
-		limit_count(shm->limits, SHM_LIMITS, shm_hash_address(KEY_WRONG, rq->ip), MAX_WRONG_KEYS,
+		limit_count(limits(), LIMITS, shm_hash_address(KEY_WRONG, rq->ip), MAX_WRONG_KEYS,
 			    clock_ns());
 }
 
@@ -693,7 +699,7 @@ void serve_answer(struct req *rq, enum err rc)
 void serve_end(struct req *rq)
 {
 	metrics_count(rq->route ? rq->match.index : METRICS_NO_ROUTE, rq->status, clock_ns() - rq->start_ns);
-	atomic_fetch_add_explicit(&shm->pools[shm_pool].db_ns, (uint64_t)rq->db_ns, memory_order_relaxed);
+	atomic_fetch_add_explicit(&scoreboard()->db_ns, (uint64_t)rq->db_ns, memory_order_relaxed);
 	log_request(rq);
 	key_use_note(rq);
 }

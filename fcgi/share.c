@@ -7,8 +7,12 @@
 enum {
 	OF_TENANT,
 	OF_CALLER,
-	RETRY_S = 5, /* what waits for others waits about as long: a webhook's test does at most */
+	RETRY_S = 5,      /* what waits for others waits about as long: a webhook's test does at most */
+	PLACES = 1 << 14, /* many, so that two rarely meet */
 };
+
+SHM_REGION(slow_shares, _Atomic uint64_t, PLACES)
+SHM_REGION(slow_refusals, _Atomic uint64_t, SHARE_KINDS)
 
 static int pool_children;
 
@@ -16,7 +20,12 @@ static int pool_children;
 static struct {
 	_Atomic uint64_t *place; /* NULL: none */
 	uint64_t held;
-} shares[SHM_SHARERS];
+} shares[SHARE_KINDS];
+
+uint64_t share_refusals(int kind)
+{
+	return atomic_load_explicit(&slow_refusals()[kind], memory_order_relaxed);
+}
 
 void share_use(int children)
 {
@@ -42,7 +51,7 @@ static _Atomic uint64_t *place_of(uint64_t key, uint64_t n)
 	h ^= h >> 33;
 	h *= 0xff51afd7ed558ccdu;
 	h ^= h >> 33;
-	return &shm->shares[h % SHM_SHARES];
+	return &slow_shares()[h % PLACES];
 }
 
 static bool take(int of, uint64_t key, long most)
@@ -55,7 +64,7 @@ static bool take(int of, uint64_t key, long most)
 		shares[of].place = place;
 		return true;
 	}
-	atomic_fetch_add_explicit(&shm->share_refusals[of], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&slow_refusals()[of], 1, memory_order_relaxed);
 	return false;
 }
 
@@ -84,7 +93,7 @@ enum err share_take(struct req *rq)
 
 void share_give_back(void)
 {
-	for (int of = 0; of < SHM_SHARERS; of++) {
+	for (int of = 0; of < SHARE_KINDS; of++) {
 		if (shares[of].place)
 			shm_place_free(shares[of].place, shares[of].held);
 		shares[of].place = NULL;

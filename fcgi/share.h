@@ -11,7 +11,11 @@
 #ifndef ASHLAR_SHARE_H
 #define ASHLAR_SHARE_H
 
+#include <stdint.h>
+
 #include "fcgi/err.h"
+
+enum { SHARE_KINDS = 2 }; /* who may have one: a tenant, a caller */
 
 struct req;
 
@@ -27,6 +31,9 @@ void share_use(int children);
  * Retry-After: SLOW_PER_TENANT or SLOW_PER_CALLER requests are waiting.
  */
 enum err share_take(struct req *rq);
+
+/* How many were refused on this host for the tenant's (0) or the caller's (1). */
+uint64_t share_refusals(int kind);
 
 /* The request has ended. */
 void share_give_back(void);

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -12,18 +12,44 @@
 #include <unistd.h>
 
 #include "fcgi/clock.h"
-#include "fcgi/route.h"
 
-struct shm *shm;
-enum pool shm_pool;
+/* What the file begins with. */
+struct head {
+	uint64_t layout; /* differs between versions that lay it out differently */
+	uint64_t seed;   /* of the hash that spreads keys over slots */
+};
 
-const char *const shm_pool_names[SHM_POOLS] = { "main", "slow", "hash", "worker" };
+enum { LINE = 64 }; /* bytes of a cache line, which two regions never share */
 
-/* Raise when a field is added, moved or given another meaning. */
-enum { LAYOUT = 5 };
+static struct head *head;
+static struct shm_region *regions; /* in the order of their names */
+static size_t mapped;              /* bytes */
 
-/* FNV-1a over a start and a text, with a finalizer that mixes the high bits down. */
-static uint64_t mix(uint64_t start, const char *text)
+void shm_region(struct shm_region *region)
+{
+	struct shm_region **at = &regions;
+
+	while (*at && strcmp((*at)->name, region->name) < 0)
+		at = &(*at)->next;
+	region->next = *at;
+	*at = region;
+}
+
+static size_t in_lines(size_t bytes)
+{
+	return (bytes + LINE - 1) / LINE * LINE;
+}
+
+static size_t size(void)
+{
+	size_t n = LINE;
+
+	for (const struct shm_region *r = regions; r; r = r->next)
+		n += in_lines(r->bytes);
+	return n;
+}
+
+uint64_t shm_mix(uint64_t start, const char *text)
 {
 	uint64_t h = 14695981039346656037u ^ start;
 
@@ -35,40 +61,35 @@ static uint64_t mix(uint64_t start, const char *text)
 	return h;
 }
 
-/*
- * Counters are kept by a route's number, so the routes and their order are part
- * of the layout: an upgrade must not count on under another route's name.
- */
-static uint64_t layout(void)
+static uint64_t layout(uint64_t version)
 {
-	uint64_t h = LAYOUT;
-	const struct route *r;
+	uint64_t h = version;
 
-	for (int i = 0; (r = route_at(i)); i++)
-		h = mix(h + r->method, r->id);
-	return h ^ sizeof(struct shm);
+	for (const struct shm_region *r = regions; r; r = r->next)
+		h = shm_mix(h + r->bytes, r->name);
+	return h;
 }
 
 /* fd is locked.  1: usable as it is or filled in now; 0: of another layout; -1: errno. */
-static int prepare(int fd)
+static int prepare(int fd, uint64_t version)
 {
+	struct head h = { .layout = layout(version) };
 	struct stat st;
-	uint64_t head[2];
+	struct head there;
 
 	if (fstat(fd, &st))
 		return -1;
 	if (st.st_size == 0) {
-		head[0] = layout();
-		if (getrandom(&head[1], sizeof(head[1]), 0) != sizeof(head[1]))
+		if (getrandom(&h.seed, sizeof(h.seed), 0) != sizeof(h.seed))
 			return -1;
 		/* Its pages now: a full disk is an error here, and a signal in a child later. */
-		errno = posix_fallocate(fd, 0, sizeof(struct shm));
-		if (errno || pwrite(fd, head, sizeof(head), 0) != sizeof(head))
+		errno = posix_fallocate(fd, 0, (off_t)size());
+		if (errno || pwrite(fd, &h, sizeof(h), 0) != sizeof(h))
 			return -1;
 		return 1;
 	}
-	return pread(fd, head, sizeof(head), 0) == sizeof(head) && head[0] == layout() &&
-	       st.st_size == sizeof(struct shm);
+	return pread(fd, &there, sizeof(there), 0) == sizeof(there) && there.layout == h.layout &&
+	       st.st_size == (off_t)size();
 }
 
 /* Is it this file that the path names? */
@@ -81,7 +102,7 @@ static bool is_at(int fd, const char *path)
 }
 
 /* The file, open and unlocked, or -1 with errno. */
-static int open_file(const char *path)
+static int open_file(const char *path, uint64_t version)
 {
 	for (int tries = 0; tries < 8; tries++) {
 		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), usable = 0, saved;
@@ -91,7 +112,7 @@ static int open_file(const char *path)
 		if (flock(fd, LOCK_EX))
 			usable = -1;
 		else if (is_at(fd, path)) /* and no other process has replaced it before we had the lock */
-			usable = prepare(fd);
+			usable = prepare(fd, version);
 		if (usable > 0) {
 			/* A mapping keeps the open file, and with it the lock would stay. */
 			flock(fd, LOCK_UN);
@@ -110,49 +131,54 @@ static int open_file(const char *path)
 	return -1;
 }
 
-int shm_map(const char *path)
+int shm_map(const char *path, uint64_t version)
 {
-	int fd = open_file(path);
-	void *p;
+	int fd = path ? open_file(path, version) : -1, flags = path ? MAP_SHARED : MAP_SHARED | MAP_ANONYMOUS;
+	char *p, *at;
 
-	if (fd < 0)
+	if (path && fd < 0)
 		return -1;
-	p = mmap(NULL, sizeof(struct shm), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
+	p = mmap(NULL, size(), PROT_READ | PROT_WRITE, flags, fd, 0);
+	if (fd >= 0)
+		close(fd);
 	if (p == MAP_FAILED)
 		return -1;
-	shm = p;
-	http_use_breakers(shm->breakers);
-	jwks_use_flags(shm->jwks);
+	head = (struct head *)(void *)p;
+	mapped = size();
+	at = p + LINE;
+	for (struct shm_region *r = regions; r; r = r->next) {
+		r->at = at;
+		at += in_lines(r->bytes);
+	}
 	return 0;
 }
 
-struct shm_child *shm_take_child(int pool)
+void shm_unmap(void)
 {
-	struct shm_child *children = shm->pools[pool].children;
+	if (head)
+		munmap(head, mapped);
+	head = NULL;
+	for (struct shm_region *r = regions; r; r = r->next)
+		r->at = NULL;
+}
 
-	for (int i = 0; i < SHM_CHILDREN; i++) {
-		int32_t pid = atomic_load(&children[i].pid);
-
-		/* A master that was killed could not clear its children's lines. */
-		if (pid && kill(pid, 0) && errno == ESRCH)
-			atomic_compare_exchange_strong(&children[i].pid, &pid, 0);
-		pid = 0;
-		if (atomic_compare_exchange_strong(&children[i].pid, &pid, (int32_t)getpid())) {
-			atomic_store(&children[i].busy_since_ns, 0);
-			atomic_store(&children[i].requests, 0);
-			return &children[i];
-		}
-	}
+void *shm_at(const char *name)
+{
+	for (const struct shm_region *r = regions; r; r = r->next)
+		if (!strcmp(r->name, name))
+			return r->at;
 	return NULL;
 }
 
-void shm_free_child(struct shm_child *child)
+bool shm_pid_take(_Atomic int32_t *pid)
 {
-	if (!child)
-		return;
-	atomic_store(&child->busy_since_ns, 0);
-	atomic_store(&child->pid, 0);
+	int32_t there = atomic_load(pid);
+
+	/* One that was killed could not clear it. */
+	if (there && kill(there, 0) && errno == ESRCH)
+		atomic_compare_exchange_strong(pid, &there, 0);
+	there = 0;
+	return atomic_compare_exchange_strong(pid, &there, (int32_t)getpid());
 }
 
 /* Is the place free, its process dead, or its time long over? */
@@ -181,7 +207,7 @@ void shm_place_free(_Atomic uint64_t *place, uint64_t held)
 
 uint64_t shm_hash(uint64_t class, const char *text)
 {
-	uint64_t h = mix((shm ? shm->seed : 0) ^ class * 0x9e3779b97f4a7c15u, text);
+	uint64_t h = shm_mix((head ? head->seed : 0) ^ class * 0x9e3779b97f4a7c15u, text);
 
 	return h ? h : 1;
 }

@@ -20,6 +20,9 @@
 
 enum { PAUSE_NS = 2000000, RETRY_S = 1 };
 
+/* The bits that are set, and the futex that the notifier waits on. */
+SHM_REGION(wake_marks, _Atomic uint32_t, 1)
+
 static const struct {
 	unsigned bit;
 	const char *message, *channel;
@@ -42,15 +45,15 @@ unsigned wake_bit(const char *message)
 /* The word is in a mapped file, so the futex is not private to this process. */
 static void futex(int op, unsigned value)
 {
-	syscall(SYS_futex, &shm->wake, op, value, NULL, NULL, 0);
+	syscall(SYS_futex, wake_marks(), op, value, NULL, NULL, 0);
 }
 
 void wake_mark(unsigned bits)
 {
-	if (!bits || !shm)
+	if (!bits || !wake_marks())
 		return;
 	/* Who finds them set leaves the waking to who set them. */
-	if ((atomic_fetch_or(&shm->wake, bits) & bits) != bits)
+	if ((atomic_fetch_or(wake_marks(), bits) & bits) != bits)
 		futex(FUTEX_WAKE, 1);
 }
 
@@ -123,7 +126,7 @@ _Noreturn void wake_run(void)
 	sched_setscheduler(0, SCHED_OTHER, &none); /* the pool's patience is not for who wakes others */
 	elect();
 	for (;;) {
-		unsigned bits = atomic_exchange(&shm->wake, 0);
+		unsigned bits = atomic_exchange(wake_marks(), 0);
 
 		if (!bits) {
 			futex(FUTEX_WAIT, 0);

@@ -20,6 +20,7 @@
 #include "fcgi/host.h"
 #include "fcgi/log.h"
 #include "fcgi/secret.h"
+#include "fcgi/metrics.h"
 #include "fcgi/shm.h"
 #include "fcgi/tok.h"
 #include "fcgi/wake.h"
@@ -74,7 +75,7 @@ static long max_connections;
 static struct guest *guests;
 static long nguests;
 static struct counter addresses, users;
-static struct shm_realtime *slot;
+static struct metrics_realtime *slot;
 
 /* Handshakes */
 
@@ -421,21 +422,6 @@ static void wait_for_children(void)
 
 /* Metrics */
 
-static void open_slot(void)
-{
-	for (int i = 0; i < SHM_REALTIME; i++) {
-		int32_t pid = atomic_load(&shm->realtime[i].pid);
-
-		if (pid && kill(pid, 0) && errno == ESRCH)
-			atomic_compare_exchange_strong(&shm->realtime[i].pid, &pid, 0);
-		pid = 0;
-		if (atomic_compare_exchange_strong(&shm->realtime[i].pid, &pid, (int32_t)getpid())) {
-			slot = &shm->realtime[i];
-			return;
-		}
-	}
-}
-
 static void write_slot(void)
 {
 	if (!slot)
@@ -560,7 +546,7 @@ int server_run(const struct server_options *options)
 	static const struct pg_events none = { NULL, NULL };
 
 	opt = options;
-	if (shm_map(cfg.shm_file)) {
+	if (shm_map(cfg.shm_file, metrics_version())) {
 		fprintf(stderr, "ashlar realtime: SHM_FILE %s: %s\n", cfg.shm_file, strerror(errno));
 		return 1;
 	}
@@ -570,7 +556,7 @@ int server_run(const struct server_options *options)
 	signal(SIGPIPE, SIG_IGN);
 	tok_init();
 	make_id();
-	open_slot();
+	slot = metrics_realtime_take();
 	loop = ev_loop_new(EVBACKEND_EPOLL);
 	if (!loop)
 		return 1;

@@ -342,7 +342,8 @@ static void on_stop(int signo)
 	stopping = 1;
 }
 
-_Noreturn void worker_child(int jobs_fd, int to_master, struct worker_slot *slot, struct shm_child *line)
+_Noreturn void worker_child(int jobs_fd, int to_master, struct worker_slot *slot,
+			    struct scoreboard_child *line)
 {
 	static union {
 		struct portion head; /* for its alignment */

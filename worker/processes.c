@@ -11,7 +11,7 @@
 
 #include "fcgi/clock.h"
 #include "fcgi/log.h"
-#include "fcgi/shm.h"
+#include "fcgi/scoreboard.h"
 #include "fcgi/wake.h"
 
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 5000, YOUNG_MS = 1000, PLACES = 2 * WORKER_CHILDREN + 8 };
@@ -58,7 +58,7 @@ static void spawn(struct member *m)
 	pid_t master = getpid();
 
 	if (!m->run && !m->line)
-		m->line = shm_take_child(shm_pool);
+		m->line = scoreboard_take(scoreboard_pool);
 	m->started_ns = clock_ns();
 	m->respawn_at_ns = m->started_ns + BACKOFF_LAST_MS * 1000000LL;
 	if (!m->run && !m->line) {
@@ -141,14 +141,14 @@ static void ended(struct member *m, int status)
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	m->pid = 0;
 	atomic_store(&m->slot->portion, 0);
-	shm_free_child(m->line);
+	scoreboard_free(m->line);
 	m->line = NULL;
 	if (!m->run && portion)
 		on_end(portion, reason ? reason : why);
 	if (!m->wanted)
 		return;
 	if (!clean)
-		atomic_fetch_add(reason ? &shm->pools[shm_pool].killed : &shm->pools[shm_pool].respawns, 1);
+		atomic_fetch_add(reason ? &scoreboard()->killed : &scoreboard()->respawns, 1);
 	if (clean || reason || now - m->started_ns > YOUNG_MS * 1000000LL)
 		m->backoff_ms = 0;
 	else
@@ -283,7 +283,7 @@ void processes_reload(void)
 	want_none();
 	add_all();
 	signal_all(SIGTERM, true);
-	atomic_fetch_add(&shm->pools[shm_pool].reloads, 1);
+	atomic_fetch_add(&scoreboard()->reloads, 1);
 }
 
 void processes_dismiss(bool at_once)

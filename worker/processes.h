@@ -18,7 +18,7 @@ struct member {
 	bool wanted;       /* respawn when it ends */
 	void (*run)(void); /* what it does; NULL: it runs jobs */
 	struct worker_slot *slot;
-	struct shm_child *line;
+	struct scoreboard_child *line;
 	int64_t started_ns, respawn_at_ns;
 	int backoff_ms;
 };

@@ -17,6 +17,8 @@
 #include "fcgi/host.h"
 #include "fcgi/log.h"
 #include "fcgi/metrics.h"
+#include "fcgi/metrics.h"
+#include "fcgi/scoreboard.h"
 #include "fcgi/shm.h"
 #include "fcgi/tok.h"
 #include "worker/attempts.h"
@@ -503,8 +505,8 @@ int worker_run(const struct worker_options *options)
 	static const char patient[] = "-c statement_timeout=60000 -c jit=off -c client_min_messages=warning";
 	sigset_t signals;
 
-	shm_pool = POOL_WORKER;
-	if (shm_map(cfg.shm_file)) {
+	scoreboard_pool = POOL_WORKER;
+	if (shm_map(cfg.shm_file, metrics_version())) {
 		fprintf(stderr, "ashlar worker: SHM_FILE %s: %s\n", cfg.shm_file, strerror(errno));
 		return 1;
 	}
@@ -521,7 +523,7 @@ int worker_run(const struct worker_options *options)
 	signal(SIGPIPE, SIG_IGN);
 	signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	arena_init(&scratch, 64 * 1024);
-	atomic_store(&shm->pools[shm_pool].started_ns, clock_ns());
+	atomic_store(&scoreboard()->started_ns, clock_ns());
 	tok_init();
 	if (signal_fd < 0 || !processes_start(options, let_go, on_child_end))
 		return 1;

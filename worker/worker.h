@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fcgi/shm.h"
+#include "fcgi/scoreboard.h"
 
 enum {
 	WORKER_QUEUES = 16,
@@ -79,6 +79,7 @@ struct report {
 };
 
 /* Be a child; does not return. */
-_Noreturn void worker_child(int jobs_fd, int reports_fd, struct worker_slot *slot, struct shm_child *line);
+_Noreturn void worker_child(int jobs_fd, int reports_fd, struct worker_slot *slot,
+			    struct scoreboard_child *line);
 
 #endif

@@ -11,9 +11,18 @@
 #include "fcgi/log.h"
 #include "fcgi/metrics.h"
 #include "fcgi/req.h"
+#include "fcgi/scoreboard.h"
 #include "fcgi/shm.h"
 #include "fcgi/version.h"
 #include "handlers/shapes.h"
+
+/* Whether PostgreSQL has room to write, as the host was last told. */
+struct room {
+	_Atomic int64_t asked_ns; /* 0: never */
+	_Atomic int32_t is_full;
+};
+
+SHM_REGION(room, struct room, 1)
 
 /* clang-format off */
 static const char *const healths[] = { "healthy", "unhealthy", NULL };
@@ -77,14 +86,14 @@ static bool database_answers(struct req *rq)
  */
 static bool database_has_room(struct req *rq)
 {
-	int64_t now = clock_ns(), then = atomic_load(&shm->room_asked_ns);
+	int64_t now = clock_ns(), then = atomic_load(&room()->asked_ns);
 	PGresult *res;
 	bool ok;
 
 	if (then && now >= then && now - then < ROOM_NS)
-		return !atomic_load(&shm->is_full);
-	if (!atomic_compare_exchange_strong(&shm->room_asked_ns, &then, now))
-		return !atomic_load(&shm->is_full);
+		return !atomic_load(&room()->is_full);
+	if (!atomic_compare_exchange_strong(&room()->asked_ns, &then, now))
+		return !atomic_load(&room()->is_full);
 	rq->db_timeout_ms = PROBE_TIMEOUT_MS;
 	ok = !db_call(rq, &q_ready_room, true, &res) && db_bool(res, 0, "has_room");
 	if (!ok)
@@ -92,7 +101,7 @@ static bool database_has_room(struct req *rq)
 			rq->fail.reason ? rq->fail.reason : "it does not say why");
 	rq->fail = (struct failure){ 0 };
 	rq->may_rerun = false;
-	atomic_store(&shm->is_full, !ok);
+	atomic_store(&room()->is_full, !ok);
 	return ok;
 }
 
@@ -115,7 +124,7 @@ static enum err close_status(struct req *rq, bool healthy)
 
 static enum err health_get(struct req *rq)
 {
-	int64_t up_ns = clock_ns() - atomic_load(&shm->pools[shm_pool].started_ns);
+	int64_t up_ns = clock_ns() - atomic_load(&scoreboard()->started_ns);
 	bool db = database_answers(rq);
 
 	open_status(rq, db);
@@ -130,7 +139,7 @@ static enum err readiness_get(struct req *rq)
 
 	open_status(rq, db);
 	buf_fmt(&rq->out, ",\"components\":{\"database\":{\"status\":\"%s\"},\"cache\":{\"status\":\"%s\"}}",
-		healths[!db], healths[!shm]);
+		healths[!db], healths[!room()]);
 	return close_status(rq, db);
 }
 

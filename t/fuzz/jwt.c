@@ -15,6 +15,7 @@
 #include "fcgi/issuer.h"
 #include "fcgi/jwks.h"
 #include "fcgi/req.h"
+#include "fcgi/shm.h"
 #include "fcgi/tok.h"
 
 #define SECRET "the secret of the fuzzer, 32 bytes and more"
@@ -26,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 static const char keys[] = "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"a\","
 			   "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
 			   "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}]}";
-static struct jwks_flag flags[JWKS_MAX];
+static struct jwks_flag *flags;
 
 static const char *source(struct arena *a, const char *issuer)
 {
@@ -57,7 +58,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	cfg.jwt_secret = SECRET;
 	cfg.clerk_issuer = "https://clerk.example";
 	cfg.clerk_jwks_url = "https://clerk.example/keys";
-	jwks_use_flags(flags);
+	shm_map(NULL, 0);
+	flags = shm_at("jwks_flags");
 	cfg.clerk_role_claim = "metadata.role";
 	jwks_use_source(source);
 	issuer_use_source(no_row);

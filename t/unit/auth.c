@@ -183,9 +183,7 @@ static void test_contexts(void)
 
 int main(void)
 {
-	static struct shm memory;
-
-	shm = &memory;
+	shm_map(NULL, 0);
 	cfg.jwt_secret = "0123456789abcdef0123456789abcdef";
 	cfg.jwt_issuer = cfg.jwt_audience = "ashlar";
 	cfg.supabase_issuer = cfg.clerk_issuer = cfg.oidc_issuer = cfg.google_pubsub_audience = "";

@@ -2,6 +2,7 @@
  * The outbound client against a stub on loopback that this program forks.
  */
 #include "fcgi/http.h"
+#include "fcgi/shm.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -530,13 +531,12 @@ static void test_breaker(void)
 
 static void test_breaker_of_provider(void)
 {
-	static struct http_breaker table[HTTP_BREAKERS];
 	struct http_call call = { .provider = "stub", .url = url("/down"), .timeout_ms = 3000 };
 	struct http_answer out;
 	char name[16];
 	int i, found = 0;
 
-	http_use_breakers(table);
+	shm_map(NULL, 0); /* none that another test has used */
 	seen->requests = 0;
 	for (i = 0; i < HTTP_BREAKER_FAILURES; i++)
 		http_do(&arena, &call, &out);
@@ -555,7 +555,7 @@ static void test_breaker_of_provider(void)
 		found += http_breaker_find(name) != NULL;
 	}
 	is_int(found, HTTP_BREAKERS - 2, "there are HTTP_BREAKERS, and no more");
-	http_use_breakers(NULL);
+	shm_unmap();
 }
 
 /* Eight processes fail and probe the same breaker at once: never two probes under one lease. */

@@ -14,6 +14,7 @@
 
 #include "fcgi/b64url.h"
 #include "fcgi/config.h"
+#include "fcgi/shm.h"
 #include "t/unit/tap.h"
 
 static struct arena arena;
@@ -317,9 +318,8 @@ int main(void)
 	ec = EVP_EC_gen("P-256");
 	ec384 = EVP_EC_gen("P-384");
 	table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	flags = mmap(NULL, sizeof(*flags) * JWKS_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		     0);
-	jwks_use_flags(flags);
+	shm_map(NULL, 0);
+	flags = shm_at("jwks_flags");
 	jwks_use_source(read_it);
 
 	test_keys();

@@ -6,13 +6,14 @@
 
 #include <sys/mman.h>
 
+#include "fcgi/shm.h"
 #include "t/unit/tap.h"
 
 enum { SLOTS = 512, SET = 8, PROCESSES = 8 };
 
 static const int64_t S = 1000000000, MINUTE = 60 * S, T0 = 1000 * S;
 
-static struct shm_limit *table;
+static struct limit_slot *table;
 
 static void begin(void)
 {

@@ -8,6 +8,7 @@
 
 #include "fcgi/err.h"
 #include "fcgi/route.h"
+#include "fcgi/scoreboard.h"
 #include "fcgi/shm.h"
 #include "t/unit/tap.h"
 
@@ -25,7 +26,8 @@ static struct arena arena, lasting; /* the first is reset by begin() */
 
 static void begin(void)
 {
-	memset((void *)shm, 0, sizeof(*shm));
+	shm_unmap();
+	shm_map(NULL, 0);
 	arena_reset(&arena);
 }
 
@@ -101,15 +103,15 @@ static void test_pools(void)
 	const char *text;
 
 	begin();
-	shm->pools[0].children[0].pid = 1;
-	shm->pools[0].children[SHM_CHILDREN - 1].pid = 2;
-	shm->pools[0].children[0].busy_since_ns = 5;
-	shm->pools[0].children[7].busy_since_ns = 5;
-	shm->pools[1].respawns = 3;
-	shm->pools[1].killed = 4;
-	shm->pools[1].reloads = 5;
-	shm->pools[1].db_ns = 1500 * MS;
-	shm->pools[1].db_connects = 6;
+	scoreboard_of(0)->children[0].pid = 1;
+	scoreboard_of(0)->children[SCOREBOARD_CHILDREN - 1].pid = 2;
+	scoreboard_of(0)->children[0].busy_since_ns = 5;
+	scoreboard_of(0)->children[7].busy_since_ns = 5;
+	scoreboard_of(1)->respawns = 3;
+	scoreboard_of(1)->killed = 4;
+	scoreboard_of(1)->reloads = 5;
+	scoreboard_of(1)->db_ns = 1500 * MS;
+	scoreboard_of(1)->db_connects = 6;
 	text = written();
 	is_int((int)sample(text, "ashlar_children{pool=\"main\"}"), 2, "children of a pool");
 	is_int((int)sample(text, "ashlar_requests_in_flight{pool=\"main\"}"), 1,
@@ -120,7 +122,7 @@ static void test_pools(void)
 	is_int((int)sample(text, "ashlar_reloads_total{pool=\"slow\"}"), 5, "reloads");
 	ok(sample(text, "ashlar_db_seconds_total{pool=\"slow\"}") == 1.5, "time in the database, in seconds");
 	is_int((int)sample(text, "ashlar_db_connects_total{pool=\"slow\"}"), 6, "and connections");
-	shm->pools[0].db_ns = UINT64_MAX;
+	scoreboard_of(0)->db_ns = UINT64_MAX;
 	ok(sample(written(), "ashlar_db_seconds_total{pool=\"main\"}") > 1e10, "large numbers stay numbers");
 }
 
@@ -161,7 +163,7 @@ static void test_format(void)
 	regfree(&comment);
 	regfree(&value);
 	is_int(bad, 0, "every line has the form of a comment or a sample");
-	ok(samples > 3 * SHM_STATUSES, "and there are many: %d", samples);
+	ok(samples > 3 * 27, "and there are many: %d", samples);
 	is_int(strays, 0, "samples stand behind their family's comment");
 	is_int(twice, 0, "which comes once");
 }
@@ -223,15 +225,14 @@ static void test_many(void)
 	is_int((int)sample(text,
 			   arena_fmt(&arena,
 				     "ashlar_requests_total{method=\"GET\",route=\"/r%d\",status=\"200\"}",
-				     SHM_ROUTES - 2 - 2)),
+				     METRICS_ROUTES - 2 - 2)),
 	       1, "up to the last place");
-	is_int((int)sample(text, "ashlar_requests_total" NONE ",status=\"200\"}"), 2102 - (SHM_ROUTES - 1),
-	       "the others share one");
+	is_int((int)sample(text, "ashlar_requests_total" NONE ",status=\"200\"}"),
+	       2102 - (METRICS_ROUTES - 1), "the others share one");
 }
 
 int main(void)
 {
-	shm = mmap(NULL, sizeof(*shm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	arena_init(&arena, 65536);
 	arena_init(&lasting, 65536);
 	for (int i = 0; i < 2100; i++)

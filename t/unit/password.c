@@ -261,6 +261,8 @@ static void test_cost(void)
 	password_use_cost(QUICK);
 }
 
+static _Atomic uint64_t *hashers;
+
 static uint64_t place(pid_t pid, int64_t since_s)
 {
 	return (uint64_t)(uint32_t)pid << 32 | (uint32_t)since_s;
@@ -269,8 +271,8 @@ static uint64_t place(pid_t pid, int64_t since_s)
 /* Fill all places with a process that lives, or not. */
 static void fill(pid_t pid, int64_t since_s)
 {
-	for (int i = 0; i < SHM_HASHERS; i++)
-		shm->hashers[i] = place(pid, since_s);
+	for (int i = 0; i < PASSWORD_PLACES; i++)
+		hashers[i] = place(pid, since_s);
 }
 
 static void test_places(void)
@@ -282,10 +284,11 @@ static void test_places(void)
 	if (dead == 0)
 		_exit(0);
 	waitpid(dead, NULL, 0);
-	shm = calloc(1, sizeof(*shm));
+	shm_map(NULL, 0);
+	hashers = shm_at("hashers");
 
 	is_int(password_hash(&rq, "Zx7kqpwv", &hash), ERR_OK, "a free place is taken");
-	is_int((long long)shm->hashers[0], 0, "and given back");
+	is_int((long long)hashers[0], 0, "and given back");
 
 	fill(getppid(), now_s);
 	before_ns = clock_ns();
@@ -295,14 +298,13 @@ static void test_places(void)
 	is_str(rq.headers[0].value, "1", "in a second");
 	is_int(verify("Zx7kqpwv", NULL), ERR_UNAVAILABLE, "an unknown user waits for a place like others");
 
-	shm->hashers[0] = place(dead, now_s);
+	hashers[0] = place(dead, now_s);
 	is_int(password_hash(&rq, "Zx7kqpwv", &hash), ERR_OK,
 	       "the place of a process that died is taken over");
-	is_int((long long)shm->hashers[0], 0, "and given back");
-	shm->hashers[0] = place(getppid(), now_s - 3600);
+	is_int((long long)hashers[0], 0, "and given back");
+	hashers[0] = place(getppid(), now_s - 3600);
 	is_int(password_hash(&rq, "Zx7kqpwv", &hash), ERR_OK, "so is one that was held for an hour");
-	free(shm);
-	shm = NULL;
+	shm_unmap();
 }
 
 /* How many places are held by processes other than this one. */
@@ -310,8 +312,8 @@ static int held(void)
 {
 	int n = 0;
 
-	for (int i = 0; i < SHM_HASHERS; i++)
-		n += shm->hashers[i] != 0;
+	for (int i = 0; i < PASSWORD_PLACES; i++)
+		n += hashers[i] != 0;
 	return n;
 }
 
@@ -324,7 +326,8 @@ static void test_processes(void)
 	pid_t pids[PROCESSES];
 	int most = 0;
 
-	shm = mmap(NULL, sizeof(*shm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shm_map(NULL, 0);
+	hashers = shm_at("hashers");
 	for (int i = 0; i < PROCESSES; i++) {
 		fflush(stdout);
 		pids[i] = fork();
@@ -348,8 +351,7 @@ static void test_processes(void)
 	   PROCESSES, most);
 	is_int(password_hash(&rq, "Zx7kqpwv", &hash), ERR_OK,
 	       "killed in the middle of it, they leave their places to others");
-	munmap((void *)shm, sizeof(*shm));
-	shm = NULL;
+	shm_unmap();
 }
 
 int main(void)

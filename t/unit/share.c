@@ -78,8 +78,8 @@ static void test_shares(void)
 	has_str(rq.fail.message, "of this tenant", "and is told so");
 	is_int(ask_once(&slow, "other", 3), ERR_OK, "another tenant has its own");
 	is_int(ask_once(&quick, "acme", 1), ERR_OK, "what waits for nobody needs none");
-	is_int((int)shm->share_refusals[0], 1, "refusals are counted for the tenant");
-	is_int((int)shm->share_refusals[1], 1, "and for the caller");
+	is_int((int)share_refusals(0), 1, "refusals are counted for the tenant");
+	is_int((int)share_refusals(1), 1, "and for the caller");
 	end(first);
 	is_int(ask(&slow, "acme", 3), ERR_OK, "a process that died has none");
 	is_int(ask(&slow, "acme", 3), ERR_OK, "a request takes one share, however often it asks");
@@ -111,7 +111,7 @@ static void test_settings(void)
 
 int main(void)
 {
-	shm = mmap(NULL, sizeof(*shm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shm_map(NULL, 0);
 	cfg.request_timeout_s = 30;
 	arena_init(&rq.arena, 4096);
 	test_shares();

@@ -10,20 +10,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "fcgi/route.h"
 #include "t/unit/tap.h"
 
-static struct route rows[3] = {
-	{ GET, "/a", "app.t.a", &by_anyone, "" },
-	{ GET, "/b", "app.t.b", &by_anyone, "" },
-};
-const struct route *const route_tables[] = { rows, NULL };
+enum { COUNTERS = 1000, VERSION = 1 };
 
-/* The router looks at its tables once: what it has made of them is changed here. */
-static struct route *made(int i)
-{
-	return (struct route *)(uintptr_t)route_at(i);
-}
+SHM_REGION(b_counters, _Atomic uint64_t, COUNTERS)
+SHM_REGION(a_letters, char, 3)
 
 static char dir[] = "/tmp/ashlar-shm.XXXXXX", path[64], other[64];
 
@@ -54,17 +46,22 @@ static void rubbish(size_t n)
 	close(fd);
 }
 
-static void unmap(void)
-{
-	munmap((void *)shm, sizeof(*shm));
-	shm = NULL;
-}
-
 /* What shm_map says: 0, or errno. */
-static int map(const char *file)
+static int map_as(const char *file, uint64_t version)
 {
 	errno = 0;
-	return shm_map(file) ? errno : 0;
+	return shm_map(file, version) ? errno : 0;
+}
+
+static int map(const char *file)
+{
+	return map_as(file, VERSION);
+}
+
+/* What keeps a hash of the file from being another file's. */
+static uint64_t seed(void)
+{
+	return shm_hash(0, "");
 }
 
 static bool is_locked(void)
@@ -82,10 +79,13 @@ static void test_new(void)
 
 	is_int(map(path), 0, "a file that is not there is made");
 	ok(!stat(path, &st) && (st.st_mode & 07777) == 0600, "for its owner alone");
-	is_int(st.st_size, sizeof(*shm), "in its whole size");
-	ok(st.st_blocks * 512 >= (blkcnt_t)sizeof(*shm), "with all its pages: a full disk is found out now");
-	ok(shm->seed, "with a seed");
-	is_int((long long)shm->limits[SHM_LIMITS - 1].key, 0, "and zeros up to its end");
+	is_int(st.st_size, 64 + 64 + 8 * COUNTERS,
+	       "with its head and the regions, each of whole cache lines");
+	ok(st.st_blocks * 512 >= st.st_size, "with all its pages: a full disk is found out now");
+	is_int((long long)b_counters()[COUNTERS - 1], 0, "and zeros up to its end");
+	ok(a_letters() < (char *)b_counters() && a_letters() + 3 <= (char *)b_counters(),
+	   "by the names of the regions");
+	ok(shm_at("b_counters") == b_counters() && !shm_at("c"), "which find them");
 	ok(!is_locked(), "no lock is left on it");
 }
 
@@ -102,15 +102,14 @@ static int elsewhere(int (*fn)(void))
 	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static uint64_t seed;
+static uint64_t seen;
 
 static int map_and_count(void)
 {
-	shm = NULL;
-	if (shm_map(path) || shm->seed != seed)
+	if (shm_map(path, VERSION) || seed() != seen)
 		return 1;
-	atomic_fetch_add(&shm->pools[1].respawns, 7);
-	shm->limits[5].key = 5;
+	atomic_fetch_add(&b_counters()[1], 7);
+	a_letters()[2] = 'c';
 	return 0;
 }
 
@@ -123,56 +122,61 @@ static void test_shared(void)
 {
 	int before = hold();
 
-	seed = shm->seed;
+	seen = seed();
 	is_int(elsewhere(map_and_count), 0, "another process maps the same file, with the same seed");
-	is_int((long long)shm->pools[1].respawns, 7, "what it counts, this one sees");
-	is_int((long long)shm->limits[5].key, 5, "to the end");
+	is_int((long long)b_counters()[1], 7, "what it counts, this one sees");
+	is_int(a_letters()[2], 'c', "in each region");
 	ok(!was_replaced(before) && !is_locked(), "and the file is as it was");
 	elsewhere(map_nothing);
 	ok(!is_locked(), "a child that ends leaves no lock either");
-	unmap();
+	shm_unmap();
+	ok(!b_counters() && !shm_at("b_counters"), "unmapped, it is nowhere");
 	is_int(map(path), 0, "mapped again");
-	is_int((long long)shm->pools[1].respawns, 7, "it has what it had");
+	is_int((long long)b_counters()[1], 7, "it has what it had");
 }
 
 static void test_layouts(void)
 {
-	struct shm *held = shm;
+	_Atomic uint64_t *held = b_counters();
 	int before = hold();
 
-	made(1)->id = "app.t.c";
-	is_int(map(path), 0, "with other routes");
-	ok(was_replaced(before) && shm->pools[1].respawns == 0, "a new file takes the place of the old");
-	atomic_fetch_add(&held->pools[1].respawns, 1);
-	ok(held->pools[1].respawns == 8 && shm->pools[1].respawns == 0,
-	   "whoever has the old one keeps it for himself");
+	is_int(map_as(path, VERSION + 1), 0, "of another version");
+	ok(was_replaced(before) && b_counters()[1] == 0, "a new file takes the place of the old");
+	atomic_fetch_add(&held[1], 1);
+	ok(held[1] == 8 && b_counters()[1] == 0, "a process that has the old one keeps it");
 	before = hold();
-	unmap();
-	made(0)->method = POST;
-	ok(!map(path) && was_replaced(before), "another method is another route");
-	unmap();
+	shm_unmap();
+	ok(!map_as(path, VERSION + 1) && !was_replaced(before), "the same version keeps the file");
 	before = hold();
-	ok(!map(path) && !was_replaced(before), "the same routes keep the file");
-	unmap();
-	munmap((void *)held, sizeof(*held));
+	shm_unmap();
+	a_letters_region.bytes = 2;
+	ok(!map_as(path, VERSION + 1) && was_replaced(before),
+	   "a region of another size is another layout, even in as many lines");
+	a_letters_region.bytes = 3;
+	before = hold();
+	shm_unmap();
+	a_letters_region.name = "a_words";
+	ok(!map_as(path, VERSION + 1) && was_replaced(before), "and one of another name");
+	a_letters_region.name = "a_letters";
+	shm_unmap();
 
-	rubbish(sizeof(struct shm));
+	rubbish(64 + 64 + 8 * COUNTERS);
 	before = hold();
-	ok(!map(path) && was_replaced(before) && shm->pools[1].respawns == 0,
+	ok(!map(path) && was_replaced(before) && b_counters()[1] == 0,
 	   "a file of something else is replaced");
-	unmap();
+	shm_unmap();
 	rubbish(4);
 	before = hold();
 	ok(!map(path) && was_replaced(before), "a file of 4 bytes, too");
-	unmap();
-	is_int(truncate(path, sizeof(struct shm) - 1), 0, "one that lacks a byte");
+	shm_unmap();
+	is_int(truncate(path, 64 + 64 + 8 * COUNTERS - 1), 0, "one that lacks a byte");
 	before = hold();
 	ok(!map(path) && was_replaced(before), "is replaced");
-	unmap();
+	shm_unmap();
 	rubbish(0);
 	before = hold();
-	ok(!map(path) && !was_replaced(before) && shm->seed, "an empty file is filled in");
-	unmap();
+	ok(!map(path) && !was_replaced(before), "an empty file is filled in");
+	shm_unmap();
 }
 
 static void test_refusals(void)
@@ -182,13 +186,13 @@ static void test_refusals(void)
 	rubbish(4);
 	ok(!rename(path, other) && !symlink(other, path), "a link in the file's place");
 	is_int(map(path), ELOOP, "is refused");
-	ok(!shm && !stat(other, &st) && st.st_size == 4, "what it leads to is not touched");
+	ok(!b_counters() && !stat(other, &st) && st.st_size == 4, "what it leads to is not touched");
 	unlink(path);
 	unlink(other);
 	is_int(map("/nonexistent/folder/shared"), ENOENT, "a folder that is not there");
 	is_int(map(dir), EISDIR, "a folder for a file");
 	mkfifo(path, 0600);
-	ok(map(path) && !shm, "a pipe for a file");
+	ok(map(path) && !b_counters(), "a pipe for a file");
 	unlink(path);
 }
 
@@ -216,8 +220,8 @@ static void test_race(void)
 			if (fork() != 0)
 				continue;
 			close(gate[1]);
-			if (read(gate[0], &c, 1) == 0 && !shm_map(path))
-				seeds[i] = shm->seed;
+			if (read(gate[0], &c, 1) == 0 && !shm_map(path, VERSION))
+				seeds[i] = seed();
 			_exit(0);
 		}
 		close(gate[0]);
@@ -229,6 +233,11 @@ static void test_race(void)
 	}
 	is_int(different, 0, "processes that start at once all share one file");
 	munmap(seeds, PROCESSES * sizeof(*seeds));
+}
+
+static int count_on(void)
+{
+	return atomic_fetch_add(&b_counters()[1], 1) != 1;
 }
 
 static void test_hash(void)
@@ -244,11 +253,16 @@ static void test_hash(void)
 		   (a & 0xffff) != (shm_hash(1, "192.0.2.2") & 0xffff),
 	   "another text another, in all its bits");
 	ok(shm_hash(1, "") != 0, "none is 0");
-	unmap();
+	shm_unmap();
 	unlink(path);
 	map(path);
 	ok(a != shm_hash(1, "192.0.2.1"), "another file hashes otherwise");
-	unmap();
+	shm_unmap();
+	is_int(map(NULL), 0, "without a file");
+	b_counters()[1] = 1;
+	is_int(elsewhere(count_on), 0, "it is this process's and its children's");
+	is_int((long long)b_counters()[1], 2, "and shared with those");
+	shm_unmap();
 }
 
 int main(void)

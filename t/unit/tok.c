@@ -19,6 +19,7 @@
 #include "fcgi/issuer.h"
 #include "fcgi/jwks.h"
 #include "fcgi/req.h"
+#include "fcgi/shm.h"
 #include "t/unit/tap.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"
@@ -167,7 +168,7 @@ static char *jwk_of(EVP_PKEY *key, const char *kid, const char *more)
 
 /* The table, and the housekeeper's mark that it holds something new. */
 static char stored[16384];
-static struct jwks_flag flags[JWKS_MAX];
+static struct jwks_flag *flags;
 
 static const char *read_stored(struct arena *a, const char *issuer)
 {
@@ -898,7 +899,8 @@ int main(void)
 	rq.who.tenant_id = TID;
 	issuer_use_source(row_of);
 	jwks_use_source(read_stored);
-	jwks_use_flags(flags);
+	shm_map(NULL, 0);
+	flags = shm_at("jwks_flags");
 	tok_use_clock(test_clock);
 	tok_init();
 
