@@ -14,12 +14,18 @@
 #include <unistd.h>
 
 #include "fcgi/arena.h"
-#include "fcgi/limit.h"
 #include "fcgi/mailbox.h"
-#include "fcgi/seal.h"
-#include "fcgi/ticket.h"
+#include "fcgi/uuid.h"
 
 struct config cfg;
+
+static struct config_check *checks;
+
+void config_check(struct config_check *check)
+{
+	check->next = checks;
+	checks = check;
+}
 
 enum kind { TEXT, SECRET, INT, BOOL, LIST, CHOICE };
 
@@ -419,12 +425,6 @@ static void check_mail(struct report *r)
 
 static void check_contact(struct report *r)
 {
-	long max, window_s;
-
-	if (!limit_parse(cfg.contact_rate_limit, &max, &window_s))
-		mistake(r, "CONTACT_RATE_LIMIT",
-			"must be such as 5/hour (1 to 1000000 in a second, minute, hour or day), is \"%s\"",
-			cfg.contact_rate_limit);
 	if (*cfg.contact_webhook_url && !is_url(cfg.contact_webhook_url))
 		mistake(r, "CONTACT_WEBHOOK_URL", "must be an http:// or https:// URL");
 	if (*cfg.contact_webhook_url && strlen(cfg.contact_webhook_secret) < 16)
@@ -480,10 +480,12 @@ static void check_webhooks(struct report *r)
 /* What no single setting can tell. */
 static void check(struct report *r)
 {
-	const char *problem = seal_check(cfg.encryption_keys);
+	for (const struct config_check *c = checks; c; c = c->next) {
+		const char *problem = c->problem(*c->value);
 
-	if (problem)
-		mistake(r, "ENCRYPTION_KEYS", "%s", problem);
+		if (problem)
+			mistake(r, c->name, "%s", problem);
+	}
 	if (!is_url(cfg.public_url) || ends_with(cfg.public_url, "/"))
 		mistake(r, "PUBLIC_URL", "must be an https:// URL without a trailing slash, is \"%s\"",
 			cfg.public_url);

@@ -35,6 +35,28 @@ extern struct config cfg;
 int config_load(FILE *err);
 
 /*
+ * A module's check of a setting, which this module does not understand:
+ *
+ *	CONFIG_CHECK("ENCRYPTION_KEYS", cfg.encryption_keys, seal_check)
+ *
+ * problem(value) is what is wrong, in words that follow the setting's name; NULL: nothing.
+ */
+struct config_check {
+	const char *name, *const *value;
+	const char *(*problem)(const char *value);
+	struct config_check *next;
+};
+
+void config_check(struct config_check *check);
+
+#define CONFIG_CHECK(setting, field, fn)                                            \
+	static struct config_check fn##_of_setting = { setting, &field, fn, NULL }; \
+	__attribute__((constructor)) static void fn##_register(void)                \
+	{                                                                           \
+		config_check(&fn##_of_setting);                                     \
+	}
+
+/*
  * As config_load, but without asking for what only a server needs: DATABASE_URL
  * and a way to sign in.  For the offline commands.
  */

@@ -136,3 +136,12 @@ bool limit_parse(const char *text, long *max, long *window_s)
 	}
 	return false;
 }
+
+const char *limit_check(const char *text)
+{
+	long max, window_s;
+
+	return limit_parse(text, &max, &window_s)
+		       ? NULL
+		       : "must be such as 5/hour: 1 to 1000000 in a second, minute, hour or day";
+}

@@ -58,4 +58,7 @@ bool limit_is_over(struct limit_slot *table, uint32_t slots, uint64_t key, long 
  */
 bool limit_parse(const char *text, long *max, long *window_s);
 
+/* What is wrong with one, for people; NULL: nothing. */
+const char *limit_check(const char *text);
+
 #endif

@@ -81,6 +81,8 @@ const char *seal_check(const char *keys)
 	return duplicate ? duplicate : problem;
 }
 
+CONFIG_CHECK("ENCRYPTION_KEYS", cfg.encryption_keys, seal_check)
+
 /* The key of an id, or with NULL the one that seals. */
 static bool key_find(const char *id, struct key *out)
 {

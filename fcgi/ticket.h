@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "fcgi/arena.h"
+#include "fcgi/uuid.h"
 #include "fcgi/secret.h"
 
 /*
@@ -77,11 +78,5 @@ char *state_sign(struct arena *a, const char *purpose, const char *json, int ttl
 /* The payload of a state that state_sign made for this purpose and that is still valid, the arena's; else
  * NULL. */
 const char *state_verify(struct arena *a, const char *purpose, const char *state);
-
-/* A uuid as text to its 16 bytes; false when it is none. */
-bool uuid_bytes(const char *text, unsigned char out[16]);
-
-/* 16 bytes as a uuid in lower case; the arena's. */
-char *uuid_text(struct arena *a, const unsigned char bytes[16]);
 
 #endif

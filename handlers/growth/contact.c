@@ -65,6 +65,8 @@ static const struct shape receipt_shape = { "ContactReceipt", receipt_out };
 static const struct shape status_shape = { "ContactFormStatus", status_out };
 /* clang-format on */
 
+CONFIG_CHECK("CONTACT_RATE_LIMIT", cfg.contact_rate_limit, limit_check)
+
 /* The caller's address and the budget of each: the parameters ip, max and window_s, and *max and *window_s.
  */
 static void set_limit(struct req *rq, long *max, long *window_s)

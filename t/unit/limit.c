@@ -251,7 +251,8 @@ static void test_parse(void)
 		is_int(window_s, good[i].window_s, "… in so many seconds");
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		ok(!limit_parse(bad[i], &max, &window_s), "no budget: \"%s\"", bad[i]);
+		ok(!limit_parse(bad[i], &max, &window_s) && limit_check(bad[i]), "no budget: \"%s\"", bad[i]);
+	ok(!limit_check("5/hour"), "as a setting");
 }
 
 int main(void)
