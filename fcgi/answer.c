@@ -58,7 +58,7 @@ static void envelope_close(struct req *rq, const char *surface_tail)
 	rq->data_to = b->n;
 	if (rq->version > 1 && !is_bare(rq)) {
 		buf_text(b, ",\"meta\":{\"request_id\":");
-		jx_str(b, rq->id);
+		jx_str(b, rq->log.request_id);
 		buf_text(b, ",\"timestamp\":");
 		jx_timestamptz(b, clock_pg_us());
 		buf_fmt(b, ",\"version\":\"v%d\"}}", rq->version);
@@ -504,7 +504,7 @@ static void write_details(struct req *rq, struct buf *b)
 		if (b->n > from)
 			buf_char(b, ',');
 		buf_text(b, "\"request_id\":");
-		jx_str(b, rq->id);
+		jx_str(b, rq->log.request_id);
 	}
 }
 
@@ -763,7 +763,7 @@ void answer_head(struct req *rq, struct buf *b)
 	if (!has_cache)
 		buf_text(b, rq->updated_us ? "Cache-Control: private, no-cache\r\n"
 					   : "Cache-Control: no-store\r\n");
-	add_header(b, "X-Request-ID", rq->id);
+	add_header(b, "X-Request-ID", rq->log.request_id);
 	buf_text(b, "X-API-Version: v");
 	jx_int(b, rq->version);
 	buf_text(b, "\r\n");

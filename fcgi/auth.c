@@ -296,7 +296,7 @@ static const char *note_of(struct req *rq)
 		jx_text(&b, agent, strnlen(agent, MAX_USER_AGENT));
 	}
 	buf_text(&b, ",\"request_id\":");
-	jx_str(&b, rq->id);
+	jx_str(&b, rq->log.request_id);
 	buf_text(&b, ",\"route\":");
 	jx_str(&b, rq->route->id);
 	if (rq->who.kind == BEARER) {

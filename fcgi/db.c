@@ -450,8 +450,8 @@ static enum err take(struct req *rq, const struct pending *p, PGresult *res, PGr
 		break;
 	case PGRES_PIPELINE_ABORTED: break;
 	default:
-		rq->doing = arena_fmt(&rq->arena, "%s %s", p->what == P_PREPARE ? "preparing" : "running",
-				      p->s ? p->s->name : "the transaction's end");
+		rq->log.doing = arena_fmt(&rq->arena, "%s %s", p->what == P_PREPARE ? "preparing" : "running",
+					  p->s ? p->s->name : "the transaction's end");
 		if (!rq->fail.err)
 			is_stale = refusal_read(rq, res) || is_stale;
 	}
@@ -576,7 +576,7 @@ static enum err call(struct req *rq, const struct query *q, bool total, const ch
 	/* Whose the request is its handler knows by now (oauth.c); the others' share is taken already. */
 	if (rq->shares_late && share_take(rq))
 		return rq->fail.err;
-	rq->doing = q->name;
+	rq->log.doing = q->name;
 	db_open();
 	if (!conn)
 		return refusal_unavailable(rq, "not connected");
@@ -675,7 +675,7 @@ enum err db_finish(struct req *rq, bool commit)
 enum err db_enter(struct req *rq)
 {
 	struct failure before = rq->fail;
-	const char *doing = rq->doing;
+	const char *doing = rq->log.doing;
 
 	rq->fail = (struct failure){ 0 };
 	db_open();
@@ -689,7 +689,7 @@ enum err db_enter(struct req *rq)
 	if (receive(rq, NULL))
 		return rq->fail.err;
 	rq->fail = before;
-	rq->doing = doing;
+	rq->log.doing = doing;
 	return ERR_OK;
 }
 

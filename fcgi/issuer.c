@@ -269,7 +269,7 @@ static enum err row_read(struct req *rq, const char *name, struct issuer_row *ou
 		if (sealed) {
 			out->secret = seal_open(&rq->arena, "issuer", out->tenant_id, sealed);
 			if (!out->secret)
-				log_msg(LOG_ERROR, rq,
+				log_msg(LOG_ERROR, &rq->log,
 					"the secret of issuer %s of tenant %s cannot be opened", out->id,
 					out->tenant_id);
 		}
@@ -308,7 +308,8 @@ static bool slot_fill(struct req *rq, struct slot *slot, const struct digest *d,
 	       put(slot->role_claim, sizeof(slot->role_claim), row->role_claim) &&
 	       put(slot->max_role, sizeof(slot->max_role), row->max_role);
 	if (!fits || !(row->secret ? strlen(row->secret) >= ISSUER_MIN_SECRET : row->jwks_url != NULL)) {
-		log_msg(LOG_WARNING, rq, "issuer %s of tenant %s cannot be used", row->id, row->tenant_id);
+		log_msg(LOG_WARNING, &rq->log, "issuer %s of tenant %s cannot be used", row->id,
+			row->tenant_id);
 		slot_clear(slot);
 		return false;
 	}

@@ -16,6 +16,7 @@
 #include "fcgi/buf.h"
 #include "fcgi/err.h"
 #include "fcgi/field.h"
+#include "fcgi/log.h"
 #include "fcgi/route.h"
 
 struct json_object;
@@ -77,8 +78,7 @@ struct req {
 	const char *path;         /* percent-encoded, without the query */
 	const char *query_string; /* "" when there is none */
 	const char *ip;           /* the client's address as nginx knows it */
-	const char *id;           /* X-Request-ID */
-	char trace_id[33], span_id[17];
+	struct log_context log;   /* X-Request-ID, traceparent, and what is being done */
 	const char *body;
 	size_t body_len;
 	struct json_object *json; /* the parsed body, or NULL */
@@ -140,7 +140,6 @@ struct req {
 	bool shares_late;                     /* whose slow request this is its handler finds out (oauth.c) */
 
 	/* for the log */
-	const char *doing; /* "preparing project_list": the stage, printed in every error line */
 	int64_t start_ns, db_ns;
 	long limit, limit_left, limit_reset_s; /* the rate limit's state; limit 0: off */
 	long limit_window_s;                   /* 0: a minute */

@@ -20,7 +20,7 @@
 #include "fcgi/json.h"
 #include "fcgi/key_use.h"
 #include "fcgi/limit.h"
-#include "fcgi/log.h"
+#include "fcgi/request_log.h"
 #include "fcgi/metrics.h"
 #include "fcgi/nearest.h"
 #include "fcgi/qs.h"
@@ -103,10 +103,10 @@ static void trace(struct req *rq)
 	if (parent && strlen(parent) >= 55 && parent[2] == '-' && parent[35] == '-' && parent[52] == '-' &&
 	    is_hex(parent, 2) && is_hex(parent + 3, 32) && is_hex(parent + 36, 16) &&
 	    strncmp(parent, "ff", 2) && strspn(parent + 3, "0") < 32)
-		memcpy(rq->trace_id, parent + 3, 32);
+		memcpy(rq->log.trace_id, parent + 3, 32);
 	else
-		hex(rq->trace_id, 32, "0123456789abcdef");
-	hex(rq->span_id, 16, "0123456789abcdef");
+		hex(rq->log.trace_id, 32, "0123456789abcdef");
+	hex(rq->log.span_id, 16, "0123456789abcdef");
 }
 
 static void split_uri(struct req *rq)
@@ -357,12 +357,12 @@ enum err serve_begin(struct req *rq)
 	struct failure refused;
 	enum err rc, limited;
 
-	rq->doing = "routing";
+	rq->log.doing = "routing";
 	rq->start_ns = clock_ns();
 	/* Copied, since the log is written when the answer is sent and the environment gone. */
 	rq->ip = copy(rq, req_param(rq, "REMOTE_ADDR"));
 	rq->method_name = copy(rq, req_param(rq, "REQUEST_METHOD"));
-	rq->id = request_id(rq);
+	rq->log.request_id = request_id(rq);
 	trace(rq);
 	split_uri(rq);
 	rc = find_route(rq);
@@ -373,7 +373,7 @@ enum err serve_begin(struct req *rq)
 	 * Credentials before the limit, since they say whose it is; but what they lack is
 	 * told after it: an unknown caller has the address's, which keeps guessers away.
 	 */
-	rq->doing = "checking the credentials";
+	rq->log.doing = "checking the credentials";
 	if (!rc || rc == ERR_METHOD_NOT_ALLOWED || rc == ERR_NOT_FOUND) {
 		enum err credentials = auth_check(rq);
 
@@ -381,7 +381,7 @@ enum err serve_begin(struct req *rq)
 	}
 	rc = rc ? rc : check_queued(rq);
 	refused = rq->fail;
-	rq->doing = "counting the request";
+	rq->log.doing = "counting the request";
 	limited = rq->method == OPTIONS ? ERR_OK : take_from_limit(rq);
 	if (limited)
 		return limited;
@@ -561,7 +561,7 @@ static enum err read_input(struct req *rq)
 	struct failure unknown;
 	enum err rc, path;
 
-	rq->doing = "checking the input";
+	rq->log.doing = "checking the input";
 	rq->values_cap = nparams + nquery + nbody + 8;
 	rq->values = arena_alloc(&rq->arena, rq->values_cap * sizeof(*rq->values));
 	path = read_path(rq, rq->values);
@@ -630,7 +630,7 @@ static enum err run_once(struct req *rq)
 {
 	enum err rc;
 
-	rq->doing = "running the handler";
+	rq->log.doing = "running the handler";
 	rc = rq->route->run ? rq->route->run(rq) : req_answer(rq, rq->route->sql);
 	/* A handler that asked the database nothing has not asked who calls either. */
 	rc = ask_who_calls(rq, rc);
@@ -700,6 +700,6 @@ void serve_end(struct req *rq)
 {
 	metrics_count(rq->route ? rq->match.index : METRICS_NO_ROUTE, rq->status, clock_ns() - rq->start_ns);
 	atomic_fetch_add_explicit(&scoreboard()->db_ns, (uint64_t)rq->db_ns, memory_order_relaxed);
-	log_request(rq);
+	request_log(rq);
 	key_use_note(rq);
 }

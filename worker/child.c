@@ -3,6 +3,7 @@
  */
 #include "build/sql/runtime/worker.h"
 #include "worker/worker.h"
+#include "worker/job_log.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -93,7 +94,7 @@ static void begin(const struct job *job, const struct job_kind *kind)
 	rq.path = route.path;
 	rq.query_string = rq.ip = "";
 	rq.version = 1;
-	rq.id = job->id;
+	rq.log.request_id = job->id;
 	rq.who.tenant_id = job->tenant_id;
 	values[0] = job->tenant_id;
 	values[1] = job->id;
@@ -101,7 +102,7 @@ static void begin(const struct job *job, const struct job_kind *kind)
 	values[3] = attempt_text(job);
 	rq.door = &q_job_enter;
 	rq.door_values = values;
-	rq.doing = kind->name;
+	rq.log.doing = kind->name;
 }
 
 /* An array of texts that hold nothing to be quoted, as PostgreSQL reads it. */
@@ -209,19 +210,20 @@ static void report_to_complete(uint64_t portion, const struct job *job)
 	send_report(offsetof(struct report, error));
 }
 
-static void log_end(const struct job *job, size_t n, enum log_level level, const char *outcome,
-		    const char *error)
+static void log_attempt(const struct job *job, size_t n, enum log_level level, const char *outcome,
+			const char *error)
 {
-	log_job(level, &rq,
-		&(struct log_job){ .id = job->id,
-				   .kind = job->kind,
-				   .queue = job->queue,
-				   .tenant = job->tenant_id,
-				   .attempt = job->attempt,
-				   .jobs = (int)n,
-				   .wait_ns = (int64_t)(job->wait_ms * 1e6),
-				   .outcome = outcome,
-				   .error = error });
+	job_log(level, &(struct job_log){ .duration_ns = clock_ns() - rq.start_ns,
+					  .db_ns = rq.db_ns,
+					  .id = job->id,
+					  .kind = job->kind,
+					  .queue = job->queue,
+					  .tenant = job->tenant_id,
+					  .attempt = job->attempt,
+					  .jobs = (int)n,
+					  .wait_ns = (int64_t)(job->wait_ms * 1e6),
+					  .outcome = outcome,
+					  .error = error });
 }
 
 static void tell_failure(uint64_t portion, const struct job *job, bool was_lost)
@@ -238,11 +240,11 @@ static void tell_failure(uint64_t portion, const struct job *job, bool was_lost)
 	report.error[len] = '\0';
 	send_report(offsetof(struct report, error) + len + 1);
 	metrics_count_jobs(was_lost ? 3 : again ? 1 : 2, 1, clock_ns() - rq.start_ns);
-	log_end(job, 1, was_lost || again ? LOG_WARNING : LOG_ERROR,
-		was_lost ? "lost"
-		: again  ? "retried"
-			 : "failed",
-		text);
+	log_attempt(job, 1, was_lost || again ? LOG_WARNING : LOG_ERROR,
+		    was_lost ? "lost"
+		    : again  ? "retried"
+			     : "failed",
+		    text);
 }
 
 static void run_portion(uint64_t number, size_t n)
@@ -257,11 +259,12 @@ static void run_portion(uint64_t number, size_t n)
 		tell_failure(number, &jobs[0], false);
 	} else if (!run(kind, jobs, n, &was_lost, &to_complete)) {
 		metrics_count_jobs(0, n, clock_ns() - rq.start_ns);
-		log_end(&jobs[0], n, LOG_INFO, "completed", NULL);
+		log_attempt(&jobs[0], n, LOG_INFO, "completed", NULL);
 	} else if (n == 1) {
 		tell_failure(number, &jobs[0], was_lost);
 	} else {
-		log_msg(LOG_WARNING, &rq, "%zu jobs %s at once: %s; now one by one", n, kind->name, why());
+		log_msg(LOG_WARNING, &rq.log, "%zu jobs %s at once: %s; now one by one", n, kind->name,
+			why());
 		for (size_t i = 0; i < n; i++) {
 			arena_reset(&rq.arena);
 			if (run(kind, &jobs[i], 1, &was_lost, &to_complete))

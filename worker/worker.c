@@ -3,6 +3,7 @@
  * and looks after what its children do.  One loop, which waits for nothing but all of it at once.
  */
 #include "worker/worker.h"
+#include "worker/job_log.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -71,8 +72,8 @@ static void fail_all(struct portion_of_work *p, const char *why)
 
 		failures_add(&p->jobs[i], master.id, why, true, -1);
 		metrics_count_jobs(again ? 1 : 2, 1, 0);
-		log_job(again ? LOG_WARNING : LOG_ERROR, NULL,
-			&(struct log_job){ .id = p->jobs[i].id,
+		job_log(again ? LOG_WARNING : LOG_ERROR,
+			&(struct job_log){ .id = p->jobs[i].id,
 					   .kind = p->kind,
 					   .queue = claims_queue(p->queue),
 					   .tenant = p->jobs[i].tenant_id,

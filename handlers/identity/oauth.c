@@ -133,7 +133,7 @@ static enum err go_back_failed(struct req *rq, const char *page, const char *des
 	struct buf url;
 
 	if (reason)
-		log_msg(LOG_WARNING, rq, "signing in with Google failed: %s", reason);
+		log_msg(LOG_WARNING, &rq->log, "signing in with Google failed: %s", reason);
 	buf_init(&url, &rq->arena, 512);
 	buf_text(&url, page);
 	if (!strchr(page, '?'))

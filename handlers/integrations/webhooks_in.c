@@ -167,7 +167,7 @@ static X509_STORE *apple_roots(struct req *rq)
 	if (!roots) {
 		roots = apple_roots_read(cfg.apple_root_ca, &problem);
 		if (!roots)
-			log_msg(LOG_ERROR, rq, "APPLE_ROOT_CA: %s: %s", cfg.apple_root_ca, problem);
+			log_msg(LOG_ERROR, &rq->log, "APPLE_ROOT_CA: %s: %s", cfg.apple_root_ca, problem);
 	}
 	return roots;
 }

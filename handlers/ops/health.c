@@ -72,7 +72,7 @@ static bool database_answers(struct req *rq)
 	rq->db_timeout_ms = PROBE_TIMEOUT_MS;
 	ok = !db_call(rq, &q_ready_check, true, &res) && db_bool(res, 0, "ready");
 	if (!ok)
-		log_msg(LOG_WARNING, rq, "%s",
+		log_msg(LOG_WARNING, &rq->log, "%s",
 			rq->fail.reason ? rq->fail.reason : "the database is not ready");
 	rq->fail = (struct failure){ 0 };
 	rq->may_rerun = false;
@@ -97,7 +97,7 @@ static bool database_has_room(struct req *rq)
 	rq->db_timeout_ms = PROBE_TIMEOUT_MS;
 	ok = !db_call(rq, &q_ready_room, true, &res) && db_bool(res, 0, "has_room");
 	if (!ok)
-		log_msg(LOG_ERROR, rq, "PostgreSQL cannot write: %s",
+		log_msg(LOG_ERROR, &rq->log, "PostgreSQL cannot write: %s",
 			rq->fail.reason ? rq->fail.reason : "it does not say why");
 	rq->fail = (struct failure){ 0 };
 	rq->may_rerun = false;

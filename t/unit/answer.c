@@ -89,7 +89,7 @@ static void begin_with(const struct route *route, int version, const char *name,
 		.params = params,
 		.method = route ? route->method : GET,
 		.path = "/api/v1/app/things",
-		.id = "request-1",
+		.log = { .request_id = "request-1" },
 		.route = route,
 		.version = version,
 		.start_ns = clock_ns(),
@@ -928,7 +928,7 @@ static void test_injection(void)
 
 		begin(&app, 1);
 		rq.status = 200;
-		rq.id = hostile[i];
+		rq.log.request_id = hostile[i];
 		req_set_header(&rq, "X-Name", hostile[i]);
 		text_of_head = head();
 		is_str(strstr(text_of_head, "\r\n\r\n"), "\r\n\r\n",

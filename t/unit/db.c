@@ -442,7 +442,7 @@ static void test_errors(void)
 			       "  PostgreSQL's own words are not for the client");
 		}
 	}
-	is_str(rq.doing, "running ready_check", "what was being done is known");
+	is_str(rq.log.doing, "running ready_check", "what was being done is known");
 	begin(POST);
 	tell('E', "ready_check", REFUSE, "23505");
 	snprintf(stage->constraint, sizeof(stage->constraint), "things_name_unique");
@@ -470,7 +470,7 @@ static void test_preparing(void)
 	begin(GET);
 	tell('P', "ready_check", REFUSE, "42601");
 	is_str(call(true), "INTERNAL_ERROR", "a query that cannot be prepared");
-	is_str(rq.doing, "preparing ready_check", "is told from one that cannot be run");
+	is_str(rq.log.doing, "preparing ready_check", "is told from one that cannot be run");
 	is_str(seen(), "P enter_user|P ready_check|B enter_user|B ready_check|S|",
 	       "it was sent with the others");
 	begin(GET);

@@ -13,6 +13,7 @@
 #include "fcgi/config.h"
 #include "fcgi/json.h"
 #include "fcgi/req.h"
+#include "fcgi/request_log.h"
 #include "t/unit/tap.h"
 
 static const struct route route = { GET, "/api/v1/app/things/{id}", "app.things.get", &by_user, "" };
@@ -59,15 +60,14 @@ static void begin(void)
 
 	arena_reset(&arena);
 	rq = (struct req){ .arena = arena,
-			   .id = "request-1",
+			   .log = { .request_id = "request-1", .doing = "preparing thing_get" },
 			   .method = GET,
 			   .method_name = "GET",
 			   .ip = "192.0.2.1",
 			   .route = &route,
 			   .status = 200,
 			   .start_ns = clock_ns() - 1500000,
-			   .db_ns = 250000,
-			   .doing = "preparing thing_get" };
+			   .db_ns = 250000 };
 	rq.out.n = 123;
 }
 
@@ -77,12 +77,12 @@ static void test_request(void)
 	const char *at;
 
 	begin();
-	memcpy(rq.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736", 33);
-	memcpy(rq.span_id, "00f067aa0ba902b7", 17);
+	memcpy(rq.log.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736", 33);
+	memcpy(rq.log.span_id, "00f067aa0ba902b7", 17);
 	rq.who.kind = BEARER;
 	rq.who.subject = "user_123";
 	rq.who.tenant_id = "tenant-1";
-	log_request(&rq);
+	request_log(&rq);
 	tree = line();
 	if (!ok(tree, "a request is one line of JSON"))
 		return;
@@ -118,7 +118,7 @@ static void test_levels(void)
 	for (size_t i = 0; i < sizeof(levels) / sizeof(*levels); i++) {
 		begin();
 		rq.status = levels[i].status;
-		log_request(&rq);
+		request_log(&rq);
 		is_str(member(line(), "level"), levels[i].level, "%d is of level %s", levels[i].status,
 		       levels[i].level);
 	}
@@ -129,7 +129,7 @@ static void test_levels(void)
 	rq.status = 404;
 	req_fail_field(&rq, ERR_NOT_FOUND, "path", "no");
 	rq.fail.reason = "for the log";
-	log_request(&rq);
+	request_log(&rq);
 	{
 		struct json_object *tree = line();
 
@@ -145,7 +145,7 @@ static void test_levels(void)
 	cfg.log_level = "warning";
 	log_init("api-test");
 	begin();
-	log_request(&rq);
+	request_log(&rq);
 	log_msg(LOG_INFO, NULL, "quiet");
 	is_str(lines(), "", "what is below the level is not logged");
 	log_msg(LOG_WARNING, NULL, "loud");
@@ -161,7 +161,7 @@ static void test_events(void)
 	struct json_object *tree;
 
 	begin();
-	log_msg(LOG_ERROR, &rq, "%s failed: %d", "it", 7);
+	log_msg(LOG_ERROR, &rq.log, "%s failed: %d", "it", 7);
 	tree = line();
 	is_str(member(tree, "message"), "it failed: 7", "an event's message");
 	is_str(member(tree, "request_id"), "request-1", "the request it belongs to");
@@ -192,18 +192,18 @@ static void test_hostile(void)
 		struct json_object *tree;
 
 		begin();
-		rq.id = rq.method_name = rq.ip = rq.who.subject = rq.who.tenant_id = text;
+		rq.log.request_id = rq.method_name = rq.ip = rq.who.subject = rq.who.tenant_id = text;
 		rq.who.kind = BEARER;
 		rq.status = 500;
 		req_fail_field(&rq, ERR_INTERNAL, text, "%s", text);
 		rq.fail.reason = text;
-		rq.doing = text;
-		log_request(&rq);
+		rq.log.doing = text;
+		request_log(&rq);
 		tree = line();
 		ok(tree, "hostile text %zu is inside of one line", i);
 		is_str(member(tree, "level"), "error", "  which it does not change");
 		ok(!member(tree, "fake"), "  nor add to");
-		log_msg(LOG_ERROR, &rq, "%s", text);
+		log_msg(LOG_ERROR, &rq.log, "%s", text);
 		ok(line(), "  also in an event");
 	}
 }
@@ -217,14 +217,14 @@ static void test_long(const char *what, char c)
 	memset(text, c, 100000);
 	text[100000] = '\0';
 	begin();
-	rq.id = "request-1";
+	rq.log.request_id = "request-1";
 	rq.method_name = rq.ip = rq.who.subject = text;
 	rq.who.tenant_id = "tenant-1";
 	rq.who.kind = BEARER;
 	rq.status = 500;
 	req_fail_field(&rq, ERR_INTERNAL, text, "%s", text);
 	rq.fail.reason = text;
-	log_request(&rq);
+	request_log(&rq);
 	tree = line();
 	ok(tree, "much of %s is cut to a line that a pipe takes in one piece", what);
 	is_str(member(tree, "status"), "500", "  the status is there");
@@ -232,7 +232,7 @@ static void test_long(const char *what, char c)
 	is_str(member(tree, "request_id"), "request-1", "  and the id");
 	ok(member(tree, "method") && strlen(member(tree, "method")) >= 100, "  and much of what was long");
 
-	log_msg(LOG_ERROR, &rq, "%s", text);
+	log_msg(LOG_ERROR, &rq.log, "%s", text);
 	tree = line();
 	ok(tree && member(tree, "message") && strlen(member(tree, "message")) >= 100,
 	   "  an event is cut, not lost");
@@ -257,7 +257,7 @@ static void test_secrets(void)
 	};
 	rq.status = 500;
 	req_fail(&rq, ERR_INTERNAL, "eyJsecret");
-	log_request(&rq);
+	request_log(&rq);
 	text = lines();
 	ok(*text && !strstr(text, "eyJsecret"), "headers, path, query, body and session are not logged");
 }
@@ -284,7 +284,7 @@ static void test_processes(void)
 		begin();
 		rq.method_name = rq.ip = text;
 		for (int i = 0; i < LINES; i++)
-			log_request(&rq);
+			request_log(&rq);
 		_exit(0);
 	}
 	while (good < PROCESSES * LINES && (k = read(pipe_fds[0], all + n, sizeof(all) - 1 - n)) > 0)
