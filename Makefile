@@ -13,16 +13,16 @@ SANITIZE = $(if $(FUZZ),fuzzer-no-link$(,))address,undefined
 HARDEN   = $(if $(SAN)$(FUZZ),-O1 -fsanitize=$(SANITIZE) -fno-sanitize-recover=all,$(if $(COV),-O0 --coverage,\
              -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE))
 # gcc's warnings are errors; clang, which only fuzzing takes, has others.
-CFLAGS   = -std=gnu11 -g $(HARDEN) -fno-omit-frame-pointer -Wall -Wextra -Wshadow -Wstrict-prototypes \
+CFLAGS   = -std=gnu11 -g $(HARDEN) -fno-omit-frame-pointer -fvisibility=hidden -Wall -Wextra -Wshadow -Wstrict-prototypes \
            -Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wvla -Wundef $(if $(FUZZ),,-Werror) \
            -Wno-missing-field-initializers # tables name what they set; the rest is zero
-CPPFLAGS = -D_GNU_SOURCE -I. -include fcgi/banned.h $(shell pkg-config --cflags $(PACKAGES)) -MMD -MP
+CPPFLAGS = -D_GNU_SOURCE -I. -include lib/base/banned.h $(shell pkg-config --cflags $(PACKAGES)) -MMD -MP
 LDFLAGS  = $(if $(SAN)$(FUZZ),-fsanitize=$(SANITIZE),$(if $(COV),--coverage) -pie -Wl$(,)-z$(,)relro$(,)-z$(,)now)
 LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lev -lm
 ,       := ,
 
 QUERIES  = $(patsubst sql/queries/%.sql,build/sql/%,$(wildcard sql/queries/*/*.sql))
-SRC      = $(wildcard fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) build/routes.c build/passwords.c build/mail_templates.c
+SRC      = $(wildcard lib/*/*.c fcgi/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) build/routes.c build/passwords.c build/mail_templates.c
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
 CMD_OBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/*.c) build/embedded.c)
 SQL_DIRS = sql/setup sql/migrations sql/functions sql/search sql/sample sql/scale

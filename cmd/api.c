@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 #include "fcgi/answer.h"
-#include "fcgi/config.h"
-#include "fcgi/log.h"
 #include "fcgi/pool.h"
 #include "fcgi/route.h"
-#include "fcgi/scoreboard.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
+#include "lib/host/scoreboard.h"
 
 static const char *pool_name = "main", *processes, *socket_path;
 
@@ -52,9 +52,10 @@ int cmd_api(int argc, char **argv)
 		cmd_misuse(&usage, "--pool must be main, slow or hash");
 	pool.name = pool_name;
 	pool.socket = socket_path;
-	pool.processes = processes && strcmp(processes, "auto")
-				 ? (int)cmd_number(&usage, "--processes", processes, 1, SCOREBOARD_CHILDREN / 2)
-				 : children_of(pool.number);
+	pool.processes =
+		processes && strcmp(processes, "auto")
+			? (int)cmd_number(&usage, "--processes", processes, 1, SCOREBOARD_CHILDREN / 2)
+			: children_of(pool.number);
 	cmd_config_server();
 	log_init(process_names[pool.number]);
 	router_init();

@@ -20,8 +20,8 @@
 
 #include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
-#include "fcgi/arena.h"
-#include "fcgi/buf.h"
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
 
 static const struct cmd_usage backup_usage = {
 	"backup FILE",

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fcgi/config.h"
+#include "lib/host/config.h"
 #include "worker/mail_render.h"
 
 /*

@@ -7,10 +7,10 @@
 #include <stdarg.h>
 
 #include "build/sql/runtime/owner.h"
-#include "fcgi/arena.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/utf8.h"
+#include "lib/base/arena.h"
+#include "lib/base/utf8.h"
+#include "lib/host/config.h"
 
 /* The connection and its results, for the life of the process: every way out ends in release(). */
 static struct arena memory;

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 
 #include "fcgi/query.h"
-#include "fcgi/email.h"
+#include "lib/base/email.h"
 
 int cmd_api(int argc, char **argv);
 int cmd_audit(int argc, char **argv);

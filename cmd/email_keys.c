@@ -2,7 +2,7 @@
  * Keys for the addresses that are there: part of ashlar migrate.
  *
  * PostgreSQL makes those that are ASCII, a few thousand rows at a time; the
- * others come here for fcgi/email.h to judge.  Where several are one, the first
+ * others come here for lib/base/email.h to judge.  Where several are one, the first
  * has the key, in the order of email_keys_left(), and who had one before keeps it.
  * Nothing is merged or deleted: who gets none is found by the spelling that is
  * stored, and said to the operator each time.
@@ -10,8 +10,8 @@
 #include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
 
-#include "fcgi/arena.h"
-#include "fcgi/jx.h"
+#include "lib/base/arena.h"
+#include "lib/base/jx.h"
 
 enum { PORTION = 1000 };
 

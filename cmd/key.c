@@ -10,11 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fcgi/array.h"
-#include "fcgi/arena.h"
-#include "fcgi/buf.h"
-#include "fcgi/ticket.h"
 #include "handlers/tenancy/origin.h"
+#include "lib/base/arena.h"
+#include "lib/base/array.h"
+#include "lib/base/buf.h"
+#include "lib/crypto/ticket.h"
 
 static const char *type, *name = "from the command line", *origins = "", *tenant, *keep;
 

@@ -11,11 +11,11 @@
 
 #include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
-#include "fcgi/arena.h"
-#include "fcgi/buf.h"
-#include "fcgi/config.h"
-#include "fcgi/json.h"
-#include "fcgi/seal.h"
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/json.h"
+#include "lib/crypto/seal.h"
+#include "lib/host/config.h"
 #include "providers/mime.h"
 #include "worker/mail_render.h"
 

@@ -13,8 +13,8 @@
 #include <openssl/sha.h>
 #include <time.h>
 
-#include "fcgi/jx.h"
 #include "handlers/permissions.h"
+#include "lib/base/jx.h"
 
 enum { HEX_SIZE = 2 * SHA256_DIGEST_LENGTH + 1 };
 

@@ -5,9 +5,9 @@
 #include "cmd/cmd.h"
 
 #include "fcgi/answer.h"
-#include "fcgi/config.h"
-#include "fcgi/log.h"
 #include "fcgi/route.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
 #include "realtime/server.h"
 
 static const char *socket_name;

@@ -3,10 +3,10 @@
  */
 #include "cmd/cmd.h"
 
-#include "fcgi/jx.h"
 #include "fcgi/openapi.h"
 #include "fcgi/route.h"
 #include "fcgi/route_map.h"
+#include "lib/base/jx.h"
 
 static const char *nginx, *nginx_log;
 

@@ -5,7 +5,7 @@
 
 #include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
-#include "fcgi/config.h"
+#include "lib/host/config.h"
 
 static const char *scale;
 

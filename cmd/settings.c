@@ -17,9 +17,9 @@
 #include <pwd.h>
 #include <unistd.h>
 
-#include "fcgi/arena.h"
-#include "fcgi/config.h"
-#include "fcgi/env_file.h"
+#include "lib/base/arena.h"
+#include "lib/host/config.h"
+#include "lib/host/env_file.h"
 
 static const char *const installed_file = "/etc/ashlar/ashlar.env";
 

@@ -4,9 +4,9 @@
 #include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
 
-#include "fcgi/arena.h"
-#include "fcgi/config.h"
-#include "fcgi/ticket.h"
+#include "lib/base/arena.h"
+#include "lib/crypto/ticket.h"
+#include "lib/host/config.h"
 
 static struct email address; /* --owner or --email */
 static const char *slug, *name, *owner, *tenant, *email;

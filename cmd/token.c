@@ -4,8 +4,8 @@
 #include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
 
-#include "fcgi/config.h"
 #include "fcgi/tok.h"
+#include "lib/host/config.h"
 
 static const char *user, *ttl, *tenant;
 

@@ -3,9 +3,9 @@
  */
 #include "cmd/cmd.h"
 
-#include "fcgi/config.h"
-#include "fcgi/log.h"
 #include "fcgi/route.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
 #include "worker/mail.h"
 #include "worker/worker.h"
 

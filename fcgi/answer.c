@@ -8,13 +8,13 @@
 #include <strings.h>
 
 #include "fcgi/accept.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
 #include "fcgi/outputs.h"
 #include "fcgi/req.h"
 #include "fcgi/rows.h"
+#include "lib/base/clock.h"
+#include "lib/base/jx.h"
+#include "lib/host/config.h"
 
 enum { LATEST_VERSION = 2 };
 

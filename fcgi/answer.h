@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "fcgi/buf.h"
+#include "lib/base/buf.h"
 
 struct req;
 

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "fcgi/err.h"
+#include "lib/base/err.h"
 
 struct req;
 

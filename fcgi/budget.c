@@ -1,5 +1,5 @@
-#include "fcgi/config.h"
 #include "fcgi/route.h"
+#include "lib/host/config.h"
 
 const struct budget budget_ai = { 0, &cfg.rate_limit_ai };
 const struct budget budget_auth = { 1, &cfg.rate_limit_auth };

@@ -9,13 +9,13 @@
 #include <unistd.h>
 
 #include "fcgi/answer.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/log.h"
 #include "fcgi/serve.h"
 #include "fcgi/share.h"
-#include "fcgi/scoreboard.h"
+#include "lib/base/clock.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
+#include "lib/host/scoreboard.h"
 
 /*
  * libfcgi reads and writes the protocol; the waiting is ours.  Its own

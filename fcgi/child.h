@@ -4,7 +4,7 @@
 #ifndef ASHLAR_CHILD_H
 #define ASHLAR_CHILD_H
 
-#include "fcgi/scoreboard.h"
+#include "lib/host/scoreboard.h"
 
 /*
  * Serve requests from the listening socket socket_fd; does not return.

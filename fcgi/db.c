@@ -7,17 +7,17 @@
 #include <sys/epoll.h>
 
 #include "build/sql/runtime/runtime.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
-#include "fcgi/email.h"
-#include "fcgi/log.h"
 #include "fcgi/refusal.h"
 #include "fcgi/req.h"
-#include "fcgi/secret.h"
 #include "fcgi/share.h"
-#include "fcgi/scoreboard.h"
 #include "fcgi/statement.h"
 #include "fcgi/wake.h"
+#include "lib/base/clock.h"
+#include "lib/base/email.h"
+#include "lib/crypto/secret.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
+#include "lib/host/scoreboard.h"
 
 /*
  * How a request's statements travel.  In pipeline mode everything up to the

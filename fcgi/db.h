@@ -13,8 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fcgi/err.h"
 #include "fcgi/query.h"
+#include "lib/base/err.h"
 
 struct child;
 struct req;

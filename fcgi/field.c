@@ -8,13 +8,13 @@
 #include <stdint.h>
 #include <strings.h>
 
-#include "fcgi/array.h"
-#include "fcgi/email.h"
-#include "fcgi/http_guard.h"
-#include "fcgi/jx.h"
-#include "fcgi/nfc.h"
 #include "fcgi/req.h"
-#include "fcgi/utf8.h"
+#include "lib/base/array.h"
+#include "lib/base/email.h"
+#include "lib/base/jx.h"
+#include "lib/base/nfc.h"
+#include "lib/base/utf8.h"
+#include "lib/net/http_guard.h"
 
 /*
  * What a type looks like and how to say so.  Text longer than its type's own

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "fcgi/err.h"
-#include "fcgi/pattern.h"
+#include "lib/base/err.h"
+#include "lib/base/pattern.h"
 
 struct req;
 struct json_object;

@@ -3,8 +3,8 @@
  */
 #include <assert.h>
 
-#include "fcgi/arena.h"
 #include "fcgi/field.h"
+#include "lib/base/arena.h"
 
 bool field_has_marks(const struct field *table)
 {

@@ -6,11 +6,11 @@
 #include <time.h>
 
 #include "build/sql/runtime/runtime.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/jwks.h"
-#include "fcgi/log.h"
+#include "lib/base/clock.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
 
 enum { TICK_MS = 250, PURGE_S = 600, PURGE_BATCH = 1000, RECONNECT_S = 2 };
 

@@ -3,7 +3,7 @@
 #include "build/sql/runtime/runtime.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
-#include "fcgi/secret.h"
+#include "lib/crypto/secret.h"
 
 enum { KEY_MAX = 255 };
 

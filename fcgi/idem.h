@@ -7,7 +7,7 @@
 #ifndef ASHLAR_IDEM_H
 #define ASHLAR_IDEM_H
 
-#include "fcgi/err.h"
+#include "lib/base/err.h"
 
 struct req;
 

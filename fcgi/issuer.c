@@ -6,12 +6,12 @@
 #include <openssl/pem.h>
 
 #include "build/sql/runtime/runtime.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/log.h"
 #include "fcgi/req.h"
-#include "fcgi/seal.h"
+#include "lib/base/clock.h"
+#include "lib/crypto/seal.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
 
 /* An HMAC context with the secret in it; EVP_MAC_init without a key starts it over. */
 static EVP_MAC_CTX *mac_new(const char *secret)

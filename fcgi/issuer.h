@@ -12,8 +12,8 @@
 #include <openssl/evp.h>
 #include <stdbool.h>
 
-#include "fcgi/err.h"
 #include "fcgi/jwks.h"
+#include "lib/base/err.h"
 
 struct req;
 

@@ -4,15 +4,15 @@
 #include <json-c/json.h>
 
 #include "build/sql/runtime/jwks.h"
-#include "fcgi/b64url.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/http.h"
-#include "fcgi/json.h"
-#include "fcgi/log.h"
-#include "fcgi/pubkey.h"
-#include "fcgi/shm.h"
+#include "lib/base/b64url.h"
+#include "lib/base/clock.h"
+#include "lib/base/json.h"
+#include "lib/crypto/pubkey.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
+#include "lib/host/shm.h"
+#include "lib/net/http.h"
 
 enum {
 	ASK_EVERY_MS = 60000,

@@ -16,8 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fcgi/arena.h"
-#include "fcgi/err.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 
 enum {
 	JWKS_MAX = 16,  /* flags: of 15 issuers, and one of all tenants' URLs */

@@ -1,10 +1,10 @@
 #include "fcgi/key_use.h"
 
 #include "build/sql/tenancy/api_keys.h"
-#include "fcgi/clock.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
-#include "fcgi/shm.h"
+#include "lib/base/clock.h"
+#include "lib/host/shm.h"
 
 enum {
 	PLACES = 256,

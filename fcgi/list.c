@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "fcgi/arena.h"
 #include "fcgi/req.h"
+#include "lib/base/arena.h"
 
 enum { MOST = 1000, LAST_PAGE = 1000000000 };
 

@@ -17,9 +17,10 @@
  *	sliced     […] of limit and skip
  *	unwrapped  […], all there are
  *
- * None pages by a cursor of ours: of the contract's rows one takes the ids of messages (before, after), which are
- * fields, and two pass on what a provider gave.  The first that needs one brings {"items":[…],"next_cursor":"…"}: the
- * last row's sort value and id under a MAC (secret.h), whose query has :after.
+ * None pages by a cursor of ours: of the contract's rows one takes the ids of messages (before, after), which
+ *are fields, and two pass on what a provider gave.  The first that needs one brings
+ *{"items":[…],"next_cursor":"…"}: the last row's sort value and id under a MAC (secret.h), whose query has
+ *:after.
  *
  * .items = "goals" of a row is the member in the place of "items", and makes an
  * object {"goals":[…]} of an array.  .size = { 50, 200 } is how many there are

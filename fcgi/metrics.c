@@ -3,9 +3,9 @@
 #include <stddef.h>
 
 #include "fcgi/route.h"
-#include "fcgi/scoreboard.h"
 #include "fcgi/share.h"
-#include "fcgi/shm.h"
+#include "lib/host/scoreboard.h"
+#include "lib/host/shm.h"
 
 enum {
 	STATUSES = 27, /* statuses counted apart; the last stands for all others */

@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "fcgi/buf.h"
+#include "lib/base/buf.h"
 
 /* The route number of requests that no route answered. */
 enum {

@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
 #include "fcgi/req.h"
 #include "fcgi/schema.h"
 #include "fcgi/version.h"
+#include "lib/base/jx.h"
+#include "lib/host/config.h"
 
 static bool has_v2_fields(const struct shape *s)
 {

@@ -4,8 +4,8 @@
 #ifndef ASHLAR_OPENAPI_H
 #define ASHLAR_OPENAPI_H
 
-#include "fcgi/buf.h"
 #include "fcgi/route.h"
+#include "lib/base/buf.h"
 
 /* What webhooks send (fcgi/event.h): the document's member "webhooks", and the schemas that it refers to. */
 void openapi_webhooks(struct buf *b);

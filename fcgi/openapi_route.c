@@ -1,8 +1,8 @@
 /*
  * A route's row as JSON for the tests, which walk over all of them.
  */
-#include "fcgi/jx.h"
 #include "fcgi/openapi.h"
+#include "lib/base/jx.h"
 
 static void write_test_fields(struct buf *b, const char *key, const struct field *table, size_t n);
 

@@ -3,10 +3,10 @@
  * for each event, in the form that OpenAPI 3.1 has for webhooks.
  */
 #include "fcgi/event.h"
-#include "fcgi/jx.h"
 #include "fcgi/openapi.h"
 #include "fcgi/route.h"
 #include "fcgi/schema.h"
+#include "lib/base/jx.h"
 
 /* With the members that are always there. */
 static void write_example(struct buf *b, const struct event *e)

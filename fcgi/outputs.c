@@ -3,8 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "fcgi/jx.h"
 #include "fcgi/rows.h"
+#include "lib/base/jx.h"
 
 /* CSV */
 

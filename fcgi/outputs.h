@@ -16,7 +16,7 @@
 
 #include <stdbool.h>
 
-#include "fcgi/buf.h"
+#include "lib/base/buf.h"
 
 struct rows;
 

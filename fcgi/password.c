@@ -6,13 +6,13 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "fcgi/b64url.h"
-#include "fcgi/clock.h"
-#include "fcgi/nfc.h"
 #include "fcgi/req.h"
-#include "fcgi/secret.h"
-#include "fcgi/shm.h"
-#include "fcgi/utf8.h"
+#include "lib/base/b64url.h"
+#include "lib/base/clock.h"
+#include "lib/base/nfc.h"
+#include "lib/base/utf8.h"
+#include "lib/crypto/secret.h"
+#include "lib/host/shm.h"
 
 /* OWASP's Password Storage Cheat Sheet, scrypt: of its equals in at most 32 MiB, the one that takes least
  * CPU. */

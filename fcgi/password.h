@@ -16,9 +16,9 @@
 
 #include <stdbool.h>
 
-#include "fcgi/arena.h"
-#include "fcgi/err.h"
 #include "fcgi/field.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 
 struct req;
 

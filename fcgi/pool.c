@@ -13,17 +13,17 @@
 #include <unistd.h>
 
 #include "fcgi/child.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
-#include "fcgi/host.h"
 #include "fcgi/housekeeper.h"
-#include "fcgi/log.h"
-#include "fcgi/share.h"
 #include "fcgi/metrics.h"
-#include "fcgi/scoreboard.h"
-#include "fcgi/shm.h"
+#include "fcgi/share.h"
 #include "fcgi/tok.h"
 #include "fcgi/wake.h"
+#include "lib/base/clock.h"
+#include "lib/host/config.h"
+#include "lib/host/host.h"
+#include "lib/host/log.h"
+#include "lib/host/scoreboard.h"
+#include "lib/host/shm.h"
 
 enum { TICK_MS = 250, BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 5000, YOUNG_MS = 1000 };
 

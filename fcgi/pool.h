@@ -4,7 +4,7 @@
 #ifndef ASHLAR_POOL_H
 #define ASHLAR_POOL_H
 
-#include "fcgi/scoreboard.h"
+#include "lib/host/scoreboard.h"
 
 struct pool_options {
 	enum pool number;

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "fcgi/jx.h"
 #include "fcgi/req.h"
+#include "lib/base/jx.h"
 
 enum err refusal_unavailable(struct req *rq, const char *reason)
 {

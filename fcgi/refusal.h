@@ -9,7 +9,7 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 
-#include "fcgi/err.h"
+#include "lib/base/err.h"
 
 struct req;
 

@@ -12,12 +12,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fcgi/arena.h"
-#include "fcgi/buf.h"
-#include "fcgi/err.h"
 #include "fcgi/field.h"
-#include "fcgi/log.h"
 #include "fcgi/route.h"
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/host/log.h"
 
 struct json_object;
 struct output;

@@ -1,9 +1,9 @@
 #include "fcgi/request_log.h"
 
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
-#include "fcgi/log.h"
 #include "fcgi/req.h"
+#include "lib/base/clock.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
 
 static const int64_t SLOW_NS = 1000000000; /* such a request is always written */
 

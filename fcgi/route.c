@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/arena.h"
 #include "fcgi/db.h"
+#include "lib/base/arena.h"
 
 /*
  * The router: a trie over path segments, built once before the first fork, so

@@ -19,11 +19,11 @@
 #include <stddef.h>
 
 #include "fcgi/caller.h"
-#include "fcgi/err.h"
 #include "fcgi/field.h"
-#include "fcgi/outputs.h"
 #include "fcgi/list.h"
+#include "fcgi/outputs.h"
 #include "fcgi/query.h"
+#include "lib/base/err.h"
 
 struct req;
 

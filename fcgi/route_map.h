@@ -5,7 +5,7 @@
 #ifndef ASHLAR_ROUTE_MAP_H
 #define ASHLAR_ROUTE_MAP_H
 
-#include "fcgi/buf.h"
+#include "lib/base/buf.h"
 
 /*
  * Write a line for every few routes that are not of the pool "main":

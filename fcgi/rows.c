@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
+#include "lib/base/jx.h"
 
 /* Type numbers are fixed in PostgreSQL's catalog; its header is not among those of libpq. */
 /* clang-format off */

@@ -20,9 +20,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fcgi/arena.h"
-#include "fcgi/buf.h"
 #include "fcgi/field.h"
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
 
 struct rows;
 

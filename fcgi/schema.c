@@ -1,6 +1,6 @@
 #include "fcgi/schema.h"
 
-#include "fcgi/jx.h"
+#include "lib/base/jx.h"
 
 static const char *const type_names[] = {
 	[F_TEXT] = "string",     [F_INT] = "integer",  [F_NUMBER] = "number", [F_BOOL] = "boolean",

@@ -10,8 +10,8 @@
 
 #include <stdbool.h>
 
-#include "fcgi/buf.h"
 #include "fcgi/field.h"
+#include "lib/base/buf.h"
 
 /* The schema of an object with the members of a table, and of one field. */
 void schema_write(struct buf *b, const struct field *table, int version, bool answer);

@@ -1,8 +1,8 @@
 #include "fcgi/share.h"
 
-#include "fcgi/config.h"
 #include "fcgi/req.h"
-#include "fcgi/shm.h"
+#include "lib/host/config.h"
+#include "lib/host/shm.h"
 
 enum {
 	OF_TENANT,

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#include "fcgi/err.h"
+#include "lib/base/err.h"
 
 enum { SHARE_KINDS = 2 }; /* who may have one: a tenant, a caller */
 

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fcgi/buf.h"
 #include "fcgi/req.h"
+#include "lib/base/buf.h"
 
 enum { BUCKETS = 512 };
 

@@ -11,8 +11,8 @@
 
 #include <stdbool.h>
 
-#include "fcgi/arena.h"
 #include "fcgi/query.h"
+#include "lib/base/arena.h"
 
 struct req;
 

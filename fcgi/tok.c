@@ -16,16 +16,16 @@
 #include <openssl/pem.h>
 #include <strings.h>
 
-#include "fcgi/b64url.h"
-#include "fcgi/config.h"
 #include "fcgi/issuer.h"
-#include "fcgi/json.h"
 #include "fcgi/jwks.h"
-#include "fcgi/jx.h"
-#include "fcgi/log.h"
-#include "fcgi/pubkey.h"
 #include "fcgi/req.h"
 #include "fcgi/tok_cache.h"
+#include "lib/base/b64url.h"
+#include "lib/base/json.h"
+#include "lib/base/jx.h"
+#include "lib/crypto/pubkey.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
 
 enum {
 	HMAC_BYTES = 32,

@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fcgi/arena.h"
-#include "fcgi/err.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 
 struct json_object;
 struct jwks_set;

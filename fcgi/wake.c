@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include "build/sql/runtime/runtime.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/log.h"
-#include "fcgi/shm.h"
+#include "lib/base/clock.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
+#include "lib/host/shm.h"
 
 enum { PAUSE_NS = 2000000, RETRY_S = 1 };
 

@@ -1,8 +1,8 @@
 #include "handlers/mail.h"
 
-#include "fcgi/jx.h"
 #include "fcgi/req.h"
-#include "fcgi/seal.h"
+#include "lib/base/jx.h"
+#include "lib/crypto/seal.h"
 
 char *mail_link(struct arena *a, const char *page, const char *ticket)
 {

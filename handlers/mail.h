@@ -23,7 +23,7 @@
 #ifndef HANDLERS_MAIL_H
 #define HANDLERS_MAIL_H
 
-#include "fcgi/err.h"
+#include "lib/base/err.h"
 
 struct req;
 

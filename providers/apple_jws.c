@@ -8,10 +8,10 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
-#include "fcgi/b64url.h"
-#include "fcgi/json.h"
-#include "fcgi/pubkey.h"
-#include "fcgi/secret.h"
+#include "lib/base/b64url.h"
+#include "lib/base/json.h"
+#include "lib/crypto/pubkey.h"
+#include "lib/crypto/secret.h"
 
 enum { CHAIN = 3, MAX_CERTIFICATE = 8192, KNOWN = 4 };
 

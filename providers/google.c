@@ -3,16 +3,16 @@
 #include <json-c/json.h>
 #include <openssl/crypto.h>
 
-#include "fcgi/b64url.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
-#include "fcgi/http.h"
-#include "fcgi/json.h"
 #include "fcgi/jwks.h"
-#include "fcgi/qs.h"
 #include "fcgi/req.h"
-#include "fcgi/secret.h"
 #include "fcgi/tok.h"
+#include "lib/base/b64url.h"
+#include "lib/base/clock.h"
+#include "lib/base/json.h"
+#include "lib/base/qs.h"
+#include "lib/crypto/secret.h"
+#include "lib/host/config.h"
+#include "lib/net/http.h"
 
 enum {
 	TIMEOUT_MS = 8000, /* of each call; there are at most two of them */

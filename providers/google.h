@@ -19,8 +19,8 @@
 
 #include <stdbool.h>
 
-#include "fcgi/arena.h"
-#include "fcgi/err.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 
 struct req;
 

@@ -7,12 +7,12 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include "fcgi/b64url.h"
-#include "fcgi/config.h"
-#include "fcgi/http.h"
-#include "fcgi/json.h"
-#include "fcgi/jx.h"
-#include "fcgi/qs.h"
+#include "lib/base/b64url.h"
+#include "lib/base/json.h"
+#include "lib/base/jx.h"
+#include "lib/base/qs.h"
+#include "lib/host/config.h"
+#include "lib/net/http.h"
 
 enum {
 	TIMEOUT_MS = 10000,

@@ -7,8 +7,8 @@
 #ifndef PROVIDERS_GOOGLE_PLAY_H
 #define PROVIDERS_GOOGLE_PLAY_H
 
-#include "fcgi/arena.h"
-#include "fcgi/err.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 
 /*
  * What Google says of a subscription now: purchases.subscriptionsv2.get.

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "fcgi/utf8.h"
+#include "lib/base/utf8.h"
 
 enum {
 	LINE_MAX_CHARS = 76, /* RFC 2045 6.7, RFC 2047 2 */

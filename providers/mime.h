@@ -11,8 +11,8 @@
 
 #include <time.h>
 
-#include "fcgi/buf.h"
-#include "fcgi/mailbox.h"
+#include "lib/base/buf.h"
+#include "lib/base/mailbox.h"
 
 struct mime_mail {
 	const char *

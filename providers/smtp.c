@@ -5,10 +5,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
-#include "fcgi/http.h"
-#include "fcgi/mailbox.h"
+#include "lib/base/clock.h"
+#include "lib/base/mailbox.h"
+#include "lib/host/config.h"
+#include "lib/net/http.h"
 
 #define MS 1000000
 

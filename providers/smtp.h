@@ -8,8 +8,8 @@
 
 #include <stddef.h>
 
-#include "fcgi/arena.h"
-#include "fcgi/err.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 
 struct smtp_mail {
 	const char *from; /* of the envelope, where bounces go: an address */
@@ -26,7 +26,7 @@ struct smtp_mail {
  * is everything else: 4xx, no connection, no time, TLS that cannot be trusted,
  * a user or a sender that it does not know, all of which can be put right; and
  * after several of those in a row it is left alone for a while (the breaker
- * "smtp", see fcgi/http.h).
+ * "smtp", see lib/net/http.h).
  * ERR_UNAVAILABLE: there is no MAIL_URL.
  *
  * *reason says what happened, the server's own words in it; it holds no password.

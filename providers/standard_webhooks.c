@@ -2,8 +2,8 @@
 
 #include <openssl/crypto.h>
 
-#include "fcgi/b64url.h"
-#include "fcgi/secret.h"
+#include "lib/base/b64url.h"
+#include "lib/crypto/secret.h"
 
 enum {
 	MAX_ID = 256, /* characters; Svix's have 31 */

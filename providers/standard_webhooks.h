@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fcgi/arena.h"
+#include "lib/base/arena.h"
 
 enum {
 	STANDARD_WEBHOOKS_TOLERANCE_S = 300, /* how far a timestamp may be off, either way */

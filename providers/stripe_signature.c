@@ -2,7 +2,7 @@
 
 #include <openssl/crypto.h>
 
-#include "fcgi/secret.h"
+#include "lib/crypto/secret.h"
 
 enum { HEX_CHARS = SECRET_BYTES * 2, MAX_TIME = 18, MAX_SIGNATURES = 16 };
 

@@ -5,13 +5,13 @@
 #include <strings.h>
 #include <time.h>
 
-#include "fcgi/buf.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
-#include "fcgi/json.h"
-#include "fcgi/jx.h"
-#include "fcgi/seal.h"
-#include "fcgi/secret.h"
+#include "lib/base/buf.h"
+#include "lib/base/clock.h"
+#include "lib/base/json.h"
+#include "lib/base/jx.h"
+#include "lib/crypto/seal.h"
+#include "lib/crypto/secret.h"
+#include "lib/host/config.h"
 #include "providers/standard_webhooks.h"
 
 enum { ID_CHARS = 27, OUR_HEADERS = 5, MAX_HEADERS = 32 };

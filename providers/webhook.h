@@ -5,11 +5,11 @@
 #ifndef PROVIDERS_WEBHOOK_H
 #define PROVIDERS_WEBHOOK_H
 
-#include "fcgi/arena.h"
-#include "fcgi/err.h"
-#include "fcgi/http.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/net/http.h"
 
-/* The purpose (fcgi/seal.h) of an endpoint's secrets and headers. */
+/* The purpose (lib/crypto/seal.h) of an endpoint's secrets and headers. */
 #define WEBHOOK_SEAL "webhook"
 
 enum { WEBHOOK_MAX_BODY = 256 * 1024, WEBHOOK_KEPT_BODY = 1024, WEBHOOK_KEPT_HEAD = 4096 };

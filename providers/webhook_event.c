@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/b64url.h"
-#include "fcgi/json.h"
-#include "fcgi/seal.h"
-#include "fcgi/secret.h"
+#include "lib/base/b64url.h"
+#include "lib/base/json.h"
+#include "lib/crypto/seal.h"
+#include "lib/crypto/secret.h"
 
 enum { MAX_TEXT = WEBHOOK_EVENT_TEXT, MAX_OBJECT = WEBHOOK_EVENT_OBJECT };
 
@@ -18,7 +18,7 @@ static const int64_t end_of_time_ms = 253402300800000;
 static int64_t number(struct json_object *value)
 {
 	if (json_object_is_type(value, json_type_string)) {
-		const char *digits = jx_string(value, 18);
+		const char *digits = json_text(value, 18);
 
 		return digits && !digits[strspn(digits, "0123456789")] ? strtoll(digits, NULL, 10) : 0;
 	}
@@ -56,7 +56,7 @@ static struct json_object *read_object(struct arena *a, const char *p, size_t n,
 	return NULL;
 }
 
-static const char *json_text(struct json_object *object)
+static const char *as_text(struct json_object *object)
 {
 	return json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
 }
@@ -86,22 +86,23 @@ static void complete(struct arena *a, const char *body, size_t n, struct webhook
 /* What a payment or a subscription's change is about: events of the same have the same. */
 static const char *stripe_object(struct json_object *object)
 {
-	struct json_object *subscription = jx_at(object, "subscription", NULL);
+	struct json_object *subscription = json_at(object, "subscription", NULL);
 
 	if (!subscription)
-		subscription = jx_at(jx_at(object, "parent", "subscription_details"), "subscription", NULL);
+		subscription =
+			json_at(json_at(object, "parent", "subscription_details"), "subscription", NULL);
 	if (json_object_is_type(subscription, json_type_object))
-		subscription = jx_at(subscription, "id", NULL);
-	return jx_string(subscription ? subscription : jx_at(object, "id", NULL), MAX_OBJECT);
+		subscription = json_at(subscription, "id", NULL);
+	return json_text(subscription ? subscription : json_at(object, "id", NULL), MAX_OBJECT);
 }
 
 static void stripe_read(struct arena *a, struct json_object *event, struct webhook_event *out)
 {
 	(void)a;
-	out->id = jx_string(jx_at(event, "id", NULL), MAX_TEXT);
-	out->type = jx_string(jx_at(event, "type", NULL), MAX_TEXT);
-	out->object = stripe_object(jx_at(event, "data", "object"));
-	out->at_ms = time_of(jx_at(event, "created", NULL), 1);
+	out->id = json_text(json_at(event, "id", NULL), MAX_TEXT);
+	out->type = json_text(json_at(event, "type", NULL), MAX_TEXT);
+	out->object = stripe_object(json_at(event, "data", "object"));
+	out->at_ms = time_of(json_at(event, "created", NULL), 1);
 }
 
 /*
@@ -111,9 +112,9 @@ static void stripe_read(struct arena *a, struct json_object *event, struct webho
 static void clerk_read(struct arena *a, struct json_object *event, struct webhook_event *out)
 {
 	(void)a;
-	out->type = jx_string(jx_at(event, "type", NULL), MAX_TEXT);
-	out->object = jx_string(jx_at(event, "data", "id"), MAX_OBJECT);
-	out->at_ms = time_of(jx_at(event, "timestamp", NULL), 1000);
+	out->type = json_text(json_at(event, "type", NULL), MAX_TEXT);
+	out->object = json_text(json_at(event, "data", "id"), MAX_OBJECT);
+	out->at_ms = time_of(json_at(event, "timestamp", NULL), 1000);
 }
 
 /*
@@ -122,15 +123,15 @@ static void clerk_read(struct arena *a, struct json_object *event, struct webhoo
 
 static void supabase_read(struct arena *a, struct json_object *event, struct webhook_event *out)
 {
-	const char *type = jx_string(jx_at(event, "type", NULL), MAX_TEXT);
-	const char *schema = jx_string(jx_at(event, "schema", NULL), MAX_TEXT);
-	const char *table = jx_string(jx_at(event, "table", NULL), MAX_TEXT);
+	const char *type = json_text(json_at(event, "type", NULL), MAX_TEXT);
+	const char *schema = json_text(json_at(event, "schema", NULL), MAX_TEXT);
+	const char *table = json_text(json_at(event, "table", NULL), MAX_TEXT);
 
 	if (type && schema && table)
 		out->type = arena_fmt(a, "%s %s.%s", type, schema, table);
-	out->object = jx_string(jx_at(event, "record", "id"), MAX_OBJECT);
+	out->object = json_text(json_at(event, "record", "id"), MAX_OBJECT);
 	if (!out->object)
-		out->object = jx_string(jx_at(event, "old_record", "id"), MAX_OBJECT);
+		out->object = json_text(json_at(event, "old_record", "id"), MAX_OBJECT);
 }
 
 /*
@@ -173,27 +174,27 @@ static const char *word_of(struct arena *a, const char *const *words, size_t n, 
 /* The notification's type as Google's documentation calls it; *about has the purchaseToken, or is NULL. */
 static const char *google_type(struct arena *a, struct json_object *n, struct json_object **about)
 {
-	if ((*about = jx_at(n, "subscriptionNotification", NULL)))
+	if ((*about = json_at(n, "subscriptionNotification", NULL)))
 		return word_of(a, subscription_types, sizeof(subscription_types) / sizeof(char *),
-			       number(jx_at(*about, "notificationType", NULL)), "SUBSCRIPTION");
-	if ((*about = jx_at(n, "oneTimeProductNotification", NULL)))
+			       number(json_at(*about, "notificationType", NULL)), "SUBSCRIPTION");
+	if ((*about = json_at(n, "oneTimeProductNotification", NULL)))
 		return word_of(a, one_time_types, sizeof(one_time_types) / sizeof(char *),
-			       number(jx_at(*about, "notificationType", NULL)), "ONE_TIME_PRODUCT");
-	if ((*about = jx_at(n, "voidedPurchaseNotification", NULL)))
+			       number(json_at(*about, "notificationType", NULL)), "ONE_TIME_PRODUCT");
+	if ((*about = json_at(n, "voidedPurchaseNotification", NULL)))
 		return "VOIDED_PURCHASE";
-	return jx_at(n, "testNotification", NULL) ? "TEST" : "UNKNOWN";
+	return json_at(n, "testNotification", NULL) ? "TEST" : "UNKNOWN";
 }
 
 /* message.data takes its decoded form; without one the event stays as it came, with a problem. */
 static void google_read(struct arena *a, struct json_object *body, struct webhook_event *out)
 {
-	struct json_object *message = jx_at(body, "message", NULL), *notification, *about;
-	const char *data = jx_string(jx_at(message, "data", NULL), SIZE_MAX), *problem;
+	struct json_object *message = json_at(body, "message", NULL), *notification, *about;
+	const char *data = json_text(json_at(message, "data", NULL), SIZE_MAX), *problem;
 	size_t n = data ? strlen(data) : 0;
 	char *bytes = arena_alloc_raw(a, n + 1);
 	ssize_t got = data ? b64_decode(data, n, bytes) : -1;
 
-	out->id = jx_string(jx_at(message, "messageId", NULL), MAX_TEXT);
+	out->id = json_text(json_at(message, "messageId", NULL), MAX_TEXT);
 	notification = got > 0 ? read_object(a, bytes, (size_t)got, &out->is_whole, &problem) : NULL;
 	if (!notification) {
 		out->is_whole = false;
@@ -201,11 +202,11 @@ static void google_read(struct arena *a, struct json_object *body, struct webhoo
 		return;
 	}
 	out->type = google_type(a, notification, &about);
-	out->object = jx_string(jx_at(about, "purchaseToken", NULL), MAX_OBJECT);
-	out->at_ms = time_of(jx_at(notification, "eventTimeMillis", NULL), 1000);
+	out->object = json_text(json_at(about, "purchaseToken", NULL), MAX_OBJECT);
+	out->at_ms = time_of(json_at(notification, "eventTimeMillis", NULL), 1000);
 	json_object_object_add(body, "notification", json_object_get(notification));
 	json_object_object_del(message, "data");
-	out->payload = json_text(body);
+	out->payload = as_text(body);
 }
 
 /*
@@ -217,8 +218,8 @@ struct json_object *webhook_apple_data(struct json_object *notification)
 	static const char *const names[] = { "data", "summary", "appData", "externalPurchaseToken" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (jx_at(notification, names[i], NULL))
-			return jx_at(notification, names[i], NULL);
+		if (json_at(notification, names[i], NULL))
+			return json_at(notification, names[i], NULL);
 	return NULL;
 }
 
@@ -246,7 +247,7 @@ void webhook_event_read(struct arena *a, const char *provider, const char *id, c
 		if (!strcmp(readers[i].provider, provider))
 			readers[i].read(a, event, out);
 	if (event && !out->payload)
-		out->payload = out->is_whole ? body : json_text(event);
+		out->payload = out->is_whole ? body : as_text(event);
 	if (id)
 		out->id = id;
 	complete(a, body, n, out);
@@ -259,15 +260,15 @@ void webhook_event_read_apple(struct arena *a, struct json_object *notification,
 
 	*out = (struct webhook_event){
 		.provider = "apple",
-		.id = jx_string(jx_at(notification, "notificationUUID", NULL), MAX_TEXT),
-		.type = jx_string(jx_at(notification, "notificationType", NULL), MAX_TEXT),
-		.object = jx_string(jx_at(data, "transactionInfo", "originalTransactionId"), MAX_OBJECT),
-		.at_ms = time_of(jx_at(notification, "signedDate", NULL), 1000),
-		.payload = json_text(notification),
+		.id = json_text(json_at(notification, "notificationUUID", NULL), MAX_TEXT),
+		.type = json_text(json_at(notification, "notificationType", NULL), MAX_TEXT),
+		.object = json_text(json_at(data, "transactionInfo", "originalTransactionId"), MAX_OBJECT),
+		.at_ms = time_of(json_at(notification, "signedDate", NULL), 1000),
+		.payload = as_text(notification),
 		.is_whole = true,
 	};
 	if (!out->object)
-		out->object = jx_string(jx_at(data, "renewalInfo", "originalTransactionId"), MAX_OBJECT);
+		out->object = json_text(json_at(data, "renewalInfo", "originalTransactionId"), MAX_OBJECT);
 	complete(a, jws, n, out);
 }
 

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fcgi/arena.h"
+#include "lib/base/arena.h"
 
 struct json_object;
 

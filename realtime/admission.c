@@ -7,9 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "fcgi/clock.h"
-#include "fcgi/log.h"
 #include "fcgi/tok.h"
+#include "lib/base/clock.h"
+#include "lib/host/log.h"
 #include "realtime/authorizer.h"
 
 enum {

@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include "fcgi/answer.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/qs.h"
 #include "fcgi/req.h"
 #include "fcgi/serve.h"
+#include "lib/base/qs.h"
+#include "lib/host/config.h"
 
 enum { ARENA_BYTES = 64 * 1024, MAX_PARAMS = 2 * HEAD_MAX_FIELDS };
 

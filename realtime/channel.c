@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/clock.h"
+#include "lib/base/clock.h"
 #include "realtime/feed.h"
 #include "realtime/outbox.h"
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "build/sql/integrations/realtime.h"
-#include "fcgi/clock.h"
-#include "fcgi/utf8.h"
+#include "lib/base/clock.h"
+#include "lib/base/utf8.h"
 #include "realtime/outbox.h"
 
 enum {
@@ -104,8 +104,8 @@ static void tell_row(struct sub *s, const PGresult *rows, int i)
 	struct broadcast *p;
 
 	/*
-	 * Its own channel has told from first_id to last_id before it was asked for.  What is older was missed,
-	 * and what is newer has not come through the tail yet.
+	 * Its own channel has told from first_id to last_id before it was asked for.  What is older was
+	 * missed, and what is newer has not come through the tail yet.
 	 */
 	p = channel_broadcast(&row, s->conn->is_plain);
 	if (s->first_id && row.id < s->first_id)

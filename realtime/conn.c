@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
-#include "realtime/upkeep.h"
+#include "lib/base/clock.h"
+#include "lib/host/config.h"
 #include "realtime/channel.h"
 #include "realtime/server.h"
+#include "realtime/upkeep.h"
 
 enum {
 	BROADCAST_COST = 64, /* what a reference costs beside the bytes */

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fcgi/buf.h"
+#include "lib/base/buf.h"
 #include "realtime/admission.h"
 #include "realtime/broadcast.h"
 #include "realtime/protocol.h"

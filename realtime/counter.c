@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/shm.h"
+#include "lib/host/shm.h"
 
 static struct counter_row **place(struct counter *t, const char *text)
 {

@@ -1,11 +1,11 @@
 #include "realtime/feed.h"
 
 #include "build/sql/integrations/realtime.h"
-#include "fcgi/log.h"
+#include "lib/host/log.h"
 #include "realtime/channel.h"
+#include "realtime/commands.h"
 #include "realtime/pg.h"
 #include "realtime/tail.h"
-#include "realtime/commands.h"
 
 static const double poll_s = 1;
 

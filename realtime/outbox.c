@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "build/sql/integrations/realtime.h"
-#include "fcgi/log.h"
 #include "fcgi/wake.h"
+#include "lib/host/log.h"
 #include "realtime/feed.h"
 #include "realtime/pgarray.h"
 

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/log.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
 
 enum {
 	BACKOFF_FIRST_MS = 100,

@@ -4,7 +4,7 @@
 #ifndef ASHLAR_REALTIME_PGARRAY_H
 #define ASHLAR_REALTIME_PGARRAY_H
 
-#include "fcgi/buf.h"
+#include "lib/base/buf.h"
 
 struct pgarray {
 	struct buf b;

@@ -3,10 +3,10 @@
 #include <json-c/json.h>
 #include <string.h>
 
-#include "fcgi/clock.h"
-#include "fcgi/json.h"
-#include "fcgi/jx.h"
-#include "fcgi/utf8.h"
+#include "lib/base/clock.h"
+#include "lib/base/json.h"
+#include "lib/base/jx.h"
+#include "lib/base/utf8.h"
 
 /* Reading */
 

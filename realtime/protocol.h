@@ -71,7 +71,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fcgi/buf.h"
+#include "lib/base/buf.h"
 
 struct json_object;
 

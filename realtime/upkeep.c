@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "build/sql/integrations/realtime.h"
-#include "fcgi/clock.h"
-#include "fcgi/log.h"
+#include "lib/base/clock.h"
+#include "lib/host/log.h"
 #include "realtime/channel.h"
+#include "realtime/commands.h"
 #include "realtime/conn.h"
 #include "realtime/outbox.h"
 #include "realtime/pgarray.h"
-#include "realtime/commands.h"
 
 enum {
 	ROUND_MS = 2500, /* who is thrown out is out within five seconds: that leaves time for the answer */

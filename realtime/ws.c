@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fcgi/clock.h"
-#include "fcgi/log.h"
-#include "fcgi/utf8.h"
+#include "lib/base/clock.h"
+#include "lib/base/utf8.h"
+#include "lib/host/log.h"
 #include "realtime/commands.h"
 
 enum {

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "fcgi/buf.h"
+#include "lib/base/buf.h"
 #include "worker/claimed.h"
 
 struct attempts {

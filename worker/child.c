@@ -2,8 +2,8 @@
  * A child of the worker: runs one portion after the other.
  */
 #include "build/sql/runtime/worker.h"
-#include "worker/worker.h"
 #include "worker/job_log.h"
+#include "worker/worker.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -12,14 +12,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "fcgi/buf.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
-#include "fcgi/log.h"
 #include "fcgi/metrics.h"
 #include "fcgi/req.h"
+#include "lib/base/buf.h"
+#include "lib/base/clock.h"
+#include "lib/base/jx.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
 #include "worker/job.h"
 
 enum { ARENA_BYTES = 48 * 1024, MAX_JOBS = 1024, MAX_RERUNS = 3, HURRIED = 16, CLIENT_CHECK_MS = 1000 };

@@ -1,6 +1,6 @@
 #include "worker/claimed.h"
 
-#include "fcgi/clock.h"
+#include "lib/base/clock.h"
 
 enum { TABLE = 8192, OPEN = 32 };
 

@@ -5,16 +5,16 @@
 #include <string.h>
 
 #include "build/sql/runtime/worker.h"
-#include "fcgi/arena.h"
-#include "fcgi/clock.h"
 #include "fcgi/metrics.h"
+#include "lib/base/arena.h"
+#include "lib/base/clock.h"
+#include "worker/claimed.h"
 #include "worker/completions.h"
 #include "worker/cursor.h"
 #include "worker/failures.h"
 #include "worker/job.h"
 #include "worker/master.h"
 #include "worker/prefetch.h"
-#include "worker/claimed.h"
 #include "worker/processes.h"
 
 #define MS 1000000LL

@@ -1,8 +1,8 @@
 #include "worker/completions.h"
 
 #include "build/sql/runtime/worker.h"
-#include "fcgi/arena.h"
-#include "fcgi/log.h"
+#include "lib/base/arena.h"
+#include "lib/host/log.h"
 #include "worker/attempts.h"
 #include "worker/failures.h"
 

@@ -12,9 +12,9 @@
 
 #include <stdbool.h>
 
-#include "fcgi/buf.h"
-#include "worker/pgpipe.h"
+#include "lib/base/buf.h"
 #include "worker/claimed.h"
+#include "worker/pgpipe.h"
 
 extern size_t completions_count; /* not confirmed yet */
 

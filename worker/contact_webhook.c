@@ -13,12 +13,12 @@
 #include <string.h>
 
 #include "build/sql/growth/contact.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/http.h"
-#include "fcgi/json.h"
 #include "fcgi/req.h"
-#include "fcgi/secret.h"
+#include "lib/base/json.h"
+#include "lib/crypto/secret.h"
+#include "lib/host/config.h"
+#include "lib/net/http.h"
 
 enum { MAX_ANSWER = 64 * 1024, TIMEOUT_MS = 15000, MAX_WAIT_S = 3600 };
 

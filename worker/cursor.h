@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "fcgi/buf.h"
+#include "lib/base/buf.h"
 
 enum { CURSOR_PRIORITIES = 8 };
 

@@ -12,16 +12,16 @@
 #include <unistd.h>
 
 #include "build/sql/integrations/webhooks.h"
-#include "fcgi/arena.h"
-#include "fcgi/buf.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/http_multi.h"
-#include "fcgi/jx.h"
-#include "fcgi/log.h"
 #include "fcgi/metrics.h"
-#include "fcgi/secret.h"
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/clock.h"
+#include "lib/base/jx.h"
+#include "lib/crypto/secret.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
+#include "lib/net/http_multi.h"
 #include "providers/webhook.h"
 
 /*

@@ -1,7 +1,7 @@
 #include "worker/failures.h"
 
 #include "build/sql/runtime/worker.h"
-#include "fcgi/log.h"
+#include "lib/host/log.h"
 
 static struct failed {
 	struct failed *next;

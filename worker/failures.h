@@ -7,9 +7,9 @@
 
 #include <stdbool.h>
 
-#include "fcgi/buf.h"
-#include "worker/pgpipe.h"
+#include "lib/base/buf.h"
 #include "worker/claimed.h"
+#include "worker/pgpipe.h"
 
 /* retry_after_s below 0: after the delay that the job asks for. */
 void failures_add(const struct attempt *job, const char *worker, const char *error, bool retry,

@@ -30,7 +30,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "fcgi/err.h"
+#include "lib/base/err.h"
 
 struct constraint;
 struct req;

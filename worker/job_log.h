@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "fcgi/log.h"
+#include "lib/host/log.h"
 
 struct job_log {
 	const char *id, *kind, *queue, *tenant;

@@ -3,13 +3,13 @@
  */
 #include <string.h>
 
+#include "worker/contact_webhook.h"
 #include "worker/deliver.h"
 #include "worker/housework.h"
 #include "worker/job.h"
+#include "worker/mail.h"
 #include "worker/webhook_in.h"
 #include "worker/worker.h"
-#include "worker/contact_webhook.h"
-#include "worker/mail.h"
 
 static const struct job_kind mail_decoy = { .name = "mail.decoy" }; /* see handlers/mail.h */
 

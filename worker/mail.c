@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #include "build/sql/runtime/mail.h"
-#include "fcgi/buf.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/json.h"
-#include "fcgi/mailbox.h"
 #include "fcgi/req.h"
-#include "fcgi/seal.h"
+#include "lib/base/buf.h"
+#include "lib/base/json.h"
+#include "lib/base/mailbox.h"
+#include "lib/crypto/seal.h"
+#include "lib/host/config.h"
 #include "providers/mime.h"
 #include "providers/smtp.h"
 #include "worker/mail_render.h"

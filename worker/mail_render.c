@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/buf.h"
-#include "fcgi/config.h"
-#include "fcgi/json.h"
+#include "lib/base/buf.h"
+#include "lib/base/json.h"
+#include "lib/host/config.h"
 #include "worker/template.h"
 
 enum { MAX_FILE = 256 * 1024, MAX_LOCALE = 35, MAX_VARS = 32, HOUR = 3600, DAY = 86400 };

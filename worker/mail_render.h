@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "fcgi/arena.h"
+#include "lib/base/arena.h"
 
 struct json_object;
 

@@ -2,9 +2,9 @@
 
 #include <unistd.h>
 
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
-#include "fcgi/log.h"
+#include "lib/base/clock.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
 
 enum { RETRY_MS = 250 };
 

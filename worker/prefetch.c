@@ -1,6 +1,6 @@
 #include "worker/prefetch.h"
 
-#include "fcgi/clock.h"
+#include "lib/base/clock.h"
 
 #define MS 1000000LL
 

@@ -9,10 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fcgi/clock.h"
-#include "fcgi/log.h"
-#include "fcgi/scoreboard.h"
 #include "fcgi/wake.h"
+#include "lib/base/clock.h"
+#include "lib/host/log.h"
+#include "lib/host/scoreboard.h"
 
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 5000, YOUNG_MS = 1000, PLACES = 2 * WORKER_CHILDREN + 8 };
 enum { MASTER, CHILD }; /* the ends of a socket pair */

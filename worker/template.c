@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "fcgi/buf.h"
-#include "fcgi/utf8.h"
+#include "lib/base/buf.h"
+#include "lib/base/utf8.h"
 
 enum { WIDTH = 72 };
 

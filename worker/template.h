@@ -32,7 +32,7 @@
 
 #include <stdbool.h>
 
-#include "fcgi/arena.h"
+#include "lib/base/arena.h"
 
 enum { TEMPLATE_MAX_DEPTH = 8, TEMPLATE_MAX_BYTES = 512 * 1024 };
 

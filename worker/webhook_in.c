@@ -12,11 +12,11 @@
 #include <json-c/json.h>
 
 #include "build/sql/integrations/webhook_events.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/email.h"
-#include "fcgi/json.h"
 #include "fcgi/req.h"
+#include "lib/base/email.h"
+#include "lib/base/json.h"
+#include "lib/host/config.h"
 #include "providers/google_play.h"
 
 /* A list of words from the configuration as PostgreSQL's text[]. */

@@ -2,8 +2,8 @@
  * The worker's master: hands out what was claimed (claims.c), keeps the lease,
  * and looks after what its children do.  One loop, which waits for nothing but all of it at once.
  */
-#include "worker/worker.h"
 #include "worker/job_log.h"
+#include "worker/worker.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -12,24 +12,24 @@
 #include <unistd.h>
 
 #include "build/sql/runtime/worker.h"
-#include "fcgi/arena.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
-#include "fcgi/host.h"
-#include "fcgi/log.h"
 #include "fcgi/metrics.h"
 #include "fcgi/metrics.h"
-#include "fcgi/scoreboard.h"
-#include "fcgi/shm.h"
 #include "fcgi/tok.h"
+#include "lib/base/arena.h"
+#include "lib/base/clock.h"
+#include "lib/host/config.h"
+#include "lib/host/host.h"
+#include "lib/host/log.h"
+#include "lib/host/scoreboard.h"
+#include "lib/host/shm.h"
 #include "worker/attempts.h"
+#include "worker/claimed.h"
 #include "worker/claims.h"
 #include "worker/completions.h"
 #include "worker/failures.h"
 #include "worker/job.h"
 #include "worker/master.h"
 #include "worker/prefetch.h"
-#include "worker/claimed.h"
 #include "worker/processes.h"
 
 #define MS 1000000LL

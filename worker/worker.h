@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fcgi/scoreboard.h"
+#include "lib/host/scoreboard.h"
 
 enum {
 	WORKER_QUEUES = 16,

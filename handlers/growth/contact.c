@@ -8,13 +8,13 @@
 #include <json-c/json.h>
 
 #include "build/sql/growth/contact.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
-#include "fcgi/limit.h"
 #include "fcgi/req.h"
 #include "handlers/shapes.h"
+#include "lib/base/clock.h"
+#include "lib/base/jx.h"
+#include "lib/host/config.h"
+#include "lib/host/limit.h"
 
 enum { MAX_BODY = 128 * 1024, MAX_EXTRA_FIELDS = 50, MAX_EXTRA_BYTES = 16 * 1024, MAX_LANGUAGE = 35 };
 

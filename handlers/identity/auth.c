@@ -7,16 +7,16 @@
 #include "build/sql/identity/auth.h"
 #include "build/sql/identity/sessions.h"
 #include "fcgi/auth.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
 #include "fcgi/password.h"
 #include "fcgi/req.h"
-#include "fcgi/ticket.h"
 #include "handlers/identity/auth.h"
 #include "handlers/identity/mailed.h"
 #include "handlers/identity/session.h"
 #include "handlers/shapes.h"
+#include "lib/base/jx.h"
+#include "lib/crypto/ticket.h"
+#include "lib/host/config.h"
 
 /* clang-format off */
 static const struct field register_in[] = {

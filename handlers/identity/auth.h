@@ -4,7 +4,7 @@
 #ifndef HANDLERS_IDENTITY_AUTH_H
 #define HANDLERS_IDENTITY_AUTH_H
 
-#include "fcgi/err.h"
+#include "lib/base/err.h"
 
 struct req;
 

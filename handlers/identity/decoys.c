@@ -1,10 +1,10 @@
 #include "handlers/identity/decoys.h"
 
-#include "fcgi/b64url.h"
-#include "fcgi/email.h"
-#include "fcgi/jx.h"
 #include "fcgi/req.h"
-#include "fcgi/secret.h"
+#include "lib/base/b64url.h"
+#include "lib/base/email.h"
+#include "lib/base/jx.h"
+#include "lib/crypto/secret.h"
 
 enum {
 	MAX_PASSKEYS = 20, /* that a user may have: passkey_room() */

@@ -8,10 +8,10 @@
  */
 #include "build/sql/identity/impersonation.h"
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
 #include "fcgi/req.h"
 #include "handlers/identity/session.h"
 #include "handlers/shapes.h"
+#include "lib/base/jx.h"
 
 /* clang-format off */
 static const struct field start_in[] = {

@@ -1,11 +1,11 @@
 #include "handlers/identity/mailed.h"
 
 #include "fcgi/auth.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/email.h"
 #include "fcgi/req.h"
-#include "fcgi/ticket.h"
+#include "lib/base/email.h"
+#include "lib/crypto/ticket.h"
+#include "lib/host/config.h"
 
 /* clang-format off */
 const struct field mailed_fields[] = {

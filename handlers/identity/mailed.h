@@ -7,9 +7,9 @@
 #ifndef HANDLERS_IDENTITY_MAILED_H
 #define HANDLERS_IDENTITY_MAILED_H
 
-#include "fcgi/err.h"
 #include "fcgi/field.h"
 #include "handlers/mail.h"
+#include "lib/base/err.h"
 
 struct req;
 

@@ -11,16 +11,16 @@
 #include "build/sql/identity/mailed_links.h"
 #include "build/sql/tenancy/invitations.h"
 #include "fcgi/auth.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/mailbox.h"
 #include "fcgi/password.h"
 #include "fcgi/req.h"
-#include "fcgi/ticket.h"
 #include "handlers/identity/auth.h"
 #include "handlers/identity/session.h"
 #include "handlers/permissions.h"
 #include "handlers/shapes.h"
+#include "lib/base/mailbox.h"
+#include "lib/crypto/ticket.h"
+#include "lib/host/config.h"
 
 /* clang-format off */
 #define TOKEN_FIELD \

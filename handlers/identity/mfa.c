@@ -12,13 +12,13 @@
 #include "build/sql/identity/mfa.h"
 #include "fcgi/auth.h"
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
 #include "fcgi/req.h"
-#include "fcgi/seal.h"
-#include "fcgi/ticket.h"
-#include "fcgi/totp.h"
 #include "handlers/identity/session.h"
 #include "handlers/shapes.h"
+#include "lib/base/jx.h"
+#include "lib/crypto/seal.h"
+#include "lib/crypto/ticket.h"
+#include "lib/crypto/totp.h"
 
 /* The user's factor, as mfa_factor and mfa_challenge have it. */
 struct factor {

@@ -15,16 +15,16 @@
 #include <openssl/crypto.h>
 
 #include "build/sql/identity/passkeys.h"
-#include "fcgi/b64url.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
-#include "fcgi/secret.h"
-#include "fcgi/ticket.h"
-#include "fcgi/webauthn.h"
 #include "handlers/identity/decoys.h"
 #include "handlers/identity/session.h"
 #include "handlers/shapes.h"
+#include "lib/base/b64url.h"
+#include "lib/crypto/secret.h"
+#include "lib/crypto/ticket.h"
+#include "lib/crypto/webauthn.h"
+#include "lib/host/config.h"
 
 /* clang-format off */
 static const struct field registration_response[] = {

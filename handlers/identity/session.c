@@ -1,13 +1,13 @@
 #include "handlers/identity/session.h"
 
 #include "build/sql/identity/sessions.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
 #include "fcgi/req.h"
 #include "fcgi/rows.h"
-#include "fcgi/ticket.h"
 #include "fcgi/tok.h"
+#include "lib/base/jx.h"
+#include "lib/crypto/ticket.h"
+#include "lib/host/config.h"
 
 /* clang-format off */
 static const char *const bearer[] = { "Bearer", NULL };

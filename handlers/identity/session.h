@@ -19,8 +19,8 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 
-#include "fcgi/err.h"
 #include "fcgi/field.h"
+#include "lib/base/err.h"
 
 struct req;
 

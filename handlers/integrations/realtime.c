@@ -3,10 +3,10 @@
  */
 #include "build/sql/integrations/realtime.h"
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
 #include "fcgi/req.h"
-#include "fcgi/ticket.h"
 #include "handlers/shapes.h"
+#include "lib/base/jx.h"
+#include "lib/crypto/ticket.h"
 
 #include <stdio.h>
 

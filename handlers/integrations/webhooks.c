@@ -13,17 +13,17 @@
 #include <strings.h>
 
 #include "build/sql/integrations/webhooks.h"
-#include "fcgi/array.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/event.h"
-#include "fcgi/http.h"
-#include "fcgi/jx.h"
 #include "fcgi/req.h"
-#include "fcgi/seal.h"
-#include "fcgi/secret.h"
 #include "handlers/permissions.h"
 #include "handlers/shapes.h"
+#include "lib/base/array.h"
+#include "lib/base/jx.h"
+#include "lib/crypto/seal.h"
+#include "lib/crypto/secret.h"
+#include "lib/host/config.h"
+#include "lib/net/http.h"
 #include "providers/standard_webhooks.h"
 #include "providers/webhook.h"
 

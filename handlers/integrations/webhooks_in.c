@@ -17,15 +17,15 @@
 
 #include "build/sql/integrations/webhook_events.h"
 #include "fcgi/auth.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/issuer.h"
-#include "fcgi/json.h"
-#include "fcgi/log.h"
 #include "fcgi/req.h"
-#include "fcgi/secret.h"
 #include "fcgi/tok.h"
 #include "handlers/shapes.h"
+#include "lib/base/json.h"
+#include "lib/crypto/secret.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
 #include "providers/apple_jws.h"
 #include "providers/standard_webhooks.h"
 #include "providers/stripe_signature.h"
@@ -183,10 +183,10 @@ static bool is_one_of(const char *word, const char *const *list)
 /* Is it for one of our apps, and not from the sandbox, where purchases cost nothing? */
 static const char *apple_app_problem(struct json_object *data)
 {
-	const char *environment = jx_string(jx_at(data, "environment", NULL), MAX_TEXT);
-	const char *external = jx_string(jx_at(data, "externalPurchaseId", NULL), MAX_TEXT);
+	const char *environment = json_text(json_at(data, "environment", NULL), MAX_TEXT);
+	const char *external = json_text(json_at(data, "externalPurchaseId", NULL), MAX_TEXT);
 
-	if (!is_one_of(jx_string(jx_at(data, "bundleId", NULL), MAX_TEXT), cfg.apple_bundle_ids))
+	if (!is_one_of(json_text(json_at(data, "bundleId", NULL), MAX_TEXT), cfg.apple_bundle_ids))
 		return "another bundle";
 	if (!environment && external)
 		environment = strncmp(external, "SANDBOX", 7) ? "Production" : "Sandbox";
@@ -200,16 +200,16 @@ static const char *apple_app_problem(struct json_object *data)
 static const char *apple_open_inner(struct req *rq, struct json_object *data, const char *name,
 				    const char *as)
 {
-	const char *inner = jx_string(jx_at(data, name, NULL), MAX_BODY), *problem, *bundle;
+	const char *inner = json_text(json_at(data, name, NULL), MAX_BODY), *problem, *bundle;
 	struct json_object *payload;
 	int64_t signed_at;
 
 	if (!inner)
-		return jx_at(data, name, NULL) ? "what is signed inside is no text" : NULL;
+		return json_at(data, name, NULL) ? "what is signed inside is no text" : NULL;
 	problem = apple_jws_open(&rq->arena, apple_roots(rq), inner, strlen(inner), &payload, &signed_at);
 	if (problem)
 		return problem;
-	bundle = jx_string(jx_at(payload, "bundleId", NULL), MAX_TEXT); /* renewals tell none */
+	bundle = json_text(json_at(payload, "bundleId", NULL), MAX_TEXT); /* renewals tell none */
 	if (bundle && !is_one_of(bundle, cfg.apple_bundle_ids))
 		return "another bundle inside";
 	json_object_object_add(data, as, json_object_get(payload));
@@ -231,7 +231,7 @@ static enum err apple_check(struct req *rq, struct proof *proof)
 	/* The signature is in the body, which has to be read before it can be believed. */
 	if (json_read_any(&rq->arena, rq->body ? rq->body : "", rq->body_len, &body, &problem))
 		body = NULL;
-	jws = jx_string(jx_at(body, "signedPayload", NULL), MAX_BODY);
+	jws = json_text(json_at(body, "signedPayload", NULL), MAX_BODY);
 	if (!jws)
 		return refuse(rq, "no signedPayload");
 	problem = apple_jws_open(&rq->arena, roots, jws, strlen(jws), &notification, &signed_at);
@@ -272,9 +272,9 @@ static enum err google_check(struct req *rq, struct proof *proof)
 		return refuse(rq, rq->fail.reason ? rq->fail.reason : rq->fail.message);
 	if (rc)
 		return rc;
-	iss = jx_string(jx_at(payload, "iss", NULL), MAX_TEXT);
-	email = jx_string(jx_at(payload, "email", NULL), MAX_TEXT);
-	verified = jx_at(payload, "email_verified", NULL);
+	iss = json_text(json_at(payload, "iss", NULL), MAX_TEXT);
+	email = json_text(json_at(payload, "email", NULL), MAX_TEXT);
+	verified = json_at(payload, "email_verified", NULL);
 	if (!iss || (strcmp(iss, "https://accounts.google.com") && strcmp(iss, "accounts.google.com") &&
 		     strcmp(iss, cfg.google_issuer)))
 		return refuse(rq, "another iss");

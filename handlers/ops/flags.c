@@ -4,9 +4,9 @@
  */
 #include "build/sql/ops/flags.h"
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
 #include "fcgi/req.h"
 #include "handlers/shapes.h"
+#include "lib/base/jx.h"
 
 /* clang-format off */
 static const char *const types[] = { "boolean", "percentage", "user_list", "plan_based", NULL };

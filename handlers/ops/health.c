@@ -4,17 +4,17 @@
 #include <arpa/inet.h>
 
 #include "build/sql/runtime/runtime.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
-#include "fcgi/log.h"
 #include "fcgi/metrics.h"
 #include "fcgi/req.h"
-#include "fcgi/scoreboard.h"
-#include "fcgi/shm.h"
 #include "fcgi/version.h"
 #include "handlers/shapes.h"
+#include "lib/base/clock.h"
+#include "lib/base/jx.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
+#include "lib/host/scoreboard.h"
+#include "lib/host/shm.h"
 
 /* Whether PostgreSQL has room to write, as the host was last told. */
 struct room {

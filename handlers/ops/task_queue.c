@@ -5,12 +5,12 @@
  */
 #include "build/sql/ops/task_queue.h"
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
 #include "fcgi/req.h"
 #include "fcgi/rows.h"
 #include "handlers/ops/queues.h"
 #include "handlers/permissions.h"
 #include "handlers/shapes.h"
+#include "lib/base/jx.h"
 
 /* clang-format off */
 #define TENANT_FIELD \

@@ -7,12 +7,12 @@
 #include <json-c/json.h>
 
 #include "build/sql/tenancy/api_keys.h"
-#include "fcgi/array.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
-#include "fcgi/ticket.h"
 #include "handlers/shapes.h"
 #include "handlers/tenancy/origin.h"
+#include "lib/base/array.h"
+#include "lib/crypto/ticket.h"
 
 /* clang-format off */
 static const char *const types[] = { "public", "secret", NULL };

@@ -6,13 +6,13 @@
  * at all has a hash too, and is nowhere.
  */
 #include "build/sql/tenancy/invitations.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
-#include "fcgi/ticket.h"
 #include "handlers/mail.h"
 #include "handlers/permissions.h"
 #include "handlers/shapes.h"
+#include "lib/crypto/ticket.h"
+#include "lib/host/config.h"
 
 /* clang-format off */
 static const struct field token_in[] = {

@@ -5,12 +5,12 @@
 #include "build/sql/tenancy/issuers.h"
 #include "fcgi/issuer.h"
 
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/http.h"
 #include "fcgi/req.h"
-#include "fcgi/seal.h"
 #include "handlers/shapes.h"
+#include "lib/crypto/seal.h"
+#include "lib/host/config.h"
+#include "lib/net/http.h"
 
 /* clang-format off */
 static const struct field issuer[] = {

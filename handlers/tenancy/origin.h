@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "fcgi/arena.h"
+#include "lib/base/arena.h"
 
 /*
  * The canonical form of an origin, as browsers send it (RFC 6454 6.1):

@@ -7,9 +7,9 @@
 #include "build/sql/tenancy/settings.h"
 #include "fcgi/db.h"
 #include "fcgi/req.h"
-#include "fcgi/seal.h"
 #include "handlers/shapes.h"
 #include "handlers/tenancy/origin.h"
+#include "lib/crypto/seal.h"
 
 /* clang-format off */
 static const char *const providers[] = { "google", NULL };

@@ -5,11 +5,11 @@
 
 #include "build/sql/tenancy/team.h"
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
 #include "fcgi/req.h"
-#include "fcgi/ticket.h"
 #include "handlers/mail.h"
 #include "handlers/shapes.h"
+#include "lib/base/jx.h"
+#include "lib/crypto/ticket.h"
 
 /* clang-format off */
 static const char *const invited_roles[] = { "admin", "member", NULL };

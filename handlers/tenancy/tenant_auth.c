@@ -11,16 +11,16 @@
  */
 #include "build/sql/tenancy/tenant_auth.h"
 #include "fcgi/auth.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/jx.h"
 #include "fcgi/password.h"
 #include "fcgi/req.h"
-#include "fcgi/ticket.h"
 #include "fcgi/tok.h"
 #include "handlers/mail.h"
 #include "handlers/shapes.h"
 #include "handlers/tenancy/team.h"
+#include "lib/base/jx.h"
+#include "lib/crypto/ticket.h"
+#include "lib/host/config.h"
 
 enum { ACCESS_TTL_S = 3600, MAX_TICKET = 512 };
 

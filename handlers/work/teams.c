@@ -3,8 +3,8 @@
  * handlers/tenancy/team.c.)
  */
 #include "build/sql/work/teams.h"
-#include "handlers/permissions.h"
 #include "fcgi/route.h"
+#include "handlers/permissions.h"
 #include "handlers/tenancy/member_ref.h"
 
 /* clang-format off */

@@ -134,7 +134,7 @@ subtest 'every link leads somewhere' => sub {
 };
 
 subtest 'the lists are those of the code' => sub {
-    my @codes  = map { /^ERR\(\w+, *[45]\d\d, *"(\w+)"/ } lines('fcgi/err.def');
+    my @codes  = map { /^ERR\(\w+, *[45]\d\d, *"(\w+)"/ } lines('lib/base/err.def');
     my $errors = $t->get('/errors.html')->body;
     is_deeply [ $errors =~ /<section id="(\w+)"/g ], \@codes, 'every error';
     is_deeply [ sort map { /^([A-Z_]+):/ } lines('docs/errors.txt') ], [ sort @codes ], '  each with advice';
@@ -142,7 +142,7 @@ subtest 'the lists are those of the code' => sub {
     my ($place, $code) = $problem->json('/type') =~ m{^https://localhost:\d+(/[^#]*)#(\w+)$};
     like $t->get($place)->body, qr/id="$code"/, 'the type of a problem is an address that explains it';
 
-    my @settings = map { /^[A-Z]+\(\w+, "(\w+)"/ } lines('fcgi/config.def');
+    my @settings = map { /^[A-Z]+\(\w+, "(\w+)"/ } lines('lib/host/config.def');
     is_deeply [ $t->get('/operations.html')->body =~ /<th scope="row" id="(\w+)"/g ], \@settings, 'every setting';
 };
 
@@ -629,7 +629,7 @@ subtest 'README and CONTRIBUTING are true, too' => sub {
     }
     my @gone = grep { !-e } ("$text$words" =~ m{\]\(([\w/.]+)\)}g, map { s{/?\z}{}r } $text =~ m{^\| `(\w+/)`}mg);
     is_deeply \@gone, [], 'what they point at is there';
-    my %setting = map { $_ => 1 } map { /^[A-Z]+\(\w+, "(\w+)"/ } lines('fcgi/config.def');
+    my %setting = map { $_ => 1 } map { /^[A-Z]+\(\w+, "(\w+)"/ } lines('lib/host/config.def');
     is_deeply [ grep { !$setting{$_} } $text =~ /`([A-Z]+_[A-Z_]+)`/g ], [], 'and so are the settings';
 };
 

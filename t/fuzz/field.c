@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "fcgi/field.h"
-#include "fcgi/json.h"
 #include "fcgi/req.h"
-#include "fcgi/utf8.h"
+#include "lib/base/json.h"
+#include "lib/base/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/json.h"
-#include "fcgi/jx.h"
-#include "fcgi/utf8.h"
+#include "lib/base/json.h"
+#include "lib/base/jx.h"
+#include "lib/base/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -9,14 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/b64url.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
 #include "fcgi/issuer.h"
 #include "fcgi/jwks.h"
 #include "fcgi/req.h"
-#include "fcgi/shm.h"
 #include "fcgi/tok.h"
+#include "lib/base/b64url.h"
+#include "lib/base/clock.h"
+#include "lib/host/config.h"
+#include "lib/host/shm.h"
 
 #define SECRET "the secret of the fuzzer, 32 bytes and more"
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/json.h"
-#include "fcgi/utf8.h"
+#include "lib/base/json.h"
+#include "lib/base/utf8.h"
 #include "realtime/head.h"
 #include "realtime/protocol.h"
 

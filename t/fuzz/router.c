@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/arena.h"
-#include "fcgi/qs.h"
 #include "fcgi/route.h"
+#include "lib/base/arena.h"
+#include "lib/base/qs.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/utf8.h"
+#include "lib/base/utf8.h"
 #include "worker/template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/config.h"
 #include "fcgi/password.h"
 #include "fcgi/req.h"
-#include "fcgi/seal.h"
-#include "fcgi/ticket.h"
-#include "fcgi/totp.h"
+#include "lib/crypto/seal.h"
+#include "lib/crypto/ticket.h"
+#include "lib/crypto/totp.h"
+#include "lib/host/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/webauthn.h"
+#include "lib/crypto/webauthn.h"
 
 #define RP "example.org"
 

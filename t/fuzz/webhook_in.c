@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/arena.h"
-#include "fcgi/b64url.h"
+#include "lib/base/arena.h"
+#include "lib/base/b64url.h"
 #include "providers/apple_jws.h"
 #include "providers/standard_webhooks.h"
 #include "providers/stripe_signature.h"

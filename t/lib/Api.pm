@@ -65,7 +65,7 @@ sub false () { return Cpanel::JSON::XS::false() }
 
 # Start an instance and wait until it answers.
 #
-# Names in capitals are settings of the api (fcgi/config.def); the others are
+# Names in capitals are settings of the api (lib/host/config.def); the others are
 #   main, slow, hash   how many children each pool has; 0: no such pool.  Of slow and hash those that are not
 #                      asked for start when somebody connects, as most files never do (slow: without settings)
 #   worker       how many children a worker has; none when left out

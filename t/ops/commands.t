@@ -168,7 +168,7 @@ subtest 'check-config' => sub {
     like +(ashlar('check-config', { MAIL_DIR => "$tmp/stderr" }))[2], qr{^MAIL_DIR: mails cannot be kept in "$tmp/stderr": $tmp/stderr: Not a directory$}m, '  nor when it is none';
     is +(ashlar('check-config', { MAIL_DIR => "$tmp/a/b", MAIL_URL => 'smtp://localhost', MAIL_FROM => 'a@example.com' }))[0], 0, '  which matters without MAIL_URL alone';
     unlike $out, qr/\Q$SECRET\E|ashlar_api/, 'secrets are masked';
-    open my $in, '<', 'fcgi/config.def' or die $!;
+    open my $in, '<', 'lib/host/config.def' or die $!;
     my @declared = map { /^[A-Z]+\(\w+, "(\w+)"/ ? $1 : () } <$in>;
     is_deeply [ $out =~ /^(\w+)=/mg ], \@declared, 'every setting is there, in the order of the table';
     ($status, $out, $err) = ashlar('check-config', { JWT_SECRET => 'short', LOG_LEVEL => 'loud' });

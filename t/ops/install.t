@@ -77,7 +77,7 @@ subtest 'the files of a package' => sub {
 
 subtest 'every setting is in the delivered environment file, and it is one' => sub {
     my $env = slurp("$dir/etc/ashlar/ashlar.env");
-    my @names = slurp('fcgi/config.def') =~ /^[A-Z]+[(]\w+, *"([A-Z0-9_]+)"/mg;
+    my @names = slurp('lib/host/config.def') =~ /^[A-Z]+[(]\w+, *"([A-Z0-9_]+)"/mg;
     cmp_ok scalar @names, '>', 30, 'there are settings';
     is_deeply [ grep { $env !~ /^#?$_=/m } @names ], [], 'all of them';
     is_deeply [ grep { !/^(?:#.*|[A-Z0-9_]+=.*|)$/ } split /\n/, $env ], [], 'lines that systemd understands';

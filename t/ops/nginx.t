@@ -18,7 +18,7 @@ my $uuid = qr/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 
 # Every public error: status -> [code, message], and the names of err.def.
 my %err = do {
-    open my $def, '<', "$root/fcgi/err.def" or die "err.def: $!";
+    open my $def, '<', "$root/lib/base/err.def" or die "err.def: $!";
     map { /^ERR[(](\w+), *(\d+), *"(\w+)", *"(.*)"[)]/ ? ($1 => { status => $2, code => $3, message => $4 }) : () } <$def>;
 };
 

@@ -44,7 +44,7 @@ sub process (@events) {
         my %with = (event => $event, clerk_issuer => $CLERK, supabase_issuer => $SUPABASE, plays => "{$PACKAGE}");
         my ($asked) = $sql->run($api, webhook_event_process => %with);
         $sql->run($api, webhook_event_process => %with, play => $json->encode($more{play})) if $asked->{package};
-        # What fcgi/email.h makes of these.
+        # What lib/base/email.h makes of these.
         $sql->run($api, webhook_event_process => %with, email => $_, email_key => $_) for map { NFC(lc) } $asked->{address} // ();
         $row = $api->selectrow_hashref('SELECT * FROM webhook_events WHERE id = ?', undef, $event);
     }

@@ -1,6 +1,6 @@
 /* IP addresses: one spelling each, and what limits take for one. */
-#include "fcgi/address.h"
-#include "fcgi/arena.h"
+#include "lib/base/arena.h"
+#include "lib/host/address.h"
 #include "t/unit/tap.h"
 
 static struct arena arena;

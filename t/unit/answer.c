@@ -9,11 +9,11 @@
 #include <json-c/json.h>
 
 #include "fcgi/accept.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
 #include "fcgi/db.h"
-#include "fcgi/json.h"
 #include "fcgi/req.h"
+#include "lib/base/clock.h"
+#include "lib/base/json.h"
+#include "lib/host/config.h"
 #include "t/unit/tap.h"
 
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))

@@ -1,4 +1,4 @@
-#include "fcgi/arena.h"
+#include "lib/base/arena.h"
 
 #include <stdint.h>
 

@@ -4,10 +4,10 @@
  */
 #include "fcgi/auth.h"
 
-#include "fcgi/config.h"
 #include "fcgi/req.h"
-#include "fcgi/shm.h"
 #include "fcgi/tok.h"
+#include "lib/host/config.h"
+#include "lib/host/shm.h"
 #include "t/unit/tap.h"
 
 #define KEY_TEXT "0123456789abcdefghijklmnopqrstuv"

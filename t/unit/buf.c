@@ -1,4 +1,4 @@
-#include "fcgi/buf.h"
+#include "lib/base/buf.h"
 
 #include "t/unit/tap.h"
 

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-#include "fcgi/config.h"
-#include "fcgi/seal.h"
+#include "lib/crypto/seal.h"
+#include "lib/host/config.h"
 
 /* Every variable that a case may set; unset before each. */
 static const char *const names[] = {

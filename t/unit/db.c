@@ -15,10 +15,10 @@
 #include <sys/un.h>
 
 #include "fcgi/auth.h"
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
-#include "fcgi/log.h"
 #include "fcgi/req.h"
+#include "lib/base/clock.h"
+#include "lib/host/config.h"
+#include "lib/host/log.h"
 #include "t/unit/tap.h"
 
 static const struct constraint constraints[] = { { "things_name_unique", ERR_CONFLICT, "name", NULL },

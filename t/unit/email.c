@@ -1,7 +1,7 @@
 /*
  * Addresses: which are the same one, which are kept how, and which are refused.
  */
-#include "fcgi/email.h"
+#include "lib/base/email.h"
 
 #include "t/unit/tap.h"
 

@@ -9,8 +9,8 @@
 
 #include <json-c/json.h>
 
-#include "fcgi/json.h"
 #include "fcgi/req.h"
+#include "lib/base/json.h"
 #include "t/unit/tap.h"
 
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))

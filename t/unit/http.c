@@ -1,8 +1,8 @@
 /*
  * The outbound client against a stub on loopback that this program forks.
  */
-#include "fcgi/http.h"
-#include "fcgi/shm.h"
+#include "lib/host/shm.h"
+#include "lib/net/http.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "fcgi/config.h"
+#include "lib/host/config.h"
 #include "t/unit/tap.h"
 
 /* What the stub saw, shared with it. */

@@ -2,7 +2,7 @@
  * Many calls at once, to a server on loopback that this program forks: it
  * answers after as many milliseconds as the path says.
  */
-#include "fcgi/http_multi.h"
+#include "lib/net/http_multi.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -10,7 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-#include "fcgi/config.h"
+#include "lib/host/config.h"
 #include "t/unit/tap.h"
 
 enum { MAX = 8 };

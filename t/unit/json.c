@@ -1,4 +1,4 @@
-#include "fcgi/json.h"
+#include "lib/base/json.h"
 
 #include <json-c/json.h>
 #include <time.h>

@@ -12,9 +12,9 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "fcgi/b64url.h"
-#include "fcgi/config.h"
-#include "fcgi/shm.h"
+#include "lib/base/b64url.h"
+#include "lib/host/config.h"
+#include "lib/host/shm.h"
 #include "t/unit/tap.h"
 
 static struct arena arena;

@@ -2,7 +2,7 @@
  * The JSON writer, value by value.  What PostgreSQL sends is written out here
  * byte by byte, so no server is needed.
  */
-#include "fcgi/jx.h"
+#include "lib/base/jx.h"
 
 #include <float.h>
 #include <limits.h>

@@ -2,11 +2,11 @@
  * Rate limits, with a clock that the test turns, and with several processes at
  * one budget.
  */
-#include "fcgi/limit.h"
+#include "lib/host/limit.h"
 
 #include <sys/mman.h>
 
-#include "fcgi/shm.h"
+#include "lib/host/shm.h"
 #include "t/unit/tap.h"
 
 enum { SLOTS = 512, SET = 8, PROCESSES = 8 };

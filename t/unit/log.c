@@ -2,18 +2,18 @@
  * Log lines: whatever a client sends, one line is one valid JSON object of a
  * bounded size, and no secret is in it.
  */
-#include "fcgi/log.h"
+#include "lib/host/log.h"
 
 #include <fcntl.h>
 #include <limits.h>
 
 #include <json-c/json.h>
 
-#include "fcgi/clock.h"
-#include "fcgi/config.h"
-#include "fcgi/json.h"
 #include "fcgi/req.h"
 #include "fcgi/request_log.h"
+#include "lib/base/clock.h"
+#include "lib/base/json.h"
+#include "lib/host/config.h"
 #include "t/unit/tap.h"
 
 static const struct route route = { GET, "/api/v1/app/things/{id}", "app.things.get", &by_user, "" };

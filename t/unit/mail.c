@@ -3,9 +3,9 @@
  */
 #include "handlers/mail.h"
 
-#include "fcgi/config.h"
 #include "fcgi/req.h"
-#include "fcgi/seal.h"
+#include "lib/crypto/seal.h"
+#include "lib/host/config.h"
 #include "t/unit/tap.h"
 
 #define TID "0191e8a0-0000-7000-8000-00000000000a"

@@ -1,7 +1,7 @@
 /*
  * mailbox: addresses, senders, and the server's URL.
  */
-#include "fcgi/mailbox.h"
+#include "lib/base/mailbox.h"
 
 #include "t/unit/tap.h"
 

@@ -6,10 +6,10 @@
 #include <regex.h>
 #include <sys/mman.h>
 
-#include "fcgi/err.h"
 #include "fcgi/route.h"
-#include "fcgi/scoreboard.h"
-#include "fcgi/shm.h"
+#include "lib/base/err.h"
+#include "lib/host/scoreboard.h"
+#include "lib/host/shm.h"
 #include "t/unit/tap.h"
 
 static const struct route rows[] = {

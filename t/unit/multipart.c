@@ -1,4 +1,4 @@
-#include "fcgi/multipart.h"
+#include "lib/base/multipart.h"
 
 #include "t/unit/tap.h"
 

@@ -1,4 +1,4 @@
-#include "fcgi/nearest.h"
+#include "lib/base/nearest.h"
 
 #include "t/unit/tap.h"
 

@@ -8,7 +8,7 @@
 
 #include <json-c/json.h>
 
-#include "fcgi/json.h"
+#include "lib/base/json.h"
 #include "t/unit/tap.h"
 
 /* clang-format off */

@@ -8,10 +8,10 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-#include "fcgi/b64url.h"
-#include "fcgi/clock.h"
 #include "fcgi/req.h"
-#include "fcgi/shm.h"
+#include "lib/base/b64url.h"
+#include "lib/base/clock.h"
+#include "lib/host/shm.h"
 #include "t/unit/tap.h"
 
 enum { QUICK = 4 }; /* valgrind cannot wait for 16 MiB */

@@ -1,4 +1,4 @@
-#include "fcgi/qs.h"
+#include "lib/base/qs.h"
 
 #include "t/unit/tap.h"
 

@@ -1,7 +1,7 @@
 /* What realtime reads and writes: handshakes, messages, rows, arrays. */
+#include "realtime/broadcast.h"
 #include "realtime/head.h"
 #include "realtime/pgarray.h"
-#include "realtime/broadcast.h"
 #include "realtime/protocol.h"
 
 #include "t/unit/tap.h"

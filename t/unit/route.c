@@ -4,8 +4,8 @@
  */
 #include "fcgi/route.h"
 
-#include "fcgi/buf.h"
-#include "fcgi/clock.h"
+#include "lib/base/buf.h"
+#include "lib/base/clock.h"
 #include "t/unit/tap.h"
 
 enum { GENERATED = 1000, BAD = 4 };

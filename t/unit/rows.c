@@ -2,8 +2,8 @@
  * Rows to JSON, on results made here: libpq builds them, the bytes are what a
  * server sends in the binary format.
  */
-#include "fcgi/rows.h"
 #include "fcgi/outputs.h"
+#include "fcgi/rows.h"
 
 #include <math.h>
 

@@ -1,9 +1,9 @@
 /*
  * Sealed secrets: they open for their purpose and tenant, under any key of the ring.
  */
-#include "fcgi/seal.h"
+#include "lib/crypto/seal.h"
 
-#include "fcgi/config.h"
+#include "lib/host/config.h"
 #include "t/unit/tap.h"
 
 #define JWT "0123456789abcdef0123456789abcdef"

@@ -7,9 +7,9 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-#include "fcgi/config.h"
 #include "fcgi/req.h"
-#include "fcgi/shm.h"
+#include "lib/host/config.h"
+#include "lib/host/shm.h"
 #include "t/unit/tap.h"
 
 static const struct route slow = { .method = POST, .path = "/slow", .id = "app.t.slow", .flags = SLOW };

@@ -2,7 +2,7 @@
  * The memory that processes share: one file, mapped by all, replaced when it is
  * of another layout.
  */
-#include "fcgi/shm.h"
+#include "lib/host/shm.h"
 
 #include <errno.h>
 #include <fcntl.h>

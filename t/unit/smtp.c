@@ -7,8 +7,8 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
-#include "fcgi/config.h"
-#include "fcgi/http.h"
+#include "lib/host/config.h"
+#include "lib/net/http.h"
 #include "t/unit/tap.h"
 
 static struct arena a;

@@ -5,7 +5,7 @@
 
 #include <json-c/json.h>
 
-#include "fcgi/config.h"
+#include "lib/host/config.h"
 #include "t/unit/tap.h"
 #include "worker/mail_render.h"
 

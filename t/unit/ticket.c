@@ -1,11 +1,11 @@
 /*
  * What is handed out and known again: tickets, codes, keys, refresh tokens, state.
  */
-#include "fcgi/ticket.h"
+#include "lib/crypto/ticket.h"
 
 #include <openssl/evp.h>
 
-#include "fcgi/config.h"
+#include "lib/host/config.h"
 #include "t/unit/tap.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"

@@ -14,12 +14,12 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
-#include "fcgi/b64url.h"
-#include "fcgi/config.h"
 #include "fcgi/issuer.h"
 #include "fcgi/jwks.h"
 #include "fcgi/req.h"
-#include "fcgi/shm.h"
+#include "lib/base/b64url.h"
+#include "lib/host/config.h"
+#include "lib/host/shm.h"
 #include "t/unit/tap.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"

@@ -1,7 +1,7 @@
 /*
  * One-time passwords: the RFCs' vectors, the window, no code twice.
  */
-#include "fcgi/totp.h"
+#include "lib/crypto/totp.h"
 
 #include "t/unit/tap.h"
 

@@ -1,4 +1,4 @@
-#include "fcgi/utf8.h"
+#include "lib/base/utf8.h"
 
 #include "t/unit/tap.h"
 

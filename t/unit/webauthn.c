@@ -2,7 +2,7 @@
  * Passkeys: what is accepted of an authenticator, and what is not.  The
  * authenticator is here, and the examples of the specification.
  */
-#include "fcgi/webauthn.h"
+#include "lib/crypto/webauthn.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
@@ -10,8 +10,8 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
-#include "fcgi/b64url.h"
-#include "fcgi/buf.h"
+#include "lib/base/b64url.h"
+#include "lib/base/buf.h"
 #include "t/unit/tap.h"
 
 #define RP "example.org"

@@ -2,7 +2,7 @@
 -- migrate asks, whenever it runs; see sql/migrations/0015_email_keys.sql.  All of
 -- this is the owner's.
 
--- Those that are certain without fcgi/email.h.  A few thousand rows at a time are
+-- Those that are certain without lib/base/email.h.  A few thousand rows at a time are
 -- locked, and committed: people sign in meanwhile.
 CREATE OR REPLACE PROCEDURE email_keys_ascii()
 LANGUAGE plpgsql AS $$

@@ -1,5 +1,5 @@
 -- Who has an address?  See sql/migrations/0015_email_keys.sql.  Whoever asks has
--- its key, which fcgi/email.h makes, and how it was spelled.
+-- its key, which lib/base/email.h makes, and how it was spelled.
 --
 -- Who has no key is found by exactly the spelling that is stored, and comes
 -- first: were it the other way round, of two whose keys meet one could never

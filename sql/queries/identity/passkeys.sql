@@ -1,5 +1,5 @@
 -- Passkeys (WebAuthn credentials) and the challenges they answer.  What is
--- verified of an authenticator's bytes is fcgi/webauthn.h's.
+-- verified of an authenticator's bytes is lib/crypto/webauthn.h's.
 
 -- columns: passkey
 SELECT p.id, p.name, p.rp_id, p.transports, p.is_backed_up, p.created_at, p.last_used_at

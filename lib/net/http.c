@@ -1,0 +1,284 @@
+#include "lib/net/http.h"
+
+#include <curl/curl.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/host/config.h"
+#include "lib/host/shm.h"
+#include "lib/net/http_exchange.h"
+
+enum {
+	MAX_REDIRECTS = 3,
+	MAX_RETRIES = 2,
+	RETRY_MS = 100,            /* the first pause; doubled for the second */
+	MAX_RETRY_AFTER_MS = 5000, /* a provider that wants more gets its answer passed on */
+	BREAKER_OPEN_MS = 5000,    /* the first time; doubled with each failed probe */
+	BREAKER_MAX_OPEN_MS = 60000,
+	BREAKER_SANE_MS = 11 * 60000, /* no lease is longer: what claims to be is a relic of another boot */
+};
+
+static void sleep_ms(long ms)
+{
+	struct timespec left = { ms / 1000, ms % 1000 * 1000000 };
+
+	while (nanosleep(&left, &left))
+		;
+}
+
+/*
+ * Circuit breakers
+ */
+
+SHM_REGION(http_breakers, struct http_breaker, HTTP_BREAKERS)
+
+/* Those of the host; of this process alone where it shares nothing. */
+static struct http_breaker *breakers(void)
+{
+	static struct http_breaker own[HTTP_BREAKERS];
+
+	return http_breakers() ? http_breakers() : own;
+}
+
+struct http_breaker *http_breaker_find(const char *provider)
+{
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+	const char *p;
+	int i;
+
+	if (!provider)
+		return NULL;
+	for (p = provider; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
+	hash |= !hash;
+	for (i = 0; i < HTTP_BREAKERS; i++) {
+		struct http_breaker *b = &breakers()[(hash + (unsigned)i) % HTTP_BREAKERS];
+		uint64_t owner = atomic_load_explicit(&b->provider, memory_order_relaxed);
+
+		if (owner == hash || (!owner && atomic_compare_exchange_strong(&b->provider, &owner, hash)) ||
+		    owner == hash) /* another process claimed it just now, for the same provider */
+			return b;
+	}
+	return NULL;
+}
+
+static uint64_t breaker_pack(int64_t until_ms, unsigned failures)
+{
+	return (uint64_t)until_ms << 16 | failures;
+}
+
+bool http_breaker_enter(struct http_breaker *b, int64_t now, int64_t lease_ms, bool *probe)
+{
+	uint64_t seen = atomic_load(&b->state);
+
+	*probe = false;
+	for (;;) {
+		unsigned failures = seen & 0xffff;
+		int64_t until = (int64_t)(seen >> 16);
+
+		if (failures < HTTP_BREAKER_FAILURES)
+			return true;
+		if (now < until && until <= now + BREAKER_SANE_MS)
+			return false;
+		if (atomic_compare_exchange_weak(&b->state, &seen, breaker_pack(now + lease_ms, failures))) {
+			*probe = true;
+			return true;
+		}
+	}
+}
+
+void http_breaker_leave(struct http_breaker *b, int64_t now, bool probe, bool worked)
+{
+	uint64_t seen = atomic_load(&b->state), next;
+
+	do {
+		unsigned failures = seen & 0xffff, doublings;
+		int64_t open_ms = 0;
+
+		if (worked) {
+			next = 0;
+		} else if (failures >= HTTP_BREAKER_FAILURES && !probe) {
+			return; /* begun before it opened: says nothing new */
+		} else {
+			failures += failures < 0xffff;
+			if (failures >= HTTP_BREAKER_FAILURES) {
+				doublings = failures - HTTP_BREAKER_FAILURES;
+				open_ms = doublings < 4 ? BREAKER_OPEN_MS << doublings : BREAKER_MAX_OPEN_MS;
+			}
+			next = breaker_pack(open_ms ? now + open_ms : 0, failures);
+		}
+		if (next == seen)
+			return;
+	} while (!atomic_compare_exchange_weak(&b->state, &seen, next));
+}
+
+/*
+ * One call
+ */
+
+/*
+ * The process's handle, kept for its connections.  One made before a fork is
+ * left alone: closing it would end TLS sessions that the parent still uses.
+ */
+static CURL *shared_handle(void)
+{
+	static CURL *handle;
+	static pid_t owner;
+
+	if (owner != getpid()) {
+		handle = curl_easy_init();
+		owner = getpid();
+	} else if (handle) {
+		curl_easy_reset(handle);
+	}
+	return handle;
+}
+
+/* Send the request once.  CURLE_OK: there is an answer. */
+static CURLcode attempt(struct exchange *x)
+{
+	bool is_users = x->call->flags & HTTP_USER_URL;
+	/* A user's host gets a separate handle: no connection, pinned address or session is left behind. */
+	CURL *h = is_users ? curl_easy_init() : shared_handle();
+	CURLcode rc;
+
+	if (!h)
+		return CURLE_FAILED_INIT;
+	exchange_prepare(x, h);
+	rc = exchange_take(x, h, curl_easy_perform(h));
+	if (is_users)
+		curl_easy_cleanup(h);
+	else
+		curl_easy_reset(h); /* it points to this call's memory */
+	return rc;
+}
+
+static bool is_idempotent(const struct exchange *x)
+{
+	return x->call->flags & HTTP_RETRY || !strcmp(x->method, "GET") || !strcmp(x->method, "HEAD") ||
+	       !strcmp(x->method, "PUT") || !strcmp(x->method, "DELETE");
+}
+
+/* How long to pause before the next attempt, or -1 when there should be none. */
+static long retry_pause_ms(const struct exchange *x, CURLcode rc, int retries)
+{
+	long base = (long)RETRY_MS << retries, pause = base / 2 + (long)arc4random_uniform((uint32_t)base);
+	const char *after;
+	int status = x->out->status;
+
+	if (!is_idempotent(x) || retries == MAX_RETRIES || x->refused)
+		return -1;
+	if (rc && (!x->unsent || (rc != CURLE_COULDNT_CONNECT && rc != CURLE_COULDNT_RESOLVE_HOST &&
+				  rc != CURLE_OPERATION_TIMEDOUT)))
+		return -1;
+	if (!rc && status != 502 && status != 503 && status != 504)
+		return -1;
+	after = rc ? NULL : http_header(x->out, "Retry-After");
+	if (after) {
+		/* Seconds; or a date, which is relative to the provider's clock and so not worth trusting. */
+		char *end;
+		long s = strtol(after, &end, 10);
+
+		if (end == after || s < 0 || s > MAX_RETRY_AFTER_MS / 1000)
+			return -1;
+		if (pause < s * 1000)
+			pause += s * 1000;
+	}
+	return exchange_now_ms() + pause < x->deadline_ms ? pause : -1;
+}
+
+/* The hop in hand, with its retries. */
+static enum err hop_run(struct exchange *x)
+{
+	int retries;
+
+	for (retries = 0;; retries++) {
+		CURLcode rc = attempt(x);
+		long pause = retry_pause_ms(x, rc, retries);
+
+		if (pause >= 0) {
+			sleep_ms(pause);
+			continue;
+		}
+		return exchange_verdict(x, rc);
+	}
+}
+
+static bool is_redirect(const struct exchange *x)
+{
+	int s = x->out->status;
+
+	return x->call->flags & HTTP_FOLLOW && (!strcmp(x->method, "GET") || !strcmp(x->method, "HEAD")) &&
+	       (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) && http_header(x->out, "Location");
+}
+
+static enum err run(struct exchange *x)
+{
+	const char *url = x->call->url;
+	int hops;
+
+	for (hops = 0;; hops++) {
+		enum err rc = hop_open(x, url);
+
+		/* Of a URL that is not the user's, no client can be told to correct it. */
+		if (rc == ERR_VALIDATION && !(x->call->flags & HTTP_USER_URL))
+			rc = hops ? ERR_EXTERNAL : ERR_UNAVAILABLE;
+		if (!rc)
+			rc = hop_run(x);
+		if (rc || !is_redirect(x))
+			return rc;
+		if (hops == MAX_REDIRECTS)
+			return exchange_fail(x, ERR_EXTERNAL, "too many redirects");
+		url = http_header(x->out, "Location");
+	}
+}
+
+static void (*hook)(const struct http_call *call, const struct http_answer *out, enum err rc);
+
+void http_use_hook(void (*fn)(const struct http_call *call, const struct http_answer *out, enum err rc))
+{
+	hook = fn;
+}
+
+enum err http_do(struct arena *a, const struct http_call *call, struct http_answer *out)
+{
+	struct http_breaker *b = http_breaker_find(call->provider);
+	bool probe = false;
+	struct exchange x;
+	enum err rc;
+
+	exchange_init(&x, a, call, out);
+	rc = exchange_check(&x);
+	if (!rc && b && !http_breaker_enter(b, x.start_ms, x.deadline_ms - x.start_ms + 1000, &probe)) {
+		rc = exchange_fail(&x, ERR_UNAVAILABLE,
+				   "failed too often lately, not called (circuit breaker)");
+	} else if (!rc) {
+		rc = run(&x);
+		/* A URL that was refused says nothing about the provider; a probe's lease then just runs out.
+		 */
+		if (b && (rc == ERR_OK || rc == ERR_EXTERNAL))
+			http_breaker_leave(b, exchange_now_ms(), probe, rc == ERR_OK);
+	}
+	hop_release(&x);
+	out->duration_ms = (long)(exchange_now_ms() - x.start_ms);
+	if (hook)
+		hook(call, out, rc);
+	return rc;
+}
+
+enum err http_check_url(struct arena *a, const char *url, const char **reason)
+{
+	const struct http_call call = {
+		.method = "URL", .url = url, .flags = HTTP_USER_URL, .timeout_ms = cfg.http_connect_timeout_ms
+	};
+	struct http_answer out;
+	struct exchange x;
+	enum err rc;
+
+	exchange_init(&x, a, &call, &out);
+	rc = hop_open(&x, url);
+	hop_release(&x);
+	*reason = x.why;
+	return rc ? ERR_VALIDATION : ERR_OK;
+}
