@@ -86,7 +86,7 @@ $(BUILD)/tailer: t/lib/tailer.c $(BUILD)/libashlar.a
 
 # What Ashlar::Process preloads.
 $(BUILD)/quick_scrypt.so: t/lib/quick_scrypt.c
-	$(call run,TEST $<)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -MF $@.d -o $@ $< -ldl
+	$(call run,TEST $<)$(CC) $(CPPFLAGS) $(CFLAGS) -fvisibility=default -fPIC -shared -MF $@.d -o $@ $< -ldl
 
 unit: $(UNIT) $(BUILD)/tailer $(BUILD)/quick_scrypt.so
 

@@ -278,29 +278,6 @@ subtest 'who may not sign in may not refresh' => sub {
     refused refresh($hal->json('/refresh_token')), 'revoked';
 };
 
-# The wrapper functions are asked as the last release's binaries ask them.
-subtest 'the last release goes on beside this one' => sub {
-    my $ada = sign_in($t, 'ivo@example.com');
-    my $id  = session_of($ada)->{id};
-    my $old = sub ($generation) {
-        my $db = $t->db;
-        $db->begin_work;
-        $db->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $t->tenant_id);
-        my $row = $db->selectrow_hashref(q{SELECT r.is_reused AS _is_reused, t.* FROM session_refresh(?::uuid, ?::integer) r
-            JOIN LATERAL session_tokens(r.session_id, r.issued_at) t ON true}, undef, $id, $generation);
-        $db->commit;
-        return $row;
-    };
-    is $old->(0)->{_generation}, 1, 'it refreshes';
-    is session_of($ada)->{used_generation}, undef, '  and says no generation in its access token';
-    my %claim = (%{ claims($ada->json('/access_token')) });
-    status_is $t->client(token => Ashlar::Token::mint(\%claim, key => $t->{env}{JWT_SECRET}))->get('/api/v1/app/users/me'), 200, 'which goes on to be good here';
-    is $old->(0)->{_generation}, 1, 'the same again within 30 seconds';
-    age($ada, 31);
-    ok $old->(0)->{_is_reused}, 'and not later: nobody knows whether it was used';
-    ok session_of($ada)->{revoked_at};
-};
-
 subtest 'a tenant may turn rotation off' => sub {
     set_tenant($t, 'acme', refresh_token_rotation => 0);
     my $ada = sign_in($t, 'ida@example.com', key => $secret);

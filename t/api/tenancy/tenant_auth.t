@@ -335,41 +335,6 @@ subtest 'refreshing, with rotation' => sub {
     error_is as($new)->get("$base/me"), 401, 'AUTHENTICATION_ERROR';
 };
 
-subtest 'the last release refreshes beside this one' => sub {
-    my $res    = register('lou');
-    my $tenant = $res->json('/tenant/id');
-    my $first  = $res->json('/refresh_token');
-    my $refresh = sub ($token) { return $t->post("$base/refresh", { refresh_token => $token }) };
-    $t->db->do('UPDATE tenant_settings SET refresh_token_rotation = true WHERE tenant_id = ?', undef, $tenant);
-    my $next = $refresh->($first);
-    $t->keep_secret(map { $next->json("/$_") } qw(access_token refresh_token));
-    status_is as($next)->get("$base/me"), 200;
-
-    # Its statement, whose answer is made of the first generation's token.
-    my ($session) = $t->db->selectrow_array('SELECT id FROM team_sessions WHERE tenant_id = ?', undef, $tenant);
-    $t->db->begin_work;
-    $t->db->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $tenant);
-    my $row = $t->db->selectrow_hashref(<<~'SQL', undef, $tenant, $session);
-        WITH seen AS (
-            UPDATE team_sessions s
-            SET last_seen_at = now()
-            FROM tenants t
-            WHERE s.tenant_id = ? AND s.id = ?::uuid AND s.revoked_at IS NULL AND s.expires_at > now()
-              AND s.access > 0 AND t.id = s.tenant_id AND t.is_active
-            RETURNING s.id
-        )
-        SELECT t.* FROM seen, team_session_tokens(seen.id) t
-        SQL
-    $t->db->commit;
-    is $row->{_session_id}, $session, 'it refreshes, whatever generation is shown to it';
-    status_is as($next)->get("$base/me"), 200;
-    error_is $refresh->($next->json('/refresh_token')), 401, 'AUTHENTICATION_ERROR', name => 'the next generation\'s is nothing now';
-    $t->db->do(q{UPDATE team_sessions SET rotated_at = rotated_at - interval '1 day' WHERE id = ?}, undef, $session);
-    my $new = $refresh->($first);
-    status_is $new, 200, '  and the first is the newest: nobody is signed out';
-    $t->keep_secret(map { $new->json("/$_") } qw(access_token refresh_token));
-};
-
 subtest 'logging out ends all sessions of the caller, and of nobody else' => sub {
     my ($one, $two) = map { login('ann@example.com') } 1 .. 2;
     my $other = login('bob@example.com');
