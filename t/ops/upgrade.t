@@ -88,7 +88,8 @@ my $owner = $cluster->connect($name, 'ashlar');
 Ashlar::Previous->apply($owner);
 $super = $cluster->connect($name);
 my ($B) = $super->selectrow_array(q{INSERT INTO tenants (slug, name) VALUES ('b', 'B') RETURNING id});
-require "./$tree/t/lib/Ashlar/Sample.pm";    # that release's own
+my $sample = "./$tree/t/lib/Ashlar/Sample.pm";    # that release's own
+require $sample;
 Ashlar::Sample->fill($super, @$_) for [ $A, 'a' ], [ $B, 'b' ];
 $super->do($_) for q{RESET app.quiet}, qq{SELECT set_config('app.tenant_id', '$A', false)}, map { slurp($_) } glob "$tree/sql/seed/*.sql";
 my $was    = functions($super);
