@@ -712,7 +712,7 @@ static void limit_headers(const struct req *rq, struct buf *b)
 		rq->limit_left, reset);
 }
 
-/* What every answer carries whatever happened: DESIGN.md 4, and the app surface's list for production. */
+/* What every answer carries whatever happened: ARCHITECTURE.md, "Surfaces". */
 static const char always[] = "X-API-Latest-Version: v2\r\n"
 			     "X-Content-Type-Options: nosniff\r\n"
 			     "X-Frame-Options: DENY\r\n"

@@ -45,7 +45,7 @@ enum method method_find(const char *name)
 	return (enum method)m;
 }
 
-/* Surfaces: DESIGN.md 4's table of dialects. */
+/* Surfaces: the dialects of ARCHITECTURE.md. */
 /* clang-format off */
 static const struct surface surfaces[] = {
 	{ "app", 2,

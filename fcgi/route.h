@@ -153,7 +153,7 @@ struct alias {
 	enum err as;
 };
 
-/* A surface's dialect: envelopes and habits, as data.  See DESIGN.md 4. */
+/* A surface's dialect: envelopes and habits, as data.  See ARCHITECTURE.md. */
 struct surface {
 	const char *name;
 	int versions;            /* newest version; its rows answer under each of them */
