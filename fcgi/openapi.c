@@ -283,7 +283,8 @@ static bool may_fail_as(const struct route *r, enum err e)
 	case ERR_AUTHORIZATION:
 		return r->may || by->place != IN_TENANT || by->key == KEY_SECRET || by->is_installation ||
 		       (by->least_role && !strcmp(by->least_role, "admin")) ||
-		       (r->flags & BARE && r->content_type);
+		       (r->flags & BARE && r->content_type) || (r->sql && r->sql->is_forbidden);
+	case ERR_CONFLICT: return r->sql && r->sql->is_conflict;
 	case ERR_NOT_FOUND: return strchr(r->path, '{');
 	case ERR_NOT_ACCEPTABLE: return true;
 	case ERR_IDEMPOTENCY_RUNNING:
@@ -291,7 +292,9 @@ static bool may_fail_as(const struct route *r, enum err e)
 	case ERR_PRECONDITION: return route_has_if_match(r);
 	case ERR_PAYLOAD_TOO_LARGE: return r->body;
 	case ERR_UNSUPPORTED_MEDIA_TYPE: return r->body && !(r->flags & RAW);
-	case ERR_VALIDATION: return r->query || (r->body && !(r->flags & RAW)) || route_is_strict(r);
+	case ERR_VALIDATION:
+		return r->query || (r->body && !(r->flags & RAW)) || route_is_strict(r) ||
+		       (r->sql && r->sql->is_invalid);
 	case ERR_RATE_LIMIT:
 	case ERR_INTERNAL:
 	case ERR_UNAVAILABLE:

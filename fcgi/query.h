@@ -55,6 +55,9 @@ struct query {
 	const uint64_t *parts;            /* of each: the parameters that must have a value, a bit each */
 	const char *const *const *values; /* of each: those of which it must be one, NULL: any; or NULL */
 	const struct query_sort *sorts;   /* the first one unless the client asks for another; or NULL */
+
+	/* what it refuses by itself: must(), may() and valid() of sql/functions/runtime/refusals.sql */
+	bool is_conflict, is_forbidden, is_invalid;
 };
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * The member of a workspace that something else names: its owner, its author.
- * The query has the column from member_ref() (sql/functions/tenancy/member_ref.sql).
+ * The query has the column from member_ref() (sql/functions/tenancy/workspaces.sql).
  */
 #ifndef HANDLERS_MEMBER_REF_H
 #define HANDLERS_MEMBER_REF_H

@@ -45,6 +45,13 @@ sub refused ($sql, $message, $name = $message) {
     return;
 }
 
+subtest 'what a query refuses by itself is known to the reference' => sub {
+    my $refuses = sub ($sql) { return join ' ', compile("-- name: q :exec\n$sql;\n")->{c} =~ /\.(is_\w+) = true/g };
+    is $refuses->(q{SELECT 1 WHERE must(:a, 'no')}), 'is_conflict', 'must()';
+    is $refuses->(q{SELECT 1 WHERE may(:a, 'no') [AND valid(:b, 'b', 'no')]}), 'is_forbidden is_invalid', 'may() and valid(), in a part, too';
+    is $refuses->('SELECT 1 AS may WHERE realtime_may(:a)'), '', 'and what is only called alike is not';
+};
+
 subtest 'parameters' => sub {
     becomes 'SELECT :a;',             'SELECT $1',              'a';
     becomes 'SELECT :b, :a_2, :b;',   'SELECT $1, $2, $1',      'b', 'a_2';

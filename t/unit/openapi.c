@@ -83,6 +83,7 @@ static const struct constraint constraints[] = {
 static const struct permission may_read = { "READ", IN_ORGANIZATION, "{owner,admin}" };
 static const struct list plains = { "plains", NULL, { "total", "has_next" }, { "per_page", "page" }, { 5, 50 }, .clamps = true };
 static const enum err errors[] = { ERR_TICKET, ERR_OK };
+static const struct query thing_delete = { .name = "thing_delete", .text = "", .shape = SHAPE_EXEC, .is_conflict = true };
 
 static const struct field params_in[] = { { "code", F_INT, F_REQUIRED, .min = 1 }, FIELD_END };
 
@@ -91,7 +92,7 @@ static const struct route rows[] = {
 	{ POST,   "/api/v1/app/things",               "app.things.create",  &by_user,   "Create", .body = body_in, .out = &thing, .sql = &q_project_create, .constraints = constraints },
 	{ GET,    "/api/v1/app/things/{thing_id}",    "app.things.get",     &by_user,   "Get", .out = &thing, .sql = &q_project_get },
 	{ PATCH,  "/api/v1/app/things/{thing_id}",    "app.things.update",  &by_user,   "Change", .body = body_in, .out = &thing, .sql = &q_project_update },
-	{ DELETE, "/api/v1/app/things/{thing_id}",    "app.things.delete",  &by_admin,  "Delete", .out = &thing, .errors = errors, .sql = &q_project_delete, .status = 204 },
+	{ DELETE, "/api/v1/app/things/{thing_id}",    "app.things.delete",  &by_admin,  "Delete", .out = &thing, .errors = errors, .sql = &thing_delete, .status = 204 },
 	{ GET,    "/api/v1/app/things/{thing_id}/codes/{code}/{token}", "app.things.code", &by_anyone, "Code", .params = params_in, .out = &plain_shape, .sql = &q_ready_check },
 	{ GET,    "/api/v1/public/text",              "app.text.get",       &by_anyone, "Text", .sql = &q_ready_check, .flags = BARE | SLOW, .content_type = "text/plain" },
 	{ GET,    "/api/v1/plans",                    "platform.plans.list", &by_user,  "Plans", .out = &plain_shape, .list = &unwrapped, .sql = &q_project_list },
@@ -356,6 +357,7 @@ static void test_errors(void)
 	ok(child(create, "401") && child(create, "422") && child(create, "429") && child(create, "503"),
 	   "a route names the errors that it can give");
 	ok(child(create, "409") && child(create, "402"), "those of its constraints, too");
+	ok(AT(operation(&rows[4], 1), "responses", "409"), "and what its query refuses by itself");
 	ok(!child(create, "404") && !child(create, "403"), "and no other");
 	ok(child(task, "400") && !child(task, "422"), "an invalid field has its surface's status");
 	ok(child(child(operation(&rows[4], 1), "responses"), "403"), "an admin's route can refuse users");

@@ -64,7 +64,9 @@ sub request ($self, $method, $path, %arg) {
     if (my $query = $arg{query}) {
         $path .= '?' . join '&', map { join '=', map { _escape($_) } $_, $query->{$_} } sort keys %$query;
     }
-    utf8::downgrade($path);    # an id from the database is marked as characters, and would make the body some
+    # An id from the database is marked as characters, and would make the body some.
+    utf8::downgrade($path);
+    utf8::downgrade($_, 1) for grep { defined } values %headers;
     $self->{last} = $self->{http}->request(
         $method, $path,
         headers => [ map { defined $headers{$_} ? ($_, $headers{$_}) : () } sort keys %headers ],
