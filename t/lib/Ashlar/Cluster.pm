@@ -19,7 +19,7 @@ our $BUILD = $ENV{SAN} ? 'build/asan' : $ENV{COV} ? 'build/cov' : 'build';
 sub sanitizer_env ($dir) {
     return if !$ENV{SAN};
     return (
-        ASAN_OPTIONS  => "abort_on_error=0:exitcode=99:detect_stack_use_after_return=1:log_path=$dir/asan",
+        ASAN_OPTIONS  => "abort_on_error=0:exitcode=99:detect_stack_use_after_return=1:log_path=$dir/asan" . ($ENV{ASHLAR_TEST_ASAN} // ''),
         LSAN_OPTIONS  => 'report_objects=1',
         UBSAN_OPTIONS => "print_stacktrace=1:halt_on_error=1:log_path=$dir/ubsan",
     );
