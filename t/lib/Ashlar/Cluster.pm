@@ -7,6 +7,8 @@ package Ashlar::Cluster;
 use v5.36;
 use Ashlar::Process;
 use DBI;
+use Fcntl ':flock';
+use File::Path 'remove_tree';
 use File::Temp ();
 use Time::HiRes qw(sleep time);
 
@@ -32,9 +34,30 @@ sub shared ($class) {
     return $one;
 }
 
+# In memory where that has room: a database is 700 files, which take ext4 0.3 s of the CPU and tmpfs 0.04 s.
+sub _place () {
+    state $place = do {
+        my ($kib) = -w '/dev/shm' ? qx(df -Pk /dev/shm) =~ /^\S+\s+\d+\s+\d+\s+(\d+)\s+\d+%/m : 0;
+        ($kib // 0) > 2 << 20 ? '/dev/shm' : '/tmp';
+    };
+    return $place;
+}
+
+# What a run that was killed has left there: nobody holds its lock any more.
+sub _sweep () {
+    for my $file (glob _place() . '/ashlar-pg-*/lock') {
+        open my $lock, '<', $file or next;
+        remove_tree($file =~ s{/lock\z}{}r, { safe => 1, error => \my $ignored }) if flock $lock, LOCK_EX | LOCK_NB;
+    }
+    return;
+}
+
 sub start ($class) {
-    my $tmp  = File::Temp->newdir('/tmp/ashlar-pg-XXXXXX');
+    _sweep();
+    my $tmp  = File::Temp->newdir(_place() . '/ashlar-pg-XXXXXX');
     my $self = bless { tmp => $tmp, dir => "$tmp", bin => _bin(), owner => $$ }, $class;
+    open $self->{lock}, '>', "$tmp/lock" or die "$tmp/lock: $!\n";
+    flock $self->{lock}, LOCK_EX or die "$tmp/lock: $!\n";
 
     # postgres refuses to run as root
     $self->{user} = $> == 0 ? (getpwnam('postgres') ? 'postgres' : 'nobody') : undef;
@@ -53,7 +76,7 @@ sub start ($class) {
         full_page_writes = off
         wal_level = minimal
         max_wal_senders = 0
-        max_wal_size = 2GB
+        max_wal_size = 256MB
         autovacuum = off
         jit = off
         log_line_prefix = '%m [%p] %d '
@@ -114,12 +137,12 @@ sub template ($self) {
     return $self;
 }
 
-# A fresh copy of the template.
+# A fresh copy of the template, file by file: where nothing is durable, a checkpoint costs less than the log of every page.
 sub clone ($self) {
     state $n = 0;
     my $name = "test_$$" . '_' . ++$n;
     my $db   = $self->connect('postgres');
-    $db->do("CREATE DATABASE $name TEMPLATE ashlar_template OWNER ashlar");
+    $db->do("CREATE DATABASE $name TEMPLATE ashlar_template OWNER ashlar STRATEGY file_copy");
     $db->disconnect;
     return $name;
 }
