@@ -1,9 +1,4 @@
-/*
- * A child of the worker: runs one portion after the other.
- */
-#include "build/sql/runtime/worker.h"
-#include "worker/job_log.h"
-#include "worker/worker.h"
+#include "worker/child.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -12,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "build/sql/runtime/worker.h"
 #include "fcgi/db.h"
 #include "fcgi/metrics.h"
 #include "fcgi/req.h"
@@ -21,6 +17,8 @@
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "worker/job.h"
+#include "worker/job_log.h"
+#include "worker/kinds.h"
 
 enum { ARENA_BYTES = 48 * 1024, MAX_JOBS = 1024, MAX_RERUNS = 3, HURRIED = 16, CLIENT_CHECK_MS = 1000 };
 
@@ -350,7 +348,7 @@ _Noreturn void worker_child(int jobs_fd, int to_master, struct worker_slot *slot
 {
 	static union {
 		struct portion head; /* for its alignment */
-		char bytes[WORKER_PORTION_BYTES + 4096];
+		char bytes[WIRE_PORTION_BYTES + 4096];
 	} in;
 	struct sigaction sa = { .sa_handler = on_stop };
 	long left = cfg.max_requests ? cfg.max_requests + getpid() % (cfg.max_requests / 10 + 1) : -1;

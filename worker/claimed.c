@@ -1,6 +1,9 @@
 #include "worker/claimed.h"
 
 #include "lib/base/clock.h"
+#include "worker/kinds.h"
+#include "worker/options.h"
+#include "worker/wire.h"
 
 enum { TABLE = 8192, OPEN = 32 };
 
@@ -117,7 +120,7 @@ void claimed_add(int queue, const char *worker, const struct job *job)
 {
 	const struct job_kind *kind = job_kind_find(job->kind);
 	size_t n = strlen(job->payload) + 512;
-	bool fits = n + sizeof(struct portion) <= WORKER_PORTION_BYTES;
+	bool fits = n + sizeof(struct portion) <= WIRE_PORTION_BYTES;
 	struct portion_of_work *p = NULL;
 	int i = 0;
 
@@ -129,7 +132,7 @@ void claimed_add(int queue, const char *worker, const struct job *job)
 	       (open[i].kind != kind || strcmp(open[i].p->jobs[0].tenant_id, job->tenant_id) != 0))
 		i++;
 	if (i < nopen && open[i].p->njobs < (size_t)kind->max_batch &&
-	    open[i].p->size + n <= WORKER_PORTION_BYTES) {
+	    open[i].p->size + n <= WIRE_PORTION_BYTES) {
 		append(open[i].p, job, true);
 		return;
 	}

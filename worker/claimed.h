@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #include "worker/job.h"
-#include "worker/worker.h"
 
 /* Which attempt of which job. */
 struct attempt {

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "worker/options.h"
 #include "worker/pgpipe.h"
-#include "worker/worker.h"
 
 /* Their connections, which the master's loop polls and pumps. */
 extern struct pgpipe claim_link, sweep_link;

@@ -1,5 +1,5 @@
 /*
- * A job as its code sees it, and the list of all kinds.
+ * A job as its code sees it: all that a kind of job needs to include.
  *
  * A kind is a row in worker/kinds.c and a function, which gets a real request
  * (arena, req_set, db_call, db_close before it waits for another's
@@ -64,12 +64,6 @@ struct job_kind {
 	const struct constraint *constraints; /* as a route's: what a violated one means, for last_error */
 };
 
-/* All kinds, ending with a NULL; worker/kinds.c. */
-extern const struct job_kind *const job_kinds[];
-
-/* NULL: unknown; such a job fails for good. */
-const struct job_kind *job_kind_find(const char *name);
-
 /*
  * Ways to fail, for "return job_give_up(rq, …)".  Not to be tried again,
  * whatever attempts are left:
@@ -79,17 +73,5 @@ enum err job_give_up(struct req *rq, const char *fmt, ...) __attribute__((format
 /* … and to be tried again, if attempts are left, after so many seconds and not when it is usual. */
 enum err job_retry_after(struct req *rq, double seconds, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-
-/*
- * What runs again and again, in the default tenant: every worker process makes
- * sure of it when it starts (job_schedule_set), and one of them all runs it.
- */
-struct job_schedule {
-	const char *queue, *kind;
-	const char *cron; /* five fields, UTC; or NULL */
-	long every_ms;    /* or so often */
-};
-
-extern const struct job_schedule job_schedules[]; /* ends with a NULL queue */
 
 #endif

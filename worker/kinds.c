@@ -1,15 +1,12 @@
-/*
- * All kinds of jobs, what runs by the clock, and what queues bring along.
- */
+#include "worker/kinds.h"
+
 #include <string.h>
 
 #include "worker/contact_webhook.h"
 #include "worker/deliver.h"
 #include "worker/housework.h"
-#include "worker/job.h"
 #include "worker/mail.h"
 #include "worker/webhook_in.h"
-#include "worker/worker.h"
 
 static const struct job_kind mail_decoy = { .name = "mail.decoy" }; /* see handlers/mail.h */
 

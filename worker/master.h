@@ -1,6 +1,6 @@
 /*
  * What the files of the worker's master share: who it is, and the connection
- * for all but claims.  worker.c has them.
+ * for all but claims.
  */
 #ifndef WORKER_MASTER_H
 #define WORKER_MASTER_H

@@ -13,9 +13,23 @@
 #include "lib/base/clock.h"
 #include "lib/host/log.h"
 #include "lib/host/scoreboard.h"
+#include "worker/child.h"
+#include "worker/kinds.h"
+#include "worker/wire.h"
 
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 5000, YOUNG_MS = 1000, PLACES = 2 * WORKER_CHILDREN + 8 };
 enum { MASTER, CHILD }; /* the ends of a socket pair */
+
+/* A process, or the place of one that is to come. */
+struct member {
+	pid_t pid;         /* 0: none */
+	bool wanted;       /* respawn when it ends */
+	void (*run)(void); /* what it does; NULL: it runs jobs */
+	struct worker_slot *slot;
+	struct scoreboard_child *line;
+	int64_t started_ns, respawn_at_ns;
+	int backoff_ms;
+};
 
 static struct member members[PLACES];
 static struct worker_slot *slots; /* one for each place, shared */

@@ -8,20 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
-#include "worker/worker.h"
-
-/* A process, or the place of one that is to come. */
-struct member {
-	pid_t pid;         /* 0: none */
-	bool wanted;       /* respawn when it ends */
-	void (*run)(void); /* what it does; NULL: it runs jobs */
-	struct worker_slot *slot;
-	struct scoreboard_child *line;
-	int64_t started_ns, respawn_at_ns;
-	int backoff_ms;
-};
+#include "worker/options.h"
 
 /*
  * Make the sockets and all processes.

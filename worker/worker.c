@@ -2,17 +2,16 @@
  * The worker's master: hands out what was claimed (claims.c), keeps the lease,
  * and looks after what its children do.  One loop, which waits for nothing but all of it at once.
  */
-#include "worker/job_log.h"
 #include "worker/worker.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "build/sql/runtime/worker.h"
-#include "fcgi/metrics.h"
 #include "fcgi/metrics.h"
 #include "fcgi/tok.h"
 #include "lib/base/arena.h"
@@ -27,10 +26,12 @@
 #include "worker/claims.h"
 #include "worker/completions.h"
 #include "worker/failures.h"
-#include "worker/job.h"
+#include "worker/job_log.h"
+#include "worker/kinds.h"
 #include "worker/master.h"
 #include "worker/prefetch.h"
 #include "worker/processes.h"
+#include "worker/wire.h"
 
 #define MS 1000000LL
 #define S (1000 * MS)
@@ -42,9 +43,6 @@ enum {
 	WATCH_MS = 1000, /* cancelled jobs, the watchdog */
 	STALE_MS = 1000, /* claimed and not begun: others may be free */
 };
-
-struct master master;
-struct pgpipe control_link = { .name = "control" };
 
 static char lease_s[16];
 static int64_t lease_ends_ns;
@@ -173,29 +171,6 @@ static void on_child_end(uint64_t number, const char *why)
 }
 
 /* ------------------------------------------------------------------ who we are */
-
-void master_lose_identity(const char *why)
-{
-	if (!*master.id)
-		return;
-	log_msg(LOG_WARNING, NULL, "worker: %s: dropping %zu jobs", why, claimed_jobs);
-	*master.id = '\0';
-	master.identity++;
-	while (processes_take_back())
-		;
-	for (struct portion_of_work *p = claimed_first, *next; p; p = next) {
-		next = p->next;
-		p->is_not_ours = true;
-		if (p->was_sent && processes_has(p->number)) {
-			processes_kill(p->number, why);
-			p = claimed_find(p->number);
-		}
-		if (p && p->is_not_ours)
-			claimed_remove(p);
-	}
-	failures_drop();
-	completions_drop();
-}
 
 /* The renewal of the lease that is on its way, or the beginning. */
 static struct {

@@ -1,5 +1,7 @@
 /* What a worker's master has claimed. */
 #include "worker/claimed.h"
+#include "worker/kinds.h"
+#include "worker/wire.h"
 
 #include "t/unit/tap.h"
 
@@ -97,7 +99,7 @@ static void test_long_payloads(void)
 	add(0, "noop.batch", ONE, text);
 	add(0, "noop.batch", ONE, text);
 	is_int(count(), 2, "nor are two that are so together");
-	ok(claimed_first->size <= WORKER_PORTION_BYTES, "what goes fits");
+	ok(claimed_first->size <= WIRE_PORTION_BYTES, "what goes fits");
 	claimed_seal();
 	empty();
 	free(text);
