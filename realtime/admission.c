@@ -282,7 +282,7 @@ static size_t write_message(char *message, const struct head *h, const char *ip,
 	return n;
 }
 
-void admission_ask(const struct head *h, const char *ip, enum admission_refusal refusal, admission_done *done,
+void admission_ask(const struct head *h, const char *ip, enum pass_refusal refusal, admission_done *done,
 		   void *arg)
 {
 	static char message[AUTHORIZER_ASKED_BYTES];

@@ -15,29 +15,9 @@
 #include <ev.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "realtime/head.h"
-
-enum { PASS_MAX_TEXT = 1020 }; /* bytes: 255 characters of 4 */
-
-/* Who was let in. */
-struct pass {
-	char tenant_id[37], user_id[37]; /* uuids */
-	char session_id[37];             /* uuid, or "": another issuer's token, with that and its subject: */
-	char issuer[2 * PASS_MAX_TEXT + 9], foreign[PASS_MAX_TEXT + 1];
-	char subject[PASS_MAX_TEXT + 1]; /* the user's public id */
-	int64_t expires_at;              /* of the credentials, seconds since 1970; 0: with the session */
-	bool is_stream;                  /* server-sent events of a channel, */
-	char channel[PASS_MAX_TEXT + 34];
-	char also[PASS_MAX_TEXT + 34]; /* and of another one, or "" */
-	bool is_plain;     /* an event's data are the payload, and nothing is said beside events */
-	bool has_event_id; /* what came there behind this one is sent first */
-	int64_t event_id;
-};
-
-/* Why the loop does not want a handshake to go on, of whichever client. */
-enum admission_refusal { ADMISSION_OPEN, ADMISSION_FULL, ADMISSION_ADDRESS_FULL, ADMISSION_USER_FULL };
+#include "realtime/pass.h"
 
 /*
  * The answer.  pass is NULL when it was refused; then text is the whole HTTP
@@ -54,7 +34,7 @@ void admission_open(struct ev_loop *loop);
  * ADMISSION_TIMEOUT_S, done is called; an authorizer that dies or does not answer in
  * time counts as a refusal with 503.
  */
-void admission_ask(const struct head *h, const char *ip, enum admission_refusal refusal, admission_done *done,
+void admission_ask(const struct head *h, const char *ip, enum pass_refusal refusal, admission_done *done,
 		   void *arg);
 
 /* Forget the question asked with this arg: done will not be called. */

@@ -198,18 +198,18 @@ static void write_fields(struct buf *b, bool is_stream)
 			buf_add(b, line, (size_t)(end + 2 - line));
 }
 
-static enum err refuse(enum admission_refusal refusal)
+static enum err refuse(enum pass_refusal refusal)
 {
 	static const char *const messages[] = {
-		[ADMISSION_FULL] = "this server has as many connections as it can",
-		[ADMISSION_ADDRESS_FULL] = "there are too many connections from this address",
-		[ADMISSION_USER_FULL] = "this user has too many connections",
+		[PASS_FULL] = "this server has as many connections as it can",
+		[PASS_ADDRESS_FULL] = "there are too many connections from this address",
+		[PASS_USER_FULL] = "this user has too many connections",
 	};
 
 	rq.fail = (struct failure){ 0 };
 	req_too_many(&rq, 10);
 	rq.limit_name = "connections";
-	rq.fail.err = refusal == ADMISSION_FULL ? ERR_UNAVAILABLE : ERR_RATE_LIMIT;
+	rq.fail.err = refusal == PASS_FULL ? ERR_UNAVAILABLE : ERR_RATE_LIMIT;
 	rq.fail.message = messages[refusal];
 	return rq.fail.err;
 }

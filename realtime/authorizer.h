@@ -6,7 +6,8 @@
 
 #include <stdint.h>
 
-#include "realtime/admission.h"
+#include "realtime/head.h"
+#include "realtime/pass.h"
 
 enum {
 	AUTHORIZER_ASKED_BYTES = 2 * HEAD_MAX_BYTES, /* of a message to an authorizer, and */
@@ -16,7 +17,7 @@ enum {
 /* A message to an authorizer: this, and behind it the request as a FastCGI environment, "NAME=value\0…". */
 struct authorizer_asked {
 	uint64_t number;
-	enum admission_refusal refusal;
+	enum pass_refusal refusal;
 };
 
 /* A message from an authorizer: this, and behind it the text. */

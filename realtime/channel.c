@@ -151,6 +151,35 @@ void channel_drop_unsent(struct sub *s)
 	s->last_unsent = &s->unsent;
 }
 
+/* {"type":"presence","channel":…,"event":"state","users":[…]} */
+static void say_present(struct conn *c, const char *channel, const struct protocol_user *users, int n)
+{
+	struct arena a;
+	struct buf b;
+
+	if (!channel_find(c, channel)) /* it left meanwhile */
+		return;
+	arena_init(&a, 4096);
+	buf_init(&b, &a, 1024);
+	protocol_present(&b, channel, users, n);
+	conn_say(c, "presence", &b);
+	arena_release(&a);
+}
+
+void channel_join(struct sub *s)
+{
+	s->is_present = true;
+	outbox_join(s->conn, s->channel->name, say_present);
+}
+
+void channel_join_again(void)
+{
+	for (struct conn *c = conns; c; c = c->next)
+		for (int i = 0; i < c->nsubs; i++)
+			if (c->subs[i]->is_present)
+				channel_join(c->subs[i]);
+}
+
 void channel_leave(struct sub *s)
 {
 	struct channel *ch = s->channel;

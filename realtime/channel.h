@@ -58,6 +58,12 @@ struct sub *channel_find(const struct conn *c, const char *name);
 /* Go to a channel. */
 struct sub *channel_enter(struct conn *c, const char *name, enum sub_state state);
 
+/* Be counted as present there, and be told who is. */
+void channel_join(struct sub *s);
+
+/* All who are present join again: PostgreSQL has forgotten (realtime_beat). */
+void channel_join_again(void);
+
 /* Leave it; frees s. */
 void channel_leave(struct sub *s);
 void channel_leave_all(struct conn *c);

@@ -160,7 +160,7 @@ static void subscribed(void *arg, const PGresult *rows, const char *sqlstate, co
 			s->last_id = position;
 		channel_release(s);
 		if (s->wants_presence && !s->is_present)
-			outbox_join(s);
+			channel_join(s);
 		s->wants_presence = false;
 		if (is_job_end)
 			channel_end(s);
@@ -272,7 +272,7 @@ void commands_recover_all(void)
 static void send_all(struct sub *s)
 {
 	for (struct unsent *u = s->unsent; u; u = u->next)
-		outbox_publish(s, u->json);
+		outbox_publish(s->conn, s->channel->name, u->json);
 	channel_drop_unsent(s);
 }
 
@@ -325,7 +325,7 @@ static void on_message(struct conn *c, const struct client_message *m)
 	c->counted++;
 	json = json_object_to_json_string_ext(m->data, JSON_C_TO_STRING_PLAIN);
 	if (!s->is_asking && s->may_send_ns && clock_ns() - s->may_send_ns < MAY_SEND_S * 1000000000LL) {
-		outbox_publish(s, json);
+		outbox_publish(s->conn, s->channel->name, json);
 		return;
 	}
 	for (u = s->unsent; u; u = u->next)

@@ -5,9 +5,6 @@
 
 #include "lib/base/clock.h"
 #include "lib/host/config.h"
-#include "realtime/channel.h"
-#include "realtime/server.h"
-#include "realtime/upkeep.h"
 
 enum {
 	BROADCAST_COST = 64, /* what a reference costs beside the bytes */
@@ -19,6 +16,7 @@ enum {
 struct conn *conns;
 struct conn_counts conn_counts;
 
+static const struct conn_listener *listeners;
 static struct conn *doomed;
 static uint64_t numbers;
 
@@ -44,6 +42,11 @@ static struct who *who_new(const struct pass *p)
 	w->issuer = memcpy(text + subject, p->issuer, issuer);
 	w->foreign = memcpy(text + subject + issuer, p->foreign, foreign);
 	return w;
+}
+
+void conn_open(const struct conn_listener *table)
+{
+	listeners = table;
 }
 
 struct conn *conn_new(const struct transport *t, void *wire, const struct pass *pass)
@@ -163,6 +166,20 @@ void conn_error(struct conn *c, const char *code, const char *channel, const cha
 
 /* Closing */
 
+static void tell_closing(struct conn *c)
+{
+	for (const struct conn_listener *l = listeners; l->closing || l->gone; l++)
+		if (l->closing)
+			l->closing(c);
+}
+
+static void tell_gone(struct conn *c)
+{
+	for (const struct conn_listener *l = listeners; l->closing || l->gone; l++)
+		if (l->gone)
+			l->gone(c);
+}
+
 static void doom(struct conn *c)
 {
 	c->is_closing = true;
@@ -198,7 +215,7 @@ void conn_leaves(struct conn *c)
 		return;
 	c->is_closing = true;
 	c->doomed_ns = clock_ns();
-	channel_leave_all(c);
+	tell_closing(c);
 	drop_queue(c);
 }
 
@@ -209,7 +226,7 @@ void conn_sweep(void)
 	while ((c = doomed)) {
 		doomed = c->next_doomed;
 		c->next_doomed = NULL;
-		channel_leave_all(c);
+		tell_closing(c);
 		if (c->is_slow && c->wire) {
 			struct problem why = { "SLOW_CONSUMER", "too much waits to be read", NULL };
 			struct broadcast *p;
@@ -254,10 +271,8 @@ void conn_gone(struct conn *c)
 		break;
 	}
 	c->is_closing = true;
-	channel_leave_all(c);
-	upkeep_count(c->who->tenant_id, c->counted);
-	server_left(c);
-	upkeep_left(c);
+	tell_closing(c);
+	tell_gone(c);
 	*c->at = c->next;
 	if (c->next)
 		c->next->at = c->at;

@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 #include "lib/base/buf.h"
-#include "realtime/admission.h"
 #include "realtime/broadcast.h"
+#include "realtime/pass.h"
 #include "realtime/protocol.h"
 
 struct conn;
@@ -44,7 +44,7 @@ struct conn {
 	const struct transport *transport;
 	void *wire; /* the transport's; NULL: gone */
 	struct who *who;
-	void *address, *user; /* how many others there are (server.c) */
+	void *address, *user; /* how many others there are: the server's */
 	uint64_t number;      /* within this process */
 	unsigned questions;   /* to PostgreSQL that will come back to it */
 	bool is_closing, is_slow, is_broken;
@@ -71,6 +71,22 @@ struct conn {
 
 /* Every connection. */
 extern struct conn *conns;
+
+/*
+ * Whoever keeps something about a connection is told of its end; NULL: it does
+ * not need to know.  All are in one table, which stands in server.c, and are
+ * told in its order.
+ */
+struct conn_listener {
+	/* It is told nothing any more.  Comes once or several times, and may come long before the next one.
+	 */
+	void (*closing)(struct conn *c);
+	/* It is about to leave the list of all; once. */
+	void (*gone)(struct conn *c);
+};
+
+/* Before the first connection; the table ends with one that is empty, and is borrowed for good. */
+void conn_open(const struct conn_listener *table);
 
 /* A connection that was let in; wire is the transport's. */
 struct conn *conn_new(const struct transport *t, void *wire, const struct pass *pass);

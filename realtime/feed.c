@@ -2,13 +2,12 @@
 
 #include "build/sql/integrations/realtime.h"
 #include "lib/host/log.h"
-#include "realtime/channel.h"
-#include "realtime/commands.h"
 #include "realtime/pg.h"
 #include "realtime/tail.h"
 
 static const double poll_s = 1;
 
+static const struct feed_events *to;
 static struct tail tail;
 static struct pg *pg;
 static struct ev_loop *loop;
@@ -29,7 +28,7 @@ static void deliver(void *arg, const struct message *m)
 				 .is_last = m->is_last };
 
 	(void)arg;
-	channel_tell(m->tenant, &row);
+	to->published(m->tenant, &row);
 }
 
 static void looked(void *arg, const PGresult *rows, const char *sqlstate, const char *message)
@@ -46,7 +45,7 @@ static void looked(void *arg, const PGresult *rows, const char *sqlstate, const 
 		if (next == TAIL_LOST) {
 			log_msg(LOG_WARNING, NULL,
 				"messages may have gone unread: each client is told what it missed");
-			commands_recover_all();
+			to->lost();
 		}
 		is_begun = is_begun || tail.is_started;
 	}
@@ -103,11 +102,12 @@ static void on_poll(struct ev_loop *l, ev_timer *w, int events)
 	look();
 }
 
-void feed_open(struct ev_loop *l)
+void feed_open(struct ev_loop *l, const struct feed_events *told)
 {
 	static const struct pg_events events = { ready, notified };
 
 	loop = l;
+	to = told;
 	tail_init(&tail);
 	ev_timer_init(&poll_timer, on_poll, 0, poll_s);
 	pg = pg_new(loop, "feed", &events);

@@ -1,7 +1,7 @@
 /*
- * The feed: what was committed to the outbox, whichever process wrote it, goes to the
- * channels.  realtime/tail.h says what to ask; a notification, the clock and
- * this process's own publishing say when.
+ * The feed: what was committed to the outbox, whichever process wrote it, goes to
+ * who is told of it (the channels).  realtime/tail.h says what to ask; a
+ * notification, the clock and this process's own publishing say when.
  */
 #ifndef ASHLAR_REALTIME_FEED_H
 #define ASHLAR_REALTIME_FEED_H
@@ -10,8 +10,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Begin, with a separate connection. */
-void feed_open(struct ev_loop *loop);
+#include "realtime/protocol.h"
+
+struct feed_events {
+	/* A message, in the order of ids within a channel; borrowed for the call. */
+	void (*published)(const char *tenant_id, const struct published *row);
+	/* Messages may have gone unread: ask for each subscription what it missed. */
+	void (*lost)(void);
+};
+
+/* Begin, with a separate connection; events is borrowed for good. */
+void feed_open(struct ev_loop *loop, const struct feed_events *events);
 
 /* Something was committed: look. */
 void feed_look(void);

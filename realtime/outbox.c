@@ -7,6 +7,7 @@
 #include "fcgi/wake.h"
 #include "lib/host/log.h"
 #include "realtime/feed.h"
+#include "realtime/pg.h"
 #include "realtime/pgarray.h"
 
 enum {
@@ -22,6 +23,7 @@ struct item {
 	uint64_t number;   /* of the connection */
 	char tenant_id[37];
 	char *channel, *json, *user; /* one allocation, at channel */
+	outbox_present *present;     /* of who comes */
 };
 
 /* Things of one kind that travel together. */
@@ -92,29 +94,21 @@ static void left(void *arg, const PGresult *rows, const char *sqlstate, const ch
 	batch_free(arg);
 }
 
-/* {"type":"presence","channel":…,"event":"state","users":[…]} */
 static void present(void *arg, const PGresult *rows, const char *sqlstate, const char *message)
 {
 	struct batch *one = arg;
 	struct item *item = &one->items[0];
-	struct sub *s = item->conn->wire ? channel_find(item->conn, item->channel) : NULL;
 
 	(void)sqlstate;
 	(void)message;
-	if (rows && s) {
+	if (rows && item->conn->wire) {
 		struct protocol_user users[PRESENT];
 		int n = PQntuples(rows) < PRESENT ? PQntuples(rows) : PRESENT;
-		struct arena a;
-		struct buf b;
 
 		for (int i = 0; i < n; i++)
 			users[i] = (struct protocol_user){ PQgetvalue(rows, i, 0), PQgetvalue(rows, i, 1),
 							   PQgetvalue(rows, i, 2) };
-		arena_init(&a, 4096);
-		buf_init(&b, &a, 1024);
-		protocol_present(&b, item->channel, users, n);
-		conn_say(item->conn, "presence", &b);
-		arena_release(&a);
+		item->present(item->conn, item->channel, users, n);
 	}
 	batch_free(one);
 }
@@ -216,7 +210,8 @@ static void on_timer(struct ev_loop *l, ev_timer *w, int events)
 	flush(LEAVES);
 }
 
-static void add(enum kind kind, struct conn *c, const char *channel, const char *json, bool answers)
+static void add(enum kind kind, struct conn *c, const char *channel, const char *json, outbox_present *tell,
+		bool answers)
 {
 	size_t nchannel = strlen(channel) + 1, njson = json ? strlen(json) + 1 : 0,
 	       nuser = strlen(c->who->subject) + 1;
@@ -232,7 +227,7 @@ static void add(enum kind kind, struct conn *c, const char *channel, const char 
 		waiting[kind] = must(calloc(1, sizeof(*waiting[kind])));
 	b = waiting[kind];
 	item = &b->items[b->n++];
-	*item = (struct item){ .conn = answers ? c : NULL, .number = c->number };
+	*item = (struct item){ .conn = answers ? c : NULL, .number = c->number, .present = tell };
 	memcpy(item->tenant_id, c->who->tenant_id, sizeof(item->tenant_id));
 	item->channel = must(malloc(nchannel + njson + nuser));
 	memcpy(item->channel, channel, nchannel);
@@ -248,28 +243,19 @@ static void add(enum kind kind, struct conn *c, const char *channel, const char 
 	}
 }
 
-void outbox_publish(struct sub *s, const char *json)
+void outbox_publish(struct conn *c, const char *channel, const char *json)
 {
-	add(MESSAGES, s->conn, s->channel->name, json, true);
+	add(MESSAGES, c, channel, json, NULL, true);
 }
 
-void outbox_join(struct sub *s)
+void outbox_join(struct conn *c, const char *channel, outbox_present *tell)
 {
-	s->is_present = true;
-	add(JOINS, s->conn, s->channel->name, NULL, true);
+	add(JOINS, c, channel, NULL, tell, true);
 }
 
 void outbox_leave(struct conn *c, const char *channel)
 {
-	add(LEAVES, c, channel, NULL, false);
-}
-
-void outbox_join_again(void)
-{
-	for (struct conn *c = conns; c; c = c->next)
-		for (int i = 0; i < c->nsubs; i++)
-			if (c->subs[i]->is_present)
-				outbox_join(c->subs[i]);
+	add(LEAVES, c, channel, NULL, NULL, false);
 }
 
 void outbox_open(struct ev_loop *l, const char *id)

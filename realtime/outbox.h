@@ -8,9 +8,7 @@
 
 #include <ev.h>
 
-#include "realtime/channel.h"
 #include "realtime/conn.h"
-#include "realtime/pg.h"
 
 /*
  * Before the first connection, with a way of its own to PostgreSQL: who asks
@@ -24,15 +22,17 @@ int outbox_pending(void);
 
 void outbox_close(void);
 
-/* Publish a client's message, JSON text, on its channel. */
-void outbox_publish(struct sub *s, const char *json);
+/* Publish a client's message, JSON text, on a channel. */
+void outbox_publish(struct conn *c, const char *channel, const char *json);
 
-/* A client comes to a channel, and is told who is there; it leaves. */
-void outbox_join(struct sub *s);
+/* Who is on a channel, itself among them; at most so many as are listed. */
+typedef void outbox_present(struct conn *c, const char *channel, const struct protocol_user *users, int n);
+
+/* A client comes to a channel; once that is committed present is called, if the connection is still there. */
+void outbox_join(struct conn *c, const char *channel, outbox_present *present);
+
+/* It leaves. */
 void outbox_leave(struct conn *c, const char *channel);
-
-/* Everybody of ours has to be put down again: PostgreSQL has forgotten (realtime_beat). */
-void outbox_join_again(void);
 
 /* Send what waits now. */
 void outbox_flush(void);

@@ -175,7 +175,7 @@ static void looked_at(void *arg, const struct pass *pass, const char *text, size
 	user = counter_add(&users, pass->tenant_id, pass->subject);
 	if (cfg.realtime_connections_per_user && user->n > cfg.realtime_connections_per_user) {
 		counter_remove(&users, user);
-		admission_ask(&g->head, address_of(g), ADMISSION_USER_FULL, looked_at, g);
+		admission_ask(&g->head, address_of(g), PASS_USER_FULL, looked_at, g);
 		return;
 	}
 	welcome(g, pass, text, n, user);
@@ -183,14 +183,14 @@ static void looked_at(void *arg, const struct pass *pass, const char *text, size
 
 static void to_the_door(struct guest *g)
 {
-	enum admission_refusal refusal = ADMISSION_OPEN;
+	enum pass_refusal refusal = PASS_OPEN;
 	const char *ip = address_of(g);
 
 	g->address = counter_add(&addresses, ip, "");
 	if ((long)conn_counts.open + nguests > max_connections || !feed_is_ready() || is_stopping)
-		refusal = ADMISSION_FULL;
+		refusal = PASS_FULL;
 	else if (cfg.realtime_connections_per_ip && g->address->n > cfg.realtime_connections_per_ip)
-		refusal = ADMISSION_ADDRESS_FULL;
+		refusal = PASS_ADDRESS_FULL;
 	g->is_at_door = true;
 	g->deadline_ns = clock_ns() + 2 * HANDSHAKE_S * 1000000000LL; /* admission has its own limit */
 	admission_ask(&g->head, ip, refusal, looked_at, g);
@@ -274,7 +274,7 @@ static void on_accept_again(struct ev_loop *l, ev_timer *w, int events)
 		ev_io_start(loop, &accepts);
 }
 
-void server_left(struct conn *c)
+static void on_gone(struct conn *c)
 {
 	if (c->address)
 		counter_remove(&addresses, c->address);
@@ -544,6 +544,13 @@ static void make_id(void)
 int server_run(const struct server_options *options)
 {
 	static const struct pg_events none = { NULL, NULL };
+	static const struct feed_events told = { channel_tell, commands_recover_all };
+	static const struct conn_listener listeners[] = {
+		{ .closing = channel_leave_all },
+		{ .gone = on_gone },
+		{ .gone = upkeep_gone },
+		{ NULL },
+	};
 
 	opt = options;
 	if (shm_map(cfg.shm_file, metrics_version())) {
@@ -565,10 +572,11 @@ int server_run(const struct server_options *options)
 	if (!ws_open(loop))
 		return 1;
 	sse_open(loop);
+	conn_open(listeners);
 	pg = pg_new(loop, "questions", &none);
 	commands_open(pg);
 	outbox_open(loop, process);
-	feed_open(loop);
+	feed_open(loop, &told);
 	upkeep_open(loop, pg, process);
 	watch_signal(&on_term, on_stop, SIGTERM);
 	watch_signal(&on_int, on_stop, SIGINT);

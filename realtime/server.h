@@ -14,16 +14,11 @@
 #ifndef ASHLAR_REALTIME_SERVER_H
 #define ASHLAR_REALTIME_SERVER_H
 
-struct conn;
-
 struct server_options {
 	const char *socket; /* a path, or ADDRESS:PORT of the loopback; NULL: standard input is one */
 };
 
 /* Serve until SIGTERM; the exit status. */
 int server_run(const struct server_options *options);
-
-/* A connection has ended. */
-void server_left(struct conn *c);
 
 #endif

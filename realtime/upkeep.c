@@ -8,8 +8,6 @@
 #include "lib/host/log.h"
 #include "realtime/channel.h"
 #include "realtime/commands.h"
-#include "realtime/conn.h"
-#include "realtime/outbox.h"
 #include "realtime/pgarray.h"
 
 enum {
@@ -222,12 +220,6 @@ static void on_round(struct ev_loop *l, ev_timer *w, int events)
 	ev_timer_again(l, w);
 }
 
-void upkeep_left(const struct conn *c)
-{
-	if (turn == c)
-		turn = c->next;
-}
-
 /* The outbox and this process's place in PostgreSQL */
 
 static void beaten(void *arg, const PGresult *rows, const char *sqlstate, const char *message)
@@ -236,7 +228,7 @@ static void beaten(void *arg, const PGresult *rows, const char *sqlstate, const 
 	(void)sqlstate;
 	(void)message;
 	if (rows && PQntuples(rows) && *PQgetvalue(rows, 0, 0) == 't')
-		outbox_join_again();
+		channel_join_again();
 }
 
 /* Messages by tenant, for the usage of the day. */
@@ -246,7 +238,7 @@ static struct counter {
 	char tenant_id[37];
 } * tallies;
 
-void upkeep_count(const char *tenant_id, unsigned n)
+static void tally(const char *tenant_id, unsigned n)
 {
 	struct counter *t = tallies;
 
@@ -263,6 +255,13 @@ void upkeep_count(const char *tenant_id, unsigned n)
 	t->n += n;
 }
 
+void upkeep_gone(struct conn *c)
+{
+	tally(c->who->tenant_id, c->counted);
+	if (turn == c)
+		turn = c->next;
+}
+
 static void count(void)
 {
 	struct pgarray tenants, counts;
@@ -271,7 +270,7 @@ static void count(void)
 	struct counter *t;
 
 	for (struct conn *c = conns; c; c = c->next) {
-		upkeep_count(c->who->tenant_id, c->counted);
+		tally(c->who->tenant_id, c->counted);
 		c->counted = 0;
 	}
 	arena_init(&a, 65536);

@@ -7,18 +7,14 @@
 
 #include <ev.h>
 
+#include "realtime/conn.h"
 #include "realtime/pg.h"
 
 /* process is this one's id, a uuid; all are borrowed for good. */
 void upkeep_open(struct ev_loop *loop, struct pg *pg, const char *process);
 
-struct conn;
-
-/* This connection is about to leave the list of all. */
-void upkeep_left(const struct conn *c);
-
-/* A connection that has ended sent and was sent so many messages. */
-void upkeep_count(const char *tenant_id, unsigned n);
+/* A listener: this connection is about to leave the list of all. */
+void upkeep_gone(struct conn *c);
 
 /* Tell PostgreSQL that this process ends. */
 void upkeep_goodbye(void);

@@ -1,0 +1,31 @@
+/*
+ * What admission says of a handshake: whom it let in, and what the loop had
+ * against it before anybody looked.
+ */
+#ifndef ASHLAR_REALTIME_PASS_H
+#define ASHLAR_REALTIME_PASS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { PASS_MAX_TEXT = 1020 }; /* bytes: 255 characters of 4 */
+
+/* Who was let in. */
+struct pass {
+	char tenant_id[37], user_id[37]; /* uuids */
+	char session_id[37];             /* uuid, or "": another issuer's token, with that and its subject: */
+	char issuer[2 * PASS_MAX_TEXT + 9], foreign[PASS_MAX_TEXT + 1];
+	char subject[PASS_MAX_TEXT + 1]; /* the user's public id */
+	int64_t expires_at;              /* of the credentials, seconds since 1970; 0: with the session */
+	bool is_stream;                  /* server-sent events of a channel, */
+	char channel[PASS_MAX_TEXT + 34];
+	char also[PASS_MAX_TEXT + 34]; /* and of another one, or "" */
+	bool is_plain;     /* an event's data are the payload, and nothing is said beside events */
+	bool has_event_id; /* what came there behind this one is sent first */
+	int64_t event_id;
+};
+
+/* Why the loop does not want a handshake to go on, of whichever client. */
+enum pass_refusal { PASS_OPEN, PASS_FULL, PASS_ADDRESS_FULL, PASS_USER_FULL };
+
+#endif
