@@ -78,7 +78,16 @@ build/mail_templates.c: tools/embed templates/mail $(wildcard templates/mail/* t
 
 $(BUILD)/t/%: t/unit/%.c $(BUILD)/libashlar.a
 	@mkdir -p $(@D)
-	$(call run,TEST $<)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $< $(BUILD)/libashlar.a $(LDLIBS)
+	$(call run,TEST $<)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $< $(filter %.o,$^) $(BUILD)/libashlar.a $(LDLIBS)
+
+# What is made of route tables, so that it counts its steps: t/unit/scale.c.
+STEPS = $(patsubst %.c,$(BUILD)/steps/%.o,$(wildcard fcgi/route*.c fcgi/openapi*.c fcgi/field*.c fcgi/schema.c fcgi/list.c \
+          fcgi/caller.c fcgi/surface.c fcgi/metrics.c lib/base/map.c lib/base/buf.c lib/base/jx.c lib/base/pattern.c))
+$(BUILD)/steps/%.o: %.c | $(QUERIES:=.h)
+	@mkdir -p $(@D)
+	$(call run,CC $<)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize-coverage=trace-pc -c -o $@ $<
+
+$(BUILD)/t/scale: $(STEPS)
 
 # What t/ops/realtime_order.t looks through.
 $(BUILD)/tailer: t/lib/tailer.c $(BUILD)/libashlar.a
@@ -139,6 +148,7 @@ bench: all ## Ashlar and its peers side by side; writes the figures in bench/*.m
 	bench/pools
 	bench/realtime
 	bench/statements
+	bench/routes
 	bench/release
 
 deps: ## install what is missing of the Debian and npm packages
@@ -174,6 +184,6 @@ help: ## this list
 clean: ## remove build/
 	rm -rf build
 
--include $(OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT:%=%.d) $(FUZZERS:%=%.d)
+-include $(OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(STEPS:.o=.d) $(UNIT:%=%.d) $(FUZZERS:%=%.d)
 .PHONY: all docs deps run stop clean-run lint objects install uninstall unit fuzzers check check-asan check-chaos check-upgrade cover check-valgrind fuzz bench help clean
 .DELETE_ON_ERROR:

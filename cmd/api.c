@@ -7,7 +7,7 @@
 
 #include "fcgi/answer.h"
 #include "fcgi/pool.h"
-#include "fcgi/route.h"
+#include "fcgi/router.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "lib/host/scoreboard.h"

@@ -5,7 +5,7 @@
 #include "cmd/cmd.h"
 
 #include "fcgi/answer.h"
-#include "fcgi/route.h"
+#include "fcgi/router.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "realtime/server.h"

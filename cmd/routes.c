@@ -4,8 +4,8 @@
 #include "cmd/cmd.h"
 
 #include "fcgi/openapi.h"
-#include "fcgi/route.h"
 #include "fcgi/route_map.h"
+#include "fcgi/router.h"
 #include "lib/base/jx.h"
 
 static const char *nginx, *nginx_log;

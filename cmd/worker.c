@@ -3,7 +3,7 @@
  */
 #include "cmd/cmd.h"
 
-#include "fcgi/route.h"
+#include "fcgi/router.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "worker/mail.h"

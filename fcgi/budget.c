@@ -1,4 +1,5 @@
-#include "fcgi/route.h"
+#include "fcgi/budget.h"
+
 #include "lib/host/config.h"
 
 const struct budget budget_ai = { 0, &cfg.rate_limit_ai };

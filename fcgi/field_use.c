@@ -2,9 +2,11 @@
  * One table of a resource, and what its answers, creates and updates have of it.
  */
 #include <assert.h>
+#include <stdint.h>
 
 #include "fcgi/field.h"
 #include "lib/base/arena.h"
+#include "lib/base/map.h"
 
 bool field_has_marks(const struct field *table)
 {
@@ -95,26 +97,26 @@ static struct field *fill(struct field *out, const struct field *table, unsigned
 const struct field *field_use(const struct field *table, unsigned use)
 {
 	static struct arena memory; /* for as long as the program runs */
-	static struct made {
-		struct made *next;
-		const struct field *table, *out;
-		unsigned use;
-	} * all;
+	static struct map all;
+	struct {
+		const struct field *table;
+		uintptr_t use;
+	} key = { table, use };
 	struct field *out;
-	struct made *m;
+	void **made;
 
 	assert(use == OUT || use == DETAIL || use == NEW || use == SET);
 	if (!field_has_marks(table) && !has_tables(table))
 		return table;
-	for (m = all; m; m = m->next)
-		if (m->table == table && m->use == use)
-			return m->out;
-	if (!memory.chunks)
+	if (!memory.chunks) {
 		arena_init(&memory, 16 * 1024);
+		map_init(&all, &memory);
+	}
+	made = map_at(&all, &key, sizeof(key));
+	if (*made)
+		return *made;
 	out = arena_alloc(&memory, (count(table) + 1) * sizeof(*out));
-	m = arena_alloc(&memory, sizeof(*m));
-	*m = (struct made){ all, table, out, use };
-	all = m; /* before its members are looked at: a table may hold itself */
+	*made = out; /* before its members are looked at: a table may hold itself */
 	*fill(out, table, use, 0) = (struct field)FIELD_END;
 	return out;
 }

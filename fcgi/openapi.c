@@ -1,14 +1,15 @@
 #include "fcgi/openapi.h"
-#include "fcgi/outputs.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "fcgi/db.h"
+#include "fcgi/outputs.h"
 #include "fcgi/req.h"
 #include "fcgi/schema.h"
 #include "fcgi/version.h"
 #include "lib/base/jx.h"
+#include "lib/base/map.h"
 #include "lib/host/config.h"
 
 static bool has_v2_fields(const struct shape *s)
@@ -321,22 +322,20 @@ static int status_of(const struct route *r, enum err e)
 	return e == ERR_VALIDATION ? surface_of(r->id)->validation_status : err_info(e)->status;
 }
 
-static void write_error(struct buf *b, const struct route *r, int status)
+static void write_error(struct buf *b, const struct route *r, int status, const bool can[ERR_COUNT])
 {
 	const struct err_info *first = NULL;
 	struct buf codes;
 
 	buf_init(&codes, b->arena, 128);
 	for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
-		if (status_of(r, (enum err)e) != status || !may_fail(r, (enum err)e))
+		if (!can[e] || status_of(r, (enum err)e) != status)
 			continue;
 		buf_fmt(&codes, "%s%s: %s", first ? "; " : "", err_info((enum err)e)->code,
 			err_info((enum err)e)->message);
 		if (!first)
 			first = err_info((enum err)e);
 	}
-	if (!first)
-		return;
 	jx_key(b, arena_fmt(b->arena, "%d", status));
 	buf_text(b, "{\"description\":");
 	jx_text(b, codes.p, codes.n);
@@ -350,6 +349,28 @@ static void write_error(struct buf *b, const struct route *r, int status)
 	buf_text(b, "}},\"application/problem+json\":{\"schema\":");
 	write_ref(b, "schemas", "Problem");
 	buf_text(b, "}}}");
+}
+
+/* Each status that errors of the row have, from the least. */
+static void write_errors(struct buf *b, const struct route *r)
+{
+	bool can[ERR_COUNT] = { false };
+	int status = 0, next;
+
+	for (int e = ERR_OK + 1; e < ERR_COUNT; e++)
+		can[e] = may_fail(r, (enum err)e);
+	do {
+		next = 0;
+		for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
+			int its = can[e] ? status_of(r, (enum err)e) : 0;
+
+			if (its > status && (!next || its < next))
+				next = its;
+		}
+		if (next)
+			write_error(b, r, next, can);
+		status = next;
+	} while (status);
 }
 
 /* Operations */
@@ -418,12 +439,13 @@ static void write_body(struct buf *b, const struct route *r)
 	buf_text(b, "}}}");
 }
 
-/* The catalogue's domain: the second word of the id. */
-static char *domain(struct buf *b, const struct route *r)
+/* The catalogue's domain: the second word of the id, of *n bytes. */
+static const char *domain(const struct route *r, size_t *n)
 {
 	const char *p = strchr(r->id, '.') + 1;
 
-	return arena_dup_n(b->arena, p, strcspn(p, "."));
+	*n = strcspn(p, ".");
+	return p;
 }
 
 /* The ways in, each enough by itself; in one of them all are needed. */
@@ -491,6 +513,8 @@ static void write_operation(struct buf *b, const struct route *r, int version)
 {
 	static const char *const verbs[METHOD_COUNT] = { "get",    "post", "put",    "patch",
 							 "delete", "head", "options" };
+	const char *tag;
+	size_t n;
 
 	jx_key_open(b, verbs[r->method], '{');
 	if (version > 1)
@@ -500,7 +524,8 @@ static void write_operation(struct buf *b, const struct route *r, int version)
 	jx_key_str(b, "summary", r->summary);
 	write_about(b, r);
 	jx_key_open(b, "tags", '[');
-	jx_str(b, domain(b, r));
+	tag = domain(r, &n);
+	jx_text(b, tag, n);
 	buf_char(b, ']');
 	jx_key_str(b, "x-catalogue-id", r->id);
 	jx_key_str(b, "x-pool", r->flags & STATIC ? "nginx" : route_pool(r));
@@ -512,54 +537,86 @@ static void write_operation(struct buf *b, const struct route *r, int version)
 	if (r->redirect && r->out)
 		write_success(b, r, version, 200);
 	write_not_modified(b, r);
-	for (int status = 400; status < 600 && !(r->flags & STATIC); status++)
-		write_error(b, r, status);
+	if (!(r->flags & STATIC))
+		write_errors(b, r);
 	buf_text(b, "}}");
 }
 
-/* Is r the first row with its path? */
-static bool first_of_path(const struct route *r)
-{
-	const struct route *other;
+/* The rows by their paths, in the order in which these first come. */
+struct same_path {
+	struct same_path *next; /* path */
+	const char *path;
+	struct row {
+		struct row *next;
+		const struct route *route;
+	} * rows, **end;
+};
 
-	for (int i = 0; (other = route_at(i)) != r; i++)
-		if (!strcmp(other->path, r->path))
-			return false;
-	return true;
+static struct same_path *read_paths(struct arena *a)
+{
+	struct same_path *first = NULL, **last = &first, *p;
+	const struct route *r;
+	struct row *row;
+	struct map paths;
+	void **place;
+
+	map_init(&paths, a);
+	for (int i = 0; (r = route_at(i)); i++) {
+		place = map_at(&paths, r->path, strlen(r->path));
+		p = *place;
+		if (!p) {
+			*place = p = arena_alloc(a, sizeof(*p));
+			*p = (struct same_path){ .path = r->path, .end = &p->rows };
+			*last = p;
+			last = &p->next;
+		}
+		row = arena_alloc(a, sizeof(*row));
+		row->route = r;
+		*p->end = row;
+		p->end = &row->next;
+	}
+	return first;
 }
 
-static void write_paths(struct buf *b, int version)
+static void write_paths(struct buf *b, const struct same_path *p, int version)
 {
-	const struct route *first, *r;
+	for (; p; p = p->next) {
+		const char *path = p->path;
 
-	for (int i = 0; (first = route_at(i)); i++) {
-		const char *path = first->path;
-
-		if (!first_of_path(first))
-			continue;
 		if (version > 1) {
-			if (surface_of(first->id)->versions < version || strncmp(path, "/api/v1/", 8))
+			if (surface_of(p->rows->route->id)->versions < version ||
+			    strncmp(path, "/api/v1/", 8))
 				continue;
 			path = arena_fmt(b->arena, "/api/v%d/%s", version, path + 8);
 		}
 		jx_key_open(b, path, '{');
-		for (int k = i; (r = route_at(k)); k++)
-			if (!strcmp(r->path, first->path))
-				write_operation(b, r, version);
+		for (const struct row *row = p->rows; row; row = row->next)
+			write_operation(b, row->route, version);
 		buf_char(b, '}');
 	}
 }
 
-static void write_shapes(struct buf *b)
+/* Is it the first time that this is asked about the key? */
+static bool is_first(struct map *seen, const char *key, size_t n)
 {
-	const struct route *r, *other;
+	void **place = map_at(seen, key, n);
+	bool is_new = !*place;
+
+	*place = seen;
+	return is_new;
+}
+
+bool openapi_shape_is_new(struct map *seen, const struct shape *s)
+{
+	return is_first(seen, s->schema, strlen(s->schema));
+}
+
+static void write_shapes(struct buf *b, struct map *seen)
+{
+	const struct route *r;
 
 	for (int i = 0; (r = route_at(i)); i++) {
-		int k = 0;
-
-		while ((other = route_at(k)) != r && other->out != r->out)
-			k++;
-		if (!r->out || other != r)
+		if (!r->out || !openapi_shape_is_new(seen, r->out))
 			continue;
 		jx_key(b, r->out->schema);
 		schema_write(b, r->out->fields, 1, true);
@@ -572,18 +629,20 @@ static void write_shapes(struct buf *b)
 
 static void write_tags(struct buf *b)
 {
-	const struct route *r, *other;
+	const struct route *r;
+	struct map seen;
 
+	map_init(&seen, b->arena);
 	jx_key_open(b, "tags", '[');
 	for (int i = 0; (r = route_at(i)); i++) {
-		for (int k = 0; (other = route_at(k)) != r; k++)
-			if (!strcmp(domain(b, other), domain(b, r)))
-				break;
-		if (other != r)
+		size_t n;
+		const char *tag = domain(r, &n);
+
+		if (!is_first(&seen, tag, n))
 			continue;
 		jx_next(b);
-		buf_char(b, '{');
-		jx_key_str(b, "name", domain(b, r));
+		buf_text(b, "{\"name\":");
+		jx_text(b, tag, n);
 		buf_char(b, '}');
 	}
 	buf_char(b, ']');
@@ -665,17 +724,21 @@ static const char components_error_tail[] =
 
 void openapi_write(struct buf *b)
 {
+	const struct same_path *paths = read_paths(b->arena);
+	struct map shapes;
+
+	map_init(&shapes, b->arena);
 	buf_text(b, head);
 	write_tags(b);
 	jx_key_open(b, "paths", '{');
 	for (int version = 1; version <= 2; version++)
-		write_paths(b, version);
+		write_paths(b, paths, version);
 	buf_char(b, '}');
 	openapi_webhooks(b);
 	buf_text(b, components_head);
 	write_error_codes(b);
 	buf_text(b, components_error_tail);
-	write_shapes(b);
-	openapi_webhook_shapes(b);
+	write_shapes(b, &shapes);
+	openapi_webhook_shapes(b, &shapes);
 	buf_text(b, "}}}");
 }

@@ -6,10 +6,14 @@
 
 #include "fcgi/route.h"
 #include "lib/base/buf.h"
+#include "lib/base/map.h"
 
 /* What webhooks send (fcgi/event.h): the document's member "webhooks", and the schemas that it refers to. */
 void openapi_webhooks(struct buf *b);
-void openapi_webhook_shapes(struct buf *b);
+void openapi_webhook_shapes(struct buf *b, struct map *seen);
+
+/* Is it the first time that this is asked about a schema of this name?  seen keeps what was asked. */
+bool openapi_shape_is_new(struct map *seen, const struct shape *s);
 
 /* The whole document (OpenAPI 3.1.0), as JSON. */
 void openapi_write(struct buf *b);

@@ -76,26 +76,12 @@ void openapi_webhooks(struct buf *b)
 	buf_char(b, '}');
 }
 
-/* The schema of what an answer shows is there already. */
-static bool is_answer(const struct shape *s)
-{
-	const struct route *r;
-
-	for (int i = 0; (r = route_at(i)); i++)
-		if (r->out == s)
-			return true;
-	return false;
-}
-
-void openapi_webhook_shapes(struct buf *b)
+void openapi_webhook_shapes(struct buf *b, struct map *seen)
 {
 	for (const struct event *e = events; e->type; e++) {
 		const struct shape *data = route_shape(e->data);
-		const struct event *first = events;
 
-		while (first->data != e->data)
-			first++;
-		if (first != e || is_answer(data))
+		if (!openapi_shape_is_new(seen, data)) /* an answer shows it, or another event */
 			continue;
 		jx_key(b, data->schema);
 		schema_write(b, data->fields, 1, true);

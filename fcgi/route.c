@@ -1,6 +1,5 @@
 #include "fcgi/route.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,13 +8,7 @@
 
 #include "fcgi/db.h"
 #include "lib/base/arena.h"
-
-/*
- * The router: a trie over path segments, built once before the first fork, so
- * that all children share its pages.  A literal segment wins over {name}; where
- * the literal leads nowhere the parameter is tried, so /invites/{token} and
- * /{id}/members live side by side.
- */
+#include "lib/base/map.h"
 
 /* What is made of the tables: there for as long as the program runs. */
 static struct arena *memory(void)
@@ -27,51 +20,12 @@ static struct arena *memory(void)
 	return &a;
 }
 
-static const char *const method_names[METHOD_COUNT] = { "GET",    "POST", "PUT",    "PATCH",
-							"DELETE", "HEAD", "OPTIONS" };
-
-const char *method_name(enum method m)
+/* One of its maps, which is empty at first. */
+static struct map *made(struct map *m)
 {
-	assert(m < METHOD_COUNT);
-	return method_names[m];
-}
-
-enum method method_find(const char *name)
-{
-	int m;
-
-	for (m = 0; m < METHOD_COUNT && strcmp(method_names[m], name); m++)
-		;
-	return (enum method)m;
-}
-
-/* Surfaces: the dialects of ARCHITECTURE.md. */
-/* clang-format off */
-static const struct surface surfaces[] = {
-	{ "app", 2,
-	  .validation_status = 422, .is_strict = true },
-	{ "platform", 1,
-	  .validation_status = 422, .is_strict = true,
-	  .literals = { { ERR_AUTHENTICATION, "Invalid token" }, { ERR_RATE_LIMIT, "Rate limit exceeded" } } },
-	{ "workspace", 1,
-	  .validation_status = 422, .has_micros = true },
-	{ "operations", 1, .budget = &budget_operations, .object_head = "{\"data\":", .object_tail = "}",
-	  .validation_status = 400, .maps_fields = true, .max_body = 2 << 20,
-	  .aliases = { { ERR_API_KEY, ERR_AUTHENTICATION }, { ERR_BAD_REQUEST, ERR_VALIDATION } } },
-	{ "observability", 1,
-	  .validation_status = 422 },
-};
-/* clang-format on */
-
-const struct surface *surface_of(const char *route_id)
-{
-	for (size_t i = 0; i < sizeof(surfaces) / sizeof(*surfaces); i++) {
-		size_t n = strlen(surfaces[i].name);
-
-		if (!strncmp(route_id, surfaces[i].name, n) && route_id[n] == '.')
-			return &surfaces[i];
-	}
-	return NULL;
+	if (!m->arena)
+		map_init(m, memory());
+	return m;
 }
 
 const char *route_pool(const struct route *r)
@@ -135,20 +89,12 @@ int route_params(const struct route *r)
 /* A parameter's name out of its path, as a string that is made once for all routes that have it. */
 static const char *param_name(const char *p, size_t len)
 {
-	static struct name {
-		struct name *next;
-		size_t len;
-		const char *text;
-	} * names;
-	struct name *n;
+	static struct map names;
+	void **name = map_at(made(&names), p, len);
 
-	for (n = names; n; n = n->next)
-		if (n->len == len && !memcmp(n->text, p, len))
-			return n->text;
-	n = arena_alloc(memory(), sizeof(*n));
-	*n = (struct name){ names, len, arena_dup_n(memory(), p, len) };
-	names = n;
-	return n->text;
+	if (!*name)
+		*name = arena_dup_n(memory(), p, len);
+	return *name;
 }
 
 struct field route_param(const struct route *r, int i)
@@ -184,8 +130,7 @@ bool route_param_is_secret(const struct route *r, int i)
 
 /* The rows, with what they say once filled in */
 
-static _Noreturn void bad_table(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static _Noreturn void bad_table(const char *fmt, ...)
+_Noreturn void route_bad(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -208,40 +153,31 @@ static struct made_shape {
 	struct shape shape;
 } * shapes, **last_shape = &shapes;
 
-static const struct shape *make_shape(const struct shape *from, const struct route *r)
-{
-	struct made_shape *m;
+static struct map rows_by_id, shapes_by_source, shapes_by_schema;
 
-	if (!from)
-		return NULL;
-	for (m = shapes; m && m->from != from; m = m->next)
-		;
-	if (!m) {
-		m = arena_alloc(memory(), sizeof(*m));
-		*m = (struct made_shape){ NULL, from, r, *from };
-		m->shape.fields = field_use(from->fields, from->as ? from->as : OUT);
-		*last_shape = m;
-		last_shape = &m->next;
-	}
-	return &m->shape;
-}
-
-static const struct route *find_row(const char *id)
+static struct made_shape *make_shape(const struct shape *from, const struct route *r)
 {
-	for (int i = 0; i < nrows; i++)
-		if (!strcmp(rows[i].id, id))
-			return &rows[i];
-	return NULL;
+	void **place = map_at(made(&shapes_by_source), &from, sizeof(from));
+	struct made_shape *m = *place;
+
+	if (m)
+		return m;
+	*place = m = arena_alloc(memory(), sizeof(*m));
+	*m = (struct made_shape){ NULL, from, r, *from };
+	m->shape.fields = field_use(from->fields, from->as ? from->as : OUT);
+	*last_shape = m;
+	last_shape = &m->next;
+	return m;
 }
 
 /* A twin is what the other one is, but for what it says itself. */
 static struct route twin_of(const struct route *r)
 {
-	const struct route *other = find_row(r->alias_of);
+	const struct route *other = map_find(&rows_by_id, r->alias_of, strlen(r->alias_of));
 	struct route twin;
 
 	if (!other || other->alias_of)
-		bad_table("%s is an alias of %s, which is %s", r->id, r->alias_of,
+		route_bad("%s is an alias of %s, which is %s", r->id, r->alias_of,
 			  other ? "one itself" : "no row");
 	twin = *other;
 	twin.method = r->method;
@@ -266,25 +202,27 @@ static void make_row(struct route *r)
 	const char *problem = list_problem(r);
 
 	if (!surface_of(r->id))
-		bad_table("%s: there is no surface of that name", r->id);
+		route_bad("%s: there is no surface of that name", r->id);
 	if (problem)
-		bad_table("%s: %s", r->id, problem);
+		route_bad("%s: %s", r->id, problem);
 	if (r->as && (!r->body || (r->as != NEW && r->as != SET)))
-		bad_table("%s: .as is NEW or SET, of a .body", r->id);
+		route_bad("%s: .as is NEW or SET, of a .body", r->id);
 	if (field_has_marks(r->body) && !r->as)
-		bad_table("%s: its body's fields have marks: .as says which ones it takes", r->id);
+		route_bad("%s: its body's fields have marks: .as says which ones it takes", r->id);
 	r->body = field_use(r->body, r->as ? r->as : NEW);
 	r->query = list_query(r);
-	r->out = make_shape(r->out, r);
+	r->out = r->out ? &make_shape(r->out, r)->shape : NULL;
 }
 
 static const struct made_shape *find_schema(const char *name)
 {
-	const struct made_shape *m = shapes;
+	return map_find(&shapes_by_schema, name, strlen(name));
+}
 
-	while (m && !(m->shape.schema && !strcmp(m->shape.schema, name)))
-		m = m->next;
-	return m;
+static void name_shape(struct made_shape *m, const char *name)
+{
+	m->shape.schema = name;
+	*map_at(made(&shapes_by_schema), name, strlen(name)) = m;
 }
 
 /* Where two surfaces have different things of one name, the latter's has the surface in front. */
@@ -302,9 +240,9 @@ static void name_shapes(const struct surface *s)
 			other = find_schema(name);
 		}
 		if (other)
-			bad_table("%s and %s have different shapes of the name %s", other->first->id,
+			route_bad("%s and %s have different shapes of the name %s", other->first->id,
 				  m->first->id, name);
-		m->shape.schema = name;
+		name_shape(m, name);
 	}
 }
 
@@ -319,13 +257,15 @@ static void make_rows(void)
 	for (const struct route *const *table = route_tables; *table; table++)
 		for (const struct route *r = *table; r->path; r++)
 			rows[nrows++] = *r;
+	for (int i = n; i--;) /* of several of one id the first is meant */
+		*map_at(made(&rows_by_id), rows[i].id, strlen(rows[i].id)) = &rows[i];
 	for (int i = 0; i < n; i++)
 		if (rows[i].alias_of)
 			rows[i] = twin_of(&rows[i]);
 	for (int i = 0; i < n; i++)
 		make_row(&rows[i]);
-	for (size_t i = 0; i < sizeof(surfaces) / sizeof(*surfaces); i++)
-		name_shapes(&surfaces[i]);
+	for (int i = 0; i < SURFACES; i++)
+		name_shapes(surface_at(i));
 }
 
 const struct route *route_at(int index)
@@ -341,90 +281,12 @@ const struct shape *route_shape(const struct shape *from)
 
 	if (!rows)
 		make_rows();
-	make_shape(from, NULL);
-	for (m = shapes; m->from != from; m = m->next)
-		;
+	m = make_shape(from, NULL);
 	if (!m->shape.schema && find_schema(from->name))
-		bad_table("there are different shapes of the name %s", from->name);
+		route_bad("there are different shapes of the name %s", from->name);
 	if (!m->shape.schema)
-		m->shape.schema = from->name;
+		name_shape(m, from->name);
 	return &m->shape;
-}
-
-/* The trie */
-
-struct leaf {
-	const struct route *route;
-	int index;
-	int version;
-};
-
-struct node {
-	const char *segment; /* of len bytes; NULL for {name} */
-	size_t len;
-	struct node *next;     /* sibling */
-	struct node *children; /* literals first; {name} last */
-	struct leaf leaves[METHOD_COUNT];
-	unsigned allowed; /* bit per method */
-};
-
-static struct node root;
-
-static struct node *node_child(struct node *parent, const char *segment, size_t len)
-{
-	bool param = segment[0] == '{';
-	struct node **link = &parent->children, *n;
-
-	for (; *link && (*link)->segment; link = &(*link)->next)
-		if (!param && (*link)->len == len && !memcmp((*link)->segment, segment, len))
-			return *link;
-	if (*link && param)
-		return *link;
-	n = arena_alloc(memory(), sizeof(*n));
-	n->segment = param ? NULL : segment;
-	n->len = len;
-	n->next = *link;
-	*link = n;
-	return n;
-}
-
-static void add(const char *path, const struct route *r, int index, int version)
-{
-	struct node *n = &root;
-	const char *p = path;
-
-	while (*p == '/') {
-		size_t len = strcspn(++p, "/");
-
-		n = node_child(n, p, len);
-		p += len;
-	}
-	if (n->allowed & 1u << r->method)
-		bad_table("%s %s stands twice (%s)", method_name(r->method), path, r->id);
-	n->leaves[r->method] = (struct leaf){ r, index, version };
-	n->allowed |= 1u << r->method;
-	if (r->method == GET) {
-		n->leaves[HEAD] = n->leaves[GET];
-		n->allowed |= 1u << HEAD;
-	}
-}
-
-/*
- * "/api/v1/app/x" of a surface with two versions is also served under
- * "/api/v2", and under "/api/app/x" where a header chooses.
- */
-static void add_versions(const struct route *r, int index)
-{
-	const struct surface *s = surface_of(r->id);
-
-	if (s->versions == 1 || strncmp(r->path, "/api/v1/", 8)) {
-		add(r->path, r, index, 1);
-		return;
-	}
-	for (int version = 0; version <= s->versions; version++)
-		add(version ? arena_fmt(memory(), "/api/v%d/%s", version, r->path + 8)
-			    : arena_fmt(memory(), "/api/%s", r->path + 8),
-		    r, index, version);
 }
 
 /* A path is segments, none of them empty, each either literal or one {name}. */
@@ -436,10 +298,10 @@ static void check_path(const struct route *r)
 		size_t len = *p == '/' ? strcspn(p + 1, "/") : 0;
 
 		if (!len)
-			bad_table("%s: %s is no path, or has an empty segment", r->id, r->path);
+			route_bad("%s: %s is no path, or has an empty segment", r->id, r->path);
 		if (strcspn(p + 1, "{}") < len &&
 		    (p[1] != '{' || p[len] != '}' || len < 3 || strcspn(p + 2, "{}") != len - 2))
-			bad_table("%s: a parameter of %s is not a {name} between slashes", r->id, r->path);
+			route_bad("%s: a parameter of %s is not a {name} between slashes", r->id, r->path);
 		p += 1 + len;
 	} while (*p);
 }
@@ -456,9 +318,9 @@ static bool has_field(const struct field *table, const char *name)
 static void check_organization(const struct route *r)
 {
 	if (!strstr(r->path, "/{organization_id}"))
-		bad_table("%s: its caller is in an organization_id that is not in %s", r->id, r->path);
+		route_bad("%s: its caller is in an organization_id that is not in %s", r->id, r->path);
 	if (has_field(r->query, "organization_id") || has_field(r->body, "organization_id"))
-		bad_table("%s: a field would hide the path's organization_id", r->id);
+		route_bad("%s: a field would hide the path's organization_id", r->id);
 }
 
 static void check_caller(const struct route *r)
@@ -466,17 +328,17 @@ static void check_caller(const struct route *r)
 	const struct caller *c = r->caller;
 
 	if (!c)
-		bad_table("%s: nobody may call it", r->id);
+		route_bad("%s: nobody may call it", r->id);
 	if (c->place == IN_ORGANIZATION)
 		check_organization(r);
 	if (c->place == IN_ORGANIZATION && !r->may)
-		bad_table("%s: .may says what a member of the organization must be", r->id);
+		route_bad("%s: .may says what a member of the organization must be", r->id);
 	if (r->may && (r->may->place != c->place || !caller_is_asked(c, "permission")))
-		bad_table("%s: %s is no permission of %s", r->id, r->may->name, c->name);
+		route_bad("%s: %s is no permission of %s", r->id, r->may->name, c->name);
 	if (r->scope && !caller_is_asked(c, "scope"))
-		bad_table("%s: .scope is a key's, and there is none", r->id);
+		route_bad("%s: .scope is a key's, and there is none", r->id);
 	if (r->flags & RECENT && !caller_may_be_user(c))
-		bad_table("%s: RECENT asks about a user", r->id);
+		route_bad("%s: RECENT asks about a user", r->id);
 }
 
 /* A query that answers many has a form for them, and no other has. */
@@ -486,11 +348,11 @@ static void check_list(const struct route *r)
 	bool is_many = shape == SHAPE_ROWS || shape == SHAPE_PAGE;
 
 	if (is_many && !r->list && !(r->flags & ONE_OR_MANY))
-		bad_table("%s: its query answers many rows, in what form says .list", r->id);
+		route_bad("%s: its query answers many rows, in what form says .list", r->id);
 	if (r->list && !r->out)
-		bad_table("%s: of what is its list?", r->id);
+		route_bad("%s: of what is its list?", r->id);
 	if (r->list && r->sql && !is_many)
-		bad_table("%s: its query answers no list", r->id);
+		route_bad("%s: its query answers no list", r->id);
 }
 
 /* Two fields of one name whose marks let both into one use: a query would get the latter, a client see both.
@@ -499,7 +361,7 @@ static void check_once(const struct route *r, const struct field *table)
 {
 	for (const struct field *f = table; f && f->type != F_END; f++)
 		if (has_field(f + 1, f->name))
-			bad_table("%s: there are two fields of the name %s", r->id, f->name);
+			route_bad("%s: there are two fields of the name %s", r->id, f->name);
 }
 
 static void check_fields(const struct route *r)
@@ -513,11 +375,11 @@ static void check_fields(const struct route *r)
 	for (const struct field *f = r->query; f && f->type != F_END; f++)
 		if (f->flags & MARKS || f->type == F_OBJECT || f->type == F_JSON ||
 		    (f->type == F_LIST && !(f->flags & F_CSV && field_is_array(f))))
-			bad_table("%s: a query string cannot carry %s", r->id, f->name);
+			route_bad("%s: a query string cannot carry %s", r->id, f->name);
 	problem = problem ? problem : field_compile(r->params);
 	problem = problem ? problem : field_compile(r->body);
 	if (problem)
-		bad_table("%s: %s", r->id, problem);
+		route_bad("%s: %s", r->id, problem);
 }
 
 /* Is there a field of this name: in the path, the query string or the body? */
@@ -560,11 +422,11 @@ static void check_query(const struct route *r, const struct query *q)
 		if (*name == '@')
 			continue; /* bound by db.c */
 		if (!is_field(r, name) && !(of && (!*of || is_field(r, of))))
-			bad_table("%s: its query %s has :%s, which is no field of the row", r->id, q->name,
+			route_bad("%s: its query %s has :%s, which is no field of the row", r->id, q->name,
 				  name);
 	}
 	if (q && q->sorts && !is_field(r, "sort_by"))
-		bad_table("%s: its query %s can be sorted, but there is no field sort_by", r->id, q->name);
+		route_bad("%s: its query %s can be sorted, but there is no field sort_by", r->id, q->name);
 }
 
 static void check_queries(const struct route *r)
@@ -576,19 +438,19 @@ static void check_queries(const struct route *r)
 	for (const struct child *c = r->children; c && c->member; c++, n++)
 		check_query(r, c->sql);
 	if (n > MAX_CHILDREN)
-		bad_table("%s has more than %d children", r->id, MAX_CHILDREN);
+		route_bad("%s has more than %d children", r->id, MAX_CHILDREN);
 }
 
 /* Where to go is in one row. */
 static void check_redirect(const struct route *r)
 {
 	if (r->redirect && !r->run && r->sql && r->sql->shape != SHAPE_ROW && r->sql->shape != SHAPE_MAYBE)
-		bad_table("%s: its query %s answers no row to be redirected by", r->id, r->sql->name);
+		route_bad("%s: its query %s answers no row to be redirected by", r->id, r->sql->name);
 	if (r->redirect != (route_status(r) == 302))
-		bad_table("%s: .redirect says that its status is 302", r->id);
+		route_bad("%s: .redirect says that its status is 302", r->id);
 }
 
-static void check(const struct route *r)
+void route_check(const struct route *r)
 {
 	int params = route_params(r);
 
@@ -600,85 +462,15 @@ static void check(const struct route *r)
 	check_redirect(r);
 	check_fields(r);
 	if (r->done && !surface_of(r->id)->object_head)
-		bad_table("%s: its surface's answers have no meta to say .done in", r->id);
+		route_bad("%s: its surface's answers have no meta to say .done in", r->id);
 	if (r->flags & HASHES && r->flags & (SLOW | REALTIME))
-		bad_table("%s: HASHES is for a pool that waits for nobody", r->id);
+		route_bad("%s: HASHES is for a pool that waits for nobody", r->id);
 	if (!r->run && r->sql == NULL)
-		bad_table("%s has neither a query nor a handler", r->id);
+		route_bad("%s has neither a query nor a handler", r->id);
 	if (params > (int)(sizeof(((struct match *)0)->params) / sizeof(char *)))
-		bad_table("%s has too many parameters", r->id);
+		route_bad("%s has too many parameters", r->id);
 	if (r->method == HEAD || r->method == OPTIONS)
-		bad_table("%s: the runtime answers %s by itself", r->id, method_name(r->method));
+		route_bad("%s: the runtime answers %s by itself", r->id, method_name(r->method));
 	while (params--)
 		route_param(r, params); /* before the first fork, so that all children share the names */
-}
-
-void router_init(void)
-{
-	const struct route *r;
-
-	for (int i = 0; (r = route_at(i)); i++) {
-		if (r->flags & STATIC)
-			continue;
-		check(r);
-		add_versions(r, i);
-	}
-}
-
-static const struct node *walk(const struct node *n, const char *p, struct match *out, int nparams)
-{
-	const struct node *child, *found;
-	size_t len;
-
-	while (*p == '/' && p[1] == '\0') /* a trailing slash */
-		p++;
-	if (!*p)
-		return n->allowed ? n : NULL;
-	if (*p != '/')
-		return NULL;
-	len = strcspn(++p, "/");
-	if (!len)
-		return NULL;
-	for (child = n->children; child; child = child->next) {
-		if (child->segment) {
-			if (child->len != len || memcmp(child->segment, p, len))
-				continue;
-			found = walk(child, p + len, out, nparams);
-		} else {
-			out->params[nparams] = p;
-			out->params_len[nparams] = len;
-			found = walk(child, p + len, out, nparams + 1);
-		}
-		if (found)
-			return found;
-	}
-	return NULL;
-}
-
-/* Where plain updates are PUT, PATCH does the same, and the other way round. */
-static enum method update_twin(enum method m)
-{
-	return m == PUT ? PATCH : m == PATCH ? PUT : m;
-}
-
-enum err router_find(enum method method, const char *path, struct match *out)
-{
-	const struct node *n = walk(&root, path, out, 0);
-
-	out->route = NULL;
-	out->allowed = 0;
-	if (!n)
-		return ERR_NOT_FOUND;
-	out->allowed = n->allowed;
-	for (int m = PUT; m <= PATCH; m++)
-		if (n->allowed & 1u << m)
-			out->allowed |= 1u << update_twin((enum method)m);
-	if (method < METHOD_COUNT && !(n->allowed & 1u << method))
-		method = update_twin(method);
-	if (method == METHOD_COUNT || !(n->allowed & 1u << method))
-		return ERR_METHOD_NOT_ALLOWED;
-	out->route = n->leaves[method].route;
-	out->index = n->leaves[method].index;
-	out->version = n->leaves[method].version;
-	return ERR_OK;
 }

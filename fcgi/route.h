@@ -18,16 +18,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "fcgi/budget.h"
 #include "fcgi/caller.h"
 #include "fcgi/field.h"
 #include "fcgi/list.h"
+#include "fcgi/method.h"
 #include "fcgi/outputs.h"
 #include "fcgi/query.h"
+#include "fcgi/surface.h"
 #include "lib/base/err.h"
 
 struct req;
-
-enum method { GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS, METHOD_COUNT };
 
 enum route_flag {
 	SLOW = 1,     /* waits for a server of others: runs in the slow pool */
@@ -73,20 +74,6 @@ struct child {
 };
 
 enum { MAX_CHILDREN = 8 };
-
-/*
- * How many requests a minute a caller may make of the rows that name it: of the
- * surface's usual one, where a row names none.  Each is counted apart.
- */
-struct budget {
-	unsigned number;        /* tells its counters from the others', in every process */
-	const long *per_minute; /* the setting; 0: as many as one likes */
-};
-
-extern const struct budget budget_default, budget_ai, budget_auth, budget_webhooks, budget_operations,
-	budget_key,     /* of a secret key without a user, whatever the row */
-	budget_counted; /* its handler counts what it does (rq->limit): this is for who asks too often before
-			 */
 
 /* What a violated constraint means to the client. */
 struct constraint {
@@ -141,38 +128,7 @@ struct route {
 /* Every route table, NULL-terminated: tools/routes collects them from the handlers. */
 extern const struct route *const route_tables[];
 
-/* What clients of a surface compare literally: "detail" of an error, whatever its message says. */
-struct literal {
-	enum err err; /* ERR_OK ends the list */
-	const char *detail;
-};
-
-/* What a surface does not tell apart, and calls by the other's code. */
-struct alias {
-	enum err err; /* ERR_OK ends the list */
-	enum err as;
-};
-
-/* A surface's dialect: envelopes and habits, as data.  See ARCHITECTURE.md. */
-struct surface {
-	const char *name;
-	int versions;            /* newest version; its rows answer under each of them */
-	const char *object_head; /* before and after a single object */
-	const char *object_tail;
-	const struct budget *budget;
-	int validation_status; /* of VALIDATION_ERROR */
-	bool has_micros;       /* times have microseconds, not milliseconds */
-	bool is_strict;        /* a query parameter that a row does not have is refused */
-	struct literal literals[3];
-	struct alias aliases[3];
-	bool maps_fields; /* an error's details also map the field to the message */
-	size_t max_body;  /* bytes, of rows that say nothing else; 0: the runtime's */
-};
-
-/* The surface that an id such as "app.projects.list" belongs to; NULL: no surface has that name. */
-const struct surface *surface_of(const char *route_id);
-
-/* A route as the router found it. */
+/* A route as the router found it (router.h). */
 struct match {
 	const struct route *route;
 	int index;             /* of the route over all tables: its number in the metrics */
@@ -182,19 +138,6 @@ struct match {
 	unsigned allowed;      /* bit per method that the path has */
 };
 
-/* Check the rows and build the index.  Called once, before the first fork; ends the process on a bad table.
- */
-void router_init(void);
-
-/*
- * Find the route for a method and path (percent-encoded, without the query).
- * A trailing slash is ignored; HEAD finds GET; PUT and PATCH find each other.
- *
- * ERR_OK; ERR_NOT_FOUND: no such path; ERR_METHOD_NOT_ALLOWED: out->allowed
- * says which methods there are.
- */
-enum err router_find(enum method method, const char *path, struct match *out);
-
 /*
  * The i-th route over all tables, or NULL behind the last one.
  *
@@ -203,6 +146,12 @@ enum err router_find(enum method method, const char *path, struct match *out);
  * of the shape's schema.  Made at the first call.
  */
 const struct route *route_at(int index);
+
+/* Does the row contradict itself, or name what is not there?  Then it ends the process. */
+void route_check(const struct route *r);
+
+/* End the process: the tables are wrong, and how. */
+_Noreturn void route_bad(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* A shape as route_at() fills it in; it need not be one of a row.  One name for two things ends the process.
  */
@@ -233,9 +182,5 @@ enum err route_error(const struct route *r, enum err e);
 
 /* The status of success. */
 int route_status(const struct route *r);
-
-/* "GET", … ; and back, METHOD_COUNT for a word that is no method of ours. */
-const char *method_name(enum method m);
-enum method method_find(const char *name);
 
 #endif

@@ -4,15 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/route.h"
+#include "fcgi/router.h"
 
 enum {
 	MAX_PIECES = 256,
 	MAX_LINE = 3500, /* a word of nginx's configuration has at most 4,096 bytes */
 };
-
-/* What an id in a path is written with, percent-encoded or not. */
-static const char id_letters[] = "0123456789ABCDEFabcdef%-";
 
 /* A path that rows have: which methods of it, which pool, and as an expression in pieces that are not to
  * be cut. */
@@ -27,33 +24,6 @@ struct lines {
 	struct line *line;
 	size_t n, cap;
 };
-
-/* Two paths */
-
-/*
- * Segment by segment what both say, of a row's path and another's; false: no
- * path is both.  An id is no word that has other letters.
- */
-static bool meet(const struct route *r, const char *b, struct buf *out)
-{
-	const char *a = r->path;
-	int nparams = 0;
-
-	while (*a && *b) {
-		size_t na = strcspn(++a, "/"), nb = strcspn(++b, "/");
-		bool any_a = *a == '{', any_b = *b == '{';
-
-		if (!any_a && !any_b && (na != nb || memcmp(a, b, na)))
-			return false;
-		if (any_a && route_param(r, nparams++).type == F_UUID && !any_b && strspn(b, id_letters) < nb)
-			return false;
-		buf_char(out, '/');
-		buf_add(out, any_a ? b : a, any_a ? nb : na);
-		a += na;
-		b += nb;
-	}
-	return !*a && !*b;
-}
 
 /* Which route answers the method on a path of the tables, whatever stands for its {names}? */
 static const struct route *answers(enum method m, const char *path)
@@ -144,20 +114,25 @@ static bool is_elsewhere(const struct route *r)
  * A row whose parameter could be read as another row's word: the router prefers
  * the word, so that row's path comes first, with its own pool.
  */
-static void add_preferred(struct lines *out, struct arena *a, const struct route *r, unsigned methods)
-{
-	const struct route *other, *there;
-	struct buf both;
+struct preferred {
+	struct lines *out;
+	struct arena *arena;
+	const struct route *row;
+	unsigned methods;
+};
 
-	for (int i = 0; (other = route_at(i)); i++) {
-		buf_init(&both, a, 128);
-		if (other == r || !meet(r, other->path, &both))
+static void add_preferred(void *arg, const char *path)
+{
+	const struct preferred *p = arg;
+	const struct route *there;
+	const char *copy = NULL;
+
+	for (int m = 0; m < METHOD_COUNT; m++) {
+		there = p->methods & 1u << m ? answers((enum method)m, path) : NULL;
+		if (!there || !strcmp(route_pool(there), route_pool(p->row)))
 			continue;
-		for (int m = 0; m < METHOD_COUNT; m++) {
-			there = methods & 1u << m ? answers((enum method)m, buf_str(&both)) : NULL;
-			if (there && strcmp(route_pool(there), route_pool(r)) != 0)
-				add(out, a, buf_str(&both), there, 1u << m);
-		}
+		copy = copy ? copy : arena_dup(p->arena, path);
+		add(p->out, p->arena, copy, there, 1u << m);
 	}
 }
 
@@ -236,7 +211,7 @@ void route_map_write(struct buf *b)
 		if (!methods)
 			continue;
 		add(&rows, b->arena, r->path, r, methods);
-		add_preferred(&preferred, b->arena, r, methods);
+		router_meet(r, add_preferred, &(struct preferred){ &preferred, b->arena, r, methods });
 	}
 	for (size_t i = 0; i < preferred.n; i++)
 		write_lines(b, &preferred.line[i], 1);

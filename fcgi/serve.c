@@ -17,6 +17,7 @@
 #include "fcgi/key_use.h"
 #include "fcgi/metrics.h"
 #include "fcgi/request_log.h"
+#include "fcgi/router.h"
 #include "fcgi/share.h"
 #include "lib/base/clock.h"
 #include "lib/base/json.h"

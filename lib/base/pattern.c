@@ -4,43 +4,30 @@
 #include <regex.h>
 
 #include "lib/base/arena.h"
-
-static struct compiled {
-	struct compiled *next;
-	const struct pattern *pattern;
-	regex_t regex;
-} * all;
+#include "lib/base/map.h"
 
 static struct arena memory; /* for as long as the program runs */
-
-static const struct compiled *find(const struct pattern *p)
-{
-	const struct compiled *c = all;
-
-	while (c && c->pattern != p)
-		c = c->next;
-	return c;
-}
+static struct map compiled; /* regex_t, by the pattern's address */
 
 const char *pattern_compile(const struct pattern *p)
 {
-	struct compiled *c;
 	char problem[128];
+	regex_t *regex;
 	int rc;
 
-	if (find(p))
+	if (map_find(&compiled, &p, sizeof(p)))
 		return NULL;
-	if (!memory.chunks)
+	if (!memory.chunks) {
 		arena_init(&memory, 4096);
-	c = arena_alloc(&memory, sizeof(*c));
-	rc = regcomp(&c->regex, p->regex, REG_EXTENDED | REG_NOSUB);
+		map_init(&compiled, &memory);
+	}
+	regex = arena_alloc(&memory, sizeof(*regex));
+	rc = regcomp(regex, p->regex, REG_EXTENDED | REG_NOSUB);
 	if (rc) {
-		regerror(rc, &c->regex, problem, sizeof(problem));
+		regerror(rc, regex, problem, sizeof(problem));
 		return arena_fmt(&memory, "%s: %s", p->regex, problem);
 	}
-	c->pattern = p;
-	c->next = all;
-	all = c;
+	*map_at(&compiled, &p, sizeof(p)) = regex;
 	return NULL;
 }
 
@@ -50,5 +37,5 @@ bool pattern_fits(const struct pattern *p, const char *text)
 
 	assert(!problem); /* the router has compiled it (route.c) */
 	(void)problem;
-	return !regexec(&find(p)->regex, text, 0, NULL, 0);
+	return !regexec(map_find(&compiled, &p, sizeof(p)), text, 0, NULL, 0);
 }

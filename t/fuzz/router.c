@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/route.h"
+#include "fcgi/router.h"
 #include "lib/base/arena.h"
 #include "lib/base/qs.h"
 

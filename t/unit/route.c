@@ -2,7 +2,7 @@
  * The router, on route tables of its own: what wins, what is refused, a
  * thousand routes, and tables that end the process.
  */
-#include "fcgi/route.h"
+#include "fcgi/router.h"
 
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"

@@ -5,7 +5,7 @@
  */
 #include "fcgi/route_map.h"
 
-#include "fcgi/route.h"
+#include "fcgi/router.h"
 #include "t/unit/tap.h"
 
 enum { GENERATED = 200, LONGEST = 4000 };
@@ -31,6 +31,9 @@ static const struct route fixed[] = {
 	{ PATCH,  "/api/v1/both",                    "platform.t.patch",    RUN, .flags = SLOW },
 	{ PUT,    "/api/v1/both",                    "platform.t.put",      RUN },
 	{ GET,    "/api/v1/app/stream.json",         "app.t.stream",        RUN, .flags = REALTIME },
+	{ POST,   "/api/v1/parts/{part}/{name}",     "platform.t.part",     RUN, .flags = REALTIME },
+	{ POST,   "/api/v1/parts/some/{name}",       "platform.t.some",     RUN },
+	{ POST,   "/api/v1/parts/some/one",          "platform.t.one",      RUN, .flags = HASHES },
 	{ GET,    "/slow.html",                      "app.t.static",        &by_anyone, "", .flags = STATIC | SLOW },
 	ROUTE_END
 };
@@ -122,6 +125,10 @@ int main(int argc, char **argv)
 	has_str(text, "\"~^GET /api(?:/v[1-2])?/app/models/default/?(?:[?]|$)\" main;\n",
 		"what the router prefers to a parameter keeps its pool");
 	ok(strstr(text, "default") < strstr(text, "models/[^"), "and stands in front");
+	has_str(text, "POST /api/v1/parts/some/one/?(?:[?]|$)\" hash;\n",
+		"of several words that it could be");
+	ok(strstr(text, "parts/some/one/?(") < strstr(text, "parts/some/[^/?]+"),
+	   "the most particular comes first, whatever the order of the rows");
 	ok(!strstr(text, "DELETE") && !strstr(text, "OPTIONS") && !strstr(text, "count") &&
 		   !strstr(text, "html"),
 	   "all else is main's");

@@ -1,0 +1,21 @@
+/*
+ * Budgets: how often a row may be asked.
+ */
+#ifndef ASHLAR_BUDGET_H
+#define ASHLAR_BUDGET_H
+
+/*
+ * How many requests a minute a caller may make of the rows that name it: of the
+ * surface's usual one, where a row names none.  Each is counted apart.
+ */
+struct budget {
+	unsigned number;        /* tells its counters from the others', in every process */
+	const long *per_minute; /* the setting; 0: as many as one likes */
+};
+
+extern const struct budget budget_default, budget_ai, budget_auth, budget_webhooks, budget_operations,
+	budget_key,     /* of a secret key without a user, whatever the row */
+	budget_counted; /* its handler counts what it does (rq->limit): this is for who asks too often before
+			 */
+
+#endif

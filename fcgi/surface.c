@@ -1,0 +1,36 @@
+#include "fcgi/surface.h"
+
+#include <string.h>
+
+/* clang-format off */
+static const struct surface surfaces[SURFACES] = {
+	{ "app", 2,
+	  .validation_status = 422, .is_strict = true },
+	{ "platform", 1,
+	  .validation_status = 422, .is_strict = true,
+	  .literals = { { ERR_AUTHENTICATION, "Invalid token" }, { ERR_RATE_LIMIT, "Rate limit exceeded" } } },
+	{ "workspace", 1,
+	  .validation_status = 422, .has_micros = true },
+	{ "operations", 1, .budget = &budget_operations, .object_head = "{\"data\":", .object_tail = "}",
+	  .validation_status = 400, .maps_fields = true, .max_body = 2 << 20,
+	  .aliases = { { ERR_API_KEY, ERR_AUTHENTICATION }, { ERR_BAD_REQUEST, ERR_VALIDATION } } },
+	{ "observability", 1,
+	  .validation_status = 422 },
+};
+/* clang-format on */
+
+const struct surface *surface_of(const char *route_id)
+{
+	for (int i = 0; i < SURFACES; i++) {
+		size_t n = strlen(surfaces[i].name);
+
+		if (!strncmp(route_id, surfaces[i].name, n) && route_id[n] == '.')
+			return &surfaces[i];
+	}
+	return NULL;
+}
+
+const struct surface *surface_at(int i)
+{
+	return &surfaces[i];
+}
