@@ -76,7 +76,7 @@ sub false () { return Cpanel::JSON::XS::false() }
 #   sockets      whether the test holds the listening sockets, as systemd does, so that they stay open over a restart
 #   nginx        a hash of further variables of nginx/render
 sub start ($class, %arg) {
-    my $dir  = File::Temp->newdir('/tmp/ashlar-t-XXXXXX');
+    my $dir = File::Temp->newdir(Ashlar::Cluster->place . '/ashlar-t-XXXXXX');
     my $realtime = delete $arg{realtime};
     my $worker   = delete $arg{worker};
     my @eager    = ('main', grep { defined $arg{$_} || $arg{sockets} || $arg{release} } qw(slow hash));
@@ -141,12 +141,10 @@ sub user ($self, $name, %arg) {
         %{ $arg{columns} // {} },
     );
     my @names = sort keys %column;
-    my ($uuid) = $db->selectrow_array(
-        sprintf('INSERT INTO users (%s) VALUES (%s) RETURNING id', join(', ', @names), join ', ', ('?') x @names),
-        undef, @column{@names});
-    my ($session) = $db->selectrow_array(
-        q{INSERT INTO sessions (tenant_id, user_id, expires_at) VALUES (?, ?, now() + interval '1 hour') RETURNING id},
-        undef, $tenant, $uuid);
+    my ($uuid, $session) = $db->selectrow_array(sprintf(<<~'END', join(', ', @names), join ', ', ('?') x @names), undef, @column{@names});
+        WITH made AS (INSERT INTO users (%s) VALUES (%s) RETURNING tenant_id, id)
+        INSERT INTO sessions (tenant_id, user_id, expires_at) SELECT tenant_id, id, now() + interval '1 hour' FROM made RETURNING user_id, id
+        END
     my $user = Ashlar::Client->new(
         http      => $self->http,
         api       => $self,
@@ -217,12 +215,10 @@ sub team ($self, $name, %arg) {
         %{ $arg{columns} // {} },
     );
     my @names = sort keys %column;
-    my ($id) = $db->selectrow_array(
-        sprintf('INSERT INTO team_members (%s) VALUES (%s) RETURNING id', join(', ', @names), join ', ', ('?') x @names),
-        undef, @column{@names});
-    my ($session) = $db->selectrow_array(
-        q{INSERT INTO team_sessions (tenant_id, member_id, expires_at) VALUES (?, ?, now() + interval '1 hour') RETURNING id},
-        undef, $column{tenant_id}, $id);
+    my ($id, $session) = $db->selectrow_array(sprintf(<<~'END', join(', ', @names), join ', ', ('?') x @names), undef, @column{@names});
+        WITH made AS (INSERT INTO team_members (%s) VALUES (%s) RETURNING tenant_id, id)
+        INSERT INTO team_sessions (tenant_id, member_id, expires_at) SELECT tenant_id, id, now() + interval '1 hour' FROM made RETURNING member_id, id
+        END
     my $member = Ashlar::Client->new(
         http      => $self->http,
         api       => $self,
@@ -243,10 +239,10 @@ sub team ($self, $name, %arg) {
 sub organization ($self, $user, %arg) {
     state $n = 0;
     my $slug = 'organization-' . ++$n . "-$$";
-    my ($id) = $self->db->selectrow_array('INSERT INTO organizations (tenant_id, name, slug) VALUES (?, ?, ?) RETURNING id',
-        undef, $user->tenant_id, "Organization $n", $slug);
-    $self->member($id, $user, $arg{role} // 'owner');
-    return $id;
+    return $self->_prepared(<<~'END', $user->tenant_id, "Organization $n", $slug, $user->uuid, $arg{role} // 'owner');
+        WITH made AS (INSERT INTO organizations (tenant_id, name, slug) VALUES (?, ?, ?) RETURNING tenant_id, id)
+        INSERT INTO memberships (tenant_id, organization_id, user_id, role) SELECT tenant_id, id, ?, ? FROM made RETURNING organization_id
+        END
 }
 
 # Put a user into an organization, or give them another role there.
@@ -286,6 +282,7 @@ sub token ($self, $user, %claim) {
 sub revive ($self, $who) {
     return if !$who->session;
     my ($sessions, $people) = $who->email =~ /\@team\./ ? qw(team_sessions team_members) : qw(sessions users);
+    return if $self->_prepared("SELECT s.revoked_at IS NULL AND p.is_active AND p.deleted_at IS NULL FROM $sessions s, $people p WHERE s.id = ? AND p.id = ?", $who->session, $who->uuid);
     $self->db->do("UPDATE $sessions SET revoked_at = NULL WHERE id = ? AND revoked_at IS NOT NULL", undef, $who->session);
     $self->db->do("UPDATE $people SET is_active = true, deleted_at = NULL WHERE id = ? AND NOT (is_active AND deleted_at IS NULL)", undef, $who->uuid);
     return;
@@ -479,7 +476,7 @@ sub _free_port ($self) {
 }
 
 sub _certificate () {
-    state $dir = File::Temp->newdir('/tmp/ashlar-cert-XXXXXX');
+    state $dir = File::Temp->newdir(Ashlar::Cluster->place . '/ashlar-cert-XXXXXX');
     my $made = Ashlar::Process->start(
         cmd => [ qw(openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 2 -subj /CN=localhost -addext),
             'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', "$dir/key.pem", '-out', "$dir/cert.pem" ],
@@ -493,11 +490,20 @@ sub _certificate () {
 
 # A handle to the database as superuser, past row-level security.
 sub db ($self) {
-    delete $self->{db} if $self->{db} && !$self->{db}->ping;    # the server was restarted
-    return $self->{db} if $self->{db};
+    # When the server is restarted there is something to read, the end.  A ping each time would be half of what PostgreSQL is asked.
+    if ($self->{db}) {
+        vec(my $readable = '', $self->{db}{pg_socket}, 1) = 1;
+        return $self->{db} if !select($readable, undef, undef, 0) || $self->{db}->ping;
+    }
     $self->{db} = $self->{cluster}->connect($self->{database});
     $self->{db}{PrintWarn} = 0;    # of a server that the test shuts down
     return $self->{db};
+}
+
+# What a statement that is asked for again and again answers, its first column.
+sub _prepared ($self, $statement, @values) {
+    my $st = $self->db->prepare_cached($statement, { pg_server_prepare => 1 });
+    return scalar $self->db->selectrow_array($st, undef, @values);
 }
 
 # A connection on which the test holds a lock, as superuser; ->commit or ->disconnect lets go.

@@ -19,9 +19,15 @@ sub seconds ($self) { return $self->{seconds} }
 
 # A header's values in their order; in scalar context the first.
 sub header ($self, $name) {
-    my @list   = @{ $self->{headers} };
-    my @values = map { $list[ $_ + 1 ] } grep { $_ % 2 == 0 && lc $list[$_] eq lc $name } 0 .. $#list;
-    return wantarray ? @values : $values[0];
+    my $values = ($self->{index} //= $self->_index)->{ lc $name } // [];
+    return wantarray ? @$values : $values->[0];
+}
+
+sub _index ($self) {
+    my @list = @{ $self->{headers} };
+    my %index;
+    while (my ($name, $value) = splice @list, 0, 2) { push @{ $index{ lc $name } }, $value }
+    return \%index;
 }
 
 sub header_names ($self) {
