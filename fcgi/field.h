@@ -80,10 +80,10 @@ struct field {
 	long long min, max;         /* characters, value or elements; max 0: the type's own bound */
 	const char *const *values;  /* F_ENUM: NULL-terminated */
 	const struct field *fields; /* F_OBJECT, F_LIST: the members */
-	enum field_type item;       /* F_LIST of plain values: their type */
-	const char *def;            /* the value when left out, as a query string would carry it */
-	const char *about;          /* one sentence for the reference */
-	const char *example;        /* for the reference, as text */
+	enum field_type item; /* F_LIST of plain values: their type; F_OBJECT: of members without a field */
+	const char *def;      /* the value when left out, as a query string would carry it */
+	const char *about;    /* one sentence for the reference */
+	const char *example;  /* for the reference, as text */
 	const struct pattern *fits; /* F_TEXT: what it must look like besides */
 	const struct field
 		*each; /* F_LIST of plain values: one of them, where its type alone does not say it */

@@ -25,7 +25,7 @@ static const char *shape_name(struct buf *b, const struct shape *s, int version)
 	return version > 1 && has_v2_fields(s) ? arena_fmt(b->arena, "%sV%d", s->schema, version) : s->schema;
 }
 
-static void write_ref(struct buf *b, const char *section, const char *name)
+void openapi_ref(struct buf *b, const char *section, const char *name)
 {
 	buf_fmt(b, "{\"$ref\":\"#/components/%s/%s\"}", section, name);
 }
@@ -44,7 +44,7 @@ static void write_items(struct buf *b, const struct route *r, int version, bool 
 	if (example)
 		schema_example(b, r->out->fields, version);
 	else
-		write_ref(b, "schemas", shape_name(b, r->out, version));
+		openapi_ref(b, "schemas", shape_name(b, r->out, version));
 	buf_char(b, example ? ']' : '}');
 }
 
@@ -136,10 +136,10 @@ static void write_one(struct buf *b, const struct route *r, int version)
 
 	if (maybe)
 		buf_text(b, "{\"anyOf\":[");
-	write_ref(b, "schemas", shape_name(b, r->out, version));
+	openapi_ref(b, "schemas", shape_name(b, r->out, version));
 	if (many) {
 		buf_text(b, ",{\"type\":\"array\",\"items\":");
-		write_ref(b, "schemas", shape_name(b, r->out, version));
+		openapi_ref(b, "schemas", shape_name(b, r->out, version));
 		buf_char(b, '}');
 	}
 	if (maybe)
@@ -165,7 +165,7 @@ static void write_data_member(struct buf *b, const struct route *r, int version,
 	write_one(b, r, version);
 	if (r->done) {
 		buf_text(b, ",\"meta\":");
-		write_ref(b, "schemas", "MessageMeta");
+		openapi_ref(b, "schemas", "MessageMeta");
 	}
 	buf_text(b, "}}");
 }
@@ -185,7 +185,7 @@ static void write_data(struct buf *b, const struct route *r, int version, bool e
 		write_one(b, r, version);
 }
 
-static void write_enveloped(struct buf *b, const struct route *r, int version, bool example)
+void openapi_answer(struct buf *b, const struct route *r, int version, bool example)
 {
 	if (version == 1 || r->flags & BARE) {
 		write_data(b, r, version, example);
@@ -201,7 +201,7 @@ static void write_enveloped(struct buf *b, const struct route *r, int version, b
 			 "{\"type\":\"object\",\"required\":[\"data\",\"meta\"],\"properties\":{\"data\":");
 		write_data(b, r, version, false);
 		buf_text(b, ",\"meta\":");
-		write_ref(b, "schemas", "Meta");
+		openapi_ref(b, "schemas", "Meta");
 		buf_text(b, "}}");
 	}
 }
@@ -234,10 +234,10 @@ static void write_success(struct buf *b, const struct route *r, int version, int
 			buf_text(b, "\"schema\":{\"type\":\"string\"}");
 		} else {
 			buf_text(b, "\"schema\":");
-			write_enveloped(b, r, version, false);
+			openapi_answer(b, r, version, false);
 			if (r->out) {
 				buf_text(b, ",\"example\":");
-				write_enveloped(b, r, version, true);
+				openapi_answer(b, r, version, true);
 			}
 		}
 		buf_char(b, '}');
@@ -259,118 +259,6 @@ static void write_not_modified(struct buf *b, const struct route *r)
 		return;
 	jx_key(b, "304");
 	buf_text(b, "{\"description\":\"If-None-Match names the current ETag; the body is empty\"}");
-}
-
-/* Which errors a route can give, from what its row says. */
-
-static bool may_fail_as(const struct route *r, enum err e)
-{
-	const struct caller *by = r->caller;
-	bool input = r->query || r->body;
-
-	for (const struct constraint *c = r->constraints; c && c->name; c++)
-		if (c->err == e)
-			return true;
-	for (const enum err *more = r->errors; more && *more; more++)
-		if (*more == e)
-			return true;
-	switch (e) {
-	case ERR_BAD_REQUEST: return input || r->method != GET || by->place == IN_WORKSPACE;
-	case ERR_SIGN_IN_AGE: return r->flags & RECENT;
-	case ERR_AUTHENTICATION: return by->token != TOKEN_UNREAD || r->flags & SIGNED;
-	case ERR_API_KEY: return caller_takes_key(by) || by->key_is_bearer;
-	case ERR_ORIGIN: return caller_takes_key(by) && by->key != KEY_SECRET;
-	case ERR_SCOPE: return r->scope;
-	case ERR_AUTHORIZATION:
-		return r->may || by->place != IN_TENANT || by->key == KEY_SECRET || by->is_installation ||
-		       (by->least_role && !strcmp(by->least_role, "admin")) ||
-		       (r->flags & BARE && r->content_type) || (r->sql && r->sql->is_forbidden);
-	case ERR_CONFLICT: return r->sql && r->sql->is_conflict;
-	case ERR_NOT_FOUND: return strchr(r->path, '{');
-	case ERR_NOT_ACCEPTABLE: return true;
-	case ERR_IDEMPOTENCY_RUNNING:
-	case ERR_IDEMPOTENCY_MISMATCH: return r->method == POST && !(r->flags & (PRIVATE | SIGNED));
-	case ERR_PRECONDITION: return route_has_if_match(r);
-	case ERR_PAYLOAD_TOO_LARGE: return r->body;
-	case ERR_UNSUPPORTED_MEDIA_TYPE: return r->body && !(r->flags & RAW);
-	case ERR_VALIDATION:
-		return r->query || (r->body && !(r->flags & RAW)) || route_is_strict(r) ||
-		       (r->sql && r->sql->is_invalid);
-	case ERR_RATE_LIMIT:
-	case ERR_INTERNAL:
-	case ERR_UNAVAILABLE:
-	case ERR_TIMEOUT: return true;
-	case ERR_EXTERNAL: return r->flags & SLOW;
-	default: return false;
-	}
-}
-
-/* The same, in the surface's own words. */
-static bool may_fail(const struct route *r, enum err e)
-{
-	if (route_error(r, e) != e)
-		return false;
-	for (int other = ERR_OK + 1; other < ERR_COUNT; other++)
-		if (other != (int)e && route_error(r, (enum err)other) == e &&
-		    may_fail_as(r, (enum err)other))
-			return true;
-	return may_fail_as(r, e);
-}
-
-static int status_of(const struct route *r, enum err e)
-{
-	return e == ERR_VALIDATION ? surface_of(r->id)->validation_status : err_info(e)->status;
-}
-
-static void write_error(struct buf *b, const struct route *r, int status, const bool can[ERR_COUNT])
-{
-	const struct err_info *first = NULL;
-	struct buf codes;
-
-	buf_init(&codes, b->arena, 128);
-	for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
-		if (!can[e] || status_of(r, (enum err)e) != status)
-			continue;
-		buf_fmt(&codes, "%s%s: %s", first ? "; " : "", err_info((enum err)e)->code,
-			err_info((enum err)e)->message);
-		if (!first)
-			first = err_info((enum err)e);
-	}
-	jx_key(b, arena_fmt(b->arena, "%d", status));
-	buf_text(b, "{\"description\":");
-	jx_text(b, codes.p, codes.n);
-	buf_text(b, ",\"content\":{\"application/json\":{\"schema\":");
-	write_ref(b, "schemas", "Error");
-	buf_text(b, ",\"example\":{\"error\":{\"code\":");
-	jx_str(b, first->code);
-	jx_key_str(b, "message", first->message);
-	buf_text(b, ",\"details\":{}},\"detail\":");
-	jx_str(b, first->message);
-	buf_text(b, "}},\"application/problem+json\":{\"schema\":");
-	write_ref(b, "schemas", "Problem");
-	buf_text(b, "}}}");
-}
-
-/* Each status that errors of the row have, from the least. */
-static void write_errors(struct buf *b, const struct route *r)
-{
-	bool can[ERR_COUNT] = { false };
-	int status = 0, next;
-
-	for (int e = ERR_OK + 1; e < ERR_COUNT; e++)
-		can[e] = may_fail(r, (enum err)e);
-	do {
-		next = 0;
-		for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
-			int its = can[e] ? status_of(r, (enum err)e) : 0;
-
-			if (its > status && (!next || its < next))
-				next = its;
-		}
-		if (next)
-			write_error(b, r, next, can);
-		status = next;
-	} while (status);
 }
 
 /* Operations */
@@ -402,23 +290,23 @@ static void write_parameters(struct buf *b, const struct route *r)
 		write_parameter(b, f, "query");
 	if (r->method == POST && !(r->flags & (PRIVATE | SIGNED))) {
 		jx_next(b);
-		write_ref(b, "parameters", "Idempotency-Key");
+		openapi_ref(b, "parameters", "Idempotency-Key");
 	}
 	if (r->caller->has_test_mode) {
 		jx_next(b);
-		write_ref(b, "parameters", "X-Test-Mode");
+		openapi_ref(b, "parameters", "X-Test-Mode");
 	}
 	if (caller_takes_key(r->caller) || r->caller->key_is_bearer) {
 		jx_next(b);
-		write_ref(b, "parameters", "X-Client-IP");
+		openapi_ref(b, "parameters", "X-Client-IP");
 	}
 	if (r->caller->place == IN_WORKSPACE) {
 		jx_next(b);
-		write_ref(b, "parameters", "X-Workspace-Id");
+		openapi_ref(b, "parameters", "X-Workspace-Id");
 	}
 	if (route_has_if_match(r)) {
 		jx_next(b);
-		write_ref(b, "parameters", "If-Match");
+		openapi_ref(b, "parameters", "If-Match");
 	}
 	buf_char(b, ']');
 }
@@ -538,7 +426,7 @@ static void write_operation(struct buf *b, const struct route *r, int version)
 		write_success(b, r, version, 200);
 	write_not_modified(b, r);
 	if (!(r->flags & STATIC))
-		write_errors(b, r);
+		openapi_errors(b, r, version);
 	buf_text(b, "}}");
 }
 
@@ -648,16 +536,6 @@ static void write_tags(struct buf *b)
 	buf_char(b, ']');
 }
 
-static void write_error_codes(struct buf *b)
-{
-	buf_char(b, '[');
-	for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
-		jx_next(b);
-		jx_str(b, err_info((enum err)e)->code);
-	}
-	buf_char(b, ']');
-}
-
 static const char head[] =
 	"{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Ashlar\",\"version\":\"" ASHLAR_VERSION "\","
 	"\"summary\":\"The whole backend of a SaaS product\","
@@ -673,7 +551,8 @@ static const char components_head[] =
 	"\"description\":\"A team user's token, from /api/v1/tenant-auth/login.\"},"
 	"\"apiKey\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\","
 	"\"description\":\"pk_… on the pages of its origins, sk_… on servers only.\"}},"
-	"\"headers\":{\"X-Request-ID\":{\"description\":\"The request's id, also in the log.\","
+	"\"headers\":{\"X-Request-ID\":{\"description\":\"The request's id, also in the "
+	"log.\",\"required\":true,"
 	"\"schema\":{\"type\":\"string\"}}},"
 	"\"parameters\":{"
 	"\"Idempotency-Key\":{\"name\":\"Idempotency-Key\",\"in\":\"header\",\"description\":"
@@ -706,21 +585,7 @@ static const char components_head[] =
 	"\"request_id\":{\"type\":\"string\"},\"timestamp\":{\"type\":\"string\",\"format\":\"date-time\"},"
 	"\"version\":{\"type\":\"string\",\"enum\":[\"v2\"]}}},"
 	"\"MessageMeta\":{\"type\":\"object\",\"required\":[\"message\"],\"properties\":{"
-	"\"message\":{\"type\":\"string\"}}},"
-	"\"Problem\":{\"type\":\"object\",\"description\":\"RFC 9457, when Accept asks for it.\","
-	"\"required\":[\"type\",\"title\",\"status\",\"detail\",\"code\"],\"properties\":{"
-	"\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},"
-	"\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"},\"code\":{\"type\":\"string\"},"
-	"\"details\":{\"type\":\"object\"}}},"
-	"\"Error\":{\"type\":\"object\",\"required\":[\"error\",\"detail\"],\"properties\":{"
-	"\"error\":{\"type\":\"object\",\"required\":[\"code\",\"message\",\"details\"],\"properties\":{"
-	"\"code\":{\"type\":\"string\",\"enum\":";
-
-static const char components_error_tail[] =
-	"},\"message\":{\"type\":\"string\"},\"details\":{\"type\":\"object\",\"properties\":{"
-	"\"field\":{\"type\":\"string\"},\"resource\":{\"type\":\"string\"},\"id\":{\"type\":\"string\"},"
-	"\"retry_after\":{\"type\":\"integer\"},\"request_id\":{\"type\":\"string\"}}}}},"
-	"\"detail\":{\"type\":\"string\",\"description\":\"the same message\"}}}";
+	"\"message\":{\"type\":\"string\"}}},";
 
 void openapi_write(struct buf *b)
 {
@@ -736,9 +601,10 @@ void openapi_write(struct buf *b)
 	buf_char(b, '}');
 	openapi_webhooks(b);
 	buf_text(b, components_head);
-	write_error_codes(b);
-	buf_text(b, components_error_tail);
+	openapi_error_schemas(b);
 	write_shapes(b, &shapes);
 	openapi_webhook_shapes(b, &shapes);
-	buf_text(b, "}}}");
+	buf_char(b, '}');
+	openapi_error_responses(b);
+	buf_text(b, "}}");
 }

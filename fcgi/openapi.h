@@ -15,6 +15,17 @@ void openapi_webhook_shapes(struct buf *b, struct map *seen);
 /* Is it the first time that this is asked about a schema of this name?  seen keeps what was asked. */
 bool openapi_shape_is_new(struct map *seen, const struct shape *s);
 
+/* {"$ref": …} to a component */
+void openapi_ref(struct buf *b, const char *section, const char *name);
+
+/* The schema of a row's answer in its envelopes, or an example of it. */
+void openapi_answer(struct buf *b, const struct route *r, int version, bool example);
+
+/* What a row may refuse with: members of its "responses"; and the components that they refer to. */
+void openapi_errors(struct buf *b, const struct route *r, int version);
+void openapi_error_responses(struct buf *b);
+void openapi_error_schemas(struct buf *b);
+
 /* The whole document (OpenAPI 3.1.0), as JSON. */
 void openapi_write(struct buf *b);
 

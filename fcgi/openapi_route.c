@@ -121,6 +121,7 @@ void openapi_route(struct buf *b, const struct route *r)
 		{ REALTIME, "realtime" },
 		{ HASHES, "hashes" },
 		{ RECENT, "recent" },
+		{ PROBE, "probe" },
 		{ OPEN_QUERY, "open_query" },
 		{ IF_MATCH, "if_match" },
 	};

@@ -44,6 +44,7 @@ enum route_flag {
 	HASHES = 1 << 14,   /* hashes a password: runs in the pool that has the cores for it (password.h) */
 	RECENT = 1 << 17,   /* opens a way in that outlasts the session: wants a token of a user who has
 			       signed in within RECENT_SIGN_IN_S */
+	PROBE = 1 << 18, /* asks for health: its 503 may be the answer itself, which says what is missing */
 	OPEN_QUERY = 1 << 15, /* another server makes the address, and may add its own query parameters */
 	IF_MATCH =
 		1

@@ -10,8 +10,8 @@ static const char *const type_names[] = {
 };
 
 static const char *const formats[] = {
-	[F_UUID] = "uuid",          [F_EMAIL] = "email", [F_URL] = "uri",
-	[F_DATETIME] = "date-time", [F_DATE] = "date",   [F_COLOR] = NULL,
+	[F_UUID] = "uuid",          [F_EMAIL] = "idn-email", [F_URL] = "uri",
+	[F_DATETIME] = "date-time", [F_DATE] = "date",       [F_COLOR] = NULL,
 };
 
 /* What a reader sees where the table gives no example. */
@@ -215,6 +215,12 @@ void schema_field(struct buf *b, const struct field *f, int version, bool answer
 		jx_next(b);
 		buf_add(b, members.p + strlen("{\"type\":\"object\","),
 			members.n - strlen("{\"type\":\"object\",}"));
+	}
+	if (f->type == F_OBJECT && f->item) {
+		struct field other = { .type = f->item };
+
+		jx_key(b, "additionalProperties");
+		schema_field(b, &other, version, answer);
 	}
 	if (f->type == F_LIST) {
 		jx_key(b, "items");

@@ -154,7 +154,7 @@ sub _table ($caption, $head, @rows) {
 sub _type ($self, $given) {
     my $s     = $self->_resolve($given);
     my @types = ref $s->{type} ? @{ $s->{type} } : $s->{type} // 'any value';
-    my @words = $s->{format} // grep { $_ ne 'null' } @types;
+    my @words = $s->{format} ? $s->{format} =~ s/\Aidn-//r : grep { $_ ne 'null' } @types;
     push @words, 'of ' . $self->_type($s->{items}) if $s->{items};
     if ($s->{enum}) { @words = 'one of ' . join ', ', map { _code($_) } grep { defined } @{ $s->{enum} } }
     for ([qw(minLength maxLength characters)], [ qw(minimum maximum), '' ], [qw(minItems maxItems elements)]) {

@@ -116,7 +116,7 @@ static const struct field user_out[] = {
 
 static const struct field parameter_out[] = {
 	{ "type", F_TEXT, 0 },
-	{ "alg",  F_INT,  0, .example = "-7" },
+	{ "alg",  F_INT,  F_SIGNED, .example = "-7" },
 	FIELD_END
 };
 

@@ -23,7 +23,7 @@ static const struct field by_plan_out[] = {
 
 static const struct field subscriptions_out[] = {
 	{ "active",  F_INT,    0, .example = "450", .about = "running or on trial" },
-	{ "by_plan", F_OBJECT, 0, .fields = by_plan_out, .about = "and other plans, where there are any" },
+	{ "by_plan", F_OBJECT, 0, .fields = by_plan_out, .item = F_INT, .about = "and other plans, where there are any" },
 	FIELD_END
 };
 

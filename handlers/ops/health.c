@@ -194,9 +194,9 @@ static enum err metrics_get(struct req *rq)
 /* clang-format off */
 const struct route health_routes[] = {
 	{ GET, "/api/v1/public/health",       "app.health.get_health",             &by_anyone, "Is it alive?",
-	  .out = &health_shape, .run = health_get, .flags = OPEN_QUERY },
+	  .out = &health_shape, .run = health_get, .flags = PROBE | OPEN_QUERY },
 	{ GET, "/api/v1/public/health/ready", "app.health.get_readiness",          &by_anyone, "Is it ready for requests?",
-	  .out = &readiness_shape, .run = readiness_get, .flags = OPEN_QUERY },
+	  .out = &readiness_shape, .run = readiness_get, .flags = PROBE | OPEN_QUERY },
 	{ GET, "/api/v1/public/metrics",      "app.health.get_prometheus_metrics", &by_anyone, "Metrics for Prometheus",
 	  .run = metrics_get, .flags = BARE | OPEN_QUERY, .content_type = "text/plain; version=0.0.4; charset=utf-8" },
 	ROUTE_END

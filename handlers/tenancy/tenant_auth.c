@@ -115,6 +115,7 @@ static const struct field me_out[] = {
 static const struct shape token_shape = { "TenantTokenResponse", token_out };
 static const struct shape me_shape = { "TenantMe", me_out };
 
+static const enum err register_errors[] = { ERR_AUTHORIZATION, ERR_OK };
 static const enum err login_errors[] = { ERR_CREDENTIALS, ERR_ACCOUNT_INACTIVE, ERR_OK };
 static const enum err refresh_errors[] = { ERR_AUTHENTICATION, ERR_OK };
 static const enum err ticket_errors[] = { ERR_TICKET, ERR_OK };
@@ -426,7 +427,7 @@ static enum err tenant_change_password(struct req *rq)
 const struct route tenant_auth_routes[] = {
 	{ POST, "/api/v1/tenant-auth/register",          "platform.identity.tenant_register",          &by_anyone, "Make a tenant and its owner",
 	  .about = "From one address three an hour for one account, and 20 for all, then none for 30 minutes.",
-	  .body = register_in, .out = &token_shape, .constraints = register_constraints, .run = tenant_register, .flags = PRIVATE | HASHES },
+	  .body = register_in, .out = &token_shape, .errors = register_errors, .constraints = register_constraints, .run = tenant_register, .flags = PRIVATE | HASHES },
 	{ POST, "/api/v1/tenant-auth/login",             "platform.identity.tenant_login",             &by_anyone, "Log in to the dashboard",
 	  .about = "Wrong ones count: ten in 15 minutes of an account from one address, and 50 of all, then none for 15 minutes; 30 an hour of "
 		   "an account from addresses that it does not know, then a brake.",

@@ -102,6 +102,8 @@ static const struct constraint constraints[] = {
 	{ NULL }
 };
 
+static const enum err not_there[] = { ERR_NOT_FOUND, ERR_OK };
+
 #define BASE "/api/v1/goals"
 
 const struct route goal_routes[] = {
@@ -110,9 +112,9 @@ const struct route goal_routes[] = {
 	{ POST,   BASE,              "workspace.goals.create_goal",     &by_member, "Create a goal",
 	  .may = &can_create_goal, .body = goal, .as = NEW, .out = &goal_shape, .constraints = constraints, .sql = &q_goal_create },
 	{ PUT,    BASE "/progress",  "workspace.goals.update_progress", &by_member, "Report progress on key results",
-	  .may = &can_edit_goal, .body = progress_in, .out = &goal_shape, .sql = &q_goal_progress },
+	  .may = &can_edit_goal, .body = progress_in, .out = &goal_shape, .errors = not_there, .sql = &q_goal_progress },
 	{ PATCH,  BASE,              "workspace.goals.update_goal",     &by_member, "Change a goal",
-	  .may = &can_edit_goal, .body = goal, .as = SET, .out = &goal_shape, .constraints = constraints, .sql = &q_goal_update },
+	  .may = &can_edit_goal, .body = goal, .as = SET, .out = &goal_shape, .errors = not_there, .constraints = constraints, .sql = &q_goal_update },
 	{ DELETE, BASE "/{goal_id}", "workspace.goals.delete_goal",     &by_member, "Delete a goal", .about = "Goals below it move to the top.",
 	  .may = &can_delete_goal, .out = &goal_shape, .sql = &q_goal_delete, .status = 204 },
 	ROUTE_END

@@ -102,6 +102,8 @@ static const struct constraint constraints[] = {
 	{ NULL }
 };
 
+static const enum err not_there[] = { ERR_NOT_FOUND, ERR_OK };
+
 #define BASE "/api/v1/notifications"
 
 const struct route notification_routes[] = {
@@ -110,7 +112,7 @@ const struct route notification_routes[] = {
 	{ GET,    BASE "/unread-count",   "workspace.notifications.get_unread_count", &by_member, "Count my unread notifications", .about = "Up to 10,001.",
 	  .out = &unread_shape, .sql = &q_notification_unread_count },
 	{ POST,   BASE "/mark-read",      "workspace.notifications.mark_read", &by_member, "Mark one or all of my notifications as read",
-	  .body = read_in, .out = &read_shape, .sql = &q_notification_read, .status = 200 },
+	  .body = read_in, .out = &read_shape, .errors = not_there, .sql = &q_notification_read, .status = 200 },
 	{ GET,    BASE "/defaults",       "workspace.notifications.get_default_preferences", &by_member, "List what there is to be notified of, and what is recommended",
 	  .out = &defaults_shape, .sql = &q_notification_type_list },
 	{ GET,    BASE "/me",             "workspace.notifications.list_my_preferences", &by_member, "List my stored preferences",

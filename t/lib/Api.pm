@@ -18,6 +18,7 @@ package Api;
 # is printed then.
 
 use v5.36;
+use Ashlar::Answers;
 use Ashlar::Assert;
 use Ashlar::Client;
 use Ashlar::Cluster;
@@ -87,6 +88,7 @@ sub start ($class, %arg) {
         cluster  => delete $arg{cluster} // Ashlar::Cluster->shared,
         size     => { main => delete $arg{main} // 2, slow => delete $arg{slow} // 1, hash => delete $arg{hash} // 2 },
         nginx    => delete $arg{nginx} // {},
+        is_noted => !$arg{release},    # the reference is this build's
         release  => delete $arg{release},
         sockets  => delete $arg{sockets} ? {} : undef,
         database => delete $arg{database},
@@ -304,11 +306,11 @@ sub last    ($self)       { return $self->_anonymous->last }    ## no critic (Pr
 sub _anonymous ($self) { return $self->{anonymous} //= $self->client }
 
 # A connection to nginx: to its TLS port, or to the plain one.
-sub http ($self)       { return Ashlar::Http->new(port => $self->{https_port}, ca => "$self->{dir}/cert.pem") }
-sub plain_http ($self) { return Ashlar::Http->new(port => $self->{http_port}) }
+sub http ($self)       { return Ashlar::Http->new(port => $self->{https_port}, ca => "$self->{dir}/cert.pem", is_noted => $self->{is_noted}) }
+sub plain_http ($self) { return Ashlar::Http->new(port => $self->{http_port}, is_noted => $self->{is_noted}) }
 
 # A FastCGI connection to a pool, past nginx.
-sub fcgi ($self, $pool = 'main') { return Ashlar::Fcgi->new("$self->{dir}/$pool.sock") }
+sub fcgi ($self, $pool = 'main') { return Ashlar::Fcgi->new("$self->{dir}/$pool.sock", is_noted => $self->{is_noted}) }
 
 # Clients that go on asking; see Ashlar::Load.
 sub load ($self, %arg) {
@@ -666,7 +668,13 @@ END {
         if ($t->{db}) { $t->{db}->disconnect }
         eval { $t->{cluster}->drop($t->{database}) if $t->{database}; 1 } or $t->{cluster}{tmp} or diag $@;
     }
-    done_testing if $status == 0 && $$ == $process;
+    if ($status == 0 && $$ == $process) {
+        if (Ashlar::Answers::is_alone) {
+            my ($is_right, $said) = Ashlar::Answers::validate;
+            ok $is_right, 'every answer is as the reference has it' or diag $said;
+        }
+        done_testing;
+    }
     $? = $status;    ## no critic (RequireLocalizedPunctuationVars)
 }
 

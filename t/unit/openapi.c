@@ -56,6 +56,8 @@ static const struct field body_in[] = {
 	{ "debt",   F_INT,      F_MAX, .min = -9 },
 	{ "offset_s", F_INT,    F_SIGNED },
 	{ "marks",  F_LIST,     0, .each = &mark },
+	{ "votes",  F_OBJECT,   0, .fields = inner, .item = F_INT },
+	{ "names",  F_OBJECT,   0, .item = F_TEXT },
 	FIELD_END
 };
 
@@ -105,6 +107,7 @@ static const struct route rows[] = {
 	{ GET,    "/api/v1/elsewhere",                "platform.plans.elsewhere", &by_anyone, "Elsewhere", .sql = &q_ready_check, .redirect = true },
 	{ POST,   "/api/v1/workspace/things",         "workspace.things.create", &by_user, "Other", .body = other_fields, .as = NEW, .out = &other_thing, .sql = &q_project_create },
 	{ GET,    "/api/tasks",                       "operations.tasks.list", &by_user, "Tasks", .out = &plain_shape, .list = &enveloped, .sql = &q_project_list },
+	{ GET,    "/api/v1/public/health",            "app.text.health",    &by_anyone, "Health", .out = &thing, .sql = &q_ready_check, .flags = PROBE },
 	{ GET,    "/docs",                            "app.docs.get",       &by_anyone, "Docs", .flags = STATIC | BARE, .content_type = "text/html" },
 	ROUTE_END
 };
@@ -193,7 +196,7 @@ static void test_routes(void)
 		(void)path;
 		operations += json_object_object_length(methods);
 	}
-	is_int(operations, ROWS + 7, "and nothing else is");
+	is_int(operations, ROWS + 8, "and nothing else is");
 }
 
 /* What a row's access kind and permission come to. */
@@ -266,6 +269,13 @@ static void test_input(void)
 	is_str(text(AT(members, "debt")), "{\"type\":\"integer\",\"minimum\":-9,\"maximum\":0}",
 	       "zero at most");
 	is_str(text(AT(members, "offset_s")), "{\"type\":\"integer\"}", "either sign");
+	is_str(text(AT(members, "votes", "additionalProperties")), "{\"type\":\"integer\",\"minimum\":0}",
+	       "an object with other members");
+	ok(AT(members, "votes", "properties", "label"), "  beside its own");
+	is_str(text(AT(members, "names")),
+	       "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}", "or without any");
+	is_str(text(AT(members, "email")), "{\"type\":\"string\",\"format\":\"idn-email\"}",
+	       "an address, of any letters");
 	is_str(text(AT(members, "marks", "items")), "{\"type\":\"integer\",\"minimum\":1,\"maximum\":6}",
 	       "elements with bounds");
 	is_str(text(AT(schema, "required")), "[\"text\"]", "only what must be there is required");
@@ -358,13 +368,34 @@ static void test_errors(void)
 	   "a route names the errors that it can give");
 	ok(child(create, "409") && child(create, "402"), "those of its constraints, too");
 	ok(AT(operation(&rows[4], 1), "responses", "409"), "and what its query refuses by itself");
-	ok(!child(create, "404") && !child(create, "403"), "and no other");
+	ok(!child(create, "404"), "and no other");
+	is_str(json_object_get_string(AT(create, "403", "description")),
+	       "ORIGIN_NOT_ALLOWED: this key may not be used from this origin",
+	       "nobody is refused but a public key, of another page");
+	ok(!strstr(text(AT(operation(&rows[13], 1), "responses", "403")), "ORIGIN"),
+	   "which says nothing to a team user");
+	is_str(text(child(create, "500")), "{\"$ref\":\"#/components/responses/INTERNAL_ERROR\"}",
+	       "what any route can give is described once");
+	is_str(text(child(create, "502")), "{\"$ref\":\"#/components/responses/BAD_GATEWAY\"}",
+	       "  what nginx says for it, too");
+	is_str(json_object_get_string(AT(operation(&rows[6], 1), "responses", "502", "description")),
+	       "BAD_GATEWAY: the application did not answer; EXTERNAL_SERVICE_ERROR: a service this depends "
+	       "on "
+	       "failed",
+	       "  but not where there is more to say");
+	is_str(text(AT(operation(&rows[17], 1), "responses", "503", "content", "application/json", "schema")),
+	       "{\"anyOf\":[{\"$ref\":\"#/components/schemas/Thing\"},{\"$ref\":\"#/components/schemas/"
+	       "Error\"}]}",
+	       "what asks for health is answered also when there is none");
+	is_str(text(AT(task, "400", "content", "application/json", "schema")),
+	       "{\"$ref\":\"#/components/schemas/ErrorOfField\"}",
+	       "where the surface maps fields, the schema says so");
 	ok(child(task, "400") && !child(task, "422"), "an invalid field has its surface's status");
 	ok(child(child(operation(&rows[4], 1), "responses"), "403"), "an admin's route can refuse users");
 	ok(child(child(operation(&rows[4], 1), "responses"), "400"), "what a handler refuses with is there");
 	ok(!child(child(operation(&rows[5], 1), "responses"), "401"), "a public one refuses nobody");
-	is_int((long long)json_object_array_length(AT(document, "components", "schemas", "Error",
-						      "properties", "error", "properties", "code", "enum")),
+	is_int((long long)json_object_array_length(
+		       AT(document, "components", "schemas", "ErrorCode", "enum")),
 	       ERR_COUNT - 1, "all codes are listed");
 }
 

@@ -493,10 +493,10 @@ subtest 'an endpoint hears of what it asked for' => sub {
 
 subtest 'what is rolled back was never said' => sub {
     my $id = $ann->post('/api/v1/app/projects', { name => 'x' })->json('/id');
-    $db->do(q{CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE SQLSTATE 'AS409' USING MESSAGE = 'no'; END $$});
+    $db->do(q{CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE SQLSTATE 'AS404' USING MESSAGE = 'no'; END $$});
     $db->do('CREATE TRIGGER zz_fail AFTER UPDATE ON projects FOR EACH ROW EXECUTE FUNCTION fail()');
     quiet 'a change that fails behind its event', sub { $ann->patch("/api/v1/app/projects/$id", { name => 'y' }) };
-    error_is $ann->last, 409, 'CONFLICT';
+    error_is $ann->last, 404, 'NOT_FOUND';
     $db->do('DROP TRIGGER zz_fail ON projects');
 };
 

@@ -4,6 +4,7 @@ package Ashlar::Fcgi;
 # asking a pool directly.  One request per connection unless it is kept.
 
 use v5.36;
+use Ashlar::Answers;
 use Ashlar::Response;
 use IO::Select;
 use IO::Socket::UNIX;
@@ -45,6 +46,7 @@ sub request ($self, $method, $uri, %arg) {
     delete $self->{socket} if !$arg{keep} || !$response->status;
     $response->{request} = "$method $uri (FastCGI)";
     $response->{seconds} = time - $start;
+    Ashlar::Answers::note('fastcgi', $params{REQUEST_METHOD} // '', $params{REQUEST_URI} // '', $response) if $self->{is_noted};
     return $response;
 }
 

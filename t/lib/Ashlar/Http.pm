@@ -4,6 +4,7 @@ package Ashlar::Http;
 # what it is told, retries nothing, and follows nothing.
 
 use v5.36;
+use Ashlar::Answers;
 use Ashlar::Response;
 use IO::Select;
 use IO::Socket::INET;
@@ -13,6 +14,7 @@ use Time::HiRes 'time';
 #   port      on 127.0.0.1
 #   ca        the certificate to trust; without it the connection is plain
 #   timeout   seconds for one answer
+#   is_noted  whether its answers are compared with the reference
 sub new ($class, %arg) {
     return bless { timeout => 20, %arg }, $class;
 }
@@ -49,6 +51,7 @@ sub send_raw ($self, $bytes, %arg) {
     $response //= Ashlar::Response->new(status => 0, error => $error =~ s/ at \S+ line \d+.*//sr);
     $response->{seconds} = time - $start;
     $response->{request} = join ' ', grep { defined } @arg{qw(method target)};
+    Ashlar::Answers::note($self->{ca} ? 'https' : 'http', $arg{method} // '', $arg{target} // '', $response) if $self->{is_noted};
     return $response;
 }
 

@@ -9,6 +9,8 @@ package Ashlar::Ws;
 #     my $error   = $ws->next('error');    the next one of this type
 
 use v5.36;
+use Ashlar::Answers;
+use Ashlar::Response;
 use Cpanel::JSON::XS ();
 use IO::Socket::SSL ();
 use IO::Socket::UNIX;
@@ -40,6 +42,9 @@ sub open ($class, $t, $path, %header) {    ## no critic (ProhibitBuiltinHomonyms
         $self->_read(10) // last while length $self->{in} < $self->header('Content-Length');
         $self->{body} = $self->{in};
     }
+    my (undef, @lines) = split /\r\n/, $self->{head};
+    my $answer = Ashlar::Response->new(status => $self->status, headers => [ map { /^([^:]+): *(.*)/ } @lines ], body => $self->{body} // '');
+    Ashlar::Answers::note($on ? 'realtime' : 'https', 'GET', $path, $answer) if $t->{is_noted};
     return $self;
 }
 

@@ -1,0 +1,263 @@
+/*
+ * The reference's part about errors: which ones a row can answer with, and
+ * what their bodies are like.
+ */
+#include <string.h>
+
+#include "fcgi/db.h"
+#include "fcgi/openapi.h"
+#include "lib/base/jx.h"
+
+/* Which errors a route can give, from what its row says. */
+
+static bool may_fail_as(const struct route *r, enum err e)
+{
+	const struct caller *by = r->caller;
+	bool input = r->query || r->body;
+
+	for (const struct constraint *c = r->constraints; c && c->name; c++)
+		if (c->err == e)
+			return true;
+	for (const enum err *more = r->errors; more && *more; more++)
+		if (*more == e)
+			return true;
+	switch (e) {
+	case ERR_BAD_REQUEST:
+		return input || strchr(r->path, '{') || r->method != GET || by->place == IN_WORKSPACE ||
+		       by->has_test_mode;
+	case ERR_SIGN_IN_AGE: return r->flags & RECENT;
+	case ERR_AUTHENTICATION: return by->token != TOKEN_UNREAD || r->flags & SIGNED;
+	case ERR_API_KEY: return by->key != KEY_UNREAD;
+	case ERR_ORIGIN: return by->key != KEY_UNREAD && by->key != KEY_SECRET && !by->is_team;
+	case ERR_SCOPE: return r->scope;
+	case ERR_AUTHORIZATION:
+		return r->may || by->place != IN_TENANT || by->key == KEY_SECRET || by->is_installation ||
+		       (by->least_role && !strcmp(by->least_role, "admin")) ||
+		       (r->flags & BARE && r->content_type) || (r->sql && r->sql->is_forbidden);
+	case ERR_CONFLICT: return r->sql && r->sql->is_conflict;
+	case ERR_NOT_FOUND: return strchr(r->path, '{');
+	case ERR_NOT_ACCEPTABLE: return true;
+	case ERR_IDEMPOTENCY_RUNNING:
+	case ERR_IDEMPOTENCY_MISMATCH: return r->method == POST && !(r->flags & (PRIVATE | SIGNED));
+	case ERR_PRECONDITION: return route_has_if_match(r);
+	case ERR_PAYLOAD_TOO_LARGE: return r->body;
+	case ERR_UNSUPPORTED_MEDIA_TYPE: return r->body && !(r->flags & RAW);
+	case ERR_VALIDATION:
+		return r->query || (r->body && !(r->flags & RAW)) || route_is_strict(r) ||
+		       (r->sql && r->sql->is_invalid);
+	case ERR_URI_TOO_LONG:
+	case ERR_RATE_LIMIT:
+	case ERR_HEADERS_TOO_LARGE:
+	case ERR_INTERNAL:
+	case ERR_BAD_GATEWAY:
+	case ERR_UNAVAILABLE:
+	case ERR_TIMEOUT: return true;
+	case ERR_EXTERNAL: return r->flags & SLOW;
+	default: return false;
+	}
+}
+
+/* The same, in the surface's own words. */
+static bool may_fail(const struct route *r, enum err e)
+{
+	if (route_error(r, e) != e)
+		return false;
+	for (int other = ERR_OK + 1; other < ERR_COUNT; other++)
+		if (other != (int)e && route_error(r, (enum err)other) == e &&
+		    may_fail_as(r, (enum err)other))
+			return true;
+	return may_fail_as(r, e);
+}
+
+static int status_of(const struct route *r, enum err e)
+{
+	return e == ERR_VALIDATION ? surface_of(r->id)->validation_status : err_info(e)->status;
+}
+
+/*
+ * What any operation may answer, of which nothing is the row's own: described
+ * once, under its code.  Some of it is nginx's, which refuses what is too long
+ * and says that nobody answers.
+ */
+static bool is_common(enum err e)
+{
+	switch (e) {
+	case ERR_NOT_ACCEPTABLE:
+	case ERR_URI_TOO_LONG:
+	case ERR_RATE_LIMIT:
+	case ERR_HEADERS_TOO_LARGE:
+	case ERR_INTERNAL:
+	case ERR_BAD_GATEWAY:
+	case ERR_UNAVAILABLE:
+	case ERR_TIMEOUT: return true;
+	default: return false;
+	}
+}
+
+static void write_error_head(struct buf *b, const char *description, size_t n)
+{
+	buf_text(b, "{\"description\":");
+	jx_text(b, description, n);
+	buf_text(b, ",\"headers\":{\"X-Request-ID\":{\"$ref\":\"#/components/headers/X-Request-ID\"}},"
+		    "\"content\":{\"application/json\":{\"schema\":");
+}
+
+/* suffix: of the schemas' names; first: the error of the example */
+static void write_error_tail(struct buf *b, const char *suffix, const struct err_info *first)
+{
+	buf_text(b, ",\"example\":{\"error\":{\"code\":");
+	jx_str(b, first->code);
+	jx_key_str(b, "message", first->message);
+	buf_text(b, ",\"details\":{}},\"detail\":");
+	jx_str(b, first->message);
+	buf_text(b, "}},\"application/problem+json\":{\"schema\":");
+	openapi_ref(b, "schemas", arena_fmt(b->arena, "Problem%s", suffix));
+	buf_text(b, "}}}");
+}
+
+static char *error_text(struct buf *b, const struct err_info *info)
+{
+	return arena_fmt(b->arena, "%s: %s", info->code, info->message);
+}
+
+/* can: which errors the row has */
+static void write_error(struct buf *b, const struct route *r, int version, int status,
+			const bool can[ERR_COUNT])
+{
+	/* Where clients know the fields by the details' members, these have more of them. */
+	const char *suffix = surface_of(r->id)->maps_fields ? "OfField" : "";
+	bool is_state = r->flags & PROBE && status == err_info(ERR_UNAVAILABLE)->status, is_own = is_state;
+	const struct err_info *first = NULL;
+	struct buf codes;
+
+	buf_init(&codes, b->arena, 128);
+	for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
+		if (!can[e] || status_of(r, (enum err)e) != status)
+			continue;
+		buf_fmt(&codes, "%s%s", first ? "; " : "", error_text(b, err_info((enum err)e)));
+		is_own = is_own || first || !is_common((enum err)e);
+		if (!first)
+			first = err_info((enum err)e);
+	}
+	jx_key(b, arena_fmt(b->arena, "%d", status));
+	if (!is_own) {
+		openapi_ref(b, "responses", first->code);
+		return;
+	}
+	write_error_head(b, codes.p, codes.n);
+	if (is_state) {
+		buf_text(b, "{\"anyOf\":[");
+		openapi_answer(b, r, version, false);
+		buf_char(b, ',');
+	}
+	openapi_ref(b, "schemas", arena_fmt(b->arena, "Error%s", suffix));
+	if (is_state)
+		buf_text(b, "]}");
+	write_error_tail(b, suffix, first);
+}
+
+void openapi_errors(struct buf *b, const struct route *r, int version)
+{
+	bool can[ERR_COUNT] = { false };
+	int status = 0, next;
+
+	for (int e = ERR_OK + 1; e < ERR_COUNT; e++)
+		can[e] = may_fail(r, (enum err)e);
+	do { /* each status that they have, from the least */
+		next = 0;
+		for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
+			int its = can[e] ? status_of(r, (enum err)e) : 0;
+
+			if (its > status && (!next || its < next))
+				next = its;
+		}
+		if (next)
+			write_error(b, r, version, next, can);
+		status = next;
+	} while (status);
+}
+
+void openapi_error_responses(struct buf *b)
+{
+	jx_key_open(b, "responses", '{');
+	for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
+		const struct err_info *info = err_info((enum err)e);
+		const char *text;
+
+		if (!is_common((enum err)e))
+			continue;
+		text = error_text(b, info);
+		jx_key(b, info->code);
+		write_error_head(b, text, strlen(text));
+		openapi_ref(b, "schemas", "Error");
+		write_error_tail(b, "", info);
+	}
+	buf_char(b, '}');
+}
+
+/* Bodies */
+
+static void write_error_codes(struct buf *b)
+{
+	buf_char(b, '[');
+	for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
+		jx_next(b);
+		jx_str(b, err_info((enum err)e)->code);
+	}
+	buf_char(b, ']');
+}
+
+/* What details have, and what they have where each member of another name is a field's. */
+static const char error_details[] =
+	"{\"type\":\"object\",\"properties\":{"
+	"\"field\":{\"type\":\"string\",\"description\":\"what is refused\"},"
+	"\"resource\":{\"type\":\"string\",\"description\":\"what was not found\"},"
+	"\"id\":{\"type\":\"string\"},"
+	"\"permission\":{\"type\":\"string\",\"description\":\"which is missing\"},"
+	"\"max_age\":{\"type\":\"integer\",\"description\":\"seconds since signing in that are recent "
+	"enough\"},"
+	"\"retry_after\":{\"type\":\"integer\",\"description\":\"in seconds\"},"
+	"\"request_id\":{\"type\":\"string\",\"description\":\"also in the log; where something went wrong "
+	"on our "
+	"side\"}}";
+
+static const char field_details[] = ",\"additionalProperties\":{\"type\":\"string\",\"description\":"
+				    "\"under the name of the field: the message\"}";
+
+static const char unverified[] = "\"verification_required\":{\"type\":\"boolean\",\"description\":"
+				 "\"true beside EMAIL_NOT_VERIFIED\"}";
+
+/* An error's body, and that of RFC 9457 in its place; suffix: of the schemas' names. */
+static void write_error_schemas(struct buf *b, const char *suffix)
+{
+	buf_fmt(b,
+		",\"Error%s\":{\"type\":\"object\",\"required\":[\"error\",\"detail\"],\"properties\":{"
+		"\"error\":{\"type\":\"object\",\"required\":[\"code\",\"message\",\"details\"],"
+		"\"properties\":{"
+		"\"code\":{\"$ref\":\"#/components/schemas/ErrorCode\"},\"message\":{\"type\":\"string\"},"
+		"\"details\":{\"$ref\":\"#/components/schemas/ErrorDetails%s\"}}},"
+		"\"detail\":{\"type\":\"string\",\"description\":\"the same message\"},%s}}",
+		suffix, suffix, unverified);
+	buf_fmt(b,
+		",\"Problem%s\":{\"type\":\"object\",\"description\":\"RFC 9457, when Accept asks for it.\","
+		"\"required\":[\"type\",\"title\",\"status\",\"detail\",\"instance\",\"code\",\"details\"],"
+		"\"properties\":{"
+		"\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{\"type\":"
+		"\"integer\"},"
+		"\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"},"
+		"\"code\":{\"$ref\":\"#/components/schemas/ErrorCode\"},"
+		"\"details\":{\"$ref\":\"#/components/schemas/ErrorDetails%s\"},%s}}",
+		suffix, suffix, unverified);
+}
+
+void openapi_error_schemas(struct buf *b)
+{
+	buf_fmt(b, "\"ErrorDetails\":%s", error_details);
+	buf_fmt(b,
+		"},\"ErrorDetailsOfField\":%s%s},\"ErrorCode\":{\"type\":\"string\",\"enum\":", error_details,
+		field_details);
+	write_error_codes(b);
+	buf_char(b, '}');
+	write_error_schemas(b, "");
+	write_error_schemas(b, "OfField");
+}

@@ -1,0 +1,56 @@
+package Ashlar::Answers;
+
+# Every answer that a test gets is noted, and at the end of the run compared with
+# the reference that this build makes: by tools/check for all files together, by a
+# file that runs alone for itself (Api).  t/clients/validate_answers.mjs judges.
+
+use v5.36;
+use Ashlar::Cluster;
+use Cpanel::JSON::XS ();
+use Digest::MD5 'md5';
+use File::Temp ();
+
+# Bytes stay bytes: what is not UTF-8 has to be noticed.
+my $json = Cpanel::JSON::XS->new->latin1;
+
+# Where tools/check collects them; without it, a directory of our own.
+sub _dir () {
+    state $own;
+    return $ENV{ASHLAR_TEST_ANSWERS} // ($own //= File::Temp->newdir('/tmp/ashlar-answers-XXXXXX'));
+}
+
+sub is_alone () { return !defined $ENV{ASHLAR_TEST_ANSWERS} }
+
+# Note an answer: how it was asked for (https, http; fastcgi, realtime: past nginx), what, and an Ashlar::Response.  Of answers
+# that differ in nothing but a header's value one is enough.  Written at once, since a forked client
+# leaves by _exit.
+sub note ($via, $method, $target, $response) {
+    state $owner = 0;
+    state ($out, %seen);
+    my ($status, $body, $headers) = @$response{qw(status body headers)};
+    return if !$status;
+    my $type = $response->header('Content-Type') // '';
+    $body = substr $body, 0, 200 if $type !~ /\bjson\b/;
+    return if $seen{ md5(join "\0", $via, $method, $target, $status, $type, join(',', sort $response->header_names), $body) }++;
+    if ($owner != $$) {
+        my $file = _dir . '/' . ($0 =~ tr{/}{-}r) . ".$$";
+        open $out, '>>:raw', $file or die "$file: $!\n";
+        $owner = $$;
+    }
+    my $line = $json->encode({ file => $0, via => $via, method => $method, target => $target, status => 0 + $status, headers => $headers, body => $body }) . "\n";
+    (syswrite $out, $line) == length $line or die "answers: $!\n";
+    return;
+}
+
+# What the reference does not have of the answers in a directory: a line for each, then how many were
+# looked at; true where there was nothing to say.
+sub validate ($dir = _dir) {
+    my @noted = glob "$dir/*" or return (1, '');
+    my $document = "$dir/.openapi.json";
+    return (0, "the answers cannot be compared with the reference: no npm packages (make deps)\n") if !-d 't/clients/node_modules/ajv';
+    system("$Ashlar::Cluster::BUILD/ashlar openapi >$document") == 0 or return (0, "ashlar openapi failed\n");
+    my $said = qx(node t/clients/validate_answers.mjs $document @noted 2>&1);
+    return ($? == 0, $said);
+}
+
+1;
