@@ -100,11 +100,31 @@ async function swagger(browser) {
   return { ...seen, ...unasked, anonymous, authorized, refused }
 }
 
+// The operations that ReDoc has drawn.
+async function drawn(page) {
+  await page.locator('[data-section-id*="operation/"]').first().waitFor()
+  return page.locator('[data-section-id*="operation/"]').evaluateAll((sections) =>
+    [...new Set(sections.map((s) => s.dataset.sectionId.replace(/.*operation\//, '')))])
+}
+
+// It draws one domain at a time: the first one, another that is chosen, one that an address asks for.
 async function redoc(browser) {
   const { page, seen } = await open(browser, '/redoc')
-  await page.locator('[data-section-id*="operation/"]').first().waitFor()
-  seen.operations = await page.locator('[data-section-id*="operation/"]').evaluateAll((sections) =>
-    [...new Set(sections.map((s) => s.dataset.sectionId.replace(/.*operation\//, '')))])
+  seen.first = await drawn(page)
+  seen.domains = await page.locator('#domain option').evaluateAll((options) => options.map((o) => o.value))
+  seen.parts = await page.evaluate(async () => {
+    const spec = await (await fetch('/openapi.json')).json()
+    return [...domainsOf(spec).keys()].map((domain) => {
+      const part = partOf(spec, domain)
+      return [...Object.values(part.paths), ...Object.values(part.webhooks)].flatMap((item) => Object.values(item)).map((o) => o.operationId)
+    })
+  })
+  await page.locator('#domain').selectOption('webhooks')
+  await page.waitForURL('**/redoc?domain=webhooks')
+  seen.chosen = await drawn(page)
+  await page.goto(`${base}/redoc#tag/projects/operation/app.projects.list`)
+  await page.reload()
+  seen.operations = await drawn(page)
   // The search runs in a worker.
   await page.locator('input[aria-label="Search"]').fill('projects')
   await page.locator('[data-role="search:results"] li').first().waitFor()

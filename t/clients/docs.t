@@ -73,7 +73,15 @@ subtest 'a browser opens every page, and tries the project list' => sub {
     is $seen->{swagger}{refused}, 'connect-src', 'the policy keeps scripts from asking other hosts';
 
     quiet_ok $seen->{redoc}, 'ReDoc';
-    is_deeply [ sort @{ $seen->{redoc}{operations} } ], [ sort((map { $_->[2]{operationId} } @operations), map { "webhook.$_" } @webhooks) ], 'it has all operations, and all webhooks';
+    my %of;
+    push @{ $of{ $_->[2]{tags}[0] } }, $_->[2]{operationId} for @operations;
+    $of{webhooks} = [ map { "webhook.$_" } @webhooks ];
+    my @domains = @{ $seen->{redoc}{domains} };
+    is_deeply [ sort @domains ], [ sort keys %of ], 'it has all domains, and the webhooks';
+    is_deeply { map { $domains[$_] => [ sort @{ $seen->{redoc}{parts}[$_] } ] } 0 .. $#domains }, { map { $_ => [ sort @{ $of{$_} } ] } keys %of }, '  each with all its operations';
+    is_deeply [ sort @{ $seen->{redoc}{first} } ], [ sort @{ $of{ $domains[0] } } ], '  and draws the first one';
+    is_deeply [ sort @{ $seen->{redoc}{chosen} } ], [ sort @{ $of{webhooks} } ], '  or which is chosen';
+    is_deeply [ sort @{ $seen->{redoc}{operations} } ], [ sort @{ $of{projects} } ], '  or that of the operation which the address names';
     cmp_ok $seen->{redoc}{found}, '>', 0, 'and finds them';
 
     like $seen->{noscript}{text}, qr/needs JavaScript/, 'without JavaScript there is a way to the plain reference';
