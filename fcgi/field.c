@@ -218,7 +218,7 @@ static bool is_authority(const char *s, size_t n)
 			return false;
 		port = port * 10 + s[i] - '0';
 	}
-	return n == host + 1 || guard_port(port);
+	return n == host + 1 || http_guard_port(port);
 }
 
 static bool is_url(const char *s, bool is_page)

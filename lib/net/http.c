@@ -145,8 +145,8 @@ static CURLcode attempt(struct exchange *x)
 
 	if (!h)
 		return CURLE_FAILED_INIT;
-	exchange_prepare(x, h);
-	rc = exchange_take(x, h, curl_easy_perform(h));
+	http_exchange_prepare(x, h);
+	rc = http_exchange_take(x, h, curl_easy_perform(h));
 	if (is_users)
 		curl_easy_cleanup(h);
 	else
@@ -185,7 +185,7 @@ static long retry_pause_ms(const struct exchange *x, CURLcode rc, int retries)
 		if (pause < s * 1000)
 			pause += s * 1000;
 	}
-	return exchange_now_ms() + pause < x->deadline_ms ? pause : -1;
+	return http_exchange_now_ms() + pause < x->deadline_ms ? pause : -1;
 }
 
 /* The hop in hand, with its retries. */
@@ -201,7 +201,7 @@ static enum err hop_run(struct exchange *x)
 			sleep_ms(pause);
 			continue;
 		}
-		return exchange_verdict(x, rc);
+		return http_exchange_verdict(x, rc);
 	}
 }
 
@@ -219,7 +219,7 @@ static enum err run(struct exchange *x)
 	int hops;
 
 	for (hops = 0;; hops++) {
-		enum err rc = hop_open(x, url);
+		enum err rc = http_exchange_hop_open(x, url);
 
 		/* Of a URL that is not the user's, no client can be told to correct it. */
 		if (rc == ERR_VALIDATION && !(x->call->flags & HTTP_USER_URL))
@@ -229,7 +229,7 @@ static enum err run(struct exchange *x)
 		if (rc || !is_redirect(x))
 			return rc;
 		if (hops == MAX_REDIRECTS)
-			return exchange_fail(x, ERR_EXTERNAL, "too many redirects");
+			return http_exchange_fail(x, ERR_EXTERNAL, "too many redirects");
 		url = http_header(x->out, "Location");
 	}
 }
@@ -248,20 +248,20 @@ enum err http_do(struct arena *a, const struct http_call *call, struct http_answ
 	struct exchange x;
 	enum err rc;
 
-	exchange_init(&x, a, call, out);
-	rc = exchange_check(&x);
+	http_exchange_init(&x, a, call, out);
+	rc = http_exchange_check(&x);
 	if (!rc && b && !http_breaker_enter(b, x.start_ms, x.deadline_ms - x.start_ms + 1000, &probe)) {
-		rc = exchange_fail(&x, ERR_UNAVAILABLE,
-				   "failed too often lately, not called (circuit breaker)");
+		rc = http_exchange_fail(&x, ERR_UNAVAILABLE,
+					"failed too often lately, not called (circuit breaker)");
 	} else if (!rc) {
 		rc = run(&x);
 		/* A URL that was refused says nothing about the provider; a probe's lease then just runs out.
 		 */
 		if (b && (rc == ERR_OK || rc == ERR_EXTERNAL))
-			http_breaker_leave(b, exchange_now_ms(), probe, rc == ERR_OK);
+			http_breaker_leave(b, http_exchange_now_ms(), probe, rc == ERR_OK);
 	}
-	hop_release(&x);
-	out->duration_ms = (long)(exchange_now_ms() - x.start_ms);
+	http_exchange_hop_release(&x);
+	out->duration_ms = (long)(http_exchange_now_ms() - x.start_ms);
 	if (hook)
 		hook(call, out, rc);
 	return rc;
@@ -276,9 +276,22 @@ enum err http_check_url(struct arena *a, const char *url, const char **reason)
 	struct exchange x;
 	enum err rc;
 
-	exchange_init(&x, a, &call, &out);
-	rc = hop_open(&x, url);
-	hop_release(&x);
+	http_exchange_init(&x, a, &call, &out);
+	rc = http_exchange_hop_open(&x, url);
+	http_exchange_hop_release(&x);
 	*reason = x.why;
 	return rc ? ERR_VALIDATION : ERR_OK;
+}
+
+const char *http_header(const struct http_answer *out, const char *name)
+{
+	size_t n = strlen(name);
+	const char *line;
+
+	if (!out->head)
+		return NULL;
+	for (line = out->head; *line; line += strlen(line) + 1)
+		if (!strncasecmp(line, name, n) && line[n] == ':')
+			return line + n + 1 + strspn(line + n + 1, " \t");
+	return NULL;
 }

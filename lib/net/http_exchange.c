@@ -14,12 +14,12 @@ enum {
 	MAX_HEAD_BYTES = 64 * 1024, /* of an answer's headers */
 };
 
-int64_t exchange_now_ms(void)
+int64_t http_exchange_now_ms(void)
 {
 	return clock_ns() / 1000000;
 }
 
-void hop_release(struct exchange *x)
+void http_exchange_hop_release(struct exchange *x)
 {
 	curl_free(x->scheme);
 	curl_free(x->host);
@@ -35,7 +35,7 @@ void hop_release(struct exchange *x)
  * "GET https://host:port/path: what".  No query string, and of a user's URL
  * not even the path, which in a webhook's address often is the secret.
  */
-enum err exchange_fail(struct exchange *x, enum err e, const char *what)
+enum err http_exchange_fail(struct exchange *x, enum err e, const char *what)
 {
 	bool is_users = x->call->flags & HTTP_USER_URL;
 	char *path = NULL;
@@ -63,24 +63,24 @@ static bool host_is_plain(const char *host)
 	       '\0';
 }
 
-enum err hop_name(struct exchange *x, const char **name)
+enum err http_exchange_hop_name(struct exchange *x, const char **name)
 {
 	size_t n = strlen(x->host);
 	char *user = NULL;
 
 	if (!host_is_plain(x->host) || n > 253)
-		return exchange_fail(x, ERR_VALIDATION, "the host is not a plain name or address");
+		return http_exchange_fail(x, ERR_VALIDATION, "the host is not a plain name or address");
 	if (!curl_url_get(x->url, CURLUPART_USER, &user, 0)) {
 		curl_free(user);
-		return exchange_fail(x, ERR_VALIDATION, "the URL must not hold a user name");
+		return http_exchange_fail(x, ERR_VALIDATION, "the URL must not hold a user name");
 	}
-	if (!guard_port(strtol(x->port, NULL, 10)))
-		return exchange_fail(x, ERR_VALIDATION, "the port must be 80, 443, or 1024 and up");
+	if (!http_guard_port(strtol(x->port, NULL, 10)))
+		return http_exchange_fail(x, ERR_VALIDATION, "the port must be 80, 443, or 1024 and up");
 	*name = x->host[0] == '[' ? arena_dup_n(x->arena, x->host + 1, n - 2) : arena_dup(x->arena, x->host);
 	return ERR_OK;
 }
 
-enum err hop_pin(struct exchange *x, int rc, struct addrinfo *found)
+enum err http_exchange_hop_pin(struct exchange *x, int rc, struct addrinfo *found)
 {
 	bool refused = false;
 	char text[ADDRESS_TEXT];
@@ -88,19 +88,19 @@ enum err hop_pin(struct exchange *x, int rc, struct addrinfo *found)
 	struct buf pin;
 
 	if (rc)
-		return exchange_fail(x, ERR_EXTERNAL, gai_strerror(rc));
+		return http_exchange_fail(x, ERR_EXTERNAL, gai_strerror(rc));
 	/* With a plus the addresses are forgotten after a minute: a multi handle would keep them for ever. */
 	buf_init(&pin, x->arena, 256);
 	buf_fmt(&pin, "+%s:%s:", x->host, x->port);
 	for (ai = found; ai; ai = ai->ai_next) {
-		if (!guard_allows(ai->ai_addr))
+		if (!http_guard_allows(ai->ai_addr))
 			refused = true;
-		guard_address_text(ai->ai_addr, text);
+		http_guard_address_text(ai->ai_addr, text);
 		buf_fmt(&pin, "%s%s", ai == found ? "" : ",", text);
 	}
 	freeaddrinfo(found);
 	if (refused)
-		return exchange_fail(x, ERR_VALIDATION, "the host has a private address");
+		return http_exchange_fail(x, ERR_VALIDATION, "the host has a private address");
 	if (x->host[0] != '[')
 		x->pin = curl_slist_append(NULL, buf_str(&pin));
 	return ERR_OK;
@@ -111,16 +111,16 @@ static enum err guard(struct exchange *x)
 {
 	struct addrinfo *found = NULL;
 	const char *name = NULL;
-	enum err rc = hop_name(x, &name);
+	enum err rc = http_exchange_hop_name(x, &name);
 	int unknown;
 
 	if (rc)
 		return rc;
-	unknown = guard_resolve(name, x->port, x->deadline_ms, &found);
-	return hop_pin(x, unknown, found);
+	unknown = http_guard_resolve(name, x->port, x->deadline_ms, &found);
+	return http_exchange_hop_pin(x, unknown, found);
 }
 
-enum err hop_parse(struct exchange *x, const char *url)
+enum err http_exchange_hop_parse(struct exchange *x, const char *url)
 {
 	CURLUcode bad;
 	bool relative = x->url;
@@ -132,13 +132,13 @@ enum err hop_parse(struct exchange *x, const char *url)
 	if (bad || curl_url_get(x->url, CURLUPART_SCHEME, &x->scheme, 0) ||
 	    curl_url_get(x->url, CURLUPART_HOST, &x->host, 0) ||
 	    curl_url_get(x->url, CURLUPART_PORT, &x->port, CURLU_DEFAULT_PORT))
-		return exchange_fail(x, ERR_VALIDATION, "not a URL with a host");
+		return http_exchange_fail(x, ERR_VALIDATION, "not a URL with a host");
 	if (strcmp(x->scheme, "http") && strcmp(x->scheme, "https"))
-		return exchange_fail(x, ERR_VALIDATION, "not an http or https URL");
+		return http_exchange_fail(x, ERR_VALIDATION, "not an http or https URL");
 	return ERR_OK;
 }
 
-enum err hop_open(struct exchange *x, const char *url)
+enum err http_exchange_hop_open(struct exchange *x, const char *url)
 {
 	char *was_scheme = x->scheme, *was_host = x->host, *was_port = x->port;
 	enum err rc;
@@ -146,9 +146,9 @@ enum err hop_open(struct exchange *x, const char *url)
 	x->scheme = x->host = x->port = NULL;
 	curl_slist_free_all(x->pin);
 	x->pin = NULL;
-	rc = hop_parse(x, url);
+	rc = http_exchange_hop_parse(x, url);
 	if (!rc && was_scheme && !strcmp(was_scheme, "https") && strcmp(x->scheme, "https"))
-		rc = exchange_fail(x, ERR_EXTERNAL, "redirected from https to http");
+		rc = http_exchange_fail(x, ERR_EXTERNAL, "redirected from https to http");
 	if (!rc && x->call->flags & HTTP_USER_URL)
 		rc = guard(x);
 	if (!rc && was_scheme &&
@@ -166,7 +166,7 @@ static curl_socket_t open_guarded(void *user, curlsocktype purpose, struct curl_
 	struct exchange *x = user;
 
 	(void)purpose;
-	if (!guard_allows(&address->addr)) {
+	if (!http_guard_allows(&address->addr)) {
 		x->refused = true;
 		return CURL_SOCKET_BAD;
 	}
@@ -210,19 +210,6 @@ static size_t take_body(char *p, size_t size, size_t n, void *user)
 	return size * n;
 }
 
-const char *http_header(const struct http_answer *out, const char *name)
-{
-	size_t n = strlen(name);
-	const char *line;
-
-	if (!out->head)
-		return NULL;
-	for (line = out->head; *line; line += strlen(line) + 1)
-		if (!strncasecmp(line, name, n) && line[n] == ':')
-			return line + n + 1 + strspn(line + n + 1, " \t");
-	return NULL;
-}
-
 static struct curl_slist *request_headers(const struct exchange *x)
 {
 	struct curl_slist *list = curl_slist_append(NULL, "Expect:"); /* no waiting for a 100 */
@@ -233,10 +220,10 @@ static struct curl_slist *request_headers(const struct exchange *x)
 	return list;
 }
 
-void exchange_prepare(struct exchange *x, CURL *h)
+void http_exchange_prepare(struct exchange *x, CURL *h)
 {
 	bool is_users = x->call->flags & HTTP_USER_URL;
-	long left = (long)(x->deadline_ms - exchange_now_ms());
+	long left = (long)(x->deadline_ms - http_exchange_now_ms());
 	long connect_ms =
 		x->call->connect_timeout_ms ? x->call->connect_timeout_ms : cfg.http_connect_timeout_ms;
 
@@ -278,7 +265,7 @@ void exchange_prepare(struct exchange *x, CURL *h)
 	}
 }
 
-CURLcode exchange_take(struct exchange *x, CURL *h, CURLcode rc)
+CURLcode http_exchange_take(struct exchange *x, CURL *h, CURLcode rc)
 {
 	curl_off_t ready_us = 0;
 	long status = 0;
@@ -298,20 +285,21 @@ CURLcode exchange_take(struct exchange *x, CURL *h, CURLcode rc)
 	return rc;
 }
 
-enum err exchange_verdict(struct exchange *x, CURLcode rc)
+enum err http_exchange_verdict(struct exchange *x, CURLcode rc)
 {
 	if (x->refused)
-		return exchange_fail(x, ERR_VALIDATION, "the host has a private address");
+		return http_exchange_fail(x, ERR_VALIDATION, "the host has a private address");
 	if (x->too_large || rc == CURLE_FILESIZE_EXCEEDED)
-		return exchange_fail(x, ERR_EXTERNAL, "the answer is too large");
+		return http_exchange_fail(x, ERR_EXTERNAL, "the answer is too large");
 	if (rc)
-		return exchange_fail(x, ERR_EXTERNAL, curl_easy_strerror(rc));
+		return http_exchange_fail(x, ERR_EXTERNAL, curl_easy_strerror(rc));
 	if (x->out->status >= 500)
-		return exchange_fail(x, ERR_EXTERNAL, arena_fmt(x->arena, "status %d", x->out->status));
+		return http_exchange_fail(x, ERR_EXTERNAL, arena_fmt(x->arena, "status %d", x->out->status));
 	return ERR_OK;
 }
 
-void exchange_init(struct exchange *x, struct arena *a, const struct http_call *call, struct http_answer *out)
+void http_exchange_init(struct exchange *x, struct arena *a, const struct http_call *call,
+			struct http_answer *out)
 {
 	long timeout_ms = call->timeout_ms ? call->timeout_ms : cfg.http_timeout_ms;
 
@@ -323,7 +311,7 @@ void exchange_init(struct exchange *x, struct arena *a, const struct http_call *
 		.method = call->method ? call->method
 			  : call->body ? "POST"
 				       : "GET",
-		.start_ms = exchange_now_ms(),
+		.start_ms = http_exchange_now_ms(),
 		.max_bytes = call->max_bytes ? call->max_bytes : MAX_BYTES,
 	};
 	x->deadline_ms = x->start_ms + timeout_ms;
@@ -338,11 +326,11 @@ static bool has_line_break(const char *const *headers)
 	return false;
 }
 
-enum err exchange_check(struct exchange *x)
+enum err http_exchange_check(struct exchange *x)
 {
 	if (!x->call->url || !*x->call->url)
-		return exchange_fail(x, ERR_UNAVAILABLE, "not configured");
+		return http_exchange_fail(x, ERR_UNAVAILABLE, "not configured");
 	if (has_line_break(x->call->headers))
-		return exchange_fail(x, ERR_VALIDATION, "a header holds a line break");
+		return http_exchange_fail(x, ERR_VALIDATION, "a header holds a line break");
 	return ERR_OK;
 }

@@ -11,7 +11,8 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
-#include "lib/net/http.h"
+#include "lib/base/err.h"
+#include "lib/net/http_call.h"
 
 struct addrinfo;
 
@@ -39,40 +40,40 @@ struct exchange {
 };
 
 /* Monotonic, as the deadlines are. */
-int64_t exchange_now_ms(void);
+int64_t http_exchange_now_ms(void);
 
 /* Begin: the call's times run from here. */
-void exchange_init(struct exchange *x, struct arena *a, const struct http_call *call,
-		   struct http_answer *out);
+void http_exchange_init(struct exchange *x, struct arena *a, const struct http_call *call,
+			struct http_answer *out);
 
 /* Can such a call be made at all?  ERR_OK; ERR_UNAVAILABLE: no URL; ERR_VALIDATION: a line break in a header.
  */
-enum err exchange_check(struct exchange *x);
+enum err http_exchange_check(struct exchange *x);
 
 /*
  * "GET https://host:port/path: what" into out->reason.  No query string, and of
  * a user's URL not even the path, which in a webhook's address often is the
  * secret.  Returns e.
  */
-enum err exchange_fail(struct exchange *x, enum err e, const char *what);
+enum err http_exchange_fail(struct exchange *x, enum err e, const char *what);
 
 /* Take a URL, relative to the hop before if there was one, apart and check it; with HTTP_USER_URL, wait for
  * its addresses. */
-enum err hop_open(struct exchange *x, const char *url);
-void hop_release(struct exchange *x);
+enum err http_exchange_hop_open(struct exchange *x, const char *url);
+void http_exchange_hop_release(struct exchange *x);
 
-/* hop_open without waiting: take the URL apart; which name to look up; and what the look-up found, which is
- * freed. */
-enum err hop_parse(struct exchange *x, const char *url);
-enum err hop_name(struct exchange *x, const char **name);
-enum err hop_pin(struct exchange *x, int rc, struct addrinfo *found);
+/* http_exchange_hop_open without waiting: take the URL apart; which name to look up; and what the look-up
+ * found, which is freed. */
+enum err http_exchange_hop_parse(struct exchange *x, const char *url);
+enum err http_exchange_hop_name(struct exchange *x, const char **name);
+enum err http_exchange_hop_pin(struct exchange *x, int rc, struct addrinfo *found);
 
 /*
  * Set a handle up for one attempt, take what came of it (CURLE_OK: there is an
  * answer, perhaps a cut one), and say what that means.
  */
-void exchange_prepare(struct exchange *x, CURL *h);
-CURLcode exchange_take(struct exchange *x, CURL *h, CURLcode rc);
-enum err exchange_verdict(struct exchange *x, CURLcode rc);
+void http_exchange_prepare(struct exchange *x, CURL *h);
+CURLcode http_exchange_take(struct exchange *x, CURL *h, CURLcode rc);
+enum err http_exchange_verdict(struct exchange *x, CURLcode rc);
 
 #endif

@@ -12,7 +12,6 @@
 #include <sys/eventfd.h>
 
 #include "lib/host/config.h"
-#include "lib/net/http.h"
 
 /* clang-format off */
 /* Where a user's URL must not lead, by prefix. */
@@ -79,7 +78,7 @@ static bool is_public_6(const uint8_t *p)
 	return true;
 }
 
-bool http_address_is_public(const struct sockaddr *address)
+bool http_guard_is_public(const struct sockaddr *address)
 {
 	if (address->sa_family == AF_INET)
 		return is_public_4((const uint8_t *)&((const struct sockaddr_in *)address)->sin_addr);
@@ -88,7 +87,7 @@ bool http_address_is_public(const struct sockaddr *address)
 	return false;
 }
 
-int guard_address_text(const struct sockaddr *address, char out[ADDRESS_TEXT])
+int http_guard_address_text(const struct sockaddr *address, char out[ADDRESS_TEXT])
 {
 	char text[INET6_ADDRSTRLEN] = "?";
 
@@ -110,20 +109,20 @@ int guard_address_text(const struct sockaddr *address, char out[ADDRESS_TEXT])
 	return 0;
 }
 
-bool guard_port(long port)
+bool http_guard_port(long port)
 {
 	return port == 80 || port == 443 || (port >= 1024 && port <= 65535);
 }
 
-bool guard_allows(const struct sockaddr *address)
+bool http_guard_allows(const struct sockaddr *address)
 {
 	char host[ADDRESS_TEXT], pair[ADDRESS_TEXT + 8];
 	const char *const *allowed;
 	int port;
 
-	if (http_address_is_public(address))
+	if (http_guard_is_public(address))
 		return true;
-	port = guard_address_text(address, host);
+	port = http_guard_address_text(address, host);
 	snprintf(pair, sizeof(pair), "%s:%d", host, port);
 	for (allowed = cfg.http_allow_private; allowed && *allowed; allowed++)
 		if (!strcasecmp(*allowed, pair))
@@ -141,7 +140,7 @@ struct guard_lookup {
 	atomic_int users;
 };
 
-void guard_lookup_drop(struct guard_lookup *l)
+void http_guard_lookup_drop(struct guard_lookup *l)
 {
 	if (atomic_fetch_sub(&l->users, 1) > 1)
 		return;
@@ -159,7 +158,7 @@ static void *lookup_run(void *p)
 	atomic_store(&l->done, true);
 	if (l->notify >= 0)
 		eventfd_write(l->notify, 1); /* one that is full has been written to */
-	guard_lookup_drop(l);
+	http_guard_lookup_drop(l);
 	return NULL;
 }
 
@@ -201,7 +200,7 @@ static int resolve_number(const char *host, const char *port, struct addrinfo **
 	return getaddrinfo(host, port, &number, out);
 }
 
-int guard_resolve(const char *host, const char *port, int64_t deadline_ms, struct addrinfo **out)
+int http_guard_resolve(const char *host, const char *port, int64_t deadline_ms, struct addrinfo **out)
 {
 	const struct timespec until = { deadline_ms / 1000, deadline_ms % 1000 * 1000000 };
 	int rc = resolve_number(host, port, out);
@@ -221,12 +220,12 @@ int guard_resolve(const char *host, const char *port, int64_t deadline_ms, struc
 		*out = l->found;
 		l->found = NULL;
 	}
-	guard_lookup_drop(l);
+	http_guard_lookup_drop(l);
 	return rc;
 }
 
-int guard_lookup_begin(const char *host, const char *port, int notify, struct guard_lookup **out,
-		       struct addrinfo **found)
+int http_guard_lookup_begin(const char *host, const char *port, int notify, struct guard_lookup **out,
+			    struct addrinfo **found)
 {
 	int rc = resolve_number(host, port, found);
 	pthread_t thread;
@@ -241,13 +240,13 @@ int guard_lookup_begin(const char *host, const char *port, int notify, struct gu
 	return 0;
 }
 
-bool guard_lookup_end(struct guard_lookup *l, int *rc, struct addrinfo **found)
+bool http_guard_lookup_end(struct guard_lookup *l, int *rc, struct addrinfo **found)
 {
 	if (!atomic_load(&l->done))
 		return false;
 	*rc = l->rc;
 	*found = l->found;
 	l->found = NULL;
-	guard_lookup_drop(l);
+	http_guard_lookup_drop(l);
 	return true;
 }

@@ -70,18 +70,18 @@ static void slot_done(struct slot *s, enum err rc)
 {
 	s->rc = rc;
 	s->state = DONE;
-	s->x.out->duration_ms = (long)(exchange_now_ms() - s->x.start_ms);
-	hop_release(&s->x);
+	s->x.out->duration_ms = (long)(http_exchange_now_ms() - s->x.start_ms);
+	http_exchange_hop_release(&s->x);
 }
 
 static void slot_send(struct http_multi *m, struct slot *s)
 {
 	s->h = curl_easy_init();
 	if (!s->h) {
-		slot_done(s, exchange_fail(&s->x, ERR_EXTERNAL, curl_easy_strerror(CURLE_FAILED_INIT)));
+		slot_done(s, http_exchange_fail(&s->x, ERR_EXTERNAL, curl_easy_strerror(CURLE_FAILED_INIT)));
 		return;
 	}
-	exchange_prepare(&s->x, s->h);
+	http_exchange_prepare(&s->x, s->h);
 	curl_easy_setopt(s->h, CURLOPT_PRIVATE, s);
 	curl_easy_setopt(s->h, CURLOPT_FRESH_CONNECT, 1L);
 	curl_easy_setopt(s->h, CURLOPT_FORBID_REUSE, 1L);
@@ -92,7 +92,7 @@ static void slot_send(struct http_multi *m, struct slot *s)
 /* What the look-up found, or not. */
 static void slot_found(struct http_multi *m, struct slot *s, int problem, struct addrinfo *found)
 {
-	enum err rc = hop_pin(&s->x, problem, found);
+	enum err rc = http_exchange_hop_pin(&s->x, problem, found);
 
 	if (rc)
 		slot_done(s, rc);
@@ -116,12 +116,12 @@ void http_multi_add(struct http_multi *m, struct arena *a, const struct http_cal
 	s->user = user;
 	s->lookup = NULL;
 	s->h = NULL;
-	exchange_init(&s->x, a, call, out);
-	rc = exchange_check(&s->x);
+	http_exchange_init(&s->x, a, call, out);
+	rc = http_exchange_check(&s->x);
 	if (!rc)
-		rc = hop_parse(&s->x, call->url);
+		rc = http_exchange_hop_parse(&s->x, call->url);
 	if (!rc && call->flags & HTTP_USER_URL)
-		rc = hop_name(&s->x, &name);
+		rc = http_exchange_hop_name(&s->x, &name);
 	if (rc) {
 		slot_done(s, rc);
 		return;
@@ -130,7 +130,7 @@ void http_multi_add(struct http_multi *m, struct arena *a, const struct http_cal
 		slot_send(m, s);
 		return;
 	}
-	problem = guard_lookup_begin(name, s->x.port, m->notify, &s->lookup, &found);
+	problem = http_guard_lookup_begin(name, s->x.port, m->notify, &s->lookup, &found);
 	if (problem || !s->lookup) {
 		slot_found(m, s, problem, found);
 		return;
@@ -142,7 +142,7 @@ void http_multi_add(struct http_multi *m, struct arena *a, const struct http_cal
 /* Look-ups that are done, or have taken all the time there was. */
 static void take_lookups(struct http_multi *m)
 {
-	int64_t now = exchange_now_ms();
+	int64_t now = http_exchange_now_ms();
 
 	for (int i = 0; m->looking && i < m->max; i++) {
 		struct slot *s = &m->slots[i];
@@ -151,11 +151,11 @@ static void take_lookups(struct http_multi *m)
 
 		if (s->state != LOOKING)
 			continue;
-		if (guard_lookup_end(s->lookup, &problem, &found)) {
+		if (http_guard_lookup_end(s->lookup, &problem, &found)) {
 			m->looking--;
 			slot_found(m, s, problem, found);
 		} else if (now >= s->x.deadline_ms) {
-			guard_lookup_drop(s->lookup);
+			http_guard_lookup_drop(s->lookup);
 			m->looking--;
 			slot_found(m, s, EAI_AGAIN, NULL);
 		}
@@ -175,11 +175,11 @@ static void take_answers(struct http_multi *m)
 		if (msg->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(h, CURLINFO_PRIVATE, (char **)&s);
-		came = exchange_take(&s->x, h, came);
+		came = http_exchange_take(&s->x, h, came);
 		curl_multi_remove_handle(m->curl, h);
 		curl_easy_cleanup(h);
 		s->h = NULL;
-		slot_done(s, exchange_verdict(&s->x, came));
+		slot_done(s, http_exchange_verdict(&s->x, came));
 	}
 }
 
@@ -237,14 +237,14 @@ void http_multi_free(struct http_multi *m)
 		struct slot *s = &m->slots[i];
 
 		if (s->state == LOOKING)
-			guard_lookup_drop(s->lookup);
+			http_guard_lookup_drop(s->lookup);
 		if (s->h) {
-			exchange_take(&s->x, s->h, CURLE_ABORTED_BY_CALLBACK);
+			http_exchange_take(&s->x, s->h, CURLE_ABORTED_BY_CALLBACK);
 			curl_multi_remove_handle(m->curl, s->h);
 			curl_easy_cleanup(s->h);
 		}
 		if (s->state == LOOKING || s->state == SENDING)
-			hop_release(&s->x);
+			http_exchange_hop_release(&s->x);
 	}
 	if (m)
 		curl_multi_cleanup(m->curl);

@@ -3,6 +3,7 @@
  */
 #include "lib/host/shm.h"
 #include "lib/net/http.h"
+#include "lib/net/http_guard.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -384,9 +385,9 @@ static bool is_public(const char *text)
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
 
 	if (inet_pton(AF_INET, text, &v4.sin_addr) == 1)
-		return http_address_is_public((struct sockaddr *)&v4);
+		return http_guard_is_public((struct sockaddr *)&v4);
 	if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1)
-		return http_address_is_public((struct sockaddr *)&v6);
+		return http_guard_is_public((struct sockaddr *)&v6);
 	ok(false, "%s is an address", text);
 	return false;
 }
@@ -422,7 +423,7 @@ static void test_addresses(void)
 		ok(is_public(public[i]), "%s is public", public[i]);
 	for (i = 0; i < sizeof(private) / sizeof(*private); i++)
 		ok(!is_public(private[i]), "%s is not public", private[i]);
-	ok(!http_address_is_public(&local), "no other family is");
+	ok(!http_guard_is_public(&local), "no other family is");
 }
 
 static void test_guard(void)

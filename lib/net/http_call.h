@@ -1,0 +1,41 @@
+/*
+ * What is asked of a server of others, and what it answered.
+ */
+#ifndef ASHLAR_HTTP_CALL_H
+#define ASHLAR_HTTP_CALL_H
+
+#include <stddef.h>
+
+enum http_flag {
+	HTTP_RETRY = 1,    /* may be sent twice: a POST that carries an idempotency key, say */
+	HTTP_USER_URL = 2, /* a user chose the URL: public addresses only, on every hop */
+	HTTP_FOLLOW = 4,   /* follow redirects of GET and HEAD, at most three, never from https to http */
+	HTTP_CUT = 8,      /* a body longer than max_bytes is no failure: the rest is not read */
+};
+
+struct http_call {
+	const char
+		*provider;  /* names the breaker; from code or configuration, never from a user; NULL: none */
+	const char *method; /* NULL: POST with a body, else GET */
+	const char *url;    /* NULL or "": the provider is not configured */
+	const char *const
+		*headers; /* "Name: value", NULL-terminated, or NULL; not sent on to another origin */
+	const void *body;
+	size_t body_len;
+	size_t max_bytes;        /* of the answer's body; 0: 1 MiB */
+	long timeout_ms;         /* for everything, retries and redirects included; 0: HTTP_TIMEOUT_MS */
+	long connect_timeout_ms; /* 0: HTTP_CONNECT_TIMEOUT_MS */
+	unsigned flags;
+};
+
+struct http_answer {
+	int status;       /* 0: there was none */
+	const char *body; /* NUL-terminated; the arena's, like everything here */
+	size_t body_len;
+	const char *head;   /* for http_header */
+	const char *reason; /* what went wrong, for the log: no secret, no query string; NULL on ERR_OK */
+	long duration_ms;
+	int attempts; /* requests sent, on all hops */
+};
+
+#endif
