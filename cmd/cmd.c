@@ -7,7 +7,6 @@
 #include <stdarg.h>
 
 #include "build/sql/runtime/owner.h"
-#include "fcgi/db.h"
 #include "lib/base/arena.h"
 #include "lib/base/utf8.h"
 #include "lib/host/config.h"

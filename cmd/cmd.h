@@ -13,7 +13,7 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 
-#include "fcgi/query.h"
+#include "lib/db/query.h"
 #include "lib/base/email.h"
 
 int cmd_api(int argc, char **argv);

@@ -4,7 +4,7 @@
 #include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
 
-#include "fcgi/tok.h"
+#include "lib/crypto/tok.h"
 #include "lib/host/config.h"
 
 static const char *user, *ttl, *tenant;

@@ -4,10 +4,10 @@
  */
 #include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
-#include "fcgi/password.h"
 #include "handlers/shapes.h"
 #include "lib/base/arena.h"
 #include "lib/base/nfc.h"
+#include "lib/crypto/password.h"
 
 static struct email address; /* as it is to be kept, or looked for */
 static const char *email, *role, *name, *tenant, *password, *limit = "1000";

@@ -8,14 +8,16 @@
 #include "build/sql/runtime/doors.h"
 #include "build/sql/runtime/runtime.h"
 #include "fcgi/answer.h"
-#include "fcgi/db.h"
 #include "fcgi/key_use.h"
 #include "fcgi/req.h"
-#include "fcgi/tok.h"
 #include "lib/base/email.h"
 #include "lib/base/jx.h"
+#include "lib/crypto/issuer.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/ticket.h"
+#include "lib/crypto/tok.h"
+#include "lib/db/column.h"
+#include "lib/db/db.h"
 #include "lib/host/config.h"
 #include "lib/host/limit.h"
 #include "lib/host/shm.h"
@@ -39,7 +41,7 @@ static uint64_t budgets_of(const struct req *rq, uint64_t class, const char *ten
 
 static uint64_t budget_of_address(const struct req *rq)
 {
-	return shm_hash_address(budgets_of(rq, BUDGET_ADDRESS, NULL), rq->ip);
+	return shm_hash_address(budgets_of(rq, BUDGET_ADDRESS, NULL), rq->asked.ip);
 }
 
 static uint64_t budget_of_user(const struct req *rq, const char *tenant)
@@ -64,7 +66,7 @@ static enum err api_key(struct req *rq, const char *text)
 		return req_fail(rq, ERR_API_KEY, NULL);
 	rq->who.kind = API_KEY;
 	rq->who.tenant_id = NULL;
-	rq->who.api_key = sha256_hex(&rq->arena, text);
+	rq->who.api_key = sha256_hex(&rq->tx.arena, text);
 	rq->who.is_secret = text[0] == 's';
 	return ERR_OK;
 }
@@ -76,13 +78,13 @@ static enum err api_key(struct req *rq, const char *text)
  */
 static bool opens_nothing(const struct req *rq, const char *key)
 {
-	return key && !strncmp(key, "pk_", 3) && rq->route->caller->key <= KEY_BESIDE;
+	return key && !strncmp(key, "pk_", 3) && rq->asked.route->caller->key <= KEY_BESIDE;
 }
 
 static void lay_aside(struct req *rq, const char *key)
 {
 	if (is_api_key(key) && req_header(rq, "Origin") && !answer_origin(rq))
-		rq->who.page_key = sha256_hex(&rq->arena, key);
+		rq->who.page_key = sha256_hex(&rq->tx.arena, key);
 }
 
 static enum err bearer(struct req *rq, const char *header)
@@ -94,14 +96,15 @@ static enum err bearer(struct req *rq, const char *header)
 		return req_fail(rq, ERR_AUTHENTICATION, "Authorization must be: Bearer <token>");
 	header += 7;
 	header += strspn(header, " ");
-	rc = tok_verify(rq, header, &c);
+	rc = tok_verify(&rq->tx.arena, &(struct whose){ rq->who.api_key, rq->who.tenant_id }, header, &c,
+			&rq->tx.fail);
 	if (rc)
 		return rc;
-	if (c.team != rq->route->caller->is_team) {
+	if (c.team != rq->asked.route->caller->is_team) {
 		req_fail(rq, ERR_AUTHENTICATION,
 			 c.team ? "a team user's token is for the dashboard only"
 				: "the dashboard takes a team user's token only");
-		rq->fail.reason = "another ctx";
+		rq->tx.fail.reason = "another ctx";
 		return ERR_AUTHENTICATION;
 	}
 	rq->who.kind = BEARER;
@@ -134,23 +137,25 @@ static enum err by_ticket(struct req *rq, const char *text)
 	PGresult *res;
 	enum err rc = ERR_OK;
 
-	if (!ticket_parse(&rq->arena, text, &params[0], &params[1]))
+	if (!ticket_parse(&rq->tx.arena, text, &params[0], &params[1]))
 		return req_fail(rq, ERR_AUTHENTICATION, "the ticket is none of ours");
 	res = db_outside(&q_realtime_ticket_redeem, params);
 	if (!res) {
-		req_set_header(rq, "Retry-After", "1");
-		return req_fail_inside(rq, ERR_UNAVAILABLE, "the ticket could not be looked at");
+		req_fail_inside(rq, ERR_UNAVAILABLE, "the ticket could not be looked at");
+		rq->tx.fail.retry_after = 1;
+		return ERR_UNAVAILABLE;
 	}
 	if (PQntuples(res)) {
-		const char *session = db_text(res, 0, "session_id");
+		const char *session = column_text(res, 0, "session_id");
 
-		issuer = session ? cfg.jwt_issuer : db_text(res, 0, "issuer");
+		issuer = session ? cfg.jwt_issuer : column_text(res, 0, "issuer");
 		rq->who.kind = BEARER;
 		rq->who.tenant_id = params[0];
-		rq->who.session = session ? arena_dup(&rq->arena, session) : NULL;
-		rq->who.issuer = arena_dup(&rq->arena, issuer);
-		rq->who.subject = arena_dup(&rq->arena, db_text(res, 0, session ? "public_id" : "subject"));
-		rq->who.expires_s = db_int(res, 0, "end_at");
+		rq->who.session = session ? arena_dup(&rq->tx.arena, session) : NULL;
+		rq->who.issuer = arena_dup(&rq->tx.arena, issuer);
+		rq->who.subject =
+			arena_dup(&rq->tx.arena, column_text(res, 0, session ? "public_id" : "subject"));
+		rq->who.expires_s = column_int(res, 0, "end_at");
 		rq->who.key = budget_of_user(rq, params[0]);
 	} else {
 		rc = req_fail(rq, ERR_AUTHENTICATION, "the ticket was used, or is older than 30 seconds");
@@ -161,7 +166,7 @@ static enum err by_ticket(struct req *rq, const char *text)
 
 static enum err check_key(struct req *rq)
 {
-	enum caller_key asked = rq->route->caller->key;
+	enum caller_key asked = rq->asked.route->caller->key;
 	const char *text = req_header(rq, "X-API-Key");
 
 	if (!text)
@@ -173,12 +178,12 @@ static enum err check_key(struct req *rq)
 
 static enum err check_token(struct req *rq)
 {
-	const struct caller *c = rq->route->caller;
+	const struct caller *c = rq->asked.route->caller;
 	const char *authorization;
 
 	if (c->token == TOKEN_UNREAD || (c->token == TOKEN_OR_KEY && rq->who.is_secret))
 		return ERR_OK;
-	if (rq->route->flags & REALTIME && req_param(rq, "REALTIME_TICKET"))
+	if (rq->asked.route->flags & REALTIME && req_param(rq, "REALTIME_TICKET"))
 		return by_ticket(rq, req_param(rq, "REALTIME_TICKET"));
 	authorization = req_header(rq, "Authorization");
 	if (authorization && c->key_is_bearer && !rq->who.api_key &&
@@ -195,9 +200,9 @@ enum err auth_check(struct req *rq)
 
 	rq->who = (struct principal){ .kind = ANONYMOUS, .tenant_id = DEFAULT_TENANT };
 	rq->who.key = budget_of_address(rq);
-	if (!rq->route)
+	if (!rq->asked.route)
 		return ERR_OK;
-	if (rq->route->caller->key == KEY_UNREAD) {
+	if (rq->asked.route->caller->key == KEY_UNREAD) {
 		if (opens_nothing(rq, req_header(rq, "X-API-Key")))
 			lay_aside(rq, req_header(rq, "X-API-Key"));
 		return ERR_OK;
@@ -223,17 +228,17 @@ enum err auth_check(struct req *rq)
  */
 static enum err check_age(struct req *rq)
 {
-	if (!(rq->route->flags & RECENT) || rq->who.kind != BEARER || rq->who.actor ||
+	if (!(rq->asked.route->flags & RECENT) || rq->who.kind != BEARER || rq->who.actor ||
 	    time(NULL) - rq->who.signed_in_s <= cfg.recent_sign_in_s)
 		return ERR_OK;
 	req_fail(rq, ERR_SIGN_IN_AGE, NULL);
-	rq->fail.details = arena_fmt(&rq->arena, "\"max_age\":%ld", cfg.recent_sign_in_s);
+	rq->tx.fail.details = arena_fmt(&rq->tx.arena, "\"max_age\":%ld", cfg.recent_sign_in_s);
 	return ERR_SIGN_IN_AGE;
 }
 
 static enum err check_test_mode(struct req *rq)
 {
-	const char *text = rq->route->caller->has_test_mode ? req_header(rq, "X-Test-Mode") : NULL;
+	const char *text = rq->asked.route->caller->has_test_mode ? req_header(rq, "X-Test-Mode") : NULL;
 
 	rq->who.is_test = text && (!strcmp(text, "true") || !strcmp(text, "1"));
 	if (!text || rq->who.is_test || !strcmp(text, "false") || !strcmp(text, "0"))
@@ -244,11 +249,12 @@ static enum err check_test_mode(struct req *rq)
 /* Which workspace; without the header it is the user's to have chosen. */
 static enum err check_workspace(struct req *rq)
 {
-	const char *text = rq->route->caller->place == IN_WORKSPACE ? req_header(rq, "X-Workspace-Id") : NULL;
+	const char *text =
+		rq->asked.route->caller->place == IN_WORKSPACE ? req_header(rq, "X-Workspace-Id") : NULL;
 
 	if (text && !field_is_uuid(text))
 		return req_fail_field(rq, ERR_BAD_REQUEST, "X-Workspace-Id", "X-Workspace-Id must be a UUID");
-	rq->workspace = text ? arena_lower(&rq->arena, text) : NULL;
+	rq->asked.workspace = text ? arena_lower(&rq->tx.arena, text) : NULL;
 	return ERR_OK;
 }
 
@@ -256,7 +262,7 @@ enum err auth_check_use(struct req *rq)
 {
 	enum err rc = ERR_OK;
 
-	if (rq->route->caller->key == KEY_SECRET && !rq->who.is_secret)
+	if (rq->asked.route->caller->key == KEY_SECRET && !rq->who.is_secret)
 		rc = req_fail(rq, ERR_AUTHORIZATION, "this needs a secret key");
 	if (!rc)
 		rc = check_age(rq);
@@ -273,7 +279,7 @@ static const char *origin_of(struct req *rq)
 	bool is_page = (rq->who.api_key && !rq->who.is_secret) || rq->who.page_key;
 	const char *origin = is_page ? req_header(rq, "Origin") : NULL;
 
-	return origin ? arena_lower(&rq->arena, origin) : NULL;
+	return origin ? arena_lower(&rq->tx.arena, origin) : NULL;
 }
 
 /* For what is written about who changed something; NULL, which makes the transaction read-only, else. */
@@ -286,19 +292,19 @@ static const char *note_of(struct req *rq)
 	if (!req_writes(rq))
 		return NULL;
 	agent = req_header(rq, "User-Agent");
-	buf_init(&b, &rq->arena, 1024);
+	buf_init(&b, &rq->tx.arena, 1024);
 	buf_text(&b, "{\"ip\":");
-	jx_str(&b, rq->who.client_ip ? rq->who.client_ip : rq->ip);
+	jx_str(&b, rq->who.client_ip ? rq->who.client_ip : rq->asked.ip);
 	if (rq->who.client_ip)
-		buf_text(&b, ",\"via\":"), jx_str(&b, rq->ip);
+		buf_text(&b, ",\"via\":"), jx_str(&b, rq->asked.ip);
 	if (agent) {
 		buf_text(&b, ",\"user_agent\":");
 		jx_text(&b, agent, strnlen(agent, MAX_USER_AGENT));
 	}
 	buf_text(&b, ",\"request_id\":");
-	jx_str(&b, rq->log.request_id);
+	jx_str(&b, rq->tx.log.request_id);
 	buf_text(&b, ",\"route\":");
-	jx_str(&b, rq->route->id);
+	jx_str(&b, rq->asked.route->id);
 	if (rq->who.kind == BEARER) {
 		buf_text(&b, rq->who.session ? ",\"session\":" : ",\"issuer\":");
 		jx_str(&b, rq->who.session ? rq->who.session : rq->who.issuer);
@@ -312,9 +318,9 @@ static const char *note_of(struct req *rq)
 /* The door cannot be asked about a place that is not named: then it is about the user alone. */
 static bool is_nowhere(struct req *rq)
 {
-	switch (rq->route->caller->place) {
+	switch (rq->asked.route->caller->place) {
 	case IN_ORGANIZATION: return !req_path_text(rq, "organization_id");
-	case IN_WORKSPACE: return !rq->workspace && req_header(rq, "X-Workspace-Id");
+	case IN_WORKSPACE: return !rq->asked.workspace && req_header(rq, "X-Workspace-Id");
 	default: return false;
 	}
 }
@@ -322,18 +328,32 @@ static bool is_nowhere(struct req *rq)
 static const struct query *door_of(struct req *rq)
 {
 	switch (rq->who.kind) {
-	case BEARER: return is_nowhere(rq) ? &q_enter_user : rq->route->caller->door;
-	case API_KEY: return rq->route->caller->key_door;
+	case BEARER: return is_nowhere(rq) ? &q_enter_user : rq->asked.route->caller->door;
+	case API_KEY: return rq->asked.route->caller->key_door;
 	default: return &q_enter_anyone;
 	}
+}
+
+/* May the page that a key came from read the answer?  Asked beside the door. */
+static void ask_page(struct req *rq, const char *origin)
+{
+	const char **values;
+
+	if (!rq->who.page_key)
+		return;
+	values = arena_alloc(&rq->tx.arena, 2 * sizeof(*values));
+	values[0] = rq->who.page_key;
+	values[1] = origin;
+	rq->tx.beside = &q_key_page;
+	rq->tx.beside_values = values;
 }
 
 void auth_door(struct req *rq)
 {
 	const struct principal *who = &rq->who;
-	const struct caller *by = rq->route->caller;
-	const struct permission *may = rq->route->may;
-	const char *origin = origin_of(rq);
+	const struct caller *by = rq->asked.route->caller;
+	const struct permission *may = rq->asked.route->may;
+	const char *origin = origin_of(rq), **values;
 	/* What doors ask for, by the names that their queries have for it. */
 	const struct {
 		const char *name, *value;
@@ -341,35 +361,36 @@ void auth_door(struct req *rq)
 		{ "tenant", who->tenant_id },
 		{ "key", who->api_key },
 		{ "origin", origin },
-		{ "scope", rq->route->scope },
+		{ "scope", rq->asked.route->scope },
 		{ "issuer", who->issuer },
 		{ "subject", who->subject },
 		{ "role", who->role },
 		{ "session", who->session },
-		{ "generation", who->generation ? arena_fmt(&rq->arena, "%d", who->generation) : NULL },
+		{ "generation", who->generation ? arena_fmt(&rq->tx.arena, "%d", who->generation) : NULL },
 		{ "least_role", by->least_role },
 		{ "note", note_of(rq) },
 		{ "test", who->is_test ? "true" : "false" },
 		{ "organization",
 		  by->place == IN_ORGANIZATION ? req_path_text(rq, "organization_id") : NULL },
-		{ "workspace", rq->workspace },
+		{ "workspace", rq->asked.workspace },
 		{ "permission", may ? may->name : NULL },
 		{ "roles", may ? may->roles : NULL },
 		{ "own_roles", may && may->own ? may->own->roles : NULL },
 		{ "is_installation", by->is_installation ? "true" : "false" },
 	};
 
-	rq->page_origin = origin;
-	rq->door = door_of(rq);
-	rq->door_values = arena_alloc(&rq->arena, (size_t)rq->door->nparams * sizeof(*rq->door_values));
-	for (int i = 0; i < rq->door->nparams; i++) {
+	ask_page(rq, origin);
+	rq->tx.door = door_of(rq);
+	rq->tx.door_values = values =
+		arena_alloc(&rq->tx.arena, (size_t)rq->tx.door->nparams * sizeof(*values));
+	for (int i = 0; i < rq->tx.door->nparams; i++) {
 		size_t k = 0;
 
-		while (strcmp(known[k].name, rq->door->params[i])) {
+		while (strcmp(known[k].name, rq->tx.door->params[i])) {
 			k++;
 			assert(k < sizeof(known) / sizeof(*known));
 		}
-		rq->door_values[i] = known[k].value;
+		values[i] = known[k].value;
 	}
 }
 
@@ -387,7 +408,7 @@ bool auth_provision(struct req *rq)
 	PGresult *res;
 
 	if (rq->who.email)
-		email_find(&rq->arena, rq->who.email, &email);
+		email_find(&rq->tx.arena, rq->who.email, &email);
 
 	for (int i = 0; i < q->nparams; i++) {
 		if (!strcmp(q->params[i], "tenant"))

@@ -36,7 +36,7 @@ enum err auth_check(struct req *rq);
 enum err auth_check_use(struct req *rq);
 
 /*
- * The door that the caller has, with what it asks for: rq->door, rq->door_values.
+ * The door that the caller has, with what it asks for: rq->tx.door, rq->tx.door_values.
  * When the path's parameters have been read; where it cannot be said which
  * organization or workspace is meant, the door is one that asks for none.
  */

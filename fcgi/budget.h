@@ -15,7 +15,7 @@ struct budget {
 
 extern const struct budget budget_default, budget_ai, budget_auth, budget_webhooks, budget_operations,
 	budget_key,     /* of a secret key without a user, whatever the row */
-	budget_counted; /* its handler counts what it does (rq->limit): this is for who asks too often before
+	budget_counted; /* its handler counts what it does (rq->limits): this is for who asks too often before
 			 */
 
 #endif

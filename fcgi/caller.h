@@ -15,7 +15,7 @@
 
 #include <stdbool.h>
 
-#include "fcgi/query.h"
+#include "lib/db/query.h"
 
 /* X-API-Key */
 enum caller_key {

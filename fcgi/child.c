@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "fcgi/answer.h"
-#include "fcgi/db.h"
 #include "fcgi/serve.h"
 #include "fcgi/share.h"
 #include "lib/base/clock.h"
+#include "lib/db/db.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "lib/host/scoreboard.h"
@@ -116,7 +116,7 @@ static enum err read_body(enum err rc)
 	unsigned long long n = length ? strtoull(length, NULL, 10) : 0, got = 0;
 	size_t max = serve_max_body(&rq);
 	bool keep = !rc && n <= max;
-	char scrap[8192], *body = keep ? arena_alloc_raw(&rq.arena, n + 1) : scrap;
+	char scrap[8192], *body = keep ? arena_alloc_raw(&rq.tx.arena, n + 1) : scrap;
 	int k;
 
 	while ((k = FCGX_GetStr(keep ? body + got : scrap, keep ? (int)(n - got) : (int)sizeof(scrap),
@@ -130,8 +130,8 @@ static enum err read_body(enum err rc)
 		while (FCGX_GetStr(scrap, sizeof(scrap), fcgx.in) > 0)
 			;
 		body[got] = '\0';
-		rq.body = body;
-		rq.body_len = got;
+		rq.asked.body = body;
+		rq.asked.body_len = got;
 	}
 	if (rc)
 		return rc;
@@ -156,7 +156,7 @@ static void put_head(void)
 {
 	struct buf head;
 
-	buf_init(&head, &rq.arena, 2048);
+	buf_init(&head, &rq.tx.arena, 2048);
 	answer_head(&rq, &head);
 	FCGX_PutStr(head.p, (int)head.n, fcgx.out);
 }
@@ -164,17 +164,18 @@ static void put_head(void)
 /* A chunk of an answer whose length is not known yet. */
 static bool send_chunk(struct req *r)
 {
+	struct answer *a = &r->answer;
 	bool ok = true;
 
-	if (!r->is_sent) {
-		r->is_sent = true;
+	if (!a->is_sent) {
+		a->is_sent = true;
 		put_head();
 	}
-	if (r->method != HEAD && r->out.n)
-		ok = FCGX_PutStr(r->out.p, (int)r->out.n, fcgx.out) == (int)r->out.n &&
+	if (r->asked.method != HEAD && a->out.n)
+		ok = FCGX_PutStr(a->out.p, (int)a->out.n, fcgx.out) == (int)a->out.n &&
 		     !FCGX_GetError(fcgx.out);
-	r->sent += r->out.n;
-	r->out.n = 0;
+	a->sent += a->out.n;
+	a->out.n = 0;
 	/* It is busy, and does not hang. */
 	atomic_store_explicit(&me->busy_since_ns, clock_ns(), memory_order_release);
 	return ok && !asker_has_gone();
@@ -182,35 +183,36 @@ static bool send_chunk(struct req *r)
 
 static void answer(void)
 {
-	rq.params = NULL;
-	if (rq.is_sent && rq.fail.err) {
+	rq.asked.params = NULL;
+	if (rq.answer.is_sent && rq.tx.fail.err) {
 		/* Half of it is out: that it ends here must not look like its end. */
 		close_connection();
 		FCGX_Free(&fcgx, 0);
 		return;
 	}
-	rq.params = fcgx.envp;
-	if (!rq.is_sent) {
+	rq.asked.params = fcgx.envp;
+	if (!rq.answer.is_sent) {
 		put_head();
-		if (rq.method != HEAD && rq.out.n)
-			FCGX_PutStr(rq.out.p, (int)rq.out.n, fcgx.out);
+		if (rq.asked.method != HEAD && rq.answer.out.n)
+			FCGX_PutStr(rq.answer.out.p, (int)rq.answer.out.n, fcgx.out);
 	}
 	FCGX_Finish_r(&fcgx); /* sends it, and frees the environment */
-	rq.params = NULL;
+	rq.asked.params = NULL;
 }
 
 static void serve(struct scoreboard_child *slot)
 {
 	atomic_store_explicit(&slot->busy_since_ns, clock_ns(), memory_order_release);
 	if (FCGX_Accept_r(&fcgx) == 0) {
-		struct arena arena = rq.arena;
+		struct arena arena = rq.tx.arena;
 		bool keep = fcgx.keepConnection;
 		enum err rc;
 
 		fcgx.keepConnection = 1; /* closing is ours */
-		rq = (struct req){
-			.arena = arena, .params = fcgx.envp, .send = send_chunk, .peer_fd = fcgx.ipcFd
-		};
+		rq = (struct req){ .tx.arena = arena,
+				   .asked.params = fcgx.envp,
+				   .answer.send = send_chunk,
+				   .tx.peer_fd = fcgx.ipcFd };
 		me = slot;
 		rc = serve_begin(&rq);
 		rc = read_body(rc);
@@ -228,7 +230,7 @@ static void serve(struct scoreboard_child *slot)
 		if (!keep || others_wait)
 			close_connection();
 		serve_end(&rq);
-		arena_reset(&rq.arena);
+		arena_reset(&rq.tx.arena);
 		atomic_fetch_add_explicit(&slot->requests, 1, memory_order_relaxed);
 	}
 	atomic_store_explicit(&slot->busy_since_ns, 0, memory_order_release);
@@ -284,7 +286,7 @@ static void prepare(void)
 	signal(SIGPIPE, SIG_IGN); /* before FCGX_Init, which would install its own handler */
 	FCGX_Init();
 	FCGX_InitRequest(&fcgx, -1, 0);
-	arena_init(&rq.arena, ARENA_BYTES);
+	arena_init(&rq.tx.arena, ARENA_BYTES);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	/* Exclusive: a new connection wakes one child, not all. */
 	watch(listen_fd, EPOLLIN | EPOLLEXCLUSIVE);

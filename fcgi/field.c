@@ -8,9 +8,9 @@
 #include <stdint.h>
 #include <strings.h>
 
-#include "fcgi/req.h"
 #include "lib/base/array.h"
 #include "lib/base/email.h"
+#include "lib/base/failure.h"
 #include "lib/base/jx.h"
 #include "lib/base/nfc.h"
 #include "lib/base/utf8.h"
@@ -21,6 +21,12 @@
  * bound is refused even where the table names no maximum.
  */
 enum { TEXT_MAX = 65535, EMAIL_MAX = 254, SLUG_MAX = 63, URL_MAX = 2048, LIST_MAX = 1000 };
+
+/* Where what is checked is kept, and what is said of it where it is refused. */
+struct input {
+	struct arena *a;
+	struct failure *why;
+};
 
 size_t field_count(const struct field *table)
 {
@@ -162,10 +168,10 @@ static const char *expected(struct arena *a, const struct field *f)
 }
 
 /* wanted, where the value has told more than its field could; or NULL */
-static enum err refuse(struct req *rq, const struct field *f, const char *path, const char *wanted)
+static enum err refuse(const struct input *in, const struct field *f, const char *path, const char *wanted)
 {
-	return req_fail_field(rq, ERR_VALIDATION, path, "%s must be %s", path,
-			      wanted ? wanted : expected(&rq->arena, f));
+	return failure_set(in->why, in->a, ERR_VALIDATION, path, "%s must be %s", path,
+			   wanted ? wanted : expected(in->a, f));
 }
 
 /* The forms that are text both in JSON and in a URL */
@@ -315,7 +321,7 @@ static bool has_outline(const char *s)
 }
 
 /* Where it is refused, out->text is what was expected. */
-static bool take_email(struct req *rq, const struct field *f, const char *text, struct value *out)
+static bool take_email(const struct input *in, const struct field *f, const char *text, struct value *out)
 {
 	struct email email = { .address = text };
 	bool ok = true;
@@ -323,7 +329,7 @@ static bool take_email(struct req *rq, const struct field *f, const char *text, 
 	if (f->flags & F_KNOWN)
 		ok = has_outline(text);
 	else
-		out->text = email_read(&rq->arena, text, &email);
+		out->text = email_read(in->a, text, &email);
 	if (!ok || out->text)
 		return false;
 	out->text = email.address;
@@ -350,18 +356,19 @@ static const char *without_blanks(struct arena *a, const char *text)
  * A value that is text in JSON too.  text is valid UTF-8 without NUL and n bytes long.
  * Where it is refused, out->text may be what was expected.
  */
-static bool take_text(struct req *rq, const struct field *f, const char *text, size_t n, struct value *out)
+static bool take_text(const struct input *in, const struct field *f, const char *text, size_t n,
+		      struct value *out)
 {
 	long long length = (long long)utf8_length(text, n);
 	bool ok;
 
 	if (f->flags & F_CODE) {
-		text = without_blanks(&rq->arena, text);
+		text = without_blanks(in->a, text);
 		length = (long long)utf8_length(text, strlen(text));
 	}
 	/* What is too long in any spelling is not worth the work. */
 	if (f->flags & F_NFC && length <= NFC_MAX_SPELLING * bound(f)) {
-		text = nfc(&rq->arena, text);
+		text = nfc(in->a, text);
 		if (!text)
 			return false;
 		length = (long long)utf8_length(text, strlen(text));
@@ -371,7 +378,7 @@ static bool take_text(struct req *rq, const struct field *f, const char *text, s
 		ok = length >= f->min && length <= bound(f) && (!f->fits || pattern_fits(f->fits, text));
 		break;
 	case F_UUID: ok = field_is_uuid(text); break;
-	case F_EMAIL: return length <= bound(f) && take_email(rq, f, text, out);
+	case F_EMAIL: return length <= bound(f) && take_email(in, f, text, out);
 	case F_SLUG: ok = length <= bound(f) && is_slug(text); break;
 	case F_URL: ok = length <= bound(f) && is_url(text, f->flags & F_PAGE); break;
 	case F_DATETIME: ok = is_datetime(text); break;
@@ -385,7 +392,7 @@ static bool take_text(struct req *rq, const struct field *f, const char *text, s
 	default: ok = false;
 	}
 	if (ok)
-		out->text = f->type == F_UUID ? arena_lower(&rq->arena, text) : text;
+		out->text = f->type == F_UUID ? arena_lower(in->a, text) : text;
 	return ok;
 }
 
@@ -397,18 +404,18 @@ static bool is_within(const struct field *f, int low, int high)
 	return !has_max(f) || high < 0 || (!high && !(f->flags & F_BELOW));
 }
 
-static bool take_int(struct req *rq, const struct field *f, long long i, struct value *out)
+static bool take_int(const struct input *in, const struct field *f, long long i, struct value *out)
 {
 	if (f->flags & F_CLAMP && i > bound(f))
 		i = bound(f);
 	if (!is_within(f, (i > f->min) - (i < f->min), (i > f->max) - (i < f->max)))
 		return false;
 	out->i = i;
-	out->text = arena_fmt(&rq->arena, "%lld", i);
+	out->text = arena_fmt(in->a, "%lld", i);
 	return true;
 }
 
-static bool take_number(struct req *rq, const struct field *f, double d, struct value *out)
+static bool take_number(const struct input *in, const struct field *f, double d, struct value *out)
 {
 	double min = (double)f->min, max = (double)f->max;
 	struct buf text;
@@ -417,14 +424,17 @@ static bool take_number(struct req *rq, const struct field *f, double d, struct 
 		return false;
 	out->d = d;
 	/* The shortest text that reads back: 0.1 must not reach a numeric column as 0.10000000000000001. */
-	buf_init(&text, &rq->arena, 32);
+	buf_init(&text, in->a, 32);
 	jx_double(&text, d);
 	out->text = buf_str(&text);
 	return true;
 }
 
-static bool take_bool(bool b, struct value *out)
+static enum err take(const struct input *in, const struct field *f, const char *text, struct value *out);
+
+static bool take_bool(const struct field *f, bool b, struct value *out)
 {
+	out->is_off = !b && f->def && !strcmp(f->def, "false");
 	out->b = b;
 	out->text = b ? "true" : "false";
 	return true;
@@ -434,14 +444,14 @@ static bool take_bool(bool b, struct value *out)
  * "a, b": blanks around a value, and values without letters, are left out.  Values that have commas of their
  * own cannot be sent so.
  */
-static enum err take_csv(struct req *rq, const struct field *f, const char *text, struct value *out)
+static enum err take_csv(const struct input *in, const struct field *f, const char *text, struct value *out)
 {
 	struct field item = field_item(f);
 	struct value v;
 	long long n = 0;
 	struct buf b;
 
-	buf_init(&b, &rq->arena, 64);
+	buf_init(&b, in->a, 64);
 	buf_char(&b, '{');
 	for (const char *p = text, *end; *(p += strspn(p, ", \t")); p = end) {
 		size_t len = strcspn(p, ",");
@@ -450,33 +460,34 @@ static enum err take_csv(struct req *rq, const struct field *f, const char *text
 		end = p + len;
 		while (p[len - 1] == ' ' || p[len - 1] == '\t')
 			len--;
-		item.name = arena_fmt(&rq->arena, "%s[%lld]", f->name, n);
-		rc = field_from_text(rq, &item, arena_dup_n(&rq->arena, p, len), &v);
+		item.name = arena_fmt(in->a, "%s[%lld]", f->name, n);
+		rc = take(in, &item, arena_dup_n(in->a, p, len), &v);
 		if (rc)
 			return rc;
 		array_add(&b, v.is_null ? NULL : v.text);
 		n++;
 	}
 	if (n < f->min || n > bound(f))
-		return refuse(rq, f, f->name, NULL);
+		return refuse(in, f, f->name, NULL);
 	buf_char(&b, '}');
 	out->text = buf_str(&b);
+	out->is_off = !n;
 	return ERR_OK;
 }
 
-enum err field_from_text(struct req *rq, const struct field *f, const char *text, struct value *out)
+static enum err take(const struct input *in, const struct field *f, const char *text, struct value *out)
 {
 	bool ok = false;
 	char *end;
 
-	*out = (struct value){ .field = f, .given = true };
+	*out = (struct value){ .name = f->name, .given = true };
 	errno = 0;
 	switch (f->type) {
 	case F_INT: {
 		long long i = strtoll(text, &end, 10);
 		const char *p = text + (*text == '-');
 
-		ok = isdigit((unsigned char)*p) && !*end && !errno && take_int(rq, f, i, out);
+		ok = isdigit((unsigned char)*p) && !*end && !errno && take_int(in, f, i, out);
 		break;
 	}
 	case F_NUMBER: {
@@ -486,52 +497,58 @@ enum err field_from_text(struct req *rq, const struct field *f, const char *text
 		/* strtod also reads hexadecimal, "inf", leading blanks and "1."; here digits stand at both
 		 * ends. */
 		ok = isdigit((unsigned char)*p) && !strpbrk(text, "xXpP") && !*end &&
-		     isdigit((unsigned char)end[-1]) && take_number(rq, f, d, out);
+		     isdigit((unsigned char)end[-1]) && take_number(in, f, d, out);
 		break;
 	}
 	case F_BOOL:
 		if (!strcmp(text, "true") || !strcmp(text, "1"))
-			ok = take_bool(true, out);
+			ok = take_bool(f, true, out);
 		else if (!strcmp(text, "false") || !strcmp(text, "0"))
-			ok = take_bool(false, out);
+			ok = take_bool(f, false, out);
 		break;
 	case F_LIST:
 		if (field_is_array(f)) /* of a query string, or a default */
-			return take_csv(rq, f, text, out);
+			return take_csv(in, f, text, out);
 		break;
-	default: ok = take_text(rq, f, text, strlen(text), out);
+	default: ok = take_text(in, f, text, strlen(text), out);
 	}
-	return ok ? ERR_OK : refuse(rq, f, f->name, out->text);
+	return ok ? ERR_OK : refuse(in, f, f->name, out->text);
 }
 
 /* path is the field's name, behind the object it stands in. */
-static enum err absent(struct req *rq, const struct field *f, const char *path, struct value *out)
+static enum err absent(const struct input *in, const struct field *f, const char *path, struct value *out)
 {
 	enum err rc;
 
-	*out = (struct value){ .field = f, .is_null = true };
+	*out = (struct value){ .name = f->name, .is_null = true };
 	if (f->flags & F_REQUIRED)
-		return req_fail_field(rq, ERR_VALIDATION, path, "%s is required: %s", path,
-				      expected(&rq->arena, f));
+		return failure_set(in->why, in->a, ERR_VALIDATION, path, "%s is required: %s", path,
+				   expected(in->a, f));
 	if (!f->def)
 		return ERR_OK;
-	rc = field_from_text(rq, f, f->def, out);
+	rc = take(in, f, f->def, out);
 	out->given = false;
 	return rc;
 }
 
-enum err field_absent(struct req *rq, const struct field *f, struct value *out)
+enum err field_from_text(struct arena *a, const struct field *f, const char *text, struct value *out,
+			 struct failure *why)
 {
-	return absent(rq, f, f->name, out);
+	return take(&(struct input){ a, why }, f, text, out);
 }
 
-static enum err check_members(struct req *rq, const struct field *table, struct json_object *object,
-			      const char *prefix, struct value *out);
-static enum err take_json(struct req *rq, const struct field *f, struct json_object *json, const char *path,
-			  struct value *out);
+enum err field_absent(struct arena *a, const struct field *f, struct value *out, struct failure *why)
+{
+	return absent(&(struct input){ a, why }, f, f->name, out);
+}
 
-static enum err take_list(struct req *rq, const struct field *f, struct json_object *json, const char *path,
-			  struct value *out)
+static enum err check_members(const struct input *in, const struct field *table, struct json_object *object,
+			      const char *prefix, struct value *out);
+static enum err take_json(const struct input *in, const struct field *f, struct json_object *json,
+			  const char *path, struct value *out);
+
+static enum err take_list(const struct input *in, const struct field *f, struct json_object *json,
+			  const char *path, struct value *out)
 {
 	size_t n = json_object_array_length(json);
 	struct field item = field_item(f);
@@ -539,14 +556,14 @@ static enum err take_list(struct req *rq, const struct field *f, struct json_obj
 	struct value v;
 	struct buf b;
 
-	buf_init(&b, &rq->arena, is_array ? 256 : 0);
+	buf_init(&b, in->a, is_array ? 256 : 0);
 	if (is_array)
 		buf_char(&b, '{');
 	if ((long long)n < f->min || (long long)n > bound(f))
-		return refuse(rq, f, path, NULL);
+		return refuse(in, f, path, NULL);
 	for (size_t i = 0; i < n; i++) {
-		enum err rc = take_json(rq, &item, json_object_array_get_idx(json, i),
-					arena_fmt(&rq->arena, "%s[%zu]", path, i), &v);
+		enum err rc = take_json(in, &item, json_object_array_get_idx(json, i),
+					arena_fmt(in->a, "%s[%zu]", path, i), &v);
 
 		if (rc)
 			return rc;
@@ -556,67 +573,70 @@ static enum err take_list(struct req *rq, const struct field *f, struct json_obj
 	if (is_array) {
 		buf_char(&b, '}');
 		out->text = buf_str(&b);
+		out->is_off = !n;
 	}
 	return ERR_OK;
 }
 
-static enum err take_json(struct req *rq, const struct field *f, struct json_object *json, const char *path,
-			  struct value *out)
+static enum err take_json(const struct input *in, const struct field *f, struct json_object *json,
+			  const char *path, struct value *out)
 {
 	enum json_type type = json_object_get_type(json);
 	enum err rc;
 	bool ok = false;
 
-	*out = (struct value){ .field = f, .given = true };
+	*out = (struct value){ .name = f->name, .given = true };
 	if (!json && f->flags & F_NULL) {
 		out->is_null = true;
 		return ERR_OK;
 	}
 	if (!json && f->type != F_JSON)
-		return req_fail_field(rq, ERR_VALIDATION, path, "%s must be %s, not null", path,
-				      expected(&rq->arena, f));
+		return failure_set(in->why, in->a, ERR_VALIDATION, path, "%s must be %s, not null", path,
+				   expected(in->a, f));
 	switch (f->type) {
-	case F_INT: ok = type == json_type_int && take_int(rq, f, json_object_get_int64(json), out); break;
+	case F_INT: ok = type == json_type_int && take_int(in, f, json_object_get_int64(json), out); break;
 	case F_NUMBER:
 		ok = (type == json_type_int || type == json_type_double) &&
-		     take_number(rq, f, json_object_get_double(json), out);
+		     take_number(in, f, json_object_get_double(json), out);
 		break;
-	case F_BOOL: ok = type == json_type_boolean && take_bool(json_object_get_boolean(json), out); break;
+	case F_BOOL:
+		ok = type == json_type_boolean && take_bool(f, json_object_get_boolean(json), out);
+		break;
 	case F_OBJECT:
 		ok = type == json_type_object;
-		rc = ok && f->fields ? check_members(rq, f->fields, json, path, NULL) : ERR_OK;
+		rc = ok && f->fields ? check_members(in, f->fields, json, path, NULL) : ERR_OK;
 		if (rc)
 			return rc;
 		break;
 	case F_LIST:
 		ok = type == json_type_array;
-		rc = ok ? take_list(rq, f, json, path, out) : ERR_OK;
+		rc = ok ? take_list(in, f, json, path, out) : ERR_OK;
 		if (rc)
 			return rc;
 		break;
 	case F_JSON: ok = true; break;
 	default:
-		ok = type == json_type_string && take_text(rq, f, json_object_get_string(json),
+		ok = type == json_type_string && take_text(in, f, json_object_get_string(json),
 							   (size_t)json_object_get_string_len(json), out);
 	}
-	return ok ? ERR_OK : refuse(rq, f, path, out->text);
+	return ok ? ERR_OK : refuse(in, f, path, out->text);
 }
 
 /* What is JSON in SQL too goes there as text, and arrays have theirs; inside of another such value it is part
  * of that text. */
-static void keep_json(struct json_object *json, struct value *v)
+static void keep_json(const struct field *f, struct json_object *json, struct value *v)
 {
-	enum field_type type = v->field->type;
+	enum field_type type = f->type;
 
 	if (v->is_null || (type != F_OBJECT && type != F_LIST && type != F_JSON))
 		return;
 	v->json = json;
-	if (!field_is_array(v->field))
+	if (!field_is_array(f))
 		v->text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN);
 }
 
 /* prefix names the object inside the body ("" for the body itself); out may be NULL. */
-static enum err check_members(struct req *rq, const struct field *table, struct json_object *object,
+static enum err check_members(const struct input *in, const struct field *table, struct json_object *object,
 			      const char *prefix, struct value *out)
 {
 	size_t n = field_count(table);
@@ -625,26 +645,26 @@ static enum err check_members(struct req *rq, const struct field *table, struct 
 	for (size_t i = 0; i < n; i++) {
 		const struct field *f = &table[i];
 		struct value *v = out ? &out[i] : &ignored;
-		const char *path = *prefix ? arena_fmt(&rq->arena, "%s.%s", prefix, f->name) : f->name;
+		const char *path = *prefix ? arena_fmt(in->a, "%s.%s", prefix, f->name) : f->name;
 		struct json_object *member = NULL;
 		enum err rc;
 
 		if (f->flags & F_WHOLE)
 			member = object;
 		if (member || (object && json_object_object_get_ex(object, f->name, &member)))
-			rc = take_json(rq, f, member, path, v);
+			rc = take_json(in, f, member, path, v);
 		else
-			rc = absent(rq, f, path, v);
+			rc = absent(in, f, path, v);
 		if (rc)
 			return rc;
 		if (out && v->given)
-			keep_json(member, v);
+			keep_json(f, member, v);
 	}
 	return ERR_OK;
 }
 
-enum err field_from_json(struct req *rq, const struct field *table, struct json_object *object,
-			 struct value *out)
+enum err field_from_json(struct arena *a, const struct field *table, struct json_object *object,
+			 struct value *out, struct failure *why)
 {
-	return check_members(rq, table, object, "", out);
+	return check_members(&(struct input){ a, why }, table, object, "", out);
 }

@@ -11,10 +11,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "lib/base/err.h"
+#include "lib/base/arena.h"
+#include "lib/base/failure.h"
 #include "lib/base/pattern.h"
+#include "lib/db/value.h"
 
-struct req;
 struct json_object;
 
 enum field_type {
@@ -121,31 +122,17 @@ struct shape {
 	const char *schema;   /* its name in OpenAPI: filled in by route_at() */
 };
 
-/* One field's value in one request.  Strings are the arena's. */
-struct value {
-	const struct field *field;
-	bool given;   /* the client sent it; false also when def filled it in */
-	bool is_null; /* absent without a default, or an explicit null */
-	union {
-		long long i;
-		double d;
-		bool b;
-		struct json_object *json; /* F_OBJECT, F_LIST, F_JSON; borrowed from the body */
-	};
-	const char *text; /* the SQL text form, of an array {"a","b"}; NULL when is_null */
-	const char *sent; /* F_EMAIL: as it was spelled; else NULL */
-};
-
 /* Is it one, in the form with dashes, of either case? */
 bool field_is_uuid(const char *text);
 
 /*
  * Check one value that arrived as text: from the path or the query string.
  *
- * ERR_OK and *out filled; else the failure is recorded in rq, naming the field
+ * ERR_OK and *out filled, its strings are the arena's; else *why names the field
  * and what was expected.
  */
-enum err field_from_text(struct req *rq, const struct field *f, const char *text, struct value *out);
+enum err field_from_text(struct arena *a, const struct field *f, const char *text, struct value *out,
+			 struct failure *why);
 
 /*
  * Check a JSON object's members against a table, in the table's order.
@@ -153,8 +140,8 @@ enum err field_from_text(struct req *rq, const struct field *f, const char *text
  * is an error.  out has one value per field.  object may be NULL: then every
  * field is absent.
  */
-enum err field_from_json(struct req *rq, const struct field *table, struct json_object *object,
-			 struct value *out);
+enum err field_from_json(struct arena *a, const struct field *table, struct json_object *object,
+			 struct value *out, struct failure *why);
 
 /*
  * An element of an F_LIST, described as a field: of each or item, or an F_OBJECT
@@ -172,6 +159,6 @@ const char *field_compile(const struct field *table);
 size_t field_count(const struct field *table);
 
 /* Fill in an absent value: the default, or null.  ERR_VALIDATION when it was required. */
-enum err field_absent(struct req *rq, const struct field *f, struct value *out);
+enum err field_absent(struct arena *a, const struct field *f, struct value *out, struct failure *why);
 
 #endif

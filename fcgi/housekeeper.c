@@ -6,9 +6,9 @@
 #include <time.h>
 
 #include "build/sql/runtime/runtime.h"
-#include "fcgi/db.h"
-#include "fcgi/jwks.h"
 #include "lib/base/clock.h"
+#include "lib/crypto/jwks.h"
+#include "lib/db/db.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 

@@ -1,9 +1,9 @@
 #include "fcgi/idem.h"
 
 #include "build/sql/runtime/runtime.h"
-#include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "lib/crypto/secret.h"
+#include "lib/db/column.h"
 
 enum { KEY_MAX = 255 };
 
@@ -16,32 +16,33 @@ static const char *request_hash(struct req *rq)
 	unsigned char md[SECRET_BYTES];
 	struct buf whole;
 
-	buf_init(&whole, &rq->arena, rq->body_len + 256);
-	buf_text(&whole, rq->path);
+	buf_init(&whole, &rq->tx.arena, rq->asked.body_len + 256);
+	buf_text(&whole, rq->asked.path);
 	buf_char(&whole, '?');
-	buf_text(&whole, rq->query_string);
-	if (rq->workspace)
-		buf_fmt(&whole, "\n%s", rq->workspace); /* the same body in another one is another request */
+	buf_text(&whole, rq->asked.query_string);
+	if (rq->asked.workspace)
+		buf_fmt(&whole, "\n%s",
+			rq->asked.workspace); /* the same body in another one is another request */
 	buf_char(&whole, '\n');
-	buf_add(&whole, rq->body, rq->body_len);
+	buf_add(&whole, rq->asked.body, rq->asked.body_len);
 	secret_sha256(whole.p, whole.n, md);
-	return secret_bytea(&rq->arena, md, sizeof(md));
+	return secret_bytea(&rq->tx.arena, md, sizeof(md));
 }
 
 /* Whose keys they are, within a tenant: row-level security keeps those apart. */
 static const char *principal(struct req *rq)
 {
 	switch (rq->who.kind) {
-	case BEARER: return arena_fmt(&rq->arena, "%s %s", rq->who.issuer, rq->who.subject);
-	case API_KEY: return arena_fmt(&rq->arena, "key %.18s", rq->who.api_key);
-	default: return arena_fmt(&rq->arena, "address %s", rq->ip);
+	case BEARER: return arena_fmt(&rq->tx.arena, "%s %s", rq->who.issuer, rq->who.subject);
+	case API_KEY: return arena_fmt(&rq->tx.arena, "key %.18s", rq->who.api_key);
+	default: return arena_fmt(&rq->tx.arena, "address %s", rq->asked.ip);
 	}
 }
 
 /* The key, where one is looked at. */
 static const char *key_of(struct req *rq)
 {
-	bool stores = rq->method == POST && !(rq->route->flags & (PRIVATE | SIGNED));
+	bool stores = rq->asked.method == POST && !(rq->asked.route->flags & (PRIVATE | SIGNED));
 
 	return stores ? req_header(rq, "Idempotency-Key") : NULL;
 }
@@ -68,12 +69,12 @@ void idem_begin(struct req *rq)
 
 	if (!key)
 		return;
-	values = arena_alloc(&rq->arena, NVALUES * sizeof(*values));
+	values = arena_alloc(&rq->tx.arena, NVALUES * sizeof(*values));
 	values[V_PRINCIPAL] = principal(rq);
-	values[V_ROUTE] = arena_fmt(&rq->arena, "%s v%d", rq->route->id, rq->version);
+	values[V_ROUTE] = arena_fmt(&rq->tx.arena, "%s v%d", rq->asked.route->id, rq->asked.version);
 	values[V_KEY] = key;
 	values[V_BODY_HASH] = request_hash(rq);
-	db_frame(rq, &q_idempotency_begin, values);
+	tx_frame(&rq->tx, &q_idempotency_begin, values);
 }
 
 /* The answer's own headers, one "Name: value" a line. */
@@ -81,44 +82,44 @@ static const char *own_headers(struct req *rq)
 {
 	struct buf b;
 
-	buf_init(&b, &rq->arena, 256);
-	for (int i = 0; i < rq->nheaders; i++)
-		buf_fmt(&b, "%s: %s\n", rq->headers[i].name, rq->headers[i].value);
+	buf_init(&b, &rq->tx.arena, 256);
+	for (int i = 0; i < rq->answer.nheaders; i++)
+		buf_fmt(&b, "%s: %s\n", rq->answer.headers[i].name, rq->answer.headers[i].value);
 	return buf_str(&b);
 }
 
 enum err idem_store(struct req *rq)
 {
-	const char **values = (const char **)rq->frame_values;
+	const char **values = (const char **)rq->tx.frame_values;
 	PGresult *ignored;
 
-	values[V_STATUS] = arena_fmt(&rq->arena, "%d", rq->status);
+	values[V_STATUS] = arena_fmt(&rq->tx.arena, "%d", rq->answer.status);
 	values[V_HEADERS] = own_headers(rq);
-	values[V_BODY] = rq->out.p ? buf_str(&rq->out) : "";
-	return db_call_with(rq, &q_idempotency_store, values, true, &ignored);
+	values[V_BODY] = rq->answer.out.p ? buf_str(&rq->answer.out) : "";
+	return tx_call_with(&rq->tx, &q_idempotency_store, values, true, &ignored);
 }
 
 enum err idem_replay(struct req *rq)
 {
-	const char *const *values = rq->frame_values;
+	const char *const *values = rq->tx.frame_values;
 	const char *line, *body;
 	PGresult *res;
 	enum err rc;
 
-	rq->fail = (struct failure){ 0 };
-	db_frame(rq, NULL, NULL);
-	rc = db_call_with(rq, &q_idempotency_get, values, true, &res);
+	rq->tx.fail = (struct failure){ ERR_OK };
+	tx_frame(&rq->tx, NULL, NULL);
+	rc = tx_call_with(&rq->tx, &q_idempotency_get, values, true, &res);
 	if (rc)
 		return rc;
 	if (PQntuples(res) == 0)
 		return req_fail(rq, ERR_IDEMPOTENCY_RUNNING,
 				"the stored answer has just expired; send the request again");
-	rq->status = (int)db_int(res, 0, "status");
+	rq->answer.status = (int)column_int(res, 0, "status");
 	req_set_header(rq, "Idempotent-Replayed", "true");
-	line = db_text(res, 0, "headers");
+	line = column_text(res, 0, "headers");
 	while (line && *line) {
 		size_t n = strcspn(line, "\n");
-		char *name = arena_dup_n(&rq->arena, line, n), *colon = strstr(name, ": ");
+		char *name = arena_dup_n(&rq->tx.arena, line, n), *colon = strstr(name, ": ");
 
 		if (colon) {
 			*colon = '\0';
@@ -126,8 +127,8 @@ enum err idem_replay(struct req *rq)
 		}
 		line += n + (line[n] == '\n');
 	}
-	body = db_text(res, 0, "body");
-	buf_init(&rq->out, &rq->arena, 1024);
-	buf_text(&rq->out, body ? body : "");
+	body = column_text(res, 0, "body");
+	buf_init(&rq->answer.out, &rq->tx.arena, 1024);
+	buf_text(&rq->answer.out, body ? body : "");
 	return ERR_OK;
 }

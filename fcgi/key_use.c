@@ -1,9 +1,9 @@
 #include "fcgi/key_use.h"
 
 #include "build/sql/tenancy/api_keys.h"
-#include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "lib/base/clock.h"
+#include "lib/db/db.h"
 #include "lib/host/shm.h"
 
 enum {
@@ -52,8 +52,8 @@ void key_use_note(const struct req *rq)
 {
 	const char *hash = rq->who.api_key;
 
-	if (hash && (rq->entered || rq->fail.err == ERR_API_KEY))
-		remember(shm_hash(0, hash), rq->entered);
-	if (hash && rq->entered && key_use_due(shm_hash(0, hash), clock_ns()))
+	if (hash && (rq->tx.entered || rq->tx.fail.err == ERR_API_KEY))
+		remember(shm_hash(0, hash), rq->tx.entered);
+	if (hash && rq->tx.entered && key_use_due(shm_hash(0, hash), clock_ns()))
 		PQclear(db_outside(&q_api_key_used, &hash));
 }

@@ -136,7 +136,7 @@ const char *list_problem(const struct route *r)
 
 void list_bind(struct req *rq)
 {
-	const struct route *r = rq->route;
+	const struct route *r = rq->asked.route;
 	const char *limit, *skip;
 	long long size, page;
 
@@ -146,7 +146,7 @@ void list_bind(struct req *rq)
 	skip = paging(r->list, LIST_SKIP);
 	size = limit ? req_int(rq, limit) : size_of(r).most;
 	if (!limit || strcmp(limit, "limit"))
-		req_set(rq, "limit", arena_fmt(&rq->arena, "%lld", size));
+		req_set(rq, "limit", arena_fmt(&rq->tx.arena, "%lld", size));
 	if (skip && !strcmp(skip, "skip"))
 		return;
 	page = paging(r->list, LIST_PAGE) ? req_int(rq, "page") - 1 : 0;
@@ -154,5 +154,5 @@ void list_bind(struct req *rq)
 		req_set(rq, "skip", req_text(rq, skip));
 	else
 		req_set(rq, "skip",
-			arena_fmt(&rq->arena, "%lld", page > INT64_MAX / size ? INT64_MAX : page * size));
+			arena_fmt(&rq->tx.arena, "%lld", page > INT64_MAX / size ? INT64_MAX : page * size));
 }

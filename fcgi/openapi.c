@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fcgi/db.h"
 #include "fcgi/outputs.h"
 #include "fcgi/req.h"
 #include "fcgi/schema.h"

@@ -3,8 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "fcgi/rows.h"
 #include "lib/base/jx.h"
+#include "lib/db/rows.h"
 
 /* CSV */
 

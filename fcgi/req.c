@@ -4,21 +4,12 @@
 #include <ctype.h>
 #include <stdio.h>
 
-__attribute__((format(printf, 4, 0))) static enum err fail(struct req *rq, enum err e, const char *field,
-							   const char *fmt, va_list ap)
-{
-	rq->fail = (struct failure){ .err = e, .field = field };
-	if (fmt)
-		rq->fail.message = arena_vfmt(&rq->arena, fmt, ap);
-	return e;
-}
-
 enum err req_fail(struct req *rq, enum err e, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	fail(rq, e, NULL, fmt, ap);
+	failure_vset(&rq->tx.fail, &rq->tx.arena, e, NULL, fmt, ap);
 	va_end(ap);
 	return e;
 }
@@ -28,7 +19,7 @@ enum err req_fail_field(struct req *rq, enum err e, const char *field, const cha
 	va_list ap;
 
 	va_start(ap, fmt);
-	fail(rq, e, field, fmt, ap);
+	failure_vset(&rq->tx.fail, &rq->tx.arena, e, field, fmt, ap);
 	va_end(ap);
 	return e;
 }
@@ -38,9 +29,9 @@ enum err req_refuse(struct req *rq, enum err e, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	fail(rq, e, NULL, fmt, ap);
+	failure_vset(&rq->tx.fail, &rq->tx.arena, e, NULL, fmt, ap);
 	va_end(ap);
-	rq->fail.is_kept = true;
+	rq->tx.fail.is_kept = true;
 	return e;
 }
 
@@ -49,28 +40,28 @@ enum err req_refuse_field(struct req *rq, enum err e, const char *field, const c
 	va_list ap;
 
 	va_start(ap, fmt);
-	fail(rq, e, field, fmt, ap);
+	failure_vset(&rq->tx.fail, &rq->tx.arena, e, field, fmt, ap);
 	va_end(ap);
-	rq->fail.is_kept = true;
+	rq->tx.fail.is_kept = true;
 	return e;
 }
 
 enum err req_too_many(struct req *rq, long long seconds)
 {
-	req_set_header(rq, "Retry-After", arena_fmt(&rq->arena, "%lld", seconds));
 	req_fail(rq, ERR_RATE_LIMIT, "too many requests: try again in %lld s", seconds);
-	rq->fail.details = arena_fmt(&rq->arena, "\"retry_after\":%lld", seconds);
-	rq->limit_left = 0;
-	rq->limit_reset_s = (long)seconds;
+	rq->tx.fail.retry_after = seconds;
+	rq->tx.fail.details = arena_fmt(&rq->tx.arena, "\"retry_after\":%lld", seconds);
+	rq->limits.left = 0;
+	rq->limits.reset_s = (long)seconds;
 	return ERR_RATE_LIMIT;
 }
 
 enum err req_retry_after(struct req *rq, long long seconds)
 {
 	req_too_many(rq, seconds);
-	rq->fail.is_kept = true;
-	if (!rq->route || rq->route->budget != &budget_counted)
-		rq->limit_name = "attempts";
+	rq->tx.fail.is_kept = true;
+	if (!rq->asked.route || rq->asked.route->budget != &budget_counted)
+		rq->limits.name = "attempts";
 	return ERR_RATE_LIMIT;
 }
 
@@ -79,26 +70,25 @@ enum err req_fail_inside(struct req *rq, enum err e, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	fail(rq, e, NULL, fmt, ap);
+	failure_vhide(&rq->tx.fail, &rq->tx.arena, e, fmt, ap);
 	va_end(ap);
-	rq->fail.reason = rq->fail.message;
-	rq->fail.message = NULL;
 	return e;
 }
 
 bool req_writes(const struct req *rq)
 {
-	return (rq->method != GET && rq->method != HEAD) || (rq->route && rq->route->flags & WRITES);
+	return (rq->asked.method != GET && rq->asked.method != HEAD) ||
+	       (rq->asked.route && rq->asked.route->flags & WRITES);
 }
 
 /* The path's values come first; see read_input(). */
 const char *req_path_text(const struct req *rq, const char *name)
 {
-	size_t n = (size_t)route_params(rq->route);
+	size_t n = (size_t)route_params(rq->asked.route);
 
-	for (size_t i = 0; i < n && i < rq->nvalues; i++)
-		if (!strcmp(rq->values[i].field->name, name))
-			return rq->values[i].text;
+	for (size_t i = 0; i < n && i < rq->tx.nvalues; i++)
+		if (!strcmp(rq->tx.values[i].name, name))
+			return rq->tx.values[i].text;
 	return NULL;
 }
 
@@ -106,7 +96,7 @@ const char *req_param(const struct req *rq, const char *name)
 {
 	size_t n = strlen(name);
 
-	for (char **p = rq->params; p && *p; p++)
+	for (char **p = rq->asked.params; p && *p; p++)
 		if (!strncmp(*p, name, n) && (*p)[n] == '=')
 			return *p + n + 1;
 	return NULL;
@@ -130,54 +120,35 @@ const char *req_header(const struct req *rq, const char *name)
 
 void req_set_header(struct req *rq, const char *name, const char *value)
 {
-	assert(rq->nheaders < (int)(sizeof(rq->headers) / sizeof(*rq->headers)));
-	rq->headers[rq->nheaders++] = (struct header){ name, value };
+	assert(rq->answer.nheaders < (int)(sizeof(rq->answer.headers) / sizeof(*rq->answer.headers)));
+	rq->answer.headers[rq->answer.nheaders++] = (struct header){ name, value };
 }
 
-/* Newest first, so that what a handler computed hides the field of the same name. */
 const struct value *req_value(const struct req *rq, const char *name)
 {
-	for (size_t i = rq->nvalues; i-- > 0;)
-		if (!strcmp(rq->values[i].field->name, name))
-			return &rq->values[i];
-	return NULL;
+	return tx_value(&rq->tx, name);
 }
 
 const char *req_text(const struct req *rq, const char *name)
 {
-	const struct value *v = req_value(rq, name);
-
-	return v && !v->is_null ? v->text : NULL;
+	return tx_text(&rq->tx, name);
 }
 
 long long req_int(const struct req *rq, const char *name)
 {
-	const struct value *v = req_value(rq, name);
+	const struct value *v = tx_value(&rq->tx, name);
 
 	return v && !v->is_null ? v->i : 0;
 }
 
 bool req_given(const struct req *rq, const char *name)
 {
-	const struct value *v = req_value(rq, name);
+	const struct value *v = tx_value(&rq->tx, name);
 
 	return v && v->given;
 }
 
 void req_set(struct req *rq, const char *name, const char *text)
 {
-	struct field *f = arena_alloc(&rq->arena, sizeof(*f));
-
-	if (rq->nvalues == rq->values_cap) {
-		struct value *larger;
-
-		rq->values_cap = rq->values_cap ? rq->values_cap * 2 : 16;
-		larger = arena_alloc(&rq->arena, rq->values_cap * sizeof(*larger));
-		if (rq->nvalues)
-			memcpy(larger, rq->values, rq->nvalues * sizeof(*larger));
-		rq->values = larger;
-	}
-	*f = (struct field){ .name = name, .type = F_TEXT };
-	rq->values[rq->nvalues++] =
-		(struct value){ .field = f, .given = true, .is_null = !text, .text = text };
+	tx_set(&rq->tx, name, text);
 }

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/db.h"
 #include "lib/base/arena.h"
 #include "lib/base/map.h"
 

@@ -24,9 +24,10 @@
 #include "fcgi/list.h"
 #include "fcgi/method.h"
 #include "fcgi/outputs.h"
-#include "fcgi/query.h"
 #include "fcgi/surface.h"
 #include "lib/base/err.h"
+#include "lib/db/query.h"
+#include "lib/db/refusal.h"
 
 struct req;
 
@@ -63,27 +64,6 @@ struct permission {
 	const struct permission *own; /* to do the same with what is the caller's own; or NULL */
 };
 
-/*
- * A list inside of what a row's query shows, by a separate query that is asked
- * in the same round trip.  Where the row shows many, the query's column _of says
- * whose each is, by the id of that one, and all of one stand together.  Behind an
- * insert, @made is the id that made() was told.
- */
-struct child {
-	const char *member;      /* the list's name; NULL ends the table */
-	const struct query *sql; /* :rows */
-};
-
-enum { MAX_CHILDREN = 8 };
-
-/* What a violated constraint means to the client. */
-struct constraint {
-	const char *name; /* in PostgreSQL */
-	enum err err;
-	const char *field;   /* details.field */
-	const char *message; /* NULL: the error's own */
-};
-
 struct route {
 	enum method method;
 	const char *path; /* "/api/v1/app/projects/{project_id}"; a {name} ending in "id" is a UUID */
@@ -114,7 +94,7 @@ struct route {
 	unsigned outputs; /* beside JSON, what the rows can be sent as (outputs.h): all of them, or as many as
 			     a limit that was sent says.  Without .children */
 	bool redirect;    /* a 302 to where the text _location of its query's row says, or its handler
-			     (req_redirect); where that is null, the rest of the row is the answer, as out,
+			     (answer_redirect); where that is null, the rest of the row is the answer, as out,
 			     and without .out there is no such thing: 404 */
 	unsigned flags;
 	int status;      /* of success; 0: 302 with .redirect, 201 for POST, 204 without out, else 200 */

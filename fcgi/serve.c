@@ -12,7 +12,7 @@
 #include "fcgi/accept.h"
 #include "fcgi/answer.h"
 #include "fcgi/auth.h"
-#include "fcgi/db.h"
+#include "fcgi/bind.h"
 #include "fcgi/idem.h"
 #include "fcgi/key_use.h"
 #include "fcgi/metrics.h"
@@ -23,6 +23,8 @@
 #include "lib/base/json.h"
 #include "lib/base/nearest.h"
 #include "lib/base/qs.h"
+#include "lib/db/column.h"
+#include "lib/db/tx.h"
 #include "lib/host/address.h"
 #include "lib/host/config.h"
 #include "lib/host/limit.h"
@@ -68,7 +70,7 @@ static bool is_hex(const char *p, size_t n)
 
 static const char *copy(struct req *rq, const char *text)
 {
-	return arena_dup(&rq->arena, text ? text : "");
+	return arena_dup(&rq->tx.arena, text ? text : "");
 }
 
 /* The client's X-Request-ID when it is sane, else a fresh UUID: nginx's 128 random bits, or ours. */
@@ -87,7 +89,7 @@ static const char *request_id(struct req *rq)
 		hex(digits, 32, "0123456789abcdef");
 	digits[12] = '4';                    /* RFC 9562: version 4, */
 	digits[16] = "89ab"[digits[16] & 3]; /* variant 10 */
-	out = p = arena_alloc(&rq->arena, 37);
+	out = p = arena_alloc(&rq->tx.arena, 37);
 	for (int i = 0; i < 32; i++) {
 		if (i == 8 || i == 12 || i == 16 || i == 20)
 			*p++ = '-';
@@ -104,10 +106,10 @@ static void trace(struct req *rq)
 	if (parent && strlen(parent) >= 55 && parent[2] == '-' && parent[35] == '-' && parent[52] == '-' &&
 	    is_hex(parent, 2) && is_hex(parent + 3, 32) && is_hex(parent + 36, 16) &&
 	    strncmp(parent, "ff", 2) && strspn(parent + 3, "0") < 32)
-		memcpy(rq->log.trace_id, parent + 3, 32);
+		memcpy(rq->tx.log.trace_id, parent + 3, 32);
 	else
-		hex(rq->log.trace_id, 32, "0123456789abcdef");
-	hex(rq->log.span_id, 16, "0123456789abcdef");
+		hex(rq->tx.log.trace_id, 32, "0123456789abcdef");
+	hex(rq->tx.log.span_id, 16, "0123456789abcdef");
 }
 
 static void split_uri(struct req *rq)
@@ -117,8 +119,8 @@ static void split_uri(struct req *rq)
 	if (!uri)
 		uri = "/";
 	question = strchr(uri, '?');
-	rq->path = question ? arena_dup_n(&rq->arena, uri, (size_t)(question - uri)) : uri;
-	rq->query_string = question ? question + 1 : "";
+	rq->asked.path = question ? arena_dup_n(&rq->tx.arena, uri, (size_t)(question - uri)) : uri;
+	rq->asked.query_string = question ? question + 1 : "";
 }
 
 /* Routing */
@@ -135,9 +137,9 @@ static const char *allow(struct req *rq)
 {
 	struct buf b;
 
-	buf_init(&b, &rq->arena, 64);
+	buf_init(&b, &rq->tx.arena, 64);
 	for (int m = 0; m < METHOD_COUNT; m++)
-		if (m == OPTIONS || rq->match.allowed & 1u << m)
+		if (m == OPTIONS || rq->asked.match.allowed & 1u << m)
 			buf_fmt(&b, "%s%s", b.n ? ", " : "", method_name((enum method)m));
 	return buf_str(&b);
 }
@@ -147,12 +149,12 @@ static enum err choose_version(struct req *rq)
 {
 	const char *header = req_header(rq, "Accept-Version");
 	const char *name = "Accept-Version";
-	int newest = surface_of(rq->route->id)->versions;
+	int newest = surface_of(rq->asked.route->id)->versions;
 
-	rq->version = rq->match.version;
-	if (rq->version)
+	rq->asked.version = rq->asked.match.version;
+	if (rq->asked.version)
 		return ERR_OK;
-	rq->version = 1;
+	rq->asked.version = 1;
 	if (!header) {
 		header = req_header(rq, "X-API-Version");
 		name = "X-API-Version";
@@ -160,10 +162,10 @@ static enum err choose_version(struct req *rq)
 	req_set_header(rq, "Vary", "Accept-Version, X-API-Version");
 	if (!header)
 		return ERR_OK;
-	rq->version = version_number(header);
-	if (rq->version >= 1 && rq->version <= newest)
+	rq->asked.version = version_number(header);
+	if (rq->asked.version >= 1 && rq->asked.version <= newest)
 		return ERR_OK;
-	rq->version = 1;
+	rq->asked.version = 1;
 	return req_fail_field(rq, ERR_BAD_REQUEST, name, "%s must be v1 to v%d", name, newest);
 }
 
@@ -171,10 +173,10 @@ static enum err find_route(struct req *rq)
 {
 	enum err rc;
 
-	rq->method = method_find(rq->method_name);
-	rc = router_find(rq->method, rq->path, &rq->match);
+	rq->asked.method = method_find(rq->asked.method_name);
+	rc = router_find(rq->asked.method, rq->asked.path, &rq->asked.match);
 	/* For answers that no route decides, the version that the path speaks of. */
-	rq->version = strncmp(rq->path, "/api/v2/", 8) ? 1 : 2;
+	rq->asked.version = strncmp(rq->asked.path, "/api/v2/", 8) ? 1 : 2;
 	if (rc == ERR_METHOD_NOT_ALLOWED) {
 		req_set_header(rq, "Allow", allow(rq));
 		return req_fail(rq, rc, NULL);
@@ -182,12 +184,14 @@ static enum err find_route(struct req *rq)
 	/* An authorizer of realtime (realtime/authorizer.c) lets in where no other pool does, and nowhere
 	 * else.
 	 */
-	if (!rc && !(rq->match.route->flags & REALTIME) != !req_param(rq, "REALTIME"))
+	if (!rc && !(rq->asked.match.route->flags & REALTIME) != !req_param(rq, "REALTIME"))
 		rc = ERR_NOT_FOUND;
 	if (rc)
 		return req_fail(rq, rc, "there is no such path");
-	rq->route = rq->match.route;
-	rq->constraints = rq->route->constraints;
+	rq->asked.route = rq->asked.match.route;
+	rq->tx.constraints = rq->asked.route->constraints;
+	rq->tx.writes = req_writes(rq);
+	rq->tx.is_light = !(rq->asked.route->flags & HASHES);
 	return choose_version(rq);
 }
 
@@ -217,7 +221,8 @@ static bool announces_key(const struct req *rq)
 
 	if (names_header(headers, "X-API-Key"))
 		return true;
-	return method && !router_find(method_find(method), rq->path, &m) && caller_takes_key(m.route->caller);
+	return method && !router_find(method_find(method), rq->asked.path, &m) &&
+	       caller_takes_key(m.route->caller);
 }
 
 /* A preflight (Fetch standard), or OPTIONS for its own sake. */
@@ -225,11 +230,11 @@ static void answer_options(struct req *rq)
 {
 	const char *methods = allow(rq);
 
-	rq->fail = (struct failure){ 0 };
-	rq->status = 204;
-	rq->nheaders = 0;
+	rq->tx.fail = (struct failure){ ERR_OK };
+	rq->answer.status = 204;
+	rq->answer.nheaders = 0;
 	req_set_header(rq, "Allow", methods);
-	rq->any_origin = announces_key(rq);
+	rq->answer.any_origin = announces_key(rq);
 	if (answer_origin(rq)) {
 		req_set_header(rq, "Access-Control-Allow-Methods", methods);
 		req_set_header(rq, "Access-Control-Allow-Headers",
@@ -250,7 +255,7 @@ static long seconds(int64_t ns)
 
 static enum err take_from_limit(struct req *rq)
 {
-	const struct budget *budget = rq->route ? route_budget(rq->route) : &budget_default;
+	const struct budget *budget = rq->asked.route ? route_budget(rq->asked.route) : &budget_default;
 	struct limit_state s;
 	bool allowed;
 
@@ -260,9 +265,9 @@ static enum err take_from_limit(struct req *rq)
 		return ERR_OK;
 	allowed = limit_take(limits(), LIMITS, rq->who.key + budget->number * 0x9e3779b97f4a7c15u,
 			     *budget->per_minute, clock_ns(), &s);
-	rq->limit = s.limit;
-	rq->limit_left = s.left;
-	rq->limit_reset_s = seconds(s.reset_ns);
+	rq->limits.limit = s.limit;
+	rq->limits.left = s.left;
+	rq->limits.reset_s = seconds(s.reset_ns);
 	if (allowed)
 		return ERR_OK;
 	return req_too_many(rq, seconds(s.retry_ns));
@@ -290,31 +295,31 @@ static bool reads_secret(const struct req *rq)
 {
 	const char *key = req_header(rq, "X-API-Key");
 
-	return rq->route && rq->route->caller->key != KEY_UNREAD &&
-	       ((key && !strncmp(key, "sk_", 3)) || rq->route->caller->key_is_bearer);
+	return rq->asked.route && rq->asked.route->caller->key != KEY_UNREAD &&
+	       ((key && !strncmp(key, "sk_", 3)) || rq->asked.route->caller->key_is_bearer);
 }
 
 static enum err take_from_narrow_limit(struct req *rq)
 {
 	struct limit_state s;
 
-	if (!cfg.rate_limit_address || rq->method == OPTIONS || !shows_secret(rq) ||
-	    (reads_secret(rq) && !limit_is_over(limits(), LIMITS, shm_hash_address(KEY_WRONG, rq->ip),
+	if (!cfg.rate_limit_address || rq->asked.method == OPTIONS || !shows_secret(rq) ||
+	    (reads_secret(rq) && !limit_is_over(limits(), LIMITS, shm_hash_address(KEY_WRONG, rq->asked.ip),
 						MAX_WRONG_KEYS, clock_ns())))
 		return ERR_OK;
-	if (limit_take_in(limits(), LIMITS, shm_hash_address(KEY_NARROW, rq->ip), 2 * cfg.rate_limit_address,
-			  2000, clock_ns(), &s))
+	if (limit_take_in(limits(), LIMITS, shm_hash_address(KEY_NARROW, rq->asked.ip),
+			  2 * cfg.rate_limit_address, 2000, clock_ns(), &s))
 		return ERR_OK;
-	rq->limit = s.limit;
-	rq->limit_window_s = 2;
-	rq->limit_name = "address";
+	rq->limits.limit = s.limit;
+	rq->limits.window_s = 2;
+	rq->limits.name = "address";
 	return req_too_many(rq, seconds(s.retry_ns));
 }
 
 static void count_wrong_key(struct req *rq)
 {
-	if (rq->fail.err == ERR_API_KEY && shows_secret(rq))
-		limit_count(limits(), LIMITS, shm_hash_address(KEY_WRONG, rq->ip), MAX_WRONG_KEYS,
+	if (rq->tx.fail.err == ERR_API_KEY && shows_secret(rq))
+		limit_count(limits(), LIMITS, shm_hash_address(KEY_WRONG, rq->asked.ip), MAX_WRONG_KEYS,
 			    clock_ns());
 }
 
@@ -325,12 +330,12 @@ static void count_wrong_key(struct req *rq)
  */
 static enum err check_queued(struct req *rq)
 {
-	const char *sent = rq->route->flags & HASHES ? req_param(rq, "REQUEST_MSEC") : NULL;
+	const char *sent = rq->asked.route->flags & HASHES ? req_param(rq, "REQUEST_MSEC") : NULL;
 
 	if (!sent || (double)clock_unix_us() / 1e6 - strtod(sent, NULL) < MAX_QUEUED_MS / 1e3)
 		return ERR_OK;
-	req_set_header(rq, "Retry-After", "5");
-	return req_fail(rq, ERR_UNAVAILABLE, "too many sign-ins at once; try again in 5 seconds");
+	return failure_retry(&rq->tx.fail, &rq->tx.arena, ERR_UNAVAILABLE, 5,
+			     "too many sign-ins at once; try again in 5 seconds");
 }
 
 /*
@@ -355,15 +360,14 @@ static int rank(enum err e)
 
 enum err serve_begin(struct req *rq)
 {
-	struct failure refused;
 	enum err rc, limited;
 
-	rq->log.doing = "routing";
-	rq->start_ns = clock_ns();
+	rq->tx.log.doing = "routing";
+	rq->asked.start_ns = clock_ns();
 	/* Copied, since the log is written when the answer is sent and the environment gone. */
-	rq->ip = copy(rq, req_param(rq, "REMOTE_ADDR"));
-	rq->method_name = copy(rq, req_param(rq, "REQUEST_METHOD"));
-	rq->log.request_id = request_id(rq);
+	rq->asked.ip = copy(rq, req_param(rq, "REMOTE_ADDR"));
+	rq->asked.method_name = copy(rq, req_param(rq, "REQUEST_METHOD"));
+	rq->tx.log.request_id = request_id(rq);
 	trace(rq);
 	split_uri(rq);
 	rc = find_route(rq);
@@ -374,28 +378,24 @@ enum err serve_begin(struct req *rq)
 	 * Credentials before the limit, since they say whose it is; but what they lack is
 	 * told after it: an unknown caller has the address's, which keeps guessers away.
 	 */
-	rq->log.doing = "checking the credentials";
+	rq->tx.log.doing = "checking the credentials";
 	if (!rc || rc == ERR_METHOD_NOT_ALLOWED || rc == ERR_NOT_FOUND) {
 		enum err credentials = auth_check(rq);
 
 		rc = rc ? rc : credentials;
 	}
 	rc = rc ? rc : check_queued(rq);
-	refused = rq->fail;
-	rq->log.doing = "counting the request";
-	limited = rq->method == OPTIONS ? ERR_OK : take_from_limit(rq);
-	if (limited)
-		return limited;
-	rq->fail = refused;
-	return rc;
+	rq->tx.log.doing = "counting the request";
+	limited = rq->asked.method == OPTIONS ? ERR_OK : take_from_limit(rq);
+	return limited ? limited : rc;
 }
 
 size_t serve_max_body(const struct req *rq)
 {
-	size_t surface = rq->route ? surface_of(rq->route->id)->max_body : 0;
+	size_t surface = rq->asked.route ? surface_of(rq->asked.route->id)->max_body : 0;
 
-	if (rq->route && rq->route->max_body)
-		return rq->route->max_body;
+	if (rq->asked.route && rq->asked.route->max_body)
+		return rq->asked.route->max_body;
 	return surface ? surface : MAX_BODY;
 }
 
@@ -403,31 +403,29 @@ size_t serve_max_body(const struct req *rq)
 
 /* All that can be read is there afterwards, whatever is wrong with the rest: the door asks about an
  * organization. */
-static enum err read_path(struct req *rq, struct value *values)
+static struct failure read_path(struct req *rq, struct value *values)
 {
-	int n = route_params(rq->route);
-	struct failure first = { 0 };
+	const struct match *m = &rq->asked.match;
+	struct failure first = { ERR_OK };
+	int n = route_params(rq->asked.route);
 
 	for (int i = 0; i < n; i++) {
-		struct field *f = arena_alloc(&rq->arena, sizeof(*f));
+		struct field f = route_param(rq->asked.route, i);
+		struct failure why = { ERR_OK };
 		const char *problem = NULL;
-		char *text;
+		char *text = pct_decode(&rq->tx.arena, m->params[i], m->params_len[i], false, &problem);
 
-		*f = route_param(rq->route, i);
-		text = pct_decode(&rq->arena, rq->match.params[i], rq->match.params_len[i], false, &problem);
+		if (!problem && !field_from_text(&rq->tx.arena, &f, text, &values[i], &why))
+			continue;
+		values[i] = (struct value){ .name = f.name, .is_null = true };
+		if (first.err)
+			continue;
 		/* What cannot be an id is the id of nothing; but where ids are numbers a word is a mistake.
 		 */
-		if ((problem || field_from_text(rq, f, text, &values[i])) && (problem || f->type != F_INT))
-			req_not_found(rq, problem ? NULL : text);
-		if (rq->fail.err) {
-			values[i] = (struct value){ .field = f, .is_null = true };
-			first = first.err ? first : rq->fail;
-			rq->fail = (struct failure){ 0 };
-		}
+		first = problem || f.type != F_INT ? answer_absence(rq, problem ? NULL : text) : why;
 	}
-	rq->nvalues = (size_t)n;
-	rq->fail = first;
-	return first.err;
+	rq->tx.nvalues = (size_t)n;
+	return first;
 }
 
 /* A filter that is misspelt would be no filter: the whole list would pass for what was asked for. */
@@ -436,9 +434,9 @@ static enum err check_names(struct req *rq, const struct field *table, const str
 	size_t known = field_count(table);
 	const char **names, *meant;
 
-	if (!n || !route_is_strict(rq->route))
+	if (!n || !route_is_strict(rq->asked.route))
 		return ERR_OK;
-	names = arena_alloc(&rq->arena, (known + 1) * sizeof(*names));
+	names = arena_alloc(&rq->tx.arena, (known + 1) * sizeof(*names));
 	for (size_t i = 0; i < known; i++)
 		names[i] = table[i].name;
 	for (int k = 0; k < n; k++) {
@@ -458,9 +456,10 @@ static enum err check_names(struct req *rq, const struct field *table, const str
 
 static enum err read_query(struct req *rq, const struct field *table, struct value *values)
 {
+	struct arena *a = &rq->tx.arena;
 	struct qs_pair *pairs = NULL;
 	const char *problem = NULL;
-	int n = qs_parse(&rq->arena, rq->query_string, &pairs, &problem);
+	int n = qs_parse(a, rq->asked.query_string, &pairs, &problem);
 	enum err named;
 
 	if (n < 0 && table)
@@ -480,8 +479,8 @@ static enum err read_query(struct req *rq, const struct field *table, struct val
 						      "%s may be given once only", table[i].name);
 			given = pairs[k].value;
 		}
-		rc = given ? field_from_text(rq, &table[i], given, &values[i])
-			   : field_absent(rq, &table[i], &values[i]);
+		rc = given ? field_from_text(a, &table[i], given, &values[i], &rq->tx.fail)
+			   : field_absent(a, &table[i], &values[i], &rq->tx.fail);
 		if (rc)
 			return rc;
 	}
@@ -503,18 +502,18 @@ static enum err read_body(struct req *rq, const struct field *table, struct valu
 
 	if (!table)
 		return ERR_OK;
-	if (rq->body_len) {
+	if (rq->asked.body_len) {
 		if (!is_json(req_header(rq, "Content-Type"))) {
 			req_set_header(rq, "Accept", "application/json");
 			return req_fail(rq, ERR_UNSUPPORTED_MEDIA_TYPE, NULL);
 		}
-		rc = json_read(&rq->arena, rq->body, rq->body_len, &rq->json, &problem);
+		rc = json_read(&rq->tx.arena, rq->asked.body, rq->asked.body_len, &rq->asked.json, &problem);
 		if (rc)
 			return req_fail(rq, rc, "%s", problem);
-		if (!json_object_is_type(rq->json, json_type_object))
+		if (!json_object_is_type(rq->asked.json, json_type_object))
 			return req_fail(rq, ERR_BAD_REQUEST, "the body must be a JSON object");
 	}
-	return field_from_json(rq, table, rq->json, values);
+	return field_from_json(&rq->tx.arena, table, rq->asked.json, values, &rq->tx.fail);
 }
 
 /* For whom a server calls.  Of other callers it proves nothing: any client could claim any address. */
@@ -524,7 +523,7 @@ static enum err read_client_ip(struct req *rq)
 
 	if (!text)
 		return ERR_OK;
-	rq->who.client_ip = address_text(&rq->arena, text);
+	rq->who.client_ip = address_text(&rq->tx.arena, text);
 	return rq->who.client_ip
 		       ? ERR_OK
 		       : req_fail_field(rq, ERR_BAD_REQUEST, "X-Client-IP",
@@ -534,51 +533,65 @@ static enum err read_client_ip(struct req *rq)
 /* Query string, body and headers. */
 static enum err read_form(struct req *rq, size_t nparams, size_t nquery)
 {
-	const struct route *r = rq->route;
+	const struct route *r = rq->asked.route;
 	const char *type = r->content_type ? r->content_type : "application/json";
 	enum err rc = read_client_ip(rq);
 
 	if (rc)
 		return rc;
-	rq->output = accept_choose(req_header(rq, "Accept"), r->outputs);
-	if (!rq->output && !accept_allows(req_header(rq, "Accept"), type))
+	rq->answer.output = accept_choose(req_header(rq, "Accept"), r->outputs);
+	if (!rq->answer.output && !accept_allows(req_header(rq, "Accept"), type))
 		return req_fail(rq, ERR_NOT_ACCEPTABLE, "the answer is %s, which Accept excludes", type);
 	if (r->method != GET && !route_has_if_match(r) && req_header(rq, "If-Match"))
 		return req_fail_field(rq, ERR_BAD_REQUEST, "If-Match",
 				      "If-Match cannot be honoured here; leave it out");
 	rc = idem_check(rq);
 	if (!rc)
-		rc = read_query(rq, r->query, rq->values + nparams);
+		rc = read_query(rq, r->query, rq->tx.values + nparams);
 	if (!rc && !(r->flags & RAW))
-		rc = read_body(rq, r->body, rq->values + nparams + nquery);
+		rc = read_body(rq, r->body, rq->tx.values + nparams + nquery);
 	return rc;
+}
+
+/* What queries call @session, @origin and @public_url: the request's own, whatever its fields are called. */
+static void set_own(struct req *rq)
+{
+	const char *origin = req_header(rq, "Origin");
+
+	req_set(rq, "@session", rq->who.session);
+	req_set(rq, "@origin", origin ? arena_lower(&rq->tx.arena, origin) : NULL);
+	req_set(rq, "@public_url", cfg.public_url);
+	req_set(rq, "if_match", rq->asked.method == GET ? NULL : answer_if_match(rq));
+	/* Rows for a file are all there are, where the client did not say how many. */
+	if (rq->answer.output && !req_given(rq, "limit"))
+		req_set(rq, "limit", NULL);
 }
 
 static enum err read_input(struct req *rq)
 {
-	const struct route *r = rq->route;
+	const struct route *r = rq->asked.route;
 	size_t nparams = (size_t)route_params(r), nquery = field_count(r->query),
 	       nbody = r->flags & RAW ? 0 : field_count(r->body);
-	struct failure unknown;
-	enum err rc, path;
+	struct failure path;
+	enum err rc;
 
-	rq->log.doing = "checking the input";
-	rq->values_cap = nparams + nquery + nbody + 8;
-	rq->values = arena_alloc(&rq->arena, rq->values_cap * sizeof(*rq->values));
-	path = read_path(rq, rq->values);
-	unknown = rq->fail;
-	rq->fail = (struct failure){ 0 };
+	rq->tx.log.doing = "checking the input";
+	rq->tx.values_cap = nparams + nquery + nbody + 12;
+	rq->tx.values = arena_alloc(&rq->tx.arena, rq->tx.values_cap * sizeof(*rq->tx.values));
+	path = read_path(rq, rq->tx.values);
 	rc = auth_check_use(rq);
 	if (!rc)
 		rc = read_form(rq, nparams, nquery);
 	auth_door(rq);
-	if (rc && (!path || rank(rc) <= rank(path)))
+	if (rc && (!path.err || rank(rc) <= rank(path.err)))
 		return rc;
-	rq->fail = unknown;
-	if (path)
-		return path;
-	rq->nvalues += nquery + nbody;
+	rq->tx.fail = path;
+	if (path.err)
+		return path.err;
+	rq->tx.nvalues += nquery + nbody;
+	rq->tx.derive = bind_derive;
 	list_bind(rq);
+	set_own(rq);
 	return ERR_OK;
 }
 
@@ -587,120 +600,125 @@ static enum err read_input(struct req *rq)
 /*
  * Before a handler can wait for another server.  Whose an API key is only the door
  * knows, so that is asked in a separate transaction; where no credentials are
- * read the tenant is the handler's to find out, and db.c takes the share then.
+ * read the tenant is the handler's to find out, and the share its to take.
  */
 static enum err take_share(struct req *rq)
 {
 	PGresult *res;
 	enum err rc;
 
-	if (!(rq->route->flags & SLOW))
-		return ERR_OK;
-	rq->shares_late = rq->route->caller->key == KEY_UNREAD;
-	if (rq->shares_late)
+	if (!(rq->asked.route->flags & SLOW) || rq->asked.route->caller->key == KEY_UNREAD)
 		return ERR_OK;
 	if (!rq->who.tenant_id) {
-		rc = db_call(rq, &q_share_tenant, true, &res);
+		rc = tx_call(&rq->tx, &q_share_tenant, true, &res);
 		if (rc)
 			return rc;
-		rq->who.tenant_id = arena_dup(&rq->arena, db_text(res, 0, "tenant"));
+		rq->who.tenant_id = arena_dup(&rq->tx.arena, column_text(res, 0, "tenant"));
 	}
 	return share_take(rq);
 }
 
+/* The door does not know the foreign token's subject yet. */
+static bool is_new_user(const struct failure *f)
+{
+	return failure_is(f, "AS001");
+}
+
 /*
  * The door has not been asked yet whether the caller may come in, and rc says what comes
- * of the request.  A caller who may not is not told that, unless it comes first.
+ * of the request.  A caller who may not is not told that, unless it comes first.  A
+ * new user is made first, where the request is one that would have been answered.
  */
-static enum err ask_who_calls(struct req *rq, enum err rc)
+static enum err ask_who_calls(struct req *rq, enum err rc, bool is_well_formed)
 {
-	struct failure found = rq->fail;
-	enum err entered;
+	struct failure who;
 
-	if (rq->asked || !rq->door || rq->route->caller->key == KEY_UNREAD)
+	if (rq->tx.asked || !rq->tx.door || rq->asked.route->caller->key == KEY_UNREAD)
 		return rc;
-	entered = db_enter(rq);
-	if (entered && !(rc && rq->is_new_user) &&
-	    (!rc || err_info(entered)->status >= 500 || rank(entered) < rank(rc)))
-		return entered;
-	rq->fail = found;
-	return rc;
+	who = tx_knock(&rq->tx);
+	if (!who.err)
+		return rc;
+	if (rc && (is_new_user(&who) ? !is_well_formed
+				     : err_info(who.err)->status < 500 && rank(who.err) >= rank(rc)))
+		return rc;
+	rq->tx.fail = who;
+	return who.err;
 }
 
 static enum err run_once(struct req *rq)
 {
 	enum err rc;
 
-	rq->log.doing = "running the handler";
-	rc = rq->route->run ? rq->route->run(rq) : req_answer(rq, rq->route->sql);
+	rq->tx.log.doing = "running the handler";
+	rc = rq->asked.route->run ? rq->asked.route->run(rq) : answer_rows(rq, rq->asked.route->sql);
 	/* A handler that asked the database nothing has not asked who calls either. */
-	rc = ask_who_calls(rq, rc);
+	rc = ask_who_calls(rq, rc, true);
 	if (!rc)
 		answer_finish(rq);
-	if (!rc && rq->frame != NULL)
+	if (!rc && rq->tx.frame != NULL)
 		rc = idem_store(rq);
 	if (rc) {
-		db_finish(rq, rq->fail.is_kept);
-		return rq->fail.err;
+		tx_finish(&rq->tx, rq->tx.fail.is_kept);
+		return rq->tx.fail.err;
 	}
-	return db_finish(rq, true);
+	return tx_finish(&rq->tx, true);
 }
 
 static enum err run(struct req *rq)
 {
-	size_t nvalues = rq->nvalues;
-	int nheaders = rq->nheaders;
+	size_t nvalues = rq->tx.nvalues;
+	int nheaders = rq->answer.nheaders;
 	bool provisioned = false;
-	enum err rc;
 
 	for (int reruns = 0;; reruns++) {
-		rc = run_once(rq);
-		assert(rc == rq->fail.err);
-		if (rq->is_replay)
+		enum err rc = run_once(rq);
+
+		assert(rc == rq->tx.fail.err);
+		if (failure_is(&rq->tx.fail, "AS002")) /* idempotency_begin() found a stored answer */
 			return idem_replay(rq);
-		if (rq->is_new_user && !provisioned)
+		if (is_new_user(&rq->tx.fail) && !provisioned) {
 			provisioned = auth_provision(rq);
-		else if (!rc || !rq->may_rerun || rq->is_sent || reruns == MAX_RERUNS)
+			if (!provisioned)
+				return req_fail_inside(rq, ERR_UNAVAILABLE, "the new user could not be made");
+		} else if (!rc || !rq->tx.may_rerun || rq->answer.is_sent || reruns == MAX_RERUNS) {
 			return rc;
-		if (rq->is_new_user && !provisioned)
-			return req_fail_inside(rq, ERR_UNAVAILABLE, "the new user could not be made");
-		rq->fail = (struct failure){ 0 };
-		rq->may_rerun = rq->is_new_user = false;
-		rq->nvalues = nvalues;
-		rq->nheaders = nheaders;
-		rq->updated_us = 0;
+		}
+		rq->tx.fail = (struct failure){ ERR_OK };
+		rq->tx.may_rerun = false;
+		rq->tx.nvalues = nvalues;
+		rq->answer.nheaders = nheaders;
+		rq->answer.updated_us = 0;
 	}
 }
 
 void serve_answer(struct req *rq, enum err rc)
 {
-	if (rq->method == OPTIONS && rq->match.allowed) {
+	if (rq->asked.method == OPTIONS && rq->asked.match.allowed) {
 		answer_options(rq);
 		return;
 	}
 	if (!rc) {
 		rc = read_input(rq);
-		rc = rc ? ask_who_calls(rq, rc) : ERR_OK;
+		rc = rc ? ask_who_calls(rq, rc, false) : ERR_OK;
 	}
-	if (!rc) {
-		req_set(rq, "if_match", rq->method == GET ? NULL : answer_if_match(rq));
+	if (!rc)
 		rc = take_share(rq);
-	}
 	if (!rc) {
 		idem_begin(rq);
 		rc = run(rq);
 	}
 	count_wrong_key(rq);
-	if (rc && !rq->is_sent)
+	if (rc && !rq->answer.is_sent)
 		answer_error(rq);
 	else if (!rc)
-		db_ask_page(rq); /* a handler may have asked the database nothing */
+		tx_ask_beside(&rq->tx); /* a handler may have asked the database nothing */
 }
 
 void serve_end(struct req *rq)
 {
-	metrics_count(rq->route ? rq->match.index : METRICS_NO_ROUTE, rq->status, clock_ns() - rq->start_ns);
-	atomic_fetch_add_explicit(&scoreboard()->db_ns, (uint64_t)rq->db_ns, memory_order_relaxed);
+	metrics_count(rq->asked.route ? rq->asked.match.index : METRICS_NO_ROUTE, rq->answer.status,
+		      clock_ns() - rq->asked.start_ns);
+	atomic_fetch_add_explicit(&scoreboard()->db_ns, (uint64_t)rq->tx.ns, memory_order_relaxed);
 	request_log(rq);
 	key_use_note(rq);
 }

@@ -73,7 +73,7 @@ enum err share_take(struct req *rq)
 	uint64_t tenant, caller;
 	const char *whose;
 
-	if (!pool_children || !rq->route || !(rq->route->flags & SLOW) || shares[OF_TENANT].place)
+	if (!pool_children || !rq->asked.route || !(rq->asked.route->flags & SLOW) || shares[OF_TENANT].place)
 		return ERR_OK;
 	tenant = shm_hash(OF_TENANT, rq->who.tenant_id ? rq->who.tenant_id : "");
 	caller = shm_hash(rq->who.key, rq->who.tenant_id ? rq->who.tenant_id : "");
@@ -85,8 +85,8 @@ enum err share_take(struct req *rq)
 		return ERR_OK;
 	share_give_back();
 	req_retry_after(rq, RETRY_S);
-	rq->fail.message =
-		arena_fmt(&rq->arena, "too many requests of %s wait for other servers: try again in %d s",
+	rq->tx.fail.message =
+		arena_fmt(&rq->tx.arena, "too many requests of %s wait for other servers: try again in %d s",
 			  whose, RETRY_S);
 	return ERR_RATE_LIMIT;
 }

@@ -19,20 +19,20 @@ enum err mail_prepare(struct req *rq, const struct mail *m)
 	struct buf b;
 	const char *sealed;
 
-	buf_init(&b, &rq->arena, 512);
+	buf_init(&b, &rq->tx.arena, 512);
 	buf_char(&b, '{');
 	if (m->ticket && m->link)
-		jx_key(&b, "link"), jx_str(&b, mail_link(&rq->arena, m->link, m->ticket));
+		jx_key(&b, "link"), jx_str(&b, mail_link(&rq->tx.arena, m->link, m->ticket));
 	if (m->ticket)
 		jx_key(&b, "token"), jx_str(&b, m->ticket);
 	if (m->code)
 		jx_key(&b, "code"), jx_str(&b, m->code);
 	buf_char(&b, '}');
-	sealed = seal_text(&rq->arena, "mail", m->tenant, buf_str(&b));
+	sealed = seal_text(&rq->tx.arena, "mail", m->tenant, buf_str(&b));
 	if (!sealed)
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "no JWT_SECRET, so nothing to seal a mail with");
 
-	buf_init(&b, &rq->arena, 1024);
+	buf_init(&b, &rq->tx.arena, 1024);
 	buf_char(&b, '{');
 	jx_key(&b, "template"), jx_str(&b, m->template);
 	jx_key(&b, "to"), jx_str(&b, m->to);

@@ -9,7 +9,7 @@
  *					      .link = return_to, .ticket = ticket, .code = code });
  *	if (rc)
  *		return rc;
- *	return req_answer(rq, &q_resend);
+ *	return answer_rows(rq, &q_resend);
  *
  *	INSERT INTO jobs (tenant_id, queue, kind, payload)
  *	VALUES (:tenant_id, 'ashlar.mail', 'mail', :mail_payload::jsonb)

@@ -1,10 +1,11 @@
 /*
- * What resources share: shapes, and the roles of users.
+ * What resources share: shapes, the roles of users, the field of a password.
  */
 #ifndef ASHLAR_HANDLERS_SHAPES_H
 #define ASHLAR_HANDLERS_SHAPES_H
 
 #include "fcgi/route.h"
+#include "lib/crypto/password.h"
 
 /* A user as the app and admin trees show it. */
 extern const struct shape user_shape;
@@ -29,5 +30,16 @@ extern const struct shape message_shape;
  */
 extern const char *const user_roles[];
 extern const char *const user_roles_of_issuers[];
+
+/* A password that is to be set: its form.  What else it must be is password_check's to say. */
+#define PASSWORD_FIELD(field, sample)                                                                       \
+	{                                                                                                   \
+		field, F_TEXT, F_REQUIRED | F_NFC,                                                          \
+			.min = PASSWORD_MIN, .max = PASSWORD_MAX,                                           \
+			.about = "with an upper-case letter, a lower-case letter and a digit; common ones " \
+				 "are refused. "                                                            \
+				 "Characters are counted, and the password is kept, in NFC",                \
+			.example = sample                                                                   \
+	}
 
 #endif

@@ -3,14 +3,14 @@
 #include <json-c/json.h>
 #include <openssl/crypto.h>
 
-#include "fcgi/jwks.h"
 #include "fcgi/req.h"
-#include "fcgi/tok.h"
 #include "lib/base/b64url.h"
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
 #include "lib/base/qs.h"
+#include "lib/crypto/jwks.h"
 #include "lib/crypto/secret.h"
+#include "lib/crypto/tok.h"
 #include "lib/host/config.h"
 #include "lib/net/http.h"
 
@@ -222,32 +222,27 @@ static const char *user_read(struct arena *a, const struct google_flow *flow, co
 }
 
 /* Verify, with newer keys if need be: a key that we do not have may be one that Google took just now. */
-static enum err id_token_open(struct req *rq, const char *text, const char *client_id, struct claims *claims,
+static enum err id_token_open(struct arena *a, const char *text, const char *client_id, struct claims *claims,
 			      struct json_object **payload, const char **reason)
 {
-	struct failure before = rq->fail;
+	struct failure why;
 	enum err rc = ERR_OK;
 
 	if (now_ms() >= keys.until_ms)
-		rc = keys_fetch(&rq->arena, reason);
+		rc = keys_fetch(a, reason);
 	if (rc)
 		return rc;
-	rc = tok_open(rq, text, &keys.set, client_id, claims, payload);
+	rc = tok_open(a, text, &keys.set, client_id, claims, payload, &why);
 	if (rc == ERR_NOT_FOUND && now_ms() - keys.fetched_ms >= KEYS_MIN_MS) {
-		rc = keys_fetch(&rq->arena, reason);
+		rc = keys_fetch(a, reason);
 		if (rc)
-			goto out;
-		rq->fail = before;
-		rc = tok_open(rq, text, &keys.set, client_id, claims, payload);
+			return rc;
+		rc = tok_open(a, text, &keys.set, client_id, claims, payload, &why);
 	}
-	if (rc) {
-		*reason = arena_fmt(&rq->arena, "its ID token: %s",
-				    rq->fail.reason ? rq->fail.reason : rq->fail.message);
-		rc = ERR_AUTHENTICATION;
-	}
-out:
-	rq->fail = before;
-	return rc;
+	if (!rc)
+		return ERR_OK;
+	*reason = arena_fmt(a, "its ID token: %s", failure_reason(&why));
+	return ERR_AUTHENTICATION;
 }
 
 /*
@@ -317,21 +312,21 @@ static enum err code_exchange(struct arena *a, const struct google_flow *flow, c
 	return *id_token ? ERR_OK : ERR_EXTERNAL;
 }
 
-enum err google_sign_in(struct req *rq, const struct google_flow *flow, const char *code,
+enum err google_sign_in(struct arena *a, const struct google_flow *flow, const char *code,
 			struct google_user *out, const char **reason)
 {
 	struct json_object *payload;
 	const char *id_token;
 	struct claims claims;
-	enum err rc = code_exchange(&rq->arena, flow, code, &id_token, reason);
+	enum err rc = code_exchange(a, flow, code, &id_token, reason);
 
 	if (!rc)
-		rc = id_token_open(rq, id_token, flow->client_id, &claims, &payload, reason);
+		rc = id_token_open(a, id_token, flow->client_id, &claims, &payload, reason);
 	if (rc)
 		return rc;
-	*reason = user_read(&rq->arena, flow, &claims, payload, out);
+	*reason = user_read(a, flow, &claims, payload, out);
 	if (!*reason)
 		return ERR_OK;
-	*reason = arena_fmt(&rq->arena, "its ID token: %s", *reason);
+	*reason = arena_fmt(a, "its ID token: %s", *reason);
 	return ERR_AUTHENTICATION;
 }

@@ -22,8 +22,6 @@
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 
-struct req;
-
 /* Who asks Google, and for which flow.  All borrowed. */
 struct google_flow {
 	const char *client_id;
@@ -54,9 +52,9 @@ char *google_authorization_url(struct arena *a, const struct google_flow *flow, 
  *
  * ERR_OK; ERR_AUTHENTICATION: Google does not take the code, or what it says is
  * not for this flow; ERR_EXTERNAL: it failed; ERR_UNAVAILABLE: it was not asked
- * (the breaker is open).  Nothing is recorded in rq.
+ * (the breaker is open).
  */
-enum err google_sign_in(struct req *rq, const struct google_flow *flow, const char *code,
+enum err google_sign_in(struct arena *a, const struct google_flow *flow, const char *code,
 			struct google_user *out, const char **reason);
 
 #endif

@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "fcgi/tok.h"
 #include "lib/base/clock.h"
+#include "lib/crypto/tok.h"
 #include "lib/host/log.h"
 #include "realtime/authorizer.h"
 

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "fcgi/answer.h"
-#include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "fcgi/serve.h"
 #include "lib/base/qs.h"
+#include "lib/db/db.h"
 #include "lib/host/config.h"
 
 enum { ARENA_BYTES = 64 * 1024, MAX_PARAMS = 2 * HEAD_MAX_FIELDS };
@@ -27,7 +27,7 @@ static const char *offered_token(const char *protocols)
 
 	if (!protocols)
 		return NULL;
-	first = arena_dup(&rq.arena, protocols);
+	first = arena_dup(&rq.tx.arena, protocols);
 	second = strchr(first, ',');
 	if (!second)
 		return NULL;
@@ -45,7 +45,7 @@ static const char *asked_for(const char *name)
 {
 	const char *uri = req_param(&rq, "REQUEST_URI"), *question = uri ? strchr(uri, '?') : NULL, *problem;
 	struct qs_pair *pairs;
-	int n = question ? qs_parse(&rq.arena, question + 1, &pairs, &problem) : 0;
+	int n = question ? qs_parse(&rq.tx.arena, question + 1, &pairs, &problem) : 0;
 
 	for (int i = 0; i < n; i++)
 		if (!strcmp(pairs[i].name, name) && *pairs[i].value)
@@ -68,24 +68,24 @@ static void find_credentials(char **params, size_t *n)
 		if (!ticket && !token)
 			token = asked_for("token");
 		if (ticket)
-			params[(*n)++] = arena_fmt(&rq.arena, "REALTIME_TICKET=%s", ticket);
+			params[(*n)++] = arena_fmt(&rq.tx.arena, "REALTIME_TICKET=%s", ticket);
 		else if (token)
-			params[(*n)++] = arena_fmt(&rq.arena, "HTTP_AUTHORIZATION=Bearer %s", token);
+			params[(*n)++] = arena_fmt(&rq.tx.arena, "HTTP_AUTHORIZATION=Bearer %s", token);
 	}
 	if (workspace)
-		params[(*n)++] = arena_fmt(&rq.arena, "HTTP_X_WORKSPACE_ID=%s", workspace);
+		params[(*n)++] = arena_fmt(&rq.tx.arena, "HTTP_X_WORKSPACE_ID=%s", workspace);
 	params[*n] = NULL;
 }
 
 static void read_params(char *p, size_t size)
 {
-	char **params = arena_alloc(&rq.arena, (MAX_PARAMS + 8) * sizeof(*params));
+	char **params = arena_alloc(&rq.tx.arena, (MAX_PARAMS + 8) * sizeof(*params));
 	size_t n = 0;
 
 	for (char *end = p + size; p < end && n < MAX_PARAMS; p += strlen(p) + 1)
 		params[n++] = p;
 	params[n] = NULL;
-	rq.params = params;
+	rq.asked.params = params;
 	find_credentials(params, &n);
 }
 
@@ -144,7 +144,7 @@ static void read_last_event(struct pass *out)
 /* What the route's query told of the caller. */
 static bool read_pass(struct pass *out, bool *is_tenants)
 {
-	struct json_object *row = json_tokener_parse(buf_str(&rq.out));
+	struct json_object *row = json_tokener_parse(buf_str(&rq.answer.out));
 
 	if (!row)
 		return false;
@@ -175,12 +175,12 @@ static void write_response(struct buf *b)
 	struct buf head;
 	char *rest;
 
-	buf_init(&head, &rq.arena, 2048);
+	buf_init(&head, &rq.tx.arena, 2048);
 	answer_head(&rq, &head);
 	rest = strchr(buf_str(&head), '\n') + 1;
-	buf_fmt(b, "HTTP/1.1 %d \r\nConnection: close\r\n%s", rq.status, rest);
-	if (rq.method != HEAD)
-		buf_add(b, rq.out.p, rq.out.n);
+	buf_fmt(b, "HTTP/1.1 %d \r\nConnection: close\r\n%s", rq.answer.status, rest);
+	if (rq.asked.method != HEAD)
+		buf_add(b, rq.answer.out.p, rq.answer.out.n);
 }
 
 /* The fields that a response which goes on for ever, or changes the protocol, may have. */
@@ -189,8 +189,8 @@ static void write_fields(struct buf *b, bool is_stream)
 	struct buf head;
 	char *line, *end;
 
-	rq.out.n = 0;
-	buf_init(&head, &rq.arena, 2048);
+	rq.answer.out.n = 0;
+	buf_init(&head, &rq.tx.arena, 2048);
 	answer_head(&rq, &head);
 	for (line = buf_str(&head); (end = strstr(line, "\r\n")) && end != line; line = end + 2)
 		if (strncmp(line, "Status:", 7) && strncmp(line, "Content-Length:", 15) &&
@@ -206,17 +206,17 @@ static enum err refuse(enum pass_refusal refusal)
 		[PASS_USER_FULL] = "this user has too many connections",
 	};
 
-	rq.fail = (struct failure){ 0 };
+	rq.tx.fail = (struct failure){ 0 };
 	req_too_many(&rq, 10);
-	rq.limit_name = "connections";
-	rq.fail.err = refusal == PASS_FULL ? ERR_UNAVAILABLE : ERR_RATE_LIMIT;
-	rq.fail.message = messages[refusal];
-	return rq.fail.err;
+	rq.limits.name = "connections";
+	rq.tx.fail.err = refusal == PASS_FULL ? ERR_UNAVAILABLE : ERR_RATE_LIMIT;
+	rq.tx.fail.message = messages[refusal];
+	return rq.tx.fail.err;
 }
 
 static bool is_websocket(void)
 {
-	return rq.route && rq.route->status == 101;
+	return rq.asked.route && rq.asked.route->status == 101;
 }
 
 static enum err refuse_plain(void)
@@ -240,7 +240,7 @@ static enum err refuse_plain(void)
 /* Neither row has an answer that a HEAD could be about. */
 static enum err refuse_method(void)
 {
-	if (rq.method != HEAD)
+	if (rq.asked.method != HEAD)
 		return ERR_OK;
 	req_set_header(&rq, "Allow", "GET, OPTIONS");
 	return req_fail(&rq, ERR_METHOD_NOT_ALLOWED, NULL);
@@ -254,19 +254,19 @@ static void answer_to(const struct authorizer_asked *asked, struct authorizer_an
 		rc = refuse(asked->refusal);
 	else if (!rc)
 		rc = refuse_method();
-	if (!rc && is_websocket() && rq.method == GET)
+	if (!rc && is_websocket() && rq.asked.method == GET)
 		rc = refuse_plain();
 	serve_answer(&rq, rc);
-	if (!rq.fail.err && rq.method == GET && rq.route && rq.route->flags & REALTIME) {
+	if (!rq.tx.fail.err && rq.asked.method == GET && rq.asked.route && rq.asked.route->flags & REALTIME) {
 		bool is_tenants = false;
 
 		if (!read_pass(&out->pass, &is_tenants))
 			req_fail_inside(&rq, ERR_INTERNAL, "the query told nothing of the caller");
 		else if (!is_from_good_page(is_tenants))
 			req_fail(&rq, ERR_ORIGIN, "this page may not connect: its origin is not allowed");
-		rq.any_origin =
+		rq.answer.any_origin =
 			is_tenants; /* a page of a public key that did not come along may read the stream */
-		if (rq.fail.err)
+		if (rq.tx.fail.err)
 			answer_error(&rq);
 		else
 			out->is_admitted = true;
@@ -284,30 +284,30 @@ static void answer(int fd, char *message, size_t n)
 {
 	struct authorizer_asked asked;
 	struct authorizer_answer head = { 0 };
-	struct arena arena = rq.arena;
+	struct arena arena = rq.tx.arena;
 	struct buf text, whole;
 
 	memcpy(&asked, message, sizeof(asked));
-	rq = (struct req){ .arena = arena };
+	rq = (struct req){ .tx.arena = arena };
 	read_params(message + sizeof(asked), n - sizeof(asked));
 	head.number = asked.number;
-	buf_init(&text, &rq.arena, 4096);
+	buf_init(&text, &rq.tx.arena, 4096);
 	answer_to(&asked, &head, &text);
 	if (text.n > AUTHORIZER_ANSWER_BYTES - sizeof(head))
 		text.n = AUTHORIZER_ANSWER_BYTES - sizeof(head);
-	buf_init(&whole, &rq.arena, sizeof(head) + text.n);
+	buf_init(&whole, &rq.tx.arena, sizeof(head) + text.n);
 	buf_add(&whole, &head, sizeof(head));
 	buf_add(&whole, text.p, text.n);
 	if (send(fd, whole.p, whole.n, MSG_NOSIGNAL) < 0)
 		_exit(0); /* the server is gone */
-	arena_reset(&rq.arena);
+	arena_reset(&rq.tx.arena);
 }
 
 _Noreturn void authorizer_run(int fd)
 {
 	static char message[AUTHORIZER_ASKED_BYTES + 1];
 
-	arena_init(&rq.arena, ARENA_BYTES);
+	arena_init(&rq.tx.arena, ARENA_BYTES);
 	db_open();
 	for (;;) {
 		ssize_t n = recv(fd, message, AUTHORIZER_ASKED_BYTES, 0);

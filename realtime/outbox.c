@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "build/sql/integrations/realtime.h"
-#include "fcgi/wake.h"
+#include "lib/db/wake.h"
 #include "lib/host/log.h"
 #include "realtime/feed.h"
 #include "realtime/pg.h"

@@ -3,7 +3,7 @@
  * blocks.  Each statement is a separate transaction; results come in the
  * order in which they were asked for.
  *
- * fcgi/db.c is the other way: one request, one round trip, and waiting for it.
+ * lib/db/db.c is the other way: one request, one round trip, and waiting for it.
  */
 #ifndef ASHLAR_REALTIME_PG_H
 #define ASHLAR_REALTIME_PG_H
@@ -12,7 +12,7 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 
-#include "fcgi/db.h"
+#include "lib/db/db.h"
 
 struct pg;
 

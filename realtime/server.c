@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 #include "fcgi/metrics.h"
-#include "fcgi/tok.h"
-#include "fcgi/wake.h"
 #include "lib/base/clock.h"
 #include "lib/crypto/secret.h"
+#include "lib/crypto/tok.h"
+#include "lib/db/wake.h"
 #include "lib/host/config.h"
 #include "lib/host/host.h"
 #include "lib/host/log.h"
@@ -375,7 +375,7 @@ static void raise_limit(void)
 
 /* Other processes */
 
-/* This host's notifier, or one who waits to be it (fcgi/wake.h). */
+/* This host's notifier, or one who waits to be it (lib/db/wake.h). */
 static void spawn_notifier(void)
 {
 	pid_t server = getpid();

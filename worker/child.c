@@ -8,12 +8,13 @@
 #include <unistd.h>
 
 #include "build/sql/runtime/worker.h"
-#include "fcgi/db.h"
 #include "fcgi/metrics.h"
-#include "fcgi/req.h"
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/jx.h"
+#include "lib/db/column.h"
+#include "lib/db/db.h"
+#include "lib/db/tx.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "worker/job.h"
@@ -23,7 +24,8 @@
 enum { ARENA_BYTES = 48 * 1024, MAX_JOBS = 1024, MAX_RERUNS = 3, HURRIED = 16, CLIENT_CHECK_MS = 1000 };
 
 static volatile sig_atomic_t stopping;
-static struct req rq;
+static struct tx tx;
+static int64_t started_ns; /* the attempt */
 static struct job jobs[MAX_JOBS];
 static const char *worker_id;
 static struct report report;
@@ -36,30 +38,25 @@ static struct {
 	double retry_after_s;
 } verdict;
 
-__attribute__((format(printf, 2, 0))) static enum err fail(struct req *r, const char *fmt, va_list ap)
-{
-	return req_fail_inside(r, ERR_INTERNAL, "%s", arena_vfmt(&r->arena, fmt, ap));
-}
-
-enum err job_give_up(struct req *r, const char *fmt, ...)
+enum err job_give_up(struct tx *t, const char *fmt, ...)
 {
 	enum err rc;
 	va_list ap;
 
 	va_start(ap, fmt);
-	rc = fail(r, fmt, ap);
+	rc = failure_vhide(&t->fail, &t->arena, ERR_INTERNAL, fmt, ap);
 	va_end(ap);
 	verdict.give_up = true;
 	return rc;
 }
 
-enum err job_retry_after(struct req *r, double seconds, const char *fmt, ...)
+enum err job_retry_after(struct tx *t, double seconds, const char *fmt, ...)
 {
 	enum err rc;
 	va_list ap;
 
 	va_start(ap, fmt);
-	rc = fail(r, fmt, ap);
+	rc = failure_vhide(&t->fail, &t->arena, ERR_INTERNAL, fmt, ap);
 	va_end(ap);
 	verdict.retry_after_s = seconds > 0 ? seconds : 0;
 	return rc;
@@ -69,38 +66,30 @@ enum err job_retry_after(struct req *r, double seconds, const char *fmt, ...)
 
 static const char *attempt_text(const struct job *job)
 {
-	return arena_fmt(&rq.arena, "%d", job->attempt);
+	return arena_fmt(&tx.arena, "%d", job->attempt);
 }
 
-/* A request without a caller: its first statement enters the job's tenant, if the attempt is still ours. */
+/* Its first statement enters the job's tenant, if the attempt is still ours. */
 static void begin(const struct job *job, const struct job_kind *kind)
 {
-	static struct route route = {
-		.method = POST, .path = "(job)", .id = "worker.job", .caller = &by_anyone
-	};
 	static const char *values[4];
-	struct arena arena = rq.arena;
-	int64_t start_ns = clock_ns();
+	struct arena arena = tx.arena;
 
 	verdict.give_up = false;
 	verdict.retry_after_s = -1;
-	rq = (struct req){ .arena = arena, .start_ns = start_ns };
-	rq.route = &route;
-	rq.constraints = kind->constraints;
-	rq.method = POST;
-	rq.method_name = "POST";
-	rq.path = route.path;
-	rq.query_string = rq.ip = "";
-	rq.version = 1;
-	rq.log.request_id = job->id;
-	rq.who.tenant_id = job->tenant_id;
 	values[0] = job->tenant_id;
 	values[1] = job->id;
 	values[2] = worker_id;
 	values[3] = attempt_text(job);
-	rq.door = &q_job_enter;
-	rq.door_values = values;
-	rq.log.doing = kind->name;
+	started_ns = clock_ns();
+	tx = (struct tx){
+		.arena = arena,
+		.log = { .request_id = job->id, .doing = kind->name },
+		.door = &q_job_enter,
+		.door_values = values,
+		.constraints = kind->constraints,
+		.writes = true,
+	};
 }
 
 /* An array of texts that hold nothing to be quoted, as PostgreSQL reads it. */
@@ -108,7 +97,7 @@ static const char *array_of(size_t n, const char *(*text)(const struct job *))
 {
 	struct buf b;
 
-	buf_init(&b, &rq.arena, n * 40 + 8);
+	buf_init(&b, &tx.arena, n * 40 + 8);
 	for (size_t i = 0; i < n; i++) {
 		buf_char(&b, i ? ',' : '{');
 		buf_text(&b, text(&jobs[i]));
@@ -130,10 +119,10 @@ static enum err complete(const struct job *job, size_t n)
 	PGresult *res;
 
 	if (n == 1)
-		return db_call_with(&rq, &q_job_complete, one, true, &res);
+		return tx_call_with(&tx, &q_job_complete, one, true, &res);
 	all[0] = array_of(n, id_text);
 	all[2] = array_of(n, attempt_text);
-	return db_call_with(&rq, &q_job_complete_all, all, true, &res);
+	return tx_call_with(&tx, &q_job_complete_all, all, true, &res);
 }
 
 static enum err load_payload(struct job *job)
@@ -141,10 +130,10 @@ static enum err load_payload(struct job *job)
 	PGresult *res;
 	enum err rc;
 
-	req_set(&rq, "id", job->id);
-	rc = db_call(&rq, &q_job_payload, false, &res);
+	tx_set(&tx, "id", job->id);
+	rc = tx_call(&tx, &q_job_payload, false, &res);
 	if (!rc && PQntuples(res))
-		job->payload = db_text(res, 0, "payload");
+		job->payload = column_text(res, 0, "payload");
 	return rc;
 }
 
@@ -164,11 +153,11 @@ static enum err run(const struct job_kind *kind, struct job *job, size_t n, bool
 		if (n == 1 && !job->payload)
 			rc = load_payload(job);
 		if (!rc && kind->run_all)
-			rc = kind->run_all(&rq, job, n);
+			rc = kind->run_all(&tx, job, n);
 		else if (!rc && kind->run)
-			rc = kind->run(&rq, job);
-		*to_complete = !rc && !rq.asked;
-		if (!rc && rq.asked) {
+			rc = kind->run(&tx, job);
+		*to_complete = !rc && !tx.asked;
+		if (!rc && tx.asked) {
 			completing = true;
 			rc = complete(job, n);
 		}
@@ -176,20 +165,12 @@ static enum err run(const struct job_kind *kind, struct job *job, size_t n, bool
 			return rc;
 		/* Raised by our own functions; a handler's own conflict has entered. */
 		*was_lost = (rc == ERR_CONFLICT || rc == ERR_NOT_FOUND) &&
-			    (completing || (rq.asked && !rq.entered));
-		db_finish(&rq, false);
-		if (!rq.may_rerun || rq.committed || reruns == MAX_RERUNS)
+			    (completing || (tx.asked && !tx.entered));
+		tx_finish(&tx, false);
+		if (!tx.may_rerun || tx.committed || reruns == MAX_RERUNS)
 			return rc;
-		arena_reset(&rq.arena);
+		arena_reset(&tx.arena);
 	}
-}
-
-/* What is told about a failure: what is for people, but that of ours is the reason. */
-static const char *why(void)
-{
-	const struct failure *f = &rq.fail;
-
-	return f->reason ? f->reason : f->message ? f->message : err_info(f->err)->message;
 }
 
 /* Telling */
@@ -211,8 +192,8 @@ static void report_to_complete(uint64_t portion, const struct job *job)
 static void log_attempt(const struct job *job, size_t n, enum log_level level, const char *outcome,
 			const char *error)
 {
-	job_log(level, &(struct job_log){ .duration_ns = clock_ns() - rq.start_ns,
-					  .db_ns = rq.db_ns,
+	job_log(level, &(struct job_log){ .duration_ns = clock_ns() - started_ns,
+					  .db_ns = tx.ns,
 					  .id = job->id,
 					  .kind = job->kind,
 					  .queue = job->queue,
@@ -226,7 +207,7 @@ static void log_attempt(const struct job *job, size_t n, enum log_level level, c
 
 static void tell_failure(uint64_t portion, const struct job *job, bool was_lost)
 {
-	const char *text = why();
+	const char *text = failure_reason(&tx.fail);
 	bool again = !verdict.give_up && job->attempt < job->max_attempts;
 	size_t len = strnlen(text, sizeof(report.error) - 1);
 
@@ -237,7 +218,7 @@ static void tell_failure(uint64_t portion, const struct job *job, bool was_lost)
 	memcpy(report.error, text, len);
 	report.error[len] = '\0';
 	send_report(offsetof(struct report, error) + len + 1);
-	metrics_count_jobs(was_lost ? 3 : again ? 1 : 2, 1, clock_ns() - rq.start_ns);
+	metrics_count_jobs(was_lost ? 3 : again ? 1 : 2, 1, clock_ns() - started_ns);
 	log_attempt(job, 1, was_lost || again ? LOG_WARNING : LOG_ERROR,
 		    was_lost ? "lost"
 		    : again  ? "retried"
@@ -253,22 +234,22 @@ static void run_portion(uint64_t number, size_t n)
 
 	if (!kind) {
 		begin(&jobs[0], &unknown);
-		job_give_up(&rq, "this program knows no kind of job \"%s\"", jobs[0].kind);
+		job_give_up(&tx, "this program knows no kind of job \"%s\"", jobs[0].kind);
 		tell_failure(number, &jobs[0], false);
 	} else if (!run(kind, jobs, n, &was_lost, &to_complete)) {
-		metrics_count_jobs(0, n, clock_ns() - rq.start_ns);
+		metrics_count_jobs(0, n, clock_ns() - started_ns);
 		log_attempt(&jobs[0], n, LOG_INFO, "completed", NULL);
 	} else if (n == 1) {
 		tell_failure(number, &jobs[0], was_lost);
 	} else {
-		log_msg(LOG_WARNING, &rq.log, "%zu jobs %s at once: %s; now one by one", n, kind->name,
-			why());
+		log_msg(LOG_WARNING, &tx.log, "%zu jobs %s at once: %s; now one by one", n, kind->name,
+			failure_reason(&tx.fail));
 		for (size_t i = 0; i < n; i++) {
-			arena_reset(&rq.arena);
+			arena_reset(&tx.arena);
 			if (run(kind, &jobs[i], 1, &was_lost, &to_complete))
 				tell_failure(number, &jobs[i], was_lost);
 			else
-				metrics_count_jobs(0, 1, clock_ns() - rq.start_ns);
+				metrics_count_jobs(0, 1, clock_ns() - started_ns);
 			if (to_complete)
 				report_to_complete(number, &jobs[i]);
 		}
@@ -277,7 +258,7 @@ static void run_portion(uint64_t number, size_t n)
 	report.portion = number;
 	report.what = to_complete ? R_ALL_TO_COMPLETE : R_DONE;
 	send_report(offsetof(struct report, error));
-	arena_reset(&rq.arena);
+	arena_reset(&tx.arena);
 }
 
 /* Receiving */
@@ -358,7 +339,7 @@ _Noreturn void worker_child(int jobs_fd, int to_master, struct worker_slot *slot
 	sigdelset(&waiting_mask, SIGTERM);
 	sigaction(SIGTERM, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	arena_init(&rq.arena, ARENA_BYTES);
+	arena_init(&tx.arena, ARENA_BYTES);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	watch(jobs_fd, EPOLLIN | EPOLLEXCLUSIVE); /* one job wakes one child */
 	db_client_check_ms = CLIENT_CHECK_MS;

@@ -12,13 +12,14 @@
 #include <unistd.h>
 
 #include "build/sql/integrations/webhooks.h"
-#include "fcgi/db.h"
 #include "fcgi/metrics.h"
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/jx.h"
 #include "lib/crypto/secret.h"
+#include "lib/db/column.h"
+#include "lib/db/db.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "lib/net/http_multi.h"
@@ -252,8 +253,9 @@ static void look(bool sweeps)
 	if (sweeps)
 		endpoints_sweep();
 	for (int i = 0; i < PQntuples(res); i++) {
-		struct endpoint *e = endpoint_of(db_text(res, i, "endpoint"), db_text(res, i, "tenant"));
-		int64_t first = db_int(res, i, "first_at"), last = db_int(res, i, "last_at");
+		struct endpoint *e =
+			endpoint_of(column_text(res, i, "endpoint"), column_text(res, i, "tenant"));
+		int64_t first = column_int(res, i, "first_at"), last = column_int(res, i, "last_at");
 
 		if (first < e->front_us)
 			e->front_us = first;
@@ -342,7 +344,7 @@ static void judge(struct item *it)
 
 static const char *keep(struct item *it, const PGresult *res, int row, const char *col)
 {
-	const char *text = db_text(res, row, col);
+	const char *text = column_text(res, row, col);
 
 	return text ? arena_dup(&it->arena, text) : NULL;
 }
@@ -354,11 +356,11 @@ static void item_start(const PGresult *res, int row)
 	if (!it)
 		abort();
 	arena_init(&it->arena, 4096);
-	it->endpoint = endpoint_of(db_text(res, row, "endpoint"), db_text(res, row, "tenant"));
+	it->endpoint = endpoint_of(column_text(res, row, "endpoint"), column_text(res, row, "tenant"));
 	it->endpoint_id = keep(it, res, row, "endpoint");
 	it->id = keep(it, res, row, "delivery");
-	it->claim = (int)db_int(res, row, "claim");
-	it->attempt = (int)db_int(res, row, "attempt");
+	it->claim = (int)column_int(res, row, "claim");
+	it->attempt = (int)column_int(res, row, "attempt");
 	it->w = (struct webhook){
 		.tenant = keep(it, res, row, "tenant"),
 		.url = keep(it, res, row, "url"),
@@ -372,8 +374,8 @@ static void item_start(const PGresult *res, int row)
 	it->w.body_len = strlen(it->w.body);
 	it->endpoint->in_flight++;
 	it->endpoint->tenant->in_flight++;
-	if (db_int(res, row, "due_at") > it->endpoint->front_us)
-		it->endpoint->front_us = db_int(res, row, "due_at");
+	if (column_int(res, row, "due_at") > it->endpoint->front_us)
+		it->endpoint->front_us = column_int(res, row, "due_at");
 	if (webhook_call(&it->arena, &it->w, &it->call)) {
 		log_msg(LOG_ERROR, NULL,
 			"webhook %s: its secret does not open: is a key missing in ENCRYPTION_KEYS?",
@@ -487,7 +489,7 @@ static bool take(void)
 		params[3] = lease;
 		res = ask(&q_webhook_claim, params);
 		for (int i = 0; res && i < PQntuples(res); i++) {
-			const char *id = db_text(res, i, "endpoint");
+			const char *id = column_text(res, i, "endpoint");
 
 			for (int k = 0; k < c.n; k++)
 				if (!strcmp(c.asked[k]->id, id))
@@ -610,9 +612,9 @@ static void write_results(void)
 	snprintf(disable_after, sizeof(disable_after), "%ld", cfg.webhook_disable_after_s);
 	res = ask(&q_webhook_finish, (const char *const[]){ buf_str(&b), disable_after });
 	if (res) {
-		if (db_int(res, 0, "switched_off"))
+		if (column_int(res, 0, "switched_off"))
 			log_msg(LOG_INFO, NULL, "%lld webhook endpoints switched off",
-				(long long)db_int(res, 0, "switched_off"));
+				(long long)column_int(res, 0, "switched_off"));
 		while (n--) {
 			struct item *it = ended;
 

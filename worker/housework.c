@@ -5,46 +5,46 @@
 #include "worker/housework.h"
 
 #include "build/sql/runtime/worker.h"
-#include "fcgi/db.h"
-#include "fcgi/req.h"
+#include "lib/db/column.h"
+#include "lib/db/tx.h"
 
 enum { PURGE_BATCHES = 100 };
 
-static enum err batch(struct req *rq, const struct job *jobs, size_t n)
+static enum err batch(struct tx *tx, const struct job *jobs, size_t n)
 {
-	(void)rq, (void)jobs, (void)n;
+	(void)tx, (void)jobs, (void)n;
 	return ERR_OK;
 }
 
 /* With a statement of its own, which tests and benchmarks replace: job_noop() in sql/functions/ops/jobs.sql.
  */
-static enum err sql(struct req *rq, const struct job *job)
+static enum err sql(struct tx *tx, const struct job *job)
 {
 	PGresult *res;
 	enum err rc;
 
-	req_set(rq, "payload", job->payload);
-	rc = db_call(rq, &q_job_noop, false, &res);
+	tx_set(tx, "payload", job->payload);
+	rc = tx_call(tx, &q_job_noop, false, &res);
 	if (rc)
 		return rc;
-	if (db_text(res, 0, "give_up"))
-		return job_give_up(rq, "%s", db_text(res, 0, "give_up"));
-	if (db_text(res, 0, "retry_after"))
-		return job_retry_after(rq, strtod(db_text(res, 0, "retry_after"), NULL), "not yet");
+	if (column_text(res, 0, "give_up"))
+		return job_give_up(tx, "%s", column_text(res, 0, "give_up"));
+	if (column_text(res, 0, "retry_after"))
+		return job_retry_after(tx, strtod(column_text(res, 0, "retry_after"), NULL), "not yet");
 	return ERR_OK;
 }
 
 /* Batch after batch, each a separate transaction, so that no lock is held for long. */
-static enum err retention(struct req *rq, const struct job *job)
+static enum err retention(struct tx *tx, const struct job *job)
 {
 	PGresult *res;
 
 	(void)job;
-	req_set(rq, "batch", "1000");
+	tx_set(tx, "batch", "1000");
 	for (int i = 0; i < PURGE_BATCHES; i++) {
-		enum err rc = db_call(rq, &q_jobs_purge, true, &res);
+		enum err rc = tx_call(tx, &q_jobs_purge, true, &res);
 
-		if (rc || db_int(res, 0, "deleted") < 1000)
+		if (rc || column_int(res, 0, "deleted") < 1000)
 			return rc;
 	}
 	return ERR_OK;

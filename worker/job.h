@@ -5,12 +5,12 @@
  * (arena, req_set, db_call, db_close before it waits for another's
  * server, http_do, seal) and the job:
  *
- *	enum err welcome_run(struct req *rq, const struct job *job)
+ *	enum err welcome_run(struct tx *tx, const struct job *job)
  *	{
  *		PGresult *res;
  *
- *		req_set(rq, "user", …);
- *		return db_call(rq, &q_welcome_mark, false, &res);
+ *		tx_set(tx, "user", …);
+ *		return tx_call(tx, &q_welcome_mark, false, &res);
  *	}
  *
  * ERR_OK completes the job in the transaction of the statements that ran last:
@@ -33,7 +33,7 @@
 #include "lib/base/err.h"
 
 struct constraint;
-struct req;
+struct tx;
 
 struct job {
 	const char *id;        /* uuid */
@@ -51,27 +51,27 @@ struct job_kind {
 	const char *name;
 
 	/* Run one; NULL: there is nothing to do, as for what is only to be counted. */
-	enum err (*run)(struct req *rq, const struct job *job);
+	enum err (*run)(struct tx *tx, const struct job *job);
 
 	/*
 	 * Or many of one tenant at once, up to max_batch, completed in one statement.
 	 * When that fails, each of them is run alone (in a batch of one), so that one
 	 * that cannot be done fails alone.
 	 */
-	enum err (*run_all)(struct req *rq, const struct job *jobs, size_t n);
+	enum err (*run_all)(struct tx *tx, const struct job *jobs, size_t n);
 	int max_batch;
 
 	const struct constraint *constraints; /* as a route's: what a violated one means, for last_error */
 };
 
 /*
- * Ways to fail, for "return job_give_up(rq, …)".  Not to be tried again,
+ * Ways to fail, for "return job_give_up(tx, …)".  Not to be tried again,
  * whatever attempts are left:
  */
-enum err job_give_up(struct req *rq, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+enum err job_give_up(struct tx *tx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* … and to be tried again, if attempts are left, after so many seconds and not when it is usual. */
-enum err job_retry_after(struct req *rq, double seconds, const char *fmt, ...)
+enum err job_retry_after(struct tx *tx, double seconds, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 #endif

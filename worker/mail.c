@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 #include "build/sql/runtime/mail.h"
-#include "fcgi/db.h"
-#include "fcgi/req.h"
 #include "lib/base/buf.h"
 #include "lib/base/json.h"
 #include "lib/base/mailbox.h"
 #include "lib/crypto/seal.h"
+#include "lib/db/column.h"
+#include "lib/db/tx.h"
 #include "lib/host/config.h"
 #include "providers/mime.h"
 #include "providers/smtp.h"
@@ -31,7 +31,7 @@ static const char *member(struct json_object *object, const char *name)
 }
 
 /* Link, token and code; NULL in *out where nothing was sealed. */
-static enum err open_secrets(struct req *rq, const struct job *job, struct json_object *payload,
+static enum err open_secrets(struct tx *tx, const struct job *job, struct json_object *payload,
 			     struct json_object **out)
 {
 	const char *sealed = member(payload, "sealed"), *text, *problem;
@@ -39,18 +39,18 @@ static enum err open_secrets(struct req *rq, const struct job *job, struct json_
 	*out = NULL;
 	if (!sealed)
 		return ERR_OK;
-	text = seal_open(&rq->arena, "mail", job->tenant_id, sealed);
-	if (!text || json_read(&rq->arena, text, strlen(text), out, &problem))
-		return req_fail_inside(rq, ERR_UNAVAILABLE,
-				       "the link does not open: JWT_SECRET or ENCRYPTION_KEYS is not what it "
-				       "was sealed with");
+	text = seal_open(&tx->arena, "mail", job->tenant_id, sealed);
+	if (!text || json_read(&tx->arena, text, strlen(text), out, &problem))
+		return tx_fail_inside(tx, ERR_UNAVAILABLE,
+				      "the link does not open: JWT_SECRET or ENCRYPTION_KEYS is not what it "
+				      "was sealed with");
 	return ERR_OK;
 }
 
 /* The tenant's name in front of our address; where it has none, MAIL_FROM's. */
 static struct mailbox sender(struct arena *a, const PGresult *tenant)
 {
-	const char *name = db_text(tenant, 0, "email_from_name"), *host = strstr(cfg.public_url, "://");
+	const char *name = column_text(tenant, 0, "email_from_name"), *host = strstr(cfg.public_url, "://");
 	struct mailbox from;
 
 	if (!*cfg.mail_from || !mailbox_parse(a, cfg.mail_from, &from)) {
@@ -60,8 +60,8 @@ static struct mailbox sender(struct arena *a, const PGresult *tenant)
 	}
 	if (name && *name)
 		from.name = name;
-	else if (!from.name || !db_bool(tenant, 0, "is_default"))
-		from.name = db_text(tenant, 0, "tenant");
+	else if (!from.name || !column_bool(tenant, 0, "is_default"))
+		from.name = column_text(tenant, 0, "tenant");
 	return from;
 }
 
@@ -80,7 +80,7 @@ static struct mailbox answers_to(struct arena *a, struct json_object *payload, c
 }
 
 /* Write a file that is there as a whole or not at all, and for us alone: it has links in it that let in. */
-static enum err keep(struct req *rq, const struct job *job, const char *template, time_t date,
+static enum err keep(struct tx *tx, const struct job *job, const char *template, time_t date,
 		     const struct buf *mail)
 {
 	const char *name, *temporary;
@@ -91,21 +91,21 @@ static enum err keep(struct req *rq, const struct job *job, const char *template
 
 	gmtime_r(&date, &tm);
 	strftime(day, sizeof(day), "%Y%m%dT%H%M%SZ", &tm);
-	name = arena_fmt(&rq->arena, "%s/%s-%s-%s.eml", cfg.mail_dir, day, template, job->id);
-	temporary = arena_fmt(&rq->arena, "%s/.%s", cfg.mail_dir, job->id);
+	name = arena_fmt(&tx->arena, "%s/%s-%s-%s.eml", cfg.mail_dir, day, template, job->id);
+	temporary = arena_fmt(&tx->arena, "%s/.%s", cfg.mail_dir, job->id);
 	if (mkdir(cfg.mail_dir, 0700) && errno != EEXIST)
-		return req_fail_inside(rq, ERR_UNAVAILABLE, "%s: %s", cfg.mail_dir, strerror(errno));
+		return tx_fail_inside(tx, ERR_UNAVAILABLE, "%s: %s", cfg.mail_dir, strerror(errno));
 	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	f = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!f)
-		return req_fail_inside(rq, ERR_UNAVAILABLE, "%s: %s", temporary, strerror(errno));
+		return tx_fail_inside(tx, ERR_UNAVAILABLE, "%s: %s", temporary, strerror(errno));
 	fwrite(mail->p, 1, mail->n, f);
 	if (fclose(f) || rename(temporary, name))
-		return req_fail_inside(rq, ERR_UNAVAILABLE, "%s: %s", name, strerror(errno));
+		return tx_fail_inside(tx, ERR_UNAVAILABLE, "%s: %s", name, strerror(errno));
 	return ERR_OK;
 }
 
-static enum err hand_over(struct req *rq, const struct job *job, const char *template, time_t date,
+static enum err hand_over(struct tx *tx, const struct job *job, const char *template, time_t date,
 			  const char *from, const char *to, const struct buf *mail)
 {
 	const struct smtp_mail m = { .from = from, .to = to, .text = mail->p, .n = mail->n };
@@ -113,26 +113,26 @@ static enum err hand_over(struct req *rq, const struct job *job, const char *tem
 	enum err rc;
 
 	if (!*cfg.mail_url && *cfg.mail_dir)
-		return keep(rq, job, template, date, mail);
-	rc = smtp_send(&rq->arena, &m, &reason);
+		return keep(tx, job, template, date, mail);
+	rc = smtp_send(&tx->arena, &m, &reason);
 	if (rc == ERR_VALIDATION)
-		return job_give_up(rq, "%s", reason);
-	return rc ? req_fail_inside(rq, rc, "%s", reason) : ERR_OK;
+		return job_give_up(tx, "%s", reason);
+	return rc ? tx_fail_inside(tx, rc, "%s", reason) : ERR_OK;
 }
 
-static enum err send(struct req *rq, const struct job *job, struct json_object *payload,
+static enum err send(struct tx *tx, const struct job *job, struct json_object *payload,
 		     const PGresult *tenant)
 {
 	const char *to = member(payload, "to"), *template = member(payload, "template"),
 		   *locale = member(payload, "locale"), *problem;
 	const struct mail_kind *kind = template ? mail_kind_find(template) : NULL;
-	long long age_s = db_int(tenant, 0, "age_s");
-	struct mailbox from = sender(&rq->arena, tenant);
+	long long age_s = column_int(tenant, 0, "age_s");
+	struct mailbox from = sender(&tx->arena, tenant);
 	struct mail_brand brand = {
 		.name = from.name,
-		.logo_url = db_text(tenant, 0, "logo_url"),
-		.color = db_text(tenant, 0, "brand_color"),
-		.support_email = db_text(tenant, 0, "support_email"),
+		.logo_url = column_text(tenant, 0, "logo_url"),
+		.color = column_text(tenant, 0, "brand_color"),
+		.support_email = column_text(tenant, 0, "support_email"),
 	};
 	struct json_object *secrets, *data = NULL;
 	struct mail_content content;
@@ -141,26 +141,26 @@ static enum err send(struct req *rq, const struct job *job, struct json_object *
 	enum err rc;
 
 	if (!kind || !to || !mailbox_is_address(to))
-		return job_give_up(rq, "no mail that there is, or nobody that it could go to");
+		return job_give_up(tx, "no mail that there is, or nobody that it could go to");
 	if (kind->life_s && age_s >= kind->life_s)
-		return job_give_up(rq,
+		return job_give_up(tx,
 				   "it would come too late: its link was good for %ld s, and is %lld s old",
 				   kind->life_s, age_s);
-	rc = open_secrets(rq, job, payload, &secrets);
+	rc = open_secrets(tx, job, payload, &secrets);
 	if (rc)
 		return rc;
 	if (secrets && age_s >= MAIL_CODE_LIFE_S)
 		json_object_object_del(secrets, "code"); /* the link is still good */
 	json_object_object_get_ex(payload, "data", &data);
-	problem = mail_render(&rq->arena, kind, locale ? locale : "en", &brand, to, data, secrets, &content);
+	problem = mail_render(&tx->arena, kind, locale ? locale : "en", &brand, to, data, secrets, &content);
 	if (problem)
-		return req_fail_inside(rq, ERR_INTERNAL, "%s", problem);
+		return tx_fail_inside(tx, ERR_INTERNAL, "%s", problem);
 
 	mail = (struct mime_mail){
 		.id = job->id,
-		.date = (time_t)db_int(tenant, 0, "created_s"),
+		.date = (time_t)column_int(tenant, 0, "created_s"),
 		.from = from,
-		.reply_to = answers_to(&rq->arena, payload, brand.support_email),
+		.reply_to = answers_to(&tx->arena, payload, brand.support_email),
 		.to = to,
 		.subject = content.subject,
 		.language = content.language,
@@ -168,9 +168,9 @@ static enum err send(struct req *rq, const struct job *job, struct json_object *
 		.text = content.text,
 		.html = content.html,
 	};
-	buf_init(&text, &rq->arena, 2 * (strlen(content.text) + strlen(content.html)) + 4096);
+	buf_init(&text, &tx->arena, 2 * (strlen(content.text) + strlen(content.html)) + 4096);
 	mime_write(&text, &mail);
-	return hand_over(rq, job, kind->name, mail.date, *cfg.mail_bounce ? cfg.mail_bounce : from.address,
+	return hand_over(tx, job, kind->name, mail.date, *cfg.mail_bounce ? cfg.mail_bounce : from.address,
 			 to, &text);
 }
 
@@ -180,24 +180,24 @@ static enum err send(struct req *rq, const struct job *job, struct json_object *
  * and is done, in one more.  Who dies in between sends it again, with the same
  * Message-ID and every byte the same.
  */
-static enum err run(struct req *rq, const struct job *job)
+static enum err run(struct tx *tx, const struct job *job)
 {
 	struct json_object *payload;
 	const char *problem;
 	PGresult *tenant, *res;
 	enum err rc;
 
-	req_set(rq, "job_id", job->id);
-	rc = db_call(rq, &q_mail_begin, true, &tenant);
+	tx_set(tx, "job_id", job->id);
+	rc = tx_call(tx, &q_mail_begin, true, &tenant);
 	if (rc)
 		return rc;
-	if (json_read(&rq->arena, job->payload, strlen(job->payload), &payload, &problem) ||
+	if (json_read(&tx->arena, job->payload, strlen(job->payload), &payload, &problem) ||
 	    !json_object_is_type(payload, json_type_object))
-		return job_give_up(rq, "its payload is no JSON object");
+		return job_give_up(tx, "its payload is no JSON object");
 	if (!PQntuples(tenant))
-		return job_give_up(rq, "the job is gone");
-	rc = send(rq, job, payload, tenant);
-	return rc ? rc : db_call(rq, &q_mail_forget, false, &res);
+		return job_give_up(tx, "the job is gone");
+	rc = send(tx, job, payload, tenant);
+	return rc ? rc : tx_call(tx, &q_mail_forget, false, &res);
 }
 
 const struct job_kind mail_job = { .name = "mail", .run = run };

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fcgi/db.h"
+#include "lib/db/db.h"
 
 /* The answer, borrowed, once it is committed: tuples, or an error; NULL: the connection is gone, and what was
  * done is not known. */

@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fcgi/wake.h"
 #include "lib/base/clock.h"
+#include "lib/db/wake.h"
 #include "lib/host/log.h"
 #include "lib/host/scoreboard.h"
 #include "worker/child.h"

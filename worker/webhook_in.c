@@ -12,10 +12,11 @@
 #include <json-c/json.h>
 
 #include "build/sql/integrations/webhook_events.h"
-#include "fcgi/db.h"
-#include "fcgi/req.h"
 #include "lib/base/email.h"
 #include "lib/base/json.h"
+#include "lib/db/column.h"
+#include "lib/db/db.h"
+#include "lib/db/tx.h"
 #include "lib/host/config.h"
 #include "providers/google_play.h"
 
@@ -57,54 +58,54 @@ static const char *event_of(struct arena *a, const struct job *job)
 
 /* Google has not answered.  Put it down, to stay whatever becomes of the job; then the job fails, or is over.
  */
-static enum err google_failed(struct req *rq, const struct job *job, enum err why, const char *reason)
+static enum err google_failed(struct tx *tx, const struct job *job, enum err why, const char *reason)
 {
 	bool is_last = why == ERR_NOT_FOUND || job->attempt >= job->max_attempts;
 	PGresult *res;
 	enum err rc;
 
-	req_set(rq, "error", reason);
-	req_set(rq, "is_last", is_last ? "true" : "false");
-	rc = db_call(rq, &q_webhook_event_failed, !is_last, &res);
+	tx_set(tx, "error", reason);
+	tx_set(tx, "is_last", is_last ? "true" : "false");
+	rc = tx_call(tx, &q_webhook_event_failed, !is_last, &res);
 	if (rc || is_last)
 		return rc;
-	return req_fail_inside(rq, why, "%s", reason);
+	return tx_fail_inside(tx, why, "%s", reason);
 }
 
-static enum err run(struct req *rq, const struct job *job)
+static enum err run(struct tx *tx, const struct job *job)
 {
-	const char *event = event_of(&rq->arena, job), *package, *token, *state, *reason;
+	const char *event = event_of(&tx->arena, job), *package, *token, *state, *reason;
 	struct email email;
 	PGresult *res;
 	enum err rc;
 
 	if (!event)
-		return job_give_up(rq, "the payload names no event");
-	req_set(rq, "event", event);
-	req_set(rq, "clerk_issuer", cfg.clerk_issuer);
-	req_set(rq, "supabase_issuer", cfg.supabase_issuer);
-	req_set(rq, "plays", array_of(&rq->arena, cfg.google_play_packages));
-	req_set(rq, "play", NULL);
-	req_set(rq, "email", NULL);
-	rc = db_call(rq, &q_webhook_event_process, false, &res);
-	if (!rc && db_text(res, 0, "address")) {
-		email_find(&rq->arena, db_text(res, 0, "address"), &email);
-		req_set(rq, "email", email.address);
-		return db_call(rq, &q_webhook_event_process, false, &res);
+		return job_give_up(tx, "the payload names no event");
+	tx_set(tx, "event", event);
+	tx_set(tx, "clerk_issuer", cfg.clerk_issuer);
+	tx_set(tx, "supabase_issuer", cfg.supabase_issuer);
+	tx_set(tx, "plays", array_of(&tx->arena, cfg.google_play_packages));
+	tx_set(tx, "play", NULL);
+	tx_set(tx, "email", NULL);
+	rc = tx_call(tx, &q_webhook_event_process, false, &res);
+	if (!rc && column_text(res, 0, "address")) {
+		email_find(&tx->arena, column_text(res, 0, "address"), &email);
+		tx_set(tx, "email", email.address);
+		return tx_call(tx, &q_webhook_event_process, false, &res);
 	}
-	if (rc || !db_text(res, 0, "package"))
+	if (rc || !column_text(res, 0, "package"))
 		return rc;
-	package = arena_dup(&rq->arena, db_text(res, 0, "package"));
-	token = arena_dup(&rq->arena, db_text(res, 0, "purchase_token"));
+	package = arena_dup(&tx->arena, column_text(res, 0, "package"));
+	token = arena_dup(&tx->arena, column_text(res, 0, "purchase_token"));
 
 	/* Google may take its time: no connection waits with us. */
-	db_finish(rq, false);
+	tx_finish(tx, false);
 	db_close();
-	rc = google_play_subscription(&rq->arena, package, token, &state, &reason);
+	rc = google_play_subscription(&tx->arena, package, token, &state, &reason);
 	if (rc)
-		return google_failed(rq, job, rc, reason);
-	req_set(rq, "play", state);
-	return db_call(rq, &q_webhook_event_process, false, &res);
+		return google_failed(tx, job, rc, reason);
+	tx_set(tx, "play", state);
+	return tx_call(tx, &q_webhook_event_process, false, &res);
 }
 
 const struct job_kind webhook_in_job = { .name = "webhook.in", .run = run };

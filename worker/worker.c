@@ -13,9 +13,9 @@
 
 #include "build/sql/runtime/worker.h"
 #include "fcgi/metrics.h"
-#include "fcgi/tok.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
+#include "lib/crypto/tok.h"
 #include "lib/host/config.h"
 #include "lib/host/host.h"
 #include "lib/host/log.h"

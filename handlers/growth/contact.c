@@ -8,11 +8,12 @@
 #include <json-c/json.h>
 
 #include "build/sql/growth/contact.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/shapes.h"
 #include "lib/base/clock.h"
 #include "lib/base/jx.h"
+#include "lib/db/column.h"
 #include "lib/host/config.h"
 #include "lib/host/limit.h"
 
@@ -72,9 +73,9 @@ CONFIG_CHECK("CONTACT_RATE_LIMIT", cfg.contact_rate_limit, limit_check)
 static void set_limit(struct req *rq, long *max, long *window_s)
 {
 	limit_parse(cfg.contact_rate_limit, max, window_s);
-	req_set(rq, "max", arena_fmt(&rq->arena, "%ld", *max));
-	req_set(rq, "window_s", arena_fmt(&rq->arena, "%ld", *window_s));
-	req_set(rq, "ip", rq->ip);
+	req_set(rq, "max", arena_fmt(&rq->tx.arena, "%ld", *max));
+	req_set(rq, "window_s", arena_fmt(&rq->tx.arena, "%ld", *window_s));
+	req_set(rq, "ip", rq->asked.ip);
 }
 
 static bool is_blank(const char *text)
@@ -90,7 +91,7 @@ static const char *language_of(struct req *rq)
 		accepted ? strspn(accepted, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-")
 			 : 0;
 
-	return n && n <= MAX_LANGUAGE ? arena_dup_n(&rq->arena, accepted, n) : NULL;
+	return n && n <= MAX_LANGUAGE ? arena_dup_n(&rq->tx.arena, accepted, n) : NULL;
 }
 
 static enum err check_extra_fields(struct req *rq)
@@ -130,21 +131,21 @@ static enum err contact_submit(struct req *rq)
 	req_set(rq, "confirm", cfg.contact_send_confirmation ? "true" : "false");
 	req_set(rq, "language", language_of(rq));
 	req_set(rq, "webhook", *cfg.contact_webhook_url ? "true" : "false");
-	rc = db_call(rq, &q_contact_submit, true, &res);
+	rc = tx_call(&rq->tx, &q_contact_submit, true, &res);
 	if (rc)
 		return rc;
-	rq->limit = max;
-	rq->limit_window_s = window_s;
-	rq->limit_left = (long)db_int(res, 0, "remaining");
-	rq->limit_reset_s = (long)db_int(res, 0, "reset_s");
-	if (db_int(res, 0, "retry_s"))
-		return req_retry_after(rq, db_int(res, 0, "retry_s"));
-	b = req_open(rq);
+	rq->limits.limit = max;
+	rq->limits.window_s = window_s;
+	rq->limits.left = (long)column_int(res, 0, "remaining");
+	rq->limits.reset_s = (long)column_int(res, 0, "reset_s");
+	if (column_int(res, 0, "retry_s"))
+		return req_retry_after(rq, column_int(res, 0, "retry_s"));
+	b = answer_open(rq);
 	buf_text(b, "{\"success\":true,"
 		    "\"message\":\"Thank you for your message. We will get back to you soon.\",");
-	buf_text(b, "\"reference_id\":"), jx_str(b, db_text(res, 0, "reference_id"));
+	buf_text(b, "\"reference_id\":"), jx_str(b, column_text(res, 0, "reference_id"));
 	buf_char(b, '}');
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 static enum err contact_status(struct req *rq)
@@ -155,16 +156,16 @@ static enum err contact_status(struct req *rq)
 	enum err rc;
 
 	set_limit(rq, &max, &window_s);
-	rc = db_call(rq, &q_contact_status, true, &res);
+	rc = tx_call(&rq->tx, &q_contact_status, true, &res);
 	if (rc)
 		return rc;
-	b = req_open(rq);
+	b = answer_open(rq);
 	buf_char(b, '{');
 	jx_key(b, "available"), jx_bool(b, cfg.contact_enabled);
 	jx_key(b, "rate_limit"), buf_char(b, '{');
 	jx_key(b, "limit"), jx_int(b, max);
-	jx_key(b, "remaining"), jx_int(b, db_int(res, 0, "remaining"));
-	jx_key(b, "reset"), jx_int(b, clock_unix_us() / 1000000 + db_int(res, 0, "reset_s"));
+	jx_key(b, "remaining"), jx_int(b, column_int(res, 0, "remaining"));
+	jx_key(b, "reset"), jx_int(b, clock_unix_us() / 1000000 + column_int(res, 0, "reset_s"));
 	jx_key(b, "window"), jx_str(b, cfg.contact_rate_limit);
 	buf_char(b, '}');
 	jx_key(b, "config"), buf_char(b, '{');
@@ -172,7 +173,7 @@ static enum err contact_status(struct req *rq)
 	jx_key(b, "require_phone"), jx_bool(b, cfg.contact_require_phone);
 	jx_key(b, "sends_confirmation"), jx_bool(b, cfg.contact_send_confirmation);
 	buf_text(b, "}}");
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 static const enum err closed[] = { ERR_RATE_LIMIT, ERR_UNAVAILABLE, ERR_OK };

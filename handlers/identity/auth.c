@@ -6,16 +6,17 @@
 
 #include "build/sql/identity/auth.h"
 #include "build/sql/identity/sessions.h"
+#include "fcgi/answer.h"
 #include "fcgi/auth.h"
-#include "fcgi/db.h"
-#include "fcgi/password.h"
 #include "fcgi/req.h"
 #include "handlers/identity/auth.h"
 #include "handlers/identity/mailed.h"
 #include "handlers/identity/session.h"
 #include "handlers/shapes.h"
 #include "lib/base/jx.h"
+#include "lib/crypto/password.h"
 #include "lib/crypto/ticket.h"
+#include "lib/db/column.h"
 #include "lib/host/config.h"
 
 /* clang-format off */
@@ -78,7 +79,7 @@ static const char *origin_of(struct req *rq, const char *url)
 		return NULL;
 	if (port == 1 || (port == strlen(own_port) && !strncmp(p, own_port, port)))
 		port = 0;
-	out = arena_dup_n(&rq->arena, url, scheme + host + port);
+	out = arena_dup_n(&rq->tx.arena, url, scheme + host + port);
 	for (char *c = out; *c; c++)
 		if (*c >= 'A' && *c <= 'Z')
 			*c = (char)(*c - 'A' + 'a');
@@ -95,7 +96,7 @@ static bool may_return_to(struct req *rq, const char *url, const char *origin, c
 	if (rq->who.is_secret)
 		return !strncasecmp(url, "https://", 8);
 	if (rq->who.api_key)
-		return db_bool(begun, 0, "is_allowed");
+		return column_bool(begun, 0, "is_allowed");
 	for (const char *const *o = cfg.cors_origins; o && *o; o++)
 		if (!strcasecmp(*o, origin))
 			return true;
@@ -109,10 +110,10 @@ static bool may_return_to(struct req *rq, const char *url, const char *origin, c
  */
 static enum err register_pending(struct req *rq, const PGresult *begun)
 {
-	const char *page = db_text(begun, 0, "verification_url"), *return_to = req_text(rq, "return_to");
+	const char *page = column_text(begun, 0, "verification_url"), *return_to = req_text(rq, "return_to");
 	struct mail mail = {
 		.template = "verify_email",
-		.tenant = db_text(begun, 0, "tenant_id"),
+		.tenant = column_text(begun, 0, "tenant_id"),
 		.to = req_text(rq, "email"),
 		.locale = req_text(rq, "locale"),
 		.link = return_to ? return_to
@@ -133,14 +134,14 @@ static enum err register_pending(struct req *rq, const PGresult *begun)
 	if (rc)
 		return rc;
 	req_set(rq, "mail", req_text(rq, "mail_payload"));
-	rc = db_call(rq, &q_register_pending, true, &res);
+	rc = tx_call(&rq->tx, &q_register_pending, true, &res);
 	if (rc)
 		return rc;
-	b = req_open(rq);
+	b = answer_open(rq);
 	buf_text(b,
 		 "{\"message\":\"Registration successful. Please check your email to verify your account.\","
 		 "\"verification_required\":true}");
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 static enum err register_run(struct req *rq)
@@ -151,28 +152,28 @@ static enum err register_run(struct req *rq)
 	struct tokens t;
 	enum err rc;
 
-	problem = password_check(&rq->arena, password, req_text(rq, "email"));
+	problem = password_check(&rq->tx.arena, password, req_text(rq, "email"));
 	req_set(rq, "is_counted", problem ? "false" : "true");
 	req_set(rq, "return_origin", origin);
 	req_set(rq, "api_key", rq->who.api_key);
-	rc = db_call(rq, &q_register_begin, true, &begun);
+	rc = tx_call(&rq->tx, &q_register_begin, true, &begun);
 	if (rc)
 		return rc;
-	if (db_int(begun, 0, "wait_s"))
-		return req_retry_after(rq, db_int(begun, 0, "wait_s"));
+	if (column_int(begun, 0, "wait_s"))
+		return req_retry_after(rq, column_int(begun, 0, "wait_s"));
 	if (return_to && !may_return_to(rq, return_to, origin, begun))
 		return req_fail_field(rq, ERR_VALIDATION, "return_to",
 				      "return_to leads to an origin that is not allowed here");
 	if (problem)
 		return req_fail_field(rq, ERR_VALIDATION, "password", "%s", problem);
-	rc = password_hash(rq, password, &hash);
+	rc = password_hash(&rq->tx, password, &hash);
 	if (rc)
 		return rc;
 	req_set(rq, "password_hash", hash);
-	if (db_bool(begun, 0, "is_pending"))
+	if (column_bool(begun, 0, "is_pending"))
 		return register_pending(rq, begun);
-	req_set(rq, "signin_ttl_s", arena_fmt(&rq->arena, "%d", SESSION_TTL_S));
-	rc = db_call(rq, &q_register, true, &res);
+	req_set(rq, "signin_ttl_s", arena_fmt(&rq->tx.arena, "%d", SESSION_TTL_S));
+	rc = tx_call(&rq->tx, &q_register, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
@@ -191,9 +192,9 @@ static enum err login_failed(struct req *rq, const char *public_id, const char *
 	req_set(rq, "public_id", public_id);
 	req_set(rq, "reason", reason);
 	req_set(rq, "is_guess", is_guess ? "true" : "false");
-	rc = db_call(rq, &q_login_failed, true, &res);
-	if (!rc && db_int(res, 0, "wait_s"))
-		return req_retry_after(rq, db_int(res, 0, "wait_s"));
+	rc = tx_call(&rq->tx, &q_login_failed, true, &res);
+	if (!rc && column_int(res, 0, "wait_s"))
+		return req_retry_after(rq, column_int(res, 0, "wait_s"));
 	return rc;
 }
 
@@ -201,10 +202,10 @@ static enum err login_failed(struct req *rq, const char *public_id, const char *
 static enum err login_passed(struct req *rq)
 {
 	PGresult *res;
-	enum err rc = db_call(rq, &q_login_passed, false, &res);
+	enum err rc = tx_call(&rq->tx, &q_login_passed, false, &res);
 
-	if (!rc && db_int(res, 0, "wait_s"))
-		return req_retry_after(rq, db_int(res, 0, "wait_s"));
+	if (!rc && column_int(res, 0, "wait_s"))
+		return req_retry_after(rq, column_int(res, 0, "wait_s"));
 	return rc;
 }
 
@@ -216,7 +217,7 @@ static enum err login_rehash(struct req *rq, const char *before, const char *has
 
 	req_set(rq, "before", before);
 	req_set(rq, "password_hash", hash);
-	return db_call(rq, &q_login_rehash, false, &res);
+	return tx_call(&rq->tx, &q_login_rehash, false, &res);
 }
 
 enum err auth_login(struct req *rq)
@@ -225,42 +226,42 @@ enum err auth_login(struct req *rq)
 	bool matches, is_outdated, is_pending, may_enter;
 	PGresult *user;
 	struct tokens t;
-	enum err rc = db_call(rq, &q_login_begin, true, &user);
+	enum err rc = tx_call(&rq->tx, &q_login_begin, true, &user);
 
 	if (rc)
 		return rc;
-	if (db_int(user, 0, "wait_s"))
-		return req_retry_after(rq, db_int(user, 0, "wait_s"));
-	id = db_text(user, 0, "id");
-	public_id = db_text(user, 0, "public_id");
-	stored = db_text(user, 0, "password_hash");
-	is_pending = db_bool(user, 0, "is_pending");
+	if (column_int(user, 0, "wait_s"))
+		return req_retry_after(rq, column_int(user, 0, "wait_s"));
+	id = column_text(user, 0, "id");
+	public_id = column_text(user, 0, "public_id");
+	stored = column_text(user, 0, "password_hash");
+	is_pending = column_bool(user, 0, "is_pending");
 	req_set(rq, "id", id);
-	rc = password_verify(rq, req_text(rq, "password"), stored, &matches, &is_outdated);
+	rc = password_verify(&rq->tx, req_text(rq, "password"), stored, &matches, &is_outdated);
 	if (rc)
 		return rc;
 	if (!matches) {
 		rc = login_failed(rq, public_id, id ? "wrong password" : "unknown address", true);
 		return rc ? rc : req_refuse(rq, ERR_CREDENTIALS, NULL);
 	}
-	may_enter = db_bool(user, 0, "is_active") && db_bool(user, 0, "may_enter");
+	may_enter = column_bool(user, 0, "is_active") && column_bool(user, 0, "may_enter");
 	if (may_enter && (is_outdated || is_pending))
-		rc = password_hash(rq, req_text(rq, "password"), &renewed);
+		rc = password_hash(&rq->tx, req_text(rq, "password"), &renewed);
 	if (!rc)
 		rc = login_passed(rq);
 	if (rc)
 		return rc;
 	/* A caller who knows the password may know how the account stands. */
-	if (!db_bool(user, 0, "is_active")) {
+	if (!column_bool(user, 0, "is_active")) {
 		rc = login_failed(rq, public_id, "not active", false);
 		return rc ? rc : req_refuse(rq, ERR_ACCOUNT_INACTIVE, NULL);
 	}
-	if (!db_bool(user, 0, "may_enter")) {
+	if (!column_bool(user, 0, "may_enter")) {
 		rc = login_failed(rq, public_id, "not verified", false);
 		if (rc)
 			return rc;
 		req_refuse(rq, ERR_EMAIL_UNVERIFIED, NULL);
-		rq->fail.more = "\"verification_required\":true";
+		rq->tx.fail.more = "\"verification_required\":true";
 		return ERR_EMAIL_UNVERIFIED;
 	}
 	/* One that waits to be confirmed is the account's where that is not asked for any more. */
@@ -270,7 +271,7 @@ enum err auth_login(struct req *rq)
 		rc = session_open(rq,
 				  &(struct signin){ .user = id,
 						    .method = "password",
-						    .tenant = db_text(user, 0, "tenant_id"),
+						    .tenant = column_text(user, 0, "tenant_id"),
 						    .password_hash = renewed ? renewed : stored },
 				  &t);
 	return rc ? rc : session_answer(rq, &t);
@@ -283,19 +284,19 @@ static enum err refresh(struct req *rq)
 	PGresult *res;
 	enum err rc;
 
-	if (!refresh_parse(&rq->arena, req_text(rq, "refresh_token"), &shown)) {
-		rc = db_enter(rq);
+	if (!refresh_parse(&rq->tx.arena, req_text(rq, "refresh_token"), &shown)) {
+		rc = tx_enter(&rq->tx);
 		return rc ? rc : req_fail(rq, ERR_AUTHENTICATION, "the refresh token is not valid");
 	}
 	auth_act_for(rq, shown.tenant); /* with a key, the door compares it with the key's */
 	req_set(rq, "session", shown.session);
-	req_set(rq, "generation", arena_fmt(&rq->arena, "%u", shown.generation));
-	rc = db_call(rq, &q_session_refresh, true, &res);
+	req_set(rq, "generation", arena_fmt(&rq->tx.arena, "%u", shown.generation));
+	rc = tx_call(&rq->tx, &q_session_refresh, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
 		return req_fail(rq, ERR_AUTHENTICATION, "the session has ended; sign in again");
-	if (db_bool(res, 0, "_is_reused"))
+	if (column_bool(res, 0, "_is_reused"))
 		return req_refuse(
 			rq, ERR_AUTHENTICATION,
 			"this refresh token was used before, so its session has ended; sign in again");

@@ -56,7 +56,7 @@ static unsigned char next(struct stream *s)
 	const char *text;
 
 	if (s->used == sizeof(s->bytes)) {
-		text = arena_fmt(&s->rq->arena, "%s %d", s->whose, s->block++);
+		text = arena_fmt(&s->rq->tx.arena, "%s %d", s->whose, s->block++);
 		secret_mac("passkey decoy", text, strlen(text), s->bytes);
 		s->used = 0;
 	}
@@ -103,10 +103,10 @@ const char *decoys(struct req *rq, const char *tenant, const char *rp_id, const 
 	struct buf b;
 	int n = 1;
 
-	s.whose = arena_fmt(&rq->arena, "%s %s %s", tenant, rp_id, email_name(&rq->arena, email));
+	s.whose = arena_fmt(&rq->tx.arena, "%s %s %s", tenant, rp_id, email_name(&rq->tx.arena, email));
 	while (n < MAX_PASSKEYS && next(&s) < ONE_MORE)
 		n++;
-	buf_init(&b, &rq->arena, 256);
+	buf_init(&b, &rq->tx.arena, 256);
 	buf_char(&b, '[');
 	while (n--)
 		write_one(&b, &s, next_kind(&s, seen));

@@ -7,11 +7,12 @@
  * that changes something under both names.
  */
 #include "build/sql/identity/impersonation.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/identity/session.h"
 #include "handlers/shapes.h"
 #include "lib/base/jx.h"
+#include "lib/db/column.h"
 
 /* clang-format off */
 static const struct field start_in[] = {
@@ -60,25 +61,25 @@ static enum err impersonation_start(struct req *rq)
 	enum err rc;
 
 	req_set(rq, "target", req_text(rq, "user_id"));
-	rc = db_call(rq, &q_impersonation_start, true, &res);
+	rc = tx_call(&rq->tx, &q_impersonation_start, true, &res);
 	if (!rc)
 		rc = session_read(rq, res, &t);
 	if (rc)
 		return rc;
-	b = req_open(rq);
+	b = answer_open(rq);
 	buf_char(b, '{');
 	member(b, "message", "impersonation started");
 	jx_key(b, "impersonated_user");
 	buf_char(b, '{');
-	member(b, "id", db_text(res, 0, "_subject"));
-	member(b, "email", db_text(res, 0, "email"));
-	member(b, "full_name", db_text(res, 0, "display_name"));
+	member(b, "id", column_text(res, 0, "_subject"));
+	member(b, "email", column_text(res, 0, "email"));
+	member(b, "full_name", column_text(res, 0, "display_name"));
 	buf_char(b, '}');
 	member(b, "token", t.access);
 	jx_key(b, "expires_at");
-	jx_timestamptz(b, (db_int(res, 0, "_iat_s") + t.expires_in) * 1000000 - epoch_us);
+	jx_timestamptz(b, (column_int(res, 0, "_iat_s") + t.expires_in) * 1000000 - epoch_us);
 	buf_char(b, '}');
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 /* The caller's own session, which is the token's. */
@@ -89,15 +90,15 @@ static enum err impersonation_stop(struct req *rq)
 	enum err rc;
 
 	req_set(rq, "session", rq->who.session);
-	rc = db_call(rq, &q_impersonation_stop, true, &res);
+	rc = tx_call(&rq->tx, &q_impersonation_stop, true, &res);
 	if (rc)
 		return rc;
 	if (PQntuples(res) == 0)
 		return req_fail(rq, ERR_CONFLICT,
 				"this token is nobody else's: there is no impersonation to stop");
-	b = req_open(rq);
+	b = answer_open(rq);
 	buf_text(b, "{\"message\":\"impersonation stopped\"}");
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 /* clang-format off */

@@ -1,7 +1,6 @@
 #include "handlers/identity/mailed.h"
 
 #include "fcgi/auth.h"
-#include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "lib/base/email.h"
 #include "lib/crypto/ticket.h"
@@ -21,8 +20,9 @@ const struct field mailed_fields[] = {
 /* A code belongs to one address, however it is spelled, and to what it is for. */
 static const char *code_hash(struct req *rq, const char *kind, const char *email, const char *code)
 {
-	return ticket_code_hash(&rq->arena,
-				arena_fmt(&rq->arena, "%s %s", kind, email_name(&rq->arena, email)), code);
+	return ticket_code_hash(&rq->tx.arena,
+				arena_fmt(&rq->tx.arena, "%s %s", kind, email_name(&rq->tx.arena, email)),
+				code);
 }
 
 enum err mailed_read(struct req *rq, const char *kind)
@@ -31,13 +31,13 @@ enum err mailed_read(struct req *rq, const char *kind)
 		   *code = req_text(rq, "code"), *tenant = NULL, *hash = NULL;
 
 	if (!token && (!email || !code)) {
-		enum err rc = db_enter(rq); /* only a caller who may call is told what is wrong */
+		enum err rc = tx_enter(&rq->tx); /* only a caller who may call is told what is wrong */
 
 		return rc ? rc
 			  : req_fail_field(rq, ERR_VALIDATION, "token",
 					   "either token or email and code must be given");
 	}
-	if (token && ticket_parse(&rq->arena, token, &tenant, &hash) && !rq->who.api_key)
+	if (token && ticket_parse(&rq->tx.arena, token, &tenant, &hash) && !rq->who.api_key)
 		auth_act_for(rq, tenant);
 	req_set(rq, "token_tenant", tenant);
 	req_set(rq, "token_hash", hash);
@@ -53,9 +53,9 @@ enum err mailed_make(struct req *rq, const struct mail *m)
 	struct mail mail = *m;
 	const char *tenant, *hash;
 
-	mail.ticket = ticket_new(&rq->arena, m->tenant);
-	mail.code = ticket_code(&rq->arena);
-	ticket_parse(&rq->arena, mail.ticket, &tenant, &hash);
+	mail.ticket = ticket_new(&rq->tx.arena, m->tenant);
+	mail.code = ticket_code(&rq->tx.arena);
+	ticket_parse(&rq->tx.arena, mail.ticket, &tenant, &hash);
 	req_set(rq, "token_hash", hash);
 	req_set(rq, "token_code_hash", code_hash(rq, m->template, m->to, mail.code));
 	return mail_prepare(rq, &mail);
@@ -63,5 +63,5 @@ enum err mailed_make(struct req *rq, const struct mail *m)
 
 const char *mailed_page(struct req *rq, const char *name)
 {
-	return arena_fmt(&rq->arena, "%s/%s.html", cfg.public_url, name);
+	return arena_fmt(&rq->tx.arena, "%s/%s.html", cfg.public_url, name);
 }

@@ -10,16 +10,17 @@
 
 #include "build/sql/identity/mailed_links.h"
 #include "build/sql/tenancy/invitations.h"
+#include "fcgi/answer.h"
 #include "fcgi/auth.h"
-#include "fcgi/db.h"
-#include "fcgi/password.h"
 #include "fcgi/req.h"
 #include "handlers/identity/auth.h"
 #include "handlers/identity/session.h"
 #include "handlers/permissions.h"
 #include "handlers/shapes.h"
 #include "lib/base/mailbox.h"
+#include "lib/crypto/password.h"
 #include "lib/crypto/ticket.h"
+#include "lib/db/column.h"
 #include "lib/host/config.h"
 
 /* clang-format off */
@@ -90,7 +91,7 @@ static enum err take_token(struct req *rq)
 {
 	const char *tenant, *hash;
 
-	if (!ticket_parse(&rq->arena, req_text(rq, "token"), &tenant, &hash))
+	if (!ticket_parse(&rq->tx.arena, req_text(rq, "token"), &tenant, &hash))
 		return req_fail(rq, ERR_TICKET, NULL);
 	auth_act_for(rq, tenant);
 	req_set(rq, "token_hash", hash);
@@ -106,12 +107,12 @@ static enum err mailed_link(struct req *rq)
 	if (rc)
 		return rc;
 	if (*cfg.mail_from)
-		mailbox_parse(&rq->arena, cfg.mail_from, &from);
+		mailbox_parse(&rq->tx.arena, cfg.mail_from, &from);
 	req_set(rq, "sender", from.name);
-	rc = db_call(rq, &q_mailed_link_get, false, &res);
+	rc = tx_call(&rq->tx, &q_mailed_link_get, false, &res);
 	if (rc)
 		return rc;
-	return PQntuples(res) ? req_answer(rq, &q_mailed_link_get) : req_fail(rq, ERR_TICKET, NULL);
+	return PQntuples(res) ? answer_rows(rq, &q_mailed_link_get) : req_fail(rq, ERR_TICKET, NULL);
 }
 
 /* An invitation that can be accepted: its address, the arena's. */
@@ -121,13 +122,13 @@ static enum err find_invitation(struct req *rq, const char **email, bool *has_ac
 	enum err rc = take_token(rq);
 
 	if (!rc)
-		rc = db_call(rq, &q_invitation_find, true, &res);
+		rc = tx_call(&rq->tx, &q_invitation_find, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
 		return req_fail(rq, ERR_TICKET, NULL);
-	*email = arena_dup(&rq->arena, db_text(res, 0, "email"));
-	*has_account = strcmp(db_text(res, 0, "account"), "none") != 0;
+	*email = arena_dup(&rq->tx.arena, column_text(res, 0, "email"));
+	*has_account = strcmp(column_text(res, 0, "account"), "none") != 0;
 	return ERR_OK;
 }
 
@@ -154,21 +155,21 @@ static enum err register_invited(struct req *rq)
 	if (has_account)
 		return req_fail_field(rq, ERR_CONFLICT, "token",
 				      "this address has an account: sign in to it, and accept");
-	problem = password_check(&rq->arena, req_text(rq, "password"), email);
+	problem = password_check(&rq->tx.arena, req_text(rq, "password"), email);
 	if (problem)
 		return req_fail_field(rq, ERR_VALIDATION, "password", "%s", problem);
-	rc = password_hash(rq, req_text(rq, "password"), &hash);
+	rc = password_hash(&rq->tx, req_text(rq, "password"), &hash);
 	if (rc)
 		return rc;
 	req_set(rq, "password_hash", hash);
-	return req_answer(rq, &q_invitation_register);
+	return answer_rows(rq, &q_invitation_register);
 }
 
 static enum err decline_invited(struct req *rq)
 {
 	enum err rc = take_token(rq);
 
-	return rc ? rc : req_answer(rq, &q_invitation_reject);
+	return rc ? rc : answer_rows(rq, &q_invitation_reject);
 }
 
 /* clang-format off */

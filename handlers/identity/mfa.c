@@ -10,8 +10,8 @@
 #include <time.h>
 
 #include "build/sql/identity/mfa.h"
+#include "fcgi/answer.h"
 #include "fcgi/auth.h"
-#include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "handlers/identity/session.h"
 #include "handlers/shapes.h"
@@ -19,6 +19,7 @@
 #include "lib/crypto/seal.h"
 #include "lib/crypto/ticket.h"
 #include "lib/crypto/totp.h"
+#include "lib/db/column.h"
 
 /* The user's factor, as mfa_factor and mfa_challenge have it. */
 struct factor {
@@ -31,14 +32,14 @@ struct factor {
 /* A secret is sealed for its user: one that is copied into another user's row does not open. */
 static const char *purpose_of(struct req *rq, const char *account)
 {
-	return arena_fmt(&rq->arena, "totp %s", account);
+	return arena_fmt(&rq->tx.arena, "totp %s", account);
 }
 
 static const char *text(struct req *rq, const PGresult *res, const char *column)
 {
-	const char *value = db_text(res, 0, column);
+	const char *value = column_text(res, 0, column);
 
-	return value ? arena_dup(&rq->arena, value) : NULL;
+	return value ? arena_dup(&rq->tx.arena, value) : NULL;
 }
 
 /* An impersonator may look, and no more. */
@@ -52,7 +53,7 @@ static enum err refuse_impersonator(struct req *rq)
 
 static enum err factor_read(struct req *rq, const PGresult *res, struct factor *out)
 {
-	int64_t retry_after_s = db_int(res, 0, "retry_after_s");
+	int64_t retry_after_s = column_int(res, 0, "retry_after_s");
 
 	if (retry_after_s)
 		return req_retry_after(rq, retry_after_s);
@@ -60,8 +61,8 @@ static enum err factor_read(struct req *rq, const PGresult *res, struct factor *
 		.tenant = text(rq, res, "tenant"),
 		.account = text(rq, res, "account"),
 		.sealed = text(rq, res, "secret_sealed"),
-		.last_step = db_int(res, 0, "last_step"),
-		.is_confirmed = db_bool(res, 0, "is_confirmed"),
+		.last_step = column_int(res, 0, "last_step"),
+		.is_confirmed = column_bool(res, 0, "is_confirmed"),
 	};
 	return ERR_OK;
 }
@@ -70,7 +71,7 @@ static enum err factor_read(struct req *rq, const PGresult *res, struct factor *
 static enum err factor_load(struct req *rq, struct factor *out)
 {
 	PGresult *res;
-	enum err rc = db_call(rq, &q_mfa_factor, false, &res);
+	enum err rc = tx_call(&rq->tx, &q_mfa_factor, false, &res);
 
 	if (!rc)
 		rc = refuse_impersonator(rq);
@@ -79,7 +80,7 @@ static enum err factor_load(struct req *rq, struct factor *out)
 
 static enum err open_secret(struct req *rq, const struct factor *f, const char **secret)
 {
-	*secret = seal_open(&rq->arena, purpose_of(rq, f->account), f->tenant, f->sealed);
+	*secret = seal_open(&rq->tx.arena, purpose_of(rq, f->account), f->tenant, f->sealed);
 	if (!*secret)
 		return req_fail_inside(rq, ERR_INTERNAL,
 				       "the user's TOTP secret does not open: is its key in "
@@ -93,7 +94,7 @@ static enum err open_secret(struct req *rq, const struct factor *f, const char *
  */
 static enum err code_read(struct req *rq, const struct factor *f, bool *fits)
 {
-	const char *code = req_text(rq, "code"), *secret, *recovery = recovery_read(&rq->arena, code);
+	const char *code = req_text(rq, "code"), *secret, *recovery = recovery_read(&rq->tx.arena, code);
 	int64_t step;
 	enum err rc;
 
@@ -102,7 +103,7 @@ static enum err code_read(struct req *rq, const struct factor *f, bool *fits)
 	*fits = recovery != NULL;
 	if (recovery) {
 		req_set(rq, "recovery_hash",
-			ticket_code_hash(&rq->arena, arena_fmt(&rq->arena, "recovery %s", f->account),
+			ticket_code_hash(&rq->tx.arena, arena_fmt(&rq->tx.arena, "recovery %s", f->account),
 					 recovery));
 		return ERR_OK;
 	}
@@ -111,7 +112,7 @@ static enum err code_read(struct req *rq, const struct factor *f, bool *fits)
 		return rc;
 	*fits = totp_verify(secret, code, time(NULL), f->last_step, &step);
 	if (*fits)
-		req_set(rq, "step", arena_fmt(&rq->arena, "%lld", (long long)step));
+		req_set(rq, "step", arena_fmt(&rq->tx.arena, "%lld", (long long)step));
 	return ERR_OK;
 }
 
@@ -121,23 +122,23 @@ static enum err refuse_code(struct req *rq, const struct query *audit)
 	PGresult *res;
 	enum err rc;
 
-	req_set(rq, "failed_route", rq->route->path);
-	rc = db_call(rq, audit, true, &res);
-	if (!rc && db_int(res, 0, "retry_after_s"))
-		return req_retry_after(rq, db_int(res, 0, "retry_after_s"));
+	req_set(rq, "failed_route", rq->asked.route->path);
+	rc = tx_call(&rq->tx, audit, true, &res);
+	if (!rc && column_int(res, 0, "retry_after_s"))
+		return req_retry_after(rq, column_int(res, 0, "retry_after_s"));
 	return rc ? rc : req_refuse(rq, ERR_MFA_CODE, NULL);
 }
 
 /* Ten new recovery codes, and hashes for the query that stores them. */
 static enum err codes_new(struct req *rq, const char *account, const char *codes[TOTP_RECOVERY_CODES])
 {
-	const char *scope = arena_fmt(&rq->arena, "recovery %s", account), *hash;
+	const char *scope = arena_fmt(&rq->tx.arena, "recovery %s", account), *hash;
 	struct buf hashes;
 
-	buf_init(&hashes, &rq->arena, 1024);
+	buf_init(&hashes, &rq->tx.arena, 1024);
 	for (int i = 0; i < TOTP_RECOVERY_CODES; i++) {
-		codes[i] = recovery_code(&rq->arena);
-		hash = ticket_code_hash(&rq->arena, scope, codes[i]);
+		codes[i] = recovery_code(&rq->tx.arena);
+		hash = ticket_code_hash(&rq->tx.arena, scope, codes[i]);
 		if (!hash)
 			return req_fail_inside(rq, ERR_UNAVAILABLE,
 					       "there is no JWT_SECRET to hash codes with");
@@ -151,22 +152,22 @@ static enum err codes_new(struct req *rq, const char *account, const char *codes
 
 static enum err codes_answer(struct req *rq, const char *const codes[TOTP_RECOVERY_CODES])
 {
-	struct buf *b = req_open(rq);
+	struct buf *b = answer_open(rq);
 
 	buf_char(b, '{');
 	jx_key(b, "recovery_codes"), buf_char(b, '[');
 	for (int i = 0; i < TOTP_RECOVERY_CODES; i++)
 		jx_next(b), jx_str(b, codes[i]);
 	buf_text(b, "]}");
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 static enum err mfa_enrol(struct req *rq)
 {
-	const char *secret = totp_secret(&rq->arena), *sealed, *account, *name, *issuer;
+	const char *secret = totp_secret(&rq->tx.arena), *sealed, *account, *name, *issuer;
 	struct buf *b;
 	PGresult *res;
-	enum err rc = db_call(rq, &q_mfa_account, false, &res);
+	enum err rc = tx_call(&rq->tx, &q_mfa_account, false, &res);
 
 	if (!rc)
 		rc = refuse_impersonator(rq);
@@ -175,21 +176,21 @@ static enum err mfa_enrol(struct req *rq)
 	account = text(rq, res, "account");
 	name = text(rq, res, "name");
 	issuer = text(rq, res, "issuer");
-	sealed = seal_text(&rq->arena, purpose_of(rq, account), db_text(res, 0, "tenant"), secret);
+	sealed = seal_text(&rq->tx.arena, purpose_of(rq, account), column_text(res, 0, "tenant"), secret);
 	if (!sealed)
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "there is no key to seal a secret with");
 	req_set(rq, "secret_sealed", sealed);
-	rc = db_call(rq, &q_mfa_enrol, true, &res);
+	rc = tx_call(&rq->tx, &q_mfa_enrol, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
 		return req_fail(rq, ERR_CONFLICT, "the second factor is on already; turn it off first");
-	b = req_open(rq);
+	b = answer_open(rq);
 	buf_char(b, '{');
 	jx_key(b, "secret"), jx_str(b, secret);
-	jx_key(b, "otpauth_uri"), jx_str(b, totp_uri(&rq->arena, secret, issuer, name));
+	jx_key(b, "otpauth_uri"), jx_str(b, totp_uri(&rq->tx.arena, secret, issuer, name));
 	buf_char(b, '}');
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 static enum err mfa_activate(struct req *rq)
@@ -215,11 +216,11 @@ static enum err mfa_activate(struct req *rq)
 	if (rc)
 		return rc;
 	req_set(rq, "secret_sealed", f.sealed);
-	req_set(rq, "step", arena_fmt(&rq->arena, "%lld", (long long)step));
-	rc = db_call(rq, &q_mfa_activate, true, &res);
+	req_set(rq, "step", arena_fmt(&rq->tx.arena, "%lld", (long long)step));
+	rc = tx_call(&rq->tx, &q_mfa_activate, true, &res);
 	if (rc)
 		return rc;
-	if (!db_bool(res, 0, "done"))
+	if (!column_bool(res, 0, "done"))
 		return req_fail(rq, ERR_CONFLICT, "the second factor has changed meanwhile");
 	return codes_answer(rq, codes);
 }
@@ -242,10 +243,10 @@ static enum err mfa_change(struct req *rq, const struct query *q, const char *co
 	if (!rc && codes)
 		rc = codes_new(rq, f.account, codes);
 	if (!rc)
-		rc = db_call(rq, q, false, &res);
+		rc = tx_call(&rq->tx, q, false, &res);
 	if (rc)
 		return rc;
-	return db_bool(res, 0, "done") ? ERR_OK : refuse_code(rq, &q_mfa_failed);
+	return column_bool(res, 0, "done") ? ERR_OK : refuse_code(rq, &q_mfa_failed);
 }
 
 static enum err mfa_disable(struct req *rq)
@@ -254,8 +255,8 @@ static enum err mfa_disable(struct req *rq)
 
 	if (rc)
 		return rc;
-	req_open(rq);
-	return req_close(rq);
+	answer_open(rq);
+	return answer_close(rq);
 }
 
 static enum err mfa_recovery_codes(struct req *rq)
@@ -275,14 +276,14 @@ static enum err mfa_verify(struct req *rq)
 	bool fits;
 	enum err rc;
 
-	if (!ticket_parse(&rq->arena, req_text(rq, "mfa_token"), &tenant, &hash)) {
-		rc = db_enter(rq); /* a key that is wrong is what is wrong first */
+	if (!ticket_parse(&rq->tx.arena, req_text(rq, "mfa_token"), &tenant, &hash)) {
+		rc = tx_enter(&rq->tx); /* a key that is wrong is what is wrong first */
 		return rc ? rc : req_fail(rq, ERR_TICKET, "the mfa_token is invalid; sign in again");
 	}
 	/* Without an API key the token tells the tenant; with one, the door compares the two. */
 	auth_act_for(rq, tenant);
 	req_set(rq, "hash", hash);
-	rc = db_call(rq, &q_mfa_challenge, false, &res);
+	rc = tx_call(&rq->tx, &q_mfa_challenge, false, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
@@ -297,10 +298,10 @@ static enum err mfa_verify(struct req *rq)
 	req_set(rq, "public_id", text(rq, res, "public_id"));
 	rc = code_read(rq, &f, &fits);
 	if (!rc && fits)
-		rc = db_call(rq, &q_mfa_pass, false, &res);
+		rc = tx_call(&rq->tx, &q_mfa_pass, false, &res);
 	if (rc)
 		return rc;
-	if (!fits || !db_bool(res, 0, "done"))
+	if (!fits || !column_bool(res, 0, "done"))
 		return refuse_code(rq, &q_mfa_sign_in_failed);
 	rc = session_open(rq, &(struct signin){ .user = account, .method = method, .has_mfa = true },
 			  &tokens);

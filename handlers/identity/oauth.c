@@ -16,9 +16,10 @@
 #include <json-c/json.h>
 
 #include "build/sql/identity/oauth.h"
+#include "fcgi/answer.h"
 #include "fcgi/auth.h"
-#include "fcgi/db.h"
 #include "fcgi/req.h"
+#include "fcgi/share.h"
 #include "handlers/identity/session.h"
 #include "handlers/shapes.h"
 #include "lib/base/b64url.h"
@@ -29,6 +30,8 @@
 #include "lib/crypto/seal.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/ticket.h"
+#include "lib/db/column.h"
+#include "lib/db/db.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "providers/google.h"
@@ -74,7 +77,7 @@ static const struct shape url_shape = { "AuthorizationUrl", url_out };
 
 static const char *callback_url(struct req *rq)
 {
-	return arena_fmt(&rq->arena, "%s/api/v1/auth/google/callback", cfg.public_url);
+	return arena_fmt(&rq->tx.arena, "%s/api/v1/auth/google/callback", cfg.public_url);
 }
 
 /* The state's payload, and the flow's binding: no two are the same. */
@@ -86,7 +89,7 @@ static const char *payload_of(struct req *rq, const char *tenant, const char *re
 
 	secret_random(random, sizeof(random));
 	b64url_encode(random, sizeof(random), nonce);
-	buf_init(&b, &rq->arena, 512);
+	buf_init(&b, &rq->tx.arena, 512);
 	buf_char(&b, '{');
 	jx_key(&b, "tenant"), jx_str(&b, tenant);
 	jx_key(&b, "redirect_uri"), jx_str(&b, redirect_uri);
@@ -104,27 +107,27 @@ static enum err google_url(struct req *rq)
 	enum err rc;
 
 	req_set(rq, "provider", google);
-	rc = db_call(rq, &q_oauth_client, true, &res);
+	rc = tx_call(&rq->tx, &q_oauth_client, true, &res);
 	if (rc)
 		return rc;
-	if (!PQntuples(res) || !db_bool(res, 0, "is_enabled"))
+	if (!PQntuples(res) || !column_bool(res, 0, "is_enabled"))
 		return req_fail(rq, ERR_NOT_FOUND, "signing in with Google is not enabled");
-	payload = payload_of(rq, db_text(res, 0, "tenant"), redirect_uri);
-	if (!db_bool(res, 0, "is_allowed") || strlen(payload) > MAX_PAYLOAD)
+	payload = payload_of(rq, column_text(res, 0, "tenant"), redirect_uri);
+	if (!column_bool(res, 0, "is_allowed") || strlen(payload) > MAX_PAYLOAD)
 		return req_fail_field(rq, ERR_BAD_REQUEST, "redirect_uri",
 				      "redirect_uri must be one of those that are configured for Google, "
 				      "character by character");
-	flow.client_id = db_text(res, 0, "client_id");
+	flow.client_id = column_text(res, 0, "client_id");
 	flow.binding = payload;
-	state = state_sign(&rq->arena, google, payload, STATE_TTL_S);
-	url = state ? google_authorization_url(&rq->arena, &flow, state) : NULL;
+	state = state_sign(&rq->tx.arena, google, payload, STATE_TTL_S);
+	url = state ? google_authorization_url(&rq->tx.arena, &flow, state) : NULL;
 	if (!url)
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "there is no JWT_SECRET to sign a state with");
-	b = req_open(rq);
+	b = answer_open(rq);
 	buf_char(b, '{');
 	jx_key(b, "authorization_url"), jx_str(b, url);
 	buf_char(b, '}');
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 /* Back to the page with what the user is to read; why goes to the log. */
@@ -133,27 +136,27 @@ static enum err go_back_failed(struct req *rq, const char *page, const char *des
 	struct buf url;
 
 	if (reason)
-		log_msg(LOG_WARNING, &rq->log, "signing in with Google failed: %s", reason);
-	buf_init(&url, &rq->arena, 512);
+		log_msg(LOG_WARNING, &rq->tx.log, "signing in with Google failed: %s", reason);
+	buf_init(&url, &rq->tx.arena, 512);
 	buf_text(&url, page);
 	if (!strchr(page, '?'))
 		buf_char(&url, '?');
 	qs_add(&url, "error", "oauth_failed");
 	qs_add(&url, "error_description", description);
-	return req_redirect(rq, buf_str(&url));
+	return answer_redirect(rq, buf_str(&url));
 }
 
 static enum err go_back(struct req *rq, const char *page, const struct tokens *t)
 {
 	struct buf url;
 
-	buf_init(&url, &rq->arena, 2048);
+	buf_init(&url, &rq->tx.arena, 2048);
 	buf_text(&url, page);
 	buf_char(&url, '#');
 	qs_add(&url, "access_token", t->access);
 	qs_add(&url, "refresh_token", t->refresh);
-	qs_add(&url, "expires_in", arena_fmt(&rq->arena, "%lld", t->expires_in));
-	return req_redirect(rq, buf_str(&url));
+	qs_add(&url, "expires_in", arena_fmt(&rq->tx.arena, "%lld", t->expires_in));
+	return answer_redirect(rq, buf_str(&url));
 }
 
 static enum err refuse_state(struct req *rq)
@@ -176,12 +179,12 @@ static const char *member(struct json_object *object, const char *name)
 static enum err flow_read(struct req *rq, struct google_flow *flow, const char **page, bool *is_enabled)
 {
 	const char *state = req_text(rq, "state"), *problem, *began, *tenant, *sealed;
-	const char *payload = state ? state_verify(&rq->arena, google, state) : NULL;
+	const char *payload = state ? state_verify(&rq->tx.arena, google, state) : NULL;
 	struct json_object *said;
 	PGresult *res;
 	enum err rc;
 
-	if (!payload || json_read(&rq->arena, payload, strlen(payload), &said, &problem))
+	if (!payload || json_read(&rq->tx.arena, payload, strlen(payload), &said, &problem))
 		return refuse_state(rq);
 	began = member(said, "redirect_uri");
 	tenant = member(said, "tenant");
@@ -189,20 +192,23 @@ static enum err flow_read(struct req *rq, struct google_flow *flow, const char *
 		return refuse_state(rq);
 	*page = began;
 	auth_act_for(rq, tenant);
-	req_set(rq, "provider", google);
-	req_set(rq, "redirect_uri", *page);
-	rc = db_call(rq, &q_oauth_client, true, &res);
+	rc = share_take(rq);
 	if (rc)
 		return rc;
-	if (!PQntuples(res) || !db_bool(res, 0, "is_allowed"))
+	req_set(rq, "provider", google);
+	req_set(rq, "redirect_uri", *page);
+	rc = tx_call(&rq->tx, &q_oauth_client, true, &res);
+	if (rc)
+		return rc;
+	if (!PQntuples(res) || !column_bool(res, 0, "is_allowed"))
 		return req_fail(rq, ERR_TICKET, "the page that began this is not allowed any more");
-	*is_enabled = db_bool(res, 0, "is_enabled");
+	*is_enabled = column_bool(res, 0, "is_enabled");
 	if (!*is_enabled)
 		return ERR_OK;
-	sealed = db_text(res, 0, "client_secret_sealed");
+	sealed = column_text(res, 0, "client_secret_sealed");
 	*flow = (struct google_flow){
-		.client_id = arena_dup(&rq->arena, db_text(res, 0, "client_id")),
-		.client_secret = seal_open(&rq->arena, "oauth", rq->who.tenant_id, sealed),
+		.client_id = arena_dup(&rq->tx.arena, column_text(res, 0, "client_id")),
+		.client_secret = seal_open(&rq->tx.arena, "oauth", rq->who.tenant_id, sealed),
 		.callback = callback_url(rq),
 		.binding = payload,
 	};
@@ -223,34 +229,35 @@ static enum err user_sign_in(struct req *rq, const struct google_user *user, str
 	enum err rc;
 
 	if (user->email)
-		email_find(&rq->arena, user->email, &email);
+		email_find(&rq->tx.arena, user->email, &email);
 	req_set(rq, "issuer", cfg.google_issuer);
 	req_set(rq, "subject", user->subject);
 	req_set(rq, "email", email.address);
 	req_set(rq, "is_verified", user->is_email_verified ? "true" : "false");
 	req_set(rq, "full_name", user->name);
 	req_set(rq, "avatar_url", user->picture);
-	rc = db_call(rq, &q_oauth_sign_in, false, &res);
+	rc = tx_call(&rq->tx, &q_oauth_sign_in, false, &res);
 	if (rc)
 		return rc;
-	why = db_text(res, 0, "refusal");
+	why = column_text(res, 0, "refusal");
 	if (why) {
 		*refusal = !strcmp(why, "unverified") ? "Google has not verified this e-mail address"
 						      : "this account is not active";
-		return db_finish(rq, true);
+		return tx_finish(&rq->tx, true);
 	}
 	/* No second factor of ours: Google has asked for what it wants, as a passkey's device does. */
-	return session_open(rq,
-			    &(struct signin){ .user = arena_dup(&rq->arena, db_text(res, 0, "user_id")),
-					      .method = google },
-			    out);
+	return session_open(
+		rq,
+		&(struct signin){ .user = arena_dup(&rq->tx.arena, column_text(res, 0, "user_id")),
+				  .method = google },
+		out);
 }
 
 static enum err google_callback(struct req *rq)
 {
 	const char *error = req_text(rq, "error"), *code = req_text(rq, "code");
 	const char *page = "", *reason = NULL, *refusal = NULL;
-	int nheaders = rq->nheaders;
+	int nheaders = rq->answer.nheaders;
 	bool is_enabled = false;
 	struct google_flow flow;
 	struct google_user user;
@@ -268,7 +275,7 @@ static enum err google_callback(struct req *rq)
 
 	/* Google may take its time, and no connection should wait with us. */
 	db_close();
-	rc = google_sign_in(rq, &flow, code, &user, &reason);
+	rc = google_sign_in(&rq->tx.arena, &flow, code, &user, &reason);
 	if (rc)
 		return go_back_failed(rq, page,
 				      rc == ERR_AUTHENTICATION
@@ -282,9 +289,9 @@ static enum err google_callback(struct req *rq)
 	/* The browser is to end where its user can go on, whatever went wrong: the code is used up. */
 	refusal = rc == ERR_AUTHENTICATION ? "this account is not active"
 					   : "something went wrong on our side; try again";
-	reason = rq->fail.reason ? rq->fail.reason : rq->fail.message;
-	rq->fail = (struct failure){ 0 };
-	rq->nheaders = nheaders;
+	reason = failure_reason(&rq->tx.fail);
+	rq->tx.fail = (struct failure){ ERR_OK };
+	rq->answer.nheaders = nheaders;
 	return go_back_failed(rq, page, refusal, reason ? reason : "see above");
 }
 

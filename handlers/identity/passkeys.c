@@ -15,7 +15,7 @@
 #include <openssl/crypto.h>
 
 #include "build/sql/identity/passkeys.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/identity/decoys.h"
 #include "handlers/identity/session.h"
@@ -24,6 +24,7 @@
 #include "lib/crypto/secret.h"
 #include "lib/crypto/ticket.h"
 #include "lib/crypto/webauthn.h"
+#include "lib/db/column.h"
 #include "lib/host/config.h"
 
 /* clang-format off */
@@ -181,22 +182,22 @@ static enum err rp_id_for(struct req *rq, const char **rp_id, const char **tenan
 	enum err rc;
 
 	req_set(rq, "origin", origin);
-	req_set(rq, "configured", configured_origins(&rq->arena));
-	rc = db_call(rq, &q_passkey_party, false, &res);
+	req_set(rq, "configured", configured_origins(&rq->tx.arena));
+	rc = tx_call(&rq->tx, &q_passkey_party, false, &res);
 	if (rc)
 		return rc;
-	if (!db_bool(res, 0, "is_allowed"))
+	if (!column_bool(res, 0, "is_allowed"))
 		return req_fail(rq, ERR_ORIGIN, "pages of this origin may not use passkeys here");
 	if (!origin)
-		origin = db_text(res, 0, "first_origin");
-	*tenant = db_text(res, 0, "tenant_id");
-	set = db_text(res, 0, "rp_id");
+		origin = column_text(res, 0, "first_origin");
+	*tenant = column_text(res, 0, "tenant_id");
+	set = column_text(res, 0, "rp_id");
 	if (set)
 		*rp_id = set;
 	else if (webauthn_rp_covers(cfg.webauthn_rp_id, origin))
 		*rp_id = cfg.webauthn_rp_id;
 	else
-		*rp_id = webauthn_host(&rq->arena, origin);
+		*rp_id = webauthn_host(&rq->tx.arena, origin);
 	if (!*rp_id || !webauthn_rp_covers(*rp_id, origin))
 		return req_fail(rq, ERR_ORIGIN, "passkeys%s%s need a page of that domain, served over https",
 				set ? " of " : "", set ? set : "");
@@ -209,7 +210,7 @@ static void set_challenge(struct req *rq)
 	unsigned char challenge[WEBAUTHN_CHALLENGE_BYTES];
 
 	secret_random(challenge, sizeof(challenge));
-	req_set(rq, "challenge", secret_bytea(&rq->arena, challenge, sizeof(challenge)));
+	req_set(rq, "challenge", secret_bytea(&rq->tx.arena, challenge, sizeof(challenge)));
 }
 
 /*
@@ -235,7 +236,7 @@ static struct webauthn_bytes bytes_of(struct req *rq, struct json_object *object
 	if (!value)
 		return none;
 	n = json_object_get_string_len(value);
-	out = arena_alloc_raw(&rq->arena, (size_t)n + 1);
+	out = arena_alloc_raw(&rq->tx.arena, (size_t)n + 1);
 	n = b64url_decode(json_object_get_string(value), (size_t)n, out);
 	return n >= 0 ? (struct webauthn_bytes){ out, (size_t)n } : none;
 }
@@ -248,7 +249,7 @@ static bool same(struct webauthn_bytes a, struct webauthn_bytes b)
 /* What is wrong is told to a caller who may call, and to no other. */
 static enum err unfit(struct req *rq, const char *problem)
 {
-	enum err rc = db_enter(rq);
+	enum err rc = tx_enter(&rq->tx);
 
 	return rc ? rc : req_fail_field(rq, ERR_VALIDATION, "credential", "credential: %s", problem);
 }
@@ -270,12 +271,12 @@ static enum err credential_read(struct req *rq, enum webauthn_ceremony ceremony,
 		return unfit(rq, "type must be public-key");
 	if (!id->n || id->n > WEBAUTHN_MAX_CREDENTIAL || !same(*id, bytes_of(rq, credential, "id")))
 		return unfit(rq, "id and rawId must be the same 1 to 1023 bytes in base64url");
-	if (webauthn_client_read(&rq->arena, ceremony, bytes_of(rq, *response, "clientDataJSON"), client,
+	if (webauthn_client_read(&rq->tx.arena, ceremony, bytes_of(rq, *response, "clientDataJSON"), client,
 				 &problem))
 		return unfit(rq, problem);
-	req_set(rq, "challenge", secret_bytea(&rq->arena, client->challenge, sizeof(client->challenge)));
+	req_set(rq, "challenge", secret_bytea(&rq->tx.arena, client->challenge, sizeof(client->challenge)));
 	req_set(rq, "origin", client->origin);
-	req_set(rq, "configured", configured_origins(&rq->arena));
+	req_set(rq, "configured", configured_origins(&rq->tx.arena));
 	return ERR_OK;
 }
 
@@ -291,7 +292,7 @@ static enum err registration_options(struct req *rq)
 	if (rc)
 		return rc;
 	set_challenge(rq);
-	return req_answer(rq, &q_passkey_registration_options);
+	return answer_rows(rq, &q_passkey_registration_options);
 }
 
 /* Ways to reach the device, as far as they look like words: they are handed back to browsers. */
@@ -301,7 +302,7 @@ static const char *transports_of(struct req *rq, struct json_object *response)
 	struct buf b;
 	size_t i;
 
-	buf_init(&b, &rq->arena, 64);
+	buf_init(&b, &rq->tx.arena, 64);
 	for (i = 0; list && i < json_object_array_length(list); i++) {
 		const char *word = json_object_get_string(json_object_array_get_idx(list, i));
 
@@ -324,32 +325,32 @@ static enum err registration(struct req *rq)
 
 	rc = credential_read(rq, WEBAUTHN_CREATE, &response, &id, &client);
 	if (!rc)
-		rc = db_call(rq, &q_passkey_registration_take, false, &res);
+		rc = tx_call(&rq->tx, &q_passkey_registration_take, false, &res);
 	if (rc)
 		return rc;
 	/* From here on a refusal stays: the challenge is used up. */
 	if (!PQntuples(res))
 		return req_refuse(rq, ERR_TICKET,
 				  "the challenge is unknown, used or expired; ask for new options");
-	if (!db_bool(res, 0, "is_allowed"))
+	if (!column_bool(res, 0, "is_allowed"))
 		return req_refuse(rq, ERR_ORIGIN, "pages of this origin may not use passkeys here");
-	if (!webauthn_rp_covers(db_text(res, 0, "rp_id"), client.origin))
+	if (!webauthn_rp_covers(column_text(res, 0, "rp_id"), client.origin))
 		return req_refuse(rq, ERR_ORIGIN, "the page is of another domain than the challenge");
-	if (webauthn_register(db_text(res, 0, "rp_id"), bytes_of(rq, response, "attestationObject"), &made,
-			      &problem))
+	if (webauthn_register(column_text(res, 0, "rp_id"), bytes_of(rq, response, "attestationObject"),
+			      &made, &problem))
 		return req_refuse_field(rq, ERR_VALIDATION, "credential", "credential: %s", problem);
 	if (!same(made.id, id))
 		return req_refuse_field(rq, ERR_VALIDATION, "credential",
 					"credential: rawId is another credential's");
-	req_set(rq, "rp_id", db_text(res, 0, "rp_id"));
-	req_set(rq, "credential_id", secret_bytea(&rq->arena, made.id.p, made.id.n));
-	req_set(rq, "public_key", secret_bytea(&rq->arena, made.public_key.p, made.public_key.n));
-	req_set(rq, "sign_count", arena_fmt(&rq->arena, "%u", made.counter));
+	req_set(rq, "rp_id", column_text(res, 0, "rp_id"));
+	req_set(rq, "credential_id", secret_bytea(&rq->tx.arena, made.id.p, made.id.n));
+	req_set(rq, "public_key", secret_bytea(&rq->tx.arena, made.public_key.p, made.public_key.n));
+	req_set(rq, "sign_count", arena_fmt(&rq->tx.arena, "%u", made.counter));
 	req_set(rq, "transports", transports_of(rq, response));
-	req_set(rq, "aaguid", uuid_text(&rq->arena, made.aaguid));
+	req_set(rq, "aaguid", uuid_text(&rq->tx.arena, made.aaguid));
 	req_set(rq, "is_backup_eligible", made.may_be_backed_up ? "true" : "false");
 	req_set(rq, "is_backed_up", made.is_backed_up ? "true" : "false");
-	return req_answer(rq, &q_passkey_create);
+	return answer_rows(rq, &q_passkey_create);
 }
 
 /*
@@ -365,7 +366,7 @@ static enum err authentication_options(struct req *rq)
 		return rc;
 	set_challenge(rq);
 	req_set(rq, "decoys", email ? decoys(rq, tenant, rp_id, email) : NULL);
-	return req_answer(rq, &q_passkey_authentication_options);
+	return answer_rows(rq, &q_passkey_authentication_options);
 }
 
 /*
@@ -380,9 +381,9 @@ static enum err failed(struct req *rq, const char *subject, const char *reason, 
 	req_set(rq, "subject", subject);
 	req_set(rq, "reason", reason);
 	req_set(rq, "is_wrong", is_wrong ? "true" : "false");
-	rc = db_call(rq, &q_passkey_failed, false, &res);
-	if (!rc && db_int(res, 0, "wait_s"))
-		return req_retry_after(rq, db_int(res, 0, "wait_s"));
+	rc = tx_call(&rq->tx, &q_passkey_failed, false, &res);
+	if (!rc && column_int(res, 0, "wait_s"))
+		return req_retry_after(rq, column_int(res, 0, "wait_s"));
 	return rc;
 }
 
@@ -394,7 +395,7 @@ static enum err reject(struct req *rq, const char *subject, const char *reason)
 	if (rc)
 		return rc;
 	req_refuse(rq, ERR_CREDENTIALS, "the passkey was not accepted");
-	rq->fail.reason = reason;
+	rq->tx.fail.reason = reason;
 	return ERR_CREDENTIALS;
 }
 
@@ -426,50 +427,51 @@ static enum err authentication(struct req *rq)
 	rc = credential_read(rq, WEBAUTHN_GET, &response, &id, &client);
 	if (rc)
 		return rc;
-	req_set(rq, "credential_id", secret_bytea(&rq->arena, id.p, id.n));
-	rc = db_call(rq, &q_passkey_authentication_take, false, &res);
+	req_set(rq, "credential_id", secret_bytea(&rq->tx.arena, id.p, id.n));
+	rc = tx_call(&rq->tx, &q_passkey_authentication_take, false, &res);
 	if (rc)
 		return rc;
 	/* From here on a refusal stays: the challenge is used up. */
 	if (!PQntuples(res))
 		return req_refuse(rq, ERR_TICKET,
 				  "the challenge is unknown, used or expired; ask for new options");
-	if (db_int(res, 0, "wait_s"))
-		return req_retry_after(rq, db_int(res, 0, "wait_s"));
-	if (!db_bool(res, 0, "is_allowed"))
+	if (column_int(res, 0, "wait_s"))
+		return req_retry_after(rq, column_int(res, 0, "wait_s"));
+	if (!column_bool(res, 0, "is_allowed"))
 		return req_refuse(rq, ERR_ORIGIN, "pages of this origin may not use passkeys here");
-	if (!webauthn_rp_covers(db_text(res, 0, "rp_id"), client.origin))
+	if (!webauthn_rp_covers(column_text(res, 0, "rp_id"), client.origin))
 		return req_refuse(rq, ERR_ORIGIN, "the page is of another domain than the challenge");
 
-	subject = db_text(res, 0, "subject");
-	if (!db_text(res, 0, "passkey"))
+	subject = column_text(res, 0, "subject");
+	if (!column_text(res, 0, "passkey"))
 		return reject(rq, NULL, "no such passkey");
-	if (!is_owner(rq, response, db_text(res, 0, "owner"), db_bool(res, 0, "is_known")))
+	if (!is_owner(rq, response, column_text(res, 0, "owner"), column_bool(res, 0, "is_known")))
 		return reject(rq, subject, "the user handle is not the owner's");
 	key.p = (const unsigned char *)PQgetvalue(res, 0, PQfnumber(res, "public_key"));
 	key.n = (size_t)PQgetlength(res, 0, PQfnumber(res, "public_key"));
-	if (webauthn_assert(&client, db_text(res, 0, "rp_id"), bytes_of(rq, response, "authenticatorData"),
-			    bytes_of(rq, response, "signature"), key, &used, &problem))
+	if (webauthn_assert(&client, column_text(res, 0, "rp_id"),
+			    bytes_of(rq, response, "authenticatorData"), bytes_of(rq, response, "signature"),
+			    key, &used, &problem))
 		return reject(rq, subject, problem);
 	/* Whose passkey it is has been proved: why they may not come in is no secret from them. */
-	if (!db_bool(res, 0, "is_active")) {
+	if (!column_bool(res, 0, "is_active")) {
 		rc = failed(rq, subject, "not active", false);
 		return rc ? rc : req_refuse(rq, ERR_ACCOUNT_INACTIVE, NULL);
 	}
-	if (!db_bool(res, 0, "is_verified")) {
+	if (!column_bool(res, 0, "is_verified")) {
 		rc = failed(rq, subject, "not verified", false);
 		if (rc)
 			return rc;
 		req_refuse(rq, ERR_EMAIL_UNVERIFIED, NULL);
-		rq->fail.more = "\"verification_required\":true";
+		rq->tx.fail.more = "\"verification_required\":true";
 		return ERR_EMAIL_UNVERIFIED;
 	}
 
-	req_set(rq, "passkey", db_text(res, 0, "passkey"));
-	req_set(rq, "sign_count", arena_fmt(&rq->arena, "%u", used.counter));
+	req_set(rq, "passkey", column_text(res, 0, "passkey"));
+	req_set(rq, "sign_count", arena_fmt(&rq->tx.arena, "%u", used.counter));
 	req_set(rq, "is_backed_up", used.is_backed_up ? "true" : "false");
-	req_set(rq, "ttl_s", arena_fmt(&rq->arena, "%d", SESSION_TTL_S));
-	rc = db_call(rq, &q_passkey_sign_in, true, &res);
+	req_set(rq, "ttl_s", arena_fmt(&rq->tx.arena, "%d", SESSION_TTL_S));
+	rc = tx_call(&rq->tx, &q_passkey_sign_in, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))

@@ -2,11 +2,12 @@
  * Passwords that were forgotten, and passwords that are to be others.
  */
 #include "build/sql/identity/auth.h"
-#include "fcgi/db.h"
-#include "fcgi/password.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/identity/mailed.h"
 #include "handlers/shapes.h"
+#include "lib/crypto/password.h"
+#include "lib/db/column.h"
 
 /* clang-format off */
 static const struct field forgot_in[] = {
@@ -31,43 +32,43 @@ static const struct field change_in[] = {
 static enum err forgot(struct req *rq)
 {
 	PGresult *user;
-	enum err rc = db_call(rq, &q_forgot_begin, false, &user);
+	enum err rc = tx_call(&rq->tx, &q_forgot_begin, false, &user);
 	const char *email, *page;
 
 	if (rc)
 		return rc;
-	if (db_int(user, 0, "wait_s"))
-		return req_retry_after(rq, db_int(user, 0, "wait_s"));
-	email = db_text(user, 0, "email");
-	page = db_text(user, 0, "page");
-	req_set(rq, "id", db_text(user, 0, "id"));
+	if (column_int(user, 0, "wait_s"))
+		return req_retry_after(rq, column_int(user, 0, "wait_s"));
+	email = column_text(user, 0, "email");
+	page = column_text(user, 0, "page");
+	req_set(rq, "id", column_text(user, 0, "id"));
 	req_set(rq, "address", email ? email : req_text(rq, "email"));
 	rc = mailed_make(rq, &(struct mail){ .template = "reset_password",
-					     .tenant = db_text(user, 0, "tenant_id"),
+					     .tenant = column_text(user, 0, "tenant_id"),
 					     .to = req_text(rq, "address"),
-					     .locale = db_text(user, 0, "locale"),
+					     .locale = column_text(user, 0, "locale"),
 					     .link = page ? page : mailed_page(rq, "reset-password") });
-	return rc ? rc : req_answer(rq, &q_forgot_issue);
+	return rc ? rc : answer_rows(rq, &q_forgot_issue);
 }
 
 static enum err answer_message(struct req *rq, const char *message)
 {
-	struct buf *b = req_open(rq);
+	struct buf *b = answer_open(rq);
 
 	buf_fmt(b, "{\"message\":\"%s\"}", message);
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 /* The policy, and the hash as password_hash for the query; both of the field new_password. */
 static enum err new_password(struct req *rq, const char *email)
 {
 	const char *password = req_text(rq, "new_password"), *hash;
-	const char *problem = password_check(&rq->arena, password, email);
+	const char *problem = password_check(&rq->tx.arena, password, email);
 	enum err rc;
 
 	if (problem)
 		return req_refuse_field(rq, ERR_VALIDATION, "new_password", "%s", problem);
-	rc = password_hash(rq, password, &hash);
+	rc = password_hash(&rq->tx, password, &hash);
 	req_set(rq, "password_hash", rc ? NULL : hash);
 	return rc;
 }
@@ -78,20 +79,20 @@ static enum err reset(struct req *rq)
 	enum err rc = mailed_read(rq, "reset_password");
 
 	if (!rc)
-		rc = db_call(rq, &q_reset_begin, true, &token);
+		rc = tx_call(&rq->tx, &q_reset_begin, true, &token);
 	if (rc)
 		return rc;
-	if (db_int(token, 0, "wait_s"))
-		return req_retry_after(rq, db_int(token, 0, "wait_s"));
-	if (!db_text(token, 0, "id"))
+	if (column_int(token, 0, "wait_s"))
+		return req_retry_after(rq, column_int(token, 0, "wait_s"));
+	if (!column_text(token, 0, "id"))
 		return req_refuse(rq, ERR_TICKET, NULL); /* a wrong code was counted */
-	req_set(rq, "id", db_text(token, 0, "id"));
-	rc = new_password(rq, db_text(token, 0, "address"));
+	req_set(rq, "id", column_text(token, 0, "id"));
+	rc = new_password(rq, column_text(token, 0, "address"));
 	if (!rc)
-		rc = db_call(rq, &q_reset_password, true, &res);
+		rc = tx_call(&rq->tx, &q_reset_password, true, &res);
 	if (rc)
 		return rc;
-	if (!db_bool(res, 0, "is_reset"))
+	if (!column_bool(res, 0, "is_reset"))
 		return req_fail(rq, ERR_TICKET, NULL);
 	return answer_message(rq, "Password reset successfully");
 }
@@ -102,37 +103,37 @@ static enum err change(struct req *rq)
 	const char *before;
 	bool matches, is_outdated;
 	PGresult *user, *res;
-	enum err rc = db_call(rq, &q_change_begin, true, &user);
+	enum err rc = tx_call(&rq->tx, &q_change_begin, true, &user);
 
 	if (rc)
 		return rc;
-	if (db_int(user, 0, "wait_s"))
-		return req_retry_after(rq, db_int(user, 0, "wait_s"));
-	before = db_text(user, 0, "password_hash");
+	if (column_int(user, 0, "wait_s"))
+		return req_retry_after(rq, column_int(user, 0, "wait_s"));
+	before = column_text(user, 0, "password_hash");
 	if (!before)
 		return req_fail(rq, ERR_BAD_REQUEST,
 				"this account has no password yet: forgot-password mails a link to set one");
-	rc = password_verify(rq, req_text(rq, "current_password"), before, &matches, &is_outdated);
+	rc = password_verify(&rq->tx, req_text(rq, "current_password"), before, &matches, &is_outdated);
 	if (rc)
 		return rc;
 	if (!matches) {
-		rc = db_call(rq, &q_change_failed, true, &res);
-		if (!rc && db_int(res, 0, "wait_s"))
-			return req_retry_after(rq, db_int(res, 0, "wait_s"));
+		rc = tx_call(&rq->tx, &q_change_failed, true, &res);
+		if (!rc && column_int(res, 0, "wait_s"))
+			return req_retry_after(rq, column_int(res, 0, "wait_s"));
 		return rc ? rc
 			  : req_refuse_field(rq, ERR_BAD_REQUEST, "current_password",
 					     "the current password is wrong");
 	}
-	rc = new_password(rq, db_text(user, 0, "email"));
+	rc = new_password(rq, column_text(user, 0, "email"));
 	if (rc)
 		return rc;
 	req_set(rq, "before", before);
-	rc = db_call(rq, &q_change_password, true, &res);
+	rc = tx_call(&rq->tx, &q_change_password, true, &res);
 	if (rc)
 		return rc;
-	if (db_int(res, 0, "wait_s"))
-		return req_retry_after(rq, db_int(res, 0, "wait_s"));
-	if (!db_bool(res, 0, "is_changed"))
+	if (column_int(res, 0, "wait_s"))
+		return req_retry_after(rq, column_int(res, 0, "wait_s"));
+	if (!column_bool(res, 0, "is_changed"))
 		return req_fail(rq, ERR_CONFLICT, "the password was changed by another request");
 	return answer_message(rq, "Password changed successfully");
 }

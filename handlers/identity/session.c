@@ -1,12 +1,13 @@
 #include "handlers/identity/session.h"
 
 #include "build/sql/identity/sessions.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
-#include "fcgi/rows.h"
-#include "fcgi/tok.h"
 #include "lib/base/jx.h"
 #include "lib/crypto/ticket.h"
+#include "lib/crypto/tok.h"
+#include "lib/db/column.h"
+#include "lib/db/rows.h"
 #include "lib/host/config.h"
 
 /* clang-format off */
@@ -59,9 +60,9 @@ const struct shape login_shape = { "LoginResponse", login_out };
 
 static const char *text(struct req *rq, const PGresult *res, const char *column)
 {
-	const char *value = db_text(res, 0, column);
+	const char *value = column_text(res, 0, column);
 
-	return value ? arena_dup(&rq->arena, value) : NULL;
+	return value ? arena_dup(&rq->tx.arena, value) : NULL;
 }
 
 enum err session_read(struct req *rq, const PGresult *row, struct tokens *out)
@@ -74,21 +75,21 @@ enum err session_read(struct req *rq, const PGresult *row, struct tokens *out)
 		.email = text(rq, row, "email"),
 		.role = text(rq, row, "_role"),
 		.actor = actor,
-		.iat = db_int(row, 0, "_iat_s"),
-		.exp = db_int(row, 0, "_iat_s") + cfg.jwt_ttl_s,
-		.auth_at = db_int(row, 0, PQfnumber(row, "_auth_s") < 0 ? "_iat_s" : "_auth_s"),
-		.generation = (int)db_int(row, 0, "_generation"),
+		.iat = column_int(row, 0, "_iat_s"),
+		.exp = column_int(row, 0, "_iat_s") + cfg.jwt_ttl_s,
+		.auth_at = column_int(row, 0, PQfnumber(row, "_auth_s") < 0 ? "_iat_s" : "_auth_s"),
+		.generation = (int)column_int(row, 0, "_generation"),
 		.own = true,
 	};
 
-	if (actor && c.exp > db_int(row, 0, "_end_s"))
-		c.exp = db_int(row, 0, "_end_s");
+	if (actor && c.exp > column_int(row, 0, "_end_s"))
+		c.exp = column_int(row, 0, "_end_s");
 	*out = (struct tokens){
 		.tenant = c.tenant_id, .session = c.session, .expires_in = c.exp - c.iat, .row = row
 	};
-	out->access = tok_sign(&rq->arena, &c);
+	out->access = tok_sign(&rq->tx.arena, &c);
 	if (!actor)
-		out->refresh = refresh_make(&rq->arena, c.tenant_id, c.session, (uint32_t)c.generation);
+		out->refresh = refresh_make(&rq->tx.arena, c.tenant_id, c.session, (uint32_t)c.generation);
 	if (!out->access || (!actor && !out->refresh))
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "there is no JWT_SECRET to sign tokens with");
 	return ERR_OK;
@@ -97,24 +98,24 @@ enum err session_read(struct req *rq, const PGresult *row, struct tokens *out)
 enum err session_open(struct req *rq, const struct signin *in, struct tokens *out)
 {
 	int ttl_s = in->impersonator ? SESSION_IMPERSONATED_TTL_S : SESSION_TTL_S;
-	char *mfa = in->tenant ? ticket_new(&rq->arena, in->tenant) : NULL;
+	char *mfa = in->tenant ? ticket_new(&rq->tx.arena, in->tenant) : NULL;
 	const char *hash = NULL, *tenant;
 	PGresult *res;
 	enum err rc;
 
 	if (mfa)
-		ticket_parse(&rq->arena, mfa, &tenant, &hash);
+		ticket_parse(&rq->tx.arena, mfa, &tenant, &hash);
 	req_set(rq, "signin_user", in->user);
 	req_set(rq, "signin_method", in->method);
-	req_set(rq, "signin_ttl_s", arena_fmt(&rq->arena, "%d", ttl_s));
+	req_set(rq, "signin_ttl_s", arena_fmt(&rq->tx.arena, "%d", ttl_s));
 	req_set(rq, "signin_mfa_hash", hash);
 	req_set(rq, "signin_has_mfa", in->has_mfa ? "true" : "false");
 	req_set(rq, "signin_password_hash", in->password_hash);
 	req_set(rq, "signin_impersonator", in->impersonator);
-	rc = db_call(rq, &q_session_open, true, &res);
+	rc = tx_call(&rq->tx, &q_session_open, true, &res);
 	if (rc)
 		return rc;
-	if (db_text(res, 0, "_session_id"))
+	if (column_text(res, 0, "_session_id"))
 		return session_read(rq, res, out);
 	*out = (struct tokens){ .tenant = in->tenant, .expires_in = SESSION_MFA_TTL_S, .mfa = mfa };
 	return ERR_OK;
@@ -122,7 +123,7 @@ enum err session_open(struct req *rq, const struct signin *in, struct tokens *ou
 
 enum err session_answer(struct req *rq, const struct tokens *t)
 {
-	struct buf *b = req_open(rq);
+	struct buf *b = answer_open(rq);
 
 	buf_char(b, '{');
 	if (t->mfa) {
@@ -136,8 +137,8 @@ enum err session_answer(struct req *rq, const struct tokens *t)
 		jx_key(b, "token_type"), jx_str(b, *bearer);
 		jx_key(b, "expires_in"), jx_int(b, t->expires_in);
 		jx_key(b, "user");
-		rows_object(b, rows_open(&rq->arena, t->row, NULL, rq->version, 0), 0);
+		rows_object(b, rows_open(&rq->tx.arena, t->row, 0, &(struct rows_form){ NULL }), 0);
 	}
 	buf_char(b, '}');
-	return req_close(rq);
+	return answer_close(rq);
 }

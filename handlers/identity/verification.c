@@ -4,10 +4,11 @@
  * Only POST uses a token up: programs that look at mails follow links.
  */
 #include "build/sql/identity/auth.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/identity/mailed.h"
 #include "handlers/shapes.h"
+#include "lib/db/column.h"
 
 /* clang-format off */
 static const struct field resend_in[] = {
@@ -19,49 +20,49 @@ static const struct field resend_in[] = {
 /* Without a key, tokens in vain are counted. */
 static enum err verify(struct req *rq)
 {
-	bool is_counted = rq->route->caller == &by_anyone;
+	bool is_counted = rq->asked.route->caller == &by_anyone;
 	PGresult *res;
 	struct buf *b;
 	enum err rc = mailed_read(rq, "verify_email");
 
 	if (!rc)
-		rc = db_call(rq, is_counted ? &q_verify_email_counted : &q_verify_email, true, &res);
+		rc = tx_call(&rq->tx, is_counted ? &q_verify_email_counted : &q_verify_email, true, &res);
 	if (rc)
 		return rc;
-	if (db_int(res, 0, "wait_s"))
-		return req_retry_after(rq, db_int(res, 0, "wait_s"));
-	if (!db_bool(res, 0, "is_verified"))
+	if (column_int(res, 0, "wait_s"))
+		return req_retry_after(rq, column_int(res, 0, "wait_s"));
+	if (!column_bool(res, 0, "is_verified"))
 		return req_refuse(rq, ERR_TICKET, NULL); /* a wrong code was counted */
-	b = req_open(rq);
+	b = answer_open(rq);
 	buf_text(b, "{\"message\":\"Email verified successfully\"}");
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 /* The same work and the same answer whether there is a user to verify or not. */
 static enum err resend(struct req *rq)
 {
 	PGresult *user;
-	enum err rc = db_call(rq, &q_resend_begin, false, &user);
+	enum err rc = tx_call(&rq->tx, &q_resend_begin, false, &user);
 	const char *email, *page, *return_to;
 
 	if (rc)
 		return rc;
-	if (db_int(user, 0, "wait_s"))
-		return req_retry_after(rq, db_int(user, 0, "wait_s"));
-	email = db_text(user, 0, "email");
-	page = db_text(user, 0, "page");
-	return_to = db_text(user, 0, "return_to");
-	req_set(rq, "id", db_text(user, 0, "id"));
+	if (column_int(user, 0, "wait_s"))
+		return req_retry_after(rq, column_int(user, 0, "wait_s"));
+	email = column_text(user, 0, "email");
+	page = column_text(user, 0, "page");
+	return_to = column_text(user, 0, "return_to");
+	req_set(rq, "id", column_text(user, 0, "id"));
 	req_set(rq, "address", email ? email : req_text(rq, "email"));
 	req_set(rq, "return_to", return_to);
 	rc = mailed_make(rq, &(struct mail){ .template = "verify_email",
-					     .tenant = db_text(user, 0, "tenant_id"),
+					     .tenant = column_text(user, 0, "tenant_id"),
 					     .to = req_text(rq, "address"),
-					     .locale = db_text(user, 0, "locale"),
+					     .locale = column_text(user, 0, "locale"),
 					     .link = return_to ? return_to
 						     : page    ? page
 							       : mailed_page(rq, "verify-email") });
-	return rc ? rc : req_answer(rq, &q_resend_issue);
+	return rc ? rc : answer_rows(rq, &q_resend_issue);
 }
 
 static const enum err not_verified[] = { ERR_TICKET, ERR_OK };

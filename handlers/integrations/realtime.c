@@ -2,11 +2,12 @@
  * The way into realtime: tickets.  The sockets themselves are realtime/'s.
  */
 #include "build/sql/integrations/realtime.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/shapes.h"
 #include "lib/base/jx.h"
 #include "lib/crypto/ticket.h"
+#include "lib/db/column.h"
 
 #include <stdio.h>
 
@@ -30,32 +31,32 @@ static enum err find_tenant(struct req *rq, const char **out)
 	*out = rq->who.tenant_id;
 	if (*out)
 		return ERR_OK;
-	rc = db_call(rq, &q_realtime_connect, false, &res);
+	rc = tx_call(&rq->tx, &q_realtime_connect, false, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
 		return req_fail(rq, ERR_AUTHENTICATION, NULL);
-	*out = db_text(res, 0, "tenant_id");
+	*out = column_text(res, 0, "tenant_id");
 	return ERR_OK;
 }
 
 /* The connection stands for the credentials that the ticket was asked for with, and ends with them. */
 static enum err ticket_create(struct req *rq)
 {
-	char *end_s = arena_fmt(&rq->arena, "%lld", (long long)rq->who.expires_s), *ticket;
+	char *end_s = arena_fmt(&rq->tx.arena, "%lld", (long long)rq->who.expires_s), *ticket;
 	const char *tenant;
 	enum err rc = find_tenant(rq, &tenant);
 
 	if (rc)
 		return rc;
-	ticket = ticket_new(&rq->arena, tenant);
+	ticket = ticket_new(&rq->tx.arena, tenant);
 	req_set(rq, "ticket", ticket);
-	req_set(rq, "ticket_hash", sha256_hex(&rq->arena, ticket));
+	req_set(rq, "ticket_hash", sha256_hex(&rq->tx.arena, ticket));
 	req_set(rq, "session", rq->who.session);
 	req_set(rq, "issuer", rq->who.session ? NULL : rq->who.issuer);
 	req_set(rq, "subject", rq->who.session ? NULL : rq->who.subject);
 	req_set(rq, "end_s", rq->who.session ? NULL : end_s);
-	return req_answer(rq, &q_realtime_ticket_create);
+	return answer_rows(rq, &q_realtime_ticket_create);
 }
 
 /*
@@ -70,24 +71,24 @@ static enum err admit(struct req *rq, const PGresult *res, const char *channel)
 
 	if (!PQntuples(res))
 		return req_fail(rq, ERR_AUTHENTICATION, NULL);
-	b = req_open(rq);
+	b = answer_open(rq);
 	buf_char(b, '{');
-	jx_key(b, "tenant_id"), jx_str(b, db_text(res, 0, "tenant_id"));
-	jx_key(b, "id"), jx_str(b, db_text(res, 0, "id"));
-	jx_key(b, "public_id"), jx_str(b, db_text(res, 0, "public_id"));
-	jx_key(b, "is_from_page"), jx_bool(b, db_bool(res, 0, "is_from_page"));
+	jx_key(b, "tenant_id"), jx_str(b, column_text(res, 0, "tenant_id"));
+	jx_key(b, "id"), jx_str(b, column_text(res, 0, "id"));
+	jx_key(b, "public_id"), jx_str(b, column_text(res, 0, "public_id"));
+	jx_key(b, "is_from_page"), jx_bool(b, column_bool(res, 0, "is_from_page"));
 	if (channel)
 		jx_key(b, "channel"), jx_str(b, channel);
 	if (channel && after && !after->is_null)
 		jx_key(b, "event_id"), jx_int(b, after->i);
 	buf_char(b, '}');
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 static enum err realtime_connect(struct req *rq)
 {
 	PGresult *res;
-	enum err rc = db_call(rq, &q_realtime_connect, true, &res);
+	enum err rc = tx_call(&rq->tx, &q_realtime_connect, true, &res);
 
 	return rc ? rc : admit(rq, res, NULL);
 }
@@ -96,14 +97,14 @@ static enum err realtime_listen(struct req *rq)
 {
 	const char *channel = req_text(rq, "channel");
 	PGresult *res;
-	enum err rc = db_call(rq, &q_realtime_listen, true, &res);
+	enum err rc = tx_call(&rq->tx, &q_realtime_listen, true, &res);
 
 	if (rc)
 		return rc;
-	if (PQntuples(res) && !db_bool(res, 0, "is_channel"))
+	if (PQntuples(res) && !column_bool(res, 0, "is_channel"))
 		return req_fail_field(rq, ERR_VALIDATION, "channel",
 				      "channel must be <kind>:<id>, such as project:<id>");
-	if (PQntuples(res) && !db_bool(res, 0, "may"))
+	if (PQntuples(res) && !column_bool(res, 0, "may"))
 		return req_fail(rq, ERR_AUTHORIZATION, "you may not listen to this channel");
 	return admit(rq, res, channel);
 }

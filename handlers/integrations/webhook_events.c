@@ -2,9 +2,10 @@
  * Webhooks that were received, as administrators see them.
  */
 #include "build/sql/integrations/webhook_events.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/shapes.h"
+#include "lib/db/column.h"
 #include "providers/webhook_event.h"
 
 /* clang-format off */
@@ -50,23 +51,23 @@ static enum err event_replay(struct req *rq)
 	enum err rc;
 	size_t n;
 
-	rc = db_call(rq, &q_webhook_event_raw, false, &res);
+	rc = tx_call(&rq->tx, &q_webhook_event_raw, false, &res);
 	if (rc)
 		return rc;
-	sealed = PQntuples(res) ? db_text(res, 0, "raw") : NULL;
-	body = sealed ? webhook_event_open(&rq->arena, sealed, &n) : NULL;
+	sealed = PQntuples(res) ? column_text(res, 0, "raw") : NULL;
+	body = sealed ? webhook_event_open(&rq->tx.arena, sealed, &n) : NULL;
 	if (body)
-		webhook_event_read(&rq->arena, arena_dup(&rq->arena, db_text(res, 0, "provider")),
-				   arena_dup(&rq->arena, db_text(res, 0, "event_id")), body, n, &e);
+		webhook_event_read(&rq->tx.arena, arena_dup(&rq->tx.arena, column_text(res, 0, "provider")),
+				   arena_dup(&rq->tx.arena, column_text(res, 0, "event_id")), body, n, &e);
 	else if (sealed)
 		e.problem =
 			"the body as it came does not open: its key is not among ENCRYPTION_KEYS any more";
 	req_set(rq, "type", e.type);
 	req_set(rq, "object_key", e.object);
-	req_set(rq, "occurred_ms", e.at_ms ? arena_fmt(&rq->arena, "%lld", (long long)e.at_ms) : NULL);
+	req_set(rq, "occurred_ms", e.at_ms ? arena_fmt(&rq->tx.arena, "%lld", (long long)e.at_ms) : NULL);
 	req_set(rq, "payload", e.payload);
 	req_set(rq, "problem", e.problem);
-	return req_answer(rq, &q_webhook_event_replay);
+	return answer_rows(rq, &q_webhook_event_replay);
 }
 
 /* clang-format off */

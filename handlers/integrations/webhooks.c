@@ -13,7 +13,7 @@
 #include <strings.h>
 
 #include "build/sql/integrations/webhooks.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/event.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
@@ -22,6 +22,7 @@
 #include "lib/base/jx.h"
 #include "lib/crypto/seal.h"
 #include "lib/crypto/secret.h"
+#include "lib/db/column.h"
 #include "lib/host/config.h"
 #include "lib/net/http.h"
 #include "providers/standard_webhooks.h"
@@ -147,7 +148,7 @@ static enum err check_url(struct req *rq)
 		return ERR_OK;
 	if (strncasecmp(url, "https://", 8) && !cfg.webhook_allow_http)
 		return req_fail_field(rq, ERR_VALIDATION, "url", "this URL cannot be used: it is not https");
-	if (http_check_url(&rq->arena, url, &reason))
+	if (http_check_url(&rq->tx.arena, url, &reason))
 		return req_fail_field(rq, ERR_VALIDATION, "url", "this URL cannot be used: %s", reason);
 	return ERR_OK;
 }
@@ -172,7 +173,7 @@ static enum err read_events(struct req *rq, const char *workspace)
 	size_t n = v->json ? json_object_array_length(v->json) : 0;
 	struct buf b;
 
-	buf_init(&b, &rq->arena, 256);
+	buf_init(&b, &rq->tx.arena, 256);
 	buf_char(&b, '{');
 	if (v->given && !n)
 		return req_fail_field(rq, ERR_VALIDATION, "events", "a webhook needs at least one event");
@@ -248,8 +249,8 @@ static enum err read_headers(struct req *rq, const char *tenant)
 	struct buf names, all;
 	int n = 0;
 
-	buf_init(&names, &rq->arena, 128);
-	buf_init(&all, &rq->arena, 256);
+	buf_init(&names, &rq->tx.arena, 128);
+	buf_init(&all, &rq->tx.arena, 256);
 	buf_char(&names, '{');
 	buf_char(&all, '{');
 	if (v->json) {
@@ -278,7 +279,7 @@ static enum err read_headers(struct req *rq, const char *tenant)
 	buf_char(&names, '}');
 	buf_char(&all, '}');
 	if (n) {
-		sealed = seal_text(&rq->arena, WEBHOOK_SEAL, tenant, buf_str(&all));
+		sealed = seal_text(&rq->tx.arena, WEBHOOK_SEAL, tenant, buf_str(&all));
 		if (!sealed)
 			return req_fail(rq, ERR_UNAVAILABLE,
 					"secrets cannot be kept: ENCRYPTION_KEYS is not set");
@@ -291,8 +292,8 @@ static enum err read_headers(struct req *rq, const char *tenant)
 /* A new secret, as the values "secret_text" and "secret_sealed". */
 static enum err make_secret(struct req *rq, const char *tenant)
 {
-	const char *secret = standard_webhooks_secret(&rq->arena);
-	const char *sealed = seal_text(&rq->arena, WEBHOOK_SEAL, tenant, secret);
+	const char *secret = standard_webhooks_secret(&rq->tx.arena);
+	const char *sealed = seal_text(&rq->tx.arena, WEBHOOK_SEAL, tenant, secret);
 
 	if (!sealed)
 		return req_fail(rq, ERR_UNAVAILABLE, "secrets cannot be kept: ENCRYPTION_KEYS is not set");
@@ -306,31 +307,31 @@ static enum err make_secret(struct req *rq, const char *tenant)
 /* Let the caller in, and find the place or the endpoint that this is about. */
 static enum err enter_place(struct req *rq, const struct query *q, PGresult **out)
 {
-	enum err rc = db_call(rq, q, true, out);
+	enum err rc = tx_call(&rq->tx, q, true, out);
 
 	if (!rc && !PQntuples(*out))
-		return req_not_found(rq, req_path_text(rq, "webhook_id"));
+		return answer_not_found(rq, req_path_text(rq, "webhook_id"));
 	return rc;
 }
 
 enum err webhook_write(struct req *rq)
 {
-	bool is_new = rq->route->method == POST;
+	bool is_new = rq->asked.route->method == POST;
 	const char *tenant;
 	PGresult *res;
 	enum err rc = enter_place(rq, is_new ? &q_webhook_place : &q_webhook_found, &res);
 
 	if (rc)
 		return rc;
-	tenant = db_text(res, 0, "tenant");
-	rc = read_events(rq, db_text(res, 0, "workspace"));
+	tenant = column_text(res, 0, "tenant");
+	rc = read_events(rq, column_text(res, 0, "workspace"));
 	if (!rc)
 		rc = read_headers(rq, tenant);
 	if (!rc && is_new)
 		rc = make_secret(rq, tenant);
 	if (!rc)
 		rc = check_url(rq);
-	return rc ? rc : req_answer(rq, rq->route->sql);
+	return rc ? rc : answer_rows(rq, rq->asked.route->sql);
 }
 
 enum err webhook_regenerate(struct req *rq)
@@ -339,8 +340,8 @@ enum err webhook_regenerate(struct req *rq)
 	enum err rc = enter_place(rq, &q_webhook_found, &res);
 
 	if (!rc)
-		rc = make_secret(rq, db_text(res, 0, "tenant"));
-	return rc ? rc : req_answer(rq, &q_webhook_regenerate);
+		rc = make_secret(rq, column_text(res, 0, "tenant"));
+	return rc ? rc : answer_rows(rq, &q_webhook_regenerate);
 }
 
 /* The data of a test: what was sent, or a sample. */
@@ -357,12 +358,12 @@ static const char *test_data(struct req *rq)
 static const char *test_message(struct req *rq, const struct http_answer *a, enum err rc)
 {
 	if (a->status >= 200 && a->status < 300)
-		return arena_fmt(&rq->arena, "the endpoint answered %d", a->status);
+		return arena_fmt(&rq->tx.arena, "the endpoint answered %d", a->status);
 	if (a->status >= 300 && a->status < 400)
-		return arena_fmt(&rq->arena, "the endpoint answered %d; redirects are not followed",
+		return arena_fmt(&rq->tx.arena, "the endpoint answered %d; redirects are not followed",
 				 a->status);
 	if (a->status)
-		return arena_fmt(&rq->arena, "the endpoint answered %d", a->status);
+		return arena_fmt(&rq->tx.arena, "the endpoint answered %d", a->status);
 	return a->reason ? a->reason : err_info(rc)->message;
 }
 
@@ -378,26 +379,26 @@ enum err webhook_test(struct req *rq)
 
 	if (rc)
 		return rc;
-	if (!is_told(event_find(type), db_text(res, 0, "workspace")))
-		return no_event(rq, "event", type, db_text(res, 0, "workspace"));
-	w.tenant = db_text(res, 0, "tenant");
-	w.url = db_text(res, 0, "url");
-	w.secret_sealed = db_text(res, 0, "secret_sealed");
-	w.previous_secret_sealed = db_text(res, 0, "previous_secret_sealed");
-	w.headers_sealed = db_text(res, 0, "headers_sealed");
-	w.message_id = webhook_message_id(&rq->arena);
-	w.body = webhook_body(&rq->arena, type, db_text(res, 0, "workspace"), test_data(rq));
+	if (!is_told(event_find(type), column_text(res, 0, "workspace")))
+		return no_event(rq, "event", type, column_text(res, 0, "workspace"));
+	w.tenant = column_text(res, 0, "tenant");
+	w.url = column_text(res, 0, "url");
+	w.secret_sealed = column_text(res, 0, "secret_sealed");
+	w.previous_secret_sealed = column_text(res, 0, "previous_secret_sealed");
+	w.headers_sealed = column_text(res, 0, "headers_sealed");
+	w.message_id = webhook_message_id(&rq->tx.arena);
+	w.body = webhook_body(&rq->tx.arena, type, column_text(res, 0, "workspace"), test_data(rq));
 	w.body_len = strlen(w.body);
 	if (w.body_len > WEBHOOK_MAX_BODY)
 		return req_fail_field(rq, ERR_VALIDATION, "payload", "the body would have more than 256 KiB");
-	rc = webhook_call(&rq->arena, &w, &call);
+	rc = webhook_call(&rq->tx.arena, &w, &call);
 	if (rc)
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "the webhook's secret does not open");
 	/* A user waits for it. */
 	if (call.timeout_ms > TEST_TIMEOUT_MS)
 		call.timeout_ms = TEST_TIMEOUT_MS;
-	rc = http_do(&rq->arena, &call, &answer);
-	b = req_open(rq);
+	rc = http_do(&rq->tx.arena, &call, &answer);
+	b = answer_open(rq);
 	buf_char(b, '{');
 	jx_key(b, "success"), jx_bool(b, answer.status >= 200 && answer.status < 300);
 	jx_key(b, "status_code");
@@ -407,20 +408,20 @@ enum err webhook_test(struct req *rq)
 		jx_null(b);
 	jx_key(b, "message"), jx_str(b, test_message(rq, &answer, rc));
 	buf_char(b, '}');
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 /* Those that a workspace can hear of; the tenant's own endpoints hear of all. */
 enum err webhook_events(struct req *rq)
 {
-	bool all = rq->route->caller != &by_member;
+	bool all = rq->asked.route->caller != &by_member;
 	PGresult *res;
 	struct buf *b;
-	enum err rc = db_call(rq, &q_webhook_place, true, &res);
+	enum err rc = tx_call(&rq->tx, &q_webhook_place, true, &res);
 
 	if (rc)
 		return rc;
-	b = req_open(rq);
+	b = answer_open(rq);
 	buf_char(b, '[');
 	for (const struct event *e = events; e->type; e++) {
 		if (!all && e->scope != EVENT_ORGANIZATION)
@@ -431,7 +432,7 @@ enum err webhook_events(struct req *rq)
 		buf_char(b, '}');
 	}
 	buf_char(b, ']');
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 /* clang-format off */

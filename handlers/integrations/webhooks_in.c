@@ -16,14 +16,14 @@
 #include <strings.h>
 
 #include "build/sql/integrations/webhook_events.h"
+#include "fcgi/answer.h"
 #include "fcgi/auth.h"
-#include "fcgi/db.h"
-#include "fcgi/issuer.h"
 #include "fcgi/req.h"
-#include "fcgi/tok.h"
 #include "handlers/shapes.h"
 #include "lib/base/json.h"
+#include "lib/crypto/issuer.h"
 #include "lib/crypto/secret.h"
+#include "lib/crypto/tok.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "providers/apple_jws.h"
@@ -80,9 +80,8 @@ struct proof {
 /* The sender learns nothing, the log why. */
 static enum err refuse(struct req *rq, const char *reason)
 {
-	rq->fail = (struct failure){ 0 };
 	req_fail(rq, ERR_AUTHENTICATION, "the signature is missing or not valid");
-	rq->fail.reason = reason;
+	rq->tx.fail.reason = reason;
 	return ERR_AUTHENTICATION;
 }
 
@@ -93,8 +92,8 @@ static enum err refuse(struct req *rq, const char *reason)
 static enum err stripe_check(struct req *rq, struct proof *proof)
 {
 	(void)proof;
-	if (!stripe_signature_verify(cfg.stripe_webhook_secret, req_header(rq, "Stripe-Signature"), rq->body,
-				     rq->body_len, time(NULL)))
+	if (!stripe_signature_verify(cfg.stripe_webhook_secret, req_header(rq, "Stripe-Signature"),
+				     rq->asked.body, rq->asked.body_len, time(NULL)))
 		return refuse(rq, "Stripe-Signature");
 	return ERR_OK;
 }
@@ -116,8 +115,8 @@ static enum err clerk_check(struct req *rq, struct proof *proof)
 	proof->id = svix_header(rq, "svix-id", "webhook-id");
 	if (!standard_webhooks_verify(cfg.clerk_webhook_secret, proof->id,
 				      svix_header(rq, "svix-timestamp", "webhook-timestamp"),
-				      svix_header(rq, "svix-signature", "webhook-signature"), rq->body,
-				      rq->body_len, time(NULL)))
+				      svix_header(rq, "svix-signature", "webhook-signature"), rq->asked.body,
+				      rq->asked.body_len, time(NULL)))
 		return refuse(rq, "svix-signature");
 	return ERR_OK;
 }
@@ -167,7 +166,7 @@ static X509_STORE *apple_roots(struct req *rq)
 	if (!roots) {
 		roots = apple_roots_read(cfg.apple_root_ca, &problem);
 		if (!roots)
-			log_msg(LOG_ERROR, &rq->log, "APPLE_ROOT_CA: %s: %s", cfg.apple_root_ca, problem);
+			log_msg(LOG_ERROR, &rq->tx.log, "APPLE_ROOT_CA: %s: %s", cfg.apple_root_ca, problem);
 	}
 	return roots;
 }
@@ -206,7 +205,7 @@ static const char *apple_open_inner(struct req *rq, struct json_object *data, co
 
 	if (!inner)
 		return json_at(data, name, NULL) ? "what is signed inside is no text" : NULL;
-	problem = apple_jws_open(&rq->arena, apple_roots(rq), inner, strlen(inner), &payload, &signed_at);
+	problem = apple_jws_open(&rq->tx.arena, apple_roots(rq), inner, strlen(inner), &payload, &signed_at);
 	if (problem)
 		return problem;
 	bundle = json_text(json_at(payload, "bundleId", NULL), MAX_TEXT); /* renewals tell none */
@@ -229,12 +228,13 @@ static enum err apple_check(struct req *rq, struct proof *proof)
 		return req_fail(rq, ERR_UNAVAILABLE, NULL);
 	}
 	/* The signature is in the body, which has to be read before it can be believed. */
-	if (json_read_any(&rq->arena, rq->body ? rq->body : "", rq->body_len, &body, &problem))
+	if (json_read_any(&rq->tx.arena, rq->asked.body ? rq->asked.body : "", rq->asked.body_len, &body,
+			  &problem))
 		body = NULL;
 	jws = json_text(json_at(body, "signedPayload", NULL), MAX_BODY);
 	if (!jws)
 		return refuse(rq, "no signedPayload");
-	problem = apple_jws_open(&rq->arena, roots, jws, strlen(jws), &notification, &signed_at);
+	problem = apple_jws_open(&rq->tx.arena, roots, jws, strlen(jws), &notification, &signed_at);
 	if (!problem && (signed_at - now > TOLERANCE_S || now - signed_at > APPLE_MAX_AGE_S))
 		problem = "signed too long ago, or in the future";
 	data = problem ? NULL : webhook_apple_data(notification);
@@ -266,10 +266,10 @@ static enum err google_check(struct req *rq, struct proof *proof)
 	(void)proof;
 	if (!authorization || strncasecmp(authorization, "Bearer ", 7))
 		return refuse(rq, "no bearer token");
-	rc = tok_open_by(rq, authorization + 7, issuer_pubsub_keys(), cfg.google_pubsub_audience, &claims,
-			 &payload);
+	rc = tok_open_by(&rq->tx.arena, authorization + 7, issuer_pubsub_keys(), cfg.google_pubsub_audience,
+			 &claims, &payload, &rq->tx.fail);
 	if (rc == ERR_AUTHENTICATION)
-		return refuse(rq, rq->fail.reason ? rq->fail.reason : rq->fail.message);
+		return refuse(rq, failure_reason(&rq->tx.fail));
 	if (rc)
 		return rc;
 	iss = json_text(json_at(payload, "iss", NULL), MAX_TEXT);
@@ -329,17 +329,18 @@ static enum err store(struct req *rq, const struct webhook_event *e, const struc
 	req_set(rq, "event_id", e->id);
 	req_set(rq, "type", e->type);
 	req_set(rq, "object_key", e->object);
-	req_set(rq, "occurred_ms", e->at_ms ? arena_fmt(&rq->arena, "%lld", (long long)e->at_ms) : NULL);
+	req_set(rq, "occurred_ms", e->at_ms ? arena_fmt(&rq->tx.arena, "%lld", (long long)e->at_ms) : NULL);
 	req_set(rq, "payload", e->payload);
 	req_set(rq, "signed", proof->jws);
-	req_set(rq, "raw", is_kept ? webhook_event_seal(&rq->arena, rq->body, rq->body_len) : NULL);
+	req_set(rq, "raw",
+		is_kept ? webhook_event_seal(&rq->tx.arena, rq->asked.body, rq->asked.body_len) : NULL);
 	req_set(rq, "problem", e->problem);
-	return db_call(rq, &q_webhook_event_store, true, &res);
+	return tx_call(&rq->tx, &q_webhook_event_store, true, &res);
 }
 
 static enum err receive(struct req *rq)
 {
-	const struct receiver *r = receiver_of(rq->route);
+	const struct receiver *r = receiver_of(rq->asked.route);
 	struct proof proof = { 0 };
 	struct webhook_event e;
 	enum err rc;
@@ -352,15 +353,15 @@ static enum err receive(struct req *rq)
 	if (rc)
 		return rc;
 	if (proof.jws)
-		webhook_event_read_apple(&rq->arena, proof.notification, proof.jws, strlen(proof.jws), &e);
+		webhook_event_read_apple(&rq->tx.arena, proof.notification, proof.jws, strlen(proof.jws), &e);
 	else
-		webhook_event_read(&rq->arena, r->provider, proof.id, rq->body ? rq->body : "", rq->body_len,
-				   &e);
+		webhook_event_read(&rq->tx.arena, r->provider, proof.id, rq->asked.body ? rq->asked.body : "",
+				   rq->asked.body_len, &e);
 	rc = store(rq, &e, &proof);
 	if (rc)
 		return rc;
-	buf_text(req_open(rq), "{\"received\":true}");
-	return req_close(rq);
+	buf_text(answer_open(rq), "{\"received\":true}");
+	return answer_close(rq);
 }
 
 /* clang-format off */

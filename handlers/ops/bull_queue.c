@@ -3,6 +3,7 @@
  * same jobs as in task_queue.c, in one table of PostgreSQL; there is no Redis.
  */
 #include "build/sql/ops/bull_queue.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/ops/queues.h"
 #include "handlers/permissions.h"
@@ -181,9 +182,9 @@ static enum err queue_job_list(struct req *rq)
 	if (end - start >= MAX_SPAN)
 		return req_fail_field(rq, ERR_VALIDATION, "end", "at most %d jobs are listed at once",
 				      MAX_SPAN);
-	req_set(rq, "skip", arena_fmt(&rq->arena, "%lld", start));
-	req_set(rq, "limit", arena_fmt(&rq->arena, "%lld", end - start + 1));
-	return req_answer(rq, &q_queue_job_list);
+	req_set(rq, "skip", arena_fmt(&rq->tx.arena, "%lld", start));
+	req_set(rq, "limit", arena_fmt(&rq->tx.arena, "%lld", end - start + 1));
+	return answer_rows(rq, &q_queue_job_list);
 }
 
 /* clang-format off */

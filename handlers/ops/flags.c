@@ -3,10 +3,11 @@
  * flag_reason()'s to say (sql/functions/ops/flags.sql).
  */
 #include "build/sql/ops/flags.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/shapes.h"
 #include "lib/base/jx.h"
+#include "lib/db/column.h"
 
 /* clang-format off */
 static const char *const types[] = { "boolean", "percentage", "user_list", "plan_based", NULL };
@@ -68,20 +69,20 @@ static enum err flag_check(struct req *rq)
 	struct buf *b;
 	enum err rc;
 
-	rc = db_call(rq, &q_flag_check, true, &res);
+	rc = tx_call(&rq->tx, &q_flag_check, true, &res);
 	if (rc)
 		return rc;
 	if (PQntuples(res) == 0)
-		return req_not_found(rq, req_text(rq, "flag"));
-	if (!db_bool(res, 0, "_has_user"))
+		return answer_not_found(rq, req_text(rq, "flag"));
+	if (!column_bool(res, 0, "_has_user"))
 		return req_fail_field(rq, ERR_NOT_FOUND, "user_id", "User not found");
-	b = req_open(rq);
+	b = answer_open(rq);
 	buf_char(b, '{');
-	jx_key(b, "flag_key"), jx_str(b, db_text(res, 0, "flag_key"));
-	jx_key(b, "is_enabled"), jx_bool(b, db_bool(res, 0, "is_enabled"));
-	jx_key(b, "reason"), jx_str(b, db_text(res, 0, "reason"));
+	jx_key(b, "flag_key"), jx_str(b, column_text(res, 0, "flag_key"));
+	jx_key(b, "is_enabled"), jx_bool(b, column_bool(res, 0, "is_enabled"));
+	jx_key(b, "reason"), jx_str(b, column_text(res, 0, "reason"));
 	buf_char(b, '}');
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 /* clang-format off */

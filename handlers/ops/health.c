@@ -4,13 +4,14 @@
 #include <arpa/inet.h>
 
 #include "build/sql/runtime/runtime.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/metrics.h"
 #include "fcgi/req.h"
 #include "fcgi/version.h"
 #include "handlers/shapes.h"
 #include "lib/base/clock.h"
 #include "lib/base/jx.h"
+#include "lib/db/column.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "lib/host/scoreboard.h"
@@ -69,13 +70,13 @@ static bool database_answers(struct req *rq)
 	PGresult *res;
 	bool ok;
 
-	rq->db_timeout_ms = PROBE_TIMEOUT_MS;
-	ok = !db_call(rq, &q_ready_check, true, &res) && db_bool(res, 0, "ready");
+	rq->tx.timeout_ms = PROBE_TIMEOUT_MS;
+	ok = !tx_call(&rq->tx, &q_ready_check, true, &res) && column_bool(res, 0, "ready");
 	if (!ok)
-		log_msg(LOG_WARNING, &rq->log, "%s",
-			rq->fail.reason ? rq->fail.reason : "the database is not ready");
-	rq->fail = (struct failure){ 0 };
-	rq->may_rerun = false;
+		log_msg(LOG_WARNING, &rq->tx.log, "%s",
+			rq->tx.fail.reason ? rq->tx.fail.reason : "the database is not ready");
+	rq->tx.fail = (struct failure){ ERR_OK };
+	rq->tx.may_rerun = false;
 	return ok;
 }
 
@@ -94,20 +95,20 @@ static bool database_has_room(struct req *rq)
 		return !atomic_load(&room()->is_full);
 	if (!atomic_compare_exchange_strong(&room()->asked_ns, &then, now))
 		return !atomic_load(&room()->is_full);
-	rq->db_timeout_ms = PROBE_TIMEOUT_MS;
-	ok = !db_call(rq, &q_ready_room, true, &res) && db_bool(res, 0, "has_room");
+	rq->tx.timeout_ms = PROBE_TIMEOUT_MS;
+	ok = !tx_call(&rq->tx, &q_ready_room, true, &res) && column_bool(res, 0, "has_room");
 	if (!ok)
-		log_msg(LOG_ERROR, &rq->log, "PostgreSQL cannot write: %s",
-			rq->fail.reason ? rq->fail.reason : "it does not say why");
-	rq->fail = (struct failure){ 0 };
-	rq->may_rerun = false;
+		log_msg(LOG_ERROR, &rq->tx.log, "PostgreSQL cannot write: %s",
+			rq->tx.fail.reason ? rq->tx.fail.reason : "it does not say why");
+	rq->tx.fail = (struct failure){ ERR_OK };
+	rq->tx.may_rerun = false;
 	atomic_store(&room()->is_full, !ok);
 	return ok;
 }
 
 static void open_status(struct req *rq, bool healthy)
 {
-	struct buf *b = req_open(rq);
+	struct buf *b = answer_open(rq);
 
 	buf_fmt(b, "{\"status\":\"%s\",\"timestamp\":", healths[!healthy]);
 	jx_timestamptz(b, clock_pg_us());
@@ -115,10 +116,10 @@ static void open_status(struct req *rq, bool healthy)
 
 static enum err close_status(struct req *rq, bool healthy)
 {
-	buf_char(&rq->out, '}');
-	req_close(rq);
+	buf_char(&rq->answer.out, '}');
+	answer_close(rq);
 	if (!healthy)
-		rq->status = 503;
+		rq->answer.status = 503;
 	return ERR_OK;
 }
 
@@ -128,7 +129,7 @@ static enum err health_get(struct req *rq)
 	bool db = database_answers(rq);
 
 	open_status(rq, db);
-	buf_fmt(&rq->out, ",\"version\":\"%s\",\"uptime\":%lld,\"db\":\"%s\"", ASHLAR_VERSION,
+	buf_fmt(&rq->answer.out, ",\"version\":\"%s\",\"uptime\":%lld,\"db\":\"%s\"", ASHLAR_VERSION,
 		(long long)(up_ns / 1000000000), db_states[!db]);
 	return close_status(rq, db);
 }
@@ -138,7 +139,8 @@ static enum err readiness_get(struct req *rq)
 	bool db = database_answers(rq) && database_has_room(rq);
 
 	open_status(rq, db);
-	buf_fmt(&rq->out, ",\"components\":{\"database\":{\"status\":\"%s\"},\"cache\":{\"status\":\"%s\"}}",
+	buf_fmt(&rq->answer.out,
+		",\"components\":{\"database\":{\"status\":\"%s\"},\"cache\":{\"status\":\"%s\"}}",
 		healths[!db], healths[!room()]);
 	return close_status(rq, db);
 }
@@ -183,12 +185,12 @@ static enum err metrics_get(struct req *rq)
 {
 	const char *const *allowed = cfg.metrics_allow;
 
-	while (allowed && *allowed && strcmp(*allowed, "*") != 0 && !is_in(*allowed, rq->ip))
+	while (allowed && *allowed && strcmp(*allowed, "*") != 0 && !is_in(*allowed, rq->asked.ip))
 		allowed++;
 	if (!allowed || !*allowed)
 		return req_fail(rq, ERR_AUTHORIZATION, "metrics are not shown to this address");
-	metrics_write(req_open(rq));
-	return req_close(rq);
+	metrics_write(answer_open(rq));
+	return answer_close(rq);
 }
 
 /* clang-format off */

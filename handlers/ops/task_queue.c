@@ -4,13 +4,13 @@
  * in sql/functions/ops/queues.sql.
  */
 #include "build/sql/ops/task_queue.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
-#include "fcgi/rows.h"
 #include "handlers/ops/queues.h"
 #include "handlers/permissions.h"
 #include "handlers/shapes.h"
 #include "lib/base/jx.h"
+#include "lib/db/rows.h"
 
 /* clang-format off */
 #define TENANT_FIELD \
@@ -123,12 +123,12 @@ static enum err task_claim(struct req *rq)
 	enum err rc;
 	int n;
 
-	rc = db_call(rq, &q_task_claim, true, &res);
+	rc = tx_call(&rq->tx, &q_task_claim, true, &res);
 	if (rc)
 		return rc;
 	n = PQntuples(res);
-	rows = rows_open(&rq->arena, res, rq->route->out, rq->version, 0);
-	b = req_open(rq);
+	rows = answer_form(rq, res);
+	b = answer_open(rq);
 	if (!n)
 		jx_null(b);
 	else if (!many)
@@ -141,7 +141,7 @@ static enum err task_claim(struct req *rq)
 	}
 	if (many && n)
 		buf_char(b, ']');
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 /* clang-format off */

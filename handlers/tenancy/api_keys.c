@@ -7,7 +7,7 @@
 #include <json-c/json.h>
 
 #include "build/sql/tenancy/api_keys.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/shapes.h"
 #include "handlers/tenancy/origin.h"
@@ -55,15 +55,15 @@ static enum err read_origins(struct req *rq, int *count)
 {
 	const struct value *v = req_value(rq, "allowed_origins");
 	size_t n = v->json ? json_object_array_length(v->json) : 0;
-	const char **seen = arena_alloc(&rq->arena, (n + 1) * sizeof(*seen));
+	const char **seen = arena_alloc(&rq->tx.arena, (n + 1) * sizeof(*seen));
 	struct buf b;
 
 	*count = 0;
-	buf_init(&b, &rq->arena, 256);
+	buf_init(&b, &rq->tx.arena, 256);
 	buf_char(&b, '{');
 	for (size_t i = 0; i < n; i++) {
 		const char *text = json_object_get_string(json_object_array_get_idx(v->json, i)), *problem;
-		const char *origin = origin_canonical(&rq->arena, text, &problem);
+		const char *origin = origin_canonical(&rq->tx.arena, text, &problem);
 		int k = 0;
 
 		if (!origin)
@@ -100,10 +100,10 @@ static enum err api_key_create(struct req *rq)
 		prefix[0] = 'p';
 	if (rq->who.is_test)
 		memcpy(prefix + 3, "test", 4);
-	key = ticket_api_key(&rq->arena, prefix);
+	key = ticket_api_key(&rq->tx.arena, prefix);
 	req_set(rq, "key_text", key);
-	req_set(rq, "key_hash", sha256_hex(&rq->arena, key));
-	return req_answer(rq, &q_api_key_create);
+	req_set(rq, "key_hash", sha256_hex(&rq->tx.arena, key));
+	return answer_rows(rq, &q_api_key_create);
 }
 
 static enum err api_key_update(struct req *rq)
@@ -111,7 +111,7 @@ static enum err api_key_update(struct req *rq)
 	int origins;
 	enum err rc = read_origins(rq, &origins);
 
-	return rc ? rc : req_answer(rq, &q_api_key_update);
+	return rc ? rc : answer_rows(rq, &q_api_key_update);
 }
 
 /* clang-format off */

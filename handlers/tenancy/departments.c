@@ -2,7 +2,7 @@
  * Departments of an organization, which are read here and made in the dashboard.
  */
 #include "build/sql/tenancy/departments.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
 #include "handlers/shapes.h"
@@ -39,15 +39,15 @@ const struct shape department_shape = { "Department", department };
 static enum err department_create(struct req *rq)
 {
 	PGresult *res;
-	enum err rc = db_call(rq, &q_department_lock, false, &res);
+	enum err rc = tx_call(&rq->tx, &q_department_lock, false, &res);
 
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
 		return req_fail(rq, ERR_NOT_FOUND, "Organization not found");
 	if (req_value(rq, "is_default")->b)
-		rc = db_call(rq, &q_department_undefault, false, &res);
-	return rc ? rc : req_answer(rq, &q_department_create);
+		rc = tx_call(&rq->tx, &q_department_undefault, false, &res);
+	return rc ? rc : answer_rows(rq, &q_department_create);
 }
 
 /* clang-format off */

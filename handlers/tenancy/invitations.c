@@ -6,12 +6,13 @@
  * at all has a hash too, and is nowhere.
  */
 #include "build/sql/tenancy/invitations.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/mail.h"
 #include "handlers/permissions.h"
 #include "handlers/shapes.h"
 #include "lib/crypto/ticket.h"
+#include "lib/db/column.h"
 #include "lib/host/config.h"
 
 /* clang-format off */
@@ -65,31 +66,33 @@ static enum err invitation_send(struct req *rq)
 	const char *page, *ticket;
 	PGresult *res;
 	long long wait_s;
-	enum err rc = db_call(rq, again ? &q_invitation_prepare_again : &q_invitation_prepare, false, &res);
+	enum err rc =
+		tx_call(&rq->tx, again ? &q_invitation_prepare_again : &q_invitation_prepare, false, &res);
 
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
-		return req_not_found(rq, req_path_text(rq, "invitation_id"));
-	wait_s = db_int(res, 0, "retry_s");
+		return answer_not_found(rq, req_path_text(rq, "invitation_id"));
+	wait_s = column_int(res, 0, "retry_s");
 	if (wait_s)
 		return req_retry_after(rq, wait_s);
-	page = db_text(res, 0, "invitation_url");
-	ticket = ticket_new(&rq->arena, db_text(res, 0, "tenant"));
+	page = column_text(res, 0, "invitation_url");
+	ticket = ticket_new(&rq->tx.arena, column_text(res, 0, "tenant"));
 	rc = mail_prepare(
-		rq, &(struct mail){
-			    .template = "invitation",
-			    .tenant = db_text(res, 0, "tenant"),
-			    .to = db_text(res, 0, "email"),
-			    .locale = db_text(res, 0, "locale"),
-			    .link = page ? page : arena_fmt(&rq->arena, "%s/invitation.html", cfg.public_url),
-			    .ticket = ticket,
-			    .data = db_text(res, 0, "data"),
-		    });
+		rq,
+		&(struct mail){
+			.template = "invitation",
+			.tenant = column_text(res, 0, "tenant"),
+			.to = column_text(res, 0, "email"),
+			.locale = column_text(res, 0, "locale"),
+			.link = page ? page : arena_fmt(&rq->tx.arena, "%s/invitation.html", cfg.public_url),
+			.ticket = ticket,
+			.data = column_text(res, 0, "data"),
+		});
 	if (rc)
 		return rc;
-	req_set(rq, "token_hash", sha256_hex(&rq->arena, ticket));
-	return req_answer(rq, rq->route->sql);
+	req_set(rq, "token_hash", sha256_hex(&rq->tx.arena, ticket));
+	return answer_rows(rq, rq->asked.route->sql);
 }
 
 /* clang-format off */

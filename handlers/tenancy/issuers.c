@@ -3,12 +3,13 @@
  * configured for all tenants.
  */
 #include "build/sql/tenancy/issuers.h"
-#include "fcgi/issuer.h"
+#include "lib/crypto/issuer.h"
 
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/shapes.h"
 #include "lib/crypto/seal.h"
+#include "lib/db/column.h"
 #include "lib/host/config.h"
 #include "lib/net/http.h"
 
@@ -53,7 +54,7 @@ static enum err check_url(struct req *rq, const char *url)
 
 	if (strncmp(url, "https://", 8) && !config_is_development())
 		return req_fail_field(rq, ERR_VALIDATION, "jwks_url", "jwks_url must be an https:// URL");
-	if (http_check_url(&rq->arena, url, &reason))
+	if (http_check_url(&rq->tx.arena, url, &reason))
 		return req_fail_field(rq, ERR_VALIDATION, "jwks_url", "jwks_url cannot be used: %s", reason);
 	return ERR_OK;
 }
@@ -71,13 +72,13 @@ static enum err issuer_write(struct req *rq)
 	PGresult *res;
 	enum err rc;
 
-	rc = db_call(rq, &q_issuer_tenant, true, &res);
+	rc = tx_call(&rq->tx, &q_issuer_tenant, true, &res);
 	if (rc)
 		return rc;
-	tenant = db_text(res, 0, "tenant");
+	tenant = column_text(res, 0, "tenant");
 	if (url && secret)
 		return req_fail_field(rq, ERR_VALIDATION, "secret", "give either jwks_url or secret");
-	if (rq->route->method == POST && !url && !secret)
+	if (rq->asked.route->method == POST && !url && !secret)
 		return req_fail_field(rq, ERR_VALIDATION, "jwks_url", "give either jwks_url or secret");
 	if (name && issuer_find(name))
 		return req_fail_field(rq, ERR_CONFLICT, "issuer",
@@ -86,13 +87,13 @@ static enum err issuer_write(struct req *rq)
 	if (rc)
 		return rc;
 	if (secret) {
-		sealed = seal_text(&rq->arena, "issuer", tenant, secret);
+		sealed = seal_text(&rq->tx.arena, "issuer", tenant, secret);
 		if (!sealed)
 			return req_fail(rq, ERR_UNAVAILABLE,
 					"secrets cannot be kept: ENCRYPTION_KEYS is not set");
 	}
 	req_set(rq, "secret_sealed", sealed);
-	return req_answer(rq, rq->route->sql);
+	return answer_rows(rq, rq->asked.route->sql);
 }
 
 /* clang-format off */

@@ -5,11 +5,12 @@
 #include <json-c/json.h>
 
 #include "build/sql/tenancy/settings.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/shapes.h"
 #include "handlers/tenancy/origin.h"
 #include "lib/crypto/seal.h"
+#include "lib/db/column.h"
 
 /* clang-format off */
 static const char *const providers[] = { "google", NULL };
@@ -85,8 +86,8 @@ static enum err settings_update(struct req *rq)
 	if (rp_id && !is_domain(rp_id))
 		return req_fail_field(rq, ERR_VALIDATION, "webauthn_rp_id",
 				      "passkeys are bound to a domain, as in example.com");
-	rc = db_call(rq, &q_settings_update, false, &res);
-	return rc ? rc : req_answer(rq, &q_settings_get);
+	rc = tx_call(&rq->tx, &q_settings_update, false, &res);
+	return rc ? rc : answer_rows(rq, &q_settings_get);
 }
 
 static enum err oauth_provider_put(struct req *rq)
@@ -99,22 +100,22 @@ static enum err oauth_provider_put(struct req *rq)
 
 	for (size_t i = 0; i < n; i++) {
 		const char *problem = redirect_problem(
-			&rq->arena, json_object_get_string(json_object_array_get_idx(uris->json, i)));
+			&rq->tx.arena, json_object_get_string(json_object_array_get_idx(uris->json, i)));
 
 		if (problem)
 			return req_fail_field(rq, ERR_VALIDATION, "redirect_uris", "%s", problem);
 	}
-	rc = db_call(rq, &q_settings_lock, false, &res);
+	rc = tx_call(&rq->tx, &q_settings_lock, false, &res);
 	if (rc)
 		return rc;
 	if (secret) {
 		/* Of the tenant that enter() has chosen: the test mode's is another one. */
-		sealed = seal_text(&rq->arena, "oauth", db_text(res, 0, "tenant"), secret);
+		sealed = seal_text(&rq->tx.arena, "oauth", column_text(res, 0, "tenant"), secret);
 		if (!sealed)
 			return req_fail_inside(rq, ERR_UNAVAILABLE, "no key to seal a client secret with");
 	}
 	req_set(rq, "client_secret_sealed", sealed);
-	return req_answer(rq, &q_oauth_provider_put);
+	return answer_rows(rq, &q_oauth_provider_put);
 }
 
 /* clang-format off */

@@ -4,12 +4,13 @@
 #include "handlers/tenancy/team.h"
 
 #include "build/sql/tenancy/team.h"
-#include "fcgi/db.h"
+#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/mail.h"
 #include "handlers/shapes.h"
 #include "lib/base/jx.h"
 #include "lib/crypto/ticket.h"
+#include "lib/db/column.h"
 
 /* clang-format off */
 static const char *const invited_roles[] = { "admin", "member", NULL };
@@ -48,21 +49,21 @@ static enum err team_invite(struct req *rq)
 	PGresult *res;
 	struct buf data;
 	/* In a separate transaction, so that a refused invitation counts as well. */
-	enum err rc = db_call(rq, &q_team_invite_limit, true, &res);
+	enum err rc = tx_call(&rq->tx, &q_team_invite_limit, true, &res);
 
 	if (rc)
 		return rc;
-	if (db_int(res, 0, "retry_after"))
-		return req_retry_after(rq, db_int(res, 0, "retry_after"));
-	buf_init(&data, &rq->arena, 256);
+	if (column_int(res, 0, "retry_after"))
+		return req_retry_after(rq, column_int(res, 0, "retry_after"));
+	buf_init(&data, &rq->tx.arena, 256);
 	buf_char(&data, '{');
-	jx_key(&data, "tenant"), jx_str(&data, db_text(res, 0, "tenant"));
-	jx_key(&data, "inviter"), jx_str(&data, db_text(res, 0, "inviter"));
+	jx_key(&data, "tenant"), jx_str(&data, column_text(res, 0, "tenant"));
+	jx_key(&data, "inviter"), jx_str(&data, column_text(res, 0, "inviter"));
 	jx_key(&data, "role"), jx_str(&data, req_text(rq, "role"));
 	buf_char(&data, '}');
 
-	ticket = ticket_new(&rq->arena, rq->who.tenant_id);
-	ticket_parse(&rq->arena, ticket, &tenant, &hash);
+	ticket = ticket_new(&rq->tx.arena, rq->who.tenant_id);
+	ticket_parse(&rq->tx.arena, ticket, &tenant, &hash);
 	req_set(rq, "token_hash", hash);
 	rc = mail_prepare(rq, &(struct mail){ .template = "team_invitation",
 					      .tenant = tenant,
@@ -70,13 +71,13 @@ static enum err team_invite(struct req *rq)
 					      .link = dashboard_page(rq, "accept-invitation"),
 					      .ticket = ticket,
 					      .data = buf_str(&data) });
-	return rc ? rc : req_answer(rq, &q_team_invite);
+	return rc ? rc : answer_rows(rq, &q_team_invite);
 }
 
 /* Ask the guard, which keeps the owners locked until the change is made. */
 static enum err team_change(struct req *rq)
 {
-	bool removes = rq->route->method == DELETE;
+	bool removes = rq->asked.route->method == DELETE;
 	PGresult *res;
 	enum err rc;
 
@@ -85,8 +86,8 @@ static enum err team_change(struct req *rq)
 		req_set(rq, "is_active", NULL);
 	}
 	req_set(rq, "removes", removes ? "true" : "false");
-	rc = db_call(rq, &q_team_guard, false, &res);
-	return rc ? rc : req_answer(rq, rq->route->sql);
+	rc = tx_call(&rq->tx, &q_team_guard, false, &res);
+	return rc ? rc : answer_rows(rq, rq->asked.route->sql);
 }
 
 /* clang-format off */

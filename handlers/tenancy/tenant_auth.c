@@ -10,16 +10,17 @@
  * found here, nor these there.
  */
 #include "build/sql/tenancy/tenant_auth.h"
+#include "fcgi/answer.h"
 #include "fcgi/auth.h"
-#include "fcgi/db.h"
-#include "fcgi/password.h"
 #include "fcgi/req.h"
-#include "fcgi/tok.h"
 #include "handlers/mail.h"
 #include "handlers/shapes.h"
 #include "handlers/tenancy/team.h"
 #include "lib/base/jx.h"
+#include "lib/crypto/password.h"
 #include "lib/crypto/ticket.h"
+#include "lib/crypto/tok.h"
+#include "lib/db/column.h"
 #include "lib/host/config.h"
 
 enum { ACCESS_TTL_S = 3600, MAX_TICKET = 512 };
@@ -130,31 +131,31 @@ static const struct constraint register_constraints[] = {
 
 char *dashboard_page(struct req *rq, const char *page)
 {
-	return *cfg.dashboard_url ? arena_fmt(&rq->arena, "%s/%s", cfg.dashboard_url, page)
-				  : arena_fmt(&rq->arena, "%s/team-%s.html", cfg.public_url, page);
+	return *cfg.dashboard_url ? arena_fmt(&rq->tx.arena, "%s/%s", cfg.dashboard_url, page)
+				  : arena_fmt(&rq->tx.arena, "%s/team-%s.html", cfg.public_url, page);
 }
 
 static enum err answer_message(struct req *rq, const char *message)
 {
-	struct buf *b = req_open(rq);
+	struct buf *b = answer_open(rq);
 
 	buf_char(b, '{');
 	jx_key(b, "message"), jx_str(b, message);
 	buf_char(b, '}');
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 static const char *column(struct req *rq, const PGresult *res, const char *name)
 {
-	const char *text = PQntuples(res) ? db_text(res, 0, name) : NULL;
+	const char *text = PQntuples(res) ? column_text(res, 0, name) : NULL;
 
-	return text ? arena_dup(&rq->arena, text) : NULL;
+	return text ? arena_dup(&rq->tx.arena, text) : NULL;
 }
 
 /* TenantTokenResponse, from a row of team_session_tokens(). */
 static enum err answer_tokens(struct req *rq, const PGresult *res)
 {
-	long long iat = db_int(res, 0, "iat_s"), end = db_int(res, 0, "end_s");
+	long long iat = column_int(res, 0, "iat_s"), end = column_int(res, 0, "end_s");
 	struct claims c = {
 		.subject = column(rq, res, "_member_id"),
 		.session = column(rq, res, "_session_id"),
@@ -163,42 +164,43 @@ static enum err answer_tokens(struct req *rq, const PGresult *res)
 		.role = column(rq, res, "role"),
 		.iat = iat,
 		.exp = end < iat + ACCESS_TTL_S ? end : iat + ACCESS_TTL_S,
-		.generation = (int)db_int(res, 0, "_generation"),
+		.generation = (int)column_int(res, 0, "_generation"),
 		.own = true,
 		.team = true,
 	};
-	char *access = tok_sign(&rq->arena, &c), *refresh;
+	char *access = tok_sign(&rq->tx.arena, &c), *refresh;
 	struct buf *b;
 
-	refresh = refresh_make(&rq->arena, c.tenant_id, c.session, (uint32_t)c.generation);
+	refresh = refresh_make(&rq->tx.arena, c.tenant_id, c.session, (uint32_t)c.generation);
 	if (!access || !refresh)
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "there is no JWT_SECRET to sign tokens with");
-	b = req_open(rq);
+	b = answer_open(rq);
 	buf_char(b, '{');
 	jx_key(b, "access_token"), jx_str(b, access);
 	jx_key(b, "refresh_token"), jx_str(b, refresh);
 	jx_key(b, "token_type"), jx_str(b, *bearer);
 	jx_key(b, "expires_in"), jx_int(b, c.exp - c.iat);
-	jx_key(b, "user"), buf_text(b, db_text(res, 0, "member"));
-	jx_key(b, "tenant"), buf_text(b, db_text(res, 0, "tenant"));
+	jx_key(b, "user"), buf_text(b, column_text(res, 0, "member"));
+	jx_key(b, "tenant"), buf_text(b, column_text(res, 0, "tenant"));
 	buf_char(b, '}');
-	return req_close(rq);
+	return answer_close(rq);
 }
 
 /* What is counted, or looked at, in a separate transaction: what is computed next takes long. */
 static enum err count(struct req *rq, const struct query *q, PGresult **res)
 {
-	enum err rc = db_call(rq, q, true, res);
+	enum err rc = tx_call(&rq->tx, q, true, res);
 
 	if (rc)
 		return rc;
-	return db_int(*res, 0, "retry_after") ? req_retry_after(rq, db_int(*res, 0, "retry_after")) : ERR_OK;
+	return column_int(*res, 0, "retry_after") ? req_retry_after(rq, column_int(*res, 0, "retry_after"))
+						  : ERR_OK;
 }
 
 /* Is the text a good password for this address (NULL: not known yet)? */
 static enum err check_password(struct req *rq, const char *field, const char *email)
 {
-	const char *problem = password_check(&rq->arena, req_text(rq, field), email);
+	const char *problem = password_check(&rq->tx.arena, req_text(rq, field), email);
 
 	return problem ? req_fail_field(rq, ERR_VALIDATION, field, "%s", problem) : ERR_OK;
 }
@@ -206,7 +208,7 @@ static enum err check_password(struct req *rq, const char *field, const char *em
 static enum err hash_password(struct req *rq, const char *field, const char *name)
 {
 	const char *hash;
-	enum err rc = password_hash(rq, req_text(rq, field), &hash);
+	enum err rc = password_hash(&rq->tx, req_text(rq, field), &hash);
 
 	if (!rc)
 		req_set(rq, name, hash);
@@ -236,12 +238,12 @@ static enum err tenant_register(struct req *rq)
 	if (!rc)
 		rc = hash_password(rq, "password", "password_hash");
 	if (!rc)
-		rc = db_call(rq, &q_team_tenant_create, false, &res);
+		rc = tx_call(&rq->tx, &q_team_tenant_create, false, &res);
 	if (rc)
 		return rc;
 	req_set(rq, "tenant", column(rq, res, "tenant"));
 	req_set(rq, "member", column(rq, res, "member"));
-	rc = db_call(rq, &q_team_tenant_created, true, &res);
+	rc = tx_call(&rq->tx, &q_team_tenant_created, true, &res);
 	return rc ? rc : answer_tokens(rq, res);
 }
 
@@ -263,11 +265,11 @@ static enum err tenant_login(struct req *rq)
 	if (rc)
 		return rc;
 	become(rq, res);
-	rc = db_call(rq, &q_team_password, true, &res);
+	rc = tx_call(&rq->tx, &q_team_password, true, &res);
 	if (rc)
 		return rc;
 	req_set(rq, "password_hash", column(rq, res, "password_hash"));
-	rc = password_verify(rq, req_text(rq, "password"), req_text(rq, "password_hash"), &matches,
+	rc = password_verify(&rq->tx, req_text(rq, "password"), req_text(rq, "password_hash"), &matches,
 			     &is_outdated);
 	if (rc)
 		return rc;
@@ -280,7 +282,7 @@ static enum err tenant_login(struct req *rq)
 		rc = count(rq, &q_team_login, &res);
 	if (rc)
 		return rc;
-	if (!db_text(res, 0, "_session_id"))
+	if (!column_text(res, 0, "_session_id"))
 		return req_fail(rq, ERR_ACCOUNT_INACTIVE, NULL);
 	return answer_tokens(rq, res);
 }
@@ -291,17 +293,17 @@ static enum err tenant_refresh(struct req *rq)
 	PGresult *res;
 	enum err rc;
 
-	if (!refresh_parse(&rq->arena, req_text(rq, "refresh_token"), &r))
+	if (!refresh_parse(&rq->tx.arena, req_text(rq, "refresh_token"), &r))
 		return req_fail(rq, ERR_AUTHENTICATION, "the refresh token is not valid");
 	auth_act_for(rq, r.tenant);
 	req_set(rq, "session", r.session);
-	req_set(rq, "generation", arena_fmt(&rq->arena, "%u", r.generation));
-	rc = db_call(rq, &q_team_refresh, true, &res);
+	req_set(rq, "generation", arena_fmt(&rq->tx.arena, "%u", r.generation));
+	rc = tx_call(&rq->tx, &q_team_refresh, true, &res);
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
 		return req_fail(rq, ERR_AUTHENTICATION, "the refresh token is not valid any more");
-	if (db_bool(res, 0, "_is_reused"))
+	if (column_bool(res, 0, "_is_reused"))
 		return req_refuse(
 			rq, ERR_AUTHENTICATION,
 			"this refresh token was used before, so its session has ended; sign in again");
@@ -312,9 +314,9 @@ static enum err tenant_refresh(struct req *rq)
 static enum err prepare_ticket(struct req *rq, const char *template, const char *page)
 {
 	const char *tenant, *hash;
-	char *ticket = ticket_new(&rq->arena, rq->who.tenant_id);
+	char *ticket = ticket_new(&rq->tx.arena, rq->who.tenant_id);
 
-	ticket_parse(&rq->arena, ticket, &tenant, &hash);
+	ticket_parse(&rq->tx.arena, ticket, &tenant, &hash);
 	req_set(rq, "token_hash", hash);
 	return mail_prepare(rq, &(struct mail){ .template = template,
 						.tenant = tenant,
@@ -333,7 +335,7 @@ static enum err tenant_forgot_password(struct req *rq)
 	become(rq, res);
 	rc = prepare_ticket(rq, "team_reset", "reset-password");
 	if (!rc)
-		rc = db_call(rq, &q_team_forgot, true, &res);
+		rc = tx_call(&rq->tx, &q_team_forgot, true, &res);
 	return rc ? rc
 		  : answer_message(rq,
 				   "If this address has an account, a mail with a link is on its way to it");
@@ -348,12 +350,12 @@ static enum err take_ticket(struct req *rq, const char *kind, const char *field)
 
 	if (rc)
 		return rc;
-	if (!ticket_parse(&rq->arena, req_text(rq, "token"), &tenant, &hash))
+	if (!ticket_parse(&rq->tx.arena, req_text(rq, "token"), &tenant, &hash))
 		return req_fail(rq, ERR_TICKET, NULL);
 	auth_act_for(rq, tenant);
 	req_set(rq, "token_hash", hash);
 	req_set(rq, "kind", kind);
-	rc = db_call(rq, &q_team_ticket_find, true, &res);
+	rc = tx_call(&rq->tx, &q_team_ticket_find, true, &res);
 	if (rc)
 		return rc;
 	email = column(rq, res, "email");
@@ -369,7 +371,7 @@ static enum err tenant_reset_password(struct req *rq)
 	enum err rc = take_ticket(rq, "team_reset", "new_password");
 
 	if (!rc)
-		rc = db_call(rq, &q_team_reset, true, &res);
+		rc = tx_call(&rq->tx, &q_team_reset, true, &res);
 	return rc ? rc : answer_message(rq, "The password is changed; log in with the new one");
 }
 
@@ -379,10 +381,10 @@ static enum err tenant_accept_invitation(struct req *rq)
 	enum err rc = take_ticket(rq, "team_invitation", "password");
 
 	if (!rc)
-		rc = db_call(rq, &q_team_invitation_accept, true, &res);
+		rc = tx_call(&rq->tx, &q_team_invitation_accept, true, &res);
 	if (rc)
 		return rc;
-	if (!db_text(res, 0, "_session_id"))
+	if (!column_text(res, 0, "_session_id"))
 		return req_fail(rq, ERR_ACCOUNT_INACTIVE, NULL);
 	return answer_tokens(rq, res);
 }
@@ -405,7 +407,7 @@ static enum err tenant_change_password(struct req *rq)
 	req_set(rq, "password_hash", column(rq, res, "password_hash"));
 	rc = check_password(rq, "new_password", column(rq, res, "email"));
 	if (!rc)
-		rc = password_verify(rq, req_text(rq, "current_password"), req_text(rq, "password_hash"),
+		rc = password_verify(&rq->tx, req_text(rq, "current_password"), req_text(rq, "password_hash"),
 				     &matches, &is_outdated);
 	if (rc)
 		return rc;
@@ -418,7 +420,7 @@ static enum err tenant_change_password(struct req *rq)
 		rc = count(rq, &q_team_password_change, &res);
 	if (rc)
 		return rc;
-	if (!db_bool(res, 0, "is_changed"))
+	if (!column_bool(res, 0, "is_changed"))
 		return wrong_password(rq); /* since it was looked at */
 	return answer_message(rq, "The password is changed; log in again with the new one");
 }

@@ -41,7 +41,7 @@ enum { OBJECT = 10, LIST = 11, FIELDS = sizeof(table) / sizeof(*table) - 1 };
 
 static void check_failure(const struct req *rq, enum err rc)
 {
-	const struct failure *f = &rq->fail;
+	const struct failure *f = &rq->tx.fail;
 
 	if (rc != ERR_VALIDATION || f->err != rc || !f->field || !f->message ||
 	    strncmp(f->message, f->field, strlen(f->field)) != 0 ||
@@ -112,9 +112,9 @@ static void read_body(struct req *rq, const char *p, size_t n)
 	const char *problem;
 	enum err rc;
 
-	if (json_read(&rq->arena, p, n, &tree, &problem) || !json_object_is_type(tree, json_type_object))
+	if (json_read(&rq->tx.arena, p, n, &tree, &problem) || !json_object_is_type(tree, json_type_object))
 		return;
-	rc = field_from_json(rq, table, tree, values);
+	rc = field_from_json(&rq->tx.arena, table, tree, values, &rq->tx.fail);
 	if (rc) {
 		check_failure(rq, rc);
 		return;
@@ -130,7 +130,7 @@ static void read_text(struct req *rq, const struct field *f, const char *p, size
 
 	if (memchr(p, '\0', n) || !utf8_valid(p, n)) /* what comes this way has been decoded */
 		return;
-	rc = field_from_text(rq, f, arena_dup_n(&rq->arena, p, n), &v);
+	rc = field_from_text(&rq->tx.arena, f, arena_dup_n(&rq->tx.arena, p, n), &v, &rq->tx.fail);
 	if (rc)
 		check_failure(rq, rc);
 	else
@@ -145,12 +145,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (!n)
 		return 0;
 	table[OBJECT].fields = table[LIST].fields = table;
-	arena_init(&rq.arena, 4096);
+	arena_init(&rq.tx.arena, 4096);
 	pick = data[0] % (FIELDS + 1);
 	if (pick < FIELDS)
 		read_text(&rq, &table[pick], (const char *)data + 1, n - 1);
 	else
 		read_body(&rq, (const char *)data + 1, n - 1);
-	arena_release(&rq.arena);
+	arena_release(&rq.tx.arena);
 	return 0;
 }

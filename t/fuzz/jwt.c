@@ -9,12 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/issuer.h"
-#include "fcgi/jwks.h"
-#include "fcgi/req.h"
-#include "fcgi/tok.h"
 #include "lib/base/b64url.h"
 #include "lib/base/clock.h"
+#include "lib/crypto/issuer.h"
+#include "lib/crypto/jwks.h"
+#include "lib/crypto/tok.h"
 #include "lib/host/config.h"
 #include "lib/host/shm.h"
 
@@ -36,9 +35,9 @@ static const char *source(struct arena *a, const char *issuer)
 	return keys;
 }
 
-static bool no_row(struct req *rq, const char *issuer, struct issuer_row *out)
+static bool no_row(const struct whose *whose, const char *issuer, struct issuer_row *out)
 {
-	(void)rq;
+	(void)whose;
 	(void)issuer;
 	(void)out;
 	return false;
@@ -115,37 +114,39 @@ static void key_set(struct arena *a, const char *text, size_t n)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static const char header[] = "{\"alg\":\"HS256\"}";
-	struct req rq = { 0 };
+	const struct whose nobody = { NULL, NULL };
+	struct failure why;
+	struct arena arena = { NULL };
 	struct claims first, again;
 	const char *text, *p, *line;
 
 	if (!n)
 		return 0;
-	arena_init(&rq.arena, 16384);
-	p = arena_dup_n(&rq.arena, data + 1, n - 1);
+	arena_init(&arena, 16384);
+	p = arena_dup_n(&arena, data + 1, n - 1);
 	line = memchr(p, '\n', n - 1);
 	if (*data == 'K') {
-		key_set(&rq.arena, p, n - 1);
-		arena_release(&rq.arena);
+		key_set(&arena, p, n - 1);
+		arena_release(&arena);
 		return 0;
 	}
 	if (*data == 'S')
-		text = sign(&rq.arena, header, sizeof(header) - 1, p, n - 1);
+		text = sign(&arena, header, sizeof(header) - 1, p, n - 1);
 	else if (*data == 'H' && line)
-		text = sign(&rq.arena, p, (size_t)(line - p), line + 1, n - 1 - (size_t)(line + 1 - p));
+		text = sign(&arena, p, (size_t)(line - p), line + 1, n - 1 - (size_t)(line + 1 - p));
 	else
-		text = arena_dup_n(&rq.arena, data, n);
+		text = arena_dup_n(&arena, data, n);
 	flags[0].asked_ms = clock_ns() / 1000000; /* so that an unknown kid is not waited for */
-	if (tok_verify(&rq, text, &first) == ERR_OK) {
+	if (tok_verify(&arena, &nobody, text, &first, &why) == ERR_OK) {
 		check(&first);
 		/* From the cache it must be the same. */
-		if (tok_verify(&rq, text, &again) || strcmp(first.subject, again.subject) ||
+		if (tok_verify(&arena, &nobody, text, &again, &why) || strcmp(first.subject, again.subject) ||
 		    strcmp(first.session, again.session) || first.exp != again.exp ||
 		    first.generation != again.generation || !first.role != !again.role ||
 		    !first.email != !again.email)
 			abort();
 		check(&again);
 	}
-	arena_release(&rq.arena);
+	arena_release(&arena);
 	return 0;
 }

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/password.h"
-#include "fcgi/req.h"
+#include "lib/crypto/password.h"
 #include "lib/crypto/seal.h"
 #include "lib/crypto/ticket.h"
 #include "lib/crypto/totp.h"
+#include "lib/db/tx.h"
 #include "lib/host/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -24,9 +24,9 @@ static void must(bool claim)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static struct req rq;
+	static struct tx tx;
 	const char *tenant, *hash, *code;
-	struct arena *a = &rq.arena;
+	struct arena *a = &tx.arena;
 	unsigned char bytes[64];
 	struct refresh refresh;
 	bool matches, outdated;
@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	password_check(a, text, text);
 	/* A stored hash is ours; one that asks for little is computed, so that this ends. */
 	if (!strncmp(text, "$scrypt$ln=1,r=1,p=1$", 21))
-		must(!password_verify(&rq, "", text, &matches, &outdated));
+		must(!password_verify(&tx, "", text, &matches, &outdated));
 	arena_release(a);
 	return 0;
 }

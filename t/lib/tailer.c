@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "build/sql/integrations/realtime.h"
-#include "fcgi/db.h"
+#include "lib/db/db.h"
 #include "realtime/tail.h"
 
 static void deliver(void *ctx, const struct message *m)

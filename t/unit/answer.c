@@ -9,7 +9,6 @@
 #include <json-c/json.h>
 
 #include "fcgi/accept.h"
-#include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
@@ -24,21 +23,21 @@ static struct req rq;
 static PGresult *answer;
 static const char *problem; /* of the JSON read last */
 
-/* In the runtime's place. */
-enum err db_call_family(struct req *request, const struct query *q, const struct child *children, bool last,
+/* In the transaction's place. */
+enum err tx_call_family(struct tx *tx, const struct query *q, const struct child *children, bool last,
 			PGresult **out)
 {
 	(void)q, (void)children;
 	ok(last, "the query that is the answer is the last of its transaction");
 	*out = answer;
 	if (!answer)
-		return req_fail(request, ERR_UNAVAILABLE, NULL);
+		return failure_set(&tx->fail, &tx->arena, ERR_UNAVAILABLE, NULL, NULL);
 	return ERR_OK;
 }
 
-enum err db_total(struct req *request, const struct query *q, PGresult **out)
+enum err tx_total(struct tx *tx, const struct query *q, PGresult **out)
 {
-	return db_call_family(request, q, NULL, true, out);
+	return tx_call_family(tx, q, NULL, true, out);
 }
 
 /* clang-format off */
@@ -80,19 +79,19 @@ static const struct route
 static void begin_with(const struct route *route, int version, const char *name, const char *value)
 {
 	static char *params[2];
-	struct arena arena = rq.arena;
+	struct arena arena = rq.tx.arena;
 
 	arena_reset(&arena);
 	params[0] = name ? arena_fmt(&arena, "%s=%s", name, value) : NULL;
 	rq = (struct req){
-		.arena = arena,
-		.params = params,
-		.method = route ? route->method : GET,
-		.path = "/api/v1/app/things",
-		.log = { .request_id = "request-1" },
-		.route = route,
-		.version = version,
-		.start_ns = clock_ns(),
+		.tx.arena = arena,
+		.asked.params = params,
+		.asked.method = route ? route->method : GET,
+		.asked.path = "/api/v1/app/things",
+		.tx.log = { .request_id = "request-1" },
+		.asked.route = route,
+		.asked.version = version,
+		.asked.start_ns = clock_ns(),
 	};
 }
 
@@ -105,7 +104,7 @@ static const char *head(void)
 {
 	struct buf b;
 
-	buf_init(&b, &rq.arena, 64);
+	buf_init(&b, &rq.tx.arena, 64);
 	answer_head(&rq, &b);
 	return buf_str(&b);
 }
@@ -125,8 +124,8 @@ static struct json_object *parse(void)
 	struct json_object *tree = NULL;
 
 	problem = NULL;
-	if (json_read(&rq.arena, rq.out.p, rq.out.n, &tree, &problem))
-		diag("%s in %s", problem, buf_str(&rq.out));
+	if (json_read(&rq.tx.arena, rq.answer.out.p, rq.answer.out.n, &tree, &problem))
+		diag("%s in %s", problem, buf_str(&rq.answer.out));
 	return tree;
 }
 
@@ -215,22 +214,20 @@ static const struct query *of_shape(enum query_shape shape)
 /* What the client has sent: three pages of twenty are behind it, whatever the form calls that. */
 static void send_page(const struct route *route)
 {
-	static const struct field fields[] = { { "skip", F_INT },      { "offset", F_INT },
-					       { "page", F_INT },      { "limit", F_INT },
-					       { "page_size", F_INT }, { "per_page", F_INT } };
-	static struct value values[COUNT(fields)];
+	static const char *const names[] = { "skip", "offset", "page", "limit", "page_size", "per_page" };
+	static struct value values[COUNT(names)];
 
-	for (size_t i = 0; i < COUNT(fields); i++) {
+	for (size_t i = 0; i < COUNT(names); i++) {
 		long long n = i < 2 ? 40 : i == 2 ? 3 : 20;
 
-		values[i] = (struct value){ .field = &fields[i],
+		values[i] = (struct value){ .name = names[i],
 					    .i = n,
 					    .text = i < 2    ? "40"
 						    : i == 2 ? "3"
 							     : "20" };
 	}
-	rq.values = values;
-	rq.nvalues = rq.values_cap = COUNT(fields);
+	rq.tx.values = values;
+	rq.tx.nvalues = rq.tx.values_cap = COUNT(names);
 	if (route->list)
 		list_bind(&rq);
 }
@@ -241,8 +238,8 @@ static const char *answered(const struct route *route, int version, enum query_s
 
 	begin(route, version);
 	send_page(route);
-	rc = req_answer(&rq, of_shape(shape));
-	return rc ? err_info(rc)->code : buf_str(&rq.out);
+	rc = answer_rows(&rq, of_shape(shape));
+	return rc ? err_info(rc)->code : buf_str(&rq.answer.out);
 }
 
 static void test_v1(void)
@@ -250,16 +247,16 @@ static void test_v1(void)
 	make_answer(row, 2, 1);
 	is_str(answered(&app, 1, SHAPE_ROW), "{\"name\":\"a\\\"b\"}",
 	       "v1: a row is the object, without what is of v2");
-	is_int(rq.status, 200, "with 200");
+	is_int(rq.answer.status, 200, "with 200");
 	is_str(answered(&platform, 1, SHAPE_ROW), "{\"name\":\"a\\\"b\"}", "platform: the object, too");
 	is_str(answered(&operations, 1, SHAPE_ROW), "{\"data\":{\"name\":\"a\\\"b\"}}",
 	       "operations: inside data");
 	is_str(answered(&created, 1, SHAPE_ROW), "{\"name\":\"a\\\"b\"}", "what was created");
-	is_int(rq.status, 201, "with 201");
+	is_int(rq.answer.status, 201, "with 201");
 	is_str(answered(&gone, 1, SHAPE_ROW), "", "204 has no body");
-	is_int(rq.status, 204, "with 204");
+	is_int(rq.answer.status, 204, "with 204");
 	is_str(answered(&shapeless, 1, SHAPE_EXEC), "", ":exec has none either");
-	is_int(rq.status, 204, "with 204");
+	is_int(rq.answer.status, 204, "with 204");
 
 	make_answer(rows, 2, 2);
 	is_str(answered(&app, 1, SHAPE_ROWS), "[{\"name\":\"a\"},{\"name\":\"b\"}]", "rows are an array");
@@ -302,7 +299,7 @@ static void test_lists(void)
 	       "{\"data\":" THINGS ",\"meta\":{\"total\":2,\"limit\":20,\"offset\":40}}",
 	       "numbers may be in meta");
 	is_str(req_text(&rq, "skip"), "40", "  offset is the query's skip");
-	is_int(rq.status, 200, "with 200");
+	is_int(rq.answer.status, 200, "with 200");
 	make_answer(counted_page, 4, 2);
 	is_str(answered(&counting_too, 1, SHAPE_PAGE), "{\"things\":" THINGS ",\"total\":2,\"open\":1}",
 	       "another number is a column of the query");
@@ -323,19 +320,18 @@ static void test_numbers(void)
 		{ "1000000000", "100", "99999999900" },
 		{ "9223372036854775807", "100", "9223372036854775807" },
 	};
-	static const struct field fields[] = { { "page", F_INT }, { "page_size", F_INT } };
 	struct value values[2];
 
 	for (size_t i = 0; i < COUNT(pages); i++) {
 		begin(&numbering, 1);
-		values[0] = (struct value){ .field = &fields[0],
+		values[0] = (struct value){ .name = "page",
 					    .i = strtoll(pages[i].page, NULL, 10),
 					    .text = pages[i].page };
-		values[1] = (struct value){ .field = &fields[1],
+		values[1] = (struct value){ .name = "page_size",
 					    .i = strtoll(pages[i].size, NULL, 10),
 					    .text = pages[i].size };
-		rq.values = values;
-		rq.nvalues = rq.values_cap = 2;
+		rq.tx.values = values;
+		rq.tx.nvalues = rq.tx.values_cap = 2;
 		list_bind(&rq);
 		is_str(req_text(&rq, "skip"), pages[i].skip, "page %s of %s skips %s", pages[i].page,
 		       pages[i].size, pages[i].skip);
@@ -354,8 +350,8 @@ static void test_v2(void)
 	is_str(member(tree, "meta.request_id"), "\"request-1\"", "the request's id is in meta");
 	is_str(member(tree, "meta.version"), "\"v2\"", "and so is the version");
 	is_int((long long)strlen(member(tree, "meta.timestamp")), 26, "and the time");
-	is_bytes(rq.out.p + rq.data_from, rq.data_to - rq.data_from, "{\"name\":\"a\\\"b\",\"rank\":2}",
-		 "the tag is made of data alone, not of the time");
+	is_bytes(rq.answer.out.p + rq.answer.data_from, rq.answer.data_to - rq.answer.data_from,
+		 "{\"name\":\"a\\\"b\",\"rank\":2}", "the tag is made of data alone, not of the time");
 	is_str(answered(&bare, 2, SHAPE_ROW), "{\"name\":\"a\\\"b\",\"rank\":2}",
 	       "a bare route has none of it");
 
@@ -376,47 +372,47 @@ static void test_v2(void)
 static void test_by_hand(void)
 {
 	begin(&app, 1);
-	buf_text(req_open(&rq), "{\"status\":\"fine\"}");
-	is_int(req_close(&rq), ERR_OK, "an answer by hand");
-	is_bytes(rq.out.p, rq.out.n, "{\"status\":\"fine\"}", "is what was written");
+	buf_text(answer_open(&rq), "{\"status\":\"fine\"}");
+	is_int(answer_close(&rq), ERR_OK, "an answer by hand");
+	is_bytes(rq.answer.out.p, rq.answer.out.n, "{\"status\":\"fine\"}", "is what was written");
 	begin(&app, 2);
-	buf_text(req_open(&rq), "{}");
-	req_close(&rq);
+	buf_text(answer_open(&rq), "{}");
+	answer_close(&rq);
 	is_str(member(parse(), "data"), "{}", "inside of the version's envelope");
 	begin(&operations, 1);
-	buf_text(req_open(&rq), "{}");
-	req_close(&rq);
-	is_bytes(rq.out.p, rq.out.n, "{\"data\":{}}", "and of the surface's");
-	buf_text(req_open(&rq), "[]");
-	req_close(&rq);
-	is_bytes(rq.out.p, rq.out.n, "{\"data\":[]}", "and what was written before is gone");
+	buf_text(answer_open(&rq), "{}");
+	answer_close(&rq);
+	is_bytes(rq.answer.out.p, rq.answer.out.n, "{\"data\":{}}", "and of the surface's");
+	buf_text(answer_open(&rq), "[]");
+	answer_close(&rq);
+	is_bytes(rq.answer.out.p, rq.answer.out.n, "{\"data\":[]}", "and what was written before is gone");
 }
 
 static void test_missing_row(void)
 {
-	struct value id = { .field = &(struct field){ "thing_id", F_UUID }, .text = "7\"\n" };
+	struct value id = { .name = "thing_id", .text = "7\"\n" };
 
 	make_answer(row, 2, 0);
 	begin(&app, 1);
-	rq.values = &id;
-	rq.nvalues = 1;
-	is_int(req_answer(&rq, of_shape(SHAPE_ROW)), ERR_NOT_FOUND, "no row is 404");
+	rq.tx.values = &id;
+	rq.tx.nvalues = 1;
+	is_int(answer_rows(&rq, of_shape(SHAPE_ROW)), ERR_NOT_FOUND, "no row is 404");
 	answer_error(&rq);
 	is_str(member(parse(), "error"),
 	       "{\"code\":\"NOT_FOUND\",\"message\":\"Thing not found\","
 	       "\"details\":{\"resource\":\"Thing\",\"id\":\"7\\\"\\n\"}}",
 	       "which names resource and id, whatever that is");
-	is_int(rq.status, 404, "404");
+	is_int(rq.answer.status, 404, "404");
 	begin(&app, 1);
-	is_int(req_answer(&rq, of_shape(SHAPE_MAYBE)), ERR_OK, "but of a query that may find none");
-	is_str(buf_str(&rq.out), "null", "  it is null");
+	is_int(answer_rows(&rq, of_shape(SHAPE_MAYBE)), ERR_OK, "but of a query that may find none");
+	is_str(buf_str(&rq.answer.out), "null", "  it is null");
 	begin(&shapeless, 1);
-	is_int(req_not_found(&rq, NULL), ERR_NOT_FOUND, "a route without a shape");
-	is_str(rq.fail.message, "resource not found", "has a resource without a name");
+	is_int(answer_not_found(&rq, NULL), ERR_NOT_FOUND, "a route without a shape");
+	is_str(rq.tx.fail.message, "resource not found", "has a resource without a name");
 	PQclear(answer);
 	answer = NULL;
 	begin(&app, 1);
-	is_int(req_answer(&rq, of_shape(SHAPE_ROW)), ERR_UNAVAILABLE,
+	is_int(answer_rows(&rq, of_shape(SHAPE_ROW)), ERR_UNAVAILABLE,
 	       "what the database failed with is passed on");
 }
 
@@ -429,15 +425,15 @@ static void test_errors(void)
 	begin(&app, 1);
 	req_fail_field(&rq, ERR_VALIDATION, "items[3].name", "%s", "say \"a\"\n\xff");
 	answer_error(&rq);
-	is_bytes(rq.out.p, rq.out.n,
+	is_bytes(rq.answer.out.p, rq.answer.out.n,
 		 "{\"error\":{\"code\":\"VALIDATION_ERROR\",\"message\":\"say \\\"a\\\"\\n\xef\xbf\xbd\","
 		 "\"details\":{\"field\":\"items[3].name\"}},\"detail\":\"say \\\"a\\\"\\n\xef\xbf\xbd\"}",
 		 "an error has its code, message and details, and the message once more");
-	is_int(rq.status, 422, "an invalid field is 422");
+	is_int(rq.answer.status, 422, "an invalid field is 422");
 	begin(&operations, 1);
 	req_fail_field(&rq, ERR_VALIDATION, "x", "no");
 	answer_error(&rq);
-	is_int(rq.status, 400, "on the operations surface 400");
+	is_int(rq.answer.status, 400, "on the operations surface 400");
 	begin(&app, 2);
 	req_fail(&rq, ERR_CONFLICT, NULL);
 	answer_error(&rq);
@@ -453,21 +449,21 @@ static void test_errors(void)
 	       "{\"code\":\"INTERNAL_ERROR\",\"message\":\"something went wrong on our side\","
 	       "\"details\":{\"request_id\":\"request-1\"}}",
 	       "a failure of ours shows the request's id, and nothing else");
-	is_str(rq.fail.reason, "column x does not exist", "the reason is kept for the log");
+	is_str(rq.tx.fail.reason, "column x does not exist", "the reason is kept for the log");
 
 	begin(&app, 1);
 	req_fail_field(&rq, ERR_UNAVAILABLE, "x", "later");
-	rq.fail.details = "\"retry_after\":3";
+	rq.tx.fail.details = "\"retry_after\":3";
 	answer_error(&rq);
 	is_str(member(parse(), "error.details"),
 	       "{\"field\":\"x\",\"retry_after\":3,\"request_id\":\"request-1\"}", "all members of details");
 
 	begin(&app, 1);
-	buf_text(req_open(&rq), "{\"half\":");
-	rq.updated_us = 5;
+	buf_text(answer_open(&rq), "{\"half\":");
+	rq.answer.updated_us = 5;
 	req_fail(&rq, ERR_INTERNAL, NULL);
 	answer_error(&rq);
-	ok(parse() && !rq.updated_us, "nothing is left of an answer that was begun");
+	ok(parse() && !rq.answer.updated_us, "nothing is left of an answer that was begun");
 }
 
 static void test_literals(void)
@@ -476,7 +472,7 @@ static void test_literals(void)
 
 	begin(&platform, 1);
 	req_fail(&rq, ERR_AUTHENTICATION, "the token has expired");
-	rq.fail.more = "\"more\":[1]";
+	rq.tx.fail.more = "\"more\":[1]";
 	answer_error(&rq);
 	is_str(member(tree = parse(), "detail"), "\"Invalid token\"", "what clients of a surface compare");
 	is_str(member(tree, "error.message"), "\"the token has expired\"", "beside what people read");
@@ -491,7 +487,7 @@ static void test_literals(void)
 	is_str(member(parse(), "detail"), "\"no\"", "and so do other surfaces");
 	begin_with(&platform, 1, "HTTP_ACCEPT", "application/problem+json");
 	req_fail(&rq, ERR_RATE_LIMIT, NULL);
-	rq.fail.more = "\"more\":1";
+	rq.tx.fail.more = "\"more\":1";
 	answer_error(&rq);
 	is_str(member(tree = parse(), "detail"), "\"Rate limit exceeded\"", "also in problem+json");
 	is_str(member(tree, "more"), "1", "with what is added");
@@ -515,7 +511,7 @@ static void test_authenticate(void)
 	begin_with(&app, 1, "HTTP_AUTHORIZATION", "Bearer x.y.z");
 	req_fail(&rq, ERR_AUTHENTICATION, NULL);
 	answer_error(&rq);
-	ok(!strstr(head(), "x.y.z") && !strstr(buf_str(&rq.out), "x.y.z"), "but not which one");
+	ok(!strstr(head(), "x.y.z") && !strstr(buf_str(&rq.answer.out), "x.y.z"), "but not which one");
 }
 
 static const char *const problem_accepts[] = {
@@ -538,7 +534,7 @@ static void test_problems(void)
 
 	cfg.public_url = "https://api.example.com";
 	begin_with(&app, 1, "HTTP_ACCEPT", "application/problem+json");
-	rq.path = "/api/v1/app/things/\"\xff";
+	rq.asked.path = "/api/v1/app/things/\"\xff";
 	req_fail_field(&rq, ERR_VALIDATION, "name", "name must be shorter");
 	answer_error(&rq);
 	tree = parse();
@@ -676,12 +672,12 @@ static void test_if_match(void)
 static int finished(const char *if_none_match, enum method method)
 {
 	begin_with(&app, 1, if_none_match ? "HTTP_IF_NONE_MATCH" : NULL, if_none_match);
-	rq.method = method;
-	buf_text(req_open(&rq), "{\"name\":\"a\"}");
-	req_close(&rq);
-	rq.updated_us = 0x65a;
+	rq.asked.method = method;
+	buf_text(answer_open(&rq), "{\"name\":\"a\"}");
+	answer_close(&rq);
+	rq.answer.updated_us = 0x65a;
 	answer_finish(&rq);
-	return rq.status;
+	return rq.answer.status;
 }
 
 static void test_tags(void)
@@ -689,13 +685,13 @@ static void test_tags(void)
 	char tag[40] = "", list[80];
 
 	is_int(finished(NULL, GET), 200, "a row that knows its time");
-	if (rq.nheaders)
-		snprintf(tag, sizeof(tag), "%s", rq.headers[0].value);
-	is_str(rq.headers[0].name, "ETag", "has a tag");
+	if (rq.answer.nheaders)
+		snprintf(tag, sizeof(tag), "%s", rq.answer.headers[0].value);
+	is_str(rq.answer.headers[0].name, "ETag", "has a tag");
 	ok(!strncmp(tag, "\"65a-", 5) && strlen(tag) == 14, "of its time and its content: %s", tag);
 	is_int(finished(tag, GET), 304, "who has it gets 304");
-	is_int((long long)rq.out.n, 0, "and no body");
-	is_str(rq.headers[0].value, tag, "but the tag");
+	is_int((long long)rq.answer.out.n, 0, "and no body");
+	is_str(rq.answer.headers[0].value, tag, "but the tag");
 	ok(!lines(head(), "Content-Type:") && !lines(head(), "Content-Length:"), "nor a type or length");
 	is_int(finished(tag, HEAD), 304, "HEAD, too");
 	is_int(finished(tag, PATCH), 200, "but no write");
@@ -711,22 +707,22 @@ static void test_tags(void)
 	is_int(finished("", GET), 200, "an empty list");
 
 	begin(&app, 1);
-	buf_text(req_open(&rq), "{\"name\":\"b\"}");
-	req_close(&rq);
-	rq.updated_us = 0x65a;
+	buf_text(answer_open(&rq), "{\"name\":\"b\"}");
+	answer_close(&rq);
+	rq.answer.updated_us = 0x65a;
 	answer_finish(&rq);
-	ok(strcmp(rq.headers[0].value, tag) != 0, "another content has another tag");
+	ok(strcmp(rq.answer.headers[0].value, tag) != 0, "another content has another tag");
 	begin(&app, 1);
-	buf_text(req_open(&rq), "{}");
-	req_close(&rq);
+	buf_text(answer_open(&rq), "{}");
+	answer_close(&rq);
 	answer_finish(&rq);
-	is_int(rq.nheaders, 0, "what does not know its time has none");
+	is_int(rq.answer.nheaders, 0, "what does not know its time has none");
 	begin(&app, 1);
-	buf_text(req_open(&rq), "{}");
-	req_close(&rq);
-	rq.updated_us = -1;
+	buf_text(answer_open(&rq), "{}");
+	answer_close(&rq);
+	rq.answer.updated_us = -1;
 	answer_finish(&rq);
-	has_str(rq.headers[0].value, "\"ffffffffffffffff-", "a time before 1970 is a time");
+	has_str(rq.answer.headers[0].value, "\"ffffffffffffffff-", "a time before 1970 is a time");
 }
 
 /* Heads */
@@ -734,8 +730,8 @@ static void test_tags(void)
 static void test_head(void)
 {
 	begin(&app, 1);
-	buf_text(req_open(&rq), "{\"a\":1}");
-	req_close(&rq);
+	buf_text(answer_open(&rq), "{\"a\":1}");
+	answer_close(&rq);
 	req_set_header(&rq, "Location", "/api/v1/app/things/7");
 	is_str(head(),
 	       "Status: 200\r\nLocation: /api/v1/app/things/7\r\nContent-Type: application/json\r\n"
@@ -745,7 +741,7 @@ static void test_head(void)
 	       "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
 	       "Content-Security-Policy: default-src 'self'\r\nReferrer-Policy: no-referrer\r\n\r\n",
 	       "a whole head");
-	rq.updated_us = 5;
+	rq.answer.updated_us = 5;
 	has_str(head(), "\r\nCache-Control: private, no-cache\r\n",
 		"what has a tag may be kept and asked for again");
 	req_set_header(&rq, "Cache-Control", "public, max-age=60");
@@ -753,8 +749,8 @@ static void test_head(void)
 	has_str(head(), "\r\nCache-Control: public, max-age=60\r\n", "and as it wrote it");
 
 	begin(&text, 1);
-	buf_text(req_open(&rq), "x 1\n");
-	req_close(&rq);
+	buf_text(answer_open(&rq), "x 1\n");
+	answer_close(&rq);
 	has_str(head(), "\r\nContent-Type: text/plain; charset=utf-8\r\n",
 		"an answer that is not JSON says so");
 	req_fail(&rq, ERR_AUTHORIZATION, NULL);
@@ -762,13 +758,13 @@ static void test_head(void)
 	has_str(head(), "\r\nContent-Type: application/json\r\n", "its errors are JSON all the same");
 
 	begin(&gone, 2);
-	rq.status = 204;
+	rq.answer.status = 204;
 	ok(!lines(head(), "Content-Type:") && !lines(head(), "Content-Length:"),
 	   "204 has neither type nor length");
 	has_str(head(), "\r\nX-API-Version: v2\r\n", "but its version");
 
 	begin(&elsewhere, 1);
-	is_int(req_redirect(&rq, "https://app.example.com/#a=1"), ERR_OK, "a redirect");
+	is_int(answer_redirect(&rq, "https://app.example.com/#a=1"), ERR_OK, "a redirect");
 	answer_finish(&rq);
 	has_str(head(), "Status: 302\r\nLocation: https://app.example.com/#a=1\r\nContent-Length: 0\r\n",
 		"has a place to go to and no body, so no type");
@@ -781,12 +777,12 @@ static void test_head(void)
 	make_answer(nowhere, 2, 1);
 	is_str(answered(&file, 1, SHAPE_ROW), "NOT_FOUND", "one that says nowhere is not found");
 	is_str(answered(&elsewhere, 1, SHAPE_ROW), "{\"name\":\"a\"}", "  but where it can be shown");
-	is_int(rq.status, 200, "    it is");
+	is_int(rq.answer.status, 200, "    it is");
 	make_answer(place, 2, 0);
 	is_str(answered(&elsewhere, 1, SHAPE_ROW), "NOT_FOUND", "and without a row nothing is");
 
 	begin(&gone, 2);
-	rq.status = 204;
+	rq.answer.status = 204;
 	ok(!strstr(head(), "RateLimit") && !strstr(head(), "Access-Control") &&
 		   !strstr(head(), "Server-Timing"),
 	   "limits, CORS and timing are silent while they are off");
@@ -798,10 +794,10 @@ static void test_limit_headers(void)
 	const char *p;
 
 	begin(&app, 1);
-	rq.status = 200;
-	rq.limit = 60;
-	rq.limit_left = 7;
-	rq.limit_reset_s = 53;
+	rq.answer.status = 200;
+	rq.limits.limit = 60;
+	rq.limits.left = 7;
+	rq.limits.reset_s = 53;
 	has_str(head(), "\r\nX-RateLimit-Limit: 60\r\nX-RateLimit-Remaining: 7\r\n", "X-RateLimit");
 	p = strstr(head(), "X-RateLimit-Reset: ");
 	reset = p ? atoll(p + strlen("X-RateLimit-Reset: ")) - clock_unix_us() / 1000000 : 0;
@@ -818,7 +814,7 @@ static const char *deprecated(const char *since, const char *sunset, const char 
 	cfg.deprecation_format = format;
 	answer_init();
 	begin(route, version);
-	rq.status = 200;
+	rq.answer.status = 200;
 	return head();
 }
 
@@ -865,12 +861,12 @@ static void test_cors(void)
 
 	cfg.cors_origins = listed;
 	begin_with(&app, 1, "HTTP_ORIGIN", "https://b.example.com");
-	rq.status = 200;
+	rq.answer.status = 200;
 	has_str(head(), "\r\nVary: Origin\r\nAccess-Control-Allow-Origin: https://b.example.com\r\n",
 		"an origin of the list may read");
 	ok(!strstr(head(), "Allow-Credentials"), "without credentials: there are no cookies");
 	begin_with(&app, 1, "HTTP_ORIGIN", "https://b.example.com.evil");
-	rq.status = 200;
+	rq.answer.status = 200;
 	has_str(head(), "\r\nVary: Origin\r\n", "another one learns that the answer depends on it");
 	ok(!strstr(head(), "Access-Control"), "but may not");
 	begin_with(&app, 1, "HTTP_ORIGIN", "https://B.example.com");
@@ -885,7 +881,7 @@ static void test_cors(void)
 	begin_with(&app, 1, "HTTP_ORIGIN", "null");
 	is_str(answer_origin(&rq), "null", "even a page without an origin");
 	begin_with(&app, 1, "HTTP_ORIGIN", "x\r\nSet-Cookie: a=b");
-	rq.status = 200;
+	rq.answer.status = 200;
 	is_str(answer_origin(&rq), NULL, "what is no origin is not sent back");
 	ok(!strstr(head(), "Set-Cookie"), "least of all as another header");
 	begin_with(&app, 1, "HTTP_ORIGIN", "https://c.example.com https://d.example.com");
@@ -895,20 +891,20 @@ static void test_cors(void)
 	is_str(answer_origin(&rq), NULL, "without a list nobody else may read");
 
 	begin_with(&keyed, 1, "HTTP_ORIGIN", "https://c.example.com");
-	rq.status = 200;
+	rq.answer.status = 200;
 	rq.who.api_key = "\\x00";
 	is_str(answer_origin(&rq), NULL, "nor with a key that nobody has looked at");
 	has_str(head(), "\r\nVary: Origin\r\n", "though it depends on it");
-	rq.entered = true;
+	rq.tx.entered = true;
 	is_str(answer_origin(&rq), "https://c.example.com",
 	       "enter() lets a key in from its own origins only");
 	rq.who.is_secret = true;
 	is_str(answer_origin(&rq), NULL, "a secret one has none");
 	begin_with(&keyed, 1, "HTTP_ORIGIN", "https://c.example.com");
-	rq.any_origin = true;
+	rq.answer.any_origin = true;
 	is_str(answer_origin(&rq), "https://c.example.com", "a preflight is granted to all of them");
 	begin_with(&app, 1, "HTTP_ORIGIN", "https://c.example.com");
-	rq.status = 200;
+	rq.answer.status = 200;
 	ok(!strstr(head(), "Vary: Origin"), "where there are neither keys nor a list, origins mean nothing");
 }
 
@@ -927,8 +923,8 @@ static void test_injection(void)
 		int stray = 0;
 
 		begin(&app, 1);
-		rq.status = 200;
-		rq.log.request_id = hostile[i];
+		rq.answer.status = 200;
+		rq.tx.log.request_id = hostile[i];
 		req_set_header(&rq, "X-Name", hostile[i]);
 		text_of_head = head();
 		is_str(strstr(text_of_head, "\r\n\r\n"), "\r\n\r\n",
@@ -946,8 +942,8 @@ static void test_timing(void)
 {
 	cfg.environment = "development";
 	begin(&app, 1);
-	rq.status = 200;
-	rq.db_ns = 1500000;
+	rq.answer.status = 200;
+	rq.tx.ns = 1500000;
 	has_str(head(),
 		"\r\nServer-Timing: db;dur=1.500, total;dur=", "development tells where the time went");
 	cfg.environment = "production";
@@ -957,7 +953,7 @@ static void test_timing(void)
 int main(void)
 {
 	cfg.environment = "production";
-	arena_init(&rq.arena, 65536);
+	arena_init(&rq.tx.arena, 65536);
 	test_v1();
 	test_lists();
 	test_numbers();
@@ -977,6 +973,6 @@ int main(void)
 	test_cors();
 	test_injection();
 	test_timing();
-	arena_release(&rq.arena);
+	arena_release(&rq.tx.arena);
 	return done_testing();
 }

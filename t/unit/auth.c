@@ -5,7 +5,7 @@
 #include "fcgi/auth.h"
 
 #include "fcgi/req.h"
-#include "fcgi/tok.h"
+#include "lib/crypto/tok.h"
 #include "lib/host/config.h"
 #include "lib/host/shm.h"
 #include "t/unit/tap.h"
@@ -54,7 +54,7 @@ static const char *check(const struct caller *caller, unsigned flags, const char
 {
 	static struct route route;
 	static char *params[4];
-	struct arena a = rq.arena;
+	struct arena a = rq.tx.arena;
 	enum err rc;
 	int n = 0;
 
@@ -65,9 +65,11 @@ static const char *check(const struct caller *caller, unsigned flags, const char
 	if (bearer)
 		params[n++] = arena_fmt(&a, "HTTP_AUTHORIZATION=Bearer %s", bearer);
 	params[n] = NULL;
-	rq = (struct req){ .arena = a, .params = params, .route = &route, .ip = "192.0.2.1" };
+	rq = (struct req){
+		.tx.arena = a, .asked.params = params, .asked.route = &route, .asked.ip = "192.0.2.1"
+	};
 	rc = auth_check(&rq);
-	if (rc != rq.fail.err || (rc && rq.who.kind != ANONYMOUS))
+	if (rc != rq.tx.fail.err || (rc && rq.who.kind != ANONYMOUS))
 		return "(the error and the caller do not agree)";
 	if (!rc)
 		rc = auth_check_use(&rq);
@@ -154,7 +156,7 @@ static void test_recent(void)
 	       "signed in a short while ago");
 	is_str(check(&by_user, RECENT, NULL, token_aged(901, 0, NULL)), "RECENT_SIGN_IN_REQUIRED",
 	       "signed in longer ago, and refreshed just now");
-	is_str(rq.fail.details, "\"max_age\":900", "  how long it may have been is told");
+	is_str(rq.tx.fail.details, "\"max_age\":900", "  how long it may have been is told");
 	is_str(check(&by_user, 0, NULL, token_aged(901, 0, NULL)), "user",
 	       "  which is nothing to other rows");
 	is_str(check(&by_user_with_key, RECENT, PUBLIC_TEXT, token_aged(901, 0, NULL)),
@@ -188,7 +190,7 @@ int main(void)
 	cfg.jwt_issuer = cfg.jwt_audience = "ashlar";
 	cfg.supabase_issuer = cfg.clerk_issuer = cfg.oidc_issuer = cfg.google_pubsub_audience = "";
 	arena_init(&arena, 4096);
-	arena_init(&rq.arena, 4096);
+	arena_init(&rq.tx.arena, 4096);
 	tok_init();
 	user = token(false);
 	team = token(true);
@@ -197,7 +199,7 @@ int main(void)
 	test_contexts();
 	test_recent();
 	tok_release();
-	arena_release(&rq.arena);
+	arena_release(&rq.tx.arena);
 	arena_release(&arena);
 	return done_testing();
 }

@@ -19,10 +19,10 @@ static struct req rq;
 
 static void begin(void)
 {
-	struct arena arena = rq.arena;
+	struct arena arena = rq.tx.arena;
 
 	arena_reset(&arena);
-	rq = (struct req){ .arena = arena };
+	rq = (struct req){ .tx.arena = arena };
 }
 
 /* n times the same piece. */
@@ -30,7 +30,7 @@ static const char *repeat(const char *piece, int n)
 {
 	struct buf b;
 
-	buf_init(&b, &rq.arena, 64);
+	buf_init(&b, &rq.tx.arena, 64);
 	while (n--)
 		buf_text(&b, piece);
 	return buf_str(&b);
@@ -39,7 +39,7 @@ static const char *repeat(const char *piece, int n)
 /* For a test's name, which is one line. */
 static const char *visible(const char *s)
 {
-	char *copy = arena_dup(&rq.arena, s);
+	char *copy = arena_dup(&rq.tx.arena, s);
 
 	for (char *p = copy; *p; p++)
 		if ((unsigned char)*p < ' ')
@@ -50,25 +50,25 @@ static const char *visible(const char *s)
 /* The message of one text against one field; NULL when it is accepted. */
 static const char *message_of(const struct field *f, const char *text, struct value *v)
 {
-	rq.fail = (struct failure){ 0 };
-	if (!field_from_text(&rq, f, text, v))
+	rq.tx.fail = (struct failure){ 0 };
+	if (!field_from_text(&rq.tx.arena, f, text, v, &rq.tx.fail))
 		return NULL;
-	return rq.fail.message;
+	return rq.tx.fail.message;
 }
 
 /* The values of a body's members, or NULL when it is refused. */
 static struct value *read_body(const struct field *table, const char *json)
 {
-	struct value *values = arena_alloc(&rq.arena, (field_count(table) + 1) * sizeof(*values));
+	struct value *values = arena_alloc(&rq.tx.arena, (field_count(table) + 1) * sizeof(*values));
 	struct json_object *body = NULL;
 	const char *problem = "";
 
-	rq.fail = (struct failure){ 0 };
-	if (json && json_read(&rq.arena, json, strlen(json), &body, &problem)) {
+	rq.tx.fail = (struct failure){ 0 };
+	if (json && json_read(&rq.tx.arena, json, strlen(json), &body, &problem)) {
 		ok(false, "%s: %s", json, problem);
 		return NULL;
 	}
-	return field_from_json(&rq, table, body, values) ? NULL : values;
+	return field_from_json(&rq.tx.arena, table, body, values, &rq.tx.fail) ? NULL : values;
 }
 
 /* clang-format off */
@@ -285,7 +285,7 @@ static void test_texts(void)
 			is_str(message ? message : v.text, texts[i].want, "%s %s is taken", f->name,
 			       visible(texts[i].text));
 		else
-			ok(message && rq.fail.err == ERR_VALIDATION, "%s %s is refused", f->name,
+			ok(message && rq.tx.fail.err == ERR_VALIDATION, "%s %s is refused", f->name,
 			   visible(texts[i].text));
 	}
 }
@@ -316,7 +316,7 @@ static void test_csv(void)
 	begin();
 	is_str(message_of(&days, "1,8", &v), "days[1] must be an integer from 1 to 7",
 	       "an element that is refused");
-	is_str(rq.fail.field, "days[1]", "  is named");
+	is_str(rq.tx.fail.field, "days[1]", "  is named");
 }
 
 static void test_own_bounds(void)
@@ -330,18 +330,20 @@ static void test_own_bounds(void)
 	label = repeat("d", 63);
 	ok(!message_of(&f, repeat("ä", 65535), &v), "a text without a maximum has one all the same");
 	has_str(message_of(&f, repeat("ä", 65536), &v), "0 to 65535 characters", "and says so");
-	ok(!message_of(&email, arena_fmt(&rq.arena, "%s@%s.%s.de", local, label, label), &v),
+	ok(!message_of(&email, arena_fmt(&rq.tx.arena, "%s@%s.%s.de", local, label, label), &v),
 	   "64 characters in front of the @, 63 between two dots");
-	ok(message_of(&email, arena_fmt(&rq.arena, "%sl@example.com", local), &v), "but not 65 in front");
-	ok(message_of(&email, arena_fmt(&rq.arena, "a@%sd.com", label), &v), "nor 64 between");
-	ok(!message_of(&email, arena_fmt(&rq.arena, "%s@%s.%s.%s", local, label, label, repeat("e", 61)), &v),
+	ok(message_of(&email, arena_fmt(&rq.tx.arena, "%sl@example.com", local), &v), "but not 65 in front");
+	ok(message_of(&email, arena_fmt(&rq.tx.arena, "a@%sd.com", label), &v), "nor 64 between");
+	ok(!message_of(&email, arena_fmt(&rq.tx.arena, "%s@%s.%s.%s", local, label, label, repeat("e", 61)),
+		       &v),
 	   "254 characters of address");
-	ok(message_of(&email, arena_fmt(&rq.arena, "%s@%s.%s.%s", local, label, label, repeat("e", 62)), &v),
+	ok(message_of(&email, arena_fmt(&rq.tx.arena, "%s@%s.%s.%s", local, label, label, repeat("e", 62)),
+		      &v),
 	   "but not 255");
 	f = (struct field){ "link", F_URL };
-	ok(!message_of(&f, arena_fmt(&rq.arena, "http://%s", repeat("a", 2041)), &v),
+	ok(!message_of(&f, arena_fmt(&rq.tx.arena, "http://%s", repeat("a", 2041)), &v),
 	   "2048 characters of URL");
-	ok(message_of(&f, arena_fmt(&rq.arena, "http://%s", repeat("a", 2042)), &v), "but not 2049");
+	ok(message_of(&f, arena_fmt(&rq.tx.arena, "http://%s", repeat("a", 2042)), &v), "but not 2049");
 }
 
 static void test_messages(void)
@@ -352,7 +354,7 @@ static void test_messages(void)
 		begin();
 		is_str(message_of(messages[i].f, messages[i].text, &v), messages[i].message, "%s",
 		       messages[i].message);
-		is_str(rq.fail.field, messages[i].f->name, "  and its field");
+		is_str(rq.tx.fail.field, messages[i].f->name, "  and its field");
 	}
 }
 
@@ -361,12 +363,20 @@ static void test_values(void)
 	struct value v;
 
 	begin();
-	ok(!field_from_text(&rq, &integer, "42", &v) && v.i == 42 && v.given && !v.is_null &&
-		   v.field == &integer,
+	ok(!field_from_text(&rq.tx.arena, &integer, "42", &v, &rq.tx.fail) && v.i == 42 && v.given &&
+		   !v.is_null && v.name == integer.name,
 	   "an integer is there as such");
-	ok(!field_from_text(&rq, &number, "0.25", &v) && v.d == 0.25, "and so is a number");
-	ok(!field_from_text(&rq, &boolean, "1", &v) && v.b, "and true");
-	ok(!field_from_text(&rq, &boolean, "0", &v) && !v.b, "and false");
+	ok(!field_from_text(&rq.tx.arena, &number, "0.25", &v, &rq.tx.fail) && v.d == 0.25,
+	   "and so is a number");
+	ok(!field_from_text(&rq.tx.arena, &boolean, "1", &v, &rq.tx.fail) && v.b, "and true");
+	ok(!field_from_text(&rq.tx.arena, &boolean, "0", &v, &rq.tx.fail) && !v.b && !v.is_off, "and false");
+	ok(!field_absent(&rq.tx.arena, &(struct field){ "all", F_BOOL, .def = "false" }, &v, &rq.tx.fail) &&
+		   v.is_off,
+	   "which is off, where it is the default");
+	ok(!field_from_text(&rq.tx.arena, &(struct field){ "ids", F_LIST, F_CSV, .item = F_UUID }, "", &v,
+			    &rq.tx.fail) &&
+		   v.is_off,
+	   "and so is a list without anything in it");
 }
 
 /* Bodies */
@@ -423,8 +433,8 @@ static void test_body(void)
 		begin();
 		ok(!read_body(all, refusals[i].json), "%s is refused",
 		   refusals[i].json ? refusals[i].json : "no body");
-		is_str(rq.fail.message, refusals[i].message, "  with the reason");
-		is_str(rq.fail.field, refusals[i].field, "  and the field");
+		is_str(rq.tx.fail.message, refusals[i].message, "  with the reason");
+		is_str(rq.tx.fail.field, refusals[i].field, "  and the field");
 	}
 	begin();
 	v = read_body(all, "{\"text\":\"äöü\",\"int\":-1,\"number\":1,\"bool\":false,\"uuid\":null,"
@@ -542,8 +552,8 @@ static void test_nested(void)
 	for (size_t i = 0; i < COUNT(nested); i++) {
 		begin();
 		ok(!read_body(order, nested[i].json), "%s is refused", nested[i].json);
-		is_str(rq.fail.field, nested[i].field, "  in %s", nested[i].field);
-		is_str(rq.fail.message, nested[i].message, "  and says why");
+		is_str(rq.tx.fail.field, nested[i].field, "  in %s", nested[i].field);
+		is_str(rq.tx.fail.message, nested[i].message, "  and says why");
 	}
 	begin();
 	v = read_body(order, "{\"items\":[{\"name\":\"a\",\"ref\":null}],\"ref\":{\"url\":\"http://a/\"},"
@@ -569,13 +579,13 @@ static void test_elements(void)
 					 FIELD_END };
 
 		begin();
-		ok(read_body(table,
-			     arena_fmt(&rq.arena, "{\"list\":[%s,%s]}", elements[i].good, elements[i].good)),
+		ok(read_body(table, arena_fmt(&rq.tx.arena, "{\"list\":[%s,%s]}", elements[i].good,
+					      elements[i].good)),
 		   "a list of %s", elements[i].good);
-		ok(!read_body(table,
-			      arena_fmt(&rq.arena, "{\"list\":[%s,%s]}", elements[i].good, elements[i].bad)),
+		ok(!read_body(table, arena_fmt(&rq.tx.arena, "{\"list\":[%s,%s]}", elements[i].good,
+					       elements[i].bad)),
 		   "but not with %s in it", elements[i].bad);
-		is_str(rq.fail.field, "list[1]", "  which is named");
+		is_str(rq.tx.fail.field, "list[1]", "  which is named");
 		ok(!read_body(table, "{\"list\":[null]}"), "  nor with a null");
 	}
 }
@@ -604,7 +614,7 @@ static void test_arrays(void)
 	is_str(v ? v->text : NULL, "{}", "an empty one is possible");
 	ok(read_body(bounded, "{\"tags\":[\"a\",\"abc\"]}"), "an element may have bounds");
 	ok(!read_body(bounded, "{\"tags\":[\"a\",\"abcd\"]}"), "  which are kept");
-	is_str(rq.fail.message, "tags[1] must be a string of 1 to 3 characters", "  and told");
+	is_str(rq.tx.fail.message, "tags[1] must be a string of 1 to 3 characters", "  and told");
 	ok(field_is_array(emails) && !field_is_array(&order[0]), "lists of objects are no arrays");
 }
 
@@ -637,7 +647,7 @@ static const char *names_of(const struct field *table)
 {
 	struct buf b;
 
-	buf_init(&b, &rq.arena, 128);
+	buf_init(&b, &rq.tx.arena, 128);
 	for (; table->type != F_END; table++)
 		buf_fmt(&b, "%s%s%s%s", b.n ? " " : "", table->name, table->flags & F_REQUIRED ? "!" : "",
 			table->flags & F_NULL ? "?" : "");
@@ -695,10 +705,11 @@ static void test_long_lists(void)
 	static const struct field table[] = { { "list", F_LIST, .item = F_INT }, FIELD_END };
 
 	begin();
-	ok(read_body(table, arena_fmt(&rq.arena, "{\"list\":[1%s]}", repeat(",1", 999))),
+	ok(read_body(table, arena_fmt(&rq.tx.arena, "{\"list\":[1%s]}", repeat(",1", 999))),
 	   "a list without a maximum takes 1000 elements");
-	ok(!read_body(table, arena_fmt(&rq.arena, "{\"list\":[1%s]}", repeat(",1", 1000))), "but not 1001");
-	is_str(rq.fail.message, "list must be a list of 0 to 1000 elements", "and says so");
+	ok(!read_body(table, arena_fmt(&rq.tx.arena, "{\"list\":[1%s]}", repeat(",1", 1000))),
+	   "but not 1001");
+	is_str(rq.tx.fail.message, "list must be a list of 0 to 1000 elements", "and says so");
 }
 
 /* A table may hold itself; how deep a body goes, the reader of JSON bounds. */
@@ -710,7 +721,7 @@ static void test_recursion(void)
 
 	tree[1].fields = tree;
 	begin();
-	buf_init(&b, &rq.arena, 512);
+	buf_init(&b, &rq.tx.arena, 512);
 	buf_text(&b, "{\"name\":\"x\"");
 	for (int i = 0; i < 15; i++)
 		buf_text(&b, ",\"children\":[{\"name\":\"x\"");
@@ -728,7 +739,7 @@ static void test_recursion(void)
 		buf_text(&b, "}]");
 	buf_char(&b, '}');
 	ok(!read_body(tree, buf_str(&b)), "and what is missing at its end");
-	is_str(rq.fail.field + strlen(rq.fail.field) - strlen("children[0].children[0].name"),
+	is_str(rq.tx.fail.field + strlen(rq.tx.fail.field) - strlen("children[0].children[0].name"),
 	       "children[0].children[0].name", "is named by its whole path");
 }
 
@@ -740,19 +751,22 @@ static void test_absent(void)
 	begin();
 	is_int(field_count(NULL), 0, "no table has no fields");
 	is_int((long long)field_count(all), IS_OPEN + 1, "field_count counts up to the end");
-	ok(!field_absent(&rq, &f, &v) && v.is_null && !v.given && !v.text && v.field == &f,
+	ok(!field_absent(&rq.tx.arena, &f, &v, &rq.tx.fail) && v.is_null && !v.given && !v.text &&
+		   v.name == f.name,
 	   "absent without a default: null");
 	f.def = "large";
-	ok(!field_absent(&rq, &f, &v) && !v.is_null && !v.given && !strcmp(v.text, "large"),
+	ok(!field_absent(&rq.tx.arena, &f, &v, &rq.tx.fail) && !v.is_null && !v.given &&
+		   !strcmp(v.text, "large"),
 	   "with one: the default, and not given");
 	f.flags = F_REQUIRED;
-	is_int(field_absent(&rq, &f, &v), ERR_VALIDATION, "required: refused, default or not");
-	is_str(rq.fail.message, "sort is required: one of small, large", "and says what is wanted");
+	is_int(field_absent(&rq.tx.arena, &f, &v, &rq.tx.fail), ERR_VALIDATION,
+	       "required: refused, default or not");
+	is_str(rq.tx.fail.message, "sort is required: one of small, large", "and says what is wanted");
 }
 
 int main(void)
 {
-	arena_init(&rq.arena, 65536);
+	arena_init(&rq.tx.arena, 65536);
 	test_texts();
 	test_spellings();
 	test_csv();
@@ -768,6 +782,6 @@ int main(void)
 	test_long_lists();
 	test_recursion();
 	test_absent();
-	arena_release(&rq.arena);
+	arena_release(&rq.tx.arena);
 	return done_testing();
 }

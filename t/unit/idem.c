@@ -8,7 +8,6 @@
 
 #include <stdint.h>
 
-#include "fcgi/db.h"
 #include "fcgi/req.h"
 #include "t/unit/tap.h"
 
@@ -36,10 +35,10 @@ static int stored_status; /* 0: no row */
 static char stored_headers[500], stored_body[500];
 static PGresult *answer;
 
-void db_frame(struct req *request, const struct query *q, const char *const *values)
+void tx_frame(struct tx *tx, const struct query *q, const char *const *values)
 {
-	request->frame = q;
-	request->frame_values = values;
+	tx->frame = q;
+	tx->frame_values = values;
 }
 
 static void make_answer(void)
@@ -59,7 +58,7 @@ static void make_answer(void)
 	PQsetvalue(answer, 0, 2, stored_body, (int)strlen(stored_body));
 }
 
-enum err db_call_with(struct req *request, const struct query *q, const char *const *values, bool last,
+enum err tx_call_with(struct tx *tx, const struct query *q, const char *const *values, bool last,
 		      PGresult **out)
 {
 	ok(last, "it is the last statement of its transaction");
@@ -67,8 +66,8 @@ enum err db_call_with(struct req *request, const struct query *q, const char *co
 		stored_status = atoi(values[V_STATUS]);
 		snprintf(stored_headers, sizeof(stored_headers), "%s", values[V_HEADERS]);
 		snprintf(stored_body, sizeof(stored_body), "%s", values[V_BODY]);
-	} else if (q != &q_idempotency_get || request->frame != NULL) {
-		return req_fail(request, ERR_INTERNAL, NULL);
+	} else if (q != &q_idempotency_get || tx->frame != NULL) {
+		return failure_set(&tx->fail, &tx->arena, ERR_INTERNAL, NULL, NULL);
 	}
 	make_answer();
 	*out = answer;
@@ -78,21 +77,21 @@ enum err db_call_with(struct req *request, const struct query *q, const char *co
 static void begin(enum method method, const char *key, const char *body)
 {
 	static char header[400], *params[2];
-	struct arena arena = rq.arena;
+	struct arena arena = rq.tx.arena;
 
 	arena_reset(&arena);
 	snprintf(header, sizeof(header), "HTTP_IDEMPOTENCY_KEY=%s", key ? key : "");
 	params[0] = key ? header : NULL;
-	rq = (struct req){ .arena = arena,
-			   .params = params,
-			   .method = method,
-			   .route = &route,
-			   .version = 1,
-			   .path = "/api/v1/app/things/7",
-			   .query_string = "",
-			   .ip = "192.0.2.1",
-			   .body = body,
-			   .body_len = strlen(body) };
+	rq = (struct req){ .tx.arena = arena,
+			   .asked.params = params,
+			   .asked.method = method,
+			   .asked.route = &route,
+			   .asked.version = 1,
+			   .asked.path = "/api/v1/app/things/7",
+			   .asked.query_string = "",
+			   .asked.ip = "192.0.2.1",
+			   .asked.body = body,
+			   .asked.body_len = strlen(body) };
 	rq.who.kind = BEARER;
 	rq.who.issuer = "ashlar";
 	rq.who.subject = "user_1";
@@ -100,7 +99,7 @@ static void begin(enum method method, const char *key, const char *body)
 
 static const char *value(int i)
 {
-	return rq.frame_values ? rq.frame_values[i] : NULL;
+	return rq.tx.frame_values ? rq.tx.frame_values[i] : NULL;
 }
 
 static void test_keys(void)
@@ -108,13 +107,13 @@ static void test_keys(void)
 	char longest[257];
 
 	begin(POST, NULL, "");
-	ok(!begin_key() && rq.frame == NULL, "without the header nothing happens");
+	ok(!begin_key() && rq.tx.frame == NULL, "without the header nothing happens");
 	begin(GET, "one", "");
-	ok(!begin_key() && rq.frame == NULL, "nor to a GET");
+	ok(!begin_key() && rq.tx.frame == NULL, "nor to a GET");
 	begin(PATCH, "one", "");
-	ok(!begin_key() && rq.frame == NULL, "nor to a PATCH");
+	ok(!begin_key() && rq.tx.frame == NULL, "nor to a PATCH");
 	begin(POST, "one", "");
-	ok(!begin_key() && rq.frame == &q_idempotency_begin, "a POST takes its key");
+	ok(!begin_key() && rq.tx.frame == &q_idempotency_begin, "a POST takes its key");
 	is_str(value(V_KEY), "one", "as it was sent");
 	memset(longest, 'k', 256);
 	longest[255] = '\0';
@@ -124,8 +123,8 @@ static void test_keys(void)
 	longest[256] = '\0';
 	begin(POST, longest, "");
 	is_int(begin_key(), ERR_BAD_REQUEST, "but not of 256");
-	is_str(rq.fail.field, "Idempotency-Key", "and says which field");
-	ok(rq.frame == NULL, "nothing is taken");
+	is_str(rq.tx.fail.field, "Idempotency-Key", "and says which field");
+	ok(rq.tx.frame == NULL, "nothing is taken");
 	begin(POST, "", "");
 	is_int(begin_key(), ERR_BAD_REQUEST, "nor an empty one");
 	begin(POST, "a b", "");
@@ -144,8 +143,8 @@ static const char *hash(const char *path, const char *query, const char *body)
 	static int turn;
 
 	begin(POST, "one", body);
-	rq.path = path;
-	rq.query_string = query;
+	rq.asked.path = path;
+	rq.asked.query_string = query;
 	begin_key();
 	snprintf(last[turn ^= 1], sizeof(last[0]), "%s", value(V_BODY_HASH));
 	return last[turn];
@@ -157,9 +156,9 @@ static void test_private(void)
 					     "",   .flags = PRIVATE };
 
 	begin(POST, "one", "");
-	rq.route = &secret;
+	rq.asked.route = &secret;
 	is_int(begin_key(), ERR_OK, "where the answer holds a secret");
-	ok(!rq.frame, "the key is ignored");
+	ok(!rq.tx.frame, "the key is ignored");
 }
 
 static void test_scope(void)
@@ -175,7 +174,7 @@ static void test_scope(void)
 	begin_key();
 	is_str(value(V_PRINCIPAL), "key \\x0123456789abcdef", "of an API key, to what tells it from others");
 	rq.who.kind = ANONYMOUS;
-	rq.version = 2;
+	rq.asked.version = 2;
 	begin_key();
 	is_str(value(V_PRINCIPAL), "address 192.0.2.1", "of an unknown caller, to the address");
 	is_str(value(V_ROUTE), "app.things.create v2", "another version is another route");
@@ -193,48 +192,48 @@ static void test_replay(void)
 {
 	begin(POST, "one", "{}");
 	begin_key();
-	rq.status = 201;
+	rq.answer.status = 201;
 	req_set_header(&rq, "Location", "/api/v1/app/things/7: x");
 	req_set_header(&rq, "ETag", "\"65a-1\"");
-	buf_init(&rq.out, &rq.arena, 16);
-	buf_text(&rq.out, "{\"name\":\"ä\"}");
+	buf_init(&rq.answer.out, &rq.tx.arena, 16);
+	buf_text(&rq.answer.out, "{\"name\":\"ä\"}");
 	is_int(idem_store(&rq), ERR_OK, "an answer is stored");
 	begin(POST, "one", "{}");
 	begin_key();
 	req_fail(&rq, ERR_CONFLICT, "answered before");
 	is_int(idem_replay(&rq), ERR_OK, "and replayed");
-	ok(!rq.fail.err && rq.status == 201, "as a success, with its status");
-	is_bytes(rq.out.p, rq.out.n, "{\"name\":\"ä\"}", "its body");
-	is_int(rq.nheaders, 3, "and its headers");
-	is_str(rq.headers[0].name, "Idempotent-Replayed", "which say what it is");
-	is_str(rq.headers[1].name, "Location", "and are");
-	is_str(rq.headers[1].value, "/api/v1/app/things/7: x", "what they were");
-	is_str(rq.headers[2].value, "\"65a-1\"", "all of them");
+	ok(!rq.tx.fail.err && rq.answer.status == 201, "as a success, with its status");
+	is_bytes(rq.answer.out.p, rq.answer.out.n, "{\"name\":\"ä\"}", "its body");
+	is_int(rq.answer.nheaders, 3, "and its headers");
+	is_str(rq.answer.headers[0].name, "Idempotent-Replayed", "which say what it is");
+	is_str(rq.answer.headers[1].name, "Location", "and are");
+	is_str(rq.answer.headers[1].value, "/api/v1/app/things/7: x", "what they were");
+	is_str(rq.answer.headers[2].value, "\"65a-1\"", "all of them");
 
 	begin(POST, "one", "{}");
 	begin_key();
-	rq.status = 204;
+	rq.answer.status = 204;
 	is_int(idem_store(&rq), ERR_OK, "an answer without a body is stored");
 	begin(POST, "one", "{}");
 	begin_key();
 	is_int(idem_replay(&rq), ERR_OK, "and replayed");
-	ok(rq.status == 204 && rq.out.n == 0 && rq.nheaders == 1, "without a body");
+	ok(rq.answer.status == 204 && rq.answer.out.n == 0 && rq.answer.nheaders == 1, "without a body");
 
 	stored_status = 0;
 	begin(POST, "one", "{}");
 	begin_key();
 	is_int(idem_replay(&rq), ERR_IDEMPOTENCY_RUNNING, "one that was purged in between may be sent again");
-	has_str(rq.fail.message, "send the request again", "and says so");
+	has_str(rq.tx.fail.message, "send the request again", "and says so");
 }
 
 int main(void)
 {
-	arena_init(&rq.arena, 4096);
+	arena_init(&rq.tx.arena, 4096);
 	test_keys();
 	test_private();
 	test_scope();
 	test_replay();
 	PQclear(answer);
-	arena_release(&rq.arena);
+	arena_release(&rq.tx.arena);
 	return done_testing();
 }

@@ -1,7 +1,7 @@
 /*
  * Key sets: what counts as a key, and how a child comes by one it does not have.
  */
-#include "fcgi/jwks.h"
+#include "lib/crypto/jwks.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>

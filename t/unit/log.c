@@ -42,7 +42,7 @@ static struct json_object *line(void)
 		diag("%zu bytes, the first line of %td", strlen(text), end ? end - text : -1);
 		return NULL;
 	}
-	if (json_read(&rq.arena, text, (size_t)(end - text), &tree, &problem))
+	if (json_read(&rq.tx.arena, text, (size_t)(end - text), &tree, &problem))
 		diag("%s: %s", problem, text);
 	return tree;
 }
@@ -56,19 +56,19 @@ static const char *member(struct json_object *tree, const char *name)
 
 static void begin(void)
 {
-	struct arena arena = rq.arena;
+	struct arena arena = rq.tx.arena;
 
 	arena_reset(&arena);
-	rq = (struct req){ .arena = arena,
-			   .log = { .request_id = "request-1", .doing = "preparing thing_get" },
-			   .method = GET,
-			   .method_name = "GET",
-			   .ip = "192.0.2.1",
-			   .route = &route,
-			   .status = 200,
-			   .start_ns = clock_ns() - 1500000,
-			   .db_ns = 250000 };
-	rq.out.n = 123;
+	rq = (struct req){ .tx.arena = arena,
+			   .tx.log = { .request_id = "request-1", .doing = "preparing thing_get" },
+			   .asked.method = GET,
+			   .asked.method_name = "GET",
+			   .asked.ip = "192.0.2.1",
+			   .asked.route = &route,
+			   .answer.status = 200,
+			   .asked.start_ns = clock_ns() - 1500000,
+			   .tx.ns = 250000 };
+	rq.answer.out.n = 123;
 }
 
 static void test_request(void)
@@ -77,8 +77,8 @@ static void test_request(void)
 	const char *at;
 
 	begin();
-	memcpy(rq.log.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736", 33);
-	memcpy(rq.log.span_id, "00f067aa0ba902b7", 17);
+	memcpy(rq.tx.log.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736", 33);
+	memcpy(rq.tx.log.span_id, "00f067aa0ba902b7", 17);
 	rq.who.kind = BEARER;
 	rq.who.subject = "user_123";
 	rq.who.tenant_id = "tenant-1";
@@ -117,7 +117,7 @@ static void test_levels(void)
 
 	for (size_t i = 0; i < sizeof(levels) / sizeof(*levels); i++) {
 		begin();
-		rq.status = levels[i].status;
+		rq.answer.status = levels[i].status;
 		request_log(&rq);
 		is_str(member(line(), "level"), levels[i].level, "%d is of level %s", levels[i].status,
 		       levels[i].level);
@@ -125,10 +125,10 @@ static void test_levels(void)
 	begin();
 	rq.who.kind = ANONYMOUS;
 	rq.who.tenant_id = "tenant-1";
-	rq.route = NULL;
-	rq.status = 404;
+	rq.asked.route = NULL;
+	rq.answer.status = 404;
 	req_fail_field(&rq, ERR_NOT_FOUND, "path", "no");
-	rq.fail.reason = "for the log";
+	rq.tx.fail.reason = "for the log";
 	request_log(&rq);
 	{
 		struct json_object *tree = line();
@@ -161,7 +161,7 @@ static void test_events(void)
 	struct json_object *tree;
 
 	begin();
-	log_msg(LOG_ERROR, &rq.log, "%s failed: %d", "it", 7);
+	log_msg(LOG_ERROR, &rq.tx.log, "%s failed: %d", "it", 7);
 	tree = line();
 	is_str(member(tree, "message"), "it failed: 7", "an event's message");
 	is_str(member(tree, "request_id"), "request-1", "the request it belongs to");
@@ -192,18 +192,19 @@ static void test_hostile(void)
 		struct json_object *tree;
 
 		begin();
-		rq.log.request_id = rq.method_name = rq.ip = rq.who.subject = rq.who.tenant_id = text;
+		rq.tx.log.request_id = rq.asked.method_name = rq.asked.ip = rq.who.subject =
+			rq.who.tenant_id = text;
 		rq.who.kind = BEARER;
-		rq.status = 500;
+		rq.answer.status = 500;
 		req_fail_field(&rq, ERR_INTERNAL, text, "%s", text);
-		rq.fail.reason = text;
-		rq.log.doing = text;
+		rq.tx.fail.reason = text;
+		rq.tx.log.doing = text;
 		request_log(&rq);
 		tree = line();
 		ok(tree, "hostile text %zu is inside of one line", i);
 		is_str(member(tree, "level"), "error", "  which it does not change");
 		ok(!member(tree, "fake"), "  nor add to");
-		log_msg(LOG_ERROR, &rq.log, "%s", text);
+		log_msg(LOG_ERROR, &rq.tx.log, "%s", text);
 		ok(line(), "  also in an event");
 	}
 }
@@ -217,13 +218,13 @@ static void test_long(const char *what, char c)
 	memset(text, c, 100000);
 	text[100000] = '\0';
 	begin();
-	rq.log.request_id = "request-1";
-	rq.method_name = rq.ip = rq.who.subject = text;
+	rq.tx.log.request_id = "request-1";
+	rq.asked.method_name = rq.asked.ip = rq.who.subject = text;
 	rq.who.tenant_id = "tenant-1";
 	rq.who.kind = BEARER;
-	rq.status = 500;
+	rq.answer.status = 500;
 	req_fail_field(&rq, ERR_INTERNAL, text, "%s", text);
-	rq.fail.reason = text;
+	rq.tx.fail.reason = text;
 	request_log(&rq);
 	tree = line();
 	ok(tree, "much of %s is cut to a line that a pipe takes in one piece", what);
@@ -232,7 +233,7 @@ static void test_long(const char *what, char c)
 	is_str(member(tree, "request_id"), "request-1", "  and the id");
 	ok(member(tree, "method") && strlen(member(tree, "method")) >= 100, "  and much of what was long");
 
-	log_msg(LOG_ERROR, &rq.log, "%s", text);
+	log_msg(LOG_ERROR, &rq.tx.log, "%s", text);
 	tree = line();
 	ok(tree && member(tree, "message") && strlen(member(tree, "message")) >= 100,
 	   "  an event is cut, not lost");
@@ -247,15 +248,15 @@ static void test_secrets(void)
 	const char *text;
 
 	begin();
-	rq.params = params;
-	rq.path = "/api/v1/app/eyJsecret";
-	rq.query_string = "token=eyJsecret";
-	rq.body = "{\"password\":\"eyJsecret\"}";
-	rq.body_len = strlen(rq.body);
+	rq.asked.params = params;
+	rq.asked.path = "/api/v1/app/eyJsecret";
+	rq.asked.query_string = "token=eyJsecret";
+	rq.asked.body = "{\"password\":\"eyJsecret\"}";
+	rq.asked.body_len = strlen(rq.asked.body);
 	rq.who = (struct principal){
 		.kind = BEARER, .tenant_id = "t", .subject = "u", .session = "eyJsecret", .email = "eyJsecret"
 	};
-	rq.status = 500;
+	rq.answer.status = 500;
 	req_fail(&rq, ERR_INTERNAL, "eyJsecret");
 	request_log(&rq);
 	text = lines();
@@ -282,7 +283,7 @@ static void test_processes(void)
 		memset(text, 'a' + p, sizeof(text) - 1);
 		text[sizeof(text) - 1] = '\0';
 		begin();
-		rq.method_name = rq.ip = text;
+		rq.asked.method_name = rq.asked.ip = text;
 		for (int i = 0; i < LINES; i++)
 			request_log(&rq);
 		_exit(0);
@@ -301,7 +302,7 @@ static void test_processes(void)
 		next = strchr(p, '\n');
 		next = next ? next + 1 : p + strlen(p);
 		begin();
-		if (json_read(&rq.arena, p, (size_t)(next - p), &tree, &problem))
+		if (json_read(&rq.tx.arena, p, (size_t)(next - p), &tree, &problem))
 			bad++;
 		else
 			good++;
@@ -317,7 +318,7 @@ int main(void)
 	if (pipe(pipe_fds) || fcntl(pipe_fds[0], F_SETFL, O_NONBLOCK))
 		return 1;
 	dup2(pipe_fds[1], STDERR_FILENO);
-	arena_init(&rq.arena, 65536);
+	arena_init(&rq.tx.arena, 65536);
 	cfg.log_level = "info";
 	log_init("api-test");
 	test_request();
@@ -329,7 +330,7 @@ int main(void)
 	test_long("bytes that are not UTF-8", '\xff');
 	test_secrets();
 	test_processes();
-	arena_release(&rq.arena);
+	arena_release(&rq.tx.arena);
 	status = done_testing();
 	dup2(real_stderr, STDERR_FILENO); /* for a sanitizer's last words */
 	return status;

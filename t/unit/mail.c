@@ -27,7 +27,7 @@ static void test_link(void)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-		is_str(mail_link(&rq.arena, cases[i].page, "T"), cases[i].link, "%s", cases[i].page);
+		is_str(mail_link(&rq.tx.arena, cases[i].page, "T"), cases[i].link, "%s", cases[i].page);
 }
 
 /* The payload, and what is sealed in it. */
@@ -42,7 +42,7 @@ static enum err prepare(const struct mail *m)
 	payload = req_text(&rq, "mail_payload");
 	at = payload ? strstr(payload, before) : NULL;
 	at = at ? at + strlen(before) : "";
-	secrets = seal_open(&rq.arena, "mail", TID, arena_dup_n(&rq.arena, at, strcspn(at, "\"")));
+	secrets = seal_open(&rq.tx.arena, "mail", TID, arena_dup_n(&rq.tx.arena, at, strcspn(at, "\"")));
 	return rc;
 }
 
@@ -82,11 +82,11 @@ static void test_prepare(void)
 
 int main(void)
 {
-	arena_init(&rq.arena, 4096);
+	arena_init(&rq.tx.arena, 4096);
 	cfg.jwt_secret = "0123456789abcdef0123456789abcdef";
 	cfg.encryption_keys = "";
 	test_link();
 	test_prepare();
-	arena_release(&rq.arena);
+	arena_release(&rq.tx.arena);
 	return done_testing();
 }

@@ -1,22 +1,22 @@
 /*
  * Passwords: which are refused, what is stored, who gets to hash.
  */
-#include "fcgi/password.h"
+#include "lib/crypto/password.h"
 
 #include <dlfcn.h>
 #include <openssl/evp.h>
 #include <signal.h>
 #include <sys/mman.h>
 
-#include "fcgi/req.h"
 #include "lib/base/b64url.h"
 #include "lib/base/clock.h"
+#include "lib/db/tx.h"
 #include "lib/host/shm.h"
 #include "t/unit/tap.h"
 
 enum { QUICK = 4 }; /* valgrind cannot wait for 16 MiB */
 
-static struct req rq;
+static struct tx tx;
 static int hashes;
 
 /* libcrypto's, counted. */
@@ -35,7 +35,7 @@ static char *times(const char *piece, int n)
 {
 	struct buf b;
 
-	buf_init(&b, &rq.arena, 64);
+	buf_init(&b, &tx.arena, 64);
 	while (n-- > 0)
 		buf_text(&b, piece);
 	return buf_str(&b);
@@ -43,12 +43,12 @@ static char *times(const char *piece, int n)
 
 static void refused(const char *text, const char *why)
 {
-	has_str(password_check(&rq.arena, text, NULL), why, "refused: %.40s", text);
+	has_str(password_check(&tx.arena, text, NULL), why, "refused: %.40s", text);
 }
 
 static void fine(const char *text)
 {
-	is_str(password_check(&rq.arena, text, "ann.lee@example.com"), NULL, "fine: %.40s", text);
+	is_str(password_check(&tx.arena, text, "ann.lee@example.com"), NULL, "fine: %.40s", text);
 }
 
 static void test_policy(void)
@@ -58,17 +58,17 @@ static void test_policy(void)
 	fine("Zx7kqpwv");
 	fine(times("Zx7kqpwv", 16));
 	refused(times("Zx7kqpwv", 17), "8 to 128");
-	refused(arena_fmt(&rq.arena, "%sa", times("Zx7kqpwv", 16)), "8 to 128");
+	refused(arena_fmt(&tx.arena, "%sa", times("Zx7kqpwv", 16)), "8 to 128");
 	refused("Zx7kqp\xc3\xa9", "8 to 128 characters");
 	fine("Zx7kqpw\xc3\xa9");
 	refused("Zx7kqpe\xcc\x81", "8 to 128 characters");
 	fine("Zx7kqpwe\xcc\x81");
-	fine(arena_fmt(&rq.arena, "Zx7%s", times("\xf0\x9f\x94\x91", 125)));
-	refused(arena_fmt(&rq.arena, "Zx7%s", times("\xf0\x9f\x94\x91", 126)), "8 to 128 characters");
-	fine(arena_fmt(&rq.arena, "Zx7%s", times("e\xcc\x82\xcc\x81", 125)));
-	refused(arena_fmt(&rq.arena, "Zx7%s", times("e\xcc\x82\xcc\x81", 126)), "8 to 128 characters");
-	refused(arena_fmt(&rq.arena, "Zx7%s", times("\xf0\x9d\x85\xa0", 42)), "8 to 128 characters");
-	refused(arena_fmt(&rq.arena, "Zx7%s", times("x", 1 << 20)), "8 to 128 characters");
+	fine(arena_fmt(&tx.arena, "Zx7%s", times("\xf0\x9f\x94\x91", 125)));
+	refused(arena_fmt(&tx.arena, "Zx7%s", times("\xf0\x9f\x94\x91", 126)), "8 to 128 characters");
+	fine(arena_fmt(&tx.arena, "Zx7%s", times("e\xcc\x82\xcc\x81", 125)));
+	refused(arena_fmt(&tx.arena, "Zx7%s", times("e\xcc\x82\xcc\x81", 126)), "8 to 128 characters");
+	refused(arena_fmt(&tx.arena, "Zx7%s", times("\xf0\x9d\x85\xa0", 42)), "8 to 128 characters");
+	refused(arena_fmt(&tx.arena, "Zx7%s", times("x", 1 << 20)), "8 to 128 characters");
 	refused("Zx7kqpwv\xff", "UTF-8");
 	refused("Zx7kqpwv\xed\xa0\x80", "UTF-8");
 	refused("zx7kqpwv", "upper-case");
@@ -89,13 +89,13 @@ static void test_policy(void)
 	fine("Dragons-Eat-7");
 	refused("Iloveyou2", "most common");
 
-	has_str(password_check(&rq.arena, "Ann.Lee26", "ann.lee@example.com"), "e-mail",
+	has_str(password_check(&tx.arena, "Ann.Lee26", "ann.lee@example.com"), "e-mail",
 		"the e-mail's local part with a tail");
-	has_str(password_check(&rq.arena, "Ann.Lee.26", "ANN.LEE@example.com"), "e-mail", "in any case");
-	has_str(password_check(&rq.arena, "Ren\xc3\xa9.Le26", "rene\xcc\x81.le@example.com"), "e-mail",
+	has_str(password_check(&tx.arena, "Ann.Lee.26", "ANN.LEE@example.com"), "e-mail", "in any case");
+	has_str(password_check(&tx.arena, "Ren\xc3\xa9.Le26", "rene\xcc\x81.le@example.com"), "e-mail",
 		"however it is spelled");
-	is_str(password_check(&rq.arena, "Ann.Lee26", "ann.le@example.com"), NULL, "another's is fine");
-	is_str(password_check(&rq.arena, "Zx7kqpwv", "@"), NULL, "an e-mail without one matches nothing");
+	is_str(password_check(&tx.arena, "Ann.Lee26", "ann.le@example.com"), NULL, "another's is fine");
+	is_str(password_check(&tx.arena, "Zx7kqpwv", "@"), NULL, "an e-mail without one matches nothing");
 }
 
 static void test_words(void)
@@ -119,7 +119,7 @@ static bool matches, outdated;
 
 static enum err verify(const char *text, const char *stored)
 {
-	return password_verify(&rq, text, stored, &matches, &outdated);
+	return password_verify(&tx, text, stored, &matches, &outdated);
 }
 
 /* RFC 7914 12: scrypt("pleaseletmein", "SodiumChloride", 16384, 8, 1), its first 32 bytes. */
@@ -143,10 +143,10 @@ static void test_hash(void)
 		"$2b$12$abcdefghijklmnopqrstuv",
 	};
 
-	is_int(password_hash(&rq, "Zx7kqpwv", &one), ERR_OK, "hashed");
+	is_int(password_hash(&tx, "Zx7kqpwv", &one), ERR_OK, "hashed");
 	is_int(strncmp(one, "$scrypt$ln=4,r=8,p=5$", 21), 0, "as a PHC string");
 	is_int((long long)strlen(one), 21 + 22 + 1 + 43, "of 16 bytes of salt and 32 of hash");
-	password_hash(&rq, "Zx7kqpwv", &two);
+	password_hash(&tx, "Zx7kqpwv", &two);
 	ok(strcmp(one, two) != 0, "twice, with another salt");
 	is_int(verify("Zx7kqpwv", one), ERR_OK, "verified");
 	ok(matches && !outdated, "the right one matches");
@@ -164,7 +164,7 @@ static void test_hash(void)
 	ok(!matches && !outdated, "what does not match is not outdated");
 	for (size_t i = 0; i < sizeof(broken) / sizeof(*broken); i++)
 		ok(!verify("x", broken[i]) && !matches && !outdated, "matches nothing: \"%s\"", broken[i]);
-	verify("Zx7kqpwv", password_make(&rq.arena, "Zx7kqpwv"));
+	verify("Zx7kqpwv", password_make(&tx.arena, "Zx7kqpwv"));
 	ok(matches, "a command's hash matches");
 	password_use_cost(QUICK + 1);
 	verify("Zx7kqpwv", one);
@@ -185,7 +185,7 @@ static const char *made_before(const char *text)
 	b64_encode(salt, sizeof(salt), encoded[0]);
 	b64_encode(hash, sizeof(hash), encoded[1]);
 	encoded[0][strcspn(encoded[0], "=")] = encoded[1][strcspn(encoded[1], "=")] = '\0';
-	return arena_fmt(&rq.arena, "$scrypt$ln=%d,r=8,p=5$%s$%s", QUICK, encoded[0], encoded[1]);
+	return arena_fmt(&tx.arena, "$scrypt$ln=%d,r=8,p=5$%s$%s", QUICK, encoded[0], encoded[1]);
 }
 
 #define COMPOSED "Caf\xc3\xa9-Noir-7"
@@ -195,15 +195,15 @@ static void test_spellings(void)
 {
 	const char *hash = NULL;
 
-	password_hash(&rq, DECOMPOSED, &hash);
+	password_hash(&tx, DECOMPOSED, &hash);
 	verify(COMPOSED, hash);
 	ok(matches && !outdated, "set decomposed, it matches composed");
 	verify(DECOMPOSED, hash);
 	ok(matches && !outdated, "  and as it was sent");
-	password_hash(&rq, COMPOSED, &hash);
+	password_hash(&tx, COMPOSED, &hash);
 	verify(DECOMPOSED, hash);
 	ok(matches && !outdated, "set composed, it matches decomposed");
-	verify(COMPOSED, password_make(&rq.arena, DECOMPOSED));
+	verify(COMPOSED, password_make(&tx.arena, DECOMPOSED));
 	ok(matches && !outdated, "a command's, too");
 	verify("Cafe-Noir-7", hash);
 	ok(!matches, "without its accent it is another");
@@ -214,7 +214,7 @@ static void test_spellings(void)
 	   "one that was hashed decomposed matches as it was sent then, and is outdated");
 	verify(COMPOSED, hash);
 	ok(!matches && !outdated, "  and composed only when it is replaced");
-	password_hash(&rq, DECOMPOSED, &hash);
+	password_hash(&tx, DECOMPOSED, &hash);
 	verify(COMPOSED, hash);
 	ok(matches && !outdated, "  as it then is");
 	verify(COMPOSED, made_before(COMPOSED));
@@ -237,7 +237,7 @@ static void test_work(void)
 {
 	const char *hash = NULL;
 
-	password_hash(&rq, COMPOSED, &hash);
+	password_hash(&tx, COMPOSED, &hash);
 	is_int(hashes_for(COMPOSED, hash), 1, "a right password takes one hash");
 	is_int(hashes_for(DECOMPOSED, hash), 1, "  however it is spelled");
 	is_int(hashes_for(DECOMPOSED, made_before(DECOMPOSED)), 2,
@@ -255,7 +255,7 @@ static void test_cost(void)
 	const char *hash;
 
 	password_use_cost(0);
-	password_hash(&rq, "Zx7kqpwv", &hash);
+	password_hash(&tx, "Zx7kqpwv", &hash);
 	is_int(strncmp(hash, "$scrypt$ln=14,r=8,p=5$", 22), 0,
 	       "without the test's quick setting it is OWASP's");
 	password_use_cost(QUICK);
@@ -287,23 +287,22 @@ static void test_places(void)
 	shm_map(NULL, 0);
 	hashers = shm_at("hashers");
 
-	is_int(password_hash(&rq, "Zx7kqpwv", &hash), ERR_OK, "a free place is taken");
+	is_int(password_hash(&tx, "Zx7kqpwv", &hash), ERR_OK, "a free place is taken");
 	is_int((long long)hashers[0], 0, "and given back");
 
 	fill(getppid(), now_s);
 	before_ns = clock_ns();
-	is_int(password_hash(&rq, "Zx7kqpwv", &hash), ERR_UNAVAILABLE, "none is free");
+	is_int(password_hash(&tx, "Zx7kqpwv", &hash), ERR_UNAVAILABLE, "none is free");
 	ok(clock_ns() - before_ns >= PASSWORD_WAIT_MS * 1000000LL, "after two seconds of waiting");
-	is_str(rq.headers[0].name, "Retry-After", "the client learns when to come again");
-	is_str(rq.headers[0].value, "1", "in a second");
+	is_int(tx.fail.retry_after, 1, "the client learns when to come again");
 	is_int(verify("Zx7kqpwv", NULL), ERR_UNAVAILABLE, "an unknown user waits for a place like others");
 
 	hashers[0] = place(dead, now_s);
-	is_int(password_hash(&rq, "Zx7kqpwv", &hash), ERR_OK,
+	is_int(password_hash(&tx, "Zx7kqpwv", &hash), ERR_OK,
 	       "the place of a process that died is taken over");
 	is_int((long long)hashers[0], 0, "and given back");
 	hashers[0] = place(getppid(), now_s - 3600);
-	is_int(password_hash(&rq, "Zx7kqpwv", &hash), ERR_OK, "so is one that was held for an hour");
+	is_int(password_hash(&tx, "Zx7kqpwv", &hash), ERR_OK, "so is one that was held for an hour");
 	shm_unmap();
 }
 
@@ -334,7 +333,7 @@ static void test_processes(void)
 		if (pids[i] == 0) {
 			password_use_cost(10);
 			for (;;)
-				password_hash(&rq, "Zx7kqpwv", &hash);
+				password_hash(&tx, "Zx7kqpwv", &hash);
 		}
 	}
 	for (int i = 0; i < LOOKS || (!held() && i < 100 * LOOKS); i++) {
@@ -349,14 +348,14 @@ static void test_processes(void)
 		;
 	ok(most >= 1 && most <= cores, "of %d processes no more hash at once than there are cores: %d",
 	   PROCESSES, most);
-	is_int(password_hash(&rq, "Zx7kqpwv", &hash), ERR_OK,
+	is_int(password_hash(&tx, "Zx7kqpwv", &hash), ERR_OK,
 	       "killed in the middle of it, they leave their places to others");
 	shm_unmap();
 }
 
 int main(void)
 {
-	arena_init(&rq.arena, 4096);
+	arena_init(&tx.arena, 4096);
 	password_use_cost(QUICK);
 	test_policy();
 	test_words();
@@ -366,6 +365,6 @@ int main(void)
 	test_places();
 	test_processes();
 	test_cost();
-	arena_release(&rq.arena);
+	arena_release(&tx.arena);
 	return done_testing();
 }

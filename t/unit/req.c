@@ -9,10 +9,10 @@ static struct req rq;
 
 static void begin(char **params)
 {
-	struct arena arena = rq.arena;
+	struct arena arena = rq.tx.arena;
 
 	arena_reset(&arena);
-	rq = (struct req){ .arena = arena, .params = params };
+	rq = (struct req){ .tx.arena = arena, .asked.params = params };
 }
 
 static void test_headers(void)
@@ -61,7 +61,7 @@ static void test_set_header(void)
 	begin(NULL);
 	for (int i = 0; i < 24; i++)
 		req_set_header(&rq, "X", "y");
-	is_int(rq.nheaders, 24, "24 headers");
+	is_int(rq.answer.nheaders, 24, "24 headers");
 	dies(add_a_header_too_many, NULL, "the 25th ends the process, not the memory behind them");
 	dies(ask_for_a_long_header, "X-0123456789012345678901234567890123456789012345678901234567",
 	     "and so does a header's name that no header has");
@@ -69,17 +69,16 @@ static void test_set_header(void)
 
 static void test_values(void)
 {
-	static const struct field fields[] = { { "name", F_TEXT }, { "n", F_INT }, { "cleared", F_TEXT } };
 	static struct value values[] = {
-		{ .field = &fields[0], .given = true, .text = "from the body" },
-		{ .field = &fields[1], .i = 20, .text = "20" },
-		{ .field = &fields[2], .given = true, .is_null = true },
+		{ .name = "name", .given = true, .text = "from the body" },
+		{ .name = "n", .i = 20, .text = "20" },
+		{ .name = "cleared", .given = true, .is_null = true },
 	};
 
 	begin(NULL);
 	is_str(req_text(&rq, "name"), NULL, "a request without values has none");
-	rq.values = values;
-	rq.nvalues = rq.values_cap = 3;
+	rq.tx.values = values;
+	rq.tx.nvalues = rq.tx.values_cap = 3;
 	is_str(req_text(&rq, "name"), "from the body", "a text");
 	is_int(req_int(&rq, "n"), 20, "an integer");
 	ok(req_given(&rq, "name") && !req_given(&rq, "n"), "what was sent, and what is a default");
@@ -95,7 +94,7 @@ static void test_values(void)
 	req_set(&rq, "name", NULL);
 	ok(req_value(&rq, "name") && !req_text(&rq, "name"), "NULL is null");
 	for (int i = 0; i < 1000; i++)
-		req_set(&rq, arena_fmt(&rq.arena, "v%d", i), arena_fmt(&rq.arena, "%d", i));
+		req_set(&rq, arena_fmt(&rq.tx.arena, "v%d", i), arena_fmt(&rq.tx.arena, "%d", i));
 	is_str(req_text(&rq, "v0"), "0", "a thousand of them: the first");
 	is_str(req_text(&rq, "v999"), "999", "and the last");
 	is_int(req_int(&rq, "n"), 20, "and what was there before");
@@ -106,78 +105,74 @@ static void test_failures(void)
 	begin(NULL);
 	is_int(req_fail(&rq, ERR_CONFLICT, "%s is taken", "alpha"), ERR_CONFLICT,
 	       "a failure returns its error");
-	is_str(rq.fail.message, "alpha is taken", "with a message");
+	is_str(rq.tx.fail.message, "alpha is taken", "with a message");
 	is_int(req_fail_field(&rq, ERR_VALIDATION, "name", "too long"), ERR_VALIDATION,
 	       "another one takes its place");
-	is_str(rq.fail.field, "name", "with its field");
-	rq.fail.details = "\"a\":1";
+	is_str(rq.tx.fail.field, "name", "with its field");
+	rq.tx.fail.details = "\"a\":1";
 	is_int(req_fail_inside(&rq, ERR_INTERNAL, "%d", 7), ERR_INTERNAL, "a failure of ours");
-	ok(!rq.fail.message && !rq.fail.field && !rq.fail.details, "has nothing for the client");
-	is_str(rq.fail.reason, "7", "but a reason for the log");
+	ok(!rq.tx.fail.message && !rq.tx.fail.field && !rq.tx.fail.details, "has nothing for the client");
+	is_str(rq.tx.fail.reason, "7", "but a reason for the log");
 	req_fail(&rq, ERR_NOT_FOUND, NULL);
-	ok(!rq.fail.message && !rq.fail.reason, "without words it has the error's own");
+	ok(!rq.tx.fail.message && !rq.tx.fail.reason, "without words it has the error's own");
 }
 
 static void test_refusals(void)
 {
 	begin(NULL);
 	is_int(req_refuse(&rq, ERR_CREDENTIALS, NULL), ERR_CREDENTIALS, "a refusal");
-	ok(rq.fail.is_kept, "whose traces stay");
+	ok(rq.tx.fail.is_kept, "whose traces stay");
 	req_fail(&rq, ERR_CONFLICT, NULL);
-	ok(!rq.fail.is_kept, "as those of a failure do not");
+	ok(!rq.tx.fail.is_kept, "as those of a failure do not");
 	is_int(req_refuse_field(&rq, ERR_VALIDATION, "code", "%d digits", 6), ERR_VALIDATION,
 	       "one of a field");
-	ok(rq.fail.is_kept && !strcmp(rq.fail.field, "code") && !strcmp(rq.fail.message, "6 digits"),
+	ok(rq.tx.fail.is_kept && !strcmp(rq.tx.fail.field, "code") && !strcmp(rq.tx.fail.message, "6 digits"),
 	   "is the same");
 	begin(NULL);
 	is_int(req_retry_after(&rq, 90), ERR_RATE_LIMIT, "one that passes");
-	ok(rq.fail.is_kept, "stays, too");
-	is_str(rq.fail.details, "\"retry_after\":90", "says when, for programs");
-	is_str(rq.headers[0].name, "Retry-After", "and in the header");
-	is_str(rq.headers[0].value, "90", "in seconds");
+	ok(rq.tx.fail.is_kept, "stays, too");
+	is_str(rq.tx.fail.details, "\"retry_after\":90", "says when, for programs");
+	is_int(rq.tx.fail.retry_after, 90, "and for the header");
 }
 
 static void test_path_and_method(void)
 {
 	static const struct route plain = { GET, "/a/{organization_id}/{name}", "app.x", &by_user, "" },
 				  writes = { GET, "/a", "app.x", &by_user, "", .flags = WRITES };
-	static const struct field fields[] = { { "organization_id", F_UUID },
-					       { "name", F_TEXT },
-					       { "other", F_TEXT } };
-	struct value values[3] = { { .field = &fields[0], .text = "o" },
-				   { .field = &fields[1], .text = "n" },
-				   { .field = &fields[2], .text = "x" } };
+	struct value values[3] = { { .name = "organization_id", .text = "o" },
+				   { .name = "name", .text = "n" },
+				   { .name = "other", .text = "x" } };
 
 	begin(NULL);
-	rq.route = &plain;
+	rq.asked.route = &plain;
 	is_str(req_path_text(&rq, "organization_id"), NULL, "a path that was not read has nothing");
-	rq.values = values;
-	rq.nvalues = rq.values_cap = 3;
+	rq.tx.values = values;
+	rq.tx.nvalues = rq.tx.values_cap = 3;
 	is_str(req_path_text(&rq, "other"), NULL, "a field is not of the path");
 	req_set(&rq, "organization_id", "another");
 	is_str(req_text(&rq, "organization_id"), "another", "a handler may hide a value");
 	is_str(req_path_text(&rq, "organization_id"), "o", "but the path's stays what it is");
 
-	rq.method = GET;
+	rq.asked.method = GET;
 	ok(!req_writes(&rq), "a GET only reads");
-	rq.route = &writes;
+	rq.asked.route = &writes;
 	ok(req_writes(&rq), "unless its row says otherwise");
-	rq.route = &plain;
-	rq.method = HEAD;
+	rq.asked.route = &plain;
+	rq.asked.method = HEAD;
 	ok(!req_writes(&rq), "and so does a HEAD");
-	rq.method = DELETE;
+	rq.asked.method = DELETE;
 	ok(req_writes(&rq), "all others write");
 }
 
 int main(void)
 {
-	arena_init(&rq.arena, 4096);
+	arena_init(&rq.tx.arena, 4096);
 	test_headers();
 	test_set_header();
 	test_values();
 	test_failures();
 	test_refusals();
 	test_path_and_method();
-	arena_release(&rq.arena);
+	arena_release(&rq.tx.arena);
 	return done_testing();
 }

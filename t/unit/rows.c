@@ -3,11 +3,11 @@
  * server sends in the binary format.
  */
 #include "fcgi/outputs.h"
-#include "fcgi/rows.h"
+#include "lib/db/rows.h"
 
 #include <math.h>
 
-#include "fcgi/db.h"
+#include "lib/db/column.h"
 #include "t/unit/tap.h"
 
 /* clang-format off */
@@ -60,12 +60,12 @@ static PGresult *result(struct cell *cells, int ncolumns, int nrows)
 }
 
 /* The object that one row of cells becomes. */
-static const char *object(struct cell *cells, int n, const struct shape *shape, int version, int first_column)
+static const char *object(struct cell *cells, int n, const char *const *without, int first_column)
 {
 	PGresult *res = result(cells, n, 1);
 
 	out.n = 0;
-	rows_object(&out, rows_open(&arena, res, shape, version, first_column), 0);
+	rows_object(&out, rows_open(&arena, res, first_column, &(struct rows_form){ .without = without }), 0);
 	PQclear(res);
 	return buf_str(&out);
 }
@@ -129,14 +129,7 @@ static struct {
 		"\0\0\0\4\0\0\0\1" "\0\0\0\4\0\0\0\2"), "[[1],[2]]" },
 };
 
-static const struct field project_fields[] = {
-	{ "id",      F_UUID, 0,              .about = "its key" },
-	{ "name",    F_TEXT, 0,              .about = "what people call it" },
-	{ "is_hot",  F_BOOL, F_V2,           .about = "computed" },
-	{ "ghost",   F_BOOL, F_V2,           .about = "in the shape but not in the result" },
-	FIELD_END
-};
-static const struct shape project = { "Project", project_fields };
+static const char *const without[] = { "is_hot", "ghost", NULL };
 /* clang-format on */
 
 static void open_with_an_unknown_type(void *unused)
@@ -144,7 +137,7 @@ static void open_with_an_unknown_type(void *unused)
 	struct cell cells[] = { CELL("where", POINT, "0123456789abcdef") };
 
 	(void)unused;
-	rows_open(&arena, result(cells, 1, 1), NULL, 1, 0);
+	rows_open(&arena, result(cells, 1, 1), 0, &(struct rows_form){ NULL });
 }
 
 static void open_with_a_text_column(void *unused)
@@ -154,7 +147,7 @@ static void open_with_a_text_column(void *unused)
 
 	(void)unused;
 	PQsetResultAttrs(res, 1, &column);
-	rows_open(&arena, res, NULL, 1, 0);
+	rows_open(&arena, res, 0, &(struct rows_form){ NULL });
 }
 
 static void write_a_short_int(void *unused)
@@ -162,7 +155,7 @@ static void write_a_short_int(void *unused)
 	struct cell cells[] = { CELL("a", INT4, "\0\0\1") };
 
 	(void)unused;
-	object(cells, 1, NULL, 1, 0);
+	object(cells, 1, NULL, 0);
 }
 
 static void test_forms(void)
@@ -173,11 +166,11 @@ static void test_forms(void)
 		struct cell cell = forms[i].cell;
 
 		cell.name = "x";
-		is_str(object(&cell, 1, NULL, 1, 0), arena_fmt(&arena, "{\"x\":%s}", forms[i].want),
-		       "%s as %s", forms[i].cell.name, forms[i].want);
+		is_str(object(&cell, 1, NULL, 0), arena_fmt(&arena, "{\"x\":%s}", forms[i].want), "%s as %s",
+		       forms[i].cell.name, forms[i].want);
 		cell.bytes = NULL;
 		cell.n = -1;
-		is_str(object(&cell, 1, NULL, 1, 0), "{\"x\":null}", "a null %s", forms[i].cell.name);
+		is_str(object(&cell, 1, NULL, 0), "{\"x\":null}", "a null %s", forms[i].cell.name);
 		ok(rows_type_known(cell.type), "%s is known", forms[i].cell.name);
 	}
 	ok(!rows_type_known(POINT) && !rows_type_known(INTERVAL) && !rows_type_known(0),
@@ -205,19 +198,19 @@ static void test_objects(void)
 	struct rows *r;
 	PGresult *res;
 
-	is_str(object(cells, 5, NULL, 1, 0),
+	is_str(object(cells, 5, NULL, 0),
 	       "{\"total\":2,\"is_hot\":true,\"id\":1,\"say \\\"x\\\"\":\"one\",\"name\":\"alpha\"}",
 	       "an object has the columns in their order, its keys escaped");
-	is_str(object(cells, 5, &project, 2, 1),
+	is_str(object(cells, 5, NULL, 1),
 	       "{\"is_hot\":true,\"id\":1,\"say \\\"x\\\"\":\"one\",\"name\":\"alpha\"}",
 	       "first_column skips the total");
-	is_str(object(cells, 5, &project, 1, 1), "{\"id\":1,\"say \\\"x\\\"\":\"one\",\"name\":\"alpha\"}",
-	       "a column of version 2 is left out below it, also as the first");
-	is_str(object(cells, 2, &project, 1, 1), "{}", "an object of no columns");
-	is_str(object(cells, 5, NULL, 1, 5), "{}", "or when all come before the first");
+	is_str(object(cells, 5, without, 1), "{\"id\":1,\"say \\\"x\\\"\":\"one\",\"name\":\"alpha\"}",
+	       "a column is left out, also as the first");
+	is_str(object(cells, 2, without, 1), "{}", "an object of no columns");
+	is_str(object(cells, 5, NULL, 5), "{}", "or when all come before the first");
 
 	res = result(cells, 5, 2);
-	r = rows_open(&arena, res, &project, 2, 2);
+	r = rows_open(&arena, res, 2, &(struct rows_form){ NULL });
 	out.n = 0;
 	rows_object(&out, r, 0);
 	rows_object(&out, r, 1);
@@ -232,22 +225,22 @@ static PGresult *typed;
 
 static void get_a_missing_column(void *col)
 {
-	db_int(typed, 0, col);
+	column_int(typed, 0, col);
 }
 
 static void get_text_as_bool(void *col)
 {
-	db_bool(typed, 0, col);
+	column_bool(typed, 0, col);
 }
 
 static void get_bool_as_text(void *col)
 {
-	db_text(typed, 0, col);
+	column_text(typed, 0, col);
 }
 
 static void get_behind_the_last_row(void *col)
 {
-	db_text(typed, 1, col);
+	column_text(typed, 1, col);
 }
 
 static void test_getters(void)
@@ -269,32 +262,32 @@ static void test_getters(void)
 	PGresult *res;
 
 	typed = result(cells, COUNT(cells), 1);
-	is_int(db_int(typed, 0, "two"), -2, "db_int of an int2");
-	is_int(db_int(typed, 0, "four"), 65536, "db_int of an int4");
-	is_int(db_int(typed, 0, "eight"), -1, "db_int of an int8");
-	is_int(db_int(typed, 0, "Upper"), 3, "a name is taken as it is, whatever its case");
-	ok(db_bool(typed, 0, "yes"), "db_bool");
-	is_str(db_text(typed, 0, "text"), "words", "db_text");
-	is_int(db_int(typed, 0, "no_int"), 0, "a null integer is 0");
-	ok(!db_bool(typed, 0, "no_bool"), "a null bool is false");
-	is_str(db_text(typed, 0, "no_text"), NULL, "a null text is NULL");
+	is_int(column_int(typed, 0, "two"), -2, "column_int of an int2");
+	is_int(column_int(typed, 0, "four"), 65536, "column_int of an int4");
+	is_int(column_int(typed, 0, "eight"), -1, "column_int of an int8");
+	is_int(column_int(typed, 0, "Upper"), 3, "a name is taken as it is, whatever its case");
+	ok(column_bool(typed, 0, "yes"), "column_bool");
+	is_str(column_text(typed, 0, "text"), "words", "column_text");
+	is_int(column_int(typed, 0, "no_int"), 0, "a null integer is 0");
+	ok(!column_bool(typed, 0, "no_bool"), "a null bool is false");
+	is_str(column_text(typed, 0, "no_text"), NULL, "a null text is NULL");
 	dies(get_a_missing_column, (void *)(uintptr_t) "three",
 	     "a column that is not there ends the process");
 	dies(get_a_missing_column, (void *)(uintptr_t) "text", "so does text taken for an integer");
 	dies(get_text_as_bool, (void *)(uintptr_t) "text", "text taken for a bool");
 	dies(get_bool_as_text, (void *)(uintptr_t) "yes", "a bool taken for text");
 	dies(get_behind_the_last_row, (void *)(uintptr_t) "text", "and a row behind the last");
-	is_int(rows_updated_us(typed, 0), 946684800000007, "rows_updated_us counts from 1970");
+	is_int(column_us(typed, 0, "updated_at"), 946684800000007, "column_us counts from 1970");
 	PQclear(typed);
 
 	res = result(never, 1, 1);
-	is_int(rows_updated_us(res, 0), 0, "updated at infinity is never");
+	is_int(column_us(res, 0, "updated_at"), 0, "updated at infinity is never");
 	PQclear(res);
 	res = result(unset, 1, 1);
-	is_int(rows_updated_us(res, 0), 0, "and so is null");
+	is_int(column_us(res, 0, "updated_at"), 0, "and so is null");
 	PQclear(res);
 	res = result(cells, 3, 1);
-	is_int(rows_updated_us(res, 0), 0, "and a result without updated_at");
+	is_int(column_us(res, 0, "updated_at"), 0, "and a result without updated_at");
 	PQclear(res);
 }
 
@@ -302,7 +295,7 @@ static void test_getters(void)
 static const char *written(unsigned bit, struct cell *cells, int n)
 {
 	PGresult *res = result(cells, n, 1);
-	struct rows *rows = rows_open(&arena, res, NULL, 1, 0);
+	struct rows *rows = rows_open(&arena, res, 0, &(struct rows_form){ NULL });
 	const struct output *o = outputs;
 
 	while (o->bit != bit)

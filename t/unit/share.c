@@ -19,8 +19,8 @@ static struct req rq;
 /* What the request of a caller of a tenant gets; it keeps its share. */
 static enum err ask(const struct route *r, const char *tenant, uint64_t caller)
 {
-	arena_reset(&rq.arena);
-	rq = (struct req){ .arena = rq.arena, .route = r };
+	arena_reset(&rq.tx.arena);
+	rq = (struct req){ .tx.arena = rq.tx.arena, .asked.route = r };
 	rq.who.tenant_id = tenant;
 	rq.who.key = caller;
 	return share_take(&rq);
@@ -69,13 +69,13 @@ static void test_shares(void)
 	share_use(8);
 	first = begin("acme", 1);
 	is_int(ask_once(&slow, "acme", 1), ERR_RATE_LIMIT, "a caller has an eighth of the pool");
-	has_str(rq.fail.message, "of yours", "and is told so,");
-	is_str(rq.headers[0].name, "Retry-After", "and when to come back");
+	has_str(rq.tx.fail.message, "of yours", "and is told so,");
+	ok(rq.tx.fail.retry_after > 0, "and when to come back");
 	is_int(ask_once(&slow, "acme", 2), ERR_OK, "which is no other's affair");
 	is_int(ask_once(&slow, "other", 1), ERR_OK, "nor that of its namesake in another tenant");
 	second = begin("acme", 2);
 	is_int(ask_once(&slow, "acme", 3), ERR_RATE_LIMIT, "a tenant has a quarter");
-	has_str(rq.fail.message, "of this tenant", "and is told so");
+	has_str(rq.tx.fail.message, "of this tenant", "and is told so");
 	is_int(ask_once(&slow, "other", 3), ERR_OK, "another tenant has its own");
 	is_int(ask_once(&quick, "acme", 1), ERR_OK, "what waits for nobody needs none");
 	is_int((int)share_refusals(0), 1, "refusals are counted for the tenant");
@@ -113,9 +113,9 @@ int main(void)
 {
 	shm_map(NULL, 0);
 	cfg.request_timeout_s = 30;
-	arena_init(&rq.arena, 4096);
+	arena_init(&rq.tx.arena, 4096);
 	test_shares();
 	test_settings();
-	arena_release(&rq.arena);
+	arena_release(&rq.tx.arena);
 	return done_testing();
 }

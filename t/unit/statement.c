@@ -1,6 +1,6 @@
-#include "fcgi/statement.h"
+#include "lib/db/statement.h"
 
-#include "fcgi/req.h"
+#include "lib/db/tx.h"
 #include "t/unit/tap.h"
 
 const struct route *const route_tables[] = { NULL };
@@ -36,24 +36,22 @@ static const struct query plain = {
 };
 /* clang-format on */
 
-static struct req rq;
+static struct tx tx;
 static struct value values[8];
 
 static void given(const char *name, const char *text)
 {
-	static struct field fields[8];
-	size_t n = rq.nvalues++;
+	size_t n = tx.nvalues++;
 
-	fields[n] = (struct field){ .name = name, .type = F_TEXT };
-	values[n] = (struct value){ .field = &fields[n], .given = true, .is_null = !text, .text = text };
-	rq.values = values;
+	values[n] = (struct value){ .name = name, .given = true, .is_null = !text, .text = text };
+	tx.values = values;
 }
 
 static const char *text(const struct query *q, bool total)
 {
 	const char *gone;
 
-	return statement_text(&rq.arena, statement_find(&rq, q, total, &gone));
+	return statement_text(&tx.arena, statement_find(&tx, q, total, &gone));
 }
 
 static void test_text(void)
@@ -73,11 +71,11 @@ static void test_text(void)
 	given("to", "");
 	is_str(text(&list, false), "SELECT a K=$1 some BY made DESC,id DESC L=$2",
 	       "nor does a text without letters");
-	rq.nvalues--;
+	tx.nvalues--;
 	given("to", "2");
 	is_str(text(&list, false), "SELECT a K=$1 T=$2 F=$3 T=$2 some BY made DESC,id DESC L=$4",
 	       "both do; a parameter has one number");
-	s = statement_find(&rq, &list, false, &gone);
+	s = statement_find(&tx, &list, false, &gone);
 	ok(s->nparams == 4 && s->params[1] == 2 && s->params[2] == 1, "which says what is bound to it");
 	is_str(s->name, "list.3.made_at.desc", "the server can be asked for it by name");
 	given("sort_by", "name");
@@ -85,25 +83,18 @@ static void test_text(void)
 	given("sort_order", "DESC");
 	is_str(text(&list, false), "SELECT a K=$1 T=$2 F=$3 T=$2 some BY lower(n) DESC,id DESC L=$4",
 	       "the other way");
-	rq.nvalues = 0;
+	tx.nvalues = 0;
 	given("kind", "{}");
-	((struct field *)(uintptr_t)values[0].field)->type = F_LIST;
+	values[0].is_off = true;
 	is_str(text(&list, false), "SELECT a none BY made DESC,id DESC L=$1", "an empty list is none");
-	rq.nvalues = 0;
+	tx.nvalues = 0;
 	given("kind", "false");
-	values[0].b = false;
-	((struct field *)(uintptr_t)values[0].field)->type = F_BOOL;
 	is_str(text(&list, false), "SELECT a K=$1 some BY made DESC,id DESC L=$2", "false is a value");
-	((struct field *)(uintptr_t)values[0].field)->def = "false";
-	is_str(text(&list, false), "SELECT a none BY made DESC,id DESC L=$1",
-	       "but none of a flag that is off by default");
-	values[0].b = true;
-	is_str(text(&list, false), "SELECT a K=$1 some BY made DESC,id DESC L=$2", "true is one");
-	rq.nvalues = 0;
+	tx.nvalues = 0;
 	given("sort_by", "made_at");
 	given("sort_order", "asc");
 	is_str(text(&list, false), "SELECT a none BY made,id L=$1", "and against what is usual");
-	rq.nvalues = 0;
+	tx.nvalues = 0;
 }
 
 static void test_room(void)
@@ -119,31 +110,31 @@ static void test_room(void)
 		snprintf(names[i], sizeof(names[i]), "q%d", i);
 		many[i] = (struct query){ .name = names[i], .text = "SELECT" };
 	}
-	first = statement_find(&rq, &many[0], false, &gone);
+	first = statement_find(&tx, &many[0], false, &gone);
 	first->is_named = true;
 	for (int i = 1; i < STATEMENTS_PREPARED; i++) {
-		s = statement_find(&rq, &many[i], false, &gone);
+		s = statement_find(&tx, &many[i], false, &gone);
 		s->is_named = s->is_prepared = true;
 		none = none && !*gone;
 	}
 	ok(none, "there is room for so many");
-	ok(statement_find(&rq, &many[0], false, &gone) == first && !*gone, "each is found again");
-	s = statement_find(&rq, &many[STATEMENTS_PREPARED], false, &gone);
+	ok(statement_find(&tx, &many[0], false, &gone) == first && !*gone, "each is found again");
+	s = statement_find(&tx, &many[STATEMENTS_PREPARED], false, &gone);
 	is_str(gone, "q1", "one more takes the place of the least recently used");
 	ok(!s->is_prepared && !s->is_named, "and is not prepared because that one was");
-	ok(statement_find(&rq, &many[0], false, &gone) == first, "who was used since is still there");
-	statement_find(&rq, &many[1], false, &gone);
+	ok(statement_find(&tx, &many[0], false, &gone) == first, "who was used since is still there");
+	statement_find(&tx, &many[1], false, &gone);
 	is_str(gone, "q2", "who is gone comes back in another's place");
 	statements_forget();
-	ok(!statement_find(&rq, &many[0], false, &gone)->is_named && !*gone,
+	ok(!statement_find(&tx, &many[0], false, &gone)->is_named && !*gone,
 	   "on a new connection nothing is there");
 }
 
 int main(void)
 {
-	arena_init(&rq.arena, 4096);
+	arena_init(&tx.arena, 4096);
 	test_text();
 	test_room();
-	arena_release(&rq.arena);
+	arena_release(&tx.arena);
 	return done_testing();
 }

@@ -1,8 +1,8 @@
 /*
  * Tokens: what is refused, what is believed, and for how long it is remembered.
  */
-#include "fcgi/tok.h"
-#include "fcgi/tok_cache.h"
+#include "lib/crypto/tok.h"
+#include "lib/crypto/tok_cache.h"
 
 #include <json-c/json.h>
 #include <jwt.h>
@@ -14,10 +14,10 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
-#include "fcgi/issuer.h"
-#include "fcgi/jwks.h"
 #include "fcgi/req.h"
 #include "lib/base/b64url.h"
+#include "lib/crypto/issuer.h"
+#include "lib/crypto/jwks.h"
 #include "lib/host/config.h"
 #include "lib/host/shm.h"
 #include "t/unit/tap.h"
@@ -28,8 +28,9 @@
 #define TID "00000000-0000-7000-8000-000000000001"
 #define NOW 1800000000
 
-static struct arena arena;
-static struct req rq;
+static struct arena arena, verifying;
+static struct whose whose;
+static struct failure why_not;
 static struct claims got;
 static int64_t now = NOW;
 
@@ -113,16 +114,16 @@ static char *own(const char *payload)
 /* Verify as in a separate request. */
 static enum err verify(const char *text)
 {
-	arena_reset(&rq.arena);
-	rq.fail = (struct failure){ 0 };
+	arena_reset(&verifying);
+	why_not = (struct failure){ 0 };
 	got = (struct claims){ 0 };
-	return tok_verify(&rq, text, &got);
+	return tok_verify(&verifying, &whose, text, &got, &why_not);
 }
 
 #define refused(text, why, ...)                                             \
 	do {                                                                \
 		if (is_int(verify(text), ERR_AUTHENTICATION, __VA_ARGS__))  \
-			is_str(rq.fail.reason, (why), "  the log says so"); \
+			is_str(why_not.reason, (why), "  the log says so"); \
 	} while (0)
 
 #define accepted(text, ...) is_int(verify(text), ERR_OK, __VA_ARGS__)
@@ -379,12 +380,12 @@ static void test_times(void)
 {
 	accepted(timed(NOW - 29, ""), "expired for 29 s: within the leeway");
 	is_int(verify(timed(NOW - 30, "")), ERR_AUTHENTICATION, "expired for 30 s: refused");
-	is_str(rq.fail.message, "the token has expired", "and the client is told why");
+	is_str(why_not.message, "the token has expired", "and the client is told why");
 	is_int(verify(timed(NOW - 31, "")), ERR_AUTHENTICATION, "31 s too");
 	accepted(timed(NOW + 60, arena_fmt(&arena, ",\"nbf\":%d", NOW + 29)), "valid in 29 s: accepted");
 	is_int(verify(timed(NOW + 60, arena_fmt(&arena, ",\"nbf\":%d", NOW + 30))), ERR_AUTHENTICATION,
 	       "in 30 s: refused");
-	is_str(rq.fail.message, "the token is not valid yet", "and the client is told");
+	is_str(why_not.message, "the token is not valid yet", "and the client is told");
 	is_int(verify(timed(NOW + 60, arena_fmt(&arena, ",\"nbf\":%d", NOW + 31))), ERR_AUTHENTICATION,
 	       "31 s too");
 	accepted(timed(NOW + 60, ""), "not saying when it was issued");
@@ -647,9 +648,9 @@ static void test_roles(void)
 static struct issuer_row row_a, row_b;
 static int looks;
 
-static bool row_of(struct req *asking, const char *name, struct issuer_row *out)
+static bool row_of(const struct whose *asking, const char *name, struct issuer_row *out)
 {
-	const char *key = asking->who.api_key;
+	const char *key = asking->api_key;
 
 	looks++;
 	*out = key && !strcmp(key, KEY_A)   ? row_a
@@ -662,9 +663,9 @@ static enum err verify_for(const char *key, const char *text)
 {
 	enum err rc;
 
-	rq.who.api_key = key;
+	whose.api_key = key;
 	rc = verify(text);
-	rq.who.api_key = NULL;
+	whose.api_key = NULL;
 	return rc;
 }
 
@@ -820,20 +821,21 @@ static void test_open(void)
 
 	jwks_parse(&arena, keys, strlen(keys), &set, &problem);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		rq.fail = (struct failure){ 0 };
-		is_int(tok_open(&rq, cases[i].text, &set, cases[i].audience, &got, &payload),
+		why_not = (struct failure){ 0 };
+		is_int(tok_open(&verifying, cases[i].text, &set, cases[i].audience, &got, &payload, &why_not),
 		       cases[i].why ? ERR_AUTHENTICATION : ERR_NOT_FOUND, "opened: %s", cases[i].name);
 		if (cases[i].why)
-			is_str(rq.fail.reason, cases[i].why, "  the log says so");
+			is_str(why_not.reason, cases[i].why, "  the log says so");
 	}
-	rq.fail = (struct failure){ 0 };
-	is_int(tok_open(&rq, by_rsa, &set, "client", &got, &payload), ERR_OK, "opened: RS256");
+	why_not = (struct failure){ 0 };
+	is_int(tok_open(&verifying, by_rsa, &set, "client", &got, &payload, &why_not), ERR_OK,
+	       "opened: RS256");
 	is_str(got.subject, "1", "  its subject");
 	is_int(got.iat, NOW - 1, "  its time");
 	is_str(json_object_get_string(json_object_object_get(payload, "iss")), "anyone",
 	       "  and all that it says");
-	is_int(tok_open(&rq, signed_by("{\"alg\":\"ES256\"}", id_token(""), ec), &set, "client", &got,
-			&payload),
+	is_int(tok_open(&verifying, signed_by("{\"alg\":\"ES256\"}", id_token(""), ec), &set, "client", &got,
+			&payload, &why_not),
 	       ERR_OK, "opened: ES256, without a kid the only such key");
 	ok(!tok_cache_count(), "none of them gets into the cache of bearer tokens");
 	jwks_release(&set);
@@ -873,7 +875,7 @@ int main(void)
 	char path[32], small_path[32];
 
 	arena_init(&arena, 65536);
-	arena_init(&rq.arena, 16384);
+	arena_init(&verifying, 16384);
 	rsa = EVP_RSA_gen(2048);
 	rsa_other = EVP_RSA_gen(2048);
 	rsa_small = EVP_RSA_gen(2047);
@@ -896,7 +898,7 @@ int main(void)
 	cfg.supabase_email_claim = cfg.clerk_email_claim = cfg.oidc_email_claim = "email";
 	cfg.supabase_role_claim = cfg.clerk_role_claim = cfg.oidc_role_claim = "";
 	cfg.supabase_max_role = cfg.clerk_max_role = cfg.oidc_max_role = "admin";
-	rq.who.tenant_id = TID;
+	whose.tenant_id = TID;
 	issuer_use_source(row_of);
 	jwks_use_source(read_stored);
 	shm_map(NULL, 0);
@@ -932,7 +934,7 @@ int main(void)
 	EVP_PKEY_free(rsa_small);
 	EVP_PKEY_free(ec);
 	EVP_PKEY_free(ec_other);
-	arena_release(&rq.arena);
+	arena_release(&verifying);
 	arena_release(&arena);
 	return done_testing();
 }

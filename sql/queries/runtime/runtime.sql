@@ -42,7 +42,7 @@ SET body_hash = excluded.body_hash, status = excluded.status, headers = excluded
     body = excluded.body, created_at = excluded.created_at;
 
 -- name: wake_notify :exec
--- What was marked since the last time; see fcgi/wake.h.
+-- What was marked since the last time; see lib/db/wake.h.
 SELECT pg_notify(c, '') FROM unnest(:channels::text[]) c;
 
 -- name: purge :row

@@ -12,10 +12,8 @@
 #include <openssl/evp.h>
 #include <stdbool.h>
 
-#include "fcgi/jwks.h"
-#include "lib/base/err.h"
-
-struct req;
+#include "lib/crypto/jwks.h"
+#include "lib/base/failure.h"
 
 enum {
 	ISSUER_KEEP_S = 5,
@@ -60,16 +58,22 @@ int issuer_pubsub_keys(void);
 /* The configured issuer with this name, or NULL. */
 const struct issuer *issuer_find(const char *name);
 
+/* Which tenant: the one of an API key, else the one with this id.  Neither: none. */
+struct whose {
+	const char *api_key; /* its SHA-256 as PostgreSQL's bytea, or NULL */
+	const char *tenant_id;
+};
+
 /*
- * The issuer that the request's tenant believes: that of rq->who.api_key, else
- * rq->who.tenant_id.
+ * The issuer of this name that a tenant believes.
  *
  * ERR_OK, and *out is NULL when there is none; it is borrowed until the next
- * call.  ERR_UNAVAILABLE, recorded: the database was not there to tell.
+ * call.  ERR_UNAVAILABLE, said in *why: the database was not there to tell.
  */
-enum err issuer_of_tenant(struct req *rq, const char *name, const struct issuer **out);
+enum err issuer_of_tenant(struct arena *a, const struct whose *whose, const char *name,
+			  const struct issuer **out, struct failure *why);
 
-/* Its name, for as long as the request: a tenant's issuer may be forgotten before that ends. */
+/* Its name, the arena's or for good: a tenant's issuer may be forgotten before that ends. */
 const char *issuer_name(struct arena *a, const struct issuer *s);
 
 /*
@@ -77,7 +81,7 @@ const char *issuer_name(struct arena *a, const struct issuer *s);
  * not what it was when it had that edition, or that cannot be told now.
  */
 int issuer_number(const struct issuer *s);
-const struct issuer *issuer_at(struct req *rq, int number, unsigned edition);
+const struct issuer *issuer_at(struct arena *a, const struct whose *whose, int number, unsigned edition);
 
 /* A row of tenant_issuers, as the table has it; NULL: not set. */
 struct issuer_row {
@@ -89,6 +93,6 @@ struct issuer_row {
  * Read rows with fn instead of from the table, for tests: false when there is
  * none.  secret is then the secret itself.  NULL restores the table.
  */
-void issuer_use_source(bool (*fn)(struct req *rq, const char *issuer, struct issuer_row *out));
+void issuer_use_source(bool (*fn)(const struct whose *whose, const char *issuer, struct issuer_row *out));
 
 #endif

@@ -4,7 +4,7 @@
  * and junk in base64 pass, and would read hostile input before anything is
  * verified.  Verification is here, on OpenSSL's EVP.
  */
-#include "fcgi/tok.h"
+#include "lib/crypto/tok.h"
 
 #include <assert.h>
 #include <json-c/json.h>
@@ -16,14 +16,13 @@
 #include <openssl/pem.h>
 #include <strings.h>
 
-#include "fcgi/issuer.h"
-#include "fcgi/jwks.h"
-#include "fcgi/req.h"
-#include "fcgi/tok_cache.h"
 #include "lib/base/b64url.h"
 #include "lib/base/json.h"
 #include "lib/base/jx.h"
+#include "lib/crypto/issuer.h"
+#include "lib/crypto/jwks.h"
 #include "lib/crypto/pubkey.h"
+#include "lib/crypto/tok_cache.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 
@@ -78,9 +77,10 @@ void tok_release(void)
 
 /* What a token's verification works on. */
 struct token {
-	struct req *rq;
-	const char *text;  /* header.payload.signature */
-	size_t signed_len; /* of header.payload */
+	struct arena *a;
+	struct failure *why; /* it is refused */
+	const char *text;    /* header.payload.signature */
+	size_t signed_len;   /* of header.payload */
 	const unsigned char *signature;
 	size_t signature_len;
 	struct json_object *header, *payload;
@@ -88,10 +88,10 @@ struct token {
 };
 
 /* The client learns that the token is refused, the log why. */
-static enum err refuse(struct req *rq, const char *reason)
+static enum err refuse(const struct token *t, const char *reason)
 {
-	req_fail(rq, ERR_AUTHENTICATION, "the token is not valid");
-	rq->fail.reason = reason;
+	failure_set(t->why, t->a, ERR_AUTHENTICATION, NULL, "the token is not valid");
+	t->why->reason = reason;
 	return ERR_AUTHENTICATION;
 }
 
@@ -194,7 +194,7 @@ static const char *uuid_of(struct arena *a, struct json_object *object, const ch
 /* Take the token apart.  NULL, or why it is refused. */
 static const char *token_read(struct token *t, const char *text, size_t n)
 {
-	struct arena *a = &t->rq->arena;
+	struct arena *a = t->a;
 	const char *dot = memchr(text, '.', n), *second, *typ;
 
 	if (!dot)
@@ -265,26 +265,26 @@ static enum err verify_signature(struct token *t, const struct issuer *s)
 
 	if (s->mac) {
 		if (strcmp(t->alg, "HS256"))
-			return refuse(t->rq, "alg is not the key's");
-		return hmac_matches(t, s->mac) ? ERR_OK : refuse(t->rq, "bad signature");
+			return refuse(t, "alg is not the key's");
+		return hmac_matches(t, s->mac) ? ERR_OK : refuse(t, "bad signature");
 	}
 	if (s->pkey) {
 		if (strcmp(t->alg, jwks_alg_name(s->alg)))
-			return refuse(t->rq, "alg is not the key's");
-		return signature_matches(t, s->pkey) ? ERR_OK : refuse(t->rq, "bad signature");
+			return refuse(t, "alg is not the key's");
+		return signature_matches(t, s->pkey) ? ERR_OK : refuse(t, "bad signature");
 	}
 	/* A set may hold keys of both kinds: here alg helps to find the key, which then has its own. */
 	if (!alg_of(t, &alg) || (s->jwks < 0 && !s->jwks_url))
-		return refuse(t->rq, "alg is no key's");
-	switch (s->jwks_url ? jwks_find_url(&t->rq->arena, s->jwks_url, t->kid, alg, &key)
-			    : jwks_find(&t->rq->arena, s->jwks, t->kid, alg, &key)) {
+		return refuse(t, "alg is no key's");
+	switch (s->jwks_url ? jwks_find_url(t->a, s->jwks_url, t->kid, alg, &key)
+			    : jwks_find(t->a, s->jwks, t->kid, alg, &key)) {
 	case JWKS_EMPTY:
-		req_set_header(t->rq, "Retry-After", "5");
-		return req_fail(t->rq, ERR_UNAVAILABLE, "the keys of the token's issuer are not known yet");
-	case JWKS_UNKNOWN: return refuse(t->rq, "no such key");
+		return failure_retry(t->why, t->a, ERR_UNAVAILABLE, 5,
+				     "the keys of the token's issuer are not known yet");
+	case JWKS_UNKNOWN: return refuse(t, "no such key");
 	case JWKS_FOUND: break;
 	}
-	return signature_matches(t, key->pkey) ? ERR_OK : refuse(t->rq, "bad signature");
+	return signature_matches(t, key->pkey) ? ERR_OK : refuse(t, "bad signature");
 }
 
 /* Does "aud", a string or a list of them, name us? */
@@ -427,21 +427,21 @@ static enum err read_registered(struct token *t, const char *audience, int64_t n
 	int64_t nbf;
 
 	if (!time_of(p, "exp", -1, &out->exp) || out->exp < 0)
-		return refuse(t->rq, "no exp");
+		return refuse(t, "no exp");
 	if (!time_of(p, "nbf", 0, &nbf) || !time_of(p, "iat", 0, &out->iat))
-		return refuse(t->rq, "nbf or iat is not a time");
+		return refuse(t, "nbf or iat is not a time");
 	if (!time_of(p, "auth_time", out->iat, &out->auth_at))
-		return refuse(t->rq, "auth_time is not a time");
+		return refuse(t, "auth_time is not a time");
 	if (now - out->exp >= TOK_LEEWAY_S)
-		return req_fail(t->rq, ERR_AUTHENTICATION, "the token has expired");
+		return failure_set(t->why, t->a, ERR_AUTHENTICATION, NULL, "the token has expired");
 	if (nbf - now >= TOK_LEEWAY_S)
-		return req_fail(t->rq, ERR_AUTHENTICATION, "the token is not valid yet");
+		return failure_set(t->why, t->a, ERR_AUTHENTICATION, NULL, "the token is not valid yet");
 	if (out->iat - now >= TOK_LEEWAY_S || out->iat > out->exp)
-		return refuse(t->rq, "iat is in the future or behind exp");
+		return refuse(t, "iat is in the future or behind exp");
 	if (!is_for(p, audience))
-		return refuse(t->rq, "for another aud");
+		return refuse(t, "for another aud");
 	if (!text_of(p, "sub", MAX_SUBJECT, &out->subject) || !out->subject || has_control(out->subject))
-		return refuse(t->rq, "no sub of 1 to 255 plain characters");
+		return refuse(t, "no sub of 1 to 255 plain characters");
 	return ERR_OK;
 }
 
@@ -449,7 +449,7 @@ static enum err read_registered(struct token *t, const char *audience, int64_t n
 static enum err read_claims(struct token *t, const struct issuer *s, int64_t now, struct claims *out)
 {
 	struct json_object *p = t->payload;
-	struct arena *a = &t->rq->arena;
+	struct arena *a = t->a;
 	const char *problem;
 	enum err rc;
 
@@ -467,48 +467,49 @@ static enum err read_claims(struct token *t, const struct issuer *s, int64_t now
 	out->session = uuid_of(a, p, "sid");
 	out->tenant_id = uuid_of(a, p, "tid");
 	if (!out->session || !out->tenant_id)
-		return refuse(t->rq, "no sid and tid");
+		return refuse(t, "no sid and tid");
 	problem = read_context(p, out);
-	return problem ? refuse(t->rq, problem) : ERR_OK;
+	return problem ? refuse(t, problem) : ERR_OK;
 }
 
-enum err tok_verify(struct req *rq, const char *text, struct claims *out)
+enum err tok_verify(struct arena *a, const struct whose *whose, const char *text, struct claims *out,
+		    struct failure *why)
 {
 	size_t n = strnlen(text, TOK_MAX_BYTES + 1);
-	struct token t = { .rq = rq };
+	struct token t = { .a = a, .why = why };
 	const struct issuer *s = NULL;
 	unsigned char digest[32];
 	unsigned version;
-	const char *iss, *problem, *key = rq->who.api_key;
+	const char *iss, *problem, *key = whose->api_key;
 	int64_t now = now_s();
 	enum err rc;
 
 	assert(hasher);
 	if (n > TOK_MAX_BYTES)
-		return refuse(rq, "longer than 8 KiB");
+		return refuse(&t, "longer than 8 KiB");
 	/* With the NUL between them, which neither can hold: no token may read as another one with its key.
 	 */
 	if (!EVP_DigestInit_ex2(hasher, NULL, NULL) || !EVP_DigestUpdate(hasher, text, key ? n + 1 : n) ||
 	    (key && !EVP_DigestUpdate(hasher, key, strlen(key))) || !EVP_DigestFinal_ex(hasher, digest, NULL))
 		abort();
-	if (tok_cache_get(rq, digest, now, out))
+	if (tok_cache_get(a, whose, digest, now, out))
 		return ERR_OK;
 
 	problem = token_read(&t, text, n);
 	if (problem)
-		return refuse(rq, problem);
+		return refuse(&t, problem);
 	if (!text_of(t.payload, "iss", TOK_MAX_BYTES, &iss) || !iss)
-		return refuse(rq, "unknown issuer");
+		return refuse(&t, "unknown issuer");
 	s = issuer_find(iss);
 	if (!s) {
-		rc = issuer_of_tenant(rq, iss, &s);
+		rc = issuer_of_tenant(a, whose, iss, &s, why);
 		if (rc)
 			return rc;
 	}
 	if (!s)
-		return refuse(rq, "unknown issuer");
+		return refuse(&t, "unknown issuer");
 	/* Before the key is looked for: if the set changes in between, the entry is outdated at once. */
-	version = tok_cache_version(&rq->arena, s);
+	version = tok_cache_version(a, s);
 	rc = verify_signature(&t, s);
 	if (rc)
 		return rc;
@@ -519,48 +520,48 @@ enum err tok_verify(struct req *rq, const char *text, struct claims *out)
 	return ERR_OK;
 }
 
-enum err tok_open(struct req *rq, const char *text, const struct jwks_set *set, const char *audience,
-		  struct claims *out, struct json_object **payload)
+enum err tok_open(struct arena *a, const char *text, const struct jwks_set *set, const char *audience,
+		  struct claims *out, struct json_object **payload, struct failure *why)
 {
 	size_t n = strnlen(text, TOK_MAX_BYTES + 1);
-	struct token t = { .rq = rq };
+	struct token t = { .a = a, .why = why };
 	const struct jwks_key *key;
 	const char *problem;
 	enum jwks_alg alg;
 
 	assert(hasher && *audience);
 	if (n > TOK_MAX_BYTES)
-		return refuse(rq, "longer than 8 KiB");
+		return refuse(&t, "longer than 8 KiB");
 	problem = token_read(&t, text, n);
 	if (problem)
-		return refuse(rq, problem);
+		return refuse(&t, problem);
 	if (!alg_of(&t, &alg))
-		return refuse(rq, "alg is no key's");
+		return refuse(&t, "alg is no key's");
 	key = jwks_pick(set, t.kid, alg);
 	if (!key)
-		return req_fail(rq, ERR_NOT_FOUND, "no such key");
+		return failure_set(why, a, ERR_NOT_FOUND, NULL, "no such key");
 	if (!signature_matches(&t, key->pkey))
-		return refuse(rq, "bad signature");
+		return refuse(&t, "bad signature");
 	*out = (struct claims){ 0 };
 	*payload = t.payload;
 	return read_registered(&t, audience, now_s(), out);
 }
 
-enum err tok_open_by(struct req *rq, const char *text, int jwks, const char *audience, struct claims *out,
-		     struct json_object **payload)
+enum err tok_open_by(struct arena *a, const char *text, int jwks, const char *audience, struct claims *out,
+		     struct json_object **payload, struct failure *why)
 {
 	size_t n = strnlen(text, TOK_MAX_BYTES + 1);
 	const struct issuer s = { .jwks = jwks };
-	struct token t = { .rq = rq };
+	struct token t = { .a = a, .why = why };
 	const char *problem;
 	enum err rc;
 
 	assert(hasher && *audience);
 	if (n > TOK_MAX_BYTES)
-		return refuse(rq, "longer than 8 KiB");
+		return refuse(&t, "longer than 8 KiB");
 	problem = token_read(&t, text, n);
 	if (problem)
-		return refuse(rq, problem);
+		return refuse(&t, problem);
 	rc = verify_signature(&t, &s);
 	if (rc)
 		return rc;

@@ -17,10 +17,11 @@
 struct arena;
 struct claims;
 struct issuer;
-struct req;
+struct whose;
 
 /* The claims of a token that was verified before, and would be now: *out, whose strings are the arena's. */
-bool tok_cache_get(struct req *rq, const unsigned char digest[32], int64_t now, struct claims *out);
+bool tok_cache_get(struct arena *a, const struct whose *whose, const unsigned char digest[32], int64_t now,
+		   struct claims *out);
 
 /* Keep what was verified with the keys of this version; one with long strings is not kept. */
 void tok_cache_put(const unsigned char digest[32], const struct issuer *s, unsigned version, int64_t now,

@@ -1,11 +1,11 @@
-#include "fcgi/statement.h"
+#include "lib/db/statement.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "fcgi/req.h"
 #include "lib/base/buf.h"
+#include "lib/db/tx.h"
 
 enum { BUCKETS = 512 };
 
@@ -14,27 +14,23 @@ static int nstatements;
 static struct statement *buckets[BUCKETS];
 static struct statement *newest, *oldest;
 
-static bool has_value(const struct req *rq, const char *name)
+static bool has_value(const struct tx *tx, const char *name)
 {
-	const struct value *v = req_value(rq, name);
+	const struct value *v = tx_value(tx, name);
 
-	if (!v || v->is_null)
-		return false;
-	if (v->field->type == F_BOOL && v->field->def && !strcmp(v->field->def, "false"))
-		return v->b;
-	return v->text && *v->text && !(v->field->type == F_LIST && !strcmp(v->text, "{}"));
+	return v && !v->is_null && !v->is_off && v->text && *v->text;
 }
 
-static bool has_one_of(const struct req *rq, const char *name, const char *const *values)
+static bool has_one_of(const struct tx *tx, const char *name, const char *const *values)
 {
-	const char *text = req_text(rq, name);
+	const char *text = tx_text(tx, name);
 
 	while (*values && strcmp(*values, text) != 0)
 		values++;
 	return *values;
 }
 
-static unsigned parts_of(const struct req *rq, const struct query *q)
+static unsigned parts_of(const struct tx *tx, const struct query *q)
 {
 	unsigned parts = 0;
 
@@ -44,26 +40,26 @@ static unsigned parts_of(const struct req *rq, const struct query *q)
 
 		for (int p = 0; stands && p < q->nparams; p++)
 			stands = !(q->parts[i] >> p & 1) ||
-				 (has_value(rq, q->params[p]) &&
-				  (!values || has_one_of(rq, q->params[p], values)));
+				 (has_value(tx, q->params[p]) &&
+				  (!values || has_one_of(tx, q->params[p], values)));
 		parts |= (unsigned)stands << i;
 	}
 	return parts;
 }
 
-/* What the request asks for, in the members that tell one statement from another. */
-static struct statement asked(const struct req *rq, const struct query *q, bool total)
+/* What is asked for, in the members that tell one statement from another. */
+static struct statement asked(const struct tx *tx, const struct query *q, bool total)
 {
 	struct statement s = { .query = q, .is_total = total };
 	const char *by, *order;
 
 	if (!q->pieces)
 		return s;
-	s.parts = parts_of(rq, q);
+	s.parts = parts_of(tx, q);
 	if (!q->sorts || total)
 		return s;
-	by = req_text(rq, "sort_by");
-	order = req_text(rq, "sort_order");
+	by = tx_text(tx, "sort_by");
+	order = tx_text(tx, "sort_order");
 	for (int i = 0; by && q->sorts[i].name; i++)
 		if (!strcmp(q->sorts[i].name, by))
 			s.sort = i;
@@ -152,10 +148,10 @@ static void name_statement(struct statement *s)
 	assert(n < (int)sizeof(s->name));
 }
 
-struct statement *statement_find(const struct req *rq, const struct query *q, bool total, const char **gone)
+struct statement *statement_find(const struct tx *tx, const struct query *q, bool total, const char **gone)
 {
 	static char name_gone[sizeof(newest->name)];
-	struct statement wanted = asked(rq, q, total);
+	struct statement wanted = asked(tx, q, total);
 	struct statement **bucket = &buckets[bucket_of(&wanted)], *s;
 
 	*gone = "";

@@ -16,11 +16,10 @@
 
 #include <stdbool.h>
 
-#include "fcgi/field.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 
-struct req;
+struct tx;
 
 enum {
 	PASSWORD_MIN = 8, /* characters, in NFC */
@@ -29,19 +28,6 @@ enum {
 	PASSWORD_WAIT_MS = 2000,               /* for one of the host's places */
 	PASSWORD_PLACES = 256,                 /* a host with more cores uses as many */
 };
-
-/* The row of a password that is to be set.  Its form is judged by the field, what else it must be by
- * password_check.
- */
-#define PASSWORD_FIELD(field, sample)                                                                       \
-	{                                                                                                   \
-		field, F_TEXT, F_REQUIRED | F_NFC,                                                          \
-			.min = PASSWORD_MIN, .max = PASSWORD_MAX,                                           \
-			.about = "with an upper-case letter, a lower-case letter and a digit; common ones " \
-				 "are refused. "                                                            \
-				 "Characters are counted, and the password is kept, in NFC",                \
-			.example = sample                                                                   \
-	}
 
 /*
  * May this be a password?  NULL, or why not, fit for
@@ -57,10 +43,10 @@ const char *password_check(struct arena *a, const char *text, const char *email)
 /*
  * Hash a password with a new salt.
  *
- * ERR_OK: *out is the PHC string, the arena's.  ERR_UNAVAILABLE, recorded, with
- * Retry-After: all places were taken for 2 seconds.
+ * ERR_OK: *out is the PHC string, the arena's.  ERR_UNAVAILABLE, recorded, for a
+ * second: all places were taken for 2 seconds.
  */
-enum err password_hash(struct req *rq, const char *text, const char **out);
+enum err password_hash(struct tx *tx, const char *text, const char **out);
 
 /*
  * Is text the password that stored is the hash of?
@@ -74,7 +60,7 @@ enum err password_hash(struct req *rq, const char *text, const char **out);
  * ERR_OK, or ERR_UNAVAILABLE as password_hash.  Compares in constant time.  A text
  * that is not in NFC and does not match in it is hashed a second time, as it came.
  */
-enum err password_verify(struct req *rq, const char *text, const char *stored, bool *matches,
+enum err password_verify(struct tx *tx, const char *text, const char *stored, bool *matches,
 			 bool *is_outdated);
 
 /* As password_hash, outside of requests: for the owner's commands.  The arena's. */

@@ -1,4 +1,4 @@
-#include "fcgi/rows.h"
+#include "lib/db/rows.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -9,91 +9,42 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "fcgi/db.h"
 #include "lib/base/jx.h"
-
-/* Type numbers are fixed in PostgreSQL's catalog; its header is not among those of libpq. */
-/* clang-format off */
-enum {
-	BOOL = 16, BYTEA = 17, CHAR = 18, NAME = 19, INT8 = 20, INT2 = 21, INT4 = 23, TEXT = 25, OID = 26,
-	JSON = 114, CIDR = 650, FLOAT4 = 700, FLOAT8 = 701, INET = 869, BPCHAR = 1042, VARCHAR = 1043,
-	DATE = 1082, TIMESTAMP = 1114, TIMESTAMPTZ = 1184, NUMERIC = 1700, UUID = 2950, JSONB = 3802,
-
-	BOOL_ARRAY = 1000, INT2_ARRAY = 1005, INT4_ARRAY = 1007, TEXT_ARRAY = 1009, BPCHAR_ARRAY = 1014,
-	VARCHAR_ARRAY = 1015, INT8_ARRAY = 1016, FLOAT4_ARRAY = 1021, FLOAT8_ARRAY = 1022, INET_ARRAY = 1041,
-	TIMESTAMP_ARRAY = 1115, DATE_ARRAY = 1182, TIMESTAMPTZ_ARRAY = 1185, NUMERIC_ARRAY = 1231,
-	UUID_ARRAY = 2951, JSONB_ARRAY = 3807,
-};
-/* clang-format on */
+#include "lib/db/wire.h"
 
 /* Writes one value that is not null; p is the n bytes that the server sent. */
 typedef void writer(struct buf *b, const char *p, int n);
-
-/* The server's integers, whose sizes the type promises. */
-
-static int16_t get_int2(const char *p, int n)
-{
-	uint16_t v;
-
-	assert(n == sizeof(v));
-	memcpy(&v, p, sizeof(v));
-	return (int16_t)be16toh(v);
-}
-
-static int32_t get_int4(const char *p, int n)
-{
-	uint32_t v;
-
-	assert(n == sizeof(v));
-	memcpy(&v, p, sizeof(v));
-	return (int32_t)be32toh(v);
-}
-
-static int64_t get_int8(const char *p, int n)
-{
-	uint64_t v;
-
-	assert(n == sizeof(v));
-	memcpy(&v, p, sizeof(v));
-	return (int64_t)be64toh(v);
-}
-
-static bool get_bool(const char *p, int n)
-{
-	assert(n == 1);
-	return *p != 0;
-}
 
 /* One writer per form */
 
 static void write_bool(struct buf *b, const char *p, int n)
 {
-	jx_bool(b, get_bool(p, n));
+	jx_bool(b, wire_bool(p, n));
 }
 
 static void write_int2(struct buf *b, const char *p, int n)
 {
-	jx_int(b, get_int2(p, n));
+	jx_int(b, wire_int2(p, n));
 }
 
 static void write_int4(struct buf *b, const char *p, int n)
 {
-	jx_int(b, get_int4(p, n));
+	jx_int(b, wire_int4(p, n));
 }
 
 static void write_int8(struct buf *b, const char *p, int n)
 {
-	jx_int(b, get_int8(p, n));
+	jx_int(b, wire_int8(p, n));
 }
 
 static void write_oid(struct buf *b, const char *p, int n)
 {
-	jx_int(b, (uint32_t)get_int4(p, n));
+	jx_int(b, (uint32_t)wire_int4(p, n));
 }
 
 static void write_float4(struct buf *b, const char *p, int n)
 {
-	int32_t bits = get_int4(p, n);
+	int32_t bits = wire_int4(p, n);
 	float v;
 
 	memcpy(&v, &bits, sizeof(v));
@@ -102,7 +53,7 @@ static void write_float4(struct buf *b, const char *p, int n)
 
 static void write_float8(struct buf *b, const char *p, int n)
 {
-	int64_t bits = get_int8(p, n);
+	int64_t bits = wire_int8(p, n);
 	double v;
 
 	memcpy(&v, &bits, sizeof(v));
@@ -128,17 +79,17 @@ static void write_uuid(struct buf *b, const char *p, int n)
 /* A timestamp without a zone is taken to be in UTC: a client wants one form of time. */
 static void write_timestamptz(struct buf *b, const char *p, int n)
 {
-	jx_timestamptz(b, get_int8(p, n));
+	jx_timestamptz(b, wire_int8(p, n));
 }
 
 static void write_timestamptz_us(struct buf *b, const char *p, int n)
 {
-	jx_timestamptz_us(b, get_int8(p, n));
+	jx_timestamptz_us(b, wire_int8(p, n));
 }
 
 static void write_date(struct buf *b, const char *p, int n)
 {
-	jx_date(b, get_int4(p, n));
+	jx_date(b, wire_int4(p, n));
 }
 
 static void write_json(struct buf *b, const char *p, int n)
@@ -184,8 +135,8 @@ enum { ARRAY_HEAD = 12, ARRAY_DIMENSION = 8 };
 static const char *write_dimension(struct buf *b, const char *array, int d, writer *element, const char *p,
 				   const char *end)
 {
-	int dimensions = get_int4(array, 4);
-	int count = get_int4(array + ARRAY_HEAD + d * ARRAY_DIMENSION, 4);
+	int dimensions = wire_int4(array, 4);
+	int count = wire_int4(array + ARRAY_HEAD + d * ARRAY_DIMENSION, 4);
 	int i;
 
 	buf_char(b, '[');
@@ -199,7 +150,7 @@ static const char *write_dimension(struct buf *b, const char *array, int d, writ
 			continue;
 		}
 		assert(end - p >= 4);
-		n = get_int4(p, 4);
+		n = wire_int4(p, 4);
 		p += 4;
 		if (n < 0) {
 			jx_null(b);
@@ -222,10 +173,10 @@ static void write_array(struct buf *b, const char *p, int n)
 	writer *element;
 
 	assert(n >= ARRAY_HEAD);
-	dimensions = get_int4(p, 4);
+	dimensions = wire_int4(p, 4);
 	assert(dimensions >= 0 && dimensions <= MAX_DIMENSIONS);
 	assert(n >= ARRAY_HEAD + dimensions * ARRAY_DIMENSION);
-	element = find_writer((Oid)get_int4(p + 8, 4));
+	element = find_writer((Oid)wire_int4(p + 8, 4));
 	assert(element && element != write_array);
 	if (dimensions)
 		write_dimension(b, p, 0, element, p + ARRAY_HEAD + dimensions * ARRAY_DIMENSION, p + n);
@@ -309,22 +260,29 @@ struct rows {
 	struct column columns[];
 };
 
-static bool left_out(const struct shape *shape, int version, const char *name)
+static bool is_left_out(const struct rows_form *form, const char *name)
 {
-	const struct field *f;
-
 	if (*name == '_')
 		return true;
-	if (!shape || !shape->fields || version >= 2)
-		return false;
-	for (f = shape->fields; f->name; f++)
-		if (!strcmp(f->name, name))
-			return f->flags & F_V2;
+	for (const char *const *n = form->without; n && *n; n++)
+		if (!strcmp(*n, name))
+			return true;
 	return false;
 }
 
-struct rows *rows_open(struct arena *a, const PGresult *res, const struct shape *shape, int version,
-		       int first_column)
+static writer *writer_of(const PGresult *res, int column, const struct rows_form *form)
+{
+	writer *write = find_writer(PQftype(res, column));
+
+	if (!write || PQfformat(res, column) != 1) {
+		fprintf(stderr, "{\"level\":\"fatal\",\"message\":\"column %s: type %u, format %d\"}\n",
+			PQfname(res, column), PQftype(res, column), PQfformat(res, column));
+		abort();
+	}
+	return write == write_timestamptz && form->has_micros ? write_timestamptz_us : write;
+}
+
+struct rows *rows_open(struct arena *a, const PGresult *res, int first_column, const struct rows_form *form)
 {
 	int ncolumns = PQnfields(res);
 	struct rows *r;
@@ -333,22 +291,16 @@ struct rows *rows_open(struct arena *a, const PGresult *res, const struct shape 
 	assert(first_column >= 0 && first_column <= ncolumns);
 	r = arena_alloc(a, sizeof(*r) + (size_t)(ncolumns - first_column) * sizeof(*r->columns));
 	r->res = res;
-	r->is_whole = shape && shape->fields && shape->fields->flags & F_WHOLE;
+	r->is_whole = form->is_whole;
 	for (i = first_column; i < ncolumns; i++) {
 		struct column *c = &r->columns[r->ncolumns];
 		const char *name = PQfname(res, i);
 		struct buf key;
 
-		if (left_out(shape, version, name))
+		if (is_left_out(form, name))
 			continue;
 		c->number = i;
-		c->write = find_writer(PQftype(res, i));
-		if (!c->write || PQfformat(res, i) != 1) {
-			fprintf(stderr,
-				"{\"level\":\"fatal\",\"message\":\"column %s: type %u, format %d\"}\n", name,
-				PQftype(res, i), PQfformat(res, i));
-			abort();
-		}
+		c->write = writer_of(res, i, form);
 		buf_init(&key, a, strlen(name) + 16);
 		buf_char(&key, r->ncolumns ? ',' : '{');
 		jx_key(&key, name);
@@ -357,13 +309,6 @@ struct rows *rows_open(struct arena *a, const PGresult *res, const struct shape 
 		r->ncolumns++;
 	}
 	return r;
-}
-
-void rows_use_micros(struct rows *r)
-{
-	for (int i = 0; i < r->ncolumns; i++)
-		if (r->columns[i].write == write_timestamptz)
-			r->columns[i].write = write_timestamptz_us;
 }
 
 void rows_object(struct buf *b, const struct rows *r, int row)
@@ -420,73 +365,4 @@ const char *rows_text(const struct rows *r, int row, int column, size_t *n)
 
 	*n = (size_t)PQgetlength(r->res, row, c->number);
 	return c->write == write_text ? PQgetvalue(r->res, row, c->number) : NULL;
-}
-
-/* Columns by name, for C that decides.  PQfnumber would allocate and fold case. */
-
-static int find_column(const PGresult *res, const char *col)
-{
-	int n = PQnfields(res);
-	int i;
-
-	for (i = 0; i < n; i++)
-		if (!strcmp(PQfname(res, i), col))
-			return i;
-	return -1;
-}
-
-static int column(const PGresult *res, int row, const char *col)
-{
-	int i = find_column(res, col);
-
-	assert(i >= 0 && "no such column");
-	assert(row >= 0 && row < PQntuples(res));
-	assert(PQfformat(res, i) == 1);
-	return i;
-}
-
-int64_t rows_updated_us(const PGresult *res, int row)
-{
-	const int64_t epoch_us = INT64_C(946684800000000); /* 2000-01-01 in Unix time */
-	int i = find_column(res, "updated_at");
-	int64_t us;
-
-	if (i < 0)
-		i = find_column(res, "_updated_at");
-	if (i < 0 || PQftype(res, i) != TIMESTAMPTZ || PQgetisnull(res, row, i))
-		return 0;
-	us = get_int8(PQgetvalue(res, row, i), PQgetlength(res, row, i));
-	return __builtin_add_overflow(us, epoch_us, &us) ? 0 : us; /* infinity */
-}
-
-int64_t db_int(const PGresult *res, int row, const char *col)
-{
-	int i = column(res, row, col);
-	const char *p = PQgetvalue(res, row, i);
-	int n = PQgetlength(res, row, i);
-
-	assert(PQftype(res, i) == INT8 || PQftype(res, i) == INT4 || PQftype(res, i) == INT2);
-	if (PQgetisnull(res, row, i))
-		return 0;
-	switch (PQftype(res, i)) {
-	case INT8: return get_int8(p, n);
-	case INT4: return get_int4(p, n);
-	default: return get_int2(p, n);
-	}
-}
-
-bool db_bool(const PGresult *res, int row, const char *col)
-{
-	int i = column(res, row, col);
-
-	assert(PQftype(res, i) == BOOL);
-	return !PQgetisnull(res, row, i) && get_bool(PQgetvalue(res, row, i), PQgetlength(res, row, i));
-}
-
-const char *db_text(const PGresult *res, int row, const char *col)
-{
-	int i = column(res, row, col);
-
-	assert(find_writer(PQftype(res, i)) == write_text);
-	return PQgetisnull(res, row, i) ? NULL : PQgetvalue(res, row, i);
 }

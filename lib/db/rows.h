@@ -20,30 +20,31 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fcgi/field.h"
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
 
 struct rows;
 
+/* How rows are to look. */
+struct rows_form {
+	const char *const *without; /* columns that are left out, ending with a NULL; or NULL */
+	bool is_whole;              /* what is in the one column is the row */
+	bool has_micros;            /* times have microseconds, not milliseconds */
+};
+
 /*
  * Prepare to write a result's rows.
  *
  * res           all columns binary and of types that rows_type_known; borrowed for as long as *rows is used
- * shape         columns named by a field with F_V2 are left out below version 2; may be NULL
  * first_column  the first one written: 1 behind a :page query's total
  *
  * Columns whose names begin with "_" are the runtime's, and never written.
  * The arena's.  A column of another type is a mistake in a query, which a test
  * finds before any client does; here it ends the process.
  */
-struct rows *rows_open(struct arena *a, const PGresult *res, const struct shape *shape, int version,
-		       int first_column);
+struct rows *rows_open(struct arena *a, const PGresult *res, int first_column, const struct rows_form *form);
 
-/* Write times with microseconds instead of milliseconds, where the surface does. */
-void rows_use_micros(struct rows *r);
-
-/* Write one row as an object; where the shape is an F_WHOLE, as what is in its column. */
+/* Write one row as an object. */
 void rows_object(struct buf *b, const struct rows *r, int row);
 
 /* Go on with another result that has the same columns, such as the next row of a statement that sends them
@@ -62,11 +63,5 @@ const char *rows_text(const struct rows *r, int row, int column, size_t *n);
 
 /* Can a column of this type be written? */
 bool rows_type_known(Oid type);
-
-/*
- * When a row was last changed: its column updated_at or _updated_at
- * (timestamptz), in microseconds since 1970-01-01 UTC.  0 when there is no such column or it is null.
- */
-int64_t rows_updated_us(const PGresult *res, int row);
 
 #endif

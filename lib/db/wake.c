@@ -1,4 +1,4 @@
-#include "fcgi/wake.h"
+#include "lib/db/wake.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "build/sql/runtime/runtime.h"
-#include "fcgi/db.h"
 #include "lib/base/clock.h"
+#include "lib/db/db.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "lib/host/shm.h"

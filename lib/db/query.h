@@ -60,4 +60,17 @@ struct query {
 	bool is_conflict, is_forbidden, is_invalid;
 };
 
+/*
+ * A list inside of what a query shows, by another one that is asked in the same
+ * round trip.  Where it shows many, the child's column _of says whose each row is,
+ * by the id of that one, and all of one stand together.  Behind an insert, @made
+ * is the id that made() was told.
+ */
+struct child {
+	const char *member;      /* the list's name; NULL ends the table */
+	const struct query *sql; /* :rows */
+};
+
+enum { MAX_CHILDREN = 8 };
+
 #endif

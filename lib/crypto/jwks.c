@@ -1,14 +1,15 @@
-#include "fcgi/jwks.h"
+#include "lib/crypto/jwks.h"
 
 #include <assert.h>
 #include <json-c/json.h>
 
 #include "build/sql/runtime/jwks.h"
-#include "fcgi/db.h"
 #include "lib/base/b64url.h"
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
 #include "lib/crypto/pubkey.h"
+#include "lib/db/column.h"
+#include "lib/db/db.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "lib/host/shm.h"
@@ -268,8 +269,8 @@ static const char *read_table(struct arena *a, const struct issuer *s)
 	const char *text = NULL;
 
 	if (res && PQntuples(res) == 1 && !PQgetisnull(res, 0, PQfnumber(res, "fetched_at")) &&
-	    !strcmp(db_text(res, 0, "url"), s->url))
-		text = arena_dup(a, db_text(res, 0, "keys"));
+	    !strcmp(column_text(res, 0, "url"), s->url))
+		text = arena_dup(a, column_text(res, 0, "keys"));
 	PQclear(res);
 	return text;
 }
@@ -281,7 +282,7 @@ static const char *read_url(struct arena *a, const char *url)
 	const char *text = NULL;
 
 	if (res && PQntuples(res) == 1)
-		text = arena_dup(a, db_text(res, 0, "keys"));
+		text = arena_dup(a, column_text(res, 0, "keys"));
 	PQclear(res);
 	return text;
 }

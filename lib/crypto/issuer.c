@@ -1,4 +1,4 @@
-#include "fcgi/issuer.h"
+#include "lib/crypto/issuer.h"
 
 #include <assert.h>
 #include <openssl/core_names.h>
@@ -6,10 +6,10 @@
 #include <openssl/pem.h>
 
 #include "build/sql/runtime/runtime.h"
-#include "fcgi/db.h"
-#include "fcgi/req.h"
 #include "lib/base/clock.h"
 #include "lib/crypto/seal.h"
+#include "lib/db/column.h"
+#include "lib/db/db.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 
@@ -159,9 +159,9 @@ static struct none {
 
 static const int64_t keep_ns = ISSUER_KEEP_S * 1000000000LL;
 
-static bool (*source)(struct req *rq, const char *issuer, struct issuer_row *out);
+static bool (*source)(const struct whose *whose, const char *issuer, struct issuer_row *out);
 
-void issuer_use_source(bool (*fn)(struct req *rq, const char *issuer, struct issuer_row *out))
+void issuer_use_source(bool (*fn)(const struct whose *whose, const char *issuer, struct issuer_row *out))
 {
 	source = fn;
 }
@@ -190,9 +190,9 @@ void issuer_release(void)
 	jwks_clear();
 }
 
-static struct digest digest_of(const struct req *rq, const char *name)
+static struct digest digest_of(const struct whose *whose, const char *name)
 {
-	const char *who = rq->who.api_key ? rq->who.api_key : rq->who.tenant_id;
+	const char *who = whose->api_key ? whose->api_key : whose->tenant_id;
 	struct digest d;
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
@@ -223,15 +223,16 @@ static bool is_fresh(int64_t read_ns)
 }
 
 /* What a text column says, or NULL; the arena's. */
-static const char *column(struct req *rq, const PGresult *res, const char *name)
+static const char *column(struct arena *a, const PGresult *res, const char *name)
 {
-	const char *text = db_text(res, 0, name);
+	const char *text = column_text(res, 0, name);
 
-	return text ? arena_dup(&rq->arena, text) : NULL;
+	return text ? arena_dup(a, text) : NULL;
 }
 
 /* One look at the table.  ERR_OK, and *out has no id when there is no such row. */
-static enum err row_read(struct req *rq, const char *name, struct issuer_row *out)
+static enum err row_read(struct arena *a, const struct whose *whose, const char *name, struct issuer_row *out,
+			 struct failure *why)
 {
 	const struct query *q = &q_issuer_find;
 	const char *params[3] = { NULL };
@@ -240,36 +241,35 @@ static enum err row_read(struct req *rq, const char *name, struct issuer_row *ou
 
 	*out = (struct issuer_row){ 0 };
 	if (source) {
-		if (!source(rq, name, out))
+		if (!source(whose, name, out))
 			*out = (struct issuer_row){ 0 };
 		return ERR_OK;
 	}
 	for (int i = 0; i < q->nparams; i++)
-		params[i] = !strcmp(q->params[i], "tenant") ? rq->who.tenant_id
-			    : !strcmp(q->params[i], "key")  ? rq->who.api_key
+		params[i] = !strcmp(q->params[i], "tenant") ? whose->tenant_id
+			    : !strcmp(q->params[i], "key")  ? whose->api_key
 							    : name;
 	res = db_outside(&q_issuer_find, params);
-	if (!res) {
-		req_set_header(rq, "Retry-After", "5");
-		return req_fail(rq, ERR_UNAVAILABLE, "the token's issuer cannot be looked up now");
-	}
+	if (!res)
+		return failure_retry(why, a, ERR_UNAVAILABLE, 5,
+				     "the token's issuer cannot be looked up now");
 	if (PQntuples(res) == 1) {
 		*out = (struct issuer_row){
-			.tenant_id = column(rq, res, "tenant_id"),
-			.id = column(rq, res, "id"),
-			.version = column(rq, res, "version"),
-			.issuer = column(rq, res, "issuer"),
-			.jwks_url = column(rq, res, "jwks_url"),
-			.audience = column(rq, res, "audience"),
-			.email_claim = column(rq, res, "email_claim"),
-			.role_claim = column(rq, res, "role_claim"),
-			.max_role = column(rq, res, "max_role"),
+			.tenant_id = column(a, res, "tenant_id"),
+			.id = column(a, res, "id"),
+			.version = column(a, res, "version"),
+			.issuer = column(a, res, "issuer"),
+			.jwks_url = column(a, res, "jwks_url"),
+			.audience = column(a, res, "audience"),
+			.email_claim = column(a, res, "email_claim"),
+			.role_claim = column(a, res, "role_claim"),
+			.max_role = column(a, res, "max_role"),
 		};
-		sealed = column(rq, res, "secret_sealed");
+		sealed = column(a, res, "secret_sealed");
 		if (sealed) {
-			out->secret = seal_open(&rq->arena, "issuer", out->tenant_id, sealed);
+			out->secret = seal_open(a, "issuer", out->tenant_id, sealed);
 			if (!out->secret)
-				log_msg(LOG_ERROR, &rq->log,
+				log_msg(LOG_ERROR, NULL,
 					"the secret of issuer %s of tenant %s cannot be opened", out->id,
 					out->tenant_id);
 		}
@@ -288,11 +288,12 @@ static bool put(char *to, size_t size, const char *text)
  * Take a row over.  The edition stays when the row is the one that is there.
  * False, and an empty slot: it can be used for nothing, which is logged.
  */
-static bool slot_fill(struct req *rq, struct slot *slot, const struct digest *d, const struct issuer_row *row)
+static bool slot_fill(struct arena *a, struct slot *slot, const struct digest *d,
+		      const struct issuer_row *row)
 {
 	char version[sizeof(slot->version)];
 	bool fits = put(version, sizeof(version),
-			arena_fmt(&rq->arena, "%s/%s/%s", row->tenant_id, row->id, row->version));
+			arena_fmt(a, "%s/%s/%s", row->tenant_id, row->id, row->version));
 
 	assert(fits);
 	if (slot->s.edition && is_same(&slot->digest, d) && !strcmp(slot->version, version)) {
@@ -308,8 +309,7 @@ static bool slot_fill(struct req *rq, struct slot *slot, const struct digest *d,
 	       put(slot->role_claim, sizeof(slot->role_claim), row->role_claim) &&
 	       put(slot->max_role, sizeof(slot->max_role), row->max_role);
 	if (!fits || !(row->secret ? strlen(row->secret) >= ISSUER_MIN_SECRET : row->jwks_url != NULL)) {
-		log_msg(LOG_WARNING, &rq->log, "issuer %s of tenant %s cannot be used", row->id,
-			row->tenant_id);
+		log_msg(LOG_WARNING, NULL, "issuer %s of tenant %s cannot be used", row->id, row->tenant_id);
 		slot_clear(slot);
 		return false;
 	}
@@ -329,7 +329,8 @@ static bool slot_fill(struct req *rq, struct slot *slot, const struct digest *d,
 	return true;
 }
 
-enum err issuer_of_tenant(struct req *rq, const char *name, const struct issuer **out)
+enum err issuer_of_tenant(struct arena *a, const struct whose *whose, const char *name,
+			  const struct issuer **out, struct failure *why)
 {
 	struct digest d;
 	struct slot *set, *slot = NULL;
@@ -338,9 +339,9 @@ enum err issuer_of_tenant(struct req *rq, const char *name, const struct issuer 
 	enum err rc;
 
 	*out = NULL;
-	if (strlen(name) > ISSUER_MAX_NAME * 4 || (!rq->who.api_key && !rq->who.tenant_id))
+	if (strlen(name) > ISSUER_MAX_NAME * 4 || (!whose->api_key && !whose->tenant_id))
 		return ERR_OK;
-	d = digest_of(rq, name);
+	d = digest_of(whose, name);
 	set = &slots[number_in(&d) % SETS * WAYS];
 	none = &nones[number_in(&d) % NONE];
 	if (is_fresh(none->read_ns) && is_same(&none->digest, &d))
@@ -358,10 +359,10 @@ enum err issuer_of_tenant(struct req *rq, const char *name, const struct issuer 
 		*out = &slot->s;
 		return ERR_OK;
 	}
-	rc = row_read(rq, name, &row);
+	rc = row_read(a, whose, name, &row, why);
 	if (rc)
 		return rc;
-	if (row.id && slot_fill(rq, slot, &d, &row)) {
+	if (row.id && slot_fill(a, slot, &d, &row)) {
 		*out = &slot->s;
 		return ERR_OK;
 	}
@@ -385,10 +386,10 @@ int issuer_number(const struct issuer *s)
 	return CONFIGURED + (int)((const struct slot *)(const void *)s - slots);
 }
 
-const struct issuer *issuer_at(struct req *rq, int number, unsigned edition)
+const struct issuer *issuer_at(struct arena *a, const struct whose *whose, int number, unsigned edition)
 {
 	const struct issuer *now;
-	int nheaders = rq->nheaders;
+	struct failure ignored;
 	struct slot *slot;
 	const char *name;
 
@@ -399,12 +400,9 @@ const struct issuer *issuer_at(struct req *rq, int number, unsigned edition)
 		return NULL;
 	if (is_fresh(slot->read_ns))
 		return &slot->s;
-	name = arena_dup(&rq->arena, slot->name); /* the slot may be emptied */
-	if (issuer_of_tenant(rq, name, &now)) {
-		/* Not a refusal yet: the caller goes on to verify, and is told there. */
-		rq->fail = (struct failure){ 0 };
-		rq->nheaders = nheaders;
+	name = arena_dup(a, slot->name); /* the slot may be emptied */
+	/* Where that cannot be told it is no refusal yet: the caller goes on to verify, and is told there. */
+	if (issuer_of_tenant(a, whose, name, &now, &ignored))
 		return NULL;
-	}
 	return now && now->edition == edition ? now : NULL;
 }

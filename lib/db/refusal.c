@@ -1,27 +1,23 @@
-#include "fcgi/refusal.h"
+#include "lib/db/refusal.h"
 
+#include <stdbool.h>
 #include <string.h>
 
-#include "fcgi/req.h"
 #include "lib/base/jx.h"
 
-enum err refusal_unavailable(struct req *rq, const char *reason)
+struct failure refusal_unavailable(struct arena *a, const char *reason)
 {
-	bool told = false;
+	struct failure f;
 
-	/* A request may find out more than once: in its own statement, and in what asks who calls. */
-	for (int i = 0; i < rq->nheaders; i++)
-		told = told || !strcmp(rq->headers[i].name, "Retry-After");
-	req_fail_inside(rq, ERR_UNAVAILABLE, "PostgreSQL: %s", reason);
-	if (!told)
-		req_set_header(rq, "Retry-After", "1");
-	return ERR_UNAVAILABLE;
+	failure_hide(&f, a, ERR_UNAVAILABLE, "PostgreSQL: %s", reason);
+	f.retry_after = 1;
+	return f;
 }
 
 static const struct {
 	const char *sqlstate;
 	enum err err;
-	bool rerun;
+	bool passes;
 } sqlstates[] = {
 	{ "AS001", ERR_AUTHENTICATION, false }, /* the runtime makes the user and runs the request again, */
 	{ "AS002", ERR_CONFLICT, false },       /* or gives the stored answer instead */
@@ -55,79 +51,97 @@ static const struct {
 	{ "57P03", ERR_UNAVAILABLE, false }, /* cannot_connect_now */
 };
 
-static const struct constraint *constraint_of(const struct req *rq, const char *name)
+static const struct constraint *constraint_of(const struct constraint *table, const char *name)
 {
-	for (const struct constraint *c = rq->constraints; c && name && c->name; c++)
+	for (const struct constraint *c = table; c && name && c->name; c++)
 		if (!strcmp(c->name, name))
 			return c;
 	return NULL;
 }
 
-/* "Organization not found", with the id as its DETAIL: both are in details, as req_not_found() has it. */
-static void tell_resource(struct req *rq, const char *message, const char *id)
+/* "Organization not found", with the id as its DETAIL: both are in details, as a 404 of the runtime has it. */
+static const char *resource_of(struct arena *a, const char *message, const char *id)
 {
 	const char *end = strstr(message, " not found");
 	struct buf b;
 
 	if (!end || end[strlen(" not found")])
-		return;
-	buf_init(&b, &rq->arena, 128);
+		return NULL;
+	buf_init(&b, a, 128);
 	buf_text(&b, "\"resource\":");
 	jx_text(&b, message, (size_t)(end - message));
 	if (id) {
 		buf_text(&b, ",\"id\":");
 		jx_str(&b, id);
 	}
-	rq->fail.details = buf_str(&b);
+	return buf_str(&b);
 }
 
 /* Which permission is missing, the DETAIL of such an AS403. */
-static void tell_permission(struct req *rq, const char *name)
+static const char *permission_of(struct arena *a, const char *name)
 {
 	struct buf b;
 
-	buf_init(&b, &rq->arena, 64);
+	buf_init(&b, a, 64);
 	buf_text(&b, "\"permission\":");
 	jx_str(&b, name);
-	rq->fail.details = buf_str(&b);
+	return buf_str(&b);
 }
 
-bool refusal_read(struct req *rq, const PGresult *res)
+/* Raised by our own functions, with a message for the client, and a HINT that names the field. */
+static struct failure read_own(struct arena *a, const PGresult *res, enum err e)
 {
-	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-	const struct constraint *c = constraint_of(rq, PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME));
 	const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
 	const char *hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
 	const char *detail = PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL);
+	struct failure f;
 
-	if (c) {
-		req_fail_field(rq, c->err, c->field, "%s",
-			       c->message ? c->message : err_info(c->err)->message);
-		return false;
-	}
-	if (state && !strcmp(state, "AS001"))
-		rq->is_new_user = true;
-	if (state && !strcmp(state, "AS002"))
-		rq->is_replay = true;
-	for (size_t i = 0; state && i < sizeof(sqlstates) / sizeof(*sqlstates); i++) {
+	failure_set(&f, a, e, hint ? arena_dup(a, hint) : NULL, "%s", message);
+	if (e == ERR_NOT_FOUND)
+		f.details = resource_of(a, message, detail);
+	if (e == ERR_AUTHORIZATION && detail)
+		f.details = permission_of(a, detail);
+	return f;
+}
+
+static struct failure read_state(struct arena *a, const PGresult *res, const char *state, unsigned *how)
+{
+	const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+	struct failure f;
+
+	for (size_t i = 0; i < sizeof(sqlstates) / sizeof(*sqlstates); i++) {
 		if (strcmp(sqlstates[i].sqlstate, state))
 			continue;
-		if (!strncmp(state, "AS", 2)) {
-			req_fail(rq, sqlstates[i].err, "%s", message);
-			rq->fail.field = hint ? arena_dup(&rq->arena, hint) : NULL;
-			if (sqlstates[i].err == ERR_NOT_FOUND)
-				tell_resource(rq, message, detail);
-			if (sqlstates[i].err == ERR_AUTHORIZATION && detail)
-				tell_permission(rq, detail);
-			return false;
-		}
-		rq->may_rerun = sqlstates[i].rerun && !rq->committed;
+		if (!strncmp(state, "AS", 2))
+			return read_own(a, res, sqlstates[i].err);
+		if (sqlstates[i].passes)
+			*how |= REFUSAL_PASSES;
+		if (!strcmp(state, "0A000") || !strcmp(state, "26000"))
+			*how |= REFUSAL_IS_STALE;
 		if (sqlstates[i].err == ERR_UNAVAILABLE)
-			refusal_unavailable(rq, message);
-		else
-			req_fail_inside(rq, sqlstates[i].err, "PostgreSQL: %s", message);
-		return !strcmp(state, "0A000") || !strcmp(state, "26000");
+			return refusal_unavailable(a, message);
+		failure_hide(&f, a, sqlstates[i].err, "PostgreSQL: %s", message);
+		return f;
 	}
-	req_fail_inside(rq, ERR_INTERNAL, "PostgreSQL %s: %s", state ? state : "", PQresultErrorMessage(res));
-	return false;
+	failure_hide(&f, a, ERR_INTERNAL, "PostgreSQL %s: %s", state, PQresultErrorMessage(res));
+	return f;
+}
+
+struct failure refusal_read(struct arena *a, const PGresult *res, const struct constraint *constraints,
+			    unsigned *how)
+{
+	const struct constraint *c =
+		constraint_of(constraints, PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME));
+	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+	struct failure f;
+
+	*how = 0;
+	if (c)
+		failure_set(&f, a, c->err, c->field, "%s",
+			    c->message ? c->message : err_info(c->err)->message);
+	else
+		f = read_state(a, res, state ? state : "", how);
+	if (state && strlen(state) < sizeof(f.state))
+		memcpy(f.state, state, strlen(state) + 1);
+	return f;
 }

@@ -1,4 +1,4 @@
-#include "fcgi/password.h"
+#include "lib/crypto/password.h"
 
 #include <ctype.h>
 #include <openssl/crypto.h>
@@ -6,12 +6,12 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "fcgi/req.h"
 #include "lib/base/b64url.h"
 #include "lib/base/clock.h"
 #include "lib/base/nfc.h"
 #include "lib/base/utf8.h"
 #include "lib/crypto/secret.h"
+#include "lib/db/tx.h"
 #include "lib/host/shm.h"
 
 /* OWASP's Password Storage Cheat Sheet, scrypt: of its equals in at most 32 MiB, the one that takes least
@@ -204,21 +204,19 @@ static const char *normalized(struct arena *a, const char *text)
 }
 
 /* scrypt in one of the host's places; where nothing is shared, as in a command, there is no queue. */
-static enum err scrypt_placed(struct req *rq, const char *text, const struct phc *how, unsigned char *out)
+static enum err scrypt_placed(struct tx *tx, const char *text, const struct phc *how, unsigned char *out)
 {
 	_Atomic uint64_t *slot = NULL;
 	uint64_t held = 0;
 
 	/* nginx would send it to a pool that others wait in. */
-	if (rq->route && !(rq->route->flags & HASHES))
-		return req_fail_inside(rq, ERR_INTERNAL, "the row of %s lacks HASHES", rq->route->id);
+	if (tx->is_light)
+		return tx_fail_inside(tx, ERR_INTERNAL, "a row that hashes lacks HASHES");
 	if (hashers()) {
 		slot = place_take(&held);
-		if (!slot) {
-			req_set_header(rq, "Retry-After", "1");
-			return req_fail(rq, ERR_UNAVAILABLE,
-					"too many sign-ins at once; try again in a second");
-		}
+		if (!slot)
+			return failure_retry(&tx->fail, &tx->arena, ERR_UNAVAILABLE, 1,
+					     "too many sign-ins at once; try again in a second");
 	}
 	scrypt(text, how, out);
 	if (slot)
@@ -252,21 +250,21 @@ char *password_make(struct arena *a, const char *text)
 	return phc_text(a, &how);
 }
 
-enum err password_hash(struct req *rq, const char *text, const char **out)
+enum err password_hash(struct tx *tx, const char *text, const char **out)
 {
 	struct phc how = phc_new();
-	enum err rc = scrypt_placed(rq, normalized(&rq->arena, text), &how, how.hash);
+	enum err rc = scrypt_placed(tx, normalized(&tx->arena, text), &how, how.hash);
 
 	if (rc)
 		return rc;
-	*out = phc_text(&rq->arena, &how);
+	*out = phc_text(&tx->arena, &how);
 	return ERR_OK;
 }
 
-enum err password_verify(struct req *rq, const char *text, const char *stored, bool *matches,
+enum err password_verify(struct tx *tx, const char *text, const char *stored, bool *matches,
 			 bool *is_outdated)
 {
-	const char *const spellings[] = { normalized(&rq->arena, text), text };
+	const char *const spellings[] = { normalized(&tx->arena, text), text };
 	unsigned char made[sizeof(((struct phc *)NULL)->hash)];
 	struct phc how;
 	bool known = stored && phc_read(stored, &how);
@@ -277,7 +275,7 @@ enum err password_verify(struct req *rq, const char *text, const char *stored, b
 		how = phc_new();
 	/* For an unknown user as for a wrong password: the clock tells no more than what was sent. */
 	for (int i = 0; i < (*spellings == text ? 1 : 2) && !*matches && !rc; i++) {
-		rc = scrypt_placed(rq, spellings[i], &how, made);
+		rc = scrypt_placed(tx, spellings[i], &how, made);
 		*matches = !rc && known && !CRYPTO_memcmp(made, how.hash, how.hash_len);
 		*is_outdated = *matches && (i || how.ln != use_ln || how.r != R || how.p != P ||
 					    how.salt_len != SALT_BYTES || how.hash_len != HASH_BYTES);

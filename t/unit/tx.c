@@ -5,7 +5,7 @@
  */
 #include "build/sql/runtime/runtime.h"
 #include "build/sql/work/projects.h"
-#include "fcgi/db.h"
+#include "lib/db/db.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -17,6 +17,7 @@
 #include "fcgi/auth.h"
 #include "fcgi/req.h"
 #include "lib/base/clock.h"
+#include "lib/db/column.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "t/unit/tap.h"
@@ -215,13 +216,16 @@ static struct req rq;
 
 static void begin(enum method method)
 {
-	struct arena arena = rq.arena;
+	struct arena arena = rq.tx.arena;
 
 	arena_reset(&arena);
-	rq = (struct req){ .arena = arena, .route = &route, .method = method, .db_timeout_ms = 5000 };
+	rq = (struct req){
+		.tx.arena = arena, .asked.route = &route, .asked.method = method, .tx.timeout_ms = 5000
+	};
 	rq.who.kind = BEARER;
 	rq.who.tenant_id = "00000000-0000-7000-8000-000000000001";
-	rq.constraints = constraints;
+	rq.tx.constraints = constraints;
+	rq.tx.writes = req_writes(&rq);
 	auth_door(&rq);
 	stage->seen[0] = '\0';
 	stage->times = 0;
@@ -247,11 +251,11 @@ static const char *seen(void)
 static const char *call(bool last)
 {
 	PGresult *res;
-	enum err rc = db_call(&rq, &q_ready_check, last, &res);
+	enum err rc = tx_call(&rq.tx, &q_ready_check, last, &res);
 
-	if (!rc != !!res || rc != rq.fail.err)
+	if (!rc != !!res || rc != rq.tx.fail.err)
 		return "(rc, result and failure do not agree)";
-	return rc ? err_info(rc)->code : db_bool(res, 0, "ready") ? "t" : "f";
+	return rc ? err_info(rc)->code : column_bool(res, 0, "ready") ? "t" : "f";
 }
 
 /* Whatever has happened before, this request has a connection with everything prepared. */
@@ -263,15 +267,6 @@ static void reconnect(void)
 	begin(GET);
 }
 
-static int retry_afters(void)
-{
-	int n = 0;
-
-	for (int i = 0; i < rq.nheaders; i++)
-		n += !strcmp(rq.headers[i].name, "Retry-After");
-	return n;
-}
-
 static void test_order(void)
 {
 	unsigned number, again;
@@ -281,7 +276,7 @@ static void test_order(void)
 	is_str(call(true), "t", "a query, with the door in front");
 	is_str(seen(), "P enter_user|P ready_check|B enter_user|B ready_check|S|",
 	       "what must be prepared is so before the door, and one sync ends it");
-	ok(!rq.in_transaction && rq.db_ns > 0, "the transaction is over, its time counted");
+	ok(!rq.tx.is_open && rq.tx.ns > 0, "the transaction is over, its time counted");
 	begin(GET);
 	is_str(call(true), "t", "again");
 	is_str(seen(), "B enter_user|B ready_check|S|", "what is prepared is not prepared again");
@@ -295,30 +290,31 @@ static void test_open_transaction(void)
 	begin(POST);
 	is_str(call(false), "t", "a query that is not the last");
 	is_str(seen(), "B enter_user|B ready_check|", "has no sync");
-	ok(rq.in_transaction, "the transaction is open");
+	ok(rq.tx.is_open, "the transaction is open");
 	is_str(call(false), "t", "another one");
 	is_str(seen(), "B enter_user|B ready_check|B ready_check|", "does not enter again");
-	is_int(db_finish(&rq, true), ERR_OK, "the end");
+	is_int(tx_finish(&rq.tx, true), ERR_OK, "the end");
 	is_str(seen(), "B enter_user|B ready_check|B ready_check|S|", "is a sync, which commits");
-	ok(!rq.in_transaction, "and the transaction is over");
-	is_int(db_finish(&rq, true), ERR_OK, "which it is only once");
+	ok(!rq.tx.is_open, "and the transaction is over");
+	is_int(tx_finish(&rq.tx, true), ERR_OK, "which it is only once");
 
 	begin(POST);
 	call(false);
-	is_int(db_finish(&rq, false), ERR_OK, "taken back");
+	is_int(tx_finish(&rq.tx, false), ERR_OK, "taken back");
 	is_str(seen(), "B enter_user|B ready_check|Q ROLLBACK|S|", "it is rolled back in front of the sync");
 
 	begin(POST);
 	call(false);
 	req_fail(&rq, ERR_CONFLICT, "no");
-	is_int(db_finish(&rq, false), ERR_CONFLICT, "a handler that fails behind a statement that did not");
+	is_int(tx_finish(&rq.tx, false), ERR_CONFLICT,
+	       "a handler that fails behind a statement that did not");
 	is_str(seen(), "B enter_user|B ready_check|Q ROLLBACK|S|",
 	       "is rolled back, too: a sync alone would commit");
-	ok(!rq.in_transaction, "and over");
+	ok(!rq.tx.is_open, "and over");
 	begin(POST);
 	call(false);
 	req_fail(&rq, ERR_CONFLICT, "no");
-	db_finish(&rq, true);
+	tx_finish(&rq.tx, true);
 	has_str(seen(), "Q ROLLBACK", "whatever is asked for");
 }
 
@@ -327,30 +323,30 @@ static void test_refusal(void)
 	begin(POST);
 	call(false);
 	req_refuse(&rq, ERR_CREDENTIALS, "no");
-	is_int(db_finish(&rq, true), ERR_CREDENTIALS, "a refusal that is to stay");
+	is_int(tx_finish(&rq.tx, true), ERR_CREDENTIALS, "a refusal that is to stay");
 	is_str(seen(), "B enter_user|B ready_check|S|", "is committed");
-	is_str(rq.fail.message, "no", "and remains the failure");
+	is_str(rq.tx.fail.message, "no", "and remains the failure");
 	begin(POST);
 	call(false);
 	req_refuse(&rq, ERR_CREDENTIALS, "no");
-	is_int(db_finish(&rq, false), ERR_CREDENTIALS, "unless the transaction is not to be");
+	is_int(tx_finish(&rq.tx, false), ERR_CREDENTIALS, "unless the transaction is not to be");
 	has_str(seen(), "Q ROLLBACK", "then it is rolled back");
 	begin(POST);
 	call(false);
 	req_refuse(&rq, ERR_CREDENTIALS, "no");
 	tell('S', "", REFUSE, "40001");
-	is_int(db_finish(&rq, true), ERR_UNAVAILABLE, "when it cannot be committed, that is the failure");
-	ok(rq.may_rerun, "which may be run again");
+	is_int(tx_finish(&rq.tx, true), ERR_UNAVAILABLE, "when it cannot be committed, that is the failure");
+	ok(rq.tx.may_rerun, "which may be run again");
 
 	begin(POST);
 	is_str(call(true), "t", "what is behind a commit");
-	ok(rq.committed, "of a request that writes");
+	ok(rq.tx.committed, "of a request that writes");
 	tell('E', "ready_check", REFUSE, "40001");
 	is_str(call(true), "SERVICE_UNAVAILABLE", "may fail as well");
-	ok(!rq.may_rerun, "but then the first half is not done twice");
+	ok(!rq.tx.may_rerun, "but then the first half is not done twice");
 	begin(GET);
 	call(true);
-	ok(!rq.committed, "to read leaves nothing behind");
+	ok(!rq.tx.committed, "to read leaves nothing behind");
 }
 
 static void test_frame(void)
@@ -358,16 +354,17 @@ static void test_frame(void)
 	static const char *const values[] = { "p", "r", "k", "\\x00" };
 
 	begin(POST);
-	db_frame(&rq, &q_idempotency_begin, values);
+	tx_frame(&rq.tx, &q_idempotency_begin, values);
 	is_str(call(true), "t", "a statement of the runtime's in front");
 	is_str(seen(), "P idempotency_begin|B enter_user|B idempotency_begin|B ready_check|",
 	       "comes behind the door, and the transaction stays open");
-	db_finish(&rq, true);
+	tx_finish(&rq.tx, true);
 	begin(POST);
-	db_frame(&rq, &q_idempotency_begin, values);
+	tx_frame(&rq.tx, &q_idempotency_begin, values);
 	tell('E', "idempotency_begin", REFUSE, "AS002");
 	is_str(call(true), "CONFLICT", "where it refuses");
-	ok(rq.is_replay && !rq.in_transaction, "because it was answered before, that is known");
+	ok(failure_is(&rq.tx.fail, "AS002") && !rq.tx.is_open,
+	   "because it was answered before, that is known");
 }
 
 static void test_enter(void)
@@ -376,23 +373,24 @@ static void test_enter(void)
 	tell('E', "enter_user", REFUSE, "AS401");
 	snprintf(stage->hint, sizeof(stage->hint), "token");
 	is_str(call(true), "AUTHENTICATION_ERROR", "the door refuses");
-	is_str(rq.fail.message, "made up", "with a message for the client");
-	is_str(rq.fail.field, "token", "and a field");
+	is_str(rq.tx.fail.message, "made up", "with a message for the client");
+	is_str(rq.tx.fail.field, "token", "and a field");
 	begin(GET);
 	tell('E', "enter_user", REFUSE, "AS001");
 	is_str(call(true), "AUTHENTICATION_ERROR", "a user that is new");
-	ok(rq.is_new_user, "is known as such");
+	ok(failure_is(&rq.tx.fail, "AS001"), "is known as such");
 	begin(GET);
 	is_str(call(true), "t", "the connection is as good as before");
 	begin(GET);
-	is_int(db_enter(&rq), ERR_OK, "to ask the door alone");
+	is_int(tx_enter(&rq.tx), ERR_OK, "to ask the door alone");
 	is_str(seen(), "B enter_user|S|", "takes the door alone");
 	req_fail(&rq, ERR_VALIDATION, "kept");
-	is_int(db_enter(&rq), ERR_OK, "in the middle of another failure");
-	is_str(rq.fail.message, "kept", "keeps that");
+	is_int(tx_knock(&rq.tx).err, ERR_OK, "in the middle of another failure");
+	is_str(rq.tx.fail.message, "kept", "keeps that");
 	tell('E', "enter_user", REFUSE, "AS403");
-	is_int(db_enter(&rq), ERR_AUTHORIZATION, "unless it refuses");
-	ok(!rq.entered, "whoever is refused has not entered");
+	is_int(tx_knock(&rq.tx).err, ERR_AUTHORIZATION, "what it refuses is returned");
+	is_str(rq.tx.fail.message, "kept", "and not recorded");
+	ok(!rq.tx.entered, "whoever is refused has not entered");
 	tell('E', "enter_user", REFUSE, "AS005");
 	begin(GET);
 	tell('E', "enter_user", REFUSE, "AS005");
@@ -402,16 +400,18 @@ static void test_enter(void)
 	is_str(call(true), "ORIGIN_NOT_ALLOWED", "a page that may not use it");
 	begin(GET);
 	is_str(call(true), "t", "anybody else");
-	ok(rq.entered, "has entered");
+	ok(rq.tx.entered, "has entered");
 	begin(GET);
 	rq.who.page_key = "\\x00";
+	auth_door(&rq);
 	is_str(call(true), "t", "who has a page's key");
 	has_str(seen(), "B enter_user|B key_page|", "asks about the page in the same breath");
-	ok(rq.entered && rq.knows_page && rq.any_origin, "and learns that it may read");
+	ok(rq.tx.entered && rq.tx.asked_beside && rq.tx.found_beside, "and learns that it may read");
 	begin(GET);
 	rq.who.page_key = "\\x00";
-	db_ask_page(&rq);
-	ok(rq.any_origin, "which can be asked alone");
+	auth_door(&rq);
+	tx_ask_beside(&rq.tx);
+	ok(rq.tx.found_beside, "which can be asked alone");
 	is_int(stage->connections, 1, "all on one connection");
 }
 
@@ -436,18 +436,18 @@ static void test_errors(void)
 			tell('E', "ready_check", REFUSE, states[i].state);
 			is_str(call(last), err_info(states[i].err)->code, "SQLSTATE %s, %s", states[i].state,
 			       last ? "last" : "not last");
-			ok(!rq.in_transaction && rq.may_rerun == states[i].rerun, "  ends the transaction%s",
+			ok(!rq.tx.is_open && rq.tx.may_rerun == states[i].rerun, "  ends the transaction%s",
 			   states[i].rerun ? ", which may be run again" : "");
-			is_str(rq.fail.message, strncmp(states[i].state, "AS", 2) ? NULL : "made up",
+			is_str(rq.tx.fail.message, strncmp(states[i].state, "AS", 2) ? NULL : "made up",
 			       "  PostgreSQL's own words are not for the client");
 		}
 	}
-	is_str(rq.log.doing, "running ready_check", "what was being done is known");
+	is_str(rq.tx.log.doing, "running ready_check", "what was being done is known");
 	begin(POST);
 	tell('E', "ready_check", REFUSE, "23505");
 	snprintf(stage->constraint, sizeof(stage->constraint), "things_name_unique");
 	is_str(call(true), "CONFLICT", "a constraint that the route names");
-	is_str(rq.fail.field, "name", "has the field of its row");
+	is_str(rq.tx.fail.field, "name", "has the field of its row");
 	begin(POST);
 	tell('E', "ready_check", REFUSE, "23505");
 	snprintf(stage->constraint, sizeof(stage->constraint), "other_unique");
@@ -456,7 +456,7 @@ static void test_errors(void)
 	tell('S', "", REFUSE, "23505");
 	snprintf(stage->constraint, sizeof(stage->constraint), "things_name_unique");
 	is_str(call(true), "CONFLICT", "one that is checked when the transaction commits");
-	ok(!rq.in_transaction && stage->connections == 1, "ends it, and not the connection");
+	ok(!rq.tx.is_open && stage->connections == 1, "ends it, and not the connection");
 	begin(GET);
 	is_str(call(true), "t", "which goes on");
 }
@@ -470,14 +470,14 @@ static void test_preparing(void)
 	begin(GET);
 	tell('P', "ready_check", REFUSE, "42601");
 	is_str(call(true), "INTERNAL_ERROR", "a query that cannot be prepared");
-	is_str(rq.log.doing, "preparing ready_check", "is told from one that cannot be run");
+	is_str(rq.tx.log.doing, "preparing ready_check", "is told from one that cannot be run");
 	is_str(seen(), "P enter_user|P ready_check|B enter_user|B ready_check|S|",
 	       "it was sent with the others");
 	begin(GET);
 	is_str(call(false), "t", "the next time");
 	is_str(seen(), "P ready_check|B enter_user|B ready_check|",
 	       "it is prepared again, the one before it not");
-	db_finish(&rq, true);
+	tx_finish(&rq.tx, true);
 
 	db_close();
 	begin(GET);
@@ -490,7 +490,7 @@ static void test_preparing(void)
 	begin(GET);
 	tell('P', "enter_user", REFUSE, "42601");
 	is_str(call(false), "INTERNAL_ERROR", "the door itself cannot be prepared");
-	ok(!rq.in_transaction, "and no transaction stays open");
+	ok(!rq.tx.is_open, "and no transaction stays open");
 	begin(GET);
 	is_str(call(true), "t", "but the next time");
 	for (size_t i = 0; i < sizeof(not_yet) / sizeof(*not_yet); i++) {
@@ -499,7 +499,7 @@ static void test_preparing(void)
 		tell('P', "ready_check", REFUSE, not_yet[i]);
 		is_str(call(true), "SERVICE_UNAVAILABLE",
 		       "%s: what a migration has not made yet is waited for", not_yet[i]);
-		ok(!rq.may_rerun, "  by the client");
+		ok(!rq.tx.may_rerun, "  by the client");
 	}
 }
 
@@ -516,7 +516,7 @@ static void test_stale(void)
 			tell('E', "ready_check", REFUSE, stale[i]);
 			is_str(call(last), "SERVICE_UNAVAILABLE", "%s: a prepared statement that is no more",
 			       stale[i]);
-			ok(rq.may_rerun && !rq.in_transaction, "  may be run again");
+			ok(rq.tx.may_rerun && !rq.tx.is_open, "  may be run again");
 			begin(GET);
 			is_str(call(true), "t", "  which works");
 			is_str(seen(), "P enter_user|P ready_check|B enter_user|B ready_check|S|",
@@ -533,7 +533,7 @@ static void test_talk(void)
 	stage->talks = true;
 	begin(GET);
 	is_str(call(false), "t", "notices and changed parameters in between");
-	is_int(db_finish(&rq, true), ERR_OK, "are passed over");
+	is_int(tx_finish(&rq.tx, true), ERR_OK, "are passed over");
 	begin(GET);
 	tell('E', "ready_check", REFUSE, "40001");
 	is_str(call(true), "SERVICE_UNAVAILABLE", "also around an error");
@@ -557,14 +557,14 @@ static void test_gone(void)
 			tell(moments[i].at, moments[i].of, how, "57P01");
 			is_str(call(true), "SERVICE_UNAVAILABLE", "the server goes away at %c %s, %s",
 			       moments[i].at, moments[i].of, how == DROP ? "silently" : "with a word");
-			ok(rq.may_rerun && !rq.in_transaction, "  a read may be run again");
-			is_int(retry_afters(), 1, "  one Retry-After");
+			ok(rq.tx.may_rerun && !rq.tx.is_open, "  a read may be run again");
+			is_int((int)rq.tx.fail.retry_after, 1, "  one Retry-After");
 			db_close();
 			begin(POST);
 			tell(moments[i].at, moments[i].of, how, "57P01");
 			call(true);
-			ok(!rq.may_rerun && rq.fail.err == ERR_UNAVAILABLE, "  a write may not");
-			is_int(retry_afters(), 1, "  and one Retry-After");
+			ok(!rq.tx.may_rerun && rq.tx.fail.err == ERR_UNAVAILABLE, "  a write may not");
+			is_int((int)rq.tx.fail.retry_after, 1, "  and one Retry-After");
 			begin(GET);
 			is_str(call(true), "t", "  the next request connects again");
 		}
@@ -572,8 +572,8 @@ static void test_gone(void)
 	begin(GET);
 	tell('E', "ready_check", DROP, "");
 	call(false);
-	ok(!rq.in_transaction && db_socket(&number) < 0, "also inside of a transaction");
-	is_int(db_finish(&rq, false), ERR_UNAVAILABLE, "which there is nothing to end of");
+	ok(!rq.tx.is_open && db_socket(&number) < 0, "also inside of a transaction");
+	is_int(tx_finish(&rq.tx, false), ERR_UNAVAILABLE, "which there is nothing to end of");
 }
 
 static void test_hang(void)
@@ -583,23 +583,23 @@ static void test_hang(void)
 
 	for (int last = 0; last < 2; last++) {
 		reconnect();
-		rq.db_timeout_ms = 150;
+		rq.tx.timeout_ms = 150;
 		tell('E', "ready_check", HANG, "");
 		took = clock_ns();
 		is_str(call(last), "TIMEOUT", "a server that does not answer");
 		took = (clock_ns() - took) / 1000000;
 		ok(took >= 150 && took < 2000, "  is waited for as long as it may take: %lld ms",
 		   (long long)took);
-		ok(!rq.may_rerun && !rq.in_transaction, "  and not once more");
+		ok(!rq.tx.may_rerun && !rq.tx.is_open, "  and not once more");
 		ok(db_socket(&number) < 0, "  its connection is given up");
 		begin(GET);
 		is_str(call(true), "t", "  the next request has another");
 	}
 	reconnect();
 	call(false);
-	rq.db_timeout_ms = 150;
+	rq.tx.timeout_ms = 150;
 	tell('S', "", HANG, "");
-	is_int(db_finish(&rq, true), ERR_TIMEOUT, "nor a commit that does not come back");
+	is_int(tx_finish(&rq.tx, true), ERR_TIMEOUT, "nor a commit that does not come back");
 }
 
 static void test_outside(void)
@@ -608,7 +608,7 @@ static void test_outside(void)
 
 	reconnect();
 	res = db_outside(&q_ready_check, NULL);
-	ok(res && db_bool(res, 0, "ready"), "a query outside of any request");
+	ok(res && column_bool(res, 0, "ready"), "a query outside of any request");
 	PQclear(res);
 	ok(!strstr(seen(), "enter_user"), "does not enter");
 	begin(GET);
@@ -639,8 +639,8 @@ static void test_idle(void)
 
 	begin(GET);
 	is_str(call(true), "SERVICE_UNAVAILABLE", "nobody is there");
-	is_int(retry_afters(), 1, "which is told, with Retry-After");
-	ok(!rq.in_transaction && !rq.may_rerun, "and nothing to run again for now");
+	is_int((int)rq.tx.fail.retry_after, 1, "which is told, with Retry-After");
+	ok(!rq.tx.is_open && !rq.tx.may_rerun, "and nothing to run again for now");
 	start_server();
 	begin(GET);
 	is_str(call(true), "SERVICE_UNAVAILABLE", "for a moment nobody is even asked");
@@ -654,10 +654,10 @@ static void test_binding(void)
 	PGresult *res;
 
 	reconnect();
-	is_int(db_call(&rq, &q_project_get, true, &res), ERR_INTERNAL,
+	is_int(tx_call(&rq.tx, &q_project_get, true, &res), ERR_INTERNAL,
 	       "a parameter that nothing in the request is bound to");
 	is_str(seen(), "", "is found before anything is sent");
-	has_str(rq.fail.reason, "project_get: nothing to bind :", "and named in the log");
+	has_str(rq.tx.fail.reason, "project_get: nothing to bind :", "and named in the log");
 }
 
 static void test_unprepared(void)
@@ -687,7 +687,7 @@ int main(void)
 	cfg.db_prepared = true;
 	cfg.log_level = "error";
 	log_init("test");
-	arena_init(&rq.arena, 65536);
+	arena_init(&rq.tx.arena, 65536);
 	start_server();
 	test_order();
 	test_open_transaction();
@@ -706,7 +706,7 @@ int main(void)
 	test_idle();
 	db_close();
 	stop_server();
-	arena_release(&rq.arena);
+	arena_release(&rq.tx.arena);
 	rmdir(dir);
 	return done_testing();
 }

@@ -13,11 +13,11 @@
 #include <stdint.h>
 
 #include "lib/base/arena.h"
-#include "lib/base/err.h"
+#include "lib/base/failure.h"
 
 struct json_object;
 struct jwks_set;
-struct req;
+struct whose;
 
 enum {
 	TOK_MAX_BYTES = 8192,
@@ -59,17 +59,18 @@ void tok_release(void);
  * text  "header.payload.signature" (RFC 7515 7.1); borrowed
  * out   filled on ERR_OK; its strings are the arena's or the configuration's
  *
- * ERR_OK; ERR_AUTHENTICATION, recorded: the message tells a client only whether
- * the token expired, rq->fail.reason tells the log what was wrong;
- * ERR_UNAVAILABLE, recorded, with Retry-After: the issuer's keys were never
- * fetched, or whether the tenant believes the issuer cannot be told now.
+ * whose  the tenant that may believe an issuer of its own (issuer.h)
  *
- * rq->who has the tenant or the API key already.
+ * ERR_OK; otherwise *why says it.  ERR_AUTHENTICATION: the message tells a client
+ * only whether the token expired, the reason tells the log what was wrong;
+ * ERR_UNAVAILABLE, for some seconds: the issuer's keys were never fetched, or
+ * whether the tenant believes the issuer cannot be told now.
  *
  * A token that was verified before, in this process, is known by its SHA-256
  * until its exp or until its issuer's keys change.
  */
-enum err tok_verify(struct req *rq, const char *text, struct claims *out);
+enum err tok_verify(struct arena *a, const struct whose *whose, const char *text, struct claims *out,
+		    struct failure *why);
 
 /*
  * Verify a token that is no caller's credential here, such as an ID token (OpenID
@@ -80,20 +81,20 @@ enum err tok_verify(struct req *rq, const char *text, struct claims *out);
  * out       its subject, iat (0: none) and exp, nothing else
  * payload   all that it says, the arena's; "iss" is the caller's to check
  *
- * ERR_OK; ERR_AUTHENTICATION, recorded as by tok_verify; ERR_NOT_FOUND,
- * recorded: the set has no such key, a newer one may.
+ * ERR_OK; ERR_AUTHENTICATION, said in *why as by tok_verify; ERR_NOT_FOUND:
+ * the set has no such key, a newer one may.
  */
-enum err tok_open(struct req *rq, const char *text, const struct jwks_set *set, const char *audience,
-		  struct claims *out, struct json_object **payload);
+enum err tok_open(struct arena *a, const char *text, const struct jwks_set *set, const char *audience,
+		  struct claims *out, struct json_object **payload, struct failure *why);
 
 /*
  * The same with a key set that is fetched for us (jwks_add's number).
  *
- * ERR_UNAVAILABLE, recorded, with Retry-After: it never was; ERR_AUTHENTICATION
- * also when it has no such key.
+ * ERR_UNAVAILABLE, for some seconds: it never was; ERR_AUTHENTICATION also when
+ * it has no such key.
  */
-enum err tok_open_by(struct req *rq, const char *text, int jwks, const char *audience, struct claims *out,
-		     struct json_object **payload);
+enum err tok_open_by(struct arena *a, const char *text, int jwks, const char *audience, struct claims *out,
+		     struct json_object **payload, struct failure *why);
 
 /*
  * Make a token of our own from subject, session, tenant_id, role, email, actor

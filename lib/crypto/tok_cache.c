@@ -3,15 +3,14 @@
  * they are first needed, so that a process touches memory for as many tokens
  * as it has seen, not for all 4096.
  */
-#include "fcgi/tok_cache.h"
+#include "lib/crypto/tok_cache.h"
 
 #include <openssl/crypto.h>
 #include <string.h>
 
-#include "fcgi/issuer.h"
-#include "fcgi/jwks.h"
-#include "fcgi/req.h"
-#include "fcgi/tok.h"
+#include "lib/crypto/issuer.h"
+#include "lib/crypto/jwks.h"
+#include "lib/crypto/tok.h"
 
 enum { WAYS = 4, SETS = TOK_CACHE_ENTRIES / WAYS };
 
@@ -63,9 +62,9 @@ unsigned tok_cache_version(struct arena *a, const struct issuer *s)
 	return s->jwks >= 0 ? jwks_version(a, s->jwks) : s->jwks_url ? jwks_url_version(a, s->jwks_url) : 0;
 }
 
-bool tok_cache_get(struct req *rq, const unsigned char digest[32], int64_t now, struct claims *out)
+bool tok_cache_get(struct arena *a, const struct whose *whose, const unsigned char digest[32], int64_t now,
+		   struct claims *out)
 {
-	struct arena *a = &rq->arena;
 	uint32_t tag;
 	struct way *set = set_of(digest, &tag);
 	int i;
@@ -78,7 +77,7 @@ bool tok_cache_get(struct req *rq, const unsigned char digest[32], int64_t now, 
 
 		if (!set[i].entry || set[i].tag != tag || memcmp(e->digest, digest, sizeof(e->digest)))
 			continue;
-		s = now < e->exp ? issuer_at(rq, e->issuer, e->edition) : NULL;
+		s = now < e->exp ? issuer_at(a, whose, e->issuer, e->edition) : NULL;
 		if (!s || tok_cache_version(a, s) != e->version)
 			return false;
 		set[i].used = lookups;
