@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "build/sql/runtime/worker.h"
+#include "fcgi/bind.h"
 #include "fcgi/metrics.h"
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
@@ -88,6 +89,7 @@ static void begin(const struct job *job, const struct job_kind *kind)
 		.door = &q_job_enter,
 		.door_values = values,
 		.constraints = kind->constraints,
+		.derive = bind_derive,
 		.writes = true,
 	};
 }

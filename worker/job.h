@@ -1,8 +1,8 @@
 /*
  * A job as its code sees it: all that a kind of job needs to include.
  *
- * A kind is a row in worker/kinds.c and a function, which gets a real request
- * (arena, req_set, db_call, db_close before it waits for another's
+ * A kind is a row in worker/kinds.c and a function, which gets a transaction
+ * (its arena, tx_set, tx_call, db_close before it waits for another's
  * server, http_do, seal) and the job:
  *
  *	enum err welcome_run(struct tx *tx, const struct job *job)
@@ -16,7 +16,7 @@
  * ERR_OK completes the job in the transaction of the statements that ran last:
  * what they did and that it is done are committed together, or not at all.
  * Anything else rolls them back and is recorded as a failed attempt, with the
- * reason (else the message) of req_fail; the job is tried again after a while.
+ * reason (else the message) of tx_fail; the job is tried again after a while.
  * The first statement travels with job_enter(), which goes into the job's
  * tenant and refuses an attempt that has been taken away.
  *

@@ -118,8 +118,10 @@ static enum err close_status(struct req *rq, bool healthy)
 {
 	buf_char(&rq->answer.out, '}');
 	answer_close(rq);
-	if (!healthy)
+	if (!healthy) {
 		rq->answer.status = 503;
+		req_set_header(rq, "Retry-After", "1");
+	}
 	return ERR_OK;
 }
 

@@ -59,7 +59,8 @@ static const struct constraint *constraint_of(const struct constraint *table, co
 	return NULL;
 }
 
-/* "Organization not found", with the id as its DETAIL: both are in details, as a 404 of the runtime has it. */
+/* "Organization not found", with the id as its DETAIL: both are in details, as a 404 of the runtime has it.
+ */
 static const char *resource_of(struct arena *a, const char *message, const char *id)
 {
 	const char *end = strstr(message, " not found");
