@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "fcgi/db.h"
 #include "fcgi/openapi.h"
 #include "lib/base/jx.h"
 
