@@ -1,9 +1,12 @@
 // Open the pages that nginx serves in headless Chromium and print what was
 // seen as one JSON object; docs.t judges it.
 //
-//	node t/clients/browse_docs.mjs BASE_URL [--plain]	the token is in TOKEN
+//	node t/clients/browse_docs.mjs BASE_URL PLAIN_URL	the token is in TOKEN
 //
-// --plain: /docs and /redoc are the plain reference.
+// At PLAIN_URL /docs and /redoc are the plain reference.
+//
+// A context of its own is a process, which costs more than a page: pages that are looked
+// at in the same way share one, and follow each other in it.
 import { chromium } from 'playwright-core'
 
 const [base, plain] = process.argv.slice(2)
@@ -14,27 +17,34 @@ const args = [
   '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost',
 ]
 
-// A page, and what it did that nobody asked for.
-async function open(browser, path, options = {}) {
+// A place to open pages in, one after the other.
+async function place(browser, options = {}) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options })
   const page = await context.newPage()
   page.setDefaultTimeout(120_000) // Swagger UI draws every operation there is, on a machine that may be busy
+  return page
+}
+
+// Open a page, and see what it does that nobody asked for.  What the one before it still does is told with it: its
+// icon may come late.
+async function open(page, path, at = base) {
   const seen = { errors: [], outside: [] }
+  page.removeAllListeners()
   page.on('console', (m) => m.type() === 'error' && seen.errors.push(`${m.text()} (${m.location().url})`))
   page.on('pageerror', (e) => seen.errors.push(String(e)))
   page.on('response', (r) => r.status() >= 400 && seen.errors.push(`${r.status()} ${r.url()}`))
-  page.on('request', (r) => /^(data|blob):/.test(r.url()) || r.url().startsWith(`${base}/`) || seen.outside.push(r.url()))
-  const answer = await page.goto(base + path, { waitUntil: 'networkidle' })
+  page.on('request', (r) => /^(data|blob):/.test(r.url()) || [base, plain].some((host) => r.url().startsWith(`${host}/`)) || seen.outside.push(r.url()))
+  const answer = await page.goto(at + path, { waitUntil: 'networkidle' })
   seen.status = answer.status()
   seen.title = await page.title()
-  return { page, seen }
+  return seen
 }
 
-async function textOf({ page, seen }) {
+async function textOf(page, path, at) {
+  const seen = await open(page, path, at)
   seen.text = await page.innerText('body')
   // Wider than the window: readers would have to scroll sideways.
   seen.overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
-  await page.context().close()
   return seen
 }
 
@@ -51,13 +61,12 @@ async function execute(page, operation) {
   }
 }
 
-// Scroll from the top to the end, until look() finds what it looks for: of a long
-// list Swagger UI keeps no more than what can be seen.
+// Scroll from the top to the end, and look at each stop: of a long list Swagger UI keeps no more than what can be seen.
 async function scroll(page, look) {
   await page.evaluate(() => scrollTo(0, 0))
   for (let before = -1, still = 0; still < 3;) {
     await page.waitForTimeout(100)
-    if (await look()) return
+    await look()
     const at = await page.evaluate(() => {
       scrollBy(0, innerHeight * 0.7)
       return scrollY
@@ -68,19 +77,27 @@ async function scroll(page, look) {
 }
 
 async function swagger(browser) {
-  const { page, seen } = await open(browser, '/docs')
+  const page = await place(browser)
+  const seen = await open(page, '/docs')
   await page.locator('.opblock').first().waitFor()
-  const operations = new Set()
+  const places = new Map() // where each operation was in view
   await scroll(page, async () => {
-    for (const name of await page.locator('.opblock').evaluateAll((blocks) =>
-      blocks.map((b) => `${b.querySelector('.opblock-summary-method').textContent} ${b.querySelector('[data-path]').dataset.path}`)))
-      operations.add(name)
+    const { at, names } = await page.evaluate(() => ({
+      at: scrollY,
+      names: [...document.querySelectorAll('.opblock')].map((b) => `${b.querySelector('.opblock-summary-method').textContent} ${b.querySelector('[data-path]').dataset.path}`),
+    }))
+    for (const name of names)
+      if (!places.has(name)) places.set(name, at)
   })
-  seen.operations = [...operations]
+  seen.operations = [...places.keys()]
 
   const unasked = { errors: [...seen.errors], outside: seen.outside }
-  const operation = page.locator('.opblock', { has: page.locator('[data-path="/api/v1/app/projects"]') }).filter({ hasText: 'List my projects' })
-  await scroll(page, () => operation.count())
+  const operation = page.locator('.opblock-get', { has: page.locator('[data-path="/api/v1/app/projects"]') })
+  const show = async () => {
+    await page.evaluate((at) => scrollTo(0, at), places.get('GET /api/v1/app/projects'))
+    await operation.waitFor()
+  }
+  await show()
   await operation.locator('.opblock-summary-control').click()
   const anonymous = await execute(page, operation)
   await page.locator('button.authorize').first().click()
@@ -88,7 +105,7 @@ async function swagger(browser) {
   await bearer.locator('input').fill(process.env.TOKEN)
   await bearer.locator('button[type=submit]').click()
   await page.locator('.auth-btn-wrapper button.btn-done').first().click()
-  await scroll(page, () => operation.count())
+  await show()
   const authorized = await execute(page, operation)
 
   // The policy itself: a script of the page asks another host.
@@ -109,7 +126,8 @@ async function drawn(page) {
 
 // It draws one domain at a time: the first one, another that is chosen, one that an address asks for.
 async function redoc(browser) {
-  const { page, seen } = await open(browser, '/redoc')
+  const page = await place(browser)
+  const seen = await open(page, '/redoc')
   seen.first = await drawn(page)
   seen.domains = await page.locator('#domain option').evaluateAll((options) => options.map((o) => o.value))
   seen.parts = await page.evaluate(async () => {
@@ -134,19 +152,21 @@ async function redoc(browser) {
 }
 
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args })
-const text = async (path, options) => textOf(await open(browser, path, options))
-const phone = { viewport: { width: 360, height: 740 }, colorScheme: 'dark' }
-const noscript = { javaScriptEnabled: false }
-const seen = {}
+const seen = { pages: {}, plain: {} }
 try {
-  if (plain) {
-    Object.assign(seen, { docs: await text('/docs', noscript), redoc: await text('/redoc', phone) })
-  } else {
-    seen.pages = {}
-    for (const name of ['', 'authentication', 'passkeys', 'requests', 'errors', 'operations', 'architecture', 'reference'])
-      seen.pages[name || 'index'] = await text(name ? `/${name}.html` : '/', phone)
-    Object.assign(seen, { swagger: await swagger(browser), redoc: await redoc(browser), noscript: await text('/docs', noscript) })
-  }
+  const phone = await place(browser, { viewport: { width: 360, height: 740 }, colorScheme: 'dark' })
+  for (const name of ['', 'authentication', 'passkeys', 'requests', 'errors', 'operations', 'architecture', 'reference'])
+    seen.pages[name || 'index'] = await textOf(phone, name ? `/${name}.html` : '/')
+  seen.plain.redoc = await textOf(phone, '/redoc', plain)
+  await phone.context().close()
+
+  const noscript = await place(browser, { javaScriptEnabled: false })
+  seen.noscript = await textOf(noscript, '/docs')
+  seen.plain.docs = await textOf(noscript, '/docs', plain)
+  await noscript.context().close()
+
+  seen.swagger = await swagger(browser)
+  seen.redoc = await redoc(browser)
 } finally {
   await browser.close()
 }

@@ -6,8 +6,8 @@
 //	spki	of the server's certificate, which Chromium is to trust
 //
 // Each line of stdin is a list of visits, [{ url, locale, steps }]: each with cookies and
-// storage of its own; a step is { fill: { name: text }, click: "what the button says" }, and
-// waits for what comes of it.  One browser makes them all, as starting it costs more than a visit.
+// storage of its own, in one browser; a step is { fill: { name: text }, click: "what the button says" }, and
+// waits for what comes of it.
 //
 // What was seen is a line of stdout: for each visit { errors, outside, pages }, of which
 // pages are what the page showed when it was open and after each step.
@@ -37,10 +37,30 @@ const look = (page) => page.evaluate(() => {
   }
 })
 
+// A reader's page, by their language: with nothing kept, in cookies, storage or cache, of who was there before.
+// A context of its own for each visit would be a process of its own, and ten times the work of the visit.
+const places = new Map()
+async function place(browser, locale) {
+  if (!places.has(locale)) {
+    const context = await browser.newContext({ locale })
+    const page = await context.newPage()
+    page.setDefaultTimeout(60_000)
+    const cdp = await context.newCDPSession(page)
+    await cdp.send('Network.enable')
+    await cdp.send('Network.setCacheDisabled', { cacheDisabled: true })
+    places.set(locale, { page, cdp })
+  }
+  const { page, cdp } = places.get(locale)
+  const { origin, protocol } = new URL(page.url())
+  await page.goto('about:blank')
+  page.removeAllListeners()
+  await page.context().clearCookies()
+  if (protocol === 'https:') await cdp.send('Storage.clearDataForOrigin', { origin, storageTypes: 'all' })
+  return page
+}
+
 async function visit(browser, { url, locale, logo, steps }) {
-  const context = await browser.newContext({ locale })
-  const page = await context.newPage()
-  page.setDefaultTimeout(60_000)
+  const page = await place(browser, locale)
   const seen = { errors: [], outside: [], pages: [] }
   page.on('console', (m) => m.type() === 'error' && !/status of 4\d\d/.test(m.text()) && seen.errors.push(m.text()))
   page.on('pageerror', (e) => seen.errors.push(String(e)))
@@ -60,7 +80,6 @@ async function visit(browser, { url, locale, logo, steps }) {
     await page.waitForFunction(() => !document.querySelector('button:disabled'))
     seen.pages.push(await look(page))
   }
-  await context.close()
   return seen
 }
 

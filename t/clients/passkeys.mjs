@@ -1,10 +1,15 @@
 // Passkeys of a browser that is not ours, judged by a library that is not ours:
 // headless Chromium with its virtual authenticator, and @simplewebauthn/server.
 //
-//	node t/clients/passkeys.mjs browse	the task is JSON on stdin (see browse)
-//	node t/clients/passkeys.mjs judge	cases are a JSON array on stdin (see verdict)
+//	node t/clients/passkeys.mjs TASK	a task is JSON
 //
-// What was seen goes to stdout as one JSON object or array; passkeys.t judges it.
+//	listen	where port 443 of the hosts in "hosts" is, on this machine
+//	spki	of the server's certificate, which Chromium is to trust: WebAuthn works on no page with a broken one
+//
+// A line of stdin is a page to go through, { browse: … } (see browse), or an array of cases (see verdict).
+// What was seen is a line of stdout, an object or an array; passkeys.t judges it.  One process does all of it,
+// and one browser, as starting them costs more than what they do.
+import { createInterface } from 'node:readline'
 import { chromium } from 'playwright-core'
 import { verifyAuthenticationResponse, verifyRegistrationResponse } from '@simplewebauthn/server'
 
@@ -98,112 +103,113 @@ const spoiled = {
 // The whole life of a passkey on a page.
 //
 //	page	its address: what is fetched there is ours
-//	listen	where its host's port 443 is, on this machine
 //	key, token	of the API and of the user
 //	guide	the functions that the guide shows, or nothing
-//	spki	of the server's certificate, which Chromium is to trust: WebAuthn works on no page with a broken one
-async function browse(task) {
-  const { host, origin } = new URL(task.page)
-  const browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: [
-      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-      '--disable-sync', `--ignore-certificate-errors-spki-list=${task.spki}`,
-      `--host-resolver-rules=MAP ${host}:443 ${task.listen},MAP * ~NOTFOUND,EXCLUDE localhost`,
-    ],
-  })
+async function browse(browser, task) {
+  const { origin } = new URL(task.page)
   const headers = { 'Content-Type': 'application/json', ...(task.key && { 'X-API-Key': task.key }) }
   const mine = { ...headers, Authorization: `Bearer ${task.token}` }
   const seen = { refused: {} }
-  try {
-    const page = await (await browser.newContext()).newPage()
-    await page.goto(task.page)
-    const cdp = await page.context().newCDPSession(page)
-    await cdp.send('WebAuthn.enable')
-    const device = { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true }
-    const add = async (options) => (await cdp.send('WebAuthn.addVirtualAuthenticator', { options })).authenticatorId
-    const plug = await add({ protocol: 'ctap2', transport: 'usb', hasResidentKey: false, hasUserVerification: false })
-    let authenticatorId
-    const judge = (made, credential) =>
-      verdict({ response: made.response, challenge: made.options.challenge, origin, rp_id: made.options.rpId ?? made.options.rp.id, credential })
-    const credentials = async () => (await cdp.send('WebAuthn.getCredentials', { authenticatorId })).credentials
+  const context = await browser.newContext()
+  const page = await context.newPage()
+  await page.goto(task.page)
+  const cdp = await context.newCDPSession(page)
+  await cdp.send('WebAuthn.enable')
+  const device = { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true }
+  const add = async (options) => (await cdp.send('WebAuthn.addVirtualAuthenticator', { options })).authenticatorId
+  const plug = await add({ protocol: 'ctap2', transport: 'usb', hasResidentKey: false, hasUserVerification: false })
+  let authenticatorId
+  const judge = (made, credential) =>
+    verdict({ response: made.response, challenge: made.options.challenge, origin, rp_id: made.options.rpId ?? made.options.rp.id, credential })
+  const credentials = async () => (await cdp.send('WebAuthn.getCredentials', { authenticatorId })).credentials
 
-    // What both have to refuse; each in a ceremony of its own.
-    const refuse = async (kind, name, { change, spoil = (r) => r, credential }) => {
-      const made = await ceremony(page, { kind, headers: kind === 'registration' ? mine : headers, change })
-      made.response = spoil(made.response)
-      const ours = await send(page, `/${kind}`, { headers: kind === 'registration' ? mine : headers, body: { credential: made.response } })
-      seen.refused[`${kind}: ${name}`] = { ours, theirs: await judge(made, credential) }
-    }
-    await refuse('registration', 'the user not verified, though the page wanted none', {
-      change: { authenticatorSelection: { residentKey: 'discouraged', userVerification: 'discouraged' } },
-    })
-    await cdp.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId: plug })
-    authenticatorId = await add(device)
-    const forget = async () => {
-      for (const { credentialId } of await credentials())
-        await cdp.send('WebAuthn.removeCredential', { authenticatorId, credentialId })
-    }
-    for (const name of Object.keys(spoiled.registration)) {
-      await refuse('registration', name, { spoil: spoiled.registration[name] })
-      await forget()
-    }
-
-    // A passkey is added; the page asks for an attestation, which nobody needs.
-    const made = await ceremony(page, { kind: 'registration', headers: mine, change: { attestation: 'direct' } })
-    seen.added = { ours: await send(page, '/registration', { headers: mine, body: { credential: made.response, name: 'Chromium' } }), theirs: await judge(made) }
-    seen.added.options = made.options
-    let { credential } = seen.added.theirs
-
-    // The same device again: the options tell it that it has one.
-    seen.again = await ceremony(page, { kind: 'registration', headers: mine }).then(() => 'made another', (e) => String(e))
-
-    // It signs in: by itself, and after the address was told.
-    for (const [name, body] of [['signed_in', {}], ['signed_in_by_email', { email: task.email }]]) {
-      const used = await ceremony(page, { kind: 'authentication', headers, body })
-      seen[name] = { ours: await send(page, '/authentication', { headers, body: { credential: used.response } }), theirs: await judge(used, credential) }
-      credential = seen[name].theirs.credential ?? credential
-      seen.replayed = await send(page, '/authentication', { headers, body: { credential: used.response } })
-    }
-    // Not the list: a browser sends no Origin with a GET to the page's own host, and a public key wants one.
-    seen.renamed = await send(page, `/${seen.added.ours.body.id}`, {
-      method: 'PATCH', headers: { ...headers, Authorization: `Bearer ${seen.signed_in.ours.body.access_token}` }, body: { name: 'Renamed' },
-    })
-
-    for (const name of Object.keys(spoiled.authentication))
-      await refuse('authentication', name, { spoil: spoiled.authentication[name], credential })
-    await cdp.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: false })
-    await refuse('authentication', 'the user not verified, though the page wanted none', { change: { userVerification: 'discouraged' }, credential })
-    await cdp.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: true })
-
-    // A copy of the passkey, whose counter stayed behind.
-    const [kept] = await credentials()
-    await cdp.send('WebAuthn.removeCredential', { authenticatorId, credentialId: kept.credentialId })
-    await cdp.send('WebAuthn.addCredential', { authenticatorId, credential: { ...kept, signCount: 0 } })
-    await refuse('authentication', 'a counter that does not grow', { credential })
-
-    // What the guide has pages do; its functions are all there is.
-    await forget()
-    if (task.guide)
-      seen.guide = await page.evaluate(`(async () => { ${task.guide}
-        return { added: await addPasskey(${JSON.stringify(task.token)}, 'As the guide says'), tokens: await signIn() } })()`)
-    await forget()
-
-    // An address that has none gets a made-up one, which no device has.
-    seen.unknown = await ceremony(page, { kind: 'authentication', headers, body: { email: 'nobody@example.com' } }).then(() => 'signed', (e) => String(e))
-
-    // Removed, it is worth nothing, although the device still has it.
-    seen.removed = await send(page, `/${seen.added.ours.body.id}`, { method: 'DELETE', headers: mine })
-    await cdp.send('WebAuthn.addCredential', { authenticatorId, credential: { ...kept, signCount: 1000 } })
-    const used = await ceremony(page, { kind: 'authentication', headers })
-    seen.after = await send(page, '/authentication', { headers, body: { credential: used.response } })
-  } finally {
-    await browser.close()
+  // What both have to refuse; each in a ceremony of its own.
+  const refuse = async (kind, name, { change, spoil = (r) => r, credential }) => {
+    const made = await ceremony(page, { kind, headers: kind === 'registration' ? mine : headers, change })
+    made.response = spoil(made.response)
+    const ours = await send(page, `/${kind}`, { headers: kind === 'registration' ? mine : headers, body: { credential: made.response } })
+    seen.refused[`${kind}: ${name}`] = { ours, theirs: await judge(made, credential) }
   }
+  await refuse('registration', 'the user not verified, though the page wanted none', {
+    change: { authenticatorSelection: { residentKey: 'discouraged', userVerification: 'discouraged' } },
+  })
+  await cdp.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId: plug })
+  authenticatorId = await add(device)
+  const forget = async () => {
+    for (const { credentialId } of await credentials())
+      await cdp.send('WebAuthn.removeCredential', { authenticatorId, credentialId })
+  }
+  for (const name of Object.keys(spoiled.registration)) {
+    await refuse('registration', name, { spoil: spoiled.registration[name] })
+    await forget()
+  }
+
+  // A passkey is added; the page asks for an attestation, which nobody needs.
+  const made = await ceremony(page, { kind: 'registration', headers: mine, change: { attestation: 'direct' } })
+  seen.added = { ours: await send(page, '/registration', { headers: mine, body: { credential: made.response, name: 'Chromium' } }), theirs: await judge(made) }
+  seen.added.options = made.options
+  let { credential } = seen.added.theirs
+
+  // The same device again: the options tell it that it has one.
+  seen.again = await ceremony(page, { kind: 'registration', headers: mine }).then(() => 'made another', (e) => String(e))
+
+  // It signs in: by itself, and after the address was told.
+  for (const [name, body] of [['signed_in', {}], ['signed_in_by_email', { email: task.email }]]) {
+    const used = await ceremony(page, { kind: 'authentication', headers, body })
+    seen[name] = { ours: await send(page, '/authentication', { headers, body: { credential: used.response } }), theirs: await judge(used, credential) }
+    credential = seen[name].theirs.credential ?? credential
+    seen.replayed = await send(page, '/authentication', { headers, body: { credential: used.response } })
+  }
+  // Not the list: a browser sends no Origin with a GET to the page's own host, and a public key wants one.
+  seen.renamed = await send(page, `/${seen.added.ours.body.id}`, {
+    method: 'PATCH', headers: { ...headers, Authorization: `Bearer ${seen.signed_in.ours.body.access_token}` }, body: { name: 'Renamed' },
+  })
+
+  for (const name of Object.keys(spoiled.authentication))
+    await refuse('authentication', name, { spoil: spoiled.authentication[name], credential })
+  await cdp.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: false })
+  await refuse('authentication', 'the user not verified, though the page wanted none', { change: { userVerification: 'discouraged' }, credential })
+  await cdp.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: true })
+
+  // A copy of the passkey, whose counter stayed behind.
+  const [kept] = await credentials()
+  await cdp.send('WebAuthn.removeCredential', { authenticatorId, credentialId: kept.credentialId })
+  await cdp.send('WebAuthn.addCredential', { authenticatorId, credential: { ...kept, signCount: 0 } })
+  await refuse('authentication', 'a counter that does not grow', { credential })
+
+  // What the guide has pages do; its functions are all there is.
+  await forget()
+  if (task.guide)
+    seen.guide = await page.evaluate(`(async () => { ${task.guide}
+      return { added: await addPasskey(${JSON.stringify(task.token)}, 'As the guide says'), tokens: await signIn() } })()`)
+  await forget()
+
+  // An address that has none gets a made-up one, which no device has.
+  seen.unknown = await ceremony(page, { kind: 'authentication', headers, body: { email: 'nobody@example.com' } }).then(() => 'signed', (e) => String(e))
+
+  // Removed, it is worth nothing, although the device still has it.
+  seen.removed = await send(page, `/${seen.added.ours.body.id}`, { method: 'DELETE', headers: mine })
+  await cdp.send('WebAuthn.addCredential', { authenticatorId, credential: { ...kept, signCount: 1000 } })
+  const used = await ceremony(page, { kind: 'authentication', headers })
+  seen.after = await send(page, '/authentication', { headers, body: { credential: used.response } })
+  await context.close()
   return seen
 }
 
-let input = ''
-for await (const chunk of process.stdin) input += chunk
-const task = JSON.parse(input)
-console.log(JSON.stringify(process.argv[2] === 'browse' ? await browse(task) : await Promise.all(task.map(verdict))))
+const { hosts, listen, spki } = JSON.parse(process.argv[2])
+const browser = await chromium.launch({
+  executablePath: '/usr/bin/chromium',
+  args: [
+    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+    '--disable-sync', `--ignore-certificate-errors-spki-list=${spki}`,
+    `--host-resolver-rules=${hosts.map((h) => `MAP ${h}:443 ${listen},`).join('')}MAP * ~NOTFOUND,EXCLUDE localhost`,
+  ],
+})
+try {
+  for await (const line of createInterface({ input: process.stdin })) {
+    const task = JSON.parse(line)
+    console.log(JSON.stringify(task.browse ? await browse(browser, task.browse) : await Promise.all(task.map(verdict))))
+  }
+} finally {
+  await browser.close()
+}

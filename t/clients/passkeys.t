@@ -14,20 +14,30 @@ my $base = '/api/v1/auth/passkeys';
 # Chromium knows a certificate by the SHA-256 of its key.
 my ($spki) = qx(openssl x509 -in $t->{dir}/cert.pem -pubkey -noout | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64) =~ /(\S+)/;
 
-sub client ($mode, $task) {
-    state $n = 0;
-    my $dir = "$t->{dir}/passkeys-" . ++$n;
-    open my $out, '>:raw', "$dir.in" or die "$dir.in: $!\n";
-    print $out encode_json($task);
-    close $out or die "$dir.in: $!\n";
-    my $program = Ashlar::Process->start(cmd => [ 'sh', '-c', "exec node t/clients/passkeys.mjs $mode <$dir.in 2>$dir.err" ], log => "$dir.out");
-    my $status  = $program->wait_for(150);
-    $program->kill_group;
-    my ($said, $complaint) = map { open my $in, '<:raw', $_ or die "$_: $!\n"; local $/ = undef; <$in> // '' } "$dir.out", "$dir.err";
-    unlink "$dir.in", "$dir.out", "$dir.err";    # they hold tokens, and none may be in a log
-    return decode_json($said) if defined $status && $status == 0;
-    diag $complaint;
+# Tokens go through its pipes alone: none may be in a log.
+pipe my $in, my $tasks or die "pipe: $!\n";
+pipe my $seen, my $out or die "pipe: $!\n";
+my $setting  = encode_json({ listen => "127.0.0.1:$t->{https_port}", spki => $spki, hosts => ['app.acme.example'] });
+my $chromium = Ashlar::Process->start(cmd => [ 'node', 't/clients/passkeys.mjs', $setting ], log => "$t->{dir}/passkeys.err", stdin => $in, stdout => $out);
+close $_ or die "close: $!\n" for $in, $out;
+$tasks->autoflush;
+
+# What Chromium saw, or the library says; nothing when that process has ended.
+sub client ($task) {
+    print $tasks encode_json($task), "\n";
+    my $said = readline $seen;
+    return decode_json($said) if defined $said;
+    diag do { open my $err, '<:raw', "$t->{dir}/passkeys.err" or die "passkeys.err: $!\n"; local $/ = undef; <$err> // '' };
     return;
+}
+
+END {
+    my $status = $?;
+    if ($chromium) {
+        close $tasks;
+        $chromium->wait_for(30);    # it closes the browser, which is in a group of its own
+    }
+    $? = $status;    ## no critic (RequireLocalizedPunctuationVars)
 }
 
 # The library makes a key of what is left of a coordinate.
@@ -58,7 +68,7 @@ for my $name (sort keys %page) {
     my %arg  = %{ $page{$name} };
     my $user = $arg{user};
     subtest $name => sub {
-        my $seen = client(browse => { page => $arg{page}, listen => "127.0.0.1:$t->{https_port}", key => $arg{key}, token => $user->token, guide => $arg{guide}, email => $user->email, spki => $spki });
+        my $seen = client({ browse => { page => $arg{page}, key => $arg{key}, token => $user->token, guide => $arg{guide}, email => $user->email } });
         ok $seen, 'Chromium went through it' or return;
 
         is $seen->{added}{ours}{status}, 201, 'it makes a passkey' or diag explain $seen->{added};
@@ -107,7 +117,7 @@ subtest 'the library takes what ours makes, of both algorithms, and so do we' =>
         my $device  = Ashlar::Authenticator->new(origin => $page, alg => $alg);
         my $options = $carl->post("$base/registration/options")->json;
         my $made    = $device->create($options);
-        my ($theirs) = @{ client(judge => [ { %common, response => $made, challenge => $options->{challenge} } ]) // [ {} ] };
+        my ($theirs) = @{ client([ { %common, response => $made, challenge => $options->{challenge} } ]) // [ {} ] };
         status_is $carl->post("$base/registration", { credential => $made }), 201, "$alg: a registration, by us";
         ok $theirs->{ok}, '  and by the library' or diag explain $theirs;
 
@@ -116,7 +126,7 @@ subtest 'the library takes what ours makes, of both algorithms, and so do we' =>
         my %case    = (response => $good, challenge => $request->{challenge}, credential => $theirs->{credential}, %common);
         my $unseen  = $device->get($request, flags => 0x04);
         my $stolen  = $device->get($request, signature => sub ($s) { substr($s, 0, -1) . chr(ord(substr $s, -1) ^ 1) });
-        my @verdicts = @{ client(judge => [ \%case, { %case, response => $unseen }, { %case, response => $stolen } ]) // [] };
+        my @verdicts = @{ client([ \%case, { %case, response => $unseen }, { %case, response => $stolen } ]) // [] };
         is_deeply [ map { $_->{ok} ? 1 : 0 } @verdicts ], [ 1, 0, 0 ], "$alg: the library takes a sign-in, but not without the user, nor a changed signature" or diag explain \@verdicts;
         status_is $guest->post("$base/authentication", { credential => $good }), 200, '  and so do we';
         for my $bad (sub ($o) { $device->get($o, flags => 0x04) }, sub ($o) { $device->get($o, signature => sub ($s) { substr($s, 0, -1) . chr(ord(substr $s, -1) ^ 1) }) }) {
