@@ -177,24 +177,6 @@ BEGIN
 END
 $$;
 
--- Until the next release: what the last one's binaries call.  A goal as it was just written.
-CREATE OR REPLACE FUNCTION goal_shown(g goals)
-RETURNS TABLE (id uuid, workspace_id uuid, title text, description text, level text, status text, progress numeric,
-               owner_id uuid, owner jsonb, team_id uuid, team jsonb, parent_goal_id uuid, start_date date, due_date date,
-               key_results jsonb, created_by uuid, completed_at timestamptz, created_at timestamptz, updated_at timestamptz)
-LANGUAGE plpgsql VOLATILE ROWS 1 AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY
-    SELECT g.id, g.organization_id, g.title, g.description, g.level, g.status, g.progress, g.owner_id, owner.ref, g.team_id,
-           team_ref(t), g.parent_goal_id, g.start_date, g.due_date, key_results_of(g), g.created_by, g.completed_at,
-           g.created_at, g.updated_at
-    FROM (VALUES (1)) one
-    LEFT JOIN member_ref(g.tenant_id, g.organization_id, g.owner_id) owner ON true
-    LEFT JOIN workspace_teams t ON t.tenant_id = g.tenant_id AND t.organization_id = g.organization_id AND t.id = g.team_id;
-END
-$$;
-
 -- ---------------------------------------------------------------- what follows
 
 -- The owner hears how it goes, of what others do.

@@ -58,12 +58,3 @@ END
 $$;
 REVOKE ALL ON FUNCTION project_candidates(uuid, text, bigint, bigint, bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION project_candidates(uuid, text, bigint, bigint, bigint) TO ashlar_api;
-
--- Until the next release: what the last one's binaries call.  They do not say how many the owner has.
-CREATE OR REPLACE FUNCTION project_candidates(owner uuid, search text, "limit" bigint, skip bigint,
-                                              OUT total bigint, OUT ids uuid[])
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT f.total, f.ids FROM project_candidates(owner, search, "limit", skip, 1000) f
-$$;
-REVOKE ALL ON FUNCTION project_candidates(uuid, text, bigint, bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION project_candidates(uuid, text, bigint, bigint) TO ashlar_api;
