@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "fcgi/event.h"
-#include "fcgi/openapi.h"
+#include "fcgi/reference/openapi.h"
 #include "fcgi/route_map.h"
 #include "fcgi/router.h"
 #include "lib/base/clock.h"

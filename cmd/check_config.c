@@ -59,7 +59,7 @@ int cmd_check_config(int argc, char **argv)
 	mistakes += check_mail_dir();
 	config_warn_unknown(stderr, environ);
 	if (*cfg.mail_templates)
-		mistakes += mail_templates_check(stderr);
+		mistakes += mail_render_check(stderr);
 	if (!*cfg.mail_url && !*cfg.mail_dir)
 		fputs("warning: MAIL_URL: is not set, and neither is MAIL_DIR: mails wait, and are given up "
 		      "in the end\n",

@@ -73,7 +73,7 @@ static const char *kept(PGconn *db, struct arena *a)
 		*line = '\0';
 	fclose(f);
 	line[strcspn(line, "\r\n")] = '\0';
-	const char *const row[] = { sha256_hex(a, line), type };
+	const char *const row[] = { secret_sha256_hex(a, line), type };
 
 	return *PQgetvalue(cmd_query(db, &q_owner_key_find, row), 0, 0) == 't' ? arena_dup(a, line) : NULL;
 }
@@ -112,7 +112,7 @@ int cmd_key(int argc, char **argv)
 	key = kept(db, &a);
 	if (!key) {
 		key = ticket_api_key(&a, *type == 'p' ? "pk_live_" : "sk_live_");
-		const char *const row[] = { name, type, key, sha256_hex(&a, key), allowed };
+		const char *const row[] = { name, type, key, secret_sha256_hex(&a, key), allowed };
 
 		cmd_exec(db, "BEGIN");
 		cmd_query(db, &q_owner_key_create, row);

@@ -148,7 +148,7 @@ static void show_waiting(PGconn *db, struct arena *a, const PGresult *res, struc
 {
 	const char *tenant_id = PQgetvalue(res, 0, TENANT_ID), *template = string_of(payload, "template"),
 		   *recipient = string_of(payload, "to"), *locale = string_of(payload, "locale"), *problem;
-	const struct mail_kind *kind = template ? mail_kind_find(template) : NULL;
+	const struct mail_kind *kind = template ? mail_render_kind(template) : NULL;
 	struct json_object *secrets = open_secrets(a, tenant_id, payload), *data = NULL;
 	struct mail_content content;
 	const PGresult *brand;

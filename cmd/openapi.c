@@ -3,7 +3,7 @@
  */
 #include "cmd/cmd.h"
 
-#include "fcgi/openapi.h"
+#include "fcgi/reference/openapi.h"
 
 static const struct cmd_usage usage = {
 	"openapi",

@@ -3,7 +3,7 @@
  */
 #include "cmd/cmd.h"
 
-#include "fcgi/openapi.h"
+#include "fcgi/reference/openapi.h"
 #include "fcgi/route_map.h"
 #include "fcgi/router.h"
 #include "lib/base/jx.h"

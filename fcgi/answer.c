@@ -266,7 +266,7 @@ static void write_list(struct req *rq, const PGresult *res, bool is_page)
 {
 	static const struct list array = { NULL };
 	const struct list *l = rq->asked.route->list ? rq->asked.route->list : &array;
-	const char *items = rq->asked.route->list ? list_items(rq->asked.route) : NULL;
+	const char *items = rq->asked.route->list ? route_items(rq->asked.route) : NULL;
 	long long total = is_page ? rq->answer.total : PQntuples(res);
 	struct buf *b;
 

@@ -66,7 +66,7 @@ static enum err api_key(struct req *rq, const char *text)
 		return req_fail(rq, ERR_API_KEY, NULL);
 	rq->who.kind = API_KEY;
 	rq->who.tenant_id = NULL;
-	rq->who.api_key = sha256_hex(&rq->tx.arena, text);
+	rq->who.api_key = secret_sha256_hex(&rq->tx.arena, text);
 	rq->who.is_secret = text[0] == 's';
 	return ERR_OK;
 }
@@ -84,7 +84,7 @@ static bool opens_nothing(const struct req *rq, const char *key)
 static void lay_aside(struct req *rq, const char *key)
 {
 	if (is_api_key(key) && req_header(rq, "Origin") && !answer_origin(rq))
-		rq->who.page_key = sha256_hex(&rq->tx.arena, key);
+		rq->who.page_key = secret_sha256_hex(&rq->tx.arena, key);
 }
 
 static enum err bearer(struct req *rq, const char *header)

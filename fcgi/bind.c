@@ -43,7 +43,7 @@ enum err bind_derive(struct tx *tx, const char *name, const char **out)
 	}
 	token = token_of(tx, name);
 	if (token && (v = tx_value(tx, token))) {
-		*out = v->is_null ? NULL : sha256_hex(&tx->arena, v->text);
+		*out = v->is_null ? NULL : secret_sha256_hex(&tx->arena, v->text);
 		return ERR_OK;
 	}
 	return ERR_NOT_FOUND;

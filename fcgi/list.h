@@ -17,10 +17,10 @@
  *	sliced     […] of limit and skip
  *	unwrapped  […], all there are
  *
- * None pages by a cursor of ours: of the contract's rows one takes the ids of messages (before, after), which
- *are fields, and two pass on what a provider gave.  The first that needs one brings
- *{"items":[…],"next_cursor":"…"}: the last row's sort value and id under a MAC (secret.h), whose query has
- *:after.
+ * None pages by a cursor of ours: of the contract's rows one takes the ids of messages
+ * (before, after), which are fields, and two pass on what a provider gave.  The first that needs
+ * one brings {"items":[…],"next_cursor":"…"}: the last row's sort value and id under a MAC
+ * (secret.h), whose query has :after.
  *
  * .items = "goals" of a row is the member in the place of "items", and makes an
  * object {"goals":[…]} of an array.  .size = { 50, 200 } is how many there are
@@ -29,12 +29,9 @@
 #ifndef ASHLAR_LIST_H
 #define ASHLAR_LIST_H
 
-#include <stddef.h>
+#include <stdbool.h>
 
-#include "fcgi/field.h"
-
-struct req;
-struct route;
+enum { LIST_MOST = 1000 }; /* rows of a list that says nothing else */
 
 /* How many rows a page has when the client does not say, and at most; 0: as the form has it. */
 struct size {
@@ -76,18 +73,5 @@ enum list_kind {
 	LIST_PREV,
 };
 enum list_kind list_kind(const char *name);
-
-/* The member that a row's list is in; NULL: the answer is the array. */
-const char *list_items(const struct route *r);
-
-/* The query fields of a row, and behind them those of its list.  Made anew by each call, for good: see
- * route_at(). */
-const struct field *list_query(const struct route *r);
-
-/* NULL, or what is wrong with a row's list. */
-const char *list_problem(const struct route *r);
-
-/* Give the query :limit and :skip, made of what was sent. */
-void list_bind(struct req *rq);
 
 #endif

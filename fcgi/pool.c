@@ -18,7 +18,7 @@
 #include "fcgi/share.h"
 #include "lib/base/clock.h"
 #include "lib/crypto/tok.h"
-#include "lib/db/wake.h"
+#include "lib/db/notifier.h"
 #include "lib/host/config.h"
 #include "lib/host/host.h"
 #include "lib/host/log.h"
@@ -157,7 +157,7 @@ static void add_children(void)
 	if (opt->number == POOL_SLOW)
 		add_child(housekeeper_run);
 	if (opt->number == POOL_MAIN)
-		add_child(wake_run);
+		add_child(notifier_run);
 }
 
 static void signal_children(int signo, bool only_unwanted)

@@ -198,7 +198,7 @@ static struct route twin_of(const struct route *r)
 
 static void make_row(struct route *r)
 {
-	const char *problem = list_problem(r);
+	const char *problem = route_list_problem(r);
 
 	if (!surface_of(r->id))
 		route_bad("%s: there is no surface of that name", r->id);
@@ -209,7 +209,7 @@ static void make_row(struct route *r)
 	if (field_has_marks(r->body) && !r->as)
 		route_bad("%s: its body's fields have marks: .as says which ones it takes", r->id);
 	r->body = field_use(r->body, r->as ? r->as : NEW);
-	r->query = list_query(r);
+	r->query = route_query(r);
 	r->out = r->out ? &make_shape(r->out, r)->shape : NULL;
 }
 

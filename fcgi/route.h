@@ -30,6 +30,7 @@
 #include "lib/db/refusal.h"
 
 struct req;
+struct tx;
 
 enum route_flag {
 	SLOW = 1,     /* waits for a server of others: runs in the slow pool */
@@ -154,6 +155,19 @@ bool route_is_strict(const struct route *r);
 
 /* Does its query test If-Match? */
 bool route_has_if_match(const struct route *r);
+
+/* The member that a row's list is in; NULL: the answer is the array. */
+const char *route_items(const struct route *r);
+
+/* The query fields of a row, and behind them those of its list.  Made anew by each call, for good: see
+ * route_at(). */
+const struct field *route_query(const struct route *r);
+
+/* NULL, or what is wrong with a row's list. */
+const char *route_list_problem(const struct route *r);
+
+/* Give the query :limit and :skip, made of what was sent. */
+void route_list_bind(const struct route *r, struct tx *tx);
 
 /* How often it may be asked: the row's budget, or its surface's. */
 const struct budget *route_budget(const struct route *r);

@@ -413,7 +413,7 @@ static struct failure read_path(struct req *rq, struct value *values)
 		struct field f = route_param(rq->asked.route, i);
 		struct failure why = { ERR_OK };
 		const char *problem = NULL;
-		char *text = pct_decode(&rq->tx.arena, m->params[i], m->params_len[i], false, &problem);
+		char *text = qs_decode(&rq->tx.arena, m->params[i], m->params_len[i], false, &problem);
 
 		if (!problem && !field_from_text(&rq->tx.arena, &f, text, &values[i], &why))
 			continue;
@@ -590,7 +590,7 @@ static enum err read_input(struct req *rq)
 		return path.err;
 	rq->tx.nvalues += nquery + nbody;
 	rq->tx.derive = bind_derive;
-	list_bind(rq);
+	route_list_bind(rq->asked.route, &rq->tx);
 	set_own(rq);
 	return ERR_OK;
 }

@@ -8,7 +8,7 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/base/json.h"
 #include "lib/crypto/pubkey.h"
 #include "lib/crypto/secret.h"
@@ -41,7 +41,7 @@ void apple_jws_forget(void)
  * The roots
  */
 
-X509_STORE *apple_roots_read(const char *path, const char **problem)
+X509_STORE *apple_jws_roots_read(const char *path, const char **problem)
 {
 	X509_STORE *store = X509_STORE_new();
 	BIO *file = BIO_new_file(path, "rb");
@@ -160,7 +160,7 @@ static bool der_read(struct arena *a, struct json_object *text, struct der *out)
 	if (!len || len > MAX_CERTIFICATE * 4 / 3)
 		return false;
 	out->p = arena_alloc_raw(a, len);
-	got = b64_decode(json_object_get_string(text), len, out->p);
+	got = base64_decode(json_object_get_string(text), len, out->p);
 	out->n = got > 0 ? (size_t)got : 0;
 	return got > 0;
 }
@@ -249,7 +249,7 @@ static const char *chain_of(struct arena *a, X509_STORE *roots, struct json_obje
 static struct json_object *part_read(struct arena *a, const char *p, size_t n, __typeof__(json_read) *read)
 {
 	char *bytes = arena_alloc_raw(a, n + 1);
-	ssize_t got = b64url_decode(p, n, bytes);
+	ssize_t got = base64_url_decode(p, n, bytes);
 	struct json_object *object;
 	const char *problem;
 
@@ -287,7 +287,7 @@ const char *apple_jws_open(struct arena *a, X509_STORE *roots, const char *text,
 		return "alg is not ES256";
 	if (json_object_object_get_ex(header, "crit", NULL))
 		return "crit";
-	if (end - second - 1 != 86 || b64url_decode(second + 1, 86, signature) != 64)
+	if (end - second - 1 != 86 || base64_url_decode(second + 1, 86, signature) != 64)
 		return "the signature has not 64 bytes";
 	problem = chain_of(a, roots, header, &chain);
 	if (problem)

@@ -25,7 +25,7 @@ struct json_object;
  * certificate as DER, which is how Apple publishes them.  Owned:
  * X509_STORE_free; NULL and *problem: there is none in it.
  */
-X509_STORE *apple_roots_read(const char *path, const char **problem);
+X509_STORE *apple_jws_roots_read(const char *path, const char **problem);
 
 /*
  * Verify a JWS.

@@ -4,7 +4,7 @@
 #include <openssl/crypto.h>
 
 #include "fcgi/req.h"
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
 #include "lib/base/qs.h"
@@ -54,7 +54,7 @@ static char *derive(struct arena *a, const char *purpose, const char *binding)
 
 	if (!secret_mac(purpose, binding, strlen(binding), mac))
 		return NULL;
-	b64url_encode(mac, sizeof(mac), out);
+	base64_url_encode(mac, sizeof(mac), out);
 	OPENSSL_cleanse(mac, sizeof(mac));
 	return out;
 }
@@ -79,7 +79,7 @@ char *google_authorization_url(struct arena *a, const struct google_flow *flow, 
 	if (!verifier || !nonce)
 		return NULL;
 	secret_sha256(verifier, strlen(verifier), digest);
-	b64url_encode(digest, sizeof(digest), challenge);
+	base64_url_encode(digest, sizeof(digest), challenge);
 	buf_init(&b, a, 1024);
 	buf_text(&b, cfg.google_auth_url);
 	if (!strchr(cfg.google_auth_url, '?'))

@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/base/json.h"
 #include "lib/base/jx.h"
 #include "lib/base/qs.h"
@@ -105,7 +105,7 @@ static const char *account_read(struct arena *a)
 
 static void part_add(struct buf *b, const char *p, size_t n)
 {
-	b->n += b64url_encode(p, n, buf_room(b, n * 4 / 3 + 3));
+	b->n += base64_url_encode(p, n, buf_room(b, n * 4 / 3 + 3));
 }
 
 /* The JWT that asks for an access token, RS256; the arena's.  NULL: the key does not sign. */
@@ -248,9 +248,9 @@ enum err google_play_subscription(struct arena *a, const char *package, const ch
 
 	buf_init(&url, a, 1024);
 	buf_fmt(&url, "%s/androidpublisher/v3/applications/", cfg.google_play_url);
-	pct_encode(&url, package);
+	qs_encode(&url, package);
 	buf_text(&url, "/purchases/subscriptionsv2/tokens/");
-	pct_encode(&url, token);
+	qs_encode(&url, token);
 	/* A token may be taken back before its end; then once more with a new one. */
 	for (int tries = 0;; tries++) {
 		rc = token_get(a, time(NULL), reason);

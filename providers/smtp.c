@@ -165,7 +165,7 @@ enum err smtp_send(struct arena *a, const struct smtp_mail *mail, const char **r
 	CURLcode rc;
 
 	*reason = NULL;
-	if (!*cfg.mail_url || mail_server_parse(a, cfg.mail_url, &server)) {
+	if (!*cfg.mail_url || mailbox_server_parse(a, cfg.mail_url, &server)) {
 		*reason = "there is no MAIL_URL to send mails to";
 		return ERR_UNAVAILABLE;
 	}

@@ -2,7 +2,7 @@
 
 #include <openssl/crypto.h>
 
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/crypto/secret.h"
 
 enum {
@@ -30,7 +30,7 @@ static bool key_read(const char *secret, size_t n, struct key *out)
 	/* As many characters as the most bytes have, padding included. */
 	if (n > (STANDARD_WEBHOOKS_MAX_KEY + 2) / 3 * 4)
 		return false;
-	got = b64_decode(secret, n, out->bytes);
+	got = base64_decode(secret, n, out->bytes);
 	out->n = got > 0 ? (size_t)got : 0;
 	return got >= STANDARD_WEBHOOKS_MIN_KEY;
 }
@@ -42,7 +42,7 @@ static void sign(const struct key *key, const char *head, const void *body, size
 	unsigned char mac[SECRET_BYTES];
 
 	secret_hmac(key->bytes, key->n, head, body, n, mac);
-	b64_encode(mac, sizeof(mac), out);
+	base64_encode(mac, sizeof(mac), out);
 	OPENSSL_cleanse(mac, sizeof(mac));
 }
 
@@ -52,7 +52,7 @@ char *standard_webhooks_secret(struct arena *a)
 	char text[(sizeof(bytes) + 2) / 3 * 4 + 1];
 
 	secret_random(bytes, sizeof(bytes));
-	b64_encode(bytes, sizeof(bytes), text);
+	base64_encode(bytes, sizeof(bytes), text);
 	OPENSSL_cleanse(bytes, sizeof(bytes));
 	return arena_fmt(a, "%s%s", prefix, text);
 }

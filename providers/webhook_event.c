@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/base/json.h"
 #include "lib/crypto/seal.h"
 #include "lib/crypto/secret.h"
@@ -192,7 +192,7 @@ static void google_read(struct arena *a, struct json_object *body, struct webhoo
 	const char *data = json_text(json_at(message, "data", NULL), SIZE_MAX), *problem;
 	size_t n = data ? strlen(data) : 0;
 	char *bytes = arena_alloc_raw(a, n + 1);
-	ssize_t got = data ? b64_decode(data, n, bytes) : -1;
+	ssize_t got = data ? base64_decode(data, n, bytes) : -1;
 
 	out->id = json_text(json_at(message, "messageId", NULL), MAX_TEXT);
 	notification = got > 0 ? read_object(a, bytes, (size_t)got, &out->is_whole, &problem) : NULL;
@@ -213,7 +213,7 @@ static void google_read(struct arena *a, struct json_object *body, struct webhoo
  * Apple
  */
 
-struct json_object *webhook_apple_data(struct json_object *notification)
+struct json_object *webhook_event_apple_data(struct json_object *notification)
 {
 	static const char *const names[] = { "data", "summary", "appData", "externalPurchaseToken" };
 
@@ -256,7 +256,7 @@ void webhook_event_read(struct arena *a, const char *provider, const char *id, c
 void webhook_event_read_apple(struct arena *a, struct json_object *notification, const char *jws, size_t n,
 			      struct webhook_event *out)
 {
-	struct json_object *data = webhook_apple_data(notification);
+	struct json_object *data = webhook_event_apple_data(notification);
 
 	*out = (struct webhook_event){
 		.provider = "apple",
@@ -278,7 +278,7 @@ char *webhook_event_seal(struct arena *a, const char *body, size_t n)
 {
 	char *text = arena_alloc_raw(a, (n + 2) / 3 * 4 + 1);
 
-	b64_encode(body, n, text);
+	base64_encode(body, n, text);
 	return n ? seal_text(a, "webhook_event", NULL, text) : NULL;
 }
 
@@ -286,7 +286,7 @@ const char *webhook_event_open(struct arena *a, const char *sealed, size_t *n)
 {
 	const char *text = seal_open(a, "webhook_event", NULL, sealed);
 	char *body = text ? arena_alloc(a, strlen(text) + 1) : NULL;
-	ssize_t got = text ? b64_decode(text, strlen(text), body) : -1;
+	ssize_t got = text ? base64_decode(text, strlen(text), body) : -1;
 
 	if (got < 0)
 		return NULL;

@@ -52,7 +52,7 @@ void webhook_event_read_apple(struct arena *a, struct json_object *notification,
 			      struct webhook_event *out);
 
 /* What an App Store notification is about, and where it says which app and environment that is; or NULL. */
-struct json_object *webhook_apple_data(struct json_object *notification);
+struct json_object *webhook_event_apple_data(struct json_object *notification);
 
 /*
  * A body as it came, of any bytes, sealed for keeping (seal.h): it may hold

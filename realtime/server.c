@@ -19,7 +19,7 @@
 #include "lib/base/clock.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/tok.h"
-#include "lib/db/wake.h"
+#include "lib/db/notifier.h"
 #include "lib/host/config.h"
 #include "lib/host/host.h"
 #include "lib/host/log.h"
@@ -375,7 +375,7 @@ static void raise_limit(void)
 
 /* Other processes */
 
-/* This host's notifier, or one who waits to be it (lib/db/wake.h). */
+/* This host's notifier, or one who waits to be it (lib/db/notifier.h). */
 static void spawn_notifier(void)
 {
 	pid_t server = getpid();
@@ -389,7 +389,7 @@ static void spawn_notifier(void)
 		close_range(3, ~0u, 0);
 		signal(SIGHUP, SIG_IGN);
 		signal(SIGINT, SIG_IGN);
-		wake_run();
+		notifier_run();
 	}
 	if (notifier < 0)
 		notifier = 0;

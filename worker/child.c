@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,36 +32,6 @@ static struct report report;
 static int epoll_fd, reports_fd;
 static sigset_t waiting_mask;
 
-/* What the job that runs has said about its failure. */
-static struct {
-	bool give_up;
-	double retry_after_s;
-} verdict;
-
-enum err job_give_up(struct tx *t, const char *fmt, ...)
-{
-	enum err rc;
-	va_list ap;
-
-	va_start(ap, fmt);
-	rc = failure_vhide(&t->fail, &t->arena, ERR_INTERNAL, fmt, ap);
-	va_end(ap);
-	verdict.give_up = true;
-	return rc;
-}
-
-enum err job_retry_after(struct tx *t, double seconds, const char *fmt, ...)
-{
-	enum err rc;
-	va_list ap;
-
-	va_start(ap, fmt);
-	rc = failure_vhide(&t->fail, &t->arena, ERR_INTERNAL, fmt, ap);
-	va_end(ap);
-	verdict.retry_after_s = seconds > 0 ? seconds : 0;
-	return rc;
-}
-
 /* Running */
 
 static const char *attempt_text(const struct job *job)
@@ -76,8 +45,8 @@ static void begin(const struct job *job, const struct job_kind *kind)
 	static const char *values[4];
 	struct arena arena = tx.arena;
 
-	verdict.give_up = false;
-	verdict.retry_after_s = -1;
+	job_verdict.give_up = false;
+	job_verdict.retry_after_s = -1;
 	values[0] = job->tenant_id;
 	values[1] = job->id;
 	values[2] = worker_id;
@@ -210,13 +179,13 @@ static void log_attempt(const struct job *job, size_t n, enum log_level level, c
 static void tell_failure(uint64_t portion, const struct job *job, bool was_lost)
 {
 	const char *text = failure_reason(&tx.fail);
-	bool again = !verdict.give_up && job->attempt < job->max_attempts;
+	bool again = !job_verdict.give_up && job->attempt < job->max_attempts;
 	size_t len = strnlen(text, sizeof(report.error) - 1);
 
 	report.portion = portion;
-	report.what = was_lost ? R_LOST : verdict.give_up ? R_GAVE_UP : R_FAILED;
+	report.what = was_lost ? R_LOST : job_verdict.give_up ? R_GAVE_UP : R_FAILED;
 	report.job = (int32_t)(job - jobs);
-	report.retry_after_s = verdict.retry_after_s;
+	report.retry_after_s = job_verdict.retry_after_s;
 	memcpy(report.error, text, len);
 	report.error[len] = '\0';
 	send_report(offsetof(struct report, error) + len + 1);
@@ -231,7 +200,7 @@ static void tell_failure(uint64_t portion, const struct job *job, bool was_lost)
 static void run_portion(uint64_t number, size_t n)
 {
 	static const struct job_kind unknown = { .name = "(unknown)" };
-	const struct job_kind *kind = job_kind_find(jobs[0].kind);
+	const struct job_kind *kind = kinds_find(jobs[0].kind);
 	bool was_lost = false, to_complete = false;
 
 	if (!kind) {

@@ -118,7 +118,7 @@ static void append(struct portion_of_work *p, const struct job *job, bool with_p
 
 void claimed_add(int queue, const char *worker, const struct job *job)
 {
-	const struct job_kind *kind = job_kind_find(job->kind);
+	const struct job_kind *kind = kinds_find(job->kind);
 	size_t n = strlen(job->payload) + 512;
 	bool fits = n + sizeof(struct portion) <= WIRE_PORTION_BYTES;
 	struct portion_of_work *p = NULL;

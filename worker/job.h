@@ -74,4 +74,10 @@ enum err job_give_up(struct tx *tx, const char *fmt, ...) __attribute__((format(
 enum err job_retry_after(struct tx *tx, double seconds, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* What the job that runs has said about its failure: for the child, which runs one at a time. */
+extern struct job_verdict {
+	bool give_up;
+	double retry_after_s; /* below 0: as the job has it */
+} job_verdict;
+
 #endif

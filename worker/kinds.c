@@ -34,7 +34,7 @@ const struct worker_lane worker_lanes[] = {
 };
 /* clang-format on */
 
-const struct job_kind *job_kind_find(const char *name)
+const struct job_kind *kinds_find(const char *name)
 {
 	for (const struct job_kind *const *k = job_kinds; *k; k++)
 		if (!strcmp((*k)->name, name))

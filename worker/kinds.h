@@ -11,7 +11,7 @@
 extern const struct job_kind *const job_kinds[];
 
 /* NULL: unknown; such a job fails for good. */
-const struct job_kind *job_kind_find(const char *name);
+const struct job_kind *kinds_find(const char *name);
 
 /*
  * What runs again and again, in the default tenant: every worker process makes

@@ -125,7 +125,7 @@ static enum err send(struct tx *tx, const struct job *job, struct json_object *p
 {
 	const char *to = member(payload, "to"), *template = member(payload, "template"),
 		   *locale = member(payload, "locale"), *problem;
-	const struct mail_kind *kind = template ? mail_kind_find(template) : NULL;
+	const struct mail_kind *kind = template ? mail_render_kind(template) : NULL;
 	long long age_s = column_int(tenant, 0, "age_s");
 	struct mailbox from = sender(&tx->arena, tenant);
 	struct mail_brand brand = {
@@ -217,7 +217,7 @@ const char *mail_destination(bool *is_bad)
 		return text;
 	}
 	arena_init(&a, 1024);
-	mail_server_parse(&a, cfg.mail_url, &server);
+	mailbox_server_parse(&a, cfg.mail_url, &server);
 	snprintf(text, sizeof(text), "mails go to %s%s", server.url, server.has_tls ? "" : ", without TLS");
 	arena_release(&a);
 	return text;

@@ -31,7 +31,7 @@ const struct mail_kind mail_kinds[] = {
 };
 /* clang-format on */
 
-const struct mail_kind *mail_kind_find(const char *name)
+const struct mail_kind *mail_render_kind(const char *name)
 {
 	for (const struct mail_kind *k = mail_kinds; k->name; k++)
 		if (!strcmp(k->name, name))
@@ -283,7 +283,7 @@ static bool is_ours(const char *language)
 	return false;
 }
 
-int mail_templates_check(FILE *err)
+int mail_render_check(FILE *err)
 {
 	DIR *dir = *cfg.mail_templates ? opendir(cfg.mail_templates) : NULL;
 	int mistakes = 0;

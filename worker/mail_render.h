@@ -36,7 +36,7 @@ struct mail_kind {
 
 extern const struct mail_kind mail_kinds[]; /* ends with a NULL name */
 
-const struct mail_kind *mail_kind_find(const char *name);
+const struct mail_kind *mail_render_kind(const char *name);
 
 enum { MAIL_CODE_LIFE_S = 600 }; /* a code's, which is in the same mail as a link that lives longer */
 
@@ -72,6 +72,6 @@ const char *mail_render(struct arena *a, const struct mail_kind *kind, const cha
  * those that it needs.  What is wrong is written to err, a line each; returns how
  * many that are.
  */
-int mail_templates_check(FILE *err);
+int mail_render_check(FILE *err);
 
 #endif

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
-#include "lib/db/wake.h"
+#include "lib/db/notifier.h"
 #include "lib/host/log.h"
 #include "lib/host/scoreboard.h"
 #include "worker/child.h"
@@ -107,7 +107,7 @@ static void add_all(void)
 {
 	for (int i = 0; i < opt->concurrency; i++)
 		add(NULL);
-	add(wake_run);
+	add(notifier_run);
 	for (const struct worker_lane *l = worker_lanes; l->queue; l++)
 		for (int i = 0; i < opt->nqueues; i++)
 			if (!strcmp(l->queue, opt->queues[i].name))

@@ -284,7 +284,7 @@ static enum err refresh(struct req *rq)
 	PGresult *res;
 	enum err rc;
 
-	if (!refresh_parse(&rq->tx.arena, req_text(rq, "refresh_token"), &shown)) {
+	if (!ticket_refresh_parse(&rq->tx.arena, req_text(rq, "refresh_token"), &shown)) {
 		rc = tx_enter(&rq->tx);
 		return rc ? rc : req_fail(rq, ERR_AUTHENTICATION, "the refresh token is not valid");
 	}

@@ -1,7 +1,7 @@
 #include "handlers/identity/decoys.h"
 
 #include "fcgi/req.h"
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/base/email.h"
 #include "lib/base/jx.h"
 #include "lib/crypto/secret.h"
@@ -91,7 +91,7 @@ static void write_one(struct buf *b, struct stream *s, const struct kind *k)
 
 	for (int i = 0; i < k->id_bytes; i++)
 		id[i] = next(s);
-	b64url_encode(id, k->id_bytes, text);
+	base64_url_encode(id, k->id_bytes, text);
 	jx_next(b);
 	buf_fmt(b, "{\"id\":\"%s\",\"type\":\"public-key\",\"transports\":%s}", text, k->transports);
 }

@@ -18,6 +18,7 @@
 #include "lib/base/jx.h"
 #include "lib/crypto/seal.h"
 #include "lib/crypto/ticket.h"
+#include "lib/crypto/recovery.h"
 #include "lib/crypto/totp.h"
 #include "lib/db/column.h"
 

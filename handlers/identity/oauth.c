@@ -22,7 +22,7 @@
 #include "fcgi/share.h"
 #include "handlers/identity/session.h"
 #include "handlers/shapes.h"
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/base/email.h"
 #include "lib/base/json.h"
 #include "lib/base/jx.h"
@@ -88,7 +88,7 @@ static const char *payload_of(struct req *rq, const char *tenant, const char *re
 	struct buf b;
 
 	secret_random(random, sizeof(random));
-	b64url_encode(random, sizeof(random), nonce);
+	base64_url_encode(random, sizeof(random), nonce);
 	buf_init(&b, &rq->tx.arena, 512);
 	buf_char(&b, '{');
 	jx_key(&b, "tenant"), jx_str(&b, tenant);
@@ -119,7 +119,7 @@ static enum err google_url(struct req *rq)
 				      "character by character");
 	flow.client_id = column_text(res, 0, "client_id");
 	flow.binding = payload;
-	state = state_sign(&rq->tx.arena, google, payload, STATE_TTL_S);
+	state = ticket_state_sign(&rq->tx.arena, google, payload, STATE_TTL_S);
 	url = state ? google_authorization_url(&rq->tx.arena, &flow, state) : NULL;
 	if (!url)
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "there is no JWT_SECRET to sign a state with");
@@ -179,7 +179,7 @@ static const char *member(struct json_object *object, const char *name)
 static enum err flow_read(struct req *rq, struct google_flow *flow, const char **page, bool *is_enabled)
 {
 	const char *state = req_text(rq, "state"), *problem, *began, *tenant, *sealed;
-	const char *payload = state ? state_verify(&rq->tx.arena, google, state) : NULL;
+	const char *payload = state ? ticket_state_verify(&rq->tx.arena, google, state) : NULL;
 	struct json_object *said;
 	PGresult *res;
 	enum err rc;

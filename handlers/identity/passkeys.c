@@ -20,7 +20,7 @@
 #include "handlers/identity/decoys.h"
 #include "handlers/identity/session.h"
 #include "handlers/shapes.h"
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/ticket.h"
 #include "lib/crypto/webauthn.h"
@@ -237,7 +237,7 @@ static struct webauthn_bytes bytes_of(struct req *rq, struct json_object *object
 		return none;
 	n = json_object_get_string_len(value);
 	out = arena_alloc_raw(&rq->tx.arena, (size_t)n + 1);
-	n = b64url_decode(json_object_get_string(value), (size_t)n, out);
+	n = base64_url_decode(json_object_get_string(value), (size_t)n, out);
 	return n >= 0 ? (struct webauthn_bytes){ out, (size_t)n } : none;
 }
 

@@ -89,7 +89,8 @@ enum err session_read(struct req *rq, const PGresult *row, struct tokens *out)
 	};
 	out->access = tok_sign(&rq->tx.arena, &c);
 	if (!actor)
-		out->refresh = refresh_make(&rq->tx.arena, c.tenant_id, c.session, (uint32_t)c.generation);
+		out->refresh =
+			ticket_refresh_make(&rq->tx.arena, c.tenant_id, c.session, (uint32_t)c.generation);
 	if (!out->access || (!actor && !out->refresh))
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "there is no JWT_SECRET to sign tokens with");
 	return ERR_OK;

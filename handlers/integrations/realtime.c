@@ -51,7 +51,7 @@ static enum err ticket_create(struct req *rq)
 		return rc;
 	ticket = ticket_new(&rq->tx.arena, tenant);
 	req_set(rq, "ticket", ticket);
-	req_set(rq, "ticket_hash", sha256_hex(&rq->tx.arena, ticket));
+	req_set(rq, "ticket_hash", secret_sha256_hex(&rq->tx.arena, ticket));
 	req_set(rq, "session", rq->who.session);
 	req_set(rq, "issuer", rq->who.session ? NULL : rq->who.issuer);
 	req_set(rq, "subject", rq->who.session ? NULL : rq->who.subject);

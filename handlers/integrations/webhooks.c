@@ -314,7 +314,7 @@ static enum err enter_place(struct req *rq, const struct query *q, PGresult **ou
 	return rc;
 }
 
-enum err webhook_write(struct req *rq)
+enum err webhooks_write(struct req *rq)
 {
 	bool is_new = rq->asked.route->method == POST;
 	const char *tenant;
@@ -334,7 +334,7 @@ enum err webhook_write(struct req *rq)
 	return rc ? rc : answer_rows(rq, rq->asked.route->sql);
 }
 
-enum err webhook_regenerate(struct req *rq)
+enum err webhooks_regenerate(struct req *rq)
 {
 	PGresult *res;
 	enum err rc = enter_place(rq, &q_webhook_found, &res);
@@ -367,7 +367,7 @@ static const char *test_message(struct req *rq, const struct http_answer *a, enu
 	return a->reason ? a->reason : err_info(rc)->message;
 }
 
-enum err webhook_test(struct req *rq)
+enum err webhooks_test(struct req *rq)
 {
 	const char *type = req_text(rq, "event");
 	struct webhook w = { 0 };
@@ -412,7 +412,7 @@ enum err webhook_test(struct req *rq)
 }
 
 /* Those that a workspace can hear of; the tenant's own endpoints hear of all. */
-enum err webhook_events(struct req *rq)
+enum err webhooks_events(struct req *rq)
 {
 	bool all = rq->asked.route->caller != &by_member;
 	PGresult *res;
@@ -445,30 +445,30 @@ const struct route webhook_routes[] = {
 	{ POST,   BASE,                  "workspace.webhooks_out.create", &by_member, "Create a webhook",
 	  .about = "Messages are sent as Standard Webhooks. The secret to verify them with is in this answer only. At most 50 a workspace.",
 	  .may = &can_manage_webhook, .body = webhook_fields, .as = NEW, .out = &webhook_secret_shape, .errors = webhook_is_full, .sql = &q_webhook_create,
-	  .run = webhook_write, .flags = PRIVATE | SLOW },
+	  .run = webhooks_write, .flags = PRIVATE | SLOW },
 	{ GET,    BASE "/count",         "workspace.webhooks_out.count",  &by_member, "Count webhooks",
 	  .may = &can_view_webhook, .query = list_in, .out = &count_shape, .sql = &q_webhook_count },
 	{ GET,    BASE "/events",        "workspace.webhooks_out.events", &by_member, "List the events that webhooks tell of",
-	  .may = &can_view_webhook, .out = &webhook_event_shape, .list = &unwrapped, .run = webhook_events },
+	  .may = &can_view_webhook, .out = &webhook_event_shape, .list = &unwrapped, .run = webhooks_events },
 	{ GET,    BASE "/{webhook_id}",  "workspace.webhooks_out.get",    &by_member, "Get a webhook",
 	  .may = &can_view_webhook, .out = &webhook_shape, .sql = &q_webhook_get },
 	{ PUT,    BASE "/{webhook_id}",  "workspace.webhooks_out.update", &by_member, "Change a webhook",
 	  .about = "Fields left out keep their value; events and headers are replaced whole. Messages that wait go to the new URL.",
-	  .may = &can_manage_webhook, .body = webhook_fields, .as = SET, .out = &webhook_shape, .sql = &q_webhook_update, .run = webhook_write,
+	  .may = &can_manage_webhook, .body = webhook_fields, .as = SET, .out = &webhook_shape, .sql = &q_webhook_update, .run = webhooks_write,
 	  .flags = SLOW },
 	{ DELETE, BASE "/{webhook_id}",  "workspace.webhooks_out.delete", &by_member, "Delete a webhook",
 	  .about = "What has not been delivered is dropped.",
 	  .may = &can_manage_webhook, .out = &webhook_shape, .sql = &q_webhook_delete, .status = 204 },
 	{ POST,   BASE "/{webhook_id}/regenerate-secret", "workspace.webhooks_out.regenerate_secret", &by_member, "Replace a webhook's secret",
 	  .about = "The new one is in this answer only. For 24 hours messages are signed with both, so that receivers can be changed in peace.",
-	  .may = &can_manage_webhook, .out = &webhook_secret_shape, .sql = &q_webhook_regenerate, .run = webhook_regenerate,
+	  .may = &can_manage_webhook, .out = &webhook_secret_shape, .sql = &q_webhook_regenerate, .run = webhooks_regenerate,
 	  .flags = PRIVATE, .status = 200 },
 	{ POST,   BASE "/{webhook_id}/toggle", "workspace.webhooks_out.toggle", &by_member, "Switch a webhook on or off",
 	  .about = "On forgets why it was switched off; off drops what has not been delivered.",
 	  .may = &can_manage_webhook, .out = &webhook_shape, .sql = &q_webhook_toggle, .status = 200 },
 	{ POST,   BASE "/{webhook_id}/test", "workspace.webhooks_out.test", &by_member, "Send a test to a webhook",
 	  .about = "Signed as any message, once, while you wait, for 5 s at most; also while the webhook is switched off, and counted nowhere.",
-	  .may = &can_manage_webhook, .body = webhook_test_in, .out = &webhook_test_shape, .run = webhook_test, .flags = SLOW, .status = 200 },
+	  .may = &can_manage_webhook, .body = webhook_test_in, .out = &webhook_test_shape, .run = webhooks_test, .flags = SLOW, .status = 200 },
 	{ GET,    BASE "/{webhook_id}/deliveries", "workspace.webhooks_out.list_deliveries", &by_member, "List deliveries",
 	  .about = "Newest first, with their attempts; kept for 30 days. total counts up to 10,001.",
 	  .may = &can_view_webhook, .query = deliveries_in, .out = &webhook_delivery_shape, .list = &deliveries_page,

@@ -22,9 +22,9 @@ extern const struct shape webhook_delivery_long_shape; /* with bodies */
 extern const struct shape webhook_test_shape;
 extern const struct shape webhook_event_shape;
 
-enum err webhook_write(struct req *rq); /* create, and update */
-enum err webhook_regenerate(struct req *rq);
-enum err webhook_test(struct req *rq);
-enum err webhook_events(struct req *rq); /* all that there are, or those of a workspace */
+enum err webhooks_write(struct req *rq); /* create, and update */
+enum err webhooks_regenerate(struct req *rq);
+enum err webhooks_test(struct req *rq);
+enum err webhooks_events(struct req *rq); /* all that there are, or those of a workspace */
 
 #endif

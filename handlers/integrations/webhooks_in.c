@@ -164,7 +164,7 @@ static X509_STORE *apple_roots(struct req *rq)
 	const char *problem;
 
 	if (!roots) {
-		roots = apple_roots_read(cfg.apple_root_ca, &problem);
+		roots = apple_jws_roots_read(cfg.apple_root_ca, &problem);
 		if (!roots)
 			log_msg(LOG_ERROR, &rq->tx.log, "APPLE_ROOT_CA: %s: %s", cfg.apple_root_ca, problem);
 	}
@@ -237,7 +237,7 @@ static enum err apple_check(struct req *rq, struct proof *proof)
 	problem = apple_jws_open(&rq->tx.arena, roots, jws, strlen(jws), &notification, &signed_at);
 	if (!problem && (signed_at - now > TOLERANCE_S || now - signed_at > APPLE_MAX_AGE_S))
 		problem = "signed too long ago, or in the future";
-	data = problem ? NULL : webhook_apple_data(notification);
+	data = problem ? NULL : webhook_event_apple_data(notification);
 	if (!problem)
 		problem = apple_app_problem(data);
 	if (!problem)

@@ -102,7 +102,7 @@ static enum err api_key_create(struct req *rq)
 		memcpy(prefix + 3, "test", 4);
 	key = ticket_api_key(&rq->tx.arena, prefix);
 	req_set(rq, "key_text", key);
-	req_set(rq, "key_hash", sha256_hex(&rq->tx.arena, key));
+	req_set(rq, "key_hash", secret_sha256_hex(&rq->tx.arena, key));
 	return answer_rows(rq, &q_api_key_create);
 }
 

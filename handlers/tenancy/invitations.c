@@ -91,7 +91,7 @@ static enum err invitation_send(struct req *rq)
 		});
 	if (rc)
 		return rc;
-	req_set(rq, "token_hash", sha256_hex(&rq->tx.arena, ticket));
+	req_set(rq, "token_hash", secret_sha256_hex(&rq->tx.arena, ticket));
 	return answer_rows(rq, rq->asked.route->sql);
 }
 

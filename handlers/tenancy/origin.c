@@ -79,7 +79,7 @@ char *origin_canonical(struct arena *a, const char *text, const char **problem)
 	return arena_fmt(a, "http%s://%.*s:%ld", at.is_https ? "s" : "", (int)at.host_len, at.host, at.port);
 }
 
-const char *redirect_problem(struct arena *a, const char *url)
+const char *origin_redirect_problem(struct arena *a, const char *url)
 {
 	/* A path has upper and lower case, but only what is in front of it is looked at. */
 	char *low = arena_lower(a, url);

@@ -21,6 +21,6 @@ char *origin_canonical(struct arena *a, const char *text, const char **problem);
  * May a browser be sent back to this page with tokens?  https only, but for
  * the same three hosts; no user name and no fragment.  NULL, or why not.
  */
-const char *redirect_problem(struct arena *a, const char *url);
+const char *origin_redirect_problem(struct arena *a, const char *url);
 
 #endif

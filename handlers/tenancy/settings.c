@@ -99,7 +99,7 @@ static enum err oauth_provider_put(struct req *rq)
 	enum err rc;
 
 	for (size_t i = 0; i < n; i++) {
-		const char *problem = redirect_problem(
+		const char *problem = origin_redirect_problem(
 			&rq->tx.arena, json_object_get_string(json_object_array_get_idx(uris->json, i)));
 
 		if (problem)

@@ -11,6 +11,7 @@
 #include "lib/base/jx.h"
 #include "lib/crypto/ticket.h"
 #include "lib/db/column.h"
+#include "lib/host/config.h"
 
 /* clang-format off */
 static const char *const invited_roles[] = { "admin", "member", NULL };
@@ -42,6 +43,12 @@ static const struct constraint invite_constraints[] = {
 };
 /* clang-format on */
 
+char *team_dashboard_page(struct req *rq, const char *page)
+{
+	return *cfg.dashboard_url ? arena_fmt(&rq->tx.arena, "%s/%s", cfg.dashboard_url, page)
+				  : arena_fmt(&rq->tx.arena, "%s/team-%s.html", cfg.public_url, page);
+}
+
 static enum err team_invite(struct req *rq)
 {
 	const char *tenant, *hash;
@@ -68,7 +75,7 @@ static enum err team_invite(struct req *rq)
 	rc = mail_prepare(rq, &(struct mail){ .template = "team_invitation",
 					      .tenant = tenant,
 					      .to = req_text(rq, "email"),
-					      .link = dashboard_page(rq, "accept-invitation"),
+					      .link = team_dashboard_page(rq, "accept-invitation"),
 					      .ticket = ticket,
 					      .data = buf_str(&data) });
 	return rc ? rc : answer_rows(rq, &q_team_invite);

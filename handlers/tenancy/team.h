@@ -15,7 +15,7 @@ extern const char *const team_roles[];
  * The page that a mail leads to: DASHBOARD_URL/reset-password, or without a
  * dashboard our own, PUBLIC_URL/team-reset-password.html.  The arena's.
  */
-char *dashboard_page(struct req *rq, const char *page);
+char *team_dashboard_page(struct req *rq, const char *page);
 
 /* Tenant, and TenantUser: their fields, since both appear inside of others. */
 extern const struct field tenant_out[], tenant_user_out[];

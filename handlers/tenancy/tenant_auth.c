@@ -129,12 +129,6 @@ static const struct constraint register_constraints[] = {
 };
 /* clang-format on */
 
-char *dashboard_page(struct req *rq, const char *page)
-{
-	return *cfg.dashboard_url ? arena_fmt(&rq->tx.arena, "%s/%s", cfg.dashboard_url, page)
-				  : arena_fmt(&rq->tx.arena, "%s/team-%s.html", cfg.public_url, page);
-}
-
 static enum err answer_message(struct req *rq, const char *message)
 {
 	struct buf *b = answer_open(rq);
@@ -171,7 +165,7 @@ static enum err answer_tokens(struct req *rq, const PGresult *res)
 	char *access = tok_sign(&rq->tx.arena, &c), *refresh;
 	struct buf *b;
 
-	refresh = refresh_make(&rq->tx.arena, c.tenant_id, c.session, (uint32_t)c.generation);
+	refresh = ticket_refresh_make(&rq->tx.arena, c.tenant_id, c.session, (uint32_t)c.generation);
 	if (!access || !refresh)
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "there is no JWT_SECRET to sign tokens with");
 	b = answer_open(rq);
@@ -293,7 +287,7 @@ static enum err tenant_refresh(struct req *rq)
 	PGresult *res;
 	enum err rc;
 
-	if (!refresh_parse(&rq->tx.arena, req_text(rq, "refresh_token"), &r))
+	if (!ticket_refresh_parse(&rq->tx.arena, req_text(rq, "refresh_token"), &r))
 		return req_fail(rq, ERR_AUTHENTICATION, "the refresh token is not valid");
 	auth_act_for(rq, r.tenant);
 	req_set(rq, "session", r.session);
@@ -321,7 +315,7 @@ static enum err prepare_ticket(struct req *rq, const char *template, const char 
 	return mail_prepare(rq, &(struct mail){ .template = template,
 						.tenant = tenant,
 						.to = req_text(rq, "email"),
-						.link = dashboard_page(rq, page),
+						.link = team_dashboard_page(rq, page),
 						.ticket = ticket });
 }
 

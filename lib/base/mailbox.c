@@ -75,11 +75,11 @@ static bool decode(struct arena *a, const char *p, size_t n, const char **out)
 {
 	const char *problem = NULL;
 
-	*out = pct_decode(a, p, n, false, &problem);
+	*out = qs_decode(a, p, n, false, &problem);
 	return *out != NULL;
 }
 
-const char *mail_server_parse(struct arena *a, const char *url, struct mail_server *out)
+const char *mailbox_server_parse(struct arena *a, const char *url, struct mail_server *out)
 {
 	bool is_smtps = !strncasecmp(url, "smtps://", 8), has_port;
 	const char *from = url + (is_smtps ? 8 : 7), *end, *at, *host, *query, *rest;

@@ -41,6 +41,6 @@ struct mail_server {
  *
  * NULL, or what is wrong with it, for people, without quoting it.
  */
-const char *mail_server_parse(struct arena *a, const char *url, struct mail_server *out);
+const char *mailbox_server_parse(struct arena *a, const char *url, struct mail_server *out);
 
 #endif

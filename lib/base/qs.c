@@ -15,7 +15,7 @@ static int hex_digit(char c)
 	return -1;
 }
 
-char *pct_decode(struct arena *a, const char *p, size_t n, bool plus_is_space, const char **problem)
+char *qs_decode(struct arena *a, const char *p, size_t n, bool plus_is_space, const char **problem)
 {
 	char *text = arena_alloc_raw(a, n + 1);
 	char *out = text;
@@ -79,10 +79,10 @@ int qs_parse(struct arena *a, const char *qs, struct qs_pair **out, const char *
 		const char *why;
 
 		if (n) {
-			pair->name = pct_decode(a, qs, name_len, true, &why);
+			pair->name = qs_decode(a, qs, name_len, true, &why);
 			pair->value = "";
 			if (pair->name && equals)
-				pair->value = pct_decode(a, equals + 1, n - name_len - 1, true, &why);
+				pair->value = qs_decode(a, equals + 1, n - name_len - 1, true, &why);
 			if (!pair->name || !pair->value) {
 				*problem = arena_fmt(a, "query string, parameter %d: %s", count + 1, why);
 				return -1;
@@ -95,7 +95,7 @@ int qs_parse(struct arena *a, const char *qs, struct qs_pair **out, const char *
 	}
 }
 
-void pct_encode(struct buf *b, const char *text)
+void qs_encode(struct buf *b, const char *text)
 {
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
@@ -114,5 +114,5 @@ void qs_add(struct buf *b, const char *name, const char *value)
 		buf_char(b, '&');
 	buf_text(b, name);
 	buf_char(b, '=');
-	pct_encode(b, value);
+	qs_encode(b, value);
 }

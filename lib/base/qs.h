@@ -26,19 +26,19 @@ struct qs_pair {
  * The arena's; NULL when it is refused, and *problem then says why: an escape
  * that is none, a NUL or bytes that are not UTF-8.
  */
-char *pct_decode(struct arena *a, const char *p, size_t n, bool plus_is_space, const char **problem);
+char *qs_decode(struct arena *a, const char *p, size_t n, bool plus_is_space, const char **problem);
 
 /*
  * Split and decode a query string.  Pairs keep their order and repetitions;
  * empty ones ("a=1&&b=2") are skipped.
  *
  * How many pairs, and *out the arena's array of them; -1 when it is refused,
- * with *problem saying why: as for pct_decode, or more than QS_MAX_PAIRS.
+ * with *problem saying why: as for qs_decode, or more than QS_MAX_PAIRS.
  */
 int qs_parse(struct arena *a, const char *qs, struct qs_pair **out, const char **problem);
 
 /* Append text percent-encoded: all but letters, digits and "-._~" (RFC 3986 2.3). */
-void pct_encode(struct buf *b, const char *text);
+void qs_encode(struct buf *b, const char *text);
 
 /*
  * Append "name=value", value encoded, to a query string, a form or a fragment

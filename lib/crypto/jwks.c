@@ -4,7 +4,7 @@
 #include <json-c/json.h>
 
 #include "build/sql/runtime/jwks.h"
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
 #include "lib/crypto/pubkey.h"
@@ -82,7 +82,7 @@ static ssize_t bytes_of(struct json_object *object, const char *name, void *out,
 
 	if (!text || n * 3 / 4 > max)
 		return -1;
-	return b64url_decode(text, n, out);
+	return base64_url_decode(text, n, out);
 }
 
 static EVP_PKEY *rsa_key(struct json_object *jwk)

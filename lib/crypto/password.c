@@ -6,7 +6,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/base/clock.h"
 #include "lib/base/nfc.h"
 #include "lib/base/utf8.h"
@@ -158,13 +158,13 @@ struct phc {
 /* base64 as PHC strings have it: without padding. */
 static void phc_encode(const void *p, size_t n, char *out)
 {
-	b64_encode(p, n, out);
+	base64_encode(p, n, out);
 	out[strcspn(out, "=")] = '\0';
 }
 
 static bool phc_decode(const char *p, size_t n, unsigned char *out, size_t max, size_t *len)
 {
-	ssize_t got = n * 3 / 4 > max || memchr(p, '=', n) ? -1 : b64_decode(p, n, out);
+	ssize_t got = n * 3 / 4 > max || memchr(p, '=', n) ? -1 : base64_decode(p, n, out);
 
 	*len = got > 0 ? (size_t)got : 0;
 	return got > 0;

@@ -4,7 +4,7 @@
 #include <openssl/evp.h>
 #include <stdbool.h>
 
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/crypto/secret.h"
 #include "lib/host/config.h"
 
@@ -28,7 +28,7 @@ static bool key_bytes(const char *p, size_t n, unsigned char out[SECRET_BYTES])
 		return false;
 	for (size_t i = 0; i < n; i++)
 		text[i] = (char)(p[i] == '+' ? '-' : p[i] == '/' ? '_' : p[i]);
-	return b64url_decode(text, n, out) == SECRET_BYTES;
+	return base64_url_decode(text, n, out) == SECRET_BYTES;
 }
 
 /*
@@ -131,7 +131,7 @@ char *seal_text(struct arena *a, const char *purpose, const char *tenant, const 
 		if (!gcm(true, &key, purpose, tenant, bytes, (const unsigned char *)text, (int)n,
 			 bytes + NONCE, bytes + NONCE + n))
 			abort();
-		b64url_encode(bytes, NONCE + n + TAG, encoded);
+		base64_url_encode(bytes, NONCE + n + TAG, encoded);
 	}
 	OPENSSL_cleanse(key.bytes, sizeof(key.bytes));
 	return good ? arena_fmt(a, "v1.%s.%s", key.id, encoded) : NULL;
@@ -156,7 +156,7 @@ const char *seal_open(struct arena *a, const char *purpose, const char *tenant, 
 		return NULL;
 	n = strlen(dot + 1);
 	bytes = arena_alloc(a, n + 1);
-	got = b64url_decode(dot + 1, n, bytes);
+	got = base64_url_decode(dot + 1, n, bytes);
 	if (got < NONCE + TAG)
 		return NULL;
 	n = (size_t)got - NONCE - TAG;

@@ -124,7 +124,7 @@ char *secret_bytea(struct arena *a, const void *p, size_t n)
 	return out;
 }
 
-char *sha256_hex(struct arena *a, const char *text)
+char *secret_sha256_hex(struct arena *a, const char *text)
 {
 	unsigned char digest[SECRET_BYTES];
 

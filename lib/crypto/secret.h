@@ -46,6 +46,6 @@ void secret_sha256(const void *p, size_t n, unsigned char out[SECRET_BYTES]);
 char *secret_bytea(struct arena *a, const void *p, size_t n);
 
 /* SHA-256 of a C string as a bytea: how API keys, tickets and codes are stored.  The arena's. */
-char *sha256_hex(struct arena *a, const char *text);
+char *secret_sha256_hex(struct arena *a, const char *text);
 
 #endif

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <openssl/crypto.h>
 
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/base/clock.h"
 
 enum {
@@ -22,14 +22,14 @@ static char *encode(struct arena *a, const void *p, size_t n)
 {
 	char *out = arena_alloc_raw(a, n * 4 / 3 + 3);
 
-	b64url_encode(p, n, out);
+	base64_url_encode(p, n, out);
 	return out;
 }
 
 /* Exactly bytes from exactly as many characters as they make. */
 static bool decode(const char *text, size_t chars, void *out, size_t bytes)
 {
-	return strnlen(text, chars + 1) == chars && b64url_decode(text, chars, out) == (ssize_t)bytes;
+	return strnlen(text, chars + 1) == chars && base64_url_decode(text, chars, out) == (ssize_t)bytes;
 }
 
 char *ticket_new(struct arena *a, const char *tenant)
@@ -53,7 +53,7 @@ bool ticket_parse(struct arena *a, const char *text, const char **tenant, const 
 	if (!decode(text, TICKET_CHARS, bytes, sizeof(bytes)))
 		return false;
 	*tenant = uuid_text(a, bytes);
-	*hash = sha256_hex(a, text);
+	*hash = secret_sha256_hex(a, text);
 	OPENSSL_cleanse(bytes, sizeof(bytes));
 	return true;
 }
@@ -76,7 +76,7 @@ char *ticket_api_key(struct arena *a, const char *prefix)
 	return arena_fmt(a, "%s%s", prefix, secret_random_text(a, alphanumeric, 32));
 }
 
-char *refresh_make(struct arena *a, const char *tenant, const char *session, uint32_t generation)
+char *ticket_refresh_make(struct arena *a, const char *tenant, const char *session, uint32_t generation)
 {
 	unsigned char bytes[REFRESH_BYTES];
 	bool good = uuid_bytes(tenant, bytes) && uuid_bytes(session, bytes + UUID_BYTES);
@@ -93,7 +93,7 @@ char *refresh_make(struct arena *a, const char *tenant, const char *session, uin
 	return text;
 }
 
-bool refresh_parse(struct arena *a, const char *text, struct refresh *out)
+bool ticket_refresh_parse(struct arena *a, const char *text, struct refresh *out)
 {
 	unsigned char bytes[REFRESH_BYTES], mac[SECRET_BYTES];
 	bool same;
@@ -120,7 +120,7 @@ static bool state_mac(struct arena *a, const char *purpose, const char *part, si
 	return secret_mac(arena_fmt(a, "state %s", purpose), part, n, mac);
 }
 
-char *state_sign(struct arena *a, const char *purpose, const char *json, int ttl_s)
+char *ticket_state_sign(struct arena *a, const char *purpose, const char *json, int ttl_s)
 {
 	uint64_t expires_s = (uint64_t)(clock_unix_us() / 1000000 + ttl_s);
 	size_t n = strlen(json);
@@ -137,7 +137,7 @@ char *state_sign(struct arena *a, const char *purpose, const char *json, int ttl
 	return arena_fmt(a, "%s.%s", part, encode(a, mac, sizeof(mac)));
 }
 
-const char *state_verify(struct arena *a, const char *purpose, const char *state)
+const char *ticket_state_verify(struct arena *a, const char *purpose, const char *state)
 {
 	size_t n = strnlen(state, MAX_STATE + 1);
 	const char *dot = memchr(state, '.', n);
@@ -154,7 +154,7 @@ const char *state_verify(struct arena *a, const char *purpose, const char *state
 	if (!same)
 		return NULL;
 	bytes = arena_alloc_raw(a, n + 1);
-	got = b64url_decode(state, n, bytes);
+	got = base64_url_decode(state, n, bytes);
 	if (got < 8)
 		return NULL;
 	for (int i = 0; i < 8; i++)

@@ -44,7 +44,8 @@ char *ticket_code(struct arena *a);
  */
 char *ticket_code_hash(struct arena *a, const char *scope, const char *code);
 
-/* An API key: prefix ("pk_live_") and 32 random characters of A-Z, a-z, 0-9.  Stored is its sha256_hex. */
+/* An API key: prefix ("pk_live_") and 32 random characters of A-Z, a-z, 0-9.  Stored is its
+ * secret_sha256_hex. */
 char *ticket_api_key(struct arena *a, const char *prefix);
 
 /* A session's refresh token. */
@@ -59,10 +60,10 @@ struct refresh {
  * a MAC, 91 characters.  The same three always make the same token, so a lost answer can be
  * given again.  NULL without JWT_SECRET.  The arena's.
  */
-char *refresh_make(struct arena *a, const char *tenant, const char *session, uint32_t generation);
+char *ticket_refresh_make(struct arena *a, const char *tenant, const char *session, uint32_t generation);
 
 /* Read a refresh token that we made; its strings are the arena's.  false: we did not make this. */
-bool refresh_parse(struct arena *a, const char *text, struct refresh *out);
+bool ticket_refresh_parse(struct arena *a, const char *text, struct refresh *out);
 
 /*
  * A signed text with an expiry, for what leaves and comes back through a browser (OAuth's "state").
@@ -73,10 +74,10 @@ bool refresh_parse(struct arena *a, const char *text, struct refresh *out);
  *
  * base64url(expiry 8 | payload) "." base64url(MAC).  NULL without JWT_SECRET.  The arena's.
  */
-char *state_sign(struct arena *a, const char *purpose, const char *json, int ttl_s);
+char *ticket_state_sign(struct arena *a, const char *purpose, const char *json, int ttl_s);
 
-/* The payload of a state that state_sign made for this purpose and that is still valid, the arena's; else
- * NULL. */
-const char *state_verify(struct arena *a, const char *purpose, const char *state);
+/* The payload of a state that ticket_state_sign made for this purpose and that is still valid, the arena's;
+ * else NULL. */
+const char *ticket_state_verify(struct arena *a, const char *purpose, const char *state);
 
 #endif

@@ -16,7 +16,7 @@
 #include <openssl/pem.h>
 #include <strings.h>
 
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/base/json.h"
 #include "lib/base/jx.h"
 #include "lib/crypto/issuer.h"
@@ -99,7 +99,7 @@ static enum err refuse(const struct token *t, const char *reason)
 static const unsigned char *decode(struct arena *a, const char *p, size_t n, size_t *len)
 {
 	unsigned char *out = arena_alloc_raw(a, n);
-	ssize_t got = b64url_decode(p, n, out);
+	ssize_t got = base64_url_decode(p, n, out);
 
 	*len = got > 0 ? (size_t)got : 0;
 	return got > 0 ? out : NULL;

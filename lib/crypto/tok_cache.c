@@ -8,9 +8,9 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
+#include "lib/crypto/claims.h"
 #include "lib/crypto/issuer.h"
 #include "lib/crypto/jwks.h"
-#include "lib/crypto/tok.h"
 
 enum { WAYS = 4, SETS = TOK_CACHE_ENTRIES / WAYS };
 

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { TOK_CACHE_ENTRIES = 4096 };
+
 struct arena;
 struct claims;
 struct issuer;

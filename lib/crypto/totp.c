@@ -4,61 +4,12 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "lib/base/base32.h"
 #include "lib/base/buf.h"
 #include "lib/base/qs.h"
 #include "lib/crypto/secret.h"
 
-enum { DIGITS = 6, MODULUS = 1000000, MAX_SECRET = 64, RECOVERY_CHARS = 10 };
-
-static const char base32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-
-/* No 0 and o, no 1, i and l. */
-static const char unambiguous[] = "abcdefghjkmnpqrstuvwxyz23456789";
-
-char *base32_encode(struct arena *a, const void *p, size_t n)
-{
-	const unsigned char *from = p;
-	char *out = arena_alloc(a, n * 8 / 5 + 2), *to = out;
-	unsigned bits = 0;
-	int held = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		bits = bits << 8 | from[i];
-		for (held += 8; held >= 5; held -= 5)
-			*to++ = base32[bits >> (held - 5) & 31];
-		bits &= (1u << held) - 1;
-	}
-	if (held)
-		*to++ = base32[bits << (5 - held) & 31];
-	return out;
-}
-
-ssize_t base32_decode(const char *text, unsigned char *out, size_t max)
-{
-	size_t n = strlen(text), len = 0;
-	unsigned bits = 0;
-	int held = 0;
-
-	while (n && text[n - 1] == '=')
-		n--;
-	for (size_t i = 0; i < n; i++) {
-		char c = (char)(text[i] >= 'a' && text[i] <= 'z' ? text[i] - 'a' + 'A' : text[i]);
-		const char *at = c ? strchr(base32, c) : NULL;
-
-		if (!at)
-			return -1;
-		bits = bits << 5 | (unsigned)(at - base32);
-		held += 5;
-		if (held >= 8) {
-			if (len == max)
-				return -1;
-			held -= 8;
-			out[len++] = (unsigned char)(bits >> held);
-			bits &= (1u << held) - 1;
-		}
-	}
-	return (ssize_t)len;
-}
+enum { DIGITS = 6, MODULUS = 1000000, MAX_SECRET = 64 };
 
 char *totp_secret(struct arena *a)
 {
@@ -125,7 +76,7 @@ static void add_encoded(struct buf *b, const char *text)
 {
 	for (; *text; text++)
 		if (*text != ':')
-			pct_encode(b, (const char[]){ *text, '\0' });
+			qs_encode(b, (const char[]){ *text, '\0' });
 }
 
 char *totp_uri(struct arena *a, const char *secret, const char *issuer, const char *account)
@@ -141,29 +92,4 @@ char *totp_uri(struct arena *a, const char *secret, const char *issuer, const ch
 	add_encoded(&b, issuer);
 	buf_fmt(&b, "&algorithm=SHA1&digits=%d&period=%d", DIGITS, TOTP_STEP_S);
 	return buf_str(&b);
-}
-
-char *recovery_code(struct arena *a)
-{
-	char *text = secret_random_text(a, unambiguous, RECOVERY_CHARS);
-
-	return arena_fmt(a, "%.5s-%s", text, text + 5);
-}
-
-char *recovery_read(struct arena *a, const char *text)
-{
-	char found[RECOVERY_CHARS + 1];
-	int n = 0;
-
-	for (; *text; text++) {
-		char c = (char)(*text >= 'A' && *text <= 'Z' ? *text - 'A' + 'a' : *text);
-
-		if (c == '-' || c == ' ')
-			continue;
-		if (n == RECOVERY_CHARS || !strchr(unambiguous, c))
-			return NULL;
-		found[n++] = c;
-	}
-	found[n] = '\0';
-	return n == RECOVERY_CHARS ? arena_fmt(a, "%.5s-%s", found, found + 5) : NULL;
 }

@@ -1,6 +1,6 @@
 /*
  * One-time passwords of authenticator apps (RFC 6238: SHA-1, six digits, 30
- * seconds, as all apps understand), and the recovery codes beside them.
+ * seconds, as all apps understand).
  */
 #ifndef ASHLAR_TOTP_H
 #define ASHLAR_TOTP_H
@@ -41,23 +41,5 @@ bool totp_code(const char *secret, int64_t step, char out[7]);
  * account percent-encoded and without colons.  The arena's.
  */
 char *totp_uri(struct arena *a, const char *secret, const char *issuer, const char *account);
-
-/* Base32 (RFC 4648 6) without padding.  The arena's. */
-char *base32_encode(struct arena *a, const void *p, size_t n);
-
-/*
- * Decode into out, which has room for max bytes; either case, trailing "=" ignored.
- * Returns how many bytes, or -1: another character, or too many.
- */
-ssize_t base32_decode(const char *text, unsigned char *out, size_t max);
-
-/* A random recovery code, xxxxx-xxxxx of an alphabet without look-alikes: 49 bits.  The arena's. */
-char *recovery_code(struct arena *a);
-
-/*
- * A recovery code as people type it (capitals, blanks, without the dash) in the form in which it
- * was given out and is hashed; NULL when it cannot be one.  The arena's.
- */
-char *recovery_read(struct arena *a, const char *text);
 
 #endif

@@ -15,7 +15,7 @@
 #include <openssl/evp.h>
 #include <strings.h>
 
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/base/json.h"
 #include "lib/crypto/pubkey.h"
 
@@ -553,7 +553,7 @@ enum err webauthn_client_read(struct arena *a, enum webauthn_ceremony ceremony, 
 					       : "the client data are not of a sign-in");
 	challenge = text_of(root, "challenge");
 	if (!challenge || strlen(challenge) != (WEBAUTHN_CHALLENGE_BYTES * 4 + 2) / 3 ||
-	    b64url_decode(challenge, strlen(challenge), out->challenge) != WEBAUTHN_CHALLENGE_BYTES)
+	    base64_url_decode(challenge, strlen(challenge), out->challenge) != WEBAUTHN_CHALLENGE_BYTES)
 		return refuse(problem, "the challenge is not one of ours");
 	out->origin = text_of(root, "origin");
 	if (!out->origin)

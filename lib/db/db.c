@@ -56,7 +56,7 @@ void db_close(void)
 	PQfinish(conn);
 	conn = NULL;
 	to_wake = 0;
-	statements_forget();
+	statement_forget_all();
 }
 
 /* Whether c is connected before the deadline.  PQconnectdb would do, but says what PostgreSQL notices

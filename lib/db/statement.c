@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/base/buf.h"
-#include "lib/db/tx.h"
+#include "lib/db/value.h"
 
 enum { BUCKETS = 512 };
 
@@ -14,52 +14,52 @@ static int nstatements;
 static struct statement *buckets[BUCKETS];
 static struct statement *newest, *oldest;
 
-static bool has_value(const struct tx *tx, const char *name)
+static bool has_value(const struct value *v)
 {
-	const struct value *v = tx_value(tx, name);
-
 	return v && !v->is_null && !v->is_off && v->text && *v->text;
 }
 
-static bool has_one_of(const struct tx *tx, const char *name, const char *const *values)
+static bool is_one_of(const char *text, const char *const *those)
 {
-	const char *text = tx_text(tx, name);
-
-	while (*values && strcmp(*values, text) != 0)
-		values++;
-	return *values;
+	while (*those && strcmp(*those, text) != 0)
+		those++;
+	return *those;
 }
 
-static unsigned parts_of(const struct tx *tx, const struct query *q)
+static unsigned parts_of(const struct query *q, const struct value *values, size_t n)
 {
 	unsigned parts = 0;
 
 	for (int i = 0; i < q->nparts; i++) {
-		const char *const *values = q->values ? q->values[i] : NULL;
+		const char *const *those = q->values ? q->values[i] : NULL;
 		bool stands = true;
 
-		for (int p = 0; stands && p < q->nparams; p++)
-			stands = !(q->parts[i] >> p & 1) ||
-				 (has_value(tx, q->params[p]) &&
-				  (!values || has_one_of(tx, q->params[p], values)));
+		for (int p = 0; stands && p < q->nparams; p++) {
+			const struct value *v;
+
+			if (!(q->parts[i] >> p & 1))
+				continue;
+			v = value_find(values, n, q->params[p]);
+			stands = has_value(v) && (!those || is_one_of(v->text, those));
+		}
 		parts |= (unsigned)stands << i;
 	}
 	return parts;
 }
 
 /* What is asked for, in the members that tell one statement from another. */
-static struct statement asked(const struct tx *tx, const struct query *q, bool total)
+static struct statement asked(const struct query *q, const struct value *values, size_t n, bool total)
 {
 	struct statement s = { .query = q, .is_total = total };
 	const char *by, *order;
 
 	if (!q->pieces)
 		return s;
-	s.parts = parts_of(tx, q);
+	s.parts = parts_of(q, values, n);
 	if (!q->sorts || total)
 		return s;
-	by = tx_text(tx, "sort_by");
-	order = tx_text(tx, "sort_order");
+	by = value_text(values, n, "sort_by");
+	order = value_text(values, n, "sort_order");
 	for (int i = 0; by && q->sorts[i].name; i++)
 		if (!strcmp(q->sorts[i].name, by))
 			s.sort = i;
@@ -148,10 +148,11 @@ static void name_statement(struct statement *s)
 	assert(n < (int)sizeof(s->name));
 }
 
-struct statement *statement_find(const struct tx *tx, const struct query *q, bool total, const char **gone)
+struct statement *statement_find(const struct query *q, const struct value *values, size_t n, bool total,
+				 const char **gone)
 {
 	static char name_gone[sizeof(newest->name)];
-	struct statement wanted = asked(tx, q, total);
+	struct statement wanted = asked(q, values, n, total);
 	struct statement **bucket = &buckets[bucket_of(&wanted)], *s;
 
 	*gone = "";
@@ -210,7 +211,7 @@ const char *statement_text(struct arena *a, const struct statement *s)
 	return buf_str(&b);
 }
 
-void statements_forget(void)
+void statement_forget_all(void)
 {
 	nstatements = 0;
 	newest = oldest = NULL;

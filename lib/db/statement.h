@@ -11,10 +11,9 @@
 
 #include <stdbool.h>
 
-#include "lib/db/query.h"
 #include "lib/base/arena.h"
-
-struct tx;
+#include "lib/db/query.h"
+#include "lib/db/value.h"
 
 enum { STATEMENTS_PREPARED = 256 };
 
@@ -37,21 +36,21 @@ struct statement {
 };
 
 /*
- * The statement that a query is for a transaction: a part stands when each of its
+ * The statement that a query is with n values: a part stands when each of its
  * parameters has a value (not null, no empty text, not is_off), or one of those that
- * the query says,
- * the order is that of the values sort_by and sort_order.
+ * the query says; the order is that of the values sort_by and sort_order.
  *
  * Never NULL; the same one for the same question, until STATEMENTS_PREPARED
  * others were asked for.  When another one's place was taken, its name is in
  * *gone, and is to be deallocated at the server; else "".
  */
-struct statement *statement_find(const struct tx *tx, const struct query *q, bool total, const char **gone);
+struct statement *statement_find(const struct query *q, const struct value *values, size_t n, bool total,
+				 const char **gone);
 
 /* Its text, with $1, $2, …; the arena's, or a constant. */
 const char *statement_text(struct arena *a, const struct statement *s);
 
 /* The connection is gone, and with it what was prepared. */
-void statements_forget(void);
+void statement_forget_all(void);
 
 #endif

@@ -73,7 +73,7 @@ static void expect(int what, struct statement *s)
 static struct statement *statement_of(struct tx *tx, const struct query *q, bool total)
 {
 	const char *gone;
-	struct statement *s = statement_find(tx, q, total, &gone);
+	struct statement *s = statement_find(q, tx->values, tx->nvalues, total, &gone);
 
 	if (*gone) {
 		expect(P_DOOR, NULL);

@@ -5,17 +5,12 @@
 
 const struct value *tx_value(const struct tx *tx, const char *name)
 {
-	for (size_t i = tx->nvalues; i-- > 0;)
-		if (!strcmp(tx->values[i].name, name))
-			return &tx->values[i];
-	return NULL;
+	return value_find(tx->values, tx->nvalues, name);
 }
 
 const char *tx_text(const struct tx *tx, const char *name)
 {
-	const struct value *v = tx_value(tx, name);
-
-	return v && !v->is_null ? v->text : NULL;
+	return value_text(tx->values, tx->nvalues, name);
 }
 
 void tx_set(struct tx *tx, const char *name, const char *text)

@@ -6,6 +6,7 @@
 #define ASHLAR_VALUE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct json_object;
 
@@ -23,5 +24,9 @@ struct value {
 	const char *text; /* the SQL text form, of an array {"a","b"}; NULL when is_null */
 	const char *sent; /* of an e-mail address: as it was spelled; else NULL */
 };
+
+/* The last of n values with this name, or NULL; and its text, NULL also of a null. */
+const struct value *value_find(const struct value *values, size_t n, const char *name);
+const char *value_text(const struct value *values, size_t n, const char *name);
 
 #endif

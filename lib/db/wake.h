@@ -25,12 +25,10 @@ unsigned wake_bit(const char *message);
 /* Mark: rows were committed.  Needs shm; without it nothing happens. */
 void wake_mark(unsigned bits);
 
-/*
- * Be this host's notifier, or wait until the one that is has gone: a lock on a
- * file beside SHM_FILE elects one.  Each master of the host (api --pool main,
- * worker, realtime) forks a child that calls this; does not return, ends on
- * SIGTERM or SIGQUIT, which must not be blocked for ever: it unblocks them.
- */
-_Noreturn void wake_run(void);
+/* For the notifier: what is marked, and is no more then; waits until something is. */
+unsigned wake_take(void);
+
+/* The channel of a bit; NULL: it has none. */
+const char *wake_channel(unsigned bit);
 
 #endif

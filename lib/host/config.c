@@ -402,7 +402,7 @@ static void check_mail(struct report *r)
 	};
 	struct mail_server server;
 	struct mailbox box;
-	const char *problem = *cfg.mail_url ? mail_server_parse(&memory, cfg.mail_url, &server) : NULL;
+	const char *problem = *cfg.mail_url ? mailbox_server_parse(&memory, cfg.mail_url, &server) : NULL;
 
 	if (problem)
 		mistake(r, "MAIL_URL", "%s", problem);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/base/clock.h"
 #include "lib/crypto/issuer.h"
 #include "lib/crypto/jwks.h"
@@ -71,7 +71,7 @@ static char *part(struct arena *a, const void *p, size_t n)
 {
 	char *out = arena_alloc_raw(a, n * 4 / 3 + 3);
 
-	b64url_encode(p, n, out);
+	base64_url_encode(p, n, out);
 	return out;
 }
 

@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	int count, i;
 
 	arena_init(&a, 4096);
-	text = pct_decode(&a, (const char *)data, n, n % 2, &problem);
+	text = qs_decode(&a, (const char *)data, n, n % 2, &problem);
 	check(text ? text : problem);
 	problem = NULL;
 	count = qs_parse(&a, arena_dup_n(&a, data, n), &pairs, &problem);

@@ -26,7 +26,7 @@ static void check_params(struct arena *a, const struct match *m, const char *pat
 		    !route_param(m->route, i).name)
 			abort();
 		problem = NULL;
-		text = pct_decode(a, p, len, false, &problem);
+		text = qs_decode(a, p, len, false, &problem);
 		if (!text == !problem)
 			abort();
 		behind = p + len;

@@ -10,6 +10,8 @@
 #include "lib/crypto/password.h"
 #include "lib/crypto/seal.h"
 #include "lib/crypto/ticket.h"
+#include "lib/base/base32.h"
+#include "lib/crypto/recovery.h"
 #include "lib/crypto/totp.h"
 #include "lib/db/tx.h"
 #include "lib/host/config.h"
@@ -41,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	if (ticket_parse(a, text, &tenant, &hash))
 		must(uuid_bytes(tenant, bytes) && strlen(hash) == 66);
-	must(!refresh_parse(a, text, &refresh) && !state_verify(a, "fuzz", text));
+	must(!ticket_refresh_parse(a, text, &refresh) && !ticket_state_verify(a, "fuzz", text));
 	must(!seal_open(a, "fuzz", NULL, text));
 	seal_check(text);
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "lib/base/arena.h"
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "providers/apple_jws.h"
 #include "providers/standard_webhooks.h"
 #include "providers/stripe_signature.h"
@@ -44,24 +44,24 @@ static void encoded_jws(struct arena *a, const char *p, size_t n)
 	char *text = arena_alloc(a, n * 4 / 3 + 128), *to = text;
 	static const char signature[64] = { 1 };
 
-	to += b64url_encode(p, header, to);
+	to += base64_url_encode(p, header, to);
 	*to++ = '.';
 	if (line)
-		to += b64url_encode(line + 1, n - header - 1, to);
+		to += base64_url_encode(line + 1, n - header - 1, to);
 	*to++ = '.';
-	to += b64url_encode(signature, sizeof(signature), to);
+	to += base64_url_encode(signature, sizeof(signature), to);
 	jws(a, text, (size_t)(to - text));
 }
 
 static void base64(struct arena *a, const char *p, size_t n)
 {
 	char *bytes = arena_alloc_raw(a, n + 1), *again = arena_alloc(a, n + 8);
-	ssize_t got = b64_decode(p, n, bytes);
+	ssize_t got = base64_decode(p, n, bytes);
 
 	if (got < 0)
 		return;
 	/* Apart from padding, which may be left out, a sequence of bytes has one text. */
-	b64_encode(bytes, (size_t)got, again);
+	base64_encode(bytes, (size_t)got, again);
 	must(!memcmp(again, p, n) && strspn(again + n, "=") == strlen(again + n));
 }
 

@@ -229,7 +229,7 @@ static void send_page(const struct route *route)
 	rq.tx.values = values;
 	rq.tx.nvalues = rq.tx.values_cap = COUNT(names);
 	if (route->list)
-		list_bind(&rq);
+		route_list_bind(rq.asked.route, &rq.tx);
 }
 
 static const char *answered(const struct route *route, int version, enum query_shape shape)
@@ -332,7 +332,7 @@ static void test_numbers(void)
 					    .text = pages[i].size };
 		rq.tx.values = values;
 		rq.tx.nvalues = rq.tx.values_cap = 2;
-		list_bind(&rq);
+		route_list_bind(rq.asked.route, &rq.tx);
 		is_str(req_text(&rq, "skip"), pages[i].skip, "page %s of %s skips %s", pages[i].page,
 		       pages[i].size, pages[i].skip);
 		is_str(req_text(&rq, "limit"), pages[i].size, "  and takes %s", pages[i].size);

@@ -69,7 +69,7 @@ static void test_one_by_one(void)
 
 static void test_many_at_once(void)
 {
-	int max = job_kind_find("noop.batch")->max_batch;
+	int max = kinds_find("noop.batch")->max_batch;
 
 	for (int i = 0; i < max + 1; i++)
 		add(0, "noop.batch", ONE, "{}");

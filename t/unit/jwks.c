@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/host/config.h"
 #include "lib/host/shm.h"
 #include "t/unit/tap.h"
@@ -35,7 +35,7 @@ static const char *number(EVP_PKEY *key, const char *name, int pad)
 	n = pad ? BN_bn2binpad(bn, bytes, pad) : BN_bn2bin(bn, bytes);
 	BN_free(bn);
 	text = arena_alloc(&arena, (size_t)n * 4 / 3 + 3);
-	b64url_encode(bytes, (size_t)n, text);
+	base64_url_encode(bytes, (size_t)n, text);
 	return text;
 }
 

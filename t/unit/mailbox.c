@@ -70,7 +70,7 @@ static void server(const char *text, const char *url, const char *user, const ch
 {
 	struct mail_server out;
 
-	is_str(mail_server_parse(&a, text, &out), NULL, "taken: %s", text);
+	is_str(mailbox_server_parse(&a, text, &out), NULL, "taken: %s", text);
 	is_str(out.url, url, "… as curl wants it");
 	is_str(out.user, user, "… the user");
 	is_str(out.password, password, "… the password");
@@ -81,7 +81,7 @@ static void refused(const char *text, const char *problem)
 {
 	struct mail_server out;
 
-	has_str(mail_server_parse(&a, text, &out), problem, "refused: %.*s", (int)strcspn(text, "\r\n"),
+	has_str(mailbox_server_parse(&a, text, &out), problem, "refused: %.*s", (int)strcspn(text, "\r\n"),
 		text);
 }
 

@@ -4,7 +4,7 @@
  */
 #include "build/sql/runtime/runtime.h"
 #include "build/sql/work/projects.h"
-#include "fcgi/openapi.h"
+#include "fcgi/reference/openapi.h"
 
 #include <json-c/json.h>
 

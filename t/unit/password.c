@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/base/clock.h"
 #include "lib/db/tx.h"
 #include "lib/host/shm.h"
@@ -182,8 +182,8 @@ static const char *made_before(const char *text)
 	if (!EVP_PBE_scrypt(text, strlen(text), salt, sizeof(salt), 1 << QUICK, 8, 5, 64 << 20, hash,
 			    sizeof(hash)))
 		abort();
-	b64_encode(salt, sizeof(salt), encoded[0]);
-	b64_encode(hash, sizeof(hash), encoded[1]);
+	base64_encode(salt, sizeof(salt), encoded[0]);
+	base64_encode(hash, sizeof(hash), encoded[1]);
 	encoded[0][strcspn(encoded[0], "=")] = encoded[1][strcspn(encoded[1], "=")] = '\0';
 	return arena_fmt(&tx.arena, "$scrypt$ln=%d,r=8,p=5$%s$%s", QUICK, encoded[0], encoded[1]);
 }

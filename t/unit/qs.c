@@ -13,7 +13,7 @@ static const char *decoded_n(const char *text, size_t n, bool plus_is_space)
 {
 	const char *problem = NULL;
 	char *copy = memcpy(arena_alloc_raw(&arena, n), text, n);
-	const char *out = pct_decode(&arena, copy, n, plus_is_space, &problem);
+	const char *out = qs_decode(&arena, copy, n, plus_is_space, &problem);
 
 	return out ? out : arena_fmt(&arena, "[%s]", problem);
 }
@@ -61,7 +61,7 @@ static const char *encoded(const char *text)
 	struct buf b;
 
 	buf_init(&b, &arena, 1);
-	pct_encode(&b, text);
+	qs_encode(&b, text);
 	return buf_str(&b);
 }
 

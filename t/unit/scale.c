@@ -14,7 +14,7 @@
 
 #include "fcgi/event.h"
 #include "fcgi/metrics.h"
-#include "fcgi/openapi.h"
+#include "fcgi/reference/openapi.h"
 #include "fcgi/route_map.h"
 #include "fcgi/router.h"
 #include "t/lib/many_routes.h"

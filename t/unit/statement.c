@@ -36,22 +36,20 @@ static const struct query plain = {
 };
 /* clang-format on */
 
-static struct tx tx;
+static struct arena arena;
 static struct value values[8];
+static size_t nvalues;
 
 static void given(const char *name, const char *text)
 {
-	size_t n = tx.nvalues++;
-
-	values[n] = (struct value){ .name = name, .given = true, .is_null = !text, .text = text };
-	tx.values = values;
+	values[nvalues++] = (struct value){ .name = name, .given = true, .is_null = !text, .text = text };
 }
 
 static const char *text(const struct query *q, bool total)
 {
 	const char *gone;
 
-	return statement_text(&tx.arena, statement_find(&tx, q, total, &gone));
+	return statement_text(&arena, statement_find(q, values, nvalues, total, &gone));
 }
 
 static void test_text(void)
@@ -71,11 +69,11 @@ static void test_text(void)
 	given("to", "");
 	is_str(text(&list, false), "SELECT a K=$1 some BY made DESC,id DESC L=$2",
 	       "nor does a text without letters");
-	tx.nvalues--;
+	nvalues--;
 	given("to", "2");
 	is_str(text(&list, false), "SELECT a K=$1 T=$2 F=$3 T=$2 some BY made DESC,id DESC L=$4",
 	       "both do; a parameter has one number");
-	s = statement_find(&tx, &list, false, &gone);
+	s = statement_find(&list, values, nvalues, false, &gone);
 	ok(s->nparams == 4 && s->params[1] == 2 && s->params[2] == 1, "which says what is bound to it");
 	is_str(s->name, "list.3.made_at.desc", "the server can be asked for it by name");
 	given("sort_by", "name");
@@ -83,18 +81,18 @@ static void test_text(void)
 	given("sort_order", "DESC");
 	is_str(text(&list, false), "SELECT a K=$1 T=$2 F=$3 T=$2 some BY lower(n) DESC,id DESC L=$4",
 	       "the other way");
-	tx.nvalues = 0;
+	nvalues = 0;
 	given("kind", "{}");
 	values[0].is_off = true;
 	is_str(text(&list, false), "SELECT a none BY made DESC,id DESC L=$1", "an empty list is none");
-	tx.nvalues = 0;
+	nvalues = 0;
 	given("kind", "false");
 	is_str(text(&list, false), "SELECT a K=$1 some BY made DESC,id DESC L=$2", "false is a value");
-	tx.nvalues = 0;
+	nvalues = 0;
 	given("sort_by", "made_at");
 	given("sort_order", "asc");
 	is_str(text(&list, false), "SELECT a none BY made,id L=$1", "and against what is usual");
-	tx.nvalues = 0;
+	nvalues = 0;
 }
 
 static void test_room(void)
@@ -105,36 +103,37 @@ static void test_room(void)
 	const char *gone;
 	bool none = true;
 
-	statements_forget();
+	statement_forget_all();
 	for (int i = 0; i <= STATEMENTS_PREPARED; i++) {
 		snprintf(names[i], sizeof(names[i]), "q%d", i);
 		many[i] = (struct query){ .name = names[i], .text = "SELECT" };
 	}
-	first = statement_find(&tx, &many[0], false, &gone);
+	first = statement_find(&many[0], values, nvalues, false, &gone);
 	first->is_named = true;
 	for (int i = 1; i < STATEMENTS_PREPARED; i++) {
-		s = statement_find(&tx, &many[i], false, &gone);
+		s = statement_find(&many[i], values, nvalues, false, &gone);
 		s->is_named = s->is_prepared = true;
 		none = none && !*gone;
 	}
 	ok(none, "there is room for so many");
-	ok(statement_find(&tx, &many[0], false, &gone) == first && !*gone, "each is found again");
-	s = statement_find(&tx, &many[STATEMENTS_PREPARED], false, &gone);
+	ok(statement_find(&many[0], values, nvalues, false, &gone) == first && !*gone, "each is found again");
+	s = statement_find(&many[STATEMENTS_PREPARED], values, nvalues, false, &gone);
 	is_str(gone, "q1", "one more takes the place of the least recently used");
 	ok(!s->is_prepared && !s->is_named, "and is not prepared because that one was");
-	ok(statement_find(&tx, &many[0], false, &gone) == first, "who was used since is still there");
-	statement_find(&tx, &many[1], false, &gone);
+	ok(statement_find(&many[0], values, nvalues, false, &gone) == first,
+	   "who was used since is still there");
+	statement_find(&many[1], values, nvalues, false, &gone);
 	is_str(gone, "q2", "who is gone comes back in another's place");
-	statements_forget();
-	ok(!statement_find(&tx, &many[0], false, &gone)->is_named && !*gone,
+	statement_forget_all();
+	ok(!statement_find(&many[0], values, nvalues, false, &gone)->is_named && !*gone,
 	   "on a new connection nothing is there");
 }
 
 int main(void)
 {
-	arena_init(&tx.arena, 4096);
+	arena_init(&arena, 4096);
 	test_text();
 	test_room();
-	arena_release(&tx.arena);
+	arena_release(&arena);
 	return done_testing();
 }

@@ -179,7 +179,7 @@ static const char *render(const char *kind, const char *locale, const char *data
 		json_object_object_add(secrets, "link", json_object_get(link));
 		json_object_object_del(json, "link");
 	}
-	return mail_render(&a, mail_kind_find(kind), locale, &brand, "ann@example.com", json, secrets, out);
+	return mail_render(&a, mail_render_kind(kind), locale, &brand, "ann@example.com", json, secrets, out);
 }
 
 static bool there_is(const char *name)
@@ -195,7 +195,7 @@ static void test_all(void)
 	static const char *const languages[] = { "en", "de" };
 	char said[4096] = "";
 	FILE *err = fmemopen(said, sizeof(said), "w");
-	int mistakes = mail_templates_check(err), files = 0;
+	int mistakes = mail_render_check(err), files = 0;
 
 	fclose(err);
 	is_int(mistakes, 0, "every mail in every language, with all its variables and with few");
@@ -256,7 +256,7 @@ static void test_mail(void)
 	       "\"subject\":\"a\\r\\nBcc: x@y.de\"}",
 	       &out);
 	is_str(out.subject, "[CNT-1] a Bcc: x[at]y[.]de", "a subject has no line's end");
-	ok(!mail_kind_find("nobody"), "there is no other mail");
+	ok(!mail_render_kind("nobody"), "there is no other mail");
 }
 
 /* What people call themselves and their things is text, and no program that shows a mail finds a link in it.
@@ -342,13 +342,13 @@ static void test_override(void)
 	is_str(render("already_registered", "fr-CA", "{}", &out), NULL, "a language of the operator's");
 	is_str(out.subject, "Bonjour", "… is found");
 	is_str(out.unsubscribe, "https://a.example/u", "… with a link to unsubscribe");
-	is_int(mail_templates_check(stderr), 0, "… and is in order");
+	is_int(mail_render_check(stderr), 0, "… and is in order");
 	put(path, "subject: Bonjour\n\n{{nom}}");
 	has_str(render("already_registered", "fr", "{}", &out),
 		"template fr/already_registered.txt: line 3: there is no {{nom}}",
 		"what is wrong with it is told");
 	err = fmemopen(said, sizeof(said), "w");
-	is_int(mail_templates_check(err), 1, "… also to whoever asks");
+	is_int(mail_render_check(err), 1, "… also to whoever asks");
 	fclose(err);
 	has_str(said, "template fr/already_registered.txt: line 3", "… with the place");
 	snprintf(path, sizeof(path), "rm -r %s", dir);

@@ -20,8 +20,8 @@ static void test_secret(void)
 	unsigned char one[32], two[32], zero[32] = { 0 };
 	int seen[7] = { 0 }, least = 1000;
 
-	is_str(sha256_hex(&a, "abc"), "\\xba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-	       "SHA-256 as a bytea");
+	is_str(secret_sha256_hex(&a, "abc"),
+	       "\\xba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "SHA-256 as a bytea");
 	is_str(secret_bytea(&a, "", 0), "\\x", "no bytes");
 	ok(secret_key("one", one) && secret_key("two", two) && memcmp(one, two, 32) != 0,
 	   "each purpose has a key of its own");
@@ -73,7 +73,7 @@ static void test_ticket(void)
 	   "random ones, fit for a URL");
 	ok(ticket_parse(&a, one, &tenant, &hash), "it is known again");
 	is_str(tenant, TID, "with its tenant");
-	is_str(hash, sha256_hex(&a, one), "and its hash");
+	is_str(hash, secret_sha256_hex(&a, one), "and its hash");
 	cut = arena_dup_n(&a, one, 63);
 	ok(!ticket_parse(&a, cut, &tenant, &hash), "one character less is none");
 	ok(!ticket_parse(&a, arena_fmt(&a, "%sA", one), &tenant, &hash), "nor one more");
@@ -97,7 +97,7 @@ static void test_code(void)
 	is_str(code, ticket_code_hash(&a, "verify x", "012345"), "the same again");
 	ok(strcmp(code, ticket_code_hash(&a, "verify y", "012345")) != 0, "in another scope another");
 	ok(strcmp(code, ticket_code_hash(&a, "verify x", "012346")) != 0, "for another code another");
-	ok(strcmp(code, sha256_hex(&a, "verify x\n012345")) != 0, "under a key");
+	ok(strcmp(code, secret_sha256_hex(&a, "verify x\n012345")) != 0, "under a key");
 	cfg.jwt_secret = "";
 	is_str(ticket_code_hash(&a, "verify x", "012345"), NULL, "without JWT_SECRET there is none");
 	cfg.jwt_secret = SECRET;
@@ -115,57 +115,60 @@ static void test_api_key(void)
 
 static void test_refresh(void)
 {
-	char *token = refresh_make(&a, TID, SID, 0x01020304), *changed;
+	char *token = ticket_refresh_make(&a, TID, SID, 0x01020304), *changed;
 	struct refresh got = { 0 };
 	int passed = 0;
 
 	is_int((long long)strlen(token), 91, "a refresh token has 91 characters");
-	is_str(token, refresh_make(&a, TID, SID, 0x01020304), "the same three make the same one");
-	ok(strcmp(token, refresh_make(&a, TID, SID, 5)) != 0, "another generation another");
-	ok(refresh_parse(&a, token, &got), "it is known again");
+	is_str(token, ticket_refresh_make(&a, TID, SID, 0x01020304), "the same three make the same one");
+	ok(strcmp(token, ticket_refresh_make(&a, TID, SID, 5)) != 0, "another generation another");
+	ok(ticket_refresh_parse(&a, token, &got), "it is known again");
 	is_str(got.tenant, TID, "its tenant");
 	is_str(got.session, SID, "its session");
 	is_int(got.generation, 0x01020304, "its generation");
 	for (int i = 0; i < 91; i++) {
 		changed = arena_dup(&a, token);
 		changed[i] = changed[i] == 'A' ? 'E' : 'A';
-		passed += refresh_parse(&a, changed, &got);
+		passed += ticket_refresh_parse(&a, changed, &got);
 	}
 	is_int(passed, 0, "with any character changed it is none");
-	ok(!refresh_parse(&a, arena_dup_n(&a, token, 90), &got), "nor cut");
-	ok(!refresh_parse(&a, ticket_new(&a, TID), &got), "nor is a ticket");
+	ok(!ticket_refresh_parse(&a, arena_dup_n(&a, token, 90), &got), "nor cut");
+	ok(!ticket_refresh_parse(&a, ticket_new(&a, TID), &got), "nor is a ticket");
 	cfg.jwt_secret = OTHER;
-	ok(!refresh_parse(&a, token, &got), "nor one under another JWT_SECRET");
+	ok(!ticket_refresh_parse(&a, token, &got), "nor one under another JWT_SECRET");
 	cfg.jwt_secret = "";
-	ok(!refresh_parse(&a, token, &got) && !refresh_make(&a, TID, SID, 1), "nor without one");
+	ok(!ticket_refresh_parse(&a, token, &got) && !ticket_refresh_make(&a, TID, SID, 1),
+	   "nor without one");
 	cfg.jwt_secret = SECRET;
 }
 
 static void test_state(void)
 {
 	static const char json[] = "{\"redirect_uri\":\"https://app.example.com/\"}";
-	char *state = state_sign(&a, "google", json, 600), *changed;
+	char *state = ticket_state_sign(&a, "google", json, 600), *changed;
 	int passed = 0, n = (int)strlen(state);
 
-	is_str(state_verify(&a, "google", state), json, "a state comes back");
+	is_str(ticket_state_verify(&a, "google", state), json, "a state comes back");
 	is_int((long long)strspn(state, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."),
 	       n, "fit for a URL");
-	is_str(state_verify(&a, "github", state), NULL, "not for another purpose");
+	is_str(ticket_state_verify(&a, "github", state), NULL, "not for another purpose");
 	for (int i = 0; i < n; i++) {
 		changed = arena_dup(&a, state);
 		changed[i] = changed[i] == 'A' ? 'E' : 'A';
-		passed += state_verify(&a, "google", changed) != NULL;
+		passed += ticket_state_verify(&a, "google", changed) != NULL;
 	}
 	is_int(passed, 0, "with any character changed it is none");
-	is_str(state_verify(&a, "google", state_sign(&a, "google", json, 0)), NULL,
+	is_str(ticket_state_verify(&a, "google", ticket_state_sign(&a, "google", json, 0)), NULL,
 	       "when its time is over it is none");
-	ok(state_verify(&a, "google", state_sign(&a, "google", json, 2)) != NULL, "and until then it is one");
-	is_str(state_verify(&a, "google", ""), NULL, "nothing is none");
-	is_str(state_verify(&a, "google", "."), NULL, "nor is a dot");
-	is_str(state_verify(&a, "google", "AAAA"), NULL, "nor something without one");
-	is_str(state_verify(&a, "google", state_sign(&a, "google", "", 600)), "", "an empty payload is one");
+	ok(ticket_state_verify(&a, "google", ticket_state_sign(&a, "google", json, 2)) != NULL,
+	   "and until then it is one");
+	is_str(ticket_state_verify(&a, "google", ""), NULL, "nothing is none");
+	is_str(ticket_state_verify(&a, "google", "."), NULL, "nor is a dot");
+	is_str(ticket_state_verify(&a, "google", "AAAA"), NULL, "nor something without one");
+	is_str(ticket_state_verify(&a, "google", ticket_state_sign(&a, "google", "", 600)), "",
+	       "an empty payload is one");
 	cfg.jwt_secret = OTHER;
-	is_str(state_verify(&a, "google", state), NULL, "under another JWT_SECRET it is none");
+	is_str(ticket_state_verify(&a, "google", state), NULL, "under another JWT_SECRET it is none");
 	cfg.jwt_secret = SECRET;
 }
 

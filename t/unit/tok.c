@@ -15,7 +15,7 @@
 #include <openssl/rsa.h>
 
 #include "fcgi/req.h"
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 #include "lib/crypto/issuer.h"
 #include "lib/crypto/jwks.h"
 #include "lib/host/config.h"
@@ -49,7 +49,7 @@ static char *b64(const void *p, size_t n)
 {
 	char *out = arena_alloc(&arena, n * 4 / 3 + 3);
 
-	b64url_encode(p, n, out);
+	base64_url_encode(p, n, out);
 	return out;
 }
 

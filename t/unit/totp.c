@@ -1,6 +1,8 @@
 /*
  * One-time passwords: the RFCs' vectors, the window, no code twice.
  */
+#include "lib/base/base32.h"
+#include "lib/crypto/recovery.h"
 #include "lib/crypto/totp.h"
 
 #include "t/unit/tap.h"

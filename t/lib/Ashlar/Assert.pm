@@ -33,7 +33,7 @@ sub status_is ($res, $status, $name = "$res->{request}: $status") {
     return _verdict($res, $res->status == $status, $name, "status is " . $res->status . ", not $status");
 }
 
-# What clients of the platform surface compare in "detail"; see surfaces in fcgi/route.c.
+# What clients of the platform surface compare in "detail"; see surfaces in fcgi/surface.c.
 my %LITERAL = (AUTHENTICATION_ERROR => 'Invalid token', RATE_LIMIT_EXCEEDED => 'Rate limit exceeded');
 
 # error_is $res, 409, 'CONFLICT', field => 'name';

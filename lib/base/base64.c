@@ -1,4 +1,4 @@
-#include "lib/base/b64url.h"
+#include "lib/base/base64.h"
 
 #include <stdint.h>
 
@@ -72,17 +72,17 @@ static size_t encode(const void *p, size_t n, const char last[2], char *out)
 	return (size_t)(to - out);
 }
 
-ssize_t b64url_decode(const char *p, size_t n, void *out)
+ssize_t base64_url_decode(const char *p, size_t n, void *out)
 {
 	return decode(p, n, url_last, out);
 }
 
-size_t b64url_encode(const void *p, size_t n, char *out)
+size_t base64_url_encode(const void *p, size_t n, char *out)
 {
 	return encode(p, n, url_last, out);
 }
 
-ssize_t b64_decode(const char *p, size_t n, void *out)
+ssize_t base64_decode(const char *p, size_t n, void *out)
 {
 	if (n && n % 4 == 0) {
 		n -= p[n - 1] == '=';
@@ -91,7 +91,7 @@ ssize_t b64_decode(const char *p, size_t n, void *out)
 	return decode(p, n, old_last, out);
 }
 
-size_t b64_encode(const void *p, size_t n, char *out)
+size_t base64_encode(const void *p, size_t n, char *out)
 {
 	size_t len = encode(p, n, old_last, out);
 

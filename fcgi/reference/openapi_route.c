@@ -1,7 +1,7 @@
 /*
  * A route's row as JSON for the tests, which walk over all of them.
  */
-#include "fcgi/openapi.h"
+#include "fcgi/reference/openapi.h"
 #include "lib/base/jx.h"
 
 static void write_test_fields(struct buf *b, const char *key, const struct field *table, size_t n);

@@ -1,4 +1,4 @@
-#include "fcgi/schema.h"
+#include "fcgi/reference/schema.h"
 
 #include "lib/base/jx.h"
 

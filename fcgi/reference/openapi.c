@@ -1,11 +1,11 @@
-#include "fcgi/openapi.h"
+#include "fcgi/reference/openapi.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "fcgi/outputs.h"
 #include "fcgi/req.h"
-#include "fcgi/schema.h"
+#include "fcgi/reference/schema.h"
 #include "fcgi/version.h"
 #include "lib/base/jx.h"
 #include "lib/base/map.h"
@@ -79,7 +79,7 @@ static void write_list_names(struct buf *b, const struct list *l)
 static void write_list_example(struct buf *b, const struct route *r, int version)
 {
 	buf_char(b, '{');
-	jx_key(b, list_items(r));
+	jx_key(b, route_items(r));
 	write_items(b, r, version, true);
 	if (r->list->meta)
 		jx_key_open(b, r->list->meta, '{');
@@ -94,7 +94,7 @@ static void write_list_schema(struct buf *b, const struct route *r, int version)
 	const struct list *l = r->list;
 
 	buf_text(b, "{\"type\":\"object\",\"properties\":{");
-	jx_key(b, list_items(r));
+	jx_key(b, route_items(r));
 	write_items(b, r, version, false);
 	if (l->meta) {
 		jx_key(b, l->meta);
@@ -107,7 +107,7 @@ static void write_list_schema(struct buf *b, const struct route *r, int version)
 		buf_text(b, "]}");
 	}
 	buf_text(b, "},\"required\":[");
-	jx_str(b, list_items(r));
+	jx_str(b, route_items(r));
 	if (l->meta) {
 		jx_next(b);
 		jx_str(b, l->meta);
@@ -120,7 +120,7 @@ static void write_list_schema(struct buf *b, const struct route *r, int version)
 /* A list in its form: its schema, or an example. */
 static void write_list(struct buf *b, const struct route *r, int version, bool example)
 {
-	if (!list_items(r))
+	if (!route_items(r))
 		write_items(b, r, version, example);
 	else if (example)
 		write_list_example(b, r, version);

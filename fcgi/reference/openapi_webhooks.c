@@ -3,9 +3,9 @@
  * for each event, in the form that OpenAPI 3.1 has for webhooks.
  */
 #include "fcgi/event.h"
-#include "fcgi/openapi.h"
+#include "fcgi/reference/openapi.h"
 #include "fcgi/route.h"
-#include "fcgi/schema.h"
+#include "fcgi/reference/schema.h"
 #include "lib/base/jx.h"
 
 /* With the members that are always there. */

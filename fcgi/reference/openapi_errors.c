@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "fcgi/openapi.h"
+#include "fcgi/reference/openapi.h"
 #include "lib/base/jx.h"
 
 /* Which errors a route can give, from what its row says. */
