@@ -17,7 +17,7 @@ sub quick ($name) {
 }
 
 sub tls () {
-    return IO::Socket::SSL->new(PeerHost => '127.0.0.1', PeerPort => $t->{https_port}, SSL_ca_file => "$t->{dir}/cert.pem", SSL_verifycn_scheme => 'none')
+    return Ashlar::Tls->connect("$t->{dir}/cert.pem", PeerPort => $t->{https_port})
         // die "cannot connect: $SSL_ERROR\n";
 }
 

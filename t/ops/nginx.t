@@ -4,11 +4,11 @@
 use strict;
 use warnings;
 use FindBin;
-use lib $FindBin::Bin;
+use lib $FindBin::Bin, "$FindBin::Bin/../lib";
+use Ashlar::Tls;
+use Cpanel::JSON::XS qw(decode_json);
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
-use IO::Socket::SSL;
-use JSON::PP qw(decode_json);
 use Test::More;
 use Time::HiRes qw(sleep time);
 use Responder;
@@ -113,7 +113,7 @@ END {
 
 sub connection {
     my ($n) = @_;
-    return IO::Socket::SSL->new(PeerAddr => '127.0.0.1', PeerPort => $n->{HTTPS_PORT}, SSL_verify_mode => 0);
+    return Ashlar::Tls->connect($n->{CERT}, PeerPort => $n->{HTTPS_PORT});
 }
 
 # Send bytes and read until the server closes (or the answer is whole).  socket: on this connection.
@@ -542,14 +542,14 @@ subtest 'it listens on IPv4 and IPv6' => sub {
     like $text, $any, '  on both, as far as the machine has them';
     SKIP: {
         skip 'no IPv6 here', 2 if $has !~ /^0+1 /m;
-        my $s = IO::Socket::SSL->new(PeerAddr => '::1', PeerPort => $n->{HTTPS_PORT}, SSL_verify_mode => 0);
+        my $s = Ashlar::Tls->connect($n->{CERT}, PeerHost => '::1', PeerPort => $n->{HTTPS_PORT});
         ok $s, 'here, too';
         my $r = raw($n, "GET /api/v1/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", socket => $s);
         is echo($r)->{params}{REMOTE_ADDR}, '::1', 'and the api is told who it is';
     }
     my $t = instance(LISTEN => '127.0.0.1');
     is ask($t, GET => '/')->{status}, 200, 'or where it is told to';
-    ok !IO::Socket::SSL->new(PeerAddr => '::1', PeerPort => $t->{HTTPS_PORT}, SSL_verify_mode => 0), '  and nowhere else';
+    ok !Ashlar::Tls->connect($t->{CERT}, PeerHost => '::1', PeerPort => $t->{HTTPS_PORT}), '  and nowhere else';
     stop($t);
 };
 

@@ -7,7 +7,6 @@ use Api;
 use Ashlar::Rows qw(rows);
 use Cpanel::JSON::XS qw(decode_json);
 use IO::Socket::INET;
-use IO::Socket::SSL;
 
 my $query  = 'QueryMarker7f3a';
 my $secret = 'PathMarker9c1e';
@@ -104,7 +103,7 @@ subtest 'requests that nginx cannot read, or will not' => sub {
     );
     for my $bytes (@bytes) {
         for my $s (
-            IO::Socket::SSL->new(PeerHost => '127.0.0.1', PeerPort => $t->{https_port}, SSL_verify_mode => 0),
+            Ashlar::Tls->connect("$t->{dir}/cert.pem", PeerPort => $t->{https_port}),
             IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $t->{http_port})
         ) {
             local $SIG{PIPE} = 'IGNORE';

@@ -9,9 +9,8 @@ use Api;
 use Ashlar::SignIn qw(@BEHIND_PROXY $PASSWORD from set_tenant newest_mail);
 use Cpanel::JSON::XS 'decode_json';
 use Encode 'encode_utf8';
-use MIME::Base64 'encode_base64';
+use MIME::Base64 qw(decode_base64 encode_base64);
 
-Ashlar::Process::real_scrypt();    # as openssl's, which says what is right
 my $t    = Api->start(@BEHIND_PROXY);
 my $auth = '/api/v1/auth';
 my $team = '/api/v1/tenant-auth';
@@ -32,17 +31,21 @@ sub as ($res) { return $t->client(token => $res->json('/access_token')) }
 
 sub hash_of ($email, $table = 'users') { return scalar $t->db->selectrow_array("SELECT password_hash FROM $table WHERE email = ?", undef, $email) }
 
-# As releases before have hashed a password: the bytes as they came.
-sub made_before ($password) {
-    my $salt = 'sixteen bytes 16';
+# What openssl, which says what is right, makes of a password: the bytes as they came, as releases before have hashed it.
+# With the costs that t/lib/quick_scrypt.c has inside, where it is preloaded, or those that the hash names.
+sub hashed ($password, $salt, %cost) {
     open my $kdf, '-|', qw(openssl kdf -keylen 32 -binary), map({ (-kdfopt => $_) } 'hexpass:' . unpack('H*', encode_utf8($password)), 'hexsalt:' . unpack('H*', $salt),
-        'n:16384', 'r:8', 'p:5', 'maxmem_bytes:67108864'), 'SCRYPT' or die "openssl: $!\n";
+        "n:$cost{n}", 'r:8', "p:$cost{p}", 'maxmem_bytes:67108864'), 'SCRYPT' or die "openssl: $!\n";
     binmode $kdf;
     my $hash = do { local $/ = undef; readline $kdf };
     close $kdf or die "openssl kdf failed\n";
     die "openssl kdf printed " . length($hash) . " bytes\n" if length $hash != 32;
     return join '$', '$scrypt$ln=14,r=8,p=5', map { encode_base64($_, '') =~ s/=+\z//r } $salt, $hash;
 }
+
+my @real  = (n => 16384, p => 5);
+my @quick = $t->counts_hashes ? (n => 16, p => 1) : @real;
+sub made_before ($password, %cost) { return hashed($password, 'sixteen bytes 16', @quick, %cost) }
 
 subtest 'registered in one spelling, signed in with the other' => sub {
     error_is register('long@example.com', 'Ada9' . "e\x{301}" x 125), 422, 'VALIDATION_ERROR', field => 'password', name => '129 characters';
@@ -97,6 +100,20 @@ subtest 'a hash that was made of what was typed' => sub {
     error_is $bob->post("$auth/change-password", { current_password => $NFC, new_password => $NEXT }), 400, 'BAD_REQUEST', field => 'current_password';
     status_is $bob->post("$auth/change-password", { current_password => $NFD, new_password => $NEXT }), 200, 'to be changed it is typed as it was, too';
     status_is login('bob@example.com', $NEXT_D), 200;
+};
+
+subtest 'at its full cost, the hash is openssl\'s' => sub {
+    delete local $ENV{LD_PRELOAD};
+    my $full  = Api->start(@BEHIND_PROXY, slow => 0);
+    my $stored = sub () { return scalar $full->db->selectrow_array('SELECT password_hash FROM users') };
+    my $login  = sub ($password) { return from($full)->post("$auth/login", { email => 'full@example.com', password => $password }) };
+    status_is from($full)->post("$auth/register", { email => 'full@example.com', password => $NFD }), 201;
+    my ($salt) = $stored->() =~ /\A\$scrypt\$ln=14,r=8,p=5\$([^\$]{22})\$/;
+    is $stored->(), hashed($NFC, decode_base64("$salt=="), @real), 'what is made now is of the composed password';
+    $full->db->do('UPDATE users SET password_hash = ?', undef, made_before($NFD, @real));
+    error_is $login->($NFC), 401, 'INVALID_CREDENTIALS', name => 'what was made of what was typed is not what the other keyboard types';
+    status_is $login->($NFD), 200, '  but that';
+    isnt $stored->(), made_before($NFD, @real), '  and is replaced';
 };
 
 subtest 'a password that waits for its mail' => sub {

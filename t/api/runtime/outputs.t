@@ -153,7 +153,7 @@ subtest 'a client that leaves stops the statement' => sub {
     for my $case ([ 'before the first row', 100, 0 ], [ 'among them', 0, 0.3 ]) {
         my ($name, @sleeps) = @$case;
         $slow->(@sleeps);
-        my $socket = IO::Socket::SSL->new(PeerHost => '127.0.0.1', PeerPort => $t->{https_port}, SSL_verify_mode => 0) or die "connect: $SSL_ERROR\n";
+        my $socket = Ashlar::Tls->connect("$t->{dir}/cert.pem", PeerPort => $t->{https_port}) or die "connect: $SSL_ERROR\n";
         print $socket "GET $logs?action=slow HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer $boss->{token}\r\nAccept: application/x-ndjson\r\n\r\n";
         my $pid = until_true("$name: it runs", \&running);
         if ($sleeps[1]) { sysread $socket, my $some, 1000 }    # the beginning of the answer

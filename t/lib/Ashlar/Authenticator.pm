@@ -4,6 +4,7 @@ package Ashlar::Authenticator;
 # credentials and uses them, and does wrong what it is told to do wrong.
 
 use v5.36;
+use Ashlar::Token 'private_key';
 use Cpanel::JSON::XS ();
 use Digest::SHA 'sha256';
 use File::Temp   ();
@@ -20,8 +21,9 @@ use constant { UP => 0x01, UV => 0x04, BE => 0x08, BS => 0x10, AT => 0x40 };
 sub new ($class, %arg) {
     state $n = 0;
     my $self = bless { alg => -7, %arg, dir => File::Temp->newdir('/tmp/ashlar-passkey-XXXXXX') }, $class;
-    my $args = $self->{alg} == -7 ? 'EC -pkeyopt ec_paramgen_curve:P-256' : 'RSA -pkeyopt rsa_keygen_bits:2048';
-    system("openssl genpkey -algorithm $args -out $self->{dir}/key 2>$self->{dir}/log") == 0 or die "openssl genpkey failed\n";
+    open my $key, '>', "$self->{dir}/key" or die "$self->{dir}/key: $!\n";
+    print {$key} private_key($self->{alg} == -7 ? 'EC' : 'RSA');
+    close $key or die "$self->{dir}/key: $!\n";
     $self->{id}      = substr sha256(join ' ', $$, ++$n, rand) . sha256(rand), 0, $self->{id_bytes} // 32;
     $self->{counter} = 0;
     return $self;

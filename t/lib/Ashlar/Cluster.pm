@@ -70,7 +70,7 @@ sub start ($class) {
     print $conf <<~"END";
         listen_addresses = ''
         unix_socket_directories = '$self->{dir}'
-        max_connections = 200
+        max_connections = 500
         shared_buffers = 128MB
         fsync = off
         synchronous_commit = off

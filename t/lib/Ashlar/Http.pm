@@ -6,6 +6,7 @@ package Ashlar::Http;
 use v5.36;
 use Ashlar::Answers;
 use Ashlar::Response;
+use Ashlar::Tls;
 use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::SSL;
@@ -71,17 +72,11 @@ sub _socket ($self, $fresh) {
     my @to = (PeerHost => '127.0.0.1', PeerPort => $self->{port}, Timeout => $self->{timeout});
     my $socket =
         $self->{ca}
-        ? IO::Socket::SSL->new(@to, SSL_reuse_ctx => _context($self->{ca}), SSL_verifycn_scheme => 'none', SSL_hostname => 'localhost')
+        ? Ashlar::Tls->connect($self->{ca}, @to)
         : IO::Socket::INET->new(@to);
     die 'cannot connect: ', ($self->{ca} ? $SSL_ERROR : $@), "\n" if !$socket;
     $socket->blocking(0);
     return $self->{socket} = $socket;
-}
-
-# What trusts a certificate, made once for all connections: that takes longer than to connect.
-sub _context ($ca) {
-    state %context;
-    return $context{ join '-', $ca, (stat $ca)[1, 9] } //= IO::Socket::SSL::SSL_Context->new(SSL_ca_file => $ca, SSL_verify_mode => SSL_VERIFY_PEER) // die "$ca: $SSL_ERROR\n";
 }
 
 # A server that refuses a large body answers and closes before it has read all

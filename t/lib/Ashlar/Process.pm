@@ -26,9 +26,6 @@ my $link;    # what leads to it from a path without the separators of LD_PRELOAD
     $ENV{LD_PRELOAD} = $quick if $quick && -e $quick && !$ENV{SAN} && !$ENV{COV};    ## no critic (RequireLocalizedPunctuationVars)
 }
 
-# For tests that make hashes themselves; before anything is started.
-sub real_scrypt () { delete $ENV{LD_PRELOAD}; undef $link; return }    ## no critic (RequireLocalizedPunctuationVars)
-
 # Start a program.
 #
 #   cmd    the words of the command

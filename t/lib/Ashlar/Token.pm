@@ -4,13 +4,16 @@ package Ashlar::Token;
 # program under test, so that what it accepts is judged by other code.
 
 use v5.36;
+use Ashlar::Cluster;
 use Cpanel::JSON::XS ();
 use Digest::SHA qw(hmac_sha256 hmac_sha384 hmac_sha512);
 use Exporter 'import';
+use File::Basename 'dirname';
+use File::Path 'make_path';
 use File::Temp ();
 use MIME::Base64 qw(encode_base64url decode_base64url);
 
-our @EXPORT_OK = qw(mint sign_key parts);
+our @EXPORT_OK = qw(mint sign_key private_key parts);
 
 my $json = Cpanel::JSON::XS->new->canonical->utf8;
 
@@ -35,12 +38,29 @@ sub parts ($token) {
     return map { $json->decode(decode_base64url($_)) } $header, $claims;
 }
 
-# A new private key: 'RSA' or 'EC' (P-256).  ->{pem} and ->{public} are PEM
+# The PEM text of a private key that this process has not had yet: 'RSA' or 'EC' (P-256).
+#
+# To make one for RSA takes 0.2 s of the CPU, so those are kept for the runs to come: a process's first, its second, …
+sub private_key ($type) {
+    state $n = 0;
+    my $args = $type eq 'RSA' ? '-algorithm RSA -pkeyopt rsa_keygen_bits:2048' : '-algorithm EC -pkeyopt ec_paramgen_curve:P-256';
+    my $file = $type eq 'RSA' ? "$Ashlar::Cluster::BUILD/keys/rsa-" . ++$n . '.pem' : '';
+    return _slurp($file) if -e $file;
+    my $pem = qx(openssl genpkey $args 2>/dev/null);
+    die "openssl genpkey failed\n" if $?;
+    if ($file) {
+        make_path(dirname($file));
+        _spurt("$file.$$", $pem);
+        rename "$file.$$", $file or die "$file: $!\n";
+    }
+    return $pem;
+}
+
+# A new pair of keys: 'RSA' or 'EC' (P-256).  ->{pem} and ->{public} are PEM
 # texts, ->{jwk} is the public half as RFC 7517 has it, with the given kid.
 sub sign_key ($type, $kid) {
-    my $dir  = File::Temp->newdir;
-    my $args = $type eq 'RSA' ? '-algorithm RSA -pkeyopt rsa_keygen_bits:2048' : '-algorithm EC -pkeyopt ec_paramgen_curve:P-256';
-    system("openssl genpkey $args -out $dir/key 2>$dir/log") == 0         or die "openssl genpkey: ", _slurp("$dir/log"), "\n";
+    my $dir = File::Temp->newdir;
+    _spurt("$dir/key", private_key($type));
     system("openssl pkey -in $dir/key -pubout -out $dir/public") == 0 or die "openssl pkey failed\n";
     my $jwk = { kid => $kid, use => 'sig' };
     if ($type eq 'RSA') {

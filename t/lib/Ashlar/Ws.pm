@@ -11,8 +11,8 @@ package Ashlar::Ws;
 use v5.36;
 use Ashlar::Answers;
 use Ashlar::Response;
+use Ashlar::Tls;
 use Cpanel::JSON::XS ();
-use IO::Socket::SSL ();
 use IO::Socket::UNIX;
 use Time::HiRes qw(time);
 
@@ -24,7 +24,7 @@ sub open ($class, $t, $path, %header) {    ## no critic (ProhibitBuiltinHomonyms
     my $self = bless { in => '', socket => undef }, $class;
     $self->{socket} = $on
         ? IO::Socket::UNIX->new($on)
-        : IO::Socket::SSL->new(PeerAddr => '127.0.0.1', PeerPort => $t->{https_port}, SSL_verify_mode => 0, SSL_alpn_protocols => ['http/1.1']);
+        : Ashlar::Tls->connect("$t->{dir}/cert.pem", PeerPort => $t->{https_port}, alpn => ['http/1.1']);
     $self->{socket} // die "no connection: $!\n";
     my %all = (
         Host                    => "localhost:$t->{https_port}",
