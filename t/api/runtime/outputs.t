@@ -112,8 +112,11 @@ sub kib ($pid) {
 }
 
 subtest '200,000 rows need no more memory than a few' => sub {
-    $db->do(q{SET app.quiet = 'on'});
+    # Without what the list reads nothing of: an index each costs half a second, and the triggers two.
+    $db->do("DROP INDEX users_search_$_") for qw(email domain name last);
+    $db->do('SET session_replication_role = replica');
     $db->do(q{INSERT INTO users (tenant_id, public_id, email, full_name) SELECT ?, 'many_' || i, 'many' || i || '@example.com', 'Somebody ' || i FROM generate_series(1, 200000) i}, undef, $ann->tenant_id);
+    $db->do('SET session_replication_role = origin');
     $db->do('ANALYZE users');
     as('text/csv', "$list?limit=1000") for 1 .. 12;    # each child has had its first
     my %before = map { $_ => kib($_) } $t->children;
