@@ -5,12 +5,12 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "fcgi/event.h"
 #include "fcgi/reference/openapi.h"
 #include "fcgi/route_map.h"
 #include "fcgi/router.h"
-#include "lib/base/clock.h"
 #include "t/lib/many_routes.h"
 
 enum { MOST = 20000, ROUNDS = 7, LOOK_UPS = 400000 };
@@ -21,6 +21,15 @@ const struct event events[] = { { NULL } };
 
 static const char *paths[MOST];
 static int order[LOOK_UPS];
+
+/* Of this process's own time: what else the machine does counts only where it takes memory's. */
+static int64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
 
 static int ascending(const void *a, const void *b)
 {
@@ -44,11 +53,11 @@ static double look_up_ns(int n)
 		order[i] = (int)(random % (uint64_t)n);
 	}
 	for (int k = 0; k < ROUNDS; k++) {
-		int64_t from = clock_ns();
+		int64_t from = cpu_ns();
 
 		for (int i = 0; i < LOOK_UPS; i++)
 			found += !router_find(table[order[i]].method, paths[order[i]], &m);
-		rounds[k] = (double)(clock_ns() - from) / LOOK_UPS;
+		rounds[k] = (double)(cpu_ns() - from) / LOOK_UPS;
 	}
 	if (found != (long)ROUNDS * LOOK_UPS)
 		abort();
@@ -72,16 +81,16 @@ int main(int argc, char **argv)
 	memcpy(table, many_routes(&arena, n), (size_t)(n + 1) * sizeof(*table));
 	for (int i = 0; i < n; i++)
 		paths[i] = many_path(&arena, &table[i]);
-	begin = clock_ns();
+	begin = cpu_ns();
 	router_init();
-	started = clock_ns();
+	started = cpu_ns();
 	arena_init(&memory, 65536);
 	buf_init(&b, &memory, 4096);
 	openapi_write(&b);
-	written = clock_ns();
+	written = cpu_ns();
 	size = b.n;
 	route_map_write(&b);
-	mapped = clock_ns();
+	mapped = cpu_ns();
 	printf("%.3f %.3f %.3f %zu %.1f\n", (double)(started - begin) / 1e6,
 	       (double)(written - started) / 1e6, (double)(mapped - written) / 1e6, size, look_up_ns(n));
 	return 0;
