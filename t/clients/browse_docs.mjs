@@ -8,6 +8,7 @@
 // A context of its own is a process, which costs more than a page: pages that are looked
 // at in the same way share one, and follow each other in it.
 import { chromium } from 'playwright-core'
+import { noteAnswers, noted } from './answers.mjs'
 
 const [base, plain] = process.argv.slice(2)
 
@@ -20,6 +21,7 @@ const args = [
 // A place to open pages in, one after the other.
 async function place(browser, options = {}) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options })
+  noteAnswers(context)
   const page = await context.newPage()
   page.setDefaultTimeout(120_000) // Swagger UI draws every operation there is, on a machine that may be busy
   return page
@@ -113,6 +115,7 @@ async function swagger(browser) {
     addEventListener('securitypolicyviolation', (e) => done(e.effectiveDirective))
     fetch('https://example.com/').then(() => done('answered'), () => setTimeout(done, 500, 'no violation'))
   }))
+  await noted()
   await page.context().close()
   return { ...seen, ...unasked, anonymous, authorized, refused }
 }

@@ -8,6 +8,7 @@
 //
 // To stdout, a line of JSON for each call: { name, answers: [{ status, code, headers } or { error }] }.
 import { chromium } from 'playwright-core'
+import { noteAnswers, noted } from './answers.mjs'
 import { createInterface } from 'node:readline'
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
@@ -21,7 +22,9 @@ const browser = await chromium.launch({
 })
 
 try {
-  const page = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage()
+  const context = await browser.newContext({ ignoreHTTPSErrors: true })
+  noteAnswers(context)
+  const page = await context.newPage()
   await page.goto(task.page)
   for (const call of task.calls) {
     const answers = await page.evaluate(async ({ api, call }) => {
@@ -39,6 +42,7 @@ try {
     }, { api: task.api, call })
     console.log(JSON.stringify({ name: call.name, answers }))
   }
+  await noted()
 } finally {
   await browser.close()
 }

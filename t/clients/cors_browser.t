@@ -35,7 +35,8 @@ my @calls = (
     { name => 'flood',    path => '/api/v1/public/health', method => 'GET', headers => {}, times => 150 },
 );
 
-my $pid = open2(my $out, my $in, 'node', 't/clients/cors_browser.mjs');
+my %env = Ashlar::Answers::env();
+my $pid = open2(my $out, my $in, 'env', (map { "$_=$env{$_}" } sort keys %env), 'node', 't/clients/cors_browser.mjs');
 END { local $?; if ($pid) { kill 'TERM', $pid; waitpid $pid, 0 } }
 print {$in} encode_json({ page => "$page/.well-known/acme-challenge/shop", api => "https://localhost:$t->{https_port}", calls => \@calls }), "\n";
 close $in;

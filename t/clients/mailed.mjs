@@ -13,6 +13,7 @@
 // pages are what the page showed when it was open and after each step.
 import { createInterface } from 'node:readline'
 import { chromium } from 'playwright-core'
+import { noteAnswers, noted } from './answers.mjs'
 
 const task = JSON.parse(process.argv[2])
 
@@ -43,6 +44,7 @@ const places = new Map()
 async function place(browser, locale) {
   if (!places.has(locale)) {
     const context = await browser.newContext({ locale })
+    noteAnswers(context)
     const page = await context.newPage()
     page.setDefaultTimeout(60_000)
     const cdp = await context.newCDPSession(page)
@@ -80,6 +82,7 @@ async function visit(browser, { url, locale, logo, steps }) {
     await page.waitForFunction(() => !document.querySelector('button:disabled'))
     seen.pages.push(await look(page))
   }
+  await noted()
   return seen
 }
 

@@ -24,7 +24,7 @@ my ($spki) = qx(openssl x509 -in $t->{dir}/cert.pem -pubkey -noout | openssl pke
 pipe my $in, my $visits or die "pipe: $!\n";
 pipe my $seen, my $out or die "pipe: $!\n";
 my $task = encode_json({ listen => "127.0.0.1:$t->{https_port}", spki => $spki, hosts => ['cdn.acme.example'] });
-my $chromium = Ashlar::Process->start(cmd => [ 'node', 't/clients/mailed.mjs', $task ], log => "$t->{dir}/mailed.err", stdin => $in, stdout => $out);
+my $chromium = Ashlar::Process->start(cmd => [ 'node', 't/clients/mailed.mjs', $task ], env => { Ashlar::Answers::env() }, log => "$t->{dir}/mailed.err", stdin => $in, stdout => $out);
 close $_ or die "close: $!\n" for $in, $out;
 $visits->autoflush;
 

@@ -11,6 +11,7 @@
 // and one browser, as starting them costs more than what they do.
 import { createInterface } from 'node:readline'
 import { chromium } from 'playwright-core'
+import { noteAnswers, noted } from './answers.mjs'
 import { verifyAuthenticationResponse, verifyRegistrationResponse } from '@simplewebauthn/server'
 
 const decode = (text) => new Uint8Array(Buffer.from(text, 'base64url'))
@@ -111,6 +112,7 @@ async function browse(browser, task) {
   const mine = { ...headers, Authorization: `Bearer ${task.token}` }
   const seen = { refused: {} }
   const context = await browser.newContext()
+  noteAnswers(context)
   const page = await context.newPage()
   await page.goto(task.page)
   const cdp = await context.newCDPSession(page)
@@ -192,6 +194,7 @@ async function browse(browser, task) {
   await cdp.send('WebAuthn.addCredential', { authenticatorId, credential: { ...kept, signCount: 1000 } })
   const used = await ceremony(page, { kind: 'authentication', headers })
   seen.after = await send(page, '/authentication', { headers, body: { credential: used.response } })
+  await noted()
   await context.close()
   return seen
 }

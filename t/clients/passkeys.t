@@ -18,7 +18,7 @@ my ($spki) = qx(openssl x509 -in $t->{dir}/cert.pem -pubkey -noout | openssl pke
 pipe my $in, my $tasks or die "pipe: $!\n";
 pipe my $seen, my $out or die "pipe: $!\n";
 my $setting  = encode_json({ listen => "127.0.0.1:$t->{https_port}", spki => $spki, hosts => ['app.acme.example'] });
-my $chromium = Ashlar::Process->start(cmd => [ 'node', 't/clients/passkeys.mjs', $setting ], log => "$t->{dir}/passkeys.err", stdin => $in, stdout => $out);
+my $chromium = Ashlar::Process->start(cmd => [ 'node', 't/clients/passkeys.mjs', $setting ], env => { Ashlar::Answers::env() }, log => "$t->{dir}/passkeys.err", stdin => $in, stdout => $out);
 close $_ or die "close: $!\n" for $in, $out;
 $tasks->autoflush;
 

@@ -8,6 +8,7 @@
 //
 // What it sees goes to stdout, a line of JSON for each event; it ends with stdin.
 import { chromium } from 'playwright-core'
+import { noteAnswers, noted } from './answers.mjs'
 import { createInterface } from 'node:readline'
 
 const tell = (what) => console.log(JSON.stringify(what))
@@ -23,7 +24,9 @@ const browser = await chromium.launch({
 
 // A page with tell() in it.
 async function open(address) {
-  const page = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage()
+  const context = await browser.newContext({ ignoreHTTPSErrors: true })
+  noteAnswers(context)
+  const page = await context.newPage()
   await page.exposeFunction('tell', tell)
   page.on('pageerror', (error) => tell({ name: 'page', event: 'error', why: error.message }))
   await page.goto(address)
@@ -55,6 +58,7 @@ try {
   }, task)
 
   for await (const line of lines) await ours.evaluate((data) => window.say(data), JSON.parse(line))
+  await noted()
 } finally {
   await browser.close()
 }

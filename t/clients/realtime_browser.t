@@ -19,7 +19,8 @@ ok $guide, 'the guide has a client';
 $guide =~ s/&(\w+);/{ lt => '<', gt => '>', quot => '"', amp => '&' }->{$1}/ge;
 $guide =~ s/^export //;
 
-my $pid = open2(my $out, my $in, 'node', 't/clients/realtime_browser.mjs');
+my %env = Ashlar::Answers::env();
+my $pid = open2(my $out, my $in, 'env', (map { "$_=$env{$_}" } sort keys %env), 'node', 't/clients/realtime_browser.mjs');
 $in->autoflush;
 END { local $?; if ($pid) { kill 'TERM', $pid; waitpid $pid, 0 } }
 print {$in} encode_json({ page => "https://localhost:$t->{https_port}/", guide => $guide, token => $ann->token, channel => $channel }), "\n";

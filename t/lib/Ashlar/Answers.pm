@@ -19,6 +19,9 @@ sub _dir () {
     return $ENV{ASHLAR_TEST_ANSWERS} // ($own //= File::Temp->newdir('/tmp/ashlar-answers-XXXXXX'));
 }
 
+# For a program that notes what it gets (t/clients/answers.mjs): its environment.
+sub env () { return (ASHLAR_TEST_ANSWERS => '' . _dir, ASHLAR_TEST_FILE => $0) }
+
 sub is_alone () { return !defined $ENV{ASHLAR_TEST_ANSWERS} }
 
 # Note an answer: how it was asked for (https, http; fastcgi, realtime: past nginx), what, and an Ashlar::Response.  Of answers
