@@ -280,9 +280,13 @@ sub token ($self, $user, %claim) {
     return $token;
 }
 
+# How many answers there were that may have changed something: not to a read, nor a refusal that commits nothing.
+sub changes ($self) { return $self->{changes} // 0 }
+
 # Make a user or team member who they were: a request may have ended the session, or the account.
 sub revive ($self, $who) {
-    return if !$who->session;
+    return if !$who->session || ($self->{revived}{ $who->session } // -1) == $self->changes;
+    $self->{revived}{ $who->session } = $self->changes;
     my ($sessions, $people) = $who->email =~ /\@team\./ ? qw(team_sessions team_members) : qw(sessions users);
     return if $self->_prepared("SELECT s.revoked_at IS NULL AND p.is_active AND p.deleted_at IS NULL FROM $sessions s, $people p WHERE s.id = ? AND p.id = ?", $who->session, $who->uuid);
     $self->db->do("UPDATE $sessions SET revoked_at = NULL WHERE id = ? AND revoked_at IS NOT NULL", undef, $who->session);
@@ -586,6 +590,7 @@ sub metric ($self, $name, %label) {
 
 # Every answer passes here: what all of them must have is looked at without being asked for.
 sub saw ($self, $res, $path) {
+    $self->{changes}++ if $res->{request} !~ /^(?:GET|HEAD|OPTIONS) / && $res->status !~ /^4(?!01)/;
     return if !$res->status || $path !~ m{^/(?:api|v1|v2)/};
     my @names = qw(X-Request-ID X-Content-Type-Options X-Frame-Options Strict-Transport-Security Content-Security-Policy);
     push @names, 'X-API-Version', 'X-API-Latest-Version' if $path =~ m{^/api/v\d/(?:public|app|admin)/};

@@ -125,12 +125,18 @@ sub bad_values ($field) {
 
 # ------------------------------------------------------------------ a request that a row describes
 
-# The caller is in the organization that the path names, and may do what the
-# row is about; a new one each time, since what came before may have ended it.
+# An organization of the caller's; a new one when what came before may have ended it.
+sub own_organization () {
+    state ($id, $at);
+    ($id, $at) = ($t->organization($user), $t->changes) if ($at // -1) != $t->changes;
+    return $id;
+}
+
+# The caller is in the organization that the path names, and may do what the row is about.
 sub path_of ($row, $version, $organization = undef) {
     my $path = $row->{path} =~ s{^/api/v1/}{/api/v$version/}r;
     if ($row->{caller}{place} eq 'organization') {
-        $organization //= $t->organization($user);
+        $organization //= own_organization();
         $path =~ s/\{organization_id\}/$organization/;
     }
     for my $param (@{ $row->{params} }) {
@@ -145,7 +151,7 @@ sub in_workspace ($row) { return $row->{caller}{place} eq 'workspace' }
 
 sub headers_of ($row, $organization = undef) {
     return if !in_workspace($row);
-    my $id = $organization // $t->organization($user);
+    my $id = $organization // own_organization();
     utf8::downgrade($id);    # the database's text; a request is bytes
     return ('X-Workspace-Id' => $id);
 }
