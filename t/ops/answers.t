@@ -164,12 +164,13 @@ subtest 'a document that is wrong is found by answers that are right' => sub {
 };
 
 subtest 'the same thing is told once, and many not at all' => sub {
-    my ($status, @said) = compare($text, map { [ answer('project', target => "/api/v1/app/projects/$id?n=$_", with => { name => $_ }) ] } 1 .. 3);
-    is scalar @said, 2, 'once' or diag join "\n", @said;
+    my ($status, @said) = compare($text,
+        map({ [ answer('project', target => "/api/v1/app/projects/$id?n=$_", with => { name => $_ }) ] } 1 .. 3),
+        map { [ answer('project', with => { "x$_" => 1 }) ] } 1 .. 60);
+    is scalar(grep { m{/name: } } @said), 1, 'once' or diag join "\n", @said;
     like $said[0], qr/ \(3 times, in \Q$0\E\)$/, '  and how often, and where';
-    ($status, @said) = compare($text, map { [ answer('project', with => { "x$_" => 1 }) ] } 1 .. 60);
-    is scalar @said, 52, 'no more than 50';
-    like $said[-2], qr/^… and 10 more$/, '  of all';
+    is scalar @said, 52, 'no more than 50 things';
+    like $said[-2], qr/^… and 11 more$/, '  of all';
 };
 
 # A file that gets one answer, right or wrong, without a server.
