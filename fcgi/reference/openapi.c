@@ -396,7 +396,8 @@ static void write_about(struct buf *b, const struct route *r)
 	}
 }
 
-static void write_operation(struct buf *b, const struct route *r, int version)
+static void write_operation(struct buf *b, const struct route *r, int version,
+			    struct openapi_refusals *refusals)
 {
 	static const char *const verbs[METHOD_COUNT] = { "get",    "post", "put",    "patch",
 							 "delete", "head", "options" };
@@ -425,7 +426,7 @@ static void write_operation(struct buf *b, const struct route *r, int version)
 		write_success(b, r, version, 200);
 	write_not_modified(b, r);
 	if (!(r->flags & STATIC))
-		openapi_errors(b, r, version);
+		openapi_errors(b, r, version, refusals);
 	buf_text(b, "}}");
 }
 
@@ -465,7 +466,8 @@ static struct same_path *read_paths(struct arena *a)
 	return first;
 }
 
-static void write_paths(struct buf *b, const struct same_path *p, int version)
+static void write_paths(struct buf *b, const struct same_path *p, int version,
+			struct openapi_refusals *refusals)
 {
 	for (; p; p = p->next) {
 		const char *path = p->path;
@@ -478,7 +480,7 @@ static void write_paths(struct buf *b, const struct same_path *p, int version)
 		}
 		jx_key_open(b, path, '{');
 		for (const struct row *row = p->rows; row; row = row->next)
-			write_operation(b, row->route, version);
+			write_operation(b, row->route, version, refusals);
 		buf_char(b, '}');
 	}
 }
@@ -589,14 +591,16 @@ static const char components_head[] =
 void openapi_write(struct buf *b)
 {
 	const struct same_path *paths = read_paths(b->arena);
+	struct openapi_refusals refusals;
 	struct map shapes;
 
+	openapi_refusals_init(&refusals, b->arena);
 	map_init(&shapes, b->arena);
 	buf_text(b, head);
 	write_tags(b);
 	jx_key_open(b, "paths", '{');
 	for (int version = 1; version <= 2; version++)
-		write_paths(b, paths, version);
+		write_paths(b, paths, version, &refusals);
 	buf_char(b, '}');
 	openapi_webhooks(b);
 	buf_text(b, components_head);
@@ -604,6 +608,6 @@ void openapi_write(struct buf *b)
 	write_shapes(b, &shapes);
 	openapi_webhook_shapes(b, &shapes);
 	buf_char(b, '}');
-	openapi_error_responses(b);
+	openapi_error_responses(b, &refusals);
 	buf_text(b, "}}");
 }

@@ -21,9 +21,16 @@ void openapi_ref(struct buf *b, const char *section, const char *name);
 /* The schema of a row's answer in its envelopes, or an example of it. */
 void openapi_answer(struct buf *b, const struct route *r, int version, bool example);
 
+/* What the rows refuse with: it is the same in many, and described once, under its codes. */
+struct openapi_refusals {
+	struct map seen;
+	struct openapi_refusal *first, **end; /* in the order in which rows have them */
+};
+void openapi_refusals_init(struct openapi_refusals *all, struct arena *a);
+
 /* What a row may refuse with: members of its "responses"; and the components that they refer to. */
-void openapi_errors(struct buf *b, const struct route *r, int version);
-void openapi_error_responses(struct buf *b);
+void openapi_errors(struct buf *b, const struct route *r, int version, struct openapi_refusals *all);
+void openapi_error_responses(struct buf *b, const struct openapi_refusals *all);
 void openapi_error_schemas(struct buf *b);
 
 /* The whole document (OpenAPI 3.1.0), as JSON. */

@@ -73,89 +73,91 @@ static int status_of(const struct route *r, enum err e)
 	return e == ERR_VALIDATION ? surface_of(r->id)->validation_status : err_info(e)->status;
 }
 
-/*
- * What any operation may answer, of which nothing is the row's own: described
- * once, under its code.  Some of it is nginx's, which refuses what is too long
- * and says that nobody answers.
- */
-static bool is_common(enum err e)
+/* What rows refuse with at one status. */
+struct openapi_refusal {
+	struct openapi_refusal *next;
+	const char *name;               /* of the component: the codes */
+	const char *description;        /* the codes, and what they mean */
+	const char *suffix;             /* of the schemas' names */
+	const struct err_info *example; /* the first of the codes */
+};
+
+void openapi_refusals_init(struct openapi_refusals *all, struct arena *a)
 {
-	switch (e) {
-	case ERR_NOT_ACCEPTABLE:
-	case ERR_URI_TOO_LONG:
-	case ERR_RATE_LIMIT:
-	case ERR_HEADERS_TOO_LARGE:
-	case ERR_INTERNAL:
-	case ERR_BAD_GATEWAY:
-	case ERR_UNAVAILABLE:
-	case ERR_TIMEOUT: return true;
-	default: return false;
-	}
+	map_init(&all->seen, a);
+	all->first = NULL;
+	all->end = &all->first;
 }
 
-static void write_error_head(struct buf *b, const char *description, size_t n)
+/* state: the row whose answer the body may be instead, or NULL */
+static void write_refusal(struct buf *b, const struct openapi_refusal *f, const struct route *state,
+			  int version)
 {
 	buf_text(b, "{\"description\":");
-	jx_text(b, description, n);
+	jx_str(b, f->description);
 	buf_text(b, ",\"headers\":{\"X-Request-ID\":{\"$ref\":\"#/components/headers/X-Request-ID\"}},"
 		    "\"content\":{\"application/json\":{\"schema\":");
-}
-
-/* suffix: of the schemas' names; first: the error of the example */
-static void write_error_tail(struct buf *b, const char *suffix, const struct err_info *first)
-{
+	if (state) {
+		buf_text(b, "{\"anyOf\":[");
+		openapi_answer(b, state, version, false);
+		buf_char(b, ',');
+	}
+	openapi_ref(b, "schemas", arena_fmt(b->arena, "Error%s", f->suffix));
+	if (state)
+		buf_text(b, "]}");
 	buf_text(b, ",\"example\":{\"error\":{\"code\":");
-	jx_str(b, first->code);
-	jx_key_str(b, "message", first->message);
+	jx_str(b, f->example->code);
+	jx_key_str(b, "message", f->example->message);
 	buf_text(b, ",\"details\":{}},\"detail\":");
-	jx_str(b, first->message);
+	jx_str(b, f->example->message);
 	buf_text(b, "}},\"application/problem+json\":{\"schema\":");
-	openapi_ref(b, "schemas", arena_fmt(b->arena, "Problem%s", suffix));
+	openapi_ref(b, "schemas", arena_fmt(b->arena, "Problem%s", f->suffix));
 	buf_text(b, "}}}");
 }
 
-static char *error_text(struct buf *b, const struct err_info *info)
+/* can: which errors the row has, of which at least one is of this status */
+static struct openapi_refusal refusal_of(struct arena *a, const struct route *r, int status,
+					 const bool can[ERR_COUNT])
 {
-	return arena_fmt(b->arena, "%s: %s", info->code, info->message);
-}
+	struct openapi_refusal f = { 0 };
+	struct buf name, description;
 
-/* can: which errors the row has */
-static void write_error(struct buf *b, const struct route *r, int version, int status,
-			const bool can[ERR_COUNT])
-{
-	/* Where clients know the fields by the details' members, these have more of them. */
-	const char *suffix = surface_of(r->id)->maps_fields ? "OfField" : "";
-	bool is_state = r->flags & PROBE && status == err_info(ERR_UNAVAILABLE)->status, is_own = is_state;
-	const struct err_info *first = NULL;
-	struct buf codes;
-
-	buf_init(&codes, b->arena, 128);
+	buf_init(&name, a, 64);
+	buf_init(&description, a, 128);
 	for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
+		const struct err_info *info = err_info((enum err)e);
+
 		if (!can[e] || status_of(r, (enum err)e) != status)
 			continue;
-		buf_fmt(&codes, "%s%s", first ? "; " : "", error_text(b, err_info((enum err)e)));
-		is_own = is_own || first || !is_common((enum err)e);
-		if (!first)
-			first = err_info((enum err)e);
+		buf_fmt(&name, "%s%s", f.example ? "." : "", info->code);
+		buf_fmt(&description, "%s%s: %s", f.example ? "; " : "", info->code, info->message);
+		if (!f.example)
+			f.example = info;
 	}
-	jx_key(b, arena_fmt(b->arena, "%d", status));
-	if (!is_own) {
-		openapi_ref(b, "responses", first->code);
-		return;
-	}
-	write_error_head(b, codes.p, codes.n);
-	if (is_state) {
-		buf_text(b, "{\"anyOf\":[");
-		openapi_answer(b, r, version, false);
-		buf_char(b, ',');
-	}
-	openapi_ref(b, "schemas", arena_fmt(b->arena, "Error%s", suffix));
-	if (is_state)
-		buf_text(b, "]}");
-	write_error_tail(b, suffix, first);
+	/* Where clients know the fields by the details' members, these have more of them. */
+	f.suffix = surface_of(r->id)->maps_fields ? "OfField" : "";
+	if (*f.suffix)
+		buf_fmt(&name, ".%s", f.suffix);
+	f.name = buf_str(&name);
+	f.description = buf_str(&description);
+	return f;
 }
 
-void openapi_errors(struct buf *b, const struct route *r, int version)
+/* It is the same for all rows that have these codes: the first one brings it. */
+static void remember(struct openapi_refusals *all, struct arena *a, const struct openapi_refusal *f)
+{
+	void **place = map_at(&all->seen, f->name, strlen(f->name));
+	struct openapi_refusal *kept;
+
+	if (*place)
+		return;
+	*place = kept = arena_alloc(a, sizeof(*kept));
+	*kept = *f;
+	*all->end = kept;
+	all->end = &kept->next;
+}
+
+void openapi_errors(struct buf *b, const struct route *r, int version, struct openapi_refusals *all)
 {
 	bool can[ERR_COUNT] = { false };
 	int status = 0, next;
@@ -163,6 +165,8 @@ void openapi_errors(struct buf *b, const struct route *r, int version)
 	for (int e = ERR_OK + 1; e < ERR_COUNT; e++)
 		can[e] = may_fail(r, (enum err)e);
 	do { /* each status that they have, from the least */
+		struct openapi_refusal f;
+
 		next = 0;
 		for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
 			int its = can[e] ? status_of(r, (enum err)e) : 0;
@@ -170,26 +174,26 @@ void openapi_errors(struct buf *b, const struct route *r, int version)
 			if (its > status && (!next || its < next))
 				next = its;
 		}
-		if (next)
-			write_error(b, r, version, next, can);
 		status = next;
+		if (!next)
+			break;
+		f = refusal_of(b->arena, r, status, can);
+		jx_key(b, arena_fmt(b->arena, "%d", status));
+		if (r->flags & PROBE && status == err_info(ERR_UNAVAILABLE)->status) {
+			write_refusal(b, &f, r, version);
+			continue;
+		}
+		openapi_ref(b, "responses", f.name);
+		remember(all, b->arena, &f);
 	} while (status);
 }
 
-void openapi_error_responses(struct buf *b)
+void openapi_error_responses(struct buf *b, const struct openapi_refusals *all)
 {
 	jx_key_open(b, "responses", '{');
-	for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
-		const struct err_info *info = err_info((enum err)e);
-		const char *text;
-
-		if (!is_common((enum err)e))
-			continue;
-		text = error_text(b, info);
-		jx_key(b, info->code);
-		write_error_head(b, text, strlen(text));
-		openapi_ref(b, "schemas", "Error");
-		write_error_tail(b, "", info);
+	for (const struct openapi_refusal *f = all->first; f; f = f->next) {
+		jx_key(b, f->name);
+		write_refusal(b, f, NULL, 1);
 	}
 	buf_char(b, '}');
 }

@@ -363,33 +363,37 @@ static void test_errors(void)
 {
 	struct json_object *create = child(operation(&rows[1], 1), "responses");
 	struct json_object *task = child(operation(&rows[8], 1), "responses");
+	struct json_object *responses = AT(document, "components", "responses");
 
 	ok(child(create, "401") && child(create, "422") && child(create, "429") && child(create, "503"),
 	   "a route names the errors that it can give");
 	ok(child(create, "409") && child(create, "402"), "those of its constraints, too");
 	ok(AT(operation(&rows[4], 1), "responses", "409"), "and what its query refuses by itself");
 	ok(!child(create, "404"), "and no other");
-	is_str(json_object_get_string(AT(create, "403", "description")),
-	       "ORIGIN_NOT_ALLOWED: this key may not be used from this origin",
+	is_str(text(child(create, "403")), "{\"$ref\":\"#/components/responses/ORIGIN_NOT_ALLOWED\"}",
 	       "nobody is refused but a public key, of another page");
 	ok(!strstr(text(AT(operation(&rows[13], 1), "responses", "403")), "ORIGIN"),
 	   "which says nothing to a team user");
-	is_str(text(child(create, "500")), "{\"$ref\":\"#/components/responses/INTERNAL_ERROR\"}",
-	       "what any route can give is described once");
+	is_str(json_object_get_string(AT(responses, "ORIGIN_NOT_ALLOWED", "description")),
+	       "ORIGIN_NOT_ALLOWED: this key may not be used from this origin",
+	       "what is the same in many is described once");
 	is_str(text(child(create, "502")), "{\"$ref\":\"#/components/responses/BAD_GATEWAY\"}",
 	       "  what nginx says for it, too");
-	is_str(json_object_get_string(AT(operation(&rows[6], 1), "responses", "502", "description")),
+	is_str(text(AT(operation(&rows[6], 1), "responses", "502")),
+	       "{\"$ref\":\"#/components/responses/BAD_GATEWAY.EXTERNAL_SERVICE_ERROR\"}",
+	       "  apart from where there is more to say");
+	is_str(json_object_get_string(AT(responses, "BAD_GATEWAY.EXTERNAL_SERVICE_ERROR", "description")),
 	       "BAD_GATEWAY: the application did not answer; EXTERNAL_SERVICE_ERROR: a service this depends "
-	       "on "
-	       "failed",
-	       "  but not where there is more to say");
+	       "on failed",
+	       "  each of it with what it means");
 	is_str(text(AT(operation(&rows[17], 1), "responses", "503", "content", "application/json", "schema")),
 	       "{\"anyOf\":[{\"$ref\":\"#/components/schemas/Thing\"},{\"$ref\":\"#/components/schemas/"
 	       "Error\"}]}",
 	       "what asks for health is answered also when there is none");
-	is_str(text(AT(task, "400", "content", "application/json", "schema")),
-	       "{\"$ref\":\"#/components/schemas/ErrorOfField\"}",
-	       "where the surface maps fields, the schema says so");
+	is_str(text(AT(task, "400")), "{\"$ref\":\"#/components/responses/VALIDATION_ERROR.OfField\"}",
+	       "where the surface maps fields, it is another");
+	is_str(text(AT(responses, "VALIDATION_ERROR.OfField", "content", "application/json", "schema")),
+	       "{\"$ref\":\"#/components/schemas/ErrorOfField\"}", "  whose schema says so");
 	ok(child(task, "400") && !child(task, "422"), "an invalid field has its surface's status");
 	ok(child(child(operation(&rows[4], 1), "responses"), "403"), "an admin's route can refuse users");
 	ok(child(child(operation(&rows[4], 1), "responses"), "400"), "what a handler refuses with is there");
