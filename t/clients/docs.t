@@ -8,7 +8,6 @@ use Api;
 use Ashlar::Answers;
 use Ashlar::Deliverer;
 use Ashlar::Receiver;
-use Ashlar::Response;
 use Ashlar::Totp 'totp';
 use Ashlar::Issuer;
 use Ashlar::Token qw(mint sign_key);
@@ -179,16 +178,13 @@ sub made_key ($api, @more) {
 # A command as a reader would run it, of the server that api is; further words for its curl.
 sub at_server ($api, $command, $more) {
     $command =~ s{https://localhost:8443}{https://localhost:$api->{https_port}}g;
-    return $command =~ s{\bcurl\b(?: -k)?}{curl -s --cacert $api->{dir}/cert.pem $more}r;
+    return $command =~ s{\bcurl\b(?: -k)?}{curl --cacert $api->{dir}/cert.pem $more}r;
 }
 
 # Run it: its status and body.
 sub run_at ($api, $command, %env) {
-    my $text = output_of(20, \%env, 'sh', '-c', at_server($api, $command, "-D $dir/headers " . q{-w '\\n%{http_code} %{method} %{url_effective}'})) // return (0, '');
-    my ($body, $status, $method, $target) = $text =~ m{\A(.*)\n(\d+) (\S+) https://[^/]+(\S*)\s*\z}s;
-    my @headers = map { /^([^:]+):\s*(.*?)\s*$/ ? ($1, $2) : () } lines("$dir/headers");
-    Ashlar::Answers::note('https', $method, $target, Ashlar::Response->new(status => $status, headers => \@headers, body => $body));
-    return ($status, $body);
+    my $text = output_of(20, \%env, 'sh', '-c', at_server($api, $command, join ' ', map { "'$_'" } Ashlar::Answers::curl_words("$dir/headers")));
+    return Ashlar::Answers::note_curl($text // '', "$dir/headers");
 }
 
 sub run_command ($user, $command, %env) { return run_at($t, $command, TOKEN => $user->token, %env) }
@@ -658,7 +654,7 @@ subtest 'the commands of the reference get an answer that it lists' => sub {
         push @ids,    $article =~ /^([^"]+)/;
         push @listed, { map { $_ => 1 } $article =~ m{(?:<h4>Answer |</a> )(\d+)}g };
         my ($command) = grep { /^curl/ } blocks($article);
-        push @commands, at_server($t, $command, q{-o /dev/null -w '%{http_code}\\n'});
+        push @commands, at_server($t, $command, q{-s -o /dev/null -w '%{http_code}\\n'});
     }
     # One shell for all of them: a status is a line.
     my @statuses = split /\n/, output_of(120, { TOKEN => $cat->token }, 'sh', '-c', join "\n", @commands) // '';

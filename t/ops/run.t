@@ -3,6 +3,7 @@
 
 use v5.36;
 use lib 't/lib';
+use Ashlar::Answers;
 use Ashlar::Cluster;
 use Ashlar::Process;
 use Cpanel::JSON::XS 'decode_json';
@@ -68,12 +69,13 @@ sub left ($self) {
 }
 
 sub ask ($self, $path, $token = $self->{demo}, @more) {
-    open my $curl, '-|', 'curl', '-s', '--noproxy', '*', '--max-time', 20, '--cacert', "$self->{dir}/tls/cert.pem",
+    my $headers = "$top/headers";
+    open my $curl, '-|', 'curl', Ashlar::Answers::curl_words($headers), '--noproxy', '*', '--max-time', 20, '--cacert', "$self->{dir}/tls/cert.pem",
         '-H', "Authorization: Bearer $token", @more, "https://localhost:$self->{port}$path"
         or die "curl: $!\n";
-    local $/ = undef;
-    my $body = <$curl> // '';
+    my $printed = do { local $/ = undef; <$curl> // '' };
     close $curl;
+    my (undef, $body) = Ashlar::Answers::note_curl($printed, $headers);
     return eval { decode_json($body) } // { not_json => $body };
 }
 

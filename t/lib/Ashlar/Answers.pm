@@ -6,6 +6,7 @@ package Ashlar::Answers;
 
 use v5.36;
 use Ashlar::Cluster;
+use Ashlar::Response;
 use Cpanel::JSON::XS ();
 use Digest::MD5 'md5';
 use File::Temp ();
@@ -17,6 +18,19 @@ my $json = Cpanel::JSON::XS->new->latin1;
 sub _dir () {
     state $own;
     return $ENV{ASHLAR_TEST_ANSWERS} // ($own //= File::Temp->newdir('/tmp/ashlar-answers-XXXXXX'));
+}
+
+# Of curl: further words for it, which have it write the headers to a file; and to note what it printed then.  Returns
+# the status and the body.
+sub curl_words ($headers) { return ('-s', '-D', $headers, '-w', '\\n%{http_code} %{method} %{url_effective}') }
+
+sub note_curl ($printed, $headers) {
+    my ($body, $status, $method, $target) = $printed =~ m{\A(.*)\n(\d+) (\S+) https://[^/]+(\S*)\s*\z}s;
+    return (0, '') if !$status || $status == 0;
+    open my $in, '<:raw', $headers or die "$headers: $!\n";
+    my @headers = map { /^([^:]+):\s*(.*?)\s*$/ ? ($1, $2) : () } readline $in;
+    note('https', $method, $target, Ashlar::Response->new(status => $status, headers => \@headers, body => $body));
+    return ($status, $body);
 }
 
 # For a program that notes what it gets (t/clients/answers.mjs): its environment.
