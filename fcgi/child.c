@@ -46,7 +46,7 @@ static FCGX_Request fcgx;
 
 static int listen_fd, epoll_fd;
 static bool is_watched;       /* the connection, for its next request */
-static bool others_wait;      /* as of the last answer */
+static int next_fd = -1;      /* a connection that was taken when the last answer was sent */
 static sigset_t waiting_mask; /* of signals while waiting: those that stop us are let in */
 
 static void watch(int fd, uint32_t events)
@@ -78,16 +78,21 @@ static bool somebody_waits(void)
 	return poll(&p, 1, 0) > 0;
 }
 
-/* Take the next waiting connection; false when another child was faster. */
-static bool take_connection(void)
+/* The next waiting connection; -1: there is none, or another child was faster. */
+static int accept_next(void)
 {
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
-	if (fd < 0) {
-		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			log_msg(LOG_ERROR, NULL, "accept: %s", strerror(errno));
+	if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		log_msg(LOG_ERROR, NULL, "accept: %s", strerror(errno));
+	return fd;
+}
+
+/* Go on with a connection; false: there is none. */
+static bool take(int fd)
+{
+	if (fd < 0)
 		return false;
-	}
 	fcgx.ipcFd = fd;
 	fcgx.keepConnection = 1;
 	is_watched = false;
@@ -95,16 +100,28 @@ static bool take_connection(void)
 }
 
 /*
- * Behind an answer that others waited for: take the next of them, whose
- * request is there already, without asking epoll first.  Not for ever, since
- * signals come in only while the child waits.  7 % more requests at 64
- * connections.
+ * Behind an answer: does another one wait, to whom the connection that is kept has
+ * to make room?  Their connection is taken at once, without asking epoll first; but
+ * not for ever, since signals come in only while the child waits.  7 % more
+ * requests at 64 connections.
  */
-static bool take_waiting(void)
+static bool others_wait(bool is_last)
 {
 	static unsigned times;
 
-	return others_wait && ++times % HURRIED && take_connection();
+	if (is_last || ++times % HURRIED == 0)
+		return somebody_waits();
+	next_fd = accept_next();
+	return next_fd >= 0;
+}
+
+/* The connection that was taken behind the last answer. */
+static bool take_next(void)
+{
+	int fd = next_fd;
+
+	next_fd = -1;
+	return take(fd);
 }
 
 /* One request */
@@ -200,7 +217,8 @@ static void answer(void)
 	rq.asked.params = NULL;
 }
 
-static void serve(struct scoreboard_child *slot)
+/* is_last: this process takes no other one. */
+static void serve(struct scoreboard_child *slot, bool is_last)
 {
 	atomic_store_explicit(&slot->busy_since_ns, clock_ns(), memory_order_release);
 	if (FCGX_Accept_r(&fcgx) == 0) {
@@ -226,8 +244,7 @@ static void serve(struct scoreboard_child *slot)
 		 * Now, and not after the log: nginx is just reading the answer, and
 		 * sees the end of the connection before it could use it again.
 		 */
-		others_wait = somebody_waits();
-		if (!keep || others_wait)
+		if (others_wait(is_last) || !keep)
 			close_connection();
 		serve_end(&rq);
 		arena_reset(&rq.tx.arena);
@@ -249,9 +266,11 @@ static bool wait_for_request(void)
 		watch(fcgx.ipcFd, EPOLLIN | EPOLLRDHUP);
 	is_watched = true;
 	for (;;) {
-		int n = epoll_pwait(epoll_fd, events, 8, stopping ? 0 : -1, &waiting_mask);
 		bool kept = false, fresh = false;
+		int n;
 
+		log_flush();
+		n = epoll_pwait(epoll_fd, events, 8, stopping ? 0 : -1, &waiting_mask);
 		for (int i = 0; i < n; i++) {
 			int fd = events[i].data.fd;
 
@@ -268,7 +287,7 @@ static bool wait_for_request(void)
 			return false;
 		if (fresh) {
 			close_connection();
-			if (take_connection())
+			if (take(accept_next()))
 				return true;
 		}
 	}
@@ -300,11 +319,12 @@ _Noreturn void child_run(int socket_fd, struct scoreboard_child *slot)
 
 	listen_fd = socket_fd;
 	prepare();
-	while (left && (take_waiting() || wait_for_request())) {
-		serve(slot);
+	while (left && (take_next() || wait_for_request())) {
+		serve(slot, left == 1);
 		left -= left > 0;
 	}
 	close_connection();
 	db_close();
+	log_flush();
 	exit(0);
 }

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -39,6 +40,7 @@ struct place {
 };
 
 static struct place places[2 * SCOREBOARD_CHILDREN + 2];
+static struct log_kept *kept; /* one for each place, shared with the child that is there */
 static const struct pool_options *opt;
 static int listen_fd = -1;
 static struct stat socket_stat; /* of the socket we made, to know it again */
@@ -88,6 +90,7 @@ static void run_child(struct place *p, pid_t master)
 		p->run();
 	if (opt->number == POOL_SLOW)
 		share_use(opt->processes);
+	log_keep(&kept[p - places]);
 	child_run(listen_fd, p->slot);
 }
 
@@ -190,6 +193,7 @@ static void ended(struct place *p, int status)
 		log_msg(LOG_ERROR, NULL, "child %d ended: %s %d", (int)p->pid,
 			WIFSIGNALED(status) ? "signal" : "exit status",
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	log_flush_of(&kept[p - places]);
 	p->pid = 0;
 	scoreboard_free(p->slot);
 	p->slot = NULL;
@@ -308,6 +312,12 @@ int pool_run(const struct pool_options *options)
 	struct timespec tick = { .tv_nsec = TICK_MS * 1000000L };
 
 	opt = options;
+	kept = mmap(NULL, sizeof(places) / sizeof(*places) * sizeof(*kept), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (kept == MAP_FAILED) {
+		log_msg(LOG_ERROR, NULL, "mmap: %s", strerror(errno));
+		return 1;
+	}
 	scoreboard_pool = opt->number;
 	if (shm_map(cfg.shm_file, metrics_version())) {
 		fprintf(stderr, "ashlar api: SHM_FILE %s: %s\n", cfg.shm_file, strerror(errno));

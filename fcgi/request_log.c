@@ -61,5 +61,8 @@ void request_log(struct req *rq)
 		log_text(&b, "reason", fail->reason);
 		log_text(&b, "while", rq->tx.log.doing);
 	}
-	log_end(&b);
+	if (level == LOG_INFO)
+		log_end_later(&b);
+	else
+		log_end(&b);
 }

@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -20,10 +22,12 @@ static const char *const level_names[] = { "debug", "info", "warning", "error" }
 static enum log_level lowest = LOG_INFO;
 static const char *process_name = "ashlar";
 static pid_t pid;
+static struct log_kept *kept; /* lines that wait */
 
 static void learn_pid(void)
 {
 	pid = getpid();
+	kept = NULL; /* it is the parent's */
 }
 
 void log_init(const char *process)
@@ -95,20 +99,58 @@ void log_begin(struct buf *b, struct arena *a, enum log_level level, const char 
 	}
 }
 
-void log_end(struct buf *b)
+/* Nothing can be done about a log that cannot be written. */
+static void write_out(const char *p, size_t n)
 {
-	const char *p, *end;
-
-	buf_text(b, "}\n");
-	for (p = b->p, end = p + b->n; p < end;) {
+	for (const char *end = p + n; p < end;) {
 		ssize_t k = write(STDERR_FILENO, p, (size_t)(end - p));
 
-		/* Nothing can be done about a log that cannot be written. */
 		if (k < 0 && errno != EINTR)
 			return;
 		if (k > 0)
 			p += k;
 	}
+}
+
+void log_keep(struct log_kept *where)
+{
+	log_flush();
+	kept = where;
+}
+
+void log_flush_of(struct log_kept *whose)
+{
+	if (whose->n && whose->n <= sizeof(whose->lines))
+		write_out(whose->lines, whose->n);
+	whose->n = 0;
+}
+
+void log_flush(void)
+{
+	if (kept)
+		log_flush_of(kept);
+}
+
+void log_end(struct buf *b)
+{
+	buf_text(b, "}\n");
+	log_flush();
+	write_out(b->p, b->n);
+}
+
+void log_end_later(struct buf *b)
+{
+	if (!kept || b->n + END_BYTES > sizeof(kept->lines)) {
+		log_end(b);
+		return;
+	}
+	buf_text(b, "}\n");
+	if (kept->n + b->n > sizeof(kept->lines))
+		log_flush();
+	memcpy(kept->lines + kept->n, b->p, b->n);
+	/* Only now is it there, for who looks when this process has been killed. */
+	atomic_signal_fence(memory_order_release);
+	kept->n += b->n;
 }
 
 void log_msg(enum log_level level, const struct log_context *about, const char *fmt, ...)

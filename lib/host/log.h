@@ -6,7 +6,9 @@
 #ifndef ASHLAR_LOG_H
 #define ASHLAR_LOG_H
 
+#include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/arena.h"
@@ -42,5 +44,26 @@ void log_text(struct buf *b, const char *name, const char *text);
 void log_int(struct buf *b, const char *name, long long v);
 void log_ms(struct buf *b, const char *name, int64_t ns); /* as milliseconds with three decimals */
 void log_end(struct buf *b);
+
+/*
+ * Lines that can wait for a moment: a process that has work at hand writes several
+ * at once, in their order, and at the latest before it waits for more work.  They
+ * are in memory that it shares with the process that started it, which writes what
+ * one that was killed had not.
+ */
+struct log_kept {
+	size_t n;
+	char lines[PIPE_BUF]; /* no more than a pipe takes in one piece */
+};
+
+/* Keep lines there, from now on; NULL: nowhere, each is written at once. */
+void log_keep(struct log_kept *kept);
+
+/* As log_end, of a line that can wait.  A line that cannot is written behind those that wait. */
+void log_end_later(struct buf *b);
+
+/* Write what is kept: this process's, or that of one that has ended. */
+void log_flush(void);
+void log_flush_of(struct log_kept *kept);
 
 #endif

@@ -6,6 +6,9 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 
 #include <json-c/json.h>
 
@@ -311,6 +314,75 @@ static void test_processes(void)
 	is_int(bad, 0, "and do not mix");
 }
 
+/* How many lines were written. */
+static int written(void)
+{
+	int n = 0;
+
+	for (const char *p = lines(); (p = strchr(p, '\n')); p++)
+		n++;
+	return n;
+}
+
+static void log_requests(int n)
+{
+	while (n-- > 0) {
+		begin();
+		request_log(&rq);
+	}
+}
+
+static void test_kept(void)
+{
+	struct log_kept *kept = mmap(NULL, sizeof(*kept), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	const char *text, *second;
+	pid_t child;
+
+	log_keep(kept);
+	log_requests(3);
+	is_int(written(), 0, "lines that can wait do");
+	log_flush();
+	is_int(written(), 3, "until there is nothing else to do");
+	log_flush();
+	is_int(written(), 0, "and are written once");
+
+	log_requests(1);
+	log_msg(LOG_WARNING, NULL, "now");
+	text = lines();
+	second = strchr(text, '\n') + 1;
+	ok(strstr(text, "request-1") < second && strstr(second, "\"now\""),
+	   "what cannot wait is written behind what did");
+	log_requests(1);
+	begin();
+	rq.answer.status = 500;
+	request_log(&rq);
+	is_int(written(), 2, "nor does an error of ours");
+
+	for (int i = 1; i <= 100; i++) {
+		log_requests(1);
+		if (written())
+			ok(i > 5 && kept->n > 0, "they wait for no more than fits");
+	}
+	log_flush();
+	lines();
+
+	child = fork();
+	if (!child) {
+		log_requests(3);
+		log_keep(kept);
+		log_requests(2);
+		raise(SIGKILL);
+	}
+	waitpid(child, NULL, 0);
+	is_int(written(), 3, "a child that has no place for them writes each at once");
+	log_flush_of(kept);
+	is_int(written(), 2, "and what one that was killed had kept, who started it writes");
+	log_keep(NULL);
+	log_requests(1);
+	is_int(written(), 1, "without a place nothing waits");
+	munmap(kept, sizeof(*kept));
+}
+
 int main(void)
 {
 	int real_stderr = dup(STDERR_FILENO), status;
@@ -329,6 +401,7 @@ int main(void)
 	test_long("control characters", '\x01');
 	test_long("bytes that are not UTF-8", '\xff');
 	test_secrets();
+	test_kept();
 	test_processes();
 	arena_release(&rq.tx.arena);
 	status = done_testing();

@@ -621,6 +621,7 @@ static void test_outside(void)
 static void test_idle(void)
 {
 	unsigned number;
+	int64_t began_ns;
 	struct pollfd p;
 
 	reconnect();
@@ -637,13 +638,16 @@ static void test_idle(void)
 		db_idle_input();
 	is_int(db_socket(&number), -1, "its end is the end of ours");
 
+	began_ns = clock_ns();
 	begin(GET);
 	is_str(call(true), "SERVICE_UNAVAILABLE", "nobody is there");
 	is_int((int)rq.tx.fail.retry_after, 1, "which is told, with Retry-After");
 	ok(!rq.tx.is_open && !rq.tx.may_rerun, "and nothing to run again for now");
 	start_server();
 	begin(GET);
-	is_str(call(true), "SERVICE_UNAVAILABLE", "for a moment nobody is even asked");
+	/* On a machine that is busy the moment may be over. */
+	ok(!strcmp(call(true), "SERVICE_UNAVAILABLE") || clock_ns() - began_ns >= 100000000,
+	   "for a tenth of a second nobody is even asked");
 	usleep(250000);
 	begin(GET);
 	is_str(call(true), "t", "then somebody is");
