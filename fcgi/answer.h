@@ -20,6 +20,9 @@ struct rows;
 /* Prepare what does not change between requests: deprecation headers.  Once, before the first fork. */
 void answer_init(void);
 
+/* The body, empty, to be written. */
+struct buf *answer_body(struct req *rq);
+
 /* Write the error that rq->tx.fail describes: status, headers, body. */
 void answer_error(struct req *rq);
 
