@@ -195,5 +195,6 @@ const all = [...found.values()]
 for (const { text, times, files } of all.slice(0, MANY))
   console.log(times > 1 ? `${text} (${times} times, in ${[...files].sort().join(' ')})` : text)
 if (all.length > MANY) console.log(`… and ${all.length - MANY} more`)
-console.log(`${noted} answers of ${operations.size} operations, ${all.length ? `${all.length} things are not as` : 'all as'} the reference has them`)
+const total = Object.values(doc.paths).reduce((n, item) => n + Object.keys(item).length, 0)
+console.log(`${noted} answers of ${operations.size} of ${total} operations, ${all.length ? `${all.length} things are not as` : 'all as'} the reference has them`)
 process.exitCode = all.length ? 1 : 0

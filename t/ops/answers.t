@@ -82,7 +82,7 @@ subtest 'what is as the reference has it passes' => sub {
     );
     is $status, 0;
     is scalar @said, 1, 'it has one thing to say' or diag join "\n", @said;
-    like $said[-1], qr/^18 answers of 5 operations, all as the reference has them$/, '  how many there were';
+    like $said[-1], qr/^18 answers of 5 of \d+ operations, all as the reference has them$/, '  how many there were';
 };
 
 # Each with what is said of it: where, what is expected, what is found.
@@ -126,7 +126,7 @@ subtest 'what is not is found, each by itself' => sub {
         is scalar @first, 1, "$name: of which file and request, where, what is expected and found" or diag join "\n", @said;
     }
     is_deeply [ grep { /n=right/ } @said ], [], 'what is right is not told of';
-    like $said[-1], qr/^\d+ answers of \d+ operations, \d+ things are not as the reference has them$/, 'how many there are';
+    like $said[-1], qr/^\d+ answers of \d+ of \d+ operations, \d+ things are not as the reference has them$/, 'how many there are';
 };
 
 subtest 'a document that is wrong is found by answers that are right' => sub {
@@ -193,7 +193,7 @@ subtest 'a wrong answer makes a run red, and a file that runs alone' => sub {
 
     my $said = qx(tools/check $right 2>&1);
     is $?, 0, 'a right one';
-    like $said, qr/^Answers: 1 answers of 1 operations, all as the reference has them$/m, '  is counted';
+    like $said, qr/^Answers: 1 answers of 1 of \d+ operations, all as the reference has them$/m, '  is counted';
     $said = qx(tools/check $wrong $right 2>&1);
     isnt $?, 0, 'a wrong one';
     like $said, qr/^Result: PASS$/m, '  in a file that passes';
