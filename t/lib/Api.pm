@@ -301,13 +301,14 @@ sub client ($self, %arg) {
 }
 
 # Requests of an anonymous caller.
-sub get     ($self, @arg) { return $self->_anonymous->get(@arg) }
-sub post    ($self, @arg) { return $self->_anonymous->post(@arg) }
-sub request ($self, @arg) { return $self->_anonymous->request(@arg) }
+sub get     ($self, @arg) { return $self->nobody->get(@arg) }
+sub post    ($self, @arg) { return $self->nobody->post(@arg) }
+sub request ($self, @arg) { return $self->nobody->request(@arg) }
 
-sub last    ($self)       { return $self->_anonymous->last }    ## no critic (ProhibitBuiltinHomonyms)
+sub last    ($self)       { return $self->nobody->last }    ## no critic (ProhibitBuiltinHomonyms)
 
-sub _anonymous ($self) { return $self->{anonymous} //= $self->client }
+# Always the same caller without credentials, on one connection: to make one costs as much as two requests.
+sub nobody ($self) { return $self->{nobody} //= $self->client }
 
 # A connection to nginx: to its TLS port, or to the plain one.
 sub http ($self)       { return Ashlar::Http->new(port => $self->{https_port}, ca => "$self->{dir}/cert.pem", is_noted => $self->{is_noted}) }

@@ -176,10 +176,10 @@ sub ask ($row, $who, %arg) {
 # With no more than the row asks for.
 sub caller_of ($row) {
     my $by = $row->{caller};
-    return $t->client if $by->{key} eq 'unread';
+    return $t->nobody if $by->{key} eq 'unread';
     return $team{ $by->{role} } if $by->{team};
     return $operator{editor} if $by->{key_is_bearer};
-    my $who = $by->{token} ne 'needed' ? $t->client : $by->{role} eq 'admin' ? $admin : $user;
+    my $who = $by->{token} ne 'needed' ? $t->nobody : $by->{role} eq 'admin' ? $admin : $user;
     my %key = $by->{key} eq 'secret' || $by->{token} eq 'or_key' ? (key => $secret) : (key => $public, origin => $page);
     return $by->{key} eq 'beside' ? $who : $who->with(%key);
 }
@@ -217,9 +217,9 @@ sub check_access ($row, @args) {
         return;
     }
     if ($by->{key} eq 'unread') {
-        check_page($row, $t->client, @args);
-        taken ask($row, $t->client, @args), 'anyone may call';
-        taken ask($row, $t->client(token => 'nonsense', key => 'nonsense'), @args), '  and bad credentials are not looked at';
+        check_page($row, $t->nobody, @args);
+        taken ask($row, $t->nobody, @args), 'anyone may call';
+        taken ask($row, $t->nobody->with(token => 'nonsense', key => 'nonsense'), @args), '  and bad credentials are not looked at';
         return;
     }
 
@@ -318,7 +318,7 @@ sub check_page ($row, $who, @args) {
 
 # A user's token, or a secret key alone; and the roles that may.  A key is an editor.
 sub check_operator ($row, $refused, @args) {
-    my $nobody = $t->client;
+    my $nobody = $t->nobody;
     $refused->('not without credentials', 401, 'AUTHENTICATION_ERROR', token => undef);
     my %wrong = (
         'a forged token'     => $t->token($user, secret => 'x' x 32),

@@ -110,7 +110,7 @@ sub with_token ($row, $user, $team, $key) {
 
 # Each: who, with which credentials (undef: the row is not theirs to fail at), and the refusal: status and code.
 @personas = (
-    [ 'nobody' => sub ($row) { of($row)->{public} || of($row)->{keyless} && !of($row)->{token} ? undef : $t->client },
+    [ 'nobody' => sub ($row) { of($row)->{public} || of($row)->{keyless} && !of($row)->{token} ? undef : $t->nobody },
         sub ($row) { of($row)->{key} && !of($row)->{keyless} ? (401, 'INVALID_API_KEY') : (401, 'AUTHENTICATION_ERROR') } ],
     [ 'a revoked session'   => sub ($row) { with_token($row, $revoked, $left{revoked}, $sk) },   sub ($row) { (401, 'AUTHENTICATION_ERROR') } ],
     [ 'a deactivated user'  => sub ($row) { with_token($row, $inactive, $left{inactive}, $sk) }, sub ($row) { (401, 'AUTHENTICATION_ERROR') } ],
@@ -121,7 +121,7 @@ sub with_token ($row, $user, $team, $key) {
         sub ($row) { (401, 'AUTHENTICATION_ERROR') } ],
     [ 'a public key from a wrong origin' => sub ($row) {
             return if !of($row)->{key};
-            return (of($row)->{token} ? $owner : $t->client)->with(key => $pk, origin => 'https://evil.example');
+            return (of($row)->{token} ? $owner : $t->nobody)->with(key => $pk, origin => 'https://evil.example');
         },
         sub ($row) { of($row)->{secret} ? (403, 'AUTHORIZATION_ERROR') : (403, 'ORIGIN_NOT_ALLOWED') } ],
     [ 'a key of another tenant, with our user\'s token' => sub ($row) {
@@ -251,7 +251,7 @@ sub as_another_tenant () {
         # What is read comes first: their own log says later what they have sent, and that names rows of ours.
         for my $row ((grep { $_->{method} eq 'GET' } @rows), grep { $_->{method} ne 'GET' } @rows) {
             my $of  = of($row);
-            my $who = $of->{team} ? $rival : $of->{key} ? ($of->{token} && !$of->{either} ? $stranger : $t->client)->with(key => $their_sk) : $of->{public} ? $t->client : $stranger;
+            my $who = $of->{team} ? $rival : $of->{key} ? ($of->{token} && !$of->{either} ? $stranger : $t->nobody)->with(key => $their_sk) : $of->{public} ? $t->nobody : $stranger;
             $t->revive($who);
             my $res = attempt($row, $who, $their_org);
             my @own = grep { $_->{name} !~ /^(?:event_type|provider|invitation_token|queue)$/ } @{ $row->{params} };
@@ -269,7 +269,7 @@ sub as_another_tenant () {
 sub as_nobody () {
     subtest 'nobody, where nobody needs to be anybody' => sub {
         for my $row (grep { of($_)->{public} || of($_)->{keyless} } @rows) {
-            my $res = attempt($row, $t->client);
+            my $res = attempt($row, $t->nobody);
             is leaks($res, $row), '', "$row->{method} $row->{path}: nothing of the tenant" or diag $res->describe;
             my $is_off = $res->status == 503 && $res->json('/error/message') =~ /\bare not configured\z/;    # such as providers' webhooks
             ok $res->status < 500 || $is_off, '  and an answer' or diag $res->describe;
