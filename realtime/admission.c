@@ -29,7 +29,8 @@ struct visit {
 	admission_done *done;          /* NULL: forgotten */
 	void *arg;
 	size_t n;
-	char *message; /* until it is sent */
+	char *message;        /* until it is sent */
+	char request_id[129]; /* as nginx has put it into the head; past it there is none */
 };
 
 struct authorizer {
@@ -128,8 +129,9 @@ static void turn_away(struct visit *v)
 		"HTTP/1.1 503 \r\nConnection: close\r\nContent-Type: application/json\r\n"
 		"Content-Length: %zu\r\nRetry-After: 1\r\nCache-Control: no-store\r\nX-API-Version: v1\r\n"
 		"X-API-Latest-Version: v2\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: "
-		"DENY\r\n\r\n%s",
-		sizeof(body) - 1, body);
+		"DENY\r\n%s%s%s\r\n%s",
+		sizeof(body) - 1, *v->request_id ? "X-Request-ID: " : "", v->request_id,
+		*v->request_id ? "\r\n" : "", body);
 
 	if (v->done)
 		v->done(v->arg, NULL, response, (size_t)n);
@@ -288,6 +290,7 @@ void admission_ask(const struct head *h, const char *ip, enum pass_refusal refus
 	static char message[AUTHORIZER_ASKED_BYTES];
 	struct authorizer_asked asked = { .number = ++numbers, .refusal = refusal };
 	struct visit *v = calloc(1, sizeof(*v));
+	const char *id = head_field(h, "X-Request-ID");
 
 	if (!v)
 		abort();
@@ -300,6 +303,8 @@ void admission_ask(const struct head *h, const char *ip, enum pass_refusal refus
 	if (!v->message)
 		abort();
 	memcpy(v->message, message, v->n);
+	if (id && strlen(id) < sizeof(v->request_id))
+		memcpy(v->request_id, id, strlen(id));
 	*last = v;
 	last = &v->next;
 	send_more();

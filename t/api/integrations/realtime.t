@@ -4,7 +4,7 @@ use Api;
 use Ashlar::Token qw(mint);
 use Ashlar::Ws;
 use Cpanel::JSON::XS ();
-use IO::Socket::SSL ();
+use IO::Socket::UNIX;
 
 # WebSockets and event streams: first who is kept out, then what is said.
 my $page = 'https://app.example.com';
@@ -533,8 +533,20 @@ subtest 'no server' => sub {
 
 subtest 'an authorizer that dies' => sub {
     my $s = connected($ann);
-    kill KILL => $t->children('realtime');
+    my @authorizers = $t->children('realtime');
+    kill STOP => @authorizers;
+    my $waits = IO::Socket::UNIX->new("$t->{dir}/realtime.sock") or die "realtime.sock: $!\n";
+    print {$waits} join "\r\n", "GET $ws?token=" . $ann->token . ' HTTP/1.1', 'Host: localhost', 'X-Real-IP: 127.0.0.1', 'X-Request-ID: whose-authorizer-dies', '', '';
+    $waits->flush;
+    for (1 .. 3) {    # then the handshake is at one of them
+        $s->say({ type => 'nonsense' });
+        $s->next('error');
+    }
+    kill KILL => @authorizers;
     $t->expect_log(qr/authorizer \d+ ended/);
+    my $answer = do { local $/ = undef; <$waits> };
+    like $answer, qr{\AHTTP/1\.1 503 .*"code":"SERVICE_UNAVAILABLE"}s, 'who waits for it is to come again';
+    like $answer, qr/^X-Request-ID: whose-authorizer-dies\r$/m, '  and told which request it was';
     eventually { open_ws($ann)->status == 101 } 15, 'is replaced';
     subscribed($s, $channel);
 };
