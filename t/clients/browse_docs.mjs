@@ -79,7 +79,7 @@ async function scroll(page, look) {
 }
 
 async function swagger(browser) {
-  const page = await place(browser)
+  const page = await place(browser, { viewport: { width: 1280, height: 2400 } }) // a tall window has fewer stops
   const seen = await open(page, '/docs')
   await page.locator('.opblock').first().waitFor()
   const places = new Map() // where each operation was in view
