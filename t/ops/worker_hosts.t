@@ -128,9 +128,10 @@ subtest 'what does not end in time is given back' => sub {
 
 subtest 'a reload replaces the children and loses nothing' => sub {
     my $fifth = $t->start_worker(name => 'worker5', children => 2);
-    my %before = map { $_ => 1 } $t->children('worker5');
-    my $slow = sql('SELECT pg_sleep(1)');
+    my $slow  = sql('SELECT pg_sleep(1)');
     eventually { row($slow)->{state} eq 'running' } 20, 'one runs';
+    my %before;    # the second one may come only now
+    eventually { %before = map { $_ => 1 } $t->children('worker5'); keys %before == 2 } 20, 'two are there';
     $fifth->signal('HUP');
     my @jobs = map { job('noop') } 1 .. 10;
     eventually { my @now = $t->children('worker5'); @now == 2 && !grep { $before{$_} } @now } 20, 'others are there';
