@@ -167,13 +167,18 @@ static long retry_pause_ms(const struct exchange *x, CURLcode rc, int retries)
 	const char *after;
 	int status = x->out->status;
 
-	if (!is_idempotent(x) || retries == MAX_RETRIES || x->refused)
+	if (!is_idempotent(x) || retries == MAX_RETRIES || x->refused || x->too_large)
 		return -1;
-	if (rc && (!x->unsent || (rc != CURLE_COULDNT_CONNECT && rc != CURLE_COULDNT_RESOLVE_HOST &&
-				  rc != CURLE_OPERATION_TIMEDOUT)))
+	if (x->call->is_passing) {
+		if (!x->call->is_passing(x->out))
+			return -1;
+	} else if (rc) {
+		if (!x->unsent || (rc != CURLE_COULDNT_CONNECT && rc != CURLE_COULDNT_RESOLVE_HOST &&
+				   rc != CURLE_OPERATION_TIMEDOUT))
+			return -1;
+	} else if (status != 502 && status != 503 && status != 504) {
 		return -1;
-	if (!rc && status != 502 && status != 503 && status != 504)
-		return -1;
+	}
 	after = rc ? NULL : http_header(x->out, "Retry-After");
 	if (after) {
 		/* Seconds; or a date, which is relative to the provider's clock and so not worth trusting. */

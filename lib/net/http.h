@@ -22,7 +22,8 @@
  *
  * Idempotent calls (GET, HEAD, PUT, DELETE, HTTP_RETRY) are sent again, at most
  * twice and with jitter, when the connection fails or the answer is 502, 503 or
- * 504; Retry-After is honoured up to 5 s, and a call never outlasts timeout_ms.
+ * 504, or as the call's is_passing says; Retry-After is honoured up to 5 s, and
+ * a call never outlasts timeout_ms.
  *
  * ERR_OK: answered, with a status under 500; a 4xx is the caller's to read.
  * ERR_EXTERNAL: it failed, answered 5xx (out->status and body say what), or

@@ -4,7 +4,10 @@
 #ifndef ASHLAR_HTTP_CALL_H
 #define ASHLAR_HTTP_CALL_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+struct http_answer;
 
 enum http_flag {
 	HTTP_RETRY = 1,    /* may be sent twice: a POST that carries an idempotency key, say */
@@ -26,6 +29,12 @@ struct http_call {
 	long timeout_ms;         /* for everything, retries and redirects included; 0: HTTP_TIMEOUT_MS */
 	long connect_timeout_ms; /* 0: HTTP_CONNECT_TIMEOUT_MS */
 	unsigned flags;
+	/*
+	 * For a service with rules of its own: is this answer, or its absence (status 0:
+	 * the connection failed, perhaps with the request already carried out), worth
+	 * sending again?  NULL: 502, 503, 504 and what never was connected.
+	 */
+	bool (*is_passing)(const struct http_answer *out);
 };
 
 struct http_answer {

@@ -318,6 +318,11 @@ static void test_times(void)
 	ok(out.duration_ms < 1500, "after timeout_ms (%ld)", out.duration_ms);
 }
 
+static bool is_worth_it(const struct http_answer *out)
+{
+	return out->status == 418 || !out->status;
+}
+
 static void test_retries(void)
 {
 	struct http_call call = { .timeout_ms = 3000 };
@@ -342,6 +347,24 @@ static void test_retries(void)
 	seen->requests = 0;
 	call.flags = HTTP_RETRY;
 	is_int(http_do(&arena, &call, &out), ERR_OK, "unless the caller says that it may be");
+
+	call = (struct http_call){ .url = url("/teapot"), .timeout_ms = 3000, .is_passing = is_worth_it };
+	is_int(http_do(&arena, &call, &out), ERR_OK, "an answer that this service's rule calls passing");
+	is_int(out.attempts, 3, "is asked for again, within the same bound");
+	call.url = url("/flaky");
+	seen->requests = 0;
+	is_int(http_do(&arena, &call, &out), ERR_EXTERNAL, "one that it does not, even a 503,");
+	is_int(out.attempts, 1, "is not");
+	call.url = url("/hangup");
+	is_int(http_do(&arena, &call, &out), ERR_EXTERNAL, "no answer, to what was sent");
+	is_int(out.attempts, 3, "is its to judge, too");
+	call.url = url("/huge");
+	call.max_bytes = 1000;
+	is_int(http_do(&arena, &call, &out), ERR_EXTERNAL, "an answer that is too large");
+	is_int(out.attempts, 1, "will not be smaller");
+	call = (struct http_call){ .url = url("/teapot"), .method = "POST", .is_passing = is_worth_it };
+	is_int(http_do(&arena, &call, &out), ERR_OK, "a POST that may not be sent twice");
+	is_int(out.attempts, 1, "is not, whatever the rule says");
 
 	call = (struct http_call){ .timeout_ms = 3000 };
 	call.url = arena_fmt(&arena, "http://127.0.0.1:%d/", closed_port);
