@@ -453,6 +453,19 @@ static void check_file(struct report *r, const char *name, const char *path)
 		mistake(r, name, "cannot be read: %s: %s", path, strerror(errno));
 }
 
+/* What Stripe is asked with.  A publishable key would be sent, and refused, at the first payment only. */
+static void check_stripe(struct report *r)
+{
+	const char *key = cfg.stripe_secret_key;
+
+	if (*key && ((!starts_with(key, "sk_") && !starts_with(key, "rk_")) ||
+		     (!starts_with(key + 3, "test_") && !starts_with(key + 3, "live_")) || !key[8]))
+		mistake(r, "STRIPE_SECRET_KEY", "must be a secret or restricted key, sk_… or rk_…");
+	check_key_url(r, "STRIPE_API_URL", cfg.stripe_api_url);
+	if (ends_with(cfg.stripe_api_url, "/"))
+		mistake(r, "STRIPE_API_URL", "must not end with a slash");
+}
+
 /* Webhooks that others send us. */
 static void check_webhooks(struct report *r)
 {
@@ -506,6 +519,7 @@ static void check(struct report *r)
 	check_database(r, "DATABASE_URL", cfg.database_url);
 	check_database(r, "DATABASE_OWNER_URL", cfg.database_owner_url);
 	check_issuers(r);
+	check_stripe(r);
 	check_webhooks(r);
 	check_mail(r);
 	check_contact(r);

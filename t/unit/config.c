@@ -54,6 +54,8 @@ static const char *const names[] = {
 	"GOOGLE_PLAY_PACKAGES",
 	"GOOGLE_PLAY_KEY_FILE",
 	"GOOGLE_PLAY_URL",
+	"STRIPE_SECRET_KEY",
+	"STRIPE_API_URL",
 	"MAIL_URL",
 	"MAIL_FROM",
 	"MAIL_REPLY_TO",
@@ -334,6 +336,12 @@ static void test_webhooks(void)
 	refused("GOOGLE_PLAY_KEY_FILE=/nowhere", "GOOGLE_PLAY_KEY_FILE: cannot be read");
 	refused("GOOGLE_PLAY_URL=http://x.example", "GOOGLE_PLAY_URL: must be https:// outside development");
 	refused("GOOGLE_PLAY_URL=https://x.example/", "GOOGLE_PLAY_URL: must not end with a slash");
+	fine("STRIPE_SECRET_KEY=sk_test_51Abc");
+	fine("STRIPE_SECRET_KEY=rk_live_51Abc");
+	refused("STRIPE_SECRET_KEY=pk_live_51Abc", "STRIPE_SECRET_KEY: must be a secret or restricted key");
+	refused("STRIPE_SECRET_KEY=sk_test_", "STRIPE_SECRET_KEY: must be a secret or restricted key");
+	refused("STRIPE_API_URL=http://x.example", "STRIPE_API_URL: must be https:// outside development");
+	refused("STRIPE_API_URL=https://x.example/", "STRIPE_API_URL: must not end with a slash");
 }
 
 static void test_mail(void)
