@@ -7,6 +7,7 @@ use lib 't/lib', 'docs/lib';
 use Api;
 use Ashlar::Answers;
 use Ashlar::Deliverer;
+use Ashlar::Guide 'blocks';
 use Ashlar::Receiver;
 use Ashlar::Totp 'totp';
 use Ashlar::Issuer;
@@ -154,12 +155,6 @@ subtest 'the lists are those of the code' => sub {
     my @settings = map { /^[A-Z]+\(\w+, "(\w+)"/ } lines('lib/host/config.def');
     is_deeply [ $t->get('/operations.html')->body =~ /<th scope="row" id="(\w+)"/g ], \@settings, 'every setting';
 };
-
-# The blocks of text in a page.
-sub blocks ($html) {
-    my %entity = (lt => '<', gt => '>', quot => '"', amp => '&');
-    return map { s/&(\w+);/$entity{$1}/gr } $html =~ m{<pre><code>(.*?)</code></pre>}gs;
-}
 
 # The commands of a page, each with the block that follows it: its answer.
 sub commands ($path) {

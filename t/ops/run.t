@@ -1,10 +1,11 @@
-# make run, from its first words to its last process.  It works in directories of
+# make run, from its first words to its last process, and the guide's first hour with it.  It works in directories of
 # its own and never meets a developer's .run.
 
 use v5.36;
 use lib 't/lib';
 use Ashlar::Answers;
 use Ashlar::Cluster;
+use Ashlar::Guide qw(steps is_as_shown);
 use Ashlar::Process;
 use Cpanel::JSON::XS 'decode_json';
 use File::Temp ();
@@ -79,11 +80,58 @@ sub ask ($self, $path, $token = $self->{demo}, @more) {
     return eval { decode_json($body) } // { not_json => $body };
 }
 
+# The guide's first hour.  Its first box starts everything; the ports and the place are others here.
+my %port = map { $_ => free_port() } 3000, 4000;
+my ($start, @steps) = steps(slurp('build/docs/first-hour.html'));
+sub here ($text) { return $text =~ s/\b(3000|4000|8443)\b/$port{$1}/gr =~ s{/tmp/hour\b}{$top/hour}gr }
+
+# A browser at an address that was shown, which listens.
+sub browse ($address) {
+    my $said = "$top/browser";
+    my $until = time + 60;
+    sleep 0.05 until IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port{3000}) || time > $until;
+    my $browser = Ashlar::Process->start(cmd => [ qw(node t/clients/first_hour.mjs), $address =~ /(\S+)/, qw(Correct-Horse-7), 'Analytical Engines' ],
+        log => $said, env => { Ashlar::Answers::env() });
+    sleep 0.05 until slurp($said) =~ /^listening$/m || !$browser->alive || time > $until;
+    like slurp($said), qr/^listening$/m, 'the page listens';
+    return $browser;
+}
+
+# Paste the others, as somebody does who has nothing but the page.
+sub first_hour ($one) {
+    $port{8443} = $one->{port};
+    my $shell = Ashlar::Guide->shell(ASHLAR_RUN => $one->{dir}, HOME => "$top");
+    my $browser;
+    for my $step (@steps) {
+        my ($box, $shown) = map { defined ? here($_) : undef } @$step;
+        my ($name) = $box =~ m{(/api/\S+|\S+)};
+        my $from   = length $shell->said;
+        my $got    = $shell->paste($box);
+        next if !defined $shown;
+        # What is done by a job is there in a moment: it is said by something that runs beside, or seen at another look.
+        my $until = time + 30;
+        until (is_as_shown($got, $shown) || time > $until) {
+            sleep 0.1;
+            $got = $box =~ /\Acurl(?!.*(?:--json| -X ))/s ? $shell->paste($box) : substr $shell->said, $from;
+        }
+        ok is_as_shown($got, $shown), "$name: as shown" or diag "$box\n$got";
+        if ($shown =~ /^http:/) { $browser = browse($got) }
+        elsif ($browser && $box =~ /Analytical/) {
+            is $browser->wait_for(60), 0, 'the page hears of it';
+            like slurp("$top/browser"), qr/"Analytical Engines".*"organization\.updated"/, '  with what it was told';
+            undef $browser;
+        }
+    }
+    is $shell->end, 0, 'the shell ends';
+    ok !-e "$top/hour", 'and nothing is left';
+    return;
+}
+
 # A name that no unix socket and no careless script would like.
 my $dir = "$top/a dir, with 'quotes' & more " . 'x' x 90;
 
 subtest 'from nothing to ready' => sub {
-    my $one = begin($dir);
+    my $one = begin($dir, here($start->[0]) =~ /\b([A-Z_]+)=(\S+)/g);
     ready($one) or return;
     cmp_ok $one->{took}, '<', 60, 'within a minute';
     is $one->{url}, "https://localhost:$one->{port}", 'the URL';
@@ -122,6 +170,8 @@ subtest 'from nothing to ready' => sub {
 
     my @owners = grep { slurp("/proc/$one->{parts}{$_}/environ") =~ /DATABASE_OWNER_URL/ } sort keys %{ $one->{parts} };
     is "@owners", '', 'no part has the owner\'s way into the database';
+
+    subtest 'the first hour of the guide, step by step' => sub { first_hour($one) };
 
     my $second = begin($dir);
     isnt $second->{process}->wait_for(30) // 0, 0, 'a second one in the same place does not start';
