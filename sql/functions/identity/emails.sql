@@ -25,8 +25,9 @@ $$;
 -- The member of a team, in whatever tenant: for those who are not signed in yet,
 -- whom policies would show to no caller.
 CREATE OR REPLACE FUNCTION team_find(key text, spelling text, OUT tenant_id uuid, OUT member_id uuid) RETURNS SETOF record
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-BEGIN ATOMIC
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN QUERY
     SELECT m.tenant_id, m.id FROM team_members m
     WHERE m.email IN (team_find.spelling, lower(team_find.spelling)) AND m.email_key IS NULL AND m.deleted_at IS NULL
     UNION ALL
@@ -36,7 +37,8 @@ BEGIN ATOMIC
     SELECT m.tenant_id, m.id FROM team_members m
     WHERE m.email IN (team_find.spelling, lower(team_find.spelling)) AND m.deleted_at IS NULL
     LIMIT 1;
-END;
+END
+$$;
 REVOKE ALL ON FUNCTION team_find(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION team_find(text, text) TO ashlar_api;
 

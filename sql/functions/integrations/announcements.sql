@@ -17,8 +17,11 @@
 -- by hand, in no tenant, nor where app.quiet is set: by what fills the database
 -- (ashlar seed), which no subscriber waits for.
 CREATE OR REPLACE FUNCTION is_told(tenant uuid) RETURNS boolean
-LANGUAGE sql STABLE
-RETURN tenant = app_tenant() AND nullif(current_setting('app.quiet', true), '') IS NULL;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN    -- in SQL, each statement that changes rows would plan it for each trigger
+    RETURN tenant = app_tenant() AND nullif(current_setting('app.quiet', true), '') IS NULL;
+END
+$$;
 
 -- Tell of one.  channels: who hears of it at once, in the order of their names.
 -- No subscriber can listen to the channel of a user whose id has a space in it, and
@@ -37,7 +40,7 @@ BEGIN
     END IF;
     FOREACH channel IN ARRAY channels LOOP
         IF realtime_kind(channel) IS NOT NULL THEN
-            PERFORM realtime_publish(channel, message);
+            PERFORM realtime_put(channel, message, NULL, 'message', NULL, false);
         END IF;
     END LOOP;
 END
@@ -45,11 +48,14 @@ $$;
 
 -- What a resource was before, of the members that are other ones now.
 CREATE OR REPLACE FUNCTION previous_attributes(before jsonb, after jsonb) RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN jsonb_build_object('previous_attributes',
-    (SELECT coalesce(jsonb_object_agg(b.key, b.value), '{}')
-     FROM jsonb_each(before) b
-     WHERE b.key <> 'updated_at' AND b.value IS DISTINCT FROM after -> b.key));
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN jsonb_build_object('previous_attributes',
+        (SELECT coalesce(jsonb_object_agg(b.key, b.value), '{}')
+         FROM jsonb_each(before) b
+         WHERE b.key <> 'updated_at' AND b.value IS DISTINCT FROM after -> b.key));
+END
+$$;
 
 -- A double as JSON has it, which knows neither NaN nor infinity: null, as in answers.
 CREATE OR REPLACE FUNCTION json_double(x double precision) RETURNS double precision

@@ -4,13 +4,15 @@
 -- A message's id: "msg_" and 27 characters of base62.  62 does not divide 256,
 -- so the first eight letters come a little more often: of 160 bits that leaves 159.
 CREATE OR REPLACE FUNCTION message_id() RETURNS text
-LANGUAGE sql VOLATILE
-BEGIN ATOMIC
-    SELECT 'msg_' || string_agg(substr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz',
-                                       1 + get_byte(random.bytes, i) % 62, 1), '')
-    FROM (SELECT sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) AS bytes) random,
-         generate_series(0, 26) i;
-END;
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    bytes bytea := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+BEGIN
+    RETURN 'msg_' || (SELECT string_agg(substr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz',
+                                               1 + get_byte(bytes, i) % 62, 1), '' ORDER BY i)
+                      FROM generate_series(0, 26) i);
+END
+$$;
 
 -- JSON without the spaces that PostgreSQL puts behind colons and commas.
 CREATE OR REPLACE FUNCTION json_minify(data jsonb) RETURNS text

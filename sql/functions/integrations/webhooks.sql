@@ -3,8 +3,11 @@
 
 -- A time with its microseconds, as this surface has it, for those that stand inside of jsonb.
 CREATE OR REPLACE FUNCTION json_time_us(at timestamptz) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+END
+$$;
 
 -- An endpoint as its owner sees it.  full_secret is NULL but in the answer that made
 -- it: then only its end is shown.  Volatile: it sees what the same statement

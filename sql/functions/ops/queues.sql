@@ -7,8 +7,11 @@
 
 -- The number of a tenant whose id is known.
 CREATE OR REPLACE FUNCTION tenant_number(tenant uuid) RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-RETURN (SELECT t.number FROM tenants t WHERE t.id = tenant);
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN (SELECT t.number FROM tenants t WHERE t.id = tenant);
+END
+$$;
 REVOKE ALL ON FUNCTION tenant_number(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenant_number(uuid) TO ashlar_api;
 
@@ -316,10 +319,13 @@ END;
 -- How many jobs a queue has of what is shown as this, up to 10,001: an index has
 -- them, and a number that takes a second to find is none that a client waits for.
 CREATE OR REPLACE FUNCTION queue_count(queue text, shown text) RETURNS bigint
-LANGUAGE sql STABLE
-RETURN (SELECT count(*) FROM (SELECT FROM jobs j
-        WHERE j.tenant_id = (SELECT app_tenant()) AND j.queue = queue_count.queue AND j.shown = queue_count.shown
-          AND NOT j.is_internal LIMIT 10001) c);
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT count(*) FROM (SELECT FROM jobs j
+            WHERE j.tenant_id = (SELECT app_tenant()) AND j.queue = queue_count.queue AND j.shown = queue_count.shown
+              AND NOT j.is_internal LIMIT 10001) c);
+END
+$$;
 
 -- The tenant's queues by name, up to 1,000: those that have jobs, found by going from
 -- one name to the next in the index, and those that are paused.  one: this,
