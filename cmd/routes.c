@@ -1,5 +1,5 @@
 /*
- * ashlar routes: the route tables, for tests and for nginx.
+ * ashlar routes: the route tables, for tests, for nginx and for the guide.
  */
 #include "cmd/cmd.h"
 
@@ -8,17 +8,19 @@
 #include "fcgi/router.h"
 #include "lib/base/jx.h"
 
-static const char *nginx, *nginx_log;
+static const char *nginx, *nginx_log, *limits;
 
 static const struct cmd_option options[] = {
 	{ "--nginx", NULL, &nginx, "the lines of nginx's map from request to pool, but for the pool main" },
 	{ "--nginx-log", NULL, &nginx_log,
 	  "the lines of nginx's map from a request to the path that it logs" },
+	{ "--limits", NULL, &limits,
+	  "what holds of each: method, path, bytes of a body, the setting of how often a minute" },
 	{ NULL, NULL, NULL, NULL },
 };
 
 static const struct cmd_usage usage = {
-	"routes [--nginx | --nginx-log]",
+	"routes [--nginx | --nginx-log | --limits]",
 	"Print every route with its fields, as one JSON object a line.",
 	options,
 };
@@ -85,6 +87,11 @@ int cmd_routes(int argc, char **argv)
 	for (int i = 0; !nginx && (r = route_at(i)); i++) {
 		if (nginx_log) {
 			print_log_path(r);
+			continue;
+		}
+		if (limits) {
+			printf("%s\t%s\t%zu\t%s\n", method_name(r->method), r->path, route_max_body(r),
+			       route_budget(r)->setting);
 			continue;
 		}
 		b.n = 0;

@@ -11,6 +11,7 @@
 struct budget {
 	unsigned number;        /* tells its counters from the others', in every process */
 	const long *per_minute; /* the setting; 0: as many as one likes */
+	const char *setting;    /* its name */
 };
 
 extern const struct budget budget_default, budget_ai, budget_auth, budget_webhooks, budget_operations,

@@ -57,6 +57,13 @@ const struct budget *route_budget(const struct route *r)
 	return r->budget ? r->budget : usual ? usual : &budget_default;
 }
 
+size_t route_max_body(const struct route *r)
+{
+	size_t usual = surface_of(r->id)->max_body;
+
+	return r->max_body ? r->max_body : usual ? usual : ROUTE_MAX_BODY;
+}
+
 enum err route_error(const struct route *r, enum err e)
 {
 	for (const struct alias *a = surface_of(r->id)->aliases; a->err; a++)

@@ -99,7 +99,7 @@ struct route {
 			     and without .out there is no such thing: 404 */
 	unsigned flags;
 	int status;      /* of success; 0: 302 with .redirect, 201 for POST, 204 without out, else 200 */
-	size_t max_body; /* bytes; 0: 1 MiB */
+	size_t max_body; /* bytes; 0: as its surface has it, else ROUTE_MAX_BODY */
 	const char *content_type; /* of the answer; NULL: application/json */
 };
 
@@ -171,6 +171,10 @@ void route_list_bind(const struct route *r, struct tx *tx);
 
 /* How often it may be asked: the row's budget, or its surface's. */
 const struct budget *route_budget(const struct route *r);
+
+/* How many bytes a body may have: the row's number, or its surface's, or this one. */
+enum { ROUTE_MAX_BODY = 1 << 20 };
+size_t route_max_body(const struct route *r);
 
 /* The code that a surface has for an error. */
 enum err route_error(const struct route *r, enum err e);

@@ -35,7 +35,7 @@ enum { LIMITS = 1 << 16 }; /* slots */
 
 SHM_REGION(limits, struct limit_slot, LIMITS)
 
-enum { MAX_BODY = 1 << 20, MAX_RERUNS = 3, MAX_QUEUED_MS = 5000 };
+enum { MAX_RERUNS = 3, MAX_QUEUED_MS = 5000 };
 
 /* Who is this request?  Ids for logs and traces. */
 
@@ -392,11 +392,7 @@ enum err serve_begin(struct req *rq)
 
 size_t serve_max_body(const struct req *rq)
 {
-	size_t surface = rq->asked.route ? surface_of(rq->asked.route->id)->max_body : 0;
-
-	if (rq->asked.route && rq->asked.route->max_body)
-		return rq->asked.route->max_body;
-	return surface ? surface : MAX_BODY;
+	return rq->asked.route ? route_max_body(rq->asked.route) : ROUTE_MAX_BODY;
 }
 
 /* Input */

@@ -37,7 +37,7 @@ struct surface {
 	struct literal literals[3];
 	struct alias aliases[3];
 	bool maps_fields; /* an error's details also map the field to the message */
-	size_t max_body;  /* bytes, of rows that say nothing else; 0: the runtime's */
+	size_t max_body;  /* bytes, of rows that say nothing else; 0: ROUTE_MAX_BODY */
 };
 
 /* The surface that an id such as "app.projects.list" belongs to; NULL: no surface has that name. */

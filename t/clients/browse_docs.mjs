@@ -158,7 +158,7 @@ const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', arg
 const seen = { pages: {}, plain: {} }
 try {
   const phone = await place(browser, { viewport: { width: 360, height: 740 }, colorScheme: 'dark' })
-  for (const name of ['', 'first-hour', 'authentication', 'passkeys', 'requests', 'errors', 'operations', 'architecture', 'reference'])
+  for (const name of ['', 'first-hour', 'concepts', 'limits', 'authentication', 'passkeys', 'requests', 'errors', 'operations', 'architecture', 'reference'])
     seen.pages[name || 'index'] = await textOf(phone, name ? `/${name}.html` : '/')
   seen.plain.redoc = await textOf(phone, '/redoc', plain)
   await phone.context().close()

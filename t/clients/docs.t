@@ -154,6 +154,17 @@ subtest 'the lists are those of the code' => sub {
 
     my @settings = map { /^[A-Z]+\(\w+, "(\w+)"/ } lines('lib/host/config.def');
     is_deeply [ $t->get('/operations.html')->body =~ /<th scope="row" id="(\w+)"/g ], \@settings, 'every setting';
+
+    my @surfaces = map { /^\t\{ "(\w+)", \d/ } lines('fcgi/surface.c');
+    is_deeply [ $t->get('/concepts.html')->body =~ /id="surface-(\w+)"/g ], \@surfaces, 'every surface';
+
+    # Of limits, what a route, a field and a setting say.
+    my $limits = $t->get('/limits.html')->body =~ s/<[^>]+>/ /gr =~ s/ +/ /gr;
+    my @missing = grep { $limits !~ /\) *$_ *$/m } map { /^INT\(\w+, "(\w+)"/ } lines('lib/host/config.def');
+    is_deeply \@missing, [], 'every setting that is a number is a limit';
+    like $limits, qr/^ Body 64 KiB .*POST \/api\/v1\/auth\/passkeys\/registration/m, '  with the body of a call';
+    like $limits, qr/^ website up to 2,000 characters contact $/m, '  the field of another';
+    like $limits, qr/^ Rows of a page limit : 200, 50 when left out GET \/api\/bull-queue\/schedules $/m, '  and the pages of a third';
 };
 
 # The commands of a page, each with the block that follows it: its answer.
@@ -187,7 +198,7 @@ sub run_command ($user, $command, %env) { return run_at($t, $command, TOKEN => $
 subtest 'the commands of the guide do what it says' => sub {
     my $bob = $t->user('bob');
     my $made = $bob->post('/api/v1/app/projects', { name => 'for the guide' });
-    for my $page ('/', '/requests.html') {
+    for my $page ('/', '/concepts.html', '/requests.html') {
         for (commands($page)) {
             my ($command, $answer) = @$_;
             my ($name) = $command =~ /(curl.*)/;
