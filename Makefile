@@ -89,15 +89,15 @@ $(BUILD)/steps/%.o: %.c | $(QUERIES:=.h)
 
 $(BUILD)/t/scale: $(STEPS)
 
-# What t/ops/realtime_order.t looks through.
-$(BUILD)/tailer: t/lib/tailer.c $(BUILD)/libashlar.a
+# What t/ops/realtime_order.t looks through, and t/ops/stripe.t asks with.
+$(BUILD)/tailer $(BUILD)/stripe_asker: $(BUILD)/%: t/lib/%.c $(BUILD)/libashlar.a
 	$(call run,TEST $<)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $< $(BUILD)/libashlar.a $(LDLIBS)
 
 # What Ashlar::Process preloads.
 $(BUILD)/quick_scrypt.so: t/lib/quick_scrypt.c
 	$(call run,TEST $<)$(CC) $(CPPFLAGS) $(CFLAGS) -fvisibility=default -fPIC -shared -MF $@.d -o $@ $< -ldl
 
-unit: $(UNIT) $(BUILD)/tailer $(BUILD)/quick_scrypt.so
+unit: $(UNIT) $(BUILD)/tailer $(BUILD)/stripe_asker $(BUILD)/quick_scrypt.so
 
 $(BUILD)/fuzz/%: t/fuzz/%.c $(BUILD)/libashlar.a
 	@mkdir -p $(@D)
