@@ -101,6 +101,11 @@ sub _collect ($self) {
     return;
 }
 
+# Each operation: id, verb, path, and what it does.
+sub operations ($self) {
+    return map { [ $_->{operationId}, uc $_->{verb}, $_->{path}, join ' ', grep { defined } @$_{qw(summary description)} ] } map { @$_ } @{ $self->{by_tag} }{ @{ $self->{tags} } };
+}
+
 # ------------------------------------------------------------------ writing
 
 sub escape ($text) {

@@ -47,6 +47,8 @@ async function textOf(page, path, at) {
   seen.text = await page.innerText('body')
   // Wider than the window: readers would have to scroll sideways.
   seen.overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+  // How much stands above the text; of a viewer nobody asks.
+  seen.above = await page.evaluate(() => (document.querySelector('h1')?.getBoundingClientRect().top ?? 0) + scrollY)
   return seen
 }
 
@@ -154,6 +156,43 @@ async function redoc(browser) {
   return seen
 }
 
+// A wide window, in which somebody copies, searches with the keys, and follows what was found.
+async function guide(browser) {
+  const page = await place(browser, { viewport: { width: 1280, height: 800 }, permissions: ['clipboard-read', 'clipboard-write'] })
+  const seen = await open(page, '/first-hour.html')
+  const field = page.getByLabel('Search the guide and the reference')
+  const found = async (text) => {
+    await field.fill(text)
+    await page.waitForFunction(() => document.querySelector('.search .found').textContent)
+    const addresses = await page.locator('.search li a').evaluateAll((links) => links.map((a) => a.getAttribute('href')))
+    const said = await page.locator('.search .found').textContent()
+    await page.keyboard.press('Escape')
+    await page.waitForFunction(() => !document.querySelector('.search .found').textContent)
+    return { addresses, said }
+  }
+  seen.beside = await page.evaluate(() => document.querySelector('.guide').getBoundingClientRect().right <= document.querySelector('main').getBoundingClientRect().left)
+  seen.buttons = await page.locator('.copied button').count()
+  await page.locator('.copied').nth(1).hover()
+  await page.locator('.copied button').nth(1).click()
+  await page.locator('.copied button', { hasText: 'Copied' }).waitFor()
+  seen.copied = await page.evaluate(() => navigator.clipboard.readText())
+  seen.setting = await found('jwt_ttl')
+  seen.operation = await found('task-queue heartbeat')
+  seen.words = await found('INVIT organiz')
+  seen.nothing = await found('lease zebra')
+  await page.locator('h1').click()
+  await page.keyboard.press('/')
+  await page.keyboard.type('two ids of a user')
+  await page.locator('.search li a').first().waitFor()
+  await page.keyboard.press('ArrowDown')
+  await page.keyboard.press('Enter')
+  await page.waitForURL((url) => url.pathname !== '/first-hour.html')
+  seen.followed = new URL(page.url()).pathname + new URL(page.url()).hash
+  await noted()
+  await page.context().close()
+  return seen
+}
+
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args })
 const seen = { pages: {}, plain: {} }
 try {
@@ -168,6 +207,7 @@ try {
   seen.plain.docs = await textOf(noscript, '/docs', plain)
   await noscript.context().close()
 
+  seen.guide = await guide(browser)
   seen.swagger = await swagger(browser)
   seen.redoc = await redoc(browser)
 } finally {

@@ -7,7 +7,7 @@ use lib 't/lib', 'docs/lib';
 use Api;
 use Ashlar::Answers;
 use Ashlar::Deliverer;
-use Ashlar::Guide 'blocks';
+use Ashlar::Guide qw(blocks steps);
 use Ashlar::Receiver;
 use Ashlar::Totp 'totp';
 use Ashlar::Issuer;
@@ -69,6 +69,19 @@ subtest 'a browser opens every page, and tries the project list' => sub {
     ok $said, 'the browser saw all pages' or return;
     quiet_ok $seen->{pages}{$_}, $_ for sort keys %{ $seen->{pages} };
     like $seen->{pages}{index}{text}, qr{https://localhost:$t->{https_port}/api}, 'commands name the address that the reader is at';
+
+    my $guide = $seen->{guide};
+    quiet_ok $guide, 'the guide in a wide window';
+    ok $guide->{beside}, 'has its pages beside the text';
+    is_deeply [ grep { $seen->{pages}{$_}{above} > 240 } keys %{ $seen->{pages} } ], [], '  which on a phone begins at the top';
+    my @boxes = steps($t->get('/first-hour.html')->body);
+    is $guide->{buttons}, scalar @boxes, 'each box that is to be pasted can be copied';
+    is $guide->{copied}, $boxes[1][0] =~ s{https://localhost:8443}{https://localhost:$t->{https_port}}r, '  as it is';
+    is $guide->{setting}{addresses}[0], '/operations.html#JWT_TTL_S', 'the search finds a setting';
+    is $guide->{operation}{addresses}[0], '/reference.html#operations.jobs.heartbeat_task', '  an operation';
+    ok scalar(grep { $_ eq '/organizations.html#invite-somebody' } @{ $guide->{words}{addresses} }), '  and what words begin with';
+    is_deeply $guide->{nothing}, { addresses => [], said => 'Nothing has all of these words' }, '  or nothing, where a word is nowhere';
+    is $guide->{followed}, '/concepts.html#user', '  and leads there by keys alone';
 
     quiet_ok $seen->{swagger}, 'Swagger UI';
     is_deeply [ sort @{ $seen->{swagger}{operations} } ], [ sort((map { "$_->[0] $_->[1]" } @operations), map { "POST $_" } @webhooks) ], 'it has all operations, and all webhooks';
@@ -141,6 +154,20 @@ subtest 'every link leads somewhere' => sub {
     }
     my @broken = grep { my ($to, $id) = split /#/; !$ids{$to}{$id} } sort keys %links;
     is_deeply \@broken, [], 'and so does every place in a page';
+};
+
+subtest 'the guide is read from its first page to its last' => sub {
+    my @names = map { /^([a-z]\S*) / } lines('docs/navigation.txt');
+    my ($path, $before, @read) = ('/', '');
+    while ($path && @read <= @names) {
+        my $html = $t->get($path)->body;
+        push @read, $path eq '/' ? 'index' : $path =~ s{^/|\.html\z}{}gr;
+        is_deeply [ $html =~ /<a href="([^"]+)" aria-current="page">/g ], [$path], "$path is marked in the list of pages";
+        is +($html =~ /<a rel="prev" href="([^"]+)"/)[0] // '', $before, '  and leads back';
+        cmp_ok length $html, '<', 60 * 1024, '  and is no burden';
+        ($before, $path) = ($path, $html =~ /<a rel="next" href="([^"]+)"/);
+    }
+    is_deeply \@read, \@names, 'all of them';
 };
 
 subtest 'the lists are those of the code' => sub {
