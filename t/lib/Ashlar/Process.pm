@@ -14,7 +14,7 @@ my %live;    # by pid; only what this very process started
 
 # Passwords are hashed quickly by every ashlar of a test (t/lib/quick_scrypt.c), also by one that the test
 # runs itself; not in the builds of sanitizers and coverage, whose own libraries want to be the first.
-my $link;    # what leads to it from a path without the separators of LD_PRELOAD
+our $link;    # what leads to it from a path without the separators of LD_PRELOAD; a lexical would be gone when this file was read
 {
     my $quick = abs_path('build/quick_scrypt.so');
     if (($quick // '') =~ /[\s:]/ && -e $quick) {
