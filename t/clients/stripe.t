@@ -5,7 +5,9 @@
 use v5.36;
 use lib 't/lib';
 use Ashlar::Stripe;
+use Ashlar::Stripe::Params ();
 use Cpanel::JSON::XS ();
+use IPC::Open2 'open2';
 use Test::More;
 
 my $stripe = Ashlar::Stripe->start;
@@ -36,6 +38,19 @@ is $seen->{pages}, $seen->{events}, 'a list is read page by page';
 is_deeply $seen->{told}, { all => $true, versions => [ Ashlar::Stripe::version() ] }, 'the events arrive, signed, but for those that get lost';
 is_deeply $seen->{forged}, [ [400], [400], [ 200, 200 ] ], 'with another secret or an old time it is none';
 is_deeply $seen->{received}, [ ('StripeSignatureVerificationError') x 2, ($seen->{last}) x 2 ], '  and one can come twice';
+# The stub's parameters are written by hand, so one that Stripe does not have would be taken for good.
+{
+    my $pid = open2(my $out, my $in, 'node', 't/clients/stripe_params.mjs');
+    print $in Cpanel::JSON::XS->new->canonical->encode(Ashlar::Stripe::Params::known());
+    close $in;
+    my $said = join '', <$out>;
+    waitpid $pid, 0;
+    is $?, 0, 'the parameters are compared';
+    my ($compared, @unknown) = split /\n/, $said;
+    is_deeply \@unknown, [], 'the client declares each that the stub takes';
+    cmp_ok $compared // 0, '>', 300, '  and those are all of them';
+}
+
 is $stripe->log, "port $stripe->{port}\n", 'the stub made no mistake';
 $stripe->stop;
 done_testing;

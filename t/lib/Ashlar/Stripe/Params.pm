@@ -15,10 +15,12 @@ my $COMMON  = 'expand[] ';
 my $META    = 'metadata{*} ';
 my $PRORATE = 'proration_behavior:o(always_invoice|create_prorations|none) ';
 my $DISCOUNTS = 'discounts[]{coupon discount promotion_code} ';
-my $PRICE_DATA = 'price_data{currency! product product_data{name! description metadata{*}} recurring{interval! interval_count:i} tax_behavior unit_amount:i unit_amount_decimal} ';
+my $PRICE      = 'currency! recurring{interval! interval_count:i} tax_behavior unit_amount:i unit_amount_decimal';
+my $PRICE_DATA = "price_data{$PRICE product!} ";
 my $ITEMS      = "items[]{price quantity:i $META tax_rates[] discounts[]{coupon discount promotion_code} ";
-my $PHASES     = 'phases[]{items[]!{price quantity:i metadata{*}} start_date:i end_date:i duration{interval! interval_count:i} trial:b trial_end:i '
-    . "$PRORATE $DISCOUNTS metadata{*} currency description default_payment_method billing_cycle_anchor collection_method} ";
+my $PHASE      = 'items[]!{price quantity:i metadata{*}} end_date:i duration{interval! interval_count:i} trial:b trial_end:i '
+    . "$PRORATE $DISCOUNTS metadata{*} currency description default_payment_method billing_cycle_anchor collection_method";
+my $PHASES   = "phases[]{start_date:i $PHASE} ";
 my $CUSTOMER = "email name phone description balance:i $ADDRESS $META preferred_locales[] tax_exempt invoice_prefix "
     . 'invoice_settings{default_payment_method footer custom_fields[]{name! value!}} tax{ip_address validate_location} ';
 my $SETTINGS = 'payment_settings{save_default_payment_method:o(off|on_subscription) payment_method_types[]} '
@@ -52,7 +54,7 @@ my %text = (
     'POST payment_methods/:id/attach' => 'customer!',
     'GET payment_methods/:id'         => '',
     'POST checkout/sessions' => "mode:o(payment|setup|subscription) ui_mode:o(elements|embedded_page|form|hosted_page) success_url cancel_url return_url customer customer_email client_reference_id "
-        . "line_items[]{price quantity:i $PRICE_DATA adjustable_quantity{enabled!:b maximum:i minimum:i} tax_rates[]} allow_promotion_codes:b $DISCOUNTS $META locale expires_at:i "
+        . "line_items[]{price quantity:i price_data{$PRICE product product_data{name! description metadata{*}}} adjustable_quantity{enabled!:b maximum:i minimum:i} tax_rates[]} allow_promotion_codes:b discounts[]{coupon promotion_code} $META locale expires_at:i "
         . "subscription_data{trial_period_days:i trial_end:i metadata{*} description billing_cycle_anchor:i $PRORATE trial_settings{end_behavior{missing_payment_method!}}} "
         . 'payment_intent_data{metadata{*} description receipt_email setup_future_usage} invoice_creation{enabled!:b} payment_method_collection:o(always|if_required) '
         . 'customer_creation:o(always|if_required) customer_update{address name shipping} automatic_tax{enabled!:b} tax_id_collection{enabled!:b} billing_address_collection redirect_on_completion currency submit_type',
@@ -67,7 +69,7 @@ my %text = (
     'POST subscriptions/:id'   => "${ITEMS}id deleted:b clear_usage:b $PRICE_DATA} $SETTINGS $PRORATE $META proration_date:i billing_cycle_anchor:o(now|unchanged) $DISCOUNTS "
         . 'cancellation_details{comment feedback} pause_collection{behavior! resumes_at:i}',
     'DELETE subscriptions/:id' => 'invoice_now:b prorate:b cancellation_details{comment feedback}',
-    'POST subscription_schedules'             => "customer from_subscription start_date end_behavior:o(cancel|release) $META $PHASES",
+    'POST subscription_schedules'             => "customer from_subscription start_date end_behavior:o(cancel|release) $META phases[]{$PHASE}",
     'GET subscription_schedules'              => "$LIST $RANGE customer",
     'GET subscription_schedules/:id'          => '',
     'POST subscription_schedules/:id'         => "end_behavior:o(cancel|release) $META $PHASES $PRORATE",
@@ -112,6 +114,9 @@ sub tree ($text) {
     return $read->();
 }
 my %known = map { $_ => tree("$text{$_} $COMMON") } keys %text;
+
+# All of it, for t/clients/stripe.t, which compares it with what Stripe's own client declares.
+sub known () { return \%known }
 
 # The operation of a method and a path under /v1/: (its name, the id in it); or nothing.
 sub operation ($method, $path) {
