@@ -17,7 +17,7 @@ sub file ($name, $failures) {
         open my \$runs, '>>', '$dir/$name.runs' or die;
         syswrite \$runs, 'x';
         my \$ok = -s '$dir/$name.runs' > $failures;
-        print STDERR "# run ", -s '$dir/$name.runs', " of $name\\n";
+        print STDERR '# run ' . (-s '$dir/$name.runs') . " of $name\\n";    # in one write: the other stream is kept by another process
         print "1..1\\n", \$ok ? '' : 'not ', "ok 1 - $name\\n";
         exit !\$ok;
         END
