@@ -6,7 +6,8 @@
  * A line of JSON on standard input is a call, with the members of struct
  * stripe_call, form and expand as JSON; a line on standard output is what came of
  * it: the error's code, the members of struct stripe_answer, and under "read"
- * what providers/stripe_object.h made of the object.
+ * what providers/stripe_object.h made of the object.  A line with a signature
+ * asks instead whether that is good: {signature, body, secret}, {is_good}.
  */
 #include <json-c/json.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 #include "lib/host/config.h"
 #include "providers/stripe.h"
 #include "providers/stripe_object.h"
+#include "providers/stripe_signature.h"
 
 static const char *member(struct json_object *line, const char *name)
 {
@@ -100,6 +102,17 @@ static void ask(struct arena *a, struct json_object *line)
 	puts(buf_str(&b));
 }
 
+static void verify(struct json_object *line)
+{
+	const char *body = member(line, "body");
+
+	printf("{\"is_good\":%s}\n",
+	       stripe_signature_verify(member(line, "secret"), member(line, "signature"), body, strlen(body),
+				       time(NULL))
+		       ? "true"
+		       : "false");
+}
+
 int main(int argc, char **argv)
 {
 	struct arena a;
@@ -123,7 +136,10 @@ int main(int argc, char **argv)
 			fprintf(stderr, "stripe_asker: %s\n", problem);
 			return 1;
 		}
-		ask(&a, line);
+		if (member(line, "signature"))
+			verify(line);
+		else
+			ask(&a, line);
 		fflush(stdout);
 		arena_reset(&a);
 	}

@@ -3,7 +3,9 @@
 
 use v5.36;
 use lib 't/lib';
+use Ashlar::Assert qw(eventually);
 use Ashlar::Cluster ();
+use Ashlar::Receiver;
 use Ashlar::Stripe;
 use Cpanel::JSON::XS ();
 use IPC::Open2 'open2';
@@ -319,6 +321,31 @@ subtest 'codes and coupons' => sub {
     fails ask('GET coupons', undef, id => 'none'), 'NOT_FOUND', name => 'no such coupon';
     done('DELETE coupons', undef, id => 'HALF');
     fails ask('POST subscriptions', { customer => customer(), %form, discounts => [ { coupon => 'HALF' } ] }), 'VALIDATION_ERROR', code => 'coupon_expired', name => 'nor one that was deleted';
+};
+
+subtest 'events are posted, signed, in their order' => sub {
+    my $key      = 'sk_test_stubhook';
+    my $receiver = Ashlar::Receiver->start;
+    my %hook     = (url => $receiver->url('/in'), secret => 'whsec_of_this_test');
+    my $good     = sub ($post, $secret = $hook{secret}) {
+        my $in = $asker->{in};
+        print $in $json->encode({ signature => $post->{headers}{'stripe-signature'}, body => $post->{body}, secret => $secret }), "\n";
+        $in->flush;
+        return $json->decode(scalar readline $asker->{out})->{is_good} ? 1 : 0;
+    };
+    my @came;
+    my $came = sub ($n) { return (@came = $receiver->requests('/in')) >= $n };
+    $stripe->command(hook => { %hook, lose => '^product' }, $key);
+    my $product = done('POST products', { name => 'Pro' }, key => $key)->{id};
+    my $price   = done('POST prices', { product => $product, currency => 'eur', unit_amount => 1 }, key => $key)->{id};
+    eventually { $came->(1) } 30, 'one comes';
+    is $json->decode($came[0]{body})->{data}{object}{id}, $price, '  but for what is lost';
+    is_deeply [ $good->($came[0]), $good->($came[0], 'whsec_other'), $good->({ %{ $came[0] }, body => $came[0]{body} . ' ' }) ], [ 1, 0, 0 ], '  that our verifier believes, as it is';
+    my @events = map { $_->{id} } @{ done('GET events', undef, key => $key)->{data} };
+    is_deeply $stripe->command(deliver => { ids => \@events }, $key), [ 200, 200 ], 'and again, the newest first';
+    is_deeply [ map { $json->decode($_->{body})->{id} } ($receiver->requests('/in'))[ 1, 2 ] ], \@events, '  in the order that the test wants';
+    $stripe->command(deliver => { ids => [ $events[0] ], age_s => 301 }, $key);
+    is $good->(($receiver->requests('/in'))[3]), 0, 'an old one is not believed';
 };
 
 subtest 'every request was well formed' => sub {
