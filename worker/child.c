@@ -47,10 +47,6 @@ static void begin(const struct job *job, const struct job_kind *kind)
 
 	job_verdict.give_up = false;
 	job_verdict.retry_after_s = -1;
-	values[0] = job->tenant_id;
-	values[1] = job->id;
-	values[2] = worker_id;
-	values[3] = attempt_text(job);
 	started_ns = clock_ns();
 	tx = (struct tx){
 		.arena = arena,
@@ -61,6 +57,10 @@ static void begin(const struct job *job, const struct job_kind *kind)
 		.derive = bind_derive,
 		.writes = true,
 	};
+	values[0] = job->tenant_id;
+	values[1] = job->id;
+	values[2] = worker_id;
+	values[3] = attempt_text(job);
 }
 
 /* An array of texts that hold nothing to be quoted, as PostgreSQL reads it. */
