@@ -44,7 +44,7 @@ addEventListener('DOMContentLoaded', async () => {
     nativeScrollbars: true,
     requiredPropsFirst: true,
     theme: {
-      colors: { primary: { main: '#0f5c5c' } },
+      colors: { primary: { main: '#0b625c' } },
       typography: { fontFamily: sans, headings: { fontFamily: sans }, code: { fontFamily: mono } },
     },
   }, named('viewer'))
