@@ -86,7 +86,7 @@ int main(int argc, char **argv)
 	started = cpu_ns();
 	arena_init(&memory, 65536);
 	buf_init(&b, &memory, 4096);
-	openapi_write(&b);
+	openapi_write(&b, NULL);
 	written = cpu_ns();
 	size = b.n;
 	route_map_write(&b);

@@ -2,15 +2,17 @@
 
 #include <string.h>
 
+#include "fcgi/event.h"
+
 /* clang-format off */
 static const struct surface surfaces[SURFACES] = {
 	{ "app", 2,
 	  .validation_status = 422, .is_strict = true },
 	{ "platform", 1,
-	  .validation_status = 422, .is_strict = true,
+	  .validation_status = 422, .is_strict = true, .told = 1 << EVENT_TENANT | 1 << EVENT_ORGANIZATION,
 	  .literals = { { ERR_AUTHENTICATION, "Invalid token" }, { ERR_RATE_LIMIT, "Rate limit exceeded" } } },
 	{ "workspace", 1,
-	  .validation_status = 422, .has_micros = true },
+	  .validation_status = 422, .has_micros = true, .told = 1 << EVENT_ORGANIZATION },
 	{ "operations", 1, .budget = &budget_operations, .object_head = "{\"data\":", .object_tail = "}",
 	  .validation_status = 400, .maps_fields = true, .max_body = 2 << 20,
 	  .aliases = { { ERR_API_KEY, ERR_AUTHENTICATION }, { ERR_BAD_REQUEST, ERR_VALIDATION } } },
@@ -33,4 +35,12 @@ const struct surface *surface_of(const char *route_id)
 const struct surface *surface_at(int i)
 {
 	return &surfaces[i];
+}
+
+const struct surface *surface_find(const char *name)
+{
+	for (int i = 0; i < SURFACES; i++)
+		if (!strcmp(surfaces[i].name, name))
+			return &surfaces[i];
+	return NULL;
 }

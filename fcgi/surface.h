@@ -38,12 +38,14 @@ struct surface {
 	struct alias aliases[3];
 	bool maps_fields; /* an error's details also map the field to the message */
 	size_t max_body;  /* bytes, of rows that say nothing else; 0: ROUTE_MAX_BODY */
+	unsigned told;    /* bit per enum event_scope: what its webhook endpoints are told of */
 };
 
 /* The surface that an id such as "app.projects.list" belongs to; NULL: no surface has that name. */
 const struct surface *surface_of(const char *route_id);
 
-/* The i-th of the SURFACES. */
+/* The i-th of the SURFACES, and the one of this name; NULL: none has it. */
 const struct surface *surface_at(int i);
+const struct surface *surface_find(const char *name);
 
 #endif

@@ -24,11 +24,6 @@ static const char *shape_name(struct buf *b, const struct shape *s, int version)
 	return version > 1 && has_v2_fields(s) ? arena_fmt(b->arena, "%sV%d", s->schema, version) : s->schema;
 }
 
-void openapi_ref(struct buf *b, const char *section, const char *name)
-{
-	buf_fmt(b, "{\"$ref\":\"#/components/%s/%s\"}", section, name);
-}
-
 /* Answers */
 
 /* Do the surface's answers have the data beside a "meta"? */
@@ -430,6 +425,11 @@ static void write_operation(struct buf *b, const struct route *r, int version,
 	buf_text(b, "}}");
 }
 
+bool openapi_is_of(const struct route *r, const struct surface *surface)
+{
+	return !surface || surface_of(r->id) == surface;
+}
+
 /* The rows by their paths, in the order in which these first come. */
 struct same_path {
 	struct same_path *next; /* path */
@@ -440,7 +440,7 @@ struct same_path {
 	} * rows, **end;
 };
 
-static struct same_path *read_paths(struct arena *a)
+static struct same_path *read_paths(struct arena *a, const struct surface *surface)
 {
 	struct same_path *first = NULL, **last = &first, *p;
 	const struct route *r;
@@ -450,6 +450,8 @@ static struct same_path *read_paths(struct arena *a)
 
 	map_init(&paths, a);
 	for (int i = 0; (r = route_at(i)); i++) {
+		if (!openapi_is_of(r, surface))
+			continue;
 		place = map_at(&paths, r->path, strlen(r->path));
 		p = *place;
 		if (!p) {
@@ -500,23 +502,25 @@ bool openapi_shape_is_new(struct map *seen, const struct shape *s)
 	return is_first(seen, s->schema, strlen(s->schema));
 }
 
-static void write_shapes(struct buf *b, struct map *seen)
+static void write_shapes(struct buf *b, struct openapi_refs *refs, struct map *seen)
 {
 	const struct route *r;
 
 	for (int i = 0; (r = route_at(i)); i++) {
 		if (!r->out || !openapi_shape_is_new(seen, r->out))
 			continue;
-		jx_key(b, r->out->schema);
-		schema_write(b, r->out->fields, 1, true);
-		if (has_v2_fields(r->out)) {
-			jx_key(b, shape_name(b, r->out, 2));
-			schema_write(b, r->out->fields, 2, true);
+		for (int version = 1; version <= (has_v2_fields(r->out) ? 2 : 1); version++) {
+			const char *name = shape_name(b, r->out, version);
+
+			if (!openapi_refs_have(refs, b, "schemas", name))
+				continue;
+			jx_key(b, name);
+			schema_write(b, r->out->fields, version, true);
 		}
 	}
 }
 
-static void write_tags(struct buf *b)
+static void write_tags(struct buf *b, const struct surface *surface)
 {
 	const struct route *r;
 	struct map seen;
@@ -527,7 +531,7 @@ static void write_tags(struct buf *b)
 		size_t n;
 		const char *tag = domain(r, &n);
 
-		if (!is_first(&seen, tag, n))
+		if (!openapi_is_of(r, surface) || !is_first(&seen, tag, n))
 			continue;
 		jx_next(b);
 		buf_text(b, "{\"name\":");
@@ -537,77 +541,47 @@ static void write_tags(struct buf *b)
 	buf_char(b, ']');
 }
 
-static const char head[] =
-	"{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Ashlar\",\"version\":\"" ASHLAR_VERSION "\","
-	"\"summary\":\"The whole backend of a SaaS product\","
-	"\"description\":\"Errors have one shape everywhere. Every answer carries X-Request-ID, "
-	"X-API-Version and "
-	"X-API-Latest-Version, and the X-RateLimit headers while limits are on.\"},"
-	"\"servers\":[{\"url\":\"/\"}]";
-
-static const char components_head[] =
-	",\"components\":{\"securitySchemes\":{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\","
-	"\"bearerFormat\":\"JWT\",\"description\":\"A token of ours, or of a configured issuer.\"},"
-	"\"team\":{\"type\":\"http\",\"scheme\":\"bearer\",\"bearerFormat\":\"JWT\","
-	"\"description\":\"A team user's token, from /api/v1/tenant-auth/login.\"},"
-	"\"apiKey\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\","
-	"\"description\":\"pk_… on the pages of its origins, sk_… on servers only.\"}},"
-	"\"headers\":{\"X-Request-ID\":{\"description\":\"The request's id, also in the "
-	"log.\",\"required\":true,"
-	"\"schema\":{\"type\":\"string\"}}},"
-	"\"parameters\":{"
-	"\"Idempotency-Key\":{\"name\":\"Idempotency-Key\",\"in\":\"header\",\"description\":"
-	"\"Sent twice with the same body, the request is carried out once; kept 24 hours.\","
-	"\"schema\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}},"
-	"\"X-Test-Mode\":{\"name\":\"X-Test-Mode\",\"in\":\"header\",\"description\":"
-	"\"Work on the data of the test keys.\",\"schema\":{\"type\":\"boolean\"}},"
-	"\"X-Workspace-Id\":{\"name\":\"X-Workspace-Id\",\"in\":\"header\",\"description\":"
-	"\"The workspace (organization) that it is about; left out, it is the caller's default one.\","
-	"\"schema\":{\"type\":\"string\",\"format\":\"uuid\"}},"
-	"\"X-Client-IP\":{\"name\":\"X-Client-IP\",\"in\":\"header\",\"description\":"
-	"\"With a secret key: the address of the end user for whom the server calls. Limits of signing in, "
-	"sessions and the audit log go by it. Without a secret key it is not read.\","
-	"\"schema\":{\"type\":\"string\",\"anyOf\":[{\"format\":\"ipv4\"},{\"format\":\"ipv6\"}]}},"
-	"\"If-Match\":{\"name\":\"If-Match\",\"in\":\"header\",\"description\":"
-	"\"Only change the resource if its ETag is still this one.\",\"schema\":{\"type\":\"string\"}},"
-	"\"webhook-id\":{\"name\":\"webhook-id\",\"in\":\"header\",\"required\":true,\"description\":"
-	"\"The message's: the same for all attempts to bring it.\",\"schema\":{\"type\":\"string\"}},"
-	"\"webhook-timestamp\":{\"name\":\"webhook-timestamp\",\"in\":\"header\",\"required\":true,"
-	"\"description\":"
-	"\"Of this attempt, in seconds since 1970.\",\"schema\":{\"type\":\"integer\"}},"
-	"\"webhook-signature\":{\"name\":\"webhook-signature\",\"in\":\"header\",\"required\":true,"
-	"\"description\":"
-	"\"v1, and base64 of HMAC-SHA256 over id, timestamp and body, joined by full stops; several are "
-	"separated by "
-	"spaces.\",\"schema\":{\"type\":\"string\"}}},"
-	"\"schemas\":{"
-	"\"Meta\":{\"type\":\"object\",\"required\":[\"request_id\",\"timestamp\",\"version\"],"
-	"\"properties\":{"
-	"\"request_id\":{\"type\":\"string\"},\"timestamp\":{\"type\":\"string\",\"format\":\"date-time\"},"
-	"\"version\":{\"type\":\"string\",\"enum\":[\"v2\"]}}},"
-	"\"MessageMeta\":{\"type\":\"object\",\"required\":[\"message\"],\"properties\":{"
-	"\"message\":{\"type\":\"string\"}}},";
-
-void openapi_write(struct buf *b)
+/* surface: whose document it is; NULL: all of them */
+static void write_head(struct buf *b, const struct surface *surface)
 {
-	const struct same_path *paths = read_paths(b->arena);
+	buf_text(b, "{\"openapi\":\"3.1.0\",\"info\":{\"title\":");
+	jx_str(b, surface ? arena_fmt(b->arena, "Ashlar: %s", surface->name) : "Ashlar");
+	buf_text(b, ",\"version\":\"" ASHLAR_VERSION "\","
+		    "\"summary\":\"The whole backend of a SaaS product\","
+		    "\"description\":\"Errors have one shape everywhere. Every answer carries X-Request-ID, "
+		    "X-API-Version and "
+		    "X-API-Latest-Version, and the X-RateLimit headers while limits are on.\"},"
+		    "\"servers\":[{\"url\":\"/\"}]");
+}
+
+void openapi_write(struct buf *b, const struct surface *surface)
+{
+	const struct same_path *paths = read_paths(b->arena, surface);
 	struct openapi_refusals refusals;
+	struct openapi_refs refs;
 	struct map shapes;
 
 	openapi_refusals_init(&refusals, b->arena);
+	openapi_refs_init(&refs, b);
 	map_init(&shapes, b->arena);
-	buf_text(b, head);
-	write_tags(b);
+	write_head(b, surface);
+	write_tags(b, surface);
 	jx_key_open(b, "paths", '{');
 	for (int version = 1; version <= 2; version++)
 		write_paths(b, paths, version, &refusals);
 	buf_char(b, '}');
-	openapi_webhooks(b);
-	buf_text(b, components_head);
-	openapi_error_schemas(b);
-	write_shapes(b, &shapes);
-	openapi_webhook_shapes(b, &shapes);
-	buf_char(b, '}');
+	openapi_webhooks(b, surface);
+	/* What refers to others stands before them, so that each is there if it is needed. */
+	jx_key_open(b, "components", '{');
 	openapi_error_responses(b, &refusals);
+	openapi_section(b, &refs, "parameters");
+	openapi_section(b, &refs, "headers");
+	jx_key_open(b, "schemas", '{');
+	write_shapes(b, &refs, &shapes);
+	openapi_webhook_shapes(b, &refs, &shapes);
+	openapi_error_schemas(b, &refs);
+	openapi_members(b, &refs, "schemas");
+	buf_char(b, '}');
+	openapi_security_schemes(b, surface);
 	buf_text(b, "}}");
 }

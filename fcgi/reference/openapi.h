@@ -8,9 +8,31 @@
 #include "lib/base/buf.h"
 #include "lib/base/map.h"
 
-/* What webhooks send (fcgi/event.h): the document's member "webhooks", and the schemas that it refers to. */
-void openapi_webhooks(struct buf *b);
-void openapi_webhook_shapes(struct buf *b, struct map *seen);
+/* Is the row part of the document of a surface (NULL: of all)? */
+bool openapi_is_of(const struct route *r, const struct surface *surface);
+
+/*
+ * Which components a document refers to: its own text says so, as far as it has been written.
+ * A component that nothing refers to is not in it.
+ */
+struct openapi_refs {
+	struct map seen; /* "schemas/Project" */
+	size_t read;     /* how much of the text has been looked through */
+};
+void openapi_refs_init(struct openapi_refs *refs, const struct buf *b);
+bool openapi_refs_have(struct openapi_refs *refs, const struct buf *b, const char *section, const char *name);
+
+/* The components that no row brings: a section of them, its members inside of one, and who can come in. */
+void openapi_section(struct buf *b, struct openapi_refs *refs, const char *section);
+void openapi_members(struct buf *b, struct openapi_refs *refs, const char *section);
+void openapi_security_schemes(struct buf *b, const struct surface *surface);
+
+/*
+ * What webhooks send (fcgi/event.h) to the endpoints that a surface has (NULL: to all): the document's member
+ * "webhooks", and the schemas that it refers to.
+ */
+void openapi_webhooks(struct buf *b, const struct surface *surface);
+void openapi_webhook_shapes(struct buf *b, struct openapi_refs *refs, struct map *seen);
 
 /* Is it the first time that this is asked about a schema of this name?  seen keeps what was asked. */
 bool openapi_shape_is_new(struct map *seen, const struct shape *s);
@@ -31,10 +53,13 @@ void openapi_refusals_init(struct openapi_refusals *all, struct arena *a);
 /* What a row may refuse with: members of its "responses"; and the components that they refer to. */
 void openapi_errors(struct buf *b, const struct route *r, int version, struct openapi_refusals *all);
 void openapi_error_responses(struct buf *b, const struct openapi_refusals *all);
-void openapi_error_schemas(struct buf *b);
+void openapi_error_schemas(struct buf *b, struct openapi_refs *refs);
 
-/* The whole document (OpenAPI 3.1.0), as JSON. */
-void openapi_write(struct buf *b);
+/*
+ * The document (OpenAPI 3.1.0) of a surface, as JSON; NULL: of all.  Each is a whole by itself, and what they
+ * share is the same in each.
+ */
+void openapi_write(struct buf *b, const struct surface *surface);
 
 /*
  * One route as a JSON object for tests:

@@ -231,18 +231,22 @@ static const char unverified[] = "\"verification_required\":{\"type\":\"boolean\
 				 "\"true beside EMAIL_NOT_VERIFIED\"}";
 
 /* An error's body, and that of RFC 9457 in its place; suffix: of the schemas' names. */
-static void write_error_schemas(struct buf *b, const char *suffix)
+static void write_error(struct buf *b, const char *suffix)
 {
 	buf_fmt(b,
-		",\"Error%s\":{\"type\":\"object\",\"required\":[\"error\",\"detail\"],\"properties\":{"
+		"{\"type\":\"object\",\"required\":[\"error\",\"detail\"],\"properties\":{"
 		"\"error\":{\"type\":\"object\",\"required\":[\"code\",\"message\",\"details\"],"
 		"\"properties\":{"
 		"\"code\":{\"$ref\":\"#/components/schemas/ErrorCode\"},\"message\":{\"type\":\"string\"},"
 		"\"details\":{\"$ref\":\"#/components/schemas/ErrorDetails%s\"}}},"
 		"\"detail\":{\"type\":\"string\",\"description\":\"the same message\"},%s}}",
-		suffix, suffix, unverified);
+		suffix, unverified);
+}
+
+static void write_problem(struct buf *b, const char *suffix)
+{
 	buf_fmt(b,
-		",\"Problem%s\":{\"type\":\"object\",\"description\":\"RFC 9457, when Accept asks for it.\","
+		"{\"type\":\"object\",\"description\":\"RFC 9457, when Accept asks for it.\","
 		"\"required\":[\"type\",\"title\",\"status\",\"detail\",\"instance\",\"code\",\"details\"],"
 		"\"properties\":{"
 		"\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{\"type\":"
@@ -250,17 +254,41 @@ static void write_error_schemas(struct buf *b, const char *suffix)
 		"\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"},"
 		"\"code\":{\"$ref\":\"#/components/schemas/ErrorCode\"},"
 		"\"details\":{\"$ref\":\"#/components/schemas/ErrorDetails%s\"},%s}}",
-		suffix, suffix, unverified);
+		suffix, unverified);
 }
 
-void openapi_error_schemas(struct buf *b)
+static void write_details(struct buf *b, const char *suffix)
 {
-	buf_fmt(b, "\"ErrorDetails\":%s", error_details);
-	buf_fmt(b,
-		"},\"ErrorDetailsOfField\":%s%s},\"ErrorCode\":{\"type\":\"string\",\"enum\":", error_details,
-		field_details);
+	buf_fmt(b, "%s%s}", error_details, *suffix ? field_details : "");
+}
+
+static void write_code(struct buf *b, const char *suffix)
+{
+	(void)suffix;
+	buf_text(b, "{\"type\":\"string\",\"enum\":");
 	write_error_codes(b);
 	buf_char(b, '}');
-	write_error_schemas(b, "");
-	write_error_schemas(b, "OfField");
+}
+
+void openapi_error_schemas(struct buf *b, struct openapi_refs *refs)
+{
+	static const struct {
+		const char *name;
+		void (*write)(struct buf *b, const char *suffix);
+	} schemas[] = { { "Error", write_error },
+			{ "Problem", write_problem },
+			{ "ErrorDetails", write_details },
+			{ "ErrorCode", write_code } };
+	static const char *const suffixes[] = { "", "OfField" };
+
+	for (size_t i = 0; i < sizeof(schemas) / sizeof(*schemas); i++) {
+		for (size_t k = 0; k < sizeof(suffixes) / sizeof(*suffixes); k++) {
+			const char *name = arena_fmt(b->arena, "%s%s", schemas[i].name, suffixes[k]);
+
+			if (!openapi_refs_have(refs, b, "schemas", name))
+				continue;
+			jx_key(b, name);
+			schemas[i].write(b, suffixes[k]);
+		}
+	}
 }

@@ -50,11 +50,14 @@ static void write_body(struct buf *b, const struct event *e)
 	buf_text(b, "}}}}");
 }
 
-void openapi_webhooks(struct buf *b)
+void openapi_webhooks(struct buf *b, const struct surface *surface)
 {
-	jx_key(b, "webhooks");
-	buf_char(b, '{');
+	if (surface && !surface->told)
+		return;
+	jx_key_open(b, "webhooks", '{');
 	for (const struct event *e = events; e->type; e++) {
+		if (surface && !(surface->told & 1U << e->scope))
+			continue;
 		jx_key(b, e->type);
 		buf_text(b, "{\"post\":{\"operationId\":");
 		jx_str(b, arena_fmt(b->arena, "webhook.%s", e->type));
@@ -76,12 +79,14 @@ void openapi_webhooks(struct buf *b)
 	buf_char(b, '}');
 }
 
-void openapi_webhook_shapes(struct buf *b, struct map *seen)
+void openapi_webhook_shapes(struct buf *b, struct openapi_refs *refs, struct map *seen)
 {
 	for (const struct event *e = events; e->type; e++) {
 		const struct shape *data = route_shape(e->data);
 
 		if (!openapi_shape_is_new(seen, data)) /* an answer shows it, or another event */
+			continue;
+		if (!openapi_refs_have(refs, b, "schemas", data->schema))
 			continue;
 		jx_key(b, data->schema);
 		schema_write(b, data->fields, 1, true);

@@ -403,26 +403,28 @@ static void test_errors(void)
 	       ERR_COUNT - 1, "all codes are listed");
 }
 
-/* Every $ref leads to something; how many there are. */
-static int check_refs(struct json_object *tree, int *broken)
+/* Every $ref of a document leads to something; how many there are.  What they lead to is put down. */
+static int check_refs(struct json_object *doc, struct json_object *tree, struct map *reached, int *broken)
 {
 	int n = 0;
 
 	if (json_object_is_type(tree, json_type_array))
 		for (size_t i = 0; i < json_object_array_length(tree); i++)
-			n += check_refs(json_object_array_get_idx(tree, i), broken);
+			n += check_refs(doc, json_object_array_get_idx(tree, i), reached, broken);
 	if (!json_object_is_type(tree, json_type_object))
 		return n;
 	json_object_object_foreach(tree, key, value)
 	{
 		char section[50] = "", name[50] = "";
 
-		n += check_refs(value, broken);
+		n += check_refs(doc, value, reached, broken);
 		if (strcmp(key, "$ref") != 0)
 			continue;
 		n++;
 		sscanf(json_object_get_string(value), "#/components/%49[^/]/%49[^/]", section, name);
-		if (!AT(document, "components", section, name)) {
+		*map_at(reached, json_object_get_string(value), strlen(json_object_get_string(value))) =
+			value;
+		if (!AT(doc, "components", section, name)) {
 			diag("%s leads nowhere", json_object_get_string(value));
 			++*broken;
 		}
@@ -430,14 +432,80 @@ static int check_refs(struct json_object *tree, int *broken)
 	return n;
 }
 
-static void test_document(void)
+/* Each component is referred to, and each reference leads to one; how many references there are. */
+static int whole(struct json_object *doc)
 {
 	int broken = 0, refs;
+	struct map reached;
 
+	map_init(&reached, &arena);
+	refs = check_refs(doc, doc, &reached, &broken);
+	json_object_object_foreach(child(doc, "components"), section, members)
+	{
+		if (!strcmp(section, "securitySchemes"))
+			continue;
+		json_object_object_foreach(members, name, value)
+		{
+			const char *path = arena_fmt(&arena, "#/components/%s/%s", section, name);
+
+			(void)value;
+			if (map_find(&reached, path, strlen(path)))
+				continue;
+			diag("nothing refers to %s", path);
+			broken++;
+		}
+	}
+	return broken ? -broken : refs;
+}
+
+static void test_document(void)
+{
 	is_str(text(child(document, "openapi")), "\"3.1.0\"", "the version of OpenAPI");
-	refs = check_refs(document, &broken);
-	ok(refs > 100 && !broken, "%d references, all of which lead to something", refs);
+	ok(whole(document) > 100, "its references lead to something, and all that there is is referred to");
 	is_int((long long)json_object_array_length(child(document, "tags")), 6, "one tag for each domain");
+}
+
+/* What stands in a surface's document under its name there stands in that of all. */
+static int alike(struct json_object *its, struct json_object *all)
+{
+	int n = 0;
+
+	json_object_object_foreach(its, name, value)
+	{
+		ok(json_object_equal(value, child(all, name)), "  %s is as it is in the whole", name);
+		n++;
+	}
+	return n;
+}
+
+static void test_surfaces(void)
+{
+	int paths = 0;
+
+	is_str(surface_find("app")->name, "app", "a surface is found by its name");
+	ok(!surface_find("ap") && !surface_find("app."), "and no other");
+	for (int i = 0; i < SURFACES; i++) {
+		const struct surface *surface = surface_at(i);
+		struct json_object *doc;
+		struct buf b;
+
+		buf_init(&b, &arena, 1024);
+		openapi_write(&b, surface);
+		doc = parse(&b);
+		if (!ok(doc, "the document of %s is JSON", surface->name))
+			continue;
+		ok(whole(doc) >= 0, "  its references lead to something, and nothing is superfluous");
+		is_str(json_object_get_string(AT(doc, "info", "title")),
+		       arena_fmt(&arena, "Ashlar: %s", surface->name), "  its title");
+		paths += alike(child(doc, "paths"), child(document, "paths"));
+		alike(AT(doc, "components", "schemas"), AT(document, "components", "schemas"));
+		alike(AT(doc, "components", "responses"), AT(document, "components", "responses"));
+		is_int(!child(doc, "webhooks"), !surface->told, "  webhooks where it has endpoints of them");
+	}
+	is_int(paths, json_object_object_length(child(document, "paths")), "each path is in one of them");
+	/* clang-format off */
+	is_str(text(AT(document, "components", "securitySchemes", "team", "scheme")), "\"bearer\"", "who can come in");
+	/* clang-format on */
 }
 
 /* One line a route, for tests. */
@@ -482,10 +550,11 @@ int main(void)
 
 	arena_init(&arena, 65536);
 	buf_init(&b, &arena, 1024);
-	openapi_write(&b);
+	openapi_write(&b, NULL);
 	document = parse(&b);
 	if (ok(document, "the document is JSON, and no object has a member twice")) {
 		test_document();
+		test_surfaces();
 		test_routes();
 		test_access();
 		test_input();

@@ -66,7 +66,8 @@ static void use(int n, uint64_t *where)
 	buf_init(&b, &memory, 1 << 16);
 	hits = where;
 	router_init();
-	openapi_write(&b);
+	openapi_write(&b, NULL);
+	openapi_write(&b, surface_at(0));
 	route_map_write(&b);
 	for (int i = 0; i < n; i++) {
 		openapi_route(&b, route_at(i));
@@ -189,7 +190,7 @@ static void test_reference(void)
 	for (int i = 0; i < MOST; i++)
 		versions += surface_of(table[i].id)->versions;
 	buf_init(&b, &arena, 1 << 16);
-	openapi_write(&b);
+	openapi_write(&b, NULL);
 	document = json_tokener_parse(buf_str(&b));
 	ok(document, "the reference is JSON, of %zu KiB", b.n / 1024);
 	is_int(count_operations(member(document, "paths"), &distinct), versions,

@@ -24,9 +24,17 @@ for my $path (sort keys %{ $doc->{paths} }) {
     push @operations, map { [ uc, $path, $doc->{paths}{$path}{$_} ] } sort grep { /^(?:get|put|post|patch|delete)$/ } keys %{ $doc->{paths}{$path} };
 }
 
+# Each surface has a document of its own.
+my @surfaces = do {
+    my %seen;
+    grep { !$seen{$_}++ } map { $_->{id} =~ /^(\w+)/ } @rows;
+};
+my %of = map { $_ => scalar qx($Ashlar::Cluster::BUILD/ashlar openapi --surface $_) } @surfaces;
+write_file("$tmp/$_.json", $of{$_}) for @surfaces;
+
 # Read at the end: it takes as long as all the rest, and another processor.
 write_file("$tmp/broken.json", $text =~ s/"responses":/"answers":/r);
-open my $judges, '-|', "node t/clients/validate_openapi.mjs $tmp/openapi.json $tmp/broken.json 2>&1" or die "node: $!\n";
+open my $judges, '-|', "node t/clients/validate_openapi.mjs @{[ map { qq($tmp/$_.json) } 'openapi', @surfaces, 'broken' ]} 2>&1" or die "node: $!\n";
 
 subtest 'every row is in it, in every version, under its catalogue id' => sub {
     my %found = map { ("$_->[0] $_->[1]" => $_->[2]) } @operations;
@@ -41,6 +49,20 @@ subtest 'every row is in it, in every version, under its catalogue id' => sub {
     my %ids;
     $ids{ $_->[2]{operationId} }++ for @operations;
     is join(' ', grep { $ids{$_} > 1 } keys %ids), '', 'operation ids are unique';
+};
+
+subtest 'each surface has a document of its own, and together they are this one' => sub {
+    my %doc = map { $_ => decode_json($of{$_}) } @surfaces;
+    for my $surface (@surfaces) {
+        my @others = grep { $_ !~ /^\Q$surface\E\./ } map { map { $_->{'x-catalogue-id'} } values %$_ } values $doc{$surface}{paths}->%*;
+        is "@others", '', "$surface has its own rows alone";
+    }
+    for my $part (qw(paths webhooks)) {
+        is_deeply { map { ($_->{$part} // {})->%* } values %doc }, $doc->{$part}, $part;
+    }
+    for my $part (sort keys $doc->{components}->%*) {
+        is_deeply { map { ($_->{components}{$part} // {})->%* } values %doc }, $doc->{components}{$part}, "components: $part";
+    }
 };
 
 my %row = map { $_->{id} => $_ } @rows;
@@ -96,6 +118,17 @@ my $ann  = $t->user('ann', columns => { full_name => 'Ann', avatar_url => 'https
 my $bare = $t->user('bare', columns => { email => undef });
 my $boss = $t->user('boss', role => 'admin');
 my $seen = 0;
+
+subtest 'nginx serves each, compressed where that is asked for' => sub {
+    my $listed = $t->get('/reference.html')->body;
+    for my $surface (@surfaces) {
+        my $res = $t->get("/openapi/$surface.json");
+        is $res->body, $of{$surface}, $surface;
+        like $res->header('Content-Type'), qr{^application/json}, '  as JSON';
+        is $t->get("/openapi/$surface.json", headers => { 'Accept-Encoding' => 'gzip' })->header('Content-Encoding'), 'gzip', '  in less';
+        like $listed, qr{<a href="/openapi/$surface\.json">}, '  and the guide leads there';
+    }
+};
 
 # One more answer, which is noted and compared like every other.
 sub see ($res) {
