@@ -31,6 +31,7 @@ static const struct {
 	{ "AS400", ERR_TICKET, false },
 	{ "AS401", ERR_AUTHENTICATION,
 	  false }, /* raised by our own functions, with a message for the client */
+	{ "AS402", ERR_LIMIT, false },
 	{ "AS403", ERR_AUTHORIZATION, false },
 	{ "AS404", ERR_NOT_FOUND, false },
 	{ "AS409", ERR_CONFLICT, false },
@@ -89,6 +90,14 @@ static const char *permission_of(struct arena *a, const char *name)
 	return buf_str(&b);
 }
 
+/* What is used and what the limit is, the DETAIL of an AS402: a JSON object, whose members these are. */
+static const char *limit_of(struct arena *a, const char *object)
+{
+	size_t n = strlen(object);
+
+	return n > 2 && object[0] == '{' && object[n - 1] == '}' ? arena_dup_n(a, object + 1, n - 2) : NULL;
+}
+
 /* Raised by our own functions, with a message for the client, and a HINT that names the field. */
 static struct failure read_own(struct arena *a, const PGresult *res, enum err e)
 {
@@ -100,6 +109,8 @@ static struct failure read_own(struct arena *a, const PGresult *res, enum err e)
 	failure_set(&f, a, e, hint ? arena_dup(a, hint) : NULL, "%s", message);
 	if (e == ERR_NOT_FOUND)
 		f.details = resource_of(a, message, detail);
+	if (e == ERR_LIMIT && detail)
+		f.details = limit_of(a, detail);
 	if (e == ERR_AUTHORIZATION && detail)
 		f.details = permission_of(a, detail);
 	return f;

@@ -46,7 +46,7 @@ sub within ($db, $tenant, $code) {
 
 subtest 'every table of the schema is protected' => sub {
     cmp_ok scalar(@tables), '>=', 5, 'there are tables';
-    my %global = map { $_ => 1 } qw(jwks job_workers permissions realtime_processes realtime_state schema_migrations schema_functions);    # no tenant's
+    my %global = map { $_ => 1 } qw(jwks job_workers permissions realtime_processes realtime_state schema_migrations schema_functions usage_state);    # no tenant's
     my $all = $super->selectall_arrayref(<<~'END', { Slice => {} });
         SELECT relname, relrowsecurity, relforcerowsecurity, relispartition,
                EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd = '*' AND p.polroles = '{0}'
@@ -76,7 +76,7 @@ subtest 'every table of the schema is protected' => sub {
            OR relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'schema\_%' AND NOT relispartition
           AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid = 'touch'::regproc)
         END
-    is join(' ', sort @$bare), 'audit_events jobs realtime_messages', 'every table has its times, and the trigger that keeps them, but for those whose rows never change: see isolate()';
+    is join(' ', sort @$bare), 'audit_events jobs realtime_messages usage_events', 'every table has its times, and the trigger that keeps them, but for those whose rows never change: see isolate()';
     # … and for jobs, where the trigger would be a third of an update: every statement that changes one sets updated_at.
     my @moves = map { my $file = $_; open my $in, '<', $file or die "$file: $!\n"; join('', <$in>) =~ /(UPDATE jobs \w\b.*?\bWHERE\b)/gs } glob 'sql/functions/*/*.sql sql/queries/*/*.sql';
     cmp_ok scalar(@moves), '>=', 14, 'statements that change jobs';
@@ -174,7 +174,7 @@ subtest 'the role of the api' => sub {
     refused $api, '42501', 'SELECT * FROM schema_migrations';
     refused $api, '42501', 'INSERT INTO tenants (slug, name) VALUES (?, ?)', 'c', 'C';
     my %may_delete = map { $_ => 1 } qw(feature_flags goals key_results known_addresses memberships notification_preferences passkeys realtime_tickets recovery_codes role_permissions
-        tenant_issuers totp_factors workspace_team_members workspace_teams);
+        tenant_issuers totp_factors usage_limits workspace_team_members workspace_teams);
     refused $api, '42501', $_ for 'UPDATE audit_events SET action = action', 'DELETE FROM audit_events', 'SELECT * FROM audit_heads',
         'UPDATE sessions SET impersonator_id = NULL', 'UPDATE team_members SET email = email', 'UPDATE api_keys SET hash = hash';
     for my $table (@tables) {

@@ -24,6 +24,7 @@ BEGIN
         ('webhook_events',      'created_at', interval '90 days'),
         ('contact_submissions', 'created_at', interval '1 year'),
         ('webhook_messages',    'created_at', interval '30 days'),    -- and their deliveries with them
+        ('usage_operations',    'created_at', interval '32 days'),
         ('webhook_endpoints',   'deleted_at', interval '31 days')
     LOOP
         EXECUTE format('DELETE FROM %1$I WHERE (%2$I < now() - $1) IS TRUE AND ctid = ANY (ARRAY(
