@@ -1,0 +1,66 @@
+-- Invoices as their provider has them, and what is credited of what was paid.
+
+-- Credit what was paid, once, whoever says so first: a webhook's job, the answer of a request, the reconciliation.  The one
+-- who has credited it gets true, and may go on with what was bought; everybody else gets false.
+--
+-- The amount and the currency are what was to be paid: another payment under this name is credited to nobody (AS409).
+CREATE OR REPLACE FUNCTION payment_credit(provider text, intent text, amount bigint, currency text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    p payments;
+BEGIN
+    UPDATE payments x
+    SET status = 'succeeded', credited_at = clock_timestamp()
+    WHERE x.tenant_id = app_tenant() AND x.provider = payment_credit.provider AND x.provider_id = intent AND x.credited_at IS NULL
+      AND x.amount = payment_credit.amount AND x.currency = lower(payment_credit.currency)
+    RETURNING * INTO p;
+    IF FOUND THEN
+        RETURN true;
+    END IF;
+    SELECT * INTO p FROM payments x WHERE x.tenant_id = app_tenant() AND x.provider = payment_credit.provider AND x.provider_id = intent;
+    IF FOUND AND (p.amount <> payment_credit.amount OR p.currency <> lower(payment_credit.currency)) THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = format('payment %s is of %s %s, and not of %s %s', intent, p.amount, p.currency,
+                                                      payment_credit.amount, lower(payment_credit.currency));
+    END IF;
+    RETURN false;
+END
+$$;
+
+-- An invoice was read: keep it, unless one that was read later is kept; what it was paid with is credited.  False: it is
+-- nobody's here.  object: id customer subscription number status currency total amount_due amount_paid amount_remaining created
+-- period_start period_end paid_at page_url pdf_url payment metadata.
+CREATE OR REPLACE FUNCTION invoice_see(provider text, object jsonb, look bigint) RETURNS boolean
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    whose record;
+BEGIN
+    SELECT * INTO whose FROM billing_owner(provider, object);
+    IF whose.organization IS NULL AND whose.who IS NULL THEN
+        RETURN false;
+    END IF;
+    INSERT INTO invoices AS i (tenant_id, organization_id, user_id, provider, provider_id, subscription, number, status, currency, total,
+                               amount_due, amount_paid, amount_remaining, issued_at, period_start, period_end, paid_at, page_url,
+                               pdf_url, seen)
+    VALUES (app_tenant(), whose.organization, whose.who, invoice_see.provider, object ->> 'id', object ->> 'subscription', object ->> 'number',
+            object ->> 'status', lower(object ->> 'currency'), (object ->> 'total')::bigint, (object ->> 'amount_due')::bigint,
+            (object ->> 'amount_paid')::bigint, (object ->> 'amount_remaining')::bigint, json_epoch(object -> 'created', 1),
+            json_epoch(object -> 'period_start', 1), json_epoch(object -> 'period_end', 1), json_epoch(object -> 'paid_at', 1),
+            object ->> 'page_url', object ->> 'pdf_url', look)
+    ON CONFLICT ON CONSTRAINT invoices_provider_id_unique DO UPDATE
+    SET subscription = excluded.subscription, number = excluded.number, status = excluded.status, total = excluded.total,
+        amount_due = excluded.amount_due, amount_paid = excluded.amount_paid, amount_remaining = excluded.amount_remaining,
+        period_start = excluded.period_start, period_end = excluded.period_end, paid_at = excluded.paid_at, page_url = excluded.page_url,
+        pdf_url = excluded.pdf_url, seen = excluded.seen
+    WHERE i.seen < excluded.seen;
+    IF object ->> 'status' = 'paid' AND object ->> 'payment' IS NOT NULL THEN
+        INSERT INTO payments (tenant_id, organization_id, user_id, provider, provider_id, amount, currency)
+        VALUES (app_tenant(), whose.organization, whose.who, invoice_see.provider, object ->> 'payment', (object ->> 'amount_paid')::bigint,
+                lower(object ->> 'currency'))
+        ON CONFLICT ON CONSTRAINT payments_provider_id_unique DO NOTHING;
+        PERFORM payment_credit(provider, object ->> 'payment', (object ->> 'amount_paid')::bigint, object ->> 'currency');
+    END IF;
+    RETURN true;
+END
+$$;
