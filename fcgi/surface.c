@@ -6,17 +6,17 @@
 
 /* clang-format off */
 static const struct surface surfaces[SURFACES] = {
-	{ "app", 2,
+	{ "app", 2, .about = "a product's own users and its operators",
 	  .validation_status = 422, .is_strict = true },
-	{ "platform", 1,
+	{ "platform", 1, .about = "tenants: pages and servers with API keys, and the dashboard",
 	  .validation_status = 422, .is_strict = true, .told = 1 << EVENT_TENANT | 1 << EVENT_ORGANIZATION,
 	  .literals = { { ERR_AUTHENTICATION, "Invalid token" }, { ERR_RATE_LIMIT, "Rate limit exceeded" } } },
-	{ "workspace", 1,
+	{ "workspace", 1, .about = "the members of a workspace",
 	  .validation_status = 422, .has_micros = true, .told = 1 << EVENT_ORGANIZATION },
-	{ "operations", 1, .budget = &budget_operations, .object_head = "{\"data\":", .object_tail = "}",
+	{ "operations", 1, .about = "jobs, and those who run them", .budget = &budget_operations, .object_head = "{\"data\":", .object_tail = "}",
 	  .validation_status = 400, .maps_fields = true, .max_body = 2 << 20,
 	  .aliases = { { ERR_API_KEY, ERR_AUTHENTICATION }, { ERR_BAD_REQUEST, ERR_VALIDATION } } },
-	{ "observability", 1,
+	{ "observability", 1, .about = "those who watch the installation",
 	  .validation_status = 422 },
 };
 /* clang-format on */

@@ -28,6 +28,7 @@ struct alias {
 struct surface {
 	const char *name;
 	int versions;            /* newest version; its rows answer under each of them */
+	const char *about;       /* for the reference: for whom it is */
 	const char *object_head; /* before and after a single object */
 	const char *object_tail;
 	const struct budget *budget;

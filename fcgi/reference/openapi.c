@@ -321,15 +321,6 @@ static void write_body(struct buf *b, const struct route *r)
 	buf_text(b, "}}}");
 }
 
-/* The catalogue's domain: the second word of the id, of *n bytes. */
-static const char *domain(const struct route *r, size_t *n)
-{
-	const char *p = strchr(r->id, '.') + 1;
-
-	*n = strcspn(p, ".");
-	return p;
-}
-
 /* The ways in, each enough by itself; in one of them all are needed. */
 static void write_security(struct buf *b, const struct route *r)
 {
@@ -396,19 +387,13 @@ static void write_operation(struct buf *b, const struct route *r, int version,
 {
 	static const char *const verbs[METHOD_COUNT] = { "get",    "post", "put",    "patch",
 							 "delete", "head", "options" };
-	const char *tag;
-	size_t n;
 
 	jx_key_open(b, verbs[r->method], '{');
-	if (version > 1)
-		jx_key_str(b, "operationId", arena_fmt(b->arena, "%s.v%d", r->id, version));
-	else
-		jx_key_str(b, "operationId", r->id);
+	jx_key_str(b, "operationId", openapi_operation_id(b->arena, r, version));
 	jx_key_str(b, "summary", r->summary);
 	write_about(b, r);
 	jx_key_open(b, "tags", '[');
-	tag = domain(r, &n);
-	jx_text(b, tag, n);
+	jx_str(b, openapi_tag(b->arena, r));
 	buf_char(b, ']');
 	jx_key_str(b, "x-catalogue-id", r->id);
 	jx_key_str(b, "x-pool", r->flags & STATIC ? "nginx" : route_pool(r));
@@ -487,19 +472,13 @@ static void write_paths(struct buf *b, const struct same_path *p, int version,
 	}
 }
 
-/* Is it the first time that this is asked about the key? */
-static bool is_first(struct map *seen, const char *key, size_t n)
+bool openapi_shape_is_new(struct map *seen, const struct shape *s)
 {
-	void **place = map_at(seen, key, n);
+	void **place = map_at(seen, s->schema, strlen(s->schema));
 	bool is_new = !*place;
 
 	*place = seen;
 	return is_new;
-}
-
-bool openapi_shape_is_new(struct map *seen, const struct shape *s)
-{
-	return is_first(seen, s->schema, strlen(s->schema));
 }
 
 static void write_shapes(struct buf *b, struct openapi_refs *refs, struct map *seen)
@@ -518,27 +497,6 @@ static void write_shapes(struct buf *b, struct openapi_refs *refs, struct map *s
 			schema_write(b, r->out->fields, version, true);
 		}
 	}
-}
-
-static void write_tags(struct buf *b, const struct surface *surface)
-{
-	const struct route *r;
-	struct map seen;
-
-	map_init(&seen, b->arena);
-	jx_key_open(b, "tags", '[');
-	for (int i = 0; (r = route_at(i)); i++) {
-		size_t n;
-		const char *tag = domain(r, &n);
-
-		if (!openapi_is_of(r, surface) || !is_first(&seen, tag, n))
-			continue;
-		jx_next(b);
-		buf_text(b, "{\"name\":");
-		jx_text(b, tag, n);
-		buf_char(b, '}');
-	}
-	buf_char(b, ']');
 }
 
 /* surface: whose document it is; NULL: all of them */
@@ -565,7 +523,7 @@ void openapi_write(struct buf *b, const struct surface *surface)
 	openapi_refs_init(&refs, b);
 	map_init(&shapes, b->arena);
 	write_head(b, surface);
-	write_tags(b, surface);
+	openapi_tags(b, surface);
 	jx_key_open(b, "paths", '{');
 	for (int version = 1; version <= 2; version++)
 		write_paths(b, paths, version, &refusals);

@@ -37,6 +37,13 @@ void openapi_webhook_shapes(struct buf *b, struct openapi_refs *refs, struct map
 /* Is it the first time that this is asked about a schema of this name?  seen keeps what was asked. */
 bool openapi_shape_is_new(struct map *seen, const struct shape *s);
 
+/* What a row is called in a version, by clients that are generated: "list_app_projects"; and its group. */
+const char *openapi_operation_id(struct arena *a, const struct route *r, int version);
+const char *openapi_tag(struct arena *a, const struct route *r);
+
+/* The document's member "tags": the groups of a surface (NULL: of all), with what they are about. */
+void openapi_tags(struct buf *b, const struct surface *surface);
+
 /* {"$ref": …} to a component */
 void openapi_ref(struct buf *b, const char *section, const char *name);
 

@@ -50,6 +50,17 @@ static void write_body(struct buf *b, const struct event *e)
 	buf_text(b, "}}}}");
 }
 
+/* "project.updated" is received by receive_project_updated. */
+static const char *event_name(struct arena *a, const char *type)
+{
+	char *name = arena_fmt(a, "receive_%s", type);
+
+	for (char *p = name; *p; p++)
+		if (*p == '.')
+			*p = '_';
+	return name;
+}
+
 void openapi_webhooks(struct buf *b, const struct surface *surface)
 {
 	if (surface && !surface->told)
@@ -60,7 +71,7 @@ void openapi_webhooks(struct buf *b, const struct surface *surface)
 			continue;
 		jx_key(b, e->type);
 		buf_text(b, "{\"post\":{\"operationId\":");
-		jx_str(b, arena_fmt(b->arena, "webhook.%s", e->type));
+		jx_str(b, event_name(b->arena, e->type));
 		jx_key(b, "summary");
 		jx_str(b, e->about);
 		jx_key(b, "description");

@@ -145,7 +145,7 @@ async function redoc(browser) {
   await page.locator('#domain').selectOption('webhooks')
   await page.waitForURL('**/redoc?domain=webhooks')
   seen.chosen = await drawn(page)
-  await page.goto(`${base}/redoc#tag/projects/operation/app.projects.list`)
+  await page.goto(`${base}/redoc#tag/app-projects/operation/list_app_projects`)
   await page.reload()
   seen.operations = await drawn(page)
   // The search runs in a worker.

@@ -78,7 +78,7 @@ subtest 'a browser opens every page, and tries the project list' => sub {
     is $guide->{buttons}, scalar @boxes, 'each box that is to be pasted can be copied';
     is $guide->{copied}, $boxes[1][0] =~ s{https://localhost:8443}{https://localhost:$t->{https_port}}r, '  as it is';
     is $guide->{setting}{addresses}[0], '/operations.html#JWT_TTL_S', 'the search finds a setting';
-    is $guide->{operation}{addresses}[0], '/reference.html#operations.jobs.heartbeat_task', '  an operation';
+    is $guide->{operation}{addresses}[0], '/reference.html#heartbeat_operations_task', '  an operation';
     ok scalar(grep { $_ eq '/organizations.html#invite-somebody' } @{ $guide->{words}{addresses} }), '  and what words begin with';
     is_deeply $guide->{nothing}, { addresses => [], said => 'Nothing has all of these words' }, '  or nothing, where a word is nowhere';
     is $guide->{followed}, '/concepts.html#user', '  and leads there by keys alone';
@@ -93,13 +93,13 @@ subtest 'a browser opens every page, and tries the project list' => sub {
     quiet_ok $seen->{redoc}, 'ReDoc';
     my %of;
     push @{ $of{ $_->[2]{tags}[0] } }, $_->[2]{operationId} for @operations;
-    $of{webhooks} = [ map { "webhook.$_" } @webhooks ];
+    $of{webhooks} = [ map { 'receive_' . tr/./_/r } @webhooks ];
     my @domains = @{ $seen->{redoc}{domains} };
     is_deeply [ sort @domains ], [ sort keys %of ], 'it has all domains, and the webhooks';
     is_deeply { map { $domains[$_] => [ sort @{ $seen->{redoc}{parts}[$_] } ] } 0 .. $#domains }, { map { $_ => [ sort @{ $of{$_} } ] } keys %of }, '  each with all its operations';
     is_deeply [ sort @{ $seen->{redoc}{first} } ], [ sort @{ $of{ $domains[0] } } ], '  and draws the first one';
     is_deeply [ sort @{ $seen->{redoc}{chosen} } ], [ sort @{ $of{webhooks} } ], '  or which is chosen';
-    is_deeply [ sort @{ $seen->{redoc}{operations} } ], [ sort @{ $of{projects} } ], '  or that of the operation which the address names';
+    is_deeply [ sort @{ $seen->{redoc}{operations} } ], [ sort @{ $of{'app projects'} } ], '  or that of the operation which the address names';
     cmp_ok $seen->{redoc}{found}, '>', 0, 'and finds them';
 
     like $seen->{noscript}{text}, qr/needs JavaScript/, 'without JavaScript there is a way to the plain reference';

@@ -179,7 +179,8 @@ static void test_routes(void)
 		if (!ok(op, "%s %s is there", method_name(r->method), r->path))
 			continue;
 		is_str(json_object_get_string(child(op, "x-catalogue-id")), r->id, "  with its id");
-		is_str(json_object_get_string(child(op, "operationId")), r->id, "  as its name");
+		is_str(json_object_get_string(child(op, "operationId")), openapi_operation_id(&arena, r, 1),
+		       "  and its name");
 		is_str(json_object_get_string(child(op, "summary")), r->summary, "  what it does");
 		is_int(json_object_array_length(child(op, "security")) > 0, r->caller != &by_anyone,
 		       "  who may call");
@@ -187,7 +188,8 @@ static void test_routes(void)
 		if (strncmp(r->id, "app.", 4) != 0 || strncmp(r->path, "/api/v1/", 8) != 0)
 			continue;
 		op = operation(r, 2);
-		is_str(json_object_get_string(child(op, "operationId")), arena_fmt(&arena, "%s.v2", r->id),
+		is_str(json_object_get_string(child(op, "operationId")),
+		       arena_fmt(&arena, "%s_v2", openapi_operation_id(&arena, r, 1)),
 		       "  in version 2 under another name");
 		is_str(json_object_get_string(child(op, "x-catalogue-id")), r->id, "  but with the same id");
 	}
@@ -462,7 +464,31 @@ static void test_document(void)
 {
 	is_str(text(child(document, "openapi")), "\"3.1.0\"", "the version of OpenAPI");
 	ok(whole(document) > 100, "its references lead to something, and all that there is is referred to");
-	is_int((long long)json_object_array_length(child(document, "tags")), 6, "one tag for each domain");
+	is_int((long long)json_object_array_length(child(document, "tags")), 7,
+	       "one tag for each surface's domain");
+}
+
+static void test_names(void)
+{
+	static const struct {
+		const char *id, *name, *tag;
+	} want[] = {
+		{ "app.projects.list", "list_app_projects", "app projects" },
+		{ "app.projects.get", "get_app_project", "app projects" },
+		{ "platform.apikeys.list", "list_platform_api_keys", "platform apikeys" },
+		{ "operations.activity.list", "list_operations_activities", "operations activity" },
+		{ "workspace.goals.list_goals", "list_workspace_goals", "workspace goals" },
+		{ "platform.identity.login", "login_platform_user", "platform identity" },
+		{ "app.unheard_of.get", "get_app_unheard_of", "app unheard_of" },
+	};
+
+	for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
+		struct route r = { GET, "/api/x", want[i].id };
+
+		is_str(openapi_operation_id(&arena, &r, 1), want[i].name, "%s: a verb, its surface, a noun",
+		       want[i].id);
+		is_str(openapi_tag(&arena, &r), want[i].tag, "  and its group");
+	}
 }
 
 /* What stands in a surface's document under its name there stands in that of all. */
@@ -555,6 +581,7 @@ int main(void)
 	if (ok(document, "the document is JSON, and no object has a member twice")) {
 		test_document();
 		test_surfaces();
+		test_names();
 		test_routes();
 		test_access();
 		test_input();

@@ -1,0 +1,252 @@
+/*
+ * What operations and their groups are called: the ids that generated clients
+ * have as names of methods, and the tags with what they are about.
+ *
+ * An id is a verb, the surface and a noun: list_app_projects.  It is made of the
+ * row's catalogue id, whose last word is a verb with or without a noun
+ * ("app.projects.list", "workspace.goals.create_goal").  Where that one reads
+ * otherwise, a line of names[] says it.  A published id stays: docs/operations.txt
+ * has them all, and t/ops/operation_ids.t compares.
+ */
+#include <string.h>
+
+#include "fcgi/reference/openapi.h"
+#include "lib/base/jx.h"
+
+/* The catalogue's domains: what one of it is called, and what it is. */
+static const struct domain {
+	const char *name, *one, *about;
+} domains[] = {
+	{ "activity", "activity", "what happened, newest first" },
+	{ "admin", "setting", "the administration of a tenant and of its users" },
+	{ "agents", "agent", "programs that act for people, and what they may" },
+	{ "ai", "completion", "language models: completions, embeddings, and what they cost" },
+	{ "analytics", "report", "figures over time" },
+	{ "apikeys", "api_key", "keys by which pages and servers call" },
+	{ "artifacts", "artifact", "what was made by a run, in versions" },
+	{ "billing", "subscription", "plans, subscriptions, invoices and payments" },
+	{ "brand", "brand", "how a workspace looks and speaks" },
+	{ "channels", "channel", "where messages of people outside come in and go out" },
+	{ "chat", "conversation", "conversations and their messages" },
+	{ "contact", "contact_form", "what visitors write to a tenant" },
+	{ "credits", "credit", "what is paid for ahead, and used" },
+	{ "crm", "contact", "people and companies that a workspace deals with" },
+	{ "documents", "document", "documents, their versions and who reads them" },
+	{ "entities", "entity", "kinds of records that a tenant defines" },
+	{ "files", "file", "files that are kept, and addresses to bring and fetch them" },
+	{ "flags", "feature_flag", "features that are on for some" },
+	{ "goals", "goal", "what a company, a team or one person wants to reach, and how far it is" },
+	{ "health", "health", "whether it works, its figures, and this reference" },
+	{ "identity", "session",
+	  "accounts: signing up and in, passwords, second factors, passkeys, sessions" },
+	{ "imports", "import", "data that comes from elsewhere" },
+	{ "integrations", "integration", "services of others that a workspace is joined to" },
+	{ "investment", "investment", "what is invested in, by whom, and what comes of it" },
+	{ "jobs", "job", "work that is done later: queues, jobs, schedules" },
+	{ "lms", "course", "courses, lessons, and how far who learns is" },
+	{ "maps", "map", "places and areas" },
+	{ "meetings", "meeting", "meetings, who takes part, and what was said" },
+	{ "modules", "module", "parts of the product that a workspace has switched on" },
+	{ "notifications", "notification", "what somebody is told, where, and what they want to be told" },
+	{ "onboarding", "onboarding", "the first steps of a workspace" },
+	{ "operators", "operator", "who runs the installation" },
+	{ "ops", "operation", "the installation itself: hosts, backups, logs" },
+	{ "organizations", "organization", "organizations, their members, departments and invitations" },
+	{ "permissions", "permission", "what roles may do" },
+	{ "pipelines", "pipeline", "stages that deals go through" },
+	{ "products", "product", "what is sold" },
+	{ "projects", "project", "projects of a user" },
+	{ "publicdata", "dataset", "data of public registers" },
+	{ "realtime", "connection", "WebSockets and event streams: what has changed, as it happens" },
+	{ "records", "record", "records of the kinds that a workspace has defined" },
+	{ "search", "result", "one search over all there is" },
+	{ "tasks", "task", "tasks of people" },
+	{ "teams", "team", "teams and their members" },
+	{ "traces", "trace", "what a program did, step by step" },
+	{ "underwriting", "case", "cases in which a risk is judged" },
+	{ "usage", "usage", "what was used, and how much of it there is" },
+	{ "users", "user", "users of a tenant" },
+	{ "webhooks_in", "webhook", "what services of others tell" },
+	{ "webhooks_out", "webhook", "endpoints that are told of events, and what they were sent" },
+};
+
+/* Verb and noun of rows whose catalogue id has no such words. */
+static const struct {
+	const char *id, *name;
+} names[] = {
+	{ "app.admin.list_webhook_events", "list_received_webhooks" },
+	{ "app.admin.get_webhook_event", "get_received_webhook" },
+	{ "app.admin.replay_webhook_event", "replay_received_webhook" },
+	{ "app.realtime.connect", "open_websocket" },
+	{ "app.realtime.listen", "open_event_stream" },
+	{ "app.realtime.ticket", "create_websocket_ticket" },
+	{ "app.webhooks_in.receive_apple", "receive_apple_webhook" },
+	{ "app.webhooks_in.receive_clerk", "receive_clerk_webhook" },
+	{ "app.webhooks_in.receive_google", "receive_google_webhook" },
+	{ "app.webhooks_in.receive_stripe", "receive_stripe_webhook" },
+	{ "app.webhooks_in.receive_supabase", "receive_supabase_webhook" },
+	{ "platform.admin.get_settings", "get_tenant_settings" },
+	{ "platform.admin.issuer_create", "create_issuer" },
+	{ "platform.admin.issuer_delete", "delete_issuer" },
+	{ "platform.admin.issuer_list", "list_issuers" },
+	{ "platform.admin.issuer_update", "update_issuer" },
+	{ "platform.admin.put_oauth_provider", "update_oauth_provider" },
+	{ "platform.admin.update_settings", "update_tenant_settings" },
+	{ "platform.identity.forgot_password", "request_password_reset" },
+	{ "platform.identity.google_callback", "receive_google_callback" },
+	{ "platform.identity.google_url", "get_google_url" },
+	{ "platform.identity.invitation_accept", "accept_mailed_invitation" },
+	{ "platform.identity.invitation_decline", "decline_mailed_invitation" },
+	{ "platform.identity.invitation_register", "register_invited_user" },
+	{ "platform.identity.invitation_sign_in", "login_invited_user" },
+	{ "platform.identity.login", "login_user" },
+	{ "platform.identity.logout", "logout_user" },
+	{ "platform.identity.mailed_link", "read_mailed_link" },
+	{ "platform.identity.me", "get_me" },
+	{ "platform.identity.mfa_activate", "activate_totp" },
+	{ "platform.identity.mfa_disable", "disable_totp" },
+	{ "platform.identity.mfa_enrol", "enrol_totp" },
+	{ "platform.identity.mfa_get", "get_mfa" },
+	{ "platform.identity.mfa_recovery_codes", "renew_recovery_codes" },
+	{ "platform.identity.mfa_verify", "verify_mfa" },
+	{ "platform.identity.passkey_authentication_options", "begin_passkey_login" },
+	{ "platform.identity.passkey_create", "create_passkey" },
+	{ "platform.identity.passkey_delete", "delete_passkey" },
+	{ "platform.identity.passkey_list", "list_passkeys" },
+	{ "platform.identity.passkey_login", "finish_passkey_login" },
+	{ "platform.identity.passkey_registration_options", "begin_passkey_registration" },
+	{ "platform.identity.passkey_update", "update_passkey" },
+	{ "platform.identity.providers", "list_sign_in_providers" },
+	{ "platform.identity.refresh", "refresh_token" },
+	{ "platform.identity.register", "register_user" },
+	{ "platform.identity.tenant_accept_invitation", "accept_team_invitation" },
+	{ "platform.identity.tenant_change_password", "change_team_password" },
+	{ "platform.identity.tenant_forgot_password", "request_team_password_reset" },
+	{ "platform.identity.tenant_login", "login_team_user" },
+	{ "platform.identity.tenant_logout", "logout_team_user" },
+	{ "platform.identity.tenant_me", "get_team_me" },
+	{ "platform.identity.tenant_refresh", "refresh_team_token" },
+	{ "platform.identity.tenant_register", "register_tenant" },
+	{ "platform.identity.tenant_reset_password", "reset_team_password" },
+	{ "platform.organizations.dashboard_create_department", "create_department" },
+	{ "platform.organizations.invite", "invite_member" },
+	{ "platform.organizations.list_mine", "list_my_organizations" },
+	{ "platform.organizations.set_default", "set_default_organization" },
+	{ "platform.teams.list_team", "list_team_members" },
+	{ "platform.users.stats", "get_user_stats" },
+	{ "platform.users.update_settings", "update_user_settings" },
+	{ "platform.webhooks_out.events", "list_webhook_events" },
+	{ "platform.webhooks_out.get_delivery", "get_webhook_delivery" },
+	{ "platform.webhooks_out.list_deliveries", "list_webhook_deliveries" },
+	{ "platform.webhooks_out.redeliver", "redeliver_webhook_delivery" },
+	{ "platform.webhooks_out.regenerate_secret", "renew_webhook_secret" },
+	{ "workspace.goals.update_progress", "update_goal_progress" },
+	{ "workspace.notifications.bulk_update_preferences", "update_preferences" },
+	{ "workspace.notifications.mark_read", "mark_notifications_read" },
+	{ "workspace.notifications.stream", "stream_notifications" },
+	{ "workspace.webhooks_out.count", "count_webhooks" },
+	{ "workspace.webhooks_out.events", "list_webhook_events" },
+	{ "workspace.webhooks_out.get_delivery", "get_webhook_delivery" },
+	{ "workspace.webhooks_out.list_deliveries", "list_webhook_deliveries" },
+	{ "workspace.webhooks_out.redeliver", "redeliver_webhook_delivery" },
+	{ "workspace.webhooks_out.regenerate_secret", "renew_webhook_secret" },
+};
+
+/* The second word of a catalogue id, of *n bytes. */
+static const char *domain_of(const struct route *r, size_t *n)
+{
+	const char *p = strchr(r->id, '.') + 1;
+
+	*n = strcspn(p, ".");
+	return p;
+}
+
+/* NULL: no row had it when this was written. */
+static const struct domain *domain_find(const struct route *r)
+{
+	size_t n;
+	const char *name = domain_of(r, &n);
+
+	for (size_t i = 0; i < sizeof(domains) / sizeof(*domains); i++)
+		if (strlen(domains[i].name) == n && !memcmp(domains[i].name, name, n))
+			return &domains[i];
+	return NULL;
+}
+
+/* "list" is of many: list_projects, but get_project. */
+static const char *with_noun(struct arena *a, const struct route *r, const char *verb)
+{
+	const struct domain *d = domain_find(r);
+	const char *one;
+	size_t n;
+
+	if (!d) {
+		one = domain_of(r, &n);
+		return arena_fmt(a, "%s_%.*s", verb, (int)n, one);
+	}
+	one = d->one;
+	n = strlen(one);
+	if (strcmp(verb, "list") != 0)
+		return arena_fmt(a, "%s_%s", verb, one);
+	return one[n - 1] == 'y' && !strchr("aeiou", one[n - 2])
+		       ? arena_fmt(a, "%s_%.*sies", verb, (int)n - 1, one)
+		       : arena_fmt(a, "%s_%ss", verb, one);
+}
+
+/* Verb and noun of a row. */
+static const char *name_of(struct arena *a, const struct route *r)
+{
+	const char *action = strrchr(r->id, '.') + 1;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(names[i].id, r->id))
+			return names[i].name;
+	return strchr(action, '_') ? action : with_noun(a, r, action);
+}
+
+const char *openapi_operation_id(struct arena *a, const struct route *r, int version)
+{
+	const char *name = name_of(a, r), *surface = surface_of(r->id)->name;
+	int verb = (int)strcspn(name, "_");
+
+	name = arena_fmt(a, "%.*s_%s%s", verb, name, surface, name + verb);
+	return version > 1 ? arena_fmt(a, "%s_v%d", name, version) : name;
+}
+
+const char *openapi_tag(struct arena *a, const struct route *r)
+{
+	size_t n;
+	const char *name = domain_of(r, &n);
+
+	return arena_fmt(a, "%s %.*s", surface_of(r->id)->name, (int)n, name);
+}
+
+void openapi_tags(struct buf *b, const struct surface *surface)
+{
+	const struct route *r;
+	struct map seen;
+
+	map_init(&seen, b->arena);
+	jx_key_open(b, "tags", '[');
+	for (int i = 0; (r = route_at(i)); i++) {
+		const char *tag = openapi_tag(b->arena, r);
+		const struct domain *d = domain_find(r);
+		void **place;
+
+		if (!openapi_is_of(r, surface))
+			continue;
+		place = map_at(&seen, tag, strlen(tag));
+		if (*place)
+			continue;
+		*place = &seen;
+		jx_next(b);
+		buf_char(b, '{');
+		jx_key_str(b, "name", tag);
+		if (d)
+			jx_key_str(b, "description",
+				   arena_fmt(b->arena, "The %s surface (%s): %s.", surface_of(r->id)->name,
+					     surface_of(r->id)->about, d->about));
+		buf_char(b, '}');
+	}
+	buf_char(b, ']');
+}

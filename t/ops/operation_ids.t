@@ -1,0 +1,85 @@
+# What generated clients call: operation ids.  docs/operations.txt holds them all, a line each, "GET /path id", and is
+# compared with the document; a released one that is called otherwise, or is gone, is named in CHANGELOG.md.
+#
+#	perl t/ops/operation_ids.t --write	writes docs/operations.txt anew
+
+use v5.36;
+use lib 't/lib';
+use Ashlar::Cluster;
+use Cpanel::JSON::XS 'decode_json';
+use Test::More;
+
+my $file     = 'docs/operations.txt';
+my $document = decode_json(scalar qx($Ashlar::Cluster::BUILD/ashlar openapi));
+
+sub slurp ($path) {
+    open my $in, '<:encoding(UTF-8)', $path or die "$path: $!\n";
+    local $/ = undef;
+    return scalar <$in>;
+}
+
+my @operations;    # [ method, path, operation ]
+for my $path (sort keys $document->{paths}->%*) {
+    my $item = $document->{paths}{$path};
+    push @operations, map { [ uc, $path, $item->{$_} ] } grep { $item->{$_} } qw(get post put patch delete);
+}
+my @received = map { [ 'EVENT', $_, $document->{webhooks}{$_}{post} ] } sort keys $document->{webhooks}->%*;
+my $text     = join '', map { "$_->[0] $_->[1] $_->[2]{operationId}\n" } @operations, @received;
+
+if ((shift // '') eq '--write') {
+    open my $out, '>', $file or die "$file: $!\n";
+    print {$out} $text;
+    close $out or die "$file: $!\n";
+    exit;
+}
+
+subtest 'a verb and a noun, once each' => sub {
+    # Further verbs are fine, where it is one; most of what is needed is here.
+    my %is_verb = map { $_ => 1 } qw(
+        accept activate add begin cancel change check claim complete count create deactivate decline delete disable enrol fail finish get
+        heartbeat invite list login logout mark open pause put read receive redeliver refresh register reject remove renew replay request
+        resend reset resume retry revoke set start stop stream submit test toggle update verify);
+    my %times;
+    for my $operation (@operations, @received) {
+        my $id = $operation->[2]{operationId};
+        $times{$id}++;
+        like $id, qr/\A[a-z]+(?:_[a-z0-9]+)+\z/, "$id can be a method's name" if $id !~ /\A[a-z]+(?:_[a-z0-9]+)+\z/;
+        my ($verb) = $id =~ /\A([a-z]+)/;
+        fail "$id does not begin with a verb: a line of names[] in fcgi/reference/openapi_names.c says what it does" if !$is_verb{ $verb // '' };
+    }
+    is_deeply [ grep { $times{$_} > 1 } sort keys %times ], [], 'no id is another one\'s, too';
+    # "list" is of many, and its noun is in the plural.
+    is_deeply [ grep { /^list_/ && !/s(?:_v\d)?\z/ } sort keys %times ], [], 'what is listed is many';
+};
+
+subtest 'the list has them all' => sub {
+    my @there = split /\n/, slurp($file);
+    my %is    = map { $_ => 1 } split /\n/, $text;
+    my %was   = map { $_ => 1 } @there;
+    is_deeply [ grep { !$was{$_} } sort keys %is ], [], "no line is missing in $file (perl $0 --write)";
+    is_deeply [ grep { !$is{$_} } @there ], [], '  and none is there for nothing';
+};
+
+subtest 'what a release has called something is called so, or the notes say what has become of it' => sub {
+    chomp(my $tree = qx(tools/previous));
+    plan skip_all => 'the last release had no such list' if !-e "$tree/$file";
+    my %is    = map { $_ => 1 } split /\n/, $text;
+    my $notes = slurp('CHANGELOG.md');
+    for my $line (grep { !$is{$_} } split /\n/, slurp("$tree/$file")) {
+        my ($id) = $line =~ /(\S+)\z/;
+        like $notes, qr/`\Q$id\E`/, "$line: CHANGELOG.md names `$id`";
+    }
+};
+
+subtest 'tags are a surface and a noun, with what they are about' => sub {
+    my %tag = map { $_->{name} => $_->{description} } $document->{tags}->@*;
+    for my $operation (@operations) {
+        my $op = $operation->[2];
+        is_deeply $op->{tags}, [ join ' ', (split /[.]/, $op->{'x-catalogue-id'})[ 0, 1 ] ], $op->{operationId};
+        ok exists $tag{ $op->{tags}[0] }, '  which the document lists';
+    }
+    is_deeply [ grep { !length($tag{$_} // '') } sort keys %tag ], [], 'each says what it is about: domains[] in fcgi/reference/openapi_names.c';
+    is_deeply [ sort keys %tag ], [ sort keys { map { $_->[2]{tags}[0] => 1 } @operations }->%* ], 'none is there for nothing';
+};
+
+done_testing;
