@@ -10,33 +10,39 @@
 
 /* clang-format off */
 const struct caller
-	by_anyone = { "anyone", KEY_UNREAD, TOKEN_UNREAD, NOBODY, .security = "" },
+	by_anyone = { "anyone", KEY_UNREAD, TOKEN_UNREAD, NOBODY, .security = "",
+		.about = "Credentials are not read." },
 
-	by_user = { "user", KEY_BESIDE, TOKEN_NEEDED, USER("user"), .security = "{\"bearer\":[]}" },
+	by_user = { "user", KEY_BESIDE, TOKEN_NEEDED, USER("user"), .security = "{\"bearer\":[]}",
+		.about = "Needs a user's token." },
 
 	by_admin = { "admin", KEY_BESIDE, TOKEN_NEEDED, USER("admin"), .security = "{\"bearer\":[]}",
 		.about = "Needs the role admin." },
 
 	by_member = { "member", KEY_BESIDE, TOKEN_NEEDED, IN_WORKSPACE, .least_role = "user",
-		.door = &q_enter_member, .key_door = &q_enter_key, .security = "{\"bearer\":[]}" },
+		.door = &q_enter_member, .key_door = &q_enter_key, .security = "{\"bearer\":[]}",
+		.about = "Needs the token of a member of the workspace." },
 
-	by_key = { "key", KEY_NEEDED, TOKEN_UNREAD, USER(NULL), .security = "{\"apiKey\":[]}" },
+	by_key = { "key", KEY_NEEDED, TOKEN_UNREAD, USER(NULL), .security = "{\"apiKey\":[]}",
+		.about = "Needs an API key, public or secret." },
 
 	by_anyone_with_key = { "anyone_with_key", KEY_TAKEN, TOKEN_UNREAD, USER(NULL), .security = "{\"apiKey\":[]},{}",
 		.about = "Without a key it acts for the default tenant." },
 
 	by_key_with_user = { "key_with_user", KEY_NEEDED, TOKEN_TAKEN, USER("user"),
-		.security = "{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}" },
+		.security = "{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}",
+		.about = "Needs an API key; with a user's token it is for that user." },
 
 	by_key_and_user = { "key_and_user", KEY_NEEDED, TOKEN_NEEDED, USER("user"),
-		.security = "{\"apiKey\":[],\"bearer\":[]}" },
+		.security = "{\"apiKey\":[],\"bearer\":[]}", .about = "Needs an API key and a user's token." },
 
 	by_user_with_key = { "user_with_key", KEY_TAKEN, TOKEN_NEEDED, USER("user"),
 		.security = "{\"apiKey\":[],\"bearer\":[]},{\"bearer\":[]}",
 		.about = "Without a key it acts for the token's tenant." },
 
 	by_organization_member = { "organization_member", KEY_NEEDED, TOKEN_NEEDED, IN_ORGANIZATION, .least_role = "user",
-		.door = &q_enter_organization, .key_door = &q_enter_key, .security = "{\"apiKey\":[],\"bearer\":[]}" },
+		.door = &q_enter_organization, .key_door = &q_enter_key, .security = "{\"apiKey\":[],\"bearer\":[]}",
+		.about = "Needs an API key and the token of a member of the organization." },
 
 	by_secret_key = { "secret_key", KEY_SECRET, TOKEN_UNREAD, USER(NULL), .security = "{\"apiKey\":[]}",
 		.about = "Needs a secret key." },
@@ -57,12 +63,14 @@ const struct caller
 		.security = "{\"bearer\":[]},{\"apiKey\":[]}",
 		.about = "A user's token, or a secret key as X-API-Key or as the bearer, of the installation's own tenant." },
 
-	by_team = { "team", KEY_BESIDE, TOKEN_NEEDED, .has_test_mode = true, TEAM("member"), .security = "{\"team\":[]}" },
+	by_team = { "team", KEY_BESIDE, TOKEN_NEEDED, .has_test_mode = true, TEAM("member"), .security = "{\"team\":[]}",
+		.about = "Needs a team user's token." },
 
 	by_team_admin = { "team_admin", KEY_BESIDE, TOKEN_NEEDED, .has_test_mode = true, TEAM("admin"),
 		.security = "{\"team\":[]}", .about = "Needs the team role owner or admin." },
 
-	by_team_any_mode = { "team_any_mode", KEY_BESIDE, TOKEN_NEEDED, TEAM("member"), .security = "{\"team\":[]}" },
+	by_team_any_mode = { "team_any_mode", KEY_BESIDE, TOKEN_NEEDED, TEAM("member"), .security = "{\"team\":[]}",
+		.about = "Needs a team user's token." },
 
 	by_team_admin_any_mode = { "team_admin_any_mode", KEY_BESIDE, TOKEN_NEEDED, TEAM("admin"),
 		.security = "{\"team\":[]}", .about = "Needs the team role owner or admin." };

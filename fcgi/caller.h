@@ -58,7 +58,7 @@ struct caller {
 	const struct query *door;     /* for who has a token */
 	const struct query *key_door; /* for a key alone */
 	const char *security;         /* OpenAPI's security requirements, without the brackets */
-	const char *about;            /* what they cannot say, for the reference; NULL: nothing */
+	const char *about; /* the same in a sentence, with what they cannot say, for the reference */
 };
 
 extern const struct caller by_anyone, /* credentials are not even read */

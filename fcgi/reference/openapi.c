@@ -350,8 +350,7 @@ static void write_about(struct buf *b, const struct route *r)
 	buf_init(&text, b->arena, 256);
 	if (r->about)
 		buf_fmt(&text, "%s ", r->about);
-	if (r->caller->about)
-		buf_fmt(&text, "%s ", r->caller->about);
+	buf_fmt(&text, "%s ", r->caller->about);
 	if (r->may) {
 		buf_fmt(&text, "Needs the permission %s%s, which the roles ", r->may->name,
 			places[r->may->place]);
@@ -376,10 +375,8 @@ static void write_about(struct buf *b, const struct route *r)
 		buf_text(&text, "Whoever calls proves it by the signature: no bearer token, no key. ");
 	if (r->flags & PRIVATE && r->method == POST)
 		buf_text(&text, "Idempotency-Key is ignored, since the answer holds a secret. ");
-	if (text.n) {
-		jx_key(b, "description");
-		jx_text(b, text.p, text.n - 1);
-	}
+	jx_key(b, "description");
+	jx_text(b, text.p, text.n - 1);
 }
 
 static void write_operation(struct buf *b, const struct route *r, int version,
@@ -405,8 +402,7 @@ static void write_operation(struct buf *b, const struct route *r, int version,
 	if (r->redirect && r->out)
 		write_success(b, r, version, 200);
 	write_not_modified(b, r);
-	if (!(r->flags & STATIC))
-		openapi_errors(b, r, version, refusals);
+	openapi_errors(b, r, version, refusals);
 	buf_text(b, "}}");
 }
 
@@ -508,7 +504,9 @@ static void write_head(struct buf *b, const struct surface *surface)
 		    "\"summary\":\"The whole backend of a SaaS product\","
 		    "\"description\":\"Errors have one shape everywhere. Every answer carries X-Request-ID, "
 		    "X-API-Version and "
-		    "X-API-Latest-Version, and the X-RateLimit headers while limits are on.\"},"
+		    "X-API-Latest-Version, and the X-RateLimit headers while limits are on.\","
+		    "\"contact\":{\"name\":\"Who runs this installation\"},"
+		    "\"license\":{\"name\":\"Proprietary\",\"identifier\":\"LicenseRef-Proprietary\"}},"
 		    "\"servers\":[{\"url\":\"/\"}]");
 }
 

@@ -55,14 +55,18 @@ static const struct component {
 /* Who can come in: members of every caller's .security. */
 static const struct component schemes[] = {
 	{ "securitySchemes", "bearer",
-	  "{\"type\":\"http\",\"scheme\":\"bearer\",\"bearerFormat\":\"JWT\","
-	  "\"description\":\"A token of ours, or of a configured issuer.\"}" },
+	  "{\"type\":\"http\",\"scheme\":\"bearer\",\"bearerFormat\":\"JWT\",\"description\":"
+	  "\"A user's token. Signing up and in answer with one (POST /api/v1/auth/register, "
+	  "/api/v1/auth/login), and POST /api/v1/auth/refresh with the next; or it is one of an issuer that "
+	  "the tenant trusts (/api/v1/dashboard/issuers). On a shell, ashlar token makes one.\"}" },
 	{ "securitySchemes", "team",
-	  "{\"type\":\"http\",\"scheme\":\"bearer\",\"bearerFormat\":\"JWT\","
-	  "\"description\":\"A team user's token, from /api/v1/tenant-auth/login.\"}" },
+	  "{\"type\":\"http\",\"scheme\":\"bearer\",\"bearerFormat\":\"JWT\",\"description\":"
+	  "\"The token of a team user, who works on a tenant's dashboard: from POST "
+	  "/api/v1/tenant-auth/login or /api/v1/tenant-auth/register.\"}" },
 	{ "securitySchemes", "apiKey",
-	  "{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\","
-	  "\"description\":\"pk_… on the pages of its origins, sk_… on servers only.\"}" },
+	  "{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\",\"description\":"
+	  "\"A tenant's key, which its dashboard makes (POST /api/v1/dashboard/api-keys), or ashlar key "
+	  "create: pk_… for pages of the key's origins, sk_… for servers only.\"}" },
 };
 
 static const char ref[] = "{\"$ref\":\"#/components/";

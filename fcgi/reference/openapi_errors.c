@@ -14,6 +14,10 @@ static bool may_fail_as(const struct route *r, enum err e)
 	const struct caller *by = r->caller;
 	bool input = r->query || r->body;
 
+	/* What nginx sends from a file it may refuse to read the request for. */
+	if (r->flags & STATIC)
+		return e == ERR_BAD_REQUEST || e == ERR_URI_TOO_LONG || e == ERR_RATE_LIMIT ||
+		       e == ERR_HEADERS_TOO_LARGE;
 	for (const struct constraint *c = r->constraints; c && c->name; c++)
 		if (c->err == e)
 			return true;

@@ -21,7 +21,7 @@ static const struct field issuer[] = {
 	  .about = "what its tokens have in \"iss\", letter by letter", .example = "https://abcd.supabase.co/auth/v1" },
 	{ "jwks_url",        F_URL,  OUT | NEW | SET | F_NULL_OUT, .max = JWKS_MAX_URL,
 	  .about = "where its key set is (RS256, ES256, EdDSA); either this or a secret", .example = "https://abcd.supabase.co/auth/v1/.well-known/jwks.json" },
-	{ "secret",          F_TEXT, NEW | SET, .min = ISSUER_MIN_SECRET, .max = 1024, .about = "what it signs with (HS256); kept sealed and never shown" },
+	{ "secret",          F_TEXT, NEW | SET, .min = ISSUER_MIN_SECRET, .max = 1024, .example = "an-example-of-at-least-32-characters", .about = "what it signs with (HS256); kept sealed and never shown" },
 	{ "has_secret",      F_BOOL, OUT },
 	{ "audience",        F_TEXT, OUT | NEW | SET | F_NULL, .min = 1, .max = ISSUER_MAX_AUDIENCE,
 	  .about = "what its tokens must have in \"aud\"; null: anything", .example = "authenticated" },

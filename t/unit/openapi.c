@@ -211,9 +211,11 @@ static void test_access(void)
 		  "Without a key it acts for the default tenant. Idempotency-Key is ignored, since the "
 		  "answer holds a "
 		  "secret." },
-		{ "/api/v1/keys/b", "[{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}]", NULL },
+		{ "/api/v1/keys/b", "[{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}]",
+		  "Needs an API key; with a user's token it is for that user." },
 		{ "/api/v1/keys/c/{organization_id}", "[{\"apiKey\":[],\"bearer\":[]}]",
-		  "Needs the permission READ in the organization, which the roles owner, admin have." },
+		  "Needs an API key and the token of a member of the organization. Needs the permission READ "
+		  "in the organization, which the roles owner, admin have." },
 		{ "/api/v1/keys/d", "[{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}]",
 		  "At most 100. A secret key is enough by itself; with a public one a user's token is "
 		  "needed." },
