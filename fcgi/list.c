@@ -12,6 +12,7 @@ const struct list
 	unpaged   = { "data", "meta", { "total", "limit", "offset" } },
 	counted   = { "items", NULL, { "total" } },
 	sliced    = { NULL, NULL, { NULL }, { "limit", "skip" }, { LIST_MOST, LIST_MOST } },
+	shifted   = { NULL, NULL, { NULL }, { "limit", "offset" }, { 20, 100 } },
 	unwrapped = { NULL };
 /* clang-format on */
 

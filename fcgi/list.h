@@ -15,6 +15,7 @@
  *	unpaged    the same without query fields: all there are
  *	counted    {"items":[…],"total":41}, all there are
  *	sliced     […] of limit and skip
+ *	shifted    […] of limit and offset
  *	unwrapped  […], all there are
  *
  * None pages by a cursor of ours: of the contract's rows one takes the ids of messages
@@ -59,7 +60,8 @@ struct list {
 	bool clamps; /* more than the most counts as the most; else it is refused */
 };
 
-extern const struct list skipped, numbered, turned, windowed, enveloped, unpaged, counted, sliced, unwrapped;
+extern const struct list skipped, numbered, turned, windowed, enveloped, unpaged, counted, sliced, shifted,
+	unwrapped;
 
 /* What a member or query field is, by its name. */
 enum list_kind {

@@ -224,6 +224,12 @@ static const char error_details[] =
 	"\"max_age\":{\"type\":\"integer\",\"description\":\"seconds since signing in that are recent "
 	"enough\"},"
 	"\"retry_after\":{\"type\":\"integer\",\"description\":\"in seconds\"},"
+	"\"metric\":{\"type\":\"string\",\"description\":\"whose limit is reached\"},"
+	"\"used\":{\"type\":\"integer\",\"description\":\"of it, with what is reserved\"},"
+	"\"limit\":{\"type\":\"integer\"},"
+	"\"requested\":{\"type\":\"integer\"},"
+	"\"resets_at\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\",\"description\":\"when "
+	"there is more; null: not by itself\"},"
 	"\"request_id\":{\"type\":\"string\",\"description\":\"also in the log; where something went wrong "
 	"on our "
 	"side\"}}";
@@ -231,8 +237,15 @@ static const char error_details[] =
 static const char field_details[] = ",\"additionalProperties\":{\"type\":\"string\",\"description\":"
 				    "\"under the name of the field: the message\"}";
 
-static const char unverified[] = "\"verification_required\":{\"type\":\"boolean\",\"description\":"
-				 "\"true beside EMAIL_NOT_VERIFIED\"}";
+/* Members beside error and detail. */
+static const char beside[] =
+	"\"verification_required\":{\"type\":\"boolean\",\"description\":\"true beside EMAIL_NOT_VERIFIED\"},"
+	"\"success\":{\"type\":\"boolean\",\"description\":\"false beside LIMIT_EXCEEDED, where something "
+	"was to be "
+	"used, as the members below\"},"
+	"\"allowed\":{\"type\":\"boolean\"},\"consumed\":{\"type\":\"null\"},\"usage_type\":{\"type\":"
+	"\"string\"},"
+	"\"limits\":{\"type\":\"object\",\"description\":\"as in UsageConsumption\"}";
 
 /* An error's body, and that of RFC 9457 in its place; suffix: of the schemas' names. */
 static void write_error(struct buf *b, const char *suffix)
@@ -244,7 +257,7 @@ static void write_error(struct buf *b, const char *suffix)
 		"\"code\":{\"$ref\":\"#/components/schemas/ErrorCode\"},\"message\":{\"type\":\"string\"},"
 		"\"details\":{\"$ref\":\"#/components/schemas/ErrorDetails%s\"}}},"
 		"\"detail\":{\"type\":\"string\",\"description\":\"the same message\"},%s}}",
-		suffix, unverified);
+		suffix, beside);
 }
 
 static void write_problem(struct buf *b, const char *suffix)
@@ -258,7 +271,7 @@ static void write_problem(struct buf *b, const char *suffix)
 		"\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"},"
 		"\"code\":{\"$ref\":\"#/components/schemas/ErrorCode\"},"
 		"\"details\":{\"$ref\":\"#/components/schemas/ErrorDetails%s\"},%s}}",
-		suffix, unverified);
+		suffix, beside);
 }
 
 static void write_details(struct buf *b, const char *suffix)

@@ -86,7 +86,6 @@ GRANT SELECT ON usage_daily TO ashlar_api;
 --   plan_id                   the plan when something was used last
 CREATE TABLE usage_counters (
     tenant_id       uuid NOT NULL REFERENCES tenants,
-    id              uuid NOT NULL DEFAULT uuid_v7(),
     organization_id uuid NOT NULL,
     user_id         uuid NOT NULL,
     metric          text NOT NULL,
