@@ -14,7 +14,9 @@
 #include "handlers/identity/session.h"
 #include "handlers/shapes.h"
 #include "lib/base/jx.h"
+#include "lib/crypto/imported.h"
 #include "lib/crypto/password.h"
+#include "lib/crypto/seal.h"
 #include "lib/crypto/ticket.h"
 #include "lib/db/column.h"
 #include "lib/host/config.h"
@@ -220,10 +222,27 @@ static enum err login_rehash(struct req *rq, const char *before, const char *has
 	return tx_call(&rq->tx, &q_login_rehash, false, &res);
 }
 
+enum err auth_stored(struct req *rq, const PGresult *user, const char *hash, struct password_stored *out)
+{
+	const char *sealed = column_text(user, 0, "signer_sealed");
+
+	*out = (struct password_stored){ .hash = hash };
+	if (sealed) {
+		out->signer =
+			seal_open(&rq->tx.arena, IMPORTED_SEAL, column_text(user, 0, "tenant_id"), sealed);
+		if (!out->signer)
+			return req_fail_inside(rq, ERR_INTERNAL,
+					       "the signer key of imported passwords does not open: is its "
+					       "key in ENCRYPTION_KEYS?");
+	}
+	return ERR_OK;
+}
+
 enum err auth_login(struct req *rq)
 {
 	const char *id, *public_id, *stored, *renewed = NULL;
 	bool matches, is_outdated, is_pending, may_enter;
+	struct password_stored known;
 	PGresult *user;
 	struct tokens t;
 	enum err rc = tx_call(&rq->tx, &q_login_begin, true, &user);
@@ -237,7 +256,11 @@ enum err auth_login(struct req *rq)
 	stored = column_text(user, 0, "password_hash");
 	is_pending = column_bool(user, 0, "is_pending");
 	req_set(rq, "id", id);
-	rc = password_verify(&rq->tx, req_text(rq, "password"), stored, &matches, &is_outdated);
+	rc = auth_stored(rq, user, stored, &known);
+	if (rc)
+		return rc;
+	known.decoy = column_text(user, 0, "decoy");
+	rc = password_verify(&rq->tx, req_text(rq, "password"), &known, &matches, &is_outdated);
 	if (rc)
 		return rc;
 	if (!matches) {

@@ -4,6 +4,7 @@
 #include "build/sql/identity/auth.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
+#include "handlers/identity/auth.h"
 #include "handlers/identity/mailed.h"
 #include "handlers/shapes.h"
 #include "lib/crypto/password.h"
@@ -101,6 +102,7 @@ static enum err reset(struct req *rq)
 static enum err change(struct req *rq)
 {
 	const char *before;
+	struct password_stored stored;
 	bool matches, is_outdated;
 	PGresult *user, *res;
 	enum err rc = tx_call(&rq->tx, &q_change_begin, true, &user);
@@ -113,7 +115,10 @@ static enum err change(struct req *rq)
 	if (!before)
 		return req_fail(rq, ERR_BAD_REQUEST,
 				"this account has no password yet: forgot-password mails a link to set one");
-	rc = password_verify(&rq->tx, req_text(rq, "current_password"), before, &matches, &is_outdated);
+	rc = auth_stored(rq, user, before, &stored);
+	if (!rc)
+		rc = password_verify(&rq->tx, req_text(rq, "current_password"), &stored, &matches,
+				     &is_outdated);
 	if (rc)
 		return rc;
 	if (!matches) {

@@ -263,7 +263,8 @@ static enum err tenant_login(struct req *rq)
 	if (rc)
 		return rc;
 	req_set(rq, "password_hash", column(rq, res, "password_hash"));
-	rc = password_verify(&rq->tx, req_text(rq, "password"), req_text(rq, "password_hash"), &matches,
+	rc = password_verify(&rq->tx, req_text(rq, "password"),
+			     &(struct password_stored){ .hash = req_text(rq, "password_hash") }, &matches,
 			     &is_outdated);
 	if (rc)
 		return rc;
@@ -401,7 +402,8 @@ static enum err tenant_change_password(struct req *rq)
 	req_set(rq, "password_hash", column(rq, res, "password_hash"));
 	rc = check_password(rq, "new_password", column(rq, res, "email"));
 	if (!rc)
-		rc = password_verify(&rq->tx, req_text(rq, "current_password"), req_text(rq, "password_hash"),
+		rc = password_verify(&rq->tx, req_text(rq, "current_password"),
+				     &(struct password_stored){ .hash = req_text(rq, "password_hash") },
 				     &matches, &is_outdated);
 	if (rc)
 		return rc;

@@ -10,6 +10,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/nfc.h"
 #include "lib/base/utf8.h"
+#include "lib/crypto/imported.h"
 #include "lib/crypto/secret.h"
 #include "lib/db/tx.h"
 #include "lib/host/shm.h"
@@ -23,6 +24,7 @@ enum {
 	HASH_BYTES = 32,
 	MAX_TAIL = 4,    /* signs behind a common word that do not make it uncommon */
 	MAX_MIB = 64,    /* a stored hash may not ask for more */
+	MAX_WORK = 4,    /* times ours, of one that is brought along */
 	MAX_HELD_S = 30, /* a place held longer has no holder any more: pids come round again */
 	POLL_NS = 2000000,
 };
@@ -125,6 +127,11 @@ const char *password_check(struct arena *a, const char *text, const char *email)
  * Places
  */
 
+struct place {
+	_Atomic uint64_t *slot; /* NULL: there is no queue */
+	uint64_t held;
+};
+
 /* Take a place and return its slot, with what is in it; NULL when there was none for PASSWORD_WAIT_MS. */
 static _Atomic uint64_t *place_take(uint64_t *held)
 {
@@ -203,24 +210,37 @@ static const char *normalized(struct arena *a, const char *text)
 	return out ? out : text;
 }
 
-/* scrypt in one of the host's places; where nothing is shared, as in a command, there is no queue. */
-static enum err scrypt_placed(struct tx *tx, const char *text, const struct phc *how, unsigned char *out)
+/* Go on in one of the host's places; where nothing is shared, as in a command, there is no queue. */
+static enum err place_enter(struct tx *tx, struct place *place)
 {
-	_Atomic uint64_t *slot = NULL;
-	uint64_t held = 0;
-
+	*place = (struct place){ NULL };
 	/* nginx would send it to a pool that others wait in. */
 	if (tx->is_light)
 		return tx_fail_inside(tx, ERR_INTERNAL, "a row that hashes lacks HASHES");
-	if (hashers()) {
-		slot = place_take(&held);
-		if (!slot)
-			return failure_retry(&tx->fail, &tx->arena, ERR_UNAVAILABLE, 1,
-					     "too many sign-ins at once; try again in a second");
-	}
+	if (!hashers())
+		return ERR_OK;
+	place->slot = place_take(&place->held);
+	if (!place->slot)
+		return failure_retry(&tx->fail, &tx->arena, ERR_UNAVAILABLE, 1,
+				     "too many sign-ins at once; try again in a second");
+	return ERR_OK;
+}
+
+static void place_leave(const struct place *place)
+{
+	if (place->slot)
+		shm_place_free(place->slot, place->held);
+}
+
+static enum err scrypt_placed(struct tx *tx, const char *text, const struct phc *how, unsigned char *out)
+{
+	struct place place;
+	enum err rc = place_enter(tx, &place);
+
+	if (rc)
+		return rc;
 	scrypt(text, how, out);
-	if (slot)
-		shm_place_free(slot, held);
+	place_leave(&place);
 	return ERR_OK;
 }
 
@@ -261,25 +281,73 @@ enum err password_hash(struct tx *tx, const char *text, const char **out)
 	return ERR_OK;
 }
 
-enum err password_verify(struct tx *tx, const char *text, const char *stored, bool *matches,
+const char *password_problem(struct arena *a, const char *stored)
+{
+	struct phc how;
+
+	if (strncmp(stored, "$scrypt$", 8) != 0)
+		return imported_problem(a, stored);
+	if (!phc_read(stored, &how))
+		return "is none of scrypt's that is known here";
+	if ((128L * how.r) << how.ln > IMPORTED_MAX_MIB * 1048576L)
+		return arena_fmt(a, "is of scrypt with N=2^%d and r=%d, and the most is %d MiB", how.ln,
+				 how.r, IMPORTED_MAX_MIB);
+	if (((long)how.r * how.p) << how.ln > MAX_WORK * ((long)R * P << LN))
+		return arena_fmt(a, "is %d times as much work as one of ours, and the most is %d",
+				 (int)(((long)how.r * how.p << how.ln) / ((long)R * P << LN)), MAX_WORK);
+	return NULL;
+}
+
+static enum err scrypt_verify(struct tx *tx, const char *text, const struct phc *how, bool *matches)
+{
+	unsigned char made[sizeof(how->hash)];
+	enum err rc = scrypt_placed(tx, text, how, made);
+
+	*matches = !rc && !CRYPTO_memcmp(made, how->hash, how->hash_len);
+	OPENSSL_cleanse(made, sizeof(made));
+	return rc;
+}
+
+static enum err imported_verify(struct tx *tx, const char *text, const char *hash, const char *signer,
+				bool *matches)
+{
+	struct place place;
+	enum err rc = place_enter(tx, &place);
+
+	if (rc)
+		return rc;
+	*matches = imported_matches(text, hash, signer);
+	place_leave(&place);
+	return ERR_OK;
+}
+
+enum err password_verify(struct tx *tx, const char *text, const struct password_stored *stored, bool *matches,
 			 bool *is_outdated)
 {
 	const char *const spellings[] = { normalized(&tx->arena, text), text };
-	unsigned char made[sizeof(((struct phc *)NULL)->hash)];
+	bool is_imported = imported_is(stored->hash), known = stored->hash && !is_imported, fits;
+	const char *imported = is_imported ? stored->hash : stored->decoy;
 	struct phc how;
-	bool known = stored && phc_read(stored, &how);
 	enum err rc = ERR_OK;
 
 	*matches = *is_outdated = false;
-	if (!known)
+	if (!known || !phc_read(stored->hash, &how)) {
+		known = false;
 		how = phc_new();
+	}
 	/* For an unknown user as for a wrong password: the clock tells no more than what was sent. */
 	for (int i = 0; i < (*spellings == text ? 1 : 2) && !*matches && !rc; i++) {
-		rc = scrypt_placed(tx, spellings[i], &how, made);
-		*matches = !rc && known && !CRYPTO_memcmp(made, how.hash, how.hash_len);
+		if (is_imported)
+			rc = imported_verify(tx, spellings[i], imported, stored->signer, matches);
+		*is_outdated = *matches;
+		if (rc || *matches)
+			break;
+		rc = scrypt_verify(tx, spellings[i], &how, &fits);
+		*matches = !rc && known && fits;
 		*is_outdated = *matches && (i || how.ln != use_ln || how.r != R || how.p != P ||
 					    how.salt_len != SALT_BYTES || how.hash_len != HASH_BYTES);
+		if (!rc && !*matches && imported && !is_imported)
+			rc = imported_verify(tx, spellings[i], imported, stored->signer, &fits);
 	}
-	OPENSSL_cleanse(made, sizeof(made));
 	return rc;
 }

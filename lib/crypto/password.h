@@ -10,6 +10,9 @@
  * 250 ms of one core, so end the transaction before you ask for one.  At most
  * as many run at once on a host as it has cores, whatever the pools; the count
  * is in shared memory, and the place of a process that died is free again.
+ *
+ * What another product has made (imported.h) is compared with in the same places, and
+ * is then outdated.
  */
 #ifndef ASHLAR_PASSWORD_H
 #define ASHLAR_PASSWORD_H
@@ -48,20 +51,39 @@ const char *password_check(struct arena *a, const char *text, const char *email)
  */
 enum err password_hash(struct tx *tx, const char *text, const char **out);
 
+/* What is known of an account that somebody wants to enter. */
+struct password_stored {
+	const char *hash; /* NULL: there is no such user, or one without a password */
+	const char *
+		decoy; /* of the tenant some hash that another product made (imported.h); NULL: it has none */
+	const char *signer; /* the opened signer key of hash, or of decoy where hash is one of ours; NULL: it
+			       needs none */
+};
+
 /*
- * Is text the password that stored is the hash of?
+ * Is text the password that is stored?
  *
- * stored       the PHC string; NULL (no such user, or one without a password)
- *              takes as long, and does not match
  * matches      whether it is the one
- * is_outdated  it matches, and was hashed with other parameters than today's, or
- *              of bytes that are not in NFC: hash it again and store that
+ * is_outdated  it matches, and was hashed by another product, with other parameters
+ *              than today's, or of bytes that are not in NFC: hash it again and store
+ *              that
+ *
+ * What does not match takes as long whatever is stored: scrypt as for a hash of ours,
+ * and, where the tenant has users who brought theirs along, one of those beside it,
+ * the account's own or the decoy.  That is the same work as long as the tenant's
+ * imported hashes are of one kind and cost.
  *
  * ERR_OK, or ERR_UNAVAILABLE as password_hash.  Compares in constant time.  A text
  * that is not in NFC and does not match in it is hashed a second time, as it came.
  */
-enum err password_verify(struct tx *tx, const char *text, const char *stored, bool *matches,
+enum err password_verify(struct tx *tx, const char *text, const struct password_stored *stored, bool *matches,
 			 bool *is_outdated);
+
+/*
+ * May a hash that was made elsewhere be stored?  NULL, or why not, to stand behind
+ * "the hash": of no kind that is known, or more work than a sign-in may be.
+ */
+const char *password_problem(struct arena *a, const char *stored);
 
 /* As password_hash, outside of requests: for the owner's commands.  The arena's. */
 char *password_make(struct arena *a, const char *text);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/crypto/imported.h"
 #include "lib/crypto/password.h"
 #include "lib/crypto/seal.h"
 #include "lib/crypto/ticket.h"
@@ -58,7 +59,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	password_check(a, text, text);
 	/* A stored hash is ours; one that asks for little is computed, so that this ends. */
 	if (!strncmp(text, "$scrypt$ln=1,r=1,p=1$", 21))
-		must(!password_verify(&tx, "", text, &matches, &outdated));
+		must(!password_verify(&tx, "", &(struct password_stored){ .hash = text }, &matches,
+				      &outdated));
+	/* So is what another product made. */
+	password_problem(a, text);
+	if (!strncmp(text, "$firebase-scrypt$ln=1,r=1,", 26) || !strncmp(text, "$2b$04$", 7))
+		must(!imported_matches("", text, "AAAAAAAAAAAAAAAAAAAAAA") || n == 60);
 	arena_release(a);
 	return 0;
 }

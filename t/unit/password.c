@@ -119,7 +119,7 @@ static bool matches, outdated;
 
 static enum err verify(const char *text, const char *stored)
 {
-	return password_verify(&tx, text, stored, &matches, &outdated);
+	return password_verify(&tx, text, &(struct password_stored){ .hash = stored }, &matches, &outdated);
 }
 
 /* RFC 7914 12: scrypt("pleaseletmein", "SodiumChloride", 16384, 8, 1), its first 32 bytes. */

@@ -28,14 +28,16 @@ SELECT user_register_pending(:email_key, :email_sent, :email, :password_hash, :d
 
 -- name: login_begin :row
 -- Without a user all but wait_s and tenant_id are null.  password_hash is that of the newest registration where
--- the account has none, so that who has signed up with it learns what is missing.
+-- the account has none, so that who has signed up with it learns what is missing.  decoy and signer_sealed: see
+-- password_imported().
 SELECT guess_wait('login', limit_account(:email_key, :email), address_is_known(u.id)) AS wait_s,
        app_tenant()::text AS tenant_id, u.id::text AS id, u.public_id, u.is_active,
        coalesce(u.password_hash, pending_password(u.id)) AS password_hash, u.password_hash IS NULL AS is_pending,
-       u.is_email_verified OR NOT s.email_verification_required AS may_enter
+       u.is_email_verified OR NOT s.email_verification_required AS may_enter, i.decoy, i.signer_sealed
 FROM (SELECT) one
 LEFT JOIN user_find(:email_key, :email) u ON true
-LEFT JOIN tenant_settings s ON s.tenant_id = u.tenant_id;
+LEFT JOIN tenant_settings s ON s.tenant_id = u.tenant_id
+CROSS JOIN LATERAL password_imported(u.password_hash) i;
 
 -- name: login_passed :row
 -- The password is right.
@@ -115,8 +117,10 @@ LEFT JOIN LATERAL mailed_token_find(:email_key, 'reset_password', :token_tenant:
 SELECT user_reset_password(:id::uuid, :password_hash) AS is_reset;
 
 -- name: change_begin :row
-SELECT guess_wait('change_password', 'user:' || u.id, address_is_known(u.id)) AS wait_s, u.email, u.password_hash
+SELECT guess_wait('change_password', 'user:' || u.id, address_is_known(u.id)) AS wait_s, app_tenant()::text AS tenant_id,
+       u.email, u.password_hash, i.signer_sealed
 FROM users u
+CROSS JOIN LATERAL password_imported(u.password_hash) i
 WHERE u.tenant_id = @tenant AND u.id = @user;
 
 -- name: change_failed :row

@@ -130,6 +130,43 @@ subtest 'a hash of other parameters is made anew' => sub {
     is $hash->(), $new, 'and up to date';
 };
 
+# Of crypt_blowfish's test and of github.com/firebase/scrypt.
+my $BCRYPT   = '$2a$05$XXXXXXXXXXXXXXXXXXXXXOAcXxm9kjPGEMsLznoKqmqw7tc8WCx4a';
+my $SIGNER   = '0191e8a0-0000-7000-8000-00000000000a';
+my $FIREBASE = "\$firebase-scrypt\$ln=14,r=8,ss=Bw,key=$SIGNER\$42xEC+ixf3L2lw\$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ";
+
+subtest 'a hash that came from another product is replaced by one of ours' => sub {
+    sign_in($t, 'ivy@example.com');
+    my $hash = sub { scalar $t->db->selectrow_array(q{SELECT password_hash FROM users WHERE email = 'ivy@example.com'}) };
+    $t->db->do(q{UPDATE users SET password_hash = ? WHERE email = 'ivy@example.com'}, undef, $BCRYPT);
+    error_is login(from($t), 'ivy@example.com', 'U*U*u'), 401, 'INVALID_CREDENTIALS';
+    is $hash->(), $BCRYPT, 'not with a wrong password';
+    status_is my $res = login(from($t), 'ivy@example.com', 'U*U*U'), 200;
+    like $hash->(), qr/\A\$scrypt\$ln=14,r=8,p=5\$/, 'with the right one';
+    status_is from($t, undef, token => $res->json('/access_token'))->get('/api/v1/auth/me'), 200, '  and the session is good';
+    status_is login(from($t), 'ivy@example.com', 'U*U*U'), 200, 'it still is the right one';
+    error_is login(from($t), 'ivy@example.com', 'U*U*u'), 401, 'INVALID_CREDENTIALS';
+
+    $t->db->do(q{UPDATE users SET password_hash = ? WHERE email = 'ivy@example.com'}, undef, $FIREBASE);
+    error_is login(from($t), 'ivy@example.com', 'user1password'), 401, 'INVALID_CREDENTIALS', name => 'without its signer key';
+    $t->db->do(q{INSERT INTO password_signers (tenant_id, id, fingerprint, key_sealed) VALUES (?, ?, sha256('x'), 'v1.gone.AAAA')},
+        undef, $t->tenant_id, $SIGNER);
+    $t->expect_log(qr/signer key of imported passwords does not open/);
+    error_is login(from($t), 'ivy@example.com', 'user1password'), 500, 'INTERNAL_ERROR', name => 'with one that does not open';
+    is $hash->(), $FIREBASE, 'it stays';
+    $t->db->do('DELETE FROM password_signers');
+    $t->db->do(q{UPDATE users SET password_hash = NULL WHERE email = 'ivy@example.com'});
+};
+
+subtest 'a password is changed with one that came from another product' => sub {
+    my $token = sign_in($t, 'ina@example.com')->json('/access_token');
+    $t->db->do(q{UPDATE users SET password_hash = ? WHERE email = 'ina@example.com'}, undef, $BCRYPT);
+    my $change = sub ($old) { from($t, undef, token => $token)->post('/api/v1/auth/change-password', { current_password => $old, new_password => 'Correct-Horse-9' }) };
+    error_is $change->('U*U'), 400, 'BAD_REQUEST', field => 'current_password';
+    status_is $change->('U*U*U'), 200;
+    status_is login(from($t), 'ina@example.com', 'Correct-Horse-9'), 200;
+};
+
 subtest 'a second factor is asked for' => sub {
     forgive();
     my ($id) = $t->db->selectrow_array(q{SELECT id FROM users WHERE email = 'ada@example.com'});
