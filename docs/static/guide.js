@@ -1,14 +1,14 @@
 // Commands in the guide name the address that make run has by default; here
 // they name the one that the reader is at.
-for (const code of document.querySelectorAll('pre code'))
-  if (code.textContent.includes('https://localhost:8443'))
-    for (const node of code.childNodes)
-      if (node.nodeType === Node.TEXT_NODE)
-        node.data = node.data.replaceAll('https://localhost:8443', location.origin)
+for (const code of document.querySelectorAll('pre code')) {
+  if (!code.textContent.includes('https://localhost:8443')) continue
+  const texts = document.createTreeWalker(code, NodeFilter.SHOW_TEXT)
+  while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll('https://localhost:8443', location.origin)
+}
 
-// What is to be pasted can be copied.
+// What is to be pasted can be copied, as text.
 for (const pre of document.querySelectorAll('pre:not(.answer)')) {
-  const button = Object.assign(document.createElement('button'), { type: 'button', textContent: 'Copy' })
+  const button = Object.assign(document.createElement('button'), { type: 'button', className: 'other', textContent: 'Copy' })
   const box = Object.assign(document.createElement('div'), { className: 'copied' })
   button.addEventListener('click', async () => {
     await navigator.clipboard.writeText(pre.textContent)
@@ -19,6 +19,27 @@ for (const pre of document.querySelectorAll('pre:not(.answer)')) {
   box.append(pre, button)
 }
 
-// What scrolls sideways can be scrolled with keys.
-for (const wide of document.querySelectorAll('pre, .table'))
-  if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0
+// What scrolls sideways can be scrolled with keys, and says what it is; in a window where it does not, it is no stop on the way.
+const named = new Map()
+function nameOf(wide) {
+  const all = [...document.querySelectorAll('main h1, main h2, main h3')]
+  const over = all.filter((h) => h.compareDocumentPosition(wide) & Node.DOCUMENT_POSITION_FOLLOWING).at(-1)
+  const name = `${wide.matches('pre') ? 'Code' : 'Table'}: ${over?.textContent.trim() ?? document.title}`
+  const n = (named.get(name) ?? 0) + 1
+  named.set(name, n)
+  return n > 1 ? `${name} (${n})` : name
+}
+const fitting = new ResizeObserver((changes) => {
+  for (const { target } of changes) {
+    const scrolls = target.scrollWidth > target.clientWidth
+    if (scrolls === target.hasAttribute('tabindex')) continue
+    if (scrolls) {
+      target.ariaLabel ??= nameOf(target)
+      target.setAttribute('role', 'region')
+      target.tabIndex = 0
+    } else {
+      for (const name of ['role', 'tabindex']) target.removeAttribute(name)
+    }
+  }
+})
+for (const wide of document.querySelectorAll('pre, .table')) fitting.observe(wide)

@@ -48,6 +48,7 @@ async function textOf(page, path, at) {
   // Wider than the window: readers would have to scroll sideways.
   seen.overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
   // How much stands above the text; of a viewer nobody asks.
+  seen.listed = await page.evaluate(() => document.querySelector('.guide')?.checkVisibility() ?? false)
   seen.above = await page.evaluate(() => (document.querySelector('h1')?.getBoundingClientRect().top ?? 0) + scrollY)
   return seen
 }
@@ -156,6 +157,33 @@ async function redoc(browser) {
   return seen
 }
 
+// The list of pages on a phone: what the button opens, and Escape closes.
+async function menu(page) {
+  await open(page, '/concepts.html')
+  const list = page.locator('.guide')
+  await page.getByRole('button', { name: 'Menu' }).click()
+  await list.waitFor()
+  await page.keyboard.press('Tab')
+  const seen = await list.evaluate((nav) => ({
+    opened: +nav.matches(':popover-open'),
+    focused: +nav.contains(document.activeElement),
+    reference: +nav.querySelector('[href="/reference.html"]').checkVisibility(),
+  }))
+  await page.keyboard.press('Escape')
+  await list.waitFor({ state: 'hidden' })
+  return { ...seen, left: 1 }
+}
+
+// What scrolls sideways on a phone: is it a stop of the Tab key, and what does it say?
+async function scrolling(page) {
+  await open(page, '/first-hour.html')
+  await page.locator('pre[role=region]').first().waitFor()
+  const wide = () => page.evaluate(() => [...document.querySelectorAll('pre, .table')].filter((e) => e.scrollWidth > e.clientWidth).map((e) => ({
+    name: e.ariaLabel, role: e.getAttribute('role'), reached: e.tabIndex === 0,
+  })))
+  return wide()
+}
+
 // A wide window, in which somebody copies, searches with the keys, and follows what was found.
 async function guide(browser) {
   const page = await place(browser, { viewport: { width: 1280, height: 800 }, permissions: ['clipboard-read', 'clipboard-write'] })
@@ -197,8 +225,10 @@ const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', arg
 const seen = { pages: {}, plain: {} }
 try {
   const phone = await place(browser, { viewport: { width: 360, height: 740 }, colorScheme: 'dark' })
-  for (const name of ['', 'first-hour', 'concepts', 'limits', 'authentication', 'passkeys', 'requests', 'errors', 'operations', 'architecture', 'reference'])
+  for (const name of ['', 'quick-start', 'first-hour', 'concepts', 'limits', 'authentication', 'passkeys', 'requests', 'errors', 'operations', 'architecture', 'reference'])
     seen.pages[name || 'index'] = await textOf(phone, name ? `/${name}.html` : '/')
+  seen.menu = await menu(phone)
+  seen.scrolling = await scrolling(phone)
   seen.plain.redoc = await textOf(phone, '/redoc', plain)
   await phone.context().close()
 

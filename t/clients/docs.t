@@ -14,6 +14,7 @@ use Ashlar::Issuer;
 use Ashlar::Token qw(mint sign_key);
 use Cpanel::JSON::XS qw(decode_json encode_json);
 use Cwd 'getcwd';
+use Encode 'decode';
 use File::Temp ();
 use Reference  ();
 use Time::HiRes 'sleep';
@@ -74,6 +75,11 @@ subtest 'a browser opens every page, and tries the project list' => sub {
     quiet_ok $guide, 'the guide in a wide window';
     ok $guide->{beside}, 'has its pages beside the text';
     is_deeply [ grep { $seen->{pages}{$_}{above} > 240 } keys %{ $seen->{pages} } ], [], '  which on a phone begins at the top';
+    is_deeply [ grep { $seen->{pages}{$_}{listed} } keys %{ $seen->{pages} } ], [], '  where they are not in the way';
+    is_deeply $seen->{menu}, { opened => 1, focused => 1, reference => 1, left => 1 }, '  but behind a button, with those of the reference, until Escape';
+    is_deeply [ grep { !$_->{reached} || !$_->{name} || $_->{role} ne 'region' } @{ $seen->{scrolling} } ], [], '  and what scrolls can be reached with keys, and says what it is';
+    cmp_ok scalar @{ $seen->{scrolling} }, '>=', 5, '    which is most code there';
+    is scalar(keys %{ { map { $_->{name} => 1 } @{ $seen->{scrolling} } } }), scalar @{ $seen->{scrolling} }, '    each by another name';
     my @boxes = steps($t->get('/first-hour.html')->body);
     is $guide->{buttons}, scalar @boxes, 'each box that is to be pasted can be copied';
     is $guide->{copied}, $boxes[1][0] =~ s{https://localhost:8443}{https://localhost:$t->{https_port}}r, '  as it is';
@@ -170,6 +176,38 @@ subtest 'the guide is read from its first page to its last' => sub {
     is_deeply \@read, \@names, 'all of them';
 };
 
+subtest 'code has colours, and is the text that was written' => sub {
+    my (%boxes, %classes);
+    for my $file (glob 'docs/pages/*.html') {
+        my ($name) = $file =~ m{([^/]+)\.html\z};
+        my $source = join '', lines($file);
+        next if $source !~ /<pre/;
+        my $html = $t->get($name eq 'index' ? '/' : "/$name.html")->body;
+        is_deeply [ blocks(decode('UTF-8', $html)) ], [ blocks($source) ], $name;
+        $classes{$1}++ while $html =~ m{<span class="([a-z])">}g;
+    }
+    is join('', sort keys %classes), 'ckntw', 'comments, keys, numbers, texts and words';
+    my $page = $t->get('/first-hour.html')->body;
+    like $page, qr{<span class="k">TEAM_TOKEN</span>=\$\(<span class="w">curl</span> -sk}, 'of a shell';
+    like $page, qr{<span class="k">&quot;access_token&quot;</span>:<span class="t">&quot;eyJ}, '  of JSON';
+    like $page, qr{<span class="w">const</span> api = <span class="t">'https}, '  of a script in a page in a shell';
+    like $page, qr{<span class="w">class</span> Receiver}, '  and of Python';
+};
+
+subtest 'the start page tells what was measured' => sub {
+    my $html   = $t->get('/')->body;
+    my $report = join '', lines('bench/RESULTS.md');
+    my ($table) = $report =~ /^## The project list, 16 connections\n(.*?)^## /ms;
+    for my $peer ('Ashlar', map { "$_ guaranteed" } qw(go fastify php fastapi)) {
+        my ($rate, undef, $p99, undef, undef, undef, $mib) = map { s/ //gr } split /[|]/, ($table =~ /^[|] \Q$peer\E +[|](.*)/m)[0];
+        is_deeply [ grep { $html !~ m{<td>\Q$_\E</td>} } $rate, $p99, $mib ], [], $peer;
+    }
+    my ($day) = $report =~ /^- ([\d-]+), commit/m;
+    like $html, qr/Measured on [^<]*2 cores[^<]*, on $day,/, 'and when, and on what';
+    my @pictures = $html =~ m{<svg class="(wide|tall)"[^>]*role="img" aria-labelledby="\1-title \1-desc">\s*<title id="\1-title">[^<]+</title>\s*<desc id="\1-desc">[^<]+</desc>}g;
+    is "@pictures", 'wide tall', 'its picture is told in words, for a wide window and for a phone';
+};
+
 subtest 'the lists are those of the code' => sub {
     my @codes  = map { /^ERR\(\w+, *[45]\d\d, *"(\w+)"/ } lines('lib/base/err.def');
     my $errors = $t->get('/errors.html')->body;
@@ -225,7 +263,7 @@ sub run_command ($user, $command, %env) { return run_at($t, $command, TOKEN => $
 subtest 'the commands of the guide do what it says' => sub {
     my $bob = $t->user('bob');
     my $made = $bob->post('/api/v1/app/projects', { name => 'for the guide' });
-    for my $page ('/', '/concepts.html', '/requests.html') {
+    for my $page ('/quick-start.html', '/concepts.html', '/requests.html') {
         for (commands($page)) {
             my ($command, $answer) = @$_;
             my ($name) = $command =~ /(curl.*)/;

@@ -127,6 +127,22 @@ sub first_hour ($one) {
     return;
 }
 
+# The three commands of the start page.
+sub three_commands ($one) {
+    $port{8443} = $one->{port};
+    my ($make, @rest) = steps(slurp('build/docs/index.html'));
+    is $make->[0], 'make run', 'the first one is what runs here';
+    is scalar @rest, 2, '  and two follow';
+    my $shell = Ashlar::Guide->shell(ASHLAR_RUN => $one->{dir}, HOME => "$top");
+    for my $step (@rest) {
+        my ($box, $shown) = map { defined ? here($_) : undef } @$step;
+        my $got = $shell->paste($box);
+        ok is_as_shown($got, $shown), "$box: as shown" or diag $got if defined $shown;
+    }
+    is $shell->end, 0, 'the shell ends';
+    return;
+}
+
 # A name that no unix socket and no careless script would like.
 my $dir = "$top/a dir, with 'quotes' & more " . 'x' x 90;
 
@@ -138,6 +154,7 @@ subtest 'from nothing to ready' => sub {
     is_deeply [ sort keys %{ $one->{parts} } ], [qw(hash main nginx postgres realtime slow worker)], 'its parts';
     my $page = eval { decode_json(scalar qx($one->{curl} -s)) } // {};
     ok ref $page->{items} eq 'ARRAY' && @{ $page->{items} } > 0, 'the curl line works when pasted, and there are projects';
+    subtest 'the three commands of the start page' => sub { three_commands($one) };
     is ask($one, '/api/v1/app/users/me', $one->{admin})->{role}, 'superadmin', 'the admin token is a superadmin';
     is ask($one, '/api/v1/app/users/me')->{role}, 'user', 'the demo token is a user';
     ok ask($one, '/api/v1/app/projects', $one->{demo}, '-H', 'Content-Type: application/json', '-d', '{"name":"kept"}')->{id}, 'a project is made';

@@ -16,7 +16,7 @@ our @EXPORT_OK = qw(blocks steps is_as_shown);
 # The boxes, as they are when copied.
 sub _text ($html) {
     state $entity = { lt => '<', gt => '>', quot => '"', amp => '&' };
-    return $html =~ s/&(\w+);/$entity->{$1}/gr;
+    return $html =~ s/<[^>]+>//gr =~ s/&(\w+);/$entity->{$1}/gr;
 }
 
 sub blocks ($html) { return map { _text($_) } $html =~ m{<pre[^>]*><code>(.*?)</code></pre>}gs }
