@@ -49,6 +49,12 @@ my %tokens = (
     ],
 );
 
+# All of a language's in one, a group each, and at the end what is none of them: the last group that matched is the token's number.
+my %any = map {
+    my $all = join '|', map { "($_->[1])" } @{ $tokens{$_} };
+    $_ => qr/$all|(\n|[^\S\n]+|.)/s
+} keys %tokens;
+
 # How a box begins, and what it is then.
 my @kinds = (
     [ json => qr/\A[\[{]/ ],
@@ -75,7 +81,7 @@ sub _quoted ($text) {
 
 sub _colour ($language, $text) {
     my $html = '';
-    PLACE: until ($text =~ /\G\z/gc) {
+    until ($text =~ /\G\z/gc) {
         # A file that a shell is given, in whichever language its name says; a script within a page.
         if ($language eq 'sh' && $text =~ /\G(<<'(\w+)'[^\n]*\n)(.*?)(?=^\2$)/gcms) {
             my ($from, $body) = ($1, $3);
@@ -86,15 +92,10 @@ sub _colour ($language, $text) {
         if ($language eq 'html' && substr($text, 0, pos($text) // 0) =~ /<script[^>]*>\z/ && $text =~ m{\G(.*?)(?=</script>)}gcs) {
             $html .= _colour('js', $1);
         }
-        for my $token (@{ $tokens{$language} }) {
-            my ($class, $pattern) = @$token;
-            $text =~ /\G($pattern)/gc or next;
-            my $found = $1;
-            $html .= $language eq 'sh' && $found =~ /\A"/ ? _quoted($found) : _span($class, $found);
-            next PLACE;
-        }
-        $text =~ /\G(.)/gcs;
-        $html .= _escape($1);
+        $text =~ /\G$any{$language}/gc;
+        my $class = $tokens{$language}[ $#- - 1 ];
+        my $found = substr $text, $-[0], $+[0] - $-[0];
+        $html .= $language eq 'sh' && $found =~ /\A"/ ? _quoted($found) : _span($class && $class->[0], $found);
     }
     return $html;
 }

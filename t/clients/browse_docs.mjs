@@ -1,7 +1,7 @@
 // Open the pages that nginx serves in headless Chromium and print what was
 // seen as one JSON object; docs.t judges it.
 //
-//	node t/clients/browse_docs.mjs BASE_URL PLAIN_URL	the token is in TOKEN
+//	node t/clients/browse_docs.mjs BASE_URL PLAIN_URL	the token is in TOKEN, the paths of the pages to be judged in PAGES
 //
 // At PLAIN_URL /docs and /redoc are the plain reference.
 //
@@ -9,6 +9,7 @@
 // at in the same way share one, and follow each other in it.
 import { chromium } from 'playwright-core'
 import { noteAnswers, noted } from './answers.mjs'
+import { findings, looks, printed } from './looks.mjs'
 
 const [base, plain] = process.argv.slice(2)
 
@@ -29,14 +30,14 @@ async function place(browser, options = {}) {
 
 // Open a page, and see what it does that nobody asked for.  What the one before it still does is told with it: its
 // icon may come late.
-async function open(page, path, at = base) {
+async function open(page, path, at = base, until = 'networkidle') {
   const seen = { errors: [], outside: [] }
   page.removeAllListeners()
   page.on('console', (m) => m.type() === 'error' && seen.errors.push(`${m.text()} (${m.location().url})`))
   page.on('pageerror', (e) => seen.errors.push(String(e)))
   page.on('response', (r) => r.status() >= 400 && seen.errors.push(`${r.status()} ${r.url()}`))
   page.on('request', (r) => /^(data|blob):/.test(r.url()) || [base, plain].some((host) => r.url().startsWith(`${host}/`)) || seen.outside.push(r.url()))
-  const answer = await page.goto(at + path, { waitUntil: 'networkidle' })
+  const answer = await page.goto(at + path, { waitUntil: until })
   seen.status = answer.status()
   seen.title = await page.title()
   return seen
@@ -169,9 +170,10 @@ async function menu(page) {
     focused: +nav.contains(document.activeElement),
     reference: +nav.querySelector('[href="/reference.html"]').checkVisibility(),
   }))
+  const found = await findings(page)
   await page.keyboard.press('Escape')
   await list.waitFor({ state: 'hidden' })
-  return { ...seen, left: 1 }
+  return { ...seen, left: 1, found }
 }
 
 // What scrolls sideways on a phone: is it a stop of the Tab key, and what does it say?
@@ -208,6 +210,10 @@ async function guide(browser) {
   seen.operation = await found('task-queue heartbeat')
   seen.words = await found('INVIT organiz')
   seen.nothing = await found('lease zebra')
+  await field.fill('organization')
+  await page.locator('.search li a').first().waitFor()
+  seen.found = await findings(page)
+  await page.keyboard.press('Escape')
   await page.locator('h1').click()
   await page.keyboard.press('/')
   await page.keyboard.type('two ids of a user')
@@ -216,6 +222,21 @@ async function guide(browser) {
   await page.keyboard.press('Enter')
   await page.waitForURL((url) => url.pathname !== '/first-hour.html')
   seen.followed = new URL(page.url()).pathname + new URL(page.url()).hash
+  await noted()
+  await page.context().close()
+  return seen
+}
+
+// Every page, one after the other in one window, which changes its width and scheme.
+async function judged(browser, paths) {
+  const page = await place(browser)
+  const seen = {}
+  for (const path of paths) {
+    seen[path] = await open(page, path, base, 'load')
+    await page.locator('h1:not(:empty)').waitFor()
+    Object.assign(seen[path], await looks(page))
+    if (['/', '/first-hour.html', '/limits.html', '/webhooks-out.html'].includes(path)) seen[path].printed = await printed(page)
+  }
   await noted()
   await page.context().close()
   return seen
@@ -237,6 +258,7 @@ try {
   seen.plain.docs = await textOf(noscript, '/docs', plain)
   await noscript.context().close()
 
+  seen.judged = await judged(browser, process.env.PAGES.split(' '))
   seen.guide = await guide(browser)
   seen.swagger = await swagger(browser)
   seen.redoc = await redoc(browser)

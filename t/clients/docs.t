@@ -56,16 +56,19 @@ my $document   = $t->get('/openapi.json')->json;
 my @operations = map { my $path = $_; map { [ uc, $path, $document->{paths}{$path}{$_} ] } keys %{ $document->{paths}{$path} } } keys %{ $document->{paths} };
 my @webhooks   = keys %{ $document->{webhooks} };
 
+# All that is made to be read, but for the reference.
+my @judged = map { m{/(?!reference)([^/]+)\.html\z} ? ($1 eq 'index' ? '/' : "/$1.html") : () } glob 'build/docs/*.html';
+
 # One browser goes through all pages, of a server with the viewers and of one without.
 my $seen;
 
 subtest 'a browser opens every page, and tries the project list' => sub {
-    ok defined output_of(20, {}, 'tools/docs', '--no-viewers', "$Ashlar::Cluster::BUILD/ashlar", "$dir/plain"), 'pages without npm are made';
+    ok defined output_of(120, {}, 'tools/docs', '--no-viewers', "$Ashlar::Cluster::BUILD/ashlar", "$dir/plain"), 'pages without npm are made';
     ok !-e "$dir/plain/vendor", '  and without the viewers';
     my $plain = Api->start(slow => 0, nginx => { DOC_ROOT => "$dir/plain" });
     my $ann   = $t->user('ann');
     $ann->post('/api/v1/app/projects', { name => 'seen in a browser' });
-    my $said = output_of(400, { TOKEN => $ann->token, Ashlar::Answers::env() }, 'node', 't/clients/browse_docs.mjs', map { "https://localhost:$_->{https_port}" } $t, $plain);
+    my $said = output_of(400, { TOKEN => $ann->token, PAGES => "@judged", Ashlar::Answers::env() }, 'node', 't/clients/browse_docs.mjs', map { "https://localhost:$_->{https_port}" } $t, $plain);
     $seen = decode_json($said // '{}');
     ok $said, 'the browser saw all pages' or return;
     quiet_ok $seen->{pages}{$_}, $_ for sort keys %{ $seen->{pages} };
@@ -76,7 +79,7 @@ subtest 'a browser opens every page, and tries the project list' => sub {
     ok $guide->{beside}, 'has its pages beside the text';
     is_deeply [ grep { $seen->{pages}{$_}{above} > 240 } keys %{ $seen->{pages} } ], [], '  which on a phone begins at the top';
     is_deeply [ grep { $seen->{pages}{$_}{listed} } keys %{ $seen->{pages} } ], [], '  where they are not in the way';
-    is_deeply $seen->{menu}, { opened => 1, focused => 1, reference => 1, left => 1 }, '  but behind a button, with those of the reference, until Escape';
+    is_deeply $seen->{menu}, { opened => 1, focused => 1, reference => 1, left => 1, found => [] }, '  but behind a button, with those of the reference, until Escape';
     is_deeply [ grep { !$_->{reached} || !$_->{name} || $_->{role} ne 'region' } @{ $seen->{scrolling} } ], [], '  and what scrolls can be reached with keys, and says what it is';
     cmp_ok scalar @{ $seen->{scrolling} }, '>=', 5, '    which is most code there';
     is scalar(keys %{ { map { $_->{name} => 1 } @{ $seen->{scrolling} } } }), scalar @{ $seen->{scrolling} }, '    each by another name';
@@ -87,6 +90,7 @@ subtest 'a browser opens every page, and tries the project list' => sub {
     is $guide->{operation}{addresses}[0], '/reference.html#heartbeat_operations_task', '  an operation';
     ok scalar(grep { $_ eq '/organizations.html#invite-somebody' } @{ $guide->{words}{addresses} }), '  and what words begin with';
     is_deeply $guide->{nothing}, { addresses => [], said => 'Nothing has all of these words' }, '  or nothing, where a word is nowhere';
+    is_deeply $guide->{found}, [], '  whose list everybody can use';
     is $guide->{followed}, '/concepts.html#user', '  and leads there by keys alone';
 
     quiet_ok $seen->{swagger}, 'Swagger UI';
@@ -109,6 +113,35 @@ subtest 'a browser opens every page, and tries the project list' => sub {
     cmp_ok $seen->{redoc}{found}, '>', 0, 'and finds them';
 
     like $seen->{noscript}{text}, qr/needs JavaScript/, 'without JavaScript there is a way to the plain reference';
+};
+
+subtest 'everybody can read every page, in a wide window and on a phone, by day and by night' => sub {
+    for my $path (@judged) {
+        my $page = $seen->{judged}{$path} or fail($path), next;
+        subtest $path => sub {
+            is $page->{status}, $path eq '/404.html' ? 404 : 200, 'it is there';
+            is_deeply [ grep { $path ne '/404.html' || !/404/ } @{ $page->{errors} } ], [], 'no error in the console';
+            is_deeply $page->{outside}, [], 'no request leaves the host';
+            is_deeply $page->{found},   [], 'axe-core finds nothing';
+            cmp_ok $page->{above}, '<', 240, 'the text begins on the first screen of a phone';
+            is_deeply [ grep { $page->{overflow}{$_} > 0 } keys %{ $page->{overflow} } ], [], 'nothing sticks out';
+        };
+    }
+    cmp_ok scalar @judged, '>=', 30, 'all of them';
+};
+
+subtest 'on paper there is the text alone' => sub {
+    my @printed = grep { $seen->{judged}{$_}{printed} } @judged;
+    is scalar @printed, 4, 'pages with code, with tables, and with pictures';
+    for my $path (@printed) {
+        my $page = $seen->{judged}{$path}{printed};
+        is_deeply $page->{shown}, [], "$path: without what leads elsewhere";
+        is_deeply $page->{cut},   [], '  and all of it';
+        is $page->{ink}, 'rgb(29, 34, 38)', '  in dark ink, by night, too';
+    }
+    my @links = @{ $seen->{judged}{'/webhooks-out.html'}{printed}{links} };
+    is_deeply [ grep { !m{https?://} } @links ], [], 'links to elsewhere say where that is';
+    ok scalar @links, '  and there are some';
 };
 
 subtest 'without npm the reference is plain, and readable' => sub {
@@ -165,10 +198,13 @@ subtest 'every link leads somewhere' => sub {
 subtest 'the guide is read from its first page to its last' => sub {
     my @names = map { /^([a-z]\S*) / } lines('docs/navigation.txt');
     my ($path, $before, @read) = ('/', '');
+    my $policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     while ($path && @read <= @names) {
-        my $html = $t->get($path)->body;
+        my $res  = $t->get($path);
+        my $html = $res->body;
+        is $res->header('Content-Security-Policy'), $policy, "$path loads nothing but ours";
         push @read, $path eq '/' ? 'index' : $path =~ s{^/|\.html\z}{}gr;
-        is_deeply [ $html =~ /<a href="([^"]+)" aria-current="page">/g ], [$path], "$path is marked in the list of pages";
+        is_deeply [ $html =~ /<a href="([^"]+)" aria-current="page">/g ], [$path], '  is marked in the list of pages';
         is +($html =~ /<a rel="prev" href="([^"]+)"/)[0] // '', $before, '  and leads back';
         cmp_ok length $html, '<', 60 * 1024, '  and is no burden';
         ($before, $path) = ($path, $html =~ /<a rel="next" href="([^"]+)"/);
