@@ -77,6 +77,8 @@ struct route {
 	const struct field *params;   /* path parameters that are not UUIDs */
 	const struct field *query;    /* query-string parameters */
 	const struct field *body;     /* members of a JSON body */
+	const struct field *headers;  /* for the reference: what its handler reads of the request's, beyond
+					 what  its caller has */
 	unsigned as;                  /* NEW or SET: what of the body's table, where its fields have marks */
 	const struct shape *out;      /* one element of the answer */
 	const char *done;             /* what was done, for people: meta.message, where the surface has it */

@@ -200,26 +200,19 @@ void openapi_answer(struct buf *b, const struct route *r, int version, bool exam
 	}
 }
 
-static void write_success(struct buf *b, const struct route *r, int version, int status)
+/* What a success with this status is: an object of the document's "responses". */
+static void write_response(struct buf *b, const struct route *r, int version, int status)
 {
 	bool redirects = status / 100 == 3;
 	const char *type = r->content_type ? r->content_type : "application/json";
 
-	jx_key(b, arena_fmt(b->arena, "%d", status));
 	buf_text(b, "{\"description\":");
 	jx_str(b, status == 101   ? "The protocol is WebSocket now"
 		  : status == 201 ? "Created"
 		  : status == 204 ? "Done; the body is empty"
 		  : redirects     ? "A redirect; the body is empty"
 				  : "OK");
-	if (!(r->flags & STATIC)) {
-		jx_key(b, "headers");
-		buf_text(b, "{\"X-Request-ID\":{\"$ref\":\"#/components/headers/X-Request-ID\"}");
-		if (redirects)
-			buf_text(b, ",\"Location\":{\"required\":true,\"schema\":{\"type\":\"string\","
-				    "\"format\":\"uri\"}}");
-		buf_char(b, '}');
-	}
+	openapi_headers(b, r, version, status);
 	if (status != 101 && status != 204 && !redirects) {
 		jx_key_open(b, "content", '{');
 		jx_key(b, type);
@@ -246,13 +239,54 @@ static void write_success(struct buf *b, const struct route *r, int version, int
 	buf_char(b, '}');
 }
 
-/* A single row has an ETag, and a GET may ask by it. */
-static void write_not_modified(struct buf *b, const struct route *r)
+/* "app.ProjectList", "app.Empty": what those are called that may be alike. */
+static const char *response_name(struct buf *b, const struct route *r, int version, int status)
 {
-	if (r->method != GET || r->sql == NULL || r->sql->shape != SHAPE_ROW || (r->redirect && !r->out))
+	const char *type = r->content_type ? r->content_type : "application/json";
+	const char *of = r->out ? r->out->schema : "Object", *surface = surface_of(r->id)->name;
+
+	if (status == 101 || status == 204 || status / 100 == 3)
+		of = status == 101   ? "WebSocket"
+		     : status == 204 ? "Empty"
+		     : status == 304 ? "Unmodified"
+				     : "Redirect";
+	else if (strncmp(type, "application/json", 16))
+		of = "Text";
+	else
+		of = arena_fmt(b->arena, "%s%s%s", of, r->list ? "List" : "", status == 201 ? "Created" : "");
+	return arena_fmt(b->arena, "%s.%s%s", surface, of, version > 1 ? "V2" : "");
+}
+
+static void write_success(struct buf *b, const struct route *r, int version, int status,
+			  struct openapi_shared *responses)
+{
+	struct buf text;
+
+	buf_init(&text, b->arena, 512);
+	write_response(&text, r, version, status);
+	jx_key(b, arena_fmt(b->arena, "%d", status));
+	openapi_share(b, responses, response_name(b, r, version, status), &text);
+}
+
+/* A single row has an ETag, and a GET may ask by it. */
+static bool may_be_unmodified(const struct route *r)
+{
+	return r->method == GET && openapi_has_etag(r);
+}
+
+static void write_not_modified(struct buf *b, const struct route *r, int version,
+			       struct openapi_shared *responses)
+{
+	struct buf text;
+
+	if (!may_be_unmodified(r))
 		return;
+	buf_init(&text, b->arena, 512);
+	buf_text(&text, "{\"description\":\"If-None-Match names the current ETag; the body is empty\"");
+	openapi_headers(&text, r, version, 304);
+	buf_char(&text, '}');
 	jx_key(b, "304");
-	buf_text(b, "{\"description\":\"If-None-Match names the current ETag; the body is empty\"}");
+	openapi_share(b, responses, response_name(b, r, version, 304), &text);
 }
 
 /* Operations */
@@ -302,6 +336,12 @@ static void write_parameters(struct buf *b, const struct route *r)
 		jx_next(b);
 		openapi_ref(b, "parameters", "If-Match");
 	}
+	if (may_be_unmodified(r)) {
+		jx_next(b);
+		openapi_ref(b, "parameters", "If-None-Match");
+	}
+	for (const struct field *f = r->headers; f && f->type != F_END; f++)
+		write_parameter(b, f, "header");
 	buf_char(b, ']');
 }
 
@@ -380,7 +420,7 @@ static void write_about(struct buf *b, const struct route *r)
 }
 
 static void write_operation(struct buf *b, const struct route *r, int version,
-			    struct openapi_refusals *refusals)
+			    struct openapi_refusals *refusals, struct openapi_shared *responses)
 {
 	static const char *const verbs[METHOD_COUNT] = { "get",    "post", "put",    "patch",
 							 "delete", "head", "options" };
@@ -398,10 +438,10 @@ static void write_operation(struct buf *b, const struct route *r, int version,
 	write_parameters(b, r);
 	write_body(b, r);
 	jx_key_open(b, "responses", '{');
-	write_success(b, r, version, route_status(r));
+	write_success(b, r, version, route_status(r), responses);
 	if (r->redirect && r->out)
-		write_success(b, r, version, 200);
-	write_not_modified(b, r);
+		write_success(b, r, version, 200, responses);
+	write_not_modified(b, r, version, responses);
 	openapi_errors(b, r, version, refusals);
 	buf_text(b, "}}");
 }
@@ -450,7 +490,7 @@ static struct same_path *read_paths(struct arena *a, const struct surface *surfa
 }
 
 static void write_paths(struct buf *b, const struct same_path *p, int version,
-			struct openapi_refusals *refusals)
+			struct openapi_refusals *refusals, struct openapi_shared *responses)
 {
 	for (; p; p = p->next) {
 		const char *path = p->path;
@@ -463,7 +503,7 @@ static void write_paths(struct buf *b, const struct same_path *p, int version,
 		}
 		jx_key_open(b, path, '{');
 		for (const struct row *row = p->rows; row; row = row->next)
-			write_operation(b, row->route, version, refusals);
+			write_operation(b, row->route, version, refusals, responses);
 		buf_char(b, '}');
 	}
 }
@@ -514,22 +554,27 @@ void openapi_write(struct buf *b, const struct surface *surface)
 {
 	const struct same_path *paths = read_paths(b->arena, surface);
 	struct openapi_refusals refusals;
+	struct openapi_shared responses;
 	struct openapi_refs refs;
 	struct map shapes;
 
 	openapi_refusals_init(&refusals, b->arena);
+	openapi_shared_init(&responses, b->arena, "responses");
 	openapi_refs_init(&refs, b);
 	map_init(&shapes, b->arena);
 	write_head(b, surface);
 	openapi_tags(b, surface);
 	jx_key_open(b, "paths", '{');
 	for (int version = 1; version <= 2; version++)
-		write_paths(b, paths, version, &refusals);
+		write_paths(b, paths, version, &refusals, &responses);
 	buf_char(b, '}');
 	openapi_webhooks(b, surface);
 	/* What refers to others stands before them, so that each is there if it is needed. */
 	jx_key_open(b, "components", '{');
+	jx_key_open(b, "responses", '{');
+	openapi_shared_write(b, &responses);
 	openapi_error_responses(b, &refusals);
+	buf_char(b, '}');
 	openapi_section(b, &refs, "parameters");
 	openapi_section(b, &refs, "headers");
 	jx_key_open(b, "schemas", '{');

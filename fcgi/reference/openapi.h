@@ -28,6 +28,24 @@ void openapi_members(struct buf *b, struct openapi_refs *refs, const char *secti
 void openapi_security_schemes(struct buf *b, const struct surface *surface);
 
 /*
+ * Components that operations bring along: where several have the same text, it is there once.  name is what
+ * it is to be called; openapi_share() writes the reference.
+ */
+struct openapi_shared {
+	const char *section;
+	struct map texts, names;
+	struct openapi_shared_one *first, **end; /* in the order in which operations have them */
+};
+void openapi_shared_init(struct openapi_shared *all, struct arena *a, const char *section);
+void openapi_share(struct buf *b, struct openapi_shared *all, const char *name, const struct buf *text);
+void openapi_shared_write(struct buf *b, const struct openapi_shared *all);
+
+/* The member "headers" of a success, and of an error; and has the row's answer an entity tag? */
+void openapi_headers(struct buf *b, const struct route *r, int version, int status);
+void openapi_error_headers(struct buf *b, int status);
+bool openapi_has_etag(const struct route *r);
+
+/*
  * What webhooks send (fcgi/event.h) to the endpoints that a surface has (NULL: to all): the document's member
  * "webhooks", and the schemas that it refers to.
  */

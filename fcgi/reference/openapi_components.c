@@ -30,6 +30,10 @@ static const struct component {
 	{ "parameters", "If-Match",
 	  "{\"name\":\"If-Match\",\"in\":\"header\",\"description\":"
 	  "\"Only change the resource if its ETag is still this one.\",\"schema\":{\"type\":\"string\"}}" },
+	{ "parameters", "If-None-Match",
+	  "{\"name\":\"If-None-Match\",\"in\":\"header\",\"description\":"
+	  "\"Only answer with the resource if its ETag is another one; else 304.\","
+	  "\"schema\":{\"type\":\"string\"}}" },
 	{ "parameters", "webhook-id",
 	  "{\"name\":\"webhook-id\",\"in\":\"header\",\"required\":true,\"description\":"
 	  "\"The message's: the same for all attempts to bring it.\",\"schema\":{\"type\":\"string\"}}" },
@@ -41,8 +45,66 @@ static const struct component {
 	  "\"v1, and base64 of HMAC-SHA256 over id, timestamp and body, joined by full stops; several are "
 	  "separated by spaces.\",\"schema\":{\"type\":\"string\"}}" },
 	{ "headers", "X-Request-ID",
-	  "{\"description\":\"The request's id, also in the log.\",\"required\":true,"
-	  "\"schema\":{\"type\":\"string\"}}" },
+	  "{\"description\":\"The request's id, also in the log: the client's own, where it sent "
+	  "one.\",\"required\":true,\"schema\":{\"type\":\"string\"}}" },
+	{ "headers", "X-API-Version",
+	  "{\"description\":\"The version of the answer's "
+	  "form.\",\"required\":true,\"schema\":{\"type\":\"string\",\"enum\":[\"v1\",\"v2\"]}}" },
+	{ "headers", "X-API-Latest-Version",
+	  "{\"description\":\"The newest version that there "
+	  "is.\",\"required\":true,\"schema\":{\"type\":\"string\",\"enum\":[\"v2\"]}}" },
+	{ "headers", "X-RateLimit-Limit",
+	  "{\"description\":\"How many requests there may be in the window; while limits are "
+	  "on.\",\"schema\":{\"type\":\"integer\",\"minimum\":0}}" },
+	{ "headers", "X-RateLimit-Remaining",
+	  "{\"description\":\"How many are left of "
+	  "them.\",\"schema\":{\"type\":\"integer\",\"minimum\":0}}" },
+	{ "headers", "X-RateLimit-Reset",
+	  "{\"description\":\"When all of them are there again, in seconds since "
+	  "1970.\",\"schema\":{\"type\":\"integer\",\"minimum\":0}}" },
+	{ "headers", "RateLimit",
+	  "{\"description\":\"The same in one: the name of the policy, r is what is left of it, t the "
+	  "seconds until the "
+	  "reset.\",\"schema\":{\"type\":\"string\",\"pattern\":\"^\\\"[a-z]+\\\";r=[0-9]+;t=[0-9]+$\"}}" },
+	{ "headers", "RateLimit-Policy",
+	  "{\"description\":\"The policy: its name, q the limit, w the window in "
+	  "seconds.\",\"schema\":{\"type\":\"string\",\"pattern\":\"^\\\"[a-z]+\\\";q=[0-9]+;w=[0-9]+$\"}}" },
+	{ "headers", "Deprecation",
+	  "{\"description\":\"Where this version is deprecated: true, or @ and since when in seconds since "
+	  "1970 (RFC 9745).\",\"schema\":{\"type\":\"string\",\"pattern\":\"^(true|@[0-9]+)$\"}}" },
+	{ "headers", "Sunset",
+	  "{\"description\":\"When this version ends (RFC 8594).\",\"schema\":{\"type\":\"string\"}}" },
+	{ "headers", "X-Deprecation-Notice",
+	  "{\"description\":\"What to do about it.\",\"schema\":{\"type\":\"string\"}}" },
+	{ "headers", "Link",
+	  "{\"description\":\"The version that follows.\",\"schema\":{\"type\":\"string\"}}" },
+	{ "headers", "ETag",
+	  "{\"description\":\"What If-Match and If-None-Match compare; of what has been changed "
+	  "once.\",\"schema\":{\"type\":\"string\",\"pattern\":\"^(W/)?\\\".*\\\"$\"}}" },
+	{ "headers", "Idempotent-Replayed",
+	  "{\"description\":\"true: it is the answer to an earlier request with this "
+	  "Idempotency-Key.\",\"schema\":{\"type\":\"string\",\"enum\":[\"true\"]}}" },
+	{ "headers", "Content-Disposition",
+	  "{\"description\":\"Of rows as a file: its name.\",\"schema\":{\"type\":\"string\"}}" },
+	{ "headers", "Location",
+	  "{\"description\":\"Where "
+	  "to.\",\"required\":true,\"schema\":{\"type\":\"string\",\"format\":\"uri\"}}" },
+	{ "headers", "WWW-Authenticate",
+	  "{\"description\":\"What would be taken.\",\"required\":true,\"schema\":{\"type\":\"string\"}}" },
+	{ "headers", "Allow",
+	  "{\"description\":\"The methods that there "
+	  "are.\",\"required\":true,\"schema\":{\"type\":\"string\"}}" },
+	{ "headers", "Accept",
+	  "{\"description\":\"What would be taken.\",\"schema\":{\"type\":\"string\"}}" },
+	{ "headers", "Upgrade",
+	  "{\"description\":\"What would be taken; not over "
+	  "HTTP/2.\",\"schema\":{\"type\":\"string\",\"enum\":[\"websocket\"]}}" },
+	{ "headers", "Sec-WebSocket-Version",
+	  "{\"description\":\"The version that would be "
+	  "taken.\",\"schema\":{\"type\":\"string\",\"enum\":[\"13\"]}}" },
+	{ "headers", "Retry-After",
+	  "{\"description\":\"In how many seconds to try "
+	  "again.\",\"schema\":{\"type\":\"integer\",\"minimum\":0}}" },
 	{ "schemas", "Meta",
 	  "{\"type\":\"object\",\"required\":[\"request_id\",\"timestamp\",\"version\"],\"properties\":{"
 	  "\"request_id\":{\"type\":\"string\"},\"timestamp\":{\"type\":\"string\",\"format\":\"date-time\"},"

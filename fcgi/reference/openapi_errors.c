@@ -80,9 +80,10 @@ static int status_of(const struct route *r, enum err e)
 /* What rows refuse with at one status. */
 struct openapi_refusal {
 	struct openapi_refusal *next;
-	const char *name;               /* of the component: the codes */
-	const char *description;        /* the codes, and what they mean */
-	const char *suffix;             /* of the schemas' names */
+	const char *name;        /* of the component: the codes */
+	const char *description; /* the codes, and what they mean */
+	const char *suffix;      /* of the schemas' names */
+	int status;
 	const struct err_info *example; /* the first of the codes */
 };
 
@@ -99,8 +100,8 @@ static void write_refusal(struct buf *b, const struct openapi_refusal *f, const 
 {
 	buf_text(b, "{\"description\":");
 	jx_str(b, f->description);
-	buf_text(b, ",\"headers\":{\"X-Request-ID\":{\"$ref\":\"#/components/headers/X-Request-ID\"}},"
-		    "\"content\":{\"application/json\":{\"schema\":");
+	openapi_error_headers(b, f->status);
+	buf_text(b, ",\"content\":{\"application/json\":{\"schema\":");
 	if (state) {
 		buf_text(b, "{\"anyOf\":[");
 		openapi_answer(b, state, version, false);
@@ -123,7 +124,7 @@ static void write_refusal(struct buf *b, const struct openapi_refusal *f, const 
 static struct openapi_refusal refusal_of(struct arena *a, const struct route *r, int status,
 					 const bool can[ERR_COUNT])
 {
-	struct openapi_refusal f = { 0 };
+	struct openapi_refusal f = { .status = status };
 	struct buf name, description;
 
 	buf_init(&name, a, 64);
@@ -194,12 +195,10 @@ void openapi_errors(struct buf *b, const struct route *r, int version, struct op
 
 void openapi_error_responses(struct buf *b, const struct openapi_refusals *all)
 {
-	jx_key_open(b, "responses", '{');
 	for (const struct openapi_refusal *f = all->first; f; f = f->next) {
 		jx_key(b, f->name);
 		write_refusal(b, f, NULL, 1);
 	}
-	buf_char(b, '}');
 }
 
 /* Bodies */

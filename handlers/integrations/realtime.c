@@ -124,6 +124,11 @@ static const struct field listen_in[] = {
 	FIELD_END
 };
 
+static const struct field listen_headers[] = {
+	{ "Last-Event-ID", F_INT, 0, .max = 999999999999999999, .about = "as browsers send it that come back: what came behind this event first" },
+	FIELD_END
+};
+
 static const struct field workspace_in[] = {
 	{ "workspace_id", F_UUID, 0, .about = "for EventSource, which can set no header; X-Workspace-Id goes before it" },
 	{ "ticket",       F_TEXT, 0, .max = 255,  .about = "of POST /api/v1/app/ws/ticket" },
@@ -145,11 +150,11 @@ const struct route realtime_routes[] = {
 	  .query = connect_in, .errors = connect_errors, .run = realtime_connect, .flags = REALTIME | BARE, .status = 101 },
 	{ GET, "/api/v1/app/events", "app.realtime.listen", &by_user, "Listen to a channel by server-sent events",
 	  .about = "The messages of one channel as a stream; EventSource reconnects by itself and misses nothing of the last two minutes.",
-	  .query = listen_in, .errors = listen_errors, .run = realtime_listen, .flags = REALTIME | BARE, .status = 200,
+	  .query = listen_in, .headers = listen_headers, .errors = listen_errors, .run = realtime_listen, .flags = REALTIME | BARE, .status = 200,
 	  .content_type = "text/event-stream" },
 	{ GET, "/api/v1/notifications/stream", "workspace.notifications.stream", &by_member, "Listen to my notifications by server-sent events",
 	  .about = "Events of two kinds: notification, whose data are one of mine as the list shows it, and workspace_event, {event_type, workspace_id, actor_id, data, timestamp}, which tells every member that something is another one now, such as teams_updated. A comment line comes every 15 s. EventSource reconnects by itself and misses nothing of the last two minutes.",
-	  .query = workspace_in, .errors = listen_errors, .sql = &q_realtime_workspace, .flags = REALTIME | BARE, .status = 200,
+	  .query = workspace_in, .headers = listen_headers, .errors = listen_errors, .sql = &q_realtime_workspace, .flags = REALTIME | BARE, .status = 200,
 	  .content_type = "text/event-stream" },
 	ROUTE_END
 };

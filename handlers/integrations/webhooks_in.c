@@ -365,17 +365,29 @@ static enum err receive(struct req *rq)
 }
 
 /* clang-format off */
+static const struct field stripe_headers[] = {
+	{ "Stripe-Signature", F_TEXT, F_REQUIRED, .example = "t=1492774577,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd",
+	  .about = "t, when it was signed, in seconds since 1970; v1, hex of HMAC-SHA256 over that, a full stop and the body" },
+	FIELD_END
+};
+static const struct field clerk_headers[] = {
+	{ "svix-id",        F_TEXT, 0, .about = "the message's, the same for all attempts to bring it; or webhook-id" },
+	{ "svix-timestamp", F_TEXT, 0, .about = "of this attempt, in seconds since 1970; or webhook-timestamp" },
+	{ "svix-signature", F_TEXT, 0, .about = "v1, and base64 of HMAC-SHA256 over id, timestamp and body, joined by full stops; or webhook-signature" },
+	FIELD_END
+};
+
 #define RECEIVED .flags = RAW | SIGNED, .budget = &budget_webhooks, .max_body = MAX_BODY, .out = &received_shape, .run = receive, .status = 200
 
 const struct route webhook_in_routes[] = {
 	{ POST, "/api/v1/public/webhooks/stripe",   "app.webhooks_in.receive_stripe",   &by_anyone, "Receive an event of Stripe's",
 	  "Stripe-Signature: t=<seconds>,v1=<hex HMAC>. 401 for a signature that is missing, wrong or more than 300 s old, 503 where Stripe is "
 	  "not configured. An event that was sent before is received, and not processed twice.",
-	  RECEIVED, .body = event_in },
+	  RECEIVED, .body = event_in, .headers = stripe_headers },
 	{ POST, "/api/v1/public/webhooks/clerk",    "app.webhooks_in.receive_clerk",    &by_anyone, "Receive an event of Clerk's",
 	  "svix-id, svix-timestamp and svix-signature (or webhook-…), as Svix and Standard Webhooks sign. 401 for a signature that is missing, "
 	  "wrong or more than 300 s old, 503 where Clerk is not configured.",
-	  RECEIVED, .body = event_in },
+	  RECEIVED, .body = event_in, .headers = clerk_headers },
 	{ POST, "/api/v1/public/webhooks/supabase", "app.webhooks_in.receive_supabase", &by_anyone, "Receive a change of Supabase's auth.users",
 	  "Authorization: Bearer <the webhook's secret>. 401 for another one, 503 where Supabase is not configured.",
 	  RECEIVED, .body = event_in },

@@ -4,7 +4,7 @@
 //
 // ANSWERS is a file of one JSON object a line, its bytes as Latin-1: {file, via, method, target, status,
 // headers, body} as t/lib/Ashlar/Answers.pm notes them.  The answer to an operation has a status, a type and
-// headers that the document declares for it, and a body that fits the schema and has no member that is not in
+// headers that the document declares for it and no other, and a body that fits the schema and has no member that is not in
 // it.  Where no operation matches, nothing may be had: an answer there is an error, in the form that errors
 // have.  Prints what is otherwise, each once with the first answer that has it, then a summary; exits with 1
 // if there was anything.
@@ -126,6 +126,19 @@ function judgeBody(answer, schema) {
 
 const parse = (text, schema) => ([schema.type].flat().some((t) => ['integer', 'number'].includes(t)) && text.trim() !== '' ? Number(text) : text)
 
+// Headers that HTTP, TLS and browsers are told in, and not who calls: the document does not speak of them.
+const unspoken = new RegExp('^(?:server|date|status|connection|keep-alive|content-(?:type|length|encoding|security-policy)|transfer-encoding|cache-control|' +
+  'vary|last-modified|accept-ranges|strict-transport-security|x-(?:content-type-options|frame-options|accel-buffering)|referrer-policy|server-timing|' +
+  'access-control-.*|alt-svc)$')
+const ofWebSocket = /^(?:upgrade|sec-websocket-.*)$/
+
+// A header that is there is declared.
+function judgeOthers(answer, headers) {
+  const declared = new Set(Object.keys(headers ?? {}).map((name) => name.toLowerCase()))
+  return answer.names().filter((name) => !declared.has(name) && !unspoken.test(name) && !(answer.status === 101 && ofWebSocket.test(name)))
+    .flatMap((name) => complaint(`header ${name}`, 'no such header', answer.header(name)))
+}
+
 function judgeHeaders(answer, headers) {
   return Object.entries(headers ?? {}).flatMap(([name, described]) => {
     const { required, schema } = deref(described)
@@ -160,7 +173,7 @@ function judge(answer, operation) {
   if (!operation) return judgeOther(answer)
   const response = deref(operation.responses[answer.status])
   if (!response) return complaint('status', Object.keys(operation.responses).join(', '), answer.status)
-  return [...judgeHeaders(answer, response.headers), ...judgeContent(answer, response.content)]
+  return [...judgeHeaders(answer, response.headers), ...judgeOthers(answer, response.headers), ...judgeContent(answer, response.content)]
 }
 
 // ------------------------------------------------------------------ all of them
@@ -175,6 +188,7 @@ for (const file of process.argv.slice(3)) {
     const names = new Map()
     for (let i = 0; i < answer.headers.length; i += 2) names.set(answer.headers[i].toLowerCase(), answer.headers[i + 1])
     answer.header = (name) => names.get(name.toLowerCase())
+    answer.names = () => [...names.keys()]
     const operation = operationOf(answer)
     const what = operation ? `${operation.name} ${operation.path}` : `${answer.method} (no operation)`
     const key = [what, answer.status, [...names.keys()].sort(), answer.header('content-type'), answer.header('location'), answer.body].join('\0')

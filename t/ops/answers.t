@@ -26,7 +26,7 @@ my %right = (
 # An Ashlar::Response: of what is in %right, with what is changed in it.
 sub answer ($name, %change) {
     my ($method, $target, $status, $body) = @{ $right{$name} };
-    my %header = ('Content-Type' => 'application/json', 'X-Request-ID' => 'x', 'X-API-Version' => 'v1', %{ $change{headers} // {} });
+    my %header = ('Content-Type' => 'application/json', 'X-Request-ID' => 'x', 'X-API-Version' => 'v1', 'X-API-Latest-Version' => 'v2', %{ $change{headers} // {} });
     return (
         $change{via} // 'https',
         $change{method} // $method,
@@ -65,6 +65,7 @@ subtest 'what is as the reference has it passes' => sub {
     my ($status, @said) = compare(
         $text,
         map({ [ answer($_) ] } sort keys %right),
+        [ answer('project', headers => { ETag => '"65f-1"', 'RateLimit-Policy' => '"default";q=60;w=60', 'X-RateLimit-Limit' => '60', Vary => 'Origin', 'Server-Timing' => 'db' }) ],
         [ answer('project', method => 'HEAD', body => '') ],
         [ answer('project', method => 'PUT') ],                                                # is PATCH's
         [ answer('project', target => "/v1/app/projects/$id/?x=1#y") ],                         # nginx's short form
@@ -82,7 +83,7 @@ subtest 'what is as the reference has it passes' => sub {
     );
     is $status, 0;
     is scalar @said, 1, 'it has one thing to say' or diag join "\n", @said;
-    like $said[-1], qr/^18 answers of 5 of \d+ operations, all as the reference has them$/, '  how many there were';
+    like $said[-1], qr/^19 answers of 5 of \d+ operations, all as the reference has them$/, '  how many there were';
 };
 
 # Each with what is said of it: where, what is expected, what is found.
@@ -96,6 +97,9 @@ my @wrong = (
     [ 'another status'                => [ project => status => 299 ], qr{: status: expected 200, 304, [\d, ]+, found 299$} ],
     [ 'another media type'            => [ project => headers => { 'Content-Type' => 'text/plain' } ], qr{: header Content-Type: expected application/json, found "text/plain"$} ],
     [ 'no media type'                 => [ page    => headers => { 'Content-Type' => undef } ], qr{: header Content-Type: expected application/json, found nothing$} ],
+    [ 'a header that nobody speaks of' => [ project => headers => { 'X-Debug' => 'y' } ], qr{: header x-debug: expected no such header, found "y"$} ],
+    [ 'one that is another answer\'s' => [ missing => headers => { ETag => '"x"' } ], qr{: header etag: expected no such header, found "\\"x\\""$} ],
+    [ 'one that is not as it should be' => [ project => headers => { 'X-RateLimit-Limit' => 'many' } ], qr{: header X-RateLimit-Limit: expected integer, found} ],
     [ 'a header that is missing'      => [ project => headers => { 'X-Request-ID' => undef } ], qr{: header X-Request-ID: expected a header, found nothing$} ],
     [ 'one that is missing of errors' => [ missing => headers => { 'X-Request-ID' => undef } ], qr{: header X-Request-ID: expected a header, found nothing$} ],
     [ 'no JSON'                       => [ project => body => '{"id":' ], qr{: body: expected JSON \(.*\), found "\{\\"id\\":"$} ],
@@ -132,19 +136,20 @@ subtest 'what is not is found, each by itself' => sub {
 subtest 'a document that is wrong is found by answers that are right' => sub {
     # What one complains of: members first, then whole operations, since these come first to those who ask.
     my $changed = sub ($do) {
-        my $doc = $json->decode($text);
-        $do->($doc->{paths}, $doc->{components}{schemas});
+        my $doc    = $json->decode($text);
+        my $answer = sub ($operation, $status) { return $doc->{components}{responses}{ $operation->{responses}{$status}{'$ref'} =~ s{.*/}{}r } };
+        $do->($doc->{paths}, $doc->{components}{schemas}, $answer);
         my ($status, @said) = compare($json->encode($doc), map { [ answer($_) ] } sort keys %right);
         is $status, 1, 'it is found';
         return join "\n", @said;
     };
     my ($project, $page, $health) = map { $_->[1] =~ s/\?.*//r } @right{qw(project page health)};
-    my $said = $changed->(sub ($paths, $schema) {
+    my $said = $changed->(sub ($paths, $schema, $answer) {
         delete $schema->{Project}{properties}{name};
         push @{ $schema->{Project}{required} }, 'color';
         $schema->{Project}{properties}{owner_id}{type} = 'integer';
         delete $schema->{ErrorDetails}{properties}{resource};
-        $paths->{$page}{get}{responses}{200}{content} = { 'text/csv' => {} };
+        $answer->($paths->{$page}{get}, 200)->{content} = { 'text/csv' => {} };
         delete $paths->{$health}{get}{responses}{503};
     });
     like $said, qr{^\Q$0: GET $project (200): \E/name: expected no such member}m,             'a member too few';
@@ -153,10 +158,10 @@ subtest 'a document that is wrong is found by answers that are right' => sub {
     like $said, qr{^\Q$0: GET $project (404): \E/error/details/resource: expected no such member}m, 'a detail of errors too few';
     like $said, qr{^\Q$0: GET $page?limit=1 (200): \Eheader Content-Type: expected text/csv}m, 'another media type';
     like $said, qr{^\Q$0: GET $health (503): \Estatus: expected 200, }m,                       'a status too few';
-    $said = $changed->(sub ($paths, $schema) {
+    $said = $changed->(sub ($paths, $schema, $answer) {
         delete $paths->{ $project =~ s{[^/]+\z}{{project_id}}r }{get};
         delete $paths->{$health};
-        delete $paths->{$page}{get}{responses}{200}{content}{'application/json'}{schema};
+        delete $answer->($paths->{$page}{get}, 200)->{content}{'application/json'}{schema};
     });
     like $said, qr{^\Q$0: GET $project (200): \Estatus: expected an error, since no operation}m, 'an operation too few';
     like $said, qr{^\Q$0: GET $health (503): \E/error: expected a member}m,                      'a path too few';

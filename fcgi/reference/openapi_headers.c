@@ -1,0 +1,89 @@
+/*
+ * The reference's part about headers: which ones an answer can have.  What a
+ * header says is a component (openapi_components.c).
+ */
+#include <string.h>
+
+#include "fcgi/reference/openapi.h"
+#include "lib/base/jx.h"
+
+static void write_header(struct buf *b, const char *name)
+{
+	jx_key(b, name);
+	openapi_ref(b, "headers", name);
+}
+
+static void write_headers(struct buf *b, const char *const *names)
+{
+	while (*names)
+		write_header(b, *names++);
+}
+
+/* What every answer has, whoever gives it. */
+static void write_common(struct buf *b)
+{
+	static const char *const names[] = { "X-Request-ID", "X-API-Version", "X-API-Latest-Version", NULL };
+
+	write_headers(b, names);
+}
+
+/* How often it may be asked, and whether its form is about to go. */
+static void write_state(struct buf *b, bool may_be_deprecated)
+{
+	static const char *const limits[] = { "X-RateLimit-Limit", "X-RateLimit-Remaining",
+					      "X-RateLimit-Reset", "RateLimit",
+					      "RateLimit-Policy",  NULL };
+	static const char *const deprecation[] = { "Deprecation", "Sunset", "X-Deprecation-Notice", "Link",
+						   NULL };
+
+	write_headers(b, limits);
+	if (may_be_deprecated)
+		write_headers(b, deprecation);
+}
+
+bool openapi_has_etag(const struct route *r)
+{
+	bool is_one = r->sql && (r->sql->shape == SHAPE_ROW || r->sql->shape == SHAPE_MAYBE);
+
+	return r->flags & STATIC || (is_one && (!r->redirect || r->out));
+}
+
+void openapi_headers(struct buf *b, const struct route *r, int version, int status)
+{
+	bool redirects = status == 302;
+
+	jx_key_open(b, "headers", '{');
+	write_common(b);
+	if (!(r->flags & STATIC))
+		write_state(b, version < surface_of(r->id)->versions);
+	/* A handler may show a row of a query that it alone knows. */
+	if (status != 204 && status != 101 && !redirects &&
+	    (openapi_has_etag(r) || (!r->sql && r->out && r->method != GET)))
+		write_header(b, "ETag");
+	if (r->method == POST && !(r->flags & (PRIVATE | SIGNED)))
+		write_header(b, "Idempotent-Replayed");
+	if (r->outputs)
+		write_header(b, "Content-Disposition");
+	if (redirects)
+		write_header(b, "Location");
+	buf_char(b, '}');
+}
+
+void openapi_error_headers(struct buf *b, int status)
+{
+	jx_key_open(b, "headers", '{');
+	write_common(b);
+	write_state(b, true);
+	switch (status) {
+	case 401: write_header(b, "WWW-Authenticate"); break;
+	case 405: write_header(b, "Allow"); break;
+	case 415: write_header(b, "Accept"); break;
+	case 426:
+		write_header(b, "Upgrade");
+		write_header(b, "Sec-WebSocket-Version");
+		break;
+	case 429:
+	case 503: write_header(b, "Retry-After"); break;
+	}
+	buf_char(b, '}');
+}
