@@ -208,10 +208,9 @@ static void write_response(struct buf *b, const struct route *r, int version, in
 
 	buf_text(b, "{\"description\":");
 	jx_str(b, status == 101   ? "The protocol is WebSocket now"
-		  : status == 201 ? "Created"
 		  : status == 204 ? "Done; the body is empty"
 		  : redirects     ? "A redirect; the body is empty"
-				  : "OK");
+				  : "Success");
 	openapi_headers(b, r, version, status);
 	if (status != 101 && status != 204 && !redirects) {
 		jx_key_open(b, "content", '{');
@@ -239,7 +238,7 @@ static void write_response(struct buf *b, const struct route *r, int version, in
 	buf_char(b, '}');
 }
 
-/* "app.ProjectList", "app.Empty": what those are called that may be alike. */
+/* "app.ProjectList", "app.Project", "app.Empty": what those are called that may be alike. */
 static const char *response_name(struct buf *b, const struct route *r, int version, int status)
 {
 	const char *type = r->content_type ? r->content_type : "application/json";
@@ -253,7 +252,7 @@ static const char *response_name(struct buf *b, const struct route *r, int versi
 	else if (strncmp(type, "application/json", 16))
 		of = "Text";
 	else
-		of = arena_fmt(b->arena, "%s%s%s", of, r->list ? "List" : "", status == 201 ? "Created" : "");
+		of = arena_fmt(b->arena, "%s%s", of, r->list ? "List" : "");
 	return arena_fmt(b->arena, "%s.%s%s", surface, of, version > 1 ? "V2" : "");
 }
 
@@ -291,9 +290,14 @@ static void write_not_modified(struct buf *b, const struct route *r, int version
 
 /* Operations */
 
+/* The components that they bring along. */
+struct openapi_brought {
+	struct openapi_refusals refusals;
+	struct openapi_shared responses, parameters;
+};
+
 static void write_parameter(struct buf *b, const struct field *f, const char *in)
 {
-	jx_next(b);
 	buf_char(b, '{');
 	jx_key_str(b, "name", f->name);
 	jx_key_str(b, "in", in);
@@ -306,16 +310,35 @@ static void write_parameter(struct buf *b, const struct field *f, const char *in
 	buf_char(b, '}');
 }
 
-static void write_parameters(struct buf *b, const struct route *r)
+/* One that many rows have: what a path names, and which page of a list. */
+static void share_parameter(struct buf *b, const struct route *r, const struct field *f, const char *in,
+			    struct openapi_shared *parameters)
+{
+	struct buf text;
+
+	buf_init(&text, b->arena, 256);
+	write_parameter(&text, f, in);
+	openapi_share(b, parameters, arena_fmt(b->arena, "%s.%s", surface_of(r->id)->name, f->name), &text);
+}
+
+static void write_parameters(struct buf *b, const struct route *r, struct openapi_shared *parameters)
 {
 	jx_key_open(b, "parameters", '[');
 	for (int i = 0; i < route_params(r); i++) {
 		struct field f = route_param(r, i);
 
-		write_parameter(b, &f, "path");
+		jx_next(b);
+		share_parameter(b, r, &f, "path", parameters);
 	}
-	for (const struct field *f = r->query; f && f->type != F_END; f++)
-		write_parameter(b, f, "query");
+	for (const struct field *f = r->query; f && f->type != F_END; f++) {
+		enum list_kind kind = list_kind(f->name);
+
+		jx_next(b);
+		if (r->list && (kind == LIST_LIMIT || kind == LIST_SKIP || kind == LIST_PAGE))
+			share_parameter(b, r, f, "query", parameters);
+		else
+			write_parameter(b, f, "query");
+	}
 	if (r->method == POST && !(r->flags & (PRIVATE | SIGNED))) {
 		jx_next(b);
 		openapi_ref(b, "parameters", "Idempotency-Key");
@@ -340,8 +363,10 @@ static void write_parameters(struct buf *b, const struct route *r)
 		jx_next(b);
 		openapi_ref(b, "parameters", "If-None-Match");
 	}
-	for (const struct field *f = r->headers; f && f->type != F_END; f++)
+	for (const struct field *f = r->headers; f && f->type != F_END; f++) {
+		jx_next(b);
 		write_parameter(b, f, "header");
+	}
 	buf_char(b, ']');
 }
 
@@ -419,8 +444,7 @@ static void write_about(struct buf *b, const struct route *r)
 	jx_text(b, text.p, text.n - 1);
 }
 
-static void write_operation(struct buf *b, const struct route *r, int version,
-			    struct openapi_refusals *refusals, struct openapi_shared *responses)
+static void write_operation(struct buf *b, const struct route *r, int version, struct openapi_brought *all)
 {
 	static const char *const verbs[METHOD_COUNT] = { "get",    "post", "put",    "patch",
 							 "delete", "head", "options" };
@@ -433,16 +457,17 @@ static void write_operation(struct buf *b, const struct route *r, int version,
 	jx_str(b, openapi_tag(b->arena, r));
 	buf_char(b, ']');
 	jx_key_str(b, "x-catalogue-id", r->id);
-	jx_key_str(b, "x-pool", r->flags & STATIC ? "nginx" : route_pool(r));
+	if (r->flags & STATIC || strcmp(route_pool(r), "main") != 0)
+		jx_key_str(b, "x-pool", r->flags & STATIC ? "nginx" : route_pool(r));
 	write_security(b, r);
-	write_parameters(b, r);
+	write_parameters(b, r, &all->parameters);
 	write_body(b, r);
 	jx_key_open(b, "responses", '{');
-	write_success(b, r, version, route_status(r), responses);
+	write_success(b, r, version, route_status(r), &all->responses);
 	if (r->redirect && r->out)
-		write_success(b, r, version, 200, responses);
-	write_not_modified(b, r, version, responses);
-	openapi_errors(b, r, version, refusals);
+		write_success(b, r, version, 200, &all->responses);
+	write_not_modified(b, r, version, &all->responses);
+	openapi_errors(b, r, version, &all->refusals);
 	buf_text(b, "}}");
 }
 
@@ -489,8 +514,7 @@ static struct same_path *read_paths(struct arena *a, const struct surface *surfa
 	return first;
 }
 
-static void write_paths(struct buf *b, const struct same_path *p, int version,
-			struct openapi_refusals *refusals, struct openapi_shared *responses)
+static void write_paths(struct buf *b, const struct same_path *p, int version, struct openapi_brought *all)
 {
 	for (; p; p = p->next) {
 		const char *path = p->path;
@@ -503,7 +527,7 @@ static void write_paths(struct buf *b, const struct same_path *p, int version,
 		}
 		jx_key_open(b, path, '{');
 		for (const struct row *row = p->rows; row; row = row->next)
-			write_operation(b, row->route, version, refusals, responses);
+			write_operation(b, row->route, version, all);
 		buf_char(b, '}');
 	}
 }
@@ -553,29 +577,32 @@ static void write_head(struct buf *b, const struct surface *surface)
 void openapi_write(struct buf *b, const struct surface *surface)
 {
 	const struct same_path *paths = read_paths(b->arena, surface);
-	struct openapi_refusals refusals;
-	struct openapi_shared responses;
+	struct openapi_brought all;
 	struct openapi_refs refs;
 	struct map shapes;
 
-	openapi_refusals_init(&refusals, b->arena);
-	openapi_shared_init(&responses, b->arena, "responses");
+	openapi_refusals_init(&all.refusals, b->arena);
+	openapi_shared_init(&all.responses, b->arena, "responses");
+	openapi_shared_init(&all.parameters, b->arena, "parameters");
 	openapi_refs_init(&refs, b);
 	map_init(&shapes, b->arena);
 	write_head(b, surface);
 	openapi_tags(b, surface);
 	jx_key_open(b, "paths", '{');
 	for (int version = 1; version <= 2; version++)
-		write_paths(b, paths, version, &refusals, &responses);
+		write_paths(b, paths, version, &all);
 	buf_char(b, '}');
 	openapi_webhooks(b, surface);
 	/* What refers to others stands before them, so that each is there if it is needed. */
 	jx_key_open(b, "components", '{');
 	jx_key_open(b, "responses", '{');
-	openapi_shared_write(b, &responses);
-	openapi_error_responses(b, &refusals);
+	openapi_shared_write(b, &all.responses);
+	openapi_error_responses(b, &all.refusals);
 	buf_char(b, '}');
-	openapi_section(b, &refs, "parameters");
+	jx_key_open(b, "parameters", '{');
+	openapi_shared_write(b, &all.parameters);
+	openapi_members(b, &refs, "parameters");
+	buf_char(b, '}');
 	openapi_section(b, &refs, "headers");
 	jx_key_open(b, "schemas", '{');
 	write_shapes(b, &refs, &shapes);

@@ -18,7 +18,7 @@ static bool may_fail_as(const struct route *r, enum err e)
 	if (r->flags & STATIC)
 		return e == ERR_BAD_REQUEST || e == ERR_URI_TOO_LONG || e == ERR_RATE_LIMIT ||
 		       e == ERR_HEADERS_TOO_LARGE;
-	for (const struct constraint *c = r->constraints; c && c->name; c++)
+	for (const struct constraint *c = r->method == GET ? NULL : r->constraints; c && c->name; c++)
 		if (c->err == e)
 			return true;
 	for (const enum err *more = r->errors; more && *more; more++)
@@ -80,7 +80,11 @@ static int status_of(const struct route *r, enum err e)
 /* What rows refuse with at one status. */
 struct openapi_refusal {
 	struct openapi_refusal *next;
-	const char *name;        /* of the component: the codes */
+	/*
+	 * Of the component: the status, and which of its codes, as bits in their order, where it is not the
+	 * first alone.  An operation has fourteen of them, so it is short.
+	 */
+	const char *name;
 	const char *description; /* the codes, and what they mean */
 	const char *suffix;      /* of the schemas' names */
 	int status;
@@ -125,25 +129,26 @@ static struct openapi_refusal refusal_of(struct arena *a, const struct route *r,
 					 const bool can[ERR_COUNT])
 {
 	struct openapi_refusal f = { .status = status };
-	struct buf name, description;
+	unsigned its = 0, bit = 1;
+	struct buf description;
 
-	buf_init(&name, a, 64);
 	buf_init(&description, a, 128);
 	for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
 		const struct err_info *info = err_info((enum err)e);
 
-		if (!can[e] || status_of(r, (enum err)e) != status)
+		if (status_of(r, (enum err)e) != status)
 			continue;
-		buf_fmt(&name, "%s%s", f.example ? "." : "", info->code);
+		its |= can[e] ? bit : 0;
+		bit <<= 1;
+		if (!can[e])
+			continue;
 		buf_fmt(&description, "%s%s: %s", f.example ? "; " : "", info->code, info->message);
 		if (!f.example)
 			f.example = info;
 	}
 	/* Where clients know the fields by the details' members, these have more of them. */
 	f.suffix = surface_of(r->id)->maps_fields ? "OfField" : "";
-	if (*f.suffix)
-		buf_fmt(&name, ".%s", f.suffix);
-	f.name = buf_str(&name);
+	f.name = arena_fmt(a, its == 1 ? "%d%s" : "%d%s.%x", status, *f.suffix ? "F" : "", its);
 	f.description = buf_str(&description);
 	return f;
 }

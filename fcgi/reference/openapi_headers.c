@@ -56,11 +56,14 @@ void openapi_headers(struct buf *b, const struct route *r, int version, int stat
 	write_common(b);
 	if (!(r->flags & STATIC))
 		write_state(b, version < surface_of(r->id)->versions);
-	/* A handler may show a row of a query that it alone knows. */
-	if (status != 204 && status != 101 && !redirects &&
-	    (openapi_has_etag(r) || (!r->sql && r->out && r->method != GET)))
+	/*
+	 * What is alike but for these is one component, so an object has both wherever it is shown: they need
+	 * not come.  A handler may show a row of a query that it alone knows.
+	 */
+	if (status == 304 || r->flags & STATIC || (r->out && !r->list && status / 100 == 2 && status != 204))
 		write_header(b, "ETag");
-	if (r->method == POST && !(r->flags & (PRIVATE | SIGNED)))
+	if (status / 100 == 2 && !(r->flags & (STATIC | REALTIME)) &&
+	    (r->method == POST || (r->out && !r->list)))
 		write_header(b, "Idempotent-Replayed");
 	if (r->outputs)
 		write_header(b, "Content-Disposition");

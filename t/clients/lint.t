@@ -86,7 +86,7 @@ subtest 'what the configurations leave out' => sub {
     my @paths = map { [ split m{/} ] } sort keys $document->{paths}->%*;
     my %uuids;    # names of parameters that are one
     for my $item (values $document->{paths}->%*) {
-        for my $parameter (map { ($_->{parameters} // [])->@* } values %$item) {
+        for my $parameter (map { $_->{'$ref'} ? $document->{components}{parameters}{ $_->{'$ref'} =~ s{.*/}{}r } : $_ } map { ($_->{parameters} // [])->@* } values %$item) {
             $uuids{ $parameter->{name} } = 1 if ($parameter->{in} // '') eq 'path' && ($parameter->{schema}{format} // '') eq 'uuid';
         }
     }

@@ -65,7 +65,8 @@ subtest 'each surface has a document of its own, and together they are this one'
     }
 };
 
-my %row = map { $_->{id} => $_ } @rows;
+my %row     = map { $_->{id} => $_ } @rows;
+my $resolve = sub ($what) { return $what->{'$ref'} ? $doc->{components}{ (split m{/}, $what->{'$ref'})[2] }{ $what->{'$ref'} =~ s{.*/}{}r } : $what };
 
 subtest 'an operation lists the errors it can answer' => sub {
     for my $operation (@operations) {
@@ -73,7 +74,7 @@ subtest 'an operation lists the errors it can answer' => sub {
         next if $path !~ m{^/api/};
         my @need = (406, 429, 500, 503);
         my $row = $row{ $op->{'x-catalogue-id'} };
-        push @need, 400, $row->{invalid} if grep { ($_->{in} // '') eq 'query' } @{ $op->{parameters} // [] };
+        push @need, 400, $row->{invalid} if grep { ($_->{in} // '') eq 'query' } map { $resolve->($_) } @{ $op->{parameters} // [] };
         my $by = $row->{caller};
         push @need, 401 if $by->{key} ne 'unread';
         push @need, 403 if ($by->{role} // '') eq 'admin' || $by->{key} =~ /taken|needed|secret/ || $by->{place} ne 'tenant' || $row->{may};
