@@ -246,6 +246,44 @@ static bool is_url(const char *s, bool is_page)
 	return true;
 }
 
+/* Where a host ends: in front of its port, or of the path. */
+static const char *host_end(const char *host)
+{
+	return *host == '[' ? strchr(host, ']') : host + strcspn(host, ":/?#");
+}
+
+static bool is_escape(const char *p)
+{
+	return isxdigit((unsigned char)p[1]) && isxdigit((unsigned char)p[2]);
+}
+
+/*
+ * A URL as RFC 3986 has it: what is not ASCII percent-encoded, and a '%' that is none of an escape; the host
+ * as A-labels.  NULL: its host is none.
+ */
+static const char *url_in_ascii(struct arena *a, const char *s)
+{
+	const char *host = strchr(s, '/') + 2, *end = host_end(host), *domain;
+	struct buf b;
+
+	for (domain = host; domain < end && (unsigned char)*domain < 128; domain++)
+		;
+	buf_init(&b, a, strlen(s) + 64);
+	buf_add(&b, s, (size_t)(host - s));
+	domain = domain == end ? arena_dup_n(a, host, (size_t)(end - host))
+			       : email_domain(a, arena_dup_n(a, host, (size_t)(end - host)));
+	if (!domain)
+		return NULL;
+	buf_text(&b, domain);
+	for (const char *p = end; *p; p++) {
+		if ((unsigned char)*p >= 128 || (*p == '%' && !is_escape(p)))
+			buf_fmt(&b, "%%%02X", (unsigned char)*p);
+		else
+			buf_char(&b, *p);
+	}
+	return buf_str(&b);
+}
+
 static bool is_color(const char *s)
 {
 	return *s == '#' && strspn(s + 1, "0123456789abcdefABCDEF") == 6 && !s[7];
@@ -380,7 +418,10 @@ static bool take_text(const struct input *in, const struct field *f, const char 
 	case F_UUID: ok = field_is_uuid(text); break;
 	case F_EMAIL: return length <= bound(f) && take_email(in, f, text, out);
 	case F_SLUG: ok = length <= bound(f) && is_slug(text); break;
-	case F_URL: ok = length <= bound(f) && is_url(text, f->flags & F_PAGE); break;
+	case F_URL:
+		ok = length <= bound(f) && is_url(text, f->flags & F_PAGE) &&
+		     (text = url_in_ascii(in->a, text)) && (long long)strlen(text) <= bound(f);
+		break;
 	case F_DATETIME: ok = is_datetime(text); break;
 	case F_DATE: ok = is_date(text); break;
 	case F_COLOR: ok = is_color(text); break;

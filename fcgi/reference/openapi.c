@@ -405,7 +405,7 @@ static void write_roles(struct buf *text, const struct permission *p)
 }
 
 /* What security schemes cannot say, as sentences. */
-static void write_about(struct buf *b, const struct route *r)
+static void write_about(struct buf *b, const struct route *r, enum method twin)
 {
 	static const char *const places[] = { [IN_TENANT] = "",
 					      [IN_ORGANIZATION] = " in the organization",
@@ -430,6 +430,8 @@ static void write_about(struct buf *b, const struct route *r)
 		write_roles(&text, r->may->own);
 		buf_text(&text, " have. ");
 	}
+	if (twin != METHOD_COUNT)
+		buf_fmt(&text, "%s does the same. ", method_name(twin));
 	if (r->scope)
 		buf_fmt(&text, "A key alone needs the scope %s. ", r->scope);
 	if (r->flags & RECENT)
@@ -444,7 +446,8 @@ static void write_about(struct buf *b, const struct route *r)
 	jx_text(b, text.p, text.n - 1);
 }
 
-static void write_operation(struct buf *b, const struct route *r, int version, struct openapi_brought *all)
+static void write_operation(struct buf *b, const struct route *r, int version, enum method twin,
+			    struct openapi_brought *all)
 {
 	static const char *const verbs[METHOD_COUNT] = { "get",    "post", "put",    "patch",
 							 "delete", "head", "options" };
@@ -452,13 +455,15 @@ static void write_operation(struct buf *b, const struct route *r, int version, s
 	jx_key_open(b, verbs[r->method], '{');
 	jx_key_str(b, "operationId", openapi_operation_id(b->arena, r, version));
 	jx_key_str(b, "summary", r->summary);
-	write_about(b, r);
+	write_about(b, r, twin);
 	jx_key_open(b, "tags", '[');
 	jx_str(b, openapi_tag(b->arena, r));
 	buf_char(b, ']');
 	jx_key_str(b, "x-catalogue-id", r->id);
 	if (r->flags & STATIC || strcmp(route_pool(r), "main") != 0)
 		jx_key_str(b, "x-pool", r->flags & STATIC ? "nginx" : route_pool(r));
+	if (twin != METHOD_COUNT)
+		jx_key_str(b, "x-twin", method_name(twin));
 	write_security(b, r);
 	write_parameters(b, r, &all->parameters);
 	write_body(b, r);
@@ -514,6 +519,20 @@ static struct same_path *read_paths(struct arena *a, const struct surface *surfa
 	return first;
 }
 
+/* An update is had by PUT and by PATCH, unless its path has a row for each; METHOD_COUNT: there is no other.
+ */
+static enum method twin_of(const struct same_path *p, const struct route *r)
+{
+	enum method other = r->method == PUT ? PATCH : PUT;
+
+	if (r->method != PUT && r->method != PATCH)
+		return METHOD_COUNT;
+	for (const struct row *row = p->rows; row; row = row->next)
+		if (row->route->method == other)
+			return METHOD_COUNT;
+	return other;
+}
+
 static void write_paths(struct buf *b, const struct same_path *p, int version, struct openapi_brought *all)
 {
 	for (; p; p = p->next) {
@@ -527,7 +546,7 @@ static void write_paths(struct buf *b, const struct same_path *p, int version, s
 		}
 		jx_key_open(b, path, '{');
 		for (const struct row *row = p->rows; row; row = row->next)
-			write_operation(b, row->route, version, all);
+			write_operation(b, row->route, version, twin_of(p, row->route), all);
 		buf_char(b, '}');
 	}
 }

@@ -12,8 +12,6 @@
 static bool may_fail_as(const struct route *r, enum err e)
 {
 	const struct caller *by = r->caller;
-	bool input = r->query || r->body;
-
 	/* What nginx sends from a file it may refuse to read the request for. */
 	if (r->flags & STATIC)
 		return e == ERR_BAD_REQUEST || e == ERR_URI_TOO_LONG || e == ERR_RATE_LIMIT ||
@@ -25,9 +23,7 @@ static bool may_fail_as(const struct route *r, enum err e)
 		if (*more == e)
 			return true;
 	switch (e) {
-	case ERR_BAD_REQUEST:
-		return input || strchr(r->path, '{') || r->method != GET || by->place == IN_WORKSPACE ||
-		       by->has_test_mode;
+	case ERR_BAD_REQUEST: return true; /* a line or a header that nginx cannot read, %00 in the path */
 	case ERR_SIGN_IN_AGE: return r->flags & RECENT;
 	case ERR_AUTHENTICATION: return by->token != TOKEN_UNREAD || r->flags & SIGNED;
 	case ERR_API_KEY: return by->key != KEY_UNREAD;
@@ -43,7 +39,7 @@ static bool may_fail_as(const struct route *r, enum err e)
 	case ERR_IDEMPOTENCY_RUNNING:
 	case ERR_IDEMPOTENCY_MISMATCH: return r->method == POST && !(r->flags & (PRIVATE | SIGNED));
 	case ERR_PRECONDITION: return route_has_if_match(r);
-	case ERR_PAYLOAD_TOO_LARGE: return r->body;
+	case ERR_PAYLOAD_TOO_LARGE: return r->method != GET; /* a body is counted also where none is read */
 	case ERR_UNSUPPORTED_MEDIA_TYPE: return r->body && !(r->flags & RAW);
 	case ERR_VALIDATION:
 		return r->query || (r->body && !(r->flags & RAW)) || route_is_strict(r) ||

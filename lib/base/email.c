@@ -320,6 +320,13 @@ void email_find(struct arena *a, const char *text, struct email *out)
 		*out = (struct email){ .address = text };
 }
 
+const char *email_domain(struct arena *a, const char *text)
+{
+	const char *key;
+
+	return !utf8_valid(text, strlen(text)) || read_domain(a, text, &key) ? NULL : key;
+}
+
 const char *email_name(struct arena *a, const char *text)
 {
 	const char *key = email_key(a, text);

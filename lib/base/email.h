@@ -58,6 +58,9 @@ const char *email_key(struct arena *a, const char *text);
  */
 void email_find(struct arena *a, const char *text, struct email *out);
 
+/* A domain by the same rules, in lower case and as A-labels; NULL: it is none by them.  The arena's. */
+const char *email_domain(struct arena *a, const char *text);
+
 /*
  * The key, and of what has none the text itself in lower case, as far as it is ASCII: a name
  * that is always there, where codes and decoys are made of an address.

@@ -183,6 +183,10 @@ static const struct {
 	{ &url, "https://:80/", NULL }, { &url, "https://@x/", NULL }, { &url, "ftp://example.com", NULL },
 	{ &url, "javascript:alert(1)", NULL }, { &url, "//example.com", NULL }, { &url, "example.com", NULL },
 	{ &url, "https://exa mple.com", NULL }, { &url, "https://example.com/\r\nX: y", NULL },
+	{ &url, "https://e.com/\xc3\xbc?q=%41%", "https://e.com/%C3%BC?q=%41%25" },
+	{ &url, "https://B\xc3\xbc" "cher.de:8443/", "https://xn--bcher-kva.de:8443/" },
+	{ &url, "https://e.com/\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc", NULL }, { &url, "https://\xe2\x80\x8b.com", NULL },
+	{ &url, "https://e.com/a b", NULL },
 	{ &url, "https://example.com/<b>", NULL }, { &url, "https://example.com/\"", NULL }, { &url, " https://example.com", NULL },
 	{ &url, "https://example.com\\@evil", NULL }, { &url, "https://example.com/\x7f", NULL },
 

@@ -272,7 +272,7 @@ static void test_input(void)
 	is_str(text(AT(members, "size")),
 	       "{\"type\":[\"string\",\"null\"],\"enum\":[\"small\",\"large\",null],\"default\":\"small\"}",
 	       "a choice that may be null");
-	is_str(text(AT(members, "any")), "{\"type\":\"object\"}", "any object");
+	is_str(text(AT(members, "any")), "{\"type\":\"object\",\"additionalProperties\":true}", "any object");
 	is_str(text(AT(members, "object", "type")), "[\"object\",\"null\"]", "an object that may be null");
 	is_str(text(AT(members, "object", "required")), "[\"label\"]", "of whose members one must be there");
 	is_str(text(AT(members, "list", "minItems")), "1", "a list");

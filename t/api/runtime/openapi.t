@@ -72,7 +72,8 @@ subtest 'an operation lists the errors it can answer' => sub {
     for my $operation (@operations) {
         my ($method, $path, $op) = @$operation;
         next if $path !~ m{^/api/};
-        my @need = (406, 429, 500, 503);
+        my @need = (400, 406, 414, 429, 431, 500, 502, 503, 504);
+        push @need, 413 if $method ne 'GET';
         my $row = $row{ $op->{'x-catalogue-id'} };
         push @need, 400, $row->{invalid} if grep { ($_->{in} // '') eq 'query' } map { $resolve->($_) } @{ $op->{parameters} // [] };
         my $by = $row->{caller};
@@ -88,6 +89,16 @@ subtest 'an operation lists the errors it can answer' => sub {
         my @missing = grep { !$op->{responses}{$_} } @need;
         is "@missing", '', "$method $path";
         ok length($op->{summary} // ''), '  and has a summary';
+    }
+};
+
+subtest 'an update is had by PUT and by PATCH' => sub {
+    my %there = map { ("$_->[0] $_->[1]" => 1) } @operations;
+    for my $operation (grep { $_->[0] =~ /^P(?:UT|ATCH)$/ } @operations) {
+        my ($method, $path, $op) = @$operation;
+        my $other = $method eq 'PUT' ? 'PATCH' : 'PUT';
+        is $op->{'x-twin'}, $there{"$other $path"} ? undef : $other, "$method $path";
+        like $op->{description}, qr/\b$other does the same\./, '  in words, too' if $op->{'x-twin'};
     }
 };
 
@@ -184,6 +195,8 @@ subtest 'answers of many kinds, each of which the reference describes' => sub {
     see $owner->get("$base/my-organizations");
     see $owner->get("$base/$org");
     see $owner->put("$base/$org", { description => 'x', logo_url => 'https://example.com/' });
+    my $logo = (see $owner->put("$base/$org", { logo_url => "https://b\x{fc}cher.example/\x{fc}?q=100%" }))->json('/logo_url');
+    is $logo, 'https://xn--bcher-kva.example/%C3%BC?q=100%25', 'a URL is kept as one by RFC 3986, which its format says';
     see $owner->get("$base/$org", key => undef);
     see $guest->get("$base/$org");
     see $guest->get("$base/" . $guest->uuid);
