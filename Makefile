@@ -22,7 +22,7 @@ LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lcrypt -lev -
 ,       := ,
 
 QUERIES  = $(patsubst sql/queries/%.sql,build/sql/%,$(wildcard sql/queries/*/*.sql))
-SRC      = $(wildcard lib/*/*.c fcgi/*.c fcgi/*/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) build/routes.c build/passwords.c build/mail_templates.c
+SRC      = $(wildcard lib/*/*.c fcgi/*.c fcgi/*/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) build/routes.c build/demo.c build/passwords.c build/mail_templates.c
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
 CMD_OBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/*.c) build/embedded.c)
 SQL_DIRS = sql/setup sql/migrations sql/functions sql/search sql/sample sql/scale
@@ -72,6 +72,10 @@ build/embedded.c: tools/embed $(SQL_DIRS) $(wildcard $(SQL_DIRS:%=%/*.sql) sql/f
 	@mkdir -p build
 	$(call run,SQL $@)tools/embed cmd/cmd.h cmd_file $(foreach d,$(SQL_DIRS),sql_$(notdir $d)=$d) >$@
 
+build/demo.c: tools/demo sql/sample $(wildcard sql/sample/*.sql sql/sample/*/*.sql sql/sample/*)
+	@mkdir -p build
+	$(call run,SQL $@)tools/demo $(sort $(wildcard sql/sample/*.sql sql/sample/*/*.sql)) >$@
+
 build/mail_templates.c: tools/embed templates/mail $(wildcard templates/mail/* templates/mail/*/*)
 	@mkdir -p build
 	$(call run,MAIL $@)tools/embed worker/mail_render.h mail_file mail_templates=templates/mail >$@
@@ -81,7 +85,7 @@ $(BUILD)/t/%: t/unit/%.c $(BUILD)/libashlar.a
 	$(call run,TEST $<)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $< $(filter %.o,$^) $(BUILD)/libashlar.a $(LDLIBS)
 
 # What is made of route tables, so that it counts its steps: t/unit/scale.c.
-STEPS = $(patsubst %.c,$(BUILD)/steps/%.o,$(wildcard fcgi/route*.c fcgi/reference/openapi*.c fcgi/field*.c fcgi/reference/schema.c fcgi/list.c \
+STEPS = $(patsubst %.c,$(BUILD)/steps/%.o,$(wildcard fcgi/route*.c fcgi/reference/openapi*.c fcgi/field*.c fcgi/reference/schema.c fcgi/reference/demo.c fcgi/list.c \
           fcgi/caller.c fcgi/surface.c fcgi/metrics.c lib/base/map.c lib/base/buf.c lib/base/jx.c lib/base/pattern.c))
 $(BUILD)/steps/%.o: %.c | $(QUERIES:=.h)
 	@mkdir -p $(@D)

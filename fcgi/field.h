@@ -59,6 +59,7 @@ enum field_flag {
 	F_MAX = 1 << 12,    /* an F_INT or F_NUMBER whose max is a bound also where it is 0 */
 	F_ABOVE = 1 << 13,  /* an F_INT or F_NUMBER that is more than min, not min itself */
 	F_BELOW = 1 << 14,  /* an F_INT or F_NUMBER that is less than max */
+	F_RARE = 1 << 15,   /* input: no part of the example: sent instead of others, or seldom */
 
 	/*
 	 * Marks: a resource's table says of each field what it is part of.  One without any of the
@@ -84,7 +85,12 @@ struct field {
 	enum field_type item; /* F_LIST of plain values: their type; F_OBJECT: of members without a field */
 	const char *def;      /* the value when left out, as a query string would carry it */
 	const char *about;    /* one sentence for the reference */
-	const char *example;  /* for the reference, as text */
+	/*
+	 * For the reference: works when it is sent to a fresh `make run`.  As text; of an F_UUID a row of the
+	 * demo, "member theo" (demo.h), unless the field has that name itself; of an F_OBJECT, F_LIST and
+	 * F_JSON as JSON.
+	 */
+	const char *example;
 	const struct pattern *fits; /* F_TEXT: what it must look like besides */
 	const struct field
 		*each; /* F_LIST of plain values: one of them, where its type alone does not say it */

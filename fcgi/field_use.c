@@ -37,6 +37,7 @@ static struct field in_answer(struct field f)
 
 	if (f.flags & F_NULL_OUT)
 		f.flags |= F_NULL;
+	f.flags &= ~(unsigned)F_RARE;
 	if (!is_sent)
 		return f;
 	f.flags &= ~(unsigned)(F_REQUIRED | F_CLAMP | F_MAX | F_ABOVE | F_BELOW);

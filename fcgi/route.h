@@ -65,13 +65,20 @@ struct permission {
 	const struct permission *own; /* to do the same with what is the caller's own; or NULL */
 };
 
+/* What a request needs that no example has, and what the example is refused with. */
+struct need {
+	const char *what; /* for the reference, behind "needs": "the code of a mail"; NULL: nothing */
+	enum err otherwise;
+};
+
 struct route {
 	enum method method;
 	const char *path; /* "/api/v1/app/projects/{project_id}"; a {name} ending in "id" is a UUID */
 	const char *id;   /* catalogue id; its first word names the surface */
-	const struct caller *caller;  /* who may call */
-	const char *summary;          /* one line for the reference */
-	const char *about;            /* more for the reference, or NULL */
+	const struct caller *caller; /* who may call */
+	const char *summary;         /* one line for the reference */
+	const char *about;           /* more for the reference, or NULL */
+	struct need needs;
 	const struct permission *may; /* asked in the caller's place; NULL: to be there is enough */
 	const char *scope;            /* what a key alone must be for; NULL: everything */
 	const struct field *params;   /* path parameters that are not UUIDs */

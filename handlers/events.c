@@ -22,7 +22,7 @@ static const char *const key_types[] = { "public", "secret", NULL };
 
 static const struct field user_data[] = {
 	{ "id",                      F_UUID,     0 },
-	{ "sub",                     F_TEXT,     0, .example = "user_123abc", .about = "the id on the app surface, and of tokens" },
+	{ "sub",                     F_TEXT,     0, .example = "user_demo", .about = "the id on the app surface, and of tokens" },
 	{ "tenant_id",               F_UUID,     0 },
 	{ "email",                   F_EMAIL,    F_NULL, .example = "ada@example.com" },
 	{ "is_email_verified",       F_BOOL,     0 },
@@ -42,7 +42,7 @@ static const struct field user_data[] = {
 static const struct field signin_data[] = {
 	{ "session_id",   F_UUID,     0 },
 	{ "user_id",      F_UUID,     0 },
-	{ "sub",          F_TEXT,     0, .example = "user_123abc" },
+	{ "sub",          F_TEXT,     0, .example = "user_demo" },
 	{ "method",       F_ENUM,     0, .values = signin_methods },
 	{ "has_mfa",      F_BOOL,     0, .about = "with a second factor" },
 	{ "ip",           F_TEXT,     F_NULL, .example = "203.0.113.7" },

@@ -296,7 +296,13 @@ struct openapi_brought {
 	struct openapi_shared responses, parameters;
 };
 
-static void write_parameter(struct buf *b, const struct field *f, const char *in)
+/* What of a path's parts has other rows of the same name: sql/sample has "dashboard member" and "member". */
+static const char *room_of(const struct route *r)
+{
+	return r->caller->is_team ? "dashboard" : NULL;
+}
+
+static void write_parameter(struct buf *b, const struct route *r, const struct field *f, const char *in)
 {
 	buf_char(b, '{');
 	jx_key_str(b, "name", f->name);
@@ -307,6 +313,13 @@ static void write_parameter(struct buf *b, const struct field *f, const char *in
 		buf_text(b, ",\"style\":\"form\",\"explode\":false");
 	jx_key(b, "schema");
 	schema_field(b, f, 1, false);
+	if (!strcmp(in, "path")) {
+		jx_key(b, "example");
+		schema_param_example(b, f, room_of(r));
+	} else if (f->flags & F_REQUIRED) {
+		jx_key(b, "example");
+		schema_field_example(b, f, 1);
+	}
 	buf_char(b, '}');
 }
 
@@ -317,7 +330,7 @@ static void share_parameter(struct buf *b, const struct route *r, const struct f
 	struct buf text;
 
 	buf_init(&text, b->arena, 256);
-	write_parameter(&text, f, in);
+	write_parameter(&text, r, f, in);
 	openapi_share(b, parameters, arena_fmt(b->arena, "%s.%s", surface_of(r->id)->name, f->name), &text);
 }
 
@@ -337,7 +350,7 @@ static void write_parameters(struct buf *b, const struct route *r, struct openap
 		if (r->list && (kind == LIST_LIMIT || kind == LIST_SKIP || kind == LIST_PAGE))
 			share_parameter(b, r, f, "query", parameters);
 		else
-			write_parameter(b, f, "query");
+			write_parameter(b, r, f, "query");
 	}
 	if (r->method == POST && !(r->flags & (PRIVATE | SIGNED))) {
 		jx_next(b);
@@ -365,7 +378,7 @@ static void write_parameters(struct buf *b, const struct route *r, struct openap
 	}
 	for (const struct field *f = r->headers; f && f->type != F_END; f++) {
 		jx_next(b);
-		write_parameter(b, f, "header");
+		write_parameter(b, r, f, "header");
 	}
 	buf_char(b, ']');
 }
@@ -386,12 +399,23 @@ static void write_body(struct buf *b, const struct route *r)
 	buf_text(b, "}}}");
 }
 
+/* The role, or in a tenant the permission, that the token's user needs; NULL: to be one is enough. */
+static const char *least(const struct route *r)
+{
+	const char *role = r->caller->least_role;
+
+	if (r->may && r->may->place == IN_TENANT)
+		return r->may->name;
+	return role && !strcmp(role, "admin") ? role : NULL;
+}
+
 /* The ways in, each enough by itself; in one of them all are needed. */
 static void write_security(struct buf *b, const struct route *r)
 {
 	jx_key_open(b, "security", '[');
 	buf_text(b, r->caller->security);
 	buf_char(b, ']');
+	jx_key_str(b, "x-role", least(r));
 }
 
 static void write_roles(struct buf *text, const struct permission *p)
@@ -438,12 +462,27 @@ static void write_about(struct buf *b, const struct route *r, enum method twin)
 		buf_text(&text, "Needs a token of somebody who signed in within RECENT_SIGN_IN_S, 15 minutes "
 				"unless the "
 				"operator says another; refreshing it is no signing in. ");
+	if (r->needs.what)
+		buf_fmt(&text, "Needs %s; the example has none. ", r->needs.what);
 	if (r->flags & SIGNED)
 		buf_text(&text, "Whoever calls proves it by the signature: no bearer token, no key. ");
 	if (r->flags & PRIVATE && r->method == POST)
 		buf_text(&text, "Idempotency-Key is ignored, since the answer holds a secret. ");
 	jx_key(b, "description");
 	jx_text(b, text.p, text.n - 1);
+}
+
+/* What the example lacks, for programs: it is refused with this. */
+static void write_needs(struct buf *b, const struct route *r)
+{
+	enum err e = route_error(r, r->needs.otherwise);
+
+	if (!r->needs.what)
+		return;
+	jx_key_open(b, "x-needs", '{');
+	jx_key_str(b, "what", r->needs.what);
+	jx_key_str(b, "code", err_info(e)->code);
+	buf_char(b, '}');
 }
 
 static void write_operation(struct buf *b, const struct route *r, int version, enum method twin,
@@ -464,6 +503,7 @@ static void write_operation(struct buf *b, const struct route *r, int version, e
 		jx_key_str(b, "x-pool", r->flags & STATIC ? "nginx" : route_pool(r));
 	if (twin != METHOD_COUNT)
 		jx_key_str(b, "x-twin", method_name(twin));
+	write_needs(b, r);
 	write_security(b, r);
 	write_parameters(b, r, &all->parameters);
 	write_body(b, r);

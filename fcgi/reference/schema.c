@@ -1,5 +1,10 @@
 #include "fcgi/reference/schema.h"
 
+#include <assert.h>
+#include <ctype.h>
+#include <string.h>
+
+#include "fcgi/reference/demo.h"
 #include "lib/base/jx.h"
 
 static const char *const type_names[] = {
@@ -16,7 +21,6 @@ static const char *const formats[] = {
 
 /* What a reader sees where the table gives no example. */
 static const char *const examples[] = {
-	[F_TEXT] = "text",
 	[F_INT] = "1",
 	[F_NUMBER] = "1.5",
 	[F_BOOL] = "true",
@@ -38,12 +42,49 @@ void schema_example(struct buf *b, const struct field *table, int version)
 	}
 	buf_char(b, '{');
 	for (; table->type != F_END; table++) {
-		if (table->flags & F_V2 && version < 2)
+		if ((table->flags & F_V2 && version < 2) || table->flags & F_RARE)
 			continue;
 		jx_key(b, table->name);
 		schema_field_example(b, table, version);
 	}
 	buf_char(b, '}');
+}
+
+/* The id of a row of the demo: of the one that the table names, else of the one that the field is called
+ * after. */
+static const char *id_example(const struct field *f)
+{
+	const char *found = f->example ? demo_text(f->example) : f->name ? demo_named(f->name, NULL) : NULL;
+
+	if (found)
+		return found;
+	assert(!f->example || field_is_uuid(f->example)); /* the demo has no such row */
+	return f->example ? f->example : examples[F_UUID];
+}
+
+/* A text says what it is: "Display name". */
+static void write_name(struct buf *b, const char *name)
+{
+	char *words = arena_dup(b->arena, name ? name : "text");
+
+	for (char *p = words; *p; p++)
+		if (*p == '_')
+			*p = ' ';
+	*words = (char)toupper((unsigned char)*words);
+	jx_str(b, words);
+}
+
+static void write_list_example(struct buf *b, const struct field *f, int version)
+{
+	buf_char(b, '[');
+	if (f->fields) {
+		schema_example(b, f->fields, version);
+	} else {
+		struct field item = field_item(f);
+
+		schema_field_example(b, &item, version);
+	}
+	buf_char(b, ']');
 }
 
 void schema_field_example(struct buf *b, const struct field *f, int version)
@@ -55,21 +96,44 @@ void schema_field_example(struct buf *b, const struct field *f, int version)
 		if (f->fields)
 			schema_example(b, f->fields, version);
 		else
-			buf_text(b, "{}");
+			buf_text(b, f->example ? f->example : "{}");
 		break;
 	case F_LIST:
-		buf_char(b, '[');
-		if (f->fields)
-			schema_example(b, f->fields, version);
-		buf_char(b, ']');
+		if (f->example)
+			buf_text(b, f->example);
+		else
+			write_list_example(b, f, version);
 		break;
-	case F_JSON: buf_text(b, "{}"); break;
+	case F_JSON: buf_text(b, f->example ? f->example : "{}"); break;
 	case F_INT:
+		if (!f->example && !f->def && f->min > 1)
+			buf_fmt(b, "%lld", f->min);
+		else
+			buf_text(b, text);
+		break;
 	case F_NUMBER:
 	case F_BOOL: buf_text(b, text); break;
-	case F_ENUM: jx_str(b, f->values[0]); break;
+	case F_ENUM: jx_str(b, text ? text : f->values[0]); break;
+	case F_UUID: jx_str(b, id_example(f)); break;
+	case F_TEXT:
+		if (text)
+			jx_str(b, text);
+		else
+			write_name(b, f->name);
+		break;
 	default: jx_str(b, text);
 	}
+}
+
+void schema_param_example(struct buf *b, const struct field *f, const char *room)
+{
+	struct field named = *f;
+
+	if (f->type == F_UUID && (!f->example || !field_is_uuid(f->example)))
+		named.example = f->example ? f->example : demo_named(f->name, room);
+	else if (f->type == F_TEXT && !f->example)
+		named.example = demo_text(arena_fmt(b->arena, "{%s}", f->name));
+	schema_field_example(b, &named, 1);
 }
 
 /* Must the member be there?  In an answer all are, but for those that say otherwise. */

@@ -21,4 +21,7 @@ void schema_field(struct buf *b, const struct field *f, int version, bool answer
 void schema_example(struct buf *b, const struct field *table, int version);
 void schema_field_example(struct buf *b, const struct field *f, int version);
 
+/* The same of a parameter of a path, which names a row of the demo; room as for demo_named(). */
+void schema_param_example(struct buf *b, const struct field *f, const char *room);
+
 #endif

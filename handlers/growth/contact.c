@@ -29,7 +29,7 @@ static const struct field submit_in[] = {
 	{ "company",      F_TEXT,   F_NULL, .max = 200, .example = "Analytical Engines Ltd" },
 	{ "extra_fields", F_OBJECT, F_NULL, .about = "whatever else the form asks for: at most 50 members, 16 KiB", .example = "{\"budget\":\"1000\"}" },
 	{ "source",       F_TEXT,   F_NULL, .max = 100, .about = "which form it was", .example = "pricing" },
-	{ "website",      F_TEXT,   F_NULL, .max = 2000, .about = "leave it out: a field that people do not see and programs fill in, which gives them away" },
+	{ "website",      F_TEXT,   F_NULL | F_RARE, .max = 2000, .about = "leave it out: a field that people do not see and programs fill in, which gives them away" },
 	FIELD_END
 };
 

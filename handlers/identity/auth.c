@@ -27,14 +27,14 @@ static const struct field register_in[] = {
 	PASSWORD_FIELD("password", "Correct-Horse-7"),
 	{ "display_name", F_TEXT,  F_NULL, .max = 255, .example = "Ada Lovelace" },
 	{ "locale",       F_TEXT,  0, .min = 1, .max = 35, .def = "en", .about = "the language of mails" },
-	{ "return_to",    F_URL,   F_NULL | F_PAGE, .max = 2048, .example = "https://app.example.com/verify-email",
+	{ "return_to",    F_URL,   F_NULL | F_PAGE | F_RARE, .max = 2048, .example = "https://app.example.com/verify-email",
 	  .about = "the page that the mailed link opens, with ?token=; its origin must be one of the public key's (with a "
 		   "secret key any https, without a key one of CORS_ORIGINS)" },
 	FIELD_END
 };
 
 static const struct field login_in[] = {
-	{ "email",    F_TEXT, F_REQUIRED, .max = 254, .example = "ada@example.com" },
+	{ "email",    F_TEXT, F_REQUIRED, .max = 254, .example = "demo@example.com" },
 	{ "password", F_TEXT, F_REQUIRED, .max = 1024, .example = "Correct-Horse-7" },
 	FIELD_END
 };
@@ -341,12 +341,12 @@ const struct route auth_routes[] = {
 	{ POST, "/api/v1/auth/login", "platform.identity.login", &by_anyone_with_key, "Sign in with a password",
 	  "A user with a second factor gets mfa_required instead of tokens.  Wrong ones count: 10 in 15 minutes of an account from one "
 	  "address, and 50 of all, then none for 15 minutes; 30 an hour of an account from addresses that it does not know, then a brake.",
-	  .body = login_in, .out = &login_shape, .errors = not_in, .run = auth_login, .flags = PRIVATE | HASHES, .status = 200 },
+	  .needs = { "the user's password", ERR_CREDENTIALS }, .body = login_in, .out = &login_shape, .errors = not_in, .run = auth_login, .flags = PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/auth/refresh", "platform.identity.refresh", &by_anyone_with_key, "Get new tokens",
 	  "The refresh token stays the same, or, where the tenant has tokens rotated (refresh_token_rotation), is replaced by the "
 	  "next one.  The one before gets the next one again within 30 seconds, and later as long as neither the next refresh token "
 	  "nor its access token was used; else it ends the session.",
-	  .body = refresh_in, .out = &token_shape, .errors = not_refreshed, .run = refresh, .flags = PRIVATE, .status = 200 },
+	  .needs = { "a refresh token, which signing in brings", ERR_AUTHENTICATION }, .body = refresh_in, .out = &token_shape, .errors = not_refreshed, .run = refresh, .flags = PRIVATE, .status = 200 },
 	{ GET,  "/api/v1/auth/me", "platform.identity.me", &by_user_with_key, "Who am I",
 	  .out = &auth_user_shape, .sql = &q_auth_me },
 	{ POST, "/api/v1/auth/logout", "platform.identity.logout", &by_user_with_key, "Sign out",

@@ -16,13 +16,13 @@
 
 /* clang-format off */
 static const struct field start_in[] = {
-	{ "user_id", F_TEXT, F_REQUIRED, .min = 1, .max = 255, .example = "user_123abc" },
+	{ "user_id", F_TEXT, F_REQUIRED, .min = 1, .max = 255, .example = "user_demo" },
 	{ "reason",  F_TEXT, 0, .max = 500, .example = "ticket 4711", .about = "for the audit log" },
 	FIELD_END
 };
 
 static const struct field impersonated_out[] = {
-	{ "id",        F_TEXT,  0, .example = "user_123abc" },
+	{ "id",        F_TEXT,  0, .example = "user_demo" },
 	{ "email",     F_EMAIL, F_NULL, .example = "ada@example.com" },
 	{ "full_name", F_TEXT,  F_NULL, .example = "Ada Lovelace" },
 	FIELD_END
@@ -109,7 +109,7 @@ const struct route impersonation_routes[] = {
 	  .body = start_in, .out = &start_shape, .errors = start_errors, .run = impersonation_start, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/admin/impersonate/stop",  "app.admin.stop_impersonation",  &by_user,  "Stop acting as a user",
 	  .about = "Called with the impersonation token itself, which is good for nothing afterwards.",
-	  .out = &message_shape, .errors = stop_errors, .run = impersonation_stop, .status = 200 },
+	  .needs = { "the token of an impersonation", ERR_CONFLICT }, .out = &message_shape, .errors = stop_errors, .run = impersonation_stop, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -10,8 +10,8 @@
 const struct field mailed_fields[] = {
 	{ "token", F_TEXT,  0, .max = 128, .about = "the one that the mail's link brought",
 	  .example = "AAAAAAAAcACAAAAAAAAAAQ0sQ9S2mK1u4cJ7wP5yB8nRz3TtVvXa6LhEoGfDi2Yk" },
-	{ "email", F_EMAIL, F_KNOWN, .about = "without token: the address that the mail went to", .example = "ada@example.com" },
-	{ "code",  F_TEXT,  F_CODE, .min = 6, .max = 6, .about = "without token: the mail's six digits, good for ten minutes",
+	{ "email", F_EMAIL, F_KNOWN | F_RARE, .about = "without token: the address that the mail went to", .example = "demo@example.com" },
+	{ "code",  F_TEXT,  F_CODE | F_RARE, .min = 6, .max = 6, .about = "without token: the mail's six digits, good for ten minutes",
 	  .example = "123456" },
 	FIELD_END
 };

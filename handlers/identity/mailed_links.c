@@ -176,21 +176,21 @@ static enum err decline_invited(struct req *rq)
 const struct route mailed_link_routes[] = {
 	{ POST, "/api/v1/auth/mailed-link", "platform.identity.mailed_link", &by_anyone, "What a mailed link is about",
 	  "For the page that it opens: whose mail it was, in which language, and who invites to what. Looks only. 400 for what is no token.",
-	  .body = token_in, .out = &link_shape, .errors = not_found, .sql = &q_mailed_link_get, .run = mailed_link, .flags = PRIVATE, .status = 200 },
+	  .needs = { "the token of a mail of ours", ERR_TICKET }, .body = token_in, .out = &link_shape, .errors = not_found, .sql = &q_mailed_link_get, .run = mailed_link, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/auth/invitation/sign-in", "platform.identity.invitation_sign_in", &by_anyone, "Sign in as who is invited",
 	  "With the password of the account that the invited address has; answers and counts as /auth/login does.",
-	  .body = sign_in_in, .out = &login_shape, .errors = not_in, .run = sign_in, .flags = PRIVATE | HASHES, .status = 200 },
+	  .needs = { "the token of a mail of ours", ERR_TICKET }, .body = sign_in_in, .out = &login_shape, .errors = not_in, .run = sign_in, .flags = PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/auth/invitation/register", "platform.identity.invitation_register", &by_anyone, "Sign up as who is invited, and accept",
 	  "The address is verified by that. 409 where it has an account already, unless nobody has proved that it is theirs: then it is "
 	  "this one, and what opened it before ends.",
-	  .body = register_in, .out = &organization_shape, .errors = not_registered, .sql = &q_invitation_register, .run = register_invited,
+	  .needs = { "the token of a mail of ours", ERR_TICKET }, .body = register_in, .out = &organization_shape, .errors = not_registered, .sql = &q_invitation_register, .run = register_invited,
 	  .flags = PRIVATE | HASHES },
 	{ POST, "/api/v1/auth/invitation/accept", "platform.identity.invitation_accept", &by_user, "Accept an invitation, without a key",
 	  "As /organizations/accept-invitation.",
-	  .body = token_in, .out = &organization_shape, .errors = not_registered, .sql = &q_invitation_accept, .status = 200 },
+	  .needs = { "the token of a mail of ours", ERR_TICKET }, .body = token_in, .out = &organization_shape, .errors = not_registered, .sql = &q_invitation_accept, .status = 200 },
 	{ POST, "/api/v1/auth/invitation/decline", "platform.identity.invitation_decline", &by_anyone, "Decline an invitation, without a key",
 	  "The token is enough, as for /organizations/reject-invitation.",
-	  .body = token_in, .out = &message_shape, .errors = not_found, .sql = &q_invitation_reject, .run = decline_invited, .flags = PRIVATE, .status = 200 },
+	  .needs = { "the token of a mail of ours", ERR_TICKET }, .body = token_in, .out = &message_shape, .errors = not_found, .sql = &q_invitation_reject, .run = decline_invited, .flags = PRIVATE, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

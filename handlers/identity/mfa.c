@@ -366,17 +366,17 @@ const struct route mfa_routes[] = {
 	{ POST,   "/api/v1/auth/mfa/totp/verify", "platform.identity.mfa_activate", &by_user_with_key, "Turn the second factor on",
 	  "The app's first code proves that it has the secret. Answers ten recovery codes, this once. "
 	  "Ten wrong codes in 15 minutes from one address, then 429 for 15 minutes.",
-	  .flags = PRIVATE, .body = first_code_in, .out = &codes_shape, .errors = activate_errors, .run = mfa_activate, .status = 200 },
+	  .needs = { "a secret that was begun with, and its code", ERR_NOT_FOUND }, .flags = PRIVATE, .body = first_code_in, .out = &codes_shape, .errors = activate_errors, .run = mfa_activate, .status = 200 },
 	{ DELETE, "/api/v1/auth/mfa/totp", "platform.identity.mfa_disable", &by_user_with_key, "Turn the second factor off",
 	  "Needs a code. Secret and recovery codes are deleted. Ten wrong codes in 15 minutes from one address, then 429 for 15 minutes.",
-	  .body = code_in, .errors = change_errors, .run = mfa_disable },
+	  .needs = { "a second factor that is on, and a code", ERR_NOT_FOUND }, .body = code_in, .errors = change_errors, .run = mfa_disable },
 	{ POST,   "/api/v1/auth/mfa/recovery-codes", "platform.identity.mfa_recovery_codes", &by_user_with_key, "Get new recovery codes",
 	  "Needs a code; ten new ones take the place of those that are left. Ten wrong codes in 15 minutes from one address, then 429 for 15 minutes.",
-	  .flags = PRIVATE, .body = code_in, .out = &codes_shape, .errors = change_errors, .run = mfa_recovery_codes, .status = 200 },
+	  .needs = { "a second factor that is on, and a code", ERR_NOT_FOUND }, .flags = PRIVATE, .body = code_in, .out = &codes_shape, .errors = change_errors, .run = mfa_recovery_codes, .status = 200 },
 	{ POST,   "/api/v1/auth/mfa/verify", "platform.identity.mfa_verify", &by_anyone_with_key, "Finish signing in",
 	  "For who was answered mfa_required. An mfa_token is good for five minutes and five codes; a code is good once. "
 	  "400 INVALID_CODE: try another; 400 TOKEN_INVALID: sign in again. Ten wrong codes in 15 minutes from one address, then 429 for 15 minutes.",
-	  .flags = PRIVATE, .body = verify_in, .out = &token_shape, .errors = verify_errors, .run = mfa_verify, .status = 200 },
+	  .needs = { "an mfa_token, which signing in brings, and a code", ERR_TICKET }, .flags = PRIVATE, .body = verify_in, .out = &token_shape, .errors = verify_errors, .run = mfa_verify, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -306,12 +306,12 @@ const struct route oauth_routes[] = {
 	{ GET, "/api/v1/auth/google/url", "platform.identity.google_url", &by_anyone_with_key, "Begin to sign in with Google",
 	  "Send the browser to authorization_url; it comes back to redirect_uri within ten minutes. 404 when Google is not enabled, "
 	  "400 when redirect_uri is not configured.",
-	  .query = url_in, .out = &url_shape, .errors = url_errors, .run = google_url },
+	  .needs = { "Google, set up and enabled", ERR_NOT_FOUND }, .query = url_in, .out = &url_shape, .errors = url_errors, .run = google_url },
 	{ GET, "/api/v1/auth/google/callback", "platform.identity.google_callback", &by_anyone, "Come back from Google",
 	  "Called by Google through the browser, and by nobody else. Redirects to redirect_uri: with #access_token=, &refresh_token= and "
 	  "&expires_in= in the fragment, or with ?error=oauth_failed and &error_description= in the query. Where the state cannot be "
 	  "trusted there is nowhere to redirect to: 400 TOKEN_INVALID.",
-	  .flags = SLOW | WRITES | OPEN_QUERY, .query = callback_in, .errors = callback_errors, .run = google_callback, .redirect = true },
+	  .needs = { "a state that Google brings back", ERR_TICKET }, .flags = SLOW | WRITES | OPEN_QUERY, .query = callback_in, .errors = callback_errors, .run = google_callback, .redirect = true },
 	ROUTE_END
 };
 /* clang-format on */

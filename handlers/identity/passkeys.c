@@ -29,16 +29,17 @@
 
 /* clang-format off */
 static const struct field registration_response[] = {
-	{ "clientDataJSON",    F_TEXT, F_REQUIRED, .about = "base64url, as everything binary" },
-	{ "attestationObject", F_TEXT, F_REQUIRED },
-	{ "transports",        F_LIST, F_NULL, .max = 16, .item = F_TEXT, .about = "ways to reach the device: internal, hybrid, usb, …" },
+	{ "clientDataJSON",    F_TEXT, F_REQUIRED, .about = "base64url, as everything binary", .example = "eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIn0" },
+	{ "attestationObject", F_TEXT, F_REQUIRED, .example = "o2NmbXRkbm9uZWdhdHRTdG10oGhhdXRoRGF0YVik" },
+	{ "transports",        F_LIST, F_NULL, .max = 16, .item = F_TEXT, .about = "ways to reach the device: internal, hybrid, usb, …",
+	  .example = "[\"internal\"]" },
 	FIELD_END
 };
 
 static const struct field registration_credential[] = {
-	{ "id",       F_TEXT,   F_REQUIRED },
-	{ "rawId",    F_TEXT,   F_REQUIRED },
-	{ "type",     F_TEXT,   F_REQUIRED, .about = "public-key" },
+	{ "id",       F_TEXT,   F_REQUIRED, .example = "KEDetxZcUfinhVi6Za5nZQ" },
+	{ "rawId",    F_TEXT,   F_REQUIRED, .example = "KEDetxZcUfinhVi6Za5nZQ" },
+	{ "type",     F_TEXT,   F_REQUIRED, .about = "public-key", .example = "public-key" },
 	{ "response", F_OBJECT, F_REQUIRED, .fields = registration_response },
 	FIELD_END
 };
@@ -56,17 +57,17 @@ static const struct field authentication_options_in[] = {
 };
 
 static const struct field authentication_response[] = {
-	{ "clientDataJSON",    F_TEXT, F_REQUIRED },
-	{ "authenticatorData", F_TEXT, F_REQUIRED },
-	{ "signature",         F_TEXT, F_REQUIRED },
-	{ "userHandle",        F_TEXT, F_NULL },
+	{ "clientDataJSON",    F_TEXT, F_REQUIRED, .example = "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0" },
+	{ "authenticatorData", F_TEXT, F_REQUIRED, .example = "SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAQ" },
+	{ "signature",         F_TEXT, F_REQUIRED, .example = "MEUCIQDNrG4p" },
+	{ "userHandle",        F_TEXT, F_NULL, .example = "AZt2yqgAcAAAAAAA" },
 	FIELD_END
 };
 
 static const struct field authentication_credential[] = {
-	{ "id",       F_TEXT,   F_REQUIRED },
-	{ "rawId",    F_TEXT,   F_REQUIRED },
-	{ "type",     F_TEXT,   F_REQUIRED, .about = "public-key" },
+	{ "id",       F_TEXT,   F_REQUIRED, .example = "KEDetxZcUfinhVi6Za5nZQ" },
+	{ "rawId",    F_TEXT,   F_REQUIRED, .example = "KEDetxZcUfinhVi6Za5nZQ" },
+	{ "type",     F_TEXT,   F_REQUIRED, .about = "public-key", .example = "public-key" },
 	{ "response", F_OBJECT, F_REQUIRED, .fields = authentication_response },
 	FIELD_END
 };
@@ -86,7 +87,7 @@ static const struct field passkey[] = {
 	{ "id",           F_UUID,     OUT },
 	{ "name",         F_TEXT,     OUT | SET | F_REQUIRED, .min = 1, .max = 100, .example = "My phone" },
 	{ "rp_id",        F_TEXT,     OUT, .about = "the domain it is bound to", .example = "example.com" },
-	{ "transports",   F_LIST,     OUT, .item = F_TEXT },
+	{ "transports",   F_LIST,     OUT, .item = F_TEXT, .example = "[\"internal\",\"hybrid\"]" },
 	{ "is_backed_up", F_BOOL,     OUT, .about = "it is synchronized between devices" },
 	{ "created_at",   F_DATETIME, OUT },
 	{ "last_used_at", F_DATETIME, OUT | F_NULL },
@@ -504,7 +505,7 @@ const struct route passkey_routes[] = {
 	{ POST,   BASE "/registration",           "platform.identity.passkey_create", &by_user_with_key, "Add a passkey",
 	  .about = "Keys for ES256 and RS256. The user must have been verified, by fingerprint or PIN. An attestation is not "
 		   "asked for, and one that comes is not looked at.",
-	  .body = registration_in, .out = &passkey_shape, .errors = create_errors, .constraints = passkey_constraints, .run = registration,
+	  .needs = { "what a browser makes of the options", ERR_VALIDATION }, .body = registration_in, .out = &passkey_shape, .errors = create_errors, .constraints = passkey_constraints, .run = registration,
 	  .max_body = 65536 },
 	{ POST,   BASE "/authentication/options", "platform.identity.passkey_authentication_options", &by_anyone_with_key, "Begin to sign in with a passkey",
 	  .about = "The answer goes to PublicKeyCredential.parseRequestOptionsFromJSON() as it is. Its challenge is good once, "
@@ -514,7 +515,7 @@ const struct route passkey_routes[] = {
 	  .about = "A passkey counts as two factors, so no second one is asked for. Whatever is wrong with it, the answer is the "
 		   "same 401; the audit log has the reason. A signature counter that does not grow is refused: somebody has a copy. "
 		   "50 that are wrong in 15 minutes from one address, then none for 15 minutes.",
-	  .body = authentication_in, .out = &token_shape, .errors = login_errors, .status = 200, .run = authentication, .max_body = 65536,
+	  .needs = { "what a browser makes of the options", ERR_VALIDATION }, .body = authentication_in, .out = &token_shape, .errors = login_errors, .status = 200, .run = authentication, .max_body = 65536,
 	  .flags = PRIVATE },
 	{ GET,    BASE,                           "platform.identity.passkey_list", &by_user_with_key, "List my passkeys",
 	  .about = "The oldest first.", .out = &passkey_shape, .list = &unwrapped, .items = "passkeys", .sql = &q_passkey_list },

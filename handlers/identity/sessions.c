@@ -35,7 +35,7 @@ const struct route session_routes[] = {
 	{ DELETE, "/api/v1/auth/sessions", "platform.identity.revoke_other_sessions", &by_user_with_key, "End all my sessions but this one",
 	  .out = &message_shape, .sql = &q_session_revoke_others },
 	{ DELETE, "/api/v1/auth/sessions/{session}", "platform.identity.revoke_session", &by_user_with_key, "End one of my sessions",
-	  .params = session_params, .out = &message_shape, .sql = &q_session_revoke },
+	  .needs = { "the id of a session, which the list has", ERR_NOT_FOUND }, .params = session_params, .out = &message_shape, .sql = &q_session_revoke },
 	ROUTE_END
 };
 /* clang-format on */

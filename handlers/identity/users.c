@@ -16,7 +16,7 @@ const char *const user_roles_of_issuers[] = { "user", "admin", "superadmin", NUL
 
 /* clang-format off */
 static const struct field user[] = {
-	{ "id",                  F_TEXT,     OUT, .about = "the \"sub\" of the user's tokens", .example = "user_123abc" },
+	{ "id",                  F_TEXT,     OUT, .about = "the \"sub\" of the user's tokens", .example = "user_demo" },
 	{ "email",               F_EMAIL,    OUT | F_NULL, .example = "ada@example.com" },
 	{ "full_name",           F_TEXT,     OUT | SET | F_NULL, .max = 255, .example = "Ada Lovelace" },
 	{ "avatar_url",          F_URL,      OUT | SET | F_NULL, .max = 2048, .example = "https://example.com/ada.png" },
@@ -51,7 +51,7 @@ static const struct field find_in[] = {
 };
 
 static const struct field standing_in[] = {
-	{ "role",      F_ENUM, 0, .values = user_roles, .example = "admin" },
+	{ "role",      F_ENUM, 0, .values = user_roles, .example = "user" },
 	{ "is_active", F_BOOL, 0, .example = "true" },
 	FIELD_END
 };
@@ -78,7 +78,7 @@ const struct route admin_user_routes[] = {
 /* On the platform surface. */
 
 static const struct field user_id[] = {
-	{ "user", F_UUID, F_REQUIRED, .about = "the user's id" },
+	{ "user", F_UUID, F_REQUIRED, .about = "the user's id", .example = "user vera" },
 	FIELD_END
 };
 
@@ -93,7 +93,7 @@ static const struct field get_in[] = {
 };
 
 static const struct field settings_in[] = {
-	{ "settings", F_OBJECT, F_WHOLE, .about = "any members; those sent replace those of the same name" },
+	{ "settings", F_OBJECT, F_WHOLE, .about = "any members; those sent replace those of the same name", .example = "{\"theme\":\"dark\"}" },
 	FIELD_END
 };
 
@@ -112,8 +112,8 @@ static const struct field platform_user[] = {
 	{ "avatar_url",              F_URL,      OUT | NEW | SET | F_NULL_OUT | F_NULL_SET, .max = 2048, .example = "https://example.com/ada.png" },
 	{ "locale",                  F_TEXT,     OUT | NEW | SET, .min = 1, .max = 35, .def = "en", .example = "en" },
 	{ "is_active",               F_BOOL,     OUT | NEW, .def = "true" },
-	{ "tenant_id",               F_UUID,     OUT | NEW, .about = "may be left out; no other than the key's" },
-	{ "sub",                     F_TEXT,     OUT | NEW | NEEDED, .min = 1, .max = 255, .example = "user_123abc",
+	{ "tenant_id",               F_UUID,     OUT | NEW | F_RARE, .about = "may be left out; no other than the key's" },
+	{ "sub",                     F_TEXT,     OUT | NEW | NEEDED, .min = 1, .max = 255, .example = "user_ada",
 	  .about = "what the user is known by in tokens and on the app surface" },
 	{ "is_email_verified",       F_BOOL,     OUT | NEW, .def = "false" },
 	{ "status",                  F_TEXT,     OUT | NEW, .min = 1, .max = 50, .def = "pending", .about = "yours to use; is_active decides", .example = "active" },

@@ -117,7 +117,7 @@ static const struct field connect_in[] = {
 };
 
 static const struct field listen_in[] = {
-	{ "channel",       F_TEXT, F_REQUIRED, .max = 288, .example = "project:018f3c1e-7b5a-7c3e-8d2f-0a1b2c3d4e5f", .about = "<kind>:<id>" },
+	{ "channel",       F_TEXT, F_REQUIRED, .max = 288, .example = "user:user_demo", .about = "<kind>:<id>" },
 	{ "last_event_id", F_INT,  0, .min = 0, .max = 999999999999999999, .about = "send what came behind this event first; the header Last-Event-ID goes before it" },
 	{ "ticket",        F_TEXT, 0, .max = 255,  .about = "of POST /api/v1/app/ws/ticket: EventSource can set no header" },
 	{ "token",         F_TEXT, 0, .max = 8192, .about = "a bearer token, where there is no other way; it is in no log of this server" },

@@ -40,7 +40,8 @@ static const struct field list_in[] = {
 
 const struct field webhook_test_in[] = {
 	{ "event",   F_TEXT,   F_REQUIRED, .min = 1, .max = 100, .about = "its type; the endpoint need not have asked for it", .example = "organization.member_added" },
-	{ "payload", F_OBJECT, 0, .about = "the message's data, instead of a sample" },
+	{ "payload", F_OBJECT, 0, .about = "the message's data, instead of a sample",
+	  .example = "{\"name\":\"Analytical Engines\"}" },
 	FIELD_END
 };
 
@@ -55,7 +56,7 @@ const struct field webhook_fields[] = {
 	{ "workspace_id",         F_UUID,     OUT | F_NULL, .about = "null: the tenant's own" },
 	{ "name",                 F_TEXT,     OUT | NEW | SET | NEEDED, .min = 1, .max = 255, .example = "Billing" },
 	{ "description",          F_TEXT,     OUT | NEW | SET | F_NULL, .max = 1000, .example = "Keeps the invoices up to date" },
-	{ "url",                  F_URL,      OUT | NEW | SET | NEEDED, .max = 2048, .example = "https://example.com/webhooks",
+	{ "url",                  F_URL,      OUT | NEW | SET | NEEDED, .max = 2048, .example = "https://hooks.acme.example/ashlar",
 	  .about = "https, without a user name, and leading to public addresses only" },
 	{ "events",               F_LIST,     OUT | NEW | SET | NEEDED, .max = 100, .item = F_TEXT, .example = "[\"organization.member_added\"]",
 	  .about = "types of the list of events, or * alone for all" },
@@ -444,7 +445,7 @@ const struct route webhook_routes[] = {
 	  .may = &can_view_webhook, .query = list_in, .out = &webhook_shape, .list = &sliced, .size = { 50, 100 }, .sql = &q_webhook_list },
 	{ POST,   BASE,                  "workspace.webhooks_out.create", &by_member, "Create a webhook",
 	  .about = "Messages are sent as Standard Webhooks. The secret to verify them with is in this answer only. At most 50 a workspace.",
-	  .may = &can_manage_webhook, .body = webhook_fields, .as = NEW, .out = &webhook_secret_shape, .errors = webhook_is_full, .sql = &q_webhook_create,
+	  .needs = { "a URL of yours", ERR_VALIDATION }, .may = &can_manage_webhook, .body = webhook_fields, .as = NEW, .out = &webhook_secret_shape, .errors = webhook_is_full, .sql = &q_webhook_create,
 	  .run = webhooks_write, .flags = PRIVATE | SLOW },
 	{ GET,    BASE "/count",         "workspace.webhooks_out.count",  &by_member, "Count webhooks",
 	  .may = &can_view_webhook, .query = list_in, .out = &count_shape, .sql = &q_webhook_count },
@@ -454,7 +455,7 @@ const struct route webhook_routes[] = {
 	  .may = &can_view_webhook, .out = &webhook_shape, .sql = &q_webhook_get },
 	{ PUT,    BASE "/{webhook_id}",  "workspace.webhooks_out.update", &by_member, "Change a webhook",
 	  .about = "Fields left out keep their value; events and headers are replaced whole. Messages that wait go to the new URL.",
-	  .may = &can_manage_webhook, .body = webhook_fields, .as = SET, .out = &webhook_shape, .sql = &q_webhook_update, .run = webhooks_write,
+	  .needs = { "a URL of yours", ERR_VALIDATION }, .may = &can_manage_webhook, .body = webhook_fields, .as = SET, .out = &webhook_shape, .sql = &q_webhook_update, .run = webhooks_write,
 	  .flags = SLOW },
 	{ DELETE, BASE "/{webhook_id}",  "workspace.webhooks_out.delete", &by_member, "Delete a webhook",
 	  .about = "What has not been delivered is dropped.",
@@ -468,7 +469,7 @@ const struct route webhook_routes[] = {
 	  .may = &can_manage_webhook, .out = &webhook_shape, .sql = &q_webhook_toggle, .status = 200 },
 	{ POST,   BASE "/{webhook_id}/test", "workspace.webhooks_out.test", &by_member, "Send a test to a webhook",
 	  .about = "Signed as any message, once, while you wait, for 5 s at most; also while the webhook is switched off, and counted nowhere.",
-	  .may = &can_manage_webhook, .body = webhook_test_in, .out = &webhook_test_shape, .run = webhooks_test, .flags = SLOW, .status = 200 },
+	  .needs = { "a webhook whose secret was made here", ERR_UNAVAILABLE }, .may = &can_manage_webhook, .body = webhook_test_in, .out = &webhook_test_shape, .run = webhooks_test, .flags = SLOW, .status = 200 },
 	{ GET,    BASE "/{webhook_id}/deliveries", "workspace.webhooks_out.list_deliveries", &by_member, "List deliveries",
 	  .about = "Newest first, with their attempts; kept for 30 days. total counts up to 10,001.",
 	  .may = &can_view_webhook, .query = deliveries_in, .out = &webhook_delivery_shape, .list = &deliveries_page,
@@ -478,7 +479,7 @@ const struct route webhook_routes[] = {
 	  .may = &can_view_webhook, .out = &webhook_delivery_long_shape, .sql = &q_webhook_delivery_get },
 	{ POST,   BASE "/{webhook_id}/deliveries/{delivery_id}/redeliver", "workspace.webhooks_out.redeliver", &by_member, "Deliver again",
 	  .about = "Whatever became of it. A delivery of its own, of the same message under the same webhook-id.",
-	  .may = &can_manage_webhook, .out = &webhook_delivery_shape, .errors = webhook_is_off, .sql = &q_webhook_redeliver },
+	  .needs = { "a webhook that is switched on", ERR_CONFLICT }, .may = &can_manage_webhook, .out = &webhook_delivery_shape, .errors = webhook_is_off, .sql = &q_webhook_redeliver },
 	ROUTE_END
 };
 /* clang-format on */

@@ -383,22 +383,22 @@ const struct route webhook_in_routes[] = {
 	{ POST, "/api/v1/public/webhooks/stripe",   "app.webhooks_in.receive_stripe",   &by_anyone, "Receive an event of Stripe's",
 	  "Stripe-Signature: t=<seconds>,v1=<hex HMAC>. 401 for a signature that is missing, wrong or more than 300 s old, 503 where Stripe is "
 	  "not configured. An event that was sent before is received, and not processed twice.",
-	  RECEIVED, .body = event_in, .headers = stripe_headers },
+	  .needs = { "a provider that is configured, and its signature", ERR_UNAVAILABLE }, RECEIVED, .body = event_in, .headers = stripe_headers },
 	{ POST, "/api/v1/public/webhooks/clerk",    "app.webhooks_in.receive_clerk",    &by_anyone, "Receive an event of Clerk's",
 	  "svix-id, svix-timestamp and svix-signature (or webhook-…), as Svix and Standard Webhooks sign. 401 for a signature that is missing, "
 	  "wrong or more than 300 s old, 503 where Clerk is not configured.",
-	  RECEIVED, .body = event_in, .headers = clerk_headers },
+	  .needs = { "a provider that is configured, and its signature", ERR_UNAVAILABLE }, RECEIVED, .body = event_in, .headers = clerk_headers },
 	{ POST, "/api/v1/public/webhooks/supabase", "app.webhooks_in.receive_supabase", &by_anyone, "Receive a change of Supabase's auth.users",
 	  "Authorization: Bearer <the webhook's secret>. 401 for another one, 503 where Supabase is not configured.",
-	  RECEIVED, .body = event_in },
+	  .needs = { "a provider that is configured, and its signature", ERR_UNAVAILABLE }, RECEIVED, .body = event_in },
 	{ POST, "/api/v1/public/webhooks/apple",    "app.webhooks_in.receive_apple",    &by_anyone, "Receive an App Store notification",
 	  "Version 2. 401 for a payload that is not signed up to the configured root, of another app or environment, or of more than 14 days "
 	  "ago; 503 where Apple is not configured.",
-	  RECEIVED, .body = apple_in },
+	  .needs = { "a provider that is configured, and its signature", ERR_UNAVAILABLE }, RECEIVED, .body = apple_in },
 	{ POST, "/api/v1/public/webhooks/google",   "app.webhooks_in.receive_google",   &by_anyone, "Receive a Play notification",
 	  "A Pub/Sub push with its OpenID Connect token: Authorization: Bearer <token>. 401 for a token that is not Google's, or for another "
 	  "audience or service account; 503 where Google is not configured, or its keys are not known yet.",
-	  RECEIVED, .body = google_in },
+	  .needs = { "a provider that is configured, and its signature", ERR_UNAVAILABLE }, RECEIVED, .body = google_in },
 	ROUTE_END
 };
 /* clang-format on */

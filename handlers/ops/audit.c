@@ -6,7 +6,7 @@
 
 /* clang-format off */
 static const struct field list_in[] = {
-	{ "actor_id",      F_TEXT, 0, .min = 1, .max = 255, .about = "who did it", .example = "user_123abc" },
+	{ "actor_id",      F_TEXT, 0, .min = 1, .max = 255, .about = "who did it", .example = "user_demo" },
 	{ "action",        F_TEXT, 0, .min = 1, .max = 100, .example = "impersonate.start" },
 	{ "resource_type", F_TEXT, 0, .min = 1, .max = 100, .example = "user" },
 	FIELD_END
@@ -14,10 +14,10 @@ static const struct field list_in[] = {
 
 static const struct field audit_out[] = {
 	{ "id",            F_UUID,     0 },
-	{ "actor_id",      F_TEXT,     0, .example = "user_123abc" },
+	{ "actor_id",      F_TEXT,     0, .example = "user_demo" },
 	{ "action",        F_TEXT,     0, .example = "impersonate.start" },
 	{ "resource_type", F_TEXT,     0, .example = "user" },
-	{ "resource_id",   F_TEXT,     F_NULL, .example = "user_456def" },
+	{ "resource_id",   F_TEXT,     F_NULL, .example = "user_theo" },
 	{ "details",       F_OBJECT,   0, .about = "of the event; and actor_type, on_behalf_of, user_agent, request_id where known" },
 	{ "ip_address",    F_TEXT,     F_NULL, .example = "192.0.2.1" },
 	{ "created_at",    F_DATETIME, 0 },

@@ -29,23 +29,23 @@ static const struct field backoff_io[] = {
 static const struct field submit_in[] = {
 	QUEUE_FIELD,
 	{ "name",     F_TEXT,   F_REQUIRED, .min = 1, .max = 100, .about = "what is to be done", .example = "thumbnail" },
-	{ "data",     F_OBJECT, F_REQUIRED, .about = "what the worker needs for it" },
+	{ "data",     F_OBJECT, F_REQUIRED, .about = "what the worker needs for it", .example = "{\"image\":7}" },
 	{ "priority", F_INT,    0, .min = 0, .max = 2097152, .def = "0", .about = "0: none, and first; then 1, 2, …" },
 	{ "attempts", F_INT,    0, .min = 1, .max = 25, .def = "1", .about = "how often to try in all" },
 	{ "backoff",  F_OBJECT, 0, .fields = backoff_io, .about = "how long to wait between; not at all when left out" },
 	DELAY_FIELD,
-	{ "job_id",   F_TEXT,   0, .min = 1, .max = 200, .about = "a job of this queue that has it is returned" },
+	{ "job_id",   F_TEXT,   0, .min = 1, .max = 200, .about = "a job of this queue that has it is returned", .example = "image-7" },
 	FIELD_END
 };
 
 static const struct field schedule_in[] = {
 	QUEUE_FIELD,
 	{ "name",   F_TEXT,   F_REQUIRED, .min = 1, .max = 100, .example = "report" },
-	{ "data",   F_OBJECT, F_REQUIRED },
+	{ "data",   F_OBJECT, F_REQUIRED, .example = "{\"of\":\"last week\"}" },
 	{ "delay",  F_INT,    0, .min = 0, .max = DELAY_MAX_MS * 1000LL,
 	  .about = "milliseconds; alone it makes one delayed job, with repeat or every it holds back the first", .example = "5000" },
 	{ "repeat", F_TEXT,   0, .min = 1, .max = 200, .about = "a cron rule of 5 fields, or 6 with the second first, in UTC", .example = "0 7 * * MON-FRI" },
-	{ "every",  F_INT,    0, .min = 1000, .max = DELAY_MAX_MS * 1000LL, .about = "milliseconds", .example = "60000" },
+	{ "every",  F_INT,    F_RARE, .min = 1000, .max = DELAY_MAX_MS * 1000LL, .about = "milliseconds", .example = "60000" },
 	FIELD_END
 };
 

@@ -16,7 +16,7 @@ static const char *const reasons[] = { "disabled", "boolean", "percentage_rollou
 				       "not_in_user_list", "plan", "not_in_plans", NULL };
 
 static const struct field check_in[] = {
-	{ "user_id", F_TEXT, F_REQUIRED, .min = 1, .max = 255, .example = "user_123abc" },
+	{ "user_id", F_TEXT, F_REQUIRED, .min = 1, .max = 255, .example = "user_demo" },
 	FIELD_END
 };
 
@@ -36,8 +36,8 @@ static const struct field flag[] = {
 	{ "flag_type",   F_ENUM,     OUT | NEW | SET | NEEDED, .values = types },
 	{ "is_enabled",  F_BOOL,     OUT | NEW | SET, .example = "true", .about = "off, the flag is off for everybody" },
 	{ "percentage",  F_INT,      OUT | NEW | SET | F_NULL_OUT, .min = 0, .max = 100, .example = "25", .about = "needed for percentage" },
-	{ "user_ids",    F_LIST,     OUT | NEW | SET, .max = 10000, .item = F_TEXT, .about = "needed for user_list" },
-	{ "plans",       F_LIST,     OUT | NEW | SET, .max = 100, .item = F_TEXT, .about = "needed for plan_based; \"free\" is the plan of who has none" },
+	{ "user_ids",    F_LIST,     OUT | NEW | SET, .max = 10000, .item = F_TEXT, .about = "needed for user_list", .example = "[\"user_theo\"]" },
+	{ "plans",       F_LIST,     OUT | NEW | SET, .max = 100, .item = F_TEXT, .about = "needed for plan_based; \"free\" is the plan of who has none", .example = "[\"pro\"]" },
 	{ "created_at",  F_DATETIME, OUT },
 	FIELD_END
 };

@@ -17,22 +17,35 @@
 	{ "tenant_id", F_INT, 0, .min = 1, \
 	  .about = "the caller's own tenant when left out; another one's number is for administrators of tenant 1 only", .example = "1" }
 
+/* Of the demo: one that a worker has, and one to try again. */
+static const struct field claimed[] = {
+	{ "task_id", F_UUID, F_REQUIRED, .example = "task claimed" },
+	FIELD_END
+};
+
+static const struct field failed[] = {
+	{ "task_id", F_UUID, F_REQUIRED, .example = "task failed" },
+	FIELD_END
+};
+
 static const struct field submit_in[] = {
 	{ "task_type",       F_TEXT,   F_REQUIRED, .min = 1, .max = 100, .about = "what is to be done", .example = "thumbnail" },
-	{ "payload",         F_OBJECT, 0, .about = "what the worker needs for it; {} when left out" },
+	{ "payload",         F_OBJECT, 0, .about = "what the worker needs for it; {} when left out",
+	  .example = "{\"image\":7}" },
 	{ "queue_name",      F_TEXT,   0, .min = 1, .max = 100, .def = "default", .about = "letters, digits and _ . -" },
 	{ "priority",        F_INT,    0, .min = 0, .max = 2097152, .def = "0", .about = "lower ones first" },
 	TENANT_FIELD,
 	{ "max_attempts",    F_INT,    0, .min = 1, .max = 25, .def = "3" },
 	{ "timeout_seconds", F_INT,    0, .min = 1, .max = 86400, .def = "300", .about = "how long a claim lasts without a heartbeat" },
-	{ "idempotency_key", F_TEXT,   0, .min = 1, .max = 200, .about = "a task of this queue that was submitted with it is returned" },
+	{ "idempotency_key", F_TEXT,   0, .min = 1, .max = 200, .about = "a task of this queue that was submitted with it is returned",
+	  .example = "image-7" },
 	FIELD_END
 };
 
 static const struct field claim_in[] = {
 	{ "worker_id",  F_TEXT, F_REQUIRED, .min = 1, .max = 200, .about = "who claims; reports name it again", .example = "worker-1" },
 	{ "queue_name", F_TEXT, 0, .min = 1, .max = 100, .def = "default" },
-	{ "task_type",  F_TEXT, 0, .min = 1, .max = 100, .about = "only tasks of this type" },
+	{ "task_type",  F_TEXT, 0, .min = 1, .max = 100, .about = "only tasks of this type", .example = "thumbnail" },
 	TENANT_FIELD,
 	{ "batch_size", F_INT,  0, .min = 1, .max = 100, .def = "1", .about = "above 1 the answer is an array" },
 	FIELD_END
@@ -47,7 +60,7 @@ static const struct field heartbeat_in[] = {
 
 static const struct field complete_in[] = {
 	FIELDS_OF(heartbeat_in),
-	{ "result", F_JSON, F_NULL, .about = "anything, kept with the task" },
+	{ "result", F_JSON, F_NULL, .about = "anything, kept with the task", .example = "{\"width\":320}" },
 	FIELD_END
 };
 
@@ -55,7 +68,8 @@ static const struct field fail_in[] = {
 	FIELDS_OF(heartbeat_in),
 	{ "error",               F_TEXT, F_REQUIRED, .min = 1, .max = 2000, .example = "the image is not one" },
 	{ "retry",               F_BOOL, 0, .def = "true", .about = "false: it fails for good" },
-	{ "retry_after_seconds", F_INT,  0, .min = 0, .max = 86400, .about = "when to try again, instead of the task's own back-off" },
+	{ "retry_after_seconds", F_INT,  0, .min = 0, .max = 86400, .about = "when to try again, instead of the task's own back-off",
+	  .example = "60" },
 	FIELD_END
 };
 
@@ -159,19 +173,19 @@ const struct route task_queue_routes[] = {
 	{ GET,  "/api/task-queue/{task_id}", "operations.jobs.get_task", &by_user_or_key, "Get a task",
 	  .may = &operator_read, .out = &detail_shape, .sql = &q_task_get },
 	{ POST, "/api/task-queue/{task_id}/complete", "operations.jobs.complete_task", &by_user_or_key, "Report a task done",
-	  .may = &operator_write, .body = complete_in, .out = &detail_shape, .errors = conflicts, .sql = &q_task_complete, .status = 200 },
+	  .may = &operator_write, .params = claimed, .body = complete_in, .out = &detail_shape, .errors = conflicts, .sql = &q_task_complete, .status = 200 },
 	{ POST, "/api/task-queue/{task_id}/fail", "operations.jobs.fail_task", &by_user_or_key, "Report that an attempt has failed",
 	  .about = "It waits for its back-off, 5 s, 15 s, 45 s, … unless the task or the report says otherwise, while attempts are left.",
-	  .may = &operator_write, .body = fail_in, .out = &detail_shape, .errors = conflicts, .sql = &q_task_fail, .status = 200 },
+	  .may = &operator_write, .params = claimed, .body = fail_in, .out = &detail_shape, .errors = conflicts, .sql = &q_task_fail, .status = 200 },
 	{ POST, "/api/task-queue/{task_id}/heartbeat", "operations.jobs.heartbeat_task", &by_user_or_key, "Keep a claim",
 	  .about = "The lease then ends timeout_seconds from now.",
-	  .may = &operator_write, .body = heartbeat_in, .out = &detail_shape, .errors = conflicts, .sql = &q_task_heartbeat, .status = 200 },
+	  .may = &operator_write, .params = claimed, .body = heartbeat_in, .out = &detail_shape, .errors = conflicts, .sql = &q_task_heartbeat, .status = 200 },
 	{ POST, "/api/task-queue/{task_id}/cancel", "operations.jobs.cancel_task", &by_user_or_key, "Cancel a task",
 	  .about = "Of a running one the worker learns when it reports: 409.",
 	  .may = &operator_write, .out = &detail_shape, .errors = conflicts, .sql = &q_task_cancel, .status = 200 },
 	{ POST, "/api/task-queue/{task_id}/retry", "operations.jobs.retry_task", &by_user_or_key, "Try a failed task again",
 	  .about = "With all its attempts; its errors stay.",
-	  .may = &operator_write, .out = &detail_shape, .errors = conflicts, .sql = &q_task_retry, .status = 200 },
+	  .may = &operator_write, .params = failed, .out = &detail_shape, .errors = conflicts, .sql = &q_task_retry, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

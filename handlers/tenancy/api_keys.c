@@ -40,6 +40,12 @@ static const struct field api_key[] = {
 	FIELD_END
 };
 
+/* Of the demo, the one that has origins. */
+static const struct field public_path[] = {
+	{ "key_id", F_UUID, F_REQUIRED, .example = "key public" },
+	FIELD_END
+};
+
 static const struct shape key_shape = { "DashboardApiKey", api_key };
 
 static const enum err is_revoked[] = { ERR_CONFLICT, ERR_OK };
@@ -124,7 +130,7 @@ const struct route api_key_routes[] = {
 	  .body = api_key, .as = NEW, .out = &key_shape, .run = api_key_create, .flags = PRIVATE },
 	{ PUT,    "/api/v1/dashboard/api-keys/{key_id}", "platform.apikeys.update_dashboard_key", &by_team_admin, "Change an API key",
 	  .about = "Takes effect at once.",
-	  .body = api_key, .as = SET, .out = &key_shape, .errors = is_revoked, .constraints = update_constraints, .run = api_key_update },
+	  .params = public_path, .body = api_key, .as = SET, .out = &key_shape, .errors = is_revoked, .constraints = update_constraints, .run = api_key_update },
 	{ DELETE, "/api/v1/dashboard/api-keys/{key_id}", "platform.apikeys.revoke_dashboard_key", &by_team_admin, "Revoke an API key",
 	  .about = "Final, and at once. Revoking it again changes nothing.",
 	  .out = &key_shape, .sql = &q_api_key_revoke, .status = 204 },

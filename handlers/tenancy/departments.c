@@ -9,7 +9,7 @@
 
 /* clang-format off */
 static const struct field get_in[] = {
-	{ "user_id", F_UUID, F_REQUIRED, .about = "the user whose membership is asked for" },
+	{ "user_id", F_UUID, F_REQUIRED, .example = "user", .about = "the user whose membership is asked for" },
 	FIELD_END
 };
 
@@ -20,7 +20,7 @@ static const struct field department[] = {
 	{ "description",     F_TEXT,     OUT | NEW | F_NULL_OUT, .max = 2000, .example = "Who sells" },
 	{ "is_default",      F_BOOL,     OUT | NEW, .def = "false", .about = "true takes the mark from the one that has it" },
 	{ "is_active",       F_BOOL,     OUT },
-	{ "settings",        F_OBJECT,   OUT | NEW },
+	{ "settings",        F_OBJECT,   OUT | NEW, .example = "{\"cost_center\":\"4711\"}" },
 	{ "created_at",      F_DATETIME, OUT },
 	{ "updated_at",      F_DATETIME, OUT },
 	FIELD_END

@@ -17,7 +17,8 @@
 
 /* clang-format off */
 static const struct field token_in[] = {
-	{ "token", F_TEXT, F_REQUIRED, .min = 1, .max = 512, .about = "from the mail" },
+	{ "token", F_TEXT, F_REQUIRED, .min = 1, .max = 512, .about = "from the mail",
+	  .example = "AAAAAAAAcACAAAAAAAAAAQ0sQ9S2mK1u4cJ7wP5yB8nRz3TtVvXa6LhEoGfDi2Yk" },
 	FIELD_END
 };
 
@@ -38,7 +39,7 @@ static const struct field invitation[] = {
 	{ "organization_id",   F_UUID,     OUT },
 	{ "organization_name", F_TEXT,     OUT, .example = "Acme Inc." },
 	{ "email",             F_EMAIL,    OUT | NEW | NEEDED, .example = "grace@example.com" },
-	{ "role",              F_ENUM,     OUT | NEW | NEEDED, .values = member_roles_given },
+	{ "role",              F_ENUM,     OUT | NEW | NEEDED, .values = member_roles_given, .example = "developer" },
 	{ "status",            F_ENUM,     OUT, .values = statuses },
 	{ "invited_by",        F_UUID,     OUT | F_NULL, .about = "a user's id" },
 	{ "expires_at",        F_DATETIME, OUT },
@@ -111,16 +112,16 @@ const struct route invitation_routes[] = {
 	{ POST,   "/api/v1/organizations/accept-invitation", "platform.organizations.accept_invitation", &by_key_and_user,
 	  "Accept an invitation", "The caller's address must be the invited one, and is verified by that. If it was not until now, "
 	  "other sessions end, and what opened none or others than this one: passkeys, second factor, password.",
-	  .body = token_in, .out = &organization_shape, .errors = not_accepted, .sql = &q_invitation_accept, .status = 200 },
+	  .needs = { "the token of a mail of ours", ERR_TICKET }, .body = token_in, .out = &organization_shape, .errors = not_accepted, .sql = &q_invitation_accept, .status = 200 },
 	{ POST,   "/api/v1/organizations/reject-invitation", "platform.organizations.reject_invitation", &by_key,
 	  "Reject an invitation", "The token is enough.",
-	  .body = token_in, .out = &message_shape, .errors = not_rejected, .sql = &q_invitation_reject, .status = 200 },
+	  .needs = { "the token of a mail of ours", ERR_TICKET }, .body = token_in, .out = &message_shape, .errors = not_rejected, .sql = &q_invitation_reject, .status = 200 },
 	{ GET,    "/api/v1/organizations/invitations/pending", "platform.organizations.list_pending_invitations", &by_key,
 	  "List the pending invitations of an address", "Newest first, over all organizations; for an unknown address there are none.",
 	  .query = pending_in, .out = &invitation_shape, .list = &sliced, .sql = &q_invitation_list_pending },
 	{ GET,    "/api/v1/organizations/invitations/{invitation_token}", "platform.organizations.get_invitation", &by_key,
 	  "Get an invitation by its token", "To look at it uses nothing up.",
-	  .params = token_path, .out = &invitation_shape, .sql = &q_invitation_get },
+	  .needs = { "the token of a mail of ours", ERR_NOT_FOUND }, .params = token_path, .out = &invitation_shape, .sql = &q_invitation_get },
 	ROUTE_END
 };
 /* clang-format on */

@@ -12,7 +12,7 @@
 
 /* clang-format off */
 static const struct field member_path[] = {
-	{ "user", F_UUID, 0, .about = "a user's id" },
+	{ "user", F_UUID, 0, .about = "a user's id", .example = "user theo" },
 	FIELD_END
 };
 
@@ -21,7 +21,7 @@ static const struct field member[] = {
 	{ "email",        F_EMAIL,    OUT | F_NULL, .about = "null for who signed in elsewhere and has told no address" },
 	{ "display_name", F_TEXT,     OUT | F_NULL, .example = "Ada Lovelace" },
 	{ "role",         F_ENUM,     OUT, .values = member_roles },
-	{ "role",         F_ENUM,     SET | F_REQUIRED, .values = member_roles_given },
+	{ "role",         F_ENUM,     SET | F_REQUIRED, .values = member_roles_given, .example = "developer" },
 	{ "joined_at",    F_DATETIME, OUT },
 	FIELD_END
 };

@@ -45,7 +45,7 @@ static const struct field settings[] = {
 	{ "password_reset_url",          F_URL,   OUT | SET | F_NULL | F_PAGE, .about = "the same, for a new password", .example = "https://app.example.com/reset" },
 	{ "invitation_url",              F_URL,   OUT | SET | F_NULL | F_PAGE, .about = "the same, for invitations to organizations", .example = "https://app.example.com/join" },
 	{ "webauthn_rp_id",              F_TEXT,  OUT | SET | F_NULL, .min = 1, .max = 253, .about = "the domain that passkeys are bound to; null: the host of the page", .example = "example.com" },
-	{ "default_plan_id",             F_UUID,  OUT | SET | F_NULL, .about = "an active free plan, for whoever has none" },
+	{ "default_plan_id",             F_UUID,  OUT | SET | F_NULL | F_RARE, .about = "an active free plan, for whoever has none", .example = "plan" },
 	{ "oauth_providers",             F_LIST,  OUT,                .fields = provider, .about = "all that there are, configured or not" },
 	{ "created_at",                  F_DATETIME, OUT },
 	{ "updated_at",                  F_DATETIME, OUT },

@@ -21,7 +21,7 @@ static const struct field member[] = {
 	{ "id",            F_UUID,     OUT },
 	{ "email",         F_EMAIL,    OUT | NEW | NEEDED, .example = "bob@example.com" },
 	{ "display_name",  F_TEXT,     OUT | F_NULL, .max = 100, .example = "Bob Example" },
-	{ "role",          F_ENUM,     OUT | SET, .values = team_roles },
+	{ "role",          F_ENUM,     OUT | SET, .values = team_roles, .example = "admin" },
 	{ "role",          F_ENUM,     NEW | NEEDED, .values = invited_roles },
 	{ "is_active",     F_BOOL,     SET, .about = "false ends the member's sessions at once" },
 	{ "status",        F_ENUM,     OUT, .values = statuses },
@@ -29,6 +29,12 @@ static const struct field member[] = {
 	{ "invited_at",    F_DATETIME, OUT | F_NULL },
 	{ "joined_at",     F_DATETIME, OUT | F_NULL },
 	{ "last_login_at", F_DATETIME, OUT | F_NULL },
+	FIELD_END
+};
+
+/* Of the demo, one who is not the last owner. */
+static const struct field member_path[] = {
+	{ "member_id", F_UUID, F_REQUIRED, .example = "dashboard member percy" },
 	FIELD_END
 };
 
@@ -108,10 +114,10 @@ const struct route team_routes[] = {
 	  .body = member, .as = NEW, .out = &member_shape, .constraints = invite_constraints, .run = team_invite },
 	{ PUT,    "/api/v1/dashboard/team/{member_id}", "platform.teams.update_team_member", &by_team_admin_any_mode, "Change a member's role, or (de)activate",
 	  .about = "Only an owner makes somebody an owner, and changes an owner; the last one stays.",
-	  .body = member, .as = SET, .out = &member_shape, .errors = owner_stays, .sql = &q_team_update, .run = team_change },
+	  .params = member_path, .body = member, .as = SET, .out = &member_shape, .errors = owner_stays, .sql = &q_team_update, .run = team_change },
 	{ DELETE, "/api/v1/dashboard/team/{member_id}", "platform.teams.remove_team_member", &by_team_admin_any_mode, "Remove a member, or withdraw an invitation",
 	  .about = "Only an owner removes an owner; the last one stays.",
-	  .out = &member_shape, .errors = owner_stays, .sql = &q_team_remove, .run = team_change, .status = 204 },
+	  .params = member_path, .out = &member_shape, .errors = owner_stays, .sql = &q_team_remove, .run = team_change, .status = 204 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -39,23 +39,24 @@ static const struct field register_in[] = {
 };
 
 static const struct field login_in[] = {
-	{ "email",    F_TEXT, F_REQUIRED, .max = 254, .example = "ada@example.com" },
+	{ "email",    F_TEXT, F_REQUIRED, .max = 254, .example = "olive@default.example" },
 	{ "password", F_TEXT, F_REQUIRED, .max = 1024, .example = "Correct-horse-7" },
 	FIELD_END
 };
 
 static const struct field refresh_in[] = {
-	{ "refresh_token", F_TEXT, F_REQUIRED, .max = MAX_TICKET },
+	{ "refresh_token", F_TEXT, F_REQUIRED, .max = MAX_TICKET, .example = "AAAAAAAAcACAAAAAAAAAAQ" },
 	FIELD_END
 };
 
 static const struct field forgot_in[] = {
-	{ "email", F_EMAIL, F_REQUIRED | F_KNOWN, .example = "ada@example.com" },
+	{ "email", F_EMAIL, F_REQUIRED | F_KNOWN, .example = "olive@default.example" },
 	FIELD_END
 };
 
 static const struct field reset_in[] = {
-	{ "token",        F_TEXT, F_REQUIRED, .max = MAX_TICKET, .about = "from the mail's link" },
+	{ "token",        F_TEXT, F_REQUIRED, .max = MAX_TICKET, .about = "from the mail's link",
+	  .example = "AAAAAAAAcACAAAAAAAAAAQ0sQ9S2mK1u4cJ7wP5yB8nRz3TtVvXa6LhEoGfDi2Yk" },
 	PASSWORD_FIELD("new_password", "Correct-horse-8"),
 	FIELD_END
 };
@@ -67,7 +68,8 @@ static const struct field change_in[] = {
 };
 
 static const struct field accept_in[] = {
-	{ "token",        F_TEXT, F_REQUIRED, .max = MAX_TICKET, .about = "from the mail's link" },
+	{ "token",        F_TEXT, F_REQUIRED, .max = MAX_TICKET, .about = "from the mail's link",
+	  .example = "AAAAAAAAcACAAAAAAAAAAQ0sQ9S2mK1u4cJ7wP5yB8nRz3TtVvXa6LhEoGfDi2Yk" },
 	PASSWORD_FIELD("password", "Correct-horse-7"),
 	{ "display_name", F_TEXT, 0, .max = 100, .example = "Bob Example" },
 	FIELD_END
@@ -429,10 +431,10 @@ const struct route tenant_auth_routes[] = {
 	{ POST, "/api/v1/tenant-auth/login",             "platform.identity.tenant_login",             &by_anyone, "Log in to the dashboard",
 	  .about = "Wrong ones count: ten in 15 minutes of an account from one address, and 50 of all, then none for 15 minutes; 30 an hour of "
 		   "an account from addresses that it does not know, then a brake.",
-	  .body = login_in, .out = &token_shape, .errors = login_errors, .run = tenant_login, .flags = PRIVATE | HASHES, .status = 200 },
+	  .needs = { "the password", ERR_CREDENTIALS }, .body = login_in, .out = &token_shape, .errors = login_errors, .run = tenant_login, .flags = PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/refresh",           "platform.identity.tenant_refresh",           &by_anyone, "Get a new access token",
 	  .about = "The same refresh token comes back, or, where the tenant has tokens rotated (refresh_token_rotation), the next one.",
-	  .body = refresh_in, .out = &token_shape, .errors = refresh_errors, .run = tenant_refresh, .flags = PRIVATE, .status = 200 },
+	  .needs = { "a refresh token, which signing in brings", ERR_AUTHENTICATION }, .body = refresh_in, .out = &token_shape, .errors = refresh_errors, .run = tenant_refresh, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/logout",            "platform.identity.tenant_logout",            &by_team_any_mode, "Log out",
 	  .about = "Ends all of the caller's sessions, on every device.",
 	  .out = &message_shape, .sql = &q_team_logout, .status = 200 },
@@ -444,12 +446,12 @@ const struct route tenant_auth_routes[] = {
 	  .body = forgot_in, .out = &message_shape, .run = tenant_forgot_password, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/reset-password",    "platform.identity.tenant_reset_password",    &by_anyone, "Set a new password by a mailed link",
 	  .about = "Ends all of the account's sessions.",
-	  .body = reset_in, .out = &message_shape, .errors = ticket_errors, .run = tenant_reset_password, .flags = PRIVATE | HASHES, .status = 200 },
+	  .needs = { "the token of a mail of ours", ERR_TICKET }, .body = reset_in, .out = &message_shape, .errors = ticket_errors, .run = tenant_reset_password, .flags = PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/change-password",   "platform.identity.tenant_change_password",   &by_team_any_mode, "Change my password",
 	  .about = "Ends all of the caller's sessions, this one too. Five wrong ones an hour from one address, then none for 30 minutes.",
-	  .body = change_in, .out = &message_shape, .run = tenant_change_password, .flags = PRIVATE | HASHES, .status = 200 },
+	  .needs = { "the current password", ERR_BAD_REQUEST }, .body = change_in, .out = &message_shape, .run = tenant_change_password, .flags = PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/accept-invitation", "platform.identity.tenant_accept_invitation", &by_anyone, "Join a team by a mailed link",
-	  .body = accept_in, .out = &token_shape, .errors = ticket_errors, .run = tenant_accept_invitation, .flags = PRIVATE | HASHES },
+	  .needs = { "the token of a mail of ours", ERR_TICKET }, .body = accept_in, .out = &token_shape, .errors = ticket_errors, .run = tenant_accept_invitation, .flags = PRIVATE | HASHES },
 	ROUTE_END
 };
 /* clang-format on */

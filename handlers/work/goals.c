@@ -30,21 +30,21 @@ static const struct field team_ref[] = {
 };
 
 static const struct field key_result[] = {
-	{ "id",            F_UUID,     OUT | NEW | SET, .about = "of one that the goal has; without it one is added" },
+	{ "id",            F_UUID,     OUT | NEW | SET | F_RARE, .about = "of one that the goal has; without it one is added" },
 	{ "goal_id",       F_UUID,     OUT },
 	{ "title",         F_TEXT,     OUT | NEW | SET | F_REQUIRED, .min = 1, .max = 255, .example = "Ten new customers" },
-	{ "description",   F_TEXT,     OUT | NEW | SET | F_NULL, .max = 2000 },
+	{ "description",   F_TEXT,     OUT | NEW | SET | F_NULL, .max = 2000, .example = "Signed, not only promised" },
 	{ "metric_type",   F_ENUM,     OUT | NEW | SET, .values = metrics, .about = "number, unless another is given; boolean goes from 0 to 1" },
 	{ "unit",          F_TEXT,     OUT | NEW | SET | F_NULL, .max = 20, .example = "customers" },
-	{ "start_value",   F_NUMBER,   OUT | NEW | SET | F_SIGNED, .min = -AMOUNT, .max = AMOUNT, .about = "0, unless given" },
+	{ "start_value",   F_NUMBER,   OUT | NEW | SET | F_SIGNED, .min = -AMOUNT, .max = AMOUNT, .example = "0", .about = "0, unless given" },
 	{ "target_value",  F_NUMBER,   OUT | NEW | SET | F_SIGNED, .min = -AMOUNT, .max = AMOUNT, .example = "10",
 	  .about = "needed for number and currency; of a percentage 100, unless given" },
-	{ "current_value", F_NUMBER,   OUT | NEW | SET | F_SIGNED, .min = -AMOUNT, .max = AMOUNT, .about = "start_value, unless given" },
-	{ "weight",        F_NUMBER,   OUT | NEW | SET, .max = 1000, .about = "in the goal's progress; 1, unless given" },
+	{ "current_value", F_NUMBER,   OUT | NEW | SET | F_SIGNED, .min = -AMOUNT, .max = AMOUNT, .example = "4", .about = "start_value, unless given" },
+	{ "weight",        F_NUMBER,   OUT | NEW | SET, .max = 1000, .example = "1", .about = "in the goal's progress; 1, unless given" },
 	{ "progress",      F_NUMBER,   OUT, .about = "percent, with two decimals" },
 	{ "is_completed",  F_BOOL,     OUT },
-	{ "due_date",      F_DATE,     OUT | NEW | SET | F_NULL },
-	{ "owner_id",      F_UUID,     OUT | NEW | SET | F_NULL, .about = "a member" },
+	{ "due_date",      F_DATE,     OUT | NEW | SET | F_NULL, .example = "2027-03-31" },
+	{ "owner_id",      F_UUID,     OUT | NEW | SET | F_NULL, .about = "a member", .example = "member theo" },
 	{ "position",      F_INT,      OUT | NEW | SET, .max = 1000000, .about = "its place in the list, unless given" },
 	{ "created_at",    F_DATETIME, OUT },
 	{ "updated_at",    F_DATETIME, OUT },
@@ -56,15 +56,15 @@ static const struct field goal[] = {
 	{ "goal_id",        F_UUID,     SET | F_REQUIRED },
 	{ "workspace_id",   F_UUID,     OUT },
 	{ "title",          F_TEXT,     OUT | NEW | SET | NEEDED, .min = 1, .max = 255, .example = "Be known in Berlin" },
-	{ "description",    F_TEXT,     OUT | NEW | SET | F_NULL, .max = 5000 },
+	{ "description",    F_TEXT,     OUT | NEW | SET | F_NULL, .max = 5000, .example = "Where our next customers are" },
 	{ "level",          F_ENUM,     OUT | NEW | SET, .values = levels, .def = "individual" },
 	{ "status",         F_ENUM,     OUT | NEW | SET, .values = states, .about = "found out by progress and dates, unless given" },
-	{ "progress",       F_NUMBER,   OUT | NEW | SET, .max = 100, .def = "0", .about = "percent; that of the key results, if there are any" },
-	{ "owner_id",       F_UUID,     OUT | NEW | SET | F_NULL_OUT | F_NULL_SET, .about = "a member; of a new one the caller, unless given" },
+	{ "progress",       F_NUMBER,   OUT | NEW | SET | F_RARE, .max = 100, .def = "0", .about = "percent; that of the key results, if there are any" },
+	{ "owner_id",       F_UUID,     OUT | NEW | SET | F_NULL_OUT | F_NULL_SET, .about = "a member; of a new one the caller, unless given", .example = "member theo" },
 	{ "owner",          F_OBJECT,   OUT | F_NULL, .fields = member_ref },
 	{ "team_id",        F_UUID,     OUT | NEW | SET | F_NULL, .about = "needed where the level is team" },
 	{ "team",           F_OBJECT,   OUT | F_NULL, .fields = team_ref },
-	{ "parent_goal_id", F_UUID,     OUT | NEW | SET | F_NULL },
+	{ "parent_goal_id", F_UUID,     OUT | NEW | SET | F_NULL, .example = "goal company" },
 	{ "start_date",     F_DATE,     OUT | NEW | SET | F_NULL, .about = "of a new one today, in UTC, unless given" },
 	{ "due_date",       F_DATE,     OUT | NEW | SET | F_NULL, .example = "2027-03-31" },
 	{ "key_results",    F_LIST,     OUT | NEW | SET, .fields = key_result, .max = 50, .about = "in an update all that there are to be: those left out go" },
@@ -77,16 +77,16 @@ static const struct field goal[] = {
 };
 
 static const struct field report[] = {
-	{ "id",            F_UUID,   F_REQUIRED },
-	{ "current_value", F_NUMBER, F_SIGNED, .min = -AMOUNT, .max = AMOUNT },
-	{ "is_completed",  F_BOOL,   0, .about = "true: as if the target was given; false: the start, if it was reached" },
+	{ "id",            F_UUID,   F_REQUIRED, .example = "key_result" },
+	{ "current_value", F_NUMBER, F_SIGNED, .min = -AMOUNT, .max = AMOUNT, .example = "60" },
+	{ "is_completed",  F_BOOL,   F_RARE, .about = "true: as if the target was given; false: the start, if it was reached" },
 	FIELD_END
 };
 
 static const struct field progress_in[] = {
 	{ "goal_id",     F_UUID, F_REQUIRED },
 	{ "key_results", F_LIST, F_REQUIRED, .fields = report, .min = 1, .max = 50 },
-	{ "note",        F_TEXT, 0, .max = 1000, .about = "for the event" },
+	{ "note",        F_TEXT, 0, .max = 1000, .about = "for the event", .example = "The third chart is dated" },
 	FIELD_END
 };
 

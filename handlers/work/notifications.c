@@ -48,7 +48,7 @@ static const struct field notification[] = {
 static const struct field preference[] = {
 	{ "id",         F_UUID,     OUT },
 	{ "member_id",  F_UUID,     OUT },
-	{ "event_type", F_TEXT,     OUT | NEW | NEEDED, .min = 1, .max = 100, .example = "team_added" },
+	{ "event_type", F_TEXT,     OUT | NEW | NEEDED, .min = 1, .max = 100, .example = "goal_assigned" },
 	{ "category",   F_TEXT,     OUT, .example = "team" },
 	FLAGS(OUT | NEW | SET),
 	{ "created_at", F_DATETIME, OUT },

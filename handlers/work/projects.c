@@ -15,7 +15,7 @@ static const struct field project[] = {
 	{ "id",          F_UUID,     OUT },
 	{ "name",        F_TEXT,     OUT | NEW | SET | NEEDED, .min = 1, .max = 255, .example = "Website" },
 	{ "description", F_TEXT,     OUT | NEW | SET | F_NULL, .max = 2000, .example = "The new marketing site" },
-	{ "owner_id",    F_TEXT,     OUT, .about = "the owner's user id", .example = "user_123abc" },
+	{ "owner_id",    F_TEXT,     OUT, .about = "the owner's user id", .example = "user_demo" },
 	{ "created_at",  F_DATETIME, OUT },
 	{ "updated_at",  F_DATETIME, OUT },
 	FIELD_END

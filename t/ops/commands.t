@@ -320,7 +320,7 @@ subtest 'bad arguments never print SQL' => sub {
         [qw(user create --email)],   [qw(user create --email a@example.com --name)], [qw(user create --email a@example.com --role)],
         [qw(user create --email a@example.com --tenant)], [qw(user password --password Correct-Horse-9 --email)],
         [qw(user password --email eve@example.com --password)], [qw(user deactivate --email)], [qw(user list --tenant)], [qw(user list --limit)],
-        [qw(user list --role)], [qw(token --user)], [qw(token --user eve@example.com --tenant)], [qw(token --user eve@example.com --ttl)],
+        [qw(user list --role)], [qw(token --user)], [qw(token --team)], [qw(token --user eve@example.com --tenant)], [qw(token --user eve@example.com --ttl)],
         [qw(tenant create --name X --owner)], [qw(tenant create --owner z@example.com --slug zz --name)], [qw(tenant create --owner z@example.com --name Z --slug)],
         [qw(tenant owner --email)], [qw(tenant owner --email q@example.com --tenant)], [qw(tenant suspend)], [qw(tenant resume)], [qw(mails --tenant)], [qw(mails --to)],
         [qw(mails --limit)], [qw(mails show)], [qw(audit verify --tenant)], [qw(key create --type)], [qw(key create --type secret --tenant)],
@@ -363,7 +363,19 @@ subtest 'token' => sub {
     is +(ashlar(qw(token --user ann@example.com)))[0], 1, 'one that is not active';
     is +(ashlar(qw(token --user ann@example.com --tenant other)))[0], 0, 'the one in the other tenant is';
     is +(ashlar(qw(token)))[0], 2, '--user is needed';
+    is +(ashlar(qw(token --user ann@example.com --team ann@example.com)))[0], 2, '  and no member of a team beside it';
     is +(ashlar(qw(token --user ann@example.com --ttl), $_))[0], 2, "--ttl $_" for 0, 31536001, '1h', '';
+    $super->do(q{INSERT INTO team_members (tenant_id, email, role, joined_at) VALUES (?, 'ann@team.example', 'owner', now())}, undef, $TENANT);
+    ($status, $out, $err) = ashlar(qw(token --team Ann@team.example --ttl 90));
+    is $status, 0, 'a member of the team' or diag $err;
+    (undef, $claims) = parts($out =~ s/\n//r);
+    is "$claims->{ctx} $claims->{role} $claims->{email}", 'tenant owner ann@team.example', '  has a token of the dashboard';
+    is +($super->selectrow_array('SELECT m.email FROM team_sessions s JOIN team_members m ON m.id = s.member_id WHERE s.id = ?', undef, $claims->{sid}))[0], 'ann@team.example',
+        '  and a session';
+    ($status, $out, $err) = ashlar(qw(token --team ann@example.com));
+    is "$status|$out|$err", "1||ashlar: there is no active member of the team ann\@example.com in this tenant\n", '  and no user is one';
+    $super->do(q{DELETE FROM team_sessions; DELETE FROM team_members WHERE email = 'ann@team.example'});
+
     ($status, $out, $err) = ashlar(qw(token --user ann@example.com), { JWT_SECRET => '' });
     is "$status|$err", "1|ashlar: JWT_SECRET must be set: it signs the token\n", 'without a secret';
 };

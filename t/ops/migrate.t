@@ -230,7 +230,7 @@ subtest 'seed' => sub {
         [ [ 'user_admin', 'admin@example.com', 'superadmin', 0 ], [ 'user_demo', 'demo@example.com', 'user', 40 ],
         [ 'user_theo', 'theo@example.com', 'user', 0 ], [ 'user_vera', 'vera@example.com', 'user', 0 ] ], 'the demo users';
     is $db->selectrow_array('SELECT count(*) FROM projects'), 40, 'and projects, once';
-    is $db->selectrow_array('SELECT count(*) FROM goals'), 1, 'and one of everything';
+    is $db->selectrow_array('SELECT count(*) FROM invitations'), 1, 'and one of everything';
     is $db->selectrow_array('SELECT count(*) FROM realtime_messages'), 0, 'but for what the runtime keeps';
     $db->do(q{UPDATE projects SET deleted_at = now()});
     $db->do(q{UPDATE users SET full_name = 'Changed', project_count = 0});

@@ -7,6 +7,7 @@ use Ashlar::Answers;
 use Ashlar::Cluster;
 use Ashlar::Guide qw(steps is_as_shown);
 use Ashlar::Process;
+use Ashlar::Run;
 use Cpanel::JSON::XS 'decode_json';
 use File::Temp ();
 use IO::Socket::INET;
@@ -17,13 +18,6 @@ plan skip_all => 'make run builds the plain program' if $ENV{SAN} || $ENV{COV};
 
 my $top = File::Temp->newdir('/tmp/ashlar-run-t-XXXXXX');
 chmod 0755, "$top";
-my $log = 0;
-my %used;    # directories, to be cleaned however this ends
-
-sub free_port () {
-    my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "no free port: $!\n";
-    return $socket->sockport;
-}
 
 sub slurp ($file) {
     open my $in, '<', $file or return '';
@@ -31,43 +25,8 @@ sub slurp ($file) {
     return scalar(<$in>) // '';
 }
 
-# tools/run with a directory of its own; $self->{out} is what it has said so far.
-sub begin ($dir, %env) {
-    my $out  = "$top/out." . ++$log;
-    my $port = delete $env{PORT} // free_port();
-    $used{$dir} = 1;
-    my $self = { dir => $dir, out => $out, port => $port, began => time };
-    $self->{process} = Ashlar::Process->start(
-        name => 'make run',
-        cmd  => ['tools/run'],
-        log  => $out,
-        env  => { ASHLAR_BUILT => 1, ASHLAR_RUN => $dir, PORT => $port, HTTP_PORT => free_port(), PROCESSES => 2, PROCESSES_SLOW => 1, %env },
-    );
-    return $self;
-}
-
-sub ready ($self) {
-    my $until = time + 120;
-    until (slurp($self->{out}) =~ /^ready$/m) {
-        last if !$self->{process}->alive || time > $until;
-        sleep 0.1;
-    }
-    $self->{took} = time - $self->{began};
-    my $out = slurp($self->{out});
-    $self->{$_} = $out =~ /^$_ token: (eyJ\S+)$/m ? $1 : '' for qw(demo admin);
-    ($self->{"$_\_key"}) = $out =~ /^$_ key: (\S+)$/m for qw(public secret);
-    ($self->{curl}) = $out =~ /^(curl .*)$/m;
-    ($self->{url})  = $out =~ m{^(https://\S+)}m;
-    $self->{parts}  = { map { m{([^/]+)$} && ($1 => (split ' ', slurp($_))[0]) } glob "\Q$self->{dir}\E/pids/*" };
-    return ok($out =~ /^ready$/m, 'ready') || !diag $out;
-}
-
-# What still runs of the parts and of their children: each part is a session, and so a process group.
-sub left ($self) {
-    my %part = reverse %{ $self->{parts} };
-    return map { my ($pid, $state, $group) = slurp($_) =~ /^(\d+) [(].*[)] (\S) \d+ (\d+)/s; $pid && $state ne 'Z' && $part{$group} ? "$part{$group} $pid" : () }
-        glob '/proc/[0-9]*/stat';
-}
+# Is it ready?  What it has said is shown where it is not.
+sub ready ($run) { return ok($run->ready, 'ready') || !diag $run->said }
 
 sub ask ($self, $path, $token = $self->{demo}, @more) {
     my $headers = "$top/headers";
@@ -81,7 +40,7 @@ sub ask ($self, $path, $token = $self->{demo}, @more) {
 }
 
 # The guide's first hour.  Its first box starts everything; the ports and the place are others here.
-my %port = map { $_ => free_port() } 3000, 4000;
+my %port = map { $_ => Ashlar::Run::free_port() } 3000, 4000;
 my ($start, @steps) = steps(slurp('build/docs/first-hour.html'));
 sub here ($text) { return $text =~ s/\b(3000|4000|8443)\b/$port{$1}/gr =~ s{/tmp/hour\b}{$top/hour}gr }
 
@@ -147,7 +106,7 @@ sub three_commands ($one) {
 my $dir = "$top/a dir, with 'quotes' & more " . 'x' x 90;
 
 subtest 'from nothing to ready' => sub {
-    my $one = begin($dir, here($start->[0]) =~ /\b([A-Z_]+)=(\S+)/g);
+    my $one = Ashlar::Run->start($dir, here($start->[0]) =~ /\b([A-Z_]+)=(\S+)/g);
     ready($one) or return;
     cmp_ok $one->{took}, '<', 60, 'within a minute';
     is $one->{url}, "https://localhost:$one->{port}", 'the URL';
@@ -157,6 +116,7 @@ subtest 'from nothing to ready' => sub {
     subtest 'the three commands of the start page' => sub { three_commands($one) };
     is ask($one, '/api/v1/app/users/me', $one->{admin})->{role}, 'superadmin', 'the admin token is a superadmin';
     is ask($one, '/api/v1/app/users/me')->{role}, 'user', 'the demo token is a user';
+    is ask($one, '/api/v1/tenant-auth/me', $one->{team})->{user}{role}, 'owner', 'the team token is an owner of the default tenant';
     ok ask($one, '/api/v1/app/projects', $one->{demo}, '-H', 'Content-Type: application/json', '-d', '{"name":"kept"}')->{id}, 'a project is made';
 
     like $one->{public_key}, qr/\Apk_live_/, 'the default tenant has a public key';
@@ -190,10 +150,10 @@ subtest 'from nothing to ready' => sub {
 
     subtest 'the first hour of the guide, step by step' => sub { first_hour($one) };
 
-    my $second = begin($dir);
+    my $second = Ashlar::Run->start($dir);
     isnt $second->{process}->wait_for(30) // 0, 0, 'a second one in the same place does not start';
     like slurp($second->{out}), qr/already running.*make stop/, 'and says what to do';
-    my $third = begin("$top/third", PORT => $one->{port});
+    my $third = Ashlar::Run->start("$top/third", PORT => $one->{port});
     isnt $third->{process}->wait_for(30) // 0, 0, 'nor one on the same port';
     like slurp($third->{out}), qr/port $one->{port} is in use.*PORT=/, 'which says so';
     is ask($one, '/api/v1/app/users/me')->{role}, 'user', 'the first one is not disturbed';
@@ -203,42 +163,42 @@ subtest 'from nothing to ready' => sub {
     kill 'INT', -$one->{process}->pid;
     is $one->{process}->wait_for(40), 0, 'Ctrl-C ends it';
     cmp_ok time - $asked, '<', 15, 'soon';
-    is_deeply [ left($one) ], [], 'with all that it started';
+    is_deeply [ $one->left ], [], 'with all that it started';
     is_deeply [ glob "\Q$dir\E/pids/*" ], [], 'and it knows';
 };
 
 subtest 'again, with the same data; make stop' => sub {
-    my $one = begin($dir);
+    my $one = Ashlar::Run->start($dir);
     ready($one) or return;
     is "$one->{public_key} $one->{secret_key}", join(' ', map { slurp("$dir/$_-key") =~ s/\n//r } qw(public secret)), 'the keys are those of before';
     is scalar(grep { $_->{name} eq 'kept' } @{ ask($one, '/api/v1/app/projects?limit=100')->{items} }), 1, 'the project is there';
     local @ENV{qw(ASHLAR_RUN)} = ($dir);
     is system('tools/run', 'stop'), 0, 'make stop';
     is $one->{process}->wait_for(1), 0, 'has ended it when it returns';
-    is_deeply [ left($one) ], [], 'with all that it started';
+    is_deeply [ $one->left ], [], 'with all that it started';
     is system('tools/run', 'stop'), 0, 'there is no harm in a second one';
 };
 
 subtest 'a part that ends by itself ends the rest, with a reason' => sub {
-    my $one = begin($dir);
+    my $one = Ashlar::Run->start($dir);
     ready($one) or return;
     kill 'KILL', $one->{parts}{nginx};
     my $status = $one->{process}->wait_for(40);
     isnt $status // 0, 0, 'it failed';
     like slurp($one->{out}), qr/nginx ended by itself/, 'and says which';
-    is_deeply [ left($one) ], [], 'nothing of it is left, nor of the others';
+    is_deeply [ $one->left ], [], 'nothing of it is left, nor of the others';
 };
 
 subtest 'what a killed one leaves behind is found; clean-run removes all' => sub {
-    my $one = begin($dir);
+    my $one = Ashlar::Run->start($dir);
     ready($one) or return;
     my @elsewhere = grep { defined } map { readlink "$dir/$_" } qw(sock pg);
     kill 'KILL', $one->{process}->pid;
     $one->{process}->wait_for(5);
-    ok scalar(left($one)), 'there is something left';
+    ok scalar($one->left), 'there is something left';
     local @ENV{qw(ASHLAR_RUN)} = ($dir);
     is system('tools/run', 'clean'), 0, 'make clean-run';
-    is_deeply [ left($one) ], [], 'ends it';
+    is_deeply [ $one->left ], [], 'ends it';
     ok !-e $dir, 'its directory is gone';
     is_deeply [ grep { -e } @elsewhere ], [], 'and what it had to put elsewhere';
 };
@@ -248,7 +208,7 @@ subtest 'an existing server' => sub {
     my $db      = $cluster->connect('postgres');
     my $name    = "run_$$";
     $db->do("CREATE DATABASE $name OWNER ashlar");
-    my $one = begin("$top/existing", DATABASE_URL => $cluster->url($name, 'ashlar'));
+    my $one = Ashlar::Run->start("$top/existing", DATABASE_URL => $cluster->url($name, 'ashlar'));
     if (ready($one)) {
         is_deeply [ sort keys %{ $one->{parts} } ], [qw(hash main nginx realtime slow worker)], 'no PostgreSQL of its own';
         is ask($one, '/api/v1/app/users/me')->{role}, 'user', 'it answers';
@@ -256,7 +216,7 @@ subtest 'an existing server' => sub {
             'as the role that owns nothing';
         kill 'TERM', $one->{process}->pid;
         is $one->{process}->wait_for(40), 0, 'SIGTERM to it alone ends it';
-        is_deeply [ left($one) ], [], 'with all that it started';
+        is_deeply [ $one->left ], [], 'with all that it started';
         ok $db->ping, 'and not the server';
     }
     $cluster->drop($name);
@@ -265,7 +225,7 @@ subtest 'an existing server' => sub {
 };
 
 subtest 'interrupted while it starts' => sub {
-    my $one = begin("$top/early");
+    my $one = Ashlar::Run->start("$top/early");
     my $until = time + 60;
     sleep 0.02 until -e "$top/early/pids/postgres" || time > $until;
     my ($pid) = split ' ', slurp("$top/early/pids/postgres");
@@ -276,14 +236,5 @@ subtest 'interrupted while it starts' => sub {
     local @ENV{qw(ASHLAR_RUN)} = ("$top/early");
     is system('tools/run', 'clean'), 0, 'clean';
 };
-
-END {
-    my $status = $?;
-    for my $dir (sort keys %used) {
-        local $ENV{ASHLAR_RUN} = $dir;
-        system 'tools/run', 'clean';
-    }
-    $? = $status;
-}
 
 done_testing;

@@ -4,6 +4,7 @@
  */
 #include "build/sql/runtime/runtime.h"
 #include "build/sql/work/projects.h"
+#include "fcgi/reference/demo.h"
 #include "fcgi/reference/openapi.h"
 
 #include <json-c/json.h>
@@ -58,6 +59,11 @@ static const struct field body_in[] = {
 	{ "marks",  F_LIST,     0, .each = &mark },
 	{ "votes",  F_OBJECT,   0, .fields = inner, .item = F_INT },
 	{ "names",  F_OBJECT,   0, .item = F_TEXT },
+	{ "instead", F_TEXT,    F_RARE },
+	{ "member_ids", F_LIST, 0, .item = F_UUID },
+	{ "lead_id", F_UUID,    0, .example = "member theo" },
+	{ "of_all", F_OBJECT,   0, .example = "{\"a\":[1]}" },
+	{ "at_least", F_INT,    0, .min = 5 },
 	FIELD_END
 };
 
@@ -109,6 +115,7 @@ static const struct route rows[] = {
 	{ GET,    "/api/tasks",                       "operations.tasks.list", &by_user, "Tasks", .out = &plain_shape, .list = &enveloped, .sql = &q_project_list },
 	{ GET,    "/api/v1/public/health",            "app.text.health",    &by_anyone, "Health", .out = &thing, .sql = &q_ready_check, .flags = PROBE },
 	{ GET,    "/docs",                            "app.docs.get",       &by_anyone, "Docs", .flags = STATIC | BARE, .content_type = "text/html" },
+	{ GET,    "/api/v1/dashboard/team/{member_id}", "platform.keys.f",  &by_team, "F", .needs = { "a key", ERR_LIMIT }, .out = &plain_shape, .sql = &q_ready_check },
 	ROUTE_END
 };
 /* clang-format on */
@@ -324,6 +331,37 @@ static void test_input(void)
 	is_str(text(AT(parameter(op, 1), "schema", "type")), "\"integer\"", "a path's number");
 	is_str(text(AT(parameter(op, 2), "name")), "\"token\"", "a path's text");
 	is_str(text(AT(parameter(op, 2), "required")), "true", "all of them required");
+}
+
+/* What a reader may paste. */
+static void test_examples(void)
+{
+	struct json_object *body =
+		AT(operation(&rows[1], 1), "requestBody", "content", "application/json", "example");
+	struct json_object *team = operation(&rows[19], 1);
+
+	is_str(text(child(body, "text")), "\"say \\\"x\\\"\"", "an example is the field's");
+	is_str(text(child(body, "note")), NULL, "nothing that is not sent");
+	is_str(text(child(body, "instead")), NULL, "  or seldom");
+	is_str(text(child(body, "size")), "\"small\"", "  else the default");
+	is_str(text(child(body, "tags")), "[\"Tags\"]", "  else what it is");
+	is_str(text(child(body, "of_all")), "{\"a\":[1]}", "an object");
+	is_str(text(child(body, "at_least")), "5", "a number within its bounds");
+	is_str(text(child(body, "lead_id")), arena_fmt(&arena, "\"%s\"", demo_text("member theo")),
+	       "an id is a row of the demo, which the field names");
+	is_str(text(child(body, "member_ids")), arena_fmt(&arena, "[\"%s\"]", demo_text("member")),
+	       "  or is called after");
+	is_str(text(AT(team, "parameters", "0", "example")),
+	       arena_fmt(&arena, "\"%s\"", demo_text("dashboard member")),
+	       "  in a path that of the dashboard");
+	is_str(demo_text("{queue}"), "harbour-reports", "a part of a path may be a text");
+	is_str(demo_text("nobody"), NULL, "there is no other");
+	is_str(text(child(team, "x-needs")), "{\"what\":\"a key\",\"code\":\"LIMIT_EXCEEDED\"}",
+	       "what an example lacks");
+	is_str(json_object_get_string(child(team, "description")),
+	       "Needs a team user's token. Needs a key; the example has none.", "  and in words");
+	is_str(text(child(operation(&rows[13], 1), "x-role")), "\"admin\"", "the role that a token needs");
+	is_str(text(child(team, "x-role")), NULL, "  where it needs one");
 }
 
 static void test_answers(void)
@@ -601,6 +639,7 @@ int main(void)
 		test_routes();
 		test_access();
 		test_input();
+		test_examples();
 		test_answers();
 		test_errors();
 	}

@@ -84,6 +84,19 @@ VALUES (@tenant, :owner, date_trunc('second', now()) + make_interval(secs => :tt
 RETURNING id, extract(epoch FROM date_trunc('second', now()))::bigint AS iat, extract(epoch FROM expires_at)::bigint AS exp,
           audit('session.create', 'session', id::text, jsonb_build_object('method', method, 'user_id', user_id)) AS _noted;
 
+-- name: owner_team_find :row
+-- The same of the tenant's team.
+SELECT m.id, m.id AS subject, m.email, m.role, m.tenant_id
+FROM team_members m
+WHERE m.tenant_id = @tenant AND m.access > 0
+  AND m.id = (SELECT f.member_id FROM team_find(:email_key, :email) f WHERE f.tenant_id = @tenant LIMIT 1);
+
+-- name: owner_team_session_create :row
+INSERT INTO team_sessions (tenant_id, member_id, expires_at, user_agent)
+VALUES (@tenant, :owner, date_trunc('second', now()) + make_interval(secs => :ttl_s::integer), 'ashlar token')
+RETURNING id, extract(epoch FROM date_trunc('second', now()))::bigint AS iat, extract(epoch FROM expires_at)::bigint AS exp,
+          audit('session.create', 'team_session', id::text, jsonb_build_object('member_id', member_id)) AS _noted;
+
 -- name: owner_mail_list :rows
 -- The newest mails that wait, or with :all those that were sent or given up, too; of all tenants or of one with
 -- its test mode; the oldest of them first.  n counts from the newest of all.

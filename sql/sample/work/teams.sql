@@ -2,7 +2,8 @@
 INSERT INTO workspace_teams (tenant_id, id, organization_id, name, description, color, created_by_id)
 VALUES
     (app_tenant(), pg_temp.id('team'), pg_temp.id('organization'), 'Navigation', 'Where we are, and where we go.', '#1a73e8', pg_temp.id('member')),
-    (app_tenant(), pg_temp.id('team tides'), pg_temp.id('organization'), 'Tide tables', NULL, '#0b8043', pg_temp.id('member'));
+    (app_tenant(), pg_temp.id('team tides'), pg_temp.id('organization'), 'Tide tables', NULL, '#0b8043', pg_temp.id('member')),
+    (app_tenant(), pg_temp.id('team fleet'), pg_temp.id('organization'), 'Fleet', NULL, '#5f6368', pg_temp.id('member'));
 
 INSERT INTO workspace_team_members (tenant_id, organization_id, team_id, member_id, role)
 VALUES

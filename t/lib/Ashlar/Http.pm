@@ -26,6 +26,7 @@ sub new ($class, %arg) {
 #   headers  a list of name and value, repeated names allowed; sent as they are
 #   body     bytes, or undef for a request without one
 #   fresh    on a connection of its own
+#   head     the answer's headers are all that is read, as of a stream that does not end
 sub request ($self, $method, $target, %arg) {
     my @headers = @{ $arg{headers} // [] };
     my %has     = map { lc $headers[$_] => 1 } grep { $_ % 2 == 0 } 0 .. $#headers;
@@ -34,7 +35,7 @@ sub request ($self, $method, $target, %arg) {
     push @headers, Connection => 'close' if $arg{fresh} && !$has{connection};
     my $text = "$method $target HTTP/1.1\r\n";
     $text .= sprintf "%s: %s\r\n", splice @headers, 0, 2 while @headers;
-    return $self->send_raw($text . "\r\n" . ($arg{body} // ''), method => $method, target => $target, fresh => $arg{fresh});
+    return $self->send_raw($text . "\r\n" . ($arg{body} // ''), method => $method, target => $target, fresh => $arg{fresh}, head => $arg{head});
 }
 
 # Send bytes and read one answer to them.
@@ -45,10 +46,10 @@ sub send_raw ($self, $bytes, %arg) {
         my $socket = $self->_socket($arg{fresh});
         $self->{until} = $start + $self->{timeout};
         $self->_write($socket, $bytes);
-        $self->_read($socket, $arg{method} // 'GET');
+        $self->_read($socket, $arg{method} // 'GET', $arg{head});
     };
     my $error = $@;
-    delete $self->{socket} if !$response || $arg{fresh} || lc($response->header('Connection') // '') eq 'close';
+    delete $self->{socket} if !$response || $arg{fresh} || $arg{head} || lc($response->header('Connection') // '') eq 'close';
     $response //= Ashlar::Response->new(status => 0, error => $error =~ s/ at \S+ line \d+.*//sr);
     $response->{seconds} = time - $start;
     $response->{request} = join ' ', grep { defined } @arg{qw(method target)};
@@ -109,7 +110,7 @@ sub _more ($self, $socket) {
     }
 }
 
-sub _read ($self, $socket, $method) {
+sub _read ($self, $socket, $method, $head_only = 0) {
     $self->{in} = '';
     my ($status, @headers);
     do {
@@ -124,6 +125,7 @@ sub _read ($self, $socket, $method) {
     my $response = Ashlar::Response->new(status => $status, headers => [ map { /^([^:]+):\s*(.*?)\s*$/ ? ($1, $2) : die "bad header: $_\n" } @headers ]);
 
     my $length = $response->header('Content-Length');
+    return $response if $head_only && !defined $length;
     if ($method eq 'HEAD' || $status == 204 || $status == 304) {
         $length = 0;
     }
