@@ -325,8 +325,9 @@ subtest 'and those of its page on API keys' => sub {
         PUBLIC_KEY => $t->key(tenant => 'guide', type => 'public', origins => ['https://app.acme.example']),
         SECRET_KEY => $t->key(tenant => 'guide'),
         USER_TOKEN => $user->token,
+        PASSWORD   => 'Correct-Horse-7',
     );
-    status_is $t->client(key => $env{SECRET_KEY})->post('/api/v1/auth/register', { email => 'ada@example.com', password => 'Correct-Horse-7' }), 201, 'Ada';
+    status_is $t->client(key => $env{SECRET_KEY})->post('/api/v1/auth/register', { email => 'demo@example.com', password => $env{PASSWORD} }), 201, 'the demo user';
     for (commands('/api-keys.html')) {
         my ($command, $answer) = @$_;
         my ($name) = $command =~ /(curl.*)/;
@@ -439,7 +440,7 @@ subtest 'and those of its page on webhooks that are received' => sub {
 # Its client runs in a browser; node has ws for what it misses.
 subtest 'and those of its page on realtime' => sub {
     my $api = Api->start(slow => 0, realtime => 1);
-    my $ann = $api->user('123abc');
+    my $ann = $api->user('demo');
     my @page = blocks($api->get('/realtime.html')->body);
     my ($ticket) = grep { $_->[0] =~ /ticket/ } commands('/realtime.html');
     my ($status, $body) = run_at($api, $ticket->[0], TOKEN => $ann->token);
@@ -590,10 +591,10 @@ subtest 'and those of its page on organizations' => sub {
 
 subtest 'and those of its page on administration' => sub {
     my $api   = Api->start(main => 1);
-    my $ada   = $api->user('ada', role => 'superadmin');
-    my $linus = $api->user('linus');
-    my $grace = $api->user('grace', columns => { full_name => 'Grace Hopper' });
-    my %env   = (TOKEN => $ada->token, KEY => made_key($api), USER_ID => $grace->uuid);
+    my $admin = $api->user('admin', role => 'superadmin');
+    my $vera  = $api->user('vera');
+    my $theo  = $api->user('theo', columns => { full_name => 'Theo Tidewater' });
+    my %env   = (TOKEN => $admin->token, KEY => made_key($api), USER_ID => $theo->uuid);
     for (commands('/administration.html')) {
         my ($command, $answer) = @$_;
         my ($name) = $command =~ /(curl.*)/;
@@ -643,20 +644,20 @@ subtest 'a tenant brings its own identity provider, as the guide has it' => sub 
 };
 
 subtest 'and those of its page on the second factor' => sub {
-    my %who    = (email => 'ada@example.com', password => 'Correct-Horse-7');
+    my %who    = (email => 'demo@example.com', password => 'Correct-Horse-7');
     my $key    = $t->key(tenant => 'second');
-    my $ada    = $t->client(key => $key);
-    my $signed = $ada->post('/api/v1/auth/register', \%who);
-    my %env    = (KEY => $key, TOKEN => $signed->json('/access_token'));
+    my $demo   = $t->client(key => $key);
+    my $signed = $demo->post('/api/v1/auth/register', \%who);
+    my %env    = (KEY => $key, TOKEN => $signed->json('/access_token'), PASSWORD => $who{password});
     my $secret;
-    $ada = $ada->with(token => $env{TOKEN});
+    $demo = $demo->with(token => $env{TOKEN});
     $t->keep_secret(@env{qw(KEY TOKEN)});
     for (commands('/second-factor.html')) {
         my ($command, $answer) = @$_;
         my ($name) = $command =~ /(curl.*)/;
         $t->db->do('UPDATE totp_factors SET last_step = 0');
         $env{CODE} = totp($secret) if $secret;
-        my ($status, $body) = run_command($ada, $command, %env);
+        my ($status, $body) = run_command($demo, $command, %env);
         like $status, qr/^20/, "$name is answered" or diag $body;
         next if $status == 204;
         my ($got, $shown) = map { decode_json($_) } $body, $answer;
@@ -665,7 +666,7 @@ subtest 'and those of its page on the second factor' => sub {
         $env{MFA_TOKEN}     = $got->{mfa_token}         // $env{MFA_TOKEN};
         $env{RECOVERY_CODE} = $got->{recovery_codes}[0] // $env{RECOVERY_CODE};
     }
-    json_is $ada->get('/api/v1/auth/mfa'), '/enabled', false, 'at the end it is off';
+    json_is $demo->get('/api/v1/auth/mfa'), '/enabled', false, 'at the end it is off';
 };
 
 subtest 'and those of its page on mail' => sub {
