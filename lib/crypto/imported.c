@@ -121,7 +121,9 @@ static bool firebase_read(const char *stored, struct firebase *out)
 	const char *separator, *comma, *salt, *hash;
 	ssize_t n, more;
 
-	if (!firebase_cost(stored, &out->ln, &out->r, &separator) || is_too_much(out->ln, out->r))
+	/* N < 2^(16 r): RFC 7914, 2. */
+	if (!firebase_cost(stored, &out->ln, &out->r, &separator) || is_too_much(out->ln, out->r) ||
+	    out->ln >= 16 * out->r)
 		return false;
 	comma = strchr(separator, ',');
 	if (!comma || strncmp(comma, ",key=", 5) != 0 || strcspn(comma + 5, "$") != UUID_CHARS)

@@ -184,7 +184,8 @@ static bool phc_read(const char *text, struct phc *out)
 
 	if (sscanf(text, "$scrypt$ln=%2d,r=%2d,p=%2d$%n", &out->ln, &out->r, &out->p, &at) != 3 || !at)
 		return false;
-	if (out->ln < 1 || out->ln > 20 || out->r < 1 || out->p < 1 ||
+	/* N < 2^(16 r): RFC 7914, 2. */
+	if (out->ln < 1 || out->ln > 20 || out->r < 1 || out->ln >= 16 * out->r || out->p < 1 ||
 	    (128L * out->r) << out->ln > MAX_MIB * 1048576L)
 		return false;
 	salt = text + at;

@@ -139,6 +139,8 @@ static void test_firebase(void)
 	       "is of scrypt with N=2^16 and r=8, and the most is 32 MiB", "64 MiB may not");
 	is_str(imported_problem(&tx.arena, imported_firebase(&tx.arena, 15, 9, "Bw", KEY, SALT, HASH)),
 	       "is of scrypt with N=2^15 and r=9, and the most is 32 MiB", "nor what is a little more");
+	has_str(imported_problem(&tx.arena, imported_firebase(&tx.arena, 16, 1, "Bw", KEY, SALT, HASH)),
+		"none of Firebase's", "nor what scrypt is not defined for");
 	ok(!imported_matches("user1password", imported_firebase(&tx.arena, 16, 8, "Bw", KEY, SALT, HASH),
 			     SIGNER),
 	   "nor is it computed");
@@ -189,6 +191,8 @@ static void test_refused(void)
 	       "one of 32 MiB and four times the work, too");
 	has_str(password_problem(&tx.arena, "$scrypt$ln=16,r=8,p=1$c2FsdA$AAAAAAAAAAAAAAAAAAAAAA"), "32 MiB",
 		"one of 64 MiB may not");
+	has_str(password_problem(&tx.arena, "$scrypt$ln=16,r=1,p=1$c2FsdA$AAAAAAAAAAAAAAAAAAAAAA"),
+		"none of scrypt's", "nor one that scrypt is not defined for");
 	has_str(password_problem(&tx.arena, "$scrypt$ln=15,r=8,p=99$c2FsdA$AAAAAAAAAAAAAAAAAAAAAA"),
 		"times as much work", "nor one of more work");
 	ok(password_problem(&tx.arena, "$scrypt$ln=14"), "nor half of one");
