@@ -6,6 +6,11 @@ for (const code of document.querySelectorAll('pre code')) {
   while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll('https://localhost:8443', location.origin)
 }
 
+// Of a list that is longer than the window, the part that one is in.
+const list = document.querySelector('.guide')
+const here = list?.querySelector('[aria-current]')
+if (here) list.scrollTop = here.offsetTop - list.clientHeight / 2
+
 // What is to be pasted can be copied, as text.
 for (const pre of document.querySelectorAll('pre:not(.answer)')) {
   const button = Object.assign(document.createElement('button'), { type: 'button', className: 'other', textContent: 'Copy' })
