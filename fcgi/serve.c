@@ -19,6 +19,7 @@
 #include "fcgi/request_log.h"
 #include "fcgi/router.h"
 #include "fcgi/share.h"
+#include "fcgi/usage_count.h"
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
 #include "lib/base/nearest.h"
@@ -717,4 +718,5 @@ void serve_end(struct req *rq)
 	atomic_fetch_add_explicit(&scoreboard()->db_ns, (uint64_t)rq->tx.ns, memory_order_relaxed);
 	request_log(rq);
 	key_use_note(rq);
+	usage_count_note(rq);
 }

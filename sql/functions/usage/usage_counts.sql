@@ -1,0 +1,67 @@
+-- What hosts have counted in memory.
+
+-- Add it to today's sums, and say how many rows it was.  Each is
+--
+--   tenant         uuid; without one, key is the SHA-256 of the API key that tells it
+--   issuer, subject
+--                  of the user's token; an issuer "ashlar" is our own, and subject the public id
+--   organization   uuid; "*": the user's default one
+--   metric         api_requests, when left out
+--   n              how many
+--
+-- Who cannot be found any more is counted for the tenant, and what is of no tenant is not.
+CREATE OR REPLACE FUNCTION usage_count(counts jsonb) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    before text   := coalesce(current_setting('app.tenant_id', true), '');
+    shown  text   := coalesce(current_setting('app.key_hash', true), '');
+    n      bigint := 0;
+    these  bigint;
+    part   record;
+BEGIN
+    -- Tenants in one order, and their rows in one: two hosts at once do not wait in a circle.
+    FOR part IN
+        SELECT k.tenant, jsonb_agg(k.row) AS rows
+        FROM (SELECT coalesce((r ->> 'tenant')::uuid, usage_tenant(r ->> 'key')) AS tenant, r AS row FROM jsonb_array_elements(counts) r) k
+        JOIN tenants t ON t.id = k.tenant
+        GROUP BY 1 ORDER BY 1
+    LOOP
+        PERFORM set_config('app.tenant_id', part.tenant::text, true);
+        INSERT INTO usage_daily AS d (tenant_id, user_id, metric, day, organization_id, category, quantity, count)
+        SELECT part.tenant, usage_id(u.id), coalesce(r ->> 'metric', 'api_requests'), (now() AT TIME ZONE 'UTC')::date,
+               usage_id(CASE r ->> 'organization' WHEN '*' THEN u.default_organization_id ELSE (r ->> 'organization')::uuid END), '',
+               sum((r ->> 'n')::bigint)::bigint, sum((r ->> 'n')::bigint)::bigint
+        FROM jsonb_array_elements(part.rows) r
+        LEFT JOIN LATERAL (
+            SELECT x.id, x.default_organization_id FROM users x
+            WHERE x.tenant_id = part.tenant
+              AND CASE WHEN r ->> 'issuer' = 'ashlar' THEN x.public_id = r ->> 'subject'
+                       ELSE x.id = (SELECT i.user_id FROM identities i
+                                    WHERE i.tenant_id = part.tenant AND i.issuer = r ->> 'issuer' AND i.subject = r ->> 'subject') END
+            LIMIT 1) u ON r ? 'subject'
+        GROUP BY 2, 3, 5
+        ORDER BY 2, 3, 5
+        ON CONFLICT (tenant_id, user_id, metric, day, organization_id, category) DO UPDATE
+        SET quantity = d.quantity + excluded.quantity, count = d.count + excluded.count;
+        GET DIAGNOSTICS these = ROW_COUNT;
+        n := n + these;
+    END LOOP;
+    PERFORM set_config('app.tenant_id', before, true), set_config('app.key_hash', shown, true);
+    RETURN n;
+END
+$$;
+REVOKE ALL ON FUNCTION usage_count(jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION usage_count(jsonb) TO ashlar_api;
+
+-- The tenant of an API key by its hash, also of one that was revoked meanwhile.
+CREATE OR REPLACE FUNCTION usage_tenant(key text) RETURNS uuid
+LANGUAGE plpgsql AS $$
+DECLARE
+    tenant uuid;
+BEGIN
+    PERFORM set_config('app.key_hash', encode(key::bytea, 'hex'), true);
+    SELECT k.tenant_id INTO tenant FROM api_keys k WHERE k.hash = key::bytea;
+    RETURN tenant;
+END
+$$;
+REVOKE ALL ON FUNCTION usage_tenant(text) FROM PUBLIC;
