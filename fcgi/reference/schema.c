@@ -280,6 +280,9 @@ void schema_field(struct buf *b, const struct field *f, int version, bool answer
 		buf_add(b, members.p + strlen("{\"type\":\"object\","),
 			members.n - strlen("{\"type\":\"object\",}"));
 	}
+	/* Where it is left out, generators of clients take it for an object of no members. */
+	if (f->type == F_OBJECT && !f->fields && !f->item)
+		buf_text(b, ",\"additionalProperties\":true");
 	if (f->type == F_OBJECT && f->item) {
 		struct field other = { .type = f->item };
 

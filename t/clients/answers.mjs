@@ -1,20 +1,33 @@
-// What a page in Chromium gets is noted, to be compared with the reference like every other answer: see
+// What a page in Chromium, or a client in Node, gets is noted, to be compared with the reference like every other answer: see
 // t/lib/Ashlar/Answers.pm, which says where (ASHLAR_TEST_ANSWERS) and for which file (ASHLAR_TEST_FILE).
 //
 //	noteAnswers(context)	of all pages of a context from now on
+//	notedFetch(request)	fetch(), whose answer is noted
 //	await noted()	those that there are so far are written: before the pages go, and their answers with them
 import { appendFileSync } from 'node:fs'
 
 const { ASHLAR_TEST_ANSWERS: dir, ASHLAR_TEST_FILE: file } = process.env
 const under_way = new Set()
 
-async function note(response) {
-  const headers = (await response.headersArray()).filter((h) => h.name.toLowerCase() !== 'content-encoding').flatMap((h) => [h.name, h.value])
-  const isJson = /\bjson\b/.test(response.headers()['content-type'] ?? '')
-  const body = isJson ? (await response.body()).toString('latin1') : ''
-  const { pathname, search } = new URL(response.url())
-  const answer = { file, via: 'https', method: response.request().method(), target: pathname + search, status: response.status(), headers, body }
+function write(method, url, status, headers, bytes) {
+  const { pathname, search } = new URL(url)
+  const names = headers.filter(([name]) => name.toLowerCase() !== 'content-encoding').flat()
+  const answer = { file, via: 'https', method, target: pathname + search, status, headers: names, body: bytes.toString('latin1') }
   appendFileSync(`${dir}/${file.replaceAll('/', '-')}.${process.pid}`, `${JSON.stringify(answer)}\n`, 'latin1')
+}
+
+async function note(response) {
+  const isJson = /\bjson\b/.test(response.headers()['content-type'] ?? '')
+  const headers = (await response.headersArray()).map((h) => [h.name, h.value])
+  write(response.request().method(), response.url(), response.status(), headers, isJson ? await response.body() : Buffer.of())
+}
+
+export async function notedFetch(request) {
+  const { method, url } = request
+  const response = await fetch(request)
+  const bytes = Buffer.from(await response.clone().arrayBuffer())
+  if (dir) write(method, url, response.status, [...response.headers], bytes)
+  return response
 }
 
 export function noteAnswers(context) {
