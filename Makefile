@@ -84,6 +84,9 @@ $(BUILD)/t/%: t/unit/%.c $(BUILD)/libashlar.a
 	@mkdir -p $(@D)
 	$(call run,TEST $<)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $< $(filter %.o,$^) $(BUILD)/libashlar.a $(LDLIBS)
 
+# Commands are in no archive.
+$(BUILD)/t/user_record: $(BUILD)/obj/cmd/user_record.o
+
 # What is made of route tables, so that it counts its steps: t/unit/scale.c.
 STEPS = $(patsubst %.c,$(BUILD)/steps/%.o,$(wildcard fcgi/route*.c fcgi/reference/openapi*.c fcgi/field*.c fcgi/reference/schema.c fcgi/reference/demo.c fcgi/list.c \
           fcgi/caller.c fcgi/surface.c fcgi/metrics.c lib/base/map.c lib/base/buf.c lib/base/jx.c lib/base/pattern.c))

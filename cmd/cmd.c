@@ -8,6 +8,7 @@
 
 #include "build/sql/runtime/owner.h"
 #include "lib/base/arena.h"
+#include "lib/base/buf.h"
 #include "lib/base/utf8.h"
 #include "lib/host/config.h"
 
@@ -235,23 +236,50 @@ PGconn *cmd_owner_to_write(void)
 	return db;
 }
 
+static bool is_good(const PGresult *res)
+{
+	return PQresultStatus(res) == PGRES_COMMAND_OK || PQresultStatus(res) == PGRES_TUPLES_OK;
+}
+
 void cmd_exec(PGconn *db, const char *sql)
 {
 	PGresult *res = PQexec(db, sql);
 
-	arena_defer(&memory, clear, res);
-	if (PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK)
+	if (!is_good(res)) {
+		arena_defer(kept(), clear, res);
 		die_of(db, res);
+	}
+	PQclear(res);
 }
 
 const PGresult *cmd_query(PGconn *db, const struct query *q, const char *const *params)
 {
+	return cmd_query_in(kept(), db, q, params);
+}
+
+const PGresult *cmd_query_in(struct arena *a, PGconn *db, const struct query *q, const char *const *params)
+{
 	PGresult *res = PQexecParams(db, q->text, q->nparams, NULL, params, NULL, NULL, 0);
 
-	arena_defer(&memory, clear, res);
-	if (PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK)
+	arena_defer(a, clear, res);
+	if (!is_good(res))
 		die_of(db, res);
 	return res;
+}
+
+const char *cmd_shown(struct arena *a, const char *text)
+{
+	struct buf b;
+
+	buf_init(&b, a, strlen(text) + 1);
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		/* C1 controls in UTF-8 are U+0080 to U+009F. */
+		if (*p < ' ' || *p == 127 || (*p == 0xc2 && p[1] < 0xa0))
+			buf_fmt(&b, "\\x%02x", *p);
+		else
+			buf_char(&b, (char)*p);
+	}
+	return buf_str(&b);
 }
 
 void cmd_read_email(const struct cmd_usage *usage, const char *option, const char *text, struct email *out)

@@ -31,6 +31,7 @@ int cmd_seed(int argc, char **argv);
 int cmd_tenant_command(int argc, char **argv); /* cmd_tenant is a helper, below */
 int cmd_token(int argc, char **argv);
 int cmd_user(int argc, char **argv);
+int cmd_user_import(int argc, char **argv); /* ashlar user import */
 int cmd_version(int argc, char **argv);
 int cmd_worker(int argc, char **argv);
 
@@ -112,6 +113,9 @@ void cmd_exec(PGconn *db, const char *sql);
  */
 const PGresult *cmd_query(PGconn *db, const struct query *q, const char *const *params);
 
+/* The same for one of many: the result is released with the arena, and not when the process ends. */
+const PGresult *cmd_query_in(struct arena *a, PGconn *db, const struct query *q, const char *const *params);
+
 /*
  * Read an e-mail address that is to be kept, or cmd_misuse.  The strings live as
  * long as the process.
@@ -132,6 +136,9 @@ void cmd_check_slug(const struct cmd_usage *usage, const char *option, const cha
  * whose it is where several are one.  Behind the migrations and the functions.
  */
 void cmd_email_keys(PGconn *db);
+
+/* Text of a stranger for a terminal, which is to obey none of its bytes.  The arena's. */
+const char *cmd_shown(struct arena *a, const char *text);
 
 /* A line for each row, its columns with tabs between them. */
 void cmd_print_rows(const PGresult *res);

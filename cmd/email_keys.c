@@ -17,28 +17,12 @@ enum { PORTION = 1000 };
 
 enum { TENANT, SLUG, KIND, ID, NAME, EMAIL };
 
-/* An address for a terminal, which is to obey none of its bytes. */
-static const char *shown(struct arena *a, const char *text)
-{
-	struct buf b;
-
-	buf_init(&b, a, 300);
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		/* C1 controls in UTF-8 are U+0080 to U+009F. */
-		if (*p < ' ' || *p == 127 || (*p == 0xc2 && p[1] < 0xa0))
-			buf_fmt(&b, "\\x%02x", *p);
-		else
-			buf_char(&b, (char)*p);
-	}
-	return buf_str(&b);
-}
-
 static void tell(struct arena *a, const PGresult *left, int row, const char *holder, const char *slug)
 {
 	printf("%s %s (tenant %s) keeps \"%s\" by exactly this spelling: it is the address of %s, "
 	       "too%s%s%s\n",
 	       PQgetvalue(left, row, KIND), PQgetvalue(left, row, NAME), PQgetvalue(left, row, SLUG),
-	       shown(a, PQgetvalue(left, row, EMAIL)), holder, *slug ? " (tenant " : "", slug,
+	       cmd_shown(a, PQgetvalue(left, row, EMAIL)), holder, *slug ? " (tenant " : "", slug,
 	       *slug ? ")" : "");
 }
 

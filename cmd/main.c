@@ -25,7 +25,7 @@ static const struct command commands[] = {
 	{ "seed",         cmd_seed,         "add the demo users and projects" },
 	{ "tenant",       cmd_tenant_command, "list, create, suspend and resume tenants, and give them owners" },
 	{ "token",        cmd_token,        "sign a user in and print the token" },
-	{ "user",         cmd_user,         "create, list and deactivate users, and set passwords" },
+	{ "user",         cmd_user,         "create, import, list and deactivate users, and set passwords" },
 	{ "version",      cmd_version,      "print the version" },
 	{ "worker",       cmd_worker,       "run jobs: mail, webhooks, schedules" },
 	{ NULL,           NULL,             NULL },

@@ -30,12 +30,14 @@ static const struct cmd_usage usage = {
 	"user create --email EMAIL [--password PASSWORD|-] [--role ROLE] [--name NAME] [--tenant SLUG]\n"
 	"       ashlar user password --email EMAIL --password PASSWORD|- [--tenant SLUG]\n"
 	"       ashlar user deactivate|activate --email EMAIL [--tenant SLUG]\n"
-	"       ashlar user list [--role ROLE] [--limit N] [--tenant SLUG]",
+	"       ashlar user list [--role ROLE] [--limit N] [--tenant SLUG]\n"
+	"       ashlar user import --from FORMAT … FILE",
 	"create makes a user and prints its id; without a password only \"ashlar token\"\n"
 	"signs it in, or a password that it sets by mail (forgot-password).  password gives\n"
 	"a user another one, and deactivate shuts it out; both end all of its sessions.\n"
 	"list prints a line for each: id, address, role, active or not, verified or not,\n"
-	"when it was made and when it last signed in.",
+	"when it was made and when it last signed in.  import takes the users of Supabase,\n"
+	"Firebase or Clerk; ashlar user import --help says more.",
 	options,
 };
 
@@ -114,6 +116,10 @@ int cmd_user(int argc, char **argv)
 		{ "create", false }, { "password", true }, { "deactivate", false }, { "activate", false }
 	};
 	const char *verb, *hash;
+
+	if (argc > 1 && !strcmp(argv[1], "import"))
+		return cmd_user_import(argc - 1, argv + 1);
+
 	int operand = cmd_verb(&usage, argc, argv, &verb);
 	bool lists = verb && !strcmp(verb, "list");
 	size_t which = 0;
@@ -123,7 +129,7 @@ int cmd_user(int argc, char **argv)
 	while (!lists && which < 4 && (!verb || strcmp(verb, verbs[which].verb) != 0))
 		which++;
 	if (which == 4)
-		cmd_misuse(&usage, "say create, password, deactivate, activate or list");
+		cmd_misuse(&usage, "say create, password, deactivate, activate, list or import");
 	if (operand < argc)
 		cmd_misuse(&usage, "unexpected \"%s\"", argv[operand]);
 	if (!lists && !email)

@@ -77,6 +77,35 @@ SELECT u.id, u.public_id, u.email, u.role, u.tenant_id
 FROM user_find(:email_key, :email) u
 WHERE u.is_active;
 
+-- name: owner_import_begin :row
+-- One import into a tenant at a time.  No subscriber waits for who was there already, somewhere else.
+SELECT pg_try_advisory_lock(hash_record_extended(ROW ('user import'::text, @tenant), 0)) AS is_alone, @tenant::text AS tenant_id,
+       set_config('app.quiet', 'on', false) AS quiet;
+
+-- name: owner_import_dry :row
+SELECT user_import_watch() AS watched;
+
+-- name: owner_import :rows
+SELECT n, found FROM user_import(:batch::jsonb, :google_issuer, :is_dry::boolean);
+
+-- name: owner_import_analyze :row
+SELECT user_import_analyze() AS analyzed;
+
+-- name: owner_import_seen :row
+SELECT user_import_see(:batch::jsonb, :made::integer[]) AS seen;
+
+-- name: owner_import_note :row
+-- For a batch, and not for each user: what they were made of is in the export.
+SELECT audit('user.import', 'tenant', @tenant::text,
+             jsonb_build_object('from', :source::text, 'users', :users::integer, 'lines', :lines::text)) AS noted;
+
+-- name: owner_import_signer :row
+-- The same key again is sealed anew, under the key that seals today.
+INSERT INTO password_signers AS s (tenant_id, fingerprint, key_sealed)
+VALUES (@tenant, :fingerprint::bytea, :key_sealed)
+ON CONFLICT (tenant_id, fingerprint) DO UPDATE SET key_sealed = excluded.key_sealed
+RETURNING id;
+
 -- name: owner_session_create :row
 -- For the user :owner, in whole seconds, as tokens tell time.
 INSERT INTO sessions (tenant_id, user_id, expires_at, user_agent)
