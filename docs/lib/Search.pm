@@ -1,6 +1,6 @@
 package Search;
 
-# The index that docs/static/search.js looks through: a section of a page is an entry, and so is an operation.
+# The index that docs/static/search.js looks through: a section of a page is an entry.  Operations have a list of their own.
 
 use v5.36;
 use Exporter 'import';

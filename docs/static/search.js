@@ -1,5 +1,5 @@
-// A search over the guide and the reference.  The index is a file beside the pages, which "make docs" makes; it is
-// fetched when somebody wants to search, and looked through here.
+// A search over the guide and the reference.  The index and the list of operations are files beside the pages, which
+// "make docs" makes; they are fetched when somebody wants to search, and looked through here.
 //
 // Every word that is typed has to be the beginning of a word in a section; the more of them its heading has, the
 // further up it stands.  An operation's heading is its path, where most words are anyway, and counts less.
@@ -11,14 +11,19 @@ const joined = (text) => ` ${wordsOf(text).join(' ')} `
 
 let entries // a promise of them
 
-const fetched = () => (entries ??= fetch('/search.json').then((answer) => answer.json()).then((all) => {
+const fetched = () => (entries ??= Promise.all([
+  fetch('/search.json').then((answer) => answer.json()),
+  import('/operations.js').then(({ operations, spoken }) => operations().then((all) => all.map(({ surface, group, method, path, id, summary, page }) =>
+    ({ u: `${page}#${id}`, p: `${surface} / ${spoken(group)}`, h: `${method} ${path}`.trim(), t: `${summary} · ${id}`, isOperation: true })))),
+]).then((both) => {
+  const all = both.flat()
   for (const entry of all) Object.assign(entry, { heading: joined(entry.h), page: joined(entry.p), text: joined(entry.t) })
   return all
 }))
 
 // How well an entry answers; 0: it lacks a word.
 function worth(entry, words) {
-  const [whole, begun] = entry.u.startsWith('/reference.html') ? [5, 3] : [12, 8]
+  const [whole, begun] = entry.isOperation ? [5, 3] : [12, 8]
   let sum = 0
   for (const word of words) {
     const inHeading = entry.heading.includes(` ${word} `) ? whole : entry.heading.includes(` ${word}`) ? begun : 0

@@ -3,7 +3,7 @@
 //
 //	node t/clients/browse_docs.mjs BASE_URL PLAIN_URL	the token is in TOKEN, the paths of the pages to be judged in PAGES
 //
-// At PLAIN_URL /docs and /redoc are the plain reference.
+// At PLAIN_URL /docs and /redoc are the reference of our own.
 //
 // A context of its own is a process, which costs more than a page: pages that are looked
 // at in the same way share one, and follow each other in it.
@@ -186,6 +186,67 @@ async function scrolling(page) {
   return wide()
 }
 
+// The reference of our own, in the width and the colours of a context: what the filter leaves, and what an address unfolds.
+async function reference(browser, options) {
+  const page = await place(browser, options)
+  const seen = await open(page, '/reference.html')
+  const overflows = []
+  const measure = async () => overflows.push(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth))
+  const field = page.getByLabel('Filter the operations')
+  const rows = page.locator('.operations')
+  const leaves = async (text) => {
+    await field.fill('')
+    await page.waitForFunction(() => !document.querySelector('.filtered').textContent)
+    await field.fill(text)
+    await page.waitForFunction(() => document.querySelector('.filtered').textContent)
+    return {
+      said: await page.locator('.filtered').textContent(),
+      folded: await rows.locator('details:not([open])').count(),
+      addresses: await rows.locator('a').evaluateAll((links) => links.map((a) => a.getAttribute('href'))),
+    }
+  }
+  await measure()
+  seen.all = await page.locator('#surfaces a[href^="/reference/"]').count()
+  seen.byPath = await leaves('post /api/v1/app/projects')
+  await measure()
+  seen.bySummary = await leaves('list MY projects')
+  seen.byId = await leaves('list_app_projects')
+  seen.many = await leaves('/api/v1')
+  await rows.locator('summary').first().click()
+  await rows.locator('a').first().waitFor()
+  seen.unfolded = await rows.locator('a').count()
+  seen.nothing = await leaves('no such path')
+  await page.keyboard.press('Escape')
+  await page.locator('#surfaces').waitFor()
+  await leaves('create_app_project')
+  await page.keyboard.press('ArrowDown') // its group
+  await page.keyboard.press('ArrowDown')
+  await page.keyboard.press('Enter')
+  await page.waitForURL('**/reference/app/projects.html#*')
+  await page.locator('.operation[open]').waitFor()
+  seen.followed = new URL(page.url()).hash
+  seen.open = await page.locator('.operation[open]').evaluateAll((those) => those.map((one) => one.id))
+  seen.inView = await page.evaluate(() => document.querySelector(':target').getBoundingClientRect().top < innerHeight)
+  await measure()
+  await page.locator('.operation[open] h3 a[href^="#object-"]').click()
+  await page.locator('.object:target[open]').waitFor()
+  await page.getByRole('button', { name: 'Unfold all' }).click()
+  seen.folded = await page.locator('.operation:not([open])').count()
+  await measure()
+  // An address of the time when all of it was one page, and one of another version.
+  await page.goto(`${base}/reference.html#get_app_project_v2`)
+  await page.waitForURL('**/reference/app/projects.html#get_app_project_v2')
+  await page.locator('[id="get_app_project_v2"][open]').waitFor()
+  seen.within = await page.locator('.operation[open]').evaluateAll((those) => those.map((one) => one.id))
+  seen.colours = await page.evaluate(() => {
+    const of = (selector, what) => getComputedStyle(document.querySelector(selector))[what].match(/\d+/g).slice(0, 3).reduce((sum, n) => sum + Number(n), 0)
+    return { paper: of('body', 'backgroundColor'), code: of('.operation pre', 'backgroundColor'), ink: of('.operation summary', 'color'), method: of('.verb', 'color') }
+  })
+  seen.overflow = Math.max(...overflows)
+  await page.context().close()
+  return seen
+}
+
 // A wide window, in which somebody copies, searches with the keys, and follows what was found.
 async function guide(browser) {
   const page = await place(browser, { viewport: { width: 1280, height: 800 }, permissions: ['clipboard-read', 'clipboard-write'] })
@@ -246,7 +307,7 @@ const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', arg
 const seen = { pages: {}, plain: {} }
 try {
   const phone = await place(browser, { viewport: { width: 360, height: 740 }, colorScheme: 'dark' })
-  for (const name of ['', 'quick-start', 'first-hour', 'concepts', 'limits', 'authentication', 'passkeys', 'requests', 'errors', 'operations', 'architecture', 'reference'])
+  for (const name of ['', 'quick-start', 'first-hour', 'concepts', 'limits', 'authentication', 'passkeys', 'requests', 'errors', 'operations', 'architecture'])
     seen.pages[name || 'index'] = await textOf(phone, name ? `/${name}.html` : '/')
   seen.menu = await menu(phone)
   seen.scrolling = await scrolling(phone)
@@ -256,10 +317,15 @@ try {
   const noscript = await place(browser, { javaScriptEnabled: false })
   seen.noscript = await textOf(noscript, '/docs')
   seen.plain.docs = await textOf(noscript, '/docs', plain)
+  seen.folded = await textOf(noscript, '/reference/app/projects.html', plain)
   await noscript.context().close()
 
   seen.judged = await judged(browser, process.env.PAGES.split(' '))
   seen.guide = await guide(browser)
+  seen.reference = {
+    phone: await reference(browser, { viewport: { width: 390, height: 844 }, colorScheme: 'dark' }),
+    desk: await reference(browser, { viewport: { width: 1440, height: 900 }, colorScheme: 'light' }),
+  }
   seen.swagger = await swagger(browser)
   seen.redoc = await redoc(browser)
 } finally {

@@ -1,5 +1,5 @@
-# What nginx serves beside the API: the guide, Swagger UI at /docs, ReDoc at
-# /redoc, and the plain reference that stands in for both without npm.
+# What nginx serves beside the API: the guide, the reference, Swagger UI at /docs,
+# and ReDoc at /redoc, for both of which the reference stands in without npm.
 
 use v5.36;
 use utf8;
@@ -59,6 +59,9 @@ my @webhooks   = keys %{ $document->{webhooks} };
 # All that is made to be read, but for the reference.
 my @judged = map { m{/(?!reference)([^/]+)\.html\z} ? ($1 eq 'index' ? '/' : "/$1.html") : () } glob 'build/docs/*.html';
 
+# The pages of the reference, one for each group of operations.
+my @groups = $t->get('/reference.html')->body =~ m{<a href="(/reference/[^"]+)">}g;
+
 # One browser goes through all pages, of a server with the viewers and of one without.
 my $seen;
 
@@ -87,11 +90,36 @@ subtest 'a browser opens every page, and tries the project list' => sub {
     is $guide->{buttons}, scalar @boxes, 'each box that is to be pasted can be copied';
     is $guide->{copied}, $boxes[1][0] =~ s{https://localhost:8443}{https://localhost:$t->{https_port}}r, '  as it is';
     is $guide->{setting}{addresses}[0], '/operations.html#JWT_TTL_S', 'the search finds a setting';
-    is $guide->{operation}{addresses}[0], '/reference.html#heartbeat_operations_task', '  an operation';
+    is $guide->{operation}{addresses}[0], '/reference/operations/jobs.html#heartbeat_operations_task', '  an operation';
     ok scalar(grep { $_ eq '/organizations.html#invite-somebody' } @{ $guide->{words}{addresses} }), '  and what words begin with';
     is_deeply $guide->{nothing}, { addresses => [], said => 'Nothing has all of these words' }, '  or nothing, where a word is nowhere';
     is_deeply $guide->{found}, [], '  whose list everybody can use';
     is $guide->{followed}, '/concepts.html#user', '  and leads there by keys alone';
+
+    for my $width (qw(phone desk)) {
+        my $page    = $seen->{reference}{$width};
+        my $address = '/reference/app/projects.html';
+        my $finds   = sub (@pieces) { return [ map { "$address#$_->[2]{operationId}" } grep { my $text = lc "@$_[0, 1] @{ $_->[2] }{qw(operationId summary)}"; !grep { index($text, $_) < 0 } @pieces } @operations ] };
+        quiet_ok $page, "the reference at a $width";
+        is $page->{all}, scalar @groups, 'leads to all groups';
+        is_deeply [ sort @{ $page->{byPath}{addresses} } ], [ sort @{ $finds->('post', '/api/v1/app/projects') } ], 'its filter finds by method and path';
+        is_deeply [ sort @{ $page->{bySummary}{addresses} } ], [ sort @{ $finds->('list', 'my', 'projects') } ], '  by summary';
+        is_deeply [ sort @{ $page->{byId}{addresses} } ], [ sort @{ $finds->('list_app_projects') } ], '  by id';
+        is $page->{byId}{said}, '2 operations', '  and says how many';
+        cmp_ok $page->{many}{folded}, '>', 5, '  and many by group, folded';
+        is_deeply $page->{many}{addresses}, [], '    without their rows';
+        cmp_ok $page->{unfolded}, '>', 0, '    until they are unfolded';
+        is_deeply $page->{nothing}, { said => 'No operation has all of that', folded => 0, addresses => [] }, '  or nothing';
+        is $page->{followed}, '#create_app_project', 'keys lead to an operation';
+        is_deeply $page->{open}, ['create_app_project'], '  which is unfolded, and no other';
+        ok $page->{inView}, '  and in view';
+        is $page->{folded}, 0, 'all of them can be unfolded';
+        is_deeply $page->{within}, ['get_app_project'], 'an address unfolds what it names, and what that is in';
+        my %is = %{ $page->{colours} };
+        ($is{paper}, $is{ink}, $is{code}, $is{method}) = map { 765 - $_ } @is{qw(paper ink code method)} if $width eq 'phone';
+        ok $is{paper} > 650 && $is{code} > 650 && $is{ink} < 200 && $is{method} < 400, 'its colours are those of the ' . ($width eq 'phone' ? 'night' : 'day')
+            or diag explain $page->{colours};
+    }
 
     quiet_ok $seen->{swagger}, 'Swagger UI';
     is_deeply [ sort @{ $seen->{swagger}{operations} } ], [ sort((map { "$_->[0] $_->[1]" } @operations), map { "POST $_" } @webhooks) ], 'it has all operations, and all webhooks';
@@ -144,19 +172,40 @@ subtest 'on paper there is the text alone' => sub {
     ok scalar @links, '  and there are some';
 };
 
-subtest 'without npm the reference is plain, and readable' => sub {
+subtest 'without npm there is the reference, and it needs no JavaScript' => sub {
     for my $name (qw(docs redoc)) {
         my $page = $seen->{plain}{$name};
         quiet_ok $page, $name;
-        my @missing = grep { index($page->{text}, $_) < 0 } map { ($_->[1], $_->[2]{summary}) } grep { $_->[1] !~ m{^/api/v2} } @operations;
-        is_deeply \@missing, [], 'all operations are on it, with their summaries';
-        like $page->{text}, qr/name\s+string, 1 to 255 characters/, 'fields with what they may hold';
-        like $page->{text}, qr/AUTHENTICATION_ERROR 401/, 'and errors';
+        like $page->{text}, qr/API reference.*\bprojects\b/s, 'is the reference';
     }
+    my $page = $seen->{folded};
+    quiet_ok $page, 'a group';
+    like $page->{text}, qr{POST\s+/api/v1/app/projects\s+Create a project}, 'lists its operations';
+};
+
+subtest 'the reference has all operations, each on the page of its group' => sub {
+    my %page = map { $_ => $t->get($_)->body } @groups;
+    my %text = map { $_ => $page{$_} =~ s/<[^>]+>/ /gr } @groups;
+    my @missing;
+    for my $op (@operations) {
+        my ($surface, $noun) = $op->[2]{'x-catalogue-id'} =~ /^(\w+)\.(\w+)/;
+        my $html = $page{"/reference/$surface/$noun.html"} // '';
+        push @missing, "@$op[0, 1]" if $html !~ /<details[^>]* id="\Q$op->[2]{operationId}\E">/ || index($html, "<code>$op->[1]</code>") < 0;
+    }
+    is_deeply \@missing, [], 'with their paths';
+    is_deeply [ grep { my $event = 'receive_' . tr/./_/r; !grep { /id="\Q$event\E">/ } values %page } @webhooks ], [], 'and all webhooks';
+    my $projects = $text{'/reference/app/projects.html'};
+    like $projects, qr/name\s+string, 1 to 255 characters/, 'fields with what they may hold';
+    like $projects, qr/Answer 201:\s+Project\b/, 'answers by the name of what they are';
+    like $projects, qr/IDEMPOTENCY_KEY_REUSED\s+422, and\s+what any request may get/, 'errors of its own';
+    like $projects, qr/Any request.*INTERNAL_ERROR\s+500/s, '  and of every request';
+    like $page{'/reference/app/projects.html'}, qr{href="/docs\?surface=app&amp;group=projects&amp;operation=create_app_project"}, 'and ways into the viewers';
+    is_deeply [ grep { length $page{$_} > 160 * 1024 } @groups ], [], 'none is a burden';
+    cmp_ok length $t->get('/reference.html')->body, '<', 60 * 1024, '  nor is the first one';
 };
 
 subtest 'nothing in a page is inline, or from elsewhere' => sub {
-    for my $path (qw(/ /docs /redoc /errors.html /reference.html)) {
+    for my $path (qw(/ /docs /redoc /errors.html /reference.html /reference/app/projects.html)) {
         my $res = $t->get($path);
         my ($policy) = $res->header('Content-Security-Policy');
         like $policy, qr/^default-src 'self';/, "$path has a policy";
@@ -186,7 +235,7 @@ subtest 'every link leads somewhere' => sub {
         is $res->status, 200, $path or next;
         $ids{$path} = { map { $_ => 1 } $res->body =~ /\bid="([^"]+)"/g };
         for my $href ($res->body =~ /<a\b[^>]*\bhref="([^"]+)"/g) {
-            my ($to, $fragment) = $href =~ /^([^#]*)(?:#(.+))?$/;
+            my ($to, $fragment) = $href =~ /^([^#?]*)(?:\?[^#]*)?(?:#(.+))?$/;
             $links{ ($to || $path) . "#$fragment" } = $path if length $fragment;
             push @todo, $to if length $to;
         }
@@ -758,13 +807,17 @@ subtest 'README and CONTRIBUTING are true, too' => sub {
 
 subtest 'the commands of the reference get an answer that it lists' => sub {
     my $cat  = $t->user('cat');
-    my $html = $t->get('/reference.html')->body;
     my (@ids, @listed, @commands);
-    for my $article ($html =~ m{<article class="operation" id="(.*?</article>)}gs) {
-        push @ids,    $article =~ /^([^"]+)/;
-        push @listed, { map { $_ => 1 } $article =~ m{(?:<h4>Answer |</a> )(\d+)}g };
-        my ($command) = grep { /^curl/ } blocks($article);
-        push @commands, at_server($t, $command, q{-s -o /dev/null -w '%{http_code}\\n'});
+    for my $address (grep { !m{/webhooks/} } @groups) {
+        my $html = $t->get($address)->body;
+        my ($common) = $html =~ m{<section id="any-request">(.*?)</section>}s;
+        for my $operation (split /^(?=<details class="operation")/m, $html =~ s/^<(?:h2|section)\b.*//msr) {
+            my ($id) = $operation =~ /^<details class="operation" id="([^"]+)"/ or next;
+            push @ids, $id;
+            push @listed, { map { $_ => 1 } ($operation . ($operation =~ /#any-request/ ? $common : '')) =~ m{(?:<h3>Answer |</a> )(\d+)}g };
+            my ($command) = grep { /^curl/ } blocks($operation);
+            push @commands, at_server($t, $command, q{-s -o /dev/null -w '%{http_code}\\n'});
+        }
     }
     # One shell for all of them: a status is a line.
     my @statuses = split /\n/, output_of(120, { TOKEN => $cat->token }, 'sh', '-c', join "\n", @commands) // '';
@@ -774,15 +827,15 @@ subtest 'the commands of the reference get an answer that it lists' => sub {
     }
 };
 
-subtest 'the plain reference keeps the order of the document' => sub {
+subtest 'the reference keeps the order of the document' => sub {
     my $r = Reference->new('{"info":{"version":"1"},"paths":{"/z":{"get":{"operationId":"z","x-catalogue-id":"z","summary":"<Z>","responses":{"200":'
             . '{"content":{"application/json":{"schema":{"type":"object"},"example":{"z":1,"b":[true,null,1.50],"a":"\u00e9\"<"}}}}}}},'
-            . '"/a":{"get":{"operationId":"a","x-catalogue-id":"a","summary":"Is it?","responses":{}}}}}');
-    my $html = $r->html;
+            . '"/a":{"get":{"operationId":"a","x-catalogue-id":"a","summary":"Is it?","responses":{"default":{"description":"?"}}}}}}');
+    my $html = join '', map { $r->page($_) } $r->groups;
     like $html, qr{id="z".*id="a"}s, 'operations';
-    like $html, qr/&quot;z&quot;: 1,\n\s+&quot;b&quot;: \[\n\s+true,\n\s+null,\n\s+1\.50?\n\s+\],\n\s+&quot;a&quot;/, 'members';
-    like $html, qr/\x{e9}\\&quot;&lt;/, 'text is escaped';
-    like $html, qr/&lt;Z&gt;\. Open.*Is it\? Open/s, 'one mark ends a sentence';
+    like $html, qr/"z": 1,\n\s+"b": \[\n\s+true,\n\s+null,\n\s+1\.50?\n\s+\],\n\s+"a"/, 'members';
+    like $html, qr/\x{e9}\\"&lt;/, 'text is escaped';
+    like $html, qr/&lt;Z&gt;<.*Is it\?</s, '  and that of a summary';
     for my $bad ('', '{', '{"a" 1}', '[1', '{"a":1}x', '{"a":tru}') {
         ok !eval { Reference->new($bad); 1 }, "$bad is no document";
     }
