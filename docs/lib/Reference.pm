@@ -28,9 +28,10 @@ sub groups ($self) { return map { $_->{groups}->@* } $self->{api}->surfaces }
 
 sub address ($group) { return "/reference/$group->{surface}/$group->{name}.html" }
 
-# What the filter and the search look through, as JavaScript reads it: surfaces and groups by name, and of each
-# operation the method, the path, its id and summary.
-sub index_of_operations ($self) {
+# What the filter, the viewers and the search look through, as JavaScript reads it: surfaces and groups by name, and of
+# each operation the method, the path, its id and summary.  Each surface has the name of the document that it is in, of
+# those given by name as text: its own, or webhooks that of a surface that is told of all of them.
+sub index_of_operations ($self, %documents) {
     my @surfaces;
     for my $surface ($self->{api}->surfaces) {
         my @groups;
@@ -38,7 +39,9 @@ sub index_of_operations ($self) {
             my @operations = map { [ $_->{is_webhook} ? '' : uc $_->{verb}, $_->{path}, $_->{operationId}, $_->{summary} // '' ] } $self->{api}->all_of($group);
             push @groups, { name => $group->{name}, operations => \@operations };
         }
-        push @surfaces, { name => $surface->{name}, groups => \@groups };
+        my @ids = map { $_->{operationId} } map { $_->{operations}->@* } $surface->{groups}->@*;
+        my ($in) = grep { my $text = $documents{$_} // ''; !grep { index($text, "\"$_\"") < 0 } @ids } $surface->{name}, sort keys %documents;
+        push @surfaces, { name => $surface->{name}, document => $in, groups => \@groups };
     }
     return { surfaces => \@surfaces };
 }
@@ -75,6 +78,16 @@ sub home ($self) {
     return "$out</div>\n";
 }
 
+# Links of a viewer to itself, each with another surface.
+sub surface_links ($self) {
+    my $out = "<nav class=\"surfaces\" aria-label=\"Surfaces\">\n";
+    for my $surface ($self->{api}->surfaces) {
+        my $n = map { $self->{api}->all_of($_) } $surface->{groups}->@*;
+        $out .= "<a href=\"?surface=$surface->{name}\">\u$surface->{name} <span>$n</span></a>\n";
+    }
+    return "$out</nav>\n";
+}
+
 # Beside a group: the surfaces, and the groups of its own.
 sub navigation ($self, $group) {
     my $out = '';
@@ -101,24 +114,13 @@ sub title ($self, $group) { return "\u" . _spoken($group->{name}) . ", $group->{
 
 # ------------------------------------------------------------------ operations
 
-# What it takes to be let in, in words.
-my %credential = (bearer => 'a bearer token', team => 'a bearer token of the dashboard', apiKey => 'an API key');
-
-sub _needs ($self, $op) {
-    my @ways = map { join ' and ', map { $credential{$_} // _code($_) } sort keys %$_ } @{ $op->{security} // [] };
-    return 'Open to anyone.' if !grep { length } @ways;
-    my $optional = grep { !length } @ways;
-    return ($optional ? 'May have ' : 'Needs ') . join(', or ', grep { length } @ways) . '.';
-}
-
 sub _operation ($self, $op) {
     my $id    = escape($op->{operationId});
     my $title = $op->{is_webhook} ? _code($op->{path}) : sprintf '<b class="verb %s">%s</b> %s', $op->{verb}, uc $op->{verb}, _code($op->{path});
     my $out   = "<details class=\"operation\" id=\"$id\">\n<summary><h2>$title <span>" . escape($op->{summary} // '') . "</span></h2></summary>\n";
-    my @said  = map { escape(s/(?<![?!.])\z/./r) } grep { length } $op->{description} // '';
-    push @said, $self->_needs($op) if !$op->{is_webhook};
     my $where = "surface=$op->{group}{surface}&amp;group=$op->{group}{name}&amp;operation=$id";
-    $out .= "<p>@said</p>\n<p class=\"elsewhere\"><a href=\"#$id\"><code>$id</code></a> <a href=\"/docs?$where\">Swagger UI</a> <a href=\"/redoc?$where\">ReDoc</a></p>\n";
+    $out .= '<p>' . escape($op->{description}) . "</p>\n" if length($op->{description} // '');
+    $out .= "<p class=\"elsewhere\"><a href=\"#$id\"><code>$id</code></a> <a href=\"/docs?$where\">Swagger UI</a> <a href=\"/redoc?$where\">ReDoc</a></p>\n";
     $out .= $self->_parameters($op) . $self->_body($op);
     $out .= "<h3>Request</h3>\n<pre><code>" . _plain($self->_curl($op)) . "</code></pre>\n" if !$op->{is_webhook};
     $out .= $self->_answers($op);

@@ -2,10 +2,10 @@
 // to unfold.  For the filter of the reference and of the viewers, and for the search.
 let fetched // a promise of them
 
-// All operations, in the document's order: { surface, group, method, path, id, summary, page }.
+// All operations, in the document's order: { surface, document, group, method, path, id, summary, page }.
 export const operations = () => (fetched ??= fetch('/operations.json').then((answer) => answer.json()).then(({ surfaces }) =>
   surfaces.flatMap((surface) => surface.groups.flatMap((group) => group.operations.map(([method, path, id, summary]) => ({
-    surface: surface.name, group: group.name, method, path, id, summary,
+    surface: surface.name, document: surface.document, group: group.name, method, path, id, summary,
     page: `/reference/${surface.name}/${group.name}.html`,
     text: `${method} ${path} ${id} ${summary}`.toLowerCase(),
   }))))))
@@ -32,14 +32,15 @@ function row(operation, href) {
 }
 
 // The groups of some operations, folded; a group's rows are made when it is unfolded.  title(operation) is what its
-// group is called, href(operation) where a row leads.
-export function groups(some, { title, href, open = false }) {
+// group is called, href(operation) where a row leads, open(operation) whether its group is unfolded already.
+export function groups(some, { title, href, open }) {
   const of = Map.groupBy(some, ({ surface, group }) => `${surface} ${group}`)
   return [...of.values()].map((those) => {
     const list = make('ul')
+    const isOpen = open(those[0])
     const fill = () => { if (!list.children.length) list.append(...those.map((operation) => row(operation, href))) }
-    const group = make('details', { className: 'group', open }, make('summary', {}, title(those[0]), ' ', make('span', { textContent: those.length })), list)
-    if (open) fill()
+    const group = make('details', { className: 'group', open: isOpen }, make('summary', {}, title(those[0]), ' ', make('span', { textContent: those.length })), list)
+    if (isOpen) fill()
     else group.addEventListener('toggle', fill)
     return group
   })

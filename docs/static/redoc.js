@@ -1,51 +1,38 @@
-// ReDoc over the document beside it, in the reader's own fonts.  It draws all that
-// it is given at once, so it is given one domain's operations: of a thousand it
-// makes 800,000 elements, and takes a minute.
-const named = (id) => document.getElementById(id)
+// ReDoc over a group of operations, or over one of them, in the reader's own fonts and the page's colours.
+import { night, view } from '/viewers.js'
 
-// The operations of a document by the domain that they are of, which is their tag; webhooks are one more.
-function domainsOf(spec) {
-  const domains = new Map(spec.tags.map((tag) => [tag.name, []]))
-  for (const path of Object.values(spec.paths))
-    for (const operation of Object.values(path)) domains.get(operation.tags[0]).push(operation.operationId)
-  domains.set('webhooks', Object.values(spec.webhooks).map((item) => item.post.operationId))
-  return domains
-}
+const style = getComputedStyle(document.documentElement)
+const of = (name) => style.getPropertyValue(name).trim()
 
-// What of a document is about one domain.  Schemas are only drawn where they are referred to.
-function partOf(spec, domain) {
-  const paths = {}
-  for (const [path, item] of Object.entries(spec.paths)) {
-    const own = Object.entries(item).filter(([, operation]) => operation.tags[0] === domain)
-    if (own.length) paths[path] = Object.fromEntries(own)
-  }
-  return { ...spec, paths, tags: spec.tags.filter((tag) => tag.name === domain), webhooks: domain === 'webhooks' ? spec.webhooks : {} }
-}
+// It decides on its colours once.
+night.addEventListener('change', () => location.reload())
 
-// The domain that the address asks for: by its name, or by one of its operations, as ReDoc links to them.
-function asked(domains) {
-  const operation = decodeURIComponent(location.hash).replace(/.*operation\//, '')
-  const of = [...domains].find(([, operations]) => operations.includes(operation))
-  const name = new URLSearchParams(location.search).get('domain')
-  return of ? of[0] : domains.has(name) ? name : [...domains.keys()][0]
-}
-
-addEventListener('DOMContentLoaded', async () => {
-  const spec = await (await fetch('/openapi.json')).json()
-  const domains = domainsOf(spec)
-  const domain = asked(domains)
-  for (const [name, operations] of domains) named('domain').add(new Option(`${name} (${operations.length})`, name, false, name === domain))
-  named('domain').addEventListener('change', () => { location.href = `/redoc?domain=${encodeURIComponent(named('domain').value)}` })
-  named('domains').hidden = false
-  const sans = 'system-ui, sans-serif'
-  const mono = 'ui-monospace, monospace'
-  Redoc.init(partOf(spec, domain), {
+view({
+  bundle: '/vendor/redoc.standalone.js',
+  isAlone: true,
+  draw: (part) => globalThis.Redoc.init(part, {
+    disableSearch: true,
     hideDownloadButton: true,
     nativeScrollbars: true,
     requiredPropsFirst: true,
     theme: {
-      colors: { primary: { main: '#0b625c' } },
-      typography: { fontFamily: sans, headings: { fontFamily: sans }, code: { fontFamily: mono } },
+      sidebar: { width: '0px', backgroundColor: of('--paper'), textColor: of('--ink') },
+      colors: {
+        primary: { main: of('--accent') },
+        text: { primary: of('--ink'), secondary: of('--faint') },
+        border: { dark: of('--edge'), light: of('--line') },
+        success: { main: of('--get') },
+        error: { main: of('--delete') },
+        warning: { main: of('--post') },
+        gray: { 50: of('--stone'), 100: of('--line') },
+      },
+      schema: { linesColor: of('--edge'), nestedBackground: of('--stone'), typeNameColor: of('--faint'), typeTitleColor: of('--faint'), requireLabelColor: of('--delete') },
+      typography: {
+        fontFamily: of('--sans'),
+        headings: { fontFamily: of('--sans') },
+        code: { fontFamily: of('--mono'), color: of('--ink'), backgroundColor: of('--stone') },
+        links: { color: of('--accent'), visited: of('--accent'), hover: of('--accent') },
+      },
     },
-  }, named('viewer'))
+  }, document.getElementById('viewer')),
 })

@@ -14,7 +14,7 @@ if (surfaces) {
     list.replaceChildren(...groups(found, {
       title: ({ surface, group }) => `${surface} / ${spoken(group)}`,
       href: ({ page, id }) => `${page}#${id}`,
-      open: found.length <= FEW,
+      open: () => found.length <= FEW,
     }))
   }), list)
 }

@@ -58,70 +58,105 @@ async function textOf(page, path, at) {
 async function execute(page, operation) {
   const answered = page.waitForResponse((r) => r.url().includes('/api/v1/app/projects'))
   await operation.locator('button.execute').click()
-  await answered
+  const status = String((await answered).status())
   const live = operation.locator('.live-responses-table')
-  await live.locator('.response .response-col_status').waitFor()
+  // An answer of before stays in view until this one is drawn.
+  await live.locator('.response .response-col_status', { hasText: status }).waitFor()
   return {
     status: (await live.locator('.response .response-col_status').innerText()).trim(),
     body: await live.locator('.response .highlight-code').first().innerText(),
   }
 }
 
-// Scroll from the top to the end, and look at each stop: of a long list Swagger UI keeps no more than what can be seen.
-async function scroll(page, look) {
-  await page.evaluate(() => scrollTo(0, 0))
-  for (let before = -1, still = 0; still < 3;) {
-    await page.waitForTimeout(100)
-    await look()
-    const at = await page.evaluate(() => {
-      scrollBy(0, innerHeight * 0.7)
-      return scrollY
-    })
-    still = at === before ? still + 1 : 0
-    before = at
+// In both widths and both colours, one after the other: how much sticks out, and how light the page and its text are.
+async function sized(page, drawn, code) {
+  const address = page.url()
+  const all = {}
+  for (const [name, width, colorScheme] of [['phone', 390, 'dark'], ['desk', 1440, 'light']]) {
+    await page.goto('about:blank') // a page of ReDoc is loaded anew by itself when the colours change
+    await page.setViewportSize({ width, height: 900 })
+    await page.emulateMedia({ colorScheme })
+    await page.goto(address)
+    await drawn()
+    all[name] = await page.evaluate((text) => {
+      const of = (selector, what) => getComputedStyle(document.querySelector(selector))[what].match(/\d+/g).slice(0, 3).reduce((sum, n) => sum + Number(n), 0)
+      return { overflow: document.documentElement.scrollWidth - innerWidth, paper: of('body', 'backgroundColor'), ink: of(text, 'color') }
+    }, code)
   }
+  return all
+}
+
+const choose = (page, surface) => page.locator('.surfaces a', { hasText: surface }).click()
+const loaded = (page, file) => page.evaluate((name) => performance.getEntriesByType('resource').filter((one) => one.name.endsWith(name)).length, file)
+
+// What Swagger UI has drawn.
+async function blocks(page) {
+  await page.locator('.opblock').first().waitFor()
+  return page.locator('.opblock').evaluateAll((all) =>
+    all.map((b) => `${b.querySelector('.opblock-summary-method').textContent} ${b.querySelector('[data-path]').dataset.path}`))
 }
 
 async function swagger(browser) {
-  const page = await place(browser, { viewport: { width: 1280, height: 2400 } }) // a tall window has fewer stops
+  const page = await place(browser, { viewport: { width: 1440, height: 900 } })
   const seen = await open(page, '/docs')
-  await page.locator('.opblock').first().waitFor()
-  const places = new Map() // where each operation was in view
-  await scroll(page, async () => {
-    const { at, names } = await page.evaluate(() => ({
-      at: scrollY,
-      names: [...document.querySelectorAll('.opblock')].map((b) => `${b.querySelector('.opblock-summary-method').textContent} ${b.querySelector('[data-path]').dataset.path}`),
-    }))
-    for (const name of names)
-      if (!places.has(name)) places.set(name, at)
-  })
-  seen.operations = [...places.keys()]
+  await page.getByLabel('Filter the operations').waitFor()
+  seen.unasked = await loaded(page, 'swagger-ui-bundle.js')
+  await choose(page, 'Webhooks')
+  seen.events = await blocks(page)
+  await choose(page, 'App')
+  seen.first = await blocks(page)
+  seen.folded = await page.locator('.choice .group:not([open])').count()
 
-  const unasked = { errors: [...seen.errors], outside: seen.outside }
-  const operation = page.locator('.opblock-get', { has: page.locator('[data-path="/api/v1/app/projects"]') })
-  const show = async () => {
-    await page.evaluate((at) => scrollTo(0, at), places.get('GET /api/v1/app/projects'))
-    await operation.waitFor()
-  }
-  await show()
-  await operation.locator('.opblock-summary-control').click()
+  // What is given to the viewers of each group: its operations, and all that they refer to.
+  seen.parts = await page.evaluate(async () => {
+    const { operations } = await import('/operations.js')
+    const { partOf } = await import('/viewers.js')
+    const parts = []
+    for (const [name, those] of Map.groupBy(await operations(), ({ surface, group }) => `${surface}/${group}`)) {
+      const part = partOf(await (await fetch(`/openapi/${those[0].document}.json`)).json(), new Set(those.map(({ id }) => id)))
+      const lost = []
+      JSON.stringify(part, (key, value) => {
+        if (key === '$ref' && !value.slice(2).split('/').reduce((at, step) => at?.[step], part)) lost.push(value)
+        return value
+      })
+      const ids = [part.paths, part.webhooks].flatMap((items) => Object.values(items)).flatMap((item) => Object.values(item)).map(({ operationId }) => operationId)
+      parts.push({ name, ids, lost })
+    }
+    return parts
+  })
+
+  // A row is shown in place, opened; so is another one, and what somebody has authorized stays.
+  const filter = page.getByLabel('Filter the operations')
+  await filter.fill('list_app_projects')
+  await page.locator('.choice .group a').first().click()
+  await page.waitForURL('**/docs?surface=app&group=projects&operation=list_app_projects')
+  const operation = page.locator('.opblock.is-open', { has: page.locator('[data-path="/api/v1/app/projects"]') })
+  await operation.waitFor()
+  seen.group = await blocks(page)
+  const errors = [...seen.errors]
   const anonymous = await execute(page, operation)
   await page.locator('button.authorize').first().click()
   const bearer = page.locator('.auth-container form').filter({ hasText: 'bearer (http' })
   await bearer.locator('input').fill(process.env.TOKEN)
   await bearer.locator('button[type=submit]').click()
   await page.locator('.auth-btn-wrapper button.btn-done').first().click()
-  await show()
+  await filter.fill('get_app_me')
+  await page.locator('.choice .group a').first().click()
+  await page.locator('.opblock.is-open', { has: page.locator('[data-path="/api/v1/app/users/me"]') }).waitFor()
+  await page.goBack()
+  await operation.waitFor()
   const authorized = await execute(page, operation)
 
   // The policy itself: a script of the page asks another host.
+  const outside = [...seen.outside]
   const refused = await page.evaluate(() => new Promise((done) => {
     addEventListener('securitypolicyviolation', (e) => done(e.effectiveDirective))
     fetch('https://example.com/').then(() => done('answered'), () => setTimeout(done, 500, 'no violation'))
   }))
+  seen.looks = await sized(page, () => operation.waitFor(), '.opblock.is-open .opblock-summary-description')
   await noted()
   await page.context().close()
-  return { ...seen, ...unasked, anonymous, authorized, refused }
+  return { ...seen, errors, outside, anonymous, authorized, refused }
 }
 
 // The operations that ReDoc has drawn.
@@ -131,29 +166,23 @@ async function drawn(page) {
     [...new Set(sections.map((s) => s.dataset.sectionId.replace(/.*operation\//, '')))])
 }
 
-// It draws one domain at a time: the first one, another that is chosen, one that an address asks for.
+// It draws a group, or an operation that was chosen, or which an address of its own asks for.
 async function redoc(browser) {
-  const page = await place(browser)
+  const page = await place(browser, { viewport: { width: 1440, height: 900 } })
   const seen = await open(page, '/redoc')
+  await page.getByLabel('Filter the operations').waitFor()
+  seen.unasked = await loaded(page, 'redoc.standalone.js')
+  await choose(page, 'App')
+  await page.waitForURL('**/redoc?surface=app')
   seen.first = await drawn(page)
-  seen.domains = await page.locator('#domain option').evaluateAll((options) => options.map((o) => o.value))
-  seen.parts = await page.evaluate(async () => {
-    const spec = await (await fetch('/openapi.json')).json()
-    return [...domainsOf(spec).keys()].map((domain) => {
-      const part = partOf(spec, domain)
-      return [...Object.values(part.paths), ...Object.values(part.webhooks)].flatMap((item) => Object.values(item)).map((o) => o.operationId)
-    })
-  })
-  await page.locator('#domain').selectOption('webhooks')
-  await page.waitForURL('**/redoc?domain=webhooks')
+  await page.locator('.choice .group summary', { hasText: 'projects' }).click()
+  await page.locator('.choice .group a', { hasText: 'Create a project' }).first().click()
+  await page.waitForURL('**/redoc?surface=app&group=projects&operation=create_app_project')
   seen.chosen = await drawn(page)
   await page.goto(`${base}/redoc#tag/app-projects/operation/list_app_projects`)
   await page.reload()
-  seen.operations = await drawn(page)
-  // The search runs in a worker.
-  await page.locator('input[aria-label="Search"]').fill('projects')
-  await page.locator('[data-role="search:results"] li').first().waitFor()
-  seen.found = await page.locator('[data-role="search:results"] li').count()
+  seen.addressed = await drawn(page)
+  seen.looks = await sized(page, () => drawn(page), '.api-content h2')
   await page.context().close()
   return seen
 }
@@ -233,6 +262,7 @@ async function reference(browser, options) {
   await page.getByRole('button', { name: 'Unfold all' }).click()
   seen.folded = await page.locator('.operation:not([open])').count()
   await measure()
+  seen.found = await findings(page)
   // An address of the time when all of it was one page, and one of another version.
   await page.goto(`${base}/reference.html#get_app_project_v2`)
   await page.waitForURL('**/reference/app/projects.html#get_app_project_v2')

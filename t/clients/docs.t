@@ -56,8 +56,8 @@ my $document   = $t->get('/openapi.json')->json;
 my @operations = map { my $path = $_; map { [ uc, $path, $document->{paths}{$path}{$_} ] } keys %{ $document->{paths}{$path} } } keys %{ $document->{paths} };
 my @webhooks   = keys %{ $document->{webhooks} };
 
-# All that is made to be read, but for the reference.
-my @judged = map { m{/(?!reference)([^/]+)\.html\z} ? ($1 eq 'index' ? '/' : "/$1.html") : () } glob 'build/docs/*.html';
+# All that is made to be read; of the reference's groups one.
+my @judged = ('/reference/app/projects.html', map { m{/([^/]+)\.html\z} ? ($1 eq 'index' ? '/' : "/$1.html") : () } glob 'build/docs/*.html');
 
 # The pages of the reference, one for each group of operations.
 my @groups = $t->get('/reference.html')->body =~ m{<a href="(/reference/[^"]+)">}g;
@@ -114,6 +114,7 @@ subtest 'a browser opens every page, and tries the project list' => sub {
         is_deeply $page->{open}, ['create_app_project'], '  which is unfolded, and no other';
         ok $page->{inView}, '  and in view';
         is $page->{folded}, 0, 'all of them can be unfolded';
+        is_deeply $page->{found}, [], '  and axe-core finds nothing in them';
         is_deeply $page->{within}, ['get_app_project'], 'an address unfolds what it names, and what that is in';
         my %is = %{ $page->{colours} };
         ($is{paper}, $is{ink}, $is{code}, $is{method}) = map { 765 - $_ } @is{qw(paper ink code method)} if $width eq 'phone';
@@ -121,26 +122,44 @@ subtest 'a browser opens every page, and tries the project list' => sub {
             or diag explain $page->{colours};
     }
 
-    quiet_ok $seen->{swagger}, 'Swagger UI';
-    is_deeply [ sort @{ $seen->{swagger}{operations} } ], [ sort((map { "$_->[0] $_->[1]" } @operations), map { "POST $_" } @webhooks) ], 'it has all operations, and all webhooks';
-    is $seen->{swagger}{anonymous}{status}, 401, 'without a token the list is refused';
-    is $seen->{swagger}{authorized}{status}, 200, 'with one it is answered';
-    like $seen->{swagger}{authorized}{body}, qr/seen in a browser/, '  with the project';
-    is $seen->{swagger}{refused}, 'connect-src', 'the policy keeps scripts from asking other hosts';
-
-    quiet_ok $seen->{redoc}, 'ReDoc';
+    # Of each group, what is in it.
     my %of;
-    push @{ $of{ $_->[2]{tags}[0] } }, $_->[2]{operationId} for @operations;
-    $of{webhooks} = [ map { 'receive_' . tr/./_/r } @webhooks ];
-    my @domains = @{ $seen->{redoc}{domains} };
-    is_deeply [ sort @domains ], [ sort keys %of ], 'it has all domains, and the webhooks';
-    is_deeply { map { $domains[$_] => [ sort @{ $seen->{redoc}{parts}[$_] } ] } 0 .. $#domains }, { map { $_ => [ sort @{ $of{$_} } ] } keys %of }, '  each with all its operations';
-    is_deeply [ sort @{ $seen->{redoc}{first} } ], [ sort @{ $of{ $domains[0] } } ], '  and draws the first one';
-    is_deeply [ sort @{ $seen->{redoc}{chosen} } ], [ sort @{ $of{webhooks} } ], '  or which is chosen';
-    is_deeply [ sort @{ $seen->{redoc}{operations} } ], [ sort @{ $of{'app projects'} } ], '  or that of the operation which the address names';
-    cmp_ok $seen->{redoc}{found}, '>', 0, 'and finds them';
+    for (@operations) { push @{ $of{ $_->[2]{'x-catalogue-id'} =~ s{^(\w+)\.(\w+)\..*}{$1/$2}r } }, $_ }
+    my $ids     = sub ($group) { return [ sort map { $_->[2]{operationId} } @{ $of{$group} } ] };
+    my $rows    = sub ($group) { return [ sort map { "$_->[0] $_->[1]" } @{ $of{$group} } ] };
+    my ($first) = $t->get('/reference.html')->body =~ m{"/reference/(app/\w+)\.html"};
+    my $is_seen = sub ($looks, $name) {
+        my ($phone, $desk) = @$looks{qw(phone desk)};
+        ok $phone->{overflow} <= 0 && $desk->{overflow} <= 0, "$name fits into 390 and 1440 px";
+        ok $phone->{paper} < 115 && $phone->{ink} > 500, '  is dark where that is wanted' or diag explain $phone;
+        ok $desk->{paper} > 650 && $desk->{ink} < 265, '  and else light' or diag explain $desk;
+    };
 
-    like $seen->{noscript}{text}, qr/needs JavaScript/, 'without JavaScript there is a way to the plain reference';
+    my $swagger = $seen->{swagger};
+    quiet_ok $swagger, 'Swagger UI';
+    is $swagger->{unasked}, 0, 'it is not loaded until a surface is chosen';
+    is_deeply [ sort @{ $swagger->{first} } ], $rows->($first), 'of that it has a group';
+    cmp_ok $swagger->{folded}, '>', 5, '  and the others to choose from, folded';
+    is_deeply [ sort @{ $swagger->{events} } ], [ sort map { "POST $_" } grep { /^user\./ } @webhooks ], '  webhooks, too';
+    is_deeply [ sort @{ $swagger->{group} } ], $rows->('app/projects'), '  and what is chosen with its group';
+    is_deeply { map { $_->{name} => [ sort @{ $_->{ids} } ] } grep { $_->{name} !~ /^webhooks/ } @{ $swagger->{parts} } }, { map { $_ => $ids->($_) } keys %of }, 'a group has all its operations';
+    is_deeply [ sort map { @{ $_->{ids} } } grep { $_->{name} =~ /^webhooks/ } @{ $swagger->{parts} } ], [ sort map { 'receive_' . tr/./_/r } @webhooks ], '  and events';
+    is_deeply [ map { @{ $_->{lost} } } @{ $swagger->{parts} } ], [], '  with what they refer to';
+    is $swagger->{anonymous}{status}, 401, 'without a token the list is refused';
+    is $swagger->{authorized}{status}, 200, 'with one it is answered, also after another operation was shown';
+    like $swagger->{authorized}{body}, qr/seen in a browser/, '  with the project';
+    is $swagger->{refused}, 'connect-src', 'the policy keeps scripts from asking other hosts';
+    $is_seen->($swagger->{looks}, 'it');
+
+    my $redoc = $seen->{redoc};
+    quiet_ok $redoc, 'ReDoc';
+    is $redoc->{unasked}, 0, 'it is not loaded until a surface is chosen';
+    is_deeply [ sort @{ $redoc->{first} } ], $ids->($first), 'of that it draws a group';
+    is_deeply $redoc->{chosen}, ['create_app_project'], '  or the operation that is chosen';
+    is_deeply $redoc->{addressed}, ['list_app_projects'], '  or which an address of its own names';
+    $is_seen->($redoc->{looks}, 'it');
+
+    like $seen->{noscript}{text}, qr/needs JavaScript/, 'without JavaScript there is a way to the reference';
 };
 
 subtest 'everybody can read every page, in a wide window and on a phone, by day and by night' => sub {
@@ -247,7 +266,7 @@ subtest 'every link leads somewhere' => sub {
 subtest 'the guide is read from its first page to its last' => sub {
     my @names = map { /^([a-z]\S*) / } lines('docs/navigation.txt');
     my ($path, $before, @read) = ('/', '');
-    my $policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    my $policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     while ($path && @read <= @names) {
         my $res  = $t->get($path);
         my $html = $res->body;
