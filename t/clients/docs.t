@@ -461,7 +461,7 @@ subtest 'and those of its page on background jobs' => sub {
     }
     # Another client uses up the key's budget until the worker has been told to wait.
     my $program;
-    my $waited = sub () { return grep { ($_->{status} // 0) == 429 && ($_->{route} // '') =~ /claim/ } $api->log };
+    my $waited = sub () { return grep { ($_->{status} // 0) == 429 && ($_->{route} // '') =~ m{^/api/task-queue/} } $api->log };
     for (1 .. 2000) {
         my $is_used_up = $client->get('/api/bull-queue/stats')->status == 429 or next;
         $program //= Ashlar::Process->start(cmd => [ 'sh', '-c', "cd $dir && exec ./worker" ], log => "$dir/worker.log", env => \%env);
