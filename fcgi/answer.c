@@ -246,7 +246,7 @@ static void write_member(struct req *rq, const PGresult *res, const char *name, 
 	case LIST_TOTAL: jx_int(b, total); break;
 	case LIST_LIMIT: jx_int(b, limit); break;
 	case LIST_SKIP: jx_int(b, skip); break;
-	case LIST_PAGE: jx_int(b, number(rq, "page")); break;
+	case LIST_PAGE: jx_int(b, req_value(rq, "page") ? number(rq, "page") : skip / limit + 1); break;
 	case LIST_PAGES: jx_int(b, limit ? (total + limit - 1) / limit : 0); break;
 	case LIST_NEXT: jx_bool(b, skip < total - limit); break;
 	case LIST_PREV: jx_bool(b, skip > 0); break;

@@ -45,7 +45,7 @@ struct size {
  *	total	what the query counts; of one that counts nothing, its rows
  *	limit, page_size, per_page	rows to a page: the query's :limit
  *	skip, offset	rows before it: the query's :skip
- *	page	its number, from 1, in the place of skip
+ *	page	its number, from 1, in the place of skip; of one that skip asks for, skip / limit + 1
  *	total_pages	how many there are
  *	has_next, has_more; has_prev	whether there are rows behind and before it
  *

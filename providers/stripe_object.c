@@ -126,6 +126,7 @@ bool stripe_object_subscription(struct json_object *tree, struct stripe_subscrip
 	out->metadata = object_at(tree, "metadata");
 	items_read(tree, out);
 	out->created = int_at(tree, "created", NULL);
+	out->trial_start = int_at(tree, "trial_start", NULL);
 	out->trial_end = int_at(tree, "trial_end", NULL);
 	out->cancel_at = int_at(tree, "cancel_at", NULL);
 	out->canceled_at = int_at(tree, "canceled_at", NULL);
@@ -167,6 +168,7 @@ bool stripe_object_invoice(struct json_object *tree, struct stripe_invoice *out)
 	out->number = text_at(tree, "number", NULL);
 	out->customer = id_at(tree, "customer");
 	out->subscription = subscription_of(tree);
+	out->metadata = object_at(json_at(tree, "parent", "subscription_details"), "metadata");
 	out->status = text_at(tree, "status", NULL);
 	out->reason = text_at(tree, "billing_reason", NULL);
 	out->currency = text_at(tree, "currency", NULL);

@@ -32,7 +32,7 @@ struct stripe_subscription {
 	int64_t unit_amount, quantity;
 	/* The earliest start and the latest end of its items' periods. */
 	int64_t period_start, period_end;
-	int64_t created, trial_end, cancel_at, canceled_at, ended_at;
+	int64_t created, trial_start, trial_end, cancel_at, canceled_at, ended_at;
 	bool will_cancel; /* at the period's end, or at cancel_at */
 	bool is_live;
 };
@@ -45,6 +45,7 @@ struct stripe_invoice {
 	const char *currency;
 	const char *payment_intent; /* the default payment's, where "payments" was expanded */
 	const char *page_url, *pdf_url;
+	struct json_object *metadata; /* the subscription's, as it was when the invoice was made */
 	int64_t subtotal, total, amount_due, amount_paid, amount_remaining, attempts;
 	int64_t created, period_start, period_end, due_at, paid_at, next_attempt_at;
 	bool is_live;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "worker/billing.h"
 #include "worker/contact_webhook.h"
 #include "worker/deliver.h"
 #include "worker/housework.h"
@@ -20,6 +21,7 @@ const struct job_kind *const job_kinds[] = {
 	&webhook_in_job,
 	&mail_job,
 	&contact_webhook_job,
+	&billing_look_job,
 	NULL,
 };
 

@@ -221,6 +221,7 @@ static const char error_details[] =
 	"\"resource\":{\"type\":\"string\",\"description\":\"what was not found\"},"
 	"\"id\":{\"type\":\"string\"},"
 	"\"permission\":{\"type\":\"string\",\"description\":\"which is missing\"},"
+	"\"reason\":{\"type\":\"string\",\"description\":\"of a payment: why it was declined\"},"
 	"\"max_age\":{\"type\":\"integer\",\"description\":\"seconds since signing in that are recent "
 	"enough\"},"
 	"\"retry_after\":{\"type\":\"integer\",\"description\":\"in seconds\"},"

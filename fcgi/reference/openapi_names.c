@@ -74,6 +74,17 @@ static const struct domain {
 static const struct {
 	const char *id, *name;
 } names[] = {
+	{ "app.billing.get_portal", "get_billing_portal" },
+	{ "app.billing.get_status", "get_billing_status" },
+	{ "platform.billing.assign_user_plan", "set_user_plan" },
+	{ "platform.billing.billing_history", "list_payments" },
+	{ "platform.billing.cancel_subscription", "cancel_subscription_by_id" },
+	{ "platform.billing.checkout", "create_checkout" },
+	{ "platform.billing.dashboard_create_plan", "create_dashboard_plan" },
+	{ "platform.billing.dashboard_list_plans", "list_dashboard_plans" },
+	{ "platform.billing.dashboard_update_plan", "update_dashboard_plan" },
+	{ "platform.billing.subscribe_org", "create_org_subscription" },
+	{ "platform.webhooks_in.stripe_webhook", "receive_stripe_webhook" },
 	{ "app.admin.list_webhook_events", "list_received_webhooks" },
 	{ "app.admin.get_webhook_event", "get_received_webhook" },
 	{ "app.admin.replay_webhook_event", "replay_received_webhook" },

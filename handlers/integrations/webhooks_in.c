@@ -77,12 +77,15 @@ struct proof {
 	struct json_object *notification; /* and what is in it */
 };
 
-/* The sender learns nothing, the log why. */
+/* The sender learns nothing, the log why.  The platform surface calls it a malformed request. */
 static enum err refuse(struct req *rq, const char *reason)
 {
-	req_fail(rq, ERR_AUTHENTICATION, "the signature is missing or not valid");
+	bool is_platform = !strncmp(rq->asked.route->id, "platform.", 9);
+
+	req_fail(rq, is_platform ? ERR_BAD_REQUEST : ERR_AUTHENTICATION,
+		 "the signature is missing or not valid");
 	rq->tx.fail.reason = reason;
-	return ERR_AUTHENTICATION;
+	return rq->tx.fail.err;
 }
 
 /*
@@ -399,6 +402,9 @@ const struct route webhook_in_routes[] = {
 	  "A Pub/Sub push with its OpenID Connect token: Authorization: Bearer <token>. 401 for a token that is not Google's, or for another "
 	  "audience or service account; 503 where Google is not configured, or its keys are not known yet.",
 	  .needs = { "a provider that is configured, and its signature", ERR_UNAVAILABLE }, RECEIVED, .body = google_in },
+	{ POST, "/api/v1/dashboard/webhooks/stripe", "platform.webhooks_in.stripe_webhook", &by_anyone, "Receive an event of Stripe's",
+	  "As /api/v1/public/webhooks/stripe, but 400 for a signature that is missing, wrong or more than 300 s old.",
+	  .needs = { "a provider that is configured, and its signature", ERR_UNAVAILABLE }, RECEIVED, .body = event_in },
 	ROUTE_END
 };
 /* clang-format on */

@@ -27,6 +27,15 @@ void jx_key_str(struct buf *b, const char *name, const char *text)
 	jx_str(b, text);
 }
 
+void jx_key_text(struct buf *b, const char *name, const char *text)
+{
+	jx_key(b, name);
+	if (text)
+		jx_str(b, text);
+	else
+		jx_null(b);
+}
+
 void jx_key_int(struct buf *b, const char *name, long long v)
 {
 	jx_key(b, name);

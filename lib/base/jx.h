@@ -28,6 +28,7 @@ void jx_key(struct buf *b, const char *name);
 
 /* A whole member: its name with a text (nothing at all when that is NULL), or an integer. */
 void jx_key_str(struct buf *b, const char *name, const char *text);
+void jx_key_text(struct buf *b, const char *name, const char *text); /* null where there is none */
 void jx_key_int(struct buf *b, const char *name, long long v);
 
 /* A member's name and the bracket or brace that opens its value. */

@@ -64,3 +64,71 @@ BEGIN
     RETURN true;
 END
 $$;
+
+-- A payment was read.  What was paid is credited, if it is one of ours and has not been.  False: it is none of ours.  object: id
+-- status amount amount_received currency.
+CREATE OR REPLACE FUNCTION payment_see(provider text, object jsonb) RETURNS boolean
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    IF object ->> 'status' = 'succeeded' THEN
+        PERFORM payment_credit(provider, object ->> 'id', (object ->> 'amount_received')::bigint, object ->> 'currency');
+    ELSE
+        UPDATE payments x
+        SET status = object ->> 'status'
+        WHERE x.tenant_id = app_tenant() AND x.provider = payment_see.provider AND x.provider_id = object ->> 'id' AND x.credited_at IS NULL;
+    END IF;
+    RETURN EXISTS (SELECT FROM payments x
+                   WHERE x.tenant_id = app_tenant() AND x.provider = payment_see.provider AND x.provider_id = object ->> 'id');
+END
+$$;
+
+-- ---------------------------------------------------------------- looking
+
+-- Have an object read from its provider, and what it is applied: the job "billing.look".  A webhook says no more than that there is
+-- something to see; one provider's account serves all tenants, so whose it is says what we wrote into the object.
+--
+-- Each has a job of its own: one that runs already may have read before.
+CREATE OR REPLACE FUNCTION billing_look_add(provider text, kind text, id text, meta jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    here  uuid := app_tenant();
+    there uuid := CASE WHEN meta ->> 'tenant_id' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN (meta ->> 'tenant_id')::uuid END;
+BEGIN
+    IF there <> here THEN
+        PERFORM set_config('app.tenant_id', there::text, true);
+        IF NOT EXISTS (SELECT FROM tenants t WHERE t.id = there) THEN
+            PERFORM set_config('app.tenant_id', here::text, true);
+        END IF;
+    END IF;
+    PERFORM job_add('ashlar', 'billing.look', jsonb_build_object('provider', provider, 'kind', kind, 'id', id));
+    PERFORM set_config('app.tenant_id', here::text, true);
+END
+$$;
+
+-- Before an object is read: the number of the read, and whether this is a tenant's test mode.
+CREATE OR REPLACE FUNCTION billing_look_begin(OUT look bigint, OUT is_test boolean)
+LANGUAGE plpgsql AS $$
+BEGIN
+    look := billing_look();
+    is_test := EXISTS (SELECT FROM tenants t WHERE t.id = app_tenant() AND t.test_of IS NOT NULL);
+END
+$$;
+
+-- An object was read: apply it.  NULL, or why there was nothing to do.
+CREATE OR REPLACE FUNCTION billing_looked(provider text, kind text, object jsonb, look bigint) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    problem text;
+BEGIN
+    CASE kind
+        WHEN 'subscription' THEN
+            SELECT s.problem INTO problem FROM billing_see(provider, object, look) s;
+        WHEN 'invoice' THEN
+            problem := CASE WHEN NOT invoice_see(provider, object, look) THEN 'its customer is nobody here' END;
+        WHEN 'payment' THEN
+            problem := CASE WHEN NOT payment_see(provider, object) THEN 'it is no payment of ours' END;
+    END CASE;
+    RETURN problem;
+END
+$$;

@@ -10,7 +10,7 @@
 -- that change, or the reconciliation, brings.  The order in which reads ended says nothing: one that took long may
 -- have read early.
 --
--- An object is in our words (providers/billing_object.h), of whichever provider:
+-- An object is in our words (providers/stripe_billing.h), of whichever provider:
 --     id customer status currency amount quantity interval price item schedule created period_start period_end trial_start
 --     trial_end canceled_at ended_at will_cancel metadata
 -- with times in seconds since 1970.  metadata has what we gave the provider to keep: tenant_id, organization_id or user_id,
@@ -220,14 +220,16 @@ CREATE OR REPLACE FUNCTION billing_see(provider text, object jsonb, look bigint,
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    was   subscriptions;
-    is_it subscriptions;
-    whose record;
-    step  record;
-    owner uuid;
-    plan  plans;
-    did   text;
-    name  text := CASE WHEN nullif(current_setting('app.request', true), '') IS NULL THEN billing_see.provider END;
+    was     subscriptions;
+    is_it   subscriptions;
+    company uuid;
+    person  uuid;
+    waits   uuid;
+    step    record;
+    owner   uuid;
+    plan    plans;
+    did     text;
+    name    text := CASE WHEN nullif(current_setting('app.request', true), '') IS NULL THEN billing_see.provider END;
 BEGIN
     is_applied := false;
     actions := '{}';
@@ -235,8 +237,8 @@ BEGIN
     FROM subscriptions s
     WHERE s.tenant_id = app_tenant() AND s.provider = billing_see.provider AND s.provider_id = object ->> 'id';
     IF NOT FOUND THEN
-        SELECT * INTO whose FROM billing_owner(provider, object);
-        owner := coalesce(whose.organization, whose.who);
+        SELECT w.organization, w.who, w.waiting INTO company, person, waits FROM billing_owner(provider, object) w;
+        owner := coalesce(company, person);
         IF owner IS NULL THEN
             problem := 'its customer is nobody here';
             RETURN;
@@ -248,10 +250,10 @@ BEGIN
     FROM subscriptions s
     WHERE s.tenant_id = app_tenant() AND s.provider = billing_see.provider AND s.provider_id = object ->> 'id'
     FOR UPDATE;
-    IF NOT FOUND AND whose.waiting IS NOT NULL THEN
+    IF NOT FOUND AND waits IS NOT NULL THEN
         SELECT * INTO was
         FROM subscriptions s
-        WHERE s.tenant_id = app_tenant() AND s.id = whose.waiting AND s.provider_id IS NULL AND s.ended_at IS NULL
+        WHERE s.tenant_id = app_tenant() AND s.id = waits AND s.provider_id IS NULL AND s.ended_at IS NULL
         FOR UPDATE;
     END IF;
     subscription := was.id;
@@ -259,8 +261,8 @@ BEGIN
         RETURN;
     END IF;
     IF was.id IS NULL THEN
-        was.organization_id := whose.organization;
-        was.user_id := whose.who;
+        was.organization_id := company;
+        was.user_id := person;
         was.interval := 'month';
         was.status := 'incomplete';
         was.started_at := now();

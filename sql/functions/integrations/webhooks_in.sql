@@ -405,7 +405,8 @@ RETURN (SELECT l.line
         ORDER BY l.place
         LIMIT 1);
 
--- Stripe's events of subscriptions and of what is paid for them.  Where an
+-- Stripe's events of subscriptions and of what is paid for them: each has its object read (billing_look_add), and is put down
+-- as it came.  Where an
 -- object has moved between versions of Stripe's API, both places are looked at.
 -- Only a subscription's own status is one: an invoice and a checkout session
 -- have theirs.
@@ -427,8 +428,18 @@ DECLARE
     sub   text := CASE WHEN e.type LIKE 'customer.subscription.%' THEN o ->> 'id'
                        ELSE coalesce(json_id(o -> 'subscription'), json_id(about -> 'subscription')) END;
 BEGIN
+    -- What it is now is read from Stripe: an event may be old, and come twice.
+    IF e.type LIKE 'invoice.%' AND o ->> 'id' IS NOT NULL AND sub IS NOT NULL THEN
+        PERFORM billing_look_add('stripe', 'invoice', o ->> 'id', about -> 'metadata');
+    ELSIF e.type LIKE 'payment_intent.%' AND o ->> 'id' IS NOT NULL THEN
+        PERFORM billing_look_add('stripe', 'payment', o ->> 'id', o -> 'metadata');
+        RETURN NULL;
+    END IF;
+    IF sub IS NOT NULL THEN
+        PERFORM billing_look_add('stripe', 'subscription', sub, coalesce(about -> 'metadata', o -> 'metadata'));
+    END IF;
     IF kind IS NULL THEN
-        RETURN 'nothing is done for this type of event';
+        RETURN CASE WHEN sub IS NULL THEN 'nothing is done for this type of event' END;
     ELSIF sub IS NULL THEN
         RETURN 'this is not about a subscription';
     END IF;

@@ -1,0 +1,7 @@
+-- What a provider shows: read it, and apply what it is now (sql/functions/billing).
+
+-- name: billing_look_begin :row
+SELECT look::text AS look, is_test FROM billing_look_begin();
+
+-- name: billing_looked :row
+SELECT billing_looked(:provider, :kind, :object::jsonb, :look::bigint) AS problem;

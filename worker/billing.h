@@ -1,0 +1,9 @@
+/* What a provider of payments knows: the job "billing.look" reads one object. */
+#ifndef WORKER_BILLING_H
+#define WORKER_BILLING_H
+
+#include "worker/job.h"
+
+extern const struct job_kind billing_look_job;
+
+#endif
