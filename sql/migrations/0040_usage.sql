@@ -150,3 +150,68 @@ CREATE TABLE usage_limits (
 SELECT isolate('usage_limits');
 GRANT SELECT, INSERT, DELETE ON usage_limits TO ashlar_api;
 SELECT changeable('usage_limits');
+
+-- ---------------------------------------------------------------- a tenant's own metrics
+
+-- What a tenant measures of its customers' events: of those of a type, how many there are, the sum or the largest of a number
+-- in them, or how many different values. In events, sums and counters its metric is "meter.<key>", and "peak.<key>" for
+-- the largest, which is not added up.
+--
+--   value_path  where in the event's data: "$.tokens.total"; NULL: of a count
+--   max         how much each organization, or user without one, may use in a month; NULL: as much as they like
+CREATE TABLE usage_meters (
+    tenant_id   uuid NOT NULL REFERENCES tenants,
+    key         text NOT NULL,
+    name        text NOT NULL,
+    unit        text,
+    event_type  text NOT NULL,
+    aggregation text NOT NULL,
+    value_path  text,
+    max         bigint,
+    metric      text NOT NULL GENERATED ALWAYS AS (CASE aggregation WHEN 'max' THEN 'peak.' ELSE 'meter.' END || key) STORED,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    updated_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, key),
+    CONSTRAINT usage_meters_key_format CHECK (key ~ '^[a-z][a-z0-9_]{0,62}$'),
+    CONSTRAINT usage_meters_name_length CHECK (char_length(name) BETWEEN 1 AND 255),
+    CONSTRAINT usage_meters_unit_length CHECK (char_length(unit) BETWEEN 1 AND 50),
+    CONSTRAINT usage_meters_event_type_length CHECK (char_length(event_type) BETWEEN 1 AND 255),
+    CONSTRAINT usage_meters_aggregation_known CHECK (aggregation IN ('sum', 'count', 'unique', 'max')),
+    CONSTRAINT usage_meters_value_path_format CHECK (value_path ~ '^\$(\.[A-Za-z_][A-Za-z0-9_]*)+$' AND char_length(value_path) <= 255),
+    CONSTRAINT usage_meters_value_needed CHECK ((aggregation = 'count') = (value_path IS NULL)),
+    CONSTRAINT usage_meters_max_range CHECK (max >= 0)
+);
+CREATE INDEX usage_meters_of_type ON usage_meters (tenant_id, event_type);
+SELECT isolate('usage_meters');
+GRANT SELECT, INSERT, DELETE ON usage_meters TO ashlar_api;
+SELECT changeable('usage_meters', 'event_type', 'aggregation', 'value_path');
+
+-- Which events were received in the last 32 days: the SHA-256 of source and id.
+CREATE TABLE usage_event_ids (
+    tenant_id  uuid NOT NULL,
+    hash       bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, hash)
+);
+CREATE INDEX usage_event_ids_age ON usage_event_ids (created_at);
+SELECT isolate('usage_event_ids');
+SELECT purgeable('usage_event_ids', 'created_at < now() - interval ''32 days''');
+GRANT SELECT, INSERT ON usage_event_ids TO ashlar_api;
+
+-- Which values a meter of different ones has met in a month: their SHA-256.
+CREATE TABLE usage_values (
+    tenant_id       uuid NOT NULL,
+    metric          text NOT NULL,
+    organization_id uuid NOT NULL,
+    user_id         uuid NOT NULL,
+    month           date NOT NULL,
+    hash            bytea NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    updated_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, metric, organization_id, user_id, month, hash)
+);
+CREATE INDEX usage_values_age ON usage_values (created_at);
+SELECT isolate('usage_values');
+SELECT purgeable('usage_values', 'created_at < now() - interval ''70 days''');
+GRANT SELECT, INSERT ON usage_values TO ashlar_api;

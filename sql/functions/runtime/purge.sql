@@ -25,6 +25,8 @@ BEGIN
         ('contact_submissions', 'created_at', interval '1 year'),
         ('webhook_messages',    'created_at', interval '30 days'),    -- and their deliveries with them
         ('usage_operations',    'created_at', interval '32 days'),
+        ('usage_event_ids',     'created_at', interval '32 days'),
+        ('usage_values',        'created_at', interval '70 days'),
         ('webhook_endpoints',   'deleted_at', interval '31 days')
     LOOP
         EXECUTE format('DELETE FROM %1$I WHERE (%2$I < now() - $1) IS TRUE AND ctid = ANY (ARRAY(

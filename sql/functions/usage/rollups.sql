@@ -39,7 +39,7 @@ BEGIN
     END IF;
     WITH sums AS (
         SELECT e.tenant_id, e.user_id, e.metric, (e.occurred_at AT TIME ZONE 'UTC')::date AS day, e.organization_id, e.category,
-               sum(e.quantity)::bigint AS quantity, count(*) AS count
+               CASE WHEN starts_with(e.metric, 'peak.') THEN max(e.quantity) ELSE sum(e.quantity) END::bigint AS quantity, count(*) AS count
         FROM usage_events e
         WHERE e.xid >= s.rolled AND e.xid < until AND e.created_at >= s.since
         GROUP BY 1, 2, 3, 4, 5, 6
@@ -47,7 +47,8 @@ BEGIN
         INSERT INTO usage_daily AS d (tenant_id, user_id, metric, day, organization_id, category, quantity, count)
         SELECT * FROM sums ORDER BY 1, 2, 3, 4, 5, 6
         ON CONFLICT (tenant_id, user_id, metric, day, organization_id, category) DO UPDATE
-        SET quantity = d.quantity + excluded.quantity, count = d.count + excluded.count
+        SET quantity = CASE WHEN starts_with(d.metric, 'peak.') THEN greatest(d.quantity, excluded.quantity) ELSE d.quantity + excluded.quantity END,
+            count = d.count + excluded.count
     )
     SELECT coalesce(sum(x.count), 0) INTO n FROM sums x;
     UPDATE usage_state SET rolled = until WHERE rolled < until;
@@ -69,7 +70,7 @@ BEGIN
     WHERE d.day >= from_day AND d.metric NOT IN (SELECT m.key FROM usage_metrics() m WHERE m.is_counted);
     INSERT INTO usage_daily (tenant_id, user_id, metric, day, organization_id, category, quantity, count)
     SELECT e.tenant_id, e.user_id, e.metric, (e.occurred_at AT TIME ZONE 'UTC')::date, e.organization_id, e.category,
-           sum(e.quantity)::bigint, count(*)
+           CASE WHEN starts_with(e.metric, 'peak.') THEN max(e.quantity) ELSE sum(e.quantity) END::bigint, count(*)
     FROM usage_events e
     GROUP BY 1, 2, 3, 4, 5, 6;
     UPDATE usage_state SET rolled = pg_snapshot_xmin(pg_current_snapshot()), since = clock_timestamp();

@@ -16,3 +16,12 @@ VALUES (app_tenant(), 'chat-harbour', pg_temp.id('organization'), pg_temp.id('us
 
 INSERT INTO usage_limits (tenant_id, organization_id, user_id, metric, max)
 VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('user'), 'messages', 5000);
+
+-- {meter} = boats_launched
+INSERT INTO usage_meters (tenant_id, key, name, unit, event_type, aggregation, max)
+VALUES (app_tenant(), 'boats_launched', 'Boats launched', 'boats', 'harbour.boat.launched', 'count', 40);
+
+INSERT INTO usage_event_ids (tenant_id, hash) VALUES (app_tenant(), sha256('harbour'));
+
+INSERT INTO usage_values (tenant_id, metric, organization_id, user_id, month, hash)
+VALUES (app_tenant(), 'meter.skippers', pg_temp.id('organization'), usage_id(NULL), utc_month(now())::date, sha256('skipper'));
