@@ -289,8 +289,6 @@ void schema_field(struct buf *b, const struct field *f, int version, bool answer
 		jx_key(b, "additionalProperties");
 		schema_field(b, &other, version, answer);
 	}
-	if (f->type == F_OBJECT && !f->item && !f->fields)
-		buf_text(b, ",\"additionalProperties\":true");
 	if (f->type == F_LIST) {
 		jx_key(b, "items");
 		if (f->fields) {

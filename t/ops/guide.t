@@ -15,7 +15,7 @@ sub slurp ($file) {
 }
 
 my $address = qr/[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.(?:com|example)\b/;
-my $id      = qr/\buser_[a-z]+\b(?=["'\/ &\\])(?!":)/;
+my $id      = qr/\buser_(?!id\b)[a-z]+\b(?=["'\/ &\\])(?!":)/;
 
 my $sample = join '', map { $_->[1] } Ashlar::Sample->files;
 my %demo   = map { $_ => 1 } $sample =~ /'($address)'/g, $sample =~ /'(user_[a-z]+)'/g;
