@@ -34,7 +34,7 @@ const struct field plan_fields[] = {
 	{ "max_cost_usd_per_month",  F_NUMBER,   OUT | NEW | SET | F_NULL, .max = MAX_PRICE, .about = "what AI may cost, in dollars with at most 6 decimals; null: no limit", .example = "25" },
 	{ "max_tokens_per_month",    F_INT,      DETAIL | NEW | SET | F_NULL, .max = MAX_COUNT, .about = "deprecated: max_cost_usd_per_month is what counts" },
 	{ "features",                F_LIST,     OUT | NEW | SET, .item = F_TEXT, .max = 100, .example = "[\"Unlimited projects\"]" },
-	{ "is_free",                 F_BOOL,     OUT | NEW | SET, .def = "false", .about = "has no price, and needs no payment" },
+	{ "is_free",                 F_BOOL,     OUT | NEW | SET, .def = "false", .example = "false", .about = "has no price, and needs no payment" },
 	{ "is_active",               F_BOOL,     OUT | NEW | SET, .def = "true", .about = "false: nobody can subscribe to it any more; who has, keeps it" },
 	{ "stripe_product_id",       F_TEXT,     OUT | NEW | SET | F_NULL, .min = 1, .max = 255, .example = "prod_NWjs8kKbJWmuuc" },
 	{ "stripe_price_id_monthly", F_TEXT,     OUT | NEW | SET | F_NULL, .min = 1, .max = 255, .about = "without it the plan can be shown, but not checked out", .example = "price_1MoBy5LkdIwHu7ix" },

@@ -41,12 +41,12 @@ static const struct field meter[] = {
 };
 
 static const struct field meter_path[] = {
-	{ "meter", F_TEXT, 0, .about = "a meter's key", .example = "images_made" },
+	{ "meter", F_TEXT, 0, .about = "a meter's key" },
 	FIELD_END
 };
 
 static const struct field usage_in[] = {
-	{ "subject", F_TEXT, F_REQUIRED, .min = 1, .max = 255, .about = "an organization's id, or a user's" },
+	{ "subject", F_TEXT, F_REQUIRED, .min = 1, .max = 255, .about = "an organization's id, or a user's", .example = "user_demo" },
 	{ "amount",  F_INT,  0, .min = 0, .max = 1000000000000000, .def = "0", .about = "how much more is wanted, which allowed is about" },
 	FIELD_END
 };
@@ -74,8 +74,8 @@ static const struct field event_in[] = {
 	{ "id",          F_TEXT,     F_REQUIRED, .min = 1, .max = 255, .about = "with source it makes the event one of its kind", .example = "made-4711" },
 	{ "source",      F_TEXT,     F_REQUIRED, .min = 1, .max = 2048, .example = "https://example.com/images" },
 	{ "type",        F_TEXT,     F_REQUIRED, .min = 1, .max = 255, .example = "com.example.image.made" },
-	{ "subject",     F_TEXT,     F_REQUIRED, .min = 1, .max = 255, .about = "who used it: an organization's id, or a user's", .example = "user_123abc" },
-	{ "time",        F_DATETIME, 0, .about = "when it happened; now, when left out" },
+	{ "subject",     F_TEXT,     F_REQUIRED, .min = 1, .max = 255, .about = "who used it: an organization's id, or a user's", .example = "user_demo" },
+	{ "time",        F_DATETIME, F_RARE, .about = "when it happened; now, when left out" },
 	{ "data",        F_JSON,     0, .about = "what meters read", .example = "{\"count\":3}" },
 	FIELD_END
 };

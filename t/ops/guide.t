@@ -1,4 +1,4 @@
-# Whom the guide's examples name: somebody of the demo, which make run has, or somebody whom the same page has made by then.
+# Whom the guide's examples name: somebody of the demo, which make run has, or somebody whom the same page makes.
 
 use v5.36;
 use utf8;
@@ -22,15 +22,15 @@ my %demo   = map { $_ => 1 } $sample =~ /'($address)'/g, $sample =~ /'(user_[a-z
 ok $demo{'demo@example.com'} && $demo{user_demo}, 'the demo has people';
 
 # What brings somebody, or a setting that is an address: a box that has this.
-my $makes = qr{/register\b|/invite\b|/public/contact\b|\b(?:user|tenant) create\b|\btenant owner\b|/dashboard/settings\b|^[A-Z]+_[A-Z_]+=\S}m;
+my $makes = qr{/register\b|/invite\b|/public/contact\b|\b(?:user|tenant) create\b|\btenant owner\b|/dashboard/settings\b|^[A-Z]+_[A-Z_]+=\S|\bimported\b}m;
 
 my @unknown;
 my $named = 0;
 for my $page (sort glob 'docs/pages/*.html') {
-    my %made;
-    for my $box (blocks(slurp($page))) {
+    my @boxes = blocks(slurp($page));
+    my %made  = map { $_ => 1 } map { /$address/g } grep { $_ =~ $makes } @boxes;
+    for my $box (@boxes) {
         my @named = $box =~ /$address/g;
-        $made{$_} = 1 for $box =~ $makes ? @named : ();
         push @unknown, map { "$page: $_" } grep { !$demo{$_} && !$made{$_} } @named, $box =~ /$id/g;
         $named += @named;
     }

@@ -351,7 +351,7 @@ static void test_examples(void)
 	       "an id is a row of the demo, which the field names");
 	is_str(text(child(body, "member_ids")), arena_fmt(&arena, "[\"%s\"]", demo_text("member")),
 	       "  or is called after");
-	is_str(text(AT(team, "parameters", "0", "example")),
+	is_str(text(AT(document, "components", "parameters", "platform.member_id", "example")),
 	       arena_fmt(&arena, "\"%s\"", demo_text("dashboard member")),
 	       "  in a path that of the dashboard");
 	is_str(demo_text("{queue}"), "harbour-reports", "a part of a path may be a text");
