@@ -110,6 +110,22 @@ subtest 'a subscription brings its plan and its period' => sub {
     $super->do(q{UPDATE subscriptions SET is_current = false WHERE provider_id = 'sub_usage'});
 };
 
+subtest 'two who begin to use something at once both may' => sub {
+    reset_usage();
+    my ($first, $second) = (api(), api());
+    $first->begin_work;
+    is call($first, 'usage_consume', $org, $user, '{"messages": 1}'), 1, 'one makes the counters';
+    my $sth = $second->prepare('SELECT usage_consume(?, ?, ?)', { pg_async => 1 });
+    $sth->execute($org, $user, '{"messages": 1}');
+    for (1 .. 200) {
+        last if $super->selectrow_array(q{SELECT count(*) FROM pg_stat_activity WHERE datname = ? AND wait_event_type = 'Lock'}, undef, $name);
+        sleep 0.05;
+    }
+    $first->commit;
+    ok eval { $second->pg_result }, 'and the other one, who waited for that, finds room' or diag $second->errstr;
+    is counter('messages'), '2 0';
+};
+
 subtest 'of fifty at once with one unit left one passes' => sub {
     reset_usage();
     call($api, 'usage_consume', $org, $user, '{"messages": 9}');

@@ -107,12 +107,11 @@ BEGIN
         IF FOUND THEN
             RETURN true;
         END IF;
+        EXIT WHEN i = 2;
+        -- It is not there yet, or somebody makes it at this moment, who is waited for; or it has no room.
         INSERT INTO usage_counters (tenant_id, organization_id, user_id, metric, period_start, period_end, plan_id)
         VALUES (tenant, organization, usr, usage_add.metric, starts_at, ends_at, plan)
         ON CONFLICT DO NOTHING;
-        IF NOT FOUND THEN
-            RETURN false;
-        END IF;
     END LOOP;
     RETURN false;
 END
