@@ -7,16 +7,18 @@
 #include "cmd/cmd.h"
 #include "lib/host/config.h"
 
-static const char *scale;
+static const char *scale, *usage_events;
 
 static const struct cmd_option options[] = {
 	{ "--scale", "USERS", &scale,
 	  "instead, so many users with a tenth as many organizations, for measuring" },
+	{ "--usage", "EVENTS", &usage_events,
+	  "instead, what 1,000 such users used in a year, as sums of so many events" },
 	{ NULL, NULL, NULL, NULL },
 };
 
 static const struct cmd_usage usage = {
-	"seed [--scale USERS]",
+	"seed [--scale USERS | --usage EVENTS]",
 	"Add the demo data to the default tenant, unless they were added before: demo@example.com,\n"
 	"who owns 40 projects and a workspace with one of everything, and admin@example.com, a\n"
 	"superadmin.",
@@ -29,15 +31,28 @@ static bool is_for_tests(const char *name)
 	return !strncmp(name, "runtime/", strlen("runtime/"));
 }
 
-static void run_all(PGconn *db, const char *dir, const struct cmd_file *files)
+/* only: the file that is meant; NULL: all of them. */
+static void run_all(PGconn *db, const char *dir, const struct cmd_file *files, const char *only)
 {
 	cmd_exec(db, "BEGIN");
 	for (const struct cmd_file *f = files; f->name; f++) {
-		if (!is_for_tests(f->name))
+		if (!is_for_tests(f->name) && (!only || !strcmp(f->name, only)))
 			cmd_run_file(db, dir, f);
 	}
 	cmd_query(db, &q_owner_seed_note, &scale);
 	cmd_exec(db, "COMMIT");
+}
+
+static int seed_scale(PGconn *db)
+{
+	cmd_query(db, &q_owner_seed_scale, (const char *const[]){ scale, usage_events });
+	run_all(db, "scale", sql_scale, "scale.sql");
+	printf("%s users: scale_0, scale_1, …\n", scale);
+	if (usage_events) {
+		run_all(db, "scale", sql_scale, "usage.sql");
+		printf("%s events of theirs\n", usage_events);
+	}
+	return 0;
 }
 
 int cmd_seed(int argc, char **argv)
@@ -48,17 +63,19 @@ int cmd_seed(int argc, char **argv)
 		cmd_misuse(&usage, "takes no operands");
 	if (scale)
 		cmd_number(&usage, "--scale", scale, 10, 10000000);
+	if (usage_events) {
+		cmd_number(&usage, "--usage", usage_events, 1, 1000000000000);
+		if (scale)
+			cmd_misuse(&usage, "takes one of --scale and --usage");
+		scale = "1000";
+	}
 	cmd_config();
 	db = cmd_owner_to_write();
 	cmd_tenant(db, NULL);
-	if (scale) {
-		cmd_query(db, &q_owner_seed_scale, &scale);
-		run_all(db, "scale", sql_scale);
-		printf("%s users: scale_0, scale_1, …\n", scale);
-		return 0;
-	}
+	if (scale)
+		return seed_scale(db);
 	if (PQntuples(cmd_query(db, &q_owner_seeded, NULL)) == 0)
-		run_all(db, "sample", sql_sample);
+		run_all(db, "sample", sql_sample, NULL);
 	printf("demo user: demo@example.com\nsuperadmin: admin@example.com\n");
 	return 0;
 }

@@ -191,6 +191,17 @@ subtest 'seed --scale' => sub {
     $super->do("DELETE FROM $_") for qw(memberships departments organizations users);
 };
 
+subtest 'seed --usage' => sub {
+    my $sums = sub { return join ' ', $super->selectrow_array('SELECT count(*), sum(count), count(DISTINCT day), count(DISTINCT user_id) FROM usage_daily') };
+    is +(ashlar(qw(seed --usage 200000)))[0], 0, 'what many users used';
+    is $sums->(), '20000 200000 2 1000', 'sums of as many events, over the last days';
+    is +(ashlar(qw(seed --usage 200000)))[0], 0, 'again';
+    is $sums->(), '20000 200000 2 1000', 'adds nothing';
+    is +(ashlar(qw(seed --usage 0)))[0], 2, 'too few';
+    is +(ashlar(qw(seed --usage 1000 --scale 10)))[0], 2, 'one of both';
+    $super->do("DELETE FROM $_") for qw(usage_daily memberships departments organizations users);
+};
+
 subtest 'user create' => sub {
     my ($status, $out, $err) = ashlar(qw(user create --email Ann@Example.com --role admin --name), 'Ann A.');
     is $status, 0, 'creates' or diag $err;

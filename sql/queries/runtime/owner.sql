@@ -154,8 +154,8 @@ JOIN tenant_settings s ON s.tenant_id = t.id
 WHERE t.id = @tenant;
 
 -- name: owner_seed_scale :exec
--- For sql/scale: how many users there are to be.
-SELECT set_config('seed.users', :users, false);
+-- For sql/scale: how many users there are to be, and what they used.
+SELECT set_config('seed.users', :users, false), set_config('seed.usage', coalesce(:usage, '0'), false);
 
 -- name: owner_seeded :row
 -- No row: sql/sample was never run here.
