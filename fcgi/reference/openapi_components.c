@@ -53,13 +53,13 @@ static const struct component {
 	{ "headers", "X-API-Latest-Version",
 	  "{\"description\":\"The newest version that there "
 	  "is.\",\"required\":true,\"schema\":{\"type\":\"string\",\"enum\":[\"v2\"]}}" },
-	{ "headers", "X-RateLimit-Limit",
+	{ "headers", "Limit",
 	  "{\"description\":\"How many requests there may be in the window; while limits are "
 	  "on.\",\"schema\":{\"type\":\"integer\",\"minimum\":0}}" },
-	{ "headers", "X-RateLimit-Remaining",
+	{ "headers", "Remaining",
 	  "{\"description\":\"How many are left of "
 	  "them.\",\"schema\":{\"type\":\"integer\",\"minimum\":0}}" },
-	{ "headers", "X-RateLimit-Reset",
+	{ "headers", "Reset",
 	  "{\"description\":\"When all of them are there again, in seconds since "
 	  "1970.\",\"schema\":{\"type\":\"integer\",\"minimum\":0}}" },
 	{ "headers", "RateLimit",

@@ -9,8 +9,10 @@
 
 static void write_header(struct buf *b, const char *name)
 {
+	const char *of_limit = strstr(name, "X-RateLimit-"); /* each success has three of them */
+
 	jx_key(b, name);
-	openapi_ref(b, "headers", name);
+	openapi_ref(b, "headers", of_limit ? of_limit + strlen("X-RateLimit-") : name);
 }
 
 static void write_headers(struct buf *b, const char *const *names)
