@@ -4,6 +4,7 @@
 use v5.36;
 use lib 't/lib';
 use Api;
+use Ashlar::Guide 'blocks';
 use Ashlar::Authenticator;
 use Cpanel::JSON::XS qw(decode_json encode_json);
 use MIME::Base64 'encode_base64url';
@@ -59,10 +60,9 @@ my %page = (
 );
 
 # The functions of the guide, with the address and the key that a reader puts in.
-my ($functions) = $t->get('/passkeys.html')->body =~ m{<pre><code>(const API.*?)</code></pre>}s;
+my ($functions) = grep { /\Aconst API/ } blocks($t->get('/passkeys.html')->body);
 $page{'a page on a tenant\'s own domain'}{guide} =
-    $functions =~ s/&(\w+);/{ lt => '<', gt => '>', quot => '"', amp => '&' }->{$1}/ger
-    =~ s{https://localhost:8443/}{https://app.acme.example/}r =~ s/pk_live_[^"]*/$page{'a page on a tenant\'s own domain'}{key}/r;
+    $functions =~ s{https://localhost:8443/}{https://app.acme.example/}r =~ s/pk_live_[^"]*/$page{'a page on a tenant\'s own domain'}{key}/r;
 
 for my $name (sort keys %page) {
     my %arg  = %{ $page{$name} };

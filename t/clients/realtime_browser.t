@@ -5,6 +5,7 @@
 use v5.36;
 use lib 't/lib';
 use Api;
+use Ashlar::Guide 'blocks';
 use Cpanel::JSON::XS qw(decode_json encode_json);
 use IPC::Open2;
 
@@ -14,9 +15,8 @@ my $project = $ann->post('/api/v1/app/projects', { name => 'one' })->json('/id')
 my $channel = "project:$project";
 $t->expect_log(qr/upstream|connect\(\) (?:to|failed)/);
 
-my ($guide) = $t->get('/realtime.html')->body =~ m{<pre><code>// realtime\.js\n(.*?)</code></pre>}s;
+my ($guide) = map { m{\A// realtime\.js\n(.*)}s } blocks($t->get('/realtime.html')->body);
 ok $guide, 'the guide has a client';
-$guide =~ s/&(\w+);/{ lt => '<', gt => '>', quot => '"', amp => '&' }->{$1}/ge;
 $guide =~ s/^export //;
 
 my %env = Ashlar::Answers::env();

@@ -103,7 +103,7 @@ subtest 'locale and display name' => sub {
 subtest 'the default plan of the tenant, if it is active and free' => sub {
     my $plan = sub (%column) {
         return $t->db->selectrow_array('INSERT INTO plans (tenant_id, name, is_active, is_free) VALUES (?, ?, ?, ?) RETURNING id',
-            undef, $t->tenant_id('acme'), 'plan', $column{is_active}, $column{is_free});
+            undef, $t->tenant_id('acme'), "plan $column{is_active} $column{is_free}", $column{is_active}, $column{is_free});
     };
     my $given = sub ($email) {
         status_is register(from($t, undef, key => $secret), $email), 201;

@@ -19,7 +19,8 @@ my $callback = "https://localhost:$t->{https_port}/api/v1/auth/google/callback";
 sub last_audit () { return $t->db->selectrow_hashref('SELECT * FROM audit_events WHERE tenant_id = ? ORDER BY seq DESC LIMIT 1', undef, $tenant) }
 
 sub new_plan (%column) {
-    my %all = (tenant_id => $tenant, name => 'Free', is_free => 1, %column);
+    state $n = 0;
+    my %all = (tenant_id => $tenant, name => 'Free ' . ++$n, is_free => 1, %column);
     my @names = sort keys %all;
     return scalar $t->db->selectrow_array(sprintf('INSERT INTO plans (%s) VALUES (%s) RETURNING id', join(', ', @names), join ', ', ('?') x @names), undef, @all{@names});
 }
