@@ -225,15 +225,18 @@ static const char error_details[] =
 	"\"max_age\":{\"type\":\"integer\",\"description\":\"seconds since signing in that are recent "
 	"enough\"},"
 	"\"retry_after\":{\"type\":\"integer\",\"description\":\"in seconds\"},"
-	"\"metric\":{\"type\":\"string\",\"description\":\"whose limit is reached\"},"
+	"\"request_id\":{\"type\":\"string\",\"description\":\"also in the log; where something went wrong "
+	"on our "
+	"side\"}";
+
+/* And of a limit that is reached.  Not where fields stand beside them: "limit" is one of those, too. */
+static const char limit_details[] =
+	",\"metric\":{\"type\":\"string\",\"description\":\"whose limit is reached\"},"
 	"\"used\":{\"type\":\"integer\",\"description\":\"of it, with what is reserved\"},"
 	"\"limit\":{\"type\":\"integer\"},"
 	"\"requested\":{\"type\":\"integer\"},"
 	"\"resets_at\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\",\"description\":\"when "
-	"there is more; null: not by itself\"},"
-	"\"request_id\":{\"type\":\"string\",\"description\":\"also in the log; where something went wrong "
-	"on our "
-	"side\"}}";
+	"there is more; null: not by itself\"}";
 
 static const char field_details[] = ",\"additionalProperties\":{\"type\":\"string\",\"description\":"
 				    "\"under the name of the field: the message\"}";
@@ -277,7 +280,7 @@ static void write_problem(struct buf *b, const char *suffix)
 
 static void write_details(struct buf *b, const char *suffix)
 {
-	buf_fmt(b, "%s%s}", error_details, *suffix ? field_details : "");
+	buf_fmt(b, "%s%s}%s}", error_details, *suffix ? "" : limit_details, *suffix ? field_details : "");
 }
 
 static void write_code(struct buf *b, const char *suffix)
