@@ -325,7 +325,7 @@ async function judged(browser, paths) {
   for (const path of paths) {
     seen[path] = await open(page, path, base, 'load')
     await page.locator('h1:not(:empty)').waitFor()
-    Object.assign(seen[path], await looks(page))
+    Object.assign(seen[path], await looks(page, path !== '/' && path !== '/invitation.html'))
     if (['/', '/first-hour.html', '/limits.html', '/webhooks-out.html'].includes(path)) seen[path].printed = await printed(page)
   }
   await noted()

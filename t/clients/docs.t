@@ -71,7 +71,7 @@ subtest 'a browser opens every page, and tries the project list' => sub {
     my $plain = Api->start(slow => 0, nginx => { DOC_ROOT => "$dir/plain" });
     my $ann   = $t->user('ann');
     $ann->post('/api/v1/app/projects', { name => 'seen in a browser' });
-    my $said = output_of(400, { TOKEN => $ann->token, PAGES => "@judged", Ashlar::Answers::env() }, 'node', 't/clients/browse_docs.mjs', map { "https://localhost:$_->{https_port}" } $t, $plain);
+    my $said = output_of(600, { TOKEN => $ann->token, PAGES => "@judged", Ashlar::Answers::env() }, 'node', 't/clients/browse_docs.mjs', map { "https://localhost:$_->{https_port}" } $t, $plain);
     $seen = decode_json($said // '{}');
     ok $said, 'the browser saw all pages' or return;
     quiet_ok $seen->{pages}{$_}, $_ for sort keys %{ $seen->{pages} };
