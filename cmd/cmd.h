@@ -19,6 +19,7 @@
 int cmd_api(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
 int cmd_backup(int argc, char **argv);
+int cmd_billing(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_mails(int argc, char **argv);

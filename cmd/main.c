@@ -14,6 +14,7 @@ static const struct command commands[] = {
 	{ "api",          cmd_api,          "serve the API" },
 	{ "audit",        cmd_audit,        "check that the audit log is what was written" },
 	{ "backup",       cmd_backup,       "write all of the database into a file" },
+	{ "billing",      cmd_billing,      "compare subscriptions with the payment provider" },
 	{ "check-config", cmd_check_config, "print the configuration and explain its mistakes" },
 	{ "key",          cmd_key,          "make an API key" },
 	{ "mails",        cmd_mails,        "print mails, with their links and codes" },

@@ -6,6 +6,9 @@
  * transaction that completes the job, unless something newer was (sql/functions/billing).
  * Where the provider fails the job tries again; where it knows of no such object, or
  * there is no key to ask it with, there is nothing to do.
+ *
+ * Once a day "billing.reconcile" has all subscriptions looked at that go on: events can be
+ * lost.  In what one differed then is told in the log and the audit log.
  */
 #include "worker/billing.h"
 
@@ -16,6 +19,7 @@
 #include "lib/db/column.h"
 #include "lib/db/db.h"
 #include "lib/db/tx.h"
+#include "lib/host/log.h"
 #include "providers/stripe.h"
 #include "providers/stripe_billing.h"
 
@@ -54,7 +58,22 @@ static enum err run(struct tx *tx, const struct job *job)
 	if (rc)
 		return tx_fail_inside(tx, rc, "%s", answer.reason ? answer.reason : "it is no such object");
 	tx_set(tx, "object", object);
-	return tx_call(tx, &q_billing_looked, false, &res);
+	if (!json_at(payload, "compare", NULL))
+		return tx_call(tx, &q_billing_looked, false, &res);
+	rc = tx_call(tx, &q_billing_compared, false, &res);
+	if (!rc && column_text(res, 0, "drift"))
+		log_msg(LOG_WARNING, &tx->log, "subscription %s was not as Stripe has it: %s", id,
+			column_text(res, 0, "drift"));
+	return rc;
 }
 
+static enum err reconcile(struct tx *tx, const struct job *job)
+{
+	PGresult *res;
+
+	(void)job;
+	return tx_call(tx, &q_billing_sweep, false, &res);
+}
+
+const struct job_kind billing_reconcile_job = { .name = "billing.reconcile", .run = reconcile };
 const struct job_kind billing_look_job = { .name = "billing.look", .run = run };

@@ -1,9 +1,10 @@
-/* What a provider of payments knows: the job "billing.look" reads one object. */
+/* What a provider of payments knows: the job "billing.look" reads one object, "billing.reconcile" has all
+ * compared. */
 #ifndef WORKER_BILLING_H
 #define WORKER_BILLING_H
 
 #include "worker/job.h"
 
-extern const struct job_kind billing_look_job;
+extern const struct job_kind billing_look_job, billing_reconcile_job;
 
 #endif

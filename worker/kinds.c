@@ -22,11 +22,13 @@ const struct job_kind *const job_kinds[] = {
 	&mail_job,
 	&contact_webhook_job,
 	&billing_look_job,
+	&billing_reconcile_job,
 	NULL,
 };
 
 const struct job_schedule job_schedules[] = {
 	{ .queue = "ashlar", .kind = "jobs.retention", .every_ms = 600000 },
+	{ .queue = "ashlar", .kind = "billing.reconcile", .every_ms = 86400000 },
 	{ NULL },
 };
 

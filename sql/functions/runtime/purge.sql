@@ -27,6 +27,7 @@ BEGIN
         ('usage_operations',    'created_at', interval '32 days'),
         ('usage_event_ids',     'created_at', interval '32 days'),
         ('usage_values',        'created_at', interval '70 days'),
+        ('billing_operations',  'created_at', interval '90 days'),
         ('webhook_endpoints',   'deleted_at', interval '31 days')
     LOOP
         EXECUTE format('DELETE FROM %1$I WHERE (%2$I < now() - $1) IS TRUE AND ctid = ANY (ARRAY(

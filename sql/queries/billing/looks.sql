@@ -5,3 +5,10 @@ SELECT look::text AS look, is_test FROM billing_look_begin();
 
 -- name: billing_looked :row
 SELECT billing_looked(:provider, :kind, :object::jsonb, :look::bigint) AS problem;
+
+-- name: billing_compared :row
+-- The same, of a subscription, and in what it had differed; null: in nothing.
+SELECT billing_compared(:provider, :object::jsonb, :look::bigint)::text AS drift;
+
+-- name: billing_sweep :row
+SELECT billing_sweep() AS compared;

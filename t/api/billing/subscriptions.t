@@ -263,3 +263,45 @@ subtest 'the platform\'s webhook' => sub {
     is $t->db->selectrow_array(q{SELECT count(*) FROM webhook_events WHERE event_id = 'evt_platform'}), 1, 'handled once';
     is $t->db->selectrow_array(q{SELECT count(*) FROM webhook_events WHERE state = 'failed'}), 0, 'and none has failed';
 };
+
+# The command, with the test's settings: its exit status, and what it says.
+sub reconcile (@arg) {
+    local %ENV = (%ENV, %{ $t->{env} }, DATABASE_OWNER_URL => $t->{cluster}->url($t->{database}, 'ashlar'));
+    my $said = qx($Ashlar::Cluster::BUILD/ashlar billing reconcile @arg 2>&1);
+    return ($? >> 8, $said);
+}
+
+subtest 'what was never told is found by comparing' => sub {
+    my $org = paid('Pro');
+    my $was = row($org);
+    $olive->put("/api/v1/dashboard/plans/$plan{Wrong}", { stripe_price_id_monthly => undef });
+    my ($status, $said) = reconcile('--dry-run');
+    is "$status$said", '0', 'nothing differs' or diag $said;
+    $stripe->ask(POST => "subscriptions/$was->{provider_id}", 'cancel_at_period_end=true');
+    $stripe->ask(POST => "subscriptions/$was->{provider_id}", "items[0][id]=$was->{item_id}&items[0][quantity]=2&proration_behavior=none");
+    $stripe->events;    # all of them lost
+    ($status, $said) = reconcile('--dry-run', '--tenant', 'default');
+    is $status, 1, 'what does is told';
+    is $said, "default $was->{provider_id} cancel_at_period_end false true\ndefault $was->{provider_id} quantity 1 2\n", '  by its name, with both' or diag $said;
+    is row($org)->{quantity}, 1, 'and nothing is changed';
+    $t->expect_log(qr/was not as Stripe has it/);
+    $t->db->do(q{SELECT set_config('app.tenant_id', ?, false), job_add('ashlar', 'billing.reconcile', '{}')}, undef, $ann->tenant_id);
+    eventually { row($org)->{quantity} == 2 } 60, 'the daily job stores what Stripe has';
+    is row($org)->{cancel_at_period_end}, 1, '  all of it';
+    eventually { $t->db->selectrow_array(q{SELECT count(*) FROM audit_events WHERE action = 'subscription.drift'}) } 60, 'and puts it down';
+    ($status, $said) = reconcile();
+    is $status, 0, 'then nothing differs' or diag $said;
+    my $price = $stripe->price(999);
+    $olive->put("/api/v1/dashboard/plans/$plan{Unpriced}", { stripe_price_id_monthly => $price });
+    ($status, $said) = reconcile('--dry-run');
+    like $said, qr/^default $price amount 2000 999$/m, 'a plan that shows another price than Stripe has is found, too';
+    ($status) = reconcile('--tenant', 'nobody');
+    is $status, 1, 'a tenant that is not there';
+};
+
+subtest 'an operation that did not end within a day is given up, and not repeated' => sub {
+    my $org = company();
+    $t->db->do(q{INSERT INTO billing_operations (tenant_id, organization_id, kind, request, provider, created_at) VALUES (?, ?, 'checkout', '{}', 'stripe', now() - interval '25 hours')}, undef, $ann->tenant_id, $org);
+    $t->db->do(q{SELECT set_config('app.tenant_id', ?, false), job_add('ashlar', 'billing.reconcile', '{}')}, undef, $ann->tenant_id);
+    eventually { $t->db->selectrow_array(q{SELECT state FROM billing_operations WHERE organization_id = ?}, undef, $org) eq 'lost' } 60, 'it is lost';
+};
