@@ -3,9 +3,9 @@
 //
 //	node t/clients/typed.mjs DOCUMENT DIRECTORY SERVER
 //
-// DOCUMENT is openapi.json, DIRECTORY an empty one to build in, SERVER the members of Server in typed_client.ts as JSON.
+// DOCUMENT is openapi.json, DIRECTORY one to build in, whose sources are compiled with ours; SERVER the members of Server in typed_client.ts as JSON.
 // Prints a line of JSON: problems of the compiler as "file:line: TSnumber message", and which operations were asked.
-import { copyFileSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import openapiTS, { astToString } from 'openapi-typescript'
@@ -19,8 +19,8 @@ writeFileSync(join(directory, 'package.json'), '{"type":"module"}')
 symlinkSync(join(here, 'node_modules'), join(directory, 'node_modules'))
 // As a module, and not as declarations, which skipLibCheck would not look at.
 writeFileSync(join(directory, 'schema.ts'), astToString(await openapiTS(JSON.parse(readFileSync(document, 'utf8')))))
-const sources = ['typed_client.ts', 'typed_wrong.ts']
-for (const file of sources) copyFileSync(join(here, file), join(directory, file))
+for (const file of ['typed_client.ts', 'typed_wrong.ts']) copyFileSync(join(here, file), join(directory, file))
+const sources = readdirSync(directory).filter((file) => file.endsWith('.ts'))
 
 const program = ts.createProgram(sources.map((file) => join(directory, file)), {
   strict: true,

@@ -5,6 +5,7 @@ use v5.36;
 use lib 't/lib';
 use Api;
 use Ashlar::Answers;
+use Ashlar::Guide 'blocks';
 use Ashlar::Process;
 use Ashlar::Receiver;
 use Cpanel::JSON::XS qw(decode_json encode_json);
@@ -15,6 +16,12 @@ my $t   = Api->start(WEBHOOK_ALLOW_HTTP => 'true', HTTP_ALLOW_PRIVATE => $receiv
 my $dir = File::Temp->newdir('/tmp/ashlar-typed-XXXXXX');
 system("$Ashlar::Cluster::BUILD/ashlar openapi >$dir/openapi.json") == 0 or die "ashlar openapi failed\n";
 mkdir "$dir/build" or die "$dir/build: $!\n";
+
+# What the guide shows of it.
+my ($shown) = grep { /openapi-fetch/ } blocks(do { local (@ARGV, $/) = 'docs/pages/requests.html'; <> });
+open my $guide, '>', "$dir/build/guide.ts" or die "guide.ts: $!\n";
+print {$guide} $shown =~ s{\./ashlar\.js}{./schema.js}r;
+close $guide or die "guide.ts: $!\n";
 
 my $root   = $t->user('root', role => 'superadmin');
 my $server = encode_json({ url => "https://localhost:$t->{https_port}", admin => $root->token, key => $t->key, hook => $receiver->url("/") });

@@ -12,6 +12,9 @@ use File::Temp ();
 use IO::Socket::INET;
 use Time::HiRes qw(sleep time);
 
+# However a file is ended, its END blocks run, and make run with all of its parts is gone.
+for my $signal (qw(INT TERM HUP)) { $SIG{$signal} = sub { exit 1 } }    ## no critic (RequireLocalizedPunctuationVars)
+
 my $top;
 my %used;    # directories, to be cleaned however this ends
 
