@@ -471,6 +471,11 @@ const struct user_record_format *user_record_format(const char *name)
  * hash_config
  */
 
+static bool is_named(const char *text, size_t n, const char *name)
+{
+	return strlen(name) == n && !memcmp(text, name, n);
+}
+
 const char *user_record_hashing(struct arena *a, const char *text, struct user_record_hashing *out)
 {
 	const char *algorithm = NULL, *number = "";
@@ -488,15 +493,15 @@ const char *user_record_hashing(struct arena *a, const char *text, struct user_r
 		text += strspn(text, " \t\"");
 		n = strcspn(text, " \t\r\n,\"}");
 		value = arena_dup_n(a, text, n);
-		if (!strncmp(name, "algorithm", len))
+		if (is_named(name, len, "algorithm"))
 			algorithm = value;
-		else if (!strncmp(name, "base64_signer_key", len))
+		else if (is_named(name, len, "base64_signer_key"))
 			out->signer = value;
-		else if (!strncmp(name, "base64_salt_separator", len))
+		else if (is_named(name, len, "base64_salt_separator"))
 			out->separator = value;
-		else if (!strncmp(name, "rounds", len))
+		else if (is_named(name, len, "rounds"))
 			out->rounds = atoi(number = value);
-		else if (!strncmp(name, "mem_cost", len))
+		else if (is_named(name, len, "mem_cost"))
 			out->mem_cost = atoi(number = value);
 	}
 	if (!*number || !out->signer || !out->separator || !out->rounds || !out->mem_cost)

@@ -146,6 +146,54 @@ static void test_firebase(void)
 	   "nor is it computed");
 }
 
+/* Made by others' programs: npm's firebase-scrypt 2.2.0, with mem_cost 12 and rounds 6, and bcryptjs 3.0.3.
+ */
+static const struct {
+	const char *text, *hash, *salt, *signer; /* bcryptjs has but a hash */
+} made_elsewhere[] = {
+	{ "p\303\244ssw\303\266rd-\316\251-\346\227\245\346\234\254",
+	  "9P/z1Oo1ksTsaJV6djx4al9f1s0LXFJSLMADQSRu/tVM0Mc3/jfZkkCFfHIVDcmCFuXe+EU8Y01ySVA6gITzRg==",
+	  "4c37fy1DoADWjQ==",
+	  "g5FhGY8l+TTQHirbKUwnjOHEM6ht0X/P3mCEWL36dwJ9mnk8+NcHqJZOkx0+YBa67eBFcGgvnHZKfsFX2PHEoA==" },
+	{ "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"
+	  "zz",
+	  "F+qdtNcFfgFzN6dlDh4FqJZSnxFK2Ra8hEaeo3iSst2Nhqqgn6BrMlKTWtqFBF/OB0RDX/61wXnJVSeDVfV9dA==",
+	  "NeNKeL+7JsvOSg==",
+	  "0eUfob3m49f5LU2ni5UCxYlblmg0H+c0QCSn92VMR2trOqBVkZcnla6jdR44XrkpqSXC2o2VGh50LM8efQS74w==" },
+	{ "\360\237\220\216\360\237\224\213\360\237\223\216",
+	  "GmUsiiG0q+ZD/GyPIIry9DiNx75xyAf/NbR37DEFw9esivBK/qG/IZjdN9B7qSuRvhtTCLeBr9go0vmBSeq7EQ==",
+	  "SjCLg+4nq4XGnQ==",
+	  "dbB0jRcTmfDF20wqtjqDFqCiAYfWvWW0Mnzfiub51KRXEuZXaSM3VGzrTNnsEMdTpVygmkzaqTQso3D6kkTRhA==" },
+	{ "p\303\244ssw\303\266rd-\316\251-\346\227\245\346\234\254",
+	  "$2b$06$2TmevHWFZ8oZS2MgMmhbHeM4iUMnjrGBkD61xjWAk.5dKhfBG4pZy" },
+	{ "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy",
+	  "$2b$06$5xMmoFhm59IWgzC6kZm1POzfJK2SUm6QxKr2yTcpE2hH2HLhzVUBm" },
+	{ "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"
+	  "zz",
+	  "$2b$06$pNQdZJMviKnIXEXB/K0zUeRcjnNHfBZkQl5aM8yaNwPCdffGEscPm" },
+	{ "\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251"
+	  "\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251"
+	  "\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251ta"
+	  "il",
+	  "$2b$06$WxgLy1tqO.iRxKJJlcsToe5h.ZcUNIedosFKp9Ul/38TskUhg9xSe" },
+	{ "\360\237\220\216\360\237\224\213\360\237\223\216",
+	  "$2b$06$iDvYypIs7OhVeaO.OLQaLuTohiX9fl1jKCsxuJDZrHdMH11pSHc3S" },
+};
+
+static void test_elsewhere(void)
+{
+	for (size_t i = 0; i < sizeof(made_elsewhere) / sizeof(*made_elsewhere); i++) {
+		const char *text = made_elsewhere[i].text, *hash = made_elsewhere[i].hash,
+			   *signer = made_elsewhere[i].signer;
+
+		if (signer)
+			hash = imported_firebase(&tx.arena, 12, 6, "Bw==", KEY, made_elsewhere[i].salt, hash);
+		ok(imported_matches(text, hash, signer), "made elsewhere, of %s", text);
+		ok(!imported_matches(arena_fmt(&tx.arena, ".%s", text), hash, signer),
+		   "  and of nothing else");
+	}
+}
+
 static void test_refused(void)
 {
 	static const char *const broken[] = {
@@ -248,6 +296,7 @@ int main(void)
 	arena_init(&tx.arena, 4096);
 	test_bcrypt();
 	test_firebase();
+	test_elsewhere();
 	test_refused();
 	test_verify();
 	arena_release(&tx.arena);

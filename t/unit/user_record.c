@@ -77,6 +77,7 @@ static void test_config(void)
 	has_str(config("}{:::,,,"), "must have", "nothing of any sense");
 	has_str(config("algorithm: BCRYPT, " KEY REST), "SCRYPT", "another algorithm");
 	has_str(config("base64_signer_key: AAAA, " REST), "no base64", "a key that is none");
+	is_str(config(": x, a: y, " KEY REST), NULL, "what has half a name, or none, is nothing");
 	hashing = (struct user_record_hashing){ 0 };
 }
 
