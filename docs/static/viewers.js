@@ -46,9 +46,9 @@ const address = ({ surface, group, id }) => `?${new URLSearchParams({ surface, g
 //	isAlone		an operation that was asked for is shown without its group
 //	isInPlace	choosing draws again; without it, it opens a page
 export async function view({ bundle, draw, isAlone = false, isInPlace = false }) {
+  const loaded = (location.search || location.hash) && script(bundle) // most of what there is to wait for
   const all = await operations()
   let chosen = asked(all)
-  const loaded = chosen.surface && script(bundle)
   const documents = {}
   const list = make('div', { className: 'operations' })
   const title = make('summary')
