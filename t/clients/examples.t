@@ -19,8 +19,7 @@ my $json = Cpanel::JSON::XS->new->utf8->canonical->allow_nonref;
 my $cluster = Ashlar::Cluster->shared;
 my $name    = $cluster->clone;
 my $dir = File::Temp->newdir('/tmp/ashlar-examples-XXXXXX');
-chmod 0755, "$dir";
-my $run = Ashlar::Run->start("$dir/run", DATABASE_URL => $cluster->url($name, 'ashlar'), RATE_LIMIT_DEFAULT => 100_000);
+my $run = Ashlar::Run->start($dir, DATABASE_URL => $cluster->url($name, 'ashlar'), RATE_LIMIT_DEFAULT => 100_000);
 $run->ready or BAIL_OUT($run->said);
 my $http = $run->http;
 my $db   = $cluster->connect($name);
@@ -129,7 +128,7 @@ subtest 'and say something' => sub {
 };
 
 subtest 'with no error in a log' => sub {
-    for my $log (glob "$dir/run/log/{main,slow,hash,realtime}.log") {
+    for my $log (glob "$dir/log/{main,slow,hash,realtime}.log") {
         open my $in, '<', $log or die "$log: $!\n";
         is_deeply [ grep { /"level":"(?:error|fatal)"/ && !/"code":"SERVICE_UNAVAILABLE"/ } <$in> ], [], $log =~ s{.*/}{}r;
     }

@@ -2,7 +2,7 @@ package Ashlar::Run;
 
 # make run, as a developer has it, in a directory of its own; the tests have built already.
 #
-#     my $run = Ashlar::Run->start("$top/one", PORT => …);    # the environment, beside what a test always says
+#     my $run = Ashlar::Run->start($dir, PORT => …);    # the environment, beside what a test always says
 #     $run->ready or diag $run->said;
 
 use v5.36;
@@ -16,7 +16,7 @@ use Time::HiRes qw(sleep time);
 for my $signal (qw(INT TERM HUP)) { $SIG{$signal} = sub { exit 1 } }    ## no critic (RequireLocalizedPunctuationVars)
 
 my $top;
-my %used;    # directories, to be cleaned however this ends
+my %used;    # directories, to be cleaned however this ends; a File::Temp::Dir, which stays until then
 
 sub free_port () {
     my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "no free port: $!\n";
@@ -33,7 +33,7 @@ sub start ($class, $dir, %env) {
     $top //= File::Temp->newdir('/tmp/ashlar-run-t-XXXXXX');
     state $n = 0;
     my $port = delete $env{PORT} // free_port();
-    $used{$dir} = 1;
+    $used{$dir} = $dir;
     my $self = bless { dir => $dir, out => "$top/out." . ++$n, port => $port, began => time }, $class;
     $self->{process} = Ashlar::Process->start(
         name => 'make run',
