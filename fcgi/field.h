@@ -59,7 +59,7 @@ enum field_flag {
 	F_MAX = 1 << 12,    /* an F_INT or F_NUMBER whose max is a bound also where it is 0 */
 	F_ABOVE = 1 << 13,  /* an F_INT or F_NUMBER that is more than min, not min itself */
 	F_BELOW = 1 << 14,  /* an F_INT or F_NUMBER that is less than max */
-	F_RARE = 1 << 15,   /* input: no part of the example: sent instead of others, or seldom */
+	F_RARE = 1 << 15,   /* no part of the example: sent instead of others, or seldom */
 
 	/*
 	 * Marks: a resource's table says of each field what it is part of.  One without any of the
@@ -125,7 +125,10 @@ struct shape {
 	const char *resource; /* what a 404 calls it: "User"; NULL: the same as the schema */
 	bool is_note;         /* says only that something was done: a 404 names what the path names last */
 	unsigned as;          /* OUT or DETAIL, where fields have marks; 0: OUT */
-	const char *schema;   /* its name in OpenAPI: filled in by route_at() */
+	/* Alternatives, each by a member that it alone has: tokens, or what is wanted before.
+	 * NULL-terminated, or NULL. */
+	const char *const *one_of;
+	const char *schema; /* its name in OpenAPI: filled in by route_at() */
 };
 
 /* Is it one, in the form with dashes, of either case? */

@@ -37,10 +37,9 @@ static struct field in_answer(struct field f)
 
 	if (f.flags & F_NULL_OUT)
 		f.flags |= F_NULL;
-	f.flags &= ~(unsigned)F_RARE;
 	if (!is_sent)
 		return f;
-	f.flags &= ~(unsigned)(F_REQUIRED | F_CLAMP | F_MAX | F_ABOVE | F_BELOW);
+	f.flags &= ~(unsigned)(F_RARE | F_REQUIRED | F_CLAMP | F_MAX | F_ABOVE | F_BELOW);
 	if (f.min < 0)
 		f.flags |= F_SIGNED;
 	f.min = f.max = 0;

@@ -600,6 +600,18 @@ bool openapi_shape_is_new(struct map *seen, const struct shape *s)
 	return is_new;
 }
 
+/* Behind the members of the object that was just written. */
+static void write_one_of(struct buf *b, const char *const *members)
+{
+	b->n--; /* its brace */
+	jx_key_open(b, "oneOf", '[');
+	for (; *members; members++) {
+		jx_next(b);
+		buf_fmt(b, "{\"required\":[\"%s\"]}", *members);
+	}
+	buf_text(b, "]}");
+}
+
 static void write_shapes(struct buf *b, struct openapi_refs *refs, struct map *seen)
 {
 	const struct route *r;
@@ -614,6 +626,8 @@ static void write_shapes(struct buf *b, struct openapi_refs *refs, struct map *s
 				continue;
 			jx_key(b, name);
 			schema_write(b, r->out->fields, version, true);
+			if (r->out->one_of)
+				write_one_of(b, r->out->one_of);
 		}
 	}
 }

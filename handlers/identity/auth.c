@@ -55,12 +55,13 @@ static const struct field register_out[] = {
 	{ "token_type",    F_TEXT, F_OPTIONAL, .example = "Bearer" },
 	{ "expires_in",    F_INT,  F_OPTIONAL, .example = "3600", .about = "seconds" },
 	{ "user",          F_OBJECT, F_OPTIONAL, .fields = auth_user_fields },
-	{ "message",       F_TEXT, F_OPTIONAL, .example = "Registration successful. Please check your email to verify your account." },
-	{ "verification_required", F_BOOL, F_OPTIONAL, .example = "true", .about = "then there are no tokens yet" },
+	{ "message",       F_TEXT, F_OPTIONAL | F_RARE, .example = "Registration successful. Please check your email to verify your account." },
+	{ "verification_required", F_BOOL, F_OPTIONAL | F_RARE, .example = "true", .about = "then there are no tokens yet" },
 	FIELD_END
 };
 
-static const struct shape register_shape = { "RegisterResponse", register_out };
+static const char *const register_one_of[] = { "access_token", "verification_required", NULL };
+static const struct shape register_shape = { "RegisterResponse", register_out, .one_of = register_one_of };
 /* clang-format on */
 
 /*

@@ -47,16 +47,17 @@ static const struct field token_out[] = {
 static const struct field login_out[] = {
 	{ .type = F_FIELDS, F_OPTIONAL, .fields = tokens_out },
 	FIELDS_OF(lifetime_out),
-	{ "mfa_required", F_BOOL, F_OPTIONAL, .example = "true",
+	{ "mfa_required", F_BOOL, F_OPTIONAL | F_RARE, .example = "true",
 	  .about = "there are no tokens yet: the second factor is to be shown to /auth/mfa/verify" },
-	{ "mfa_token",    F_TEXT, F_OPTIONAL, .example = "AAAAAAAAcACAAAAAAAAAAQ" },
+	{ "mfa_token",    F_TEXT, F_OPTIONAL | F_RARE, .example = "AAAAAAAAcACAAAAAAAAAAQ" },
 	FIELD_END
 };
 /* clang-format on */
 
 const struct shape auth_user_shape = { "AuthUser", auth_user_fields };
 const struct shape token_shape = { "TokenResponse", token_out };
-const struct shape login_shape = { "LoginResponse", login_out };
+static const char *const login_one_of[] = { "access_token", "mfa_token", NULL };
+const struct shape login_shape = { "LoginResponse", login_out, .one_of = login_one_of };
 
 static const char *text(struct req *rq, const PGresult *res, const char *column)
 {

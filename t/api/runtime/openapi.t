@@ -260,6 +260,12 @@ subtest 'answers of many kinds, each of which the reference describes' => sub {
     cmp_ok $seen, '>', 60;
 };
 
+subtest 'an answer with alternatives says that it is one of them' => sub {
+    my $schemas = $doc->{components}{schemas};
+    my %one_of = map { my $name = $_; $schemas->{$name}{oneOf} ? ($name =~ s/.*\.//r => join ' ', map { "@{ $_->{required} }" } @{ $schemas->{$name}{oneOf} }) : () } keys %$schemas;
+    is_deeply \%one_of, { LoginResponse => 'access_token mfa_token', RegisterResponse => 'access_token verification_required' };
+};
+
 subtest 'it is valid for two validators of different makers' => sub {
     is $doc->{openapi}, '3.1.0';
     ok -d 't/clients/node_modules', 'the npm packages are there (make deps)';
