@@ -716,7 +716,7 @@ void serve_end(struct req *rq)
 	metrics_count(rq->asked.route ? rq->asked.match.index : METRICS_NO_ROUTE, rq->answer.status,
 		      clock_ns() - rq->asked.start_ns);
 	atomic_fetch_add_explicit(&scoreboard()->db_ns, (uint64_t)rq->tx.ns, memory_order_relaxed);
-	request_log(rq);
 	key_use_note(rq);
 	usage_count_note(rq);
+	request_log(rq); /* the last: whoever reads the line finds the rest done */
 }

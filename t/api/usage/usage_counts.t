@@ -39,9 +39,11 @@ subtest 'each request of a caller who was let in counts' => sub {
 
 subtest 'what was counted is there after a restart' => sub {
     status_is $bob->get($me), 200 for 1 .. 4;
+    ok $t->log_of($bob->last), 'all of them have ended';    # which is after the answer
     $t->master('slow')->stop;
     is counted($bob), 4, 'whoever goes writes it';
     status_is $bob->get($me), 200;
+    ok $t->log_of($bob->last), 'one more has ended';
     is counted($bob), 4, 'nobody is there to write';
     $t->start_pool('slow');
     eventually { counted($bob) == 5 } 20, 'and then somebody is';
