@@ -11,10 +11,8 @@ SELECT webhook_event_store(:provider, :event_id, :type, :object_key, to_timestam
 
 -- name: webhook_event_process :row
 -- With a package, Google is to be asked about the purchase first; with an address, that is to be read.
--- app.looks: this worker knows the job that reads an object (billing_look_add).
 SELECT w.package, w.purchase_token, w.address
-FROM set_config('app.looks', 'yes', true) looks
-CROSS JOIN LATERAL webhook_event_process(CASE WHEN looks = 'yes' THEN :event::uuid END, :clerk_issuer, :supabase_issuer, :plays::text[], :play::jsonb, :email_key, :email) w;
+FROM webhook_event_process(:event::uuid, :clerk_issuer, :supabase_issuer, :plays::text[], :play::jsonb, :email_key, :email) w;
 
 -- name: webhook_event_failed :exec
 SELECT webhook_event_failed(:event::uuid, :error, :is_last::boolean);
