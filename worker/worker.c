@@ -261,11 +261,30 @@ static void end_overdue(int64_t now)
 	}
 }
 
-/* What stands here while others may be free goes back; what a child took with it into its grave, too. */
+/*
+ * What a child took with it into its grave, one a tick: the list is another after it.  It may have ended in
+ * this very moment, and its report come behind the last look at them; a slot is freed after the report.
+ */
+static void fail_lost(int64_t now)
+{
+	for (struct portion_of_work *p = claimed_first; p; p = p->next) {
+		uint64_t number = p->number;
+
+		if (!p->was_sent || now - p->sent_ns <= S || processes_has(number))
+			continue;
+		read_reports();
+		p = claimed_find(number);
+		if (p)
+			fail_all(p, "the process that ran it has ended");
+		return;
+	}
+}
+
+/* What stands here while others may be free goes back. */
 static void look_for_stale(int64_t now)
 {
 	static int64_t empty_since_ns;
-	struct portion_of_work *p = claimed_unsent(), *next;
+	struct portion_of_work *p = claimed_unsent();
 	bool is_stale = p && now - p->claimed_ns > STALE_MS * MS;
 
 	if (!processes_has_none_waiting()) {
@@ -275,11 +294,7 @@ static void look_for_stale(int64_t now)
 	} else if (!empty_since_ns) {
 		empty_since_ns = now;
 	} else if (now - empty_since_ns > S) {
-		for (p = claimed_first; p; p = next) {
-			next = p->next;
-			if (p->was_sent && now - p->sent_ns > S && !processes_has(p->number))
-				fail_all(p, "the process that ran it has ended");
-		}
+		fail_lost(now);
 	}
 	if (is_stale)
 		take_all_back();
