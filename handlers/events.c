@@ -109,6 +109,57 @@ static const struct field job_data[] = {
 	FIELD_END
 };
 
+static const struct field subscription_data[] = {
+	{ "id",                   F_UUID,     0 },
+	{ "organization_id",      F_UUID,     F_NULL, .about = "null: a user's own" },
+	{ "sub",                  F_TEXT,     F_NULL, .example = "user_demo", .about = "the user whose own it is" },
+	{ "plan_id",              F_UUID,     F_NULL },
+	{ "tier",                 F_TEXT,     F_NULL, .example = "pro" },
+	{ "interval",             F_TEXT,     0, .example = "month" },
+	{ "status",               F_TEXT,     0, .example = "active" },
+	{ "quantity",             F_INT,      0 },
+	{ "amount",               F_INT,      F_NULL, .about = "of one, in the currency's smallest unit" },
+	{ "currency",             F_TEXT,     F_NULL, .example = "usd" },
+	{ "started_at",           F_DATETIME, 0 },
+	{ "period_start",         F_DATETIME, F_NULL },
+	{ "period_end",           F_DATETIME, F_NULL },
+	{ "trial_start",          F_DATETIME, F_NULL },
+	{ "trial_end",            F_DATETIME, F_NULL },
+	{ "cancel_at_period_end", F_BOOL,     0 },
+	{ "canceled_at",          F_DATETIME, F_NULL },
+	{ "ended_at",             F_DATETIME, F_NULL },
+	{ "next_plan_id",         F_UUID,     F_NULL, .about = "from next_at on" },
+	{ "next_at",              F_DATETIME, F_NULL },
+	{ "provider",             F_TEXT,     F_NULL, .example = "stripe" },
+	{ "provider_id",          F_TEXT,     F_NULL, .example = "sub_1MowQVLkdIwHu7ixeRlqHVzs" },
+	{ "created_at",           F_DATETIME, 0 },
+	{ "updated_at",           F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct field invoice_data[] = {
+	{ "id",               F_UUID,     0 },
+	{ "organization_id",  F_UUID,     F_NULL },
+	{ "sub",              F_TEXT,     F_NULL, .example = "user_demo" },
+	{ "subscription_id",  F_UUID,     F_NULL },
+	{ "number",           F_TEXT,     F_NULL },
+	{ "status",           F_TEXT,     0, .example = "paid" },
+	{ "currency",         F_TEXT,     0, .example = "usd" },
+	{ "total",            F_INT,      0 },
+	{ "amount_due",       F_INT,      0 },
+	{ "amount_paid",      F_INT,      0 },
+	{ "amount_remaining", F_INT,      0 },
+	{ "attempts",         F_INT,      0, .about = "how often it was tried to collect it" },
+	{ "next_attempt_at",  F_DATETIME, F_NULL },
+	{ "issued_at",        F_DATETIME, 0 },
+	{ "period_start",     F_DATETIME, F_NULL },
+	{ "period_end",       F_DATETIME, F_NULL },
+	{ "paid_at",          F_DATETIME, F_NULL },
+	{ "provider",         F_TEXT,     0, .example = "stripe" },
+	{ "provider_id",      F_TEXT,     0, .example = "in_1MtHbELkdIwHu7ixl4OzzPMv" },
+	FIELD_END
+};
+
 static const struct field contact_data[] = {
 	{ "reference_id", F_TEXT,     0, .example = "CNT-1A2B3C4D" },
 	{ "name",         F_TEXT,     0, .example = "Ada Lovelace" },
@@ -128,6 +179,8 @@ static const struct shape signin = { "EventSignIn", signin_data };
 static const struct shape organization = { "EventOrganization", organization_data };
 static const struct shape member = { "EventMember", member_data };
 static const struct shape key = { "EventApiKey", key_data };
+static const struct shape subscription = { "EventSubscription", subscription_data };
+static const struct shape invoice = { "EventInvoice", invoice_data };
 static const struct shape contact = { "EventContact", contact_data };
 static const struct shape webhook = { "EventWebhook", webhook_data };
 static const struct shape job = { "EventJob", job_data };
@@ -158,6 +211,13 @@ const struct event events[] = {
 	{ "goal.updated",          EVENT_ORGANIZATION, "A goal is another one, or its key results are", &goal_event_shape, PREVIOUS },
 	{ "goal.progress_updated", EVENT_ORGANIZATION, "Somebody reported how far key results are", &goal_event_shape, PREVIOUS },
 	{ "goal.deleted",          EVENT_ORGANIZATION, "A goal was deleted, and its key results with it", &goal_event_shape },
+
+	{ "subscription.created",  EVENT_ORGANIZATION, "An organization, or a user, has subscribed, or is to pay for it", &subscription },
+	{ "subscription.updated",  EVENT_ORGANIZATION, "Its status, plan, period, seats or end is another one", &subscription, PREVIOUS },
+	{ "subscription.canceled", EVENT_ORGANIZATION, "A subscription has ended", &subscription, PREVIOUS },
+
+	{ "invoice.paid",           EVENT_ORGANIZATION, "An invoice was paid", &invoice },
+	{ "invoice.payment_failed", EVENT_ORGANIZATION, "An invoice could not be collected, once more", &invoice },
 
 	{ "project.created", EVENT_TENANT, "A user made a project", &project_shape },
 	{ "project.updated", EVENT_TENANT, "Its name or description is another one", &project_shape, PREVIOUS },

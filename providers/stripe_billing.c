@@ -71,7 +71,8 @@ const char *stripe_billing_invoice(struct arena *a, struct json_object *tree)
 	jx_key_int(&b, "amount_paid", i.amount_paid), jx_key_int(&b, "amount_remaining", i.amount_remaining);
 	at(&b, "created", i.created), at(&b, "period_start", i.period_start),
 		at(&b, "period_end", i.period_end);
-	at(&b, "paid_at", i.paid_at);
+	at(&b, "paid_at", i.paid_at), at(&b, "next_attempt_at", i.next_attempt_at);
+	jx_key_int(&b, "attempts", i.attempts);
 	metadata(&b, i.metadata);
 	buf_char(&b, '}');
 	return buf_str(&b);

@@ -29,7 +29,7 @@ $$;
 
 -- An invoice was read: keep it, unless one that was read later is kept; what it was paid with is credited.  False: it is
 -- nobody's here.  object: id customer subscription number status currency total amount_due amount_paid amount_remaining created
--- period_start period_end paid_at page_url pdf_url payment metadata.
+-- period_start period_end paid_at page_url pdf_url payment attempts next_attempt_at metadata.
 CREATE OR REPLACE FUNCTION invoice_see(provider text, object jsonb, look bigint) RETURNS boolean
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -42,17 +42,18 @@ BEGIN
     END IF;
     INSERT INTO invoices AS i (tenant_id, organization_id, user_id, provider, provider_id, subscription, number, status, currency, total,
                                amount_due, amount_paid, amount_remaining, issued_at, period_start, period_end, paid_at, page_url,
-                               pdf_url, seen)
+                               pdf_url, attempts, next_attempt_at, seen)
     VALUES (app_tenant(), whose.organization, whose.who, invoice_see.provider, object ->> 'id', object ->> 'subscription', object ->> 'number',
             object ->> 'status', lower(object ->> 'currency'), (object ->> 'total')::bigint, (object ->> 'amount_due')::bigint,
             (object ->> 'amount_paid')::bigint, (object ->> 'amount_remaining')::bigint, json_epoch(object -> 'created', 1),
             json_epoch(object -> 'period_start', 1), json_epoch(object -> 'period_end', 1), json_epoch(object -> 'paid_at', 1),
-            object ->> 'page_url', object ->> 'pdf_url', look)
+            object ->> 'page_url', object ->> 'pdf_url', coalesce((object ->> 'attempts')::bigint, 0), json_epoch(object -> 'next_attempt_at', 1), look)
     ON CONFLICT ON CONSTRAINT invoices_provider_id_unique DO UPDATE
     SET subscription = excluded.subscription, number = excluded.number, status = excluded.status, total = excluded.total,
         amount_due = excluded.amount_due, amount_paid = excluded.amount_paid, amount_remaining = excluded.amount_remaining,
         period_start = excluded.period_start, period_end = excluded.period_end, paid_at = excluded.paid_at, page_url = excluded.page_url,
-        pdf_url = excluded.pdf_url, seen = excluded.seen
+        pdf_url = excluded.pdf_url, attempts = coalesce((object ->> 'attempts')::bigint, i.attempts), next_attempt_at = excluded.next_attempt_at,
+        seen = excluded.seen
     WHERE i.seen < excluded.seen;
     IF object ->> 'status' = 'paid' AND object ->> 'payment' IS NOT NULL THEN
         INSERT INTO payments (tenant_id, organization_id, user_id, provider, provider_id, amount, currency)

@@ -315,6 +315,30 @@ SELECT announce('goals', 'goal', hides => 'organization_id, level_rank, key_resu
     source  => 'member_ref(r.tenant_id, r.organization_id, r.owner_id) owner ON true
                 LEFT JOIN workspace_teams t ON t.tenant_id = r.tenant_id AND t.organization_id = r.organization_id AND t.id = r.team_id');
 
+-- ---------------------------------------------------------------- billing
+
+-- What changes it, whoever has read it first; to look again tells nothing.  An organization's are on no channel: not every
+-- member may see what it pays.
+SELECT announce('subscriptions', 'subscription', gone => NULL,
+    changed  => $$CASE WHEN OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL THEN 'canceled' ELSE 'updated' END$$,
+    shows    => 'id, organization_id, plan_id, tier, interval, status, quantity, amount, currency, started_at, period_start, period_end, trial_start, trial_end, cancel_at_period_end, canceled_at, ended_at, next_plan_id, next_at, provider, provider_id, created_at, updated_at',
+    also     => '{"sub": "u.public_id"}',
+    source   => 'users u ON u.tenant_id = r.tenant_id AND u.id = r.user_id',
+    channels => 'user:{sub}');
+
+-- One that is listed for the first time and was paid long ago is no news.
+SELECT announce('invoices', 'invoice', gone => NULL, has_previous => false,
+    made     => $$CASE WHEN NEW.status = 'paid' AND NEW.paid_at > now() - interval '30 days' THEN 'paid'
+                       WHEN NEW.status = 'open' AND NEW.attempts > 0 THEN 'payment_failed' END$$,
+    changed  => $$CASE WHEN NEW.status = 'paid' AND OLD.status <> 'paid' THEN 'paid'
+                       WHEN NEW.status = 'open' AND NEW.attempts > OLD.attempts THEN 'payment_failed' END$$,
+    shows    => 'id, organization_id, number, status, currency, total, amount_due, amount_paid, amount_remaining, attempts, next_attempt_at, issued_at, period_start, period_end, paid_at, provider, provider_id',
+    watches  => 'status, attempts',
+    also     => '{"sub": "u.public_id", "subscription_id": "s.id"}',
+    source   => 'users u ON u.tenant_id = r.tenant_id AND u.id = r.user_id
+                 LEFT JOIN subscriptions s ON s.tenant_id = r.tenant_id AND s.provider = r.provider AND s.provider_id = r.subscription',
+    channels => 'user:{sub}');
+
 -- ---------------------------------------------------------------- a tenant's own
 
 SELECT announce('contact_submissions', 'contact', 'submitted', NULL, NULL, data => 'contact_data(r)');

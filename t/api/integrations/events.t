@@ -63,6 +63,7 @@ my %channels = (
     'organization.updated' => sub ($data) { "organization:$data->{id}" },
     (map { ("organization.member_$_" => $member) } qw(added updated removed)),
     (map { ("department.$_" => $organization) } qw(created updated)),
+    (map { ($_ => sub ($data) { defined $data->{sub} ? "user:$data->{sub}" : () }) } (map { "subscription.$_" } qw(created updated canceled)), map { "invoice.$_" } qw(paid payment_failed)),
     'project.created' => sub ($data) { "user:$data->{owner_id}" },
     'project.updated' => sub ($data) { "project:$data->{id}" },
     'project.deleted' => sub ($data) { "project:$data->{id}", "user:$data->{owner_id}" },
@@ -389,6 +390,52 @@ subtest 'projects' => sub {
     quiet 'that another has changed', sub { $ann->patch("$base/$id", { name => 'y' }, headers => { 'If-Match' => '"0"' }) };
     tells 'it is deleted', sub { $ann->delete("$base/$id") }, 'project.deleted' => { id => $id, name => 'Site 2' };
     quiet 'once', sub { $ann->delete("$base/$id") };
+};
+
+# ------------------------------------------------------------------ billing
+
+# What a job does that has read something from the provider, in the tenant.
+sub seen ($function, $object, $look = 'billing_look()') {
+    $db->begin_work;
+    $db->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $tenant);
+    $db->do("SELECT $function('stripe', ?::jsonb, $look)", undef, Cpanel::JSON::XS->new->canonical->encode($object));
+    $db->commit;
+    return;
+}
+
+subtest 'subscriptions and invoices' => sub {
+    my $plan = $owner->post('/api/v1/dashboard/plans', { name => 'Free', is_free => true })->json('/id');
+    my $at   = "$orgs/$acme/subscription";
+    my $id   = tells('one that costs nothing', sub { $ann->post("$at/$plan") }, -in => $acme, 'subscription.created' => { plan_id => $plan, organization_id => $acme, sub => undef, status => 'active', provider => undef })->json('/id');
+    quiet 'not a second one', sub { $ann->post("$at/$plan") };
+    tells 'it ends with its period', sub { $ann->delete($at) }, -in => $acme, 'subscription.updated' => { id => $id, cancel_at_period_end => true, previous_attributes => { cancel_at_period_end => false, canceled_at => undef, period_start => undef, period_end => undef } };
+    tells 'or now', sub { $ann->delete("$at?cancel_at_period_end=false") }, -in => $acme, 'subscription.canceled' => { id => $id, status => 'canceled', ended_at => $TIME };
+
+    my $now = time;
+    my %sub = (id => 'sub_e', customer => 'cus_e', status => 'incomplete', currency => 'usd', amount => 500, quantity => 1, interval => 'month', price => 'price_e', item => 'si_e', created => $now, period_start => $now, period_end => $now + 86_400, will_cancel => \0, metadata => { organization_id => $acme });
+    tells 'one that a provider has made', sub { seen(billing_see => \%sub) }, -in => $acme, 'subscription.created' => { status => 'incomplete', provider => 'stripe', provider_id => 'sub_e', amount => 500 };
+    tells 'it is paid', sub { seen(billing_see => { %sub, status => 'active' }) }, -in => $acme, 'subscription.updated' => { status => 'active', previous_attributes => { status => 'incomplete' } };
+    quiet 'whoever looks again has nothing to tell', sub { seen(billing_see => { %sub, status => 'active' }) };
+    quiet 'nor has who looked before', sub { seen(billing_see => \%sub, 1) };
+    tells 'it has other seats', sub { seen(billing_see => { %sub, status => 'active', quantity => 4 }) }, -in => $acme, 'subscription.updated' => { quantity => 4, previous_attributes => { quantity => 1 } };
+    tells 'it has ended', sub { seen(billing_see => { %sub, status => 'canceled', quantity => 4, ended_at => $now }) }, -in => $acme, 'subscription.canceled' => { status => 'canceled', previous_attributes => { status => 'active', ended_at => undef } };
+
+    my %in = (id => 'in_e', customer => 'cus_e', subscription => 'sub_e', number => 'E-1', status => 'open', currency => 'usd', total => 500, amount_due => 500, amount_paid => 0, amount_remaining => 500, attempts => 0, created => $now);
+    my %paid = (%in, status => 'paid', amount_paid => 500, amount_remaining => 0, attempts => 2, paid_at => $now);
+    quiet 'an invoice that is due', sub { seen(invoice_see => \%in) };
+    my %failed = (number => 'E-1', status => 'open', organization_id => $acme, provider_id => 'in_e');
+    tells 'it cannot be collected', sub { seen(invoice_see => { %in, attempts => 1, next_attempt_at => $now + 86_400 }) }, -in => $acme, 'invoice.payment_failed' => { %failed, attempts => 1, next_attempt_at => $TIME };
+    quiet 'which is told once', sub { seen(invoice_see => { %in, attempts => 1 }) };
+    tells 'but for the next try', sub { seen(invoice_see => { %in, attempts => 2 }) }, -in => $acme, 'invoice.payment_failed' => { %failed, attempts => 2 };
+    tells 'it is paid', sub { seen(invoice_see => \%paid) }, -in => $acme, 'invoice.paid' => { status => 'paid', amount_paid => 500, amount_remaining => 0, paid_at => $TIME };
+    quiet 'once', sub { seen(invoice_see => \%paid) };
+    tells 'one that is paid when it is first seen', sub { seen(invoice_see => { %paid, id => 'in_f' }) }, -in => $acme, 'invoice.paid' => { provider_id => 'in_f' };
+    tells 'one that has failed by then', sub { seen(invoice_see => { %in, id => 'in_g', attempts => 1 }) }, -in => $acme, 'invoice.payment_failed' => { provider_id => 'in_g' };
+    quiet 'one of last year, in a list', sub { seen(invoice_see => { %paid, id => 'in_h', paid_at => $now - 40 * 86_400 }) };
+
+    my %own = (metadata => { user_id => $ann->uuid, tier => 'pro' }, customer => 'cus_ann');
+    tells 'a user\'s own, of which their pages hear', sub { seen(billing_see => { %sub, %own, id => 'sub_ann', status => 'active' }) }, 'subscription.created' => { sub => 'user_ann', organization_id => undef, tier => 'pro' };
+    tells 'and of its invoice', sub { seen(invoice_see => { %paid, %own, id => 'in_ann', subscription => 'sub_ann' }) }, 'invoice.paid' => { sub => 'user_ann', organization_id => undef };
 };
 
 # ------------------------------------------------------------------ a tenant's own
