@@ -39,7 +39,7 @@ static uint64_t budgets_of(const struct req *rq, uint64_t class, const char *ten
 	return shm_hash(class, tenant ? tenant : DEFAULT_TENANT);
 }
 
-static uint64_t budget_of_address(const struct req *rq)
+uint64_t auth_budget_of_address(const struct req *rq)
 {
 	return shm_hash_address(budgets_of(rq, BUDGET_ADDRESS, NULL), rq->asked.ip);
 }
@@ -199,7 +199,7 @@ enum err auth_check(struct req *rq)
 	enum err rc;
 
 	rq->who = (struct principal){ .kind = ANONYMOUS, .tenant_id = DEFAULT_TENANT };
-	rq->who.key = budget_of_address(rq);
+	rq->who.key = auth_budget_of_address(rq);
 	if (!rq->asked.route)
 		return ERR_OK;
 	if (rq->asked.route->caller->key == KEY_UNREAD) {
@@ -208,7 +208,7 @@ enum err auth_check(struct req *rq)
 		return ERR_OK;
 	}
 	rc = check_key(rq);
-	rq->who.key = budget_of_address(rq);
+	rq->who.key = auth_budget_of_address(rq);
 	if (!rc)
 		rc = check_token(rq);
 	if (rc) {

@@ -10,6 +10,7 @@
 #define ASHLAR_AUTH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "lib/base/err.h"
 
@@ -44,6 +45,9 @@ void auth_door(struct req *rq);
 
 /* The handler has found out whose the request is: from here on it is that tenant's. */
 void auth_act_for(struct req *rq, const char *tenant_id);
+
+/* What the address that asks is counted by, in its tenant. */
+uint64_t auth_budget_of_address(const struct req *rq);
 
 /* Make the user of a valid foreign token whose subject is new.  False when that failed (logged). */
 bool auth_provision(struct req *rq);

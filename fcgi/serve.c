@@ -264,7 +264,9 @@ static enum err take_from_limit(struct req *rq)
 		budget = &budget_key;
 	if (!*budget->per_minute)
 		return ERR_OK;
-	allowed = limit_take(limits(), LIMITS, rq->who.key + budget->number * 0x9e3779b97f4a7c15u,
+	allowed = limit_take(limits(), LIMITS,
+			     (budget->by_address ? auth_budget_of_address(rq) : rq->who.key) +
+				     budget->number * 0x9e3779b97f4a7c15u,
 			     *budget->per_minute, clock_ns(), &s);
 	rq->limits.limit = s.limit;
 	rq->limits.left = s.left;
