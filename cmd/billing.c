@@ -84,24 +84,31 @@ static void compare_price(struct arena *a, const char *slug, const char *key, co
 
 static void reconcile(PGconn *db, const char *id, const char *slug, bool is_test)
 {
-	const char *key = stripe_billing_key(is_test);
-	const PGresult *all, *prices;
-	struct arena a;
+	const PGresult *all, *prices, *own;
+	struct arena kept, a;
+	const char *key;
 
 	cmd_query(db, &q_owner_billing_enter, &id);
+	own = cmd_query(db, &q_owner_billing_key, NULL);
 	all = cmd_query(db, &q_owner_billing_list, NULL);
 	prices = cmd_query(db, &q_owner_billing_prices, NULL);
 	if (!PQntuples(all) && !PQntuples(prices))
 		return;
+	arena_init(&kept, 4096);
+	key = stripe_billing_key(&kept, id, PQntuples(own) ? PQgetvalue(own, 0, 0) : NULL, is_test);
 	if (!key)
-		cmd_die("there is no key to ask Stripe with: set STRIPE_SECRET_KEY%s",
-			is_test ? ", a test key for test mode" : "");
+		cmd_die(PQntuples(own) ? "%s: the key of its own account is not to be opened, or live: "
+					 "ENCRYPTION_KEYS?"
+				       : "%s: there is no key to ask Stripe with: set STRIPE_SECRET_KEY, a "
+					 "test key for test mode",
+			slug);
 	arena_init(&a, 64 * 1024);
 	for (int i = 0; i < PQntuples(all); i++, arena_reset(&a))
 		compare_subscription(db, &a, slug, key, PQgetvalue(all, i, 1));
 	for (int i = 0; i < PQntuples(prices); i++, arena_reset(&a))
 		compare_price(&a, slug, key, prices, i);
 	arena_release(&a);
+	arena_release(&kept);
 }
 
 int cmd_billing(int argc, char **argv)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/jx.h"
+#include "lib/crypto/seal.h"
 #include "lib/host/config.h"
 #include "providers/stripe.h"
 #include "providers/stripe_object.h"
@@ -96,11 +97,11 @@ const char *stripe_billing_payment(struct arena *a, struct json_object *tree)
 	return buf_str(&b);
 }
 
-const char *stripe_billing_key(bool is_test)
+const char *stripe_billing_key(struct arena *a, const char *tenant, const char *sealed, bool is_test)
 {
-	const char *key = cfg.stripe_secret_key;
+	const char *key = sealed ? seal_open(a, STRIPE_KEY_SEAL, tenant, sealed) : cfg.stripe_secret_key;
 
-	return !*key || (is_test && stripe_is_live(key)) ? NULL : key;
+	return !key || !*key || (is_test && stripe_is_live(key)) ? NULL : key;
 }
 
 enum err stripe_billing_read(struct arena *a, const char *key, const char *kind, const char *id,

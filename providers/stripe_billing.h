@@ -19,9 +19,18 @@ const char *stripe_billing_subscription(struct arena *a, struct json_object *tre
 const char *stripe_billing_invoice(struct arena *a, struct json_object *tree);
 const char *stripe_billing_payment(struct arena *a, struct json_object *tree);
 
-/* Of which account a tenant's objects are: its key, NULL where there is none.  In test mode no live key is
- * one. */
-const char *stripe_billing_key(bool is_test);
+/* What payment_accounts.key_sealed and .webhook_secret_sealed are sealed as (lib/crypto/seal.h). */
+#define STRIPE_KEY_SEAL "stripe_key"
+#define STRIPE_WEBHOOK_SEAL "stripe_webhook"
+
+/*
+ * Of which account a tenant's objects are: its key, the arena's or the configuration's; NULL where there is
+ * none.  In test mode no live key is one.
+ *
+ * tenant  its uuid
+ * sealed  of its own account, which then is the only one; NULL: it has none
+ */
+const char *stripe_billing_key(struct arena *a, const char *tenant, const char *sealed, bool is_test);
 
 /*
  * Read one object, "subscription", "invoice" or "payment", in our words; no transaction may be open.

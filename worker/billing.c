@@ -42,7 +42,8 @@ static enum err run(struct tx *tx, const struct job *job)
 	rc = tx_call(tx, &q_billing_look_begin, false, &res);
 	if (rc)
 		return rc;
-	key = stripe_billing_key(column_bool(res, 0, "is_test"));
+	key = stripe_billing_key(&tx->arena, column_text(res, 0, "tenant"), column_text(res, 0, "key_sealed"),
+				 column_bool(res, 0, "is_test"));
 	if (!key)
 		return ERR_OK;
 	tx_set(tx, "look", arena_dup(&tx->arena, column_text(res, 0, "look")));

@@ -113,6 +113,13 @@ static const char *kept(struct req *rq, const PGresult *res, const char *column)
 	return text ? arena_dup(&rq->tx.arena, text) : NULL;
 }
 
+/* Whose account is asked: the tenant's own, or the installation's. */
+static const char *key_of(struct req *rq, const PGresult *res)
+{
+	return stripe_billing_key(&rq->tx.arena, column_text(res, 0, "tenant"),
+				  column_text(res, 0, "key_sealed"), column_bool(res, 0, "is_test"));
+}
+
 enum err asking_begin(struct req *rq, const char *kind, const struct query *q, struct asking *out)
 {
 	PGresult *res;
@@ -126,7 +133,7 @@ enum err asking_begin(struct req *rq, const char *kind, const struct query *q, s
 		.tenant = kept(rq, res, "tenant"),
 		.operation = kept(rq, res, "operation"),
 		.look = kept(rq, res, "look"),
-		.key = stripe_billing_key(column_bool(res, 0, "is_test")),
+		.key = key_of(rq, res),
 		.organization = kept(rq, res, "organization"),
 		.actor = kept(rq, res, "actor"),
 		.customer = kept(rq, res, "customer"),
@@ -706,7 +713,7 @@ enum err asking_invoices(struct req *rq, const struct query *customer, long long
 	who = kept(rq, res, "customer");
 	if (!who)
 		return ERR_OK;
-	call.key = stripe_billing_key(column_bool(res, 0, "is_test"));
+	call.key = key_of(rq, res);
 	req_set(rq, "look", kept(rq, res, "look"));
 	rc = tx_finish(&rq->tx, true);
 	if (!rc)

@@ -8,13 +8,14 @@
  *
  * They are configured by environment variables and hence the installation's:
  * what they tell is about the tenant that WEBHOOKS_IN_TENANT names, else the
- * default one.
+ * default one.  A tenant's own account at Stripe has a path with the tenant in it.
  */
 #include <json-c/json.h>
 #include <openssl/crypto.h>
 #include <openssl/x509.h>
 #include <strings.h>
 
+#include "build/sql/billing/payment_accounts.h"
 #include "build/sql/integrations/webhook_events.h"
 #include "fcgi/answer.h"
 #include "fcgi/auth.h"
@@ -22,12 +23,15 @@
 #include "handlers/shapes.h"
 #include "lib/base/json.h"
 #include "lib/crypto/issuer.h"
+#include "lib/crypto/seal.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/tok.h"
+#include "lib/db/column.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "providers/apple_jws.h"
 #include "providers/standard_webhooks.h"
+#include "providers/stripe_billing.h"
 #include "providers/stripe_signature.h"
 #include "providers/webhook_event.h"
 
@@ -321,12 +325,12 @@ static const struct receiver *receiver_of(const struct route *r)
  * letter.  What PostgreSQL could not hold as it came is kept sealed beside it:
  * it may hold what webhook_redact() leaves out.
  */
-static enum err store(struct req *rq, const struct webhook_event *e, const struct proof *proof)
+static enum err store(struct req *rq, const struct webhook_event *e, const struct proof *proof, bool is_own)
 {
 	bool is_kept = !proof->jws && !e->is_whole;
 	PGresult *res;
 
-	if (*cfg.webhooks_in_tenant)
+	if (*cfg.webhooks_in_tenant && !is_own)
 		auth_act_for(rq, cfg.webhooks_in_tenant);
 	req_set(rq, "provider", e->provider);
 	req_set(rq, "event_id", e->id);
@@ -338,7 +342,19 @@ static enum err store(struct req *rq, const struct webhook_event *e, const struc
 	req_set(rq, "raw",
 		is_kept ? webhook_event_seal(&rq->tx.arena, rq->asked.body, rq->asked.body_len) : NULL);
 	req_set(rq, "problem", e->problem);
+	req_set(rq, "is_own", is_own ? "true" : "false");
 	return tx_call(&rq->tx, &q_webhook_event_store, true, &res);
+}
+
+static enum err received(struct req *rq, const struct webhook_event *e, const struct proof *proof,
+			 bool is_own)
+{
+	enum err rc = store(rq, e, proof, is_own);
+
+	if (rc)
+		return rc;
+	buf_text(answer_open(rq), "{\"received\":true}");
+	return answer_close(rq);
 }
 
 static enum err receive(struct req *rq)
@@ -360,11 +376,33 @@ static enum err receive(struct req *rq)
 	else
 		webhook_event_read(&rq->tx.arena, r->provider, proof.id, rq->asked.body ? rq->asked.body : "",
 				   rq->asked.body_len, &e);
-	rc = store(rq, &e, &proof);
+	return received(rq, &e, &proof, false);
+}
+
+/* Of the tenant's own account, which the path names. */
+static enum err receive_own(struct req *rq)
+{
+	const char *tenant = req_path_text(rq, "tenant_id"), *sealed, *secret = NULL;
+	struct proof proof = { 0 };
+	struct webhook_event e;
+	PGresult *res;
+	enum err rc;
+
+	auth_act_for(rq, tenant);
+	rc = tx_call(&rq->tx, &q_payment_account_webhook, false, &res);
 	if (rc)
 		return rc;
-	buf_text(answer_open(rq), "{\"received\":true}");
-	return answer_close(rq);
+	sealed = PQntuples(res) ? column_text(res, 0, "sealed") : NULL;
+	if (sealed)
+		secret = seal_open(&rq->tx.arena, STRIPE_WEBHOOK_SEAL, tenant, sealed);
+	if (!secret)
+		return answer_not_found(rq, tenant);
+	if (!stripe_signature_verify(secret, req_header(rq, "Stripe-Signature"), rq->asked.body,
+				     rq->asked.body_len, time(NULL)))
+		return refuse(rq, "Stripe-Signature");
+	webhook_event_read(&rq->tx.arena, req_path_text(rq, "provider"), NULL,
+			   rq->asked.body ? rq->asked.body : "", rq->asked.body_len, &e);
+	return received(rq, &e, &proof, true);
 }
 
 /* clang-format off */
@@ -380,7 +418,15 @@ static const struct field clerk_headers[] = {
 	FIELD_END
 };
 
-#define RECEIVED .flags = RAW | SIGNED, .budget = &budget_webhooks, .max_body = MAX_BODY, .out = &received_shape, .run = receive, .status = 200
+static const char *const own_providers[] = { "stripe", NULL };
+static const struct field own_path[] = {
+	{ "provider",  F_ENUM, F_REQUIRED, .values = own_providers },
+	{ "tenant_id", F_UUID, F_REQUIRED },
+	FIELD_END
+};
+
+#define SIGNED_BY .flags = RAW | SIGNED, .budget = &budget_webhooks, .max_body = MAX_BODY, .out = &received_shape, .status = 200
+#define RECEIVED SIGNED_BY, .run = receive
 
 const struct route webhook_in_routes[] = {
 	{ POST, "/api/v1/public/webhooks/stripe",   "app.webhooks_in.receive_stripe",   &by_anyone, "Receive an event of Stripe's",
@@ -402,6 +448,10 @@ const struct route webhook_in_routes[] = {
 	  "A Pub/Sub push with its OpenID Connect token: Authorization: Bearer <token>. 401 for a token that is not Google's, or for another "
 	  "audience or service account; 503 where Google is not configured, or its keys are not known yet.",
 	  .needs = { "a provider that is configured, and its signature", ERR_UNAVAILABLE }, RECEIVED, .body = google_in },
+	{ POST, "/api/v1/public/webhooks/{provider}/{tenant_id}", "app.webhooks_in.receive_own", &by_anyone, "Receive an event of a tenant's own account",
+	  "As /api/v1/public/webhooks/stripe, signed with the secret of that tenant's payment account; 404 without one.",
+	  .needs = { "an account of the tenant's own, and its signature", ERR_NOT_FOUND }, SIGNED_BY, .params = own_path, .body = event_in,
+	  .headers = stripe_headers, .run = receive_own },
 	{ POST, "/api/v1/dashboard/webhooks/stripe", "platform.webhooks_in.stripe_webhook", &by_anyone, "Receive an event of Stripe's",
 	  "As /api/v1/public/webhooks/stripe, but 400 for a signature that is missing, wrong or more than 300 s old.",
 	  .needs = { "a provider that is configured, and its signature", ERR_UNAVAILABLE }, RECEIVED, .body = event_in },

@@ -64,6 +64,7 @@ function compare(params, body, scope, file, path) {
 
 for (const [operation, params] of Object.entries(known).sort()) {
 	const [method, path] = operation.split(' ');
+	if (path === 'account') continue; // the key's own, which takes none
 	const [, base, id, action] = path.match(/^(.*?)(\/:id)?(?:\/(create_preview|[a-z]+(?<=:id\/[a-z]+)))?$/);
 	const [source, object] = RESOURCES[base];
 	const verb = ACTIONS[action] ?? { GET: id ? 'Retrieve' : 'List', POST: id ? 'Update' : 'Create', DELETE: base === 'subscriptions' ? 'Cancel' : 'Delete' }[method];

@@ -34,26 +34,37 @@ RETURN CASE
 -- Store an event that is new, with the job that processes it.  One that is
 -- there already is the same one, sent again: nothing to do.  One with a problem
 -- cannot be processed: a dead letter, which a replay may read better (raw).
-CREATE OR REPLACE FUNCTION webhook_event_store(provider text, event_id text, type text, object_key text,
-                                               occurred_at timestamptz, payload jsonb, signed text, raw text,
-                                               problem text) RETURNS void
+-- is_own: it came from the tenant's own account at its provider.
+CREATE OR REPLACE FUNCTION webhook_event_keep(provider text, event_id text, type text, object_key text,
+                                              occurred_at timestamptz, payload jsonb, signed text, raw text,
+                                              problem text, is_own boolean) RETURNS void
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     made uuid;
 BEGIN
     INSERT INTO webhook_events AS e (tenant_id, provider, event_id, type, object_key, occurred_at, payload, signed, raw,
-                                     state, error, processed_at)
-    VALUES (app_tenant(), webhook_event_store.provider, webhook_event_store.event_id, webhook_event_store.type,
-            webhook_event_store.object_key, coalesce(webhook_event_store.occurred_at, now()),
-            webhook_redact(webhook_event_store.provider, webhook_event_store.type, webhook_event_store.payload),
-            webhook_event_store.signed, webhook_event_store.raw, CASE WHEN problem IS NULL THEN 'received' ELSE 'failed' END,
-            problem, CASE WHEN problem IS NOT NULL THEN now() END)
+                                     state, error, processed_at, is_own)
+    VALUES (app_tenant(), webhook_event_keep.provider, webhook_event_keep.event_id, webhook_event_keep.type,
+            webhook_event_keep.object_key, coalesce(webhook_event_keep.occurred_at, now()),
+            webhook_redact(webhook_event_keep.provider, webhook_event_keep.type, webhook_event_keep.payload),
+            webhook_event_keep.signed, webhook_event_keep.raw, CASE WHEN problem IS NULL THEN 'received' ELSE 'failed' END,
+            problem, CASE WHEN problem IS NOT NULL THEN now() END, coalesce(webhook_event_keep.is_own, false))
     ON CONFLICT ON CONSTRAINT webhook_events_once DO NOTHING
     RETURNING e.id INTO made;
     IF made IS NOT NULL AND problem IS NULL THEN
         PERFORM job_add('ashlar', 'webhook.in', jsonb_build_object('event', made), unique_key => 'webhook.in:' || made);
     END IF;
+END
+$$;
+
+-- Until the next release: what the last one's binaries call.
+CREATE OR REPLACE FUNCTION webhook_event_store(provider text, event_id text, type text, object_key text,
+                                               occurred_at timestamptz, payload jsonb, signed text, raw text,
+                                               problem text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM webhook_event_keep(provider, event_id, type, object_key, occurred_at, payload, signed, raw, problem, false);
 END
 $$;
 
@@ -425,18 +436,19 @@ DECLARE
         WHEN 'invoice.payment_failed' THEN 'payment_failed' END;
     item  jsonb := coalesce(o #> '{items,data,0}', stripe_plan_line(o #> '{lines,data}'));
     about jsonb := coalesce(o #> '{parent,subscription_details}', o -> 'subscription_details');
+    whose jsonb := CASE WHEN NOT e.is_own THEN coalesce(about -> 'metadata', o -> 'metadata') END;    -- its own account's is nobody else's
     sub   text := CASE WHEN e.type LIKE 'customer.subscription.%' THEN o ->> 'id'
                        ELSE coalesce(json_id(o -> 'subscription'), json_id(about -> 'subscription')) END;
 BEGIN
     -- What it is now is read from Stripe: an event may be old, and come twice.
     IF e.type LIKE 'invoice.%' AND o ->> 'id' IS NOT NULL AND sub IS NOT NULL THEN
-        PERFORM billing_look_add('stripe', 'invoice', o ->> 'id', about -> 'metadata');
+        PERFORM billing_look_add('stripe', 'invoice', o ->> 'id', whose);
     ELSIF e.type LIKE 'payment_intent.%' AND o ->> 'id' IS NOT NULL THEN
-        PERFORM billing_look_add('stripe', 'payment', o ->> 'id', o -> 'metadata');
+        PERFORM billing_look_add('stripe', 'payment', o ->> 'id', whose);
         RETURN NULL;
     END IF;
     IF sub IS NOT NULL THEN
-        PERFORM billing_look_add('stripe', 'subscription', sub, coalesce(about -> 'metadata', o -> 'metadata'));
+        PERFORM billing_look_add('stripe', 'subscription', sub, whose);
     END IF;
     IF kind IS NULL THEN
         RETURN CASE WHEN sub IS NULL THEN 'nothing is done for this type of event' END;

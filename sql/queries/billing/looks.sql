@@ -1,7 +1,9 @@
 -- What a provider shows: read it, and apply what it is now (sql/functions/billing).
 
 -- name: billing_look_begin :row
-SELECT look::text AS look, is_test FROM billing_look_begin();
+SELECT l.look::text AS look, l.is_test, app_tenant()::text AS tenant, a.key_sealed
+FROM billing_look_begin() l
+LEFT JOIN payment_accounts a ON a.tenant_id = app_tenant() AND a.provider = 'stripe' AND a.is_enabled;
 
 -- name: billing_looked :row
 SELECT billing_looked(:provider, :kind, :object::jsonb, :look::bigint) AS problem;

@@ -11,6 +11,10 @@ ORDER BY t.slug, t.test_of NULLS FIRST;
 -- name: owner_billing_enter :row
 SELECT set_config('app.tenant_id', :tenant, false) AS entered;
 
+-- name: owner_billing_key :rows
+-- Of the tenant's own account; no row: it has none.
+SELECT a.key_sealed FROM payment_accounts a WHERE a.tenant_id = app_tenant() AND a.provider = 'stripe' AND a.is_enabled;
+
 -- name: owner_billing_list :rows
 -- scan: all of a tenant's that go on
 SELECT s.id, s.provider_id

@@ -74,15 +74,17 @@ SELECT subscription_create(billing_organization(:organization_id::uuid, NULL, @u
 -- who: the user who acts, whose right is asked for; NULL: a server by its secret key.
 SELECT a.tenant::text, a.operation::text, a.look::text, a.is_test, a.customer, a.email, a.name, a.subscription::text, a.provider_id, a.item_id, a.schedule_id,
        a.will_cancel, a.quantity, a.period_end, a.step, a.price, a.plan_name, a.price_shown, a.tier, a.waiting::text, a.new_cycle, place::text AS organization,
-       coalesce(:who::uuid, app_user())::text AS actor
+       coalesce(:who::uuid, app_user())::text AS actor, own.key_sealed
 FROM billing_organization(:organization::uuid, :subscription::uuid, :who::uuid, :permission) place,
-     billing_ask(:kind, place, NULL, :plan::uuid, :cycle, :request::jsonb) a;
+     billing_ask(:kind, place, NULL, :plan::uuid, :cycle, :request::jsonb) a
+LEFT JOIN payment_accounts own ON own.tenant_id = a.tenant AND own.provider = 'stripe' AND own.is_enabled;
 
 -- name: billing_ask_user :row
 SELECT a.tenant::text, a.operation::text, a.look::text, a.is_test, a.customer, a.email, a.name, a.subscription::text, a.provider_id, a.item_id, a.schedule_id,
        a.will_cancel, a.quantity, a.period_end, a.step, a.price, a.plan_name, a.price_shown, a.tier, a.waiting::text, a.new_cycle, NULL::text AS organization,
-       app_user()::text AS actor
-FROM billing_ask(:kind, NULL, @user, NULL, NULL, :request::jsonb) a;
+       app_user()::text AS actor, own.key_sealed
+FROM billing_ask(:kind, NULL, @user, NULL, NULL, :request::jsonb) a
+LEFT JOIN payment_accounts own ON own.tenant_id = a.tenant AND own.provider = 'stripe' AND own.is_enabled;
 
 -- name: billing_done :row
 -- The operation's end, with the customer that the provider has made.
@@ -110,15 +112,17 @@ SELECT billing_origin_allowed(:first) AS first, billing_origin_allowed(:second) 
 
 -- name: billing_customer_of_organization :row
 -- Before the provider is asked for something of its customer's; customer is null where nothing was ever bought.
-SELECT c.provider_id AS customer, l.look::text, l.is_test, place::text AS organization
+SELECT c.provider_id AS customer, l.look::text, l.is_test, @tenant::text AS tenant, own.key_sealed, place::text AS organization
 FROM billing_organization(:organization::uuid, NULL, :who::uuid, :permission) place
 JOIN billing_look_begin() l ON true
-LEFT JOIN billing_customers c ON c.tenant_id = @tenant AND c.owner_id = place AND c.provider = 'stripe';
+LEFT JOIN billing_customers c ON c.tenant_id = @tenant AND c.owner_id = place AND c.provider = 'stripe'
+LEFT JOIN payment_accounts own ON own.tenant_id = @tenant AND own.provider = 'stripe' AND own.is_enabled;
 
 -- name: billing_customer_of_user :row
-SELECT c.provider_id AS customer, l.look::text, l.is_test, NULL::text AS organization
+SELECT c.provider_id AS customer, l.look::text, l.is_test, @tenant::text AS tenant, own.key_sealed, NULL::text AS organization
 FROM billing_look_begin() l
-LEFT JOIN billing_customers c ON c.tenant_id = @tenant AND c.owner_id = @user AND c.provider = 'stripe';
+LEFT JOIN billing_customers c ON c.tenant_id = @tenant AND c.owner_id = @user AND c.provider = 'stripe'
+LEFT JOIN payment_accounts own ON own.tenant_id = @tenant AND own.provider = 'stripe' AND own.is_enabled;
 
 -- name: invoices_keep :exec
 -- Of a page that the provider has shown.

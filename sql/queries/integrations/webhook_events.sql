@@ -6,8 +6,8 @@ SELECT e.id, e.provider, e.event_id, e.type, e.object_key, e.state, e.attempts, 
 FROM webhook_events e;
 
 -- name: webhook_event_store :exec
-SELECT webhook_event_store(:provider, :event_id, :type, :object_key, to_timestamp(:occurred_ms::bigint / 1000.0),
-                           :payload::jsonb, :signed, :raw, :problem);
+SELECT webhook_event_keep(:provider, :event_id, :type, :object_key, to_timestamp(:occurred_ms::bigint / 1000.0),
+                          :payload::jsonb, :signed, :raw, :problem, :is_own::boolean);
 
 -- name: webhook_event_process :row
 -- With a package, Google is to be asked about the purchase first; with an address, that is to be read.

@@ -24,3 +24,7 @@ VALUES (app_tenant(), pg_temp.id('organization'), 'stripe', 'pi_harbour', 2900, 
 INSERT INTO billing_operations (tenant_id, organization_id, kind, request, state, provider, provider_id, ended_at)
 VALUES (app_tenant(), pg_temp.id('organization'), 'checkout', '{"price": "price_harbour_month"}', 'done', 'stripe', 'cs_harbour',
         now() - interval '90 days');
+
+-- Not enabled: nobody has its key.
+INSERT INTO payment_accounts (tenant_id, provider, is_enabled, account, is_live, key_sealed, key_tail)
+VALUES (app_tenant(), 'stripe', false, 'acct_harbour', false, 'v1.0.x', 'arbr');

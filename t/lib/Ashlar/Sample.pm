@@ -5,6 +5,7 @@ package Ashlar::Sample;
 #
 #     my $sample = Ashlar::Sample->fill($super, $tenant);
 #     $sample->id('goal');           # the id of a row: pg_temp.id('goal') there
+#     $sample->id('tenant');         # that tenant
 
 use v5.36;
 use File::Basename 'dirname';
@@ -27,7 +28,7 @@ sub files ($class) {
 
 # Into a tenant that has none of it yet, past all policies.
 sub fill ($class, $db, $tenant, @) {
-    my $self = bless { db => $db, id => {}, param => {} }, $class;
+    my $self = bless { db => $db, id => { tenant => $tenant }, param => {} }, $class;
     $db->do(q{SELECT set_config('app.tenant_id', ?, false)}, undef, $tenant);
     for ($class->files) {
         my ($path, $text) = @$_;

@@ -37,6 +37,9 @@ sub url ($self) { return "http://127.0.0.1:$self->{port}" }
 # The settings that lead an api here; it takes plain http in development only.
 sub settings ($self) { return (ENVIRONMENT => 'development', STRIPE_API_URL => $self->url, STRIPE_SECRET_KEY => $self->{key}, STRIPE_WEBHOOK_SECRET => $SECRET) }
 
+# The same stub, as another account has it, by its key and its webhook's secret.
+sub account ($self, $key, $secret = $SECRET) { return bless { %$self, key => $key, secret => $secret, told => undef }, ref $self }
+
 # Tell the stub something, as its head lists it: command(complete => { session => … }); of another account with key.
 sub command ($self, $what, $with = {}, $key = $self->{key}) {
     my $res = Ashlar::Http->new(port => $self->{port})->request(PUT => "/_/$what?$key", body => $json->encode($with), fresh => 1);
@@ -74,13 +77,13 @@ sub deliver ($self, $t, $events = [ $self->events ], %arg) {
     return map {
         my $body = $json->encode($_);
         my $at   = $arg{at} // time;
-        $t->request(POST => $arg{path} // '/api/v1/public/webhooks/stripe', raw => $body, headers => { 'Stripe-Signature' => "t=$at,v1=" . hmac_sha256_hex("$at.$body", $arg{secret} // $SECRET) });
+        $t->request(POST => $arg{path} // '/api/v1/public/webhooks/stripe', raw => $body, headers => { 'Stripe-Signature' => "t=$at,v1=" . hmac_sha256_hex("$at.$body", $arg{secret} // $self->{secret} // $SECRET) });
     } @$events;
 }
 
 # Post what has happened, and wait until the worker has looked at all of it.
 sub told_to ($self, $t, @events) {
-    my @refused = grep { $_->status != 200 } $self->deliver($t, @events ? \@events : [ $self->events ]);
+    my @refused = grep { $_->status != 200 } $self->deliver($t, @events ? \@events : [ $self->events ], path => $self->{path});
     die $refused[0]->status, ' ', $refused[0]->body, "\n" if @refused;
     for (1 .. 1000) {
         return if !$t->db->selectrow_array(q{SELECT count(*) FROM jobs WHERE kind IN ('webhook.in', 'billing.look') AND state IN ('scheduled', 'queued', 'running')});

@@ -29,6 +29,7 @@ my $SETTINGS = 'payment_settings{save_default_payment_method:o(off|on_subscripti
     . 'automatic_tax{enabled!:b} trial_end trial_settings{end_behavior{missing_payment_method!}} ';
 
 my %text = (
+    'GET account'           => '',
     'POST customers'        => "$CUSTOMER payment_method test_clock tax_id_data[]{type! value!}",
     'GET customers'         => "$LIST $RANGE email",
     'GET customers/:id'     => '',
