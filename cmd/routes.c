@@ -89,6 +89,8 @@ int cmd_routes(int argc, char **argv)
 			print_log_path(r);
 			continue;
 		}
+		if (r->flags & LINK)
+			continue;
 		if (limits) {
 			printf("%s\t%s\t%zu\t%s\n", method_name(r->method), r->path, route_max_body(r),
 			       route_budget(r)->setting);

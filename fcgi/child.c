@@ -129,7 +129,8 @@ static bool take_next(void)
 /* Read the whole body, so that a kept connection stays in step; keep up to the route's limit of it. */
 static enum err read_body(enum err rc)
 {
-	const char *length = FCGX_GetParam("CONTENT_LENGTH", fcgx.envp);
+	bool is_held = rq.asked.route && rq.asked.route->flags & HELD_BODY;
+	const char *length = is_held ? NULL : FCGX_GetParam("CONTENT_LENGTH", fcgx.envp);
 	unsigned long long n = length ? strtoull(length, NULL, 10) : 0, got = 0;
 	size_t max = serve_max_body(&rq);
 	bool keep = !rc && n <= max;

@@ -47,6 +47,9 @@ enum route_flag {
 	RECENT = 1 << 17,   /* opens a way in that outlasts the session: wants a token of a user who has
 			       signed in within RECENT_SIGN_IN_S */
 	PROBE = 1 << 18, /* asks for health: its 503 may be the answer itself, which says what is missing */
+	LINK = 1 << 19,  /* what a signed link leads to, which another row gave out: no operation of the
+			    reference */
+	HELD_BODY = 1 << 20,  /* nginx has the body, and asks only whether it may be taken */
 	OPEN_QUERY = 1 << 15, /* another server makes the address, and may add its own query parameters */
 	IF_MATCH =
 		1

@@ -7,6 +7,7 @@
 #include "worker/deliver.h"
 #include "worker/housework.h"
 #include "worker/mail.h"
+#include "worker/storage.h"
 #include "worker/webhook_in.h"
 
 static const struct job_kind mail_decoy = { .name = "mail.decoy" }; /* see handlers/mail.h */
@@ -23,6 +24,7 @@ const struct job_kind *const job_kinds[] = {
 	&contact_webhook_job,
 	&billing_look_job,
 	&billing_reconcile_job,
+	&storage_remove_job,
 	NULL,
 };
 

@@ -518,7 +518,7 @@ static void write_operation(struct buf *b, const struct route *r, int version, e
 
 bool openapi_is_of(const struct route *r, const struct surface *surface)
 {
-	return !surface || surface_of(r->id) == surface;
+	return !(r->flags & LINK) && (!surface || surface_of(r->id) == surface);
 }
 
 /* The rows by their paths, in the order in which these first come. */

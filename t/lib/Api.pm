@@ -111,6 +111,7 @@ sub start ($class, %arg) {
         RATE_LIMIT_REPORTS => 0,
         RATE_LIMIT_OPERATIONS => $arg{RATE_LIMIT_DEFAULT} // 0,
         SHM_FILE           => "$dir/shared",
+        STORAGE_ROOT       => "$dir/files",
         ASHLAR_TEST_SCRYPT => "$dir/scrypt",
         TZ                 => 'America/St_Johns',    # half an hour off: what is not UTC shows
         Ashlar::Cluster::sanitizer_env($self->{dir}),
@@ -449,6 +450,7 @@ sub render_nginx ($self) {
         CERT         => "$dir/cert.pem",
         CERT_KEY     => "$dir/key.pem",
         RUN_DIR      => "$dir/run",
+        STORAGE_ROOT => "$dir/files",
         REAL_IP_FROM => '',
         LIMIT_RATE   => 0,
         NGINX_USER   => $> == 0 ? 'root' : '',

@@ -39,6 +39,7 @@ subtest 'the files of a package' => sub {
         usr/lib/systemd/system/ashlar.target
         usr/lib/systemd/system/ashlar-api@.socket
         usr/lib/systemd/system/ashlar-api@.service
+        usr/lib/systemd/system/ashlar-api@slow.service.d/20-files.conf
         usr/lib/systemd/system/ashlar-api@slow.service.d/20-network.conf
         usr/lib/systemd/system/ashlar-api@hash.service.d/20-cpu.conf
         usr/lib/systemd/system/ashlar-api@main.service.d/remote-database.conf.example
@@ -57,6 +58,7 @@ subtest 'the files of a package' => sub {
         etc/nginx/snippets/ashlar-hash.conf
         etc/nginx/snippets/ashlar-pools.conf
         etc/nginx/snippets/ashlar-realtime.conf
+        etc/nginx/snippets/ashlar-storage.conf
     );
     ok -f "$dir/$_", "/$_" for @want;
     ok -x "$dir/usr/bin/ashlar", 'the program may be run';
@@ -105,6 +107,10 @@ subtest 'nginx takes it' => sub {
         $site =~ s{/etc/ashlar/tls/fullchain}{$top/cert}r =~ s{/etc/ashlar/tls/privkey}{$top/key}r =~ s{:443}{:1}gr =~ s{:80;}{:2;}gr);
     my $snippet = "$etc/snippets/ashlar-server.conf";
     spew($snippet, slurp($snippet) =~ s{/var/log/nginx}{$top}r);
+    $snippet = "$etc/snippets/ashlar-storage.conf";
+    like slurp($snippet), qr{client_body_temp_path "/var/lib/ashlar/files/incoming/tmp"}, 'where files come in';
+    mkdir $_ for "$top/host", "$top/host/incoming";
+    spew($snippet, slurp($snippet) =~ s{/var/lib/ashlar/files}{$top/host}gr);
     my $said = qx(nginx -t -q -c '$etc/nginx.conf' 2>&1);
     # -t binds nothing but opens what it is given; a run as another user than root may complain about that alone.
     is $?, 0, 'nginx -t' or diag $said;
@@ -188,10 +194,14 @@ subtest 'two instances on one host' => sub {
     for my $file (@new) {
         next if $file =~ /README|real-ip/;
         my $text = slurp("$two/$file") =~ s/^\s*#.*//mgr;
-        push @shared, "$file: $1" if $text =~ m{(.*(?:/run/ashlar\b(?!-two)|/etc/ashlar/|\bashlar-(?:api|worker|realtime|migrate|main|slow|hash)|\bashlar_(?:main|slow|hash|rate|requests|sockets|pool|uuid)|log_format ashlar\b |snippets/ashlar-(?!two)|ashlar[.]target|RuntimeDirectory=ashlar$).*)}m;
+        push @shared, "$file: $1" if $text =~ m{(.*(?:/run/ashlar\b(?!-two)|/var/lib/ashlar/files|/etc/ashlar/|\bashlar-(?:api|worker|realtime|migrate|main|slow|hash)|\bashlar_(?:main|slow|hash|rate|requests|sockets|pool|uuid)|log_format ashlar\b |snippets/ashlar-(?!two)|ashlar[.]target|RuntimeDirectory=ashlar$).*)}m;
     }
     is_deeply \@shared, [], 'and none of them means anything of the first one\'s';
     like slurp("$two/etc/ashlar-two/ashlar.env"), qr{^DATABASE_URL=postgresql://ashlar_api\@/ashlar_two[?]}m, 'its database';
+    like slurp("$two/etc/ashlar-two/ashlar.env"), qr{^STORAGE_ROOT=/var/lib/ashlar-two/files$}m, 'its files';
+    like slurp("$two/usr/lib/tmpfiles.d/ashlar-two.conf"), qr{^d /var/lib/ashlar-two/files/incoming 2770 www-data ashlar_api -$}m, '  which have a place';
+    like slurp("$two/usr/lib/systemd/system/ashlar-two-worker.service.d/20-files.conf"), qr{^ReadWritePaths=-/var/lib/ashlar-two/files$}m, '  that its services may write to';
+    like slurp("$two/etc/nginx/snippets/ashlar-two-storage.conf"), qr{alias "/var/lib/ashlar-two/files/incoming/"}, '  and nginx, too';
     like slurp("$two/etc/ashlar-two/ashlar.env"), qr{^#SHM_FILE=/run/ashlar-two/shared$|^SHM_FILE=/run/ashlar-two/shared$}m, 'its memory';
 
     my $etc  = "$two/etc/nginx";
@@ -200,8 +210,9 @@ subtest 'two instances on one host' => sub {
     spew("$etc/nginx.conf", $conf);
     for my $file (grep { m{^etc/nginx/} } files($two)) {
         my $text = slurp("$two/$file");
-        spew("$two/$file", $text =~ s{/etc/ashlar(?:-two)?/tls/fullchain}{$top/cert}gr =~ s{/etc/ashlar(?:-two)?/tls/privkey}{$top/key}gr =~ s{/var/log/nginx}{$top}gr);
+        spew("$two/$file", $text =~ s{/etc/ashlar(?:-two)?/tls/fullchain}{$top/cert}gr =~ s{/etc/ashlar(?:-two)?/tls/privkey}{$top/key}gr =~ s{/var/log/nginx}{$top}gr =~ s{/var/lib/ashlar((?:-two)?)/files}{$top/host$1}gr);
     }
+    mkdir $_ for map { ($_, "$_/incoming") } "$top/host", "$top/host-two";
     my $said = qx(nginx -t -q -c '$etc/nginx.conf' 2>&1);
     is $?, 0, 'nginx takes both' or diag $said;
     unlike $said, qr/emerg|duplicate/, 'and no name is there twice';

@@ -99,6 +99,7 @@ my %serves = (
     StandardError => 'journal', RuntimeDirectory => 'ashlar', RuntimeDirectoryMode => '0700', RuntimeDirectoryPreserve => 'yes',
 );
 my %pool  = (%serves, StandardInput => 'socket', CPUSchedulingPolicy => 'batch');
+my %files = (ReadWritePaths => '-/var/lib/ashlar/files');
 my %calls = (PrivateNetwork => 'no', IPAddressDeny => '169.254.0.0/16 224.0.0.0/4 fe80::/64 ff00::/8');
 
 # What stays open everywhere: the host's files, unix sockets, and char-rtc, which PrivateDevices makes unreachable.
@@ -110,7 +111,7 @@ my %SERVICE = (
         %pool, holes => \@open, Environment => 'PROCESSES=8', EnvironmentFile => '/etc/ashlar/ashlar.env -/etc/ashlar/main.env',
     },
     'ashlar-api@slow.service' => {
-        %pool, %calls, holes => \@internet, Environment => 'PROCESSES=16', EnvironmentFile => '/etc/ashlar/ashlar.env -/etc/ashlar/slow.env',
+        %pool, %calls, %files, holes => \@internet, Environment => 'PROCESSES=16', EnvironmentFile => '/etc/ashlar/ashlar.env -/etc/ashlar/slow.env',
     },
     'ashlar-api@hash.service' => {
         %pool, CPUSchedulingPolicy => 'idle', CPUWeight => '20', holes => \@open, Environment => 'PROCESSES=auto',
@@ -124,7 +125,7 @@ my %SERVICE = (
         EnvironmentFile => '/etc/ashlar/ashlar.env -/etc/ashlar/realtime.env',
     },
     'ashlar-worker.service' => {
-        %serves, %calls, holes => \@internet, Environment => 'CONCURRENCY=8 QUEUES=ashlar,ashlar.mail:4,ashlar.webhooks',
+        %serves, %calls, %files, holes => \@internet, Environment => 'CONCURRENCY=8 QUEUES=ashlar,ashlar.mail:4,ashlar.webhooks',
         EnvironmentFile => '/etc/ashlar/ashlar.env -/etc/ashlar/worker.env',
     },
 );
@@ -172,6 +173,9 @@ subtest 'units, nginx and settings mean the same' => sub {
     like qx(cat '$top/etc/nginx/conf.d/ashlar.conf'), qr{unix:/run/ashlar-$_[.]sock\b}, "nginx knows that of $_" for qw(main slow hash realtime);
     is of('ashlar-api@.service', 'StandardInput'), 'socket', 'which becomes fd 0';
     is of('ashlar-api@.service', 'RuntimeDirectory'), 'ashlar', 'the directory';
+    like qx(cat '$top/etc/ashlar/ashlar.env'), qr{^STORAGE_ROOT=/var/lib/ashlar/files$}m, 'where files are';
+    like qx(cat '$top/etc/nginx/snippets/ashlar-storage.conf'), qr{"/var/lib/ashlar/files/incoming/"}, '  as nginx has it';
+    like qx(cat '$top/usr/lib/tmpfiles.d/ashlar.conf'), qr{^d /var/lib/ashlar/files/objects 2750 ashlar_api www-data -$}m, '  and what makes it';
     like qx(cat '$top/etc/ashlar/ashlar.env'), qr{^#SHM_FILE=/run/ashlar/}m, 'that SHM_FILE is in';
     my %user = map { $_ => 1 } qx(cat '$top/usr/lib/sysusers.d/ashlar.conf') =~ /^u (\S+)/mg;
     ok $user{ of($_, 'User') }, "$_ runs as a user that there is" for qw(ashlar-api@.service ashlar-realtime.service ashlar-migrate.service ashlar-worker.service);

@@ -7,6 +7,7 @@
 --   usage_consume   uses it at once
 --   usage_reserve   holds it until it is settled with what it came to, or released, or expired: a process that died
 --                   gives back what it held
+--   usage_give_back  it is used no more, as of bytes that are deleted
 --
 -- All but the first are done once for each operation id, and refuse with AS402: then nothing at all was booked.
 --
@@ -323,6 +324,26 @@ BEGIN
     UPDATE usage_operations x SET state = 'released' WHERE x.tenant_id = o.tenant_id AND x.id = operation;
     PERFORM usage_end(o, '{}');
     RETURN true;
+END
+$$;
+
+-- Of what never resets, so much is there again, as when a file is deleted: whatever the limit is by now.
+CREATE OR REPLACE FUNCTION usage_give_back(organization uuid, usr uuid, amounts jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    s record;
+    m record;
+BEGIN
+    SELECT * INTO s FROM usage_scope(organization, usr);
+    PERFORM usage_note(organization, usr, (SELECT jsonb_object_agg(a.key, -a.value::bigint) FROM jsonb_each_text(amounts) a), '');
+    FOR m IN
+        SELECT u.usr, a.key AS metric, a.value::bigint AS n
+        FROM unnest(CASE WHEN organization IS NOT NULL AND usage_give_back.usr IS NOT NULL THEN ARRAY [usage_give_back.usr, NULL]
+                         ELSE ARRAY [usage_give_back.usr] END) WITH ORDINALITY u (usr, nr), jsonb_each_text(amounts) a
+        ORDER BY u.nr, a.key COLLATE "C"
+    LOOP
+        PERFORM usage_add(organization, m.usr, m.metric, -m.n, 0, NULL, s.plan_id, s.period_start, s.period_end);
+    END LOOP;
 END
 $$;
 

@@ -1,0 +1,163 @@
+/*
+ * Content on this machine, under STORAGE_ROOT:
+ *
+ *	incoming/<id>		what nginx has written and nobody has looked at; it gets its name
+ *				when it is whole (incoming/tmp before)
+ *	objects/<xx>/<id>	what was taken (<id>.new while it is looked at); xx are the id's last two
+ *				digits
+ *
+ * nginx writes as another user.  Both directories hand their group down (setgid,
+ * systemd/tmpfiles.conf): of incoming that is the api's, which may move what is
+ * in it, and of objects nginx's, which may read.
+ */
+#include "providers/storage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/sniff.h"
+#include "lib/host/config.h"
+
+enum { PIECE = 64 * 1024 };
+
+static const char *incoming(struct arena *a, const char *id)
+{
+	return arena_fmt(a, "%s/incoming/%s", cfg.storage_root, id);
+}
+
+static const char *shelf(struct arena *a, const char *id)
+{
+	return arena_fmt(a, "%s/objects/%s", cfg.storage_root, id + strlen(id) - 2);
+}
+
+static const char *place(struct arena *a, const char *id)
+{
+	return arena_fmt(a, "%s/%s", shelf(a, id), id);
+}
+
+const char *storage_internal(struct arena *a, const char *id)
+{
+	return arena_fmt(a, "/-/objects/%s/%s", id + strlen(id) - 2, id);
+}
+
+static enum err failed(struct arena *a, struct failure *why, const char *what, const char *path)
+{
+	return failure_hide(why, a, ERR_UNAVAILABLE, "%s %s: %s", what, path, strerror(errno));
+}
+
+/* Whatever the unit's UMask is: nginx has to go through it. */
+static bool make_shelf(const char *path)
+{
+	mode_t mask = umask(027);
+	int rc = mkdir(path, 0750), error = errno;
+
+	umask(mask);
+	errno = error;
+	return !rc || error == EEXIST;
+}
+
+static bool sync_directory(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = fd >= 0 && !fsync(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* SHA-256 of the whole, and its first bytes.  False: it could not be read. */
+static bool read_through(int fd, unsigned char sha256[SECRET_BYTES], char *head, size_t *nhead)
+{
+	static char piece[PIECE];
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	ssize_t n = -1;
+
+	*nhead = 0;
+	if (md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1)
+		while ((n = read(fd, piece, sizeof(piece))) > 0) {
+			size_t more = SNIFF_BYTES - *nhead < (size_t)n ? SNIFF_BYTES - *nhead : (size_t)n;
+
+			memcpy(head + *nhead, piece, more);
+			*nhead += more;
+			EVP_DigestUpdate(md, piece, (size_t)n);
+		}
+	if (!n)
+		EVP_DigestFinal_ex(md, sha256, NULL);
+	EVP_MD_CTX_free(md);
+	return !n;
+}
+
+/* Is it what was declared?  ERR_VALIDATION: no; ERR_UNAVAILABLE: it cannot be read. */
+static enum err look(struct arena *a, const struct storage_object *o, int fd, const char *path,
+		     unsigned char sha256[SECRET_BYTES], struct failure *why)
+{
+	char head[SNIFF_BYTES];
+	struct stat st;
+	size_t nhead;
+
+	if (fstat(fd, &st))
+		return failed(a, why, "stat", path);
+	if (st.st_size != o->size)
+		return failure_set(why, a, ERR_VALIDATION, "size",
+				   "%lld bytes were uploaded, and %lld declared", (long long)st.st_size,
+				   o->size);
+	if (!read_through(fd, sha256, head, &nhead))
+		return failed(a, why, "reading", path);
+	if (!sniff_agrees(o->content_type, head, nhead))
+		return failure_set(why, a, ERR_VALIDATION, "content_type",
+				   "what was uploaded is %s, and not %s as declared", sniff_type(head, nhead),
+				   o->content_type);
+	return fsync(fd) ? failed(a, why, "fsync", path) : ERR_OK;
+}
+
+/*
+ * It is taken out of nginx's reach first, or another upload could take its place
+ * behind the look.  Who took it may have died on the way: then it goes on from
+ * where that one was.
+ */
+enum err storage_take(struct arena *a, const struct storage_object *o, unsigned char sha256[SECRET_BYTES],
+		      struct failure *why)
+{
+	const char *to = place(a, o->id), *on = shelf(a, o->id);
+	const char *taken = arena_fmt(a, "%s.new", to), *at = taken;
+	enum err rc;
+	int fd;
+
+	if (!make_shelf(on))
+		return failed(a, why, "making", on);
+	if (rename(incoming(a, o->id), taken) && errno != ENOENT)
+		return failed(a, why, "moving to", taken);
+	fd = open(taken, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT) {
+		fd = open(to, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		at = to;
+	}
+	if (fd < 0 && errno == ENOENT)
+		return failure_set(why, a, ERR_CONFLICT, NULL, "nothing has been uploaded yet");
+	if (fd < 0)
+		return failed(a, why, "opening", at);
+	rc = look(a, o, fd, at, sha256, why);
+	close(fd);
+	if (rc == ERR_VALIDATION && at == taken)
+		unlink(taken);
+	if (rc || at == to)
+		return rc;
+	if (rename(taken, to) && errno != ENOENT)
+		return failed(a, why, "moving to", to);
+	return sync_directory(on) ? ERR_OK : failed(a, why, "fsync", on);
+}
+
+enum err storage_remove(struct arena *a, const struct storage_object *o, struct failure *why)
+{
+	const char *to = place(a, o->id), *paths[] = { incoming(a, o->id), arena_fmt(a, "%s.new", to), to };
+
+	for (int i = 0; i < 3; i++)
+		if (unlink(paths[i]) && errno != ENOENT)
+			return failed(a, why, "removing", paths[i]);
+	return ERR_OK;
+}
