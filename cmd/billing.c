@@ -7,6 +7,7 @@
 #include "cmd/cmd.h"
 #include "lib/base/arena.h"
 #include "lib/base/json.h"
+#include "lib/host/config.h"
 #include "providers/stripe.h"
 #include "providers/stripe_billing.h"
 
@@ -53,7 +54,7 @@ static void compare_subscription(PGconn *db, struct arena *a, const char *slug, 
 	for (int i = 0; i < PQntuples(drift); i++)
 		differs(slug, id, PQgetvalue(drift, i, 0), PQgetvalue(drift, i, 1), PQgetvalue(drift, i, 2));
 	if (!dry_run) {
-		const char *const row[] = { object, look };
+		const char *const row[] = { object, look, cfg.stripe_subscription_price_id };
 
 		cmd_query(db, &q_owner_billing_apply, row);
 	}

@@ -319,7 +319,7 @@ static const char *note_of(struct req *rq)
 static bool is_nowhere(struct req *rq)
 {
 	switch (rq->asked.route->caller->place) {
-	case IN_ORGANIZATION: return !req_path_text(rq, "organization_id");
+	case IN_ORGANIZATION: return !req_path_text(rq, caller_organization(rq->asked.route->caller));
 	case IN_WORKSPACE: return !rq->asked.workspace && req_header(rq, "X-Workspace-Id");
 	default: return false;
 	}
@@ -371,7 +371,7 @@ void auth_door(struct req *rq)
 		{ "note", note_of(rq) },
 		{ "test", who->is_test ? "true" : "false" },
 		{ "organization",
-		  by->place == IN_ORGANIZATION ? req_path_text(rq, "organization_id") : NULL },
+		  by->place == IN_ORGANIZATION ? req_path_text(rq, caller_organization(by)) : NULL },
 		{ "workspace", rq->asked.workspace },
 		{ "permission", may ? may->name : NULL },
 		{ "roles", may ? may->roles : NULL },

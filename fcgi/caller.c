@@ -44,6 +44,10 @@ const struct caller
 		.door = &q_enter_organization, .key_door = &q_enter_key, .security = "{\"apiKey\":[],\"bearer\":[]}",
 		.about = "Needs an API key and the token of a member of the organization." },
 
+	by_org_member = { "org_member", KEY_BESIDE, TOKEN_NEEDED, IN_ORGANIZATION, .least_role = "user", .names = "org_id",
+		.door = &q_enter_organization, .key_door = &q_enter_key, .security = "{\"bearer\":[]}",
+		.about = "Needs the token of a member of the organization." },
+
 	by_secret_key = { "secret_key", KEY_SECRET, TOKEN_UNREAD, USER(NULL), .security = "{\"apiKey\":[]}",
 		.about = "Needs a secret key." },
 
@@ -79,6 +83,11 @@ const struct caller
 bool caller_may_be_user(const struct caller *c)
 {
 	return c->token != TOKEN_UNREAD && !c->is_team;
+}
+
+const char *caller_organization(const struct caller *c)
+{
+	return c->names ? c->names : "organization_id";
 }
 
 bool caller_takes_key(const struct caller *c)

@@ -38,8 +38,8 @@ enum caller_token {
 /* Whose roles count, and where .may of a row is asked. */
 enum caller_place {
 	IN_TENANT,       /* users.role; a secret key alone is an editor */
-	IN_ORGANIZATION, /* that the path's {organization_id} names: 404 without one, 403 for who is no member
-			  */
+	IN_ORGANIZATION, /* that the path's {organization_id}, or the caller's .names, names: 404 without one,
+			    403 for who is no member */
 	IN_WORKSPACE,    /* the organization that X-Workspace-Id names, else the user's default one: 400
 			    without one, 403 where the user is no active member, known or not.  The queries
 			    have @workspace and @member */
@@ -55,6 +55,7 @@ struct caller {
 	bool key_is_bearer;     /* a secret key may be sent as the bearer */
 	bool is_installation;   /* it is about the whole installation: the default tenant's, and no other's */
 	const char *least_role; /* of the token's user */
+	const char *names;      /* IN_ORGANIZATION: the path's parameter, where it is not organization_id */
 	const struct query *door;     /* for who has a token */
 	const struct query *key_door; /* for a key alone */
 	const char *security;         /* OpenAPI's security requirements, without the brackets */
@@ -71,6 +72,7 @@ extern const struct caller by_anyone, /* credentials are not even read */
 	by_key_and_user,              /* both are needed */
 	by_user_with_key,       /* the same, but the key may be left out: then it is the token's tenant */
 	by_organization_member, /* both, and the user is a member of the path's organization */
+	by_org_member,          /* a user's token alone; the path calls the organization org_id */
 	by_secret_key,          /* no token is read */
 	by_secret_key_and_user, by_key_or_user, /* a secret key alone, or any key with a user's token */
 	by_user_or_key,   /* a user's token, or a secret key alone, which may be the bearer itself */
@@ -82,6 +84,9 @@ extern const struct caller by_anyone, /* credentials are not even read */
 
 /* May there be, and is there perhaps, a user? */
 bool caller_may_be_user(const struct caller *c);
+
+/* IN_ORGANIZATION: the name of the path's parameter. */
+const char *caller_organization(const struct caller *c);
 
 /* Is an API key asked for? */
 bool caller_takes_key(const struct caller *c);

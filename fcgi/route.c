@@ -320,13 +320,26 @@ static bool has_field(const struct field *table, const char *name)
 	return false;
 }
 
-/* What the door is asked about must be what the query gets: the path's organization_id, and no other. */
+/* Is there a {name} in the path? */
+static bool has_param(const struct route *r, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *p = r->path; (p = strstr(p, "/{")); p += 2)
+		if (!strncmp(p + 2, name, n) && p[2 + n] == '}')
+			return true;
+	return false;
+}
+
+/* What the door is asked about must be what the query gets: the path's organization, and no other. */
 static void check_organization(const struct route *r)
 {
-	if (!strstr(r->path, "/{organization_id}"))
-		route_bad("%s: its caller is in an organization_id that is not in %s", r->id, r->path);
-	if (has_field(r->query, "organization_id") || has_field(r->body, "organization_id"))
-		route_bad("%s: a field would hide the path's organization_id", r->id);
+	const char *name = caller_organization(r->caller);
+
+	if (!has_param(r, name))
+		route_bad("%s: its caller is in an %s that is not in %s", r->id, name, r->path);
+	if (has_field(r->query, name) || has_field(r->body, name))
+		route_bad("%s: a field would hide the path's %s", r->id, name);
 }
 
 static void check_caller(const struct route *r)

@@ -195,7 +195,8 @@ void usage_count_note(const struct req *rq)
 			 put(who.subject, sizeof(who.subject), by->subject)))
 		who.issuer[0] = who.subject[0] = '\0';
 	if (rq->asked.route->caller->place == IN_ORGANIZATION)
-		put(who.organization, sizeof(who.organization), req_path_text(rq, "organization_id"));
+		put(who.organization, sizeof(who.organization),
+		    req_path_text(rq, caller_organization(rq->asked.route->caller)));
 	else if (rq->asked.route->caller->place == IN_WORKSPACE)
 		put(who.organization, sizeof(who.organization),
 		    rq->asked.workspace ? rq->asked.workspace : "*");

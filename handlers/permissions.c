@@ -16,5 +16,7 @@ const struct permission *const permissions[] = {
 	NULL,
 };
 
-const char *const member_roles[] = { "owner", "admin", "member", "developer", "viewer", NULL };
+const char *const member_roles[] = {
+	"owner", "admin", "member", "developer", "viewer", "business_user", NULL
+};
 const char *const member_roles_given[] = { "admin", "member", "developer", NULL };

@@ -46,7 +46,8 @@ const char *stripe_billing_subscription(struct arena *a, struct json_object *tre
 	at(&b, "created", s.created), at(&b, "period_start", s.period_start),
 		at(&b, "period_end", s.period_end);
 	at(&b, "trial_start", s.trial_start), at(&b, "trial_end", s.trial_end);
-	at(&b, "canceled_at", s.canceled_at), at(&b, "ended_at", s.ended_at);
+	at(&b, "cancel_at", s.cancel_at), at(&b, "canceled_at", s.canceled_at),
+		at(&b, "ended_at", s.ended_at);
 	jx_key(&b, "will_cancel"), jx_bool(&b, s.will_cancel);
 	metadata(&b, s.metadata);
 	buf_char(&b, '}');
@@ -93,6 +94,28 @@ const char *stripe_billing_payment(struct arena *a, struct json_object *tree)
 	jx_key_text(&b, "currency", p.currency);
 	jx_key_int(&b, "amount", p.amount), jx_key_int(&b, "amount_received", p.amount_received);
 	metadata(&b, p.metadata);
+	buf_char(&b, '}');
+	return buf_str(&b);
+}
+
+const char *stripe_billing_price(struct arena *a, struct json_object *tree)
+{
+	struct stripe_price p;
+	struct buf b;
+
+	if (!stripe_object_price(tree, &p))
+		return NULL;
+	buf_init(&b, a, 256);
+	buf_char(&b, '{');
+	jx_key_text(&b, "id", p.id), jx_key_text(&b, "currency", p.currency);
+	jx_key(&b, "amount");
+	if (p.is_whole)
+		jx_int(&b, p.unit_amount);
+	else
+		jx_null(&b);
+	jx_key_text(&b, "exact", p.exact), jx_key_text(&b, "usage", p.usage);
+	jx_key_text(&b, "interval", p.interval);
+	at(&b, "interval_count", p.interval_count), at(&b, "divide_by", p.divide_by);
 	buf_char(&b, '}');
 	return buf_str(&b);
 }

@@ -17,6 +17,8 @@ struct stripe_answer;
 /* The arena's; NULL: the tree is no such object. */
 const char *stripe_billing_subscription(struct arena *a, struct json_object *tree);
 const char *stripe_billing_invoice(struct arena *a, struct json_object *tree);
+/* A price: id amount exact currency interval interval_count usage divide_by; amount is null unless exact. */
+const char *stripe_billing_price(struct arena *a, struct json_object *tree);
 const char *stripe_billing_payment(struct arena *a, struct json_object *tree);
 
 /* What payment_accounts.key_sealed and .webhook_secret_sealed are sealed as (lib/crypto/seal.h). */

@@ -191,6 +191,29 @@ bool stripe_object_invoice(struct json_object *tree, struct stripe_invoice *out)
 	return out->id && out->status;
 }
 
+bool stripe_object_price(struct json_object *tree, struct stripe_price *out)
+{
+	struct json_object *amount = json_at(tree, "unit_amount", NULL);
+
+	*out = (struct stripe_price){ 0 };
+	if (!is_a(tree, "price"))
+		return false;
+	out->id = id_at(tree, "id");
+	out->currency = text_at(tree, "currency", NULL);
+	out->interval = text_at(tree, "recurring", "interval");
+	out->interval_count = int_at(tree, "recurring", "interval_count");
+	out->usage = text_at(tree, "recurring", "usage_type");
+	out->unit_amount = int_at(tree, "unit_amount", NULL);
+	out->is_whole = json_object_is_type(amount, json_type_int);
+	out->exact = text_at(tree, "unit_amount_decimal", NULL);
+	if (out->exact && strspn(out->exact, "0123456789.") != strlen(out->exact))
+		out->exact = NULL;
+	out->divide_by = int_at(tree, "transform_quantity", "divide_by");
+	out->product = id_at(tree, "product");
+	out->product_name = text_at(object_at(tree, "product"), "name", NULL);
+	return out->id && out->currency;
+}
+
 bool stripe_object_payment(struct json_object *tree, struct stripe_payment *out)
 {
 	*out = (struct stripe_payment){ 0 };

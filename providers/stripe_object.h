@@ -51,6 +51,17 @@ struct stripe_invoice {
 	bool is_live;
 };
 
+struct stripe_price {
+	const char *id, *currency;
+	const char *interval;               /* NULL: it is paid once */
+	const char *usage;                  /* licensed, metered; NULL: it is paid once */
+	const char *exact;                  /* the amount with its fractions, digits and at most one point */
+	const char *product, *product_name; /* the name where "product" was expanded */
+	int64_t unit_amount, interval_count;
+	int64_t divide_by; /* so many are one unit; 0: each is */
+	bool is_whole;     /* unit_amount is exact */
+};
+
 struct stripe_payment {
 	const char *id, *customer, *status, *currency;
 	const char *client_secret; /* only for the customer's own browser: never logged or stored */
@@ -62,6 +73,7 @@ struct stripe_payment {
 /* Read such an object.  False: the tree is none, or lacks its id or status; *out is then not to be read. */
 bool stripe_object_subscription(struct json_object *tree, struct stripe_subscription *out);
 bool stripe_object_invoice(struct json_object *tree, struct stripe_invoice *out);
+bool stripe_object_price(struct json_object *tree, struct stripe_price *out);
 bool stripe_object_payment(struct json_object *tree, struct stripe_payment *out);
 
 /* An object's id, be it expanded or not; NULL: there is none. */

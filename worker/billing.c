@@ -19,6 +19,7 @@
 #include "lib/db/column.h"
 #include "lib/db/db.h"
 #include "lib/db/tx.h"
+#include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "providers/stripe.h"
 #include "providers/stripe_billing.h"
@@ -49,6 +50,7 @@ static enum err run(struct tx *tx, const struct job *job)
 	tx_set(tx, "look", arena_dup(&tx->arena, column_text(res, 0, "look")));
 	tx_set(tx, "provider", "stripe");
 	tx_set(tx, "kind", kind);
+	tx_set(tx, "seat_price", cfg.stripe_subscription_price_id);
 
 	/* It may take its time: no connection waits with us. */
 	tx_finish(tx, false);

@@ -200,13 +200,13 @@ static enum err give_up(struct req *rq, const char *why)
 	return rc ? rc : tx_finish(&rq->tx, true);
 }
 
-static enum err declined(struct req *rq, const struct stripe_answer *answer)
+static enum err declined(struct req *rq, const struct asking *a, const struct stripe_answer *answer)
 {
 	const char *why = answer->decline_code ? answer->decline_code
 			  : answer->code       ? answer->code
 					       : "declined";
 	struct buf details;
-	enum err rc = give_up(rq, why);
+	enum err rc = a && a->operation ? give_up(rq, why) : ERR_OK;
 
 	if (rc)
 		return rc;
@@ -227,13 +227,13 @@ static enum err refused(struct req *rq, const struct asking *a, enum err rc,
 	enum err end;
 
 	switch (rc) {
-	case ERR_PAYMENT: return declined(rq, answer);
+	case ERR_PAYMENT: return declined(rq, a, answer);
 	case ERR_IDEMPOTENCY_RUNNING: return req_fail(rq, rc, "this is being done right now");
 	case ERR_UNAVAILABLE:
 	case ERR_EXTERNAL: return req_fail_inside(rq, rc, "%s", why);
 	default: break;
 	}
-	end = a ? give_up(rq, why) : ERR_OK;
+	end = a && a->operation ? give_up(rq, why) : ERR_OK;
 	if (end)
 		return end;
 	if (is_price) {
@@ -379,6 +379,7 @@ static enum err see(struct req *rq, const char *look, const char *object, bool *
 
 	req_set(rq, "object", object);
 	req_set(rq, "look", look);
+	req_set(rq, "seat_price", cfg.stripe_subscription_price_id);
 	rc = tx_call(&rq->tx, &q_billing_seen, false, &res);
 	if (!rc)
 		*is_applied = column_bool(res, 0, "is_applied");
@@ -404,6 +405,16 @@ enum err asking_read(struct req *rq, const struct asking *a)
 	if (rc)
 		return refused(rq, NULL, rc, &answer);
 	return see(rq, look, object, &is_applied);
+}
+
+enum err asking_note(struct req *rq, const struct asking *a, struct json_object *said)
+{
+	const char *object = stripe_billing_subscription(&rq->tx.arena, said);
+	bool is_applied;
+
+	if (!object)
+		return req_fail_inside(rq, ERR_EXTERNAL, "Stripe's answer is no subscription");
+	return see(rq, a->look, object, &is_applied);
 }
 
 enum err asking_seen(struct req *rq, const struct asking *a, struct json_object *said)
@@ -658,7 +669,7 @@ enum err asking_change(struct req *rq, struct asking *a, const char *plan)
 		struct stripe_answer none = { .code = "checkout_required",
 					      .message = "this plan has to be paid for: open a checkout" };
 
-		return declined(rq, &none);
+		return declined(rq, a, &none);
 	}
 	rc = asking_ready(rq, a);
 	if (rc)

@@ -24,7 +24,8 @@ struct stripe_call;
 
 /* What was begun: strings are the arena's, NULL where there is none.  See billing_ask(). */
 struct asking {
-	const char *tenant, *operation, *look;
+	const char *tenant, *look;
+	const char *operation;    /* NULL: something is only looked at */
 	const char *key;          /* NULL: there is no provider to ask */
 	const char *organization; /* whose it is; NULL: the user's own */
 	const char *actor;        /* the user who acts */
@@ -75,6 +76,9 @@ enum err asking_done(struct req *rq, const char *made);
 
 /* The same, and the subscription is what the provider says now; read again where that is old. */
 enum err asking_seen(struct req *rq, const struct asking *a, struct json_object *said);
+
+/* Of no operation: the subscription is what was read, unless something newer is known. */
+enum err asking_note(struct req *rq, const struct asking *a, struct json_object *said);
 
 /* The same, read from the provider anew. */
 enum err asking_read(struct req *rq, const struct asking *a);

@@ -12,7 +12,7 @@
 --
 -- An object is in our words (providers/stripe_billing.h), of whichever provider:
 --     id customer status currency amount quantity interval price item schedule created period_start period_end trial_start
---     trial_end canceled_at ended_at will_cancel metadata
+--     trial_end cancel_at canceled_at ended_at will_cancel metadata
 -- with times in seconds since 1970.  metadata has what we gave the provider to keep: tenant_id, organization_id or user_id,
 -- subscription_id of the row that waits for it, tier.
 
@@ -27,7 +27,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused');
 
 -- What a subscription is when its provider shows this object, and what has happened to it meanwhile.  Pure: the same two always
--- give the same.  object has plan_id and tier, too, which its price means here, and at, when it was read.
+-- give the same.  object has plan_id and tier, too, which its price means here, is_seated: it is of seats, and at, when it was read.
 --
 -- What has ended stays as it was: a provider does not bring it back, so whoever says otherwise has read before.
 CREATE OR REPLACE FUNCTION billing_next(current subscriptions, object jsonb, OUT next subscriptions, OUT actions text[])
@@ -60,10 +60,19 @@ BEGIN
     next.period_end := json_epoch(object -> 'period_end', 1);
     next.trial_start := json_epoch(object -> 'trial_start', 1);
     next.trial_end := json_epoch(object -> 'trial_end', 1);
+    next.cancel_at := json_epoch(object -> 'cancel_at', 1);
     next.canceled_at := json_epoch(object -> 'canceled_at', 1);
+    next.is_seated := coalesce(current.is_seated, false) OR coalesce((object ->> 'is_seated')::boolean, false);
     next.ended_at := CASE WHEN next.status IN ('canceled', 'incomplete_expired')
                           THEN coalesce(json_epoch(object -> 'ended_at', 1), next.canceled_at, json_epoch(object -> 'at', 1)) END;
     next.cancel_at_period_end := next.ended_at IS NULL AND coalesce((object ->> 'will_cancel')::boolean, false);
+    -- A period that could not be collected begins where the paid one ended; what cannot be collected within one counts from when it was seen.
+    next.behind_since := CASE
+        WHEN next.status NOT IN ('past_due', 'unpaid') THEN NULL
+        WHEN current.behind_since IS NOT NULL THEN current.behind_since
+        WHEN next.period_end <= json_epoch(object -> 'at', 1) THEN next.period_end
+        WHEN current.period_start IS NULL OR next.period_start > current.period_start THEN next.period_start
+        ELSE json_epoch(object -> 'at', 1) END;
     -- What was to come has come, or was given up at the provider.
     IF (next.plan_id, next.interval) IS NOT DISTINCT FROM (current.next_plan_id, current.next_interval)
        OR next.ended_at IS NULL AND next.schedule_id IS NULL AND NOT next.cancel_at_period_end THEN
@@ -146,7 +155,7 @@ BEGIN
 END
 $$;
 
--- Which of an owner's subscriptions counts: what is paid, the first one first; then what costs nothing; then what waits.  What
+-- Which of an owner's subscriptions counts: what is paid, the first one first, before what is past due; then what costs nothing; then what waits.  What
 -- costs nothing, or waits, ends where something is paid.  A user's profile shows it.  Behind billing_lock().
 CREATE OR REPLACE FUNCTION billing_settle(owner uuid) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -157,7 +166,9 @@ BEGIN
     SELECT * INTO best
     FROM subscriptions s
     WHERE s.tenant_id = app_tenant() AND s.owner_id = owner AND s.ended_at IS NULL
-    ORDER BY (s.provider_id IS NOT NULL AND subscription_is_live(s.status)) DESC, subscription_is_live(s.status) DESC,
+    ORDER BY (s.provider_id IS NOT NULL AND subscription_is_live(s.status)) DESC,
+             (s.provider_id IS NOT NULL AND s.status IN ('active', 'trialing') AND s.withheld_period IS DISTINCT FROM s.period_start) DESC,
+             subscription_is_live(s.status) DESC,
              CASE WHEN subscription_is_live(s.status) THEN s.started_at END, s.started_at DESC, s.id
     LIMIT 1;
     IF best.provider_id IS NOT NULL AND subscription_is_live(best.status) THEN
@@ -271,7 +282,8 @@ BEGIN
     SELECT * INTO plan FROM plan_of_price(provider, object ->> 'price', was.plan_id);
     SELECT * INTO step
     FROM billing_next(was, object || jsonb_build_object('plan_id', plan.id, 'at', extract(epoch FROM now())::bigint, 'tier',
-                                                        coalesce(lower(plan.name), object #>> '{metadata,tier}')));
+                                                        coalesce(lower(plan.name), object #>> '{metadata,tier}'),
+                                                        'is_seated', object ->> 'price' = app_seat_price() OR object #> '{metadata,free_seats}' IS NOT NULL));
     is_it := step.next;
     actions := step.actions;
     is_applied := true;
@@ -282,11 +294,12 @@ BEGIN
         INSERT INTO subscriptions AS s (tenant_id, organization_id, user_id, plan_id, tier, interval, status, quantity, amount, currency,
                                         started_at, period_start, period_end, trial_start, trial_end, cancel_at_period_end,
                                         canceled_at, ended_at, provider, provider_id, customer_id, item_id, price_id, schedule_id,
-                                        seen, seen_at)
+                                        seen, seen_at, is_seated, cancel_at, behind_since)
         VALUES (app_tenant(), is_it.organization_id, is_it.user_id, is_it.plan_id, is_it.tier, is_it.interval, is_it.status, is_it.quantity,
                 is_it.amount, is_it.currency, is_it.started_at, is_it.period_start, is_it.period_end, is_it.trial_start, is_it.trial_end,
                 is_it.cancel_at_period_end, is_it.canceled_at, is_it.ended_at, billing_see.provider, is_it.provider_id,
-                is_it.customer_id, is_it.item_id, is_it.price_id, is_it.schedule_id, look, now())
+                is_it.customer_id, is_it.item_id, is_it.price_id, is_it.schedule_id, look, now(), is_it.is_seated, is_it.cancel_at,
+                is_it.behind_since)
         RETURNING s.id INTO subscription;
     ELSE
         UPDATE subscriptions s
@@ -296,7 +309,8 @@ BEGIN
             cancel_at_period_end = is_it.cancel_at_period_end, canceled_at = is_it.canceled_at, ended_at = is_it.ended_at,
             is_current = s.is_current AND is_it.ended_at IS NULL, next_plan_id = is_it.next_plan_id, next_interval = is_it.next_interval,
             next_at = is_it.next_at, provider = billing_see.provider, provider_id = is_it.provider_id, customer_id = is_it.customer_id,
-            item_id = is_it.item_id, price_id = is_it.price_id, schedule_id = is_it.schedule_id, seen = look, seen_at = now()
+            item_id = is_it.item_id, price_id = is_it.price_id, schedule_id = is_it.schedule_id, seen = look, seen_at = now(),
+            is_seated = is_it.is_seated, cancel_at = is_it.cancel_at, behind_since = is_it.behind_since
         WHERE s.tenant_id = app_tenant() AND s.id = was.id;
     END IF;
 
@@ -306,6 +320,9 @@ BEGIN
     ELSE
         PERFORM billing_settle(owner);
     END IF;
+    IF is_it.organization_id IS NOT NULL THEN
+        PERFORM seats_settle(is_it.organization_id);
+    END IF;
     FOREACH did IN ARRAY actions LOOP
         PERFORM audit('subscription.' || did, 'subscription', subscription::text,
                       jsonb_build_object('provider', provider, 'provider_id', is_it.provider_id, 'status', is_it.status, 'plan', is_it.tier),
@@ -313,7 +330,7 @@ BEGIN
     END LOOP;
     IF 'start' = ANY (actions) AND EXISTS (SELECT FROM subscriptions s
                                            WHERE s.tenant_id = app_tenant() AND s.owner_id = owner AND s.id <> subscription
-                                             AND s.provider_id IS NOT NULL AND subscription_is_live(s.status)) THEN
+                                             AND s.provider_id IS NOT NULL AND subscription_is_live(s.status) AND NOT s.cancel_at_period_end) THEN
         PERFORM audit('subscription.duplicate', 'subscription', subscription::text,
                       jsonb_build_object('provider', provider, 'provider_id', is_it.provider_id), name, CASE WHEN name IS NOT NULL THEN 'system' END);
     END IF;

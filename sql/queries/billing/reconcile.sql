@@ -31,7 +31,8 @@ FROM jsonb_each(billing_drift('stripe', :object::jsonb)) d
 ORDER BY d.key;
 
 -- name: owner_billing_apply :row
-SELECT billing_compared('stripe', :object::jsonb, :look::bigint)::text AS drift;
+SELECT billing_compared(CASE WHEN seats IS NOT NULL THEN 'stripe' END, :object::jsonb, :look::bigint)::text AS drift
+FROM set_config('app.seat_price', :seat_price, true) seats;
 
 -- name: owner_billing_prices :rows
 -- scan: a tenant has few plans

@@ -94,7 +94,9 @@ FROM billing_customer_keep(:organization::uuid, CASE WHEN :organization::uuid IS
 
 -- name: billing_seen :row
 -- What the provider shows now; not applied: something newer has been.
-SELECT subscription::text AS subscription, is_applied, problem FROM billing_see('stripe', :object::jsonb, :look::bigint);
+SELECT s.subscription::text AS subscription, s.is_applied, s.problem
+FROM set_config('app.seat_price', :seat_price, true) seats
+CROSS JOIN LATERAL billing_see(CASE WHEN seats IS NOT NULL THEN 'stripe' END, :object::jsonb, :look::bigint) s;
 
 -- name: subscription_next :exec
 SELECT subscription_next(:shown::uuid, :next_plan::uuid, :next_cycle, :schedule);

@@ -28,3 +28,11 @@ VALUES (app_tenant(), pg_temp.id('organization'), 'checkout', '{"price": "price_
 -- Not enabled: nobody has its key.
 INSERT INTO payment_accounts (tenant_id, provider, is_enabled, account, is_live, key_sealed, key_tail)
 VALUES (app_tenant(), 'stripe', false, 'acct_harbour', false, 'v1.0.x', 'arbr');
+
+INSERT INTO billing_prices (tenant_id, provider, provider_id, price)
+VALUES (app_tenant(), 'stripe', 'price_harbour_seat', '{"id": "price_harbour_seat", "currency": "usd", "amount": 4000, "exact": "4000", "usage": "licensed", "interval": "month", "interval_count": 1, "divide_by": null}');
+
+INSERT INTO billing_periods (tenant_id, id, organization_id, period_start, period_end, provider, provider_id, currency, seat_cost, seat_count,
+                             usage_costs, usage_quantities, total_cost, status, invoiced_at)
+VALUES (app_tenant(), pg_temp.id('billing period'), pg_temp.id('organization'), now() - interval '40 days', now() - interval '10 days', 'stripe',
+        'in_harbour', 'usd', 8000, 2, '{"tokens": 12}', '{"tokens": 600000, "spans": 1200}', 8012, 'paid', now() - interval '10 days');

@@ -6,6 +6,11 @@ INSERT INTO usage_daily (tenant_id, user_id, metric, day, organization_id, categ
 SELECT app_tenant(), pg_temp.id('user'), 'api_requests', (now() AT TIME ZONE 'UTC')::date - n, pg_temp.id('organization'), '', 40 + 3 * n, 40 + 3 * n
 FROM generate_series(0, 6) n;
 
+-- What traces of a project used.
+INSERT INTO usage_daily (tenant_id, user_id, metric, day, organization_id, category, quantity, count)
+SELECT app_tenant(), usage_id(NULL), metric, (now() AT TIME ZONE 'UTC')::date, pg_temp.id('organization'), pg_temp.id('project')::text, 250000, 60
+FROM unnest(ARRAY ['spans', 'span_tokens']) metric;
+
 INSERT INTO usage_counters (tenant_id, organization_id, user_id, metric, period_start, period_end, used)
 SELECT app_tenant(), pg_temp.id('organization'), u, 'messages', utc_month(now()), utc_month(utc_month(now()) + interval '32 days'), 7
 FROM unnest(ARRAY [pg_temp.id('user'), usage_id(NULL)]) u;

@@ -137,7 +137,7 @@ sub path_of ($row, $version, $organization = undef) {
     my $path = $row->{path} =~ s{^/api/v1/}{/api/v$version/}r;
     if ($row->{caller}{place} eq 'organization') {
         $organization //= own_organization();
-        $path =~ s/\{organization_id\}/$organization/;
+        $path =~ s/\{org(?:anization)?_id\}/$organization/;
     }
     for my $param (@{ $row->{params} }) {
         my $value = $param->{type} =~ /^(?:uuid|enum)$/ ? good($param) : 'nobody-has-this-id';
@@ -194,6 +194,7 @@ sub taken ($res, $name) {
         || $error->{code} =~ /^(?:INVALID_CREDENTIALS|EMAIL_NOT_VERIFIED|ACCOUNT_INACTIVE|TOKEN_INVALID|INVALID_CODE)$/
         || ($error->{code} eq 'AUTHORIZATION_ERROR' && $error->{details}{field})
         || $error->{message} =~ /\b(?:the refresh token|no password yet)\b/
+        || ($error->{code} eq 'BAD_REQUEST' && $error->{message} =~ /\bhas no subscription\z/)
         || ($res->status == 503 && $error->{message} =~ /\bare not configured\z/)
         || ($error->{code} eq 'VALIDATION_ERROR' && $error->{message} !~ /^\S+ (?:must be|is required)\b/);
     ok $ok, $name or diag $res->describe;
@@ -362,7 +363,7 @@ sub check_organization ($row, $who, @args) {
     my $theirs   = $t->organization($somebody);
     error_is $try->($theirs), 403, 'AUTHORIZATION_ERROR', name => 'not one of others';
     error_is $try->($theirs, %spoiled), 403, 'AUTHORIZATION_ERROR', name => '  whatever is sent' if %spoiled;
-    for my $role (qw(owner admin member developer viewer)) {
+    for my $role (qw(owner admin member developer viewer business_user)) {
         my $organization = $t->organization($somebody);
         $t->member($organization, $who, $role);
         my $res = $try->($organization);
@@ -443,7 +444,7 @@ sub check_row ($row) {
         taken ask($row, $who, body => { 'no such field' => 1 }), 'body: an unknown member is ignored' if @{ $row->{body} };
 
         for my $param (grep { $_->{type} eq 'uuid' } @{ $row->{params} }) {
-            my $path = path_of($row, 1, $param->{name} eq 'organization_id' ? 'not-an-id' : undef) =~ s/\Q@{[ good($param) ]}\E/not-an-id/r;
+            my $path = path_of($row, 1, $param->{name} =~ /\Aorg(?:anization)?_id\z/ ? 'not-an-id' : undef) =~ s/\Q@{[ good($param) ]}\E/not-an-id/r;
             $t->revive($who);
             my %wrong = spoiled($row);
             my %sent  = %wrong || !@{ $row->{body} } ? () : (json => {});

@@ -236,7 +236,7 @@ sub post_prices ($self, $, $p) {
     $p->{product} = $self->post_products(undef, $data)->{id} if $data;
     $self->need('product', $p->{product}, 'product');
     my $recurring = delete $p->{recurring};
-    refuse(400, 'invalid_request_error', 'Exactly one of unit_amount and unit_amount_decimal', param => 'unit_amount') if !defined $p->{unit_amount};
+    refuse(400, 'invalid_request_error', 'Exactly one of unit_amount and unit_amount_decimal', param => 'unit_amount') if defined $p->{unit_amount} == defined $p->{unit_amount_decimal};
     my ($taken) = grep { defined $p->{lookup_key} && ($_->{lookup_key} // '') eq $p->{lookup_key} } $self->all('price');
     refuse(400, 'invalid_request_error', 'A price already uses that lookup key.', param => 'lookup_key') if $taken && !$p->{transfer_lookup_key};
     $taken->{lookup_key} = undef if $taken;
@@ -246,7 +246,8 @@ sub post_prices ($self, $, $p) {
         recurring => $recurring ? { interval_count => 1, meter => undef, trial_period_days => undef, usage_type => 'licensed', %$recurring } : undef);
     $self->update($one, $p, keys %$p);
     $one->{currency} = lc $one->{currency};
-    $one->{unit_amount_decimal} = "$one->{unit_amount}";
+    if (defined $p->{unit_amount}) { $one->{unit_amount_decimal} = "$one->{unit_amount}" }
+    else                           { $one->{unit_amount} = $p->{unit_amount_decimal} =~ /\A\d+\z/ ? $p->{unit_amount_decimal} + 0 : undef }
     $self->happened('price.created', $one);
     return $one;
 }

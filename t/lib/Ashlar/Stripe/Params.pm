@@ -40,7 +40,7 @@ my %text = (
     'GET products/:id'      => '',
     'POST products/:id'     => "name active:b description $META default_price unit_label url",
     'POST prices'           => "currency! product product_data{name! metadata{*}} active:b nickname lookup_key transfer_lookup_key:b $META "
-        . 'recurring{interval!:o(day|week|month|year) interval_count:i usage_type meter} unit_amount:i unit_amount_decimal billing_scheme tax_behavior',
+        . 'recurring{interval!:o(day|week|month|year) interval_count:i usage_type meter} unit_amount:i unit_amount_decimal billing_scheme tax_behavior transform_quantity{divide_by!:i round!:o(down|up)}',
     'GET prices'            => "$LIST $RANGE active:b currency product lookup_keys[] type:o(one_time|recurring) recurring{interval usage_type}",
     'GET prices/:id'        => '',
     'POST prices/:id'       => "active:b nickname lookup_key transfer_lookup_key:b $META tax_behavior",

@@ -1,0 +1,36 @@
+-- Billing on the observability surface, whose path names the organization :org_id; what it asks for is asked as everywhere
+-- (handlers/billing/asking.h).
+
+-- name: org_subscription :row
+-- What is known before anything is asked; provider_id is null where nothing is subscribed to that a provider has.
+SELECT @tenant::text AS tenant, l.look::text, l.is_test, o.prem_status, u.email, c.provider_id AS customer, s.id::text AS subscription, s.provider_id,
+       s.item_id, s.schedule_id, s.status, s.price_id AS price, s.quantity, extract(epoch FROM s.period_end)::bigint AS period_end,
+       coalesce(s.cancel_at_period_end, false) AS will_cancel,
+       own.key_sealed, CASE WHEN s.withheld_period IS NOT DISTINCT FROM s.period_start THEN s.withheld END AS withheld
+FROM organizations o
+JOIN users u ON u.tenant_id = @tenant AND u.id = @user
+JOIN billing_look_begin() l ON true
+LEFT JOIN subscriptions s ON s.tenant_id = @tenant AND s.owner_id = o.id AND s.is_current AND s.provider_id IS NOT NULL
+LEFT JOIN billing_customers c ON c.tenant_id = @tenant AND c.owner_id = o.id AND c.provider = 'stripe'
+LEFT JOIN payment_accounts own ON own.tenant_id = @tenant AND own.provider = 'stripe' AND own.is_enabled
+WHERE o.tenant_id = @tenant AND o.id = :org_id;
+
+-- name: billing_prices_known :row
+-- Those that were read within the hour, by their ids.
+SELECT coalesce(jsonb_object_agg(p.provider_id, p.price), '{}')::text AS prices
+FROM billing_prices p
+WHERE p.tenant_id = @tenant AND p.provider = 'stripe' AND p.provider_id IN (:seat_price, :token_price, :span_price)
+  AND p.read_at > now() - interval '1 hour';
+
+-- name: billing_prices_keep :exec
+INSERT INTO billing_prices AS p (tenant_id, provider, provider_id, price)
+SELECT @tenant, 'stripe', f.key, f.value
+FROM jsonb_each(:fresh::jsonb) f
+ORDER BY f.key
+ON CONFLICT (tenant_id, provider, provider_id) DO UPDATE
+SET price = excluded.price, read_at = excluded.read_at;
+
+-- name: org_dashboard :row
+SELECT d.current_period, d.past_periods, d.total_spent_all_time, d.is_legacy_billing, d.legacy_cancellation_date, d.project_breakdown
+FROM billing_dashboard(:org_id::uuid, :period::uuid, :from_at::timestamptz, :until_at::timestamptz, :project_id::uuid, :prices::jsonb,
+                       :seat_cents::bigint, nullif(:seat_price, '')) d;
