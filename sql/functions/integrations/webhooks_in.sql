@@ -19,17 +19,23 @@ RETURN (SELECT coalesce(jsonb_object_agg(m.key, m.value), '{}')
 -- have codes that sign in, Stripe's objects a client_secret.  Administrators
 -- read stored events, and need none of that.
 CREATE OR REPLACE FUNCTION webhook_redact(provider text, type text, payload jsonb) RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE
-    WHEN provider = 'supabase'
-    THEN payload || CASE WHEN jsonb_typeof(payload -> 'record') = 'object'
-                         THEN jsonb_build_object('record', without_secrets(payload -> 'record')) ELSE '{}' END
-                 || CASE WHEN jsonb_typeof(payload -> 'old_record') = 'object'
-                         THEN jsonb_build_object('old_record', without_secrets(payload -> 'old_record')) ELSE '{}' END
-    WHEN provider = 'clerk' AND type ~ '^(email|sms)\.'
-    THEN payload || jsonb_build_object('data', without_secrets(payload -> 'data') - '{data,body,body_plain,message}'::text[])
-    WHEN provider = 'stripe' THEN payload #- '{data,object,client_secret}'
-    ELSE payload END;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    IF provider = 'supabase' THEN
+        IF jsonb_typeof(payload -> 'record') = 'object' THEN
+            payload := payload || jsonb_build_object('record', without_secrets(payload -> 'record'));
+        END IF;
+        IF jsonb_typeof(payload -> 'old_record') = 'object' THEN
+            payload := payload || jsonb_build_object('old_record', without_secrets(payload -> 'old_record'));
+        END IF;
+    ELSIF provider = 'clerk' AND type ~ '^(email|sms)\.' THEN
+        payload := payload || jsonb_build_object('data', without_secrets(payload -> 'data') - '{data,body,body_plain,message}'::text[]);
+    ELSIF provider = 'stripe' THEN
+        payload := payload #- '{data,object,client_secret}';
+    END IF;
+    RETURN payload;
+END
+$$;
 
 -- Store an event that is new, with the job that processes it.  One that is
 -- there already is the same one, sent again: nothing to do.  One with a problem

@@ -3,8 +3,7 @@
 -- Add it to today's sums, and say how many rows it was.  Each is
 --
 --   tenant         uuid; without one, key is the SHA-256 of the API key that tells it
---   issuer, subject
---                  of the user's token; an issuer "ashlar" is our own, and subject the public id
+--   user           uuid; or issuer and subject of the user's token, where an issuer "ashlar" is our own, and subject the public id
 --   organization   uuid; "*": the user's default one
 --   metric         api_requests, when left out
 --   n              how many
@@ -27,18 +26,21 @@ BEGIN
         GROUP BY 1 ORDER BY 1
     LOOP
         PERFORM set_config('app.tenant_id', part.tenant::text, true);
+        -- As columns: what is read out of JSON in a condition is none of an index (sql/search/close.sql).
         INSERT INTO usage_daily AS d (tenant_id, user_id, metric, day, organization_id, category, quantity, count)
-        SELECT part.tenant, usage_id(u.id), coalesce(r ->> 'metric', 'api_requests'), (now() AT TIME ZONE 'UTC')::date,
-               usage_id(CASE r ->> 'organization' WHEN '*' THEN u.default_organization_id ELSE (r ->> 'organization')::uuid END), '',
-               sum((r ->> 'n')::bigint)::bigint, sum((r ->> 'n')::bigint)::bigint
-        FROM jsonb_array_elements(part.rows) r
+        SELECT part.tenant, usage_id(u.id), coalesce(r.metric, 'api_requests'), (now() AT TIME ZONE 'UTC')::date,
+               usage_id(CASE r.organization WHEN '*' THEN u.default_organization_id ELSE r.organization::uuid END), '',
+               sum(r.n)::bigint, sum(r.n)::bigint
+        FROM jsonb_to_recordset(part.rows) r ("user" uuid, issuer text, subject text, organization text, metric text, n bigint)
         LEFT JOIN LATERAL (
             SELECT x.id, x.default_organization_id FROM users x
-            WHERE x.tenant_id = part.tenant
-              AND CASE WHEN r ->> 'issuer' = 'ashlar' THEN x.public_id = r ->> 'subject'
-                       ELSE x.id = (SELECT i.user_id FROM identities i
-                                    WHERE i.tenant_id = part.tenant AND i.issuer = r ->> 'issuer' AND i.subject = r ->> 'subject') END
-            LIMIT 1) u ON r ? 'subject'
+            WHERE x.tenant_id = part.tenant AND x.public_id = r.subject AND r.issuer = 'ashlar'
+            UNION ALL
+            SELECT x.id, x.default_organization_id FROM identities i JOIN users x ON x.tenant_id = i.tenant_id AND x.id = i.user_id
+            WHERE i.tenant_id = part.tenant AND i.issuer = r.issuer AND i.subject = r.subject AND r.issuer <> 'ashlar'
+            UNION ALL
+            SELECT x.id, x.default_organization_id FROM users x WHERE x.tenant_id = part.tenant AND x.id = r."user"
+            LIMIT 1) u ON true
         GROUP BY 2, 3, 5
         ORDER BY 2, 3, 5
         ON CONFLICT (tenant_id, user_id, metric, day, organization_id, category) DO UPDATE

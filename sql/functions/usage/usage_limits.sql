@@ -15,10 +15,11 @@
 -- unit left one passes.  Rows are locked in one order, so that nobody waits in a circle: the operation; the user's
 -- counters, by metric; the organization's, by metric, and last, since they are what others wait for.
 
--- No organization, or no user, in a key.
+-- No organization, or no user, in a key.  A CASE, since under row-level security a condition with a COALESCE counts as one that
+-- may leak, and is none of an index: the rows of the whole tenant would be read.
 CREATE OR REPLACE FUNCTION usage_id(id uuid) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN coalesce(id, '00000000-0000-0000-0000-000000000000'::uuid);
+RETURN CASE WHEN id IS NULL THEN '00000000-0000-0000-0000-000000000000'::uuid ELSE id END;
 
 -- Is its limit for a period, as usage_metrics() says it?  Asked with every unit that is used: no subquery.
 CREATE OR REPLACE FUNCTION usage_resets(metric text) RETURNS boolean
@@ -34,31 +35,53 @@ CREATE OR REPLACE FUNCTION usage_needs_plan(metric text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN metric IN ('messages', 'ai_tokens', 'cost_usd');
 
--- The first moment of a UTC month.
+-- The first moment of a UTC month.  STABLE, as date_trunc() is: else it is planned anew in each transaction.
 CREATE OR REPLACE FUNCTION utc_month(at timestamptz) RETURNS timestamptz
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 RETURN date_trunc('month', at, 'UTC');
 
 -- ---------------------------------------------------------------- what applies
 
 -- The plan that applies to a principal (plan_of_member), and the period of its limits: of the subscription, else the month.
--- Without a plan plan_id is null.
+-- Without a plan plan_id is null.  Asked with every unit that is used, so in one statement of whoever has a subscription.
 CREATE OR REPLACE FUNCTION usage_scope(organization uuid, usr uuid, OUT plan_id uuid, OUT plan_name text, OUT limits jsonb,
                                        OUT period_start timestamptz, OUT period_end timestamptz)
 LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    tenant uuid := app_tenant();
+    s      record;
 BEGIN
-    IF usr IS NULL THEN
-        SELECT p.id, p.name, p.limits INTO plan_id, plan_name, limits FROM plan_of_organization(organization) p;
-    ELSE
-        SELECT p.id, p.name, p.limits INTO plan_id, plan_name, limits FROM plan_of_member(organization, usr) p;
-    END IF;
-    SELECT p.starts_at, p.ends_at INTO period_start, period_end FROM subscription_period(organization) p;
-    IF NOT FOUND AND usr IS NOT NULL THEN
-        SELECT p.starts_at, p.ends_at INTO period_start, period_end FROM subscription_period(usr) p;
+    SELECT x.owner_id, x.provider_id IS NULL AS is_ours, x.period_start, x.period_end, p.id, p.name, p.limits INTO s
+    FROM subscriptions x LEFT JOIN plans p ON p.id = x.plan_id
+    WHERE x.tenant_id = tenant AND x.owner_id IN (organization, usr) AND x.is_current AND x.status IN ('active', 'trialing')
+    ORDER BY x.owner_id IS DISTINCT FROM organization
+    LIMIT 1;
+    IF FOUND AND s.is_ours THEN
+        SELECT p.starts_at, p.ends_at INTO period_start, period_end FROM subscription_period(s.owner_id) p;
+    ELSIF FOUND THEN
+        period_start := s.period_start;
+        period_end := s.period_end;
     END IF;
     IF period_start IS NULL OR period_end IS NULL THEN
         period_start := utc_month(now());
         period_end := utc_month(period_start + interval '32 days');
+    END IF;
+    plan_id := s.id;
+    plan_name := s.name;
+    limits := s.limits;
+    IF plan_id IS NULL AND s.owner_id IS NOT NULL THEN    -- of a plan that is not the tenant's any more
+        SELECT p.id, p.name, p.limits INTO plan_id, plan_name, limits
+        FROM plan_of_member(organization, usr) p WHERE usr IS NOT NULL
+        UNION ALL
+        SELECT p.id, p.name, p.limits FROM plan_of_organization(organization) p WHERE usr IS NULL;
+    ELSIF plan_id IS NULL THEN
+        SELECT p.id, p.name, p.limits INTO plan_id, plan_name, limits
+        FROM (SELECT 1 AS nr, u.current_plan_id AS plan FROM users u WHERE u.tenant_id = tenant AND u.id = usr
+              UNION ALL
+              SELECT 2, t.default_plan_id FROM tenant_settings t WHERE t.tenant_id = tenant) x
+        JOIN plans p ON p.id = x.plan
+        ORDER BY x.nr
+        LIMIT 1;
     END IF;
 END
 $$;
@@ -164,31 +187,40 @@ BEGIN
 END
 $$;
 
--- Add all amounts to the counters of a principal: to what is used, or to what is reserved.  Raises AS402.
+-- Add all amounts to the counters of a principal: to what is used, or to what is reserved.  Raises AS402.  All limits are
+-- read first: others wait from the first counter on.
 CREATE OR REPLACE FUNCTION usage_take(organization uuid, usr uuid, amounts jsonb, is_held boolean, plan_id uuid, limits jsonb,
                                       starts_at timestamptz, ends_at timestamptz) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    is_both boolean := organization IS NOT NULL AND usr IS NOT NULL;
+    is_both boolean  := organization IS NOT NULL AND usr IS NOT NULL;
+    whose   uuid     := CASE WHEN NOT is_both THEN usr END;
+    metrics text[]   := ARRAY(SELECT a.key FROM jsonb_object_keys(amounts) a (key) ORDER BY a.key COLLATE "C");
+    own     bigint[] := '{}';
+    total   bigint[] := '{}';
     m       text;
     n       bigint;
-    most    bigint;
 BEGIN
+    FOREACH m IN ARRAY metrics LOOP
+        IF is_both THEN
+            own := own || usage_limit(organization, usr, m, false, plan_id, limits);
+        END IF;
+        total := total || usage_limit(organization, whose, m, true, plan_id, limits);
+    END LOOP;
     IF is_both THEN
-        FOR m, n IN SELECT * FROM jsonb_each_text(amounts) a ORDER BY a.key COLLATE "C" LOOP
-            most := usage_limit(organization, usr, m, false, plan_id, limits);
-            IF NOT usage_add(organization, usr, m, CASE WHEN is_held THEN 0 ELSE n END, CASE WHEN is_held THEN n ELSE 0 END, most,
-                             plan_id, starts_at, ends_at) THEN
-                PERFORM usage_refuse(organization, usr, m, n, most, plan_id, starts_at, ends_at);
+        FOR i IN 1 .. cardinality(metrics) LOOP
+            n := (amounts ->> metrics[i])::bigint;
+            IF NOT usage_add(organization, usr, metrics[i], CASE WHEN is_held THEN 0 ELSE n END, CASE WHEN is_held THEN n ELSE 0 END,
+                             own[i], plan_id, starts_at, ends_at) THEN
+                PERFORM usage_refuse(organization, usr, metrics[i], n, own[i], plan_id, starts_at, ends_at);
             END IF;
         END LOOP;
-        usr := NULL;
     END IF;
-    FOR m, n IN SELECT * FROM jsonb_each_text(amounts) a ORDER BY a.key COLLATE "C" LOOP
-        most := usage_limit(organization, usr, m, true, plan_id, limits);
-        IF NOT usage_add(organization, usr, m, CASE WHEN is_held THEN 0 ELSE n END, CASE WHEN is_held THEN n ELSE 0 END, most,
-                         plan_id, starts_at, ends_at) THEN
-            PERFORM usage_refuse(organization, usr, m, n, most, plan_id, starts_at, ends_at);
+    FOR i IN 1 .. cardinality(metrics) LOOP
+        n := (amounts ->> metrics[i])::bigint;
+        IF NOT usage_add(organization, whose, metrics[i], CASE WHEN is_held THEN 0 ELSE n END, CASE WHEN is_held THEN n ELSE 0 END,
+                         total[i], plan_id, starts_at, ends_at) THEN
+            PERFORM usage_refuse(organization, whose, metrics[i], n, total[i], plan_id, starts_at, ends_at);
         END IF;
     END LOOP;
 END
@@ -197,11 +229,18 @@ $$;
 -- Put down what was used, as events.
 CREATE OR REPLACE FUNCTION usage_note(organization uuid, usr uuid, amounts jsonb, category text) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    tenant uuid     := app_tenant();
+    slot   smallint := usage_slot(now());
+    m      text;
+    n      bigint;
 BEGIN
-    INSERT INTO usage_events (tenant_id, slot, metric, user_id, organization_id, quantity, category)
-    SELECT app_tenant(), usage_slot(now()), a.key, usage_id(usr), usage_id(organization), a.value::bigint, usage_note.category
-    FROM jsonb_each_text(amounts) a
-    WHERE a.value <> '0';
+    FOR m, n IN SELECT * FROM jsonb_each_text(amounts) LOOP
+        IF n <> 0 THEN
+            INSERT INTO usage_events (tenant_id, slot, metric, user_id, organization_id, quantity, category)
+            VALUES (tenant, slot, m, usage_id(usr), usage_id(organization), n, usage_note.category);
+        END IF;
+    END LOOP;
 END
 $$;
 
@@ -250,19 +289,28 @@ DECLARE
     s record;
 BEGIN
     SELECT * INTO s FROM usage_scope(organization, usr);
+    RETURN usage_consume_in(organization, usr, amounts, operation, category, s.plan_id, s.limits, s.period_start, s.period_end);
+END
+$$;
+
+-- The same in a scope that was found.
+CREATE OR REPLACE FUNCTION usage_consume_in(organization uuid, usr uuid, amounts jsonb, operation text, category text, plan_id uuid,
+                                            limits jsonb, starts_at timestamptz, ends_at timestamptz) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
     IF operation IS NOT NULL THEN
         INSERT INTO usage_operations (tenant_id, id, organization_id, user_id, state, amounts, actual, category, plan_id,
                                       period_start, period_end)
-        VALUES (app_tenant(), operation, usage_id(organization), usage_id(usr), 'settled', usage_consume.amounts,
-                usage_consume.amounts, usage_consume.category, s.plan_id, s.period_start, s.period_end)
+        VALUES (app_tenant(), operation, usage_id(organization), usage_id(usr), 'settled', usage_consume_in.amounts,
+                usage_consume_in.amounts, usage_consume_in.category, usage_consume_in.plan_id, starts_at, ends_at)
         ON CONFLICT DO NOTHING;
         IF NOT FOUND THEN
             RETURN false;
         END IF;
     END IF;
-    PERFORM usage_expire(organization, usr, operation, amounts, s.plan_id, s.period_start, s.period_end);
+    PERFORM usage_expire(organization, usr, operation, amounts, plan_id, starts_at, ends_at);
     PERFORM usage_note(organization, usr, amounts, category);
-    PERFORM usage_take(organization, usr, amounts, false, s.plan_id, s.limits, s.period_start, s.period_end);
+    PERFORM usage_take(organization, usr, amounts, false, plan_id, limits, starts_at, ends_at);
     RETURN true;
 END
 $$;

@@ -31,7 +31,7 @@ RETURN CASE WHEN metric = 'cost_usd' THEN trim_scale(n / 1000000.0) ELSE n END;
 
 -- The same of a limit, or of what is left of one.
 CREATE OR REPLACE FUNCTION usage_shown_limit(metric text, n bigint) RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE WHEN n IS NULL THEN '"unlimited"'::jsonb ELSE to_jsonb(usage_shown(metric, n)) END;
 
 -- What is left of a limit; NULL: there is none.
@@ -42,13 +42,41 @@ RETURN CASE WHEN most IS NOT NULL THEN greatest(0, most - taken) END;
 -- What is used of a metric beside its limit: {current, max, remaining, percentage}.  What is reserved is not used, and not
 -- there to be used either.
 CREATE OR REPLACE FUNCTION usage_meter(metric text, used bigint, reserved bigint, most bigint) RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN jsonb_build_object(
-    'current', usage_shown(metric, used),
-    'max', usage_shown_limit(metric, most),
-    'remaining', usage_shown_limit(metric, usage_left(most, used + reserved)),
-    'percentage', CASE WHEN most IS NULL OR used <= 0 THEN 0 WHEN used >= most THEN 100
-                       ELSE trim_scale(round(used * 100.0 / most, 2)) END);
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN jsonb_build_object(
+        'current', usage_shown(metric, used),
+        'max', usage_shown_limit(metric, most),
+        'remaining', usage_shown_limit(metric, usage_left(most, used + reserved)),
+        'percentage', CASE WHEN most IS NULL OR used <= 0 THEN 0 WHEN used >= most THEN 100
+                           ELSE trim_scale(round(used * 100.0 / most, 2)) END);
+END
+$$;
+
+-- What is used and reserved of what plans limit, beside the limits: of an organization's total (whose NULL), or of a user's
+-- without one.
+CREATE OR REPLACE FUNCTION usage_totals(organization uuid, whose uuid, plan_id uuid, limits jsonb, period_start timestamptz)
+RETURNS TABLE (name text, metric text, used bigint, reserved bigint, most bigint)
+LANGUAGE plpgsql STABLE ROWS 3 AS $$
+DECLARE
+    tenant uuid := app_tenant();
+BEGIN
+    FOR name, metric, used, reserved, most IN
+        SELECT x.name, x.metric, coalesce(c.used, 0), coalesce(c.reserved, 0),
+               CASE WHEN l.max IS NOT NULL THEN l.max WHEN usage_totals.plan_id IS NULL THEN 0 ELSE (limits ->> x.name)::bigint END    -- as usage_limit()
+        FROM (VALUES ('messages', 'messages'), ('cost_usd', 'cost_usd'), ('tokens', 'ai_tokens')) x (name, metric)
+        LEFT JOIN usage_counters c ON c.tenant_id = tenant AND c.organization_id = usage_id(organization)
+            AND c.user_id = usage_id(whose) AND c.metric = x.metric AND c.period_start = usage_totals.period_start
+        LEFT JOIN usage_limits l ON l.tenant_id = tenant AND l.organization_id = usage_id(organization)
+            AND l.user_id = usage_id(whose) AND l.metric = x.metric
+    LOOP
+        IF reserved > 0 THEN
+            SELECT t.used, t.reserved INTO used, reserved FROM usage_taken(organization, whose, metric, period_start) t;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
 
 -- The state of a plan's limits: of the organization's total, or of a user's without one.  used, of (messages, cost_usd, tokens).
 CREATE OR REPLACE FUNCTION usage_state_of(organization uuid, usr uuid, OUT plan_id uuid, OUT plan_name text,
@@ -58,19 +86,15 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
     limits jsonb;
     whose  uuid := CASE WHEN organization IS NULL THEN usr END;
-    m      text;
-    most   bigint;
     t      record;
     meter  jsonb;
 BEGIN
     SELECT s.plan_id, s.plan_name, s.limits, s.period_start, s.period_end
     INTO plan_id, plan_name, limits, period_start, period_end
     FROM usage_scope(organization, usr) s;
-    FOREACH m IN ARRAY ARRAY ['messages', 'cost_usd', 'ai_tokens'] LOOP
-        most := usage_limit(organization, whose, m, true, plan_id, limits);
-        SELECT * INTO t FROM usage_taken(organization, whose, m, period_start);
-        meter := usage_meter(m, t.used, t.reserved, most);
-        CASE m WHEN 'messages' THEN messages := meter; WHEN 'cost_usd' THEN cost_usd := meter; ELSE tokens := meter; END CASE;
+    FOR t IN SELECT * FROM usage_totals(organization, whose, plan_id, limits, period_start) LOOP
+        meter := usage_meter(t.metric, t.used, t.reserved, t.most);
+        CASE t.name WHEN 'messages' THEN messages := meter; WHEN 'cost_usd' THEN cost_usd := meter; ELSE tokens := meter; END CASE;
     END LOOP;
     token_totals := jsonb_build_object('total', (tokens -> 'current'),
         'input', (SELECT u.used FROM usage_taken(organization, whose, 'ai_input_tokens', period_start) u),
@@ -82,12 +106,27 @@ $$;
 CREATE OR REPLACE FUNCTION usage_limits_of(organization uuid, usr uuid, amounts jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    s record;
+    s      record;
+    t      record;
+    all_of jsonb;
 BEGIN
-    SELECT * INTO s FROM usage_state_of(organization, usr);
-    RETURN jsonb_build_object('plan_id', s.plan_id, 'period_start', json_time(s.period_start), 'period_end', json_time(s.period_end),
-                              'messages', s.messages, 'cost_usd', s.cost_usd, 'tokens', s.tokens,
-                              'would_exceed', EXISTS (SELECT FROM usage_check(organization, usr, amounts) c WHERE NOT c.allowed));
+    SELECT * INTO s FROM usage_scope(organization, usr);
+    all_of := usage_limits_head(s.plan_id, s.period_start, s.period_end,
+        amounts <> '{}' AND EXISTS (SELECT FROM usage_check(organization, usr, amounts) c WHERE NOT c.allowed));
+    FOR t IN SELECT * FROM usage_totals(organization, CASE WHEN organization IS NULL THEN usr END, s.plan_id, s.limits, s.period_start) LOOP
+        all_of := all_of || jsonb_build_object(t.name, usage_meter(t.metric, t.used, t.reserved, t.most));
+    END LOOP;
+    RETURN all_of;
+END
+$$;
+
+-- UsageLimits without the meters.
+CREATE OR REPLACE FUNCTION usage_limits_head(plan_id uuid, period_start timestamptz, period_end timestamptz, would_exceed boolean)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN jsonb_build_object('plan_id', plan_id, 'period_start', json_time(period_start), 'period_end', json_time(period_end),
+                              'would_exceed', would_exceed);
 END
 $$;
 
@@ -138,14 +177,34 @@ BEGIN
 END
 $$;
 
--- Use it; what there is then.
+-- Use it; what there is then.  Others wait for the organization's counter until the commit, so what can be asked and made
+-- before it is: behind it only the counter's own meter.
 CREATE OR REPLACE FUNCTION usage_use(organization uuid, usr uuid, usage_type text, amount double precision) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
+    tenant  uuid  := app_tenant();
+    owner   uuid  := usage_id(organization);
     amounts jsonb := usage_amount(usage_type, amount);
+    s       record;
+    t       record;
+    own     record;
+    all_of  jsonb;
 BEGIN
     PERFORM usage_enter(organization, usr);
-    PERFORM usage_consume(organization, usr, amounts);
-    RETURN usage_limits_of(organization, usr, '{}');
+    SELECT * INTO s FROM usage_scope(organization, usr);
+    all_of := usage_limits_head(s.plan_id, s.period_start, s.period_end, false);
+    FOR t IN SELECT * FROM usage_totals(organization, NULL, s.plan_id, s.limits, s.period_start) LOOP
+        IF amounts ? t.metric THEN
+            own := t;
+        ELSE
+            all_of := all_of || jsonb_build_object(t.name, usage_meter(t.metric, t.used, t.reserved, t.most));
+        END IF;
+    END LOOP;
+    PERFORM usage_consume_in(organization, usr, amounts, NULL, '', s.plan_id, s.limits, s.period_start, s.period_end);
+    SELECT c.used, c.reserved INTO own.used, own.reserved
+    FROM usage_counters c
+    WHERE c.tenant_id = tenant AND c.organization_id = owner AND c.user_id = usage_id(NULL) AND c.metric = own.metric
+      AND c.period_start = s.period_start;
+    RETURN all_of || jsonb_build_object(own.name, usage_meter(own.metric, own.used, own.reserved, own.most));
 END
 $$;
