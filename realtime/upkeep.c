@@ -19,7 +19,7 @@ enum {
 	LEASE_S = 30,
 	BEAT_S = 10,
 	ROTATE_S = 5,
-	COUNT_S = 10,
+	COUNT_S = 4, /* a crash loses no more of what is used than five seconds' */
 };
 
 static struct pg *pg;
@@ -231,62 +231,84 @@ static void beaten(void *arg, const PGresult *rows, const char *sqlstate, const 
 		channel_join_again();
 }
 
-/* Messages by tenant, for the usage of the day. */
-static struct counter {
-	struct counter *next;
-	unsigned long long n;
-	char tenant_id[37];
-} * tallies;
-
-static void tally(const char *tenant_id, unsigned n)
-{
-	struct counter *t = tallies;
-
-	if (!n)
-		return;
-	while (t && strcmp(t->tenant_id, tenant_id) != 0)
-		t = t->next;
-	if (!t) {
-		t = must(calloc(1, sizeof(*t)));
-		snprintf(t->tenant_id, sizeof(t->tenant_id), "%s", tenant_id);
-		t->next = tallies;
-		tallies = t;
-	}
-	t->n += n;
-}
+/* Messages of a connection that has ended since usage was last put down. */
+static struct ended {
+	struct ended *next;
+	unsigned n;
+	char tenant_id[37], user_id[37];
+} * ended;
 
 void upkeep_gone(struct conn *c)
 {
-	tally(c->who->tenant_id, c->counted);
+	struct ended *e;
+
 	if (turn == c)
 		turn = c->next;
+	if (!c->counted)
+		return;
+	e = must(calloc(1, sizeof(*e)));
+	e->n = c->counted;
+	memcpy(e->tenant_id, c->who->tenant_id, sizeof(e->tenant_id));
+	memcpy(e->user_id, c->who->user_id, sizeof(e->user_id));
+	e->next = ended;
+	ended = e;
+}
+
+/* What is put down at once; the same user may be there several times. */
+struct usage {
+	struct arena arena;
+	struct pgarray tenants, users, counts;
+};
+
+static void usage_begin(struct usage *u)
+{
+	arena_init(&u->arena, 65536);
+	pgarray_init(&u->tenants, &u->arena);
+	pgarray_init(&u->users, &u->arena);
+	pgarray_init(&u->counts, &u->arena);
+}
+
+static void usage_send(struct usage *u)
+{
+	const char *params[3];
+
+	params[0] = pgarray_text(&u->tenants);
+	params[1] = pgarray_text(&u->users);
+	params[2] = pgarray_text(&u->counts);
+	if (u->tenants.n)
+		pg_ask(pg, &q_realtime_usage, params, NULL, NULL);
+	arena_release(&u->arena);
+}
+
+static void usage_add(struct usage *u, const char *tenant_id, const char *user_id, unsigned n)
+{
+	if (!n)
+		return;
+	if (u->tenants.n == BATCH) {
+		usage_send(u);
+		usage_begin(u);
+	}
+	pgarray_add(&u->tenants, tenant_id);
+	pgarray_add(&u->users, user_id);
+	pgarray_add_int(&u->counts, n);
 }
 
 static void count(void)
 {
-	struct pgarray tenants, counts;
-	const char *params[2];
-	struct arena a;
-	struct counter *t;
+	struct usage u;
+	struct ended *e;
 
+	usage_begin(&u);
 	for (struct conn *c = conns; c; c = c->next) {
-		tally(c->who->tenant_id, c->counted);
+		usage_add(&u, c->who->tenant_id, c->who->user_id, c->counted);
 		c->counted = 0;
 	}
-	arena_init(&a, 65536);
-	pgarray_init(&tenants, &a);
-	pgarray_init(&counts, &a);
-	while ((t = tallies)) {
-		tallies = t->next;
-		pgarray_add(&tenants, t->tenant_id);
-		pgarray_add_int(&counts, (long long)t->n);
-		free(t);
+	while ((e = ended)) {
+		ended = e->next;
+		usage_add(&u, e->tenant_id, e->user_id, e->n);
+		free(e);
 	}
-	params[0] = pgarray_text(&tenants);
-	params[1] = pgarray_text(&counts);
-	if (tenants.n)
-		pg_ask(pg, &q_realtime_count, params, NULL, NULL);
-	arena_release(&a);
+	usage_send(&u);
 }
 
 static void beat(void)

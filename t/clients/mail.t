@@ -119,6 +119,8 @@ subtest 'signing up: in the person\'s language, in the tenant\'s name' => sub {
 
     is_deeply decode_json($job->{payload}), { template => 'verify_email', to => 'ada@example.com', locale => 'de-AT' }, 'the job forgets what it said';
     is_deeply [ $t->mails(to => 'ada@example.com') ], [], 'ashlar mails shows it no more';
+    is_deeply $t->db->selectall_arrayref(q{SELECT e.quantity, e.category, u.email FROM usage_events e JOIN users u ON u.id = e.user_id WHERE e.metric = 'email_sent'}),
+        [ [ 1, 'verify_email', 'ada@example.com' ] ], 'it is her usage, once';
     status_is from($t)->post('/api/v1/auth/verify-email', { token => $token }), 200, 'the link works';
 };
 

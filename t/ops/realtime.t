@@ -289,11 +289,13 @@ subtest 'who has to go' => sub {
     is $dead->(), '1 2 3 4 5 6 7 8', 'users who were deactivated, whoever signed them in';
 };
 
-subtest 'what is counted' => sub {
-    $sql->run($api, realtime_count => tenants => array($A, $B, $A), counts => '{3,5,4}') for 1 .. 2;
-    is_deeply $super->selectall_arrayref(q{SELECT tenant_id, sum(n) FROM tenant_counters
-        WHERE name = 'websocket_messages' AND key = to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD') GROUP BY 1 ORDER BY 1}),
-        [ [ $A, 14 ], [ $B, 10 ] ], 'messages, by tenant and day';
+subtest 'messages are usage of whoever sent them or was sent them' => sub {
+    $sql->run($api, realtime_usage => tenants => array($A, $B, $A, $A), users => array($user{ann}, $user{ann}, $user{bob}, $user{ann}), counts => '{3,5,4,2}') for 1 .. 2;
+    is_deeply $super->selectall_arrayref(q{SELECT tenant_id, user_id, quantity FROM usage_daily
+        WHERE metric = 'websocket_messages' AND day = (now() AT TIME ZONE 'UTC')::date ORDER BY quantity}),
+        [ [ $A, $user{bob}, 8 ], [ $A, $user{ann}, 10 ], [ $B, '00000000-0000-0000-0000-000000000000', 10 ] ],
+        'by user and day; of whom the tenant does not have it is the tenant\'s';
+    $super->do('SELECT realtime_count(?, ?)', undef, [$A], [3]);    # the last release
 };
 
 $_->disconnect for $api, $two, $super;

@@ -32,7 +32,7 @@ BEGIN
             CASE WHEN who IS NULL THEN data - 'registration' ELSE data END, now() + ttl);
     INSERT INTO jobs (tenant_id, queue, kind, payload)
     VALUES (app_tenant(), 'ashlar.mail', CASE WHEN who IS NULL AND instead IS NULL THEN 'mail.decoy' ELSE 'mail' END,
-            CASE WHEN who IS NULL THEN coalesce(instead, mail) ELSE mail END);
+            CASE WHEN who IS NULL THEN coalesce(instead, mail) ELSE mail || jsonb_build_object('user', who) END);
 END
 $$;
 

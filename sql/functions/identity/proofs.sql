@@ -115,7 +115,7 @@ BEGIN
     PERFORM audit('email.prove', 'user', v.public_id, jsonb_build_object('method', method, 'ended', ended), v.public_id, 'user');
     IF ended <> '{}' THEN
         INSERT INTO jobs (tenant_id, queue, kind, payload)
-        VALUES (tenant, 'ashlar.mail', 'mail', jsonb_build_object('template', 'ways_in_ended', 'to', v.email,
+        VALUES (tenant, 'ashlar.mail', 'mail', jsonb_build_object('template', 'ways_in_ended', 'to', v.email, 'user', v.id,
                                                                   'locale', v.locale, 'data', ended));
     END IF;
     RETURN v.id;

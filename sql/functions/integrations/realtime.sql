@@ -795,8 +795,19 @@ BEGIN
 END
 $$;
 
+-- What clients sent and were sent, by user: usage of today.
+CREATE OR REPLACE FUNCTION realtime_usage(tenants uuid[], users uuid[], counts bigint[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM usage_count(coalesce((
+        SELECT jsonb_agg(jsonb_build_object('tenant', s.tenant, 'user', s.usr, 'metric', 'websocket_messages', 'n', s.n))
+        FROM (SELECT x.tenant, x.usr, sum(x.n) AS n FROM unnest(tenants, users, counts) x (tenant, usr, n) GROUP BY 1, 2) s), '[]'));
+END
+$$;
+
+-- Until the next release: what the last one's binaries call.
 -- Count what clients sent and were sent, by tenant: the counter
--- "websocket_messages" of the day, in UTC.
+-- "websocket_messages" of the day, in UTC, which nobody reads any more.
 CREATE OR REPLACE FUNCTION realtime_count(tenants uuid[], counts bigint[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -215,6 +215,7 @@ END;
 -- What a worker says of a job that it has claimed.  Each is fenced: the job must be
 -- running, for this worker, and in this attempt (the worker's newest when attempt is
 -- NULL).  Raises AS409 when the lease is lost; no row: there is no such job.
+-- An attempt that has ended is usage: of the user whose job it is, else of the tenant, by queue.
 CREATE OR REPLACE FUNCTION task_report(what text, id uuid, worker text, attempt integer, result jsonb, error text,
                                        retry boolean, retry_after_s integer) RETURNS SETOF jobs
 LANGUAGE plpgsql ROWS 1 AS $$
@@ -233,6 +234,9 @@ BEGIN
     WHEN 'fail' THEN PERFORM job_fail(id, worker, attempt, error, retry, make_interval(secs => retry_after_s));
     WHEN 'heartbeat' THEN PERFORM job_heartbeat(id, worker, attempt);
     END CASE;
+    IF what <> 'heartbeat' THEN
+        PERFORM usage_note(NULL, j.created_by, '{"background_jobs": 1}', j.queue);
+    END IF;
     RETURN QUERY SELECT * FROM task_find(id);
 END
 $$;

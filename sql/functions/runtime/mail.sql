@@ -1,13 +1,20 @@
 -- Mails: what is kept of those that were sent, and what an operator sees of all.
 
 -- Keep of a mail's job that it was sent, to whom and in which language, and
--- nothing of what it said: its links and codes are of no more use here.
+-- nothing of what it said: its links and codes are of no more use here.  It is
+-- usage of the user whom it went to, else of the tenant, by what it was about.
 CREATE OR REPLACE FUNCTION mail_forget(id uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    mail jsonb;
 BEGIN
-    UPDATE jobs j
-    SET payload = j.payload - 'sealed' - 'data', updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
-    WHERE j.tenant_id = app_tenant() AND j.id = mail_forget.id AND j.kind = 'mail';
+    SELECT j.payload INTO mail FROM jobs j WHERE j.tenant_id = app_tenant() AND j.id = mail_forget.id AND j.kind = 'mail';
+    IF FOUND THEN
+        UPDATE jobs j
+        SET payload = mail - '{sealed,data,user}'::text[], updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
+        WHERE j.tenant_id = app_tenant() AND j.id = mail_forget.id;
+        PERFORM usage_note(NULL, (mail ->> 'user')::uuid, '{"email_sent": 1}', mail ->> 'template');
+    END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION mail_forget(uuid) FROM PUBLIC;

@@ -50,7 +50,7 @@ BEGIN
         PERFORM realtime_put('member:' || n.member_id, notification_data(n), NULL, 'event', 'notification', false);
     END LOOP;
     WITH who AS MATERIALIZED (    -- mail_take() counts only those
-        SELECT m.tenant_id, u.email, u.email_key, u.locale, o.name
+        SELECT m.tenant_id, u.id, u.email, u.email_key, u.locale, o.name
         FROM memberships m
         JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id AND u.access > 0 AND u.email IS NOT NULL
         JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
@@ -63,7 +63,7 @@ BEGIN
                             AND d.email_delivery_mode = 'digest')
     )
     INSERT INTO jobs (tenant_id, queue, kind, payload)
-    SELECT tenant_id, 'ashlar.mail', 'mail', jsonb_build_object('template', 'notification', 'to', email, 'locale', locale,
+    SELECT tenant_id, 'ashlar.mail', 'mail', jsonb_build_object('template', 'notification', 'to', email, 'user', id, 'locale', locale,
                'data', jsonb_build_object('title', notify.title, 'message', notify.message, 'workspace', name))
     FROM who
     WHERE mail_take('notifications:' || notify.organization, true, limit_account(email_key, email)) = 0;

@@ -48,8 +48,8 @@ FROM realtime_present(:tenant::uuid, :channel, :max::integer);
 -- name: realtime_rotate :row
 SELECT realtime_rotate() AS emptied;
 
--- name: realtime_count :exec
-SELECT realtime_count(:tenants::uuid[], :counts::bigint[]);
+-- name: realtime_usage :exec
+SELECT realtime_usage(:tenants::uuid[], :users::uuid[], :counts::bigint[]);
 
 -- name: realtime_ticket_redeem :row
 -- No row: it lets no caller in.

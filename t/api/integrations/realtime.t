@@ -201,6 +201,23 @@ subtest 'subscribe, message, unsubscribe' => sub {
     error_of($two, 'NOT_SUBSCRIBED', 'a message from outside');
 };
 
+subtest 'messages are usage of who sends and of who is sent them' => sub {
+    my $une  = $t->user('une');
+    my $used = sub { return $une->get('/api/v1/app/usage/current-period')->json('/websocket_messages') };
+    my $one  = connected($une);
+    my $own  = 'project:' . $une->post('/api/v1/app/projects', { name => 'counted' })->json('/id');
+    eventually { $used->() == 1 } 20, 'one is sent who made a project' or diag $used->();
+    my $two = connected($une);
+    subscribed($_, $own) for $one, $two;
+    $one->say({ type => 'message', channel => $own, data => {} });
+    ok $_->next('channel_message'), 'one message, and both have it' for $one, $two;
+    eventually { $used->() == 4 } 20, 'which is three, and no answers to commands' or diag $used->();
+    publish($own, { plain => 1 });
+    ok $_->next('channel_message'), 'one from the server' for $one, $two;
+    $_->close for $one, $two;
+    eventually { $used->() == 6 } 20, 'also of connections that have ended' or diag $used->();
+};
+
 subtest 'what the server pushes' => sub {
     my $s = connected($ann);
     subscribed($s, $channel);

@@ -208,6 +208,29 @@ subtest 'completing' => sub {
     json_is $ed->post("$base/$plain/complete", { worker_id => 'w' }), '/data/result', undef, 'a result may be left out';
 };
 
+subtest 'attempts that have ended are usage' => sub {
+    my $counted = sub { return $db->selectall_arrayref(q{SELECT user_id, sum(quantity) FROM usage_events WHERE metric = 'background_jobs' AND category = ? GROUP BY 1 ORDER BY 2}, undef, $_[0]) };
+    my $none    = '00000000-0000-0000-0000-000000000000';
+    my $id      = submit(queue_name => 'counted', max_attempts => 2);
+    claim('counted');
+    status_is $ed->post("$base/$id/heartbeat", { worker_id => 'w' }), 200;
+    error_is $ed->post("$base/$id/complete", { worker_id => 'v' }), 409, 'CONFLICT';
+    is_deeply $counted->('counted'), [], 'not while it runs, and not for another worker';
+    status_is $ed->post("$base/$id/fail", { worker_id => 'w', error => 'x', retry_after_seconds => 0 }), 200;
+    is_deeply $counted->('counted'), [ [ $none, 1 ] ], 'one that failed';
+    set($id, 'run_at = now()');
+    claim('counted');
+    status_is $ed->post("$base/$id/complete", { worker_id => 'w' }), 200;
+    error_is $ed->post("$base/$id/complete", { worker_id => 'w' }), 409, 'CONFLICT';
+    is_deeply $counted->('counted'), [ [ $none, 2 ] ], 'one that did not, once; of nobody\'s job it is the tenant\'s';
+
+    my $own = submit(queue_name => 'followed');
+    $db->do('UPDATE jobs SET created_by = ? WHERE id = ?', undef, $user->uuid, $own);
+    claim('followed');
+    status_is $ed->post("$base/$own/complete", { worker_id => 'w' }), 200;
+    is_deeply $counted->('followed'), [ [ $user->uuid, 1 ] ], 'somebody\'s own job is theirs';
+};
+
 subtest 'a lease that is lost' => sub {
     my $id = submit(queue_name => 'l', max_attempts => 2);
     claim('l');
