@@ -22,7 +22,7 @@ LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lcrypt -lev -
 ,       := ,
 
 QUERIES  = $(patsubst sql/queries/%.sql,build/sql/%,$(wildcard sql/queries/*/*.sql))
-SRC      = $(wildcard lib/*/*.c fcgi/*.c fcgi/*/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) build/routes.c build/demo.c build/passwords.c build/mail_templates.c
+SRC      = $(wildcard lib/*/*.c fcgi/*.c fcgi/*/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) build/routes.c build/demo.c build/passwords.c build/mail_templates.c build/ai_templates.c
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
 CMD_OBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/*.c) build/embedded.c)
 SQL_DIRS = sql/setup sql/migrations sql/functions sql/search sql/sample sql/scale
@@ -79,6 +79,10 @@ build/demo.c: tools/demo sql/sample $(wildcard sql/sample/*.sql sql/sample/*/*.s
 build/mail_templates.c: tools/embed templates/mail $(wildcard templates/mail/* templates/mail/*/*)
 	@mkdir -p build
 	$(call run,MAIL $@)tools/embed worker/mail_render.h mail_file mail_templates=templates/mail >$@
+
+build/ai_templates.c: tools/embed $(wildcard templates/ai templates/ai/* templates/prompts templates/prompts/*)
+	@mkdir -p build
+	$(call run,AI $@)tools/embed providers/ai_model.h ai_file ai_files=templates/ai ai_prompts=templates/prompts >$@
 
 $(BUILD)/t/%: t/unit/%.c $(BUILD)/libashlar.a
 	@mkdir -p $(@D)

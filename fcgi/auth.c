@@ -394,6 +394,16 @@ void auth_door(struct req *rq)
 	}
 }
 
+void auth_door_of_tenant(struct req *rq)
+{
+	const char **values = arena_alloc(&rq->tx.arena, (size_t)q_enter_anyone.nparams * sizeof(*values));
+
+	for (int i = 0; i < q_enter_anyone.nparams; i++)
+		values[i] = !strcmp(q_enter_anyone.params[i], "tenant") ? rq->who.tenant_id : note_of(rq);
+	rq->tx.door = &q_enter_anyone;
+	rq->tx.door_values = values;
+}
+
 void auth_act_for(struct req *rq, const char *tenant_id)
 {
 	rq->who.tenant_id = tenant_id;

@@ -43,6 +43,9 @@ enum err auth_check_use(struct req *rq);
  */
 void auth_door(struct req *rq);
 
+/* From here on nobody's, of the same tenant: for what is put down whatever became of the caller meanwhile. */
+void auth_door_of_tenant(struct req *rq);
+
 /* The handler has found out whose the request is: from here on it is that tenant's. */
 void auth_act_for(struct req *rq, const char *tenant_id);
 

@@ -179,6 +179,15 @@ static void put_head(void)
 	FCGX_PutStr(head.p, (int)head.n, fcgx.out);
 }
 
+/* The handler waits for others. */
+static bool is_awaited(struct req *r)
+{
+	(void)r;
+	atomic_store_explicit(&me->busy_since_ns, clock_ns(), memory_order_release);
+	share_keep();
+	return !asker_has_gone();
+}
+
 /* A chunk of an answer whose length is not known yet. */
 static bool send_chunk(struct req *r)
 {
@@ -192,6 +201,8 @@ static bool send_chunk(struct req *r)
 	if (r->asked.method != HEAD && a->out.n)
 		ok = FCGX_PutStr(a->out.p, (int)a->out.n, fcgx.out) == (int)a->out.n &&
 		     !FCGX_GetError(fcgx.out);
+	if (ok && a->is_stream)
+		ok = FCGX_FFlush(fcgx.out) == 0;
 	a->sent += a->out.n;
 	a->out.n = 0;
 	/* It is busy, and does not hang. */
@@ -231,6 +242,7 @@ static void serve(struct scoreboard_child *slot, bool is_last)
 		rq = (struct req){ .tx.arena = arena,
 				   .asked.params = fcgx.envp,
 				   .answer.send = send_chunk,
+				   .answer.is_awaited = is_awaited,
 				   .tx.peer_fd = fcgx.ipcFd };
 		me = slot;
 		rc = serve_begin(&rq);

@@ -93,6 +93,10 @@ struct answer {
 	 * longer listens.  NULL: answers are sent in one piece.
 	 */
 	bool (*send)(struct req *rq);
+	bool is_stream; /* what is sent is for now: no part of it waits for the next one */
+	/* While the handler waits for others: it is not hung, and is there still somebody who waits for it?
+	 * NULL: nobody can tell, and so there is. */
+	bool (*is_awaited)(struct req *rq);
 	bool is_sent;              /* its beginning is on its way, and cannot become another one */
 	size_t sent;               /* bytes of the body that are */
 	size_t data_from, data_to; /* what is inside the envelope: out.p[from, to) */

@@ -19,6 +19,7 @@
 #include "fcgi/request_log.h"
 #include "fcgi/router.h"
 #include "fcgi/share.h"
+#include "fcgi/stream.h"
 #include "fcgi/usage_count.h"
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
@@ -539,7 +540,8 @@ static enum err read_form(struct req *rq, size_t nparams, size_t nquery)
 	if (rc)
 		return rc;
 	rq->answer.output = accept_choose(req_header(rq, "Accept"), r->outputs);
-	if (!rq->answer.output && !accept_allows(req_header(rq, "Accept"), type))
+	if (!rq->answer.output && !accept_allows(req_header(rq, "Accept"), type) &&
+	    !(r->flags & STREAMS && accept_allows(req_header(rq, "Accept"), stream_type)))
 		return req_fail(rq, ERR_NOT_ACCEPTABLE, "the answer is %s, which Accept excludes", type);
 	if (r->method != GET && !route_has_if_match(r) && req_header(rq, "If-Match"))
 		return req_fail_field(rq, ERR_BAD_REQUEST, "If-Match",
@@ -654,7 +656,7 @@ static enum err run_once(struct req *rq)
 	rc = ask_who_calls(rq, rc, true);
 	if (!rc)
 		answer_finish(rq);
-	if (!rc && rq->tx.frame != NULL)
+	if (!rc && rq->tx.frame != NULL && !rq->answer.is_sent)
 		rc = idem_store(rq);
 	if (rc) {
 		tx_finish(&rq->tx, rq->tx.fail.is_kept);

@@ -91,6 +91,13 @@ enum err share_take(struct req *rq)
 	return ERR_RATE_LIMIT;
 }
 
+void share_keep(void)
+{
+	for (int of = 0; of < SHARE_KINDS; of++)
+		if (shares[of].place)
+			shm_place_keep(shares[of].place, &shares[of].held);
+}
+
 void share_give_back(void)
 {
 	for (int of = 0; of < SHARE_KINDS; of++) {

@@ -35,6 +35,9 @@ enum err share_take(struct req *rq);
 /* How many were refused on this host for the tenant's (0) or the caller's (1). */
 uint64_t share_refusals(int kind);
 
+/* The request goes on for longer than others: what it has is not taken for what a dead one left. */
+void share_keep(void);
+
 /* The request has ended. */
 void share_give_back(void);
 

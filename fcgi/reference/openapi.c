@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fcgi/outputs.h"
+#include "fcgi/stream.h"
 #include "fcgi/req.h"
 #include "fcgi/reference/schema.h"
 #include "fcgi/version.h"
@@ -227,6 +228,10 @@ static void write_response(struct buf *b, const struct route *r, int version, in
 			}
 		}
 		buf_char(b, '}');
+		if (r->flags & STREAMS) {
+			jx_key(b, stream_type);
+			buf_text(b, "{\"schema\":{\"type\":\"string\"}}");
+		}
 		for (const struct output *o = outputs; o->type; o++) {
 			if (!(r->outputs & o->bit))
 				continue;
@@ -252,7 +257,7 @@ static const char *response_name(struct buf *b, const struct route *r, int versi
 	else if (strncmp(type, "application/json", 16))
 		of = "Text";
 	else
-		of = arena_fmt(b->arena, "%s%s", of, r->list ? "List" : "");
+		of = arena_fmt(b->arena, "%s%s", of, r->list ? "List" : r->flags & STREAMS ? "OrStream" : "");
 	return arena_fmt(b->arena, "%s.%s%s", surface, of, version > 1 ? "V2" : "");
 }
 

@@ -222,6 +222,7 @@ static const char error_details[] =
 	"\"id\":{\"type\":\"string\"},"
 	"\"permission\":{\"type\":\"string\",\"description\":\"which is missing\"},"
 	"\"reason\":{\"type\":\"string\",\"description\":\"of a payment: why it was declined\"},"
+	"\"models\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"description\":\"that there are\"},"
 	"\"max_age\":{\"type\":\"integer\",\"description\":\"seconds since signing in that are recent "
 	"enough\"},"
 	"\"retry_after\":{\"type\":\"integer\",\"description\":\"in seconds\"},"

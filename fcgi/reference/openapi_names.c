@@ -74,6 +74,8 @@ static const struct domain {
 static const struct {
 	const char *id, *name;
 } names[] = {
+	{ "app.ai.chat", "create_chat" },
+	{ "app.ai.chat_routed", "create_routed_chat" },
 	{ "app.billing.get_portal", "get_billing_portal" },
 	{ "app.billing.get_status", "get_billing_status" },
 	{ "platform.agents.create_conversation", "create_agent_conversation" },

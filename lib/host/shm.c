@@ -200,6 +200,15 @@ bool shm_place_take(_Atomic uint64_t *place, long max_s, uint64_t *held)
 	return is_free(there, now_s, max_s) && atomic_compare_exchange_strong(place, &there, *held);
 }
 
+void shm_place_keep(_Atomic uint64_t *place, uint64_t *held)
+{
+	uint64_t now = (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)(clock_ns() / 1000000000);
+	uint64_t was = *held;
+
+	if (atomic_compare_exchange_strong(place, &was, now))
+		*held = now;
+}
+
 void shm_place_free(_Atomic uint64_t *place, uint64_t held)
 {
 	atomic_compare_exchange_strong(place, &held, 0);

@@ -70,6 +70,9 @@ bool shm_place_take(_Atomic uint64_t *place, long max_s, uint64_t *held);
 /* Give it back, unless another process has taken it over meanwhile. */
 void shm_place_free(_Atomic uint64_t *place, uint64_t held);
 
+/* It is held from now on; one that was lost meanwhile stays so. */
+void shm_place_keep(_Atomic uint64_t *place, uint64_t *held);
+
 /* The same for a word that holds a pid, until its process ends: true when it is this one's now. */
 bool shm_pid_take(_Atomic int32_t *pid);
 

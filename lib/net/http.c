@@ -14,6 +14,7 @@ enum {
 	MAX_RETRIES = 2,
 	RETRY_MS = 100,            /* the first pause; doubled for the second */
 	MAX_RETRY_AFTER_MS = 5000, /* a provider that wants more gets its answer passed on */
+	WANTED_MS = 250,           /* how often is_wanted is asked at least */
 	BREAKER_OPEN_MS = 5000,    /* the first time; doubled with each failed probe */
 	BREAKER_MAX_OPEN_MS = 60000,
 	BREAKER_SANE_MS = 11 * 60000, /* no lease is longer: what claims to be is a relic of another boot */
@@ -135,6 +136,49 @@ static CURL *shared_handle(void)
 	return handle;
 }
 
+/* The process's multi handle, where the connections of calls that are looked after are kept. */
+static CURLM *shared_multi(void)
+{
+	static CURLM *multi;
+	static pid_t owner;
+
+	if (owner != getpid()) {
+		multi = curl_multi_init();
+		owner = getpid();
+	}
+	return multi;
+}
+
+/* As curl_easy_perform, and asks meanwhile whether the answer is still wanted. */
+static CURLcode perform(struct exchange *x, CURL *h, bool is_users)
+{
+	CURLM *multi;
+	CURLcode rc = CURLE_ABORTED_BY_CALLBACK;
+	int running = 1, left;
+	CURLMsg *msg;
+
+	if (!x->call->is_wanted)
+		return curl_easy_perform(h);
+	multi = is_users ? curl_multi_init() : shared_multi();
+	if (!multi || curl_multi_add_handle(multi, h))
+		return CURLE_FAILED_INIT;
+	while (running && !curl_multi_perform(multi, &running) && running) {
+		if (curl_multi_poll(multi, NULL, 0, WANTED_MS, NULL))
+			break;
+		if (!x->call->is_wanted(x->call->to)) {
+			x->stopped = true;
+			break;
+		}
+	}
+	while ((msg = curl_multi_info_read(multi, &left)))
+		if (msg->msg == CURLMSG_DONE && msg->easy_handle == h)
+			rc = msg->data.result;
+	curl_multi_remove_handle(multi, h);
+	if (is_users)
+		curl_multi_cleanup(multi);
+	return rc;
+}
+
 /* Send the request once.  CURLE_OK: there is an answer. */
 static CURLcode attempt(struct exchange *x)
 {
@@ -146,7 +190,7 @@ static CURLcode attempt(struct exchange *x)
 	if (!h)
 		return CURLE_FAILED_INIT;
 	http_exchange_prepare(x, h);
-	rc = http_exchange_take(x, h, curl_easy_perform(h));
+	rc = http_exchange_take(x, h, perform(x, h, is_users));
 	if (is_users)
 		curl_easy_cleanup(h);
 	else
@@ -167,7 +211,8 @@ static long retry_pause_ms(const struct exchange *x, CURLcode rc, int retries)
 	const char *after;
 	int status = x->out->status;
 
-	if (!is_idempotent(x) || retries == MAX_RETRIES || x->refused || x->too_large)
+	if (!is_idempotent(x) || retries == MAX_RETRIES || x->refused || x->too_large || x->stopped ||
+	    x->taken)
 		return -1;
 	if (x->call->is_passing) {
 		if (!x->call->is_passing(x->out))
@@ -264,6 +309,9 @@ enum err http_do(struct arena *a, const struct http_call *call, struct http_answ
 		 */
 		if (b && (rc == ERR_OK || rc == ERR_EXTERNAL))
 			http_breaker_leave(b, http_exchange_now_ms(), probe, rc == ERR_OK);
+		/* Whoever has seen as much as they wanted was served. */
+		else if (b && rc == ERR_CLIENT_CLOSED && x.taken)
+			http_breaker_leave(b, http_exchange_now_ms(), probe, true);
 	}
 	http_exchange_hop_release(&x);
 	out->duration_ms = (long)(http_exchange_now_ms() - x.start_ms);

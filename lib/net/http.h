@@ -29,6 +29,8 @@
  * ERR_EXTERNAL: it failed, answered 5xx (out->status and body say what), or
  * sent too much.  ERR_UNAVAILABLE: not configured, or not with a URL, or the
  * breaker is open.
+ * ERR_CLIENT_CLOSED: the call's take or is_wanted ended it; out->status is 0 if no
+ * piece had been taken.
  * ERR_VALIDATION: with HTTP_USER_URL, a URL that nothing can be fetched from or
  * that leads to a private address; or a header with a line break in it.
  *

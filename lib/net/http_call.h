@@ -35,6 +35,18 @@ struct http_call {
 	 * sending again?  NULL: 502, 503, 504 and what never was connected.
 	 */
 	bool (*is_passing)(const struct http_answer *out);
+	/*
+	 * For an answer that is read while it comes: given each piece of the body of one with status 2xx,
+	 * which then is not kept.  False: the rest is not wanted, and the call ends with ERR_CLIENT_CLOSED.
+	 * NULL: the body is kept.
+	 */
+	bool (*take)(void *to, const char *p, size_t n);
+	/*
+	 * Asked a few times a second while the call waits: does anybody still want it?  False ends it in the
+	 * same way.  NULL: somebody does.
+	 */
+	bool (*is_wanted)(void *to);
+	void *to;
 };
 
 struct http_answer {

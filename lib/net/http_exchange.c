@@ -196,8 +196,8 @@ static size_t take_head(char *p, size_t size, size_t n, void *user)
 static size_t take_body(char *p, size_t size, size_t n, void *user)
 {
 	struct exchange *x = user;
-
-	size_t room = x->max_bytes - x->body.n;
+	size_t room = x->max_bytes - x->body.n - x->taken;
+	long status = 0;
 
 	if (size * n > room) {
 		x->is_cut = x->call->flags & HTTP_CUT;
@@ -205,6 +205,13 @@ static size_t take_body(char *p, size_t size, size_t n, void *user)
 		if (x->is_cut)
 			buf_add(&x->body, p, room);
 		return 0;
+	}
+	if (x->call->take)
+		curl_easy_getinfo(x->handle, CURLINFO_RESPONSE_CODE, &status);
+	if (status / 100 == 2) {
+		x->taken += size * n;
+		x->stopped = !x->call->take(x->call->to, p, size * n);
+		return x->stopped ? 0 : size * n;
 	}
 	buf_add(&x->body, p, size * n);
 	return size * n;
@@ -232,7 +239,9 @@ void http_exchange_prepare(struct exchange *x, CURL *h)
 	x->headers = request_headers(x);
 	buf_init(&x->head, x->arena, 1024);
 	buf_init(&x->body, x->arena, x->max_bytes < 4096 ? x->max_bytes + 1 : 4096);
-	x->too_large = x->refused = x->is_cut = false;
+	x->too_large = x->refused = x->is_cut = x->stopped = false;
+	x->handle = h;
+	x->taken = 0;
 	x->out->attempts++;
 	curl_easy_setopt(h, CURLOPT_CURLU, x->url);
 	curl_easy_setopt(h, CURLOPT_HTTPHEADER, x->headers);
@@ -275,7 +284,8 @@ CURLcode http_exchange_take(struct exchange *x, CURL *h, CURLcode rc)
 	curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(h, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
 	x->unsent = rc && ready_us == 0;
-	x->out->status = rc ? 0 : (int)status;
+	/* What was handed on had a status, however it ended. */
+	x->out->status = rc && !x->taken ? 0 : (int)status;
 	buf_char(&x->head, '\0');
 	x->out->head = x->head.p;
 	x->out->body = buf_str(&x->body);
@@ -289,6 +299,8 @@ enum err http_exchange_verdict(struct exchange *x, CURLcode rc)
 {
 	if (x->refused)
 		return http_exchange_fail(x, ERR_VALIDATION, "the host has a private address");
+	if (x->stopped)
+		return http_exchange_fail(x, ERR_CLIENT_CLOSED, "nobody wants the answer any more");
 	if (x->too_large || rc == CURLE_FILESIZE_EXCEEDED)
 		return http_exchange_fail(x, ERR_EXTERNAL, "the answer is too large");
 	if (rc)

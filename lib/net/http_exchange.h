@@ -34,8 +34,11 @@ struct exchange {
 	struct curl_slist *headers;
 	struct buf head, body;
 	bool too_large, refused;
-	bool is_cut; /* HTTP_CUT: there was more, and that is fine */
-	bool unsent; /* the connection never came about */
+	bool is_cut;  /* HTTP_CUT: there was more, and that is fine */
+	bool unsent;  /* the connection never came about */
+	bool stopped; /* take or is_wanted said so */
+	CURL *handle;
+	size_t taken; /* bytes of the body that were handed on */
 	const char *why;
 };
 

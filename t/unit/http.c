@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "lib/base/buf.h"
 #include "lib/host/config.h"
 #include "t/unit/tap.h"
 
@@ -284,6 +285,59 @@ static void test_reuse(void)
 	setenv("http_proxy", arena_fmt(&arena, "http://127.0.0.1:%d", closed_port), 1);
 	is_int(get("/ten", 0, &out), ERR_OK, "a proxy in the environment is not used");
 	unsetenv("http_proxy");
+}
+
+/* What is taken while it comes, up to so many bytes; and how often one was asked whether it is wanted. */
+struct taking {
+	struct buf got;
+	size_t enough;
+	int asked, patience;
+};
+
+static bool take(void *to, const char *p, size_t n)
+{
+	struct taking *t = to;
+
+	buf_add(&t->got, p, n);
+	return !t->enough || t->got.n < t->enough;
+}
+
+static bool is_wanted(void *to)
+{
+	struct taking *t = to;
+
+	return ++t->asked <= t->patience;
+}
+
+static void test_taking(void)
+{
+	struct taking t = { .patience = 1000000 };
+	struct http_call call = { .timeout_ms = 4000, .take = take, .is_wanted = is_wanted, .to = &t };
+	struct http_answer out;
+
+	buf_init(&t.got, &arena, 64);
+	call.url = url("/ten");
+	is_int(http_do(&arena, &call, &out), ERR_OK, "a body that is taken while it comes");
+	ok(t.got.n == 10 && out.body_len == 0 && out.status == 200, "is not kept");
+	call.url = url("/teapot");
+	t.got.n = 0;
+	http_do(&arena, &call, &out);
+	ok(t.got.n == 0 && out.body_len > 0, "that of a refusal is");
+	call.url = url("/drip");
+	call.method = "POST";
+	t.enough = 3;
+	is_int(http_do(&arena, &call, &out), ERR_CLIENT_CLOSED, "who has enough ends the call");
+	ok(t.got.n >= 3 && t.got.n < 100 && out.status == 200 && out.attempts == 1, "and has what came");
+	call.url = url("/huge");
+	call.max_bytes = 1000;
+	t = (struct taking){ .patience = 1000000 };
+	buf_init(&t.got, &arena, 64);
+	is_int(http_do(&arena, &call, &out), ERR_EXTERNAL, "there is a bound all the same");
+	ok(t.got.n <= 1000, "which holds");
+	call.url = url("/slow");
+	t = (struct taking){ .patience = 1 };
+	is_int(http_do(&arena, &call, &out), ERR_CLIENT_CLOSED, "what nobody wants any more ends");
+	ok(out.status == 0 && t.asked == 2, "before there is an answer");
 }
 
 static void test_bounds(void)
@@ -654,6 +708,7 @@ int main(void)
 	test_answers();
 	test_requests();
 	test_reuse();
+	test_taking();
 	test_bounds();
 	test_times();
 	test_retries();

@@ -78,23 +78,28 @@ END
 $$;
 REVOKE ALL ON FUNCTION usage_rebuild() FROM PUBLIC;
 
--- Empty the parts whose months are over for more than a year, in time before they come round again.
+-- Empty the parts whose months are over for more than a year, in time before they come round again: of events, and of calls of
+-- models (ai_calls), which have the same.
 CREATE OR REPLACE FUNCTION usage_rotate() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET lock_timeout = '50ms' AS $$
 DECLARE
-    old timestamptz;
-    n   integer := 0;
+    old    timestamptz;
+    tbl    text;
+    is_old boolean;
+    n      integer := 0;
 BEGIN
     FOR i IN 13..14 LOOP
         old := (date_trunc('month', now() AT TIME ZONE 'UTC') - make_interval(months => i)) AT TIME ZONE 'UTC';
-        IF EXISTS (SELECT FROM usage_events e WHERE e.slot = usage_slot(old) LIMIT 1) THEN
+        FOREACH tbl IN ARRAY ARRAY ['usage_events', 'ai_calls'] LOOP
+            EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE slot = $1 LIMIT 1)', tbl) INTO is_old USING usage_slot(old);
+            CONTINUE WHEN NOT is_old;
             BEGIN
-                EXECUTE format('TRUNCATE usage_events_%s', usage_slot(old));
+                EXECUTE format('TRUNCATE %s_%s', tbl, usage_slot(old));
                 n := n + 1;
             EXCEPTION
                 WHEN lock_not_available OR deadlock_detected THEN NULL;
             END;
-        END IF;
+        END LOOP;
     END LOOP;
     RETURN n;
 END

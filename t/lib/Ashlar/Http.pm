@@ -26,7 +26,8 @@ sub new ($class, %arg) {
 #   headers  a list of name and value, repeated names allowed; sent as they are
 #   body     bytes, or undef for a request without one
 #   fresh    on a connection of its own
-#   head     the answer's headers are all that is read, as of a stream that does not end
+#   head     the answer's headers are all that is read, as of a stream that does not end; 'kept': the connection
+#            stays open, until another request or disconnect
 sub request ($self, $method, $target, %arg) {
     my @headers = @{ $arg{headers} // [] };
     my %has     = map { lc $headers[$_] => 1 } grep { $_ % 2 == 0 } 0 .. $#headers;
@@ -49,7 +50,7 @@ sub send_raw ($self, $bytes, %arg) {
         $self->_read($socket, $arg{method} // 'GET', $arg{head});
     };
     my $error = $@;
-    delete $self->{socket} if !$response || $arg{fresh} || $arg{head} || lc($response->header('Connection') // '') eq 'close';
+    delete $self->{socket} if !$response || $arg{fresh} || ($arg{head} && $arg{head} ne 'kept') || lc($response->header('Connection') // '') eq 'close';
     $response //= Ashlar::Response->new(status => 0, error => $error =~ s/ at \S+ line \d+.*//sr);
     $response->{seconds} = time - $start;
     $response->{request} = join ' ', grep { defined } @arg{qw(method target)};

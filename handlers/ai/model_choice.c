@@ -1,0 +1,69 @@
+#include "handlers/ai/model_choice.h"
+
+#include "fcgi/req.h"
+#include "lib/base/jx.h"
+#include "lib/host/config.h"
+#include "providers/ai.h"
+
+bool model_choice_is_ready(const struct ai_model *m)
+{
+	return m && ai_server_of(m->provider);
+}
+
+const struct ai_model *model_choice_default(void)
+{
+	const struct ai_model *named = ai_model_find(cfg.ai_default_model), *m;
+
+	for (size_t i = 0; !model_choice_is_ready(named) && (m = ai_model_at(i)); i++)
+		if (model_choice_is_ready(m) && !(m->can & AI_CAN_EMBED))
+			return m;
+	return named ? named : ai_model_at(0);
+}
+
+static enum err refuse(struct req *rq, const char *field, const char *id)
+{
+	const struct ai_model *m;
+	struct buf details;
+
+	buf_init(&details, &rq->tx.arena, 512);
+	jx_key_open(&details, "models", '[');
+	for (size_t i = 0; (m = ai_model_at(i)); i++)
+		if (model_choice_is_ready(m) && !(m->can & AI_CAN_EMBED))
+			jx_next(&details), jx_str(&details, m->id);
+	buf_char(&details, ']');
+	req_fail_field(rq, ERR_VALIDATION, field,
+		       "there is no model %.100s here; details.models are those there are", id);
+	rq->tx.fail.details = buf_str(&details);
+	return ERR_VALIDATION;
+}
+
+static void add(const struct ai_model *m, const struct ai_model **out, int *n)
+{
+	if (!model_choice_is_ready(m) || m->can & AI_CAN_EMBED || *n == MODEL_CHOICES)
+		return;
+	for (int i = 0; i < *n; i++)
+		if (out[i] == m)
+			return;
+	out[(*n)++] = m;
+}
+
+enum err model_choice_make(struct req *rq, const char *field, const char *id, const char *const *further,
+			   const struct ai_model *out[MODEL_CHOICES + 1])
+{
+	const struct ai_model *named = id ? ai_model_find(id) : model_choice_default();
+	int n = 0;
+
+	if (!named || named->can & AI_CAN_EMBED)
+		return refuse(rq, field, id ? id : cfg.ai_default_model);
+	add(named, out, &n);
+	for (const char *const *name = cfg.ai_fallbacks; name && *name; name++)
+		add(ai_model_find(*name), out, &n);
+	for (const char *const *name = further; name && *name; name++)
+		add(ai_model_find(*name), out, &n);
+	out[n] = NULL;
+	if (n)
+		return ERR_OK;
+	/* Until an operator has set it up. */
+	return failure_retry(&rq->tx.fail, &rq->tx.arena, ERR_UNAVAILABLE, 3600,
+			     "the models of %s are not configured", named->provider);
+}

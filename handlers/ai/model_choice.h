@@ -1,0 +1,35 @@
+/*
+ * Which models are asked: the one that was named, and who stands in for it.
+ */
+#ifndef HANDLERS_AI_MODEL_CHOICE_H
+#define HANDLERS_AI_MODEL_CHOICE_H
+
+#include <stdbool.h>
+
+#include "lib/base/err.h"
+#include "providers/ai_model.h"
+
+struct req;
+
+enum { MODEL_CHOICES = 8 };
+
+/* Has its provider a key here? */
+bool model_choice_is_ready(const struct ai_model *m);
+
+/* The model of who names none: AI_DEFAULT_MODEL, or else the first one that is ready. */
+const struct ai_model *model_choice_default(void);
+
+/*
+ * The models that are asked in turn, NULL-terminated: the named one (NULL: the
+ * default), and behind it AI_FALLBACKS and further, a list or NULL; of all these only
+ * those that are ready.
+ *
+ * field  what the request calls it
+ *
+ * ERR_OK; ERR_VALIDATION: there is no such model, and which there are; ERR_UNAVAILABLE:
+ * none of them is ready.
+ */
+enum err model_choice_make(struct req *rq, const char *field, const char *id, const char *const *further,
+			   const struct ai_model *out[MODEL_CHOICES + 1]);
+
+#endif

@@ -1,0 +1,9 @@
+-- What models are asked: begun by one query, and what came of it put down by another, in a transaction of its own
+-- (handlers/ai/meter.h).
+
+-- name: ai_begin :row
+SELECT b.operation::text AS operation, b.user_id::text AS user_id, b.key_id::text AS key_id
+FROM ai_begin(:organization::uuid, @user, :api_key::bytea, :is_open::boolean, :tokens::bigint, :cost::bigint, :model, :life::integer) b;
+
+-- name: ai_end :row
+SELECT ai_end(:operation::uuid, :organization::uuid, :of_user::uuid, :of_key::uuid, :calls::jsonb, :request_id) AS is_new;

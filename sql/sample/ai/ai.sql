@@ -1,0 +1,10 @@
+-- after: organizations users
+INSERT INTO ai_calls (tenant_id, slot, operation, user_id, organization_id, api_key_id, purpose, provider, model, input_tokens, cached_tokens,
+                      output_tokens, is_estimated, cost, outcome, first_ms, duration_ms)
+VALUES (app_tenant(), usage_slot(now()), uuid_v7(), pg_temp.id('user'), usage_id(NULL), usage_id(NULL), 'app.ai.chat', 'openai', 'gpt-4o',
+        1000, 0, 250, false, 5000, 'answered', 300, 1200);
+
+INSERT INTO ai_daily (tenant_id, day, organization_id, user_id, api_key_id, purpose, provider, model, calls, input_tokens, output_tokens, cost,
+                      duration_ms)
+VALUES (app_tenant(), (now() AT TIME ZONE 'UTC')::date, usage_id(NULL), pg_temp.id('user'), usage_id(NULL), 'app.ai.chat', 'openai', 'gpt-4o',
+        1, 1000, 250, 5000, 1200);
