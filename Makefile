@@ -130,6 +130,9 @@ check-asan: ## the same with AddressSanitizer and UBSan
 check-chaos: deps all ## jobs under 50 kills of workers and two of PostgreSQL; "make check" has a short form
 	CHAOS=long tools/check t/ops/chaos.t
 
+check-billing: deps all ## 10,000 histories of subscriptions, each to end in the provider's state; "make check" has 1,000
+	BILLING_HISTORIES=10000 tools/check t/ops/billing.t
+
 check-upgrade: deps all docs ## the last release under load, replaced by this tree; "make check" has a short form
 	UPGRADE=long tools/check t/ops/upgrade.t t/ops/upgrade_live.t
 
@@ -196,5 +199,5 @@ clean: ## remove build/
 	rm -rf build
 
 -include $(OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(STEPS:.o=.d) $(UNIT:%=%.d) $(FUZZERS:%=%.d)
-.PHONY: all docs deps run stop clean-run lint objects install uninstall unit fuzzers check check-asan check-chaos check-upgrade cover check-valgrind fuzz bench help clean
+.PHONY: all docs deps run stop clean-run lint objects install uninstall unit fuzzers check check-asan check-chaos check-billing check-upgrade cover check-valgrind fuzz bench help clean
 .DELETE_ON_ERROR:

@@ -1,5 +1,5 @@
 /*
- * ashlar billing: is what is stored what the payment provider has?
+ * ashlar billing: is what is stored what the payment provider has?  And plans from what it sells.
  */
 #include <json-c/json.h>
 
@@ -15,17 +15,24 @@ static const char *dry_run, *tenant;
 
 static const struct cmd_option options[] = {
 	{ "--dry-run", NULL, &dry_run, "only say what differs" },
-	{ "--tenant", "SLUG", &tenant, "of this tenant alone; of all when left out" },
+	{ "--tenant", "SLUG", &tenant,
+	  "of this tenant alone, with its test mode; reconcile: of all when left out" },
 	{ NULL, NULL, NULL, NULL },
 };
 
 static const struct cmd_usage usage = {
-	"billing reconcile [--dry-run] [--tenant SLUG]",
+	"billing reconcile|import [--dry-run] [--tenant SLUG]",
 	"reconcile reads every subscription that goes on from Stripe, prints a line for each\n"
 	"difference (tenant, subscription, what, ours, theirs), and stores Stripe's state; with\n"
 	"--dry-run it stores nothing.  Prices of plans are compared, too, and never changed.  It\n"
 	"exits with 1 where something differs or cannot be read.  A worker does the same once a\n"
-	"day, by the job billing.reconcile.",
+	"day, by the job billing.reconcile.\n"
+	"\n"
+	"import makes a plan of each product of the account that is sold by the month or the year,\n"
+	"in the tenant that has to be named, and brings the prices of those that are plans up to\n"
+	"date; a line for each difference (tenant, product, what, ours, theirs).  A plan's name and\n"
+	"what it includes are yours from then on.  Run again, it has nothing to do; with --dry-run\n"
+	"it stores nothing, and exits with 1 where something differs.",
 	options,
 };
 
@@ -83,26 +90,59 @@ static void compare_price(struct arena *a, const char *slug, const char *key, co
 			currency ? json_object_get_string(currency) : "-");
 }
 
-static void reconcile(PGconn *db, const char *id, const char *slug, bool is_test)
+static _Noreturn void die_keyless(const char *slug, bool is_own)
 {
-	const PGresult *all, *prices, *own;
-	struct arena kept, a;
-	const char *key;
+	if (is_own)
+		cmd_die("%s: the key of its own account does not open, or is a live one: ENCRYPTION_KEYS?",
+			slug);
+	cmd_die("%s: there is no key to ask Stripe with: set STRIPE_SECRET_KEY, a test key for test mode",
+		slug);
+}
+
+/* Go into the tenant; the key of its account is the arena's, NULL where there is none. */
+static const char *enter(PGconn *db, struct arena *a, const char *id, bool is_test, bool *is_own)
+{
+	const PGresult *own;
 
 	cmd_query(db, &q_owner_billing_enter, &id);
 	own = cmd_query(db, &q_owner_billing_key, NULL);
+	*is_own = PQntuples(own);
+	return stripe_billing_key(a, id, *is_own ? PQgetvalue(own, 0, 0) : NULL, is_test);
+}
+
+static void import(PGconn *db, const char *id, const char *slug, bool is_test)
+{
+	struct arena kept;
+	const char *key;
+	bool is_own;
+
+	arena_init(&kept, 4096);
+	key = enter(db, &kept, id, is_test, &is_own);
+	/* A test mode that has no account is of one that is live alone. */
+	if (!key && !is_test)
+		die_keyless(slug, is_own);
+	if (key)
+		differences += cmd_billing_import(db, slug, key, dry_run);
+	arena_release(&kept);
+}
+
+static void reconcile(PGconn *db, const char *id, const char *slug, bool is_test)
+{
+	const PGresult *all, *prices;
+	struct arena kept, a;
+	const char *key;
+	bool is_own;
+
+	arena_init(&kept, 4096);
+	key = enter(db, &kept, id, is_test, &is_own);
 	all = cmd_query(db, &q_owner_billing_list, NULL);
 	prices = cmd_query(db, &q_owner_billing_prices, NULL);
-	if (!PQntuples(all) && !PQntuples(prices))
+	if (!PQntuples(all) && !PQntuples(prices)) {
+		arena_release(&kept);
 		return;
-	arena_init(&kept, 4096);
-	key = stripe_billing_key(&kept, id, PQntuples(own) ? PQgetvalue(own, 0, 0) : NULL, is_test);
+	}
 	if (!key)
-		cmd_die(PQntuples(own) ? "%s: the key of its own account is not to be opened, or live: "
-					 "ENCRYPTION_KEYS?"
-				       : "%s: there is no key to ask Stripe with: set STRIPE_SECRET_KEY, a "
-					 "test key for test mode",
-			slug);
+		die_keyless(slug, is_own);
 	arena_init(&a, 64 * 1024);
 	for (int i = 0; i < PQntuples(all); i++, arena_reset(&a))
 		compare_subscription(db, &a, slug, key, PQgetvalue(all, i, 1));
@@ -117,12 +157,16 @@ int cmd_billing(int argc, char **argv)
 	const char *verb;
 	int operand = cmd_verb(&usage, argc, argv, &verb);
 	const PGresult *tenants;
+	bool is_import;
 	PGconn *db;
 
-	if (!verb || strcmp(verb, "reconcile") != 0)
-		cmd_misuse(&usage, "reconcile?");
+	is_import = verb && !strcmp(verb, "import");
+	if (!is_import && (!verb || strcmp(verb, "reconcile") != 0))
+		cmd_misuse(&usage, "reconcile, or import?");
 	if (operand < argc)
 		cmd_misuse(&usage, "unexpected \"%s\"", argv[operand]);
+	if (is_import && !tenant)
+		cmd_misuse(&usage, "import into which tenant?  --tenant SLUG");
 	if (tenant)
 		cmd_check_slug(&usage, "--tenant", tenant);
 	cmd_config();
@@ -131,7 +175,7 @@ int cmd_billing(int argc, char **argv)
 	if (!PQntuples(tenants))
 		cmd_die("there is no tenant \"%s\"", tenant);
 	for (int i = 0; i < PQntuples(tenants); i++)
-		reconcile(db, PQgetvalue(tenants, i, 0), PQgetvalue(tenants, i, 1),
-			  !strcmp(PQgetvalue(tenants, i, 2), "true"));
-	return differences > 0;
+		(is_import ? import : reconcile)(db, PQgetvalue(tenants, i, 0), PQgetvalue(tenants, i, 1),
+						 !strcmp(PQgetvalue(tenants, i, 2), "true"));
+	return differences > 0 && (!is_import || dry_run);
 }

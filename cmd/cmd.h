@@ -133,6 +133,15 @@ void cmd_check_text(const struct cmd_usage *usage, const char *option, const cha
 void cmd_check_slug(const struct cmd_usage *usage, const char *option, const char *text);
 
 /*
+ * Make a plan of each product in the payment provider's account of that key that is sold by the month or the
+ * year, and bring the prices of those that are plans up to date; in the tenant that db is in.  A line for
+ * each difference (slug, product, what, ours, theirs), and one for each price that cannot be a plan's.
+ *
+ * Returns how many differences there were.  Dies where the provider fails: what was said to be imported is.
+ */
+long cmd_billing_import(PGconn *db, const char *slug, const char *key, bool is_dry);
+
+/*
  * Give addresses that have no key theirs, as far as they can have one, and print
  * whose it is where several are one.  Behind the migrations and the functions.
  */

@@ -149,6 +149,7 @@ enum err asking_begin(struct req *rq, const char *kind, const struct query *q, s
 		.price_shown = kept(rq, res, "price_shown"),
 		.tier = kept(rq, res, "tier"),
 		.cycle = kept(rq, res, "new_cycle"),
+		.interval = kept(rq, res, "interval"),
 		.waiting = kept(rq, res, "waiting"),
 		.quantity = column_int(res, 0, "quantity"),
 		.period_end = column_int(res, 0, "period_end"),

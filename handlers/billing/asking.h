@@ -33,6 +33,7 @@ struct asking {
 	const char *subscription, *provider_id, *item_id, *schedule_id; /* the current one */
 	const char *step;                                               /* what a change of its plan is */
 	const char *price, *plan_name, *price_shown, *tier, *cycle;     /* of the plan that is asked for */
+	const char *interval;                                           /* the current one's: "month" */
 	const char *waiting; /* a subscription that waits for its payment */
 	long long quantity, period_end;
 	bool will_cancel;

@@ -47,7 +47,7 @@ RETURN coalesce(amount, 0)::numeric * CASE cycle WHEN 'year' THEN 1 WHEN 'month'
 
 -- Begin to ask the provider for something, or go on with it where the same was begun and did not end: the operation is committed
 -- before anything is asked.  kind: checkout, portal, cancel (with the period), end (now), resume,
--- change.  plan and cycle: of a checkout and a change.
+-- change; preview: what a change would be, which is no operation.  plan and cycle: of a checkout, a change and a preview.
 --
 -- Raises AS404: there is no subscription; AS409: it is in no state for that.
 CREATE OR REPLACE FUNCTION billing_ask(kind text, organization uuid, who uuid, plan uuid, cycle text, request jsonb,
@@ -67,13 +67,13 @@ DECLARE
 BEGIN
     PERFORM billing_lock(owner);
     SELECT * INTO s FROM subscriptions y WHERE y.tenant_id = app_tenant() AND y.owner_id = owner AND y.is_current;
-    IF kind = 'change' AND cycle IS NOT NULL THEN
+    IF kind IN ('change', 'preview') AND cycle IS NOT NULL THEN
         wants := coalesce(plan, s.plan_id);
     END IF;
     whole := coalesce(request, '{}') || jsonb_strip_nulls(jsonb_build_object('plan', wants, 'cycle', cycle));
     tenant := app_tenant();
     is_test := EXISTS (SELECT FROM tenants t WHERE t.id = tenant AND t.test_of IS NOT NULL);
-    IF kind IN ('cancel', 'end', 'resume', 'change') AND s.id IS NULL THEN
+    IF kind IN ('cancel', 'end', 'resume', 'change', 'preview') AND s.id IS NULL THEN
         RAISE SQLSTATE 'AS404' USING MESSAGE = 'there is no active subscription';
     ELSIF kind LIKE 'checkout%' AND s.provider_id IS NOT NULL AND subscription_is_live(s.status) THEN
         RAISE SQLSTATE 'AS409' USING MESSAGE = 'there is an active subscription; change its plan instead';
@@ -93,7 +93,7 @@ BEGIN
         END IF;
     END IF;
     -- What a change is: none, here alone, at once, or at the period's end.
-    IF kind = 'change' THEN
+    IF kind IN ('change', 'preview') THEN
         step := CASE
             WHEN wants IS NULL THEN 'same'
             WHEN p.id = s.plan_id AND coalesce(cycle, s.interval) = s.interval THEN CASE WHEN s.next_plan_id IS NULL THEN 'same' ELSE 'stay' END
@@ -122,6 +122,11 @@ BEGIN
     period_end := extract(epoch FROM s.period_end)::bigint;
     waiting := CASE WHEN s.provider_id IS NULL AND s.status = 'incomplete' THEN s.id END;
 
+    look := billing_look();
+    IF kind = 'preview' THEN
+        operation := uuid_v7();    -- a name at the provider; asked twice, it is answered anew
+        RETURN;
+    END IF;
     SELECT o.id INTO operation
     FROM billing_operations o
     WHERE o.tenant_id = tenant AND o.owner_id = owner AND o.kind = billing_ask.kind AND o.state = 'asked' AND o.request = whole
@@ -133,7 +138,6 @@ BEGIN
         VALUES (tenant, organization, CASE WHEN organization IS NULL THEN who END, billing_ask.kind, whole, 'stripe')
         RETURNING o.id INTO operation;
     END IF;
-    look := billing_look();
 END
 $$;
 

@@ -40,3 +40,6 @@ SELECT p.name, x.interval, x.amount, lower(p.currency) AS currency, x.provider_i
 FROM plan_prices x JOIN plans p ON p.tenant_id = x.tenant_id AND p.id = x.plan_id
 WHERE x.tenant_id = app_tenant() AND x.provider = 'stripe' AND x.provider_id IS NOT NULL
 ORDER BY p.name, x.interval;
+
+-- name: owner_billing_import :rows
+SELECT i.member, i.ours, i.theirs FROM plan_import('stripe', :product::jsonb, :is_dry::boolean) i;
