@@ -66,3 +66,17 @@ BEGIN
     ORDER BY g.day;
 END
 $$;
+
+-- From which day to which: this month's up to today, where nothing is said.  Raises AS422.
+CREATE OR REPLACE FUNCTION usage_range("from" date, "to" date, OUT first_day date, OUT last_day date)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    last_day := coalesce("to", usage_today());
+    first_day := coalesce("from", date_trunc('month', last_day)::date);
+    IF last_day < first_day THEN
+        RAISE SQLSTATE 'AS422' USING HINT = 'to', MESSAGE = 'to must not be before from';
+    ELSIF last_day - first_day >= 366 THEN
+        RAISE SQLSTATE 'AS422' USING HINT = 'to', MESSAGE = 'from and to are 366 days at most';
+    END IF;
+END
+$$;

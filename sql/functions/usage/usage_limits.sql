@@ -108,6 +108,27 @@ BEGIN
 END
 $$;
 
+-- Whose limit is set: subject is an organization, or a user, outside of all organizations or in this one.  Raises AS404, AS422.
+CREATE OR REPLACE FUNCTION usage_limit_whose(subject text, within uuid, OUT organization uuid, OUT usr uuid)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    SELECT s.organization, s.usr INTO organization, usr FROM usage_subject(subject) s;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Organization or user not found', DETAIL = subject;
+    ELSIF within IS NOT NULL THEN
+        IF organization IS NOT NULL THEN
+            RAISE SQLSTATE 'AS422' USING HINT = 'organization_id', MESSAGE = 'the subject is an organization itself';
+        END IF;
+        SELECT o.id INTO organization FROM organizations o WHERE o.tenant_id = app_tenant() AND o.id = within AND o.deleted_at IS NULL;
+        IF NOT FOUND THEN
+            RAISE SQLSTATE 'AS422' USING HINT = 'organization_id', MESSAGE = 'there is no such organization';
+        END IF;
+    END IF;
+    organization := usage_id(organization);
+    usr := usage_id(usr);
+END
+$$;
+
 -- ---------------------------------------------------------------- counters
 
 -- Add to one counter: to what is used, and to what is reserved.  Where most is given, false if that would be passed.

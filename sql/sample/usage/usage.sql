@@ -20,8 +20,10 @@ VALUES (app_tenant(), 'chat-harbour', pg_temp.id('organization'), pg_temp.id('us
         utc_month(now()), utc_month(utc_month(now()) + interval '32 days'));
 
 INSERT INTO usage_limits (tenant_id, organization_id, user_id, metric, max)
-VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('user'), 'messages', 5000);
+VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('user'), 'messages', 5000), (app_tenant(), usage_id(NULL), pg_temp.id('user'), 'messages', 500);
 
+-- {subject} = user_demo
+-- {metric} = messages
 -- {meter} = boats_launched
 INSERT INTO usage_meters (tenant_id, key, name, unit, event_type, aggregation, max)
 VALUES (app_tenant(), 'boats_launched', 'Boats launched', 'boats', 'harbour.boat.launched', 'count', 40);
