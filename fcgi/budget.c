@@ -9,4 +9,5 @@ const struct budget budget_operations = { 3, &cfg.rate_limit_operations, "RATE_L
 const struct budget budget_default = { 4, &cfg.rate_limit_default, "RATE_LIMIT_DEFAULT" };
 const struct budget budget_key = { 5, &cfg.rate_limit_key, "RATE_LIMIT_KEY" };
 const struct budget budget_reports = { 7, &cfg.rate_limit_reports, "RATE_LIMIT_REPORTS", .by_address = true };
+const struct budget budget_agents = { 8, &cfg.rate_limit_agents, "RATE_LIMIT_AGENTS" };
 const struct budget budget_counted = { 6, &cfg.rate_limit_default, "RATE_LIMIT_DEFAULT" };

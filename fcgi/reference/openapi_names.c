@@ -78,6 +78,7 @@ static const struct {
 	{ "app.ai.chat_routed", "create_routed_chat" },
 	{ "app.billing.get_portal", "get_billing_portal" },
 	{ "app.billing.get_status", "get_billing_status" },
+	{ "platform.agents.chat", "create_agent_execution" },
 	{ "platform.agents.create_conversation", "create_agent_conversation" },
 	{ "platform.agents.dashboard_create_agent", "create_dashboard_agent" },
 	{ "platform.agents.dashboard_create_external_agent", "create_dashboard_external_agent" },

@@ -4,6 +4,8 @@
  * The addresses of tools are looked up before they are stored, which takes time, so who may not
  * call is turned away in a separate transaction before that.
  */
+#include "handlers/ai/agents.h"
+
 #include <json-c/json.h>
 #include <string.h>
 #include <strings.h>
@@ -11,6 +13,7 @@
 #include "build/sql/ai/agents.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
+#include "handlers/ai/model_choice.h"
 #include "handlers/shapes.h"
 #include "lib/base/jx.h"
 #include "lib/crypto/seal.h"
@@ -134,7 +137,7 @@ static enum err seal_headers(struct req *rq, struct buf *b, const char *tenant, 
 				return req_fail_field(rq, ERR_VALIDATION, "mcp_servers", "%s, %.*s: %s", name,
 						      HEADER_MAX_NAME, header, problem);
 			if (strcmp(text, KEEP))
-				sealed = seal_text(&rq->tx.arena, "mcp", tenant, text);
+				sealed = seal_text(&rq->tx.arena, AGENTS_SEAL, tenant, text);
 			if (!sealed)
 				return req_fail(rq, ERR_UNAVAILABLE,
 						"secrets cannot be kept: ENCRYPTION_KEYS is not set");
@@ -201,6 +204,14 @@ static enum err read_servers(struct req *rq, const char *tenant)
 	return rc;
 }
 
+/* One that the installation has; whether its provider has a key is for the day when it is asked. */
+static enum err check_model(struct req *rq)
+{
+	const char *id = req_text(rq, "model");
+
+	return !id || ai_model_find(id) ? ERR_OK : model_choice_refuse(rq, "model", id);
+}
+
 static enum err agent_write(struct req *rq)
 {
 	bool is_new = rq->asked.route->method == POST;
@@ -211,6 +222,8 @@ static enum err agent_write(struct req *rq)
 		return rc;
 	if (!PQntuples(res))
 		return answer_not_found(rq, req_text(rq, "agent_id"));
-	rc = read_servers(rq, column_text(res, 0, "tenant"));
+	rc = check_model(rq);
+	if (!rc)
+		rc = read_servers(rq, column_text(res, 0, "tenant"));
 	return rc ? rc : answer_rows(rq, rq->asked.route->sql);
 }

@@ -3,6 +3,7 @@
  */
 #include "build/sql/ai/conversations.h"
 #include "fcgi/req.h"
+#include "handlers/ai/agents.h"
 #include "handlers/shapes.h"
 
 static const char *const states[] = { "ACTIVE", "ENDED", NULL };
@@ -49,7 +50,7 @@ static const struct field conversation[] = {
 	FIELD_END
 };
 
-static const struct shape execution_shape = { "AgentExecutionResponse", execution, "Execution" };
+const struct shape agent_execution_shape = { "AgentExecutionResponse", execution, "Execution" };
 static const struct shape conversation_shape = { "ConversationResponse", conversation, "Conversation" };
 static const struct shape conversation_long_shape = { "ConversationWithMessages", conversation, "Conversation", .as = DETAIL };
 
@@ -60,7 +61,7 @@ static const struct list sliced_20 = { NULL, NULL, { NULL }, { "limit", "skip" }
 const struct route conversation_routes[] = {
 	{ GET,    AGENT "/history",                         "platform.agents.history",             &by_key_and_user, "List what an agent did for the caller",
 	  .about = "The newest first.",
-	  .out = &execution_shape, .list = &sliced_20, .sql = &q_execution_list },
+	  .out = &agent_execution_shape, .list = &sliced_20, .sql = &q_execution_list },
 	{ POST,   AGENT "/conversations",                   "platform.agents.create_conversation", &by_key_and_user, "Begin a conversation",
 	  .about = "Chats that name it are told what was said before, and kept in it.",
 	  .body = conversation, .as = NEW, .out = &conversation_shape, .sql = &q_conversation_create },

@@ -20,7 +20,7 @@ const struct ai_model *model_choice_default(void)
 	return named ? named : ai_model_at(0);
 }
 
-static enum err refuse(struct req *rq, const char *field, const char *id)
+enum err model_choice_refuse(struct req *rq, const char *field, const char *id)
 {
 	const struct ai_model *m;
 	struct buf details;
@@ -54,7 +54,7 @@ enum err model_choice_make(struct req *rq, const char *field, const char *id, co
 	int n = 0;
 
 	if (!named || named->can & AI_CAN_EMBED)
-		return refuse(rq, field, id ? id : cfg.ai_default_model);
+		return model_choice_refuse(rq, field, id ? id : cfg.ai_default_model);
 	add(named, out, &n);
 	for (const char *const *name = cfg.ai_fallbacks; name && *name; name++)
 		add(ai_model_find(*name), out, &n);

@@ -32,4 +32,7 @@ const struct ai_model *model_choice_default(void);
 enum err model_choice_make(struct req *rq, const char *field, const char *id, const char *const *further,
 			   const struct ai_model *out[MODEL_CHOICES + 1]);
 
+/* The 422 of a model that is not there, with those that are. */
+enum err model_choice_refuse(struct req *rq, const char *field, const char *id);
+
 #endif

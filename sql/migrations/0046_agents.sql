@@ -125,6 +125,7 @@ CREATE TABLE agent_conversations (
     user_id    uuid NOT NULL,
     title      text,
     status     text NOT NULL DEFAULT 'ACTIVE',
+    messages   integer NOT NULL DEFAULT 0,    -- how many there are
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, id),
@@ -186,3 +187,23 @@ CREATE INDEX agent_executions_of_agent ON agent_executions (tenant_id, agent_id)
 SELECT isolate('agent_executions');
 GRANT SELECT, INSERT ON agent_executions TO ashlar_api;
 SELECT changeable('agent_executions', 'agent_id', 'user_id');
+
+-- What each has done on a day (UTC) for each organization (usage_id), which analytics reads.
+CREATE TABLE agent_daily (
+    tenant_id       uuid NOT NULL,
+    day             date NOT NULL,
+    agent_id        uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    executions      bigint NOT NULL,
+    failed          bigint NOT NULL,
+    tokens          bigint NOT NULL,
+    cost            bigint NOT NULL,
+    duration_ms     bigint NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    updated_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, day, agent_id, organization_id),
+    CONSTRAINT agent_daily_agent FOREIGN KEY (tenant_id, agent_id) REFERENCES agents
+) WITH (fillfactor = 80);
+SELECT isolate('agent_daily');
+GRANT SELECT, INSERT ON agent_daily TO ashlar_api;
+SELECT changeable('agent_daily');

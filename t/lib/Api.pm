@@ -109,6 +109,7 @@ sub start ($class, %arg) {
         RATE_LIMIT_DEFAULT => 0,
         RATE_LIMIT_ADDRESS => 0,
         RATE_LIMIT_AI      => 0,
+        RATE_LIMIT_AGENTS  => 0,
         RATE_LIMIT_REPORTS => 0,
         RATE_LIMIT_OPERATIONS => $arg{RATE_LIMIT_DEFAULT} // 0,
         SHM_FILE           => "$dir/shared",

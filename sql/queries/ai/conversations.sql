@@ -47,3 +47,12 @@ UPDATE agent_conversations c
 SET status = 'ENDED'
 WHERE c.tenant_id = @tenant AND c.id = :conversation_id AND c.agent_id = :agent_id AND c.user_id = @user
 RETURNING c.id;
+
+-- name: chat_begin :row
+SELECT b.execution_id::text AS execution_id, b.organization_id::text AS organization, b.system_prompt, b.model, b.temperature::text AS temperature, b.max_tokens::text AS max_tokens,
+       b.mcp_servers::text AS mcp_servers, b.history::text AS history, app_tenant()::text AS tenant
+FROM agent_chat_begin(:agent_id::uuid, :conversation_id::uuid, :organization::uuid, :new::integer, :input_text) b;
+
+-- name: chat_end :row
+SELECT :columns(execution)
+FROM agent_chat_end(:execution::uuid, :output, :tokens_used::bigint, :cost_used::bigint, :duration_ms::bigint, :problem, :metadata::jsonb, :said::jsonb) x;
