@@ -93,6 +93,8 @@ static const struct {
 	{ "platform.agents.list_available", "list_available_agents" },
 	{ "platform.agents.list_conversations", "list_agent_conversations" },
 	{ "platform.agents.report_external_call", "create_external_agent_call" },
+	{ "platform.analytics.analytics_overview", "get_analytics_overview" },
+	{ "platform.analytics.analytics_usage", "get_analytics_usage" },
 	{ "platform.billing.assign_user_plan", "set_user_plan" },
 	{ "platform.billing.billing_history", "list_payments" },
 	{ "platform.billing.cancel_subscription", "cancel_subscription_by_id" },
