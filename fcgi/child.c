@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcgiapp.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -126,6 +128,69 @@ static bool take_next(void)
 
 /* One request */
 
+struct mapping {
+	void *p;
+	size_t n;
+};
+
+static void unmap(void *ptr)
+{
+	struct mapping *m = ptr;
+
+	munmap(m->p, m->n);
+}
+
+static bool write_whole(int fd, const char *p, size_t n)
+{
+	while (n) {
+		ssize_t k = write(fd, p, n);
+
+		if (k <= 0)
+			return false;
+		p += k;
+		n -= (size_t)k;
+	}
+	return true;
+}
+
+/*
+ * A form with files goes into a file without a name, beside where they will be
+ * stored, and is looked at there: a child's memory does not grow with it.
+ */
+static enum err spool_body(unsigned long long n)
+{
+	const char *where = arena_fmt(&rq.tx.arena, "%s/objects", cfg.storage_root);
+	int fd = open(where, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), error = errno;
+	struct mapping *m = arena_alloc(&rq.tx.arena, sizeof(*m));
+	bool ok = fd >= 0;
+	char piece[16384];
+	int k;
+
+	m->p = MAP_FAILED;
+	m->n = 0;
+	while ((k = FCGX_GetStr(piece, sizeof(piece), fcgx.in)) > 0) {
+		m->n += (size_t)k;
+		if (ok && m->n <= n)
+			ok = write_whole(fd, piece, (size_t)k);
+		error = ok ? error : errno;
+	}
+	if (ok && m->n == n) {
+		m->p = mmap(NULL, m->n, PROT_READ, MAP_PRIVATE, fd, 0);
+		error = errno;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (ok && m->n != n)
+		return req_fail(&rq, ERR_BAD_REQUEST, "the body ends after %zu of %llu bytes", m->n, n);
+	if (m->p == MAP_FAILED)
+		return req_fail_inside(&rq, ERR_UNAVAILABLE, "a form cannot be kept in %s: %s", where,
+				       strerror(error));
+	arena_defer(&rq.tx.arena, unmap, m);
+	rq.asked.body = m->p;
+	rq.asked.body_len = m->n;
+	return ERR_OK;
+}
+
 /* Read the whole body, so that a kept connection stays in step; keep up to the route's limit of it. */
 static enum err read_body(enum err rc)
 {
@@ -134,8 +199,13 @@ static enum err read_body(enum err rc)
 	unsigned long long n = length ? strtoull(length, NULL, 10) : 0, got = 0;
 	size_t max = serve_max_body(&rq);
 	bool keep = !rc && n <= max;
-	char scrap[8192], *body = keep ? arena_alloc_raw(&rq.tx.arena, n + 1) : scrap;
+	char scrap[8192], *body = scrap;
 	int k;
+
+	if (keep && n && rq.asked.route && rq.asked.route->parts)
+		return spool_body(n);
+	if (keep)
+		body = arena_alloc_raw(&rq.tx.arena, n + 1);
 
 	while ((k = FCGX_GetStr(keep ? body + got : scrap, keep ? (int)(n - got) : (int)sizeof(scrap),
 				fcgx.in)) > 0) {

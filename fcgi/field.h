@@ -38,6 +38,7 @@ enum field_type {
 	F_JSON,     /* any JSON value */
 	F_BINARY,   /* an answer that is not JSON: the reference calls it a string */
 	F_COLOR,    /* #rrggbb; kept in lower case */
+	F_FILE,     /* of .parts alone: a file in a form */
 	F_FIELDS,   /* no field: those of another table (fields) stand in its place, with its flags too */
 };
 

@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <stdio.h>
 
+#include "lib/base/multipart.h"
+
 enum err req_fail(struct req *rq, enum err e, const char *fmt, ...)
 {
 	va_list ap;
@@ -127,6 +129,14 @@ void req_set_header(struct req *rq, const char *name, const char *value)
 const struct value *req_value(const struct req *rq, const char *name)
 {
 	return tx_value(&rq->tx, name);
+}
+
+const struct part *req_part(const struct req *rq, const char *name)
+{
+	for (int i = 0; i < rq->asked.nparts; i++)
+		if (!strcmp(rq->asked.parts[i].name, name) && rq->asked.parts[i].filename)
+			return &rq->asked.parts[i];
+	return NULL;
 }
 
 const char *req_text(const struct req *rq, const char *name)

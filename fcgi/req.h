@@ -20,6 +20,7 @@
 
 struct json_object;
 struct output;
+struct part;
 struct req;
 struct rows;
 
@@ -68,6 +69,8 @@ struct asked {
 	const char *body;
 	size_t body_len;
 	struct json_object *json; /* the parsed body, or NULL */
+	struct part *parts;       /* of a row with .parts */
+	int nparts;
 	struct match match;
 	const struct route *route; /* NULL until routed */
 	int version;               /* the version answered in, 1 or more */
@@ -159,6 +162,9 @@ const char *req_path_text(const struct req *rq, const char *name);
 
 /* A variable of the FastCGI environment, or NULL. */
 const char *req_param(const struct req *rq, const char *name);
+
+/* The file of that name in a row's .parts; never NULL for one that is required. */
+const struct part *req_part(const struct req *rq, const char *name);
 
 /* Add a response header.  The strings must live as long as the request. */
 void req_set_header(struct req *rq, const char *name, const char *value);

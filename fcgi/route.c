@@ -8,6 +8,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/map.h"
+#include "lib/host/config.h"
 
 /* What is made of the tables: there for as long as the program runs. */
 static struct arena *memory(void)
@@ -61,6 +62,8 @@ size_t route_max_body(const struct route *r)
 {
 	size_t usual = surface_of(r->id)->max_body;
 
+	if (r->parts)
+		return ((size_t)cfg.storage_form_max_mib << 20) + ROUTE_FORM_FRAME;
 	return r->max_body ? r->max_body : usual ? usual : ROUTE_MAX_BODY;
 }
 
@@ -484,6 +487,10 @@ void route_check(const struct route *r)
 		route_bad("%s: its surface's answers have no meta to say .done in", r->id);
 	if (r->flags & HASHES && r->flags & (SLOW | REALTIME))
 		route_bad("%s: HASHES is for a pool that waits for nobody", r->id);
+	if (r->parts && (!(r->flags & RAW) || !(r->flags & SLOW) || r->body))
+		route_bad("%s: .parts are in the place of .body, of a row that is RAW, and SLOW, since that "
+			  "pool may write files",
+			  r->id);
 	if (!r->run && r->sql == NULL)
 		route_bad("%s has neither a query nor a handler", r->id);
 	if (params > (int)(sizeof(((struct match *)0)->params) / sizeof(char *)))

@@ -50,7 +50,9 @@ enum route_flag {
 	PROBE = 1 << 18, /* asks for health: its 503 may be the answer itself, which says what is missing */
 	LINK = 1 << 19,  /* what a signed link leads to, which another row gave out: no operation of the
 			    reference */
-	HELD_BODY = 1 << 20,  /* nginx has the body, and asks only whether it may be taken */
+	HELD_BODY = 1 << 20, /* nginx has the body, and asks only whether it may be taken */
+	SENDS_FILE =
+		1 << 22, /* the answer is a file, whole or in part, which nginx sends (X-Accel-Redirect) */
 	OPEN_QUERY = 1 << 15, /* another server makes the address, and may add its own query parameters */
 	IF_MATCH =
 		1
@@ -88,15 +90,17 @@ struct route {
 	const struct field *params;   /* path parameters that are not UUIDs */
 	const struct field *query;    /* query-string parameters */
 	const struct field *body;     /* members of a JSON body */
-	const struct field *headers;  /* for the reference: what its handler reads of the request's, beyond
-					 what  its caller has */
-	unsigned as;                  /* NEW or SET: what of the body's table, where its fields have marks */
-	const struct shape *out;      /* one element of the answer */
-	const char *done;             /* what was done, for people: meta.message, where the surface has it */
-	const struct list *list;      /* the form of an answer of many (list.h) */
-	const char *items;            /* the member that they are in; NULL: the form's */
-	struct size size;             /* how many there are to a page; 0: as the form has it */
-	const struct child *children; /* members of out that other queries fill; or NULL */
+	const struct field *parts;   /* F_FILE: of a multipart/form-data body, in the place of .body; req_part
+					has them */
+	const struct field *headers; /* for the reference: what its handler reads of the request's, beyond
+					what  its caller has */
+	unsigned as;                 /* NEW or SET: what of the body's table, where its fields have marks */
+	const struct shape *out;     /* one element of the answer */
+	const char *done;            /* what was done, for people: meta.message, where the surface has it */
+	const struct list *list;     /* the form of an answer of many (list.h) */
+	const char *items;           /* the member that they are in; NULL: the form's */
+	struct size size;            /* how many there are to a page; 0: as the form has it */
+	const struct child *children;         /* members of out that other queries fill; or NULL */
 	const struct constraint *constraints; /* ends with a NULL name */
 	const struct budget *budget;          /* how often it may be asked; NULL: as its surface has it */
 	const char *alias_of; /* the id of the row whose twin this is: it has that one's path parameters, and
@@ -186,7 +190,7 @@ void route_list_bind(const struct route *r, struct tx *tx);
 const struct budget *route_budget(const struct route *r);
 
 /* How many bytes a body may have: the row's number, or its surface's, or this one. */
-enum { ROUTE_MAX_BODY = 1 << 20 };
+enum { ROUTE_MAX_BODY = 1 << 20, ROUTE_FORM_FRAME = 64 << 10 /* around the files of a form */ };
 size_t route_max_body(const struct route *r);
 
 /* The code that a surface has for an error. */

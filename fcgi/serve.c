@@ -23,6 +23,7 @@
 #include "fcgi/usage_count.h"
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
+#include "lib/base/multipart.h"
 #include "lib/base/nearest.h"
 #include "lib/base/qs.h"
 #include "lib/db/column.h"
@@ -516,6 +517,26 @@ static enum err read_body(struct req *rq, const struct field *table, struct valu
 	return field_from_json(&rq->tx.arena, table, rq->asked.json, values, &rq->tx.fail);
 }
 
+/* A form: its parts are as nginx got them, and stay where they are. */
+static enum err read_parts(struct req *rq, const struct field *table)
+{
+	const char *problem = NULL;
+	enum err rc = ERR_OK;
+
+	if (rq->asked.body_len)
+		rc = multipart_read(&rq->tx.arena, req_header(rq, "Content-Type"), rq->asked.body,
+				    rq->asked.body_len, &rq->asked.parts, &rq->asked.nparts, &problem);
+	if (rc == ERR_UNSUPPORTED_MEDIA_TYPE)
+		req_set_header(rq, "Accept", "multipart/form-data");
+	if (rc)
+		return req_fail(rq, rc, "%s", problem);
+	for (; table->type != F_END; table++)
+		if (table->flags & F_REQUIRED && !req_part(rq, table->name))
+			return req_fail_field(rq, ERR_VALIDATION, table->name,
+					      "the form needs a file in its field %s", table->name);
+	return ERR_OK;
+}
+
 /* For whom a server calls.  Of other callers it proves nothing: any client could claim any address. */
 static enum err read_client_ip(struct req *rq)
 {
@@ -540,7 +561,8 @@ static enum err read_form(struct req *rq, size_t nparams, size_t nquery)
 	if (rc)
 		return rc;
 	rq->answer.output = accept_choose(req_header(rq, "Accept"), r->outputs);
-	if (!rq->answer.output && !accept_allows(req_header(rq, "Accept"), type) &&
+	if (!rq->answer.output && !(r->flags & SENDS_FILE) &&
+	    !accept_allows(req_header(rq, "Accept"), type) &&
 	    !(r->flags & STREAMS && accept_allows(req_header(rq, "Accept"), stream_type)))
 		return req_fail(rq, ERR_NOT_ACCEPTABLE, "the answer is %s, which Accept excludes", type);
 	if (r->method != GET && !route_has_if_match(r) && req_header(rq, "If-Match"))
@@ -549,7 +571,9 @@ static enum err read_form(struct req *rq, size_t nparams, size_t nquery)
 	rc = idem_check(rq);
 	if (!rc)
 		rc = read_query(rq, r->query, rq->tx.values + nparams);
-	if (!rc && !(r->flags & RAW))
+	if (!rc && r->parts)
+		rc = read_parts(rq, r->parts);
+	else if (!rc && !(r->flags & RAW))
 		rc = read_body(rq, r->body, rq->tx.values + nparams + nquery);
 	return rc;
 }

@@ -53,8 +53,18 @@ const char *storage_download_url(struct arena *a, const struct storage_object *o
 enum err storage_take(struct arena *a, const struct storage_object *o, unsigned char sha256[SECRET_BYTES],
 		      struct failure *why);
 
+/*
+ * Keep content that is here already, in memory: as storage_take of such that
+ * was uploaded, but that its size is n.
+ */
+enum err storage_put(struct arena *a, const struct storage_object *o, const char *bytes, size_t n,
+		     unsigned char sha256[SECRET_BYTES], struct failure *why);
+
 /* Remove content, also such as was not taken; what is not there is no error. */
 enum err storage_remove(struct arena *a, const struct storage_object *o, struct failure *why);
+
+/* Is an object's content where it belongs?  False, and the log has it, where it is lost. */
+bool storage_has(struct arena *a, const char *id);
 
 /* Where nginx finds an object, for X-Accel-Redirect.  The arena's. */
 const char *storage_internal(struct arena *a, const char *id);

@@ -205,10 +205,13 @@ void openapi_answer(struct buf *b, const struct route *r, int version, bool exam
 static void write_response(struct buf *b, const struct route *r, int version, int status)
 {
 	bool redirects = status / 100 == 3;
-	const char *type = r->content_type ? r->content_type : "application/json";
+	const char *type = r->flags & SENDS_FILE ? "*/*"
+			   : r->content_type     ? r->content_type
+						 : "application/json";
 
 	buf_text(b, "{\"description\":");
 	jx_str(b, status == 101   ? "The protocol is WebSocket now"
+		  : status == 206 ? "The part that Range asks for"
 		  : status == 204 ? "Done; the body is empty"
 		  : redirects     ? "A redirect; the body is empty"
 				  : "Success");
@@ -254,6 +257,8 @@ static const char *response_name(struct buf *b, const struct route *r, int versi
 		     : status == 204 ? "Empty"
 		     : status == 304 ? "Unmodified"
 				     : "Redirect";
+	else if (r->flags & SENDS_FILE)
+		of = status == 206 ? "FilePart" : "FileContent";
 	else if (strncmp(type, "application/json", 16))
 		of = "Text";
 	else
@@ -275,7 +280,7 @@ static void write_success(struct buf *b, const struct route *r, int version, int
 /* A single row has an ETag, and a GET may ask by it. */
 static bool may_be_unmodified(const struct route *r)
 {
-	return r->method == GET && openapi_has_etag(r);
+	return r->method == GET && (openapi_has_etag(r) || r->flags & SENDS_FILE);
 }
 
 static void write_not_modified(struct buf *b, const struct route *r, int version,
@@ -392,6 +397,13 @@ static void write_body(struct buf *b, const struct route *r)
 {
 	bool required = false;
 
+	if (r->parts) {
+		buf_text(b, ",\"requestBody\":{\"required\":true,\"content\":{\"multipart/"
+			    "form-data\":{\"schema\":");
+		schema_write(b, r->parts, 1, false);
+		buf_text(b, "}}}");
+		return;
+	}
 	if (!r->body)
 		return;
 	for (const struct field *f = r->body; f->type != F_END; f++)
@@ -514,6 +526,8 @@ static void write_operation(struct buf *b, const struct route *r, int version, e
 	write_body(b, r);
 	jx_key_open(b, "responses", '{');
 	write_success(b, r, version, route_status(r), &all->responses);
+	if (r->flags & SENDS_FILE)
+		write_success(b, r, version, 206, &all->responses);
 	if (r->redirect && r->out)
 		write_success(b, r, version, 200, &all->responses);
 	write_not_modified(b, r, version, &all->responses);

@@ -85,7 +85,9 @@ static const struct component {
 	  "{\"description\":\"true: it is the answer to an earlier request with this "
 	  "Idempotency-Key.\",\"schema\":{\"type\":\"string\",\"enum\":[\"true\"]}}" },
 	{ "headers", "Content-Disposition",
-	  "{\"description\":\"Of rows as a file: its name.\",\"schema\":{\"type\":\"string\"}}" },
+	  "{\"description\":\"Of a file: its name.\",\"schema\":{\"type\":\"string\"}}" },
+	{ "headers", "Content-Range",
+	  "{\"description\":\"Which bytes, of how many.\",\"schema\":{\"type\":\"string\"}}" },
 	{ "headers", "Location",
 	  "{\"description\":\"Where "
 	  "to.\",\"required\":true,\"schema\":{\"type\":\"string\",\"format\":\"uri\"}}" },

@@ -38,11 +38,12 @@ static bool may_fail_as(const struct route *r, enum err e)
 	case ERR_NOT_ACCEPTABLE: return true;
 	case ERR_IDEMPOTENCY_RUNNING:
 	case ERR_IDEMPOTENCY_MISMATCH: return r->method == POST && !(r->flags & (PRIVATE | SIGNED));
-	case ERR_PRECONDITION: return route_has_if_match(r);
+	case ERR_PRECONDITION: return route_has_if_match(r) || r->flags & SENDS_FILE;
+	case ERR_RANGE: return r->flags & SENDS_FILE;
 	case ERR_PAYLOAD_TOO_LARGE: return r->method != GET; /* a body is counted also where none is read */
-	case ERR_UNSUPPORTED_MEDIA_TYPE: return r->body && !(r->flags & RAW);
+	case ERR_UNSUPPORTED_MEDIA_TYPE: return r->parts || (r->body && !(r->flags & RAW));
 	case ERR_VALIDATION:
-		return r->query || (r->body && !(r->flags & RAW)) || route_is_strict(r) ||
+		return r->query || r->parts || (r->body && !(r->flags & RAW)) || route_is_strict(r) ||
 		       (r->sql && r->sql->is_invalid);
 	case ERR_URI_TOO_LONG:
 	case ERR_RATE_LIMIT:

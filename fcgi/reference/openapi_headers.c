@@ -65,10 +65,12 @@ void openapi_headers(struct buf *b, const struct route *r, int version, int stat
 	if (status == 304 || r->flags & STATIC || (r->out && !r->list && status / 100 == 2 && status != 204))
 		write_header(b, "ETag");
 	if (status / 100 == 2 && !(r->flags & (STATIC | REALTIME)) &&
-	    (r->method == POST || (r->out && !r->list)))
+	    (r->method == POST || (r->out && !r->list && !(r->flags & SENDS_FILE))))
 		write_header(b, "Idempotent-Replayed");
-	if (r->outputs)
+	if (r->outputs || r->flags & SENDS_FILE)
 		write_header(b, "Content-Disposition");
+	if (status == 206)
+		write_header(b, "Content-Range");
 	if (redirects)
 		write_header(b, "Location");
 	buf_char(b, '}');
@@ -83,6 +85,11 @@ void openapi_error_headers(struct buf *b, int status)
 	case 401: write_header(b, "WWW-Authenticate"); break;
 	case 405: write_header(b, "Allow"); break;
 	case 415: write_header(b, "Accept"); break;
+	case 416: /* the head of the file's answer */
+		write_header(b, "Content-Range");
+		write_header(b, "Content-Disposition");
+		write_header(b, "ETag");
+		break;
 	case 426:
 		write_header(b, "Upgrade");
 		write_header(b, "Sec-WebSocket-Version");

@@ -8,9 +8,9 @@ static void write_test_fields(struct buf *b, const char *key, const struct field
 
 static void write_test_field(struct buf *b, const struct field *f)
 {
-	static const char *const names[] = { "end",    "text", "int",  "number",   "bool", "uuid",
-					     "email",  "slug", "url",  "datetime", "date", "enum",
-					     "object", "list", "json", "binary",   "color" };
+	static const char *const names[] = { "end",    "text", "int",  "number",   "bool",  "uuid",
+					     "email",  "slug", "url",  "datetime", "date",  "enum",
+					     "object", "list", "json", "binary",   "color", "file" };
 	static const struct {
 		unsigned flag;
 		const char *name;

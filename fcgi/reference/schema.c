@@ -12,6 +12,7 @@ static const char *const type_names[] = {
 	[F_UUID] = "string",     [F_EMAIL] = "string", [F_SLUG] = "string",   [F_URL] = "string",
 	[F_DATETIME] = "string", [F_DATE] = "string",  [F_ENUM] = "string",   [F_OBJECT] = "object",
 	[F_LIST] = "array",      [F_JSON] = NULL,      [F_BINARY] = "string", [F_COLOR] = "string",
+	[F_FILE] = "string",
 };
 
 static const char *const formats[] = {
@@ -32,6 +33,7 @@ static const char *const examples[] = {
 	[F_DATE] = "2026-01-31",
 	[F_BINARY] = "",
 	[F_COLOR] = "#1a73e8",
+	[F_FILE] = "",
 };
 
 void schema_example(struct buf *b, const struct field *table, int version)
@@ -205,6 +207,8 @@ static void write_pattern(struct buf *b, const struct field *f)
 		jx_key_str(b, "pattern", "^[a-z0-9]+(-[a-z0-9]+)*$");
 	else if (f->type == F_COLOR)
 		jx_key_str(b, "pattern", "^#[0-9a-fA-F]{6}$");
+	else if (f->type == F_FILE)
+		jx_key_str(b, "contentMediaType", "application/octet-stream");
 	else if (f->fits)
 		jx_key_str(b, "pattern", f->fits->regex);
 }

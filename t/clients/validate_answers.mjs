@@ -154,7 +154,7 @@ const baseOf = (type) => (type ?? '').split(';')[0].trim().toLowerCase()
 function judgeContent(answer, content) {
   const type = answer.header('content-type')
   if (!content) return answer.body === '' ? [] : complaint('body', 'none', answer.body)
-  const key = Object.keys(content).find((t) => (t.includes(';') ? t === type : baseOf(t) === baseOf(type)))
+  const key = Object.keys(content).find((t) => t === '*/*' || (t.includes(';') ? t === type : baseOf(t) === baseOf(type)))
   if (!key) return complaint('header Content-Type', Object.keys(content).join(' or '), type)
   return /\bjson$/.test(baseOf(key)) && answer.method !== 'HEAD' ? judgeBody(answer, content[key].schema) : []
 }

@@ -10,7 +10,7 @@ JOIN stored_objects o ON o.tenant_id = f.tenant_id AND o.id = f.object_id;
 SELECT :columns(file)
 FROM files f
 :joins(file)
-WHERE f.tenant_id = @tenant AND f.owner_id = @user AND f.uploaded_at IS NOT NULL
+WHERE f.tenant_id = @tenant AND f.holder = @user AND f.uploaded_at IS NOT NULL
 ORDER BY f.created_at DESC, f.id DESC;
 
 -- name: file_await :row
