@@ -186,11 +186,20 @@ static enum err check_token(struct req *rq)
 	if (rq->asked.route->flags & REALTIME && req_param(rq, "REALTIME_TICKET"))
 		return by_ticket(rq, req_param(rq, "REALTIME_TICKET"));
 	authorization = req_header(rq, "Authorization");
-	if (authorization && c->key_is_bearer && !rq->who.api_key &&
-	    !strncasecmp(authorization, "Bearer sk_", strlen("Bearer sk_")))
-		return api_key(rq, authorization + strlen("Bearer "));
+	if (authorization && c->key_is_bearer &&
+	    !strncasecmp(authorization, "Bearer sk_", strlen("Bearer sk_"))) {
+		if (!rq->who.api_key)
+			return api_key(rq, authorization + strlen("Bearer "));
+		if (c->token == TOKEN_OR_SECRET) /* some clients send theirs twice */
+			authorization = NULL;
+	}
 	if (authorization)
 		return bearer(rq, authorization);
+	if (c->token == TOKEN_OR_SECRET && rq->who.api_key)
+		return rq->who.is_secret
+			       ? ERR_OK
+			       : req_fail(rq, ERR_AUTHORIZATION,
+					  "a public key alone may not do this: it takes a user's token, too");
 	return c->token == TOKEN_TAKEN ? ERR_OK : req_fail(rq, ERR_AUTHENTICATION, NULL);
 }
 

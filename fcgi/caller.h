@@ -32,7 +32,8 @@ enum caller_token {
 	TOKEN_UNREAD, /* so that an expired one, which client libraries send along, does no harm */
 	TOKEN_TAKEN,  /* it may be left out; one that comes is checked, and its user is the caller */
 	TOKEN_NEEDED,
-	TOKEN_OR_KEY, /* needed, unless there is a secret key */
+	TOKEN_OR_KEY,    /* needed, unless there is a secret key, beside which it is not read */
+	TOKEN_OR_SECRET, /* needed, unless there is a secret key, beside which its user is the caller */
 };
 
 /* Whose roles count, and where .may of a row is asked. */
@@ -75,9 +76,11 @@ extern const struct caller by_anyone, /* credentials are not even read */
 	by_org_member,          /* a user's token alone; the path calls the organization org_id */
 	by_secret_key,          /* no token is read */
 	by_secret_key_and_user, by_key_or_user, /* a secret key alone, or any key with a user's token */
-	by_user_or_key,   /* a user's token, or a secret key alone, which may be the bearer itself */
-	by_operator,      /* the same, of the default tenant */
-	by_team,          /* a team user's token */
+	by_user_or_key, /* a user's token, or a secret key alone, which may be the bearer itself */
+	by_gateway,  /* as by_key_or_user, and the key may be the bearer: for other people's client libraries
+		      */
+	by_operator, /* the same, of the default tenant */
+	by_team,     /* a team user's token */
 	by_team_admin,    /* whose team role is admin or owner */
 	by_team_any_mode, /* by_team, for what has no test mode */
 	by_team_admin_any_mode;

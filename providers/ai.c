@@ -380,3 +380,60 @@ enum ai_error ai_ask(struct arena *a, const struct ai_ask *ask, const struct ai_
 	out->duration_ms = (long)((clock_ns() - start) / 1000000);
 	return out->error;
 }
+
+enum ai_error ai_embed(struct arena *a, const struct ai_model *m, const char *input, long long dimensions,
+		       const struct ai_ask *within, struct ai_answer *out, struct json_object **data)
+{
+	const struct provider *p = provider_find(m->provider);
+	const struct ai_server *server = ai_server_of(m->provider);
+	struct taking t = { .r = { .arena = a, .out = out, .ask = within }, .wire = p->wire };
+	struct json_object *body = NULL;
+	const char *headers[5], *problem = NULL;
+	struct http_answer said;
+	struct buf b;
+
+	out->attempts = 0;
+	begin(out, a, m);
+	if (!server)
+		return out->error = AI_NO_KEY;
+	buf_init(&b, a, strlen(input) + 256);
+	buf_char(&b, '{');
+	jx_key_str(&b, "model", m->name);
+	jx_key(&b, "input"), buf_text(&b, input);
+	/* A vector is one value of JSON then, and not some thousand. */
+	jx_key_str(&b, "encoding_format", "base64");
+	if (dimensions)
+		jx_key_int(&b, "dimensions", dimensions);
+	buf_char(&b, '}');
+	headers_of(a, p, server, false, headers);
+	http_do(a,
+		&(struct http_call){ .provider = p->wire->provider,
+				     .url = arena_fmt(a, "%s/embeddings", server->url),
+				     .headers = headers,
+				     .body = b.p,
+				     .body_len = b.n,
+				     .max_bytes = MAX_ANSWER,
+				     .timeout_ms = within->timeout_ms,
+				     .is_wanted = is_wanted,
+				     .to = &t },
+		&said);
+	out->duration_ms = out->first_ms = said.duration_ms;
+	if (out->error == AI_GONE) {
+		out->reason = ai_error_text(AI_GONE);
+	} else if (said.status / 100 != 2) {
+		out->error = said.attempts ? AI_FAILED : AI_OVERLOADED;
+		out->reason = said.reason;
+		if (said.status)
+			read_whole(&t, &said);
+	} else {
+		bool is_json = !json_read_any(a, said.body, said.body_len, &body, &problem);
+
+		*data = is_json ? json_at(body, "data", NULL) : NULL;
+		out->input = ai_wire_int(body, "usage", "prompt_tokens");
+		if (!json_object_is_type(*data, json_type_array)) {
+			out->error = AI_FAILED;
+			out->reason = "its answer makes no sense";
+		}
+	}
+	return out->error;
+}

@@ -38,6 +38,16 @@ long long ai_tokens(size_t bytes);
 /* About how many the whole question is. */
 long long ai_tokens_of(const struct ai_ask *ask);
 
+/*
+ * What texts mean, as vectors.  input is JSON, a string or a list of them; dimensions 0: as many as the model
+ * has. within has the time, and who waits for it.
+ *
+ * AI_OK, and *data is the list of {"index", "embedding": base64 of floats, or numbers}, the arena's; or
+ * out->error.
+ */
+enum ai_error ai_embed(struct arena *a, const struct ai_model *m, const char *input, long long dimensions,
+		       const struct ai_ask *within, struct ai_answer *out, struct json_object **data);
+
 /* For people, lower case: "the provider is overloaded". */
 const char *ai_error_text(enum ai_error e);
 

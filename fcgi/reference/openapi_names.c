@@ -76,6 +76,7 @@ static const struct {
 } names[] = {
 	{ "app.ai.chat", "create_chat" },
 	{ "app.ai.chat_routed", "create_routed_chat" },
+	{ "platform.ai.completions", "create_completion" },
 	{ "app.billing.get_portal", "get_billing_portal" },
 	{ "app.billing.get_status", "get_billing_status" },
 	{ "platform.agents.chat", "create_agent_execution" },

@@ -11,16 +11,16 @@
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "fcgi/stream.h"
-#include "handlers/ai/meter.h"
 #include "handlers/ai/model_choice.h"
 #include "handlers/ai/prompt.h"
+#include "handlers/ai/reply.h"
 #include "handlers/shapes.h"
 #include "lib/base/clock.h"
 #include "lib/base/jx.h"
 #include "lib/base/json.h"
 #include "lib/host/config.h"
 
-enum { MAX_MESSAGES = 500, MAX_CONTENT = 500000, MAX_BODY = 4 << 20 };
+enum { MAX_MESSAGES = 500, MAX_CONTENT = 500000, MAX_BODY = 2 << 20 };
 
 static enum err status_get(struct req *rq), complete(struct req *rq), chat(struct req *rq),
 	chat_routed(struct req *rq);
@@ -142,15 +142,10 @@ static enum err status_get(struct req *rq)
  * The answer
  */
 
-/* Where it goes while it comes. */
-struct going {
-	struct req *rq;
-	bool streams;
-	int64_t sent_ns;
-};
-
-static void write_completion(struct buf *b, const struct ai_answer *a)
+static void whole(struct buf *b, const struct reply *r)
 {
+	const struct ai_answer *a = r->answer;
+
 	buf_char(b, '{');
 	jx_key(b, "content"), jx_text(b, a->text.p, a->text.n);
 	jx_key_str(b, "model", a->model->id);
@@ -175,92 +170,51 @@ static bool send_text(struct req *rq, const char *p, size_t n)
 	return stream_event(rq, NULL, p, 1) && stream_event(rq, NULL, p + 1, n - 1);
 }
 
-static bool send_delta(struct req *rq, const char *p, size_t n)
+static bool delta(struct reply *r, const struct ai_delta *d)
 {
+	struct req *rq = r->rq;
 	struct buf b;
 
+	if (d->kind != AI_DELTA_TEXT)
+		return true;
 	if (rq->asked.version == 1)
-		return send_text(rq, p, n);
-	buf_init(&b, &rq->tx.arena, n + 32);
+		return send_text(rq, d->p, d->n);
+	buf_init(&b, &rq->tx.arena, d->n + 32);
 	buf_char(&b, '{');
-	jx_key(&b, "content"), jx_text(&b, p, n);
+	jx_key(&b, "content"), jx_text(&b, d->p, d->n);
 	buf_char(&b, '}');
 	return stream_event(rq, "delta", b.p, b.n);
 }
 
-static bool take(void *to, const struct ai_delta *d)
-{
-	struct going *g = to;
-
-	if (d->kind != AI_DELTA_TEXT)
-		return true;
-	g->sent_ns = clock_ns();
-	return send_delta(g->rq, d->p, d->n);
-}
-
-static bool is_wanted(void *to)
-{
-	struct going *g = to;
-
-	if (g->streams && clock_ns() - g->sent_ns >= cfg.ai_heartbeat_s * 1000000000) {
-		g->sent_ns = clock_ns();
-		return stream_comment(g->rq);
-	}
-	return stream_is_awaited(g->rq);
-}
-
-/* What went wrong behind the beginning of a stream. */
-static void send_error(struct req *rq, const struct failure *f)
+static void fail(struct reply *r, const struct failure *f)
 {
 	const char *message = f->message ? f->message : err_info(f->err)->message;
 	struct buf b;
 
-	buf_init(&b, &rq->tx.arena, 256);
+	buf_init(&b, &r->rq->tx.arena, 256);
 	buf_text(&b, "{\"error\":{");
 	jx_key_str(&b, "code", err_info(f->err)->code);
 	jx_key_str(&b, "message", message);
 	buf_text(&b, ",\"details\":{}}");
 	jx_key_str(&b, "detail", message);
 	buf_char(&b, '}');
-	stream_event(rq, "error", b.p, b.n);
+	stream_event(r->rq, "error", b.p, b.n);
 }
 
-/* The stream has begun, and ends: once, whatever happened. */
-static enum err end_stream(struct req *rq, const struct ai_answer *a)
+static void end(struct reply *r)
 {
 	struct buf b;
 
-	if (a->error == AI_GONE)
-		return meter_refuse(rq, a);
-	if (a->error) {
-		meter_refuse(rq, a);
-		send_error(rq, &rq->tx.fail);
-		rq->tx.fail = (struct failure){ ERR_OK };
+	if (r->rq->asked.version == 1) {
+		stream_event(r->rq, NULL, "[DONE]", strlen("[DONE]"));
+		return;
 	}
-	if (rq->asked.version == 1) {
-		stream_event(rq, NULL, "[DONE]", strlen("[DONE]"));
-		return ERR_OK;
-	}
-	buf_init(&b, &rq->tx.arena, 256 + a->text.n);
-	write_completion(&b, a);
-	stream_event(rq, "done", b.p, b.n);
-	return ERR_OK;
+	buf_init(&b, &r->rq->tx.arena, 256 + r->answer->text.n);
+	whole(&b, r);
+	stream_event(r->rq, "done", b.p, b.n);
 }
 
-static enum err answer(struct req *rq, const struct going *g, const struct ai_answer *a)
-{
-	enum err rc;
-
-	if (rq->answer.is_sent)
-		return end_stream(rq, a);
-	rc = meter_refuse(rq, a);
-	if (rc)
-		return rc;
-	if (g->streams) /* it said nothing */
-		return end_stream(rq, a);
-	write_completion(answer_open(rq), a);
-	return answer_close(rq);
-}
+static const struct reply_form form = { .whole = whole, .delta = delta, .fail = fail, .end = end };
 
 /*
  * What is asked
@@ -274,11 +228,8 @@ static double number_of(struct req *rq, const char *name)
 }
 
 /* As the body says, but for the messages. */
-static struct ai_ask ask_of(struct req *rq, struct going *g)
+static struct ai_ask ask_of(struct req *rq)
 {
-	const char *stream = req_text(rq, "stream");
-
-	*g = (struct going){ rq, stream && !strcmp(stream, "true"), clock_ns() };
 	return (struct ai_ask){
 		.temperature = number_of(rq, "temperature"),
 		.top_p = NAN,
@@ -286,40 +237,29 @@ static struct ai_ask ask_of(struct req *rq, struct going *g)
 				      ? req_int(rq, "max_tokens")
 				      : 1000,
 		.timeout_ms = cfg.ai_timeout_s * 1000,
-		.take = g->streams ? take : NULL,
-		.is_wanted = is_wanted,
-		.to = g,
 	};
 }
 
-static enum err begin(struct req *rq, struct meter *m, const struct ai_model *model, const struct ai_ask *ask,
-		      long long more)
+/* It is each user's own, and who has no plan has no limit of one. */
+static enum err begin(struct reply *r, const struct ai_model *model, const struct ai_ask *ask, long long more)
 {
-	req_set(rq, "organization", NULL);
-	req_set(rq, "is_open", "true");
-	return meter_begin(rq, m, model, ai_tokens_of(ask) + more, ask->max_tokens);
-}
-
-static enum err finish(struct req *rq, struct meter *m, struct ai_ask *ask,
-		       const struct ai_model *const *models)
-{
-	struct ai_answer *a = arena_alloc(&rq->tx.arena, sizeof(*a));
-
-	ai_ask(&rq->tx.arena, ask, models, NULL, a);
-	meter_note(rq, m, rq->asked.route->id, NULL, a);
-	meter_end(rq, m);
-	return answer(rq, ask->to, a);
+	req_set(r->rq, "organization", NULL);
+	req_set(r->rq, "is_open", "true");
+	return meter_begin(r->rq, &r->meter, model, ai_tokens_of(ask) + more, ask->max_tokens);
 }
 
 static enum err ask_named(struct req *rq, struct ai_ask *ask)
 {
 	const struct ai_model *models[MODEL_CHOICES + 1];
-	struct meter m;
+	struct reply *r = reply_new(rq, &form);
 	enum err rc = model_choice_make(rq, "model", req_text(rq, "model"), NULL, models);
 
 	if (!rc)
-		rc = begin(rq, &m, models[0], ask, 0);
-	return rc ? rc : finish(rq, &m, ask, models);
+		rc = begin(r, models[0], ask, 0);
+	if (rc)
+		return rc;
+	reply_prepare(r, ask);
+	return reply_ask(r, ask, models);
 }
 
 static enum err complete(struct req *rq)
@@ -328,8 +268,7 @@ static enum err complete(struct req *rq)
 	size_t n = json_object_array_length(list);
 	struct ai_message *messages = arena_alloc(&rq->tx.arena, n * sizeof(*messages));
 	struct ai_part *parts = arena_alloc(&rq->tx.arena, n * sizeof(*parts));
-	struct going g;
-	struct ai_ask ask = ask_of(rq, &g);
+	struct ai_ask ask = ask_of(rq);
 	bool is_asked = false;
 
 	for (size_t i = 0; i < n; i++) {
@@ -371,8 +310,7 @@ static void set_prompt(struct req *rq, struct ai_ask *ask, const char *system)
 
 static enum err chat(struct req *rq)
 {
-	struct going g;
-	struct ai_ask ask = ask_of(rq, &g);
+	struct ai_ask ask = ask_of(rq);
 
 	set_prompt(rq, &ask, req_text(rq, "system"));
 	return ask_named(rq, &ask);
@@ -417,14 +355,14 @@ static const struct ai_model *dearest(long long input, long long output)
 }
 
 /* Have a model judge; -1: it cannot. */
-static int judge(struct req *rq, struct meter *m, const struct prompt_var *vars)
+static int judge(struct req *rq, struct meter *m, const struct prompt_var *vars, const struct ai_ask *within)
 {
 	const struct ai_model *models[MODEL_CHOICES + 1];
 	struct value out;
 
 	if (model_choice_make(rq, "model", routed_model(0), cfg.ai_routed_models, models))
 		return -1;
-	if (prompt_ask(rq, m, &routing, vars, models, cfg.ai_timeout_s * 1000, &out))
+	if (prompt_ask(rq, m, &routing, vars, models, within, &out))
 		return -1;
 	return complexity_index(out.text);
 }
@@ -436,33 +374,27 @@ static enum err chat_routed(struct req *rq)
 	const struct ai_model *models[MODEL_CHOICES + 1], *most;
 	int complexity = said ? complexity_index(said) : 0;
 	int64_t start = clock_ns();
-	struct going g;
-	struct ai_ask ask = ask_of(rq, &g);
-	struct meter m;
+	struct ai_ask ask = ask_of(rq);
+	struct reply *r = reply_new(rq, &form);
 	enum err rc;
 
 	set_prompt(rq, &ask, NULL);
+	reply_prepare(r, &ask);
 	rc = model_choice_make(rq, "complexity", routed_model(complexity), cfg.ai_routed_models, models);
 	if (rc)
 		return rc;
 	most = said ? models[0] : dearest(ai_tokens_of(&ask), ask.max_tokens);
-	rc = begin(rq, &m, most ? most : models[0], &ask, said ? 0 : prompt_tokens(rq, &routing, vars));
+	rc = begin(r, most ? most : models[0], &ask, said ? 0 : prompt_tokens(rq, &routing, vars));
 	if (rc)
 		return rc;
 	if (!said) {
-		complexity = judge(rq, &m, vars);
-		if (complexity < 0) {
-			meter_end(rq, &m);
-			return req_fail(rq, ERR_EXTERNAL,
-					"the model that judges the question failed; say its complexity");
-		}
-		rc = model_choice_make(rq, "complexity", routed_model(complexity), cfg.ai_routed_models,
-				       models);
-		if (rc) {
-			meter_end(rq, &m);
-			return rc;
-		}
+		complexity = judge(rq, &r->meter, vars, &ask);
+		if (complexity < 0)
+			return reply_fail(r, models[0], "the model that judges the question failed");
+		if (model_choice_make(rq, "complexity", routed_model(complexity), cfg.ai_routed_models,
+				      models))
+			return reply_fail(r, most, "no model of that complexity is ready");
 		ask.timeout_ms -= (long)((clock_ns() - start) / 1000000);
 	}
-	return finish(rq, &m, &ask, models);
+	return reply_ask(r, &ask, models);
 }

@@ -20,7 +20,8 @@ const struct ai_model *model_choice_default(void)
 	return named ? named : ai_model_at(0);
 }
 
-enum err model_choice_refuse(struct req *rq, const char *field, const char *id)
+/* There is none of these, and which there are; can: AI_CAN_EMBED or 0. */
+static enum err refuse(struct req *rq, const char *field, const char *id, unsigned can)
 {
 	const struct ai_model *m;
 	struct buf details;
@@ -28,13 +29,25 @@ enum err model_choice_refuse(struct req *rq, const char *field, const char *id)
 	buf_init(&details, &rq->tx.arena, 512);
 	jx_key_open(&details, "models", '[');
 	for (size_t i = 0; (m = ai_model_at(i)); i++)
-		if (model_choice_is_ready(m) && !(m->can & AI_CAN_EMBED))
+		if (model_choice_is_ready(m) && (m->can & AI_CAN_EMBED) == can)
 			jx_next(&details), jx_str(&details, m->id);
 	buf_char(&details, ']');
 	req_fail_field(rq, ERR_VALIDATION, field,
 		       "there is no model %.100s here; details.models are those there are", id);
 	rq->tx.fail.details = buf_str(&details);
 	return ERR_VALIDATION;
+}
+
+enum err model_choice_refuse(struct req *rq, const char *field, const char *id)
+{
+	return refuse(rq, field, id, 0);
+}
+
+static enum err unready(struct req *rq, const struct ai_model *named)
+{
+	/* Until an operator has set it up. */
+	return failure_retry(&rq->tx.fail, &rq->tx.arena, ERR_UNAVAILABLE, 3600,
+			     "the models of %s are not configured", named->provider);
 }
 
 static void add(const struct ai_model *m, const struct ai_model **out, int *n)
@@ -54,7 +67,7 @@ enum err model_choice_make(struct req *rq, const char *field, const char *id, co
 	int n = 0;
 
 	if (!named || named->can & AI_CAN_EMBED)
-		return model_choice_refuse(rq, field, id ? id : cfg.ai_default_model);
+		return refuse(rq, field, id ? id : cfg.ai_default_model, 0);
 	add(named, out, &n);
 	for (const char *const *name = cfg.ai_fallbacks; name && *name; name++)
 		add(ai_model_find(*name), out, &n);
@@ -63,7 +76,14 @@ enum err model_choice_make(struct req *rq, const char *field, const char *id, co
 	out[n] = NULL;
 	if (n)
 		return ERR_OK;
-	/* Until an operator has set it up. */
-	return failure_retry(&rq->tx.fail, &rq->tx.arena, ERR_UNAVAILABLE, 3600,
-			     "the models of %s are not configured", named->provider);
+	return unready(rq, named);
+}
+
+enum err model_choice_embedding(struct req *rq, const char *field, const char *id,
+				const struct ai_model **out)
+{
+	*out = ai_model_find(id);
+	if (!*out || !((*out)->can & AI_CAN_EMBED))
+		return refuse(rq, field, id, AI_CAN_EMBED);
+	return model_choice_is_ready(*out) ? ERR_OK : unready(rq, *out);
 }

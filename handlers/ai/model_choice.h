@@ -35,4 +35,8 @@ enum err model_choice_make(struct req *rq, const char *field, const char *id, co
 /* The 422 of a model that is not there, with those that are. */
 enum err model_choice_refuse(struct req *rq, const char *field, const char *id);
 
+/* The model of texts' meanings that is named.  ERR_OK; ERR_VALIDATION, ERR_UNAVAILABLE: as above. */
+enum err model_choice_embedding(struct req *rq, const char *field, const char *id,
+				const struct ai_model **out);
+
 #endif

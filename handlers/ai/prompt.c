@@ -5,7 +5,6 @@
 
 #include "fcgi/reference/schema.h"
 #include "fcgi/req.h"
-#include "fcgi/stream.h"
 #include "handlers/ai/meter.h"
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
@@ -122,14 +121,9 @@ static const char *read_answer(struct req *rq, const struct prompt_call *call, c
 	return field_from_json(&rq->tx.arena, call->out, object, out, &why) ? why.message : NULL;
 }
 
-static bool is_wanted(void *to)
-{
-	return stream_is_awaited(to);
-}
-
 enum ai_error prompt_ask(struct req *rq, struct meter *m, const struct prompt_call *call,
-			 const struct prompt_var *vars, const struct ai_model *const *models, long timeout_ms,
-			 struct value *out)
+			 const struct prompt_var *vars, const struct ai_model *const *models,
+			 const struct ai_ask *within, struct value *out)
 {
 	const char *text = text_of(&rq->tx.arena, call), *problem = NULL;
 	struct ai_part parts[3] = { { .kind = AI_TEXT, .text = fill(rq, text, vars) } };
@@ -140,13 +134,13 @@ enum ai_error prompt_ask(struct req *rq, struct meter *m, const struct prompt_ca
 			      .max_tokens = call->max_tokens,
 			      .temperature = 0,
 			      .top_p = NAN,
-			      .is_wanted = is_wanted,
-			      .to = rq };
+			      .is_wanted = within->is_wanted,
+			      .to = within->to };
+	long timeout_ms =
+		within->timeout_ms < call->timeout_s * 1000 ? within->timeout_ms : call->timeout_s * 1000;
 	int64_t start = clock_ns();
 	struct ai_answer *a = arena_alloc(&rq->tx.arena, sizeof(*a));
 
-	if (timeout_ms > call->timeout_s * 1000)
-		timeout_ms = call->timeout_s * 1000;
 	for (int i = 0; i < ATTEMPTS; i++) {
 		ask.timeout_ms = timeout_ms - (long)((clock_ns() - start) / 1000000);
 		if (ask.timeout_ms <= 0)

@@ -38,12 +38,13 @@ long long prompt_tokens(struct req *rq, const struct prompt_call *call, const st
  *
  * vars    ends with a NULL name
  * models  NULL-terminated
+ * within  whose time it takes, and who waits for it
  * out     as many values as the table has fields
  *
  * AI_OK; AI_FAILED also where the second answer is wrong, too: the log says how.
  */
 enum ai_error prompt_ask(struct req *rq, struct meter *m, const struct prompt_call *call,
-			 const struct prompt_var *vars, const struct ai_model *const *models, long timeout_ms,
-			 struct value *out);
+			 const struct prompt_var *vars, const struct ai_model *const *models,
+			 const struct ai_ask *within, struct value *out);
 
 #endif

@@ -331,7 +331,7 @@ subtest 'the lists are those of the code' => sub {
     my $limits = $t->get('/limits.html')->body =~ s/<[^>]+>/ /gr =~ s/ +/ /gr;
     my @missing = grep { $limits !~ /\) *$_ *$/m } map { /^INT\(\w+, "(\w+)"/ } lines('lib/host/config.def');
     is_deeply \@missing, [], 'every setting that is a number is a limit';
-    like $limits, qr/^ Body 64 KiB .*POST \/api\/v1\/auth\/passkeys\/registration/m, '  with the body of a call';
+    like $limits, qr/^ Body 128 KiB .*POST \/api\/v1\/public\/contact/m, '  with the body of a call';
     like $limits, qr/^ website up to 2,000 characters contact $/m, '  the field of another';
     like $limits, qr/^ Rows of a page limit : 200, 50 when left out GET \/api\/bull-queue\/schedules $/m, '  and the pages of a third';
 };

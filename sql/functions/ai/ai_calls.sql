@@ -114,3 +114,21 @@ BEGIN
     RETURN true;
 END
 $$;
+
+-- The organization that a call is charged to, or NULL.  Raises AS404 and AS403.
+CREATE OR REPLACE FUNCTION ai_place(organization uuid, usr uuid) RETURNS uuid
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF organization IS NULL THEN
+        RETURN (SELECT u.default_organization_id FROM users u WHERE u.tenant_id = app_tenant() AND u.id = usr);
+    END IF;
+    IF NOT EXISTS (SELECT FROM organizations o WHERE o.tenant_id = app_tenant() AND o.id = organization AND o.deleted_at IS NULL) THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Organization not found', DETAIL = organization::text;
+    ELSIF usr IS NOT NULL AND NOT EXISTS (SELECT FROM memberships m
+                                          WHERE m.tenant_id = app_tenant() AND m.organization_id = organization AND m.user_id = usr
+                                            AND m.is_active) THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'you are no member of this organization';
+    END IF;
+    RETURN organization;
+END
+$$;

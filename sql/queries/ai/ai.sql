@@ -7,3 +7,7 @@ FROM ai_begin(:organization::uuid, @user, :api_key::bytea, :is_open::boolean, :t
 
 -- name: ai_end :row
 SELECT ai_end(:operation::uuid, :organization::uuid, :of_user::uuid, :of_key::uuid, :calls::jsonb, :request_id) AS is_new;
+
+-- name: ai_place :row
+-- Whose limits count on the gateway: the organization that is named, which a user has to be a member of, or else the user's default one.
+SELECT ai_place(:organization::uuid, @user)::text AS place;

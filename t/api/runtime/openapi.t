@@ -114,8 +114,9 @@ subtest 'secured operations say so, open ones do not' => sub {
             : $by->{token} eq 'unread' ? ('apiKey')
             : $by->{token} eq 'taken'  ? ('apiKey', 'apiKey+bearer')
             : $by->{token} eq 'or_key' ? ($key ? ('apiKey', 'apiKey+bearer') : ('bearer', 'apiKey'))
+            : $by->{token} eq 'or_secret' ? ('bearer', 'apiKey', 'apiKey+bearer')
             :                            ($key ? 'apiKey+bearer' : $token);
-        push @want, $by->{token} eq 'unread' ? '' : $token if $by->{key} eq 'taken';
+        push @want, $by->{token} eq 'unread' ? '' : $token if $by->{key} eq 'taken' && $by->{token} ne 'or_secret';
         is join(' or ', @ways), join(' or ', @want), "$method $path";
     }
     my $schemes = $doc->{components}{securitySchemes};

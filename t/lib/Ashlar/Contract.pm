@@ -178,6 +178,7 @@ sub caller_of ($row) {
     my $by = $row->{caller};
     return $t->nobody if $by->{key} eq 'unread';
     return $team{ $by->{role} } if $by->{team};
+    return $t->nobody->with(key => $secret) if $by->{token} eq 'or_secret';
     return $operator{editor} if $by->{key_is_bearer};
     my $who = $by->{token} ne 'needed' ? $t->nobody : $by->{role} eq 'admin' ? $admin : $user;
     my %key = $by->{key} eq 'secret' || $by->{token} eq 'or_key' ? (key => $secret) : (key => $public, origin => $page);
@@ -213,6 +214,10 @@ sub check_access ($row, @args) {
     my $either  = $by->{token} eq 'or_key';
     my $keyless = $by->{key} eq 'taken';
 
+    if ($by->{token} eq 'or_secret') {
+        check_gateway($row, @args);
+        return;
+    }
     if ($by->{key_is_bearer}) {
         check_operator($row, $refused, @args);
         return;
@@ -346,6 +351,27 @@ sub check_operator ($row, $refused, @args) {
     }
     my %spoiled = spoiled($row) or return;
     error_is ask($row, $operator{demo}, @args, %spoiled), 403, 'AUTHORIZATION_ERROR', name => '  whatever is sent' if !$may{demo};
+    return;
+}
+
+# A secret key, in either place, with a user's token or without; or the token, with a public key or without.
+sub check_gateway ($row, @args) {
+    my $refused = sub ($name, $status, $code, %with) { return error_is ask($row, $t->nobody->with(%with), @args), $status, $code, name => $name };
+    my %public  = (key => $public, origin => $page);
+    $refused->('not without credentials',      401, 'AUTHENTICATION_ERROR');
+    $refused->('nor with a public key alone',  403, 'AUTHORIZATION_ERROR', %public);
+    $refused->('nor with what is no key',      401, 'INVALID_API_KEY', key => $_) for 'nonsense', "${secret}x";
+    $refused->('nor with what is none as the bearer', 401, 'INVALID_API_KEY', token => $_) for "${secret}x", 'sk_live_' . 'x' x 32, $revoked;
+    $refused->('nor with a revoked one',       401, 'INVALID_API_KEY', key => $revoked);
+    my %wrong = ('a forged token' => $t->token($user, secret => 'x' x 32), 'an old one' => $t->token($user, exp => 1e9, iat => 1e9 - 9), q{a team member's} => $team{owner}->token, 'one of another tenant' => $stranger->token);
+    for my $with ({ key => $secret }, {%public}) {
+        $refused->("nor with $_", 401, 'AUTHENTICATION_ERROR', %$with, token => $wrong{$_}) for sort keys %wrong;
+        taken ask($row, $user->with(%$with), @args), 'but with the user\'s token';
+    }
+    $refused->('nor from another page', 403, 'ORIGIN_NOT_ALLOWED', key => $public, origin => 'https://evil.example.com', token => $user->token);
+    taken ask($row, $user, @args), 'a token is enough';
+    taken ask($row, $t->nobody->with(key => $secret), @args), 'as is a secret key';
+    taken ask($row, $t->nobody->with(token => $secret), @args), '  which may be the bearer';
     return;
 }
 

@@ -26,6 +26,7 @@ use Cpanel::JSON::XS ();
 use Fcntl 'LOCK_EX';
 use File::Temp ();
 use IO::Select;
+use MIME::Base64 'encode_base64';
 use IO::Socket::INET;
 use POSIX ();
 use Time::HiRes qw(sleep time);
@@ -130,6 +131,7 @@ sub _serve ($self, $peer) {
     my $how = $self->_how($provider);
     $self->_wait($how->{delay}) if $how->{delay};
     return $self->_whole($how->{status}, $how->{body} // _error($provider, $how->{status}), $how->{headers}) if $how->{status};
+    return $self->_whole(200, _embeddings($asked)) if $what eq '/embeddings';
     my $write = $provider eq 'anthropic' ? \&_anthropic : \&_openai;
     return $self->$write($provider, $asked, $how);
 }
@@ -305,6 +307,16 @@ sub _anthropic ($self, $provider, $asked, $how) {
     $event->('message_delta', delta => { stop_reason => $reason, stop_sequence => undef }, usage => { output_tokens => $usage->{output_tokens} });
     $event->('message_stop');
     return;
+}
+
+# Of each text: 0.5, -1.25 and its place.
+sub _embeddings ($asked) {
+    my @input = ref $asked->{input} ? @{ $asked->{input} } : $asked->{input};
+    my $form  = sub ($n) { ($asked->{encoding_format} // '') eq 'base64' ? encode_base64(pack('f<3', 0.5, -1.25, $n), '') : [ 0.5, -1.25, $n ] };
+    return {
+        object => 'list', model => $asked->{model}, usage => { prompt_tokens => 3 * @input, total_tokens => 3 * @input },
+        data => [ map { { object => 'embedding', index => $_, embedding => $form->($_) } } 0 .. $#input ],
+    };
 }
 
 sub DESTROY ($self) {

@@ -91,7 +91,7 @@ sub of ($row) {
         secret  => $by->{key} eq 'secret',
         keyless => $by->{key} eq 'taken',
         either  => $by->{token} eq 'or_key' && !$by->{key_is_bearer},
-        token   => scalar($by->{token} =~ /needed|or_key/),
+        token   => scalar($by->{token} =~ /needed|or_key|or_secret/),
         team    => $by->{team},
         public  => $by->{key} eq 'unread',
         role    => $by->{role} // '',
