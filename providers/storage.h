@@ -63,6 +63,23 @@ enum err storage_put(struct arena *a, const struct storage_object *o, const char
 /* Remove content, also such as was not taken; what is not there is no error. */
 enum err storage_remove(struct arena *a, const struct storage_object *o, struct failure *why);
 
+/*
+ * Every file under STORAGE_ROOT that did not change for grace_s seconds (nor its
+ * name: the time is the inode's, which no client can set), whatever it is.
+ *
+ * id  of the object that it is named after; NULL: of none
+ * is_incoming  it is where uploads come in, and not where objects stay
+ *
+ * fn returns false to end the walk; its strings are good until then.  ERR_OK; ERR_UNAVAILABLE: a directory
+ * could not be read.
+ */
+struct storage_file {
+	const char *path, *id;
+	bool is_incoming;
+};
+enum err storage_walk(struct arena *a, long grace_s, bool (*fn)(void *to, const struct storage_file *f),
+		      void *to, struct failure *why);
+
 /* Is an object's content where it belongs?  False, and the log has it, where it is lost. */
 bool storage_has(struct arena *a, const char *id);
 

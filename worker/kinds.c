@@ -25,12 +25,16 @@ const struct job_kind *const job_kinds[] = {
 	&billing_look_job,
 	&billing_reconcile_job,
 	&storage_remove_job,
+	&storage_expire_job,
+	&storage_compare_job,
 	NULL,
 };
 
 const struct job_schedule job_schedules[] = {
 	{ .queue = "ashlar", .kind = "jobs.retention", .every_ms = 600000 },
 	{ .queue = "ashlar", .kind = "billing.reconcile", .every_ms = 86400000 },
+	{ .queue = "ashlar", .kind = "storage.expire", .every_ms = 3600000 },
+	{ .queue = "ashlar", .kind = "storage.compare", .every_ms = 86400000 },
 	{ NULL },
 };
 

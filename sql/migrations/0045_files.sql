@@ -33,8 +33,11 @@ CREATE TABLE stored_objects (
 CREATE INDEX stored_objects_of_user ON stored_objects (tenant_id, user_id);
 -- What is to be collected, over all tenants.
 CREATE INDEX stored_objects_awaited ON stored_objects (expires_at) WHERE state = 'awaited';
+CREATE INDEX stored_objects_gone ON stored_objects (tenant_id, id) WHERE state = 'gone';
 CREATE INDEX stored_objects_id ON stored_objects (id);
 SELECT isolate('stored_objects');
+-- What is collected is so over all tenants: functions that run as the owner.
+CREATE POLICY stored_objects_directory ON stored_objects FOR SELECT TO CURRENT_USER USING (true);
 GRANT SELECT, INSERT, DELETE ON stored_objects TO ashlar_api;
 GRANT UPDATE (state, sha256) ON stored_objects TO ashlar_api;
 

@@ -13,3 +13,12 @@ WHERE o.tenant_id = @tenant AND o.id = :object_id AND o.state = 'gone';
 
 -- name: stored_object_forget :exec
 SELECT stored_object_forget(:object_id::uuid);
+
+-- name: storage_expire :row
+SELECT storage_expire(:most::integer) AS expired;
+
+-- name: storage_known :rows
+SELECT k::text AS id FROM unnest(storage_known(:ids::uuid[], :states::text[])) k;
+
+-- name: storage_next :rows
+SELECT k::text AS id FROM unnest(storage_next(:behind::uuid, 1000)) k;
