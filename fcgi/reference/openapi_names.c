@@ -79,6 +79,8 @@ static const struct {
 	{ "platform.ai.completions", "create_completion" },
 	{ "app.billing.get_portal", "get_billing_portal" },
 	{ "app.billing.get_status", "get_billing_status" },
+	{ "observability.billing.reactivate_subscription", "resume_subscription" },
+	{ "observability.billing.validate_discount_code", "check_discount_code" },
 	{ "platform.agents.chat", "create_agent_execution" },
 	{ "platform.agents.create_conversation", "create_agent_conversation" },
 	{ "platform.agents.dashboard_create_agent", "create_dashboard_agent" },

@@ -266,13 +266,14 @@ enum err asking_do(struct req *rq, const struct asking *a, const char *step, str
 	return rc ? refused(rq, a, rc, answer) : ERR_OK;
 }
 
-/* Whose it is, for when the provider tells of it later. */
-static void write_owner(struct req *rq, struct buf *form, const char *under, const struct asking *a)
+void asking_owner(struct req *rq, struct buf *form, const char *under, const struct asking *a)
 {
 	struct arena *m = &rq->tx.arena;
 
 	stripe_text(form, arena_fmt(m, "%s[tenant_id]", under), a->tenant);
 	stripe_text(form, arena_fmt(m, "%s[organization_id]", under), a->organization);
+	if (a->is_of_org)
+		stripe_text(form, arena_fmt(m, "%s[org_id]", under), a->organization);
 	stripe_text(form, arena_fmt(m, "%s[user_id]", under), a->actor);
 }
 
@@ -289,7 +290,7 @@ enum err asking_customer(struct req *rq, struct asking *a)
 	buf_init(&form, &rq->tx.arena, 512);
 	stripe_text(&form, "email", a->email);
 	stripe_text(&form, "name", a->name);
-	write_owner(rq, &form, "metadata", a);
+	asking_owner(rq, &form, "metadata", a);
 	call.form = &form;
 	call.key = a->key;
 	/* Of two checkouts at once both name the same customer. */
@@ -353,7 +354,7 @@ enum err asking_checkout(struct req *rq, struct asking *a, const char *price, co
 	stripe_text(&form, "line_items[0][price]", price);
 	stripe_int(&form, "line_items[0][quantity]", 1);
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
-		write_owner(rq, &form, places[i], a);
+		asking_owner(rq, &form, places[i], a);
 		stripe_text(&form, arena_fmt(&rq->tx.arena, "%s[tier]", places[i]), a->tier);
 		stripe_text(&form, arena_fmt(&rq->tx.arena, "%s[cycle]", places[i]), cycle);
 		stripe_text(&form, arena_fmt(&rq->tx.arena, "%s[subscription_id]", places[i]), a->waiting);
@@ -461,8 +462,7 @@ static enum err set_next(struct req *rq, const char *plan, const char *cycle, co
 	return tx_call(&rq->tx, &q_subscription_next, false, &res);
 }
 
-/* A plan that was to follow does not: the schedule lets go of the subscription. */
-static enum err release(struct req *rq, struct asking *a)
+enum err asking_release(struct req *rq, struct asking *a)
 {
 	struct stripe_call call = { .method = "POST",
 				    .resource = "subscription_schedules",
@@ -498,7 +498,7 @@ enum err asking_cancel(struct req *rq, struct asking *a, bool at_period_end)
 		return change_here(rq, "cancel", at_period_end, NULL, NULL);
 	rc = asking_ready(rq, a);
 	if (!rc)
-		rc = release(rq, a);
+		rc = asking_release(rq, a);
 	if (rc)
 		return rc;
 	if (at_period_end)
@@ -540,7 +540,7 @@ static enum err upgrade(struct req *rq, struct asking *a)
 	struct stripe_call call = { .method = "POST", .resource = "subscriptions", .id = a->provider_id };
 	struct stripe_answer answer;
 	struct buf form;
-	enum err rc = release(rq, a);
+	enum err rc = asking_release(rq, a);
 
 	if (rc)
 		return rc;
@@ -635,7 +635,7 @@ static enum err downgrade(struct req *rq, struct asking *a, const char *plan, co
 static enum err end_for(struct req *rq, struct asking *a, const char *plan, const char *cycle)
 {
 	struct stripe_answer answer;
-	enum err rc = release(rq, a);
+	enum err rc = asking_release(rq, a);
 
 	if (!rc)
 		rc = set_ending(rq, a, true, &answer);
@@ -648,7 +648,7 @@ static enum err end_for(struct req *rq, struct asking *a, const char *plan, cons
 static enum err stay(struct req *rq, struct asking *a)
 {
 	struct stripe_answer answer;
-	enum err rc = release(rq, a);
+	enum err rc = asking_release(rq, a);
 
 	if (!rc && a->will_cancel)
 		rc = set_ending(rq, a, false, &answer);

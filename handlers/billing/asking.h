@@ -37,6 +37,7 @@ struct asking {
 	const char *waiting; /* a subscription that waits for its payment */
 	long long quantity, period_end;
 	bool will_cancel;
+	bool is_of_org; /* the organization is an org_id to whom is told of it */
 };
 
 /* The addresses that a checkout goes back to, and a portal: a page of the tenant's. */
@@ -67,6 +68,12 @@ enum err asking_do(struct req *rq, const struct asking *a, const char *step, str
 
 /* Its customer, made if there is none. */
 enum err asking_customer(struct req *rq, struct asking *a);
+
+/* Whose it is, for when the provider tells of it later: members of the form's "metadata" or the like. */
+void asking_owner(struct req *rq, struct buf *form, const char *under, const struct asking *a);
+
+/* A plan that was to follow does not: the schedule lets go of the subscription. */
+enum err asking_release(struct req *rq, struct asking *a);
 
 /* Open a checkout of a price.  What the customer pays there is told by the provider later. */
 enum err asking_checkout(struct req *rq, struct asking *a, const char *price, const char *cycle,

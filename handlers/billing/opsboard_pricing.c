@@ -139,6 +139,7 @@ enum err opsboard_read(struct req *rq, struct opsboard *out)
 	*out = (struct opsboard){
 		.asking = { .tenant = kept(rq, res, "tenant"),
 			    .look = kept(rq, res, "look"),
+			    .actor = kept(rq, res, "actor"),
 			    .organization = req_text(rq, "org_id"),
 			    .customer = kept(rq, res, "customer"),
 			    .email = kept(rq, res, "email"),

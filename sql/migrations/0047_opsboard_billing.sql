@@ -39,6 +39,9 @@ GRANT UPDATE (is_seated, cancel_at, behind_since, withheld, withheld_period) ON 
 CREATE INDEX subscriptions_of_customer ON subscriptions (customer_id) WHERE customer_id IS NOT NULL;
 CREATE POLICY subscriptions_directory ON subscriptions FOR SELECT TO CURRENT_USER USING (true);
 
+-- Checkouts of an organization that may still be open.
+CREATE INDEX billing_operations_pages ON billing_operations (tenant_id, owner_id) WHERE kind = 'seats' AND state = 'done';
+
 -- ---------------------------------------------------------------- prices and periods
 
 -- A provider's price as it was read at read_at, in our words (providers/stripe_billing.h); good for an hour.

@@ -133,11 +133,43 @@ BEGIN
       AND o.created_at > now() - interval '23 hours'
     ORDER BY o.created_at DESC
     LIMIT 1;
+    -- Whoever asks for the same seats again within ten seconds has pressed twice: it is the same page.
+    IF NOT FOUND AND kind = 'seats' THEN
+        SELECT o.id INTO operation
+        FROM billing_operations o
+        WHERE o.tenant_id = tenant AND o.owner_id = owner AND o.kind = 'seats' AND o.state = 'done' AND o.request = whole
+          AND o.ended_at > now() - interval '10 seconds'
+        ORDER BY o.created_at DESC
+        LIMIT 1;
+    END IF;
     IF NOT FOUND THEN
         INSERT INTO billing_operations AS o (tenant_id, organization_id, user_id, kind, request, provider)
         VALUES (tenant, organization, CASE WHEN organization IS NULL THEN who END, billing_ask.kind, whole, 'stripe')
         RETURNING o.id INTO operation;
     END IF;
+END
+$$;
+
+-- A provider knows of no such subscription any more, so it has ended; its seats are gone.
+CREATE OR REPLACE FUNCTION subscription_lost(subscription uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    s subscriptions;
+BEGIN
+    SELECT * INTO s FROM subscriptions x WHERE x.tenant_id = app_tenant() AND x.id = subscription AND x.ended_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM billing_lock(s.owner_id);
+    UPDATE subscriptions x
+    SET status = 'canceled', canceled_at = coalesce(x.canceled_at, now()), ended_at = now(), is_current = false, cancel_at_period_end = false
+    WHERE x.tenant_id = s.tenant_id AND x.id = s.id AND x.ended_at IS NULL;
+    PERFORM billing_settle(s.owner_id);
+    IF s.organization_id IS NOT NULL THEN
+        PERFORM seats_settle(s.organization_id);
+    END IF;
+    PERFORM audit('subscription.lost', 'subscription', s.id::text, jsonb_build_object('provider', s.provider, 'provider_id', s.provider_id));
 END
 $$;
 

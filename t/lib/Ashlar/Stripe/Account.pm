@@ -311,7 +311,8 @@ sub post_checkout_sessions ($self, $, $p) {
     my $mode = $p->{mode} // refuse(400, 'invalid_request_error', 'Missing required param: mode.', code => 'parameter_missing', param => 'mode');
     my $ui   = $p->{ui_mode} // 'hosted_page';
     refuse(400, 'invalid_request_error', "`success_url` must be a URL", param => 'success_url') if $ui eq 'hosted_page' && ($p->{success_url} // '') !~ m{\Ahttps?://};
-    refuse(400, 'invalid_request_error', "`return_url` is needed with this ui_mode", param => 'return_url') if $ui eq 'embedded_page' && ($p->{redirect_on_completion} // '') ne 'never' && ($p->{return_url} // '') !~ m{\Ahttps?://};
+    refuse(400, 'invalid_request_error', "`return_url` is needed with this ui_mode", param => 'return_url') if $ui =~ /\A(?:embedded_page|elements)\z/ && ($p->{redirect_on_completion} // '') ne 'never' && ($p->{return_url} // '') !~ m{\Ahttps?://};
+    refuse(400, 'invalid_request_error', "You can not pass `$_` when `ui_mode` is `$ui`.", param => $_) for grep { $ui ne 'hosted_page' && defined $p->{$_} } qw(success_url cancel_url);
     refuse(400, 'invalid_request_error', 'You may only specify one of these parameters: customer, customer_email.', param => 'customer_email') if defined $p->{customer} && defined $p->{customer_email};
     refuse(400, 'invalid_request_error', 'You may only specify one of these parameters: allow_promotion_codes, discounts.', param => 'discounts') if $p->{allow_promotion_codes} && @{ $p->{discounts} // [] };
     $self->need('customer', $p->{customer}, 'customer') if defined $p->{customer};
