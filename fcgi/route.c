@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fcgi/choice.h"
 #include "lib/base/arena.h"
 #include "lib/base/map.h"
 #include "lib/host/config.h"
@@ -400,6 +401,8 @@ static void check_fields(const struct route *r)
 			route_bad("%s: a query string cannot carry %s", r->id, f->name);
 	problem = problem ? problem : field_compile(r->params);
 	problem = problem ? problem : field_compile(r->body);
+	if (!problem && r->choice)
+		problem = choice_problem(r->choice, r->body);
 	if (problem)
 		route_bad("%s: %s", r->id, problem);
 }

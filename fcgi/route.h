@@ -20,6 +20,7 @@
 
 #include "fcgi/budget.h"
 #include "fcgi/caller.h"
+#include "fcgi/choice.h"
 #include "fcgi/field.h"
 #include "fcgi/list.h"
 #include "fcgi/method.h"
@@ -90,6 +91,7 @@ struct route {
 	const struct field *params;   /* path parameters that are not UUIDs */
 	const struct field *query;    /* query-string parameters */
 	const struct field *body;     /* members of a JSON body */
+	const struct choice *choice;  /* which of them go together (choice.h), or NULL */
 	const struct field *parts;   /* F_FILE: of a multipart/form-data body, in the place of .body; req_part
 					has them */
 	const struct field *headers; /* for the reference: what its handler reads of the request's, beyond

@@ -13,6 +13,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/auth.h"
 #include "fcgi/bind.h"
+#include "fcgi/choice.h"
 #include "fcgi/idem.h"
 #include "fcgi/key_use.h"
 #include "fcgi/metrics.h"
@@ -496,8 +497,10 @@ static bool is_json(const char *content_type)
 	return n == sizeof(json) - 1 && !strncasecmp(content_type, json, n);
 }
 
-static enum err read_body(struct req *rq, const struct field *table, struct value *values)
+static enum err read_body(struct req *rq, struct value *values)
 {
+	const struct field *table = rq->asked.route->body;
+	const struct choice *choice = rq->asked.route->choice;
 	const char *problem = NULL;
 	enum err rc;
 
@@ -514,7 +517,10 @@ static enum err read_body(struct req *rq, const struct field *table, struct valu
 		if (!json_object_is_type(rq->asked.json, json_type_object))
 			return req_fail(rq, ERR_BAD_REQUEST, "the body must be a JSON object");
 	}
-	return field_from_json(&rq->tx.arena, table, rq->asked.json, values, &rq->tx.fail);
+	rc = field_from_json(&rq->tx.arena, table, rq->asked.json, values, &rq->tx.fail);
+	if (!rc && choice)
+		rc = choice_check(choice, &rq->tx.arena, values, field_count(table), &rq->tx.fail);
+	return rc;
 }
 
 /* A form: its parts are as nginx got them, and stay where they are. */
@@ -574,7 +580,7 @@ static enum err read_form(struct req *rq, size_t nparams, size_t nquery)
 	if (!rc && r->parts)
 		rc = read_parts(rq, r->parts);
 	else if (!rc && !(r->flags & RAW))
-		rc = read_body(rq, r->body, rq->tx.values + nparams + nquery);
+		rc = read_body(rq, rq->tx.values + nparams + nquery);
 	return rc;
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fcgi/choice.h"
 #include "fcgi/outputs.h"
 #include "fcgi/stream.h"
 #include "fcgi/req.h"
@@ -408,9 +409,15 @@ static void write_body(struct buf *b, const struct route *r)
 		return;
 	for (const struct field *f = r->body; f->type != F_END; f++)
 		required = required || f->flags & F_REQUIRED;
+	required = required || (r->choice && r->choice->kind != CHOICE_MOST);
 	buf_fmt(b, ",\"requestBody\":{\"required\":%s,\"content\":{\"application/json\":{\"schema\":",
 		required ? "true" : "false");
 	schema_write(b, r->body, 1, false);
+	if (r->choice) {
+		b->n--; /* the schema's brace */
+		choice_schema(b, r->choice);
+		buf_char(b, '}');
+	}
 	buf_text(b, ",\"example\":");
 	schema_example(b, r->body, 1);
 	buf_text(b, "}}}");

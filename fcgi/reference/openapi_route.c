@@ -2,6 +2,7 @@
  * A route's row as JSON for the tests, which walk over all of them.
  */
 #include "fcgi/reference/openapi.h"
+#include "fcgi/choice.h"
 #include "lib/base/jx.h"
 
 static void write_test_fields(struct buf *b, const char *key, const struct field *table, size_t n);
@@ -154,6 +155,10 @@ void openapi_route(struct buf *b, const struct route *r)
 	write_test_fields(b, "params", params, (size_t)n);
 	write_test_fields(b, "query", r->query, field_count(r->query));
 	write_test_fields(b, "body", r->body, r->flags & RAW ? 0 : field_count(r->body));
+	if (r->choice) {
+		jx_key(b, "choice");
+		choice_json(b, r->choice);
+	}
 	write_answer(b, r);
 	buf_char(b, '}');
 }

@@ -15,6 +15,8 @@ const struct field mailed_fields[] = {
 	  .example = "123456" },
 	FIELD_END
 };
+
+const struct choice mailed_choice = { CHOICE_ANY, { WAY("token"), WAY("email", "code") } };
 /* clang-format on */
 
 /* A code belongs to one address, however it is spelled, and to what it is for. */
@@ -30,13 +32,6 @@ enum err mailed_read(struct req *rq, const char *kind)
 	const char *token = req_text(rq, "token"), *email = req_text(rq, "email"),
 		   *code = req_text(rq, "code"), *tenant = NULL, *hash = NULL;
 
-	if (!token && (!email || !code)) {
-		enum err rc = tx_enter(&rq->tx); /* only a caller who may call is told what is wrong */
-
-		return rc ? rc
-			  : req_fail_field(rq, ERR_VALIDATION, "token",
-					   "either token or email and code must be given");
-	}
 	if (token && ticket_parse(&rq->tx.arena, token, &tenant, &hash) && !rq->who.api_key)
 		auth_act_for(rq, tenant);
 	req_set(rq, "token_tenant", tenant);

@@ -7,6 +7,7 @@
 #ifndef HANDLERS_IDENTITY_MAILED_H
 #define HANDLERS_IDENTITY_MAILED_H
 
+#include "fcgi/choice.h"
 #include "fcgi/field.h"
 #include "handlers/mail.h"
 #include "lib/base/err.h"
@@ -16,13 +17,15 @@ struct req;
 /* The fields of a body that shows one: the link's token, or the address and the code in its place. */
 extern const struct field mailed_fields[];
 
+/* Of these the token, or the address and the code. */
+extern const struct choice mailed_choice;
+
 /*
  * Read mailed_fields for a query: sets token_tenant, token_hash and
  * token_code_hash (email is a field), and without an API key makes the
  * ticket's tenant the request's.
  *
  * ERR_OK, also for a token that is none of ours: nothing will be found by it;
- * ERR_VALIDATION of the field token when there is neither token nor code;
  * ERR_UNAVAILABLE without JWT_SECRET.
  */
 enum err mailed_read(struct req *rq, const char *kind);

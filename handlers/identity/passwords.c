@@ -155,7 +155,7 @@ const struct route password_routes[] = {
 	{ POST, "/api/v1/auth/reset-password", "platform.identity.reset_password", &by_anyone_with_key, "Set a forgotten password",
 	  "With the token of the mail's link, or with the address and the mail's code.  All sessions of the user end, and the "
 	  "address counts as verified: who resets a password reads its mail.  If it was not verified until now, passkeys and second factor end, too.",
-	  .needs = { "the token or the code of a mail", ERR_TICKET }, .body = reset_in, .out = &message_shape, .errors = not_reset, .run = reset, .flags = PRIVATE | HASHES, .status = 200 },
+	  .needs = { "the token or the code of a mail", ERR_TICKET }, .body = reset_in, .choice = &mailed_choice, .out = &message_shape, .errors = not_reset, .run = reset, .flags = PRIVATE | HASHES, .status = 200 },
 	{ POST, "/api/v1/auth/change-password", "platform.identity.change_password", &by_user_with_key, "Change my password",
 	  "The other sessions end.  5 wrong ones an hour of a user from one address, then none for 30 minutes.",
 	  .needs = { "the current password", ERR_BAD_REQUEST }, .body = change_in, .out = &message_shape, .errors = not_changed, .run = change, .flags = PRIVATE | HASHES, .status = 200 },

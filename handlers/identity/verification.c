@@ -72,10 +72,10 @@ const struct route verification_routes[] = {
 	{ POST, "/api/v1/auth/verify-email", "platform.identity.verify_email", &by_anyone_with_key, "Verify an address",
 	  "With the token of the mail's link, or with the address and the mail's code.  Signs nobody in; what opened the account before "
 	  "ends, but for the password that was registered with this mail.",
-	  .needs = { "the token or the code of a mail", ERR_TICKET }, .body = mailed_fields, .out = &message_shape, .errors = not_verified, .run = verify, .flags = PRIVATE, .status = 200 },
+	  .needs = { "the token or the code of a mail", ERR_TICKET }, .body = mailed_fields, .choice = &mailed_choice, .out = &message_shape, .errors = not_verified, .run = verify, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/auth/verify-email-with-token", "platform.identity.verify_email_with_token", &by_anyone, "Verify an address, without a key",
 	  "For pages that have no API key.  20 in vain an hour by address.",
-	  .needs = { "the token or the code of a mail", ERR_TICKET }, .body = mailed_fields, .out = &message_shape, .errors = not_verified, .run = verify, .flags = PRIVATE, .status = 200 },
+	  .needs = { "the token or the code of a mail", ERR_TICKET }, .body = mailed_fields, .choice = &mailed_choice, .out = &message_shape, .errors = not_verified, .run = verify, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/auth/resend-verification", "platform.identity.resend_verification", &by_anyone_with_key, "Ask for another mail to verify an address",
 	  "Answers the same whether there is somebody to verify or not; voids the mail before.  From one address at most 3 an "
 	  "hour for one account, and 20 for all, then none for 30 minutes.",

@@ -20,7 +20,7 @@ static const struct field issuer[] = {
 	{ "issuer",          F_TEXT, OUT | NEW | SET | NEEDED, .min = 1, .max = ISSUER_MAX_NAME,
 	  .about = "what its tokens have in \"iss\", letter by letter", .example = "https://login.acme.example" },
 	{ "jwks_url",        F_URL,  OUT | NEW | SET | F_NULL_OUT, .max = JWKS_MAX_URL,
-	  .about = "where its key set is (RS256, ES256, EdDSA); either this or a secret", .example = "https://login.acme.example/jwks.json" },
+	  .about = "where its key set is (RS256, ES256, EdDSA)", .example = "https://login.acme.example/jwks.json" },
 	{ "secret",          F_TEXT, NEW | SET | F_RARE, .min = ISSUER_MIN_SECRET, .max = 1024, .example = "an-example-of-at-least-32-characters", .about = "what it signs with (HS256); kept sealed and never shown" },
 	{ "has_secret",      F_BOOL, OUT },
 	{ "audience",        F_TEXT, OUT | NEW | SET | F_NULL, .min = 1, .max = ISSUER_MAX_AUDIENCE,
@@ -39,6 +39,9 @@ static const struct field issuer[] = {
 };
 
 static const struct shape issuer_shape = { "TrustedIssuer", issuer };
+
+static const struct choice one_key = { CHOICE_ONE, { WAY("jwks_url"), WAY("secret") } };
+static const struct choice most_one_key = { CHOICE_MOST, { WAY("jwks_url"), WAY("secret") } };
 
 static const struct constraint constraints[] = {
 	{ "tenant_issuers_issuer_unique", ERR_CONFLICT,   "issuer",   "this issuer is there already" },
@@ -76,10 +79,6 @@ static enum err issuer_write(struct req *rq)
 	if (rc)
 		return rc;
 	tenant = column_text(res, 0, "tenant");
-	if (url && secret)
-		return req_fail_field(rq, ERR_VALIDATION, "secret", "give either jwks_url or secret");
-	if (rq->asked.route->method == POST && !url && !secret)
-		return req_fail_field(rq, ERR_VALIDATION, "jwks_url", "give either jwks_url or secret");
 	if (name && issuer_find(name))
 		return req_fail_field(rq, ERR_CONFLICT, "issuer",
 				      "this issuer is configured for all tenants");
@@ -102,12 +101,12 @@ const struct route issuer_routes[] = {
 	  .about = "Whose tokens sign the tenant's users in, beside the issuers that are configured for all tenants; at most 10.",
 	  .out = &issuer_shape, .list = &unwrapped, .items = "issuers", .sql = &q_issuer_list },
 	{ POST,   "/api/v1/dashboard/issuers",             "platform.admin.issuer_create", &by_team_admin, "Trust an issuer",
-	  .about = "Either its key set's URL or its shared secret. The URL must lead to a public address.",
-	  .needs = { "a URL that DNS knows", ERR_VALIDATION }, .body = issuer, .as = NEW, .out = &issuer_shape, .constraints = constraints,
+	  .about = "By its key set's URL, or its shared secret. The URL must lead to a public address.",
+	  .needs = { "a URL that DNS knows", ERR_VALIDATION }, .body = issuer, .as = NEW, .choice = &one_key, .out = &issuer_shape, .constraints = constraints,
 	  .sql = &q_issuer_create, .run = issuer_write, .flags = SLOW },
 	{ PUT,    "/api/v1/dashboard/issuers/{issuer_id}", "platform.admin.issuer_update", &by_team_admin, "Change a trusted issuer",
 	  .about = "Fields left out keep their value. A jwks_url replaces a secret, and a secret a jwks_url.",
-	  .needs = { "a URL that DNS knows", ERR_VALIDATION }, .body = issuer, .as = SET, .out = &issuer_shape, .constraints = constraints,
+	  .needs = { "a URL that DNS knows", ERR_VALIDATION }, .body = issuer, .as = SET, .choice = &most_one_key, .out = &issuer_shape, .constraints = constraints,
 	  .sql = &q_issuer_update, .run = issuer_write, .flags = SLOW },
 	{ DELETE, "/api/v1/dashboard/issuers/{issuer_id}", "platform.admin.issuer_delete", &by_team_admin, "Stop trusting an issuer",
 	  .about = "Its tokens are refused within a minute; the users that it brought stay.",

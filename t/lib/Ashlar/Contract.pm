@@ -156,10 +156,18 @@ sub headers_of ($row, $organization = undef) {
     return ('X-Workspace-Id' => $id);
 }
 
+# The members of one of the ways that a row lets its caller choose; without, where others are sent that go another way.
+sub way_of ($row, $nr, %sent) {
+    my @ways = map { { map { $_ => 1 } @$_ } } @{ $row->{choice}{ways} };
+    return if grep { my $name = $_; grep { $_->{$name} } grep { $_ != $ways[$nr] } @ways } keys %sent;
+    return map { $_->{name} => good($_) } grep { $ways[$nr]{ $_->{name} } } @{ $row->{body} };
+}
+
 # A request with the required fields, and with those of %change; an undefined query parameter is left out.
 sub ask ($row, $who, %arg) {
     my %query = map { $_->{name} => good($_) } grep { $_->{required} } @{ $row->{query} };
     my %body  = map { $_->{name} => good($_) } grep { $_->{required} } @{ $row->{body} };
+    %body = (%body, way_of($row, $arg{way} // 0, %{ $arg{body} // {} })) if $row->{choice} && $row->{choice}{kind} ne 'most';
     %query = (%query, %{ $arg{query} // {} });
     %body  = (%body, %{ $arg{body} // {} });
     delete @query{ @{ $arg{without} // [] } };
@@ -434,6 +442,27 @@ sub deleted ($organization) {
     return $organization;
 }
 
+# Each way of a choice by itself, each but one member of it, none of them, and the first two at once.
+sub check_choice ($row, $who) {
+    my ($kind, @ways) = ($row->{choice}{kind}, @{ $row->{choice}{ways} });
+    my @all = map { @$_ } @ways;
+    my $refused = sub ($res, $name) {
+        error_is $res, $row->{invalid}, 'VALIDATION_ERROR', field => qr/\A\Q$ways[0][0]\E\z|\A\Q$ways[1][0]\E\z/, message => qr/\b\Q$ways[0][0]\E\b.*\b\Q$ways[1][0]\E\b/, name => $name;
+    };
+    my $none = ask($row, $who, without => \@all);
+    $kind eq 'most' ? taken($none, 'body: none of the ways') : $refused->($none, 'body: none of the ways');
+    for my $nr (0 .. $#ways) {
+        my %way = way_of($row, $nr);
+        my @others = grep { !exists $way{$_} } @all;
+        taken ask($row, $who, way => $nr, body => \%way, without => \@others), "body: @{ $ways[$nr] }";
+        next if $kind eq 'most' || @{ $ways[$nr] } < 2;
+        $refused->(ask($row, $who, way => $nr, body => \%way, without => [ @others, $_ ]), "body: without $_") for @{ $ways[$nr] };
+    }
+    my $both = ask($row, $who, way => 1, body => { way_of($row, 0), way_of($row, 1) });
+    $kind eq 'any' ? taken($both, 'body: two ways at once') : $refused->($both, 'body: two ways at once');
+    return;
+}
+
 # ------------------------------------------------------------------ the rows
 
 sub check_row ($row) {
@@ -468,6 +497,7 @@ sub check_row ($row) {
                 for bad_values($field);
         }
         taken ask($row, $who, body => { 'no such field' => 1 }), 'body: an unknown member is ignored' if @{ $row->{body} };
+        check_choice($row, $who) if $row->{choice};
 
         for my $param (grep { $_->{type} eq 'uuid' } @{ $row->{params} }) {
             my $path = path_of($row, 1, $param->{name} =~ /\Aorg(?:anization)?_id\z/ ? 'not-an-id' : undef) =~ s/\Q@{[ good($param) ]}\E/not-an-id/r;
