@@ -438,7 +438,7 @@ static enum err agent_chat(struct req *rq)
 {
 	const struct ai_model *models[MODEL_CHOICES + 1];
 	int64_t started_ns = clock_ns();
-	struct json_object *said, *history = NULL;
+	struct json_object *said = NULL, *history = NULL;
 	const char *text, *problem, *servers;
 	struct chat *c;
 	PGresult *res;
