@@ -12,6 +12,7 @@
 #include "handlers/billing/plans.h"
 #include "handlers/permissions.h"
 #include "handlers/shapes.h"
+#include "handlers/tenancy/organization_header.h"
 #include "lib/base/jx.h"
 #include "lib/db/column.h"
 #include "providers/stripe.h"
@@ -307,13 +308,9 @@ static enum err billing_checkout(struct req *rq)
 
 static enum err subscription_current(struct req *rq)
 {
-	const char *organization = req_header(rq, "X-Organization-Id");
+	enum err rc = organization_header_read(rq);
 
-	if (organization && !field_is_uuid(organization))
-		return req_fail_field(rq, ERR_BAD_REQUEST, "X-Organization-Id",
-				      "X-Organization-Id must be a UUID");
-	req_set(rq, "organization", organization);
-	return answer_rows(rq, &q_subscription_current);
+	return rc ? rc : answer_rows(rq, &q_subscription_current);
 }
 
 /*
@@ -524,8 +521,7 @@ const struct route subscription_routes[] = {
 	  .status = 200 },
 
 	{ GET,    "/api/v1/subscriptions/current",  "platform.billing.get_current_subscription", &by_key_and_user, "Get my subscription",
-	  .about = "That of the organization in X-Organization-Id, else of the caller's default one.",
-	  .out = &subscription_shape, .errors = read_errors, .run = subscription_current },
+	  .headers = organization_header_in, .out = &subscription_shape, .errors = read_errors, .run = subscription_current },
 	{ POST,   "/api/v1/subscriptions/checkout", "platform.billing.checkout", &by_key_and_user, "Open a checkout",
 	  .needs = { "addresses whose origin is allowed", ERR_VALIDATION },
 	  .about = "Send the customer to checkout_url; the subscription begins when they have paid. 409 while one is active, 503 where the plan has no "
