@@ -80,6 +80,12 @@ struct storage_file {
 enum err storage_walk(struct arena *a, long grace_s, bool (*fn)(void *to, const struct storage_file *f),
 		      void *to, struct failure *why);
 
+/*
+ * Open content, to be read by this process: a descriptor that the caller closes.
+ * -1: why has ERR_UNAVAILABLE, and what failed.
+ */
+int storage_open(struct arena *a, const struct storage_object *o, struct failure *why);
+
 /* Is an object's content where it belongs?  False, and the log has it, where it is lost. */
 bool storage_has(struct arena *a, const char *id);
 

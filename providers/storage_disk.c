@@ -60,6 +60,16 @@ static enum err failed(struct arena *a, struct failure *why, const char *what, c
 	return failure_hide(why, a, ERR_UNAVAILABLE, "%s %s: %s", what, path, strerror(errno));
 }
 
+int storage_open(struct arena *a, const struct storage_object *o, struct failure *why)
+{
+	const char *path = place(a, o->id);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		failed(a, why, "open", path);
+	return fd;
+}
+
 /* Whatever the unit's UMask is: nginx has to go through it. */
 static bool make_shelf(const char *path)
 {

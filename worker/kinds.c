@@ -6,6 +6,7 @@
 #include "worker/contact_webhook.h"
 #include "worker/deliver.h"
 #include "worker/housework.h"
+#include "worker/knowledge.h"
 #include "worker/mail.h"
 #include "worker/storage.h"
 #include "worker/webhook_in.h"
@@ -27,6 +28,7 @@ const struct job_kind *const job_kinds[] = {
 	&storage_remove_job,
 	&storage_expire_job,
 	&storage_compare_job,
+	&file_text_job,
 	NULL,
 };
 

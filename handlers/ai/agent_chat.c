@@ -17,6 +17,7 @@
 #include "handlers/ai/agents.h"
 #include "handlers/ai/meter.h"
 #include "handlers/ai/model_choice.h"
+#include "handlers/ai/prompt.h"
 #include "handlers/tenancy/organization_header.h"
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
@@ -34,7 +35,7 @@ enum {
 	MAX_CONTENT = 500000,
 	MAX_SERVERS = 20,
 	MAX_TOOLS = 128,
-	MAX_MESSAGES = 1 + MAX_HISTORY + MAX_SAID + 2 * MAX_ROUNDS,
+	MAX_MESSAGES = 2 + MAX_HISTORY + MAX_SAID + 2 * MAX_ROUNDS,
 	TOKENS = 1000, /* of an answer, where nobody says otherwise */
 	MS = 1000000,
 };
@@ -87,12 +88,13 @@ struct chat {
 	const char *tenant, *execution;
 	struct ai_message messages[MAX_MESSAGES];
 	struct ai_ask ask;
-	size_t nhistory, nsaid; /* of the messages behind the prompt */
+	size_t nprompts, nhistory; /* of the messages: in front, and behind those */
 	struct mcp *servers[MAX_SERVERS];
 	size_t nservers;
 	struct ai_tool tools[MAX_TOOLS];
 	struct tool owners[MAX_TOOLS];
 	struct buf used, problems; /* for the metadata: JSON strings */
+	struct buf passages;       /* and objects */
 	int64_t deadline_ns;
 	int rounds;
 	long long tokens, cost;
@@ -174,10 +176,46 @@ static enum err read_said(struct req *rq, struct json_object **out)
 static void fit(struct chat *c, const struct ai_model *model)
 {
 	while (c->nhistory && ai_tokens_of(&c->ask) + c->ask.max_tokens > model->context) {
-		memmove(&c->messages[1], &c->messages[2], (c->ask.nmessages - 2) * sizeof(*c->messages));
+		struct ai_message *oldest = &c->messages[c->nprompts];
+
+		memmove(oldest, oldest + 1, (c->ask.nmessages - c->nprompts - 1) * sizeof(*oldest));
 		c->ask.nmessages--;
 		c->nhistory--;
 	}
+}
+
+/* What was looked up for the question: a message of it, and what of it people may see. */
+static void add_passages(struct chat *c, const char *text)
+{
+	struct arena *a = &c->rq->tx.arena;
+	struct json_object *list;
+	const char *problem;
+	struct buf b;
+
+	if (!text || json_read_any(a, text, strlen(text), &list, &problem) || !json_object_array_length(list))
+		return;
+	buf_init(&b, a, 4096);
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *one = json_object_array_get_idx(list, i);
+
+		buf_fmt(&b, "%s[%s]\n%s", i ? "\n\n" : "",
+			json_object_get_string(json_object_object_get(one, "name")),
+			json_object_get_string(json_object_object_get(one, "content")));
+		jx_next(&c->passages), buf_char(&c->passages, '{');
+		for (const char *const *name =
+			     (const char *const[]){ "file_id", "position", "headline", NULL };
+		     *name; name++) {
+			jx_key(&c->passages, *name);
+			buf_text(&c->passages,
+				 json_object_to_json_string_ext(json_object_object_get(one, *name),
+								JSON_C_TO_STRING_PLAIN));
+		}
+		buf_char(&c->passages, '}');
+	}
+	add_message(c, AI_SYSTEM,
+		    prompt_text(c->rq, "agent_knowledge",
+				(struct prompt_var[]){ { "passages", buf_str(&b) }, { NULL, NULL } }));
+	c->nprompts++;
 }
 
 /* ---- tools ---- */
@@ -376,6 +414,7 @@ static const char *metadata_of(struct chat *c, const struct ai_answer *answer)
 		jx_key_str(&b, "finish_reason", finishes[answer->finish]);
 	jx_key_open(&b, "tools_used", '['), buf_add(&b, c->used.p, c->used.n), buf_char(&b, ']');
 	jx_key_open(&b, "tool_problems", '['), buf_add(&b, c->problems.p, c->problems.n), buf_char(&b, ']');
+	jx_key_open(&b, "passages", '['), buf_add(&b, c->passages.p, c->passages.n), buf_char(&b, ']');
 	buf_char(&b, '}');
 	return buf_str(&b);
 }
@@ -455,6 +494,7 @@ static enum err agent_chat(struct req *rq)
 	*c = (struct chat){ .rq = rq, .deadline_ns = started_ns + MAX_SECONDS * 1000LL * MS };
 	buf_init(&c->used, &rq->tx.arena, 128);
 	buf_init(&c->problems, &rq->tx.arena, 128);
+	buf_init(&c->passages, &rq->tx.arena, 128);
 	c->tenant = own(c, column_text(res, 0, "tenant"));
 	c->execution = own(c, column_text(res, 0, "execution_id"));
 	servers = own(c, column_text(res, 0, "mcp_servers"));
@@ -472,10 +512,12 @@ static enum err agent_chat(struct req *rq)
 	if (rc)
 		return rc;
 	add_message(c, AI_SYSTEM, own(c, column_text(res, 0, "system_prompt")));
+	c->nprompts = 1;
+	add_passages(c, own(c, column_text(res, 0, "passages")));
 	text = own(c, column_text(res, 0, "history"));
 	if (text && !json_read_any(&rq->tx.arena, text, strlen(text), &history, &problem))
 		add_list(c, history);
-	c->nhistory = c->ask.nmessages - 1;
+	c->nhistory = c->ask.nmessages - c->nprompts;
 	add_list(c, said);
 	fit(c, models[0]);
 	req_set(rq, "organization", own(c, column_text(res, 0, "organization")));

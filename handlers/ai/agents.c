@@ -15,6 +15,8 @@
 #include "fcgi/req.h"
 #include "handlers/ai/model_choice.h"
 #include "handlers/shapes.h"
+#include "lib/base/array.h"
+#include "lib/base/json.h"
 #include "lib/base/jx.h"
 #include "lib/crypto/seal.h"
 #include "lib/db/column.h"
@@ -22,7 +24,7 @@
 #include "lib/net/header.h"
 #include "lib/net/http.h"
 
-enum { MAX_SERVERS = 20, MAX_HEADERS = 10, MAX_TOOLS = 100, MAX_FILES = 100, MAX_PROMPT = 100000 };
+enum { MAX_SERVERS = 20, MAX_HEADERS = 10, MAX_TOOLS = 100, MAX_FILES = 20, MAX_PROMPT = 100000 };
 
 #define KEEP "***" /* a header's value that is to stay */
 
@@ -204,6 +206,21 @@ static enum err read_servers(struct req *rq, const char *tenant)
 	return rc;
 }
 
+/* The files that it is to know: the value "files". */
+static void read_files(struct req *rq)
+{
+	struct json_object *list = json_at(req_value(rq, "rag_config")->json, "file_ids", NULL);
+	size_t n = list ? json_object_array_length(list) : 0;
+	struct buf b;
+
+	buf_init(&b, &rq->tx.arena, 64);
+	buf_char(&b, '{');
+	for (size_t i = 0; i < n; i++)
+		array_add(&b, json_object_get_string(json_object_array_get_idx(list, i)));
+	buf_char(&b, '}');
+	req_set(rq, "files", buf_str(&b));
+}
+
 /* One that the installation has; whether its provider has a key is for the day when it is asked. */
 static enum err check_model(struct req *rq)
 {
@@ -223,6 +240,8 @@ static enum err agent_write(struct req *rq)
 	if (!PQntuples(res))
 		return answer_not_found(rq, req_text(rq, "agent_id"));
 	rc = check_model(rq);
+	if (!rc)
+		read_files(rq);
 	if (!rc)
 		rc = read_servers(rq, column_text(res, 0, "tenant"));
 	return rc ? rc : answer_rows(rq, rq->asked.route->sql);

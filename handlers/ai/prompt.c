@@ -26,9 +26,9 @@ static const char *from_directory(struct arena *a, const char *file)
 	return buf_str(&b);
 }
 
-static const char *text_of(struct arena *a, const struct prompt_call *call)
+static const char *text_of(struct arena *a, const char *name)
 {
-	const char *file = arena_fmt(a, "%s.txt", call->name), *text = from_directory(a, file);
+	const char *file = arena_fmt(a, "%s.txt", name), *text = from_directory(a, file);
 
 	for (const struct ai_file *f = ai_prompts; !text && f->name; f++)
 		if (!strcmp(f->name, file))
@@ -71,6 +71,11 @@ static const char *fill(struct req *rq, const char *text, const struct prompt_va
 	return buf_str(&b);
 }
 
+const char *prompt_text(struct req *rq, const char *name, const struct prompt_var *vars)
+{
+	return fill(rq, text_of(&rq->tx.arena, name), vars);
+}
+
 static const char *schema_of(struct req *rq, const struct prompt_call *call)
 {
 	struct buf b;
@@ -82,7 +87,7 @@ static const char *schema_of(struct req *rq, const struct prompt_call *call)
 
 long long prompt_tokens(struct req *rq, const struct prompt_call *call, const struct prompt_var *vars)
 {
-	size_t n = strlen(text_of(&rq->tx.arena, call)) + strlen(schema_of(rq, call)) + BOUNDARY * 3;
+	size_t n = strlen(text_of(&rq->tx.arena, call->name)) + strlen(schema_of(rq, call)) + BOUNDARY * 3;
 
 	for (; vars->name; vars++)
 		n += strlen(vars->text);
@@ -125,7 +130,7 @@ enum ai_error prompt_ask(struct req *rq, struct meter *m, const struct prompt_ca
 			 const struct prompt_var *vars, const struct ai_model *const *models,
 			 const struct ai_ask *within, struct value *out)
 {
-	const char *text = text_of(&rq->tx.arena, call), *problem = NULL;
+	const char *text = text_of(&rq->tx.arena, call->name), *problem = NULL;
 	struct ai_part parts[3] = { { .kind = AI_TEXT, .text = fill(rq, text, vars) } };
 	struct ai_message messages[3] = { { AI_USER, &parts[0], 1 } };
 	struct ai_ask ask = { .messages = messages,

@@ -29,6 +29,9 @@ struct prompt_var {
 	const char *name, *text;
 };
 
+/* A prompt's text alone, with the variables in their places; the arena's. */
+const char *prompt_text(struct req *rq, const char *name, const struct prompt_var *vars);
+
 /* About how many tokens it reads at most, for who reserves them: two attempts. */
 long long prompt_tokens(struct req *rq, const struct prompt_call *call, const struct prompt_var *vars);
 

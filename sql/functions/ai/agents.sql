@@ -56,12 +56,15 @@ $$;
 --
 --   organization  which is to pay; NULL: the caller's default one
 --   new           how many messages are said
+--   use_rag       is the question to be looked up in the agent's files?
+--   passages      what was found there (knowledge_passages)
 --   history       the last messages of the conversation, the oldest first: [{"role", "content"}], of at most 400,000 characters
 --
 -- Raises AS403, AS404, and AS409 where the conversation has ended or is full.
-CREATE OR REPLACE FUNCTION agent_chat_begin(agent uuid, conversation uuid, organization uuid, new integer, input text,
+CREATE OR REPLACE FUNCTION agent_chat_begin(agent uuid, conversation uuid, organization uuid, new integer, input text, use_rag boolean,
                                             OUT execution_id uuid, OUT organization_id uuid, OUT system_prompt text, OUT model text,
-                                            OUT temperature numeric, OUT max_tokens bigint, OUT mcp_servers jsonb, OUT history jsonb)
+                                            OUT temperature numeric, OUT max_tokens bigint, OUT mcp_servers jsonb, OUT history jsonb,
+                                            OUT passages jsonb)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -103,6 +106,10 @@ BEGIN
     temperature := trim_scale(a.temperature);
     max_tokens := a.max_tokens;
     mcp_servers := a.mcp_servers;
+    IF use_rag AND a.rag_provider <> 'NONE' THEN
+        passages := knowledge_passages(ARRAY(SELECT jsonb_array_elements_text(a.rag_config -> 'file_ids')::uuid), input,
+                                       coalesce((a.rag_config ->> 'top_k')::integer, 5));
+    END IF;
 END
 $$;
 

@@ -46,6 +46,7 @@ WITH made AS (
     :values(tenant_id = @tenant, name, description, system_prompt, response_type, rag_provider, rag_config,
             mcp_servers = agent_servers_kept(coalesce(:servers::jsonb, '[]'), '[]'), model, temperature = :temperature::numeric, max_tokens, is_active,
             available_to_end_users, created_by = @team)
+    WHERE knowledge_want(:files::uuid[])
     RETURNING *
 )
 SELECT :columns(team_agent), a.updated_at AS _updated_at
@@ -59,6 +60,7 @@ WITH changed AS (
              available_to_end_users),
         mcp_servers = CASE WHEN :has_mcp_servers THEN agent_servers_kept(:servers::jsonb, a.mcp_servers) ELSE a.mcp_servers END
     WHERE a.tenant_id = @tenant AND a.id = :agent_id AND a.deleted_at IS NULL AND if_match(a.updated_at, :if_match)
+      AND knowledge_want(:files::uuid[])
     RETURNING *
 )
 SELECT :columns(team_agent), a.updated_at AS _updated_at

@@ -50,8 +50,8 @@ RETURNING c.id;
 
 -- name: chat_begin :row
 SELECT b.execution_id::text AS execution_id, b.organization_id::text AS organization, b.system_prompt, b.model, b.temperature::text AS temperature, b.max_tokens::text AS max_tokens,
-       b.mcp_servers::text AS mcp_servers, b.history::text AS history, app_tenant()::text AS tenant
-FROM agent_chat_begin(:agent_id::uuid, :conversation_id::uuid, :organization::uuid, :new::integer, :input_text) b;
+       b.mcp_servers::text AS mcp_servers, b.history::text AS history, b.passages::text AS passages, app_tenant()::text AS tenant
+FROM agent_chat_begin(:agent_id::uuid, :conversation_id::uuid, :organization::uuid, :new::integer, :input_text, :use_rag::boolean) b;
 
 -- name: chat_end :row
 SELECT :columns(execution)

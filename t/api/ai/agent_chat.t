@@ -59,7 +59,7 @@ subtest 'an agent answers' => sub {
     my %execution = (
         id     => $body->{id}, agent_id => $agent, tenant_id => $ann->tenant_id, user_id => $ann->uuid, organization_id => undef, input_text => 'When is high water?', output_text => 'At 14:20.', tokens_used => 45,
         status => 'SUCCESS', error_message => undef, created_at => $body->{created_at},
-        execution_metadata => { model => 'gpt-4o', provider => 'openai', temperature => 0.2, max_tokens => 300, finish_reason => 'stop', tools_used => [], tool_problems => [] },
+        execution_metadata => { model => 'gpt-4o', provider => 'openai', temperature => 0.2, max_tokens => 300, finish_reason => 'stop', tools_used => [], tool_problems => [], passages => [] },
     );
     is_deeply $body, \%execution;
     is_deeply told(), [ [ system => 'You know the harbour.' ], [ user => 'When is high water?' ] ], 'the model was told who it is';
