@@ -525,6 +525,7 @@ static enum err agent_chat(struct req *rq)
 	rc = meter_begin(rq, &c->meter, models[0], ai_tokens_of(&c->ask), c->ask.max_tokens);
 	if (rc)
 		return rc;
+	model_choice_prefer(rq, c->meter.fallbacks, models);
 	if (is_on(rq, "use_tools"))
 		open_servers(c, servers);
 	return finish(c, said, ask(c, models), started_ns);

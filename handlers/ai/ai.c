@@ -258,6 +258,7 @@ static enum err ask_named(struct req *rq, struct ai_ask *ask)
 		rc = begin(r, models[0], ask, 0);
 	if (rc)
 		return rc;
+	model_choice_prefer(rq, r->meter.fallbacks, models);
 	reply_prepare(r, ask);
 	return reply_ask(r, ask, models);
 }
@@ -396,5 +397,6 @@ static enum err chat_routed(struct req *rq)
 			return reply_fail(r, most, "no model of that complexity is ready");
 		ask.timeout_ms -= (long)((clock_ns() - start) / 1000000);
 	}
+	model_choice_prefer(rq, r->meter.fallbacks, models);
 	return reply_ask(r, &ask, models);
 }

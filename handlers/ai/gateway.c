@@ -53,6 +53,7 @@ enum err gateway_ask(struct req *rq, struct ai_ask *ask, struct reply *r)
 				 ask->max_tokens ? ask->max_tokens : MAX_TOKENS);
 	if (rc)
 		return rc;
+	model_choice_prefer(rq, r->meter.fallbacks, models);
 	ask->timeout_ms = cfg.ai_timeout_s * 1000;
 	reply_prepare(r, ask);
 	return reply_ask(r, ask, models);
@@ -106,6 +107,23 @@ struct ai_part *gateway_part(struct gateway_messages *m, enum ai_part_kind kind,
 	*part = (struct ai_part){ .kind = kind, .text = text ? text : "" };
 	m->messages[m->nmessages - 1].nparts++;
 	return part;
+}
+
+bool gateway_image(struct req *rq, struct ai_part *part, const char *url)
+{
+	static const char data[] = "data:", base64[] = ";base64,";
+	const char *at = url ? strstr(url, base64) : NULL;
+
+	if (!url || !part)
+		return false;
+	part->text = url;
+	if (strncmp(url, data, strlen(data)) != 0)
+		return !strncmp(url, "https://", 8) || !strncmp(url, "http://", 7);
+	if (!at)
+		return false;
+	part->media_type = arena_dup_n(&rq->tx.arena, url + strlen(data), (size_t)(at - url) - strlen(data));
+	part->text = at + strlen(base64);
+	return true;
 }
 
 enum err gateway_tools(struct req *rq, struct json_object *list, const char *inside, const char *schema,

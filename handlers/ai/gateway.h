@@ -43,6 +43,10 @@ void gateway_messages_init(struct req *rq, struct gateway_messages *m, struct js
 struct ai_message *gateway_message(struct gateway_messages *m, enum ai_role role);
 struct ai_part *gateway_part(struct gateway_messages *m, enum ai_part_kind kind, const char *text);
 
+/* Read an image's address, or "data:image/png;base64,…", into its part, which may be NULL.  False: it is
+ * none. */
+bool gateway_image(struct req *rq, struct ai_part *part, const char *url);
+
 /* The tools of a body as JSON; the schema is the member of this name.  ERR_OK, or the refusal. */
 enum err gateway_tools(struct req *rq, struct json_object *list, const char *inside, const char *schema,
 		       struct ai_ask *ask);

@@ -45,6 +45,7 @@ enum err meter_begin(struct req *rq, struct meter *m, const struct ai_model *mod
 	m->operation = kept(rq, res, "operation");
 	m->user = kept(rq, res, "user_id");
 	m->key = kept(rq, res, "key_id");
+	m->fallbacks = kept(rq, res, "fallbacks");
 	rc = tx_finish(&rq->tx, true);
 	if (!rc)
 		db_close();

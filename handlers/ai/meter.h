@@ -18,7 +18,9 @@ struct req;
 
 struct meter {
 	const char *operation, *user, *key, *organization; /* uuids, or NULL */
-	struct buf calls;                                  /* JSON */
+	const char *fallbacks; /* the tenant's models that stand in for others, with commas between them, or
+				  NULL */
+	struct buf calls;      /* JSON */
 	int ncalls;
 };
 

@@ -79,6 +79,29 @@ enum err model_choice_make(struct req *rq, const char *field, const char *id, co
 	return unready(rq, named);
 }
 
+enum err model_choice_check(struct req *rq, const char *field, const char *id)
+{
+	const struct ai_model *m = ai_model_find(id);
+
+	return m && !(m->can & AI_CAN_EMBED) ? ERR_OK : refuse(rq, field, id, 0);
+}
+
+void model_choice_prefer(struct req *rq, const char *list, const struct ai_model *models[MODEL_CHOICES + 1])
+{
+	const struct ai_model *all[MODEL_CHOICES + 1] = { models[0] };
+	int n = 1;
+
+	while (list && *list) {
+		size_t len = strcspn(list, ",");
+
+		add(ai_model_find(arena_dup_n(&rq->tx.arena, list, len)), all, &n);
+		list += len + (list[len] == ',');
+	}
+	for (int i = 1; models[i]; i++)
+		add(models[i], all, &n);
+	memcpy(models, all, sizeof(all));
+}
+
 enum err model_choice_embedding(struct req *rq, const char *field, const char *id,
 				const struct ai_model **out)
 {

@@ -35,6 +35,12 @@ enum err model_choice_make(struct req *rq, const char *field, const char *id, co
 /* The 422 of a model that is not there, with those that are. */
 enum err model_choice_refuse(struct req *rq, const char *field, const char *id);
 
+/* Is there such a model, that answers?  ERR_OK; ERR_VALIDATION, and which there are. */
+enum err model_choice_check(struct req *rq, const char *field, const char *id);
+
+/* The tenant's own, a list with commas or NULL, behind the first of them. */
+void model_choice_prefer(struct req *rq, const char *list, const struct ai_model *models[MODEL_CHOICES + 1]);
+
 /* The model of texts' meanings that is named.  ERR_OK; ERR_VALIDATION, ERR_UNAVAILABLE: as above. */
 enum err model_choice_embedding(struct req *rq, const char *field, const char *id,
 				const struct ai_model **out);

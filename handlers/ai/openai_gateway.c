@@ -133,24 +133,6 @@ const struct route openai_gateway_routes[] = {
  * What is asked
  */
 
-/* "data:image/png;base64,…", or an address. */
-static bool read_image(struct req *rq, struct ai_part *part, const char *url)
-{
-	static const char data[] = "data:", base64[] = ";base64,";
-	const char *at = url ? strstr(url, base64) : NULL;
-
-	if (!url || !part)
-		return false;
-	part->text = url;
-	if (strncmp(url, data, strlen(data)) != 0)
-		return !strncmp(url, "https://", 8) || !strncmp(url, "http://", 7);
-	if (!at)
-		return false;
-	part->media_type = arena_dup_n(&rq->tx.arena, url + strlen(data), (size_t)(at - url) - strlen(data));
-	part->text = at + strlen(base64);
-	return true;
-}
-
 /* NULL, or what is wrong with a message's content. */
 static const char *read_content(struct req *rq, struct gateway_messages *m, struct json_object *content)
 {
@@ -169,7 +151,7 @@ static const char *read_content(struct req *rq, struct gateway_messages *m, stru
 				return "there is too much of it";
 		} else if (type && !strcmp(type, "image_url")) {
 			part = gateway_part(m, AI_IMAGE, NULL);
-			if (!read_image(rq, part, json_text(json_at(one, "image_url", "url"), MAX_TEXT)))
+			if (!gateway_image(rq, part, json_text(json_at(one, "image_url", "url"), MAX_TEXT)))
 				return "an image_url has an http or data URL";
 		} else if (!type || strcmp(type, "refusal") != 0) {
 			return "a part is text or image_url";

@@ -42,6 +42,8 @@ struct reply {
 	bool has_block,
 		is_call; /* of forms whose pieces stand in blocks: there is an open one, and it is a call's */
 	size_t blocks;
+	size_t call, from;  /* which call it is; where in the text the block begins */
+	long long sequence; /* of forms that number their events */
 	long long created_s;
 };
 

@@ -77,3 +77,15 @@ CREATE TABLE ai_daily (
 SELECT isolate('ai_daily');
 GRANT SELECT, INSERT ON ai_daily TO ashlar_api;
 GRANT UPDATE (calls, failures, input_tokens, cached_tokens, output_tokens, cost, duration_ms) ON ai_daily TO ashlar_api;
+
+-- What a tenant has chosen: the models that are asked, in this order, where the one that was named fails.
+CREATE TABLE ai_settings (
+    tenant_id  uuid PRIMARY KEY REFERENCES tenants,
+    fallbacks  text[] NOT NULL DEFAULT '{}',
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT ai_settings_fallbacks_count CHECK (cardinality(fallbacks) <= 8)
+);
+SELECT isolate('ai_settings');
+GRANT SELECT, INSERT ON ai_settings TO ashlar_api;
+SELECT changeable('ai_settings');

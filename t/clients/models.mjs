@@ -53,6 +53,22 @@ const steps = {
 		const message = await stream.finalMessage()
 		return [said, runner.messages.filter(({ role }) => role === 'tool').map(({ content }) => content), message.stop_reason, message.content.map(({ type, name, input }) => ({ type, name, input }))]
 	},
+	async responses() {
+		const whole = await openai.responses.create({ model: 'claude-sonnet', input: 'What is a harbour?', instructions: 'Be short.' })
+		const stream = openai.responses.stream({ model: 'gpt-4o', input: hello })
+		let text = ''
+		stream.on('response.output_text.delta', ({ delta }) => (text += delta))
+		const final = await stream.finalResponse()
+		return [whole.output_text, whole.status, text, final.output_text, final.usage.total_tokens]
+	},
+	async functions() {
+		const stream = openai.responses.stream({ model: 'claude-sonnet', input: hello, tools: [{ type: 'function', name: 'weather', description: 'Tells the weather', parameters, strict: false }] })
+		let pieces = ''
+		stream.on('response.function_call_arguments.delta', ({ delta }) => (pieces += delta))
+		const { output } = await stream.finalResponse()
+		const next = await openai.responses.create({ model: 'gpt-4o', input: [...hello, ...output, { type: 'function_call_output', call_id: output[0].call_id, output: 'rain' }] })
+		return [pieces, output.map(({ type, name }) => [type, name]), next.output_text]
+	},
 	async embeddings() {
 		const { data, usage } = await openai.embeddings.create({ model: 'text-embedding-3-small', input: ['a', 'b'] })
 		return [data.map(({ embedding }) => embedding), usage.prompt_tokens]

@@ -34,6 +34,12 @@ $models->answer(anthropic => $call, { text => ['It rains.'] });
 $models->answer(openai => $call);
 is_deeply step('tools'), [ 'It rains.', ['rain in Kiel'], 'tool_use', [ { type => 'tool_use', name => 'weather', input => { place => 'Kiel' } } ] ], 'tools that the clients run';
 
+$models->answer($_, {}) for qw(openai anthropic);
+is_deeply step('responses'), [ $said, 'completed', $said, $said, 19 ], 'responses';
+$models->answer(anthropic => $call);
+is_deeply step('functions'), [ '{"place":"Kiel"}', [ [ 'function_call', 'weather' ] ], $said ], 'and their functions';
+is((($models->requests('openai'))[0]{body}{messages}[2]{content}), 'rain', 'whose outputs arrive');
+
 is_deeply step('embeddings'), [ [ [ 0.5, -1.25, 0 ], [ 0.5, -1.25, 1 ] ], 6 ];
 is_deeply step('models'), [qw(gpt-4o sonar)];
 is_deeply step('refusals'), [

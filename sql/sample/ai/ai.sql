@@ -8,3 +8,5 @@ INSERT INTO ai_daily (tenant_id, day, organization_id, user_id, api_key_id, purp
                       duration_ms)
 VALUES (app_tenant(), (now() AT TIME ZONE 'UTC')::date, usage_id(NULL), pg_temp.id('user'), usage_id(NULL), 'app.ai.chat', 'openai', 'gpt-4o',
         1, 1000, 250, 5000, 1200);
+
+INSERT INTO ai_settings (tenant_id, fallbacks) VALUES (app_tenant(), '{gpt-4o-mini}');

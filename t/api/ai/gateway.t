@@ -212,11 +212,93 @@ subtest 'limits of user, organization and key' => sub {
     $t->db->do('UPDATE tenant_settings SET default_plan_id = ?', undef, $plan);
 };
 
+subtest 'models that stand in for others, as a tenant has chosen' => sub {
+    my $path = '/api/v1/dashboard/ai/settings';
+    my ($olive, $max) = ($t->team('olive', role => 'owner'), $t->team('max'));
+    json_is $max->get($path), '', { fallbacks => [] };
+    error_is $max->put($path, { fallbacks => ['claude-haiku'] }), 403, 'AUTHORIZATION_ERROR';
+    error_is $olive->put($path, { fallbacks => ['gpt-0'] }), 422, 'VALIDATION_ERROR', field => 'fallbacks';
+    error_is $olive->put($path, { fallbacks => ['text-embedding-3-small'] }), 422, 'VALIDATION_ERROR', field => 'fallbacks';
+    json_is $olive->put($path, { fallbacks => [ 'claude-haiku', 'sonar' ] }), '/fallbacks', [ 'claude-haiku', 'sonar' ];
+    $models->answer(openai => { status => 529 });
+    $models->answer($_, {}) for qw(anthropic pplx);
+    $t->expect_log(qr{of openai: });
+    for my $stream (false, true) {
+        like $server->post($openai, { model => 'gpt-4o', %hello, stream => $stream })->body, qr/"model":"claude-haiku-4-5"/, 'the first of them';
+        is scalar($models->requests('openai')), $stream ? 2 : 1;
+    }
+    $models->answer(anthropic => { status => 500 });
+    json_is $server->post($openai, { model => 'gpt-4o', %hello }), '/model', 'sonar', 'or the next';
+    is $t->client(key => $t->key(tenant => 'other'))->post($openai, { model => 'gpt-4o', %hello })->status, 502, 'of another tenant not';
+    json_is $max->get($path), '/fallbacks/1', 'sonar';
+    $olive->put($path, { fallbacks => [] });
+    $models->answer($_, {}) for qw(openai anthropic);
+    $t->expect_log(qr{"route":"/api/v1/openai/});
+};
+
 subtest 'which models there are' => sub {
     error_is $t->get('/api/v1/openai/models'), 401, 'AUTHENTICATION_ERROR';
     my $list = body($server->get('/api/v1/openai/models'));
     is $list->{object}, 'list';
     is_deeply [ grep { $_->{id} =~ /\A(?:gpt-4o|sonar)\z/ } @{ $list->{data} } ], [ map { { id => $_->[0], object => 'model', created => 0, owned_by => $_->[1] } } [ 'gpt-4o', 'openai' ], [ 'sonar', 'perplexity' ] ];
+};
+
+subtest 'responses' => sub {
+    my $path = '/api/v1/openai/responses';
+    my $ask  = sub (%body) { return $server->post($path, { model => 'gpt-4o', input => 'What is a harbour?', %body }) };
+    $models->answer($_, {}) for qw(openai anthropic);
+    error_is $t->post($path, { model => 'gpt-4o', input => 'x' }), 401, 'AUTHENTICATION_ERROR';
+    error_is $t->client(key => $public)->post($path, { model => 'gpt-4o', input => 'x' }), 403, 'AUTHORIZATION_ERROR';
+    error_is $ask->(model => 'gpt-0'), 422, 'VALIDATION_ERROR', field => 'model';
+    error_is $ask->(input => $_), 422, 'VALIDATION_ERROR', field => 'input'
+        for [], 7, [ { role => 'robot', content => 'x' } ], [ { type => 'audio' } ], [ { type => 'function_call', call_id => 'c' } ], [ { type => 'function_call_output', output => 'x' } ],
+        [ { role => 'user', content => [ { type => 'input_image', image_url => 'ftp://x' } ] } ];
+    error_is $ask->(previous_response_id => 'resp_1'), 422, 'VALIDATION_ERROR', field => 'previous_response_id';
+    error_is $ask->(tools => [ { type => 'web_search' } ]), 422, 'VALIDATION_ERROR', field => 'tools';
+    error_is $ask->(text => { format => { type => 'xml' } }), 422, 'VALIDATION_ERROR', field => 'text';
+    is scalar($models->requests('openai')), 0;
+
+    my $got = body($ask->(model => 'claude-sonnet', instructions => 'Be short.', max_output_tokens => 50));
+    is_deeply [ @$got{qw(object status model)}, $got->{usage}{total_tokens} ], [ 'response', 'completed', 'claude-sonnet-4-5', 19 ];
+    is_deeply [ map { [ $_->{type}, $_->{role}, map { $_->{text} } @{ $_->{content} } ] } @{ $got->{output} } ], [ [ 'message', 'assistant', $said ] ];
+    is_deeply [ @{ ($models->requests('anthropic'))[0]{body} }{qw(system max_tokens)} ], [ 'Be short.', 50 ];
+    $models->answer(openai => { finish => 'length' });
+    is_deeply [ @{ body($ask->()) }{qw(status incomplete_details)} ], [ 'incomplete', { reason => 'max_output_tokens' } ], 'cut short';
+
+    my %tools = (tools => [ { type => 'function', name => 'weather', description => 'Tells the weather', parameters => $schema } ], tool_choice => { type => 'function', name => 'weather' });
+    my $items = [
+        { type => 'message', role => 'developer', content => 'Be short.' },
+        { role => 'user', content => [ { type => 'input_text', text => 'Where is this?' }, { type => 'input_image', image_url => "data:image/png;base64,$png" } ] },
+        { type => 'reasoning', summary => [] },
+        (map { { type => 'function_call', call_id => "call_$_->[0]", name => 'weather', arguments => $_->[1] } } [ 1, '{"place":"Kiel"}' ], [ 2, '{}' ]),
+        (map { { type => 'function_call_output', call_id => "call_$_->[0]", output => $_->[1] } } [ 1, 'rain' ], [ 2, 'sun' ]),
+        { role => 'user', content => 'And?' },
+    ];
+    for my $to ([ openai => 'gpt-4o' ], [ anthropic => 'claude-sonnet' ]) {
+        my ($provider, $model) = @$to;
+        $models->answer($provider => { calls => [ { id => 'call_9', name => 'weather', arguments => [ '{"pla', 'ce":"Kiel"}' ] } ] });
+        my @more = (model => $model, input => $items, %tools, temperature => 0.5, max_output_tokens => 77);
+        my $res  = body($ask->(@more));
+        my %want = %{ $out{$provider} };
+        delete @want{qw(stop stop_sequences)};
+        is_deeply(($models->requests($provider))[0]{body}, \%want, "what $provider was asked");
+        is_deeply [ map { [ @$_{qw(type call_id name arguments)} ] } @{ $res->{output} } ], [ [ 'function_call', 'call_9', 'weather', '{"place":"Kiel"}' ] ];
+        my @events = events($ask->(@more, stream => true));
+        is_deeply [ map { $_->[0] } @events ], [ map { "response.$_" } qw(created in_progress output_item.added function_call_arguments.delta function_call_arguments.delta function_call_arguments.done output_item.done completed) ];
+        is_deeply [ map { $json->decode($_->[1])->{sequence_number} } @events ], [ 0 .. $#events ], 'numbered';
+    }
+    $models->answer(openai => {});
+    my @events = events($ask->(stream => true));
+    is_deeply [ map { $_->[0] } @events ], [ map { "response.$_" } qw(created in_progress output_item.added content_part.added), ('output_text.delta') x 5, qw(output_text.done content_part.done output_item.done completed) ];
+    is join('', map { $json->decode($_->[1])->{delta} // '' } @events), $said;
+    is_deeply $json->decode($events[-4][1])->{text}, $said;
+    is_deeply $json->decode($events[-1][1])->{response}{usage}{total_tokens}, 19;
+    $models->answer(openai => { error => 1 });
+    @events = events($ask->(stream => true));
+    is $events[-1][0], 'response.failed', 'one that breaks off';
+    is $json->decode($events[-1][1])->{response}{error}{code}, 'server_error';
+    $models->answer($_ => { text => ['{"place":"Kiel"}'] }) for qw(openai anthropic);
+    like body($ask->(model => $_, text => { format => { type => 'json_schema', name => 'place', schema => $schema } }))->{output}[0]{content}[0]{text}, qr/"Kiel"/, "a schema for $_" for qw(gpt-4o claude-sonnet);
 };
 
 subtest 'embeddings' => sub {
