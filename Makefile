@@ -161,6 +161,7 @@ bench: all ## Ashlar and its peers side by side; writes the figures in bench/*.m
 	bench/webhooks
 	bench/pools
 	bench/realtime
+	bench/files
 	bench/statements
 	bench/routes
 	bench/release

@@ -127,6 +127,7 @@ static const struct constraint of_folders[] = {
 static const enum err of_folder[] = { ERR_NOT_FOUND, ERR_OK };
 static const enum err of_upload[] = { ERR_NOT_FOUND, ERR_LIMIT, ERR_OK };
 static const enum err of_name[] = { ERR_NOT_FOUND, ERR_CONFLICT, ERR_OK };
+static const enum err of_use[] = { ERR_CONFLICT, ERR_OK };
 static const enum err of_limit[] = { ERR_LIMIT, ERR_OK };
 
 #define A_FILE { "a file in a form", ERR_VALIDATION }
@@ -166,8 +167,8 @@ const struct route drive_routes[] = {
 	  .run = tenant_file_upload, .flags = SLOW | RAW },
 	{ PATCH,  TEAM "/{file_id}", "platform.files.dashboard_update_file", &by_team_admin, "Change a file of the tenant", "Also whether users see it.",
 	  .body = tenant_file_in, .out = &tenant_file_shape, .sql = &q_tenant_file_update, .run = tenant_file_update, .flags = IF_MATCH },
-	{ DELETE, TEAM "/{file_id}", "platform.files.dashboard_delete_file", &by_team_admin, "Delete a file of the tenant",
-	  .out = &tenant_file_shape, .sql = &q_tenant_file_delete, .status = 204 },
+	{ DELETE, TEAM "/{file_id}", "platform.files.dashboard_delete_file", &by_team_admin, "Delete a file of the tenant", "Not while an agent looks things up in it.",
+	  .errors = of_use, .out = &tenant_file_shape, .sql = &q_tenant_file_delete, .status = 204 },
 	ROUTE_END
 };
 /* clang-format on */

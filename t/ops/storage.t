@@ -114,3 +114,19 @@ subtest 'a row without content is told' => sub {
     is job('storage.compare'), 'completed';
     error_is $t->client->get(path($ann->get("$url/$file->{file_id}/download-url")->json('/download_url'))), 404, 'NOT_FOUND', name => 'it cannot be got';
 };
+
+subtest 'a large upload leaves every process as small as it was' => sub {
+    my $size = 96 << 20;    # memory has more than enough for one, if it were kept there
+    open my $large, '>', "$t->{dir}/large" or die "large: $!\n";
+    truncate $large, $size or die "truncate: $!\n";
+    close $large or die "large: $!\n";
+    my $begun  = $ann->post("$url/upload-url", { filename => 'a', content_type => 'application/octet-stream', size => $size })->json;
+    my @pids   = ($t->nginx->children, map { $t->children($_) } qw(main slow));
+    my $memory = sub ($pid) { open my $in, '<', "/proc/$pid/status" or return 0; return (join '', <$in>) =~ /^VmHWM:\s+(\d+)/m ? $1 : 0 };
+    my %before = map { $_ => $memory->($_) } @pids;
+    my $status = qx(curl -sk -o /dev/null -w '%{http_code}' -T '$t->{dir}/large' -H 'Content-Type: application/octet-stream' -H 'Expect:' '$begun->{upload_url}');
+    is $status, 201, 'it is written';
+    status_is $ann->post("$url/confirm", { file_id => $begun->{file_id} }), 200;
+    is_deeply [ map { my $grown = $memory->($_) - $before{$_}; $grown > 16 << 10 ? "$_ by $grown KiB" : () } @pids ], [], 'and none has ever had 16 MiB more';
+    status_is $ann->delete("$url/$begun->{file_id}"), 204;
+};

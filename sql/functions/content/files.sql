@@ -54,3 +54,15 @@ BEGIN
         'extra_metadata', NULL, 'created_at', json_time(f.created_at), 'updated_at', json_time(f.updated_at));
 END
 $$;
+
+-- The same of the tenant's own, in which an agent may look things up.
+CREATE OR REPLACE FUNCTION tenant_file_delete(file uuid) RETURNS uuid
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM files x WHERE x.tenant_id = app_tenant() AND x.id = file AND x.owner_id IS NULL FOR UPDATE;
+    IF FOUND AND EXISTS (SELECT FROM agents a WHERE a.tenant_id = app_tenant() AND a.rag_config -> 'file_ids' ? file::text) THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'an agent looks things up in this file';
+    END IF;
+    RETURN file_delete(file, NULL);
+END
+$$;

@@ -142,4 +142,4 @@ WHERE f.tenant_id = @tenant AND f.id = :file_id AND f.owner_id IS NULL AND f.upl
 RETURNING :columns(tenant_file);
 
 -- name: tenant_file_delete :row
-SELECT d.id FROM file_delete(:file_id::uuid, NULL) d (id) WHERE d.id IS NOT NULL;
+SELECT d.id FROM tenant_file_delete(:file_id::uuid) d (id) WHERE d.id IS NOT NULL;

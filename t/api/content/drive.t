@@ -202,6 +202,10 @@ subtest 'the tenant\'s files' => sub {
     error_is $ann->get("$url/shared/$id/download"), 404, 'NOT_FOUND', name => 'at once';
     error_is $max->delete("$team/$id"), 403, 'AUTHORIZATION_ERROR';
     error_is $rival->delete("$team/$id"), 404, 'NOT_FOUND';
+    my $agent = $olive->post('/api/v1/dashboard/agents', { name => 'Pilot', system_prompt => 'You know the tides.', rag_provider => 'GOOGLE_FILE_SEARCH', rag_config => { file_ids => [$id] } });
+    status_is $agent, 201;
+    error_is $olive->delete("$team/$id"), 409, 'CONFLICT', message => qr/an agent looks things up in this file/;
+    status_is $olive->put('/api/v1/dashboard/agents/' . $agent->json('/id'), { rag_provider => 'NONE', rag_config => undef }), 200;
     status_is $olive->delete("$team/$id"), 204;
     error_is $olive->delete("$team/$id"), 404, 'NOT_FOUND';
 };
