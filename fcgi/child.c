@@ -153,6 +153,21 @@ static bool write_whole(int fd, const char *p, size_t n)
 	return true;
 }
 
+/* Network file systems have no files without a name from the start. */
+static int spool_open(const char *where, int *error)
+{
+	int fd = open(where, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char *named = arena_fmt(&rq.tx.arena, "%s/form.XXXXXX", where);
+
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+		fd = mkostemp(named, O_CLOEXEC);
+		if (fd >= 0)
+			unlink(named);
+	}
+	*error = errno;
+	return fd;
+}
+
 /*
  * A form with files goes into a file without a name, beside where they will be
  * stored, and is looked at there: a child's memory does not grow with it.
@@ -160,7 +175,7 @@ static bool write_whole(int fd, const char *p, size_t n)
 static enum err spool_body(unsigned long long n)
 {
 	const char *where = arena_fmt(&rq.tx.arena, "%s/objects", cfg.storage_root);
-	int fd = open(where, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), error = errno;
+	int error = 0, fd = spool_open(where, &error);
 	struct mapping *m = arena_alloc(&rq.tx.arena, sizeof(*m));
 	bool ok = fd >= 0;
 	char piece[16384];

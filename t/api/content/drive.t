@@ -89,6 +89,13 @@ subtest 'a file comes in a form, and goes as it came' => sub {
     eventually { !stored() } 20, 'and its bytes are gone';
 };
 
+subtest 'a form that is sent again under its key is one file' => sub {
+    my @ids = map { $ann->request(POST => $url, raw => form('once'), type => 'multipart/form-data; boundary=xx', headers => { 'Idempotency-Key' => 'a-form' })->json('/file/id') } 1, 2;
+    is $ids[1], $ids[0], 'the same';
+    error_is $ann->request(POST => $url, raw => form('twice'), type => 'multipart/form-data; boundary=xx', headers => { 'Idempotency-Key' => 'a-form' }), 422, 'IDEMPOTENCY_KEY_REUSED';
+    status_is $ann->delete("$url/$ids[0]"), 204;
+};
+
 subtest 'without a type, or with none that is one, it is bytes' => sub {
     for my $type (undef, 'png', 'x' x 200) { is upload($ann, "\1", type => $type)->json('/file/content_type'), 'application/octet-stream', $type // 'none' }
     is upload($ann, '')->json('/file/file_size'), 0, 'an empty one is one';

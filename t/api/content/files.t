@@ -297,6 +297,23 @@ subtest 'what is used is what is there, however many come and go at once' => sub
     cmp_ok $stored + $awaited, '<=', 500, 'and within the limit';
 };
 
+subtest 'sent again under its key, a step is done once' => sub {
+    my %key   = (headers => { 'Idempotency-Key' => 'an-upload' });
+    my %body  = (filename => 'a.txt', content_type => 'text/plain', size => 1);
+    my $first = $ann->post("$url/upload-url", \%body, %key);
+    my $again = $ann->post("$url/upload-url", \%body, %key);
+    is $again->json('/file_id'), $first->json('/file_id'), 'the same upload';
+    is $again->header('Idempotent-Replayed'), 'true', '  and not a new one';
+    %key = (headers => { 'Idempotency-Key' => 'a-confirmation' });
+    my %id = (file_id => $first->json('/file_id'));
+    error_is $ann->post("$url/confirm", \%id, %key), 409, 'CONFLICT';
+    status_is put($first->json('/upload_url'), 'x', 'text/plain'), 201;
+    status_is $ann->post("$url/confirm", \%id, %key), 200;
+    my $uploads = used($ann, 'file_uploads');
+    status_is $ann->post("$url/confirm", \%id, %key), 200;
+    is used($ann, 'file_uploads'), $uploads, 'counted once';
+};
+
 subtest 'both versions' => sub {
     json_is $ann->get('/api/v2/app/files?limit=1'), '/meta/version', 'v2';
 };
