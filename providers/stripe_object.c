@@ -94,6 +94,8 @@ static void items_read(struct json_object *tree, struct stripe_subscription *out
 	out->price = stripe_object_id(price);
 	out->product = id_at(price, "product");
 	out->interval = text_at(price, "recurring", "interval");
+	if (!out->currency) /* before 2022-08-01 */
+		out->currency = text_at(price, "currency", NULL);
 	out->unit_amount = int_at(price, "unit_amount", NULL);
 	out->quantity = int_at(first, "quantity", NULL);
 	for (size_t i = 0; i < stripe_object_count(items); i++) {

@@ -9,12 +9,15 @@
  *
  * Once a day "billing.reconcile" has all subscriptions looked at that go on: events can be
  * lost.  In what one differed then is told in the log and the audit log.
+ *
+ * Once an hour "billing.remind" does what is due about payments and trials (sql/functions/billing/steps.sql).
  */
 #include "worker/billing.h"
 
 #include <json-c/json.h>
 
 #include "build/sql/billing/looks.h"
+#include "build/sql/billing/steps.h"
 #include "lib/base/json.h"
 #include "lib/db/column.h"
 #include "lib/db/db.h"
@@ -78,5 +81,81 @@ static enum err reconcile(struct tx *tx, const struct job *job)
 	return tx_call(tx, &q_billing_sweep, false, &res);
 }
 
+/*
+ * What is to be done of itself: the job "billing.do".  The operation is committed before the provider is
+ * asked, so that whoever repeats the job does it once.
+ */
+static enum err do_of_itself(struct tx *tx, const struct job *job)
+{
+	struct stripe_call call = { .resource = "subscriptions" };
+	const char *kind, *id, *problem, *operation, *tenant, *object = NULL;
+	struct stripe_answer answer;
+	struct json_object *payload;
+	PGresult *res;
+	struct buf form;
+	enum err rc;
+
+	if (json_read(&tx->arena, job->payload, strlen(job->payload), &payload, &problem) ||
+	    !(kind = word(payload, "kind")) || !(id = word(payload, "subscription")))
+		return job_give_up(tx, "the payload names no subscription");
+	tx_set(tx, "subscription", id);
+	tx_set(tx, "kind", kind);
+	tx_set(tx, "job", job->id);
+	rc = tx_call(tx, &q_billing_do_begin, false, &res);
+	if (rc)
+		return rc;
+	if (column_bool(res, 0, "is_busy"))
+		return job_retry_after(tx, 15, "the last change is being made");
+	tenant = column_text(res, 0, "tenant");
+	operation = column_text(res, 0, "operation");
+	call.key = operation ? stripe_billing_key(&tx->arena, tenant, column_text(res, 0, "key_sealed"),
+						  column_bool(res, 0, "is_test"))
+			     : NULL;
+	if (!call.key)
+		return ERR_OK;
+	operation = arena_dup(&tx->arena, operation);
+	call.operation = arena_fmt(&tx->arena, "%s/%s/%s", tenant, operation, kind);
+	call.id = arena_dup(&tx->arena, column_text(res, 0, "provider_id"));
+	call.method = strcmp(kind, "end") ? "POST" : "DELETE";
+	buf_init(&form, &tx->arena, 256);
+	if (strcmp(kind, "end")) {
+		stripe_text(&form, "items[0][id]", column_text(res, 0, "item_id"));
+		stripe_int(&form, "items[0][quantity]", column_int(res, 0, "quantity"));
+		stripe_text(&form, "proration_behavior", "create_prorations");
+		call.form = &form;
+	}
+	tx_set(tx, "operation", operation);
+	tx_set(tx, "look", arena_dup(&tx->arena, column_text(res, 0, "look")));
+	rc = tx_finish(tx, true);
+	if (rc)
+		return rc;
+	db_close();
+
+	rc = stripe_ask(&tx->arena, &call, &answer);
+	if (!rc)
+		object = stripe_billing_subscription(&tx->arena, answer.said);
+	else if (rc == ERR_NOT_FOUND) /* it has ended, perhaps by an earlier try */
+		rc = stripe_billing_read(&tx->arena, call.key, "subscription", call.id, &object, &answer);
+	if (rc == ERR_PAYMENT || rc == ERR_VALIDATION || rc == ERR_NOT_FOUND || rc == ERR_CONFLICT) {
+		tx_set(tx, "error", answer.reason);
+		return tx_call(tx, &q_billing_do_failed, false, &res);
+	}
+	if (rc || !object)
+		return tx_fail_inside(tx, rc ? rc : ERR_EXTERNAL, "%s",
+				      answer.reason ? answer.reason : "it is no subscription");
+	tx_set(tx, "object", object);
+	return tx_call(tx, &q_billing_do_end, false, &res);
+}
+
+static enum err remind(struct tx *tx, const struct job *job)
+{
+	PGresult *res;
+
+	(void)job;
+	return tx_call(tx, &q_billing_remind, false, &res);
+}
+
+const struct job_kind billing_do_job = { .name = "billing.do", .run = do_of_itself };
+const struct job_kind billing_remind_job = { .name = "billing.remind", .run = remind };
 const struct job_kind billing_reconcile_job = { .name = "billing.reconcile", .run = reconcile };
 const struct job_kind billing_look_job = { .name = "billing.look", .run = run };

@@ -25,6 +25,8 @@ const struct job_kind *const job_kinds[] = {
 	&contact_webhook_job,
 	&billing_look_job,
 	&billing_reconcile_job,
+	&billing_do_job,
+	&billing_remind_job,
 	&storage_remove_job,
 	&storage_expire_job,
 	&storage_compare_job,
@@ -37,6 +39,7 @@ const struct job_schedule job_schedules[] = {
 	{ .queue = "ashlar", .kind = "billing.reconcile", .every_ms = 86400000 },
 	{ .queue = "ashlar", .kind = "storage.expire", .every_ms = 3600000 },
 	{ .queue = "ashlar", .kind = "storage.compare", .every_ms = 86400000 },
+	{ .queue = "ashlar", .kind = "billing.remind", .every_ms = 3600000 },
 	{ NULL },
 };
 

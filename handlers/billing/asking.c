@@ -154,6 +154,8 @@ enum err asking_begin(struct req *rq, const char *kind, const struct query *q, s
 		.quantity = column_int(res, 0, "quantity"),
 		.period_end = column_int(res, 0, "period_end"),
 		.will_cancel = column_bool(res, 0, "will_cancel"),
+		.trial_days = column_int(res, 0, "trial_days"),
+		.seats = column_int(res, 0, "seats"),
 	};
 	req_set(rq, "operation", out->operation);
 	req_set(rq, "organization", out->organization);
@@ -352,7 +354,9 @@ enum err asking_checkout(struct req *rq, struct asking *a, const char *price, co
 	stripe_text(&form, "success_url", req_text(rq, "success_url"));
 	stripe_text(&form, "cancel_url", req_text(rq, "cancel_url"));
 	stripe_text(&form, "line_items[0][price]", price);
-	stripe_int(&form, "line_items[0][quantity]", 1);
+	stripe_int(&form, "line_items[0][quantity]", a->seats > 0 ? a->seats : 1);
+	if (a->trial_days > 0)
+		stripe_int(&form, "subscription_data[trial_period_days]", a->trial_days);
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
 		asking_owner(rq, &form, places[i], a);
 		stripe_text(&form, arena_fmt(&rq->tx.arena, "%s[tier]", places[i]), a->tier);

@@ -36,6 +36,7 @@ struct asking {
 	const char *interval;                                           /* the current one's: "month" */
 	const char *waiting; /* a subscription that waits for its payment */
 	long long quantity, period_end;
+	long long trial_days, seats; /* of a checkout; 0: none, and one */
 	bool will_cancel;
 	bool is_of_org; /* the organization is an org_id to whom is told of it */
 };

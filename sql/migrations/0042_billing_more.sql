@@ -41,3 +41,59 @@ GRANT DELETE ON billing_customers TO ashlar_api;
 
 -- is_own: it came from the tenant's own account, so that it is about this tenant and about no other.
 ALTER TABLE webhook_events ADD is_own boolean NOT NULL DEFAULT false;
+
+-- ---------------------------------------------------------------- terms of plans
+
+--   trial_days   for how long a plan that is checked out for the first time costs nothing
+--   seats        members: a subscription's quantity is how many members its organization has
+ALTER TABLE plans
+    ADD trial_days integer NOT NULL DEFAULT 0,
+    ADD seats text NOT NULL DEFAULT 'fixed',
+    ADD CONSTRAINT plans_trial_days_range CHECK (trial_days BETWEEN 0 AND 730),
+    ADD CONSTRAINT plans_seats_known CHECK (seats IN ('fixed', 'members'));
+SELECT changeable('plans', 'is_global');
+
+-- ---------------------------------------------------------------- reminders
+
+-- What is done of itself about a subscription that is behind with its payment, or whose trial ends, and when: in days
+-- since it was behind, or before the end (below 0).
+--
+--   mail     a template of worker/mail_render.c; NULL: none
+--   action   cancel: the subscription ends
+CREATE TABLE billing_steps (
+    tenant_id  uuid NOT NULL REFERENCES tenants,
+    about      text NOT NULL,
+    day        integer NOT NULL,
+    mail       text,
+    action     text NOT NULL DEFAULT 'none',
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, about, day),
+    CONSTRAINT billing_steps_about_known CHECK (about IN ('past_due', 'trial_end')),
+    CONSTRAINT billing_steps_mail_known CHECK (mail IN ('payment_past_due', 'payment_last_notice', 'trial_ending')),
+    CONSTRAINT billing_steps_action_known CHECK (action IN ('none', 'cancel')),
+    CONSTRAINT billing_steps_action_fits CHECK (action = 'none' OR about = 'past_due'),
+    CONSTRAINT billing_steps_does_something CHECK (mail IS NOT NULL OR action <> 'none')
+);
+SELECT isolate('billing_steps');
+GRANT SELECT, INSERT, DELETE ON billing_steps TO ashlar_api;
+
+-- Which of them were done, each once for what it was about: since is when it fell behind, or when the trial ends.
+CREATE TABLE billing_steps_done (
+    tenant_id       uuid NOT NULL,
+    subscription_id uuid NOT NULL,
+    about           text NOT NULL,
+    since           timestamptz NOT NULL,
+    day             integer NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    updated_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, subscription_id, about, since, day),
+    CONSTRAINT billing_steps_done_subscription FOREIGN KEY (tenant_id, subscription_id) REFERENCES subscriptions
+);
+CREATE INDEX billing_steps_done_age ON billing_steps_done (created_at);
+SELECT isolate('billing_steps_done');
+SELECT purgeable('billing_steps_done', 'created_at < now() - interval ''400 days''');
+GRANT SELECT, INSERT ON billing_steps_done TO ashlar_api;
+
+CREATE INDEX subscriptions_to_remind ON subscriptions (tenant_id, status)
+    WHERE ended_at IS NULL AND provider_id IS NOT NULL AND status IN ('past_due', 'unpaid', 'trialing');

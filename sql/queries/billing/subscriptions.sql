@@ -74,16 +74,19 @@ SELECT subscription_create(billing_organization(:organization_id::uuid, NULL, @u
 -- who: the user who acts, whose right is asked for; NULL: a server by its secret key.
 SELECT a.tenant::text, a.operation::text, a.look::text, a.is_test, a.customer, a.email, a.name, a.subscription::text, a.provider_id, a.item_id, a.schedule_id,
        a.will_cancel, a.quantity, a.period_end, a.step, a.price, a.plan_name, a.price_shown, a.tier, a.waiting::text, a.new_cycle, place::text AS organization,
-       coalesce(:who::uuid, app_user())::text AS actor, own.key_sealed, s.interval
+       coalesce(:who::uuid, app_user())::text AS actor, own.key_sealed, s.interval,
+       CASE WHEN NOT EXISTS (SELECT FROM subscriptions h WHERE h.tenant_id = a.tenant AND h.owner_id = place AND h.provider_id IS NOT NULL) THEN wanted.trial_days END AS trial_days,
+       CASE wanted.seats WHEN 'members' THEN (SELECT count(*) FROM memberships m WHERE m.tenant_id = a.tenant AND m.organization_id = place AND m.is_active) END AS seats
 FROM billing_organization(:organization::uuid, :subscription::uuid, :who::uuid, :permission) place,
      billing_ask(:kind, place, NULL, :plan::uuid, :cycle, :request::jsonb) a
+LEFT JOIN plans wanted ON wanted.id = :plan::uuid
 LEFT JOIN subscriptions s ON s.tenant_id = a.tenant AND s.id = a.subscription
 LEFT JOIN payment_accounts own ON own.tenant_id = a.tenant AND own.provider = 'stripe' AND own.is_enabled;
 
 -- name: billing_ask_user :row
 SELECT a.tenant::text, a.operation::text, a.look::text, a.is_test, a.customer, a.email, a.name, a.subscription::text, a.provider_id, a.item_id, a.schedule_id,
        a.will_cancel, a.quantity, a.period_end, a.step, a.price, a.plan_name, a.price_shown, a.tier, a.waiting::text, a.new_cycle, NULL::text AS organization,
-       app_user()::text AS actor, own.key_sealed, s.interval
+       app_user()::text AS actor, own.key_sealed, s.interval, 0 AS trial_days, 0 AS seats
 FROM billing_ask(:kind, NULL, @user, NULL, NULL, :request::jsonb) a
 LEFT JOIN subscriptions s ON s.tenant_id = a.tenant AND s.id = a.subscription
 LEFT JOIN payment_accounts own ON own.tenant_id = a.tenant AND own.provider = 'stripe' AND own.is_enabled;

@@ -36,3 +36,9 @@ INSERT INTO billing_periods (tenant_id, id, organization_id, period_start, perio
                              usage_costs, usage_quantities, total_cost, status, invoiced_at)
 VALUES (app_tenant(), pg_temp.id('billing period'), pg_temp.id('organization'), now() - interval '40 days', now() - interval '10 days', 'stripe',
         'in_harbour', 'usd', 8000, 2, '{"tokens": 12}', '{"tokens": 600000, "spans": 1200}', 8012, 'paid', now() - interval '10 days');
+
+INSERT INTO billing_steps (tenant_id, about, day, mail)
+VALUES (app_tenant(), 'past_due', 3, 'payment_past_due'), (app_tenant(), 'trial_end', -3, 'trial_ending');
+
+INSERT INTO billing_steps_done (tenant_id, subscription_id, about, since, day)
+VALUES (app_tenant(), pg_temp.id('subscription'), 'past_due', now() - interval '40 days', 3);
