@@ -246,6 +246,8 @@ static enum err refused(struct req *rq, const struct asking *a, enum err rc,
 		rq->tx.fail.reason = why;
 		return ERR_UNAVAILABLE;
 	}
+	if (answer->code && !strcmp(answer->code, "tax_id_invalid"))
+		return req_fail_field(rq, ERR_VALIDATION, "tax_id", "this is no tax id of that type");
 	if (rc == ERR_CONFLICT)
 		return req_fail(rq, rc, "the payment provider is changing this right now");
 	return req_fail_inside(rq, ERR_EXTERNAL, "%s", why);

@@ -15,7 +15,7 @@ const RESOURCES = {
 	promotion_codes: ['PromotionCodes', 'PromotionCode'], payment_methods: ['PaymentMethods', 'PaymentMethod'], 'checkout/sessions': ['Checkout/Sessions', 'Session'],
 	'billing_portal/sessions': ['BillingPortal/Sessions', 'Session'], subscriptions: ['Subscriptions', 'Subscription'],
 	subscription_schedules: ['SubscriptionSchedules', 'SubscriptionSchedule'], invoices: ['Invoices', 'Invoice'], invoiceitems: ['InvoiceItems', 'InvoiceItem'],
-	payment_intents: ['PaymentIntents', 'PaymentIntent'], events: ['Events', 'Event'],
+	payment_intents: ['PaymentIntents', 'PaymentIntent'], events: ['Events', 'Event'], tax_ids: ['TaxIds', 'TaxId'],
 };
 const ACTIONS = { attach: 'Attach', expire: 'Expire', release: 'Release', cancel: 'Cancel', pay: 'Pay', void: 'VoidInvoice', create_preview: 'CreatePreview', confirm: 'Confirm' };
 let compared = 0;

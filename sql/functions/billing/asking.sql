@@ -47,7 +47,7 @@ RETURN coalesce(amount, 0)::numeric * CASE cycle WHEN 'year' THEN 1 WHEN 'month'
 
 -- Begin to ask the provider for something, or go on with it where the same was begun and did not end: the operation is committed
 -- before anything is asked.  kind: checkout, portal, cancel (with the period), end (now), resume,
--- change; preview: what a change would be, which is no operation.  plan and cycle: of a checkout, a change and a preview.
+-- change, details; preview: what a change would be, and look: neither is an operation.  plan and cycle: of a checkout, a change and a preview.
 --
 -- Raises AS404: there is no subscription; AS409: it is in no state for that.
 CREATE OR REPLACE FUNCTION billing_ask(kind text, organization uuid, who uuid, plan uuid, cycle text, request jsonb,
@@ -123,7 +123,7 @@ BEGIN
     waiting := CASE WHEN s.provider_id IS NULL AND s.status = 'incomplete' THEN s.id END;
 
     look := billing_look();
-    IF kind = 'preview' THEN
+    IF kind IN ('preview', 'look') THEN
         operation := uuid_v7();    -- a name at the provider; asked twice, it is answered anew
         RETURN;
     END IF;

@@ -120,7 +120,7 @@ sub run ($self, $operation, $id, $p) {
     my $name = join '_', lc $method, $path =~ s{/:id}{_one}r =~ s{/}{_}gr;
     my %object = (customers => 'customer', products => 'product', prices => 'price', coupons => 'coupon', promotion_codes => 'promotion_code', payment_methods => 'payment_method',
         'checkout/sessions' => 'checkout.session', subscriptions => 'subscription', subscription_schedules => 'subscription_schedule', invoices => 'invoice',
-        payment_intents => 'payment_intent', events => 'event');
+        payment_intents => 'payment_intent', events => 'event', tax_ids => 'tax_id');
     my $object = $object{ $path =~ s{/:id.*}{}r };
     if ($method eq 'GET') {
         my $there = $self->{objects}{$id};    # who was deleted is shown as that
@@ -139,6 +139,7 @@ my %FILTER = (
     active => sub ($o, $v) { !$o->{active} == !$v },
     price  => sub ($o, $v) { grep { $_->{price}{id} eq $v } @{ $o->{items}{data} } },
     ids    => sub ($o, $v) { grep { $_ eq $o->{id} } @$v },
+    owner  => sub ($o, $v) { $o->{owner}{type} eq $v->{type} && ($o->{owner}{customer} // '') eq ($v->{customer} // '') },
     types  => sub ($o, $v) { grep { $_ eq $o->{type} } @$v },
     lookup_keys => sub ($o, $v) { grep { $_ eq ($o->{lookup_key} // '') } @$v },
     created => sub ($o, $v) { ($o->{created} > ($v->{gt} // -1)) && $o->{created} >= ($v->{gte} // 0) && $o->{created} < ($v->{lt} // 1e12) && $o->{created} <= ($v->{lte} // 1e12) },
@@ -263,6 +264,19 @@ sub post_coupons ($self, $, $p) {
         percent_off => undef, redeem_by => undef, times_redeemed => 0, valid => $T, %$p);
 }
 sub delete_coupons_one ($self, $one, $) { $one->{deleted} = $T; return { id => $one->{id}, object => 'coupon', deleted => $T } }
+
+# Of the types those that tests use: a number in the form of its country.
+my %TAX_ID = (eu_vat => qr/\A[A-Z]{2}\w{2,12}\z/, gb_vat => qr/\AGB\d{9}\z/, us_ein => qr/\A\d\d-\d{7}\z/);
+sub post_tax_ids ($self, $, $p) {
+    $self->need('customer', $p->{owner}{customer}, 'owner[customer]') if ($p->{owner}{type} // '') eq 'customer';
+    refuse(400, 'invalid_request_error', "Invalid type: must be one of eu_vat, gb_vat, us_ein", code => 'tax_id_invalid', param => 'type') if !$TAX_ID{ $p->{type} };
+    refuse(400, 'invalid_request_error', "Invalid value for $p->{type}.", code => 'tax_id_invalid', param => 'value') if $p->{value} !~ $TAX_ID{ $p->{type} };
+    my $one = $self->put('txi', 'tax_id', customer => $p->{owner}{customer}, country => substr($p->{value}, 0, 2), owner => $p->{owner}, type => $p->{type}, value => $p->{value}, verification => { status => 'pending', verified_address => undef, verified_name => undef });
+    delete $one->{metadata};
+    $self->happened('customer.tax_id.created', $one);
+    return $one;
+}
+sub delete_tax_ids_one ($self, $one, $) { $one->{deleted} = $T; return { id => $one->{id}, object => 'tax_id', deleted => $T } }
 
 sub post_promotion_codes ($self, $, $p) {
     $self->need('coupon', $p->{promotion}{coupon}, 'promotion[coupon]');
