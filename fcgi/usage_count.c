@@ -23,17 +23,22 @@ enum {
  * free, being filled in, or held (2 bits), and how many there are (38 bits).
  * Who adds swaps the whole word, so a place that was given to somebody else in
  * between is noticed.
+ *
+ * Whose it is stands apart: a request that adds reads one caller's ways, which
+ * are two lines of the cache, and believes the hash.  It is of 64 bits, and seeded
+ * (shm_hash): that two of eight callers have the same is not to be expected.
  */
 enum { IS_FREE, IS_BUSY, IS_HELD };
 
 struct place {
 	_Atomic uint64_t word;
 	uint64_t hash; /* of who: of one that was filled in by two at once it is wrong */
-	struct usage_who who;
 };
 
 SHM_REGION(usage_callers, struct place, PLACES)
 SHM_REGION(usage_tenants, struct place, TENANTS)
+SHM_REGION(usage_caller_names, struct usage_who, PLACES)
+SHM_REGION(usage_tenant_names, struct usage_who, TENANTS)
 SHM_REGION(usage_lost, _Atomic uint64_t, 1)
 
 static const uint64_t N = (1ULL << 38) - 1;
@@ -63,24 +68,19 @@ static uint64_t hash_of(const struct usage_who *who)
 	return shm_mix(h, who->subject);
 }
 
-static bool is_same(const struct usage_who *a, const struct usage_who *b)
-{
-	return !strcmp(a->subject, b->subject) && !strcmp(a->organization, b->organization) &&
-	       !strcmp(a->tenant, b->tenant) && !strcmp(a->key, b->key) && !strcmp(a->issuer, b->issuer);
-}
-
-static bool add_held(struct place *p, const struct usage_who *who, uint64_t hash, uint64_t n)
+static bool add_held(struct place *p, uint64_t hash, uint64_t n)
 {
 	uint64_t w = atomic_load_explicit(&p->word, memory_order_acquire);
 
-	while (state_of(w) == IS_HELD && p->hash == hash && is_same(&p->who, who) && (w & N) + n <= N)
+	while (state_of(w) == IS_HELD && p->hash == hash && (w & N) + n <= N)
 		if (atomic_compare_exchange_weak_explicit(&p->word, &w, w + n, memory_order_acq_rel,
 							  memory_order_acquire))
 			return true;
 	return false;
 }
 
-static bool add_new(struct place *p, const struct usage_who *who, uint64_t hash, uint64_t n)
+static bool add_new(struct place *p, struct usage_who *name, const struct usage_who *who, uint64_t hash,
+		    uint64_t n)
 {
 	uint64_t w = atomic_load_explicit(&p->word, memory_order_acquire), mine;
 
@@ -90,19 +90,20 @@ static bool add_new(struct place *p, const struct usage_who *who, uint64_t hash,
 	if (!atomic_compare_exchange_strong_explicit(&p->word, &w, mine, memory_order_acq_rel,
 						     memory_order_relaxed))
 		return false;
-	p->who = *who;
+	*name = *who;
 	p->hash = hash;
 	return atomic_compare_exchange_strong_explicit(&p->word, &mine, word_of(times_of(w), IS_HELD, n),
 						       memory_order_acq_rel, memory_order_relaxed);
 }
 
-static bool add_in(struct place *set, const struct usage_who *who, uint64_t hash, uint64_t n)
+static bool add_in(struct place *set, struct usage_who *names, const struct usage_who *who, uint64_t hash,
+		   uint64_t n)
 {
 	for (int i = 0; i < WAYS; i++)
-		if (add_held(&set[i], who, hash, n))
+		if (add_held(&set[i], hash, n))
 			return true;
 	for (int i = 0; i < WAYS; i++)
-		if (add_new(&set[i], who, hash, n))
+		if (add_new(&set[i], &names[i], who, hash, n))
 			return true;
 	return false;
 }
@@ -115,11 +116,13 @@ bool usage_count_add(const struct usage_who *who, uint64_t n)
 
 	if (!usage_callers())
 		return false;
-	if (add_in(&usage_callers()[from % PLACES], who, hash, n))
+	from %= PLACES;
+	if (add_in(&usage_callers()[from], &usage_caller_names()[from], who, hash, n))
 		return true;
 	memcpy(whole.tenant, who->tenant, sizeof(whole.tenant));
 	memcpy(whole.key, who->key, sizeof(whole.key));
-	if (add_in(&usage_tenants()[tenant % (TENANTS / WAYS) * WAYS], &whole, hash_of(&whole), n))
+	from = tenant % (TENANTS / WAYS) * WAYS;
+	if (add_in(&usage_tenants()[from], &usage_tenant_names()[from], &whole, hash_of(&whole), n))
 		return true;
 	atomic_fetch_add_explicit(usage_lost(), n, memory_order_relaxed);
 	return false;
@@ -127,7 +130,8 @@ bool usage_count_add(const struct usage_who *who, uint64_t n)
 
 /* Take what a place has.  seen: its word the last time, which tells whether it was busy then, too: whoever
  * was filling it in has died. */
-static bool take(struct place *p, uint64_t *seen, struct usage_who *who, uint64_t *n)
+static bool take(struct place *p, const struct usage_who *name, uint64_t *seen, struct usage_who *who,
+		 uint64_t *n)
 {
 	uint64_t w = atomic_load_explicit(&p->word, memory_order_acquire);
 
@@ -137,7 +141,7 @@ static bool take(struct place *p, uint64_t *seen, struct usage_who *who, uint64_
 
 		if (state_of(w) == IS_FREE || (state_of(w) == IS_BUSY && !is_over))
 			break;
-		*who = p->who;
+		*who = *name;
 		next = is_over ? word_of((times_of(w) + 1) & ((1 << 24) - 1), IS_FREE, 0)
 			       : word_of(times_of(w), IS_HELD, 0);
 		if (!atomic_compare_exchange_weak_explicit(&p->word, &w, next, memory_order_acq_rel,
@@ -157,8 +161,13 @@ void usage_count_take(void (*each)(void *to, const struct usage_who *who, uint64
 	struct usage_who who;
 	uint64_t n;
 
-	for (int i = 0; usage_callers() && i < PLACES + TENANTS; i++)
-		if (take(i < PLACES ? &usage_callers()[i] : &usage_tenants()[i - PLACES], &seen[i], &who, &n))
+	if (!usage_callers())
+		return;
+	for (int i = 0; i < PLACES; i++)
+		if (take(&usage_callers()[i], &usage_caller_names()[i], &seen[i], &who, &n))
+			each(to, &who, n);
+	for (int i = 0; i < TENANTS; i++)
+		if (take(&usage_tenants()[i], &usage_tenant_names()[i], &seen[PLACES + i], &who, &n))
 			each(to, &who, n);
 }
 
