@@ -159,6 +159,7 @@ bench: all ## Ashlar and its peers side by side; writes the figures in bench/*.m
 	bench/search
 	bench/jobs
 	bench/webhooks
+	bench/usage
 	bench/pools
 	bench/realtime
 	bench/files

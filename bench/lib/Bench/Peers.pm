@@ -9,7 +9,7 @@ use Bench::Env;
 use Bench::Proc qw(start run wait_for);
 use Bench::Requests;
 
-our @EXPORT = qw(@subjects ashlar_env build_peers start_alone start_ashlar start_both start_subjects);
+our @EXPORT = qw(@subjects ashlar_env build_peers start_alone start_ashlar start_side_by_side start_subjects);
 
 # What is measured: name, mode, port, sockets, the service's processes, and nginx's.
 our @subjects;
@@ -278,10 +278,10 @@ sub start_alone (%render) {
     return;
 }
 
-# This tree's program and the last release's, which migrated nothing: it works on this one's database.
-sub start_both ($release) {
-    make_certificate();
-    for my $one ([ 'last release', 'release', "$release/build/ashlar" ], [ 'this tree', 'tree', $ashlar ]) {
+# Several programs of Ashlar, each [name, a word for its files, program], on one database: each behind an nginx of its own.
+sub start_side_by_side (@programs) {
+    make_certificate() if !-e "$tmp/cert.pem";
+    for my $one (@programs) {
         my ($name, $word, $program) = @$one;
         my $port = free_port();
         push @subjects, {
