@@ -98,6 +98,26 @@ static int drop_header(struct req *rq, const char *name)
 	return n;
 }
 
+static bool has_header(const struct req *rq, const char *name)
+{
+	for (int i = 0; i < rq->answer.nheaders; i++)
+		if (!strcmp(rq->answer.headers[i].name, name))
+			return true;
+	return false;
+}
+
+/* The row's own word for the error, unless its handler has said one. */
+static void write_code(struct req *rq)
+{
+	const struct error_code *c = rq->asked.route ? rq->asked.route->codes : NULL;
+
+	if (!c || has_header(rq, "X-Error-Code"))
+		return;
+	for (; c->err; c++)
+		if (c->err == rq->tx.fail.err)
+			req_set_header(rq, "X-Error-Code", c->code);
+}
+
 static void write_error(struct req *rq)
 {
 	const struct err_info *info = err_info(rq->tx.fail.err);
@@ -112,6 +132,7 @@ static void write_error(struct req *rq)
 		rq->answer.nheaders = drop_header(rq, "Content-Type");
 		rq->answer.nheaders = drop_header(rq, "Content-Disposition");
 	}
+	write_code(rq);
 	if (rq->answer.status == 401)
 		req_set_header(rq, "WWW-Authenticate", challenge(rq));
 	if (rq->tx.fail.retry_after)

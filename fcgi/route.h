@@ -72,6 +72,12 @@ struct permission {
 	const struct permission *own; /* to do the same with what is the caller's own; or NULL */
 };
 
+/* What X-Error-Code says of an error: a word for programs that know this row. */
+struct error_code {
+	enum err err; /* ERR_OK ends the list */
+	const char *code;
+};
+
 /* What a request needs that no example has, and what the example is refused with. */
 struct need {
 	const char *what; /* for the reference, behind "needs": "the code of a mail"; NULL: nothing */
@@ -109,7 +115,9 @@ struct route {
 				 all that it does not say itself is that one's */
 	const enum err *
 		errors; /* what else its query or handler refuses with, for the reference; ends with ERR_OK */
-	const struct query *sql; /* the query that is the answer; beside a handler, one in its shape */
+	const struct error_code *codes; /* of errors that its handler gives no X-Error-Code of its own; or
+					   NULL: the row has no such header */
+	const struct query *sql;        /* the query that is the answer; beside a handler, one in its shape */
 	enum err (*run)(struct req *rq); /* the handler */
 	unsigned outputs; /* beside JSON, what the rows can be sent as (outputs.h): all of them, or as many as
 			     a limit that was sent says.  Without .children */

@@ -107,6 +107,8 @@ static const struct component {
 	{ "headers", "Retry-After",
 	  "{\"description\":\"In how many seconds to try "
 	  "again.\",\"schema\":{\"type\":\"integer\",\"minimum\":0}}" },
+	{ "headers", "X-Error-Code",
+	  "{\"description\":\"Which error it is, for programs.\",\"schema\":{\"type\":\"string\"}}" },
 	{ "schemas", "Meta",
 	  "{\"type\":\"object\",\"required\":[\"request_id\",\"timestamp\",\"version\"],\"properties\":{"
 	  "\"request_id\":{\"type\":\"string\"},\"timestamp\":{\"type\":\"string\",\"format\":\"date-time\"},"

@@ -85,6 +85,7 @@ struct openapi_refusal {
 	const char *description; /* the codes, and what they mean */
 	const char *suffix;      /* of the schemas' names */
 	int status;
+	bool has_code;                  /* X-Error-Code */
 	const struct err_info *example; /* the first of the codes */
 };
 
@@ -101,7 +102,7 @@ static void write_refusal(struct buf *b, const struct openapi_refusal *f, const 
 {
 	buf_text(b, "{\"description\":");
 	jx_str(b, f->description);
-	openapi_error_headers(b, f->status);
+	openapi_error_headers(b, f->status, f->has_code);
 	buf_text(b, ",\"content\":{\"application/json\":{\"schema\":");
 	if (state) {
 		buf_text(b, "{\"anyOf\":[");
@@ -125,7 +126,7 @@ static void write_refusal(struct buf *b, const struct openapi_refusal *f, const 
 static struct openapi_refusal refusal_of(struct arena *a, const struct route *r, int status,
 					 const bool can[ERR_COUNT])
 {
-	struct openapi_refusal f = { .status = status };
+	struct openapi_refusal f = { .status = status, .has_code = r->codes };
 	unsigned its = 0, bit = 1;
 	struct buf description;
 
@@ -145,7 +146,8 @@ static struct openapi_refusal refusal_of(struct arena *a, const struct route *r,
 	}
 	/* Where clients know the fields by the details' members, these have more of them. */
 	f.suffix = surface_of(r->id)->maps_fields ? "OfField" : "";
-	f.name = arena_fmt(a, its == 1 ? "%d%s" : "%d%s.%x", status, *f.suffix ? "F" : "", its);
+	f.name = arena_fmt(a, its == 1 ? "%d%s%s" : "%d%s%s.%x", status, *f.suffix ? "F" : "",
+			   f.has_code ? "C" : "", its);
 	f.description = buf_str(&description);
 	return f;
 }

@@ -76,11 +76,13 @@ void openapi_headers(struct buf *b, const struct route *r, int version, int stat
 	buf_char(b, '}');
 }
 
-void openapi_error_headers(struct buf *b, int status)
+void openapi_error_headers(struct buf *b, int status, bool has_code)
 {
 	jx_key_open(b, "headers", '{');
 	write_common(b);
 	write_state(b, true);
+	if (has_code)
+		write_header(b, "X-Error-Code");
 	switch (status) {
 	case 401: write_header(b, "WWW-Authenticate"); break;
 	case 405: write_header(b, "Allow"); break;

@@ -17,8 +17,11 @@ struct opsboard {
 	struct asking asking;    /* of no operation; provider_id is NULL where there is no subscription */
 	const char *status;      /* the subscription's */
 	const char *prem_status; /* the organization's */
-	const char *price;       /* the subscription's */
-	const char *withheld;    /* why its period gives nothing */
+	const char *price;       /* the subscription's, */
+	const char *currency, *interval;
+	const char *ends_at;  /* and its period's end, as JSON has times */
+	long long amount;     /* of one seat */
+	const char *withheld; /* why its period gives nothing */
 };
 
 /* In our words (stripe_billing_price), the arena's; NULL: not configured, or not to be read. */

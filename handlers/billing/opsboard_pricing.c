@@ -153,6 +153,10 @@ enum err opsboard_read(struct req *rq, struct opsboard *out)
 		.status = kept(rq, res, "status"),
 		.prem_status = kept(rq, res, "prem_status"),
 		.price = kept(rq, res, "price"),
+		.currency = kept(rq, res, "currency"),
+		.interval = kept(rq, res, "interval"),
+		.ends_at = kept(rq, res, "ends_at"),
+		.amount = column_int(res, 0, "amount"),
 		.withheld = kept(rq, res, "withheld"),
 	};
 	out->asking.key =

@@ -87,6 +87,49 @@ BEGIN
 END
 $$;
 
+-- Somebody deals the seats by hand: who is to have one behind that, of those who are members.  The organization is locked, and no other is
+-- dealt meanwhile: until the provider knows, the operation stands for the lock (seats_deal).
+--
+-- Raises AS409 while another such change is on its way.  takes_owner: an owner's would be taken.
+CREATE OR REPLACE FUNCTION seats_plan(organization uuid, add uuid[], remove uuid[], OUT paid uuid[], OUT takes_owner boolean)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM billing_lock(organization);
+    PERFORM FROM organizations o WHERE o.tenant_id = app_tenant() AND o.id = organization FOR NO KEY UPDATE;
+    SELECT coalesce(array_agg(m.user_id ORDER BY m.user_id) FILTER (WHERE (m.is_paid OR m.user_id = ANY (add)) AND m.user_id <> ALL (remove)), '{}'),
+           coalesce(bool_or(m.role = 'owner' AND m.user_id = ANY (remove)), false)
+    INTO paid, takes_owner
+    FROM memberships m
+    WHERE m.tenant_id = app_tenant() AND m.organization_id = organization AND m.is_active;
+    IF EXISTS (SELECT FROM billing_operations o
+               WHERE o.tenant_id = app_tenant() AND o.owner_id = organization AND o.kind = 'seats deal' AND o.state = 'asked'
+                 AND o.created_at > clock_timestamp() - interval '1 minute' AND o.request <> jsonb_build_object('paid', paid)) THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'licences are being changed right now';
+    END IF;
+END
+$$;
+
+-- And they have them: the provider knows.  Returns how many have one.
+CREATE OR REPLACE FUNCTION seats_dealt(organization uuid, paid uuid[]) RETURNS bigint
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    m record;
+BEGIN
+    PERFORM billing_lock(organization);
+    FOR m IN UPDATE memberships x
+             SET is_paid = NOT x.is_paid
+             WHERE x.tenant_id = app_tenant() AND x.organization_id = organization AND x.is_active AND x.is_paid <> (x.user_id = ANY (paid))
+             RETURNING x.user_id, x.is_paid LOOP
+        PERFORM audit(CASE WHEN m.is_paid THEN 'member_licensed' ELSE 'member_unlicensed' END, 'user', m.user_id::text,
+                      jsonb_build_object('organization', organization));
+    END LOOP;
+    RETURN (SELECT count(*) FROM memberships x
+            WHERE x.tenant_id = app_tenant() AND x.organization_id = organization AND x.is_active AND x.is_paid);
+END
+$$;
+
 -- ---------------------------------------------------------------- what is shown
 
 -- What the traces of an organization used on these days, both included, by project: tokens and spans.  They are two metrics of usage_daily,

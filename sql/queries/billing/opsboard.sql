@@ -4,7 +4,7 @@
 -- name: org_subscription :row
 -- What is known before anything is asked; provider_id is null where nothing is subscribed to that a provider has.
 SELECT @tenant::text AS tenant, @user::text AS actor, l.look::text, l.is_test, o.prem_status, u.email, coalesce(s.customer_id, c.provider_id) AS customer, s.id::text AS subscription, s.provider_id,
-       s.item_id, s.schedule_id, s.status, s.price_id AS price, s.quantity, extract(epoch FROM s.period_end)::bigint AS period_end,
+       s.item_id, s.schedule_id, s.status, s.price_id AS price, s.quantity, s.amount, s.currency, s.interval, json_time(s.period_end) AS ends_at, extract(epoch FROM s.period_end)::bigint AS period_end,
        coalesce(s.cancel_at_period_end, false) AS will_cancel,
        own.key_sealed, CASE WHEN s.withheld_period IS NOT DISTINCT FROM s.period_start THEN s.withheld END AS withheld
 FROM organizations o
@@ -28,6 +28,13 @@ LEFT JOIN payment_accounts own ON own.tenant_id = a.tenant AND own.provider = 's
 SELECT o.id::text AS operation, o.provider_id AS page
 FROM billing_operations o
 WHERE o.tenant_id = @tenant AND o.owner_id = :org_id AND o.kind = 'seats' AND o.state = 'done' AND o.created_at > now() - interval '1 day';
+
+-- name: org_seats_plan :row
+SELECT jsonb_build_object('paid', p.paid)::text AS request, p.paid::text AS paid, cardinality(p.paid) AS count, p.takes_owner
+FROM seats_plan(:org_id::uuid, coalesce(:add::uuid[], '{}'), coalesce(:remove::uuid[], '{}')) p;
+
+-- name: org_seats_dealt :row
+SELECT 'the licences are dealt' AS message, seats_dealt(:org_id::uuid, :paid::uuid[]) AS paid_members_count;
 
 -- name: org_member_count :row
 SELECT count(*) AS members FROM memberships m WHERE m.tenant_id = @tenant AND m.organization_id = :org_id AND m.is_active;
