@@ -71,7 +71,15 @@ static const struct field received_out[] = {
 	FIELD_END
 };
 
+static const char *const successes[] = { "success", NULL };
+
+static const struct field success_out[] = {
+	{ "status", F_ENUM, 0, .values = successes, .about = "it is stored, now or before" },
+	FIELD_END
+};
+
 static const struct shape received_shape = { "WebhookReceived", received_out };
+static const struct shape success_shape = { "WebhookSuccess", success_out };
 /* clang-format on */
 
 /* What a provider's check has found out beside that the sender is believed. */
@@ -81,13 +89,18 @@ struct proof {
 	struct json_object *notification; /* and what is in it */
 };
 
-/* The sender learns nothing, the log why.  The platform surface calls it a malformed request. */
+/* Which has a dialect of its own here, too. */
+static bool is_observability(const struct req *rq)
+{
+	return !strncmp(rq->asked.route->id, "observability.", 14);
+}
+
+/* The sender learns nothing, the log why.  Surfaces but the app's call it a malformed request. */
 static enum err refuse(struct req *rq, const char *reason)
 {
-	bool is_platform = !strncmp(rq->asked.route->id, "platform.", 9);
+	bool is_app = !strncmp(rq->asked.route->id, "app.", 4);
 
-	req_fail(rq, is_platform ? ERR_BAD_REQUEST : ERR_AUTHENTICATION,
-		 "the signature is missing or not valid");
+	req_fail(rq, is_app ? ERR_AUTHENTICATION : ERR_BAD_REQUEST, "the signature is missing or not valid");
 	rq->tx.fail.reason = reason;
 	return rq->tx.fail.err;
 }
@@ -296,7 +309,7 @@ static enum err google_check(struct req *rq, struct proof *proof)
  */
 
 /* clang-format off */
-/* Of each provider, by the last word of its path: the setting without which it is not configured, and its check. */
+/* Of each provider, by how the last part of its path begins: the setting without which it is not configured, and its check. */
 static const struct receiver {
 	const char *provider;
 	const char *const *setting;
@@ -315,7 +328,7 @@ static const struct receiver *receiver_of(const struct route *r)
 	const char *provider = strrchr(r->path, '/') + 1;
 	size_t i = 0;
 
-	while (strcmp(receivers[i].provider, provider))
+	while (strncmp(receivers[i].provider, provider, strlen(receivers[i].provider)) != 0)
 		i++;
 	return &receivers[i];
 }
@@ -353,7 +366,7 @@ static enum err received(struct req *rq, const struct webhook_event *e, const st
 
 	if (rc)
 		return rc;
-	buf_text(answer_open(rq), "{\"received\":true}");
+	buf_text(answer_open(rq), is_observability(rq) ? "{\"status\":\"success\"}" : "{\"received\":true}");
 	return answer_close(rq);
 }
 
@@ -361,7 +374,9 @@ static enum err receive(struct req *rq)
 {
 	const struct receiver *r = receiver_of(rq->asked.route);
 	struct proof proof = { 0 };
+	struct json_object *tree;
 	struct webhook_event e;
+	const char *problem;
 	enum err rc;
 
 	if (!**r->setting) {
@@ -371,6 +386,9 @@ static enum err receive(struct req *rq)
 	rc = r->check(rq, &proof);
 	if (rc)
 		return rc;
+	if (is_observability(rq) && json_read_any(&rq->tx.arena, rq->asked.body ? rq->asked.body : "",
+						  rq->asked.body_len, &tree, &problem))
+		return req_fail(rq, ERR_BAD_REQUEST, "the body is no JSON: %s", problem);
 	if (proof.jws)
 		webhook_event_read_apple(&rq->tx.arena, proof.notification, proof.jws, strlen(proof.jws), &e);
 	else
@@ -425,7 +443,8 @@ static const struct field own_path[] = {
 	FIELD_END
 };
 
-#define SIGNED_BY .flags = RAW | SIGNED, .budget = &budget_webhooks, .max_body = MAX_BODY, .out = &received_shape, .status = 200
+#define SIGNED_FORM .flags = RAW | SIGNED, .budget = &budget_webhooks, .max_body = MAX_BODY, .status = 200
+#define SIGNED_BY SIGNED_FORM, .out = &received_shape
 #define RECEIVED SIGNED_BY, .run = receive
 
 const struct route webhook_in_routes[] = {
@@ -455,6 +474,11 @@ const struct route webhook_in_routes[] = {
 	{ POST, "/api/v1/dashboard/webhooks/stripe", "platform.webhooks_in.stripe_webhook", &by_anyone, "Receive an event of Stripe's",
 	  "As /api/v1/public/webhooks/stripe, but 400 for a signature that is missing, wrong or more than 300 s old.",
 	  .needs = { "a provider that is configured, and its signature", ERR_UNAVAILABLE }, RECEIVED, .body = event_in },
+	{ POST, "/api/v4/stripe-webhook", "observability.webhooks_in.receive_stripe", &by_anyone, "Receive an event of Stripe's",
+	  "As /api/v1/public/webhooks/stripe, but 400 for a signature that is missing, wrong or more than 300 s old, and for a body that is no JSON. Success "
+	  "says that the event is stored; a job processes it.",
+	  .needs = { "a provider that is configured, and its signature", ERR_UNAVAILABLE }, SIGNED_FORM, .out = &success_shape, .body = event_in,
+	  .headers = stripe_headers, .run = receive },
 	ROUTE_END
 };
 /* clang-format on */

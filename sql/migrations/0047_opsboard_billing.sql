@@ -35,9 +35,9 @@ ALTER TABLE subscriptions
     ADD withheld_period timestamptz,
     ADD CONSTRAINT subscriptions_withheld_known CHECK (withheld IN ('refunded', 'disputed'));
 GRANT UPDATE (is_seated, cancel_at, behind_since, withheld, withheld_period) ON subscriptions TO ashlar_api;
--- Whose a charge is that an event tells of: one account serves all tenants, and a charge does not say which.
-CREATE INDEX subscriptions_of_customer ON subscriptions (customer_id) WHERE customer_id IS NOT NULL;
-CREATE POLICY subscriptions_directory ON subscriptions FOR SELECT TO CURRENT_USER USING (true);
+-- Whose a payment is that an event tells of: one account serves all tenants, and a charge does not say which (payment_tenant).
+CREATE INDEX payments_of_provider ON payments (provider_id);
+CREATE POLICY payments_directory ON payments FOR SELECT TO CURRENT_USER USING (true);
 
 -- Checkouts of an organization that may still be open.
 CREATE INDEX billing_operations_pages ON billing_operations (tenant_id, owner_id) WHERE kind = 'seats' AND state = 'done';

@@ -130,6 +130,77 @@ BEGIN
 END
 $$;
 
+-- ---------------------------------------------------------------- what was paid, and is not any more
+
+-- Whose a payment is, of all tenants': one account serves them, and an event of a charge does not say.  NULL: nobody's here.
+CREATE OR REPLACE FUNCTION payment_tenant(provider text, intent text) RETURNS uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT p.tenant_id FROM payments p WHERE p.provider_id = intent AND p.provider = payment_tenant.provider ORDER BY p.created_at LIMIT 1
+$$;
+REVOKE ALL ON FUNCTION payment_tenant(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION payment_tenant(text, text) TO ashlar_api;
+
+-- A payment was refunded in full, or is disputed: the period of the organization's seats that now is gives nothing, until the next one is
+-- paid.  why NULL: a dispute was won, and the period counts again.  What was paid for something else than seats withholds none.
+--
+-- is_own: the event is of a tenant's own account, so the payment is that tenant's.  NULL, or why there was nothing to do.
+CREATE OR REPLACE FUNCTION seats_withhold(provider text, intent text, why text, is_own boolean) RETURNS text
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    here  uuid := app_tenant();
+    there uuid := CASE WHEN is_own THEN here ELSE payment_tenant(provider, intent) END;
+    owner uuid;
+    s     subscriptions;
+BEGIN
+    IF there IS NULL THEN
+        RETURN 'it is no payment of ours';
+    END IF;
+    PERFORM set_config('app.tenant_id', there::text, true);
+    SELECT s2.owner_id INTO owner
+    FROM payments p
+    JOIN subscriptions s2 ON s2.tenant_id = p.tenant_id AND s2.owner_id = p.organization_id AND s2.is_seated AND s2.ended_at IS NULL
+    WHERE p.tenant_id = there AND p.provider = seats_withhold.provider AND p.provider_id = intent
+      AND EXISTS (SELECT FROM invoices i
+                  WHERE i.tenant_id = there AND i.owner_id = p.owner_id AND i.subscription = s2.provider_id AND i.amount_paid = p.amount)
+    LIMIT 1;
+    IF owner IS NOT NULL THEN
+        PERFORM billing_lock(owner);
+        UPDATE subscriptions x
+        SET withheld = why, withheld_period = CASE WHEN why IS NOT NULL THEN x.period_start END
+        WHERE x.tenant_id = there AND x.owner_id = owner AND x.is_seated AND x.ended_at IS NULL AND (why IS NOT NULL OR x.withheld = 'disputed')
+        RETURNING * INTO s;
+        IF FOUND THEN
+            PERFORM billing_settle(owner);
+            PERFORM seats_settle(owner);
+            PERFORM audit('subscription.' || coalesce(why, 'restored'), 'subscription', s.id::text, jsonb_build_object('provider', provider, 'payment', intent),
+                          provider, 'system');
+        END IF;
+    END IF;
+    PERFORM set_config('app.tenant_id', here::text, true);
+    RETURN CASE WHEN owner IS NULL THEN 'it paid for no seats' END;
+END
+$$;
+
+-- Stripe's events of charges; NULL, or why there was nothing to do.
+CREATE OR REPLACE FUNCTION webhook_stripe_charge(type text, o jsonb, is_own boolean) RETURNS text
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF json_id(o -> 'payment_intent') IS NULL THEN
+        RETURN 'it is no payment of ours';
+    ELSIF type = 'charge.refunded' THEN
+        RETURN CASE WHEN o -> 'refunded' = 'true' THEN seats_withhold('stripe', json_id(o -> 'payment_intent'), 'refunded', is_own)
+                    ELSE 'a part was refunded, which changes nothing' END;
+    ELSIF type = 'charge.dispute.created' THEN
+        RETURN CASE WHEN o ->> 'status' LIKE 'warning%' THEN 'an inquiry, by which nothing is taken back'
+                    ELSE seats_withhold('stripe', json_id(o -> 'payment_intent'), 'disputed', is_own) END;
+    ELSIF o ->> 'status' IN ('won', 'warning_closed') THEN
+        RETURN seats_withhold('stripe', json_id(o -> 'payment_intent'), NULL, is_own);
+    END IF;
+    RETURN 'the dispute is lost: nothing is given back';
+END
+$$;
+
 -- ---------------------------------------------------------------- what is shown
 
 -- What the traces of an organization used on these days, both included, by project: tokens and spans.  They are two metrics of usage_daily,

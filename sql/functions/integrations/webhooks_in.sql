@@ -446,6 +446,17 @@ DECLARE
     sub   text := CASE WHEN e.type LIKE 'customer.subscription.%' THEN o ->> 'id'
                        ELSE coalesce(json_id(o -> 'subscription'), json_id(about -> 'subscription')) END;
 BEGIN
+    IF e.type IN ('charge.refunded', 'charge.dispute.created', 'charge.dispute.closed') THEN
+        RETURN webhook_stripe_charge(e.type, o, e.is_own);
+    END IF;
+    -- Whose a checkout was that was opened elsewhere is in the session, and not in the subscription.
+    IF e.type = 'checkout.session.completed' AND whose ->> 'organization_id' IS NULL THEN
+        PERFORM billing_customer_keep(x.id, NULL, 'stripe', json_id(o -> 'customer'))
+        FROM organizations x
+        WHERE x.tenant_id = app_tenant()
+          AND x.id = CASE WHEN coalesce(o ->> 'client_reference_id', o #>> '{metadata,org_id}') ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                          THEN coalesce(o ->> 'client_reference_id', o #>> '{metadata,org_id}')::uuid END;
+    END IF;
     -- What it is now is read from Stripe: an event may be old, and come twice.
     IF e.type LIKE 'invoice.%' AND o ->> 'id' IS NOT NULL AND sub IS NOT NULL THEN
         PERFORM billing_look_add('stripe', 'invoice', o ->> 'id', whose);
