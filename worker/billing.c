@@ -73,6 +73,43 @@ static enum err run(struct tx *tx, const struct job *job)
 	return rc;
 }
 
+/*
+ * Have a subscription end with its period, because its price is not sold any more: the job "billing.retire".
+ * Stripe tells of it as of every change.
+ */
+static enum err retire(struct tx *tx, const struct job *job)
+{
+	struct stripe_call call = { .method = "POST", .resource = "subscriptions" };
+	struct stripe_answer answer;
+	struct json_object *payload;
+	const char *problem;
+	struct buf form;
+	PGresult *res;
+	enum err rc;
+
+	if (json_read(&tx->arena, job->payload, strlen(job->payload), &payload, &problem) ||
+	    !(call.id = word(payload, "id")))
+		return job_give_up(tx, "the payload names no subscription");
+	rc = tx_call(tx, &q_billing_look_begin, false, &res);
+	if (rc)
+		return rc;
+	call.key = stripe_billing_key(&tx->arena, column_text(res, 0, "tenant"),
+				      column_text(res, 0, "key_sealed"), column_bool(res, 0, "is_test"));
+	if (!call.key)
+		return ERR_OK;
+	tx_finish(tx, false);
+	db_close();
+	buf_init(&form, &tx->arena, 128);
+	stripe_bool(&form, "cancel_at_period_end", true);
+	stripe_text(&form, "metadata[cancellation_reason]", "billing_model_change");
+	call.form = &form;
+	call.operation = arena_fmt(&tx->arena, "%s/%s/retire", job->tenant_id, job->id);
+	rc = stripe_ask(&tx->arena, &call, &answer);
+	if (!rc || rc == ERR_NOT_FOUND)
+		return ERR_OK;
+	return tx_fail_inside(tx, rc, "%s", answer.reason ? answer.reason : "no reason is known");
+}
+
 static enum err reconcile(struct tx *tx, const struct job *job)
 {
 	PGresult *res;
@@ -158,4 +195,5 @@ static enum err remind(struct tx *tx, const struct job *job)
 const struct job_kind billing_do_job = { .name = "billing.do", .run = do_of_itself };
 const struct job_kind billing_remind_job = { .name = "billing.remind", .run = remind };
 const struct job_kind billing_reconcile_job = { .name = "billing.reconcile", .run = reconcile };
+const struct job_kind billing_retire_job = { .name = "billing.retire", .run = retire };
 const struct job_kind billing_look_job = { .name = "billing.look", .run = run };

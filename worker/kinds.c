@@ -24,6 +24,7 @@ const struct job_kind *const job_kinds[] = {
 	&mail_job,
 	&contact_webhook_job,
 	&billing_look_job,
+	&billing_retire_job,
 	&billing_reconcile_job,
 	&billing_do_job,
 	&billing_remind_job,

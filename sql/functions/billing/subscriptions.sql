@@ -328,6 +328,12 @@ BEGIN
                       jsonb_build_object('provider', provider, 'provider_id', is_it.provider_id, 'status', is_it.status, 'plan', is_it.tier),
                       name, CASE WHEN name IS NOT NULL THEN 'system' END);
     END LOOP;
+    -- Seats at a price that is not sold any more end with what is paid; those that cost nothing stay.
+    IF is_it.is_seated AND is_it.status = 'active' AND NOT is_it.cancel_at_period_end AND is_it.price_id <> app_seat_price()
+       AND object #> '{metadata,free_seats}' IS NULL THEN
+        PERFORM job_add('ashlar', 'billing.retire', jsonb_build_object('provider', provider, 'id', is_it.provider_id),
+                        unique_key => 'billing.retire:' || is_it.provider_id);
+    END IF;
     IF 'start' = ANY (actions) AND EXISTS (SELECT FROM subscriptions s
                                            WHERE s.tenant_id = app_tenant() AND s.owner_id = owner AND s.id <> subscription
                                              AND s.provider_id IS NOT NULL AND subscription_is_live(s.status) AND NOT s.cancel_at_period_end) THEN

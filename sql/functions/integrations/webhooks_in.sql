@@ -449,6 +449,10 @@ BEGIN
     IF e.type IN ('charge.refunded', 'charge.dispute.created', 'charge.dispute.closed') THEN
         RETURN webhook_stripe_charge(e.type, o, e.is_own);
     END IF;
+    IF e.type = 'invoice.payment_failed' THEN
+        PERFORM audit('invoice.payment_failed', 'invoice', o ->> 'id', jsonb_build_object('provider', 'stripe', 'attempts', o -> 'attempt_count',
+                      'is_critical', o ->> 'attempt_count' ~ '^([3-9]|[1-9][0-9]+)$'), 'stripe', 'system');
+    END IF;
     -- Whose a checkout was that was opened elsewhere is in the session, and not in the subscription.
     IF e.type = 'checkout.session.completed' AND whose ->> 'organization_id' IS NULL THEN
         PERFORM billing_customer_keep(x.id, NULL, 'stripe', json_id(o -> 'customer'))

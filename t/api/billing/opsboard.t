@@ -235,18 +235,21 @@ subtest 'another price' => sub {
     json_is $set->(), '', { success => true, message => 'the difference is charged with the next invoice' };
     my ($plain) = grep { $_->{body} =~ /payment_behavior/ } asked(qr{POST /v1/subscriptions/@{[ row($org)->{provider_id} ]}\z});
     unlike $plain->{body}, qr/items/, 'without a price only how is told';
-    json_is $set->(price_id => $price{big}, proration_behavior => 'always_invoice'), '/message', 'the difference is charged now';
-    is theirs($org)->{items}{data}[0]{price}{id}, $price{big}, 'Stripe has it';
-    is row($org)->{amount}, 9000, 'and so have we';
     my $pm = $stripe->ask(POST => 'payment_methods/pm_card_chargeCustomerFail/attach', 'customer=' . row($org)->{customer_id})->{id};
     my $dear = $stripe->price(20_000);
     $stripe->ask(POST => 'subscriptions/' . row($org)->{provider_id}, "default_payment_method=$pm");
     error_is $set->(price_id => $dear, proration_behavior => 'always_invoice', payment_behavior => 'error_if_incomplete'), 402, 'PAYMENT_DECLINED', reason => 'generic_decline';
-    is theirs($org)->{items}{data}[0]{price}{id}, $price{big}, 'a card that is declined changes nothing';
+    is theirs($org)->{items}{data}[0]{price}{id}, $price{seat}, 'a card that is declined changes nothing';
     json_is $set->(price_id => $dear, proration_behavior => 'always_invoice'), '/success', true, 'or leaves it to be paid';
     is row($org)->{status}, 'past_due', '  which it is not yet';
     error_is $set->(), 400, 'BAD_REQUEST', message => qr/neither active nor trialing/;
     is prem($org) . licensed($org), 'pro1', '  and for three days changes nothing';
+    my $other = paid();
+    json_is $ann->post(of($other, 'update-subscription'), { price_id => $price{big}, proration_behavior => 'always_invoice' }), '/message', 'the difference is charged now';
+    is theirs($other)->{items}{data}[0]{price}{id}, $price{big}, 'Stripe has it';
+    is row($other)->{amount}, 9000, 'and so have we';
+    eventually { theirs($other)->{cancel_at_period_end} } 60, 'seats at a price that is not sold end with what is paid';
+    is theirs($other)->{metadata}{cancellation_reason}, 'billing_model_change', '  and say why';
 };
 
 subtest 'one that ends at a price that is not sold any more is followed by another' => sub {

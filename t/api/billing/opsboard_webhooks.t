@@ -82,6 +82,8 @@ subtest 'what is not paid counts for three days more' => sub {
     told();
     is row($org)->{status}, 'past_due', 'the renewal failed';
     is is_now($org), 'free 0', 'and that was more than three days ago';
+    told(made('invoice.payment_failed', id => "in_$_", object => 'invoice', attempt_count => $_)) for 2, 3;
+    is_deeply $t->db->selectcol_arrayref(q{SELECT details ->> 'is_critical' FROM audit_events WHERE action = 'invoice.payment_failed' AND resource_id IN ('in_2', 'in_3') ORDER BY resource_id}), [qw(false true)], 'each is in the audit log, critical from the third attempt on';
     my $late = paid(1);
     $t->db->do(q{UPDATE subscriptions SET status = 'active' WHERE organization_id = ?}, undef, $late);
     my $now = row($late);
