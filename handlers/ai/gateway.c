@@ -6,6 +6,7 @@
 #include "build/sql/ai/ai.h"
 #include "fcgi/req.h"
 #include "handlers/ai/model_choice.h"
+#include "handlers/tenancy/organization_header.h"
 #include "lib/base/json.h"
 #include "lib/db/column.h"
 #include "lib/host/config.h"
@@ -23,15 +24,12 @@ const enum err gateway_refusals[] = { ERR_LIMIT, ERR_NOT_FOUND, ERR_EXTERNAL, ER
 
 enum err gateway_place(struct req *rq)
 {
-	const char *text = req_header(rq, "X-Organization-Id");
+	const char *text;
 	PGresult *res;
-	enum err rc;
+	enum err rc = organization_header_read(rq);
 
-	if (text && !field_is_uuid(text))
-		return req_fail_field(rq, ERR_BAD_REQUEST, "X-Organization-Id",
-				      "X-Organization-Id must be a UUID");
-	req_set(rq, "organization", text ? arena_lower(&rq->tx.arena, text) : NULL);
-	rc = tx_call(&rq->tx, &q_ai_place, false, &res);
+	if (!rc)
+		rc = tx_call(&rq->tx, &q_ai_place, false, &res);
 	if (rc)
 		return rc;
 	text = column_text(res, 0, "place");
