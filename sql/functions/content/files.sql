@@ -60,7 +60,7 @@ CREATE OR REPLACE FUNCTION tenant_file_delete(file uuid) RETURNS uuid
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM files x WHERE x.tenant_id = app_tenant() AND x.id = file AND x.owner_id IS NULL FOR UPDATE;
-    IF FOUND AND EXISTS (SELECT FROM agents a WHERE a.tenant_id = app_tenant() AND a.rag_config -> 'file_ids' ? file::text) THEN
+    IF FOUND AND EXISTS (SELECT FROM agents a WHERE a.tenant_id = app_tenant() AND a.deleted_at IS NULL AND a.rag_config -> 'file_ids' ? file::text) THEN
         RAISE SQLSTATE 'AS409' USING MESSAGE = 'an agent looks things up in this file';
     END IF;
     RETURN file_delete(file, NULL);

@@ -60,10 +60,11 @@ subtest 'what is written in them is read by a job, once' => sub {
     like $_->{content}, qr/\.\z/, 'whole paragraphs' for @passages;
     my $jobs = sub { $t->db->selectrow_array(q{SELECT count(*) FROM jobs WHERE kind = 'file.text'}) };
     my $before = $jobs->();
-    made(knows($english));
+    my $another = made(knows($english))->json('/id');
     is $jobs->(), $before, 'another agent has it read no more';
     made(knows($picture));
     is $jobs->(), $before + 1, 'what failed is tried again';
+    $olive->delete("$team/$another");
     is((read_by($picture))[0], 'failed');
 };
 
@@ -97,7 +98,9 @@ subtest 'there are as many as the agent has' => sub {
 
 subtest 'a file that is deleted is known no more' => sub {
     $olive->put("$team/$agent", { rag_provider => 'GOOGLE_FILE_SEARCH' });
-    status_is $olive->delete("/api/v1/dashboard/files/$english"), 204;
+    error_is $olive->delete("/api/v1/dashboard/files/$english"), 409, 'CONFLICT', message => qr/an agent looks things up in this file/;
+    $olive->put("$team/$agent", { rag_config => { file_ids => [$german] } });
+    status_is $olive->delete("/api/v1/dashboard/files/$english"), 204, 'agents that are deleted do not keep it';
     json_is ask($agent, { input => 'High water?' }), '/execution_metadata/passages', [];
     eventually { !$t->db->selectrow_array('SELECT count(*) FROM file_passages p JOIN file_texts t USING (tenant_id, object_id) WHERE t.language::text = \'english\'') } 20, 'its passages go with it';
 };
