@@ -99,6 +99,16 @@ static void write_names(struct buf *b, const char *const *way)
 	}
 }
 
+/* The same as members of any kind: a linter takes a required one that a schema does not describe for a slip.
+ */
+static void describe_names(struct buf *b, const char *const *way)
+{
+	for (; *way; way++) {
+		jx_key(b, *way);
+		buf_text(b, "{}");
+	}
+}
+
 /* Two of them at once. */
 static void write_pairs(struct buf *b, const struct choice *c)
 {
@@ -116,7 +126,11 @@ static void write_pairs(struct buf *b, const struct choice *c)
 			jx_key_open(b, "required", '[');
 			write_names(b, c->ways[i]);
 			write_names(b, c->ways[k]);
-			buf_text(b, are_more ? "]}" : "]");
+			buf_char(b, ']');
+			jx_key_open(b, "properties", '{');
+			describe_names(b, c->ways[i]);
+			describe_names(b, c->ways[k]);
+			buf_text(b, are_more ? "}}" : "}");
 		}
 	}
 	buf_text(b, are_more ? "]}" : "}");

@@ -80,10 +80,16 @@ static void check_schemas(void)
 	is_str(schema(&one), "{\"oneOf\":[{\"required\":[\"url\"]},{\"required\":[\"secret\"]}]}", "oneOf");
 	is_str(schema(&any), "{\"anyOf\":[{\"required\":[\"url\"]},{\"required\":[\"email\",\"code\"]}]}",
 	       "anyOf");
-	is_str(schema(&most), "{\"not\":{\"required\":[\"url\",\"secret\"]}}", "not both");
+	is_str(schema(&most),
+	       "{\"not\":{\"required\":[\"url\",\"secret\"],\"properties\":{\"url\":{},\"secret\":{}}}}",
+	       "not both");
 	is_str(schema(&most_of_three),
-	       "{\"not\":{\"anyOf\":[{\"required\":[\"url\",\"secret\"]},{\"required\":[\"url\",\"email\","
-	       "\"code\"]},{\"required\":[\"secret\",\"email\",\"code\"]}]}}",
+	       "{\"not\":{\"anyOf\":[{\"required\":[\"url\",\"secret\"],\"properties\":{\"url\":{},"
+	       "\"secret\":{}}},"
+	       "{\"required\":[\"url\",\"email\",\"code\"],\"properties\":{\"url\":{},\"email\":{},\"code\":{"
+	       "}}},"
+	       "{\"required\":[\"secret\",\"email\",\"code\"],\"properties\":{\"secret\":{},\"email\":{},"
+	       "\"code\":{}}}]}}",
 	       "no two of three");
 }
 
