@@ -8,6 +8,7 @@
 
 #include "worker/job.h"
 
-extern const struct job_kind billing_look_job, billing_retire_job, billing_reconcile_job, billing_remind_job, billing_do_job;
+extern const struct job_kind billing_look_job, billing_retire_job, billing_reconcile_job, billing_remind_job,
+	billing_do_job;
 
 #endif

@@ -21,7 +21,7 @@
 
 /* clang-format off */
 static const struct field licences_in[] = {
-	{ "add",    F_LIST, 0, .item = F_UUID, .max = 1000, .about = "members who are to have one; who is no member is left out", .example = "[\"member theo\"]" },
+	{ "add",    F_LIST, F_RARE, .item = F_UUID, .max = 1000, .about = "members who are to have one; who is no member is left out" },
 	{ "remove", F_LIST, F_RARE, .item = F_UUID, .max = 1000, .about = "and who are not: no owner" },
 	FIELD_END
 };

@@ -18,7 +18,7 @@ WHERE o.tenant_id = @tenant AND o.id = :org_id;
 -- name: billing_ask_org :row
 SELECT a.tenant::text, a.operation::text, a.look::text, a.is_test, a.customer, a.email, a.name, a.subscription::text, a.provider_id, a.item_id, a.schedule_id,
        a.will_cancel, a.quantity, a.period_end, a.step, a.price, a.plan_name, a.price_shown, a.tier, a.waiting::text, a.new_cycle, :org_id::text AS organization,
-       app_user()::text AS actor, own.key_sealed, s.interval
+       app_user()::text AS actor, own.key_sealed, s.interval, 0 AS trial_days, 0 AS seats
 FROM billing_ask(:kind, :org_id::uuid, NULL, NULL, NULL, :request::jsonb) a
 LEFT JOIN subscriptions s ON s.tenant_id = a.tenant AND s.id = a.subscription
 LEFT JOIN payment_accounts own ON own.tenant_id = a.tenant AND own.provider = 'stripe' AND own.is_enabled;
