@@ -2,6 +2,8 @@
  * ashlar: one binary, dispatched by its first word.
  */
 #include "cmd/cmd.h"
+#include "lib/host/sandbox.h"
+#include "worker/extract.h"
 
 struct command {
 	const char *name;
@@ -48,6 +50,7 @@ int main(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : NULL;
 
+	sandbox_main(argc, argv, extract_tasks);
 	if (!word) {
 		print_commands(stderr);
 		return 2;
