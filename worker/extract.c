@@ -16,15 +16,27 @@ const struct extract_limits extract_usual = {
 const struct sandbox_task extract_tasks[] = {
 	{ "plain", NULL, extractor_plain },
 	{ "html", NULL, extractor_html },
+	{ "ooxml", NULL, extractor_ooxml },
 	{ NULL },
 };
 
+#define OFFICE "application/vnd.openxmlformats-officedocument."
+
+/* clang-format off */
 static const struct {
 	const char *media_type, *task;
 } types[] = {
-	{ "text/plain", "plain" },       { "text/markdown", "plain" }, { "text/csv", "plain" },
-	{ "application/json", "plain" }, { "text/html", "html" },      { "application/xhtml+xml", "html" },
+	{ "text/plain",                           "plain" },
+	{ "text/markdown",                        "plain" },
+	{ "text/csv",                             "plain" },
+	{ "application/json",                     "plain" },
+	{ "text/html",                            "html" },
+	{ "application/xhtml+xml",                "html" },
+	{ OFFICE "wordprocessingml.document",     "ooxml" },
+	{ OFFICE "spreadsheetml.sheet",           "ooxml" },
+	{ OFFICE "presentationml.presentation",   "ooxml" },
 };
+/* clang-format on */
 
 static const char *task_of(const char *media_type)
 {
@@ -105,6 +117,9 @@ static const char *why(enum sandbox_end end, int status, bool *is_final)
 	switch (status) {
 	case EXTRACTOR_ENCODING: return "the text is not in UTF-8";
 	case EXTRACTOR_SIZE: return "the file is larger than it may be to be read";
+	case EXTRACTOR_UNPACKS: return "the file unpacks to more than it may";
+	case EXTRACTOR_PARTS: return "the file has more parts than it may";
+	case EXTRACTOR_ENCRYPTED: return "the file is encrypted";
 	default: return "the file cannot be read";
 	}
 }

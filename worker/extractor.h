@@ -15,11 +15,15 @@ enum extractor_status {
 	EXTRACTOR_ENCODING,
 	EXTRACTOR_SIZE,
 	EXTRACTOR_READ,
+	EXTRACTOR_UNPACKS,
+	EXTRACTOR_PARTS,
+	EXTRACTOR_ENCRYPTED,
 };
 
 /* Tasks of a sandbox; arg is "text_bytes unpacked_bytes". */
 int extractor_plain(const char *arg);
 int extractor_html(const char *arg);
+int extractor_ooxml(const char *arg);
 
 /* The limits of arg; first in every task. */
 void extractor_begin(const char *arg, size_t *unpacked_bytes);

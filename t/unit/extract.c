@@ -3,6 +3,8 @@
  */
 #include "worker/extract.h"
 
+#include <archive.h>
+#include <archive_entry.h>
 #include <errno.h>
 #include <sys/mman.h>
 
@@ -112,12 +114,136 @@ static void test_html(void)
 	is_str(text_of(buf_str(&b), html), "deep", "20,000 elements in one another");
 }
 
+#define OFFICE "application/vnd.openxmlformats-officedocument."
+#define WORD OFFICE "wordprocessingml.document"
+#define SHEET OFFICE "spreadsheetml.sheet"
+#define SLIDES OFFICE "presentationml.presentation"
+
+static struct archive *zip;
+static char *zip_bytes;
+static size_t zip_n;
+
+static void zip_begin(size_t max)
+{
+	zip_bytes = arena_alloc(&a, max);
+	zip = archive_write_new();
+	if (archive_write_set_format_zip(zip) || archive_write_set_bytes_in_last_block(zip, 1) ||
+	    archive_write_open_memory(zip, zip_bytes, max, &zip_n))
+		exit(2);
+}
+
+static void zip_add_bytes(const char *name, const char *p, size_t n)
+{
+	struct archive_entry *entry = archive_entry_new();
+
+	archive_entry_set_pathname(entry, name);
+	archive_entry_set_size(entry, (la_int64_t)n);
+	archive_entry_set_filetype(entry, AE_IFREG);
+	archive_entry_set_perm(entry, 0644);
+	if (archive_write_header(zip, entry) || archive_write_data(zip, p, n) != (la_ssize_t)n)
+		exit(2);
+	archive_entry_free(entry);
+}
+
+static void zip_add(const char *name, const char *p)
+{
+	zip_add_bytes(name, p, strlen(p));
+}
+
+static const char *text_of_zip(const char *media_type)
+{
+	if (archive_write_free(zip))
+		exit(2);
+	return text_of_bytes(zip_bytes, zip_n, media_type, &extract_usual);
+}
+
+#define W(text) "<w:document xmlns:w='urn:w'><w:body>" text "</w:body></w:document>"
+#define SLIDE(text) "<p:sld xmlns:p='urn:p' xmlns:a='urn:a'>" text "</p:sld>"
+
+static void test_documents(void)
+{
+	zip_begin(65536);
+	zip_add("[Content_Types].xml", "<Types/>");
+	zip_add("word/footnotes.xml", W("<w:p><w:r><w:t>note</w:t></w:r></w:p>"));
+	zip_add("word/document.xml", W("<w:p><w:r><w:t>Grü</w:t></w:r><w:r><w:t xml:space='preserve'>ße "
+				       "&amp; </w:t></w:r><w:r><w:t>more</w:t>"
+				       "<w:tab/><w:t>x</w:t><w:instrText>PAGE</w:instrText><w:delText>gone</"
+				       "w:delText></w:r></w:p><w:p/>"
+				       "<w:tbl><w:tr><w:tc><w:p><w:r><w:t>a</w:t><w:br/><w:t>b</w:t></w:r></"
+				       "w:p></w:tc></w:tr></w:tbl>"));
+	zip_add("word/styles.xml", W("<w:t>style</w:t>"));
+	is_str(text_of_zip(WORD), "Grüße & more x\na\nb\n\nnote",
+	       "a document is its paragraphs, then its notes");
+
+	zip_begin(65536);
+	zip_add("xl/worksheets/sheet10.xml", "<worksheet><row><c><v>10</v></c></row></worksheet>");
+	zip_add("xl/worksheets/sheet2.xml",
+		"<worksheet><sheetData><row><c r='A1' t='s'><v>1</v></c><c><f>1+1</f><v>2</v></c></row>"
+		"<row><c t='inlineStr'><is><t>in line</t></is></c><c t='str'><v>str</v></c><c "
+		"t='s'><v>9</v></c><c/></row>"
+		"</sheetData></worksheet>");
+	zip_add("xl/sharedStrings.xml",
+		"<sst><si/><si><r><t>sh</t></r><r><t>ared</t></r><rPh><t>said</t></rPh></si></sst>");
+	is_str(text_of_zip(SHEET), "shared 2\nin line str\n\n10",
+	       "a workbook is its cells, a row a line, by the sheets' numbers");
+
+	zip_begin(65536);
+	zip_add("ppt/slides/slide10.xml", SLIDE("<a:p><a:r><a:t>ten</a:t></a:r></a:p>"));
+	zip_add("ppt/slides/slide2.xml",
+		SLIDE("<a:p><a:r><a:t>two</a:t></a:r></a:p><a:p><a:t>2</a:t></a:p>"));
+	is_str(text_of_zip(SLIDES), "two\n2\n\nten", "a presentation is its slides, by their numbers");
+}
+
+static void test_bad_documents(void)
+{
+	size_t many = (size_t)100 << 20;
+	char *zeros = arena_alloc(&a, many);
+	int texts = 0;
+
+	zip_begin(65536);
+	zip_add("word/document.xml",
+		"<!DOCTYPE w [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'>"
+		"<!ENTITY c '&b;&b;&b;&b;&b;&b;&b;&b;'>]>" W("<w:p><w:t>&c;</w:t></w:p>"));
+	is_str(text_of_zip(WORD), "!the file cannot be read", "a billion laughs");
+	zip_begin(65536);
+	zip_add("word/document.xml",
+		"<!DOCTYPE w [<!ENTITY a SYSTEM 'file:///etc/passwd'>]>" W("<w:p><w:t>&a;</w:t></w:p>"));
+	is_str(text_of_zip(WORD), "!the file cannot be read", "an entity that is a file of ours");
+	zip_begin(1 << 20);
+	zip_add_bytes("word/document.xml", zeros, many);
+	is_str(text_of_zip(WORD), "!the file unpacks to more than it may", "100 MiB in a thousandth of it");
+	zip_begin(4 << 20);
+	for (int i = 0; i < 10000; i++)
+		zip_add(arena_fmt(&a, "word/header%d.xml", i), W(""));
+	is_str(text_of_zip(WORD), "!the file has more parts than it may", "10,000 parts");
+	zip_begin(65536);
+	zip_add("/word/document.xml", W("<w:t>x</w:t>"));
+	zip_add("../word/document.xml", W("<w:t>x</w:t>"));
+	is_str(text_of_zip(WORD), "!the file cannot be read", "parts outside of it are none");
+	zip_begin(65536);
+	zip_add("word/document.xml", W("<w:p><w:t>x</w:p>"));
+	is_str(text_of_zip(WORD), "!the file cannot be read", "XML that is not well-formed");
+	zip_begin(65536);
+	zip_add("word/document.xml", W("<w:p><w:t>x</w:t></w:p>"));
+	is_str(text_of_zip(WORD), "x", "a document");
+	for (size_t n = 0; n < zip_n; n += 11)
+		texts += *text_of_bytes(zip_bytes, n, WORD, &extract_usual) != '!';
+	is_int(texts, 0, "has no text wherever it is cut off");
+	ok(is_final, "and never will");
+	is_str(text_of("PK\3\4 but no zip", WORD), "!the file cannot be read",
+	       "what only begins as an archive");
+	is_str(text_of("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1...", WORD), "!the file is encrypted",
+	       "one that wants a password");
+}
+
 int main(int argc, char **argv)
 {
 	sandbox_main(argc, argv, extract_tasks);
 	arena_init(&a, 65536);
 	test_plain();
 	test_html();
+	test_documents();
+	test_bad_documents();
 	is_int(waitpid(-1, NULL, WNOHANG), -1, "no process is left");
 	is_int(errno, ECHILD, "not even a dead one");
 	arena_release(&a);
