@@ -10,45 +10,18 @@
 
 #include "build/sql/ai/knowledge.h"
 #include "lib/base/json.h"
-#include "lib/base/utf8.h"
 #include "lib/db/column.h"
+#include "lib/db/db.h"
 #include "lib/db/tx.h"
 #include "providers/storage.h"
-
-enum { MAX_TEXT = 4 << 20 };
-
-/* Text as it is.  NULL: reason says why not. */
-static const char *read_plain(struct arena *a, int fd, const char **reason)
-{
-	struct buf b;
-	ssize_t n;
-
-	buf_init(&b, a, 65536);
-	while ((n = read(fd, buf_room(&b, 65536), 65536)) > 0) {
-		b.n += (size_t)n;
-		if (b.n > MAX_TEXT) {
-			*reason = "the file has more than 4 MiB of text";
-			return NULL;
-		}
-	}
-	if (n < 0)
-		*reason = "the file cannot be read";
-	else if (!utf8_valid(b.p, b.n) || memchr(b.p, '\0', b.n))
-		*reason = "the file is no text in UTF-8";
-	else
-		return buf_str(&b);
-	return NULL;
-}
-
-static bool is_plain(const char *type)
-{
-	return !strncmp(type, "text/", 5) || !strncmp(type, "application/json", strlen("application/json"));
-}
+#include "worker/extract.h"
 
 static enum err run(struct tx *tx, const struct job *job)
 {
-	const char *type, *text = NULL, *reason = "no text can be read of files of this type", *problem;
+	const char *type, *reason = "no text can be read of files of this type", *problem;
+	struct extracted text = { 0 };
 	struct storage_object object;
+	bool is_final = true, is_read;
 	struct json_object *payload;
 	PGresult *res;
 	enum err rc;
@@ -61,20 +34,26 @@ static enum err run(struct tx *tx, const struct job *job)
 	rc = tx_call(tx, &q_knowledge_object, false, &res);
 	if (rc || !PQntuples(res))
 		return rc;
-	type = column_text(res, 0, "content_type");
+	type = arena_dup(&tx->arena, column_text(res, 0, "content_type"));
 	object = (struct storage_object){
-		.tenant_id = column_text(res, 0, "tenant_id"),
-		.id = column_text(res, 0, "object_id"),
-		.backend = column_text(res, 0, "backend"),
+		.tenant_id = arena_dup(&tx->arena, column_text(res, 0, "tenant_id")),
+		.id = arena_dup(&tx->arena, column_text(res, 0, "object_id")),
+		.backend = arena_dup(&tx->arena, column_text(res, 0, "backend")),
 	};
+
+	/* It may take its time: no connection waits with us. */
+	tx_finish(tx, false);
+	db_close();
 	fd = storage_open(&tx->arena, &object, &tx->fail);
 	if (fd < 0)
 		return tx->fail.err;
-	if (is_plain(type))
-		text = read_plain(&tx->arena, fd, &reason);
+	is_read = extract_knows(type) &&
+		  extract_text(&tx->arena, fd, type, &extract_usual, &text, &reason, &is_final);
 	close(fd);
-	tx_set(tx, "content", text);
-	tx_set(tx, "problem", text ? NULL : reason);
+	if (!is_final)
+		return tx_fail_inside(tx, ERR_UNAVAILABLE, "%s", reason);
+	tx_set(tx, "content", is_read ? text.text : NULL);
+	tx_set(tx, "problem", is_read ? NULL : reason);
 	return tx_call(tx, &q_knowledge_keep, false, &res);
 }
 

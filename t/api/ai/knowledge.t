@@ -34,6 +34,7 @@ sub told () { return map { $_->{content} } grep { $_->{role} eq 'system' } @{ ($
 my $tides   = "The harbour.\n\nHigh water is at twenty past two in the afternoon, and the pilot boards at the third buoy.\n\n" . join "\n\n", map { "Paragraph $_ is about ropes and the painting of boats, and of nothing else that anybody wants to know." } 1 .. 60;
 my $english = file($tides, name => 'tides.txt');
 my $german  = file("# Gebühren\n\nDie Liegegebühren sind für Gäste, die länger als eine Woche im Hafen bleiben, um ein Viertel ermäßigt.\n\nDer Hafenmeister ist der, der das entscheidet.", name => 'gebuehren.md', type => 'text/markdown');
+my $page    = file('<html><head><title>Ropes</title><script>steal()</script></head><body><h1>Knots</h1><p>A bowline does not slip.</p></body></html>', name => 'knots.html', type => 'text/html');
 my $picture = file("\x{1}\x{2}\x{3}", name => 'boat.bin', type => 'application/octet-stream');
 my $foreign = file('not yours', who => $theirs);
 
@@ -45,12 +46,16 @@ subtest 'an agent knows files of the tenant, and no others' => sub {
     is $t->db->selectrow_array('SELECT count(*) FROM file_texts'), 0, 'and nothing is read for that';
 };
 
-my $agent = made(knows($english, $german, $picture))->json('/id');
+my $agent = made(knows($english, $german, $page, $picture))->json('/id');
 
 subtest 'what is written in them is read by a job, once' => sub {
     is_deeply [ read_by($english) ], [ 'ready', undef, 'english' ];
     is_deeply [ read_by($german) ], [ 'ready', undef, 'german' ], 'each in its language';
     is_deeply [ read_by($picture) ], [ 'failed', 'no text can be read of files of this type', 'simple' ], 'or there is a reason';
+    is((read_by($page))[0], 'ready');
+    my ($knots) = $t->db->selectrow_array('SELECT content FROM file_passages p JOIN files f USING (object_id) WHERE f.id = ?', undef, $page);
+    like $knots, qr/Ropes\s+Knots\s+A bowline does not slip\./, 'of a page what a reader sees';
+    unlike $knots, qr/steal|</, '  and nothing else';
     my @passages = @{ $t->db->selectall_arrayref('SELECT position, starts_at, length(content) AS n, content FROM file_passages p JOIN files f USING (object_id) WHERE f.id = ? ORDER BY position', { Slice => {} }, $english) };
     cmp_ok scalar @passages, '>=', 3, 'in passages';
     is_deeply [ map { $_->{position} } @passages ], [ 0 .. $#passages ];
@@ -100,7 +105,8 @@ subtest 'a file that is deleted is known no more' => sub {
     $olive->put("$team/$agent", { rag_provider => 'GOOGLE_FILE_SEARCH' });
     error_is $olive->delete("/api/v1/dashboard/files/$english"), 409, 'CONFLICT', message => qr/an agent looks things up in this file/;
     $olive->put("$team/$agent", { rag_config => { file_ids => [$german] } });
+    my ($object) = $t->db->selectrow_array('SELECT object_id FROM files WHERE id = ?', undef, $english);
     status_is $olive->delete("/api/v1/dashboard/files/$english"), 204, 'agents that are deleted do not keep it';
     json_is ask($agent, { input => 'High water?' }), '/execution_metadata/passages', [];
-    eventually { !$t->db->selectrow_array('SELECT count(*) FROM file_passages p JOIN file_texts t USING (tenant_id, object_id) WHERE t.language::text = \'english\'') } 20, 'its passages go with it';
+    eventually { !$t->db->selectrow_array('SELECT count(*) FROM file_passages WHERE object_id = ?', undef, $object) } 20, 'its passages go with it';
 };
