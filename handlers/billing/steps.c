@@ -23,7 +23,7 @@ static const struct field step[] = {
 };
 
 static const struct field steps[] = {
-	{ "steps", F_LIST, OUT | SET | F_REQUIRED, .fields = step, .max = 20, .example = "[{\"about\": \"past_due\", \"day\": 3, \"mail\": \"payment_past_due\"}]" },
+	{ "steps", F_LIST, OUT | SET | F_REQUIRED, .fields = step, .max = 20, .example = "[{\"about\": \"past_due\", \"day\": 3, \"mail\": \"payment_past_due\", \"action\": \"none\"}]" },
 	FIELD_END
 };
 
