@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "worker/billing.h"
+#include "worker/billing_period.h"
 #include "worker/contact_webhook.h"
 #include "worker/deliver.h"
 #include "worker/housework.h"
@@ -25,6 +26,7 @@ const struct job_kind *const job_kinds[] = {
 	&contact_webhook_job,
 	&billing_look_job,
 	&billing_retire_job,
+	&billing_period_job,
 	&billing_reconcile_job,
 	&billing_do_job,
 	&billing_remind_job,

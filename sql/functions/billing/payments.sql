@@ -55,11 +55,14 @@ BEGIN
         pdf_url = excluded.pdf_url, attempts = coalesce((object ->> 'attempts')::bigint, i.attempts), next_attempt_at = excluded.next_attempt_at,
         seen = excluded.seen
     WHERE i.seen < excluded.seen;
+    IF object ->> 'status' = 'draft' AND whose.organization IS NOT NULL THEN
+        PERFORM billing_period_want(provider, whose.organization, object);
+    END IF;
     -- The period whose usage is in it.
     UPDATE billing_periods b
-    SET status = CASE object ->> 'status' WHEN 'paid' THEN 'paid' ELSE 'invoiced' END, provider_id = object ->> 'id', invoiced_at = coalesce(b.invoiced_at, now())
-    WHERE b.tenant_id = app_tenant() AND b.organization_id = whose.organization AND b.status <> 'paid' AND object ->> 'status' IN ('open', 'paid')
-      AND (b.provider_id = object ->> 'id' OR b.period_start = json_epoch(object -> 'period_start', 1) AND b.period_end = json_epoch(object -> 'period_end', 1));
+    SET status = 'paid', provider_id = object ->> 'id', invoiced_at = coalesce(b.invoiced_at, now())
+    WHERE b.tenant_id = app_tenant() AND b.organization_id = whose.organization AND b.status <> 'paid' AND object ->> 'status' = 'paid'
+      AND (b.provider_id = object ->> 'id' OR b.provider_id IS NULL AND b.period_start = json_epoch(object -> 'period_start', 1) AND b.period_end = json_epoch(object -> 'period_end', 1));
     IF object ->> 'status' = 'paid' AND object ->> 'payment' IS NOT NULL THEN
         INSERT INTO payments (tenant_id, organization_id, user_id, provider, provider_id, amount, currency)
         VALUES (app_tenant(), whose.organization, whose.who, invoice_see.provider, object ->> 'payment', (object ->> 'amount_paid')::bigint,

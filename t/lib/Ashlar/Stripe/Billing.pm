@@ -275,18 +275,26 @@ sub _draft ($self, $sub, $reason, @lines) {
         status_transitions => { finalized_at => undef, marked_uncollectible_at => undef, paid_at => undef, voided_at => undef }, lines => _list('/v1/invoices/lines', @lines) };
 }
 
-sub _invoice ($self, $sub, $reason, @lines) {
-    my $one = $self->_draft($sub, $reason, @lines);
+# An invoice that is due at once.
+sub _invoice ($self, $sub, $reason, @lines) { return $self->_finalize($sub, $self->_made($sub, $reason, {}, @lines)) }
+
+# A draft, with what differs in it: a renewal's is of the period that is over.
+sub _made ($self, $sub, $reason, $over, @lines) {
+    my $one = { %{ $self->_draft($sub, $reason, @lines) }, %$over };
     $one = $self->put('in', 'invoice', %$one);
     $_->{id} = $self->id('il'), $_->{invoice} = $one->{id} for @lines;
     $one->{lines}{url} = "/v1/invoices/$one->{id}/lines";
     $self->happened('invoice.created', $one);
+    $sub->{latest_invoice} = $one->{id};
+    return $one;
+}
+
+sub _finalize ($self, $sub, $one) {
     my $customer = $self->{objects}{ $one->{customer} };
     $customer->{balance} = $one->{ending_balance};
     $one->{number} = sprintf '%s-%04d', $customer->{invoice_prefix}, ++$self->{invoices};
     @$one{qw(status hosted_invoice_url invoice_pdf)} = ('open', "https://invoice.stripe.com/i/$one->{id}", "https://pay.stripe.com/invoice/$one->{id}/pdf");
     $one->{status_transitions}{finalized_at} = $self->now;
-    $sub->{latest_invoice} = $one->{id};
     $self->{objects}{$_}{end} = $self->now for grep { my $c = $self->{objects}{ $self->{objects}{$_}{source}{coupon} }; $c->{duration} eq 'once' } @{ $sub->{discounts} };
     $sub->{discounts} = [ grep { !defined $self->{objects}{$_}{end} } @{ $sub->{discounts} } ];
     $self->happened('invoice.finalized', $one);
@@ -349,8 +357,9 @@ sub post_invoices_one_void ($self, $one, $) {
     return $one;
 }
 
-# For the next invoice of a subscription.
+# Of a draft, or for the next invoice of a subscription.
 sub post_invoiceitems ($self, $, $p) {
+    return $self->_draft_item($self->need('invoice', $p->{invoice}, 'invoice'), $p) if defined $p->{invoice};
     my $sub = $self->need('subscription', $p->{subscription}, 'subscription');
     my $item = (_items($sub))[0];
     my $one  = $self->put('ii', 'invoiceitem', amount => $p->{amount}, currency => $p->{currency} // $sub->{currency}, customer => $sub->{customer}, description => $p->{description}, date => $self->now, discountable => $T, invoice => undef, proration => $F, metadata => $p->{metadata} // {},
@@ -358,6 +367,22 @@ sub post_invoiceitems ($self, $, $p) {
     my $line = _line($item, $p->{amount}, $one->{period}{start}, $one->{period}{end}, $p->{description});
     $line->{parent} = { type => 'invoice_item_details', subscription_item_details => undef, invoice_item_details => { invoice_item => $one->{id}, subscription => $sub->{id}, proration => $F } };
     push @{ $sub->{_pending} }, $line;
+    return $one;
+}
+
+sub _draft_item ($self, $invoice, $p) {
+    refuse(400, 'invalid_request_error', 'The invoice does not belong to this customer.', param => 'invoice') if $invoice->{customer} ne ($p->{customer} // '');
+    refuse(400, 'invalid_request_error', "Invoice $invoice->{id} is no draft and can't be modified.", code => 'invoice_not_editable', param => 'invoice') if $invoice->{status} ne 'draft';
+    refuse(400, 'invalid_request_error', "The currency must match the invoice's.", param => 'currency') if $p->{currency} ne $invoice->{currency};
+    my $period = $p->{period} // { start => $self->now, end => $self->now };
+    my $one    = $self->put('ii', 'invoiceitem', amount => $p->{amount}, currency => $p->{currency}, customer => $invoice->{customer}, description => $p->{description}, date => $self->now, discountable => $T, invoice => $invoice->{id},
+        proration => $F, metadata => $p->{metadata} // {}, period => $period, quantity => 1);
+    push @{ $invoice->{lines}{data} }, { id => $self->id('il'), object => 'line_item', invoice => $invoice->{id}, amount => $p->{amount}, currency => $p->{currency}, description => $p->{description}, discountable => $T, discounts => [], discount_amounts => [],
+        metadata => $one->{metadata}, quantity => 1, period => $period, subtotal => $p->{amount}, taxes => [], pricing => undef,
+        parent => { type => 'invoice_item_details', subscription_item_details => undef, invoice_item_details => { invoice_item => $one->{id}, subscription => undef, proration => $F } } };
+    $invoice->{$_} += $p->{amount} for qw(subtotal total amount_due amount_remaining);
+    $self->happened('invoiceitem.created', $one);
+    $self->happened('invoice.updated', $invoice);
     return $one;
 }
 
@@ -404,15 +429,34 @@ sub post_invoices_create_preview ($self, $, $p) {
 sub _renew ($self, $sub) {
     my $was = $sub->{status};
     my $start = $was eq 'trialing' ? $self->now : (_items($sub))[0]{current_period_end};
+    my $began = (_items($sub))[0]{current_period_start};
     my $next  = after($start, (_items($sub))[0]{price}{recurring});
     my %before = (items => dclone($sub->{items}), status => $was);
     _period($sub, $start, $next);
     @$sub{qw(trial_end billing_cycle_anchor)} = ($self->now, $self->now) if $was eq 'trialing';
-    my $invoice  = $self->_invoice($sub, 'subscription_cycle', @{ delete $sub->{_pending} // [] }, map { _line($_, $_->{price}{unit_amount} * $_->{quantity}, $start, $next) } _items($sub));
-    my $declined = $invoice->{status} eq 'open' ? $self->_pay($invoice, off_session => 1) : undef;
-    $sub->{status} = $declined ? 'past_due' : 'active';
-    $invoice->{next_payment_attempt} = $self->now + $RETRY_S if $declined;
+    my $invoice = $self->_made($sub, 'subscription_cycle', { period_start => $self->{drafts}{of_nothing} ? $start : $began, period_end => $start }, @{ delete $sub->{_pending} // [] }, map { _line($_, $_->{price}{unit_amount} * $_->{quantity}, $start, $next) } _items($sub));
+    $sub->{status} = 'active';
+    if ($self->{drafts}{for_s}) { $invoice->{_finalizes_at} = $self->now + $self->{drafts}{for_s} }
+    else                        { $self->_collect($sub, $invoice) }
     $self->happened('customer.subscription.updated', $sub, \%before);
+    return;
+}
+
+# A draft's time is over.
+sub _draft_over ($self, $invoice) {
+    my $sub = $self->{objects}{ $invoice->{parent}{subscription_details}{subscription} };
+    my $was = $sub->{status};
+    $self->_collect($sub, $invoice);
+    $self->happened('customer.subscription.updated', $sub, { status => $was }) if $sub->{status} ne $was;
+    return;
+}
+
+sub _collect ($self, $sub, $invoice) {
+    $self->_finalize($sub, $invoice);
+    my $declined = $invoice->{status} eq 'open' ? $self->_pay($invoice, off_session => 1) : return;
+    return if !$declined;
+    $sub->{status} = 'past_due';
+    $invoice->{next_payment_attempt} = $self->now + $RETRY_S;
     return;
 }
 
@@ -453,6 +497,7 @@ sub _due ($self) {
         push @due, [ $one->{current_phase}{end_date}, 1, sub { $self->_next_phase($one, $next) } ];
     }
     push @due, map { my $one = $_; [ $one->{next_payment_attempt}, 3, sub { $self->_retry($one) } ] } grep { $_->{status} eq 'open' && $_->{next_payment_attempt} } $self->all('invoice');
+    push @due, map { my $one = $_; [ $one->{_finalizes_at}, 3, sub { $self->_draft_over($one) } ] } grep { $_->{status} eq 'draft' && $_->{_finalizes_at} } $self->all('invoice');
     return (sort { $a->[0] <=> $b->[0] || $a->[1] <=> $b->[1] } @due)[0];
 }
 

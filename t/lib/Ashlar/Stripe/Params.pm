@@ -86,6 +86,7 @@ my %text = (
     'POST invoices/create_preview' => "customer subscription schedule currency $DISCOUNTS preview_mode:o(next|recurring) "
         . "subscription_details{${ITEMS}id deleted:b clear_usage:b $PRICE_DATA} $PRORATE proration_date:i cancel_now:b cancel_at_period_end:b cancel_at:i trial_end billing_cycle_anchor start_date:i} "
         . "schedule_details{end_behavior $PRORATE $PHASES} invoice_items[]{amount:i currency description invoiceitem price quantity:i}",
+    'GET invoiceitems'        => "$LIST $RANGE customer invoice pending:b",
     'POST invoiceitems'       => "customer amount:i currency description invoice subscription quantity:i unit_amount_decimal pricing{price} $META period{start!:i end!:i} discountable:b",
     'POST payment_intents'    => "amount!:i currency! customer description payment_method confirm:b off_session:b error_on_requires_action:b return_url receipt_email setup_future_usage "
         . "automatic_payment_methods{enabled!:b allow_redirects:o(always|never)} allowed_payment_method_types[] capture_method statement_descriptor_suffix $META",
