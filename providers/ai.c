@@ -306,7 +306,9 @@ static void ask_one(struct arena *a, const struct ai_ask *ask, const struct ai_m
 		    const struct ai_server *server, long timeout_ms, struct ai_answer *out)
 {
 	const struct provider *p = provider_find(m->provider);
-	struct taking t = { .r = { .arena = a, .out = out }, .wire = p->wire, .start_ns = clock_ns() };
+	struct taking t = { .r = { .arena = a, .out = out },
+			    .wire = p ? p->wire : NULL,
+			    .start_ns = clock_ns() };
 	const char *headers[5];
 	struct http_answer said;
 	struct ai_tool tool;
@@ -316,7 +318,7 @@ static void ask_one(struct arena *a, const struct ai_ask *ask, const struct ai_m
 
 	begin(out, a, m);
 	server = server ? server : ai_server_of(m->provider);
-	if (!server) {
+	if (!p || !server) {
 		out->error = AI_NO_KEY;
 		out->reason = ai_error_text(AI_NO_KEY);
 		return;
@@ -386,7 +388,7 @@ enum ai_error ai_embed(struct arena *a, const struct ai_model *m, const char *in
 {
 	const struct provider *p = provider_find(m->provider);
 	const struct ai_server *server = ai_server_of(m->provider);
-	struct taking t = { .r = { .arena = a, .out = out, .ask = within }, .wire = p->wire };
+	struct taking t = { .r = { .arena = a, .out = out, .ask = within }, .wire = p ? p->wire : NULL };
 	struct json_object *body = NULL;
 	const char *headers[5], *problem = NULL;
 	struct http_answer said;
@@ -394,7 +396,7 @@ enum ai_error ai_embed(struct arena *a, const struct ai_model *m, const char *in
 
 	out->attempts = 0;
 	begin(out, a, m);
-	if (!server)
+	if (!p || !server)
 		return out->error = AI_NO_KEY;
 	buf_init(&b, a, strlen(input) + 256);
 	buf_char(&b, '{');

@@ -184,7 +184,7 @@ static const char *built_in(void)
 const char *ai_model_load(const char *file)
 {
 	static char why[300]; /* what is said of a file outlives the memory that it was read into */
-	const char *problem = NULL, *text = NULL;
+	const char *problem = NULL, *text = "";
 	struct ai_model *all;
 	struct arena memory;
 	size_t n = 0;

@@ -526,7 +526,7 @@ static enum err agent_chat(struct req *rq)
 	if (rc)
 		return rc;
 	model_choice_prefer(rq, c->meter.fallbacks, models);
-	if (is_on(rq, "use_tools"))
+	if (servers && is_on(rq, "use_tools"))
 		open_servers(c, servers);
 	return finish(c, said, ask(c, models), started_ns);
 }
