@@ -423,6 +423,9 @@ BEGIN
             RAISE SQLSTATE 'AS001' USING MESSAGE = 'a new user';
         ELSIF who.access > 0 AND who.role <> enter_refuse.role AND (who.access > 1 OR enter_refuse.role <> 'user') THEN
             RAISE SQLSTATE 'AS001' USING MESSAGE = 'a new role';
+        ELSIF who.access > 0 AND who.access >= access_of(min_role) THEN
+            -- Another first request of theirs has made them since the door looked: it is to look again.
+            RAISE SQLSTATE 'AS001' USING MESSAGE = 'a new user';
         END IF;
     ELSE
         RAISE SQLSTATE 'AS401' USING MESSAGE = 'a valid bearer token is required';

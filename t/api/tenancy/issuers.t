@@ -208,6 +208,11 @@ subtest 'first requests at once make one user' => sub {
         is_deeply [ map { "@$_" } grep { $_->[0] != 200 } $load->finish ], [], 'all are answered';
         is users(), $before + 1, 'by the same user';
     }
+    # Made between the door's look and its question why nobody was found: that is no refusal.
+    my @them = $t->db->selectrow_array(q{SELECT tenant_id, issuer, subject FROM identities WHERE subject = 'user_race_1'});
+    my $why  = sub ($role, $least) { eval { $t->db->do('SELECT enter_refuse(?, ?, ?, ?, NULL, ?)', undef, @them, $role, $least); 1 } ? '' : $t->db->state };
+    is $why->('user', 'user'), 'AS001', 'the door is to look again';
+    is $why->('user', 'admin'), 'AS403', 'and who may not, may not';
 };
 
 subtest 'a deactivated one stays out' => sub {
