@@ -379,24 +379,3 @@ END
 $$;
 CREATE OR REPLACE TRIGGER jobs_failed AFTER UPDATE OF last_error ON jobs FOR EACH ROW
     WHEN (NEW.state = 'failed' AND OLD.state <> 'failed') EXECUTE FUNCTION job_failed();
-
--- What the last release had in their place.
-DO $$
-DECLARE
-    old text;
-BEGIN
-    FOREACH old IN ARRAY '{invitations_answered on invitations, webhook_endpoints_disabled on webhook_endpoints}'::text[] LOOP
-        IF EXISTS (SELECT FROM pg_trigger WHERE tgname = split_part(old, ' ', 1)) THEN
-            EXECUTE 'DROP TRIGGER ' || old;
-        END IF;
-    END LOOP;
-    FOREACH old IN ARRAY '{user_changed(), session_made(), organization_changed(), member_changed(), invitation_changed(),
-                           department_changed(), project_changed(), contact_made(), api_key_changed(), flag_changed(),
-                           webhook_disabled(), user_data(users), organization_data(organizations), department_data(departments),
-                           "project_data(projects,text)", api_key_data(api_keys), flag_data(feature_flags)}'::text[] LOOP
-        IF to_regprocedure(old) IS NOT NULL THEN
-            EXECUTE 'DROP FUNCTION ' || old;
-        END IF;
-    END LOOP;
-END
-$$;

@@ -804,20 +804,3 @@ BEGIN
         FROM (SELECT x.tenant, x.usr, sum(x.n) AS n FROM unnest(tenants, users, counts) x (tenant, usr, n) GROUP BY 1, 2) s), '[]'));
 END
 $$;
-
--- Until the next release: what the last one's binaries call.
--- Count what clients sent and were sent, by tenant: the counter
--- "websocket_messages" of the day, in UTC, which nobody reads any more.
-CREATE OR REPLACE FUNCTION realtime_count(tenants uuid[], counts bigint[]) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE
-    a record;
-BEGIN
-    FOR a IN SELECT x.tenant, sum(x.n)::bigint AS n FROM unnest(tenants, counts) x (tenant, n) GROUP BY 1 ORDER BY 1 LOOP
-        PERFORM set_config('app.tenant_id', a.tenant::text, true);
-        INSERT INTO tenant_counters AS c (tenant_id, name, key, n)
-        VALUES (a.tenant, 'websocket_messages', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD'), a.n)
-        ON CONFLICT (tenant_id, name, key, shard) DO UPDATE SET n = c.n + excluded.n;
-    END LOOP;
-END
-$$;

@@ -64,16 +64,6 @@ BEGIN
 END
 $$;
 
--- Until the next release: what the last one's binaries call.
-CREATE OR REPLACE FUNCTION webhook_event_store(provider text, event_id text, type text, object_key text,
-                                               occurred_at timestamptz, payload jsonb, signed text, raw text,
-                                               problem text) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM webhook_event_keep(provider, event_id, type, object_key, occurred_at, payload, signed, raw, problem, false);
-END
-$$;
-
 -- An administrator has it processed again.  No row: there is no such event.
 -- type and what follows: what its raw body says now, where it has one; with a
 -- problem it stays a dead letter.

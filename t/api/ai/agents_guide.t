@@ -5,6 +5,7 @@ use lib 't/lib';
 use Api;
 use Ashlar::Guide qw(steps is_as_shown);
 use Ashlar::Models;
+use File::Temp ();
 
 my $models = Ashlar::Models->start;
 my $t      = Api->start($models->settings);
@@ -21,7 +22,9 @@ close $in or die "agents.html: $!\n";
 # Settings, and a server that is not there, show no answer.
 cmp_ok scalar(@steps = grep { defined $_->[1] } @steps), '>=', 4, 'boxes with an answer';
 
-my $shell = Ashlar::Guide->shell(TEAM_TOKEN => $t->team('olive', role => 'owner')->token, KEY => $key, TOKEN => $ada->token, HOME => '/tmp', PATH => $ENV{PATH}, LANG => 'C.UTF-8');
+my $home  = File::Temp->newdir('/tmp/ashlar-guide-XXXXXX');
+my $shell = Ashlar::Guide->shell(TEAM_TOKEN => $t->team('olive', role => 'owner')->token, KEY => $key, TOKEN => $ada->token, HOME => "$home", PATH => $ENV{PATH}, LANG => 'C.UTF-8');
+$shell->paste('cd');    # files that a box makes
 for my $step (@steps) {
     my ($box, $shown) = @$step;
     my $got = $shell->paste($box =~ s{https://localhost:8443}{https://localhost:$t->{https_port}}gr);
