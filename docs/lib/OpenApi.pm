@@ -93,7 +93,7 @@ sub _collect ($self) {
             $made;
         };
         my $group = $in->{by_name}{$noun} //= do {
-            push $in->{groups}->@*, my $made = { name => $noun, surface => $surface, about => $about{ $op->{tags}[0] // '' }, operations => [] };
+            push $in->{groups}->@*, my $made = { name => $noun, surface => $surface, about => $about{"$surface $noun"} // $about{ $op->{tags}[0] // '' }, operations => [] };
             $made;
         };
         $op->{group} = $group;

@@ -10,6 +10,9 @@ export const night = matchMedia('(prefers-color-scheme: dark)')
 // A bundle is loaded when there is something for it to show.
 const script = (src) => new Promise((loaded, failed) => { document.head.append(make('script', { src, onload: loaded, onerror: failed })) })
 
+// A page of one surface names it, and where its document is.
+const { surface: alone, document: itself } = named('viewer').dataset
+
 // What of a document is about some operations: theirs, and which components those refer to, or these to others.
 export function partOf(spec, ids) {
   const own = (items = {}) => Object.fromEntries(Object.entries(items)
@@ -32,7 +35,7 @@ function asked(all) {
   const query = Object.fromEntries(new URLSearchParams(location.search))
   const name = query.operation ?? decodeURIComponent(location.hash).replace(/.*\//, '')
   const operation = all.find(({ id }) => id === name)
-  const surface = operation?.surface ?? query.surface
+  const surface = operation?.surface ?? query.surface ?? alone
   const first = all.find((one) => one.surface === surface && one.group === query.group) ?? all.find((one) => one.surface === surface)
   return { surface: first?.surface, group: operation?.group ?? first?.group, operation }
 }
@@ -46,8 +49,8 @@ const address = ({ surface, group, id }) => `?${new URLSearchParams({ surface, g
 //	isAlone		an operation that was asked for is shown without its group
 //	isInPlace	choosing draws again; without it, it opens a page
 export async function view({ bundle, draw, isAlone = false, isInPlace = false }) {
-  const loaded = (location.search || location.hash) && script(bundle) // most of what there is to wait for
-  const all = await operations()
+  const loaded = (alone || location.search || location.hash) && script(bundle) // most of what there is to wait for
+  const all = (await operations()).filter(({ surface }) => !alone || surface === alone)
   let chosen = asked(all)
   const documents = {}
   const list = make('div', { className: 'operations' })
@@ -61,7 +64,7 @@ export async function view({ bundle, draw, isAlone = false, isInPlace = false })
     for (const a of list.querySelectorAll('a')) a.toggleAttribute('aria-current', Boolean(chosen.operation) && new URLSearchParams(a.search).get('operation') === chosen.operation.id)
   }
   function offer(typed, found) {
-    const some = typed ? found : all.filter(({ surface }) => surface === chosen.surface)
+    const some = typed ? found.filter(({ surface }) => !alone || surface === alone) : all.filter(({ surface }) => surface === chosen.surface)
     list.replaceChildren(...groups(some, {
       title: ({ surface, group }) => (surface === chosen.surface ? spoken(group) : `${surface} / ${spoken(group)}`),
       href: address,
@@ -73,7 +76,7 @@ export async function view({ bundle, draw, isAlone = false, isInPlace = false })
     if (!chosen.surface) return
     const those = isAlone && chosen.operation ? [chosen.operation] : all.filter(isChosen)
     const name = those[0].document
-    documents[name] ??= fetch(`/openapi/${name}.json`).then((answer) => answer.json())
+    documents[name] ??= fetch(itself ?? `/openapi/${name}.json`).then((answer) => answer.json())
     await loaded
     draw(partOf(await documents[name], new Set(those.map(({ id }) => id))), chosen.operation)
   }

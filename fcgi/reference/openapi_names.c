@@ -184,6 +184,9 @@ static const struct {
 	{ "platform.identity.tenant_refresh", "refresh_team_token" },
 	{ "platform.identity.tenant_register", "register_tenant" },
 	{ "platform.identity.tenant_reset_password", "reset_team_password" },
+	{ "platform.ops.openapi_json", "get_openapi" },
+	{ "platform.ops.redoc", "get_redoc" },
+	{ "platform.ops.swagger_ui", "get_swagger_ui" },
 	{ "platform.organizations.dashboard_create_department", "create_department" },
 	{ "platform.organizations.invite", "invite_member" },
 	{ "platform.organizations.list_mine", "list_my_organizations" },
@@ -293,11 +296,19 @@ const char *openapi_operation_id(struct arena *a, const struct route *r, int ver
 	return version > 1 ? arena_fmt(a, "%s_v%d", name, version) : name;
 }
 
+/* A tenant's team has other credentials than its users, and clients that are generated keep them apart. */
+static bool is_of_dashboard(const struct route *r)
+{
+	return !strncmp(r->path, "/api/v1/dashboard/", 18);
+}
+
 const char *openapi_tag(struct arena *a, const struct route *r)
 {
 	size_t n;
 	const char *name = domain_of(r, &n);
 
+	if (is_of_dashboard(r))
+		return arena_fmt(a, "%s dashboard", surface_of(r->id)->name);
 	return arena_fmt(a, "%s %.*s", surface_of(r->id)->name, (int)n, name);
 }
 
@@ -311,6 +322,7 @@ void openapi_tags(struct buf *b, const struct surface *surface)
 	for (int i = 0; (r = route_at(i)); i++) {
 		const char *tag = openapi_tag(b->arena, r);
 		const struct domain *d = domain_find(r);
+		const char *about = is_of_dashboard(r) ? "what a tenant's team does" : d ? d->about : NULL;
 		void **place;
 
 		if (!openapi_is_of(r, surface))
@@ -322,10 +334,10 @@ void openapi_tags(struct buf *b, const struct surface *surface)
 		jx_next(b);
 		buf_char(b, '{');
 		jx_key_str(b, "name", tag);
-		if (d)
+		if (about)
 			jx_key_str(b, "description",
 				   arena_fmt(b->arena, "The %s surface (%s): %s.", surface_of(r->id)->name,
-					     surface_of(r->id)->about, d->about));
+					     surface_of(r->id)->about, about));
 		buf_char(b, '}');
 	}
 	buf_char(b, ']');

@@ -11,6 +11,13 @@ const struct route docs_routes[] = {
 	  .flags = STATIC | BARE, .content_type = "text/html" },
 	{ GET, "/openapi.json", "app.health.get_openapi_json", &by_anyone, "This document",
 	  .flags = STATIC | BARE, .status = 200 },
+	{ GET, "/api/v1/developer/openapi.json", "platform.ops.openapi_json", &by_anyone, "The document of the platform surface",
+	  .about = "What the dashboard has is under a tag of its own, platform dashboard. It may be kept for five minutes.",
+	  .flags = STATIC | BARE, .status = 200 },
+	{ GET, "/api/docs",     "platform.ops.swagger_ui",     &by_anyone, "That document, to try out (Swagger UI)",
+	  .flags = STATIC | BARE, .content_type = "text/html" },
+	{ GET, "/api/redoc",    "platform.ops.redoc",          &by_anyone, "That document, to read (ReDoc)",
+	  .flags = STATIC | BARE, .content_type = "text/html" },
 	ROUTE_END
 };
 /* clang-format on */

@@ -187,6 +187,21 @@ async function redoc(browser) {
   return seen
 }
 
+// The pages of the platform surface: each shows a group of it at once, and offers no other surface.
+async function own(browser) {
+  const page = await place(browser, { viewport: { width: 1440, height: 900 } })
+  const swagger = await open(page, '/api/docs')
+  swagger.drawn = await blocks(page)
+  swagger.asked = await loaded(page, '/api/v1/developer/openapi.json')
+  await page.getByLabel('Filter the operations').fill('projects')
+  await page.waitForFunction(() => document.querySelector('.filtered').textContent)
+  swagger.others = await page.locator('.choice .group a[href*="surface=app"], .surfaces a').count()
+  const redoc = await open(page, '/api/redoc')
+  redoc.drawn = await drawn(page)
+  await page.context().close()
+  return { swagger, redoc }
+}
+
 // The list of pages on a phone: what the button opens, and Escape closes.
 async function menu(page) {
   await open(page, '/concepts.html')
@@ -358,6 +373,7 @@ try {
   }
   seen.swagger = await swagger(browser)
   seen.redoc = await redoc(browser)
+  seen.own = await own(browser)
 } finally {
   await browser.close()
 }

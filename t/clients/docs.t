@@ -159,6 +159,13 @@ subtest 'a browser opens every page, and tries the project list' => sub {
     is_deeply $redoc->{addressed}, ['list_app_projects'], '  or which an address of its own names';
     $is_seen->($redoc->{looks}, 'it');
 
+    my ($own) = $t->get('/reference.html')->body =~ m{"/reference/(platform/\w+)\.html"};
+    quiet_ok $seen->{own}{$_}, "the platform surface's own, $_" for qw(swagger redoc);
+    is_deeply [ sort @{ $seen->{own}{swagger}{drawn} } ], $rows->($own), 'Swagger UI at /api/docs begins with a group of it';
+    is $seen->{own}{swagger}{asked},  1, '  out of its own document';
+    is $seen->{own}{swagger}{others}, 0, '  and has no other surface';
+    is_deeply [ sort @{ $seen->{own}{redoc}{drawn} } ], $ids->($own), '  and so has ReDoc at /api/redoc';
+
     like $seen->{noscript}{text}, qr/needs JavaScript/, 'without JavaScript there is a way to the reference';
 };
 
@@ -223,8 +230,26 @@ subtest 'the reference has all operations, each on the page of its group' => sub
     cmp_ok length $t->get('/reference.html')->body, '<', 60 * 1024, '  nor is the first one';
 };
 
+subtest 'the platform surface has its document where its clients look for it' => sub {
+    for my $path (qw(/api/v1/developer/openapi.json /v1/developer/openapi.json)) {
+        my $res = $t->get($path, headers => { 'X-API-Key' => 'pk_live_unknown' });
+        is $res->status, 200, $path;
+        like $res->header('Content-Type'), qr{^application/json}, '  is JSON';
+        is $res->header('Cache-Control'), 'public, max-age=300', '  that may be kept for five minutes';
+        my $own   = $res->json;
+        my @there = map { values %$_ } values %{ $own->{paths} };
+        is_deeply [ sort map { $_->{'x-catalogue-id'} } @there ], [ sort grep { /^platform[.]/ } map { $_->[2]{'x-catalogue-id'} } @operations ], '  with all operations of that surface';
+        my @dashboard = map { values %{ $own->{paths}{$_} } } grep { m{^/api/v1/dashboard/} } keys %{ $own->{paths} };
+        is_deeply { map { $_->{tags}[0] => 1 } @dashboard }, { 'platform dashboard' => 1 }, "  the dashboard's under a tag of their own";
+    }
+    is $t->get('/api/docs/')->status, 404, 'its pages have no slash behind them';
+    for my $path (qw(/api/docs /api/redoc /api/v1/developer/openapi.json)) {
+        is $t->post($path, {})->status, 405, "$path cannot be written to";
+    }
+};
+
 subtest 'nothing in a page is inline, or from elsewhere' => sub {
-    for my $path (qw(/ /docs /redoc /errors.html /reference.html /reference/app/projects.html)) {
+    for my $path (qw(/ /docs /redoc /api/docs /api/redoc /errors.html /reference.html /reference/app/projects.html)) {
         my $res = $t->get($path);
         my ($policy) = $res->header('Content-Security-Policy');
         like $policy, qr/^default-src 'self';/, "$path has a policy";
