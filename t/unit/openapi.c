@@ -518,8 +518,8 @@ static void test_document(void)
 {
 	is_str(text(child(document, "openapi")), "\"3.1.0\"", "the version of OpenAPI");
 	ok(whole(document) > 100, "its references lead to something, and all that there is is referred to");
-	is_int((long long)json_object_array_length(child(document, "tags")), 7,
-	       "one tag for each surface's domain");
+	is_int((long long)json_object_array_length(child(document, "tags")), 8,
+	       "one tag for each surface's domain, and one for the dashboard");
 }
 
 static void test_names(void)
@@ -543,6 +543,8 @@ static void test_names(void)
 		       want[i].id);
 		is_str(openapi_tag(&arena, &r), want[i].tag, "  and its group");
 	}
+	is_str(openapi_tag(&arena, &(struct route){ GET, "/api/v1/dashboard/keys", "platform.apikeys.list" }),
+	       "platform dashboard", "the dashboard's are a group of their own");
 }
 
 /* What stands in a surface's document under its name there stands in that of all. */
