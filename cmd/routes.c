@@ -80,6 +80,7 @@ int cmd_routes(int argc, char **argv)
 	arena_init(&a, 65536);
 	buf_init(&b, &a, 4096);
 	if (nginx) {
+		cmd_config(); /* .slow_if */
 		router_init();
 		route_map_write(&b);
 		fputs(buf_str(&b), stdout);

@@ -29,11 +29,16 @@ static struct map *made(struct map *m)
 	return m;
 }
 
+bool route_is_slow(const struct route *r)
+{
+	return r->flags & SLOW || (r->slow_if && *r->slow_if && **r->slow_if);
+}
+
 const char *route_pool(const struct route *r)
 {
 	return r->flags & REALTIME ? "realtime"
 	       : r->flags & HASHES ? "hash"
-	       : r->flags & SLOW   ? "slow"
+	       : route_is_slow(r)  ? "slow"
 				   : "main";
 }
 
@@ -488,8 +493,10 @@ void route_check(const struct route *r)
 	check_fields(r);
 	if (r->done && !surface_of(r->id)->object_head)
 		route_bad("%s: its surface's answers have no meta to say .done in", r->id);
-	if (r->flags & HASHES && r->flags & (SLOW | REALTIME))
+	if (r->flags & HASHES && (r->flags & (SLOW | REALTIME) || r->slow_if))
 		route_bad("%s: HASHES is for a pool that waits for nobody", r->id);
+	if (r->slow_if && r->flags & (SLOW | REALTIME | STATIC))
+		route_bad("%s: .slow_if is for a row that is the main pool's otherwise", r->id);
 	if (r->parts && (!(r->flags & RAW) || !(r->flags & SLOW) || r->body))
 		route_bad("%s: .parts are in the place of .body, of a row that is RAW, and SLOW, since that "
 			  "pool may write files",

@@ -125,6 +125,14 @@ struct route {
 			     (answer_redirect); where that is null, the rest of the row is the answer, as out,
 			     and without .out there is no such thing: 404 */
 	unsigned flags;
+	/*
+	 * A setting (&cfg.s3_bucket): where it is set, the row is SLOW, and elsewhere it is not.  For what
+	 * waits for a server of others only on installations that have one, such as files in a bucket: the
+	 * main pool has no network, so all that asks it has to have this word, and an installation without it
+	 * spares the slow pool.  nginx's map is made of the settings as they are then: who changes one of
+	 * these renders it again (systemd/README.md).  The reference tells of it as of a row that is SLOW.
+	 */
+	const char *const *slow_if;
 	int status;      /* of success; 0: 302 with .redirect, 201 for POST, 204 without out, else 200 */
 	size_t max_body; /* bytes; 0: as its surface has it, else ROUTE_MAX_BODY */
 	const char *content_type; /* of the answer; NULL: application/json */
@@ -176,6 +184,10 @@ bool route_param_is_secret(const struct route *r, int i);
 
 /* Which pool answers it: "main", "slow", "hash", "realtime". */
 const char *route_pool(const struct route *r);
+
+/* Does it wait for a server of others, with the settings that there are (SLOW, .slow_if)?  After config_load.
+ */
+bool route_is_slow(const struct route *r);
 
 /* Does it refuse query parameters that it does not have? */
 bool route_is_strict(const struct route *r);

@@ -638,7 +638,7 @@ static enum err take_share(struct req *rq)
 	PGresult *res;
 	enum err rc;
 
-	if (!(rq->asked.route->flags & SLOW) || rq->asked.route->caller->key == KEY_UNREAD)
+	if (!route_is_slow(rq->asked.route) || rq->asked.route->caller->key == KEY_UNREAD)
 		return ERR_OK;
 	if (!rq->who.tenant_id) {
 		rc = tx_call(&rq->tx, &q_share_tenant, true, &res);

@@ -73,7 +73,7 @@ enum err share_take(struct req *rq)
 	uint64_t tenant, caller;
 	const char *whose;
 
-	if (!pool_children || !rq->asked.route || !(rq->asked.route->flags & SLOW) || shares[OF_TENANT].place)
+	if (!pool_children || !rq->asked.route || !route_is_slow(rq->asked.route) || shares[OF_TENANT].place)
 		return ERR_OK;
 	tenant = shm_hash(OF_TENANT, rq->who.tenant_id ? rq->who.tenant_id : "");
 	caller = shm_hash(rq->who.key, rq->who.tenant_id ? rq->who.tenant_id : "");

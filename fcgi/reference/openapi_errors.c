@@ -52,7 +52,7 @@ static bool may_fail_as(const struct route *r, enum err e)
 	case ERR_BAD_GATEWAY:
 	case ERR_UNAVAILABLE:
 	case ERR_TIMEOUT: return true;
-	case ERR_EXTERNAL: return r->flags & SLOW;
+	case ERR_EXTERNAL: return r->flags & SLOW || r->slow_if;
 	default: return false;
 	}
 }

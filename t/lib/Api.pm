@@ -442,6 +442,7 @@ sub render_nginx ($self) {
     my $dir  = $self->{dir};
     my $tree = $self->_tree;
     my %env  = (
+        %{ $self->{env} },    # some rows' pools are by settings
         HTTPS_PORT   => $self->{https_port},
         HTTP_PORT    => $self->{http_port},
         SOCKET_MAIN  => "$dir/main.sock",

@@ -16,6 +16,8 @@ static enum err handler(struct req *rq)
 	return ERR_OK;
 }
 
+static const char *setting = "";
+
 /* clang-format off */
 #define RUN &by_anyone, "", .run = handler
 static const struct route fixed[] = {
@@ -34,6 +36,7 @@ static const struct route fixed[] = {
 	{ POST,   "/api/v1/parts/{part}/{name}",     "platform.t.part",     RUN, .flags = REALTIME },
 	{ POST,   "/api/v1/parts/some/{name}",       "platform.t.some",     RUN },
 	{ POST,   "/api/v1/parts/some/one",          "platform.t.one",      RUN, .flags = HASHES },
+	{ POST,   "/api/v1/waits",                   "platform.t.waits",    RUN, .slow_if = &setting },
 	{ GET,    "/slow.html",                      "app.t.static",        &by_anyone, "", .flags = STATIC | SLOW },
 	ROUTE_END
 };
@@ -132,6 +135,10 @@ int main(int argc, char **argv)
 	ok(!strstr(text, "DELETE") && !strstr(text, "OPTIONS") && !strstr(text, "count") &&
 		   !strstr(text, "html"),
 	   "all else is main's");
+	ok(!strstr(text, "waits"), "so is what waits only with a setting that there is not,");
+	setting = "https://elsewhere.example";
+	has_str(map(), "\"~^POST /api/v1/(?:hooks(?:|/[0-9A-Fa-f%-]+/test)|waits)/?(?:[?]|$)\" slow;\n",
+		"which is slow where there is");
 
 	ok(longest_of(text, &lines) < LONGEST, "no line is longer than nginx reads");
 	ok(lines <= 12, "%d routes are %d lines", GENERATED + 6, lines);
