@@ -17,6 +17,7 @@ const struct sandbox_task extract_tasks[] = {
 	{ "plain", NULL, extractor_plain },
 	{ "html", NULL, extractor_html },
 	{ "ooxml", NULL, extractor_ooxml },
+	{ "pdf", extractor_pdf_load, extractor_pdf },
 	{ NULL },
 };
 
@@ -35,6 +36,7 @@ static const struct {
 	{ OFFICE "wordprocessingml.document",     "ooxml" },
 	{ OFFICE "spreadsheetml.sheet",           "ooxml" },
 	{ OFFICE "presentationml.presentation",   "ooxml" },
+	{ "application/pdf",                      "pdf" },
 };
 /* clang-format on */
 
@@ -105,7 +107,7 @@ static void clean(struct arena *a, const struct buf *raw, struct extracted *text
 /* Why there is no text, and whether that stays so. */
 static const char *why(enum sandbox_end end, int status, bool *is_final)
 {
-	*is_final = end != SANDBOX_FAILED;
+	*is_final = end != SANDBOX_FAILED && status != EXTRACTOR_ABSENT;
 	switch (end) {
 	case SANDBOX_TIME: return "it took too long";
 	case SANDBOX_MEMORY: return "it took too much memory";
@@ -120,6 +122,7 @@ static const char *why(enum sandbox_end end, int status, bool *is_final)
 	case EXTRACTOR_UNPACKS: return "the file unpacks to more than it may";
 	case EXTRACTOR_PARTS: return "the file has more parts than it may";
 	case EXTRACTOR_ENCRYPTED: return "the file is encrypted";
+	case EXTRACTOR_ABSENT: return "what reads such files is not installed";
 	default: return "the file cannot be read";
 	}
 }

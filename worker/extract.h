@@ -8,6 +8,7 @@
  *	text/plain, text/markdown, text/csv, application/json	as it is
  *	text/html, application/xhtml+xml			what a reader sees, a block a line
  *	docx, xlsx, pptx (Office Open XML)			a paragraph, or a row, a line
+ *	PDF							its pages
  */
 #ifndef WORKER_EXTRACT_H
 #define WORKER_EXTRACT_H

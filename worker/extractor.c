@@ -112,6 +112,12 @@ int extractor_end(void)
 	return EXTRACTOR_OK;
 }
 
+int extractor_cut(void)
+{
+	flush();
+	return EXTRACTOR_CUT;
+}
+
 char *extractor_file(size_t max, size_t *n)
 {
 	off_t size = lseek(0, 0, SEEK_END);

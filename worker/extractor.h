@@ -18,12 +18,17 @@ enum extractor_status {
 	EXTRACTOR_UNPACKS,
 	EXTRACTOR_PARTS,
 	EXTRACTOR_ENCRYPTED,
+	EXTRACTOR_ABSENT, /* what reads it is not installed */
 };
 
 /* Tasks of a sandbox; arg is "text_bytes unpacked_bytes". */
 int extractor_plain(const char *arg);
 int extractor_html(const char *arg);
 int extractor_ooxml(const char *arg);
+int extractor_pdf(const char *arg);
+
+/* In front of the last one, and of the filter. */
+void extractor_pdf_load(const char *arg);
 
 /* The limits of arg; first in every task. */
 void extractor_begin(const char *arg, size_t *unpacked_bytes);
@@ -48,5 +53,8 @@ void extractor_gap(void);
 
 /* The end: writes what is left. */
 int extractor_end(void);
+
+/* The same where there would be more. */
+int extractor_cut(void);
 
 #endif

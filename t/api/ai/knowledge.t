@@ -3,6 +3,7 @@ use utf8;
 use lib 't/lib';
 use Api;
 use Ashlar::Models;
+use Compress::Zlib ();
 
 my $models = Ashlar::Models->start;
 my $t      = Api->start($models->settings, worker => 1, slow => 3);
@@ -18,11 +19,25 @@ $t->db->do('UPDATE users SET current_plan_id = ? WHERE id = ?', undef, $plan, $a
 
 sub file ($content, %arg) {
     my ($who, $name, $type) = ($arg{who} // $olive, $arg{name} // 'a.txt', $arg{type} // 'text/plain');
-    utf8::encode($content);
+    utf8::encode($content) if !$arg{is_bytes};
     my $form = join "\r\n", '--xx', qq(Content-Disposition: form-data; name="file"; filename="$name"), "Content-Type: $type", '', $content, '--xx--', '';
     my $res  = $who->request(POST => '/api/v1/dashboard/files', raw => $form, type => 'multipart/form-data; boundary=xx');
     status_is $res, 201, "$name is uploaded";
     return $res->json('/file/id') // $res->json('/id');
+}
+
+# A document of one page; its content is packed.
+sub pdf ($content, $more = '') {
+    my $packed  = Compress::Zlib::compress($content);
+    my @objects = (
+        '<< /Type /Catalog /Pages 2 0 R >>', '<< /Type /Pages /Kids [3 0 R] /Count 1 >>',
+        '<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F 5 0 R >> >> /Contents 4 0 R >>',
+        '<< /Filter /FlateDecode /Length ' . length($packed) . " >>\nstream\n$packed\nendstream",
+        '<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>',
+    );
+    my ($out, @at) = ("%PDF-1.4\n");
+    for my $n (1 .. @objects) { push @at, length $out; $out .= "$n 0 obj\n$objects[$n - 1]\nendobj\n" }
+    return $out . sprintf "xref\n0 6\n0000000000 65535 f \n%strailer\n<< /Size 6 /Root 1 0 R $more >>\nstartxref\n%d\n%%%%EOF\n", join('', map { sprintf "%010d 00000 n \n", $_ } @at), length $out;
 }
 sub knows (@files) { return (rag_provider => 'GOOGLE_FILE_SEARCH', rag_config => { file_ids => \@files }) }
 sub made (%body) { return $olive->post($team, { name => 'Agent', system_prompt => 'You help.', available_to_end_users => true, %body }) }
@@ -35,6 +50,9 @@ my $tides   = "The harbour.\n\nHigh water is at twenty past two in the afternoon
 my $english = file($tides, name => 'tides.txt');
 my $german  = file("# Gebühren\n\nDie Liegegebühren sind für Gäste, die länger als eine Woche im Hafen bleiben, um ein Viertel ermäßigt.\n\nDer Hafenmeister ist der, der das entscheidet.", name => 'gebuehren.md', type => 'text/markdown');
 my $page    = file('<html><head><title>Ropes</title><script>steal()</script></head><body><h1>Knots</h1><p>A bowline does not slip.</p></body></html>', name => 'knots.html', type => 'text/html');
+my %pdf     = (type => 'application/pdf', is_bytes => 1);
+my $paper   = file(pdf("BT /F 12 Tf 72 700 Td (Der Liegeplatz f\\374r G\\344ste ist am Nordkai.) Tj ET"), name => 'plan.pdf', %pdf);
+my $locked  = file(pdf('', "/ID [(0123456789abcdef) (0123456789abcdef)] /Encrypt << /Filter /Standard /V 2 /R 3 /Length 128 /P -44 /O (${\('o' x 32)}) /U (${\('u' x 32)}) >>"), name => 'locked.pdf', %pdf);
 my $picture = file("\x{1}\x{2}\x{3}", name => 'boat.bin', type => 'application/octet-stream');
 my $foreign = file('not yours', who => $theirs);
 
@@ -46,7 +64,7 @@ subtest 'an agent knows files of the tenant, and no others' => sub {
     is $t->db->selectrow_array('SELECT count(*) FROM file_texts'), 0, 'and nothing is read for that';
 };
 
-my $agent = made(knows($english, $german, $page, $picture))->json('/id');
+my $agent = made(knows($english, $german, $page, $picture, $paper, $locked))->json('/id');
 
 subtest 'what is written in them is read by a job, once' => sub {
     is_deeply [ read_by($english) ], [ 'ready', undef, 'english' ];
@@ -56,6 +74,9 @@ subtest 'what is written in them is read by a job, once' => sub {
     my ($knots) = $t->db->selectrow_array('SELECT content FROM file_passages p JOIN files f USING (object_id) WHERE f.id = ?', undef, $page);
     like $knots, qr/Ropes\s+Knots\s+A bowline does not slip\./, 'of a page what a reader sees';
     unlike $knots, qr/steal|</, '  and nothing else';
+    is((read_by($paper))[0], 'ready');
+    is $t->db->selectrow_array('SELECT content FROM file_passages p JOIN files f USING (object_id) WHERE f.id = ?', undef, $paper), 'Der Liegeplatz für Gäste ist am Nordkai.', 'of a PDF its pages';
+    is_deeply [ (read_by($locked))[ 0, 1 ] ], [ 'failed', 'the file is encrypted' ], 'of which one may be locked';
     my @passages = @{ $t->db->selectall_arrayref('SELECT position, starts_at, length(content) AS n, content FROM file_passages p JOIN files f USING (object_id) WHERE f.id = ? ORDER BY position', { Slice => {} }, $english) };
     cmp_ok scalar @passages, '>=', 3, 'in passages';
     is_deeply [ map { $_->{position} } @passages ], [ 0 .. $#passages ];
