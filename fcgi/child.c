@@ -254,6 +254,7 @@ static bool asker_has_gone(void)
 }
 
 static struct scoreboard_child *me;
+static const _Atomic int64_t *ends_at; /* when whoever waits for others has to be told */
 
 static void put_head(void)
 {
@@ -267,10 +268,14 @@ static void put_head(void)
 /* The handler waits for others. */
 static bool is_awaited(struct req *r)
 {
-	(void)r;
+	int64_t ends_at_ns = atomic_load_explicit(ends_at, memory_order_relaxed);
+
 	atomic_store_explicit(&me->busy_since_ns, clock_ns(), memory_order_release);
 	share_keep();
-	return !asker_has_gone();
+	if (asker_has_gone())
+		return false;
+	r->answer.is_ending = ends_at_ns && clock_ns() >= ends_at_ns;
+	return !r->answer.is_ending;
 }
 
 /* A chunk of an answer whose length is not known yet. */
@@ -411,11 +416,12 @@ static void prepare(void)
 	db_watch(epoll_fd);
 }
 
-_Noreturn void child_run(int socket_fd, struct scoreboard_child *slot)
+_Noreturn void child_run(int socket_fd, struct scoreboard_child *slot, const _Atomic int64_t *ends_at_ns)
 {
 	long left = cfg.max_requests ? cfg.max_requests + getpid() % (cfg.max_requests / 10 + 1) : -1;
 
 	listen_fd = socket_fd;
+	ends_at = ends_at_ns;
 	prepare();
 	while (left && (take_next() || wait_for_request())) {
 		serve(slot, left == 1);

@@ -4,6 +4,9 @@
 #ifndef ASHLAR_CHILD_H
 #define ASHLAR_CHILD_H
 
+#include <stdatomic.h>
+#include <stdint.h>
+
 #include "lib/host/scoreboard.h"
 
 /*
@@ -11,7 +14,10 @@
  *
  * SIGTERM: stop after the request in hand.  SIGQUIT: stop when no client waits
  * any more.  Both stay blocked but while the child waits for work.
+ *
+ * ends_at_ns: in memory that the master shares, when a handler that waits for
+ * others has to come to its end, by clock_ns(); 0: not at all.
  */
-_Noreturn void child_run(int socket_fd, struct scoreboard_child *slot);
+_Noreturn void child_run(int socket_fd, struct scoreboard_child *slot, const _Atomic int64_t *ends_at_ns);
 
 #endif

@@ -26,7 +26,7 @@
 #include "lib/host/scoreboard.h"
 #include "lib/host/shm.h"
 
-enum { TICK_MS = 250, BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 5000, YOUNG_MS = 1000 };
+enum { SETTLE_S = 5, TICK_MS = 250, BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 5000, YOUNG_MS = 1000 };
 
 /* A place for a child; a reload leaves the old one in a separate place until it has ended. */
 struct place {
@@ -39,8 +39,19 @@ struct place {
 	int backoff_ms;
 };
 
-static struct place places[2 * SCOREBOARD_CHILDREN + 2];
-static struct log_kept *kept; /* one for each place, shared with the child that is there */
+enum { PLACES = 2 * SCOREBOARD_CHILDREN + 2 };
+static struct place places[PLACES];
+
+/* With the children. */
+static struct {
+	/*
+	 * When what waits for others has to end, so that there is time to tell who asked, and to put down
+	 * what was used; 0: it may go on.  While a child answers no signal reaches it.
+	 */
+	_Atomic int64_t ends_at_ns;
+	struct log_kept kept[PLACES]; /* of the child that is there */
+} * shared;
+
 static const struct pool_options *opt;
 static int listen_fd = -1;
 static struct stat socket_stat; /* of the socket we made, to know it again */
@@ -90,8 +101,8 @@ static void run_child(struct place *p, pid_t master)
 		p->run();
 	if (opt->number == POOL_SLOW)
 		share_use(opt->processes);
-	log_keep(&kept[p - places]);
-	child_run(listen_fd, p->slot);
+	log_keep(&shared->kept[p - places]);
+	child_run(listen_fd, p->slot, &shared->ends_at_ns);
 }
 
 static void spawn(struct place *p)
@@ -120,7 +131,7 @@ static void spawn(struct place *p)
 
 static struct place *empty_place(void)
 {
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+	for (size_t i = 0; i < PLACES; i++)
 		if (!places[i].pid && !places[i].wanted)
 			return &places[i];
 	return NULL;
@@ -165,20 +176,20 @@ static void add_children(void)
 
 static void signal_children(int signo, bool only_unwanted)
 {
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+	for (size_t i = 0; i < PLACES; i++)
 		if (places[i].pid && !(only_unwanted && places[i].wanted))
 			kill(places[i].pid, signo);
 }
 
 static void dismiss_children(void)
 {
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+	for (size_t i = 0; i < PLACES; i++)
 		places[i].wanted = false;
 }
 
 static bool any_children(void)
 {
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+	for (size_t i = 0; i < PLACES; i++)
 		if (places[i].pid)
 			return true;
 	return false;
@@ -193,7 +204,7 @@ static void ended(struct place *p, int status)
 		log_msg(LOG_ERROR, NULL, "child %d ended: %s %d", (int)p->pid,
 			WIFSIGNALED(status) ? "signal" : "exit status",
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	log_flush_of(&kept[p - places]);
+	log_flush_of(&shared->kept[p - places]);
 	p->pid = 0;
 	scoreboard_free(p->slot);
 	p->slot = NULL;
@@ -217,7 +228,7 @@ static void reap(void)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		for (size_t i = 0; i < PLACES; i++)
 			if (places[i].pid == pid)
 				ended(&places[i], status);
 }
@@ -226,7 +237,7 @@ static void respawn(void)
 {
 	int64_t now = clock_ns();
 
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+	for (size_t i = 0; i < PLACES; i++)
 		if (places[i].wanted && !places[i].pid && now >= places[i].respawn_at_ns)
 			spawn(&places[i]);
 }
@@ -236,7 +247,7 @@ static void kill_stuck(void)
 {
 	int64_t limit_ns = cfg.request_timeout_s * 1000000000LL, now = clock_ns();
 
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+	for (size_t i = 0; i < PLACES; i++) {
 		struct place *p = &places[i];
 		int64_t since = p->pid && p->slot ? atomic_load(&p->slot->busy_since_ns) : 0;
 
@@ -285,12 +296,15 @@ static void reload(void)
 static int stop(void)
 {
 	int64_t deadline = clock_ns() + cfg.drain_timeout_s * 1000000000LL;
+	int64_t settle_ns = cfg.drain_timeout_s < 2 * SETTLE_S ? cfg.drain_timeout_s * 500000000LL
+							       : SETTLE_S * 1000000000LL;
 	struct timespec tick = { .tv_nsec = TICK_MS * 1000000L };
 	bool own_socket = socket_stat.st_ino;
 
 	host_notify("STOPPING=1");
 	log_msg(LOG_INFO, NULL, "stopping");
 	dismiss_children();
+	atomic_store(&shared->ends_at_ns, deadline - settle_ns);
 	/* No new client can connect; those that have are still served. */
 	if (own_socket)
 		host_unlisten(opt->socket, &socket_stat);
@@ -312,9 +326,8 @@ int pool_run(const struct pool_options *options)
 	struct timespec tick = { .tv_nsec = TICK_MS * 1000000L };
 
 	opt = options;
-	kept = mmap(NULL, sizeof(places) / sizeof(*places) * sizeof(*kept), PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (kept == MAP_FAILED) {
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED) {
 		log_msg(LOG_ERROR, NULL, "mmap: %s", strerror(errno));
 		return 1;
 	}

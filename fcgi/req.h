@@ -100,6 +100,7 @@ struct answer {
 	/* While the handler waits for others: it is not hung, and is there still somebody who waits for it?
 	 * NULL: nobody can tell, and so there is. */
 	bool (*is_awaited)(struct req *rq);
+	bool is_ending;            /* that was said to somebody who waits, since this process is to end */
 	bool is_sent;              /* its beginning is on its way, and cannot become another one */
 	size_t sent;               /* bytes of the body that are */
 	size_t data_from, data_to; /* what is inside the envelope: out.p[from, to) */

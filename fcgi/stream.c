@@ -66,3 +66,8 @@ bool stream_is_awaited(struct req *rq)
 {
 	return !rq->answer.is_awaited || rq->answer.is_awaited(rq);
 }
+
+bool stream_is_ending(const struct req *rq)
+{
+	return rq->answer.is_ending;
+}

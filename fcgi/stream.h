@@ -24,8 +24,12 @@ bool stream_event(struct req *rq, const char *name, const char *data, size_t n);
 /* Send a line that readers pass over, so that nobody on the way takes the stream for a dead one. */
 bool stream_comment(struct req *rq);
 
-/* Does anybody still wait for the answer?  To be asked while its handler waits for others: it counts as alive
- * then. */
+/*
+ * Does anybody still wait for the answer?  To be asked while its handler waits for others: it counts as alive
+ * then.  False, too, when its time ends because the pool stops: stream_is_ending() says so, and whoever waits
+ * is to be told.
+ */
 bool stream_is_awaited(struct req *rq);
+bool stream_is_ending(const struct req *rq);
 
 #endif

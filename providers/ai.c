@@ -74,6 +74,7 @@ const char *ai_error_text(enum ai_error e)
 	case AI_BAD_REQUEST: return "the model does not take this";
 	case AI_FAILED: return "the model's provider failed";
 	case AI_GONE: return "nobody waits for the answer";
+	case AI_STOPPED: return "this server is being stopped: ask again";
 	}
 	return "";
 }

@@ -91,6 +91,7 @@ enum ai_error {
 	AI_BAD_REQUEST, /* it does not take what was asked: message says why */
 	AI_FAILED,      /* no answer, in time, or none that makes sense; or it broke off */
 	AI_GONE,        /* nobody wants it any more */
+	AI_STOPPED,     /* who asked has no time any more, though somebody waits */
 };
 
 struct ai_call {

@@ -5,6 +5,7 @@
 #include "build/sql/ai/ai.h"
 #include "fcgi/auth.h"
 #include "fcgi/req.h"
+#include "fcgi/stream.h"
 #include "lib/base/jx.h"
 #include "lib/db/column.h"
 #include "lib/db/db.h"
@@ -58,10 +59,14 @@ static const char *outcome_of(const struct ai_answer *a)
 }
 
 void meter_note(struct req *rq, struct meter *m, const char *purpose, const char *prompt_version,
-		const struct ai_answer *a)
+		struct ai_answer *a)
 {
 	struct buf *b = &m->calls;
 
+	if (a->error == AI_GONE && stream_is_ending(rq)) {
+		a->error = AI_STOPPED;
+		a->reason = ai_error_text(AI_STOPPED);
+	}
 	buf_char(b, m->ncalls++ ? ',' : '[');
 	buf_char(b, '{');
 	jx_key_str(b, "purpose", purpose);
@@ -139,6 +144,7 @@ enum err meter_refuse(struct req *rq, const struct ai_answer *a)
 			 a->message ? a->message : "");
 		break;
 	case AI_NO_KEY: req_fail(rq, ERR_UNAVAILABLE, "%s", text); break;
+	case AI_STOPPED: failure_retry(&rq->tx.fail, &rq->tx.arena, ERR_UNAVAILABLE, 1, "%s", text); break;
 	case AI_RATE_LIMIT:
 		failure_retry(&rq->tx.fail, &rq->tx.arena, ERR_UNAVAILABLE,
 			      a->retry_after ? (int)a->retry_after : 5, "%s", text);

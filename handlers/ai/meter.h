@@ -34,9 +34,12 @@ struct meter {
 enum err meter_begin(struct req *rq, struct meter *m, const struct ai_model *model, long long input,
 		     long long output);
 
-/* Note a call: what it was for, and the version of its prompt, or NULL. */
+/*
+ * Note a call: what it was for, and the version of its prompt, or NULL.  An answer that nobody waits for
+ * becomes one that was stopped, where that is why.
+ */
 void meter_note(struct req *rq, struct meter *m, const char *purpose, const char *prompt_version,
-		const struct ai_answer *answer);
+		struct ai_answer *answer);
 
 /*
  * End: put down what was noted.  It is done whatever became of the caller's credentials meanwhile; what
