@@ -2,11 +2,12 @@
 
 -- All of them in the order in which they are shown.  Those that are not listed are the platform's, and parts of others.
 --
---   is_counted  in memory by each host, and flushed (usage_count): of those there are no events
+--   is_counted  straight into the sums: in memory by each host, and flushed (usage_count), or with the spans (trace_ingest); of
+--               those there are no events
 --   resets      a limit is for a period; else it is for all that there is, as of stored bytes
 CREATE OR REPLACE FUNCTION usage_metrics()
 RETURNS TABLE (key text, name text, unit text, description text, is_listed boolean, is_counted boolean, resets boolean)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 13
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 15
 BEGIN ATOMIC
     VALUES
         ('api_requests', 'API Requests', 'requests', 'Requests that the API has let in', true, true, true),
@@ -21,7 +22,9 @@ BEGIN ATOMIC
         ('messages', 'Messages', 'messages', 'Answers of a model: what a plan counts', false, false, true),
         ('cost_usd', 'Cost', 'microdollars', 'What models cost, in millionths of a dollar', false, false, true),
         ('ai_input_tokens', 'AI Input Tokens', 'tokens', 'Of the tokens, those that went to a model', false, false, true),
-        ('ai_output_tokens', 'AI Output Tokens', 'tokens', 'Of the tokens, those that came from it', false, false, true);
+        ('ai_output_tokens', 'AI Output Tokens', 'tokens', 'Of the tokens, those that came from it', false, false, true),
+        ('spans', 'Spans', 'spans', 'Spans of traces that were taken in', false, true, true),
+        ('span_tokens', 'Span Tokens', 'tokens', 'Tokens that calls of models in them came to', false, true, true);
 END;
 
 -- Millionths of a dollar as dollars.

@@ -1,0 +1,11 @@
+-- Spans that come in.
+
+-- name: span_ingest :row
+-- See sql/functions/traces/ingest.sql.
+SELECT t.taken, t.duplicates
+FROM trace_ingest(:project::uuid, :trace_ids::uuid[], :span_ids::bigint[], :parent_ids::bigint[], :names::text[], :kinds::smallint[],
+                  :services::text[], :scopes::text[], :scope_versions::text[], :trace_states::text[], :start_ns::bigint[], :duration_ns::bigint[],
+                  :statuses::smallint[], :status_messages::text[], :attributes::jsonb[], :resources::integer[], :resource_attributes::jsonb[],
+                  :events::jsonb[], :links::jsonb[], :models::text[], :prompt_tokens::bigint[], :completion_tokens::bigint[],
+                  :cache_read_tokens::bigint[], :reasoning_tokens::bigint[], :total_tokens::bigint[], :prompt_costs::bigint[],
+                  :completion_costs::bigint[], :total_costs::bigint[], :tags::jsonb[], :session_ids::text[], :flags::smallint[]) t;

@@ -1,0 +1,75 @@
+package Ashlar::Spans;
+
+# Spans as trace_ingest() takes them, for tests that put them into PostgreSQL themselves.
+#
+#     my ($taken, $duplicates) = Ashlar::Spans::ingest($db, $project, { trace => 1, span => 1, at => 0, ms => 20 }, …);
+#
+# Of a span: trace (a number, or a uuid), span, parent, at (seconds behind $EPOCH, or start_ns), ms (or duration_ns), name, status,
+# service, attributes, resource, events, links, model, tokens ([prompt, completion, cache read, reasoning, total]), costs ([prompt,
+# completion, total] in ten-millionths of a dollar), tags, session, flags, kind; but for trace and span each has a default.
+
+use v5.36;
+use Cpanel::JSON::XS ();
+use Time::Local 'timegm';
+
+my $json = Cpanel::JSON::XS->new->canonical;
+
+# A midnight ten days ago, in seconds: as far from now as a test can be that asks for the last days.
+our $EPOCH = (int(time / 86400) - 10) * 86400;
+
+sub trace_id ($n) { return $n =~ /-/ ? $n : sprintf '%08x-0000-4000-8000-%012x', 0x5ca1ab1e, $n }
+
+sub start_ns ($s) { return $s->{start_ns} // ($EPOCH * 1_000_000_000 + int(1000 * ($s->{at} // 0)) * 1_000_000) }
+
+# The statement, and its values for these spans.
+sub call ($project, @spans) {
+    my (%place, @resources);
+    my $each = sub ($code) { [ map { $code->($_) } @spans ] };
+    my $text = sub ($value) { defined $value ? $json->encode($value) : undef };
+    my @values = (
+        $project,
+        $each->(sub ($s) { trace_id($s->{trace}) }),
+        $each->(sub ($s) { $s->{span} }),
+        $each->(sub ($s) { $s->{parent} }),
+        $each->(sub ($s) { $s->{name} // 'work' }),
+        $each->(sub ($s) { $s->{kind} // 1 }),
+        $each->(sub ($s) { $s->{service} // 'shop' }),
+        $each->(sub ($s) { $s->{scope} // 'tests' }),
+        $each->(sub ($s) { undef }),
+        $each->(sub ($s) { $s->{trace_state} }),
+        $each->(sub ($s) { start_ns($s) }),
+        $each->(sub ($s) { $s->{duration_ns} // int(1_000_000 * ($s->{ms} // 10)) }),
+        $each->(sub ($s) { $s->{status} // 0 }),
+        $each->(sub ($s) { $s->{message} }),
+        $each->(sub ($s) { $text->($s->{attributes} // {}) }),
+        $each->(sub ($s) {
+            my $r = $text->($s->{resource} // { 'service.name' => $s->{service} // 'shop' });
+            $place{$r} //= push @resources, $r;
+            $place{$r};
+        }),
+        \@resources,
+        $each->(sub ($s) { $text->($s->{events}) }),
+        $each->(sub ($s) { $text->($s->{links}) }),
+        $each->(sub ($s) { $s->{model} }),
+        (map { my $i = $_; $each->(sub ($s) { $s->{tokens} && $s->{tokens}[$i] }) } 0 .. 4),
+        (map { my $i = $_; $each->(sub ($s) { $s->{costs} && $s->{costs}[$i] }) } 0 .. 2),
+        $each->(sub ($s) { $text->($s->{tags}) }),
+        $each->(sub ($s) { $s->{session} }),
+        $each->(sub ($s) { $s->{flags} // 0 }),
+    );
+    return ('SELECT taken, duplicates FROM trace_ingest(' . join(', ', ('?') x @values) . ')', @values);
+}
+
+# How many were taken, and how many were there.  The connection is in a tenant (app.tenant_id).
+sub ingest ($db, $project, @spans) {
+    my ($text, @values) = call($project, @spans);
+    return $db->selectrow_array($text, undef, @values);
+}
+
+# A project of an organization, in the tenant that the connection is in; its id.
+sub project ($db, $organization, $name = 'Traces') {
+    return scalar $db->selectrow_array(q{INSERT INTO trace_projects (tenant_id, organization_id, name, api_key_hash, api_key_sealed)
+        VALUES (app_tenant(), ?, ?, sha256(gen_random_uuid()::text::bytea), 'v1.0.x') RETURNING id}, undef, $organization, $name);
+}
+
+1;
