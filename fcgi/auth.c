@@ -7,12 +7,15 @@
 #include "build/sql/integrations/realtime.h"
 #include "build/sql/runtime/doors.h"
 #include "build/sql/runtime/runtime.h"
+#include "build/sql/traces/sign_up.h"
 #include "fcgi/answer.h"
 #include "fcgi/key_use.h"
 #include "fcgi/req.h"
 #include "lib/base/email.h"
 #include "lib/base/jx.h"
 #include "lib/crypto/issuer.h"
+#include "lib/crypto/project_token.h"
+#include "lib/crypto/seal.h"
 #include "lib/crypto/secret.h"
 #include "lib/crypto/ticket.h"
 #include "lib/crypto/tok.h"
@@ -23,7 +26,7 @@
 #include "lib/host/shm.h"
 
 /* Classes of rate-limit keys: an address must never collide with a user by spelling. */
-enum { BUDGET_ADDRESS = 1, BUDGET_BEARER, BUDGET_SECRET };
+enum { BUDGET_ADDRESS = 1, BUDGET_BEARER, BUDGET_SECRET, BUDGET_PROJECT };
 
 /*
  * Whose budget?  Tenants count apart, and the tenant is known before the caller has
@@ -203,6 +206,44 @@ static enum err check_token(struct req *rq)
 	return c->token == TOKEN_TAKEN ? ERR_OK : req_fail(rq, ERR_AUTHENTICATION, NULL);
 }
 
+/*
+ * A project's token, or its API key (a UUID), as the bearer or as X-API-Key, which exporters take more
+ * easily.  A token is proved here, and has its project's budget; whether a key is one only the door knows, so
+ * that its address is counted.
+ */
+static enum err check_project(struct req *rq)
+{
+	const char *authorization = req_header(rq, "Authorization"), *text = req_header(rq, "X-API-Key");
+	struct project_token t;
+	enum err rc;
+
+	if (authorization && strncasecmp(authorization, "Bearer ", 7))
+		return req_fail(rq, ERR_AUTHENTICATION, "Authorization must be: Bearer <token>");
+	if (authorization) {
+		text = authorization + 7;
+		text += strspn(text, " ");
+	}
+	if (!text)
+		return req_fail(rq, ERR_AUTHENTICATION, "a project's token or API key is required");
+	if (field_is_uuid(text)) {
+		rq->who.project_key = secret_sha256_hex(&rq->tx.arena, arena_lower(&rq->tx.arena, text));
+		rq->who.tenant_id = NULL;
+	} else {
+		rc = project_token_verify(&rq->tx.arena, text, &t, &rq->tx.fail);
+		if (rc)
+			return rc;
+		rq->who.tenant_id = t.tenant_id;
+		rq->who.project = t.project_id;
+		rq->who.project_plan = t.plan;
+		rq->who.project_key_id = t.key_id;
+		rq->who.expires_s = t.exp;
+		rq->who.signed_in_s = t.iat;
+		rq->who.key = shm_hash(shm_hash(BUDGET_PROJECT, t.tenant_id), t.project_id);
+	}
+	rq->who.kind = PROJECT;
+	return ERR_OK;
+}
+
 enum err auth_check(struct req *rq)
 {
 	enum err rc;
@@ -211,6 +252,8 @@ enum err auth_check(struct req *rq)
 	rq->who.key = auth_budget_of_address(rq);
 	if (!rq->asked.route)
 		return ERR_OK;
+	if (rq->asked.route->caller->is_project)
+		return check_project(rq);
 	if (rq->asked.route->caller->key == KEY_UNREAD) {
 		if (opens_nothing(rq, req_header(rq, "X-API-Key")))
 			lay_aside(rq, req_header(rq, "X-API-Key"));
@@ -339,6 +382,7 @@ static const struct query *door_of(struct req *rq)
 	switch (rq->who.kind) {
 	case BEARER: return is_nowhere(rq) ? &q_enter_user : rq->asked.route->caller->door;
 	case API_KEY: return rq->asked.route->caller->key_door;
+	case PROJECT: return rq->asked.route->caller->door;
 	default: return &q_enter_anyone;
 	}
 }
@@ -371,6 +415,9 @@ void auth_door(struct req *rq)
 		{ "key", who->api_key },
 		{ "origin", origin },
 		{ "scope", rq->asked.route->scope },
+		{ "project", who->project },
+		{ "project_key", who->project_key },
+		{ "project_key_id", who->project_key_id },
 		{ "issuer", who->issuer },
 		{ "subject", who->subject },
 		{ "role", who->role },
@@ -446,6 +493,50 @@ bool auth_provision(struct req *rq)
 			params[i] = rq->who.api_key;
 	}
 	res = db_outside(&q_user_provision, params);
+	PQclear(res);
+	return res;
+}
+
+/* Whose the request is, where only the key says so.  NULL: that failed (logged), or it is nobody's. */
+static const char *tenant_of(struct req *rq)
+{
+	const char *params[] = { rq->who.tenant_id, rq->who.api_key }, *tenant = NULL;
+	PGresult *res;
+
+	if (!rq->who.api_key)
+		return rq->who.tenant_id;
+	res = db_outside(&q_sign_up_tenant, params);
+	if (res && !PQgetisnull(res, 0, 0))
+		tenant = arena_dup(&rq->tx.arena, PQgetvalue(res, 0, 0));
+	PQclear(res);
+	return tenant;
+}
+
+bool auth_sign_up(struct req *rq)
+{
+	const struct query *q = rq->asked.route->caller->sign_up;
+	const char *key, *tenant = tenant_of(rq);
+	const char *params[6] = { NULL };
+	PGresult *res;
+
+	if (!tenant)
+		return false;
+	key = secret_uuid(&rq->tx.arena);
+	for (int i = 0; i < q->nparams; i++) {
+		if (!strcmp(q->params[i], "tenant"))
+			params[i] = tenant;
+		else if (!strcmp(q->params[i], "issuer"))
+			params[i] = rq->who.issuer;
+		else if (!strcmp(q->params[i], "subject"))
+			params[i] = rq->who.subject;
+		else if (!strcmp(q->params[i], "session"))
+			params[i] = rq->who.session;
+		else if (!strcmp(q->params[i], "key_hash"))
+			params[i] = secret_sha256_hex(&rq->tx.arena, key);
+		else if (!strcmp(q->params[i], "key_sealed"))
+			params[i] = seal_text(&rq->tx.arena, "trace_project", tenant, key);
+	}
+	res = db_outside(q, params);
 	PQclear(res);
 	return res;
 }

@@ -55,4 +55,7 @@ uint64_t auth_budget_of_address(const struct req *rq);
 /* Make the user of a valid foreign token whose subject is new.  False when that failed (logged). */
 bool auth_provision(struct req *rq);
 
+/* Have a user be on a surface where they never were, as the caller's .sign_up says.  False: the same. */
+bool auth_sign_up(struct req *rq);
+
 #endif

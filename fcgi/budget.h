@@ -20,6 +20,8 @@ struct budget {
 extern const struct budget budget_default, budget_ai, budget_auth, budget_webhooks, budget_operations,
 	budget_agents,  /* of a user, of agents */
 	budget_reports, /* of servers that tell of what they did */
+	budget_tokens,  /* of who makes tokens of projects, by address */
+	budget_project, /* of a program that sends what belongs to traces */
 	budget_key,     /* of a secret key without a user, whatever the row */
 	budget_counted; /* its handler counts what it does (rq->limits): this is for who asks too often before
 			 */

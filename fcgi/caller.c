@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "build/sql/runtime/doors.h"
+#include "build/sql/traces/sign_up.h"
 
 #define NOBODY .door = &q_enter_anyone, .key_door = &q_enter_anyone
 #define USER(role) .least_role = role, .door = &q_enter_user, .key_door = &q_enter_key
@@ -44,9 +45,16 @@ const struct caller
 		.door = &q_enter_organization, .key_door = &q_enter_key, .security = "{\"apiKey\":[],\"bearer\":[]}",
 		.about = "Needs an API key and the token of a member of the organization." },
 
+	by_opsboard = { "opsboard", KEY_BESIDE, TOKEN_NEEDED, .least_role = "user", .sign_up = &q_opsboard_sign_up,
+		.door = &q_enter_opsboard, .key_door = &q_enter_key, .security = "{\"bearer\":[]}",
+		.about = "Needs a user's token." },
+
 	by_org_member = { "org_member", KEY_BESIDE, TOKEN_NEEDED, IN_ORGANIZATION, .least_role = "user", .names = "org_id",
-		.door = &q_enter_organization, .key_door = &q_enter_key, .security = "{\"bearer\":[]}",
+		.sign_up = &q_opsboard_sign_up, .door = &q_enter_org, .key_door = &q_enter_key, .security = "{\"bearer\":[]}",
 		.about = "Needs the token of a member of the organization." },
+
+	by_project = { "project", KEY_UNREAD, TOKEN_UNREAD, .is_project = true, .door = &q_enter_project, .key_door = &q_enter_project,
+		.security = "{\"project\":[]}", .about = "Needs a project's token or API key." },
 
 	by_secret_key = { "secret_key", KEY_SECRET, TOKEN_UNREAD, USER(NULL), .security = "{\"apiKey\":[]}",
 		.about = "Needs a secret key." },

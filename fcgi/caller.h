@@ -51,13 +51,17 @@ struct caller {
 	enum caller_key key;
 	enum caller_token token;
 	enum caller_place place;
-	bool is_team;           /* the token is a team user's, of the dashboard */
+	bool is_team;    /* the token is a team user's, of the dashboard */
+	bool is_project; /* a program that sends traces: with a project's token or API key, and nothing else
+			    is read */
 	bool has_test_mode;     /* X-Test-Mode is read */
 	bool key_is_bearer;     /* a secret key may be sent as the bearer */
 	bool is_installation;   /* it is about the whole installation: the default tenant's, and no other's */
 	const char *least_role; /* of the token's user */
 	const char *names;      /* IN_ORGANIZATION: the path's parameter, where it is not organization_id */
-	const struct query *door;     /* for who has a token */
+	const struct query *sign_up; /* where the door says that the user is new on the surface: what has them
+					be there (auth_provision); or NULL */
+	const struct query *door;    /* for who has a token */
 	const struct query *key_door; /* for a key alone */
 	const char *security;         /* OpenAPI's security requirements, without the brackets */
 	const char *about; /* the same in a sentence, with what they cannot say, for the reference */
@@ -73,8 +77,12 @@ extern const struct caller by_anyone, /* credentials are not even read */
 	by_key_and_user,              /* both are needed */
 	by_user_with_key,       /* the same, but the key may be left out: then it is the token's tenant */
 	by_organization_member, /* both, and the user is a member of the path's organization */
-	by_org_member,          /* a user's token alone; the path calls the organization org_id */
-	by_secret_key,          /* no token is read */
+	by_opsboard,   /* a user's token alone, on the observability surface: who is new there gets what it
+			  takes */
+	by_org_member, /* a user's token alone; the path calls the organization org_id */
+	by_project,    /* a project's token, or its API key, as the bearer or as X-API-Key; the queries have
+			  @project */
+	by_secret_key, /* no token is read */
 	by_secret_key_and_user, by_key_or_user, /* a secret key alone, or any key with a user's token */
 	by_user_or_key, /* a user's token, or a secret key alone, which may be the bearer itself */
 	by_gateway,  /* as by_key_or_user, and the key may be the bearer: for other people's client libraries

@@ -35,6 +35,9 @@ static const char *principal(struct req *rq)
 	switch (rq->who.kind) {
 	case BEARER: return arena_fmt(&rq->tx.arena, "%s %s", rq->who.issuer, rq->who.subject);
 	case API_KEY: return arena_fmt(&rq->tx.arena, "key %.18s", rq->who.api_key);
+	case PROJECT:
+		return rq->who.project ? arena_fmt(&rq->tx.arena, "project %s", rq->who.project)
+				       : arena_fmt(&rq->tx.arena, "project key %.18s", rq->who.project_key);
 	default: return arena_fmt(&rq->tx.arena, "address %s", rq->asked.ip);
 	}
 }

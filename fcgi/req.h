@@ -30,7 +30,8 @@ struct rows;
  * same round trip as the query.
  */
 struct principal {
-	enum { ANONYMOUS, BEARER, API_KEY } kind; /* API_KEY: no more than that; BEARER: perhaps with one */
+	/* API_KEY: no more than that; BEARER: perhaps with one; PROJECT: a program that sends traces */
+	enum { ANONYMOUS, BEARER, API_KEY, PROJECT } kind;
 	const char *tenant_id; /* uuid: the token's, else the default one; NULL: the key alone tells it */
 	const char *issuer;    /* "ashlar" for our own tokens, else the "iss" claim */
 	const char *subject;   /* "sub": the user's public id on the app surface */
@@ -40,15 +41,21 @@ struct principal {
 	const char *actor;     /* who impersonates the user ("act", RFC 8693): its "sub", or NULL */
 	const char *api_key;   /* the SHA-256 of X-API-Key as PostgreSQL's bytea; NULL: none was sent */
 	const char *page_key;  /* the same of a public key that opens nothing here (auth.c), or NULL */
-	const char *client_ip; /* beside a secret key: the end user's address (X-Client-IP); NULL: the
-				  caller's own */
-	int64_t expires_s;     /* when the token does, in seconds since 1970 */
-	int64_t signed_in_s;   /* when its user signed in, of our own tokens */
-	int generation;        /* "gen" of our own tokens; 0: none, or the session's first */
-	bool is_secret;        /* and it is a secret key */
-	bool is_team;          /* a team user's token */
-	bool is_test;          /* a team user who works on the test mode's data (X-Test-Mode) */
-	bool is_counted_apart; /* for rate limits: a secret key without a user */
+	const char *project;   /* uuid, of a project's token; NULL: its key alone tells it */
+	const char
+		*project_plan; /* what the token says that its organization's plan was; NULL: it is the key */
+	const char *project_key_id; /* which of its keys the token was made with; NULL: the same */
+	const char *project_key;    /* the SHA-256 of a project's API key as PostgreSQL's bytea; NULL: it is a
+				       token */
+	const char *client_ip;      /* beside a secret key: the end user's address (X-Client-IP); NULL: the
+				       caller's own */
+	int64_t expires_s;          /* when the token does, in seconds since 1970 */
+	int64_t signed_in_s;        /* when its user signed in, of our own tokens */
+	int generation;             /* "gen" of our own tokens; 0: none, or the session's first */
+	bool is_secret;             /* and it is a secret key */
+	bool is_team;               /* a team user's token */
+	bool is_test;               /* a team user who works on the test mode's data (X-Test-Mode) */
+	bool is_counted_apart;      /* for rate limits: a secret key without a user */
 	uint64_t key; /* for rate limits: a keyed hash of tenant, issuer and subject, of the key, or of the
 			 address there */
 };

@@ -649,10 +649,10 @@ static enum err take_share(struct req *rq)
 	return share_take(rq);
 }
 
-/* The door does not know the foreign token's subject yet. */
+/* The door does not know the foreign token's subject yet, or this user was never on this surface. */
 static bool is_new_user(const struct failure *f)
 {
-	return failure_is(f, "AS001");
+	return failure_is(f, "AS001") || failure_is(f, "AS009");
 }
 
 /*
@@ -698,8 +698,8 @@ static enum err run_once(struct req *rq)
 static enum err run(struct req *rq)
 {
 	size_t nvalues = rq->tx.nvalues;
-	int nheaders = rq->answer.nheaders;
-	bool provisioned = false;
+	int nheaders = rq->answer.nheaders,
+	    provisioned = 0; /* first the user, then what the surface wants of one */
 
 	for (int reruns = 0;; reruns++) {
 		enum err rc = run_once(rq);
@@ -707,9 +707,8 @@ static enum err run(struct req *rq)
 		assert(rc == rq->tx.fail.err);
 		if (failure_is(&rq->tx.fail, "AS002")) /* idempotency_begin() found a stored answer */
 			return idem_replay(rq);
-		if (is_new_user(&rq->tx.fail) && !provisioned) {
-			provisioned = auth_provision(rq);
-			if (!provisioned)
+		if (is_new_user(&rq->tx.fail) && provisioned++ < 2) {
+			if (!(failure_is(&rq->tx.fail, "AS001") ? auth_provision(rq) : auth_sign_up(rq)))
 				return req_fail_inside(rq, ERR_UNAVAILABLE, "the new user could not be made");
 		} else if (!rc || !rq->tx.may_rerun || rq->answer.is_sent || reruns == MAX_RERUNS) {
 			return rc;

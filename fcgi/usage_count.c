@@ -195,7 +195,8 @@ void usage_count_note(const struct req *rq)
 	struct usage_who who = { 0 };
 	bool is_user = by->kind == BEARER && !by->is_team;
 
-	if (!rq->tx.entered || by->kind == ANONYMOUS) /* such as probes */
+	/* Such as probes; and what a project sends is counted as what it is, spans. */
+	if (!rq->tx.entered || by->kind == ANONYMOUS || by->kind == PROJECT)
 		return;
 	put(who.tenant, sizeof(who.tenant), by->tenant_id);
 	if (!by->tenant_id)

@@ -129,6 +129,11 @@ static const struct component schemes[] = {
 	  "{\"type\":\"http\",\"scheme\":\"bearer\",\"bearerFormat\":\"JWT\",\"description\":"
 	  "\"The token of a team user, who works on a tenant's dashboard: from POST "
 	  "/api/v1/tenant-auth/login or /api/v1/tenant-auth/register.\"}" },
+	{ "securitySchemes", "project",
+	  "{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":"
+	  "\"What a program sends traces with: a project's token, from POST /api/v3/auth/token, or its API "
+	  "key. The "
+	  "same may be sent as X-API-Key.\"}" },
 	{ "securitySchemes", "apiKey",
 	  "{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\",\"description\":"
 	  "\"A tenant's key, which its dashboard makes (POST /api/v1/dashboard/api-keys), or ashlar key "

@@ -25,7 +25,7 @@ static bool may_fail_as(const struct route *r, enum err e)
 	switch (e) {
 	case ERR_BAD_REQUEST: return true; /* a line or a header that nginx cannot read, %00 in the path */
 	case ERR_SIGN_IN_AGE: return r->flags & RECENT;
-	case ERR_AUTHENTICATION: return by->token != TOKEN_UNREAD || r->flags & SIGNED;
+	case ERR_AUTHENTICATION: return by->token != TOKEN_UNREAD || by->is_project || r->flags & SIGNED;
 	case ERR_API_KEY: return by->key != KEY_UNREAD;
 	case ERR_ORIGIN: return by->key != KEY_UNREAD && by->key != KEY_SECRET && !by->is_team;
 	case ERR_SCOPE: return r->scope;

@@ -24,6 +24,7 @@ static const struct domain {
 	{ "analytics", "report", "figures over time" },
 	{ "apikeys", "api_key", "keys by which pages and servers call" },
 	{ "artifacts", "artifact", "what was made by a run, in versions" },
+	{ "auth", "token", "tokens that programs call with" },
 	{ "billing", "subscription", "plans, subscriptions, invoices and payments" },
 	{ "brand", "brand", "how a workspace looks and speaks" },
 	{ "channels", "channel", "where messages of people outside come in and go out" },

@@ -8,6 +8,7 @@
 #include <openssl/hmac.h>
 #include <sys/random.h>
 
+#include "lib/base/uuid.h"
 #include "lib/host/config.h"
 
 void secret_random(void *out, size_t n)
@@ -130,4 +131,14 @@ char *secret_sha256_hex(struct arena *a, const char *text)
 
 	secret_sha256(text, strlen(text), digest);
 	return secret_bytea(a, digest, sizeof(digest));
+}
+
+char *secret_uuid(struct arena *a)
+{
+	unsigned char bytes[UUID_BYTES];
+
+	secret_random(bytes, sizeof(bytes));
+	bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x40);
+	bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
+	return uuid_text(a, bytes);
 }

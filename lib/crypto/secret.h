@@ -45,6 +45,9 @@ void secret_sha256(const void *p, size_t n, unsigned char out[SECRET_BYTES]);
 /* n bytes as PostgreSQL's bytea reads them, "\x" and lower-case hexadecimal digits.  The arena's. */
 char *secret_bytea(struct arena *a, const void *p, size_t n);
 
+/* A random UUID (RFC 9562 5.4), for what must not be guessed.  The arena's. */
+char *secret_uuid(struct arena *a);
+
 /* SHA-256 of a C string as a bytea: how API keys, tickets and codes are stored.  The arena's. */
 char *secret_sha256_hex(struct arena *a, const char *text);
 

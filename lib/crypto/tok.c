@@ -570,6 +570,34 @@ enum err tok_open_by(struct arena *a, const char *text, int jwks, const char *au
 	return read_registered(&t, audience, now_s(), out);
 }
 
+enum err tok_open_own(struct arena *a, const char *text, const char *audience, struct claims *out,
+		      struct json_object **payload, struct failure *why)
+{
+	size_t n = strnlen(text, TOK_MAX_BYTES + 1);
+	struct token t = { .a = a, .why = why };
+	const struct issuer *s = issuer_find(cfg.jwt_issuer);
+	const char *problem, *iss, *ctx;
+	enum err rc;
+
+	assert(hasher && *audience);
+	if (n > TOK_MAX_BYTES)
+		return refuse(&t, "longer than 8 KiB");
+	problem = token_read(&t, text, n);
+	if (problem)
+		return refuse(&t, problem);
+	if (!s || !s->own || !text_of(t.payload, "iss", TOK_MAX_BYTES, &iss) || !iss ||
+	    strcmp(iss, cfg.jwt_issuer))
+		return refuse(&t, "unknown issuer");
+	rc = verify_signature(&t, s);
+	if (rc)
+		return rc;
+	if (!text_of(t.payload, "ctx", MAX_ROLE, &ctx) || !ctx || strcmp(ctx, audience))
+		return refuse(&t, "another ctx");
+	*out = (struct claims){ .issuer = cfg.jwt_issuer, .own = true };
+	*payload = t.payload;
+	return read_registered(&t, audience, now_s(), out);
+}
+
 /*
  * Our own tokens
  */
@@ -586,6 +614,34 @@ static const char *act_of(struct arena *a, const char *actor)
 	return buf_str(&b);
 }
 
+/* Sign it, and have it in the arena; NULL when one of its claims could not be set (is_whole), or without a
+ * secret. */
+static char *sign(struct arena *a, jwt_t *jwt, bool is_whole)
+{
+	char *token = NULL, *copy = NULL;
+
+	if (is_whole && *cfg.jwt_secret &&
+	    !jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)cfg.jwt_secret,
+			 (int)strlen(cfg.jwt_secret)))
+		token = jwt_encode_str(jwt);
+	if (token) {
+		copy = arena_dup(a, token);
+		free(token);
+	}
+	jwt_free(jwt); /* which wipes its copy of the secret */
+	return copy;
+}
+
+char *tok_sign_for(struct arena *a, const char *audience, const char *claims)
+{
+	jwt_t *jwt = NULL;
+	bool good = !jwt_new(&jwt) && !jwt_add_grants_json(jwt, claims) &&
+		    !jwt_add_grant(jwt, "iss", cfg.jwt_issuer) && !jwt_add_grant(jwt, "aud", audience) &&
+		    !jwt_add_grant(jwt, "ctx", audience);
+
+	return sign(a, jwt, good);
+}
+
 char *tok_sign(struct arena *a, const struct claims *c)
 {
 	const struct {
@@ -596,27 +652,16 @@ char *tok_sign(struct arena *a, const struct claims *c)
 		{ "tid", c->tenant_id },   { "role", c->role },
 		{ "email", c->email },     { "ctx", c->team ? "tenant" : "user" },
 	};
-	char *token = NULL, *copy = NULL;
-	bool good = *cfg.jwt_secret;
 	jwt_t *jwt = NULL;
+	bool good = !jwt_new(&jwt);
 	size_t i;
 
-	good = good && !jwt_new(&jwt);
 	for (i = 0; good && i < sizeof(texts) / sizeof(*texts); i++)
 		good = !texts[i].value || !jwt_add_grant(jwt, texts[i].name, texts[i].value);
 	good = good && (!c->actor || !jwt_add_grants_json(jwt, act_of(a, c->actor)));
 	good = good && (!c->generation || !jwt_add_grant_int(jwt, "gen", c->generation));
 	good = good && (!c->auth_at || !jwt_add_grant_int(jwt, "auth_time", (long)c->auth_at));
 	good = good && !jwt_add_grant_int(jwt, "iat", (long)c->iat) &&
-	       !jwt_add_grant_int(jwt, "exp", (long)c->exp) &&
-	       !jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)cfg.jwt_secret,
-			    (int)strlen(cfg.jwt_secret));
-	if (good)
-		token = jwt_encode_str(jwt);
-	if (token) {
-		copy = arena_dup(a, token);
-		free(token);
-	}
-	jwt_free(jwt); /* which wipes its copy of the secret */
-	return copy;
+	       !jwt_add_grant_int(jwt, "exp", (long)c->exp);
+	return sign(a, jwt, good);
 }

@@ -84,6 +84,25 @@ enum err tok_open_by(struct arena *a, const char *text, int jwks, const char *au
  */
 char *tok_sign(struct arena *a, const struct claims *c);
 
+/*
+ * A token of our own that is no user's: for another audience than theirs, and with "ctx" saying so, so that
+ * tok_verify refuses it whatever JWT_AUDIENCE is.
+ *
+ * audience  who it is for, which is its ctx, too; not "user" and not "tenant"
+ * claims    what else it says, a JSON object, without "iss", "aud", "ctx"; it has "sub", "iat" and "exp"
+ *
+ * The arena's; NULL without JWT_SECRET.
+ */
+char *tok_sign_for(struct arena *a, const char *audience, const char *claims);
+
+/*
+ * Verify what tok_sign_for made for this audience: out and payload as tok_open has them.
+ *
+ * ERR_OK; ERR_AUTHENTICATION, said in *why as by tok_verify.
+ */
+enum err tok_open_own(struct arena *a, const char *text, const char *audience, struct claims *out,
+		      struct json_object **payload, struct failure *why);
+
 /* Tell the time with fn, seconds since 1970, instead of the system's clock; NULL restores it. */
 void tok_use_clock(int64_t (*fn)(void));
 

@@ -27,6 +27,8 @@ static const struct {
 	{ "AS006", ERR_ORIGIN, false },
 	{ "AS007", ERR_ACCOUNT_INACTIVE, false },
 	{ "AS008", ERR_BAD_REQUEST, false },
+	{ "AS009", ERR_AUTHENTICATION,
+	  false }, /* the runtime has the user be on the surface, and runs it again */
 	{ "AS010", ERR_SCOPE, false },
 	{ "AS400", ERR_TICKET, false },
 	{ "AS401", ERR_AUTHENTICATION,

@@ -29,6 +29,7 @@ use Ashlar::Process;
 use Ashlar::Token qw(mint);
 use Cpanel::JSON::XS ();
 use Cwd 'getcwd';
+use Digest::SHA 'sha256_hex';
 use Exporter ();
 use File::Temp ();
 use IO::Socket::INET;
@@ -111,6 +112,8 @@ sub start ($class, %arg) {
         RATE_LIMIT_AI      => 0,
         RATE_LIMIT_AGENTS  => 0,
         RATE_LIMIT_REPORTS => 0,
+        RATE_LIMIT_TOKENS  => 0,
+        RATE_LIMIT_PROJECT => 0,
         RATE_LIMIT_OPERATIONS => $arg{RATE_LIMIT_DEFAULT} // 0,
         SHM_FILE           => "$dir/shared",
         STORAGE_ROOT       => "$dir/files",
@@ -258,6 +261,41 @@ sub member ($self, $organization, $user, $role) {
           ON CONFLICT (tenant_id, organization_id, user_id) DO UPDATE SET role = excluded.role, is_active = true},
         undef, $user->tenant_id, $organization, $user->uuid, $role);
     return;
+}
+
+# A project that traces are sent to, of an organization: as who sends them with its API key, whose uuid is the project's id.
+#
+#   tenant   the id of its tenant; the default one's when left out
+#   columns  further columns of the trace_projects table
+sub trace_project ($self, $organization, %arg) {
+    state $n = 0;
+    my $key    = join '-', map { join '', map { sprintf '%x', rand 16 } 1 .. $_ } 8, 4, 4, 4, 12;
+    my %column = (
+        tenant_id       => $arg{tenant} // $TENANT,
+        organization_id => $organization,
+        name            => 'Traces ' . ++$n,
+        api_key_sealed  => '',
+        %{ $arg{columns} // {} },
+    );
+    my @names = sort keys %column;
+    my $id    = $self->_prepared(sprintf('INSERT INTO trace_projects (api_key_hash, %s) VALUES (sha256(?::bytea), %s) RETURNING id', join(', ', @names), join ', ', ('?') x @names), $key, @column{@names});
+    push @{ $self->{secrets} }, $key;
+    return Ashlar::Client->new(http => $self->http, api => $self, id => $id, uuid => $id, tenant_id => $column{tenant_id}, token => $key, email => '');
+}
+
+# A token of a project as Ashlar itself would issue it; the pairs change claims, as of a user's.
+sub project_token ($self, $project, %claim) {
+    my %arg    = map { exists $claim{$_} ? ($_ => delete $claim{$_}) : () } qw(alg header);
+    my $secret = delete $claim{secret} // $SECRET;
+    my $now    = int time;
+    my %all    = (
+        iss => 'ashlar', aud => 'project', ctx => 'project', sub => $project->uuid, tid => $project->tenant_id, project_id => $project->uuid, project_prem_status => 'free',
+        key_id => substr(sha256_hex($project->{token}), 0, 16), iat => $now, exp => $now + 3600, %claim,
+    );
+    delete @all{ grep { !defined $all{$_} } keys %all };
+    my $token = mint(\%all, key => $secret, %arg);
+    push @{ $self->{secrets} }, $token;
+    return $token;
 }
 
 # A token of a user as Ashlar itself would issue it; the pairs change claims,

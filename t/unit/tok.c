@@ -18,6 +18,7 @@
 #include "lib/base/base64.h"
 #include "lib/crypto/issuer.h"
 #include "lib/crypto/jwks.h"
+#include "lib/crypto/project_token.h"
 #include "lib/host/config.h"
 #include "lib/host/shm.h"
 #include "t/unit/tap.h"
@@ -870,6 +871,62 @@ static char *pem_file(EVP_PKEY *key, char path[32])
 	return path;
 }
 
+/* A program's token is no user's, whatever audience users' have, and no other is one. */
+static void test_project(void)
+{
+	const struct project_token made = { TID, SID, "pro", "0123456789abcdef", NOW, NOW + 60 };
+	struct project_token out;
+	struct claims claims = {
+		.subject = "user_ann", .session = SID, .tenant_id = TID, .iat = NOW, .exp = NOW + 60
+	};
+	const char *text = project_token_sign(&arena, &made), *payload;
+	static const char form[] =
+		"{\"iss\":\"%s\",\"aud\":\"%s\",\"ctx\":\"%s\",\"sub\":\"x\",\"tid\":\"%s\",\"project_id\":"
+		"\"" SID
+		"\",\"project_prem_status\":\"pro\",\"key_id\":\"0123456789abcdef\",\"iat\":%d,\"exp\":%d}";
+	const struct {
+		const char *iss, *aud, *ctx, *tid, *secret, *what;
+		int exp;
+	} cases[] = {
+		{ "ashlar", "project", "project", TID, SECRET, NULL, NOW + 60 },
+		{ "ashlar", "project", "project", TID, OTHER_SECRET, "signed with another secret", NOW + 60 },
+		{ "other", "project", "project", TID, SECRET, "of another issuer", NOW + 60 },
+		{ "ashlar", "ashlar", "project", TID, SECRET, "for another audience", NOW + 60 },
+		{ "ashlar", "project", "user", TID, SECRET, "with another ctx", NOW + 60 },
+		{ "ashlar", "project", "project", "x", SECRET, "of no tenant", NOW + 60 },
+		{ "ashlar", "project", "project", TID, SECRET, "that has expired", NOW - TOK_LEEWAY_S },
+	};
+
+	now = NOW;
+	is_int(project_token_verify(&verifying, text, &out, &why_not), ERR_OK, "a project's token is good");
+	is_str(out.tenant_id, TID, "its tenant"), is_str(out.project_id, SID, "its project");
+	is_str(out.plan, "pro", "its plan"), is_str(out.key_id, made.key_id, "its key");
+	is_int(out.iat, NOW, "when it was made"), is_int(out.exp, NOW + 60, "until when it is good");
+	cfg.jwt_audience = "";
+	tok_init();
+	is_int(tok_verify(&verifying, &whose, text, &got, &why_not), ERR_AUTHENTICATION, "it is no user's");
+	cfg.jwt_audience = "project";
+	tok_init();
+	is_int(tok_verify(&verifying, &whose, text, &got, &why_not), ERR_AUTHENTICATION,
+	       "nor where users' audience is that one");
+	is_int(project_token_verify(&verifying, tok_sign(&arena, &claims), &out, &why_not),
+	       ERR_AUTHENTICATION, "and a user's is no project's");
+	cfg.jwt_audience = "ashlar";
+	tok_init();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		payload = arena_fmt(&arena, form, cases[i].iss, cases[i].aud, cases[i].ctx, cases[i].tid,
+				    NOW - 60, cases[i].exp);
+		is_int(project_token_verify(&verifying,
+					    hs256("{\"alg\":\"HS256\"}", payload, cases[i].secret), &out,
+					    &why_not),
+		       cases[i].what ? ERR_AUTHENTICATION : ERR_OK, "%s",
+		       cases[i].what ? cases[i].what : "as it is");
+	}
+	is_int(project_token_verify(&verifying, "nonsense", &out, &why_not), ERR_AUTHENTICATION,
+	       "what is none");
+	arena_reset(&verifying);
+}
+
 int main(void)
 {
 	char path[32], small_path[32];
@@ -922,6 +979,7 @@ int main(void)
 	test_roles();
 	test_tenants();
 	test_cache();
+	test_project();
 	test_cost();
 	ok(is_fatal("/nonexistent"), "a PEM file that is not there ends the process");
 	ok(is_fatal(pem_file(rsa_small, small_path)), "and so does an RSA key of 2047 bits");

@@ -34,3 +34,15 @@ SELECT enter_operator(enter_user(:tenant::uuid, :key::bytea, :origin::text, :iss
 -- name: enter_operator_key :exec
 SELECT enter_operator(enter_key(:tenant::uuid, :key::bytea, :origin::text, :scope::text, :note::jsonb),
                       :permission::text, :roles::text[], :is_installation::boolean);
+
+-- name: enter_opsboard :exec
+SELECT enter_opsboard(enter_user(:tenant::uuid, :key::bytea, :origin::text, :issuer::text, :subject::text, :role::text,
+                                 :session::uuid, :generation::integer, :least_role::text, :note::jsonb));
+
+-- name: enter_org :exec
+SELECT enter_org(enter_user(:tenant::uuid, :key::bytea, :origin::text, :issuer::text, :subject::text, :role::text,
+                            :session::uuid, :generation::integer, :least_role::text, :note::jsonb),
+                 :organization::uuid, :permission::text, :roles::text[]);
+
+-- name: enter_project :exec
+SELECT enter_project(:tenant::uuid, :project::uuid, :project_key_id::text, :project_key::bytea, :note::jsonb);

@@ -184,6 +184,7 @@ sub ask ($row, $who, %arg) {
 # With no more than the row asks for.
 sub caller_of ($row) {
     my $by = $row->{caller};
+    return own_project()->with(token => $t->project_token(own_project())) if $by->{project};
     return $t->nobody if $by->{key} eq 'unread';
     return $team{ $by->{role} } if $by->{team};
     return $t->nobody->with(key => $secret) if $by->{token} eq 'or_secret';
@@ -203,7 +204,7 @@ sub taken ($res, $name) {
         || $error->{code} =~ /^(?:INVALID_CREDENTIALS|EMAIL_NOT_VERIFIED|ACCOUNT_INACTIVE|TOKEN_INVALID|INVALID_CODE)$/
         || ($error->{code} eq 'AUTHORIZATION_ERROR' && $error->{details}{field})
         || $error->{message} =~ /\b(?:the refresh token|no password yet)\b/
-        || ($error->{code} eq 'BAD_REQUEST' && $error->{message} =~ /\bhas no subscription\z/)
+        || ($error->{code} eq 'BAD_REQUEST' && $error->{message} =~ /\bhas no subscription\z|\bAPI key of a project is a UUID\z/)
         || ($res->status == 503 && $error->{message} =~ /\bare not configured\z/)
         || ($error->{code} eq 'VALIDATION_ERROR' && $error->{message} !~ /^\S+ (?:must be|is required)\b/);
     ok $ok, $name or diag $res->describe;
@@ -222,6 +223,10 @@ sub check_access ($row, @args) {
     my $either  = $by->{token} eq 'or_key';
     my $keyless = $by->{key} eq 'taken';
 
+    if ($by->{project}) {
+        check_project($row, $refused, @args);
+        return;
+    }
     if ($by->{token} eq 'or_secret') {
         check_gateway($row, @args);
         return;
@@ -380,6 +385,39 @@ sub check_gateway ($row, @args) {
     taken ask($row, $user, @args), 'a token is enough';
     taken ask($row, $t->nobody->with(key => $secret), @args), 'as is a secret key';
     taken ask($row, $t->nobody->with(token => $secret), @args), '  which may be the bearer';
+    return;
+}
+
+# A project of the caller's organization, as what sends traces to it.
+sub own_project () {
+    state ($project, $at);
+    ($project, $at) = ($t->trace_project($t->organization($user)), $t->changes) if ($at // -1) != $t->changes;
+    return $project;
+}
+
+# A project's token or its key, in either place, and nothing else.
+sub check_project ($row, $refused, @args) {
+    my $project = own_project();
+    my $gone    = sub (%column) { return $t->trace_project($t->organization($user), columns => \%column) };
+    $refused->('not without credentials', 401, 'AUTHENTICATION_ERROR', token => undef);
+    my %wrong = (
+        'what is no token'              => 'nonsense',
+        'an unknown key'                => '6f9619ff-8b86-4d01-b42d-00cf4fc964ff',
+        'a user\'s token'               => $user->token,
+        'a secret key'                  => $secret,
+        'a forged token'                => $t->project_token($project, secret => 'x' x 32),
+        'an old one'                    => $t->project_token($project, exp => 1e9, iat => 1e9 - 9),
+        'one for somebody else'         => $t->project_token($project, aud => 'ashlar'),
+        'one of another key'            => $t->project_token($project, key_id => '0' x 16),
+        'one of another tenant'         => $t->project_token($project, tid => $stranger->tenant_id),
+        'one of no project'             => $t->project_token($project, project_id => undef),
+        'a deleted project\'s key'      => $gone->(deleted_at => 'now')->token,
+        'a deleted organization\'s key' => $t->trace_project(deleted($t->organization($user)))->token,
+    );
+    $refused->("nor with $_", 401, 'AUTHENTICATION_ERROR', token => $wrong{$_}) for sort keys %wrong;
+    $refused->('nor with a user\'s as the key', 401, 'AUTHENTICATION_ERROR', token => undef, key => $_) for $user->token, $secret, '';
+    isnt ask($row, $project->with(token => $t->project_token($project)), @args)->status, 401, 'but with a token' or diag $t->last->describe;
+    isnt ask($row, $project->with(token => undef, key => $t->project_token($project)), @args)->status, 401, '  which may be sent as the key';
     return;
 }
 

@@ -93,7 +93,8 @@ sub of ($row) {
         either  => $by->{token} eq 'or_key' && !$by->{key_is_bearer},
         token   => scalar($by->{token} =~ /needed|or_key|or_secret/),
         team    => $by->{team},
-        public  => $by->{key} eq 'unread',
+        public  => $by->{key} eq 'unread' && !$by->{project},
+        project => $by->{project},
         role    => $by->{role} // '',
         place   => $by->{place},
     };
@@ -248,10 +249,11 @@ sub as_personas () {
 sub as_another_tenant () {
     subtest 'somebody of another tenant, with a key of their own' => sub {
         my $their_org = $t->organization($stranger);
+        my $theirs    = $t->trace_project($their_org, tenant => $stranger->tenant_id);
         # What is read comes first: their own log says later what they have sent, and that names rows of ours.
         for my $row ((grep { $_->{method} eq 'GET' } @rows), grep { $_->{method} ne 'GET' } @rows) {
             my $of  = of($row);
-            my $who = $of->{team} ? $rival : $of->{key} ? ($of->{token} && !$of->{either} ? $stranger : $t->nobody)->with(key => $their_sk) : $of->{public} ? $t->nobody : $stranger;
+            my $who = $of->{project} ? $theirs : $of->{team} ? $rival : $of->{key} ? ($of->{token} && !$of->{either} ? $stranger : $t->nobody)->with(key => $their_sk) : $of->{public} ? $t->nobody : $stranger;
             $t->revive($who);
             my $res = attempt($row, $who, $their_org);
             my @own = grep { $_->{name} !~ /^(?:event_type|provider|invitation_token|queue)$/ } @{ $row->{params} };
@@ -283,7 +285,7 @@ sub as_nobody () {
 sub control () {
     subtest 'the tenant\'s own people are told of it' => sub {
         my $told = 0;
-        for my $row (grep { $_->{method} eq 'GET' && !of($_)->{public} } @rows) {
+        for my $row (grep { $_->{method} eq 'GET' && !of($_)->{public} && !of($_)->{project} } @rows) {
             my $of   = of($row);
             my $user = $of->{role} eq 'admin' || $row->{may} && $of->{place} eq 'tenant' ? $root : $owner;
             my $who  = $of->{team} ? $boss : $of->{key} ? $user->with(key => $sk) : $user;
