@@ -100,18 +100,26 @@ static bool send_prepare(struct tx *tx, const struct query *q)
 	return prepare(tx, statement_of(tx, q, false));
 }
 
-static bool send_statement(struct tx *tx, int what, struct statement *s, const char *const *values)
+/* What a statement's parameters are bound to: texts, but where there is a size in binary. */
+struct bound {
+	const char *values[QUERY_MAX_PARAMS];
+	int sizes[QUERY_MAX_PARAMS], formats[QUERY_MAX_PARAMS];
+};
+
+/* sizes and formats may be NULL: all are texts. */
+static bool send_statement(struct tx *tx, int what, struct statement *s, const char *const *values,
+			   const int *sizes, const int *formats)
 {
 	expect(what, s);
 	if (cfg.db_prepared)
-		return PQsendQueryPrepared(db_conn(), s->name, s->nparams, values, NULL, NULL, 1);
-	return PQsendQueryParams(db_conn(), statement_text(&tx->arena, s), s->nparams, NULL, values, NULL,
-				 NULL, 1);
+		return PQsendQueryPrepared(db_conn(), s->name, s->nparams, values, sizes, formats, 1);
+	return PQsendQueryParams(db_conn(), statement_text(&tx->arena, s), s->nparams, NULL, values, sizes,
+				 formats, 1);
 }
 
 static bool send_query(struct tx *tx, int what, const struct query *q, const char *const *values)
 {
-	return send_statement(tx, what, statement_of(tx, q, false), values);
+	return send_statement(tx, what, statement_of(tx, q, false), values, NULL, NULL);
 }
 
 /* PgBouncer passes no connection's options on (see db_open), so the transaction sets its own limit. */
@@ -146,25 +154,29 @@ static bool send_door(struct tx *tx)
 	       (!asks_beside(tx) || send_query(tx, P_DOOR, tx->beside, tx->beside_values));
 }
 
-static enum err bind(struct tx *tx, const struct query *q, const char *name, const char **out)
+static enum err bind(struct tx *tx, const struct query *q, int i, struct bound *to)
 {
+	const char *name = q->params[i];
 	const struct value *v = tx_value(tx, name);
 
 	if (v) {
-		*out = v->is_null ? NULL : v->text;
+		to->values[i] = v->is_null ? NULL : v->text;
+		to->sizes[i] = (int)v->binary;
+		to->formats[i] = v->binary > 0;
 		return ERR_OK;
 	}
-	if (tx->derive && !tx->derive(tx, name, out))
+	to->sizes[i] = to->formats[i] = 0;
+	if (tx->derive && !tx->derive(tx, name, &to->values[i]))
 		return ERR_OK;
 	return tx_fail_inside(tx, ERR_INTERNAL, "%s: nothing to bind :%s to", q->name, name);
 }
 
 /* What all statements of a query take, in its own order. */
-static enum err bind_all(struct tx *tx, const struct query *q, const char **values)
+static enum err bind_all(struct tx *tx, const struct query *q, struct bound *to)
 {
 	assert(q->nparams <= QUERY_MAX_PARAMS);
 	for (int i = 0; i < q->nparams && !tx->fail.err; i++)
-		bind(tx, q, q->params[i], &values[i]);
+		bind(tx, q, i, to);
 	return tx->fail.err;
 }
 
@@ -298,13 +310,16 @@ static struct receipt receive(struct tx *tx, bool commits)
 	return r;
 }
 
-static bool send_bound(struct tx *tx, int what, struct statement *s, const char *const *all)
+static bool send_bound(struct tx *tx, int what, struct statement *s, const struct bound *all)
 {
-	const char *values[QUERY_MAX_PARAMS];
+	struct bound own;
 
-	for (int i = 0; i < s->nparams; i++)
-		values[i] = all[s->params[i]];
-	return send_statement(tx, what, s, values);
+	for (int i = 0; i < s->nparams; i++) {
+		own.values[i] = all->values[s->params[i]];
+		own.sizes[i] = all->sizes[s->params[i]];
+		own.formats[i] = all->formats[s->params[i]];
+	}
+	return send_statement(tx, what, s, own.values, own.sizes, own.formats);
 }
 
 static bool prepare_children(struct tx *tx, const struct child *children)
@@ -319,12 +334,12 @@ static bool prepare_children(struct tx *tx, const struct child *children)
 
 static bool send_children(struct tx *tx, const struct child *children)
 {
-	const char *all[QUERY_MAX_PARAMS];
+	struct bound all;
 	bool ok = true;
 
 	for (const struct child *c = children; ok && c && c->member; c++)
-		ok = !bind_all(tx, c->sql, all) &&
-		     send_bound(tx, P_CHILD, statement_of(tx, c->sql, false), all);
+		ok = !bind_all(tx, c->sql, &all) &&
+		     send_bound(tx, P_CHILD, statement_of(tx, c->sql, false), &all);
 	return ok;
 }
 
@@ -338,7 +353,7 @@ static bool send_first(struct tx *tx, struct statement *s, const struct child *c
 
 /* One of a query's statements, or a page's total; behind it, in the same round trip, the lists that belong to
  * it. */
-static enum err call(struct tx *tx, const struct query *q, bool total, const char *const *values,
+static enum err call(struct tx *tx, const struct query *q, bool total, const struct bound *values,
 		     const struct child *children, bool last, PGresult **out)
 {
 	struct statement *s;
@@ -380,7 +395,10 @@ static enum err call(struct tx *tx, const struct query *q, bool total, const cha
 enum err tx_call_with(struct tx *tx, const struct query *q, const char *const *values, bool last,
 		      PGresult **out)
 {
-	return call(tx, q, false, values, NULL, last, out);
+	struct bound all = { .values = { NULL } };
+
+	memcpy(all.values, values, (size_t)q->nparams * sizeof(*values));
+	return call(tx, q, false, &all, NULL, last, out);
 }
 
 enum err tx_call(struct tx *tx, const struct query *q, bool last, PGresult **out)
@@ -391,22 +409,22 @@ enum err tx_call(struct tx *tx, const struct query *q, bool last, PGresult **out
 enum err tx_call_family(struct tx *tx, const struct query *q, const struct child *children, bool last,
 			PGresult **out)
 {
-	const char *values[QUERY_MAX_PARAMS];
+	struct bound values;
 
 	*out = NULL;
-	if (bind_all(tx, q, values))
+	if (bind_all(tx, q, &values))
 		return tx->fail.err;
-	return call(tx, q, false, values, children, last && !tx->frame, out);
+	return call(tx, q, false, &values, children, last && !tx->frame, out);
 }
 
 enum err tx_total(struct tx *tx, const struct query *q, PGresult **out)
 {
-	const char *values[QUERY_MAX_PARAMS];
+	struct bound values;
 
 	*out = NULL;
-	if (bind_all(tx, q, values))
+	if (bind_all(tx, q, &values))
 		return tx->fail.err;
-	return call(tx, q, true, values, NULL, !tx->frame, out);
+	return call(tx, q, true, &values, NULL, !tx->frame, out);
 }
 
 void tx_frame(struct tx *tx, const struct query *q, const char *const *values)

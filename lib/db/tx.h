@@ -132,6 +132,9 @@ const char *tx_text(const struct tx *tx, const char *name);
 /* Give a query's parameter a value, over any that it has; NULL is SQL's null.  Both are borrowed. */
 void tx_set(struct tx *tx, const char *name, const char *text);
 
+/* The same with a value of n bytes in its type's binary form: of arrays, see vector.h. */
+void tx_set_binary(struct tx *tx, const char *name, const char *p, size_t n);
+
 /* Record a failure and return its error, for "return tx_fail(…)": see failure.h. */
 enum err tx_fail(struct tx *tx, enum err e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 enum err tx_fail_inside(struct tx *tx, enum err e, const char *fmt, ...)

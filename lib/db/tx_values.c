@@ -28,6 +28,12 @@ void tx_set(struct tx *tx, const char *name, const char *text)
 		(struct value){ .name = name, .given = true, .is_null = !text, .text = text };
 }
 
+void tx_set_binary(struct tx *tx, const char *name, const char *p, size_t n)
+{
+	tx_set(tx, name, p);
+	tx->values[tx->nvalues - 1].binary = n;
+}
+
 enum err tx_fail(struct tx *tx, enum err e, const char *fmt, ...)
 {
 	va_list ap;

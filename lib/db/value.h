@@ -22,6 +22,7 @@ struct value {
 		struct json_object *json; /* of an object, a list or any JSON; borrowed from the body */
 	};
 	const char *text; /* the SQL text form, of an array {"a","b"}; NULL when is_null */
+	size_t binary;    /* 0, or that text is as many bytes of the type's binary form (vector.h) */
 	const char *sent; /* of an e-mail address: as it was spelled; else NULL */
 };
 
