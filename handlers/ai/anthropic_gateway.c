@@ -187,7 +187,7 @@ static enum err read_messages(struct req *rq, struct ai_ask *ask)
 			   *system = json_at(rq->asked.json, "system", NULL);
 	struct gateway_messages m;
 
-	gateway_messages_init(rq, &m, list);
+	gateway_messages_init(rq, &m, json_object_array_length(list), rq->asked.body_len);
 	if (system) {
 		gateway_message(&m, AI_SYSTEM);
 		gateway_part(&m, AI_TEXT, text_of(rq, system));

@@ -39,11 +39,45 @@ enum err gateway_place(struct req *rq)
 	return ERR_OK;
 }
 
+/* Messages whose first part is what a tool said answer one that would be gone. */
+static bool is_result(const struct ai_message *m)
+{
+	return m->nparts && m->parts[0].kind == AI_RESULT;
+}
+
+/* Of what was said before, the oldest goes first: until the rest fits what the model can read. */
+static void fit(struct req *rq, struct ai_ask *ask, struct reply *r, const struct ai_model *model)
+{
+	struct ai_ask front = { .messages = ask->messages, .nmessages = r->history_from }, rest = *ask;
+	long long room =
+		model->context - (ask->max_tokens ? ask->max_tokens : MAX_TOKENS) - ai_tokens_of(&front);
+	size_t most = r->nhistory;
+	struct ai_message *messages;
+	bool has_gone = false;
+
+	rest.messages += r->history_from;
+	rest.nmessages -= r->history_from;
+	/* What a tool says now answers the last of them. */
+	if (most && most < rest.nmessages && is_result(&rest.messages[most]))
+		most--;
+	/* What is left does not begin with an answer. */
+	while (most && (ai_tokens_of(&rest) > room || is_result(rest.messages) ||
+			(has_gone && rest.messages->role == AI_ASSISTANT)))
+		most--, rest.messages++, rest.nmessages--, has_gone = true;
+	messages = arena_alloc(&rq->tx.arena, (front.nmessages + rest.nmessages + 1) * sizeof(*messages));
+	memcpy(messages, front.messages, front.nmessages * sizeof(*messages));
+	memcpy(messages + front.nmessages, rest.messages, rest.nmessages * sizeof(*messages));
+	ask->messages = messages;
+	ask->nmessages = front.nmessages + rest.nmessages;
+}
+
 enum err gateway_ask(struct req *rq, struct ai_ask *ask, struct reply *r)
 {
 	const struct ai_model *models[MODEL_CHOICES + 1];
 	enum err rc = model_choice_make(rq, "model", req_text(rq, "model"), NULL, models);
 
+	if (!rc && r->nhistory)
+		fit(rq, ask, r, models[0]);
 	if (!rc)
 		rc = gateway_place(rq);
 	if (!rc)
@@ -71,15 +105,12 @@ double gateway_number(struct json_object *body, const char *name)
 		       : NAN;
 }
 
-void gateway_messages_init(struct req *rq, struct gateway_messages *m, struct json_object *list)
+void gateway_messages_init(struct req *rq, struct gateway_messages *m, size_t items, size_t bytes)
 {
-	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+	/* No part is written in fewer bytes, nor without a value. */
+	size_t parts = bytes / PARTS_BYTES < 2 * JSON_MAX_VALUES ? bytes / PARTS_BYTES : 2 * JSON_MAX_VALUES;
 
-	*m = (struct gateway_messages){
-		.most_messages = 2 * n + 2,
-		/* No part is written in fewer bytes. */
-		.most_parts = rq->asked.body_len / PARTS_BYTES + 2,
-	};
+	*m = (struct gateway_messages){ .most_messages = 2 * items + 2, .most_parts = parts + 2 };
 	m->messages = arena_alloc(&rq->tx.arena, m->most_messages * sizeof(*m->messages));
 	m->parts = arena_alloc(&rq->tx.arena, m->most_parts * sizeof(*m->parts));
 }

@@ -13,6 +13,9 @@
 
 struct json_object;
 
+/* Bytes of a body: pictures come in it, in base64. */
+enum { GATEWAY_MAX_BODY = 2 << 20 };
+
 extern const struct field gateway_headers[];
 extern const enum err gateway_refusals[];
 
@@ -20,7 +23,10 @@ extern const enum err gateway_refusals[];
  * ERR_AUTHORIZATION. */
 enum err gateway_place(struct req *rq);
 
-/* Ask the model that is named in the field "model", and answer. */
+/*
+ * Ask the model that is named in the field "model", and answer.  Of messages from r->history_from on as many
+ * as r->nhistory were said before: the oldest of those go, until the rest is what the model can read.
+ */
 enum err gateway_ask(struct req *rq, struct ai_ask *ask, struct reply *r);
 
 /* What both forms have: a refusal of a member, a number of the body or otherwise, a part in a growing list.
@@ -35,8 +41,8 @@ struct gateway_messages {
 	size_t nmessages, nparts, most_messages, most_parts;
 };
 
-/* Room for a body's messages, which is bounded by its size. */
-void gateway_messages_init(struct req *rq, struct gateway_messages *m, struct json_object *list);
+/* Room for the messages of lists with so many items in all, in JSON of so many bytes. */
+void gateway_messages_init(struct req *rq, struct gateway_messages *m, size_t items, size_t bytes);
 
 /* A message that begins, or the last one where the role is the same and nothing hinders; and a part of it.
  * NULL: there are too many. */

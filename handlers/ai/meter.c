@@ -131,6 +131,23 @@ void meter_end(struct req *rq, struct meter *m)
 	rq->tx.may_rerun = false;
 }
 
+bool meter_keep(struct req *rq, const struct query *q)
+{
+	const struct query *frame = rq->tx.frame;
+	PGresult *res;
+	bool ok;
+
+	rq->tx.frame = NULL;
+	ok = !tx_call(&rq->tx, q, true, &res);
+	if (!ok)
+		log_msg(LOG_ERROR, &rq->tx.log, "what was answered was not kept: %s",
+			failure_reason(&rq->tx.fail));
+	rq->tx.frame = frame;
+	rq->tx.fail = (struct failure){ ERR_OK };
+	rq->tx.may_rerun = false;
+	return ok;
+}
+
 enum err meter_refuse(struct req *rq, const struct ai_answer *a)
 {
 	const char *text = ai_error_text(a->error);

@@ -14,6 +14,7 @@
 
 struct ai_answer;
 struct ai_model;
+struct query;
 struct req;
 
 struct meter {
@@ -46,6 +47,12 @@ void meter_note(struct req *rq, struct meter *m, const char *purpose, const char
  * cannot be written is in the log.
  */
 void meter_end(struct req *rq, struct meter *m);
+
+/*
+ * One query more behind meter_end, of the tenant as that one: what is kept of the answer.  False: it could
+ * not be, and the log says why.
+ */
+bool meter_keep(struct req *rq, const struct query *q);
 
 /* The refusal that an answer's error is, recorded; ERR_OK: there is none. */
 enum err meter_refuse(struct req *rq, const struct ai_answer *answer);

@@ -229,7 +229,7 @@ static enum err read_messages(struct req *rq, struct ai_ask *ask)
 	struct json_object *list = json_at(rq->asked.json, "messages", NULL);
 	struct gateway_messages m;
 
-	gateway_messages_init(rq, &m, list);
+	gateway_messages_init(rq, &m, json_object_array_length(list), rq->asked.body_len);
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		const char *problem = read_message(rq, &m, json_object_array_get_idx(list, i));
 

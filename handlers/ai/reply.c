@@ -85,6 +85,8 @@ enum err reply_ask(struct reply *r, const struct ai_ask *ask, const struct ai_mo
 	ai_ask(&rq->tx.arena, ask, models, NULL, r->answer);
 	meter_note(rq, &r->meter, rq->asked.route->id, NULL, r->answer);
 	meter_end(rq, &r->meter);
+	if (!r->answer->error && r->form->keep)
+		r->form->keep(r);
 	if (rq->answer.is_sent)
 		return end_stream(r);
 	rc = meter_refuse(rq, r->answer);

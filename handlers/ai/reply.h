@@ -20,6 +20,7 @@ struct req;
 
 struct reply_form {
 	void (*whole)(struct buf *b, const struct reply *r); /* the answer, as JSON */
+	void (*keep)(struct reply *r); /* there is one, of which the end is not told yet; or NULL */
 	/* Of a stream: what stands in front of the first piece, or NULL; a piece; what shows that it lives
 	 * (NULL: a comment); that it has failed; and its end. */
 	bool (*begin)(struct reply *r);
@@ -45,6 +46,8 @@ struct reply {
 	size_t call, from;  /* which call it is; where in the text the block begins */
 	long long sequence; /* of forms that number their events */
 	long long created_s;
+	size_t history_from, nhistory; /* of the question's messages: those that were said before */
+	bool is_kept;                  /* a form's own: it keeps this one */
 };
 
 /* Of the request in hand; streams if the body's "stream" is true. */

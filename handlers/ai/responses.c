@@ -1,12 +1,14 @@
 /*
  * The gateway in the form of OpenAI's Responses: items in and out, events with numbers.
  *
- * Nothing of a conversation is kept, so each request brings its items itself: store
- * counts as false, and previous_response_id is refused.
+ * A response is kept for 30 days, but where store is false: what was asked in it and what
+ * was answered.  previous_response_id has the next one begin with that, and with what came
+ * before it, as much as the model can read.  Whoever it is not of does not find it.
  */
 #include <json-c/json.h>
 #include <math.h>
 
+#include "build/sql/ai/responses.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "fcgi/stream.h"
@@ -14,10 +16,11 @@
 #include "handlers/shapes.h"
 #include "lib/base/json.h"
 #include "lib/base/jx.h"
+#include "lib/db/column.h"
 
-enum { MAX_BODY = 2 << 20, MAX_TEXT = 2 << 20 };
+enum { MAX_TEXT = 2 << 20, MAX_KEPT = 4 << 20 };
 
-static enum err response_create(struct req *rq);
+static enum err response_create(struct req *rq), response_delete(struct req *rq);
 
 /* clang-format off */
 static const char *const states[] = { "completed", "incomplete", "in_progress", "failed", NULL };
@@ -33,7 +36,8 @@ static const struct field response_in[] = {
 	{ "tool_choice",          F_JSON,   F_NULL | F_RARE },
 	{ "text",                 F_OBJECT, F_NULL | F_RARE },
 	{ "stream",               F_BOOL,   F_NULL | F_RARE },
-	{ "previous_response_id", F_JSON,   F_NULL | F_RARE, .about = "null: no conversation is kept" },
+	{ "store",                F_BOOL,   F_NULL | F_RARE, .def = "true", .about = "keep it for 30 days, so that it can be the previous one" },
+	{ "previous_response_id", F_TEXT,   F_NULL | F_RARE, .max = 100, .about = "what was said in that one, and before it, comes first" },
 	FIELD_END
 };
 
@@ -62,19 +66,32 @@ static const struct field response_out[] = {
 	{ "output",               F_LIST,   0, .item = F_OBJECT, .about = "messages, and calls of functions" },
 	{ "parallel_tool_calls",  F_BOOL,   0, .example = "true" },
 	{ "previous_response_id", F_TEXT,   F_NULL },
-	{ "store",                F_BOOL,   0, .example = "false" },
+	{ "store",                F_BOOL,   0, .example = "true" },
 	{ "tool_choice",          F_JSON,   0, .example = "\"auto\"" },
 	{ "tools",                F_LIST,   0, .item = F_OBJECT },
 	{ "usage",                F_OBJECT, F_NULL, .fields = usage_out },
 	FIELD_END
 };
 
+static const struct field response_path[] = { { "response_id", F_TEXT, 0, .min = 1, .max = 100, .example = "resp_01a2294c-ffa6-7926-b09e-fcb5fdcee802" }, FIELD_END };
+
+static const struct field deleted_out[] = {
+	{ "id",      F_TEXT, 0, .example = "resp_01a2294c-ffa6-7926-b09e-fcb5fdcee801" },
+	{ "object",  F_TEXT, 0, .example = "response" },
+	{ "deleted", F_BOOL, 0, .example = "true" },
+	FIELD_END
+};
+
+static const struct shape deleted_shape  = { "ModelResponseDeleted", deleted_out };
 static const struct shape response_shape = { "ModelResponse", response_out };
 
 const struct route responses_routes[] = {
 	{ POST, "/api/v1/openai/responses", "platform.ai.create_openai_response", &by_gateway, "Have a model respond, in OpenAI's form",
-	  .body = response_in, .out = &response_shape, .headers = gateway_headers, .errors = gateway_refusals, .max_body = MAX_BODY,
+	  .body = response_in, .out = &response_shape, .headers = gateway_headers, .errors = gateway_refusals, .max_body = GATEWAY_MAX_BODY,
 	  .flags = SLOW | STREAMS, .status = 200, .needs = { "a key of a model's provider", ERR_UNAVAILABLE }, .run = response_create },
+	{ DELETE, "/api/v1/openai/responses/{response_id}", "platform.ai.delete_openai_response", &by_gateway, "Forget a response",
+	  .params = response_path, .out = &deleted_shape, .status = 200, .needs = { "a response of one's own", ERR_NOT_FOUND },
+	  .run = response_delete },
 	ROUTE_END
 };
 /* clang-format on */
@@ -173,18 +190,58 @@ static const char *read_item(struct req *rq, struct gateway_messages *m, struct 
 					  : "an item is a message, function_call or function_call_output";
 }
 
-static enum err read_input(struct req *rq, struct ai_ask *ask)
+/* Of a secret key that asks for nobody, what it owns is found by its hash. */
+static void set_key(struct req *rq)
 {
-	struct json_object *input = json_at(rq->asked.json, "input", NULL);
-	const char *instructions = req_text(rq, "instructions"), *problem;
-	size_t n = json_object_is_type(input, json_type_array) ? json_object_array_length(input) : 0;
-	struct gateway_messages m;
+	req_set(rq, "api_key", rq->who.is_secret ? rq->who.api_key : NULL);
+}
 
-	gateway_messages_init(rq, &m, input);
+/* What was said before; *out NULL: nothing, and *bytes how long it is. */
+static enum err read_history(struct req *rq, struct json_object **out, size_t *bytes)
+{
+	const char *text, *problem;
+	PGresult *res;
+	enum err rc;
+
+	*out = NULL;
+	*bytes = 0;
+	if (!req_text(rq, "previous_response_id"))
+		return ERR_OK;
+	set_key(rq);
+	rc = tx_call(&rq->tx, &q_response_items, false, &res);
+	if (rc)
+		return rc;
+	text = column_text(res, 0, "items");
+	*bytes = strlen(text);
+	if (json_read_any(&rq->tx.arena, text, *bytes, out, &problem))
+		return req_fail_inside(rq, ERR_INTERNAL, "what was kept cannot be read: %s", problem);
+	return ERR_OK;
+}
+
+static enum err read_input(struct req *rq, struct ai_ask *ask, struct reply *r)
+{
+	struct json_object *input = json_at(rq->asked.json, "input", NULL), *history;
+	const char *instructions = req_text(rq, "instructions"), *problem = NULL;
+	size_t n = json_object_is_type(input, json_type_array) ? json_object_array_length(input) : 0,
+	       nhistory, bytes;
+	struct gateway_messages m;
+	enum err rc = read_history(rq, &history, &bytes);
+
+	if (rc)
+		return rc;
+	nhistory = history ? json_object_array_length(history) : 0;
+	gateway_messages_init(rq, &m, n + nhistory, rq->asked.body_len + bytes);
 	if (instructions && *instructions) {
 		gateway_message(&m, AI_SYSTEM);
 		gateway_part(&m, AI_TEXT, instructions);
 	}
+	r->history_from = m.nmessages;
+	for (size_t i = 0; !problem && i < nhistory; i++)
+		problem = read_item(rq, &m, json_object_array_get_idx(history, i));
+	if (problem)
+		return req_fail_field(rq, ERR_VALIDATION, "previous_response_id", "previous_response_id: %s",
+				      problem);
+	r->nhistory = m.nmessages - r->history_from;
 	if (json_object_is_type(input, json_type_string)) {
 		gateway_message(&m, AI_USER);
 		gateway_part(&m, AI_TEXT, json_object_get_string(input));
@@ -334,8 +391,8 @@ static void write_response(struct buf *b, const struct reply *r, const char *sta
 		write_output(b, r);
 	buf_char(b, ']');
 	jx_key(b, "parallel_tool_calls"), jx_bool(b, true);
-	jx_key(b, "previous_response_id"), jx_null(b);
-	jx_key(b, "store"), jx_bool(b, false);
+	jx_key(b, "previous_response_id"), jx_str(b, req_text(r->rq, "previous_response_id"));
+	jx_key(b, "store"), jx_bool(b, r->is_kept);
 	jx_key_str(b, "tool_choice", "auto");
 	jx_key(b, "tools"), buf_text(b, "[]");
 	if (is_over)
@@ -505,9 +562,74 @@ static void end(struct reply *r)
 		      status);
 }
 
+/* One item of the question; a picture that came with it, instead of by its address, only where it may. */
+static void write_kept_item(struct buf *b, struct json_object *item, bool has_pictures)
+{
+	struct json_object *content = json_at(item, "content", NULL);
+
+	if (has_pictures || !json_object_is_type(content, json_type_array)) {
+		buf_text(b, json_object_to_json_string_ext(item, JSON_C_TO_STRING_PLAIN));
+		return;
+	}
+	buf_char(b, '{');
+	jx_key_str(b, "role", json_text(json_at(item, "role", NULL), 20));
+	jx_key_open(b, "content", '[');
+	for (size_t i = 0; i < json_object_array_length(content); i++) {
+		struct json_object *part = json_object_array_get_idx(content, i);
+		const char *url = json_object_get_string(json_at(part, "image_url", NULL));
+
+		jx_next(b);
+		if (url && !strncmp(url, "data:", strlen("data:")))
+			buf_text(b, "{\"type\":\"input_text\",\"text\":\"[a picture that was not kept]\"}");
+		else
+			buf_text(b, json_object_to_json_string_ext(part, JSON_C_TO_STRING_PLAIN));
+	}
+	buf_text(b, "]}");
+}
+
+/* What was asked, as items, and what was answered. */
+static void write_kept(struct buf *b, const struct reply *r, bool has_pictures)
+{
+	struct json_object *input = json_at(r->rq->asked.json, "input", NULL);
+
+	buf_init(b, &r->rq->tx.arena, 4096);
+	buf_char(b, '[');
+	if (json_object_is_type(input, json_type_string)) {
+		buf_char(b, '{');
+		jx_key_str(b, "role", "user");
+		jx_key_str(b, "content", json_object_get_string(input));
+		buf_char(b, '}');
+	}
+	for (size_t i = 0; json_object_is_type(input, json_type_array) && i < json_object_array_length(input);
+	     i++) {
+		jx_next(b);
+		write_kept_item(b, json_object_array_get_idx(input, i), has_pictures);
+	}
+	write_output(b, r);
+	buf_char(b, ']');
+}
+
+/* Of a long one without the pictures that came with it. */
+static void keep(struct reply *r)
+{
+	struct buf b;
+
+	if (!r->is_kept)
+		return;
+	write_kept(&b, r, r->rq->asked.body_len + r->answer->text.n < MAX_KEPT);
+	req_set(r->rq, "items", buf_str(&b));
+	meter_keep(r->rq, &q_response_keep);
+}
+
 static const struct reply_form form = {
-	.whole = whole, .begin = begin, .delta = delta, .fail = fail, .end = end
+	.whole = whole, .keep = keep, .begin = begin, .delta = delta, .fail = fail, .end = end
 };
+
+static enum err response_delete(struct req *rq)
+{
+	set_key(rq);
+	return answer_rows(rq, &q_response_delete);
+}
 
 static enum err response_create(struct req *rq)
 {
@@ -516,11 +638,10 @@ static enum err response_create(struct req *rq)
 			      .top_p = gateway_number(body, "top_p"),
 			      .max_tokens = json_object_get_int64(json_at(body, "max_output_tokens", NULL)) };
 	struct reply *r = reply_new(rq, &form);
-	enum err rc = read_input(rq, &ask);
+	const char *store = req_text(rq, "store");
+	enum err rc = read_input(rq, &ask, r);
 
-	if (!rc && json_at(body, "previous_response_id", NULL))
-		rc = gateway_bad(rq, "previous_response_id",
-				 "no conversation is kept here; send its items as the input");
+	r->is_kept = !store || strcmp(store, "false") != 0;
 	if (!rc)
 		rc = read_tools(rq, &ask);
 	if (!rc)

@@ -61,6 +61,15 @@ const steps = {
 		const final = await stream.finalResponse()
 		return [whole.output_text, whole.status, text, final.output_text, final.usage.total_tokens]
 	},
+	async turns() {
+		const one = await openai.responses.create({ model: 'claude-sonnet', input: 'What is a harbour?' })
+		const two = await openai.responses.create({ model: 'gpt-4o', input: 'And a pier?', previous_response_id: one.id })
+		const stream = openai.responses.stream({ model: 'gpt-4o', input: 'And a quay?', previous_response_id: two.id })
+		const three = await stream.finalResponse()
+		await openai.responses.delete(three.id)
+		const gone = await refused(openai.responses.create({ model: 'gpt-4o', input: 'And?', previous_response_id: three.id }))
+		return [two.output_text, two.previous_response_id === one.id, three.output_text, gone.status]
+	},
 	async functions() {
 		const stream = openai.responses.stream({ model: 'claude-sonnet', input: hello, tools: [{ type: 'function', name: 'weather', description: 'Tells the weather', parameters, strict: false }] })
 		let pieces = ''

@@ -36,6 +36,8 @@ is_deeply step('tools'), [ 'It rains.', ['rain in Kiel'], 'tool_use', [ { type =
 
 $models->answer($_, {}) for qw(openai anthropic);
 is_deeply step('responses'), [ $said, 'completed', $said, $said, 19 ], 'responses';
+is_deeply step('turns'), [ $said, Cpanel::JSON::XS::true, $said, 404 ], 'turns that follow one another';
+is_deeply [ map { $_->{content} } @{ ($models->requests('openai'))[-1]{body}{messages} } ], [ 'What is a harbour?', $said, 'And a pier?', $said, 'And a quay?' ], 'each is told what was said before';
 $models->answer(anthropic => $call);
 is_deeply step('functions'), [ '{"place":"Kiel"}', [ [ 'function_call', 'weather' ] ], $said ], 'and their functions';
 is((($models->requests('openai'))[0]{body}{messages}[2]{content}), 'rain', 'whose outputs arrive');

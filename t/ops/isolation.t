@@ -76,7 +76,7 @@ subtest 'every table of the schema is protected' => sub {
            OR relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'schema\_%' AND NOT relispartition
           AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid = 'touch'::regproc)
         END
-    is join(' ', sort @$bare), 'agent_messages ai_calls audit_events external_agent_calls file_passages jobs realtime_messages spans trace_tags usage_events', 'every table has its times, and the trigger that keeps them, but for those whose rows never change: see isolate()';
+    is join(' ', sort @$bare), 'agent_messages ai_calls ai_responses audit_events external_agent_calls file_passages jobs realtime_messages spans trace_tags usage_events', 'every table has its times, and the trigger that keeps them, but for those whose rows never change: see isolate()';
     # … and for jobs, where the trigger would be a third of an update: every statement that changes one sets updated_at.
     my @moves = map { my $file = $_; open my $in, '<', $file or die "$file: $!\n"; join('', <$in>) =~ /(UPDATE jobs \w\b.*?\bWHERE\b)/gs } glob 'sql/functions/*/*.sql sql/queries/*/*.sql';
     cmp_ok scalar(@moves), '>=', 14, 'statements that change jobs';
@@ -173,7 +173,7 @@ subtest 'the role of the api' => sub {
     refused $api, '42501', 'CREATE FUNCTION app_user(int) RETURNS int LANGUAGE sql RETURN 1';
     refused $api, '42501', 'SELECT * FROM schema_migrations';
     refused $api, '42501', 'INSERT INTO tenants (slug, name) VALUES (?, ?)', 'c', 'C';
-    my %may_delete = map { $_ => 1 } qw(billing_customers billing_steps feature_flags file_folders file_passages files goals key_results known_addresses memberships notification_preferences passkeys realtime_tickets recovery_codes role_permissions
+    my %may_delete = map { $_ => 1 } qw(ai_responses billing_customers billing_steps feature_flags file_folders file_passages files goals key_results known_addresses memberships notification_preferences passkeys realtime_tickets recovery_codes role_permissions
         payment_accounts stored_objects tenant_issuers totp_factors usage_limits usage_meters workspace_team_members workspace_teams);
     refused $api, '42501', $_ for 'UPDATE audit_events SET action = action', 'DELETE FROM audit_events', 'SELECT * FROM audit_heads',
         'UPDATE sessions SET impersonator_id = NULL', 'UPDATE team_members SET email = email', 'UPDATE api_keys SET hash = hash';

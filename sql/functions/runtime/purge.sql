@@ -27,6 +27,7 @@ BEGIN
         ('usage_operations',    'created_at', interval '32 days'),
         ('usage_event_ids',     'created_at', interval '32 days'),
         ('usage_values',        'created_at', interval '70 days'),
+        ('ai_responses',        'created_at', interval '30 days'),
         ('billing_operations',  'created_at', interval '90 days'),
         ('webhook_endpoints',   'deleted_at', interval '31 days')
     LOOP

@@ -253,7 +253,7 @@ subtest 'responses' => sub {
     error_is $ask->(input => $_), 422, 'VALIDATION_ERROR', field => 'input'
         for [], 7, [ { role => 'robot', content => 'x' } ], [ { type => 'audio' } ], [ { type => 'function_call', call_id => 'c' } ], [ { type => 'function_call_output', output => 'x' } ],
         [ { role => 'user', content => [ { type => 'input_image', image_url => 'ftp://x' } ] } ];
-    error_is $ask->(previous_response_id => 'resp_1'), 422, 'VALIDATION_ERROR', field => 'previous_response_id';
+    error_is $ask->(previous_response_id => 'x' x 101), 422, 'VALIDATION_ERROR', field => 'previous_response_id';
     error_is $ask->(tools => [ { type => 'web_search' } ]), 422, 'VALIDATION_ERROR', field => 'tools';
     error_is $ask->(text => { format => { type => 'xml' } }), 422, 'VALIDATION_ERROR', field => 'text';
     is scalar($models->requests('openai')), 0;
@@ -299,6 +299,73 @@ subtest 'responses' => sub {
     is $json->decode($events[-1][1])->{response}{error}{code}, 'server_error';
     $models->answer($_ => { text => ['{"place":"Kiel"}'] }) for qw(openai anthropic);
     like body($ask->(model => $_, text => { format => { type => 'json_schema', name => 'place', schema => $schema } }))->{output}[0]{content}[0]{text}, qr/"Kiel"/, "a schema for $_" for qw(gpt-4o claude-sonnet);
+};
+
+subtest 'a response goes on where another one ended' => sub {
+    my $path = '/api/v1/openai/responses';
+    my $ask  = sub ($who, %body) { return $who->post($path, { model => 'gpt-4o', input => 'And then?', %body }) };
+    my $told = sub () { return [ map { [ $_->{role}, $_->{content} ] } @{ ($models->requests('openai'))[-1]{body}{messages} } ] };
+    my $kept = sub () { return $t->db->selectrow_array('SELECT count(*) FROM ai_responses') };
+    $models->answer(openai => { text => ['One.'] }, { text => ['Two.'] }, { text => ['Three.'] });
+    my $n    = $kept->();
+    my $one  = body($ask->($server, input => 'Begin.', instructions => 'Be short.'));
+    is_deeply [ @$one{qw(store previous_response_id)} ], [ true, undef ];
+    my $two = body($ask->($server, previous_response_id => $one->{id}));
+    is $two->{previous_response_id}, $one->{id};
+    is_deeply $told->(), [ [ user => 'Begin.' ], [ assistant => 'One.' ], [ user => 'And then?' ] ], 'what was said comes first, but no instructions of then';
+    my @events = events($ask->($server, previous_response_id => $two->{id}, instructions => 'Be long.', stream => true));
+    is_deeply $told->(), [ [ system => 'Be long.' ], [ user => 'Begin.' ], [ assistant => 'One.' ], [ user => 'And then?' ], [ assistant => 'Two.' ], [ user => 'And then?' ] ], 'of all turns';
+    my $three = $json->decode($events[-1][1])->{response};
+    is $three->{previous_response_id}, $two->{id};
+    is $kept->(), $n + 3, 'that of a stream, too';
+    $ask->($server, previous_response_id => $one->{id}, input => 'Otherwise?');
+    is_deeply $told->(), [ [ user => 'Begin.' ], [ assistant => 'One.' ], [ user => 'Otherwise?' ] ], 'it may go on in two ways';
+
+    my $unknown = 'resp_00000000-0000-7000-8000-00000000dead';
+    error_is $ask->($server, previous_response_id => $_), 404, 'NOT_FOUND', resource => 'Response' for $unknown, 'resp_1', '', "$one->{id}x";
+    my $other = $t->client(key => $t->key);
+    error_is $ask->($_, previous_response_id => $one->{id}), 404, 'NOT_FOUND', name => 'it is of the one who asked' for $other, $ann, $t->user('eve')->with(key => $key);
+    my $mine = body($ask->($ann, input => 'Mine.'));
+    status_is $ask->($ann->with(key => $t->key), previous_response_id => $mine->{id}), 200, 'a user\'s is the user\'s, whatever the key';
+    error_is $ask->($server, previous_response_id => $mine->{id}), 404, 'NOT_FOUND', name => 'and not the key\'s';
+
+    my $not = body($ask->($server, store => false));
+    is $not->{store}, false;
+    error_is $ask->($server, previous_response_id => $not->{id}), 404, 'NOT_FOUND', name => 'what was not to be kept is not';
+    $models->answer(openai => { status => 400 });
+    my $before = $kept->();
+    error_is $ask->($server), 422, 'VALIDATION_ERROR';
+    is $kept->(), $before, 'nor what failed';
+
+    $models->answer(openai => { calls => [ { id => 'call_1', name => 'weather', arguments => ['{"place":"Kiel"}'] } ] }, { text => ['It rains.'] });
+    my %tools = (tools => [ { type => 'function', name => 'weather', parameters => $schema } ]);
+    my $call  = body($ask->($server, %tools, input => [ { role => 'user', content => [ { type => 'input_text', text => 'Where?' }, { type => 'input_image', image_url => "data:image/png;base64,$png" } ] } ]));
+    body($ask->($server, %tools, previous_response_id => $call->{id}, input => [ { type => 'function_call_output', call_id => 'call_1', output => 'rain' } ]));
+    my $messages = ($models->requests('openai'))[-1]{body}{messages};
+    is_deeply [ map { $_->{role} } @$messages ], [qw(user assistant tool)], 'a tool answers the call of the turn before';
+    is $messages->[0]{content}[1]{image_url}{url}, "data:image/png;base64,$png", 'the picture is still there';
+    is $messages->[1]{tool_calls}[0]{id}, 'call_1';
+
+    # gpt-4o reads 128,000 tokens.
+    $models->answer(openai => { text => ['Yes.'] });
+    my $long = 'word ' x 60_000;
+    my $last = body($ask->($server, input => "first $long"));
+    $last = body($ask->($server, input => "second $long", previous_response_id => $last->{id}));
+    is_deeply [ map { substr $_->[1], 0, 6 } @{ $told->() } ], ['second'], 'the oldest goes where it is more than a model reads';
+    $ask->($server, previous_response_id => $last->{id}, input => "third " . 'word ' x 20_000);
+    is_deeply [ map { substr $_->[1], 0, 6 } @{ $told->() } ], [ 'second', 'Yes.', 'third ' ];
+
+    my @gone = ("$path/$one->{id}");
+    error_is $_->delete(@gone), 404, 'NOT_FOUND' for $other, $ann;
+    is_deeply body($server->delete(@gone)), { id => $one->{id}, object => 'response', deleted => true }, 'it can be forgotten';
+    error_is $server->delete($_), 404, 'NOT_FOUND' for @gone, "$path/x";
+    error_is $ask->($server, previous_response_id => $one->{id}), 404, 'NOT_FOUND';
+    $models->answer(openai => { text => ['Four.'] });
+    status_is $ask->($server, previous_response_id => $two->{id}), 200, 'what follows it begins there';
+    is_deeply $told->(), [ [ user => 'And then?' ], [ assistant => 'Two.' ], [ user => 'And then?' ] ];
+    $t->db->do(q{UPDATE ai_responses SET created_at = created_at - interval '31 days' WHERE id = ?}, undef, substr $two->{id}, 5);
+    $t->db->do('SELECT purge(100)');
+    error_is $ask->($server, previous_response_id => $two->{id}), 404, 'NOT_FOUND', name => 'after 30 days it is gone by itself';
 };
 
 subtest 'embeddings' => sub {
