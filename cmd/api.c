@@ -10,6 +10,7 @@
 #include "fcgi/router.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
+#include "lib/host/span.h"
 #include "lib/host/scoreboard.h"
 
 static const char *pool_name = "main", *processes, *socket_path;
@@ -58,6 +59,7 @@ int cmd_api(int argc, char **argv)
 			: children_of(pool.number);
 	cmd_config_server();
 	log_init(process_names[pool.number]);
+	span_init(process_names[pool.number]);
 	router_init();
 	answer_init();
 	return pool_run(&pool);

@@ -8,6 +8,7 @@
 #include "fcgi/router.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
+#include "lib/host/span.h"
 #include "realtime/server.h"
 
 static const char *socket_name;
@@ -35,6 +36,7 @@ int cmd_realtime(int argc, char **argv)
 	server.socket = socket_name;
 	cmd_config_server();
 	log_init("realtime");
+	span_init("realtime");
 	router_init();
 	answer_init();
 	return server_run(&server);

@@ -6,6 +6,7 @@
 #include "fcgi/router.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
+#include "lib/host/span.h"
 #include "worker/mail.h"
 #include "worker/worker.h"
 
@@ -66,6 +67,7 @@ int cmd_worker(int argc, char **argv)
 		cmd_misuse(&usage, "--queues must name one");
 	cmd_config_server();
 	log_init("worker");
+	span_init("worker");
 	router_init();
 	mails = mail_destination(&is_bad);
 	log_msg(is_bad ? LOG_WARNING : LOG_INFO, NULL, "%s", mails);

@@ -6,6 +6,7 @@
 #include "fcgi/share.h"
 #include "lib/host/scoreboard.h"
 #include "lib/host/shm.h"
+#include "lib/host/span_ring.h"
 
 enum {
 	STATUSES = 28, /* statuses counted apart; the last stands for all others */
@@ -245,6 +246,29 @@ static void write_shares(struct buf *b)
 			(unsigned long long)share_refusals(i));
 }
 
+/* Spans of our own: what became of them. */
+static void write_spans(struct buf *b)
+{
+	struct span_counts n = span_ring_counts();
+	const struct {
+		const char *outcome;
+		uint64_t n;
+	} outcomes[] = {
+		{ "sent", n.sent },
+		{ "failed", n.failed },
+		{ "dropped", n.dropped + n.torn },
+	};
+
+	family(b, "ashlar_spans_total", "counter",
+	       "Spans of this server's own; failed: the collector did not take them; dropped: they found no "
+	       "room.");
+	for (size_t i = 0; i < sizeof(outcomes) / sizeof(*outcomes); i++)
+		buf_fmt(b, "ashlar_spans_total{outcome=\"%s\"} %llu\n", outcomes[i].outcome,
+			(unsigned long long)outcomes[i].n);
+	family(b, "ashlar_spans_waiting", "gauge", "Spans that are not sent yet.");
+	buf_fmt(b, "ashlar_spans_waiting %llu\n", (unsigned long long)span_ring_waiting());
+}
+
 /* One family with a value per pool. */
 static void write_pools(struct buf *b, const char *name, const char *type, const char *help,
 			double (*value)(struct scoreboard *))
@@ -338,6 +362,7 @@ void metrics_write(struct buf *b)
 	write_jobs(b);
 	write_deliveries(b);
 	write_shares(b);
+	write_spans(b);
 	write_pools(b, "ashlar_children", "gauge", "Child processes.", children);
 	write_pools(b, "ashlar_requests_in_flight", "gauge", "Requests being answered.", in_flight);
 	write_pools(b, "ashlar_child_respawns_total", "counter", "Children replaced after they died.",

@@ -53,7 +53,8 @@ enum route_flag {
 			    reference */
 	HELD_BODY = 1 << 20, /* nginx has the body, and asks only whether it may be taken */
 	SENDS_FILE =
-		1 << 22, /* the answer is a file, whole or in part, which nginx sends (X-Accel-Redirect) */
+		1 << 22,    /* the answer is a file, whole or in part, which nginx sends (X-Accel-Redirect) */
+	UNTRACED = 1 << 25, /* takes spans, and so has none of its own: they would come back for ever */
 	OPEN_QUERY = 1 << 15, /* another server makes the address, and may add its own query parameters */
 	IF_MATCH =
 		1

@@ -5,8 +5,6 @@
 #include <json-c/json.h>
 #include <stdatomic.h>
 #include <strings.h>
-#include <sys/random.h>
-#include <unistd.h>
 
 #include "build/sql/runtime/share.h"
 #include "fcgi/accept.h"
@@ -18,6 +16,7 @@
 #include "fcgi/key_use.h"
 #include "fcgi/metrics.h"
 #include "fcgi/request_log.h"
+#include "fcgi/request_trace.h"
 #include "fcgi/router.h"
 #include "fcgi/share.h"
 #include "fcgi/stream.h"
@@ -34,6 +33,7 @@
 #include "lib/host/limit.h"
 #include "lib/host/scoreboard.h"
 #include "lib/host/shm.h"
+#include "lib/host/span.h"
 
 enum { LIMITS = 1 << 16 }; /* slots */
 
@@ -41,29 +41,15 @@ SHM_REGION(limits, struct limit_slot, LIMITS)
 
 enum { MAX_RERUNS = 3, MAX_QUEUED_MS = 5000 };
 
-/* Who is this request?  Ids for logs and traces. */
+/* Who is this request?  An id for logs. */
 
-/* xorshift64*: ids of traces need to be distinct, not secret. */
-static uint64_t random_id(void)
-{
-	static uint64_t s;
-
-	while (!s)
-		if (getrandom(&s, sizeof(s), 0) < 0)
-			s = (uint64_t)clock_ns() ^ (uint64_t)getpid() << 32;
-	s ^= s >> 12;
-	s ^= s << 25;
-	s ^= s >> 27;
-	return s * 2685821657736338717u;
-}
-
-static void hex(char *out, int n, const char *digits)
+static void hex(char *out, int n)
 {
 	while (n > 0) {
-		uint64_t r = random_id();
+		uint64_t r = span_random();
 
 		for (int i = 0; i < 16 && n > 0; i++, n--, r >>= 4)
-			*out++ = digits[r & 15];
+			*out++ = "0123456789abcdef"[r & 15];
 	}
 }
 
@@ -90,7 +76,7 @@ static const char *request_id(struct req *rq)
 	if (id && strlen(id) == 32 && is_hex(id, 32))
 		memcpy(digits, id, 32);
 	else
-		hex(digits, 32, "0123456789abcdef");
+		hex(digits, 32);
 	digits[12] = '4';                    /* RFC 9562: version 4, */
 	digits[16] = "89ab"[digits[16] & 3]; /* variant 10 */
 	out = p = arena_alloc(&rq->tx.arena, 37);
@@ -100,20 +86,6 @@ static const char *request_id(struct req *rq)
 		*p++ = digits[i];
 	}
 	return out;
-}
-
-/* W3C Trace Context: "00-<trace>-<span>-<flags>". */
-static void trace(struct req *rq)
-{
-	const char *parent = req_header(rq, "traceparent");
-
-	if (parent && strlen(parent) >= 55 && parent[2] == '-' && parent[35] == '-' && parent[52] == '-' &&
-	    is_hex(parent, 2) && is_hex(parent + 3, 32) && is_hex(parent + 36, 16) &&
-	    strncmp(parent, "ff", 2) && strspn(parent + 3, "0") < 32)
-		memcpy(rq->tx.log.trace_id, parent + 3, 32);
-	else
-		hex(rq->tx.log.trace_id, 32, "0123456789abcdef");
-	hex(rq->tx.log.span_id, 16, "0123456789abcdef");
 }
 
 static void split_uri(struct req *rq)
@@ -374,9 +346,10 @@ enum err serve_begin(struct req *rq)
 	rq->asked.ip = copy(rq, req_param(rq, "REMOTE_ADDR"));
 	rq->asked.method_name = copy(rq, req_param(rq, "REQUEST_METHOD"));
 	rq->tx.log.request_id = request_id(rq);
-	trace(rq);
+	request_trace_begin(rq);
 	split_uri(rq);
 	rc = find_route(rq);
+	request_trace_routed(rq);
 	limited = take_from_narrow_limit(rq);
 	if (limited)
 		return limited;
@@ -751,5 +724,6 @@ void serve_end(struct req *rq)
 	atomic_fetch_add_explicit(&scoreboard()->db_ns, (uint64_t)rq->tx.ns, memory_order_relaxed);
 	key_use_note(rq);
 	usage_count_note(rq);
+	request_trace_end(rq);
 	request_log(rq); /* the last: whoever reads the line finds the rest done */
 }

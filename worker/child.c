@@ -19,6 +19,7 @@
 #include "lib/host/log.h"
 #include "worker/job.h"
 #include "worker/job_log.h"
+#include "worker/job_trace.h"
 #include "worker/kinds.h"
 
 enum { ARENA_BYTES = 48 * 1024, MAX_JOBS = 1024, MAX_RERUNS = 3, HURRIED = 16, CLIENT_CHECK_MS = 1000 };
@@ -57,6 +58,7 @@ static void begin(const struct job *job, const struct job_kind *kind)
 		.derive = bind_derive,
 		.writes = true,
 	};
+	job_trace_ids(&tx.log);
 	values[0] = job->tenant_id;
 	values[1] = job->id;
 	values[2] = worker_id;
@@ -165,6 +167,7 @@ static void log_attempt(const struct job *job, size_t n, enum log_level level, c
 {
 	job_log(level, &(struct job_log){ .duration_ns = clock_ns() - started_ns,
 					  .db_ns = tx.ns,
+					  .about = &tx.log,
 					  .id = job->id,
 					  .kind = job->kind,
 					  .queue = job->queue,
@@ -190,6 +193,7 @@ static void tell_failure(uint64_t portion, const struct job *job, bool was_lost)
 	report.error[len] = '\0';
 	send_report(offsetof(struct report, error) + len + 1);
 	metrics_count_jobs(was_lost ? 3 : again ? 1 : 2, 1, clock_ns() - started_ns);
+	job_trace_failed(err_info(tx.fail.err)->code);
 	log_attempt(job, 1, was_lost || again ? LOG_WARNING : LOG_ERROR,
 		    was_lost ? "lost"
 		    : again  ? "retried"
@@ -203,6 +207,7 @@ static void run_portion(uint64_t number, size_t n)
 	const struct job_kind *kind = kinds_find(jobs[0].kind);
 	bool was_lost = false, to_complete = false;
 
+	job_trace_begin(jobs, n);
 	if (!kind) {
 		begin(&jobs[0], &unknown);
 		job_give_up(&tx, "this program knows no kind of job \"%s\"", jobs[0].kind);
@@ -226,6 +231,7 @@ static void run_portion(uint64_t number, size_t n)
 		}
 		to_complete = false;
 	}
+	job_trace_end(jobs, n, kind ? kind->name : unknown.name);
 	report.portion = number;
 	report.what = to_complete ? R_ALL_TO_COMPLETE : R_DONE;
 	send_report(offsetof(struct report, error));

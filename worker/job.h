@@ -44,7 +44,8 @@ struct job {
 	int attempt;         /* from 1 */
 	int max_attempts;
 	int timeout_s;
-	double wait_ms; /* from when it could run to its claim */
+	double wait_ms;    /* from when it could run to its claim */
+	const char *trace; /* the traceparent of what made it; NULL or "": nothing that is traced */
 };
 
 struct job_kind {

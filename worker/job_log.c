@@ -2,13 +2,17 @@
 
 void job_log(enum log_level level, const struct job_log *job)
 {
+	struct log_context about = { 0 };
 	struct arena a;
 	struct buf b;
 
 	if (!log_writes(level))
 		return;
 	arena_init(&a, 4096);
-	log_begin(&b, &a, level, "job", NULL);
+	if (job->about)
+		about = *job->about;
+	about.request_id = NULL; /* the job's id, which has a name of its own here */
+	log_begin(&b, &a, level, "job", &about);
 	log_text(&b, "job", job->id);
 	log_text(&b, "kind", job->kind);
 	log_text(&b, "queue", job->queue);

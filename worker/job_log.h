@@ -10,6 +10,7 @@
 #include "lib/host/log.h"
 
 struct job_log {
+	const struct log_context *about; /* whose trace it is of; or NULL */
 	const char *id, *kind, *queue, *tenant;
 	int attempt;
 	int jobs;                   /* how many */

@@ -11,13 +11,15 @@
 
 #include "lib/base/clock.h"
 #include "lib/db/notifier.h"
+#include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "lib/host/scoreboard.h"
 #include "worker/child.h"
+#include "worker/exporter.h"
 #include "worker/kinds.h"
 #include "worker/wire.h"
 
-enum { BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 5000, YOUNG_MS = 1000, PLACES = 2 * WORKER_CHILDREN + 8 };
+enum { BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 5000, YOUNG_MS = 1000, PLACES = 2 * WORKER_CHILDREN + 10 };
 enum { MASTER, CHILD }; /* the ends of a socket pair */
 
 /* A process, or the place of one that is to come. */
@@ -108,6 +110,8 @@ static void add_all(void)
 	for (int i = 0; i < opt->concurrency; i++)
 		add(NULL);
 	add(notifier_run);
+	if (cfg.otel_enabled)
+		add(exporter_run);
 	for (const struct worker_lane *l = worker_lanes; l->queue; l++)
 		for (int i = 0; i < opt->nqueues; i++)
 			if (!strcmp(l->queue, opt->queues[i].name))

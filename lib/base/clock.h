@@ -16,6 +16,15 @@ static inline int64_t clock_ns(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* Nanoseconds since 1970-01-01 UTC. */
+static inline int64_t clock_unix_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 /* Microseconds since 1970-01-01 UTC. */
 static inline int64_t clock_unix_us(void)
 {

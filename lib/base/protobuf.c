@@ -97,3 +97,40 @@ void protobuf_put_bytes(struct buf *b, unsigned number, const void *p, size_t n)
 	put_varint(b, n);
 	buf_add(b, p, n);
 }
+
+static void put_fixed(struct buf *b, uint64_t v, int n)
+{
+	for (; n; n--, v >>= 8)
+		buf_char(b, (char)(v & 255));
+}
+
+void protobuf_put_fixed64(struct buf *b, unsigned number, uint64_t value)
+{
+	put_varint(b, number << 3 | PROTOBUF_FIXED64);
+	put_fixed(b, value, 8);
+}
+
+void protobuf_put_fixed32(struct buf *b, unsigned number, uint32_t value)
+{
+	put_varint(b, number << 3 | PROTOBUF_FIXED32);
+	put_fixed(b, value, 4);
+}
+
+size_t protobuf_open(struct buf *b, unsigned number)
+{
+	put_varint(b, number << 3 | PROTOBUF_BYTES);
+	return b->n;
+}
+
+/* Its length, which is known now, goes in front of it. */
+void protobuf_close(struct buf *b, size_t from)
+{
+	size_t n = b->n - from, k;
+	char length[10];
+
+	put_varint(b, n);
+	k = b->n - from - n;
+	memcpy(length, b->p + from + n, k);
+	memmove(b->p + from + k, b->p + from, n);
+	memcpy(b->p + from, length, k);
+}

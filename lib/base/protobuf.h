@@ -56,4 +56,12 @@ bool protobuf_next(struct protobuf *m, struct protobuf_field *f);
 void protobuf_put_int(struct buf *b, unsigned number, uint64_t value);
 void protobuf_put_bytes(struct buf *b, unsigned number, const void *p, size_t n);
 
+/* A number of 8 or 4 bytes. */
+void protobuf_put_fixed64(struct buf *b, unsigned number, uint64_t value);
+void protobuf_put_fixed32(struct buf *b, unsigned number, uint32_t value);
+
+/* A message in a message: what is appended between the two is in it.  close wants what open returned. */
+size_t protobuf_open(struct buf *b, unsigned number);
+void protobuf_close(struct buf *b, size_t from);
+
 #endif

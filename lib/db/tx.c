@@ -9,6 +9,7 @@
 #include "lib/db/db.h"
 #include "lib/db/statement.h"
 #include "lib/host/config.h"
+#include "lib/host/span.h"
 
 /*
  * How a transaction's statements travel.  In pipeline mode everything up to the
@@ -351,10 +352,29 @@ static bool send_first(struct tx *tx, struct statement *s, const struct child *c
 	       (!tx->frame || send_query(tx, P_DOOR, tx->frame, tx->frame_values));
 }
 
+/*
+ * The end of a span.  A refusal (of the door, of a constraint) is an answer, and no error of the call; its
+ * SQLSTATE is told.
+ */
+static void trace(struct span *s, const char *summary, const struct failure *why)
+{
+	span_text(s, SPAN_DB_SYSTEM, "postgresql");
+	span_text(s, SPAN_DB_SUMMARY, summary);
+	if (db_conn())
+		span_text(s, SPAN_DB_NAMESPACE, PQdb(db_conn()));
+	if (why->err && *why->state)
+		span_text(s, SPAN_DB_STATUS, why->state);
+	if (why->err && err_info(why->err)->status >= 500) {
+		s->is_error = true;
+		span_text(s, SPAN_ERROR_TYPE, *why->state ? why->state : err_info(why->err)->code);
+	}
+	span_end(s);
+}
+
 /* One of a query's statements, or a page's total; behind it, in the same round trip, the lists that belong to
  * it. */
-static enum err call(struct tx *tx, const struct query *q, bool total, const struct bound *values,
-		     const struct child *children, bool last, PGresult **out)
+static enum err ask(struct tx *tx, const struct query *q, bool total, const struct bound *values,
+		    const struct child *children, bool last, PGresult **out)
 {
 	struct statement *s;
 	struct receipt r;
@@ -390,6 +410,19 @@ static enum err call(struct tx *tx, const struct query *q, bool total, const str
 		return tx_finish(tx, false);
 	*out = r.answer;
 	return ERR_OK;
+}
+
+/* A span for each round trip, by the conventions for databases. */
+static enum err call(struct tx *tx, const struct query *q, bool total, const struct bound *values,
+		     const struct child *children, bool last, PGresult **out)
+{
+	struct span span;
+	bool is_traced = !tx->fail.err && span_begin(&span, SPAN_CLIENT, q->name);
+	enum err rc = ask(tx, q, total, values, children, last, out);
+
+	if (is_traced)
+		trace(&span, q->name, &tx->fail);
+	return rc;
 }
 
 enum err tx_call_with(struct tx *tx, const struct query *q, const char *const *values, bool last,
@@ -433,7 +466,7 @@ void tx_frame(struct tx *tx, const struct query *q, const char *const *values)
 	tx->frame_values = values;
 }
 
-enum err tx_finish(struct tx *tx, bool commit)
+static enum err finish(struct tx *tx, bool commit)
 {
 	bool commits = commit && (!tx->fail.err || tx->fail.is_kept), ok = true;
 	struct failure f;
@@ -455,7 +488,22 @@ enum err tx_finish(struct tx *tx, bool commit)
 	return tx->fail.err;
 }
 
-struct failure tx_knock(struct tx *tx)
+enum err tx_finish(struct tx *tx, bool commit)
+{
+	bool commits = commit && (!tx->fail.err || tx->fail.is_kept);
+	const char *what = commits ? "COMMIT" : "ROLLBACK";
+	static const struct failure none;
+	enum err before = tx->fail.err, rc;
+	struct span span;
+	bool is_traced = tx->is_open && db_conn() && span_begin(&span, SPAN_CLIENT, what);
+
+	rc = finish(tx, commit);
+	if (is_traced)
+		trace(&span, what, before ? &none : &tx->fail);
+	return rc;
+}
+
+static struct failure knock(struct tx *tx)
 {
 	db_open();
 	if (!db_conn())
@@ -464,6 +512,17 @@ struct failure tx_knock(struct tx *tx)
 		return lost(tx);
 	expect(P_SYNC, NULL);
 	return PQpipelineSync(db_conn()) ? receive(tx, true).fail : lost(tx);
+}
+
+struct failure tx_knock(struct tx *tx)
+{
+	struct span span;
+	bool is_traced = span_begin(&span, SPAN_CLIENT, tx->door->name);
+	struct failure why = knock(tx);
+
+	if (is_traced)
+		trace(&span, tx->door->name, &why);
+	return why;
 }
 
 enum err tx_enter(struct tx *tx)

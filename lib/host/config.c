@@ -490,6 +490,28 @@ static void check_webhooks(struct report *r)
 		mistake(r, "GOOGLE_PLAY_URL", "must not end with a slash");
 }
 
+static void check_traces(struct report *r)
+{
+	const struct {
+		const char *name, *value;
+	} urls[] = {
+		{ "OTEL_EXPORTER_OTLP_ENDPOINT", cfg.otel_endpoint },
+		{ "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", cfg.otel_traces_endpoint },
+		{ "OTEL_EXPORTER_ZIPKIN_ENDPOINT", cfg.otel_zipkin_endpoint },
+	};
+
+	for (size_t i = 0; i < sizeof(urls) / sizeof(*urls); i++)
+		if (*urls[i].value && !is_url(urls[i].value))
+			mistake(r, urls[i].name, "must be an http:// or https:// URL, is \"%s\"",
+				urls[i].value);
+	check_file(r, "OTEL_EXPORTER_OTLP_CERTIFICATE", cfg.otel_certificate);
+	if (*cfg.otel_exporter && !is_choice("otlp|zipkin|console|none", cfg.otel_exporter))
+		mistake(r, "OTEL_EXPORTER", "must be one of otlp|zipkin|console|none, is \"%s\"",
+			cfg.otel_exporter);
+	else if (*cfg.otel_exporter)
+		cfg.otel_traces_exporter = cfg.otel_exporter;
+}
+
 /* What no single setting can tell. */
 static void check(struct report *r)
 {
@@ -523,6 +545,7 @@ static void check(struct report *r)
 	check_webhooks(r);
 	check_mail(r);
 	check_contact(r);
+	check_traces(r);
 
 	for (const char *const *p = cfg.cors_origins; *p; p++) {
 		if (strcmp(*p, "*") && (!is_url(*p) || strpbrk(strstr(*p, "://") + 3, "/?#@")))

@@ -7,7 +7,9 @@
 #include "lib/base/clock.h"
 #include "lib/host/config.h"
 #include "lib/host/shm.h"
+#include "lib/host/span.h"
 #include "lib/net/http_exchange.h"
+#include "lib/net/http_trace.h"
 
 enum {
 	MAX_REDIRECTS = 3,
@@ -284,14 +286,8 @@ static enum err run(struct exchange *x)
 	}
 }
 
-static void (*hook)(const struct http_call *call, const struct http_answer *out, enum err rc);
-
-void http_use_hook(void (*fn)(const struct http_call *call, const struct http_answer *out, enum err rc))
-{
-	hook = fn;
-}
-
-enum err http_do(struct arena *a, const struct http_call *call, struct http_answer *out)
+/* The call under its breaker. */
+static enum err guarded(struct arena *a, const struct http_call *call, struct http_answer *out)
 {
 	struct http_breaker *b = http_breaker_find(call->provider);
 	bool probe = false;
@@ -315,8 +311,19 @@ enum err http_do(struct arena *a, const struct http_call *call, struct http_answ
 	}
 	http_exchange_hop_release(&x);
 	out->duration_ms = (long)(http_exchange_now_ms() - x.start_ms);
-	if (hook)
-		hook(call, out, rc);
+	return rc;
+}
+
+enum err http_do(struct arena *a, const struct http_call *call, struct http_answer *out)
+{
+	struct span span;
+	bool is_traced = span_begin(&span, SPAN_CLIENT, http_trace_name(call));
+	enum err rc = guarded(a, call, out);
+
+	if (is_traced) {
+		http_trace(&span, call, out, rc);
+		span_end(&span);
+	}
 	return rc;
 }
 

@@ -47,9 +47,6 @@ const char *http_header(const struct http_answer *out, const char *name);
  */
 enum err http_check_url(struct arena *a, const char *url, const char **reason);
 
-/* Call fn after every call, for traces: what was asked, how it went.  NULL: none. */
-void http_use_hook(void (*fn)(const struct http_call *call, const struct http_answer *out, enum err rc));
-
 /*
  * Circuit breakers, one per provider, in memory shared by all processes.
  *

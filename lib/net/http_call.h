@@ -22,7 +22,8 @@ struct http_call {
 	const char *method; /* NULL: POST with a body, else GET */
 	const char *url;    /* NULL or "": the provider is not configured */
 	const char *const
-		*headers; /* "Name: value", NULL-terminated, or NULL; not sent on to another origin */
+		*headers;    /* "Name: value", NULL-terminated, or NULL; not sent on to another origin */
+	const char *ca_file; /* certificates (PEM) that the server is trusted by; NULL or "": the system's */
 	const void *body;
 	size_t body_len;
 	size_t max_bytes;        /* of the answer's body; 0: 1 MiB */

@@ -7,6 +7,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/host/config.h"
+#include "lib/host/span.h"
 #include "lib/net/http_guard.h"
 
 enum {
@@ -217,9 +218,28 @@ static size_t take_body(char *p, size_t size, size_t n, void *user)
 	return size * n;
 }
 
+/*
+ * Where the call belongs, for who is called.  What is in the tracestate others have put there for
+ * others: where a user chose whom to call, it is not told.
+ */
+static struct curl_slist *trace_headers(const struct exchange *x, struct curl_slist *list)
+{
+	char text[13 + TRACE_CONTEXT_TEXT] = "traceparent: ";
+	struct trace_context here;
+
+	if (!span_context(&here))
+		return list;
+	trace_context_write(&here, text + 13);
+	list = curl_slist_append(list, text);
+	if (*span_state() && !(x->call->flags & HTTP_USER_URL))
+		list = curl_slist_append(list, arena_fmt(x->arena, "tracestate: %s", span_state()));
+	return list;
+}
+
 static struct curl_slist *request_headers(const struct exchange *x)
 {
-	struct curl_slist *list = curl_slist_append(NULL, "Expect:"); /* no waiting for a 100 */
+	struct curl_slist *list =
+		trace_headers(x, curl_slist_append(NULL, "Expect:")); /* no waiting for a 100 */
 	const char *const *h;
 
 	for (h = x->other_origin ? NULL : x->call->headers; h && *h; h++)
@@ -253,6 +273,8 @@ void http_exchange_prepare(struct exchange *x, CURL *h)
 	curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, left);
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, connect_ms < left ? connect_ms : left);
+	if (x->call->ca_file && *x->call->ca_file)
+		curl_easy_setopt(h, CURLOPT_CAINFO, x->call->ca_file);
 	if (!(x->call->flags & HTTP_CUT))
 		curl_easy_setopt(h, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)x->max_bytes);
 	curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, take_head);

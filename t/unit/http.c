@@ -17,6 +17,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/host/config.h"
+#include "lib/net/http_trace.h"
+#include "t/unit/span_shown.h"
 #include "t/unit/tap.h"
 
 /* What the stub saw, shared with it. */
@@ -676,21 +678,35 @@ static void test_breaker_race(void)
 	munmap(s, sizeof(*s));
 }
 
-static int hooked;
-
-static void count_call(const struct http_call *call, const struct http_answer *out, enum err rc)
+/* What the span of a call tells, and what it does not. */
+static void test_trace(void)
 {
-	hooked += call->url && out->status == 200 && rc == ERR_OK;
-}
+	const char *const secret[] = { "Authorization: Bearer hidden", NULL };
+	struct span s = { .kind = SPAN_CLIENT, .n = 1 };
+	struct http_call call = { .provider = "stub",
+				  .url = "http://user:hidden@stub.example:8080/path?key=hidden#hidden",
+				  .headers = secret };
+	struct http_answer out = { .status = 503, .attempts = 3 };
+	char text[1024];
 
-static void test_hook(void)
-{
-	struct http_answer out;
-
-	http_use_hook(count_call);
-	get("/ten", 0, &out);
-	http_use_hook(NULL);
-	is_int(hooked, 1, "the hook sees a call");
+	http_trace(&s, &call, &out, ERR_EXTERNAL);
+	is_str(span_shown(&s, text),
+	       "http.request.method=GET ashlar.provider=stub http.response.status_code=503 "
+	       "http.request.resend_count=2 error.type=503 server.address=stub.example "
+	       "server.port=8080 url.full=http://stub.example:8080/path",
+	       "a call's span has no query, no user and no header");
+	ok(s.is_error, "a 503 is an error");
+	s.n = 1;
+	s.is_error = false;
+	call.flags = HTTP_USER_URL;
+	out = (struct http_answer){ .status = 200, .attempts = 1 };
+	http_trace(&s, &call, &out, ERR_OK);
+	is_str(span_shown(&s, text),
+	       "http.request.method=GET ashlar.provider=stub http.response.status_code=200 "
+	       "server.address=stub.example server.port=8080 "
+	       "url.full=http://stub.example:8080/",
+	       "of a URL that a user chose not even the path");
+	ok(!s.is_error, "a 200 is none");
 }
 
 int main(void)
@@ -717,7 +733,7 @@ int main(void)
 	test_guard();
 	test_breaker();
 	test_breaker_of_provider();
-	test_hook();
+	test_trace();
 
 	kill(stub, SIGKILL);
 	waitpid(stub, NULL, 0);
