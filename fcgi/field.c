@@ -672,7 +672,7 @@ static void keep_json(const struct field *f, struct json_object *json, struct va
 	if (v->is_null || (type != F_OBJECT && type != F_LIST && type != F_JSON))
 		return;
 	v->json = json;
-	if (!field_is_array(f))
+	if (!field_is_array(f) && !(f->flags & F_TREE))
 		v->text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN);
 }
 

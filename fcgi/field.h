@@ -60,6 +60,8 @@ enum field_flag {
 	F_MAX = 1 << 12,    /* an F_INT or F_NUMBER whose max is a bound also where it is 0 */
 	F_ABOVE = 1 << 13,  /* an F_INT or F_NUMBER that is more than min, not min itself */
 	F_BELOW = 1 << 14,  /* an F_INT or F_NUMBER that is less than max */
+	F_TREE = 1 << 16,   /* input: of an F_OBJECT, F_LIST or F_JSON only the tree is wanted; it is no
+			       parameter of   SQL, and its text is not made anew */
 	F_RARE = 1 << 15,   /* no part of the example: sent instead of others, or seldom */
 
 	/*

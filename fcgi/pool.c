@@ -97,6 +97,9 @@ static void run_child(struct place *p, pid_t master)
 		mallopt(M_MMAP_THRESHOLD, 32 << 20);
 		mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	}
+	/* What a picture came in is given back behind it: there are hundreds of these children. */
+	if (opt->number == POOL_SLOW)
+		mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	if (p->run)
 		p->run();
 	if (opt->number == POOL_SLOW)

@@ -93,6 +93,17 @@ static size_t length(const char *text)
 	return text ? strlen(text) : 0;
 }
 
+/* How much there is to write, of what is long. */
+static size_t bytes_of(const struct ai_ask *ask)
+{
+	size_t bytes = length(ask->schema);
+
+	for (size_t i = 0; i < ask->nmessages; i++)
+		for (size_t k = 0; k < ask->messages[i].nparts; k++)
+			bytes += length(ask->messages[i].parts[k].text);
+	return bytes;
+}
+
 long long ai_tokens_of(const struct ai_ask *ask)
 {
 	size_t bytes = length(ask->schema);
@@ -326,7 +337,8 @@ static void ask_one(struct arena *a, const struct ai_ask *ask, const struct ai_m
 	}
 	adapted = adapt(&t.r, ask, m, &tool);
 	t.r.ask = &adapted;
-	buf_init(&body, a, 4096);
+	/* One that grows would be there several times, and pictures are long. */
+	buf_init(&body, a, 4096 + bytes_of(&adapted) / 16 * 17);
 	p->wire->write(&body, &adapted, m);
 	headers_of(a, p, server, ask->take, headers);
 	sse_init(&t.sse, a, MAX_EVENT);

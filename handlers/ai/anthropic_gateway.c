@@ -12,7 +12,7 @@
 #include "lib/base/json.h"
 #include "lib/base/jx.h"
 
-enum { MAX_MESSAGES = 2000, MAX_BODY = 2 << 20, MAX_TEXT = 2 << 20 };
+enum { MAX_MESSAGES = 2000 };
 
 static enum err message_create(struct req *rq);
 
@@ -22,7 +22,7 @@ static const char *const reasons[] = { "end_turn", "max_tokens", "tool_use", "re
 static const struct field message_in[] = {
 	{ "model",          F_TEXT,   F_REQUIRED, .min = 1, .max = 200, .example = "claude-sonnet" },
 	{ "max_tokens",     F_INT,    F_REQUIRED, .min = 1, .max = 1000000, .example = "200" },
-	{ "messages",       F_LIST,   F_REQUIRED, .item = F_OBJECT, .min = 1, .max = MAX_MESSAGES, .about = "as Anthropic has them: texts, images, uses of tools and their results", .example = "[{\"role\":\"user\",\"content\":\"What is a harbour?\"}]" },
+	{ "messages",       F_LIST,   F_REQUIRED | F_TREE, .item = F_OBJECT, .min = 1, .max = MAX_MESSAGES, .about = "as Anthropic has them: texts, images, uses of tools and their results", .example = "[{\"role\":\"user\",\"content\":\"What is a harbour?\"}]" },
 	{ "system",         F_JSON,   F_NULL | F_RARE },
 	{ "temperature",    F_NUMBER, F_NULL, .max = 1, .example = "0.7" },
 	{ "top_p",          F_NUMBER, F_NULL | F_RARE, .max = 1 },
@@ -67,7 +67,7 @@ static const struct shape said_shape = { "ModelMessage", message_out };
 const struct route anthropic_gateway_routes[] = {
 	{ POST, "/api/v1/anthropic/v1/messages", "platform.ai.create_anthropic_message", &by_gateway, "Have a model answer, in Anthropic's form",
 	  .about = "For any client of Anthropic's: its base URL is …/api/v1/anthropic.", .body = message_in, .out = &said_shape,
-	  .headers = gateway_headers, .errors = gateway_refusals, .max_body = MAX_BODY, .flags = SLOW | STREAMS | OPEN_QUERY, .status = 200,
+	  .headers = gateway_headers, .errors = gateway_refusals, .max_body = GATEWAY_MAX_BODY, .flags = SLOW | STREAMS | OPEN_QUERY, .status = 200,
 	  .needs = { "a key of a model's provider", ERR_UNAVAILABLE }, .run = message_create },
 	ROUTE_END
 };
@@ -94,8 +94,8 @@ static const char *text_of(struct req *rq, struct json_object *value)
 		return json_object_get_string(value);
 	buf_init(&b, &rq->tx.arena, 256);
 	for (size_t i = 0; i < n; i++) {
-		const char *text =
-			json_text(json_at(json_object_array_get_idx(value, i), "text", NULL), MAX_TEXT);
+		const char *text = json_text(json_at(json_object_array_get_idx(value, i), "text", NULL),
+					     GATEWAY_MAX_BODY);
 
 		if (text && b.n)
 			buf_char(&b, '\n');
@@ -108,7 +108,7 @@ static const char *read_image(struct gateway_messages *m, struct json_object *so
 {
 	bool is_url = !strcmp(type_of(source), "url");
 	struct ai_part *part = gateway_part(
-		m, AI_IMAGE, json_text(json_at(source, is_url ? "url" : "data", NULL), MAX_TEXT));
+		m, AI_IMAGE, json_text(json_at(source, is_url ? "url" : "data", NULL), GATEWAY_MAX_BODY));
 
 	if (!part || !*part->text)
 		return "an image has a source with data or a url";
@@ -146,7 +146,7 @@ static const char *read_block(struct req *rq, struct gateway_messages *m, struct
 	const char *type = type_of(block);
 
 	if (!strcmp(type, "text"))
-		return gateway_part(m, AI_TEXT, json_text(json_at(block, "text", NULL), MAX_TEXT))
+		return gateway_part(m, AI_TEXT, json_text(json_at(block, "text", NULL), GATEWAY_MAX_BODY))
 			       ? NULL
 			       : "there is too much of it";
 	if (!strcmp(type, "image"))

@@ -11,7 +11,7 @@
 #include "lib/db/column.h"
 #include "lib/host/config.h"
 
-enum { MAX_TOKENS = 4096, MAX_TEXT = 2 << 20, MAX_TOOLS = 128, MAX_STOPS = 16, PARTS_BYTES = 12 };
+enum { MAX_TOKENS = 4096, MAX_TOOLS = 128, MAX_STOPS = 16, PARTS_BYTES = 12 };
 
 /* clang-format off */
 const struct field gateway_headers[] = {
@@ -169,7 +169,7 @@ enum err gateway_tools(struct req *rq, struct json_object *list, const char *ins
 		one = inside ? json_at(one, inside, NULL) : one;
 		parameters = json_at(one, schema, NULL);
 		tools[i].name = json_text(json_at(one, "name", NULL), 128);
-		tools[i].about = json_text(json_at(one, "description", NULL), MAX_TEXT);
+		tools[i].about = json_text(json_at(one, "description", NULL), GATEWAY_MAX_BODY);
 		tools[i].schema = json_object_is_type(parameters, json_type_object)
 					  ? json_object_to_json_string_ext(parameters, JSON_C_TO_STRING_PLAIN)
 					  : "{\"type\":\"object\",\"properties\":{}}";

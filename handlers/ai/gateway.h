@@ -13,8 +13,8 @@
 
 struct json_object;
 
-/* Bytes of a body: pictures come in it, in base64. */
-enum { GATEWAY_MAX_BODY = 2 << 20 };
+/* Bytes of a body, and so of what is in it: pictures come so, in base64.  nginx takes a bit more. */
+enum { GATEWAY_MAX_BODY = 24 << 20 };
 
 extern const struct field gateway_headers[];
 extern const enum err gateway_refusals[];

@@ -14,7 +14,7 @@
 #include "lib/base/json.h"
 #include "lib/base/jx.h"
 
-enum { MAX_MESSAGES = 2000, MAX_BODY = 2 << 20, MAX_TEXT = 2 << 20 };
+enum { MAX_MESSAGES = 2000, MAX_TEXT = 2 << 20 };
 
 static enum err completion_create(struct req *rq), model_list(struct req *rq);
 
@@ -24,7 +24,7 @@ static const char *const roles[] = { "system", "user", "assistant", NULL };
 
 static const struct field completion_in[] = {
 	{ "model",    F_TEXT, F_REQUIRED, .min = 1, .max = 200, .example = "gpt-4o" },
-	{ "messages", F_LIST, F_REQUIRED, .item = F_OBJECT, .min = 1, .max = MAX_MESSAGES, .about = "as OpenAI has them: texts, images, calls of tools and what those said", .example = "[{\"role\":\"user\",\"content\":\"What is a harbour?\"}]" },
+	{ "messages", F_LIST, F_REQUIRED | F_TREE, .item = F_OBJECT, .min = 1, .max = MAX_MESSAGES, .about = "as OpenAI has them: texts, images, calls of tools and what those said", .example = "[{\"role\":\"user\",\"content\":\"What is a harbour?\"}]" },
 	{ "max_tokens",            F_INT,    F_NULL, .min = 1, .max = 1000000, .example = "200" },
 	{ "max_completion_tokens", F_INT,    F_NULL | F_RARE, .min = 1, .max = 1000000 },
 	{ "temperature",           F_NUMBER, F_NULL, .max = 2, .example = "0.7" },
@@ -115,7 +115,7 @@ static const struct field models_out[] = {
 static const struct shape completion_shape = { "Completion", completion_out };
 static const struct shape models_shape     = { "ModelList", models_out };
 
-#define ASKS .out = &completion_shape, .headers = gateway_headers, .errors = gateway_refusals, .max_body = MAX_BODY, .flags = SLOW | STREAMS, \
+#define ASKS .out = &completion_shape, .headers = gateway_headers, .errors = gateway_refusals, .max_body = GATEWAY_MAX_BODY, .flags = SLOW | STREAMS, \
 	.status = 200, .needs = { "a key of a model's provider", ERR_UNAVAILABLE }, .run = completion_create
 
 const struct route openai_gateway_routes[] = {
@@ -147,11 +147,13 @@ static const char *read_content(struct req *rq, struct gateway_messages *m, stru
 		struct ai_part *part;
 
 		if (type && !strcmp(type, "text")) {
-			if (!gateway_part(m, AI_TEXT, json_text(json_at(one, "text", NULL), MAX_TEXT)))
+			if (!gateway_part(m, AI_TEXT,
+					  json_text(json_at(one, "text", NULL), GATEWAY_MAX_BODY)))
 				return "there is too much of it";
 		} else if (type && !strcmp(type, "image_url")) {
 			part = gateway_part(m, AI_IMAGE, NULL);
-			if (!gateway_image(rq, part, json_text(json_at(one, "image_url", "url"), MAX_TEXT)))
+			if (!gateway_image(rq, part,
+					   json_text(json_at(one, "image_url", "url"), GATEWAY_MAX_BODY)))
 				return "an image_url has an http or data URL";
 		} else if (!type || strcmp(type, "refusal") != 0) {
 			return "a part is text or image_url";
@@ -166,8 +168,8 @@ static const char *read_calls(struct gateway_messages *m, struct json_object *ca
 
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *one = json_object_array_get_idx(calls, i);
-		struct ai_part *part =
-			gateway_part(m, AI_CALL, json_text(json_at(one, "function", "arguments"), MAX_TEXT));
+		struct ai_part *part = gateway_part(
+			m, AI_CALL, json_text(json_at(one, "function", "arguments"), GATEWAY_MAX_BODY));
 
 		if (!part)
 			return "there is too much of it";
@@ -194,7 +196,8 @@ static const char *read_result(struct gateway_messages *m, struct json_object *o
 			return "there are too many of them";
 	text = json_object_is_type(content, json_type_string) ? json_object_get_string(content)
 	       : json_object_is_type(content, json_type_array)
-		       ? json_text(json_at(json_object_array_get_idx(content, 0), "text", NULL), MAX_TEXT)
+		       ? json_text(json_at(json_object_array_get_idx(content, 0), "text", NULL),
+				   GATEWAY_MAX_BODY)
 		       : NULL;
 	part = gateway_part(m, AI_RESULT, text);
 	if (!part)

@@ -27,7 +27,7 @@ static const char *const states[] = { "completed", "incomplete", "in_progress", 
 
 static const struct field response_in[] = {
 	{ "model",                F_TEXT,   F_REQUIRED, .min = 1, .max = 200, .example = "gpt-4o" },
-	{ "input",                F_JSON,   F_REQUIRED, .about = "a text, or a list of items: messages, function calls and their outputs", .example = "\"What is a harbour?\"" },
+	{ "input",                F_JSON,   F_REQUIRED | F_TREE, .about = "a text, or a list of items: messages, function calls and their outputs", .example = "\"What is a harbour?\"" },
 	{ "instructions",         F_TEXT,   F_NULL | F_RARE, .max = MAX_TEXT },
 	{ "max_output_tokens",    F_INT,    F_NULL, .min = 1, .max = 1000000, .example = "200" },
 	{ "temperature",          F_NUMBER, F_NULL | F_RARE, .max = 2 },
@@ -114,11 +114,12 @@ static const char *read_part(struct req *rq, struct gateway_messages *m, struct 
 	const char *type = type_of(part);
 
 	if (!strcmp(type, "input_text") || !strcmp(type, "output_text"))
-		return gateway_part(m, AI_TEXT, json_text(json_at(part, "text", NULL), MAX_TEXT)) ? NULL
-												  : too_much;
+		return gateway_part(m, AI_TEXT, json_text(json_at(part, "text", NULL), GATEWAY_MAX_BODY))
+			       ? NULL
+			       : too_much;
 	if (!strcmp(type, "input_image"))
 		return gateway_image(rq, gateway_part(m, AI_IMAGE, NULL),
-				     json_text(json_at(part, "image_url", NULL), MAX_TEXT))
+				     json_text(json_at(part, "image_url", NULL), GATEWAY_MAX_BODY))
 			       ? NULL
 			       : "an input_image has an http or data URL as its image_url";
 	return !strcmp(type, "refusal") ? NULL : "content is input_text, output_text or input_image";
@@ -158,7 +159,7 @@ static const char *read_call(struct gateway_messages *m, struct json_object *ite
 	enum ai_part_kind kind = is_output ? AI_RESULT : AI_CALL;
 	enum ai_role role = is_output ? AI_USER : AI_ASSISTANT;
 	struct json_object *output = json_at(item, "output", NULL);
-	const char *text = json_text(json_at(item, "arguments", NULL), MAX_TEXT);
+	const char *text = json_text(json_at(item, "arguments", NULL), GATEWAY_MAX_BODY);
 	struct ai_part *part;
 
 	if (is_output)

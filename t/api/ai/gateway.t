@@ -368,6 +368,45 @@ subtest 'a response goes on where another one ended' => sub {
     error_is $ask->($server, previous_response_id => $two->{id}), 404, 'NOT_FOUND', name => 'after 30 days it is gone by itself';
 };
 
+# What the slow pool's children take, in KiB: now, and the most it ever was.
+sub memory () {
+    my @all = map { my $pid = $_; open my $in, '<', "/proc/$pid/status" or die "$pid: $!\n"; join '', <$in> } $t->children('slow');
+    return map { my $what = $_; [ sort { $b <=> $a } map { /^$what:\s+(\d+)/m } @all ]->[0] } qw(RssAnon VmHWM);
+}
+
+subtest 'messages with pictures in them may be long' => sub {
+    $models->answer($_ => {}) for qw(openai anthropic);
+    my $picture = sub ($bytes) { return 'iVBORw0KGgo' . 'A' x ($bytes - 11) };
+    my $body    = sub ($form, $data) {
+        my $content = {
+            $openai => [ { type => 'image_url', image_url => { url => "data:image/png;base64,$data" } } ],
+            $claude => [ { type => 'image', source => { type => 'base64', media_type => 'image/png', data => $data } } ],
+            responses => [ { type => 'input_image', image_url => "data:image/png;base64,$data" } ],
+        }->{$form};
+        my $messages = [ { role => 'user', content => $content } ];
+        return $json->encode($form eq 'responses' ? { model => 'gpt-4o', input => $messages } : { model => 'gpt-4o', max_tokens => 5, messages => $messages });
+    };
+    my %path = ($openai => $openai, $claude => $claude, responses => '/api/v1/openai/responses');
+    my ($before) = memory();
+    for my $form ($openai, $claude, 'responses') {
+        my $room = (24 << 20) - length $body->($form, '');
+        my $last = $body->($form, $picture->($room));
+        is length $last, 24 << 20;
+        my $res = $server->post($path{$form}, undef, raw => $last, fresh => 1);
+        status_is $res, 200, "$form: 24 MiB";
+        is length(($models->requests('openai'))[-1]{body}{messages}[0]{content}[0]{image_url}{url}), $room + length 'data:image/png;base64,', 'all of it arrives';
+        error_is $server->post($path{$form}, undef, raw => "$last ", fresh => 1), 413, 'PAYLOAD_TOO_LARGE', name => 'a byte more does not';
+        error_is $server->post($path{$form}, undef, raw => $last . ' ' x (2 << 20), fresh => 1), 413, 'PAYLOAD_TOO_LARGE', name => 'nor what nginx does not take';
+    }
+    my ($now, $most) = memory();
+    cmp_ok $most, '<', 128 << 10, 'what that takes is bounded' if !$ENV{SAN};
+    cmp_ok $now - $before, '<', 16 << 10, 'and given back' if !$ENV{SAN};
+    my ($items) = $t->db->selectrow_array('SELECT items::text FROM ai_responses ORDER BY created_at DESC LIMIT 1');
+    like $items, qr/a picture that was not kept/, 'a long response is kept without them';
+    cmp_ok length $items, '<', 10_000;
+    error_is $server->post('/api/v1/openai/embeddings', undef, raw => $json->encode({ model => 'text-embedding-3-small', input => 'x' x (2 << 20) })), 413, 'PAYLOAD_TOO_LARGE', name => 'what has no pictures may not be so long';
+};
+
 subtest 'embeddings' => sub {
     my $path = '/api/v1/openai/embeddings';
     $models->answer(openai => {});

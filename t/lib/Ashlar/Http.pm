@@ -94,7 +94,8 @@ sub _write ($self, $socket, $bytes) {
         last if !$!{EAGAIN} && !$!{EWOULDBLOCK} && !$!{EINTR};
         my ($can_read, $can_write) = IO::Select->select(IO::Select->new($socket), IO::Select->new($socket), undef, $self->{until} - time);
         die "timeout while sending\n" if !$can_read && !$can_write && time >= $self->{until};
-        last if @{ $can_read // [] } && !@{ $can_write // [] };
+        # What can be read may be TLS's own, a ticket, and the other side still takes more.
+        last if @{ $can_read // [] } && !@{ $can_write // [] } && !IO::Select->new($socket)->can_write($self->{ca} ? 2 : 0);
     }
     return;
 }

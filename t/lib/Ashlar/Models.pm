@@ -114,8 +114,11 @@ sub _how ($self, $provider) {
 
 sub _serve ($self, $peer) {
     my $in = '';
-    until ($in =~ /\r\n\r\n/ && length $in >= index($in, "\r\n\r\n") + 4 + ($in =~ /^Content-Length:\s*(\d+)/mi ? $1 : 0)) {
-        sysread $peer, $in, 65536, length $in or return;
+    my $whole;
+    until (defined $whole && length $in >= $whole) {
+        sysread $peer, $in, 1 << 20, length $in or return;
+        # Once: a match copies all of it, and there are megabytes.
+        $whole = index($in, "\r\n\r\n") + 4 + ($in =~ /^Content-Length:\s*(\d+)/mi ? $1 : 0) if !defined $whole && $in =~ /\r\n\r\n/;
     }
     my ($head,  $body)  = split /\r\n\r\n/, $in, 2;
     my ($first, @lines) = split /\r\n/, $head;
