@@ -22,7 +22,8 @@ LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lcrypt -lev -
 ,       := ,
 
 QUERIES  = $(patsubst sql/queries/%.sql,build/sql/%,$(wildcard sql/queries/*/*.sql))
-SRC      = $(wildcard lib/*/*.c fcgi/*.c fcgi/*/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) build/routes.c build/demo.c build/passwords.c build/mail_templates.c build/ai_templates.c
+SRC      = $(wildcard lib/*/*.c fcgi/*.c fcgi/*/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) build/routes.c build/demo.c build/passwords.c build/mail_templates.c build/ai_templates.c \
+           build/mcp_texts.c build/guide.c
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
 CMD_OBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/*.c) build/embedded.c)
 SQL_DIRS = sql/setup sql/migrations sql/functions sql/search sql/sample sql/scale
@@ -83,6 +84,14 @@ build/mail_templates.c: tools/embed templates/mail $(wildcard templates/mail/* t
 build/ai_templates.c: tools/embed $(wildcard templates/ai templates/ai/* templates/prompts templates/prompts/*)
 	@mkdir -p build
 	$(call run,AI $@)tools/embed providers/ai_model.h ai_file ai_files=templates/ai ai_prompts=templates/prompts >$@
+
+build/mcp_texts.c: tools/embed $(wildcard templates/mcp templates/mcp/*)
+	@mkdir -p build
+	$(call run,MCP $@)tools/embed fcgi/reference/tell.h tell_file tell_files=templates/mcp >$@
+
+build/guide.c: tools/guide $(wildcard docs/lib/*.pm docs/pages docs/pages/*.html) docs/navigation.txt docs/errors.txt lib/base/err.def lib/host/config.def handlers/events.c CHANGELOG.md
+	@mkdir -p build
+	$(call run,GUIDE $@)tools/guide >$@
 
 $(BUILD)/t/%: t/unit/%.c $(BUILD)/libashlar.a
 	@mkdir -p $(@D)

@@ -23,11 +23,13 @@ int cmd_billing(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_mails(int argc, char **argv);
+int cmd_mcp(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
 int cmd_openapi(int argc, char **argv);
 int cmd_realtime(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_routes(int argc, char **argv);
+int cmd_sdk(int argc, char **argv);
 int cmd_seed(int argc, char **argv);
 int cmd_tenant_command(int argc, char **argv); /* cmd_tenant is a helper, below */
 int cmd_token(int argc, char **argv);

@@ -242,7 +242,8 @@ void answer_head(struct req *rq, struct buf *b)
 	const char *type = rq->asked.route && rq->asked.route->content_type && !rq->tx.fail.err
 				   ? rq->asked.route->content_type
 				   : "application/json";
-	bool has_type = rq->answer.status != 204 && rq->answer.status / 100 != 3, has_cache = false;
+	bool is_empty = rq->answer.status == 204 || (rq->answer.status == 202 && !rq->answer.out.n);
+	bool has_type = !is_empty && rq->answer.status / 100 != 3, has_cache = false;
 
 	add_number(b, "Status", rq->answer.status);
 	for (int i = 0; i < rq->answer.nheaders; i++) {

@@ -38,6 +38,7 @@ enum route_flag {
 	STATIC = 2,   /* nginx serves it from a file; listed for the reference only */
 	BARE = 4,     /* no envelope in any version */
 	RAW = 8,      /* the handler reads the body: no parsing, any Content-Type; .body only tells of it */
+	ACCEPTS = 1 << 23, /* what asks for no answer is taken all the same: 202, without a body */
 	PRIVATE = 64, /* the answer holds a secret: Idempotency-Key is ignored, and nothing stored */
 	WRITES = 128, /* a GET that changes something */
 	ONE_OR_MANY = 1024, /* the answer is one of out, an array of them, or null */

@@ -211,13 +211,14 @@ static void write_response(struct buf *b, const struct route *r, int version, in
 						 : "application/json";
 
 	buf_text(b, "{\"description\":");
-	jx_str(b, status == 101   ? "The protocol is WebSocket now"
-		  : status == 206 ? "The part that Range asks for"
-		  : status == 204 ? "Done; the body is empty"
-		  : redirects     ? "A redirect; the body is empty"
-				  : "Success");
+	jx_str(b, status == 101                         ? "The protocol is WebSocket now"
+		  : status == 206                       ? "The part that Range asks for"
+		  : status == 204                       ? "Done; the body is empty"
+		  : status == 202 && r->flags & ACCEPTS ? "Nothing was asked; the body is empty"
+		  : redirects                           ? "A redirect; the body is empty"
+							: "Success");
 	openapi_headers(b, r, version, status);
-	if (status != 101 && status != 204 && !redirects) {
+	if (status != 101 && status != 204 && !(status == 202 && r->flags & ACCEPTS) && !redirects) {
 		jx_key_open(b, "content", '{');
 		jx_key(b, type);
 		buf_char(b, '{');
@@ -253,8 +254,9 @@ static const char *response_name(struct buf *b, const struct route *r, int versi
 	const char *type = r->content_type ? r->content_type : "application/json";
 	const char *of = r->out ? r->out->schema : "Object", *surface = surface_of(r->id)->name;
 
-	if (status == 101 || status == 204 || status / 100 == 3)
+	if (status == 101 || status == 204 || status / 100 == 3 || (status == 202 && r->flags & ACCEPTS))
 		of = status == 101   ? "WebSocket"
+		     : status == 202 ? "Accepted"
 		     : status == 204 ? "Empty"
 		     : status == 304 ? "Unmodified"
 				     : "Redirect";
@@ -452,46 +454,57 @@ static void write_roles(struct buf *text, const struct permission *p)
 	}
 }
 
-/* What security schemes cannot say, as sentences. */
-static void write_about(struct buf *b, const struct route *r, enum method twin)
+/* What security schemes cannot say. */
+static void describe(struct buf *text, const struct route *r, enum method twin)
 {
 	static const char *const places[] = { [IN_TENANT] = "",
 					      [IN_ORGANIZATION] = " in the organization",
 					      [IN_WORKSPACE] = " in the workspace" };
+
+	if (r->about)
+		buf_fmt(text, "%s ", r->about);
+	buf_fmt(text, "%s ", r->caller->about);
+	if (r->may) {
+		buf_fmt(text, "Needs the permission %s%s, which the roles ", r->may->name,
+			places[r->may->place]);
+		write_roles(text, r->may);
+		buf_text(text, r->may->place == IN_TENANT ? " have; a secret key alone counts as editor. "
+			       : r->may->place == IN_WORKSPACE ? " have unless it says otherwise. "
+							       : " have. ");
+	}
+	if (r->may && r->may->own) {
+		buf_fmt(text, "For what is the caller's own %s is enough, which the roles ",
+			r->may->own->name);
+		write_roles(text, r->may->own);
+		buf_text(text, " have. ");
+	}
+	if (twin != METHOD_COUNT)
+		buf_fmt(text, "%s does the same. ", method_name(twin));
+	if (r->scope)
+		buf_fmt(text, "A key alone needs the scope %s. ", r->scope);
+	if (r->flags & RECENT)
+		buf_text(text, "Needs a token of somebody who signed in within RECENT_SIGN_IN_S, 15 minutes "
+			       "unless the "
+			       "operator says another; refreshing it is no signing in. ");
+	if (r->needs.what)
+		buf_fmt(text, "Needs %s; the example has none. ", r->needs.what);
+	if (r->flags & SIGNED)
+		buf_text(text, "Whoever calls proves it by the signature: no bearer token, no key. ");
+	if (r->flags & PRIVATE && r->method == POST)
+		buf_text(text, "Idempotency-Key is ignored, since the answer holds a secret. ");
+}
+
+void openapi_describe(struct buf *text, const struct route *r)
+{
+	describe(text, r, METHOD_COUNT);
+}
+
+static void write_about(struct buf *b, const struct route *r, enum method twin)
+{
 	struct buf text;
 
 	buf_init(&text, b->arena, 256);
-	if (r->about)
-		buf_fmt(&text, "%s ", r->about);
-	buf_fmt(&text, "%s ", r->caller->about);
-	if (r->may) {
-		buf_fmt(&text, "Needs the permission %s%s, which the roles ", r->may->name,
-			places[r->may->place]);
-		write_roles(&text, r->may);
-		buf_text(&text, r->may->place == IN_TENANT ? " have; a secret key alone counts as editor. "
-				: r->may->place == IN_WORKSPACE ? " have unless it says otherwise. "
-								: " have. ");
-	}
-	if (r->may && r->may->own) {
-		buf_fmt(&text, "For what is the caller's own %s is enough, which the roles ",
-			r->may->own->name);
-		write_roles(&text, r->may->own);
-		buf_text(&text, " have. ");
-	}
-	if (twin != METHOD_COUNT)
-		buf_fmt(&text, "%s does the same. ", method_name(twin));
-	if (r->scope)
-		buf_fmt(&text, "A key alone needs the scope %s. ", r->scope);
-	if (r->flags & RECENT)
-		buf_text(&text, "Needs a token of somebody who signed in within RECENT_SIGN_IN_S, 15 minutes "
-				"unless the "
-				"operator says another; refreshing it is no signing in. ");
-	if (r->needs.what)
-		buf_fmt(&text, "Needs %s; the example has none. ", r->needs.what);
-	if (r->flags & SIGNED)
-		buf_text(&text, "Whoever calls proves it by the signature: no bearer token, no key. ");
-	if (r->flags & PRIVATE && r->method == POST)
-		buf_text(&text, "Idempotency-Key is ignored, since the answer holds a secret. ");
+	describe(&text, r, twin);
 	jx_key(b, "description");
 	jx_text(b, text.p, text.n - 1);
 }
@@ -535,6 +548,8 @@ static void write_operation(struct buf *b, const struct route *r, int version, e
 	write_success(b, r, version, route_status(r), &all->responses);
 	if (r->flags & SENDS_FILE)
 		write_success(b, r, version, 206, &all->responses);
+	if (r->flags & ACCEPTS)
+		write_success(b, r, version, 202, &all->responses);
 	if (r->redirect && r->out)
 		write_success(b, r, version, 200, &all->responses);
 	write_not_modified(b, r, version, &all->responses);

@@ -65,6 +65,9 @@ void openapi_tags(struct buf *b, const struct surface *surface);
 /* {"$ref": …} to a component */
 void openapi_ref(struct buf *b, const char *section, const char *name);
 
+/* Who may call a row, and what else no schema can say: sentences, each with a space behind it. */
+void openapi_describe(struct buf *text, const struct route *r);
+
 /* The schema of a row's answer in its envelopes, or an example of it. */
 void openapi_answer(struct buf *b, const struct route *r, int version, bool example);
 
@@ -74,6 +77,9 @@ struct openapi_refusals {
 	struct openapi_refusal *first, **end; /* in the order in which rows have them */
 };
 void openapi_refusals_init(struct openapi_refusals *all, struct arena *a);
+
+/* May a row refuse with that? */
+bool openapi_refuses(const struct route *r, enum err e);
 
 /* What a row may refuse with: members of its "responses"; and the components that they refer to. */
 void openapi_errors(struct buf *b, const struct route *r, int version, struct openapi_refusals *all);

@@ -9,7 +9,7 @@
 
 /* Which errors a route can give, from what its row says. */
 
-static bool may_fail_as(const struct route *r, enum err e)
+bool openapi_refuses(const struct route *r, enum err e)
 {
 	const struct caller *by = r->caller;
 	/* What nginx sends from a file it may refuse to read the request for. */
@@ -64,9 +64,9 @@ static bool may_fail(const struct route *r, enum err e)
 		return false;
 	for (int other = ERR_OK + 1; other < ERR_COUNT; other++)
 		if (other != (int)e && route_error(r, (enum err)other) == e &&
-		    may_fail_as(r, (enum err)other))
+		    openapi_refuses(r, (enum err)other))
 			return true;
-	return may_fail_as(r, e);
+	return openapi_refuses(r, e);
 }
 
 static int status_of(const struct route *r, enum err e)

@@ -7,7 +7,7 @@ use lib 't/lib', 'docs/lib';
 use Api;
 use Ashlar::Answers;
 use Ashlar::Deliverer;
-use Ashlar::Guide qw(blocks steps);
+use Ashlar::Guide qw(blocks is_as_shown steps);
 use Ashlar::Receiver;
 use Ashlar::Totp 'totp';
 use Ashlar::Issuer;
@@ -407,6 +407,15 @@ subtest 'the commands of the guide do what it says' => sub {
                 is_deeply [ sort keys %{ decode_json($body) } ], [ sort keys %$shown ], '  with what is shown' if $shown;
             }
         }
+    }
+};
+
+subtest 'and what assistants ask' => sub {
+    for (commands('/assistant.html')) {
+        my ($command, $answer) = @$_;
+        my ($status, $body) = run_at($t, $command);
+        is $status, 200, $command =~ s/\n.*//sr;
+        ok is_as_shown($body, $answer), '  is answered as shown' or diag $body;
     }
 };
 
