@@ -553,7 +553,7 @@ void tell_template(struct buf *b)
 	const struct route **rows = end_user_rows(b->arena);
 
 	tell_of(b, "client.mjs", NULL);
-	buf_text(b, "// By category: the method and the path of each.\nexport const operations = {\n");
+	buf_text(b, "\n// By category: the method and the path of each.\nexport const operations = {\n");
 	for (const char *const *c = tell_categories; *c; c++) {
 		bool is_open = false;
 
