@@ -185,7 +185,7 @@ static const struct {
 	{ "platform.identity.tenant_refresh", "refresh_team_token" },
 	{ "platform.identity.tenant_register", "register_tenant" },
 	{ "platform.identity.tenant_reset_password", "reset_team_password" },
-	{ "platform.ops.call_mcp", "call_mcp" },
+	{ "platform.ops.call_mcp", "submit_mcp_message" },
 	{ "platform.ops.openapi_json", "get_openapi" },
 	{ "platform.ops.redoc", "get_redoc" },
 	{ "platform.ops.swagger_ui", "get_swagger_ui" },

@@ -126,6 +126,7 @@ void openapi_route(struct buf *b, const struct route *r)
 		{ PROBE, "probe" },
 		{ OPEN_QUERY, "open_query" },
 		{ IF_MATCH, "if_match" },
+		{ ACCEPTS, "accepts" },
 	};
 	struct field params[8];
 	int n = route_params(r);

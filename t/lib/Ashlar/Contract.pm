@@ -231,6 +231,11 @@ sub check_access ($row, @args) {
         check_gateway($row, @args);
         return;
     }
+    return if grep { $_ eq 'accepts' } @{ $row->{flags} };    # it looks at origins itself: t/api/ops/mcp.t
+    if ($by->{name} eq 'holder') {
+        check_holder($row, $refused, @args);
+        return;
+    }
     if ($by->{key_is_bearer}) {
         check_operator($row, $refused, @args);
         return;
@@ -314,6 +319,17 @@ sub check_access ($row, @args) {
         if $by->{test_mode};
     check_workspace($row, $who, @args)    if $by->{place} eq 'workspace';
     check_organization($row, $who, @args) if $by->{place} eq 'organization';
+    return;
+}
+
+# Who asks what their credentials are for: with any, or none; what comes has to be good.
+sub check_holder ($row, $refused, @args) {
+    my $nobody = $t->nobody;
+    taken ask($row, $nobody, @args), 'without credentials';
+    taken ask($row, $_, @args), 'with some' for $user, $nobody->with(key => $secret), $nobody->with(token => $secret), $nobody->with(key => $public, origin => $page), $user->with(key => $secret);
+    $refused->('not with what is no key',   401, 'INVALID_API_KEY',      key   => $_) for 'nonsense', 'sk_live_' . 'x' x 32, $revoked;
+    $refused->('nor with what is no token', 401, 'AUTHENTICATION_ERROR', token => 'nonsense');
+    $refused->('nor as another page',       403, 'ORIGIN_NOT_ALLOWED',   key   => $public, origin => 'https://evil.example.com');
     return;
 }
 
@@ -508,7 +524,7 @@ sub check_row ($row) {
         my $who = caller_of($row);
         for my $version (1 .. $row->{versions}) {
             subtest "version $version: who may call" => sub { check_access($row, version => $version) };
-            taken ask($row, $who, version => $version), 'and whoever the row names';
+            taken ask($row, $who, version => $version), 'and whoever the row names' if !grep { $_ eq 'accepts' } @{ $row->{flags} };
         }
 
         for my $field (@{ $row->{query} }) {
