@@ -34,13 +34,13 @@ struct req;
 struct tx;
 
 enum route_flag {
-	SLOW = 1,     /* waits for a server of others: runs in the slow pool */
-	STATIC = 2,   /* nginx serves it from a file; listed for the reference only */
-	BARE = 4,     /* no envelope in any version */
-	RAW = 8,      /* the handler reads the body: no parsing, any Content-Type; .body only tells of it */
-	ACCEPTS = 1 << 23, /* what asks for no answer is taken all the same: 202, without a body */
-	PRIVATE = 64, /* the answer holds a secret: Idempotency-Key is ignored, and nothing stored */
-	WRITES = 128, /* a GET that changes something */
+	SLOW = 1,   /* waits for a server of others: runs in the slow pool */
+	STATIC = 2, /* nginx serves it from a file; listed for the reference only */
+	BARE = 4,   /* no envelope in any version */
+	RAW = 8,    /* the handler reads the body: no parsing, any Content-Type; .body only tells of it */
+	ACCEPTS = 1 << 23,  /* what asks for no answer is taken all the same: 202, without a body */
+	PRIVATE = 64,       /* the answer holds a secret: Idempotency-Key is ignored, and nothing stored */
+	WRITES = 128,       /* a GET that changes something */
 	ONE_OR_MANY = 1024, /* the answer is one of out, an array of them, or null */
 	SIGNED = 4096,      /* with RAW: a signature over the body says who calls, and the handler asks for it
 				      first; Idempotency-Key is ignored, since a stored answer would need none */

@@ -231,7 +231,10 @@ sub check_access ($row, @args) {
         check_gateway($row, @args);
         return;
     }
-    return if grep { $_ eq 'accepts' } @{ $row->{flags} };    # it looks at origins itself: t/api/ops/mcp.t
+    if (grep { $_ eq 'accepts' } @{ $row->{flags} }) {    # it looks at origins itself, and has a form of its own: t/api/ops/mcp.t
+        is ask($row, $t->nobody, @args)->status, 415, 'anyone may call';
+        return;
+    }
     if ($by->{name} eq 'holder') {
         check_holder($row, $refused, @args);
         return;
