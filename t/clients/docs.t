@@ -99,7 +99,8 @@ subtest 'a browser opens every page, and tries the project list' => sub {
     for my $width (qw(phone desk)) {
         my $page    = $seen->{reference}{$width};
         my $address = '/reference/app/projects.html';
-        my $finds   = sub (@pieces) { return [ map { "$address#$_->[2]{operationId}" } grep { my $text = lc "@$_[0, 1] @{ $_->[2] }{qw(operationId summary)}"; !grep { index($text, $_) < 0 } @pieces } @operations ] };
+        my $of_group = sub ($id) { return '/reference/' . join('/', (split /[.]/, $id)[ 0, 1 ]) . '.html' };
+        my $finds   = sub (@pieces) { return [ map { $of_group->($_->[2]{'x-catalogue-id'}) . "#$_->[2]{operationId}" } grep { my $text = lc "@$_[0, 1] @{ $_->[2] }{qw(operationId summary)}"; !grep { index($text, $_) < 0 } @pieces } @operations ] };
         quiet_ok $page, "the reference at a $width";
         is $page->{all}, scalar @groups, 'leads to all groups';
         is_deeply [ sort @{ $page->{byPath}{addresses} } ], [ sort @{ $finds->('post', '/api/v1/app/projects') } ], 'its filter finds by method and path';

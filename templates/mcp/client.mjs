@@ -107,7 +107,8 @@ export class Ashlar {
         if (signal?.aborted) throw error
         if (error.status === 401 && session?.refresh_token && !refreshed && !target.startsWith('/api/v1/auth/refresh')) {
           refreshed = true
-          if (await this.#refresh(session)) continue
+          const now = await this.storage.get() // another request may have refreshed it meanwhile
+          if ((now && now.access_token !== session.access_token) || await this.#refresh(session)) continue
         }
         const isPassing = !(error instanceof AshlarError) || [429, 502, 503, 504].includes(error.status)
         if (!isPassing || tries >= this.retries || !(SAFE.includes(method) || headers['Idempotency-Key'])) throw error
