@@ -76,9 +76,9 @@ enum err answer_redirect(struct req *rq, const char *url)
 {
 	req_set_header(rq, "Location", url);
 	answer_body(rq);
-	rq->answer.status = route_status(rq->asked.route);
+	rq->answer.status = rq->asked.route->redirect ? route_status(rq->asked.route) : 302;
 	rq->answer.updated_us = 0; /* what is there may be another one each time */
-	assert(rq->answer.status / 100 == 3);
+	assert(rq->asked.route->redirect || rq->asked.route->flags & SENDS_FILE);
 	return ERR_OK;
 }
 

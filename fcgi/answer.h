@@ -67,7 +67,8 @@ struct rows *answer_form(struct req *rq, const PGresult *res);
 struct buf *answer_open(struct req *rq);
 enum err answer_close(struct req *rq);
 
-/* The answer of a row with .redirect: go there.  url must live as long as the request. */
+/* The answer of a row with .redirect, or of one that SENDS_FILE where the file is elsewhere: go there.  url
+ * must live as long as the request. */
 enum err answer_redirect(struct req *rq, const char *url);
 
 #endif

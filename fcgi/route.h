@@ -52,10 +52,10 @@ enum route_flag {
 	PROBE = 1 << 18, /* asks for health: its 503 may be the answer itself, which says what is missing */
 	LINK = 1 << 19,  /* what a signed link leads to, which another row gave out: no operation of the
 			    reference */
-	HELD_BODY = 1 << 20, /* nginx has the body, and asks only whether it may be taken */
-	SENDS_FILE =
-		1 << 22,    /* the answer is a file, whole or in part, which nginx sends (X-Accel-Redirect) */
-	UNTRACED = 1 << 25, /* takes spans, and so has none of its own: they would come back for ever */
+	HELD_BODY = 1 << 20,  /* nginx has the body, and asks only whether it may be taken */
+	SENDS_FILE = 1 << 22, /* the answer is a file, whole or in part, which nginx sends (X-Accel-Redirect),
+				 or a 302 to where it is (answer_redirect) */
+	UNTRACED = 1 << 25,   /* takes spans, and so has none of its own: they would come back for ever */
 	OPEN_QUERY = 1 << 15, /* another server makes the address, and may add its own query parameters */
 	IF_MATCH =
 		1

@@ -10,17 +10,128 @@
 #include "lib/base/sniff.h"
 #include "lib/crypto/ticket.h"
 #include "lib/host/config.h"
+#include "providers/s3.h"
+#include "providers/storage_bucket.h"
+#include "providers/storage_disk.h"
 
 static const char upload[] = "storage upload", download[] = "storage download";
 
+static const struct storage_backend *const backends[] = { &storage_disk, &storage_bucket };
+
+static const struct storage_backend *backend_of(const char *name)
+{
+	return strcmp(name, storage_bucket.name) != 0 ? &storage_disk : &storage_bucket;
+}
+
 const char *storage_backend(void)
 {
-	return "local";
+	return s3_is_configured() ? storage_bucket.name : storage_disk.name;
+}
+
+const char *storage_backend_at(int i)
+{
+	return i < (s3_is_configured() ? 2 : 1) ? backends[i]->name : NULL;
+}
+
+const char *storage_where(const char *backend)
+{
+	return backend_of(backend) == &storage_disk ? cfg.storage_root : cfg.s3_bucket;
+}
+
+bool storage_is_local(const struct storage_object *o)
+{
+	return backend_of(o->backend) == &storage_disk;
+}
+
+enum err storage_take(struct arena *a, const struct storage_object *o, unsigned char sha256[SECRET_BYTES],
+		      struct failure *why)
+{
+	return backend_of(o->backend)->take(a, o, sha256, why);
+}
+
+enum err storage_put(struct arena *a, const struct storage_object *o, const char *bytes, size_t n,
+		     unsigned char sha256[SECRET_BYTES], struct failure *why)
+{
+	size_t nhead = n < SNIFF_BYTES ? n : SNIFF_BYTES;
+
+	if (!sniff_agrees(o->content_type, bytes, nhead))
+		return failure_set(why, a, ERR_VALIDATION, "file", "the file is %s, and not %s as declared",
+				   sniff_type(bytes, nhead), o->content_type);
+	secret_sha256(bytes, n, sha256);
+	return backend_of(o->backend)->put(a, o, bytes, n, sha256, why);
+}
+
+enum err storage_remove(struct arena *a, const struct storage_object *o, struct failure *why)
+{
+	return backend_of(o->backend)->remove(a, o, why);
+}
+
+int storage_open(struct arena *a, const struct storage_object *o, struct failure *why)
+{
+	return backend_of(o->backend)->open(a, o, why);
+}
+
+enum err storage_walk(struct arena *a, const char *backend, long grace_s,
+		      bool (*fn)(void *to, const struct storage_file *f), void *to, struct failure *why)
+{
+	return backend_of(backend)->walk(a, grace_s, fn, to, why);
+}
+
+enum err storage_discard(struct arena *a, const char *backend, const struct storage_file *f,
+			 struct failure *why)
+{
+	return backend_of(backend)->discard(a, f, why);
+}
+
+enum err storage_find(struct arena *a, const char *backend, const char *const *ids, int n, bool *has,
+		      struct failure *why)
+{
+	return backend_of(backend)->find(a, ids, n, has, why);
 }
 
 long long storage_max_bytes(void)
 {
 	return (long long)cfg.storage_max_mib << 20;
+}
+
+bool storage_has(struct arena *a, const struct storage_object *o)
+{
+	bool has = true;
+
+	if (storage_is_local(o))
+		storage_disk.find(a, &o->id, 1, &has, NULL);
+	return has;
+}
+
+const char *storage_internal(struct arena *a, const char *id)
+{
+	return arena_fmt(a, "/-/objects/%s/%s", id + strlen(id) - 2, id);
+}
+
+bool storage_in_parts(const struct storage_object *o)
+{
+	return !storage_is_local(o) && o->size > STORAGE_BUCKET_PARTS_FROM;
+}
+
+long long storage_part_size(const struct storage_object *o)
+{
+	return storage_bucket_part_size(o);
+}
+
+int storage_part_count(const struct storage_object *o)
+{
+	return storage_bucket_part_count(o);
+}
+
+enum err storage_parts(struct arena *a, const struct storage_object *o, bool *has, const char **upload_id,
+		       struct failure *why)
+{
+	return storage_bucket_parts(a, o, has, upload_id, why);
+}
+
+const char *storage_part_url(struct arena *a, const struct storage_object *o, int number, long ttl_s)
+{
+	return storage_bucket_part_url(a, o, number, ttl_s);
 }
 
 static const char *address(struct arena *a, const struct storage_object *o, const char *purpose,
@@ -39,10 +150,62 @@ static void put_object(struct buf *b, const struct storage_object *o)
 	jx_key_str(b, "type", o->content_type);
 }
 
+/* "\\x0123…" */
+static bool read_bytea(const char *text, unsigned char out[SECRET_BYTES])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (int i = 0; text && i < SECRET_BYTES; i++) {
+		const char *high = strchr(digits, text[2 + 2 * i]), *low = strchr(digits, text[3 + 2 * i]);
+
+		if (!high || !low)
+			return false;
+		out[i] = (unsigned char)((high - digits) << 4 | (low - digits));
+	}
+	return text;
+}
+
+const char *storage_upload_checksum(struct arena *a, const struct storage_object *o)
+{
+	unsigned char sha256[SECRET_BYTES];
+
+	return !storage_is_local(o) && read_bytea(o->sha256, sha256) ? s3_checksum(a, sha256) : NULL;
+}
+
+static const char *bucket_upload_url(struct arena *a, const struct storage_object *o, long ttl_s)
+{
+	const char *checksum = storage_upload_checksum(a, o);
+	const struct sigv4_pair headers[] = {
+		{ "content-length", arena_fmt(a, "%lld", o->size) },
+		{ "content-type", o->content_type },
+		{ checksum ? "x-amz-checksum-sha256" : NULL, checksum },
+		{ NULL, NULL },
+	};
+
+	return s3_sign(a, "PUT", arena_fmt(a, "incoming/%s", o->id), NULL, headers, ttl_s);
+}
+
+/* A bucket's server sends no policy, and may not say nosniff: so what could run is none of its types. */
+static const char *bucket_download_url(struct arena *a, const struct storage_object *o, const char *name,
+				       long ttl_s)
+{
+	bool is_inert = sniff_is_inert(o->content_type);
+	const struct sigv4_pair query[] = {
+		{ "response-cache-control", "private, max-age=3600" },
+		{ "response-content-disposition", filename_disposition(a, !is_inert, name) },
+		{ "response-content-type", is_inert ? o->content_type : "application/octet-stream" },
+		{ NULL, NULL },
+	};
+
+	return s3_sign(a, "GET", arena_fmt(a, "objects/%s", o->id), query, NULL, ttl_s);
+}
+
 const char *storage_upload_url(struct arena *a, const struct storage_object *o, long ttl_s)
 {
 	struct buf b;
 
+	if (!storage_is_local(o))
+		return bucket_upload_url(a, o, ttl_s);
 	buf_init(&b, a, 256);
 	put_object(&b, o);
 	jx_key_int(&b, "size", o->size);
@@ -55,6 +218,8 @@ const char *storage_download_url(struct arena *a, const struct storage_object *o
 {
 	struct buf b;
 
+	if (!storage_is_local(o))
+		return bucket_download_url(a, o, name, ttl_s);
 	buf_init(&b, a, 512);
 	put_object(&b, o);
 	jx_key_str(&b, "as", filename_disposition(a, !sniff_is_inert(o->content_type), name));

@@ -1,5 +1,5 @@
 /* What lies on this machine: the directories of storage_disk.c, one after the other. */
-#include "providers/storage.h"
+#include "providers/storage_disk.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -46,7 +46,7 @@ static bool walk_directory(struct walk *w, const char *path, bool is_incoming, e
 	}
 	while (goes_on && (e = readdir(dir))) {
 		char whole[4096], id[UUID_CHARS + 1];
-		struct storage_file f = { whole, names_object(e->d_name, id) ? id : NULL, is_incoming };
+		struct storage_file f = { whole, names_object(e->d_name, id) ? id : NULL, NULL, is_incoming };
 		struct stat st;
 
 		if (snprintf(whole, sizeof(whole), "%s/%s", path, e->d_name) < (int)sizeof(whole) &&
@@ -57,8 +57,8 @@ static bool walk_directory(struct walk *w, const char *path, bool is_incoming, e
 	return goes_on;
 }
 
-enum err storage_walk(struct arena *a, long grace_s, bool (*fn)(void *to, const struct storage_file *f),
-		      void *to, struct failure *why)
+enum err storage_disk_walk(struct arena *a, long grace_s, bool (*fn)(void *to, const struct storage_file *f),
+			   void *to, struct failure *why)
 {
 	struct walk w = { a, fn, to, time(NULL) - grace_s, why };
 	enum err rc = ERR_OK;

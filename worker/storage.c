@@ -4,16 +4,13 @@
  */
 #include "worker/storage.h"
 
-#include <errno.h>
 #include <json-c/json.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "build/sql/content/storage.h"
 #include "lib/base/json.h"
 #include "lib/db/column.h"
 #include "lib/db/tx.h"
-#include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "providers/storage.h"
 
@@ -36,6 +33,7 @@ static enum err run_remove(struct tx *tx, const struct job *job)
 		.tenant_id = column_text(res, 0, "tenant_id"),
 		.id = column_text(res, 0, "object_id"),
 		.backend = column_text(res, 0, "backend"),
+		.upload_id = column_text(res, 0, "upload_id"),
 	};
 	rc = storage_remove(&tx->arena, &object, &tx->fail);
 	return rc ? rc : tx_call(tx, &q_stored_object_forget, false, &res);
@@ -67,11 +65,12 @@ enum {
 };
 
 struct found {
-	char *path, *id;
+	char *path, *id, *upload_id;
 };
 
 struct comparison {
 	struct tx *tx;
+	const char *backend;
 	struct arena memory; /* the batch's */
 	struct found files[BATCH];
 	int n;
@@ -87,6 +86,17 @@ static bool is_in(const PGresult *res, const char *id)
 		if (!strcmp(column_text(res, i, "id"), id))
 			return true;
 	return false;
+}
+
+static void remove_file(struct comparison *c, const struct found *found)
+{
+	const struct storage_file file = { found->path, found->id, found->upload_id, c->is_incoming };
+	struct failure why = { ERR_OK };
+
+	if (!storage_discard(&c->memory, c->backend, &file, &why))
+		c->removed++;
+	else
+		log_msg(LOG_ERROR, &c->tx->log, "storage: %s", failure_reason(&why));
 }
 
 static bool judge_batch(struct comparison *c)
@@ -113,13 +123,8 @@ static bool judge_batch(struct comparison *c)
 			continue;
 		}
 		c->unknown++;
-		if (!c->removes)
-			continue;
-		if (!unlink(c->files[i].path))
-			c->removed++;
-		else if (errno != ENOENT)
-			log_msg(LOG_ERROR, &c->tx->log, "storage: removing %s: %s", c->files[i].path,
-				strerror(errno));
+		if (c->removes)
+			remove_file(c, &c->files[i]);
 	}
 	c->n = 0;
 	arena_reset(&c->memory);
@@ -137,41 +142,58 @@ static bool note_file(void *to, const struct storage_file *f)
 		return false;
 	c->is_incoming = f->is_incoming;
 	c->files[c->n++] =
-		(struct found){ arena_dup(&c->memory, f->path), f->id ? arena_dup(&c->memory, f->id) : NULL };
+		(struct found){ arena_dup(&c->memory, f->path), f->id ? arena_dup(&c->memory, f->id) : NULL,
+				f->upload_id ? arena_dup(&c->memory, f->upload_id) : NULL };
 	return true;
 }
 
 static enum err pass(struct comparison *c, long grace_s)
 {
-	enum err rc = storage_walk(&c->tx->arena, grace_s, note_file, c, &c->tx->fail);
+	enum err rc = storage_walk(&c->tx->arena, c->backend, grace_s, note_file, c, &c->tx->fail);
 
 	if (!rc && !c->rc && c->n)
 		judge_batch(c);
 	return rc ? rc : c->rc;
 }
 
+/* How many of these rows have no content. */
+static enum err count_lost(struct tx *tx, const char *backend, const PGresult *res, long *missing)
+{
+	int n = PQntuples(res);
+	const char **ids = arena_alloc(&tx->arena, (size_t)(n + 1) * sizeof(*ids));
+	bool *has = arena_alloc(&tx->arena, (size_t)(n + 1) * sizeof(*has));
+	enum err rc;
+
+	for (int i = 0; i < n; i++)
+		ids[i] = arena_dup(&tx->arena, column_text(res, i, "id"));
+	rc = storage_find(&tx->arena, backend, ids, n, has, &tx->fail);
+	for (int i = 0; !rc && i < n; i++)
+		*missing += !has[i];
+	if (!rc && n)
+		tx_set(tx, "behind", ids[n - 1]);
+	return rc;
+}
+
 /* Rows whose content is lost: nothing here can bring it back, so it is told. */
-static enum err find_lost(struct tx *tx)
+static enum err find_lost(struct tx *tx, const char *backend)
 {
 	long missing = 0;
 	PGresult *res;
 	enum err rc;
 
+	tx_set(tx, "backend", backend);
 	tx_set(tx, "behind", "00000000-0000-0000-0000-000000000000");
 	do {
 		rc = tx_call(tx, &q_storage_next, true, &res);
+		if (!rc)
+			rc = count_lost(tx, backend, res, &missing);
 		if (rc)
 			return rc;
-		for (int i = 0; i < PQntuples(res) && missing < MOST_MISSING; i++)
-			missing += !storage_has(&tx->arena, column_text(res, i, "id"));
-		if (PQntuples(res))
-			tx_set(tx, "behind",
-			       arena_dup(&tx->arena, column_text(res, PQntuples(res) - 1, "id")));
 	} while (PQntuples(res) && missing < MOST_MISSING);
 	if (missing)
 		log_msg(LOG_ERROR, &tx->log,
 			"storage: %s%ld files are lost: their rows are there, and no content",
-			missing == MOST_MISSING ? "at least " : "", missing);
+			missing >= MOST_MISSING ? "at least " : "", missing);
 	return ERR_OK;
 }
 
@@ -179,32 +201,41 @@ static enum err find_lost(struct tx *tx)
  * Content without a row is counted first, and removed in a second pass: a database
  * that knows less than half of what lies here is another one, or an old copy.
  */
-static enum err run_compare(struct tx *tx, const struct job *job)
+static enum err compare(struct tx *tx, const char *backend, long grace_s)
 {
 	static struct comparison c;
-	struct json_object *payload = NULL, *grace = NULL;
-	const char *problem;
-	long grace_s = GRACE_S;
 	enum err rc;
 
-	if (!json_read(&tx->arena, job->payload, strlen(job->payload), &payload, &problem) &&
-	    json_object_object_get_ex(payload, "grace_s", &grace))
-		grace_s = json_object_get_int(grace);
-	c = (struct comparison){ .tx = tx };
+	c = (struct comparison){ .tx = tx, .backend = backend };
 	arena_init(&c.memory, 64 * 1024);
 	rc = pass(&c, grace_s);
 	if (!rc && c.unknown > FEW && c.unknown > c.known)
 		rc = tx_fail_inside(
 			tx, ERR_INTERNAL,
 			"the database knows %ld of the files in %s, and not %ld: nothing was removed",
-			c.known, cfg.storage_root, c.unknown);
+			c.known, storage_where(backend), c.unknown);
 	if (!rc && c.unknown) {
 		c.removes = true;
 		rc = pass(&c, grace_s);
 		log_msg(LOG_INFO, &tx->log, "storage: %ld files that nobody had were removed", c.removed);
 	}
 	arena_release(&c.memory);
-	return rc ? rc : find_lost(tx);
+	return rc ? rc : find_lost(tx, backend);
+}
+
+static enum err run_compare(struct tx *tx, const struct job *job)
+{
+	struct json_object *payload = NULL, *grace = NULL;
+	const char *problem;
+	long grace_s = GRACE_S;
+	enum err rc = ERR_OK;
+
+	if (!json_read(&tx->arena, job->payload, strlen(job->payload), &payload, &problem) &&
+	    json_object_object_get_ex(payload, "grace_s", &grace))
+		grace_s = json_object_get_int(grace);
+	for (int i = 0; !rc && storage_backend_at(i); i++)
+		rc = compare(tx, storage_backend_at(i), grace_s);
+	return rc;
 }
 
 const struct job_kind storage_expire_job = { .name = "storage.expire", .run = run_expire };

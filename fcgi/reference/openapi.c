@@ -553,6 +553,8 @@ static void write_operation(struct buf *b, const struct route *r, int version, e
 	if (r->redirect && r->out)
 		write_success(b, r, version, 200, &all->responses);
 	write_not_modified(b, r, version, &all->responses);
+	if (r->flags & SENDS_FILE) /* where it is elsewhere */
+		write_success(b, r, version, 302, &all->responses);
 	openapi_errors(b, r, version, &all->refusals);
 	buf_text(b, "}}");
 }

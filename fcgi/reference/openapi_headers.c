@@ -67,7 +67,7 @@ void openapi_headers(struct buf *b, const struct route *r, int version, int stat
 	if (status / 100 == 2 && !(r->flags & (STATIC | REALTIME)) &&
 	    (r->method == POST || (r->out && !r->list && !(r->flags & SENDS_FILE))))
 		write_header(b, "Idempotent-Replayed");
-	if (r->outputs || r->flags & SENDS_FILE)
+	if (r->outputs || (r->flags & SENDS_FILE && !redirects))
 		write_header(b, "Content-Disposition");
 	if (status == 206)
 		write_header(b, "Content-Range");

@@ -238,8 +238,12 @@ static bool counts(const struct req *rq)
 	return rq->asked.method == GET && (!range || !strncasecmp(range, "bytes=0-", 8));
 }
 
+enum { REDIRECT_S = 300 }; /* it is followed at once, and again for further parts */
+
+/* nginx sends what is on this machine; to what is in a bucket the client is sent. */
 static enum err sent(struct req *rq, const struct query *q)
 {
+	struct storage_object object;
 	PGresult *res;
 	enum err rc;
 
@@ -247,7 +251,18 @@ static enum err sent(struct req *rq, const struct query *q)
 	rc = tx_call(&rq->tx, q, true, &res);
 	if (rc)
 		return rc;
-	if (!PQntuples(res) || !storage_has(&rq->tx.arena, column_text(res, 0, "object_id")))
+	if (!PQntuples(res))
+		return answer_not_found(rq, req_path_text(rq, "file_id"));
+	object = (struct storage_object){
+		.tenant_id = kept(rq, res, "tenant_id"),
+		.id = kept(rq, res, "object_id"),
+		.backend = kept(rq, res, "backend"),
+		.content_type = kept(rq, res, "content_type"),
+	};
+	if (!storage_is_local(&object))
+		return answer_redirect(rq, storage_download_url(&rq->tx.arena, &object,
+								column_text(res, 0, "name"), REDIRECT_S));
+	if (!storage_has(&rq->tx.arena, &object))
 		return answer_not_found(rq, req_path_text(rq, "file_id"));
 	req_set_header(rq, "Content-Type", kept(rq, res, "content_type"));
 	req_set_header(rq, "Content-Disposition",

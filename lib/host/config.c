@@ -512,6 +512,27 @@ static void check_traces(struct report *r)
 		cfg.otel_traces_exporter = cfg.otel_exporter;
 }
 
+/* An endpoint is a scheme and a host: what is signed is made of it as it stands. */
+static void check_bucket(struct report *r)
+{
+	const char *host = strstr(cfg.s3_endpoint, "://");
+
+	if (!*cfg.s3_bucket)
+		return;
+	if (!is_url(cfg.s3_endpoint) || strpbrk(host + 3, "/?#@"))
+		mistake(r, "S3_ENDPOINT",
+			"must be a URL without a path, such as https://s3.eu-central-1.amazonaws.com, with "
+			"S3_BUCKET; is \"%s\"",
+			cfg.s3_endpoint);
+	if (cfg.s3_bucket[strspn(cfg.s3_bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-")])
+		mistake(r, "S3_BUCKET", "must be a name of a-z, 0-9, dots and hyphens, is \"%s\"",
+			cfg.s3_bucket);
+	if (!*cfg.s3_region)
+		mistake(r, "S3_REGION", "must be set with S3_BUCKET");
+	if (!*cfg.s3_access_key_id || !*cfg.s3_secret_access_key)
+		mistake(r, "S3_SECRET_ACCESS_KEY", "must be set with S3_BUCKET, and S3_ACCESS_KEY_ID");
+}
+
 /* What no single setting can tell. */
 static void check(struct report *r)
 {
@@ -546,6 +567,7 @@ static void check(struct report *r)
 	check_mail(r);
 	check_contact(r);
 	check_traces(r);
+	check_bucket(r);
 
 	for (const char *const *p = cfg.cors_origins; *p; p++) {
 		if (strcmp(*p, "*") && (!is_url(*p) || strpbrk(strstr(*p, "://") + 3, "/?#@")))

@@ -275,7 +275,8 @@ void http_exchange_prepare(struct exchange *x, CURL *h)
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, connect_ms < left ? connect_ms : left);
 	if (x->call->ca_file && *x->call->ca_file)
 		curl_easy_setopt(h, CURLOPT_CAINFO, x->call->ca_file);
-	if (!(x->call->flags & HTTP_CUT))
+	/* What HEAD tells the length of does not come. */
+	if (!(x->call->flags & HTTP_CUT) && strcmp(x->method, "HEAD") != 0)
 		curl_easy_setopt(h, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)x->max_bytes);
 	curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, take_head);
 	curl_easy_setopt(h, CURLOPT_HEADERDATA, x);

@@ -40,13 +40,23 @@ $$;
 REVOKE ALL ON FUNCTION storage_known(uuid[], text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION storage_known(uuid[], text[]) TO ashlar_api;
 
--- The next objects behind one whose content should be on this machine.
-CREATE OR REPLACE FUNCTION storage_next(behind uuid, most integer) RETURNS uuid[]
+-- The next objects behind one whose content should be in a backend.
+CREATE OR REPLACE FUNCTION storage_next(behind uuid, most integer, backend text) RETURNS uuid[]
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     RETURN ARRAY(SELECT x.id FROM stored_objects x
-                 WHERE x.id > behind AND x.state = 'stored' AND x.backend = 'local' AND x.updated_at < now() - interval '1 minute'
+                 WHERE x.id > behind AND x.state = 'stored' AND x.backend = storage_next.backend AND x.updated_at < now() - interval '1 minute'
                  ORDER BY x.id LIMIT most);
+END
+$$;
+REVOKE ALL ON FUNCTION storage_next(uuid, integer, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION storage_next(uuid, integer, text) TO ashlar_api;
+
+-- Until the next release: what the last one's binaries call.
+CREATE OR REPLACE FUNCTION storage_next(behind uuid, most integer) RETURNS uuid[]
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN public.storage_next(behind, most, 'local');
 END
 $$;
 REVOKE ALL ON FUNCTION storage_next(uuid, integer) FROM PUBLIC;

@@ -7,20 +7,29 @@
 --
 -- An object is locked before the counters of usage are.
 
--- A new object whose content will come.  Raises AS402 where there is no room.
+-- A new object whose content will come, of that SHA-256 if it is not NULL.  Raises AS402 where there is no room.
 CREATE OR REPLACE FUNCTION stored_object_await(organization uuid, usr uuid, backend text, content_type text, size bigint,
-                                               expires_at timestamptz) RETURNS uuid
+                                               expires_at timestamptz, sha256 bytea) RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
     made uuid;
 BEGIN
-    INSERT INTO stored_objects AS o (tenant_id, organization_id, user_id, backend, content_type, size, expires_at)
+    INSERT INTO stored_objects AS o (tenant_id, organization_id, user_id, backend, content_type, size, expires_at, declared_sha256)
     VALUES (app_tenant(), organization, usr, stored_object_await.backend, stored_object_await.content_type,
-            stored_object_await.size, stored_object_await.expires_at)
+            stored_object_await.size, stored_object_await.expires_at, stored_object_await.sha256)
     RETURNING o.id INTO made;
     PERFORM usage_reserve('file:' || made, organization, usr, jsonb_build_object('storage_bytes', size, 'file_uploads', 1),
                           expires_at);
     RETURN made;
+END
+$$;
+
+-- The same of one whose SHA-256 nobody has said.
+CREATE OR REPLACE FUNCTION stored_object_await(organization uuid, usr uuid, backend text, content_type text, size bigint,
+                                               expires_at timestamptz) RETURNS uuid
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN stored_object_await(organization, usr, backend, content_type, size, expires_at, NULL);
 END
 $$;
 

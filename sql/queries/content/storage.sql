@@ -7,7 +7,7 @@ FROM stored_objects o
 WHERE o.tenant_id = @tenant AND o.id = :object_id AND o.state = 'awaited' AND o.expires_at > now();
 
 -- name: stored_object_gone :maybe
-SELECT o.id::text AS object_id, o.tenant_id::text AS tenant_id, o.backend
+SELECT o.id::text AS object_id, o.tenant_id::text AS tenant_id, o.backend, o.upload_id
 FROM stored_objects o
 WHERE o.tenant_id = @tenant AND o.id = :object_id AND o.state = 'gone';
 
@@ -21,4 +21,4 @@ SELECT storage_expire(:most::integer) AS expired;
 SELECT k::text AS id FROM unnest(storage_known(:ids::uuid[], :states::text[])) k;
 
 -- name: storage_next :rows
-SELECT k::text AS id FROM unnest(storage_next(:behind::uuid, 1000)) k;
+SELECT k::text AS id FROM unnest(storage_next(:behind::uuid, 1000, :backend)) k;

@@ -1,15 +1,18 @@
+# Files of users, on this machine, and with content in a bucket: t/api/content/files_bucket.t.
+
 use v5.36;
 use lib 't/lib';
 use Api;
-use Digest::SHA qw(sha256_hex);
+use Digest::SHA qw(sha256_base64 sha256_hex);
 
-my $t   = Api->start(worker => 1, CORS_ORIGINS => 'https://app.example.com');
-my $ann = $t->user('ann');
+our $BUCKET;
+our $t   = Api->start(worker => 1, CORS_ORIGINS => 'https://app.example.com', $BUCKET ? ($BUCKET->settings, S3_ENDPOINT => $BUCKET->origin, slow => 4, SLOW_PER_TENANT => 4, SLOW_PER_CALLER => 4) : ());
+our $ann = $t->user('ann');
 my $bob = $t->user('bob');
 my $eve = $t->user('eve', tenant => 'other');
-my $url = '/api/v1/app/files';
+our $url = '/api/v1/app/files';
 
-my $png    = "\x89PNG\r\n\x1a\n" . 'a picture' x 100;
+our $png    = "\x89PNG\r\n\x1a\n" . 'a picture' x 100;
 my $nobody = '00000000-0000-7000-8000-00000000dead';
 
 sub begin_upload ($user, %arg) {
@@ -17,28 +20,53 @@ sub begin_upload ($user, %arg) {
 }
 
 # The path of a link to this server.
-sub path ($link) { return $link =~ s{^https://localhost:\d+}{}r }
+sub path ($link) { return $link =~ s{^https?://[\w.]+:\d+}{}r }
+
+# Who is asked by a link: this server, or the bucket's.
+sub whom ($link, %arg) { return $BUCKET && index($link, $BUCKET->origin) == 0 ? $BUCKET->client : $t->client(%arg) }
+
+# What the one answers is an error of ours, and the other has its own.
+sub refused ($res, $ours, $bucket, $name = '') {
+    return status_is $res, $bucket, $name if $BUCKET;
+    return error_is $res, @$ours, name => $name;
+}
+
+my $PUT = $BUCKET ? 200 : 201;
 
 sub put ($link, $content, $type = 'image/png', %arg) {
-    return $t->client(%arg)->request(PUT => path($link), raw => $content, type => $type, headers => $arg{headers} // {});
+    return whom($link, %arg)->request(PUT => path($link), raw => $content, type => $type, headers => $arg{headers} // {});
 }
 
 sub upload ($user, $content, %arg) {
     my $begun = begin_upload($user, size => length $content, %arg);
     status_is $begun, 200;
-    status_is put($begun->json('/upload_url'), $content, $arg{content_type} // 'image/png'), 201;
+    status_is put($begun->json('/upload_url'), $content, $arg{content_type} // 'image/png', headers => $begun->json('/headers')), $PUT;
     my $res = $user->post("$url/confirm", { file_id => $begun->json('/file_id') });
     status_is $res, 200;
     return $res->json;
 }
 
 sub download ($user, $id, %arg) {
-    return $t->client->request(GET => path($user->get("$url/$id/download-url")->json('/download_url')), %arg);
+    return fetch($user->get("$url/$id/download-url")->json('/download_url'), %arg);
 }
+
+sub fetch ($link, $method = 'GET', %arg) { return whom($link)->request($method => path($link), %arg) }
 
 sub object_of ($id) { return $t->db->selectrow_hashref('SELECT o.*, o.id::text AS id FROM files f JOIN stored_objects o ON o.id = f.object_id WHERE f.id = ?', undef, $id) }
 
-sub content ($where) { return grep { -f } glob "$t->{dir}/files/$where" }
+# The files, or keys, at such places; a bucket has no directories of two digits below objects.
+sub content (@where) {
+    return map { my ($at, $id) = m{^(incoming|objects).*/(\S+)$}; $id =~ /[*]/ ? $BUCKET->keys("$at/") : grep { $_ eq "$at/$id" } $BUCKET->keys } grep { !/tmp|new/ } @where if $BUCKET;
+    return grep { -f } map { glob "$t->{dir}/files/$_" } @where;
+}
+
+# Content that came by another way than the signed one.
+sub smuggle ($id, $bytes) {
+    return $BUCKET->put("incoming/$id", $bytes) if $BUCKET;
+    open my $out, '>', "$t->{dir}/files/incoming/$id" or die $!;
+    print {$out} $bytes;
+    return close $out;
+}
 
 sub used ($user, $metric = 'storage_bytes') {
     return join ' ', $t->db->selectrow_array('SELECT coalesce(sum(used), 0), coalesce(sum(reserved), 0) FROM usage_counters WHERE user_id = ? AND metric = ?', undef, $user->uuid, $metric);
@@ -47,7 +75,7 @@ sub used ($user, $metric = 'storage_bytes') {
 subtest 'what an upload must say' => sub {
     for my $bad ([ filename => undef ], [ filename => '' ], [ filename => 'x' x 256 ], [ content_type => undef ], [ content_type => 'png' ],
         [ content_type => 'image/png evil' ], [ content_type => "image/png\r\nX: 1" ], [ content_type => "image/" ], [ size => -1 ], [ size => '1' ],
-        [ size => (5120 << 20) + 1 ]) {
+        [ sha256 => 'x' x 64 ], [ sha256 => 'a' x 63 ], [ sha256 => 'A' x 64 ], [ size => (5120 << 20) + 1 ]) {
         error_is begin_upload($ann, @$bad), 422, 'VALIDATION_ERROR', field => $bad->[0], name => "$bad->[0] " . ($bad->[1] // 'null') =~ tr/\r\n/  /r;
     }
     is used($ann), '0 0', 'nothing is held';
@@ -62,14 +90,17 @@ subtest 'a file is sent past the api, confirmed, listed, got and deleted' => sub
     is $begun->json('/key'), "uploads/user_ann/$id/harbour.png", 'its key';
     is $begun->json('/expires_in'), 3600, 'for how long';
     my $object = object_of($id);
-    like $begun->json('/upload_url'), qr{\Ahttps://localhost:\d+/storage/$object->{id}\?token=[\w.-]+\z}, 'where to';
+    like $begun->json('/upload_url'), $BUCKET ? qr{\A\Q@{[$BUCKET->origin]}\E/[\w-]+/incoming/$object->{id}\?[\w.%&=-]+\z} : qr{\Ahttps://localhost:\d+/storage/$object->{id}\?token=[\w.-]+\z}, 'where to';
+    is_deeply $begun->json('/headers'), { 'Content-Type' => 'image/png' }, 'with what';
+    is $begun->json('/in_parts'), Cpanel::JSON::XS::false, 'at once';
+    is $object->{backend}, $BUCKET ? 's3' : 'local', 'which is noted';
     is used($ann), '0 ' . length $png, 'its size is held';
     is $ann->get($url)->json('/total'), 0, 'it is no file yet';
     error_is $ann->get("$url/$id/download-url"), 404, 'NOT_FOUND', name => 'and cannot be got';
     error_is $ann->post("$url/confirm", { file_id => $id }), 409, 'CONFLICT', name => 'nor be confirmed';
 
     my $res = put($begun->json('/upload_url'), $png);
-    status_is $res, 201;
+    status_is $res, $PUT;
     is $res->body, '', 'without a word';
     my $confirmed = $ann->post("$url/confirm", { file_id => $id });
     status_is $confirmed, 200;
@@ -80,51 +111,56 @@ subtest 'a file is sent past the api, confirmed, listed, got and deleted' => sub
     is $object->{state}, 'stored', 'stored';
     is unpack('H*', $t->db->selectrow_array('SELECT sha256 FROM stored_objects WHERE id = ?', undef, $object->{id})), sha256_hex($png), 'with its SHA-256';
     my $place = 'objects/' . substr($object->{id}, -2) . "/$object->{id}";
-    is_deeply [ content($place) ], ["$t->{dir}/files/$place"], 'where it stays';
+    is_deeply [ content($place) ], [ $BUCKET ? "objects/$object->{id}" : "$t->{dir}/files/$place" ], 'where it stays';
     is_deeply [ content('incoming/*'), content('incoming/tmp/*'), content('objects/*/*.new') ], [], 'and nowhere else';
     json_is $ann->post("$url/confirm", { file_id => $id }), '', $confirmed->json, 'to confirm it again is no error';
     is used($ann), length($png) . ' 0', 'nor counted';
-    error_is put($begun->json('/upload_url'), $png), 404, 'NOT_FOUND', name => 'its link takes nothing more';
+    # A bucket's link does, until it expires; what it takes lies where nobody looks, and is collected.
+    refused put($begun->json('/upload_url'), $png =~ s/a picture/b picture/r), [ 404, 'NOT_FOUND' ], 200, 'its link takes nothing more';
+    $BUCKET->remove("incoming/$object->{id}") if $BUCKET;
 
     json_is $ann->get($url), '', { items => [ $confirmed->json ], total => 1, skip => 0, limit => 20 };
     my $link = $ann->get("$url/$id/download-url");
     status_is $link, 200;
     is $link->json('/expires_in'), 3600, 'for how long';
     is used($ann, 'file_downloads'), '1 0', 'a download is counted';
-    my $got = $t->client->get(path($link->json('/download_url')));
+    my $got = fetch($link->json('/download_url'));
     status_is $got, 200;
     is $got->body, $png, 'the same bytes';
     is $got->header('Content-Type'), 'image/png', 'its type';
     is $got->header('Content-Disposition'), 'inline; filename="harbour.png"', 'its name';
-    is $got->header('X-Content-Type-Options'), 'nosniff', 'which is not guessed';
-    is $got->header('Content-Security-Policy'), "default-src 'none'; sandbox", 'and runs nowhere';
     is $got->header('Accept-Ranges'), 'bytes', 'in parts, if need be';
-    like $got->header('X-Request-ID'), qr/\A[\w-]{36}\z/, 'with an id';
-    status_is $t->client->head(path($link->json('/download_url'))), 200;
+    if (!$BUCKET) {
+        is $got->header('X-Content-Type-Options'), 'nosniff', 'which is not guessed';
+        is $got->header('Content-Security-Policy'), "default-src 'none'; sandbox", 'and runs nowhere';
+        like $got->header('X-Request-ID'), qr/\A[\w-]{36}\z/, 'with an id';
+        status_is fetch($link->json('/download_url'), 'HEAD'), 200;
+    }
 
     status_is $ann->delete("$url/$id"), 204;
     is used($ann), '0 0', 'nothing is used any more';
     error_is $ann->get("$url/$id/download-url"), 404, 'NOT_FOUND';
     error_is $ann->delete("$url/$id"), 404, 'NOT_FOUND', resource => 'File', id => $id;
     eventually { !content($place) && !$t->db->selectrow_array('SELECT count(*) FROM stored_objects WHERE id = ?', undef, $object->{id}) } 20, 'its content is gone, and then the row';
-    error_is $t->client->get(path($link->json('/download_url'))), 404, 'NOT_FOUND', name => 'a link that is good leads to nothing';
+    refused fetch($link->json('/download_url')), [ 404, 'NOT_FOUND' ], 404, 'a link that is good leads to nothing';
 };
 
 subtest 'parts of a file' => sub {
     my $file = upload($ann, '0123456789', content_type => 'text/plain', filename => 'ten.txt');
-    my $link = path($ann->get("$url/$file->{id}/download-url")->json('/download_url'));
+    my $link = $ann->get("$url/$file->{id}/download-url")->json('/download_url');
     for ([ 'bytes=0-3', '0123', '0-3' ], [ 'bytes=4-', '456789', '4-9' ], [ 'bytes=-2', '89', '8-9' ], [ 'bytes=8-99', '89', '8-9' ]) {
         my ($range, $body, $which) = @$_;
-        my $res = $t->client->get($link, headers => { Range => $range });
+        my $res = fetch($link, 'GET', headers => { Range => $range });
         status_is $res, 206;
         is $res->body, $body, $range;
         is $res->header('Content-Range'), "bytes $which/10", '  which are they';
     }
-    my $res = $t->client->get($link, headers => { Range => 'bytes=10-12' });
-    error_is $res, 416, 'RANGE_NOT_SATISFIABLE';
+    my $res = fetch($link, 'GET', headers => { Range => 'bytes=10-12' });
+    refused $res, [ 416, 'RANGE_NOT_SATISFIABLE' ], 416;
+    return if $BUCKET;
     is $res->header('Content-Range'), 'bytes */10', 'how many there are';
-    my $etag = $t->client->get($link)->header('ETag');
-    is $t->client->get($link, headers => { 'If-None-Match' => $etag })->status, 304, 'a copy that is good is not sent again';
+    my $etag = fetch($link)->header('ETag');
+    is fetch($link, 'GET', headers => { 'If-None-Match' => $etag })->status, 304, 'a copy that is good is not sent again';
 };
 
 subtest 'content that is not what was declared is thrown away, and nothing counted' => sub {
@@ -132,29 +168,50 @@ subtest 'content that is not what was declared is thrown away, and nothing count
     my $begun  = begin_upload($ann, size => 10);
     my $link   = $begun->json('/upload_url');
     my %id     = (file_id => $begun->json('/file_id'));
-    error_is put($link, 'x' x 11), 422, 'VALIDATION_ERROR', name => 'one byte more';
-    error_is put($link, 'x' x 9), 422, 'VALIDATION_ERROR', name => 'one byte less';
-    error_is put($link, 'x' x 10, 'text/html'), 422, 'VALIDATION_ERROR', name => 'another type';
-    error_is put($link, 'x' x 10, undef), 422, 'VALIDATION_ERROR', name => 'no type';
+    refused put($link, 'x' x 11), [ 422, 'VALIDATION_ERROR' ], 403, 'one byte more';
+    refused put($link, 'x' x 9), [ 422, 'VALIDATION_ERROR' ], 403, 'one byte less';
+    refused put($link, 'x' x 10, 'text/html'), [ 422, 'VALIDATION_ERROR' ], 403, 'another type';
+    refused put($link, 'x' x 10, undef), [ 422, 'VALIDATION_ERROR' ], 403, 'no type';
     is_deeply [ content('incoming/*'), content('incoming/tmp/*') ], [], 'nothing was written';
-    status_is put($link, 'not a png!'), 201;
-    status_is put($link, 'nor this: '), 204, 'before it is confirmed it may be sent again';
+    status_is put($link, 'not a png!'), $PUT;
+    status_is put($link, 'nor this: '), $BUCKET ? 200 : 204, 'before it is confirmed it may be sent again';
     error_is $ann->post("$url/confirm", \%id), 422, 'VALIDATION_ERROR', field => 'content_type', message => qr{text/plain.*image/png};
     error_is $ann->post("$url/confirm", \%id), 409, 'CONFLICT', name => 'it was thrown away';
-    # Past nginx, which holds a sender to the size that is signed.
+    # Past who holds a sender to the size that is signed.
     my $object = object_of($id{file_id})->{id};
-    open my $out, '>', "$t->{dir}/files/incoming/$object" or die $!;
-    print {$out} "\x89PNG\r\n\x1a\n....";
-    close $out or die $!;
+    smuggle($object, "\x89PNG\r\n\x1a\n....");
     error_is $ann->post("$url/confirm", \%id), 422, 'VALIDATION_ERROR', field => 'size', message => qr{12 bytes.*10 declared};
-    status_is put($link, "\x89PNG\r\n\x1a\n.."), 201, 'what was meant can still come';
+    is_deeply [ content('incoming/*', 'objects/*/*.new') ], [], 'it was thrown away, too';
+    status_is put($link, "\x89PNG\r\n\x1a\n.."), $PUT, 'what was meant can still come';
     status_is $ann->post("$url/confirm", \%id), 200;
     status_is $ann->delete("$url/$id{file_id}"), 204;
     is used($ann), $before, 'as many bytes as before';
     is used($ann, 'file_uploads'), $uploads =~ s/(\d+)/$1 + 1/er, 'an upload was counted, once';
 };
 
+subtest 'a SHA-256 that was declared is that of the content, or there is none' => sub {
+    my $before = used($ann);
+    my $begun  = begin_upload($ann, size => 4, content_type => 'text/plain', sha256 => sha256_hex('test'));
+    my %id     = (file_id => $begun->json('/file_id'));
+    is_deeply $begun->json('/headers'), { 'Content-Type' => 'text/plain', $BUCKET ? ('x-amz-checksum-sha256' => sha256_base64('test') . '=') : () }, 'what is to be sent with it';
+    my %headers = (headers => $begun->json('/headers'));
+    if ($BUCKET) {
+        refused put($begun->json('/upload_url'), 'text', 'text/plain', %headers), undef, 400, 'other content';
+        refused put($begun->json('/upload_url'), 'text', 'text/plain'), undef, 403, 'without it';
+        is_deeply [ content('incoming/*') ], [], 'nothing was written';
+    }
+    smuggle(object_of($id{file_id})->{id}, 'text');
+    error_is $ann->post("$url/confirm", \%id), 422, 'VALIDATION_ERROR', field => 'sha256', message => qr{@{[sha256_hex('text')]}.*not as declared};
+    is_deeply [ content('incoming/*', 'objects/*/*.new') ], [], 'it was thrown away';
+    status_is put($begun->json('/upload_url'), 'test', 'text/plain', %headers), $PUT, 'what was meant';
+    status_is $ann->post("$url/confirm", \%id), 200;
+    is unpack('H*', $t->db->selectrow_array('SELECT sha256 FROM stored_objects WHERE id = ?', undef, object_of($id{file_id})->{id})), sha256_hex('test'), 'which is noted';
+    status_is $ann->delete("$url/$id{file_id}"), 204;
+    is used($ann), $before, 'as many bytes as before';
+};
+
 subtest 'a link is for one object, one way and a time' => sub {
+    return one_bucket_link() if $BUCKET;
     my $begun = begin_upload($ann);
     my $other = begin_upload($ann);
     my $link  = path($begun->json('/upload_url'));
@@ -178,7 +235,33 @@ subtest 'a link is for one object, one way and a time' => sub {
     error_is put($link, $png), 404, 'NOT_FOUND', name => 'what has been given up is not taken';
 };
 
+sub one_bucket_link {
+    my $begun = begin_upload($ann);
+    my $other = begin_upload($ann);
+    my $link  = $begun->json('/upload_url');
+    my ($id)  = $link =~ m{incoming/([\w-]+)};
+    my $there = $other->json('/upload_url') =~ s/[?].*//sr . ($link =~ /([?].*)/)[0];
+    status_is put($there, $png), 403, 'another object\'s';
+    status_is put($link =~ s/[?].*//sr, $png), 403, 'none';
+    status_is fetch($link), 403, 'what is to be written is not read';
+    status_is fetch($link, 'DELETE'), 403, 'nor deleted';
+    status_is put($link =~ s/X-Amz-Date=2/X-Amz-Date=3/r, $png), 400, 'with another time';
+    status_is put($link =~ s/X-Amz-Expires=3600/X-Amz-Expires=36000/r, $png), 403, 'for longer';
+    status_is put($link =~ s{/incoming/}{/objects/}r, $png), 403, 'elsewhere';
+    $BUCKET->clock(3601);
+    status_is put($link, $png), 403, 'when it has expired';
+    $BUCKET->clock(0);
+    is_deeply [ content('incoming/*') ], [], 'nothing was written';
+    my $file = upload($ann, $png);
+    $link = $ann->get("$url/$file->{id}/download-url")->json('/download_url');
+    status_is put($link, $png), 403, 'what is read is not written';
+    status_is fetch($link =~ s/inline/attachment/r), 403, 'nor under another name';
+    status_is fetch($link =~ s/image%2Fpng/text%2Fhtml/r), 403, 'or type';
+    return;
+}
+
 subtest 'a page may send and get' => sub {
+    plan skip_all => 'a bucket has rules of its own (CORS)' if $BUCKET;
     my %page  = (origin => 'https://app.example.com');
     my $begun = begin_upload($ann);
     my $asks  = $t->client(%page)->request(OPTIONS => path($begun->json('/upload_url')), headers => { 'Access-Control-Request-Method' => 'PUT', 'Access-Control-Request-Headers' => 'content-type' });
@@ -200,9 +283,10 @@ subtest 'what a browser would run is an attachment' => sub {
         my $got = download($ann, upload($ann, $content, content_type => $type, filename => 'x')->{id});
         is $got->body, $content, $type;
         is $got->header('Content-Disposition'), 'attachment; filename="x"', '  not shown';
+        is $got->header('Content-Type'), $BUCKET ? 'application/octet-stream' : $type, '  as declared, where it is told not to run';
+        next if $BUCKET;
         is $got->header('Content-Security-Policy'), "default-src 'none'; sandbox", '  not run';
         is $got->header('X-Content-Type-Options'), 'nosniff', '  not guessed';
-        is $got->header('Content-Type'), $type, '  as declared';
     }
 };
 
@@ -228,7 +312,7 @@ subtest 'a name is a label' => sub {
         utf8::encode(my $bytes = $name);
         my ($escaped) = $got =~ /filename\*=UTF-8''(.*)/;
         is $escaped // ($got =~ /filename="(.*)"/)[0], defined $escaped ? $bytes =~ s/([^A-Za-z0-9._~-])/sprintf '%%%02X', ord $1/ger : $bytes, '  whole';
-        like $_, qr{/objects/[0-9a-f]{2}/[0-9a-f-]{36}\z}, 'no part of a path' for content('objects/*/*');
+        like $_, $BUCKET ? qr{\Aobjects/[0-9a-f-]{36}\z} : qr{/objects/[0-9a-f]{2}/[0-9a-f-]{36}\z}, 'no part of a path' for content('objects/*/*');
     }
 };
 
@@ -307,7 +391,7 @@ subtest 'sent again under its key, a step is done once' => sub {
     %key = (headers => { 'Idempotency-Key' => 'a-confirmation' });
     my %id = (file_id => $first->json('/file_id'));
     error_is $ann->post("$url/confirm", \%id, %key), 409, 'CONFLICT';
-    status_is put($first->json('/upload_url'), 'x', 'text/plain'), 201;
+    status_is put($first->json('/upload_url'), 'x', 'text/plain'), $PUT;
     status_is $ann->post("$url/confirm", \%id, %key), 200;
     my $uploads = used($ann, 'file_uploads');
     status_is $ann->post("$url/confirm", \%id, %key), 200;
@@ -317,3 +401,5 @@ subtest 'sent again under its key, a step is done once' => sub {
 subtest 'both versions' => sub {
     json_is $ann->get('/api/v2/app/files?limit=1'), '/meta/version', 'v2';
 };
+
+1;
