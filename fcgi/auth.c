@@ -24,6 +24,7 @@
 #include "lib/host/config.h"
 #include "lib/host/limit.h"
 #include "lib/host/shm.h"
+#include "lib/host/span.h"
 
 /* Classes of rate-limit keys: an address must never collide with a user by spelling. */
 enum { BUDGET_ADDRESS = 1, BUDGET_BEARER, BUDGET_SECRET, BUDGET_PROJECT };
@@ -338,6 +339,8 @@ static const char *origin_of(struct req *rq)
 static const char *note_of(struct req *rq)
 {
 	enum { MAX_USER_AGENT = 512 };
+	char trace[TRACE_CONTEXT_TEXT];
+	struct trace_context here;
 	const char *agent;
 	struct buf b;
 
@@ -363,6 +366,10 @@ static const char *note_of(struct req *rq)
 	}
 	if (!cfg.security_limits)
 		buf_text(&b, ",\"limits\":\"off\"");
+	if (span_context(&here)) {
+		trace_context_write(&here, trace);
+		buf_text(&b, ",\"trace\":"), jx_str(&b, trace);
+	}
 	buf_char(&b, '}');
 	return buf_str(&b);
 }

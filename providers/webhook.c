@@ -49,7 +49,7 @@ static const char *sign(struct arena *a, const struct webhook *w, long long at)
 	return old ? arena_fmt(a, "%s %s", now, old) : now;
 }
 
-/* The owner's own headers behind ours; one that names the User-Agent takes its place. */
+/* The owner's own headers behind ours; one that names the User-Agent, or a traceparent, takes its place. */
 static enum err add_own(struct arena *a, const struct webhook *w, const char **headers, int n)
 {
 	const char *text =
@@ -65,6 +65,8 @@ static enum err add_own(struct arena *a, const struct webhook *w, const char **h
 
 		if (!strcasecmp(name, "User-Agent"))
 			headers[0] = line;
+		else if (w->traceparent && !strcasecmp(name, "traceparent"))
+			headers[OUR_HEADERS] = line;
 		else if (n < MAX_HEADERS)
 			headers[n++] = line;
 	}
@@ -76,6 +78,7 @@ enum err webhook_call(struct arena *a, const struct webhook *w, struct http_call
 	const char **headers = arena_alloc(a, (MAX_HEADERS + 1) * sizeof(*headers));
 	long long at = clock_unix_us() / 1000000;
 	const char *signature = sign(a, w, at);
+	int n = OUR_HEADERS;
 
 	if (!signature)
 		return ERR_UNAVAILABLE;
@@ -84,6 +87,8 @@ enum err webhook_call(struct arena *a, const struct webhook *w, struct http_call
 	headers[2] = arena_fmt(a, "webhook-id: %s", w->message_id);
 	headers[3] = arena_fmt(a, "webhook-timestamp: %lld", at);
 	headers[4] = arena_fmt(a, "webhook-signature: %s", signature);
+	if (w->traceparent)
+		headers[n++] = arena_fmt(a, "traceparent: %s", w->traceparent);
 	*out = (struct http_call){
 		.method = "POST",
 		.url = w->url,
@@ -95,7 +100,7 @@ enum err webhook_call(struct arena *a, const struct webhook *w, struct http_call
 		.connect_timeout_ms = cfg.webhook_connect_timeout_ms,
 		.flags = HTTP_USER_URL | HTTP_CUT,
 	};
-	return add_own(a, w, headers, OUR_HEADERS);
+	return add_own(a, w, headers, n);
 }
 
 char *webhook_headers_shown(struct arena *a, const struct http_call *call)

@@ -23,6 +23,8 @@ struct webhook {
 	const char *message_id;
 	const char *body; /* as it is sent and signed */
 	size_t body_len;
+	const char
+		*traceparent; /* of the call, or NULL; no tracestate: what others put there is for others */
 };
 
 /* "msg_" and 27 characters of base62; the arena's. */

@@ -270,6 +270,7 @@ static size_t unpack(const char *p)
 		job->queue = string(&p);
 		job->kind = string(&p);
 		job->payload = string(&p);
+		job->trace = string(&p);
 		if (!j.has_payload)
 			job->payload = NULL;
 	}

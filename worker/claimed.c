@@ -88,9 +88,9 @@ static void append(struct portion_of_work *p, const struct job *job, bool with_p
 					  .timeout_s = job->timeout_s,
 					  .has_payload = with_payload,
 					  .wait_ms = job->wait_ms };
-	const char *payload = with_payload ? job->payload : "";
+	const char *payload = with_payload ? job->payload : "", *trace = job->trace ? job->trace : "";
 	size_t n = sizeof(head) + strlen(job->tenant_id) + strlen(job->id) + strlen(job->queue) +
-		   strlen(job->kind) + strlen(payload) + 5;
+		   strlen(job->kind) + strlen(payload) + strlen(trace) + 6;
 	struct attempt *a;
 	int32_t njobs;
 	char *to;
@@ -98,7 +98,8 @@ static void append(struct portion_of_work *p, const struct job *job, bool with_p
 	p->message = grown(p->message, p->size + n);
 	to = p->message + p->size;
 	memcpy(to, &head, sizeof(head));
-	put(put(put(put(put(to + sizeof(head), job->tenant_id), job->id), job->queue), job->kind), payload);
+	to = put(put(put(to + sizeof(head), job->tenant_id), job->id), job->queue);
+	put(put(put(to, job->kind), payload), trace);
 	p->size += n;
 
 	if (!(p->njobs & (p->njobs + 1))) /* doubled when it is full */

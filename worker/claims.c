@@ -8,6 +8,7 @@
 #include "fcgi/metrics.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
+#include "lib/host/span.h"
 #include "worker/claimed.h"
 #include "worker/completions.h"
 #include "worker/cursor.h"
@@ -159,7 +160,8 @@ enum claimed_col {
 	TIMEOUT_S,
 	PRIORITY,
 	RUN_US,
-	WAIT_MS
+	WAIT_MS,
+	TRACE /* of a claim that asks for it */
 };
 
 static int number_at(const PGresult *res, int row, enum claimed_col c)
@@ -196,6 +198,7 @@ static void put_down(struct queue *q, const PGresult *res, int n, bool is_more)
 			.max_attempts = number_at(res, i, MAX_ATTEMPTS),
 			.timeout_s = number_at(res, i, TIMEOUT_S),
 			.wait_ms = strtod(PQgetvalue(res, i, WAIT_MS), NULL),
+			.trace = PQnfields(res) > TRACE ? PQgetvalue(res, i, TRACE) : "",
 		};
 
 		claimed_add(taking.queue, master.id, &job);
@@ -314,7 +317,7 @@ static bool ask(struct pgpipe *l, struct asked *a, struct queue *q, long n, cons
 	*a = (struct asked){
 		.queue = (int)(q - queues), .n = n, .identity = master.identity, .at_ns = clock_ns()
 	};
-	ok = pgpipe_send(l, &q_jobs_claim, params, fn, a);
+	ok = pgpipe_send(l, span_is_on ? &q_jobs_claim_traced : &q_jobs_claim, params, fn, a);
 	if (!ok)
 		a->n = 0;
 	arena_reset(&scratch);
@@ -338,7 +341,8 @@ static void ask_fair(struct queue *q, long n)
 	sweeping = (struct asked){
 		.queue = (int)(q - queues), .n = n, .identity = master.identity, .at_ns = clock_ns()
 	};
-	if (!pgpipe_send(&sweep_link, &q_jobs_claim_fair, params, on_fair, &sweeping))
+	if (!pgpipe_send(&sweep_link, span_is_on ? &q_jobs_claim_fair_traced : &q_jobs_claim_fair, params,
+			 on_fair, &sweeping))
 		sweeping.n = 0;
 	arena_reset(&scratch);
 }

@@ -22,8 +22,10 @@
 #include "lib/db/db.h"
 #include "lib/host/config.h"
 #include "lib/host/log.h"
+#include "lib/host/span.h"
 #include "lib/net/http_multi.h"
 #include "providers/webhook.h"
+#include "worker/delivery_trace.h"
 
 /*
  * How one receiver never delays another's messages:
@@ -98,6 +100,7 @@ struct item {
 	enum outcome outcome;
 	double delay_s;
 	int place;         /* in flying */
+	struct span *span; /* or NULL: delivery_trace_begin */
 	struct item *next; /* of those that have ended */
 };
 
@@ -371,6 +374,7 @@ static void item_start(const PGresult *res, int row)
 		.body = keep(it, res, row, "payload"),
 	};
 	assert(it->w.body); /* NOT NULL */
+	it->span = delivery_trace_begin(&it->arena, &it->w, span_is_on ? keep(it, res, row, "trace") : NULL);
 	it->w.body_len = strlen(it->w.body);
 	it->endpoint->in_flight++;
 	it->endpoint->tenant->in_flight++;
@@ -487,7 +491,7 @@ static bool take(void)
 		snprintf(lease, sizeof(lease), "%ld", cfg.webhook_lease_s);
 		params[0] = buf_str(&c.ids), params[1] = buf_str(&c.fronts), params[2] = buf_str(&c.counts);
 		params[3] = lease;
-		res = ask(&q_webhook_claim, params);
+		res = ask(span_is_on ? &q_webhook_claim_traced : &q_webhook_claim, params);
 		for (int i = 0; res && i < PQntuples(res); i++) {
 			const char *id = column_text(res, i, "endpoint");
 
@@ -519,6 +523,7 @@ static void take_finished(void)
 		it->endpoint->in_flight--;
 		it->endpoint->tenant->in_flight--;
 		it->endpoint->is_slow = it->answer.duration_ms > SLOW_MS;
+		delivery_trace_end(it->span, &it->w, &it->call, &it->answer, rc);
 		judge(it);
 	}
 }

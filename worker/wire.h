@@ -14,8 +14,8 @@ enum {
 	WIRE_ERROR_BYTES = 2000,
 };
 
-/* The head of a portion.  Behind it, for each job, struct portion_job and five strings: whose, id, queue,
- * kind, payload. */
+/* The head of a portion.  Behind it, for each job, struct portion_job and six strings: whose, id, queue,
+ * kind, payload, trace. */
 struct portion {
 	uint64_t number;
 	int32_t njobs;

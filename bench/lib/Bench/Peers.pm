@@ -9,10 +9,13 @@ use Bench::Env;
 use Bench::Proc qw(start run wait_for);
 use Bench::Requests;
 
-our @EXPORT = qw(@subjects ashlar_env build_peers start_alone start_ashlar start_side_by_side start_subjects);
+our @EXPORT = qw(@subjects %more_env ashlar_env build_peers start_alone start_ashlar start_side_by_side start_subjects);
 
 # What is measured: name, mode, port, sockets, the service's processes, and nginx's.
 our @subjects;
+
+# Further settings of what is started from now on.
+our %more_env;
 
 my $is_root = $> == 0;
 
@@ -33,6 +36,7 @@ sub ashlar_env {
         RATE_LIMIT_KEY     => 0,
         RATE_LIMIT_WEBHOOKS => 0,
         STRIPE_WEBHOOK_SECRET => 'whsec_benchmark',
+        %more_env,
     };
 }
 

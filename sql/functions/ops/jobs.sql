@@ -70,14 +70,18 @@ CREATE OR REPLACE FUNCTION job_enter(tenant uuid, id uuid, worker text, attempt 
 LANGUAGE plpgsql AS $$
 DECLARE
     entered text := set_config('app.tenant_id', tenant::text, true);
+    trace   text;
 BEGIN
-    entered := set_config('app.request', '{"actor": "worker", "actor_type": "system", "request_id": "' || job_enter.id || '"}', true);
-    PERFORM FROM jobs j
+    SELECT j.trace_context INTO trace
+    FROM jobs j
     WHERE j.tenant_id = tenant AND j.id = job_enter.id AND j.state = 'running' AND j.worker = job_enter.worker
       AND j.attempts = attempt;
     IF NOT FOUND THEN
         PERFORM job_refuse(job_enter.id);
     END IF;
+    -- What it makes is a part of the trace that it is a part of.
+    entered := set_config('app.request', '{"actor": "worker", "actor_type": "system", "request_id": "' || job_enter.id
+                          || coalesce('", "trace": "' || trace, '') || '"}', true);
 END
 $$;
 

@@ -133,5 +133,11 @@ SELECT endpoint, delivery, tenant, claim, attempt, due_at, url, secret_sealed, p
        message_id, payload
 FROM webhook_claim(:endpoints::uuid[], :fronts::bigint[], :slots::integer[], :lease_s::integer);
 
+-- name: webhook_claim_traced :rows
+-- The same, with what made each.
+SELECT endpoint, delivery, tenant, claim, attempt, due_at, url, secret_sealed, previous_secret_sealed, headers_sealed,
+       message_id, payload, webhook_trace(tenant::uuid, message_id) AS trace
+FROM webhook_claim(:endpoints::uuid[], :fronts::bigint[], :slots::integer[], :lease_s::integer);
+
 -- name: webhook_finish :row
 SELECT webhook_finish(:results::jsonb, :disable_after_s::integer) AS switched_off;

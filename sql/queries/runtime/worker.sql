@@ -40,10 +40,26 @@ FROM jobs_claim(:queue, :worker, :n::integer, :priorities::integer[],
                 :ids::uuid[])
 ORDER BY priority, run_at, id;
 
+-- name: jobs_claim_traced :rows
+-- The same, with what made each.
+SELECT tenant_id, id, kind, payload, attempt, max_attempts, timeout_s, priority,
+       (date_part('epoch', run_at) * 1000000)::bigint AS run_us, wait_ms, job_trace(tenant_id, id) AS trace
+FROM jobs_claim(:queue, :worker, :n::integer, :priorities::integer[],
+                ARRAY(SELECT timestamptz '1970-01-01 00:00:00+00' + u * interval '1 microsecond' FROM unnest(:run_us::bigint[]) u),
+                :ids::uuid[])
+ORDER BY priority, run_at, id;
+
 -- name: jobs_claim_fair :rows
 -- One each of tenants that wait behind others'; the last row tells where to go on.
 SELECT tenant_id, id, kind, payload, attempt, max_attempts, timeout_s, priority,
        (date_part('epoch', run_at) * 1000000)::bigint AS run_us, wait_ms
+FROM jobs_claim_fair(:queue, :worker, :n::integer, :after::uuid, :busy::uuid[])
+ORDER BY id IS NULL, priority, run_at, id;
+
+-- name: jobs_claim_fair_traced :rows
+-- The same, with what made each.
+SELECT tenant_id, id, kind, payload, attempt, max_attempts, timeout_s, priority,
+       (date_part('epoch', run_at) * 1000000)::bigint AS run_us, wait_ms, job_trace(tenant_id, id) AS trace
 FROM jobs_claim_fair(:queue, :worker, :n::integer, :after::uuid, :busy::uuid[])
 ORDER BY id IS NULL, priority, run_at, id;
 
