@@ -137,6 +137,8 @@ static void write_error(struct req *rq)
 		req_set_header(rq, "WWW-Authenticate", challenge(rq));
 	if (rq->tx.fail.retry_after)
 		req_set_header(rq, "Retry-After", arena_fmt(&rq->tx.arena, "%lld", rq->tx.fail.retry_after));
+	if (rq->asked.route && rq->asked.route->refuse && rq->asked.route->refuse(rq, message))
+		return;
 	if (accept_names_problem(accept)) {
 		/* RFC 9457 */
 		req_set_header(rq, "Content-Type", accept_problem_json);

@@ -64,6 +64,8 @@ const struct budget *route_budget(const struct route *r)
 	return r->budget ? r->budget : usual ? usual : &budget_default;
 }
 
+const char *const route_protobuf = "application/x-protobuf";
+
 size_t route_max_body(const struct route *r)
 {
 	size_t usual = surface_of(r->id)->max_body;

@@ -121,6 +121,12 @@ struct route {
 					   NULL: the row has no such header */
 	const struct query *sql;        /* the query that is the answer; beside a handler, one in its shape */
 	enum err (*run)(struct req *rq); /* the handler */
+	/*
+	 * Of a row that takes and answers Protocol Buffers beside JSON: write the body of an error in the
+	 * encoding that was asked, or add members to ours (rq->tx.fail.more) and say false.  NULL: all is
+	 * JSON.
+	 */
+	bool (*refuse)(struct req *rq, const char *message);
 	unsigned outputs; /* beside JSON, what the rows can be sent as (outputs.h): all of them, or as many as
 			     a limit that was sent says.  Without .children */
 	bool redirect;    /* a 302 to where the text _location of its query's row says, or its handler
@@ -146,6 +152,8 @@ struct route {
 
 /* Every route table, NULL-terminated: tools/routes collects them from the handlers. */
 extern const struct route *const route_tables[];
+
+extern const char *const route_protobuf; /* "application/x-protobuf", beside JSON where there is .refuse */
 
 /* A route as the router found it (router.h). */
 struct match {

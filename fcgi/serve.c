@@ -542,7 +542,8 @@ static enum err read_form(struct req *rq, size_t nparams, size_t nquery)
 	rq->answer.output = accept_choose(req_header(rq, "Accept"), r->outputs);
 	if (!rq->answer.output && !(r->flags & SENDS_FILE) &&
 	    !accept_allows(req_header(rq, "Accept"), type) &&
-	    !(r->flags & STREAMS && accept_allows(req_header(rq, "Accept"), stream_type)))
+	    !(r->flags & STREAMS && accept_allows(req_header(rq, "Accept"), stream_type)) &&
+	    !(r->refuse && accept_allows(req_header(rq, "Accept"), route_protobuf)))
 		return req_fail(rq, ERR_NOT_ACCEPTABLE, "the answer is %s, which Accept excludes", type);
 	if (r->method != GET && !route_has_if_match(r) && req_header(rq, "If-Match"))
 		return req_fail_field(rq, ERR_BAD_REQUEST, "If-Match",
@@ -635,9 +636,11 @@ static bool is_new_user(const struct failure *f)
  */
 static enum err ask_who_calls(struct req *rq, enum err rc, bool is_well_formed)
 {
+	const struct caller *by = rq->asked.route->caller;
+	bool is_anyone = by->key == KEY_UNREAD && !by->is_project;
 	struct failure who;
 
-	if (rq->tx.asked || !rq->tx.door || rq->asked.route->caller->key == KEY_UNREAD)
+	if (rq->tx.asked || !rq->tx.door || is_anyone)
 		return rc;
 	who = tx_knock(&rq->tx);
 	if (!who.err)

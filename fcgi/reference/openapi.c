@@ -237,6 +237,10 @@ static void write_response(struct buf *b, const struct route *r, int version, in
 			jx_key(b, stream_type);
 			buf_text(b, "{\"schema\":{\"type\":\"string\"}}");
 		}
+		if (r->refuse) {
+			jx_key(b, route_protobuf);
+			buf_text(b, "{\"schema\":{\"type\":\"string\"}}");
+		}
 		for (const struct output *o = outputs; o->type; o++) {
 			if (!(r->outputs & o->bit))
 				continue;
@@ -422,7 +426,12 @@ static void write_body(struct buf *b, const struct route *r)
 	}
 	buf_text(b, ",\"example\":");
 	schema_example(b, r->body, 1);
-	buf_text(b, "}}}");
+	buf_char(b, '}');
+	if (r->refuse) {
+		jx_key(b, route_protobuf);
+		buf_text(b, "{\"schema\":{\"type\":\"string\"}}");
+	}
+	buf_text(b, "}}");
 }
 
 /* The role, or in a tenant the permission, that the token's user needs; NULL: to be one is enough. */

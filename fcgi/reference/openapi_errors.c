@@ -86,6 +86,7 @@ struct openapi_refusal {
 	const char *suffix;      /* of the schemas' names */
 	int status;
 	bool has_code;                  /* X-Error-Code */
+	bool has_protobuf;              /* a google.rpc.Status, beside JSON */
 	const struct err_info *example; /* the first of the codes */
 };
 
@@ -119,14 +120,19 @@ static void write_refusal(struct buf *b, const struct openapi_refusal *f, const 
 	jx_str(b, f->example->message);
 	buf_text(b, "}},\"application/problem+json\":{\"schema\":");
 	openapi_ref(b, "schemas", arena_fmt(b->arena, "Problem%s", f->suffix));
-	buf_text(b, "}}}");
+	buf_char(b, '}');
+	if (f->has_protobuf) {
+		jx_key(b, route_protobuf);
+		buf_text(b, "{\"schema\":{\"type\":\"string\"}}");
+	}
+	buf_text(b, "}}");
 }
 
 /* can: which errors the row has, of which at least one is of this status */
 static struct openapi_refusal refusal_of(struct arena *a, const struct route *r, int status,
 					 const bool can[ERR_COUNT])
 {
-	struct openapi_refusal f = { .status = status, .has_code = r->codes };
+	struct openapi_refusal f = { .status = status, .has_code = r->codes, .has_protobuf = r->refuse };
 	unsigned its = 0, bit = 1;
 	struct buf description;
 
@@ -146,8 +152,8 @@ static struct openapi_refusal refusal_of(struct arena *a, const struct route *r,
 	}
 	/* Where clients know the fields by the details' members, these have more of them. */
 	f.suffix = surface_of(r->id)->maps_fields ? "OfField" : "";
-	f.name = arena_fmt(a, its == 1 ? "%d%s%s" : "%d%s%s.%x", status, *f.suffix ? "F" : "",
-			   f.has_code ? "C" : "", its);
+	f.name = arena_fmt(a, its == 1 ? "%d%s%s%s" : "%d%s%s%s.%x", status, *f.suffix ? "F" : "",
+			   f.has_code ? "C" : "", f.has_protobuf ? "P" : "", its);
 	f.description = buf_str(&description);
 	return f;
 }
@@ -264,7 +270,9 @@ static void write_error(struct buf *b, const char *suffix)
 		"\"properties\":{"
 		"\"code\":{\"$ref\":\"#/components/schemas/ErrorCode\"},\"message\":{\"type\":\"string\"},"
 		"\"details\":{\"$ref\":\"#/components/schemas/ErrorDetails%s\"}}},"
-		"\"detail\":{\"type\":\"string\",\"description\":\"the same message\"},%s}}",
+		"\"detail\":{\"type\":\"string\",\"description\":\"the same message\"},%s,"
+		"\"code\":{\"type\":\"integer\",\"description\":\"google.rpc.Code, where OTLP is taken; and "
+		"message, again\"},\"message\":{\"type\":\"string\"}}}",
 		suffix, beside);
 }
 

@@ -83,6 +83,8 @@ static const struct {
 	{ "observability.billing.preview_member_cost", "get_member_cost" },
 	{ "observability.billing.reactivate_subscription", "resume_subscription" },
 	{ "observability.billing.validate_discount_code", "check_discount_code" },
+	{ "observability.traces.ingest", "submit_spans" },
+	{ "observability.traces.ingest_otlp", "submit_otlp_spans" },
 	{ "observability.webhooks_in.receive_stripe", "receive_stripe_webhook" },
 	{ "platform.agents.chat", "create_agent_execution" },
 	{ "platform.agents.create_conversation", "create_agent_conversation" },

@@ -102,20 +102,46 @@ void limit_count(struct limit_slot *table, uint32_t slots, uint64_t key, long ma
 	} while (!atomic_compare_exchange_weak(&slot->tat_ns, &held, next));
 }
 
-/* Looks, and takes no slot: hardly any key has one. */
-bool limit_is_over(struct limit_slot *table, uint32_t slots, uint64_t key, long max, int64_t now_ns)
+void limit_charge(struct limit_slot *table, uint32_t slots, uint64_t key, long n, long per_second,
+		  int64_t now_ns)
+{
+	struct limit_slot *slot = slot_of(table, slots, key, now_ns);
+	int64_t tat = atomic_load_explicit(&slot->tat_ns, memory_order_relaxed), next;
+	int64_t cost = n < per_second * 60 ? n * (1000000000 / per_second) : window_ns;
+
+	do {
+		next = (is_used(tat, now_ns) ? tat : now_ns) + cost;
+		if (next > now_ns + window_ns)
+			next = now_ns + window_ns; /* no debt lasts longer */
+	} while (!atomic_compare_exchange_weak(&slot->tat_ns, &tat, next));
+}
+
+/* The key's time, without taking a slot; 0: it has none. */
+static int64_t look(const struct limit_slot *table, uint32_t slots, uint64_t key)
 {
 	const struct limit_slot *set = &table[(key & (slots - 1)) & ~(uint64_t)(WAYS - 1)];
 
-	for (int i = 0; i < WAYS; i++) {
-		int64_t held;
+	for (int i = 0; i < WAYS; i++)
+		if (atomic_load_explicit(&set[i].key, memory_order_acquire) == key)
+			return atomic_load_explicit(&set[i].tat_ns, memory_order_acquire);
+	return 0;
+}
 
-		if (atomic_load_explicit(&set[i].key, memory_order_acquire) != key)
-			continue;
-		held = atomic_load_explicit(&set[i].tat_ns, memory_order_acquire);
-		return is_used(held, now_ns) && (held & count_mask) >= max;
-	}
-	return false;
+bool limit_owes(struct limit_slot *table, uint32_t slots, uint64_t key, long burst_ms, int64_t now_ns,
+		int64_t *retry_ns)
+{
+	int64_t tat = look(table, slots, key);
+
+	*retry_ns = is_used(tat, now_ns) ? tat - now_ns - burst_ms * 1000000 : 0;
+	return *retry_ns > 0;
+}
+
+/* Looks, and takes no slot: hardly any key has one. */
+bool limit_is_over(struct limit_slot *table, uint32_t slots, uint64_t key, long max, int64_t now_ns)
+{
+	int64_t held = look(table, slots, key);
+
+	return is_used(held, now_ns) && (held & count_mask) >= max;
 }
 
 bool limit_parse(const char *text, long *max, long *window_s)

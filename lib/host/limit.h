@@ -52,6 +52,18 @@ void limit_count(struct limit_slot *table, uint32_t slots, uint64_t key, long ma
 bool limit_is_over(struct limit_slot *table, uint32_t slots, uint64_t key, long max, int64_t now_ns);
 
 /*
+ * A budget of per_second things that are counted when they have come, many at once: it
+ * takes what it is given, and whoever owes more than burst_ms of it has to wait.  So
+ * a batch is never too large by itself, and a flood is refused before it is looked at.
+ *
+ * limit_owes  false when more may come; else *retry_ns is how long not
+ */
+void limit_charge(struct limit_slot *table, uint32_t slots, uint64_t key, long n, long per_second,
+		  int64_t now_ns);
+bool limit_owes(struct limit_slot *table, uint32_t slots, uint64_t key, long burst_ms, int64_t now_ns,
+		int64_t *retry_ns);
+
+/*
  * Read a budget such as "5/hour": that many in a window of a second, minute, hour or day.
  *
  * False when it is none; 1 to 1000000 are taken.

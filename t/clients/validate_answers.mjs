@@ -129,7 +129,7 @@ const parse = (text, schema) => ([schema.type].flat().some((t) => ['integer', 'n
 // Headers that HTTP, TLS and browsers are told in, and not who calls: the document does not speak of them.
 const unspoken = new RegExp('^(?:server|date|status|connection|keep-alive|content-(?:type|length|encoding|security-policy)|transfer-encoding|cache-control|' +
   'vary|last-modified|accept-ranges|strict-transport-security|x-(?:content-type-options|frame-options|accel-buffering)|referrer-policy|server-timing|' +
-  'access-control-.*|alt-svc)$')
+  'access-control-.*|accept-encoding|alt-svc)$')
 const ofWebSocket = /^(?:upgrade|sec-websocket-.*)$/
 
 // A header that is there is declared.

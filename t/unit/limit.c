@@ -255,6 +255,27 @@ static void test_parse(void)
 	ok(!limit_check("5/hour"), "as a setting");
 }
 
+/* Ten a second, and five seconds' worth at once. */
+static void test_debt(void)
+{
+	int64_t retry_ns;
+
+	begin();
+	ok(!limit_owes(table, SLOTS, 5, 5000, T0, &retry_ns), "who has sent nothing owes nothing");
+	limit_charge(table, SLOTS, 5, 50, 10, T0);
+	ok(!limit_owes(table, SLOTS, 5, 5000, T0, &retry_ns), "nor who sent what may come at once");
+	limit_charge(table, SLOTS, 5, 20, 10, T0);
+	ok(limit_owes(table, SLOTS, 5, 5000, T0, &retry_ns), "what is more is owed");
+	is_int(retry_ns, 2000000000, "for as long as it takes");
+	ok(!limit_owes(table, SLOTS, 5, 5000, T0 + 2000000000, &retry_ns), "and no longer");
+	ok(!limit_owes(table, SLOTS, 6, 5000, T0, &retry_ns), "another key owes nothing");
+	limit_charge(table, SLOTS, 5, 1000000000, 10, T0);
+	ok(limit_owes(table, SLOTS, 5, 5000, T0, &retry_ns), "however much it is");
+	is_int(retry_ns, 55000000000, "no debt lasts longer than a minute");
+	limit_charge(table, SLOTS, 7, 3, 1000000, T0);
+	ok(!limit_owes(table, SLOTS, 7, 0, T0 + 3000, &retry_ns), "a microsecond each");
+}
+
 int main(void)
 {
 	test_parse();
@@ -266,6 +287,7 @@ int main(void)
 	test_full_table();
 	test_clock();
 	test_count();
+	test_debt();
 	test_processes();
 	return done_testing();
 }

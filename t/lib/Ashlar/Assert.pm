@@ -65,7 +65,10 @@ sub error_is ($res, $status, $code, %details) {
         push @wrong, 'details is not an object' if ref $error->{details} ne 'HASH';
         push @wrong, map { _difference($error->{details}{$_}, $details{$_}, "details.$_") } sort keys %details;
         push @wrong, map { _difference($body->{$_}, $beside->{$_}, $_) } sort keys %$beside;
-        my @more = grep { !/^(error|detail)$/ && !exists $beside->{$_} } keys %$body;
+        # Where OTLP is taken an error is a google.rpc.Status, too.
+        my $also = $res->{request} =~ m{\APOST /(?:api/)?(?:otlp/)?v1/traces(?:\?|\z)};
+        push @wrong, 'it is no google.rpc.Status' if $also && !(($body->{code} // '') =~ /\A\d+\z/ && ($body->{message} // '') eq $error->{message});
+        my @more = grep { !/^(error|detail)$/ && !exists $beside->{$_} && !($also && /^(?:code|message)$/) } keys %$body;
         push @wrong, "members nobody asked for: @more" if @more;
         push @wrong, 'details.retry_after is not Retry-After'
             if $status == 429 && ($error->{details}{retry_after} // '') ne ($res->header('Retry-After') // '-');
