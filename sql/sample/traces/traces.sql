@@ -1,4 +1,5 @@
 -- after: trace_projects
+-- {trace_id} = 0af7651916cd43dd8448eb211c80319c
 -- A conversation with a model, and a call that failed.
 SELECT trace_ingest(
     pg_temp.id('trace project'), ARRAY[t.id, t.id, t.failed], ARRAY[1, 2, 3], ARRAY[NULL, 1, NULL]::bigint[], ARRAY['answer', 'chat gpt-4o-mini', 'tides'],
@@ -11,5 +12,5 @@ SELECT trace_ingest(
     ARRAY[NULL, NULL, NULL]::jsonb[], ARRAY[NULL, 'gpt-4o-mini', NULL], ARRAY[NULL, 820, NULL]::bigint[], ARRAY[NULL, 96, NULL]::bigint[],
     ARRAY[NULL, 0, NULL]::bigint[], ARRAY[NULL, 0, NULL]::bigint[], ARRAY[NULL, 916, NULL]::bigint[], ARRAY[NULL, 1230, NULL]::bigint[],
     ARRAY[NULL, 576, NULL]::bigint[], ARRAY[NULL, 1806, NULL]::bigint[], ARRAY['["demo"]', NULL, NULL]::jsonb[], ARRAY['demo-session', NULL, NULL], ARRAY[0, 0, 0]::smallint[])
-FROM (SELECT pg_temp.id('trace') AS id, pg_temp.id('trace failed') AS failed,
+FROM (SELECT '0af76519-16cd-43dd-8448-eb211c80319c'::uuid AS id, '4bf92f35-77b3-4da6-a3ce-929d0e0e4736'::uuid AS failed,
              (extract(epoch FROM date_trunc('hour', now() - interval '1 day')) * 1000)::bigint * 1000000 AS ns) t;
