@@ -10,6 +10,7 @@
 #include "worker/knowledge.h"
 #include "worker/mail.h"
 #include "worker/storage.h"
+#include "worker/traces.h"
 #include "worker/webhook_in.h"
 
 static const struct job_kind mail_decoy = { .name = "mail.decoy" }; /* see handlers/mail.h */
@@ -34,6 +35,8 @@ const struct job_kind *const job_kinds[] = {
 	&storage_expire_job,
 	&storage_compare_job,
 	&file_text_job,
+	&traces_expire_job,
+	&traces_forget_job,
 	NULL,
 };
 
@@ -43,6 +46,7 @@ const struct job_schedule job_schedules[] = {
 	{ .queue = "ashlar", .kind = "storage.expire", .every_ms = 3600000 },
 	{ .queue = "ashlar", .kind = "storage.compare", .every_ms = 86400000 },
 	{ .queue = "ashlar", .kind = "billing.remind", .every_ms = 3600000 },
+	{ .queue = "ashlar", .kind = "traces.expire", .every_ms = 3600000 },
 	{ NULL },
 };
 

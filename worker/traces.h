@@ -1,0 +1,16 @@
+/*
+ * Traces that are over.
+ *
+ * Once an hour "traces.expire" makes the days ahead, drops those days of spans whose class is kept no longer
+ * (TRACES_FREE_DAYS, TRACES_PRO_DAYS, TRACES_ENTERPRISE_DAYS), removes what is known of their traces, and of
+ * projects that are deleted everything; "traces.forget" does that of one, {"project_id": …}, when it is
+ * deleted.
+ */
+#ifndef WORKER_TRACES_H
+#define WORKER_TRACES_H
+
+#include "worker/job.h"
+
+extern const struct job_kind traces_expire_job, traces_forget_job;
+
+#endif
