@@ -73,6 +73,18 @@ static const struct field member_data[] = {
 	FIELD_END
 };
 
+static const char *const environments[] = { "production", "staging", "development", "community", NULL };
+
+static const struct field trace_project_data[] = {
+	{ "id",              F_UUID,     0 },
+	{ "organization_id", F_UUID,     0 },
+	{ "name",            F_TEXT,     0, .example = "Support assistant" },
+	{ "environment",     F_ENUM,     0, .values = environments },
+	{ "created_at",      F_DATETIME, 0 },
+	{ "updated_at",      F_DATETIME, 0 },
+	FIELD_END
+};
+
 static const struct field key_data[] = {
 	{ "id",              F_UUID,     0 },
 	{ "name",            F_TEXT,     0, .example = "Website" },
@@ -178,6 +190,7 @@ static const struct shape user = { "EventUser", user_data };
 static const struct shape signin = { "EventSignIn", signin_data };
 static const struct shape organization = { "EventOrganization", organization_data };
 static const struct shape member = { "EventMember", member_data };
+static const struct shape trace_project = { "EventTraceProject", trace_project_data };
 static const struct shape key = { "EventApiKey", key_data };
 static const struct shape subscription = { "EventSubscription", subscription_data };
 static const struct shape invoice = { "EventInvoice", invoice_data };
@@ -222,6 +235,10 @@ const struct event events[] = {
 	{ "project.created", EVENT_TENANT, "A user made a project", &project_shape },
 	{ "project.updated", EVENT_TENANT, "Its name or description is another one", &project_shape, PREVIOUS },
 	{ "project.deleted", EVENT_TENANT, "A user deleted a project", &project_shape },
+
+	{ "trace_project.created", EVENT_ORGANIZATION, "A project was made that traces are sent to", &trace_project },
+	{ "trace_project.updated", EVENT_ORGANIZATION, "Its name or environment is another one", &trace_project, PREVIOUS },
+	{ "trace_project.deleted", EVENT_ORGANIZATION, "A project that traces were sent to was deleted", &trace_project },
 
 	{ "api_key.created", EVENT_TENANT, "An API key was made", &key },
 	{ "api_key.updated", EVENT_TENANT, "Its name or origins are other ones, or it was suspended or let in again", &key, PREVIOUS },

@@ -23,6 +23,9 @@ extern const struct shape goal_event_shape;
 /* Where there is nothing to show but that it was done: {"message": "…"}. */
 extern const struct shape message_shape;
 
+/* The same on the observability surface: {"success": true, "message": "…"}. */
+extern const struct shape opsboard_status_shape;
+
 /*
  * The roles a user may have, and those that an issuer may give.  Beyond user,
  * admin and superadmin they count on the operations surface (handlers/permissions.h);

@@ -12,6 +12,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
+#include "handlers/shapes.h"
 #include "lib/base/json.h"
 #include "lib/base/jx.h"
 #include "lib/db/column.h"
@@ -79,12 +80,6 @@ static const struct field discount_out[] = {
 	FIELD_END
 };
 
-static const struct field status_out[] = {
-	{ "success", F_BOOL, 0 },
-	{ "message", F_TEXT, F_NULL },
-	FIELD_END
-};
-
 static const struct field url_out[] = {
 	{ "url", F_URL, 0, .example = "https://billing.stripe.com/p/session/test_1" },
 	FIELD_END
@@ -93,7 +88,6 @@ static const struct field url_out[] = {
 static const struct shape secret_shape = { "CheckoutClientSecret", secret_out, "Organization" };
 static const struct shape free_shape = { "FreeSubscription", free_out, "Organization" };
 static const struct shape discount_shape = { "DiscountValidation", discount_out, "Organization" };
-static const struct shape status_shape = { "StatusResponse", status_out, "Organization" };
 static const struct shape url_shape = { "CustomerPortal", url_out, "Organization" };
 /* clang-format on */
 
@@ -698,13 +692,13 @@ const struct route opsboard_routes[] = {
 	{ POST, OF_ORG "/cancel-subscription",      "observability.billing.cancel_subscription",      &by_org_member, "Cancel the subscription",
 	  .needs = { "payments that are configured", ERR_UNAVAILABLE },
 	  .about = "It goes on until the end of what is paid.",
-	  MANAGED, .body = cancel_in, .out = &status_shape, .run = cancel, .flags = SLOW },
+	  MANAGED, .body = cancel_in, .out = &opsboard_status_shape, .run = cancel, .flags = SLOW },
 	{ POST, OF_ORG "/reactivate-subscription",  "observability.billing.reactivate_subscription",  &by_org_member, "Withdraw a cancellation",
 	  .needs = { "a subscription that was cancelled and goes on", ERR_BAD_REQUEST },
-	  MANAGED, .out = &status_shape, .run = reactivate, .flags = SLOW },
+	  MANAGED, .out = &opsboard_status_shape, .run = reactivate, .flags = SLOW },
 	{ POST, OF_ORG "/update-subscription",      "observability.billing.update_subscription",      &by_org_member, "Change the price of the subscription",
 	  .needs = { "payments that are configured", ERR_UNAVAILABLE },
-	  MANAGED, .body = update_in, .out = &status_shape, .run = update, .flags = SLOW },
+	  MANAGED, .body = update_in, .out = &opsboard_status_shape, .run = update, .flags = SLOW },
 	{ POST, OF_ORG "/customer-portal",          "observability.billing.create_portal_session",    &by_org_member, "Open the customer portal",
 	  .needs = { "payments that are configured", ERR_UNAVAILABLE },
 	  .about = "A page of Stripe's for cards and invoices.",

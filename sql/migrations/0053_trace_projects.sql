@@ -47,6 +47,8 @@ CREATE TABLE opsboard_profiles (
     PRIMARY KEY (tenant_id, user_id),
     CONSTRAINT opsboard_profiles_user FOREIGN KEY (tenant_id, user_id) REFERENCES users,
     CONSTRAINT opsboard_profiles_email_length CHECK (char_length(email) BETWEEN 1 AND 254),
+    CONSTRAINT opsboard_profiles_billing_address_size CHECK (octet_length(billing_address::text) <= 16384),
+    CONSTRAINT opsboard_profiles_payment_method_size CHECK (octet_length(payment_method::text) <= 16384),
     CONSTRAINT opsboard_profiles_objects CHECK (jsonb_typeof(billing_address) = 'object' AND jsonb_typeof(payment_method) = 'object')
 );
 SELECT isolate('opsboard_profiles');

@@ -305,6 +305,9 @@ SELECT announce('projects', 'project',
     source   => 'users u ON u.tenant_id = r.tenant_id AND u.id = r.owner_id',
     channels => 'user:{owner_id} on created deleted, project:{id} on updated deleted');
 
+-- What traces are sent to; a new key is told nobody.
+SELECT announce('trace_projects', 'trace_project', shows => 'id, organization_id, name, environment, created_at, updated_at');
+
 -- ---------------------------------------------------------------- workspaces
 
 -- On no channel: a workspace says which roles may see goals.  A change of key results alone is one of the goal.

@@ -55,7 +55,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;    -- gone since the door looked, which says so
     END IF;
-    INSERT INTO opsboard_profiles (tenant_id, user_id) VALUES (tenant, who.id) ON CONFLICT DO NOTHING;
+    INSERT INTO opsboard_profiles (tenant_id, user_id, email) VALUES (tenant, who.id, who.email) ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         RETURN;
     END IF;

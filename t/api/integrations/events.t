@@ -403,6 +403,22 @@ sub seen ($function, $object, $look = 'billing_look()') {
     return;
 }
 
+subtest 'projects that traces are sent to' => sub {
+    $db->do(q{UPDATE organizations SET prem_status = 'pro' WHERE id = ?}, undef, $acme);
+    my $base = '/api/opsboard/projects';
+    $ann->get($base);
+    messages();
+    published();
+    my %data = (name => 'Assistant', environment => 'staging', organization_id => $acme);
+    my $id   = tells('one is made', sub { $ann->post($base, { name => 'Assistant', environment => 'staging', org_id => $acme }) }, -in => $acme, 'trace_project.created' => {%data})->json('/id');
+    tells 'its name is another one', sub { $ann->put("$base/$id", { name => 'Helper' }) }, -in => $acme,
+        'trace_project.updated' => { %data, id => $id, name => 'Helper', previous_attributes => { name => 'Assistant' } };
+    tells 'nothing, where nothing is', sub { $ann->put("$base/$id", {}) };
+    tells 'nor where its key is another one', sub { $ann->post("$base/$id/regenerate-key") };
+    $t->keep_secret($ann->last->json('/api_key'));
+    tells 'it is deleted', sub { $ann->delete("$base/$id") }, -in => $acme, 'trace_project.deleted' => { id => $id };
+};
+
 subtest 'subscriptions and invoices' => sub {
     my $plan = $owner->post('/api/v1/dashboard/plans', { name => 'Free', is_free => true })->json('/id');
     my $at   = "$orgs/$acme/subscription";
