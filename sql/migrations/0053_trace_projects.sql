@@ -55,6 +55,9 @@ SELECT isolate('opsboard_profiles');
 GRANT SELECT, INSERT ON opsboard_profiles TO ashlar_api;
 SELECT changeable('opsboard_profiles');
 
+-- When somebody joined for whom the provider was asked for one more seat: until it knows, none is taken back (seats_deal).
+ALTER TABLE memberships ADD seat_asked_at timestamptz;
+
 -- Who is invited to own an organization owns it.
 ALTER TABLE invitations
     DROP CONSTRAINT invitations_role_known,

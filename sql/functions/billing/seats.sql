@@ -38,6 +38,14 @@ BEGIN
                       OR o.state = 'done' AND o.ended_at > clock_timestamp() - interval '5 seconds')) THEN
         RETURN;
     END IF;
+    -- Who has just joined has one that the provider is only being asked for (org_seats_follow): what it shows may be from before.
+    IF EXISTS (SELECT FROM memberships m
+               WHERE m.tenant_id = app_tenant() AND m.organization_id = organization AND m.is_paid
+                 AND m.seat_asked_at > clock_timestamp() - interval '1 minute')
+       AND seats < (SELECT count(*) FROM memberships m
+                    WHERE m.tenant_id = app_tenant() AND m.organization_id = organization AND m.is_paid AND m.is_active) THEN
+        RETURN;
+    END IF;
     SELECT count(*) FILTER (WHERE m.is_paid), count(*) INTO have, members
     FROM memberships m
     WHERE m.tenant_id = app_tenant() AND m.organization_id = organization AND m.is_active;
@@ -255,8 +263,10 @@ DECLARE
     used_tokens bigint;
     used_spans  bigint;
 BEGIN
+    -- Who made a free organization, or joined one, has a licence there that costs nothing.
     SELECT count(*) INTO seat_count
     FROM memberships m
+    JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id AND o.prem_status <> 'free'
     WHERE m.tenant_id = app_tenant() AND m.organization_id = organization AND m.is_paid AND m.is_active;
     seat_cost := seat_count * coalesce((prices #>> '{seat,amount}')::bigint, seat_cents);
     SELECT coalesce(sum(t.tokens), 0), coalesce(sum(t.spans), 0),

@@ -101,11 +101,15 @@ BEGIN
 END
 $$;
 
--- How many seats a subscription should have by its plan; NULL: it has what was bought.
+-- How many seats a subscription should have: by its plan, or, where its seats are dealt to members, as many as have one
+-- (org_seats_follow). NULL: it has what was bought.
 CREATE OR REPLACE FUNCTION billing_seats(s subscriptions) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    IF s.organization_id IS NULL OR s.is_seated OR s.provider_id IS NULL OR s.ended_at IS NOT NULL
+    IF s.organization_id IS NOT NULL AND s.is_seated AND s.provider_id IS NOT NULL AND s.ended_at IS NULL THEN
+        RETURN (SELECT greatest(count(*), 1) FROM memberships m
+                WHERE m.tenant_id = s.tenant_id AND m.organization_id = s.organization_id AND m.is_active AND m.is_paid);
+    ELSIF s.organization_id IS NULL OR s.provider_id IS NULL OR s.ended_at IS NOT NULL
        OR NOT EXISTS (SELECT FROM plans p WHERE p.id = s.plan_id AND p.seats = 'members') THEN
         RETURN NULL;
     END IF;
@@ -114,14 +118,15 @@ BEGIN
 END
 $$;
 
--- An organization's members are others: its subscription may have to follow.
+-- An organization's members are others: its subscription may have to follow. One whose seats are dealt follows who comes and goes
+-- where they are (org_seats_follow), and nothing else: more may have been bought ahead.
 CREATE OR REPLACE FUNCTION billing_seats_follow(organization uuid) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM job_add('ashlar', 'billing.do', jsonb_build_object('subscription', s.id, 'kind', 'seats'))
     FROM subscriptions s
     WHERE s.tenant_id = app_tenant() AND s.owner_id = organization AND s.is_current AND s.provider_id IS NOT NULL
-      AND billing_seats(s) <> s.quantity;
+      AND NOT s.is_seated AND billing_seats(s) <> s.quantity;
 END
 $$;
 

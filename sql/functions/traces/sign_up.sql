@@ -25,6 +25,8 @@ BEGIN
     INSERT INTO organizations (tenant_id, name, slug)
     VALUES (app_tenant(), org_make.name, 'org-' || replace(gen_random_uuid()::text, '-', ''))
     RETURNING * INTO o;
+    -- Before the membership, which is told on the user's channel: see announcements.sql.
+    PERFORM FROM users u WHERE u.tenant_id = o.tenant_id AND u.id = who FOR NO KEY UPDATE;
     INSERT INTO departments (tenant_id, organization_id, name, is_default) VALUES (o.tenant_id, o.id, 'General', true);
     UPDATE users u SET default_organization_id = o.id WHERE u.tenant_id = o.tenant_id AND u.id = who AND u.default_organization_id IS NULL;
     INSERT INTO memberships (tenant_id, organization_id, user_id, role, is_paid) VALUES (o.tenant_id, o.id, who, 'owner', true);

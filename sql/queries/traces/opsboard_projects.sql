@@ -3,7 +3,7 @@
 
 -- columns: shown
 SELECT p.id::text AS id, p.organization_id::text AS org_id, p.name, p.environment, p.api_key_sealed AS _key, p.tenant_id::text AS _tenant,
-       org_shown(p.organization_id, opsboard_role_in(p.organization_id), :members::bigint, :projects::bigint, false)::text AS org
+       org_shown(p.organization_id, opsboard_role_in(p.organization_id), :members::bigint, :projects::bigint)::text AS org
 FROM trace_projects p;
 
 -- name: opsboard_project_list :rows

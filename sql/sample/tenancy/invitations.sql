@@ -1,4 +1,5 @@
 -- after: organizations users
+-- {email} = guest@harbour.example
 -- {invitation_token} = aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 -- Nobody has the token of it.
 INSERT INTO invitations (tenant_id, id, organization_id, email, role, token_hash, invited_by, expires_at)

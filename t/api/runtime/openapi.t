@@ -122,7 +122,7 @@ subtest 'secured operations say so, open ones do not' => sub {
         is join(' or ', @ways), join(' or ', @want), "$method $path";
     }
     my $schemes = $doc->{components}{securitySchemes};
-    is lc join(' ', @{ $schemes->{$_} }{qw(type scheme)}), 'http bearer', $_ for qw(bearer team);
+    is lc join(' ', @{ $schemes->{$_} }{qw(type scheme)}), 'http bearer', $_ for qw(bearer team project);
     is join(' ', @{ $schemes->{apiKey} }{qw(type in name)}), 'apiKey header X-API-Key', 'apiKey';
 };
 
