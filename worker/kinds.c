@@ -15,9 +15,6 @@
 
 static const struct job_kind mail_decoy = { .name = "mail.decoy" }; /* see handlers/mail.h */
 
-/* What was sent to a project that is deleted: the store takes it out. */
-static const struct job_kind traces_forget = { .name = "traces.forget" };
-
 /* clang-format off */
 const struct job_kind *const job_kinds[] = {
 	&job_noop,
@@ -25,7 +22,6 @@ const struct job_kind *const job_kinds[] = {
 	&job_noop_sql,
 	&job_retention,
 	&mail_decoy,
-	&traces_forget,
 	&webhook_in_job,
 	&mail_job,
 	&contact_webhook_job,

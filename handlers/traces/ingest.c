@@ -277,7 +277,6 @@ const struct route ingest_routes[] = {
 	  .about = "OTLP over HTTP, as OpenTelemetry's exporters send it: protobuf or JSON, gzip or none, up to 20 MiB and 10,000 spans. The answer is in the "
 		   "request's encoding, an error's a google.rpc.Status. A span that was sent before is not stored twice; one whose end is before its start "
 		   "is kept and marked. A project that sends ten times what its plan is meant for gets 429, and nobody else does.",
-	  .needs = { "a project's token or API key", ERR_AUTHENTICATION },
 	  .query = find_in, .body = request_in, .out = &response_shape, .headers = ingest_headers, .errors = ingest_errors, .budget = &budget_project,
 	  .max_body = MAX_BODY, .status = 200, .flags = RAW, .refuse = refuse, .run = traces_ingest },
 	{ POST, "/api/otlp/v1/traces", "observability.traces.ingest_otlp", &by_project, "Send spans", .alias_of = "observability.traces.ingest" },

@@ -23,6 +23,11 @@ const struct field opsboard_org[] = {
 	{ "paid_member_count",                 F_INT,  OUT | F_NULL_OUT, .about = "members with a seat", .example = "4" },
 	FIELD_END
 };
+
+const struct field opsboard_project_path[] = {
+	{ "project_id", F_UUID, 0, .about = "the project's id", .example = "trace project" },
+	FIELD_END
+};
 /* clang-format on */
 
 void opsboard_org_limits(struct req *rq)

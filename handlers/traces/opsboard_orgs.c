@@ -113,10 +113,12 @@ const struct route opsboard_org_routes[] = {
 	  .may = &org_manage, .params = path, .body = opsboard_org, .as = NEW, .out = &org_shape, .sql = &q_opsboard_org_update, .run = org_answer, .status = 200 },
 	{ DELETE, OF_ORG,                    "observability.organizations.delete",             &by_org_member, "Delete an organization",
 	  .about = "On every surface, with its memberships and invitations. 400 while it has projects, or a subscription.",
+	  .needs = { "an organization without projects", ERR_BAD_REQUEST },
 	  .may = &org_own, .params = path, .out = &opsboard_status_shape, .errors = delete_errors, .sql = &q_opsboard_org_delete, .status = 200 },
 	{ POST,   OF_ORG "/invite",          "observability.organizations.invite",             &by_org_member, "Invite somebody",
 	  .about = "A mail goes to the address; who has an account finds the invitation in their list, too. A free organization has as many members, with those who "
 		   "are invited, as FREEPLAN_MAX_USERS says: 400. Mails are limited as on the platform surface.",
+	  .needs = { "an organization that pays", ERR_BAD_REQUEST },
 	  .may = &org_manage, .params = path, .body = invite_in, .out = &opsboard_status_shape, .errors = invite_errors, .sql = &q_opsboard_invite_create,
 	  .run = invite_send, .status = 200 },
 	{ POST,   OF_ORG "/accept-invite",   "observability.organizations.accept_invite",      &by_opsboard,   "Accept an invitation",

@@ -5,6 +5,7 @@
 #include "build/sql/traces/project_metrics.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
+#include "handlers/traces/opsboard_org.h"
 #include "lib/host/config.h"
 
 static enum err metrics_get(struct req *rq);
@@ -104,7 +105,7 @@ const struct route project_metrics_routes[] = {
 	  .about = "For any member of the project's organization.",
 	  .query = range_of_in, .out = &metrics_shape, .errors = errors, .sql = &q_project_metrics, .run = metrics_get },
 	{ GET, "/api/v4/meterics/project/{project_id}", "observability.traces.get_project_metrics_by_path", &by_opsboard, "Get the metrics of a project",
-	  .query = range_in, .out = &metrics_shape, .errors = errors, .sql = &q_project_metrics, .run = metrics_get },
+	  .params = opsboard_project_path, .query = range_in, .out = &metrics_shape, .errors = errors, .sql = &q_project_metrics, .run = metrics_get },
 	ROUTE_END
 };
 /* clang-format on */

@@ -10,6 +10,7 @@
 #include "build/sql/traces/traces.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
+#include "handlers/traces/opsboard_org.h"
 #include "handlers/traces/trace_metrics.h"
 #include "lib/base/jx.h"
 #include "lib/db/column.h"
@@ -85,7 +86,7 @@ const struct route trace_routes[] = {
 	  .about = "For any member of the project's organization. A trace that began in the same nanosecond as another stands by its id.",
 	  .query = list_of_in, .out = &list_shape, .errors = errors, .run = trace_list },
 	{ GET, "/api/v4/traces/list/{project_id}", "observability.traces.list_by_path", &by_opsboard, "List traces of a project",
-	  .query = list_in, .out = &list_shape, .errors = errors, .run = trace_list },
+	  .params = opsboard_project_path, .query = list_in, .out = &list_shape, .errors = errors, .run = trace_list },
 	ROUTE_END
 };
 /* clang-format on */

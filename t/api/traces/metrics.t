@@ -109,7 +109,7 @@ subtest 'any range is what its traces come to' => sub {
         my @in  = grep { $_->{at} >= $from && $_->{at} <= $to } @traces;
         my $res = metrics($project, 'start_time=' . at($from) . '&end_time=' . at($to));
         is join(' ', $res->json('/trace_count'), @{ $res->json('/span_count') }{qw(total success fail)}, $res->json('/token_metrics/total_tokens/all'), $res->json('/token_metrics/total_cost'), $res->json('/duration_metrics/total_duration_ns') // 0),
-            join(' ', scalar @in, sum0(map { $_->{spans} } @in), (map { my $s = $_; sum0(map { $_->{spans} } grep { $_->{status} == $s } @in) } 1, 2), sum0(map { $_->{tokens} } @in), sprintf('%.5f', sum0(map { $_->{cost} } @in) / 1e7), 1_000_000 * sum0(map { $_->{ms} * $_->{spans} } @in)),
+            join(' ', scalar @in, sum0(map { $_->{spans} } @in), (map { my $s = $_; sum0(map { $_->{spans} } grep { $_->{status} == $s } @in) } 1, 2), sum0(map { $_->{tokens} } @in), sprintf('%.5f', int((sum0(map { $_->{cost} } @in) + 50) / 100) / 1e5), 1_000_000 * sum0(map { $_->{ms} * $_->{spans} } @in)),
             "$from to $to (SEED=$seed)";
     }
 };
