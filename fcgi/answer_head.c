@@ -186,7 +186,8 @@ static void cors_headers(struct req *rq, struct buf *b)
 			"Allow, ETag, Retry-After, WWW-Authenticate, X-Request-ID, X-API-Version, "
 			"X-API-Latest-Version, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "
 			"RateLimit, RateLimit-Policy, Deprecation, Sunset, X-Deprecation-Notice, Link, "
-			"Idempotent-Replayed, X-Error-Code\r\n",
+			"Idempotent-Replayed, X-Error-Code, Location, Tus-Resumable, Upload-Offset, "
+			"Upload-Length, Upload-Expires\r\n",
 			origin);
 }
 

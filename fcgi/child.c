@@ -168,6 +168,11 @@ static int spool_open(const char *where, int *error)
 	return fd;
 }
 
+static void close_spool(void *fd)
+{
+	close((int)(intptr_t)fd);
+}
+
 /*
  * A form with files goes into a file without a name, beside where they will be
  * stored, and is looked at there: a child's memory does not grow with it.
@@ -188,6 +193,12 @@ static enum err spool_body(unsigned long long n)
 		if (ok && m->n <= n)
 			ok = write_whole(fd, piece, (size_t)k);
 		error = ok ? error : errno;
+	}
+	if (ok && m->n == n && rq.asked.route->flags & SPOOLED && !lseek(fd, 0, SEEK_SET)) {
+		arena_defer(&rq.tx.arena, close_spool, (void *)(intptr_t)fd);
+		rq.asked.body_fd = fd;
+		rq.asked.body_len = m->n;
+		return ERR_OK;
 	}
 	if (ok && m->n == n) {
 		m->p = mmap(NULL, m->n, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -217,7 +228,7 @@ static enum err read_body(enum err rc)
 	char scrap[8192], *body = scrap;
 	int k;
 
-	if (keep && n && rq.asked.route && rq.asked.route->parts)
+	if (keep && n && rq.asked.route && (rq.asked.route->parts || rq.asked.route->flags & SPOOLED))
 		return spool_body(n);
 	if (keep)
 		body = arena_alloc_raw(&rq.tx.arena, n + 1);

@@ -75,6 +75,7 @@ struct asked {
 	const char *ip;           /* the client's address as nginx knows it */
 	const char *body;
 	size_t body_len;
+	int body_fd; /* of a row that is SPOOLED, with a body: a file of body_len bytes, at its beginning */
 	struct json_object *json; /* the parsed body, or NULL */
 	struct part *parts;       /* of a row with .parts */
 	int nparts;

@@ -70,7 +70,7 @@ size_t route_max_body(const struct route *r)
 {
 	size_t usual = surface_of(r->id)->max_body;
 
-	if (r->parts)
+	if (r->parts || r->flags & SPOOLED)
 		return ((size_t)cfg.storage_form_max_mib << 20) + ROUTE_FORM_FRAME;
 	return r->max_body ? r->max_body : usual ? usual : ROUTE_MAX_BODY;
 }
@@ -503,6 +503,8 @@ void route_check(const struct route *r)
 		route_bad("%s: .parts are in the place of .body, of a row that is RAW, and SLOW, since that "
 			  "pool may write files",
 			  r->id);
+	if (r->flags & SPOOLED && (!(r->flags & RAW) || !(r->flags & SLOW)))
+		route_bad("%s: a SPOOLED body is RAW, and written by the pool slow", r->id);
 	if (!r->run && r->sql == NULL)
 		route_bad("%s has neither a query nor a handler", r->id);
 	if (params > (int)(sizeof(((struct match *)0)->params) / sizeof(char *)))

@@ -56,6 +56,9 @@ enum route_flag {
 	SENDS_FILE = 1 << 22, /* the answer is a file, whole or in part, which nginx sends (X-Accel-Redirect),
 				 or a 302 to where it is (answer_redirect) */
 	UNTRACED = 1 << 25,   /* takes spans, and so has none of its own: they would come back for ever */
+	SPOOLED = 1 << 26, /* with RAW and SLOW: the body goes to a file without a name, rq->asked.body_fd; it
+			      may be as large as a form with a file */
+	RESUMABLE = 1 << 27,  /* speaks tus: its answers have the headers of that protocol */
 	OPEN_QUERY = 1 << 15, /* another server makes the address, and may add its own query parameters */
 	IF_MATCH =
 		1

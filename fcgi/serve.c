@@ -217,7 +217,7 @@ static void answer_options(struct req *rq)
 			       "Authorization, Cache-Control, Content-Type, Idempotency-Key, If-Match, "
 			       "If-None-Match, Last-Event-ID, Accept-Version, X-API-Version, X-API-Key, "
 			       "X-Organization-Id, X-Workspace-Id, X-Test-Mode, X-Request-ID, traceparent, "
-			       "tracestate");
+			       "tracestate, Tus-Resumable, Upload-Length, Upload-Metadata, Upload-Offset");
 		req_set_header(rq, "Access-Control-Max-Age", "600");
 	}
 }

@@ -14,7 +14,7 @@
 #include "providers/storage_bucket.h"
 #include "providers/storage_disk.h"
 
-static const char upload[] = "storage upload", download[] = "storage download";
+static const char *const purposes[] = { "storage download", "storage upload", "storage resume" };
 
 static const struct storage_backend *const backends[] = { &storage_disk, &storage_bucket };
 
@@ -134,12 +134,14 @@ const char *storage_part_url(struct arena *a, const struct storage_object *o, in
 	return storage_bucket_part_url(a, o, number, ttl_s);
 }
 
-static const char *address(struct arena *a, const struct storage_object *o, const char *purpose,
+static const char *address(struct arena *a, const struct storage_object *o, enum storage_way way,
 			   const char *json, long ttl_s)
 {
-	const char *token = ticket_state_sign(a, purpose, json, (int)ttl_s);
+	const char *token = ticket_state_sign(a, purposes[way], json, (int)ttl_s);
 
-	return token ? arena_fmt(a, "%s/storage/%s?token=%s", cfg.public_url, o->id, token) : NULL;
+	return token ? arena_fmt(a, "%s%s/%s?token=%s", cfg.public_url,
+				 way == STORAGE_RESUME ? "/uploads" : "/storage", o->id, token)
+		     : NULL;
 }
 
 static void put_object(struct buf *b, const struct storage_object *o)
@@ -210,7 +212,7 @@ const char *storage_upload_url(struct arena *a, const struct storage_object *o, 
 	put_object(&b, o);
 	jx_key_int(&b, "size", o->size);
 	buf_char(&b, '}');
-	return address(a, o, upload, buf_str(&b), ttl_s);
+	return address(a, o, STORAGE_UPLOAD, buf_str(&b), ttl_s);
 }
 
 const char *storage_download_url(struct arena *a, const struct storage_object *o, const char *name,
@@ -224,13 +226,34 @@ const char *storage_download_url(struct arena *a, const struct storage_object *o
 	put_object(&b, o);
 	jx_key_str(&b, "as", filename_disposition(a, !sniff_is_inert(o->content_type), name));
 	buf_char(&b, '}');
-	return address(a, o, download, buf_str(&b), ttl_s);
+	return address(a, o, STORAGE_DOWNLOAD, buf_str(&b), ttl_s);
 }
 
-bool storage_ticket(struct arena *a, const char *token, const char *id, bool is_upload,
+const char *storage_resume_url(struct arena *a, const struct storage_object *o, long ttl_s)
+{
+	struct buf b;
+
+	buf_init(&b, a, 256);
+	put_object(&b, o);
+	buf_char(&b, '}');
+	return address(a, o, STORAGE_RESUME, buf_str(&b), ttl_s);
+}
+
+long long storage_arrived(struct arena *a, const struct storage_object *o)
+{
+	return storage_disk_arrived(a, o);
+}
+
+enum err storage_append(struct arena *a, const struct storage_object *o, long long offset, int fd,
+			long long n, struct failure *why)
+{
+	return storage_disk_append(a, o, offset, fd, n, why);
+}
+
+bool storage_ticket(struct arena *a, const char *token, const char *id, enum storage_way way,
 		    struct storage_ticket *out)
 {
-	const char *json = ticket_state_verify(a, is_upload ? upload : download, token), *problem;
+	const char *json = ticket_state_verify(a, purposes[way], token), *problem;
 	struct json_object *tree = NULL, *size;
 
 	if (!json || json_read(a, json, strlen(json), &tree, &problem))
@@ -239,7 +262,7 @@ bool storage_ticket(struct arena *a, const char *token, const char *id, bool is_
 		.tenant_id = json_text(json_at(tree, "tenant", NULL), 36),
 		.id = json_text(json_at(tree, "object", NULL), 36),
 		.content_type = json_text(json_at(tree, "type", NULL), 255),
-		.disposition = is_upload ? NULL : json_text(json_at(tree, "as", NULL), 8192),
+		.disposition = way != STORAGE_DOWNLOAD ? NULL : json_text(json_at(tree, "as", NULL), 8192),
 	};
 	size = json_at(tree, "size", NULL);
 	out->size = size ? json_object_get_int64(size) : 0;

@@ -133,6 +133,26 @@ bool storage_is_local(const struct storage_object *o);
 /* Where nginx finds an object of this machine, for X-Accel-Redirect.  The arena's. */
 const char *storage_internal(struct arena *a, const char *id);
 
+/*
+ * An upload to this machine that comes piece by piece (tus), by an address that is
+ * asked and sent to until it expires.
+ */
+
+/* The address.  NULL without JWT_SECRET.  The arena's. */
+const char *storage_resume_url(struct arena *a, const struct storage_object *o, long ttl_s);
+
+/* How many bytes of it are there; o->size: all, and it can be taken. */
+long long storage_arrived(struct arena *a, const struct storage_object *o);
+
+/*
+ * Append n bytes of a file, from its beginning, to the offset bytes that are there.
+ *
+ * ERR_OK.  ERR_CONFLICT: so many are not there, or somebody else is just appending; ERR_VALIDATION: they are
+ * more than was declared; ERR_UNAVAILABLE: the disk failed, and what was written of it stays.
+ */
+enum err storage_append(struct arena *a, const struct storage_object *o, long long offset, int fd,
+			long long n, struct failure *why);
+
 /* What a local address says, once its token is ours and not expired. */
 struct storage_ticket {
 	const char *tenant_id;
@@ -142,9 +162,11 @@ struct storage_ticket {
 	long long size;          /* of an upload */
 };
 
-/* false: it is none of ours, expired, for the other way, or of another object.  Its strings are the arena's.
+enum storage_way { STORAGE_DOWNLOAD, STORAGE_UPLOAD, STORAGE_RESUME };
+
+/* false: it is none of ours, expired, for another way, or of another object.  Its strings are the arena's.
  */
-bool storage_ticket(struct arena *a, const char *token, const char *id, bool is_upload,
+bool storage_ticket(struct arena *a, const char *token, const char *id, enum storage_way way,
 		    struct storage_ticket *out);
 
 #endif

@@ -339,6 +339,7 @@ static enum err bucket_walk(struct arena *a, long grace_s, bool (*fn)(void *to, 
 	if (rc == ERR_NOT_FOUND || (rc == ERR_EXTERNAL && (strstr(failure_reason(why), "status 501") ||
 							   strstr(failure_reason(why), "status 405")))) {
 		log_msg(LOG_WARNING, NULL, "storage: the bucket's server lists no uploads in parts");
+		*why = (struct failure){ ERR_OK };
 		rc = ERR_OK;
 	}
 	if (!rc && w.goes_on)

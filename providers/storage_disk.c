@@ -3,8 +3,8 @@
  *
  *	incoming/<id>		what nginx has written and nobody has looked at; it gets its name
  *				when it is whole (incoming/tmp before)
- *	objects/<xx>/<id>	what was taken (<id>.new while it is looked at); xx are the id's last two
- *				digits
+ *	objects/<xx>/<id>	what was taken (<id>.part while it comes piece by piece, <id>.new while it
+ *				is looked at); xx are the id's last two digits
  *
  * nginx writes as another user.  Both directories hand their group down (setgid,
  * systemd/tmpfiles.conf): of incoming that is the api's, which may move what is
@@ -16,6 +16,8 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -206,12 +208,88 @@ static enum err disk_put(struct arena *a, const struct storage_object *o, const 
 
 static enum err disk_remove(struct arena *a, const struct storage_object *o, struct failure *why)
 {
-	const char *to = place(a, o->id), *paths[] = { incoming(a, o->id), arena_fmt(a, "%s.new", to), to };
+	const char *to = place(a, o->id), *paths[] = { incoming(a, o->id), arena_fmt(a, "%s.part", to),
+						       arena_fmt(a, "%s.new", to), to };
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		if (unlink(paths[i]) && errno != ENOENT)
 			return failed(a, why, "removing", paths[i]);
 	return ERR_OK;
+}
+
+/* Piece by piece */
+
+long long storage_disk_arrived(struct arena *a, const struct storage_object *o)
+{
+	const char *to = place(a, o->id);
+	struct stat st;
+
+	if (!stat(arena_fmt(a, "%s.part", to), &st))
+		return st.st_size;
+	return access(arena_fmt(a, "%s.new", to), F_OK) && access(to, F_OK) ? 0 : o->size;
+}
+
+/* In the kernel, so that no process has it in its memory. */
+static bool append_all(int to, int from, long long n)
+{
+	while (n) {
+		ssize_t k = copy_file_range(from, NULL, to, NULL, (size_t)n, 0);
+
+		if (k < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
+			k = sendfile(to, from, NULL, (size_t)n);
+		if (k <= 0)
+			return false;
+		n -= k;
+	}
+	return true;
+}
+
+/* Of two that append at once one waits for nothing, and is told so. */
+static enum err append_locked(struct arena *a, const struct storage_object *o, const char *part, int to,
+			      long long offset, int from, long long n, struct failure *why)
+{
+	struct stat st;
+
+	if (flock(to, LOCK_EX | LOCK_NB))
+		return failure_set(why, a, ERR_CONFLICT, NULL, "another piece is just coming");
+	if (fstat(to, &st))
+		return failed(a, why, "stat", part);
+	if (st.st_size != offset || !st.st_nlink)
+		return failure_set(why, a, ERR_CONFLICT, NULL,
+				   "%lld bytes are there, and Upload-Offset is %lld", (long long)st.st_size,
+				   offset);
+	if (n > o->size - offset)
+		return failure_set(why, a, ERR_VALIDATION, "Upload-Offset",
+				   "with these it would be %lld bytes, and %lld were declared", offset + n,
+				   o->size);
+	if (lseek(to, offset, SEEK_SET) < 0 || !append_all(to, from, n))
+		return failed(a, why, "writing", part);
+	if (offset + n == o->size && rename(part, arena_fmt(a, "%s.new", place(a, o->id))))
+		return failed(a, why, "moving", part);
+	return ERR_OK;
+}
+
+enum err storage_disk_append(struct arena *a, const struct storage_object *o, long long offset, int fd,
+			     long long n, struct failure *why)
+{
+	const char *on = shelf(a, o->id), *part = arena_fmt(a, "%s.part", place(a, o->id));
+	long long there = storage_disk_arrived(a, o);
+	enum err rc;
+	int to;
+
+	if (there == o->size)
+		return failure_set(why, a, ERR_CONFLICT, NULL,
+				   "%lld bytes are there, and Upload-Offset is %lld", there, offset);
+	if (!make_shelf(on))
+		return failed(a, why, "making", on);
+	to = open(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (to < 0 || fchmod(to, 0640)) /* nginx reads it by its group, once it is taken */
+		rc = failed(a, why, "opening", part);
+	else
+		rc = append_locked(a, o, part, to, offset, fd, n, why);
+	if (to >= 0)
+		close(to);
+	return rc;
 }
 
 static enum err disk_discard(struct arena *a, const struct storage_file *f, struct failure *why)

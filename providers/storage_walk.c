@@ -18,13 +18,14 @@ struct walk {
 	struct failure *why;
 };
 
-/* "<id>" and "<id>.new". */
+/* "<id>", "<id>.new" and "<id>.part". */
 static bool names_object(const char *name, char id[UUID_CHARS + 1])
 {
 	size_t n = strlen(name);
 	unsigned char bytes[UUID_BYTES];
 
-	if (n != UUID_CHARS && (n != UUID_CHARS + 4 || strcmp(name + UUID_CHARS, ".new") != 0))
+	if (n != UUID_CHARS && (n < UUID_CHARS || (strcmp(name + UUID_CHARS, ".new") != 0 &&
+						   strcmp(name + UUID_CHARS, ".part") != 0)))
 		return false;
 	memcpy(id, name, UUID_CHARS);
 	id[UUID_CHARS] = '\0';

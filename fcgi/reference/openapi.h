@@ -42,7 +42,7 @@ void openapi_shared_write(struct buf *b, const struct openapi_shared *all);
 
 /* The member "headers" of a success, and of an error; and has the row's answer an entity tag? */
 void openapi_headers(struct buf *b, const struct route *r, int version, int status);
-void openapi_error_headers(struct buf *b, int status, bool has_code);
+void openapi_error_headers(struct buf *b, int status, bool has_code, bool is_resumable);
 bool openapi_has_etag(const struct route *r);
 
 /*

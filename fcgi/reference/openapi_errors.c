@@ -87,6 +87,7 @@ struct openapi_refusal {
 	int status;
 	bool has_code;                  /* X-Error-Code */
 	bool has_protobuf;              /* a google.rpc.Status, beside JSON */
+	bool is_resumable;              /* Tus-Resumable */
 	const struct err_info *example; /* the first of the codes */
 };
 
@@ -103,7 +104,7 @@ static void write_refusal(struct buf *b, const struct openapi_refusal *f, const 
 {
 	buf_text(b, "{\"description\":");
 	jx_str(b, f->description);
-	openapi_error_headers(b, f->status, f->has_code);
+	openapi_error_headers(b, f->status, f->has_code, f->is_resumable);
 	buf_text(b, ",\"content\":{\"application/json\":{\"schema\":");
 	if (state) {
 		buf_text(b, "{\"anyOf\":[");
@@ -132,7 +133,10 @@ static void write_refusal(struct buf *b, const struct openapi_refusal *f, const 
 static struct openapi_refusal refusal_of(struct arena *a, const struct route *r, int status,
 					 const bool can[ERR_COUNT])
 {
-	struct openapi_refusal f = { .status = status, .has_code = r->codes, .has_protobuf = r->refuse };
+	struct openapi_refusal f = { .status = status,
+				     .has_code = r->codes,
+				     .has_protobuf = r->refuse,
+				     .is_resumable = r->flags & RESUMABLE };
 	unsigned its = 0, bit = 1;
 	struct buf description;
 
@@ -153,7 +157,11 @@ static struct openapi_refusal refusal_of(struct arena *a, const struct route *r,
 	/* Where clients know the fields by the details' members, these have more of them. */
 	f.suffix = surface_of(r->id)->maps_fields ? "OfField" : "";
 	f.name = arena_fmt(a, its == 1 ? "%d%s%s%s" : "%d%s%s%s.%x", status, *f.suffix ? "F" : "",
-			   f.has_code ? "C" : "", f.has_protobuf ? "P" : "", its);
+			   f.has_code ? "C" : "",
+			   f.has_protobuf   ? "P"
+			   : f.is_resumable ? "T"
+					    : "",
+			   its);
 	f.description = buf_str(&description);
 	return f;
 }

@@ -69,6 +69,14 @@ void openapi_headers(struct buf *b, const struct route *r, int version, int stat
 		write_header(b, "Idempotent-Replayed");
 	if (r->outputs || (r->flags & SENDS_FILE && !redirects))
 		write_header(b, "Content-Disposition");
+	if (r->flags & RESUMABLE && status / 100 == 2) {
+		static const char *const names[] = { "Tus-Resumable", "Upload-Offset", "Upload-Length",
+						     "Upload-Expires", NULL };
+
+		write_headers(b, names);
+		if (r->method == POST)
+			write_header(b, "Location");
+	}
 	if (status == 206)
 		write_header(b, "Content-Range");
 	if (redirects)
@@ -76,13 +84,15 @@ void openapi_headers(struct buf *b, const struct route *r, int version, int stat
 	buf_char(b, '}');
 }
 
-void openapi_error_headers(struct buf *b, int status, bool has_code)
+void openapi_error_headers(struct buf *b, int status, bool has_code, bool is_resumable)
 {
 	jx_key_open(b, "headers", '{');
 	write_common(b);
 	write_state(b, true);
 	if (has_code)
 		write_header(b, "X-Error-Code");
+	if (is_resumable)
+		write_header(b, "Tus-Resumable");
 	switch (status) {
 	case 401: write_header(b, "WWW-Authenticate"); break;
 	case 405: write_header(b, "Allow"); break;

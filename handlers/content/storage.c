@@ -48,7 +48,8 @@ static enum err storage_upload(struct req *rq)
 	char *end;
 	enum err rc;
 
-	if (!storage_ticket(&rq->tx.arena, req_text(rq, "token"), req_path_text(rq, "object_id"), true, &t))
+	if (!storage_ticket(&rq->tx.arena, req_text(rq, "token"), req_path_text(rq, "object_id"),
+			    STORAGE_UPLOAD, &t))
 		return refuse(rq);
 	if (!length || strtoll(length, &end, 10) != t.size || *end)
 		return req_fail_field(rq, ERR_VALIDATION, "size", "the body must have %lld bytes", t.size);
@@ -71,7 +72,7 @@ static enum err storage_download(struct req *rq)
 	const char *id = req_path_text(rq, "object_id");
 	struct storage_ticket t;
 
-	if (!storage_ticket(&rq->tx.arena, req_text(rq, "token"), id, false, &t))
+	if (!storage_ticket(&rq->tx.arena, req_text(rq, "token"), id, STORAGE_DOWNLOAD, &t))
 		return refuse(rq);
 	req_set_header(rq, "Content-Type", t.content_type);
 	req_set_header(rq, "Content-Disposition", t.disposition);
