@@ -16,7 +16,7 @@
 #include "lib/base/buf.h"
 #include "lib/crypto/ticket.h"
 
-static const char *type, *name = "from the command line", *origins = "", *tenant, *keep;
+static const char *type, *name = "from the command line", *origins = "", *tenant, *keep, *writes;
 
 static const struct cmd_option options[] = {
 	{ "--type", "public|secret", &type, "public: for pages and apps; secret: for servers" },
@@ -24,13 +24,16 @@ static const struct cmd_option options[] = {
 	  "of a public key: the pages that may use it, such as https://app.example.com" },
 	{ "--name", "NAME", &name, "what the dashboard shows" },
 	{ "--tenant", "SLUG", &tenant, "whose key; \"default\" when left out" },
+	{ "--allow-writes", NULL, &writes, "of a secret key: assistants may change things with it" },
 	{ "--keep", "FILE", &keep,
 	  "where the key is kept; when there is one that is good already, it is printed and none is made" },
 	{ NULL, NULL, NULL, NULL },
 };
 
 static const struct cmd_usage usage = {
-	"key create --type public|secret [--origins ORIGIN,…] [--name NAME] [--tenant SLUG] [--keep FILE]",
+	"key create --type public|secret [--origins ORIGIN,…] [--name NAME] [--tenant SLUG] "
+	"[--allow-writes]\n"
+	"                         [--keep FILE]",
 	"Make an API key and print it.  Of a secret key only a hash is stored, so this is\n"
 	"the one time that it is shown.",
 	options,
@@ -102,6 +105,8 @@ int cmd_key(int argc, char **argv)
 		cmd_misuse(&usage, "unexpected \"%s\"", argv[operand]);
 	if (!type || (strcmp(type, "public") != 0 && strcmp(type, "secret") != 0))
 		cmd_misuse(&usage, "--type must be public or secret");
+	if (writes && *type == 'p')
+		cmd_misuse(&usage, "--allow-writes: a public key is of no use to an assistant");
 	cmd_check_text(&usage, "--name", name, 100);
 	arena_init(&a, 4096);
 	allowed = read_origins(&a);
@@ -112,7 +117,9 @@ int cmd_key(int argc, char **argv)
 	key = kept(db, &a);
 	if (!key) {
 		key = ticket_api_key(&a, *type == 'p' ? "pk_live_" : "sk_live_");
-		const char *const row[] = { name, type, key, secret_sha256_hex(&a, key), allowed };
+		const char *const row[] = { name,    type,
+					    key,     secret_sha256_hex(&a, key),
+					    allowed, writes ? "true" : "false" };
 
 		cmd_exec(db, "BEGIN");
 		cmd_query(db, &q_owner_key_create, row);

@@ -74,6 +74,10 @@ const struct caller
 		.door = &q_enter_user, .key_door = &q_enter_key, .security = "{\"bearer\":[]},{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}",
 		.about = "A secret key, as X-API-Key or as the bearer, which may come with a user's token; or that token, with a public key or without." },
 
+	by_holder = { "holder", KEY_TAKEN, TOKEN_TAKEN, .key_is_bearer = true, .least_role = "user",
+		.door = &q_enter_user, .key_door = &q_enter_holder, .security = "{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]},{\"bearer\":[]},{}",
+		.about = "A key, a user's token, both or neither; a key of whatever scopes." },
+
 	by_operator = { "operator", KEY_BESIDE, TOKEN_OR_KEY, .key_is_bearer = true, .is_installation = true,
 		.least_role = "user", .door = &q_enter_operator, .key_door = &q_enter_operator_key,
 		.security = "{\"bearer\":[]},{\"apiKey\":[]}",

@@ -87,7 +87,8 @@ extern const struct caller by_anyone, /* credentials are not even read */
 	by_user_or_key, /* a user's token, or a secret key alone, which may be the bearer itself */
 	by_gateway,  /* as by_key_or_user, and the key may be the bearer: for other people's client libraries
 		      */
-	by_operator, /* the same, of the default tenant */
+	by_holder,   /* of any credentials, or none: who asks what those are for */
+	by_operator, /* by_user_or_key, of the default tenant */
 	by_team,     /* a team user's token */
 	by_team_admin,    /* whose team role is admin or owner */
 	by_team_any_mode, /* by_team, for what has no test mode */

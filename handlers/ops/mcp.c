@@ -1,11 +1,14 @@
 /*
- * The Model Context Protocol over HTTP (streamable, without sessions): what assistants
- * are told, whoever they are.  fcgi/reference/mcp.h answers; here is what HTTP adds.
+ * The Model Context Protocol over HTTP (streamable, without sessions).
+ * fcgi/reference/assistant.h answers; here is what HTTP adds.
+ *
+ * No credentials are read here: what an assistant calls is a request of its own inside of
+ * this one (fcgi/within.h), whose row asks for them.
  *
  * Origin is looked at, since a page that an assistant's user has open could else ask in
  * the name of a server that is reachable for that browser alone (DNS rebinding).
  */
-#include "fcgi/reference/mcp.h"
+#include "fcgi/reference/assistant.h"
 
 #include <strings.h>
 
@@ -13,8 +16,10 @@
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "fcgi/stream.h"
+#include "fcgi/within.h"
 #include "handlers/shapes.h"
 #include "handlers/tenancy/origin.h"
+#include "lib/crypto/secret.h"
 #include "lib/host/config.h"
 
 /* clang-format off */
@@ -74,10 +79,36 @@ static enum err send_answer(struct req *rq, const struct buf *text)
 	return answer_close(rq);
 }
 
+static bool send_within(void *to, struct arena *a, const struct tool_request *ask,
+			struct assistant_reply *out)
+{
+	struct within_ask inner = { ask->method, ask->target, ask->body, ask->workspace,
+				    ask->idempotency_key };
+	struct within_answer got;
+
+	(void)a; /* the request's own */
+	within_serve(to, &inner, &got);
+	*out = (struct assistant_reply){ got.status, got.request_id, got.body, got.n };
+	return true;
+}
+
+/* Whose they are, as a text that says nothing of them. */
+static const char *credentials(struct req *rq)
+{
+	const char *key = req_header(rq, "X-API-Key"), *token = req_header(rq, "Authorization");
+
+	return key || token ? secret_sha256_hex(&rq->tx.arena, arena_fmt(&rq->tx.arena, "%s\n%s",
+									 key ? key : "", token ? token : ""))
+			    : NULL;
+}
+
 static enum err mcp_post(struct req *rq)
 {
+	unsigned char secret[SECRET_BYTES];
+	struct assistant_host host = { .send = send_within, .to = rq, .who = credentials(rq), .key = secret };
 	const char *header = req_header(rq, "MCP-Protocol-Version"), *problem = NULL;
-	struct mcp mcp = { .arena = &rq->tx.arena, .version = header ? mcp_version(header) : NULL };
+	struct assistant mcp = { .arena = &rq->tx.arena,
+				 .version = header ? assistant_version(header) : NULL };
 	struct buf text;
 	enum err rc;
 
@@ -91,8 +122,10 @@ static enum err mcp_post(struct req *rq)
 		req_set_header(rq, "Accept", "application/json");
 		return req_fail(rq, ERR_UNSUPPORTED_MEDIA_TYPE, NULL);
 	}
+	secret_key("mcp confirmation", secret);
+	mcp.host = host.who ? &host : NULL;
 	buf_init(&text, &rq->tx.arena, 16384);
-	rc = mcp_answer(&mcp, rq->asked.body, rq->asked.body_len, &text, &problem);
+	rc = assistant_answer(&mcp, rq->asked.body, rq->asked.body_len, &text, &problem);
 	if (rc == ERR_NOT_FOUND) { /* nothing was asked */
 		answer_body(rq);
 		rq->answer.status = 202;
@@ -105,9 +138,10 @@ static enum err mcp_post(struct req *rq)
 const struct route mcp_routes[] = {
 	{ POST, "/api/v1/mcp", "platform.ops.call_mcp", &by_anyone, "Ask as an assistant does (Model Context Protocol)",
 	  .about = "Streamable HTTP without sessions: a message of JSON-RPC each, which is answered as JSON, or as an event stream where Accept "
-		   "names that alone. What there is, tools/list, resources/list and prompts/list say.",
+		   "names that alone. What there is, tools/list, resources/list and prompts/list say: "
+		   "with a secret key or a user's token also operations, which are called with these.",
 	  .headers = protocol_in, .body = message, .out = &answer_shape, .errors = refusals, .run = mcp_post,
-	  .flags = RAW | BARE | PRIVATE | STREAMS | ONE_OR_MANY | ACCEPTS, .status = 200 },
+	  .flags = SLOW | RAW | BARE | PRIVATE | STREAMS | ONE_OR_MANY | ACCEPTS, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -33,6 +33,8 @@ static const struct field api_key[] = {
 	{ "allowed_origins", F_LIST,     OUT | NEW | SET, .max = MAX_ORIGINS, .item = F_TEXT, .example = "[\"https://app.example.com\"]",
 	  .about = "scheme://host[:port] of the pages that may use a public key; https, but for localhost; empty for a secret key" },
 	{ "is_active",       F_BOOL,     OUT | SET, .about = "false suspends the key: requests with it get 401 until it is true again" },
+	{ "allows_writes",   F_BOOL,     OUT | NEW | SET, .def = "false",
+	  .about = "of a secret key: assistants may change things with it, and not only read" },
 	{ "created_by",      F_UUID,     OUT | F_NULL, .about = "the team member who did" },
 	{ "last_used_at",    F_DATETIME, OUT | F_NULL, .about = "to ten minutes or so" },
 	{ "revoked_at",      F_DATETIME, OUT | F_NULL },
@@ -50,7 +52,24 @@ static const struct shape key_shape = { "DashboardApiKey", api_key };
 
 static const enum err is_revoked[] = { ERR_CONFLICT, ERR_OK };
 
+static const char *const access_kinds[] = { "none", "public_key", "key", "user", "key_and_user", NULL };
+
+static const struct field access[] = {
+	{ "kind",          F_ENUM, 0, .values = access_kinds, .about = "who calls: nobody, a page, a key, a user, or both" },
+	{ "scopes",        F_LIST, F_NULL, .item = F_TEXT, .about = "of a key that is for some things alone; null: for all" },
+	{ "allows_writes", F_BOOL, 0, .about = "whether the key was made for assistants that change things" },
+	FIELD_END
+};
+
+static const struct shape access_shape = { "KeyAccess", access };
+
+static const struct constraint create_constraints[] = {
+	{ "api_keys_allows_writes", ERR_VALIDATION, "allows_writes", "a public key is of no use to an assistant" },
+	{ NULL },
+};
+
 static const struct constraint update_constraints[] = {
+	{ "api_keys_allows_writes", ERR_VALIDATION, "allows_writes", "a public key is of no use to an assistant" },
 	{ "api_keys_origins", ERR_VALIDATION, "allowed_origins", "a public key needs at least one origin, a secret key takes none" },
 	{ NULL },
 };
@@ -127,13 +146,16 @@ const struct route api_key_routes[] = {
 	  .query = list_in, .out = &key_shape, .list = &sliced, .items = "api_keys", .sql = &q_api_key_list },
 	{ POST,   "/api/v1/dashboard/api-keys",          "platform.apikeys.create_dashboard_key", &by_team_admin, "Make an API key",
 	  .about = "A secret key is shown in full in this answer only. With X-Test-Mode: true the key is one of the test mode.",
-	  .body = api_key, .as = NEW, .out = &key_shape, .run = api_key_create, .flags = PRIVATE },
+	  .body = api_key, .as = NEW, .out = &key_shape, .constraints = create_constraints, .run = api_key_create, .flags = PRIVATE },
 	{ PUT,    "/api/v1/dashboard/api-keys/{key_id}", "platform.apikeys.update_dashboard_key", &by_team_admin, "Change an API key",
 	  .about = "Takes effect at once.",
 	  .params = public_path, .body = api_key, .as = SET, .out = &key_shape, .errors = is_revoked, .constraints = update_constraints, .run = api_key_update },
 	{ DELETE, "/api/v1/dashboard/api-keys/{key_id}", "platform.apikeys.revoke_dashboard_key", &by_team_admin, "Revoke an API key",
 	  .about = "Final, and at once. Revoking it again changes nothing.",
 	  .out = &key_shape, .sql = &q_api_key_revoke, .status = 204 },
+	{ GET,    "/api/v1/mcp/access",                  "platform.apikeys.get_access",           &by_holder,     "What my credentials are for",
+	  .about = "As an assistant asks, before it says what it can do with them.",
+	  .out = &access_shape, .sql = &q_api_key_access },
 	ROUTE_END
 };
 /* clang-format on */

@@ -1,12 +1,12 @@
 // An assistant, as the protocol's own SDK makes them (@modelcontextprotocol/sdk), asks over both transports.
 //
-//	node t/clients/assistant.mjs SERVER ASHLAR	prints what it saw, by transport
+//	node t/clients/assistant.mjs SERVER ASHLAR KEY TOKEN	prints what it saw, by transport; with the credentials what it did
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { notedFetch } from './answers.mjs';
 
-const [, , server, ashlar] = process.argv;
+const [, , server, ashlar, key, token] = process.argv;
 
 const text = ({ content, isError = false }) => ({ text: content.map((piece) => piece.text).join('\n'), isError });
 
@@ -57,8 +57,50 @@ const streamed = { fetch: (url, init) => {
 	return fetch(url, { ...init, headers });
 } };
 
+// With credentials: all tools, and a project that is made and deleted.
+async function act(transport) {
+	const client = new Client({ name: 'test', version: '1.0.0' });
+	await client.connect(transport);
+	const seen = { tools: [] };
+	for (let cursor; ;) {
+		const page = await client.listTools(cursor ? { cursor } : {});
+		seen.tools.push(...page.tools.map(({ name }) => name));
+		if (!(cursor = page.nextCursor)) break;
+	}
+	const call = (name, args = {}) => client.callTool({ name, arguments: args }).then(text);
+	seen.list = await call('list_app_projects', { limit: 1 });
+	seen.made = await call('create_app_project', { body: { name: 'Boat' } });
+	const [, id] = seen.made.text.match(/"id":"([^"]+)"/) ?? [];
+	if (id) {
+		seen.first = await call('delete_app_project', { project_id: id });
+		const [, confirmation] = seen.first.text.match(/"confirmation": "([^"]+)"/) ?? [];
+		seen.second = confirmation ? await call('delete_app_project', { project_id: id, confirmation }) : null;
+	}
+	await client.close();
+	return seen;
+}
+
+async function see_refusal(transport) {
+	const client = new Client({ name: 'test', version: '1.0.0' });
+	await client.connect(transport);
+	const seen = { list: await refusal(client.listTools()), overview: text(await client.callTool({ name: 'get_api_overview' })).isError };
+	await client.close();
+	return seen;
+}
+
+const pipe = (args, env) => new StdioClientTransport({ command: ashlar, args: ['mcp', ...args], env: { PATH: process.env.PATH, HOME: '/nonexistent', ...env } });
+const own = { ASHLAR_URL: server, ASHLAR_CA: process.env.NODE_EXTRA_CA_CERTS, ASHLAR_API_KEY: key, ASHLAR_TOKEN: token };
+
 console.log(JSON.stringify({
+	acts: {
+		http: await act(http({ requestInit: { headers: { 'X-API-Key': key, Authorization: `Bearer ${token}` } } })),
+		pipe: await act(pipe([], own)),
+		reading: await act(pipe([], { ...own, ASHLAR_API_KEY: '' })),
+		writing: await act(pipe(['--allow-writes'], { ...own, ASHLAR_API_KEY: '' })),
+		deleting: await act(pipe(['--allow-writes', '--allow-deletes'], { ...own, ASHLAR_API_KEY: '' })),
+		nowhere: await see_refusal(pipe([], { ...own, ASHLAR_URL: 'https://localhost:1' })),
+	},
 	http: await see(http()),
 	stream: await see(http(streamed)),
-	stdio: await see(new StdioClientTransport({ command: ashlar, args: ['mcp'] })),
+	stdio: await see(pipe([], {})),
 }));

@@ -25,7 +25,9 @@ sub output_of (@cmd) {
 }
 
 my $document = decode_json(output_of($ashlar, 'openapi'));
-my $seen     = decode_json(output_of('node', 't/clients/assistant.mjs', $server, $ashlar) // '{}');
+my $writer   = $t->key(type => 'secret', columns => { allows_writes => 't' });
+my $eve      = $t->user('eve');
+my $seen     = decode_json(output_of('node', 't/clients/assistant.mjs', $server, $ashlar, $writer, $eve->token) // '{}');
 ok $seen->{stdio}, 'the SDK comes to its end' or BAIL_OUT('no assistant');
 
 subtest 'it is the same over HTTP, as JSON or as a stream, and over a pipe' => sub {
@@ -62,6 +64,28 @@ subtest 'what is not there is an error that says what there is' => sub {
     like $unknown->{resource}{message}, qr/quick-start, first-hour/, '  with the pages';
     is $unknown->{prompt}{code}, -32602, 'an unknown prompt';
     like $unknown->{prompt}{message}, qr/sign-in/, '  with the prompts';
+};
+
+subtest 'with credentials it calls operations, as far as they and it are for that' => sub {
+    my %act = %{ $seen->{acts} };
+    is_deeply $act{pipe}{tools}, $act{http}{tools}, 'tools are the same over HTTP and over a pipe';
+    ok grep({ $_ eq 'create_app_project' } @{ $act{http}{tools} }), '  also those that change something, where the key was made for it';
+    ok !grep({ $_ eq 'create_app_project' } @{ $act{reading}{tools} }), 'a session alone only reads';
+    is_deeply $act{deleting}{tools}, $act{writing}{tools}, '--allow-writes has them, too';
+    ok grep({ $_ eq 'create_app_project' } @{ $act{writing}{tools} }), '  all';
+    for my $way (qw(http pipe writing deleting)) {
+        ok !$act{$way}{list}{isError} && !$act{$way}{made}{isError}, "$way: reads, and makes something" or diag $act{$way}{made}{text};
+    }
+    for my $way (qw(http pipe writing)) {
+        like $act{$way}{first}{text}, qr/Nothing was deleted yet/, "$way: is asked before it deletes";
+        like $act{$way}{second}{text}, qr/: 204, request id/, '  and then does';
+    }
+    like $act{deleting}{first}{text}, qr/: 204, request id/, '--allow-deletes does at once';
+    ok $act{reading}{made}{isError}, 'without --allow-writes nothing is made';
+    like $act{reading}{made}{text}, qr/--allow-writes/, '  and it says how it would be';
+    is $act{nowhere}{list}{code}, -32001, 'where no server answers, that is said';
+    like $act{nowhere}{list}{message}, qr{the server does not answer: https://localhost:1}, '  with which';
+    ok !$act{nowhere}{overview}, '  and what describes needs none';
 };
 
 # What end users call: the rows of the platform surface but for the team's.
@@ -159,7 +183,7 @@ subtest 'the client in one file works as it is printed' => sub {
     is $ann->{me}, 'ann@example.com', 'signs in';
     is_deeply $ann->{refreshed}, { refreshes => 1, all => [ ('ann@example.com') x 4 ] }, 'refreshes once for requests that find their token expired at the same time';
     is_deeply $ann->{organizations}, ['Boats'], 'makes an organization, and lists those there are';
-    is $ann->{users}, 3, 'goes through all pages of a list';
+    is $ann->{users}, 4, 'goes through all pages of a list';
     is $ann->{again}, 1, 'sends a POST again under one Idempotency-Key, where the connection broke';
     is $ann->{after}{status}, 401, 'and is out when it signed out';
 };

@@ -71,6 +71,21 @@ BEGIN
 END
 $$;
 
+-- A key alone, of whatever scopes: who asks what it is for.
+CREATE OR REPLACE FUNCTION enter_holder(tenant uuid, key bytea, origin text, note jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    name    text := enter_with_key(tenant, key, origin);
+    entered text;
+BEGIN
+    IF note IS NULL THEN
+        entered := set_config('transaction_read_only', 'on', true);
+    ELSE
+        entered := enter_note(note, name, 'key', NULL);
+    END IF;
+END
+$$;
+
 -- A user; returns which.
 CREATE OR REPLACE FUNCTION enter_user(tenant uuid, key bytea, origin text, issuer text, subject text, role text,
                                       session uuid, generation integer, least_role text, note jsonb) RETURNS uuid

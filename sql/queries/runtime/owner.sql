@@ -235,13 +235,13 @@ SELECT EXISTS (SELECT FROM api_keys
 
 -- name: owner_key_create :row
 WITH made AS (
-    INSERT INTO api_keys (tenant_id, name, type, prefix, hash, public_text, allowed_origins)
+    INSERT INTO api_keys (tenant_id, name, type, prefix, hash, public_text, allowed_origins, allows_writes)
     VALUES (@tenant, :name, :type, left(:key_text, 12), :key_hash::bytea,
-            CASE :type WHEN 'public' THEN :key_text END, :origins::text[])
+            CASE :type WHEN 'public' THEN :key_text END, :origins::text[], :allows_writes::boolean)
     RETURNING *
 )
 SELECT id, audit('key.create', 'api_key', id::text,
-                 jsonb_build_object('name', name, 'type', type, 'prefix', prefix,
+                 jsonb_build_object('name', name, 'type', type, 'prefix', prefix, 'allows_writes', allows_writes,
                                     'allowed_origins', CASE type WHEN 'public' THEN to_jsonb(allowed_origins) END)) AS _noted
 FROM made;
 

@@ -3,7 +3,7 @@
 
 -- columns: api_key
 -- And the key, where it may be shown.
-SELECT k.id, k.name, k.type, k.prefix, k.allowed_origins, k.is_active, k.created_by, k.last_used_at, k.revoked_at,
+SELECT k.id, k.name, k.type, k.prefix, k.allowed_origins, k.is_active, k.allows_writes, k.created_by, k.last_used_at, k.revoked_at,
        k.created_at
 FROM api_keys k;
 
@@ -20,13 +20,13 @@ LIMIT :limit OFFSET :skip;
 -- The one time that a secret key is answered in full.
 WITH made AS (
     INSERT INTO api_keys
-    :values(tenant_id = @tenant, name, type, prefix = left(:key_text, 12), hash = :key_hash::bytea,
+    :values(tenant_id = @tenant, name, type, allows_writes, prefix = left(:key_text, 12), hash = :key_hash::bytea,
             public_text = CASE :type WHEN 'public' THEN :key_text END, allowed_origins = :origins::text[], created_by = @team)
     RETURNING *
 )
 SELECT :columns(api_key), :key_text::text AS key,
        audit('key.create', 'api_key', k.id::text,
-             jsonb_build_object('name', k.name, 'type', k.type, 'prefix', k.prefix,
+             jsonb_build_object('name', k.name, 'type', k.type, 'prefix', k.prefix, 'allows_writes', k.allows_writes,
                                 'allowed_origins', CASE k.type WHEN 'public' THEN to_jsonb(k.allowed_origins) END)) AS _noted
 FROM made k;
 
@@ -39,7 +39,7 @@ WITH before AS (
     WHERE k.tenant_id = @tenant AND k.id = :key_id
 ), changed AS (
     UPDATE api_keys k
-    SET :set(k.name, k.is_active),
+    SET :set(k.name, k.is_active, k.allows_writes),
         allowed_origins = CASE WHEN :has_allowed_origins THEN :origins::text[]
                                ELSE k.allowed_origins END
     FROM before b
@@ -49,7 +49,7 @@ WITH before AS (
 SELECT :columns(api_key), k.public_text AS key,
        CASE WHEN fields <> '[]'
             THEN audit('key.update', 'api_key', id::text,
-                       jsonb_build_object('prefix', prefix, 'fields', fields, 'is_active', is_active)) END AS _noted
+                       jsonb_build_object('prefix', prefix, 'fields', fields, 'is_active', is_active, 'allows_writes', allows_writes)) END AS _noted
 FROM changed k;
 
 -- name: api_key_revoke :row
@@ -68,3 +68,13 @@ WHERE k.tenant_id = @tenant AND k.id = :key_id;
 -- name: api_key_used :exec
 -- Behind an answer, outside of the request.
 SELECT api_key_used(:key::bytea);
+
+-- name: api_key_access :row
+-- What the caller's credentials are for, as far as assistants want to know; the door has let them in.
+SELECT CASE WHEN k.type = 'public' AND (SELECT app_user()) IS NULL THEN 'public_key'
+            WHEN (SELECT app_user()) IS NULL AND k.id IS NULL THEN 'none'
+            WHEN (SELECT app_user()) IS NULL THEN 'key'
+            WHEN k.type = 'secret' THEN 'key_and_user' ELSE 'user' END AS kind,
+       k.scopes, coalesce(k.allows_writes, false) AS allows_writes
+FROM (VALUES (1)) one
+LEFT JOIN api_keys k ON k.tenant_id = @tenant AND k.hash = decode(current_setting('app.key_hash', true), 'hex');

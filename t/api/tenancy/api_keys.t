@@ -49,6 +49,7 @@ subtest 'keys are for owners and admins' => sub {
         error_is $t->request($method, $path, json => $body), 401, 'AUTHENTICATION_ERROR';
         error_is $member->request($method, $path, json => $body), 403, 'AUTHORIZATION_ERROR';
     }
+    error_is $try->(allows_writes => true), 422, 'VALIDATION_ERROR', field => 'allows_writes', name => 'assistants have no use for it';
     is $t->db->selectrow_array('SELECT count(*) FROM api_keys'), 0, 'none was made';
 };
 
@@ -74,7 +75,7 @@ subtest 'a public key is shown whenever it is asked for' => sub {
     json_is $res, '', {
         id => $UUID, name => 'Website', type => 'public', prefix => qr/\Apk_live_[A-Za-z0-9]{4}\z/, key => qr/\Apk_live_[A-Za-z0-9]{32}\z/,
         allowed_origins => [ 'https://app.example.com', 'https://app.example.com:8443', 'http://localhost:3000', 'http://localhost', 'http://127.0.0.1:5173', 'http://[::1]' ],
-        is_active => true, created_by => $admin->id, last_used_at => undef, revoked_at => undef, created_at => $TIME,
+        is_active => true, allows_writes => false, created_by => $admin->id, last_used_at => undef, revoked_at => undef, created_at => $TIME,
     };
     is substr($res->json('/key'), 0, 12), $res->json('/prefix');
     is_deeply $admin->get($base)->json('/api_keys/0'), $res->json, 'the list shows the same';
@@ -246,4 +247,22 @@ subtest 'a key is for one tenant, and for one mode of it' => sub {
     my $theirs = $other->post($base, { name => 'theirs', type => 'secret' })->json('/key');
     $t->keep_secret($theirs);
     error_is used($theirs), 401, 'AUTHENTICATION_ERROR', name => 'nor one of another tenant';
+};
+
+subtest 'assistants change things with a secret key alone that was made for it' => sub {
+    my $res = $admin->post($base, { name => 'Assistant', type => 'secret', allows_writes => true });
+    status_is $res, 201;
+    $t->keep_secret($res->json('/key'));
+    is $res->json('/allows_writes'), true, 'it says so';
+    my $holder = $t->nobody->with(key => $res->json('/key'));
+    is_deeply $holder->get('/api/v1/mcp/access')->json, { kind => 'key', scopes => undef, allows_writes => true }, 'and so it is for';
+    status_is $admin->put("$base/" . $res->json('/id'), { allows_writes => false }), 200, 'which may be taken away';
+    is $holder->get('/api/v1/mcp/access')->json('/allows_writes'), false, '  from the next request on';
+    is last_audit()->{action}, 'key.update', '  and is in the audit log';
+    my $public = public_key();
+    error_is $admin->put("$base/" . $public->json('/id'), { allows_writes => true }), 422, 'VALIDATION_ERROR', field => 'allows_writes', name => 'a public one gets it no more than it is made with it';
+    my $user = $t->user('of-no-key');
+    is_deeply $user->get('/api/v1/mcp/access')->json, { kind => 'user', scopes => undef, allows_writes => false }, 'a user\'s session is for reading';
+    is $user->with(key => $res->json('/key'))->get('/api/v1/mcp/access')->json('/kind'), 'key_and_user', '  with a key it is both';
+    is $t->nobody->get('/api/v1/mcp/access')->json('/kind'), 'none', '  and without either nothing';
 };

@@ -1,4 +1,4 @@
-#include "fcgi/reference/mcp.h"
+#include "fcgi/reference/assistant.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -9,27 +9,33 @@
 #include "lib/base/json.h"
 #include "lib/base/jx.h"
 
-const char *const mcp_versions[] = { "2025-11-25", "2025-06-18", "2025-03-26", NULL };
+const char *const assistant_versions[] = { "2025-11-25", "2025-06-18", "2025-03-26", NULL };
 
 static const char batching[] = "2025-03-26", guide_uri[] = "ashlar://guide/";
 
 /* JSON-RPC's numbers, and the protocol's own. */
-enum { INVALID_REQUEST = -32600, NO_METHOD = -32601, INVALID_PARAMS = -32602, NO_RESOURCE = -32002 };
+enum {
+	INVALID_REQUEST = -32600,
+	NO_METHOD = -32601,
+	INVALID_PARAMS = -32602,
+	NO_RESOURCE = -32002,
+	REFUSED = -32001
+};
 
-enum { BATCH_MOST = 20, QUERY_MOST = 1000 };
+enum { BATCH_MOST = 20, QUERY_MOST = 1000, TOOLS_PAGE = 40 };
 
 /* A message that is being answered: the result is written into out, unless it fails. */
 struct ask {
-	struct mcp *mcp;
+	struct assistant *mcp;
 	struct json_object *params;
 	struct buf *out;
 	int code; /* of the error; 0: none */
 	const char *problem;
 };
 
-const char *mcp_version(const char *text)
+const char *assistant_version(const char *text)
 {
-	for (const char *const *v = mcp_versions; *v; v++)
+	for (const char *const *v = assistant_versions; *v; v++)
 		if (!strcmp(*v, text))
 			return *v;
 	return NULL;
@@ -58,10 +64,10 @@ static const char *text_at(struct json_object *o, const char *name)
 static void initialize(struct ask *a)
 {
 	const char *wanted = text_at(a->params, "protocolVersion");
-	const char *version = wanted ? mcp_version(wanted) : NULL;
+	const char *version = wanted ? assistant_version(wanted) : NULL;
 
 	buf_text(a->out, "{\"protocolVersion\":");
-	jx_str(a->out, version ? version : mcp_versions[0]);
+	jx_str(a->out, version ? version : assistant_versions[0]);
 	buf_text(a->out, ",\"capabilities\":{\"tools\":{},\"resources\":{},\"prompts\":{}},\"serverInfo\":{"
 			 "\"name\":\"ashlar\","
 			 "\"title\":\"Ashlar\",\"version\":\"" ASHLAR_VERSION "\"},\"instructions\":");
@@ -183,18 +189,33 @@ static void write_tool(struct buf *b, const struct tool *t)
 		    "\"openWorldHint\":false}}");
 }
 
+/* The first page has the tools that describe; behind them come the operations, if there are any to call. */
 static void tools_list(struct ask *a)
 {
-	if (json_at(a->params, "cursor", NULL)) {
+	const char *cursor = text_at(a->params, "cursor");
+	bool has_cursor = json_at(a->params, "cursor", NULL), can_call = assistant_rights(a->mcp);
+	long from = cursor ? strtol(cursor, NULL, 10) : 0, behind = 0;
+
+	if (a->mcp->refusal) {
+		fail(a, REFUSED, "%s", a->mcp->refusal);
+		return;
+	}
+	if (has_cursor &&
+	    (!can_call || from < 1 || strcmp(arena_fmt(a->mcp->arena, "%ld", from), cursor) != 0)) {
 		fail(a, INVALID_PARAMS, "there is no such page: leave the cursor out");
 		return;
 	}
 	buf_text(a->out, "{\"tools\":[");
-	for (const struct tool *t = tools; t->name; t++) {
+	for (const struct tool *t = tools; !has_cursor && t->name; t++) {
 		jx_next(a->out);
 		write_tool(a->out, t);
 	}
-	buf_text(a->out, "]}");
+	if (can_call)
+		behind = assistant_list_calls(a->mcp, a->out, from, TOOLS_PAGE);
+	buf_char(a->out, ']');
+	if (behind)
+		jx_key_str(a->out, "nextCursor", arena_fmt(a->mcp->arena, "%ld", behind));
+	buf_char(a->out, '}');
 }
 
 /* What a call came to; a tool that fails says so in its result, which the model reads. */
@@ -238,10 +259,21 @@ static void tools_call(struct ask *a)
 	struct json_object *args = json_at(a->params, "arguments", NULL);
 	const struct tool *t = tools;
 	struct buf text;
-	bool ok;
+	bool ok = false;
 
 	while (name && t->name && strcmp(t->name, name) != 0)
 		t++;
+	if (name && !t->name && (!args || json_object_is_type(args, json_type_object))) {
+		buf_init(&text, a->mcp->arena, 8192);
+		if (assistant_call(a->mcp, name, args, &text, &ok)) {
+			write_result(a->out, text.p, text.n, ok);
+			return;
+		}
+		if (a->mcp->refusal) {
+			fail(a, REFUSED, "%s", a->mcp->refusal);
+			return;
+		}
+	}
 	if (!name || !t->name) {
 		struct buf known;
 
@@ -439,7 +471,7 @@ static void write_error(struct buf *b, struct json_object *id, int code, const c
 }
 
 /* One message; false: there is nothing to answer, and nothing was written. */
-static bool answer_one(struct mcp *mcp, struct json_object *message, struct buf *out)
+static bool answer_one(struct assistant *mcp, struct json_object *message, struct buf *out)
 {
 	struct json_object *id = json_at(message, "id", NULL);
 	const char *method = text_at(message, "method"), *rpc = text_at(message, "jsonrpc");
@@ -473,7 +505,8 @@ static bool answer_one(struct mcp *mcp, struct json_object *message, struct buf 
 	return true;
 }
 
-static enum err answer_batch(struct mcp *mcp, struct json_object *all, struct buf *out, const char **problem)
+static enum err answer_batch(struct assistant *mcp, struct json_object *all, struct buf *out,
+			     const char **problem)
 {
 	size_t n = json_object_array_length(all), from = out->n;
 	bool any = false;
@@ -503,7 +536,8 @@ static enum err answer_batch(struct mcp *mcp, struct json_object *all, struct bu
 	return any ? ERR_OK : ERR_NOT_FOUND;
 }
 
-enum err mcp_answer(struct mcp *mcp, const char *text, size_t n, struct buf *out, const char **problem)
+enum err assistant_answer(struct assistant *mcp, const char *text, size_t n, struct buf *out,
+			  const char **problem)
 {
 	struct json_object *message;
 	enum err rc = json_read(mcp->arena, text, n, &message, problem);
