@@ -29,7 +29,8 @@ static const char *const process_names[POOL_WORKER] = { "api-main", "api-slow", 
 static const struct cmd_usage usage = {
 	"api [--pool main|slow|hash] [--processes N] [--socket PATH]",
 	"Answer FastCGI requests until SIGTERM.  SIGHUP replaces all children without\n"
-	"losing a request.  The configuration is in the environment: ashlar check-config.",
+	"losing a request.  The configuration is in the environment: ashlar check-config.\n"
+	"To ask a server, name a method and a path: ashlar api GET --help.",
 	options,
 };
 
@@ -45,6 +46,8 @@ int cmd_api(int argc, char **argv)
 {
 	struct pool_options pool = { 0 };
 
+	if (argc > 1 && method_find(argv[1]) != METHOD_COUNT)
+		return cmd_request(argc, argv);
 	if (cmd_options(&usage, argc, argv) < argc)
 		cmd_misuse(&usage, "takes no operands");
 	while (pool.number < POOL_WORKER && strcmp(pool_name, pool_names[pool.number]))

@@ -20,13 +20,18 @@ int cmd_api(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
 int cmd_backup(int argc, char **argv);
 int cmd_billing(int argc, char **argv);
+int cmd_completion(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
 int cmd_key(int argc, char **argv);
+int cmd_listen(int argc, char **argv);
+int cmd_login(int argc, char **argv);
+int cmd_logout(int argc, char **argv);
 int cmd_mails(int argc, char **argv);
 int cmd_mcp(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
 int cmd_openapi(int argc, char **argv);
 int cmd_realtime(int argc, char **argv);
+int cmd_request(int argc, char **argv); /* ashlar api METHOD PATH */
 int cmd_restore(int argc, char **argv);
 int cmd_routes(int argc, char **argv);
 int cmd_sdk(int argc, char **argv);
@@ -37,6 +42,14 @@ int cmd_user(int argc, char **argv);
 int cmd_user_import(int argc, char **argv); /* ashlar user import */
 int cmd_version(int argc, char **argv);
 int cmd_worker(int argc, char **argv);
+
+/* The i-th command; NULL: there are no more. */
+struct cmd_entry {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *about; /* in a few words */
+};
+const struct cmd_entry *cmd_at(int i);
 
 struct cmd_option {
 	const char *name;   /* "--ttl" */

@@ -11,6 +11,20 @@
 static struct span own;
 static char state[TRACE_CONTEXT_STATE];
 
+void request_trace_aside(struct request_trace_kept *kept)
+{
+	kept->own = own;
+	memcpy(kept->state, state, sizeof(state));
+	span_aside(&kept->place);
+}
+
+void request_trace_back(const struct request_trace_kept *kept)
+{
+	own = kept->own;
+	memcpy(state, kept->state, sizeof(state));
+	span_back(&kept->place);
+}
+
 void request_trace_begin(struct req *rq)
 {
 	struct trace_context parent;

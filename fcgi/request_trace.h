@@ -8,7 +8,18 @@
 #ifndef ASHLAR_REQUEST_TRACE_H
 #define ASHLAR_REQUEST_TRACE_H
 
+#include "lib/host/span.h"
+
 struct req;
+
+/* A request's, while another one is served inside of it. */
+struct request_trace_kept {
+	struct span own;
+	struct span_place place;
+	char state[TRACE_CONTEXT_STATE];
+};
+void request_trace_aside(struct request_trace_kept *kept);
+void request_trace_back(const struct request_trace_kept *kept);
 
 /* As soon as the headers are there: go on with the trace that they name, or begin one. */
 void request_trace_begin(struct req *rq);

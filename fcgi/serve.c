@@ -12,6 +12,7 @@
 #include "fcgi/auth.h"
 #include "fcgi/bind.h"
 #include "fcgi/choice.h"
+#include "fcgi/error_note.h"
 #include "fcgi/idem.h"
 #include "fcgi/key_use.h"
 #include "fcgi/metrics.h"
@@ -727,6 +728,7 @@ void serve_end(struct req *rq)
 	atomic_fetch_add_explicit(&scoreboard()->db_ns, (uint64_t)rq->tx.ns, memory_order_relaxed);
 	key_use_note(rq);
 	usage_count_note(rq);
+	error_note_put(rq);
 	request_trace_end(rq);
 	request_log(rq); /* the last: whoever reads the line finds the rest done */
 }

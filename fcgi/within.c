@@ -4,32 +4,19 @@
 #include <strings.h>
 
 #include "fcgi/req.h"
+#include "fcgi/request_trace.h"
 #include "fcgi/serve.h"
 #include "fcgi/share.h"
 
-enum { MORE = 10 }; /* variables beside those of the outer request */
+enum { MORE = 11 }; /* variables beside those of the outer request */
 
 /* What an outer request says about itself alone, or about its own answer. */
 static const char *const its_own[] = {
-	"REQUEST_METHOD=",
-	"REQUEST_URI=",
-	"QUERY_STRING=",
-	"CONTENT_TYPE=",
-	"CONTENT_LENGTH=",
-	"HTTP_CONTENT_TYPE=",
-	"HTTP_CONTENT_LENGTH=",
-	"HTTP_ACCEPT=",
-	"HTTP_X_REQUEST_ID=",
-	"HTTP_IDEMPOTENCY_KEY=",
-	"HTTP_IF_MATCH=",
-	"HTTP_IF_NONE_MATCH=",
-	"HTTP_RANGE=",
-	"HTTP_IF_RANGE=",
-	"HTTP_TRANSFER_ENCODING=",
-	"HTTP_EXPECT=",
-	"HTTP_X_API_VERSION=",
-	"HTTP_ACCEPT_VERSION=",
-	NULL,
+	"REQUEST_METHOD=",     "REQUEST_URI=",        "QUERY_STRING=",         "CONTENT_TYPE=",
+	"CONTENT_LENGTH=",     "HTTP_CONTENT_TYPE=",  "HTTP_CONTENT_LENGTH=",  "HTTP_ACCEPT=",
+	"HTTP_X_REQUEST_ID=",  "HTTP_TRACEPARENT=",   "HTTP_IDEMPOTENCY_KEY=", "HTTP_IF_MATCH=",
+	"HTTP_IF_NONE_MATCH=", "HTTP_RANGE=",         "HTTP_IF_RANGE=",        "HTTP_TRANSFER_ENCODING=",
+	"HTTP_EXPECT=",        "HTTP_X_API_VERSION=", "HTTP_ACCEPT_VERSION=",  NULL,
 };
 
 static bool begins(const char *text, const char *with)
@@ -85,6 +72,8 @@ static char **variables(struct req *outer, const struct within_ask *ask, size_t 
 	*p++ = arena_fmt(a, "REQUEST_METHOD=%s", ask->method);
 	*p++ = arena_fmt(a, "REQUEST_URI=%s", ask->target);
 	*p++ = arena_fmt(a, "HTTP_X_REQUEST_ID=%s", id_of(outer));
+	*p++ = arena_fmt(a, "HTTP_TRACEPARENT=00-%s-%s-0%d", outer->tx.log.trace_id, outer->tx.log.span_id,
+			 span_is_recorded);
 	*p++ = arena_dup(a, "HTTP_ACCEPT=application/json");
 	if (ask->body) {
 		*p++ = arena_dup(a, "CONTENT_TYPE=application/json");
@@ -105,10 +94,12 @@ void within_serve(struct req *outer, const struct within_ask *ask, struct within
 	struct arena *a = &outer->tx.arena;
 	size_t n = ask->body ? strlen(ask->body) : 0;
 	struct req *rq = arena_alloc(a, sizeof(*rq));
+	struct request_trace_kept *trace = arena_alloc(a, sizeof(*trace));
 	enum err rc;
 
 	arena_init(&rq->tx.arena, 16384);
 	rq->asked.params = variables(outer, ask, n);
+	request_trace_aside(trace);
 	rq->answer.is_awaited = outer->answer.is_awaited;
 	rq->tx.peer_fd = outer->tx.peer_fd;
 	rc = serve_begin(rq);
@@ -126,5 +117,6 @@ void within_serve(struct req *outer, const struct within_ask *ask, struct within
 		.n = rq->answer.out.n,
 	};
 	serve_end(rq);
+	request_trace_back(trace);
 	arena_release(&rq->tx.arena);
 }

@@ -12,6 +12,7 @@
 #include "fcgi/reference/openapi.h"
 #include "lib/base/json.h"
 #include "lib/base/jx.h"
+#include "lib/base/qs.h"
 #include "lib/crypto/secret.h"
 
 enum {
@@ -85,6 +86,21 @@ static void write_call_api(struct buf *b, bool allows_writes)
 		allows_writes ? "false" : "true", allows_writes ? "true" : "false");
 }
 
+static const char explain_error[] = "explain_error";
+
+static void write_explain_error(struct buf *b)
+{
+	buf_text(b, "{\"name\":\"explain_error\",\"title\":\"Why a request failed\",\"description\":\"What a "
+		    "request was refused with, "
+		    "or failed at, by the X-Request-ID of its answer; of the last 10,000 errors, a few "
+		    "seconds later.\","
+		    "\"inputSchema\":{\"type\":\"object\",\"properties\":{\"request_id\":{\"type\":"
+		    "\"string\"}},\"required\":["
+		    "\"request_id\"]},\"annotations\":{\"title\":\"Why a request "
+		    "failed\",\"readOnlyHint\":true,\"destructiveHint\":"
+		    "false,\"idempotentHint\":true,\"openWorldHint\":false}}");
+}
+
 long assistant_list_calls(struct assistant *mcp, struct buf *b, long from, int most)
 {
 	const struct route *r;
@@ -93,7 +109,9 @@ long assistant_list_calls(struct assistant *mcp, struct buf *b, long from, int m
 	if (from == 0) {
 		jx_next(b);
 		write_call_api(b, mcp->rights.allows_writes);
-		most--;
+		jx_next(b);
+		write_explain_error(b);
+		most -= 2;
 	}
 	for (int i = 0; (r = route_at(i)); i++) {
 		if (!tool_may(r, &mcp->rights))
@@ -242,18 +260,62 @@ static bool run(struct assistant *mcp, const struct tool_request *ask, struct bu
 	return reply.status < 400;
 }
 
+/* Of an error: what is known of it, and where more is told. */
+static bool explain(struct assistant *mcp, struct json_object *args, struct buf *text)
+{
+	const char *id = json_text(json_at(args, "request_id", NULL), 128);
+	struct assistant_reply reply = { 0 };
+	struct json_object *error = NULL;
+	const char *problem;
+	struct buf target;
+
+	if (!id) {
+		buf_text(text, "request_id must be a text of 1 to 128 bytes");
+		return false;
+	}
+	buf_init(&target, mcp->arena, 256);
+	buf_text(&target, "/api/v1/mcp/errors/");
+	qs_encode(&target, id);
+	struct tool_request ask = { .method = "GET", .target = buf_str(&target) };
+
+	if (!mcp->host->send(mcp->host->to, mcp->arena, &ask, &reply)) {
+		buf_fmt(text, "The server does not answer: %.200s", reply.body);
+		return false;
+	}
+	if (reply.status == 404) {
+		buf_text(text, "There is no such error among those that these credentials may see. They are "
+			       "kept for the last "
+			       "10,000 of a tenant, are there a few seconds after the answer, and a user "
+			       "sees their own alone.");
+		return false;
+	}
+	write_data(mcp, text, reply.body, reply.n);
+	if (reply.status != 200 || json_read(mcp->arena, reply.body, reply.n, &error, &problem))
+		return false;
+	buf_fmt(text,
+		"What the code means, and what to do about it, is in ashlar://guide/errors (%s); what the "
+		"operation takes, "
+		"get_endpoint_details tells for %s %s.\n",
+		json_object_get_string(json_at(error, "code", NULL)),
+		json_object_get_string(json_at(error, "method", NULL)),
+		json_object_get_string(json_at(error, "path", NULL)));
+	return true;
+}
+
 bool assistant_call(struct assistant *mcp, const char *name, struct json_object *args, struct buf *text,
 		    bool *is_error)
 {
-	bool is_any = !strcmp(name, call_api);
-	const struct route *r = is_any ? NULL : tool_find(mcp->arena, name);
+	bool is_any = !strcmp(name, call_api), is_error_asked = !strcmp(name, explain_error);
+	const struct route *r = is_any || is_error_asked ? NULL : tool_find(mcp->arena, name);
 	struct tool_request ask;
 	const char *problem = NULL;
 
-	if (!assistant_rights(mcp) || (!is_any && !r))
+	if (!assistant_rights(mcp) || (!is_any && !is_error_asked && !r))
 		return false;
-	if (is_any ? tool_call_request(mcp->arena, args, &ask, &problem)
-		   : tool_request(mcp->arena, r, args, &ask, &problem)) {
+	if (is_error_asked)
+		*is_error = !explain(mcp, args, text);
+	else if (is_any ? tool_call_request(mcp->arena, args, &ask, &problem)
+			: tool_request(mcp->arena, r, args, &ask, &problem)) {
 		*is_error = !run(mcp, &ask, text);
 	} else {
 		buf_text(text, problem);

@@ -214,6 +214,21 @@ void span_leave(struct span *s, const char *name)
 	state = "";
 }
 
+void span_aside(struct span_place *p)
+{
+	*p = (struct span_place){ here, state, span_is_recorded };
+	span_is_recorded = false;
+	memset(&here, 0, sizeof(here));
+	state = "";
+}
+
+void span_back(const struct span_place *p)
+{
+	here = p->here;
+	state = p->state;
+	span_is_recorded = p->is_recorded;
+}
+
 bool span_open(struct span *s, enum span_kind kind, const char *name)
 {
 	if (!span_is_recorded)

@@ -54,6 +54,15 @@ void span_forget(void);
 /* The trace in hand has ended, and with it its span: it is recorded, unless it was forgotten. */
 void span_leave(struct span *s, const char *name);
 
+/* The trace in hand is put aside while there is another one, and taken up again when that was left. */
+struct span_place {
+	struct trace_context here;
+	const char *state;
+	bool is_recorded;
+};
+void span_aside(struct span_place *p);
+void span_back(const struct span_place *p);
+
 /* The same of one that began then (clock_ns), and is over. */
 void span_began(struct span *s, int64_t at_ns);
 

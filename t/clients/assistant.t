@@ -24,6 +24,8 @@ sub output_of (@cmd) {
     return close $in ? $out : undef;
 }
 
+sub text_of ($result) { return $result->{content}[0]{text} // '' }
+
 my $document = decode_json(output_of($ashlar, 'openapi'));
 my $writer   = $t->key(type => 'secret', columns => { allows_writes => 't' });
 my $eve      = $t->user('eve');
@@ -86,6 +88,31 @@ subtest 'with credentials it calls operations, as far as they and it are for tha
     is $act{nowhere}{list}{code}, -32001, 'where no server answers, that is said';
     like $act{nowhere}{list}{message}, qr{the server does not answer: https://localhost:1}, '  with which';
     ok !$act{nowhere}{overview}, '  and what describes needs none';
+};
+
+subtest 'why a request failed is told by its id' => sub {
+    my $failed = $eve->post('/api/v1/app/projects', { name => '' });
+    my $id     = $failed->header('X-Request-ID');
+    my $ask    = sub ($who) {
+        my $res = $who->post('/api/v1/mcp', { jsonrpc => '2.0', id => 1, method => 'tools/call', params => { name => 'explain_error', arguments => { request_id => $id } } }, headers => { %{ $who->{headers} // {} }, Accept => 'application/json' });
+        return text_of($res->json('/result'));
+    };
+    my $key = $t->nobody->with(key => $t->key(type => 'secret'));
+    eventually { $ask->($key) =~ /"code":"VALIDATION_ERROR"/ } 20, 'a few seconds later';
+    my $told = $ask->($eve);
+    like $told, qr/"status":422/, 'with its status';
+    like $told, qr/"field":"name"/, '  the field';
+    like $told, qr{get_endpoint_details tells for POST /api/v1/app/projects\.}, '  and where more is told';
+    my $other = $t->user('other-one');
+    like $ask->($other), qr/no such error/, 'a user sees their own alone';
+    like $ask->($t->nobody->with(key => $t->key(type => 'secret', tenant => 'elsewhere'))), qr/no such error/, '  and a tenant its own';
+    error_is $t->get("/api/v1/mcp/errors/$id"), 401, 'AUTHENTICATION_ERROR', name => 'nobody sees any';
+    error_is $eve->get('/api/v1/mcp/errors/unheard-of'), 404, 'NOT_FOUND';
+    $t->db->do(q{SELECT set_config('app.tenant_id', '00000000-0000-7000-8000-000000000001', false)});
+    $t->db->do(q{SELECT request_errors_note((SELECT jsonb_agg(jsonb_build_object('tenant', '00000000-0000-7000-8000-000000000001', 'request_id', 'r' || i, 'method', 'GET', 'path', '/x', 'status', 404, 'code', 'NOT_FOUND')) FROM generate_series(1, 10005) i))});
+    is $t->db->selectrow_array(q{SELECT count(*) FROM request_errors}), 10_000, 'ten thousand are kept';
+    is $t->db->selectrow_array(q{SELECT count(*) FROM request_errors WHERE request_id IN ('r1', 'r5')}), 0, '  the last';
+    is $t->db->selectrow_array(q{SELECT count(*) FROM request_errors WHERE request_id IN ('r6', 'r10005')}), 2, '  and no fewer';
 };
 
 # What end users call: the rows of the platform surface but for the team's.
