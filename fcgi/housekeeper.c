@@ -8,6 +8,7 @@
 
 #include "build/sql/runtime/runtime.h"
 #include "build/sql/usage/usage_counts.h"
+#include "fcgi/error_note.h"
 #include "fcgi/usage_count.h"
 #include "lib/base/clock.h"
 #include "lib/crypto/jwks.h"
@@ -109,13 +110,16 @@ _Noreturn void housekeeper_run(void)
 		if (connected()) {
 			jwks_refresh_due(conn);
 			purge();
+			error_note_flush(conn);
 			if (is_due(&flush_at_ns, USAGE_COUNT_FLUSH_S))
 				usage_count_flush(conn);
 			roll_up();
 		}
 		nanosleep(&tick, NULL);
 	}
-	if (connected())
+	if (connected()) {
+		error_note_flush(conn);
 		usage_count_flush(conn);
+	}
 	_exit(0);
 }
