@@ -108,11 +108,12 @@ subtest 'why a request failed is told by its id' => sub {
     like $ask->($t->nobody->with(key => $t->key(type => 'secret', tenant => 'elsewhere'))), qr/no such error/, '  and a tenant its own';
     error_is $t->get("/api/v1/mcp/errors/$id"), 401, 'AUTHENTICATION_ERROR', name => 'nobody sees any';
     error_is $eve->get('/api/v1/mcp/errors/unheard-of'), 404, 'NOT_FOUND';
-    $t->db->do(q{SELECT set_config('app.tenant_id', '00000000-0000-7000-8000-000000000001', false)});
-    $t->db->do(q{SELECT request_errors_note((SELECT jsonb_agg(jsonb_build_object('tenant', '00000000-0000-7000-8000-000000000001', 'request_id', 'r' || i, 'method', 'GET', 'path', '/x', 'status', 404, 'code', 'NOT_FOUND')) FROM generate_series(1, 10005) i))});
-    is $t->db->selectrow_array(q{SELECT count(*) FROM request_errors}), 10_000, 'ten thousand are kept';
-    is $t->db->selectrow_array(q{SELECT count(*) FROM request_errors WHERE request_id IN ('r1', 'r5')}), 0, '  the last';
-    is $t->db->selectrow_array(q{SELECT count(*) FROM request_errors WHERE request_id IN ('r6', 'r10005')}), 2, '  and no fewer';
+    my $quiet = $t->tenant_id('quiet');    # where nothing else fails meanwhile
+    my $kept  = sub ($where) { return $t->db->selectrow_array("SELECT count(*) FROM request_errors WHERE tenant_id = ? $where", undef, $quiet) };
+    $t->db->do(q{SELECT request_errors_note((SELECT jsonb_agg(jsonb_build_object('tenant', ?::text, 'request_id', 'r' || i, 'method', 'GET', 'path', '/x', 'status', 404, 'code', 'NOT_FOUND')) FROM generate_series(1, 10005) i))}, undef, $quiet);
+    is $kept->(''), 10_000, 'ten thousand are kept';
+    is $kept->(q{AND request_id IN ('r1', 'r5')}), 0, '  the last';
+    is $kept->(q{AND request_id IN ('r6', 'r10005')}), 2, '  and no fewer';
 };
 
 # What end users call: the rows of the platform surface but for the team's.
@@ -210,7 +211,7 @@ subtest 'the client in one file works as it is printed' => sub {
     is $ann->{me}, 'ann@example.com', 'signs in';
     is_deeply $ann->{refreshed}, { refreshes => 1, all => [ ('ann@example.com') x 4 ] }, 'refreshes once for requests that find their token expired at the same time';
     is_deeply $ann->{organizations}, ['Boats'], 'makes an organization, and lists those there are';
-    is $ann->{users}, 4, 'goes through all pages of a list';
+    is $ann->{users}, $t->db->selectrow_array(q{SELECT count(*) FROM users WHERE email LIKE '%@example.com'}), 'goes through all pages of a list';
     is $ann->{again}, 1, 'sends a POST again under one Idempotency-Key, where the connection broke';
     is $ann->{after}{status}, 401, 'and is out when it signed out';
 };

@@ -6,8 +6,13 @@ SELECT request_errors_note(:errors::jsonb) AS noted;
 
 -- name: request_error_get :row
 -- A key sees its tenant's, a user their own.
+WITH these AS MATERIALIZED (    -- by the request's id, of which there are few, and not by the newest first
+    SELECT e.*
+    FROM request_errors e
+    WHERE e.tenant_id = @tenant AND e.request_id = :request_id
+)
 SELECT e.request_id, e.method, e.path, e.status, e.code, e.message, e.field, e.created_at AS happened_at
-FROM request_errors e
-WHERE e.tenant_id = @tenant AND e.request_id = :request_id AND (@user IS NULL OR e.user_id = @user)
+FROM these e
+WHERE @user IS NULL OR e.user_id = @user
 ORDER BY e.id DESC
 LIMIT 1;
