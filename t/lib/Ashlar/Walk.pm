@@ -156,9 +156,9 @@ sub with_token ($row, $user, $team, $key) {
 
 # ------------------------------------------------------------------ what must stay as it is
 
-# Every row of the tenant's, table by table; when a key was last used is no change, nor that requests were counted.
+# Every row of the tenant's, table by table; when a key was last used is no change, nor that requests were counted, or refused.
 sub state_of_ours () {
-    return { tenants => row_hash('tenants', 'id'), map { $_ => row_hash($_, 'tenant_id') } grep { $_ ne 'usage_daily' } @$tables };
+    return { tenants => row_hash('tenants', 'id'), map { $_ => row_hash($_, 'tenant_id') } grep { $_ ne 'usage_daily' && $_ ne 'request_errors' } @$tables };
 }
 
 sub row_hash ($table, $column) {
