@@ -8,6 +8,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/traces/span_attributes.h"
+#include "handlers/traces/trace_id.h"
 #include "handlers/traces/trace_metrics.h"
 #include "lib/base/json.h"
 #include "lib/base/jx.h"
@@ -23,11 +24,6 @@ static const char *const types[] = { "request", "agent", "tool", "other", NULL }
 static const char *const statuses[] = { "OK", "ERROR", "UNSET", NULL };
 static const char *const status_words[] = { "UNSET", "OK", "ERROR" };
 static const char *const kinds[] = { "Unspecified", "Internal", "Server", "Client", "Producer", "Consumer" };
-
-static const struct field trace_param[] = {
-	{ "trace_id", F_TEXT, F_REQUIRED, .min = 1, .max = 64, .about = "32 hexadecimal digits", .example = "0af7651916cd43dd8448eb211c80319c" },
-	FIELD_END
-};
 
 static const struct field project_in[] = {
 	{ "project_id", F_UUID, F_REQUIRED, .example = "trace project" },
@@ -97,10 +93,10 @@ static const enum err errors[] = { ERR_NOT_FOUND, ERR_OK };
 
 const struct route trace_detail_routes[] = {
 	{ GET, "/api/v4/traces/{trace_id}",        "observability.traces.get",         &by_opsboard, "Get a trace",
-	  .params = trace_param, .query = project_in, .out = &trace_shape, .errors = errors, .run = trace_get },
+	  .params = trace_id_param, .query = project_in, .out = &trace_shape, .errors = errors, .run = trace_get },
 	{ GET, "/api/v4/traces/detail/{trace_id}", "observability.traces.get_by_path", &by_opsboard, "Get a trace of any project",
 	  .about = "Of the first project of the caller's that has it.",
-	  .params = trace_param, .out = &trace_shape, .errors = errors, .run = trace_get },
+	  .params = trace_id_param, .out = &trace_shape, .errors = errors, .run = trace_get },
 	ROUTE_END
 };
 /* clang-format on */
@@ -263,28 +259,10 @@ static enum err each_span(void *to, const PGresult *row, struct failure *why)
 	return b->n < CHUNK ? ERR_OK : send_chunk(w->rq, why);
 }
 
-/* The path's id as a uuid's text; NULL: it is none. */
-static const char *read_id(struct req *rq)
-{
-	const char *text = req_path_text(rq, "trace_id");
-	char digits[33];
-	size_t n = 0;
-
-	for (; *text; text++) {
-		if (*text == '-')
-			continue;
-		if (n == 32 || !strchr("0123456789abcdefABCDEF", *text))
-			return NULL;
-		digits[n++] = *text;
-	}
-	digits[n] = '\0';
-	return n == 32 ? arena_lower(&rq->tx.arena, digits) : NULL;
-}
-
 static enum err trace_get(struct req *rq)
 {
 	struct writer *w = arena_alloc(&rq->tx.arena, sizeof(*w));
-	const char *id = read_id(rq), *tags;
+	const char *id = trace_id_read(rq), *tags;
 	PGresult *head, *none;
 	struct buf *b;
 	enum err rc;

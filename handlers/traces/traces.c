@@ -32,10 +32,11 @@ static const char *const statuses[] = { "OK", "ERROR", "UNSET", NULL };
 	{ "start_time", F_DATETIME, F_RARE, .about = "traces that began then or later, to the second", .example = "2026-01-01T00:00:00Z" }, \
 	{ "end_time",   F_DATETIME, F_RARE, .about = "and not after that second", .example = "2100-01-01T00:00:00Z" }, \
 	{ "query",      F_TEXT, F_RARE, .min = 1, .max = 255, .about = "in the first span's name, or in a tag, in any case; or how the id begins, eight digits " \
-	  "or more. total and metrics are those of the newest 10,000 found", .example = "answer" }, \
+	  "or more. total and metrics are those of the newest 5,000 found", .example = "answer" }, \
 	{ "attribute",  F_TEXT, F_RARE, .min = 3, .max = 1024, .fits = &attribute_form, .about = "key:value, as a span or its process has it; looked for in the newest 2,000 traces of the range, " \
 	  "or of those found", .example = "gen_ai.request.model:gpt-4o-mini" }, \
 	{ "span",       F_TEXT, F_RARE, .min = 1, .max = 255, .about = "in any span's name, among the same", .example = "chat" }, \
+	{ "session_id", F_TEXT, F_RARE, .min = 1, .max = 255, .about = "traces of this session, the newest 5,000", .example = "demo-session" }, \
 	{ "limit",      F_INT,  0, .min = 1, .max = 100, .def = "20" }, \
 	{ "offset",     F_INT,  0, .min = 0, .max = 1000000000, .def = "0" }, \
 	{ "order_by",   F_ENUM, 0, .values = orders, .def = "start_time" }, \
@@ -155,7 +156,8 @@ static void write_item(struct buf *b, const PGresult *res, int row)
 
 static enum err trace_list(struct req *rq)
 {
-	bool is_search = req_text(rq, "query") || req_text(rq, "attribute") || req_text(rq, "span");
+	bool is_search = req_text(rq, "query") || req_text(rq, "attribute") || req_text(rq, "span") ||
+			 req_text(rq, "session_id");
 	PGresult *head, *page;
 	struct buf *b;
 	enum err rc;

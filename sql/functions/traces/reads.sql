@@ -89,24 +89,29 @@ LANGUAGE plpgsql STABLE ROWS 100 AS $$
 DECLARE
     tenant uuid := app_tenant();
 BEGIN
+    -- Laterally and with an end: so each range is looked up in the index, whatever the planner thinks of how many there are.
     RETURN QUERY
         SELECT s.*
         FROM trace_ranges(from_s, until_s) r
         CROSS JOIN (VALUES (1::smallint), (2::smallint), (3::smallint)) k (keep)
-        JOIN trace_stats s ON s.tenant_id = tenant AND s.project_id = project AND s.width = r.width AND s.keep = k.keep
-            AND s.bucket >= r.lo AND s.bucket < r.hi
+        CROSS JOIN LATERAL (SELECT x.* FROM trace_stats x
+                            WHERE x.tenant_id = tenant AND x.project_id = project AND x.width = r.width AND x.keep = k.keep
+                              AND x.bucket >= r.lo AND x.bucket < r.hi OFFSET 0) s
         WHERE r.width > 0;
     RETURN QUERY
-        SELECT tenant, project, 0, 0::smallint, r.lo, count(*), count(*) FILTER (WHERE t.last_status = 1), count(*) FILTER (WHERE t.last_status = 2),
-               sum(t.span_count)::bigint, sum(t.ok_count)::bigint, sum(t.error_count)::bigint, sum(t.prompt_tokens), sum(t.completion_tokens),
-               sum(t.cache_read_tokens), sum(t.reasoning_tokens), sum(t.total_tokens), coalesce(sum(t.total_tokens) FILTER (WHERE t.last_status = 1), 0),
-               coalesce(sum(t.total_tokens) FILTER (WHERE t.last_status = 2), 0), sum(t.prompt_cost), sum(t.completion_cost), sum(t.total_cost),
-               coalesce(sum(t.total_cost) FILTER (WHERE t.last_status = 1), 0), sum(t.span_time_ns), 0::bigint, 0::bigint, NULL::bigint, NULL::bigint,
-               NULL::integer[], now(), now()
+        SELECT s.*
         FROM trace_ranges(from_s, until_s) r
-        JOIN traces t ON t.tenant_id = tenant AND t.project_id = project AND t.start_ns >= r.lo * 1000000000 AND t.start_ns < r.hi * 1000000000
-        WHERE r.width = 0
-        GROUP BY r.lo;
+        CROSS JOIN LATERAL (
+            SELECT tenant, project, 0, 0::smallint, r.lo, count(*), count(*) FILTER (WHERE t.last_status = 1), count(*) FILTER (WHERE t.last_status = 2),
+                   sum(t.span_count)::bigint, sum(t.ok_count)::bigint, sum(t.error_count)::bigint, sum(t.prompt_tokens), sum(t.completion_tokens),
+                   sum(t.cache_read_tokens), sum(t.reasoning_tokens), sum(t.total_tokens), coalesce(sum(t.total_tokens) FILTER (WHERE t.last_status = 1), 0),
+                   coalesce(sum(t.total_tokens) FILTER (WHERE t.last_status = 2), 0), sum(t.prompt_cost), sum(t.completion_cost), sum(t.total_cost),
+                   coalesce(sum(t.total_cost) FILTER (WHERE t.last_status = 1), 0), sum(t.span_time_ns), 0::bigint, 0::bigint, NULL::bigint,
+                   NULL::bigint, NULL::integer[], now(), now()
+            FROM traces t
+            WHERE t.tenant_id = tenant AND t.project_id = project AND t.start_ns >= r.lo * 1000000000 AND t.start_ns < r.hi * 1000000000
+            HAVING count(*) > 0) s
+        WHERE r.width = 0;
 END
 $$;
 
@@ -153,8 +158,8 @@ $$;
 -- The traces that a search means, the newest `most` of them: whose first span's name, or one of whose tags, contains these
 -- characters, in any case, or whose id begins with them (eight or more digits).
 --
--- Which names and tags there are is looked up first, as they are few; then each one's newest traces are read from an index. Where
--- more than twenty match, each has its share of what is read.
+-- Which names and tags there are is looked up first, as they are few; then each one's newest traces are read from an index: as many
+-- as twice its share, and more while that is not enough.
 CREATE OR REPLACE FUNCTION trace_matches(project uuid, from_ns bigint, until_ns bigint, search text, most integer) RETURNS uuid[]
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -162,34 +167,41 @@ DECLARE
     roots  text[] := trace_words(project, 'root', search);
     tags   text[] := trace_words(project, 'tag', search);
     digits text   := CASE WHEN search ~* '^[0-9a-f-]{8,36}$' THEN replace(search, '-', '') END;
-    shares bigint := greatest(1, most::bigint * 20 / greatest(20, cardinality(roots) + cardinality(tags)));
+    words  integer := greatest(1, cardinality(roots) + cardinality(tags));
+    shares bigint := greatest(100, most::bigint * 2 / words);
+    found  uuid[];
 BEGIN
     IF char_length(digits) NOT BETWEEN 8 AND 32 THEN
         digits := NULL;
     END IF;
-    RETURN ARRAY(
-        SELECT f.trace_id
-        FROM (SELECT DISTINCT a.start_ns, a.trace_id
-              FROM (SELECT x.start_ns, x.trace_id
-                    FROM unnest(roots) r (name)
-                    CROSS JOIN LATERAL (SELECT t.start_ns, t.trace_id FROM traces t
-                                        WHERE t.tenant_id = tenant AND t.project_id = project AND t.root_name = r.name COLLATE "C"
-                                          AND t.start_ns >= from_ns AND t.start_ns < until_ns
-                                        ORDER BY t.start_ns DESC, t.trace_id DESC LIMIT shares) x
-                    UNION ALL
-                    SELECT x.start_ns, x.trace_id
-                    FROM unnest(tags) g (tag)
-                    CROSS JOIN LATERAL (SELECT t.start_ns, t.trace_id FROM trace_tags t
-                                        WHERE t.tenant_id = tenant AND t.project_id = project AND t.tag = g.tag COLLATE "C"
-                                          AND t.start_ns >= from_ns AND t.start_ns < until_ns
-                                        ORDER BY t.start_ns DESC, t.trace_id DESC LIMIT shares) x
-                    UNION ALL
-                    SELECT x.start_ns, x.trace_id
-                    FROM (SELECT t.start_ns, t.trace_id FROM traces t
-                          WHERE t.tenant_id = tenant AND t.project_id = project
-                            AND t.trace_id >= rpad(digits, 32, '0')::uuid AND t.trace_id <= rpad(digits, 32, 'f')::uuid LIMIT most) x
-                    WHERE x.start_ns >= from_ns AND x.start_ns < until_ns) a
-              ORDER BY a.start_ns DESC, a.trace_id DESC LIMIT most) f);
+    LOOP
+        found := ARRAY(
+            SELECT f.trace_id
+            FROM (SELECT DISTINCT a.start_ns, a.trace_id
+                  FROM (SELECT x.start_ns, x.trace_id
+                        FROM unnest(roots) r (name)
+                        CROSS JOIN LATERAL (SELECT t.start_ns, t.trace_id FROM traces t
+                                            WHERE t.tenant_id = tenant AND t.project_id = project AND t.root_name = r.name COLLATE "C"
+                                              AND t.start_ns >= from_ns AND t.start_ns < until_ns
+                                            ORDER BY t.start_ns DESC, t.trace_id DESC LIMIT shares) x
+                        UNION ALL
+                        SELECT x.start_ns, x.trace_id
+                        FROM unnest(tags) g (tag)
+                        CROSS JOIN LATERAL (SELECT t.start_ns, t.trace_id FROM trace_tags t
+                                            WHERE t.tenant_id = tenant AND t.project_id = project AND t.tag = g.tag COLLATE "C"
+                                              AND t.start_ns >= from_ns AND t.start_ns < until_ns
+                                            ORDER BY t.start_ns DESC, t.trace_id DESC LIMIT shares) x
+                        UNION ALL
+                        SELECT x.start_ns, x.trace_id
+                        FROM (SELECT t.start_ns, t.trace_id FROM traces t
+                              WHERE t.tenant_id = tenant AND t.project_id = project
+                                AND t.trace_id >= rpad(digits, 32, '0')::uuid AND t.trace_id <= rpad(digits, 32, 'f')::uuid LIMIT most) x
+                        WHERE x.start_ns >= from_ns AND x.start_ns < until_ns) a
+                  ORDER BY a.start_ns DESC, a.trace_id DESC LIMIT most) f);
+        EXIT WHEN cardinality(found) >= most OR shares >= most;
+        shares := shares * 4;
+    END LOOP;
+    RETURN found;
 END
 $$;
 
@@ -241,14 +253,20 @@ END
 $$;
 
 -- The ids that a list is narrowed to, newest first.
-CREATE OR REPLACE FUNCTION trace_found(project uuid, from_ns bigint, until_ns bigint, search text, attribute text, value text, span text)
+CREATE OR REPLACE FUNCTION trace_found(project uuid, from_ns bigint, until_ns bigint, search text, attribute text, value text, span text, session text)
 RETURNS SETOF uuid
 LANGUAGE plpgsql STABLE ROWS 1000 AS $$
 DECLARE
     ids uuid[];
 BEGIN
     IF search IS NOT NULL THEN
-        ids := trace_matches(project, from_ns, until_ns, search, 10000);
+        ids := trace_matches(project, from_ns, until_ns, search, 5000);
+    END IF;
+    IF session IS NOT NULL THEN
+        ids := ARRAY(SELECT t.trace_id FROM traces t
+                     WHERE t.tenant_id = app_tenant() AND t.project_id = project AND t.session_id = session COLLATE "C" AND t.start_ns >= from_ns AND t.start_ns < until_ns
+                       AND (ids IS NULL OR t.trace_id = ANY (ids))
+                     ORDER BY t.start_ns DESC, t.trace_id DESC LIMIT 5000);
     END IF;
     IF attribute IS NOT NULL OR span IS NOT NULL THEN
         ids := trace_span_matches(project, from_ns, until_ns, ids, attribute, value, span);

@@ -97,6 +97,20 @@ BEGIN
         CROSS JOIN LATERAL (SELECT y.ctid FROM span_resources y WHERE y.tenant_id = p.tenant_id AND y.project_id = p.id AND y.last_day < last - 2 LIMIT batch) x LIMIT batch));
     GET DIAGNOSTICS n = ROW_COUNT;
     most := greatest(most, n);
+    DELETE FROM trace_scores s
+    WHERE s.ctid = ANY (ARRAY(
+        SELECT x.ctid FROM trace_projects p
+        CROSS JOIN LATERAL (SELECT y.ctid FROM trace_scores y WHERE y.tenant_id = p.tenant_id AND y.project_id = p.id AND y.created_at < last::timestamptz LIMIT batch) x
+        LIMIT batch));
+    GET DIAGNOSTICS n = ROW_COUNT;
+    most := greatest(most, n);
+    DELETE FROM trace_score_days s
+    WHERE s.ctid = ANY (ARRAY(
+        SELECT x.ctid FROM trace_projects p
+        CROSS JOIN LATERAL (SELECT y.ctid FROM trace_score_days y WHERE y.tenant_id = p.tenant_id AND y.project_id = p.id AND y.day < last LIMIT batch) x
+        LIMIT batch));
+    GET DIAGNOSTICS n = ROW_COUNT;
+    most := greatest(most, n);
     DELETE FROM trace_sessions s
     WHERE s.ctid = ANY (ARRAY(
         SELECT x.ctid FROM trace_projects p
@@ -145,6 +159,8 @@ BEGIN
         WHERE s.tenant_id = tenant AND s.project_id = of_ AND s.trace_id = ANY (ids) AND s.day BETWEEN from_day AND last_day;
         DELETE FROM traces t WHERE t.tenant_id = tenant AND t.project_id = of_ AND t.trace_id = ANY (ids);
     ELSE
+        DELETE FROM trace_scores x WHERE x.tenant_id = tenant AND x.project_id = of_;
+        DELETE FROM trace_score_days x WHERE x.tenant_id = tenant AND x.project_id = of_;
         DELETE FROM trace_tags x WHERE x.tenant_id = tenant AND x.project_id = of_;
         DELETE FROM trace_stats x WHERE x.tenant_id = tenant AND x.project_id = of_;
         DELETE FROM trace_sizes x WHERE x.tenant_id = tenant AND x.project_id = of_;

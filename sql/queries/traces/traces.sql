@@ -59,7 +59,8 @@ WITH reader AS MATERIALIZED (
 ), found AS MATERIALIZED (
     SELECT t.*
     FROM reader r
-    CROSS JOIN trace_found(:project_id::uuid, r.from_ns, r.until_ns, :query::text, :attribute_key::text, :attribute_value::text, :span::text) f (id)
+    CROSS JOIN trace_found(:project_id::uuid, r.from_ns, r.until_ns, :query::text, :attribute_key::text, :attribute_value::text, :span::text,
+                           :session_id::text) f (id)
     JOIN traces t ON t.tenant_id = @tenant AND t.project_id = :project_id AND t.trace_id = f.id
 ), sums AS (
     SELECT count(*) AS traces, count(*) FILTER (WHERE f.last_status = 1) AS successes, count(*) FILTER (WHERE f.last_status = 2) AS failures,

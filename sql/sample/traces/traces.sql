@@ -14,3 +14,5 @@ SELECT trace_ingest(
     ARRAY[NULL, 576, NULL]::bigint[], ARRAY[NULL, 1806, NULL]::bigint[], ARRAY['["demo"]', NULL, NULL]::jsonb[], ARRAY['demo-session', NULL, NULL], ARRAY[0, 0, 0]::smallint[])
 FROM (SELECT '0af76519-16cd-43dd-8448-eb211c80319c'::uuid AS id, '4bf92f35-77b3-4da6-a3ce-929d0e0e4736'::uuid AS failed,
              (extract(epoch FROM date_trunc('hour', now() - interval '1 day')) * 1000)::bigint * 1000000 AS ns) t;
+
+SELECT score_put(pg_temp.id('trace project'), '0af76519-16cd-43dd-8448-eb211c80319c', 0, 'helpfulness', 0.8, NULL);

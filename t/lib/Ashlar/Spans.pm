@@ -19,7 +19,7 @@ our $EPOCH = (int(time / 86400) - 10) * 86400;
 
 sub trace_id ($n) { return $n =~ /-/ ? $n : sprintf '%08x-0000-4000-8000-%012x', 0x5ca1ab1e, $n }
 
-sub start_ns ($s) { return $s->{start_ns} // ($EPOCH * 1_000_000_000 + int(1000 * ($s->{at} // 0)) * 1_000_000) }
+sub start_ns ($s) { return $s->{start_ns} // ($EPOCH * 1_000_000_000 + sprintf('%.0f', 1000 * ($s->{at} // 0)) * 1_000_000) }
 
 # The statement, and its values for these spans.
 sub call ($project, @spans) {
@@ -38,7 +38,7 @@ sub call ($project, @spans) {
         $each->(sub ($s) { undef }),
         $each->(sub ($s) { $s->{trace_state} }),
         $each->(sub ($s) { start_ns($s) }),
-        $each->(sub ($s) { $s->{duration_ns} // int(1_000_000 * ($s->{ms} // 10)) }),
+        $each->(sub ($s) { $s->{duration_ns} // sprintf('%.0f', 1_000_000 * ($s->{ms} // 10)) }),
         $each->(sub ($s) { $s->{status} // 0 }),
         $each->(sub ($s) { $s->{message} }),
         $each->(sub ($s) { $text->($s->{attributes} // {}) }),
