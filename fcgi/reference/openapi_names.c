@@ -91,6 +91,7 @@ static const struct {
 	{ "observability.projects.delete_post", "delete_project_by_post" },
 	{ "observability.projects.regenerate_key", "renew_project_key" },
 	{ "observability.projects.update_post", "update_project_by_post" },
+	{ "observability.traces.export_traces", "get_exported_traces" },
 	{ "observability.traces.get_by_path", "get_found_trace" },
 	{ "observability.traces.get_project_metrics_by_path", "get_metrics_of_project" },
 	{ "observability.traces.ingest", "submit_spans" },

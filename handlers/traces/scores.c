@@ -19,7 +19,7 @@ static const struct field score_in[] = {
 	{ "trace_id", F_TEXT,   F_REQUIRED, .min = 32, .max = 32, .fits = &trace_form, .about = "which may come later", .example = "0af7651916cd43dd8448eb211c80319c" },
 	{ "span_id",  F_TEXT,   F_NULL, .min = 16, .max = 16, .fits = &span_form, .about = "of one span alone", .example = "0000000000000002" },
 	{ "name",     F_TEXT,   F_REQUIRED, .min = 1, .max = 100, .about = "a later score of this name takes the place of the one before", .example = "helpfulness" },
-	{ "value",    F_NUMBER, F_REQUIRED | F_SIGNED, .max = 1000000000, .about = "a thousand millions at most, either way", .example = "0.8" },
+	{ "value",    F_NUMBER, F_REQUIRED, .min = -1000000000, .max = 1000000000, .example = "0.8" },
 	{ "comment",  F_TEXT,   F_NULL, .max = 2000 },
 	FIELD_END
 };
@@ -59,13 +59,12 @@ static const struct field average_out[] = {
 
 static const struct shape score_shape = { "TraceScore", score_out, "Score" };
 static const struct shape average_shape = { "TraceScoreAverage", average_out, "Project" };
-static const struct constraint constraints[] = { { "trace_scores_value_finite", ERR_VALIDATION, "value" }, { NULL, ERR_OK, NULL } };
 static const enum err errors[] = { ERR_NOT_FOUND, ERR_OK };
 
 const struct route trace_score_routes[] = {
 	{ POST, "/api/v4/scores",         "observability.traces.create_score",        &by_project, "Score a trace",
-	  .about = "By the project that the trace is of.", .needs = { "a project's token", ERR_AUTHENTICATION },
-	  .body = score_in, .out = &score_shape, .constraints = constraints, .sql = &q_score_create, .budget = &budget_project, .run = score_create },
+	  .about = "By the project that the trace is of.",
+	  .body = score_in, .out = &score_shape, .sql = &q_score_create, .budget = &budget_project, .run = score_create },
 	{ GET,  "/api/v4/scores",         "observability.traces.list_scores",         &by_opsboard, "List scores", .about = "The newest first.",
 	  .query = list_in, .out = &score_shape, .list = &windowed, .errors = errors, .sql = &q_score_list, .run = score_list },
 	{ GET,  "/api/v4/scores/average", "observability.traces.list_score_averages", &by_opsboard, "Average scores by name", .about = "At most 100 names.",

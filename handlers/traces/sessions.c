@@ -1,6 +1,6 @@
 /*
- * Sessions: traces of one conversation, as their spans say (session.id, gen_ai.conversation.id). A session's traces are
- * those that the list of traces has with session_id.
+ * Sessions: traces of one conversation, as their spans say (session.id, gen_ai.conversation.id). A session's
+ * traces are those that the list of traces has with session_id.
  */
 #include "build/sql/traces/sessions.h"
 #include "fcgi/req.h"

@@ -1,6 +1,6 @@
 /*
- * A trace as it is drawn: its spans under one another, each with its depth, its place in time, and whether the trace would have
- * been over sooner without it.
+ * A trace as it is drawn: its spans under one another, each with its depth, its place in time, and whether
+ * the trace would have been over sooner without it.
  */
 #include <stdlib.h>
 
@@ -70,7 +70,7 @@ struct bar {
 
 struct bars {
 	struct bar *at;
-	int n, first, last; /* those under none */
+	int n, first, last;  /* those under none */
 	int *by_id, *by_end; /* numbers in another order; the latter as long as a span is looked at */
 };
 
@@ -138,7 +138,8 @@ static void link_bars(struct req *rq, struct bars *s, const PGresult *res)
 	bool has_loop = false;
 
 	for (int i = 0; i < s->n; i++)
-		parents[i] = column_bool(res, i, "has_parent") ? find(s, column_int(res, i, "parent_id")) : -1;
+		parents[i] =
+			column_bool(res, i, "has_parent") ? find(s, column_int(res, i, "parent_id")) : -1;
 	/* A step for each is enough to see whether there is any; then it costs what it costs. */
 	for (int i = 0; i < s->n && !has_loop; i++)
 		has_loop = parents[i] >= i && is_loop(s, parents, i);
@@ -174,8 +175,8 @@ static int64_t self_of(const struct bars *s, const struct bar *b)
 }
 
 /*
- * From a span's end backwards: the child that ended last before that was waited for, then what ended before that one
- * began, and so on.  In drawing order a parent is marked before its children are looked at.
+ * From a span's end backwards: the child that ended last before that was waited for, then what ended before
+ * that one began, and so on.  In drawing order a parent is marked before its children are looked at.
  */
 static void mark_children(struct bars *s, const struct bar *b)
 {
@@ -201,7 +202,8 @@ static void write_id(struct buf *b, const char *name, int64_t id)
 	buf_fmt(b, "\"%016llx\"", (unsigned long long)id);
 }
 
-static void write_bar(struct buf *b, const struct bars *s, int i, const PGresult *res, int64_t start, int64_t ns)
+static void write_bar(struct buf *b, const struct bars *s, int i, const PGresult *res, int64_t start,
+		      int64_t ns)
 {
 	static const char *const words[] = { "UNSET", "OK", "ERROR" };
 	const struct bar *bar = &s->at[i];
@@ -235,9 +237,13 @@ static void read_bars(struct req *rq, struct bars *s, const PGresult *res)
 	for (int i = 0; i < s->n; i++) {
 		int64_t start = column_int(res, i, "start_ns");
 
-		s->at[i] = (struct bar){ .id = column_int(res, i, "span_id"), .start = start,
+		s->at[i] = (struct bar){ .id = column_int(res, i, "span_id"),
+					 .start = start,
 					 .end = start + column_int(res, i, "duration_ns"),
-					 .parent = -1, .first = -1, .last = -1, .next = -1 };
+					 .parent = -1,
+					 .first = -1,
+					 .last = -1,
+					 .next = -1 };
 		s->by_id[i] = i;
 	}
 	sorted = s->at;

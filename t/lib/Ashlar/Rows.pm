@@ -61,7 +61,7 @@ sub good ($field) {
     my $min = $field->{min};
     return $field->{example} if $field->{pattern};
     return {
-        text     => 'x' x ($min || 1),
+        text     => 'x' x (($min || 1) > 0 ? $min || 1 : 1),    # a number's may be negative
         int      => least_of($field) // 0,
         number   => least_of($field) // 0,
         bool     => Cpanel::JSON::XS::true(),
