@@ -89,6 +89,14 @@ BEGIN
             RETURN QUERY
             SELECT a.nr FROM unnest(nrs, its, ids) a (nr, usr, id), LATERAL (
                 SELECT FROM jobs j WHERE j.tenant_id = tenant AND j.id = a.id AND j.created_by = a.usr LIMIT 1) found;
+        -- Traces as they come in: the server's to tell whoever may read them (trace_reader).
+        ELSIF kind = 'trace_project' AND action = 'subscribe' THEN
+            RETURN QUERY
+            SELECT a.nr FROM unnest(nrs, its, ids) a (nr, usr, id), LATERAL (
+                SELECT FROM trace_projects p JOIN organizations o ON o.tenant_id = p.tenant_id AND o.id = p.organization_id
+                WHERE p.tenant_id = tenant AND p.id = a.id AND p.deleted_at IS NULL AND o.deleted_at IS NULL
+                  AND (o.id = demo_org() OR EXISTS (SELECT FROM memberships m WHERE m.tenant_id = tenant AND m.organization_id = o.id
+                                                      AND m.user_id = a.usr AND m.is_active)) LIMIT 1) found;
         -- What is for everybody in the tenant, from the server.
         ELSIF kind = 'public' AND action = 'subscribe' THEN
             RETURN QUERY SELECT unnest(nrs);

@@ -1,5 +1,31 @@
 -- How spans come in.
 
+-- Tell who watches a project (the channel trace_project:<id>) of traces that came, or went on: of at most twenty, and ten times a
+-- second, so that what is sent does not grow with what comes in. In the transaction that has the project's lock.
+CREATE OR REPLACE FUNCTION trace_tell(project uuid, told traces[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    channel_ text := 'trace_project:' || project;
+    before   timestamptz;
+BEGIN
+    IF NOT is_told(app_tenant()) THEN
+        RETURN;
+    END IF;
+    SELECT m.created_at INTO before
+    FROM realtime_messages m WHERE m.tenant_id = app_tenant() AND m.channel = channel_ ORDER BY m.id DESC LIMIT 1;
+    IF before > clock_timestamp() - interval '100 milliseconds' THEN
+        RETURN;
+    END IF;
+    PERFORM realtime_put(channel_, jsonb_build_object('type', 'update', 'event', 'traces.received', 'data', jsonb_build_object(
+        'project_id', project, 'trace_count', cardinality(told),
+        'traces', (SELECT jsonb_agg(jsonb_build_object('trace_id', replace(t.trace_id::text, '-', ''), 'root_span_name', t.root_name, 'span_count', t.span_count,
+                                                       'status', (ARRAY['UNSET', 'OK', 'ERROR'])[t.last_status + 1], 'duration', t.last_ns - t.start_ns)
+                                    ORDER BY t.start_ns DESC, t.trace_id)
+                   FROM unnest(told[:20]) t))), NULL, 'message', NULL, false);
+END
+$$;
+REVOKE ALL ON FUNCTION trace_tell(uuid, traces[]) FROM PUBLIC;
+
 -- Take spans of a project, an element of each array for one; what is there already is not taken again.  Raises AS404 where there is
 -- no such project.
 --
@@ -265,6 +291,7 @@ BEGIN
     WHERE u.n > 0
     ON CONFLICT (tenant_id, user_id, metric, day, organization_id, category) DO UPDATE
     SET quantity = sum_within(d.quantity::numeric + excluded.quantity), count = d.count + excluded.count;
+    PERFORM trace_tell(project, sums);
 END
 $$;
 REVOKE ALL ON FUNCTION trace_ingest(uuid, uuid[], bigint[], bigint[], text[], smallint[], text[], text[], text[], text[], bigint[], bigint[],
