@@ -2,12 +2,15 @@
 
 #include <curl/curl.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/mailbox.h"
 #include "lib/host/config.h"
+#include "lib/host/span.h"
 #include "lib/net/http.h"
 
 #define MS 1000000
@@ -154,6 +157,29 @@ static bool server_works(CURLcode rc, const struct exchange *x)
 	return !rc || (x->stage >= RECIPIENT && x->code && x->code != 421);
 }
 
+/* Which server, and what came of it; nothing of the mail. */
+static void trace(struct span *s, const struct mail_server *server, CURLcode rc, const struct exchange *x)
+{
+	char code[12];
+	CURLU *url = curl_url();
+	char *host = NULL, *port = NULL;
+
+	span_text(s, SPAN_PROVIDER, "smtp");
+	curl_url_set(url, CURLUPART_URL, server->url, CURLU_NON_SUPPORT_SCHEME);
+	if (!curl_url_get(url, CURLUPART_HOST, &host, 0))
+		span_text(s, SPAN_SERVER_ADDRESS, host);
+	if (!curl_url_get(url, CURLUPART_PORT, &port, 0))
+		span_number(s, SPAN_SERVER_PORT, strtol(port, NULL, 10));
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(url);
+	s->is_error = rc;
+	snprintf(code, sizeof(code), "%d", x->code);
+	if (rc)
+		span_text(s, SPAN_ERROR_TYPE, x->code ? code : err_info(ERR_EXTERNAL)->code);
+	span_end(s);
+}
+
 enum err smtp_send(struct arena *a, const struct smtp_mail *mail, const char **reason)
 {
 	struct http_breaker *breaker = http_breaker_find("smtp");
@@ -161,7 +187,8 @@ enum err smtp_send(struct arena *a, const struct smtp_mail *mail, const char **r
 	char problem[CURL_ERROR_SIZE] = "";
 	struct mail_server server;
 	struct curl_slist *to;
-	bool probe = false;
+	bool probe = false, is_traced;
+	struct span span;
 	CURLcode rc;
 
 	*reason = NULL;
@@ -189,7 +216,10 @@ enum err smtp_send(struct arena *a, const struct smtp_mail *mail, const char **r
 	}
 	set_options(kept, &server, &x, to, arena_fmt(a, "<%s>", mail->from));
 	curl_easy_setopt(kept, CURLOPT_ERRORBUFFER, problem);
+	is_traced = span_begin(&span, SPAN_CLIENT, "SMTP");
 	rc = curl_easy_perform(kept);
+	if (is_traced)
+		trace(&span, &server, rc, &x);
 	if (breaker)
 		http_breaker_leave(breaker, clock_ns() / MS, probe, server_works(rc, &x));
 	/* Neither password nor pointers to what ends here stay behind. */

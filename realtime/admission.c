@@ -246,6 +246,7 @@ static const char *const fields[] = {
 	"Sec-WebSocket-Protocol",
 	"Sec-WebSocket-Version",
 	"Traceparent",
+	"Tracestate",
 	"User-Agent",
 	"X-API-Key",
 	"X-API-Version",

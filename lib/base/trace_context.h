@@ -18,8 +18,9 @@ struct trace_context {
 };
 
 enum {
-	TRACE_CONTEXT_TEXT = 56,   /* a traceparent, with its NUL */
-	TRACE_CONTEXT_STATE = 513, /* a tracestate, with its NUL */
+	TRACE_CONTEXT_TEXT = 56, /* a traceparent, with its NUL */
+	TRACE_CONTEXT_MAX_STATE = 512,
+	TRACE_CONTEXT_STATE = TRACE_CONTEXT_MAX_STATE + 1, /* a tracestate, with its NUL */
 };
 
 /* Read a traceparent.  False: text is NULL or none. */
