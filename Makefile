@@ -170,6 +170,7 @@ bench: all ## Ashlar and its peers side by side; writes the figures in bench/*.m
 	bench/jobs
 	bench/webhooks
 	bench/usage
+	bench/spans
 	bench/pools
 	bench/realtime
 	bench/files
