@@ -33,7 +33,7 @@ static const struct field api_key[] = {
 	{ "allowed_origins", F_LIST,     OUT | NEW | SET, .max = MAX_ORIGINS, .item = F_TEXT, .example = "[\"https://app.example.com\"]",
 	  .about = "scheme://host[:port] of the pages that may use a public key; https, but for localhost; empty for a secret key" },
 	{ "is_active",       F_BOOL,     OUT | SET, .about = "false suspends the key: requests with it get 401 until it is true again" },
-	{ "allows_writes",   F_BOOL,     OUT | NEW | SET, .def = "false",
+	{ "allows_writes",   F_BOOL,     OUT | NEW | SET | F_RARE, .def = "false",
 	  .about = "of a secret key: assistants may change things with it, and not only read" },
 	{ "created_by",      F_UUID,     OUT | F_NULL, .about = "the team member who did" },
 	{ "last_used_at",    F_DATETIME, OUT | F_NULL, .about = "to ten minutes or so" },
