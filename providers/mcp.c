@@ -11,6 +11,7 @@
 #include "lib/base/sse.h"
 #include "lib/base/utf8.h"
 #include "lib/net/http.h"
+#include "providers/mcp_sse.h"
 
 #define REVISION "2025-06-18"
 
@@ -100,8 +101,8 @@ static const char *const *headers_of(struct mcp *m, const char **all)
 		all[n++] = arena_fmt(m->arena, "MCP-Protocol-Version: %s", m->version);
 	if (m->session)
 		all[n++] = arena_fmt(m->arena, "Mcp-Session-Id: %s", m->session);
-	for (int i = 0; m->headers && m->headers[i] && n < MAX_HEADERS - 1; i++)
-		all[n++] = m->headers[i];
+	for (int i = 0; m->server->headers && m->server->headers[i] && n < MAX_HEADERS - 1; i++)
+		all[n++] = m->server->headers[i];
 	all[n] = NULL;
 	return all;
 }
@@ -124,13 +125,48 @@ static bool is_session(const char *text)
 	return n > 0 && n <= 1024;
 }
 
+static bool is_wanted(void *to)
+{
+	const struct mcp_server *server = ((struct answer *)to)->m->server;
+
+	return !server->is_wanted || server->is_wanted(server->to);
+}
+
+static bool take_message(void *to, const char *p, size_t n)
+{
+	struct answer *answer = to;
+
+	read_message(answer, p, n);
+	return !answer->said;
+}
+
+static bool ask_by_sse(struct mcp *m, const struct buf *message, struct answer *answer)
+{
+	const struct mcp_sse_call call = { .p = message->p,
+					   .n = message->n,
+					   .take = answer->id ? take_message : NULL,
+					   .to = answer,
+					   .timeout_ms = left_ms(m, MCP_CALL_MS) };
+	const char *cut;
+	size_t n;
+
+	if (mcp_sse_ask(m->sse, &call, &m->reason, &cut, &n))
+		return true;
+	if (!cut || !answer->id)
+		return false;
+	buf_init(&answer->body, m->arena, n + 1);
+	buf_add(&answer->body, cut, n);
+	answer->was_cut = true;
+	return true;
+}
+
 /* Send a message, and read the response where one is waited for. */
 static bool ask(struct mcp *m, struct buf *message, struct answer *answer, struct http_answer *out)
 {
 	const char *headers[MAX_HEADERS];
 	struct http_call call = {
 		.method = "POST",
-		.url = m->url,
+		.url = m->server->url,
 		.headers = headers_of(m, headers),
 		.body = message->p,
 		.body_len = message->n,
@@ -138,10 +174,13 @@ static bool ask(struct mcp *m, struct buf *message, struct answer *answer, struc
 		.timeout_ms = left_ms(m, MCP_CALL_MS),
 		.flags = HTTP_USER_URL | HTTP_CUT,
 		.take = take_piece,
+		.is_wanted = is_wanted,
 		.to = answer,
 	};
 	enum err rc;
 
+	if (m->sse)
+		return ask_by_sse(m, message, answer);
 	sse_init(&answer->sse, m->arena, MCP_MAX_ANSWER);
 	buf_init(&answer->body, m->arena, 4096);
 	rc = http_do(m->arena, &call, out);
@@ -185,17 +224,22 @@ static struct json_object *result_of(struct mcp *m, const struct answer *answer)
 	return NULL;
 }
 
-bool mcp_open(struct mcp *m, struct arena *a, const char *url, const char *const *headers,
-	      int64_t deadline_ns)
+bool mcp_open(struct mcp *m, struct arena *a, const struct mcp_server *server, int64_t deadline_ns)
 {
-	static const char *const spoken[] = { REVISION, "2025-03-26", NULL };
+	static const char *const spoken[] = { REVISION, "2025-03-26", "2024-11-05", NULL };
 	struct http_answer out;
 	struct answer answer;
 	struct json_object *result;
 	const char *version;
 	struct buf b;
 
-	*m = (struct mcp){ .arena = a, .url = url, .headers = headers, .deadline_ns = deadline_ns };
+	*m = (struct mcp){ .arena = a, .server = server, .deadline_ns = deadline_ns };
+	if (server->is_sse) {
+		m->sse = mcp_sse_open(a, server->url, server->headers, MCP_MAX_ANSWER, deadline_ns,
+				      server->is_wanted, server->to, &m->reason);
+		if (!m->sse)
+			return false;
+	}
 	begin_message(m, &b, &answer, "initialize");
 	buf_text(&b, "{\"protocolVersion\":\"" REVISION "\",\"capabilities\":{},"
 		     "\"clientInfo\":{\"name\":\"ashlar\",\"version\":\"" ASHLAR_VERSION "\"}}}");
@@ -210,7 +254,7 @@ bool mcp_open(struct mcp *m, struct arena *a, const char *url, const char *const
 			m->version = spoken[i];
 	if (!m->version)
 		return fail(m, "the server speaks another revision of the protocol");
-	m->session = http_header(&out, "Mcp-Session-Id");
+	m->session = m->sse ? NULL : http_header(&out, "Mcp-Session-Id");
 	if (!is_session(m->session))
 		m->session = NULL;
 	begin_message(m, &b, &answer, "notifications/initialized");
@@ -383,10 +427,12 @@ void mcp_close(struct mcp *m)
 	const char *headers[MAX_HEADERS];
 	struct http_answer out;
 
+	if (m->sse)
+		mcp_sse_close(m->sse);
 	if (m->session)
 		http_do(m->arena,
 			&(struct http_call){ .method = "DELETE",
-					     .url = m->url,
+					     .url = m->server->url,
 					     .headers = headers_of(m, headers),
 					     .timeout_ms = CLOSE_MS,
 					     .flags = HTTP_USER_URL },

@@ -1,7 +1,7 @@
 /*
  * A client of the Model Context Protocol (revision 2025-06-18,
  * https://modelcontextprotocol.io/specification): the tools of somebody's server, over
- * streamable HTTP.
+ * streamable HTTP, or the older transport (mcp_sse.h).
  *
  * The server's address is a user's, so it is asked under the guard for such.  What it
  * says goes to a model, so it is bounded, and where it was cut it says so.
@@ -28,25 +28,33 @@ struct mcp_tool {
 	const char *schema;       /* of its arguments, a JSON schema */
 };
 
+struct mcp_server {
+	const char *url;
+	const char *const *headers; /* "Name: value", NULL-terminated, or NULL */
+	bool is_sse;                /* it speaks the older transport */
+	/* Asked a few times a second: does somebody still want what is waited for?  NULL: yes. */
+	bool (*is_wanted)(void *to);
+	void *to;
+};
+
 /* A session with a server; all that is in it is the arena's. */
 struct mcp {
 	struct arena *arena;
-	const char *url;
-	const char *const *headers; /* "Name: value", NULL-terminated, or NULL */
-	int64_t deadline_ns;        /* clock_ns(), of the whole session */
-	const char *session;        /* what the server calls it; NULL: nothing */
-	const char *version;        /* the revision that both speak */
+	const struct mcp_server *server;
+	struct mcp_sse *sse; /* NULL: streamable HTTP */
+	int64_t deadline_ns; /* clock_ns(), of the whole session */
+	const char *session; /* what the server calls it; NULL: nothing */
+	const char *version; /* the revision that both speak */
 	long long calls;
 	const char *reason; /* why the last call failed, for people; no secret */
 };
 
 /*
- * Begin a session: introduce us.  url and headers are borrowed.
+ * Begin a session: introduce us.  server is borrowed.
  *
  * False: it cannot be reached, or speaks no revision that we do; reason says why.
  */
-bool mcp_open(struct mcp *m, struct arena *a, const char *url, const char *const *headers,
-	      int64_t deadline_ns);
+bool mcp_open(struct mcp *m, struct arena *a, const struct mcp_server *server, int64_t deadline_ns);
 
 /* Which tools it has, at most max.  How many; -1: it did not say, and reason why. */
 int mcp_list(struct mcp *m, struct mcp_tool *out, int max);

@@ -220,6 +220,11 @@ static void add_passages(struct chat *c, const char *text)
 
 /* ---- tools ---- */
 
+static bool is_wanted(void *to)
+{
+	return stream_is_awaited(to);
+}
+
 static void note(struct buf *b, const char *text)
 {
 	jx_next(b), jx_str(b, text);
@@ -270,15 +275,21 @@ static void open_server(struct chat *c, struct json_object *server)
 	const char *name = json_object_get_string(json_object_object_get(server, "name"));
 	const char *const *headers = headers_of(c, json_object_object_get(server, "headers"));
 	struct mcp_tool *tools = arena_alloc(a, MCP_MAX_TOOLS * sizeof(*tools));
+	struct mcp_server *to = arena_alloc(a, sizeof(*to));
 	struct mcp *m = arena_alloc(a, sizeof(*m));
+	const char *transport = json_object_get_string(json_object_object_get(server, "transport"));
 	int n;
 
 	if (!headers) {
 		note(&c->problems, arena_fmt(a, "%s: its headers cannot be opened", name));
 		return;
 	}
-	if (!mcp_open(m, a, json_object_get_string(json_object_object_get(server, "url")), headers,
-		      c->deadline_ns)) {
+	*to = (struct mcp_server){ .url = json_object_get_string(json_object_object_get(server, "url")),
+				   .headers = headers,
+				   .is_sse = transport && !strcmp(transport, "sse"),
+				   .is_wanted = is_wanted,
+				   .to = c->rq };
+	if (!mcp_open(m, a, to, c->deadline_ns)) {
 		note(&c->problems, arena_fmt(a, "%s: %s", name, m->reason));
 		return;
 	}
@@ -368,11 +379,6 @@ static void use_tools(struct chat *c, struct ai_answer *answer)
 }
 
 /* ---- asking ---- */
-
-static bool is_wanted(void *to)
-{
-	return stream_is_awaited(to);
-}
 
 /* Ask, and use tools, until there is an answer; the last time without any. */
 static struct ai_answer *ask(struct chat *c, const struct ai_model *const *models)

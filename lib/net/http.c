@@ -343,6 +343,35 @@ enum err http_check_url(struct arena *a, const char *url, const char **reason)
 	return rc ? ERR_VALIDATION : ERR_OK;
 }
 
+/* A part of both; a port that goes without saying is one. */
+static bool have_same(CURLU *one, CURLU *other, CURLUPart part)
+{
+	char *a = NULL, *b = NULL;
+	bool is_same = !curl_url_get(one, part, &a, CURLU_DEFAULT_PORT) &&
+		       !curl_url_get(other, part, &b, CURLU_DEFAULT_PORT) && !strcasecmp(a, b);
+
+	curl_free(a);
+	curl_free(b);
+	return is_same;
+}
+
+char *http_same_origin(struct arena *a, const char *url, const char *reference)
+{
+	CURLU *from = curl_url(), *to = curl_url();
+	char *text = NULL, *out = NULL;
+
+	if (from && to && !curl_url_set(from, CURLUPART_URL, url, 0) &&
+	    !curl_url_set(to, CURLUPART_URL, url, 0) &&
+	    !curl_url_set(to, CURLUPART_URL, reference, CURLU_URLENCODE) &&
+	    have_same(from, to, CURLUPART_SCHEME) && have_same(from, to, CURLUPART_HOST) &&
+	    have_same(from, to, CURLUPART_PORT) && !curl_url_get(to, CURLUPART_URL, &text, 0))
+		out = arena_dup(a, text);
+	curl_free(text);
+	curl_url_cleanup(from);
+	curl_url_cleanup(to);
+	return out;
+}
+
 const char *http_header(const struct http_answer *out, const char *name)
 {
 	size_t n = strlen(name);

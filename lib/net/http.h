@@ -48,6 +48,12 @@ const char *http_header(const struct http_answer *out, const char *name);
 enum err http_check_url(struct arena *a, const char *url, const char **reason);
 
 /*
+ * Where a reference leads that a server at url has given, as the arena's; NULL: to another scheme, host or
+ * port, or it is none.
+ */
+char *http_same_origin(struct arena *a, const char *url, const char *reference);
+
+/*
  * Circuit breakers, one per provider, in memory shared by all processes.
  *
  * The state is one word: the failures in a row, and until when calls are

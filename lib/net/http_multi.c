@@ -231,21 +231,38 @@ void *http_multi_next(struct http_multi *m, enum err *rc)
 	return NULL;
 }
 
-void http_multi_free(struct http_multi *m)
+static void slot_end(struct http_multi *m, struct slot *s)
 {
-	for (int i = 0; m && i < m->max; i++) {
+	if (s->state == LOOKING)
+		http_guard_lookup_drop(s->lookup);
+	if (s->h) {
+		http_exchange_take(&s->x, s->h, CURLE_ABORTED_BY_CALLBACK);
+		curl_multi_remove_handle(m->curl, s->h);
+		curl_easy_cleanup(s->h);
+		s->h = NULL;
+	}
+	if (s->state == LOOKING || s->state == SENDING)
+		http_exchange_hop_release(&s->x);
+}
+
+void http_multi_drop(struct http_multi *m, const void *user)
+{
+	for (int i = 0; i < m->max; i++) {
 		struct slot *s = &m->slots[i];
 
-		if (s->state == LOOKING)
-			http_guard_lookup_drop(s->lookup);
-		if (s->h) {
-			http_exchange_take(&s->x, s->h, CURLE_ABORTED_BY_CALLBACK);
-			curl_multi_remove_handle(m->curl, s->h);
-			curl_easy_cleanup(s->h);
-		}
-		if (s->state == LOOKING || s->state == SENDING)
-			http_exchange_hop_release(&s->x);
+		if (s->state == FREE || s->user != user)
+			continue;
+		slot_end(m, s);
+		m->looking -= s->state == LOOKING;
+		m->count--;
+		s->state = FREE;
 	}
+}
+
+void http_multi_free(struct http_multi *m)
+{
+	for (int i = 0; m && i < m->max; i++)
+		slot_end(m, &m->slots[i]);
 	if (m)
 		curl_multi_cleanup(m->curl);
 	free(m);

@@ -39,6 +39,9 @@ void http_multi_wait(struct http_multi *m, const int *fds, int n, int timeout_ms
 /* One that has ended: its user, and in *rc what http_do would have returned.  NULL: none has. */
 void *http_multi_next(struct http_multi *m, enum err *rc);
 
+/* End the one of this user, if it is under way, without a word: it is not returned any more. */
+void http_multi_drop(struct http_multi *m, const void *user);
+
 /* How many are under way. */
 int http_multi_count(const struct http_multi *m);
 

@@ -3,11 +3,14 @@
 //	node t/clients/mcp.mjs	prints "port N" and serves until it is stopped
 //
 //	/stream	sessions, answers as event streams
+//	/sse	the older transport: a stream of its own, and messages to /messages
+//	/mute, /foreign	streams as that, of which one ends at once and the other sends messages elsewhere
 //	/json	without sessions, answers as JSON
 //	GET /seen	what was asked since the last time: [{ path, method, headers, body }]
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { z } from 'zod';
 
@@ -45,6 +48,25 @@ const server = createServer(async (request, response) => {
 		return;
 	}
 	seen.push({ path, method: request.method, headers: request.headers, body: body ? JSON.parse(body) : null });
+	if (path === '/sse' && request.method === 'GET') {
+		const transport = new SSEServerTransport('/messages', response);
+		sessions.set(transport.sessionId, transport);
+		response.on('close', () => seen.push({ path, method: 'closed', headers: request.headers, body: null }));
+		await tools().connect(transport);
+		return;
+	}
+	if (path === '/messages') {
+		await sessions.get(new URL(request.url, 'http://localhost').searchParams.get('sessionId')).handlePostMessage(request, response, JSON.parse(body));
+		return;
+	}
+	if (path === '/mute' || path === '/foreign') {
+		response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+		if (path === '/mute')
+			response.end(': nothing\n\n');
+		else
+			response.write('event: endpoint\ndata: http://localhost:9/messages\n\n');
+		return;
+	}
 	if (path !== '/stream' && path !== '/json') {
 		response.writeHead(404).end();
 		return;

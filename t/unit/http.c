@@ -709,6 +709,30 @@ static void test_trace(void)
 	ok(!s.is_error, "a 200 is none");
 }
 
+static void test_origins(void)
+{
+	static const char at[] = "https://tools.example/mcp/sse?key=x";
+	static const char *const elsewhere[] = { "http://tools.example/m",
+						 "https://tools.example:8443/m",
+						 "https://other.example/m",
+						 "//other.example/m",
+						 "https://tools.example.evil.example/m",
+						 "ftp://tools.example/m",
+						 "https://tools.example@evil.example/" };
+	int refused = 0;
+
+	is_str(http_same_origin(&arena, at, "/messages?id=1"), "https://tools.example/messages?id=1",
+	       "a path is the server's own");
+	is_str(http_same_origin(&arena, at, "messages"), "https://tools.example/mcp/messages",
+	       "also a relative one");
+	is_str(http_same_origin(&arena, at, "https://TOOLS.example:443/m"), "https://TOOLS.example:443/m",
+	       "or its own address");
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(*elsewhere); i++)
+		refused += !http_same_origin(&arena, at, elsewhere[i]);
+	is_int(refused, (long long)(sizeof(elsewhere) / sizeof(*elsewhere)),
+	       "another scheme, host or port is not");
+}
+
 int main(void)
 {
 	pid_t stub;
@@ -731,6 +755,7 @@ int main(void)
 	test_redirects();
 	test_addresses();
 	test_guard();
+	test_origins();
 	test_breaker();
 	test_breaker_of_provider();
 	test_trace();

@@ -114,8 +114,8 @@ subtest 'a conversation remembers' => sub {
 };
 
 subtest 'tools are called, and what they say is told' => sub {
-    for my $kind (qw(stream json)) {
-        my $id = made(name => "Tooled $kind", mcp_servers => [ { name => 'tides', url => $tools->url($kind), headers => { 'X-Tide-Key' => 'tide-secret' } } ]);
+    for my $kind (qw(stream json sse)) {
+        my $id = made(name => "Tooled $kind", mcp_servers => [ { name => 'tides', url => $tools->url($kind), transport => $kind eq 'sse' ? 'sse' : 'http', headers => { 'X-Tide-Key' => 'tide-secret' } } ]);
         $tools->seen;
         $models->answer(openai => { calls => [ { id => 'call_1', name => 't0_tide', arguments => [ '{"harbour":', '"Oban"}' ] } ], finish => 'tool_calls', text => [] }, { text => ['At 14:20, I hear.'] });
         my $res = ask({ input => 'When?' }, $ann, $id);
@@ -131,9 +131,13 @@ subtest 'tools are called, and what they say is told' => sub {
         is $result->{tool_call_id}, 'call_1';
         is $result->{content}, 'High water at Oban is at 14:20.';
         my @seen = $tools->seen;
-        is_deeply [ map { $_->{body} ? $_->{body}{method} : $_->{method} } @seen ], [ qw(initialize notifications/initialized tools/list tools/call), $kind eq 'stream' ? 'DELETE' : () ], 'by the protocol';
+        if ($kind eq 'sse') {
+            eventually { push @seen, $tools->seen; $seen[-1]{method} eq 'closed' } 10, 'its stream is closed';
+            is_deeply [ map { $_->{path} } @seen ], [ '/sse', ('/messages') x 4, '/sse' ], 'messages go where it says';
+        }
+        is_deeply [ map { $_->{body} ? $_->{body}{method} : $_->{method} } @seen ], [ $kind eq 'sse' ? 'GET' : (), qw(initialize notifications/initialized tools/list tools/call), $kind eq 'stream' ? 'DELETE' : $kind eq 'sse' ? 'closed' : () ], 'by the protocol';
         is_deeply [ map { $_->{headers}{'x-tide-key'} } @seen ], [ ('tide-secret') x @seen ], 'with its headers';
-        is_deeply [ map { $_->{headers}{'mcp-protocol-version'} } @seen[ 1 .. $#seen ] ], [ ('2025-06-18') x $#seen ];
+        is_deeply [ map { $_->{headers}{'mcp-protocol-version'} } @seen[ 1 .. $#seen ] ], [ ('2025-06-18') x $#seen ] if $kind ne 'sse';
         is scalar(grep { $_->{headers}{'mcp-session-id'} } @seen), $kind eq 'stream' ? 4 : 0, 'in a session, where there is one';
         $tools->seen;
         $models->answer(openai => { text => ['No tools.'] });
@@ -144,6 +148,7 @@ subtest 'tools are called, and what they say is told' => sub {
 
 subtest 'what tools do wrong is told to the model' => sub {
     my $id   = made(name => 'Wrong', mcp_servers => [ { name => 'tides', url => $tools->url('json') } ]);
+    my $old   = made(name => 'Wrong as well', mcp_servers => [ { name => 'tides', url => $tools->url('sse'), transport => 'sse' } ]);
     my $other = made(name => 'Wrong, too', mcp_servers => [ { name => 'tides', url => $tools->url('stream') } ]);
     my $says = sub ($name, $arguments, $id = $id) {
         $models->answer(openai => { calls => [ { id => 'c', name => $name, arguments => [$arguments] } ], finish => 'tool_calls', text => [] }, { text => ['Well.'] });
@@ -157,7 +162,8 @@ subtest 'what tools do wrong is told to the model' => sub {
     is $says->('t9_other', '{}'), '[there is no such tool]';
     my $long = $says->('t1_long', '{"bytes": 200000}');
     like $long, qr/\A\x{fc}+\n\[cut: of the tool's answer this is the first 65536 bytes\]\z/, 'much is cut, and not within a character';
-    for my $agent ($id, $other) {
+    is $says->('t3_broken', '{}', $old), 'the gauge is broken';
+    for my $agent ($id, $other, $old) {
         $long = $says->('t1_long', '{"bytes": 10000000}', $agent);
         like $long, qr/\A\x{fc}{30000,}\n\[cut: the tool's answer has more than 1048576 bytes, of which this is the beginning\]\z/, 'ten megabytes, too';
         cmp_ok length $long, '<', 70_000;
@@ -170,6 +176,10 @@ subtest 'a server of tools that is away is no reason not to answer' => sub {
     my $res = ask({ input => 'x' }, $ann, $id);
     json_is $res, '/output_text', 'Alone.';
     json_is $res, '/execution_metadata/tool_problems', ['gone: the server answered with status 404'];
+    my $old = made(name => 'Away, too', mcp_servers => [ map { { name => $_, url => $tools->url($_), transport => 'sse' } } qw(nowhere mute foreign) ]);
+    json_is ask({ input => 'x' }, $ann, $old), '/execution_metadata/tool_problems', ['nowhere: the server answered with status 404', 'mute: the server\'s stream has ended', 'foreign: the server\'s endpoint is not its own'];
+    $models->answer(openai => { text => ['Alone.'] });
+    $res = ask({ input => 'x' }, $ann, $id);
     is_deeply [ map { $_->{function}{name} } @{ ($models->requests('openai'))[0]{body}{tools} } ], ['t0_broken'], 'what is switched off is not offered, nor what is not allowed';
 };
 

@@ -22,7 +22,7 @@ sub start ($class) {
 
 sub address ($self) { return "127.0.0.1:$self->{port}" }
 
-# The server of a kind: stream, json.
+# The server of a kind: stream, json, sse, mute, foreign.
 sub url ($self, $kind) { return "http://127.0.0.1:$self->{port}/$kind" }
 
 # What was asked since the last time: [{ path, method, headers, body }].
