@@ -174,6 +174,7 @@ bench: all ## Ashlar and its peers side by side; writes the figures in bench/*.m
 	bench/pools
 	bench/realtime
 	bench/files
+	bench/ai
 	bench/statements
 	bench/routes
 	bench/release
