@@ -48,16 +48,19 @@ const char *ai_provider_at(size_t i)
 	return i < PROVIDERS ? providers[i].wire->provider : NULL;
 }
 
-const struct ai_server *ai_server_of(const char *provider)
+const struct ai_server *ai_server_of(const char *provider, const struct ai_server *own)
 {
 	static struct ai_server servers[PROVIDERS];
 	const struct provider *p = provider_find(provider);
+	const struct ai_server *theirs = p && own && own[p - providers].key ? &own[p - providers] : NULL;
 	struct ai_server *s;
 
-	if (!p || !**p->key)
+	if (theirs && theirs->url)
+		return theirs;
+	if (!p || (!theirs && !**p->key))
 		return NULL;
 	s = &servers[p - providers];
-	*s = (struct ai_server){ *p->url, *p->key, false };
+	*s = (struct ai_server){ *p->url, theirs ? theirs->key : *p->key, false };
 	return s;
 }
 
@@ -66,7 +69,7 @@ const char *ai_error_text(enum ai_error e)
 	switch (e) {
 	case AI_OK: return "";
 	case AI_NO_KEY: return "no provider of this model is configured";
-	case AI_AUTH: return "the model's provider refuses our key";
+	case AI_AUTH: return "the model's provider refuses the key";
 	case AI_RATE_LIMIT: return "the model's provider takes no more requests for now";
 	case AI_CONTEXT: return "this is more than the model can read";
 	case AI_FILTERED: return "the model's provider will not answer this";
@@ -314,13 +317,14 @@ static void conclude(struct taking *t, enum err rc, const struct http_answer *sa
 	}
 }
 
-static void ask_one(struct arena *a, const struct ai_ask *ask, const struct ai_model *m,
-		    const struct ai_server *server, long timeout_ms, struct ai_answer *out)
+static void ask_one(struct arena *a, const struct ai_ask *ask, const struct ai_model *m, long timeout_ms,
+		    struct ai_answer *out)
 {
 	const struct provider *p = provider_find(m->provider);
 	struct taking t = { .r = { .arena = a, .out = out },
 			    .wire = p ? p->wire : NULL,
 			    .start_ns = clock_ns() };
+	const struct ai_server *server;
 	const char *headers[5];
 	struct http_answer said;
 	struct ai_tool tool;
@@ -329,7 +333,7 @@ static void ask_one(struct arena *a, const struct ai_ask *ask, const struct ai_m
 	enum err rc;
 
 	begin(out, a, m);
-	server = server ? server : ai_server_of(m->provider);
+	server = ai_server_of(m->provider, ask->own);
 	if (!p || !server) {
 		out->error = AI_NO_KEY;
 		out->reason = ai_error_text(AI_NO_KEY);
@@ -380,14 +384,14 @@ static bool may_pass(const struct ai_answer *out)
 }
 
 enum ai_error ai_ask(struct arena *a, const struct ai_ask *ask, const struct ai_model *const *models,
-		     const struct ai_server *server, struct ai_answer *out)
+		     struct ai_answer *out)
 {
 	int64_t start = clock_ns();
 	long left = ask->timeout_ms;
 
 	out->attempts = 0;
 	for (; *models && left > 0; models++) {
-		ask_one(a, ask, *models, server, left, out);
+		ask_one(a, ask, *models, left, out);
 		if (!may_pass(out))
 			break;
 		left = ask->timeout_ms - (long)((clock_ns() - start) / 1000000);
@@ -400,7 +404,7 @@ enum ai_error ai_embed(struct arena *a, const struct ai_model *m, const char *in
 		       const struct ai_ask *within, struct ai_answer *out, struct json_object **data)
 {
 	const struct provider *p = provider_find(m->provider);
-	const struct ai_server *server = ai_server_of(m->provider);
+	const struct ai_server *server = ai_server_of(m->provider, within->own);
 	struct taking t = { .r = { .arena = a, .out = out, .ask = within }, .wire = p ? p->wire : NULL };
 	struct json_object *body = NULL;
 	const char *headers[5], *problem = NULL;
@@ -422,7 +426,8 @@ enum ai_error ai_embed(struct arena *a, const struct ai_model *m, const char *in
 	buf_char(&b, '}');
 	headers_of(a, p, server, false, headers);
 	http_do(a,
-		&(struct http_call){ .provider = p->wire->provider,
+		&(struct http_call){ .provider = server->is_users ? NULL : p->wire->provider,
+				     .flags = server->is_users ? HTTP_USER_URL : 0,
 				     .url = arena_fmt(a, "%s/embeddings", server->url),
 				     .headers = headers,
 				     .body = b.p,

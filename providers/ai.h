@@ -17,20 +17,21 @@ struct ai_server {
 	bool is_users; /* somebody chose the address: public ones only, and no breaker has its name */
 };
 
-/* The installation's server of a provider; NULL: it has no key. */
-const struct ai_server *ai_server_of(const char *provider);
+/* The server of a provider, of one's own (ai_ask.own, or NULL) or the installation's; NULL: there is no key.
+ */
+const struct ai_server *ai_server_of(const char *provider, const struct ai_server *own);
 
 /* The i-th provider's name; NULL behind the last one. */
 const char *ai_provider_at(size_t i);
 
 /*
  * Ask the models, NULL-terminated, one after the other within ask->timeout_ms, until
- * one answers.  server NULL: each one's own.
+ * one answers.
  *
  * AI_OK, or out->error; out has what was used in either case.
  */
 enum ai_error ai_ask(struct arena *a, const struct ai_ask *ask, const struct ai_model *const *models,
-		     const struct ai_server *server, struct ai_answer *out);
+		     struct ai_answer *out);
 
 /* About how many tokens a text of so many bytes is. */
 long long ai_tokens(size_t bytes);

@@ -57,6 +57,8 @@ struct ai_delta {
 	size_t n;
 };
 
+struct ai_server;
+
 /* What is asked.  All borrowed; zero is a provider's default, but for the numbers. */
 struct ai_ask {
 	const struct ai_message *messages;
@@ -71,6 +73,9 @@ struct ai_ask {
 	double temperature, top_p; /* NAN: the provider's */
 	const char *const *stop;   /* NULL-terminated, or NULL */
 	long timeout_ms;           /* for everything, other models included */
+	/* Who asks has servers or keys of their own: one for each provider, in ai_provider_at()'s order, with
+	 * no key where it is the installation's, and no url where that is.  NULL: all are. */
+	const struct ai_server *own;
 	/* Given each piece as it comes.  False: nobody wants the rest.  NULL: the answer comes in one. */
 	bool (*take)(void *to, const struct ai_delta *d);
 	/* Asked a few times a second: does somebody still want it?  NULL: yes. */

@@ -15,6 +15,7 @@
 #include "fcgi/req.h"
 #include "fcgi/stream.h"
 #include "handlers/ai/agents.h"
+#include "handlers/ai/ai_accounts.h"
 #include "handlers/ai/meter.h"
 #include "handlers/ai/model_choice.h"
 #include "handlers/ai/prompt.h"
@@ -391,7 +392,7 @@ static struct ai_answer *ask(struct chat *c, const struct ai_model *const *model
 
 		c->ask.choice = c->rounds == MAX_ROUNDS || left < 5000 ? AI_NONE : AI_AUTO;
 		c->ask.timeout_ms = left < 1000 ? 1000 : left;
-		ai_ask(a, &c->ask, models, NULL, answer);
+		ai_ask(a, &c->ask, models, answer);
 		meter_note(c->rq, &c->meter, c->rq->asked.route->id, NULL, answer);
 		c->tokens += answer->input + answer->output;
 		c->cost += ai_model_cost(answer->model, answer->input,
@@ -514,7 +515,10 @@ static enum err agent_chat(struct req *rq)
 				  .is_wanted = is_wanted,
 				  .to = rq };
 	text = req_text(rq, "model");
-	rc = model_choice_make(rq, "model", text ? text : own(c, column_text(res, 0, "model")), NULL, models);
+	rc = ai_accounts_own(rq, &c->ask.own);
+	if (!rc)
+		rc = model_choice_make(rq, c->ask.own, "model",
+				       text ? text : own(c, column_text(res, 0, "model")), NULL, models);
 	if (rc)
 		return rc;
 	add_message(c, AI_SYSTEM, own(c, column_text(res, 0, "system_prompt")));
@@ -531,7 +535,7 @@ static enum err agent_chat(struct req *rq)
 	rc = meter_begin(rq, &c->meter, models[0], ai_tokens_of(&c->ask), c->ask.max_tokens);
 	if (rc)
 		return rc;
-	model_choice_prefer(rq, c->meter.fallbacks, models);
+	model_choice_prefer(rq, c->ask.own, c->meter.fallbacks, models);
 	if (servers && is_on(rq, "use_tools"))
 		open_servers(c, servers);
 	return finish(c, said, ask(c, models), started_ns);

@@ -11,6 +11,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "fcgi/stream.h"
+#include "handlers/ai/ai_accounts.h"
 #include "handlers/ai/model_choice.h"
 #include "handlers/ai/prompt.h"
 #include "handlers/ai/reply.h"
@@ -120,15 +121,22 @@ const struct route ai_routes[] = {
 
 static enum err status_get(struct req *rq)
 {
-	const struct ai_model *m = model_choice_default();
-	struct buf *b = answer_open(rq);
+	const struct ai_server *own;
+	const struct ai_model *m;
 	const char *name;
 	bool is_any = false;
+	struct buf *b;
+	enum err rc = ai_accounts_own(rq, &own);
+
+	if (rc)
+		return rc;
+	m = model_choice_default(own);
+	b = answer_open(rq);
 
 	buf_char(b, '{');
 	jx_key_open(b, "providers", '[');
 	for (size_t i = 0; (name = ai_provider_at(i)); i++)
-		if (ai_server_of(name))
+		if (ai_server_of(name, own))
 			is_any = true, jx_next(b), jx_str(b, name);
 	buf_char(b, ']');
 	jx_key(b, "available"), jx_bool(b, is_any);
@@ -252,13 +260,16 @@ static enum err ask_named(struct req *rq, struct ai_ask *ask)
 {
 	const struct ai_model *models[MODEL_CHOICES + 1];
 	struct reply *r = reply_new(rq, &form);
-	enum err rc = model_choice_make(rq, "model", req_text(rq, "model"), NULL, models);
+	enum err rc = ai_accounts_own(rq, &ask->own);
+
+	if (!rc)
+		rc = model_choice_make(rq, ask->own, "model", req_text(rq, "model"), NULL, models);
 
 	if (!rc)
 		rc = begin(r, models[0], ask, 0);
 	if (rc)
 		return rc;
-	model_choice_prefer(rq, r->meter.fallbacks, models);
+	model_choice_prefer(rq, ask->own, r->meter.fallbacks, models);
 	reply_prepare(r, ask);
 	return reply_ask(r, ask, models);
 }
@@ -342,13 +353,13 @@ static const char *routed_model(int complexity)
 }
 
 /* What may be asked in the end is not known yet: the dearest is what is held. */
-static const struct ai_model *dearest(long long input, long long output)
+static const struct ai_model *dearest(const struct ai_server *own, long long input, long long output)
 {
 	const struct ai_model *most = NULL, *m;
 
 	for (int i = 0; complexities[i]; i++) {
 		m = ai_model_find(routed_model(i));
-		if (model_choice_is_ready(m) &&
+		if (model_choice_is_ready(m, own) &&
 		    (!most || ai_model_cost(m, input, 0, output) > ai_model_cost(most, input, 0, output)))
 			most = m;
 	}
@@ -361,7 +372,7 @@ static int judge(struct req *rq, struct meter *m, const struct prompt_var *vars,
 	const struct ai_model *models[MODEL_CHOICES + 1];
 	struct value out;
 
-	if (model_choice_make(rq, "model", routed_model(0), cfg.ai_routed_models, models))
+	if (model_choice_make(rq, within->own, "model", routed_model(0), cfg.ai_routed_models, models))
 		return -1;
 	if (prompt_ask(rq, m, &routing, vars, models, within, &out))
 		return -1;
@@ -381,10 +392,13 @@ static enum err chat_routed(struct req *rq)
 
 	set_prompt(rq, &ask, NULL);
 	reply_prepare(r, &ask);
-	rc = model_choice_make(rq, "complexity", routed_model(complexity), cfg.ai_routed_models, models);
+	rc = ai_accounts_own(rq, &ask.own);
+	if (!rc)
+		rc = model_choice_make(rq, ask.own, "complexity", routed_model(complexity),
+				       cfg.ai_routed_models, models);
 	if (rc)
 		return rc;
-	most = said ? models[0] : dearest(ai_tokens_of(&ask), ask.max_tokens);
+	most = said ? models[0] : dearest(ask.own, ai_tokens_of(&ask), ask.max_tokens);
 	rc = begin(r, most ? most : models[0], &ask, said ? 0 : prompt_tokens(rq, &routing, vars));
 	if (rc)
 		return rc;
@@ -392,11 +406,11 @@ static enum err chat_routed(struct req *rq)
 		complexity = judge(rq, &r->meter, vars, &ask);
 		if (complexity < 0)
 			return reply_fail(r, models[0], "the model that judges the question failed");
-		if (model_choice_make(rq, "complexity", routed_model(complexity), cfg.ai_routed_models,
-				      models))
+		if (model_choice_make(rq, ask.own, "complexity", routed_model(complexity),
+				      cfg.ai_routed_models, models))
 			return reply_fail(r, most, "no model of that complexity is ready");
 		ask.timeout_ms -= (long)((clock_ns() - start) / 1000000);
 	}
-	model_choice_prefer(rq, r->meter.fallbacks, models);
+	model_choice_prefer(rq, ask.own, r->meter.fallbacks, models);
 	return reply_ask(r, &ask, models);
 }

@@ -6,6 +6,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "fcgi/stream.h"
+#include "handlers/ai/ai_accounts.h"
 #include "handlers/ai/gateway.h"
 #include "handlers/ai/model_choice.h"
 #include "handlers/shapes.h"
@@ -157,7 +158,9 @@ static enum err embedding_create(struct req *rq)
 
 	if (!bytes)
 		return gateway_bad(rq, "input", "a text, or a list of 1 to 2048 of them");
-	rc = model_choice_embedding(rq, "model", req_text(rq, "model"), &m);
+	rc = ai_accounts_own(rq, &within.own);
+	if (!rc)
+		rc = model_choice_embedding(rq, within.own, "model", req_text(rq, "model"), &m);
 	if (!rc)
 		rc = gateway_place(rq);
 	if (!rc)

@@ -5,6 +5,7 @@
 
 #include "build/sql/ai/ai.h"
 #include "fcgi/req.h"
+#include "handlers/ai/ai_accounts.h"
 #include "handlers/ai/model_choice.h"
 #include "handlers/tenancy/organization_header.h"
 #include "lib/base/json.h"
@@ -74,7 +75,10 @@ static void fit(struct req *rq, struct ai_ask *ask, struct reply *r, const struc
 enum err gateway_ask(struct req *rq, struct ai_ask *ask, struct reply *r)
 {
 	const struct ai_model *models[MODEL_CHOICES + 1];
-	enum err rc = model_choice_make(rq, "model", req_text(rq, "model"), NULL, models);
+	enum err rc = ai_accounts_own(rq, &ask->own);
+
+	if (!rc)
+		rc = model_choice_make(rq, ask->own, "model", req_text(rq, "model"), NULL, models);
 
 	if (!rc && r->nhistory)
 		fit(rq, ask, r, models[0]);
@@ -85,7 +89,7 @@ enum err gateway_ask(struct req *rq, struct ai_ask *ask, struct reply *r)
 				 ask->max_tokens ? ask->max_tokens : MAX_TOKENS);
 	if (rc)
 		return rc;
-	model_choice_prefer(rq, r->meter.fallbacks, models);
+	model_choice_prefer(rq, ask->own, r->meter.fallbacks, models);
 	ask->timeout_ms = cfg.ai_timeout_s * 1000;
 	reply_prepare(r, ask);
 	return reply_ask(r, ask, models);

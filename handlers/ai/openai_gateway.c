@@ -8,6 +8,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "fcgi/stream.h"
+#include "handlers/ai/ai_accounts.h"
 #include "handlers/ai/gateway.h"
 #include "handlers/ai/model_choice.h"
 #include "handlers/shapes.h"
@@ -446,14 +447,20 @@ static enum err completion_create(struct req *rq)
 
 static enum err model_list(struct req *rq)
 {
-	struct buf *b = answer_open(rq);
+	const struct ai_server *own;
 	const struct ai_model *m;
+	struct buf *b;
+	enum err rc = ai_accounts_own(rq, &own);
+
+	if (rc)
+		return rc;
+	b = answer_open(rq);
 
 	buf_char(b, '{');
 	jx_key_str(b, "object", "list");
 	jx_key_open(b, "data", '[');
 	for (size_t i = 0; (m = ai_model_at(i)); i++) {
-		if (!model_choice_is_ready(m))
+		if (!model_choice_is_ready(m, own))
 			continue;
 		jx_next(b);
 		buf_char(b, '{');

@@ -139,6 +139,7 @@ enum ai_error prompt_ask(struct req *rq, struct meter *m, const struct prompt_ca
 			      .max_tokens = call->max_tokens,
 			      .temperature = 0,
 			      .top_p = NAN,
+			      .own = within->own,
 			      .is_wanted = within->is_wanted,
 			      .to = within->to };
 	long timeout_ms =
@@ -150,7 +151,7 @@ enum ai_error prompt_ask(struct req *rq, struct meter *m, const struct prompt_ca
 		ask.timeout_ms = timeout_ms - (long)((clock_ns() - start) / 1000000);
 		if (ask.timeout_ms <= 0)
 			return AI_FAILED;
-		ai_ask(&rq->tx.arena, &ask, models, NULL, a);
+		ai_ask(&rq->tx.arena, &ask, models, a);
 		problem = a->error ? NULL : read_answer(rq, call, a, out);
 		meter_note(rq, m, call->name, version_of(&rq->tx.arena, text), a);
 		if (a->error || !problem)

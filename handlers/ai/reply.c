@@ -82,7 +82,7 @@ enum err reply_ask(struct reply *r, const struct ai_ask *ask, const struct ai_mo
 	struct req *rq = r->rq;
 	enum err rc;
 
-	ai_ask(&rq->tx.arena, ask, models, NULL, r->answer);
+	ai_ask(&rq->tx.arena, ask, models, r->answer);
 	meter_note(rq, &r->meter, rq->asked.route->id, NULL, r->answer);
 	meter_end(rq, &r->meter);
 	if (!r->answer->error && r->form->keep)

@@ -34,13 +34,15 @@ use Time::HiRes qw(sleep time);
 my $json = Cpanel::JSON::XS->new->canonical->utf8;
 my %KEY  = (openai => 'sk-openai-stub', anthropic => 'sk-ant-stub', pplx => 'pplx-stub');
 
-sub start ($class) {
+# keys: what it takes instead of the usual ones, by provider.
+sub start ($class, %arg) {
     my $server = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 512) or die "listen: $@\n";
     my $dir    = File::Temp->newdir('/tmp/ashlar-models-XXXXXX');
     my $self   = bless { port => $server->sockport, tmp => $dir, dir => "$dir", owner => $$ }, $class;
     $self->{pid} = fork // die "fork: $!\n";
     return $self if $self->{pid};
     setpgrp;
+    %KEY = (%KEY, %{ $arg{keys} // {} });
     local $SIG{CHLD} = 'IGNORE';
     local $SIG{TERM} = 'DEFAULT';
     local $SIG{PIPE} = 'IGNORE';
@@ -65,6 +67,8 @@ sub settings ($self, %arg) {
         $has{pplx} ? (PERPLEXITY_API_KEY => $KEY{pplx}) : (),
     );
 }
+
+sub address ($self) { return "127.0.0.1:$self->{port}" }
 
 sub secrets ($self) { return values %KEY }
 
