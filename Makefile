@@ -166,6 +166,7 @@ fuzz: ## fuzz every parser for SECONDS=10 each; F="qs json" picks some
 bench: all ## Ashlar and its peers side by side; writes the figures in bench/*.md (BENCH_QUICK=1: a short look)
 	bench/run
 	bench/identity
+	bench/traces
 	bench/search
 	bench/jobs
 	bench/webhooks

@@ -60,6 +60,7 @@ static const struct domain {
 	{ "publicdata", "dataset", "data of public registers" },
 	{ "realtime", "connection", "WebSockets and event streams: what has changed, as it happens" },
 	{ "records", "record", "records of the kinds that a workspace has defined" },
+	{ "sampling", "sampling", "which spans a project keeps" },
 	{ "search", "result", "one search over all there is" },
 	{ "tasks", "task", "tasks of people" },
 	{ "teams", "team", "teams and their members" },

@@ -9,9 +9,11 @@
 #include <strings.h>
 
 #include "build/sql/traces/ingest.h"
+#include "build/sql/traces/sampling.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/traces/otlp.h"
+#include "handlers/traces/sampler.h"
 #include "lib/base/clock.h"
 #include "lib/base/gunzip.h"
 #include "lib/base/jx.h"
@@ -27,7 +29,6 @@ enum {
 	FLOOD = 10, /* times what a project is meant to send */
 	SETTINGS = 64,
 	SETTINGS_MS = 5000, /* how long a change may go unnoticed */
-	KEPT_DAYS = 400,    /* no class keeps spans longer */
 };
 
 #define DAY_NS 86400000000000LL
@@ -43,6 +44,8 @@ struct settings {
 	int64_t read_ns;
 	char project_id[40];
 	long per_second; /* of spans, beyond which it is a flood; 0: no matter how many */
+	long kept_days;  /* an older span would be removed as soon as it is there */
+	struct sampler sampler;
 };
 
 static struct settings known[SETTINGS];
@@ -56,11 +59,16 @@ static uint64_t who_sends(const struct req *rq)
 		       : shm_hash(shm_hash(shm_hash(2, who->tenant_id), who->project), who->project_key_id);
 }
 
-static long flood_of(const char *plan)
+static void read_plan(struct settings *s, const char *plan)
 {
-	if (!strcmp(plan, "enterprise"))
-		return FLOOD * cfg.span_rate_enterprise;
-	return FLOOD * (strcmp(plan, "pro") ? cfg.span_rate_free : cfg.span_rate_pro);
+	bool is_enterprise = !strcmp(plan, "enterprise"), is_pro = !strcmp(plan, "pro");
+
+	s->per_second = FLOOD * (is_enterprise ? cfg.span_rate_enterprise
+				 : is_pro      ? cfg.span_rate_pro
+					       : cfg.span_rate_free);
+	s->kept_days = is_enterprise ? cfg.traces_enterprise_days
+		       : is_pro      ? cfg.traces_pro_days
+				     : cfg.traces_free_days;
 }
 
 /* The transaction stays open where PostgreSQL was asked. */
@@ -80,9 +88,11 @@ static enum err read_settings(struct req *rq, struct settings **out)
 		return rc;
 	if (!PQntuples(res))
 		return answer_not_found(rq, NULL);
-	*s = (struct settings){ .who = who, .read_ns = now_ns };
+	s->who = who;
+	s->read_ns = now_ns;
 	snprintf(s->project_id, sizeof(s->project_id), "%s", column_text(res, 0, "project_id"));
-	s->per_second = flood_of(column_text(res, 0, "plan"));
+	read_plan(s, column_text(res, 0, "plan"));
+	sampler_read(&rq->tx.arena, column_text(res, 0, "rules"), &s->sampler);
 	return ERR_OK;
 }
 
@@ -174,14 +184,18 @@ static enum err check_flood(struct req *rq, const struct settings *s)
 
 /* Taking them */
 
+/* What was left out is counted behind what was taken: until then nobody else who sends to the project waits.
+ */
 static enum err store(struct req *rq, struct otlp_batch *b)
 {
+	static const struct child sampled[] = { { "sampled", &q_trace_sampling_count }, { NULL } };
 	PGresult *res;
 
+	req_set(rq, "sampled_away", arena_fmt(&rq->tx.arena, "%d", b->sampled_away));
 	if (!b->taken)
-		return ERR_OK;
+		return b->sampled_away ? tx_call(&rq->tx, &q_trace_sampling_count, true, &res) : ERR_OK;
 	otlp_batch_bind(b, &rq->tx);
-	return tx_call(&rq->tx, &q_span_ingest, true, &res);
+	return tx_call_family(&rq->tx, &q_span_ingest, b->sampled_away ? sampled : NULL, true, &res);
 }
 
 static enum err answer(struct req *rq, enum otlp_encoding encoding, const struct otlp_batch *b)
@@ -211,12 +225,17 @@ static enum err traces_ingest(struct req *rq)
 	rc = rc ? rc : decompress(rq, &p, &n);
 	if (rc)
 		return rc;
-	b = otlp_batch_new(&rq->tx.arena, n, now_ns - KEPT_DAYS * DAY_NS, now_ns + DAY_NS);
+	b = otlp_batch_new(&rq->tx.arena, n, now_ns - s->kept_days * DAY_NS, now_ns + DAY_NS);
+	if (s->sampler.n) {
+		b->keeps = sampler_keeps;
+		b->keeps_to = &s->sampler;
+	}
 	rc = otlp_read(b, encoding, p, n, &problem);
 	if (rc)
 		return req_fail(rq, rc, "%s", problem);
-	if (s->per_second && b->taken)
-		limit_charge(span_limits(), LIMITS, limit_key(s), b->taken, s->per_second, clock_ns());
+	if (s->per_second && b->taken + b->sampled_away)
+		limit_charge(span_limits(), LIMITS, limit_key(s), b->taken + b->sampled_away, s->per_second,
+			     clock_ns());
 	rc = store(rq, b);
 	return rc ? rc : answer(rq, encoding, b);
 }

@@ -7,6 +7,7 @@
 #include <zlib.h>
 
 #include "handlers/traces/counters.h"
+#include "handlers/traces/sampler.h"
 #include "lib/base/gunzip.h"
 #include "lib/base/protobuf.h"
 #include "lib/db/wire.h"
@@ -674,6 +675,42 @@ static void test_counters(void)
 	is_int((long long)c.tags.n, 0, "none");
 }
 
+/* Is a span with these members kept by these rules? */
+static bool keeps(const char *rules, const char *members)
+{
+	struct sampler s;
+
+	sampler_read(&arena, rules, &s);
+	span_with(members);
+	return sampler_keeps(&s, &batch->span);
+}
+
+static void test_sampler(void)
+{
+	static const char of_name[] = "[{\"name_prefix\":\"GET \",\"ratio\":0}]";
+	static const char of_value[] = "[{\"attribute\":\"n\",\"value\":\"7\",\"ratio\":0}]";
+	static const char slow[] = "[{\"ratio\":0,\"slower_than_ms\":0}]";
+	int kept = 0;
+
+	ok(keeps(NULL, ""), "without rules all is kept");
+	ok(keeps("[]", "") && keeps("{}", "") && keeps("x", ""), "and with none, or what is none");
+	ok(!keeps(of_name, ",\"name\":\"GET /x\""), "a name that begins so");
+	ok(keeps(of_name, ",\"name\":\"GET\""), "a shorter one");
+	ok(!keeps(of_value, ",\"attributes\":[" INT_OF("n", 7) "]"), "a number");
+	ok(!keeps(of_value, ",\"attributes\":[" TEXT_OF("n", "7") "]"), "a text");
+	ok(!keeps(of_value, ",\"attributes\":[" REAL_OF("n", 7.0) "]"), "a number with a point");
+	ok(keeps(of_value, ",\"attributes\":[" INT_OF("n", 77) "]"), "another one");
+	ok(keeps(of_value, ",\"attributes\":[" INT_OF("m", 7) "]"), "another attribute");
+	ok(keeps(slow, ""), "a microsecond is more than none");
+	ok(!keeps("[{\"ratio\":0}]", ",\"status\":{\"code\":2}"), "an error is not kept by itself");
+	ok(keeps("[{\"ratio\":0,\"keep_errors\":true}]", ",\"status\":{\"code\":2}"),
+	   "but where the rule says so");
+	for (int i = 0; i < 1000; i++)
+		kept += keeps("[{\"ratio\":0.1}]",
+			      arena_fmt(&arena, ",\"traceId\":\"%032x\"", i + 1)); /* made one by one */
+	ok(kept > 60 && kept < 140, "a tenth of ids that are not random: %d of 1000", kept);
+}
+
 /* What is answered */
 
 static void test_answers(void)
@@ -719,6 +756,7 @@ int main(void)
 	test_columns_bound();
 	test_gunzip();
 	test_counters();
+	test_sampler();
 	test_answers();
 	arena_release(&arena);
 	return done_testing();

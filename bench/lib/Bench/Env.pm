@@ -19,7 +19,7 @@ our @EXPORT = qw(
 our $bench  = dirname(dirname(dirname(abs_path(__FILE__))));
 our $root   = dirname($bench);
 our $build  = "$root/build/bench";
-our $ashlar = "$root/build/ashlar";
+our $ashlar = $ENV{BENCH_ASHLAR} // "$root/build/ashlar";
 our ($pg_bin) = reverse sort glob '/usr/lib/postgresql/*/bin';
 our $json   = JSON::PP->new->utf8->canonical;
 

@@ -35,6 +35,8 @@ sub ashlar_env {
         RATE_LIMIT_AUTH    => 0,
         RATE_LIMIT_KEY     => 0,
         RATE_LIMIT_WEBHOOKS => 0,
+        RATE_LIMIT_PROJECT => 0,
+        SPAN_RATE_ENTERPRISE => 0,
         STRIPE_WEBHOOK_SECRET => 'whsec_benchmark',
         %more_env,
     };

@@ -77,9 +77,11 @@ BEGIN
     IF NOT FOUND THEN
         RAISE SQLSTATE 'AS404' USING MESSAGE = 'Project not found', DETAIL = project::text;
     END IF;
+    -- OFFSET 0: each trace is looked up by its key. A join may be planned while the table is small, and then reads all of the project's.
     SELECT array_agg(t.trace_id), array_agg(t.keep) INTO odd_ids, odd_classes
     FROM (SELECT DISTINCT x.id FROM unnest(trace_ids) x (id)) d
-    JOIN traces t ON t.tenant_id = tenant AND t.project_id = project AND t.trace_id = d.id
+    CROSS JOIN LATERAL (SELECT o.trace_id, o.keep FROM traces o
+                        WHERE o.tenant_id = tenant AND o.project_id = project AND o.trace_id = d.id OFFSET 0) t
     WHERE t.keep <> class;
 
     PERFORM span_partition(d.class, d.day)
@@ -177,7 +179,8 @@ BEGIN
     SELECT array_agg(o::traces) FILTER (WHERE o.trace_id IS NOT NULL), array_agg(CASE WHEN o.trace_id IS NULL THEN n::traces ELSE trace_merge(o::traces, n::traces) END)
     INTO olds, sums
     FROM unnest(news) n
-    LEFT JOIN traces o ON o.tenant_id = tenant AND o.project_id = project AND o.trace_id = n.trace_id;
+    LEFT JOIN LATERAL (SELECT t.* FROM traces t
+                       WHERE t.tenant_id = tenant AND t.project_id = project AND t.trace_id = n.trace_id OFFSET 0) o ON true;
 
     INSERT INTO traces AS t (tenant_id, project_id, trace_id, start_ns, last_ns, first_span, first_is_child, last_span, last_status, keep, day,
                              span_count, ok_count, error_count, prompt_tokens, completion_tokens, cache_read_tokens, reasoning_tokens, total_tokens,

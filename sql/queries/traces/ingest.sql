@@ -12,7 +12,8 @@ FROM trace_ingest(@project, :trace_ids::uuid[], :span_ids::bigint[], :parent_ids
 
 -- name: span_settings :row
 -- What the project that spans are sent to is.
-SELECT p.id::text AS project_id, o.prem_status AS plan
+SELECT p.id::text AS project_id, o.prem_status AS plan, s.rules::text AS rules
 FROM trace_projects p
 JOIN organizations o ON o.tenant_id = p.tenant_id AND o.id = p.organization_id
+LEFT JOIN trace_sampling s ON s.tenant_id = p.tenant_id AND s.project_id = p.id
 WHERE p.tenant_id = @tenant AND p.id = @project;

@@ -137,6 +137,16 @@ subtest 'some are refused, and counted with the reason; the others are taken' =>
     like $why, qr/\A1 have an id/;
 };
 
+subtest 'what would be removed at once is too old: by the organization\'s plan' => sub {
+    my %kept = (free => 30, pro => 90, enterprise => 400);
+    for my $plan (sort keys %kept) {
+        my $of = $t->organization($t->user("of-$plan"));
+        $t->db->do('UPDATE organizations SET prem_status = ? WHERE id = ?', undef, $plan, $of);
+        my $res = send_to($t->trace_project($of), span(ago => 86400 * $kept{$plan} - 600), span(ago => 86400 * $kept{$plan} + 600));
+        json_is $res, '/partialSuccess', { rejectedSpans => '1', errorMessage => '1 started before all that is kept' }, $plan;
+    }
+};
+
 subtest 'what is no request is not to be sent again' => sub {
     my $before = @{ rows() };
     my $deep   = { intValue => 1 };
