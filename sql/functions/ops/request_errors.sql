@@ -24,17 +24,24 @@ BEGIN
     LOOP
         PERFORM set_config('app.tenant_id', part.tenant::text, true);
         -- As columns: what is read out of JSON in a condition is none of an index (sql/search/close.sql).
-        INSERT INTO request_errors (tenant_id, request_id, method, path, status, code, message, field, user_id)
-        SELECT part.tenant, r.request_id, r.method, r.path, r.status, r.code, r.message, r.field, u.id
-        FROM jsonb_to_recordset(part.rows) r (issuer text, subject text, request_id text, method text, path text, status integer,
-                                              code text, message text, field text)
-        LEFT JOIN LATERAL (
-            SELECT x.id FROM users x
-            WHERE x.tenant_id = part.tenant AND x.public_id = r.subject AND r.issuer = 'ashlar'
-            UNION ALL
-            SELECT i.user_id FROM identities i
-            WHERE i.tenant_id = part.tenant AND i.issuer = r.issuer AND i.subject = r.subject AND r.issuer <> 'ashlar'
-            LIMIT 1) u ON true;
+        BEGIN
+            INSERT INTO request_errors (tenant_id, request_id, method, path, status, code, message, field, user_id)
+            SELECT part.tenant, r.request_id, r.method, r.path, r.status, r.code, r.message, r.field, u.id
+            FROM jsonb_to_recordset(part.rows) r (issuer text, subject text, request_id text, method text, path text, status integer,
+                                                  code text, message text, field text)
+            LEFT JOIN LATERAL (
+                SELECT x.id FROM users x
+                WHERE x.tenant_id = part.tenant AND x.public_id = r.subject AND r.issuer = 'ashlar'
+                UNION ALL
+                SELECT i.user_id FROM identities i
+                WHERE i.tenant_id = part.tenant AND i.issuer = r.issuer AND i.subject = r.subject AND r.issuer <> 'ashlar'
+                LIMIT 1) u ON true;
+        EXCEPTION WHEN foreign_key_violation THEN    -- a user went meanwhile, or all of the tenant
+            INSERT INTO request_errors (tenant_id, request_id, method, path, status, code, message, field)
+            SELECT part.tenant, r.request_id, r.method, r.path, r.status, r.code, r.message, r.field
+            FROM jsonb_to_recordset(part.rows) r (request_id text, method text, path text, status integer, code text, message text, field text)
+            WHERE EXISTS (SELECT FROM tenants t WHERE t.id = part.tenant);
+        END;
         GET DIAGNOSTICS these = ROW_COUNT;
         n := n + these;
         DELETE FROM request_errors e
