@@ -83,3 +83,21 @@ for my $content ('a few bytes', 'many' x 300_000) {
         eventually { seen("$shelf/$id") eq 'none' } 30, 'it is removed';
     };
 }
+
+subtest 'one that comes piece by piece is written by the api, and read by nginx' => sub {
+    my %tus   = ('Tus-Resumable' => '1.0.0');
+    my $begun = $ann->post("$url/tus", undef, headers => { %tus, 'Upload-Length' => 4 });
+    status_is $begun, 201;
+    my $link = path($begun->header('Location'));
+    my ($id) = $link =~ m{/uploads/([0-9a-f-]{36})};
+    my $at   = 'objects/' . substr($id, -2) . "/$id";
+    my $send = sub ($offset, $bytes) { return $t->client->request(PATCH => $link, raw => $bytes, type => 'application/offset+octet-stream', headers => { %tus, 'Upload-Offset' => $offset }) };
+    status_is $send->(0, 'te'), 204;
+    is seen("$at.part"), 'games:www-data 640', 'it lies where it will stay';
+    status_is $send->(2, 'st'), 204;
+    is seen($at), 'games:www-data 640', 'and is there';
+    my $file = $begun->json('/file_id');
+    is $t->client->get(path($ann->get("$url/$file/download-url")->json('/download_url')))->body, 'test', 'nginx reads it';
+    status_is $ann->delete("$url/$file"), 204;
+    eventually { seen($at) eq 'none' } 30, 'the worker removes it';
+};

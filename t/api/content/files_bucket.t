@@ -10,9 +10,25 @@ our $BUCKET = Ashlar::Bucket->start(page => 2);
 do './t/api/content/files.t' or die $@ || $!;
 our ($t, $ann, $url, $png);    # of that file
 
-# Which requests the bucket has answered since it was last asked.
-my $seen = 0;
-sub asked { my @all = $BUCKET->requests; my @new = @all[ $seen .. $#all ]; $seen = @all; return @new }
+$t->keep_secret($BUCKET->secret);    # which no log may hold, nor an answer
+
+subtest 'what is on disk stays there, and is served and removed from there' => sub {
+    my ($id, $object) = ($t->db->selectrow_array(q{INSERT INTO stored_objects (tenant_id, user_id, backend, state, content_type, size, sha256)
+        VALUES (?, ?, 'local', 'stored', 'text/plain', 3, sha256('old')) RETURNING id, id}, undef, $ann->tenant_id, $ann->uuid));
+    my ($file) = $t->db->selectrow_array(q{INSERT INTO files (tenant_id, owner_id, object_id, name, uploaded_at) VALUES (?, ?, ?, 'old.txt', now()) RETURNING id}, undef, $ann->tenant_id, $ann->uuid, $object);
+    my $place = "$t->{dir}/files/objects/" . substr($object, -2);
+    mkdir $place or die "$place: $!\n";
+    open my $out, '>', "$place/$object" or die "$object: $!\n";
+    print {$out} 'old';
+    close $out or die "$object: $!\n";
+    my $link = $ann->get("$url/$file/download-url")->json('/download_url');
+    like $link, qr{\Ahttps://localhost:\d+/storage/}, 'a link to this server';
+    is $t->client->get(path($link))->body, 'old', 'is its content';
+    is $ann->with(key => $t->key)->get("/api/v1/user/files/$file/download")->body, 'old', 'on the drive, too';
+    error_is $ann->post("$url/tus", undef, headers => { 'Tus-Resumable' => '1.0.0', 'Upload-Length' => 1 }), 409, 'CONFLICT', message => qr/bucket.*in parts/, name => 'but what is new has another way';
+    status_is $ann->delete("$url/$file"), 204;
+    eventually { !-e "$place/$object" } 20, 'and it is removed from the disk';
+};
 
 subtest 'the bucket is down, slow, or refuses: the error says so, and nothing is half done' => sub {
     $t->expect_log(qr/bucket files-of-ashlar: /, qr/circuit breaker/);
