@@ -174,7 +174,7 @@ static void close_spool(void *fd)
 }
 
 /*
- * A form with files goes into a file without a name, beside where they will be
+ * A form with files, or a body that is one, goes into a file without a name, beside where they will be
  * stored, and is looked at there: a child's memory does not grow with it.
  */
 static enum err spool_body(unsigned long long n)
@@ -209,7 +209,7 @@ static enum err spool_body(unsigned long long n)
 	if (ok && m->n != n)
 		return req_fail(&rq, ERR_BAD_REQUEST, "the body ends after %zu of %llu bytes", m->n, n);
 	if (m->p == MAP_FAILED)
-		return req_fail_inside(&rq, ERR_UNAVAILABLE, "a form cannot be kept in %s: %s", where,
+		return req_fail_inside(&rq, ERR_UNAVAILABLE, "the body cannot be kept in %s: %s", where,
 				       strerror(error));
 	arena_defer(&rq.tx.arena, unmap, m);
 	rq.asked.body = m->p;

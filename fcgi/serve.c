@@ -603,6 +603,12 @@ static enum err read_input(struct req *rq)
 
 /* The handler, in its transaction */
 
+/* Are no credentials read? */
+static bool is_nobodys(const struct req *rq)
+{
+	return rq->asked.route->caller->key == KEY_UNREAD && !rq->asked.route->caller->is_project;
+}
+
 /*
  * Before a handler can wait for another server.  Whose an API key is only the door
  * knows, so that is asked in a separate transaction; where no credentials are
@@ -613,7 +619,7 @@ static enum err take_share(struct req *rq)
 	PGresult *res;
 	enum err rc;
 
-	if (!route_is_slow(rq->asked.route) || rq->asked.route->caller->key == KEY_UNREAD)
+	if (!route_is_slow(rq->asked.route) || is_nobodys(rq))
 		return ERR_OK;
 	if (!rq->who.tenant_id) {
 		rc = tx_call(&rq->tx, &q_share_tenant, true, &res);
@@ -637,11 +643,9 @@ static bool is_new_user(const struct failure *f)
  */
 static enum err ask_who_calls(struct req *rq, enum err rc, bool is_well_formed)
 {
-	const struct caller *by = rq->asked.route->caller;
-	bool is_anyone = by->key == KEY_UNREAD && !by->is_project;
 	struct failure who;
 
-	if (rq->tx.asked || !rq->tx.door || is_anyone)
+	if (rq->tx.asked || !rq->tx.door || is_nobodys(rq))
 		return rc;
 	who = tx_knock(&rq->tx);
 	if (!who.err)

@@ -10,6 +10,7 @@
 #include "worker/knowledge.h"
 #include "worker/mail.h"
 #include "worker/storage.h"
+#include "worker/trace_files.h"
 #include "worker/traces.h"
 #include "worker/webhook_in.h"
 
@@ -22,6 +23,7 @@ const struct job_kind *const job_kinds[] = {
 	&job_noop_sql,
 	&job_retention,
 	&mail_decoy,
+	&trace_files_job,
 	&webhook_in_job,
 	&mail_job,
 	&contact_webhook_job,

@@ -32,6 +32,45 @@ CREATE POLICY trace_projects_shown ON trace_projects FOR SELECT
 GRANT SELECT, INSERT ON trace_projects TO ashlar_api;
 SELECT changeable('trace_projects', 'organization_id');
 
+-- What programs store beside their traces: a log of each, by what the trace is called, and objects, each found by the SHA-256 of what its
+-- address ends with. Their content is stored_objects'.
+CREATE TABLE trace_logs (
+    tenant_id  uuid NOT NULL,
+    project_id uuid NOT NULL,
+    trace_id   text NOT NULL,
+    object_id  uuid NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, project_id, trace_id),
+    CONSTRAINT trace_logs_project FOREIGN KEY (tenant_id, project_id) REFERENCES trace_projects,
+    CONSTRAINT trace_logs_object FOREIGN KEY (tenant_id, object_id) REFERENCES stored_objects,
+    CONSTRAINT trace_logs_trace_id_length CHECK (char_length(trace_id) BETWEEN 1 AND 128)
+);
+CREATE INDEX trace_logs_of_object ON trace_logs (tenant_id, object_id);
+SELECT isolate('trace_logs');
+GRANT SELECT, INSERT, DELETE ON trace_logs TO ashlar_api;
+SELECT changeable('trace_logs');
+
+CREATE TABLE trace_objects (
+    tenant_id  uuid NOT NULL,
+    project_id uuid NOT NULL,
+    object_id  uuid NOT NULL,
+    key_hash   bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, project_id, object_id),
+    CONSTRAINT trace_objects_project FOREIGN KEY (tenant_id, project_id) REFERENCES trace_projects,
+    CONSTRAINT trace_objects_object FOREIGN KEY (tenant_id, object_id) REFERENCES stored_objects,
+    CONSTRAINT trace_objects_key_unique UNIQUE (key_hash),
+    CONSTRAINT trace_objects_key_length CHECK (octet_length(key_hash) = 32)
+);
+CREATE INDEX trace_objects_of_object ON trace_objects (tenant_id, object_id);
+SELECT isolate('trace_objects');
+-- The address tells the tenant: whoever shows its hash sees its row.
+CREATE POLICY trace_objects_shown ON trace_objects FOR SELECT
+    USING (key_hash = (SELECT decode(current_setting('app.key_hash', true), 'hex')));
+GRANT SELECT, INSERT, DELETE ON trace_objects TO ashlar_api;
+
 -- What the surface knows of a user beside users. Whoever has a row has been there: an organization and a project were made with it.
 --
 --   email  what they called their own, where who signs them in knows none: shown, and never a reason to let anybody in

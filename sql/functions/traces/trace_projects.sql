@@ -113,6 +113,7 @@ DECLARE
 BEGIN
     UPDATE trace_projects x SET deleted_at = now() WHERE x.tenant_id = p.tenant_id AND x.id = p.id;
     PERFORM job_add('ashlar', 'traces.forget', jsonb_build_object('project_id', p.id), unique_key => 'traces.forget ' || p.id);
+    PERFORM job_add('ashlar', 'traces.forget_files', jsonb_build_object('project_id', p.id), unique_key => 'traces.forget_files ' || p.id);
     PERFORM audit('trace_project.delete', 'trace_project', p.id::text, jsonb_build_object('organization_id', p.organization_id, 'name', p.name));
 END
 $$;

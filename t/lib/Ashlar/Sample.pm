@@ -87,7 +87,7 @@ sub id ($self, $name) { return $self->{id}{$name} // die "$name: no file of sql/
 sub param ($self, $name, $type, $surface) {
     my $kind = $name =~ s/_id\z//r =~ s/\Aorg\z/organization/r;
     return $self->{param}{"{$name}"} // die "no file of sql/sample says \"-- {$name} = …\"\n" if $type ne 'uuid';
-    return $self->{id}{"$surface $kind"} // $self->id($kind);
+    return $self->{id}{"$surface $kind"} // ($surface eq 'observability' ? $self->{id}{"trace $kind"} : undef) // $self->id($kind);
 }
 
 1;
