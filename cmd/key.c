@@ -14,12 +14,16 @@
 #include "lib/base/arena.h"
 #include "lib/base/array.h"
 #include "lib/base/buf.h"
+#include "lib/crypto/secret.h"
 #include "lib/crypto/ticket.h"
 
 static const char *type, *name = "from the command line", *origins = "", *tenant, *keep, *writes;
 
 static const struct cmd_option options[] = {
-	{ "--type", "public|secret", &type, "public: for pages and apps; secret: for servers" },
+	{ "--type", "public|secret|demo", &type,
+	  "public: for pages and apps; secret: for servers; demo: what traces are sent with to the Demo "
+	  "Org's "
+	  "project, in the place of the one before" },
 	{ "--origins", "ORIGIN,…", &origins,
 	  "of a public key: the pages that may use it, such as https://app.example.com" },
 	{ "--name", "NAME", &name, "what the dashboard shows" },
@@ -31,10 +35,10 @@ static const struct cmd_option options[] = {
 };
 
 static const struct cmd_usage usage = {
-	"key create --type public|secret [--origins ORIGIN,…] [--name NAME] [--tenant SLUG] "
+	"key create --type public|secret|demo [--origins ORIGIN,…] [--name NAME] [--tenant SLUG] "
 	"[--allow-writes]\n"
 	"                         [--keep FILE]",
-	"Make an API key and print it.  Of a secret key only a hash is stored, so this is\n"
+	"Make an API key and print it.  Of a secret or demo key only a hash is stored, so this is\n"
 	"the one time that it is shown.",
 	options,
 };
@@ -92,6 +96,27 @@ static void store(struct arena *a, const char *key)
 		cmd_die("%s: %s", keep, strerror(errno));
 }
 
+/* What all users of the tenant see in its Demo Org, whoever runs the installation sends with this. */
+static int demo_key(void)
+{
+	const char *key, *row[1];
+	struct arena a;
+	PGconn *db;
+
+	if (*origins || keep)
+		cmd_misuse(&usage, "a demo key has no origins, and is not kept");
+	arena_init(&a, 4096);
+	cmd_config();
+	db = cmd_owner_to_write();
+	cmd_tenant(db, tenant);
+	key = secret_uuid(&a);
+	row[0] = secret_sha256_hex(&a, key);
+	cmd_query(db, &q_owner_demo_rekey, row);
+	puts(key);
+	arena_release(&a);
+	return 0;
+}
+
 int cmd_key(int argc, char **argv)
 {
 	const char *verb, *key, *allowed;
@@ -103,8 +128,10 @@ int cmd_key(int argc, char **argv)
 		cmd_misuse(&usage, "the one thing it can do is \"create\"");
 	if (operand < argc)
 		cmd_misuse(&usage, "unexpected \"%s\"", argv[operand]);
+	if (type && !strcmp(type, "demo"))
+		return demo_key();
 	if (!type || (strcmp(type, "public") != 0 && strcmp(type, "secret") != 0))
-		cmd_misuse(&usage, "--type must be public or secret");
+		cmd_misuse(&usage, "--type must be public, secret or demo");
 	if (writes && *type == 'p')
 		cmd_misuse(&usage, "--allow-writes: a public key is of no use to an assistant");
 	cmd_check_text(&usage, "--name", name, 100);

@@ -243,7 +243,8 @@ static enum err object_upload(struct req *rq)
  * What is read
  */
 
-/* nginx adds that nothing is guessed, and that it may do nothing as a page; what is in a bucket comes from there. */
+/* nginx adds that nothing is guessed, and that it may do nothing as a page; what is in a bucket comes from
+ * there. */
 static enum err object_send(struct req *rq)
 {
 	struct storage_object o;
@@ -266,11 +267,11 @@ static enum err object_send(struct req *rq)
 		return answer_not_found(rq, NULL);
 	req_set_header(rq, "Content-Type", o.content_type);
 	req_set_header(rq, "Content-Disposition",
-		       !strncmp(o.content_type, "image/", strlen("image/")) && sniff_is_inert(o.content_type) ? "inline"
-											  : "attachment");
+		       !strncmp(o.content_type, "image/", strlen("image/")) && sniff_is_inert(o.content_type)
+			       ? "inline"
+			       : "attachment");
 	req_set_header(rq, "Cache-Control", "public, max-age=31536000, immutable");
-	req_set_header(rq, "X-Accel-Redirect",
-		       storage_internal(&rq->tx.arena, o.id));
+	req_set_header(rq, "X-Accel-Redirect", storage_internal(&rq->tx.arena, o.id));
 	answer_open(rq);
 	return answer_close(rq);
 }

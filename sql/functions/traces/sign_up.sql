@@ -15,6 +15,24 @@ BEGIN
 END
 $$;
 
+-- Another key for the project in it, for who runs the installation; returns the project.
+CREATE OR REPLACE FUNCTION demo_org_rekey(key_hash bytea) RETURNS uuid
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    changed uuid;
+BEGIN
+    PERFORM demo_org_make();
+    UPDATE trace_projects p SET api_key_hash = demo_org_rekey.key_hash
+    WHERE p.tenant_id = app_tenant()
+      AND p.id = (SELECT x.id FROM trace_projects x
+                  WHERE x.tenant_id = app_tenant() AND x.organization_id = demo_org() AND x.deleted_at IS NULL ORDER BY x.created_at, x.id LIMIT 1)
+    RETURNING p.id INTO changed;
+    PERFORM audit('trace_project.regenerate_key', 'trace_project', changed::text);
+    RETURN changed;
+END
+$$;
+
 -- An organization whose owner is that user, in the way of organization_create.
 CREATE OR REPLACE FUNCTION org_make(who uuid, name text, actor text DEFAULT NULL) RETURNS organizations
 LANGUAGE plpgsql AS $$

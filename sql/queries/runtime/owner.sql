@@ -245,6 +245,10 @@ SELECT id, audit('key.create', 'api_key', id::text,
                                     'allowed_origins', CASE type WHEN 'public' THEN to_jsonb(allowed_origins) END)) AS _noted
 FROM made;
 
+-- name: owner_demo_rekey :row
+-- Another key for the Demo Org's project; see sql/functions/traces/sign_up.sql.
+SELECT demo_org_rekey(:key_hash::bytea) AS project;
+
 -- name: owner_migrate_note :row
 -- In the default tenant's log: that is the installation's.
 SELECT set_config('app.tenant_id', '00000000-0000-7000-8000-000000000001', true) AS entered,
