@@ -97,8 +97,9 @@ static void run_child(struct place *p, pid_t master)
 		mallopt(M_MMAP_THRESHOLD, 32 << 20);
 		mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	}
-	/* What a picture came in is given back behind it: there are hundreds of these children. */
-	if (opt->number == POOL_SLOW)
+	/* What a picture or many spans came in is given back behind it: by itself malloc would keep tens of
+	 * megabytes, and of the slow pool there are hundreds of children. */
+	if (opt->number != POOL_HASH)
 		mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	if (p->run)
 		p->run();
