@@ -54,7 +54,7 @@ static const struct shape waterfall_shape = { "TraceWaterfall", waterfall_out, "
 static const enum err errors[] = { ERR_NOT_FOUND, ERR_OK };
 
 const struct route waterfall_routes[] = {
-	{ GET, "/api/v4/traces/{trace_id}/waterfall", "observability.traces.get_waterfall", &by_opsboard, "Get a trace's waterfall",
+	{ GET, "/api/v4/traces/waterfall/{trace_id}", "observability.traces.get_waterfall", &by_opsboard, "Get a trace's waterfall",
 	  .params = trace_id_param, .query = project_in, .out = &waterfall_shape, .errors = errors, .run = waterfall },
 	ROUTE_END
 };

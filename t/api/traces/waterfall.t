@@ -16,14 +16,14 @@ my $n = 0;
 sub hex_id ($n) { return Ashlar::Spans::trace_id($n) =~ tr/-//dr }
 sub drawn (@spans) {
     Ashlar::Spans::ingest($in, $project, map { { trace => $n + 1, %$_ } } @spans);
-    return $ann->get('/api/v4/traces/' . hex_id(++$n) . "/waterfall?project_id=$project");
+    return $ann->get('/api/v4/traces/waterfall/' . hex_id(++$n) . "?project_id=$project");
 }
 # "span depth offset+duration", a * on what had to be waited for; in milliseconds.
 sub bars ($res) { return join ', ', map { hex($_->{span_id}) . " $_->{depth} " . $_->{offset_ns} / 1e6 . '+' . $_->{duration_ns} / 1e6 . ($_->{is_critical} ? '*' : '') } @{ $res->json('/spans') } }
 
 subtest 'who may see it' => sub {
     drawn({ span => 1 });
-    my $path = '/api/v4/traces/' . hex_id(1) . "/waterfall?project_id=$project";
+    my $path = '/api/v4/traces/waterfall/' . hex_id(1) . "?project_id=$project";
     error_is $t->get($path), 401, 'AUTHENTICATION_ERROR', name => 'not without a token';
     error_is $t->user('stranger')->get($path), 404, 'NOT_FOUND', name => 'nor who is no member';
     error_is $t->user('theirs', tenant => 'other')->get($path), 404, 'NOT_FOUND', name => 'nor another tenant\'s';
