@@ -71,7 +71,7 @@ const struct route trace_file_routes[] = {
 	  .flags = SLOW | RAW | SPOOLED, .max_body = MAX_BYTES },
 	{ GET,  "/api/v4/logs/{trace_id}", "observability.traces.get_trace_logs", &by_opsboard, "Read the log of a trace",
 	  .about = "By members of the organization whose project has the trace: 403 for others, and where there is none.",
-	  .needs = { "a trace with a log", ERR_AUTHORIZATION },
+	  .needs = { "a trace with a log", ERR_NOT_FOUND },
 	  .params = log_path, .out = &log_shape, .errors = read_errors, .run = log_get, .flags = SLOW },
 	{ POST, "/api/v4/objects/upload",  "observability.files.upload_object",   &by_project,  "Store an object",
 	  .about = "The body is its content, up to 25 MiB. Whoever has its address may read it: images are shown, all else is saved.",
