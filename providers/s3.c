@@ -178,13 +178,15 @@ static enum err run(struct arena *a, const struct ask *ask, struct http_answer *
 	return answer->status == 412 ? ERR_PRECONDITION : failed(a, ask, answer, ERR_OK, why);
 }
 
-/* The same, where the answer is a document: a copy that failed half-way says so with status 200. */
+/* The same, where the answer is a document, which is NULL of what failed: a copy that failed half-way says so
+ * with status 200. */
 static enum err run_for(struct arena *a, const struct ask *ask, const char *root, xmlNode **out,
 			struct failure *why)
 {
 	struct http_answer answer;
 	enum err rc = run(a, ask, &answer, why);
 
+	*out = NULL;
 	if (rc)
 		return rc;
 	*out = root_of(a, &answer, root);
@@ -301,7 +303,7 @@ enum err s3_list(struct arena *a, const char *prefix, const char *after,
 		if (*behind)
 			ask.query[3] = (struct sigv4_pair){ "start-after", behind };
 		rc = run_for(&page, &ask, "ListBucketResult", &root, &own);
-		if (rc) {
+		if (!root) {
 			failure_hide(why, a, rc = own.err, "%s", failure_reason(&own));
 			break;
 		}
@@ -335,7 +337,7 @@ enum err s3_parts_begin(struct arena *a, const char *key, const char *content_ty
 	xmlNode *root;
 	enum err rc = run_for(a, &ask, "InitiateMultipartUploadResult", &root, why);
 
-	if (rc)
+	if (!root)
 		return rc;
 	*upload_id = text_of(a, root, "UploadId");
 	return **upload_id ? ERR_OK
@@ -358,7 +360,7 @@ enum err s3_parts_list(struct arena *a, const char *key, const char *upload_id, 
 		xmlNode *root, *part;
 		enum err rc = run_for(a, &ask, "ListPartsResult", &root, why);
 
-		if (rc)
+		if (!root)
 			return rc;
 		part = next_of(root->children, "Part");
 		if (!part)
@@ -432,7 +434,7 @@ enum err s3_parts_uploads(struct arena *a, const char *prefix,
 		xmlNode *root, *upload;
 		enum err rc = run_for(a, &ask, "ListMultipartUploadsResult", &root, why);
 
-		if (rc)
+		if (!root)
 			return rc;
 		for (upload = next_of(root->children, "Upload"); upload;
 		     upload = next_of(upload->next, "Upload"))

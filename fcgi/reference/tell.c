@@ -558,7 +558,9 @@ void tell_template(struct buf *b)
 		bool is_open = false;
 
 		for (const struct route **r = rows; *r; r++) {
-			if (strcmp(tell_category(*r), *c) != 0 || (*r)->redirect)
+			const char *its = tell_category(*r);
+
+			if (!its || strcmp(its, *c) != 0 || (*r)->redirect)
 				continue;
 			if (!is_open)
 				buf_fmt(b, "  %s: {\n", *c);

@@ -68,7 +68,7 @@ const struct route trace_file_routes[] = {
 	{ POST, "/api/v4/logs/upload",     "observability.traces.upload_logs",    &by_project,  "Store the log of a trace",
 	  .about = "The body is its text, up to 25 MiB; it takes the place of the one before.",
 	  .headers = log_headers, .out = &uploaded_shape, .errors = upload_errors, .budget = &budget_project, .run = log_upload, .status = 200,
-	  .flags = SLOW | RAW | SPOOLED, .max_body = MAX_BYTES },
+	  .flags = SLOW | RAW | SPOOLED | UNTRACED, .max_body = MAX_BYTES },
 	{ GET,  "/api/v4/logs/{trace_id}", "observability.traces.get_trace_logs", &by_opsboard, "Read the log of a trace",
 	  .about = "By members of the organization whose project has the trace: 403 for others, and where there is none.",
 	  .needs = { "a trace with a log", ERR_NOT_FOUND },
@@ -76,7 +76,7 @@ const struct route trace_file_routes[] = {
 	{ POST, "/api/v4/objects/upload",  "observability.files.upload_object",   &by_project,  "Store an object",
 	  .about = "The body is its content, up to 25 MiB. Whoever has its address may read it: images are shown, all else is saved.",
 	  .out = &uploaded_shape, .errors = upload_errors, .budget = &budget_project, .run = object_upload, .status = 200,
-	  .flags = SLOW | RAW | SPOOLED, .max_body = MAX_BYTES },
+	  .flags = SLOW | RAW | SPOOLED | UNTRACED, .max_body = MAX_BYTES },
 	{ GET,  "/storage/objects/{project_id}/{object_key}", "observability.files.send_object", &by_anyone, "Get an object",
 	  .params = object_path, .out = &uploaded_shape, .run = object_send, .flags = LINK | BARE | SENDS_FILE },
 	ROUTE_END
