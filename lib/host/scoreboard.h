@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { SCOREBOARD_CHILDREN = 256 }; /* of one pool */
+enum { SCOREBOARD_CHILDREN = 512 }; /* of one pool: twice what it may have, while it is replaced */
 
 /* The pools of a host, and its workers. */
 enum pool { POOL_MAIN, POOL_SLOW, POOL_HASH, POOL_WORKER, POOLS };
