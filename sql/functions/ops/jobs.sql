@@ -72,8 +72,9 @@ DECLARE
     entered text := set_config('app.tenant_id', tenant::text, true);
     trace   text;
 BEGIN
-    SELECT j.trace_context INTO trace
+    SELECT t.trace_context INTO trace
     FROM jobs j
+    LEFT JOIN job_traces t ON t.tenant_id = j.tenant_id AND t.job_id = j.id
     WHERE j.tenant_id = tenant AND j.id = job_enter.id AND j.state = 'running' AND j.worker = job_enter.worker
       AND j.attempts = attempt;
     IF NOT FOUND THEN

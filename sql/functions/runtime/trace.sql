@@ -4,7 +4,7 @@
 CREATE OR REPLACE FUNCTION job_trace(tenant uuid, id uuid) RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    RETURN (SELECT j.trace_context FROM jobs j WHERE j.tenant_id = tenant AND j.id = job_trace.id);
+    RETURN (SELECT t.trace_context FROM job_traces t WHERE t.tenant_id = tenant AND t.job_id = job_trace.id);
 END
 $$;
 REVOKE ALL ON FUNCTION job_trace(uuid, uuid) FROM PUBLIC;

@@ -14,3 +14,6 @@ VALUES
     (app_tenant(), pg_temp.id('task claimed'), 'harbour-reports', 'tide-report', 'running', '{"of": "the outer roads"}', now(), 1, NULL, NULL, 'worker-1', now(), now() + interval '10 years'),
     (app_tenant(), pg_temp.id('task failed'), 'harbour-reports', 'tide-report', 'failed', '{"of": "the far bank"}', now() - interval '3 hours', 3, 'there is fog on the far bank', now(),
      'worker-1', now(), NULL);
+
+INSERT INTO job_traces (tenant_id, job_id, trace_context)
+VALUES (app_tenant(), pg_temp.id('job'), '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01');
