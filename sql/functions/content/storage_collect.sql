@@ -51,13 +51,3 @@ END
 $$;
 REVOKE ALL ON FUNCTION storage_next(uuid, integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION storage_next(uuid, integer, text) TO ashlar_api;
-
--- Until the next release: what the last one's binaries call.
-CREATE OR REPLACE FUNCTION storage_next(behind uuid, most integer) RETURNS uuid[]
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-BEGIN
-    RETURN public.storage_next(behind, most, 'local');
-END
-$$;
-REVOKE ALL ON FUNCTION storage_next(uuid, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION storage_next(uuid, integer) TO ashlar_api;
