@@ -8,10 +8,10 @@ enum {
 	OF_TENANT,
 	OF_CALLER,
 	RETRY_S = 5,      /* what waits for others waits about as long: a webhook's test does at most */
-	PLACES = 1 << 14, /* many, so that two rarely meet */
+	PLACES = 1 << 14, /* of each kind: many, so that two rarely meet; a power of two (place_of()) */
 };
 
-SHM_REGION(slow_shares, _Atomic uint64_t, PLACES)
+SHM_REGION(slow_shares, _Atomic uint64_t, SHARE_KINDS *PLACES)
 SHM_REGION(slow_refusals, _Atomic uint64_t, SHARE_KINDS)
 
 static int pool_children;
@@ -42,22 +42,25 @@ static long cap(long setting, int fraction)
 	return n < 1 ? 1 : n;
 }
 
-/* Where the n-th share of a key is.  Two keys may have a place in common: then one of them has a share less.
+/*
+ * Where the n-th share of a key is: steps of an odd length of its own, so that no two
+ * of a key's shares have a place in common.  Those of two keys may: then one of them has a
+ * share less.
  */
-static _Atomic uint64_t *place_of(uint64_t key, uint64_t n)
+static _Atomic uint64_t *place_of(int of, uint64_t key, uint64_t n)
 {
-	uint64_t h = key + n * 0x9e3779b97f4a7c15u;
+	uint64_t h = key;
 
 	h ^= h >> 33;
 	h *= 0xff51afd7ed558ccdu;
 	h ^= h >> 33;
-	return &slow_shares()[h % PLACES];
+	return &slow_shares()[(uint64_t)of * PLACES + (h + n * (h >> 32 | 1)) % PLACES];
 }
 
 static bool take(int of, uint64_t key, long most)
 {
 	for (long n = 0; n < most; n++) {
-		_Atomic uint64_t *place = place_of(key, (uint64_t)n);
+		_Atomic uint64_t *place = place_of(of, key, (uint64_t)n);
 
 		if (!shm_place_take(place, cfg.request_timeout_s, &shares[of].held))
 			continue;
