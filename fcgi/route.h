@@ -46,8 +46,8 @@ enum route_flag {
 				      first; Idempotency-Key is ignored, since a stored answer would need none */
 	REALTIME = 8192,    /* ashlar realtime serves it: a WebSocket, or a stream */
 	HASHES = 1 << 14,   /* hashes a password: runs in the pool that has the cores for it (password.h) */
-	RECENT = 1 << 17,   /* opens a way in that outlasts the session: wants a token of a user who has
-			       signed in within RECENT_SIGN_IN_S */
+	RECENT = 1 << 17,   /* opens a way in that outlasts the session, or into another's account: wants
+			       a token of who has signed in within RECENT_SIGN_IN_S */
 	STREAMS = 1 << 21,  /* where the body's "stream" is true, the answer is an event stream (stream.h) */
 	PROBE = 1 << 18, /* asks for health: its 503 may be the answer itself, which says what is missing */
 	LINK = 1 << 19,  /* what a signed link leads to, which another row gave out: no operation of the

@@ -30,6 +30,8 @@ const struct mail_kind mail_kinds[] = {
 	{ "trial_ending",         "plan amount? whose ends_on", 0 },
 	{ "team_ways_in",         "tenant keys? members? issuers?", 0 },
 	{ "ways_in_ended",        "passkeys? second_factors? recovery_codes? password? sessions?", 0 },
+	{ "impersonated",         "tenant member reason", 0 },
+	{ "way_in_removed",       "tenant password? passkey? second_factor?", 0 },
 	{ NULL, NULL, 0 },
 };
 /* clang-format on */

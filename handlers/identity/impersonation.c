@@ -1,15 +1,16 @@
 /*
- * Impersonation: an administrator acts as a user, to see what the user sees.
+ * Impersonation: an administrator, or a member of the tenant's team, acts as a
+ * user, to see what the user sees.
  *
- * The token is the user's, with the administrator in "act" (RFC 8693 4.1).  Its
- * session says the same, and that is what counts: the door asks with each
- * request whether the administrator still is one, and puts down every request
- * that changes something under both names.
+ * The token is the user's, with who acts in "act" (RFC 8693 4.1).  Its session says
+ * the same, and that is what counts: the door asks with each request whether they
+ * still may, and puts down every request that changes something under both names.
  */
 #include "build/sql/identity/impersonation.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/identity/session.h"
+#include "handlers/mail.h"
 #include "handlers/shapes.h"
 #include "lib/base/jx.h"
 #include "lib/db/column.h"
@@ -18,6 +19,11 @@
 static const struct field start_in[] = {
 	{ "user_id", F_TEXT, F_REQUIRED, .min = 1, .max = 255, .example = "user_demo" },
 	{ "reason",  F_TEXT, 0, .max = 500, .example = "ticket 4711", .about = "for the audit log" },
+	FIELD_END
+};
+
+static const struct field team_start_in[] = {
+	{ "reason", F_TEXT, F_REQUIRED, .min = 1, .max = 500, .example = "ticket 4711", .about = "for the audit log, and for the user, who reads it in a mail" },
 	FIELD_END
 };
 
@@ -39,6 +45,7 @@ static const struct field start_out[] = {
 static const struct shape start_shape = { "ImpersonationStart", start_out };
 
 static const enum err start_errors[] = { ERR_NOT_FOUND, ERR_CONFLICT, ERR_OK };
+static const enum err team_start_errors[] = { ERR_CONFLICT, ERR_UNAVAILABLE, ERR_OK };
 static const enum err stop_errors[] = { ERR_CONFLICT, ERR_OK };
 /* clang-format on */
 
@@ -52,7 +59,8 @@ static void member(struct buf *b, const char *key, const char *text)
 		jx_null(b);
 }
 
-static enum err impersonation_start(struct req *rq)
+/* Open the session by a query that answers as session_tokens() does, and tell of its token. */
+static enum err impersonation_open(struct req *rq, const struct query *q)
 {
 	const int64_t epoch_us = INT64_C(946684800000000); /* PostgreSQL's 2000-01-01, in Unix time */
 	PGresult *res;
@@ -60,8 +68,7 @@ static enum err impersonation_start(struct req *rq)
 	struct buf *b;
 	enum err rc;
 
-	req_set(rq, "target", req_text(rq, "user_id"));
-	rc = tx_call(&rq->tx, &q_impersonation_start, true, &res);
+	rc = tx_call(&rq->tx, q, true, &res);
 	if (!rc)
 		rc = session_read(rq, res, &t);
 	if (rc)
@@ -80,6 +87,34 @@ static enum err impersonation_start(struct req *rq)
 	jx_timestamptz(b, (column_int(res, 0, "_iat_s") + t.expires_in) * 1000000 - epoch_us);
 	buf_char(b, '}');
 	return answer_close(rq);
+}
+
+static enum err impersonation_start(struct req *rq)
+{
+	req_set(rq, "target", req_text(rq, "user_id"));
+	return impersonation_open(rq, &q_impersonation_start);
+}
+
+/* By a member of the team: the user is told. */
+static enum err impersonation_start_of_team(struct req *rq)
+{
+	PGresult *res;
+	struct buf data;
+	enum err rc = tx_call(&rq->tx, &q_impersonation_mail, false, &res);
+
+	if (rc)
+		return rc;
+	buf_init(&data, &rq->tx.arena, 1024);
+	buf_char(&data, '{');
+	jx_key_str(&data, "tenant", column_text(res, 0, "tenant_name"));
+	jx_key_str(&data, "member", column_text(res, 0, "member"));
+	jx_key_str(&data, "reason", req_text(rq, "reason"));
+	buf_char(&data, '}');
+	rc = mail_prepare(rq, &(struct mail){ .template = "impersonated",
+					      .tenant = column_text(res, 0, "tenant"),
+					      .to = "",
+					      .data = buf_str(&data) });
+	return rc ? rc : impersonation_open(rq, &q_impersonation_start_of_team);
 }
 
 /* The caller's own session, which is the token's. */
@@ -107,6 +142,11 @@ const struct route impersonation_routes[] = {
 	  .about = "Answers a token of the user's that is good for an hour. Administrators cannot be impersonated. The start, and "
 		   "each change that is made with the token, is in the audit log under both names.",
 	  .body = start_in, .out = &start_shape, .errors = start_errors, .run = impersonation_start, .flags = PRIVATE, .status = 200 },
+	{ POST, "/api/v1/dashboard/users/{user_id}/impersonate", "platform.users.start_dashboard_impersonation", &by_team_admin, "Act as a user",
+	  .about = "Answers a token of the user's that is good for an hour, and ends with the member's rights. The user gets a mail with the reason, and "
+		   "sees the session. Administrators and members of the team cannot be impersonated. The start, and each change that is made with "
+		   "the token, is in the audit log under both names; POST /api/v1/admin/impersonate/stop with the token ends it.",
+	  .body = team_start_in, .out = &start_shape, .errors = team_start_errors, .run = impersonation_start_of_team, .flags = PRIVATE | RECENT },
 	{ POST, "/api/v1/admin/impersonate/stop",  "app.admin.stop_impersonation",  &by_user,  "Stop acting as a user",
 	  .about = "Called with the impersonation token itself, which is good for nothing afterwards.",
 	  .needs = { "the token of an impersonation", ERR_CONFLICT }, .out = &message_shape, .errors = stop_errors, .run = impersonation_stop, .status = 200 },

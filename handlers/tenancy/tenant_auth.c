@@ -159,6 +159,7 @@ static enum err answer_tokens(struct req *rq, const PGresult *res)
 		.email = column(rq, res, "email"),
 		.role = column(rq, res, "role"),
 		.iat = iat,
+		.auth_at = column_int(res, 0, PQfnumber(res, "_auth_s") < 0 ? "iat_s" : "_auth_s"),
 		.exp = end < iat + ACCESS_TTL_S ? end : iat + ACCESS_TTL_S,
 		.generation = (int)column_int(res, 0, "_generation"),
 		.own = true,

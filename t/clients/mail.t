@@ -162,6 +162,13 @@ subtest 'every other mail' => sub {
     like mail_to('proved-en@example.com')->{text}, qr/\* API keys: 2\n\* other members of the team: 1\n\* identity providers whose tokens are taken: 1\n/, 'who gets into whose tenant';
     like mail_to('proved-de@example.com')->{subject}, qr/Zugang zu Acme/;
 
+    add(impersonated => "seen-$_\@example.com", locale => $_, data => { tenant => 'Acme', member => 'Olive', reason => 'ticket 4711' }) for qw(en de);
+    like mail_to('seen-en@example.com')->{text}, qr/Olive of Acme has just opened your account.*\n\nticket 4711\n\n/s, 'whose account a member of the team has opened, and why';
+    like mail_to('seen-de@example.com')->{subject}, qr/\AAcme sieht in Ihr Konto/;
+    add(way_in_removed => "lost-$_\@example.com", locale => $_, data => { tenant => 'Acme', passkey => 'Harbour phone' }) for qw(en de);
+    like mail_to('lost-en@example.com')->{text}, qr/with:\n\n\* the passkey: Harbour phone\n\nIf/, 'from whose account the team has taken a way in';
+    like mail_to('lost-de@example.com')->{text}, qr/\* den Passkey: Harbour phone\n/;
+
     my $before = () = said();
     add(verify_email => 'nobody@example.com', kind => 'mail.decoy');
     eventually { $t->db->selectrow_array(q{SELECT state FROM jobs WHERE kind = 'mail.decoy' ORDER BY created_at DESC LIMIT 1}) eq 'completed' } 20, 'a decoy is done';

@@ -39,8 +39,8 @@ $$;
 --                 becomes a challenge for it (good for five minutes), and there
 --                 is no session yet; NULL: do not ask
 --   has_mfa       a second factor was shown
---   impersonator  the administrator who acts as the user; the user has then
---                 not signed in, and the caller says so in the audit log
+--   impersonator  the administrator who acts as the user; of method "impersonation"
+--                 the user has not signed in, and the caller says so in the audit log
 --
 -- session_id is NULL when there is a challenge instead.  Raises AS401 when the
 -- user is not active any more.
@@ -67,7 +67,7 @@ BEGIN
     VALUES (app_tenant(), who, method, now() + make_interval(secs => ttl_s), left(request_user_agent(), 1024),
             request_ip(), session_open.has_mfa, impersonator)
     RETURNING id INTO session_id;
-    IF impersonator IS NULL THEN
+    IF impersonator IS NULL AND method <> 'impersonation' THEN
         UPDATE users u SET last_login_at = now() WHERE u.tenant_id = app_tenant() AND u.id = who;
         PERFORM address_note(who);
         PERFORM audit('session.create', 'session', session_id::text,
@@ -117,11 +117,12 @@ RETURNS TABLE (_tenant_id text, _session_id text, _generation integer, _iat_s bi
 LANGUAGE sql VOLATILE ROWS 1
 BEGIN ATOMIC
     SELECT s.tenant_id::text, s.id::text, s.generation, floor(extract(epoch FROM session_tokens.issued_at))::bigint,
-           floor(extract(epoch FROM s.expires_at))::bigint, u.public_id, u.role, a.public_id,
+           floor(extract(epoch FROM s.expires_at))::bigint, u.public_id, u.role, coalesce(a.public_id, 'team:' || i.member_id),
            u.id, u.email, u.full_name, u.avatar_url, u.is_active, u.created_at
     FROM sessions s
     JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
     LEFT JOIN users a ON a.tenant_id = s.tenant_id AND a.id = s.impersonator_id
+    LEFT JOIN session_impersonators i ON s.method = 'impersonation' AND i.tenant_id = s.tenant_id AND i.session_id = s.id
     WHERE s.tenant_id = app_tenant() AND s.id = session_tokens.session_id;
 END;
 
@@ -173,7 +174,7 @@ BEGIN
     SELECT * INTO s
     FROM sessions x
     WHERE x.tenant_id = app_tenant() AND x.id = session AND x.revoked_at IS NULL AND x.expires_at > now()
-      AND x.access > 0 AND x.impersonator_id IS NULL
+      AND x.access > 0 AND x.impersonator_id IS NULL AND x.method <> 'impersonation'
     FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN;

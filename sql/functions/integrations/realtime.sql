@@ -787,7 +787,7 @@ BEGIN
         FROM unnest(tenants, users, sessions, issuers, subjects)
              WITH ORDINALITY a (tenant, usr, session, issuer, subject, nr)
         LEFT JOIN LATERAL (
-            SELECT true AS is_live, x.impersonator_id FROM sessions x
+            SELECT true AS is_live, x.impersonator_id, x.method FROM sessions x
             WHERE x.tenant_id = t AND x.id = a.session AND x.user_id = a.usr AND x.revoked_at IS NULL
               AND x.expires_at > now() AND x.access > 0 LIMIT 1) s ON true
         LEFT JOIN LATERAL (
@@ -798,7 +798,10 @@ BEGIN
               AND i.user_id = a.usr AND u.access > 0 LIMIT 1) other ON true
         WHERE a.tenant = t
           AND CASE WHEN a.session IS NULL THEN other.is_live IS NULL
-                   ELSE s.is_live IS NULL OR s.impersonator_id IS NOT NULL AND admin.id IS NULL END;
+                   WHEN s.is_live IS NULL THEN true
+                   WHEN s.impersonator_id IS NOT NULL THEN admin.id IS NULL
+                   WHEN s.method = 'impersonation' THEN team_impersonator(t, a.session) IS NULL
+                   ELSE false END;
     END LOOP;
 END
 $$;

@@ -95,6 +95,7 @@ DECLARE
     is_new       boolean;   -- the generation
     name         text;      -- the user's public id
     impersonator uuid;
+    is_acted     boolean;   -- somebody acts as the user
     entered      text;
 BEGIN
     IF key IS NOT NULL THEN
@@ -105,8 +106,8 @@ BEGIN
     END IF;
 
     IF session IS NOT NULL THEN
-        SELECT s.user_id, s.subject, s.impersonator_id, s.used_generation < enter_user.generation
-        INTO who, name, impersonator, is_new
+        SELECT s.user_id, s.subject, s.impersonator_id, s.method = 'impersonation', s.used_generation < enter_user.generation
+        INTO who, name, impersonator, is_acted, is_new
         FROM sessions s
         WHERE s.tenant_id = tenant AND s.id = session AND s.revoked_at IS NULL AND s.expires_at > now()
           AND s.subject = enter_user.subject AND s.access >= access_of(least_role);
@@ -129,6 +130,8 @@ BEGIN
     END IF;
     IF impersonator IS NOT NULL THEN
         PERFORM enter_impersonated(tenant, impersonator, name, note);
+    ELSIF is_acted THEN
+        PERFORM enter_impersonated_by_team(tenant, session, name, note);
     ELSIF note IS NOT NULL THEN
         entered := enter_note(note, name, 'user', NULL);
     END IF;
@@ -412,6 +415,40 @@ BEGIN
         PERFORM enter_note(request, admin, 'user', name);
         PERFORM audit('impersonate.action', 'user', name, jsonb_build_object('route', request ->> 'route'));
     END IF;
+END
+$$;
+
+-- The same of a member of the team, whose tenant may be the one that this is the test mode of.
+CREATE OR REPLACE FUNCTION enter_impersonated_by_team(tenant uuid, session uuid, name text, request jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    member uuid := team_impersonator(tenant, session);
+BEGIN
+    IF member IS NULL THEN
+        RAISE SQLSTATE 'AS401' USING MESSAGE = 'the session has ended; sign in again';
+    END IF;
+    IF request IS NOT NULL THEN
+        PERFORM enter_note(request, member::text, 'team', name);
+        PERFORM audit('impersonate.action', 'user', name, jsonb_build_object('route', request ->> 'route'));
+    END IF;
+END
+$$;
+
+-- The member of the team who acts in this session, of the tenant of this transaction; NULL: none, or
+-- they may not any more.
+CREATE OR REPLACE FUNCTION team_impersonator(tenant uuid, session uuid) RETURNS uuid
+LANGUAGE plpgsql AS $$
+DECLARE
+    i      session_impersonators;
+    member uuid;
+BEGIN
+    SELECT * INTO i FROM session_impersonators x WHERE x.tenant_id = tenant AND x.session_id = session;
+    IF FOUND THEN
+        PERFORM set_config('app.tenant_id', i.member_tenant_id::text, true);
+        SELECT m.id INTO member FROM team_members m WHERE m.tenant_id = i.member_tenant_id AND m.id = i.member_id AND m.access >= 2;
+        PERFORM set_config('app.tenant_id', tenant::text, true);
+    END IF;
+    RETURN member;
 END
 $$;
 

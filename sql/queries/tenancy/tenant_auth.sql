@@ -52,7 +52,10 @@ SELECT team_guessed(:email_key, :email, :member::text::uuid, false) AS retry_aft
 
 -- name: team_refresh :row
 -- No row: not a session of the team, or it has ended.  _is_reused: it has just ended, for that reason.
-SELECT r.is_reused AS _is_reused, t.*
+-- _auth_s: when it was opened.
+SELECT r.is_reused AS _is_reused,
+       (SELECT floor(extract(epoch FROM s.created_at))::bigint FROM team_sessions s
+        WHERE s.tenant_id = @tenant AND s.id = :session::uuid) AS _auth_s, t.*
 FROM team_session_refresh(:session::uuid, :generation::integer) r
 JOIN LATERAL team_session_tokens(r.session_id, r.issued_at) t ON true;
 
