@@ -88,8 +88,8 @@ static const struct field method_out[] = {
 };
 
 static const struct field session_params[] = {
-	{ "user_id",    F_UUID, F_REQUIRED },
-	{ "session_id", F_UUID, F_REQUIRED, .example = "session" },
+	{ "user_id",    F_UUID, F_REQUIRED, .example = "user theo" },
+	{ "session_id", F_UUID, F_REQUIRED, .example = "session theo" },
 	FIELD_END
 };
 

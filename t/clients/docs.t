@@ -696,7 +696,8 @@ subtest 'and those of its page on administration' => sub {
     my $admin = $api->user('admin', role => 'superadmin');
     my $vera  = $api->user('vera');
     my $theo  = $api->user('theo', columns => { full_name => 'Theo Tidewater' });
-    my %env   = (TOKEN => $admin->token, KEY => made_key($api), USER_ID => $theo->uuid);
+    my %env   = (TOKEN => $admin->token, KEY => made_key($api), USER_ID => $theo->uuid, TEAM_TOKEN => $api->team('olive', role => 'owner')->token);
+    $api->db->do(q{UPDATE users SET password_hash = '$scrypt$of nobody' WHERE id = ?}, undef, $theo->uuid);
     for (commands('/administration.html')) {
         my ($command, $answer) = @$_;
         my ($name) = $command =~ /(curl.*)/;
@@ -706,7 +707,7 @@ subtest 'and those of its page on administration' => sub {
         if ($shown && $shown->{error}) { is_deeply $got, $shown, "$name is refused as shown" }
         else {
             like $status, qr/^20/, "$name is answered";
-            for my $list ($shown ? qw(items users by_plan) : ()) {    # of lists the first element
+            for my $list ($shown ? qw(items users by_plan sign_in_methods) : ()) {    # of lists the first element
                 ($got, $shown) = map { $_->{$list}[0] } $got, $shown if ref $shown->{$list} eq 'ARRAY';
             }
             is_deeply [ sort keys %$got ], [ sort keys %$shown ], '  with what is shown' if $shown;

@@ -58,6 +58,65 @@ END
 $$;
 REVOKE ALL ON FUNCTION audit_verify(uuid) FROM PUBLIC;
 
+-- Check a part of this tenant's chain, of n rows behind the row after, in one snapshot; a part that is whole up to
+-- the chain's end is compared with its head, too.  next_seq is what to go on after, NULL at the end and where something
+-- is wrong; hash is the last row's, by which the log as it stands now can be known again.
+--
+-- As the owner, since the heads are not the api's to read; its policies hold here as well.
+CREATE OR REPLACE FUNCTION audit_verify_part(after bigint, n integer, OUT event_count bigint, OUT checked bigint, OUT is_unbroken boolean,
+                                             OUT problem_seq bigint, OUT problem text, OUT next_seq bigint, OUT hash text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    tenant   uuid   := app_tenant();
+    e        audit_events;
+    head     audit_heads;
+    expected bigint := after;
+    before   bytea  := '';
+BEGIN
+    SELECT * INTO head FROM audit_heads h WHERE h.tenant_id = tenant;
+    event_count := coalesce(head.seq, 0);
+    checked := 0;
+    IF after > 0 THEN
+        SELECT a.hash INTO before FROM audit_events a WHERE a.tenant_id = tenant AND a.seq = after;
+        IF NOT FOUND THEN
+            problem_seq := after;
+            problem := format('row %s is missing', after);
+        END IF;
+    END IF;
+    FOR e IN SELECT * FROM audit_events a WHERE problem IS NULL AND a.tenant_id = tenant AND a.seq > after ORDER BY a.seq LIMIT n LOOP
+        expected := expected + 1;
+        problem_seq := e.seq;
+        IF e.seq <> expected THEN
+            problem_seq := expected;
+            problem := format('row %s is missing', expected);
+        ELSIF e.prev_hash <> before THEN
+            problem := format('row %s does not follow the row before it', e.seq);
+        ELSIF e.hash <> audit_hash(e) THEN
+            problem := format('row %s was changed', e.seq);
+        END IF;
+        EXIT WHEN problem IS NOT NULL;
+        checked := checked + 1;
+        before := e.hash;
+    END LOOP;
+    IF problem IS NULL AND checked < n THEN
+        IF event_count > expected THEN
+            problem_seq := expected + 1;
+            problem := format('row %s and what follows are missing', expected + 1);
+        ELSIF coalesce(head.hash, '') <> before THEN
+            problem_seq := expected;
+            problem := format('row %s is not the one that the chain ended with', expected);
+        END IF;
+    ELSIF problem IS NULL THEN
+        next_seq := expected;
+    END IF;
+    is_unbroken := problem IS NULL;
+    problem_seq := CASE WHEN problem IS NOT NULL THEN problem_seq END;
+    hash := encode(nullif(before, ''), 'hex');
+END
+$$;
+REVOKE ALL ON FUNCTION audit_verify_part(bigint, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION audit_verify_part(bigint, integer) TO ashlar_api;
+
 -- The details of an event as an administrator reads them.
 CREATE OR REPLACE FUNCTION audit_details(e audit_events) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

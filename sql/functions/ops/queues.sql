@@ -459,6 +459,24 @@ BEGIN
 END
 $$;
 
+-- A job that has not ended never will be done.  Of ours only mails that wait: what others have begun to do is
+-- not theirs to leave half done.  Raises AS409, and what job_cancel() does.
+CREATE OR REPLACE FUNCTION admin_job_cancel(id uuid) RETURNS SETOF jobs
+LANGUAGE plpgsql ROWS 1 AS $$
+DECLARE
+    j jobs;
+BEGIN
+    SELECT * INTO j FROM jobs x WHERE x.tenant_id = app_tenant() AND x.id = admin_job_cancel.id;
+    IF j.is_internal AND NOT (j.kind = 'mail' AND j.state IN ('scheduled', 'queued')) THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'of the server''s own jobs only mails that wait can be cancelled';
+    END IF;
+    PERFORM job_cancel(id);
+    SELECT * INTO j FROM jobs x WHERE x.tenant_id = app_tenant() AND x.id = admin_job_cancel.id;
+    PERFORM audit('job.cancel', 'job', id::text, jsonb_build_object('queue', j.queue, 'kind', j.kind));
+    RETURN NEXT j;
+END
+$$;
+
 -- A job as administrators see it.  What a job of ours carries may be secret (the
 -- links of mails), and says nothing that its kind does not.
 CREATE OR REPLACE FUNCTION admin_job_shown(j jobs)

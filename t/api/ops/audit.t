@@ -88,3 +88,35 @@ subtest 'the api neither changes nor removes an event' => sub {
         'UPDATE audit_heads SET seq = 0', 'DELETE FROM audit_heads', 'ALTER TABLE audit_events DISABLE TRIGGER ALL', 'DROP TRIGGER audit_events_chain ON audit_events';
     $db->disconnect;
 };
+
+subtest 'the team reads it, and checks it' => sub {
+    my $log    = '/api/v1/dashboard/audit-log';
+    my $admin  = $t->team('admin', role => 'admin');
+    my $member = $t->team('member');
+    my $rival  = $t->team('rival', role => 'owner', tenant => 'other');
+    for my $path ($log, "$log/verification") {
+        error_is $t->get($path), 401, 'AUTHENTICATION_ERROR';
+        error_is $boss->get($path), 401, 'AUTHENTICATION_ERROR', name => 'no user';
+        error_is $member->get($path), 403, 'AUTHORIZATION_ERROR', name => 'no member';
+    }
+    my $all = $admin->get($log);
+    my $n   = $all->json('/total');
+    cmp_ok $n, '>', 2, 'what administrators see';
+    is_deeply [ map { $_->{seq} } @{ $all->json('/events') } ], [ reverse $n - 49 .. $n ], 'newest first, by its place';
+    json_is $admin->get("$log?limit=2&before_seq=3"), '/events', sub ($e) { join(' ', map { $_->{seq} } @$e) eq '2 1' };
+    json_is $admin->get("$log?action=user.deactivate"), '/events/0/actor_id', 'user_boss';
+    like $admin->get($log, headers => { Accept => 'text/csv' })->body, qr/\Aseq,id,actor_id/, 'as a file, too';
+    json_is $rival->get($log), '/total', 0, 'another team has its own';
+
+    my $whole = $admin->get("$log/verification");
+    json_is $whole, '', { event_count => $n, checked => $n, is_unbroken => true, problem_seq => undef, problem => undef, next_seq => undef, hash => qr/\A[0-9a-f]{64}\z/ };
+    json_is $admin->get("$log/verification?limit=2"), '/next_seq', 2, 'in parts';
+    json_is $admin->get("$log/verification?after_seq=2&limit=10000"), '/checked', $n - 2;
+    error_is $admin->get("$log/verification?limit=10001"), 422, 'VALIDATION_ERROR', field => 'limit';
+    json_is $rival->get("$log/verification"), '', { event_count => 0, checked => 0, is_unbroken => true, problem_seq => undef, problem => undef, next_seq => undef, hash => undef };
+
+    $t->db->do('SET session_replication_role = replica');
+    $t->db->do(q{UPDATE audit_events SET actor_id = 'nobody' WHERE tenant_id = ? AND seq = 2}, undef, $ann->tenant_id);
+    $t->db->do('SET session_replication_role = origin');
+    json_is $admin->get("$log/verification"), '', { event_count => $n, checked => 1, is_unbroken => false, problem_seq => 2, problem => 'row 2 was changed', next_seq => undef, hash => qr/\w/ };
+};
