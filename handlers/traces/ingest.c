@@ -9,11 +9,11 @@
 #include <strings.h>
 
 #include "build/sql/traces/ingest.h"
-#include "build/sql/traces/sampling.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/traces/otlp.h"
 #include "handlers/traces/sampler.h"
+#include "handlers/traces/store.h"
 #include "lib/base/clock.h"
 #include "lib/base/gunzip.h"
 #include "lib/base/jx.h"
@@ -43,6 +43,7 @@ struct settings {
 	uint64_t who;
 	int64_t read_ns;
 	char project_id[40];
+	char plan[16];
 	long per_second; /* of spans, beyond which it is a flood; 0: no matter how many */
 	long kept_days;  /* an older span would be removed as soon as it is there */
 	struct sampler sampler;
@@ -91,6 +92,7 @@ static enum err read_settings(struct req *rq, struct settings **out)
 	s->who = who;
 	s->read_ns = now_ns;
 	snprintf(s->project_id, sizeof(s->project_id), "%s", column_text(res, 0, "project_id"));
+	snprintf(s->plan, sizeof(s->plan), "%s", column_text(res, 0, "plan"));
 	read_plan(s, column_text(res, 0, "plan"));
 	sampler_read(&rq->tx.arena, column_text(res, 0, "rules"), &s->sampler);
 	return ERR_OK;
@@ -184,20 +186,6 @@ static enum err check_flood(struct req *rq, const struct settings *s)
 
 /* Taking them */
 
-/* What was left out is counted behind what was taken: until then nobody else who sends to the project waits.
- */
-static enum err store(struct req *rq, struct otlp_batch *b)
-{
-	static const struct child sampled[] = { { "sampled", &q_trace_sampling_count }, { NULL } };
-	PGresult *res;
-
-	req_set(rq, "sampled_away", arena_fmt(&rq->tx.arena, "%d", b->sampled_away));
-	if (!b->taken)
-		return b->sampled_away ? tx_call(&rq->tx, &q_trace_sampling_count, true, &res) : ERR_OK;
-	otlp_batch_bind(b, &rq->tx);
-	return tx_call_family(&rq->tx, &q_span_ingest, b->sampled_away ? sampled : NULL, true, &res);
-}
-
 static enum err answer(struct req *rq, enum otlp_encoding encoding, const struct otlp_batch *b)
 {
 	struct buf *out = answer_body(rq);
@@ -236,7 +224,7 @@ static enum err traces_ingest(struct req *rq)
 	if (s->per_second && b->taken + b->sampled_away)
 		limit_charge(span_limits(), LIMITS, limit_key(s), b->taken + b->sampled_away, s->per_second,
 			     clock_ns());
-	rc = store(rq, b);
+	rc = store_configured()->put(rq, b, s->plan);
 	return rc ? rc : answer(rq, encoding, b);
 }
 

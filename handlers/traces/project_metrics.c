@@ -2,11 +2,9 @@
  * Figures of a project over a range of time: of sums that are kept while spans come in (trace_stats), so that
  * it costs the same however many there are.
  */
-#include "build/sql/traces/project_metrics.h"
-#include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/traces/opsboard_org.h"
-#include "lib/host/config.h"
+#include "handlers/traces/store.h"
 
 static enum err metrics_get(struct req *rq);
 
@@ -103,15 +101,14 @@ static const enum err errors[] = { ERR_NOT_FOUND, ERR_OK };
 const struct route project_metrics_routes[] = {
 	{ GET, "/api/v4/meterics/project",              "observability.traces.get_project_metrics",         &by_opsboard, "Get a project's metrics",
 	  .about = "For any member of the project's organization.",
-	  .query = range_of_in, .out = &metrics_shape, .errors = errors, .sql = &q_project_metrics, .run = metrics_get },
+	  .query = range_of_in, .out = &metrics_shape, .errors = errors, .run = metrics_get },
 	{ GET, "/api/v4/meterics/project/{project_id}", "observability.traces.get_project_metrics_by_path", &by_opsboard, "Get the metrics of a project",
-	  .params = opsboard_project_path, .query = range_in, .out = &metrics_shape, .errors = errors, .sql = &q_project_metrics, .run = metrics_get },
+	  .params = opsboard_project_path, .query = range_in, .out = &metrics_shape, .errors = errors, .run = metrics_get },
 	ROUTE_END
 };
 /* clang-format on */
 
 static enum err metrics_get(struct req *rq)
 {
-	req_set(rq, "most_days", arena_fmt(&rq->tx.arena, "%ld", cfg.freeplan_metrics_days_cutoff));
-	return answer_rows(rq, &q_project_metrics);
+	return store_configured()->metrics(rq);
 }

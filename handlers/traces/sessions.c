@@ -2,8 +2,10 @@
  * Sessions: traces of one conversation, as their spans say (session.id, gen_ai.conversation.id). A session's
  * traces are those that the list of traces has with session_id.
  */
-#include "build/sql/traces/sessions.h"
 #include "fcgi/req.h"
+#include "handlers/traces/store.h"
+
+static enum err session_list(struct req *rq);
 
 /* clang-format off */
 static const struct field list_in[] = {
@@ -28,7 +30,12 @@ static const enum err errors[] = { ERR_NOT_FOUND, ERR_OK };
 
 const struct route trace_session_routes[] = {
 	{ GET, "/api/v4/sessions", "observability.traces.list_sessions", &by_opsboard, "List sessions", .about = "The one that went on last first.",
-	  .query = list_in, .out = &session_shape, .list = &windowed, .errors = errors, .sql = &q_trace_session_list },
+	  .query = list_in, .out = &session_shape, .list = &windowed, .errors = errors, .run = session_list },
 	ROUTE_END
 };
 /* clang-format on */
+
+static enum err session_list(struct req *rq)
+{
+	return store_configured()->sessions(rq);
+}

@@ -4,16 +4,15 @@
 #include <json-c/json.h>
 #include <string.h>
 
-#include "build/sql/traces/trace.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/traces/span_attributes.h"
+#include "handlers/traces/store.h"
 #include "handlers/traces/trace_id.h"
 #include "handlers/traces/trace_metrics.h"
 #include "lib/base/json.h"
 #include "lib/base/jx.h"
 #include "lib/db/column.h"
-#include "lib/host/config.h"
 
 enum { MOST_SPANS = 10000, CHUNK = 64 << 10 };
 
@@ -263,7 +262,7 @@ static enum err trace_get(struct req *rq)
 {
 	struct writer *w = arena_alloc(&rq->tx.arena, sizeof(*w));
 	const char *id = trace_id_read(rq), *tags;
-	PGresult *head, *none;
+	PGresult *head;
 	struct buf *b;
 	enum err rc;
 
@@ -271,18 +270,12 @@ static enum err trace_get(struct req *rq)
 		req_set(rq, "project_id", NULL);
 	w->rq = rq;
 	req_set(rq, "trace", id);
-	req_set(rq, "most_new", arena_fmt(&rq->tx.arena, "%ld", cfg.freeplan_trace_min_num));
-	req_set(rq, "most_days", arena_fmt(&rq->tx.arena, "%ld", cfg.freeplan_trace_days_cutoff));
-	req_set(rq, "most", arena_fmt(&rq->tx.arena, "%d", MOST_SPANS));
-	rc = tx_call(&rq->tx, &q_trace_head, false, &head);
+	rc = store_configured()->head(rq, &head);
 	if (rc)
 		return rc;
 	if (!PQntuples(head))
 		return answer_not_found(rq, req_path_text(rq, "trace_id"));
 	w->is_cut = column_bool(head, 0, "is_cut");
-	req_set(rq, "project", column_text(head, 0, "project_id"));
-	req_set(rq, "first_day", column_text(head, 0, "first_day"));
-	req_set(rq, "last_day", column_text(head, 0, "last_day"));
 	tags = column_text(head, 0, "tags");
 	b = answer_open(rq);
 	buf_char(b, '{');
@@ -295,10 +288,7 @@ static enum err trace_get(struct req *rq)
 	jx_key_open(b, "spans", '[');
 	arena_init(&w->scratch, CHUNK);
 	arena_defer(&rq->tx.arena, release_scratch, &w->scratch);
-	rq->tx.each = each_span;
-	rq->tx.each_to = w;
-	rc = tx_call(&rq->tx, &q_trace_spans, true, &none);
-	rq->tx.each = NULL;
+	rc = store_configured()->spans(rq, head, MOST_SPANS, each_span, w);
 	if (rc)
 		return rc;
 	buf_text(&rq->answer.out, "]}");

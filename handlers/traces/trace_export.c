@@ -5,15 +5,14 @@
 #include <json-c/json.h>
 #include <string.h>
 
-#include "build/sql/traces/export.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
+#include "handlers/traces/store.h"
 #include "lib/base/json.h"
 #include "lib/base/jx.h"
 #include "lib/db/column.h"
-#include "lib/host/config.h"
 
-enum { CHUNK = 64 << 10, MOST_MS = 600000 };
+enum { CHUNK = 64 << 10 };
 
 static enum err export_traces(struct req *rq);
 
@@ -257,21 +256,14 @@ static enum err each_span(void *to, const PGresult *row, struct failure *why)
 static enum err export_traces(struct req *rq)
 {
 	struct writer *w = arena_alloc(&rq->tx.arena, sizeof(*w));
-	PGresult *none;
 	enum err rc;
 
 	w->rq = rq;
 	w->cap = 2048;
 	arena_init(&w->scratch, CHUNK);
 	arena_defer(&rq->tx.arena, release_scratch, &w->scratch);
-	req_set(rq, "most_new", arena_fmt(&rq->tx.arena, "%ld", cfg.freeplan_trace_min_num));
-	req_set(rq, "most_days", arena_fmt(&rq->tx.arena, "%ld", cfg.freeplan_trace_days_cutoff));
 	answer_body(rq);
-	rq->tx.timeout_ms = MOST_MS;
-	rq->tx.each = each_span;
-	rq->tx.each_to = w;
-	rc = tx_call(&rq->tx, &q_trace_export, true, &none);
-	rq->tx.each = NULL;
+	rc = store_configured()->export(rq, each_span, w);
 	if (rc)
 		return rc;
 	close_line(w);

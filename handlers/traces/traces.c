@@ -1,22 +1,16 @@
 /*
  * Traces of a project, in a list: a page of them in one of nine orders, and what all of them come to.
- *
- * No figure and no page reads all traces.  What a range of time holds is summed from days, hours and minutes
- * that are kept as sums; and how many that are decides how the page is read: few are read by time and
- * sorted, of many the order's own index is walked.
  */
 #include <string.h>
 
-#include "build/sql/traces/traces.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/traces/opsboard_org.h"
+#include "handlers/traces/store.h"
 #include "handlers/traces/trace_metrics.h"
 #include "lib/base/jx.h"
 #include "lib/db/column.h"
 #include "lib/host/config.h"
-
-enum { NARROW = 20000 /* traces that are sorted rather than found in their order */ };
 
 static enum err trace_list(struct req *rq);
 
@@ -92,11 +86,6 @@ const struct route trace_routes[] = {
 };
 /* clang-format on */
 
-static void set_int(struct req *rq, const char *name, int64_t n)
-{
-	req_set(rq, name, arena_fmt(&rq->tx.arena, "%lld", (long long)n));
-}
-
 /* key:value, as attribute_form has it. */
 static void read_attribute(struct req *rq)
 {
@@ -104,30 +93,6 @@ static void read_attribute(struct req *rq)
 
 	req_set(rq, "attribute_key", colon ? arena_dup_n(&rq->tx.arena, text, (size_t)(colon - text)) : NULL);
 	req_set(rq, "attribute_value", colon ? colon + 1 : NULL);
-}
-
-/* A range that many of the traces are in stands beside the order's index; the bounds of another lead to it.
- */
-static void choose_way(struct req *rq, const PGresult *head)
-{
-	static const char *const ways[] = { "narrow", "from_ns", "until_ns", "wide_from_ns",
-					    "wide_until_ns" };
-	int64_t from = column_int(head, 0, "from_ns"), until = column_int(head, 0, "until_ns");
-	bool by_time = !strcmp(req_text(rq, "order_by"), "start_time");
-
-	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
-		req_set(rq, ways[i], NULL);
-	if (!req_text(rq, "start_time") && !req_text(rq, "end_time"))
-		return;
-	if (!by_time && column_int(head, 0, "total") > NARROW) {
-		set_int(rq, "wide_from_ns", from);
-		set_int(rq, "wide_until_ns", until);
-		return;
-	}
-	set_int(rq, "from_ns", from);
-	set_int(rq, "until_ns", until);
-	if (!by_time)
-		req_set(rq, "narrow", "1");
 }
 
 static void write_item(struct buf *b, const PGresult *res, int row)
@@ -163,15 +128,7 @@ static enum err trace_list(struct req *rq)
 	enum err rc;
 
 	read_attribute(rq);
-	set_int(rq, "most_new", cfg.freeplan_trace_min_num);
-	set_int(rq, "most_days", cfg.freeplan_trace_days_cutoff);
-	req_set(rq, "sort_by", req_text(rq, "order_by"));
-	rc = tx_call(&rq->tx, is_search ? &q_trace_search : &q_trace_list_head, is_search, &head);
-	page = head;
-	if (!rc && !is_search) {
-		choose_way(rq, head);
-		rc = tx_call(&rq->tx, &q_trace_page, true, &page);
-	}
+	rc = store_configured()->list(rq, is_search, &head, &page);
 	if (rc)
 		return rc;
 	b = answer_open(rq);

@@ -4,13 +4,12 @@
  */
 #include <stdlib.h>
 
-#include "build/sql/traces/trace.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
+#include "handlers/traces/store.h"
 #include "handlers/traces/trace_id.h"
 #include "lib/base/jx.h"
 #include "lib/db/column.h"
-#include "lib/host/config.h"
 
 enum { MOST_BARS = 10000 };
 
@@ -289,18 +288,12 @@ static enum err waterfall(struct req *rq)
 	enum err rc;
 
 	req_set(rq, "trace", id);
-	req_set(rq, "most_new", arena_fmt(&rq->tx.arena, "%ld", cfg.freeplan_trace_min_num));
-	req_set(rq, "most_days", arena_fmt(&rq->tx.arena, "%ld", cfg.freeplan_trace_days_cutoff));
-	req_set(rq, "most", arena_fmt(&rq->tx.arena, "%d", MOST_BARS));
-	rc = tx_call(&rq->tx, &q_trace_head, false, &head);
+	rc = store_configured()->head(rq, &head);
 	if (rc)
 		return rc;
 	if (!PQntuples(head))
 		return answer_not_found(rq, req_path_text(rq, "trace_id"));
-	req_set(rq, "project", column_text(head, 0, "project_id"));
-	req_set(rq, "first_day", column_text(head, 0, "first_day"));
-	req_set(rq, "last_day", column_text(head, 0, "last_day"));
-	rc = tx_call(&rq->tx, &q_trace_bars, true, &res);
+	rc = store_configured()->bars(rq, head, MOST_BARS, &res);
 	if (rc)
 		return rc;
 	write_all(rq, id, head, res);

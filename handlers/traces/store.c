@@ -1,0 +1,6 @@
+#include "handlers/traces/store.h"
+
+const struct store *store_configured(void)
+{
+	return &store_postgres;
+}
