@@ -125,8 +125,11 @@ $(BUILD)/fuzz/%: t/fuzz/%.c $(BUILD)/libashlar.a
 
 fuzzers: $(FUZZERS)
 
+sdk: $(BUILD)/ashlar ## build/sdk: the TypeScript SDK, packed, and bundled for browsers, which nginx serves at /sdk/
+	@tools/sdk $< build/sdk
+
 # Always made again: what npm could not fetch yesterday it may today.  It takes a quarter of a second.
-docs: $(BUILD)/ashlar ## build/docs: the guide and the API reference, which nginx serves at /
+docs: $(BUILD)/ashlar sdk ## build/docs: the guide and the API reference, which nginx serves at /
 	@tools/docs $< build/docs
 
 check: deps all unit docs ## all tests; T=t/api/work/projects.t runs one file, LOAD=1 beside two busy processes
@@ -214,5 +217,5 @@ clean: ## remove build/
 	rm -rf build
 
 -include $(OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(STEPS:.o=.d) $(UNIT:%=%.d) $(FUZZERS:%=%.d)
-.PHONY: all docs deps run stop clean-run lint objects install uninstall unit fuzzers check check-asan check-chaos check-billing check-upgrade cover check-valgrind fuzz bench help clean
+.PHONY: all sdk docs deps run stop clean-run lint objects install uninstall unit fuzzers check check-asan check-chaos check-billing check-upgrade cover check-valgrind fuzz bench help clean
 .DELETE_ON_ERROR:

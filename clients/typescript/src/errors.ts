@@ -1,0 +1,51 @@
+// What goes wrong, as one class: programs read its code, people its message, forms its field.
+import type { components } from './schema.js'
+
+/** The codes of the API, and NETWORK_ERROR where there was no answer. */
+export type ErrorCode = components['schemas']['ErrorCode'] | 'NETWORK_ERROR'
+
+export class AshlarError extends Error {
+  override readonly name = 'AshlarError'
+  /** Of the answer; 0 where there was none. */
+  readonly status: number
+  readonly code: ErrorCode
+  readonly details: Record<string, unknown>
+  /** Which member of what was sent is wrong. */
+  readonly field: string | undefined
+  /** What the server's log knows this by. */
+  readonly request_id: string | undefined
+  /** In how many seconds it would pass. */
+  readonly retry_after: number | undefined
+
+  constructor(status: number, code: ErrorCode, message: string, more: { details?: Record<string, unknown>, request_id?: string | undefined, retry_after?: number | undefined, cause?: unknown } = {}) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause })
+    this.status = status
+    this.code = code
+    this.details = more.details ?? {}
+    this.field = typeof this.details.field === 'string' ? this.details.field : undefined
+    this.request_id = more.request_id
+    this.retry_after = more.retry_after
+  }
+}
+
+const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
+const seconds = (value: unknown) => (value === null || value === undefined || value === '' || !(Number(value) >= 0) ? undefined : Number(value))
+
+/** Retry-After, in seconds: a number, or a day and time. */
+export function retryAfter(headers: Headers): number | undefined {
+  const said = headers.get('Retry-After')
+  return seconds(said) ?? (said && Date.parse(said) ? Math.max(0, (Date.parse(said) - Date.now()) / 1000) : undefined)
+}
+
+/** What an answer above 399 says, whoever gave it: a proxy in between may know nothing of our form. */
+export async function errorOf(response: Response): Promise<AshlarError> {
+  const body = (await response.json().catch(() => ({}))) as Record<string, any>
+  const said = body && typeof body === 'object' ? (body.error ?? body) : {}
+  const details = said.details && typeof said.details === 'object' ? said.details : {}
+  const unknown = response.status < 500 ? 'BAD_REQUEST' : response.status === 503 ? 'SERVICE_UNAVAILABLE' : response.status === 504 ? 'TIMEOUT' : 'BAD_GATEWAY'
+  return new AshlarError(response.status, (text(said.code) ?? unknown) as ErrorCode, text(said.message) ?? text(body?.detail) ?? `the server answered ${response.status}`, {
+    details,
+    request_id: response.headers.get('X-Request-ID') ?? text(details.request_id),
+    retry_after: retryAfter(response.headers) ?? seconds(details.retry_after),
+  })
+}

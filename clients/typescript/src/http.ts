@@ -1,0 +1,70 @@
+// One request, until there is an answer: what may be repeated is, after a while that has chance in it, and as the server says when.
+import { AshlarError, errorOf, retryAfter } from './errors.js'
+
+export interface Sending {
+  method: string
+  url: string
+  headers: Record<string, string>
+  body?: BodyInit | undefined
+  signal?: AbortSignal | undefined
+  retries: number
+  /** Carried out twice it does what it does once. */
+  isRepeatable: boolean
+  timeout_ms?: number | undefined
+  fetch: typeof fetch
+  /** Called for an answer that refuses the token; whether the request is to be sent again, with other headers. */
+  onUnauthorized?: ((response: Response, headers: Record<string, string>) => Promise<boolean>) | undefined
+}
+
+// What waits longer than this is the caller's to decide about: the error says how long.
+const LONGEST_WAIT_S = 30
+const FIRST_PAUSE_MS = 300
+const LONGEST_PAUSE_MS = 8000
+
+/** Wait, unless it is aborted. */
+export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((done, failed) => {
+    if (signal?.aborted) return failed(signal.reason)
+    const aborted = () => (clearTimeout(timer), failed(signal!.reason))
+    const timer = setTimeout(() => (signal?.removeEventListener('abort', aborted), done()), milliseconds)
+    signal?.addEventListener('abort', aborted, { once: true })
+  })
+}
+
+/** The pause before the n-th repetition: any up to a bound that doubles, so that clients come back one by one. */
+export function backoff(n: number, random = Math.random()): number {
+  return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** n) * (0.5 + random / 2)
+}
+
+// What may be sent again after this answer.  A 429 was not carried out, whatever it was; nor is what runs already.
+const isPassing = (status: number, code: unknown, isRepeatable: boolean) =>
+  status === 429 || code === 'IDEMPOTENCY_KEY_IN_USE' || (isRepeatable && [502, 503, 504].includes(status))
+
+/** The answer, below 400; anything else is thrown as an AshlarError, and what was aborted as the signal's reason. */
+export async function send(to: Sending): Promise<Response> {
+  let hasNewToken = false
+  for (let n = 0; ; n++) {
+    const limit = to.timeout_ms ? AbortSignal.timeout(to.timeout_ms) : undefined
+    const signal = to.signal && limit ? AbortSignal.any([to.signal, limit]) : (to.signal ?? limit)
+    let response: Response
+    try {
+      response = await to.fetch(to.url, { method: to.method, headers: to.headers, ...(to.body !== undefined && { body: to.body }), ...(signal && { signal }) })
+    } catch (cause) {
+      if (to.signal?.aborted) throw to.signal.reason
+      if (n >= to.retries || !to.isRepeatable) throw new AshlarError(0, 'NETWORK_ERROR', `no answer from ${new URL(to.url).host}`, { cause })
+      await pause(backoff(n), to.signal)
+      continue
+    }
+    if (response.ok) return response
+    if (response.status === 401 && !hasNewToken && (await to.onUnauthorized?.(response.clone(), to.headers))) {
+      hasNewToken = true
+      await response.body?.cancel()
+      n--
+      continue
+    }
+    const error = await errorOf(response)
+    const after = error.retry_after ?? retryAfter(response.headers) ?? 0
+    if (n >= to.retries || after > LONGEST_WAIT_S || !isPassing(error.status, error.code, to.isRepeatable)) throw error
+    await pause(after * 1000 + backoff(n), to.signal)
+  }
+}
