@@ -21,6 +21,7 @@
 #include "fcgi/router.h"
 #include "fcgi/share.h"
 #include "fcgi/stream.h"
+#include "fcgi/traffic.h"
 #include "fcgi/usage_count.h"
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
@@ -732,6 +733,7 @@ void serve_end(struct req *rq)
 	atomic_fetch_add_explicit(&scoreboard()->db_ns, (uint64_t)rq->tx.ns, memory_order_relaxed);
 	key_use_note(rq);
 	usage_count_note(rq);
+	traffic_note(rq);
 	error_note_put(rq);
 	request_trace_end(rq);
 	request_log(rq); /* the last: whoever reads the line finds the rest done */

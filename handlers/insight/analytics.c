@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "build/sql/insight/analytics.h"
+#include "build/sql/insight/request_hours.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/shapes.h"
@@ -90,6 +91,35 @@ static const struct field files_out[] = {
 	FIELD_END
 };
 
+#define REQUEST_FIGURES \
+	{ "requests",      F_INT,    0, .about = "of the product: not those of the team", .example = "48210" }, \
+	{ "client_errors", F_INT,    0, .about = "answered with 4xx", .example = "310" }, \
+	{ "server_errors", F_INT,    0, .about = "with 5xx", .example = "2" }, \
+	{ "avg_ms",        F_NUMBER, F_NULL, .example = "12.4" }, \
+	{ "p50_ms",        F_NUMBER, F_NULL, .about = "by the histogram; at most 10,000", .example = "4.1" }, \
+	{ "p95_ms",        F_NUMBER, F_NULL, .example = "38.5" }, \
+	{ "p99_ms",        F_NUMBER, F_NULL, .example = "210" }
+
+static const struct field requests_out[] = {
+	REQUEST_FIGURES,
+	FIELD_END
+};
+
+static const struct field jobs_out[] = {
+	{ "waiting",   F_INT, 0, .about = "now, as all of these, up to 10,001", .example = "12" },
+	{ "scheduled", F_INT, 0, .example = "40" },
+	{ "running",   F_INT, 0, .example = "3" },
+	{ "failed",    F_INT, 0, .about = "in the last 30 days", .example = "1" },
+	FIELD_END
+};
+
+static const struct field webhooks_out[] = {
+	{ "active",   F_INT, 0, .about = "now, as all of these, up to 10,001", .example = "8" },
+	{ "failing",  F_INT, 0, .about = "of those, whose last delivery failed", .example = "1" },
+	{ "disabled", F_INT, 0, .about = "switched off, since they failed for too long", .example = "0" },
+	FIELD_END
+};
+
 static const struct field overview_out[] = {
 	{ "period_start",    F_DATETIME, 0 },
 	{ "period_end",      F_DATETIME, 0 },
@@ -101,6 +131,9 @@ static const struct field overview_out[] = {
 	{ "external_agents", F_OBJECT,   0, .fields = external_agents_out },
 	{ "entities",        F_OBJECT,   0, .fields = entities_out },
 	{ "files",           F_OBJECT,   0, .fields = files_out },
+	{ "requests",        F_OBJECT,   0, .fields = requests_out },
+	{ "jobs",            F_OBJECT,   0, .fields = jobs_out },
+	{ "webhooks",        F_OBJECT,   0, .fields = webhooks_out },
 	FIELD_END
 };
 
@@ -126,6 +159,38 @@ static const struct field usage_out[] = {
 	FIELD_END
 };
 
+static const char *const steps[] = { "hour", "day", NULL };
+
+static const struct field requests_in[] = {
+	{ "from",     F_DATETIME, F_RARE, .about = "23 hours before to, or the beginning of its month (UTC), when left out" },
+	{ "to",       F_DATETIME, F_RARE, .about = "now, when left out; 31 days behind from at most, 366 by the day" },
+	{ "interval", F_ENUM, 0, .values = steps, .def = "hour" },
+	FIELD_END
+};
+
+static const struct field part_out[] = {
+	{ "le_ms",    F_NUMBER, F_NULL, .about = "took up to so long, and longer than the part before; null: longer than all", .example = "25" },
+	{ "requests", F_INT,    0, .example = "5120" },
+	FIELD_END
+};
+
+static const struct field request_point[] = {
+	{ "bucket", F_DATETIME, 0, .about = "when it begins" },
+	REQUEST_FIGURES,
+	FIELD_END
+};
+
+static const struct field requests_series_out[] = {
+	{ "period_start", F_DATETIME, 0 },
+	{ "period_end",   F_DATETIME, 0 },
+	{ "interval",     F_ENUM,     0, .values = steps },
+	{ "total",        F_OBJECT,   0, .fields = requests_out },
+	{ "latency",      F_LIST,     0, .fields = part_out, .about = "how long they took, in thirteen parts" },
+	{ "points",       F_LIST,     0, .fields = request_point, .about = "each hour or day, the oldest first" },
+	FIELD_END
+};
+
+static const struct shape requests_shape = { "AnalyticsRequests", requests_series_out };
 static const struct shape overview_shape = { "AnalyticsOverview", overview_out };
 static const struct shape usage_shape = { "AnalyticsUsage", usage_out };
 
@@ -135,6 +200,9 @@ const struct route analytics_routes[] = {
 	  .query = overview_in, .out = &overview_shape, .sql = &q_analytics_overview },
 	{ GET, "/api/v1/dashboard/analytics/usage",    "platform.analytics.analytics_usage",    &by_team, "See what models were used for, over time",
 	  .query = usage_in, .out = &usage_shape, .sql = &q_analytics_usage, .run = usage_get },
+	{ GET, "/api/v1/dashboard/analytics/requests", "platform.analytics.list_request_hours", &by_team, "See requests, errors and latency, over time",
+	  .about = "Of requests that came with a token or an API key of the tenant; refused ones too. Some seconds behind; kept for 400 days.",
+	  .query = requests_in, .out = &requests_shape, .sql = &q_analytics_requests },
 	ROUTE_END
 };
 /* clang-format on */

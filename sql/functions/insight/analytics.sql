@@ -18,6 +18,54 @@ BEGIN
 END
 $$;
 
+-- The same in buckets of an hour or a day: the last day, or this month, unless something else is said; 31 days at most by
+-- the hour.  first and last begin the first and the last bucket, ends is behind the last.  Raises AS422.
+CREATE OR REPLACE FUNCTION analytics_hours(since timestamptz, until timestamptz, bucket text, OUT starts_at timestamptz, OUT ends_at timestamptz,
+                                           OUT first timestamp, OUT last timestamp, OUT ends timestamp)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF bucket = 'hour' THEN
+        ends_at := coalesce(until, greatest(now(), since));
+        starts_at := coalesce(since, ends_at - interval '23 hours');
+        IF starts_at > ends_at THEN
+            RAISE SQLSTATE 'AS422' USING HINT = 'from', MESSAGE = 'from must not be after to';
+        ELSIF ends_at - starts_at > interval '31 days' THEN
+            RAISE SQLSTATE 'AS422' USING HINT = 'from', MESSAGE = 'by the hour from and to may be 31 days apart at most';
+        END IF;
+    ELSE
+        SELECT p.starts_at, p.ends_at INTO starts_at, ends_at FROM analytics_period(since, until) p;
+    END IF;
+    first := date_trunc(bucket, starts_at AT TIME ZONE 'UTC');
+    last := date_trunc(bucket, ends_at AT TIME ZONE 'UTC');
+    ends := last + ('1 ' || bucket)::interval;
+END
+$$;
+
+-- How many of the tenant's jobs are in a state, up to 10,001; failed ones are kept for 30 days.
+CREATE OR REPLACE FUNCTION analytics_jobs(state text) RETURNS bigint
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF state = 'failed' THEN
+        RETURN (SELECT count(*) FROM (SELECT FROM jobs j WHERE j.tenant_id = app_tenant() AND j.state = 'failed' AND j.finished_at IS NOT NULL LIMIT 10001) c);
+    END IF;
+    RETURN (SELECT count(*) FROM (SELECT FROM jobs j
+                                  WHERE j.tenant_id = app_tenant() AND j.state = analytics_jobs.state AND j.state IN ('scheduled', 'queued', 'running')
+                                  LIMIT 10001) c);
+END
+$$;
+
+-- Webhooks of the tenant and of its workspaces, up to 10,001: those that are on, those of them whose last delivery failed, and those
+-- that were switched off for it.
+CREATE OR REPLACE FUNCTION analytics_webhooks() RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT jsonb_build_object('active', count(*) FILTER (WHERE w.is_active), 'failing', count(*) FILTER (WHERE w.is_active AND w.consecutive_failures > 0),
+                                      'disabled', count(*) FILTER (WHERE NOT w.is_active AND w.disabled_reason IS NOT NULL))
+            FROM (SELECT x.is_active, x.consecutive_failures, x.disabled_reason
+                  FROM webhook_endpoints x WHERE x.tenant_id = app_tenant() AND x.deleted_at IS NULL LIMIT 10001) w);
+END
+$$;
+
 -- A counter of the tenant (tenant_counters), over all of its keys or those from one to another.
 CREATE OR REPLACE FUNCTION tenant_count(name text, since text DEFAULT NULL, until text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$

@@ -26,7 +26,11 @@ SELECT p.starts_at AS period_start, p.ends_at AS period_end,
         FROM external_agent_daily d
         WHERE d.tenant_id = @tenant AND d.day BETWEEN p.first AND p.last) AS external_agents,
        '{"schemas": 0, "records": 0}'::jsonb AS entities,
-       jsonb_build_object('count', tenant_count('files'), 'bytes', tenant_count('file_bytes')) AS files
+       jsonb_build_object('count', tenant_count('files'), 'bytes', tenant_count('file_bytes')) AS files,
+       request_hours_sum(p.first::timestamp, p.last + interval '1 day') AS requests,
+       jsonb_build_object('waiting', analytics_jobs('queued'), 'scheduled', analytics_jobs('scheduled'), 'running', analytics_jobs('running'),
+                          'failed', analytics_jobs('failed')) AS jobs,
+       analytics_webhooks() AS webhooks
 FROM analytics_period(:from, :to) p;
 
 -- name: analytics_usage :row

@@ -44,6 +44,8 @@ subtest 'nothing is zeros' => sub {
         agents          => { executions => 0, failed => 0, avg_execution_time_ms => 0 },
         external_agents => { calls => 0, errors => 0, total_tokens => 0, cost_usd => 0 },
         entities        => { schemas => 0, records => 0 }, files => { count => 0, bytes => 0 },
+        requests        => { requests => 0, client_errors => 0, server_errors => 0, avg_ms => undef, p50_ms => undef, p95_ms => undef, p99_ms => undef },
+        jobs            => { waiting => 0, scheduled => 0, running => 0, failed => 0 }, webhooks => { active => 0, failing => 0, disabled => 0 },
     }, 'this month until now, unless something else is asked for';
     my $u = $theirs->get("$path/usage", query => { from => $month, to => $next })->json;
     is scalar @{ $u->{points} }, one('SELECT extract(day FROM ?::timestamptz AT TIME ZONE \'UTC\')', $next), 'a point a day, also without anything';
@@ -135,4 +137,57 @@ subtest 'files that are stored' => sub {
     is_deeply overview()->{files}, { count => 1, bytes => 23 };
     $db->do('DELETE FROM stored_objects WHERE id = ?', undef, $ids[1]);
     is_deeply overview()->{files}, { count => 0, bytes => 0 };
+};
+
+subtest 'requests, errors and latency' => sub {
+    my $requests = sub (%query) { return $mick->get("$path/requests", query => \%query)->json };
+    error_is $t->get("$path/requests"),   401, 'AUTHENTICATION_ERROR';
+    error_is $ann->get("$path/requests"), 401, 'AUTHENTICATION_ERROR';
+    error_is $mick->get("$path/requests", query => { from => '2026-02-01T00:00:00Z', to => '2026-01-01T00:00:00Z' }), 422, 'VALIDATION_ERROR', field => 'from', message => qr/after/;
+    error_is $mick->get("$path/requests", query => { from => '2026-01-01T00:00:00Z', to => '2026-02-01T00:00:01Z' }), 422, 'VALIDATION_ERROR', field => 'from', message => qr/31 days/;
+    status_is $mick->get("$path/requests", query => { from => '2026-01-01T00:00:00Z', to => '2026-02-01T00:00:01Z', interval => 'day' }), 200, 'by the day it may be more';
+
+    # In a tenant where nobody has asked for anything yet.
+    my $zoe  = $t->user('zoe', tenant => 'traffic');
+    my $key  = $t->client(key => $t->key(tenant => 'traffic'));
+    my $theo = $t->team('theo', role => 'owner', tenant => 'traffic');
+    status_is $theo->get('/api/v1/dashboard/settings'), 200, 'the team\'s own are not counted';
+    status_is $zoe->get('/api/v1/app/users/me'), 200 for 1 .. 3;
+    status_is $zoe->get('/api/v1/app/projects/none'), 404;
+    status_is $key->get('/api/v1/users'), 200;
+    status_is $t->client(key => 'sk_live_' . 'x' x 32)->get('/api/v1/users'), 401, 'a key that is none';
+    my $got;
+    eventually { ($got = $theo->get("$path/requests")->json)->{total}{requests} == 5 } 60, 'those of a tenant\'s product, and of nobody else';
+    is_deeply [ @{ $got->{total} }{qw(client_errors server_errors)} ], [ 1, 0 ], 'and how they ended';
+    cmp_ok $got->{total}{p50_ms}, '<=', $got->{total}{p99_ms}, 'and how long they took';
+    is scalar @{ $got->{points} }, 24, 'of the last 24 hours';
+    is $got->{points}[-1]{requests} + $got->{points}[-2]{requests}, 5;
+    is $got->{points}[0]{p50_ms}, undef, 'with nothing where there was nothing';
+    is one(q{SELECT sum((x ->> 'requests')::int) FROM jsonb_array_elements(?::jsonb) x}, Cpanel::JSON::XS->new->encode($got->{latency})), 5, 'each is in one part of the histogram';
+    is_deeply [ map { $_->{le_ms} } @{ $got->{latency} } ], [ 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 10000, undef ];
+    is $theirs->get("$path/requests")->json('/total/requests'), 0, 'another tenant has its own';
+
+    # 100 requests: 50 up to a millisecond, 40 up to 2.5 and 10 longer than all.
+    $db->do('DELETE FROM request_hours');
+    $db->do(q{INSERT INTO request_hours VALUES (?, '2026-03-01 07:00', 100, 7, 2, 250, 50, 40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10), (?, '2026-03-01 09:00', 1, 0, 0, 3, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)}, undef, $tenant, $tenant);
+    my %day = (from => '2026-03-01T07:30:00Z', to => '2026-03-01T09:10:00Z');
+    my $day = $requests->(%day);
+    my %first = (requests => 100, client_errors => 7, server_errors => 2, avg_ms => 2.5, p50_ms => 1, p95_ms => 10000, p99_ms => 10000);
+    is_deeply $day->{points}[0], { bucket => '2026-03-01T07:00:00.000Z', %first }, 'an hour counts as a whole';
+    is_deeply [ map { "$_->{bucket} $_->{requests}" } @{ $day->{points} } ], [ '2026-03-01T07:00:00.000Z 100', '2026-03-01T08:00:00.000Z 0', '2026-03-01T09:00:00.000Z 1' ];
+    is $day->{points}[2]{p50_ms}, 3.75, 'in the middle of its part';
+    is $day->{total}{requests}, 101;
+    $day = $requests->(%day, interval => 'day');
+    is_deeply [ map { "$_->{bucket} $_->{requests}" } @{ $day->{points} } ], ['2026-03-01T00:00:00.000Z 101'], 'by the day';
+    is overview(%day)->{requests}{requests}, 101, 'the overview has the same';
+};
+
+subtest 'jobs and webhooks' => sub {
+    $db->do(q{DELETE FROM jobs WHERE tenant_id = ?}, undef, $tenant);
+    $db->do(q{INSERT INTO jobs (tenant_id, queue, kind, state, run_at, finished_at) VALUES ($1, 'q', 'k', 'queued', now(), NULL), ($1, 'q', 'k', 'scheduled', '2099-01-01', NULL), ($1, 'q', 'k', 'failed', now(), now())}, undef, $tenant);
+    is_deeply overview()->{jobs}, { waiting => 1, scheduled => 1, running => 0, failed => 1 };
+    $db->do(q{INSERT INTO webhook_endpoints (tenant_id, name, url, events, secret_sealed, secret_tail, is_active, consecutive_failures, disabled_reason)
+              VALUES ($1, 'a', 'https://a.example', '{*}', 'x', 'x', true, 0, NULL), ($1, 'b', 'https://a.example', '{*}', 'x', 'x', true, 3, NULL), ($1, 'c', 'https://a.example', '{*}', 'x', 'x', false, 9, 'HTTP 500')}, undef, $tenant);
+    is_deeply overview()->{webhooks}, { active => 2, failing => 1, disabled => 1 };
+    is_deeply $theirs->get("$path/overview")->json('/webhooks'), { active => 0, failing => 0, disabled => 0 };
 };
