@@ -9,6 +9,7 @@
 #include "worker/housework.h"
 #include "worker/knowledge.h"
 #include "worker/mail.h"
+#include "worker/notifications.h"
 #include "worker/storage.h"
 #include "worker/trace_files.h"
 #include "worker/traces.h"
@@ -27,6 +28,7 @@ const struct job_kind *const job_kinds[] = {
 	&webhook_in_job,
 	&mail_job,
 	&contact_webhook_job,
+	&notifications_job,
 	&billing_look_job,
 	&billing_retire_job,
 	&billing_period_job,
@@ -49,6 +51,7 @@ const struct job_schedule job_schedules[] = {
 	{ .queue = "ashlar", .kind = "storage.compare", .every_ms = 86400000 },
 	{ .queue = "ashlar", .kind = "billing.remind", .every_ms = 3600000 },
 	{ .queue = "ashlar", .kind = "traces.expire", .every_ms = 3600000 },
+	{ .queue = "ashlar", .kind = "notifications", .every_ms = 15000 },
 	{ NULL },
 };
 

@@ -1,11 +1,12 @@
 /*
  * What a member of a workspace is notified of, and wants to be.  Who is notified
- * is sql/functions/work/notifications.sql's; the stream is a row of
+ * is sql/functions/work/notify.sql's; the stream is a row of
  * handlers/integrations/realtime.c.
  */
 #include "build/sql/work/notifications.h"
 #include "fcgi/route.h"
 #include "handlers/tenancy/member_ref.h"
+#include "providers/notification.h"
 
 /* clang-format off */
 static const char *const modes[] = { "instant", "digest", NULL };
@@ -23,27 +24,27 @@ static const struct field read_in[] = {
 
 static const struct field notification[] = {
 	{ "id",              F_UUID,     0 },
-	{ "event_type",      F_TEXT,     0, .example = "team_added" },
-	{ "category",        F_TEXT,     0, .example = "team" },
-	{ "title",           F_TEXT,     0 },
-	{ "message",         F_TEXT,     0 },
+	{ "event_type",      F_ENUM,     0, .values = notification_type_names, .example = "team_added" },
+	{ "category",        F_ENUM,     0, .values = notification_category_names, .example = "team" },
+	{ "title",           F_TEXT,     0, .about = "what happened" },
+	{ "message",         F_TEXT,     0, .about = "to what; of the last one, where several are folded" },
 	{ "data",            F_OBJECT,   0, .about = "for programs" },
 	{ "link",            F_TEXT,     F_NULL, .about = "the page about it, without the host", .example = "/teams/018f3c1e-7b5a-7c3e-8d2f-0a1b2c3d4e5f" },
 	{ "entity_type",     F_TEXT,     F_NULL, .example = "team" },
 	{ "entity_id",       F_TEXT,     F_NULL },
 	{ "actor",           F_OBJECT,   F_NULL, .fields = member_ref, .about = "who did it; null: nobody, or one who has left" },
 	{ "needs_attention", F_BOOL,     0 },
+	{ "count",           F_INT,      0, .example = "1", .about = "how often it happened since I last read of it" },
 	{ "is_read",         F_BOOL,     0 },
 	{ "read_at",         F_DATETIME, F_NULL },
-	{ "created_at",      F_DATETIME, 0 },
+	{ "created_at",      F_DATETIME, 0, .about = "of the last one, where several are folded" },
 	FIELD_END
 };
 
+#define FLAG(marks, name, flag, text, is_there) { #flag, F_BOOL, marks, .about = text },
 #define FLAGS(marks) \
-	{ "inapp_enabled",    F_BOOL, marks, .about = "in the list and on the stream" }, \
-	{ "email_enabled",    F_BOOL, marks, .about = "by mail, as email-delivery says" }, \
-	{ "whatsapp_enabled", F_BOOL, marks }, \
-	{ "muted",            F_BOOL, marks, .about = "not at all, whatever the others say" }
+	NOTIFICATION_CHANNELS(FLAG, marks) \
+	{ "muted", F_BOOL, marks, .about = "not at all, whatever the others say" }
 
 static const struct field preference[] = {
 	{ "id",         F_UUID,     OUT },
@@ -109,7 +110,7 @@ static const enum err not_there[] = { ERR_NOT_FOUND, ERR_OK };
 const struct route notification_routes[] = {
 	{ GET,    BASE "/list",           "workspace.notifications.list_notifications", &by_member, "List my notifications", .about = "Newest first.",
 	  .query = find_in, .out = &notification_shape, .list = &notifications, .sql = &q_notification_list },
-	{ GET,    BASE "/unread-count",   "workspace.notifications.get_unread_count", &by_member, "Count my unread notifications", .about = "Up to 10,001.",
+	{ GET,    BASE "/unread-count",   "workspace.notifications.get_unread_count", &by_member, "Count my unread notifications",
 	  .out = &unread_shape, .sql = &q_notification_unread_count },
 	{ POST,   BASE "/mark-read",      "workspace.notifications.mark_read", &by_member, "Mark one or all of my notifications as read",
 	  .body = read_in, .out = &read_shape, .errors = not_there, .sql = &q_notification_read, .status = 200 },

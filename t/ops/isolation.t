@@ -76,7 +76,7 @@ subtest 'every table of the schema is protected' => sub {
            OR relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'schema\_%' AND NOT relispartition
           AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid = 'touch'::regproc)
         END
-    is join(' ', sort @$bare), 'agent_messages ai_calls ai_responses audit_events external_agent_calls file_passages job_traces jobs realtime_messages spans trace_tags usage_events', 'every table has its times, and the trigger that keeps them, but for those whose rows never change: see isolate()';
+    is join(' ', sort @$bare), 'agent_messages ai_calls ai_responses audit_events external_agent_calls file_passages job_traces jobs notification_causes notification_marks realtime_messages spans trace_tags usage_events', 'every table has its times, and the trigger that keeps them, but for those whose rows never change: see isolate()';
     # … and for jobs, where the trigger would be a third of an update: every statement that changes one sets updated_at.
     my @moves = map { my $file = $_; open my $in, '<', $file or die "$file: $!\n"; join('', <$in>) =~ /(UPDATE jobs \w\b.*?\bWHERE\b)/gs } glob 'sql/functions/*/*.sql sql/queries/*/*.sql';
     cmp_ok scalar(@moves), '>=', 14, 'statements that change jobs';
@@ -173,7 +173,7 @@ subtest 'the role of the api' => sub {
     refused $api, '42501', 'CREATE FUNCTION app_user(int) RETURNS int LANGUAGE sql RETURN 1';
     refused $api, '42501', 'SELECT * FROM schema_migrations';
     refused $api, '42501', 'INSERT INTO tenants (slug, name) VALUES (?, ?)', 'c', 'C';
-    my %may_delete = map { $_ => 1 } qw(ai_accounts ai_responses billing_customers billing_steps feature_flags file_folders file_passages files goals key_results known_addresses memberships notification_preferences passkeys realtime_tickets recovery_codes role_permissions
+    my %may_delete = map { $_ => 1 } qw(ai_accounts ai_responses billing_customers billing_steps feature_flags file_folders file_passages files goals key_results known_addresses memberships notification_mails notification_preferences passkeys realtime_tickets recovery_codes role_permissions
         payment_accounts stored_objects tenant_issuers totp_factors trace_logs trace_objects usage_limits usage_meters workspace_team_members workspace_teams);
     refused $api, '42501', $_ for 'UPDATE audit_events SET action = action', 'DELETE FROM audit_events', 'SELECT * FROM audit_heads',
         'UPDATE sessions SET impersonator_id = NULL', 'UPDATE team_members SET email = email', 'UPDATE api_keys SET hash = hash';
@@ -205,7 +205,7 @@ subtest 'old answers are purged over all tenants, and by nobody seen' => sub {
     is_deeply $super->selectcol_arrayref('SELECT key FROM idempotency_keys'), ['new'], 'the young one stays';
     for my $case ([ one_time_tokens => 'expires_at', '1 day' ], [ webauthn_challenges => 'expires_at', '1 hour' ], [ rate_limits => 'updated_at', '1 day' ],
         [ known_addresses => 'signed_in_at', '180 days' ],
-        [ sessions => 'expires_at', '30 days' ], [ team_sessions => 'expires_at', '30 days' ], [ realtime_tickets => 'expires_at', '1 minute' ], [ contact_submissions => 'created_at', '1 year' ], [ webhook_messages => 'created_at', '30 days' ]) {
+        [ sessions => 'expires_at', '30 days' ], [ team_sessions => 'expires_at', '30 days' ], [ realtime_tickets => 'expires_at', '1 minute' ], [ contact_submissions => 'created_at', '1 year' ], [ notification_causes => 'created_at', '60 days' ], [ notification_mails => 'created_at', '30 days' ], [ webhook_messages => 'created_at', '30 days' ]) {
         my ($table, $column, $age) = @$case;
         my $rows = $super->selectrow_array("SELECT count(*) FROM $table");
         $super->do("ALTER TABLE $table DISABLE TRIGGER USER");

@@ -29,6 +29,8 @@ BEGIN
         ('usage_values',        'created_at', interval '70 days'),
         ('ai_responses',        'created_at', interval '30 days'),
         ('billing_operations',  'created_at', interval '90 days'),
+        ('notification_causes', 'created_at', interval '60 days'),
+        ('notification_mails',  'created_at', interval '30 days'),
         ('webhook_endpoints',   'deleted_at', interval '31 days')
     LOOP
         EXECUTE format('DELETE FROM %1$I WHERE (%2$I < now() - $1) IS TRUE AND ctid = ANY (ARRAY(

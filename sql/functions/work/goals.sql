@@ -194,8 +194,7 @@ BEGIN
         CASE WHEN NEW.status IN ('at-risk', 'behind') AND (TG_OP = 'INSERT' OR NEW.status <> OLD.status) THEN 'goal_at_risk'
              WHEN NEW.status = 'completed' AND (TG_OP = 'INSERT' OR NEW.status <> OLD.status) THEN 'goal_completed' END], NULL)
     LOOP
-        PERFORM notify(NEW.organization_id, ARRAY[NEW.owner_id], event, t.label, format('%s (%s %%)', NEW.title, NEW.progress), subject, data)
-        FROM notification_types() t WHERE t.event_type = event;
+        PERFORM notify(NEW.organization_id, event, ARRAY[NEW.owner_id], subject, app_member(), data);
     END LOOP;
     RETURN NULL;
 END

@@ -1,4 +1,4 @@
--- Notifications: whom something is told, and by which ways.
+-- Notifications: a member's list, and what they want to be told; notify.sql tells them.
 
 -- A notification as the API shows it, for where it is told before a client asks.
 CREATE OR REPLACE FUNCTION notification_data(n notifications) RETURNS jsonb
@@ -7,77 +7,97 @@ BEGIN
     RETURN jsonb_build_object(
         'id', n.id, 'event_type', n.event_type, 'category', t.category, 'title', n.title, 'message', n.message,
         'data', n.data, 'link', n.link, 'entity_type', n.entity_type, 'entity_id', n.entity_id, 'actor', actor.ref,
-        'needs_attention', t.needs_attention, 'is_read', n.read_at IS NOT NULL, 'read_at', json_time_us(n.read_at),
-        'created_at', json_time_us(n.created_at))
-    FROM notification_types() t
+        'needs_attention', t.needs_attention, 'count', n.count, 'is_read', n.read_at IS NOT NULL, 'read_at', json_time_us(n.read_at),
+        'created_at', json_time_us(coalesce(n.told_at, n.created_at)))
+    FROM notification_events() t
     LEFT JOIN member_ref(n.tenant_id, n.organization_id, n.actor_id) actor ON true
     WHERE t.event_type = n.event_type;
 END
 $$;
 
--- Notify members of a workspace, in the transaction in which it happens: a row for
--- each who wants one, told on their stream, and a mail for each who wants that at
--- once, as far as mail_take() lets it.  Nobody is notified of what they did
--- themselves, nor who is deactivated.  subject is what it is about, as {"type",
--- "id", "link"}; title and message are for people.
---
--- Channels are locked until the transaction ends (see realtime_publish), in the
--- order of their names.
-CREATE OR REPLACE FUNCTION notify(organization uuid, members uuid[], event_type text, title text, message text,
-                                  subject jsonb, data jsonb DEFAULT '{}') RETURNS void
-LANGUAGE plpgsql AS $$
-#variable_conflict use_column
-DECLARE
-    n notifications;
+-- Which of these kinds of events are about what the caller may not see (any more): they are in no list
+-- and no number.
+CREATE OR REPLACE FUNCTION notification_hidden(kinds text[]) RETURNS text[]
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    FOR n IN
-        WITH made AS (
-            INSERT INTO notifications (tenant_id, organization_id, member_id, event_type, title, message, data, link,
-                                       entity_type, entity_id, actor_id)
-            SELECT m.tenant_id, m.organization_id, m.id, t.event_type, notify.title, notify.message, notify.data,
-                   subject ->> 'link', subject ->> 'type', subject ->> 'id', app_member()
-            FROM memberships m
-            JOIN notification_types() t ON t.event_type = notify.event_type
-            LEFT JOIN notification_preferences p ON p.tenant_id = m.tenant_id AND p.organization_id = m.organization_id
-                                                AND p.member_id = m.id AND p.event_type = t.event_type
-            WHERE m.tenant_id = app_tenant() AND m.organization_id = notify.organization AND m.id = ANY (members)
-              AND m.is_active AND m.id IS DISTINCT FROM app_member()
-              AND NOT coalesce(p.muted, false) AND coalesce(p.inapp_enabled, t.inapp_enabled)
-            RETURNING *
-        )
-        SELECT * FROM made ORDER BY member_id
-    LOOP
-        PERFORM realtime_put('member:' || n.member_id, notification_data(n), NULL, 'event', 'notification', false);
-    END LOOP;
-    WITH who AS MATERIALIZED (    -- mail_take() counts only those
-        SELECT m.tenant_id, u.id, u.email, u.email_key, u.locale, o.name
-        FROM memberships m
-        JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id AND u.access > 0 AND u.email IS NOT NULL
-        JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
-        CROSS JOIN LATERAL notification_choices(m.tenant_id, m.organization_id, m.id) c
-        WHERE m.tenant_id = app_tenant() AND m.organization_id = notify.organization AND m.id = ANY (members)
-          AND m.is_active AND m.id IS DISTINCT FROM app_member()
-          AND c.event_type = notify.event_type AND c.email_enabled AND NOT c.muted
-          AND NOT EXISTS (SELECT FROM notification_deliveries d
-                          WHERE d.tenant_id = m.tenant_id AND d.organization_id = m.organization_id AND d.member_id = m.id
-                            AND d.email_delivery_mode = 'digest')
-    )
-    INSERT INTO jobs (tenant_id, queue, kind, payload)
-    SELECT tenant_id, 'ashlar.mail', 'mail', jsonb_build_object('template', 'notification', 'to', email, 'user', id, 'locale', locale,
-               'data', jsonb_build_object('title', notify.title, 'message', notify.message, 'workspace', name))
-    FROM who
-    WHERE mail_take('notifications:' || notify.organization, true, limit_account(email_key, email)) = 0;
+    RETURN CASE WHEN app_org_role() = 'owner' THEN '{}' ELSE ARRAY(
+        SELECT e.event_type FROM notification_events() e
+        WHERE e.event_type = ANY (kinds) AND e.permission IS NOT NULL AND member_reach(e.permission) IS NULL) END;
 END
 $$;
 
--- How many the caller has not read, up to 10,001.
+-- Where the caller's list stands: how many there are and how many of them are unread, up to which number all are
+-- read, and which kinds are withheld.
+CREATE OR REPLACE FUNCTION notification_box(OUT total bigint, OUT unread bigint, OUT read_to bigint, OUT hidden text[])
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    i notification_inboxes;
+BEGIN
+    SELECT * INTO i FROM notification_inboxes x
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.member_id = app_member();
+    hidden := notification_hidden(ARRAY(SELECT jsonb_object_keys(i.total)));
+    total := (SELECT coalesce(sum(k.value::bigint), 0) FROM jsonb_each_text(i.total) k WHERE k.key <> ALL (hidden));
+    unread := (SELECT coalesce(sum(k.value::bigint), 0) FROM jsonb_each_text(i.unread) k WHERE k.key <> ALL (hidden));
+    read_to := coalesce(i.read_to, 0);
+END
+$$;
+
+-- How many the caller has not read.
 CREATE OR REPLACE FUNCTION notification_unread() RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN (SELECT count(*) FROM (SELECT FROM notifications n
-                                  WHERE n.tenant_id = app_tenant() AND n.organization_id = app_organization()
-                                    AND n.member_id = app_member() AND n.read_at IS NULL
-                                  LIMIT 10001) counted);
+    RETURN (SELECT b.unread FROM notification_box() b);
+END
+$$;
+
+-- Tell the caller's devices that their list is another one; notification NULL: all of it.
+CREATE OR REPLACE FUNCTION notification_sync(notification uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM realtime_put('member:' || app_member(), jsonb_build_object(
+        'event_type', 'notifications_updated', 'workspace_id', app_organization(), 'actor_id', app_member(),
+        'data', jsonb_build_object('notification_id', notification, 'unread_count', notification_unread()),
+        'timestamp', json_time_us(now())), NULL, 'event', 'workspace_event', false);
+END
+$$;
+
+-- The caller has read one, or (NULL) all: how many that had not been read.  Raises AS404.
+-- The inbox is locked first, as notify() does it: no number up to its last one is still to come.
+CREATE OR REPLACE FUNCTION notification_read(notification uuid) RETURNS bigint
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    tenant       uuid := app_tenant();
+    organization uuid := app_organization();
+    member       uuid := app_member();
+    i            notification_inboxes;
+    n            notifications;
+    changed      bigint;
+BEGIN
+    SELECT * INTO i FROM notification_inboxes x
+    WHERE x.tenant_id = tenant AND x.organization_id = organization AND x.member_id = member FOR NO KEY UPDATE;
+    IF notification IS NOT NULL THEN
+        SELECT * INTO n FROM notifications x
+        WHERE x.tenant_id = tenant AND x.organization_id = organization AND x.member_id = member AND x.id = notification;
+        IF NOT FOUND OR notification_hidden(ARRAY[n.event_type]) <> '{}' THEN
+            RAISE SQLSTATE 'AS404' USING MESSAGE = 'Notification not found', DETAIL = notification::text;
+        ELSIF n.read_at IS NOT NULL OR n.nr <= i.read_to THEN
+            RETURN 0;
+        END IF;
+        UPDATE notifications x SET read_at = now()
+        WHERE x.tenant_id = tenant AND x.organization_id = organization AND x.member_id = member AND x.id = notification;
+        changed := 1;
+    ELSE
+        changed := notification_unread();
+        IF coalesce(i.unread, '{}') = '{}' THEN
+            RETURN 0;
+        END IF;
+        INSERT INTO notification_marks (tenant_id, organization_id, member_id, nr) VALUES (tenant, organization, member, i.last_nr);
+        UPDATE notification_inboxes x SET read_to = x.last_nr, unread = '{}'
+        WHERE x.tenant_id = tenant AND x.organization_id = organization AND x.member_id = member;
+    END IF;
+    PERFORM notification_sync(notification);
+    RETURN changed;
 END
 $$;
 
@@ -90,7 +110,7 @@ LANGUAGE sql STABLE ROWS 45 AS $$
     SELECT t.rank, t.event_type, t.category, t.label, coalesce(p.inapp_enabled, t.inapp_enabled),
            coalesce(p.email_enabled, t.email_enabled), coalesce(p.whatsapp_enabled, t.whatsapp_enabled),
            coalesce(p.muted, false), p.id IS NULL
-    FROM notification_types() t
+    FROM notification_events() t
     LEFT JOIN notification_preferences p ON p.tenant_id = notification_choices.tenant
         AND p.organization_id = notification_choices.organization AND p.member_id = notification_choices.member
         AND p.event_type = t.event_type
@@ -100,7 +120,7 @@ $$;
 CREATE OR REPLACE FUNCTION notification_known(event_type text, field text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM notification_types() t WHERE t.event_type = notification_known.event_type) THEN
+    IF NOT EXISTS (SELECT FROM notification_events() t WHERE t.event_type = notification_known.event_type) THEN
         RAISE SQLSTATE 'AS422' USING HINT = field,
             MESSAGE = field || ' is no kind of event: GET /api/v1/notifications/defaults lists them';
     END IF;
@@ -131,7 +151,7 @@ BEGIN
                (c.choice ->> 'inapp_enabled')::boolean AS inapp, (c.choice ->> 'email_enabled')::boolean AS email,
                (c.choice ->> 'whatsapp_enabled')::boolean AS whatsapp, (c.choice ->> 'muted')::boolean AS muted
         FROM jsonb_array_elements(choices) WITH ORDINALITY c (choice, nr)
-        JOIN notification_types() t ON t.event_type = c.choice ->> 'event_type'
+        JOIN notification_events() t ON t.event_type = c.choice ->> 'event_type'
     ), stored AS (
         INSERT INTO notification_preferences AS p (tenant_id, organization_id, member_id, event_type, inapp_enabled,
                                                    email_enabled, whatsapp_enabled, muted)

@@ -72,9 +72,8 @@ BEGIN
     IF TG_OP = 'INSERT' AND TG_TABLE_NAME = 'workspace_team_members' THEN
         SELECT t.name INTO its_name FROM workspace_teams t
         WHERE t.tenant_id = NEW.tenant_id AND t.organization_id = organization AND t.id = team;
-        PERFORM notify(organization, ARRAY[(r ->> 'member_id')::uuid], 'team_added', 'You were added to a team',
-                       format('You are in the team %s now', its_name),
-                       jsonb_build_object('type', 'team', 'id', team, 'link', '/teams/' || team),
+        PERFORM notify(organization, 'team_added', ARRAY[(r ->> 'member_id')::uuid],
+                       jsonb_build_object('type', 'team', 'id', team, 'link', '/teams/' || team), app_member(),
                        jsonb_build_object('team_id', team, 'team_name', its_name, 'role', r ->> 'role'));
     END IF;
     RETURN NULL;

@@ -1,30 +1,32 @@
 -- Notifications of the caller in a workspace, and what they want to be notified of;
--- see sql/functions/work/notifications.sql.  Ids are in order of time.
+-- see sql/functions/work/notifications.sql.
 
 -- columns: preference
 SELECT p.id, p.member_id, p.event_type, t.category, p.inapp_enabled, p.email_enabled, p.whatsapp_enabled, p.muted,
        p.created_at, p.updated_at
 FROM notification_preferences p
-JOIN notification_types() t ON t.event_type = p.event_type;
+JOIN notification_events() t ON t.event_type = p.event_type;
 
 -- name: notification_list :page
--- Newest first; total and the number of unread ones count up to 10,001.
-SELECT c.total, n.id, n.event_type, n.category, n.title, n.message, n.data, n.link, n.entity_type,
-       n.entity_id, n.actor, n.needs_attention, n.is_read, n.read_at, n.created_at, c.unread AS _unread_count
-FROM (SELECT (SELECT count(*) FROM (SELECT FROM notifications x
-                                    WHERE x.tenant_id = @tenant AND x.organization_id = @workspace AND x.member_id = @member
-                                      [AND x.read_at IS NULL AND :unread_only]
-                                    LIMIT 10001) counted) AS total,
-             notification_unread() AS unread) c
+-- Newest first; total and the number of unread ones are counters.
+SELECT [:unread_only| b.unread | b.total] AS total, n.id, n.event_type, n.category, n.title, n.message, n.data,
+       n.link, n.entity_type, n.entity_id, n.actor, n.needs_attention, n.count, n.is_read, n.read_at, n.created_at, b.unread AS _unread_count
+FROM notification_box() b
 LEFT JOIN LATERAL (
     SELECT x.id, x.event_type, t.category, x.title, x.message, x.data, x.link, x.entity_type, x.entity_id, actor.ref AS actor,
-           t.needs_attention, x.read_at IS NOT NULL AS is_read, x.read_at, x.created_at
+           t.needs_attention, x.count, x.read_at IS NOT NULL OR x.nr <= b.read_to AS is_read, coalesce(x.read_at, mark.read_at) AS read_at,
+           coalesce(x.told_at, x.created_at) AS created_at
     FROM notifications x
-    JOIN notification_types() t ON t.event_type = x.event_type
+    JOIN notification_events() t ON t.event_type = x.event_type
     LEFT JOIN member_ref(x.tenant_id, x.organization_id, x.actor_id) actor ON true
-    WHERE x.tenant_id = @tenant AND x.organization_id = @workspace AND x.member_id = @member
-      [AND x.read_at IS NULL AND :unread_only]
-    ORDER BY x.id DESC
+    LEFT JOIN LATERAL (
+        SELECT m.created_at AS read_at FROM notification_marks m
+        WHERE m.tenant_id = x.tenant_id AND m.organization_id = x.organization_id AND m.member_id = x.member_id AND m.nr >= x.nr
+        ORDER BY m.nr LIMIT 1) mark ON x.nr <= b.read_to
+    WHERE x.tenant_id = @tenant AND x.organization_id = @workspace AND x.member_id = @member AND x.nr > 0
+      AND x.event_type <> ALL (b.hidden)
+      [AND x.nr > b.read_to AND x.read_at IS NULL AND :unread_only]
+    ORDER BY x.nr DESC
     LIMIT :limit OFFSET :skip
 ) n ON true;
 
@@ -33,16 +35,7 @@ SELECT notification_unread() AS count;
 
 -- name: notification_read :row
 -- One, or all.  One that was read stays as it is, and counts for nothing.
-WITH changed AS (
-    UPDATE notifications n SET read_at = now()
-    WHERE n.tenant_id = @tenant AND n.organization_id = @workspace AND n.member_id = @member AND n.read_at IS NULL
-      [AND n.id = :notification_id]
-    RETURNING n.id
-)
-SELECT count(*) AS updated FROM changed
-[HAVING EXISTS (SELECT FROM notifications n
-                WHERE n.tenant_id = @tenant AND n.organization_id = @workspace AND n.member_id = @member
-                  AND n.id = :notification_id)];
+SELECT notification_read(:notification_id) AS updated;
 
 -- name: notification_type_list :row
 -- By category, as one object.
@@ -51,7 +44,7 @@ FROM notification_categories() c
 JOIN (SELECT t.category, jsonb_object_agg(t.event_type, jsonb_build_object(
                  'label', t.label, 'inapp_enabled', t.inapp_enabled, 'email_enabled', t.email_enabled,
                  'whatsapp_enabled', t.whatsapp_enabled, 'muted', false)) AS types
-      FROM notification_types() t
+      FROM notification_events() t
       GROUP BY t.category) t ON t.category = c.category;
 
 -- name: notification_preference_list :rows
@@ -68,7 +61,7 @@ WITH made AS (
     :values(tenant_id = @tenant, organization_id = @workspace, member_id = @member, event_type = t.event_type,
             inapp_enabled = coalesce(:inapp_enabled, t.inapp_enabled), email_enabled = coalesce(:email_enabled, t.email_enabled),
             whatsapp_enabled = coalesce(:whatsapp_enabled, t.whatsapp_enabled), muted = coalesce(:muted, false))
-    FROM notification_types() t
+    FROM notification_events() t
     WHERE t.event_type = notification_known(:event_type, 'event_type')
     RETURNING *
 )
@@ -98,7 +91,7 @@ WITH made AS (
     INSERT INTO notification_preferences AS p
     :values(tenant_id = @tenant, organization_id = @workspace, member_id = @member, event_type = t.event_type,
             inapp_enabled = t.inapp_enabled, email_enabled = t.email_enabled, whatsapp_enabled = t.whatsapp_enabled, muted = false)
-    FROM notification_types() t
+    FROM notification_events() t
     ORDER BY t.event_type
     ON CONFLICT ON CONSTRAINT notification_preferences_event_unique DO UPDATE
     SET inapp_enabled = excluded.inapp_enabled, email_enabled = excluded.email_enabled,

@@ -235,7 +235,8 @@ subtest 'the owner is notified' => sub {
     $report->($bob, 1);
     is notes('carl'), 'goal_progress_updated goal_at_risk';
     $report->($bob, 10);
-    is notes('carl'), 'goal_progress_updated goal_at_risk goal_progress_updated goal_completed';
+    is notes('carl'), 'goal_progress_updated goal_at_risk goal_completed', 'what is not read yet is one';
+    is $db->selectrow_array(q{SELECT count FROM notifications WHERE event_type = 'goal_progress_updated'}), 2, '  with how often it happened';
     $report->($bob, 10);
     is notes('bob') . notes('ann'), '', 'nobody else is';
     $ann->patch($base, { goal_id => $g->{id}, owner_id => $w->member_id('bob') });

@@ -197,7 +197,7 @@ subtest 'who is added is notified, and everybody is told' => sub {
     $db->do('DELETE FROM notifications');
     my $id = made('News', member_ids => [ map { $w->member_id($_) } qw(ann bob) ]);
     my $note = sub ($name) { $db->selectall_arrayref('SELECT event_type, title, message, entity_type, entity_id, link, actor_id FROM notifications WHERE member_id = ?', { Slice => {} }, $w->member_id($name)) };
-    is_deeply $note->('bob'), [ { event_type => 'team_added', title => 'You were added to a team', message => 'You are in the team News now', entity_type => 'team', entity_id => $id, link => "/teams/$id", actor_id => $w->member_id('ann') } ], 'bob';
+    is_deeply $note->('bob'), [ { event_type => 'team_added', title => 'You were added to a team', message => 'News', entity_type => 'team', entity_id => $id, link => "/teams/$id", actor_id => $w->member_id('ann') } ], 'bob';
     is_deeply $note->('ann'), [], 'but nobody of what they did themselves';
     my ($last) = reverse @{ told('member:' . $w->member_id('bob')) };
     is $last->[0], 'notification', 'it is told on bob\'s channel';

@@ -1,0 +1,12 @@
+/*
+ * Every few seconds: tell those who are too many for the transaction in which it
+ * happened (sql/functions/work/notify.sql).
+ */
+#ifndef WORKER_NOTIFICATIONS_H
+#define WORKER_NOTIFICATIONS_H
+
+#include "worker/job.h"
+
+extern const struct job_kind notifications_job;
+
+#endif
