@@ -158,7 +158,8 @@ sub with_token ($row, $user, $team, $key) {
 
 # Every row of the tenant's, table by table; when a key was last used is no change, nor that requests were counted, or refused.
 sub state_of_ours () {
-    return { tenants => row_hash('tenants', 'id'), map { $_ => row_hash($_, 'tenant_id') } grep { $_ ne 'usage_daily' && $_ ne 'request_errors' } @$tables };
+    my %is_counted = map { $_ => 1 } qw(usage_daily request_errors request_hours);    # of requests, whoever's they are
+    return { tenants => row_hash('tenants', 'id'), map { $_ => row_hash($_, 'tenant_id') } grep { !$is_counted{$_} } @$tables };
 }
 
 sub row_hash ($table, $column) {
