@@ -3,8 +3,10 @@
  * servers: the same bodies, signed in the same way, for an address that no webhook
  * can reach.
  *
- * It comes over the event streams of channels, one connection a channel, each in a process
- * of its own.  A stream that breaks off is taken up again behind the last event.
+ * With a secret key it is all that happens in the tenant, with the bodies that webhooks
+ * have, to the byte, and their ids.  A user hears what their channels tell.  It comes over
+ * event streams, one connection each, in a process of its own; one that breaks off is taken
+ * up again behind the last event.
  */
 #include "cmd/cmd.h"
 
@@ -27,12 +29,15 @@
 enum { CHANNELS = 16, FORWARD_S = 30, EVENT_MOST = 1 << 20, FIRST_PAUSE_MS = 250, LONGEST_PAUSE_MS = 15000 };
 
 static const char *forward, *channels, *secret;
+static const char whole_tenant[] = "the tenant's events";
 
 static const struct cmd_option options[] = {
 	{ "--forward", "URL", &forward,
 	  "where each event is sent to, such as http://localhost:3000/webhook" },
 	{ "--channels", "NAME,…", &channels,
-	  "organization:<id>, user:<id>, …; those of the user and their organizations when left out" },
+	  "organization:<id>, user:<id>, …, for a user; tenant: all there is, for a secret key; when left "
+	  "out the user's own "
+	  "and their organizations', or all" },
 	{ "--secret", "whsec_…", &secret,
 	  "what they are signed with; a new one when left out, which is printed" },
 	REMOTE_OPTIONS,
@@ -46,11 +51,12 @@ static const struct cmd_usage usage = {
 	options,
 };
 
-/* One channel. */
+/* One channel; or, by a path of its own, all of the tenant. */
 struct listener {
 	struct remote *remote;
 	const char *channel;
-	long long last; /* the last event's id; 0: none yet */
+	const char *path; /* or NULL */
+	long long last;   /* the last event's id; 0: none yet */
 	struct sse sse;
 	struct arena memory; /* of the event in hand */
 };
@@ -114,6 +120,29 @@ static const char *message_id(struct arena *a, const char *type, const char *at,
 	return arena_dup(a, id);
 }
 
+static void post_and_tell(struct arena *a, const char *type, const char *id, const char *body, size_t n)
+{
+	long status = post(a, id, body, n);
+
+	if (status)
+		printf("%s %s %ld\n", cmd_shown(a, type), cmd_shown(a, id), status);
+	else
+		printf("%s %s nobody answered at %s\n", cmd_shown(a, type), cmd_shown(a, id), forward);
+	fflush(stdout);
+}
+
+/* An event of the tenant: its body is a webhook's already. */
+static void forward_body(struct listener *l, struct json_object *o)
+{
+	struct json_object *body = json_at(o, "body", NULL);
+	const char *type = json_text(json_at(o, "event", NULL), 128),
+		   *id = json_text(json_at(o, "id", NULL), 64);
+
+	if (type && id && json_object_is_type(body, json_type_string))
+		post_and_tell(&l->memory, type, id, json_object_get_string(body),
+			      (size_t)json_object_get_string_len(body));
+}
+
 /* What a webhook's body is: type, timestamp, workspace_id, data. */
 static void forward_event(struct listener *l, struct json_object *o)
 {
@@ -124,9 +153,7 @@ static void forward_event(struct listener *l, struct json_object *o)
 	struct json_object *data = json_at(o, "data", NULL);
 	const char *text =
 		json_object_to_json_string_ext(data, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	const char *id;
 	struct buf b;
-	long status;
 
 	if (!type || !at || !data)
 		return;
@@ -141,13 +168,7 @@ static void forward_event(struct listener *l, struct json_object *o)
 	jx_key(&b, "data");
 	buf_text(&b, text);
 	buf_char(&b, '}');
-	id = message_id(a, type, at, text);
-	status = post(a, id, b.p, b.n);
-	if (status)
-		printf("%s %s %ld\n", cmd_shown(a, type), id, status);
-	else
-		printf("%s %s nobody answered at %s\n", cmd_shown(a, type), id, forward);
-	fflush(stdout);
+	post_and_tell(a, type, message_id(a, type, at, text), b.p, b.n);
 }
 
 static bool take_event(void *to, const char *name, const char *text, size_t n)
@@ -168,6 +189,8 @@ static bool take_event(void *to, const char *name, const char *text, size_t n)
 				fprintf(stderr, "ashlar: %s: events were missed\n", l->channel);
 		} else if (type && !strcmp(type, "update")) {
 			forward_event(l, o);
+		} else if (type && l->path && !strcmp(type, "event")) {
+			forward_body(l, o);
 		}
 		if (json_object_is_type(id, json_type_int))
 			l->last = json_object_get_int64(id);
@@ -199,8 +222,9 @@ static bool connect_once(struct listener *l, bool *was_answered)
 
 	arena_init(&a, 16384);
 	buf_init(&b, &a, 256);
-	buf_text(&b, "/api/v1/app/events?");
-	qs_add(&b, "channel", l->channel);
+	buf_text(&b, l->path ? l->path : "/api/v1/app/events?");
+	if (!l->path)
+		qs_add(&b, "channel", l->channel);
 	call.target = buf_str(&b);
 	if (l->last) {
 		headers[0] = arena_fmt(&a, "Last-Event-ID: %lld", l->last);
@@ -221,6 +245,8 @@ static int listen_to(struct remote *remote, const char *channel)
 	long pause_ms = FIRST_PAUSE_MS;
 	bool was_answered;
 
+	if (channel == whole_tenant)
+		l.path = "/api/v1/tenant-events";
 	while (connect_once(&l, &was_answered)) {
 		pause_ms = was_answered                      ? FIRST_PAUSE_MS
 			   : pause_ms * 2 > LONGEST_PAUSE_MS ? LONGEST_PAUSE_MS
@@ -255,12 +281,21 @@ static int choose(struct remote *remote, const char *names[CHANNELS])
 	struct json_object *me, *organizations;
 	int n = 0;
 
-	for (const char *p = channels; p && *(p += strspn(p, ", ")) && n < CHANNELS; p += strcspn(p, ", "))
-		names[n++] = arena_dup_n(a, p, strcspn(p, ", "));
+	for (const char *p = channels; p && *(p += strspn(p, ", ")) && n < CHANNELS; p += strcspn(p, ", ")) {
+		names[n] = arena_dup_n(a, p, strcspn(p, ", "));
+		if (!strcmp(names[n], "tenant"))
+			names[n] = whole_tenant;
+		n++;
+	}
 	if (n)
 		return n;
+	if (remote->key && !strncmp(remote->key, "sk_", 3) && !remote->access_token) {
+		names[0] = whole_tenant;
+		return 1;
+	}
 	if (!remote->access_token)
-		cmd_die("a channel is a user's to listen to: ashlar login --email");
+		cmd_die("events are for a secret key, ashlar login --key, or for a user, ashlar login "
+			"--email");
 	me = get(remote, a, "/api/v1/app/users/me");
 	if (!me || !json_text(json_at(me, "id", NULL), 255))
 		return 0;

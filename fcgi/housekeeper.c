@@ -9,6 +9,7 @@
 #include "build/sql/runtime/runtime.h"
 #include "build/sql/usage/usage_counts.h"
 #include "fcgi/error_note.h"
+#include "fcgi/request_tail.h"
 #include "fcgi/traffic.h"
 #include "fcgi/usage_count.h"
 #include "lib/base/clock.h"
@@ -112,6 +113,7 @@ _Noreturn void housekeeper_run(void)
 			jwks_refresh_due(conn);
 			purge();
 			error_note_flush(conn);
+			request_tail_flush(conn);
 			if (is_due(&flush_at_ns, USAGE_COUNT_FLUSH_S)) {
 				usage_count_flush(conn);
 				traffic_flush(conn);

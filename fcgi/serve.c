@@ -17,6 +17,7 @@
 #include "fcgi/key_use.h"
 #include "fcgi/metrics.h"
 #include "fcgi/request_log.h"
+#include "fcgi/request_tail.h"
 #include "fcgi/request_trace.h"
 #include "fcgi/router.h"
 #include "fcgi/share.h"
@@ -734,6 +735,7 @@ void serve_end(struct req *rq)
 	key_use_note(rq);
 	usage_count_note(rq);
 	traffic_note(rq);
+	request_tail_note(rq);
 	error_note_put(rq);
 	request_trace_end(rq);
 	request_log(rq); /* the last: whoever reads the line finds the rest done */

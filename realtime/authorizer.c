@@ -162,6 +162,8 @@ static bool read_pass(struct pass *out, bool *is_tenants)
 	out->expires_at = rq.who.expires_s;
 	if (rq.who.session) {
 		put(out->session_id, sizeof(out->session_id), rq.who.session);
+	} else if (!rq.who.issuer) { /* a key, which the query has named */
+		put(out->issuer, sizeof(out->issuer), "key");
 	} else {
 		put(out->issuer, sizeof(out->issuer), rq.who.issuer);
 		put(out->foreign, sizeof(out->foreign), rq.who.subject);

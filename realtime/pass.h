@@ -13,7 +13,8 @@ enum { PASS_MAX_TEXT = 1020 }; /* bytes: 255 characters of 4 */
 /* Who was let in. */
 struct pass {
 	char tenant_id[37], user_id[37]; /* uuids */
-	char session_id[37];             /* uuid, or "": another issuer's token, with that and its subject: */
+	char session_id[37]; /* uuid, of a user or of a member of the team; or "": another issuer's
+				token, with that and its subject, or the issuer "key": an API key */
 	char issuer[2 * PASS_MAX_TEXT + 9], foreign[PASS_MAX_TEXT + 1];
 	char subject[PASS_MAX_TEXT + 1]; /* the user's public id */
 	int64_t expires_at;              /* of the credentials, seconds since 1970; 0: with the session */

@@ -156,6 +156,19 @@ const struct route realtime_routes[] = {
 	  .about = "Events of two kinds: notification, whose data are one of mine as the list shows it, and workspace_event, {event_type, workspace_id, actor_id, data, timestamp}, which tells every member that something is another one now, such as teams_updated. A comment line comes every 15 s. EventSource reconnects by itself and misses nothing of the last two minutes.",
 	  .query = workspace_in, .headers = listen_headers, .errors = listen_errors, .sql = &q_realtime_workspace, .flags = REALTIME | BARE, .status = 200,
 	  .content_type = "text/event-stream" },
+	{ GET, "/api/v1/dashboard/events", "platform.realtime.stream_dashboard_events", &by_team_admin_any_mode, "Listen to the tenant's events by server-sent events",
+	  .about = "All that webhooks are told of, as it happens: data are {type, event, id, body, event_id}, of which id and body are what a webhook "
+		   "is sent, to be signed and forwarded (ashlar listen does). Missed ones of the last two minutes come behind Last-Event-ID.",
+	  .headers = listen_headers, .errors = listen_errors, .sql = &q_realtime_team_events, .flags = REALTIME | BARE, .status = 200,
+	  .content_type = "text/event-stream" },
+	{ GET, "/api/v1/tenant-events", "platform.realtime.stream_tenant_events", &by_secret_key, "Listen to the tenant's events by server-sent events",
+	  .about = "The same as /api/v1/dashboard/events, for the tenant's own server: with a key whose scopes are not limited.",
+	  .headers = listen_headers, .errors = listen_errors, .sql = &q_realtime_key_events, .flags = REALTIME | BARE, .status = 200,
+	  .content_type = "text/event-stream" },
+	{ GET, "/api/v1/dashboard/requests", "platform.realtime.stream_dashboard_requests", &by_team_any_mode, "Watch the product's requests by server-sent events",
+	  .about = "Each as it is answered: {at, method, path, operation, status, duration_ms, code, request_id, user, skipped}. At most 20 a second, "
+		   "skipped says how many were left out before it; those of the team itself, and those without credentials, are not among them.",
+	  .errors = listen_errors, .sql = &q_realtime_team_requests, .flags = REALTIME | BARE, .status = 200, .content_type = "text/event-stream" },
 	ROUTE_END
 };
 /* clang-format on */

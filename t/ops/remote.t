@@ -247,6 +247,26 @@ subtest 'events come to a server on this machine, signed as webhooks are' => sub
     $listen->kill_group;
 };
 
+subtest 'with a secret key all that happens in the tenant comes, as webhooks have it' => sub {
+    my $receiver = Ashlar::Receiver->start;
+    my $log      = "$home/listen-all.log";
+    my %alone    = (%env, PATH => $ENV{PATH}, HOME => "$home/elsewhere", ASHLAR_API_KEY => $key);
+    my $listen   = Ashlar::Process->start(cmd => [ $program, 'listen', '--forward', $receiver->url('/all') ], log => $log, env => \%alone);
+    my $said     = sub () { open my $in, '<', $log or return ''; local $/ = undef; return scalar(<$in>) // '' };
+    eventually { $said->() =~ /^listening to the tenant's events$/m } 20, 'it listens to the tenant' or diag $said->();
+    my ($secret) = $said->() =~ /^secret (whsec_\S+)$/m;
+    $t->keep_secret($secret);
+    $t->user('zoe')->post('/api/v1/app/projects', { name => 'of another user' });
+    my $seen = sub () { return grep { $_->{body} =~ /"name":"of another user"/ } $receiver->requests('/all') };
+    eventually { $seen->() } 20, 'what others do is sent there, too' or diag $said->();
+    my ($request) = $seen->();
+    my %header = %{ $request->{headers} };
+    is $header{'webhook-signature'}, 'v1,' . encode_base64(hmac_sha256("$header{'webhook-id'}.$header{'webhook-timestamp'}.$request->{body}", decode_base64($secret =~ s/^whsec_//r)), ''), 'signed';
+    like $header{'webhook-id'}, qr/\Amsg_[0-9A-Za-z]{27}\z/;
+    is_deeply [ sort keys %{ decode_json($request->{body}) } ], [qw(data timestamp type workspace_id)];
+    $listen->kill_group;
+};
+
 subtest 'signing out ends the session, and forgets it' => sub {
     my $token = profile()->{access_token};
     my ($status) = ashlar('logout');

@@ -27,7 +27,8 @@ DECLARE
 BEGIN
     RETURN EXISTS (SELECT FROM webhook_endpoints e
                    WHERE e.tenant_id = tenant AND e.owner_id IN (tenant, organization)
-                     AND e.is_active AND e.deleted_at IS NULL AND e.events && ARRAY[event_wanted.type, '*']);
+                     AND e.is_active AND e.deleted_at IS NULL AND e.events && ARRAY[event_wanted.type, '*'])
+           OR tenant_is_heard('events');
 END
 $$;
 
@@ -35,8 +36,8 @@ $$;
 -- the tenant itself: one message, and a delivery for each active endpoint of
 -- the organization and of the tenant that asked for it.  Stands in the
 -- transaction of the change, so that there is no change without its message
--- and no message without its change.  Where there is no subscriber it is one look into
--- an index.
+-- and no message without its change.  Who listens to the tenant hears of it, too.  Where
+-- there is neither it is two looks into an index.
 --
 -- type is one of handlers/events.c; data is the object as the API shows it.  A
 -- body of more than 256 KiB carries its id alone.
@@ -46,6 +47,7 @@ CREATE OR REPLACE FUNCTION event_emit(type text, organization uuid, data jsonb) 
 LANGUAGE plpgsql AS $$
 DECLARE
     tenant  uuid := app_tenant();
+    heard   boolean := tenant_is_heard('events');
     targets uuid[];
     message text;
     head    text;
@@ -55,9 +57,10 @@ BEGIN
     FROM webhook_endpoints e
     WHERE e.tenant_id = tenant AND e.owner_id IN (tenant, organization)
       AND e.is_active AND e.deleted_at IS NULL AND e.events && ARRAY[event_emit.type, '*'];
-    IF targets IS NULL THEN
+    IF targets IS NULL AND NOT heard THEN
         RETURN;
     END IF;
+    message := message_id();
     head := '{"type":' || to_json(event_emit.type) || ',"timestamp":"'
         || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
         || '","workspace_id":' || coalesce(to_json(organization)::text, 'null') || ',"data":';
@@ -65,10 +68,14 @@ BEGIN
     IF octet_length(head) + octet_length(body) + 1 > 262144 THEN
         body := json_minify(jsonb_build_object('id', event_emit.data -> 'id', 'truncated', true));
     END IF;
-    INSERT INTO webhook_messages (tenant_id, id, organization_id, type, payload)
-    VALUES (tenant, message_id(), organization, event_emit.type, head || body || '}')
-    RETURNING id INTO message;
-    INSERT INTO webhook_deliveries (tenant_id, endpoint_id, message_id, event)
-    SELECT tenant, target, message, event_emit.type FROM unnest(targets) target;
+    IF targets IS NOT NULL THEN
+        INSERT INTO webhook_messages (tenant_id, id, organization_id, type, payload)
+        VALUES (tenant, message, organization, event_emit.type, head || body || '}');
+        INSERT INTO webhook_deliveries (tenant_id, endpoint_id, message_id, event)
+        SELECT tenant, target, message, event_emit.type FROM unnest(targets) target;
+    END IF;
+    IF heard THEN
+        PERFORM tenant_tell(event_emit.type, message, head, body, event_emit.data);
+    END IF;
 END
 $$;

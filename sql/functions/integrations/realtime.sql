@@ -97,6 +97,16 @@ BEGIN
                 WHERE p.tenant_id = tenant AND p.id = a.id AND p.deleted_at IS NULL AND o.deleted_at IS NULL
                   AND (o.id = demo_org() OR EXISTS (SELECT FROM memberships m WHERE m.tenant_id = tenant AND m.organization_id = o.id
                                                       AND m.user_id = a.usr AND m.is_active)) LIMIT 1) found;
+        -- What the whole tenant hears: its team's to listen to, and its events its own server's, by a secret key.
+        ELSIF kind IN ('tenant', 'requests') AND action = 'subscribe' THEN
+            RETURN QUERY
+            SELECT a.nr FROM unnest(nrs, its, ids) a (nr, usr, id), LATERAL (
+                SELECT FROM team_members m
+                WHERE a.id = tenant AND m.tenant_id = tenant AND m.id = a.usr AND m.access >= CASE kind WHEN 'tenant' THEN 2 ELSE 1 END
+                UNION ALL
+                SELECT FROM api_keys k
+                WHERE a.id = tenant AND k.tenant_id = tenant AND k.id = a.usr AND kind = 'tenant' AND k.type = 'secret' AND k.is_active
+                  AND k.revoked_at IS NULL AND k.tenant_active AND (k.scopes IS NULL OR '*' = ANY (k.scopes)) LIMIT 1) found;
         -- What is for everybody in the tenant, from the server.
         ELSIF kind = 'public' AND action = 'subscribe' THEN
             RETURN QUERY SELECT unnest(nrs);
@@ -128,6 +138,7 @@ BEGIN
         GROUP BY 1
     LOOP
         PERFORM set_config('app.tenant_id', t::text, true);
+        PERFORM tenant_listen_all(its_ones);
         RETURN QUERY
         SELECT n.nr FROM unnest(nrs) WITH ORDINALITY n (nr, i)
         WHERE n.i NOT IN (SELECT r FROM realtime_rights(its, its_ones, 'subscribe') r);
@@ -403,6 +414,7 @@ BEGIN
     IF NOT realtime_may(usr, channel, 'subscribe') THEN
         RETURN;
     END IF;
+    PERFORM tenant_listen_all(ARRAY[channel]);
     IF realtime_kind(channel) = 'job' THEN    -- before its history: what it told before it ended is then there
         state := (SELECT j.state FROM jobs j WHERE j.tenant_id = tenant AND j.id = realtime_uuid(channel));
     END IF;
@@ -771,8 +783,8 @@ END
 $$;
 
 -- Who of those that came in with these credentials has to go, of several tenants:
--- their numbers, from 1.  What the door asks: a session of ours, or another issuer's
--- subject (session NULL).
+-- their numbers, from 1.  What the door asks: a session of ours, of a user or of a member of the
+-- team, another issuer's subject (session NULL), or, with the issuer "key", an API key.
 CREATE OR REPLACE FUNCTION realtime_dead_many(tenants uuid[], users uuid[], sessions uuid[], issuers text[],
                                               subjects text[])
 RETURNS SETOF bigint
@@ -793,12 +805,20 @@ BEGIN
         LEFT JOIN LATERAL (
             SELECT x.id FROM users x WHERE x.tenant_id = t AND x.id = s.impersonator_id AND x.access >= 2 LIMIT 1) admin ON true
         LEFT JOIN LATERAL (
+            SELECT true AS is_live FROM team_sessions x
+            WHERE s.is_live IS NULL AND x.tenant_id = t AND x.id = a.session AND x.member_id = a.usr AND x.revoked_at IS NULL
+              AND x.expires_at > now() AND x.access > 0 LIMIT 1) team ON true
+        LEFT JOIN LATERAL (
+            SELECT true AS is_live FROM api_keys k
+            WHERE a.session IS NULL AND a.issuer = 'key' AND k.tenant_id = t AND k.id = a.usr AND k.type = 'secret' AND k.is_active
+              AND k.revoked_at IS NULL AND k.tenant_active LIMIT 1) held ON true
+        LEFT JOIN LATERAL (
             SELECT true AS is_live FROM identities i JOIN users u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
             WHERE a.session IS NULL AND i.tenant_id = t AND i.issuer = a.issuer AND i.subject = a.subject
               AND i.user_id = a.usr AND u.access > 0 LIMIT 1) other ON true
         WHERE a.tenant = t
-          AND CASE WHEN a.session IS NULL THEN other.is_live IS NULL
-                   WHEN s.is_live IS NULL THEN true
+          AND CASE WHEN a.session IS NULL THEN other.is_live IS NULL AND held.is_live IS NULL
+                   WHEN s.is_live IS NULL THEN team.is_live IS NULL
                    WHEN s.impersonator_id IS NOT NULL THEN admin.id IS NULL
                    WHEN s.method = 'impersonation' THEN team_impersonator(t, a.session) IS NULL
                    ELSE false END;

@@ -91,3 +91,21 @@ SELECT app_tenant()::text AS tenant_id, u.id::text, u.public_id,
        'member:' || @member AS channel, 'workspace:' || @workspace AS also, true AS is_plain
 FROM users u
 WHERE u.tenant_id = @tenant AND u.id = @user;
+
+-- name: realtime_team_events :row
+-- The events of the tenant, for a member of its team.
+SELECT m.tenant_id::text, m.id::text, 'team:' || m.id AS public_id, false AS is_from_page, 'tenant:' || m.tenant_id AS channel
+FROM team_members m
+WHERE m.tenant_id = @tenant AND m.id = @team;
+
+-- name: realtime_key_events :row
+-- The same for a secret key.
+SELECT k.tenant_id::text, k.id::text, 'key:' || k.prefix AS public_id, false AS is_from_page, 'tenant:' || k.tenant_id AS channel
+FROM api_keys k
+WHERE k.tenant_id = @tenant AND k.hash = (SELECT decode(current_setting('app.key_hash', true), 'hex'));
+
+-- name: realtime_team_requests :row
+-- Its requests, as they are answered.
+SELECT m.tenant_id::text, m.id::text, 'team:' || m.id AS public_id, false AS is_from_page, 'requests:' || m.tenant_id AS channel, true AS is_plain
+FROM team_members m
+WHERE m.tenant_id = @tenant AND m.id = @team;
