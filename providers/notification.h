@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "lib/base/arena.h"
+
 /*
  * The channels: X(marks, name, the flag of a preference, what that is about, is there one here?).  One
  * more is a line here, a column of notification_preferences, a branch in notify_now(), and what sends by it.
@@ -43,5 +45,18 @@ extern const char *const notification_type_names[], *const notification_category
 
 /* NULL: there is none of that name. */
 const struct notification_type *notification_find(const char *name);
+
+/* What a mail's link says, by which a member ends mails: of one kind of event, or (event NULL) of all. */
+struct notification_link {
+	const char *tenant, *organization, *member; /* uuids */
+	const char *event;
+};
+
+/* The link's token, always the same for the same.  NULL without JWT_SECRET.  The arena's. */
+char *notification_link_token(struct arena *a, const char *tenant, const char *organization,
+			      const char *member, const char *event);
+
+/* Read one; its strings are the arena's.  false: we did not make it. */
+bool notification_link_read(struct arena *a, const char *token, struct notification_link *out);
 
 #endif

@@ -20,6 +20,7 @@
 #include "providers/mime.h"
 #include "providers/smtp.h"
 #include "worker/mail_render.h"
+#include "worker/notification_mail.h"
 
 static const char *member(struct json_object *object, const char *name)
 {
@@ -120,8 +121,9 @@ static enum err hand_over(struct tx *tx, const struct job *job, const char *temp
 	return rc ? tx_fail_inside(tx, rc, "%s", reason) : ERR_OK;
 }
 
+/* ERR_OK with *is_sent false: nobody wants it any more. */
 static enum err send(struct tx *tx, const struct job *job, struct json_object *payload,
-		     const PGresult *tenant)
+		     const PGresult *tenant, bool *is_sent)
 {
 	const char *to = member(payload, "to"), *template = member(payload, "template"),
 		   *locale = member(payload, "locale"), *problem;
@@ -152,6 +154,13 @@ static enum err send(struct tx *tx, const struct job *job, struct json_object *p
 	if (secrets && age_s >= MAIL_CODE_LIFE_S)
 		json_object_object_del(secrets, "code"); /* the link is still good */
 	json_object_object_get_ex(payload, "data", &data);
+	if (json_object_object_get_ex(payload, "notification", NULL)) {
+		rc = notification_mail_fill(tx, job, payload,
+					    mail_render_language(&tx->arena, kind, locale ? locale : "en"),
+					    &secrets, is_sent);
+		if (rc || !*is_sent)
+			return rc;
+	}
 	problem = mail_render(&tx->arena, kind, locale ? locale : "en", &brand, to, data, secrets, &content);
 	if (problem)
 		return tx_fail_inside(tx, ERR_INTERNAL, "%s", problem);
@@ -185,6 +194,7 @@ static enum err run(struct tx *tx, const struct job *job)
 	struct json_object *payload;
 	const char *problem;
 	PGresult *tenant, *res;
+	bool is_sent = true;
 	enum err rc;
 
 	tx_set(tx, "job_id", job->id);
@@ -196,8 +206,8 @@ static enum err run(struct tx *tx, const struct job *job)
 		return job_give_up(tx, "its payload is no JSON object");
 	if (!PQntuples(tenant))
 		return job_give_up(tx, "the job is gone");
-	rc = send(tx, job, payload, tenant);
-	return rc ? rc : tx_call(tx, &q_mail_forget, false, &res);
+	rc = send(tx, job, payload, tenant, &is_sent);
+	return rc ? rc : tx_call(tx, is_sent ? &q_mail_forget : &q_mail_drop, false, &res);
 }
 
 const struct job_kind mail_job = { .name = "mail", .run = run };

@@ -23,7 +23,9 @@ const struct mail_kind mail_kinds[] = {
 	{ "team_reset",           "link token?", HOUR },
 	{ "contact_confirmation", "reference_id", 0 },
 	{ "contact_notification", "reference_id name email message submitted_at phone? company? subject? source? extra_fields?", 0 },
-	{ "notification",         "title message workspace", 0 },
+	{ "notification",         "title message workspace unsubscribe_url? stop_url?", 0 },
+	{ "notification_digest",  "workspace count attention? assigned_actions? owned_actions? channels? goals? records? jobs? documents? "
+				  "meetings? integrations? team? billing? more? unsubscribe_url? stop_url?", 0 },
 	{ "webhook_disabled",     "url name reason workspace", 0 },
 	{ "payment_past_due",     "plan amount? whose ends_on?", 0 },
 	{ "payment_last_notice",  "plan amount? whose ends_on?", 0 },
@@ -91,6 +93,11 @@ static const char *file_of(struct arena *a, const char *locale, const char *name
 			text = file_find(a, arena_fmt(a, "%s/%s.txt", tries[i], name));
 	}
 	return text;
+}
+
+const char *mail_render_words(struct arena *a, const char *language, const char *name)
+{
+	return file_find(a, arena_fmt(a, "%s/%s.txt", language, name));
 }
 
 /* Variables */
@@ -172,6 +179,14 @@ static int common_vars(struct template_var *vars, const struct mail_brand *brand
 	return n;
 }
 
+const char *mail_render_language(struct arena *a, const struct mail_kind *kind, const char *locale)
+{
+	const char *language = "en";
+
+	file_of(a, locale, kind->name, &language);
+	return language;
+}
+
 const char *mail_render(struct arena *a, const struct mail_kind *kind, const char *locale,
 			const struct mail_brand *brand, const char *to, struct json_object *data,
 			struct json_object *secrets, struct mail_content *out)
@@ -228,7 +243,7 @@ static void put_json(void *json)
 	json_object_put(json);
 }
 
-/* A value for each variable, or for those that must have one: the link in secrets, as it is when a mail is
+/* A value for each variable, or for those that must have one: links in secrets, as it is when a mail is
  * sent. */
 static void sample(struct arena *a, const struct mail_kind *kind, bool all, struct json_object **data,
 		   struct json_object **secrets)
@@ -241,7 +256,9 @@ static void sample(struct arena *a, const struct mail_kind *kind, bool all, stru
 	arena_defer(a, put_json, *data);
 	arena_defer(a, put_json, *secrets);
 	while (next_var(a, &vars, &name, &is_optional)) {
-		if (!strcmp(name, "link"))
+		size_t n = strlen(name);
+
+		if (!strcmp(name, "link") || (n > 4 && !strcmp(name + n - 4, "_url")))
 			json_object_object_add(*secrets, name,
 					       json_object_new_string("https://example.com/"));
 		else if (all || !is_optional)

@@ -5,6 +5,8 @@
  *	layout.html          the page around the HTML part, for all of them
  *	de/footer.txt        what stands below each mail, in a language
  *	de/invitation.txt    a mail (see worker/template.h)
+ *	de/notification_types.txt
+ *	                     what its mails call kinds of events: lines of "name: words"
  *
  * A mail in "de-AT" is looked for in de-AT, de and en, each first in
  * MAIL_TEMPLATES and then here.
@@ -66,6 +68,12 @@ struct mail_content {
 const char *mail_render(struct arena *a, const struct mail_kind *kind, const char *locale,
 			const struct mail_brand *brand, const char *to, struct json_object *data,
 			struct json_object *secrets, struct mail_content *out);
+
+/* The language that a mail to somebody who reads locale is in.  The arena's. */
+const char *mail_render_language(struct arena *a, const struct mail_kind *kind, const char *locale);
+
+/* A file of words beside the mails of a language, "de/notification_types.txt"; NULL: it has none. */
+const char *mail_render_words(struct arena *a, const char *language, const char *name);
 
 /*
  * Make every mail in every language once with all its variables and once with

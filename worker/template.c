@@ -426,12 +426,32 @@ static const char *put_action(struct blocks *b, const struct piece *line)
 	return NULL;
 }
 
+/* "** text": an element for each line of the values in it. */
+static void put_items(struct blocks *b, struct piece rest)
+{
+	for (size_t end = 0; rest.n; rest = (struct piece){ rest.p + end, rest.mark + end, rest.n - end }) {
+		struct piece item;
+
+		for (end = 0; end < rest.n && !(rest.p[end] == '\n' && rest.mark[end] == VALUE);)
+			end++;
+		item = cut(&rest, 0, end);
+		end += end < rest.n;
+		begin_block(b, true);
+		put_text(&b->text, &item, "* ", "  ");
+		put_element(&b->html, "<li>", &item, "</li>\n");
+	}
+}
+
 static const char *put_line(struct blocks *b, const struct piece *line)
 {
 	struct piece rest = cut(line, 2, line->n);
 
 	if (begins_with(line, "->"))
 		return put_action(b, line);
+	if (begins_with(line, "** ")) {
+		put_items(b, cut(line, 3, line->n));
+		return NULL;
+	}
 	begin_block(b, begins_with(line, "* "));
 	if (begins_with(line, "# ")) {
 		put_text(&b->text, &rest, "    ", "    ");
@@ -454,7 +474,8 @@ static const char *put_blocks(struct blocks *b, struct piece rest)
 		bool more = next_line(&rest, &line);
 		struct piece trimmed = more ? cut(&line, 0, line.n) : (struct piece){ NULL };
 		bool is_special = trimmed.n && (begins_with(&line, "->") || begins_with(&line, "# ") ||
-						begins_with(&line, "> ") || begins_with(&line, "* "));
+						begins_with(&line, "> ") || begins_with(&line, "* ") ||
+						begins_with(&line, "** "));
 
 		if (more && trimmed.n && !is_special) {
 			if (!paragraph.n)

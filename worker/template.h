@@ -20,6 +20,7 @@
  *	# text		a code, large
  *	> text		a quotation
  *	* text		an element of a list
+ *	** text		elements of a list: one for each line of the values in it
  *
  * What begins a line counts only where the template says it: the value of a
  * variable is text throughout, whatever it holds, and escaped in HTML.

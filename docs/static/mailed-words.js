@@ -52,6 +52,12 @@ export const words = {
     accepted: 'You are in {organization} now. Sign in to the application as usual.',
     member: 'You are a member of {organization} already.',
     declined: 'You have declined the invitation.',
+
+    unsubscribe: 'Mails from {workspace}',
+    unsubscribe_one: 'Do you want no more mails of this kind? What you are told in {workspace} itself stays.',
+    unsubscribe_all: 'Do you want no more mails about what happens? What you are told in {workspace} itself stays.',
+    unsubscribe_do: 'No more mails',
+    unsubscribe_done: 'You get no more of these mails. You can change that in your settings there.',
     role: { owner: 'owner', admin: 'administrator', member: 'member', developer: 'developer' },
   },
   de: {
@@ -106,6 +112,12 @@ export const words = {
     accepted: 'Sie sind jetzt in {organization}. Melden Sie sich bei der Anwendung an wie gewohnt.',
     member: 'Sie sind schon Mitglied in {organization}.',
     declined: 'Sie haben die Einladung abgelehnt.',
+
+    unsubscribe: 'E-Mails aus {workspace}',
+    unsubscribe_one: 'Möchten Sie keine E-Mails dieser Art mehr? Was Sie in {workspace} selbst erfahren, bleibt.',
+    unsubscribe_all: 'Möchten Sie keine E-Mails mehr über das, was geschieht? Was Sie in {workspace} selbst erfahren, bleibt.',
+    unsubscribe_do: 'Keine E-Mails mehr',
+    unsubscribe_done: 'Sie bekommen keine dieser E-Mails mehr. Dort in Ihren Einstellungen können Sie das ändern.',
     role: { owner: 'Eigentümer', admin: 'Administrator', member: 'Mitglied', developer: 'Entwickler' },
   },
 }

@@ -6,6 +6,7 @@
 import { words } from '/mailed-words.js'
 
 const token = new URLSearchParams(location.search).get('token') ?? new URLSearchParams(location.hash.slice(1)).get('token')
+const isUnsubscribe = /^\/unsubscribe(\.html)?$/.test(location.pathname)
 const result = document.querySelector('[role=status]')
 const what = document.querySelector('.what')
 
@@ -222,6 +223,31 @@ const pages = {
   invitation,
 }
 
+// Mail programs post to another link by themselves; this page is for people.
+async function unsubscribe() {
+  const path = `/api/v1/notifications/unsubscribe/${encodeURIComponent(token)}`
+  let of
+  try {
+    const answer = await fetch(path)
+    of = { ok: answer.ok, status: answer.status, body: await answer.json() }
+  } catch {
+    of = { ok: false, status: 0, body: {} }
+  }
+  if (!of.ok)
+    return of.status === 400 || of.status === 422 ? dead() : end(complaint(of))
+  const names = { workspace: of.body.workspace }
+  heading(fill('unsubscribe', names))
+  if (!of.body.email_enabled)
+    return end(fill('unsubscribe_done'))
+  paragraph(fill(of.body.event_type ? 'unsubscribe_one' : 'unsubscribe_all', names))
+  what.append(form({}, 'unsubscribe_do', async () => {
+    const answer = await post(path, {})
+    if (!answer.ok)
+      return answer
+    end(fill('unsubscribe_done'))
+  }))
+}
+
 async function learn() {
   speak(navigator.language)
   if (!token) {
@@ -229,6 +255,8 @@ async function learn() {
     end(fill('incomplete_do'))
     return
   }
+  if (isUnsubscribe)
+    return unsubscribe()
   const answer = await post('/api/v1/auth/mailed-link', { token })
   if (answer.ok) {
     speak(answer.body.locale)

@@ -4,7 +4,9 @@
  * handlers/integrations/realtime.c.
  */
 #include "build/sql/work/notifications.h"
-#include "fcgi/route.h"
+#include "fcgi/answer.h"
+#include "fcgi/auth.h"
+#include "fcgi/req.h"
 #include "handlers/tenancy/member_ref.h"
 #include "providers/notification.h"
 
@@ -105,6 +107,54 @@ static const struct constraint constraints[] = {
 
 static const enum err not_there[] = { ERR_NOT_FOUND, ERR_OK };
 
+/* RFC 8058: mail programs post to the link in List-Unsubscribe; to open it changes nothing. */
+static const struct field link_in[] = {
+	{ "unsubscribe_token", F_TEXT, F_REQUIRED, .min = 1, .max = 512, .about = "of a mail's link",
+	  .example = "KiAqICogKg.mQ3T0bq3CAZGtaHAAcACAAAAAAAAACrhN3cyuLPC" },
+	FIELD_END
+};
+
+static const struct field link_out[] = {
+	{ "event_type",    F_ENUM, F_NULL, .values = notification_type_names, .about = "null: of every kind, as a digest has them" },
+	{ "label",         F_TEXT, F_NULL, .example = "You became owner of a goal" },
+	{ "workspace",     F_TEXT, 0, .example = "Acme Inc." },
+	{ "email_enabled", F_BOOL, 0, .about = "is there mail of it?" },
+	FIELD_END
+};
+
+static const struct shape link_shape = { "MailedNotifications", link_out };
+static const enum err no_link[] = { ERR_TICKET, ERR_OK };
+/* clang-format on */
+
+static enum err answer_link(struct req *rq, const struct query *q)
+{
+	struct notification_link link;
+	PGresult *res;
+	enum err rc;
+
+	if (!notification_link_read(&rq->tx.arena, req_text(rq, "unsubscribe_token"), &link))
+		return req_fail(rq, ERR_TICKET, NULL);
+	auth_act_for(rq, link.tenant);
+	req_set(rq, "organization", link.organization);
+	req_set(rq, "member", link.member);
+	req_set(rq, "event", link.event);
+	rc = tx_call(&rq->tx, &q_notification_mail_get, false, &res);
+	if (rc)
+		return rc;
+	return PQntuples(res) ? answer_rows(rq, q) : req_fail(rq, ERR_TICKET, NULL);
+}
+
+static enum err link_get(struct req *rq)
+{
+	return answer_link(rq, &q_notification_mail_get);
+}
+
+static enum err link_end(struct req *rq)
+{
+	return answer_link(rq, &q_notification_mail_end);
+}
+
+/* clang-format off */
 #define BASE "/api/v1/notifications"
 
 const struct route notification_routes[] = {
@@ -136,6 +186,13 @@ const struct route notification_routes[] = {
 	  .out = &delivery_shape, .sql = &q_notification_delivery_get },
 	{ PUT,    BASE "/email-delivery", "workspace.notifications.update_email_delivery", &by_member, "Change how I am notified by mail",
 	  .body = delivery, .as = SET, .out = &delivery_shape, .sql = &q_notification_delivery_put },
+	{ GET,    BASE "/unsubscribe/{unsubscribe_token}", "workspace.notifications.get_unsubscribe", &by_anyone, "Show what a mail's link would end",
+	  .about = "The token is the credential. Looks only.", .needs = { "the token of a mail of ours", ERR_TICKET },
+	  .params = link_in, .out = &link_shape, .errors = no_link, .sql = &q_notification_mail_get, .run = link_get },
+	{ POST,   BASE "/unsubscribe/{unsubscribe_token}", "workspace.notifications.unsubscribe", &by_anyone, "End mails of a kind",
+	  .about = "By one click (RFC 8058): what mail programs post to, with whatever body. Of a digest's link all kinds end. In-app notifications stay.",
+	  .needs = { "the token of a mail of ours", ERR_TICKET },
+	  .params = link_in, .out = &link_shape, .errors = no_link, .sql = &q_notification_mail_end, .run = link_end, .flags = RAW | PRIVATE, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

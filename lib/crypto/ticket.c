@@ -163,3 +163,36 @@ const char *ticket_state_verify(struct arena *a, const char *purpose, const char
 		return NULL;
 	return arena_dup_n(a, bytes + 8, (size_t)got - 8);
 }
+
+char *ticket_text_sign(struct arena *a, const char *purpose, const char *text)
+{
+	unsigned char mac[SECRET_BYTES];
+	char *part = encode(a, text, strlen(text));
+
+	assert(strlen(part) + 1 + MAC_CHARS <= MAX_STATE);
+	if (!secret_mac(arena_fmt(a, "text %s", purpose), part, strlen(part), mac))
+		return NULL;
+	return arena_fmt(a, "%s.%s", part, encode(a, mac, sizeof(mac)));
+}
+
+const char *ticket_text_verify(struct arena *a, const char *purpose, const char *token)
+{
+	size_t n = strnlen(token, MAX_STATE + 1);
+	const char *dot = memchr(token, '.', n);
+	unsigned char mac[SECRET_BYTES], made[SECRET_BYTES];
+	char *text;
+	ssize_t got;
+	bool same;
+
+	if (n > MAX_STATE || !dot || !decode(dot + 1, MAC_CHARS, mac, sizeof(mac)))
+		return NULL;
+	n = (size_t)(dot - token);
+	same = secret_mac(arena_fmt(a, "text %s", purpose), token, n, made) &&
+	       !CRYPTO_memcmp(made, mac, sizeof(mac));
+	OPENSSL_cleanse(made, sizeof(made));
+	if (!same)
+		return NULL;
+	text = arena_alloc_raw(a, n + 1);
+	got = base64_url_decode(token, n, text);
+	return got < 0 ? NULL : arena_dup_n(a, text, (size_t)got);
+}

@@ -3,7 +3,7 @@
  * refresh tokens, signed state.
  *
  * Of a ticket, a code and an API key the database has a hash only.  A refresh
- * token and a state are not stored at all: they carry a MAC of ours, each
+ * token, a state and a signed text are not stored at all: they carry a MAC of ours, each
  * under a separate key derived from JWT_SECRET.  All text is URL-safe.
  */
 #ifndef ASHLAR_TICKET_H
@@ -79,5 +79,14 @@ char *ticket_state_sign(struct arena *a, const char *purpose, const char *json, 
 /* The payload of a state that ticket_state_sign made for this purpose and that is still valid, the arena's;
  * else NULL. */
 const char *ticket_state_verify(struct arena *a, const char *purpose, const char *state);
+
+/*
+ * A signed text that does not expire, such as of a link that ends a subscription: the same text always makes
+ * the same.  base64url(text) "." base64url(MAC).  NULL without JWT_SECRET.  The arena's.
+ */
+char *ticket_text_sign(struct arena *a, const char *purpose, const char *text);
+
+/* The text that ticket_text_sign signed for this purpose, the arena's; else NULL. */
+const char *ticket_text_verify(struct arena *a, const char *purpose, const char *token);
 
 #endif

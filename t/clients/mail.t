@@ -8,6 +8,7 @@ use lib 't/lib';
 use Api;
 use Ashlar::Process;
 use Ashlar::SignIn qw(@BEHIND_PROXY $PASSWORD from set_tenant);
+use Ashlar::Workspace;
 use Cpanel::JSON::XS qw(decode_json);
 use Digest::SHA 'hmac_sha256_hex';
 use File::Temp ();
@@ -173,6 +174,38 @@ subtest 'every other mail' => sub {
     add(verify_email => 'nobody@example.com', kind => 'mail.decoy');
     eventually { $t->db->selectrow_array(q{SELECT state FROM jobs WHERE kind = 'mail.decoy' ORDER BY created_at DESC LIMIT 1}) eq 'completed' } 20, 'a decoy is done';
     is scalar(() = said()), $before, '  and nobody gets it';
+};
+
+subtest 'what members are told of: at once, or together' => sub {
+    my $w = workspace($t, ann => 'owner', bob => 'member');
+    my $notify = sub ($event, %data) {
+        $t->db->begin_work;
+        $t->db->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $w->{ann}->tenant_id);
+        $t->db->do(q{SELECT notify(?, ?, ?, '{}', NULL, ?)}, undef, $w->id, $event, [ $w->member_id('bob') ], Cpanel::JSON::XS->new->encode(\%data));
+        $t->db->commit;
+    };
+    $notify->('goal_assigned', title => "Gr\x{fc}\x{df}e\r\nBcc: victim\@example.com", progress => 5);
+    my $mail = mail_to($w->{bob}->email);
+    is $mail->{subject}, 'You became owner of a goal', 'at once';
+    like $mail->{text}, qr/^> Gr\x{fc}\x{df}e\n> Bcc: victim\[at\]example\[\.\]com \(5 %\)$/m;
+    my %header = map { my ($name, $value) = /^([^:]+):\s*(.*)/s; (lc $name => $value) } @{ $mail->{headers} };
+    my ($link) = $header{'list-unsubscribe'} =~ m{\A<(https://\S+)>\z};
+    ok $link, 'with the link that ends such mails';
+    is $header{'list-unsubscribe-post'}, 'List-Unsubscribe=One-Click', '  by one click';
+    my ($path) = $link =~ m{(/api/v1/.*)};
+    $t->keep_secret($path =~ m{([^/]+)\z});
+    json_is from($t)->request('POST', $path, body => 'List-Unsubscribe=One-Click', headers => { 'Content-Type' => 'application/x-www-form-urlencoded' }), '/email_enabled', false;
+    $notify->('goal_assigned', title => 'no more', progress => 5);
+    $w->{bob}->put('/api/v1/notifications/email-delivery', { email_delivery_mode => 'digest' });
+    $notify->('goal_at_risk', title => 'Late', progress => 1);
+    $notify->('role_changed', role => 'admin') for 1 .. 2;
+    $t->db->do('UPDATE notification_inboxes SET digest_at = now() WHERE digest_at IS NOT NULL');
+    $t->db->do(q{UPDATE jobs SET run_at = now() WHERE kind = 'notifications' AND state = 'scheduled'});
+    my $digest = mail_to($w->{bob}->email, 2);
+    unlike $digest->{text}, qr/no more \(/, 'what they ended does not come';
+    like $digest->{text}, qr/^> A goal you own is at risk or behind: Late \(1 %\)\n.*\nTeam\n\n\* Your role changed: admin\n\* Your role changed: admin\n/ms, 'together, what needs attention on top';
+    like $digest->{html}, qr{<blockquote>A goal you own is at risk or behind: Late \(1 %\)</blockquote>.*<p>Team</p>\s*<ul>\s*<li>Your role changed: admin</li>}s, '  highlighted';
+    is scalar(grep { ($_->{to}[0] // '') eq $w->{bob}->email } said()), 2, 'in one mail';
 };
 
 subtest 'the contact form: a mail to both, and the webhook' => sub {

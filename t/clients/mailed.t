@@ -7,7 +7,10 @@ use lib 't/lib';
 use Api;
 use Ashlar::SignIn qw(@BEHIND_PROXY $PASSWORD from newest_mail set_tenant);
 use Ashlar::Totp 'totp';
+use Ashlar::Workspace;
 use Cpanel::JSON::XS qw(decode_json encode_json);
+use Digest::SHA 'hmac_sha256';
+use MIME::Base64 'encode_base64url';
 
 my $t     = Api->start(@BEHIND_PROXY);
 my $db    = $t->db;
@@ -158,6 +161,24 @@ subtest 'who signs in elsewhere is told the code' => sub {
     my ($seen) = visits({ url => $link, locale => 'en-US' });
     like $seen->{pages}[0]{text}, qr/\Q$token\E/;
     is_deeply $seen->{pages}[0]{buttons}, ['Decline'];
+};
+
+subtest 'no more mails of a kind' => sub {
+    my $w    = workspace($t, otto => 'owner');
+    my $part = encode_base64url(join ' ', $w->{otto}->tenant_id, $w->id, $w->member_id('otto'), 'goal_assigned');
+    my $token = "$part." . encode_base64url(hmac_sha256($part, hmac_sha256('ashlar text unsubscribe', $t->{env}{JWT_SECRET})));    # as the worker makes it
+    $t->keep_secret($token);
+    my $wants = sub () { $w->{otto}->get('/api/v1/notifications/preferences/v2')->json('/preferences/goal_assigned/email_enabled') };
+    my $url   = "https://localhost:$t->{https_port}/unsubscribe.html?token=$token";
+    my ($looks) = visits({ url => $url, locale => 'de-AT' });
+    quiet_ok($looks, []);
+    is_deeply $looks->{pages}[0]{buttons}, ['Keine E-Mails mehr'];
+    ok $wants->(), 'to open the page changes nothing';
+    my ($clicks) = visits({ url => $url, locale => 'en-US', steps => [ { click => 'No more mails' } ] });
+    quiet_ok($clicks, []);
+    like $clicks->{pages}[0]{text}, qr/no more mails of this kind/;
+    like $clicks->{pages}[1]{said}, qr/You get no more of these mails/;
+    ok !$wants->(), 'a click does';
 };
 
 subtest 'links that are good for nothing' => sub {

@@ -34,6 +34,15 @@ is_deeply $db->selectcol_arrayref('SELECT DISTINCT e.permission FROM notificatio
 my @channels = slurp('providers/notification.h') =~ /X\(marks, "(\w+)", (\w+), "[^"]*", (\w+)\)/g;
 is_deeply [ map { @$_ } @{ $db->selectall_arrayref(q{SELECT channel, channel || '_enabled', is_there::text FROM notification_channels()}) } ], \@channels, 'so are the channels';
 
+# English has the labels of the list; every other language of mails its own words for all of them.
+for my $language (grep { $_ ne 'en' } map { m{templates/mail/([^/]+)/\z} ? $1 : () } glob 'templates/mail/*/') {
+    my @words = slurp("templates/mail/$language/notification_types.txt") =~ /^(\w+): \S.*$/mg;
+    is_deeply \@words, [ map { $_->[0] } @types ], "$language has words for each, in their order";
+}
+for my $digest (glob 'templates/mail/*/notification_digest.txt') {
+    is_deeply [ slurp($digest) =~ /^\*\* \{\{(\w+)\}\}$/mg ], [ map { $_->[0] } @categories ], "$digest shows each category, in their order";
+}
+
 $db->disconnect;
 $cluster->drop($name);
 done_testing;

@@ -21,6 +21,7 @@ static const struct template_var vars[] = {
 	{ "long", "Lorem ipsum dolor sit amet, consetetur sadipscing elitr, sed diam nonumy eirmod tempor "
 		  "invidunt ut labore et dolore magna aliquyam erat" },
 	{ "raw", "<i>raw</i>", .is_html = true },
+	{ "rows", "one\n* two\n\nthree" },
 	{ NULL },
 };
 
@@ -78,6 +79,9 @@ static void test_language(void)
 		"<p>x</p>\n<ul>\n<li>1</li>\n<li>2</li>\n</ul>\n<p>y</p>\n");
 	becomes("a\r\n{{if name}}\r\nb\r\n{{end}}\r\n\r\nc\r\n", "a b\n\nc\n", "<p>a b</p>\n<p>c</p>\n");
 	becomes("* \n#  \n> ", "* \n\n    \n\n> \n", NULL);
+	becomes("a\n** {{rows}}\nb", "a\n\n* one\n* * two\n* \n* three\n\nb\n",
+		"<p>a</p>\n<ul>\n<li>one</li>\n<li>* two</li>\n<li></li>\n<li>three</li>\n</ul>\n<p>b</p>\n");
+	becomes("** {{name}}\n* x", "* Ada\n* x\n", "<ul>\n<li>Ada</li>\n<li>x</li>\n</ul>\n");
 	becomes("{{long}}",
 		"Lorem ipsum dolor sit amet, consetetur sadipscing elitr, sed diam nonumy\n"
 		"eirmod tempor invidunt ut labore et dolore magna aliquyam erat\n",
@@ -208,7 +212,7 @@ static void test_all(void)
 		files++;
 	for (const struct mail_kind *k = mail_kinds; k->name; k++)
 		files -= 2;
-	is_int(files, 3, "two footers, a layout, and no file that nobody sends");
+	is_int(files, 4, "two footers, a layout, kinds of events in German, and no file that nobody sends");
 }
 
 static void test_mail(void)

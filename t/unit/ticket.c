@@ -172,6 +172,26 @@ static void test_state(void)
 	cfg.jwt_secret = SECRET;
 }
 
+static void test_text(void)
+{
+	const char *text = "a b *", *token = ticket_text_sign(&a, "unsubscribe", text);
+	int passed = 0;
+
+	is_str(ticket_text_verify(&a, "unsubscribe", token), text, "a signed text comes back");
+	is_str(ticket_text_sign(&a, "unsubscribe", text), token, "… and is always the same");
+	is_str(ticket_text_verify(&a, "other", token), NULL, "not for another purpose");
+	is_str(ticket_state_verify(&a, "unsubscribe", token), NULL, "nor as a state");
+	for (size_t i = 0; token[i]; i++) {
+		char *changed = arena_dup(&a, token);
+
+		changed[i] = changed[i] == 'A' ? 'B' : 'A';
+		passed += ticket_text_verify(&a, "unsubscribe", changed) != NULL;
+	}
+	is_int(passed, 0, "nor with another character");
+	is_str(ticket_text_verify(&a, "unsubscribe", ""), NULL, "nothing is none");
+	is_str(ticket_text_verify(&a, "unsubscribe", "."), NULL, "nor is a dot");
+}
+
 int main(void)
 {
 	arena_init(&a, 4096);
@@ -183,6 +203,7 @@ int main(void)
 	test_api_key();
 	test_refresh();
 	test_state();
+	test_text();
 	arena_release(&a);
 	return done_testing();
 }

@@ -11,14 +11,28 @@ BEGIN
     SELECT j.payload INTO mail FROM jobs j WHERE j.tenant_id = app_tenant() AND j.id = mail_forget.id AND j.kind = 'mail';
     IF FOUND THEN
         UPDATE jobs j
-        SET payload = mail - '{sealed,data,user}'::text[], updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
+        SET payload = mail - '{sealed,data,user,notification}'::text[], updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
         WHERE j.tenant_id = app_tenant() AND j.id = mail_forget.id;
+        DELETE FROM notification_mails q WHERE mail ? 'notification' AND q.tenant_id = app_tenant() AND q.job_id = mail_forget.id;
         PERFORM usage_note(NULL, (mail ->> 'user')::uuid, '{"email_sent": 1}', mail ->> 'template');
     END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION mail_forget(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION mail_forget(uuid) TO ashlar_api;
+
+-- The same of one that nobody wants any more, and that was not sent.
+CREATE OR REPLACE FUNCTION mail_drop(id uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    UPDATE jobs j
+    SET payload = j.payload - '{sealed,data,user,notification}'::text[], updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
+    WHERE j.tenant_id = app_tenant() AND j.id = mail_drop.id AND j.kind = 'mail';
+    DELETE FROM notification_mails q WHERE q.tenant_id = app_tenant() AND q.job_id = mail_drop.id;
+END
+$$;
+REVOKE ALL ON FUNCTION mail_drop(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION mail_drop(uuid) TO ashlar_api;
 
 -- For ashlar mails: those of a tenant with its test mode, to somebody, whose
 -- address is spelled so and kept so; NULL: of all, to anybody.  n counts from the

@@ -12,3 +12,7 @@ WHERE j.tenant_id = @tenant AND j.id = :job_id::uuid;
 -- name: mail_forget :exec
 -- In the transaction that completes the job.
 SELECT mail_forget(:job_id::uuid);
+
+-- name: mail_drop :exec
+-- The same of one that was not sent.
+SELECT mail_drop(:job_id::uuid);

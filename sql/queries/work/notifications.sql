@@ -135,3 +135,14 @@ ON CONFLICT (tenant_id, organization_id, member_id) DO UPDATE
 SET email_delivery_mode = excluded.email_delivery_mode,
     digest_frequency_minutes = coalesce(:digest_frequency_minutes, d.digest_frequency_minutes)
 RETURNING d.email_delivery_mode, d.digest_frequency_minutes;
+
+-- name: notification_mail_get :row
+-- What a mail's link is about; it is in the tenant that the link names.
+SELECT d.event_type, t.label, d.workspace, d.email_enabled
+FROM notification_mail_of(:organization::uuid, :member::uuid, :event) d
+LEFT JOIN notification_events() t ON t.event_type = d.event_type;
+
+-- name: notification_mail_end :row
+SELECT d.event_type, t.label, d.workspace, d.email_enabled
+FROM notification_mail_end(:organization::uuid, :member::uuid, :event) d
+LEFT JOIN notification_events() t ON t.event_type = d.event_type;
