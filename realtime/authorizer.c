@@ -138,7 +138,7 @@ static void read_last_event(struct pass *out)
 	if (!digits || digits > 18 || text[digits])
 		return;
 	out->event_id = strtoll(text, NULL, 10);
-	out->has_event_id = true;
+	out->has_event_id = out->is_resumed = true;
 }
 
 /* What the route's query told of the caller. */
@@ -153,6 +153,8 @@ static bool read_pass(struct pass *out, bool *is_tenants)
 	copy_text(out->subject, sizeof(out->subject), row, "public_id");
 	copy_text(out->channel, sizeof(out->channel), row, "channel");
 	copy_text(out->also, sizeof(out->also), row, "also");
+	copy_text(out->state_event, sizeof(out->state_event), row, "state_event");
+	copy_text(out->state, sizeof(out->state), row, "state");
 	out->is_plain = copy_bool(row, "is_plain");
 	out->has_event_id = copy_number(&out->event_id, row, "event_id");
 	*is_tenants = copy_bool(row, "is_from_page");

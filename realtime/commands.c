@@ -392,21 +392,32 @@ void commands_begin(struct conn *c)
 	}
 }
 
-static void begin_channel(struct conn *c, const struct pass *pass, const char *name)
+static void begin_channel(struct conn *c, const char *name, bool has_event_id, int64_t event_id)
 {
 	struct sub *s = channel_enter(c, name, SUB_ASKED);
 
 	s->is_asked_for = true;
-	ask(s, pass->has_event_id, pass->event_id, false);
+	ask(s, has_event_id, event_id, false);
+}
+
+/* How things are, before what they become. */
+static void say_state(struct conn *c, const struct pass *pass)
+{
+	struct broadcast *p = broadcast_new(pass->state_event, 0, pass->state, strlen(pass->state));
+
+	conn_send(c, p);
+	broadcast_unref(p);
 }
 
 void commands_begin_stream(struct conn *c, const struct pass *pass)
 {
 	if (!c->is_plain)
 		say_connected(c);
-	begin_channel(c, pass, pass->channel);
+	if (*pass->state)
+		say_state(c, pass);
+	begin_channel(c, pass->channel, pass->has_event_id, pass->event_id);
 	if (*pass->also)
-		begin_channel(c, pass, pass->also);
+		begin_channel(c, pass->also, pass->is_resumed, pass->event_id);
 }
 
 void commands_open(struct pg *connection)

@@ -8,7 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PASS_MAX_TEXT = 1020 }; /* bytes: 255 characters of 4 */
+enum {
+	PASS_MAX_TEXT = 1020, /* bytes: 255 characters of 4 */
+	PASS_MAX_STATE = 1023,
+};
 
 /* Who was let in. */
 struct pass {
@@ -24,6 +27,9 @@ struct pass {
 	bool is_plain;     /* an event's data are the payload, and nothing is said beside events */
 	bool has_event_id; /* what came there behind this one is sent first */
 	int64_t event_id;
+	bool is_resumed; /* and on the other one: the client has told where it was */
+	char state_event[72], state[PASS_MAX_STATE + 1]; /* an event before all others, or "": how things are
+							    at event_id */
 };
 
 /* Why the loop does not want a handshake to go on, of whichever client. */

@@ -153,7 +153,7 @@ const struct route realtime_routes[] = {
 	  .query = listen_in, .headers = listen_headers, .errors = listen_errors, .run = realtime_listen, .flags = REALTIME | BARE, .status = 200,
 	  .content_type = "text/event-stream" },
 	{ GET, "/api/v1/notifications/stream", "workspace.notifications.stream", &by_member, "Listen to my notifications by server-sent events",
-	  .about = "Events of two kinds: notification, whose data are one of mine as the list shows it, and workspace_event, {event_type, workspace_id, actor_id, data, timestamp}, which tells every member that something is another one now, such as teams_updated. A comment line comes every 15 s. EventSource reconnects by itself and misses nothing of the last two minutes.",
+	  .about = "Events of two kinds: notification, whose data are one of mine as the list shows it, and workspace_event, {event_type, workspace_id, actor_id, data, timestamp}, which tells every member that something is another one now, such as teams_updated; notifications_updated, {notification_id, unread_count}, is of mine, and comes first of all and when one of my devices has read some. A comment line comes every 15 s. EventSource reconnects by itself and misses nothing of the last two minutes.",
 	  .query = workspace_in, .headers = listen_headers, .errors = listen_errors, .sql = &q_realtime_workspace, .flags = REALTIME | BARE, .status = 200,
 	  .content_type = "text/event-stream" },
 	{ GET, "/api/v1/dashboard/events", "platform.realtime.stream_dashboard_events", &by_team_admin_any_mode, "Listen to the tenant's events by server-sent events",

@@ -399,6 +399,22 @@ $$;
 REVOKE ALL ON FUNCTION realtime_history(uuid, text, bigint, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION realtime_history(uuid, text, bigint, integer) TO ashlar_api;
 
+-- Up to which id a channel has told, as the snapshot of the statement has it: what a state that is read beside it
+-- does not have yet has a larger one.  Of what the ring lost since, an older id than that is told, and never a newer one.
+CREATE OR REPLACE FUNCTION realtime_position(channel text) RETURNS bigint
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    tenant uuid := app_tenant();
+BEGIN
+    RETURN coalesce((SELECT m.id FROM realtime_messages m
+                     WHERE m.tenant_id = tenant AND m.channel = realtime_position.channel ORDER BY m.id DESC LIMIT 1),
+                    (SELECT f.last_id FROM realtime_floors f WHERE f.tenant_id = tenant AND f.channel = realtime_position.channel),
+                    (SELECT s.forgotten_id FROM realtime_state s));
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_position(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION realtime_position(text) TO ashlar_api;
+
 -- A user comes to a channel: may they, and what did they miss?  is_over: it is
 -- the stream of a job that has ended, so nothing comes after what is kept.
 -- No row: they may not.

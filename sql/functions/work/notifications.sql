@@ -50,14 +50,24 @@ BEGIN
 END
 $$;
 
+-- How the caller's list is now, for the stream: as notification_sync() tells it when it changes.
+CREATE OR REPLACE FUNCTION notification_state(notification uuid DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN jsonb_build_object(
+        'event_type', 'notifications_updated', 'workspace_id', app_organization(), 'actor_id', app_member(),
+        'data', jsonb_build_object('notification_id', notification, 'unread_count', notification_unread()),
+        'timestamp', json_time_us(now()));
+END
+$$;
+
 -- Tell the caller's devices that their list is another one; notification NULL: all of it.
 CREATE OR REPLACE FUNCTION notification_sync(notification uuid) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    state jsonb := notification_state(notification);    -- with what the statements before this one did
 BEGIN
-    PERFORM realtime_put('member:' || app_member(), jsonb_build_object(
-        'event_type', 'notifications_updated', 'workspace_id', app_organization(), 'actor_id', app_member(),
-        'data', jsonb_build_object('notification_id', notification, 'unread_count', notification_unread()),
-        'timestamp', json_time_us(now())), NULL, 'event', 'workspace_event', false);
+    PERFORM realtime_put('member:' || app_member(), state, NULL, 'event', 'workspace_event', false);
 END
 $$;
 

@@ -83,12 +83,14 @@ FROM users u
 WHERE u.tenant_id = @tenant AND u.id = @user;
 
 -- name: realtime_workspace :row
--- The same, for what a member is notified of and what the workspace is told: as realtime/keeper.c reads it.
+-- The same, for what a member is notified of and what the workspace is told: as realtime/authorizer.c reads it.
+-- The state and the position of the member's channel are of one snapshot: what comes behind that is not in it.
 SELECT app_tenant()::text AS tenant_id, u.id::text, u.public_id,
        EXISTS (SELECT FROM api_keys k
                WHERE k.tenant_id = app_tenant() AND k.type = 'public' AND k.is_active AND k.revoked_at IS NULL
                  AND @origin = ANY (k.allowed_origins)) AS is_from_page,
-       'member:' || @member AS channel, 'workspace:' || @workspace AS also, true AS is_plain
+       'member:' || @member AS channel, 'workspace:' || @workspace AS also, true AS is_plain,
+       realtime_position('member:' || @member) AS event_id, 'workspace_event' AS state_event, notification_state()::text AS state
 FROM users u
 WHERE u.tenant_id = @tenant AND u.id = @user;
 

@@ -1,5 +1,6 @@
 -- after: members goals
 -- {event_type} = team_added
+-- {unsubscribe_token} = KiAqICogKg.mQ3T0bq3CAZGtaHAAcACAAAAAAAAACrhN3cyuLPC
 INSERT INTO notifications (tenant_id, id, organization_id, member_id, event_type, title, message, actor_id)
 VALUES
     (app_tenant(), pg_temp.id('notification'), pg_temp.id('organization'), pg_temp.id('member'), 'team_added', 'You lead Navigation', 'Theo has made you its lead.',

@@ -227,6 +227,12 @@ subtest 'the stream' => sub {
     like $open[0]->header('Cache-Control'), qr/no-cache|no-store/;
     my $theirs = stream($at, Authorization => 'Bearer ' . $vera->token, 'X-Workspace-Id' => $w->id);
     my $other  = stream($at, Authorization => 'Bearer ' . $eve->token, 'X-Workspace-Id' => $x->id);
+    for my $s (@open, $theirs, $other) {
+        my $unread = $s == $other ? 0 : ($s == $theirs ? $vera : $bob)->get("$base/unread-count")->json('/count');
+        my ($first) = (heard($s, qr/^data: .*\n\n/m) // '') =~ /(event: .*?\n\n)/s;
+        like $first, qr/\Aevent: workspace_event\ndata: \{"data": \{"unread_count": $unread, "notification_id": null\},.*"event_type": "notifications_updated"/, 'how things are comes first';
+        $s->{in} =~ s/\A.*?^data: .*?\n\n//ms;
+    }
     heard($_, qr/^:/m) // fail 'a comment comes' for @open, $theirs, $other;
     pass 'a comment comes from time to time';
 
@@ -243,6 +249,18 @@ subtest 'the stream' => sub {
         is_deeply $event, { event_type => 'teams_updated', workspace_id => $w->id, actor_id => $w->member_id('ann'), data => { team_id => $team } }, 'and what everybody in the workspace is told';
         unlike $text, qr/event: (?!notification|workspace_event)/, 'no other kinds of events';
     }
+    my ($id) = map { $_->{id} } $bob->get("$base/list", query => { unread_only => 'true', limit => 1 })->json('/notifications/0');
+    $bob->post("$base/mark-read", { notification_id => $id });
+    my $left = $bob->get("$base/unread-count")->json('/count');
+    like heard($_, qr/"notification_id": "$id"/) // '', qr/event: workspace_event\ndata: \{"data": \{"unread_count": $left, "notification_id": "$id"\}/, 'what is read on one device is read on the others' for @open[ 0, 1 ];
+    $bob->post("$base/mark-read", {});
+    ok defined heard($_, qr/"unread_count": 0, "notification_id": null/), '  also all' for @open[ 0, 1 ];
+    unlike $theirs->{in}, qr/notifications_updated/, 'nobody else hears of it';
+    my ($seen) = $open[0]{in} =~ /.*^id: (\d+)$/ms;
+    my $again = stream($at, %as, 'Last-Event-ID' => $seen - 1);
+    ok defined heard($again, qr/^id: $seen$/m), 'who comes back hears what they missed';
+    my ($first) = $again->{in} =~ /((?:^id: \d+\n)?event: .*?\n\n)/ms;
+    like $first, qr/\Aevent: workspace_event\ndata: \{"data": \{"unread_count": 0/, '  behind how things are now';
     like heard($theirs, qr/event: workspace_event\n/, 10) // '', qr/workspace_event/, 'a member who is not meant is told of the workspace';
     unlike $theirs->{in}, qr/event: notification/, '  but no notification of others';
     unlike $other->{in}, qr/event: /, 'another workspace nothing';
