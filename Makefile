@@ -129,8 +129,11 @@ sdk: $(BUILD)/ashlar ## build/sdk: the TypeScript SDK, packed, and bundled for b
 	@tools/sdk $< build/sdk
 
 # Always made again: what npm could not fetch yesterday it may today.  It takes a quarter of a second.
-docs: $(BUILD)/ashlar sdk ## build/docs: the guide and the API reference, which nginx serves at /
+docs: $(BUILD)/ashlar sdk build/console/index.html ## build/docs: guide, API reference and console, which nginx serves at /
 	@tools/docs $< build/docs
+
+build/console/index.html: tools/console $(wildcard console console/.npmrc console/* console/*/*)
+	$(call run,BUNDLE $(@D))tools/console $(@D)
 
 check: deps all unit docs ## all tests; T=t/api/work/projects.t runs one file, LOAD=1 beside two busy processes
 	tools/check $(T)

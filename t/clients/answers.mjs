@@ -3,6 +3,7 @@
 //
 //	noteAnswers(context)	of all pages of a context from now on
 //	notedFetch(request)	fetch(), whose answer is noted
+//	noteBytes(method, url, response, bytes)	an answer that somebody else has read
 //	await noted()	those that there are so far are written: before the pages go, and their answers with them
 import { appendFileSync } from 'node:fs'
 
@@ -22,11 +23,13 @@ async function note(response) {
   write(response.request().method(), response.url(), response.status(), headers, isJson ? await response.body() : Buffer.of())
 }
 
-export async function notedFetch(request) {
-  const { method, url } = request
-  const response = await fetch(request)
-  const bytes = Buffer.from(await response.clone().arrayBuffer())
+export function noteBytes(method, url, response, bytes) {
   if (dir) write(method, url, response.status, [...response.headers], bytes)
+}
+
+export async function notedFetch(request) {
+  const response = await fetch(request)
+  noteBytes(request.method, request.url, response, Buffer.from(await response.clone().arrayBuffer()))
   return response
 }
 

@@ -54,6 +54,7 @@ subtest 'the files of a package' => sub {
         etc/ashlar/ashlar.env
         etc/nginx/conf.d/ashlar.conf
         etc/nginx/sites-available/ashlar
+        etc/nginx/snippets/ashlar-console.conf
         etc/nginx/snippets/ashlar-errors.conf
         etc/nginx/snippets/ashlar-hash.conf
         etc/nginx/snippets/ashlar-pools.conf

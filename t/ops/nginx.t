@@ -54,10 +54,12 @@ sub instance {
     my $dir = "$top/a dir & more";
     mkdir "$dir" or die;
     mkdir "$dir/doc";
-    mkdir "$dir/doc/assets";
+    mkdir "$dir/doc/$_" for qw(assets console);
     write_file("$dir/doc/index.html",    "<h1>guide</h1>\n");
     write_file("$dir/doc/404.html",      "<h1>no such page</h1>\n");
     write_file("$dir/doc/docs.html",     "<h1>reference</h1>\n");
+    write_file("$dir/doc/console/index.html", "<h1>the console</h1>\n");
+    write_file("$dir/doc/console/main-AB12CD34.js", "1;\n");
     write_file("$dir/doc/openapi.json",  '{"openapi":"3.1.0","x":"' . 'y' x 3000 . '"}');
     write_file("$dir/doc/assets/app.js", '"use strict";' . ' ' x 3000);
     write_file("$dir/doc/.secret",       "hidden\n");
@@ -518,6 +520,24 @@ subtest 'guide and reference' => sub {
     like header(ask($n, GET => '/openapi.json'), 'Content-Type'), qr{^application/json}, 'the API description';
     is header(ask($n, GET => '/openapi.json'), 'Cache-Control'), 'no-cache', 'is fresh';
     is header(ask($n, GET => '/assets/app.js'), 'Cache-Control'), 'public, max-age=3600', 'an asset may be kept';
+};
+
+subtest 'the console' => sub {
+    for my $path ('/console', '/console/', '/console/users/a.b%40c.d', '/console/api-keys?page=2') {
+        my $r = ask($n, GET => $path);
+        is $r->{status}, 200, $path;
+        like $r->{body}, qr/the console/, '  is its page';
+        is header($r, 'Cache-Control'), 'no-cache', '  asked for again each time';
+        my $csp = header($r, 'Content-Security-Policy');
+        like $csp, qr/default-src 'none'; script-src 'self'; /, '  which scripts of this host run on';
+        unlike $csp, qr/unsafe|https?:|data:|\*/, '  and nothing else';
+        is scalar @{ $r->{headers}{'content-security-policy'} }, 1, '  one policy';
+        is header($r, 'Cross-Origin-Opener-Policy'), 'same-origin', '  nor has another page a way to it';
+    }
+    my $r = ask($n, GET => '/console/main-AB12CD34.js');
+    is header($r, 'Cache-Control'), 'public, max-age=3600', 'what it is made of may be kept';
+    like header($r, 'Content-Security-Policy'), qr/require-trusted-types-for 'script'/, '  and a worker has the policy, too';
+    is ask($n, GET => $_)->{status}, 404, "$_ is nothing" for '/console/main-00000000.js', '/consoles';
 };
 
 subtest 'a browser\'s 404' => sub {

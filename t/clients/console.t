@@ -1,0 +1,235 @@
+# The console at /console, in Chromium: what people do on each of its pages, and what they see when something is wrong.
+
+use v5.36;
+use utf8;
+use lib 't/lib';
+use Api;
+use Ashlar::SignIn qw(@BEHIND_PROXY $PASSWORD from newest_mail);
+use Ashlar::Totp 'totp';
+use Cpanel::JSON::XS qw(decode_json encode_json);
+use File::Path 'make_path';
+use IO::Compress::Gzip 'gzip';
+
+my $t     = Api->start(@BEHIND_PROXY, RATE_LIMIT_DEFAULT => 0);
+my $db    = $t->db;
+my $shots = $ENV{CONSOLE_SHOTS} // "$t->{dir}/shots";
+make_path($shots);
+
+pipe my $in, my $tasks or die "pipe: $!\n";
+pipe my $seen, my $out or die "pipe: $!\n";
+my $setting = encode_json({ to => "https://localhost:$t->{https_port}", cert => "$t->{dir}/cert.pem", key => "$t->{dir}/key.pem", shots => $shots, patience => 0 + ($ENV{CONSOLE_PATIENCE_MS} // 60_000) });
+my $chromium = Ashlar::Process->start(cmd => [ 'node', 't/clients/console.mjs', $setting ], env => { Ashlar::Answers::env(), NODE_EXTRA_CA_CERTS => "$t->{dir}/cert.pem" },
+    log => "$t->{dir}/console.err", stdin => $in, stdout => $out);
+close $_ or die "close: $!\n" for $in, $out;
+$tasks->autoflush;
+
+END {
+    my $status = $?;
+    if ($chromium) {
+        close $tasks;
+        $chromium->wait_for(30);    # it closes the browser, which is in a group of its own
+    }
+    $? = $status;    ## no critic (RequireLocalizedPunctuationVars)
+}
+
+# What came of the steps in a tab; none of them may go wrong on the way.  Tokens are asked for by the worker alone, and no text
+# of them is to be seen here.
+sub does ($tab, @steps) {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my %more = ref $steps[0] eq 'ARRAY' ? @{ shift @steps } : ();
+    print $tasks encode_json({ tab => $tab, steps => \@steps, %more }), "\n";
+    my $said = readline $seen;
+    die "Chromium: ", do { open my $err, '<:raw', "$t->{dir}/console.err" or die "console.err: $!\n"; local $/ = undef; <$err> // '' }, "\n" if !defined $said;
+    my $got = decode_json($said);
+    is_deeply $got->{errors}, [], "$tab: nothing went wrong, was against the policy, or asked elsewhere" or diag explain $got->{asked};
+    return $got;
+}
+
+sub looks_ok ($got, @names) {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    for my $name (@names) {
+        is_deeply $got->{values}{$name}{found}, [], "$name: axe-core finds nothing, wide or narrow, by day or night";
+        is_deeply $got->{values}{$name}{overflow}, { 1280 => 0, 360 => 0 }, "$name: nobody scrolls sideways";
+    }
+    return;
+}
+
+sub sign_in ($tab, $email, $path = '/console', %arg) {
+    return does($tab, ($arg{is_new} ? [ isNew => true ] : ()), { open => $path }, ($arg{as} ? { check => { $arg{as} => true } } : ()),
+        { fill => { Email => $email, Password => $arg{password} // $PASSWORD } }, { click => 'Sign in' }, @{ $arg{then} // [ { wait => $arg{wait} // 'Sign out' }, { settle => true } ] });
+}
+
+# A tenant and its owner, as people make one.
+my $made = from($t)->post('/api/v1/tenant-auth/register', { email => 'olga@acme.example', password => $PASSWORD, display_name => 'Olga Owner', tenant_name => 'Acme', tenant_slug => 'acme' });
+status_is $made, 201, 'there is a tenant';
+$t->keep_secret(@{ $made->json }{qw(access_token refresh_token)});
+my $acme  = $made->json('/tenant/id');
+my $owner = $t->client(token => $made->json('/access_token'));
+
+subtest 'what a browser loads' => sub {
+    my $page = $t->get('/console');
+    status_is $page, 200;
+    my $policy = $page->header('Content-Security-Policy');
+    like $policy, qr/default-src 'none'/, 'its policy lets nothing in but what it names';
+    unlike $policy, qr/unsafe|https?:|data:|\*/, '  without an exception';
+    is $t->get('/console/api-keys')->body,       $page->body, 'an address inside of it is the same page';
+    is $t->get('/console/users/a.b@c.d')->body, $page->body, '  whatever is in it';
+    status_is $t->get('/console/main-00000000.js'), 404, 'a file that is gone is none';
+    unlike $page->body, qr/<script(?![^>]* src=)|<style|\sstyle=|\son\w+=/, 'nothing is written in the page';
+    my $bytes = 0;
+    for my $file ('/console', '/frame.css', $page->body =~ m{"(/console/[^"]+)"}g) {
+        my $text = $t->get($file)->body;
+        gzip(\$text, \my $small, -Level => 9);
+        $bytes += length $small;
+    }
+    cmp_ok $bytes, '<', 120 * 1024, "all of it is under 120 KiB, compressed: $bytes bytes";
+};
+
+subtest 'signing in' => sub {
+    my $got = sign_in('first', 'olga@acme.example', '/console/api-keys', password => 'Wrong-Horse-7', then => [ { wait => 'INVALID_CREDENTIALS' }, { look => 'signin' } ]);
+    looks_ok $got, 'signin';
+    $got = does('first', { fill => { Password => $PASSWORD } }, { click => 'Sign in' }, { wait => 'Sign out' }, { settle => true },
+        { see => 'heading', of => 'main h1' }, { see => 'who', of => '.who' }, { see => 'title', js => 'document.title' }, { see => 'path', js => 'location.pathname' },
+        { see => 'kept', js => 'JSON.stringify([document.cookie, localStorage.length, sessionStorage.length])' }, { see => 'bases', js => 'indexedDB.databases().then((all) => all.length)' });
+    is $got->{values}{path}, '/console/api-keys', 'one is where one wanted to go';
+    is_deeply $got->{values}{heading}, ['API keys'], '  which is shown';
+    is $got->{values}{title}, 'API keys · Ashlar console', '  and in the title';
+    like $got->{values}{who}[0], qr/Olga Owner.*owner of Acme/s, 'it says who is signed in';
+    is $got->{values}{kept}, '["",0,0]', 'nothing is kept in cookies or storage';
+    is $got->{values}{bases}, 0, '  nor in a database of the browser';
+};
+
+subtest 'API keys' => sub {
+    my $got = does('first', { look => 'api-keys-empty' }, { click => 'Make a key' }, { dialog => 'Make a key' }, { click => 'Make a key' }, { focus => 'name' }, { see => 'needed', of => '.wrong' }, { look => 'api-keys-form' });
+    is scalar @{ $got->{values}{needed} }, 2, 'what is needed is said beside each field, and the first has the focus';
+    looks_ok $got, 'api-keys-empty', 'api-keys-form';
+
+    $got = does('first', { fill => { name => 'Website' } }, { choose => { type => 'public' } }, { click => 'Make a key' }, { focus => 'allowed_origins' }, { see => 'wrong', of => '.wrong' });
+    is_deeply $got->{values}{wrong}, ['a public key needs at least one origin'], 'what the server refuses stands beside the field, which has the focus';
+
+    $got = does('first', { fill => { 'allowed origins' => "https://app.acme.example\nhttps://www.acme.example" } }, { click => 'Make a key' }, { wait => 'The key is made.' }, { settle => true },
+        { see => 'row', of => 'tbody tr' });
+    like $got->{values}{row}[0], qr{Website.*pk_live_.*active.*https://app\.acme\.example, https://www\.acme\.example}s, 'a public key is in the list';
+
+    my $hostile = '<img src=x onerror=alert(1)>"\'{{7*7}}';
+    $got = does('first', { click => 'Make a key' }, { dialog => 'Make a key' }, { fill => { name => $hostile } }, { choose => { type => 'secret' } }, { click => 'Make a key' }, { wait => 'only time' },
+        { see => 'secret', of => '.secret' }, { see => 'title', of => 'dialog h2' }, { look => 'api-keys-secret' }, { click => 'Copy' }, { wait => 'Copied.' },
+        { see => 'copied', js => 'navigator.clipboard.readText()' }, { click => 'Done' }, { wait => 'The key is made.' }, { settle => true }, { see => 'rows', of => 'tbody tr' },
+        { see => 'images', js => 'document.images.length' }, { see => 'left', js => 'document.body.innerText.includes("sk_live_") && !/sk_live_\w{5,}/.test(document.body.innerText.replace(/sk_live_\w{4}…/, ""))' });
+    looks_ok $got, 'api-keys-secret';
+    like $got->{values}{secret}[0], qr/\Ask_live_\w{32}\z/, 'a secret key is shown';
+    is $got->{values}{copied}, $got->{values}{secret}[0], '  and can be copied';
+    $t->keep_secret($got->{values}{copied});
+    like $got->{values}{title}[0], qr/\Q$hostile/, 'a hostile name stays text';
+    is $got->{values}{images}, 0, '  and becomes no picture';
+    ok $got->{values}{left}, '  of the key only its beginning is left';
+
+    $got = does('first', { fill => { Search => 'website' } }, { gone => 'sk_live' }, { see => 'found', of => 'tbody tr' }, { fill => { Search => 'nothing of it' } }, { wait => 'Nothing is found' }, { see => 'none', of => '.empty' },
+        { fill => { Search => '' } }, { click => 'name' }, { settle => true }, { see => 'sorted', of => 'tbody th' }, { see => 'sort', of => 'thead th[aria-sort]', attribute => 'aria-sort' });
+    is scalar @{ $got->{values}{found} }, 1, 'a search finds';
+    like $got->{values}{none}[0], qr/Nothing is found/, '  or says that it does not';
+    is_deeply $got->{values}{sort}, ['ascending'], 'a column is sorted by';
+
+    $got = does('first', { click => 'Revoke', in => 'Website' }, { wait => 'for ever' }, { look => 'api-keys-confirm' }, { press => 'Escape' }, { focus => 'Revoke' },
+        { see => 'rows', of => 'tbody tr' }, { click => 'Revoke', in => 'Website' }, { dialog => 'Revoke' }, { click => 'Revoke' }, { wait => 'The key is revoked.' }, { settle => true }, { see => 'after', of => 'tbody tr' },
+        { choose => { 'include revoked' => 'true' } }, { settle => true }, { wait => 'revoked' }, { see => 'all', of => 'tbody tr' });
+    looks_ok $got, 'api-keys-confirm';
+    is scalar @{ $got->{values}{rows} },  2, 'Escape gives the focus back, and changes nothing';
+    is scalar @{ $got->{values}{after} }, 1, 'a key is revoked when it was meant';
+    is scalar @{ $got->{values}{all} },   2, '  and is among all that there were';
+    is scalar $db->selectrow_array('SELECT count(*) FROM api_keys WHERE tenant_id = ? AND revoked_at IS NOT NULL', undef, $acme), 1, '  really';
+};
+
+subtest 'the team' => sub {
+    my $got = does('first', { click => 'Team', role => 'link' }, { settle => true }, { focus => 'Team' }, { click => 'Invite somebody' }, { dialog => 'Invite' },
+        { fill => { email => 'no address' } }, { choose => { role => 'admin' } }, { click => 'Send the invitation' }, { wait => 'must be an e-mail address' }, { see => 'wrong', of => '.wrong' },
+        { fill => { email => 'ada@acme.example' } }, { click => 'Send the invitation' }, { wait => 'on its way' }, { settle => true }, { see => 'rows', of => 'tbody tr' }, { look => 'team' });
+    is scalar @{ $got->{values}{wrong} }, 1, 'no address is none';
+    like $got->{values}{rows}[1], qr/ada\@acme\.example.*admin.*invited/s, 'who is invited is in the list';
+    unlike $got->{values}{rows}[0], qr/Remove|Change/, 'nobody removes themself';
+    looks_ok $got, 'team';
+    $t->keep_secret(newest_mail($t, 'ada@acme.example')->{secrets}{token});
+};
+
+subtest 'the overview' => sub {
+    my $got = does('first', { click => 'Overview', role => 'link' }, { settle => true }, { see => 'numbers', of => '.numbers li' }, { see => 'charts', of => 'figure svg', attribute => 'role' }, { look => 'overview' });
+    ok scalar(grep { /^Users\s+0/ } @{ $got->{values}{numbers} }), 'numbers of the API';
+    is_deeply $got->{values}{charts}, [ ('img') x 3 ], 'and charts';
+    looks_ok $got, 'overview';
+};
+
+subtest 'two tabs' => sub {
+    my $got = does('second', { open => '/console/team' }, { wait => 'Sign out' }, { settle => true }, { see => 'rows', of => 'tbody tr' });
+    is scalar @{ $got->{values}{rows} }, 2, 'who is signed in in one is so in the other';
+    does('second', { click => 'Sign out' }, { wait => 'You are signed out' });
+    $got = does('first', { wait => 'You are signed out' }, { see => 'path', js => 'location.pathname' });
+    is $got->{values}{path}, '/console', 'and signed out in both';
+    does('second', { close => true });
+};
+
+subtest 'a session that ended' => sub {
+    sign_in('first', 'olga@acme.example', '/console/team');
+    $db->do('UPDATE team_sessions SET revoked_at = now() WHERE tenant_id = ?', undef, $acme);
+    my $got = does('first', { click => 'API keys', role => 'link' }, { wait => 'Your session has ended' }, { fill => { Email => 'olga@acme.example', Password => $PASSWORD } }, { click => 'Sign in' },
+        { wait => 'Sign out' }, { settle => true }, { see => 'heading', of => 'main h1' });
+    is_deeply $got->{values}{heading}, ['API keys'], 'after signing in again one is on the same page';
+};
+
+subtest 'a wrong answer' => sub {
+    my $list = { method => 'GET', path => '/api/v1/dashboard/team' };
+    my $got = does('first', { faults => [ { %$list, status => 500, body => { error => { code => 'INTERNAL_ERROR', message => 'something went wrong', details => { request_id => 'req-4711' } }, detail => 'x' } } ] },
+        { click => 'Team', role => 'link' }, { wait => 'something went wrong' }, { see => 'said', of => '.problem' }, { look => 'problem' }, { faults => [] }, { click => 'Try again' }, { wait => 'Olga Owner' }, { settle => true });
+    like $got->{values}{said}[0], qr/500 INTERNAL_ERROR.*req-4711/s, 'an error tells its code and its request id';
+    looks_ok $got, 'problem';
+    for my $case ([ 'no JSON', { %$list, status => 502, body => '<html>bad gateway', headers => { 'Content-Type' => 'text/html' } }, qr/502 HTTP 502/ ],
+        [ 'not allowed', { %$list, status => 403, body => { error => { code => 'AUTHORIZATION_ERROR', message => 'only an owner can do that', details => {} }, detail => 'x' } }, qr/only an owner can do that.*Your role does not allow this/s ],
+        [ 'too often', { %$list, status => 429, headers => { 'Content-Type' => 'application/json', 'Retry-After' => '7' }, body => { error => { code => 'RATE_LIMIT_EXCEEDED', message => 'slow down', details => {} }, detail => 'x' } }, qr/again in 7 s/ ]) {
+        my ($name, $fault, $like) = @$case;
+        $got = does('first', { faults => [$fault] }, { click => 'API keys', role => 'link' }, { settle => true }, { click => 'Team', role => 'link' }, { wait => $fault->{status} }, { see => 'said', of => '.problem' }, { faults => [] });
+        like $got->{values}{said}[0], $like, $name;
+    }
+};
+
+subtest 'what a member of the team may' => sub {
+    my $ann = $t->team('ann', tenant => 'acme');
+    $db->do('UPDATE team_members SET email = ?, email_key = NULL, password_hash = (SELECT password_hash FROM team_members WHERE email = ?) WHERE id = ?', undef, 'ann@acme.example', 'olga@acme.example', $ann->id);
+    my $got = sign_in('member', 'ann@acme.example', '/console/api-keys', is_new => 1, wait => 'Not for you');
+    $got = does('member', { see => 'menu', of => '.menu-pages a' }, { click => 'Team', role => 'link' }, { settle => true }, { see => 'buttons', of => 'main button:not(.sort)' });
+    is scalar(grep { /API keys/ } @{ $got->{values}{menu} }), 0, 'a page that they may not open is not in the menu';
+    is_deeply $got->{values}{buttons}, [], 'nor is there a button for what they may not do';
+};
+
+subtest 'an administrator of the product' => sub {
+    my %admin = (is_new => 1, as => 'administrator of the product');
+    my $root = $t->user('root', role => 'superadmin');
+    my $user = $t->user('user');
+    my $made = from($t)->post('/api/v1/auth/register', { email => 'boss@example.com', password => $PASSWORD });
+    $t->keep_secret(@{ $made->json }{qw(access_token refresh_token)});
+    $made = from($t)->post('/api/v1/auth/register', { email => 'joe@example.com', password => $PASSWORD });
+    $t->keep_secret(@{ $made->json }{qw(access_token refresh_token)});
+    $db->do("UPDATE users SET role = 'superadmin', is_email_verified = true WHERE email = 'boss\@example.com'");
+    my $got = sign_in('admin', 'joe@example.com', '/console', %admin, then => [ { wait => 'this account is no administrator' }, { see => 'said', of => '.problem' } ]);
+    like $got->{values}{said}[0], qr/403/, 'who is none is told so';
+
+    # A second factor.
+    my $boss   = from($t)->post('/api/v1/auth/login', { email => 'boss@example.com', password => $PASSWORD });
+    $t->keep_secret(@{ $boss->json }{qw(access_token refresh_token)});
+    my $client = $t->client(token => $boss->json('/access_token'));
+    my $secret = $client->post('/api/v1/auth/mfa/totp', {})->json('/secret');
+    my $codes = $client->post('/api/v1/auth/mfa/totp/verify', { code => totp($secret) });
+    status_is $codes, 200;
+    my @codes = @{ $codes->json('/recovery_codes') };
+    $t->keep_secret($secret, @codes);
+    $got = sign_in('admin', 'boss@example.com', '/console', %admin, then => [ { wait => 'recovery codes' }, { look => 'second-factor' }, { fill => { Code => '000000' } }, { click => 'Go on' }, { wait => 'INVALID_CODE' },
+        { fill => { Code => $codes[0] } }, { click => 'Go on' }, { wait => 'Sign out' }, { settle => true }, { see => 'who', of => '.who' }, { see => 'numbers', of => '.numbers li' } ]);
+    looks_ok $got, 'second-factor';
+    like $got->{values}{who}[0], qr/boss.*superadmin/s, 'a second factor is asked for, and lets one in';
+    ok scalar(grep { /^Jobs waiting/ } @{ $got->{values}{numbers} }), 'the first page has the product\'s numbers';
+};
+
+subtest 'a browser that is loaded anew' => sub {
+    my $got = does('admin', { reload => true }, { see => 'heading', of => 'main h1' });
+    ok scalar(grep { $got->{values}{heading}[0] eq $_ } 'Overview', 'Console'), 'is signed in still, or asks for that';
+    $got = does('admin', [ isNew => true ], { open => '/console' }, { see => 'heading', of => 'main h1' });
+    is_deeply $got->{values}{heading}, ['Console'], 'a new one is not';
+};
