@@ -23,6 +23,9 @@ struct assistant_reply {
 	size_t n;
 };
 
+/* What somebody has said to a question. */
+enum assistant_word { ASSISTANT_UNASKED, ASSISTANT_YES, ASSISTANT_NO };
+
 /* Who sends requests for an assistant, with whatever credentials it was given. */
 struct assistant_host {
 	/* Ask, and wait for the answer; its texts are the arena's.  False: nobody answered, and the reply's
@@ -34,6 +37,12 @@ struct assistant_host {
 	const unsigned char *key; /* SECRET_BYTES, which sign confirmations */
 	bool allows_writes;       /* whatever the key was made for */
 	bool allows_deletes;      /* without confirmation */
+	/*
+	 * Ask the person whether that is meant (elicitation, 2025-06-18), and wait for what they say.
+	 * ASSISTANT_UNASKED: they cannot be asked, so that a second call has to confirm it, as where this is
+	 * NULL.
+	 */
+	enum assistant_word (*ask)(void *to, struct arena *a, const char *question);
 };
 
 struct assistant {

@@ -234,6 +234,28 @@ static void write_refusal(const struct assistant *mcp, const struct route *r, st
 						"credentials, exports and files are not.");
 }
 
+/* What the person says to a delete, where they can be asked; a confirmation that is none is for the model to
+ * hear. */
+static enum assistant_word word_on(struct assistant *mcp, const struct tool_request *ask)
+{
+	if (!mcp->host->ask || ask->confirmation)
+		return ASSISTANT_UNASKED;
+	return mcp->host->ask(
+		mcp->host->to, mcp->arena,
+		arena_fmt(mcp->arena, "The assistant wants to delete this, which cannot be undone: %s %s%s%s",
+			  ask->method, ask->target, ask->workspace ? " in the workspace " : "",
+			  ask->workspace ? ask->workspace : ""));
+}
+
+static void write_confirmation(const struct assistant *mcp, const struct tool_request *ask, struct buf *text)
+{
+	buf_fmt(text,
+		"%sNothing was deleted yet. %s %s cannot be undone: ask the user, and if they want it, call "
+		"again with the same arguments and \"confirmation\": \"%s\" within %d minutes.",
+		ask->confirmation ? "The confirmation is of another call, or too old. " : "", ask->method,
+		ask->target, confirmation_of(mcp, ask, time(NULL) + CONFIRM_S), CONFIRM_S / 60);
+}
+
 static bool run(struct assistant *mcp, const struct tool_request *ask, struct buf *text)
 {
 	struct assistant_reply reply = { 0 };
@@ -243,14 +265,13 @@ static bool run(struct assistant *mcp, const struct tool_request *ask, struct bu
 		return false;
 	}
 	if (ask->route->method == DELETE && !mcp->host->allows_deletes && !is_confirmed(mcp, ask)) {
-		buf_fmt(text,
-			"%sNothing was deleted yet. %s %s cannot be undone: ask the user, and if they want "
-			"it, call again with the "
-			"same arguments and \"confirmation\": \"%s\" within %d minutes.",
-			ask->confirmation ? "The confirmation is of another call, or too old. " : "",
-			ask->method, ask->target, confirmation_of(mcp, ask, time(NULL) + CONFIRM_S),
-			CONFIRM_S / 60);
-		return ask->confirmation == NULL;
+		switch (word_on(mcp, ask)) {
+		case ASSISTANT_YES: break;
+		case ASSISTANT_NO:
+			buf_text(text, "Nothing was deleted: the user was asked, and does not want it.");
+			return true;
+		case ASSISTANT_UNASKED: write_confirmation(mcp, ask, text); return ask->confirmation == NULL;
+		}
 	}
 	if (!mcp->host->send(mcp->host->to, mcp->arena, ask, &reply)) {
 		buf_fmt(text, "The server does not answer: %.200s", reply.body);

@@ -4,6 +4,7 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { notedFetch } from './answers.mjs';
 
 const [, , server, ashlar, key, token] = process.argv;
@@ -80,6 +81,26 @@ async function act(transport) {
 	return seen;
 }
 
+// Somebody sits there and is asked; what the assistant asks meanwhile is answered, too.
+async function act_asked(transport, said) {
+	const client = new Client({ name: 'test', version: '1.0.0' }, { capabilities: { elicitation: {} } });
+	const seen = { asked: [], meanwhile: [] };
+	client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
+		seen.asked.push(params);
+		seen.meanwhile.push(client.ping().then(() => 'pong'));
+		return said;
+	});
+	await client.connect(transport);
+	const call = (name, args = {}) => client.callTool({ name, arguments: args }).then(text);
+	const [, id] = (await call('create_app_project', { body: { name: 'Boat' } })).text.match(/"id":"([^"]+)"/);
+	seen.id = id;
+	seen.deleted = await call('delete_app_project', { project_id: id });
+	seen.after = (await call('get_app_project', { project_id: id })).text;
+	seen.meanwhile = await Promise.all(seen.meanwhile);
+	await client.close();
+	return seen;
+}
+
 async function see_refusal(transport) {
 	const client = new Client({ name: 'test', version: '1.0.0' });
 	await client.connect(transport);
@@ -98,6 +119,12 @@ console.log(JSON.stringify({
 		reading: await act(pipe([], { ...own, ASHLAR_API_KEY: '' })),
 		writing: await act(pipe(['--allow-writes'], { ...own, ASHLAR_API_KEY: '' })),
 		deleting: await act(pipe(['--allow-writes', '--allow-deletes'], { ...own, ASHLAR_API_KEY: '' })),
+		asked: {
+			yes: await act_asked(pipe(['--allow-writes'], { ...own, ASHLAR_API_KEY: '' }), { action: 'accept', content: { delete: true } }),
+			unticked: await act_asked(pipe(['--allow-writes'], { ...own, ASHLAR_API_KEY: '' }), { action: 'accept', content: { delete: false } }),
+			no: await act_asked(pipe(['--allow-writes'], { ...own, ASHLAR_API_KEY: '' }), { action: 'decline' }),
+			away: await act_asked(pipe(['--allow-writes'], { ...own, ASHLAR_API_KEY: '' }), { action: 'cancel' }),
+		},
 		nowhere: await see_refusal(pipe([], { ...own, ASHLAR_URL: 'https://localhost:1' })),
 	},
 	http: await see(http()),

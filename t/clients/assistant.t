@@ -83,6 +83,15 @@ subtest 'with credentials it calls operations, as far as they and it are for tha
         like $act{$way}{second}{text}, qr/: 204, request id/, '  and then does';
     }
     like $act{deleting}{first}{text}, qr/: 204, request id/, '--allow-deletes does at once';
+
+    my %asked = %{ $act{asked} };
+    for my $who (sort keys %asked) {
+        is scalar @{ $asked{$who}{asked} }, 1, "$who: the person is asked, once";
+        like $asked{$who}{asked}[0]{message}, qr{cannot be undone: DELETE /api/v1/app/projects/\Q$asked{$who}{id}\E}, '  what is to be deleted';
+        is_deeply $asked{$who}{meanwhile}, ['pong'], '  and the client is answered meanwhile';
+        like $asked{$who}{deleted}{text}, $who eq 'yes' ? qr/: 204, request id/ : qr/^Nothing was deleted: the user was asked/, $who eq 'yes' ? '  who agrees has it done' : '  who does not, has not';
+        like $asked{$who}{after}, $who eq 'yes' ? qr/: 404, / : qr/"name":"Boat"/, '  really';
+    }
     ok $act{reading}{made}{isError}, 'without --allow-writes nothing is made';
     like $act{reading}{made}{text}, qr/--allow-writes/, '  and it says how it would be';
     is $act{nowhere}{list}{code}, -32001, 'where no server answers, that is said';
