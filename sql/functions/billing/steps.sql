@@ -178,6 +178,7 @@ BEGIN
                 n := n + 1;
             END LOOP;
         END IF;
+        PERFORM notify_trials();
         PERFORM billing_seats_follow(x.organization_id)
         FROM plans p JOIN subscriptions x ON x.tenant_id = t AND x.plan_id = p.id AND x.is_current
         WHERE p.seats = 'members' AND (p.tenant_id = t OR p.is_global) AND x.organization_id IS NOT NULL;

@@ -137,6 +137,7 @@ CREATE OR REPLACE FUNCTION usage_add(organization uuid, usr uuid, metric text, a
 LANGUAGE plpgsql AS $$
 DECLARE
     tenant uuid := app_tenant();
+    taken  bigint;
 BEGIN
     IF NOT usage_resets(metric) THEN
         starts_at := '-infinity';
@@ -148,8 +149,12 @@ BEGIN
         UPDATE usage_counters c
         SET used = c.used + amount, reserved = c.reserved + held, plan_id = plan
         WHERE c.tenant_id = tenant AND c.organization_id = organization AND c.user_id = usr AND c.metric = usage_add.metric
-          AND c.period_start = starts_at AND (most IS NULL OR c.used + c.reserved + amount + held <= most);
+          AND c.period_start = starts_at AND (most IS NULL OR c.used + c.reserved + amount + held <= most)
+        RETURNING c.used + c.reserved INTO taken;
         IF FOUND THEN
+            IF taken >= most AND most > 0 AND organization <> usage_id(NULL) AND usr = usage_id(NULL) THEN
+                PERFORM notify_limit(organization, metric, taken, most, starts_at);
+            END IF;
             RETURN true;
         END IF;
         EXIT WHEN i = 2;

@@ -68,7 +68,7 @@ VALUES
     (42, 'team',             'team_added',                 'You were added to a team',                         '{team_name}',               'can_view_team',       true,  false, false, false),
     (43, 'billing',          'usage_limit_reached',        'A plan limit was reached',                         '{metric}: {used} / {limit}', 'can_view_billing',    true,  true,  false, true),
     (44, 'billing',          'trial_ending',               'The trial ends within 24 hours',                   '{plan}: {ends_on}',         'can_view_billing',    true,  true,  false, true),
-    (45, 'billing',          'payment_failed',             'A payment failed',                                 '{plan}: {amount}',          'can_view_billing',    true,  true,  false, true)
+    (45, 'billing',          'payment_failed',             'A payment failed',                                 '{amount} {plan}',           'can_view_billing',    true,  true,  false, true)
 $$;
 
 -- Until the next release: what the last one's binaries call.

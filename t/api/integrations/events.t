@@ -73,8 +73,9 @@ my (%read, %sent);
 my $heard = 0;
 
 # What was published since the last call: "channel event id-or-user", sorted, and the same of the data that came with it.
+# Not what members are notified of, nor what a workspace is told to read anew: those are no events of webhooks.
 sub published () {
-    my @new = @{ $db->selectall_arrayref('SELECT id, tenant_id, channel, kind, payload, sender FROM realtime_messages WHERE id > ? ORDER BY id', { Slice => {} }, $heard) };
+    my @new = @{ $db->selectall_arrayref('SELECT id, tenant_id, channel, kind, payload, sender FROM realtime_messages WHERE id > ? AND channel !~ ? ORDER BY id', { Slice => {} }, $heard, '^(?:member|workspace):') };
     $heard = $new[-1]{id} if @new;
     return map { { %$_, payload => decode_json($_->{payload}) } } @new;
 }
