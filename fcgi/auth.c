@@ -118,6 +118,7 @@ static enum err bearer(struct req *rq, const char *header)
 	rq->who.email = c.email;
 	rq->who.role = c.own ? NULL : c.role;
 	rq->who.actor = c.actor;
+	rq->who.workspace = c.workspace;
 	rq->who.is_team = c.team;
 	rq->who.expires_s = c.exp;
 	rq->who.generation = c.generation;
@@ -299,7 +300,7 @@ static enum err check_test_mode(struct req *rq)
 	return req_fail_field(rq, ERR_BAD_REQUEST, "X-Test-Mode", "X-Test-Mode must be true or false");
 }
 
-/* Which workspace; without the header it is the user's to have chosen. */
+/* Which workspace; without the header it is the token's, or the user's to have chosen. */
 static enum err check_workspace(struct req *rq)
 {
 	const char *text =
@@ -436,6 +437,7 @@ void auth_door(struct req *rq)
 		{ "organization",
 		  by->place == IN_ORGANIZATION ? req_path_text(rq, caller_organization(by)) : NULL },
 		{ "workspace", rq->asked.workspace },
+		{ "chosen", who->workspace },
 		{ "permission", may ? may->name : NULL },
 		{ "roles", may ? may->roles : NULL },
 		{ "own_roles", may && may->own ? may->own->roles : NULL },

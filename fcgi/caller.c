@@ -24,6 +24,10 @@ const struct caller
 		.door = &q_enter_member, .key_door = &q_enter_key, .security = "{\"bearer\":[]}",
 		.about = "Needs the token of a member of the workspace." },
 
+	by_workspace_member = { "workspace_member", KEY_BESIDE, TOKEN_NEEDED, IN_ORGANIZATION, .least_role = "user",
+		.names = "workspace_id", .door = &q_enter_workspace, .key_door = &q_enter_key, .security = "{\"bearer\":[]}",
+		.about = "Needs the token of a member of the workspace." },
+
 	by_key = { "key", KEY_NEEDED, TOKEN_UNREAD, USER(NULL), .security = "{\"apiKey\":[]}",
 		.about = "Needs an API key, public or secret." },
 

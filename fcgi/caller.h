@@ -41,9 +41,9 @@ enum caller_place {
 	IN_TENANT,       /* users.role; a secret key alone is an editor */
 	IN_ORGANIZATION, /* that the path's {organization_id}, or the caller's .names, names: 404 without one,
 			    403 for who is no member */
-	IN_WORKSPACE,    /* the organization that X-Workspace-Id names, else the user's default one: 400
-			    without one, 403 where the user is no active member, known or not.  The queries
-			    have @workspace and @member */
+	IN_WORKSPACE,    /* the organization that X-Workspace-Id names, else the token ("wid"), else the
+			    user's default one: 400 without one, 403 where the user is no active member of the
+			    header's, known or not.  The queries have @workspace and @member */
 };
 
 struct caller {
@@ -71,6 +71,7 @@ extern const struct caller by_anyone, /* credentials are not even read */
 	by_user,                      /* a user's token */
 	by_admin,                     /* whose role is admin or superadmin */
 	by_member,                    /* of a workspace */
+	by_workspace_member,          /* the same, of the one that the path names: workspace_id */
 	by_key,                       /* any API key; no token is read */
 	by_anyone_with_key,           /* the same, but it may be left out: then it is the default tenant */
 	by_key_with_user,             /* a token that comes along is checked, and its user is the caller */

@@ -20,9 +20,11 @@ static const char *request_hash(struct req *rq)
 	buf_text(&whole, rq->asked.path);
 	buf_char(&whole, '?');
 	buf_text(&whole, rq->asked.query_string);
+	/* The same body in another one is another request. */
 	if (rq->asked.workspace)
-		buf_fmt(&whole, "\n%s",
-			rq->asked.workspace); /* the same body in another one is another request */
+		buf_fmt(&whole, "\n%s", rq->asked.workspace);
+	else if (rq->asked.route->caller->place == IN_WORKSPACE && rq->who.workspace)
+		buf_fmt(&whole, "\n%s", rq->who.workspace);
 	buf_char(&whole, '\n');
 	buf_add(&whole, rq->asked.body, rq->asked.body_len);
 	secret_sha256(whole.p, whole.n, md);

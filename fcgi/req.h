@@ -38,6 +38,7 @@ struct principal {
 	const char *session;   /* uuid, "sid" of our own tokens; NULL for others' */
 	const char *email;     /* of a foreign token, NULL when it has none */
 	const char *role;      /* that a foreign token's issuer may give; NULL: none */
+	const char *workspace; /* uuid: the one that our own token names as the active one; NULL: none */
 	const char *actor;     /* who impersonates the user ("act", RFC 8693): its "sub", or NULL */
 	const char *api_key;   /* the SHA-256 of X-API-Key as PostgreSQL's bytea; NULL: none was sent */
 	const char *page_key;  /* the same of a public key that opens nothing here (auth.c), or NULL */

@@ -561,12 +561,14 @@ static enum err read_form(struct req *rq, size_t nparams, size_t nquery)
 	return rc;
 }
 
-/* What queries call @session, @origin and @public_url: the request's own, whatever its fields are called. */
+/* What queries call @session, @chosen, @origin and @public_url: the request's own, whatever its fields are
+ * called. */
 static void set_own(struct req *rq)
 {
 	const char *origin = req_header(rq, "Origin");
 
 	req_set(rq, "@session", rq->who.session);
+	req_set(rq, "@chosen", rq->who.workspace);
 	req_set(rq, "@origin", origin ? arena_lower(&rq->tx.arena, origin) : NULL);
 	req_set(rq, "@public_url", cfg.public_url);
 	req_set(rq, "if_match", rq->asked.method == GET ? NULL : answer_if_match(rq));
@@ -584,7 +586,7 @@ static enum err read_input(struct req *rq)
 	enum err rc;
 
 	rq->tx.log.doing = "checking the input";
-	rq->tx.values_cap = nparams + nquery + nbody + 12;
+	rq->tx.values_cap = nparams + nquery + nbody + 16;
 	rq->tx.values = arena_alloc(&rq->tx.arena, rq->tx.values_cap * sizeof(*rq->tx.values));
 	path = read_path(rq, rq->tx.values);
 	rc = auth_check_use(rq);

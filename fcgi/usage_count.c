@@ -209,7 +209,9 @@ void usage_count_note(const struct req *rq)
 		    req_path_text(rq, caller_organization(rq->asked.route->caller)));
 	else if (rq->asked.route->caller->place == IN_WORKSPACE)
 		put(who.organization, sizeof(who.organization),
-		    rq->asked.workspace ? rq->asked.workspace : "*");
+		    rq->asked.workspace ? rq->asked.workspace
+		    : rq->who.workspace ? rq->who.workspace
+					: "*");
 	usage_count_add(&who, 1);
 }
 

@@ -19,4 +19,8 @@ extern const struct permission *const permissions[];
 extern const char *const member_roles[];
 extern const char *const member_roles_given[];
 
+/* The same as the workspace surface calls them (sql: workspace_role()). */
+extern const char *const workspace_roles[];
+extern const char *const workspace_roles_given[];
+
 #endif

@@ -248,6 +248,7 @@ static const struct {
 	{ "workspace.notifications.mark_read", "mark_notifications_read" },
 	{ "workspace.notifications.stream", "stream_notifications" },
 	{ "workspace.notifications.unsubscribe", "stop_mailed_notifications" },
+	{ "workspace.organizations.list_members_compact", "list_compact_members" },
 	{ "workspace.webhooks_out.count", "count_webhooks" },
 	{ "workspace.webhooks_out.events", "list_webhook_events" },
 	{ "workspace.webhooks_out.get_delivery", "get_webhook_delivery" },

@@ -76,6 +76,7 @@ enum err session_read(struct req *rq, const PGresult *row, struct tokens *out)
 		.email = text(rq, row, "email"),
 		.role = text(rq, row, "_role"),
 		.actor = actor,
+		.workspace = PQfnumber(row, "_workspace_id") < 0 ? NULL : text(rq, row, "_workspace_id"),
 		.iat = column_int(row, 0, "_iat_s"),
 		.exp = column_int(row, 0, "_iat_s") + cfg.jwt_ttl_s,
 		.auth_at = column_int(row, 0, PQfnumber(row, "_auth_s") < 0 ? "_iat_s" : "_auth_s"),

@@ -65,7 +65,7 @@ enum err session_open(struct req *rq, const struct signin *in, struct tokens *ou
 
 /*
  * The same where a query of the caller's own has opened the session: its only
- * row has the columns of session_tokens() (sql/functions/identity/sessions.sql).  Where it
+ * row has the columns of session_claims() (sql/functions/identity/sessions.sql).  Where it
  * was opened earlier, _auth_s says when, in seconds since 1970.
  */
 enum err session_read(struct req *rq, const PGresult *row, struct tokens *out);

@@ -9,7 +9,7 @@ const struct field member_ref[] = {
 	{ "display_name", F_TEXT,  F_NULL, .example = "Ada Lovelace" },
 	{ "email",        F_EMAIL, F_NULL, .example = "ada@example.com" },
 	{ "avatar_url",   F_URL,   F_NULL },
-	{ "role",         F_ENUM,  0, .values = member_roles },
+	{ "role",         F_ENUM,  0, .values = workspace_roles },
 	FIELD_END
 };
 /* clang-format on */

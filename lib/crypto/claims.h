@@ -17,13 +17,15 @@ struct claims {
 				  own: at most 31 bytes, NULL when there is none */
 	const char *actor; /* "act"."sub" (RFC 8693 4.1): who impersonates the subject; own tokens only, or
 			      NULL */
-	int64_t iat, exp;  /* seconds since 1970; iat is 0 when there is none */
-	int64_t auth_at;   /* "auth_time" (OpenID Connect Core 2): when the user signed in; iat in tokens
-			      that do not say */
-	int generation;    /* "gen": how often the session's tokens were rotated before; 0 when there is
-			      none, as in other issuers' */
-	bool own;          /* we signed it */
-	bool team;         /* "ctx" is "tenant": a team user's, for the dashboard; own tokens only */
+	const char *workspace; /* "wid" as a lower-case uuid: which one is active; NULL when there is none, as
+				  in foreign tokens */
+	int64_t iat, exp;      /* seconds since 1970; iat is 0 when there is none */
+	int64_t auth_at;       /* "auth_time" (OpenID Connect Core 2): when the user signed in; iat in tokens
+				  that do not say */
+	int generation;        /* "gen": how often the session's tokens were rotated before; 0 when there is
+				  none, as in other issuers' */
+	bool own;              /* we signed it */
+	bool team;             /* "ctx" is "tenant": a team user's, for the dashboard; own tokens only */
 };
 
 #endif

@@ -466,6 +466,7 @@ static enum err read_claims(struct token *t, const struct issuer *s, int64_t now
 	out->role = optional_text(p, "role", MAX_ROLE);
 	out->session = uuid_of(a, p, "sid");
 	out->tenant_id = uuid_of(a, p, "tid");
+	out->workspace = uuid_of(a, p, "wid");
 	if (!out->session || !out->tenant_id)
 		return refuse(t, "no sid and tid");
 	problem = read_context(p, out);
@@ -651,6 +652,7 @@ char *tok_sign(struct arena *a, const struct claims *c)
 		{ "sub", c->subject },     { "sid", c->session },
 		{ "tid", c->tenant_id },   { "role", c->role },
 		{ "email", c->email },     { "ctx", c->team ? "tenant" : "user" },
+		{ "wid", c->workspace },
 	};
 	jwt_t *jwt = NULL;
 	bool good = !jwt_new(&jwt);

@@ -22,9 +22,9 @@ struct entry {
 	uint16_t issuer;  /* and its number */
 	bool team;
 	int generation;
-	uint16_t session, tenant_id, email, role, actor; /* where each begins in text; 0: there is none */
+	uint16_t session, tenant_id, email, role, actor, workspace; /* where each begins in text; 0: none */
 	uint16_t len;
-	char text[310]; /* the strings, the subject first; a token with longer ones is verified each time */
+	char text[348]; /* the strings, the subject first; a token with longer ones is verified each time */
 };
 
 struct way {
@@ -90,6 +90,7 @@ bool tok_cache_get(struct arena *a, const struct whose *whose, const unsigned ch
 			.email = text_at(text, e->email),
 			.role = text_at(text, e->role),
 			.actor = text_at(text, e->actor),
+			.workspace = text_at(text, e->workspace),
 			.team = e->team,
 			.generation = e->generation,
 			.iat = e->iat,
@@ -139,7 +140,8 @@ static uint16_t entry_add(struct entry *e, const char *text)
 void tok_cache_put(const unsigned char digest[32], const struct issuer *s, unsigned version, int64_t now,
 		   const struct claims *c)
 {
-	const char *const texts[] = { c->subject, c->session, c->tenant_id, c->email, c->role, c->actor };
+	const char *const texts[] = { c->subject, c->session, c->tenant_id, c->email,
+				      c->role,    c->actor,   c->workspace };
 	uint32_t tag;
 	struct way *set = set_of(digest, &tag), *w;
 	struct entry *e;
@@ -169,6 +171,7 @@ void tok_cache_put(const unsigned char digest[32], const struct issuer *s, unsig
 	e->email = entry_add(e, c->email);
 	e->role = entry_add(e, c->role);
 	e->actor = entry_add(e, c->actor);
+	e->workspace = entry_add(e, c->workspace);
 	e->team = c->team;
 	e->generation = c->generation;
 }

@@ -46,7 +46,7 @@ sub within ($db, $tenant, $code) {
 
 subtest 'every table of the schema is protected' => sub {
     cmp_ok scalar(@tables), '>=', 5, 'there are tables';
-    my %global = map { $_ => 1 } qw(jwks job_workers permissions realtime_processes realtime_state schema_migrations schema_functions usage_state);    # no tenant's
+    my %global = map { $_ => 1 } qw(jwks job_workers permissions realtime_processes realtime_state roles schema_migrations schema_functions usage_state);    # no tenant's
     my $all = $super->selectall_arrayref(<<~'END', { Slice => {} });
         SELECT relname, relrowsecurity, relforcerowsecurity, relispartition,
                EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd = '*' AND p.polroles = '{0}'
@@ -63,7 +63,7 @@ subtest 'every table of the schema is protected' => sub {
     my $loose = $super->selectcol_arrayref(<<~'END');
         SELECT conrelid::regclass || '.' || conname
         FROM pg_constraint c
-        WHERE contype = 'f' AND confrelid <> 'tenants'::regclass
+        WHERE contype = 'f' AND confrelid NOT IN ('tenants'::regclass, 'roles'::regclass)    -- those are no tenant's
           AND NOT EXISTS (SELECT FROM unnest(conkey, confkey) k (here, there)
                           JOIN pg_attribute a ON a.attrelid = conrelid AND a.attnum = here AND a.attname = 'tenant_id'
                           JOIN pg_attribute b ON b.attrelid = confrelid AND b.attnum = there AND b.attname = 'tenant_id')

@@ -37,8 +37,8 @@ subtest 'a verb and a noun, once each' => sub {
     # Further verbs are fine, where it is one; most of what is needed is here.
     my %is_verb = map { $_ => 1 } qw(
         accept activate add assign begin cancel change check claim complete confirm consume count create deactivate decline delete disable download enrol fail finish get
-        heartbeat invite list login logout mark move open pause put read receive redeliver refresh register reject remove rename renew replay request
-        resend reset resume retry revoke set start stop stream submit subscribe test toggle update upload verify);
+        heartbeat invite list login logout mark move open pause provision put read reassign receive redeliver refresh register reject remove rename renew replay request
+        resend reset resume retry revoke rotate seed set start stop stream submit subscribe switch test toggle update upload verify);
     my %times;
     for my $operation (@operations, @received) {
         my $id = $operation->[2]{operationId};

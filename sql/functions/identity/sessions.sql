@@ -63,9 +63,10 @@ BEGIN
         RETURN;
     END IF;
 
-    INSERT INTO sessions (tenant_id, user_id, method, expires_at, user_agent, ip, has_mfa, impersonator_id)
+    -- It begins in the workspace that the user chose last, and stays in its own.
+    INSERT INTO sessions (tenant_id, user_id, method, expires_at, user_agent, ip, has_mfa, impersonator_id, workspace_id)
     VALUES (app_tenant(), who, method, now() + make_interval(secs => ttl_s), left(request_user_agent(), 1024),
-            request_ip(), session_open.has_mfa, impersonator)
+            request_ip(), session_open.has_mfa, impersonator, active_workspace(who, NULL))
     RETURNING id INTO session_id;
     IF impersonator IS NULL AND method <> 'impersonation' THEN
         UPDATE users u SET last_login_at = now() WHERE u.tenant_id = app_tenant() AND u.id = who;
@@ -110,6 +111,8 @@ $$;
 -- What the tokens of a session are made of, and behind that its user as
 -- whoever signs in sees it (AuthUser).  issued_at is the tokens'.  Volatile:
 -- it sees the session that the same statement has just opened.
+--
+-- Until the next release: what the last one's binaries call.
 CREATE OR REPLACE FUNCTION session_tokens(session_id uuid, issued_at timestamptz)
 RETURNS TABLE (_tenant_id text, _session_id text, _generation integer, _iat_s bigint, _end_s bigint, _subject text,
                _role text, _actor text, id uuid, email text, display_name text, avatar_url text, is_active boolean,
@@ -124,6 +127,22 @@ BEGIN ATOMIC
     LEFT JOIN users a ON a.tenant_id = s.tenant_id AND a.id = s.impersonator_id
     LEFT JOIN session_impersonators i ON s.method = 'impersonation' AND i.tenant_id = s.tenant_id AND i.session_id = s.id
     WHERE s.tenant_id = app_tenant() AND s.id = session_tokens.session_id;
+END;
+
+-- The same, with the workspace that the tokens are to name.
+CREATE OR REPLACE FUNCTION session_claims(session_id uuid, issued_at timestamptz)
+RETURNS TABLE (_tenant_id text, _session_id text, _generation integer, _iat_s bigint, _end_s bigint, _subject text,
+               _role text, _actor text, _workspace_id text, id uuid, email text, display_name text, avatar_url text,
+               is_active boolean, created_at timestamptz)
+LANGUAGE sql VOLATILE ROWS 1
+BEGIN ATOMIC
+    SELECT s.tenant_id::text, s.id::text, s.generation, floor(extract(epoch FROM session_claims.issued_at))::bigint,
+           floor(extract(epoch FROM s.expires_at))::bigint, u.public_id, u.role, a.public_id, s.workspace_id::text,
+           u.id, u.email, u.full_name, u.avatar_url, u.is_active, u.created_at
+    FROM sessions s
+    JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
+    LEFT JOIN users a ON a.tenant_id = s.tenant_id AND a.id = s.impersonator_id
+    WHERE s.tenant_id = app_tenant() AND s.id = session_claims.session_id;
 END;
 
 -- What becomes of a refresh token that was shown, of sessions and team_sessions alike?

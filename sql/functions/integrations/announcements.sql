@@ -277,7 +277,7 @@ SELECT announce('sessions', 'user', changed => NULL, gone => NULL,
 -- ---------------------------------------------------------------- organizations
 
 -- What has just been made has no subscriber.
-SELECT announce('organizations', 'organization', gone => NULL, hides => 'webhook_count, has_own_permissions, prem_status', organization => 'id',
+SELECT announce('organizations', 'organization', gone => NULL, shows => 'id, name, slug, description, logo_url, created_at, updated_at', organization => 'id',
     channels => 'organization:{id} on updated');
 
 -- The member hears of it, too: until then they are on no channel of the organization's.

@@ -211,7 +211,10 @@ $$;
 --
 -- roles have the permission, own_roles have it for what is their own, unless the
 -- workspace has set something for the caller's role.
-CREATE OR REPLACE FUNCTION enter_member(who uuid, workspace uuid, permission text, roles text[], own_roles text[])
+-- chosen is the workspace that the token names as the active one: it serves where no header
+-- names another, and is none where the membership has ended.  A token that names none, as that of another
+-- issuer, is in the one that the user chose last.
+CREATE OR REPLACE FUNCTION enter_member(who uuid, workspace uuid, chosen uuid, permission text, roles text[], own_roles text[])
 RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -224,11 +227,11 @@ BEGIN
     INTO m
     FROM memberships x JOIN organizations o ON o.tenant_id = x.tenant_id AND o.id = x.organization_id
     WHERE x.tenant_id = tenant AND x.user_id = who AND x.is_active AND o.deleted_at IS NULL
-      AND x.organization_id = coalesce(workspace, (SELECT u.default_organization_id FROM users u
-                                                   WHERE u.tenant_id = tenant AND u.id = who));
+      AND x.organization_id = coalesce(workspace, chosen, (SELECT u.default_organization_id FROM users u
+                                                           WHERE u.tenant_id = tenant AND u.id = who));
     IF NOT FOUND AND workspace IS NULL THEN
         RAISE SQLSTATE 'AS008' USING HINT = 'X-Workspace-Id',
-            MESSAGE = 'no workspace is chosen: send X-Workspace-Id, or choose a default organization';
+            MESSAGE = 'no workspace is chosen: send X-Workspace-Id, or switch to one';
     ELSIF NOT FOUND THEN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'you are not an active member of this workspace';
     END IF;
@@ -243,6 +246,41 @@ BEGIN
         entered := set_config('app.reach', reach, true);
     END IF;
     entered := set_config('app.organization_id', m.organization_id::text, true);
+    entered := set_config('app.member_id', m.id::text, true);
+    entered := set_config('app.org_role', m.role, true);
+END
+$$;
+
+-- Until the next release: what the last one's binaries call.
+CREATE OR REPLACE FUNCTION enter_member(who uuid, workspace uuid, permission text, roles text[], own_roles text[])
+RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM enter_member(who, workspace, NULL::uuid, permission, roles, own_roles);
+END
+$$;
+
+-- The same, of the workspace that the path names: unknown it is not found.
+CREATE OR REPLACE FUNCTION enter_workspace(who uuid, workspace uuid, permission text, roles text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    m       record;
+    entered text;
+BEGIN
+    SELECT x.id, x.role INTO m
+    FROM organizations o
+    LEFT JOIN memberships x ON x.tenant_id = o.tenant_id AND x.organization_id = o.id AND x.user_id = who AND x.is_active
+    WHERE o.tenant_id = app_tenant() AND o.id = workspace AND o.deleted_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Workspace not found', DETAIL = workspace::text;
+    ELSIF m.role IS NULL THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'you are not an active member of this workspace';
+    ELSIF m.role <> ALL (roles) THEN
+        RAISE SQLSTATE 'AS403' USING DETAIL = permission,
+            MESSAGE = format('this needs the permission %s: the role %s in the workspace', permission,
+                             array_to_string(roles, ' or '));
+    END IF;
+    entered := set_config('app.organization_id', workspace::text, true);
     entered := set_config('app.member_id', m.id::text, true);
     entered := set_config('app.org_role', m.role, true);
 END

@@ -334,10 +334,11 @@ BEGIN
     UPDATE users u SET default_organization_id = NULL
     WHERE u.tenant_id = app_tenant() AND u.default_organization_id = organization
       AND u.id IN (SELECT x.user_id FROM memberships x WHERE x.tenant_id = u.tenant_id AND x.organization_id = organization);
+    -- Before its members go: one that is deleted needs no owner (memberships_tally).
+    UPDATE organizations o SET deleted_at = now() WHERE o.tenant_id = app_tenant() AND o.id = organization;
     FOR m IN DELETE FROM memberships x WHERE x.tenant_id = app_tenant() AND x.organization_id = organization RETURNING x.* LOOP
         PERFORM member_audit('member.remove', m, jsonb_build_object('role', m.role, 'left', m.user_id = app_user()));
     END LOOP;
-    UPDATE organizations o SET deleted_at = now() WHERE o.tenant_id = app_tenant() AND o.id = organization;
     PERFORM audit('organization.delete', 'organization', organization::text);
 END
 $$;

@@ -16,11 +16,11 @@ FROM tenant_settings s
 WHERE s.tenant_id = @tenant;
 
 -- name: register :row
--- What session_tokens() returns; no row: the address is taken.
+-- What session_claims() returns; no row: the address is taken.
 SELECT t.*
 FROM user_register(:email_key, :email_sent, :email, :password_hash, :display_name, :locale) u
 CROSS JOIN LATERAL session_open(u, 'password', :signin_ttl_s::integer, NULL, false, NULL) s
-CROSS JOIN LATERAL session_tokens(s.session_id, s.issued_at) t;
+CROSS JOIN LATERAL session_claims(s.session_id, s.issued_at) t;
 
 -- name: register_pending :exec
 SELECT user_register_pending(:email_key, :email_sent, :email, :password_hash, :display_name, :locale, :return_to,

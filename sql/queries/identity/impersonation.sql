@@ -4,11 +4,11 @@
 -- name: impersonation_start :row
 -- What the token is made of; see impersonation_start().
 SELECT t.*
-FROM impersonation_start(:target, :reason) s, session_tokens(s.session_id, s.issued_at) t;
+FROM impersonation_start(:target, :reason) s, session_claims(s.session_id, s.issued_at) t;
 
 -- name: impersonation_start_of_team :row
 SELECT t.*
-FROM team_impersonation_start(:user_id::uuid, :reason, :mail_payload::jsonb) s, session_tokens(s.session_id, s.issued_at) t;
+FROM team_impersonation_start(:user_id::uuid, :reason, :mail_payload::jsonb) s, session_claims(s.session_id, s.issued_at) t;
 
 -- name: impersonation_mail :row
 -- What the user's mail says of who acts.

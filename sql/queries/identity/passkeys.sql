@@ -92,7 +92,7 @@ WITH used AS (
 )
 SELECT t.*
 FROM used p, session_open_with_passkey(p.id, p.user_id, :ttl_s::integer) s
-JOIN LATERAL session_tokens(s.session_id, s.issued_at) t ON true;
+JOIN LATERAL session_claims(s.session_id, s.issued_at) t ON true;
 
 -- name: passkey_failed :row
 -- A sign-in with a passkey was refused; :subject is whose it is, if it is a user's.

@@ -27,7 +27,12 @@ SELECT enter_organization(enter_user(:tenant::uuid, :key::bytea, :origin::text, 
 -- name: enter_member :exec
 SELECT enter_member(enter_user(:tenant::uuid, :key::bytea, :origin::text, :issuer::text, :subject::text,
                                :role::text, :session::uuid, :generation::integer, :least_role::text, :note::jsonb),
-                    :workspace::uuid, :permission::text, :roles::text[], :own_roles::text[]);
+                    :workspace::uuid, :chosen::uuid, :permission::text, :roles::text[], :own_roles::text[]);
+
+-- name: enter_workspace :exec
+SELECT enter_workspace(enter_user(:tenant::uuid, :key::bytea, :origin::text, :issuer::text, :subject::text,
+                                  :role::text, :session::uuid, :generation::integer, :least_role::text, :note::jsonb),
+                       :organization::uuid, :permission::text, :roles::text[]);
 
 -- name: enter_operator :exec
 SELECT enter_operator(enter_user(:tenant::uuid, :key::bytea, :origin::text, :issuer::text, :subject::text,

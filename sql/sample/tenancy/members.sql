@@ -5,6 +5,11 @@ VALUES
     (app_tenant(), pg_temp.id('member theo'), pg_temp.id('organization'), pg_temp.id('user theo'), 'developer'),
     (app_tenant(), pg_temp.id('member vera'), pg_temp.id('organization'), pg_temp.id('user vera'), 'viewer');
 
+UPDATE member_profiles
+SET display_name = 'Theo', title = 'Shipwright', department = 'Boatyard', phone = '+49 40 5550100', timezone = 'Europe/Berlin', tours = '{"welcome": true}',
+    invited_by = pg_temp.id('user'), invited_at = now() - interval '40 days', accepted_at = now() - interval '39 days'
+WHERE tenant_id = app_tenant() AND member_id = pg_temp.id('member theo');
+
 UPDATE users
 SET default_organization_id = pg_temp.id('organization')
 WHERE tenant_id = app_tenant() AND id = pg_temp.id('user');

@@ -137,7 +137,7 @@ sub path_of ($row, $version, $organization = undef) {
     my $path = $row->{path} =~ s{^/api/v1/}{/api/v$version/}r;
     if ($row->{caller}{place} eq 'organization') {
         $organization //= own_organization();
-        $path =~ s/\{org(?:anization)?_id\}/$organization/;
+        $path =~ s/\{(?:org|organization|workspace)_id\}/$organization/;
     }
     for my $param (@{ $row->{params} }) {
         my $value = $param->{type} =~ /^(?:uuid|enum)$/ ? good($param) : 'nobody-has-this-id';
@@ -558,7 +558,7 @@ sub check_row ($row) {
         check_choice($row, $who) if $row->{choice};
 
         for my $param (grep { $_->{type} eq 'uuid' } @{ $row->{params} }) {
-            my $path = path_of($row, 1, $param->{name} =~ /\Aorg(?:anization)?_id\z/ ? 'not-an-id' : undef) =~ s/\Q@{[ good($param) ]}\E/not-an-id/r;
+            my $path = path_of($row, 1, $param->{name} =~ /\A(?:org|organization|workspace)_id\z/ ? 'not-an-id' : undef) =~ s/\Q@{[ good($param) ]}\E/not-an-id/r;
             $t->revive($who);
             my %wrong = spoiled($row);
             my %sent  = %wrong || !@{ $row->{body} } ? () : (json => {});

@@ -85,7 +85,7 @@ sub id ($self, $name) { return $self->{id}{$name} // die "$name: no file of sql/
 
 # What a part of a path names: the row of this surface, else of any, or the text that a file says.
 sub param ($self, $name, $type, $surface) {
-    my $kind = $name =~ s/_id\z//r =~ s/\Aorg\z/organization/r;
+    my $kind = $name =~ s/_id\z//r =~ s/\A(?:org|workspace)\z/organization/r;
     return $self->{param}{"{$name}"} // die "no file of sql/sample says \"-- {$name} = …\"\n" if $type ne 'uuid';
     return $self->{id}{"$surface $kind"} // ($surface eq 'observability' ? $self->{id}{"trace $kind"} : undef) // $self->id($kind);
 }

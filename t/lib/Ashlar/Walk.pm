@@ -198,7 +198,7 @@ sub param ($row, $p) { return $sample->param($p->{name}, $p->{type}, surface_of(
 
 # Query and body name our rows, too, where they can.
 sub named ($row) {
-    my %value = (user_id => of($row)->{team} || $row->{id} =~ /^app/ ? $owner->id : $owner->uuid, organization_id => $org, email => $owner->email, tenant_id => $ours,
+    my %value = (user_id => of($row)->{team} || $row->{id} =~ /^app/ ? $owner->id : $owner->uuid, organization_id => $org, workspace_id => $org, email => $owner->email, tenant_id => $ours,
         token => 'a' x 64, refresh_token => 'a' x 100);
     return map { my $part = $_; +{ map { exists $value{ $_->{name} } ? ($_->{name} => $_->{type} eq 'int' ? $number : $value{ $_->{name} }) : () } @{ $row->{$part} } } } qw(query body);
 }

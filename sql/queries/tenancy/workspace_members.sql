@@ -1,0 +1,64 @@
+-- Members of a workspace, as the workspace surface shows them.  What one of them is there stands beside the account
+-- (member_profiles, which each has): what is null there is the account's.
+
+-- columns: member
+SELECT m.id, m.user_id, m.organization_id AS workspace_id, u.email, coalesce(p.full_name, u.full_name) AS full_name,
+       coalesce(p.display_name, p.full_name, u.full_name) AS display_name, coalesce(p.avatar_url, u.avatar_url) AS avatar_url,
+       workspace_role(m.role) AS role, p.title, p.department, p.phone, p.bio, coalesce(p.timezone, o.timezone) AS timezone, m.is_active,
+       p.onboarding_completed, p.onboarding_step::integer AS onboarding_step, p.tours,
+       ARRAY(SELECT x.team_id FROM workspace_team_members x
+             WHERE x.tenant_id = m.tenant_id AND x.organization_id = m.organization_id AND x.member_id = m.id ORDER BY x.team_id) AS team_ids,
+       m.joined_at, u.last_login_at AS last_active_at, m.created_at, greatest(m.updated_at, p.updated_at) AS updated_at
+FROM memberships m
+JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id
+JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
+JOIN member_profiles p ON p.tenant_id = m.tenant_id AND p.organization_id = m.organization_id AND p.member_id = m.id;
+
+-- name: workspace_member_list :page
+-- By name, whatever its case; with those who are not active.
+SELECT :columns(member)
+FROM memberships m
+:joins(member)
+WHERE p.tenant_id = @tenant AND p.organization_id = @workspace
+  [AND m.is_active = :is_active]
+  [AND (coalesce(p.full_name, u.full_name) ILIKE like_pattern(:search) OR p.display_name ILIKE like_pattern(:search)
+        OR u.email ILIKE like_pattern(:search))]
+ORDER BY p.sort_name, p.member_id;
+
+-- name: workspace_member_list_all :rows
+-- Those who are active, for pickers.
+SELECT m.id, u.email, coalesce(p.full_name, u.full_name) AS full_name, coalesce(p.display_name, p.full_name, u.full_name) AS display_name,
+       coalesce(p.avatar_url, u.avatar_url) AS avatar_url, workspace_role(m.role) AS role
+FROM memberships m
+JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id AND u.access > 0
+JOIN member_profiles p ON p.tenant_id = m.tenant_id AND p.organization_id = m.organization_id AND p.member_id = m.id
+WHERE p.tenant_id = @tenant AND p.organization_id = @workspace AND m.is_active
+ORDER BY p.sort_name, p.member_id;
+
+-- name: workspace_member_me :row
+SELECT :columns(member)
+FROM memberships m
+:joins(member)
+WHERE m.tenant_id = @tenant AND m.organization_id = @workspace AND m.id = @member;
+
+-- name: workspace_member_get :row
+SELECT :columns(member)
+FROM memberships m
+:joins(member)
+WHERE m.tenant_id = @tenant AND m.organization_id = @workspace AND m.id = :member_id;
+
+-- name: workspace_member_change :exec
+-- Behind it workspace_member_get.  See member_change() for who may what.
+WITH changed AS MATERIALIZED (
+    SELECT c.tenant_id, c.organization_id, c.member_id
+    FROM member_change(:member_id::uuid, :role, :is_active,
+                       :changed(full_name, display_name, title, department, phone, bio, timezone) <> '{}'::text[], :if_match) c
+    WHERE valid(coalesce(is_timezone(:timezone::text), true), 'timezone', 'timezone must be the name of a time zone, such as Europe/Berlin')
+), profile AS (
+    UPDATE member_profiles p
+    SET :set(full_name, display_name, title, department, phone, bio, timezone)
+    FROM changed c
+    WHERE p.tenant_id = c.tenant_id AND p.organization_id = c.organization_id AND p.member_id = c.member_id
+      AND :changed(full_name, display_name, title, department, phone, bio, timezone) <> '{}'::text[]
+)
+SELECT c.member_id FROM changed c;
