@@ -73,6 +73,13 @@ static const struct field member_data[] = {
 	FIELD_END
 };
 
+static const struct field permissions_data[] = {
+	{ "organization_id", F_UUID,   0 },
+	{ "role",            F_ENUM,   0, .values = workspace_roles },
+	{ "permissions",     F_OBJECT, 0, .item = F_BOOL, .about = "permission: whether the role has it" },
+	FIELD_END
+};
+
 static const char *const environments[] = { "production", "staging", "development", "community", NULL };
 
 static const struct field trace_project_data[] = {
@@ -190,6 +197,7 @@ static const struct shape user = { "EventUser", user_data };
 static const struct shape signin = { "EventSignIn", signin_data };
 static const struct shape organization = { "EventOrganization", organization_data };
 static const struct shape member = { "EventMember", member_data };
+static const struct shape role_permissions = { "EventRolePermissions", permissions_data };
 static const struct shape trace_project = { "EventTraceProject", trace_project_data };
 static const struct shape key = { "EventApiKey", key_data };
 static const struct shape subscription = { "EventSubscription", subscription_data };
@@ -211,6 +219,7 @@ const struct event events[] = {
 	{ "organization.member_added",   EVENT_ORGANIZATION, "Somebody is in an organization now", &member },
 	{ "organization.member_updated", EVENT_ORGANIZATION, "A member's role is another one, or the member was suspended", &member, PREVIOUS },
 	{ "organization.member_removed", EVENT_ORGANIZATION, "Somebody left an organization, or was removed", &member },
+	{ "permissions.updated",         EVENT_ORGANIZATION, "What a role may in a workspace was set", &role_permissions },
 
 	{ "invitation.created",   EVENT_ORGANIZATION, "An address was invited to an organization", &invitation_shape },
 	{ "invitation.accepted",  EVENT_ORGANIZATION, "Whoever was invited is a member now", &invitation_shape },
