@@ -1,4 +1,6 @@
 -- after: users organizations
+-- {permission} = can_create_team
+-- {role} = viewer
 INSERT INTO memberships (tenant_id, id, organization_id, user_id, role)
 VALUES
     (app_tenant(), pg_temp.id('member'), pg_temp.id('organization'), pg_temp.id('user'), 'owner'),
