@@ -21,8 +21,14 @@ export function byDay(points, from, to, value) {
 
 const Numbers = ({ those }) => html`<ul class="numbers">${those.map(([label, value, about]) => html`<li key=${label}>${label}<strong>${value}</strong><span class="faint">${about}</span></li>`)}</ul>`
 
-function Product({ data: { users, organizations, subscriptions, usage, agents, files } }) {
+const ms = (value) => (value === null ? 'none yet' : `${number(value)} ms`)
+
+function Product({ data: { users, organizations, subscriptions, usage, agents, files, requests, jobs, webhooks } }) {
   return html`<${Numbers} those=${[
+    ['Requests', number(requests.requests), `${number(requests.client_errors)} refused, ${number(requests.server_errors)} failed`],
+    ['Answered within', ms(requests.p50_ms), requests.p95_ms === null ? '' : `half of them; 95 % in ${ms(requests.p95_ms)}, 99 % in ${ms(requests.p99_ms)}`],
+    ['Jobs waiting', number(jobs.waiting), `${number(jobs.running)} run, ${number(jobs.scheduled)} are for later, ${number(jobs.failed)} failed`],
+    ['Webhooks failing', number(webhooks.failing), `of ${number(webhooks.active)}; ${number(webhooks.disabled)} were switched off for it`],
     ['Users', number(users.total), `${number(users.active)} active, ${number(users.new)} new`],
     ['Organizations', number(organizations.total), `${number(organizations.new)} new`],
     ['Subscriptions', number(subscriptions.active), `${number(subscriptions.trialing)} on trial, ${number(subscriptions.past_due)} past due`],
@@ -33,6 +39,15 @@ function Product({ data: { users, organizations, subscriptions, usage, agents, f
     ['Storage', bytes(files.bytes), `${number(files.count)} files`],
   ]} />`
 }
+
+const hourOf = (time) => new Date(time).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' })
+const byHour = (points, value) => points.map((point) => ({ label: hourOf(point.bucket), value: value(point) }))
+
+// The last day, by the hour.
+const Traffic = () => html`<div class="charts"><${Load} id="list_platform_request_hours">${({ points }) => html`
+    <${Chart} title="Requests by hour" points=${byHour(points, ({ requests }) => requests)} />
+    <${Chart} title="Errors by hour" points=${byHour(points, ({ client_errors: refused, server_errors: failed }) => refused + failed)} />
+    <${Chart} title="95 % were answered within, in ms" points=${byHour(points, ({ p95_ms: within }) => within ?? 0)} sums=${false} />`}<//></div>`
 
 // What an administrator of the product gets: admin/dashboard/stats.
 function Stats({ data: { users, subscriptions, webhooks, jobs } }) {
@@ -50,6 +65,7 @@ function View() {
   return html`<h1 tabindex="-1">Overview</h1>
     <p class="lead">This month, by UTC. What was used is some seconds behind.</p>
     ${team && html`<${Load} id=${team}>${(data) => html`<${Product} data=${data} />`}<//>
+      <${Traffic} />
       <div class="charts"><${Load} id="get_platform_analytics_usage">${({ points, period_start: from, period_end: to }) => html`
         <${Chart} title="Model answers by day" points=${byDay(points, from, to, ({ messages }) => messages)} />
         <${Chart} title="Tokens by day" points=${byDay(points, from, to, ({ total_tokens: n }) => n)} />

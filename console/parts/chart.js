@@ -1,4 +1,4 @@
-// A chart of columns, drawn from numbers of the API: { points: [{ label, value }], title, format }.  Who does not see it has its
+// A chart of columns, drawn from numbers of the API: { points: [{ label, value }], title, format, sums: whether they add up }.  Who does not see it has its
 // title, its range in words, and the numbers as a table behind it.
 import { html, useId } from './html.js'
 import { number } from './values.js'
@@ -7,12 +7,12 @@ const WIDTH = 640
 const HEIGHT = 160
 const GAP = 2
 
-export function Chart({ title, points, format = number, about }) {
+export function Chart({ title, points, format = number, about, sums = true }) {
   const id = useId()
   const most = Math.max(0, ...points.map(({ value }) => value))
   const step = WIDTH / Math.max(1, points.length)
   const total = points.reduce((sum, { value }) => sum + value, 0)
-  const range = points.length ? `${points[0].label} to ${points.at(-1).label}: ${format(total)} in all, ${format(most)} at most` : 'nothing yet'
+  const range = points.length ? `${points[0].label} to ${points.at(-1).label}: ${sums ? `${format(total)} in all, ` : ''}${format(most)} at most` : 'nothing yet'
   return html`<figure class="chart">
     <figcaption>${title}<span class="faint"> · ${range}</span></figcaption>
     <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-labelledby=${`${id}-t ${id}-d`} preserveAspectRatio="none">

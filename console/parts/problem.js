@@ -3,6 +3,7 @@ import { html } from './html.js'
 
 const HELP = {
   AUTHORIZATION_ERROR: 'Your role does not allow this. Somebody who is an owner or admin can do it, or change your role.',
+  RECENT_SIGN_IN_REQUIRED: 'This is for who has signed in within the last minutes: sign out, and in again.',
   RATE_LIMIT_EXCEEDED: 'There were too many requests.',
   INTERNAL_ERROR: 'This is a fault of the server; its log has the reason under the id below.',
 }

@@ -4,60 +4,14 @@ use v5.36;
 use utf8;
 use lib 't/lib';
 use Api;
+use Ashlar::Console;
 use Ashlar::SignIn qw(@BEHIND_PROXY $PASSWORD from newest_mail);
 use Ashlar::Totp 'totp';
-use Cpanel::JSON::XS qw(decode_json encode_json);
-use File::Path 'make_path';
 use IO::Compress::Gzip 'gzip';
 
 my $t     = Api->start(@BEHIND_PROXY, RATE_LIMIT_DEFAULT => 0);
 my $db    = $t->db;
-my $shots = $ENV{CONSOLE_SHOTS} // "$t->{dir}/shots";
-make_path($shots);
-
-pipe my $in, my $tasks or die "pipe: $!\n";
-pipe my $seen, my $out or die "pipe: $!\n";
-my $setting = encode_json({ to => "https://localhost:$t->{https_port}", cert => "$t->{dir}/cert.pem", key => "$t->{dir}/key.pem", shots => $shots, patience => 0 + ($ENV{CONSOLE_PATIENCE_MS} // 60_000) });
-my $chromium = Ashlar::Process->start(cmd => [ 'node', 't/clients/console.mjs', $setting ], env => { Ashlar::Answers::env(), NODE_EXTRA_CA_CERTS => "$t->{dir}/cert.pem" },
-    log => "$t->{dir}/console.err", stdin => $in, stdout => $out);
-close $_ or die "close: $!\n" for $in, $out;
-$tasks->autoflush;
-
-END {
-    my $status = $?;
-    if ($chromium) {
-        close $tasks;
-        $chromium->wait_for(30);    # it closes the browser, which is in a group of its own
-    }
-    $? = $status;    ## no critic (RequireLocalizedPunctuationVars)
-}
-
-# What came of the steps in a tab; none of them may go wrong on the way.  Tokens are asked for by the worker alone, and no text
-# of them is to be seen here.
-sub does ($tab, @steps) {
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my %more = ref $steps[0] eq 'ARRAY' ? @{ shift @steps } : ();
-    print $tasks encode_json({ tab => $tab, steps => \@steps, %more }), "\n";
-    my $said = readline $seen;
-    die "Chromium: ", do { open my $err, '<:raw', "$t->{dir}/console.err" or die "console.err: $!\n"; local $/ = undef; <$err> // '' }, "\n" if !defined $said;
-    my $got = decode_json($said);
-    is_deeply $got->{errors}, [], "$tab: nothing went wrong, was against the policy, or asked elsewhere" or diag explain $got->{asked};
-    return $got;
-}
-
-sub looks_ok ($got, @names) {
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    for my $name (@names) {
-        is_deeply $got->{values}{$name}{found}, [], "$name: axe-core finds nothing, wide or narrow, by day or night";
-        is_deeply $got->{values}{$name}{overflow}, { 1280 => 0, 360 => 0 }, "$name: nobody scrolls sideways";
-    }
-    return;
-}
-
-sub sign_in ($tab, $email, $path = '/console', %arg) {
-    return does($tab, ($arg{is_new} ? [ isNew => true ] : ()), { open => $path }, ($arg{as} ? { check => { $arg{as} => true } } : ()),
-        { fill => { Email => $email, Password => $arg{password} // $PASSWORD } }, { click => 'Sign in' }, @{ $arg{then} // [ { wait => $arg{wait} // 'Sign out' }, { settle => true } ] });
-}
+console($t);
 
 # A tenant and its owner, as people make one.
 my $made = from($t)->post('/api/v1/tenant-auth/register', { email => 'olga@acme.example', password => $PASSWORD, display_name => 'Olga Owner', tenant_name => 'Acme', tenant_slug => 'acme' });
@@ -154,7 +108,7 @@ subtest 'the team' => sub {
 subtest 'the overview' => sub {
     my $got = does('first', { click => 'Overview', role => 'link' }, { settle => true }, { see => 'numbers', of => '.numbers li' }, { see => 'charts', of => 'figure svg', attribute => 'role' }, { look => 'overview' });
     ok scalar(grep { /^Users\s+0/ } @{ $got->{values}{numbers} }), 'numbers of the API';
-    is_deeply $got->{values}{charts}, [ ('img') x 3 ], 'and charts';
+    is_deeply $got->{values}{charts}, [ ('img') x 6 ], 'and charts';
     looks_ok $got, 'overview';
 };
 
