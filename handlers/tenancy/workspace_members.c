@@ -5,13 +5,15 @@
  * for owners and admins, up to their own rank.  Who is locked, and what is refused, is in
  * sql/functions/tenancy/workspace_members.sql.
  */
+#include <string.h>
+
 #include "build/sql/tenancy/workspace_members.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
 #include "handlers/tenancy/workspaces.h"
 
-static enum err workspace_member_update(struct req *rq);
+static enum err workspace_member_update(struct req *rq), workspace_member_tour_forget(struct req *rq);
 
 /* clang-format off */
 const struct field user_brief_fields[] = {
@@ -65,14 +67,31 @@ static const struct field find_in[] = {
 	FIELD_END
 };
 
+static const struct field tours_out[] = { { "tours", F_OBJECT, F_WHOLE, .item = F_BOOL, .about = "tour: whether it is done; those that were never touched are not there" }, FIELD_END };
+static const struct field tour_in[] = {
+	{ "tour_id",   F_TEXT, F_REQUIRED, .min = 1, .max = 100, .example = "welcome" },
+	{ "completed", F_BOOL, 0, .def = "true", .about = "finished, or skipped" },
+	FIELD_END
+};
+static const struct field tour_forget[] = {
+	{ "tour_id", F_TEXT, F_NULL, .min = 1, .max = 100, .about = "left out: all of them", .example = "welcome" },
+	FIELD_END
+};
+
 static const struct field member_path[] = {
 	{ "member_id", F_UUID, 0, .about = "of the membership", .example = "member theo" },
 	FIELD_END
 };
 
 const struct shape workspace_member_shape = { "Member", workspace_member_fields };
+static const struct shape tours_shape = { "Tours", tours_out, "Member" };
 static const struct shape compact_shape = { "MemberCompact", compact, "Member" };
 
+static const struct constraint tour_constraints[] = {
+	{ "member_profiles_tours_size", ERR_VALIDATION, "tour_id", "there are too many tours" },
+	{ NULL }
+};
+static const enum err not_fit[] = { ERR_VALIDATION, ERR_OK };
 static const enum err not_changed[] = { ERR_BAD_REQUEST, ERR_AUTHORIZATION, ERR_NOT_FOUND, ERR_OK };
 
 #define BASE "/api/v1/members"
@@ -85,6 +104,13 @@ const struct route workspace_member_routes[] = {
 	  .may = &can_view_member, .out = &compact_shape, .list = &counted, .items = "members", .sql = &q_workspace_member_list_all },
 	{ GET, BASE "/me",  "workspace.organizations.get_my_member",        &by_member, "Get my membership",
 	  .out = &workspace_member_shape, .sql = &q_workspace_member_me },
+	{ GET,    BASE "/me/tours", "workspace.organizations.get_my_tours",   &by_member, "List the tours that I have taken",
+	  .out = &tours_shape, .sql = &q_workspace_member_tours },
+	{ POST,   BASE "/me/tours", "workspace.organizations.update_my_tour", &by_member, "Say that I have taken a tour", .about = "At most 500.",
+	  .body = tour_in, .out = &tours_shape, .constraints = tour_constraints, .errors = not_fit, .sql = &q_workspace_member_tour_put, .status = 200 },
+	{ DELETE, BASE "/me/tours", "workspace.organizations.reset_my_tours", &by_member, "Forget tours that I have taken",
+	  .about = "One, that the body names, or without one the query; else all.", .query = tour_forget, .body = tour_forget, .out = &tours_shape,
+	  .sql = &q_workspace_member_tour_forget, .run = workspace_member_tour_forget, .status = 200 },
 	{ GET, ONE,         "workspace.organizations.get_member",           &by_member, "Get a member",
 	  .may = &can_view_member, .params = member_path, .out = &workspace_member_shape, .sql = &q_workspace_member_get },
 	{ PUT, ONE,         "workspace.organizations.update_member",        &by_member, "Change a member",
@@ -102,4 +128,16 @@ static enum err workspace_member_update(struct req *rq)
 	enum err rc = tx_call(&rq->tx, &q_workspace_member_change, false, &res);
 
 	return rc ? rc : answer_rows(rq, &q_workspace_member_get);
+}
+
+/* Which one stands in the body, or the query; the body goes first, also where it says null. */
+static enum err workspace_member_tour_forget(struct req *rq)
+{
+	const char *tour = NULL;
+
+	for (size_t i = 0; i < rq->tx.nvalues; i++) /* the query's stand before the body's */
+		if (!strcmp(rq->tx.values[i].name, "tour_id") && rq->tx.values[i].given)
+			tour = rq->tx.values[i].text;
+	req_set(rq, "tour", tour);
+	return answer_rows(rq, &q_workspace_member_tour_forget);
 }

@@ -62,3 +62,21 @@ WITH changed AS MATERIALIZED (
       AND :changed(full_name, display_name, title, department, phone, bio, timezone) <> '{}'::text[]
 )
 SELECT c.member_id FROM changed c;
+
+-- name: workspace_member_tours :row
+SELECT p.tours
+FROM member_profiles p
+WHERE p.tenant_id = @tenant AND p.organization_id = @workspace AND p.member_id = @member;
+
+-- name: workspace_member_tour_put :row
+UPDATE member_profiles p
+SET tours = p.tours || jsonb_build_object(:tour_id::text, :completed::boolean)
+WHERE p.tenant_id = @tenant AND p.organization_id = @workspace AND p.member_id = @member
+RETURNING p.tours;
+
+-- name: workspace_member_tour_forget :row
+-- All, where :tour is null.
+UPDATE member_profiles p
+SET tours = CASE WHEN :tour::text IS NULL THEN '{}' ELSE p.tours - :tour END
+WHERE p.tenant_id = @tenant AND p.organization_id = @workspace AND p.member_id = @member
+RETURNING p.tours;
