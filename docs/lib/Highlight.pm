@@ -100,10 +100,10 @@ sub _colour ($language, $text) {
     return $html;
 }
 
-# What stands in <pre><code>, as HTML, with its colours.
-sub highlighted ($html) {
+# What stands in <pre><code>, as HTML, with its colours; of a language that is known, or of what it looks like.
+sub highlighted ($html, $language = undef) {
     my $text = $html =~ s/&(\w+);/$entity{$1} \/\/ die "Highlight: &$1; in a box\n"/ger;
-    my ($kind) = grep { $text =~ $_->[1] } @kinds;
+    my ($kind) = $language ? [$language] : grep { $text =~ $_->[1] } @kinds;
     return $kind ? _colour($kind->[0], $text) : $html;
 }
 

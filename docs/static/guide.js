@@ -24,6 +24,20 @@ for (const pre of document.querySelectorAll('pre:not(.answer)')) {
   box.append(pre, button)
 }
 
+// Who reads in one language does so on all pages.
+const languages = [...document.querySelectorAll('.twins input')]
+function read(language) {
+  for (const input of languages) input.checked = input.classList.contains(language)
+}
+for (const input of languages)
+  input.addEventListener('change', () => {
+    const top = input.getBoundingClientRect().top
+    read(input.className)
+    localStorage.setItem('language', input.className)
+    scrollBy(0, input.getBoundingClientRect().top - top)
+  })
+if (languages.length && localStorage.getItem('language')) read(localStorage.getItem('language'))
+
 // What scrolls sideways can be scrolled with keys, and says what it is; in a window where it does not, it is no stop on the way.
 const named = new Map()
 function nameOf(wide) {

@@ -307,9 +307,9 @@ async function guide(browser) {
     return { addresses, said }
   }
   seen.beside = await page.evaluate(() => document.querySelector('.guide').getBoundingClientRect().right <= document.querySelector('main').getBoundingClientRect().left)
-  seen.buttons = await page.locator('.copied button').count()
-  await page.locator('.copied').nth(1).hover()
-  await page.locator('.copied button').nth(1).click()
+  seen.buttons = await page.locator('.copied:not(.script .copied) button').count()
+  await page.locator('.copied:not(.script .copied)').nth(1).hover()
+  await page.locator('.copied:not(.script .copied) button').nth(1).click()
   await page.locator('.copied button', { hasText: 'Copied' }).waitFor()
   seen.copied = await page.evaluate(() => navigator.clipboard.readText())
   seen.setting = await found('jwt_ttl')

@@ -34,7 +34,7 @@ const surfaces = generate(document, src, version)
 writeFileSync(join(src, 'schema.ts'), `// Made by npm's openapi-typescript of the document of Ashlar ${version}.\n${astToString(await openapiTS(lean(document)))}`)
 
 // Types.  Checked under "strict" with all else that tsconfig.json asks for.
-copyFileSync(join(here, 'tsconfig.json'), join(work, 'tsconfig.json'))
+for (const file of ['tsconfig.json', 'package.json']) copyFileSync(join(here, file), join(work, file))
 execFileSync(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', work, '--outDir', dist], { stdio: 'inherit' })
 
 // Each module as it is, so that a bundler takes what is used; for require() the same once more.

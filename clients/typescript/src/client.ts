@@ -62,8 +62,11 @@ export class Client {
   readonly auth: Auth
   readonly options: Readonly<ClientOptions>
 
+  readonly #fetch: typeof fetch
+
   constructor(options: ClientOptions = {}) {
     this.options = options
+    this.#fetch = options.fetch ?? ((url, init) => fetch(url, init))
     this.url = (options.url ?? globalThis.location?.origin ?? '').replace(/\/+$/, '')
     if (!/^https?:\/\//.test(this.url)) throw new TypeError('url is missing: where the API is, such as https://api.example.com')
     if (options.key?.startsWith('sk_') && typeof document !== 'undefined') throw new TypeError('a secret key is no page\'s: use a public one, pk_…')
@@ -102,18 +105,22 @@ export class Client {
       retries: asking.retries ?? options.retries ?? 3,
       isRepeatable: asking.is_repeatable ?? !/POST|PATCH/.test(method),
       timeout_ms: asking.accept === 'text/event-stream' ? undefined : options.timeout_ms,
-      fetch: options.fetch ?? ((url, init) => fetch(url, init)),
-      onUnauthorized: token && options.token === undefined ? (answer, headers) => this.#again(answer, token, headers) : undefined,
+      fetch: this.#fetch,
+      onUnauthorized: token && options.token === undefined ? (error, headers) => this.#again(error, token, headers) : undefined,
     }
     const response = await send(to)
     asking.on_response?.(response)
     return response
   }
 
+  /** Ask for an address that is signed by itself: neither key nor token go there. */
+  fetch(method: string, url: string, { body, headers = {}, signal, retries = 0 }: { body?: Blob, headers?: Record<string, string>, signal?: AbortSignal, retries?: number } = {}): Promise<Response> {
+    return send({ method, url, headers, body, signal, retries, isRepeatable: retries > 0, fetch: this.#fetch })
+  }
+
   // The token was refused: another one, unless it was something else that was.
-  async #again(answer: Response, token: string, headers: Record<string, string>): Promise<boolean> {
-    const said = (await answer.json().catch(() => undefined)) as { error?: { code?: string } } | undefined
-    if (said?.error?.code !== 'AUTHENTICATION_ERROR') return false
+  async #again(error: AshlarError, token: string, headers: Record<string, string>): Promise<boolean> {
+    if (error.code !== 'AUTHENTICATION_ERROR') return false
     const next = await this.session.renew(token)
     if (!next || next.access_token === token) return false
     headers['Authorization'] = `Bearer ${next.access_token}`
@@ -159,19 +166,15 @@ type Register = Answer<'register_platform_user'>
 
 /** Sign up, in and out: what each answers is the API's, and its tokens are the session's from then on. */
 export class Auth {
-  readonly #client: Client
-  constructor(client: Client) {
-    this.#client = client
-  }
-
-  get #base(): string {
-    return this.#client.options.team ? '/api/v1/tenant-auth' : '/api/v1/auth'
+  readonly #base: string
+  constructor(private readonly client: Client) {
+    this.#base = client.options.team ? '/api/v1/tenant-auth' : '/api/v1/auth'
   }
 
   async #signed<T extends SignedIn>(path: string, body: object, options?: CallOptions): Promise<T> {
-    const response = await this.#client.request('POST', path, { ...options, body, is_signed: false })
+    const response = await this.client.request('POST', path, { ...options, body, is_signed: false })
     const answer = (await response.json()) as T
-    await this.#client.session.adopt(answer)
+    await this.client.session.adopt(answer)
     return answer
   }
 
@@ -192,27 +195,27 @@ export class Auth {
 
   /** A sign-in that was made elsewhere: an answer's tokens, or what a page that Google sent back has in its address. */
   async adopt(answer: SignedIn | URL | Location): Promise<boolean> {
-    if (!('hash' in answer)) return this.#client.session.adopt(answer)
+    if (!('hash' in answer)) return this.client.session.adopt(answer)
     const refused = new URLSearchParams(answer.search).get('error_description')
     if (refused) throw new AshlarError(400, 'INVALID_CREDENTIALS', refused)
-    return this.#client.session.adopt(Object.fromEntries(new URLSearchParams(answer.hash.slice(1))))
+    return this.client.session.adopt(Object.fromEntries(new URLSearchParams(answer.hash.slice(1))))
   }
 
   /** End the session, and with all: every other one of the user, too.  It is over here even if nobody can be told. */
   async signOut({ all = false }: { all?: boolean } = {}): Promise<void> {
-    const tokens = await this.#client.session.tokens()
-    await this.#client.session.forget()
+    const tokens = await this.client.session.tokens()
+    await this.client.session.forget()
     if (!tokens) return
     const headers = { Authorization: `Bearer ${tokens.access_token}` }
-    const body = this.#client.options.team ? undefined : { all }
-    await this.#client.request('POST', `${this.#base}/logout`, { headers, body, is_signed: false }).catch((error) => {
+    const body = this.client.options.team ? undefined : { all }
+    await this.client.request('POST', `${this.#base}/logout`, { headers, body, is_signed: false }).catch((error) => {
       if (!(error instanceof AshlarError) || (error.status !== 0 && error.status !== 401)) throw error
     })
   }
 
   /** For the session: an answer that was lost may be asked for again. */
   async refresh(refresh_token: string): Promise<SignedIn> {
-    const response = await this.#client.request('POST', `${this.#base}/refresh`, {
+    const response = await this.client.request('POST', `${this.#base}/refresh`, {
       body: { refresh_token }, is_signed: false, is_repeatable: true, signal: AbortSignal.timeout(30_000),
     })
     return (await response.json()) as SignedIn

@@ -6,9 +6,6 @@ export type ErrorCode = components['schemas']['ErrorCode'] | 'NETWORK_ERROR'
 
 export class AshlarError extends Error {
   override readonly name = 'AshlarError'
-  /** Of the answer; 0 where there was none. */
-  readonly status: number
-  readonly code: ErrorCode
   readonly details: Record<string, unknown>
   /** Which member of what was sent is wrong. */
   readonly field: string | undefined
@@ -17,10 +14,9 @@ export class AshlarError extends Error {
   /** In how many seconds it would pass. */
   readonly retry_after: number | undefined
 
-  constructor(status: number, code: ErrorCode, message: string, more: { details?: Record<string, unknown>, request_id?: string | undefined, retry_after?: number | undefined, cause?: unknown } = {}) {
+  /** status: the answer's, or 0 where there was none. */
+  constructor(readonly status: number, readonly code: ErrorCode, message: string, more: { details?: Record<string, unknown>, request_id?: string | undefined, retry_after?: number | undefined, cause?: unknown } = {}) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause })
-    this.status = status
-    this.code = code
     this.details = more.details ?? {}
     this.field = typeof this.details.field === 'string' ? this.details.field : undefined
     this.request_id = more.request_id
@@ -32,7 +28,7 @@ const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
 const seconds = (value: unknown) => (value === null || value === undefined || value === '' || !(Number(value) >= 0) ? undefined : Number(value))
 
 /** Retry-After, in seconds: a number, or a day and time. */
-export function retryAfter(headers: Headers): number | undefined {
+function retryAfter(headers: Headers): number | undefined {
   const said = headers.get('Retry-After')
   return seconds(said) ?? (said && Date.parse(said) ? Math.max(0, (Date.parse(said) - Date.now()) / 1000) : undefined)
 }

@@ -1,5 +1,5 @@
 // One request, until there is an answer: what may be repeated is, after a while that has chance in it, and as the server says when.
-import { AshlarError, errorOf, retryAfter } from './errors.js'
+import { AshlarError, errorOf } from './errors.js'
 
 export interface Sending {
   method: string
@@ -12,8 +12,8 @@ export interface Sending {
   isRepeatable: boolean
   timeout_ms?: number | undefined
   fetch: typeof fetch
-  /** Called for an answer that refuses the token; whether the request is to be sent again, with other headers. */
-  onUnauthorized?: ((response: Response, headers: Record<string, string>) => Promise<boolean>) | undefined
+  /** Called when the token may be what is refused; whether the request is to be sent again, with the headers that it changed. */
+  onUnauthorized?: ((error: AshlarError, headers: Record<string, string>) => Promise<boolean>) | undefined
 }
 
 // What waits longer than this is the caller's to decide about: the error says how long.
@@ -56,14 +56,13 @@ export async function send(to: Sending): Promise<Response> {
       continue
     }
     if (response.ok) return response
-    if (response.status === 401 && !hasNewToken && (await to.onUnauthorized?.(response.clone(), to.headers))) {
+    const error = await errorOf(response)
+    if (error.status === 401 && !hasNewToken && (await to.onUnauthorized?.(error, to.headers))) {
       hasNewToken = true
-      await response.body?.cancel()
       n--
       continue
     }
-    const error = await errorOf(response)
-    const after = error.retry_after ?? retryAfter(response.headers) ?? 0
+    const after = error.retry_after ?? 0
     if (n >= to.retries || after > LONGEST_WAIT_S || !isPassing(error.status, error.code, to.isRepeatable)) throw error
     await pause(after * 1000 + backoff(n), to.signal)
   }

@@ -2,6 +2,7 @@
 import type { Plan } from './operation.js'
 
 type List = NonNullable<Plan['list']>
+type Given = Record<string, unknown>
 // From here on a total is "this many, or more".
 const CAPPED = 10000
 
@@ -17,19 +18,12 @@ function said(answer: unknown, way: string, name: string): unknown {
 
 /** One page when awaited, all rows by `for await`. */
 export class Pages<Page, Item> implements PromiseLike<Page>, AsyncIterable<Item> {
-  readonly #ask: (args: Record<string, unknown>) => Promise<unknown>
-  readonly #list: List
-  readonly #args: Record<string, unknown>
   #first: Promise<Page> | undefined
 
-  constructor(ask: (args: Record<string, unknown>) => Promise<unknown>, list: List, args: Record<string, unknown>) {
-    this.#ask = ask
-    this.#list = list
-    this.#args = args
-  }
+  constructor(private readonly ask: (args: Given) => Promise<unknown>, private readonly list: List, private readonly args: Given) {}
 
   #page(): Promise<Page> {
-    return (this.#first ??= this.#ask(this.#args) as Promise<Page>)
+    return (this.#first ??= this.ask(this.args) as Promise<Page>)
   }
 
   then<A = Page, B = never>(done?: ((page: Page) => A | PromiseLike<A>) | null, failed?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<A | B> {
@@ -45,10 +39,10 @@ export class Pages<Page, Item> implements PromiseLike<Page>, AsyncIterable<Item>
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Item, void, undefined> {
-    const { rows: way, place, size, usual } = this.#list
+    const { rows: way, place, size, usual } = this.list
     const isRange = size === 'end' // both ends are asked for, by their places
-    let at = Number((place && this.#args[place]) ?? (place === 'page' ? 1 : 0))
-    const asked = size ? this.#args[size] : undefined
+    let at = Number((place && this.args[place]) ?? (place === 'page' ? 1 : 0))
+    const asked = size ? this.args[size] : undefined
     let most = asked === undefined || asked === null ? usual : Number(asked) - (isRange ? at - 1 : 0)
     for (let answer: unknown = await this.#page(); ;) {
       const rows = (within(answer, way) ?? []) as Item[]
@@ -61,7 +55,7 @@ export class Pages<Page, Item> implements PromiseLike<Page>, AsyncIterable<Item>
       const seen = place === 'page' ? at * most : at + rows.length
       if (!rows.length || more === false || (more === undefined && (rows.length < most || (typeof total === 'number' && total <= CAPPED && total <= seen)))) return
       at = place === 'page' ? at + 1 : at + rows.length
-      answer = await this.#ask({ ...this.#args, [place]: at, ...(isRange && { end: at + most - 1 }) })
+      answer = await this.ask({ ...this.args, [place]: at, ...(isRange && { end: at + most - 1 }) })
     }
   }
 }

@@ -14,20 +14,14 @@ export interface Plan {
 
 export function planOf(line: string): Plan {
   const [method = '', path = '', ...words] = line.split(' ')
-  const plan: Plan = { method, path, isRepeatable: false, body: undefined, query: [], isBytes: false, list: undefined, stream: undefined }
-  for (const word of words) {
-    const rest = word.slice(1).split(',')
-    if (word === 'K') plan.isRepeatable = true
-    if (word === 'B') plan.body = 'json'
-    if (word === 'F') plan.body = 'form'
-    if (word === 'D') plan.isBytes = true
-    if (word === 'S') plan.stream = 'always'
-    if (word === 'A') plan.stream = 'asked'
-    if (word === 'T') plan.stream = 'text'
-    if (word[0] === '?') plan.query = rest
-    if (word[0] === '*') plan.list = { rows: rest[0] ?? '', place: rest[1], size: rest[2], usual: Number(rest[3] ?? 0) }
+  const has = (word: string) => words.includes(word)
+  const after = (mark: string) => words.find((word) => word[0] === mark)?.slice(1).split(',')
+  const list = after('*')
+  return {
+    method, path, isRepeatable: has('K'), body: has('B') ? 'json' : has('F') ? 'form' : undefined, query: after('?') ?? [], isBytes: has('D'),
+    list: list && { rows: list[0] ?? '', place: list[1], size: list[2], usual: Number(list[3] ?? 0) },
+    stream: has('S') ? 'always' : has('A') ? 'asked' : has('T') ? 'text' : undefined,
   }
-  return plan
 }
 
 /** What is asked for: the path with its values, the query, and the body. */

@@ -10,8 +10,6 @@ export interface SignedIn {
   expires_in?: number | string
 }
 
-type Ask = (refresh_token: string) => Promise<SignedIn>
-
 // Renewed this long before its end, so that no call arrives behind it; of a token that is short-lived, at half of its life.
 const EARLY_MS = 60_000
 // Refusals that say something about how the client is set up, and nothing about the session.
@@ -21,19 +19,14 @@ const OTHERS: unknown[] = ['INVALID_API_KEY', 'ORIGIN_NOT_ALLOWED', 'HTTPS_REQUI
 const under_way = new Map<string, Promise<Tokens | null>>()
 
 export class Session {
-  readonly #storage: SessionStorage
-  readonly #ask: Ask
   readonly #listeners = new Set<(is_signed_in: boolean) => void>()
   #unwatch: (() => void) | undefined
 
-  constructor(storage: SessionStorage, ask: Ask) {
-    this.#storage = storage
-    this.#ask = ask
-  }
+  constructor(private readonly storage: SessionStorage, private readonly ask: (refresh_token: string) => Promise<SignedIn>) {}
 
   /** The tokens, as they are kept; null: nobody is signed in. */
   async tokens(): Promise<Tokens | null> {
-    return this.#storage.read()
+    return this.storage.read()
   }
 
   /** A sign-in's answer becomes the session; without tokens in it nothing changes.  Of any sign-in: a page's fragment, too. */
@@ -46,14 +39,14 @@ export class Session {
 
   /** Nobody is signed in any more, here; the server's session goes on. */
   async forget(): Promise<void> {
-    await this.#storage.write(null)
+    await this.storage.write(null)
     this.#tell(false)
   }
 
   /** Have told() called when somebody signs in or out, in another tab, too; returns what ends that. */
   onChange(told: (is_signed_in: boolean) => void): () => void {
     this.#listeners.add(told)
-    this.#unwatch ??= this.#storage.watch?.(() => void this.tokens().then((tokens) => this.#tell(tokens !== null)))
+    this.#unwatch ??= this.storage.watch?.(() => void this.tokens().then((tokens) => this.#tell(tokens !== null)))
     return () => {
       this.#listeners.delete(told)
       if (!this.#listeners.size) this.#unwatch = void this.#unwatch?.()
@@ -62,38 +55,39 @@ export class Session {
 
   /** A token that is good, renewed if its end is near; undefined: nobody is signed in. */
   async token(): Promise<string | undefined> {
-    const now = await this.#storage.read()
+    const now = await this.storage.read()
     if (!now?.refresh_token || now.renew_at > Date.now()) return now?.access_token
     return (await this.renew(now.access_token))?.access_token
   }
 
   /** Another token in the place of one that is not taken any more; null: the session has ended. */
   async renew(stale: string): Promise<Tokens | null> {
-    const now = await this.#storage.read()
+    const now = await this.storage.read()
     if (!now?.refresh_token || now.access_token !== stale) return now?.access_token === stale ? null : now
     let one = under_way.get(now.refresh_token)
     if (!one) {
       const key = now.refresh_token
-      one = this.#alone(() => this.#renew(stale)).finally(() => under_way.delete(key))
+      one = this.#alone(() => this.#renew(now)).finally(() => under_way.delete(key))
       under_way.set(key, one)
     }
     const next = await one
     // A client that keeps its session elsewhere has asked; this one's storage has still the old one.
-    if ((await this.#storage.read())?.access_token === stale) await this.#storage.write(next)
+    if ((await this.storage.read())?.access_token === stale) await this.storage.write(next)
     return next
   }
 
   // Among the tabs of a browser, too, which share the storage of that name.
   async #alone(work: () => Promise<Tokens | null>): Promise<Tokens | null> {
-    const { name } = this.#storage
+    const { name } = this.storage
     return name && globalThis.navigator?.locks ? navigator.locks.request(name, work) : work()
   }
 
-  async #renew(stale: string): Promise<Tokens | null> {
-    const now = await this.#storage.read()
-    if (!now?.refresh_token || now.access_token !== stale) return now // another tab has, meanwhile
+  async #renew(before: Tokens): Promise<Tokens | null> {
+    const now = await this.storage.read()
+    // Another tab has, meanwhile; of one second its token may be the same.
+    if (!now?.refresh_token || now.access_token !== before.access_token || now.renew_at !== before.renew_at) return now
     try {
-      return await this.#keep(await this.#ask(now.refresh_token), now.refresh_token)
+      return await this.#keep(await this.ask(now.refresh_token), now.refresh_token)
     } catch (error) {
       const is_over = error instanceof AshlarError && [400, 401, 403].includes(error.status) && !OTHERS.includes(error.code)
       if (!is_over) throw error
@@ -107,7 +101,7 @@ export class Session {
     const life = Number(expires_in ?? 3600) * 1000
     const kept = refresh_token ?? before
     const tokens: Tokens = { access_token: access_token!, ...(kept && { refresh_token: kept }), renew_at: Date.now() + life - Math.min(EARLY_MS, life / 2) }
-    await this.#storage.write(tokens)
+    await this.storage.write(tokens)
     return tokens
   }
 

@@ -48,9 +48,7 @@ export async function* eventsOf(response: Response, { as_text = false, on_retry 
 }
 
 // A piece of text, of the forms that models' answers have here: ours (version 2), OpenAI's two, Anthropic's.
-function pieceOf(data: any): unknown {
-  return data.choices?.[0]?.delta?.content ?? data.delta?.text ?? (data.type === 'response.output_text.delta' ? data.delta : data.content)
-}
+const pieceOf = (data: any): unknown => data.choices?.[0]?.delta?.content ?? data.delta?.text ?? (data.type === 'response.output_text.delta' ? data.delta : data.content)
 
 /** The text of a model's answer, piece by piece; an error that comes after its beginning is thrown. */
 export async function* textsOf(events: AsyncIterable<ServerEvent>): AsyncGenerator<string, void, undefined> {

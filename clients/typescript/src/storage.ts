@@ -46,13 +46,7 @@ export function browserStorage(name = 'ashlar.session'): SessionStorage {
 }
 
 /** How cookies are set: httpOnly, so that no script of a page reads them. */
-export interface CookieOptions {
-  httpOnly: true
-  secure: true
-  sameSite: 'lax'
-  path: '/'
-  maxAge: number
-}
+export type CookieOptions = { httpOnly: true, secure: true, sameSite: 'lax', path: '/', maxAge: number }
 
 /** In a cookie, on a server: get and set are those of the request and its answer, of whatever framework. */
 export function cookieStorage(cookies: {

@@ -52,8 +52,6 @@ export type TellingCall<O extends Operation> = Call<O> & { stream: Asked<O, Asyn
 
 declare const calls: unique symbol
 /** A noun of the API, which createClient() makes callable; by itself it is only data. */
-export interface Noun<C> {
-  readonly [calls]: C
-}
+export type Noun<C> = { readonly [calls]: C }
 /** What createClient() makes of the nouns that it is given. */
 export type Bound<N> = { readonly [K in keyof N]: N[K] extends Noun<infer C> ? C : Bound<N[K]> }

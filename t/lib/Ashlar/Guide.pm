@@ -11,7 +11,7 @@ use Exporter 'import';
 use File::Temp ();
 use Time::HiRes qw(sleep time);
 
-our @EXPORT_OK = qw(blocks steps is_as_shown);
+our @EXPORT_OK = qw(blocks scripts steps is_as_shown);
 
 # The boxes, as they are when copied.
 sub _text ($html) {
@@ -19,12 +19,15 @@ sub _text ($html) {
     return $html =~ s/<[^>]+>//gr =~ s/&(\w+);/$entity->{$1}/gr;
 }
 
-sub blocks ($html) { return map { _text($_) } $html =~ m{<pre[^>]*><code>(.*?)</code></pre>}gs }
+sub blocks ($html) { return map { _text($_) } $html =~ m{<pre(?! class="typescript")[^>]*><code>(.*?)</code></pre>}gs }
+
+# Those in TypeScript, which stand beside commands.
+sub scripts ($html) { return map { _text($_) } $html =~ m{<pre class="typescript"><code>(.*?)</code></pre>}gs }
 
 # Those to paste, each with what the page shows as its answer; undef where it shows none.
 sub steps ($html) {
     my @steps;
-    while ($html =~ m{<pre(?<answer> class="answer")?><code>(?<text>.*?)</code></pre>}gs) {
+    while ($html =~ m{<pre(?! class="typescript")(?<answer> class="answer")?><code>(?<text>.*?)</code></pre>}gs) {
         if   ($+{answer}) { $steps[-1][1] = _text($+{text}) }
         else              { push @steps, [ _text($+{text}), undef ] }
     }
