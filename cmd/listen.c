@@ -3,7 +3,7 @@
  * servers: the same bodies, signed in the same way, for an address that no webhook
  * can reach.
  *
- * With a secret key it is all that happens in the tenant, with the bodies that webhooks
+ * With a secret key, or for the team, it is all that happens in the tenant, with the bodies that webhooks
  * have, to the byte, and their ids.  A user hears what their channels tell.  It comes over
  * event streams, one connection each, in a process of its own; one that breaks off is taken
  * up again behind the last event.
@@ -246,7 +246,7 @@ static int listen_to(struct remote *remote, const char *channel)
 	bool was_answered;
 
 	if (channel == whole_tenant)
-		l.path = "/api/v1/tenant-events";
+		l.path = remote->is_team ? "/api/v1/dashboard/events" : "/api/v1/tenant-events";
 	while (connect_once(&l, &was_answered)) {
 		pause_ms = was_answered                      ? FIRST_PAUSE_MS
 			   : pause_ms * 2 > LONGEST_PAUSE_MS ? LONGEST_PAUSE_MS
@@ -289,7 +289,7 @@ static int choose(struct remote *remote, const char *names[CHANNELS])
 	}
 	if (n)
 		return n;
-	if (remote->key && !strncmp(remote->key, "sk_", 3) && !remote->access_token) {
+	if (remote->is_team || (remote->key && !strncmp(remote->key, "sk_", 3) && !remote->access_token)) {
 		names[0] = whole_tenant;
 		return 1;
 	}

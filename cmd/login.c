@@ -12,11 +12,12 @@
 #include "lib/base/json.h"
 #include "lib/base/jx.h"
 
-static const char *email, *with_key, *code;
+static const char *email, *with_key, *code, *team;
 
 static const struct cmd_option login_options[] = {
 	{ "--email", "EMAIL", &email, "a user, with the password that is asked for" },
 	{ "--code", "CODE", &code, "of the second factor; asked for when it is left out and needed" },
+	{ "--team", NULL, &team, "with --email: a member of a tenant's team, who is none of its users" },
 	{ "--key", NULL, &with_key,
 	  "an API key, which is asked for; with --email whose tenant the user is of" },
 	REMOTE_OPTIONS,
@@ -24,7 +25,7 @@ static const struct cmd_option login_options[] = {
 };
 
 static const struct cmd_usage login_usage = {
-	"login {--email EMAIL | --key} [--profile NAME] [--url URL] [--ca FILE]",
+	"login {--email EMAIL [--team] | --key} [--profile NAME] [--url URL] [--ca FILE]",
 	"Sign in at a server, and keep that as a profile: a file of yours alone, below ~/.config/ashlar.\n"
 	"Key, password and code are asked for at the terminal, or read from standard input, a line each\n"
 	"in this order.",
@@ -104,7 +105,8 @@ static void sign_in(struct remote *r, struct arena *a)
 	jx_key_str(&b, "email", email);
 	jx_key_str(&b, "password", password);
 	buf_char(&b, '}');
-	answer = ask(r, a, "POST", "/api/v1/auth/login", buf_str(&b));
+	answer = ask(r, a, "POST", r->is_team ? "/api/v1/tenant-auth/login" : "/api/v1/auth/login",
+		     buf_str(&b));
 	token = text_of(a, answer, "mfa_token");
 	if (token) {
 		b.n = 0;
@@ -129,8 +131,11 @@ int cmd_login(int argc, char **argv)
 		cmd_misuse(&login_usage, "takes no operands");
 	if (!email && !with_key)
 		cmd_misuse(&login_usage, "--email or --key is missing");
+	if (team && !email)
+		cmd_misuse(&login_usage, "--team is for who signs in with --email");
 	r = remote_open();
 	arena_init(&a, 16384);
+	r->is_team = team;
 	r->key = r->access_token = r->refresh_token = NULL;
 	if (with_key) {
 		r->key = secret_line(&r->arena, "API key");
@@ -154,7 +159,9 @@ int cmd_logout(int argc, char **argv)
 	r = remote_open();
 	arena_init(&a, 16384);
 	if (r->is_kept && r->access_token) {
-		struct remote_call call = { .method = "POST", .target = "/api/v1/auth/logout" };
+		struct remote_call call = { .method = "POST",
+					    .target = r->is_team ? "/api/v1/tenant-auth/logout"
+								 : "/api/v1/auth/logout" };
 		struct remote_answer got;
 
 		/* It may have ended by itself; what is kept here is forgotten all the same. */

@@ -84,6 +84,7 @@ static void read_profile(void)
 	remote.key = json_text(json_at(o, "key", NULL), 256);
 	remote.access_token = json_text(json_at(o, "access_token", NULL), 16384);
 	remote.refresh_token = json_text(json_at(o, "refresh_token", NULL), 16384);
+	remote.is_team = json_object_get_boolean(json_at(o, "is_team", NULL));
 	remote.is_kept = true;
 }
 
@@ -115,6 +116,7 @@ void remote_keep(struct remote *r)
 	jx_key_str(&b, "key", r->key);
 	jx_key_str(&b, "access_token", r->access_token);
 	jx_key_str(&b, "refresh_token", r->refresh_token);
+	jx_key(&b, "is_team"), jx_bool(&b, r->is_team);
 	buf_text(&b, "}\n");
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	f = fd < 0 ? NULL : fdopen(fd, "w");
@@ -160,6 +162,7 @@ struct remote *remote_open(void)
 		remote.key = first(key, NULL, NULL);
 		remote.access_token = first(token, NULL, NULL);
 		remote.refresh_token = NULL;
+		remote.is_team = false;
 	}
 	remote.url =
 		first(remote_url, getenv("ASHLAR_URL"), first(remote.url, NULL, "https://localhost:8443"));
@@ -287,7 +290,9 @@ static bool refresh(struct remote *r, struct arena *a)
 	const char *lock_file = r->is_kept ? arena_fmt(a, "%s.lock", profile_file()) : NULL;
 	const char *token = r->access_token;
 	int lock = lock_file ? open(lock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
-	struct remote_call call = { .method = "POST", .target = "/api/v1/auth/refresh" };
+	struct remote_call call = { .method = "POST",
+				    .target = r->is_team ? "/api/v1/tenant-auth/refresh"
+							 : "/api/v1/auth/refresh" };
 	struct json_object *o;
 	struct remote_answer got;
 	struct remote anonymous;

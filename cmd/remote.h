@@ -28,6 +28,7 @@ struct remote {
 	const char *url;                                /* without a slash at its end */
 	const char *ca;                                 /* a file, or NULL */
 	const char *key, *access_token, *refresh_token; /* or NULL */
+	bool is_team;                                   /* the session is of the dashboard */
 	bool is_kept;                                   /* the profile's file has the session */
 };
 

@@ -267,6 +267,43 @@ subtest 'with a secret key all that happens in the tenant comes, as webhooks hav
     $listen->kill_group;
 };
 
+subtest 'a member of the team signs in, and has the dashboard' => sub {
+    my %olga = (email => 'olga@acme.example', password => 'Correct-Horse-7');
+    my $made = $t->post('/api/v1/tenant-auth/register', { %olga, tenant_name => 'Acme', tenant_slug => 'acme' });
+    status_is $made, 201;
+    $t->keep_secret(@{ $made->json }{qw(access_token refresh_token)});
+    my ($status, $out, $err) = ashlar('login', '--team', '--key', { lines => [$key] });
+    is $status, 2, '--team is for who has an address';
+    ($status, undef, $err) = ashlar('login', '--profile', 'olga', '--email', $olga{email}, { lines => [ $olga{password} ] });
+    is $status, 1, 'who is in the team is none of the users' or diag $err;
+    ($status, undef, $err) = ashlar('login', '--profile', 'olga', '--team', '--email', $olga{email}, { lines => [ $olga{password} ] });
+    is $status, 0, 'but signs in as that' or diag $err;
+    my $own  = $file =~ s/default/olga/r;
+    my $read = sub () { open my $in, '<', $own or die "$own: $!\n"; return decode_json(join '', <$in>) };
+    $t->keep_secret(@{ $read->() }{qw(access_token refresh_token)});
+    ($status, $out) = ashlar(qw(api GET /v1/dashboard/team --profile olga));
+    is decode_json($out)->{members}[0]{email}, $olga{email}, 'the dashboard is theirs';
+    open my $to, '>', $own or die "$own: $!\n";
+    print $to encode_json({ url => $env{ASHLAR_URL}, ca => $env{ASHLAR_CA}, is_team => Cpanel::JSON::XS::true, access_token => 'eyJhbGciOiJIUzI1NiJ9.e30.x', refresh_token => $made->json('/refresh_token') });
+    close $to or die "$own: $!\n";
+    is +(ashlar(qw(api GET /v1/dashboard/team --profile olga)))[0], 0, 'a session that expired is refreshed';
+    $t->keep_secret(@{ $read->() }{qw(access_token refresh_token)});
+
+    my $receiver = Ashlar::Receiver->start;
+    my $log      = "$home/listen-team.log";
+    my $listen   = Ashlar::Process->start(cmd => [ $program, 'listen', '--profile', 'olga', '--forward', $receiver->url('/team') ], log => $log, env => { %env, PATH => $ENV{PATH} });
+    my $said     = sub () { open my $in, '<', $log or return ''; local $/ = undef; return scalar(<$in>) // '' };
+    eventually { $said->() =~ /^listening to the tenant's events$/m } 20, 'and hears all of the tenant' or diag $said->();
+    $t->keep_secret($said->() =~ /^secret (whsec_\S+)$/m);
+    $t->user('yan', tenant => 'acme')->post('/api/v1/app/projects', { name => 'of acme' });
+    $t->user('yes')->post('/api/v1/app/projects', { name => 'of others' });
+    eventually { grep { $_->{body} =~ /"name":"of acme"/ } $receiver->requests('/team') } 20, 'what happens there' or diag $said->();
+    is scalar(grep { $_->{body} =~ /"name":"of others"/ } $receiver->requests('/team')), 0, '  and nothing of others';
+    $listen->kill_group;
+    is +(ashlar(qw(logout --profile olga)))[0], 0, 'signed out';
+    is scalar $t->db->selectrow_array('SELECT count(*) FROM team_sessions WHERE tenant_id = ? AND revoked_at IS NULL', undef, $made->json('/tenant/id')), 0, '  everywhere';
+};
+
 subtest 'signing out ends the session, and forgets it' => sub {
     my $token = profile()->{access_token};
     my ($status) = ashlar('logout');
