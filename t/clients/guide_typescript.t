@@ -54,6 +54,12 @@ sub passkeys () {
     return (token => $eve->token, given => { passkey => $id });
 }
 
+# Those that the page names.
+sub administration () {
+    my ($vera, $theo) = map { $t->user($_) } qw(vera theo);
+    return (token => $t->user('admin', role => 'superadmin')->token, given => { user_id => $theo->uuid });
+}
+
 # What a page's boxes stand on: the token of its user, that of the team, what its commands have as variables, and what is called otherwise here.
 my %page = (
     'quick-start'     => sub { return (token => $t->user('quick')->token) },
@@ -64,7 +70,9 @@ my %page = (
     realtime          => sub { return (token => $t->user('listens')->token) },
     passkeys          => \&passkeys,
     organizations     => sub { return (token => $t->user('founds')->token) },
-    administration    => sub { return (token => $t->user('rules', role => 'superadmin')->token) },
+    administration    => \&administration,
+    'api-keys'        => sub { return (team => $t->team('keys', role => 'owner', tenant => 'guide')->token, replace => { "'Acme'" => "'Acme Keys'" }) },
+    google            => sub { return (team => $t->team('google', role => 'owner')->token) },
     'ai-gateway'      => sub { return (token => $t->user('wonders')->token) },
     'background-jobs' => sub { return () },
     'webhooks-out'    => sub {

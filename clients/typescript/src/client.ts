@@ -208,7 +208,7 @@ export class Auth {
     if (!tokens) return
     const headers = { Authorization: `Bearer ${tokens.access_token}` }
     const body = this.client.options.team ? undefined : { all }
-    await this.client.request('POST', `${this.#base}/logout`, { headers, body, is_signed: false }).catch((error) => {
+    await this.client.request('POST', `${this.#base}/logout`, { headers, body, is_signed: false }).then((answer) => answer.text()).catch((error) => {
       if (!(error instanceof AshlarError) || (error.status !== 0 && error.status !== 401)) throw error
     })
   }

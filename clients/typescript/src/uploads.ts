@@ -68,7 +68,7 @@ async function resume(client: Client, file: Blob, url: string, { signal, on_prog
       for (offset = there.offset; ; offset = Math.min(offset + piece, file.size)) {
         on_progress?.(offset, file.size)
         if (offset >= file.size) break
-        await send('PATCH', { body: file.slice(offset, offset + piece), headers: { 'Content-Type': 'application/offset+octet-stream', 'Upload-Offset': String(offset) } })
+        await (await send('PATCH', { body: file.slice(offset, offset + piece), headers: { 'Content-Type': 'application/offset+octet-stream', 'Upload-Offset': String(offset) } })).text()
         failed = 0
       }
       const done = (await (await send('GET')).json()) as typeof there
@@ -86,7 +86,7 @@ async function inParts(client: Client, file: Blob, { name, type, sha256, signal,
   const asked = { ...(signal && { signal }) }
   const ask = async <T>(path: string, body: object) =>
     (await (await client.request('POST', path, { ...asked, body, idempotency_key: newKey(), is_repeatable: true })).json()) as T
-  const put = (url: string, body: Blob, headers = {}) => client.fetch('PUT', url, { ...asked, body, headers, retries: 5 })
+  const put = async (url: string, body: Blob, headers = {}) => (await client.fetch('PUT', url, { ...asked, body, headers, retries: 5 })).text()
   const begun = await ask<Answer<'create_app_upload_url'>>('/api/v1/app/files/upload-url', { filename: name, content_type: type, size: file.size, ...(sha256 && { sha256 }) })
   on_progress?.(0, file.size)
   if (!begun.in_parts) await put(begun.upload_url, file, begun.headers as Record<string, string>)
