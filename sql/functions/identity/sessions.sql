@@ -137,11 +137,13 @@ RETURNS TABLE (_tenant_id text, _session_id text, _generation integer, _iat_s bi
 LANGUAGE sql VOLATILE ROWS 1
 BEGIN ATOMIC
     SELECT s.tenant_id::text, s.id::text, s.generation, floor(extract(epoch FROM session_claims.issued_at))::bigint,
-           floor(extract(epoch FROM s.expires_at))::bigint, u.public_id, u.role, a.public_id, s.workspace_id::text,
+           floor(extract(epoch FROM s.expires_at))::bigint, u.public_id, u.role, coalesce(a.public_id, 'team:' || i.member_id),
+           s.workspace_id::text,
            u.id, u.email, u.full_name, u.avatar_url, u.is_active, u.created_at
     FROM sessions s
     JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
     LEFT JOIN users a ON a.tenant_id = s.tenant_id AND a.id = s.impersonator_id
+    LEFT JOIN session_impersonators i ON s.method = 'impersonation' AND i.tenant_id = s.tenant_id AND i.session_id = s.id
     WHERE s.tenant_id = app_tenant() AND s.id = session_claims.session_id;
 END;
 
