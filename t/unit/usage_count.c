@@ -72,7 +72,7 @@ static void one_after_another(void)
 static void too_many(void)
 {
 	struct usage_who small = who("small", "ann");
-	char name[16];
+	char name[32];
 
 	for (int i = 0; i < MANY; i++) {
 		struct usage_who w;
