@@ -90,7 +90,7 @@ static struct json_object *json_of(struct arena *a, const char *name, const char
 
 	if (json_read(a, text, strlen(text), &v, &problem))
 		cmd_misuse(&usage, "%s: %s", name, problem);
-	return json_object_get(v);
+	return v;
 }
 
 static void take_word(struct asked *q, const char *word, bool in_query)
@@ -105,7 +105,7 @@ static void take_word(struct asked *q, const char *word, bool in_query)
 	name = arena_dup_n(q->arena, word, n - is_json);
 	text = word + n + 1;
 	if (is_json || (!in_query && q->route && is_json_field(field_of(q->route->body, name))))
-		v = json_of(q->arena, name, text);
+		v = json_object_get(json_of(q->arena, name, text)); /* the object's, too */
 	else
 		v = json_object_new_string(text);
 	json_object_object_add(in_query ? q->query : q->body, name, v);
