@@ -43,10 +43,10 @@ static const char *text(struct req *rq, const PGresult *res, const char *column)
 	return value ? arena_dup(&rq->tx.arena, value) : NULL;
 }
 
-/* An impersonator may look, and no more. */
-static enum err refuse_impersonator(struct req *rq)
+/* An impersonator may look, and no more: by the session, whatever the token says. */
+static enum err refuse_impersonator(struct req *rq, const PGresult *res)
 {
-	return rq->who.actor
+	return rq->who.actor || column_bool(res, 0, "is_impersonated")
 		       ? req_fail(rq, ERR_AUTHORIZATION,
 				  "the second factor of a user is not to be changed while impersonating")
 		       : ERR_OK;
@@ -75,7 +75,7 @@ static enum err factor_load(struct req *rq, struct factor *out)
 	enum err rc = tx_call(&rq->tx, &q_mfa_factor, false, &res);
 
 	if (!rc)
-		rc = refuse_impersonator(rq);
+		rc = refuse_impersonator(rq, res);
 	return rc ? rc : factor_read(rq, res, out);
 }
 
@@ -171,7 +171,7 @@ static enum err mfa_enrol(struct req *rq)
 	enum err rc = tx_call(&rq->tx, &q_mfa_account, false, &res);
 
 	if (!rc)
-		rc = refuse_impersonator(rq);
+		rc = refuse_impersonator(rq, res);
 	if (rc)
 		return rc;
 	account = text(rq, res, "account");

@@ -9,6 +9,11 @@ CREATE OR REPLACE FUNCTION request_user_agent() RETURNS text
 LANGUAGE sql STABLE
 RETURN nullif(current_setting('app.request', true), '')::jsonb ->> 'user_agent';
 
+-- Does somebody act as the user, of a request that may change something?  What the door knows of the session.
+CREATE OR REPLACE FUNCTION request_is_impersonated() RETURNS boolean
+LANGUAGE sql STABLE
+RETURN coalesce(nullif(current_setting('app.request', true), '')::jsonb ->> 'on_behalf_of' IS NOT NULL, false);
+
 -- The session that the request was made in.  is_known: it was made by a user, in
 -- that session, or, without one, with another issuer's token; not by somebody who
 -- acts as the user, nor by the last release's binaries, which do not say.

@@ -15,7 +15,8 @@ WHERE u.tenant_id = @tenant AND u.id = @user;
 
 -- name: mfa_account :row
 -- What the app shows, and whose the secret is.
-SELECT u.tenant_id::text AS tenant, u.id::text AS account, coalesce(u.email, u.public_id) AS name, t.name AS issuer
+SELECT u.tenant_id::text AS tenant, u.id::text AS account, coalesce(u.email, u.public_id) AS name, t.name AS issuer,
+       request_is_impersonated() AS is_impersonated
 FROM users u JOIN tenants t ON t.id = u.tenant_id
 WHERE u.tenant_id = @tenant AND u.id = @user;
 
@@ -30,7 +31,8 @@ RETURNING created_at;
 -- name: mfa_factor :row
 -- The caller's factor, if there is one.
 SELECT guess_wait('mfa_code', 'user:' || u.id, address_is_known(u.id)) AS retry_after_s, u.tenant_id::text AS tenant,
-       u.id::text AS account, f.secret_sealed, f.last_step, f.confirmed_at IS NOT NULL AS is_confirmed
+       u.id::text AS account, f.secret_sealed, f.last_step, f.confirmed_at IS NOT NULL AS is_confirmed,
+       request_is_impersonated() AS is_impersonated
 FROM users u
 LEFT JOIN totp_factors f ON f.tenant_id = u.tenant_id AND f.user_id = u.id
 WHERE u.tenant_id = @tenant AND u.id = @user;

@@ -170,6 +170,9 @@ subtest 'act as a user' => sub {
     is "$act->{action} $act->{actor_id} for $act->{on_behalf_of}", 'impersonate.action ' . $admin->id . ' for user_gus', 'a change is put down under both names';
     error_is $as->get($base), 401, 'AUTHENTICATION_ERROR', name => 'the dashboard does not take it';
     error_is $as->post('/api/v1/auth/mfa/totp'), 403, 'AUTHORIZATION_ERROR', name => 'and the second factor is the user\'s own';
+    my $mute = $t->client(token => $t->token($gus, sid => $claims->{sid}));
+    json_is $mute->get($me), '/id', 'user_gus', 'a token that does not say who acts lets in as well';
+    error_is $mute->post('/api/v1/auth/mfa/totp'), 403, 'AUTHORIZATION_ERROR', name => '  and to no more: the session counts';
     my $seen = $gus->get('/api/v1/auth/sessions');
     is_deeply [ map { $_->{method} } @{ $seen->json('/sessions') } ], [qw(impersonation token)], 'the user sees the session' or diag $seen->body;
     json_is $admin->get(one($gus, '/sessions')), '/sessions/0/impersonator', 'team:' . $admin->id, 'the team sees whose it is';
