@@ -83,6 +83,85 @@ static const struct field member_path[] = {
 	FIELD_END
 };
 
+static const char *const kinds[] = { "actions", "tasks", "goals", "records", "recordsets", "documents", "record_tasks", "teams_led", NULL };
+static const char *const relations[] = { "owner", "assignee", "lead", NULL };
+static const char *const outcomes[] = { "invitation_deleted", "member_removed", "user_deleted", NULL };
+
+static const struct field owned_item[] = {
+	{ "id",       F_UUID, 0 },
+	{ "type",     F_TEXT, 0, .example = "goal" },
+	{ "title",    F_TEXT, 0, .example = "Launch the ferry" },
+	{ "relation", F_ENUM, 0, .values = relations },
+	{ "status",   F_TEXT, F_NULL, .example = "on-track" },
+	{ "url",      F_TEXT, 0, .about = "the page about it, without the host", .example = "/goals/018f3c1e-7b5a-7c3e-8d2f-0a1b2c3d4e5f" },
+	FIELD_END
+};
+
+#define KINDS(type, ...) \
+	{ "actions", type, 0, __VA_ARGS__ }, { "tasks", type, 0, __VA_ARGS__ }, { "goals", type, 0, __VA_ARGS__ }, { "records", type, 0, __VA_ARGS__ }, \
+	{ "recordsets", type, 0, __VA_ARGS__ }, { "documents", type, 0, __VA_ARGS__ }, { "record_tasks", type, 0, __VA_ARGS__ }, { "teams_led", type, 0, __VA_ARGS__ }
+static const struct field counts[] = { KINDS(F_INT, .min = 0), FIELD_END };
+static const struct field totals[] = { FIELDS_OF(counts), { "total", F_INT, 0 }, FIELD_END };
+static const struct field lists[] = { KINDS(F_LIST, .fields = owned_item), FIELD_END };
+
+static const struct field owned_out[] = {
+	{ "member_id", F_UUID,   0 },
+	{ "totals",    F_OBJECT, 0, .fields = totals },
+	{ "items",     F_OBJECT, 0, .fields = lists, .about = "of each at most 100" },
+	FIELD_END
+};
+
+static const struct field deletion_out[] = {
+	{ "member_id",       F_UUID, 0 },
+	{ "user_id",         F_UUID, 0 },
+	{ "workspace_count", F_INT,  0, .about = "how many the user is in" },
+	{ "can_delete_user", F_BOOL, 0, .about = "this workspace has made the account, nobody has shown whose it is, and nothing of it is elsewhere" },
+	FIELD_END
+};
+
+static const struct field each_kind = { "", F_ENUM, 0, .values = kinds };
+static const struct field reassign_in[] = {
+	{ "to_member_id", F_UUID, F_REQUIRED, .about = "an active member", .example = "member" },
+	{ "item_types",   F_LIST, 0, .item = F_ENUM, .each = &each_kind, .max = 8, .about = "left out: all", .example = "[\"goals\"]" },
+	FIELD_END
+};
+
+static const struct field reassign_out[] = {
+	{ "from_member_id", F_UUID,   0 },
+	{ "to_member_id",   F_UUID,   0 },
+	{ "reassigned",     F_OBJECT, 0, .fields = counts },
+	{ "total",          F_INT,    0 },
+	FIELD_END
+};
+
+static const struct field remove_in[] = {
+	{ "remove_workspace_member", F_BOOL, 0, .def = "true", .about = "false: the membership stays, switched off, so that they can come back" },
+	FIELD_END
+};
+
+static const struct field gone_out[] = { { "is_ended", F_BOOL, 0 }, FIELD_END };
+static const struct field taken_out[] = {
+	{ "message",      F_TEXT, 0, .about = "for people" },
+	{ "member_id",    F_UUID, 0 },
+	{ "outcome",      F_ENUM, 0, .values = outcomes },
+	{ "user_deleted", F_BOOL, 0 },
+	FIELD_END
+};
+
+static const struct field taken_path[] = {
+	{ "workspace_id", F_UUID, F_REQUIRED, .example = "organization" },
+	{ "member_id",    F_UUID, F_REQUIRED, .example = "member vera" },
+	FIELD_END
+};
+
+static const struct shape owned_shape = { "OwnedItems", owned_out, "Member" };
+static const struct shape deletion_shape = { "MemberDeletionInfo", deletion_out, "Member" };
+static const struct shape reassign_shape = { "ItemsReassigned", reassign_out, "Member" };
+static const struct shape gone_shape = { "MemberGone", gone_out, "Member" };
+static const struct shape taken_shape = { "MemberRemoved", taken_out, "Member" };
+static const enum err not_moved[] = { ERR_BAD_REQUEST, ERR_AUTHORIZATION, ERR_NOT_FOUND, ERR_OK };
+static const enum err not_gone[] = { ERR_BAD_REQUEST, ERR_AUTHORIZATION, ERR_NOT_FOUND, ERR_CONFLICT, ERR_OK };
+
 const struct shape workspace_member_shape = { "Member", workspace_member_fields };
 static const struct shape tours_shape = { "Tours", tours_out, "Member" };
 static const struct shape compact_shape = { "MemberCompact", compact, "Member" };
@@ -118,6 +197,25 @@ const struct route workspace_member_routes[] = {
 		   "nor one who has a higher one changed. The last owner stays one (400).",
 	  .params = member_path, .body = workspace_member_fields, .as = SET, .out = &workspace_member_shape, .errors = not_changed, .sql = &q_workspace_member_get,
 	  .run = workspace_member_update, .flags = IF_MATCH },
+	{ GET,    ONE "/deletion-info", "workspace.organizations.get_member_deletion_info", &by_member, "May a member's account be ended?", .about = "For owners and admins.",
+	  .may = &workspace_admin, .params = member_path, .out = &deletion_shape, .sql = &q_workspace_member_deletion_info },
+	{ GET,    ONE "/owned-items",   "workspace.organizations.list_member_owned_items",  &by_member, "What does a member own?",
+	  .about = "Or is assigned to, before they go. For owners and admins, and one's own.",
+	  .params = member_path, .out = &owned_shape, .sql = &q_workspace_member_owned },
+	{ POST,   ONE "/reassign",      "workspace.organizations.reassign_member_items",    &by_member, "Give what a member owns to another one",
+	  .about = "All at once. For owners and admins.",
+	  .may = &workspace_admin, .params = member_path, .body = reassign_in, .out = &reassign_shape, .errors = not_moved, .sql = &q_workspace_member_reassign, .status = 200 },
+	{ DELETE, ONE,                  "workspace.organizations.remove_member",            &by_member, "Remove a member",
+	  .about = "Not oneself, nor who has a higher role; the last owner stays (400). Their streams end within seconds, and what they made stays.",
+	  .may = &can_delete_member, .params = member_path, .query = remove_in, .out = &gone_shape, .errors = not_moved, .sql = &q_workspace_member_remove, .status = 204 },
+	{ DELETE, ONE "/permanent",     "workspace.organizations.delete_member_permanently", &by_member, "Remove a member and end the account",
+	  .about = "For owners and admins, of an account that this workspace has made and nobody has proved to be theirs, which has no other workspace (400) and nothing "
+		   "elsewhere (409). For any other: 403.",
+	  .needs = { "a member whose account the workspace has made", ERR_AUTHORIZATION }, .may = &workspace_admin, .params = member_path, .out = &gone_shape, .errors = not_gone,
+	  .sql = &q_workspace_member_end, .status = 204 },
+	{ DELETE, "/api/v1/workspaces/{workspace_id}/members/{member_id}", "workspace.organizations.remove_workspace_member", &by_workspace_member, "Remove a member of a workspace",
+	  .about = "Or leave it. An account that this workspace has made, that nobody has proved to be theirs and that has nothing elsewhere, ends with it. The last owner stays (400).",
+	  .may = &org_manage, .params = taken_path, .out = &taken_shape, .errors = not_moved, .sql = &q_workspace_member_take_out, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -94,3 +94,49 @@ BEGIN
     member_id := m.id;
 END
 $$;
+
+-- Take a member out of the workspace, behind the lock of which the caller's role is mine.
+--
+--   keeps      the membership stays, switched off, so that they can come back
+--   ends       the account ends with it: 'never'; 'free', where nothing holds it (account_hold); 'must'
+--   may_leave  is it the caller's own to end?
+--
+-- True: so did the account.  Raises AS404, AS403, AS409 and AS008.
+CREATE OR REPLACE FUNCTION workspace_member_drop(member uuid, keeps boolean, ends text, may_leave boolean) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    mine text := workspace_lock();
+    m    memberships := workspace_member_lock(member);
+    hold text := account_hold(m.user_id, m.organization_id);
+    is_own boolean := m.id = app_member();
+BEGIN
+    IF is_own AND NOT may_leave THEN
+        RAISE SQLSTATE 'AS008' USING MESSAGE = 'nobody does this to themself';
+    ELSIF role_rank(m.role) > role_rank(mine) THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'this member has a higher role than yours';
+    ELSIF ends = 'must' AND hold = 'workspaces' THEN
+        RAISE SQLSTATE 'AS008' USING MESSAGE = 'the account has other workspaces: remove the member from this one';
+    ELSIF ends = 'must' AND hold IN ('staff', 'elsewhere') THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'the account is in use elsewhere: remove the member from this workspace';
+    ELSIF ends = 'must' AND hold IS NOT NULL THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'the account is its user''s own, and not this workspace''s to end: remove the member';
+    END IF;
+    PERFORM member_gone(m);
+    IF is_own THEN    -- who has left did nothing here that could name them
+        PERFORM set_config('app.member_id', '', true);
+    END IF;
+    IF keeps THEN
+        UPDATE memberships x SET is_active = false
+        WHERE x.tenant_id = m.tenant_id AND x.organization_id = m.organization_id AND x.id = m.id AND x.is_active;
+    ELSE
+        DELETE FROM memberships x WHERE x.tenant_id = m.tenant_id AND x.organization_id = m.organization_id AND x.id = m.id;
+    END IF;
+    PERFORM member_audit(CASE WHEN keeps THEN 'member.deactivate' ELSE 'member.remove' END, m,
+                         jsonb_build_object('role', m.role, 'left', is_own));
+    IF ends <> 'never' AND hold IS NULL THEN
+        PERFORM account_end(m.user_id);
+    END IF;
+    PERFORM workspace_tell(m.organization_id, 'members_updated', jsonb_build_object('member_id', m.id));
+    RETURN ends <> 'never' AND hold IS NULL;
+END
+$$;

@@ -80,3 +80,33 @@ UPDATE member_profiles p
 SET tours = CASE WHEN :tour::text IS NULL THEN '{}' ELSE p.tours - :tour END
 WHERE p.tenant_id = @tenant AND p.organization_id = @workspace AND p.member_id = @member
 RETURNING p.tours;
+
+-- name: workspace_member_deletion_info :row
+SELECT m.id AS member_id, m.user_id,
+       (SELECT count(*) FROM memberships x JOIN organizations o ON o.tenant_id = x.tenant_id AND o.id = x.organization_id
+        WHERE x.tenant_id = m.tenant_id AND x.user_id = m.user_id AND o.deleted_at IS NULL) AS workspace_count,
+       account_hold(m.user_id, m.organization_id) IS NULL AS can_delete_user
+FROM memberships m
+WHERE m.tenant_id = @tenant AND m.organization_id = @workspace AND m.id = :member_id;
+
+-- name: workspace_member_owned :row
+SELECT m.id AS member_id, o.totals, o.items
+FROM memberships m
+CROSS JOIN LATERAL owned_items(m.id) o
+WHERE m.tenant_id = @tenant AND m.organization_id = @workspace AND m.id = :member_id
+  AND may(m.id = @member OR @org_role IN ('owner', 'admin'), 'this is for owners and admins, or one''s own');
+
+-- name: workspace_member_reassign :row
+SELECT :member_id AS from_member_id, :to_member_id AS to_member_id, r.reassigned, r.total
+FROM owned_reassign(:member_id::uuid, :to_member_id::uuid, :item_types::text[]) r;
+
+-- name: workspace_member_remove :row
+SELECT workspace_member_drop(:member_id::uuid, NOT coalesce(:remove_workspace_member::boolean, true), 'never', false) AS is_ended;
+
+-- name: workspace_member_end :row
+SELECT workspace_member_drop(:member_id::uuid, false, 'must', false) AS is_ended;
+
+-- name: workspace_member_take_out :row
+SELECT CASE WHEN d.is_ended THEN 'the member and the account are gone' ELSE 'the member was removed' END AS message, :member_id AS member_id,
+       CASE WHEN d.is_ended THEN 'user_deleted' ELSE 'member_removed' END AS outcome, d.is_ended AS user_deleted
+FROM (SELECT workspace_member_drop(:member_id::uuid, false, 'free', true) AS is_ended OFFSET 0) d;

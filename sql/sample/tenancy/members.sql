@@ -19,3 +19,6 @@ WHERE tenant_id = app_tenant() AND id = pg_temp.id('user');
 -- Beyond what a role may everywhere.
 INSERT INTO role_permissions (tenant_id, organization_id, role, permission, is_granted)
 VALUES (app_tenant(), pg_temp.id('organization'), 'developer', 'can_create_team', true);
+
+INSERT INTO account_makers (tenant_id, user_id, organization_id)
+VALUES (app_tenant(), pg_temp.id('user'), pg_temp.id('organization'));
