@@ -148,6 +148,27 @@ static const struct field taken_out[] = {
 	FIELD_END
 };
 
+static const char *const standings[] = { "active", "pending", "inactive", NULL };
+static const struct field person[] = {
+	{ "id",                    F_UUID,     0, .about = "of the membership; of who is invited, the invitation's" },
+	{ "user_id",               F_UUID,     F_NULL, .about = "null: invited" },
+	{ "workspace_id",          F_UUID,     0 },
+	{ "email",                 F_EMAIL,    F_NULL, .example = "theo@harbour.example" },
+	{ "name",                  F_TEXT,     F_NULL, .example = "Theo Tiller" },
+	{ "avatar_url",            F_URL,      F_NULL },
+	{ "role",                  F_ENUM,     0, .values = workspace_roles },
+	{ "status",                F_ENUM,     0, .values = standings, .about = "pending: invited, and nobody yet" },
+	{ "has_password",          F_BOOL,     0 },
+	{ "invited_by",            F_OBJECT,   F_NULL, .fields = user_brief_fields },
+	{ "invited_at",            F_DATETIME, F_NULL },
+	{ "invitation_expires_at", F_DATETIME, F_NULL },
+	{ "accepted_at",           F_DATETIME, F_NULL },
+	FIELD_END
+};
+static const struct field workspace_path[] = { { "workspace_id", F_UUID, F_REQUIRED, .example = "organization" }, FIELD_END };
+static const struct shape person_shape = { "WorkspaceMember", person, "Member" };
+static const struct list people = { "members", NULL, { "total", "active_count", "pending_count" } };
+
 static const struct field taken_path[] = {
 	{ "workspace_id", F_UUID, F_REQUIRED, .example = "organization" },
 	{ "member_id",    F_UUID, F_REQUIRED, .example = "member vera" },
@@ -213,6 +234,8 @@ const struct route workspace_member_routes[] = {
 		   "elsewhere (409). For any other: 403.",
 	  .needs = { "a member whose account the workspace has made", ERR_AUTHORIZATION }, .may = &workspace_admin, .params = member_path, .out = &gone_shape, .errors = not_gone,
 	  .sql = &q_workspace_member_end, .status = 204 },
+	{ GET,    "/api/v1/workspaces/{workspace_id}/members", "workspace.organizations.list_workspace_members", &by_workspace_member, "List who is in a workspace, and who is invited",
+	  .about = "Owners first, then by name.", .may = &org_read, .params = workspace_path, .out = &person_shape, .list = &people, .sql = &q_workspace_member_people },
 	{ DELETE, "/api/v1/workspaces/{workspace_id}/members/{member_id}", "workspace.organizations.remove_workspace_member", &by_workspace_member, "Remove a member of a workspace",
 	  .about = "Or leave it. An account that this workspace has made, that nobody has proved to be theirs and that has nothing elsewhere, ends with it. The last owner stays (400).",
 	  .may = &org_manage, .params = taken_path, .out = &taken_shape, .errors = not_moved, .sql = &q_workspace_member_take_out, .status = 200 },

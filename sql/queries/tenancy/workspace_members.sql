@@ -110,3 +110,30 @@ SELECT workspace_member_drop(:member_id::uuid, false, 'must', false) AS is_ended
 SELECT CASE WHEN d.is_ended THEN 'the member and the account are gone' ELSE 'the member was removed' END AS message, :member_id AS member_id,
        CASE WHEN d.is_ended THEN 'user_deleted' ELSE 'member_removed' END AS outcome, d.is_ended AS user_deleted
 FROM (SELECT workspace_member_drop(:member_id::uuid, false, 'free', true) AS is_ended OFFSET 0) d;
+
+-- name: workspace_member_people :rows
+-- Members, and who is invited and has not answered: that one is nobody yet, so nothing is told of an account with the address, and the
+-- id is the invitation's.  Owners first, then by name.
+WITH people AS (
+    SELECT m.id, m.user_id, m.organization_id AS workspace_id, u.email, coalesce(p.full_name, u.full_name) AS name,
+           coalesce(p.avatar_url, u.avatar_url) AS avatar_url, workspace_role(m.role) AS role,
+           CASE WHEN m.is_active THEN 'active' ELSE 'inactive' END AS status, u.password_hash IS NOT NULL AS has_password,
+           p.invited_by AS inviter, p.invited_at, NULL::timestamptz AS invitation_expires_at, coalesce(p.accepted_at, m.joined_at) AS accepted_at,
+           p.sort_name AS _sort
+    FROM member_profiles p
+    JOIN memberships m ON m.tenant_id = p.tenant_id AND m.organization_id = p.organization_id AND m.id = p.member_id
+    JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id
+    WHERE p.tenant_id = @tenant AND p.organization_id = @workspace
+    UNION ALL
+    SELECT i.id, NULL, i.organization_id, i.email, NULL, NULL, workspace_role(i.role), 'pending', false, i.invited_by, i.created_at, i.expires_at,
+           NULL, i.email
+    FROM invitations i
+    WHERE i.tenant_id = @tenant AND i.organization_id = @workspace AND i.status = 'pending'
+)
+SELECT q.id, q.user_id, q.workspace_id, q.email, q.name, q.avatar_url, q.role, q.status, q.has_password,
+       (SELECT jsonb_build_object('id', b.id, 'email', b.email, 'name', b.full_name, 'avatar_url', b.avatar_url)
+        FROM users b WHERE b.tenant_id = @tenant AND b.id = q.inviter) AS invited_by,
+       q.invited_at, q.invitation_expires_at, q.accepted_at,
+       count(*) FILTER (WHERE q.status = 'active') OVER () AS _active_count, count(*) FILTER (WHERE q.status = 'pending') OVER () AS _pending_count
+FROM people q
+ORDER BY q.role <> 'owner', q._sort, q.id;

@@ -98,3 +98,24 @@ subtest 'roles' => sub {
     my @events = @{ $db->selectcol_arrayref(q{SELECT payload ->> 'event_type' FROM realtime_messages WHERE channel = ? AND event = 'workspace_event'}, undef, 'workspace:' . $w->id) };
     ok scalar(grep { $_ eq 'members_updated' } @events), 'and everybody who is connected reads them anew';
 };
+
+subtest 'with who is invited' => sub {
+    my $p  = workspace($t, ann => 'owner', bob => 'member', vera => 'viewer');
+    my $at = '/api/v1/workspaces/' . $p->id . '/members';
+    $db->do(q{INSERT INTO invitations (tenant_id, organization_id, email, role, token_hash, invited_by, expires_at)
+              SELECT ?, ?, e, 'developer', sha256((e || ?)::bytea), ?, now() + interval '7 days' FROM unnest(ARRAY['carla@example.com', ?]) e}, undef, $p->{ann}->tenant_id, $p->id, $p->id, $p->{ann}->uuid, $bob->email);
+    $db->do(q{UPDATE invitations SET status = 'cancelled' WHERE organization_id = ? AND email <> 'carla@example.com'}, undef, $p->id);
+    $db->do('UPDATE memberships SET is_active = false WHERE id = ?', undef, $p->member_id('vera'));
+    my $list = $p->{bob}->get($at);
+    is join(' ', map { ($_->{name} // $_->{email}) . ":$_->{role}:$_->{status}" } @{ $list->json('/members') }), 'Ann:owner:active Bob:member:active carla@example.com:member:pending Vera:viewer:inactive', 'owners first, then by name';
+    json_is $list, "/$_->[0]", $_->[1] for [ total => 4 ], [ active_count => 2 ], [ pending_count => 1 ];
+    json_is $list, '/members/2', { id => $UUID, user_id => undef, workspace_id => $p->id, email => 'carla@example.com', name => undef, avatar_url => undef, role => 'member', status => 'pending',
+        has_password => false, invited_by => { id => $p->{ann}->uuid, email => $p->{ann}->email, name => 'Ann', avatar_url => undef }, invited_at => $MICRO, invitation_expires_at => $MICRO, accepted_at => undef },
+        'who is invited is nobody yet';
+    is names($p->{bob}->get($base)), 'Ann Bob Vera', 'and in no other list';
+    is names($p->{bob}->get("$base/all"), 'members'), 'Ann Bob';
+    error_is $p->{ann}->get("$base/" . $list->json('/members/2/id')), 404, 'NOT_FOUND', name => '  nor there by its id';
+    error_is $t->user('stranger')->get($at), 403, 'AUTHORIZATION_ERROR';
+    error_is $p->{vera}->get($at), 403, 'AUTHORIZATION_ERROR';
+    error_is $p->{ann}->get("/api/v1/workspaces/$none/members"), 404, 'NOT_FOUND';
+};
