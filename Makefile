@@ -22,8 +22,9 @@ LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lcrypt -lev -
 ,       := ,
 
 QUERIES  = $(patsubst sql/queries/%.sql,build/sql/%,$(wildcard sql/queries/*/*.sql))
-SRC      = $(wildcard lib/*/*.c fcgi/*.c fcgi/*/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) build/routes.c build/demo.c build/passwords.c build/mail_templates.c build/ai_templates.c \
+SRC      = $(wildcard lib/*/*.c fcgi/*.c fcgi/*/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) $(CLICKHOUSE:=.c) build/routes.c build/demo.c build/passwords.c build/mail_templates.c build/ai_templates.c \
            build/mcp_texts.c build/guide.c
+CLICKHOUSE = $(patsubst sql/%.sql,build/%,$(wildcard sql/clickhouse/*.sql))
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
 CMD_OBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/*.c) build/embedded.c)
 SQL_DIRS = sql/setup sql/migrations sql/functions sql/search sql/sample sql/scale
@@ -40,7 +41,7 @@ $(BUILD)/ashlar: $(OBJ) $(CMD_OBJ)
 	$(call run,LINK $@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/obj/handlers/%.o: CPPFLAGS += -DASHLAR_HANDLER
-$(BUILD)/obj/%.o: %.c | $(QUERIES:=.h)
+$(BUILD)/obj/%.o: %.c | $(QUERIES:=.h) $(CLICKHOUSE:=.h)
 	@mkdir -p $(@D)
 	$(call run,CC $<)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
@@ -51,6 +52,13 @@ build/sql/%.c: sql/queries/%.sql tools/queries
 # Written with it, if it differs.
 build/sql/%.h: build/sql/%.c ;
 .SECONDARY: $(QUERIES:=.c) $(QUERIES:=.h)
+
+build/clickhouse/%.c: sql/clickhouse/%.sql tools/clickhouse
+	@mkdir -p $(@D)
+	$(call run,SQL $<)tools/clickhouse $< $(@:.c=)
+
+build/clickhouse/%.h: build/clickhouse/%.c ;
+.SECONDARY: $(CLICKHOUSE:=.c) $(CLICKHOUSE:=.h)
 
 HANDLERS = $(sort $(wildcard handlers/*/*.c))
 
@@ -103,7 +111,7 @@ $(BUILD)/t/user_record: $(BUILD)/obj/cmd/user_record.o
 # What is made of route tables, so that it counts its steps: t/unit/scale.c.
 STEPS = $(patsubst %.c,$(BUILD)/steps/%.o,$(wildcard fcgi/route*.c fcgi/reference/openapi*.c fcgi/field*.c fcgi/reference/schema.c fcgi/reference/demo.c fcgi/list.c \
           fcgi/caller.c fcgi/surface.c fcgi/metrics.c lib/base/map.c lib/base/buf.c lib/base/jx.c lib/base/pattern.c))
-$(BUILD)/steps/%.o: %.c | $(QUERIES:=.h)
+$(BUILD)/steps/%.o: %.c | $(QUERIES:=.h) $(CLICKHOUSE:=.h)
 	@mkdir -p $(@D)
 	$(call run,CC $<)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize-coverage=trace-pc -c -o $@ $<
 

@@ -11,10 +11,13 @@
 #include "cmd/cmd.h"
 
 #include <openssl/sha.h>
+#include <signal.h>
 #include <time.h>
 
 #include "handlers/permissions.h"
 #include "lib/base/jx.h"
+#include "lib/host/config.h"
+#include "providers/clickhouse.h"
 
 enum { HEX_SIZE = 2 * SHA256_DIGEST_LENGTH + 1 };
 
@@ -312,6 +315,24 @@ static void put_permissions(PGconn *db)
 	arena_release(&a);
 }
 
+/* Where traces are kept, if that is not here. */
+static void migrate_clickhouse(void)
+{
+	struct failure why = { ERR_OK };
+	struct arena a;
+	bool made;
+
+	if (!clickhouse_is_configured())
+		return;
+	signal(SIGPIPE, SIG_IGN);
+	arena_init(&a, 65536);
+	if (clickhouse_migrate(&a, &made, &why))
+		cmd_die("%s", failure_reason(&why));
+	if (made)
+		printf("ClickHouse: the tables of traces in %s\n", cfg.clickhouse_database);
+	arena_release(&a);
+}
+
 int cmd_migrate(int argc, char **argv)
 {
 	const PGresult *applied;
@@ -348,8 +369,10 @@ int cmd_migrate(int argc, char **argv)
 		if (!dry_run && applied)
 			note(db, applied);
 		cmd_backup_role(db);
-		if (!dry_run)
+		if (!dry_run) {
 			cmd_search_role(db);
+			migrate_clickhouse();
+		}
 	}
 	return 0;
 }

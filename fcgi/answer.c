@@ -387,6 +387,13 @@ static enum err write_redirect(struct req *rq, const PGresult *res)
 	return ERR_OK;
 }
 
+enum err answer_page(struct req *rq, const PGresult *res, long long total)
+{
+	rq->answer.total = total;
+	write_list(rq, res, true);
+	return ERR_OK;
+}
+
 enum err answer_rows(struct req *rq, const struct query *q)
 {
 	PGresult *res;

@@ -55,6 +55,9 @@ enum err answer_not_found(struct req *rq, const char *id);
  */
 enum err answer_rows(struct req *rq, const struct query *q);
 
+/* The rows of a page that no query of PostgreSQL has made, whose first column is its total: of so many. */
+enum err answer_page(struct req *rq, const PGresult *res, long long total);
+
 /* The rows of a result in the form that the row's answer has, for a handler that writes them one by one. */
 struct rows *answer_form(struct req *rq, const PGresult *res);
 

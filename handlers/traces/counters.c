@@ -259,6 +259,8 @@ void counters_read(struct arena *a, const struct otlp_span *span, struct counter
 
 	*out = (struct counters){ .model = { "", 0 }, .session = { "", 0 }, .tags = { "", 0 } };
 	find(span, found);
+	for (int i = PROMPT; i <= TOTAL_COST; i++)
+		out->is_call = out->is_call || found[i];
 	/* Of today's conventions input has what came from a cache in it, and output the reasoning. */
 	is_new = tokens_of(found[PROMPT]) < 0 && tokens_of(found[COMPLETION]) < 0;
 	out->prompt =

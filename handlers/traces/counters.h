@@ -27,6 +27,7 @@ struct counters {
 	int64_t prompt_cost, completion_cost, total_cost;
 	struct otlp_text model, session; /* the span's own bytes; empty: it names none */
 	struct otlp_text tags;           /* a JSON array of texts, the arena's; empty: it has none */
+	bool is_call;                    /* it says of tokens or costs: of a model's call */
 	bool is_cut;                     /* there were more tags, or longer ones */
 };
 

@@ -285,7 +285,7 @@ const struct route ingest_routes[] = {
 		   "request's encoding, an error's a google.rpc.Status. A span that was sent before is not stored twice; one whose end is before its start "
 		   "is kept and marked. A project that sends ten times what its plan is meant for gets 429, and nobody else does.",
 	  .query = find_in, .body = request_in, .out = &response_shape, .headers = ingest_headers, .errors = ingest_errors, .budget = &budget_project,
-	  .max_body = MAX_BODY, .status = 200, .flags = RAW | UNTRACED, .refuse = refuse, .run = traces_ingest },
+	  .max_body = MAX_BODY, .status = 200, .flags = RAW | UNTRACED, .refuse = refuse, .slow_if = &cfg.clickhouse_url, .run = traces_ingest },
 	{ POST, "/api/otlp/v1/traces", "observability.traces.ingest_otlp", &by_project, "Send spans", .alias_of = "observability.traces.ingest" },
 	ROUTE_END
 };

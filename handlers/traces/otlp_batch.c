@@ -403,6 +403,15 @@ static void add_resource(struct otlp_batch *b)
 	vector_int4(&b->resources, b->resource_number);
 }
 
+/* Of what is no call of a model there is none. */
+static void add_count(struct vector *to, const struct counters *c, int64_t n)
+{
+	if (c->is_call)
+		vector_int8(to, n);
+	else
+		vector_null(to);
+}
+
 static void add_counters(struct otlp_batch *b)
 {
 	struct counters c;
@@ -412,14 +421,14 @@ static void add_counters(struct otlp_batch *b)
 		add_text(b, &b->models, c.model, COUNTERS_MAX_MODEL);
 	else
 		vector_null(&b->models);
-	vector_int8(&b->prompt_tokens, c.prompt);
-	vector_int8(&b->completion_tokens, c.completion);
-	vector_int8(&b->cache_read_tokens, c.cache_read);
-	vector_int8(&b->reasoning_tokens, c.reasoning);
-	vector_int8(&b->total_tokens, c.total);
-	vector_int8(&b->prompt_costs, c.prompt_cost);
-	vector_int8(&b->completion_costs, c.completion_cost);
-	vector_int8(&b->total_costs, c.total_cost);
+	add_count(&b->prompt_tokens, &c, c.prompt);
+	add_count(&b->completion_tokens, &c, c.completion);
+	add_count(&b->cache_read_tokens, &c, c.cache_read);
+	add_count(&b->reasoning_tokens, &c, c.reasoning);
+	add_count(&b->total_tokens, &c, c.total);
+	add_count(&b->prompt_costs, &c, c.prompt_cost);
+	add_count(&b->completion_costs, &c, c.completion_cost);
+	add_count(&b->total_costs, &c, c.total_cost);
 	if (c.session.n)
 		add_text(b, &b->session_ids, c.session, COUNTERS_MAX_SESSION);
 	else

@@ -5,6 +5,7 @@
 #include "fcgi/req.h"
 #include "handlers/traces/opsboard_org.h"
 #include "handlers/traces/store.h"
+#include "lib/host/config.h"
 
 static enum err metrics_get(struct req *rq);
 
@@ -101,9 +102,9 @@ static const enum err errors[] = { ERR_NOT_FOUND, ERR_OK };
 const struct route project_metrics_routes[] = {
 	{ GET, "/api/v4/meterics/project",              "observability.traces.get_project_metrics",         &by_opsboard, "Get a project's metrics",
 	  .about = "For any member of the project's organization.",
-	  .query = range_of_in, .out = &metrics_shape, .errors = errors, .run = metrics_get },
+	  .query = range_of_in, .out = &metrics_shape, .errors = errors, .slow_if = &cfg.clickhouse_url, .run = metrics_get },
 	{ GET, "/api/v4/meterics/project/{project_id}", "observability.traces.get_project_metrics_by_path", &by_opsboard, "Get the metrics of a project",
-	  .params = opsboard_project_path, .query = range_in, .out = &metrics_shape, .errors = errors, .run = metrics_get },
+	  .params = opsboard_project_path, .query = range_in, .out = &metrics_shape, .errors = errors, .slow_if = &cfg.clickhouse_url, .run = metrics_get },
 	ROUTE_END
 };
 /* clang-format on */

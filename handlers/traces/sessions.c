@@ -4,6 +4,7 @@
  */
 #include "fcgi/req.h"
 #include "handlers/traces/store.h"
+#include "lib/host/config.h"
 
 static enum err session_list(struct req *rq);
 
@@ -30,7 +31,7 @@ static const enum err errors[] = { ERR_NOT_FOUND, ERR_OK };
 
 const struct route trace_session_routes[] = {
 	{ GET, "/api/v4/sessions", "observability.traces.list_sessions", &by_opsboard, "List sessions", .about = "The one that went on last first.",
-	  .query = list_in, .out = &session_shape, .list = &windowed, .errors = errors, .run = session_list },
+	  .query = list_in, .out = &session_shape, .list = &windowed, .errors = errors, .slow_if = &cfg.clickhouse_url, .run = session_list },
 	ROUTE_END
 };
 /* clang-format on */

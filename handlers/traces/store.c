@@ -1,6 +1,8 @@
 #include "handlers/traces/store.h"
 
+#include "providers/clickhouse.h"
+
 const struct store *store_configured(void)
 {
-	return &store_postgres;
+	return clickhouse_is_configured() ? &store_clickhouse : &store_postgres;
 }

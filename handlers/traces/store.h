@@ -49,12 +49,20 @@ struct store {
 	/* The spans of a range, trace by trace, the oldest first (trace_export). */
 	enum err (*export)(struct req *rq, store_each *each, void *to);
 
+	/* The projects of opsboard_project_list, and how many spans and traces each has: counts[2 * i] and
+	 * the one behind it. */
+	enum err (*projects)(struct req *rq, PGresult **out, int64_t **counts);
+
+	/* The log of a trace that may have any of these ids (trace_log_find), 32 digits each; the last is
+	 * NULL. */
+	enum err (*log)(struct req *rq, const char *const *ids, PGresult **out);
+
 	/* Answer with a project's metrics, a page of its sessions. */
 	enum err (*metrics)(struct req *rq);
 	enum err (*sessions)(struct req *rq);
 };
 
-extern const struct store store_postgres;
+extern const struct store store_postgres, store_clickhouse;
 
 /* The one that the settings name. */
 const struct store *store_configured(void);

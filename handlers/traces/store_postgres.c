@@ -6,10 +6,12 @@
 
 #include "build/sql/traces/export.h"
 #include "build/sql/traces/ingest.h"
+#include "build/sql/traces/opsboard_projects.h"
 #include "build/sql/traces/project_metrics.h"
 #include "build/sql/traces/sampling.h"
 #include "build/sql/traces/sessions.h"
 #include "build/sql/traces/trace.h"
+#include "build/sql/traces/trace_files.h"
 #include "build/sql/traces/traces.h"
 #include "fcgi/answer.h"
 #include "handlers/traces/store.h"
@@ -126,8 +128,38 @@ static enum err bars(struct req *rq, const PGresult *of, int most, PGresult **ou
 	return tx_call(&rq->tx, &q_trace_bars, true, out);
 }
 
-static enum err export(struct req *rq, store_each *each, void *to) {
-	set_limits(rq); rq->tx.timeout_ms = EXPORT_MS; return call_each(rq, &q_trace_export, each, to);
+static enum err read_export(struct req *rq, store_each *each, void *to)
+{
+	set_limits(rq);
+	rq->tx.timeout_ms = EXPORT_MS;
+	return call_each(rq, &q_trace_export, each, to);
+}
+
+static enum err projects(struct req *rq, PGresult **out, int64_t **counts)
+{
+	enum err rc = tx_call(&rq->tx, &q_opsboard_project_list, false, out);
+
+	if (rc)
+		return rc;
+	*counts = arena_alloc(&rq->tx.arena, sizeof(**counts) * 2 * (size_t)(PQntuples(*out) + 1));
+	for (int i = 0; i < PQntuples(*out); i++) {
+		(*counts)[2 * i] = column_int(*out, i, "span_count");
+		(*counts)[2 * i + 1] = column_int(*out, i, "trace_count");
+	}
+	return ERR_OK;
+}
+
+static enum err find_log(struct req *rq, const char *const *ids, PGresult **out)
+{
+	struct buf b;
+
+	buf_init(&b, &rq->tx.arena, 80);
+	buf_char(&b, '{');
+	for (int i = 0; ids[i]; i++)
+		buf_fmt(&b, "%s%s", i ? "," : "", ids[i]);
+	buf_char(&b, '}');
+	req_set(rq, "ids", buf_str(&b));
+	return tx_call(&rq->tx, &q_trace_log_find, true, out);
 }
 
 static enum err metrics(struct req *rq)
@@ -141,4 +173,5 @@ static enum err sessions(struct req *rq)
 	return answer_rows(rq, &q_trace_session_list);
 }
 
-const struct store store_postgres = { put, list, head, spans, bars, export, metrics, sessions };
+const struct store store_postgres = { put,         list,     head,     spans,   bars,
+				      read_export, projects, find_log, metrics, sessions };

@@ -101,7 +101,7 @@ static struct json_object *parse(struct writer *w, const char *text)
 	struct json_object *tree = NULL;
 	const char *problem;
 
-	if (!text || json_read(&w->scratch, text, strlen(text), &tree, &problem))
+	if (!text || json_read_any(&w->scratch, text, strlen(text), &tree, &problem))
 		return NULL;
 	return tree;
 }

@@ -15,6 +15,7 @@
 #include "build/sql/traces/trace_files.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
+#include "handlers/traces/store.h"
 #include "lib/base/jx.h"
 #include "lib/base/sniff.h"
 #include "lib/base/utf8.h"
@@ -339,7 +340,7 @@ static bool write_content(struct req *rq, int fd, long most)
 
 static enum err log_get(struct req *rq)
 {
-	const char *id = req_path_text(rq, "trace_id"), *name = name_of(rq, id), *hex = NULL;
+	const char *id = req_path_text(rq, "trace_id"), *name = name_of(rq, id), *ids[3] = { NULL };
 	struct storage_object o = { .id = NULL };
 	bool is_free, ok;
 	PGresult *res;
@@ -349,12 +350,11 @@ static enum err log_get(struct req *rq)
 
 	/* One that is all digits may be a hexadecimal one all the same. */
 	if (strspn(id, "0123456789") == strlen(id) && strlen(id) <= 32)
-		hex = number_of(rq, id, 16);
+		ids[1] = number_of(rq, id, 16);
+	if (name != id)
+		ids[0] = name;
 	req_set(rq, "name", name);
-	req_set(rq, "ids",
-		name == id ? "{}"
-			   : arena_fmt(&rq->tx.arena, "{%s%s%s}", name, hex ? "," : "", hex ? hex : ""));
-	rc = tx_call(&rq->tx, &q_trace_log_find, true, &res);
+	rc = store_configured()->log(rq, ids, &res);
 	if (rc)
 		return rc;
 	if (!column_bool(res, 0, "is_seen"))

@@ -79,9 +79,9 @@ static const enum err errors[] = { ERR_NOT_FOUND, ERR_OK };
 const struct route trace_routes[] = {
 	{ GET, "/api/v4/traces",                   "observability.traces.list",         &by_opsboard, "List traces",
 	  .about = "For any member of the project's organization. A trace that began in the same nanosecond as another stands by its id.",
-	  .query = list_of_in, .out = &list_shape, .errors = errors, .run = trace_list },
+	  .query = list_of_in, .out = &list_shape, .errors = errors, .slow_if = &cfg.clickhouse_url, .run = trace_list },
 	{ GET, "/api/v4/traces/list/{project_id}", "observability.traces.list_by_path", &by_opsboard, "List traces of a project",
-	  .params = opsboard_project_path, .query = list_in, .out = &list_shape, .errors = errors, .run = trace_list },
+	  .params = opsboard_project_path, .query = list_in, .out = &list_shape, .errors = errors, .slow_if = &cfg.clickhouse_url, .run = trace_list },
 	ROUTE_END
 };
 /* clang-format on */

@@ -10,6 +10,7 @@
 #include "handlers/traces/trace_id.h"
 #include "lib/base/jx.h"
 #include "lib/db/column.h"
+#include "lib/host/config.h"
 
 enum { MOST_BARS = 10000 };
 
@@ -54,7 +55,7 @@ static const enum err errors[] = { ERR_NOT_FOUND, ERR_OK };
 
 const struct route waterfall_routes[] = {
 	{ GET, "/api/v4/traces/waterfall/{trace_id}", "observability.traces.get_waterfall", &by_opsboard, "Get a trace's waterfall",
-	  .params = trace_id_param, .query = project_in, .out = &waterfall_shape, .errors = errors, .run = waterfall },
+	  .params = trace_id_param, .query = project_in, .out = &waterfall_shape, .errors = errors, .slow_if = &cfg.clickhouse_url, .run = waterfall },
 	ROUTE_END
 };
 /* clang-format on */

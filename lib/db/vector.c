@@ -88,6 +88,21 @@ void vector_cut(struct vector *v, int n, size_t end)
 	v->b.n = end;
 }
 
+const char *vector_next(const struct vector *v, size_t *at, size_t *n)
+{
+	const char *p = v->b.p + HEAD + *at;
+	int len = wire_int4(p, 4);
+
+	if (len < 0) {
+		*at += 4;
+		*n = 0;
+		return NULL;
+	}
+	*at += 4 + (size_t)len;
+	*n = (size_t)len - (v->oid == JSONB);
+	return p + 4 + (v->oid == JSONB);
+}
+
 void vector_bind(struct vector *v, struct tx *tx, const char *name)
 {
 	put4(v->b.p, v->n != 0);

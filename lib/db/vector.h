@@ -52,6 +52,13 @@ void vector_close(struct vector *v);
 /* Take back all elements behind the first n, which ended at byte end of the buffer; also one that is open. */
 void vector_cut(struct vector *v, int n, size_t end);
 
+/*
+ * The elements one after the other, for who writes them in another form: *at is 0
+ * before the first one.  NULL: it is null; else its *n bytes, which a jsonb's version
+ * is not one of.  No more may be asked than there are.
+ */
+const char *vector_next(const struct vector *v, size_t *at, size_t *n);
+
 /* Bind a query's parameter to it, which has to stay as it is until it is sent. */
 void vector_bind(struct vector *v, struct tx *tx, const char *name);
 

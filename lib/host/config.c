@@ -533,6 +533,27 @@ static void check_bucket(struct report *r)
 		mistake(r, "S3_SECRET_ACCESS_KEY", "must be set with S3_BUCKET, and S3_ACCESS_KEY_ID");
 }
 
+static void check_clickhouse(struct report *r)
+{
+	const char *host = strstr(cfg.clickhouse_url, "://");
+
+	if (!*cfg.clickhouse_url)
+		return;
+	if (!is_url(cfg.clickhouse_url) || strpbrk(host + 3, "/?#@"))
+		mistake(r, "CLICKHOUSE_URL",
+			"must be a URL without a path, a user and a password, such as http://127.0.0.1:8123; "
+			"is \"%s\"",
+			cfg.clickhouse_url);
+	if (!*cfg.clickhouse_database ||
+	    cfg.clickhouse_database[strspn(
+		    cfg.clickhouse_database,
+		    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")] ||
+	    (*cfg.clickhouse_database >= '0' && *cfg.clickhouse_database <= '9'))
+		mistake(r, "CLICKHOUSE_DATABASE",
+			"must be a name of letters, digits and underscores, is \"%s\"",
+			cfg.clickhouse_database);
+}
+
 /* What no single setting can tell. */
 static void check(struct report *r)
 {
@@ -568,6 +589,7 @@ static void check(struct report *r)
 	check_contact(r);
 	check_traces(r);
 	check_bucket(r);
+	check_clickhouse(r);
 
 	for (const char *const *p = cfg.cors_origins; *p; p++) {
 		if (strcmp(*p, "*") && (!is_url(*p) || strpbrk(strstr(*p, "://") + 3, "/?#@")))

@@ -1,27 +1,43 @@
 -- How spans come in.
 
--- Tell who watches a project (the channel trace_project:<id>) of traces that came, or went on: of at most twenty, and ten times a
--- second, so that what is sent does not grow with what comes in. In the transaction that has the project's lock.
-CREATE OR REPLACE FUNCTION trace_tell(project uuid, told traces[]) RETURNS void
-LANGUAGE plpgsql AS $$
+-- Is who watches a project (the channel trace_project:<id>) to be told of traces that came, or went on?  Ten times a second, so that what is
+-- sent does not grow with what comes in.
+CREATE OR REPLACE FUNCTION trace_tell_is_due(project uuid) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    channel_ text := 'trace_project:' || project;
-    before   timestamptz;
+    before timestamptz;
 BEGIN
     IF NOT is_told(app_tenant()) THEN
-        RETURN;
+        RETURN false;
     END IF;
     SELECT m.created_at INTO before
-    FROM realtime_messages m WHERE m.tenant_id = app_tenant() AND m.channel = channel_ ORDER BY m.id DESC LIMIT 1;
-    IF before > clock_timestamp() - interval '100 milliseconds' THEN
-        RETURN;
+    FROM realtime_messages m WHERE m.tenant_id = app_tenant() AND m.channel = 'trace_project:' || project ORDER BY m.id DESC LIMIT 1;
+    RETURN before IS NULL OR before <= clock_timestamp() - interval '100 milliseconds';
+END
+$$;
+REVOKE ALL ON FUNCTION trace_tell_is_due(uuid) FROM PUBLIC;
+
+-- Tell them: of so many traces, of which at most twenty are said.
+CREATE OR REPLACE FUNCTION trace_tell_put(project uuid, trace_count bigint, traces jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM realtime_put('trace_project:' || project, jsonb_build_object('type', 'update', 'event', 'traces.received', 'data', jsonb_build_object(
+        'project_id', project, 'trace_count', trace_count, 'traces', traces)), NULL, 'message', NULL, false);
+END
+$$;
+REVOKE ALL ON FUNCTION trace_tell_put(uuid, bigint, jsonb) FROM PUBLIC;
+
+-- The same of these, in the transaction that has the project's lock.
+CREATE OR REPLACE FUNCTION trace_tell(project uuid, told traces[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF trace_tell_is_due(project) THEN
+        PERFORM trace_tell_put(project, cardinality(told), (
+            SELECT jsonb_agg(jsonb_build_object('trace_id', replace(t.trace_id::text, '-', ''), 'root_span_name', t.root_name, 'span_count', t.span_count,
+                                                'status', (ARRAY['UNSET', 'OK', 'ERROR'])[t.last_status + 1], 'duration', t.last_ns - t.start_ns)
+                             ORDER BY t.start_ns DESC, t.trace_id)
+            FROM unnest(told[:20]) t));
     END IF;
-    PERFORM realtime_put(channel_, jsonb_build_object('type', 'update', 'event', 'traces.received', 'data', jsonb_build_object(
-        'project_id', project, 'trace_count', cardinality(told),
-        'traces', (SELECT jsonb_agg(jsonb_build_object('trace_id', replace(t.trace_id::text, '-', ''), 'root_span_name', t.root_name, 'span_count', t.span_count,
-                                                       'status', (ARRAY['UNSET', 'OK', 'ERROR'])[t.last_status + 1], 'duration', t.last_ns - t.start_ns)
-                                    ORDER BY t.start_ns DESC, t.trace_id)
-                   FROM unnest(told[:20]) t))), NULL, 'message', NULL, false);
 END
 $$;
 REVOKE ALL ON FUNCTION trace_tell(uuid, traces[]) FROM PUBLIC;

@@ -5,7 +5,7 @@ use lib 't/lib';
 use Api;
 use Ashlar::Spans;
 
-my $t   = Api->start;
+my $t   = Ashlar::Spans::start();
 my $ann = $t->user('ann');
 my $org = $t->organization($ann);
 my $n   = 0;
@@ -51,6 +51,7 @@ subtest 'who may see it' => sub {
 };
 
 subtest 'a trace and its spans' => sub {
+    plan skip_all => 'what comes by HTTP t/api/traces/stores.t compares' if $Ashlar::ClickHouse::STORE;
     my $project = project();
     my $link    = { trace_id => 'ab' x 16, span_id => 'cd' x 8, trace_state => 'v=1', attributes => { why => 'retry' } };
     put($project,

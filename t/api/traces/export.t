@@ -6,7 +6,7 @@ use Api;
 use Ashlar::Spans;
 use Cpanel::JSON::XS ();
 
-my $t   = Api->start;
+my $t   = Ashlar::Spans::start();
 my $ann = $t->user('ann');
 my $org = $t->organization($ann);
 my $in  = $t->{cluster}->connect($t->{database}, 'ashlar_api');

@@ -6,7 +6,7 @@ use Api;
 use Ashlar::Spans;
 use List::Util qw(max min sum0);
 
-my $t   = Api->start;
+my $t   = Ashlar::Spans::start();
 my $ann = $t->user('ann');
 my $org = $t->organization($ann);
 my $n   = 0;

@@ -6,7 +6,7 @@ use Api;
 use Ashlar::Spans;
 use Ashlar::Ws;
 
-my $t   = Api->start(realtime => 1);
+my $t   = Ashlar::Spans::start(realtime => 1);
 my $ann = $t->user('ann');
 my $bob = $t->user('bob');
 my $eve = $t->user('eve', tenant => 'other');

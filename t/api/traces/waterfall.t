@@ -5,7 +5,7 @@ use lib 't/lib';
 use Api;
 use Ashlar::Spans;
 
-my $t   = Api->start;
+my $t   = Ashlar::Spans::start();
 my $ann = $t->user('ann');
 my $org = $t->organization($ann);
 my $in  = $t->{cluster}->connect($t->{database}, 'ashlar_api');

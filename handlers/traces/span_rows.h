@@ -1,0 +1,21 @@
+/*
+ * A batch of spans as ClickHouse takes it: rows in RowBinary, with the columns of
+ * sql/clickhouse/traces.sql's span_put in their order.
+ *
+ * https://clickhouse.com/docs/interfaces/formats/RowBinary
+ */
+#ifndef HANDLERS_TRACES_SPAN_ROWS_H
+#define HANDLERS_TRACES_SPAN_ROWS_H
+
+#include <stdint.h>
+
+#include "handlers/traces/otlp_batch.h"
+#include "lib/base/buf.h"
+
+/* Write the batch's rows: of that project (its uuid as text), batch and class. */
+void span_rows_write(struct buf *out, struct otlp_batch *b, const char *project, uint64_t batch, int keep);
+
+/* What a span is found by that has this attribute: of texts as they are, of all else as JSON has it. */
+uint64_t span_rows_word(const char *key, size_t nkey, const char *value, size_t nvalue);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * What the parts of the store in ClickHouse share: how one asks it on a request's behalf.
+ */
+#ifndef HANDLERS_TRACES_STORE_CLICKHOUSE_H
+#define HANDLERS_TRACES_STORE_CLICKHOUSE_H
+
+#include <stdint.h>
+
+#include "fcgi/req.h"
+#include "handlers/traces/otlp_batch.h"
+#include "providers/clickhouse.h"
+
+enum { STORE_CLICKHOUSE_PARAMS = 24 };
+
+struct store_clickhouse_asked {
+	struct req *rq;
+	struct clickhouse_param params[STORE_CLICKHOUSE_PARAMS + 1];
+	int n;
+	bool descends;
+};
+
+/* Give a parameter a value, in place of any that it has; a text is borrowed, and NULL is "". */
+void store_clickhouse_set(struct store_clickhouse_asked *x, const char *name, const char *text);
+void store_clickhouse_int(struct store_clickhouse_asked *x, const char *name, int64_t n);
+
+/* Ask.  A failure is the request's. */
+enum err store_clickhouse_ask(struct store_clickhouse_asked *x, const struct clickhouse_query *q,
+			      PGresult **out);
+
+/*
+ * Ask PostgreSQL first, and end its transaction: may the caller read the field project_id, and what is the
+ * range of its start_time and end_time?  project, from_s, until_s and what a free plan shows are
+ * parameters then.
+ */
+enum err store_clickhouse_enter(struct store_clickhouse_asked *x, struct req *rq);
+
+/* These of struct store. */
+enum err store_clickhouse_put(struct req *rq, struct otlp_batch *b, const char *plan);
+enum err store_clickhouse_metrics(struct req *rq);
+enum err store_clickhouse_sessions(struct req *rq);
+
+#endif

@@ -1,0 +1,157 @@
+-- Traces in ClickHouse: what `ashlar migrate` makes with CLICKHOUSE_URL, statement by statement, as far as it is not there yet.  Every
+-- statement may run again.  The last one says which version of the schema there is; a server with a newer one is refused.
+--
+-- Nothing is counted where it comes in.  Spans are put in; what a trace is, is then read from its spans and put in its place
+-- (sql/clickhouse/traces.sql, trace_put).  So whatever is done twice, by whomever and in whatever order, comes to the same, and nothing
+-- needs a lock.
+--
+-- Times are nanoseconds since 1970, durations too; costs ten-millionths of a dollar; days and hours UTC.  keep: 1 free, 2 pro, 3 enterprise,
+-- the class that the project's organization had when the span came.  What is over is dropped a partition at a time, which costs
+-- nothing, hence the days and classes.  Parts are written through to the disk before an insert is answered.
+
+-- name: schema_spans
+-- One row a span, by trace: for who reads a trace, or makes its sums.  Of a span that is sent again the first stays (ver).
+--
+--   batch     of the request that it came in, by time: a microsecond and twelve bits more
+--   words     what it may be found by: a hash of each attribute's key and value, its own and its process's (handlers/traces/span_rows.h)
+--   tags      a JSON array, or '' where it says nothing of them;  is_call: of a language model, so it has tokens and costs
+--   attributes, resource, events, links   JSON, as in PostgreSQL's columns
+CREATE TABLE IF NOT EXISTS spans
+(
+    project_id        UUID,
+    trace_id          FixedString(16),
+    span_id           Int64,
+    parent_id         Int64,
+    has_parent        UInt8,
+    batch             UInt64,
+    keep              UInt8,
+    start_ns          Int64,
+    duration_ns       Int64,
+    kind              UInt8,
+    status            UInt8,
+    flags             UInt8,
+    is_call           UInt8,
+    name              String,
+    service           LowCardinality(String),
+    scope             LowCardinality(String),
+    scope_version     LowCardinality(String),
+    trace_state       String,
+    status_message    String,
+    model             LowCardinality(String),
+    session_id        String,
+    tags              String,
+    prompt_tokens     Int64,
+    completion_tokens Int64,
+    cache_read_tokens Int64,
+    reasoning_tokens  Int64,
+    total_tokens      Int64,
+    prompt_cost       Int64,
+    completion_cost   Int64,
+    total_cost        Int64,
+    attributes        String CODEC(ZSTD(1)),
+    resource          String CODEC(ZSTD(1)),
+    events            String CODEC(ZSTD(1)),
+    links             String CODEC(ZSTD(1)),
+    words             Array(UInt64) CODEC(ZSTD(1)),
+    day               Date DEFAULT toDate(intDiv(start_ns, 86400000000000)),
+    hour              DateTime('UTC') DEFAULT toDateTime(intDiv(start_ns, 3600000000000) * 3600, 'UTC'),
+    ver               UInt64 DEFAULT bitNot(batch),
+    INDEX by_word words TYPE bloom_filter(0.01) GRANULARITY 4
+)
+ENGINE = ReplacingMergeTree(ver)
+PARTITION BY (keep, day)
+ORDER BY (project_id, trace_id, span_id)
+SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- name: schema_span_times
+-- The same by time and without what is read of a trace alone: what figures of a range are made of.  slot: as span_slot() of PostgreSQL
+-- (sql/functions/traces/spans.sql), 0: it took no time.
+CREATE TABLE IF NOT EXISTS span_times
+(
+    project_id  UUID,
+    hour        DateTime('UTC'),
+    trace_id    FixedString(16),
+    span_id     Int64,
+    second      UInt32,
+    duration_ns Int64,
+    slot        UInt8,
+    status      UInt8,
+    keep        UInt8,
+    ver         UInt64
+)
+ENGINE = ReplacingMergeTree(ver)
+PARTITION BY (keep, toDate(hour))
+ORDER BY (project_id, hour, trace_id, span_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- name: schema_span_times_filled
+CREATE MATERIALIZED VIEW IF NOT EXISTS span_times_filled TO span_times AS
+SELECT project_id, hour, trace_id, span_id, toUInt32(intDiv(start_ns, 1000000000)) AS second, duration_ns,
+       if(duration_ns > 0, toUInt8(least(146, greatest(1, floor(4 * log(greatest(duration_ns, 1)) / log(2)) - 38))), 0) AS slot, status, keep, ver
+FROM spans;
+
+-- name: schema_span_batches
+-- Which traces a batch has spans of, for some days: also such spans as were there before, which a merge may remove at any time.
+CREATE TABLE IF NOT EXISTS span_batches
+(
+    project_id UUID,
+    batch      UInt64,
+    trace_id   FixedString(16)
+)
+ENGINE = MergeTree
+PARTITION BY toDate(toDateTime(intDiv(batch, 4096000000), 'UTC'))
+ORDER BY (project_id, batch)
+TTL toDateTime(intDiv(batch, 4096000000), 'UTC') + INTERVAL 3 DAY
+SETTINGS ttl_only_drop_parts = 1, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- name: schema_span_batches_filled
+CREATE MATERIALIZED VIEW IF NOT EXISTS span_batches_filled TO span_batches AS
+SELECT DISTINCT project_id, batch, trace_id FROM spans;
+
+-- name: schema_traces
+-- One row a trace: what its spans come to, as PostgreSQL's table of that name.  A trace is where its first span is (keep, hour); wherever
+-- else it may have been thought to be while fewer of its spans were there, gone says that it is not.  ver: when its spans were read.
+CREATE TABLE IF NOT EXISTS traces
+(
+    project_id        UUID,
+    hour              DateTime('UTC'),
+    trace_id          FixedString(16),
+    keep              UInt8,
+    start_ns          Int64,
+    last_ns           Int64,
+    duration_ns       Int64 ALIAS last_ns - start_ns,
+    last_status       UInt8,
+    span_count        UInt32,
+    ok_count          UInt32,
+    error_count       UInt32,
+    prompt_tokens     Int64,
+    completion_tokens Int64,
+    cache_read_tokens Int64,
+    reasoning_tokens  Int64,
+    total_tokens      Int64,
+    prompt_cost       Int64,
+    completion_cost   Int64,
+    total_cost        Int64,
+    span_time_ns      Int64,
+    service           LowCardinality(String),
+    root_name         String,
+    has_tags          UInt8,
+    tags              Array(LowCardinality(String)),
+    tags_key          String,
+    session_id        String,
+    ver               UInt64,
+    gone              UInt8
+)
+ENGINE = ReplacingMergeTree(ver, gone)
+PARTITION BY (keep, toDate(hour))
+ORDER BY (project_id, hour, trace_id)
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- name: schema_version
+CREATE TABLE IF NOT EXISTS ashlar_schema (version UInt32, made_at DateTime('UTC') DEFAULT now()) ENGINE = ReplacingMergeTree ORDER BY version;
+
+-- name: schema_done
+INSERT INTO ashlar_schema (version) SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM ashlar_schema WHERE version >= 1);
+
+-- name: schema_found
+SELECT max(version) AS version FROM ashlar_schema;

@@ -1,0 +1,9 @@
+# All that t/api/traces/metrics.t asserts, of spans in ClickHouse.
+
+use v5.36;
+use lib 't/lib';
+use Api;
+use Ashlar::ClickHouse;
+
+$Ashlar::ClickHouse::STORE = Ashlar::ClickHouse->start;
+do './t/api/traces/metrics.t' or die $@ || $!;
