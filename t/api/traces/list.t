@@ -87,7 +87,7 @@ subtest 'orders, pages and times' => sub {
                 ($_ == 1 ? (tags => [ $a->{tag} ], tokens => [ 0, 0, 0, 0, 1 ], costs => [ 0, 0, $a->{cost} ]) : ()) } } 1 .. $a->{spans}
     } @about);
     my %key = (start_time => 'start', duration => undef, span_count => 'spans', error_count => 'errors', total_cost => 'cost', trace_id => 'n', service_name => 'service', span_name => 'name', tags => 'tag');
-    my %duration = $Ashlar::ClickHouse::STORE ? map { (sprintf('%s-%s-%s-%s-%s', unpack 'A8 A4 A4 A4 A12', $_->[0])) => $_->[1] } $Ashlar::ClickHouse::STORE->query('SELECT lower(hex(trace_id)), last_ns - start_ns FROM traces FINAL') : map { @$_ } @{ $t->db->selectall_arrayref('SELECT trace_id, duration_ns FROM traces WHERE project_id = ?', undef, $project) };
+    my %duration = $Ashlar::ClickHouse::STORE ? map { (sprintf('%s-%s-%s-%s-%s', unpack 'A8 A4 A4 A4 A12', $_->[0])) => $_->[1] } $Ashlar::ClickHouse::STORE->query("SELECT lower(hex(trace_id)), last_ns - start_ns FROM traces FINAL WHERE project_id = '$project'") : map { @$_ } @{ $t->db->selectall_arrayref('SELECT trace_id, duration_ns FROM traces WHERE project_id = ?', undef, $project) };
     $_->{real} = $duration{ Ashlar::Spans::trace_id($_->{n}) } for @about;
     for my $range ([ '', 0, 1e9 ], [ '&start_time=' . at(5000) . '&end_time=' . at(22000), 5000, 22000 ]) {
         my @in = grep { $_->{start} >= $range->[1] && $_->{start} <= $range->[2] } @about;
