@@ -343,7 +343,8 @@ int cmd_migrate(int argc, char **argv)
 	if (dry_run && status)
 		cmd_misuse(&usage, "--dry-run and --status exclude each other");
 	cmd_config();
-	setvbuf(stdout, NULL, _IOLBF, 0); /* what stderr says belongs between two lines, where both are one file */
+	setvbuf(stdout, NULL, _IOLBF,
+		0); /* what stderr says belongs between two lines, where both are one file */
 	db = dry_run || status ? cmd_owner() : cmd_owner_to_write();
 	if (!dry_run && !status)
 		lock(db);

@@ -196,7 +196,7 @@ subtest 'the inspector asks, too' => sub {
     for my $way ([ $ashlar, 'mcp' ], [ "$server/api/v1/mcp", '--transport', 'http' ]) {
         my $list = decode_json(output_of(@inspector, @$way, '--method', 'tools/list') // '{}');
         is scalar @{ $list->{tools} // [] }, 9, "$way->[0]: lists tools";
-        my $call = decode_json(output_of(@inspector, @$way, qw(--method tools/call --tool-name search_endpoints --tool-arg), 'query=sign in') // '{}');
+        my $call = decode_json(output_of(@inspector, @$way, qw(--method tools/call --tool-name search_endpoints --tool-arg), 'query=sign in with a password') // '{}');
         like $call->{content}[0]{text}, qr{/auth/login}, '  and calls one';
         my $page = decode_json(output_of(@inspector, @$way, qw(--method resources/read --uri ashlar://guide/limits)) // '{}');
         like $page->{contents}[0]{text}, qr/\A# /, '  and reads a page';

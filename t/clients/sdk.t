@@ -87,6 +87,22 @@ sub many_users ($n) {
 my ($spki) = qx(openssl x509 -in $t->{dir}/cert.pem -pubkey -noout | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64) =~ /(\S+)/;
 my $port = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)->sockport;
 
+subtest '/sdk/ serves it, to pages of any origin' => sub {
+    for my $name (qw(ashlar.js ashlar.tgz), "ashlar-$version.js", "ashlar-$version.tgz") {
+        my $res = $t->get("/sdk/$name", headers => { Origin => 'https://elsewhere.example' });
+        is $res->status, 200, $name;
+        is $res->header('Access-Control-Allow-Origin'), '*', '  to anybody';
+        is $res->header('Cache-Control'), $name =~ /-\d/ ? 'public, max-age=31536000, immutable' : 'no-cache', '  for as long as it is that';
+        like $res->header('Content-Type'), $name =~ /js\z/ ? qr{^(?:text|application)/javascript} : qr{^application/}, '  as what it is';
+    }
+    for my $name ('ashlar-0.0.1.js', 'x') {
+        my $res = $t->get("/sdk/$name");
+        is $res->status, 404, "$name is not there";
+        unlike $res->header('Cache-Control') // '', qr/immutable/, '  and that may change';
+    }
+    is $t->get('/sdk/')->header('Location') =~ s{^https://[^/]+}{}r, '/typescript.html', 'and /sdk/ leads to how it is used';
+};
+
 # What the tests may have done.
 my %can = (
     many_users     => \&many_users,

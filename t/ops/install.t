@@ -64,6 +64,8 @@ subtest 'the files of a package' => sub {
     ok -f "$dir/$_", "/$_" for @want;
     ok -x "$dir/usr/bin/ashlar", 'the program may be run';
     ok -d "$dir/usr/share/ashlar/www", 'a place for guide and reference';
+    my ($version) = qx($ashlar version) =~ /([\d.]+)/;
+    is_deeply [ grep { !-f "$dir/usr/share/ashlar/www/sdk/$_" } "ashlar-$version.tgz", "ashlar-$version.js", 'ashlar.js' ], [], 'the TypeScript SDK' if -e "build/docs/sdk/ashlar.js";
     ok -f "$dir/usr/share/ashlar/mail/de/invitation.txt", 'the mail templates, to be copied and changed';
     is sprintf('%o', (stat "$dir/etc/ashlar/ashlar.env")[2] & oct 7777), '640', 'settings are not for everybody';
     is sprintf('%o', (stat "$dir/etc/ashlar/tls")[2] & oct 7777), '700', 'nor are keys';

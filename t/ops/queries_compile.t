@@ -71,7 +71,7 @@ subtest 'what comes from the credentials is no parameter' => sub {
         'SELECT 1 WHERE t=(SELECT app_team()) AND o = (SELECT app_org_role()) AND m=((SELECT app_member()))';
     becomes q{SELECT a @> b, a <@ b, a @@ b, '@tenant', x.a@b;}, q{SELECT a @> b, a <@ b, a @@ b, '@tenant', x.a@b};
     becomes 'SELECT @session::uuid, :session;', 'SELECT $1::uuid, $2', '@session', 'session';
-    refused "-- name: a :row\nSELECT \@caller;\n", 'f.sql:2: @caller is no credential; there are @is_secret, @made, @member,';
+    refused "-- name: a :row\nSELECT \@caller;\n", 'f.sql:2: @caller is no credential; there are @chosen, @is_secret, @made, @member,';
 };
 
 # The query q of some .sql text, as the test library has it.

@@ -87,8 +87,7 @@ static void test_protobuf(void)
 		 "\x0a\x16\x0a\x0cservice.name\x12\x06\x0a\x04shop"
 		 "\x0a\x12\x0a\x09host.name\x12\x05\x0a\x03h\"1"
 		 "\x12\x11\x0a\x0f\x0a\x06"
-		 "ashlar\x12\x05"
-		 ASHLAR_VERSION,
+		 "ashlar\x12\x05" ASHLAR_VERSION,
 		 "no span: the resource and the scope");
 	s[1].n = 1;
 	s[1].data[0] = '\0';

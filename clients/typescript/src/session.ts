@@ -57,13 +57,15 @@ export class Session {
   async token(): Promise<string | undefined> {
     const now = await this.storage.read()
     if (!now?.refresh_token || now.renew_at > Date.now()) return now?.access_token
-    return (await this.renew(now.access_token))?.access_token
+    return (await this.renew(now.access_token, now))?.access_token
   }
 
-  /** Another token in the place of one that is not taken any more; null: the session has ended. */
-  async renew(stale: string): Promise<Tokens | null> {
+  /** Another token in the place of one that is not taken any more, or of those that were seen; null: the session has ended. */
+  async renew(stale: string, seen?: Tokens): Promise<Tokens | null> {
     const now = await this.storage.read()
-    if (!now?.refresh_token || now.access_token !== stale) return now?.access_token === stale ? null : now
+    // Another tab has, meanwhile; of one second its token may be the same.
+    if (now?.access_token !== stale || (seen && now.renew_at !== seen.renew_at)) return now
+    if (!now.refresh_token) return null
     let one = under_way.get(now.refresh_token)
     if (!one) {
       const key = now.refresh_token
@@ -72,7 +74,8 @@ export class Session {
     }
     const next = await one
     // A client that keeps its session elsewhere has asked; this one's storage has still the old one.
-    if ((await this.storage.read())?.access_token === stale) await this.storage.write(next)
+    const left = await this.storage.read()
+    if (left?.access_token === stale && left.renew_at === now.renew_at) await this.storage.write(next)
     return next
   }
 
@@ -84,7 +87,6 @@ export class Session {
 
   async #renew(before: Tokens): Promise<Tokens | null> {
     const now = await this.storage.read()
-    // Another tab has, meanwhile; of one second its token may be the same.
     if (!now?.refresh_token || now.access_token !== before.access_token || now.renew_at !== before.renew_at) return now
     try {
       return await this.#keep(await this.ask(now.refresh_token), now.refresh_token)

@@ -96,6 +96,19 @@ test('who sleeps, or changes networks, comes back with what was missed', async (
   await eventually('what was missed comes', () => one.messages.includes(2))
   assert.equal(one.missed, 0)
   assert.ok(one.messages.slice(before).every((n) => n > 0))
+  // The clock goes on while timers stand still.
+  await eventually('it listens again', async () => (await act('publish', ann.user.id, `project:${id}`, 3), one.messages.includes(3)))
+  const deaf = sockets.at(-1), now = Date.now
+  deaf.onmessage = null
+  deaf.onclose = null
+  await act('publish', ann.user.id, `project:${id}`, 4)
+  Date.now = () => now() + 60_000
+  try {
+    await eventually('it has noticed that it slept', () => one.messages.includes(4))
+  } finally {
+    Date.now = now
+  }
+  assert.equal(one.missed, 0)
   rt.close()
 })
 

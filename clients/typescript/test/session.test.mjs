@@ -45,6 +45,17 @@ test('clients of one process that keep the session apart refresh it once, too', 
   await Promise.all(clients.map((client) => client.projects.list()))
 })
 
+test('what another tab has renewed meanwhile is taken, also where its token is the same', async () => {
+  const kept = memoryStorage(), counter = counted()
+  await somebody({ storage: kept })
+  const fresh = await kept.read()
+  let reads = 0
+  const storage = { read: () => (reads++ ? fresh : { ...fresh, renew_at: 0 }), write: () => assert.fail('nothing is to be kept') }
+  const tab = createClient({ url: server.url, key: server.key, headers: asPage(), storage, fetch: counter.fetch }, app)
+  await tab.projects.list()
+  assert.equal(counter.count(REFRESH), 0)
+})
+
 test('an answer to a refresh that is lost signs nobody out', async () => {
   let lost = 0
   const storage = memoryStorage()
