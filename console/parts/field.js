@@ -1,6 +1,6 @@
 // One field of a form, by its schema: what it is filled in with, and how what is filled in becomes JSON.
 //
-//	kindOf(schema)		one of KINDS
+//	kindOf(schema)		its kind; a boolean with .isOpen may be left unsaid, a text with .isSecret is not shown
 //	toText(kind, value)	how a value of the API stands in the field
 //	fromText(kind, text, schema)	the value that is sent; undefined: nothing is; throws where the text means nothing
 import { html, useId } from './html.js'
@@ -12,11 +12,11 @@ export const isNullable = (schema) => [schema.type].flat().includes('null')
 export function kindOf(schema) {
   const type = typeOf(schema)
   if (schema.enum) return 'choice'
-  if (type === 'boolean') return 'yes'
+  if (type === 'boolean') return schema.isOpen ? 'maybe' : 'yes'
   if (type === 'integer' || type === 'number') return 'number'
   if (type === 'array') return schema.items?.enum ? 'choices' : ['string', 'integer', 'number'].includes(typeOf(schema.items ?? {})) ? 'lines' : 'json'
   if (type === 'object' || !type) return 'json'
-  return (schema.maxLength ?? 0) > 300 && !schema.format ? 'long' : 'text'
+  return (schema.maxLength ?? 0) > 300 && !schema.format && !schema.isSecret ? 'long' : 'text'
 }
 
 export function toText(kind, value) {
@@ -34,6 +34,7 @@ export function fromText(kind, text, schema) {
     const lines = text.split('\n').map((line) => line.trim()).filter(Boolean)
     return typeOf(schema.items) === 'string' ? lines : lines.map(Number)
   }
+  if (kind === 'maybe') return text === '' ? undefined : text === 'yes'
   if (text === '') return isNullable(schema) ? null : undefined
   if (kind === 'number') return Number(text)
   if (kind === 'json') {
@@ -51,6 +52,9 @@ function Control({ id, name, kind, schema, value, onChange, required, described,
   const example = schema.examples?.[0]
   const hint = example === undefined || typeof example === 'object' ? undefined : String(example)
   if (kind === 'yes') return html`<input ...${common} required=${false} type="checkbox" checked=${value} onChange=${(event) => onChange(event.target.checked)} />`
+  if (kind === 'maybe') {
+    return html`<select ...${common} value=${value} onChange=${change}><option value="">as usual</option><option value="yes">yes</option><option value="no">no</option></select>`
+  }
   if (kind === 'choice') {
     return html`<select ...${common} value=${value} onChange=${change}>
       ${(!required || value === '') && html`<option value="">${isNullable(schema) || !required ? 'none' : 'choose …'}</option>`}
@@ -61,7 +65,7 @@ function Control({ id, name, kind, schema, value, onChange, required, described,
   if (kind === 'json') return html`<textarea ...${common} class="code" rows="5" value=${value} onInput=${change} spellcheck="false"></textarea>`
   if (kind === 'long') return html`<textarea ...${common} rows="4" value=${value} onInput=${change} maxlength=${schema.maxLength} minlength=${schema.minLength}></textarea>`
   if (kind === 'number') return html`<input ...${common} type="number" value=${value} onInput=${change} min=${schema.minimum} max=${schema.maximum} step=${typeOf(schema) === 'integer' ? 1 : 'any'} placeholder=${hint} />`
-  const isSecret = /password|secret|api_key/.test(name)
+  const { isSecret } = schema
   return html`<input ...${common} type=${isSecret ? 'password' : INPUT[schema.format] ?? 'text'} value=${value} onInput=${change} placeholder=${isSecret ? undefined : hint}
     minlength=${schema.minLength} maxlength=${schema.maxLength} autocomplete=${isSecret ? 'new-password' : 'off'} />`
 }

@@ -2,7 +2,8 @@
 // the field that it names.
 //
 //	id		the operation
-//	path		what its path wants
+//	path		what its path wants; what is missing there is asked for
+//	asksQuery	whether what its query takes is asked for, too
 //	values		what stands in it: of a change, the row, of which only what differs is sent
 //	fields		which, and in which order; left out: all
 //	labels		{ name: text }
@@ -10,28 +11,36 @@
 //	headers		such as If-Match
 //	action		what the button says
 //	onDone(data, answer)	when it was taken
+//	onAnswer(answer)	whatever came, in the place of that
 import { callOperation } from '../api/call.js'
 import { operation, resolved } from '../api/document.js'
 import { html, useRef, useState } from './html.js'
-import { Field, fromText, kindOf, toText } from './field.js'
+import { Field, fromText, kindOf, toText, typeOf } from './field.js'
 import { Problem } from './problem.js'
 
-function fieldsOf(op, names) {
+function fieldsOf(op, { names, path, asksQuery, isChange }) {
   const schema = resolved(op, op.body ?? {})
   const properties = schema.properties ?? {}
-  return (names ?? Object.keys(properties)).filter((name) => properties[name]).map((name) => {
-    const one = resolved(op, properties[name])
+  const field = (where, name, of, required) => {
+    const one = resolved(op, of)
     const property = one.items ? { ...one, items: resolved(op, one.items) } : one
-    return { name, schema: property, kind: kindOf(property), required: schema.required?.includes(name) ?? false }
-  })
+    const isOpen = typeOf(property) === 'boolean' && !isChange && (property.default === undefined || where === 'query')
+    const shown = { ...property, isOpen, isSecret: /password|secret|api_key/.test(name) }
+    return { name, where, schema: shown, kind: kindOf(shown), required }
+  }
+  return [
+    ...op.parameters.filter((one) => (one.in === 'path' && !(one.name in path)) || (asksQuery && one.in === 'query'))
+      .map((one) => field(one.in, one.name, { description: one.description, ...resolved(op, one.schema) }, one.required)),
+    ...(names ?? Object.keys(properties)).filter((name) => properties[name]).map((name) => field('body', name, properties[name], !isChange && schema.required?.includes(name))),
+  ]
 }
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b)
 
-export function Form({ id, path, values, fields: names, labels = {}, preset, headers, action = 'Save', onDone, children }) {
+export function Form({ id, path = {}, asksQuery, values, fields: names, labels = {}, preset, headers, action = 'Save', onDone, onAnswer, children }) {
   const op = operation(id)
-  const [fields] = useState(() => fieldsOf(op, names))
-  const begin = Object.fromEntries(fields.map(({ name, kind, schema }) => [name, toText(kind, values ? values[name] : schema.default)]))
+  const [fields] = useState(() => fieldsOf(op, { names, path, asksQuery, isChange: Boolean(values) }))
+  const begin = Object.fromEntries(fields.map(({ name, kind, schema }) => [name, toText(kind, values ? values[name] : kind === 'maybe' || schema.isOpen ? undefined : schema.default)]))
   const [texts, set] = useState(begin)
   const [errors, setErrors] = useState({})
   const [problem, setProblem] = useState(null)
@@ -47,30 +56,32 @@ export function Form({ id, path, values, fields: names, labels = {}, preset, hea
 
   function read() {
     const wrong = {}
-    const body = {}
-    for (const { name, kind, schema } of fields) {
+    const sent = { path: { ...path }, query: {}, body: {} }
+    for (const { name, where, kind, schema } of fields) {
       const control = form.current.elements.namedItem(name)
       if (control?.validity && !control.validity.valid) wrong[name] = control.validationMessage
       try {
         const value = fromText(kind, texts[name], schema)
-        const isAsItWas = values ? same(value ?? null, values[name] ?? null) || same(texts[name], begin[name]) : same(texts[name], toText(kind, undefined)) || (value === null && !texts[name])
-        if (value !== undefined && !isAsItWas) body[name] = value
+        const isAsItWas = where !== 'body' ? false : values ? same(value ?? null, values[name] ?? null) || same(texts[name], begin[name]) : same(texts[name], toText(kind, undefined)) || (value === null && !texts[name])
+        if (value !== undefined && value !== null && where !== 'body') sent[where][name] = value
+        else if (value !== undefined && !isAsItWas) sent.body[name] = value
       } catch (error) {
         wrong[name] ??= error.message
       }
     }
-    return { wrong, body }
+    return { wrong, sent }
   }
 
   async function submit(event) {
     event.preventDefault()
     setProblem(null)
-    const { wrong, body } = read()
+    const { wrong, sent } = read()
     if (Object.keys(wrong).length) return refuse(wrong)
     setErrors({})
     setBusy(true)
-    const answer = await callOperation(id, { path, headers, body: op.body ? { ...body, ...preset } : undefined })
+    const answer = await callOperation(id, { ...sent, headers, body: op.body ? { ...preset, ...sent.body } : undefined })
     setBusy(false)
+    if (onAnswer) return onAnswer(answer)
     if (answer.ok) return onDone?.(answer.data, answer)
     const { field, message } = answer.problem
     const own = field && fields.find(({ name }) => name === field.split(/[.[]/)[0])
@@ -81,7 +92,7 @@ export function Form({ id, path, values, fields: names, labels = {}, preset, hea
   return html`<form ref=${form} class="form" onSubmit=${submit} novalidate aria-busy=${isBusy ? 'true' : 'false'}>
     <${Problem} problem=${problem} />
     ${fields.map(({ name, schema, required }) => html`<${Field} key=${name} name=${name} label=${labels[name]} schema=${schema} value=${texts[name]} error=${errors[name]}
-      required=${required && !values} onChange=${(value) => set((before) => ({ ...before, [name]: value }))} />`)}
+      required=${required} onChange=${(value) => set((before) => ({ ...before, [name]: value }))} />`)}
     ${children}
     <p class="row"><button disabled=${isBusy}>${isBusy ? 'One moment …' : action}</button></p>
   </form>`

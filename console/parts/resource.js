@@ -8,7 +8,8 @@
 //	  create: { operation, label, fields, labels, done(data) },
 //	  update: { operation, label, fields, labels, values(row) },
 //	  remove: { operation, label, text(row), when(row) },
-//	  actions: [{ operation, label, title, text(row), danger, done(data, row), when(row), body(row) }, { label, href(row) }],
+//	  actions: [{ operation, label, title, text(row), danger, done(data, row), when(row), body(row) }, { label, href(row) },
+//	    { operation, label, form: true, values, load }],	its form in a dialog; load: the operation that tells what stands in it
 //	  id(row), name(row)			what its last path parameter is, and how it is called; row.id and row.name
 //	  detail: Component			shown at /console/<path>/<id>: gets { id, rest, page }
 //	})
@@ -20,6 +21,7 @@ import { html, useState } from './html.js'
 import { confirm, Dialog } from './dialog.js'
 import { Form } from './form.js'
 import { useList } from './list.js'
+import { Load } from './load.js'
 import { href, setQuery } from './router.js'
 import { say } from './say.js'
 import { Table } from './table.js'
@@ -28,6 +30,12 @@ import { Table } from './table.js'
 const pathOf = (id, given, path) => {
   const names = [...operation(id).path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
   return { ...path, ...(names.length && { [names.at(-1)]: given }) }
+}
+
+// An action's form, with what stands in it where something does.
+function FormOf({ one, row, path, onDone }) {
+  const form = (values) => html`<${Form} id=${firstOf(one.operation)} path=${path} values=${values} fields=${one.fields} labels=${one.labels} asksQuery=${one.asksQuery} action=${one.label} onDone=${onDone} />`
+  return one.load ? html`<${Load} id=${one.load} path=${path}>${(data) => form(data)}<//>` : form(one.values?.(row))
 }
 
 export function Resource({ page, path = {}, query = {}, route, rest = [], keep = setQuery }) {
@@ -69,7 +77,7 @@ export function Resource({ page, path = {}, query = {}, route, rest = [], keep =
   const removing = page.remove && { label: 'Delete', danger: true, ...page.remove }
   const actions = (row) => [
     ...(page.actions ?? []).filter((one) => (!one.when || one.when(row)) && (!one.operation || firstOf(one.operation)))
-      .map((one) => ({ label: one.label, danger: one.danger, href: one.href?.(row), run: () => act(one, row) })),
+      .map((one) => ({ label: one.label, danger: one.danger, href: one.href?.(row), run: () => (one.form ? setOpen({ kind: 'form', one, row }) : act(one, row)) })),
     ...(update && (!page.update.when || page.update.when(row)) ? [{ label: page.update.label ?? 'Change', run: () => setOpen({ kind: 'update', row }) }] : []),
     ...(removing && firstOf(removing.operation) && (!removing.when || removing.when(row)) ? [{ label: removing.label, danger: true, run: () => act(removing, row) }] : []),
   ]
@@ -79,8 +87,13 @@ export function Resource({ page, path = {}, query = {}, route, rest = [], keep =
     ${create && html`<p class="row"><button type="button" onClick=${() => setOpen({ kind: 'create' })}>${page.create.label}</button></p>`}
     <${Table} caption=${page.title} columns=${page.columns} actions=${hasActions && actions} list=${list} filters=${filters} state=${state} change=${keep} empty=${page.empty} />
     ${open?.kind === 'create' && html`<${Dialog} title=${page.create.label} onClose=${() => setOpen(null)}>
-      <${Form} id=${create} path=${path} fields=${page.create.fields} labels=${page.create.labels} action=${page.create.action ?? page.create.label}
+      <${Form} id=${create} path=${path} fields=${page.create.fields} labels=${page.create.labels} asksQuery=${page.create.asksQuery} action=${page.create.action ?? page.create.label}
         onDone=${async (data) => { setOpen(null); if (page.create.done) await page.create.done(data); finished(page.create.said ?? `${page.create.label}: done.`) }} />
+      <p><button type="button" class="other" onClick=${() => setOpen(null)}>Cancel</button></p>
+    <//>`}
+    ${open?.kind === 'form' && html`<${Dialog} title=${`${open.one.label}: ${nameOf(open.row)}`} onClose=${() => setOpen(null)}>
+      <${FormOf} one=${open.one} row=${open.row} path=${pathOf(firstOf(open.one.operation), idOf(open.row), path)}
+        onDone=${async (data) => { const { one, row } = open; setOpen(null); if (one.done) await one.done(data, row); finished(one.said ?? `${one.label}: done.`) }} />
       <p><button type="button" class="other" onClick=${() => setOpen(null)}>Cancel</button></p>
     <//>`}
     ${open?.kind === 'update' && html`<${Dialog} title=${`Change ${nameOf(open.row)}`} onClose=${() => setOpen(null)}>

@@ -5,6 +5,7 @@ use utf8;
 use lib 't/lib';
 use Api;
 use Ashlar::Console;
+use Ashlar::Sample;
 use Ashlar::SignIn qw(@BEHIND_PROXY $PASSWORD from newest_mail);
 use Ashlar::Totp 'totp';
 use IO::Compress::Gzip 'gzip';
@@ -153,7 +154,83 @@ subtest 'what a member of the team may' => sub {
     is_deeply $got->{values}{buttons}, [], 'nor is there a button for what they may not do';
 };
 
+# One of everything is in the default tenant, whose owner signs in.
+my $sample = Ashlar::Sample->fill($db, $t->tenant_id);
+$db->do('UPDATE team_members SET password_hash = (SELECT password_hash FROM team_members WHERE email = ?) WHERE email = ?', undef, 'olga@acme.example', 'olive@default.example');
+my $hostile = '<b>bold</b><script>alert(1)</script>{{7*7}}';
+
+subtest 'every page that is a list' => sub {
+    sign_in('all', 'olive@default.example', '/console', is_new => 1);
+    my %row = (
+        files => undef, team => 'Olive Owner', 'api-keys' => 'pk_', webhooks => 'Lighthouse', plans => 'Pro', usage => 'ai', 'usage-limits' => undef, 'payment-accounts' => 'stripe',
+        agents => undef, 'external-agents' => undef, 'ai-accounts' => undef, issuers => undef,
+    );
+    for my $path (sort keys %row) {
+        my $got = does('all', { open => "/console/$path" }, { see => 'heading', of => 'main h1' }, { see => 'rows', of => 'tbody tr' }, { see => 'problem', of => '.problem' }, { look => "list-$path" });
+        isnt $got->{values}{heading}[0], 'Not for you', "$path is there";
+        is_deeply $got->{values}{problem}, [], '  nothing is wrong';
+        ok scalar(@{ $got->{values}{rows} }), '  and shows what there is';
+        looks_ok $got, "list-$path";
+    }
+};
+
+subtest 'webhooks and their deliveries' => sub {
+    $db->do('UPDATE webhook_endpoints SET name = ? WHERE id = ?', undef, $hostile, $sample->id('dashboard webhook'));
+    my $got = does('all', { open => '/console/webhooks' }, { see => 'rows', of => 'tbody tr' }, { click => $hostile, role => 'link' }, { wait => 'Deliveries' }, { settle => true }, { see => 'heading', of => 'main h1' },
+        { see => 'deliveries', of => 'tbody tr' }, { look => 'webhook' }, { click => 'Look', role => 'link' }, { wait => 'Vera Vantage' }, { settle => true }, { see => 'body', of => 'main pre' },
+        { see => 'scripts', js => 'document.querySelectorAll("main script, main b").length' }, { look => 'delivery' }, { click => 'Deliver again' }, { wait => 'switched off' }, { see => 'problem', of => '.problem' });
+    like $got->{values}{rows}[0], qr/\Q$hostile/, 'a hostile name is text';
+    is_deeply $got->{values}{heading}, [$hostile], '  also as a heading';
+    is $got->{values}{scripts}, 0, '  and makes nothing';
+    like $got->{values}{deliveries}[0], qr/user\.created.*failed.*503/s, 'what was delivered, and what came of it';
+    like $got->{values}{body}[0], qr/"full_name": "Vera Vantage"/, 'with the body that was sent';
+    like $got->{values}{problem}[0], qr/409 CONFLICT/, 'what cannot be delivered again is said to be so';
+    looks_ok $got, 'webhook', 'delivery';
+    $db->do('UPDATE webhook_endpoints SET is_active = true, url = ? WHERE id = ?', undef, 'https://127.0.0.1:1/', $sample->id('dashboard webhook'));
+    does('all', { click => 'Deliver again' }, { wait => 'It is delivered again' });
+    is scalar $db->selectrow_array('SELECT count(*) FROM webhook_deliveries WHERE endpoint_id = ?', undef, $sample->id('dashboard webhook')), 2, 'else it is';
+};
+
+subtest 'settings' => sub {
+    my $got = does('all', { open => '/console/settings' }, { look => 'settings' }, { fill => { 'brand color' => 'red' } }, { click => 'Save brand' }, { focus => 'brand_color' }, { see => 'wrong', of => '.wrong' },
+        { fill => { 'brand color' => '#aa0000', 'email from name' => 'Harbour' } }, { click => 'Save brand' }, { wait => 'The settings are saved.' }, { settle => true },
+        { check => { 'email verification required' => true } }, { click => 'Save signing in' }, { wait => 'The settings are saved.' }, { settle => true },
+        { fill => { 'client id' => '1234.apps.googleusercontent.com', 'client secret' => 'GOCSPX-1234', 'redirect uris' => "https://app.example.com/in" } }, { check => { 'users may sign in with it' => true } },
+        { click => 'Save Google' }, { wait => 'The provider is saved.' }, { settle => true });
+    is scalar @{ $got->{values}{wrong} }, 1, 'what is no colour is told';
+    looks_ok $got, 'settings';
+    is_deeply $db->selectrow_arrayref('SELECT brand_color, email_from_name, email_verification_required FROM tenant_settings WHERE tenant_id = ?', undef, $t->tenant_id), [ '#aa0000', 'Harbour', 1 ], 'and what is one is kept';
+    is $db->selectrow_array(q{SELECT is_enabled FROM oauth_providers WHERE tenant_id = ? AND provider = 'google'}, undef, $t->tenant_id), 1, 'so is the provider';
+    my @sent = grep { $_->{method} eq 'PUT' && $_->{path} =~ /settings/ } @{ $got->{asked} };
+    is_deeply [ map { $_->{status} } @sent ], [ 422, 200, 200 ], 'each part of the page is sent by itself';
+};
+
+subtest 'plans' => sub {
+    my $got = does('all', { open => '/console/plans' }, { click => 'Make a plan' }, { dialog => 'Make a plan' }, { look => 'plan-form' }, { fill => { name => "Team $hostile", 'price monthly' => '29.5', features => "one\ntwo" } },
+        { click => 'Make a plan' }, { wait => 'The plan is made.' }, { settle => true }, { see => 'rows', of => 'tbody tr' }, { click => 'Terms', in => "Team $hostile" }, { dialog => 'Terms' }, { wait => 'Seats' }, { settle => true },
+        { fill => { 'trial days' => '14' } }, { click => 'Terms' }, { wait => 'The terms are saved.' }, { settle => true }, { click => 'Terms', in => "Team $hostile" }, { dialog => 'Terms' }, { wait => 'Seats' }, { settle => true }, { see => 'days', js => 'document.querySelector("[name=trial_days]").value' }, { press => 'Escape' });
+    ok scalar(grep { /\QTeam $hostile\E.*29\.50/s } @{ $got->{values}{rows} }), 'a plan is made';
+    looks_ok $got, 'plan-form';
+    is $got->{values}{days}, '14', '  with its terms';
+};
+
+subtest 'requests' => sub {
+    my $got = does('all', { open => '/console/requests' }, { look => 'requests' }, { fill => { Search => 'list the team' } }, { settle => true }, { click => 'GET /api/v1/dashboard/team', role => 'link' }, { wait => 'All operations' },
+        { fill => { limit => '1' } }, { look => 'request' }, { click => 'Send' }, { wait => 'ms' }, { see => 'answer', of => 'main section pre' }, { look => 'request-answer' });
+    like $got->{values}{answer}[0], qr/"email": "olive\@default\.example"/, 'an operation is called, and its answer shown';
+    ok scalar(grep { $_->{path} =~ m{^/api/v1/dashboard/team[?]limit=1(?:&|$)} } @{ $got->{asked} }), '  with its parameters';
+    looks_ok $got, 'requests', 'request', 'request-answer';
+    $got = does('all', { open => '/console/requests/get_platform_webhook' }, { fill => { 'webhook id' => 'none' } }, { click => 'Send' }, { wait => '404' }, { see => 'answer', of => 'main section' });
+    like $got->{values}{answer}[0], qr/NOT_FOUND/, 'so is an error';
+};
+
+subtest 'test mode' => sub {
+    my $got = does('all', { open => '/console/webhooks' }, { check => { 'Test mode' => true } }, { wait => 'Nobody is told' }, { see => 'banner', of => '.banner' }, { check => { 'Test mode' => false } }, { wait => $hostile });
+    like $got->{values}{banner}[0], qr/apart from what is live/, 'what is of the test mode is said to be so';
+};
+
 subtest 'an administrator of the product' => sub {
+    $db->do('UPDATE tenant_settings SET email_verification_required = false');
     my %admin = (is_new => 1, as => 'administrator of the product');
     my $root = $t->user('root', role => 'superadmin');
     my $user = $t->user('user');
