@@ -59,7 +59,7 @@ static void member(struct buf *b, const char *key, const char *text)
 		jx_null(b);
 }
 
-/* Open the session by a query that answers as session_tokens() does, and tell of its token. */
+/* Open the session by a query that answers as session_claims() does, and tell of its token. */
 static enum err impersonation_open(struct req *rq, const struct query *q)
 {
 	const int64_t epoch_us = INT64_C(946684800000000); /* PostgreSQL's 2000-01-01, in Unix time */

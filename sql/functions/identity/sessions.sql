@@ -113,28 +113,10 @@ BEGIN
 END
 $$;
 
--- What the tokens of a session are made of, and behind that its user as
--- whoever signs in sees it (AuthUser).  issued_at is the tokens'.  Volatile:
--- it sees the session that the same statement has just opened.
---
--- Until the next release: what the last one's binaries call.
-CREATE OR REPLACE FUNCTION session_tokens(session_id uuid, issued_at timestamptz)
-RETURNS TABLE (_tenant_id text, _session_id text, _generation integer, _iat_s bigint, _end_s bigint, _subject text,
-               _role text, _actor text, id uuid, email text, display_name text, avatar_url text, is_active boolean,
-               created_at timestamptz)
-LANGUAGE sql VOLATILE ROWS 1
-BEGIN ATOMIC
-    SELECT s.tenant_id::text, s.id::text, s.generation, floor(extract(epoch FROM session_tokens.issued_at))::bigint,
-           floor(extract(epoch FROM s.expires_at))::bigint, u.public_id, u.role, coalesce(a.public_id, 'team:' || i.member_id),
-           u.id, u.email, u.full_name, u.avatar_url, u.is_active, u.created_at
-    FROM sessions s
-    JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
-    LEFT JOIN users a ON a.tenant_id = s.tenant_id AND a.id = s.impersonator_id
-    LEFT JOIN session_impersonators i ON s.method = 'impersonation' AND i.tenant_id = s.tenant_id AND i.session_id = s.id
-    WHERE s.tenant_id = app_tenant() AND s.id = session_tokens.session_id;
-END;
-
--- The same, with the workspace that the tokens are to name.
+-- What the tokens of a session are made of, with the workspace that they are to
+-- name, and behind that its user as whoever signs in sees it (AuthUser).
+-- issued_at is the tokens'.  Volatile: it sees the session that the same
+-- statement has just opened.
 CREATE OR REPLACE FUNCTION session_claims(session_id uuid, issued_at timestamptz)
 RETURNS TABLE (_tenant_id text, _session_id text, _generation integer, _iat_s bigint, _end_s bigint, _subject text,
                _role text, _actor text, _workspace_id text, id uuid, email text, display_name text, avatar_url text,

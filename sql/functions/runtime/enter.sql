@@ -251,15 +251,6 @@ BEGIN
 END
 $$;
 
--- Until the next release: what the last one's binaries call.
-CREATE OR REPLACE FUNCTION enter_member(who uuid, workspace uuid, permission text, roles text[], own_roles text[])
-RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM enter_member(who, workspace, NULL::uuid, permission, roles, own_roles);
-END
-$$;
-
 -- The same, of the workspace that the path names: unknown it is not found.
 CREATE OR REPLACE FUNCTION enter_workspace(who uuid, workspace uuid, permission text, roles text[]) RETURNS void
 LANGUAGE plpgsql AS $$

@@ -70,12 +70,3 @@ VALUES
     (44, 'billing',          'trial_ending',               'The trial ends within 24 hours',                   '{plan}: {ends_on}',         'can_view_billing',    true,  true,  false, true),
     (45, 'billing',          'payment_failed',             'A payment failed',                                 '{amount} {plan}',           'can_view_billing',    true,  true,  false, true)
 $$;
-
--- Until the next release: what the last one's binaries call.
-CREATE OR REPLACE FUNCTION notification_types()
-RETURNS TABLE (rank integer, category text, event_type text, label text, inapp_enabled boolean, email_enabled boolean,
-               whatsapp_enabled boolean, needs_attention boolean)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 45 AS $$
-    SELECT rank, category, event_type, label, inapp_enabled, email_enabled, whatsapp_enabled, needs_attention
-    FROM notification_events()
-$$;
