@@ -1,6 +1,6 @@
 /*
  * ashlar user: users from the command line, the first one above all: make them,
- * list them, give them passwords, shut them out.
+ * list them, give them passwords, shut them out.  A tenant's team gets passwords here, too.
  */
 #include "build/sql/runtime/owner.h"
 #include "cmd/cmd.h"
@@ -10,7 +10,7 @@
 #include "lib/crypto/password.h"
 
 static struct email address; /* as it is to be kept, or looked for */
-static const char *email, *role, *name, *tenant, *password, *limit = "1000";
+static const char *email, *role, *name, *tenant, *password, *team, *limit = "1000";
 
 static const struct cmd_option options[] = {
 	{ "--email", "EMAIL", &email, "the address; one user per tenant has it" },
@@ -21,6 +21,7 @@ static const struct cmd_option options[] = {
 	  "user (when left out), admin or superadmin; on the operations surface also editor, builder, "
 	  "agent, viewer, demo or member; list: only those" },
 	{ "--name", "NAME", &name, "the full name" },
+	{ "--team", NULL, &team, "password: of a member of the tenant's team, who signs in to the console" },
 	{ "--tenant", "SLUG", &tenant, "the user's tenant; \"default\" when left out" },
 	{ "--limit", "N", &limit, "list: the newest N, 1000 when left out" },
 	{ NULL, NULL, NULL, NULL },
@@ -28,7 +29,7 @@ static const struct cmd_option options[] = {
 
 static const struct cmd_usage usage = {
 	"user create --email EMAIL [--password PASSWORD|-] [--role ROLE] [--name NAME] [--tenant SLUG]\n"
-	"       ashlar user password --email EMAIL --password PASSWORD|- [--tenant SLUG]\n"
+	"       ashlar user password --email EMAIL --password PASSWORD|- [--team] [--tenant SLUG]\n"
 	"       ashlar user deactivate|activate --email EMAIL [--tenant SLUG]\n"
 	"       ashlar user list [--role ROLE] [--limit N] [--tenant SLUG]\n"
 	"       ashlar user import --from FORMAT … FILE",
@@ -78,8 +79,8 @@ static void set_password(PGconn *db, const char *hash)
 {
 	const char *const row[] = { address.key, email, hash };
 
-	if (PQntuples(cmd_query(db, &q_owner_user_password, row)) == 0)
-		cmd_die("there is no user %s in this tenant", email);
+	if (PQntuples(cmd_query(db, team ? &q_owner_team_password : &q_owner_user_password, row)) == 0)
+		cmd_die("there is no %s %s in this tenant", team ? "member of the team" : "user", email);
 }
 
 static void create(PGconn *db, const char *hash)
@@ -142,6 +143,8 @@ int cmd_user(int argc, char **argv)
 		cmd_check_text(&usage, "--name", name, 255);
 	if (!lists && verbs[which].needs_password && !password)
 		cmd_misuse(&usage, "--password is missing");
+	if (team && (lists || which != 1))
+		cmd_misuse(&usage, "--team goes with password");
 	cmd_number(&usage, "--limit", limit, 1, 1000000);
 	if (!role && !lists)
 		role = "user";

@@ -8,7 +8,7 @@ use Ashlar::Cluster;
 use Ashlar::Guide qw(steps is_as_shown);
 use Ashlar::Process;
 use Ashlar::Run;
-use Cpanel::JSON::XS 'decode_json';
+use Cpanel::JSON::XS qw(decode_json encode_json);
 use File::Temp ();
 use IO::Socket::INET;
 use Test::More;
@@ -117,6 +117,10 @@ subtest 'from nothing to ready' => sub {
     is ask($one, '/api/v1/app/users/me', $one->{admin})->{role}, 'superadmin', 'the admin token is a superadmin';
     is ask($one, '/api/v1/app/users/me')->{role}, 'user', 'the demo token is a user';
     is ask($one, '/api/v1/tenant-auth/me', $one->{team})->{user}{role}, 'owner', 'the team token is an owner of the default tenant';
+    my ($console, $email, $password) = $one->said =~ m{^console: (\S+) .* as (\S+), password (\S+)$}m;
+    is $console, "$one->{url}/console", 'where the console is';
+    my $signed_in = ask($one, '/api/v1/tenant-auth/login', '', '-H', 'Content-Type: application/json', '-d', encode_json({ email => $email // '', password => $password // '' }));
+    is $signed_in->{user}{role}, 'owner', '  and how an owner signs in there' or diag explain $signed_in;
     ok ask($one, '/api/v1/app/projects', $one->{demo}, '-H', 'Content-Type: application/json', '-d', '{"name":"kept"}')->{id}, 'a project is made';
 
     like $one->{public_key}, qr/\Apk_live_/, 'the default tenant has a public key';

@@ -120,6 +120,20 @@ FROM team_members m
 WHERE m.tenant_id = @tenant AND m.access > 0
   AND m.id = (SELECT f.member_id FROM team_find(:email_key, :email) f WHERE f.tenant_id = @tenant LIMIT 1);
 
+-- name: owner_team_password :row
+-- As owner_user_password, of somebody who has joined the tenant's team.
+WITH found AS (
+    SELECT f.member_id AS id FROM team_find(:email_key, :email) f WHERE f.tenant_id = @tenant LIMIT 1
+), changed AS (
+    UPDATE team_members m
+    SET password_hash = :password_hash, is_email_verified = true
+    FROM found
+    WHERE m.tenant_id = @tenant AND m.id = found.id AND m.joined_at IS NOT NULL AND m.deleted_at IS NULL
+    RETURNING m.id
+)
+SELECT c.id, team_sessions_end(c.id) AS _ended, audit('password.reset', 'team_member', c.id::text) AS _noted
+FROM changed c;
+
 -- name: owner_team_session_create :row
 INSERT INTO team_sessions (tenant_id, member_id, expires_at, user_agent)
 VALUES (@tenant, :owner, date_trunc('second', now()) + make_interval(secs => :ttl_s::integer), 'ashlar token')
