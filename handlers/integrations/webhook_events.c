@@ -1,5 +1,5 @@
 /*
- * Webhooks that were received, as administrators see them.
+ * Webhooks that were received, as administrators see them, and the team of their tenant.
  */
 #include "build/sql/integrations/webhook_events.h"
 #include "fcgi/answer.h"
@@ -80,6 +80,14 @@ const struct route webhook_event_routes[] = {
 	{ POST, "/api/v1/admin/webhook-events/{webhook_event_id}/replay", "app.admin.replay_webhook_event", &by_admin, "Process a received webhook again",
 	  "By a job, as if it had just come; what it says is applied only if nothing newer was. One that could not be read is read again, and "
 	  "stays failed when it still cannot. Put down in the audit log.",
+	  .out = &detail_shape, .sql = &q_webhook_event_replay, .run = event_replay, .status = 202 },
+	{ GET,  "/api/v1/dashboard/webhook-events", "platform.webhooks.list_dashboard_webhook_events", &by_team_admin, "List received webhooks",
+	  "As an administrator of the product sees them: newest first, kept for 90 days.",
+	  .query = list_in, .out = &event_shape, .list = &turned, .sql = &q_webhook_event_list },
+	{ GET,  "/api/v1/dashboard/webhook-events/{webhook_event_id}", "platform.webhooks.get_dashboard_webhook_event", &by_team_admin,
+	  "Read a received webhook", .out = &detail_shape, .sql = &q_webhook_event_get },
+	{ POST, "/api/v1/dashboard/webhook-events/{webhook_event_id}/replay", "platform.webhooks.replay_dashboard_webhook_event", &by_team_admin,
+	  "Process a received webhook again", "By a job, as if it had just come; what it says is applied only if nothing newer was.",
 	  .out = &detail_shape, .sql = &q_webhook_event_replay, .run = event_replay, .status = 202 },
 	ROUTE_END
 };

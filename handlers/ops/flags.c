@@ -1,13 +1,20 @@
 /*
  * Feature flags: what is switched on for whom.  How a flag decides is
  * flag_reason()'s to say (sql/functions/ops/flags.sql).
+ *
+ * A tenant's team has them, too, and sees who gets what; its pages of users end
+ * where looking further costs more than it shows.
  */
+#include <stdlib.h>
+
 #include "build/sql/ops/flags.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/shapes.h"
 #include "lib/base/jx.h"
 #include "lib/db/column.h"
+
+enum { MOST_SHOWN = 10000 };
 
 /* clang-format off */
 static const char *const types[] = { "boolean", "percentage", "user_list", "plan_based", NULL };
@@ -51,6 +58,23 @@ static const struct field check_out[] = {
 	FIELD_END
 };
 
+static const struct field users_in[] = {
+	{ "search",     F_TEXT, 0, .max = 255, .about = "only users whose e-mail address, its domain, name or last name begins with this; up to 200 of them" },
+	{ "as_enabled", F_BOOL, 0, .about = "as if the flag were switched on" },
+	FIELD_END
+};
+
+static const struct field flag_user[] = {
+	{ "id",           F_UUID,  0 },
+	{ "sub",          F_TEXT,  0, .about = "what user_ids of a flag name the user by", .example = "user_demo" },
+	{ "email",        F_EMAIL, F_NULL, .example = "ada@example.com" },
+	{ "display_name", F_TEXT,  F_NULL, .example = "Ada Lovelace" },
+	{ "is_enabled",   F_BOOL,  0, .about = "for this user" },
+	{ "reason",       F_ENUM,  0, .values = reasons },
+	FIELD_END
+};
+
+static const struct shape flag_user_shape = { "FeatureFlagUser", flag_user, .resource = "FeatureFlag" };
 static const struct shape check_shape = { "FeatureFlagCheck", check_out, .resource = "FeatureFlag" };
 
 static const struct constraint constraints[] = {
@@ -85,7 +109,17 @@ static enum err flag_check(struct req *rq)
 	return answer_close(rq);
 }
 
+static enum err flag_users(struct req *rq)
+{
+	if (atoll(req_text(rq, "skip")) + atoll(req_text(rq, "limit")) > MOST_SHOWN)
+		return req_fail_field(rq, ERR_VALIDATION, "page", "pages end at %d users: search for one",
+				      MOST_SHOWN);
+	return answer_rows(rq, req_text(rq, "search") ? &q_flag_user_search : &q_flag_user_list);
+}
+
 /* clang-format off */
+#define TEAMS "/api/v1/dashboard/feature-flags"
+
 const struct route flag_routes[] = {
 	{ GET,    "/api/v1/admin/feature-flags",              "app.flags.list",   &by_admin, "List feature flags",
 	  .about = "All of them: a tenant has at most 1,000.", .out = &flag_shape, .list = &counted, .sql = &q_flag_list },
@@ -99,6 +133,17 @@ const struct route flag_routes[] = {
 	  .about = "A percentage is that of all users whose first 32 bits of SHA-256(key:user_id), modulo 10,000, are below a "
 		   "hundred times it: the same user always gets the same answer, and stays in when the percentage grows.",
 	  .params = flag_key, .query = check_in, .out = &check_shape, .sql = &q_flag_check, .run = flag_check },
+	{ GET,    TEAMS, "platform.flags.list_dashboard_flags", &by_team, "List feature flags",
+	  .about = "All of them: a tenant has at most 1,000.", .out = &flag_shape, .list = &counted, .sql = &q_flag_list },
+	{ POST,   TEAMS, "platform.flags.create_dashboard_flag", &by_team_admin, "Create a feature flag",
+	  .body = flag, .as = NEW, .out = &flag_shape, .constraints = constraints, .sql = &q_flag_create },
+	{ PATCH,  TEAMS "/{flag_id}", "platform.flags.update_dashboard_flag", &by_team_admin, "Change a feature flag",
+	  .body = flag, .as = SET, .out = &flag_shape, .constraints = constraints, .sql = &q_flag_update },
+	{ DELETE, TEAMS "/{flag_id}", "platform.flags.delete_dashboard_flag", &by_team_admin, "Delete a feature flag",
+	  .out = &flag_shape, .sql = &q_flag_delete, .status = 204 },
+	{ GET,    TEAMS "/{flag_id}/users", "platform.flags.list_dashboard_flag_users", &by_team, "For whom is a flag on, and why?",
+	  .about = "Users with what the flag decides for each, the newest first; pages end at 10,000.",
+	  .query = users_in, .out = &flag_user_shape, .list = &turned, .items = "users", .sql = &q_flag_user_list, .run = flag_users },
 	ROUTE_END
 };
 /* clang-format on */

@@ -25,6 +25,35 @@ RETURN CASE
     WHEN plan = ANY (f.plans) THEN 'plan'
     ELSE 'not_in_plans' END;
 
+-- The plan that counts for a user: "free" where none is paid or tried.
+CREATE OR REPLACE FUNCTION flag_plan(plan text, status text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN status IN ('active', 'trialing') OR status IS NULL THEN coalesce(plan, 'free') ELSE 'free' END;
+
+-- flag_reason(), and whether the flag is on by it.
+CREATE OR REPLACE FUNCTION flag_decision(f feature_flags, user_id text, plan text, OUT is_enabled boolean, OUT reason text)
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    reason := flag_reason(f, user_id, plan);
+    is_enabled := reason IN ('boolean', 'percentage_rollout', 'user_list', 'plan');
+END
+$$;
+
+-- A flag to be tried out, as if it were on where that is asked for.  Raises AS404.
+CREATE OR REPLACE FUNCTION flag_to_try(flag uuid, as_enabled boolean) RETURNS SETOF feature_flags
+LANGUAGE plpgsql STABLE ROWS 1 AS $$
+DECLARE
+    f feature_flags;
+BEGIN
+    SELECT * INTO f FROM feature_flags x WHERE x.tenant_id = app_tenant() AND x.id = flag;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'FeatureFlag not found', DETAIL = flag::text;
+    END IF;
+    f.is_enabled := f.is_enabled OR coalesce(as_enabled, false);
+    RETURN NEXT f;
+END
+$$;
+
 -- A tenant has at most 1,000 flags, and 100,000 names in them: the list answers
 -- with all of them.  Raises AS409.  Changes of one tenant's flags wait for each
 -- other here, so that two at once cannot both be the last.

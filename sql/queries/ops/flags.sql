@@ -35,8 +35,43 @@ SELECT id, audit('flag.delete', 'feature_flag', id::text, jsonb_build_object('ke
 -- who is not there is told apart by _has_user.
 SELECT r.flag_key, r.reason IN ('boolean', 'percentage_rollout', 'user_list', 'plan') AS is_enabled, r.reason, r._has_user
 FROM (SELECT f.key AS flag_key, u.id IS NOT NULL AS _has_user,
-             flag_reason(f, :user_id, CASE WHEN u.subscription_status IN ('active', 'trialing') OR u.subscription_status IS NULL
-                                        THEN coalesce(u.subscription_plan, 'free') ELSE 'free' END) AS reason
+             flag_reason(f, :user_id, flag_plan(u.subscription_plan, u.subscription_status)) AS reason
       FROM feature_flags f
       LEFT JOIN users u ON u.tenant_id = f.tenant_id AND u.public_id = :user_id AND u.deleted_at IS NULL
       WHERE f.tenant_id = @tenant AND f.key = :flag) r;
+
+-- columns: flag_user
+SELECT u.id, u.public_id AS sub, u.email, u.full_name AS display_name, d.is_enabled, d.reason
+FROM users u
+CROSS JOIN LATERAL flag_decision(f, u.public_id, flag_plan(u.subscription_plan, u.subscription_status)) d;
+
+-- name: flag_user_list :page
+-- total: user_count(NULL, NULL)
+-- Who gets it: each standing has its order in the index users_of_standing, as in dashboard_user_list.
+-- unindexed: each standing gives no more than the page could need
+SELECT :columns(flag_user)
+FROM flag_to_try(:flag_id::uuid, :as_enabled::boolean) f,
+     user_standings(NULL, NULL) g (standing),
+     LATERAL (SELECT * FROM users
+              WHERE tenant_id = @tenant AND standing = g.standing
+              ORDER BY created_at DESC, id DESC
+              LIMIT :limit::bigint + :skip::bigint) u
+:joins(flag_user)
+ORDER BY u.created_at DESC, u.id DESC;
+
+-- name: flag_user_search :page
+-- total: (SELECT count(*) FROM found)
+-- The same of those whose address, domain, name or last name begins with :search, up to 200.
+-- unindexed: 200 rows
+WITH found AS MATERIALIZED (
+    SELECT id
+    FROM user_candidates(:search, NULL, NULL)
+    ORDER BY created_at DESC, id DESC
+    LIMIT 200
+)
+SELECT :columns(flag_user)
+FROM flag_to_try(:flag_id::uuid, :as_enabled::boolean) f,
+     found x, LATERAL (SELECT * FROM users WHERE tenant_id = @tenant AND id = x.id OFFSET 0) u -- one by one: no join with all
+:joins(flag_user)
+WHERE u.tenant_id = @tenant AND u.deleted_at IS NULL
+ORDER BY u.created_at DESC, u.id DESC;

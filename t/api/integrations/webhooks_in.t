@@ -409,6 +409,30 @@ subtest 'administrators look at them' => sub {
     error_is $stranger->post("/api/v1/admin/webhook-events/$id/replay"), 404, 'NOT_FOUND';
 };
 
+subtest 'so does the team of the tenant' => sub {
+    my ($owner, $member) = ($t->team('olga', role => 'owner'), $t->team('mia'));
+    my $rival = $t->team('rival', role => 'owner', tenant => 'other');
+    my $base  = '/api/v1/dashboard/webhook-events';
+    my $res   = $owner->get("$base?type=customer.created");
+    status_is $res, 200;
+    json_is $res, '/total', 2;
+    json_is $owner->get("$base?per_page=1"), '/has_next', true, 'in pages';
+    my $id = $owner->get($base)->json('/items/4/id');
+    json_is $owner->get("$base/$id"), '/payload/id', 'evt_list_2', 'with the body';
+    $db->do(q{UPDATE jobs SET state = 'completed', finished_at = now() WHERE kind = 'webhook.in'});
+    my $before = jobs();
+    $res = $owner->post("$base/$id/replay");
+    status_is $res, 202, 'and has it processed again';
+    is jobs(), $before + 1, '  by a job';
+    is $db->selectrow_array(q{SELECT count(*) FROM audit_events WHERE action = 'webhook.replay' AND actor_type = 'team' AND actor_id = ? AND resource_id = ?}, undef, $owner->id, $id), 1, '  which is put down';
+    for ([ GET => $base ], [ GET => "$base/$id" ], [ POST => "$base/$id/replay" ]) {
+        error_is $t->request(@$_), 401, 'AUTHENTICATION_ERROR';
+        error_is $member->request(@$_), 403, 'AUTHORIZATION_ERROR', name => "@$_: not a member";
+        error_is $rival->request(@$_), 404, 'NOT_FOUND', name => '  nor another team' if $_->[1] ne $base;
+    }
+    json_is $rival->get($base), '/total', 0;
+};
+
 subtest 'they are kept for 90 days' => sub {
     $db->do(q{UPDATE webhook_events SET created_at = now() - interval '90 days 1 minute' WHERE event_id = 'evt_list_1'});
     $db->do(q{UPDATE webhook_events SET created_at = now() - interval '89 days 23 hours' WHERE event_id = 'evt_list_3'});

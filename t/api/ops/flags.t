@@ -156,3 +156,52 @@ subtest 'there is an end to flags' => sub {
     status_is $boss->patch("$base/$f1", { user_ids => [ map { "v$_" } 1 .. 9999 ] }), 200, 'the flag\'s own are not counted twice';
     error_is $boss->patch("$base/$f1", { user_ids => [ map { "v$_" } 1 .. 10_001 ] }), 422, 'VALIDATION_ERROR', field => 'user_ids';
 };
+
+# ------------------------------------------------------------------ the team of the tenant
+
+subtest 'a tenant\'s team has them, and sees who gets what' => sub {
+    my %there  = (tenant => 'tides');
+    my $owner  = $t->team('owner', role => 'owner', %there);
+    my $member = $t->team('member', %there);
+    my $rival  = $t->team('rival', role => 'owner', tenant => 'other');
+    my $paying = $t->user('paying', %there, columns => { subscription_plan => 'pro', subscription_status => 'active' });
+    my $lapsed = $t->user('lapsed', %there, columns => { subscription_plan => 'pro', subscription_status => 'past_due' });
+    my $free   = $t->user('free', %there, columns => { full_name => 'Fay Free' });
+    my $flags  = '/api/v1/dashboard/feature-flags';
+    my $res    = $owner->post($flags, { key => 'team-flag', name => 'Of the team', flag_type => 'boolean' });
+    status_is $res, 201;
+    my $id = $res->json('/id');
+    for my $try ([ GET => $flags ], [ GET => "$flags/$id/users" ], [ POST => $flags, { key => 'x', name => 'x', flag_type => 'boolean' } ], [ PATCH => "$flags/$id", { is_enabled => true } ], [ DELETE => "$flags/$id" ]) {
+        my ($method, $path, $body) = @$try;
+        error_is $_->request($method, $path, json => $body), 401, 'AUTHENTICATION_ERROR', name => "$method $path is the team's" for $t, $boss;
+        error_is $rival->request($method, $path, json => $body), 404, 'NOT_FOUND', name => '  and of no other team' if $path ne $flags;
+        error_is $member->request($method, $path, json => $body), 403, 'AUTHORIZATION_ERROR', name => '  a member reads only' if $method ne 'GET';
+    }
+    error_is $owner->post($flags, { key => 'team-flag', name => 'Twice', flag_type => 'boolean' }), 409, 'CONFLICT', field => 'key';
+    error_is $owner->patch("$flags/$id", { flag_type => 'percentage' }), 422, 'VALIDATION_ERROR', field => 'percentage';
+    ok scalar(grep { $_->{key} eq 'team-flag' } @{ $member->get($flags)->json('/items') }), 'all of the team see it';
+    json_is $member->get($flags, headers => { 'X-Test-Mode' => 'true' }), '', { items => [], total => 0 }, 'the test mode has its own';
+
+    my $seen = sub (%query) { my %by = map { $_->{sub} => "$_->{is_enabled} $_->{reason}" } @{ $member->get("$flags/$id/users", query => \%query)->json('/users') }; return \%by };
+    json_is $member->get("$flags/$id/users"), '/users/0', { id => $free->uuid, sub => 'user_free', email => 'free@example.com', display_name => 'Fay Free', is_enabled => false, reason => 'disabled' }, 'the newest first, each with the reason';
+    is_deeply $seen->(), { map { $_ => '0 disabled' } qw(user_paying user_lapsed user_free) }, 'switched off it is off for all';
+    is_deeply $seen->(as_enabled => 'true'), { map { $_ => '1 boolean' } qw(user_paying user_lapsed user_free) }, '  if it were on, on for all';
+    $owner->patch("$flags/$id", { flag_type => 'plan_based', plans => ['free'], is_enabled => true });
+    is_deeply $seen->(), { user_paying => '0 not_in_plans', user_lapsed => '1 plan', user_free => '1 plan' }, 'by plan';
+    $owner->patch("$flags/$id", { flag_type => 'user_list', user_ids => ['user_paying'] });
+    is_deeply $seen->(search => 'paying'), { user_paying => '1 user_list' }, 'who is looked for';
+    is_deeply $seen->(search => 'nobody at all'), {}, '  or is not there';
+    json_is $member->last, '/total', 0;
+    $owner->patch("$flags/$id", { flag_type => 'percentage', percentage => 50 });
+    for my $user (sort keys %{ $seen->() }) {
+        my $is_in = hex(substr sha256_hex("team-flag:$user"), 0, 8) % 10_000 < 5_000;
+        is $seen->()->{$user}, $is_in ? '1 percentage_rollout' : '0 not_in_percentage', "a part of all: $user";
+    }
+    json_is $member->get("$flags/$id/users?per_page=2&page=2"), '/total', 3;
+    is scalar @{ $member->last->json('/users') }, 1, 'pages';
+    error_is $member->get("$flags/$id/users?per_page=100&page=101"), 422, 'VALIDATION_ERROR', field => 'page', name => '  end';
+    status_is $member->get("$flags/$id/users?per_page=100&page=100"), 200;
+    status_is $owner->delete("$flags/$id"), 204;
+    error_is $member->get("$flags/$id/users"), 404, 'NOT_FOUND';
+    is_deeply $t->db->selectcol_arrayref(q{SELECT DISTINCT action || ' ' || actor_type FROM audit_events WHERE resource_id = ? ORDER BY 1}, undef, $id), [ map { "flag.$_ team" } qw(create delete update) ], 'each is put down';
+};
