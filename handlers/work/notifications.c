@@ -8,6 +8,7 @@
 #include "fcgi/auth.h"
 #include "fcgi/req.h"
 #include "handlers/tenancy/member_ref.h"
+#include "handlers/tenancy/workspaces.h"
 #include "providers/notification.h"
 
 /* clang-format off */
@@ -39,6 +40,8 @@ static const struct field notification[] = {
 	{ "count",           F_INT,      0, .example = "1", .about = "how often it happened since I last read of it" },
 	{ "is_read",         F_BOOL,     0 },
 	{ "read_at",         F_DATETIME, F_NULL },
+	{ "archived_at",     F_DATETIME, F_NULL },
+	{ "snoozed_until",   F_DATETIME, F_NULL },
 	{ "created_at",      F_DATETIME, 0, .about = "of the last one, where several are folded" },
 	FIELD_END
 };
@@ -107,6 +110,35 @@ static const struct constraint constraints[] = {
 
 static const enum err not_there[] = { ERR_NOT_FOUND, ERR_OK };
 
+#define THIS { "notification_id", F_UUID, F_REQUIRED }
+static const struct field this_in[] = { THIS, FIELD_END };
+
+static const struct field snooze_in[] = {
+	THIS,
+	{ "until", F_DATETIME, F_REQUIRED | F_NULL, .example = "2026-12-24T08:00:00Z", .about = "within the next year; null, or what has passed: now" },
+	FIELD_END
+};
+
+static const struct field counts_out[] = {
+	{ "total",      F_INT, 0 },
+	{ "unread",     F_INT, 0 },
+	{ "categories", F_OBJECT, 0, .about = "category: {total, unread}" },
+	FIELD_END
+};
+
+static const struct pattern hour = { "^([01][0-9]|2[0-3]):[0-5][0-9]$", "a time of the day as 22:00" };
+
+static const struct field quiet[] = {
+	{ "from",      F_TEXT, OUT | SET | F_REQUIRED | F_NULL, .fits = &hour, .example = "22:00" },
+	{ "to",        F_TEXT, OUT | SET | F_REQUIRED | F_NULL, .fits = &hour, .example = "07:00", .about = "of the next day, if it is before from" },
+	{ "time_zone", F_TEXT, OUT | SET | F_REQUIRED | F_NULL, .max = 64, .fits = &workspace_timezone, .example = "Europe/Berlin", .about = "whose clock that is; null, as the others: no quiet hours" },
+	FIELD_END
+};
+
+static const struct shape counts_shape = { "NotificationCounts", counts_out };
+static const struct shape quiet_shape = { "QuietHours", quiet };
+static const struct list put_away = { "notifications", NULL, { "total", "limit", "offset" }, { "limit", "offset" }, { 50, 100 } };
+
 /* RFC 8058: mail programs post to the link in List-Unsubscribe; to open it changes nothing. */
 static const struct field link_in[] = {
 	{ "unsubscribe_token", F_TEXT, F_REQUIRED, .min = 1, .max = 512, .about = "of a mail's link",
@@ -125,6 +157,29 @@ static const struct field link_out[] = {
 static const struct shape link_shape = { "MailedNotifications", link_out };
 static const enum err no_link[] = { ERR_TICKET, ERR_OK };
 /* clang-format on */
+
+static enum err put(struct req *rq, const char *place)
+{
+	req_set(rq, "place", place);
+	return answer_rows(rq, &q_notification_put);
+}
+
+static enum err archive(struct req *rq)
+{
+	req_set(rq, "until", NULL);
+	return put(rq, "archive");
+}
+
+static enum err unarchive(struct req *rq)
+{
+	req_set(rq, "until", NULL);
+	return put(rq, "list");
+}
+
+static enum err snooze(struct req *rq)
+{
+	return put(rq, req_text(rq, "until") ? "later" : "list");
+}
 
 static enum err answer_link(struct req *rq, const struct query *q)
 {
@@ -186,6 +241,23 @@ const struct route notification_routes[] = {
 	  .out = &delivery_shape, .sql = &q_notification_delivery_get },
 	{ PUT,    BASE "/email-delivery", "workspace.notifications.update_email_delivery", &by_member, "Change how I am notified by mail",
 	  .body = delivery, .as = SET, .out = &delivery_shape, .sql = &q_notification_delivery_put },
+	{ GET,    BASE "/counts",         "workspace.notifications.get_counts", &by_member, "Count my notifications by category",
+	  .out = &counts_shape, .sql = &q_notification_counts },
+	{ GET,    BASE "/archived",       "workspace.notifications.list_archived", &by_member, "List what I have archived", .about = "The last first.",
+	  .out = &notification_shape, .list = &put_away, .sql = &q_notification_archive_list },
+	{ GET,    BASE "/snoozed",        "workspace.notifications.list_snoozed", &by_member, "List what I have snoozed", .about = "What comes back next first.",
+	  .out = &notification_shape, .list = &put_away, .sql = &q_notification_snooze_list },
+	{ POST,   BASE "/archive",        "workspace.notifications.archive", &by_member, "Archive a notification", .about = "It is read then, and in the list no more.",
+	  .body = this_in, .out = &notification_shape, .errors = not_there, .sql = &q_notification_put, .run = archive, .status = 200 },
+	{ POST,   BASE "/unarchive",      "workspace.notifications.unarchive", &by_member, "Put a notification back into the list",
+	  .body = this_in, .out = &notification_shape, .errors = not_there, .sql = &q_notification_put, .run = unarchive, .status = 200 },
+	{ POST,   BASE "/snooze",         "workspace.notifications.snooze", &by_member, "Snooze a notification", .about = "It comes back on top, unread, within 15 seconds of that time.",
+	  .body = snooze_in, .out = &notification_shape, .errors = not_there, .sql = &q_notification_put, .run = snooze, .status = 200 },
+	{ GET,    BASE "/quiet-hours",    "workspace.notifications.get_quiet_hours", &by_member, "Get my quiet hours",
+	  .out = &quiet_shape, .sql = &q_notification_quiet_get },
+	{ PUT,    BASE "/quiet-hours",    "workspace.notifications.update_quiet_hours", &by_member, "Change my quiet hours",
+	  .about = "In them no mail comes: what would have comes together when they end.",
+	  .body = quiet, .as = SET, .out = &quiet_shape, .sql = &q_notification_quiet_put },
 	{ GET,    BASE "/unsubscribe/{unsubscribe_token}", "workspace.notifications.get_unsubscribe", &by_anyone, "Show what a mail's link would end",
 	  .about = "The token is the credential. Looks only.", .needs = { "the token of a mail of ours", ERR_TICKET },
 	  .params = link_in, .out = &link_shape, .errors = no_link, .sql = &q_notification_mail_get, .run = link_get },

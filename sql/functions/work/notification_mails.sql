@@ -47,6 +47,7 @@ DECLARE
     i    notification_inboxes;
     who  record;
     job  uuid;
+    late timestamptz;
     n    bigint := 0;
 BEGIN
     FOR i IN
@@ -54,6 +55,13 @@ BEGIN
     LOOP
         PERFORM set_config('app.tenant_id', i.tenant_id::text, true);
         n := n + 1;
+        SELECT quiet_until(d.quiet_from, d.quiet_to, d.time_zone, now()) INTO late FROM notification_deliveries d
+        WHERE d.tenant_id = i.tenant_id AND d.organization_id = i.organization_id AND d.member_id = i.member_id;
+        IF late IS NOT NULL THEN
+            UPDATE notification_inboxes x SET digest_at = late
+            WHERE x.tenant_id = i.tenant_id AND x.organization_id = i.organization_id AND x.member_id = i.member_id;
+            CONTINUE;
+        END IF;
         SELECT u.id, u.email, u.locale, o.name INTO who
         FROM memberships m
         JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id AND u.access > 0 AND u.email IS NOT NULL

@@ -8,7 +8,7 @@ BEGIN
         'id', n.id, 'event_type', n.event_type, 'category', t.category, 'title', n.title, 'message', n.message,
         'data', n.data, 'link', n.link, 'entity_type', n.entity_type, 'entity_id', n.entity_id, 'actor', actor.ref,
         'needs_attention', t.needs_attention, 'count', n.count, 'is_read', n.read_at IS NOT NULL, 'read_at', json_time_us(n.read_at),
-        'created_at', json_time_us(coalesce(n.told_at, n.created_at)))
+        'archived_at', json_time_us(n.archived_at), 'snoozed_until', json_time_us(n.snoozed_until), 'created_at', json_time_us(coalesce(n.told_at, n.created_at)))
     FROM notification_events() t
     LEFT JOIN member_ref(n.tenant_id, n.organization_id, n.actor_id) actor ON true
     WHERE t.event_type = n.event_type;
@@ -39,6 +39,23 @@ BEGIN
     total := (SELECT coalesce(sum(k.value::bigint), 0) FROM jsonb_each_text(i.total) k WHERE k.key <> ALL (hidden));
     unread := (SELECT coalesce(sum(k.value::bigint), 0) FROM jsonb_each_text(i.unread) k WHERE k.key <> ALL (hidden));
     read_to := coalesce(i.read_to, 0);
+END
+$$;
+
+-- How many there are of each category, without those that are withheld: {"goals": {"total", "unread"}}.
+CREATE OR REPLACE FUNCTION notification_count_by() RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    i      notification_inboxes;
+    hidden text[];
+BEGIN
+    SELECT * INTO i FROM notification_inboxes x
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.member_id = app_member();
+    hidden := notification_hidden(ARRAY(SELECT jsonb_object_keys(i.total)));
+    RETURN (SELECT jsonb_object_agg(c.category, jsonb_build_object('total', coalesce(k.total, 0), 'unread', coalesce(k.unread, 0)))
+            FROM notification_categories() c
+            LEFT JOIN (SELECT e.category, sum((i.total ->> e.event_type)::bigint) AS total, sum((i.unread ->> e.event_type)::bigint) AS unread
+                       FROM notification_events() e WHERE e.event_type <> ALL (hidden) GROUP BY 1) k ON k.category = c.category);
 END
 $$;
 
@@ -91,7 +108,7 @@ BEGIN
         WHERE x.tenant_id = tenant AND x.organization_id = organization AND x.member_id = member AND x.id = notification;
         IF NOT FOUND OR notification_hidden(ARRAY[n.event_type]) <> '{}' THEN
             RAISE SQLSTATE 'AS404' USING MESSAGE = 'Notification not found', DETAIL = notification::text;
-        ELSIF n.read_at IS NOT NULL OR n.nr <= i.read_to THEN
+        ELSIF n.read_at IS NOT NULL OR n.nr <= i.read_to THEN    -- or it is put away
             RETURN 0;
         END IF;
         UPDATE notifications x SET read_at = now()

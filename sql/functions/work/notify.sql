@@ -202,7 +202,7 @@ BEGIN
 END
 $$;
 
--- By mail: at once, or into the queue of the next digest.
+-- By mail: at once, or into the queue of the next digest, which is also where it goes in quiet hours.
 CREATE OR REPLACE FUNCTION notify_mail(organization uuid, members uuid[], event text, title text, message text, entity jsonb,
                                        told notifications[]) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -213,18 +213,19 @@ DECLARE
 BEGIN
     WITH who AS MATERIALIZED (
         SELECT i.member_id, u.id AS user_id, u.email, u.locale, o.name AS workspace, n.id AS notification_id,
-               coalesce(d.email_delivery_mode, 'instant') = 'digest' AS waits,
-               coalesce(d.digest_frequency_minutes, '60')::integer AS minutes,
+               coalesce(d.email_delivery_mode, 'instant') = 'digest' OR q.until IS NOT NULL AS waits,
+               greatest(q.until, CASE WHEN d.email_delivery_mode = 'digest' THEN now() + make_interval(mins => d.digest_frequency_minutes::integer) END) AS due_at,
                i.hour >= this_hour AND i.mailed >= 20 AS is_over
         FROM notification_inboxes i
         JOIN memberships m ON m.tenant_id = i.tenant_id AND m.organization_id = i.organization_id AND m.id = i.member_id
         JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id AND u.access > 0 AND u.email IS NOT NULL
         JOIN organizations o ON o.tenant_id = i.tenant_id AND o.id = i.organization_id
         LEFT JOIN notification_deliveries d ON d.tenant_id = i.tenant_id AND d.organization_id = i.organization_id AND d.member_id = i.member_id
+        LEFT JOIN quiet_until(d.quiet_from, d.quiet_to, d.time_zone, now()) q (until) ON true
         LEFT JOIN unnest(told) n ON n.member_id = i.member_id
         WHERE i.tenant_id = tenant AND i.organization_id = organization AND i.member_id = ANY (members)
     ), queued AS MATERIALIZED (
-        SELECT w.member_id, w.minutes, w.notification_id,
+        SELECT w.member_id, w.notification_id,
                (SELECT q.id FROM notification_mails q
                 WHERE q.tenant_id = tenant AND q.organization_id = organization AND q.member_id = w.member_id AND q.job_id IS NULL
                   AND q.event_type = event AND q.entity_id = entity ->> 'id'
@@ -254,7 +255,7 @@ BEGIN
         told   = CASE WHEN i.hour >= this_hour THEN i.told ELSE '{}' END,
         hour   = greatest(i.hour, this_hour),
         more   = i.more + (NOT w.waits AND w.is_over)::integer,
-        digest_at = CASE WHEN w.waits THEN least(i.digest_at, now() + make_interval(mins => w.minutes))
+        digest_at = CASE WHEN w.waits THEN least(i.digest_at, w.due_at)
                          WHEN w.is_over THEN coalesce(i.digest_at, this_hour + interval '1 hour')
                          ELSE i.digest_at END
     FROM who w

@@ -10,12 +10,12 @@ JOIN notification_events() t ON t.event_type = p.event_type;
 -- name: notification_list :page
 -- Newest first; total and the number of unread ones are counters.
 SELECT [:unread_only| b.unread | b.total] AS total, n.id, n.event_type, n.category, n.title, n.message, n.data,
-       n.link, n.entity_type, n.entity_id, n.actor, n.needs_attention, n.count, n.is_read, n.read_at, n.created_at, b.unread AS _unread_count
+       n.link, n.entity_type, n.entity_id, n.actor, n.needs_attention, n.count, n.is_read, n.read_at, n.archived_at, n.snoozed_until, n.created_at, b.unread AS _unread_count
 FROM notification_box() b
 LEFT JOIN LATERAL (
     SELECT x.id, x.event_type, t.category, x.title, x.message, x.data, x.link, x.entity_type, x.entity_id, actor.ref AS actor,
            t.needs_attention, x.count, x.read_at IS NOT NULL OR x.nr <= b.read_to AS is_read, coalesce(x.read_at, mark.read_at) AS read_at,
-           coalesce(x.told_at, x.created_at) AS created_at
+           x.archived_at, x.snoozed_until, coalesce(x.told_at, x.created_at) AS created_at
     FROM notifications x
     JOIN notification_events() t ON t.event_type = x.event_type
     LEFT JOIN member_ref(x.tenant_id, x.organization_id, x.actor_id) actor ON true
@@ -29,6 +29,47 @@ LEFT JOIN LATERAL (
     ORDER BY x.nr DESC
     LIMIT :limit OFFSET :skip
 ) n ON true;
+
+-- name: notification_archive_list :page
+-- What the caller has put away, the last first.
+SELECT x.id, x.event_type, t.category, x.title, x.message, x.data, x.link, x.entity_type, x.entity_id, actor.ref AS actor, t.needs_attention,
+       x.count, x.read_at IS NOT NULL AS is_read, x.read_at, x.archived_at, x.snoozed_until, coalesce(x.told_at, x.created_at) AS created_at
+FROM notifications x
+JOIN notification_events() t ON t.event_type = x.event_type
+LEFT JOIN member_ref(x.tenant_id, x.organization_id, x.actor_id) actor ON true
+WHERE x.tenant_id = @tenant AND x.organization_id = @workspace AND x.member_id = @member AND x.archived_at IS NOT NULL
+  AND x.event_type <> ALL ((SELECT b.hidden FROM notification_box() b)::text[])
+ORDER BY x.archived_at DESC, x.id DESC;
+
+-- name: notification_snooze_list :page
+-- What comes back, the next first.
+SELECT x.id, x.event_type, t.category, x.title, x.message, x.data, x.link, x.entity_type, x.entity_id, actor.ref AS actor, t.needs_attention,
+       x.count, x.read_at IS NOT NULL AS is_read, x.read_at, x.archived_at, x.snoozed_until, coalesce(x.told_at, x.created_at) AS created_at
+FROM notifications x
+JOIN notification_events() t ON t.event_type = x.event_type
+LEFT JOIN member_ref(x.tenant_id, x.organization_id, x.actor_id) actor ON true
+WHERE x.tenant_id = @tenant AND x.organization_id = @workspace AND x.member_id = @member AND x.snoozed_until IS NOT NULL
+  AND x.event_type <> ALL ((SELECT b.hidden FROM notification_box() b)::text[])
+ORDER BY x.snoozed_until, x.id;
+
+-- name: notification_put :row
+-- In one of its places, and as it is then.
+SELECT n.id, n.event_type, n.category, n.title, n.message, n.data, n.link, n.entity_type, n.entity_id, n.actor, n.needs_attention, n.count,
+       n.is_read, n.read_at, n.archived_at, n.snoozed_until, n.created_at
+FROM (SELECT :notification_id::uuid AS id, notification_put(:notification_id, :place, :until) OFFSET 0) done,
+     LATERAL notification_shown(done.id) n;
+
+-- name: notification_counts :row
+SELECT b.total, b.unread, notification_count_by() AS categories FROM notification_box() b;
+
+-- name: notification_quiet_get :row
+SELECT to_char(d.quiet_from, 'HH24:MI') AS from, to_char(d.quiet_to, 'HH24:MI') AS to, d.time_zone
+FROM (VALUES (1)) one
+LEFT JOIN notification_deliveries d ON d.tenant_id = @tenant AND d.organization_id = @workspace AND d.member_id = @member;
+
+-- name: notification_quiet_put :row
+SELECT :from::text AS from, :to::text AS to, :time_zone::text AS time_zone
+FROM (SELECT notification_quiet(:from, :to, :time_zone) OFFSET 0) done;
 
 -- name: notification_unread_count :row
 SELECT notification_unread() AS count;

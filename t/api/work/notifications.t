@@ -58,7 +58,7 @@ subtest 'the list' => sub {
     is titles($res), 'three two one (1 %)', 'newest first, and of nobody else';
     json_is $res, '/notifications/2', {
         id => $first, event_type => 'goal_at_risk', category => 'goals', title => 'A goal you own is at risk or behind', message => 'one (1 %)', data => { n => 1, title => 'one', team_name => 'one', progress => 1, role => 'admin' }, link => "/goals/$none", entity_type => 'goal', entity_id => $none,
-        actor => $w->ref_of('ann', 'owner'), needs_attention => true, count => 1, is_read => false, read_at => undef, created_at => $MICRO };
+        actor => $w->ref_of('ann', 'owner'), needs_attention => true, count => 1, is_read => false, read_at => undef, archived_at => undef, snoozed_until => undef, created_at => $MICRO };
     json_is $res, '/notifications/0/actor', undef, 'by nobody';
     is titles(list($bob, limit => 1, offset => 1)), 'two', 'a page';
     json_is list($bob, limit => 100, offset => 3), '', { notifications => [], total => 3, unread_count => 3, limit => 100, offset => 3 }, 'behind the last one';

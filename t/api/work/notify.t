@@ -43,7 +43,7 @@ sub counted () {
         CROSS JOIN LATERAL (SELECT coalesce(jsonb_object_agg(x.event_type, x.n), '{}') AS total,
                                    coalesce(jsonb_object_agg(x.event_type, x.u) FILTER (WHERE x.u > 0), '{}') AS unread
                             FROM (SELECT n.event_type, count(*) AS n, count(*) FILTER (WHERE n.read_at IS NULL AND n.nr > i.read_to) AS u
-                                  FROM notifications n WHERE n.member_id = i.member_id AND n.nr IS NOT NULL GROUP BY 1) x) k
+                                  FROM notifications n WHERE n.member_id = i.member_id AND n.nr > 0 GROUP BY 1) x) k
         WHERE (i.total, i.unread) IS DISTINCT FROM (k.total, k.unread)
         END
     is_deeply $wrong, [], 'all counters are true';
