@@ -179,19 +179,36 @@ static void log_attempt(const struct job *job, size_t n, enum log_level level, c
 					  .error = error });
 }
 
+static void send_failure(uint64_t portion, const struct job *job, const char *text)
+{
+	size_t len = strnlen(text, sizeof(report.error) - 1);
+
+	report.portion = portion;
+	report.job = (int32_t)(job - jobs);
+	memcpy(report.error, text, len);
+	report.error[len] = '\0';
+	send_report(offsetof(struct report, error) + len + 1);
+}
+
+static void tell_unknown(uint64_t portion, const struct job *job)
+{
+	const char *text = arena_fmt(&tx.arena, "this program knows no kind of job \"%s\"", job->kind);
+
+	report.what = R_UNKNOWN;
+	send_failure(portion, job, text);
+	metrics_count_jobs(1, 1, clock_ns() - started_ns);
+	job_trace_failed(err_info(ERR_INTERNAL)->code);
+	log_attempt(job, 1, LOG_WARNING, "retried", text);
+}
+
 static void tell_failure(uint64_t portion, const struct job *job, bool was_lost)
 {
 	const char *text = failure_reason(&tx.fail);
 	bool again = !job_verdict.give_up && job->attempt < job->max_attempts;
-	size_t len = strnlen(text, sizeof(report.error) - 1);
 
-	report.portion = portion;
 	report.what = was_lost ? R_LOST : job_verdict.give_up ? R_GAVE_UP : R_FAILED;
-	report.job = (int32_t)(job - jobs);
 	report.retry_after_s = job_verdict.retry_after_s;
-	memcpy(report.error, text, len);
-	report.error[len] = '\0';
-	send_report(offsetof(struct report, error) + len + 1);
+	send_failure(portion, job, text);
 	metrics_count_jobs(was_lost ? 3 : again ? 1 : 2, 1, clock_ns() - started_ns);
 	job_trace_failed(err_info(tx.fail.err)->code);
 	log_attempt(job, 1, was_lost || again ? LOG_WARNING : LOG_ERROR,
@@ -210,8 +227,7 @@ static void run_portion(uint64_t number, size_t n)
 	job_trace_begin(jobs, n);
 	if (!kind) {
 		begin(&jobs[0], &unknown);
-		job_give_up(&tx, "this program knows no kind of job \"%s\"", jobs[0].kind);
-		tell_failure(number, &jobs[0], false);
+		tell_unknown(number, &jobs[0]);
 	} else if (!run(kind, jobs, n, &was_lost, &to_complete)) {
 		metrics_count_jobs(0, n, clock_ns() - started_ns);
 		log_attempt(&jobs[0], n, LOG_INFO, "completed", NULL);

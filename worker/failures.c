@@ -8,7 +8,7 @@ static struct failed {
 	struct attempt job;
 	char worker[40];
 	char *error;
-	bool retry, is_sent, is_dropped;
+	bool retry, is_unknown, is_sent, is_dropped;
 	double retry_after_s;
 } * first;
 
@@ -36,6 +36,9 @@ static void on_taken(void *arg, const PGresult *res)
 	struct failed *f = arg;
 
 	f->is_sent = false;
+	if (f->is_unknown && res && PQresultStatus(res) == PGRES_TUPLES_OK &&
+	    !strcmp(PQgetvalue(res, 0, 0), "failed"))
+		log_msg(LOG_ERROR, NULL, "job %s failed: %s, and no other worker does", f->job.id, f->error);
 	if (f->is_dropped || (res && PQresultStatus(res) == PGRES_TUPLES_OK)) {
 		forget(f);
 	} else if (res) {
@@ -47,22 +50,34 @@ static void on_taken(void *arg, const PGresult *res)
 	}
 }
 
-void failures_add(const struct attempt *job, const char *worker, const char *error, bool retry,
-		  double retry_after_s)
+static struct failed *add(const struct attempt *job, const char *worker, const char *error)
 {
 	struct failed *f = malloc(sizeof(*f)), **p = &first;
 
 	if (!f)
 		abort();
-	*f = (struct failed){
-		.job = *job, .error = strdup(error), .retry = retry, .retry_after_s = retry_after_s
-	};
+	*f = (struct failed){ .job = *job, .error = strdup(error) };
 	if (!f->error)
 		abort();
 	snprintf(f->worker, sizeof(f->worker), "%s", worker);
 	while (*p)
 		p = &(*p)->next;
 	*p = f;
+	return f;
+}
+
+void failures_add(const struct attempt *job, const char *worker, const char *error, bool retry,
+		  double retry_after_s)
+{
+	struct failed *f = add(job, worker, error);
+
+	f->retry = retry;
+	f->retry_after_s = retry_after_s;
+}
+
+void failures_add_unknown(const struct attempt *job, const char *worker, const char *error)
+{
+	add(job, worker, error)->is_unknown = true;
 }
 
 void failures_send(struct pgpipe *l)
@@ -82,7 +97,8 @@ void failures_send(struct pgpipe *l)
 		snprintf(attempt, sizeof(attempt), "%d", f->job.number);
 		snprintf(delay, sizeof(delay), "%.3f", f->retry_after_s);
 		/* Some calls are left for the lease. */
-		if (l->ncalls >= PGPIPE_CALLS / 2 || !pgpipe_send(l, &q_jobs_fail, params, on_taken, f))
+		if (l->ncalls >= PGPIPE_CALLS / 2 ||
+		    !pgpipe_send(l, f->is_unknown ? &q_jobs_unknown : &q_jobs_fail, params, on_taken, f))
 			return;
 		f->is_sent = true;
 	}

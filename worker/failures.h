@@ -15,6 +15,9 @@
 void failures_add(const struct attempt *job, const char *worker, const char *error, bool retry,
 		  double retry_after_s);
 
+/* This program does not know the job's kind: a worker of another release may. */
+void failures_add_unknown(const struct attempt *job, const char *worker, const char *error);
+
 /* Send what has not been sent. */
 void failures_send(struct pgpipe *l);
 

@@ -10,7 +10,7 @@
 /* All kinds, ending with a NULL. */
 extern const struct job_kind *const job_kinds[];
 
-/* NULL: unknown; such a job fails for good. */
+/* NULL: unknown; such a job is put back for a worker of another release, which may know it (jobs_unknown). */
 const struct job_kind *kinds_find(const char *name);
 
 /*

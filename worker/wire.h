@@ -34,7 +34,7 @@ struct portion_job {
  */
 struct report {
 	uint64_t portion;
-	enum { R_DONE, R_ALL_TO_COMPLETE, R_TO_COMPLETE, R_FAILED, R_GAVE_UP, R_LOST } what;
+	enum { R_DONE, R_ALL_TO_COMPLETE, R_TO_COMPLETE, R_FAILED, R_GAVE_UP, R_UNKNOWN, R_LOST } what;
 	int32_t job;          /* which of the portion's */
 	double retry_after_s; /* below 0: as the job says */
 	char error[WIRE_ERROR_BYTES];

@@ -145,11 +145,14 @@ static void read_reports(void)
 				completions_add(&p->jobs[k]);
 			prefetch_ended(p->njobs, clock_ns() - p->claimed_ns);
 			claimed_remove(p);
-		} else if ((r.what == R_FAILED || r.what == R_GAVE_UP) && r.job >= 0 &&
+		} else if ((r.what == R_FAILED || r.what == R_GAVE_UP || r.what == R_UNKNOWN) && r.job >= 0 &&
 			   (size_t)r.job < p->njobs && !p->is_not_ours) {
 			r.error[n - (ssize_t)offsetof(struct report, error) - 1] = '\0';
-			failures_add(&p->jobs[r.job], master.id, r.error, r.what == R_FAILED,
-				     r.retry_after_s);
+			if (r.what == R_UNKNOWN)
+				failures_add_unknown(&p->jobs[r.job], master.id, r.error);
+			else
+				failures_add(&p->jobs[r.job], master.id, r.error, r.what == R_FAILED,
+					     r.retry_after_s);
 		}
 	}
 }

@@ -353,6 +353,10 @@ eventually { grep { 1 } noted('accounts') } 120, '  somebody new, too';
     $db->disconnect;
 }
 goes_on 'the last release goes on, on this schema';
+# A job of a kind that only the new release has: the old worker puts it back, and has an error of it in its log.
+$t->expect_log(qr/"kind":"of\.the\.new"/);
+my ($new) = $db->selectrow_array(q{INSERT INTO jobs (tenant_id, queue, kind) VALUES (?, 'ashlar', 'of.the.new') RETURNING id}, undef, $t->tenant_id);
+eventually { $db->selectrow_array(q{SELECT state = 'scheduled' AND attempts = 0 AND last_error LIKE '%knows no kind%' FROM jobs WHERE id = ?}, undef, $new) } 60, '  and puts back a job that it does not know';
 for my $service (qw(main slow hash realtime worker)) {
     restart($service);
     goes_on "$service is this tree's";
@@ -362,6 +366,8 @@ my %old = map { $_ => 1 } $t->nginx->children;
 $t->nginx->signal('HUP');
 eventually { grep { !$old{$_} } $t->nginx->children } 20, 'nginx has read its new files';
 goes_on 'and all of it is';
+$db->do(q{UPDATE jobs SET kind = 'noop', run_at = now() WHERE id = ? AND state = 'scheduled'}, undef, $new);    # which this one knows
+eventually { $db->selectrow_array(q{SELECT state = 'completed' FROM jobs WHERE id = ?}, undef, $new) } 60, 'a job that waited for it is done';
 my $accounts = () = noted('accounts');
 eventually { $accounts < (my @now = noted('accounts')) } 120, '  and takes somebody new';
 

@@ -137,11 +137,38 @@ subtest 'a job may say that it gives up, or when to try again' => sub {
     ok $s > 3500 && $s <= 3600, 'as it said';
 };
 
-subtest 'an unknown kind is a dead letter that says so' => sub {
-    my $id = job('no.such.kind', max_attempts => 5);
-    $t->expect_log(qr/"job":"$id"/);
-    becomes $id, 'failed';
-    is row($id)->{last_error}, 'this program knows no kind of job "no.such.kind"', 'why';
+subtest 'an unknown kind is put back for a worker that knows it' => sub {
+    my $id  = job('no.such.kind', max_attempts => 1);
+    my $why = 'this program knows no kind of job "no.such.kind"';
+    becomes $id, 'scheduled';
+    is join(' ', @{ row($id) }{qw(attempts last_error)}), "0 $why", 'as if it had not been tried';
+    $db->do(q{UPDATE jobs SET kind = 'noop', run_at = now() WHERE id = ?}, undef, $id);    # as if a new release were here
+    becomes $id, 'completed', 'and done by who knows it';
+    is row($id)->{attempts}, 1, '  at its first attempt';
+
+    # How long that goes on: each claim, and what becomes of it.
+    my ($other) = $db->selectrow_array(q{INSERT INTO jobs (tenant_id, kind, state, run_at) VALUES (?, 'x', 'scheduled', now() + interval '1 day') RETURNING id}, undef, $TENANT);
+    my $claimed = sub { $db->do(q{UPDATE jobs SET state = 'running', attempts = attempts + 1, worker = 'w', started_at = now() WHERE id = ?}, undef, $other) };
+    my @states;
+    for my $n (1 .. 25) {
+        $claimed->();
+        push @states, within('SELECT jobs_unknown(?, ?, ?, 1, ?)', $TENANT, $other, 'w', $why) . ' '
+            . $db->selectrow_array('SELECT attempts || coalesce(round(extract(epoch FROM run_at - updated_at))::text, $$$$) FROM jobs WHERE id = ?', undef, $other) =~ s/^(\d)/$1 after /r;
+    }
+    is $states[24] =~ s/ after.*//r, 'failed 1', 'an hour and a half later it has failed';
+    is_deeply [ @states[ 0 .. 23 ] ], [ map { "scheduled 0 after $_" } 5, 10, 20, 40, 80, 160, (300) x 18 ], '  after it has waited 24 times';
+    is row($other)->{last_error}, $why, '  and says why';
+    is within('SELECT jobs_unknown(?, ?, ?, 1, ?)', $TENANT, $other, 'w', $why), undef, 'another worker\'s is left alone';
+
+    $db->do(q{UPDATE jobs SET errors = '[]', attempts = 0, finished_at = NULL, state = 'scheduled', run_at = now() + interval '1 day' WHERE id = ?}, undef, $other);
+    $claimed->();
+    is within('SELECT jobs_fail(?, ?, ?, 1, ?, false, NULL)', $TENANT, $other, 'w', $why), 'scheduled', 'so is what a worker of 0.6 would give up';
+    $db->do('DELETE FROM jobs WHERE id = ?', undef, $other);
+
+    my $last = job('no.such.kind', errors => Cpanel::JSON::XS::encode_json([ map { { attempt => 1, at => 'x', error => $why } } 1 .. 24 ]));
+    $t->expect_log(qr/job $last failed: this program knows no kind of job .*, and no other worker does/);
+    becomes $last, 'failed', 'the last time';
+    eventually { grep { ($_->{message} // '') =~ /job $last failed/ } $t->log } 10, '  it is an error in the log';
 };
 
 subtest 'a time-out ends the attempt' => sub {

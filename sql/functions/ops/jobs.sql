@@ -143,6 +143,9 @@ DECLARE
     at        timestamptz := clock_timestamp();
     new_state text;
 BEGIN
+    IF NOT retry AND error LIKE 'this program knows no kind of job %' THEN    -- a worker of 0.6, which knows no jobs_unknown
+        RETURN jobs_unknown(tenant, id, worker, attempt, error);
+    END IF;
     UPDATE jobs j
     SET state = CASE WHEN retry AND j.attempts < j.max_attempts THEN 'scheduled' ELSE 'failed' END,
         run_at = CASE WHEN retry AND j.attempts < j.max_attempts
@@ -153,6 +156,30 @@ BEGIN
         updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
     WHERE j.tenant_id = tenant AND j.id = jobs_fail.id AND j.state = 'running' AND j.worker = jobs_fail.worker
       AND j.attempts = attempt
+    RETURNING j.state INTO new_state;
+    RETURN new_state;
+END
+$$;
+
+-- A job whose kind the worker does not know, as while a new release comes host by host: it goes back, as if it had not
+-- been tried, for one that does; 24 times, which takes an hour and a half, and then it has failed.  Its new state, or
+-- NULL when the attempt was not the worker's any more.
+CREATE OR REPLACE FUNCTION jobs_unknown(tenant uuid, id uuid, worker text, attempt integer, error text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    at        timestamptz := clock_timestamp();
+    new_state text;
+BEGIN
+    UPDATE jobs j
+    SET state = CASE WHEN u.n < 24 THEN 'scheduled' ELSE 'failed' END,
+        attempts = j.attempts - (u.n < 24)::integer,
+        run_at = CASE WHEN u.n < 24 THEN at + make_interval(secs => least(300, 5 * 2.0 ^ u.n)) ELSE j.run_at END,
+        finished_at = CASE WHEN u.n < 24 THEN NULL ELSE at END,
+        last_error = left(error, 2000), errors = job_errors(j.errors, j.attempts, json_time(at), error), lease_until = NULL,
+        updated_at = greatest(now(), j.updated_at + interval '1 microsecond')
+    FROM (SELECT r.ctid AS place, (SELECT count(*)::integer FROM jsonb_array_elements(r.errors) e WHERE e ->> 'error' = left(jobs_unknown.error, 2000)) AS n
+          FROM jobs r WHERE r.tenant_id = tenant AND r.id = jobs_unknown.id AND r.attempts = attempt FOR UPDATE) u
+    WHERE j.ctid = u.place AND (j.state, j.worker) IS NOT DISTINCT FROM ('running', jobs_unknown.worker)
     RETURNING j.state INTO new_state;
     RETURN new_state;
 END

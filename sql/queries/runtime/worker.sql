@@ -73,6 +73,9 @@ FROM jobs_promote(:batch::integer);
 SELECT jobs_fail(:tenant::uuid, :id::uuid, :worker, :attempt::integer, :error, :retry::boolean,
                  make_interval(secs => :retry_after::double precision)) AS state;
 
+-- name: jobs_unknown :row
+SELECT jobs_unknown(:tenant::uuid, :id::uuid, :worker, :attempt::integer, :error) AS state;
+
 -- name: jobs_release :row
 SELECT jobs_release(:worker, :tenants::uuid[], :ids::uuid[], :attempts::integer[]) AS released;
 
