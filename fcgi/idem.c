@@ -10,13 +10,15 @@ enum { KEY_MAX = 255 };
 /* The parameters that all three queries share, in their order. */
 enum { V_PRINCIPAL, V_ROUTE, V_KEY, V_BODY_HASH, V_STATUS, V_HEADERS, V_BODY, NVALUES };
 
-/* Path and query are part of what must be the same: the route's pattern is the scope, not its parameters. */
+/* Path and query are part of what must be the same, and so are the headers that the row reads: the route's
+ * pattern is the scope, not its parameters. */
 static const char *request_hash(struct req *rq)
 {
+	const struct field *headers = rq->asked.route->headers;
 	unsigned char md[SECRET_BYTES];
 	struct buf whole;
 
-	buf_init(&whole, &rq->tx.arena, rq->asked.body_len + 256);
+	buf_init(&whole, &rq->tx.arena, 256);
 	buf_text(&whole, rq->asked.path);
 	buf_char(&whole, '?');
 	buf_text(&whole, rq->asked.query_string);
@@ -25,9 +27,11 @@ static const char *request_hash(struct req *rq)
 		buf_fmt(&whole, "\n%s", rq->asked.workspace);
 	else if (rq->asked.route->caller->place == IN_WORKSPACE && rq->who.workspace)
 		buf_fmt(&whole, "\n%s", rq->who.workspace);
+	for (const struct field *f = headers; f && f->name; f++)
+		if (req_header(rq, f->name))
+			buf_fmt(&whole, "\n%s: %s", f->name, req_header(rq, f->name));
 	buf_char(&whole, '\n');
-	buf_add(&whole, rq->asked.body, rq->asked.body_len);
-	secret_sha256(whole.p, whole.n, md);
+	secret_sha256_joined(whole.p, whole.n, rq->asked.body, rq->asked.body_len, md);
 	return secret_bytea(&rq->tx.arena, md, sizeof(md));
 }
 
@@ -64,7 +68,7 @@ enum err idem_check(struct req *rq)
 			    "abcdefghijklmnopqrstuvwxyz{|}~")])
 		return req_fail_field(rq, ERR_BAD_REQUEST, "Idempotency-Key",
 				      "Idempotency-Key must be 1 to %d visible ASCII characters", KEY_MAX);
-	return ERR_OK;
+	return req_map_body(rq);
 }
 
 void idem_begin(struct req *rq)

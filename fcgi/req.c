@@ -2,7 +2,10 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
 
 #include "lib/base/multipart.h"
 
@@ -75,6 +78,34 @@ enum err req_fail_inside(struct req *rq, enum err e, const char *fmt, ...)
 	failure_vhide(&rq->tx.fail, &rq->tx.arena, e, fmt, ap);
 	va_end(ap);
 	return e;
+}
+
+struct mapping {
+	void *p;
+	size_t n;
+};
+
+static void unmap(void *ptr)
+{
+	struct mapping *m = ptr;
+
+	munmap(m->p, m->n);
+}
+
+enum err req_map_body(struct req *rq)
+{
+	struct mapping *m;
+
+	if (rq->asked.body || !rq->asked.body_len)
+		return ERR_OK;
+	m = arena_alloc(&rq->tx.arena, sizeof(*m));
+	m->n = rq->asked.body_len;
+	m->p = mmap(NULL, m->n, PROT_READ, MAP_PRIVATE, rq->asked.body_fd, 0);
+	if (m->p == MAP_FAILED)
+		return req_fail_inside(rq, ERR_UNAVAILABLE, "the body cannot be read: %s", strerror(errno));
+	arena_defer(&rq->tx.arena, unmap, m);
+	rq->asked.body = m->p;
+	return ERR_OK;
 }
 
 bool req_writes(const struct req *rq)

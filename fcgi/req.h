@@ -161,6 +161,12 @@ enum err req_retry_after(struct req *rq, long long seconds);
 enum err req_fail_inside(struct req *rq, enum err e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * Have the body that is in a file (SPOOLED) at rq->asked.body, too, mapped until the request ends; a body
+ * that is there already, or empty, stays as it is.  ERR_OK; ERR_UNAVAILABLE where it cannot be mapped.
+ */
+enum err req_map_body(struct req *rq);
+
 /* A request header by its HTTP name, any case; NULL when it was not sent. */
 const char *req_header(const struct req *rq, const char *name);
 

@@ -5,11 +5,9 @@
  * What comes is looked at where it was written, and is stored as every file is (providers/storage.h); a
  * child's memory does not grow with it, nor with a log that is read.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "build/sql/traces/trace_files.h"
@@ -93,34 +91,12 @@ static const char *kept(struct req *rq, const PGresult *res, const char *column)
 	return arena_dup(&rq->tx.arena, column_text(res, 0, column));
 }
 
-struct mapping {
-	void *p;
-	size_t n;
-};
-
-static void unmap(void *ptr)
-{
-	struct mapping *m = ptr;
-
-	munmap(m->p, m->n);
-}
-
 /* The body is in a file: look at it there. */
 static enum err map_body(struct req *rq)
 {
-	struct mapping *m = arena_alloc(&rq->tx.arena, sizeof(*m));
-
 	if (rq->asked.body_len > MAX_BYTES)
 		return req_fail(rq, ERR_PAYLOAD_TOO_LARGE, "the body may have at most %d bytes", MAX_BYTES);
-	if (rq->asked.body || !rq->asked.body_len)
-		return ERR_OK;
-	m->n = rq->asked.body_len;
-	m->p = mmap(NULL, m->n, PROT_READ, MAP_PRIVATE, rq->asked.body_fd, 0);
-	if (m->p == MAP_FAILED)
-		return req_fail_inside(rq, ERR_UNAVAILABLE, "the body cannot be read: %s", strerror(errno));
-	arena_defer(&rq->tx.arena, unmap, m);
-	rq->asked.body = m->p;
-	return ERR_OK;
+	return req_map_body(rq);
 }
 
 /* Room first, then the content, then what names it: whoever has no room writes nothing, and no connection is

@@ -110,6 +110,16 @@ void secret_sha256(const void *p, size_t n, unsigned char out[SECRET_BYTES])
 		abort();
 }
 
+void secret_sha256_joined(const void *p, size_t n, const void *q, size_t m, unsigned char out[SECRET_BYTES])
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+	if (!ctx || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) || !EVP_DigestUpdate(ctx, p, n) ||
+	    (m && !EVP_DigestUpdate(ctx, q, m)) || !EVP_DigestFinal_ex(ctx, out, NULL))
+		abort();
+	EVP_MD_CTX_free(ctx);
+}
+
 char *secret_bytea(struct arena *a, const void *p, size_t n)
 {
 	static const char digits[] = "0123456789abcdef";

@@ -42,6 +42,9 @@ void secret_hmac(const void *key, size_t key_len, const char *head, const void *
 /* SHA-256 of n bytes. */
 void secret_sha256(const void *p, size_t n, unsigned char out[SECRET_BYTES]);
 
+/* The same of two pieces, as if they were one: q, which may be large, is not copied for it. */
+void secret_sha256_joined(const void *p, size_t n, const void *q, size_t m, unsigned char out[SECRET_BYTES]);
+
 /* n bytes as PostgreSQL's bytea reads them, "\x" and lower-case hexadecimal digits.  The arena's. */
 char *secret_bytea(struct arena *a, const void *p, size_t n);
 

@@ -50,6 +50,17 @@ subtest 'uploads take a project\'s credentials' => sub {
     is db('SELECT count(*) FROM trace_objects'), 3;
 };
 
+subtest 'and an Idempotency-Key, as SDKs send it' => sub {
+    my $send = sub ($path, $body, $id) { return upload($project, $path, $body, 'Trace-Id' => $id, 'Idempotency-Key' => "of $path" =~ tr/ //dr) };
+    for my $path ("$logs/upload", $objects) {
+        my $first = $send->($path, 'once', 'kept');
+        status_is $first, 200, $path;
+        is $send->($path, 'once', 'kept')->json('/url'), $first->json('/url'), '  the same again is the same answer';
+        error_is $send->($path, 'other', 'kept'), 422, 'IDEMPOTENCY_KEY_REUSED', name => '  another body is another request';
+    }
+    error_is $send->("$logs/upload", 'once', 'elsewhere'), 422, 'IDEMPOTENCY_KEY_REUSED', name => '  and so is another trace';
+};
+
 subtest 'a log is of a trace' => sub {
     error_is upload($project, "$logs/upload/", 'x'), 400, 'BAD_REQUEST', field => 'Trace-Id';
     error_is log_of($project, $_, 'x'), 400, 'BAD_REQUEST', field => 'Trace-Id', name => "'$_'" for 'a b', 'a/b', "\xe9", 'x' x 129, '../x';
