@@ -4,18 +4,18 @@
 use v5.36;
 use lib 't/lib';
 use Api;
-use Ashlar::Client;
 use Ashlar::Answers;
+use Ashlar::Asked;
+use Ashlar::Client;
 use Ashlar::Models;
 use Ashlar::Process;
 use Ashlar::Receiver;
 use Ashlar::Totp 'totp';
-use Cpanel::JSON::XS qw(decode_json encode_json);
+use Cpanel::JSON::XS 'encode_json';
 use Cwd 'getcwd';
 use File::Copy 'copy';
 use File::Temp ();
 use IO::Socket::INET;
-use Time::HiRes 'sleep';
 
 my $built = getcwd . '/build/sdk';
 my ($version) = qx($Ashlar::Cluster::BUILD/ashlar version) =~ /([\d.]+)/;
@@ -143,21 +143,7 @@ my $tests = Ashlar::Process->start(
         }),
     },
 );
-my $until = time + 400;
-while ($tests->alive && time < $until) {
-    for my $file (glob "$dir/asked/*.ask") {
-        open my $in, '<:raw', $file or die "$file: $!\n";
-        my ($name, @args) = @{ decode_json(do { local $/ = undef; <$in> }) };
-        my $answer = ($can{$name} // die "the tests ask for $name\n")->(@args);
-        open my $out, '>:raw', "$file.new" or die "$file: $!\n";
-        print {$out} encode_json([$answer]);
-        close $out  or die "$file: $!\n";
-        unlink $file or die "$file: $!\n";
-        rename "$file.new", $file =~ s/ask\z/done/r or die "$file: $!\n";
-    }
-    sleep 0.02;
-}
-is $tests->wait_for(5), 0, 'all of them pass';
+is Ashlar::Asked::answer_while($tests, "$dir/asked", \%can, 400), 0, 'all of them pass';
 
 open my $log, '<:encoding(UTF-8)', "$dir/log" or die "log: $!\n";
 my @lines = <$log>;

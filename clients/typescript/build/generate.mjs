@@ -7,10 +7,10 @@ import { lineOf, operationsOf } from './operations.mjs'
 const pascal = (name) => name[0].toUpperCase() + name.slice(1)
 const byName = (a, b) => (a.name < b.name ? -1 : 1)
 
-function typeOf({ id, list, stream }) {
+function typeOf({ id, list, isFile, stream }) {
   if (stream === 'always') return `StreamCall<'${id}'>`
   if (stream) return `TellingCall<'${id}'>`
-  return list ? `ListCall<'${id}', '${list.rows}'>` : `Call<'${id}'>`
+  return list ? `${isFile ? 'File' : 'List'}Call<'${id}', '${list.rows}'>` : `Call<'${id}'>`
 }
 
 function comment({ summary, description, method, path }) {
@@ -26,7 +26,7 @@ function moduleOf(nouns, version) {
     return `export interface ${pascal(noun)}Calls {\n${calls}\n}\nexport const ${noun} = {\n${lines}\n} as unknown as Noun<${pascal(noun)}Calls>\n`
   })
   const body = parts.join('\n')
-  const used = ['Call', 'ListCall', 'Noun', 'StreamCall', 'TellingCall'].filter((type) => new RegExp(`\\b${type}<`).test(body))
+  const used = ['Call', 'FileCall', 'ListCall', 'Noun', 'StreamCall', 'TellingCall'].filter((type) => new RegExp(`\\b${type}<`).test(body))
   return `// Made by clients/typescript/build/generate.mjs of the document of Ashlar ${version}.\nimport type { ${used.join(', ')} } from './types.js'\n\n${body}`
 }
 

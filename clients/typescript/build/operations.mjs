@@ -65,7 +65,9 @@ function listOf(document, id, parameters, schema) {
 //	body		"json", "form" or undefined; isOptional where none need be sent
 //	isRepeatable	it takes an Idempotency-Key
 //	list		see listOf
+//	isFile	it is a list that answers a file where it is asked for one
 //	isBytes	it answers a file
+//	isText	it answers neither JSON nor a stream of events, but text: lines, figures
 //	stream		"asked" where the answer is a stream if the body says so, "text" where that is of plain text, "always"
 export function operationsOf(document) {
   const found = []
@@ -91,7 +93,9 @@ export function operationsOf(document) {
         body: request && (request['multipart/form-data'] ? 'form' : 'json'),
         isRepeatable: parameters.some((p) => p.name === 'Idempotency-Key'),
         list: method === 'get' ? listOf(document, operation.operationId, parameters, good[0].content?.['application/json']?.schema) : undefined,
+        isFile: types.includes('text/csv'),
         isBytes: types.includes('*/*'),
+        isText: types.length > 0 && !types.some((type) => ['*/*', 'application/json', 'text/event-stream'].includes(type)),
         stream: types.includes('text/event-stream') ? (!types.includes('application/json') ? 'always' : path.startsWith('/api/v1/app/ai/') ? 'text' : 'asked') : undefined,
       })
     }
@@ -110,15 +114,15 @@ export function operationsOf(document) {
 //	B, F	what is neither in the path nor in the query is the body, as JSON or as a form
 //	?a,b	the query, where there is a body, too
 //	*rows,place,size,usual	a list
-//	D	answers a file
+//	D, X	answers a file; text
 //	S, A, T	always a stream; a stream if it is asked for; the same, of plain text
-export function lineOf({ method, path, isRepeatable, body, query, list, isBytes, stream }) {
+export function lineOf({ method, path, isRepeatable, body, query, list, isBytes, isText, stream }) {
   const words = [method, path]
   if (isRepeatable) words.push('K')
   if (body) words.push(body === 'form' ? 'F' : 'B')
   if (body && query.length) words.push(`?${query}`)
   if (list) words.push(`*${[list.rows, list.place, list.size, list.usual].filter((word) => word !== undefined)}`)
-  if (isBytes) words.push('D')
+  if (isBytes || isText) words.push(isBytes ? 'D' : 'X')
   if (stream) words.push({ always: 'S', asked: 'A', text: 'T' }[stream])
   return words.join(' ')
 }

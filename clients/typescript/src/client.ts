@@ -32,8 +32,6 @@ export interface ClientOptions {
 
 /** What one request is, for request(). */
 export interface Asking extends CallOptions {
-  /** Sent as JSON, but for what fetch sends as it is: forms, blobs, bytes. */
-  body?: unknown
   /** Whether it does what it does once, however often it is sent; all but POST and PATCH, if left out. */
   is_repeatable?: boolean
   /** The session's token goes along; true, if left out. */
@@ -130,7 +128,7 @@ export class Client {
   /** What a generated line says. */
   call(plan: Plan, args: Record<string, unknown> = {}, options: CallOptions = {}): unknown {
     if (plan.stream === 'always') return this.stream(plan, args, options)
-    const one = async (given: Record<string, unknown>) => read(await this.#ask(plan, given, options), plan.isBytes)
+    const one = async (given: Record<string, unknown>) => read(await this.#ask(plan, given, options, plan.isBytes || plan.isText ? '*/*' : undefined), plan.isBytes)
     return plan.list ? new Pages(one, plan.list, args) : one(args)
   }
 
@@ -141,6 +139,10 @@ export class Client {
     yield* eventsOf(response, { as_text: plan.stream === 'text' })
   }
 
+  async file(plan: Plan, type: string, args: Record<string, unknown> = {}, options: CallOptions = {}): Promise<Blob> {
+    return (await this.#ask(plan, args, options, type)).blob()
+  }
+
   #ask(plan: Plan, args: Record<string, unknown>, options: CallOptions, accept?: string): Promise<Response> {
     const { path, body } = fill(plan, args)
     const isKept = plan.isRepeatable || options.idempotency_key !== undefined
@@ -148,7 +150,7 @@ export class Client {
       ...options,
       ...(accept && { accept }),
       ...(isKept && { idempotency_key: options.idempotency_key ?? newKey(), is_repeatable: true }),
-      ...(body !== undefined && { body: plan.body === 'form' ? formOf(body as object) : body }),
+      ...(body !== undefined && options.body === undefined && { body: plan.body === 'form' ? formOf(body as object) : body }),
     })
   }
 }
@@ -222,6 +224,8 @@ export class Auth {
   }
 }
 
+type Given = Record<string, unknown>
+
 // A noun is lines by the names of its operations; a surface is nouns by theirs.
 function bind(client: Client, nouns: Record<string, unknown>): Record<string, unknown> {
   const bound: Record<string, unknown> = {}
@@ -230,10 +234,12 @@ function bind(client: Client, nouns: Record<string, unknown>): Record<string, un
       bound[name] = bind(client, value as Record<string, unknown>)
       continue
     }
-    let plan: Plan | undefined
-    const call = (args?: Record<string, unknown>, options?: CallOptions) => client.call((plan ??= planOf(value)), args, options)
-    bound[name] = Object.assign(call, {
-      stream: (args?: Record<string, unknown>, options?: CallOptions) => client.stream((plan ??= planOf(value)), args, options),
+    let made: Plan | undefined
+    const plan = () => (made ??= planOf(value))
+    bound[name] = Object.assign((args?: Given, options?: CallOptions) => client.call(plan(), args, options), {
+      stream: (args?: Given, options?: CallOptions) => client.stream(plan(), args, options),
+      csv: (args?: Given, options?: CallOptions) => client.file(plan(), 'text/csv', args, options),
+      ndjson: (args?: Given, options?: CallOptions) => client.file(plan(), 'application/x-ndjson', args, options),
     })
   }
   return bound

@@ -7,6 +7,7 @@ export interface Plan {
   body: 'json' | 'form' | undefined
   query: string[]
   isBytes: boolean
+  isText: boolean
   list: { rows: string, place: string | undefined, size: string | undefined, usual: number } | undefined
   /** "text": asked for, and its events are plain text */
   stream: 'asked' | 'text' | 'always' | undefined
@@ -18,7 +19,7 @@ export function planOf(line: string): Plan {
   const after = (mark: string) => words.find((word) => word[0] === mark)?.slice(1).split(',')
   const list = after('*')
   return {
-    method, path, isRepeatable: has('K'), body: has('B') ? 'json' : has('F') ? 'form' : undefined, query: after('?') ?? [], isBytes: has('D'),
+    method, path, isRepeatable: has('K'), body: has('B') ? 'json' : has('F') ? 'form' : undefined, query: after('?') ?? [], isBytes: has('D'), isText: has('X'),
     list: list && { rows: list[0] ?? '', place: list[1], size: list[2], usual: Number(list[3] ?? 0) },
     stream: has('S') ? 'always' : has('A') ? 'asked' : has('T') ? 'text' : undefined,
   }

@@ -39,6 +39,8 @@ export interface CallOptions {
   idempotency_key?: string
   /** How often a call that may be repeated is; else the client's. */
   retries?: number
+  /** In the place of what the arguments say: sent as JSON, but for what fetch sends as it is: text, forms, blobs, bytes. */
+  body?: unknown
   /** Given the answer itself, with its headers, before its body is read. */
   on_response?: (response: Response) => void
 }
@@ -46,6 +48,8 @@ export interface CallOptions {
 type Asked<O extends Operation, R, A = Args<O>> = None extends A ? (args?: A, options?: CallOptions) => R : (args: A, options?: CallOptions) => R
 export type Call<O extends Operation> = Asked<O, Promise<Answer<O>>>
 export type ListCall<O extends Operation, P extends string> = Asked<O, Pages<Answer<O>, Row<O, P>>>
+/** A list that is a file, too, with all of it: for a spreadsheet, or a line of JSON for each row. */
+export type FileCall<O extends Operation, P extends string> = ListCall<O, P> & { csv: Asked<O, Promise<Blob>>, ndjson: Asked<O, Promise<Blob>> }
 export type StreamCall<O extends Operation> = Asked<O, AsyncGenerator<ServerEvent, void, undefined>>
 /** Both at once: the call answers when all is there, its stream() with each piece as it comes. */
 export type TellingCall<O extends Operation> = Call<O> & { stream: Asked<O, AsyncGenerator<ServerEvent, void, undefined>, Omit<Args<O>, 'stream'>> }

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { AshlarError, createClient, memoryStorage } from 'ashlar'
-import { projects } from 'ashlar/app'
+import { health, projects } from 'ashlar/app'
 import { jobs } from 'ashlar/operations'
-import { files, organizations } from 'ashlar/platform'
+import { files, organizations, usage } from 'ashlar/platform'
 import { teams } from 'ashlar/workspace'
 import { asPage, counted, noted, server, somebody } from './harness.mjs'
 
@@ -60,6 +60,15 @@ test('forms, bytes and workspaces', async () => {
   const there = await ann.teams.list({}, { workspace: made.id })
   assert.deepEqual(there.teams.map((team) => team.name), ['Sales'])
   await assert.rejects(() => ann.teams.list({}, { workspace: '01932f3e-8b5a-7c3d-9e4f-5a6b7c8d9e0f' }), (error) => error.status === 403 || error.status === 404)
+})
+
+test('a list is a file, too, and text is text', async () => {
+  const secret = createClient({ url: server.url, key: server.secret, fetch: noted }, { health, usage })
+  const sheet = await secret.usage.listUsageDays.csv({ from: '2026-01-01', to: '2026-01-31' })
+  assert.match(sheet.type, /^text\/csv/)
+  assert.match(await sheet.text(), /^date,metric,/)
+  assert.equal(await (await secret.usage.listUsageDays.ndjson({ from: '2026-01-01', to: '2026-01-31' })).text(), '')
+  assert.match(await secret.health.getPrometheusMetrics(), /^# HELP /)
 })
 
 test('a secret key calls without a session', async () => {

@@ -63,10 +63,10 @@ test('what is not used is left out: sign-in and one resource are under 12 KB', a
 test('types are right under strict, for ESM and for CommonJS, and what is wrong does not compile', () => {
   const good = `
     import { createClient, AshlarError } from 'ashlar'
-    import { ai, files, projects } from 'ashlar/app'
+    import { ai, files, health, projects } from 'ashlar/app'
     import * as platform from 'ashlar/platform'
     export async function run(): Promise<string | null> {
-      const ashlar = createClient({ url: 'https://api.example.com' }, { ai, files, projects, platform })
+      const ashlar = createClient({ url: 'https://api.example.com' }, { ai, files, health, projects, platform })
       const made = await ashlar.projects.create({ name: 'Website' }, { idempotency_key: 'k' })
       const id: string = made.id
       const { items, total } = await ashlar.projects.list({ search: 'web' })
@@ -79,6 +79,9 @@ test('types are right under strict, for ESM and for CommonJS, and what is wrong 
       const bytes: Blob = await ashlar.platform.files.download({ file_id: file.id })
       for await (const key of ashlar.platform.apikeys.listDashboardKeys()) console.log(key.prefix)
       for await (const event of ashlar.platform.webhooksOut.listWebhookEvents()) console.log(event.type)
+      const sheet: Blob = await ashlar.platform.usage.listUsageDays.csv({ from: '2026-01-01' })
+      const text: string = await ashlar.health.getPrometheusMetrics()
+      await ashlar.projects.create({ name: text }, { body: sheet })
       try { await ashlar.auth.signIn({ email: 'a', password: 'b' }) } catch (error) {
         if (error instanceof AshlarError && error.code === 'VALIDATION_ERROR') return error.field ?? null
       }
@@ -86,7 +89,7 @@ test('types are right under strict, for ESM and for CommonJS, and what is wrong 
     }`
   const wrong = [
     `ashlar.projects.create({})`, `ashlar.projects.create()`, `ashlar.projects.create({ name: 7 })`, `ashlar.projects.get({})`, `ashlar.projects.list({ serach: 'x' })`,
-    `ashlar.projects.nothing()`, `ashlar.billing.getBillingStatus()`, `projects.list()`, `ashlar.projects.list().then((page) => page.things)`, `ashlar.projects.list.stream({})`,
+    `ashlar.projects.nothing()`, `ashlar.billing.getBillingStatus()`, `projects.list()`, `ashlar.projects.list().then((page) => page.things)`, `ashlar.projects.list.stream({})`, `ashlar.projects.list.csv()`,
     `ashlar.projects.get({ project_id: 'x' }).then((one) => one.title)`, `new AshlarError(400, 'NO_SUCH_CODE', 'x')`, `ashlar.auth.signIn({ email: 'x' })`,
   ]
   const bad = `import { createClient, AshlarError } from 'ashlar'\nimport { projects } from 'ashlar/app'\nconst ashlar = createClient({}, { projects })\n${wrong.join('\n')}\nexport { AshlarError }\n`
