@@ -3,17 +3,36 @@
 //
 //	node guide_typescript.mjs PAGES	in a directory with node_modules/ashlar
 //
-// PAGES is a file of JSON: { url, directory, secret, pages: [{ name, scripts: [text], given: { name: value }, replace, token, team }] }.  A page's
-// boxes are one function, in their order.  It has the clients that the guide speaks of: ashlar, a user's (token); team, of the dashboard
-// (team), and server, with the secret key; and what its commands have as variables.  Prints a line of JSON: problems of the compiler, and for
-// each page what was said and thrown.
-import { readFileSync, writeFileSync } from 'node:fs'
+// PAGES is a file of JSON: { url, directory, secret, pages: [{ name, scripts: [text], given: { name: value }, replace, token, team, other, who }] }.
+// A page's boxes are one function, in their order.  It has the clients that the guide speaks of: ashlar, a user's (token, or who signs in);
+// team, of the dashboard (team; other of another tenant), and server, with the secret key; and what its commands have as variables.  With
+// act() something else happens in between (t/lib/Ashlar/Asked.pm).  Prints a line of JSON: problems of the compiler, and for each page what
+// was said and thrown.
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import ts from 'typescript'
 import WebSocket from 'ws'
-import { notedFetch } from './answers.mjs'
+import { noteBytes } from './answers.mjs'
 
 globalThis.WebSocket ??= WebSocket
+let acts = 0
+globalThis.act = async (...what) => {
+  const file = join(directory, 'asked', String(++acts))
+  writeFileSync(`${file}.new`, JSON.stringify(what))
+  renameSync(`${file}.new`, `${file}.ask`)
+  while (!existsSync(`${file}.done`)) await sleep(20)
+  const [answer] = JSON.parse(readFileSync(`${file}.done`, 'utf8'))
+  rmSync(`${file}.done`)
+  return answer
+}
+// Every answer is compared with the reference, whichever client of a page asked; a stream has no end.
+const plain = globalThis.fetch
+globalThis.fetch = async (address, init = {}) => {
+  const response = await plain(address, init)
+  if (init.headers?.Accept !== 'text/event-stream') noteBytes(init.method ?? 'GET', String(address), response, Buffer.from(await response.clone().arrayBuffer()))
+  return response
+}
 const { url, directory, secret, pages } = JSON.parse(readFileSync(process.argv[2], 'utf8'))
 
 // The imports of a page's boxes stand in front; the client's are made here.
@@ -25,12 +44,13 @@ function sourceOf({ scripts, given, replace = {} }) {
   const isMade = /\bconst ashlar = createClient/.test(body)
   return [
     ...imports,
+    'declare function act(...what: string[]): Promise<string>',
     ...(isMade ? [] : [
       `import type { Client, Bound } from 'ashlar'`,
       ...['app', 'platform', 'workspace', 'operations', 'observability'].map((surface) => `import type * as ${surface}_ from 'ashlar/${surface}'`),
       'type All = { app: typeof app_, platform: typeof platform_, workspace: typeof workspace_, operations: typeof operations_, observability: typeof observability_ }',
     ]),
-    `export async function run(${isMade ? '' : 'ashlar: Client & Bound<All>, team: Client & Bound<All>, server: Client & Bound<All>, '}{ ${Object.keys(given).join(', ')} }: Record<${Object.keys(given).map((each) => `'${each}'`).join(' | ') || 'never'}, string>) {`,
+    `export async function run(${isMade ? '' : 'ashlar: Client & Bound<All>, team: Client & Bound<All>, server: Client & Bound<All>, other: Client & Bound<All>, '}{ ${Object.keys(given).join(', ')} }: Record<${Object.keys(given).map((each) => `'${each}'`).join(' | ') || 'never'}, string>) {`,
     body.replaceAll('https://localhost:8443', url).replaceAll(/'([ps])k_live_…'/g, (_, kind) => `'${given[`${kind}k`] ?? `${kind}k_live_x`}'`),
     '}',
     '',
@@ -52,15 +72,15 @@ program.emit()
 
 const { createClient, memoryStorage } = await import('ashlar')
 const surfaces = Object.fromEntries(await Promise.all(['app', 'platform', 'workspace', 'operations', 'observability'].map(async (name) => [name, await import(`ashlar/${name}`)])))
-const noted = (address, init = {}) => (init.headers?.Accept === 'text/event-stream' ? fetch(address, init) : notedFetch(new Request(address, init)))
 const log = console.log
 const ran = {}
 for (const [n, page] of pages.entries()) {
   const said = []
   console.log = (...words) => said.push(words.map((word) => (typeof word === 'object' ? JSON.stringify(word) : String(word))).join(' '))
-  const client = (options) => createClient({ url, storage: memoryStorage(), fetch: noted, ...options }, surfaces)
-  const clients = [client({ key: secret, token: page.token }), client({ token: page.team, team: true }), client({ key: secret })]
+  const client = (options) => createClient({ url, storage: memoryStorage(), ...options }, surfaces)
+  const clients = [client({ key: secret, token: page.token }), client({ token: page.team, team: true }), client({ key: secret }), client({ token: page.other, team: true })]
   try {
+    if (page.who) await clients[0].auth.signIn(page.who)
     const { run } = await import(files[n].replace(/ts$/, 'js'))
     await (run.length === 1 ? run(page.given) : run(...clients, page.given))
     ran[page.name] = { said }

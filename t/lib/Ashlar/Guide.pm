@@ -11,7 +11,7 @@ use Exporter 'import';
 use File::Temp ();
 use Time::HiRes qw(sleep time);
 
-our @EXPORT_OK = qw(blocks scripts steps is_as_shown);
+our @EXPORT_OK = qw(alone blocks scripts steps is_as_shown);
 
 # The boxes, as they are when copied.
 sub _text ($html) {
@@ -23,6 +23,9 @@ sub blocks ($html) { return map { _text($_) } $html =~ m{<pre(?! class="typescri
 
 # Those in TypeScript, which stand beside commands.
 sub scripts ($html) { return map { _text($_) } $html =~ m{<pre class="typescript"><code>(.*?)</code></pre>}gs }
+
+# Those without any right behind them.
+sub alone ($html) { return map { _text($_) } $html =~ m{<pre(?! class)[^>]*><code>((?:(?!</code>).)*)</code></pre>(?!\s*<pre class="typescript">)}gs }
 
 # Those to paste, each with what the page shows as its answer; undef where it shows none.
 sub steps ($html) {
