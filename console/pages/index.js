@@ -4,6 +4,7 @@ import { agents, aiAccounts, externalAgents } from './ai.js'
 import { apiKeys } from './api-keys.js'
 import { audit } from './audit.js'
 import { files } from './files.js'
+import { flags } from './flags.js'
 import { jobs, schedules } from './jobs.js'
 import { live } from './live.js'
 import { mails } from './mails.js'
@@ -14,12 +15,13 @@ import { issuers, settings } from './settings.js'
 import { team } from './team.js'
 import { usage, usageLimits } from './usage.js'
 import { users } from './users.js'
+import { webhookEvents } from './webhook-events.js'
 import { webhooks } from './webhooks.js'
 
 export const pages = [
-  overview, files,
+  overview, flags, files,
   users, team,
-  apiKeys, webhooks, mails, requests,
+  apiKeys, webhooks, webhookEvents, mails, requests,
   live, jobs, schedules, audit,
   plans, usage, usageLimits, paymentAccounts,
   agents, externalAgents, aiAccounts,

@@ -8,6 +8,7 @@ use Ashlar::Console;
 use Ashlar::Sample;
 use Ashlar::SignIn qw(@BEHIND_PROXY $PASSWORD from newest_mail);
 use Ashlar::Totp 'totp';
+use Cpanel::JSON::XS 'encode_json';
 use IO::Compress::Gzip 'gzip';
 
 my $t     = Api->start(@BEHIND_PROXY, RATE_LIMIT_DEFAULT => 0);
@@ -162,7 +163,7 @@ my $hostile = '<b>bold</b><script>alert(1)</script>{{7*7}}';
 subtest 'every page that is a list' => sub {
     sign_in('all', 'olive@default.example', '/console', is_new => 1);
     my %row = (
-        files => undef, team => 'Olive Owner', 'api-keys' => 'pk_', webhooks => 'Lighthouse', plans => 'Pro', usage => 'ai', 'usage-limits' => undef, 'payment-accounts' => 'stripe',
+        files => undef, flags => undef, 'webhook-events' => undef, team => 'Olive Owner', 'api-keys' => 'pk_', webhooks => 'Lighthouse', plans => 'Pro', usage => 'ai', 'usage-limits' => undef, 'payment-accounts' => 'stripe',
         agents => undef, 'external-agents' => undef, 'ai-accounts' => undef, issuers => undef,
     );
     for my $path (sort keys %row) {
@@ -189,6 +190,41 @@ subtest 'webhooks and their deliveries' => sub {
     $db->do('UPDATE webhook_endpoints SET is_active = true, url = ? WHERE id = ?', undef, 'https://127.0.0.1:1/', $sample->id('dashboard webhook'));
     does('all', { click => 'Deliver again' }, { wait => 'It is delivered again' });
     is scalar $db->selectrow_array('SELECT count(*) FROM webhook_deliveries WHERE endpoint_id = ?', undef, $sample->id('dashboard webhook')), 2, 'else it is';
+};
+
+subtest 'webhooks that were received' => sub {
+    my $id = $sample->id('webhook_event');
+    $db->do(q{UPDATE webhook_events SET state = 'failed', error = 'no account', payload = ? WHERE id = ?}, undef, encode_json({ id => 'evt_harbour_paid', note => $hostile }), $id);
+    my $got = does('all', { open => '/console/webhook-events' }, { see => 'rows', of => 'tbody tr' }, { choose => { provider => 'clerk' } }, { wait => 'Nothing is found' }, { choose => { provider => '' } }, { wait => 'invoice.paid' },
+        { click => 'invoice.paid', role => 'link' }, { wait => 'Without passwords' }, { settle => true }, { see => 'facts', of => '.facts' }, { see => 'body', of => 'pre.answer' }, { look => 'webhook-event' },
+        { see => 'scripts', js => 'document.querySelectorAll("main script, main b").length' }, { click => 'Process again' }, { wait => 'It is processed again.' }, { settle => true });
+    like $got->{values}{rows}[0], qr/invoice\.paid.*stripe.*failed/s, 'what came, and what was made of it';
+    like $got->{values}{facts}[0], qr/no account.*evt_harbour_paid/s, '  and why';
+    like $got->{values}{body}[0], qr/"note": "\Q$hostile/, 'with its body, a hostile one as text';
+    is $got->{values}{scripts}, 0, '  which makes nothing';
+    looks_ok $got, 'webhook-event';
+    is_deeply $db->selectrow_arrayref('SELECT state, replays FROM webhook_events WHERE id = ?', undef, $id), [ 'received', 1 ], 'it is processed again';
+    my $fault = { method => 'POST', path => "/api/v1/dashboard/webhook-events/$id/replay", status => 503, body => { error => { code => 'SERVICE_UNAVAILABLE', message => 'not now', details => {} }, detail => 'x' } };
+    $got = does('all', { faults => [$fault] }, { click => 'Process again' }, { wait => 'not now' }, { see => 'said', of => '.problem' }, { faults => [] });
+    like $got->{values}{said}[0], qr/503 SERVICE_UNAVAILABLE/, 'or it is said that it is not';
+};
+
+subtest 'feature flags, and who gets what' => sub {
+    my $got = does('all', { open => '/console/flags' }, { click => 'Make a flag' }, { dialog => 'Make a flag' }, { look => 'flag-form' }, { fill => { key => 'no key!', name => "Editor $hostile" } }, { choose => { 'for whom' => 'user_list' } },
+        { click => 'Make a flag' }, { focus => 'key' }, { see => 'wrong', of => '.wrong' }, { fill => { key => 'new-editor' } }, { click => 'Make a flag' }, { focus => 'user_ids' }, { see => 'missing', of => '.wrong' },
+        { fill => { users => 'user_theo' } }, { click => 'Make a flag' }, { wait => 'The flag is made.' }, { settle => true }, { see => 'rows', of => 'tbody tr' },
+        { click => "Editor $hostile", role => 'link' }, { wait => 'Who gets it' }, { settle => true }, { see => 'off', of => 'tbody tr' }, { choose => { 'as enabled' => 'true' } }, { wait => 'named in it' }, { settle => true },
+        { see => 'on', of => 'tbody tr' }, { look => 'flag' }, { fill => { Search => 'theo' } }, { gone => 'not named in it' }, { settle => true }, { see => 'found', of => 'tbody tr' });
+    looks_ok $got, 'flag-form', 'flag';
+    is scalar @{ $got->{values}{wrong} }, 1, 'a key that is none is told';
+    is_deeply $got->{values}{missing}, ['this type needs user_ids, at least one'], '  and what a kind of flag needs';
+    ok scalar(grep { /Editor \Q$hostile\E.*new-editor.*off.*1 user/s } @{ $got->{values}{rows} }), 'a flag is made, for one user';
+    is scalar(grep { /the flag is off/ } @{ $got->{values}{off} }), scalar @{ $got->{values}{off} }, 'off it is off for all';
+    is_deeply [ map { /user_theo|theo\@/ ? /on\s+named in it/ : /off\s+not named in it/ } @{ $got->{values}{on} } ], [ (1) x @{ $got->{values}{on} } ], '  and it is seen whose it would be';
+    is scalar @{ $got->{values}{found} }, 1, 'one user is looked for';
+    $got = does('all', { click => 'All flags', role => 'link' }, { settle => true }, { click => 'Change', in => 'new-editor' }, { dialog => 'Change' }, { check => { 'switched on' => true } }, { click => 'Save' }, { wait => 'The change is saved.' }, { settle => true },
+        { click => 'Delete', in => 'harbour-tide-alarm' }, { dialog => 'Delete the flag?' }, { click => 'Delete' }, { wait => 'The flag is deleted.' }, { gone => 'harbour-tide-alarm' }, { settle => true });
+    is_deeply $db->selectrow_arrayref(q{SELECT is_enabled, user_ids FROM feature_flags WHERE tenant_id = ? AND key = 'new-editor'}, undef, $t->tenant_id), [ 1, ['user_theo'] ], 'a flag is switched on, and stays whose it was';
 };
 
 subtest 'settings' => sub {
