@@ -15,7 +15,8 @@ DECLARE
     -- What is searched: to add a table, its line here.
     tables text[] := ARRAY[
         'users (tenant_id, id, created_at, standing, email, search_domain, search_name, search_last)',
-        'projects (tenant_id, id, owner_id, name, created_at, deleted_at)'];
+        'projects (tenant_id, id, owner_id, name, created_at, deleted_at)',
+        'organizations (tenant_id, id, name, slug, created_at, deleted_at)'];
     is_super boolean := (SELECT rolsuper FROM pg_roles WHERE rolname = current_user);
     tbl  text;
     func regprocedure;

@@ -21,7 +21,7 @@ my ($B) = $super->selectrow_array(q{INSERT INTO tenants (slug, name) VALUES ('b'
 # Two tenants with the same: a user with many projects, and users of the same names.  The owners' ids are given, since by them
 # it is decided whose names stand in the index beside whose.  "zulu" is what one of A's has, and thousands of B's.
 my %owner = ($A => '00000000-0000-7000-8000-00000000000a', $B => '00000000-0000-7000-8000-00000000000b');
-my %one;
+my (%one, %organization);
 for my $tenant ($A, $B) {
     $super->do(q{SELECT set_config('app.quiet', 'on', false), set_config('app.tenant_id', ?, false)}, undef, $tenant);
     $super->do(q{INSERT INTO users (tenant_id, id, public_id, email, full_name, project_count) VALUES (?, ?, 'ann', 'ann@aardvark.example', 'Ann Aardvark', 25001)}, undef, $tenant, $owner{$tenant});
@@ -32,6 +32,8 @@ for my $tenant ($A, $B) {
         SELECT ?, ?, CASE WHEN ?::integer = 1 OR i = 2500 THEN 'Zulu ' ELSE 'Old ' END || i || CASE WHEN i % 500 = 0 THEN ? ELSE '' END, now() - (20000 + i) * interval '1 minute'
         FROM generate_series(1, 5000) i}, undef, $tenant, $owner{$tenant}, $tenant eq $B ? 1 : 0, " of the \x{c9}t\x{e9}");
     ($one{$tenant}) = $super->selectrow_array(q{INSERT INTO projects (tenant_id, owner_id, name, created_at) VALUES (?, ?, 'The aardvark', now() - interval '1 year') RETURNING id}, undef, $tenant, $owner{$tenant});
+    ($organization{$tenant}) = $super->selectrow_array(q{INSERT INTO organizations (tenant_id, name, slug) VALUES (?, 'Aardvark & Sons', 'aa') RETURNING id}, undef, $tenant);
+    $super->do(q{INSERT INTO organizations (tenant_id, name, slug) SELECT ?, 'Company ' || i, 'company-' || i FROM generate_series(1, 2000) i}, undef, $tenant);
     $super->do(q{INSERT INTO projects (tenant_id, owner_id, name) SELECT u.tenant_id, u.id, 'Of ' || u.public_id FROM users u, generate_series(1, 5) WHERE u.tenant_id = ? AND u.public_id LIKE 'u%'}, undef, $tenant);
 }
 $super->do('VACUUM ANALYZE');
@@ -39,6 +41,7 @@ $super->do('VACUUM ANALYZE');
 # What each looks for, and what it must read by.
 my %try = (
     project_candidates => { call => sub ($tenant) { ('SELECT unnest(ids) FROM project_candidates(?, ?, 20, 0, 20000)', $owner{$tenant}, 'aardvark') }, found => sub ($tenant) { $one{$tenant} }, index => qr/\Aprojects_/ },
+    organization_candidates => { call => sub ($tenant) { ('SELECT id FROM organization_candidates(?)', 'aardvark') }, found => sub ($tenant) { $organization{$tenant} }, index => qr/\Aorganizations_/ },
     user_candidates    => { call => sub ($tenant) { ('SELECT id FROM user_candidates(?, NULL, NULL)', 'aardvark') }, found => sub ($tenant) { $owner{$tenant} }, index => qr/\Ausers_search_/ },
 );
 
@@ -68,10 +71,10 @@ subtest 'the role can do nothing else' => sub {
     my $role = $super->selectrow_hashref(q{SELECT * FROM pg_roles WHERE rolname = 'ashlar_search'});
     ok !$role->{$_}, "not $_" for qw(rolcanlogin rolsuper rolbypassrls rolcreaterole rolcreatedb rolreplication rolinherit);
     is_deeply $super->selectcol_arrayref(q{SELECT member::regrole::text FROM pg_auth_members WHERE roleid = 'ashlar_search'::regrole OR member = 'ashlar_search'::regrole}), [], 'nobody is a member: a member would see all tenants';
-    is_deeply $super->selectcol_arrayref(q{SELECT DISTINCT table_name || ' ' || privilege_type FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' ORDER BY 1}), [ 'projects SELECT', 'users SELECT' ], 'reads the searched tables';
+    is_deeply $super->selectcol_arrayref(q{SELECT DISTINCT table_name || ' ' || privilege_type FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' ORDER BY 1}), [ map { "$_ SELECT" } qw(organizations projects users) ], 'reads the searched tables';
     my $secret = $super->selectcol_arrayref(q{SELECT table_name || '.' || column_name FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' AND column_name ~ 'hash|secret|sealed|token|password'});
     is "@$secret", '', 'and no secret in them';
-    is_deeply $super->selectcol_arrayref(q{SELECT polrelid::regclass || ' ' || polcmd::text FROM pg_policy WHERE 'ashlar_search'::regrole = ANY (polroles) ORDER BY 1}), [ 'projects r', 'users r' ], 'by policies that let it read';
+    is_deeply $super->selectcol_arrayref(q{SELECT polrelid::regclass || ' ' || polcmd::text FROM pg_policy WHERE 'ashlar_search'::regrole = ANY (polroles) ORDER BY 1}), [ map { "$_ r" } qw(organizations projects users) ], 'by policies that let it read';
     ok !$super->selectrow_array(q{SELECT has_schema_privilege('ashlar_search', 'public', 'CREATE')}), 'makes nothing';
     for my $text ('SET ROLE ashlar_search', 'GRANT ashlar_search TO ashlar_api') {
         ok !eval { $api->do($text); 1 }, "not for the api: $text";

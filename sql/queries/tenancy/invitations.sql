@@ -78,7 +78,7 @@ FROM invitation_reject(:token_hash::bytea);
 -- Those for an address, over the tenant's organizations, newest first.
 SELECT :columns(invitation)
 FROM invitations_find(:email_key, :email) i
-JOIN organizations o ON o.tenant_id = i.tenant_id AND o.id = i.organization_id
+CROSS JOIN LATERAL (SELECT x.name, x.deleted_at FROM organizations x WHERE x.tenant_id = @tenant AND x.id = i.organization_id OFFSET 0) o -- one by one
 WHERE i.expires_at > now() AND o.deleted_at IS NULL
 ORDER BY i.created_at DESC, i.id DESC
 LIMIT :limit OFFSET :skip;
