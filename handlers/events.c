@@ -12,6 +12,7 @@
 #include "fcgi/event.h"
 #include "handlers/permissions.h"
 #include "handlers/shapes.h"
+#include "handlers/tenancy/member_ref.h"
 
 /* clang-format off */
 static const char *const signin_methods[] = { "password", "google", "passkey", NULL };
@@ -77,6 +78,33 @@ static const struct field permissions_data[] = {
 	{ "organization_id", F_UUID,   0 },
 	{ "role",            F_ENUM,   0, .values = workspace_roles },
 	{ "permissions",     F_OBJECT, 0, .item = F_BOOL, .about = "permission: whether the role has it" },
+	FIELD_END
+};
+
+static const struct field team_data[] = {
+	{ "id",             F_UUID,     0 },
+	{ "workspace_id",   F_UUID,     0 },
+	{ "name",           F_TEXT,     0, .example = "Sales" },
+	{ "description",    F_TEXT,     F_NULL },
+	{ "color",          F_TEXT,     F_NULL, .example = "#1a2b3c" },
+	{ "icon",           F_TEXT,     F_NULL, .example = "star" },
+	{ "parent_team_id", F_UUID,     F_NULL },
+	{ "lead_member_id", F_UUID,     F_NULL },
+	{ "is_active",      F_BOOL,     0 },
+	{ "created_by_id",  F_UUID,     F_NULL },
+	{ "created_at",     F_DATETIME, 0 },
+	{ "updated_at",     F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct field team_member_data[] = {
+	{ "id",           F_UUID,     0 },
+	{ "workspace_id", F_UUID,     0 },
+	{ "team_id",      F_UUID,     0 },
+	{ "member_id",    F_UUID,     0 },
+	{ "role",         F_TEXT,     0, .example = "lead" },
+	{ "member",       F_OBJECT,   F_NULL, .fields = member_ref, .about = "null: has left the workspace" },
+	{ "joined_at",    F_DATETIME, 0 },
 	FIELD_END
 };
 
@@ -198,6 +226,8 @@ static const struct shape signin = { "EventSignIn", signin_data };
 static const struct shape organization = { "EventOrganization", organization_data };
 static const struct shape member = { "EventMember", member_data };
 static const struct shape role_permissions = { "EventRolePermissions", permissions_data };
+static const struct shape team = { "EventTeam", team_data };
+static const struct shape team_member = { "EventTeamMember", team_member_data };
 static const struct shape trace_project = { "EventTraceProject", trace_project_data };
 static const struct shape key = { "EventApiKey", key_data };
 static const struct shape subscription = { "EventSubscription", subscription_data };
@@ -233,6 +263,13 @@ const struct event events[] = {
 	{ "goal.updated",          EVENT_ORGANIZATION, "A goal is another one, or its key results are", &goal_event_shape, PREVIOUS },
 	{ "goal.progress_updated", EVENT_ORGANIZATION, "Somebody reported how far key results are", &goal_event_shape, PREVIOUS },
 	{ "goal.deleted",          EVENT_ORGANIZATION, "A goal was deleted, and its key results with it", &goal_event_shape },
+
+	{ "team.created",        EVENT_ORGANIZATION, "A team was made in a workspace", &team },
+	{ "team.updated",        EVENT_ORGANIZATION, "A team is another one, or has another place, or another lead", &team, PREVIOUS },
+	{ "team.deleted",        EVENT_ORGANIZATION, "A team was deleted; who was in it is not told of one by one", &team },
+	{ "team.member_added",   EVENT_ORGANIZATION, "A member is in a team now", &team_member },
+	{ "team.member_updated", EVENT_ORGANIZATION, "A member leads a team now, or does no longer", &team_member, PREVIOUS },
+	{ "team.member_removed", EVENT_ORGANIZATION, "A member is in a team no more", &team_member },
 
 	{ "subscription.created",  EVENT_ORGANIZATION, "An organization, or a user, has subscribed, or is to pay for it", &subscription },
 	{ "subscription.updated",  EVENT_ORGANIZATION, "Its status, plan, period, seats or end is another one", &subscription, PREVIOUS },

@@ -318,6 +318,22 @@ SELECT announce('goals', 'goal', hides => 'organization_id, level_rank, key_resu
     source  => 'member_ref(r.tenant_id, r.organization_id, r.owner_id) owner ON true
                 LEFT JOIN workspace_teams t ON t.tenant_id = r.tenant_id AND t.organization_id = r.organization_id AND t.id = r.team_id');
 
+-- Teams, as goals.  Who goes with their team is not told of one by one.
+CREATE OR REPLACE FUNCTION team_is_there(tenant uuid, organization uuid, team uuid) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM workspace_teams t WHERE t.tenant_id = tenant AND t.organization_id = organization AND t.id = team);
+END
+$$;
+
+SELECT announce('workspace_teams', 'team', hides => 'organization_id', has_micros => true, also => '{"workspace_id": "r.organization_id"}');
+
+SELECT announce('workspace_team_members', 'team', 'member_added', 'member_updated', has_micros => true,
+    gone    => $$CASE WHEN team_is_there(OLD.tenant_id, OLD.organization_id, OLD.team_id) THEN 'member_removed' END$$,
+    shows   => 'id, team_id, member_id, role', watches => 'role',
+    also    => '{"workspace_id": "r.organization_id", "joined_at": "r.created_at", "member": "who.ref"}',
+    source  => 'member_ref(r.tenant_id, r.organization_id, r.member_id) who ON true');
+
 -- ---------------------------------------------------------------- billing
 
 -- What changes it, whoever has read it first; to look again tells nothing.  An organization's are on no channel: not every

@@ -79,15 +79,15 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE OR REPLACE TRIGGER workspace_teams_made AFTER INSERT ON workspace_teams FOR EACH ROW
+CREATE OR REPLACE TRIGGER workspace_teams_tell_made AFTER INSERT ON workspace_teams FOR EACH ROW
     WHEN (is_told(NEW.tenant_id)) EXECUTE FUNCTION workspace_team_told();
-CREATE OR REPLACE TRIGGER workspace_teams_changed AFTER UPDATE ON workspace_teams FOR EACH ROW
+CREATE OR REPLACE TRIGGER workspace_teams_tell_changed AFTER UPDATE ON workspace_teams FOR EACH ROW
     WHEN (is_told(NEW.tenant_id)) EXECUTE FUNCTION workspace_team_told();
-CREATE OR REPLACE TRIGGER workspace_teams_gone AFTER DELETE ON workspace_teams FOR EACH ROW
+CREATE OR REPLACE TRIGGER workspace_teams_tell_gone AFTER DELETE ON workspace_teams FOR EACH ROW
     WHEN (is_told(OLD.tenant_id)) EXECUTE FUNCTION workspace_team_told();
-CREATE OR REPLACE TRIGGER workspace_team_members_made AFTER INSERT ON workspace_team_members FOR EACH ROW
+CREATE OR REPLACE TRIGGER workspace_team_members_tell_made AFTER INSERT ON workspace_team_members FOR EACH ROW
     WHEN (is_told(NEW.tenant_id)) EXECUTE FUNCTION workspace_team_told();
-CREATE OR REPLACE TRIGGER workspace_team_members_changed AFTER UPDATE ON workspace_team_members FOR EACH ROW
+CREATE OR REPLACE TRIGGER workspace_team_members_tell_changed AFTER UPDATE ON workspace_team_members FOR EACH ROW
     WHEN (is_told(NEW.tenant_id)) EXECUTE FUNCTION workspace_team_told();
-CREATE OR REPLACE TRIGGER workspace_team_members_gone AFTER DELETE ON workspace_team_members FOR EACH ROW
+CREATE OR REPLACE TRIGGER workspace_team_members_tell_gone AFTER DELETE ON workspace_team_members FOR EACH ROW
     WHEN (is_told(OLD.tenant_id)) EXECUTE FUNCTION workspace_team_told();

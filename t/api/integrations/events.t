@@ -372,6 +372,28 @@ subtest 'permissions' => sub {
     tells 'all are as by default again', sub { $in->post("$role/reset") }, -in => $acme, 'permissions.updated' => { role => 'viewer' };
 };
 
+subtest 'teams' => sub {
+    my $at   = '/api/v1/teams';
+    my $in   = $ann->with(headers => { %{ $ann->{headers} // {} }, 'X-Workspace-Id' => $acme });
+    my $me   = $in->get('/api/v1/members/me')->json('/id');
+    my $top  = tells('one is made', sub { $in->post($at, { name => 'Fleet', color => '#1a2b3c' }) },
+        -in => $acme, 'team.created' => { name => 'Fleet', color => '#1a2b3c', workspace_id => $acme, parent_team_id => undef, created_by_id => $me })->json('/id');
+    quiet 'not one of the same name', sub { $in->post($at, { name => 'fleet' }) };
+    my $team = tells('another one, below it', sub { $in->post($at, { name => 'Crew', parent_team_id => $top }) }, -in => $acme, 'team.created' => { parent_team_id => $top })->json('/id');
+    tells 'it changes', sub { $in->put("$at/$team", { name => 'Crews' }) }, -in => $acme, 'team.updated' => { id => $team, name => 'Crews', previous_attributes => { name => 'Crew' } };
+    quiet 'to what it is', sub { $in->put("$at/$team", { name => 'Crews' }) };
+    tells 'somebody is put into it', sub { $in->post("$at/$team/members", { member_id => $me }) },
+        -in => $acme, 'team.member_added' => { team_id => $team, member_id => $me, role => 'member', workspace_id => $acme, member => qr/HASH/ };
+    tells 'they lead it', sub { $in->put("$at/$team/members/$me", { role => 'lead' }) },
+        -in => $acme, 'team.member_updated' => { team_id => $team, role => 'lead', previous_attributes => { role => 'member' } }, 'team.updated' => { lead_member_id => $me, previous_attributes => { lead_member_id => undef } };
+    quiet 'not a ring', sub { $in->put("$at/$top", { parent_team_id => $team }) };
+    tells 'they leave it', sub { $in->delete("$at/$team/members/$me") }, -in => $acme, 'team.member_removed' => { team_id => $team, member_id => $me, member => qr/HASH/ }, 'team.updated' => { lead_member_id => undef };
+    $in->post("$at/$top/members", { member_id => $me });
+    messages();
+    tells 'it is deleted: the one below moves to the top, and who was in it is not told of', sub { $in->delete("$at/$top") },
+        -in => $acme, 'team.updated' => { id => $team, parent_team_id => undef, previous_attributes => { parent_team_id => $top } }, 'team.deleted' => { id => $top, name => 'Fleet' };
+};
+
 subtest 'goals' => sub {
     my $at  = '/api/v1/goals';
     my %in  = (headers => { 'X-Workspace-Id' => $acme });
