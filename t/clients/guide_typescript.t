@@ -18,6 +18,7 @@ use Ashlar::Spans;
 use Ashlar::Stripe;
 use Ashlar::Token qw(mint sign_key);
 use Ashlar::Totp 'totp';
+use Ashlar::Workspace;
 use Cpanel::JSON::XS qw(decode_json encode_json);
 use Cwd 'getcwd';
 use File::Copy 'copy';
@@ -185,6 +186,13 @@ sub first_hour () {
     );
 }
 
+# An owner and a member of a workspace that is the active one of both.
+sub people () {
+    my $w = workspace($t, ann => 'owner', bob => 'member');
+    $t->db->do('UPDATE users SET default_organization_id = ? WHERE id = ?', undef, $w->id, $_->uuid) for @$w{qw(ann bob)};
+    return (token => $w->{ann}->token, given => { their_token => $w->{bob}->token });
+}
+
 # What a page's boxes stand on: the token of its user, that of the team, what its commands have as variables, and what is called otherwise
 # here; said is what its console has to have said.
 my %page = (
@@ -219,6 +227,8 @@ my %page = (
     'trace-projects'    => sub { return (token => $t->user('traces')->token) },
     usage               => \&usage,
     'webhooks-in'       => \&webhooks_in,
+    roles               => \&people,
+    notifications       => \&people,
     workspaces          => sub { return (token => $t->user('works')->token) },
 );
 
@@ -234,6 +244,8 @@ my %said = (
     'send-traces'       => [ qr/\A1 1 have an id/ ],
     'trace-projects'    => [ qr/\Afree 2/, 'a free organization has at most 1 member, with those who are invited', qr/ 15\z/, 'a note' ],
     usage               => [ '{"accepted":1,"duplicates":1,"unmatched":0}', '8 2 false', '0', qr/\ALIMIT_EXCEEDED/, qr/\Adate,metric,category/ ],
+    roles               => [ 'this needs the permission can_create_team, which the role member does not have here', 'can_delete_team', 'Bob lead', 'parent_team_id would make it its own ancestor' ],
+    notifications       => [ 'You were added to a team: Pier', 'You were added to a team: Harbour', '1', '{"total":1,"unread":1}', qr/\Aworkspace_event / ],
     workspaces          => [ 'this is the last owner: make another one first', '{"can_create_goal":true}' ],
     'ai-gateway'        => [qr/\ALIMIT_EXCEEDED .*"limit":2000/],
     organizations       => ['the last owner cannot leave the organization'],
