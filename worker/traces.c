@@ -156,6 +156,8 @@ static enum err expire(struct tx *tx, const struct job *job)
 	if (!rc)
 		rc = repeat(tx, &q_traces_expire);
 	if (!rc)
+		rc = repeat(tx, &q_trace_files_expire);
+	if (!rc)
 		rc = repeat(tx, &q_traces_forget);
 	return rc || !clickhouse_is_configured() ? rc : keep_clickhouse(tx);
 }

@@ -1,10 +1,10 @@
 /*
  * Traces that are over.
  *
- * Once an hour "traces.expire" makes the days ahead, drops those days of spans whose class is kept no longer
- * (TRACES_FREE_DAYS, TRACES_PRO_DAYS, TRACES_ENTERPRISE_DAYS), removes what is known of their traces, and of
- * projects that are deleted everything; "traces.forget" does that of one, {"project_id": …}, when it is
- * deleted.
+ * Once an hour "traces.expire" makes the days ahead, drops those days of spans and of log records whose class
+ * is kept no longer (TRACES_FREE_DAYS, TRACES_PRO_DAYS, TRACES_ENTERPRISE_DAYS), removes what is known of
+ * their traces, and logs and objects that were stored beside them before that, and of projects that are
+ * deleted everything; "traces.forget" does that of one, {"project_id": …}, when it is deleted.
  */
 #ifndef WORKER_TRACES_H
 #define WORKER_TRACES_H

@@ -1,5 +1,5 @@
 /*
- * Spans come in: OTLP over HTTP, in Protocol Buffers' encoding or in JSON, compressed or not.
+ * Spans and log records come in: OTLP over HTTP, in Protocol Buffers' encoding or in JSON, compressed or not.
  *
  * Whose they are the credentials say, and nothing else does: attributes of the resource that name a project
  * are left out.  What an exporter is told is what OTLP has for it: 400 for what is no request, which it must
@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "build/sql/traces/ingest.h"
+#include "build/sql/traces/log_records.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/traces/otlp.h"
@@ -165,22 +166,23 @@ static enum err check_project(struct req *rq, const struct settings *s)
 
 /* A flood */
 
-static uint64_t limit_key(const struct settings *s)
+/* Spans and log records are counted apart: who writes too much into a log is still seen working. */
+static uint64_t limit_key(const struct settings *s, enum otlp_signal signal)
 {
-	return shm_hash(3, s->project_id) | 1;
+	return shm_hash(signal == OTLP_RECORDS ? 4 : 3, s->project_id) | 1;
 }
 
-static enum err check_flood(struct req *rq, const struct settings *s)
+static enum err check_flood(struct req *rq, const struct settings *s, enum otlp_signal signal)
 {
 	int64_t retry_ns;
 
 	if (!s->per_second ||
-	    !limit_owes(span_limits(), LIMITS, limit_key(s), BURST_MS, clock_ns(), &retry_ns))
+	    !limit_owes(span_limits(), LIMITS, limit_key(s, signal), BURST_MS, clock_ns(), &retry_ns))
 		return ERR_OK;
-	rq->limits.name = "spans";
+	rq->limits.name = signal == OTLP_RECORDS ? "log records" : "spans";
 	req_too_many(rq, (retry_ns + 999999999) / 1000000000);
-	rq->tx.fail.message =
-		arena_fmt(&rq->tx.arena, "this project sends more than %ld spans a second", s->per_second);
+	rq->tx.fail.message = arena_fmt(&rq->tx.arena, "this project sends more than %ld %s a second",
+					s->per_second, rq->limits.name);
 	return rq->tx.fail.err;
 }
 
@@ -193,11 +195,21 @@ static enum err answer(struct req *rq, enum otlp_encoding encoding, const struct
 	rq->answer.status = 200;
 	if (encoding == OTLP_PROTOBUF)
 		req_set_header(rq, "Content-Type", route_protobuf);
-	otlp_put_response(out, encoding, otlp_batch_rejected(b), otlp_batch_problem(b));
+	otlp_put_response(out, encoding, b->signal, otlp_batch_rejected(b), otlp_batch_problem(b));
 	return ERR_OK;
 }
 
-static enum err traces_ingest(struct req *rq)
+static enum err put_records(struct req *rq, struct otlp_batch *b)
+{
+	PGresult *res;
+
+	if (!b->taken)
+		return ERR_OK;
+	otlp_batch_bind(b, &rq->tx);
+	return tx_call(&rq->tx, &q_log_ingest, true, &res);
+}
+
+static enum err ingest(struct req *rq, enum otlp_signal signal)
 {
 	int64_t now_ns = clock_unix_us() * 1000;
 	enum otlp_encoding encoding;
@@ -209,12 +221,14 @@ static enum err traces_ingest(struct req *rq)
 
 	rc = rc ? rc : read_settings(rq, &s);
 	rc = rc ? rc : check_project(rq, s);
-	rc = rc ? rc : check_flood(rq, s);
+	rc = rc ? rc : check_flood(rq, s, signal);
 	rc = rc ? rc : decompress(rq, &p, &n);
 	if (rc)
 		return rc;
 	b = otlp_batch_new(&rq->tx.arena, n, now_ns - s->kept_days * DAY_NS, now_ns + DAY_NS);
-	if (s->sampler.n) {
+	b->signal = signal;
+	b->now_ns = now_ns;
+	if (s->sampler.n && signal == OTLP_SPANS) {
 		b->keeps = sampler_keeps;
 		b->keeps_to = &s->sampler;
 	}
@@ -222,10 +236,20 @@ static enum err traces_ingest(struct req *rq)
 	if (rc)
 		return req_fail(rq, rc, "%s", problem);
 	if (s->per_second && b->taken + b->sampled_away)
-		limit_charge(span_limits(), LIMITS, limit_key(s), b->taken + b->sampled_away, s->per_second,
-			     clock_ns());
-	rc = store_configured()->put(rq, b, s->plan);
+		limit_charge(span_limits(), LIMITS, limit_key(s, signal), b->taken + b->sampled_away,
+			     s->per_second, clock_ns());
+	rc = signal == OTLP_RECORDS ? put_records(rq, b) : store_configured()->put(rq, b, s->plan);
 	return rc ? rc : answer(rq, encoding, b);
+}
+
+static enum err traces_ingest(struct req *rq)
+{
+	return ingest(rq, OTLP_SPANS);
+}
+
+static enum err logs_ingest(struct req *rq)
+{
+	return ingest(rq, OTLP_RECORDS);
 }
 
 /* An error's body: a google.rpc.Status, which in JSON has ours beside it. */
@@ -254,6 +278,14 @@ static const struct field request_in[] = {
 	FIELD_END
 };
 
+static const struct field logs_in[] = {
+	{ "resourceLogs", F_LIST, 0, .item = F_JSON, .about = "as opentelemetry-proto has an ExportLogsServiceRequest",
+	  .example = "[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"shop\"}}]},\"scopeLogs\":[{\"logRecords\":[{"
+		     "\"timeUnixNano\":\"1767268800000000000\",\"severityNumber\":9,\"body\":{\"stringValue\":\"order taken\"},"
+		     "\"traceId\":\"4bf92f3577b34da6a3ce929d0e0e4736\",\"spanId\":\"00f067aa0ba902b7\"}]}]}]" },
+	FIELD_END
+};
+
 static const struct field find_in[] = {
 	{ "project_id", F_UUID, F_RARE, .about = "403 where it is not the credentials' project" },
 	FIELD_END
@@ -276,6 +308,18 @@ static const struct field response_out[] = {
 	FIELD_END
 };
 
+static const struct field logs_partial_out[] = {
+	{ "rejectedLogRecords", F_TEXT, 0, .about = "a 64-bit integer", .example = "0" },
+	{ "errorMessage",       F_TEXT, 0, .about = "why", .example = "" },
+	FIELD_END
+};
+
+static const struct field logs_response_out[] = {
+	{ "partialSuccess", F_OBJECT, F_OPTIONAL, .fields = logs_partial_out, .about = "of what was refused; all was taken where it is not there" },
+	FIELD_END
+};
+
+static const struct shape logs_response_shape = { "ExportLogsServiceResponse", logs_response_out };
 static const struct shape response_shape = { "ExportTraceServiceResponse", response_out };
 static const enum err ingest_errors[] = { ERR_UNSUPPORTED_MEDIA_TYPE, ERR_AUTHORIZATION, ERR_OK };
 
@@ -287,6 +331,12 @@ const struct route ingest_routes[] = {
 	  .query = find_in, .body = request_in, .out = &response_shape, .headers = ingest_headers, .errors = ingest_errors, .budget = &budget_project,
 	  .max_body = MAX_BODY, .status = 200, .flags = RAW | UNTRACED, .refuse = refuse, .slow_if = &cfg.clickhouse_url, .run = traces_ingest },
 	{ POST, "/api/otlp/v1/traces", "observability.traces.ingest_otlp", &by_project, "Send spans", .alias_of = "observability.traces.ingest" },
+	{ POST, "/api/v1/logs",        "observability.logs.ingest",        &by_project, "Send log records",
+	  .about = "OTLP over HTTP, in the same encodings, with the same limits and answers as spans. A record that was sent before is not stored twice; it "
+		   "has no id, so it is known by all that it says. Who reads a trace finds its records.",
+	  .query = find_in, .body = logs_in, .out = &logs_response_shape, .headers = ingest_headers, .errors = ingest_errors, .budget = &budget_project,
+	  .max_body = MAX_BODY, .status = 200, .flags = RAW | UNTRACED, .refuse = refuse, .run = logs_ingest },
+	{ POST, "/api/otlp/v1/logs",   "observability.logs.ingest_otlp",   &by_project, "Send log records", .alias_of = "observability.logs.ingest" },
 	ROUTE_END
 };
 /* clang-format on */

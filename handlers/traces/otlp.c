@@ -13,11 +13,14 @@ enum err otlp_read(struct otlp_batch *batch, enum otlp_encoding encoding, const 
 		return ERR_OK;
 	if (!batch->is_too_large)
 		return ERR_BAD_REQUEST;
-	*problem = "the spans are too large together; send them in smaller batches";
+	*problem = batch->signal == OTLP_RECORDS
+			   ? "the log records are too large together; send them in smaller batches"
+			   : "the spans are too large together; send them in smaller batches";
 	return ERR_PAYLOAD_TOO_LARGE;
 }
 
-void otlp_put_response(struct buf *b, enum otlp_encoding encoding, int rejected, const char *message)
+void otlp_put_response(struct buf *b, enum otlp_encoding encoding, enum otlp_signal signal, int rejected,
+		       const char *message)
 {
 	struct buf partial;
 
@@ -26,7 +29,8 @@ void otlp_put_response(struct buf *b, enum otlp_encoding encoding, int rejected,
 			buf_text(b, "{}");
 			return;
 		}
-		buf_fmt(b, "{\"partialSuccess\":{\"rejectedSpans\":\"%d\",\"errorMessage\":", rejected);
+		buf_fmt(b, "{\"partialSuccess\":{\"rejected%s\":\"%d\",\"errorMessage\":",
+			signal == OTLP_RECORDS ? "LogRecords" : "Spans", rejected);
 		jx_str(b, message);
 		buf_text(b, "}}");
 		return;

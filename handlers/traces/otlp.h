@@ -1,9 +1,10 @@
 /*
- * OTLP's traces: an ExportTraceServiceRequest (opentelemetry-proto 1.x) in either of
- * its encodings, read into one batch; and what is answered.
+ * OTLP's traces and logs: an ExportTraceServiceRequest or ExportLogsServiceRequest
+ * (opentelemetry-proto 1.x) in either of its encodings, read into one batch; and what is
+ * answered.
  *
  * It is read by hand, and not by code that protobuf-c generates from the definitions:
- * these are six messages, of which a third is passed over; a generated decoder makes a
+ * these are nine messages, of which a third is passed over; a generated decoder makes a
  * tree of the request first, at least one allocation for each span, attribute and text,
  * of which everything is written anew into columns afterwards.  Here a field is looked
  * at once, where it stands.  What is not known is passed over by its wire type, as the
@@ -42,8 +43,10 @@ enum err otlp_read(struct otlp_batch *batch, enum otlp_encoding encoding, const 
 bool otlp_read_protobuf(struct otlp_batch *b, const char *p, size_t n, const char **problem);
 bool otlp_read_json(struct otlp_batch *b, const char *p, size_t n, const char **problem);
 
-/* Write an ExportTraceServiceResponse: so many spans were refused, and why (NULL: nothing to say). */
-void otlp_put_response(struct buf *b, enum otlp_encoding encoding, int rejected, const char *message);
+/* Write an Export…ServiceResponse: so many spans, or records, were refused, and why (NULL: nothing to say).
+ */
+void otlp_put_response(struct buf *b, enum otlp_encoding encoding, enum otlp_signal signal, int rejected,
+		       const char *message);
 
 /* Write a google.rpc.Status for an HTTP status. */
 void otlp_put_status(struct buf *b, enum otlp_encoding encoding, int status, const char *message);

@@ -7,6 +7,7 @@
 #include "lib/base/base64.h"
 #include "lib/base/jx.h"
 #include "lib/base/utf8.h"
+#include "lib/crypto/secret.h"
 #include "lib/db/wire.h"
 
 /* Bytes that a column keeps of a text: what is indexed has to fit into a page of an index. */
@@ -16,6 +17,8 @@ enum {
 	MAX_SERVICE = 255,
 	MAX_SCOPE = 255,
 	MAX_SCOPE_VERSION = 64,
+	MAX_SEVERITY_TEXT = 64,
+	MAX_EVENT_NAME = 255,
 	MAX_TRACE_STATE = 512, /* as the W3C asks vendors to keep */
 	ITEM_BYTES = 8,        /* what an item of an array counts for beside its text */
 };
@@ -60,6 +63,13 @@ struct otlp_batch *otlp_batch_new(struct arena *a, size_t n, int64_t oldest_ns, 
 	vector_init(&b->tags, a, JSONB, spans);
 	vector_init(&b->session_ids, a, TEXT, spans);
 	vector_init(&b->flags, a, INT2, spans);
+	vector_init(&b->time_ns, a, INT8, spans);
+	vector_init(&b->observed_ns, a, INT8, spans);
+	vector_init(&b->digests, a, UUID, spans * 2);
+	vector_init(&b->severities, a, INT2, spans);
+	vector_init(&b->severity_texts, a, TEXT, spans);
+	vector_init(&b->event_names, a, TEXT, spans);
+	vector_init(&b->bodies, a, JSONB, spans);
 	buf_init(&b->resource, a, 1024);
 	buf_init(&b->scratch, a, 256);
 	b->of_resource.out = &b->resource;
@@ -337,27 +347,39 @@ void otlp_batch_link_done(struct otlp_batch *b, const unsigned char trace_id[16]
 
 /* Spans */
 
+/* All but the attributes, which are 10 KiB. */
+static void open_span(struct otlp_batch *b)
+{
+	struct otlp_span *s = &b->span;
+
+	s->has_trace_id = s->has_span_id = s->has_parent = s->has_bad_id = s->is_cut = false;
+	s->nattributes = 0;
+	b->attributes_end = b->attributes.b.n;
+	buf_char(vector_open(&b->attributes), '{');
+	b->of_span.n = 0;
+}
+
 void otlp_batch_span(struct otlp_batch *b)
 {
 	struct otlp_span *s = &b->span;
 
-	/* All but the attributes, which are 10 KiB. */
-	s->has_trace_id = s->has_span_id = s->has_parent = s->has_bad_id = s->is_cut = false;
+	open_span(b);
 	s->name = s->trace_state = s->status_message = empty;
-	s->kind = s->status = s->nattributes = 0;
+	s->kind = s->status = 0;
 	s->start_ns = s->end_ns = 0;
-	b->attributes_end = b->attributes.b.n;
 	b->events_end = b->events.b.n;
 	b->links_end = b->links.b.n;
 	b->nevents = b->nlinks = 0;
-	buf_char(vector_open(&b->attributes), '{');
-	b->of_span.n = 0;
 }
 
 /* Leave no trace of the span in hand. */
 static void forget_span(struct otlp_batch *b)
 {
 	vector_cut(&b->attributes, b->taken, b->attributes_end);
+	if (b->signal == OTLP_RECORDS) {
+		vector_cut(&b->bodies, b->taken, b->bodies_end);
+		return;
+	}
 	vector_cut(&b->events, b->taken, b->events_end);
 	vector_cut(&b->links, b->taken, b->links_end);
 }
@@ -399,6 +421,8 @@ static void add_resource(struct otlp_batch *b)
 		buf_char(out, '}');
 		vector_close(&b->resource_attributes);
 		b->resource_number = b->resource_attributes.n;
+		if (b->signal == OTLP_RECORDS)
+			secret_sha256(b->resource.p, b->resource.n, b->resource_digest);
 	}
 	vector_int4(&b->resources, b->resource_number);
 }
@@ -503,6 +527,109 @@ bool otlp_batch_span_done(struct otlp_batch *b)
 	return !b->is_too_large;
 }
 
+/* Log records */
+
+void otlp_batch_record(struct otlp_batch *b)
+{
+	open_span(b);
+	b->record = (struct otlp_record){ .severity_text = empty, .event_name = empty };
+	b->bodies_end = b->bodies.b.n;
+}
+
+struct buf *otlp_batch_body(struct otlp_batch *b)
+{
+	if (b->record.has_body)
+		vector_cut(&b->bodies, b->taken, b->bodies_end);
+	b->record.has_body = true;
+	b->left = OTLP_MAX_BODY;
+	return vector_open(&b->bodies);
+}
+
+static void digest_text(struct buf *to, struct otlp_text t)
+{
+	uint32_t n = (uint32_t)t.n;
+
+	buf_add(to, (const char *)&n, sizeof(n));
+	buf_add(to, t.p, t.n);
+}
+
+/*
+ * What a record is known by, since it has no id: all that it says, so that one that is sent again is
+ * the same.  Of several in a request that say the same PostgreSQL knows which one it is.
+ */
+static void add_digest(struct otlp_batch *b, size_t body, size_t attributes)
+{
+	const struct otlp_record *r = &b->record;
+	unsigned char digest[SECRET_BYTES];
+	struct buf *to = &b->scratch;
+
+	to->n = 0;
+	buf_add(to, (const char *)b->resource_digest, sizeof(b->resource_digest));
+	buf_add(to, (const char *)b->span.span_id, b->span.has_span_id ? sizeof(b->span.span_id) : 0);
+	buf_add(to, (const char *)&r->time_ns, sizeof(r->time_ns));
+	buf_add(to, (const char *)&r->observed_ns, sizeof(r->observed_ns));
+	buf_add(to, (const char *)&r->severity, sizeof(r->severity));
+	digest_text(to, r->severity_text);
+	digest_text(to, r->event_name);
+	digest_text(to, b->scope);
+	digest_text(to, b->scope_version);
+	digest_text(to, (struct otlp_text){ b->bodies.b.p + body, b->bodies.b.n - body });
+	digest_text(to, (struct otlp_text){ b->attributes.b.p + attributes, b->attributes.b.n - attributes });
+	secret_sha256(to->p, to->n, digest);
+	vector_bytes(&b->digests, digest, 16);
+}
+
+static size_t record_bytes(const struct otlp_batch *b)
+{
+	return b->attributes.b.n + b->bodies.b.n + b->resource_attributes.b.n + b->services.b.n +
+	       b->scopes.b.n + b->severity_texts.b.n + b->event_names.b.n + (size_t)b->taken * 200;
+}
+
+bool otlp_batch_record_done(struct otlp_batch *b)
+{
+	static const unsigned char none[16];
+	const struct otlp_span *s = &b->span;
+	const struct otlp_record *r = &b->record;
+	uint64_t time_ns = r->time_ns ? r->time_ns : r->observed_ns ? r->observed_ns : (uint64_t)b->now_ns;
+
+	if (b->taken == OTLP_MAX_SPANS)
+		return reject(b, OTLP_TOO_MANY);
+	if (s->has_bad_id)
+		return reject(b, OTLP_BAD_ID);
+	if (time_ns > (uint64_t)b->newest_ns)
+		return reject(b, OTLP_TOO_NEW);
+	if ((int64_t)time_ns < b->oldest_ns)
+		return reject(b, OTLP_TOO_OLD);
+	buf_char(&b->attributes.b, '}');
+	vector_close(&b->attributes);
+	if (r->has_body)
+		vector_close(&b->bodies);
+	else
+		vector_null(&b->bodies);
+	add_resource(b);
+	vector_bytes(&b->trace_ids, s->has_trace_id ? s->trace_id : none, 16);
+	if (s->has_span_id)
+		vector_int8(&b->span_ids, number_of(s->span_id));
+	else
+		vector_null(&b->span_ids);
+	vector_int8(&b->time_ns, (int64_t)time_ns);
+	if (r->observed_ns && r->observed_ns <= INT64_MAX)
+		vector_int8(&b->observed_ns, (int64_t)r->observed_ns);
+	else
+		vector_null(&b->observed_ns);
+	add_digest(b, b->bodies_end, b->attributes_end);
+	vector_int2(&b->severities, (int16_t)r->severity);
+	add_text(b, &b->severity_texts, r->severity_text, MAX_SEVERITY_TEXT);
+	add_text(b, &b->event_names, r->event_name, MAX_EVENT_NAME);
+	add_text(b, &b->services, b->service, MAX_SERVICE);
+	add_text(b, &b->scopes, b->scope, MAX_SCOPE);
+	add_text(b, &b->scope_versions, b->scope_version, MAX_SCOPE_VERSION);
+	vector_int2(&b->flags, (int16_t)(s->is_cut ? OTLP_CUT : 0));
+	b->taken++;
+	b->is_too_large = record_bytes(b) > OTLP_MAX_COLUMN_BYTES;
+	return !b->is_too_large;
+}
+
 /* What comes of it */
 
 int otlp_batch_rejected(const struct otlp_batch *b)
@@ -516,39 +643,50 @@ int otlp_batch_rejected(const struct otlp_batch *b)
 
 const char *otlp_batch_problem(const struct otlp_batch *b)
 {
-	static const char *const reasons[OTLP_REASONS] = {
-		[OTLP_BAD_ID] = "have an id that is zero, or not of 16 bytes for a trace and 8 for a span",
-		[OTLP_TOO_OLD] = "started before all that is kept",
-		[OTLP_TOO_NEW] = "start or end more than a day from now",
-		[OTLP_TOO_MANY] = "were behind the first 10000 of a request",
+	static const char *const reasons[][OTLP_REASONS] = {
+		[OTLP_SPANS] = {
+			[OTLP_BAD_ID] = "have an id that is zero, or not of 16 bytes for a trace and 8 for a span",
+			[OTLP_TOO_OLD] = "started before all that is kept",
+			[OTLP_TOO_NEW] = "start or end more than a day from now",
+			[OTLP_TOO_MANY] = "were behind the first 10000 of a request",
+		},
+		[OTLP_RECORDS] = {
+			[OTLP_BAD_ID] = "have an id that is not of 16 bytes for a trace and 8 for a span",
+			[OTLP_TOO_OLD] = "are older than all that is kept",
+			[OTLP_TOO_NEW] = "are of more than a day from now",
+			[OTLP_TOO_MANY] = "were behind the first 10000 of a request",
+		},
 	};
 	struct buf out;
 
 	buf_init(&out, b->arena, 128);
 	for (int i = 0; i < OTLP_REASONS; i++)
 		if (b->rejected[i])
-			buf_fmt(&out, "%s%d %s", out.n ? "; " : "", b->rejected[i], reasons[i]);
+			buf_fmt(&out, "%s%d %s", out.n ? "; " : "", b->rejected[i], reasons[b->signal][i]);
 	return out.n ? buf_str(&out) : NULL;
 }
 
-void otlp_batch_bind(struct otlp_batch *b, struct tx *tx)
+static void bind_records(struct otlp_batch *b, struct tx *tx)
 {
-	vector_bind(&b->trace_ids, tx, "trace_ids");
-	vector_bind(&b->span_ids, tx, "span_ids");
+	vector_bind(&b->time_ns, tx, "time_ns");
+	vector_bind(&b->observed_ns, tx, "observed_ns");
+	vector_bind(&b->digests, tx, "digests");
+	vector_bind(&b->severities, tx, "severities");
+	vector_bind(&b->severity_texts, tx, "severity_texts");
+	vector_bind(&b->event_names, tx, "event_names");
+	vector_bind(&b->bodies, tx, "bodies");
+}
+
+static void bind_spans(struct otlp_batch *b, struct tx *tx)
+{
 	vector_bind(&b->parent_ids, tx, "parent_ids");
 	vector_bind(&b->names, tx, "names");
 	vector_bind(&b->kinds, tx, "kinds");
-	vector_bind(&b->services, tx, "services");
-	vector_bind(&b->scopes, tx, "scopes");
-	vector_bind(&b->scope_versions, tx, "scope_versions");
 	vector_bind(&b->trace_states, tx, "trace_states");
 	vector_bind(&b->start_ns, tx, "start_ns");
 	vector_bind(&b->duration_ns, tx, "duration_ns");
 	vector_bind(&b->statuses, tx, "statuses");
 	vector_bind(&b->status_messages, tx, "status_messages");
-	vector_bind(&b->attributes, tx, "attributes");
-	vector_bind(&b->resources, tx, "resources");
-	vector_bind(&b->resource_attributes, tx, "resource_attributes");
 	vector_bind(&b->events, tx, "events");
 	vector_bind(&b->links, tx, "links");
 	vector_bind(&b->models, tx, "models");
@@ -562,5 +700,21 @@ void otlp_batch_bind(struct otlp_batch *b, struct tx *tx)
 	vector_bind(&b->total_costs, tx, "total_costs");
 	vector_bind(&b->tags, tx, "tags");
 	vector_bind(&b->session_ids, tx, "session_ids");
+}
+
+void otlp_batch_bind(struct otlp_batch *b, struct tx *tx)
+{
+	vector_bind(&b->trace_ids, tx, "trace_ids");
+	vector_bind(&b->span_ids, tx, "span_ids");
+	vector_bind(&b->services, tx, "services");
+	vector_bind(&b->scopes, tx, "scopes");
+	vector_bind(&b->scope_versions, tx, "scope_versions");
+	vector_bind(&b->attributes, tx, "attributes");
+	vector_bind(&b->resources, tx, "resources");
+	vector_bind(&b->resource_attributes, tx, "resource_attributes");
 	vector_bind(&b->flags, tx, "flags");
+	if (b->signal == OTLP_RECORDS)
+		bind_records(b, tx);
+	else
+		bind_spans(b, tx);
 }

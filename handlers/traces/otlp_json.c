@@ -494,6 +494,46 @@ static bool take_span(struct reader *r, void *to)
 	return !r->in.problem && otlp_batch_span_done(r->batch);
 }
 
+/* Log records */
+
+static void read_record_member(struct reader *r, const struct json_piece *name)
+{
+	struct otlp_batch *b = r->batch;
+	struct otlp_record *o = &b->record;
+
+	if (json_pull_is(name, "timeUnixNano"))
+		read_uint64(r, &o->time_ns);
+	else if (json_pull_is(name, "observedTimeUnixNano"))
+		read_uint64(r, &o->observed_ns);
+	else if (json_pull_is(name, "severityNumber"))
+		read_enum(r, OTLP_MAX_SEVERITY, &o->severity);
+	else if (json_pull_is(name, "severityText"))
+		read_text(r, &o->severity_text);
+	else if (json_pull_is(name, "eventName"))
+		read_text(r, &o->event_name);
+	else if (json_pull_is(name, "traceId"))
+		read_id(r, b->span.trace_id, 16, &b->span.has_trace_id);
+	else if (json_pull_is(name, "spanId"))
+		read_id(r, b->span.span_id, 8, &b->span.has_span_id);
+	else if (json_pull_is(name, "attributes"))
+		read_array(r, take_attribute, &b->of_span);
+	else if (json_pull_is(name, "body") && !take_null(r))
+		read_value(r, otlp_batch_body(b), 0, NULL);
+	else if (!json_pull_is(name, "body"))
+		json_pull_skip(&r->in);
+}
+
+static bool take_record(struct reader *r, void *to)
+{
+	struct json_piece name;
+
+	(void)to;
+	otlp_batch_record(r->batch);
+	for (bool is_open = open_object(r); is_open && json_pull_member(&r->in, &name);)
+		read_record_member(r, &name);
+	return !r->in.problem && otlp_batch_record_done(r->batch);
+}
+
 static void read_scope(struct reader *r)
 {
 	struct otlp_text text = { "", 0 }, version = { "", 0 };
@@ -559,18 +599,29 @@ static bool read_group(struct reader *r, const char *head, void (*read_head)(str
 	return true;
 }
 
-static bool take_scope_spans(struct reader *r, void *to)
+/* How the groups of a request are called. */
+static const struct signal {
+	const char *by_resource, *by_scope, *items;
+	bool (*take)(struct reader *r, void *to);
+} signals[] = {
+	[OTLP_SPANS] = { "resourceSpans", "scopeSpans", "spans", take_span },
+	[OTLP_RECORDS] = { "resourceLogs", "scopeLogs", "logRecords", take_record },
+};
+
+static bool take_by_scope(struct reader *r, void *to)
 {
+	const struct signal *of = &signals[r->batch->signal];
+
 	(void)to;
 	otlp_batch_scope(r->batch, (struct otlp_text){ "", 0 }, (struct otlp_text){ "", 0 });
-	return read_group(r, "scope", read_scope, "spans", take_span);
+	return read_group(r, "scope", read_scope, of->items, of->take);
 }
 
-static bool take_resource_spans(struct reader *r, void *to)
+static bool take_by_resource(struct reader *r, void *to)
 {
 	(void)to;
 	otlp_batch_resource(r->batch);
-	return read_group(r, "resource", read_resource, "scopeSpans", take_scope_spans);
+	return read_group(r, "resource", read_resource, signals[r->batch->signal].by_scope, take_by_scope);
 }
 
 bool otlp_read_json(struct otlp_batch *b, const char *p, size_t n, const char **problem)
@@ -582,8 +633,8 @@ bool otlp_read_json(struct otlp_batch *b, const char *p, size_t n, const char **
 	json_pull_init(&r.in, b->arena, p, n);
 	json_pull_open(&r.in, '{');
 	while (ok && json_pull_member(&r.in, &name))
-		if (json_pull_is(&name, "resourceSpans"))
-			ok = read_array(&r, take_resource_spans, NULL);
+		if (json_pull_is(&name, signals[b->signal].by_resource))
+			ok = read_array(&r, take_by_resource, NULL);
 		else
 			json_pull_skip(&r.in);
 	if (ok)

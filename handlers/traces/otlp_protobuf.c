@@ -341,6 +341,50 @@ static bool read_span(struct reader *r, const struct protobuf_field *span)
 	return !r->problem && otlp_batch_span_done(b);
 }
 
+/* Log records */
+
+static bool read_record(struct reader *r, const struct protobuf_field *record)
+{
+	enum {
+		TIME = 1,
+		SEVERITY = 2,
+		SEVERITY_TEXT = 3,
+		BODY = 5,
+		ATTRIBUTES = 6,
+		TRACE_ID = 9,
+		SPAN_ID = 10,
+		OBSERVED = 11,
+		EVENT_NAME = 12,
+	};
+	struct otlp_batch *b = r->batch;
+	struct otlp_record *o = &b->record;
+	struct otlp_text body = { "", 0 };
+	uint64_t severity = 0;
+	struct protobuf m;
+	struct protobuf_field f;
+
+	otlp_batch_record(b);
+	open_message(r, record, &m);
+	while (next(r, &m, &f))
+		switch (f.number) {
+		case TIME: read_number(r, &f, PROTOBUF_FIXED64, &o->time_ns); break;
+		case SEVERITY: read_number(r, &f, PROTOBUF_VARINT, &severity); break;
+		case SEVERITY_TEXT: read_text(r, &f, &o->severity_text); break;
+		case BODY:
+			read_text(r, &f, &body);
+			read_value(r, otlp_batch_body(b), body.p, body.n, 0, NULL);
+			break;
+		case ATTRIBUTES: read_attribute(r, &f, &b->of_span); break;
+		case TRACE_ID: read_id(r, &f, b->span.trace_id, 16, &b->span.has_trace_id); break;
+		case SPAN_ID: read_id(r, &f, b->span.span_id, 8, &b->span.has_span_id); break;
+		case OBSERVED: read_number(r, &f, PROTOBUF_FIXED64, &o->observed_ns); break;
+		case EVENT_NAME: read_text(r, &f, &o->event_name); break;
+		default: break;
+		}
+	o->severity = severity <= OTLP_MAX_SEVERITY ? (int)severity : 0;
+	return !r->problem && otlp_batch_record_done(b);
+}
+
 static void read_scope(struct reader *r, const struct protobuf_field *scope)
 {
 	enum { NAME = 1, VERSION = 2 };
@@ -357,10 +401,13 @@ static void read_scope(struct reader *r, const struct protobuf_field *scope)
 	otlp_batch_scope(r->batch, name, version);
 }
 
-/* A ScopeSpans.  Twice: the scope stands in front of its spans, but need not. */
-static bool read_scope_spans(struct reader *r, const struct protobuf_field *group)
+/* A ScopeSpans or ScopeLogs, which are numbered alike.  Twice: the scope stands in front of its spans, but
+ * need not. */
+static bool read_scope_items(struct reader *r, const struct protobuf_field *group)
 {
-	enum { SCOPE = 1, SPANS = 2 };
+	enum { SCOPE = 1, ITEMS = 2 };
+	bool (*read)(struct reader * r, const struct protobuf_field *item) =
+		r->batch->signal == OTLP_RECORDS ? read_record : read_span;
 	struct protobuf m;
 	struct protobuf_field f;
 
@@ -371,7 +418,7 @@ static bool read_scope_spans(struct reader *r, const struct protobuf_field *grou
 			read_scope(r, &f);
 	open_message(r, group, &m);
 	while (next(r, &m, &f))
-		if (f.number == SPANS && !read_span(r, &f))
+		if (f.number == ITEMS && !read(r, &f))
 			return false;
 	return !r->problem;
 }
@@ -388,9 +435,10 @@ static void read_resource(struct reader *r, const struct protobuf_field *resourc
 			read_attribute(r, &f, &r->batch->of_resource);
 }
 
-static bool read_resource_spans(struct reader *r, const struct protobuf_field *group)
+/* A ResourceSpans or ResourceLogs. */
+static bool read_resource_items(struct reader *r, const struct protobuf_field *group)
 {
-	enum { RESOURCE = 1, SCOPE_SPANS = 2 };
+	enum { RESOURCE = 1, SCOPE_ITEMS = 2 };
 	struct protobuf m;
 	struct protobuf_field f;
 
@@ -401,21 +449,21 @@ static bool read_resource_spans(struct reader *r, const struct protobuf_field *g
 			read_resource(r, &f);
 	open_message(r, group, &m);
 	while (next(r, &m, &f))
-		if (f.number == SCOPE_SPANS && !read_scope_spans(r, &f))
+		if (f.number == SCOPE_ITEMS && !read_scope_items(r, &f))
 			return false;
 	return !r->problem;
 }
 
 bool otlp_read_protobuf(struct otlp_batch *b, const char *p, size_t n, const char **problem)
 {
-	enum { RESOURCE_SPANS = 1 };
+	enum { RESOURCE_ITEMS = 1 };
 	struct reader r = { .batch = b };
 	struct protobuf m;
 	struct protobuf_field f;
 
 	protobuf_init(&m, p, n);
 	while (next(&r, &m, &f))
-		if (f.number == RESOURCE_SPANS && !read_resource_spans(&r, &f))
+		if (f.number == RESOURCE_ITEMS && !read_resource_items(&r, &f))
 			break;
 	*problem = r.problem;
 	return !r.problem && !b->is_too_large;

@@ -1,5 +1,5 @@
 /*
- * A span of a request, as it is looked at before it goes into columns.  Texts are where
+ * A span of a request, or a log record, as it is looked at before it goes into columns.  Texts are where
  * they stand in the request.
  */
 #ifndef HANDLERS_TRACES_OTLP_SPAN_H
@@ -9,7 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { OTLP_MAX_ATTRIBUTES = 128 /* of a span, an event, a link or a resource */ };
+enum {
+	OTLP_MAX_ATTRIBUTES = 128, /* of a span, an event, a link, a log record or a resource */
+	OTLP_MAX_SEVERITY = 24,
+};
 
 /* Without a NUL, and perhaps no UTF-8. */
 struct otlp_text {
@@ -36,6 +39,14 @@ struct otlp_span {
 	struct otlp_attribute attributes[OTLP_MAX_ATTRIBUTES];
 	int nattributes;
 	bool is_cut; /* something of it is not as it came */
+};
+
+/* Of a log record what a span has not. */
+struct otlp_record {
+	uint64_t time_ns, observed_ns; /* 0: not said */
+	int severity;                  /* 0 to 24 */
+	struct otlp_text severity_text, event_name;
+	bool has_body;
 };
 
 #endif

@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "build/sql/traces/log_records.h"
 #include "build/sql/traces/trace_files.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
@@ -23,7 +24,7 @@
 #include "lib/host/config.h"
 #include "providers/storage.h"
 
-enum { MAX_BYTES = 25 << 20, MAX_TRACE_ID = 128, PIECE = 64 * 1024, REDIRECT_S = 300 };
+enum { MAX_BYTES = 25 << 20, MAX_TRACE_ID = 128, MOST_LINES = 10000, PIECE = 64 * 1024, REDIRECT_S = 300 };
 
 static enum err log_upload(struct req *rq), log_get(struct req *rq), object_upload(struct req *rq),
 	object_send(struct req *rq);
@@ -69,7 +70,8 @@ const struct route trace_file_routes[] = {
 	  .headers = log_headers, .out = &uploaded_shape, .errors = upload_errors, .budget = &budget_project, .run = log_upload, .status = 200,
 	  .flags = SLOW | RAW | SPOOLED | UNTRACED, .max_body = MAX_BYTES },
 	{ GET,  "/api/v4/logs/{trace_id}", "observability.traces.get_trace_logs", &by_opsboard, "Read the log of a trace",
-	  .about = "By members of the organization whose project has the trace: 403 for others, and where there is none.",
+	  .about = "By members of the organization whose project has the trace: 403 for others, and where there is none. Without a stored log it is "
+		   "the lines of the trace's log records (GET /api/v4/logs).",
 	  .needs = { "a trace with a log", ERR_NOT_FOUND },
 	  .params = log_path, .out = &log_shape, .errors = read_errors, .run = log_get, .flags = SLOW },
 	{ POST, "/api/v4/objects/upload",  "observability.files.upload_object",   &by_project,  "Store an object",
@@ -314,13 +316,96 @@ static bool write_content(struct req *rq, int fd, long most)
 	return true;
 }
 
+/* A log that was not stored is made of the trace's records, line by line as they come. */
+struct lines {
+	struct req *rq;
+	const char *trace_id;
+	struct arena scratch;
+	long left; /* of a free plan; 0 and nothing more is written */
+	bool has_any, is_free;
+};
+
+static void open_log(struct req *rq, bool is_free, const char *trace_id)
+{
+	struct buf *b = answer_open(rq);
+
+	buf_char(b, '{');
+	jx_key(b, "freeplan_truncated"), jx_bool(b, is_free);
+	jx_key_str(b, "trace_id", trace_id);
+	jx_key(b, "content");
+}
+
+static enum err write_line(void *to, const PGresult *row, struct failure *why)
+{
+	struct lines *l = to;
+	struct buf *b = &l->rq->answer.out, text;
+	const char *line = column_text(row, 0, "line");
+	size_t n = strlen(line);
+
+	if (!l->has_any) {
+		l->has_any = true;
+		l->is_free = column_bool(row, 0, "is_free");
+		open_log(l->rq, l->is_free, l->trace_id);
+		buf_char(b, '"');
+	}
+	if (l->is_free)
+		n = lines_of(line, n, &l->left);
+	buf_init(&text, &l->scratch, n + n / 2 + 16);
+	jx_text(&text, line, n);
+	buf_add(b, text.p + 1, text.n - 2);
+	arena_reset(&l->scratch);
+	if (b->n < PIECE || !l->rq->answer.send || l->rq->answer.send(l->rq))
+		return ERR_OK;
+	return failure_hide(why, &l->rq->tx.arena, ERR_UNAVAILABLE, "nobody waits for it");
+}
+
+static void release_scratch(void *ptr)
+{
+	arena_release(ptr);
+}
+
+/* ids: what the trace may be called. */
+static enum err answer_lines(struct req *rq, const char *id, const char *const *ids)
+{
+	struct lines *l = arena_alloc(&rq->tx.arena, sizeof(*l));
+	PGresult *none;
+	struct buf b;
+	enum err rc;
+
+	buf_init(&b, &rq->tx.arena, 80);
+	buf_char(&b, '{');
+	for (int i = 0; ids[i]; i++)
+		buf_fmt(&b, "%s%s", i ? "," : "", ids[i]);
+	buf_char(&b, '}');
+	req_set(rq, "ids", buf_str(&b));
+	l->rq = rq;
+	l->trace_id = id;
+	l->left = cfg.freeplan_logs_line_limit;
+	arena_init(&l->scratch, PIECE);
+	arena_defer(&rq->tx.arena, release_scratch, &l->scratch);
+	req_set(rq, "most", arena_fmt(&rq->tx.arena, "%d", MOST_LINES));
+	rq->answer.status = 200;
+	rq->tx.each = write_line;
+	rq->tx.each_to = l;
+	rc = tx_call(&rq->tx, &q_log_line_list, true, &none);
+	rq->tx.each = NULL;
+	if (rc)
+		return rc;
+	if (!l->has_any)
+		return answer_not_found(rq, id);
+	buf_text(&rq->answer.out, "\"}");
+	answer_close(rq);
+	if (rq->answer.is_sent && !rq->answer.send(rq))
+		return req_fail_inside(rq, ERR_UNAVAILABLE, "nobody waits for it");
+	return ERR_OK;
+}
+
 static enum err log_get(struct req *rq)
 {
 	const char *id = req_path_text(rq, "trace_id"), *name = name_of(rq, id), *ids[3] = { NULL };
 	struct storage_object o = { .id = NULL };
 	bool is_free, ok;
 	PGresult *res;
-	struct buf *b;
 	int fd;
 	enum err rc;
 
@@ -337,7 +422,7 @@ static enum err log_get(struct req *rq)
 		return req_fail_field(rq, ERR_AUTHORIZATION, "trace_id",
 				      "there is no such trace in a project of yours");
 	if (!column_text(res, 0, "object_id"))
-		return answer_not_found(rq, id);
+		return answer_lines(rq, id, ids);
 	is_free = column_bool(res, 0, "is_free");
 	o.id = kept(rq, res, "object_id");
 	o.tenant_id = kept(rq, res, "tenant");
@@ -346,14 +431,10 @@ static enum err log_get(struct req *rq)
 	if (fd < 0)
 		return rq->tx.fail.err;
 	rq->answer.status = 200;
-	b = answer_open(rq);
-	buf_char(b, '{');
-	jx_key(b, "freeplan_truncated"), jx_bool(b, is_free);
-	jx_key_str(b, "trace_id", id);
-	jx_key(b, "content");
+	open_log(rq, is_free, id);
 	ok = write_content(rq, fd, is_free ? cfg.freeplan_logs_line_limit : 0);
 	close(fd);
-	buf_char(b, '}');
+	buf_char(&rq->answer.out, '}');
 	if (ok)
 		answer_close(rq);
 	if (!ok || (rq->answer.is_sent && !rq->answer.send(rq)))

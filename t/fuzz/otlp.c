@@ -1,6 +1,6 @@
 /*
- * Any bytes as an OTLP request, in either encoding, and as gzip: what is taken is whole,
- * whatever was refused beside it.
+ * Any bytes as an OTLP request of spans and one of log records, in either encoding, and as gzip: what is
+ * taken is whole, whatever was refused beside it.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -52,6 +52,20 @@ static void check(struct arena *a, struct vector *v, int n)
 		abort();
 }
 
+static void check_records(struct arena *a, struct otlp_batch *b)
+{
+	struct vector *columns[] = {
+		&b->trace_ids,  &b->span_ids,       &b->time_ns,     &b->observed_ns,    &b->digests,
+		&b->severities, &b->severity_texts, &b->event_names, &b->bodies,         &b->attributes,
+		&b->resources,  &b->services,       &b->scopes,      &b->scope_versions, &b->flags,
+	};
+
+	for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++)
+		check(a, columns[i], b->taken);
+	check(a, &b->resource_attributes, b->resource_attributes.n);
+	otlp_batch_problem(b);
+}
+
 static void check_all(struct arena *a, struct otlp_batch *b)
 {
 	struct vector *columns[] = {
@@ -92,14 +106,18 @@ static void check_all(struct arena *a, struct otlp_batch *b)
 	otlp_batch_problem(b);
 }
 
-static void read_as(struct arena *a, enum otlp_encoding encoding, const char *p, size_t n)
+static void read_as(struct arena *a, enum otlp_signal signal, enum otlp_encoding encoding, const char *p,
+		    size_t n)
 {
 	struct otlp_batch *b = otlp_batch_new(a, n, 0, INT64_MAX);
 	const char *problem = NULL;
 
+	b->signal = signal;
 	if (otlp_read(b, encoding, p, n, &problem)) {
 		if (!problem)
 			abort();
+	} else if (signal == OTLP_RECORDS) {
+		check_records(a, b);
 	} else {
 		check_all(a, b);
 	}
@@ -118,7 +136,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		p = out;
 		n = out_n;
 	}
-	read_as(&a, n && (*p == '{' || *p == ' ') ? OTLP_JSON : OTLP_PROTOBUF, p, n);
+	for (int signal = OTLP_SPANS; signal <= OTLP_RECORDS; signal++)
+		read_as(&a, signal, n && (*p == '{' || *p == ' ') ? OTLP_JSON : OTLP_PROTOBUF, p, n);
 	arena_release(&a);
 	return 0;
 }

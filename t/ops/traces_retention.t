@@ -82,7 +82,9 @@ subtest 'what is known of their traces' => sub {
 subtest 'days ahead' => sub {
     is run(spans_ahead => today => $today)->{made}, 3, 'tomorrow\'s, of classes that have today\'s';
     is run(spans_ahead => today => $today)->{made}, 0, 'once';
+    my $before = parts();
     is run(spans_ahead => today => on(100))->{made}, 0, 'none of a class that nothing comes of';
+    is_deeply parts(), $before, '  really none';
 };
 
 subtest 'a project that is deleted' => sub {
@@ -100,6 +102,41 @@ subtest 'a project that is deleted' => sub {
     $super->do('UPDATE trace_projects SET deleted_at = now() WHERE id = ?', undef, $late);
     1 while run('traces_forget', project => undef, batch => 100)->{removed};
     is rows($_ => $late), 0, "$_: whatever tenant, without being named" for @tables;
+};
+
+# Log records of a project, so many days before $EPOCH.
+sub put_logs ($tenant, $project, @days) {
+    my @ns = map { ($Ashlar::Spans::EPOCH - $_ * $DAY) . '000000000' } @days;
+    my $n  = @days;
+    $sql->in($api, $tenant, undef, sub { $api->do(sprintf(q{SELECT log_ingest(?, array_fill(md5('t')::uuid, ARRAY[%1$d]), array_fill(NULL::bigint, ARRAY[%1$d]), ?, array_fill(NULL::bigint, ARRAY[%1$d]),
+        array_fill(md5('d')::uuid, ARRAY[%1$d]), array_fill(9::smallint, ARRAY[%1$d]), array_fill(NULL::text, ARRAY[%1$d]), array_fill(NULL::text, ARRAY[%1$d]), array_fill('"x"'::jsonb, ARRAY[%1$d]),
+        array_fill('{}'::jsonb, ARRAY[%1$d]), array_fill(1, ARRAY[%1$d]), ARRAY['{}'::jsonb], array_fill('s'::text, ARRAY[%1$d]), array_fill(NULL::text, ARRAY[%1$d]),
+        array_fill(NULL::text, ARRAY[%1$d]), array_fill(0::smallint, ARRAY[%1$d]))}, $n), undef, $project, \@ns) });
+    return;
+}
+sub log_days ($project) { return join ' ', @{ $super->selectcol_arrayref('SELECT ?::date - day FROM log_records WHERE project_id = ? ORDER BY 1', undef, $today, $project) } }
+
+subtest 'log records go with the days of their class, and with their project' => sub {
+    my %of = map { my $tenant = $_; map { ("$tenant $_" => project($tenant, $_)) } qw(free pro enterprise) } $A, $B;
+    put_logs((split ' ')[0], $of{$_}, 0, 1, 3, 7, 12) for sort keys %of;
+    1 while run(spans_drop => today => $today, days => $days[0])->{dropped};
+    is log_days($of{"$_ free"}), '0 1', 'free: two days'                     for $A, $B;
+    is log_days($of{"$_ pro"}), '0 1 3', 'pro: five'                          for $A, $B;
+    is log_days($of{"$_ enterprise"}), '0 1 3 7', 'enterprise: nine'          for $A, $B;
+    is $super->selectrow_array(q{SELECT count(*) FROM pg_class WHERE relname ~ '^log_records_[a-z]+_\d+$'}), 2 + 3 + 4, 'their partitions are dropped';
+    is run(spans_ahead => today => $today)->{made}, 3, 'tomorrow\'s are made, of logs too';
+    my $bare = $super->selectcol_arrayref(q{SELECT relname FROM pg_class WHERE relname LIKE 'log\_records%' AND relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity)});
+    is "@$bare", '', 'each is under row-level security';
+    is $sql->in($api, $A, undef, sub { scalar $api->selectrow_array('SELECT count(*) FROM log_records WHERE project_id = ?', undef, $of{"$B pro"}) }), 0, 'another tenant\'s are not seen';
+    my $gone = $of{"$A pro"};
+    is run(traces_forget => project => $gone, batch => 2)->{removed}, 0, 'nothing of a project that is there';
+    $super->do('UPDATE trace_projects SET deleted_at = now() WHERE id = ?', undef, $gone);
+    my $runs = 0;
+    $runs++ while run(traces_forget => project => $gone, batch => 1)->{removed};
+    is $runs, 4, 'of one that is deleted in batches, and then the rest';
+    is log_days($gone), '', 'all of it';
+    is rows(span_resources => $gone), 0, 'with what its processes said of themselves';
+    is log_days($of{"$B pro"}), '0 1 3', 'and of no other';
 };
 
 subtest 'nobody else is let see or remove' => sub {

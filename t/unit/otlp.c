@@ -711,24 +711,115 @@ static void test_sampler(void)
 	ok(kept > 60 && kept < 140, "a tenth of ids that are not random: %d of 1000", kept);
 }
 
+/* Log records */
+
+static enum err read_records(enum otlp_encoding encoding, const char *p, size_t n)
+{
+	batch = otlp_batch_new(&arena, n, OLDEST, INT64_MAX);
+	batch->signal = OTLP_RECORDS;
+	problem = NULL;
+	return otlp_read(batch, encoding, p, n, &problem);
+}
+
+static enum err read_record(const char *members)
+{
+	const char *text = arena_fmt(&arena,
+				     "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"timeUnixNano\":"
+				     "\"1767225600000000000\"%s}]}]}]}",
+				     members);
+
+	return read_records(OTLP_JSON, text, strlen(text));
+}
+
+/* What opentelemetry-js sent: in both encodings the same, but for the traces' ids. */
+static void test_record_exporter(const char *path, enum otlp_encoding encoding)
+{
+	char *p;
+	size_t n = slurp(path, &p);
+
+	is_int(read_records(encoding, p, n), ERR_OK, "%s: it is read", path);
+	is_int(batch->taken, 3, "%s: three records", path);
+	if (batch->taken != 3)
+		return;
+	is_str(element(&batch->bodies, 0),
+	       "\"Gr\xc3\xbc\xc3\x9f"
+	       "e\"",
+	       "%s: body", path);
+	is_str(element(&batch->bodies, 1), "{\"card\":{\"last4\":\"4242\"},\"tries\":3}",
+	       "%s: one of several members", path);
+	is_str(element(&batch->attributes, 0),
+	       "{\"status\":201,\"ratio\":0.25,\"ok\":true,\"words\":[\"a\",\"b\"]}", "%s: attributes", path);
+	is_str(element(&batch->severities, 0), "9", "%s: severity", path);
+	is_str(element(&batch->severities, 1), "18", "%s: another", path);
+	is_str(element(&batch->severities, 2), "0", "%s: none", path);
+	is_str(element(&batch->severity_texts, 0), "info", "%s: its text", path);
+	is_str(element(&batch->event_names, 1), "payment.failed", "%s: an event", path);
+	is_str(element(&batch->span_ids, 0), "-1233533854170369676", "%s: span", path);
+	is_str(element(&batch->span_ids, 2), NULL, "%s: of none", path);
+	is_str(element(&batch->trace_ids, 2), "00000000000000000000000000000000", "%s: and of no trace",
+	       path);
+	is_str(element(&batch->services, 2), "shop", "%s: service", path);
+	is_str(element(&batch->scopes, 0), "checkout", "%s: scope", path);
+	is_str(element(&batch->resource_attributes, 0), "{\"service.name\":\"shop\"}",
+	       "%s: the resource, without a project of the client's choice", path);
+	ok(strcmp(element(&batch->digests, 0), element(&batch->digests, 1)) != 0, "%s: each is another one",
+	   path);
+}
+
+static void test_records(void)
+{
+	const char *first;
+
+	test_record_exporter("t/fuzz/corpus/otlp/js_logs.pb", OTLP_PROTOBUF);
+	test_record_exporter("t/fuzz/corpus/otlp/js_logs.json", OTLP_JSON);
+	is_int(read_record(""), ERR_OK, "a record that says nothing");
+	is_str(element(&batch->bodies, 0), NULL, "has no body");
+	is_str(element(&batch->attributes, 0), "{}", "and no attributes");
+	first = element(&batch->digests, 0);
+	is_int(read_record(",\"body\":null,\"droppedAttributesCount\":3,\"flags\":1"), ERR_OK,
+	       "nor one of null");
+	is_str(element(&batch->bodies, 0), NULL, "is one");
+	is_str(element(&batch->digests, 0), first, "it is the same one");
+	is_int(read_record(",\"body\":{}"), ERR_OK, "a body without a value");
+	is_str(element(&batch->bodies, 0), "null", "is null");
+	is_int(read_record(",\"body\":{\"stringValue\":\"a\"},\"body\":{\"intValue\":7}"), ERR_OK,
+	       "of two bodies");
+	is_str(element(&batch->bodies, 0), "7", "the last");
+	is_int(read_record(",\"traceId\":\"00000000000000000000000000000000\",\"spanId\":\"\""), ERR_OK,
+	       "ids of zero");
+	is_int(batch->taken, 1, "are none");
+	is_int(read_record(",\"traceId\":\"00\""), ERR_OK, "one of another length");
+	is_int(batch->rejected[OTLP_BAD_ID], 1, "is counted");
+	is_int(batch->bodies.n + batch->attributes.n, 0, "and nothing of it is left");
+	is_int(read_record(",\"body\":{\"arrayValue\":[]}"), ERR_BAD_REQUEST,
+	       "an array that is no ArrayValue");
+	is_int(read_records(OTLP_JSON, "{\"resourceSpans\":[{\"scopeSpans\":7}]}", 36), ERR_OK,
+	       "spans are passed over");
+	is_int(batch->taken, 0, "they are none");
+}
+
 /* What is answered */
 
 static void test_answers(void)
 {
 	struct buf b = message();
 
-	otlp_put_response(&b, OTLP_JSON, 0, NULL);
+	otlp_put_response(&b, OTLP_JSON, OTLP_SPANS, 0, NULL);
 	is_str(buf_str(&b), "{}", "success leaves partialSuccess unset");
 	b = message();
-	otlp_put_response(&b, OTLP_JSON, 3, "three \"bad\" ones");
+	otlp_put_response(&b, OTLP_JSON, OTLP_SPANS, 3, "three \"bad\" ones");
 	is_str(buf_str(&b),
 	       "{\"partialSuccess\":{\"rejectedSpans\":\"3\",\"errorMessage\":\"three \\\"bad\\\" ones\"}}",
 	       "a 64-bit integer is a text");
 	b = message();
-	otlp_put_response(&b, OTLP_PROTOBUF, 0, NULL);
+	otlp_put_response(&b, OTLP_JSON, OTLP_RECORDS, 1, "bad");
+	is_str(buf_str(&b), "{\"partialSuccess\":{\"rejectedLogRecords\":\"1\",\"errorMessage\":\"bad\"}}",
+	       "of records");
+	b = message();
+	otlp_put_response(&b, OTLP_PROTOBUF, OTLP_RECORDS, 0, NULL);
 	is_int((long long)b.n, 0, "and in protobuf nothing");
 	b = message();
-	otlp_put_response(&b, OTLP_PROTOBUF, 300, "bad");
+	otlp_put_response(&b, OTLP_PROTOBUF, OTLP_SPANS, 300, "bad");
 	is_bytes(b.p, b.n,
 		 "\x0a\x08\x08\xac\x02\x12\x03"
 		 "bad",
@@ -757,6 +848,7 @@ int main(void)
 	test_gunzip();
 	test_counters();
 	test_sampler();
+	test_records();
 	test_answers();
 	arena_release(&arena);
 	return done_testing();

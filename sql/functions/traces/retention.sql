@@ -1,4 +1,5 @@
--- What is over: days of spans whose class is kept no longer, and what is known of their traces; and all of a project that is deleted.
+-- What is over: days of spans and of log records whose class is kept no longer, what is known of their traces, logs and objects that were
+-- stored beside them; and all of a project that is deleted.
 -- Called by the worker, over and over, each time a transaction (worker/traces.h), so that no lock is held for long.
 
 -- Make the days ahead that are likely to be needed, so that no request waits for that: tomorrow's, of classes that have today's or
@@ -6,11 +7,12 @@
 CREATE OR REPLACE FUNCTION spans_ahead(today date) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
+    -- CASE, since of conditions beside one another any may be asked first.
     RETURN (SELECT count(*)
-            FROM generate_series(1, 3) c (class)
-            WHERE EXISTS (SELECT FROM pg_class p WHERE p.relnamespace = 'public'::regnamespace
-                            AND p.relname IN (span_partition_name(c.class::smallint, today), span_partition_name(c.class::smallint, today - 1)))
-              AND span_partition(c.class::smallint, today + 1));
+            FROM unnest(ARRAY['spans', 'log_records']) t (name), generate_series(1, 3) c (class)
+            WHERE CASE WHEN EXISTS (SELECT FROM pg_class p WHERE p.relnamespace = 'public'::regnamespace
+                                      AND p.relname IN (kept_partition_name(t.name, c.class::smallint, today), kept_partition_name(t.name, c.class::smallint, today - 1)))
+                       THEN kept_partition(t.name, c.class::smallint, today + 1) END);
 END
 $$;
 REVOKE ALL ON FUNCTION spans_ahead(date) FROM PUBLIC;
@@ -24,8 +26,9 @@ DECLARE
     part text;
 BEGIN
     SELECT p.relname INTO part
-    FROM generate_series(1, 3) c (class)
-    JOIN pg_inherits i ON i.inhparent = ('public.spans_' || (ARRAY['free', 'pro', 'enterprise'])[c.class])::regclass
+    FROM unnest(ARRAY['spans', 'log_records']) t (name)
+    CROSS JOIN generate_series(1, 3) c (class)
+    JOIN pg_inherits i ON i.inhparent = format('public.%s_%s', t.name, (ARRAY['free', 'pro', 'enterprise'])[c.class])::regclass
     JOIN pg_class p ON p.oid = i.inhrelid
     WHERE to_date(right(p.relname, 8), 'YYYYMMDD') < today - days[c.class]
     ORDER BY right(p.relname, 8), p.relname LIMIT 1;
@@ -143,7 +146,8 @@ BEGIN
     FROM trace_projects p
     WHERE p.deleted_at IS NOT NULL AND (project IS NULL OR p.id = project)
       AND (EXISTS (SELECT FROM traces t WHERE t.tenant_id = p.tenant_id AND t.project_id = p.id)
-           OR EXISTS (SELECT FROM span_names s WHERE s.tenant_id = p.tenant_id AND s.project_id = p.id))
+           OR EXISTS (SELECT FROM span_names s WHERE s.tenant_id = p.tenant_id AND s.project_id = p.id)
+           OR EXISTS (SELECT FROM span_resources r WHERE r.tenant_id = p.tenant_id AND r.project_id = p.id))
     ORDER BY p.id LIMIT 1;
     PERFORM set_config('app.retention', '', true);
     IF of_ IS NULL THEN
@@ -159,14 +163,28 @@ BEGIN
         WHERE s.tenant_id = tenant AND s.project_id = of_ AND s.trace_id = ANY (ids) AND s.day BETWEEN from_day AND last_day;
         DELETE FROM traces t WHERE t.tenant_id = tenant AND t.project_id = of_ AND t.trace_id = ANY (ids);
     ELSE
+        -- Days are planned one by one: all of them at once, each with its own lock, are hundreds.
+        FOR from_day IN SELECT d FROM log_days(NULL, NULL) d LOOP
+            DELETE FROM log_records l
+            WHERE l.tenant_id = tenant AND l.project_id = of_ AND l.day = from_day
+              AND (l.trace_id, l.time_ns, l.nth, l.digest, l.keep) IN (
+                  SELECT x.trace_id, x.time_ns, x.nth, x.digest, x.keep FROM log_records x
+                  WHERE x.tenant_id = tenant AND x.project_id = of_ AND x.day = from_day LIMIT batch);
+            GET DIAGNOSTICS n = ROW_COUNT;
+            EXIT WHEN n > 0;
+        END LOOP;
+        IF n > 0 THEN
+            PERFORM set_config('app.tenant_id', within, true);
+            RETURN n;
+        END IF;
         DELETE FROM trace_scores x WHERE x.tenant_id = tenant AND x.project_id = of_;
         DELETE FROM trace_score_days x WHERE x.tenant_id = tenant AND x.project_id = of_;
         DELETE FROM trace_tags x WHERE x.tenant_id = tenant AND x.project_id = of_;
         DELETE FROM trace_stats x WHERE x.tenant_id = tenant AND x.project_id = of_;
         DELETE FROM trace_sizes x WHERE x.tenant_id = tenant AND x.project_id = of_;
         DELETE FROM trace_sessions x WHERE x.tenant_id = tenant AND x.project_id = of_;
-        DELETE FROM span_resources x WHERE x.tenant_id = tenant AND x.project_id = of_;
         DELETE FROM span_names x WHERE x.tenant_id = tenant AND x.project_id = of_;
+        DELETE FROM span_resources x WHERE x.tenant_id = tenant AND x.project_id = of_;
         GET DIAGNOSTICS n = ROW_COUNT;
     END IF;
     PERFORM set_config('app.tenant_id', within, true);
@@ -175,3 +193,47 @@ END
 $$;
 REVOKE ALL ON FUNCTION traces_forget(uuid, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION traces_forget(uuid, integer) TO ashlar_api;
+
+-- Remove up to batch logs and as many objects that came, or came anew, before all that their class is kept; how many went, of the kind with the
+-- most. Their content goes with them, by jobs (stored_object_drop).
+CREATE OR REPLACE FUNCTION trace_files_expire(today date, days integer[], batch integer) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    within text := coalesce(current_setting('app.tenant_id', true), '');
+    most   bigint := 0;
+    n      bigint;
+    over   timestamptz;
+    o      record;
+BEGIN
+    FOR class IN 1..3 LOOP
+        over := (today - days[class])::timestamp AT TIME ZONE 'UTC';
+        n := 0;
+        PERFORM set_config('app.retention', 'traces', true);
+        FOR o IN SELECT l.tenant_id, l.object_id FROM trace_logs l WHERE l.keep = class AND l.updated_at < over ORDER BY l.updated_at LIMIT batch LOOP
+            PERFORM set_config('app.tenant_id', o.tenant_id::text, true);
+            -- One that came anew meanwhile has another object.
+            DELETE FROM trace_logs l WHERE l.tenant_id = o.tenant_id AND l.object_id = o.object_id;
+            IF FOUND THEN
+                PERFORM stored_object_drop(o.object_id);
+            END IF;
+            n := n + 1;
+        END LOOP;
+        most := greatest(most, n);
+        n := 0;
+        FOR o IN SELECT t.tenant_id, t.object_id FROM trace_objects t WHERE t.keep = class AND t.created_at < over ORDER BY t.created_at LIMIT batch LOOP
+            PERFORM set_config('app.tenant_id', o.tenant_id::text, true);
+            DELETE FROM trace_objects t WHERE t.tenant_id = o.tenant_id AND t.object_id = o.object_id;
+            IF FOUND THEN
+                PERFORM stored_object_drop(o.object_id);
+            END IF;
+            n := n + 1;
+        END LOOP;
+        most := greatest(most, n);
+    END LOOP;
+    PERFORM set_config('app.retention', '', true);
+    PERFORM set_config('app.tenant_id', within, true);
+    RETURN most;
+END
+$$;
+REVOKE ALL ON FUNCTION trace_files_expire(date, integer[], integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION trace_files_expire(date, integer[], integer) TO ashlar_api;

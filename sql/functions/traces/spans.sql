@@ -91,31 +91,47 @@ CREATE OR REPLACE FUNCTION span_class(prem_status text) RETURNS smallint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE prem_status WHEN 'enterprise' THEN 3 WHEN 'pro' THEN 2 ELSE 1 END::smallint;
 
--- The name of a day's partition.
-CREATE OR REPLACE FUNCTION span_partition_name(class smallint, day date) RETURNS text
+-- The name of a day's partition of spans, or of log records.
+CREATE OR REPLACE FUNCTION kept_partition_name(of_ text, class smallint, day date) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
-    RETURN format('spans_%s_%s', (ARRAY['free', 'pro', 'enterprise'])[class], to_char(day, 'YYYYMMDD'));
+    RETURN format('%s_%s_%s', of_, (ARRAY['free', 'pro', 'enterprise'])[class], to_char(day, 'YYYYMMDD'));
 END
 $$;
 
 -- Make the partition of a class and day, unless it is there; true: it was made.  Made apart and attached then, it is in nobody's way
--- who reads or writes spans meanwhile: only who makes another one waits.  Whether it is there is asked of the catalog: what a session
+-- who reads or writes the table meanwhile: only who makes another one waits.  Whether it is there is asked of the catalog: what a session
 -- remembers of names is not looked at again because of an advisory lock.
-CREATE OR REPLACE FUNCTION span_partition(class smallint, day date) RETURNS boolean
+CREATE OR REPLACE FUNCTION kept_partition(of_ text, class smallint, day date) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-    part text := span_partition_name(class, day);
+    part text := kept_partition_name(of_, class, day);
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('span partitions', 0));
     IF EXISTS (SELECT FROM pg_class c WHERE c.relname = part AND c.relnamespace = 'public'::regnamespace) THEN
         RETURN false;
     END IF;
-    EXECUTE format('CREATE TABLE public.%I (LIKE spans INCLUDING DEFAULTS INCLUDING COMPRESSION INCLUDING INDEXES)', part);
+    EXECUTE format('CREATE TABLE public.%I (LIKE %I INCLUDING DEFAULTS INCLUDING COMPRESSION INCLUDING INDEXES)', part, of_);
     PERFORM isolate(('public.' || part)::regclass);
     EXECUTE format('ALTER TABLE public.%I ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)',
-                   'spans_' || (ARRAY['free', 'pro', 'enterprise'])[class], part, day, day + 1);
+                   of_ || '_' || (ARRAY['free', 'pro', 'enterprise'])[class], part, day, day + 1);
     RETURN true;
+END
+$$;
+REVOKE ALL ON FUNCTION kept_partition(text, smallint, date) FROM PUBLIC;
+
+-- The same of spans.
+CREATE OR REPLACE FUNCTION span_partition_name(class smallint, day date) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN kept_partition_name('spans', class, day);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION span_partition(class smallint, day date) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN kept_partition('spans', class, day);
 END
 $$;
 REVOKE ALL ON FUNCTION span_partition(smallint, date) FROM PUBLIC;

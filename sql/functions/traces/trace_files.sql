@@ -1,20 +1,31 @@
 -- What programs store beside their traces: a log of each, and objects that anybody may read who has the address. Content is stored_objects',
 -- of the project's organization.
 
+-- For how long what a project stores now is kept: a class, as spans have it.
+CREATE OR REPLACE FUNCTION trace_file_class() RETURNS smallint
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT span_class(o.prem_status)
+            FROM trace_projects p
+            JOIN organizations o ON o.tenant_id = p.tenant_id AND o.id = p.organization_id
+            WHERE p.tenant_id = app_tenant() AND p.id = app_project());
+END
+$$;
+
 -- The content of a trace's log has come: it takes the place of the one before. Raises AS404 where it is not awaited any more.
 CREATE OR REPLACE FUNCTION trace_log_put(trace text, object uuid, sha256 bytea) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     before uuid;
 BEGIN
-    INSERT INTO trace_logs (tenant_id, project_id, trace_id, object_id) VALUES (app_tenant(), app_project(), trace, object)
+    INSERT INTO trace_logs (tenant_id, project_id, trace_id, object_id, keep) VALUES (app_tenant(), app_project(), trace, object, trace_file_class())
     ON CONFLICT (tenant_id, project_id, trace_id) DO NOTHING;
     IF NOT FOUND THEN
         SELECT l.object_id INTO before
         FROM trace_logs l
         WHERE l.tenant_id = app_tenant() AND l.project_id = app_project() AND l.trace_id = trace
         FOR UPDATE;
-        UPDATE trace_logs l SET object_id = object
+        UPDATE trace_logs l SET object_id = object, keep = trace_file_class()
         WHERE l.tenant_id = app_tenant() AND l.project_id = app_project() AND l.trace_id = trace;
         PERFORM stored_object_drop(before);
     END IF;
@@ -28,7 +39,7 @@ $$;
 CREATE OR REPLACE FUNCTION trace_object_put(object uuid, sha256 bytea, key_hash bytea) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO trace_objects (tenant_id, project_id, object_id, key_hash) VALUES (app_tenant(), app_project(), object, key_hash);
+    INSERT INTO trace_objects (tenant_id, project_id, object_id, key_hash, keep) VALUES (app_tenant(), app_project(), object, key_hash, trace_file_class());
     IF NOT stored_object_keep(object, sha256) THEN
         RAISE SQLSTATE 'AS404' USING MESSAGE = 'Upload not found', DETAIL = object::text;
     END IF;
@@ -40,10 +51,10 @@ CREATE OR REPLACE FUNCTION trace_object_find(project uuid, hash bytea) RETURNS T
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    x trace_objects;
+    x record;
 BEGIN
     PERFORM set_config('app.key_hash', encode(hash, 'hex'), true);
-    SELECT o.* INTO x FROM trace_objects o WHERE o.key_hash = hash AND o.project_id = project;
+    SELECT o.tenant_id, o.object_id INTO x FROM trace_objects o WHERE o.key_hash = hash AND o.project_id = project;
     PERFORM set_config('app.tenant_id', coalesce(x.tenant_id::text, ''), true);
     RETURN QUERY
         SELECT s.id::text, s.tenant_id::text, s.backend, s.content_type

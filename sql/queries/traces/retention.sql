@@ -9,5 +9,8 @@ SELECT spans_drop(coalesce(:today::date, (now() AT TIME ZONE 'UTC')::date), :day
 -- name: traces_expire :row
 SELECT traces_expire(coalesce(:today::date, (now() AT TIME ZONE 'UTC')::date), :days::integer[], :batch::integer) AS removed;
 
+-- name: trace_files_expire :row
+SELECT trace_files_expire(coalesce(:today::date, (now() AT TIME ZONE 'UTC')::date), :days::integer[], :batch::integer) AS removed;
+
 -- name: traces_forget :row
 SELECT traces_forget(:project::uuid, :batch::integer) AS removed;

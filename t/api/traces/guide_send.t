@@ -20,7 +20,7 @@ $_->[0] =~ s{https://localhost:8443}{https://localhost:$t->{https_port}}g for @s
 
 subtest 'commands' => sub {
     my @commands = grep { $_->[0] =~ /^curl/m } @steps;
-    is scalar @commands, 4, 'the page has boxes';
+    is scalar @commands, 6, 'the page has boxes';
     for my $command (@commands) {
         my ($box, $shown) = @$command;
         my $got = $shell->paste($box =~ s/^curl -k/curl -sk/mr);

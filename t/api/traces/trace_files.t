@@ -168,6 +168,36 @@ subtest 'what is stored counts' => sub {
     is db('SELECT sum(size) FROM stored_objects WHERE organization_id = ? AND state = ?', $of, 'stored'), 1000, 'for the project\'s organization';
 };
 
+# What is over by the plan, as if it had come so many days ago.
+subtest 'what is stored is kept as long as spans are' => sub {
+    my %of = map { $_ => $t->trace_project(org($ann, $_)) } qw(free pro enterprise);
+    my %path;
+    for my $plan (keys %of) {
+        for my $ago (29, 31, 89, 91) {
+            log_of($of{$plan}, "ago-$ago", 'x');
+            $path{"$plan $ago"} = path_of(upload($of{$plan}, $objects, "$plan $ago")->json('/url'));
+            my ($key) = $path{"$plan $ago"} =~ m{([^/]+)\z};
+            $t->db->do(q{UPDATE trace_objects SET created_at = now() - make_interval(days => ?) WHERE project_id = ? AND key_hash = sha256(?::bytea)}, undef, $ago, $of{$plan}->uuid, $key);
+            $t->db->do('ALTER TABLE trace_logs DISABLE TRIGGER trace_logs_touch');
+            $t->db->do(q{UPDATE trace_logs SET updated_at = now() - make_interval(days => ?) WHERE project_id = ? AND trace_id = ?}, undef, $ago, $of{$plan}->uuid, "ago-$ago");
+            $t->db->do('ALTER TABLE trace_logs ENABLE TRIGGER trace_logs_touch');
+        }
+    }
+    # The plan when it came counts, not a later one.
+    $t->db->do(q{UPDATE organizations SET prem_status = 'free' WHERE id = (SELECT organization_id FROM trace_projects WHERE id = ?)}, undef, $of{pro}->uuid);
+    log_of($of{free}, 'ago-31', 'anew');
+    my ($gone) = $t->db->selectrow_array('SELECT object_id FROM trace_logs WHERE project_id = ? AND trace_id = ?', undef, $of{pro}->uuid, 'ago-91');
+    my $job = db(q{SELECT job_add('ashlar', 'traces.expire', '{}') FROM (SELECT set_config('app.tenant_id', ?, true)) x WHERE x IS NOT NULL}, $project->tenant_id);
+    eventually { db('SELECT state FROM jobs WHERE id = ?', $job) eq 'completed' } 60, 'the job has run';
+    my %left = (free => [29], pro => [ 29, 31, 89 ], enterprise => [ 29, 31, 89, 91 ]);
+    for my $plan (sort keys %of) {
+        my %kept = map { $_ => 1 } @{ $left{$plan} };
+        is $t->get($path{"$plan $_"})->status, $kept{$_} ? 200 : 404, "$plan: an object of $_ days ago" for 29, 31, 89, 91;
+        is db(q{SELECT string_agg(trace_id, ' ' ORDER BY trace_id) FROM trace_logs WHERE project_id = ?}, $of{$plan}->uuid), join(' ', map { "ago-$_" } @{ $left{$plan} }, $plan eq 'free' ? 31 : ()), '  logs';
+    }
+    eventually { !defined db('SELECT id FROM stored_objects WHERE id = ?', $gone) && !content($gone) } 30, 'and the content is removed';
+};
+
 subtest 'with its project it goes' => sub {
     $t->db->do(q{UPDATE trace_projects SET organization_id = ? WHERE id = ?}, undef, $org, $project->uuid);
     $ann->get('/api/opsboard/users/me');

@@ -66,7 +66,7 @@ sub error_is ($res, $status, $code, %details) {
         push @wrong, map { _difference($error->{details}{$_}, $details{$_}, "details.$_") } sort keys %details;
         push @wrong, map { _difference($body->{$_}, $beside->{$_}, $_) } sort keys %$beside;
         # Where OTLP is taken an error is a google.rpc.Status, too.
-        my $also = $res->{request} =~ m{\APOST /(?:api/)?(?:otlp/)?v1/traces(?:\?|\z)};
+        my $also = $res->{request} =~ m{\APOST /(?:api/)?(?:otlp/)?v1/(?:traces|logs)(?:\?|\z)};
         push @wrong, 'it is no google.rpc.Status' if $also && !(($body->{code} // '') =~ /\A\d+\z/ && ($body->{message} // '') eq $error->{message});
         my @more = grep { !/^(error|detail)$/ && !exists $beside->{$_} && !($also && /^(?:code|message)$/) } keys %$body;
         push @wrong, "members nobody asked for: @more" if @more;
