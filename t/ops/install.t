@@ -4,7 +4,9 @@
 use v5.36;
 use lib 't/lib';
 use Ashlar::Cluster;
+use File::Copy 'copy';
 use File::Find ();
+use File::Path 'make_path';
 use File::Temp ();
 use Test::More;
 
@@ -254,6 +256,31 @@ subtest 'uninstall' => sub {
         [qw(etc/nginx/sites-available/ashlar etc/nginx/sites-available/ashlar-two etc/nginx/snippets/ashlar-real-ip.conf etc/nginx/snippets/ashlar-two-real-ip.conf usr/lib/systemd/system/other.service)],
         'only what is the administrator\'s is left, and other people\'s';
     is slurp("$gone/etc/ashlar/ashlar.env"), "JWT_SECRET=mine\n", '  settings, too';
+};
+
+# A tree of its own, where all packages of Debian are there.
+subtest 'tools/deps says what npm says when it fails, and fails' => sub {
+    my $tree = "$top/deps";
+    make_path("$tree/$_") for qw(bin tools t/clients/node_modules);
+    copy('tools/deps', "$tree/tools/deps") or die "deps: $!\n";
+    spew("$tree/t/clients/package-lock.json", '{}');
+    spew("$tree/bin/dpkg-query", qq(#!/bin/sh\n"$tree/tools/deps" --list | tr '|' '\\n' | sed 's/:.*//; s/^/ii :/'\n));
+    spew("$tree/bin/apt-get", qq(#!/bin/sh\necho "apt-get is asked" >&2\nexit 1\n));
+    chmod 0755, map { "$tree/$_" } qw(tools/deps bin/dpkg-query bin/apt-get);
+    my $deps = sub ($npm) {
+        spew("$tree/bin/npm", "#!/bin/sh\n$npm\n");
+        chmod 0755, "$tree/bin/npm";
+        local $ENV{PATH} = "$tree/bin:$ENV{PATH}";
+        my $said = qx("$tree/tools/deps" 2>&1);
+        return ($? >> 8, $said);
+    };
+    my ($status, $said) = $deps->('echo added 1 package; echo "npm error the registry is away" >&2; exit 7');
+    is $status, 1, 'it fails';
+    like $said, qr/npm error the registry is away\n.*npm could not install/s, '  and says why';
+    ok !-e "$tree/t/clients/node_modules/.installed", '  and tries again the next time';
+    ($status, $said) = $deps->('echo "npm warn old" >&2; mkdir -p t/clients/node_modules');
+    is_deeply [ $status, $said ], [ 0, "installing the npm packages of t/clients\n" ], 'else npm has nothing to say';
+    is_deeply [ $deps->('exit 1') ], [ 0, '' ], 'and what is installed is not installed again';
 };
 
 subtest 'only tools/deps knows which Debian it is' => sub {
