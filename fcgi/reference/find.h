@@ -27,8 +27,11 @@ struct find_hit {
 };
 
 /*
- * The hits of a query, the best first; how many, at most FIND_MOST.  Of its words,
- * of which eight count, one that begins a word counts half of what the whole word does.
+ * The hits of a query, the best first; how many, at most FIND_MOST.  Eight things may be asked for, each by a
+ * word or by two, "sign in", or by what means the same (synonym.h); a word that only begins so counts half.
+ * Where it stands counts (path and name, title, what is said of it, fields), how few have it, and how much
+ * else there is: a title that says only that is better, and so is a shorter path.  A verb fits the method
+ * that does it.  Operations come before the guide, and those for a product's users before the others.
  */
 int find_words(const char *query, struct find_hit hits[FIND_MOST]);
 

@@ -33,6 +33,14 @@ static void test_words(void)
 	   "what has both words is first");
 	n = find_words("INVOICE sending", hits);
 	ok(n && hits[0].route && strstr(hits[0].route->path, "/invoices-"), "case and number do not matter");
+	n = find_words("how do I send somebody a receipt?", hits);
+	ok(n && hits[0].route && strstr(hits[0].route->path, "/invoices-") &&
+		   strstr(hits[0].route->path, "/send"),
+	   "nor whether it is called so");
+	n = find_words("new invoice", hits);
+	ok(n && hits[0].route && hits[0].route->method == POST, "a verb is the method that does it");
+	n = find_words("invoices", hits);
+	ok(n && hits[0].route && hits[0].route->method == GET, "  and a thing alone is looked at");
 	n = find_words("second factor authenticator", hits);
 	is_str(address(&hits[0]), "second-factor", "a page of the guide is found, too");
 	ok(hits[0].heading_len > 0 && hits[0].heading[0] != '#', "  by its heading");
