@@ -8,8 +8,10 @@ import { flags } from './flags.js'
 import { jobs, schedules } from './jobs.js'
 import { live } from './live.js'
 import { mails } from './mails.js'
+import { organizations } from './organizations.js'
 import { overview } from './overview.js'
 import { paymentAccounts, plans } from './plans.js'
+import { projects } from './projects.js'
 import { requests } from './requests.js'
 import { issuers, settings } from './settings.js'
 import { team } from './team.js'
@@ -19,8 +21,8 @@ import { webhookEvents } from './webhook-events.js'
 import { webhooks } from './webhooks.js'
 
 export const pages = [
-  overview, flags, files,
-  users, team,
+  overview, projects, flags, files,
+  users, organizations, team,
   apiKeys, webhooks, webhookEvents, mails, requests,
   live, jobs, schedules, audit,
   plans, usage, usageLimits, paymentAccounts,

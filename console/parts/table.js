@@ -54,6 +54,7 @@ function Filter({ parameter: { name, schema, description }, value, onChange }) {
 
 export function Table({ caption, columns, actions, list, state, change, empty = 'There is nothing here yet.', filters = [] }) {
   const { rows, form, isLoading, problem, total, hasMore, isWhole } = list
+  const id = useId()
   const page = Number(state.page ?? 1)
   const q = state.q ?? ''
   const sorted = state.sort ?? ''
@@ -72,8 +73,8 @@ export function Table({ caption, columns, actions, list, state, change, empty = 
     : html`<button type="button" class=${one.danger ? 'link danger' : 'link'} onClick=${() => one.run(row)}>${one.label}</button>`))}</td>`}
   </tr>`
   return html`<section class="list" aria-busy=${isLoading ? 'true' : 'false'}>
-    ${(canSearch || q || filters.length > 0) && html`<form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
-      ${(canSearch || q) && html`<div class="grow"><label for="q">Search</label><input id="q" type="search" value=${q} onInput=${(event) => change({ q: event.target.value, page: null })} /></div>`}
+    ${(canSearch || q || filters.length > 0) && html`<form class="filters" role="search" aria-label=${caption} onSubmit=${(event) => event.preventDefault()}>
+      ${(canSearch || q) && html`<div class="grow"><label for=${id}>Search</label><input id=${id} type="search" value=${q} onInput=${(event) => change({ q: event.target.value, page: null })} /></div>`}
       ${filters.map((one) => html`<${Filter} key=${one.name} parameter=${one} value=${state[one.name] ?? ''} onChange=${(value) => change({ [one.name]: value, page: null })} />`)}
     </form>`}
     <${Problem} problem=${problem} retry=${list.reload} />
@@ -86,7 +87,7 @@ export function Table({ caption, columns, actions, list, state, change, empty = 
     <p class="paging" role="status">
       ${count !== undefined && !isLoading && html`<span>${number(count)}${total > 10_000 ? ' or more' : ''} ${count === 1 ? 'row' : 'rows'}</span>`}
     </p>
-    ${(page > 1 || hasMore) && html`<nav class="turn-page" aria-label="Pages of the list">
+    ${(page > 1 || hasMore) && html`<nav class="turn-page" aria-label=${`Pages of ${caption}`}>
       <button type="button" class="other" disabled=${page <= 1 || isLoading} onClick=${() => change({ page: page - 1 > 1 ? page - 1 : null })}>Back</button>
       <span>page ${page}${total !== undefined && total <= 10_000 ? ` of ${Math.max(1, Math.ceil(total / form.size))}` : ''}</span>
       <button type="button" class="other" disabled=${!hasMore || isLoading} onClick=${() => change({ page: page + 1 })}>Next</button>

@@ -25,10 +25,9 @@ const EARLY_MS = 30_000 // a token that is about to expire is not sent any more
 
 const tabs = new Set()
 const streams = new Map()
-let tokens = null // { kind, key, access, refresh, until }
+let tokens = null // { kind, key, access, refresh, until, turn, refreshing }: of one sign-in; another one is another object
 let session = null // what the tabs know
 let challenge = null // between password and second factor
-let refreshing = null
 
 function tell(why) {
   for (const tab of tabs) tab.postMessage({ session, why })
@@ -60,41 +59,48 @@ const json = (answer) => {
 const ownKey = (key) => (key ? { 'X-API-Key': key } : {})
 const send = (path, body, key) => ask('POST', path, { headers: { 'Content-Type': 'application/json', ...ownKey(key) }, body: JSON.stringify(body) })
 
-function keep(kind, key, { access_token, refresh_token, expires_in }) {
-  tokens = { kind, key, access: access_token, refresh: refresh_token ?? tokens?.refresh, until: Date.now() + expires_in * 1000 - EARLY_MS }
+function renew(of, { access_token, refresh_token, expires_in }) {
+  Object.assign(of, { access: access_token, refresh: refresh_token ?? of.refresh, until: Date.now() + expires_in * 1000 - EARLY_MS, turn: of.turn + 1 })
 }
 
-// Once for all tabs: whoever comes meanwhile waits for the same answer.
-function refresh() {
-  refreshing ??= (async () => {
-    const { kind, key, refresh } = tokens
-    const answer = await send(KINDS[kind].refresh, { refresh_token: refresh }, key)
-    if (tokens?.refresh !== refresh) return // signed out meanwhile
-    if (answer.status === 200) keep(kind, key, json(answer))
+// Once for all tabs: whoever comes meanwhile waits for the same answer.  What comes when somebody has signed out, or in anew, is
+// about nobody any more.
+function refresh(of) {
+  of.refreshing ??= (async () => {
+    const answer = await send(KINDS[of.kind].refresh, { refresh_token: of.refresh }, of.key)
+    if (of !== tokens) return answer
+    if (answer.status === 200) renew(of, json(answer))
     else if (answer.status === 401 || answer.status === 403) end('expired')
-  })().finally(() => { refreshing = null })
-  return refreshing
+    return answer
+  })().finally(() => { of.refreshing = null })
+  return of.refreshing
 }
 
-async function credentials() {
-  if (tokens && Date.now() > tokens.until) await refresh()
-  return tokens ? { Authorization: `Bearer ${tokens.access}`, ...ownKey(tokens.key) } : null
+async function credentials(of) {
+  if (of && of === tokens && Date.now() > of.until) await refresh(of)
+  return of && of === tokens ? { Authorization: `Bearer ${of.access}`, ...ownKey(of.key) } : null
 }
 
+// A call is of the sign-in that it began with, and says nothing of another one: neither is it sent again as somebody else, nor
+// does its refusal end what has begun since.
 async function call({ method, path, headers, body, timeout }) {
   if (!/^\/[^/\\]/.test(path)) return { failure: 'network', ms: 0 } // of this host, and no other's
+  const of = tokens
   for (let again = false; ; again = true) {
-    const own = await credentials()
+    const own = await credentials(of)
     if (!own) return { status: 401, headers: {}, body: '', ms: 0 }
-    const used = tokens.access
+    const { turn } = of
     const answer = await ask(method, path, { headers: { ...headers, ...own }, body, timeout })
-    if (answer.status !== 401 || !tokens) return answer
+    if (answer.status !== 401 || of !== tokens) return answer
     if (again) {
       end('expired')
       return answer
     }
-    // It was revoked, or the clock of this machine is wrong: a refresh tells.
-    if (tokens.access === used) await refresh()
+    // It was revoked, or the clock of this machine is wrong: a refresh tells, unless there is none to be had.
+    if (of.turn === turn) {
+      const told = await refresh(of)
+      if (of === tokens && of.turn === turn) return told
+    }
   }
 }
 
@@ -102,7 +108,7 @@ async function stream(tab, { id, path, headers }) {
   const stop = new AbortController()
   streams.set(id, stop)
   try {
-    const own = await credentials()
+    const own = await credentials(tokens)
     if (!own) return
     const response = await fetch(new URL(path, location.origin), { headers: { ...headers, ...own }, credentials: 'omit', cache: 'no-store', signal: stop.signal })
     tab.postMessage({ id, status: response.status, headers: Object.fromEntries(response.headers) })
@@ -116,7 +122,9 @@ async function stream(tab, { id, path, headers }) {
 
 // Who somebody is, once there are tokens.
 async function begin(kind, key, found) {
-  keep(kind, key, found)
+  const of = { kind, key, turn: 0, refreshing: null }
+  renew(of, found)
+  tokens = of
   if (kind === 'team') {
     const { user, tenant } = found
     session = { kind, id: user.id, email: user.email, name: user.display_name ?? user.email, role: user.role, tenant: tenant.name, testMode: false }
@@ -125,7 +133,7 @@ async function begin(kind, key, found) {
     const user = json(answer)
     if (answer.status !== 200 || !['admin', 'superadmin'].includes(user?.role)) {
       await call({ method: 'POST', path: KINDS.user.signOut })
-      tokens = null
+      if (tokens === of) tokens = null
       return answer.status === 200 ? { answer: { ...answer, status: 403, body: '{"error":{"code":"AUTHORIZATION_ERROR","message":"this account is no administrator","details":{}}}' } } : { answer }
     }
     session = { kind, id: user.id, email: user.email, name: user.full_name ?? user.email, role: user.role, tenant: null, key: Boolean(key), testMode: false }
@@ -151,8 +159,9 @@ async function verify({ code }) {
 }
 
 async function signOut() {
-  if (tokens) await call({ method: 'POST', path: KINDS[tokens.kind].signOut, timeout: 10_000 })
-  end('signed out')
+  const of = tokens
+  if (of) await call({ method: 'POST', path: KINDS[of.kind].signOut, timeout: 10_000 })
+  if (!tokens || tokens === of) end('signed out')
   return {}
 }
 

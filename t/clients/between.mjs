@@ -1,10 +1,11 @@
 // A server between a browser and Ashlar's nginx, with the same certificate: what a SharedWorker asks for is seen by no hook of
 // Playwright.  It notes every answer of the API (answers.mjs), and has faults that a test wants to see a page live with.
 //
-//	const { port, faults, asked, close } = await between({ to: 'https://localhost:8443', cert, key })
+//	const { port, faults, asked, isHeld, release, close } = await between({ to: 'https://localhost:8443', cert, key })
 //
-//	faults	[{ method, path, status, body, headers, never }]: the first that fits a request is answered in the place of nginx; a
-//		path ends where the query begins; never: no answer at all
+//	faults	[{ method, path, status, body, headers, never, times, isHeld }]: the first that fits a request is answered in the place of
+//		nginx; a path ends where the query begins; never: no answer at all; times: so often, then no more; isHeld: it waits
+//	await isHeld()	one waits; await release(): those that wait are answered
 //	asked	[{ method, path, status }] of the API
 import { createServer } from 'node:https'
 import { readFileSync } from 'node:fs'
@@ -23,14 +24,17 @@ async function bodyOf(request) {
 export async function between({ to, cert, key }) {
   const faults = []
   const asked = []
+  const held = []
   const server = createServer({ cert: readFileSync(cert), key: readFileSync(key) }, async (request, response) => {
     const { method, url } = request
     const [path] = url.split('?')
     const isApi = /^\/api\//.test(path)
     try {
       const body = await bodyOf(request)
-      const fault = faults.find((one) => one.path === path && (one.method ?? method) === method)
+      const fault = faults.find((one) => one.path === path && (one.method ?? method) === method && one.times !== 0)
       if (fault) {
+        if (fault.times) fault.times--
+        if (fault.isHeld) await new Promise((go) => held.push({ go, isOver: new Promise((over) => response.on('close', over)) }))
         asked.push({ method, path: url, status: fault.status ?? 0 })
         if (!fault.never) response.writeHead(fault.status, fault.headers ?? { 'Content-Type': 'application/json' }).end(typeof fault.body === 'string' ? fault.body : JSON.stringify(fault.body))
         return
@@ -57,6 +61,8 @@ export async function between({ to, cert, key }) {
   await new Promise((done) => server.listen(0, '127.0.0.1', done))
   return {
     port: server.address().port, faults, asked,
+    isHeld: async () => { while (!held.length) await new Promise((go) => setTimeout(go, 20)) },
+    release: () => Promise.all(held.splice(0).map(({ go, isOver }) => { go(); return isOver })),
     close: () => { server.closeAllConnections(); return new Promise((done) => server.close(done)) },
   }
 }

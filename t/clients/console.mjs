@@ -11,7 +11,7 @@
 //	{ open: path } { reload: true } { close: true }		and waits until the page has its heading
 //	{ click: name, role? } { fill: { label: text } } { choose: { label: value } } { check: { label: bool } } { press: key }
 //	{ wait: text } { gone: text } { dialog: title } { at: path } { settle: true } { focus: name or text }
-//	{ faults: [ … ] }				see between.mjs
+//	{ faults: [ … ] } { isHeld: true } { release: true }	see between.mjs
 //	{ see: name, text | count | url | title | focus | attribute … }	values[name]
 //	{ look: name }					values[name] = { found, overflow }: axe-core and widths, and a picture of each
 import { createInterface } from 'node:readline'
@@ -85,6 +85,10 @@ async function step(page, one, values) {
     await settled(page)
   } else if (one.faults) {
     server.faults.splice(0, Infinity, ...one.faults)
+  } else if (one.isHeld) {
+    await server.isHeld()
+  } else if (one.release) {
+    await server.release()
   } else if (one.click) {
     const row = one.in ? part.locator('tr, li, section, fieldset').filter({ hasText: one.in }).last() : part
     await row.getByRole(one.role ?? 'button', { name: one.click, exact: true }).first().click()

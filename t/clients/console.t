@@ -131,6 +131,32 @@ subtest 'a session that ended' => sub {
     is_deeply $got->{values}{heading}, ['API keys'], 'after signing in again one is on the same page';
 };
 
+subtest 'what began before somebody signed in anew says nothing of them' => sub {
+    my $team = { method => 'GET', path => '/api/v1/dashboard/team', status => 401, body => { error => { code => 'AUTHENTICATION_ERROR', message => 'no', details => {} }, detail => 'no' } };
+    my $again = sub { return ({ fill => { Email => 'olga@acme.example', Password => $PASSWORD } }, { click => 'Sign in' }, { wait => 'Sign out' }, { settle => true }) };
+
+    # Refused twice, with a refresh between the two; the second time so late that the session has ended, and another one begun.
+    my $got = does('first', { faults => [ { %$team, times => 1 }, { %$team, isHeld => true } ] }, { click => 'Team', role => 'link' }, { isHeld => true });
+    is scalar(grep { $_->{path} =~ /refresh/ && $_->{status} == 200 } @{ $got->{asked} }), 1, 'a call is refused, and sent again with a fresh token';
+    $db->do('UPDATE team_sessions SET revoked_at = now() WHERE tenant_id = ?', undef, $acme);
+    $got = does('first', { faults => [] }, { click => 'API keys', role => 'link' }, { wait => 'Your session has ended' }, $again->(), { release => true }, { click => 'Overview', role => 'link' }, { settle => true }, { see => 'heading', of => 'main h1' }, { see => 'who', of => '.who' });
+    is_deeply $got->{values}{heading}, ['Overview'], 'a refusal of then ends nothing of now';
+
+    # The refresh itself is late: what waits for it is not sent in the name of who has signed in since.
+    $got = does('first', { faults => [ { %$team, times => 1 }, { %$team, method => 'POST', path => '/api/v1/tenant-auth/refresh', isHeld => true } ] }, { click => 'Team', role => 'link' }, { isHeld => true },
+        { faults => [] }, { click => 'Sign out' }, { wait => 'You are signed out' });
+    $got = does('first', $again->(), { click => 'API keys', role => 'link' }, { settle => true });
+    $got = does('first', { release => true }, { click => 'Overview', role => 'link' }, { settle => true }, { see => 'heading', of => 'main h1' });
+    is_deeply $got->{values}{heading}, ['Overview'], 'nor does a refresh of then';
+    is_deeply [ grep { $_->{path} =~ m{/dashboard/team} } @{ $got->{asked} } ], [], '  and nothing of then is asked for now';
+
+    # A refresh that could not be had is no end.
+    $got = does('first', { faults => [ { %$team, times => 1 }, { %$team, method => 'POST', path => '/api/v1/tenant-auth/refresh', status => 503, headers => { 'Content-Type' => 'application/json', 'Retry-After' => '1' }, body => { error => { code => 'SERVICE_UNAVAILABLE', message => 'not now', details => {} }, detail => 'x' } } ] },
+        { click => 'Team', role => 'link' }, { wait => 'not now' }, { faults => [] }, { click => 'Try again' }, { wait => 'Olga Owner' }, { settle => true }, { see => 'heading', of => 'main h1' });
+    is_deeply $got->{values}{heading}, ['Team'], 'a refresh that fails for another reason ends nothing';
+    does('first', { click => 'API keys', role => 'link' }, { settle => true });
+};
+
 subtest 'a wrong answer' => sub {
     my $list = { method => 'GET', path => '/api/v1/dashboard/team' };
     my $got = does('first', { faults => [ { %$list, status => 500, body => { error => { code => 'INTERNAL_ERROR', message => 'something went wrong', details => { request_id => 'req-4711' } }, detail => 'x' } } ] },
@@ -163,7 +189,7 @@ my $hostile = '<b>bold</b><script>alert(1)</script>{{7*7}}';
 subtest 'every page that is a list' => sub {
     sign_in('all', 'olive@default.example', '/console', is_new => 1);
     my %row = (
-        files => undef, flags => undef, 'webhook-events' => undef, team => 'Olive Owner', 'api-keys' => 'pk_', webhooks => 'Lighthouse', plans => 'Pro', usage => 'ai', 'usage-limits' => undef, 'payment-accounts' => 'stripe',
+        files => undef, flags => undef, organizations => 'Harbour', projects => undef, 'webhook-events' => undef, team => 'Olive Owner', 'api-keys' => 'pk_', webhooks => 'Lighthouse', plans => 'Pro', usage => 'ai', 'usage-limits' => undef, 'payment-accounts' => 'stripe',
         agents => undef, 'external-agents' => undef, 'ai-accounts' => undef, issuers => undef,
     );
     for my $path (sort keys %row) {
@@ -207,6 +233,43 @@ subtest 'webhooks that were received' => sub {
     my $fault = { method => 'POST', path => "/api/v1/dashboard/webhook-events/$id/replay", status => 503, body => { error => { code => 'SERVICE_UNAVAILABLE', message => 'not now', details => {} }, detail => 'x' } };
     $got = does('all', { faults => [$fault] }, { click => 'Process again' }, { wait => 'not now' }, { see => 'said', of => '.problem' }, { faults => [] });
     like $got->{values}{said}[0], qr/503 SERVICE_UNAVAILABLE/, 'or it is said that it is not';
+};
+
+subtest 'organizations, who is in them and who is invited' => sub {
+    $db->do('UPDATE organizations SET name = ? WHERE id = ?', undef, $hostile, $sample->id('organization'));
+    my $got = does('all', { open => '/console/organizations' }, { see => 'rows', of => 'tbody tr' }, { fill => { Search => 'nothing like it' } }, { wait => 'Nothing is found' }, { fill => { Search => 'harbour-works' } }, { wait => $hostile }, { settle => true },
+        { click => $hostile, role => 'link' }, { wait => 'Invite somebody' }, { settle => true }, { see => 'heading', of => 'main h1' }, { see => 'people', of => 'tbody tr' }, { look => 'organization' });
+    looks_ok $got, 'organization';
+    like $got->{values}{rows}[0], qr/harbour-works/, 'what there is';
+    is_deeply $got->{values}{heading}, [$hostile], 'a hostile name is text';
+    like join(' ', @{ $got->{values}{people} }), qr/Theo.*developer.*guest\@harbour\.example.*pending/s, 'who is in it, and who is invited';
+
+    my ($theo, $owner) = map { [ $sample->id($_) ] } 'user theo', 'user';
+    my $role = sub ($who) { return scalar $db->selectrow_array('SELECT role FROM memberships WHERE organization_id = ? AND user_id = ?', undef, $sample->id('organization'), $who->[0]) };
+    $got = does('all', { click => 'Remove', in => 'demo@example.com' }, { dialog => 'Remove from' }, { click => 'Remove' }, { wait => 'this is the last owner' }, { click => 'Understood' },
+        { click => 'Change', in => 'theo@example.com' }, { dialog => 'Change' }, { look => 'organization-member' }, { choose => { role => 'owner' } }, { click => 'Save' }, { wait => 'The change is saved.' }, { settle => true },
+        { click => 'Remove', in => 'demo@example.com' }, { dialog => 'Remove from' }, { click => 'Remove' }, { wait => 'Removed.' }, { gone => 'demo@example.com' }, { settle => true });
+    looks_ok $got, 'organization-member';
+    is $role->($theo), 'owner', 'somebody else is made the owner';
+    is $role->($owner), undef, '  and then who was it can be taken out';
+    $got = does('all', { click => 'Invite somebody' }, { dialog => 'Invite somebody' }, { fill => { email => 'no address' } }, { choose => { role => 'member' } }, { click => 'Send the invitation' }, { focus => 'email' }, { see => 'wrong', of => '.wrong' },
+        { fill => { email => 'hal@harbour.example' } }, { click => 'Send the invitation' }, { wait => 'The invitation is on its way.' }, { wait => 'hal@harbour.example' }, { settle => true },
+        { click => 'Withdraw', in => 'guest@harbour.example' }, { dialog => 'Withdraw' }, { click => 'Withdraw' }, { wait => 'The invitation is withdrawn.' }, { gone => 'guest@harbour.example' }, { settle => true });
+    is scalar @{ $got->{values}{wrong} }, 1, 'no address is none';
+    $t->keep_secret(newest_mail($t, 'hal@harbour.example')->{secrets}{token});
+    is_deeply $db->selectcol_arrayref(q{SELECT email || ' ' || status FROM invitations WHERE tenant_id = ? ORDER BY 1}, undef, $t->tenant_id), [ 'guest@harbour.example cancelled', 'hal@harbour.example pending' ], 'one is invited, another not any more';
+};
+
+subtest 'projects' => sub {
+    my $id = $sample->id('project');
+    $db->do('UPDATE projects SET name = ? WHERE id = ?', undef, $hostile, $id);
+    my $got = does('all', { open => '/console/projects' }, { see => 'count', of => '.paging' }, { click => 'Next' }, { wait => 'page 2 of 2' }, { settle => true }, { fill => { Search => 'bold' } }, { wait => '1 row' }, { settle => true }, { see => 'rows', of => 'tbody tr' },
+        { see => 'owner', of => 'tbody a', attribute => 'href' }, { look => 'projects' }, { click => 'Delete' }, { dialog => 'Delete the project?' }, { click => 'Delete' }, { wait => 'The project is deleted.' }, { wait => 'Nothing is found' });
+    looks_ok $got, 'projects';
+    like $got->{values}{count}[0], qr/40 rows/, 'all users\' projects';
+    like $got->{values}{rows}[0], qr/\Q$hostile\E.*Dana Demo/s, '  one of which is found by its name, which is text, with whose it is';
+    is_deeply $got->{values}{owner}, [ '/console/users/' . $sample->id('user') ], '  who is a link away';
+    ok $db->selectrow_array('SELECT deleted_at FROM projects WHERE id = ?', undef, $id), 'it is deleted';
 };
 
 subtest 'feature flags, and who gets what' => sub {
