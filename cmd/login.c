@@ -114,7 +114,9 @@ static void sign_in(struct remote *r, struct arena *a)
 		jx_key_str(&b, "mfa_token", token);
 		jx_key_str(&b, "code", code ? code : secret_line(a, "code of the second factor"));
 		buf_char(&b, '}');
-		answer = ask(r, a, "POST", "/api/v1/auth/mfa/verify", buf_str(&b));
+		answer = ask(r, a, "POST",
+			     r->is_team ? "/api/v1/tenant-auth/mfa/verify" : "/api/v1/auth/mfa/verify",
+			     buf_str(&b));
 	}
 	r->access_token = text_of(&r->arena, answer, "access_token");
 	r->refresh_token = text_of(&r->arena, answer, "refresh_token");

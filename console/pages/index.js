@@ -1,5 +1,6 @@
 // All pages, in the order of the menu.  A page is { path, title, group, needs, View }: needs are operations, one of which the
 // session has to be allowed; View gets { route }.  What is a list with forms is made by resource() (parts/resource.js).
+import { account } from './account.js'
 import { agents, aiAccounts, externalAgents } from './ai.js'
 import { apiKeys } from './api-keys.js'
 import { audit } from './audit.js'
@@ -27,5 +28,5 @@ export const pages = [
   live, jobs, schedules, audit,
   plans, usage, usageLimits, paymentAccounts,
   agents, externalAgents, aiAccounts,
-  settings, issuers,
+  account, settings, issuers,
 ]

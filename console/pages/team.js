@@ -15,6 +15,7 @@ export const team = resource({
     { key: 'email' },
     { key: 'role' },
     { key: 'status', as: 'state' },
+    { key: 'has_second_factor', label: 'second factor', as: 'yes' },
     { key: 'last_login_at', label: 'last sign-in', as: 'ago' },
     { key: 'joined_at', label: 'joined', as: 'date', wide: true },
   ],
@@ -23,6 +24,10 @@ export const team = resource({
     operation: 'update_platform_team_member', when: (row) => !isMe(row) && row.status !== 'invited', labels: { is_active: 'may sign in' },
     values: (row) => ({ ...row, is_active: row.status !== 'deactivated' }),
   },
+  actions: [{
+    operation: 'remove_platform_team_second_factor', label: 'Take second factor', title: 'Take the second factor away?', danger: true, when: (row) => row.has_second_factor && !isMe(row),
+    text: (row) => `${nameOf(row)} signs in with the password alone, until they turn it on again.`, said: 'The second factor is taken away.',
+  }],
   remove: {
     operation: 'remove_platform_team_member', label: 'Remove', title: 'Remove from the team?', when: (row) => !isMe(row),
     text: (row) => (row.status === 'invited' ? `The invitation of ${row.email} is withdrawn.` : `${nameOf(row)} is signed out everywhere, and has no way in any more.`),

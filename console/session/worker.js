@@ -17,7 +17,7 @@
 // Two kinds of people sign in: who is in a tenant's team, and a product's user whose role is admin or superadmin.  Each has
 // addresses of their own for it; the rest is the same.
 const KINDS = {
-  team: { signIn: '/api/v1/tenant-auth/login', refresh: '/api/v1/tenant-auth/refresh', signOut: '/api/v1/tenant-auth/logout' },
+  team: { signIn: '/api/v1/tenant-auth/login', verify: '/api/v1/tenant-auth/mfa/verify', refresh: '/api/v1/tenant-auth/refresh', signOut: '/api/v1/tenant-auth/logout' },
   user: { signIn: '/api/v1/auth/login', verify: '/api/v1/auth/mfa/verify', refresh: '/api/v1/auth/refresh', signOut: '/api/v1/auth/logout' },
 }
 const TIMEOUT_MS = 60_000

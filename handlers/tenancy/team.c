@@ -29,6 +29,7 @@ static const struct field member[] = {
 	{ "invited_at",    F_DATETIME, OUT | F_NULL },
 	{ "joined_at",     F_DATETIME, OUT | F_NULL },
 	{ "last_login_at", F_DATETIME, OUT | F_NULL },
+	{ "has_second_factor", F_BOOL, OUT, .about = "signing in asks for a code" },
 	FIELD_END
 };
 
@@ -103,6 +104,19 @@ static enum err team_change(struct req *rq)
 	return rc ? rc : answer_rows(rq, rq->asked.route->sql);
 }
 
+/* The guard, too: who may not change a member takes nothing away from them. */
+static enum err team_second_factor_remove(struct req *rq)
+{
+	PGresult *res;
+	enum err rc;
+
+	req_set(rq, "role", NULL);
+	req_set(rq, "is_active", NULL);
+	req_set(rq, "removes", "false");
+	rc = tx_call(&rq->tx, &q_team_guard, false, &res);
+	return rc ? rc : answer_rows(rq, &q_team_second_factor_remove);
+}
+
 /* clang-format off */
 const struct route team_routes[] = {
 	{ GET,    "/api/v1/dashboard/team",             "platform.teams.list_team",          &by_team_any_mode, "List the team",
@@ -118,6 +132,11 @@ const struct route team_routes[] = {
 	{ DELETE, "/api/v1/dashboard/team/{member_id}", "platform.teams.remove_team_member", &by_team_admin_any_mode, "Remove a member, or withdraw an invitation",
 	  .about = "Only an owner removes an owner; the last one stays.",
 	  .params = member_path, .out = &member_shape, .errors = owner_stays, .sql = &q_team_remove, .run = team_change, .status = 204 },
+	{ DELETE, "/api/v1/dashboard/team/{member_id}/second-factor", "platform.teams.remove_team_second_factor", &by_team_admin_any_mode,
+	  "Take a member's second factor away",
+	  .about = "For who has lost it. Only an owner takes an owner's; one's own is turned off with a code.",
+	  .params = member_path, .out = &member_shape, .errors = owner_stays, .sql = &q_team_second_factor_remove, .run = team_second_factor_remove,
+	  .flags = RECENT, .status = 204 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -6,13 +6,17 @@
  * (limits, failures) is put down in the default tenant.  A client that sends an
  * unknown address waits as long, and reads the same, as for a known one.
  *
+ * Who has a second factor (tenant_mfa.c) is answered a challenge, and shows a code.
+ *
  * Session and refresh token are of separate kinds: those of users are not
  * found here, nor these there.
  */
 #include "build/sql/tenancy/tenant_auth.h"
+#include "build/sql/tenancy/tenant_mfa.h"
 #include "fcgi/answer.h"
 #include "fcgi/auth.h"
 #include "fcgi/req.h"
+#include "handlers/identity/second_factor.h"
 #include "handlers/mail.h"
 #include "handlers/shapes.h"
 #include "handlers/tenancy/team.h"
@@ -23,7 +27,7 @@
 #include "lib/db/column.h"
 #include "lib/host/config.h"
 
-enum { ACCESS_TTL_S = 3600, MAX_TICKET = 512 };
+enum { ACCESS_TTL_S = 3600, MFA_TTL_S = 300, MAX_TICKET = 512 };
 
 /* clang-format off */
 const char *const team_roles[] = { "owner", "admin", "member", NULL };
@@ -98,13 +102,32 @@ const struct field tenant_user_out[] = {
 	FIELD_END
 };
 
-static const struct field token_out[] = {
+static const struct field tokens_out[] = {
 	{ "access_token",  F_TEXT,   0, .example = "eyJhbGciOiJIUzI1NiJ9.e30.4nL5c0t", .about = "for the dashboard's endpoints, and no others" },
 	{ "refresh_token", F_TEXT,   0, .example = "AAAAAAAAcACAAAAAAAAAAQ", .about = "good for 30 days from signing in" },
 	{ "token_type",    F_ENUM,   0, .values = bearer },
-	{ "expires_in",    F_INT,    0, .example = "3600", .about = "seconds that access_token is good for" },
 	{ "user",          F_OBJECT, 0, .fields = tenant_user_out },
 	{ "tenant",        F_OBJECT, 0, .fields = tenant_out },
+	FIELD_END
+};
+
+static const struct field lifetime_out[] = {
+	{ "expires_in", F_INT, 0, .example = "3600", .about = "seconds that access_token is good for" },
+	FIELD_END
+};
+
+static const struct field token_out[] = {
+	FIELDS_OF(tokens_out),
+	FIELDS_OF(lifetime_out),
+	FIELD_END
+};
+
+static const struct field login_out[] = {
+	{ .type = F_FIELDS, F_OPTIONAL, .fields = tokens_out },
+	FIELDS_OF(lifetime_out),
+	{ "mfa_required", F_BOOL, F_OPTIONAL | F_RARE, .example = "true",
+	  .about = "there are no tokens yet: the second factor is to be shown to /tenant-auth/mfa/verify" },
+	{ "mfa_token",    F_TEXT, F_OPTIONAL | F_RARE, .example = "AAAAAAAAcACAAAAAAAAAAQ" },
 	FIELD_END
 };
 
@@ -115,12 +138,15 @@ static const struct field me_out[] = {
 	FIELD_END
 };
 
+static const char *const login_one_of[] = { "access_token", "mfa_token", NULL };
 static const struct shape token_shape = { "TenantTokenResponse", token_out };
+static const struct shape login_shape = { "TenantLoginResponse", login_out, .one_of = login_one_of };
 static const struct shape me_shape = { "TenantMe", me_out };
 
 static const enum err register_errors[] = { ERR_AUTHORIZATION, ERR_OK };
 static const enum err login_errors[] = { ERR_CREDENTIALS, ERR_ACCOUNT_INACTIVE, ERR_OK };
 static const enum err refresh_errors[] = { ERR_AUTHENTICATION, ERR_OK };
+static const enum err verify_errors[] = { ERR_MFA_CODE, ERR_TICKET, ERR_AUTHENTICATION, ERR_OK };
 static const enum err ticket_errors[] = { ERR_TICKET, ERR_OK };
 
 static const struct constraint register_constraints[] = {
@@ -253,8 +279,22 @@ static enum err login_failed(struct req *rq)
 	return rc ? rc : req_fail(rq, ERR_CREDENTIALS, NULL);
 }
 
+/* There are no tokens yet: the challenge, by whose hash team_login has put it down. */
+static enum err answer_challenge(struct req *rq, const char *ticket)
+{
+	struct buf *b = answer_open(rq);
+
+	buf_char(b, '{');
+	jx_key(b, "mfa_required"), jx_bool(b, true);
+	jx_key(b, "mfa_token"), jx_str(b, ticket);
+	jx_key(b, "expires_in"), jx_int(b, MFA_TTL_S);
+	buf_char(b, '}');
+	return answer_close(rq);
+}
+
 static enum err tenant_login(struct req *rq)
 {
+	const char *tenant, *hash, *ticket;
 	bool matches, is_outdated;
 	PGresult *res;
 	enum err rc = count(rq, &q_team_login_limit, &res);
@@ -276,12 +316,50 @@ static enum err tenant_login(struct req *rq)
 	req_set(rq, "new_hash", NULL);
 	if (is_outdated)
 		rc = hash_password(rq, "password", "new_hash");
-	if (!rc)
-		rc = count(rq, &q_team_login, &res);
 	if (rc)
 		return rc;
+	ticket = ticket_new(&rq->tx.arena, rq->who.tenant_id);
+	ticket_parse(&rq->tx.arena, ticket, &tenant, &hash);
+	req_set(rq, "challenge_hash", hash);
+	rc = count(rq, &q_team_login, &res);
+	if (rc)
+		return rc;
+	if (column_bool(res, 0, "is_challenged"))
+		return answer_challenge(rq, ticket);
 	if (!column_text(res, 0, "_session_id"))
 		return req_fail(rq, ERR_ACCOUNT_INACTIVE, NULL);
+	return answer_tokens(rq, res);
+}
+
+static enum err tenant_mfa_verify(struct req *rq)
+{
+	const char *tenant, *hash;
+	struct second_factor f;
+	PGresult *res;
+	bool fits;
+	enum err rc;
+
+	if (!ticket_parse(&rq->tx.arena, req_text(rq, "mfa_token"), &tenant, &hash))
+		return req_fail(rq, ERR_TICKET, "the mfa_token is invalid; log in again");
+	auth_act_for(rq, tenant);
+	req_set(rq, "hash", hash);
+	rc = tx_call(&rq->tx, &q_team_mfa_challenge, false, &res);
+	if (rc)
+		return rc;
+	if (!PQntuples(res))
+		return req_refuse(rq, ERR_TICKET, "the mfa_token is used or expired; log in again");
+	rc = second_factor_read(rq, res, &f);
+	if (rc)
+		return rc;
+	req_set(rq, "challenge", column(rq, res, "challenge"));
+	req_set(rq, "account", f.account);
+	rc = second_factor_code(rq, &f, &fits);
+	if (!rc && fits)
+		rc = tx_call(&rq->tx, &q_team_mfa_pass, false, &res);
+	if (rc)
+		return rc;
+	if (!fits || !column_text(res, 0, "_session_id"))
+		return second_factor_refuse(rq, &q_team_mfa_sign_in_failed);
 	return answer_tokens(rq, res);
 }
 
@@ -431,8 +509,12 @@ const struct route tenant_auth_routes[] = {
 	  .body = register_in, .out = &token_shape, .errors = register_errors, .constraints = register_constraints, .run = tenant_register, .flags = PRIVATE | HASHES },
 	{ POST, "/api/v1/tenant-auth/login",             "platform.identity.tenant_login",             &by_anyone, "Log in to the dashboard",
 	  .about = "Wrong ones count: ten in 15 minutes of an account from one address, and 50 of all, then none for 15 minutes; 30 an hour of "
-		   "an account from addresses that it does not know, then a brake.",
-	  .needs = { "the password", ERR_CREDENTIALS }, .body = login_in, .out = &token_shape, .errors = login_errors, .run = tenant_login, .flags = PRIVATE | HASHES, .status = 200 },
+		   "an account from addresses that it does not know, then a brake. Who has a second factor gets mfa_required instead of tokens.",
+	  .needs = { "the password", ERR_CREDENTIALS }, .body = login_in, .out = &login_shape, .errors = login_errors, .run = tenant_login, .flags = PRIVATE | HASHES, .status = 200 },
+	{ POST, "/api/v1/tenant-auth/mfa/verify",        "platform.identity.tenant_mfa_verify",        &by_anyone, "Finish logging in to the dashboard",
+	  .about = "For who was answered mfa_required. An mfa_token is good for five minutes and five codes; a code is good once.",
+	  .needs = { "an mfa_token, which logging in brings, and a code", ERR_TICKET }, .body = second_factor_verify_in, .out = &token_shape,
+	  .errors = verify_errors, .run = tenant_mfa_verify, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/tenant-auth/refresh",           "platform.identity.tenant_refresh",           &by_anyone, "Get a new access token",
 	  .about = "The same refresh token comes back, or, where the tenant has tokens rotated (refresh_token_rotation), the next one.",
 	  .needs = { "a refresh token, which signing in brings", ERR_AUTHENTICATION }, .body = refresh_in, .out = &token_shape, .errors = refresh_errors, .run = tenant_refresh, .flags = PRIVATE, .status = 200 },

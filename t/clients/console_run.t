@@ -6,6 +6,7 @@ use lib 't/lib';
 use Api;
 use Ashlar::Console;
 use Ashlar::SignIn qw(@BEHIND_PROXY $PASSWORD from newest_mail);
+use Ashlar::Totp 'totp';
 use File::Temp ();
 
 my $mails = File::Temp->newdir('/tmp/ashlar-mails-XXXXXX');
@@ -128,4 +129,26 @@ subtest 'the overview has requests, errors and latency' => sub {
     eventually { $seen = does('first', { click => 'Audit log', role => 'link' }, { settle => true }, { click => 'Overview', role => 'link' }, { settle => true }, { see => 'numbers', of => '.numbers li' }, { see => 'charts', of => 'figcaption' })->{values}; "@{ $seen->{numbers} }" =~ /Requests\s+[1-9]/ } 60, 'requests are counted';
     like "@{ $seen->{numbers} }", qr/Answered within\s+[\d.,]+ ms.*Jobs waiting\s+\d+.*Webhooks failing\s+0/s, 'with how long they took, jobs and webhooks';
     like "@{ $seen->{charts} }", qr/Requests by hour.*Errors by hour.*95 %/s, 'over time';
+};
+
+subtest 'a second factor of one\'s own, and signing in with it' => sub {
+    sign_in('own', 'olga@acme.example', '/console/account', is_new => 1);
+    my $got = does('own', { look => 'account' }, { click => 'Turn it on' }, { dialog => 'Turn the second factor on' }, { see => 'secret', of => 'dialog .secret' }, { look => 'account-enrol' },
+        { fill => { code => '000000' } }, { click => 'Turn it on' }, { wait => 'INVALID_CODE' });
+    looks_ok $got, 'account', 'account-enrol';
+    my $secret = $got->{values}{secret}[0];
+    $t->keep_secret($secret);
+    $got = does('own', { fill => { code => totp($secret) } }, { click => 'Turn it on' }, { dialog => 'Your recovery codes' }, { see => 'codes', of => 'dialog .secret' }, { look => 'account-codes' }, { click => 'Done' }, { wait => 'The second factor is on.' }, { settle => true },
+        { see => 'facts', of => '.facts' });
+    looks_ok $got, 'account-codes';
+    my @codes = split ' ', $got->{values}{codes}[0];
+    $t->keep_secret(@codes);
+    is scalar @codes, 10, 'ten recovery codes are shown, once';
+    like $got->{values}{facts}[1], qr/on.*10/s, 'it is on';
+
+    $got = sign_in('own', 'olga@acme.example', '/console/team', is_new => 1, then => [ { wait => 'recovery codes' }, { fill => { Code => '000000' } }, { click => 'Go on' }, { wait => 'INVALID_CODE' }, { fill => { Code => $codes[0] } }, { click => 'Go on' },
+        { wait => 'Sign out' }, { settle => true }, { see => 'rows', of => 'tbody tr' } ]);
+    like $got->{values}{rows}[0], qr/Olga Owner.*yes/s, 'signing in asks for it, and the team sees who has one';
+    does('own', { click => 'Your account', role => 'link' }, { settle => true }, { click => 'Turn it off' }, { dialog => 'Turn the second factor off' }, { fill => { code => $codes[2] } }, { click => 'Turn it off' }, { wait => 'The second factor is off.' }, { settle => true });
+    is $db->selectrow_array('SELECT count(*) FROM team_totp_factors WHERE tenant_id = ?', undef, $acme), 0, 'and it is turned off';
 };

@@ -252,12 +252,14 @@ subtest 'user password' => sub {
     # Of the tenant's team.
     $super->do(q{INSERT INTO team_members (tenant_id, email, role, joined_at) VALUES (?, 'tom@example.com', 'owner', now())}, undef, $TENANT);
     $super->do(q{INSERT INTO team_sessions (tenant_id, member_id, expires_at) SELECT tenant_id, id, now() + interval '1 hour' FROM team_members WHERE email = 'tom@example.com'});
+    $super->do(q{INSERT INTO team_totp_factors (tenant_id, member_id, secret_sealed, confirmed_at) SELECT tenant_id, id, 'x', now() FROM team_members WHERE email = 'tom@example.com'});
     is +(ashlar(qw(user password --team --email eve@example.com --password Correct-Horse-8)))[0], 1, 'a user is not of the team';
     is +(ashlar(qw(user password --email tom@example.com --password Correct-Horse-8)))[0], 1, '  nor who is there a user';
     ($status, $out, $err) = ashlar(qw(user password --team --email Tom@example.com --password Correct-Horse-8));
     is "$status|$out|$err", '0||', '  who gets a password, too';
     is_deeply $super->selectrow_arrayref(q{SELECT m.password_hash LIKE '$scrypt$%', m.is_email_verified, count(*) FILTER (WHERE s.revoked_at IS NULL) FROM team_members m JOIN team_sessions s ON s.member_id = m.id WHERE m.email = 'tom@example.com' GROUP BY 1, 2}), [ 1, 1, 0 ], '  and no session is left';
     is_deeply noted(), [ [ 'password.reset', $ACTOR, 'system' ] ], '  which the audit log has';
+    is $super->selectrow_array(q{SELECT count(*) FROM team_totp_factors f JOIN team_members m ON m.id = f.member_id WHERE m.email = 'tom@example.com'}), 0, '  a second factor, which may be lost, is gone';
     is +(ashlar(qw(user create --team --email x@example.com)))[0], 2, '  nobody is made so';
     $super->do(q{DELETE FROM team_sessions; DELETE FROM team_members WHERE email = 'tom@example.com'});
 

@@ -174,7 +174,7 @@ subtest 'the role of the api' => sub {
     refused $api, '42501', 'SELECT * FROM schema_migrations';
     refused $api, '42501', 'INSERT INTO tenants (slug, name) VALUES (?, ?)', 'c', 'C';
     my %may_delete = map { $_ => 1 } qw(ai_accounts ai_responses billing_customers billing_steps feature_flags file_folders file_passages files goals key_results known_addresses memberships notification_mails notification_preferences passkeys realtime_tickets recovery_codes role_permissions
-        payment_accounts stored_objects tenant_issuers totp_factors trace_logs trace_objects usage_limits usage_meters workspace_team_members workspace_teams);
+        payment_accounts stored_objects team_recovery_codes team_totp_factors tenant_issuers totp_factors trace_logs trace_objects usage_limits usage_meters workspace_team_members workspace_teams);
     refused $api, '42501', $_ for 'UPDATE audit_events SET action = action', 'DELETE FROM audit_events', 'SELECT * FROM audit_heads',
         'UPDATE sessions SET impersonator_id = NULL', 'UPDATE team_members SET email = email', 'UPDATE api_keys SET hash = hash';
     for my $table (@tables) {

@@ -168,6 +168,8 @@ LANGUAGE sql VOLATILE
 BEGIN ATOMIC
     UPDATE team_sessions SET revoked_at = now()
     WHERE tenant_id = app_tenant() AND member_id = member AND revoked_at IS NULL;
+    UPDATE one_time_tokens SET used_at = now()
+    WHERE tenant_id = app_tenant() AND member_id = member AND kind = 'team_mfa' AND used_at IS NULL;
 END;
 
 -- Change the caller's password, of which before is the hash: all sessions end.  false: it was changed in between.
@@ -189,7 +191,8 @@ $$;
 -- themself: the tenant may be a stranger's, who waited for the address's owner
 -- to come.  The member's own password and sessions have ended; what else gets at
 -- the tenant is in use where nobody is a stranger, and is the owner's to end.  A
--- mail and the audit log say what there is.
+-- mail and the audit log say what there is.  A second factor would keep out who
+-- has just come, and goes.
 CREATE OR REPLACE FUNCTION team_address_proved(member uuid) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -202,7 +205,8 @@ BEGIN
                     WHERE m.tenant_id = tenant AND m.id <> member AND m.is_active AND m.deleted_at IS NULL),
         'issuers', (SELECT nullif(count(*), 0) FROM tenant_issuers i WHERE i.tenant_id = tenant AND i.is_enabled)))
     INTO found;
-    PERFORM audit('email.prove', 'team_member', member::text, jsonb_build_object('method', 'team_reset', 'found', found),
+    PERFORM audit('email.prove', 'team_member', member::text, jsonb_strip_nulls(jsonb_build_object(
+                      'method', 'team_reset', 'found', found, 'second_factor', CASE WHEN team_mfa_drop(member) THEN 'removed' END)),
                   member::text, 'team');
     INSERT INTO jobs (tenant_id, queue, kind, payload)
     SELECT tenant, 'ashlar.mail', 'mail', jsonb_build_object('template', 'team_ways_in', 'to', m.email, 'locale', 'en',

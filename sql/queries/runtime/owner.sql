@@ -121,7 +121,8 @@ WHERE m.tenant_id = @tenant AND m.access > 0
   AND m.id = (SELECT f.member_id FROM team_find(:email_key, :email) f WHERE f.tenant_id = @tenant LIMIT 1);
 
 -- name: owner_team_password :row
--- As owner_user_password, of somebody who has joined the tenant's team.
+-- As owner_user_password, of somebody who has joined the tenant's team.  A second factor is gone with it: who has lost that, and is the
+-- only owner, has nobody else to ask.
 WITH found AS (
     SELECT f.member_id AS id FROM team_find(:email_key, :email) f WHERE f.tenant_id = @tenant LIMIT 1
 ), changed AS (
@@ -131,7 +132,8 @@ WITH found AS (
     WHERE m.tenant_id = @tenant AND m.id = found.id AND m.joined_at IS NOT NULL AND m.deleted_at IS NULL
     RETURNING m.id
 )
-SELECT c.id, team_sessions_end(c.id) AS _ended, audit('password.reset', 'team_member', c.id::text) AS _noted
+SELECT c.id, team_sessions_end(c.id) AS _ended,
+       audit('password.reset', 'team_member', c.id::text, jsonb_strip_nulls(jsonb_build_object('second_factor', CASE WHEN team_mfa_drop(c.id) THEN 'removed' END))) AS _noted
 FROM changed c;
 
 -- name: owner_team_session_create :row

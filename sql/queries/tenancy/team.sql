@@ -2,7 +2,8 @@
 
 -- columns: member
 -- And the status.
-SELECT m.id, m.email, m.display_name, m.role, m.invited_by, m.invited_at, m.joined_at, m.last_login_at
+SELECT m.id, m.email, m.display_name, m.role, m.invited_by, m.invited_at, m.joined_at, m.last_login_at,
+       team_has_factor(m.id) AS has_second_factor
 FROM team_members m;
 
 -- name: team_list :rows
@@ -96,3 +97,9 @@ WITH gone AS (
 )
 SELECT id, audit('team.remove', 'team_member', id::text, jsonb_build_object('email', email, 'role', role)) AS _noted
 FROM gone;
+
+-- name: team_second_factor_remove :row
+-- Behind team_guard.  No row: there is no such member, or no factor.
+SELECT m.id
+FROM team_members m
+WHERE m.tenant_id = @tenant AND m.id = :member_id AND m.deleted_at IS NULL AND team_mfa_remove(m.id);

@@ -37,12 +37,14 @@ FROM team_members
 WHERE tenant_id = @tenant AND id = :member::uuid AND deleted_at IS NULL;
 
 -- name: team_login :row
--- _session_id is null when the member or the tenant is not active, and while retry_after is not 0.
-SELECT p.retry_after, t.*
+-- _session_id is null when the member or the tenant is not active, while retry_after is not 0, and when a second factor is
+-- asked for, by the challenge of that hash: is_challenged.
+SELECT p.retry_after, s.is_challenged, t.*
 FROM (SELECT team_guessed(:email_key, :email, :member::uuid, true) AS retry_after OFFSET 0) p
-LEFT JOIN LATERAL (SELECT team_session_open(:member::uuid, :password_hash, :new_hash) AS id
+LEFT JOIN LATERAL (SELECT i.session, i.is_challenged
+                   FROM team_sign_in(:member::uuid, :password_hash, :new_hash, :challenge_hash::bytea) i
                    WHERE p.retry_after = 0 OFFSET 0) s ON true
-LEFT JOIN LATERAL team_session_tokens(s.id, now()) t ON true;
+LEFT JOIN LATERAL team_session_tokens(s.session, now()) t ON true;
 
 -- name: team_login_failed :row
 -- Put down in the tenant whose member was meant, else in the default one.

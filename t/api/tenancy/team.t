@@ -47,7 +47,7 @@ subtest 'the list' => sub {
     is_deeply [ map { $_->{email} } @{ $res->json('/members') } ], [ map { "$_\@team.example.com" } qw(owner admin member) ], 'owners first, then by joining; nobody of others';
     json_is $res, '/members/0', {
         id => $owner->id, email => 'owner@team.example.com', display_name => 'Owner', role => 'owner', status => 'active',
-        invited_by => undef, invited_at => undef, joined_at => $TIME, last_login_at => undef,
+        invited_by => undef, invited_at => undef, joined_at => $TIME, last_login_at => undef, has_second_factor => false,
     };
     is scalar @{ $member->get("$base?limit=1")->json('/members') }, 1;
     json_is $member->get("$base?skip=1&limit=1"), '/members/0/email', 'admin@team.example.com';
@@ -65,7 +65,7 @@ subtest 'an invitation' => sub {
     status_is $res, 201;
     json_is $res, '', {
         id => $UUID, email => 'ann@example.com', display_name => undef, role => 'admin', status => 'invited',
-        invited_by => $admin->id, invited_at => $TIME, joined_at => undef, last_login_at => undef,
+        invited_by => $admin->id, invited_at => $TIME, joined_at => undef, last_login_at => undef, has_second_factor => false,
     };
     my ($mail) = $t->mails;
     is "$mail->{template} $mail->{to} $mail->{tenant}", 'team_invitation ann@example.com acme';
