@@ -13,10 +13,11 @@ const PARTS = [
   ['Pages that mails lead to', ['verification_url', 'password_reset_url', 'invitation_url']],
 ]
 
+// Made anew where what is in it has changed, and only there: saving one part leaves what is being written in another.
 function Part({ title, fields, data, etag, reload }) {
   return html`<section><h2>${title}</h2>
     ${mayCall('update_platform_tenant_settings')
-    ? html`<${Form} key=${etag} id="update_platform_tenant_settings" values=${data} fields=${fields} headers=${etag ? { 'If-Match': etag } : {}} action=${`Save ${title.toLowerCase()}`} onDone=${() => { say('The settings are saved.'); reload() }} />`
+    ? html`<${Form} key=${JSON.stringify(fields.map((name) => data[name]))} id="update_platform_tenant_settings" values=${data} fields=${fields} headers=${etag ? { 'If-Match': etag } : {}} action=${`Save ${title.toLowerCase()}`} onDone=${() => { say('The settings are saved.'); reload() }} />`
     : html`<${Facts} row=${data} columns=${fields.map((key) => ({ key }))} />`}
   </section>`
 }
