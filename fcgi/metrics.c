@@ -265,6 +265,9 @@ static void write_spans(struct buf *b)
 	for (size_t i = 0; i < sizeof(outcomes) / sizeof(*outcomes); i++)
 		buf_fmt(b, "ashlar_spans_total{outcome=\"%s\"} %llu\n", outcomes[i].outcome,
 			(unsigned long long)outcomes[i].n);
+	family(b, "ashlar_spans_recorded_total", "counter",
+	       "Spans that found room: they are sent, failed, waiting, in hand, or were lost with a worker.");
+	buf_fmt(b, "ashlar_spans_recorded_total %llu\n", (unsigned long long)n.put);
 	family(b, "ashlar_spans_waiting", "gauge", "Spans that are not sent yet.");
 	buf_fmt(b, "ashlar_spans_waiting %llu\n", (unsigned long long)span_ring_waiting());
 }

@@ -13,7 +13,7 @@ enum {
 	MOST_BYTES = 64 << 20,   /* of an answer that is kept, */
 	MOST_STREAMED = 1 << 30, /* and of one that is read while it comes */
 	BYTES_PER_MS = 4096,     /* what is put in may take longer, by what there is of it */
-	SCHEMA = 1,              /* the version that sql/clickhouse/schema.sql makes */
+	SCHEMA = 2,              /* the version that sql/clickhouse/schema.sql makes */
 	MIGRATE_MS = 60000,
 };
 
@@ -196,9 +196,12 @@ enum err clickhouse_migrate(struct arena *a, bool *made, struct failure *why)
 {
 	static const struct clickhouse_query *const steps[] = {
 		&ch_schema_spans,        &ch_schema_span_times,          &ch_schema_span_times_filled,
-		&ch_schema_span_batches, &ch_schema_span_batches_filled, &ch_schema_traces
+		&ch_schema_span_batches, &ch_schema_span_batches_filled, &ch_schema_traces,
+		&ch_schema_hour_marks,   &ch_schema_hour_marks_filled,   &ch_schema_hour_sums,
+		&ch_schema_hour_sessions
 	};
 	const struct clickhouse_call version = { .query = &ch_schema_version },
+				     hours_before = { .query = &ch_schema_hours_before },
 				     done = { .query = &ch_schema_done };
 	long long before = 0;
 	enum err rc = make_database(a, why);
@@ -215,5 +218,7 @@ enum err clickhouse_migrate(struct arena *a, bool *made, struct failure *why)
 		rc = ask(a, &call, cfg.clickhouse_database, MIGRATE_MS, NULL, why);
 	}
 	*made = before < SCHEMA;
+	if (!rc && before == 1)
+		rc = ask(a, &hours_before, cfg.clickhouse_database, MIGRATE_MS, NULL, why);
 	return rc || !*made ? rc : ask(a, &done, cfg.clickhouse_database, MIGRATE_MS, NULL, why);
 }

@@ -41,6 +41,7 @@ const struct job_kind *const job_kinds[] = {
 	&file_text_job,
 	&traces_expire_job,
 	&traces_forget_job,
+	&traces_sum_job,
 	NULL,
 };
 
@@ -51,6 +52,7 @@ const struct job_schedule job_schedules[] = {
 	{ .queue = "ashlar", .kind = "storage.compare", .every_ms = 86400000 },
 	{ .queue = "ashlar", .kind = "billing.remind", .every_ms = 3600000 },
 	{ .queue = "ashlar", .kind = "traces.expire", .every_ms = 3600000 },
+	{ .queue = "ashlar", .kind = "traces.sum", .every_ms = 60000, .is_wanted = traces_are_summed },
 	{ .queue = "ashlar", .kind = "notifications", .every_ms = 15000 },
 	{ NULL },
 };

@@ -19,8 +19,9 @@ const struct job_kind *kinds_find(const char *name);
  */
 struct job_schedule {
 	const char *queue, *kind;
-	const char *cron; /* five fields, UTC; or NULL */
-	long every_ms;    /* or so often */
+	const char *cron;        /* five fields, UTC; or NULL */
+	long every_ms;           /* or so often */
+	bool (*is_wanted)(void); /* by these settings; NULL: it is */
 };
 
 extern const struct job_schedule job_schedules[]; /* ends with a NULL queue */

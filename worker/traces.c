@@ -18,7 +18,11 @@ enum {
 	MOST_DAYS = 64,
 	LEFT_S = 600, /* behind which nobody is still about to count a batch of spans */
 	MOST_LEFT = 1000,
-	ASK_MS = 60000, /* nobody waits for it, and a deletion rewrites what is left */
+	ASK_MS = 60000,   /* nobody waits for it, and a deletion rewrites what is left */
+	HOURS = 100,      /* that are summed at once, */
+	MOST_HOURS = 100, /* and so often in a job */
+	LATE_DAYS = 1,
+	ALL_DAYS = 1000,
 };
 
 /* Batch after batch, each a transaction, as long as one is full. */
@@ -68,9 +72,9 @@ static enum err drop_parts(struct tx *tx)
 	static const struct {
 		const char *table;
 		const struct clickhouse_query *drop;
-	} tables[] = { { "spans", &ch_drop_spans },
-		       { "span_times", &ch_drop_span_times },
-		       { "traces", &ch_drop_traces } };
+	} tables[] = { { "hour_marks", &ch_drop_hour_marks }, { "hour_sessions", &ch_drop_hour_sessions },
+		       { "hour_sums", &ch_drop_hour_sums },   { "spans", &ch_drop_spans },
+		       { "span_times", &ch_drop_span_times }, { "traces", &ch_drop_traces } };
 	const struct clickhouse_param days[] = {
 		{ "days", arena_fmt(&tx->arena, "[%ld,%ld,%ld]", cfg.traces_free_days, cfg.traces_pro_days,
 				    cfg.traces_enterprise_days) },
@@ -98,6 +102,7 @@ static enum err settle(struct tx *tx, const PGresult *left, int i)
 	PGresult *res;
 	enum err rc = ask(tx, &ch_trace_put, params, NULL);
 
+	rc = rc ? rc : ask(tx, &ch_hour_mark, params, NULL);
 	rc = rc ? rc : ask(tx, &ch_batch_count, params, &res);
 	if (rc)
 		return rc;
@@ -107,6 +112,42 @@ static enum err settle(struct tx *tx, const PGresult *left, int i)
 	tx_set(tx, "taken", arena_fmt(&tx->arena, "%lld", (long long)column_int(res, 0, "taken")));
 	tx_set(tx, "tokens", column_text(res, 0, "tokens"));
 	return tx_call(tx, &q_batch_settle, true, &res);
+}
+
+/* Make the sums of hours that have none, or have had something put in since, so many at a time. */
+static enum err sum_hours(struct tx *tx, int days, int *summed)
+{
+	const struct clickhouse_param late[] = { { "days", arena_fmt(&tx->arena, "%d", days) },
+						 { "limit", arena_fmt(&tx->arena, "%d", HOURS) },
+						 { NULL } };
+	struct clickhouse_param places[] = { { "places", NULL }, { NULL } };
+	struct buf b;
+	PGresult *res;
+	enum err rc = ask(tx, &ch_hours_unsummed, late, &res);
+
+	*summed = rc ? 0 : PQntuples(res);
+	if (!*summed)
+		return rc;
+	buf_init(&b, &tx->arena, (size_t)*summed * 80);
+	buf_char(&b, '[');
+	for (int i = 0; i < *summed; i++)
+		buf_fmt(&b, "%s('%s',%lld,%lld,%s)", i ? "," : "", column_text(res, i, "project"),
+			(long long)column_int(res, i, "hour_s"), (long long)column_int(res, i, "keep"),
+			column_text(res, i, "marked"));
+	buf_char(&b, ']');
+	places[0].value = buf_str(&b);
+	rc = ask(tx, &ch_hour_sessions_put, places, NULL);
+	return rc ? rc : ask(tx, &ch_hour_sums_put, places, NULL);
+}
+
+static enum err sum_clickhouse(struct tx *tx, int days)
+{
+	int summed = HOURS;
+	enum err rc = ERR_OK;
+
+	for (int i = 0; !rc && summed == HOURS && i < MOST_HOURS; i++)
+		rc = sum_hours(tx, days, &summed);
+	return rc;
 }
 
 static enum err keep_clickhouse(struct tx *tx)
@@ -121,7 +162,7 @@ static enum err keep_clickhouse(struct tx *tx)
 	rc = tx_call(tx, &q_batches_left, true, &left);
 	for (int i = 0; !rc && i < PQntuples(left); i++)
 		rc = settle(tx, left, i);
-	return rc;
+	return rc ? rc : sum_clickhouse(tx, ALL_DAYS);
 }
 
 static enum err forget_clickhouse(struct tx *tx, const char *project)
@@ -132,7 +173,10 @@ static enum err forget_clickhouse(struct tx *tx, const char *project)
 
 	if (rc || !column_bool(res, 0, "is_gone"))
 		return rc;
-	rc = ask(tx, &ch_forget_traces, params, NULL);
+	rc = ask(tx, &ch_forget_hour_sums, params, NULL);
+	rc = rc ? rc : ask(tx, &ch_forget_hour_sessions, params, NULL);
+	rc = rc ? rc : ask(tx, &ch_forget_hour_marks, params, NULL);
+	rc = rc ? rc : ask(tx, &ch_forget_traces, params, NULL);
 	rc = rc ? rc : ask(tx, &ch_forget_span_times, params, NULL);
 	rc = rc ? rc : ask(tx, &ch_forget_span_batches, params, NULL);
 	return rc ? rc : ask(tx, &ch_forget_spans, params, NULL);
@@ -177,5 +221,17 @@ static enum err forget(struct tx *tx, const struct job *job)
 	return rc || !clickhouse_is_configured() ? rc : forget_clickhouse(tx, project);
 }
 
+static enum err sum(struct tx *tx, const struct job *job)
+{
+	(void)job;
+	return clickhouse_is_configured() ? sum_clickhouse(tx, LATE_DAYS) : ERR_OK;
+}
+
+bool traces_are_summed(void)
+{
+	return clickhouse_is_configured();
+}
+
 const struct job_kind traces_expire_job = { .name = "traces.expire", .run = expire };
 const struct job_kind traces_forget_job = { .name = "traces.forget", .run = forget };
+const struct job_kind traces_sum_job = { .name = "traces.sum", .run = sum };

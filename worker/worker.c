@@ -196,6 +196,8 @@ static void on_begin(void *arg, const PGresult *res)
 		char every[24];
 		const char *params[] = { s->queue, s->kind, s->cron, s->every_ms ? every : NULL };
 
+		if (s->is_wanted && !s->is_wanted())
+			continue;
 		snprintf(every, sizeof(every), "%ld", s->every_ms);
 		pgpipe_send(&control_link, &q_job_schedule_ensure, params, pgpipe_note, NULL);
 	}

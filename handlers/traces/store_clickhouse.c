@@ -19,9 +19,13 @@
 #include "lib/db/column.h"
 #include "lib/host/config.h"
 
-enum { EXPORTED = 200 /* traces at once: their spans are in ClickHouse's memory, and not in ours */ };
+enum {
+	EXPORTED = 200,    /* traces at once: their spans are in ClickHouse's memory, and not in ours */
+	CANDIDATES = 2000, /* as the macro of that name */
+};
 
 #define DAY_NS 86400000000000LL
+#define LAST_S 4102444800 /* behind which there is nothing: trace_bounds() */
 
 void store_clickhouse_set(struct store_clickhouse_asked *x, const char *name, const char *text)
 {
@@ -59,14 +63,70 @@ enum err store_clickhouse_ask(struct store_clickhouse_asked *x, const struct cli
 	return ask_each(x, q, NULL, NULL, out);
 }
 
+/*
+ * Hours
+ *
+ * What hours come to is summed behind the fact (worker/traces.c).  Which hours of a range have no sum that is
+ * true is asked once, in front of what reads them: of two queries that asked by themselves each might see
+ * another state, and an hour be counted by both.
+ */
+
+#define HOUR 3600
+
+/* Between whole hours of a range are those that sums can stand for. */
+void store_clickhouse_whole(struct store_clickhouse_asked *x, int64_t from_s, int64_t until_s)
+{
+	store_clickhouse_int(x, "from_s", from_s);
+	store_clickhouse_int(x, "until_s", until_s);
+	store_clickhouse_int(x, "sums_from_s", (from_s + HOUR - 1) / HOUR * HOUR);
+	store_clickhouse_int(x, "sums_until_s", until_s / HOUR * HOUR);
+}
+
+static enum err ask_hours(struct store_clickhouse_asked *x, int64_t from_s, int64_t until_s, int64_t most,
+			  PGresult **out)
+{
+	store_clickhouse_whole(x, from_s, until_s);
+	store_clickhouse_int(x, "most", most);
+	return store_clickhouse_ask(x, &ch_open_hours, out);
+}
+
+enum err store_clickhouse_hours(struct store_clickhouse_asked *x, int64_t from_s, int64_t until_s,
+				int64_t most, bool is_newest)
+{
+	int64_t near_from = from_s / HOUR * HOUR, near_until = until_s, found;
+	PGresult *res;
+	enum err rc = ask_hours(x, from_s, until_s, most, &res);
+
+	if (rc)
+		return rc;
+	found = column_int(res, 0, is_newest ? "newest_s" : "oldest_s");
+	if (found && is_newest)
+		near_from = found;
+	else if (found)
+		near_until = found;
+	store_clickhouse_set(x, "open", column_text(res, 0, "open"));
+	store_clickhouse_int(x, "near_from_s", near_from);
+	store_clickhouse_int(x, "near_until_s", near_until);
+	return ERR_OK;
+}
+
 /* What a free plan shows whole: the newest, and what ended not long ago. */
-static void set_plan(struct store_clickhouse_asked *x, bool is_free)
+static enum err set_plan(struct store_clickhouse_asked *x, bool is_free)
 {
 	int64_t newest = cfg.freeplan_trace_min_num;
+	PGresult *res;
+	enum err rc;
 
 	store_clickhouse_int(x, "is_free", is_free);
 	store_clickhouse_int(x, "most_new", newest > 0 ? newest - 1 : 0);
 	store_clickhouse_int(x, "cut_ns", clock_unix_us() * 1000 - cfg.freeplan_trace_days_cutoff * DAY_NS);
+	store_clickhouse_int(x, "newest_s", 0);
+	if (!is_free)
+		return ERR_OK;
+	rc = ask_hours(x, 0, LAST_S, newest > 0 ? newest : 1, &res);
+	if (!rc)
+		store_clickhouse_int(x, "newest_s", column_int(res, 0, "newest_s"));
+	return rc;
 }
 
 enum err store_clickhouse_enter(struct store_clickhouse_asked *x, struct req *rq)
@@ -78,10 +138,12 @@ enum err store_clickhouse_enter(struct store_clickhouse_asked *x, struct req *rq
 	if (rc)
 		return rc;
 	store_clickhouse_set(x, "project", req_text(rq, "project_id"));
-	store_clickhouse_int(x, "from_s", column_int(res, 0, "from_s"));
-	store_clickhouse_int(x, "until_s", column_int(res, 0, "until_s"));
-	set_plan(x, column_bool(res, 0, "is_free"));
-	return ERR_OK;
+	rc = set_plan(x, column_bool(res, 0, "is_free"));
+	x->from_s = column_int(res, 0, "from_s");
+	x->until_s = column_int(res, 0, "until_s");
+	store_clickhouse_int(x, "from_s", x->from_s);
+	store_clickhouse_int(x, "until_s", x->until_s);
+	return rc;
 }
 
 /* Lists */
@@ -135,6 +197,33 @@ static void set_page(struct store_clickhouse_asked *x)
 	store_clickhouse_set(x, "offset", req_text(x->rq, "offset"));
 }
 
+/* The first of so many are all that is read, where they are by time: of anything else all are. */
+static enum err set_hours(struct store_clickhouse_asked *x)
+{
+	bool by_time = !strcmp(req_text(x->rq, "order_by"), "start_time");
+	int64_t most =
+		strtoll(req_text(x->rq, "limit"), NULL, 10) + strtoll(req_text(x->rq, "offset"), NULL, 10);
+
+	return store_clickhouse_hours(x, x->from_s, x->until_s, by_time ? most : INT64_MAX, x->descends);
+}
+
+/* The newest that are looked into, where nothing else narrows them, and on which days their spans are. */
+static enum err set_candidates(struct store_clickhouse_asked *x)
+{
+	bool is_narrow = req_text(x->rq, "query") || req_text(x->rq, "session_id");
+	PGresult *res;
+	enum err rc =
+		store_clickhouse_hours(x, x->from_s, x->until_s, is_narrow ? INT64_MAX : CANDIDATES, true);
+
+	rc = rc ? rc : store_clickhouse_ask(x, &ch_trace_candidates, &res);
+	if (rc)
+		return rc;
+	store_clickhouse_set(x, "first_day", column_text(res, 0, "first_day"));
+	store_clickhouse_set(x, "last_day", column_text(res, 0, "last_day"));
+	store_clickhouse_int(x, "near_from_s", column_int(res, 0, "first_s"));
+	return ERR_OK;
+}
+
 static enum err list(struct req *rq, bool is_search, PGresult **head, PGresult **page)
 {
 	bool by_span = req_text(rq, "attribute") || req_text(rq, "span");
@@ -146,13 +235,17 @@ static enum err list(struct req *rq, bool is_search, PGresult **head, PGresult *
 	set_search(&x);
 	set_page(&x);
 	if (!is_search) {
-		rc = store_clickhouse_ask(&x, &ch_trace_list_head, head);
+		rc = set_hours(&x);
+		rc = rc ? rc : store_clickhouse_ask(&x, &ch_trace_list_head, head);
 		return rc ? rc : store_clickhouse_ask(&x, &ch_trace_page, page);
 	}
-	rc = store_clickhouse_ask(&x, by_span ? &ch_trace_search_spans : &ch_trace_search, page);
-	*head = *page;
-	if (rc || PQntuples(*page))
+	rc = by_span ? set_candidates(&x) : ERR_OK;
+	rc = rc ? rc : store_clickhouse_ask(&x, by_span ? &ch_trace_search_spans : &ch_trace_search, page);
+	if (rc)
 		return rc;
+	*head = *page;
+	if (PQntuples(*page))
+		return ERR_OK;
 	return store_clickhouse_ask(&x, by_span ? &ch_trace_search_spans_head : &ch_trace_search_head, head);
 }
 
@@ -200,10 +293,11 @@ static enum err find(struct store_clickhouse_asked *x, const char **project)
 	if (rc || !PQntuples(res))
 		return rc;
 	*project = column_text(res, 0, "project_id");
-	for (int i = 0; i < PQntuples(mine); i++)
+	store_clickhouse_set(x, "project", *project);
+	for (int i = 0; !rc && i < PQntuples(mine); i++)
 		if (!strcmp(column_text(mine, i, "project_id"), *project))
-			set_plan(x, column_bool(mine, i, "is_free"));
-	return ERR_OK;
+			rc = set_plan(x, column_bool(mine, i, "is_free"));
+	return rc;
 }
 
 static enum err head(struct req *rq, PGresult **out)

@@ -10,13 +10,14 @@
 #include "handlers/traces/otlp_batch.h"
 #include "providers/clickhouse.h"
 
-enum { STORE_CLICKHOUSE_PARAMS = 24 };
+enum { STORE_CLICKHOUSE_PARAMS = 32 };
 
 struct store_clickhouse_asked {
 	struct req *rq;
 	struct clickhouse_param params[STORE_CLICKHOUSE_PARAMS + 1];
 	int n;
 	bool descends;
+	int64_t from_s, until_s; /* the range that was asked for */
 };
 
 /* Give a parameter a value, in place of any that it has; a text is borrowed, and NULL is "". */
@@ -33,6 +34,17 @@ enum err store_clickhouse_ask(struct store_clickhouse_asked *x, const struct cli
  * parameters then.
  */
 enum err store_clickhouse_enter(struct store_clickhouse_asked *x, struct req *rq);
+
+/* A range for the queries that follow, and the hours within it that sums can stand for. */
+void store_clickhouse_whole(struct store_clickhouse_asked *x, int64_t from_s, int64_t until_s);
+
+/*
+ * The same, and ask which of its hours are open: those have no sum that is true, and are read.  Where only
+ * the first `most` traces by time are wanted (INT64_MAX: all), from the newest or the oldest on, near_from_s
+ * and near_until_s have as many hours as that takes.
+ */
+enum err store_clickhouse_hours(struct store_clickhouse_asked *x, int64_t from_s, int64_t until_s,
+				int64_t most, bool is_newest);
 
 /* These of struct store. */
 enum err store_clickhouse_put(struct req *rq, struct otlp_batch *b, const char *plan);

@@ -1,7 +1,7 @@
 /*
  * Figures of a project whose spans are in ClickHouse: what project_metrics() of PostgreSQL
- * (sql/functions/traces/trace_metrics.sql) makes of sums that it keeps, made here of the traces and spans
- * themselves; and its sessions.
+ * (sql/functions/traces/trace_metrics.sql) makes of sums that it keeps, made here of the sums of hours, and
+ * where one has none of its traces and spans themselves; and its sessions.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include "lib/db/column.h"
 #include "lib/host/config.h"
 
-enum { MINUTE = 60, HOUR = 3600, DAY = 86400, MOST_STEPS = 500 };
+enum { MINUTE = 60, HOUR = 3600, DAY = 86400, MOST_STEPS = 500, NEWEST = 1000 /* as metrics_newest */ };
 
 static void write_count(struct buf *b, const char *name, const PGresult *res, const char *column)
 {
@@ -121,7 +121,7 @@ struct figures {
 	int64_t low, high, step;
 };
 
-/* What spans did, by when they themselves began: read in one pass. */
+/* What spans did, by when they themselves began. */
 static enum err read_spans(struct store_clickhouse_asked *x, int64_t from_s, int64_t until_s,
 			   struct figures *f)
 {
@@ -130,8 +130,7 @@ static enum err read_spans(struct store_clickhouse_asked *x, int64_t from_s, int
 	PGresult *res;
 	enum err rc;
 
-	store_clickhouse_int(x, "from_s", low);
-	store_clickhouse_int(x, "until_s", high);
+	store_clickhouse_whole(x, low, high);
 	rc = store_clickhouse_ask(x, &ch_metrics_extent, &res);
 	f->res = NULL;
 	if (rc || !column_int(res, 0, "n"))
@@ -147,6 +146,11 @@ static enum err read_spans(struct store_clickhouse_asked *x, int64_t from_s, int
 	store_clickhouse_int(x, "low_s", f->low < low ? f->low : low);
 	f->high = (f->high + f->step - 1) / f->step * f->step;
 	store_clickhouse_int(x, "high_s", f->high > high ? f->high : high);
+	if (f->step < HOUR)
+		store_clickhouse_int(x, "sums_until_s", 0);
+	store_clickhouse_set(x, "edges",
+			     arena_fmt(&x->rq->tx.arena, "[%lld,%lld]", (long long)(low / HOUR * HOUR),
+				       (long long)(high / HOUR * HOUR)));
 	rc = store_clickhouse_ask(x, &ch_metrics_spans, &res);
 	f->res = res;
 	return rc;
@@ -248,9 +252,8 @@ static enum err read_all(struct store_clickhouse_asked *x, const PGresult *bound
 	enum err rc;
 
 	store_clickhouse_set(x, "project", req_text(x->rq, "project_id"));
-	store_clickhouse_int(x, "from_s", from_s);
-	store_clickhouse_int(x, "until_s", until_s);
-	rc = store_clickhouse_ask(x, &ch_metrics_sums, &r->sums);
+	rc = store_clickhouse_hours(x, from_s, until_s, NEWEST, true);
+	rc = rc ? rc : store_clickhouse_ask(x, &ch_metrics_sums, &r->sums);
 	rc = rc ? rc : store_clickhouse_ask(x, &ch_metrics_days, &r->days);
 	rc = rc ? rc : store_clickhouse_ask(x, &ch_metrics_sizes, &r->sizes);
 	rc = rc ? rc : store_clickhouse_ask(x, &ch_metrics_newest, &r->newest);
@@ -311,20 +314,49 @@ enum err store_clickhouse_metrics(struct req *rq)
 	return answer_close(rq);
 }
 
+/* The sessions of a page, as a parameter, and between which hours their traces are. */
+static void set_sessions(struct store_clickhouse_asked *x, const PGresult *page)
+{
+	int64_t first_ns = INT64_MAX, recent_ns = 0;
+	struct buf b;
+
+	buf_init(&b, &x->rq->tx.arena, 4096);
+	buf_char(&b, '[');
+	for (int i = 0; i < PQntuples(page); i++) {
+		int64_t first = column_int(page, i, "first_ns"), recent = column_int(page, i, "recent_ns");
+
+		buf_fmt(&b, "%s('%s',%lld,%lld)", i ? "," : "", column_text(page, i, "id"), (long long)first,
+			(long long)recent);
+		first_ns = first < first_ns ? first : first_ns;
+		recent_ns = recent > recent_ns ? recent : recent_ns;
+	}
+	buf_char(&b, ']');
+	store_clickhouse_set(x, "page", buf_str(&b));
+	store_clickhouse_int(x, "total", column_int(page, 0, "total"));
+	store_clickhouse_int(x, "near_from_s", first_ns / 1000000000 / HOUR * HOUR);
+	store_clickhouse_int(x, "near_until_s", recent_ns / 1000000000 + 1);
+}
+
 enum err store_clickhouse_sessions(struct req *rq)
 {
 	struct store_clickhouse_asked x = { .rq = rq };
-	PGresult *page, *count;
+	PGresult *page, *found;
 	enum err rc;
 
 	req_set(rq, "start_time", NULL);
 	req_set(rq, "end_time", NULL);
 	rc = store_clickhouse_enter(&x, rq);
+	rc = rc ? rc : store_clickhouse_hours(&x, x.from_s, x.until_s, INT64_MAX, true);
 	store_clickhouse_set(&x, "limit", req_text(rq, "limit"));
 	store_clickhouse_set(&x, "offset", req_text(rq, "offset"));
-	rc = rc ? rc : store_clickhouse_ask(&x, &ch_trace_session_list, &page);
-	if (rc || PQntuples(page))
-		return rc ? rc : answer_page(rq, page, column_int(page, 0, "total"));
-	rc = store_clickhouse_ask(&x, &ch_trace_session_count, &count);
-	return rc ? rc : answer_page(rq, page, column_int(count, 0, "total"));
+	rc = rc ? rc : store_clickhouse_ask(&x, &ch_trace_session_page, &page);
+	if (rc)
+		return rc;
+	if (!PQntuples(page)) {
+		rc = store_clickhouse_ask(&x, &ch_trace_session_count, &found);
+		return rc ? rc : answer_page(rq, page, column_int(found, 0, "total"));
+	}
+	set_sessions(&x, page);
+	rc = store_clickhouse_ask(&x, &ch_trace_session_list, &found);
+	return rc ? rc : answer_page(rq, found, column_int(page, 0, "total"));
 }

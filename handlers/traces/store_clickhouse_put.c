@@ -59,6 +59,7 @@ static enum err put_traces(struct store_clickhouse_asked *x, bool is_told)
 	PGresult *res;
 	enum err rc = store_clickhouse_ask(x, &ch_trace_put, NULL);
 
+	rc = rc ? rc : store_clickhouse_ask(x, &ch_hour_mark, NULL);
 	rc = rc ? rc : store_clickhouse_ask(x, &ch_batch_count, &res);
 	if (rc)
 		return rc;

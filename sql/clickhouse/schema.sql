@@ -2,8 +2,8 @@
 -- statement may run again.  The last one says which version of the schema there is; a server with a newer one is refused.
 --
 -- Nothing is counted where it comes in.  Spans are put in; what a trace is, is then read from its spans and put in its place
--- (sql/clickhouse/traces.sql, trace_put).  So whatever is done twice, by whomever and in whatever order, comes to the same, and nothing
--- needs a lock.
+-- (sql/clickhouse/traces.sql, trace_put); what an hour comes to is read from its traces and spans, later on (hour_sum).  So whatever is done
+-- twice, by whomever and in whatever order, comes to the same, and nothing needs a lock.
 --
 -- Times are nanoseconds since 1970, durations too; costs ten-millionths of a dollar; days and hours UTC.  keep: 1 free, 2 pro, 3 enterprise,
 -- the class that the project's organization had when the span came.  What is over is dropped a partition at a time, which costs
@@ -147,11 +147,101 @@ PARTITION BY (keep, toDate(hour))
 ORDER BY (project_id, hour, trace_id)
 SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
 
+-- name: schema_hour_marks
+-- How often an hour of a class has had something put in.  A mark comes behind what it is for, when that is there for all who ask (hour_mark): so
+-- what is read behind a mark has it.  It is only ever more, and a mark more than there need be costs a sum more.  other: who marked, so that no two
+-- inserts are alike and none is taken for the other's repetition.
+CREATE TABLE IF NOT EXISTS hour_marks
+(
+    project_id UUID,
+    hour       DateTime('UTC'),
+    keep       UInt8,
+    n          SimpleAggregateFunction(sum, UInt64),
+    at         SimpleAggregateFunction(max, DateTime('UTC')),
+    other      SimpleAggregateFunction(max, UInt64)
+)
+ENGINE = AggregatingMergeTree
+PARTITION BY (keep, toDate(hour))
+ORDER BY (project_id, hour, keep)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- name: schema_hour_marks_filled
+-- Processes of a release that knows of no marks put traces in all the same, while there are any.
+CREATE MATERIALIZED VIEW IF NOT EXISTS hour_marks_filled TO hour_marks AS
+SELECT project_id, hour, keep, toUInt64(count()) AS n, now('UTC') AS at, max(ver) AS other FROM traces GROUP BY project_id, hour, keep;
+
+-- name: schema_hour_sums
+-- What an hour of a class came to when it had so many marks (seen).  With as many now, that is what it comes to.
+--
+--   traces … first_ns   of the traces that began in it;  sizes: how many have so many spans
+--   begun … slots       of the spans that began in it, by slot of their duration (from 0);  timed: those that took time
+CREATE TABLE IF NOT EXISTS hour_sums
+(
+    project_id        UUID,
+    hour              DateTime('UTC'),
+    keep              UInt8,
+    seen              UInt64,
+    traces            UInt64,
+    ok_traces         UInt64,
+    error_traces      UInt64,
+    spans             UInt64,
+    ok_spans          UInt64,
+    error_spans       UInt64,
+    prompt_tokens     Int128,
+    completion_tokens Int128,
+    cache_read_tokens Int128,
+    reasoning_tokens  Int128,
+    total_tokens      Int128,
+    ok_tokens         Int128,
+    error_tokens      Int128,
+    prompt_cost       Int128,
+    completion_cost   Int128,
+    total_cost        Int128,
+    ok_cost           Int128,
+    span_time_ns      Int128,
+    first_ns          Int64,
+    sizes             Map(UInt32, UInt64),
+    begun             UInt64,
+    begun_errors      UInt64,
+    timed             UInt64,
+    least_ns          Int64,
+    most_ns           Int64,
+    first_s           UInt32,
+    last_s            UInt32,
+    slots             Array(UInt64)
+)
+ENGINE = ReplacingMergeTree(seen)
+PARTITION BY (keep, toDate(hour))
+ORDER BY (project_id, hour)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- name: schema_hour_sessions
+-- The sessions of an hour's traces, of each sum that was made; those with the sum's seen count.
+CREATE TABLE IF NOT EXISTS hour_sessions
+(
+    project_id UUID,
+    hour       DateTime('UTC'),
+    session_id String,
+    keep       UInt8,
+    seen       UInt64,
+    first_ns   Int64,
+    recent_ns  Int64
+)
+ENGINE = ReplacingMergeTree(seen)
+PARTITION BY (keep, toDate(hour))
+ORDER BY (project_id, hour, session_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- name: schema_hours_before
+-- Once, behind all that: what was there before there were marks.
+INSERT INTO hour_marks (project_id, hour, keep, n, at, other)
+SELECT project_id, hour, keep, 1, now('UTC'), toUnixTimestamp64Nano(now64(9)) FROM span_times GROUP BY project_id, hour, keep;
+
 -- name: schema_version
 CREATE TABLE IF NOT EXISTS ashlar_schema (version UInt32, made_at DateTime('UTC') DEFAULT now()) ENGINE = ReplacingMergeTree ORDER BY version;
 
 -- name: schema_done
-INSERT INTO ashlar_schema (version) SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM ashlar_schema WHERE version >= 1);
+INSERT INTO ashlar_schema (version) SELECT 2 WHERE NOT EXISTS (SELECT 1 FROM ashlar_schema WHERE version >= 2);
 
 -- name: schema_found
 SELECT max(version) AS version FROM ashlar_schema;

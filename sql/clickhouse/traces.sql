@@ -10,12 +10,25 @@ project_id = {project:UUID}
 hour >= toDateTime(intDiv({from_s:Int64}, 3600) * 3600, 'UTC') AND hour < toDateTime({until_s:Int64}, 'UTC')
   AND start_ns >= {from_s:Int64} * 1000000000 AND start_ns < {until_s:Int64} * 1000000000
 
+-- macro: open
+-- Of a range (open_hours), what no sum stands for: hours in which something was put in since theirs was made, or of which a part is in it.
+(hour IN ({open:Array(DateTime('UTC'))}) OR hour < toDateTime({sums_from_s:Int64}, 'UTC') OR hour >= toDateTime({sums_until_s:Int64}, 'UTC'))
+
+-- macro: closed
+-- And the sums of all else.
+:project AND hour >= toDateTime({sums_from_s:Int64}, 'UTC') AND hour < toDateTime({sums_until_s:Int64}, 'UTC')
+  AND hour NOT IN ({open:Array(DateTime('UTC'))})
+
+-- macro: near
+-- Of what is read from one end alone, as many hours as have that many.
+hour >= toDateTime({near_from_s:Int64}, 'UTC') AND hour < toDateTime({near_until_s:Int64}, 'UTC')
+
 -- macro: dollars
 toDecimalString(toDecimal256(:1, 0) * toDecimal256('0.0000001', 7), 7)
 
 -- macro: cut
 toBool({is_free:UInt8} AND last_ns < {cut_ns:Int64}
-       AND start_ns < coalesce((SELECT start_ns FROM traces FINAL WHERE {is_free:UInt8} AND :project
+       AND start_ns < coalesce((SELECT start_ns FROM traces FINAL WHERE {is_free:UInt8} AND :project AND hour >= toDateTime({newest_s:Int64}, 'UTC')
                                 ORDER BY start_ns DESC, trace_id DESC LIMIT 1 OFFSET {most_new:UInt64}), 0)) AS is_cut
 
 -- macro: sums
@@ -51,12 +64,15 @@ SELECT * FROM traces FINAL WHERE :wanted ORDER BY start_ns DESC, trace_id DESC L
 
 -- macro: found_by_span
 SELECT * FROM traces FINAL
-    WHERE :project AND :range
+    WHERE :project AND :range AND :near
       AND trace_id IN (
         SELECT trace_id FROM spans
-        WHERE :project AND day >= toDate(intDiv({from_s:Int64}, 86400)) AND ({word:UInt64} = 0 OR has(words, {word:UInt64}))
+        WHERE :project AND day >= {first_day:Date} AND day <= {last_day:Date} AND ({word:UInt64} = 0 OR has(words, {word:UInt64}))
           AND ({span:String} = '' OR positionCaseInsensitiveUTF8(name, {span:String}) > 0)
-          AND trace_id IN (SELECT trace_id FROM traces FINAL WHERE :wanted ORDER BY start_ns DESC, trace_id DESC LIMIT 2000))
+          AND trace_id IN (SELECT trace_id FROM (:candidates)))
+
+-- macro: candidates
+SELECT trace_id, start_ns, last_ns FROM traces FINAL WHERE :wanted AND :near ORDER BY start_ns DESC, trace_id DESC LIMIT 2000
 
 -- name: span_put
 INSERT INTO spans (project_id, trace_id, span_id, parent_id, has_parent, batch, keep, start_ns, duration_ns, kind, status, flags, is_call, name, service, scope,
@@ -87,6 +103,78 @@ FROM (
 ARRAY JOIN places AS place
 SETTINGS do_not_merge_across_partitions_select_final = 0
 
+-- name: hour_mark
+-- What was put in with a batch is there: its hours are marked, those of all spans of its traces.
+INSERT INTO hour_marks (project_id, hour, keep, n, at, other)
+SELECT {project:UUID}, hour, keep, 1, now('UTC'), toUnixTimestamp64Nano(now64(9)) FROM spans WHERE :project AND :batch GROUP BY hour, keep
+
+-- name: hours_unsummed
+-- Hours, the oldest first, in which something was put in of late (days) and since their sums were made; those that something may be put into at any
+-- moment are left for later, but not for ever.
+SELECT toString(m.project_id) AS project, toInt64(toUnixTimestamp(m.hour)) AS hour_s, toInt64(m.keep) AS keep, toString(m.marked) AS marked
+FROM (SELECT project_id, hour, keep, sum(n) AS marked, max(at) AS marked_at FROM hour_marks
+      WHERE (project_id, hour, keep) IN (SELECT project_id, hour, keep FROM hour_marks WHERE at >= now('UTC') - INTERVAL {days:UInt16} DAY)
+      GROUP BY project_id, hour, keep
+      HAVING marked_at < now('UTC') - INTERVAL 5 MINUTE OR hour < now('UTC') - INTERVAL 2 HOUR) AS m
+LEFT ANTI JOIN (SELECT project_id, hour, keep, seen FROM hour_sums) AS s ON s.project_id = m.project_id AND s.hour = m.hour AND s.keep = m.keep AND s.seen = m.marked
+ORDER BY m.hour, m.project_id, m.keep LIMIT {limit:UInt32}
+
+-- macro: places
+(SELECT tupleElement(p, 1) AS project_id, tupleElement(p, 2) AS hour, tupleElement(p, 3) AS keep, tupleElement(p, 4) AS marked
+      FROM (SELECT arrayJoin({places:Array(Tuple(UUID, DateTime('UTC'), UInt8, UInt64))}) AS p))
+
+-- macro: places_only
+(project_id, hour, keep) IN (SELECT project_id, hour, keep FROM :places)
+
+-- name: hour_sessions_put
+-- The sessions of such hours: before their sums, which say that they count.
+INSERT INTO hour_sessions (project_id, hour, session_id, keep, seen, first_ns, recent_ns)
+SELECT t.project_id, t.hour, t.session_id, t.keep, any(p.marked), min(t.start_ns), max(t.start_ns)
+FROM (SELECT project_id, hour, keep, session_id, start_ns FROM traces FINAL WHERE session_id <> '' AND :places_only) AS t
+INNER JOIN :places AS p ON p.project_id = t.project_id AND p.hour = t.hour AND p.keep = t.keep
+GROUP BY t.project_id, t.hour, t.session_id, t.keep
+
+-- name: hour_sums_put
+-- What such hours come to.  How many marks they have was read before.
+INSERT INTO hour_sums (project_id, hour, keep, seen, traces, ok_traces, error_traces, spans, ok_spans, error_spans, prompt_tokens, completion_tokens,
+                       cache_read_tokens, reasoning_tokens, total_tokens, ok_tokens, error_tokens, prompt_cost, completion_cost, total_cost, ok_cost,
+                       span_time_ns, first_ns, sizes, begun, begun_errors, timed, least_ns, most_ns, first_s, last_s, slots)
+SELECT p.project_id, p.hour, p.keep, p.marked, t.n, t.n_ok, t.n_error, t.spans, t.oks, t.errors, t.s_prompt, t.s_completion, t.s_cached, t.s_reasoning,
+       t.s_total, t.t_ok, t.t_error, t.s_prompt_cost, t.s_completion_cost, t.s_cost, t.c_ok, t.took, t.first_ns, t.sizes, s.begun, s.errors, s.timed, s.least,
+       s.most, s.first_s, s.last_s, if(empty(s.slots), arrayWithConstant(147, toUInt64(0)), s.slots)
+FROM :places AS p
+LEFT JOIN (
+    SELECT project_id, hour, keep, :sums(), sum(span_count) AS spans, sum(ok_count) AS oks, sum(error_count) AS errors,
+           sumIf(toInt128(total_tokens), last_status = 1) AS t_ok, sumIf(toInt128(total_tokens), last_status = 2) AS t_error,
+           sumIf(toInt128(total_cost), last_status = 1) AS c_ok, sum(toInt128(span_time_ns)) AS took, min(start_ns) AS first_ns,
+           sumMap(map(span_count, toUInt64(1))) AS sizes
+    FROM traces FINAL WHERE :places_only GROUP BY project_id, hour, keep) AS t ON t.project_id = p.project_id AND t.hour = p.hour AND t.keep = p.keep
+LEFT JOIN (
+    SELECT project_id, hour, keep, sum(c) AS begun, sum(c_error) AS errors, sumIf(c, slot > 0) AS timed, minIf(c_least, slot > 0) AS least,
+           maxIf(c_most, slot > 0) AS most, min(c_first) AS first_s, max(c_last) AS last_s,
+           sumForEach(arrayMap(i -> if(i = slot, c, toUInt64(0)), range(147))) AS slots
+    FROM (SELECT project_id, hour, keep, slot, count() AS c, countIf(status = 2) AS c_error, min(duration_ns) AS c_least, max(duration_ns) AS c_most,
+                 min(second) AS c_first, max(second) AS c_last
+          FROM span_times FINAL WHERE :places_only GROUP BY project_id, hour, keep, slot)
+    GROUP BY project_id, hour, keep) AS s ON s.project_id = p.project_id AND s.hour = p.hour AND s.keep = p.keep
+
+-- name: open_hours
+-- What is to be known of a range's hours before it is read, once, so that all that is read then tells the same hours apart: which are open, as an array;
+-- and from which on, or up to which, there are so many traces in closed ones (0: there are not).
+SELECT toString(arraySort(groupUniqArrayIf(toUnixTimestamp(hour), NOT is_closed))) AS open,
+       toInt64(maxIf(toUnixTimestamp(hour), newer >= {most:UInt64})) AS newest_s,
+       toInt64(minIf(toUnixTimestamp(hour) + 3600, older >= {most:UInt64})) AS oldest_s
+FROM (
+    SELECT hour, is_closed, sum(counted) OVER (ORDER BY hour DESC) AS newer, sum(counted) OVER (ORDER BY hour) AS older
+    FROM (SELECT m.hour AS hour, min(s.seen = m.marked) AS is_closed,
+                 if(is_closed AND hour >= toDateTime({sums_from_s:Int64}, 'UTC') AND hour < toDateTime({sums_until_s:Int64}, 'UTC'), sum(s.traces), 0) AS counted
+          FROM (SELECT hour, keep, sum(n) AS marked FROM hour_marks WHERE :project AND :hours GROUP BY hour, keep) AS m
+          LEFT JOIN (SELECT hour, keep, seen, traces FROM hour_sums FINAL WHERE :project AND :hours) AS s ON s.hour = m.hour AND s.keep = m.keep
+          GROUP BY m.hour))
+
+-- macro: hours
+hour >= toDateTime(intDiv({from_s:Int64}, 86400) * 86400, 'UTC') AND hour < toDateTime(intDiv({until_s:Int64} + 86399, 86400) * 86400, 'UTC')
+
 -- name: batch_count
 -- How many spans came with a batch and were not there before, and their tokens.
 SELECT toInt64(countIf(batch = {batch:UInt64})) AS taken, toString(sumIf(toInt128(total_tokens), batch = {batch:UInt64})) AS tokens
@@ -108,11 +196,21 @@ FROM (
 SETTINGS do_not_merge_across_partitions_select_final = 0
 
 -- name: trace_list_head
-SELECT :metrics FROM (SELECT :sums() FROM traces FINAL WHERE :project AND :range)
+SELECT :metrics
+FROM (
+    SELECT sum(n) AS n, sum(n_ok) AS n_ok, sum(n_error) AS n_error, sum(s_prompt) AS s_prompt, sum(s_completion) AS s_completion, sum(s_cached) AS s_cached,
+           sum(s_reasoning) AS s_reasoning, sum(s_total) AS s_total, sum(s_prompt_cost) AS s_prompt_cost, sum(s_completion_cost) AS s_completion_cost,
+           sum(s_cost) AS s_cost
+    FROM (SELECT :sums() FROM traces FINAL WHERE :project AND :range AND :open
+          UNION ALL
+          SELECT sum(traces) AS n, sum(ok_traces) AS n_ok, sum(error_traces) AS n_error, sum(prompt_tokens) AS s_prompt,
+                 sum(completion_tokens) AS s_completion, sum(cache_read_tokens) AS s_cached, sum(reasoning_tokens) AS s_reasoning,
+                 sum(total_tokens) AS s_total, sum(prompt_cost) AS s_prompt_cost, sum(completion_cost) AS s_completion_cost, sum(total_cost) AS s_cost
+          FROM hour_sums FINAL WHERE :closed))
 
 -- name: trace_page
 SELECT :cut, :trace
-FROM traces FINAL WHERE :project AND :range
+FROM traces FINAL WHERE :project AND :range AND :near
 ORDER BY {sort:Identifier} :dir, start_ns :dir, trace_id :dir LIMIT {limit:UInt32} OFFSET {offset:UInt64}
 
 -- name: trace_search
@@ -123,6 +221,12 @@ ORDER BY {sort:Identifier} :dir, start_ns :dir, trace_id :dir LIMIT {limit:UInt3
 
 -- name: trace_search_head
 SELECT :metrics FROM (SELECT :sums() FROM (:found))
+
+-- name: trace_candidates
+-- On which days the newest 2,000 have their spans, and where those traces begin.
+SELECT toString(toDate(intDiv(min(start_ns), 86400000000000))) AS first_day, toString(toDate(intDiv(max(last_ns), 86400000000000))) AS last_day,
+       toInt64(intDiv(min(start_ns), 3600000000000) * 3600) AS first_s
+FROM (:candidates)
 
 -- name: trace_search_spans
 -- Of those that have such a span among the newest 2,000.
@@ -185,70 +289,124 @@ SELECT trace_id, start_ns, :cut FROM traces FINAL
 
 -- name: metrics_sums
 -- What the traces of a range come to.  Amounts with five decimals are rounded once, half up.
-SELECT toInt64(count()) AS traces, toString(sum(span_count)) AS spans, toString(sum(ok_count)) AS oks, toString(sum(error_count)) AS errors,
-       toString(sum(span_count) - sum(ok_count) - sum(error_count)) AS others, toString(sum(toInt128(prompt_tokens))) AS prompt,
-       toString(sum(toInt128(completion_tokens))) AS completion, sum(toInt128(total_tokens)) AS t, sumIf(toInt128(total_tokens), last_status = 1) AS t_ok,
-       sumIf(toInt128(total_tokens), last_status = 2) AS t_error, toString(t) AS tokens, toString(t_ok) AS ok_tokens, toString(t_error) AS error_tokens,
-       toString(if(sum(span_count) = 0, 0, intDiv(200 * t + sum(span_count), 2 * sum(span_count)) / 100)) AS average,
-       toString(if(sum(ok_count) = 0, 0, intDiv(200 * t_ok + sum(ok_count), 2 * sum(ok_count)) / 100)) AS ok_average,
-       toString(if(sum(error_count) = 0, 0, intDiv(200 * t_error + sum(error_count), 2 * sum(error_count)) / 100)) AS error_average,
-       sum(toInt128(total_cost)) AS c, toDecimalString(toDecimal256(intDiv(c + 50, 100), 0) * toDecimal256('0.00001', 5), 5) AS cost,
-       toDecimalString(toDecimal256(intDiv(2 * c + 100 * count(), greatest(200 * count(), 1)), 0) * toDecimal256('0.00001', 5), 5) AS average_cost,
-       toString(sum(toInt128(span_time_ns))) AS took, min(start_ns) AS first_ns
-FROM traces FINAL WHERE :project AND :range
+SELECT toInt64(n) AS traces, toString(spans) AS spans, toString(oks) AS oks, toString(errors) AS errors, toString(spans - oks - errors) AS others,
+       toString(prompt) AS prompt, toString(completion) AS completion, toString(t) AS tokens, toString(t_ok) AS ok_tokens, toString(t_error) AS error_tokens,
+       toString(if(spans = 0, 0, intDiv(200 * t + spans, 2 * spans) / 100)) AS average,
+       toString(if(oks = 0, 0, intDiv(200 * t_ok + oks, 2 * oks) / 100)) AS ok_average,
+       toString(if(errors = 0, 0, intDiv(200 * t_error + errors, 2 * errors) / 100)) AS error_average,
+       toDecimalString(toDecimal256(intDiv(c + 50, 100), 0) * toDecimal256('0.00001', 5), 5) AS cost,
+       toDecimalString(toDecimal256(intDiv(2 * c + 100 * n, greatest(200 * n, 1)), 0) * toDecimal256('0.00001', 5), 5) AS average_cost,
+       toString(took) AS took, first_ns
+FROM (
+    SELECT sum(n) AS n, sum(spans) AS spans, sum(oks) AS oks, sum(errors) AS errors, sum(prompt) AS prompt, sum(completion) AS completion, sum(t) AS t,
+           sum(t_ok) AS t_ok, sum(t_error) AS t_error, sum(c) AS c, sum(took) AS took, minIf(first_ns, n > 0) AS first_ns
+    FROM (SELECT count() AS n, sum(span_count) AS spans, sum(ok_count) AS oks, sum(error_count) AS errors, sum(toInt128(prompt_tokens)) AS prompt,
+                 sum(toInt128(completion_tokens)) AS completion, sum(toInt128(total_tokens)) AS t, sumIf(toInt128(total_tokens), last_status = 1) AS t_ok,
+                 sumIf(toInt128(total_tokens), last_status = 2) AS t_error, sum(toInt128(total_cost)) AS c, sum(toInt128(span_time_ns)) AS took,
+                 min(start_ns) AS first_ns
+          FROM traces FINAL WHERE :project AND :range AND :open
+          UNION ALL
+          SELECT sum(traces) AS n, sum(spans) AS spans, sum(ok_spans) AS oks, sum(error_spans) AS errors, sum(prompt_tokens) AS prompt,
+                 sum(completion_tokens) AS completion, sum(total_tokens) AS t, sum(ok_tokens) AS t_ok, sum(error_tokens) AS t_error, sum(total_cost) AS c,
+                 sum(span_time_ns) AS took, minIf(first_ns, traces > 0) AS first_ns
+          FROM hour_sums FINAL WHERE :closed))
 
 -- name: metrics_days
-SELECT toString(toDate(hour)) AS day, toString(sumIf(toInt128(total_cost), last_status = 1) / 10000000) AS cost
-FROM traces FINAL WHERE :project AND :range GROUP BY toDate(hour) HAVING countIf(last_status = 1) > 0 ORDER BY toDate(hour)
+SELECT toString(day) AS day, toString(sum(cost) / 10000000) AS cost
+FROM (SELECT toDate(hour) AS day, sumIf(toInt128(total_cost), last_status = 1) AS cost, countIf(last_status = 1) AS n
+      FROM traces FINAL WHERE :project AND :range AND :open GROUP BY toDate(hour)
+      UNION ALL
+      SELECT toDate(hour) AS day, sum(ok_cost) AS cost, sum(ok_traces) AS n FROM hour_sums FINAL WHERE :closed GROUP BY toDate(hour))
+GROUP BY day HAVING sum(n) > 0 ORDER BY day
 
 -- name: metrics_sizes
 -- Of whole days.
 SELECT toInt64(intDiv(span_count, greatest(1, intDiv(largest, 10))) * greatest(1, intDiv(largest, 10))) AS size, toInt64(sum(n)) AS traces
-FROM (SELECT span_count, count() AS n, max(span_count) OVER () AS largest FROM traces FINAL
-      WHERE :project AND hour >= toDateTime(intDiv({from_s:Int64}, 86400) * 86400, 'UTC')
-        AND hour < toDateTime((intDiv({until_s:Int64} - 1, 86400) + 1) * 86400, 'UTC')
+FROM (SELECT span_count, sum(n) AS n, max(span_count) OVER () AS largest
+      FROM (SELECT span_count, count() AS n FROM traces FINAL WHERE :project AND :hours AND hour IN ({open:Array(DateTime('UTC'))}) GROUP BY span_count
+            UNION ALL
+            SELECT size.1 AS span_count, size.2 AS n
+            FROM (SELECT arrayJoin(CAST(sumMap(sizes), 'Array(Tuple(UInt32, UInt64))')) AS size FROM hour_sums FINAL
+                  WHERE :project AND :hours AND hour NOT IN ({open:Array(DateTime('UTC'))})))
       GROUP BY span_count)
 GROUP BY size ORDER BY size
 
 -- name: metrics_newest
-SELECT last_ns, toInt64(last_status) AS last_status, span_time_ns FROM traces FINAL WHERE :project AND :range ORDER BY start_ns DESC, trace_id DESC LIMIT 1000
+SELECT last_ns, toInt64(last_status) AS last_status, span_time_ns FROM traces FINAL WHERE :project AND :range AND :near
+ORDER BY start_ns DESC, trace_id DESC LIMIT 1000
+
+-- macro: minutes
+:project AND hour >= toDateTime(intDiv({from_s:Int64}, 3600) * 3600, 'UTC') AND hour < toDateTime({until_s:Int64}, 'UTC')
+      AND second >= {from_s:Int64} AND second < {until_s:Int64}
 
 -- name: metrics_extent
 -- When the first and the last span of a range began; none: 0.
-SELECT toInt64(count()) AS n, toInt64(min(second)) AS first_s, toInt64(max(second)) AS last_s
-FROM span_times
-WHERE :project AND hour >= toDateTime(intDiv({from_s:Int64}, 3600) * 3600, 'UTC') AND hour < toDateTime({until_s:Int64}, 'UTC')
-  AND second >= {from_s:Int64} AND second < {until_s:Int64}
+SELECT toInt64(sum(n)) AS n, toInt64(minIf(first_s, n > 0)) AS first_s, toInt64(max(last_s)) AS last_s
+FROM (SELECT count() AS n, min(second) AS first_s, max(second) AS last_s FROM span_times WHERE :minutes AND :open
+      UNION ALL
+      SELECT sum(begun) AS n, minIf(first_s, begun > 0) AS first_s, max(last_s) AS last_s FROM hour_sums FINAL WHERE :closed)
 
 -- name: metrics_spans
--- In one pass: what spans took (is_time false, by slot; of from_s to until_s), and when they began (true, by step; of low_s to high_s).
-SELECT toBool(grouping(at) = 0) AS is_time, toInt64(if(is_time, at, slot)) AS place, toInt64(if(is_time, count(), countIf(is_in))) AS spans,
-       toInt64(countIf(status = 2)) AS errors, toInt64(minIf(duration_ns, is_in AND slot > 0)) AS least_ns,
-       toInt64(if(is_time, maxIf(duration_ns, slot > 0), maxIf(duration_ns, is_in AND slot > 0))) AS most_ns, toInt64(countIf(slot > 0)) AS timed
-FROM (SELECT intDiv(second, {step:UInt32}) * {step:UInt32} AS at, slot, status, duration_ns, second >= {from_s:Int64} AND second < {until_s:Int64} AS is_in
-      FROM span_times FINAL
-      WHERE :project AND hour >= toDateTime(intDiv({low_s:Int64}, 3600) * 3600, 'UTC') AND hour < toDateTime({high_s:Int64}, 'UTC')
-        AND second >= {low_s:Int64} AND second < {high_s:Int64})
-GROUP BY GROUPING SETS ((at), (slot))
+-- What spans took (is_time false, by slot; of from_s to until_s), and when they began (true, by step; of low_s to high_s, whole steps).  Of an hour that
+-- has a sum the least and the most stand with each of its slots: of all together it is that.  By minutes no sum tells it.
+SELECT is_time, place, toInt64(sum(n)) AS spans, toInt64(sum(errors)) AS errors, toInt64(min(least)) AS least_ns, toInt64(max(most)) AS most_ns,
+       toInt64(sum(timed)) AS timed
+FROM (
+    SELECT toBool(grouping(at) = 0) AS is_time, toInt64(if(is_time, at, slot)) AS place, if(is_time, countIf(is_dated), countIf(is_in)) AS n,
+           countIf(status = 2 AND is_dated) AS errors, minIf(duration_ns, is_in AND slot > 0) AS least,
+           if(is_time, maxIf(duration_ns, is_dated AND slot > 0), maxIf(duration_ns, is_in AND slot > 0)) AS most, countIf(is_dated AND slot > 0) AS timed
+    FROM (SELECT intDiv(second, {step:UInt32}) * {step:UInt32} AS at, slot, status, duration_ns,
+                 second >= {from_s:Int64} AND second < {until_s:Int64} AND :open AS is_in, {step:UInt32} < 3600 OR hour IN ({open:Array(DateTime('UTC'))}) AS is_dated
+          FROM span_times FINAL
+          WHERE :project AND hour >= toDateTime(intDiv({low_s:Int64}, 3600) * 3600, 'UTC') AND hour < toDateTime({high_s:Int64}, 'UTC')
+            AND second >= {low_s:Int64} AND second < {high_s:Int64}
+            AND ({step:UInt32} < 3600 OR hour IN ({open:Array(DateTime('UTC'))}) OR hour IN ({edges:Array(DateTime('UTC'))})))
+    GROUP BY GROUPING SETS ((at), (slot))
+    UNION ALL
+    SELECT true AS is_time, toInt64(intDiv(toUnixTimestamp(hour), {step:UInt32}) * {step:UInt32}) AS place, begun AS n, begun_errors AS errors, least_ns AS least,
+           most_ns AS most, timed
+    FROM hour_sums FINAL
+    WHERE :project AND {step:UInt32} >= 3600 AND hour >= toDateTime({low_s:Int64}, 'UTC') AND hour < toDateTime({high_s:Int64}, 'UTC')
+      AND hour NOT IN ({open:Array(DateTime('UTC'))})
+    UNION ALL
+    SELECT false AS is_time, toInt64(slot) AS place, n, 0 AS errors, least_ns AS least, most_ns AS most, 0 AS timed
+    FROM (SELECT slots, least_ns, most_ns FROM hour_sums FINAL WHERE :closed AND begun > 0) ARRAY JOIN slots AS n, range(147) AS slot)
+WHERE n > 0
+GROUP BY is_time, place
 ORDER BY is_time, place
 
 -- macro: sessions
-SELECT session_id, min(start_ns) AS first_ns, max(start_ns) AS recent_ns, count() OVER () AS n
-      FROM traces FINAL WHERE :project AND session_id <> '' GROUP BY session_id
-      ORDER BY recent_ns DESC, session_id DESC LIMIT {limit:UInt32} OFFSET {offset:UInt64}
+SELECT session_id, min(first_ns) AS first_ns, max(recent_ns) AS recent_ns
+      FROM (SELECT session_id, start_ns AS first_ns, start_ns AS recent_ns FROM traces FINAL
+            WHERE :project AND session_id <> '' AND hour IN ({open:Array(DateTime('UTC'))})
+            UNION ALL
+            SELECT session_id, first_ns, recent_ns FROM hour_sessions
+            WHERE :project AND hour NOT IN ({open:Array(DateTime('UTC'))})
+              AND (hour, keep, seen) IN (SELECT hour, keep, seen FROM hour_sums FINAL WHERE :project))
+      GROUP BY session_id
 
 -- name: trace_session_count
-SELECT toInt64(uniqExact(session_id)) AS total FROM traces FINAL WHERE :project AND session_id <> ''
+SELECT toInt64(count()) AS total FROM (:sessions)
+
+-- name: trace_session_page
+-- A page of them, each id in hexadecimal digits.
+SELECT toInt64(n) AS total, lower(hex(session_id)) AS id, first_ns, recent_ns
+FROM (SELECT session_id, first_ns, recent_ns, count() OVER () AS n FROM (:sessions)
+      ORDER BY recent_ns DESC, session_id DESC LIMIT {limit:UInt32} OFFSET {offset:UInt64})
+ORDER BY recent_ns DESC, session_id DESC
 
 -- name: trace_session_list
-SELECT toInt64(s.n) AS total, s.session_id AS session_id, fromUnixTimestamp64Micro(intDiv(s.first_ns, 1000), 'UTC') AS start_time,
+-- What those of a page come to.
+SELECT {total:Int64} AS total, s.session_id AS session_id, fromUnixTimestamp64Micro(intDiv(s.first_ns, 1000), 'UTC') AS start_time,
        fromUnixTimestamp64Micro(intDiv(s.recent_ns, 1000), 'UTC') AS last_time, toInt64(t.traces) AS trace_count, toInt64(t.errors) AS error_count,
        toInt64(t.spans) AS span_count, toInt64(t.tokens) AS total_tokens, toDecimal256(t.cost, 0) * toDecimal256('0.0000001', 7) AS total_cost
-FROM (:sessions) AS s
+FROM (SELECT unhex(tupleElement(p, 1)) AS session_id, tupleElement(p, 2) AS first_ns, tupleElement(p, 3) AS recent_ns
+      FROM (SELECT arrayJoin({page:Array(Tuple(String, Int64, Int64))}) AS p)) AS s
 INNER JOIN (
     SELECT session_id, count() AS traces, countIf(last_status = 2) AS errors, sum(span_count) AS spans,
            least(sum(toInt128(total_tokens)), 9000000000000000000) AS tokens, sum(toInt128(total_cost)) AS cost
-    FROM (SELECT * FROM traces FINAL WHERE :project AND session_id IN (SELECT session_id FROM (:sessions))
+    FROM (SELECT * FROM traces FINAL
+          WHERE :project AND :near AND session_id IN (arrayMap(p -> unhex(tupleElement(p, 1)), {page:Array(Tuple(String, Int64, Int64))}))
           ORDER BY start_ns DESC, trace_id DESC LIMIT 1000 BY session_id)
     GROUP BY session_id) AS t ON t.session_id = s.session_id
 ORDER BY s.recent_ns DESC, s.session_id DESC
@@ -261,9 +419,18 @@ FROM traces FINAL WHERE project_id IN ({projects:Array(UUID)}) GROUP BY project_
 -- Partitions of days that are over, by how long each class is kept.
 SELECT DISTINCT table, partition_id
 FROM system.parts
-WHERE database = currentDatabase() AND active AND table IN ('spans', 'span_times', 'traces')
+WHERE database = currentDatabase() AND active AND table IN ('hour_marks', 'hour_sessions', 'hour_sums', 'spans', 'span_times', 'traces')
   AND toDate(extract(partition, '[0-9]{4}-[0-9]{2}-[0-9]{2}')) < toDate(now('UTC')) - {days:Array(UInt16)}[toUInt8(extract(partition, '^.([0-9])'))]
 ORDER BY table, partition_id
+
+-- name: drop_hour_marks
+ALTER TABLE hour_marks DROP PARTITION ID {id:String}
+
+-- name: drop_hour_sessions
+ALTER TABLE hour_sessions DROP PARTITION ID {id:String}
+
+-- name: drop_hour_sums
+ALTER TABLE hour_sums DROP PARTITION ID {id:String}
 
 -- name: drop_spans
 ALTER TABLE spans DROP PARTITION ID {id:String}
@@ -285,3 +452,12 @@ DELETE FROM traces WHERE :project
 
 -- name: forget_span_batches
 DELETE FROM span_batches WHERE :project
+
+-- name: forget_hour_sums
+DELETE FROM hour_sums WHERE :project
+
+-- name: forget_hour_sessions
+DELETE FROM hour_sessions WHERE :project
+
+-- name: forget_hour_marks
+DELETE FROM hour_marks WHERE :project

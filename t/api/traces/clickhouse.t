@@ -16,6 +16,7 @@ $db->do(q{SELECT set_config('app.tenant_id', ?, false)}, undef, $ann->tenant_id)
 $t->keep_secret($store->password);
 my $DAY = 86400;
 
+sub slurp ($path) { open my $in, '<', $path or die "$path: $!\n"; local $/ = undef; return scalar <$in> }
 sub project () { return Ashlar::Spans::project($db, $org) }
 # Five days ago, of the eight that there are.
 sub put ($project, @spans) {
@@ -43,6 +44,9 @@ sub works ($name) { $store->fails; return eventually { traces(project())->status
 
 $t->expect_log(qr/ClickHouse: \w+: /, qr/circuit breaker/, qr/clickhouse/i);
 
+# Of its own accord the worker sums once a minute; here it does when it is told to.
+eventually { $db->do(q{UPDATE jobs SET run_at = now() + interval '1 day' WHERE kind = 'traces.sum' AND state = 'scheduled'}) > 0 } 60, 'sums are on schedule';
+
 subtest 'its tables' => sub {
     my $project = project();
     error_is put($project, { trace => 1, span => 1 }), 503, 'SERVICE_UNAVAILABLE', name => 'none yet';
@@ -50,17 +54,57 @@ subtest 'its tables' => sub {
     like migrate(), qr/ClickHouse: the tables of traces in ashlar/, 'ashlar migrate makes them';
     unlike migrate(), qr/ClickHouse/, 'once';
     works('and they are there');
-    is_deeply [ $store->query('SELECT max(version) FROM ashlar_schema') ], [ [1] ], 'which version they are stands beside them';
+    is_deeply [ $store->query('SELECT max(version) FROM ashlar_schema') ], [ [2] ], 'which version they are stands beside them';
     status_is put($project, { trace => 1, span => 1 }), 200;
     is billed($project), 1;
     $store->query('INSERT INTO ashlar_schema (version) VALUES (9)');
-    like migrate(), qr/version 9, and this release knows 1/, 'a newer release\'s are left alone';
+    like migrate(), qr/version 9, and this release knows 2/, 'a newer release\'s are left alone';
     $store->query('DELETE FROM ashlar_schema WHERE version = 9');
+};
+
+# What hours have come to, and whether that is true now.
+sub sums ($project) {
+    return join ' ', map { "$_->[0]:$_->[1]" } $store->query("SELECT s.traces, if(s.seen = m.marked, 'true', 'not') FROM (SELECT hour, keep, sum(n) AS marked FROM hour_marks WHERE project_id = '$project' GROUP BY hour, keep) AS m
+        LEFT JOIN (SELECT hour, keep, traces, seen FROM hour_sums FINAL WHERE project_id = '$project') AS s ON s.hour = m.hour AND s.keep = m.keep ORDER BY m.hour");
+}
+sub figure ($project) { return $ann->get("/api/v4/meterics/project?project_id=$project")->json('/span_count')->{total} }
+
+# As a process of the release before there were sums puts one in: no mark comes behind it.
+sub put_as_before ($project, $trace) {
+    my $start = ($Ashlar::Spans::EPOCH + 5 * $DAY) * 1_000_000_000;
+    $store->query(qq{INSERT INTO spans (project_id, trace_id, span_id, batch, keep, start_ns, duration_ns, name) SELECT '$project', unhex('$trace'), 1, 1, 1, $start, 7, 'old'});
+    $store->query(qq{INSERT INTO traces (project_id, hour, trace_id, keep, start_ns, last_ns, last_status, span_count, root_name, ver) SELECT '$project', toDateTime(intDiv($start, 1000000000), 'UTC'), unhex('$trace'), 1, $start, $start, 0, 1, 'old', 1});
+    return;
+}
+
+subtest 'those of the last release become this one\'s' => sub {
+    my $project = project();
+    $store->query($_) for map({ "DROP TABLE $_" } qw(hour_marks_filled hour_marks hour_sums hour_sessions spans span_times_filled span_times span_batches_filled span_batches traces ashlar_schema));
+    open my $git, '-|', 'git', 'show', slurp('t/ops/previous') =~ s/\s//gr . ':sql/clickhouse/schema.sql' or die "git: $!\n";
+    my $before = join '', <$git>;
+    close $git or die "git show: $?\n";
+    $store->query($_) for grep { /\S/ } map { s/^--.*//mgr } split /^-- name: \w+$/m, $before;
+    put_as_before($project, 'aa' x 16);
+    like migrate(), qr/ClickHouse: the tables of traces in ashlar/, 'ashlar migrate makes what is new';
+    unlike migrate(), qr/ClickHouse/, 'once';
+    is_deeply [ $store->query('SELECT max(version) FROM ashlar_schema') ], [ [2] ];
+    works('they work');
+    is sums($project), '0:not', 'what was there has no sums yet';
+    is figure($project), 1, '  and is read';
+    job('traces.sum');
+    is sums($project), '1:true', 'then it has';
+    is figure($project), 1;
+    put_as_before($project, 'bb' x 16);
+    is sums($project), '1:not', 'the last release\'s processes, which still run, put more in: the sums are not true';
+    is figure($project), 2, '  and not used';
+    job('traces.sum');
+    is sums($project), '2:true', 'until they are made anew';
+    is figure($project), 2;
 };
 
 subtest 'who sends is told to come again' => sub {
     my $project = project();
-    for my $how ([ error => 'INSERT INTO spans' ], [ hang => 'INSERT INTO spans' ], [ late => 'INSERT INTO spans' ], [ error => 'INSERT INTO traces' ], [ late => 'INSERT INTO traces' ], [ error => 'countIf(batch' ], [ hang => 'countIf(batch' ]) {
+    for my $how ([ error => 'INSERT INTO spans' ], [ hang => 'INSERT INTO spans' ], [ late => 'INSERT INTO spans' ], [ error => 'INSERT INTO traces' ], [ late => 'INSERT INTO traces' ], [ error => 'INSERT INTO hour_marks' ], [ late => 'INSERT INTO hour_marks' ], [ error => 'countIf(batch' ], [ hang => 'countIf(batch' ]) {
         my ($kind, $match) = @$how;
         my @span = ({ trace => 1, span => 1, at => 1, tokens => [ 1, 2, 3, 4, 10 ] }, { trace => 2, span => 1, at => 2 });
         my $of   = project();
@@ -93,6 +137,8 @@ subtest 'what was put in, and never sent again' => sub {
     $db->do(q{UPDATE trace_batches SET created_at = now() - interval '1 hour' WHERE project_id = ?}, undef, $project);
     job('traces.expire');
     is traces($project)->json('/traces')->[0]{span_count}, 2, 'the worker makes the trace';
+    is figure($project), 2, 'and the hour\'s sum is made behind that';
+    is sums($project), '1:true';
     is billed($project), 2, 'and counts what is there';
     job('traces.expire');
     is billed($project), 2, 'once';
@@ -138,12 +184,13 @@ subtest 'what is over goes, and what is deleted' => sub {
     job('traces.expire');
     is join(' ', sort map { $_->[0] } $store->query("SELECT span_id FROM spans WHERE project_id = '$project'")), '2 3 4 9', 'days behind the free plan\'s eight are gone';
     is join(' ', sort map { $_->[0] } $store->query("SELECT span_id FROM span_times WHERE project_id = '$project'")), '2 3 4 9', 'here, too';
+    is scalar(map { $store->query("SELECT 1 FROM $_ WHERE toDate(hour) < toDate(now('UTC')) - 8") } qw(hour_marks hour_sums hour_sessions)), 0, 'and what their hours came to';
     job('traces.forget', qq({"project_id": "$project"}));
     is stored($project), 4, 'of a project that is not deleted nothing is';
     $db->do('UPDATE trace_projects SET deleted_at = now() WHERE id = ?', undef, $project);
     error_is traces($project), 404, 'NOT_FOUND';
     error_is put($project, { trace => 9, span => 10, at => 4 * $DAY }), 401, 'AUTHENTICATION_ERROR';
     job('traces.forget', qq({"project_id": "$project"}));
-    is scalar(map { $store->query("SELECT 1 FROM $_ WHERE project_id = '$project'") } qw(spans span_times traces)), 0, 'of one that is, everything';
+    is scalar(map { $store->query("SELECT 1 FROM $_ WHERE project_id = '$project'") } qw(spans span_times traces span_batches hour_marks hour_sums hour_sessions)), 0, 'of one that is, everything';
     is stored($other), 1, 'and nothing of another';
 };
