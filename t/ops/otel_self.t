@@ -54,3 +54,5 @@ for my $protocol ('http/protobuf', 'http/json') {
         ok $t->master('worker')->stop, 'the worker ends well';
     };
 }
+
+1;    # for otel_self_clickhouse.t

@@ -8,7 +8,8 @@ use Ashlar::ClickHouse;
 use Ashlar::Spans;
 
 our $store = $Ashlar::ClickHouse::STORE = Ashlar::ClickHouse->start(is_empty => 1);
-my $t   = Ashlar::Spans::start(worker => 1, CLICKHOUSE_TIMEOUT_MS => 400, TRACES_FREE_DAYS => 8, TRACES_PRO_DAYS => 9);
+# What hangs costs as long as it takes to give it up, and what is only slow is not to be given up.
+my $t   = Ashlar::Spans::start(worker => 1, CLICKHOUSE_TIMEOUT_MS => 5000, TRACES_FREE_DAYS => 8, TRACES_PRO_DAYS => 9);
 my $ann = $t->user('ann');
 my $org = $t->organization($ann);
 my $db  = $t->db;

@@ -31,8 +31,9 @@ sub start ($class, %arg) {
     return $self;
 }
 
+# As long as a machine may be busy with something else; the engine does one thing after another.
 sub settings ($self) {
-    return (CLICKHOUSE_URL => "http://127.0.0.1:$self->{port}", CLICKHOUSE_USER => 'ashlar', CLICKHOUSE_PASSWORD => $PASSWORD,
+    return (CLICKHOUSE_URL => "http://127.0.0.1:$self->{port}", CLICKHOUSE_USER => 'ashlar', CLICKHOUSE_PASSWORD => $PASSWORD, CLICKHOUSE_TIMEOUT_MS => 50_000,
             SPAN_RATE_FREE => 0, slow => 4, SLOW_PER_TENANT => 4, SLOW_PER_CALLER => 4);
 }
 
