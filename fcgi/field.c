@@ -157,7 +157,9 @@ static const char *expected(struct arena *a, const struct field *f)
 			"an absolute http or https URL of at most %lld characters, without user info%s, on "
 			"port 80, 443, or 1024 and up",
 			max, f->flags & F_PAGE ? "" : " and fragment");
-	case F_DATETIME: return "a time such as 2026-01-31T12:00:00Z";
+	case F_DATETIME:
+		return f->flags & F_DAY ? "a date, or a time such as 2026-01-31T12:00:00Z"
+					: "a time such as 2026-01-31T12:00:00Z";
 	case F_DATE: return "a date such as 2026-01-31";
 	case F_ENUM: return arena_fmt(a, "one of %s", choices(a, f->values));
 	case F_OBJECT: return "an object";
@@ -422,7 +424,7 @@ static bool take_text(const struct input *in, const struct field *f, const char 
 		ok = length <= bound(f) && is_url(text, f->flags & F_PAGE) &&
 		     (text = url_in_ascii(in->a, text)) && (long long)strlen(text) <= bound(f);
 		break;
-	case F_DATETIME: ok = is_datetime(text); break;
+	case F_DATETIME: ok = is_datetime(text) || (f->flags & F_DAY && is_date(text)); break;
 	case F_DATE: ok = is_date(text); break;
 	case F_COLOR: ok = is_color(text); break;
 	case F_ENUM:

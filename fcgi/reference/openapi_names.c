@@ -251,6 +251,8 @@ static const struct {
 	{ "platform.webhooks_out.list_deliveries", "list_webhook_deliveries" },
 	{ "platform.webhooks_out.redeliver", "redeliver_webhook_delivery" },
 	{ "platform.webhooks_out.regenerate_secret", "renew_webhook_secret" },
+	{ "workspace.activity.get_feed", "list_activities" },
+	{ "workspace.activity.get_stats", "get_activity_stats" },
 	{ "workspace.goals.update_progress", "update_goal_progress" },
 	{ "workspace.notifications.archive", "archive_notification" },
 	{ "workspace.notifications.bulk_update_preferences", "update_preferences" },

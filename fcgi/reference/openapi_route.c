@@ -15,9 +15,9 @@ static void write_test_field(struct buf *b, const struct field *f)
 	static const struct {
 		unsigned flag;
 		const char *name;
-	} flags[] = { { F_WHOLE, "whole" }, { F_CLAMP, "clamped" },    { F_PAGE, "page" },
-		      { F_CSV, "csv" },     { F_SIGNED, "signed" },    { F_ABOVE, "above" },
-		      { F_BELOW, "below" }, { F_OPTIONAL, "optional" } };
+	} flags[] = { { F_WHOLE, "whole" }, { F_CLAMP, "clamped" },     { F_PAGE, "page" },
+		      { F_CSV, "csv" },     { F_SIGNED, "signed" },     { F_ABOVE, "above" },
+		      { F_BELOW, "below" }, { F_OPTIONAL, "optional" }, { F_DAY, "day" } };
 	struct field item;
 
 	buf_char(b, '{');

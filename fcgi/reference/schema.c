@@ -253,7 +253,9 @@ void schema_field(struct buf *b, const struct field *f, int version, bool answer
 	} else {
 		jx_key_str(b, "type", type);
 	}
-	if (f->type < (int)(sizeof(formats) / sizeof(*formats)))
+	if (f->flags & F_DAY)
+		buf_text(b, ",\"anyOf\":[{\"format\":\"date-time\"},{\"format\":\"date\"}]");
+	else if (f->type < (int)(sizeof(formats) / sizeof(*formats)))
 		jx_key_str(b, "format", formats[f->type]);
 	if (f->type == F_ENUM) {
 		jx_key_open(b, "enum", '[');

@@ -14,6 +14,7 @@ DO $$
 DECLARE
     -- What is searched: to add a table, its line here.
     tables text[] := ARRAY[
+        'activities (tenant_id, organization_id, id, created_at, scope_id, actor_id, type, description)',
         'users (tenant_id, id, created_at, standing, email, search_domain, search_name, search_last)',
         'projects (tenant_id, id, owner_id, name, created_at, deleted_at)',
         'organizations (tenant_id, id, name, slug, created_at, deleted_at)'];

@@ -227,6 +227,7 @@ my %page = (
     'trace-projects'    => sub { return (token => $t->user('traces')->token) },
     usage               => \&usage,
     'webhooks-in'       => \&webhooks_in,
+    activity            => \&people,
     roles               => \&people,
     notifications       => \&people,
     workspaces          => sub { return (token => $t->user('works')->token) },

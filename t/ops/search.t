@@ -36,10 +36,23 @@ for my $tenant ($A, $B) {
     $super->do(q{INSERT INTO organizations (tenant_id, name, slug) SELECT ?, 'Company ' || i, 'company-' || i FROM generate_series(1, 2000) i}, undef, $tenant);
     $super->do(q{INSERT INTO projects (tenant_id, owner_id, name) SELECT u.tenant_id, u.id, 'Of ' || u.public_id FROM users u, generate_series(1, 5) WHERE u.tenant_id = ? AND u.public_id LIKE 'u%'}, undef, $tenant);
 }
+# A workspace's activity: one that says something else behind thousands.
+my %org = ($A => '00000000-0000-7000-8000-0000000000aa', $B => '00000000-0000-7000-8000-0000000000bb');
+my %happened;
+for my $tenant ($A, $B) {
+    $super->do(q{SELECT set_config('app.tenant_id', ?, false)}, undef, $tenant);
+    $super->do('SELECT activity_month(now())');
+    $super->do(q{INSERT INTO activities (tenant_id, organization_id, created_at, type, event, description)
+        SELECT ?, ?, date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' + i * interval '1 second', 'goal', 'goal.updated', 'Goal changed: number ' || i FROM generate_series(2, 3000) i}, undef, $tenant, $org{$tenant});
+    ($happened{$tenant}) = $super->selectrow_array(q{INSERT INTO activities (tenant_id, organization_id, created_at, type, event, description)
+        VALUES (?, ?, date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC', 'goal', 'goal.created', 'Goal created: the aardvark') RETURNING id}, undef, $tenant, $org{$tenant});
+}
 $super->do('VACUUM ANALYZE');
 
 # What each looks for, and what it must read by.
 my %try = (
+    activity_candidates => { call => sub ($tenant) { (q{SELECT id FROM activity_candidates(?, ARRAY['00000000-0000-0000-0000-000000000000'::uuid], NULL, NULL, '-infinity', 'infinity', ?, 20)}, $org{$tenant}, 'aardvark') },
+                             found => sub ($tenant) { $happened{$tenant} }, index => qr/\Aactivities_/ },
     project_candidates => { call => sub ($tenant) { ('SELECT unnest(ids) FROM project_candidates(?, ?, 20, 0, 20000)', $owner{$tenant}, 'aardvark') }, found => sub ($tenant) { $one{$tenant} }, index => qr/\Aprojects_/ },
     organization_candidates => { call => sub ($tenant) { ('SELECT id FROM organization_candidates(?)', 'aardvark') }, found => sub ($tenant) { $organization{$tenant} }, index => qr/\Aorganizations_/ },
     user_candidates    => { call => sub ($tenant) { ('SELECT id FROM user_candidates(?, NULL, NULL)', 'aardvark') }, found => sub ($tenant) { $owner{$tenant} }, index => qr/\Ausers_search_/ },
@@ -71,10 +84,10 @@ subtest 'the role can do nothing else' => sub {
     my $role = $super->selectrow_hashref(q{SELECT * FROM pg_roles WHERE rolname = 'ashlar_search'});
     ok !$role->{$_}, "not $_" for qw(rolcanlogin rolsuper rolbypassrls rolcreaterole rolcreatedb rolreplication rolinherit);
     is_deeply $super->selectcol_arrayref(q{SELECT member::regrole::text FROM pg_auth_members WHERE roleid = 'ashlar_search'::regrole OR member = 'ashlar_search'::regrole}), [], 'nobody is a member: a member would see all tenants';
-    is_deeply $super->selectcol_arrayref(q{SELECT DISTINCT table_name || ' ' || privilege_type FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' ORDER BY 1}), [ map { "$_ SELECT" } qw(organizations projects users) ], 'reads the searched tables';
+    is_deeply $super->selectcol_arrayref(q{SELECT DISTINCT table_name || ' ' || privilege_type FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' ORDER BY 1}), [ map { "$_ SELECT" } qw(activities organizations projects users) ], 'reads the searched tables';
     my $secret = $super->selectcol_arrayref(q{SELECT table_name || '.' || column_name FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' AND column_name ~ 'hash|secret|sealed|token|password'});
     is "@$secret", '', 'and no secret in them';
-    is_deeply $super->selectcol_arrayref(q{SELECT polrelid::regclass || ' ' || polcmd::text FROM pg_policy WHERE 'ashlar_search'::regrole = ANY (polroles) ORDER BY 1}), [ map { "$_ r" } qw(organizations projects users) ], 'by policies that let it read';
+    is_deeply $super->selectcol_arrayref(q{SELECT polrelid::regclass || ' ' || polcmd::text FROM pg_policy WHERE 'ashlar_search'::regrole = ANY (polroles) ORDER BY 1}), [ map { "$_ r" } qw(activities organizations projects users) ], 'by policies that let it read';
     ok !$super->selectrow_array(q{SELECT has_schema_privilege('ashlar_search', 'public', 'CREATE')}), 'makes nothing';
     for my $text ('SET ROLE ashlar_search', 'GRANT ashlar_search TO ashlar_api') {
         ok !eval { $api->do($text); 1 }, "not for the api: $text";

@@ -88,12 +88,12 @@ sub bad_texts ($field) {
     elsif ($type eq 'slug') { push @bad, map { [ "'" . substr($_, 0, 30) . "'" => $_ ] } '', 'A', '-a', 'a-', 'a--b', 'a b', 'a_b', "\x{e9}", 'a' x ($max + 1) }
     elsif ($type eq 'url') { push @bad, map { [ "'" . substr($_, 0, 30) . "'" => $_ ] } 'x', '', 'ftp://x.y/', '//x.y', 'javascript:x', 'https://', url_of($max + 1),
         'https://me@x.example/', 'https://me:secret@x.example', ($field->{page} ? () : ('https://x.example/#top', 'https://x.example#')), map { "https://x.example:$_/" } 0, 22, 25, 79, 81, 444, 1023, 65536 }
-    elsif ($type eq 'datetime') { push @bad, map { [ "'$_'" => $_ ] } 'x', '', '2026-01-31', '2026-01-31T12:00:00', '2026-02-30T12:00:00Z', '2026-01-31T25:00:00Z' }
+    elsif ($type eq 'datetime') { push @bad, map { [ "'$_'" => $_ ] } 'x', '', ($field->{day} ? '2026-02-30' : '2026-01-31'), '2026-01-31T12:00:00', '2026-02-30T12:00:00Z', '2026-01-31T25:00:00Z' }
     elsif ($type eq 'color') { push @bad, map { [ "'$_'" => $_ ] } '', 'red', '1a73e8', '#1a73e', '#1a73e88', '#1a73eg' }
     elsif ($type eq 'list') {
         my $n = $max + 1;
         push @bad, [ 'one too many' => join ',', (text_of(good($field->{item}))) x $n ] if $n <= 100;
-        push @bad, map { [ "$_->[0] in it" => join ',', text_of(good($field->{item})), $_->[1] ] } grep { $_->[1] !~ /,/ } bad_texts($field->{item});
+        push @bad, map { [ "$_->[0] in it" => join ',', text_of(good($field->{item})), $_->[1] ] } grep { $_->[1] !~ /,/ && !($field->{csv} && $_->[1] =~ /\A\z|\A\s|\s\z/) } bad_texts($field->{item});    # blanks around one, and none at all, do not count
     }
     elsif ($type eq 'date') { push @bad, map { [ "'$_'" => $_ ] } 'x', '', '2026-02-30', '2026-1-1', '2026-01-31T12:00:00Z' }
     return @bad;
@@ -536,7 +536,7 @@ sub check_row ($row) {
             error_is ask($row, $who, without => [$name]), $row->{invalid}, 'VALIDATION_ERROR', field => $name, name => "query: $name left out" if $field->{required};
             taken ask($row, $who, query => { $name => text_of($_->[1]) }), "query: $name takes $_->[0]"
                 for grep { defined $_->[1] } edges($field);
-            error_is ask($row, $who, query => { $name => $_->[1] }), $row->{invalid}, 'VALIDATION_ERROR', field => $name, name => "query: $name refuses $_->[0]"
+            error_is ask($row, $who, query => { $name => $_->[1] }), $row->{invalid}, 'VALIDATION_ERROR', field => $field->{csv} ? qr/\A\Q$name\E(?:\[\d+\])?\z/ : $name, name => "query: $name refuses $_->[0]"
                 for bad_texts($field);
         }
 
