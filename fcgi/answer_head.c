@@ -10,6 +10,7 @@
 #include "fcgi/req.h"
 #include "lib/base/clock.h"
 #include "lib/base/jx.h"
+#include "lib/crypto/ticket.h"
 #include "lib/host/config.h"
 
 enum { LATEST_VERSION = 2 };
@@ -109,7 +110,7 @@ static bool is_readable_refusal(const struct req *rq)
 {
 	const char *key = req_header(rq, "X-API-Key");
 
-	if (!rq->tx.fail.err || (key && !strncmp(key, "sk_", 3)))
+	if (!rq->tx.fail.err || (key && ticket_begins_secret(key)))
 		return false;
 	return key || rq->tx.fail.err == ERR_ORIGIN ||
 	       (rq->asked.route && caller_takes_key(rq->asked.route->caller));

@@ -21,6 +21,7 @@
 #include "lib/crypto/tok.h"
 #include "lib/db/column.h"
 #include "lib/db/db.h"
+#include "lib/host/address.h"
 #include "lib/host/config.h"
 #include "lib/host/limit.h"
 #include "lib/host/shm.h"
@@ -63,9 +64,26 @@ static bool is_api_key(const char *text)
 	       strspn(text + 8, alnum) == 32 && !text[40];
 }
 
+/* Of a workspace, and taken where its rows are alone: of nothing else it says whose it is. */
+static enum err workspace_key(struct req *rq, const char *text)
+{
+	if (!ticket_is_workspace_key(text))
+		return req_fail(rq, ERR_API_KEY, "a valid key of a workspace is required as X-API-Key");
+	if (rq->asked.route->caller->key != KEY_WORKSPACE)
+		return req_fail(rq, ERR_AUTHORIZATION,
+				"a workspace's key is for that workspace's data alone");
+	rq->who.kind = API_KEY;
+	rq->who.tenant_id = NULL;
+	rq->who.api_key = secret_sha256_hex(&rq->tx.arena, text);
+	rq->who.is_secret = true;
+	return ERR_OK;
+}
+
 /* A key is a separate credential: who.kind says BEARER once there is a token beside it. */
 static enum err api_key(struct req *rq, const char *text)
 {
+	if (rq->asked.route->caller->key == KEY_WORKSPACE || ticket_is_workspace_key(text))
+		return workspace_key(rq, text);
 	if (!is_api_key(text))
 		return req_fail(rq, ERR_API_KEY, NULL);
 	rq->who.kind = API_KEY;
@@ -421,6 +439,7 @@ void auth_door(struct req *rq)
 	} known[] = {
 		{ "tenant", who->tenant_id },
 		{ "key", who->api_key },
+		{ "address", address_text(&rq->tx.arena, rq->asked.ip) },
 		{ "origin", origin },
 		{ "scope", rq->asked.route->scope },
 		{ "project", who->project },

@@ -66,6 +66,10 @@ const struct caller
 	by_secret_key_and_user = { "secret_key_and_user", KEY_SECRET, TOKEN_NEEDED, USER("user"),
 		.security = "{\"apiKey\":[],\"bearer\":[]}", .about = "Needs a secret key." },
 
+	by_workspace_key = { "workspace_key", KEY_WORKSPACE, TOKEN_UNREAD, IN_WORKSPACE, .door = &q_enter_workspace_key,
+		.key_door = &q_enter_workspace_key, .security = "{\"apiKey\":[]}",
+		.about = "Needs a key of the workspace; X-Workspace-Id may be left out." },
+
 	by_key_or_user = { "key_or_user", KEY_NEEDED, TOKEN_OR_KEY, USER("user"),
 		.security = "{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}",
 		.about = "A secret key is enough by itself; with a public one a user's token is needed." },

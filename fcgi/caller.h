@@ -24,7 +24,8 @@ enum caller_key {
 		       nothing, and only says whose page this is */
 	KEY_TAKEN,  /* it may be left out; one that comes has to be good, and says whose tenant this is */
 	KEY_NEEDED,
-	KEY_SECRET, /* needed, and a secret one */
+	KEY_SECRET,    /* needed, and a secret one */
+	KEY_WORKSPACE, /* needed, and a workspace's, which no other row takes */
 };
 
 /* A bearer token */
@@ -84,8 +85,10 @@ extern const struct caller by_anyone, /* credentials are not even read */
 	by_project,    /* a project's token, or its API key, as the bearer or as X-API-Key; the queries have
 			  @project */
 	by_secret_key, /* no token is read */
-	by_secret_key_and_user, by_key_or_user, /* a secret key alone, or any key with a user's token */
-	by_user_or_key, /* a user's token, or a secret key alone, which may be the bearer itself */
+	by_secret_key_and_user,
+	by_workspace_key, /* a workspace's: the queries have @workspace and no @member */
+	by_key_or_user,   /* a secret key alone, or any key with a user's token */
+	by_user_or_key,   /* a user's token, or a secret key alone, which may be the bearer itself */
 	by_gateway,  /* as by_key_or_user, and the key may be the bearer: for other people's client libraries
 		      */
 	by_holder,   /* of any credentials, or none: who asks what those are for */

@@ -75,6 +75,7 @@ struct permission {
 	enum caller_place place;      /* whose roles these are */
 	const char *roles;            /* PostgreSQL's text[]: "{owner,admin}" */
 	const struct permission *own; /* to do the same with what is the caller's own; or NULL */
+	bool is_either;               /* own is as good, whosever it is */
 };
 
 /* What X-Error-Code says of an error: a word for programs that know this row. */

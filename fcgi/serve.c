@@ -29,6 +29,7 @@
 #include "lib/base/multipart.h"
 #include "lib/base/nearest.h"
 #include "lib/base/qs.h"
+#include "lib/crypto/ticket.h"
 #include "lib/db/column.h"
 #include "lib/db/tx.h"
 #include "lib/host/address.h"
@@ -267,7 +268,7 @@ static bool shows_secret(const struct req *rq)
 {
 	const char *key = req_header(rq, "X-API-Key"), *authorization = req_header(rq, "Authorization");
 
-	return (key && !strncmp(key, "sk_", 3)) ||
+	return (key && ticket_begins_secret(key)) ||
 	       (authorization && !strncasecmp(authorization, "Bearer sk_", strlen("Bearer sk_")));
 }
 
@@ -277,7 +278,7 @@ static bool reads_secret(const struct req *rq)
 	const char *key = req_header(rq, "X-API-Key");
 
 	return rq->asked.route && rq->asked.route->caller->key != KEY_UNREAD &&
-	       ((key && !strncmp(key, "sk_", 3)) || rq->asked.route->caller->key_is_bearer);
+	       ((key && ticket_begins_secret(key)) || rq->asked.route->caller->key_is_bearer);
 }
 
 static enum err take_from_narrow_limit(struct req *rq)

@@ -10,6 +10,7 @@
 #define PERMISSION(constant, name, place, roles) extern const struct permission constant;
 #define CAN(name, roles) extern const struct permission name;
 #define CAN_OR_OWN(name, roles, own, own_roles) extern const struct permission name, own;
+#define ROLE_OR(constant, name, roles, other) extern const struct permission constant;
 #include "handlers/permissions.def"
 
 /* All of them; the last is NULL. */

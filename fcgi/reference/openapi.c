@@ -473,7 +473,11 @@ static void describe(struct buf *text, const struct route *r, enum method twin)
 	if (r->about)
 		buf_fmt(text, "%s ", r->about);
 	buf_fmt(text, "%s ", r->caller->about);
-	if (r->may) {
+	if (r->may && r->may->is_either) {
+		buf_text(text, "Needs one of the roles ");
+		write_roles(text, r->may);
+		buf_fmt(text, "%s, or the permission %s. ", places[r->may->place], r->may->own->name);
+	} else if (r->may) {
 		buf_fmt(text, "Needs the permission %s%s, which the roles ", r->may->name,
 			places[r->may->place]);
 		write_roles(text, r->may);
@@ -481,7 +485,7 @@ static void describe(struct buf *text, const struct route *r, enum method twin)
 			       : r->may->place == IN_WORKSPACE ? " have unless it says otherwise. "
 							       : " have. ");
 	}
-	if (r->may && r->may->own) {
+	if (r->may && r->may->own && !r->may->is_either) {
 		buf_fmt(text, "For what is the caller's own %s is enough, which the roles ",
 			r->may->own->name);
 		write_roles(text, r->may->own);

@@ -27,7 +27,7 @@ bool openapi_refuses(const struct route *r, enum err e)
 	case ERR_SIGN_IN_AGE: return r->flags & RECENT;
 	case ERR_AUTHENTICATION: return by->token != TOKEN_UNREAD || by->is_project || r->flags & SIGNED;
 	case ERR_API_KEY: return by->key != KEY_UNREAD;
-	case ERR_ORIGIN: return by->key != KEY_UNREAD && by->key != KEY_SECRET && !by->is_team;
+	case ERR_ORIGIN: return by->key != KEY_UNREAD && by->key < KEY_SECRET && !by->is_team;
 	case ERR_SCOPE: return r->scope;
 	case ERR_AUTHORIZATION:
 		return r->may || by->place != IN_TENANT || by->key == KEY_SECRET || by->is_installation ||

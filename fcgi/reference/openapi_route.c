@@ -65,7 +65,7 @@ static void write_test_fields(struct buf *b, const char *key, const struct field
 
 static void write_caller(struct buf *b, const struct caller *c)
 {
-	static const char *const keys[] = { "unread", "beside", "taken", "needed", "secret" },
+	static const char *const keys[] = { "unread", "beside", "taken", "needed", "secret", "workspace" },
 				 *const tokens[] = { "unread", "taken", "needed", "or_key", "or_secret" },
 				 *const places[] = { "tenant", "organization", "workspace" };
 

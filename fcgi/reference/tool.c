@@ -91,7 +91,7 @@ bool tool_may(const struct route *r, const struct tool_rights *rights)
 	if (!tool_is_one(r) || !(rights->has_key || rights->has_user) ||
 	    (tool_writes(r) && !rights->allows_writes))
 		return false;
-	if (by->key >= KEY_NEEDED && !rights->has_key)
+	if (by->key == KEY_WORKSPACE || (by->key >= KEY_NEEDED && !rights->has_key))
 		return false;
 	if (by->token == TOKEN_NEEDED && !rights->has_user)
 		return false;

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <openssl/crypto.h>
+#include <zlib.h>
 
 #include "lib/base/base64.h"
 #include "lib/base/clock.h"
@@ -14,6 +15,8 @@ enum {
 	REFRESH_CHARS = (REFRESH_BYTES * 4 + 2) / 3,
 	MAC_CHARS = (SECRET_BYTES * 4 + 2) / 3,
 	MAX_STATE = 4096,
+	KEY_RANDOM = 34,
+	KEY_CHECK = 6,
 };
 
 static const char alphanumeric[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -74,6 +77,45 @@ char *ticket_code_hash(struct arena *a, const char *scope, const char *code)
 char *ticket_api_key(struct arena *a, const char *prefix)
 {
 	return arena_fmt(a, "%s%s", prefix, secret_random_text(a, alphanumeric, 32));
+}
+
+static const char workspace_prefix[] = "ash_live_";
+
+static void check_digits(const char *random, char out[KEY_CHECK + 1])
+{
+	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	unsigned long crc = crc32(0, (const unsigned char *)random, KEY_RANDOM);
+
+	for (int i = KEY_CHECK - 1; i >= 0; i--, crc /= 62)
+		out[i] = digits[crc % 62];
+	out[KEY_CHECK] = '\0';
+}
+
+char *ticket_workspace_key(struct arena *a)
+{
+	const char *random = secret_random_text(a, alphanumeric, KEY_RANDOM);
+	char check[KEY_CHECK + 1];
+
+	check_digits(random, check);
+	return arena_fmt(a, "%s%s%s", workspace_prefix, random, check);
+}
+
+bool ticket_is_workspace_key(const char *text)
+{
+	char check[KEY_CHECK + 1];
+
+	if (strncmp(text, workspace_prefix, strlen(workspace_prefix)) != 0)
+		return false;
+	text += strlen(workspace_prefix);
+	if (strspn(text, alphanumeric) != KEY_RANDOM + KEY_CHECK || text[KEY_RANDOM + KEY_CHECK])
+		return false;
+	check_digits(text, check);
+	return !strcmp(text + KEY_RANDOM, check);
+}
+
+bool ticket_begins_secret(const char *text)
+{
+	return !strncmp(text, "sk_", 3) || !strncmp(text, workspace_prefix, strlen(workspace_prefix));
 }
 
 char *ticket_refresh_make(struct arena *a, const char *tenant, const char *session, uint32_t generation)

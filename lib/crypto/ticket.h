@@ -48,6 +48,18 @@ char *ticket_code_hash(struct arena *a, const char *scope, const char *code);
  * secret_sha256_hex. */
 char *ticket_api_key(struct arena *a, const char *prefix);
 
+/*
+ * A workspace's key: "ash_live_" and 40 letters and digits, of which the last six are the CRC-32 of the 34
+ * before them, as a number in the digits 0-9A-Za-z: whoever searches code for keys knows one without asking.
+ */
+char *ticket_workspace_key(struct arena *a);
+
+/* Does the text look like one, with the right six at its end?  Of no use but to tell what is none. */
+bool ticket_is_workspace_key(const char *text);
+
+/* Does the text begin as a key that no page may have: a secret one, or a workspace's? */
+bool ticket_begins_secret(const char *text);
+
 /* A session's refresh token. */
 struct refresh {
 	const char *tenant;  /* uuid */

@@ -13,4 +13,10 @@ struct arena;
  */
 const char *address_text(struct arena *a, const char *text);
 
+/*
+ * The one spelling of a range of addresses, "192.0.2.0/24"; of an address alone the range of it alone.  What
+ * is behind the prefix counts as zeros, and IPv4 in IPv6's clothes as IPv4.  The arena's; NULL: it is none.
+ */
+const char *address_range_text(struct arena *a, const char *text);
+
 #endif

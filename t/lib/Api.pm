@@ -27,6 +27,7 @@ use Ashlar::Http;
 use Ashlar::Load;
 use Ashlar::Process;
 use Ashlar::Token qw(mint);
+use Compress::Zlib ();
 use Cpanel::JSON::XS ();
 use Cwd 'getcwd';
 use Digest::SHA 'sha256_hex';
@@ -178,7 +179,8 @@ sub tenant_id ($self, $slug = undef) {
 
 # A new API key; its text.
 #
-#   type     secret (default) or public
+#   type     secret (default), public, or workspace
+#   of       of a workspace's: its id
 #   origins  of a public key; https://app.example.com when left out
 #   tenant   the slug of its tenant, made when it is new
 #   test     a key of the tenant's test mode
@@ -189,21 +191,34 @@ sub key ($self, %arg) {
     my $db     = $self->db;
     my $tenant = $self->tenant_id($arg{tenant});
     ($tenant) = $db->selectrow_array('SELECT id FROM tenants WHERE test_of = ?', undef, $tenant) if $arg{test};
-    my $text = join '', substr($type, 0, 1), 'k_', $arg{test} ? 'test_' : 'live_', map { $letters[ rand @letters ] } 1 .. 32;
+    my $random = join '', map { $letters[ rand @letters ] } 1 .. ($type eq 'workspace' ? 34 : 32);
+    my $text   = $type eq 'workspace' ? "ash_live_$random" . key_check($random) : join '', substr($type, 0, 1), 'k_', $arg{test} ? 'test_' : 'live_', $random;
     my %column = (
         tenant_id       => $tenant,
         name            => 'a test\'s',
         type            => $type,
-        prefix          => substr($text, 0, 12),
+        prefix          => substr($text, 0, $type eq 'workspace' ? 13 : 12),
         public_text     => $type eq 'public' ? $text                                          : undef,
         allowed_origins => $type eq 'public' ? $arg{origins} // ['https://app.example.com'] : [],
+        ($type eq 'workspace' ? (organization_id => $arg{of}, scopes => []) : ()),
         %{ $arg{columns} // {} },
     );
     my @names = sort keys %column;
     $db->do(
         sprintf('INSERT INTO api_keys (%s, hash) VALUES (%s, sha256(?::bytea))', join(', ', @names), join ', ', ('?') x @names),
         undef, @column{@names}, $text);
-    push @{ $self->{secrets} }, $text if $type eq 'secret';
+    push @{ $self->{secrets} }, $text if $type ne 'public';
+    return $text;
+}
+
+# The six characters that end a workspace's key, by another hand than the program's.
+sub key_check ($random) {
+    my @digits = (0 .. 9, 'A' .. 'Z', 'a' .. 'z');
+    my ($n, $text) = (Compress::Zlib::crc32($random), '');
+    for (1 .. 6) {
+        $text = $digits[ $n % 62 ] . $text;
+        $n    = int $n / 62;
+    }
     return $text;
 }
 

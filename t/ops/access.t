@@ -97,6 +97,41 @@ subtest 'a key brings its tenant' => sub {
     is enter(%{ $other->{enter} }), 'B secret', '  until that is over';
 };
 
+subtest 'a key of a workspace' => sub {
+    my ($org, $gone) = map { one(q{INSERT INTO organizations (tenant_id, name, slug) VALUES (?, ?, ?) RETURNING id}, $A, $_, $_) } qw(keys-a keys-b);
+    my %of    = (type => 'workspace', organization_id => $org, scopes => '{data:read}');
+    my $make  = sub (%with) { key('workspace', %of, %with)->{enter} };
+    my $only  = sub (%value) { delete $value{tenant}; return %value };
+    my $enter = sub ($key, %with) {
+        my $result;
+        eval {
+            $sql->in($api, undef, undef, sub {
+                $sql->run($api, enter_workspace_key => note => $request, address => '192.0.2.7', $only->(%$key, %with));
+                ($result) = $api->selectrow_array(q{SELECT concat_ws(' ', CASE app_tenant() WHEN ? THEN 'A' ELSE 'other' END, CASE app_organization() WHEN ? THEN 'keys' ELSE 'another' END,
+                    app_user(), app_member(), CASE WHEN app_is_secret() THEN 'secret' END)}, undef, $A, $org);
+            });
+            1;
+        } or $result = $@ =~ /\A(\w{5}) .*?ERROR:\s+(.*)$/m ? "$1 $2" : $@;
+        return $result;
+    };
+    is $enter->($make->()), 'A keys', 'tenant and workspace are the key\'s; it is nobody, and no key of the tenant';
+    is $enter->($make->(), workspace => $org), 'A keys', 'the workspace may be named';
+    refused 'AS403', $enter->($make->(), workspace => $gone), 'another may not';
+    is $enter->($make->(), scope => 'data:read'), 'A keys', 'within its scopes';
+    refused 'AS010', $enter->($make->(), scope => 'records:read'), 'and not beyond';
+    is $enter->($make->(scopes => '{}'), scope => 'records:read'), 'A keys', 'none named: all';
+    is $enter->($make->(expires_at => '2099-01-01')), 'A keys', 'until it ends';
+    refused 'AS005', $enter->($make->(%$_)), "not with @{[%$_]}" for { expires_at => '2020-01-01' }, { is_active => 'f' }, { revoked_at => '2020-01-01' };
+    is $enter->($make->(allowed_ranges => '{2001:db8::/32,192.0.2.0/24}')), 'A keys', 'from an address that it names';
+    refused 'AS403', $enter->($make->(allowed_ranges => '{2001:db8::/32,192.0.2.0/29}'), address => $_), 'from ' . ($_ // 'nowhere') . ' not' for '192.0.2.8', '2001:db9::1', undef;
+    refused 'AS005', $enter->({ tenant => undef, key => '\\x' . sha256_hex('guess') }), 'an unknown one';
+    refused 'AS005', $enter->(key('secret')->{enter}), 'a key of the tenant is none of a workspace\'s';
+    refused 'AS403', enter(%{ $make->() }), 'nor the other way round';
+    refused 'AS403', enter(%{ $ann->{enter} }, %{ $make->() }, tenant => $A), 'beside a token neither';
+    $super->do('UPDATE organizations SET deleted_at = now() WHERE id = ?', undef, $org);
+    refused 'AS005', $enter->($make->()), 'of a workspace that is deleted';
+};
+
 subtest 'a public key has its origins' => sub {
     my $pk = key('public');
     is enter(%{ $pk->{enter} }, origin => 'https://app.example'),   'A', 'one of them';

@@ -5,6 +5,7 @@
 #include "fcgi/auth.h"
 
 #include "fcgi/req.h"
+#include "lib/crypto/ticket.h"
 #include "lib/crypto/tok.h"
 #include "lib/host/config.h"
 #include "lib/host/shm.h"
@@ -98,6 +99,7 @@ static const struct {
 	{ &by_user_with_key, { "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "user", "user+key", "user+key" } },
 	{ &by_secret_key, { "INVALID_API_KEY", "key", "AUTHORIZATION_ERROR", "INVALID_API_KEY", "key", "AUTHORIZATION_ERROR" } },
 	{ &by_secret_key_and_user, { "INVALID_API_KEY", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "INVALID_API_KEY", "user+key", "AUTHORIZATION_ERROR" } },
+	{ &by_workspace_key, { "INVALID_API_KEY", "INVALID_API_KEY", "INVALID_API_KEY", "INVALID_API_KEY", "INVALID_API_KEY", "INVALID_API_KEY" } },
 	{ &by_key_or_user, { "INVALID_API_KEY", "key", "AUTHENTICATION_ERROR", "INVALID_API_KEY", "key", "user+key" } },
 };
 
@@ -125,6 +127,25 @@ static void test_kinds(void)
 				     k >= 3 ? user : NULL),
 			       kinds[i].want[k], "%s, with %s: %s", kinds[i].caller->name, names[k],
 			       kinds[i].want[k]);
+}
+
+static void test_workspace_keys(void)
+{
+	const char *key = ticket_workspace_key(&arena);
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		bool is_own = kinds[i].caller == &by_workspace_key, is_unread = kinds[i].caller == &by_anyone;
+		const char *want = is_own ? "key" : is_unread ? "anonymous" : "AUTHORIZATION_ERROR";
+
+		is_str(check(kinds[i].caller, 0, key, NULL), want, "%s, with a workspace's key: %s",
+		       kinds[i].caller->name, want);
+		is_str(check(kinds[i].caller, 0, key, user), want, "  with a token beside it, too");
+		is_str(check(kinds[i].caller, 0, "ash_live_0123456789", user),
+		       is_unread ? "anonymous" : "INVALID_API_KEY", "  and what is none");
+	}
+	check(&by_workspace_key, 0, key, NULL);
+	ok(rq.who.is_secret && rq.who.is_counted_apart && !rq.who.tenant_id,
+	   "one tells the tenant, and is counted apart");
 }
 
 static void test_keys(void)
@@ -196,6 +217,7 @@ int main(void)
 	team = token(true);
 	test_kinds();
 	test_keys();
+	test_workspace_keys();
 	test_contexts();
 	test_recent();
 	tok_release();

@@ -113,6 +113,34 @@ static void test_api_key(void)
 	ok(strcmp(key, ticket_api_key(&a, "pk_live_")) != 0, "random ones");
 }
 
+static void test_workspace_key(void)
+{
+	static const char *const bad[] = { "", "ash_live_",
+					   "ash_live_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA000000",
+					   "ash_test_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA1nCp2b",
+					   "sk_live_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" };
+	char *key = ticket_workspace_key(&a), *other;
+
+	ok(!strncmp(key, "ash_live_", 9) && strlen(key) == 49,
+	   "a workspace's key is a prefix and 40 characters");
+	ok(ticket_is_workspace_key(key), "and known by its end");
+	ok(strcmp(key, ticket_workspace_key(&a)) != 0, "random ones");
+	for (size_t i = 9; i < 49; i++) {
+		other = arena_dup(&a, key);
+		other[i] = other[i] == 'x' ? 'y' : 'x';
+		if (ticket_is_workspace_key(other))
+			ok(false, "another character at %zu is not noticed", i);
+	}
+	ok(!ticket_is_workspace_key(arena_fmt(&a, "%s0", key)), "none that is longer");
+	key[48] = '\0';
+	ok(!ticket_is_workspace_key(key), "or shorter");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		ok(!ticket_is_workspace_key(bad[i]), "none: \"%s\"", bad[i]);
+	ok(ticket_begins_secret("sk_live_x") && ticket_begins_secret("ash_live_x") &&
+		   !ticket_begins_secret("pk_live_x"),
+	   "which kinds are no page's");
+}
+
 static void test_refresh(void)
 {
 	char *token = ticket_refresh_make(&a, TID, SID, 0x01020304), *changed;
@@ -201,6 +229,7 @@ int main(void)
 	test_ticket();
 	test_code();
 	test_api_key();
+	test_workspace_key();
 	test_refresh();
 	test_state();
 	test_text();

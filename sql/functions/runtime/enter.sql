@@ -86,6 +86,41 @@ BEGIN
 END
 $$;
 
+-- A key of a workspace: it is for that workspace's data, from the addresses that it names.  workspace is the one
+-- that the request means, if it says so.  Raises AS005, AS403 and AS010.
+CREATE OR REPLACE FUNCTION enter_workspace_key(key bytea, address inet, workspace uuid, scope text, note jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    k       record;
+    entered text := set_config('app.key_hash', encode(key, 'hex'), true);
+BEGIN
+    SELECT a.tenant_id, a.organization_id, a.prefix, a.scopes, a.allowed_ranges INTO k
+    FROM api_keys a
+    WHERE a.hash = key AND a.type = 'workspace' AND a.is_active AND a.revoked_at IS NULL AND a.tenant_active
+      AND (a.expires_at IS NULL OR a.expires_at > now());
+    IF FOUND THEN
+        entered := set_config('app.tenant_id', k.tenant_id::text, true);
+    END IF;
+    IF k.tenant_id IS NULL
+       OR NOT EXISTS (SELECT FROM organizations o WHERE o.tenant_id = k.tenant_id AND o.id = k.organization_id AND o.deleted_at IS NULL) THEN
+        RAISE SQLSTATE 'AS005' USING MESSAGE = 'this API key is unknown, switched off, expired or revoked';
+    ELSIF workspace <> k.organization_id THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'this key is of another workspace';
+    ELSIF cardinality(k.allowed_ranges) > 0 AND coalesce(address <<= ANY (k.allowed_ranges), false) IS FALSE THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = format('this key is not taken from the address %s', coalesce(host(address), 'that this comes from'));
+    ELSIF cardinality(k.scopes) > 0 AND scope IS NOT NULL AND scope <> ALL (k.scopes) THEN
+        RAISE SQLSTATE 'AS010' USING MESSAGE = format('this needs the scope %s', scope);
+    END IF;
+    entered := set_config('app.key', 'workspace', true);
+    entered := set_config('app.organization_id', k.organization_id::text, true);
+    IF note IS NULL THEN
+        entered := set_config('transaction_read_only', 'on', true);
+    ELSE
+        entered := enter_note(note, 'key:' || k.prefix, 'key', NULL);
+    END IF;
+END
+$$;
+
 -- A user; returns which.
 CREATE OR REPLACE FUNCTION enter_user(tenant uuid, key bytea, origin text, issuer text, subject text, role text,
                                       session uuid, generation integer, least_role text, note jsonb) RETURNS uuid
@@ -393,6 +428,8 @@ BEGIN
     WHERE a.hash = key AND a.is_active AND a.revoked_at IS NULL AND a.tenant_active;
     IF NOT FOUND THEN
         RAISE SQLSTATE 'AS005' USING MESSAGE = 'this API key is unknown, suspended or revoked';
+    ELSIF k.type = 'workspace' THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'a workspace''s key is for that workspace''s data alone';
     ELSIF k.type = 'public' AND (origin IS NULL OR origin <> ALL (k.allowed_origins)) THEN
         RAISE SQLSTATE 'AS006' USING MESSAGE = CASE WHEN origin IS NULL
             THEN 'a public key needs a page that says where it is from: there is no Origin header'
@@ -551,6 +588,6 @@ BEGIN
     END IF;
     PERFORM set_config('app.key_hash', encode(key, 'hex'), true);
     RETURN (SELECT k.tenant_id FROM api_keys k
-            WHERE k.hash = key AND k.is_active AND k.revoked_at IS NULL AND k.tenant_active);
+            WHERE k.hash = key AND k.type <> 'workspace' AND k.is_active AND k.revoked_at IS NULL AND k.tenant_active);
 END
 $$;

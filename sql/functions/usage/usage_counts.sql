@@ -29,9 +29,10 @@ BEGIN
         -- As columns: what is read out of JSON in a condition is none of an index (sql/search/close.sql).
         INSERT INTO usage_daily AS d (tenant_id, user_id, metric, day, organization_id, category, quantity, count)
         SELECT part.tenant, usage_id(u.id), coalesce(r.metric, 'api_requests'), (now() AT TIME ZONE 'UTC')::date,
-               usage_id(CASE r.organization WHEN '*' THEN u.default_organization_id ELSE r.organization::uuid END), '',
+               usage_id(coalesce(k.organization_id, CASE r.organization WHEN '*' THEN u.default_organization_id ELSE r.organization::uuid END)), '',
                sum(r.n)::bigint, sum(r.n)::bigint
-        FROM jsonb_to_recordset(part.rows) r ("user" uuid, issuer text, subject text, organization text, metric text, n bigint)
+        FROM jsonb_to_recordset(part.rows) r ("user" uuid, issuer text, subject text, organization text, metric text, n bigint, key bytea)
+        LEFT JOIN api_keys k ON k.tenant_id = part.tenant AND k.hash = r.key
         LEFT JOIN LATERAL (
             SELECT x.id, x.default_organization_id FROM users x
             WHERE x.tenant_id = part.tenant AND x.public_id = r.subject AND r.issuer = 'ashlar'
@@ -47,6 +48,7 @@ BEGIN
         SET quantity = d.quantity + excluded.quantity, count = d.count + excluded.count;
         GET DIAGNOSTICS these = ROW_COUNT;
         n := n + these;
+        PERFORM usage_count_keys(part.tenant, part.rows);
     END LOOP;
     PERFORM set_config('app.tenant_id', before, true), set_config('app.key_hash', shown, true);
     RETURN n;
@@ -54,6 +56,26 @@ END
 $$;
 REVOKE ALL ON FUNCTION usage_count(jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION usage_count(jsonb) TO ashlar_api;
+
+-- And of workspaces' keys, which show how often they were used; their rows in one order, too.
+CREATE OR REPLACE FUNCTION usage_count_keys(tenant uuid, counts jsonb) RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    WITH used AS (
+        SELECT r.key, sum(r.n)::bigint AS n FROM jsonb_to_recordset(counts) r (key bytea, metric text, n bigint)
+        WHERE r.key IS NOT NULL AND r.metric IS NULL
+        GROUP BY r.key
+    ), locked AS MATERIALIZED (
+        SELECT k.id, used.n
+        FROM used JOIN api_keys k ON k.tenant_id = usage_count_keys.tenant AND k.hash = used.key AND k.type = 'workspace'
+        ORDER BY k.id
+        FOR NO KEY UPDATE OF k
+    )
+    UPDATE api_keys k SET usage_count = k.usage_count + l.n, last_used_at = now()
+    FROM locked l
+    WHERE k.tenant_id = usage_count_keys.tenant AND k.id = l.id;
+END;
+REVOKE ALL ON FUNCTION usage_count_keys(uuid, jsonb) FROM PUBLIC;
 
 -- The tenant of an API key by its hash, also of one that was revoked meanwhile.
 CREATE OR REPLACE FUNCTION usage_tenant(key text) RETURNS uuid

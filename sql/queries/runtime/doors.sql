@@ -11,6 +11,9 @@ SELECT enter_key(:tenant::uuid, :key::bytea, :origin::text, :scope::text, :note:
 -- name: enter_holder :exec
 SELECT enter_holder(:tenant::uuid, :key::bytea, :origin::text, :note::jsonb);
 
+-- name: enter_workspace_key :exec
+SELECT enter_workspace_key(:key::bytea, :address::inet, :workspace::uuid, :scope::text, :note::jsonb);
+
 -- name: enter_user :exec
 SELECT enter_user(:tenant::uuid, :key::bytea, :origin::text, :issuer::text, :subject::text, :role::text,
                   :session::uuid, :generation::integer, :least_role::text, :note::jsonb);

@@ -181,6 +181,14 @@ sub ask ($row, $who, %arg) {
     );
 }
 
+# A key of that organization.
+sub own_key () {
+    state ($key, $of);
+    my $now = own_organization();
+    ($key, $of) = ($t->key(type => 'workspace', of => $now), $now) if ($of // '') ne $now;
+    return $key;
+}
+
 # With no more than the row asks for.
 sub caller_of ($row) {
     my $by = $row->{caller};
@@ -188,6 +196,7 @@ sub caller_of ($row) {
     return $t->nobody if $by->{key} eq 'unread';
     return $team{ $by->{role} } if $by->{team};
     return $t->nobody->with(key => $secret) if $by->{token} eq 'or_secret';
+    return $t->nobody->with(key => own_key()) if $by->{key} eq 'workspace';
     return $operator{editor} if $by->{key_is_bearer};
     my $who = $by->{token} ne 'needed' ? $t->nobody : $by->{role} eq 'admin' ? $admin : $user;
     my %key = $by->{key} eq 'secret' || $by->{token} eq 'or_key' ? (key => $secret) : (key => $public, origin => $page);
@@ -226,6 +235,10 @@ sub check_access ($row, @args) {
 
     if ($by->{project}) {
         check_project($row, $refused, @args);
+        return;
+    }
+    if ($by->{key} eq 'workspace') {
+        check_workspace_key($row, $who, $refused, @args);
         return;
     }
     if ($by->{token} eq 'or_secret') {
@@ -416,6 +429,35 @@ sub own_project () {
 }
 
 # A project's token or its key, in either place, and nothing else.
+sub check_workspace_key ($row, $who, $refused, @args) {
+    my $key   = $who->{key};
+    my $else  = $t->organization($user);
+    my $other = sub (%column) { return $t->key(type => 'workspace', of => own_organization(), columns => \%column) };
+    my %wrong = (
+        'what is no key'                  => 'nonsense',
+        'a longer one'                    => "${key}x",
+        'a shorter one'                   => substr($key, 0, -1),
+        'one with another end'            => substr($key, 0, -1) . ($key =~ /A\z/ ? 'B' : 'A'),
+        'an unknown one'                  => 'ash_live_' . 'x' x 34 . Api::key_check('x' x 34),
+        'a secret key'                    => $secret,
+        'a public key'                    => $public,
+        'one that is revoked'             => $other->(revoked_at => 'now'),
+        'one that is switched off'        => $other->(is_active => 'f'),
+        'one that has expired'            => $other->(expires_at => 'yesterday'),
+        'one of a deleted workspace'      => $t->key(type => 'workspace', of => deleted($else)),
+    );
+    $refused->('not without a key', 401, 'INVALID_API_KEY', key => undef);
+    $refused->("nor with $_", 401, 'INVALID_API_KEY', key => $wrong{$_}) for sort keys %wrong;
+    $refused->('nor with a user\'s token', 401, 'INVALID_API_KEY', key => undef, token => $user->token);
+    $refused->('nor with another workspace\'s', 403, 'AUTHORIZATION_ERROR', key => $t->key(type => 'workspace', of => $t->organization($user)));
+    $refused->('nor from elsewhere',           403, 'AUTHORIZATION_ERROR', key => $other->(allowed_ranges => '{192.0.2.0/24}'));
+    taken ask($row, $who, @args), 'but with its own';
+    taken ask($row, $who->with(token => 'nonsense'), @args), '  beside which no token is looked at';
+    my $res = ask($row, $who->with(origin => 'https://evil.example.com'), @args);
+    header_absent $res, 'Access-Control-Allow-Origin', 'no page may read the answer';
+    return;
+}
+
 sub check_project ($row, $refused, @args) {
     my $project = own_project();
     my $gone    = sub (%column) { return $t->trace_project($t->organization($user), columns => \%column) };

@@ -87,7 +87,8 @@ sub strangers () {
 sub of ($row) {
     my $by = $row->{caller};
     return {
-        key     => scalar($by->{key} =~ /taken|needed|secret/),    # there is a token for it
+        key     => scalar($by->{key} =~ /taken|needed|secret|workspace/),    # there is a token for it
+        workspace_key => $by->{key} eq 'workspace',
         secret  => $by->{key} eq 'secret',
         keyless => $by->{key} eq 'taken',
         either  => $by->{token} eq 'or_key' && !$by->{key_is_bearer},
@@ -124,7 +125,17 @@ sub with_token ($row, $user, $team, $key) {
             return if !of($row)->{key};
             return (of($row)->{token} ? $owner : $t->nobody)->with(key => $pk, origin => 'https://evil.example');
         },
-        sub ($row) { of($row)->{secret} ? (403, 'AUTHORIZATION_ERROR') : (403, 'ORIGIN_NOT_ALLOWED') } ],
+        sub ($row) { of($row)->{workspace_key} ? (401, 'INVALID_API_KEY') : of($row)->{secret} ? (403, 'AUTHORIZATION_ERROR') : (403, 'ORIGIN_NOT_ALLOWED') } ],
+    [ 'a key of another workspace' => sub ($row) {
+            state $their_key = $t->key(type => 'workspace', tenant => 'ours', of => $t->organization($outsider));
+            return of($row)->{place} eq 'workspace' ? $t->nobody->with(key => $their_key) : undef;
+        },
+        sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
+    [ 'the workspace\'s own key, where a member is needed' => sub ($row) {
+            state $our_key = $t->key(type => 'workspace', tenant => 'ours', of => $org);
+            return of($row)->{place} eq 'workspace' && !of($row)->{workspace_key} ? $t->nobody->with(key => $our_key) : undef;
+        },
+        sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
     [ 'a key of another tenant, with our user\'s token' => sub ($row) {
             return if !of($row)->{key} || !of($row)->{token};
             return $owner->with(key => $their_sk);
@@ -251,10 +262,11 @@ sub as_another_tenant () {
     subtest 'somebody of another tenant, with a key of their own' => sub {
         my $their_org = $t->organization($stranger);
         my $theirs    = $t->trace_project($their_org, tenant => $stranger->tenant_id);
+        my $their_key = $t->key(type => 'workspace', tenant => 'theirs', of => $their_org);
         # What is read comes first: their own log says later what they have sent, and that names rows of ours.
         for my $row ((grep { $_->{method} eq 'GET' } @rows), grep { $_->{method} ne 'GET' } @rows) {
             my $of  = of($row);
-            my $who = $of->{project} ? $theirs : $of->{team} ? $rival : $of->{key} ? ($of->{token} && !$of->{either} ? $stranger : $t->nobody)->with(key => $their_sk) : $of->{public} ? $t->nobody : $stranger;
+            my $who = $of->{project} ? $theirs : $of->{team} ? $rival : $of->{workspace_key} ? $t->nobody->with(key => $their_key) : $of->{key} ? ($of->{token} && !$of->{either} ? $stranger : $t->nobody)->with(key => $their_sk) : $of->{public} ? $t->nobody : $stranger;
             $t->revive($who);
             my $res = attempt($row, $who, $their_org);
             my @own = grep { $_->{name} !~ /^(?:event_type|permission|provider|invitation_token|queue|role)$/ } @{ $row->{params} };
@@ -290,7 +302,7 @@ sub control () {
         for my $row (grep { $_->{method} eq 'GET' && !of($_)->{public} && !of($_)->{project} } @rows) {
             my $of   = of($row);
             my $user = $of->{role} eq 'admin' || $row->{may} && $of->{place} eq 'tenant' ? $root : $owner;
-            my $who  = $of->{team} ? $boss : $of->{key} ? $user->with(key => $sk) : $user;
+            my $who  = $of->{team} ? $boss : $of->{workspace_key} ? $t->nobody->with(key => $t->key(type => 'workspace', tenant => 'ours', of => $org)) : $of->{key} ? $user->with(key => $sk) : $user;
             $told++ if leaks(attempt($row, $who), $row);
         }
         cmp_ok $told, '>', 0, "in the answers of $told rows";
