@@ -223,7 +223,15 @@ static enum err check_token(struct req *rq)
 			       ? ERR_OK
 			       : req_fail(rq, ERR_AUTHORIZATION,
 					  "a public key alone may not do this: it takes a user's token, too");
-	return c->token == TOKEN_TAKEN ? ERR_OK : req_fail(rq, ERR_AUTHENTICATION, NULL);
+	if (c->token != TOKEN_TAKEN)
+		return req_fail(rq, ERR_AUTHENTICATION, NULL);
+	if (opens_nothing(rq, req_header(rq, "X-API-Key"))) {
+		rq->who.kind = ANONYMOUS;
+		rq->who.tenant_id = DEFAULT_TENANT;
+		rq->who.api_key = NULL;
+		lay_aside(rq, req_header(rq, "X-API-Key"));
+	}
+	return ERR_OK;
 }
 
 /*

@@ -14,6 +14,9 @@ const struct caller
 	by_anyone = { "anyone", KEY_UNREAD, TOKEN_UNREAD, NOBODY, .security = "",
 		.about = "Credentials are not read." },
 
+	by_guest = { "guest", KEY_BESIDE, TOKEN_TAKEN, USER("user"), .security = "{},{\"bearer\":[]}",
+		.about = "A user's token that comes along is checked, and its user is the caller." },
+
 	by_user = { "user", KEY_BESIDE, TOKEN_NEEDED, USER("user"), .security = "{\"bearer\":[]}",
 		.about = "Needs a user's token." },
 

@@ -69,6 +69,7 @@ struct caller {
 };
 
 extern const struct caller by_anyone, /* credentials are not even read */
+	by_guest,                     /* anyone; a user's token that comes along is checked */
 	by_user,                      /* a user's token */
 	by_admin,                     /* whose role is admin or superadmin */
 	by_member,                    /* of a workspace */

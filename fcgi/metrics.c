@@ -9,7 +9,7 @@
 #include "lib/host/span_ring.h"
 
 enum {
-	STATUSES = 28, /* statuses counted apart; the last stands for all others */
+	STATUSES = 29, /* statuses counted apart; the last stands for all others */
 	BUCKETS = 12,  /* of the latency histogram, without +Inf */
 	OUTCOMES = 4,
 };
@@ -60,9 +60,9 @@ struct metrics_realtime *metrics_realtime_take(void)
 	return NULL;
 }
 
-static const int statuses[STATUSES - 1] = { 101, 200, 201, 202, 204, 301, 302, 304, 400,
-					    401, 402, 403, 404, 405, 406, 409, 412, 413,
-					    415, 416, 422, 426, 429, 500, 502, 503, 504 };
+static const int statuses[STATUSES - 1] = { 101, 200, 201, 202, 204, 301, 302, 304, 400, 401,
+					    402, 403, 404, 405, 406, 409, 410, 412, 413, 415,
+					    416, 422, 426, 429, 500, 502, 503, 504 };
 
 static const double bucket_s[BUCKETS] = {
 	0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10

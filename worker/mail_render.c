@@ -18,7 +18,7 @@ const struct mail_kind mail_kinds[] = {
 	{ "verify_email",         "link code? token?", DAY },
 	{ "already_registered",   "", 0 },
 	{ "reset_password",       "link code? token?", HOUR },
-	{ "invitation",           "link token? organization role? invited_by?", 7 * DAY },
+	{ "invitation",           "link token? organization role? invited_by? message?", 7 * DAY },
 	{ "team_invitation",      "link token? tenant inviter? role", 7 * DAY },
 	{ "team_reset",           "link token?", HOUR },
 	{ "contact_confirmation", "reference_id", 0 },

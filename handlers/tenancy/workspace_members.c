@@ -26,7 +26,7 @@ const struct field user_brief_fields[] = {
 
 const struct field workspace_member_fields[] = {
 	{ "id",                   F_UUID,     OUT },
-	{ "user_id",              F_UUID,     OUT },
+	{ "user_id",              F_UUID,     OUT | F_NULL, .about = "null: invited, and nobody yet" },
 	{ "workspace_id",         F_UUID,     OUT },
 	{ "email",                F_EMAIL,    OUT | F_NULL, .about = "null for who signed in elsewhere and has told no address", .example = "theo@harbour.example" },
 	{ "full_name",            F_TEXT,     OUT | SET | F_NULL, .min = 1, .max = 255, .about = "here; null in a change: the account's", .example = "Theo Tiller" },
@@ -166,7 +166,6 @@ static const struct field person[] = {
 	FIELD_END
 };
 static const struct field workspace_path[] = { { "workspace_id", F_UUID, F_REQUIRED, .example = "organization" }, FIELD_END };
-static const struct shape person_shape = { "WorkspaceMember", person, "Member" };
 static const struct list people = { "members", NULL, { "total", "active_count", "pending_count" } };
 
 static const struct field taken_path[] = {
@@ -184,6 +183,7 @@ static const enum err not_moved[] = { ERR_BAD_REQUEST, ERR_AUTHORIZATION, ERR_NO
 static const enum err not_gone[] = { ERR_BAD_REQUEST, ERR_AUTHORIZATION, ERR_NOT_FOUND, ERR_CONFLICT, ERR_OK };
 
 const struct shape workspace_member_shape = { "Member", workspace_member_fields };
+const struct shape workspace_person_shape = { "WorkspaceMember", person, "Member" };
 static const struct shape tours_shape = { "Tours", tours_out, "Member" };
 static const struct shape compact_shape = { "MemberCompact", compact, "Member" };
 
@@ -192,7 +192,7 @@ static const struct constraint tour_constraints[] = {
 	{ NULL }
 };
 static const enum err not_fit[] = { ERR_VALIDATION, ERR_OK };
-static const enum err not_changed[] = { ERR_BAD_REQUEST, ERR_AUTHORIZATION, ERR_NOT_FOUND, ERR_OK };
+static const enum err not_changed[] = { ERR_BAD_REQUEST, ERR_AUTHORIZATION, ERR_NOT_FOUND, ERR_CONFLICT, ERR_OK };
 
 #define BASE "/api/v1/members"
 #define ONE BASE "/{member_id}"
@@ -215,8 +215,8 @@ const struct route workspace_member_routes[] = {
 	  .may = &can_view_member, .params = member_path, .out = &workspace_member_shape, .sql = &q_workspace_member_get },
 	{ PUT, ONE,         "workspace.organizations.update_member",        &by_member, "Change a member",
 	  .about = "One's own profile, and with can_edit_member others'. Role and standing are for owners and admins: nobody is given a higher role than the caller's, "
-		   "nor one who has a higher one changed. The last owner stays one (400).",
-	  .params = member_path, .body = workspace_member_fields, .as = SET, .out = &workspace_member_shape, .errors = not_changed, .sql = &q_workspace_member_get,
+		   "nor one who has a higher one changed. The last owner stays one (400). Who is invited may be changed, too, and is active once they accept (409).",
+	  .params = member_path, .body = workspace_member_fields, .as = SET, .out = &workspace_member_shape, .errors = not_changed, .sql = &q_workspace_member_or_invited,
 	  .run = workspace_member_update, .flags = IF_MATCH },
 	{ GET,    ONE "/deletion-info", "workspace.organizations.get_member_deletion_info", &by_member, "May a member's account be ended?", .about = "For owners and admins.",
 	  .may = &workspace_admin, .params = member_path, .out = &deletion_shape, .sql = &q_workspace_member_deletion_info },
@@ -227,7 +227,7 @@ const struct route workspace_member_routes[] = {
 	  .about = "All at once. For owners and admins.",
 	  .may = &workspace_admin, .params = member_path, .body = reassign_in, .out = &reassign_shape, .errors = not_moved, .sql = &q_workspace_member_reassign, .status = 200 },
 	{ DELETE, ONE,                  "workspace.organizations.remove_member",            &by_member, "Remove a member",
-	  .about = "Not oneself, nor who has a higher role; the last owner stays (400). Their streams end within seconds, and what they made stays.",
+	  .about = "Or cancel an invitation. Not oneself, nor who has a higher role; the last owner stays (400). Their streams end within seconds, and what they made stays.",
 	  .may = &can_delete_member, .params = member_path, .query = remove_in, .out = &gone_shape, .errors = not_moved, .sql = &q_workspace_member_remove, .status = 204 },
 	{ DELETE, ONE "/permanent",     "workspace.organizations.delete_member_permanently", &by_member, "Remove a member and end the account",
 	  .about = "For owners and admins, of an account that this workspace has made and nobody has proved to be theirs, which has no other workspace (400) and nothing "
@@ -235,9 +235,9 @@ const struct route workspace_member_routes[] = {
 	  .needs = { "a member whose account the workspace has made", ERR_AUTHORIZATION }, .may = &workspace_admin, .params = member_path, .out = &gone_shape, .errors = not_gone,
 	  .sql = &q_workspace_member_end, .status = 204 },
 	{ GET,    "/api/v1/workspaces/{workspace_id}/members", "workspace.organizations.list_workspace_members", &by_workspace_member, "List who is in a workspace, and who is invited",
-	  .about = "Owners first, then by name.", .may = &org_read, .params = workspace_path, .out = &person_shape, .list = &people, .sql = &q_workspace_member_people },
+	  .about = "Owners first, then by name.", .may = &org_read, .params = workspace_path, .out = &workspace_person_shape, .list = &people, .sql = &q_workspace_member_people },
 	{ DELETE, "/api/v1/workspaces/{workspace_id}/members/{member_id}", "workspace.organizations.remove_workspace_member", &by_workspace_member, "Remove a member of a workspace",
-	  .about = "Or leave it. An account that this workspace has made, that nobody has proved to be theirs and that has nothing elsewhere, ends with it. The last owner stays (400).",
+	  .about = "Or leave it, or cancel an invitation. An account that this workspace has made, that nobody has proved to be theirs and that has nothing elsewhere, ends with it. The last owner stays (400).",
 	  .may = &org_manage, .params = taken_path, .out = &taken_shape, .errors = not_moved, .sql = &q_workspace_member_take_out, .status = 200 },
 	ROUTE_END
 };
@@ -248,7 +248,7 @@ static enum err workspace_member_update(struct req *rq)
 	PGresult *res;
 	enum err rc = tx_call(&rq->tx, &q_workspace_member_change, false, &res);
 
-	return rc ? rc : answer_rows(rq, &q_workspace_member_get);
+	return rc ? rc : answer_rows(rq, &q_workspace_member_or_invited);
 }
 
 /* Which one stands in the body, or the query; the body goes first, also where it says null. */

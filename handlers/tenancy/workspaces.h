@@ -11,6 +11,9 @@
 extern const struct field workspace_fields[], workspace_brief_fields[], workspace_member_fields[];
 extern const struct shape workspace_shape, workspace_member_shape;
 
+/* WorkspaceMember (workspace_members.c): a member, or who is invited and has not answered. */
+extern const struct shape workspace_person_shape;
+
 /* What the name of a time zone looks like; whether there is one PostgreSQL knows (is_timezone()). */
 extern const struct pattern workspace_timezone;
 

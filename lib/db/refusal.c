@@ -37,6 +37,7 @@ static const struct {
 	{ "AS403", ERR_AUTHORIZATION, false },
 	{ "AS404", ERR_NOT_FOUND, false },
 	{ "AS409", ERR_CONFLICT, false },
+	{ "AS410", ERR_GONE, false },
 	{ "AS412", ERR_PRECONDITION, false },
 	{ "AS422", ERR_VALIDATION, false },
 	{ "0A000", ERR_UNAVAILABLE, true },  /* cached plan must not change result type: after a migration */

@@ -22,6 +22,18 @@ LANGUAGE sql STABLE
 RETURN coalesce((SELECT CASE WHEN u.is_email_verified THEN CASE WHEN u.password_hash IS NULL THEN 'other' ELSE 'password' END END
                  FROM user_find(key, spelling) u), 'none');
 
+-- The same of an invitation: by a token that was shown, an account is as good as none only where it is the workspace's own.
+CREATE OR REPLACE FUNCTION invitation_account(i invitations) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM invitation_details d WHERE d.tenant_id = i.tenant_id AND d.invitation_id = i.id AND d.is_shown) THEN
+        RETURN invited_account(i.email_key, i.email);
+    END IF;
+    RETURN coalesce((SELECT CASE WHEN account_hold(u.id, i.organization_id) IS NULL THEN 'none' WHEN u.password_hash IS NULL THEN 'other' ELSE 'password' END
+                     FROM user_find(i.email_key, i.email) u), 'none');
+END
+$$;
+
 -- The mail of a token, once it was sent, whatever has become of it.  No row: there is
 -- none.  invitation is null where the mail is none, or is of no more use.
 CREATE OR REPLACE FUNCTION mailed_link(hash bytea) RETURNS TABLE (kind text, status text, locale text, invitation json)
@@ -52,7 +64,7 @@ BEGIN
                (SELECT row_to_json(x)
                 FROM (SELECT p.name AS organization_name,
                              (SELECT b.full_name FROM users b WHERE b.tenant_id = i.tenant_id AND b.id = i.invited_by) AS invited_by,
-                             i.email, i.role, invited_account(i.email_key, i.email) AS account,
+                             i.email, i.role, invitation_account(i) AS account,
                              json_time(i.expires_at) AS expires_at) x) END
     FROM invitations i
     JOIN organizations p ON p.tenant_id = i.tenant_id AND p.id = i.organization_id AND p.deleted_at IS NULL
@@ -61,7 +73,7 @@ END
 $$;
 
 -- The holder of an invitation's token has no account yet, or one that no user has
--- proved: make it theirs, with this password, and accept.  Raises AS400 for a token that is
+-- proved: make it theirs, with this password, and accept; by a token that was shown, see workspace_invitation_accept().  Raises AS400 for a token that is
 -- good for nothing, AS409 where there is an account to sign in to, AS403 where that
 -- was deactivated, and what invitation_accept() does.
 CREATE OR REPLACE FUNCTION invitation_register(token_hash bytea, password_hash text, display_name text, locale text)
@@ -73,6 +85,7 @@ DECLARE
     i      invitations;
     u      users;
     who    uuid;
+    is_shown boolean;
 BEGIN
     PERFORM organization_lock(x.organization_id) FROM invitations x WHERE x.tenant_id = tenant AND x.token_hash = token_hash;
     SELECT x.* INTO i FROM invitations x
@@ -80,24 +93,20 @@ BEGIN
     IF NOT FOUND THEN
         RAISE SQLSTATE 'AS400' USING HINT = 'token', MESSAGE = 'the invitation is invalid, used or expired';
     END IF;
+    SELECT d.is_shown INTO is_shown FROM invitation_details d WHERE d.tenant_id = tenant AND d.invitation_id = i.id;
     SELECT x.* INTO u FROM user_find(i.email_key, i.email) x;
-    IF u.id IS NULL THEN
-        SELECT r INTO who FROM user_register(i.email_key, i.email, i.email, password_hash, display_name, locale) r;
-    ELSIF u.access = 0 THEN
+    IF u.access = 0 THEN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'the account with this address is not active';
-    ELSIF NOT u.is_email_verified THEN
-        who := u.id;
-    END IF;
-    IF who IS NULL THEN
+    ELSIF u.id IS NOT NULL AND (CASE WHEN is_shown THEN account_hold(u.id, i.organization_id) IS NOT NULL ELSE u.is_email_verified END) THEN
         RAISE SQLSTATE 'AS409' USING HINT = 'token', MESSAGE = 'this address has an account: sign in to it, and accept';
+    ELSIF is_shown THEN
+        who := account_for_workspace(i.organization_id, u, i.email_key, i.email, password_hash, display_name);
+    ELSE
+        who := coalesce(u.id, account_made(i.email_key, i.email, password_hash, display_name));
+        who := address_proved(who, 'invitation', jsonb_strip_nulls(jsonb_build_object(
+            'password_hash', password_hash, 'display_name', display_name, 'locale', locale)));
     END IF;
-    who := address_proved(who, 'invitation', jsonb_strip_nulls(jsonb_build_object(
-        'password_hash', password_hash, 'display_name', display_name, 'locale', locale)));
-    -- From here on it is the user who acts.
-    PERFORM set_config('app.user_id', who::text, true),
-            set_config('app.request', (coalesce(nullif(current_setting('app.request', true), ''), '{}')::jsonb
-                       || jsonb_build_object('actor', x.public_id, 'actor_type', 'user'))::text, true)
-    FROM users x WHERE x.tenant_id = tenant AND x.id = who;
+    PERFORM act_as(who);
     RETURN QUERY SELECT * FROM invitation_accept(token_hash);
 END
 $$;

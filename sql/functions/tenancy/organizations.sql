@@ -138,18 +138,39 @@ CREATE OR REPLACE FUNCTION invitation_status(status text, expires_at timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE WHEN status = 'pending' AND expires_at <= now() THEN 'expired' ELSE status END;
 
--- Invite an address, spelled as it was sent: at most 100 invitations of an
--- organization are pending, one of them for an address.  Who has an account is
--- invited as that has the address.  Raises AS409, and the unique violations
--- invitations_pending_unique and invitations_pending_key_unique.
+-- Put an invitation down, behind the organization's lock: at most 100 of an organization are pending, one of them for an
+-- address.  Raises AS409, and the unique violations invitations_pending_unique and invitations_pending_key_unique.
+CREATE OR REPLACE FUNCTION invitation_put(organization uuid, key text, email text, role text, token_hash bytea) RETURNS invitations
+LANGUAGE plpgsql AS $$
+DECLARE
+    tenant uuid := app_tenant();
+    made   invitations;
+BEGIN
+    UPDATE invitations i SET status = 'expired'
+    WHERE i.tenant_id = tenant AND i.organization_id = organization AND i.status = 'pending' AND i.expires_at <= now()
+      AND is_same_address(i.email_key, i.email, key, invitation_put.email);
+    IF (SELECT count(*) FROM invitations i
+        WHERE i.tenant_id = tenant AND i.organization_id = organization AND i.status = 'pending' AND i.expires_at > now()) >= 100 THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = 'the organization has 100 pending invitations: cancel some first';
+    END IF;
+    INSERT INTO invitations (tenant_id, organization_id, email, email_key, role, token_hash, invited_by, expires_at)
+    VALUES (tenant, organization, invitation_put.email, key, invitation_put.role, invitation_put.token_hash, app_user(),
+            now() + interval '7 days')
+    RETURNING * INTO made;
+    PERFORM audit('invitation.create', 'invitation', made.id::text,
+                  jsonb_build_object('organization_id', organization, 'email', made.email, 'role', made.role));
+    RETURN made;
+END
+$$;
+
+-- Invite an address, spelled as it was sent.  Who has an account is invited as that has the address.  Raises AS409, and
+-- what invitation_put() does.
 CREATE OR REPLACE FUNCTION invitation_create(organization uuid, key text, spelling text, email text, role text,
                                              token_hash bytea) RETURNS invitations
 LANGUAGE plpgsql AS $$
 DECLARE
-    tenant  uuid := app_tenant();
     invited users;
     is_in   boolean;
-    made    invitations;
 BEGIN
     PERFORM organization_lock(organization);
     SELECT * INTO invited FROM user_find(key, spelling);
@@ -159,26 +180,14 @@ BEGIN
     END IF;
     SELECT m.is_active INTO is_in
     FROM memberships m
-    WHERE m.tenant_id = tenant AND m.organization_id = organization AND m.user_id = invited.id;
+    WHERE m.tenant_id = app_tenant() AND m.organization_id = organization AND m.user_id = invited.id;
     IF is_in THEN
         RAISE SQLSTATE 'AS409' USING HINT = 'email', MESSAGE = 'this address is already a member''s';
     ELSIF NOT is_in THEN
         RAISE SQLSTATE 'AS409' USING HINT = 'email',
             MESSAGE = 'this address is a deactivated member''s: remove the member, and invite again';
     END IF;
-    UPDATE invitations i SET status = 'expired'
-    WHERE i.tenant_id = tenant AND i.organization_id = organization AND i.status = 'pending' AND i.expires_at <= now();
-    IF (SELECT count(*) FROM invitations i
-        WHERE i.tenant_id = tenant AND i.organization_id = organization AND i.status = 'pending') >= 100 THEN
-        RAISE SQLSTATE 'AS409' USING MESSAGE = 'the organization has 100 pending invitations: cancel some first';
-    END IF;
-    INSERT INTO invitations (tenant_id, organization_id, email, email_key, role, token_hash, invited_by, expires_at)
-    VALUES (tenant, organization, email, key, invitation_create.role, invitation_create.token_hash, app_user(),
-            now() + interval '7 days')
-    RETURNING * INTO made;
-    PERFORM audit('invitation.create', 'invitation', made.id::text,
-                  jsonb_build_object('organization_id', organization, 'email', made.email, 'role', made.role));
-    RETURN made;
+    RETURN invitation_put(organization, key, email, role, token_hash);
 END
 $$;
 
@@ -202,9 +211,51 @@ BEGIN
         RAISE SQLSTATE 'AS409' USING
             MESSAGE = format('this invitation is not pending but %s: invite again', invitation_status(i.status, i.expires_at));
     END IF;
+    PERFORM invitation_left(i.id, is_shown => false);
     PERFORM audit('invitation.resend', 'invitation', i.id::text,
                   jsonb_build_object('organization_id', organization, 'email', i.email));
     RETURN i;
+END
+$$;
+
+-- How the token that is good now has left: by mail, or shown to who invites.
+CREATE OR REPLACE FUNCTION invitation_left(invitation uuid, is_shown boolean) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE invitation_details d SET is_shown = invitation_left.is_shown
+    WHERE d.tenant_id = app_tenant() AND d.invitation_id = invitation AND d.is_shown <> invitation_left.is_shown;
+END
+$$;
+
+-- An invitation is accepted: what it said of its member is their profile.  Returns the membership, which has the invitation's id, or, of who comes back, its own.
+-- Behind the organization's lock.
+CREATE OR REPLACE FUNCTION invitation_settle(i invitations, who uuid, is_paid boolean DEFAULT false) RETURNS memberships
+LANGUAGE plpgsql AS $$
+DECLARE
+    d invitation_details;
+    m memberships;
+BEGIN
+    SELECT x.* INTO d FROM invitation_details x WHERE x.tenant_id = i.tenant_id AND x.invitation_id = i.id;
+    UPDATE invitations x SET status = 'accepted', responded_at = now() WHERE x.tenant_id = i.tenant_id AND x.id = i.id;
+    IF d.revives THEN
+        UPDATE memberships x SET is_active = true, role = i.role, is_paid = x.is_paid OR invitation_settle.is_paid
+        WHERE x.tenant_id = i.tenant_id AND x.organization_id = i.organization_id AND x.user_id = who AND NOT x.is_active
+        RETURNING * INTO m;
+    END IF;
+    IF m.id IS NULL THEN
+        INSERT INTO memberships (tenant_id, id, organization_id, user_id, role, is_paid, seat_asked_at)
+        VALUES (i.tenant_id, i.id, i.organization_id, who, i.role, invitation_settle.is_paid, CASE WHEN invitation_settle.is_paid THEN now() END)
+        RETURNING * INTO m;
+    END IF;
+    UPDATE member_profiles p
+    SET full_name = coalesce(d.full_name, p.full_name), display_name = coalesce(d.display_name, p.display_name), title = coalesce(d.title, p.title),
+        department = coalesce(d.department, p.department), phone = coalesce(d.phone, p.phone), bio = coalesce(d.bio, p.bio),
+        timezone = coalesce(d.timezone, p.timezone), invited_by = i.invited_by, invited_at = i.created_at, accepted_at = now()
+    WHERE p.tenant_id = m.tenant_id AND p.organization_id = m.organization_id AND p.member_id = m.id;
+    PERFORM audit('invitation.accept', 'invitation', i.id::text,
+                  jsonb_build_object('organization_id', i.organization_id, 'email', i.email, 'role', i.role));
+    PERFORM workspace_tell(i.organization_id, 'members_updated', jsonb_build_object('member_id', m.id));
+    RETURN m;
 END
 $$;
 
@@ -214,13 +265,15 @@ $$;
 -- already: then nothing is used up.
 --
 -- A caller who shows the token reads the mail of its address, so that the account in
--- which it is shown has proved it.  An impersonator has not.
+-- which it is shown has proved it.  An impersonator has not, nor has who holds a token that was
+-- shown to who invites (invitation_details.is_shown).
 CREATE OR REPLACE FUNCTION invitation_accept(token_hash bytea) RETURNS memberships
 LANGUAGE plpgsql AS $$
 DECLARE
     tenant uuid := app_tenant();
     i      invitations;
     who    users;
+    d      invitation_details;
     m      memberships;
     opened sessions;
 BEGIN
@@ -235,31 +288,28 @@ BEGIN
         RAISE SQLSTATE 'AS400' USING HINT = 'token', MESSAGE = 'the invitation is invalid, used or expired';
     END IF;
 
+    SELECT x.* INTO d FROM invitation_details x WHERE x.tenant_id = tenant AND x.invitation_id = i.id;
     SELECT u.* INTO who FROM users u WHERE u.tenant_id = tenant AND u.id = app_user();
     IF NOT is_same_address(who.email_key, who.email, i.email_key, i.email) THEN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'this invitation is for another e-mail address';
-    ELSIF NOT who.is_email_verified AND NOT (SELECT r.is_known FROM request_session() r) THEN
+    ELSIF NOT d.is_shown AND NOT who.is_email_verified AND NOT (SELECT r.is_known FROM request_session() r) THEN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'verify your e-mail address, then accept the invitation';
     END IF;
     SELECT x.* INTO m FROM memberships x
     WHERE x.tenant_id = tenant AND x.organization_id = i.organization_id AND x.user_id = who.id;
-    IF FOUND THEN
+    IF FOUND AND (m.is_active OR NOT d.revives) THEN
         RAISE SQLSTATE 'AS409' USING MESSAGE = CASE WHEN m.is_active THEN 'you are a member of this organization already'
             ELSE 'your membership of this organization is deactivated' END;
     END IF;
 
     -- Before the membership, which is told on the user's channel: see announcements.sql.
-    SELECT s.* INTO opened FROM sessions s
-    WHERE s.tenant_id = tenant AND s.id = (SELECT r.session FROM request_session() r);
-    PERFORM address_proved(who.id, 'invitation', is_inside => true, keeps_password => coalesce(opened.method = 'password', false),
-                           kept => opened);
-    UPDATE invitations x SET status = 'accepted', responded_at = now() WHERE x.tenant_id = tenant AND x.id = i.id;
-    INSERT INTO memberships (tenant_id, organization_id, user_id, role)
-    VALUES (tenant, i.organization_id, who.id, i.role)
-    RETURNING * INTO m;
-    PERFORM audit('invitation.accept', 'invitation', i.id::text,
-                  jsonb_build_object('organization_id', i.organization_id, 'email', i.email, 'role', i.role));
-    RETURN m;
+    IF NOT d.is_shown THEN
+        SELECT s.* INTO opened FROM sessions s
+        WHERE s.tenant_id = tenant AND s.id = (SELECT r.session FROM request_session() r);
+        PERFORM address_proved(who.id, 'invitation', is_inside => true, keeps_password => coalesce(opened.method = 'password', false),
+                               kept => opened);
+    END IF;
+    RETURN invitation_settle(i, who.id);
 END
 $$;
 

@@ -41,9 +41,10 @@ BEGIN
 END
 $$;
 
--- Change what a member is in the workspace; NULL: leave it.  profiled: the profile is to be changed behind it.
+-- Change what a member is in the workspace, or who is invited to it; NULL: leave it.  profiled: the profile is to be changed
+-- behind it.
 --
--- Raises AS404, AS403, AS412 and, of the last owner, AS008.
+-- Raises AS404, AS403, AS412, AS409 of who is invited and, of the last owner, AS008.
 CREATE OR REPLACE FUNCTION member_change(member uuid, role text, is_active boolean, profiled boolean, wanted bigint[],
                                          OUT tenant_id uuid, OUT organization_id uuid, OUT member_id uuid)
 LANGUAGE plpgsql AS $$
@@ -53,6 +54,10 @@ DECLARE
     m    memberships;
     had  memberships;
 BEGIN
+    IF member_is_invited(member) THEN
+        PERFORM workspace_invitation_change(member, role, is_active, wanted);
+        RETURN;
+    END IF;
     m := workspace_member_lock(member);
     had := m;
     IF m.id <> app_member() AND permission_reach(app_tenant(), app_organization(), mine, 'can_edit_member') IS NULL THEN

@@ -273,15 +273,15 @@ BEGIN
     SELECT x.* INTO m
     FROM memberships x
     WHERE x.tenant_id = app_tenant() AND x.organization_id = organization AND x.user_id = app_user();
-    is_new := NOT FOUND;
-    IF NOT is_new AND NOT m.is_active THEN
+    is_new := NOT FOUND OR NOT m.is_active;
+    IF m.id IS NOT NULL AND is_new AND NOT (SELECT d.revives FROM invitation_details d WHERE d.tenant_id = i.tenant_id AND d.invitation_id = i.id) THEN
         RAISE SQLSTATE 'AS409' USING MESSAGE = 'your membership of this organization is deactivated';
     END IF;
-    UPDATE invitations x SET status = 'accepted', responded_at = now() WHERE x.tenant_id = i.tenant_id AND x.id = i.id;
-    PERFORM audit('invitation.accept', 'invitation', i.id::text, jsonb_build_object('organization_id', organization, 'email', i.email, 'role', i.role));
-    IF is_new THEN
-        INSERT INTO memberships (tenant_id, organization_id, user_id, role, is_paid, seat_asked_at)
-        VALUES (i.tenant_id, organization, app_user(), i.role, true, now());
+    IF NOT is_new THEN
+        UPDATE invitations x SET status = 'accepted', responded_at = now() WHERE x.tenant_id = i.tenant_id AND x.id = i.id;
+        PERFORM audit('invitation.accept', 'invitation', i.id::text, jsonb_build_object('organization_id', organization, 'email', i.email, 'role', i.role));
+    ELSE
+        PERFORM invitation_settle(i, app_user(), is_paid => true);
         IF org_is_paid(organization) THEN
             PERFORM audit('member_auto_licensed_on_invite_accept', 'user', app_user()::text, jsonb_build_object('organization', organization));
             PERFORM org_seats_follow(organization);

@@ -7,7 +7,7 @@ FROM mailed_link(:token_hash::bytea) l;
 
 -- name: invitation_find :row
 -- Whose is it, if it can be accepted?  No row: it cannot.
-SELECT i.email, invited_account(i.email_key, i.email) AS account
+SELECT i.email, invitation_account(i) AS account
 FROM invitations i
 JOIN tenants t ON t.id = i.tenant_id AND t.is_active
 WHERE i.tenant_id = @tenant AND i.token_hash = :token_hash::bytea AND i.status = 'pending' AND i.expires_at > now();

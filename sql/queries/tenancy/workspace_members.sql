@@ -47,8 +47,22 @@ FROM memberships m
 :joins(member)
 WHERE m.tenant_id = @tenant AND m.organization_id = @workspace AND m.id = :member_id;
 
+-- name: workspace_member_or_invited :row
+-- The same, or who is invited and has not answered: for who has just asked them in, or changed what is said of them.
+SELECT :columns(member)
+FROM memberships m
+:joins(member)
+WHERE m.tenant_id = @tenant AND m.organization_id = @workspace AND m.id = :member_id
+UNION ALL
+SELECT i.id, NULL, i.organization_id, i.email, d.full_name, coalesce(d.display_name, d.full_name), NULL, workspace_role(i.role), d.title, d.department, d.phone,
+       d.bio, coalesce(d.timezone, o.timezone), false, false, 0, '{}', '{}', NULL, NULL, i.created_at, greatest(i.updated_at, d.updated_at)
+FROM invitations i
+JOIN organizations o ON o.tenant_id = i.tenant_id AND o.id = i.organization_id
+JOIN invitation_details d ON d.tenant_id = i.tenant_id AND d.invitation_id = i.id
+WHERE i.tenant_id = @tenant AND i.organization_id = @workspace AND i.id = :member_id AND i.status = 'pending';
+
 -- name: workspace_member_change :exec
--- Behind it workspace_member_get.  See member_change() for who may what.
+-- Behind it workspace_member_or_invited.  See member_change() for who may what; its member_id is null of who is invited.
 WITH changed AS MATERIALIZED (
     SELECT c.tenant_id, c.organization_id, c.member_id
     FROM member_change(:member_id::uuid, :role, :is_active,
@@ -59,6 +73,12 @@ WITH changed AS MATERIALIZED (
     SET :set(full_name, display_name, title, department, phone, bio, timezone)
     FROM changed c
     WHERE p.tenant_id = c.tenant_id AND p.organization_id = c.organization_id AND p.member_id = c.member_id
+      AND :changed(full_name, display_name, title, department, phone, bio, timezone) <> '{}'::text[]
+), invited AS (
+    UPDATE invitation_details d
+    SET :set(full_name, display_name, title, department, phone, bio, timezone)
+    FROM changed c
+    WHERE c.member_id IS NULL AND d.tenant_id = @tenant AND d.invitation_id = :member_id
       AND :changed(full_name, display_name, title, department, phone, bio, timezone) <> '{}'::text[]
 )
 SELECT c.member_id FROM changed c;
@@ -101,15 +121,15 @@ SELECT :member_id AS from_member_id, :to_member_id AS to_member_id, r.reassigned
 FROM owned_reassign(:member_id::uuid, :to_member_id::uuid, :item_types::text[]) r;
 
 -- name: workspace_member_remove :row
-SELECT workspace_member_drop(:member_id::uuid, NOT coalesce(:remove_workspace_member::boolean, true), 'never', false) AS is_ended;
+SELECT workspace_member_out(:member_id::uuid, NOT coalesce(:remove_workspace_member::boolean, true), 'never', false) = 'user_deleted' AS is_ended;
 
 -- name: workspace_member_end :row
 SELECT workspace_member_drop(:member_id::uuid, false, 'must', false) AS is_ended;
 
 -- name: workspace_member_take_out :row
-SELECT CASE WHEN d.is_ended THEN 'the member and the account are gone' ELSE 'the member was removed' END AS message, :member_id AS member_id,
-       CASE WHEN d.is_ended THEN 'user_deleted' ELSE 'member_removed' END AS outcome, d.is_ended AS user_deleted
-FROM (SELECT workspace_member_drop(:member_id::uuid, false, 'free', true) AS is_ended OFFSET 0) d;
+SELECT CASE d.outcome WHEN 'user_deleted' THEN 'the member and the account are gone' WHEN 'member_removed' THEN 'the member was removed'
+       ELSE 'the invitation was cancelled' END AS message, :member_id AS member_id, d.outcome, d.outcome = 'user_deleted' AS user_deleted
+FROM (SELECT workspace_member_out(:member_id::uuid, false, 'free', true) AS outcome OFFSET 0) d;
 
 -- name: workspace_member_people :rows
 -- Members, and who is invited and has not answered: that one is nobody yet, so nothing is told of an account with the address, and the

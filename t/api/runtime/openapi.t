@@ -113,7 +113,7 @@ subtest 'secured operations say so, open ones do not' => sub {
               $by->{project}           ? ('project')
             : $by->{key} eq 'unread'   ? ()
             : $by->{token} eq 'unread' ? ('apiKey')
-            : $by->{token} eq 'taken'  ? ('apiKey', 'apiKey+bearer')
+            : $by->{token} eq 'taken'  ? ($key ? ('apiKey', 'apiKey+bearer') : ('', 'bearer'))
             : $by->{token} eq 'or_key' ? ($key ? ('apiKey', 'apiKey+bearer') : ('bearer', 'apiKey'))
             : $by->{token} eq 'or_secret' ? ('bearer', 'apiKey', 'apiKey+bearer')
             :                            ($key ? 'apiKey+bearer' : $token);

@@ -603,7 +603,8 @@ sub check_row ($row) {
             my $path = path_of($row, 1, $param->{name} =~ /\A(?:org|organization|workspace)_id\z/ ? 'not-an-id' : undef) =~ s/\Q@{[ good($param) ]}\E/not-an-id/r;
             $t->revive($who);
             my %wrong = spoiled($row);
-            my %sent  = %wrong || !@{ $row->{body} } ? () : (json => {});
+            my %way   = $row->{choice} && $row->{choice}{kind} ne 'most' ? way_of($row, 0) : ();
+            my %sent  = %way ? (json => \%way) : %wrong || !@{ $row->{body} } ? () : (json => {});
             my $res   = $who->request($row->{method}, $path, headers => { headers_of($row) }, %sent);
             if   ($wrong{without}) { is $res->status, $row->{invalid}, "path: $param->{name} that is no UUID is told behind what is wrong with the form" or diag $res->describe }
             else                   { error_is $res, 404, 'NOT_FOUND', name => "path: $param->{name} that is no UUID" }

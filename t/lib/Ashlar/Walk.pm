@@ -90,7 +90,7 @@ sub of ($row) {
         key     => scalar($by->{key} =~ /taken|needed|secret|workspace/),    # there is a token for it
         workspace_key => $by->{key} eq 'workspace',
         secret  => $by->{key} eq 'secret',
-        keyless => $by->{key} eq 'taken',
+        keyless => $by->{key} eq 'taken' || $by->{key} eq 'beside' && $by->{token} eq 'taken',
         either  => $by->{token} eq 'or_key' && !$by->{key_is_bearer},
         token   => scalar($by->{token} =~ /needed|or_key|or_secret/),
         team    => $by->{team},
