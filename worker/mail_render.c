@@ -19,6 +19,7 @@ const struct mail_kind mail_kinds[] = {
 	{ "already_registered",   "", 0 },
 	{ "reset_password",       "link code? token?", HOUR },
 	{ "invitation",           "link token? organization role? invited_by? message?", 7 * DAY },
+	{ "activation",           "link token? organization", 7 * DAY },
 	{ "team_invitation",      "link token? tenant inviter? role", 7 * DAY },
 	{ "team_reset",           "link token?", HOUR },
 	{ "contact_confirmation", "reference_id", 0 },

@@ -53,12 +53,16 @@ export const words = {
     member: 'You are a member of {organization} already.',
     declined: 'You have declined the invitation.',
 
+    activate: 'Your account for {organization}',
+    activate_why: 'An account was made for you. Choose a password for it:',
+    activate_do: 'Activate',
+
     unsubscribe: 'Mails from {workspace}',
     unsubscribe_one: 'Do you want no more mails of this kind? What you are told in {workspace} itself stays.',
     unsubscribe_all: 'Do you want no more mails about what happens? What you are told in {workspace} itself stays.',
     unsubscribe_do: 'No more mails',
     unsubscribe_done: 'You get no more of these mails. You can change that in your settings there.',
-    role: { owner: 'owner', admin: 'administrator', member: 'member', developer: 'developer' },
+    role: { owner: 'owner', admin: 'administrator', member: 'member', developer: 'developer', viewer: 'viewer' },
   },
   de: {
     incomplete: 'Dieser Link ist nicht vollständig',
@@ -113,11 +117,15 @@ export const words = {
     member: 'Sie sind schon Mitglied in {organization}.',
     declined: 'Sie haben die Einladung abgelehnt.',
 
+    activate: 'Ihr Konto für {organization}',
+    activate_why: 'Für Sie wurde ein Konto angelegt. Wählen Sie ein Passwort dafür:',
+    activate_do: 'Aktivieren',
+
     unsubscribe: 'E-Mails aus {workspace}',
     unsubscribe_one: 'Möchten Sie keine E-Mails dieser Art mehr? Was Sie in {workspace} selbst erfahren, bleibt.',
     unsubscribe_all: 'Möchten Sie keine E-Mails mehr über das, was geschieht? Was Sie in {workspace} selbst erfahren, bleibt.',
     unsubscribe_do: 'Keine E-Mails mehr',
     unsubscribe_done: 'Sie bekommen keine dieser E-Mails mehr. Dort in Ihren Einstellungen können Sie das ändern.',
-    role: { owner: 'Eigentümer', admin: 'Administrator', member: 'Mitglied', developer: 'Entwickler' },
+    role: { owner: 'Eigentümer', admin: 'Administrator', member: 'Mitglied', developer: 'Entwickler', viewer: 'Betrachter' },
   },
 }

@@ -6,6 +6,7 @@
 import { words } from '/mailed-words.js'
 
 const token = new URLSearchParams(location.search).get('token') ?? new URLSearchParams(location.hash.slice(1)).get('token')
+const workspace = new URLSearchParams(location.search).get('workspace_id')
 const isUnsubscribe = /^\/unsubscribe(\.html)?$/.test(location.pathname)
 const result = document.querySelector('[role=status]')
 const what = document.querySelector('.what')
@@ -219,6 +220,18 @@ const pages = {
     heading(fill('join_team'))
     paragraph(fill(of.invited_by ? 'join_team_by' : 'join_team_anonymous', names), ' ', fill('invited_as', names))
     simple({ email: of.email, display_name: '', a_password: '' }, 'join_team_do', '/api/v1/tenant-auth/accept-invitation', 'join_team_done')
+  },
+  activation({ invitation: of }) {
+    const names = { organization: of.organization_name, email: of.email }
+    heading(fill('activate', names))
+    paragraph(fill('activate_why', names))
+    what.append(form({ email: of.email, display_name: '', a_password: '' }, 'activate_do', async ({ display_name, password }) => {
+      const answer = await post('/api/v1/auth/activate', { workspace_id: workspace, token, password, name: display_name })
+      if (!answer.ok)
+        return answer
+      await post('/api/v1/auth/logout', {}, answer.body.access_token)
+      end(fill('accepted', names))
+    }))
   },
   invitation,
 }

@@ -47,7 +47,7 @@ static const struct field register_in[] = {
 	FIELD_END
 };
 
-static const char *const kinds[] = { "verify_email", "reset_password", "invitation", "team_invitation", "team_reset", NULL };
+static const char *const kinds[] = { "verify_email", "reset_password", "invitation", "team_invitation", "team_reset", "activation", NULL };
 static const char *const statuses[] = { "pending", "used", "expired", NULL };
 static const char *const accounts[] = { "none", "password", "other", NULL };
 
@@ -75,7 +75,7 @@ static const struct field link_out[] = {
 	{ "status",     F_ENUM,   0, .values = statuses, .about = "used: by whatever ended it" },
 	{ "locale",     F_TEXT,   0, .example = "en", .about = "the mail's language" },
 	{ "brand",      F_OBJECT, 0, .fields = brand_out, .about = "whose mail it is" },
-	{ "invitation", F_OBJECT, F_NULL, .fields = invitation_out, .about = "null for other mails, and unless it is pending" },
+	{ "invitation", F_OBJECT, F_NULL, .fields = invitation_out, .about = "and the workspace of an activation; null for other mails, and unless it is pending" },
 	FIELD_END
 };
 

@@ -124,6 +124,17 @@ enum err session_open(struct req *rq, const struct signin *in, struct tokens *ou
 	return ERR_OK;
 }
 
+void session_members(struct buf *b, struct req *rq, const struct tokens *t)
+{
+	jx_key(b, "access_token"), jx_str(b, t->access);
+	if (t->refresh)
+		jx_key(b, "refresh_token"), jx_str(b, t->refresh);
+	jx_key(b, "token_type"), jx_str(b, *bearer);
+	jx_key(b, "expires_in"), jx_int(b, t->expires_in);
+	jx_key(b, "user");
+	rows_object(b, rows_open(&rq->tx.arena, t->row, 0, &(struct rows_form){ NULL }), 0);
+}
+
 enum err session_answer(struct req *rq, const struct tokens *t)
 {
 	struct buf *b = answer_open(rq);
@@ -134,13 +145,7 @@ enum err session_answer(struct req *rq, const struct tokens *t)
 		jx_key(b, "mfa_token"), jx_str(b, t->mfa);
 		jx_key(b, "expires_in"), jx_int(b, t->expires_in);
 	} else {
-		jx_key(b, "access_token"), jx_str(b, t->access);
-		if (t->refresh)
-			jx_key(b, "refresh_token"), jx_str(b, t->refresh);
-		jx_key(b, "token_type"), jx_str(b, *bearer);
-		jx_key(b, "expires_in"), jx_int(b, t->expires_in);
-		jx_key(b, "user");
-		rows_object(b, rows_open(&rq->tx.arena, t->row, 0, &(struct rows_form){ NULL }), 0);
+		session_members(b, rq, t);
 	}
 	buf_char(b, '}');
 	return answer_close(rq);

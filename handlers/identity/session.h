@@ -22,6 +22,7 @@
 #include "fcgi/field.h"
 #include "lib/base/err.h"
 
+struct buf;
 struct req;
 
 enum {
@@ -76,6 +77,9 @@ enum err session_read(struct req *rq, const PGresult *row, struct tokens *out);
  * refresh_token is left out where there is none.
  */
 enum err session_answer(struct req *rq, const struct tokens *t);
+
+/* The members of that answer, of tokens, without the braces: for who has more to say. */
+void session_members(struct buf *b, struct req *rq, const struct tokens *t);
 
 /* What that looks like: always tokens, or what a way of signing in that asks for a second factor answers. */
 extern const struct shape token_shape, login_shape;

@@ -227,6 +227,19 @@ subtest 'to verify, and to reset' => sub {
     is $again->{pages}[0]{heading}, 'Dieser Link gilt nicht mehr', 'once';
 };
 
+subtest 'an account that was made for somebody' => sub {
+    my $ada = $t->user('ada', tenant => 'acme', role => 'admin', columns => { is_email_verified => 't' });
+    status_is $ada->post('/api/v1/workspaces/provision', { workspace_name => 'Dockyard', owner_email => 'olga@example.com', owner_name => 'Olga' }), 200;
+    my ($seen) = visits({ url => link_to('olga@example.com'), locale => 'en-US', logo => true, steps => [ { fill => { password => $PASSWORD, display_name => 'Olga O.' }, click => 'Activate' } ] });
+    quiet_ok($seen);
+    branded_ok($seen->{pages}[0], 'en');
+    is $seen->{pages}[0]{heading}, 'Your account for Dockyard';
+    is_deeply $seen->{pages}[0]{inputs}, [qw(email display_name password)];
+    is $seen->{pages}[1]{said}, 'You are in Dockyard now. Sign in to the application as usual.';
+    is_deeply [ $db->selectrow_array(q{SELECT full_name, is_email_verified FROM users WHERE email = 'olga@example.com'}) ], [ 'Olga O.', 1 ];
+    is sessions('olga@example.com'), 0, 'the page leaves no session behind';
+};
+
 subtest 'into the team' => sub {
     my $boss = $t->team('boss', role => 'owner', tenant => 'acme');
     status_is $boss->post('/api/v1/dashboard/team/invitations', { email => 'new@team.example.com', role => 'admin' }), 201;

@@ -155,14 +155,27 @@ END
 $$;
 
 -- Set a forgotten password with a mailed token; false: it was used.
--- The recipient of the mail has the address.
+-- The recipient of the mail has the address.  Who has a token that was shown to a workspace's administrator has shown nothing: it
+-- is good while the account is that workspace's to give out (account_hold), and proves no address.
 CREATE OR REPLACE FUNCTION user_reset_password(token_id uuid, password_hash text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
     who uuid := mailed_token_use(token_id);
+    t   one_time_tokens;
 BEGIN
+    SELECT x.* INTO t FROM one_time_tokens x WHERE x.tenant_id = app_tenant() AND x.id = token_id;
     IF who IS NULL THEN
         RETURN false;
+    ELSIF t.data ->> 'left' = 'shown' THEN
+        IF account_hold(who, (t.data ->> 'organization_id')::uuid) IS NOT NULL THEN
+            RETURN false;
+        END IF;
+        UPDATE users u SET password_hash = user_reset_password.password_hash WHERE u.tenant_id = t.tenant_id AND u.id = who;
+        UPDATE one_time_tokens x SET used_at = now()
+        WHERE x.tenant_id = t.tenant_id AND x.user_id = who AND x.used_at IS NULL AND x.kind IN ('reset_password', 'activation', 'mfa');
+        PERFORM audit('password.reset', 'user', u.public_id, jsonb_build_object('sessions', sessions_end(who, NULL), 'left', 'shown'), u.public_id, 'user')
+        FROM users u WHERE u.tenant_id = t.tenant_id AND u.id = who;
+        RETURN true;
     END IF;
     PERFORM audit('password.reset', 'user', p.name, jsonb_build_object('sessions', p.sessions), p.name, 'user')
     FROM user_set_password(who, 'reset_password', password_hash) p;

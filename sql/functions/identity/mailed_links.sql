@@ -43,7 +43,14 @@ BEGIN
     RETURN QUERY
     SELECT o.kind, CASE WHEN o.used_at IS NOT NULL THEN 'used' WHEN o.expires_at <= now() THEN 'expired' ELSE 'pending' END,
            coalesce(u.locale, 'en'),
-           CASE WHEN o.kind = 'team_invitation' AND o.used_at IS NULL AND o.expires_at > now() THEN
+           CASE WHEN o.kind = 'activation' AND o.used_at IS NULL AND o.expires_at > now() THEN
+               (SELECT row_to_json(i)
+                FROM (SELECT p.name AS organization_name, NULL::text AS invited_by, u.email,
+                             coalesce((SELECT x.role FROM memberships x
+                                       WHERE x.tenant_id = p.tenant_id AND x.organization_id = p.id AND x.user_id = o.user_id), 'member') AS role,
+                             'none' AS account, json_time(o.expires_at) AS expires_at
+                      FROM organizations p WHERE p.tenant_id = o.tenant_id AND p.id::text = o.data ->> 'organization_id') i)
+                WHEN o.kind = 'team_invitation' AND o.used_at IS NULL AND o.expires_at > now() THEN
                (SELECT row_to_json(i)
                 FROM (SELECT t.name AS organization_name,
                              (SELECT coalesce(b.display_name, b.email) FROM team_members b
@@ -54,7 +61,7 @@ BEGIN
     LEFT JOIN users u ON u.tenant_id = o.tenant_id AND u.id = o.user_id
     LEFT JOIN team_members m ON m.tenant_id = o.tenant_id AND m.id = o.member_id
     WHERE o.tenant_id = (SELECT app_tenant()) AND o.hash = mailed_link.hash
-      AND o.kind IN ('verify_email', 'reset_password', 'team_invitation', 'team_reset')
+      AND o.kind IN ('verify_email', 'reset_password', 'team_invitation', 'team_reset', 'activation')
       AND (o.user_id IS NOT NULL OR o.member_id IS NOT NULL)
     UNION ALL
     SELECT 'invitation',

@@ -36,6 +36,22 @@ BEGIN
 END
 $$;
 
+-- The same of a token that is shown to who asks for it, to be passed on: no mail goes, and it proves nothing, which its data
+-- say.  Returns when it runs out.
+CREATE OR REPLACE FUNCTION shown_token_issue(kind text, who uuid, hash bytea, data jsonb, ttl interval) RETURNS timestamptz
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    ends_at timestamptz := now() + ttl;
+BEGIN
+    UPDATE one_time_tokens t SET used_at = now()
+    WHERE t.tenant_id = app_tenant() AND t.user_id = who AND t.kind = kind AND t.used_at IS NULL;
+    INSERT INTO one_time_tokens (tenant_id, kind, user_id, hash, data, expires_at)
+    VALUES (app_tenant(), kind, who, hash, data || '{"left": "shown"}', ends_at);
+    RETURN ends_at;
+END
+$$;
+
 -- The unused token with this hash, or, without one, the one of the address's
 -- (key, and email as it was sent) with this code.  tenant is the one that the ticket
 -- names: it must be the request's.  No row: there is none, or the user is gone

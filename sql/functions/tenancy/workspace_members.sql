@@ -145,3 +145,28 @@ BEGIN
     RETURN ends <> 'never' AND hold IS NULL;
 END
 $$;
+
+-- The account of a member whose password is to be reset, by somebody whose role is as high.  by_mail: its user reads that; else a
+-- link is shown to the caller, which is for an account alone that this workspace may give out (account_hold).  It is put down.
+-- Raises AS404 and AS403.
+CREATE OR REPLACE FUNCTION workspace_account_lock(who uuid, by_mail boolean) RETURNS users
+LANGUAGE plpgsql AS $$
+DECLARE
+    mine text := workspace_lock();
+    m    memberships;
+    u    users;
+BEGIN
+    SELECT x.* INTO m FROM memberships x
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.user_id = who;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Member not found', DETAIL = who::text;
+    ELSIF role_rank(m.role) > role_rank(mine) THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'this member has a higher role than yours';
+    ELSIF NOT by_mail AND account_hold(who, m.organization_id) IS NOT NULL THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'the account is its user''s own: have a mail sent';
+    END IF;
+    SELECT x.* INTO u FROM users x WHERE x.tenant_id = m.tenant_id AND x.id = who;
+    PERFORM member_audit('member.password_reset', m, jsonb_build_object('left', CASE WHEN by_mail THEN 'mailed' ELSE 'shown' END));
+    RETURN u;
+END
+$$;
