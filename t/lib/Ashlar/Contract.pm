@@ -604,7 +604,8 @@ sub check_row ($row) {
             $t->revive($who);
             my %wrong = spoiled($row);
             my %way   = $row->{choice} && $row->{choice}{kind} ne 'most' ? way_of($row, 0) : ();
-            my %sent  = %way ? (json => \%way) : %wrong || !@{ $row->{body} } ? () : (json => {});
+            my %form  = (type => 'multipart/form-data; boundary=xx', raw => "--xx\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\nx\r\n--xx--\r\n");
+            my %sent  = grep({ $_ eq 'raw' } @{ $row->{flags} }) ? %form : %way ? (json => \%way) : %wrong || !@{ $row->{body} } ? () : (json => {});
             my $res   = $who->request($row->{method}, $path, headers => { headers_of($row) }, %sent);
             if   ($wrong{without}) { is $res->status, $row->{invalid}, "path: $param->{name} that is no UUID is told behind what is wrong with the form" or diag $res->describe }
             else                   { error_is $res, 404, 'NOT_FOUND', name => "path: $param->{name} that is no UUID" }
