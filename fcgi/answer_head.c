@@ -212,7 +212,6 @@ static const char always[] = "X-API-Latest-Version: v2\r\n"
 			     "X-Content-Type-Options: nosniff\r\n"
 			     "X-Frame-Options: DENY\r\n"
 			     "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
-			     "Content-Security-Policy: default-src 'self'\r\n"
 			     "Referrer-Policy: no-referrer\r\n";
 _Static_assert(LATEST_VERSION == 2, "the headers above name it");
 
@@ -245,12 +244,13 @@ void answer_head(struct req *rq, struct buf *b)
 				   ? rq->asked.route->content_type
 				   : "application/json";
 	bool is_empty = rq->answer.status == 204 || (rq->answer.status == 202 && !rq->answer.out.n);
-	bool has_type = !is_empty && rq->answer.status / 100 != 3, has_cache = false;
+	bool has_type = !is_empty && rq->answer.status / 100 != 3, has_cache = false, has_policy = false;
 
 	add_number(b, "Status", rq->answer.status);
 	for (int i = 0; i < rq->answer.nheaders; i++) {
 		has_type = has_type && strcmp(rq->answer.headers[i].name, "Content-Type");
 		has_cache = has_cache || !strcmp(rq->answer.headers[i].name, "Cache-Control");
+		has_policy = has_policy || !strcmp(rq->answer.headers[i].name, "Content-Security-Policy");
 		add_header(b, rq->answer.headers[i].name, rq->answer.headers[i].value);
 	}
 	if (has_type)
@@ -265,6 +265,8 @@ void answer_head(struct req *rq, struct buf *b)
 	jx_int(b, rq->asked.version);
 	buf_text(b, "\r\n");
 	buf_add(b, always, sizeof(always) - 1);
+	if (!has_policy)
+		buf_text(b, "Content-Security-Policy: default-src 'self'\r\n");
 	limit_headers(rq, b);
 	cors_headers(rq, b);
 	if (rq->asked.version == 1 && deprecation && rq->asked.route &&

@@ -152,6 +152,7 @@ const struct route password_routes[] = {
 	  "Answers the same whether there is such a user or not.  The mail's link and code are good for one use: the link for an "
 	  "hour, the code for ten minutes.  From one address at most 3 an hour for one account, and 20 for all, then none for 30 minutes.",
 	  .body = forgot_in, .out = &message_shape, .run = forgot, .sql = &q_forgot_issue, .flags = PRIVATE, .status = 200 },
+	{ POST, "/api/v1/auth/request-password-reset", "workspace.identity.request_password_reset", .alias_of = "platform.identity.forgot_password" },
 	{ POST, "/api/v1/auth/reset-password", "platform.identity.reset_password", &by_anyone_with_key, "Set a forgotten password",
 	  "With the token of the mail's link, or with the address and the mail's code.  All sessions of the user end, and the "
 	  "address counts as verified: who resets a password reads its mail.  If it was not verified until now, passkeys and second factor end, too.",

@@ -1,5 +1,6 @@
 # The pages that mailed links open, in Chromium: who is invited registers, signs in or
-# declines; each page is in the tenant's name and the mail's language.
+# declines; each page is in the tenant's name and the mail's language.  And the page to
+# pick a workspace, which is made as they are.
 
 use v5.36;
 use utf8;
@@ -238,6 +239,30 @@ subtest 'an account that was made for somebody' => sub {
     is $seen->{pages}[1]{said}, 'You are in Dockyard now. Sign in to the application as usual.';
     is_deeply [ $db->selectrow_array(q{SELECT full_name, is_email_verified FROM users WHERE email = 'olga@example.com'}) ], [ 'Olga O.', 1 ];
     is sessions('olga@example.com'), 0, 'the page leaves no session behind';
+};
+
+subtest 'a workspace is picked' => sub {
+    my $res = from($t)->post('/api/v1/auth/register', { email => 'picker@example.com', password => $PASSWORD });
+    status_is $res, 201;
+    $t->keep_secret(@{ $res->json }{qw(access_token refresh_token)});
+    my $picker = $t->client(token => $res->json('/access_token'));
+    my %id     = map { $_ => $picker->post('/api/v1/workspaces', { name => $_ })->json('/id') } 'Harbour', 'Yard <b>X</b>';
+    my $page   = "https://localhost:$t->{https_port}/api/v1/workspace-selector";
+    my ($seen) = visits({ url => "$page?return_to=/api/v1/workspace-selector%3Freturn_to%3D/there", locale => 'en-US', steps => [
+        { fill => { email => 'picker@example.com', password => 'Wrong-Horse-7' }, click => 'Sign in' },
+        { fill => { email => 'picker@example.com', password => $PASSWORD }, click => 'Sign in' },
+        { click => 'Yard <b>X</b>' },
+    ] });
+    is_deeply $seen->{errors},  [], 'its policy lets its own script run';
+    is_deeply $seen->{outside}, [], '  and asks nobody else';
+    my ($first, $wrong, $list, $there) = @{ $seen->{pages} };
+    is_deeply $first->{inputs}, [qw(email password)], 'who has no session signs in';
+    is $wrong->{said}, 'Invalid email or password';
+    is_deeply $list->{buttons}, [ 'Harbour', 'Yard <b>X</b>' ];
+    is $list->{markup}, 0, 'what people wrote is text';
+    is $there->{url}, "$page?return_to=/there", 'and it goes on';
+    is $db->selectrow_array('SELECT default_organization_id FROM users WHERE email = ?', undef, 'picker@example.com'), $id{'Yard <b>X</b>'}, '  in the one that was picked';
+    is_deeply $there->{buttons}, $list->{buttons}, 'with the session that it has now';
 };
 
 subtest 'into the team' => sub {
