@@ -63,6 +63,20 @@ static const struct field organization_data[] = {
 	FIELD_END
 };
 
+static const struct field workspace_data[] = {
+	{ "id",          F_UUID,     0 },
+	{ "name",        F_TEXT,     0, .example = "Harbour Works" },
+	{ "slug",        F_SLUG,     0, .example = "harbour-works" },
+	{ "description", F_TEXT,     F_NULL },
+	{ "industry",    F_TEXT,     F_NULL, .example = "Shipbuilding" },
+	{ "website",     F_URL,      F_NULL, .example = "https://harbour.example" },
+	{ "logo_url",    F_URL,      F_NULL },
+	{ "timezone",    F_TEXT,     0, .example = "Europe/Berlin" },
+	{ "status",      F_TEXT,     0, .example = "active" },
+	{ "settings",    F_OBJECT,   0 },
+	FIELD_END
+};
+
 static const struct field member_data[] = {
 	{ "organization_id", F_UUID,     0 },
 	{ "user_id",         F_UUID,     0 },
@@ -224,6 +238,7 @@ static const struct field contact_data[] = {
 static const struct shape user = { "EventUser", user_data };
 static const struct shape signin = { "EventSignIn", signin_data };
 static const struct shape organization = { "EventOrganization", organization_data };
+static const struct shape workspace = { "EventWorkspace", workspace_data };
 static const struct shape member = { "EventMember", member_data };
 static const struct shape role_permissions = { "EventRolePermissions", permissions_data };
 static const struct shape team = { "EventTeam", team_data };
@@ -249,6 +264,7 @@ const struct event events[] = {
 	{ "organization.member_added",   EVENT_ORGANIZATION, "Somebody is in an organization now", &member },
 	{ "organization.member_updated", EVENT_ORGANIZATION, "A member's role is another one, or the member was suspended", &member, PREVIOUS },
 	{ "organization.member_removed", EVENT_ORGANIZATION, "Somebody left an organization, or was removed", &member },
+	{ "workspace.updated",           EVENT_ORGANIZATION, "An organization is another one as its members see it: also its industry, website, time zone, status or settings", &workspace, PREVIOUS },
 	{ "permissions.updated",         EVENT_ORGANIZATION, "What a role may in a workspace was set", &role_permissions },
 
 	{ "invitation.created",   EVENT_ORGANIZATION, "An address was invited to an organization", &invitation_shape },

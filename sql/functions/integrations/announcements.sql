@@ -280,6 +280,34 @@ SELECT announce('sessions', 'user', changed => NULL, gone => NULL,
 SELECT announce('organizations', 'organization', gone => NULL, shows => 'id, name, slug, description, logo_url, created_at, updated_at', organization => 'id',
     channels => 'organization:{id} on updated');
 
+-- The same as its members see it, on the workspace surface, where there is more of it.  On no channel: they are told to read it
+-- anew (workspace_tell).
+CREATE OR REPLACE FUNCTION workspace_data(o organizations) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN jsonb_build_object('id', o.id, 'name', o.name, 'slug', o.slug, 'description', o.description, 'industry', o.industry, 'website', o.website,
+        'logo_url', o.logo_url, 'timezone', o.timezone, 'status', o.status, 'settings', o.settings);
+END
+$$;
+CREATE OR REPLACE FUNCTION workspace_changed() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    data jsonb;
+BEGIN
+    IF event_wanted('workspace.updated', NEW.id) THEN
+        data := workspace_data(NEW);
+        PERFORM event_emit('workspace.updated', NEW.id, data || previous_attributes(workspace_data(OLD), data));
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER organizations_workspace_changed
+    AFTER UPDATE OF name, slug, description, industry, website, logo_url, timezone, status, settings ON organizations FOR EACH ROW
+    WHEN ((OLD.name, OLD.slug, OLD.description, OLD.industry, OLD.website, OLD.logo_url, OLD.timezone, OLD.status, OLD.settings)
+          IS DISTINCT FROM (NEW.name, NEW.slug, NEW.description, NEW.industry, NEW.website, NEW.logo_url, NEW.timezone, NEW.status, NEW.settings)
+          AND NEW.deleted_at IS NULL AND is_told(NEW.tenant_id))
+    EXECUTE FUNCTION workspace_changed();
+
 -- The member hears of it, too: until then they are on no channel of the organization's.
 SELECT announce('memberships', 'organization', 'member_added', 'member_updated', 'member_removed',
     shows    => 'organization_id, user_id, role, is_active, joined_at', watches => 'role, is_active',

@@ -300,7 +300,11 @@ subtest 'organizations' => sub {
         'department.created'        => { name => 'General', is_default => true };
     quiet 'not where the slug is taken', sub { $ann->post($orgs, { name => 'Bobs', slug => 'bobs' }) };
     tells 'it is changed', sub { $ann->put("$orgs/$acme", { name => 'Acme', description => 'Anvils' }) },
-        -in => $acme, 'organization.updated' => { id => $acme, name => 'Acme', description => 'Anvils', previous_attributes => { name => 'Organization 1', description => undef } };
+        -in => $acme, 'organization.updated' => { id => $acme, name => 'Acme', description => 'Anvils', previous_attributes => { name => 'Organization 1', description => undef } },
+        'workspace.updated' => { id => $acme, name => 'Acme', description => 'Anvils', timezone => 'UTC', settings => {}, previous_attributes => { name => 'Organization 1', description => undef } };
+    tells 'what only workspaces show', sub { $ann->put("/api/v1/workspaces/$acme", { timezone => 'Europe/Berlin', settings => { theme => 'dark' } }) },
+        -in => $acme, 'workspace.updated' => { id => $acme, timezone => 'Europe/Berlin', settings => { theme => 'dark' }, previous_attributes => { timezone => 'UTC', settings => {} } };
+    quiet 'nor that again', sub { $ann->put("/api/v1/workspaces/$acme", { timezone => 'Europe/Berlin' }) };
     quiet 'to what it is',        sub { $ann->put("$orgs/$acme", { name => 'Acme' }) };
     quiet 'by who may not',       sub { $bob->put("$orgs/$acme", { name => 'Mine' }) };
     tells 'it is the default one', sub { $ann->post("$orgs/$acme/set-default") },
