@@ -1,6 +1,6 @@
 // The client: a key, a session, and the operations of the nouns that it is given.
-import { AshlarError } from './errors.js'
-import { type Sending, send } from './http.js'
+import { AshlarError, brokenOff } from './errors.js'
+import { send } from './http.js'
 import { Pages } from './lists.js'
 import { fill, type Plan, planOf } from './operation.js'
 import { Session, type SignedIn } from './session.js'
@@ -48,7 +48,7 @@ const isRaw = (body: unknown): body is BodyInit =>
 // What an answer holds, by its type; of a file its bytes, whatever it is.
 async function read(response: Response, isBytes: boolean): Promise<unknown> {
   const type = isBytes ? '' : (response.headers.get('Content-Type') ?? '')
-  if (response.status === 204 || response.headers.get('Content-Length') === '0') return undefined
+  if (!isBytes && (response.status === 204 || response.headers.get('Content-Length') === '0')) return undefined
   if (/[/+]json\b/.test(type)) return response.json()
   return /^text\/|ndjson/.test(type) ? response.text() : response.blob()
 }
@@ -80,35 +80,34 @@ export class Client {
 
   /** Ask for any path; what is not answered with less than 400 is thrown as an AshlarError. */
   async request(method: string, path: string, asking: Asking = {}): Promise<Response> {
-    const { options } = this
+    const { options } = this, { body, workspace = options.workspace } = asking
     const token = asking.is_signed === false ? undefined : await this.token()
-    const workspace = asking.workspace ?? options.workspace
-    const isForm = isRaw(asking.body)
-    const to: Sending = {
-      method,
-      url: this.url + path,
+    const response = await send({
+      method, url: this.url + path,
       headers: {
         Accept: asking.accept ?? 'application/json',
         ...options.headers,
-        ...(asking.body !== undefined && !isForm && { 'Content-Type': 'application/json' }),
-        ...(options.key && { 'X-API-Key': options.key }),
-        ...(token && { Authorization: `Bearer ${token}` }),
-        ...(workspace && { 'X-Workspace-Id': workspace }),
-        ...(asking.if_match && { 'If-Match': asking.if_match }),
+        ...(body !== undefined && !isRaw(body) && { 'Content-Type': 'application/json' }),
+        ...(options.key && { 'X-API-Key': options.key }), ...(token && { Authorization: `Bearer ${token}` }),
+        ...(workspace && { 'X-Workspace-Id': workspace }), ...(asking.if_match && { 'If-Match': asking.if_match }),
         ...(asking.idempotency_key && { 'Idempotency-Key': asking.idempotency_key }),
         ...asking.headers,
       },
-      body: asking.body === undefined ? undefined : isRaw(asking.body) ? asking.body : JSON.stringify(asking.body),
+      body: body === undefined || isRaw(body) ? body : JSON.stringify(body),
       signal: asking.signal,
       retries: asking.retries ?? options.retries ?? 3,
       isRepeatable: asking.is_repeatable ?? !/POST|PATCH/.test(method),
       timeout_ms: asking.accept === 'text/event-stream' ? undefined : options.timeout_ms,
       fetch: this.#fetch,
       onUnauthorized: token && options.token === undefined ? (error, headers) => this.#again(error, token, headers) : undefined,
-    }
-    const response = await send(to)
+    })
     asking.on_response?.(response)
     return response
+  }
+
+  /** The same, and what it says in JSON. */
+  async json<T>(method: string, path: string, asking?: Asking): Promise<T> {
+    return (await this.request(method, path, asking)).json().catch(brokenOff) as Promise<T>
   }
 
   /** Ask for an address that is signed by itself: neither key nor token go there. */
@@ -118,8 +117,7 @@ export class Client {
 
   // The token was refused: another one, unless it was something else that was.
   async #again(error: AshlarError, token: string, headers: Record<string, string>): Promise<boolean> {
-    if (error.code !== 'AUTHENTICATION_ERROR') return false
-    const next = await this.session.renew(token)
+    const next = error.code === 'AUTHENTICATION_ERROR' ? await this.session.renew(token) : null
     if (!next || next.access_token === token) return false
     headers['Authorization'] = `Bearer ${next.access_token}`
     return true
@@ -128,19 +126,15 @@ export class Client {
   /** What a generated line says. */
   call(plan: Plan, args: Record<string, unknown> = {}, options: CallOptions = {}): unknown {
     if (plan.stream === 'always') return this.stream(plan, args, options)
-    const one = async (given: Record<string, unknown>) => read(await this.#ask(plan, given, options, plan.isBytes || plan.isText ? '*/*' : undefined), plan.isBytes)
+    const one = async (given: Record<string, unknown>) => read(await this.#ask(plan, given, options, plan.accept), plan.isBytes).catch(brokenOff)
     return plan.list ? new Pages(one, plan.list, args) : one(args)
   }
 
   async *stream(plan: Plan, args: Record<string, unknown> = {}, options: CallOptions = {}): AsyncGenerator<ServerEvent, void, undefined> {
-    const asked = plan.stream === 'always' ? args : { ...args, stream: true }
+    const asked = { ...args, ...(plan.stream !== 'always' && { stream: true }) }
     // A model's answer is not kept to be given again: what had begun is not repeated.
     const response = await this.#ask({ ...plan, isRepeatable: false }, asked, options, 'text/event-stream')
     yield* eventsOf(response, { as_text: plan.stream === 'text' })
-  }
-
-  async file(plan: Plan, type: string, args: Record<string, unknown> = {}, options: CallOptions = {}): Promise<Blob> {
-    return (await this.#ask(plan, args, options, type)).blob()
   }
 
   #ask(plan: Plan, args: Record<string, unknown>, options: CallOptions, accept?: string): Promise<Response> {
@@ -163,9 +157,6 @@ function formOf(members: object): FormData {
   return form
 }
 
-type Login = Answer<'login_platform_user'>
-type Register = Answer<'register_platform_user'>
-
 /** Sign up, in and out: what each answers is the API's, and its tokens are the session's from then on. */
 export class Auth {
   readonly #base: string
@@ -174,19 +165,18 @@ export class Auth {
   }
 
   async #signed<T extends SignedIn>(path: string, body: object, options?: CallOptions): Promise<T> {
-    const response = await this.client.request('POST', path, { ...options, body, is_signed: false })
-    const answer = (await response.json()) as T
+    const answer = await this.client.json<T>('POST', path, { ...options, body, is_signed: false })
     await this.client.session.adopt(answer)
     return answer
   }
 
   /** With verification_required in the answer a mail says the rest, and nobody is signed in. */
-  signUp(who: { email: string, password: string, display_name?: string, return_to?: string }, options?: CallOptions): Promise<Register> {
+  signUp(who: { email: string, password: string, display_name?: string, return_to?: string }, options?: CallOptions): Promise<Answer<'register_platform_user'>> {
     return this.#signed('/api/v1/auth/register', who, options)
   }
 
   /** With mfa_required in the answer, a code is to be asked for: verify() is next, with the mfa_token. */
-  signIn(who: { email: string, password: string }, options?: CallOptions): Promise<Login> {
+  signIn(who: { email: string, password: string }, options?: CallOptions): Promise<Answer<'login_platform_user'>> {
     return this.#signed(`${this.#base}/login`, who, options)
   }
 
@@ -208,19 +198,18 @@ export class Auth {
     const tokens = await this.client.session.tokens()
     await this.client.session.forget()
     if (!tokens) return
-    const headers = { Authorization: `Bearer ${tokens.access_token}` }
-    const body = this.client.options.team ? undefined : { all }
-    await this.client.request('POST', `${this.#base}/logout`, { headers, body, is_signed: false }).then((answer) => answer.text()).catch((error) => {
+    // A token that has ended ends no session: another one for this.
+    const has_ended = tokens.refresh_token && tokens.renew_at <= Date.now()
+    const { access_token } = has_ended ? await this.refresh(tokens.refresh_token!).catch(() => tokens) : tokens
+    const asking = { headers: { Authorization: `Bearer ${access_token}` }, body: this.client.options.team ? undefined : { all }, is_signed: false }
+    await this.client.request('POST', `${this.#base}/logout`, asking).then((answer) => answer.text()).catch((error) => {
       if (!(error instanceof AshlarError) || (error.status !== 0 && error.status !== 401)) throw error
     })
   }
 
   /** For the session: an answer that was lost may be asked for again. */
-  async refresh(refresh_token: string): Promise<SignedIn> {
-    const response = await this.client.request('POST', `${this.#base}/refresh`, {
-      body: { refresh_token }, is_signed: false, is_repeatable: true, signal: AbortSignal.timeout(30_000),
-    })
-    return (await response.json()) as SignedIn
+  refresh(refresh_token: string): Promise<SignedIn> {
+    return this.client.json('POST', `${this.#base}/refresh`, { body: { refresh_token }, is_signed: false, is_repeatable: true, signal: AbortSignal.timeout(30_000) })
   }
 }
 
@@ -230,16 +219,13 @@ type Given = Record<string, unknown>
 function bind(client: Client, nouns: Record<string, unknown>): Record<string, unknown> {
   const bound: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(nouns)) {
-    if (typeof value !== 'string') {
-      bound[name] = bind(client, value as Record<string, unknown>)
-      continue
-    }
     let made: Plan | undefined
-    const plan = () => (made ??= planOf(value))
-    bound[name] = Object.assign((args?: Given, options?: CallOptions) => client.call(plan(), args, options), {
+    const plan = () => (made ??= planOf(value as string))
+    const file = (accept: string): Plan => ({ ...plan(), accept, isBytes: true, list: undefined })
+    bound[name] = typeof value !== 'string' ? bind(client, value as Given) : Object.assign((args?: Given, options?: CallOptions) => client.call(plan(), args, options), {
       stream: (args?: Given, options?: CallOptions) => client.stream(plan(), args, options),
-      csv: (args?: Given, options?: CallOptions) => client.file(plan(), 'text/csv', args, options),
-      ndjson: (args?: Given, options?: CallOptions) => client.file(plan(), 'application/x-ndjson', args, options),
+      csv: (args?: Given, options?: CallOptions) => client.call(file('text/csv'), args, options),
+      ndjson: (args?: Given, options?: CallOptions) => client.call(file('application/x-ndjson'), args, options),
     })
   }
   return bound

@@ -18,19 +18,24 @@ export class AshlarError extends Error {
   constructor(readonly status: number, readonly code: ErrorCode, message: string, more: { details?: Record<string, unknown>, request_id?: string | undefined, retry_after?: number | undefined, cause?: unknown } = {}) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause })
     this.details = more.details ?? {}
-    this.field = typeof this.details.field === 'string' ? this.details.field : undefined
+    this.field = text(this.details.field)
     this.request_id = more.request_id
     this.retry_after = more.retry_after
   }
 }
 
+/** For catch(): an answer that breaks off is none, either. */
+export const brokenOff = (cause: unknown): never => {
+  throw cause instanceof TypeError ? new AshlarError(0, 'NETWORK_ERROR', 'the answer broke off', { cause }) : cause
+}
+
 const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
 const seconds = (value: unknown) => (value === null || value === undefined || value === '' || !(Number(value) >= 0) ? undefined : Number(value))
 
-/** Retry-After, in seconds: a number, or a day and time. */
+/** Retry-After, in seconds: a number, or a day and time, by the clock that the answer is of. */
 function retryAfter(headers: Headers): number | undefined {
-  const said = headers.get('Retry-After')
-  return seconds(said) ?? (said && Date.parse(said) ? Math.max(0, (Date.parse(said) - Date.now()) / 1000) : undefined)
+  const said = headers.get('Retry-After'), now = Date.parse(headers.get('Date') ?? '') || Date.now()
+  return seconds(said) ?? (said && Date.parse(said) ? Math.max(0, (Date.parse(said) - now) / 1000) : undefined)
 }
 
 /** What an answer above 399 says, whoever gave it: a proxy in between may know nothing of our form. */

@@ -44,11 +44,11 @@ const isPassing = (status: number, code: unknown, isRepeatable: boolean) =>
 export async function send(to: Sending): Promise<Response> {
   let hasNewToken = false
   for (let n = 0; ; n++) {
-    const limit = to.timeout_ms ? AbortSignal.timeout(to.timeout_ms) : undefined
+    const { method, headers, body } = to, limit = to.timeout_ms ? AbortSignal.timeout(to.timeout_ms) : undefined
     const signal = to.signal && limit ? AbortSignal.any([to.signal, limit]) : (to.signal ?? limit)
     let response: Response
     try {
-      response = await to.fetch(to.url, { method: to.method, headers: to.headers, ...(to.body !== undefined && { body: to.body }), ...(signal && { signal }) })
+      response = await to.fetch(to.url, { method, headers, ...(body !== undefined && { body }), ...(signal && { signal }) })
     } catch (cause) {
       if (to.signal?.aborted) throw to.signal.reason
       if (n >= to.retries || !to.isRepeatable) throw new AshlarError(0, 'NETWORK_ERROR', `no answer from ${new URL(to.url).host}`, { cause })

@@ -42,7 +42,7 @@ export class Pages<Page, Item> implements PromiseLike<Page>, AsyncIterable<Item>
     const { rows: way, place, size, usual } = this.list
     const isRange = size === 'end' // both ends are asked for, by their places
     let at = Number((place && this.args[place]) ?? (place === 'page' ? 1 : 0))
-    const asked = size ? this.args[size] : undefined
+    const asked = size && this.args[size]
     let most = asked === undefined || asked === null ? usual : Number(asked) - (isRange ? at - 1 : 0)
     for (let answer: unknown = await this.#page(); ;) {
       const rows = (within(answer, way) ?? []) as Item[]

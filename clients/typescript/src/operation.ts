@@ -1,13 +1,12 @@
 // An operation, as the generated lines have it: build/operations.mjs says what stands in one.
 
 export interface Plan {
-  method: string
-  path: string
-  isRepeatable: boolean
+  method: string, path: string, isRepeatable: boolean
   body: 'json' | 'form' | undefined
   query: string[]
   isBytes: boolean
-  isText: boolean
+  /** What is asked for in the place of JSON. */
+  accept: string | undefined
   list: { rows: string, place: string | undefined, size: string | undefined, usual: number } | undefined
   /** "text": asked for, and its events are plain text */
   stream: 'asked' | 'text' | 'always' | undefined
@@ -19,8 +18,8 @@ export function planOf(line: string): Plan {
   const after = (mark: string) => words.find((word) => word[0] === mark)?.slice(1).split(',')
   const list = after('*')
   return {
-    method, path, isRepeatable: has('K'), body: has('B') ? 'json' : has('F') ? 'form' : undefined, query: after('?') ?? [], isBytes: has('D'), isText: has('X'),
-    list: list && { rows: list[0] ?? '', place: list[1], size: list[2], usual: Number(list[3] ?? 0) },
+    method, path, isRepeatable: has('K'), body: has('B') ? 'json' : has('F') ? 'form' : undefined, query: after('?') ?? [], isBytes: has('D'),
+    accept: has('D') || has('X') ? '*/*' : undefined, list: list && { rows: list[0] ?? '', place: list[1], size: list[2], usual: Number(list[3] ?? 0) },
     stream: has('S') ? 'always' : has('A') ? 'asked' : has('T') ? 'text' : undefined,
   }
 }

@@ -2,12 +2,10 @@
 import type { Client } from './client.js'
 import type { Answer } from './types.js'
 
-const BASE = '/api/v1/auth/passkeys'
 type Options = { signal?: AbortSignal }
 
-async function ask<T>(client: Client, path: string, body: object, is_signed: boolean, { signal }: Options): Promise<T> {
-  return (await (await client.request('POST', BASE + path, { body, is_signed, ...(signal && { signal }) })).json()) as T
-}
+const ask = <T>(client: Client, path: string, body: object, is_signed: boolean, { signal }: Options) =>
+  client.json<T>('POST', `/api/v1/auth/passkeys${path}`, { body, is_signed, ...(signal && { signal }) })
 
 /** Sign in with one that the device has for this page.  An address narrows it to its user's; conditional offers it in a field's list instead. */
 export async function signInWithPasskey(client: Client, { email, conditional = false, ...options }: Options & { email?: string, conditional?: boolean } = {}): Promise<Answer<'finish_platform_passkey_login'>> {

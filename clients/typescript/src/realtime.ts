@@ -39,7 +39,7 @@ export interface RealtimeOptions {
 
 type Channel = Listener & { last?: number, isLive: boolean, users: Set<string>, stream?: AbortController | undefined }
 
-const TICK_MS = 5000
+const TICK_MS = 5000, RATE_MS = 1000
 // So often a socket may end before it was open; then something in between takes none.
 const TRIES = 2
 
@@ -59,9 +59,8 @@ export class Realtime {
     // A timer that comes late was asleep: the connection is not what it seems.
     let ticked = Date.now()
     const tick = setInterval(() => {
-      const was = ticked
+      if (Date.now() - ticked > 3 * TICK_MS) this.reconnect()
       ticked = Date.now()
-      if (ticked - was > 3 * TICK_MS) this.reconnect()
     }, TICK_MS)
     ;(tick as { unref?: () => void }).unref?.()
     this.#ends.push(() => clearInterval(tick))
@@ -78,8 +77,8 @@ export class Realtime {
     if (this.#channels.has(name)) throw new TypeError(`${name} is subscribed already`)
     const channel: Channel = { ...listener, isLive: false, users: new Set() }
     this.#channels.set(name, channel)
-    if (this.#socket?.readyState === 1) this.#say({ type: 'subscribe', channel: name, ...(channel.on_presence && { presence: true }) })
-    else if (this.#isStreaming) void this.#follow(name, channel)
+    if (this.#socket?.readyState === 1) this.#join(name)
+    else if (this.#isStreaming()) void this.#follow(name, channel)
     return {
       send: (data) => {
         if (!channel.isLive || this.#socket?.readyState !== 1) throw new AshlarError(0, 'NETWORK_ERROR', `${name} is not connected by a WebSocket now`)
@@ -98,8 +97,7 @@ export class Realtime {
   reconnect(): void {
     if (this.status === 'closed') return
     this.#drop()
-    this.#failed = 0
-    this.#unopened = 0
+    this.#failed = this.#unopened = 0
     void this.#connect()
   }
 
@@ -109,9 +107,7 @@ export class Realtime {
     for (const end of this.#ends) end()
   }
 
-  get #isStreaming(): boolean {
-    return this.#Socket === null || this.#unopened >= TRIES
-  }
+  #isStreaming = () => this.#Socket === null || this.#unopened >= TRIES
 
   #become(status: Status): void {
     if (status === this.status || this.status === 'closed') return
@@ -120,6 +116,12 @@ export class Realtime {
   }
 
   #say = (what: object) => this.#socket!.send(JSON.stringify(what))
+
+  // One channel, or all that are not heard yet.
+  #join(only?: string): void {
+    for (const [channel, { last, on_presence, isLive }] of this.#channels)
+      if ((only === undefined ? !isLive : channel === only) && this.#socket?.readyState === 1) this.#say({ type: 'subscribe', channel, ...(last !== undefined && { last_event_id: last }), ...(on_presence && { presence: true }) })
+  }
 
   // What there is of a connection; the channels keep where they are.
   #drop(): void {
@@ -134,37 +136,32 @@ export class Realtime {
     }
   }
 
-  #again(at_once = false): void {
+  #again(after_s?: number): void {
     if (this.status === 'closed') return
     this.#become('offline')
     this.#drop()
-    this.#timer = setTimeout(() => void this.#connect(), at_once ? 0 : backoff(this.#failed++))
+    this.#timer = setTimeout(() => void this.#connect(), after_s === undefined ? backoff(this.#failed++) : after_s * 1000)
   }
 
   async #connect(): Promise<void> {
     this.#become('connecting')
-    if (this.#isStreaming) {
-      for (const [name, channel] of this.#channels) void this.#follow(name, channel)
-      return
-    }
+    if (this.#isStreaming()) return this.#channels.forEach((channel, name) => void this.#follow(name, channel))
     let opened = false
     try {
-      const answer = await this.client.request('POST', '/api/v1/app/ws/ticket', { retries: 0, signal: AbortSignal.timeout(20_000) })
-      const { ticket } = (await answer.json()) as { ticket: string }
+      const { ticket } = await this.client.json<{ ticket: string }>('POST', '/api/v1/app/ws/ticket', { retries: 0, signal: AbortSignal.timeout(20_000) })
       if (this.status === 'closed' || this.#socket) return
       const socket = new this.#Socket!(`${this.client.url.replace(/^http/, 'ws')}/api/v1/app/ws?ticket=${ticket}`)
       this.#socket = socket
       socket.onopen = () => {
         opened = true
         this.#unopened = 0
-        for (const [channel, { last, on_presence }] of this.#channels)
-          this.#say({ type: 'subscribe', channel, ...(last !== undefined && { last_event_id: last }), ...(on_presence && { presence: true }) })
+        this.#join()
       }
       socket.onmessage = ({ data }) => this.#socket === socket && this.#take(JSON.parse(data as string) as Message)
       socket.onclose = ({ code }) => {
         if (this.#socket !== socket) return
         if (!opened) this.#unopened++
-        this.#again(code === 4401) // its token has ended: another ticket
+        this.#again(code === 4401 && this.status === 'online' ? 0 : undefined) // its token has ended: another ticket
       }
     } catch (error) {
       this.#refused(error)
@@ -176,7 +173,7 @@ export class Realtime {
     if (error instanceof AshlarError && (error.status === 401 || error.status === 403)) {
       for (const channel of this.#channels.values()) channel.on_error?.(error)
       this.close()
-    } else this.#again()
+    } else this.#again(error instanceof AshlarError ? error.retry_after : undefined)
   }
 
   // The same by an event stream, of one channel.
@@ -184,6 +181,7 @@ export class Realtime {
     channel.stream?.abort()
     const stream = (channel.stream = new AbortController())
     for (let failed = 0; !stream.signal.aborted; failed++) {
+      let after_s = 0
       try {
         const response = await this.client.request('GET', `/api/v1/app/events?channel=${encodeURIComponent(name)}`, {
           accept: 'text/event-stream', retries: 0, signal: stream.signal, ...(channel.last !== undefined && { headers: { 'Last-Event-ID': String(channel.last) } }),
@@ -196,10 +194,11 @@ export class Realtime {
         if (stream.signal.aborted) return
         if (error instanceof AshlarError && error.status === 401) return this.#refused(error)
         if (error instanceof AshlarError && [403, 404, 422].includes(error.status)) return this.#leave(name, error)
+        if (error instanceof AshlarError) after_s = error.retry_after ?? 0
       }
       channel.isLive = false
       this.#become('offline')
-      await new Promise((done) => setTimeout(done, backoff(failed)))
+      await new Promise((done) => setTimeout(done, after_s * 1000 + backoff(failed)))
     }
   }
 
@@ -211,30 +210,31 @@ export class Realtime {
   }
 
   #take(message: Message): void {
-    const channel = this.#channels.get(message.channel)
-    const { type, event_id } = message
+    const channel = this.#channels.get(message.channel), { type, event_id } = message
     if (type === 'connected') {
       this.#failed = 0
       this.#become('online')
     }
+    // Of what was said too fast, the server drops all, and does not say which.
+    if (type === 'error' && message['code'] === 'RATE_LIMITED') {
+      clearTimeout(this.#timer)
+      this.#timer = setTimeout(() => this.#join(), RATE_MS)
+    }
     if (!channel) return type === 'connected' || type === 'subscribed' || type === 'unsubscribed' ? undefined : this.options.on_message?.(message)
     if (type === 'error' || (type === 'unsubscribed' && message['code'])) {
-      const said = message['code'] as string
-      if (said === 'UNAVAILABLE' || said === 'RATE_LIMITED') return said === 'UNAVAILABLE' ? this.#again() : undefined
-      const isForbidden = said === 'FORBIDDEN'
+      const said = message['code'] as string, isForbidden = said === 'FORBIDDEN'
+      if (said === 'UNAVAILABLE') return this.#again()
       return this.#leave(message.channel, new AshlarError(isForbidden ? 403 : 409, isForbidden ? 'AUTHORIZATION_ERROR' : 'CONFLICT', message['message'] ?? said, { details: { code: said } }))
     }
     if (type === 'subscribed') {
-      const isMissed = channel.last !== undefined && !message['recovered']
+      const isFirst = channel.last === undefined
       channel.isLive = true
       if (!message['recovered'] && event_id !== undefined) channel.last = event_id
-      if (isMissed) channel.on_missed?.()
-      return
+      return isFirst || message['recovered'] ? undefined : channel.on_missed?.()
     }
     if (type === 'presence') {
-      const { event, users, user_id } = message
-      if (event === 'state') channel.users = new Set((users as { user_id: string }[]).map((user) => user.user_id))
-      else channel.users[event === 'join' ? 'add' : 'delete'](user_id as string)
+      if (message['event'] === 'state') channel.users = new Set((message['users'] as { user_id: string }[]).map((user) => user.user_id))
+      else channel.users[message['event'] === 'join' ? 'add' : 'delete'](message['user_id'] as string)
       return channel.on_presence?.([...channel.users])
     }
     if (event_id !== undefined && channel.isLive) {

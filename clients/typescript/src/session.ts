@@ -1,6 +1,7 @@
 // A session: who is signed in.  Its access token is renewed once, for all calls and all tabs that need it at the same time, whether
 // the server rotates refresh tokens or not.
 import { AshlarError } from './errors.js'
+import { pause } from './http.js'
 import type { SessionStorage, Tokens } from './storage.js'
 
 /** What any sign-in answers, as far as a session is concerned. */
@@ -18,7 +19,13 @@ const OTHERS: unknown[] = ['INVALID_API_KEY', 'ORIGIN_NOT_ALLOWED', 'HTTPS_REQUI
 // By refresh token: of several clients in one process, too, one renews.
 const under_way = new Map<string, Promise<Tokens | null>>()
 
+// A renewal that failed is left alone for so long, while the token may still be good.
+const LATER_MS = 10_000
+// What one tab has written to localStorage another one may see so much later; a lock is held for that long.
+const SEEN_MS = 100
+
 export class Session {
+  #later = 0
   readonly #listeners = new Set<(is_signed_in: boolean) => void>()
   #unwatch: (() => void) | undefined
 
@@ -56,8 +63,12 @@ export class Session {
   /** A token that is good, renewed if its end is near; undefined: nobody is signed in. */
   async token(): Promise<string | undefined> {
     const now = await this.storage.read()
-    if (!now?.refresh_token || now.renew_at > Date.now()) return now?.access_token
-    return (await this.renew(now.access_token, now))?.access_token
+    if (!now?.refresh_token || Math.max(now.renew_at, this.#later) > Date.now()) return now?.access_token
+    return this.renew(now.access_token, now).then((next) => next?.access_token, () => {
+      // It is renewed before its end: whether it is good the server says, and then the same error is the call's.
+      this.#later = Date.now() + LATER_MS
+      return now.access_token
+    })
   }
 
   /** Another token in the place of one that is not taken any more, or of those that were seen; null: the session has ended. */
@@ -68,8 +79,10 @@ export class Session {
     if (!now.refresh_token) return null
     let one = under_way.get(now.refresh_token)
     if (!one) {
-      const key = now.refresh_token
-      one = this.#alone(() => this.#renew(now)).finally(() => under_way.delete(key))
+      const key = now.refresh_token, { name } = this.storage, work = () => this.#renew(now)
+      // Among the tabs of a browser, too, which share the storage of that name, and see a moment later what another has written there.
+      const alone = () => new Promise<Tokens | null>((done, failed) => void navigator.locks.request(name!, () => work().then(done, failed).then(() => pause(SEEN_MS))))
+      one = (name && globalThis.navigator?.locks ? alone() : work()).finally(() => under_way.delete(key))
       under_way.set(key, one)
     }
     const next = await one
@@ -79,23 +92,19 @@ export class Session {
     return next
   }
 
-  // Among the tabs of a browser, too, which share the storage of that name.
-  async #alone(work: () => Promise<Tokens | null>): Promise<Tokens | null> {
-    const { name } = this.storage
-    return name && globalThis.navigator?.locks ? navigator.locks.request(name, work) : work()
-  }
-
   async #renew(before: Tokens): Promise<Tokens | null> {
     const now = await this.storage.read()
     if (!now?.refresh_token || now.access_token !== before.access_token || now.renew_at !== before.renew_at) return now
-    try {
-      return await this.#keep(await this.ask(now.refresh_token), now.refresh_token)
-    } catch (error) {
-      const is_over = error instanceof AshlarError && [400, 401, 403].includes(error.status) && !OTHERS.includes(error.code)
-      if (!is_over) throw error
-      await this.forget()
-      return null
-    }
+    const answer = await this.ask(now.refresh_token).catch((error: unknown) => {
+      if (error instanceof AshlarError && [400, 401, 403].includes(error.status) && !OTHERS.includes(error.code)) return null
+      throw error
+    })
+    // Somebody has signed out meanwhile, or in as somebody else: that is not undone.
+    const left = await this.storage.read()
+    if (left?.refresh_token !== now.refresh_token) return left
+    if (answer) return this.#keep(answer, now.refresh_token)
+    await this.forget()
+    return null
   }
 
   // Before anything is asked with the new access token, which uses up the refresh token before.

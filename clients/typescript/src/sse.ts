@@ -1,5 +1,5 @@
 // Server-sent events, as the HTML standard has them, out of an answer's body.
-import { AshlarError } from './errors.js'
+import { AshlarError, brokenOff } from './errors.js'
 
 export interface ServerEvent {
   /** "message", where the server named none. */
@@ -24,7 +24,7 @@ export async function* eventsOf(response: Response, { as_text = false, on_retry 
   let rest = '', event = '', data: string[] = [], id: string | undefined
   try {
     for (;;) {
-      const { done, value } = await reader.read()
+      const { done, value } = await reader.read().catch(brokenOff)
       if (done) return
       rest += value
       // A line feed may still follow a carriage return that stands at the end.

@@ -34,8 +34,7 @@ export function memoryStorage(tokens: Tokens | null = null): SessionStorage {
 /** In the browser's localStorage, for all tabs of the origin, until signed out. */
 export function browserStorage(name = 'ashlar.session'): SessionStorage {
   return {
-    name,
-    read: () => parse(localStorage.getItem(name)),
+    name, read: () => parse(localStorage.getItem(name)),
     write: (tokens) => (tokens ? localStorage.setItem(name, JSON.stringify(tokens)) : localStorage.removeItem(name)),
     watch(changed) {
       const heard = (event: StorageEvent) => (event.key === name || event.key === null) && changed()

@@ -1,7 +1,7 @@
 // Uploads that show how far they are and go on where they broke off: by tus 1.0 where the server keeps files itself, in parts where
 // they are in a bucket.
 import { type Client, newKey } from './client.js'
-import { AshlarError } from './errors.js'
+import { AshlarError, brokenOff } from './errors.js'
 import { backoff, pause } from './http.js'
 import type { Answer } from './types.js'
 
@@ -31,13 +31,12 @@ export async function upload(client: Client, file: Blob, options: UploadOptions 
   const type = options.type ?? (file.type || 'application/octet-stream')
   const key = `ashlar.upload ${name} ${type} ${file.size} ${(file as File).lastModified ?? ''}`
   const asking = { ...(signal && { signal }), idempotency_key: newKey(), is_repeatable: true }
-  let url = memory?.getItem(key) ?? ''
-  for (let isNew = !url; ; isNew = true) {
+  for (let url = memory?.getItem(key) ?? '', isNew = !url; ; isNew = true) {
     if (!url) {
       const metadata = Object.entries({ filename: name, filetype: type, ...(sha256 && { sha256 }) }).map(([what, text]) => `${what} ${base64(text)}`)
       try {
-        const made = await client.request('POST', '/api/v1/app/files/tus', { ...asking, headers: { ...TUS, 'Upload-Length': String(file.size), 'Upload-Metadata': metadata.join() } })
-        url = ((await made.json()) as Answer<'create_app_resumable_upload'>).upload_url
+        const headers = { ...TUS, 'Upload-Length': String(file.size), 'Upload-Metadata': metadata.join() }
+        url = (await client.json<Answer<'create_app_resumable_upload'>>('POST', '/api/v1/app/files/tus', { ...asking, headers })).upload_url
       } catch (error) {
         if (!(error instanceof AshlarError) || error.code !== 'CONFLICT') throw error
         return inParts(client, file, { name, type, ...options })
@@ -59,11 +58,12 @@ export async function upload(client: Client, file: Blob, options: UploadOptions 
 }
 
 async function resume(client: Client, file: Blob, url: string, { signal, on_progress, piece = 4 << 20, retries = 10 }: UploadOptions): Promise<string> {
+  const look = async () => (await send('GET')).json().catch(brokenOff) as Promise<{ offset: number, length: number, file_id?: string }>
   const send = (method: string, more: { body?: Blob, headers?: Record<string, string> } = {}) =>
     client.fetch(method, url, { ...more, headers: { ...TUS, ...more.headers }, ...(signal && { signal }) })
   for (let failed = 0, offset = -1; ; ) {
     try {
-      const there = (await (await send('GET')).json()) as { offset: number, length: number, file_id?: string }
+      const there = await look()
       if (there.offset > offset) failed = 0
       for (offset = there.offset; ; offset = Math.min(offset + piece, file.size)) {
         on_progress?.(offset, file.size)
@@ -71,12 +71,12 @@ async function resume(client: Client, file: Blob, url: string, { signal, on_prog
         await (await send('PATCH', { body: file.slice(offset, offset + piece), headers: { 'Content-Type': 'application/offset+octet-stream', 'Upload-Offset': String(offset) } })).text()
         failed = 0
       }
-      const done = (await (await send('GET')).json()) as typeof there
-      if (done.file_id) return done.file_id
+      const { file_id } = await look()
+      if (file_id) return file_id
     } catch (error) {
-      const isPassing = error instanceof AshlarError && (error.status === 0 || error.status === 409 || error.status === 423 || error.status >= 500)
+      const isPassing = error instanceof AshlarError && ([0, 409, 423, 429].includes(error.status) || error.status >= 500)
       if (!isPassing || failed >= retries) throw error
-      await pause(backoff(failed), signal)
+      await pause((error.retry_after ?? 0) * 1000 + backoff(failed), signal)
     }
     failed++
   }
@@ -84,19 +84,25 @@ async function resume(client: Client, file: Blob, url: string, { signal, on_prog
 
 async function inParts(client: Client, file: Blob, { name, type, sha256, signal, on_progress }: UploadOptions & { name: string, type: string }): Promise<{ file_id: string }> {
   const asked = { ...(signal && { signal }) }
-  const ask = async <T>(path: string, body: object) =>
-    (await (await client.request('POST', path, { ...asked, body, idempotency_key: newKey(), is_repeatable: true })).json()) as T
+  const ask = <T>(path: string, body: object) => client.json<T>('POST', path, { ...asked, body, idempotency_key: newKey(), is_repeatable: true })
   const put = async (url: string, body: Blob, headers = {}) => (await client.fetch('PUT', url, { ...asked, body, headers, retries: 5 })).text()
   const begun = await ask<Answer<'create_app_upload_url'>>('/api/v1/app/files/upload-url', { filename: name, content_type: type, size: file.size, ...(sha256 && { sha256 }) })
   on_progress?.(0, file.size)
   if (!begun.in_parts) await put(begun.upload_url, file, begun.headers as Record<string, string>)
-  for (let first: number | null = begun.in_parts ? 1 : null, sent = 0; first; ) {
+  for (let first: number | null = begun.in_parts ? 1 : null, sent = 0, renewed = 0; first; ) {
     const { parts, next }: Answer<'create_app_part_urls'> = await ask(`/api/v1/app/files/${begun.file_id}/parts`, { first })
+    first = next
     for (const part of parts) {
-      if (!part.is_uploaded) await put(part.upload_url, file.slice(sent, sent + part.size))
+      try {
+        if (!part.is_uploaded) await put(part.upload_url, file.slice(sent, sent + part.size))
+      } catch (error) {
+        // An address is good for a while, and a slow line may take longer: another one, once for each part.
+        if (!(error instanceof AshlarError) || error.status !== 403 || renewed === part.number) throw error
+        first = renewed = part.number
+        break
+      }
       on_progress?.((sent += part.size), file.size)
     }
-    first = next
   }
   const { id } = await ask<Answer<'confirm_app_upload'>>('/api/v1/app/files/confirm', { file_id: begun.file_id })
   on_progress?.(file.size, file.size)

@@ -31,17 +31,21 @@ export interface WorkOptions {
  */
 export async function work(client: Client, queue: string, run: (task: Task, signal: AbortSignal) => unknown, options: WorkOptions = {}): Promise<void> {
   const { concurrency = 1, task_type, worker_id = `sdk-${newKey()}`, signal, idle_ms = 10_000, on_error = () => {} } = options
-  const ask = async (path: string, body: object) => {
-    const response = await client.request('POST', `/api/task-queue/${path}`, { body: { worker_id, ...body }, idempotency_key: newKey(), is_repeatable: true, retries: 8 })
-    return ((await response.json()) as { data: Task | null }).data
+  const ask = async (path: string, body: object, retries = 8) => {
+    const asking = { body: { worker_id, ...body }, idempotency_key: newKey(), is_repeatable: true, retries }
+    return (await client.json<{ data: Task | null }>('POST', `/api/task-queue/${path}`, asking)).data
   }
 
   async function one(task: Task): Promise<void> {
     const lost = new AbortController(), attempt = task.attempts
     const lease = Date.parse(task.lease_expires_at!) - Date.parse(task.claimed_at!)
+    let kept = Date.now()
     const beat = setInterval(() => {
-      ask(`${task.id}/heartbeat`, { attempt }).catch((error) => {
-        if (error instanceof AshlarError && (error.status === 409 || error.status === 404)) lost.abort(error)
+      const at = Date.now()
+      ask(`${task.id}/heartbeat`, { attempt }, 1).then(() => (kept = at), (error) => {
+        // Whose lease has run out, unheard, is nobody's any more: somebody else may have it by now.
+        const is_lost = error instanceof AshlarError && [404, 409].includes(error.status)
+        if (is_lost || Date.now() - kept >= lease) lost.abort(error)
         else on_error(error, task)
       })
     }, Math.max(lease / 3, 100))

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { AshlarError, createClient, memoryStorage } from 'ashlar'
-import { health, projects } from 'ashlar/app'
+import { ai, health, projects } from 'ashlar/app'
 import { jobs } from 'ashlar/operations'
 import { files, organizations, usage } from 'ashlar/platform'
 import { teams } from 'ashlar/workspace'
@@ -136,6 +136,27 @@ test('Retry-After is waited for, in seconds and as a day', async () => {
     assert.ok(Date.now() - started >= 900, 'not sooner')
     close()
   }
+})
+
+test('a day to wait until is one of the server\'s clock', async () => {
+  const hour = (seconds) => new Date(Date.now() + 3_600_000 + seconds * 1000).toUTCString()
+  const { ashlar, close } = await stub({ status: 429, headers: { Date: hour(0), 'Retry-After': hour(5) }, json: failed('RATE_LIMIT_EXCEEDED') })
+  const error = await ashlar.projects.list({}, { retries: 0 }).catch((each) => each)
+  assert.ok(error.retry_after >= 4 && error.retry_after <= 6, `${error.retry_after}`)
+  close()
+})
+
+test('an answer that breaks off is none', async () => {
+  const http = createServer((request, response) => {
+    response.writeHead(200, { 'Content-Type': request.headers.accept, 'Content-Length': '1000' }).write('{"items":[{}')
+    setTimeout(() => request.socket.destroy(), 20)
+  })
+  await new Promise((done) => http.listen(0, '127.0.0.1', done))
+  const ashlar = createClient({ url: `http://127.0.0.1:${http.address().port}`, storage: memoryStorage() }, { ai, projects })
+  await assert.rejects(async () => ashlar.projects.list(), is(0, 'NETWORK_ERROR'))
+  await assert.rejects(async () => { for await (const event of ashlar.ai.createChat.stream({ prompt: 'x' })) assert.fail(event) }, is(0, 'NETWORK_ERROR'))
+  await assert.rejects(() => ashlar.auth.signIn({ email: 'a@example.com', password: 'x' }), is(0, 'NETWORK_ERROR'))
+  http.close()
 })
 
 test('what nobody wants to wait for is told', async () => {

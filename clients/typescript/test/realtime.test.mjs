@@ -112,6 +112,32 @@ test('who sleeps, or changes networks, comes back with what was missed', async (
   rt.close()
 })
 
+test('what was asked too fast is asked again', async () => {
+  const said = []
+  let drops = 2
+  class Server {
+    readyState = 1
+    constructor() {
+      setTimeout(() => (this.onopen(), this.tell({ type: 'connected' })))
+    }
+    tell(what) { this.onmessage({ data: JSON.stringify(what) }) }
+    send(text) {
+      const { type, channel } = JSON.parse(text)
+      said.push(`${type} ${channel}`)
+      if (drops-- > 0) return this.tell({ type: 'error', code: 'RATE_LIMITED', message: 'too many messages a second' })
+      this.tell({ type: 'subscribed', channel, recovered: false, event_id: 1 })
+      this.tell({ type: 'update', channel, event_id: 2, data: { n: 7 } })
+    }
+    close() {}
+  }
+  const rt = new Realtime(await somebody(), { WebSocket: Server })
+  const all = ['a', 'b', 'c'].map((name) => listen(rt, `public:${name}`))
+  await eventually('all hear', () => all.every((one) => has(one, [7])))
+  assert.deepEqual(said.sort(), ['a', 'a', 'b', 'b', 'c'].map((name) => `subscribe public:${name}`))
+  assert.ok(all.every((one) => one.missed === 0))
+  rt.close()
+})
+
 test('a proxy that lets no WebSocket through leaves event streams', async () => {
   const ann = await somebody()
   const { id } = await ann.projects.create({ name: 'live' })

@@ -85,19 +85,60 @@ test('a session that was ended is over, for all who listen', async () => {
   assert.equal(await storage.read(), null)
 })
 
-test('what is no answer, or says something else, leaves the session as it is', async () => {
-  const storage = memoryStorage()
-  let answer
-  const ann = await somebody({ storage, retries: 0, fetch: (url, init) => (answer && url.endsWith('/auth/refresh') ? answer() : noted(url, init)) })
+test('what is no answer, or says something else, leaves the session as it is, and a token that is good in use', async () => {
   const refused = (status, code) => () => new Response(JSON.stringify({ error: { code, message: code, details: {} } }), { status, headers: { 'Content-Type': 'application/json' } })
-  for (const each of [() => Promise.reject(new TypeError('offline')), refused(503, 'SERVICE_UNAVAILABLE'), refused(429, 'RATE_LIMIT_EXCEEDED'), refused(401, 'INVALID_API_KEY'), refused(403, 'ORIGIN_NOT_ALLOWED')]) {
-    answer = each
+  const answers = [
+    () => Promise.reject(new TypeError('offline')), refused(500, 'INTERNAL_ERROR'), refused(503, 'SERVICE_UNAVAILABLE'), refused(429, 'RATE_LIMIT_EXCEEDED'),
+    refused(401, 'INVALID_API_KEY'), refused(403, 'ORIGIN_NOT_ALLOWED'),
+  ]
+  for (const each of answers) {
+    const storage = memoryStorage()
+    let answer = each, asked = 0
+    const ann = await somebody({ storage, retries: 0, fetch: (url, init) => (answer && url.endsWith('/auth/refresh') ? (asked++, answer()) : noted(url, init)) })
     await age(storage)
+    assert.equal((await ann.projects.list()).total, 0)
+    assert.equal((await ann.projects.list()).total, 0)
+    assert.equal(asked, 1, 'it is left alone for a while')
+    await spoil(storage)
+    const { refresh_token } = await storage.read()
     await assert.rejects(() => ann.projects.list(), AshlarError)
-    assert.ok((await storage.read())?.refresh_token)
+    assert.equal((await storage.read())?.refresh_token, refresh_token)
+    answer = undefined
+    assert.equal((await ann.projects.list()).total, 0)
   }
-  answer = undefined
-  assert.equal((await ann.projects.list()).total, 0)
+})
+
+test('who signs out, or in as somebody else, while a token is renewed, stays so', async () => {
+  const other = memoryStorage()
+  await somebody({ storage: other })
+  for (const next of [null, await other.read()]) {
+    const storage = memoryStorage()
+    let asked, answer
+    const is_asked = new Promise((done) => (asked = done)), may_answer = new Promise((done) => (answer = done))
+    const ann = await somebody({ storage, fetch: async (url, init) => {
+      const response = await noted(url, init)
+      if (url.endsWith('/auth/refresh')) await (asked(), may_answer)
+      return response
+    } })
+    await age(storage)
+    const late = ann.projects.list().then(() => 200, (error) => error.status)
+    await is_asked
+    await storage.write(next)
+    answer()
+    assert.equal(await late, next ? 200 : 401)
+    assert.equal((await storage.read())?.refresh_token, next?.refresh_token)
+  }
+})
+
+test('signing out ends the session at the server also where the token has ended', async () => {
+  const storage = memoryStorage()
+  const ann = await somebody({ key: server.still, storage })
+  const { refresh_token } = await storage.read()
+  await spoil(storage)
+  await age(storage)
+  await ann.auth.signOut()
+  assert.equal(await storage.read(), null)
+  await assert.rejects(() => ann.auth.refresh(refresh_token), (error) => error.status === 401)
 })
 
 test('a key that is refused is no reason to refresh', async () => {

@@ -52,6 +52,20 @@ test('what breaks off goes on: answers that are lost, and processes that are kil
   assert.equal(await sha256(await downloaded(ann, file_id)), await sha256(bytes))
 })
 
+test('a server that has too much to do, and a token that ends, do not end it', async () => {
+  let busy = 2, unsigned = 1
+  const refused = (status, code, headers = {}) => new Response(JSON.stringify({ error: { code, message: code, details: {} } }), { status, headers: { 'Content-Type': 'application/json', ...headers } })
+  const ann = await somebody({ fetch: (url, init) => {
+    if (init.method === 'PATCH' && busy-- > 0) return Promise.resolve(refused(429, 'RATE_LIMIT_EXCEEDED', { 'Retry-After': '0' }))
+    if (url.endsWith('/files/tus') && unsigned-- > 0) return Promise.resolve(refused(401, 'AUTHENTICATION_ERROR'))
+    return noted(url, init)
+  } }, { files })
+  const bytes = content(2 * MiB)
+  const { file_id } = await upload(ann, new Blob([bytes]), { piece: MiB })
+  assert.ok(busy < 0 && unsigned < 0)
+  assert.equal(await sha256(await downloaded(ann, file_id)), await sha256(bytes))
+})
+
 test('a page that was left goes on with it', async () => {
   const ann = await somebody({}, { files })
   const bytes = content(4 * MiB), store = memory()
@@ -83,7 +97,8 @@ test('what is not what it says is refused, and counts nothing', async () => {
 })
 
 test('to a bucket, whole or in parts, each again where it fails', async () => {
-  let failures = 1
+  let failures = 1, late = 1
+  const asked_from = []
   const parts = new Map()
   const http = createServer((request, response) => {
     const body = []
@@ -98,12 +113,14 @@ test('to a bucket, whole or in parts, each again where it fails', async () => {
       }
       if (asked === 'POST /api/v1/app/files/1/parts') {
         const { first } = JSON.parse(Buffer.concat(body))
+        asked_from.push(first)
         const number = (n) => ({ number: n, size: n === 3 ? 2 : 4, upload_url: `${url}/part/${n}`, is_uploaded: n === 2 })
         return json(200, first === 1 ? { parts: [number(1), number(2)], count: 3, next: 3, expires_in: 3600 } : { parts: [number(3)], count: 3, next: null, expires_in: 3600 })
       }
       if (asked === 'POST /api/v1/app/files/confirm') return json(200, { id: '1' })
       if (request.headers.authorization) return json(400, {})
       if (asked === 'PUT /part/1' && failures--) return json(503, {})
+      if (asked === 'PUT /part/3' && late--) return json(403, {}) // its address is good no more
       parts.set(request.url, Buffer.concat(body).toString())
       response.writeHead(200).end()
     })
@@ -114,6 +131,7 @@ test('to a bucket, whole or in parts, each again where it fails', async () => {
   assert.deepEqual(await upload(ashlar, new Blob(['0123456789']), { on_progress: (sent) => seen.push(sent) }), { file_id: '1' })
   assert.deepEqual(Object.fromEntries(parts), { '/part/1': '0123', '/part/3': '89' }, 'without the part that was there')
   assert.deepEqual(seen, [0, 4, 8, 10, 10])
+  assert.deepEqual(asked_from, [1, 3, 3])
   await upload(ashlar, new Blob(['01234'], { type: 'text/plain' }))
   assert.equal(parts.get('/whole'), '01234')
   http.close()

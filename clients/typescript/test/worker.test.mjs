@@ -61,6 +61,19 @@ test('a task that is cancelled meanwhile is told, and not reported', async () =>
   assert.equal(counter.count(`POST /api/task-queue/${id}/complete`), 0)
 })
 
+test('a task whose lease has run out unheard is told, and not reported', async () => {
+  let isAway = true
+  const counter = counted((url, init) => (isAway && url.endsWith('/heartbeat') ? Promise.reject(new TypeError('away')) : noted(url, init)))
+  const client = tenant({ fetch: counter.fetch }), queue = queueName(), stop = new AbortController()
+  const id = await submit(client, queue, {}, { timeout_seconds: 1 })
+  await work(client, queue, async (task, signal) => {
+    await eventually('it is told', () => signal.aborted)
+    stop.abort()
+  }, { signal: stop.signal })
+  isAway = false
+  assert.equal(counter.count(`POST /api/task-queue/${id}/complete`), 0)
+})
+
 test('a server that is away is waited for; who may not claim ends', async () => {
   const queue = queueName(), stop = new AbortController()
   let away = 4
