@@ -30,7 +30,7 @@ my $client = Ashlar::Process->start(
     log => "$dir/log",
     env => { NODE_EXTRA_CA_CERTS => "$t->{dir}/cert.pem", Ashlar::Answers::env() },
 );
-is $client->wait_for(120), 0, 'the client ends';
+is $client->wait_for(400), 0, 'the client ends';    # so much only where much else runs
 open my $in, '<:raw', "$dir/log" or die "$dir/log: $!\n";
 my ($line) = grep { /^\{/ } <$in>;
 my $seen = decode_json($line // '{}');
