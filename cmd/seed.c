@@ -7,18 +7,20 @@
 #include "cmd/cmd.h"
 #include "lib/host/config.h"
 
-static const char *scale, *usage_events;
+static const char *scale, *usage_events, *workspace;
 
 static const struct cmd_option options[] = {
 	{ "--scale", "USERS", &scale,
 	  "instead, so many users with a tenth as many organizations, for measuring" },
 	{ "--usage", "EVENTS", &usage_events,
 	  "instead, what 1,000 such users used in a year, as sums of so many events" },
+	{ "--workspaces", "MEMBERS", &workspace,
+	  "instead, such users in one workspace, with teams and notifications, and in many small ones" },
 	{ NULL, NULL, NULL, NULL },
 };
 
 static const struct cmd_usage usage = {
-	"seed [--scale USERS | --usage EVENTS]",
+	"seed [--scale USERS | --usage EVENTS | --workspaces MEMBERS]",
 	"Add the demo data to the default tenant, unless they were added before: demo@example.com,\n"
 	"who owns 40 projects and a workspace with one of everything, and admin@example.com, a\n"
 	"superadmin.",
@@ -52,6 +54,10 @@ static int seed_scale(PGconn *db)
 		run_all(db, "scale", sql_scale, "usage.sql");
 		printf("%s events of theirs\n", usage_events);
 	}
+	if (workspace) {
+		run_all(db, "scale", sql_scale, "workspaces.sql");
+		printf("workspace-scale, with all of them\n");
+	}
 	return 0;
 }
 
@@ -63,11 +69,15 @@ int cmd_seed(int argc, char **argv)
 		cmd_misuse(&usage, "takes no operands");
 	if (scale)
 		cmd_number(&usage, "--scale", scale, 10, 10000000);
+	if (!!scale + !!usage_events + !!workspace > 1)
+		cmd_misuse(&usage, "takes one of --scale, --usage and --workspaces");
 	if (usage_events) {
 		cmd_number(&usage, "--usage", usage_events, 1, 1000000000000);
-		if (scale)
-			cmd_misuse(&usage, "takes one of --scale and --usage");
 		scale = "1000";
+	}
+	if (workspace) {
+		cmd_number(&usage, "--workspaces", workspace, 1000, 1000000);
+		scale = workspace;
 	}
 	cmd_config();
 	db = cmd_owner_to_write();

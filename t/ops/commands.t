@@ -189,6 +189,8 @@ subtest 'seed --scale' => sub {
     is_deeply $super->selectall_arrayref('SELECT role, count(*) FROM memberships GROUP BY role ORDER BY role'),
         [ [ admin => 20 ], [ developer => 19 ], [ member => 160 ], [ owner => 20 ] ], 'each has its owner';
     is +(ashlar(qw(seed --scale 9)))[0], 2, 'too few';
+    is +(ashlar(qw(seed --workspaces 999)))[0], 2, '  of a workspace, too';
+    is +(ashlar(qw(seed --workspaces 1000 --scale 20)))[0], 2, 'one of them';
     $super->do("DELETE FROM $_") for qw(memberships departments organizations users);
 };
 

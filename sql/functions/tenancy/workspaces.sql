@@ -64,6 +64,7 @@ $$;
 -- A member as the answers show one (the shape MemberRef).  No row: NULL, or one
 -- who has left.  It is put into the query that joins it:
 --     LEFT JOIN member_ref(g.tenant_id, g.organization_id, g.owner_id) owner ON true
+-- The limit keeps it a look-up for each: without it, all members of the workspace were joined first, and compared with each row.
 CREATE OR REPLACE FUNCTION member_ref(tenant uuid, organization uuid, member uuid) RETURNS TABLE (ref jsonb)
 LANGUAGE sql STABLE ROWS 1
 BEGIN ATOMIC
@@ -73,7 +74,8 @@ BEGIN ATOMIC
     FROM memberships m
     JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id
     JOIN member_profiles p ON p.tenant_id = m.tenant_id AND p.organization_id = m.organization_id AND p.member_id = m.id
-    WHERE m.tenant_id = member_ref.tenant AND m.organization_id = member_ref.organization AND m.id = member_ref.member;
+    WHERE m.tenant_id = member_ref.tenant AND m.organization_id = member_ref.organization AND m.id = member_ref.member
+    LIMIT 1;
 END;
 
 -- Tell everybody who is connected to a workspace that something there is another

@@ -8,7 +8,7 @@ FROM notification_preferences p
 JOIN notification_events() t ON t.event_type = p.event_type;
 
 -- name: notification_list :page
--- Newest first; total and the number of unread ones are counters.
+-- Newest first; total and the number of unread ones are counters.  Who did it is looked up of the page alone.
 SELECT [:unread_only| b.unread | b.total] AS total, n.id, n.event_type, n.category, n.title, n.message, n.data,
        n.link, n.entity_type, n.entity_id, n.actor, n.needs_attention, n.count, n.is_read, n.read_at, n.archived_at, n.snoozed_until, n.created_at, b.unread AS _unread_count
 FROM notification_box() b
@@ -16,18 +16,19 @@ LEFT JOIN LATERAL (
     SELECT x.id, x.event_type, t.category, x.title, x.message, x.data, x.link, x.entity_type, x.entity_id, actor.ref AS actor,
            t.needs_attention, x.count, x.read_at IS NOT NULL OR x.nr <= b.read_to AS is_read, coalesce(x.read_at, mark.read_at) AS read_at,
            x.archived_at, x.snoozed_until, coalesce(x.told_at, x.created_at) AS created_at
-    FROM notifications x
+    FROM (SELECT * FROM notifications x
+          WHERE x.tenant_id = @tenant AND x.organization_id = @workspace AND x.member_id = @member AND x.nr > 0
+            AND x.event_type <> ALL (b.hidden)
+            [AND x.nr > b.read_to AND x.read_at IS NULL AND :unread_only]
+          ORDER BY x.nr DESC
+          LIMIT :limit OFFSET :skip) x
     JOIN notification_events() t ON t.event_type = x.event_type
     LEFT JOIN member_ref(x.tenant_id, x.organization_id, x.actor_id) actor ON true
     LEFT JOIN LATERAL (
         SELECT m.created_at AS read_at FROM notification_marks m
         WHERE m.tenant_id = x.tenant_id AND m.organization_id = x.organization_id AND m.member_id = x.member_id AND m.nr >= x.nr
         ORDER BY m.nr LIMIT 1) mark ON x.nr <= b.read_to
-    WHERE x.tenant_id = @tenant AND x.organization_id = @workspace AND x.member_id = @member AND x.nr > 0
-      AND x.event_type <> ALL (b.hidden)
-      [AND x.nr > b.read_to AND x.read_at IS NULL AND :unread_only]
     ORDER BY x.nr DESC
-    LIMIT :limit OFFSET :skip
 ) n ON true;
 
 -- name: notification_archive_list :page

@@ -1,0 +1,71 @@
+# What look-ups and pages of a workspace read: as much in one of a thousand members, teams and notifications as in a small one.  Counted
+# are the rows that go through each node of the plan, as the api has it.
+
+use v5.36;
+use lib 't/lib';
+use Ashlar::Cluster;
+use Ashlar::Queries;
+use Cpanel::JSON::XS 'decode_json';
+use Test::More;
+
+my $cluster = Ashlar::Cluster->shared;
+my $name    = $cluster->clone;
+my $sql     = Ashlar::Queries->load;
+{
+    local $ENV{DATABASE_OWNER_URL} = $cluster->url($name, 'ashlar');
+    is system("$Ashlar::Cluster::BUILD/ashlar seed --workspaces 1000 >/dev/null 2>&1"), 0, 'ashlar seed --workspaces';
+}
+my $super = $cluster->connect($name);
+my $api   = $cluster->connect($name, 'ashlar_api');
+$api->do($_) for 'SET plan_cache_mode = force_generic_plan', 'SET jit = off';
+my ($tenant, $workspace) = $super->selectrow_array(q{SELECT tenant_id, id FROM organizations WHERE slug = 'workspace-scale'});
+my ($me) = $super->selectrow_array(q{SELECT m.id FROM memberships m JOIN users u ON u.id = m.user_id WHERE u.public_id = 'scale_0' AND m.organization_id = ?}, undef, $workspace);
+my ($team) = $super->selectrow_array(q{SELECT id FROM workspace_teams WHERE organization_id = ? AND name = 'Team 7'}, undef, $workspace);
+is_deeply $super->selectrow_arrayref('SELECT (SELECT member_count FROM organizations WHERE id = $1), (SELECT count(*) FROM workspace_teams WHERE organization_id = $1), (SELECT count(*) FROM notifications WHERE member_id = $2)', undef, $workspace, $me),
+    [ 1000, 100, 10_000 ], 'there are so many';
+is $super->selectrow_array(q{SELECT count(*) FROM notification_inboxes i WHERE i.total IS DISTINCT FROM (SELECT coalesce(jsonb_object_agg(k.event_type, k.n), '{}') FROM (SELECT event_type, count(*) AS n FROM notifications x WHERE x.member_id = i.member_id GROUP BY 1) k)
+                                OR i.unread IS DISTINCT FROM (SELECT coalesce(jsonb_object_agg(k.event_type, k.n), '{}') FROM (SELECT event_type, count(*) AS n FROM notifications x WHERE x.member_id = i.member_id AND x.read_at IS NULL GROUP BY 1) k)}), 0, '  and are counted';
+is $super->selectrow_array(q{SELECT count(*) FROM organizations o WHERE slug LIKE 'workspace-%' AND (owner_count <> 1 OR member_count <> (SELECT count(*) FROM memberships m WHERE m.organization_id = o.id))}), 0, '  each with an owner';
+
+# The most rows that went through one node of a plan, and which one; what was read once and is gone through again counts where it was read.
+sub most ($node) {
+    my @here = ($node->{'Actual Rows'} + ($node->{'Rows Removed by Filter'} // 0)) * ($node->{'Node Type'} eq 'Materialize' ? 0 : $node->{'Actual Loops'});
+    my ($most, $what) = ($here[0], join ' ', grep { defined } @$node{ 'Node Type', 'Relation Name', 'Index Name' });
+    for my $below (@{ $node->{Plans} // [] }) {
+        my ($n, $of) = most($below);
+        ($most, $what) = ($n, $of) if $n > $most;
+    }
+    return ($most, $what);
+}
+
+sub reads ($query, %value) {
+    my ($text, @params) = Ashlar::Queries::asked($sql->get($query), \%value);
+    $api->begin_work;
+    $api->do('SELECT set_config(?, ?, true), set_config(?, ?, true), set_config(?, ?, true), set_config(?, ?, true)', undef,
+        'app.tenant_id', $tenant, 'app.organization_id', $workspace, 'app.member_id', $me, 'app.org_role', 'owner');
+    # Prepared, so that it is the generic plan: the api's connections have no other.
+    $api->do("PREPARE asked AS $text");
+    my $with = @params ? '(' . join(', ', map { $api->quote($value{$_}) } @params) . ')' : '';
+    my ($most, $what) = most(decode_json($api->selectrow_array("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked$with"))->[0]{Plan});
+    $api->do('DEALLOCATE asked');
+    $api->rollback;
+    cmp_ok $most, '<=', 500, join(' ', $query, map { "$_=" . ($value{$_} =~ s/^([0-9a-f]{8})-.*/$1/r) } sort keys %value) . ": at most $most rows" or diag $what;
+    return;
+}
+
+reads('workspace_member_get', member_id => $me);
+reads('workspace_member_me');
+reads('workspace_team_get', team_id => $team);
+reads('workspace_team_member_list', team_id => $team);
+reads('workspace_team_children', team_id => $team);
+reads('notification_list', limit => 50, skip => 0);
+reads('notification_list', limit => 50, skip => 0, unread_only => 'true');
+reads('notification_list', limit => 50, skip => 400);
+reads('notification_archive_list', limit => 50, skip => 0);
+reads('notification_snooze_list', limit => 50, skip => 0);
+reads('notification_unread_count');
+reads('notification_counts');
+
+$_->disconnect for $super, $api;
+$cluster->drop($name);
+done_testing;
