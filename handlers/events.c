@@ -287,6 +287,12 @@ const struct event events[] = {
 	{ "team.member_updated", EVENT_ORGANIZATION, "A member leads a team now, or does no longer", &team_member, PREVIOUS },
 	{ "team.member_removed", EVENT_ORGANIZATION, "A member is in a team no more", &team_member },
 
+	{ "recordset.created",  EVENT_ORGANIZATION, "A recordset was made", &recordset_event_shape },
+	{ "recordset.updated",  EVENT_ORGANIZATION, "A recordset is another one, or its schema is", &recordset_event_shape, PREVIOUS },
+	{ "recordset.trashed",  EVENT_ORGANIZATION, "A recordset was moved to the trash, and its records with it", &recordset_event_shape, PREVIOUS },
+	{ "recordset.restored", EVENT_ORGANIZATION, "A recordset was taken out of the trash", &recordset_event_shape, PREVIOUS },
+	{ "recordset.deleted",  EVENT_ORGANIZATION, "A recordset was deleted for good, and its records with it", &recordset_event_shape },
+
 	{ "subscription.created",  EVENT_ORGANIZATION, "An organization, or a user, has subscribed, or is to pay for it", &subscription },
 	{ "subscription.updated",  EVENT_ORGANIZATION, "Its status, plan, period, seats or end is another one", &subscription, PREVIOUS },
 	{ "subscription.canceled", EVENT_ORGANIZATION, "A subscription has ended", &subscription, PREVIOUS },

@@ -275,6 +275,12 @@ static const struct {
 	{ "workspace.webhooks_out.list_deliveries", "list_webhook_deliveries" },
 	{ "workspace.webhooks_out.redeliver", "redeliver_webhook_delivery" },
 	{ "workspace.webhooks_out.regenerate_secret", "renew_webhook_secret" },
+	{ "workspace.records.crud_list_recordsets", "list_crud_recordsets" },
+	{ "workspace.records.crud_get_recordset", "get_crud_recordset" },
+	{ "workspace.records.crud_create_recordset", "create_crud_recordset" },
+	{ "workspace.records.crud_replace_recordset", "replace_crud_recordset" },
+	{ "workspace.records.crud_patch_recordset", "patch_crud_recordset" },
+	{ "workspace.records.crud_delete_recordset", "delete_crud_recordset" },
 };
 
 /* The second word of a catalogue id, of *n bytes. */

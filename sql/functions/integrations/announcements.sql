@@ -362,6 +362,14 @@ SELECT announce('workspace_team_members', 'team', 'member_added', 'member_update
     also    => '{"workspace_id": "r.organization_id", "joined_at": "r.created_at", "member": "who.ref"}',
     source  => 'member_ref(r.tenant_id, r.organization_id, r.member_id) who ON true');
 
+-- On no channel: who may see a recordset, its grants say.
+SELECT announce('recordsets', 'recordset', has_micros => true,
+    changed => $$CASE WHEN OLD.trashed_at IS NULL AND NEW.trashed_at IS NOT NULL THEN 'trashed'
+                      WHEN OLD.trashed_at IS NOT NULL AND NEW.trashed_at IS NULL THEN 'restored' ELSE 'updated' END$$,
+    shows   => 'id, name, slug, description, type, mode, schema_version, owner_id, is_active, created_at, updated_at',
+    also    => '{"workspace_id": "r.organization_id"}',
+    watches => 'name, slug, description, type, mode, schema_version, owner_id, is_active, icon, color, settings, trashed_at');
+
 -- ---------------------------------------------------------------- billing
 
 -- What changes it, whoever has read it first; to look again tells nothing.  An organization's are on no channel: not every

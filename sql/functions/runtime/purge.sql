@@ -31,7 +31,8 @@ BEGIN
         ('billing_operations',  'created_at', interval '90 days'),
         ('notification_causes', 'created_at', interval '60 days'),
         ('notification_mails',  'created_at', interval '30 days'),
-        ('webhook_endpoints',   'deleted_at', interval '31 days')
+        ('webhook_endpoints',   'deleted_at', interval '31 days'),
+        ('recordsets',          'trashed_at', interval '30 days')     -- and what is of them
     LOOP
         EXECUTE format('DELETE FROM %1$I WHERE (%2$I < now() - $1) IS TRUE AND ctid = ANY (ARRAY(
                             SELECT ctid FROM %1$I WHERE %2$I < now() - $1 ORDER BY %2$I LIMIT $2))',

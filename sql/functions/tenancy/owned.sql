@@ -7,11 +7,13 @@
 --   relation  owner, assignee or lead
 --   title, status, link  expressions of the row x; status may be NULL
 CREATE OR REPLACE FUNCTION owned_kinds() RETURNS TABLE (kind text, tbl text, col text, noun text, relation text, title text, status text, link text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 3
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 4
 BEGIN ATOMIC
     VALUES ('goals', 'goals', 'owner_id', 'goal', 'owner', 'x.title', 'x.status', '''/goals/'' || x.id'),
            ('goals', 'key_results', 'owner_id', 'key_result', 'assignee', 'x.title',
             'CASE WHEN x.is_completed THEN ''completed'' ELSE ''open'' END', '''/goals/'' || x.goal_id'),
+           ('recordsets', 'recordsets', 'owner_id', 'recordset', 'owner', 'x.name',
+            'CASE WHEN x.trashed_at IS NOT NULL THEN ''trashed'' WHEN x.is_active THEN ''active'' ELSE ''inactive'' END', '''/recordsets/'' || x.slug'),
            ('teams_led', 'workspace_teams', 'lead_member_id', 'team', 'lead', 'x.name',
             'CASE WHEN x.is_active THEN ''active'' ELSE ''inactive'' END', '''/teams/'' || x.id');
 END;

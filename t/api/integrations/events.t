@@ -411,6 +411,18 @@ subtest 'goals' => sub {
     tells 'it is deleted', sub { $ann->delete("$at/$goal->{id}", %in) }, -in => $acme, 'goal.deleted' => { title => 'Shrink' };
 };
 
+subtest 'recordsets' => sub {
+    my $at = '/api/v1/recordsets';
+    my %in = (headers => { 'X-Workspace-Id' => $acme });
+    my $r  = tells('a new one', sub { $ann->post($at, { name => 'Boats' }, %in) }, -in => $acme, 'recordset.created' => { name => 'Boats', slug => 'boats', workspace_id => $acme, schema_version => 1 })->json;
+    tells 'it changes', sub { $ann->put("$at/boats", { name => 'Ships' }, %in) }, -in => $acme, 'recordset.updated' => { name => 'Ships', previous_attributes => { name => 'Boats' } };
+    quiet 'nothing', sub { $ann->put("$at/boats", { name => 'Ships' }, %in) };
+    tells 'its schema', sub { $ann->put("$at/boats", { schema => { fields => [ { key => 'k', type => 'text' } ] } }, %in) }, -in => $acme, 'recordset.updated' => { schema_version => 2, previous_attributes => { schema_version => 1 } };
+    tells 'it is moved to the trash', sub { $ann->delete("$at/boats", %in) }, -in => $acme, 'recordset.trashed' => { is_active => false, previous_attributes => { is_active => true } };
+    tells 'and comes back', sub { $ann->post("$at/trash/boats/restore", undef, %in) }, -in => $acme, 'recordset.restored' => { is_active => true, previous_attributes => { is_active => false } };
+    tells 'it is deleted for good', sub { $ann->delete("/api/v1/crud/recordsets/$r->{id}", %in) }, -in => $acme, 'recordset.deleted' => { name => 'Ships' };
+};
+
 # ------------------------------------------------------------------ projects
 
 subtest 'projects' => sub {

@@ -1,0 +1,220 @@
+#include "handlers/records/record_schema.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+#include "lib/base/jx.h"
+#include "lib/base/pattern.h"
+
+/* clang-format off */
+static const char *const types[] = { "text", "long_text", "number", "currency", "percent", "boolean", "date", "datetime", "email", "phone", "url",
+	"select", "multi_select", "address", "latitude", "longitude", "geometry", "member", "record", "json", NULL };
+
+const struct pattern record_key = { "^[a-z][a-z0-9_]{0,62}$", "a small letter, and up to 62 small letters, digits and _" };
+
+static const struct field field_def[] = {
+	{ "key",         F_TEXT, F_REQUIRED, .min = 1, .max = 63, .fits = &record_key, .example = "city" },
+	{ "label",       F_TEXT, 0, .max = 255, .about = "the key, unless given", .example = "City" },
+	{ "type",        F_ENUM, F_REQUIRED, .values = types },
+	{ "required",    F_BOOL, 0 },
+	{ "options",     F_LIST, F_RARE, .item = F_TEXT, .max = RECORD_OPTIONS, .about = "of select and multi_select, which need them" },
+	{ "default",     F_JSON, F_NULL | F_RARE, .about = "the value of a new record that has none" },
+	{ "description", F_TEXT, F_NULL, .max = 2000, .example = "Where it lies" },
+	{ "hidden",      F_BOOL, 0, .about = "for pages; it is no protection" },
+	FIELD_END
+};
+
+const struct field record_schema_fields[] = {
+	{ "fields",      F_LIST, 0, .fields = field_def, .max = RECORD_FIELDS },
+	{ "title_field", F_TEXT, F_NULL, .max = 63, .about = "the key of the field whose value is a record's title", .example = "city" },
+	FIELD_END
+};
+
+static const struct field columns[] = {
+	{ "promoted_text_1", F_TEXT, F_NULL, .max = 63, .fits = &record_key, .example = "city" },
+	{ "promoted_text_2", F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "promoted_text_3", F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "promoted_text_4", F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "promoted_text_5", F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "promoted_num_1",  F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "promoted_num_2",  F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "promoted_num_3",  F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "promoted_num_4",  F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "promoted_num_5",  F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "promoted_date_1", F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "promoted_date_2", F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "promoted_date_3", F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "promoted_bool_1", F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "promoted_bool_2", F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "promoted_gis_1",  F_OBJECT, F_NULL | F_RARE, .fields = (const struct field[]){
+		{ "lat", F_TEXT, F_REQUIRED, .max = 63, .fits = &record_key, .example = "latitude" },
+		{ "lng", F_TEXT, F_REQUIRED, .max = 63, .fits = &record_key, .example = "longitude" },
+		FIELD_END } },
+	FIELD_END
+};
+
+const struct field record_settings_fields[] = {
+	{ "promoted_fields",    F_OBJECT, F_NULL, .fields = columns, .about = "fields that filters and sorts find by an index" },
+	{ "versioning_enabled", F_BOOL, F_NULL, .about = "/crud keeps versions; true, unless given", .example = "true" },
+	{ "strict_schema",      F_BOOL, F_NULL, .about = "records have no keys beside the schema's; false, unless given" },
+	{ "lat_field",          F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "lng_field",          F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	{ "geometry_field",     F_TEXT, F_NULL | F_RARE, .max = 63, .fits = &record_key },
+	FIELD_END
+};
+/* clang-format on */
+
+static struct json_object *member(struct json_object *object, const char *name)
+{
+	struct json_object *found = NULL;
+
+	return object && json_object_object_get_ex(object, name, &found) ? found : NULL;
+}
+
+static const char *text(struct json_object *object, const char *name)
+{
+	struct json_object *found = member(object, name);
+
+	return found ? json_object_get_string(found) : NULL;
+}
+
+static bool is_select(enum record_type type)
+{
+	return type == RECORD_SELECT || type == RECORD_MULTI_SELECT;
+}
+
+static enum err read_options(struct arena *a, struct json_object *list, const char *path,
+			     struct record_field *f, struct failure *why)
+{
+	size_t n = list ? json_object_array_length(list) : 0;
+	const char **options = arena_alloc(a, (n + 1) * sizeof(*options));
+
+	if (!is_select(f->type) && n)
+		return failure_set(why, a, ERR_VALIDATION, path,
+				   "%s are for the types select and multi_select", path);
+	if (is_select(f->type) && !n)
+		return failure_set(why, a, ERR_VALIDATION, path,
+				   "%s must be a list of 1 to %d texts for the type %s", path, RECORD_OPTIONS,
+				   types[f->type]);
+	for (size_t i = 0; i < n; i++) {
+		options[i] = json_object_get_string(json_object_array_get_idx(list, i));
+		if (!*options[i] || strlen(options[i]) > 1020)
+			return failure_set(why, a, ERR_VALIDATION, arena_fmt(a, "%s[%zu]", path, i),
+					   "%s[%zu] must be a text of 1 to 255 characters", path, i);
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(options[k], options[i]))
+				return failure_set(why, a, ERR_VALIDATION, arena_fmt(a, "%s[%zu]", path, i),
+						   "%s[%zu] is there already: %s", path, i, options[i]);
+	}
+	options[n] = NULL;
+	f->options = options;
+	return ERR_OK;
+}
+
+static enum err read_field(struct arena *a, struct json_object *json, const char *path,
+			   struct record_field *f, struct failure *why)
+{
+	const char *type = text(json, "type"), *label = text(json, "label");
+	struct buf form;
+	enum err rc;
+
+	*f = (struct record_field){ .key = text(json, "key"), .description = text(json, "description") };
+	f->label = label && *label ? label : f->key;
+	f->is_required = json_object_get_boolean(member(json, "required"));
+	f->is_hidden = json_object_get_boolean(member(json, "hidden"));
+	for (int i = 0; types[i]; i++)
+		if (!strcmp(types[i], type))
+			f->type = (enum record_type)i;
+	rc = read_options(a, member(json, "options"), arena_fmt(a, "%s.options", path), f, why);
+	f->def = member(json, "default");
+	if (rc || !f->def)
+		return rc;
+	buf_init(&form, a, 64);
+	return record_schema_value(a, f, f->def, arena_fmt(a, "%s.default", path), &form, why);
+}
+
+enum err record_schema_read(struct arena *a, struct json_object *json, const char *path,
+			    struct record_schema *out, struct failure *why)
+{
+	struct json_object *list = member(json, "fields");
+	enum err rc = ERR_OK;
+
+	*out = (struct record_schema){ .n = list ? json_object_array_length(list) : 0 };
+	out->fields = arena_alloc(a, (out->n + 1) * sizeof(*out->fields));
+	for (size_t i = 0; !rc && i < out->n; i++) {
+		struct record_field *f = &out->fields[i];
+		const char *here = arena_fmt(a, "%s.fields[%zu]", path, i);
+
+		rc = read_field(a, json_object_array_get_idx(list, i), here, f, why);
+		for (size_t k = 0; !rc && k < i; k++)
+			if (!strcmp(out->fields[k].key, f->key))
+				rc = failure_set(why, a, ERR_VALIDATION, arena_fmt(a, "%s.key", here),
+						 "%s.key is that of another field: %s", here, f->key);
+	}
+	if (rc)
+		return rc;
+	out->title_field = text(json, "title_field");
+	if (out->title_field && !record_schema_find(out, out->title_field)) {
+		const char *here = arena_fmt(a, "%s.title_field", path);
+
+		return failure_set(why, a, ERR_VALIDATION, here, "%s must be the key of one of the fields",
+				   here);
+	}
+	return ERR_OK;
+}
+
+const struct record_field *record_schema_find(const struct record_schema *s, const char *key)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!strcmp(s->fields[i].key, key))
+			return &s->fields[i];
+	return NULL;
+}
+
+void record_schema_write(struct buf *b, const struct record_schema *s)
+{
+	buf_char(b, '[');
+	for (const struct record_field *f = s->fields; f < s->fields + s->n; f++) {
+		jx_next(b), buf_char(b, '{');
+		jx_key(b, "key"), jx_str(b, f->key);
+		jx_key(b, "label"), jx_str(b, f->label);
+		jx_key(b, "type"), jx_str(b, types[f->type]);
+		jx_key(b, "required"), jx_bool(b, f->is_required);
+		jx_key_open(b, "options", '[');
+		for (const char *const *o = f->options; *o; o++)
+			jx_next(b), jx_str(b, *o);
+		buf_char(b, ']');
+		jx_key(b, "default");
+		buf_text(b, f->def ? json_object_to_json_string_ext(f->def, JSON_C_TO_STRING_PLAIN) : "null");
+		jx_key(b, "description"), jx_str(b, f->description);
+		jx_key(b, "hidden"), jx_bool(b, f->is_hidden);
+		buf_char(b, '}');
+	}
+	buf_char(b, ']');
+}
+
+enum err record_schema_settings(struct arena *a, struct json_object *settings, struct failure *why)
+{
+	struct json_object *promoted = member(settings, "promoted_fields");
+
+	if (!promoted)
+		return ERR_OK;
+	json_object_object_foreach(promoted, name, value)
+	{
+		const struct field *f = columns;
+
+		(void)value;
+		while (f->type != F_END && strcmp(f->name, name))
+			f++;
+		if (f->type == F_END) {
+			const char *here = arena_fmt(a, "settings.promoted_fields.%s", name);
+
+			return failure_set(
+				why, a, ERR_VALIDATION, here,
+				"%s is no column: there are promoted_text_1 to 5, promoted_num_1 to 5, "
+				"promoted_date_1 to 3, promoted_bool_1 and 2, and promoted_gis_1",
+				here);
+		}
+	}
+	return ERR_OK;
+}
