@@ -19,3 +19,6 @@ VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('recordset'), 0, 0)
 
 INSERT INTO recordset_grants (tenant_id, organization_id, recordset_id, id, team_id, can_view, can_create, can_edit_own, granted_by_id)
 VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('recordset'), pg_temp.id('recordset_grant'), pg_temp.id('team'), true, true, true, pg_temp.id('member'));
+
+INSERT INTO recordset_grants (tenant_id, organization_id, recordset_id, member_id, can_view, granted_by_id)
+VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('recordset'), pg_temp.id('member'), true, pg_temp.id('member'));
