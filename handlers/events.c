@@ -293,6 +293,12 @@ const struct event events[] = {
 	{ "recordset.restored", EVENT_ORGANIZATION, "A recordset was taken out of the trash", &recordset_event_shape, PREVIOUS },
 	{ "recordset.deleted",  EVENT_ORGANIZATION, "A recordset was deleted for good, and its records with it", &recordset_event_shape },
 
+	{ "record.created",      EVENT_ORGANIZATION, "A record was made", &record_event_shape },
+	{ "record.updated",      EVENT_ORGANIZATION, "A record is another one", &record_event_shape, PREVIOUS },
+	{ "record.restored",     EVENT_ORGANIZATION, "A record has the values of an earlier version again", &record_event_shape, PREVIOUS },
+	{ "record.deleted",      EVENT_ORGANIZATION, "A record was deleted", &record_event_shape },
+	{ "record.bulk_deleted", EVENT_ORGANIZATION, "Several records of a recordset, or all of them, were deleted at once", &record_bulk_event_shape },
+
 	{ "subscription.created",  EVENT_ORGANIZATION, "An organization, or a user, has subscribed, or is to pay for it", &subscription },
 	{ "subscription.updated",  EVENT_ORGANIZATION, "Its status, plan, period, seats or end is another one", &subscription, PREVIOUS },
 	{ "subscription.canceled", EVENT_ORGANIZATION, "A subscription has ended", &subscription, PREVIOUS },

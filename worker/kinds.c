@@ -10,6 +10,7 @@
 #include "worker/knowledge.h"
 #include "worker/mail.h"
 #include "worker/notifications.h"
+#include "worker/records.h"
 #include "worker/storage.h"
 #include "worker/trace_files.h"
 #include "worker/traces.h"
@@ -42,6 +43,7 @@ const struct job_kind *const job_kinds[] = {
 	&traces_expire_job,
 	&traces_forget_job,
 	&traces_sum_job,
+	&records_remove_job,
 	NULL,
 };
 

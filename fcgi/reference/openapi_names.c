@@ -281,6 +281,14 @@ static const struct {
 	{ "workspace.records.crud_replace_recordset", "replace_crud_recordset" },
 	{ "workspace.records.crud_patch_recordset", "patch_crud_recordset" },
 	{ "workspace.records.crud_delete_recordset", "delete_crud_recordset" },
+	{ "workspace.records.crud_get_record", "get_crud_record" },
+	{ "workspace.records.crud_create_record", "create_crud_record" },
+	{ "workspace.records.crud_replace_record", "replace_crud_record" },
+	{ "workspace.records.crud_patch_record", "patch_crud_record" },
+	{ "workspace.records.crud_delete_record", "delete_crud_record" },
+	{ "workspace.records.crud_sync_record_counts", "refresh_record_counts" },
+	{ "workspace.records.bulk_delete_records", "delete_many_records" },
+	{ "workspace.records.list_record_history", "list_record_versions" },
 };
 
 /* The second word of a catalogue id, of *n bytes. */

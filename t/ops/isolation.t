@@ -77,6 +77,7 @@ subtest 'every table of the schema is protected' => sub {
           AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid = 'touch'::regproc)
         END
     is join(' ', sort @$bare), 'activities agent_messages ai_calls ai_responses audit_events external_agent_calls file_passages job_traces jobs log_records notification_causes notification_marks realtime_messages spans trace_tags usage_events', 'every table has its times, and the trigger that keeps them, but for those whose rows never change: see isolate()';
+    is join(' ', sort @$bare), 'agent_messages ai_calls ai_responses audit_events external_agent_calls file_passages job_traces jobs log_records notification_causes notification_marks realtime_messages record_versions spans trace_tags usage_events', 'every table has its times, and the trigger that keeps them, but for those whose rows never change: see isolate()';
     # … and for jobs, where the trigger would be a third of an update: every statement that changes one sets updated_at.
     my @moves = map { my $file = $_; open my $in, '<', $file or die "$file: $!\n"; join('', <$in>) =~ /(UPDATE jobs \w\b.*?\bWHERE\b)/gs } glob 'sql/functions/*/*.sql sql/queries/*/*.sql';
     cmp_ok scalar(@moves), '>=', 14, 'statements that change jobs';
@@ -173,10 +174,12 @@ subtest 'the role of the api' => sub {
     refused $api, '42501', 'CREATE FUNCTION app_user(int) RETURNS int LANGUAGE sql RETURN 1';
     refused $api, '42501', 'SELECT * FROM schema_migrations';
     refused $api, '42501', 'INSERT INTO tenants (slug, name) VALUES (?, ?)', 'c', 'C';
-    my %may_delete = map { $_ => 1 } qw(ai_accounts ai_responses billing_customers billing_steps feature_flags file_folders file_passages files goals key_results known_addresses memberships notification_mails notification_preferences passkeys realtime_tickets recovery_codes role_permissions
-        payment_accounts stored_objects team_recovery_codes team_totp_factors tenant_issuers totp_factors trace_logs trace_objects usage_limits usage_meters workspace_team_members workspace_teams);
-    my %may_delete = map { $_ => 1 } qw(ai_accounts ai_responses billing_customers billing_steps feature_flags file_folders file_passages files goals key_results known_addresses memberships notification_mails notification_preferences passkeys realtime_tickets recordset_grants recordset_views recordsets recovery_codes role_permissions
-        payment_accounts stored_objects tenant_issuers totp_factors trace_logs trace_objects usage_limits usage_meters workspace_team_members workspace_teams);
+    my %may_delete = map { $_ => 1 } qw(
+        ai_accounts ai_responses billing_customers billing_steps feature_flags file_folders file_passages files goals key_results known_addresses
+        memberships notification_mails notification_preferences passkeys payment_accounts realtime_tickets record_versions records recordset_grants
+        recordset_views recordsets recovery_codes role_permissions stored_objects team_recovery_codes team_totp_factors tenant_issuers totp_factors
+        trace_logs trace_objects usage_limits usage_meters workspace_team_members workspace_teams
+    );
     refused $api, '42501', $_ for 'UPDATE audit_events SET action = action', 'DELETE FROM audit_events', 'SELECT * FROM audit_heads',
         'UPDATE sessions SET impersonator_id = NULL', 'UPDATE team_members SET email = email', 'UPDATE api_keys SET hash = hash';
     $may_delete{api_keys} = 1;    # a workspace's

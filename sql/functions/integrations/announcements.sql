@@ -370,6 +370,12 @@ SELECT announce('recordsets', 'recordset', has_micros => true,
     also    => '{"workspace_id": "r.organization_id"}',
     watches => 'name, slug, description, type, mode, schema_version, owner_id, is_active, icon, color, settings, trashed_at');
 
+-- Of many that are deleted at once, records_delete() tells.
+SELECT announce('records', 'record', has_micros => true,
+    changed => $$CASE WHEN NEW.change_type = 'restored' AND NEW.version <> OLD.version THEN 'restored' ELSE 'updated' END$$,
+    shows   => 'id, recordset_id, title, status, tags, field_values, tool_statuses, owner_id, group_id, version, created_at, updated_at',
+    also    => '{"workspace_id": "r.organization_id"}');
+
 -- ---------------------------------------------------------------- billing
 
 -- What changes it, whoever has read it first; to look again tells nothing.  An organization's are on no channel: not every

@@ -423,6 +423,22 @@ subtest 'recordsets' => sub {
     tells 'it is deleted for good', sub { $ann->delete("/api/v1/crud/recordsets/$r->{id}", %in) }, -in => $acme, 'recordset.deleted' => { name => 'Ships' };
 };
 
+subtest 'records' => sub {
+    my $at  = '/api/v1/records';
+    my %in  = (headers => { 'X-Workspace-Id' => $acme });
+    my $set = $ann->post('/api/v1/recordsets', { name => 'Wrecks' }, %in)->json('/id');
+    my $r   = tells('a new one', sub { $ann->post($at, { recordset_id => $set, field_values => { a => 1 } }, %in) }, -in => $acme, 'record.created' => { recordset_id => $set, workspace_id => $acme, field_values => { a => 1 }, version => 1 })->json;
+    tells 'it changes', sub { $ann->put("$at/$r->{id}", { title => 'Reef' }, %in) }, -in => $acme, 'record.updated' => { title => 'Reef', version => 2, previous_attributes => { title => undef, version => 1 } };
+    quiet 'nothing', sub { $ann->put("$at/$r->{id}", { title => 'Reef' }, %in) };
+    $ann->put("$at/$r->{id}", { field_values => { a => 2 } }, %in);
+    my $first = $ann->get("$at/$r->{id}/history", %in)->json('/2/id');
+    tells 'an earlier version comes back', sub { $ann->post("$at/$r->{id}/history/$first/restore", undef, %in) }, -in => $acme, 'record.restored' => { field_values => { a => 1 }, version => 4 };
+    tells 'it is deleted', sub { $ann->delete("$at/$r->{id}", %in) }, -in => $acme, 'record.deleted' => { status => 'deleted' };
+    my @ids = map { $ann->post($at, { recordset_id => $set }, %in)->json('/id') } 1 .. 3;
+    tells 'two at once are told as one', sub { $ann->post("$at/bulk-delete", { record_ids => [ @ids[ 0, 1 ] ] }, %in) }, -in => $acme, 'record.bulk_deleted' => { recordset_id => $set, deleted_count => 2, deleted_ids => [ @ids[ 0, 1 ] ] };
+    tells 'and all', sub { $ann->post("$at/bulk-delete", { all => true, recordset_id => $set }, %in) }, -in => $acme, 'record.bulk_deleted' => { recordset_id => $set, deleted_count => 1, deleted_ids => [] };
+};
+
 # ------------------------------------------------------------------ projects
 
 subtest 'projects' => sub {

@@ -1,0 +1,477 @@
+/*
+ * Records: the rows of recordsets.
+ *
+ * Values are checked here, against the schema as it stands in the same transaction, and
+ * written by sql/functions/records/records.sql, in whose hands the right to do so, versions and counts
+ * are.  /crud is the same, but for PUT, which replaces, and versions, which the recordset's settings may
+ * switch off there.
+ */
+#include <json-c/json.h>
+#include <string.h>
+
+#include "build/sql/records/records.h"
+#include "fcgi/answer.h"
+#include "fcgi/req.h"
+#include "handlers/permissions.h"
+#include "handlers/records/record_schema.h"
+#include "handlers/records/recordsets.h"
+#include "handlers/shapes.h"
+#include "handlers/tenancy/member_ref.h"
+#include "lib/base/json.h"
+#include "lib/base/jx.h"
+#include "lib/db/column.h"
+#include "lib/db/rows.h"
+
+static enum err record_create(struct req *rq);
+static enum err record_update(struct req *rq);
+static enum err record_write(struct req *rq);
+static enum err record_bulk_delete(struct req *rq);
+
+/* clang-format off */
+static const char *const states[] = { "active", "draft", "archived", "deleted", NULL };
+static const char *const given_states[] = { "active", "draft", "archived", NULL };
+static const char *const changes[] = { "created", "updated", "restored", "deleted", NULL };
+static const char *const reasons[] = { "not_found", "forbidden", NULL };
+
+static const struct field one_tag = { "tags", F_TEXT, 0, .min = 1, .max = 100, .example = "harbour" };
+
+static const struct field record[] = {
+	{ "id",               F_UUID,     OUT },
+	{ "recordset_id",     F_UUID,     OUT | NEW | NEEDED },
+	{ "recordset_slug",   F_SLUG,     OUT, .example = "soundings" },
+	{ "title",            F_TEXT,     OUT | NEW | SET | F_NULL_OUT, .max = 500, .about = "the value of the schema's title_field, unless given", .example = "Off the mole" },
+	{ "field_values",     F_OBJECT,   OUT | NEW, .about = "by the keys of the schema; others stay as they are", .example = "{\"place\":\"Off the mole\",\"depth\":7.5}" },
+	{ "field_values",     F_OBJECT,   SET, .about = "those that are sent; null takes one away", .example = "{\"depth\":7.5}" },
+	{ "status",           F_ENUM,     OUT, .values = states },
+	{ "status",           F_ENUM,     NEW | SET, .values = given_states, .def = "active" },
+	{ "tags",             F_LIST,     OUT | NEW | SET, .item = F_TEXT, .each = &one_tag, .max = 100, .example = "[\"harbour\"]" },
+	{ "geometry",         F_OBJECT,   OUT | F_NULL, .about = "GeoJSON" },
+	{ "geometry_type",    F_TEXT,     OUT | F_NULL },
+	{ "lat",              F_NUMBER,   OUT | F_NULL },
+	{ "lng",              F_NUMBER,   OUT | F_NULL },
+	{ "tool_statuses",    F_OBJECT,   OUT | NEW, .item = F_TEXT, .about = "of tools by their names: a-z, 0-9, _ and -", .example = "{\"survey\":\"queued\"}" },
+	{ "tool_statuses",    F_OBJECT,   SET, .about = "those that are sent; null takes one away", .example = "{\"survey\":\"done\"}" },
+	{ "group_id",         F_UUID,     OUT | NEW | SET | F_NULL_OUT | F_NULL_SET | F_RARE },
+	{ "owner_id",         F_UUID,     OUT | NEW | SET | F_NULL_OUT, .about = "a member; of a new one the caller, unless given", .example = "member theo" },
+	{ "owner",            F_OBJECT,   OUT | F_NULL, .fields = member_ref },
+	{ "created_by",       F_OBJECT,   OUT | F_NULL, .fields = member_ref },
+	{ "version",          F_INT,      OUT },
+	{ "is_latest",        F_BOOL,     OUT, .about = "false: it is deleted" },
+	{ "permissions",      F_OBJECT,   OUT | F_NULL, .fields = recordset_permissions, .about = "the caller's, on its recordset" },
+	{ "comment_count",    F_INT,      OUT },
+	{ "attachment_count", F_INT,      OUT },
+	{ "deleted_at",       F_DATETIME, OUT | F_NULL },
+	{ "created_at",       F_DATETIME, OUT },
+	{ "updated_at",       F_DATETIME, OUT },
+	{ "expected_version", F_INT,      SET | F_RARE, .min = 1, .about = "409, if it is another one" },
+	FIELD_END
+};
+
+static const struct field replacement[] = {
+	{ "title",            F_TEXT,     0, .max = 500, .example = "Off the mole" },
+	{ "field_values",     F_OBJECT,   F_REQUIRED, .example = "{\"place\":\"Off the mole\",\"depth\":7.5}" },
+	{ "status",           F_ENUM,     0, .values = given_states, .def = "active" },
+	{ "tags",             F_LIST,     0, .item = F_TEXT, .each = &one_tag, .max = 100, .example = "[\"harbour\"]" },
+	{ "owner_id",         F_UUID,     0, .about = "a member; left out, it stays", .example = "member theo" },
+	{ "group_id",         F_UUID,     F_RARE },
+	{ "tool_statuses",    F_OBJECT,   0, .example = "{\"survey\":\"done\"}" },
+	FIELD_END
+};
+
+static const struct field history[] = {
+	{ "id",                    F_UUID,     0 },
+	{ "record_id",             F_UUID,     0 },
+	{ "version",               F_INT,      0 },
+	{ "change_type",           F_ENUM,     0, .values = changes },
+	{ "title",                 F_TEXT,     F_NULL, .example = "Off the mole" },
+	{ "field_values",          F_OBJECT,   0, .example = "{\"place\":\"Off the mole\",\"depth\":7.5}" },
+	{ "status",                F_ENUM,     0, .values = states },
+	{ "tags",                  F_LIST,     0, .item = F_TEXT },
+	{ "changed_fields",        F_LIST,     0, .item = F_TEXT, .about = "the keys whose values are other ones than before" },
+	{ "restored_from_version", F_INT,      F_NULL },
+	{ "changed_by",            F_OBJECT,   F_NULL, .fields = member_ref },
+	{ "created_at",            F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct field event[] = {
+	{ "id",            F_UUID,     0 },
+	{ "workspace_id",  F_UUID,     0 },
+	{ "recordset_id",  F_UUID,     0 },
+	{ "title",         F_TEXT,     F_NULL, .example = "Off the mole" },
+	{ "status",        F_ENUM,     0, .values = states },
+	{ "tags",          F_LIST,     0, .item = F_TEXT },
+	{ "field_values",  F_OBJECT,   0, .example = "{\"place\":\"Off the mole\",\"depth\":7.5}" },
+	{ "tool_statuses", F_OBJECT,   0 },
+	{ "group_id",      F_UUID,     F_NULL },
+	{ "owner_id",      F_UUID,     F_NULL },
+	{ "version",       F_INT,      0 },
+	{ "created_at",    F_DATETIME, 0 },
+	{ "updated_at",    F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct field bulk_event[] = {
+	{ "workspace_id",  F_UUID, 0 },
+	{ "recordset_id",  F_UUID, 0 },
+	{ "deleted_count", F_INT,  0 },
+	{ "deleted_ids",   F_LIST, 0, .item = F_UUID, .about = "empty: all that the recordset had" },
+	FIELD_END
+};
+
+static const struct field delete_in[] = {
+	{ "record_ids",   F_LIST, 0, .item = F_UUID, .min = 1, .max = 1000, .about = "unless all" },
+	{ "recordset_id", F_UUID, F_RARE, .about = "needed with all" },
+	{ "all",          F_BOOL, 0, .def = "false", .example = "false" },
+	FIELD_END
+};
+
+static const struct field failed[] = {
+	{ "record_id", F_UUID, 0 },
+	{ "reason",    F_ENUM, 0, .values = reasons },
+	FIELD_END
+};
+
+static const struct field deleted[] = {
+	{ "deleted_count", F_INT,  0 },
+	{ "deleted_ids",   F_LIST, 0, .item = F_UUID, .about = "empty where all were deleted" },
+	{ "failed",        F_LIST, 0, .fields = failed },
+	FIELD_END
+};
+
+static const struct field recounted[] = {
+	{ "updated_count",    F_INT, 0, .about = "whose number was another one" },
+	{ "total_recordsets", F_INT, 0 },
+	FIELD_END
+};
+
+static const struct field dismiss_in[] = {
+	{ "tool", F_TEXT, F_REQUIRED, .min = 1, .max = 64, .example = "survey" },
+	FIELD_END
+};
+
+static const struct shape record_shape = { "Record", record };
+static const struct shape history_shape = { "RecordHistoryEntry", history, "Record" };
+static const struct shape deleted_shape = { "RecordsDeleted", deleted, "Record" };
+static const struct shape recounted_shape = { "RecordsRecounted", recounted, "Recordset" };
+const struct shape record_event_shape = { "EventRecord", event };
+const struct shape record_bulk_event_shape = { "EventRecordsDeleted", bulk_event };
+
+static const struct constraint constraints[] = {
+	{ "records_values_size", ERR_VALIDATION, "field_values",  "the values of a record may have 256 KiB" },
+	{ "records_tools_size",  ERR_VALIDATION, "tool_statuses", "tool_statuses may have 16 KiB" },
+	{ NULL }
+};
+
+static const enum err refused[] = { ERR_NOT_FOUND, ERR_AUTHORIZATION, ERR_OK };
+static const enum err not_written[] = { ERR_NOT_FOUND, ERR_AUTHORIZATION, ERR_VALIDATION, ERR_CONFLICT, ERR_OK };
+
+static const struct child written[] = { { "record", &q_record_made }, { NULL } };
+
+#define BASE "/api/v1/records"
+#define ONE BASE "/{record_id}"
+#define CRUD "/api/v1/crud/records"
+#define CRUD_ONE CRUD "/{record_id}"
+#define EDIT "Needs can_edit on the recordset, or can_edit_own of who made or owns the record."
+
+const struct route record_routes[] = {
+	{ GET,    ONE,                "workspace.records.get_record",             &by_member, "Get a record", "Needs can_view on its recordset.",
+	  .out = &record_shape, .sql = &q_record_get },
+	{ POST,   BASE,               "workspace.records.create_record",          &by_member, "Create a record", "Needs can_create on the recordset. Values are checked against its schema; all that do not fit are named.",
+	  .body = record, .as = NEW, .out = &record_shape, .constraints = constraints, .errors = not_written, .run = record_create },
+	{ PUT,    ONE,                "workspace.records.update_record",          &by_member, "Change a record", EDIT " What changes something makes a new version.",
+	  .body = record, .as = SET, .out = &record_shape, .constraints = constraints, .errors = not_written, .run = record_update, .flags = IF_MATCH },
+	{ DELETE, ONE,                "workspace.records.delete_record",          &by_member, "Delete a record", "Needs can_delete on the recordset, or can_delete_own of who made or owns the record.",
+	  .out = &record_shape, .errors = refused, .sql = &q_record_delete, .status = 204 },
+	{ POST,   BASE "/bulk-delete", "workspace.records.bulk_delete_records",   &by_member, "Delete many records, or all of a recordset", "Those that may be deleted are; the others are named. All needs can_delete on the recordset.",
+	  .body = delete_in, .out = &deleted_shape, .errors = not_written, .sql = &q_records_delete, .run = record_bulk_delete, .status = 200 },
+	{ GET,    ONE "/history",     "workspace.records.list_record_history",    &by_member, "List a record's versions", "The newest first. Needs can_view on its recordset.",
+	  .out = &history_shape, .list = &unwrapped, .errors = refused, .sql = &q_record_history },
+	{ POST,   ONE "/history/{history_id}/restore", "workspace.records.restore_record_version", &by_member, "Give a record the values of an earlier version", "As a new version. Needs can_edit on the recordset.",
+	  .out = &record_shape, .errors = refused, .run = record_write, .status = 200 },
+	{ POST,   ONE "/dismiss",     "workspace.records.dismiss_record",         &by_member, "Take a record out of a tool's view", EDIT,
+	  .query = dismiss_in, .out = &record_shape, .errors = refused, .run = record_write, .status = 200 },
+
+	{ GET,    CRUD_ONE,           "workspace.records.crud_get_record",        .summary = "Get a record, for /crud", .alias_of = "workspace.records.get_record" },
+	{ POST,   CRUD,               "workspace.records.crud_create_record",     .summary = "Create a record, for /crud", .alias_of = "workspace.records.create_record" },
+	{ PUT,    CRUD_ONE,           "workspace.records.crud_replace_record",    &by_member, "Replace a record", EDIT " What is left out is as in a new one.",
+	  .body = replacement, .out = &record_shape, .constraints = constraints, .errors = not_written, .run = record_update, .flags = IF_MATCH },
+	{ PATCH,  CRUD_ONE,           "workspace.records.crud_patch_record",      .summary = "Change a record, for /crud", .about = EDIT " Versions are kept unless the recordset's settings say otherwise.",
+	  .alias_of = "workspace.records.update_record" },
+	{ DELETE, CRUD_ONE,           "workspace.records.crud_delete_record",     .summary = "Delete a record, for /crud", .alias_of = "workspace.records.delete_record" },
+	{ POST,   "/api/v1/crud/recordsets/sync-counts", "workspace.records.crud_sync_record_counts", &by_member, "Count the records of all recordsets anew", "For owners and admins.",
+	  .may = &workspace_admin, .out = &recounted_shape, .sql = &q_recordsets_recount, .status = 200 },
+	ROUTE_END
+};
+/* clang-format on */
+
+/* The last statement, and behind it in the same round trip the record as it is now. */
+static enum err record_answer(struct req *rq, const struct query *q)
+{
+	const struct rows_form form = { .has_micros = true };
+	PGresult *res;
+	enum err rc = tx_call_family(&rq->tx, q, written, true, &res);
+
+	if (rc)
+		return rc;
+	rows_object(answer_open(rq), rows_open(&rq->tx.arena, rq->tx.children[0], 0, &form), 0);
+	return answer_close(rq);
+}
+
+/* Failures of values, as many as there are: details.fields has all of them. */
+struct misfits {
+	struct arena *arena;
+	struct buf list;
+	struct failure first;
+	int n;
+};
+
+static void misfit(struct misfits *m, const char *path, const char *message)
+{
+	if (!m->n++)
+		failure_set(&m->first, m->arena, ERR_VALIDATION, path, "%s", message);
+	jx_next(&m->list), buf_char(&m->list, '{');
+	jx_key(&m->list, "field"), jx_str(&m->list, path);
+	jx_key(&m->list, "message"), jx_str(&m->list, message);
+	buf_char(&m->list, '}');
+}
+
+static enum err misfits_end(struct misfits *m, struct failure *why)
+{
+	if (!m->n)
+		return ERR_OK;
+	*why = m->first;
+	buf_char(&m->list, ']');
+	why->details = arena_fmt(m->arena, "\"fields\":%s", buf_str(&m->list));
+	return why->err;
+}
+
+enum whole { PART, WHOLE };
+
+/* One value that was sent: into b with its key, or its key into dropped. */
+static void take_value(const struct record_schema *s, bool is_strict, const char *key,
+		       struct json_object *json, struct buf *b, struct buf *dropped, struct misfits *m)
+{
+	const struct record_field *f = record_schema_find(s, key);
+	const char *path = arena_fmt(m->arena, "field_values.%s", key);
+	struct failure why = { ERR_OK };
+
+	if (!json) {
+		if (f && f->is_required)
+			misfit(m, path, arena_fmt(m->arena, "%s is required", path));
+		jx_next(dropped), jx_str(dropped, key);
+		return;
+	}
+	if (!f && is_strict) {
+		misfit(m, path, arena_fmt(m->arena, "%s is no field of the recordset", path));
+		return;
+	}
+	jx_key(b, key);
+	if (!f)
+		buf_text(b, json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
+	else if (record_schema_value(m->arena, f, json, path, b, &why))
+		misfit(m, path, why.message);
+}
+
+static void take_values(const struct record_schema *s, bool is_strict, struct json_object *given,
+			struct buf *b, struct buf *dropped, struct misfits *m)
+{
+	if (!given)
+		return;
+	json_object_object_foreach(given, key, value)
+	{
+		take_value(s, is_strict, key, value, b, dropped, m);
+	}
+}
+
+/* What a record has that nobody has sent a value for. */
+static void take_defaults(const struct record_schema *s, struct json_object *given, struct buf *b,
+			  struct misfits *m)
+{
+	for (const struct record_field *f = s->fields; f < s->fields + s->n; f++) {
+		const char *path = arena_fmt(m->arena, "field_values.%s", f->key);
+		struct json_object *sent;
+
+		if (given && json_object_object_get_ex(given, f->key, &sent))
+			continue;
+		if (f->def)
+			jx_key(b, f->key),
+				buf_text(b, json_object_to_json_string_ext(f->def, JSON_C_TO_STRING_PLAIN));
+		else if (f->is_required)
+			misfit(m, path, arena_fmt(m->arena, "%s is required", path));
+	}
+}
+
+/* "values" and "dropped" of what record_change() takes. */
+static enum err write_values(struct req *rq, const PGresult *schema, enum whole whole, struct buf *b)
+{
+	struct arena *a = &rq->tx.arena;
+	struct misfits m = { .arena = a };
+	const struct value *v = req_value(rq, "field_values");
+	struct json_object *given = v && v->given ? v->json : NULL, *fields = NULL,
+			   *object = json_object_new_object();
+	const char *text = column_text(schema, 0, "_fields"), *problem;
+	struct record_schema s;
+	struct buf dropped;
+	enum err rc;
+
+	rc = json_read(a, text, strlen(text), &fields, &problem);
+	json_object_object_add(object, "fields", json_object_get(fields));
+	if (!rc)
+		rc = record_schema_read(a, object, "schema", &s, &rq->tx.fail);
+	json_object_put(object);
+	if (rc)
+		return rc;
+	buf_init(&m.list, a, 256);
+	buf_init(&dropped, a, 64);
+	buf_char(&m.list, '['), buf_char(&dropped, '[');
+	jx_key_open(b, "values", '{');
+	take_values(&s, column_bool(schema, 0, "_is_strict"), given, b, &dropped, &m);
+	if (whole)
+		take_defaults(&s, given, b, &m);
+	buf_char(b, '}'), buf_char(&dropped, ']');
+	jx_key(b, "dropped"), buf_text(b, buf_str(&dropped));
+	return misfits_end(&m, &rq->tx.fail);
+}
+
+static bool is_tool(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n >= 1 && n <= 64 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == n;
+}
+
+/* "tools" and "dropped_tools". */
+static enum err write_tools(struct req *rq, enum whole whole, struct buf *b)
+{
+	const struct value *v = req_value(rq, "tool_statuses");
+	struct buf dropped;
+
+	if (!v || !v->given)
+		return ERR_OK;
+	buf_init(&dropped, &rq->tx.arena, 64);
+	buf_char(&dropped, '[');
+	jx_key_open(b, "tools", '{');
+	json_object_object_foreach(v->json, name, status)
+	{
+		if (!is_tool(name))
+			return req_fail_field(
+				rq, ERR_VALIDATION, "tool_statuses",
+				"tool_statuses: the name of a tool must be 1 to 64 of a-z, 0-9, _ and -");
+		if (!status && !whole) {
+			jx_next(&dropped), jx_str(&dropped, name);
+			continue;
+		}
+		if (!json_object_is_type(status, json_type_string) ||
+		    json_object_get_string_len(status) > 1020)
+			return req_fail_field(
+				rq, ERR_VALIDATION, arena_fmt(&rq->tx.arena, "tool_statuses.%s", name),
+				"tool_statuses.%s must be a text of at most 255 characters", name);
+		jx_key(b, name), jx_str(b, json_object_get_string(status));
+	}
+	buf_char(b, '}'), buf_char(&dropped, ']');
+	jx_key(b, "dropped_tools"), buf_text(b, buf_str(&dropped));
+	return ERR_OK;
+}
+
+/* Members of what was sent, or has a default. */
+static void write_set(struct req *rq, struct buf *b)
+{
+	static const char *const texts[] = { "title", "status", "owner_id", "group_id" };
+	const struct value *tags = req_value(rq, "tags");
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		const struct value *v = req_value(rq, texts[i]);
+
+		if (v && (v->given || !v->is_null))
+			jx_key(b, texts[i]), jx_str(b, v->is_null ? NULL : v->text);
+	}
+	if (tags && tags->given)
+		jx_key(b, "tags"),
+			buf_text(b, json_object_to_json_string_ext(tags->json, JSON_C_TO_STRING_PLAIN));
+}
+
+static enum err record_create(struct req *rq)
+{
+	PGresult *schema;
+	struct buf b;
+	enum err rc;
+
+	rc = tx_call(&rq->tx, &q_record_schema_of_recordset, false, &schema);
+	if (rc)
+		return rc;
+	if (PQntuples(schema) == 0)
+		return req_fail_field(rq, ERR_NOT_FOUND, "recordset_id", "Recordset not found");
+	buf_init(&b, &rq->tx.arena, 1024);
+	buf_char(&b, '{');
+	rc = write_values(rq, schema, WHOLE, &b);
+	if (!rc)
+		rc = write_tools(rq, WHOLE, &b);
+	if (rc)
+		return rc;
+	jx_key_open(&b, "set", '{');
+	write_set(rq, &b);
+	buf_text(&b, "}}");
+	req_set(rq, "given", buf_str(&b));
+	return record_answer(rq, &q_record_create);
+}
+
+static enum err record_update(struct req *rq)
+{
+	const struct value *values = req_value(rq, "field_values"),
+			   *expected = req_value(rq, "expected_version");
+	bool is_crud = strstr(rq->asked.route->id, ".crud_") != NULL;
+	enum whole whole = rq->asked.route->body == replacement ? WHOLE : PART;
+	PGresult *schema;
+	struct buf b;
+	enum err rc;
+
+	rc = tx_call(&rq->tx, &q_record_schema_of_record, false, &schema);
+	if (rc)
+		return rc;
+	if (PQntuples(schema) == 0)
+		return answer_not_found(rq, req_text(rq, "record_id"));
+	buf_init(&b, &rq->tx.arena, 1024);
+	buf_char(&b, '{');
+	jx_key(&b, "is_crud"), jx_bool(&b, is_crud);
+	jx_key(&b, "is_replaced"), jx_bool(&b, whole);
+	if (expected && expected->given)
+		jx_key(&b, "expected_version"), jx_int(&b, expected->i);
+	if (whole || (values && values->given))
+		rc = write_values(rq, schema, whole, &b);
+	if (!rc)
+		rc = write_tools(rq, whole, &b);
+	if (rc)
+		return rc;
+	jx_key_open(&b, "set", '{');
+	write_set(rq, &b);
+	buf_text(&b, "}}");
+	req_set(rq, "change", buf_str(&b));
+	req_set(rq, "if_match", answer_if_match(rq));
+	return record_answer(rq, &q_record_update);
+}
+
+/* What asks for no values: PostgreSQL decides all of it. */
+static enum err record_write(struct req *rq)
+{
+	bool is_restore = strstr(rq->asked.route->id, ".restore_") != NULL;
+
+	if (!is_restore)
+		req_set(rq, "if_match", answer_if_match(rq));
+	return record_answer(rq, is_restore ? &q_record_restore : &q_record_dismiss);
+}
+
+static enum err record_bulk_delete(struct req *rq)
+{
+	const struct value *all = req_value(rq, "all");
+
+	if (all->b) {
+		if (!req_text(rq, "recordset_id"))
+			return req_fail_field(rq, ERR_VALIDATION, "recordset_id",
+					      "recordset_id is needed to delete all");
+		return answer_rows(rq, &q_records_delete_all);
+	}
+	if (!req_given(rq, "record_ids"))
+		return req_fail_field(rq, ERR_VALIDATION, "record_ids", "record_ids or all is needed");
+	return answer_rows(rq, &q_records_delete);
+}

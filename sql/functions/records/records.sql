@@ -1,0 +1,410 @@
+-- Records: how they are written.  Whoever writes has locked the recordset first, then the records in the order of their ids, and counts last.
+
+-- The recordset of this id and content, which stays what it is until the transaction ends: it can neither go nor be emptied meanwhile.
+CREATE OR REPLACE FUNCTION record_recordset(recordset uuid, content uuid) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM recordsets s
+    WHERE s.tenant_id = app_tenant() AND s.organization_id = app_organization() AND s.id = recordset AND s.content_id = content AND s.trashed_at IS NULL
+    FOR KEY SHARE;
+    RETURN FOUND;
+END
+$$;
+
+-- So many records more, or fewer.
+CREATE OR REPLACE FUNCTION record_count_add(recordset uuid, n bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO recordset_counts AS c (tenant_id, organization_id, recordset_id, stripe, count)
+    VALUES (app_tenant(), app_organization(), recordset, pg_backend_pid() % 16, n)
+    ON CONFLICT (tenant_id, organization_id, recordset_id, stripe) DO UPDATE SET count = c.count + excluded.count;
+END
+$$;
+
+-- What a record is called where nobody has said it: the value of the field that the schema names, else of its first text field.
+CREATE OR REPLACE FUNCTION record_title(field_values jsonb, fields jsonb, title_field text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN coalesce(
+        left(nullif(field_values ->> title_field, ''), 500),
+        left(nullif(field_values ->> (SELECT f ->> 'key' FROM jsonb_array_elements(fields) WITH ORDINALITY x (f, nr)
+                                      WHERE f ->> 'type' = 'text' ORDER BY nr LIMIT 1), ''), 500));
+END
+$$;
+
+-- Is this a member of the workspace?  Raises AS422.
+CREATE OR REPLACE FUNCTION record_owner_check(member uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF member IS NOT NULL AND NOT EXISTS (SELECT FROM memberships m
+                                          WHERE m.tenant_id = app_tenant() AND m.organization_id = app_organization() AND m.id = member) THEN
+        RAISE SQLSTATE 'AS422' USING HINT = 'owner_id', MESSAGE = 'owner_id is no member of this workspace';
+    END IF;
+END
+$$;
+
+-- Whose record it is learns that somebody else has made it theirs, or has changed it.
+CREATE OR REPLACE FUNCTION record_notify(event text, record uuid, owner uuid, recordset uuid, title text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF owner IS NOT NULL AND owner IS DISTINCT FROM app_member() AND is_told(app_tenant()) THEN
+        PERFORM notify(app_organization(), event, ARRAY[owner], jsonb_build_object('type', 'record', 'id', record, 'link', '/records/' || record), app_member(),
+                       jsonb_build_object('record_id', record, 'recordset_id', recordset, 'title', title));
+    END IF;
+END
+$$;
+
+-- Put new records into a recordset: rows is an array of {title, field_values, status, tags, owner_id, group_id, tool_statuses}, whose values
+-- have been checked against its schema.  Their ids, in that order.
+CREATE OR REPLACE FUNCTION records_add(recordset uuid, rows jsonb) RETURNS uuid[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    s   record;
+    ids uuid[];
+    r   record;
+BEGIN
+    SELECT x.content_id, x.fields, x.title_field INTO s FROM recordsets x
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = recordset AND x.trashed_at IS NULL
+    FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Recordset not found', DETAIL = recordset::text;
+    END IF;
+    PERFORM record_owner_check(o.owner_id) FROM (SELECT DISTINCT owner_id FROM jsonb_to_recordset(rows) x(owner_id uuid)) o;
+    WITH given AS MATERIALIZED (
+        SELECT uuid_v7() AS id, x.*, nr
+        FROM jsonb_array_elements(rows) WITH ORDINALITY e (one, nr),
+             jsonb_to_record(e.one) x(title text, field_values jsonb, status text, tags text[], owner_id uuid, group_id uuid, tool_statuses jsonb)
+    ), made AS (
+        INSERT INTO records (tenant_id, organization_id, id, recordset_id, content_id, title, title_given, status, tags, field_values, tool_statuses,
+                             group_id, owner_id, created_by_id, changed_by_id, changed_fields)
+        SELECT app_tenant(), app_organization(), g.id, recordset, s.content_id, coalesce(g.title, record_title(g.field_values, s.fields, s.title_field)), g.title,
+               coalesce(g.status, 'active'), coalesce(g.tags, '{}'), g.field_values, coalesce(g.tool_statuses, '{}'), g.group_id, coalesce(g.owner_id, app_member()),
+               app_member(), app_member(), ARRAY(SELECT k FROM jsonb_object_keys(g.field_values) k ORDER BY k)
+        FROM given g
+    )
+    SELECT array_agg(g.id ORDER BY g.nr) INTO ids FROM given g;
+    PERFORM record_count_add(recordset, cardinality(ids));
+    FOR r IN SELECT x.id, x.owner_id, x.title FROM records x
+             WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = ANY (ids) AND x.owner_id IS DISTINCT FROM app_member() LOOP
+        PERFORM record_notify('record_assigned', r.id, r.owner_id, recordset, r.title);
+    END LOOP;
+    RETURN ids;
+END
+$$;
+
+-- Change a record, and keep what it was as a version.
+--
+--   change  {"values": {…}, "dropped": [keys]}: values that take the place of those of the same key, and keys that go; with "is_replaced" they are
+--           all that there are; without "values" they stay as they are.  "tools", "dropped_tools": the same of tool_statuses.  "set": what is sent
+--           of title, status, tags, owner_id and group_id.  "expected_version"; "is_crud": versions are kept only where the recordset wants them.
+--           "restores": the version that the values are of.
+--   flag    the right that it takes: 4, and with 8 that of one's own records
+--   tag     If-Match
+--
+-- What changes nothing writes nothing.  Raises AS404, AS403, AS412, AS409, AS422.
+CREATE OR REPLACE FUNCTION record_change(record uuid, change jsonb, flag integer, tag bigint[]) RETURNS uuid
+LANGUAGE plpgsql AS $$
+DECLARE
+    old     records;
+    s       recordsets;
+    rights  integer;
+    given   jsonb := coalesce(change -> 'set', '{}');
+    is_all  boolean := coalesce((change ->> 'is_replaced')::boolean, false);
+    vals    jsonb;
+    tools   jsonb;
+    n       records;
+    changed text[];
+BEGIN
+    SELECT r.* INTO old FROM records r
+    WHERE r.tenant_id = app_tenant() AND r.organization_id = app_organization() AND r.id = record AND r.deleted_at IS NULL;
+    IF old.id IS NULL OR NOT record_recordset(old.recordset_id, old.content_id) THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Record not found', DETAIL = record::text;
+    END IF;
+    SELECT x.* INTO s FROM recordsets x WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = old.recordset_id;
+    SELECT r.* INTO old FROM records r
+    WHERE r.tenant_id = app_tenant() AND r.organization_id = app_organization() AND r.id = record AND r.deleted_at IS NULL
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Record not found', DETAIL = record::text;
+    END IF;
+    SELECT x.rights INTO rights FROM recordset_rights(app_tenant(), app_organization(), s.id, s.owner_id, app_member(), app_org_role()) x;
+    IF rights & flag & 4 = 0 AND (rights & flag & 8 = 0 OR app_member() NOT IN (coalesce(old.created_by_id, record), coalesce(old.owner_id, record))) THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = CASE WHEN rights & 1 = 0 THEN 'this needs can_view on the recordset'
+            WHEN flag & 8 > 0 THEN 'this needs can_edit on the recordset, or can_edit_own of who made or owns the record' ELSE 'this needs can_edit on the recordset' END;
+    END IF;
+    PERFORM if_match(old.updated_at, tag);
+    IF (change ->> 'expected_version')::bigint <> old.version THEN
+        RAISE SQLSTATE 'AS409' USING HINT = 'expected_version', MESSAGE = format('the record has version %s, not %s', old.version, change ->> 'expected_version');
+    END IF;
+    IF given ->> 'owner_id' IS DISTINCT FROM old.owner_id::text THEN
+        PERFORM record_owner_check((given ->> 'owner_id')::uuid);
+    END IF;
+
+    vals := CASE WHEN NOT change ? 'values' THEN old.field_values WHEN is_all THEN change -> 'values'
+                 ELSE (old.field_values || (change -> 'values')) - ARRAY(SELECT jsonb_array_elements_text(change -> 'dropped')) END;
+    tools := CASE WHEN is_all THEN coalesce(change -> 'tools', '{}') WHEN NOT change ? 'tools' THEN old.tool_statuses
+                  ELSE (old.tool_statuses || (change -> 'tools')) - ARRAY(SELECT jsonb_array_elements_text(change -> 'dropped_tools')) END;
+    n := old;
+    n.field_values := vals;
+    n.tool_statuses := tools;
+    n.title_given := CASE WHEN given ? 'title' THEN given ->> 'title' WHEN NOT is_all THEN old.title_given END;
+    n.title := CASE WHEN given ? 'title' OR change ? 'values' THEN coalesce(n.title_given, record_title(vals, s.fields, s.title_field)) ELSE old.title END;
+    n.status := coalesce(given ->> 'status', CASE WHEN is_all THEN 'active' ELSE old.status END);
+    n.tags := CASE WHEN given ? 'tags' THEN ARRAY(SELECT jsonb_array_elements_text(given -> 'tags')) WHEN is_all THEN '{}' ELSE old.tags END;
+    n.owner_id := CASE WHEN given ? 'owner_id' THEN (given ->> 'owner_id')::uuid ELSE old.owner_id END;
+    n.group_id := CASE WHEN given ? 'group_id' THEN (given ->> 'group_id')::uuid WHEN is_all THEN NULL ELSE old.group_id END;
+    PERFORM made(record);
+    IF n IS NOT DISTINCT FROM old THEN
+        RETURN record;
+    END IF;
+    changed := ARRAY(SELECT k FROM (SELECT jsonb_object_keys(old.field_values || vals)) x (k)
+                     WHERE old.field_values -> k IS DISTINCT FROM vals -> k ORDER BY k);
+    IF NOT coalesce((change ->> 'is_crud')::boolean, false) OR coalesce((s.settings ->> 'versioning_enabled')::boolean, true) THEN
+        PERFORM record_version_end(old);
+        n.version := old.version + 1;
+        n.version_id := uuid_v7();
+        n.change_type := CASE WHEN change ? 'restores' THEN 'restored' ELSE 'updated' END;
+        n.restored_from_version := (change ->> 'restores')::integer;
+        n.changed_fields := changed;
+        n.changed_by_id := app_member();
+        n.changed_at := now();
+    END IF;
+    UPDATE records r
+    SET title = n.title, title_given = n.title_given, status = n.status, tags = n.tags, field_values = n.field_values, tool_statuses = n.tool_statuses,
+        group_id = n.group_id, owner_id = n.owner_id, version = n.version, version_id = n.version_id, change_type = n.change_type,
+        changed_fields = n.changed_fields, restored_from_version = n.restored_from_version, changed_by_id = n.changed_by_id, changed_at = n.changed_at
+    WHERE r.tenant_id = app_tenant() AND r.organization_id = app_organization() AND r.id = record;
+    PERFORM record_notify(CASE WHEN n.owner_id IS DISTINCT FROM old.owner_id THEN 'record_assigned' ELSE 'record_updated' END, record, n.owner_id, s.id, n.title);
+    RETURN record;
+END
+$$;
+
+-- A record's version ends here: it is kept as it was.
+CREATE OR REPLACE FUNCTION record_version_end(r records) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO record_versions (tenant_id, organization_id, record_id, version, id, change_type, title, field_values, status, tags, changed_fields,
+                                 restored_from_version, changed_by_id, changed_at)
+    VALUES (r.tenant_id, r.organization_id, r.id, r.version, r.version_id, r.change_type, r.title, r.field_values, r.status, r.tags, r.changed_fields,
+            r.restored_from_version, r.changed_by_id, r.changed_at);
+END
+$$;
+
+-- A new version with the values of an earlier one.
+CREATE OR REPLACE FUNCTION record_restore(record uuid, history uuid) RETURNS uuid
+LANGUAGE plpgsql AS $$
+DECLARE
+    v record;
+BEGIN
+    PERFORM record_change(record, '{}', 4, NULL);    -- whether the caller may, and to lock it
+    SELECT x.version, x.field_values INTO v FROM record_versions x
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.record_id = record AND x.id = history
+    UNION ALL
+    SELECT r.version, r.field_values FROM records r
+    WHERE r.tenant_id = app_tenant() AND r.organization_id = app_organization() AND r.id = record AND r.version_id = history;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Version not found', DETAIL = history::text;
+    END IF;
+    RETURN record_change(record, jsonb_build_object('values', v.field_values, 'restores', v.version, 'dropped', (
+        SELECT coalesce(jsonb_agg(k), '[]') FROM records r, jsonb_object_keys(r.field_values) k
+        WHERE r.tenant_id = app_tenant() AND r.organization_id = app_organization() AND r.id = record AND NOT v.field_values ? k)), 4, NULL);
+END
+$$;
+
+-- Delete records: those that there are and that the caller may.  Which, and why not the others, in the order of their ids.
+CREATE OR REPLACE FUNCTION records_delete(wanted uuid[], tag bigint[] DEFAULT NULL, OUT deleted uuid[], OUT missing uuid[], OUT forbidden uuid[])
+LANGUAGE plpgsql AS $$
+DECLARE
+    s      record;
+    r      records;
+    rights jsonb := '{}';    -- of the recordsets that are locked
+    quiet  text := coalesce(current_setting('app.quiet', true), '');
+BEGIN
+    deleted := '{}';
+    missing := '{}';
+    forbidden := '{}';
+    FOR s IN SELECT DISTINCT x.recordset_id, x.content_id FROM records x
+             WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = ANY (wanted) AND x.deleted_at IS NULL
+             ORDER BY x.recordset_id LOOP
+        IF record_recordset(s.recordset_id, s.content_id) THEN
+            rights := rights || (SELECT jsonb_build_object(s.content_id, x.rights) FROM recordsets o
+                                 CROSS JOIN recordset_rights(o.tenant_id, o.organization_id, o.id, o.owner_id, app_member(), app_org_role()) x
+                                 WHERE o.tenant_id = app_tenant() AND o.organization_id = app_organization() AND o.id = s.recordset_id);
+        END IF;
+    END LOOP;
+    FOR r IN SELECT x.* FROM records x
+             WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = ANY (wanted) AND x.deleted_at IS NULL
+             ORDER BY x.id FOR NO KEY UPDATE LOOP
+        CONTINUE WHEN NOT rights ? r.content_id::text;
+        IF (rights ->> r.content_id::text)::integer & 16 > 0
+           OR (rights ->> r.content_id::text)::integer & 32 > 0 AND app_member() IN (coalesce(r.created_by_id, r.id), coalesce(r.owner_id, r.id)) THEN
+            PERFORM if_match(r.updated_at, tag);
+            deleted := deleted || r.id;
+        ELSE
+            forbidden := forbidden || r.id;
+        END IF;
+    END LOOP;
+    missing := ARRAY(SELECT DISTINCT w FROM unnest(wanted) w WHERE w <> ALL (deleted || forbidden) ORDER BY w);
+    INSERT INTO record_versions (tenant_id, organization_id, record_id, version, id, change_type, title, field_values, status, tags, changed_fields,
+                                 restored_from_version, changed_by_id, changed_at)
+    SELECT x.tenant_id, x.organization_id, x.id, x.version, x.version_id, x.change_type, x.title, x.field_values, x.status, x.tags, x.changed_fields,
+           x.restored_from_version, x.changed_by_id, x.changed_at
+    FROM records x WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = ANY (deleted);
+    -- Many at once are told as one.
+    PERFORM set_config('app.quiet', 'on', true) WHERE cardinality(deleted) > 1;
+    UPDATE records x
+    SET status = 'deleted', deleted_at = now(), version = x.version + 1, version_id = uuid_v7(), change_type = 'deleted', changed_fields = '{}',
+        restored_from_version = NULL, changed_by_id = app_member(), changed_at = now()
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = ANY (deleted);
+    PERFORM set_config('app.quiet', quiet, true);
+    FOR s IN SELECT x.recordset_id, count(*) AS n, jsonb_agg(x.id ORDER BY x.id) AS ids FROM records x
+             WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = ANY (deleted)
+             GROUP BY x.recordset_id ORDER BY x.recordset_id LOOP
+        PERFORM record_count_add(s.recordset_id, -s.n);
+        IF cardinality(deleted) > 1 AND is_told(app_tenant()) THEN
+            PERFORM event_emit('record.bulk_deleted', app_organization(), jsonb_build_object('workspace_id', app_organization(), 'recordset_id', s.recordset_id,
+                               'deleted_count', s.n, 'deleted_ids', s.ids));
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- One of them.  Raises AS404, AS403, AS412.
+CREATE OR REPLACE FUNCTION record_delete(record uuid, tag bigint[]) RETURNS uuid
+LANGUAGE plpgsql AS $$
+DECLARE
+    d record;
+BEGIN
+    SELECT * INTO d FROM records_delete(ARRAY[record], tag);
+    IF d.forbidden <> '{}' THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'this needs can_delete on the recordset, or can_delete_own of who made or owns the record';
+    ELSIF d.missing <> '{}' THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Record not found', DETAIL = record::text;
+    END IF;
+    RETURN record;
+END
+$$;
+
+-- All of a recordset, at once however many: it gets another content, and a job takes the old one away.  How many there were.
+CREATE OR REPLACE FUNCTION records_delete_all(recordset uuid) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    s recordsets;
+    n bigint;
+BEGIN
+    -- Who writes into it has finished, and who wants to waits.
+    SELECT x.* INTO s FROM recordsets x
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = recordset AND x.trashed_at IS NULL
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Recordset not found', DETAIL = recordset::text;
+    END IF;
+    PERFORM may(recordset_may(s.id, s.owner_id, 16), 'this needs can_delete on the recordset');
+    SELECT coalesce(sum(c.count), 0) INTO n FROM recordset_counts c
+    WHERE c.tenant_id = s.tenant_id AND c.organization_id = s.organization_id AND c.recordset_id = s.id;
+    UPDATE recordset_counts c SET count = 0
+    WHERE c.tenant_id = s.tenant_id AND c.organization_id = s.organization_id AND c.recordset_id = s.id AND c.count <> 0;
+    UPDATE recordsets x SET content_id = uuid_v7() WHERE x.tenant_id = s.tenant_id AND x.organization_id = s.organization_id AND x.id = s.id;
+    PERFORM records_removal(s);
+    PERFORM audit('recordset.empty', 'recordset', s.id::text, jsonb_build_object('organization_id', s.organization_id, 'name', s.name, 'record_count', n));
+    IF n > 0 AND is_told(s.tenant_id) THEN
+        PERFORM event_emit('record.bulk_deleted', s.organization_id, jsonb_build_object('workspace_id', s.organization_id, 'recordset_id', s.id,
+                           'deleted_count', n, 'deleted_ids', '[]'::jsonb));
+    END IF;
+    RETURN n;
+END
+$$;
+
+-- What a recordset held is taken away by the worker.
+CREATE OR REPLACE FUNCTION records_removal(s recordsets) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO jobs (tenant_id, queue, kind, payload, timeout_s)
+    VALUES (s.tenant_id, 'ashlar', 'records.remove', jsonb_build_object('organization_id', s.organization_id, 'content_id', s.content_id), 3600);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION recordset_gone() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM records_removal(OLD);
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER recordsets_removed AFTER DELETE ON recordsets FOR EACH ROW EXECUTE FUNCTION recordset_gone();
+
+-- Take away up to batch records of a content that no recordset has, with their versions; how many they were.
+CREATE OR REPLACE FUNCTION records_remove(organization uuid, content uuid, batch integer) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    n bigint;
+BEGIN
+    IF EXISTS (SELECT FROM recordsets s WHERE s.tenant_id = app_tenant() AND s.organization_id = organization AND s.content_id = content) THEN
+        RETURN 0;
+    END IF;
+    WITH old AS (
+        (SELECT r.id FROM records r WHERE r.tenant_id = app_tenant() AND r.organization_id = organization AND r.content_id = content AND r.deleted_at IS NULL LIMIT batch)
+        UNION ALL
+        (SELECT r.id FROM records r WHERE r.tenant_id = app_tenant() AND r.organization_id = organization AND r.content_id = content AND r.deleted_at IS NOT NULL LIMIT batch)
+        LIMIT batch
+    ), gone AS (
+        DELETE FROM records r WHERE r.tenant_id = app_tenant() AND r.organization_id = organization AND r.id IN (SELECT o.id FROM old o)
+        RETURNING r.id
+    ), versions AS (
+        DELETE FROM record_versions v USING gone g
+        WHERE v.tenant_id = app_tenant() AND v.organization_id = organization AND v.record_id = g.id
+    )
+    SELECT count(*) INTO n FROM gone;
+    RETURN n;
+END
+$$;
+
+-- Count the records of all recordsets of the workspace anew; how many recordsets had another number, and how many there are.
+CREATE OR REPLACE FUNCTION recordsets_recount(OUT updated_count bigint, OUT total_recordsets bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+    -- Nobody writes into one meanwhile.
+    PERFORM FROM recordsets s WHERE s.tenant_id = app_tenant() AND s.organization_id = app_organization() ORDER BY s.id FOR UPDATE;
+    WITH real AS (
+        SELECT s.id, (SELECT count(*) FROM records r WHERE r.tenant_id = s.tenant_id AND r.organization_id = s.organization_id
+                        AND r.content_id = s.content_id AND r.deleted_at IS NULL) AS n,
+               coalesce((SELECT sum(c.count) FROM recordset_counts c
+                         WHERE c.tenant_id = s.tenant_id AND c.organization_id = s.organization_id AND c.recordset_id = s.id), 0) AS was
+        FROM recordsets s WHERE s.tenant_id = app_tenant() AND s.organization_id = app_organization()
+    ), mended AS (
+        INSERT INTO recordset_counts AS c (tenant_id, organization_id, recordset_id, stripe, count)
+        SELECT app_tenant(), app_organization(), r.id, 0, r.n - r.was FROM real r WHERE r.n <> r.was
+        ON CONFLICT (tenant_id, organization_id, recordset_id, stripe) DO UPDATE SET count = c.count + excluded.count
+    )
+    SELECT count(*) FILTER (WHERE r.n <> r.was), count(*) INTO updated_count, total_recordsets FROM real r;
+END
+$$;
+
+-- A record in whose recordset the caller has the right: for lists of what is below it.  Raises AS404, AS403.
+CREATE OR REPLACE FUNCTION record_here(record uuid, flag integer) RETURNS uuid
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    rights integer;
+BEGIN
+    SELECT x.rights INTO rights
+    FROM records r
+    JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id AND s.content_id = r.content_id
+    CROSS JOIN recordset_rights(s.tenant_id, s.organization_id, s.id, s.owner_id, app_member(), app_org_role()) x
+    WHERE r.tenant_id = app_tenant() AND r.organization_id = app_organization() AND r.id = record AND r.deleted_at IS NULL AND s.trashed_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'Record not found', DETAIL = record::text;
+    ELSIF rights & flag <> flag THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'this needs can_view on the recordset';
+    END IF;
+    RETURN record;
+END
+$$;
+
+-- Why records were not deleted, as the answer has it.
+CREATE OR REPLACE FUNCTION records_failed(missing uuid[], forbidden uuid[]) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (SELECT coalesce(jsonb_agg(jsonb_build_object('record_id', x.id, 'reason', x.reason) ORDER BY x.id), '[]')
+            FROM (SELECT id, 'not_found' AS reason FROM unnest(missing) id UNION ALL SELECT id, 'forbidden' FROM unnest(forbidden) id) x);
+END
+$$;

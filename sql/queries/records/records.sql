@@ -1,0 +1,92 @@
+-- Records, as who asks may see them; see sql/functions/records/records.sql.
+
+-- columns: record
+SELECT r.id, r.recordset_id, s.slug AS recordset_slug, r.title, r.field_values, r.status, r.tags, NULL::jsonb AS geometry, NULL::text AS geometry_type,
+       NULL::double precision AS lat, NULL::double precision AS lng, r.tool_statuses, r.group_id, (owner.ref ->> 'id')::uuid AS owner_id, owner.ref AS owner,
+       maker.ref AS created_by, r.version, r.deleted_at IS NULL AS is_latest, recordset_permissions(x.rights, x.source) AS permissions,
+       0 AS comment_count, 0 AS attachment_count, r.deleted_at, r.created_at, r.updated_at
+FROM records r
+JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id AND s.content_id = r.content_id
+                 AND s.trashed_at IS NULL
+CROSS JOIN recordset_rights(r.tenant_id, r.organization_id, s.id, s.owner_id, @member, @org_role) x
+LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.owner_id) owner ON true
+LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.created_by_id) maker ON true;
+
+-- columns: schema
+SELECT s.fields::text AS _fields, s.title_field AS _title_field, coalesce((s.settings ->> 'strict_schema')::boolean, false) AS _is_strict
+FROM recordsets s;
+
+-- name: record_get :row
+SELECT :columns(record)
+FROM records r :joins(record)
+WHERE r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = :record_id AND r.deleted_at IS NULL
+  AND may(x.rights > 0, 'this needs can_view on the recordset');
+
+-- name: record_made :rows
+-- The one that the statement before has written.
+SELECT :columns(record)
+FROM records r :joins(record)
+WHERE r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = @made;
+
+-- name: record_schema_of_recordset :row
+SELECT :columns(schema)
+FROM recordsets s
+WHERE s.tenant_id = @tenant AND s.organization_id = @workspace AND s.id = :recordset_id AND s.trashed_at IS NULL
+  AND may(recordset_may(s.id, s.owner_id, 2), 'this needs can_create on the recordset')
+  AND must(NOT s.is_virtual, 'the rows of this recordset are an integration''s');
+
+-- name: record_schema_of_record :row
+SELECT :columns(schema)
+FROM records r
+JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id AND s.content_id = r.content_id
+                 AND s.trashed_at IS NULL
+CROSS JOIN recordset_rights(r.tenant_id, r.organization_id, s.id, s.owner_id, @member, @org_role) x
+WHERE r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = :record_id AND r.deleted_at IS NULL
+  AND may(x.rights & 4 > 0 OR x.rights & 8 > 0 AND @member IN (coalesce(r.created_by_id, r.id), coalesce(r.owner_id, r.id)),
+          'this needs can_edit on the recordset, or can_edit_own of who made or owns the record');
+
+-- name: record_create :row
+SELECT made((records_add(:recordset_id::uuid, jsonb_build_array((g.given -> 'set') || jsonb_build_object('field_values', g.given -> 'values',
+    'tool_statuses', g.given -> 'tools'))))[1]) AS _id
+FROM (SELECT :given::jsonb AS given) g;
+
+-- name: record_update :row
+SELECT record_change(:record_id::uuid, :change::jsonb, 12, :if_match) AS _id;
+
+-- name: record_dismiss :row
+SELECT record_change(:record_id::uuid, jsonb_build_object('tools', '{}'::jsonb, 'dropped_tools', jsonb_build_array(:tool::text)), 12, :if_match) AS _id;
+
+-- name: record_restore :row
+SELECT record_restore(:record_id::uuid, :history_id::uuid) AS _id;
+
+-- name: record_delete :row
+SELECT record_delete(:record_id::uuid, :if_match) AS id;
+
+-- name: record_history :rows
+-- The newest first: the record itself, and what it was.
+SELECT v.id, v.record_id, v.version, v.change_type, v.title, v.field_values, v.status, v.tags, v.changed_fields, v.restored_from_version, who.ref AS changed_by,
+       v.changed_at AS created_at
+FROM (SELECT r.tenant_id, r.organization_id, r.id AS record_id, r.version_id AS id, r.version, r.change_type, r.title, r.field_values, r.status, r.tags, r.changed_fields,
+             r.restored_from_version, r.changed_by_id, r.changed_at
+      FROM records r
+      WHERE r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = (SELECT record_here(:record_id::uuid, 1))
+      UNION ALL
+      SELECT x.tenant_id, x.organization_id, x.record_id, x.id, x.version, x.change_type, x.title, x.field_values, x.status, x.tags, x.changed_fields,
+             x.restored_from_version, x.changed_by_id, x.changed_at
+      FROM record_versions x
+      WHERE x.tenant_id = @tenant AND x.organization_id = @workspace AND x.record_id = (SELECT record_here(:record_id::uuid, 1))) v
+LEFT JOIN member_ref(v.tenant_id, v.organization_id, v.changed_by_id) who ON true
+ORDER BY v.version DESC;
+
+-- name: records_delete :row
+SELECT cardinality(d.deleted) AS deleted_count, to_jsonb(d.deleted) AS deleted_ids, records_failed(d.missing, d.forbidden) AS failed
+FROM records_delete(:record_ids::uuid[]) d;
+
+-- name: records_delete_all :row
+SELECT records_delete_all(:recordset_id::uuid) AS deleted_count, '[]'::jsonb AS deleted_ids, '[]'::jsonb AS failed;
+
+-- name: recordsets_recount :row
+SELECT updated_count, total_recordsets FROM recordsets_recount();
+
+-- name: records_remove :row
+SELECT records_remove(:organization::uuid, :content::uuid, :batch::integer) AS removed;
