@@ -40,4 +40,4 @@ GRANT UPDATE (used_at) ON team_recovery_codes TO ashlar_api;
 -- Between a member's password and the code.
 ALTER TABLE one_time_tokens
     DROP CONSTRAINT one_time_tokens_kind_known,
-    ADD CONSTRAINT one_time_tokens_kind_known CHECK (kind IN ('verify_email', 'reset_password', 'mfa', 'team_reset', 'team_invitation', 'team_mfa'));
+    ADD CONSTRAINT one_time_tokens_kind_known CHECK (kind IN ('verify_email', 'reset_password', 'mfa', 'team_reset', 'team_invitation', 'activation', 'team_mfa'));
