@@ -22,6 +22,7 @@ const struct permission *const permissions[] = {
 const char *const member_roles[] = {
 	"owner", "admin", "member", "developer", "viewer", "business_user", NULL
 };
+const char *const platform_roles[] = { "owner", "admin", "member", "developer", NULL };
 const char *const workspace_roles[] = { "owner", "admin", "member", "viewer", NULL };
 const char *const workspace_roles_given[] = { "admin", "member", "viewer", NULL };
 const char *const member_roles_given[] = { "admin", "member", "developer", NULL };

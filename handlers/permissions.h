@@ -20,6 +20,9 @@ extern const struct permission *const permissions[];
 extern const char *const member_roles[];
 extern const char *const member_roles_given[];
 
+/* As the platform surface shows them (sql: platform_role()). */
+extern const char *const platform_roles[];
+
 /* The same as the workspace surface calls them (sql: workspace_role()). */
 extern const char *const workspace_roles[];
 extern const char *const workspace_roles_given[];

@@ -12,6 +12,7 @@
 #include "handlers/identity/auth.h"
 #include "handlers/identity/mailed.h"
 #include "handlers/identity/session.h"
+#include "handlers/tenancy/workspaces.h"
 #include "handlers/shapes.h"
 #include "lib/base/jx.h"
 #include "lib/crypto/imported.h"
@@ -26,6 +27,7 @@ static const struct field register_in[] = {
 	{ "email",        F_EMAIL, F_REQUIRED, .example = "ada@example.com" },
 	PASSWORD_FIELD("password", "Correct-Horse-7"),
 	{ "display_name", F_TEXT,  F_NULL, .max = 255, .example = "Ada Lovelace" },
+	{ "name",         F_TEXT,  F_NULL | F_RARE, .max = 255, .about = "the same, where display_name is left out", .example = "Ada Lovelace" },
 	{ "locale",       F_TEXT,  0, .min = 1, .max = 35, .def = "en", .about = "the language of mails" },
 	{ "return_to",    F_URL,   F_NULL | F_PAGE | F_RARE, .max = 2048, .example = "https://app.example.com/verify-email",
 	  .about = "the page that the mailed link opens, with ?token=; its origin must be one of the public key's (with a "
@@ -55,10 +57,24 @@ static const struct field register_out[] = {
 	{ "token_type",    F_TEXT, F_OPTIONAL, .example = "Bearer" },
 	{ "expires_in",    F_INT,  F_OPTIONAL, .example = "3600", .about = "seconds" },
 	{ "user",          F_OBJECT, F_OPTIONAL, .fields = auth_user_fields },
+	{ "workspace_id",  F_UUID, F_OPTIONAL | F_NULL, .about = "null: in none yet" },
 	{ "message",       F_TEXT, F_OPTIONAL | F_RARE, .example = "Registration successful. Please check your email to verify your account." },
 	{ "verification_required", F_BOOL, F_OPTIONAL | F_RARE, .example = "true", .about = "then there are no tokens yet" },
 	FIELD_END
 };
+
+static const struct field me_in[] = {
+	{ "workspace_id", F_UUID, F_RARE, .about = "of which member is to tell; 403 for who is no member of it", .example = "organization" },
+	FIELD_END
+};
+
+static const struct field me_out[] = {
+	FIELDS_OF(auth_user_fields),
+	{ "member", F_OBJECT, F_NULL, .fields = workspace_member_fields, .about = "who the user is in workspace_id; null where that was not given" },
+	FIELD_END
+};
+
+static const struct shape me_shape = { "CurrentUser", me_out, "User" };
 
 static const char *const register_one_of[] = { "access_token", "verification_required", NULL };
 static const struct shape register_shape = { "RegisterResponse", register_out, .one_of = register_one_of };
@@ -349,7 +365,7 @@ const struct route auth_routes[] = {
 	  "nor its access token was used; else it ends the session.",
 	  .needs = { "a refresh token, which signing in brings", ERR_AUTHENTICATION }, .body = refresh_in, .out = &token_shape, .errors = not_refreshed, .run = refresh, .flags = PRIVATE, .status = 200 },
 	{ GET,  "/api/v1/auth/me", "platform.identity.me", &by_user_with_key, "Who am I",
-	  .out = &auth_user_shape, .sql = &q_auth_me },
+	  .query = me_in, .out = &me_shape, .sql = &q_auth_me },
 	{ POST, "/api/v1/auth/logout", "platform.identity.logout", &by_user_with_key, "Sign out",
 	  "Ends the session of the token.",
 	  .body = logout_in, .out = &message_shape, .sql = &q_logout, .status = 200 },

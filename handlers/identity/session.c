@@ -3,6 +3,7 @@
 #include "build/sql/identity/sessions.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
+#include "handlers/permissions.h"
 #include "lib/base/jx.h"
 #include "lib/crypto/ticket.h"
 #include "lib/crypto/tok.h"
@@ -20,6 +21,17 @@ const struct field auth_user_fields[] = {
 	{ "avatar_url",   F_URL,      F_NULL, .max = 2048 },
 	{ "is_active",    F_BOOL,     0 },
 	{ "created_at",   F_DATETIME, 0 },
+	{ "name",         F_TEXT,     F_NULL, .example = "Ada Lovelace", .about = "the same as display_name" },
+	{ "title",        F_TEXT,     F_NULL, .about = "title, phone, bio and role are those of the member that the user is in active_workspace_id", .example = "Shipwright" },
+	{ "phone",        F_TEXT,     F_NULL, .example = "+49 40 5550100" },
+	{ "bio",          F_TEXT,     F_NULL, .example = "Has built boats since 1998." },
+	{ "email_verified", F_BOOL,   0 },
+	{ "is_staff",     F_BOOL,     0, .about = "an administrator of the tenant" },
+	{ "is_superuser", F_BOOL,     0 },
+	{ "active_workspace_id", F_UUID, F_NULL, .about = "the workspace that is meant where none is named; null: none" },
+	{ "role",         F_ENUM,     F_NULL, .values = workspace_roles },
+	{ "last_login_at", F_DATETIME, F_NULL },
+	{ "updated_at",   F_DATETIME, 0 },
 	FIELD_END
 };
 
@@ -30,6 +42,7 @@ static const struct field tokens_out[] = {
 	  .about = "for /auth/refresh; good for 30 days from signing in" },
 	{ "token_type",    F_ENUM,   0, .values = bearer },
 	{ "user",          F_OBJECT, 0, .fields = auth_user_fields },
+	{ "workspace_id",  F_UUID,   F_NULL, .about = "the active workspace" },
 	FIELD_END
 };
 
@@ -54,7 +67,6 @@ static const struct field login_out[] = {
 };
 /* clang-format on */
 
-const struct shape auth_user_shape = { "AuthUser", auth_user_fields };
 const struct shape token_shape = { "TokenResponse", token_out };
 static const char *const login_one_of[] = { "access_token", "mfa_token", NULL };
 const struct shape login_shape = { "LoginResponse", login_out, .one_of = login_one_of };
@@ -146,6 +158,10 @@ enum err session_answer(struct req *rq, const struct tokens *t)
 		jx_key(b, "expires_in"), jx_int(b, t->expires_in);
 	} else {
 		session_members(b, rq, t);
+	}
+	if (!t->mfa) {
+		jx_key(b, "workspace_id");
+		jx_str(b, column_text(t->row, 0, "_active_workspace"));
 	}
 	buf_char(b, '}');
 	return answer_close(rq);

@@ -86,6 +86,5 @@ extern const struct shape token_shape, login_shape;
 
 /* The user in there, as the platform surface shows it to itself (AuthUser). */
 extern const struct field auth_user_fields[];
-extern const struct shape auth_user_shape;
 
 #endif

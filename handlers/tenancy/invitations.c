@@ -39,7 +39,7 @@ static const struct field invitation[] = {
 	{ "organization_id",   F_UUID,     OUT },
 	{ "organization_name", F_TEXT,     OUT, .example = "Acme Inc." },
 	{ "email",             F_EMAIL,    OUT | NEW | NEEDED, .example = "grace@example.com" },
-	{ "role",              F_ENUM,     OUT, .values = member_roles, .example = "developer" },
+	{ "role",              F_ENUM,     OUT, .values = platform_roles, .example = "developer" },
 	{ "role",              F_ENUM,     NEW | NEEDED, .values = member_roles_given, .example = "developer" },
 	{ "status",            F_ENUM,     OUT, .values = statuses },
 	{ "invited_by",        F_UUID,     OUT | F_NULL, .about = "a user's id" },

@@ -20,7 +20,7 @@ static const struct field member[] = {
 	{ "user_id",      F_UUID,     OUT },
 	{ "email",        F_EMAIL,    OUT | F_NULL, .about = "null for who signed in elsewhere and has told no address" },
 	{ "display_name", F_TEXT,     OUT | F_NULL, .example = "Ada Lovelace" },
-	{ "role",         F_ENUM,     OUT, .values = member_roles },
+	{ "role",         F_ENUM,     OUT, .values = platform_roles },
 	{ "role",         F_ENUM,     SET | F_REQUIRED, .values = member_roles_given, .example = "developer" },
 	{ "joined_at",    F_DATETIME, OUT },
 	FIELD_END

@@ -13,7 +13,7 @@ static const struct field organization[] = {
 	{ "slug",        F_SLUG,     OUT | NEW | NEEDED, .about = "unique within the tenant; it cannot be changed", .example = "acme" },
 	{ "description", F_TEXT,     OUT | NEW | SET | F_NULL, .max = 2000, .example = "Anvils and more" },
 	{ "logo_url",    F_URL,      OUT | SET | F_NULL, .max = 2048, .example = "https://example.com/logo.png" },
-	{ "role",        F_ENUM,     OUT, .values = member_roles, .about = "the caller's" },
+	{ "role",        F_ENUM,     OUT, .values = platform_roles, .about = "the caller's" },
 	{ "created_at",  F_DATETIME, OUT },
 	FIELD_END
 };

@@ -134,6 +134,24 @@ BEGIN ATOMIC
     WHERE s.tenant_id = app_tenant() AND s.id = session_claims.session_id;
 END;
 
+-- What answers about a user tell beside the account itself: who they are in the workspace that they are in (active_workspace), which
+-- is none where all of that is null.  Behind what signs in, in the same statement, it sees what that has put down.
+CREATE OR REPLACE FUNCTION user_in_workspace(who uuid, chosen uuid)
+RETURNS TABLE (name text, title text, phone text, bio text, email_verified boolean, is_staff boolean, is_superuser boolean,
+               active_workspace_id uuid, role text, last_login_at timestamptz, updated_at timestamptz, _active_workspace text)
+LANGUAGE plpgsql VOLATILE ROWS 1 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT u.full_name, p.title, p.phone, p.bio, u.is_email_verified, u.role IN ('admin', 'superadmin'), u.role = 'superadmin',
+           m.organization_id, workspace_role(m.role), u.last_login_at, u.updated_at, m.organization_id::text
+    FROM users u
+    LEFT JOIN memberships m ON m.tenant_id = u.tenant_id AND m.user_id = u.id AND m.organization_id = active_workspace(u.id, chosen)
+    LEFT JOIN member_profiles p ON p.tenant_id = m.tenant_id AND p.organization_id = m.organization_id AND p.member_id = m.id
+    WHERE u.tenant_id = app_tenant() AND u.id = who;
+END
+$$;
+
 -- What becomes of a refresh token that was shown, of sessions and team_sessions alike?
 --
 --   next    it is the newest: it is refreshed

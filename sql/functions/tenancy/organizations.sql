@@ -58,7 +58,7 @@ BEGIN
         RAISE SQLSTATE 'AS409' USING MESSAGE = 'an owner''s role cannot be changed';
     ELSIF NOT m.is_active THEN
         RAISE SQLSTATE 'AS409' USING MESSAGE = 'this member is deactivated: remove them, and invite them again';
-    ELSIF m.role <> member_change_role.role THEN
+    ELSIF platform_role(m.role) <> member_change_role.role THEN    -- what reads the same is the same: a viewer who is to be a member stays one
         UPDATE memberships x SET role = member_change_role.role
         WHERE x.tenant_id = m.tenant_id AND x.organization_id = organization AND x.user_id = member;
         PERFORM member_audit('member.role', m, jsonb_build_object('from', m.role, 'to', member_change_role.role));

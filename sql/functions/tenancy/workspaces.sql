@@ -6,6 +6,11 @@ CREATE OR REPLACE FUNCTION workspace_role(role text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE role WHEN 'developer' THEN 'member' WHEN 'business_user' THEN 'viewer' ELSE role END;
 
+-- And as the platform surface shows it, which has no viewers: there one reads as a member.  What the role may stays the role's.
+CREATE OR REPLACE FUNCTION platform_role(role text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE role WHEN 'viewer' THEN 'member' WHEN 'business_user' THEN 'member' ELSE role END;
+
 -- The workspace that a user is in where nothing names one: the chosen one, which the token names, else the one that
 -- the user chose last.  NULL: there is none, or the membership has ended.
 CREATE OR REPLACE FUNCTION active_workspace(who uuid, chosen uuid) RETURNS uuid

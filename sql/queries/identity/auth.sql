@@ -17,13 +17,14 @@ WHERE s.tenant_id = @tenant;
 
 -- name: register :row
 -- What session_claims() returns; no row: the address is taken.
-SELECT t.*
-FROM user_register(:email_key, :email_sent, :email, :password_hash, :display_name, :locale) u
+SELECT t.*, w.*
+FROM user_register(:email_key, :email_sent, :email, :password_hash, coalesce(:display_name, :name), :locale) u
 CROSS JOIN LATERAL session_open(u, 'password', :signin_ttl_s::integer, NULL, false, NULL) s
-CROSS JOIN LATERAL session_claims(s.session_id, s.issued_at) t;
+CROSS JOIN LATERAL session_claims(s.session_id, s.issued_at) t
+CROSS JOIN LATERAL user_in_workspace(t.id, t._workspace_id::uuid) w;
 
 -- name: register_pending :exec
-SELECT user_register_pending(:email_key, :email_sent, :email, :password_hash, :display_name, :locale, :return_to,
+SELECT user_register_pending(:email_key, :email_sent, :email, :password_hash, coalesce(:display_name, :name), :locale, :return_to,
                              :token_hash::bytea, :token_code_hash::bytea, :mail::jsonb, :known_mail::jsonb);
 
 -- name: login_begin :row
@@ -57,9 +58,12 @@ UPDATE users SET password_hash = :password_hash
 WHERE tenant_id = @tenant AND id = :id::uuid AND password_hash IS NOT DISTINCT FROM :before;
 
 -- name: auth_me :row
-SELECT id, email, full_name AS display_name, avatar_url, is_active, created_at, updated_at AS _updated_at
-FROM users
-WHERE tenant_id = @tenant AND id = @user;
+-- member: who the user is in the workspace that was asked about.
+SELECT u.id, u.email, u.full_name AS display_name, u.avatar_url, u.is_active, u.created_at, w.*, x.member, u.updated_at AS _updated_at
+FROM users u
+CROSS JOIN LATERAL user_in_workspace(u.id, @chosen::uuid) w
+LEFT JOIN LATERAL user_member(u.id, :workspace_id::uuid) x ON true
+WHERE u.tenant_id = @tenant AND u.id = @user;
 
 -- name: forgot_begin :row
 -- Without such a user all but wait_s and tenant_id are null.

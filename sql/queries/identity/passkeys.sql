@@ -90,9 +90,10 @@ WITH used AS (
       AND (sign_count < :sign_count::bigint OR (sign_count = 0 AND :sign_count::bigint = 0))
     RETURNING id, user_id
 )
-SELECT t.*
+SELECT t.*, w.*
 FROM used p, session_open_with_passkey(p.id, p.user_id, :ttl_s::integer) s
-JOIN LATERAL session_claims(s.session_id, s.issued_at) t ON true;
+JOIN LATERAL session_claims(s.session_id, s.issued_at) t ON true
+JOIN LATERAL user_in_workspace(t.id, t._workspace_id::uuid) w ON true;
 
 -- name: passkey_failed :row
 -- A sign-in with a passkey was refused; :subject is whose it is, if it is a user's.

@@ -3,20 +3,22 @@
 -- name: session_open :row
 -- Sign :signin_user in.  What session_claims() returns is spelled out there, once for
 -- all who answer with tokens; all of it is null when a second factor is asked for.
-SELECT t.*
+SELECT t.*, w.*
 FROM password_holds(:signin_user::uuid, :signin_password_hash) who,
      session_open(who, :signin_method, :signin_ttl_s::integer, :signin_mfa_hash::bytea, :signin_has_mfa::boolean,
                   :signin_impersonator::uuid) s
-LEFT JOIN LATERAL session_claims(s.session_id, s.issued_at) t ON true;
+LEFT JOIN LATERAL session_claims(s.session_id, s.issued_at) t ON true
+LEFT JOIN LATERAL user_in_workspace(t.id, t._workspace_id::uuid) w ON true;
 
 -- name: session_refresh :row
 -- No row: there is nothing to refresh.  _is_reused: the session has just ended, for that reason.
 -- _auth_s: when it was opened.
 SELECT r.is_reused AS _is_reused,
        (SELECT floor(extract(epoch FROM s.created_at))::bigint FROM sessions s
-        WHERE s.tenant_id = @tenant AND s.id = :session::uuid) AS _auth_s, t.*
+        WHERE s.tenant_id = @tenant AND s.id = :session::uuid) AS _auth_s, t.*, w.*
 FROM session_refresh(:session::uuid, :generation::integer, true) r
-JOIN LATERAL session_claims(r.session_id, r.issued_at) t ON true;
+JOIN LATERAL session_claims(r.session_id, r.issued_at) t ON true
+JOIN LATERAL user_in_workspace(t.id, t._workspace_id::uuid) w ON true;
 
 -- name: session_list :rows
 -- The caller's that are good, newest first.

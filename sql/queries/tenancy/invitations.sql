@@ -1,7 +1,7 @@
 -- Invitations to organizations.  Neither a token nor its hash is in any answer.
 
 -- columns: invitation
-SELECT i.id, i.organization_id, o.name AS organization_name, i.email, i.role, i.status, i.invited_by, i.expires_at,
+SELECT i.id, i.organization_id, o.name AS organization_name, i.email, platform_role(i.role) AS role, i.status, i.invited_by, i.expires_at,
        i.created_at
 FROM invitations i
 JOIN organizations o ON o.tenant_id = @tenant AND o.id = i.organization_id;
@@ -66,7 +66,7 @@ FROM gone, audit('invitation.cancel', 'invitation', gone.id::text,
                  jsonb_build_object('organization_id', gone.organization_id, 'email', gone.email));
 
 -- name: invitation_accept :row
-SELECT o.id, o.name, o.slug, o.description, o.logo_url, m.role, o.created_at, o.updated_at AS _updated_at
+SELECT o.id, o.name, o.slug, o.description, o.logo_url, platform_role(m.role) AS role, o.created_at, o.updated_at AS _updated_at
 FROM invitation_accept(:token_hash::bytea) m
 JOIN organizations o ON o.tenant_id = @tenant AND o.id = m.organization_id;
 
@@ -84,7 +84,7 @@ ORDER BY i.created_at DESC, i.id DESC
 LIMIT :limit OFFSET :skip;
 
 -- name: invitation_get :row
-SELECT i.id, i.organization_id, o.name AS organization_name, i.email, i.role,
+SELECT i.id, i.organization_id, o.name AS organization_name, i.email, platform_role(i.role) AS role,
        invitation_status(i.status, i.expires_at) AS status, i.invited_by, i.expires_at, i.created_at
 FROM invitations i
 JOIN organizations o ON o.tenant_id = i.tenant_id AND o.id = i.organization_id

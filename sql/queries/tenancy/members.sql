@@ -2,7 +2,7 @@
 -- what each change locks and refuses.
 
 -- columns: member
-SELECT m.user_id, u.email, u.full_name AS display_name, m.role, m.joined_at
+SELECT m.user_id, u.email, u.full_name AS display_name, platform_role(m.role) AS role, m.joined_at
 FROM memberships m
 JOIN users u ON u.tenant_id = @tenant AND u.id = m.user_id;
 

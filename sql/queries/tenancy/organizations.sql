@@ -8,7 +8,7 @@ FROM organizations o;
 
 -- name: organization_list :rows
 -- Those that the caller is in.
-SELECT :columns(organization), m.role
+SELECT :columns(organization), platform_role(m.role) AS role
 FROM memberships m
 JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
 WHERE m.tenant_id = @tenant AND m.user_id = @user AND m.is_active AND o.deleted_at IS NULL
@@ -36,7 +36,7 @@ SELECT :columns(organization), 'owner' AS role, o.updated_at AS _updated_at
 FROM made o, audit('organization.create', 'organization', o.id::text, jsonb_build_object('name', o.name, 'slug', o.slug));
 
 -- name: organization_get :row
-SELECT :columns(organization), @org_role AS role, o.updated_at AS _updated_at
+SELECT :columns(organization), platform_role(@org_role) AS role, o.updated_at AS _updated_at
 FROM organizations o
 WHERE o.tenant_id = @tenant AND o.id = :organization_id AND o.deleted_at IS NULL;
 
@@ -47,7 +47,7 @@ WITH changed AS (
     WHERE tenant_id = @tenant AND id = :organization_id AND deleted_at IS NULL AND if_match(updated_at, :if_match)
     RETURNING *
 )
-SELECT :columns(organization), @org_role AS role, o.updated_at AS _updated_at
+SELECT :columns(organization), platform_role(@org_role) AS role, o.updated_at AS _updated_at
 FROM changed o, audit('organization.update', 'organization', o.id::text, jsonb_build_object(
     'fields', :changed(name, description, logo_url)));
 

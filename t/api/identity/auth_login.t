@@ -6,6 +6,12 @@ use Api;
 use Ashlar::SignIn qw(@BEHIND_PROXY $PASSWORD from set_tenant sign_in claims audit_of);
 use POSIX ();
 
+# How Ada is shown, who is in no workspace.
+my %ADA = (
+    id => $UUID, email => 'ada@example.com', display_name => undef, avatar_url => undef, is_active => true, created_at => $TIME, name => undef, title => undef, phone => undef,
+    bio => undef, email_verified => false, is_staff => false, is_superuser => false, active_workspace_id => undef, role => undef, last_login_at => $TIME, updated_at => $TIME,
+);
+
 my $t      = Api->start(@BEHIND_PROXY);
 my $path   = '/api/v1/auth/login';
 my $secret = $t->key(tenant => 'acme');
@@ -53,7 +59,8 @@ subtest 'the right one gets tokens' => sub {
         refresh_token => qr/\A[\w-]{91}\z/,
         token_type    => 'Bearer',
         expires_in    => 3600,
-        user          => { id => $UUID, email => 'ada@example.com', display_name => undef, avatar_url => undef, is_active => true, created_at => $TIME },
+        user          => {%ADA},
+        workspace_id  => undef,
     };
     $t->keep_secret($res->json('/refresh_token'), $PASSWORD);
     my $claims = claims($res->json('/access_token'));
@@ -81,7 +88,7 @@ subtest 'who am I' => sub {
     json_is $t->last, '/detail', 'Invalid token', 'the text that clients compare';
     error_is $t->client(token => 'x.y.z')->get($me), 401, 'AUTHENTICATION_ERROR';
     error_is $t->client(key => $secret)->get($me), 401, 'AUTHENTICATION_ERROR', name => 'a secret key is nobody';
-    json_is $ada->get($me), '', { id => $UUID, email => 'ada@example.com', display_name => undef, avatar_url => undef, is_active => true, created_at => $TIME };
+    json_is $ada->get($me), '', { %ADA, member => undef };
     change('ada@example.com', 'is_active = false');
     error_is $ada->get($me), 401, 'AUTHENTICATION_ERROR', name => 'a deactivated user is out with the next request';
     change('ada@example.com', 'is_active = true');
@@ -337,4 +344,35 @@ subtest 'nobody waits for a counter while a password is hashed' => sub {
     my $lock = $t->lock(q{SELECT FROM rate_limits FOR UPDATE});
     status_is login(from($t), 'ada@example.com'), 200, 'nobody waits who has done nothing wrong';
     $lock->commit;
+};
+
+subtest 'in a workspace' => sub {
+    my $me  = '/api/v1/auth/me';
+    my $boss = sign_in($t, 'boss@example.com');
+    my ($id) = $t->db->selectrow_array(q{SELECT id FROM users WHERE email = 'boss@example.com'});
+    my @org = map { $t->db->selectrow_array(q{INSERT INTO organizations (tenant_id, name, slug) VALUES (?, ?, ?) RETURNING id}, undef, $t->tenant_id, $_, $_) } qw(works other third);
+    $t->db->do('INSERT INTO memberships (tenant_id, organization_id, user_id, role) VALUES (?, ?, ?, ?)', undef, $t->tenant_id, @$_) for [ $org[0], $id, 'developer' ], [ $org[1], $id, 'owner' ];
+    $t->db->do(q{UPDATE member_profiles SET title = 'Shipwright', phone = '+49 40 1', bio = 'Builds' WHERE organization_id = ?}, undef, $org[0]);
+    $t->db->do(q{UPDATE users SET default_organization_id = ?, role = 'admin', full_name = 'Bo' WHERE id = ?}, undef, $org[0], $id);
+    my $res = login(from($t), 'boss@example.com');
+    $t->keep_secret($res->json('/refresh_token'));
+    is_deeply [ map { $res->json("/user/$_") } qw(name display_name title phone bio role is_staff is_superuser active_workspace_id) ],
+        [ 'Bo', 'Bo', 'Shipwright', '+49 40 1', 'Builds', 'member', true, false, $org[0] ], 'who signs in is told who they are in the one that they chose last; a developer is a member';
+    json_is $res, '/workspace_id', $org[0];
+    my $who = $t->client(token => $res->json('/access_token'));
+    my $now = $who->get($me);
+    is_deeply { %{ $now->json }, member => undef }, { %{ $res->json('/user') }, member => undef }, 'and later, the same';
+    json_is $now, '/member', undef;
+    json_is $who->get($me, query => { workspace_id => $org[1] }), '/member/role', 'owner', 'another one may be asked about';
+    json_is $who->last, '/member/workspace_id', $org[1];
+    json_is $who->last, '/role', 'member', '  which changes nothing of the active one';
+    my $member = $who->get('/api/v1/members/me', headers => { 'X-Workspace-Id' => $org[0] })->json;
+    my $shown  = $who->get($me, query => { workspace_id => $org[0] })->json('/member');
+    delete @{$_}{qw(joined_at last_active_at created_at updated_at)} for $member, $shown;    # which have more digits there
+    is_deeply $shown, $member, 'as the workspace shows its member';
+    error_is $who->get($me, query => { workspace_id => $_ }), 403, 'AUTHORIZATION_ERROR', name => 'one of others is not' for $org[2], '00000000-0000-7000-8000-00000000dead';
+    error_is $who->get($me, query => { workspace_id => 'x' }), 422, 'VALIDATION_ERROR', field => 'workspace_id';
+    $t->db->do('UPDATE memberships SET is_active = false WHERE organization_id = ? AND user_id = ?', undef, $org[0], $id);
+    is_deeply [ map { $who->get($me)->json("/$_") } qw(active_workspace_id role title) ], [ (undef) x 3 ], 'a membership that has ended counts as none';
+    error_is $who->get($me, query => { workspace_id => $org[0] }), 403, 'AUTHORIZATION_ERROR';
 };

@@ -10,7 +10,9 @@ my $t    = Api->start(@BEHIND_PROXY, CORS_ORIGINS => 'https://www.example.com');
 my $path = '/api/v1/auth/register';
 my $key  = $t->key(type => 'public', tenant => 'acme', origins => [ $app, 'http://localhost:3000' ]);
 my $secret = $t->key(tenant => 'acme');
-my $none   = { id => $UUID, email => 'ada@example.com', display_name => undef, avatar_url => undef, is_active => true, created_at => $TIME };
+my $none   = { id => $UUID, email => 'ada@example.com', display_name => undef, avatar_url => undef, is_active => true, created_at => $TIME,
+    name => undef, title => undef, phone => undef, bio => undef, email_verified => false, is_staff => false, is_superuser => false, active_workspace_id => undef, role => undef,
+    last_login_at => $TIME, updated_at => $TIME };
 
 sub register ($who, $email, %more) {
     return $who->post($path, { email => $email, password => $PASSWORD, %more });
@@ -58,7 +60,8 @@ subtest 'without verification it signs in at once' => sub {
         refresh_token => qr/\A[\w-]{91}\z/,
         token_type    => 'Bearer',
         expires_in    => 3600,
-        user          => { %$none, display_name => 'Ada Lovelace' },
+        user          => { %$none, display_name => 'Ada Lovelace', name => 'Ada Lovelace' },
+        workspace_id  => undef,
     };
     my ($user) = @{ $t->db->selectall_arrayref(q{SELECT * FROM users WHERE email = 'ada@example.com'}, { Slice => {} }) };
     is $user->{locale}, 'fr', 'the locale is kept';

@@ -237,6 +237,7 @@ subtest 'a passkey signs in' => sub {
         token_type    => 'Bearer',
         expires_in    => 3600,
         user          => sub ($user) { $user->{id} eq $ann->uuid && $user->{email} eq $ann->email },
+        workspace_id  => undef,
     };
     status_is $t->client(key => $key, origin => $page, token => $res->json('/access_token'))->get($base), 200, 'the token is good';
     my $session = $db->selectrow_hashref('SELECT method, has_mfa, user_id FROM sessions ORDER BY created_at DESC LIMIT 1');

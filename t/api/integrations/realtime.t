@@ -420,6 +420,31 @@ subtest 'membership that ends' => sub {
     is_deeply [ grep { $_->{type} } $s->rest ], [], 'and nothing comes from there';
 };
 
+subtest 'who is removed from a workspace' => sub {
+    my $id   = $t->organization($ann);
+    my $org  = "organization:$id";
+    my $cid  = $t->user('cid');
+    my %as   = (headers => { 'X-Workspace-Id' => $id });
+    $t->member($id, $cid, 'member');
+    my ($member) = $t->db->selectrow_array('SELECT id FROM memberships WHERE organization_id = ? AND user_id = ?', undef, $id, $cid->uuid);
+    my $stream = sub ($path) { Ashlar::Ws->open($t, $path, Upgrade => undef, Connection => 'close', Accept => 'text/event-stream') };
+    my $s      = connected($cid);
+    subscribed($s, $org);
+    my @open = ($stream->("$sse?channel=$org&token=" . $cid->token), $stream->('/api/v1/notifications/stream?token=' . $cid->token . "&workspace_id=$id"));
+    is $_->status, 200, 'a stream' for @open;
+    status_is $ann->delete("/api/v1/members/$member", %as), 204, 'by the API, as anybody does it';
+    is_deeply $s->next('unsubscribed', 10), { type => 'unsubscribed', channel => $org, code => 'FORBIDDEN' }, 'the subscription ends';
+    for my $one (@open) {
+        1 while $one->{in} !~ /FORBIDDEN/ && $one->_read(10) && !$one->{is_over};
+        like $one->{in}, qr/^event: error\ndata: .*FORBIDDEN/m, 'a stream is told';
+    }
+    publish($org, { late => 1 });
+    is_deeply [ grep { $_->{type} } $s->rest ], [], 'and nothing comes from there';
+    error_is $cid->get('/api/v1/members/me', %as), 403, 'AUTHORIZATION_ERROR', name => 'nor is there anything to ask';
+    error_is $cid->get("$sse?channel=$org", headers => { Accept => 'text/event-stream' }), 403, 'AUTHORIZATION_ERROR', name => 'or to come back to';
+    $s->close;
+};
+
 subtest 'a session that ends' => sub {
     my $zoe = $t->user('zoe');
     my $s   = connected($zoe);

@@ -233,3 +233,16 @@ subtest 'an invitation from before is no way back in' => sub {
     is membership($ray), undef;
     is $t->db->selectrow_array(q{SELECT status FROM invitations WHERE email = ?}, undef, $ray->email), 'cancelled';
 };
+
+subtest 'a viewer, whom workspaces have, reads as a member' => sub {
+    for my $role (qw(viewer business_user)) {
+        my $who = join_as(person("a-$role"), $role);
+        is +(map { $_->{role} } grep { $_->{user_id} eq $who->uuid } @{ $owner->get("$base/$acme/members")->json })[0], 'member', "$role: in the list";
+        json_is $who->get("$base/$acme"), '/role', 'member', 'to themself';
+        is $who->get("$base/my-organizations")->json('/organizations/0/role'), 'member', '  and in their own list';
+        json_is $owner->patch("$base/$acme/members/" . $who->uuid, { role => 'member' }), '/role', 'member';
+        is membership($who), $role, 'who is to be what they read as stays what they are';
+        json_is $owner->patch("$base/$acme/members/" . $who->uuid, { role => 'developer' }), '/role', 'developer';
+        is membership($who), 'developer', '  and becomes another';
+    }
+};
