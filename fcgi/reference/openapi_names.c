@@ -262,6 +262,7 @@ static const struct {
 	{ "workspace.notifications.list_archived", "list_archived_notifications" },
 	{ "workspace.notifications.list_snoozed", "list_snoozed_notifications" },
 	{ "workspace.notifications.mark_read", "mark_notifications_read" },
+	{ "workspace.permissions.explain_permission", "get_permission_explanation" },
 	{ "workspace.notifications.stream", "stream_notifications" },
 	{ "workspace.notifications.snooze", "snooze_notification" },
 	{ "workspace.notifications.unarchive", "unarchive_notification" },

@@ -45,6 +45,28 @@ static const struct field check_out[] = {
 	FIELD_END
 };
 
+static const char *const reasons[] = { "owner", "inactive", "setting", "default", NULL };
+
+static const struct field explain_in[] = {
+	{ "permission", F_TEXT, F_REQUIRED, .min = 1, .max = 100, .example = "can_edit_own_goal" },
+	{ "member_id",  F_UUID, 0, .about = "left out: the caller; of others it is for owners and admins", .example = "member theo" },
+	FIELD_END
+};
+
+static const struct field explain_out[] = {
+	{ "permission",     F_TEXT,     0, .example = "can_edit_own_goal" },
+	{ "member_id",      F_UUID,     0 },
+	{ "role",           F_ENUM,     0, .values = workspace_roles },
+	{ "has_permission", F_BOOL,     0, .about = "of this name alone" },
+	{ "reason",         F_ENUM,     0, .values = reasons, .about = "what decides it: owners have all, who is not active has none, and of the others the workspace's setting for the role, or else the default" },
+	{ "default",        F_BOOL,     0, .about = "the role has it where nothing is set" },
+	{ "setting",        F_BOOL,     F_NULL, .about = "what the workspace has set for the role; null: nothing" },
+	{ "set_at",         F_DATETIME, F_NULL },
+	{ "wider",          F_TEXT,     F_NULL, .about = "a permission that the member has, too, and that includes this one", .example = "can_edit_goal" },
+	{ "is_allowed",     F_BOOL,     0, .about = "by this name or the wider one" },
+	FIELD_END
+};
+
 #define MAP(name) { name, F_OBJECT, 0, .item = F_BOOL, .about = "permission: whether the role has it" }
 static const struct field mine_out[] = {
 	{ "member_id",   F_UUID, 0 },
@@ -91,11 +113,13 @@ static const struct field seed_out[] = {
 static const struct shape permission_shape = { "Permission", permission };
 static const struct shape group_shape = { "PermissionGroup", group, "Permission" };
 static const struct shape check_shape = { "PermissionCheck", check_out, "Permission" };
+static const struct shape explain_shape = { "PermissionExplanation", explain_out, "Member" };
 static const struct shape mine_shape = { "MyPermissions", mine_out, "Permission" };
 static const struct shape roles_shape = { "PermissionsOfRoles", roles_out, "Role" };
 static const struct shape role_shape = { "RolePermissions", role_permissions, "Role" };
 static const struct shape seed_shape = { "PermissionsSeeded", seed_out, "Permission" };
 
+static const enum err not_there[] = { ERR_AUTHORIZATION, ERR_NOT_FOUND, ERR_OK };
 static const enum err not_set[] = { ERR_AUTHORIZATION, ERR_NOT_FOUND, ERR_VALIDATION, ERR_OK };
 
 #define BASE "/api/v1/permissions"
@@ -111,6 +135,9 @@ const struct route permission_routes[] = {
 	  .out = &mine_shape, .sql = &q_permission_mine },
 	{ GET,  BASE "/check/{permission}", "workspace.permissions.check_permission",         &by_member, "May I?",
 	  .about = "Of this name alone: who may edit all goals may edit their own.", .params = name_path, .out = &check_shape, .sql = &q_permission_check },
+	{ GET,  BASE "/explain",            "workspace.permissions.explain_permission",       &by_member, "Why may a member, or not?",
+	  .about = "What says yes or no: the role, what the workspace has set for it, or a wider permission.",
+	  .query = explain_in, .out = &explain_shape, .errors = not_there, .sql = &q_permission_explain },
 	{ GET,  BASE "/roles",              "workspace.permissions.list_role_permissions",    &by_member, "What may each role?", .about = "For owners and admins.",
 	  .may = &workspace_admin, .out = &roles_shape, .sql = &q_permission_roles },
 	{ GET,  ROLE,                       "workspace.permissions.get_role_permissions",     &by_member, "What may a role?", .about = "One's own, or as owner or admin any.",

@@ -25,6 +25,25 @@ SELECT @member AS member_id, workspace_role(@org_role) AS role,
        jsonb_object_agg(l.name, l.is_granted) AS permission_map
 FROM role_permission_list(@workspace, @org_role) l;
 
+-- name: permission_explain :row
+-- Who may edit all goals may edit their own: the wider one is that of which this is the own form.
+WITH it AS (
+    SELECT m.id, m.role, m.is_active, p.name, m.role = ANY (p.roles) AS by_default, s.is_granted AS setting, s.updated_at AS set_at,
+           m.is_active AND coalesce(s.is_granted, m.role = ANY (p.roles)) AS has,
+           CASE WHEN m.is_active AND coalesce(ws.is_granted, m.role = ANY (w.roles)) THEN w.name END AS wider
+    FROM memberships m
+    JOIN permissions p ON p.name = :permission AND p.name LIKE 'can\_%'
+    LEFT JOIN role_permissions s ON s.tenant_id = m.tenant_id AND s.organization_id = m.organization_id AND s.role = m.role AND s.permission = p.name
+    LEFT JOIN permissions w ON w.own_name = p.name AND w.name LIKE 'can\_%'
+    LEFT JOIN role_permissions ws ON ws.tenant_id = m.tenant_id AND ws.organization_id = m.organization_id AND ws.role = m.role AND ws.permission = w.name
+    WHERE m.tenant_id = @tenant AND m.organization_id = @workspace AND m.id = coalesce(:member_id, @member)
+      AND may(m.id = @member OR @org_role IN ('owner', 'admin'), 'what others may is for owners and admins to ask')
+)
+SELECT it.name AS permission, it.id AS member_id, workspace_role(it.role) AS role, it.has AS has_permission,
+       CASE WHEN NOT it.is_active THEN 'inactive' WHEN it.role = 'owner' THEN 'owner' WHEN it.setting IS NOT NULL THEN 'setting' ELSE 'default' END AS reason,
+       it.by_default AS "default", it.setting, it.set_at, it.wider, it.has OR it.wider IS NOT NULL AS is_allowed
+FROM it;
+
 -- name: permission_roles :row
 SELECT role_permission_map('owner') AS owner, role_permission_map('admin') AS admin, role_permission_map('member') AS member,
        role_permission_map('viewer') AS viewer;

@@ -221,3 +221,34 @@ subtest 'exceptions at random' => sub {
     cmp_ok $count, '>=', 10_000, "exceptions (SEED=$seed)";
     is $wrong, 0, '  all as they were set';
 };
+
+subtest 'why somebody may' => sub {
+    my $y    = workspace($t, yuri => 'owner', otto => 'admin', mia => 'member', dan => 'developer', vik => 'viewer');
+    my $why  = sub ($who, $permission, $of = undef) { $who->get("$base/explain", query => { permission => $permission, $of ? (member_id => $y->member_id($of)) : () }) };
+    my $said = sub ($res) { join ' ', map { $_ // '-' } map { ref ? ($_ ? 'yes' : 'no') : $_ } @{ $res->json }{qw(role has_permission reason default setting wider is_allowed)} };
+    is $said->($why->($y->{yuri}, 'can_delete_goal')), 'owner yes owner yes - - yes', 'an owner has all';
+    is $said->($why->($y->{otto}, 'can_delete_goal')), 'admin yes default yes - - yes', 'an admin by default';
+    is $said->($why->($y->{mia}, 'can_delete_goal')), 'member no default no - - no', 'a member not';
+    is $said->($why->($y->{mia}, 'can_delete_own_goal')), 'member yes default yes - - yes', 'but what is their own';
+    is $said->($why->($y->{otto}, 'can_delete_own_goal')), 'admin yes default yes - can_delete_goal yes', 'who may all may their own, by two ways';
+    my $set = sub ($role, $name, $allowed) { status_is $y->{yuri}->put("$base/roles/$role/permission", { permission => $name, allowed => $allowed }), 200 };
+    $set->(member => can_delete_goal => true);
+    $set->(member => can_delete_own_goal => false);
+    is $said->($why->($y->{mia}, 'can_delete_goal')), 'member yes setting no yes - yes', 'what the workspace sets counts';
+    json_is $y->{mia}->last, '/set_at', qr/\A20/, '  since when';
+    is $said->($why->($y->{mia}, 'can_delete_own_goal')), 'member no setting yes no can_delete_goal yes', 'what is taken may be had by the wider one';
+    is $said->($why->($y->{dan}, 'can_delete_goal')), 'member yes setting no yes - yes', 'a developer is a member here';
+    is $said->($why->($y->{otto}, 'can_delete_goal', 'mia')), 'member yes setting no yes - yes', 'owners and admins ask of others';
+    for my $who (qw(yuri otto mia dan vik)) {
+        for my $name (qw(can_delete_goal can_delete_own_goal can_create_team can_view_api_key)) {
+            my $res = $why->($y->{yuri}, $name, $who);
+            is $res->json('/has_permission'), $y->{$who}->get("$base/check/$name")->json('/has_permission'), "$who, $name: as the check says";
+        }
+    }
+    error_is $why->($y->{mia}, 'can_delete_goal', 'dan'), 403, 'AUTHORIZATION_ERROR', name => 'others do not';
+    error_is $y->{yuri}->get("$base/explain", query => { permission => 'can_delete_goal', member_id => $w->member_id('ann') }), 404, 'NOT_FOUND', name => 'of another workspace';
+    error_is $why->($y->{yuri}, $_), 404, 'NOT_FOUND', name => "no permission: $_" for 'can_fly', 'ORG_READ', 'WORKSPACE_ADMIN', 'ADMIN_OR_CAN_MANAGE_API_KEY';
+    error_is $y->{yuri}->get("$base/explain"), 422, 'VALIDATION_ERROR', field => 'permission';
+    $db->do('UPDATE memberships SET is_active = false WHERE id = ?', undef, $y->member_id('mia'));
+    is $said->($why->($y->{yuri}, 'can_delete_goal', 'mia')), 'member no inactive no yes - no', 'who is not active may nothing';
+};
