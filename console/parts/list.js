@@ -36,11 +36,12 @@ export function useList(id, { path = {}, query = {}, page = 1 } = {}) {
   const form = formOf(op)
   const [state, set] = useState({ rows: [], isLoading: true })
   const asked = useRef(0)
-  const key = JSON.stringify([id, path, query, page])
+  const at = form.size ? page : 1 // what is all here is turned over in the table
+  const key = JSON.stringify([id, path, query, at])
   const reload = useCallback(async () => {
     const turn = ++asked.current
     set((before) => ({ ...before, isLoading: true }))
-    const answer = await callOperation(id, { path, query: { ...query, ...form.pageOf(page, form.size || undefined) } })
+    const answer = await callOperation(id, { path, query: { ...query, ...form.pageOf(at, form.size || undefined) } })
     if (turn !== asked.current) return // somebody has gone on to another page
     if (!answer.ok) {
       set({ rows: [], isLoading: false, problem: answer.problem })
@@ -48,9 +49,9 @@ export function useList(id, { path = {}, query = {}, page = 1 } = {}) {
     }
     const rows = form.rows ? answer.data[form.rows] : answer.data
     const total = totalOf(answer.data)
-    const before = (page - 1) * form.size
+    const before = (at - 1) * form.size
     const hasMore = form.size > 0 && (total === undefined ? rows.length === form.size : before + rows.length < total)
-    set({ rows, total, hasMore, isWhole: page === 1 && !hasMore, isLoading: false, ms: answer.ms, data: answer.data })
+    set({ rows, total, hasMore, isWhole: at === 1 && !hasMore, isLoading: false, ms: answer.ms, data: answer.data })
   }, [key])
   useEffect(() => {
     reload()

@@ -6,10 +6,12 @@
 //	actions(row)	[{ label, run, danger, href }]
 //	list		what useList gives; state { q, sort, page, … } and change({ … }) are the address's
 //
-// Where all rows are here, they are searched and sorted here; else the API is asked, for what it knows.
+// Where all rows are here, they are searched, sorted and turned over here; else the API is asked, for what it knows.
 import { html, useId } from './html.js'
 import { Problem } from './problem.js'
 import { number, shown, words } from './values.js'
+
+const MOST = 100 // rows that are drawn at once
 
 const textOf = (column, row) => {
   const value = column.of ? column.of(row) : row[column.key]
@@ -53,7 +55,7 @@ function Filter({ parameter: { name, schema, description }, value, onChange }) {
 }
 
 export function Table({ caption, columns, actions, list, state, change, empty = 'There is nothing here yet.', filters = [] }) {
-  const { rows, form, isLoading, problem, total, hasMore, isWhole } = list
+  const { rows, form, isLoading, problem, total, isWhole } = list
   const id = useId()
   const page = Number(state.page ?? 1)
   const q = state.q ?? ''
@@ -61,6 +63,9 @@ export function Table({ caption, columns, actions, list, state, change, empty = 
   const canSearch = form.search || isWhole
   const canSort = (column) => column.sort !== false && (form.sorts.includes(column.sort ?? column.key) || (isWhole && !form.sorts.length && rows.length > 1))
   const found = arranged({ rows, columns, q: form.search ? '' : q, sort: sorted, here: isWhole && !form.sorts.length })
+  const isTurnedHere = !form.size && Boolean(form.filters) // an answer of the API that is all there is
+  const part = isTurnedHere ? found.slice((page - 1) * MOST, page * MOST) : found
+  const hasMore = isTurnedHere ? found.length > page * MOST : list.hasMore
   const asked = filters.length > 0 && filters.some(({ name }) => state[name])
   const hasActions = Boolean(actions)
   const count = total ?? (isWhole ? rows.length : undefined)
@@ -81,7 +86,7 @@ export function Table({ caption, columns, actions, list, state, change, empty = 
     ${!problem && html`<div class="table" tabindex="0" role="region" aria-label=${caption}><table>
       <caption>${caption}</caption>
       <thead><tr>${columns.map((column) => html`<${Head} key=${column.key} column=${column} sorted=${sorted} canSort=${canSort(column)} onSort=${(sort) => change({ sort, page: null })} />`)}${hasActions && html`<th scope="col"><span class="unseen">Actions</span></th>`}</tr></thead>
-      <tbody>${found.map(Row)}</tbody>
+      <tbody>${part.map(Row)}</tbody>
     </table></div>
     ${!found.length && html`<p class="empty">${isLoading ? 'Loading …' : q || asked ? 'Nothing is found. Another search or filter may find it.' : empty}</p>`}
     <p class="paging" role="status">
@@ -89,7 +94,7 @@ export function Table({ caption, columns, actions, list, state, change, empty = 
     </p>
     ${(page > 1 || hasMore) && html`<nav class="turn-page" aria-label=${`Pages of ${caption}`}>
       <button type="button" class="other" disabled=${page <= 1 || isLoading} onClick=${() => change({ page: page - 1 > 1 ? page - 1 : null })}>Back</button>
-      <span>page ${page}${total !== undefined && total <= 10_000 ? ` of ${Math.max(1, Math.ceil(total / form.size))}` : ''}</span>
+      <span>page ${page}${total !== undefined && total <= 10_000 ? ` of ${Math.max(1, Math.ceil(isTurnedHere ? found.length / MOST : total / form.size))}` : ''}</span>
       <button type="button" class="other" disabled=${!hasMore || isLoading} onClick=${() => change({ page: page + 1 })}>Next</button>
     </nav>`}`}
   </section>`

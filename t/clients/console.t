@@ -287,6 +287,9 @@ subtest 'feature flags, and who gets what' => sub {
     is scalar @{ $got->{values}{found} }, 1, 'one user is looked for';
     $got = does('all', { click => 'All flags', role => 'link' }, { settle => true }, { click => 'Change', in => 'new-editor' }, { dialog => 'Change' }, { check => { 'switched on' => true } }, { click => 'Save' }, { wait => 'The change is saved.' }, { settle => true },
         { click => 'Delete', in => 'harbour-tide-alarm' }, { dialog => 'Delete the flag?' }, { click => 'Delete' }, { wait => 'The flag is deleted.' }, { gone => 'harbour-tide-alarm' }, { settle => true });
+    $db->do(q{INSERT INTO feature_flags (tenant_id, key, name, flag_type) SELECT ?, 'many-' || i, 'Flag ' || i, 'boolean' FROM generate_series(1, 100) i}, undef, $t->tenant_id);
+    $got = does('all', { open => '/console/flags' }, { see => 'first', of => 'tbody tr' }, { click => 'Next' }, { wait => 'page 2 of 2' }, { settle => true }, { see => 'second', of => 'tbody tr' });
+    is join(' ', map { scalar @{ $got->{values}{$_} } } qw(first second)), '100 2', 'a list that comes as a whole is drawn a hundred rows at a time';
     is_deeply $db->selectrow_arrayref(q{SELECT is_enabled, user_ids FROM feature_flags WHERE tenant_id = ? AND key = 'new-editor'}, undef, $t->tenant_id), [ 1, ['user_theo'] ], 'a flag is switched on, and stays whose it was';
 };
 
