@@ -447,7 +447,7 @@ void auth_door(struct req *rq)
 	} known[] = {
 		{ "tenant", who->tenant_id },
 		{ "key", who->api_key },
-		{ "address", address_text(&rq->tx.arena, rq->asked.ip) },
+		{ "address", rq->asked.ip ? address_text(&rq->tx.arena, rq->asked.ip) : NULL },
 		{ "origin", origin },
 		{ "scope", rq->asked.route->scope },
 		{ "project", who->project },

@@ -17,8 +17,8 @@ static const struct field field_def[] = {
 	{ "label",       F_TEXT, 0, .max = 255, .about = "the key, unless given", .example = "Height" },
 	{ "type",        F_ENUM, F_REQUIRED, .values = types, .example = "number" },
 	{ "required",    F_BOOL, 0 },
-	{ "options",     F_LIST, F_RARE, .item = F_TEXT, .max = RECORD_OPTIONS, .about = "of select and multi_select, which need them" },
-	{ "default",     F_JSON, F_NULL | F_RARE, .about = "the value of a new record that has none" },
+	{ "options",     F_LIST, 0, .item = F_TEXT, .max = RECORD_OPTIONS, .about = "of select and multi_select, which need them", .example = "[]" },
+	{ "default",     F_JSON, F_NULL, .about = "the value of a new record that has none", .example = "null" },
 	{ "description", F_TEXT, F_NULL, .max = 2000, .example = "Above the sea, in metres" },
 	{ "hidden",      F_BOOL, 0, .about = "for pages; it is no protection" },
 	FIELD_END

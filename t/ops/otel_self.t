@@ -1,6 +1,7 @@
 use v5.36;
 use lib 't/lib';
 use Api;
+use Ashlar::ClickHouse;
 
 # Ashlar as its own collector: what it does is in its own lists of traces, and what takes spans is in none, wherever they are kept.
 
