@@ -237,6 +237,8 @@ my %page = (
         $t->db->do('UPDATE users SET default_organization_id = ? WHERE id = ?', undef, $org, $keeper->uuid);
         return (token => $keeper->token);
     },
+    recordsets          => \&people,
+    records             => \&people,
     workspaces          => sub { return (token => $t->user('works')->token) },
 );
 
@@ -256,6 +258,8 @@ my %said = (
     notifications       => [ 'You were added to a team: Pier', 'You were added to a team: Harbour', '1', '{"total":1,"unread":1}', qr/\Aworkspace_event / ],
     'workspace-keys'    => ['["203.0.113.7/32","2001:db8::/32"]'],
     workspaces          => [ 'this is the last owner: make another one first', '{"can_create_goal":true}' ],
+    recordsets          => [ 'lighthouses', '["fixed","flashing"]', 'true' ],
+    records             => [ 'Off the mole', qr/\Afield_values\.depth must be a number/, '2', '2 ["depth"]', '1 ["depth","place"]', '2' ],
     'ai-gateway'        => [qr/\ALIMIT_EXCEEDED .*"limit":2000/],
     organizations       => ['the last owner cannot leave the organization'],
     'first-hour'        => [qr/\A\S+ \w+\z/],

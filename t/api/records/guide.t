@@ -1,0 +1,27 @@
+# The guide's pages "Recordsets and fields" and "Records", pasted box by box.
+
+use v5.36;
+use lib 't/lib';
+use Api;
+use Ashlar::Guide qw(steps is_as_shown);
+use Ashlar::Workspace;
+
+my $t = Api->start;
+for my $page (qw(recordsets records)) {
+    my $w = workspace($t, ann => 'owner');
+    $t->db->do('UPDATE users SET default_organization_id = ? WHERE id = ?', undef, $w->id, $w->{ann}->uuid);
+    my $shell = Ashlar::Guide->shell(TOKEN => $w->{ann}->token);
+    my @steps = steps($t->get("/$page.html")->body);
+    cmp_ok scalar @steps, '>', 4, "$page: the page has boxes";
+    for my $step (@steps) {
+        my ($box, $shown) = @$step;
+        next if $box =~ /\ATOKEN=/;
+        $box =~ s{https://localhost:8443}{https://localhost:$t->{https_port}}g;
+        my $got = $shell->paste($box =~ s/\Acurl -k/curl -sk/mgr);
+        my ($name) = $box =~ m{(/api/[^\s"?]+)};
+        if (defined $shown && $shown !~ /\A\{/) { is $got =~ s/\s+\z//r, $shown, "$name: as shown" }
+        elsif (defined $shown)                     { ok is_as_shown($got, $shown), "$name: as shown" or diag "$box\n$got" }
+        else                                       { is $got, '', 'nothing is said' }
+    }
+    is $shell->end, 0, 'the shell ends';
+}
