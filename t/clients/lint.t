@@ -66,7 +66,8 @@ my %complaints = (
         return map { [ $_->{location}[0]{source}{ref}, $_->{ruleId}, "$_->{location}[0]{pointer}: $_->{message}" ] } map { $_->{problems}->@* } @said;
     },
     spectral => sub (@said) {
-        return map { [ $_->{source}, $_->{code}, join('/', $_->{path}->@*) . ": $_->{message}" ] } map { @$_ } @said;
+        # What is in an example is no schema, even where one of its members is called "default".
+        return grep { $_->[1] ne 'oas3-valid-schema-example' || $_->[2] !~ m{/content/[^:]*/example/} } map { [ $_->{source}, $_->{code}, join('/', $_->{path}->@*) . ": $_->{message}" ] } map { @$_ } @said;
     },
 );
 for my $name (sort keys %command) {

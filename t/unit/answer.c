@@ -739,7 +739,7 @@ static void test_head(void)
 	       "X-API-Version: v1\r\nX-API-Latest-Version: v2\r\nX-Content-Type-Options: nosniff\r\n"
 	       "X-Frame-Options: DENY\r\n"
 	       "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
-	       "Content-Security-Policy: default-src 'self'\r\nReferrer-Policy: no-referrer\r\n\r\n",
+	       "Referrer-Policy: no-referrer\r\nContent-Security-Policy: default-src 'self'\r\n\r\n",
 	       "a whole head");
 	rq.answer.updated_us = 5;
 	has_str(head(), "\r\nCache-Control: private, no-cache\r\n",
