@@ -263,10 +263,34 @@ static bool try_functions(PGconn *db, const PGresult *known, bool is_again)
 	return true;
 }
 
-static void apply_functions(PGconn *db, bool is_new)
+/*
+ * The policies of what is searched, of new tables, too: by themselves, before the functions.  A policy locks
+ * its table against everybody; with the triggers of the functions behind it, each of which locks a table
+ * against writers, it and a busy service would wait for each other nearly every time.
+ */
+static void apply_policies(PGconn *db)
 {
-	const PGresult *known = is_new ? NULL : cmd_query(db, &q_owner_function_list, NULL);
+	begin(db);
+	while (!cmd_try_file(db, "search", find_file(sql_search, "close.sql"))) {
+		give_way(db, "search", "close.sql");
+		begin(db);
+	}
+	cmd_exec(db, "COMMIT");
+}
 
+static void apply_functions(PGconn *db, bool is_first)
+{
+	const PGresult *known = is_first ? NULL : cmd_query(db, &q_owner_function_list, NULL);
+	bool any = false;
+
+	for (const struct cmd_file *f = sql_functions; f->name && !any; f++) {
+		char sum[HEX_SIZE];
+
+		function_checksum(f, sum);
+		any = is_new(known, f, sum);
+	}
+	if (any && !dry_run)
+		apply_policies(db);
 	for (int tries = 0; !try_functions(db, known, tries > 0); tries++)
 		;
 }
