@@ -13,20 +13,20 @@ static const char *const types[] = { "text", "long_text", "number", "currency", 
 const struct pattern record_key = { "^[a-z][a-z0-9_]{0,62}$", "a small letter, and up to 62 small letters, digits and _" };
 
 static const struct field field_def[] = {
-	{ "key",         F_TEXT, F_REQUIRED, .min = 1, .max = 63, .fits = &record_key, .example = "height" },
-	{ "label",       F_TEXT, 0, .max = 255, .about = "the key, unless given", .example = "Height" },
-	{ "type",        F_ENUM, F_REQUIRED, .values = types, .example = "number" },
+	{ "key",         F_TEXT, F_REQUIRED, .min = 1, .max = 63, .fits = &record_key, .example = "light" },
+	{ "label",       F_TEXT, 0, .max = 255, .about = "the key, unless given", .example = "Light" },
+	{ "type",        F_ENUM, F_REQUIRED, .values = types, .example = "select" },
 	{ "required",    F_BOOL, 0 },
-	{ "options",     F_LIST, 0, .item = F_TEXT, .max = RECORD_OPTIONS, .about = "of select and multi_select, which need them", .example = "[]" },
-	{ "default",     F_JSON, F_NULL, .about = "the value of a new record that has none", .example = "null" },
-	{ "description", F_TEXT, F_NULL, .max = 2000, .example = "Above the sea, in metres" },
+	{ "options",     F_LIST, 0, .item = F_TEXT, .max = RECORD_OPTIONS, .about = "of select and multi_select, which need them", .example = "[\"fixed\",\"flashing\"]" },
+	{ "default",     F_JSON, F_NULL, .about = "the value of a new record that has none", .example = "\"fixed\"" },
+	{ "description", F_TEXT, F_NULL, .max = 2000, .example = "How it shines" },
 	{ "hidden",      F_BOOL, 0, .about = "for pages; it is no protection" },
 	FIELD_END
 };
 
 const struct field record_schema_fields[] = {
 	{ "fields",      F_LIST, 0, .fields = field_def, .max = RECORD_FIELDS },
-	{ "title_field", F_TEXT, F_NULL, .max = 63, .about = "the key of the field whose value is a record's title", .example = "height" },
+	{ "title_field", F_TEXT, F_NULL, .max = 63, .about = "the key of the field whose value is a record's title", .example = "light" },
 	FIELD_END
 };
 
