@@ -122,7 +122,7 @@ static enum err read_field(struct arena *a, struct json_object *json, const char
 	f->label = label && *label ? label : f->key;
 	f->is_required = json_object_get_boolean(member(json, "required"));
 	f->is_hidden = json_object_get_boolean(member(json, "hidden"));
-	for (int i = 0; types[i]; i++)
+	for (int i = 0; type && types[i]; i++)
 		if (!strcmp(types[i], type))
 			f->type = (enum record_type)i;
 	rc = read_options(a, member(json, "options"), arena_fmt(a, "%s.options", path), f, why);
