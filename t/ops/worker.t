@@ -159,10 +159,6 @@ subtest 'an unknown kind is put back for a worker that knows it' => sub {
     is_deeply [ @states[ 0 .. 23 ] ], [ map { "scheduled 0 after $_" } 5, 10, 20, 40, 80, 160, (300) x 18 ], '  after it has waited 24 times';
     is row($other)->{last_error}, $why, '  and says why';
     is within('SELECT jobs_unknown(?, ?, ?, 1, ?)', $TENANT, $other, 'w', $why), undef, 'another worker\'s is left alone';
-
-    $db->do(q{UPDATE jobs SET errors = '[]', attempts = 0, finished_at = NULL, state = 'scheduled', run_at = now() + interval '1 day' WHERE id = ?}, undef, $other);
-    $claimed->();
-    is within('SELECT jobs_fail(?, ?, ?, 1, ?, false, NULL)', $TENANT, $other, 'w', $why), 'scheduled', 'so is what a worker of 0.6 would give up';
     $db->do('DELETE FROM jobs WHERE id = ?', undef, $other);
 
     my $last = job('no.such.kind', errors => Cpanel::JSON::XS::encode_json([ map { { attempt => 1, at => 'x', error => $why } } 1 .. 24 ]));

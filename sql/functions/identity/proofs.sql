@@ -65,7 +65,6 @@ $$;
 --   keeps_password  the password from before is the prover's own
 --   kept          the session in which they are
 --   address, key  the address, where it is another one than the user's
-DROP FUNCTION IF EXISTS address_proved(uuid, text, jsonb, boolean, boolean, sessions, text);    -- no release had it
 CREATE OR REPLACE FUNCTION address_proved(who uuid, method text, registration jsonb DEFAULT NULL,
                                           is_inside boolean DEFAULT false, keeps_password boolean DEFAULT false,
                                           kept sessions DEFAULT NULL, address text DEFAULT NULL,

@@ -143,9 +143,6 @@ DECLARE
     at        timestamptz := clock_timestamp();
     new_state text;
 BEGIN
-    IF NOT retry AND error LIKE 'this program knows no kind of job %' THEN    -- a worker of 0.6, which knows no jobs_unknown
-        RETURN jobs_unknown(tenant, id, worker, attempt, error);
-    END IF;
     UPDATE jobs j
     SET state = CASE WHEN retry AND j.attempts < j.max_attempts THEN 'scheduled' ELSE 'failed' END,
         run_at = CASE WHEN retry AND j.attempts < j.max_attempts

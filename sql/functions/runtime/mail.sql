@@ -37,7 +37,6 @@ GRANT EXECUTE ON FUNCTION mail_drop(uuid) TO ashlar_api;
 -- For ashlar mails: those of a tenant with its test mode, to somebody, whose
 -- address is spelled so and kept so; NULL: of all, to anybody.  n counts from the
 -- newest of them.
-DROP FUNCTION IF EXISTS owner_mails(text, text);    -- no release had it
 CREATE OR REPLACE FUNCTION owner_mails(slug text, recipient text, address text)
 RETURNS TABLE (tenant text, id uuid, created_at text, state text, n bigint, is_test boolean, tenant_id uuid, payload jsonb)
 LANGUAGE sql STABLE

@@ -26,8 +26,3 @@ BEGIN ATOMIC
         ('spans', 'Spans', 'spans', 'Spans of traces that were taken in', false, true, true),
         ('span_tokens', 'Span Tokens', 'tokens', 'Tokens that calls of models in them came to', false, true, true);
 END;
-
--- Millionths of a dollar as dollars.
-CREATE OR REPLACE FUNCTION usage_dollars(micros bigint) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN trim_scale(micros / 1000000.0);

@@ -58,7 +58,6 @@ $$;
 --   actor   the member who did it; NULL: nobody
 --   data    for programs, and for the text: notification_events() says what that shows of it
 --   cause   NULL, or what tells this apart from what is told another time
-DROP FUNCTION IF EXISTS notify(uuid, uuid[], text, text, text, jsonb, jsonb);    -- nobody else called it
 CREATE OR REPLACE FUNCTION notify(organization uuid, event text, recipients uuid[], entity jsonb, actor uuid,
                                   data jsonb DEFAULT '{}', cause text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -66,7 +65,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM notification_events() e WHERE e.event_type = event) THEN
         RAISE 'notify: there is no kind of event %', event;
     ELSIF cardinality(recipients) > 200 THEN
-        -- A schedule of the worker looks for these: the last release's workers know no such kind of job.
+        -- A schedule of the worker looks for these.
         INSERT INTO notification_fanouts (tenant_id, organization_id, event_type, members, entity, actor_id, data, cause)
         SELECT app_tenant(), organization, event, array_agg(DISTINCT r), entity, actor, notify.data, notify.cause FROM unnest(recipients) r;
     ELSIF cardinality(recipients) > 0 THEN
