@@ -32,6 +32,7 @@ const struct mail_kind mail_kinds[] = {
 	{ "payment_last_notice",  "plan amount? whose ends_on?", 0 },
 	{ "trial_ending",         "plan amount? whose ends_on", 0 },
 	{ "team_ways_in",         "tenant keys? members? issuers?", 0 },
+	{ "team_second_factor_removed", "tenant member", 0 },
 	{ "ways_in_ended",        "passkeys? second_factors? recovery_codes? password? sessions?", 0 },
 	{ "impersonated",         "tenant member reason", 0 },
 	{ "way_in_removed",       "tenant password? passkey? second_factor?", 0 },

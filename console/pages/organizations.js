@@ -38,6 +38,10 @@ const invitations = {
   ],
   empty: 'Nobody is invited.',
   create: { operation: 'invite_platform_dashboard_organization_member', label: 'Invite somebody', action: 'Send the invitation', said: 'The invitation is on its way.' },
+  actions: [{
+    operation: 'resend_platform_dashboard_organization_invitation', label: 'Send again', when: (row) => row.status === 'pending',
+    title: 'Send the invitation again?', text: (row) => `${row.email} gets a fresh link, for another 7 days; the one from before stops working.`, said: 'The invitation is on its way.',
+  }],
   remove: { operation: 'cancel_platform_dashboard_organization_invitation', label: 'Withdraw', title: 'Withdraw the invitation?', text: (row) => `The link that ${row.email} has stops working.`, said: 'The invitation is withdrawn.' },
 }
 

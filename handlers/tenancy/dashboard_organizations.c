@@ -83,6 +83,8 @@ static const struct constraint invite_constraints[] = {
 	{ NULL },
 };
 
+static const enum err not_pending[] = { ERR_CONFLICT, ERR_OK };
+
 static const struct shape organization_shape_of_team = { "TeamOrganization", organization, "Organization" };
 static const struct shape member_shape = { "TeamOrganizationMember", member, "Member" };
 static const struct shape invitation_shape_of_team = { "TeamOrganizationInvitation", invitation, "Invitation" };
@@ -129,16 +131,19 @@ static enum err dashboard_invitation_list(struct req *rq)
 }
 
 /* The mail with the only copy of the token, and the row with its hash. */
-static enum err dashboard_invitation_create(struct req *rq)
+static enum err dashboard_invitation_send(struct req *rq)
 {
+	bool again = req_path_text(rq, "invitation_id") != NULL;
 	const char *page, *ticket;
 	PGresult *res;
-	enum err rc = tx_call(&rq->tx, &q_dashboard_invitation_prepare, false, &res);
+	enum err rc = tx_call(&rq->tx,
+			      again ? &q_dashboard_invitation_prepare_again : &q_dashboard_invitation_prepare,
+			      false, &res);
 
 	if (rc)
 		return rc;
 	if (!PQntuples(res))
-		return req_fail(rq, ERR_NOT_FOUND, "Organization not found");
+		return req_fail(rq, ERR_NOT_FOUND, again ? "Invitation not found" : "Organization not found");
 	if (column_int(res, 0, "retry_s"))
 		return req_retry_after(rq, column_int(res, 0, "retry_s"));
 	page = column_text(res, 0, "invitation_url");
@@ -157,7 +162,7 @@ static enum err dashboard_invitation_create(struct req *rq)
 	if (rc)
 		return rc;
 	req_set(rq, "token_hash", secret_sha256_hex(&rq->tx.arena, ticket));
-	return answer_rows(rq, &q_dashboard_invitation_create);
+	return answer_rows(rq, rq->asked.route->sql);
 }
 
 /* clang-format off */
@@ -192,7 +197,10 @@ const struct route dashboard_organization_routes[] = {
 	{ POST,   INVITED, "platform.organizations.invite_dashboard_organization_member", &by_team_admin, "Invite somebody to an organization",
 	  .about = "As its owner does, in the name of the member of the team; the same limits.",
 	  .body = invitation, .as = NEW, .out = &invitation_shape_of_team, .constraints = invite_constraints, .sql = &q_dashboard_invitation_create,
-	  .run = dashboard_invitation_create },
+	  .run = dashboard_invitation_send },
+	{ POST,   INVITED "/{invitation_id}/resend", "platform.organizations.resend_dashboard_organization_invitation", &by_team_admin, "Send an invitation again",
+	  .about = "With a fresh link for another 7 days; the old one stops working. One that has expired is not pending any more: invite again.",
+	  .out = &invitation_shape_of_team, .errors = not_pending, .sql = &q_dashboard_invitation_resend, .run = dashboard_invitation_send, .status = 200 },
 	{ DELETE, INVITED "/{invitation_id}", "platform.organizations.cancel_dashboard_organization_invitation", &by_team_admin, "Cancel an invitation",
 	  .about = "Its link stops working.", .out = &invitation_shape_of_team, .sql = &q_dashboard_invitation_cancel, .status = 204 },
 	ROUTE_END

@@ -170,6 +170,10 @@ subtest 'every other mail' => sub {
     like mail_to('lost-en@example.com')->{text}, qr/with:\n\n\* the passkey: Harbour phone\n\nIf/, 'from whose account the team has taken a way in';
     like mail_to('lost-de@example.com')->{text}, qr/\* den Passkey: Harbour phone\n/;
 
+    add(team_second_factor_removed => "factor-$_\@example.com", locale => $_, data => { tenant => 'Acme', member => 'Olive' }) for qw(en de);
+    like mail_to('factor-en@example.com')->{text}, qr/Olive has taken away the second factor of your account in the team of\s+Acme/, 'from which member of a team the second factor was taken';
+    like mail_to('factor-de@example.com')->{subject}, qr/\AIhr zweiter Faktor ist aus/;
+
     my $before = () = said();
     add(verify_email => 'nobody@example.com', kind => 'mail.decoy');
     eventually { $t->db->selectrow_array(q{SELECT state FROM jobs WHERE kind = 'mail.decoy' ORDER BY created_at DESC LIMIT 1}) eq 'completed' } 20, 'a decoy is done';

@@ -102,6 +102,29 @@ WITH made AS (
 SELECT :columns(team_invitation)
 FROM made i;
 
+-- name: dashboard_invitation_prepare_again :row
+-- The same for an invitation that is there.  No row: it is not.
+SELECT (@tenant)::text AS tenant, i.email, coalesce(to_user.locale, 'en') AS locale, s.invitation_url,
+       jsonb_build_object('organization', o.name, 'role', i.role, 'invited_by', c.name)::text AS data,
+       coalesce(nullif(security_limit('invitation', 'organization:' || o.id, 50, 3600, 0), 0),
+                mail_take('team:' || @team, true, limit_account(i.email_key, i.email))) AS retry_s
+FROM invitations i
+JOIN organizations o ON o.tenant_id = i.tenant_id AND o.id = i.organization_id AND o.deleted_at IS NULL
+JOIN tenant_settings s ON s.tenant_id = i.tenant_id
+CROSS JOIN team_caller(NULL, NULL) c
+LEFT JOIN LATERAL user_find(i.email_key, i.email) to_user ON true
+WHERE i.tenant_id = @tenant AND i.id = :invitation_id AND i.organization_id = :organization_id;
+
+-- name: dashboard_invitation_resend :row
+WITH renewed AS (
+    SELECT * FROM invitation_renew(:organization_id::uuid, :invitation_id::uuid, :token_hash::bytea)
+), mail AS (
+    INSERT INTO jobs (tenant_id, queue, kind, payload)
+    SELECT tenant_id, 'ashlar.mail', 'mail', :mail_payload::jsonb FROM renewed
+)
+SELECT :columns(team_invitation)
+FROM renewed i;
+
 -- name: dashboard_invitation_cancel :row
 -- No row: there is none that could still be accepted.
 WITH gone AS (

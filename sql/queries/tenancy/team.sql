@@ -99,7 +99,11 @@ SELECT id, audit('team.remove', 'team_member', id::text, jsonb_build_object('ema
 FROM gone;
 
 -- name: team_second_factor_remove :row
--- Behind team_guard.  No row: there is no such member, or no factor.
-SELECT m.id
+-- Behind team_guard.  No row: there is no such member, or no factor.  Whose it was reads of it in a mail.
+SELECT m.id,
+       job_add('ashlar.mail', 'mail', jsonb_build_object(
+           'template', 'team_second_factor_removed', 'to', m.email, 'locale', 'en', 'data', jsonb_build_object(
+               'tenant', t.name, 'member', (SELECT coalesce(c.display_name, c.email) FROM team_members c WHERE c.tenant_id = @tenant AND c.id = @team)))) AS _mailed
 FROM team_members m
+JOIN tenants t ON t.id = m.tenant_id
 WHERE m.tenant_id = @tenant AND m.id = :member_id AND m.deleted_at IS NULL AND team_mfa_remove(m.id);

@@ -36,7 +36,7 @@ subtest 'who may do what' => sub {
     my $bobs = "$one/members/" . $bob->uuid;
     my @reads  = ([ GET => $base ], [ GET => $one ], [ GET => "$one/members" ]);
     my @admins = ([ PUT => $one, { name => 'X' } ], [ PUT => $bobs, { role => 'admin' } ], [ DELETE => $bobs ], [ GET => "$one/invitations" ], [ POST => "$one/invitations", { email => 'x@example.com', role => 'member' } ],
-        [ DELETE => "$one/invitations/$nobody" ]);
+        [ POST => "$one/invitations/$nobody/resend" ], [ DELETE => "$one/invitations/$nobody" ]);
     audited();
     for (@reads, @admins) {
         my ($method, $path, $body) = @$_;
@@ -138,10 +138,24 @@ subtest 'invitations' => sub {
     error_is $owner->post($path, { email => 'nobody', role => 'member' }), 422, 'VALIDATION_ERROR', field => 'email';
     error_is $owner->post($path, { email => 'x@example.com', role => 'owner' }), 422, 'VALIDATION_ERROR', field => 'role';
 
+    error_is $owner->post("$base/$beacon/invitations/$id/resend"), 404, 'NOT_FOUND', name => 'it is sent again in its organization';
+    audited();
+    $t->db->do(q{UPDATE invitations SET expires_at = now() + interval '1 hour' WHERE id = ?}, undef, $id);
+    json_is $admin->post("$path/$id/resend"), '', \%grace, 'it is sent again';
+    is_deeply audited(), [ 'invitation.resend team ' . $admin->id ];
+    ok $t->db->selectrow_array(q{SELECT expires_at > now() + interval '6 days' FROM invitations WHERE id = ?}, undef, $id), '  for another week';
+    ($mail) = reverse $t->mails;
+    my $fresh = $mail->{secrets}{token};
+    $t->keep_secret($fresh);
+    is "$mail->{template} $mail->{to} $mail->{data}{invited_by}", join(' ', 'invitation', $res->json('/email'), 'Admin'), '  by who has sent it now';
+    isnt $fresh, $token, '  with a link of its own';
+
     my $grace = $t->user('grace', columns => { is_email_verified => 't' })->with(key => $key);
-    status_is $grace->post('/api/v1/organizations/accept-invitation', { token => $token }), 200, 'it is accepted';
+    error_is $grace->post('/api/v1/organizations/accept-invitation', { token => $token }), 400, 'TOKEN_INVALID', name => '  and the one from before works no more';
+    status_is $grace->post('/api/v1/organizations/accept-invitation', { token => $fresh }), 200, 'it is accepted';
     is role_of($grace), 'developer 1';
     json_is $owner->get($path), '/invitations', [], '  and pending no more';
+    error_is $owner->post("$path/$id/resend"), 409, 'CONFLICT', name => '  so it is not sent again';
 
     my $other = $owner->post($path, { email => 'hal@example.com', role => 'member' })->json('/id');
     ($mail) = reverse $t->mails;
@@ -153,6 +167,7 @@ subtest 'invitations' => sub {
     status_is $owner->delete("$path/$other"), 204;
     error_is $owner->delete("$path/$other"), 404, 'NOT_FOUND';
     is_deeply audited(), [ 'invitation.cancel team ' . $owner->id ];
+    error_is $owner->post("$path/$other/resend"), 409, 'CONFLICT', name => 'nor is one that is cancelled';
     my $hal = $t->user('hal', columns => { is_email_verified => 't' })->with(key => $key);
     error_is $hal->post('/api/v1/organizations/accept-invitation', { token => $mail->{secrets}{token} }), 400, 'TOKEN_INVALID', name => 'its link does not work any more';
 };

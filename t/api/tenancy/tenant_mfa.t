@@ -169,6 +169,8 @@ subtest 'another member\'s is taken away' => sub {
     status_is $admin->delete($path->($member->id)), 204;
     error_is $admin->delete($path->($member->id)), 404, 'NOT_FOUND';
     is_deeply audited(), ['mfa.remove team'];
+    my @told = grep { $_->{template} eq 'team_second_factor_removed' } $t->mails;
+    is_deeply [ map { [ $_->{to}, $_->{data} ] } @told ], [ [ $member->email, { tenant => 'Acme & Co', member => 'Ada' } ] ], '  of which they read in a mail, once';
     status_is $olga->delete($path->($admin->id)), 204, 'an owner takes an admin\'s';
     my $late = $t->client(token => $t->token($admin, ctx => 'tenant', auth_time => time - 1000));
     error_is $late->delete($path->($member->id)), 403, 'RECENT_SIGN_IN_REQUIRED';
