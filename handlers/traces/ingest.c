@@ -44,7 +44,6 @@ struct settings {
 	uint64_t who;
 	int64_t read_ns;
 	char project_id[40];
-	char plan[16];
 	long per_second; /* of spans, beyond which it is a flood; 0: no matter how many */
 	long kept_days;  /* an older span would be removed as soon as it is there */
 	struct sampler sampler;
@@ -93,7 +92,6 @@ static enum err read_settings(struct req *rq, struct settings **out)
 	s->who = who;
 	s->read_ns = now_ns;
 	snprintf(s->project_id, sizeof(s->project_id), "%s", column_text(res, 0, "project_id"));
-	snprintf(s->plan, sizeof(s->plan), "%s", column_text(res, 0, "plan"));
 	read_plan(s, column_text(res, 0, "plan"));
 	sampler_read(&rq->tx.arena, column_text(res, 0, "rules"), &s->sampler);
 	return ERR_OK;
@@ -238,7 +236,7 @@ static enum err ingest(struct req *rq, enum otlp_signal signal)
 	if (s->per_second && b->taken + b->sampled_away)
 		limit_charge(span_limits(), LIMITS, limit_key(s, signal), b->taken + b->sampled_away,
 			     s->per_second, clock_ns());
-	rc = signal == OTLP_RECORDS ? put_records(rq, b) : store_configured()->put(rq, b, s->plan);
+	rc = signal == OTLP_RECORDS ? put_records(rq, b) : store_configured()->put(rq, b);
 	return rc ? rc : answer(rq, encoding, b);
 }
 

@@ -7,6 +7,8 @@
 #include "lib/base/uuid.h"
 #include "lib/db/wire.h"
 
+#define DAY_NS 86400000000000LL
+
 /* FNV-1a, with a finalizer that mixes the high bits down. */
 uint64_t span_rows_word(const char *key, size_t nkey, const char *value, size_t nvalue)
 {
@@ -124,7 +126,47 @@ static struct origin *read_origins(const struct otlp_batch *b)
 	return o;
 }
 
-void span_rows_write(struct buf *out, struct otlp_batch *b, const char *project, uint64_t batch, int keep)
+/* The place of a day; where it is none of them, the one where it is to be. */
+static int place_of(const struct span_days *d, int day)
+{
+	int low = 0, high = d->n;
+
+	while (low < high) {
+		int middle = (low + high) / 2;
+
+		if (d->days[middle] < day)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static int day_of(const char *start_ns)
+{
+	return (int)(wire_int8(start_ns, 8) / DAY_NS);
+}
+
+void span_rows_days(struct otlp_batch *b, struct span_days *out)
+{
+	struct column start_ns = { &b->start_ns, 0 };
+
+	*out = (struct span_days){ .days = arena_alloc(b->arena,
+						       sizeof(*out->days) * (size_t)(b->taken + 1)) };
+	for (int i = 0; i < b->taken; i++) {
+		size_t n;
+		int day = day_of(vector_next(start_ns.of, &start_ns.at, &n)), at = place_of(out, day);
+
+		if (at < out->n && out->days[at] == day)
+			continue;
+		memmove(out->days + at + 1, out->days + at, sizeof(*out->days) * (size_t)(out->n - at));
+		out->days[at] = day;
+		out->n++;
+	}
+}
+
+void span_rows_write(struct buf *out, struct otlp_batch *b, const char *project, uint64_t batch,
+		     const struct span_days *kept)
 {
 	struct column trace_ids = { &b->trace_ids, 0 }, span_ids = { &b->span_ids, 0 },
 		      parent_ids = { &b->parent_ids, 0 }, names = { &b->names, 0 }, kinds = { &b->kinds, 0 },
@@ -156,7 +198,10 @@ void span_rows_write(struct buf *out, struct otlp_batch *b, const char *project,
 		move_number(out, &parent_ids, 8);
 		buf_char(out, p != NULL);
 		add_number(out, batch, 8);
-		buf_char(out, (char)keep);
+		at = start_ns.at;
+		buf_char(out,
+			 (char)(kept->classes[place_of(kept, day_of(vector_next(start_ns.of, &at, &n)))] -
+				'0'));
 		move_number(out, &start_ns, 8);
 		move_number(out, &duration_ns, 8);
 		move_number(out, &kinds, 1);

@@ -27,11 +27,9 @@ struct store {
 	/*
 	 * Take a batch: durable when it is ERR_OK, and each span once, however often it comes.
 	 *
-	 * plan  of the project's organization, which says for how long it is kept
-	 *
 	 * ERR_UNAVAILABLE with retry_after: nothing that was sent is lost when it is sent again.
 	 */
-	enum err (*put)(struct req *rq, struct otlp_batch *b, const char *plan);
+	enum err (*put)(struct req *rq, struct otlp_batch *b);
 
 	/* What the traces of a list come to, and a page of them (trace_list_head, trace_page; one result of
 	 * trace_search where something is looked for). */

@@ -47,7 +47,7 @@ enum err store_clickhouse_hours(struct store_clickhouse_asked *x, int64_t from_s
 				int64_t most, bool is_newest);
 
 /* These of struct store. */
-enum err store_clickhouse_put(struct req *rq, struct otlp_batch *b, const char *plan);
+enum err store_clickhouse_put(struct req *rq, struct otlp_batch *b);
 enum err store_clickhouse_metrics(struct req *rq);
 enum err store_clickhouse_sessions(struct req *rq);
 

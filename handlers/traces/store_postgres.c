@@ -34,12 +34,11 @@ static void set_limits(struct req *rq)
 
 /* What was left out is counted behind what was taken: until then nobody else who sends to the project waits.
  */
-static enum err put(struct req *rq, struct otlp_batch *b, const char *plan)
+static enum err put(struct req *rq, struct otlp_batch *b)
 {
 	static const struct child sampled[] = { { "sampled", &q_trace_sampling_count }, { NULL } };
 	PGresult *res;
 
-	(void)plan; /* the function looks itself, under its lock */
 	set_int(rq, "sampled_away", b->sampled_away);
 	if (!b->taken)
 		return b->sampled_away ? tx_call(&rq->tx, &q_trace_sampling_count, true, &res) : ERR_OK;

@@ -6,8 +6,9 @@
 -- twice, by whomever and in whatever order, comes to the same, and nothing needs a lock.
 --
 -- Times are nanoseconds since 1970, durations too; costs ten-millionths of a dollar; days and hours UTC.  keep: 1 free, 2 pro, 3 enterprise,
--- the class that the project's organization had when the span came.  What is over is dropped a partition at a time, which costs
--- nothing, hence the days and classes.  Parts are written through to the disk before an insert is answered.
+-- the class that the project's organization had when the first span of the day came: PostgreSQL knows it (trace_days), so that a span
+-- is of one class however often and whenever it is sent, and always in one partition.  What is over is dropped a partition at a time, which
+-- costs nothing, hence the days and classes.  Parts are written through to the disk before an insert is answered.
 
 -- name: schema_spans
 -- One row a span, by trace: for who reads a trace, or makes its sums.  Of a span that is sent again the first stays (ver).

@@ -175,6 +175,11 @@ FROM (
 -- macro: hours
 hour >= toDateTime(intDiv({from_s:Int64}, 86400) * 86400, 'UTC') AND hour < toDateTime(intDiv({until_s:Int64} + 86399, 86400) * 86400, 'UTC')
 
+-- name: batch_days
+-- In which class something of these days is there.
+SELECT toInt64(toUInt16(toDate(hour))) AS day, toInt64(max(keep)) AS keep
+FROM hour_marks WHERE :project AND toUInt16(toDate(hour)) IN ({days:Array(UInt16)}) GROUP BY toDate(hour)
+
 -- name: batch_count
 -- How many spans came with a batch and were not there before, and their tokens.
 SELECT toInt64(countIf(batch = {batch:UInt64})) AS taken, toString(sumIf(toInt128(total_tokens), batch = {batch:UInt64})) AS tokens

@@ -78,10 +78,9 @@ function answer(request, url, body) {
   check(request, query)
   if (request.headers['content-encoding'] === 'gzip') body = gunzipSync(body)
   if (query.get('database')) run(`USE ${query.get('database')}`)
-  for (const [name, value] of query) {
-    if (name.startsWith('param_')) run(`SET ${name} = ${text(value)}`)
-    else if (!own.has(name)) run(`SET ${name} = ${text(value)}`)
-  }
+  // All in one, as each statement costs as much as a small query.
+  const set = [...query].filter(([name]) => !own.has(name)).map(([name, value]) => `${name} = ${text(value)}`)
+  if (set.length) run(`SET ${set.join(', ')}`)
   let sql = query.get('query') ?? ''
   if (!/^\s*INSERT/i.test(sql)) {
     sql += body.toString()

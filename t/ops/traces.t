@@ -182,13 +182,21 @@ subtest 'a day that is new is made by whoever comes first, and nobody else is in
     is scalar(grep { /Scan/ } @plan), 0, 'days that are not asked for are not looked at' or diag "@plan";
 };
 
-subtest 'an organization that pays more: what has begun stays where it is' => sub {
+subtest 'an organization that pays more: a day that has begun stays what it is' => sub {
     my $project = project();
     is ingest($api, $project, { trace => 1, span => 1, at => 1 }), '1/0';
     $super->do(q{UPDATE organizations SET prem_status = 'pro' WHERE id = ?}, undef, $org{$A});
-    is ingest($api, $project, { trace => 1, span => 1, at => 1 }, { trace => 1, span => 2, at => 2 }, { trace => 2, span => 1, at => 3 }), '2/1', 'what is sent again is found';
-    is_deeply $super->selectall_arrayref('SELECT trace_id = ?, keep, count(*) FROM spans WHERE project_id = ? GROUP BY 1, 2 ORDER BY 2', undef, Ashlar::Spans::trace_id(1), $project), [ [ 1, 1, 2 ], [ 0, 2, 1 ] ], 'a new trace is kept as long as its plan says';
+    is ingest($api, $project, { trace => 1, span => 1, at => 1 }, { trace => 1, span => 2, at => 2 }, { trace => 2, span => 1, at => 3 }, { trace => 3, span => 1, at => $DAY + 1 }), '3/1', 'what is sent again is found';
+    my $kept = sub { join ' ', map { join ':', @$_ } @{ $super->selectall_arrayref('SELECT day - ?::date, keep, count(*) FROM spans WHERE project_id = ? GROUP BY 1, 2 ORDER BY 1, 2', undef, $super->selectrow_array('SELECT to_timestamp(?)::date', undef, $Ashlar::Spans::EPOCH), $project) } };
+    is $kept->(), '0:1:3 1:2:1', 'what another day brings is kept as long as the plan says';
     is differences($project), '';
+    is ingest($api, $project, { trace => 3, span => 2, at => 5 }, { trace => 3, span => 1, at => $DAY + 1 }), '1/1', 'a trace that turns out to have begun on the day before';
+    is $kept->(), '0:1:4 1:2:1', 'has its spans with their days';
+    is trace($project, 3)->{keep}, 1, 'and is of the day on which it began';
+    is differences($project), '';
+    $super->do('DELETE FROM trace_days WHERE project_id = ?', undef, $project);
+    is ingest($api, $project, { trace => 1, span => 1, at => 1 }), '0/1', 'of what was stored before days had a class it is what is there';
+    is $super->selectrow_array('SELECT keep FROM trace_days WHERE project_id = ?', undef, $project), 1;
     $super->do(q{UPDATE organizations SET prem_status = 'free' WHERE id = ?}, undef, $org{$A});
 };
 

@@ -20,6 +20,33 @@ $$;
 REVOKE ALL ON FUNCTION batch_begin(uuid, bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION batch_begin(uuid, bigint) TO ashlar_api;
 
+-- The same, and the class of each of the batch's days (trace_days): a digit a day, 0 where it is not known yet.  days: numbers, from 1970 on, in order.
+CREATE OR REPLACE FUNCTION batch_open(project uuid, batch bigint, days integer[], OUT is_due boolean, OUT classes text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    is_due := batch_begin(project, batch_open.batch);
+    classes := (SELECT string_agg(coalesce(d.keep, 0)::text, '' ORDER BY x.i)
+                FROM unnest(days) WITH ORDINALITY x (day, i)
+                LEFT JOIN trace_days d ON d.tenant_id = app_tenant() AND d.project_id = project AND d.day = DATE '1970-01-01' + x.day);
+END
+$$;
+REVOKE ALL ON FUNCTION batch_open(uuid, bigint, integer[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION batch_open(uuid, bigint, integer[]) TO ashlar_api;
+
+-- The classes of such days, of which each has one from now on.  stored: in which class ClickHouse has something of the day, 0: it has nothing.
+CREATE OR REPLACE FUNCTION batch_days(project uuid, days integer[], stored smallint[]) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN (SELECT array_to_string(trace_day_classes(project, span_class(o.prem_status), ARRAY(SELECT DATE '1970-01-01' + x.day FROM unnest(days) x (day) ORDER BY x.day),
+                                                      stored), '')
+            FROM trace_projects p
+            JOIN organizations o ON o.tenant_id = p.tenant_id AND o.id = p.organization_id
+            WHERE p.tenant_id = app_tenant() AND p.id = project);
+END
+$$;
+REVOKE ALL ON FUNCTION batch_days(uuid, integer[], smallint[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION batch_days(uuid, integer[], smallint[]) TO ashlar_api;
+
 -- None of them can have been put in.
 CREATE OR REPLACE FUNCTION batch_drop(project uuid, batch bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

@@ -46,7 +46,7 @@ REVOKE ALL ON FUNCTION trace_tell(uuid, traces[]) FROM PUBLIC;
 -- no such project.
 --
 -- The spans themselves go in at once, whoever else writes.  What they come to (traces, trace_stats and the rest) is a difference to
--- what was there, so that is made by one transaction a project at a time.  All wait for one another in one order: partitions,
+-- what was there, so that is made by one transaction a project at a time.  All wait for one another in one order: days, partitions,
 -- resources, spans by their ids, the project.
 --
 --   resources    of resource_attributes, from 1
@@ -67,9 +67,8 @@ DECLARE
     organization uuid;
     class        smallint;
     resource_ids uuid[];
-    -- Traces that began when the organization had another class stay in it, so that what is sent again is found.
-    odd_ids      uuid[];
-    odd_classes  smallint[];
+    days         date[];
+    classes      smallint[];
     -- What was taken: by trace, and by class, minute and slot of the duration (0: it took no time).
     news         traces[];
     olds         traces[];
@@ -93,16 +92,10 @@ BEGIN
     IF NOT FOUND THEN
         RAISE SQLSTATE 'AS404' USING MESSAGE = 'Project not found', DETAIL = project::text;
     END IF;
-    -- OFFSET 0: each trace is looked up by its key. A join may be planned while the table is small, and then reads all of the project's.
-    SELECT array_agg(t.trace_id), array_agg(t.keep) INTO odd_ids, odd_classes
-    FROM (SELECT DISTINCT x.id FROM unnest(trace_ids) x (id)) d
-    CROSS JOIN LATERAL (SELECT o.trace_id, o.keep FROM traces o
-                        WHERE o.tenant_id = tenant AND o.project_id = project AND o.trace_id = d.id OFFSET 0) t
-    WHERE t.keep <> class;
-
+    days := ARRAY(SELECT DISTINCT span_day(x.at) AS day FROM unnest(trace_ingest.start_ns) x (at) ORDER BY day);
+    classes := trace_day_classes(project, class, days, NULL);
     PERFORM span_partition(d.class, d.day)
-    FROM (SELECT DISTINCT coalesce(odd_classes[array_position(odd_ids, x.id)], class) AS class, span_day(x.at) AS day
-          FROM unnest(trace_ids, trace_ingest.start_ns) x (id, at)) d
+    FROM unnest(classes, days) d (class, day)
     WHERE to_regclass('public.' || span_partition_name(d.class, d.day)) IS NULL
     ORDER BY d.class, d.day;
 
@@ -122,7 +115,7 @@ BEGIN
                                 attributes, events, links)
         SELECT tenant, project, x.trace_id, x.span_id, x.parent_id, x.start_ns, x.duration_ns, resource_ids[x.resource], x.prompt_tokens,
                x.completion_tokens, x.cache_read_tokens, x.reasoning_tokens, x.total_tokens, x.prompt_cost, x.completion_cost, x.total_cost,
-               span_day(x.start_ns), coalesce(odd_classes[array_position(odd_ids, x.trace_id)], class), x.kind, x.status, x.flags, x.name,
+               span_day(x.start_ns), classes[array_position(days, span_day(x.start_ns))], x.kind, x.status, x.flags, x.name,
                x.service, x.scope, x.scope_version, x.trace_state, x.status_message, x.model, x.attributes, x.events, x.links
         FROM unnest(trace_ids, span_ids, parent_ids, trace_ingest.start_ns, trace_ingest.duration_ns, resources, trace_ingest.prompt_tokens,
                     trace_ingest.completion_tokens, trace_ingest.cache_read_tokens, trace_ingest.reasoning_tokens,
@@ -207,7 +200,7 @@ BEGIN
     FROM unnest(sums) m
     ON CONFLICT (tenant_id, project_id, trace_id) DO UPDATE
     SET start_ns = excluded.start_ns, last_ns = excluded.last_ns, first_span = excluded.first_span, first_is_child = excluded.first_is_child,
-        last_span = excluded.last_span, last_status = excluded.last_status, day = excluded.day, span_count = excluded.span_count,
+        last_span = excluded.last_span, last_status = excluded.last_status, keep = excluded.keep, day = excluded.day, span_count = excluded.span_count,
         ok_count = excluded.ok_count, error_count = excluded.error_count, prompt_tokens = excluded.prompt_tokens,
         completion_tokens = excluded.completion_tokens, cache_read_tokens = excluded.cache_read_tokens,
         reasoning_tokens = excluded.reasoning_tokens, total_tokens = excluded.total_tokens, prompt_cost = excluded.prompt_cost,

@@ -31,6 +31,8 @@ DECLARE
     tenant       uuid := app_tenant();
     today        date := (now() AT TIME ZONE 'UTC')::date;
     class        smallint;
+    days         date[];
+    classes      smallint[];
     resource_ids uuid[];
 BEGIN
     SELECT span_class(o.prem_status) INTO class
@@ -40,11 +42,13 @@ BEGIN
     IF NOT FOUND THEN
         RAISE SQLSTATE 'AS404' USING MESSAGE = 'Project not found', DETAIL = project::text;
     END IF;
-    -- All wait for one another in one order, which is that of spans: partitions, resources, rows.
-    PERFORM kept_partition('log_records', class, d.day)
-    FROM (SELECT DISTINCT span_day(x.at) AS day FROM unnest(log_ingest.time_ns) x (at)) d
-    WHERE to_regclass('public.' || kept_partition_name('log_records', class, d.day)) IS NULL
-    ORDER BY d.day;
+    -- All wait for one another in one order, which is that of spans: days, partitions, resources, rows.
+    days := ARRAY(SELECT DISTINCT span_day(x.at) AS day FROM unnest(log_ingest.time_ns) x (at) ORDER BY day);
+    classes := trace_day_classes(project, class, days, NULL);
+    PERFORM kept_partition('log_records', d.class, d.day)
+    FROM unnest(classes, days) d (class, day)
+    WHERE to_regclass('public.' || kept_partition_name('log_records', d.class, d.day)) IS NULL
+    ORDER BY d.class, d.day;
 
     resource_ids := ARRAY(SELECT md5(r.attributes::text)::uuid FROM unnest(resource_attributes) WITH ORDINALITY r (attributes, i) ORDER BY r.i);
     INSERT INTO span_resources AS s (tenant_id, project_id, id, attributes, last_day)
@@ -58,7 +62,7 @@ BEGIN
     INSERT INTO log_records (tenant_id, project_id, trace_id, time_ns, digest, span_id, observed_ns, resource_id, nth, day, keep, severity, flags,
                              severity_text, event_name, service, scope, scope_version, body, attributes)
     SELECT tenant, project, x.trace_id, x.time_ns, x.digest, x.span_id, x.observed_ns, resource_ids[x.resource],
-           row_number() OVER (PARTITION BY x.trace_id, x.time_ns ORDER BY x.i), span_day(x.time_ns), class, x.severity, x.flags,
+           row_number() OVER (PARTITION BY x.trace_id, x.time_ns ORDER BY x.i), span_day(x.time_ns), classes[array_position(days, span_day(x.time_ns))], x.severity, x.flags,
            nullif(x.severity_text, ''), nullif(x.event_name, ''), x.service, nullif(x.scope, ''), nullif(x.scope_version, ''), x.body, x.attributes
     FROM unnest(trace_ids, span_ids, log_ingest.time_ns, log_ingest.observed_ns, digests, severities, severity_texts, event_names, bodies,
                 log_ingest.attributes, resources, services, scopes, scope_versions, log_ingest.flags) WITH ORDINALITY

@@ -75,6 +75,15 @@ BEGIN
             LIMIT batch));
         GET DIAGNOSTICS n = ROW_COUNT;
         most := greatest(most, n);
+        DELETE FROM trace_days s
+        WHERE s.ctid = ANY (ARRAY(
+            SELECT x.ctid
+            FROM trace_projects p
+            CROSS JOIN LATERAL (SELECT y.ctid FROM trace_days y
+                                WHERE y.tenant_id = p.tenant_id AND y.project_id = p.id AND y.keep = class AND y.day < today - days[class] LIMIT batch) x
+            LIMIT batch));
+        GET DIAGNOSTICS n = ROW_COUNT;
+        most := greatest(most, n);
         -- Sizes that a trace had before it grew are of no day's traces any more.
         DELETE FROM trace_sizes s
         WHERE s.ctid = ANY (ARRAY(
@@ -177,6 +186,7 @@ BEGIN
             PERFORM set_config('app.tenant_id', within, true);
             RETURN n;
         END IF;
+        DELETE FROM trace_days x WHERE x.tenant_id = tenant AND x.project_id = of_;
         DELETE FROM trace_scores x WHERE x.tenant_id = tenant AND x.project_id = of_;
         DELETE FROM trace_score_days x WHERE x.tenant_id = tenant AND x.project_id = of_;
         DELETE FROM trace_tags x WHERE x.tenant_id = tenant AND x.project_id = of_;

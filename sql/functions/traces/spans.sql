@@ -53,6 +53,7 @@ BEGIN
         m.start_ns := n.start_ns;
         m.first_is_child := n.first_is_child;
         m.first_span := n.first_span;
+        m.keep := n.keep;
         m.day := n.day;
         m.service := n.service;
         m.root_name := n.root_name;

@@ -17,8 +17,11 @@ FROM trace_metrics_bounds(:project_id::uuid, :start_time::timestamptz, :end_time
 SELECT f.is_seen, f.is_free, f.object_id, f.backend, f.tenant
 FROM trace_log_find_in(:projects::uuid[], :name) f;
 
--- name: batch_begin :row
-SELECT batch_begin(@project, :batch::bigint) AS is_due, @project::text AS project_id;
+-- name: batch_open :row
+SELECT b.is_due, b.classes, @project::text AS project_id FROM batch_open(@project, :batch::bigint, :days::integer[]) b;
+
+-- name: batch_days :row
+SELECT batch_days(@project, :days::integer[], :stored::smallint[]) AS classes;
 
 -- name: batch_drop :exec
 SELECT batch_drop(@project, :batch::bigint);

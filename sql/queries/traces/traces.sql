@@ -28,7 +28,8 @@ CROSS JOIN trace_sums(:project_id::uuid, b.from_s, b.until_s) s;
 -- sort: tags = t.tags_key desc
 -- A page of what trace_list_head has let in.  narrow: the range holds so few that they are read by time and sorted; of a wide one the
 -- index of the order is walked, in which the range is looked at (the + 0 hides it from the planner, who would else read it by
--- time, and sort).  The ids first, since they and their order are in the index alone.
+-- time, and sort).  The ids first, since they and their order are in the index alone; OFFSET 0: then each is looked up by its key, however many
+-- a plan that does not know the limit thinks there are.
 SELECT r.is_free AND t.start_ns < (SELECT trace_newest(:project_id::uuid, :most_new::bigint))
        AND t.last_ns < (extract(epoch FROM now()) * 1000000000)::bigint - :most_days::bigint * 86400000000000 AS is_cut, :columns(trace)
 FROM trace_reader(:project_id::uuid) r
@@ -44,7 +45,7 @@ CROSS JOIN (SELECT t.trace_id AS id
               [AND t.start_ns + 0 < :wide_until_ns]
             ORDER BY :sort, t.start_ns :dir, t.trace_id :dir
             LIMIT :limit OFFSET :offset) k
-JOIN traces t ON t.tenant_id = @tenant AND t.project_id = :project_id AND t.trace_id = k.id
+CROSS JOIN LATERAL (SELECT x.* FROM traces x WHERE x.tenant_id = @tenant AND x.project_id = :project_id AND x.trace_id = k.id OFFSET 0) t
 ORDER BY :sort, t.start_ns :dir, t.trace_id :dir;
 
 -- name: trace_search :rows

@@ -86,7 +86,8 @@ subtest 'those of the last release become this one\'s' => sub {
     close $git or die "git show: $?\n";
     $store->query($_) for grep { /\S/ } map { s/^--.*//mgr } split /^-- name: \w+$/m, $before;
     put_as_before($project, 'aa' x 16);
-    like migrate(), qr/ClickHouse: the tables of traces in ashlar/, 'ashlar migrate makes what is new';
+    my ($was, $is) = map { /SELECT (\d+) WHERE NOT EXISTS/ } $before, slurp('sql/clickhouse/schema.sql');
+    is !!(migrate() =~ /ClickHouse: the tables of traces in ashlar/), $is > $was, 'ashlar migrate makes what is new';
     unlike migrate(), qr/ClickHouse/, 'once';
     is_deeply [ $store->query('SELECT max(version) FROM ashlar_schema') ], [ [2] ];
     works('they work');
@@ -101,6 +102,28 @@ subtest 'those of the last release become this one\'s' => sub {
     job('traces.sum');
     is sums($project), '2:true', 'until they are made anew';
     is figure($project), 2;
+    # The same span, of this release, when another plan is paid for.
+    $db->do(q{UPDATE organizations SET prem_status = 'pro' WHERE id = ?}, undef, $org);
+    status_is put($project, { trace => 'aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa', span => 1 }, { trace => 3, span => 1 }), 200;
+    is join(' ', map { "@$_" } $store->query("SELECT keep, count() FROM span_times FINAL WHERE project_id = '$project' GROUP BY keep")), '1 3', 'what is there says how long its day is kept: nothing is there twice';
+    is $db->selectrow_array('SELECT string_agg(keep::text, \' \') FROM trace_days WHERE project_id = ?', undef, $project), '1', '  and PostgreSQL knows it';
+    $db->do(q{UPDATE organizations SET prem_status = 'free' WHERE id = ?}, undef, $org);
+};
+
+subtest 'a span that is sent again under another plan' => sub {
+    my $project = project();
+    my @spans   = ({ trace => 1, span => 1 }, { trace => 1, span => 2, at => 60 }, { trace => 2, span => 1, at => $DAY }, { trace => 3, span => 1 });
+    for my $plan (qw(free enterprise pro free)) {
+        $db->do('UPDATE organizations SET prem_status = ? WHERE id = ?', undef, $plan, $org);
+        push @spans, { trace => 4, span => 1, at => 2 * $DAY } if $plan eq 'pro';
+        status_is put($project, @spans), 200;
+        job('traces.sum');
+        is join(' ', map { $_->[0] } $store->query("SELECT count() FROM $_ FINAL WHERE project_id = '$project'")), @spans, "$plan: each is there once: $_" for qw(spans span_times);
+    }
+    is billed($project), 5, 'and counted once';
+    is join(' ', map { "@$_" } $store->query("SELECT DISTINCT toDate(hour) - toDate(toDateTime($Ashlar::Spans::EPOCH, 'UTC')), keep FROM spans WHERE project_id = '$project' ORDER BY 1")), '5 1 6 1 7 2', 'each day is kept as the plan says when the first of it comes';
+    is $ann->get("/api/v4/meterics/project?project_id=$project")->json('/over_time')->@*, 3;
+    is figure($project), 5;
 };
 
 subtest 'who sends is told to come again' => sub {

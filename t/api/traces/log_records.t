@@ -95,6 +95,13 @@ subtest 'what is sent again is not there twice' => sub {
     send_to($project, record('the same', ago => 7, $_->@*))
         for [ severityNumber => 10 ], [ severityText => 'x' ], [ spanId => '00f067aa0ba902b7' ], [ traceId => 'a' x 32 ], [ eventName => 'x' ], [ observedTimeUnixNano => ns(1) ], [ attributes => [ { key => 'a', value => { intValue => 1 } } ] ];
     is count_of(), $before + 13, 'whatever is different makes another one';
+    my ($plan) = $t->db->selectrow_array('SELECT prem_status FROM organizations WHERE id = ?', undef, $org);
+    for my $another (grep { $_ ne $plan } qw(free pro enterprise)) {
+        $t->db->do('UPDATE organizations SET prem_status = ? WHERE id = ?', undef, $another, $org);
+        json_is send_to($project, @records), '', {};
+        is count_of(), $before + 13, "whichever plan is paid for meanwhile: $another";
+    }
+    $t->db->do('UPDATE organizations SET prem_status = ? WHERE id = ?', undef, $plan, $org);
 };
 
 subtest 'some are refused, and counted with the reason; the others are taken' => sub {

@@ -165,3 +165,15 @@ sum();
 is open_hours(), 0, 'they are made anew';
 $state = 'of new sums';
 ask_all();
+
+# Another plan, and all of them again: those that a plan kept not so long ago are the same ones.
+$api[$_]->db->do(q{UPDATE organizations SET prem_status = 'enterprise' WHERE id = ?}, undef, $org[$_]) for 0, 1;
+put($project, @spans[ 0 .. 90 ], @late);
+put($project, @late, { trace => 100, span => 10_001, at => 40_000, ms => 5, status => 1 });
+is_deeply usage(1), usage(0), 'each is billed once';
+is join(' ', map { $_->[0] } $store->query("SELECT count() FROM span_times FINAL WHERE project_id = '$project'")), @spans + @late + 1, 'and there once';
+$state = 'under another plan';
+ask_all();
+sum();
+$state = 'under another plan, of sums';
+ask_all();
