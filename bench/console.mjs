@@ -28,8 +28,13 @@ const drawn = (href) => page.evaluate(async (to) => {
   history.pushState(null, '', to)
   dispatchEvent(new PopStateEvent('popstate'))
   await frame()
-  while (!document.querySelector('main h1') || document.querySelector('[aria-busy=true]')) await frame()
+  while (!document.querySelector('main h1') || document.querySelector('[aria-busy=true]')) {
+    if (performance.now() - went > 20_000) throw new Error(`${to} is not drawn after 20 s: ${document.querySelector('main').innerText}`)
+    await frame()
+  }
   await frame()
+  const problem = document.querySelector('main .problem')
+  if (problem) throw new Error(`${to}: ${problem.innerText}`)
   return performance.now() - went
 }, href)
 
