@@ -37,8 +37,8 @@ bool route_is_slow(const struct route *r)
 const char *route_pool(const struct route *r)
 {
 	return r->flags & REALTIME ? "realtime"
-	       : r->flags & HASHES ? "hash"
 	       : route_is_slow(r)  ? "slow"
+	       : r->flags & HASHES ? "hash"
 				   : "main";
 }
 
@@ -495,8 +495,9 @@ void route_check(const struct route *r)
 	check_fields(r);
 	if (r->done && !surface_of(r->id)->object_head)
 		route_bad("%s: its surface's answers have no meta to say .done in", r->id);
-	if (r->flags & HASHES && (r->flags & (SLOW | REALTIME) || r->slow_if))
-		route_bad("%s: HASHES is for a pool that waits for nobody", r->id);
+	if (r->flags & HASHES && (r->flags & REALTIME || r->slow_if))
+		route_bad("%s: HASHES is for a pool that waits for nobody, or, of what does both, SLOW",
+			  r->id);
 	if (r->slow_if && r->flags & (SLOW | REALTIME | STATIC))
 		route_bad("%s: .slow_if is for a row that is the main pool's otherwise", r->id);
 	if (r->parts && (!(r->flags & RAW) || !(r->flags & SLOW) || r->body))

@@ -45,7 +45,8 @@ enum route_flag {
 	SIGNED = 4096,      /* with RAW: a signature over the body says who calls, and the handler asks for it
 				      first; Idempotency-Key is ignored, since a stored answer would need none */
 	REALTIME = 8192,    /* ashlar realtime serves it: a WebSocket, or a stream */
-	HASHES = 1 << 14,   /* hashes a password: runs in the pool that has the cores for it (password.h) */
+	HASHES = 1 << 14,   /* hashes a password: runs in the pool that has the cores for it (password.h), or,
+			       with   SLOW, where others are waited for, and takes its turn with those */
 	RECENT = 1 << 17,   /* opens a way in that outlasts the session, or into another's account: wants
 			       a token of who has signed in within RECENT_SIGN_IN_S */
 	STREAMS = 1 << 21,  /* where the body's "stream" is true, the answer is an event stream (stream.h) */

@@ -24,32 +24,18 @@
 #define HANDLERS_MAIL_H
 
 #include "lib/base/err.h"
+#include "providers/mail_payload.h"
 
 struct req;
 
-struct mail {
-	const char *template; /* "verify_email", "reset_password", "invitation", "team_invitation", … */
-	const char *tenant;   /* uuid of the tenant whose job it is */
-	const char *to;
-	const char *locale; /* NULL: "en" */
-	const char *link;   /* the page that the link leads to, which gets ?token=; NULL: no link */
-	const char *ticket; /* NULL: a mail without secrets */
-	const char *code;   /* six digits, or NULL */
-	const char
-		*data; /* what else the template shows, as a JSON object and readable in the table; or NULL */
-};
-
 /*
- * Set the request's value mail_payload: {"template", "to", "locale", "data", "sealed"}, where
- * sealed (seal.h, purpose "mail", of the tenant) is {"link", "token", "code"}.
+ * Set the request's value mail_payload, as mail_payload_make() has it.
  *
  * ERR_OK; ERR_UNAVAILABLE, recorded: there is no key to seal with (no JWT_SECRET).
  */
 enum err mail_prepare(struct req *rq, const struct mail *m);
 
-struct arena;
-
-/* A page's URL with token=ticket in its query, in front of a fragment.  The arena's. */
+/* mail_payload_link(). */
 char *mail_link(struct arena *a, const char *page, const char *ticket);
 
 #endif

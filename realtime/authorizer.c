@@ -10,6 +10,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "fcgi/serve.h"
+#include "lib/base/clock.h"
 #include "lib/base/qs.h"
 #include "lib/db/db.h"
 #include "lib/host/config.h"
@@ -145,6 +146,8 @@ static void read_last_event(struct pass *out)
 static bool read_pass(struct pass *out, bool *is_tenants)
 {
 	struct json_object *row = json_tokener_parse(buf_str(&rq.answer.out));
+	char credential[16] = "key"; /* where it is no token: what the query has named */
+	int64_t lasts_s = 0;
 
 	if (!row)
 		return false;
@@ -156,16 +159,19 @@ static bool read_pass(struct pass *out, bool *is_tenants)
 	copy_text(out->state_event, sizeof(out->state_event), row, "state_event");
 	copy_text(out->state, sizeof(out->state), row, "state");
 	out->is_plain = copy_bool(row, "is_plain");
+	out->is_job = copy_number(&lasts_s, row, "lasts_s");
+	out->is_over = copy_bool(row, "is_last");
+	copy_text(credential, sizeof(credential), row, "credential");
 	out->has_event_id = copy_number(&out->event_id, row, "event_id");
 	*is_tenants = copy_bool(row, "is_from_page");
 	out->is_stream = *out->channel;
 	read_last_event(out);
 	json_object_put(row);
-	out->expires_at = rq.who.expires_s;
+	out->expires_at = out->is_job ? clock_unix_us() / 1000000 + lasts_s : rq.who.expires_s;
 	if (rq.who.session) {
 		put(out->session_id, sizeof(out->session_id), rq.who.session);
-	} else if (!rq.who.issuer) { /* a key, which the query has named */
-		put(out->issuer, sizeof(out->issuer), "key");
+	} else if (!rq.who.issuer) {
+		put(out->issuer, sizeof(out->issuer), credential);
 	} else {
 		put(out->issuer, sizeof(out->issuer), rq.who.issuer);
 		put(out->foreign, sizeof(out->foreign), rq.who.subject);

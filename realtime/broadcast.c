@@ -36,9 +36,11 @@ const char *broadcast_event(struct broadcast *p, size_t *n)
 
 	if (!p->event_text) {
 		/* JSON has no line breaks of its own: jx and PostgreSQL escape those in strings. */
-		k = p->id ? snprintf(head, sizeof(head), "id: %lld\nevent: %s\ndata: ", (long long)p->id,
-				     p->event)
-			  : snprintf(head, sizeof(head), "event: %s\ndata: ", p->event);
+		k = p->id ? snprintf(head, sizeof(head), "id: %lld\n", (long long)p->id) : 0;
+		/* "message" is what an event without a name is. */
+		if (strcmp(p->event, "message") != 0)
+			k += snprintf(head + k, sizeof(head) - (size_t)k, "event: %s\n", p->event);
+		k += snprintf(head + k, sizeof(head) - (size_t)k, "data: ");
 		p->event_n = (unsigned)k + p->n + 2;
 		p->event_text = must(malloc(p->event_n));
 		memcpy(p->event_text, head, (size_t)k);

@@ -32,7 +32,8 @@ static inline struct broadcast *broadcast_ref(struct broadcast *p)
 
 void broadcast_unref(struct broadcast *p);
 
-/* "id: 7\nevent: channel_message\ndata: {…}\n\n", made when first asked for. */
+/* "id: 7\nevent: channel_message\ndata: {…}\n\n", made when first asked for; without a name where that is
+ * "message". */
 const char *broadcast_event(struct broadcast *p, size_t *n);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/crypto/seal.h"
 #include "realtime/feed.h"
 #include "realtime/outbox.h"
 
@@ -271,7 +272,27 @@ void channel_end(struct sub *s)
 	channel_leave(s);
 }
 
-struct broadcast *channel_broadcast(const struct published *row, bool is_plain)
+/* What only its listeners are to read is sealed in the outbox: {"sealed": "…"} (providers/signup.h). */
+static struct broadcast *broadcast_plain(const char *tenant_id, const struct published *row)
+{
+	static const char head[] = "{\"sealed\": \"";
+	const char *event = row->event ? row->event : row->kind, *text = row->payload;
+	struct broadcast *p;
+	struct arena a;
+
+	if (strncmp(text, head, sizeof(head) - 1) != 0)
+		return broadcast_new(event, row->id, text, strlen(text));
+	arena_init(&a, 8192);
+	text += sizeof(head) - 1;
+	text = seal_open(&a, "event", tenant_id, arena_dup_n(&a, text, strcspn(text, "\"")));
+	if (!text)
+		text = "{}";
+	p = broadcast_new(event, row->id, text, strlen(text));
+	arena_release(&a);
+	return p;
+}
+
+struct broadcast *channel_broadcast(const char *tenant_id, const struct published *row, bool is_plain)
 {
 	const char *event;
 	struct arena a;
@@ -279,8 +300,7 @@ struct broadcast *channel_broadcast(const struct published *row, bool is_plain)
 	struct buf b;
 
 	if (is_plain)
-		return broadcast_new(row->event ? row->event : row->kind, row->id, row->payload,
-				     strlen(row->payload));
+		return broadcast_plain(tenant_id, row);
 	arena_init(&a, 4096);
 	buf_init(&b, &a, strlen(row->payload) + 256);
 	event = protocol_published(&b, row);
@@ -305,7 +325,7 @@ void channel_tell(const char *tenant_id, const struct published *row)
 		if (is_presence && !s->is_present && !s->wants_presence)
 			continue;
 		if (!p)
-			p = posts[is_plain] = channel_broadcast(row, is_plain);
+			p = posts[is_plain] = channel_broadcast(tenant_id, row, is_plain);
 		if (s->state != SUB_LIVE) {
 			hold(s, p);
 			continue;

@@ -69,7 +69,7 @@ void channel_leave(struct sub *s);
 void channel_leave_all(struct conn *c);
 
 /* A message of the outbox, as it is sent: with one reference, which is the caller's. */
-struct broadcast *channel_broadcast(const struct published *row, bool is_plain);
+struct broadcast *channel_broadcast(const char *tenant_id, const struct published *row, bool is_plain);
 
 /* Tell all who listen; the last message of a stream lets them go. */
 void channel_tell(const char *tenant_id, const struct published *row);

@@ -107,7 +107,7 @@ static void tell_row(struct sub *s, const PGresult *rows, int i)
 	 * Its own channel has told from first_id to last_id before it was asked for.  What is older was
 	 * missed, and what is newer has not come through the tail yet.
 	 */
-	p = channel_broadcast(&row, s->conn->is_plain);
+	p = channel_broadcast(s->conn->who->tenant_id, &row, s->conn->is_plain);
 	if (s->first_id && row.id < s->first_id)
 		conn_send(s->conn, p);
 	else
@@ -415,6 +415,10 @@ void commands_begin_stream(struct conn *c, const struct pass *pass)
 		say_connected(c);
 	if (*pass->state)
 		say_state(c, pass);
+	if (pass->is_over) {
+		conn_doom(c, 0, NULL, NULL);
+		return;
+	}
 	begin_channel(c, pass->channel, pass->has_event_id, pass->event_id);
 	if (*pass->also)
 		begin_channel(c, pass->also, pass->is_resumed, pass->event_id);

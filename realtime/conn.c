@@ -58,6 +58,7 @@ struct conn *conn_new(const struct transport *t, void *wire, const struct pass *
 	c->who = who_new(pass);
 	c->is_stream = pass->is_stream;
 	c->is_plain = pass->is_plain;
+	c->is_job = pass->is_job;
 	c->number = ++numbers;
 	c->tokens = (double)cfg.realtime_message_rate * 2;
 	c->tokens_ns = c->heard_ns = c->pinged_ns = clock_ns();
@@ -326,7 +327,8 @@ void conn_tick(int64_t now_ns)
 			continue;
 		}
 		if (c->who->expires_at && now_s >= c->who->expires_at) {
-			conn_doom(c, CLOSE_TOKEN_EXPIRED, "TOKEN_EXPIRED", "the credentials are over");
+			conn_doom(c, CLOSE_TOKEN_EXPIRED, c->is_job ? NULL : "TOKEN_EXPIRED",
+				  "the credentials are over");
 		} else if (!c->is_stream && now_ns - c->heard_ns > 2 * ping_ns + 5000000000LL) {
 			conn_doom(c, CLOSE_IDLE, "IDLE", "no answer to a ping");
 		} else if (now_ns - c->pinged_ns >= (c->is_plain ? plain_ns : ping_ns)) {

@@ -48,8 +48,8 @@ struct conn {
 	uint64_t number;      /* within this process */
 	unsigned questions;   /* to PostgreSQL that will come back to it */
 	bool is_closing, is_slow, is_broken;
-	bool is_stream, is_plain; /* see struct pass */
-	unsigned counted;         /* messages since usage was last put down */
+	bool is_stream, is_plain, is_job; /* see struct pass */
+	unsigned counted;                 /* messages since usage was last put down */
 
 	struct broadcast **queue; /* a ring, of a power of two */
 	unsigned first, nqueue, cap;

@@ -10,7 +10,7 @@
 
 enum {
 	PASS_MAX_TEXT = 1020, /* bytes: 255 characters of 4 */
-	PASS_MAX_STATE = 1023,
+	PASS_MAX_STATE = 4095,
 };
 
 /* Who was let in. */
@@ -25,6 +25,8 @@ struct pass {
 	char channel[PASS_MAX_TEXT + 34];
 	char also[PASS_MAX_TEXT + 34]; /* and of another one, or "" */
 	bool is_plain;     /* an event's data are the payload, and nothing is said beside events */
+	bool is_job;       /* about something that ends: the stream does, without a word, at expires_at */
+	bool is_over;      /* and it has ended: its state is all there is */
 	bool has_event_id; /* what came there behind this one is sent first */
 	int64_t event_id;
 	bool is_resumed; /* and on the other one: the client has told where it was */

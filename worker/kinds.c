@@ -11,6 +11,7 @@
 #include "worker/mail.h"
 #include "worker/notifications.h"
 #include "worker/records.h"
+#include "worker/signup.h"
 #include "worker/storage.h"
 #include "worker/trace_files.h"
 #include "worker/traces.h"
@@ -44,6 +45,8 @@ const struct job_kind *const job_kinds[] = {
 	&traces_forget_job,
 	&traces_sum_job,
 	&records_remove_job,
+	&signup_job,
+	&signup_sweep_job,
 	NULL,
 };
 
@@ -56,6 +59,7 @@ const struct job_schedule job_schedules[] = {
 	{ .queue = "ashlar", .kind = "traces.expire", .every_ms = 3600000 },
 	{ .queue = "ashlar", .kind = "traces.sum", .every_ms = 60000, .is_wanted = traces_are_summed },
 	{ .queue = "ashlar", .kind = "notifications", .every_ms = 15000 },
+	{ .queue = "ashlar", .kind = "signup.sweep", .every_ms = 30000 },
 	{ NULL },
 };
 

@@ -20,6 +20,7 @@ const struct mail_kind mail_kinds[] = {
 	{ "reset_password",       "link code? token?", HOUR },
 	{ "invitation",           "link token? organization role? invited_by? message?", 7 * DAY },
 	{ "activation",           "link token? organization", 7 * DAY },
+	{ "signup_invite",        "link code? token? plan", 30 * DAY },
 	{ "team_invitation",      "link token? tenant inviter? role", 7 * DAY },
 	{ "team_reset",           "link token?", HOUR },
 	{ "contact_confirmation", "reference_id", 0 },

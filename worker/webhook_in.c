@@ -3,8 +3,9 @@
  *
  * PostgreSQL does it (webhook_event_process), in the transaction that completes
  * the job, and puts down in the event how it went; an event that makes no sense
- * fails there, and the job is done.  Only Google's notifications say so little
- * that it has to be asked first, and then Google may fail: the job tries again
+ * fails there, and the job is done.  Google's notifications say so little
+ * that it has to be asked first, and a checkout of nobody here is an invite to sign up, for
+ * which Stripe is asked what was paid for.  Then those may fail: the job tries again
  * while it has attempts, and with the last one the event fails.
  */
 #include "worker/webhook_in.h"
@@ -19,6 +20,7 @@
 #include "lib/db/tx.h"
 #include "lib/host/config.h"
 #include "providers/google_play.h"
+#include "worker/signup_invite.h"
 
 /* A list of words from the configuration as PostgreSQL's text[]. */
 static const char *array_of(struct arena *a, const char *const *words)
@@ -56,9 +58,11 @@ static const char *event_of(struct arena *a, const struct job *job)
 	return json_object_get_string(event);
 }
 
-/* Google has not answered.  Put it down, to stay whatever becomes of the job; then the job fails, or is over.
+/*
+ * Who was asked has not answered.  Put it down, to stay whatever becomes of the job; then the job fails, or
+ * is over.
  */
-static enum err google_failed(struct tx *tx, const struct job *job, enum err why, const char *reason)
+static enum err asking_failed(struct tx *tx, const struct job *job, enum err why, const char *reason)
 {
 	bool is_last = why == ERR_NOT_FOUND || job->attempt >= job->max_attempts;
 	PGresult *res;
@@ -70,6 +74,22 @@ static enum err google_failed(struct tx *tx, const struct job *job, enum err why
 	if (rc || is_last)
 		return rc;
 	return tx_fail_inside(tx, why, "%s", reason);
+}
+
+/* What was done is rolled back, and done again when Stripe has said what the invite is for. */
+static enum err invite(struct tx *tx, const struct job *job)
+{
+	const char *reason = NULL;
+	PGresult *res;
+	enum err rc;
+
+	tx_finish(tx, false);
+	db_close();
+	rc = signup_invite_look(tx, &reason);
+	if (rc)
+		return asking_failed(tx, job, rc, reason ? reason : "Stripe did not answer");
+	rc = tx_call(tx, &q_webhook_event_process, false, &res);
+	return rc ? rc : signup_invite_make(tx);
 }
 
 static enum err run(struct tx *tx, const struct job *job)
@@ -88,6 +108,8 @@ static enum err run(struct tx *tx, const struct job *job)
 	tx_set(tx, "play", NULL);
 	tx_set(tx, "email", NULL);
 	rc = tx_call(tx, &q_webhook_event_process, false, &res);
+	if (!rc && signup_invite_is_wanted(tx, res))
+		return invite(tx, job);
 	if (!rc && column_text(res, 0, "address")) {
 		email_find(&tx->arena, column_text(res, 0, "address"), &email);
 		tx_set(tx, "email", email.address);
@@ -103,7 +125,7 @@ static enum err run(struct tx *tx, const struct job *job)
 	db_close();
 	rc = google_play_subscription(&tx->arena, package, token, &state, &reason);
 	if (rc)
-		return google_failed(tx, job, rc, reason);
+		return asking_failed(tx, job, rc, reason);
 	tx_set(tx, "play", state);
 	return tx_call(tx, &q_webhook_event_process, false, &res);
 }

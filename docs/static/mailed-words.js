@@ -57,6 +57,11 @@ export const words = {
     activate_why: 'An account was made for you. Choose a password for it:',
     activate_do: 'Activate',
 
+    company: 'Name of your company or workspace',
+    sign_up: 'Set up your workspace',
+    sign_up_why: 'You have subscribed to {plan}. Make your account, and the workspace is yours:',
+    sign_up_do: 'Set up the workspace',
+
     unsubscribe: 'Mails from {workspace}',
     unsubscribe_one: 'Do you want no more mails of this kind? What you are told in {workspace} itself stays.',
     unsubscribe_all: 'Do you want no more mails about what happens? What you are told in {workspace} itself stays.',
@@ -120,6 +125,11 @@ export const words = {
     activate: 'Ihr Konto für {organization}',
     activate_why: 'Für Sie wurde ein Konto angelegt. Wählen Sie ein Passwort dafür:',
     activate_do: 'Aktivieren',
+
+    company: 'Name Ihrer Firma oder Ihres Arbeitsbereichs',
+    sign_up: 'Richten Sie Ihren Arbeitsbereich ein',
+    sign_up_why: 'Sie haben {plan} abonniert. Legen Sie Ihr Konto an, und der Arbeitsbereich gehört Ihnen:',
+    sign_up_do: 'Arbeitsbereich einrichten',
 
     unsubscribe: 'E-Mails aus {workspace}',
     unsubscribe_one: 'Möchten Sie keine E-Mails dieser Art mehr? Was Sie in {workspace} selbst erfahren, bleibt.',

@@ -7,6 +7,7 @@ import { words } from '/mailed-words.js'
 
 const token = new URLSearchParams(location.search).get('token') ?? new URLSearchParams(location.hash.slice(1)).get('token')
 const workspace = new URLSearchParams(location.search).get('workspace_id')
+const isSignUp = /^\/sign-up(\.html)?$/.test(location.pathname)
 const isUnsubscribe = /^\/unsubscribe(\.html)?$/.test(location.pathname)
 const result = document.querySelector('[role=status]')
 const what = document.querySelector('.what')
@@ -98,6 +99,8 @@ function complaint({ status, body }) {
 }
 
 const inputs = {
+  company_name: (value) => ({ label: 'company', autocomplete: 'organization', maxLength: 255, required: true, value: value ?? '' }),
+  full_name: (value) => ({ label: 'your_name', autocomplete: 'name', maxLength: 255, required: true, value: value ?? '' }),
   display_name: () => ({ label: 'your_name', autocomplete: 'name', maxLength: 100 }),
   email: (value) => ({ label: 'address', type: 'email', autocomplete: 'username', readOnly: true, value }),
   new_password: () => ({ label: 'new_password', type: 'password', autocomplete: 'new-password', required: true, isNew: true }),
@@ -261,6 +264,30 @@ async function unsubscribe() {
   }))
 }
 
+// Who has paid makes an account and a workspace; the code is the link's token.
+async function signUp() {
+  const code = encodeURIComponent(token)
+  let of
+  try {
+    const answer = await fetch(`/api/v1/auth/signup/stripe-invite/${code}`)
+    of = { ok: answer.ok, status: answer.status, body: await answer.json() }
+  } catch {
+    of = { ok: false, status: 0, body: {} }
+  }
+  if (!of.ok)
+    return [404, 409, 410, 422].includes(of.status) ? dead() : end(complaint(of))
+  const { email, name, company_name, tier_name } = of.body
+  heading(fill('sign_up'))
+  paragraph(fill('sign_up_why', { plan: tier_name }))
+  what.append(form({ email, full_name: name, company_name, a_password: '' }, 'sign_up_do', async ({ full_name, company_name: company, password }) => {
+    const answer = await post('/api/v1/auth/signup/stripe-invite', { invite_code: token, password, name: full_name, company_name: company })
+    if (!answer.ok)
+      return answer
+    await post('/api/v1/auth/logout', {}, answer.body.access_token)
+    end(fill('accepted', { organization: answer.body.workspace.name }))
+  }))
+}
+
 async function learn() {
   speak(navigator.language)
   if (!token) {
@@ -270,6 +297,8 @@ async function learn() {
   }
   if (isUnsubscribe)
     return unsubscribe()
+  if (isSignUp)
+    return signUp()
   const answer = await post('/api/v1/auth/mailed-link', { token })
   if (answer.ok) {
     speak(answer.body.locale)

@@ -8,11 +8,14 @@
  */
 #include "build/sql/identity/impersonation.h"
 #include "fcgi/answer.h"
+#include "fcgi/auth.h"
 #include "fcgi/req.h"
 #include "handlers/identity/session.h"
 #include "handlers/mail.h"
 #include "handlers/shapes.h"
 #include "lib/base/jx.h"
+#include "lib/crypto/issuer.h"
+#include "lib/crypto/tok.h"
 #include "lib/db/column.h"
 
 /* clang-format off */
@@ -41,6 +44,27 @@ static const struct field start_out[] = {
 	{ "expires_at",        F_DATETIME, 0, .about = "an hour from now; the token cannot be refreshed" },
 	FIELD_END
 };
+
+static const char *const bearer[] = { "Bearer", NULL };
+
+static const struct field exchange_in[] = {
+	{ "token", F_TEXT, F_REQUIRED, .min = 1, .max = 8192, .about = "of an impersonation that was started", .example = "eyJhbGciOiJIUzI1NiJ9.e30.4nL5c0t" },
+	FIELD_END
+};
+
+static const struct field exchange_out[] = {
+	{ "access_token",    F_TEXT,   0, .example = "eyJhbGciOiJIUzI1NiJ9.e30.4nL5c0t", .about = "it says who acts: impersonated_by" },
+	{ "refresh_token",   F_TEXT,   0, .example = "AAAAAAAAcACAAAAAAAAAAQ", .about = "good until the impersonation ends" },
+	{ "token_type",      F_ENUM,   0, .values = bearer },
+	{ "expires_in",      F_INT,    0, .example = "3600", .about = "seconds" },
+	{ "user",            F_OBJECT, 0, .fields = auth_user_fields },
+	{ "workspace_id",    F_UUID,   F_NULL, .about = "the active workspace" },
+	{ "impersonated_by", F_UUID,   0, .about = "the user, or the member of the team, who acts" },
+	FIELD_END
+};
+
+static const struct shape exchange_shape = { "ImpersonationExchange", exchange_out };
+static const enum err exchange_errors[] = { ERR_AUTHENTICATION, ERR_AUTHORIZATION, ERR_NOT_FOUND, ERR_OK };
 
 static const struct shape start_shape = { "ImpersonationStart", start_out };
 
@@ -117,6 +141,38 @@ static enum err impersonation_start_of_team(struct req *rq)
 	return rc ? rc : impersonation_open(rq, &q_impersonation_start_of_team);
 }
 
+/* The token's session becomes another one, which can be refreshed, and ends when that would have. */
+static enum err impersonation_exchange(struct req *rq)
+{
+	struct failure why = { ERR_OK };
+	struct claims c;
+	struct tokens t;
+	PGresult *res;
+	struct buf *b;
+	enum err rc =
+		tok_verify(&rq->tx.arena, &(struct whose){ NULL, NULL }, req_text(rq, "token"), &c, &why);
+
+	if (rc == ERR_UNAVAILABLE)
+		return req_fail(rq, rc, NULL);
+	if (rc || !c.own || !c.impersonates)
+		return req_fail(rq, ERR_AUTHENTICATION,
+				"the token is not valid, or none of an impersonation");
+	auth_act_for(rq, c.tenant_id);
+	req_set(rq, "session", c.session);
+	rc = tx_call(&rq->tx, &q_impersonation_exchange, true, &res);
+	if (!rc)
+		rc = session_read(rq, res, &t);
+	if (rc)
+		return rc;
+	b = answer_open(rq);
+	buf_char(b, '{');
+	session_members(b, rq, &t);
+	jx_key(b, "workspace_id"), jx_str(b, column_text(res, 0, "_active_workspace"));
+	jx_key(b, "impersonated_by"), jx_str(b, column_text(res, 0, "_impersonator"));
+	buf_char(b, '}');
+	return answer_close(rq);
+}
+
 /* The caller's own session, which is the token's. */
 static enum err impersonation_stop(struct req *rq)
 {
@@ -147,6 +203,10 @@ const struct route impersonation_routes[] = {
 		   "sees the session. Administrators and members of the team cannot be impersonated. The start, and each change that is made with "
 		   "the token, is in the audit log under both names; POST /api/v1/admin/impersonate/stop with the token ends it.",
 	  .body = team_start_in, .out = &start_shape, .errors = team_start_errors, .run = impersonation_start_of_team, .flags = PRIVATE | RECENT },
+	{ POST, "/api/v1/auth/impersonation/exchange", "workspace.identity.exchange_impersonation_token", &by_anyone, "Exchange the token of an impersonation",
+	  .about = "For a session that can be refreshed, of the same user, until the impersonation would have ended. Once: the token is then good for nothing. "
+		   "401: it is none of an impersonation; 403, 404: the user is not active, or gone.",
+	  .needs = { "the token of an impersonation", ERR_AUTHENTICATION }, .body = exchange_in, .out = &exchange_shape, .errors = exchange_errors, .run = impersonation_exchange, .flags = PRIVATE, .status = 200 },
 	{ POST, "/api/v1/admin/impersonate/stop",  "app.admin.stop_impersonation",  &by_user,  "Stop acting as a user",
 	  .about = "Called with the impersonation token itself, which is good for nothing afterwards.",
 	  .needs = { "the token of an impersonation", ERR_CONFLICT }, .out = &message_shape, .errors = stop_errors, .run = impersonation_stop, .status = 200 },

@@ -6,7 +6,6 @@
 #include "handlers/permissions.h"
 #include "lib/base/jx.h"
 #include "lib/crypto/ticket.h"
-#include "lib/crypto/tok.h"
 #include "lib/db/column.h"
 #include "lib/db/rows.h"
 #include "lib/host/config.h"
@@ -71,43 +70,9 @@ const struct shape token_shape = { "TokenResponse", token_out };
 static const char *const login_one_of[] = { "access_token", "mfa_token", NULL };
 const struct shape login_shape = { "LoginResponse", login_out, .one_of = login_one_of };
 
-static const char *text(struct req *rq, const PGresult *res, const char *column)
-{
-	const char *value = column_text(res, 0, column);
-
-	return value ? arena_dup(&rq->tx.arena, value) : NULL;
-}
-
 enum err session_read(struct req *rq, const PGresult *row, struct tokens *out)
 {
-	const char *actor = text(rq, row, "_actor");
-	struct claims c = {
-		.subject = text(rq, row, "_subject"),
-		.session = text(rq, row, "_session_id"),
-		.tenant_id = text(rq, row, "_tenant_id"),
-		.email = text(rq, row, "email"),
-		.role = text(rq, row, "_role"),
-		.actor = actor,
-		.workspace = PQfnumber(row, "_workspace_id") < 0 ? NULL : text(rq, row, "_workspace_id"),
-		.iat = column_int(row, 0, "_iat_s"),
-		.exp = column_int(row, 0, "_iat_s") + cfg.jwt_ttl_s,
-		.auth_at = column_int(row, 0, PQfnumber(row, "_auth_s") < 0 ? "_iat_s" : "_auth_s"),
-		.generation = (int)column_int(row, 0, "_generation"),
-		.own = true,
-	};
-
-	if (actor && c.exp > column_int(row, 0, "_end_s"))
-		c.exp = column_int(row, 0, "_end_s");
-	*out = (struct tokens){
-		.tenant = c.tenant_id, .session = c.session, .expires_in = c.exp - c.iat, .row = row
-	};
-	out->access = tok_sign(&rq->tx.arena, &c);
-	if (!actor)
-		out->refresh =
-			ticket_refresh_make(&rq->tx.arena, c.tenant_id, c.session, (uint32_t)c.generation);
-	if (!out->access || (!actor && !out->refresh))
-		return req_fail_inside(rq, ERR_UNAVAILABLE, "there is no JWT_SECRET to sign tokens with");
-	return ERR_OK;
+	return tokens_read(&rq->tx, row, out);
 }
 
 enum err session_open(struct req *rq, const struct signin *in, struct tokens *out)

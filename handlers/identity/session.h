@@ -20,13 +20,14 @@
 #include <stdbool.h>
 
 #include "fcgi/field.h"
+#include "fcgi/tokens.h"
 #include "lib/base/err.h"
 
 struct buf;
 struct req;
 
 enum {
-	SESSION_TTL_S = 30 * 86400, /* from signing in; no refresh prolongs it */
+	SESSION_TTL_S = TOKENS_SESSION_TTL_S,
 	SESSION_IMPERSONATED_TTL_S = 3600,
 	SESSION_MFA_TTL_S = 300, /* to show the second factor */
 };
@@ -44,16 +45,6 @@ struct signin {
 				      and no refresh token */
 };
 
-/* What there is to answer with; all of it the arena's. */
-struct tokens {
-	const char *tenant, *session; /* uuids */
-	const char *access;           /* "Bearer" */
-	const char *refresh;          /* NULL: the session cannot be refreshed */
-	long long expires_in;         /* seconds that access is good for */
-	const char *mfa;              /* instead of all that, a ticket: to be shown with the second factor */
-	const PGresult *row;          /* whose columns the answer's "user" is made of */
-};
-
 /*
  * Sign a user in, as the transaction's last statement: a row in sessions with
  * device and address, users.last_login_at, and session.create in the audit log
@@ -64,11 +55,7 @@ struct tokens {
  */
 enum err session_open(struct req *rq, const struct signin *in, struct tokens *out);
 
-/*
- * The same where a query of the caller's own has opened the session: its only
- * row has the columns of session_claims() (sql/functions/identity/sessions.sql).  Where it
- * was opened earlier, _auth_s says when, in seconds since 1970.
- */
+/* The same where a query of the caller's own has opened the session: tokens_read(). */
 enum err session_read(struct req *rq, const PGresult *row, struct tokens *out);
 
 /*

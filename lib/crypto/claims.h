@@ -17,6 +17,7 @@ struct claims {
 				  own: at most 31 bytes, NULL when there is none */
 	const char *actor; /* "act"."sub" (RFC 8693 4.1): who impersonates the subject; own tokens only, or
 			      NULL */
+	const char *impersonator; /* "impersonated_by": the same one's uuid; only to be signed */
 	const char *workspace; /* "wid" as a lower-case uuid: which one is active; NULL when there is none, as
 				  in foreign tokens */
 	int64_t iat, exp;      /* seconds since 1970; iat is 0 when there is none */
@@ -25,6 +26,7 @@ struct claims {
 	int generation;        /* "gen": how often the session's tokens were rotated before; 0 when there is
 				  none, as in other issuers' */
 	bool own;              /* we signed it */
+	bool impersonates;     /* "type" is "impersonation": to be exchanged for a session of its own */
 	bool team;             /* "ctx" is "tenant": a team user's, for the dashboard; own tokens only */
 };
 

@@ -317,11 +317,13 @@ static bool has_control(const char *text)
 	return false;
 }
 
-/* "ctx", "gen" and "act" of a token of ours.  NULL, or why it is refused. */
+static const char impersonation[] = "impersonation";
+
+/* "ctx", "gen", "type" and "act" of a token of ours.  NULL, or why it is refused. */
 static const char *read_context(struct json_object *payload, struct claims *out)
 {
 	struct json_object *act, *gen;
-	const char *ctx;
+	const char *ctx, *type = optional_text(payload, "type", MAX_ROLE);
 
 	if (json_object_object_get_ex(payload, "gen", &gen)) {
 		int64_t n = json_object_get_int64(gen);
@@ -333,6 +335,7 @@ static const char *read_context(struct json_object *payload, struct claims *out)
 	if (!text_of(payload, "ctx", MAX_ROLE, &ctx) || (ctx && strcmp(ctx, "user") && strcmp(ctx, "tenant")))
 		return "another ctx";
 	out->team = ctx && !strcmp(ctx, "tenant");
+	out->impersonates = type && !strcmp(type, impersonation);
 	if (!json_object_object_get_ex(payload, "act", &act))
 		return NULL;
 	if (!json_object_is_type(act, json_type_object) || !text_of(act, "sub", MAX_SUBJECT, &out->actor) ||
@@ -648,11 +651,17 @@ char *tok_sign(struct arena *a, const struct claims *c)
 	const struct {
 		const char *name, *value;
 	} texts[] = {
-		{ "iss", cfg.jwt_issuer }, { "aud", cfg.jwt_audience },
-		{ "sub", c->subject },     { "sid", c->session },
-		{ "tid", c->tenant_id },   { "role", c->role },
-		{ "email", c->email },     { "ctx", c->team ? "tenant" : "user" },
+		{ "iss", cfg.jwt_issuer },
+		{ "aud", cfg.jwt_audience },
+		{ "sub", c->subject },
+		{ "sid", c->session },
+		{ "tid", c->tenant_id },
+		{ "role", c->role },
+		{ "email", c->email },
+		{ "ctx", c->team ? "tenant" : "user" },
 		{ "wid", c->workspace },
+		{ "type", c->impersonates ? impersonation : NULL },
+		{ "impersonated_by", c->impersonator },
 	};
 	jwt_t *jwt = NULL;
 	bool good = !jwt_new(&jwt);

@@ -78,8 +78,8 @@ enum err tok_open_by(struct arena *a, const char *text, int jwks, const char *au
 		     struct json_object **payload, struct failure *why);
 
 /*
- * Make a token of our own from subject, session, tenant_id, role, email, actor
- * (the last three may be NULL), team, generation, iat, exp and auth_at (0: not
+ * Make a token of our own from subject, session, tenant_id, role, email, actor,
+ * impersonator (the last four may be NULL), team, impersonates, generation, iat, exp and auth_at (0: not
  * said); issuer and audience are the configured ones.  The arena's; NULL without JWT_SECRET.
  */
 char *tok_sign(struct arena *a, const struct claims *c);

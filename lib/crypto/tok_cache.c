@@ -20,7 +20,7 @@ struct entry {
 	unsigned version; /* of the issuer's keys, */
 	unsigned edition; /* of the issuer, */
 	uint16_t issuer;  /* and its number */
-	bool team;
+	bool team, impersonates;
 	int generation;
 	uint16_t session, tenant_id, email, role, actor, workspace; /* where each begins in text; 0: none */
 	uint16_t len;
@@ -92,6 +92,7 @@ bool tok_cache_get(struct arena *a, const struct whose *whose, const unsigned ch
 			.actor = text_at(text, e->actor),
 			.workspace = text_at(text, e->workspace),
 			.team = e->team,
+			.impersonates = e->impersonates,
 			.generation = e->generation,
 			.iat = e->iat,
 			.exp = e->exp,
@@ -173,6 +174,7 @@ void tok_cache_put(const unsigned char digest[32], const struct issuer *s, unsig
 	e->actor = entry_add(e, c->actor);
 	e->workspace = entry_add(e, c->workspace);
 	e->team = c->team;
+	e->impersonates = c->impersonates;
 	e->generation = c->generation;
 }
 

@@ -471,6 +471,7 @@ static void check_webhooks(struct report *r)
 {
 	check_secrets(r, "STRIPE_WEBHOOK_SECRET", cfg.stripe_webhook_secret, "whsec_", 0);
 	check_secrets(r, "CLERK_WEBHOOK_SECRET", cfg.clerk_webhook_secret, "whsec_", 0);
+	check_secrets(r, "CLERK_CHECK_SECRET", cfg.clerk_check_secret, NULL, 16);
 	check_secrets(r, "SUPABASE_WEBHOOK_SECRET", cfg.supabase_webhook_secret, NULL, 16);
 	if (*cfg.clerk_webhook_secret && !*cfg.clerk_issuer)
 		mistake(r, "CLERK_WEBHOOK_SECRET", "needs CLERK_ISSUER, whose users the webhooks are about");

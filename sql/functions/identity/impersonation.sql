@@ -59,6 +59,60 @@ BEGIN
 END
 $$;
 
+-- The token of an impersonation was shown, whose session this is: another session takes its place, which can be refreshed, and ends
+-- when that would have.  impersonator: who acts, a user or a member of the team.
+--
+-- Raises AS401 where it has ended, or they may not act any more; AS404 and AS403 where the user is gone, or not active.
+CREATE OR REPLACE FUNCTION impersonation_exchange(session uuid, OUT session_id uuid, OUT issued_at timestamptz, OUT impersonator uuid)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    tenant uuid := app_tenant();
+    s      sessions;
+    u      users;
+BEGIN
+    SELECT x.* INTO s FROM sessions x
+    WHERE x.tenant_id = tenant AND x.id = session AND (x.impersonator_id IS NOT NULL OR x.method = 'impersonation')
+    FOR UPDATE;
+    IF s.id IS NULL OR s.expires_at <= now() OR EXISTS (SELECT FROM session_exchanges e WHERE e.tenant_id = tenant AND session IN (e.session_id, e.exchanged_id)) THEN
+        RAISE SQLSTATE 'AS401' USING MESSAGE = 'the impersonation has ended, or the token was exchanged before';
+    END IF;
+    SELECT x.* INTO u FROM users x WHERE x.tenant_id = tenant AND x.id = s.user_id;
+    IF u.deleted_at IS NOT NULL THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'User not found', DETAIL = u.id::text;
+    ELSIF u.access = 0 THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'this account is not active';
+    ELSIF s.revoked_at IS NOT NULL THEN
+        RAISE SQLSTATE 'AS401' USING MESSAGE = 'the impersonation has ended, or the token was exchanged before';
+    ELSIF s.impersonator_id IS NOT NULL THEN
+        PERFORM enter_impersonated(tenant, s.impersonator_id, u.public_id, NULL);
+        impersonator := s.impersonator_id;
+    ELSE
+        impersonator := team_impersonator(tenant, session);
+        PERFORM enter_impersonated_by_team(tenant, session, u.public_id, NULL);
+    END IF;
+    SELECT o.session_id, o.issued_at INTO session_id, issued_at
+    FROM session_open(u.id, 'impersonation', floor(extract(epoch FROM s.expires_at - now()))::integer, NULL, false, s.impersonator_id) o;
+    INSERT INTO session_impersonators (tenant_id, session_id, member_tenant_id, member_id, reason)
+    SELECT tenant, impersonation_exchange.session_id, i.member_tenant_id, i.member_id, i.reason
+    FROM session_impersonators i WHERE i.tenant_id = tenant AND i.session_id = session;
+    INSERT INTO session_exchanges (tenant_id, session_id, exchanged_id) VALUES (tenant, impersonation_exchange.session_id, session);
+    UPDATE sessions x SET revoked_at = now() WHERE x.tenant_id = tenant AND x.id = session;
+    PERFORM audit('impersonate.exchange', 'user', u.public_id, jsonb_build_object('session', session_id, 'exchanged', session, 'impersonator', impersonator));
+END
+$$;
+
+-- Who acts in a session; NULL: its user.
+CREATE OR REPLACE FUNCTION session_impersonator(session uuid) RETURNS uuid
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT coalesce(s.impersonator_id, i.member_id)
+            FROM sessions s
+            LEFT JOIN session_impersonators i ON i.tenant_id = s.tenant_id AND i.session_id = s.id
+            WHERE s.tenant_id = app_tenant() AND s.id = session);
+END
+$$;
+
 -- End the session that the request is made in.  No row: no user is impersonated in it.
 CREATE OR REPLACE FUNCTION impersonation_stop(session uuid, OUT name text) RETURNS SETOF text
 LANGUAGE plpgsql ROWS 1 AS $$

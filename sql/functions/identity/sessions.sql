@@ -200,10 +200,16 @@ BEGIN
     SELECT * INTO s
     FROM sessions x
     WHERE x.tenant_id = app_tenant() AND x.id = session AND x.revoked_at IS NULL AND x.expires_at > now()
-      AND x.access > 0 AND x.impersonator_id IS NULL AND x.method <> 'impersonation'
+      AND x.access > 0
+      AND (x.impersonator_id IS NULL AND x.method <> 'impersonation'
+           OR EXISTS (SELECT FROM session_exchanges e WHERE e.tenant_id = x.tenant_id AND e.session_id = x.id))
     FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN;
+    ELSIF s.impersonator_id IS NOT NULL THEN    -- who acts as the user must still be allowed to
+        PERFORM enter_impersonated(s.tenant_id, s.impersonator_id, s.subject, NULL);
+    ELSIF s.method = 'impersonation' THEN
+        PERFORM enter_impersonated_by_team(s.tenant_id, s.id, s.subject, NULL);
     END IF;
     fate := refresh_fate(session_refresh.generation, s.generation, s.used_generation, s.rotated_at, s.earlier_rotations);
     IF fate IS NULL THEN

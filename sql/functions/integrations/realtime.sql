@@ -89,6 +89,11 @@ BEGIN
             RETURN QUERY
             SELECT a.nr FROM unnest(nrs, its, ids) a (nr, usr, id), LATERAL (
                 SELECT FROM jobs j WHERE j.tenant_id = tenant AND j.id = a.id AND j.created_by = a.usr LIMIT 1) found;
+        -- How far a sign-up is, of whom there is no user yet: who follows it stands for the run.
+        ELSIF kind = 'signup' AND action = 'subscribe' THEN
+            RETURN QUERY
+            SELECT a.nr FROM unnest(nrs, its, ids) a (nr, usr, id), LATERAL (
+                SELECT FROM signup_runs r WHERE r.tenant_id = tenant AND r.id = a.id AND r.id = a.usr LIMIT 1) found;
         -- Traces as they come in: the server's to tell whoever may read them (trace_reader).
         ELSIF kind = 'trace_project' AND action = 'subscribe' THEN
             RETURN QUERY
@@ -829,11 +834,14 @@ BEGIN
             WHERE a.session IS NULL AND a.issuer = 'key' AND k.tenant_id = t AND k.id = a.usr AND k.type = 'secret' AND k.is_active
               AND k.revoked_at IS NULL AND k.tenant_active LIMIT 1) held ON true
         LEFT JOIN LATERAL (
+            SELECT true AS is_live FROM signup_runs r
+            WHERE a.session IS NULL AND a.issuer = 'signup' AND r.tenant_id = t AND r.id = a.usr LIMIT 1) run ON true
+        LEFT JOIN LATERAL (
             SELECT true AS is_live FROM identities i JOIN users u ON u.tenant_id = i.tenant_id AND u.id = i.user_id
             WHERE a.session IS NULL AND i.tenant_id = t AND i.issuer = a.issuer AND i.subject = a.subject
               AND i.user_id = a.usr AND u.access > 0 LIMIT 1) other ON true
         WHERE a.tenant = t
-          AND CASE WHEN a.session IS NULL THEN other.is_live IS NULL AND held.is_live IS NULL
+          AND CASE WHEN a.session IS NULL THEN other.is_live IS NULL AND held.is_live IS NULL AND run.is_live IS NULL
                    WHEN s.is_live IS NULL THEN team.is_live IS NULL
                    WHEN s.impersonator_id IS NOT NULL THEN admin.id IS NULL
                    WHEN s.method = 'impersonation' THEN team_impersonator(t, a.session) IS NULL

@@ -32,6 +32,8 @@ BEGIN
         ('notification_causes', 'created_at', interval '60 days'),
         ('notification_mails',  'created_at', interval '30 days'),
         ('webhook_endpoints',   'deleted_at', interval '31 days'),
+        ('signup_runs',         'created_at', interval '30 days'),
+        ('session_exchanges',   'created_at', interval '32 days'),
         ('recordsets',          'trashed_at', interval '30 days')     -- and what is of them
     LOOP
         EXECUTE format('DELETE FROM %1$I WHERE (%2$I < now() - $1) IS TRUE AND ctid = ANY (ARRAY(

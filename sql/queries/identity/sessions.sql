@@ -15,7 +15,8 @@ LEFT JOIN LATERAL user_in_workspace(t.id, t._workspace_id::uuid) w ON true;
 -- _auth_s: when it was opened.
 SELECT r.is_reused AS _is_reused,
        (SELECT floor(extract(epoch FROM s.created_at))::bigint FROM sessions s
-        WHERE s.tenant_id = @tenant AND s.id = :session::uuid) AS _auth_s, t.*, w.*
+        WHERE s.tenant_id = @tenant AND s.id = :session::uuid) AS _auth_s, session_impersonator(:session::uuid)::text AS _impersonator,
+       true AS _refreshes, t.*, w.*
 FROM session_refresh(:session::uuid, :generation::integer, true) r
 JOIN LATERAL session_claims(r.session_id, r.issued_at) t ON true
 JOIN LATERAL user_in_workspace(t.id, t._workspace_id::uuid) w ON true;

@@ -10,9 +10,12 @@ SELECT webhook_event_keep(:provider, :event_id, :type, :object_key, to_timestamp
                           :payload::jsonb, :signed, :raw, :problem, :is_own::boolean);
 
 -- name: webhook_event_process :row
--- With a package, Google is to be asked about the purchase first; with an address, that is to be read.
-SELECT w.package, w.purchase_token, w.address
-FROM webhook_event_process(:event::uuid, :clerk_issuer, :supabase_issuer, :plays::text[], :play::jsonb, :email_key, :email) w;
+-- With a package, Google is to be asked about the purchase first; with an address, that is to be read; with a subscription, an
+-- invite is to be made for who has paid for it (signup_invite_wanted).
+SELECT w.package, w.purchase_token, coalesce(w.address, i.address) AS address, i.subscription, i.customer, i.full_name, i.locale, i.meta::text AS meta,
+       i.is_test::text AS is_test, i.key_sealed, app_tenant()::text AS tenant
+FROM webhook_event_process(:event::uuid, :clerk_issuer, :supabase_issuer, :plays::text[], :play::jsonb, :email_key, :email) w
+LEFT JOIN LATERAL signup_invite_wanted(:event::uuid) i ON true;
 
 -- name: webhook_event_failed :exec
 SELECT webhook_event_failed(:event::uuid, :error, :is_last::boolean);

@@ -11,3 +11,6 @@ VALUES (app_tenant(), pg_temp.id('session seen'), app_tenant(), pg_temp.id('dash
 
 INSERT INTO known_addresses (tenant_id, account_id, address)
 VALUES (app_tenant(), pg_temp.id('user'), '192.0.2.17/32');
+
+INSERT INTO session_exchanges (tenant_id, session_id, exchanged_id)
+VALUES (app_tenant(), pg_temp.id('session seen'), pg_temp.id('session exchanged'));

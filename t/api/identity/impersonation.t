@@ -149,3 +149,51 @@ subtest 'a forged "act" is none' => sub {
     status_is $t->client(token => $token)->get($me), 200, 'what counts is the session';
     error_is $t->client(token => $token)->post($stop), 409, 'CONFLICT';
 };
+
+my $exchange = '/api/v1/auth/impersonation/exchange';
+sub exchanged ($token) {
+    my $res = $t->post($exchange, { token => $token });
+    $t->keep_secret(map { $res->json("/$_") // () } qw(access_token refresh_token));
+    return $res;
+}
+
+subtest 'exchanged for a session of its own' => sub {
+    my $liz = $t->user('liz');
+    my $as  = impersonate($boss, 'user_liz');
+    error_is $t->post($exchange, {}), 422, 'VALIDATION_ERROR', field => 'token';
+    error_is exchanged($_), 401, 'AUTHENTICATION_ERROR', name => 'no token of an impersonation' for 'nonsense', $liz->token, $boss->token, Ashlar::Assert::changed($as->token);
+    my $res = exchanged($as->token);
+    status_is $res, 200;
+    json_is $res, '/token_type', 'Bearer';
+    json_is $res, '/user/email', 'liz@example.com';
+    json_is $res, '/workspace_id', undef;
+    json_is $res, '/impersonated_by', $boss->uuid;
+    my (undef, $claims) = parts($res->json('/access_token'));
+    is_deeply [ @$claims{qw(sub impersonated_by)}, $claims->{act}{sub} ], [ 'user_liz', $boss->uuid, 'user_boss' ], 'the token goes on saying who acts';
+    my ($ends, $would) = map { $t->db->selectrow_array('SELECT extract(epoch FROM expires_at)::bigint FROM sessions WHERE id = ?', undef, $_) } $claims->{sid}, (parts($as->token))[1]{sid};
+    cmp_ok $ends, '<=', $would, 'and its session ends when the impersonation would have';
+    my $now = $t->client(token => $res->json('/access_token'));
+    json_is $now->get($me), '/id', 'user_liz';
+    error_is $as->get($me), 401, 'AUTHENTICATION_ERROR', name => 'the token is used up';
+    error_is exchanged($as->token), 401, 'AUTHENTICATION_ERROR', name => '  and exchanged once';
+    error_is exchanged($res->json('/access_token')), 401, 'AUTHENTICATION_ERROR', name => 'what it was exchanged for is of another type';
+    my $again = $t->post('/api/v1/auth/refresh', { refresh_token => $res->json('/refresh_token') });
+    status_is $again, 200, 'it is refreshed';
+    $t->keep_secret($again->json('/access_token'), $again->json('/refresh_token'));
+    is +(parts($again->json('/access_token')))[1]{impersonated_by}, $boss->uuid, '  and still says who acts';
+    ok !exists((parts($again->json('/access_token')))[1]{type}), '  without being to be exchanged';
+    $t->db->do(q{UPDATE users SET role = 'user' WHERE id = ?}, undef, $boss->uuid);
+    error_is $t->post('/api/v1/auth/refresh', { refresh_token => $again->json('/refresh_token') }), 401, 'AUTHENTICATION_ERROR', name => 'who may not act any more refreshes nothing';
+    $t->db->do(q{UPDATE users SET role = 'admin' WHERE id = ?}, undef, $boss->uuid);
+    is $t->db->selectrow_array(q{SELECT count(*) FROM audit_events WHERE action = 'impersonate.exchange'}), 1, 'put down';
+};
+
+subtest 'not of a user who is not there' => sub {
+    $t->revive($boss);
+    $t->user($_) for qw(zoe zac);
+    my %as = map { $_ => impersonate($root, "user_$_") } qw(zoe zac);
+    $t->db->do(q{UPDATE users SET is_active = false WHERE public_id = 'user_zoe'});
+    $t->db->do(q{UPDATE users SET deleted_at = now(), is_active = false, email = NULL WHERE public_id = 'user_zac'});
+    error_is exchanged($as{zoe}->token), 403, 'AUTHORIZATION_ERROR';
+    error_is exchanged($as{zac}->token), 404, 'NOT_FOUND', name => 'gone';
+};
