@@ -81,6 +81,7 @@ sub scans ($node) {
     my @found = map { scans($_) } @{ $node->{Plans} // [] };
     my $table = $node->{'Relation Name'};
     my $type  = $node->{'Node Type'};
+    return @found if $type eq 'Tid Scan' && $node->{'TID Cond'};    # places that were found before
     if ($table && $is_tenants{$table} && $type =~ /Scan/) {
         my $cond = $node->{'Index Cond'} // $node->{'Recheck Cond'} // '';
         push @found, "$type on $table" . ($cond && " where $cond")

@@ -209,6 +209,42 @@ $$;
 REVOKE ALL ON FUNCTION realtime_put(text, jsonb, text, text, text, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION realtime_put(text, jsonb, text, text, text, boolean) TO ashlar_api;
 
+-- The same event on many channels, each with something of its own beside what they have in common (payload).  Who calls it holds
+-- a lock, from before and until the end, that all have to take who publish on such a channel: so the channels' own are not taken.
+CREATE OR REPLACE FUNCTION realtime_put_each(channels text[], payload jsonb, each jsonb[], event text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    tenant uuid := app_tenant();
+    writer xid8 := pg_current_xact_id();
+    at     timestamptz := clock_timestamp();
+    slot   smallint := realtime_slot(at);
+BEGIN
+    IF tenant IS NULL THEN
+        RAISE SQLSTATE '42501' USING MESSAGE = 'realtime: there is no tenant to publish in';
+    ELSIF octet_length((payload || each[1])::text) > 32768 OR payload IS NULL THEN
+        RAISE SQLSTATE 'AS422' USING HINT = 'payload', MESSAGE = 'payload must be JSON of at most 32768 bytes';
+    END IF;
+    CASE slot    -- straight into its part, as realtime_store() does
+    WHEN 0 THEN
+        INSERT INTO realtime_messages_0 (tenant_id, channel, id, slot, xid, kind, payload, event, created_at)
+        SELECT tenant, c.channel, nextval('realtime_ids'), slot, writer, 'event', payload || c.own, event, at FROM unnest(channels, each) c (channel, own);
+    WHEN 1 THEN
+        INSERT INTO realtime_messages_1 (tenant_id, channel, id, slot, xid, kind, payload, event, created_at)
+        SELECT tenant, c.channel, nextval('realtime_ids'), slot, writer, 'event', payload || c.own, event, at FROM unnest(channels, each) c (channel, own);
+    WHEN 2 THEN
+        INSERT INTO realtime_messages_2 (tenant_id, channel, id, slot, xid, kind, payload, event, created_at)
+        SELECT tenant, c.channel, nextval('realtime_ids'), slot, writer, 'event', payload || c.own, event, at FROM unnest(channels, each) c (channel, own);
+    WHEN 3 THEN
+        INSERT INTO realtime_messages_3 (tenant_id, channel, id, slot, xid, kind, payload, event, created_at)
+        SELECT tenant, c.channel, nextval('realtime_ids'), slot, writer, 'event', payload || c.own, event, at FROM unnest(channels, each) c (channel, own);
+    END CASE;
+    RAISE NOTICE USING ERRCODE = 'AS900', MESSAGE = 'realtime';
+END
+$$;
+REVOKE ALL ON FUNCTION realtime_put_each(text[], jsonb, jsonb[], text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION realtime_put_each(text[], jsonb, jsonb[], text) TO ashlar_api;
+
 -- Which of the ring's four a time belongs to.
 CREATE OR REPLACE FUNCTION realtime_slot(at timestamptz) RETURNS smallint
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$

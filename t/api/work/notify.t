@@ -224,6 +224,12 @@ subtest 'many are told by a worker, each once' => sub {
     $t->{pool}{worker}->stop('TERM', 15);
     is $db->selectrow_array('SELECT count(*) FROM notification_fanouts'), 0;
     is $db->selectrow_array(q{SELECT max(n) FROM (SELECT count(*) AS n FROM notifications WHERE message = 'many' GROUP BY member_id) x}), 1, 'each once';
+
+    # Who did it may leave before all are told, and so may some of them.
+    notify('team_added', \@crowd, title => 'left', actor => 'carl');
+    $db->do('DELETE FROM memberships WHERE id = ANY (?)', undef, [ $w->member_id('carl'), @crowd[ 0 .. 9 ] ]);
+    1 while $two->selectrow_array('SELECT notify_next()');
+    is_deeply $db->selectrow_arrayref(q{SELECT count(*), count(actor_id) FROM notifications WHERE message = 'left'}), [ 440, 0 ], 'also of what somebody did who has left meanwhile';
     $two->disconnect;
     counted();
 };
