@@ -62,7 +62,7 @@ static const struct field compact[] = {
 };
 
 static const struct field find_in[] = {
-	{ "search",    F_TEXT, 0, .max = 255, .about = "only those whose name or address contains this" },
+	{ "search",    F_TEXT, 0, .max = 255, .about = "only those whose name or address contains this; of them total is counted up to 51, or to one more than the page ends with" },
 	{ "is_active", F_BOOL, 0 },
 	FIELD_END
 };

@@ -15,6 +15,8 @@ DECLARE
     -- What is searched: to add a table, its line here.
     tables text[] := ARRAY[
         'activities (tenant_id, organization_id, id, created_at, scope_id, actor_id, type, description)',
+        'memberships (tenant_id, organization_id, id, is_active)',
+        'member_profiles (tenant_id, organization_id, member_id, sort_name, search_text)',
         'users (tenant_id, id, created_at, standing, email, search_domain, search_name, search_last)',
         'projects (tenant_id, id, owner_id, name, created_at, deleted_at)',
         'organizations (tenant_id, id, name, slug, created_at, deleted_at)'];

@@ -36,6 +36,14 @@ for my $tenant ($A, $B) {
     $super->do(q{INSERT INTO organizations (tenant_id, name, slug) SELECT ?, 'Company ' || i, 'company-' || i FROM generate_series(1, 2000) i}, undef, $tenant);
     $super->do(q{INSERT INTO projects (tenant_id, owner_id, name) SELECT u.tenant_id, u.id, 'Of ' || u.public_id FROM users u, generate_series(1, 5) WHERE u.tenant_id = ? AND u.public_id LIKE 'u%'}, undef, $tenant);
 }
+# Members of a workspace, and one of them among thousands.
+my %member;
+for my $tenant ($A, $B) {
+    $super->do(q{SELECT set_config('app.tenant_id', ?, false)}, undef, $tenant);
+    $super->do(q{WITH u AS (INSERT INTO users (tenant_id, public_id, email, full_name) SELECT $1::uuid, 'm' || i, 'm' || i || '@crew.example', 'Sailor ' || i FROM generate_series(1, 3000) i RETURNING id)
+        INSERT INTO memberships (tenant_id, organization_id, user_id, role) SELECT $1::uuid, $2::uuid, id, 'member' FROM u}, undef, $tenant, $organization{$tenant});
+    ($member{$tenant}) = $super->selectrow_array(q{INSERT INTO memberships (tenant_id, organization_id, user_id, role) VALUES (?, ?, ?, 'owner') RETURNING id}, undef, $tenant, $organization{$tenant}, $owner{$tenant});
+}
 # A workspace's activity: one that says something else behind thousands.
 my %org = ($A => '00000000-0000-7000-8000-0000000000aa', $B => '00000000-0000-7000-8000-0000000000bb');
 my %happened;
@@ -55,6 +63,7 @@ my %try = (
                              found => sub ($tenant) { $happened{$tenant} }, index => qr/\Aactivities_/ },
     project_candidates => { call => sub ($tenant) { ('SELECT unnest(ids) FROM project_candidates(?, ?, 20, 0, 20000)', $owner{$tenant}, 'aardvark') }, found => sub ($tenant) { $one{$tenant} }, index => qr/\Aprojects_/ },
     organization_candidates => { call => sub ($tenant) { ('SELECT id FROM organization_candidates(?)', 'aardvark') }, found => sub ($tenant) { $organization{$tenant} }, index => qr/\Aorganizations_/ },
+    member_candidates  => { call => sub ($tenant) { ('SELECT unnest(ids) FROM member_candidates(?, ?, NULL, 20, 0, 3001)', $organization{$tenant}, 'aardvark') }, found => sub ($tenant) { $member{$tenant} }, index => qr/\Amember_profiles_/ },
     user_candidates    => { call => sub ($tenant) { ('SELECT id FROM user_candidates(?, NULL, NULL)', 'aardvark') }, found => sub ($tenant) { $owner{$tenant} }, index => qr/\Ausers_search_/ },
 );
 
@@ -84,10 +93,10 @@ subtest 'the role can do nothing else' => sub {
     my $role = $super->selectrow_hashref(q{SELECT * FROM pg_roles WHERE rolname = 'ashlar_search'});
     ok !$role->{$_}, "not $_" for qw(rolcanlogin rolsuper rolbypassrls rolcreaterole rolcreatedb rolreplication rolinherit);
     is_deeply $super->selectcol_arrayref(q{SELECT member::regrole::text FROM pg_auth_members WHERE roleid = 'ashlar_search'::regrole OR member = 'ashlar_search'::regrole}), [], 'nobody is a member: a member would see all tenants';
-    is_deeply $super->selectcol_arrayref(q{SELECT DISTINCT table_name || ' ' || privilege_type FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' ORDER BY 1}), [ map { "$_ SELECT" } qw(activities organizations projects users) ], 'reads the searched tables';
+    is_deeply $super->selectcol_arrayref(q{SELECT DISTINCT table_name || ' ' || privilege_type FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' ORDER BY 1}), [ map { "$_ SELECT" } qw(activities member_profiles memberships organizations projects users) ], 'reads the searched tables';
     my $secret = $super->selectcol_arrayref(q{SELECT table_name || '.' || column_name FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' AND column_name ~ 'hash|secret|sealed|token|password'});
     is "@$secret", '', 'and no secret in them';
-    is_deeply $super->selectcol_arrayref(q{SELECT polrelid::regclass || ' ' || polcmd::text FROM pg_policy WHERE 'ashlar_search'::regrole = ANY (polroles) ORDER BY 1}), [ map { "$_ r" } qw(activities organizations projects users) ], 'by policies that let it read';
+    is_deeply $super->selectcol_arrayref(q{SELECT polrelid::regclass || ' ' || polcmd::text FROM pg_policy WHERE 'ashlar_search'::regrole = ANY (polroles) ORDER BY 1}), [ map { "$_ r" } qw(activities member_profiles memberships organizations projects users) ], 'by policies that let it read';
     ok !$super->selectrow_array(q{SELECT has_schema_privilege('ashlar_search', 'public', 'CREATE')}), 'makes nothing';
     for my $text ('SET ROLE ashlar_search', 'GRANT ashlar_search TO ashlar_api') {
         ok !eval { $api->do($text); 1 }, "not for the api: $text";

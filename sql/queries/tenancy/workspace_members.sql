@@ -15,15 +15,16 @@ JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
 JOIN member_profiles p ON p.tenant_id = m.tenant_id AND p.organization_id = m.organization_id AND p.member_id = m.id;
 
 -- name: workspace_member_list :page
+-- total: (SELECT f.total FROM member_page(:search, :is_active::boolean, 1, 0) f)
 -- By name, whatever its case; with those who are not active.
-SELECT :columns(member)
-FROM memberships m
+-- unindexed: a page, whose order member_page() has from one
+SELECT f.total AS total, :columns(member)
+FROM member_page(:search, :is_active::boolean, :limit::bigint, :skip::bigint) f
+CROSS JOIN unnest(f.ids) WITH ORDINALITY x (id, nr)
+JOIN memberships m ON m.tenant_id = @tenant AND m.organization_id = @workspace AND m.id = x.id
 :joins(member)
-WHERE p.tenant_id = @tenant AND p.organization_id = @workspace
-  [AND m.is_active = :is_active]
-  [AND (coalesce(p.full_name, u.full_name) ILIKE like_pattern(:search) OR p.display_name ILIKE like_pattern(:search)
-        OR u.email ILIKE like_pattern(:search))]
-ORDER BY p.sort_name, p.member_id;
+ORDER BY x.nr
+LIMIT :limit;
 
 -- name: workspace_member_list_all :rows
 -- Those who are active, for pickers.
