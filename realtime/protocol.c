@@ -200,7 +200,7 @@ static void place(struct buf *b, const struct published *row, const char *alread
 {
 	if (!already || !has_member(already, "channel"))
 		jx_key(b, "channel"), jx_str(b, row->channel);
-	if (!already || !has_member(already, "event_id"))
+	if (row->id && (!already || !has_member(already, "event_id")))
 		jx_key(b, "event_id"), jx_int(b, row->id);
 	if (!already || !has_member(already, "timestamp"))
 		jx_key(b, "timestamp"), jx_str(b, row->created_at);

@@ -30,6 +30,7 @@
 #include "realtime/conn.h"
 #include "realtime/counter.h"
 #include "realtime/feed.h"
+#include "realtime/fold.h"
 #include "realtime/head.h"
 #include "realtime/outbox.h"
 #include "realtime/sse.h"
@@ -541,10 +542,16 @@ static void make_id(void)
 		 r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
 }
 
+static void published(const char *tenant_id, const struct published *row)
+{
+	if (!fold_take(tenant_id, row))
+		channel_tell(tenant_id, row);
+}
+
 int server_run(const struct server_options *options)
 {
 	static const struct pg_events none = { NULL, NULL };
-	static const struct feed_events told = { channel_tell, commands_recover_all };
+	static const struct feed_events told = { published, commands_recover_all };
 	static const struct conn_listener listeners[] = {
 		{ .closing = channel_leave_all },
 		{ .gone = on_gone },
@@ -576,6 +583,7 @@ int server_run(const struct server_options *options)
 	pg = pg_new(loop, "questions", &none);
 	commands_open(pg);
 	outbox_open(loop, process);
+	fold_open(loop, channel_tell);
 	feed_open(loop, &told);
 	upkeep_open(loop, pg, process);
 	watch_signal(&on_term, on_stop, SIGTERM);
@@ -599,6 +607,7 @@ int server_run(const struct server_options *options)
 	wait_for_children();
 	ws_close();
 	feed_close();
+	fold_close();
 	outbox_close();
 	pg_free(pg);
 	if (slot)

@@ -1,0 +1,32 @@
+-- That a recordset's records are others now, for pages that show them.
+
+-- Once in a transaction for each recordset.  On a channel of its own, which realtime folds (realtime/fold.h): nobody who
+-- changes records waits for another one's commit by it, and no page hears it more than once a second.
+CREATE OR REPLACE FUNCTION records_told() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    told text;
+    this text;
+    r    record;
+BEGIN
+    IF is_told(app_tenant()) IS NOT TRUE THEN    -- in no tenant, too
+        RETURN NULL;
+    END IF;
+    FOR r IN SELECT DISTINCT x.organization_id AS organization, x.recordset_id AS id FROM touched x LOOP
+        told := coalesce(current_setting('app.told', true), '');
+        this := 'records ' || r.id || ';';
+        CONTINUE WHEN strpos(told, this) > 0;
+        PERFORM set_config('app.told', told || this, true);
+        PERFORM realtime_put_each(ARRAY['records:' || r.id], jsonb_build_object(
+            'event_type', 'records_updated', 'workspace_id', r.organization, 'actor_id', app_member(),
+            'data', jsonb_build_object('recordset_id', r.id), 'timestamp', json_time_us(now())), '{"{}"}', 'workspace_event');
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER records_told_made AFTER INSERT ON records REFERENCING NEW TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION records_told();
+CREATE OR REPLACE TRIGGER records_told_changed AFTER UPDATE ON records REFERENCING NEW TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION records_told();
+CREATE OR REPLACE TRIGGER records_told_gone AFTER DELETE ON records REFERENCING OLD TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION records_told();
