@@ -1,7 +1,8 @@
 -- Workspaces, for measuring (bench/workspace), of the users that scale.sql has made: "workspace-scale" has all of them
 -- as members and a tenth as many teams of ten, in a tree of tens, and scale_0 ten times as many notifications there;
 -- "workspace-thousand" has a thousand of each, to compare it with; and "workspace-0", … of fifty, a hundredth as
--- many as there are users.  scale_0 owns the first two.  Activities are to come here with what writes them.
+-- many as there are users.  scale_0 owns the first two.  In the first one twenty times as many things happened as there are
+-- users, in the second a thousand.
 
 INSERT INTO organizations (tenant_id, name, slug)
 SELECT app_tenant(), initcap(replace(slug, '-', ' ')), slug
@@ -40,7 +41,8 @@ ON CONFLICT DO NOTHING;
 
 INSERT INTO workspace_team_members (tenant_id, organization_id, team_id, member_id, role)
 SELECT app_tenant(), m.workspace, md5(m.workspace::text || t)::uuid, m.id, CASE WHEN m.n % 10 = 0 THEN 'lead' ELSE 'member' END
-FROM scale_members m, LATERAL (SELECT CASE m.slug WHEN 'workspace-scale' THEN m.n / 10 ELSE m.n END AS t) team
+FROM scale_members m, LATERAL (SELECT m.n / 10 AS t WHERE m.slug = 'workspace-scale'
+                               UNION ALL SELECT (m.n + 100 * k) % 1000 FROM generate_series(0, 9) k WHERE m.slug <> 'workspace-scale') team    -- ten there, too
 ON CONFLICT DO NOTHING;
 
 -- Every second one is read, one by one; what is inserted with its number is counted behind it.
@@ -70,4 +72,30 @@ INSERT INTO notification_inboxes (tenant_id, organization_id, member_id)
 SELECT app_tenant(), workspace, id FROM scale_members
 ON CONFLICT DO NOTHING;
 
-ANALYZE organizations, memberships, member_profiles, workspace_teams, workspace_team_members, notifications, notification_inboxes;
+-- What happened, in 300 days and a thousand scopes, one of which is everybody's; of that there is nothing in the newer half.  Each scope is of one type, and who
+-- works there is always the same.  Ten million, as somebody may have, take five times as long to make, and 8 GB, and are no other question: what is read are pages of the
+-- newest, by an index, and sums, whose number is that of days and scopes.
+CREATE TEMP TABLE scale_happened ON COMMIT DROP AS
+SELECT w.workspace, w.n, w.n > c.n / 2 AS is_newer, md5('scope ' || s.k)::uuid AS scope_id, s.k, now() - (c.n - w.n) * interval '300 days' / c.n AS at,
+       (ARRAY['action', 'goal', 'record', 'integration', 'user'])[1 + s.k % 5] AS type, a.id AS actor
+FROM (SELECT DISTINCT m.workspace, m.slug FROM scale_members m) o,
+     LATERAL (SELECT CASE o.slug WHEN 'workspace-scale' THEN 20 * current_setting('seed.users')::bigint ELSE 1000 END AS n) c,
+     LATERAL (SELECT o.workspace, g AS n FROM generate_series(1, c.n) g OFFSET 0) w,
+     LATERAL (SELECT CASE WHEN w.n > c.n / 2 THEN 1 + w.n % 999 ELSE w.n % 1000 END AS k) s
+     JOIN scale_members a ON a.n = s.k % 100
+WHERE a.workspace = o.workspace AND NOT EXISTS (SELECT FROM activities x WHERE x.tenant_id = app_tenant() AND x.organization_id = o.workspace);
+UPDATE scale_happened SET scope_id = '00000000-0000-0000-0000-000000000000' WHERE k = 0;
+SELECT activity_month(m) FROM generate_series(now() - interval '330 days', now(), interval '20 days') m;
+-- Their sums are made at once.
+ALTER TABLE activities DISABLE TRIGGER activities_count;
+INSERT INTO activities (tenant_id, organization_id, scope_id, actor_id, created_at, type, event, scope, entity_type, entity_id, entity_name, link, description)
+SELECT app_tenant(), workspace, scope_id, actor, at, type, type || '.updated', CASE k WHEN 0 THEN 'none' ELSE 'recordset' END, type, n::text, 'Number ' || n, '/' || type || 's/' || n,
+       'Number ' || n || ' is another one'
+FROM scale_happened;
+ALTER TABLE activities ENABLE TRIGGER activities_count;
+INSERT INTO activity_days (tenant_id, organization_id, day, scope_id, actor_id, type, count)
+SELECT app_tenant(), workspace, (at AT TIME ZONE 'UTC')::date, scope_id, actor, type, count(*) FROM scale_happened GROUP BY 2, 3, 4, 5, 6
+UNION ALL
+SELECT app_tenant(), workspace, '-infinity', scope_id, '00000000-0000-0000-0000-000000000000', type, count(*) FROM scale_happened GROUP BY 2, 4, 6;
+
+ANALYZE activities, activity_days, organizations, memberships, member_profiles, workspace_teams, workspace_team_members, notifications, notification_inboxes;

@@ -12,6 +12,17 @@ BEGIN
 END
 $$;
 
+-- The end of one.  Raises AS422 where it is before the beginning.
+CREATE OR REPLACE FUNCTION activity_end(begins text, ends text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF activity_bound(ends, true) <= activity_bound(begins, false) THEN
+        RAISE SQLSTATE 'AS422' USING HINT = 'end_date', MESSAGE = 'end_date must not be before start_date';
+    END IF;
+    RETURN activity_bound(ends, true);
+END
+$$;
+
 -- Whose activity is meant, as ids of members; NULL: anybody's. users are ids of users or of members, also of such as have left; teams: who is
 -- in them now. All that is given has to be so.
 CREATE OR REPLACE FUNCTION activity_actors(is_mine boolean, users uuid[], teams uuid[]) RETURNS uuid[]

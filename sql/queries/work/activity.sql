@@ -7,15 +7,15 @@ LEFT JOIN member_ref(a.tenant_id, a.organization_id, a.actor_id) actor ON true;
 
 -- name: activity_feed :page
 -- total: [:search| (SELECT count(*) FROM activity_candidates(@workspace, activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
--- total:                                                     activity_bound(:start_date::text, false), activity_bound(:end_date::text, true), :search, 10001))
+-- total:                                                     activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), :search, 10001))
 -- total:         | activity_total(activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
--- total:                          activity_bound(:start_date::text, false), activity_bound(:end_date::text, true), 10001)]
+-- total:                          activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), 10001)]
 -- The newest first; total up to 10,001.
 SELECT :columns(activity)
 FROM [:search| activity_candidates(@workspace, activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
-                                   activity_bound(:start_date::text, false), activity_bound(:end_date::text, true), :search, :limit::bigint + :skip::bigint)
+                                   activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), :search, :limit::bigint + :skip::bigint)
              | activity_find(activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
-                             activity_bound(:start_date::text, false), activity_bound(:end_date::text, true), NULL, NULL, :limit::bigint + :skip::bigint)] f
+                             activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), NULL, NULL, :limit::bigint + :skip::bigint)] f
 JOIN activities a ON a.tenant_id = @tenant AND a.organization_id = @workspace AND a.created_at = f.created_at AND a.id = f.id
 LEFT JOIN member_ref(a.tenant_id, a.organization_id, a.actor_id) actor ON true
 ORDER BY a.created_at DESC, a.id DESC

@@ -86,6 +86,9 @@ subtest 'what is asked for has to be so' => sub {
     cmp_ok feed($ann, start_date => $at, end_date => $at)->json('/total'), '>=', 1, 'both ends are within';
     is feed($ann, end_date => '2001-01-01')->json('/total'), 0;
     error_is feed($ann, $_->[0] => $_->[1]), 422, 'VALIDATION_ERROR', field => qr/\A$_->[0]/, name => "$_->[0]=$_->[1]" for [ types => 'goal,deed' ], [ scope => 'ours' ], [ start_date => 'yesterday' ], [ end_date => '2026-02-30' ], [ limit => 101 ];
+    error_is feed($ann, start_date => $_->[0], end_date => $_->[1], @$_[ 2 .. $#$_ ]), 422, 'VALIDATION_ERROR', field => 'end_date', name => "backwards: @$_"
+        for [ '2026-01-02', '2026-01-01' ], [ '2026-01-01T10:00:00Z', '2026-01-01T09:59:59Z' ], [ '2026-01-02', '2026-01-01', search => 'berlin' ];
+    is feed($ann, start_date => $_->[0], end_date => $_->[1])->json('/total'), 0, "not backwards: @$_" for [ '2001-01-02', '2001-01-02' ], [ '2001-01-01T10:00:00Z', '2001-01-01T10:00:00Z' ];
     my $page = feed($ann, limit => 2, offset => 1)->json;
     is_deeply [ map { $_->{id} } @{ $page->{activities} } ], [ map { $_->{id} } @{ feed()->json('/activities') }[ 1, 2 ] ], 'a page';
     is_deeply [ @$page{qw(total limit offset)}, !!$page->{has_more} ], [ $all, 2, 1, 1 ];

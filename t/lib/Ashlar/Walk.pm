@@ -23,7 +23,7 @@ our @EXPORT = qw(walk);
 my $page = 'https://app.example.com';
 my $json = Cpanel::JSON::XS->new->allow_nonref;
 my ($t, $db, @rows, $sample, $ours, $number, $owner, $boss, $root, $org);
-my ($outsider, $pk, $sk, $their_sk, $stranger, $rival, $revoked, $inactive, %left, @personas);
+my ($outsider, $invited, $suspended, $pk, $sk, $their_sk, $stranger, $rival, $revoked, $inactive, %left, @personas);
 my ($tables, $secret, $before);
 
 # ------------------------------------------------------------------ a tenant with one of everything
@@ -65,6 +65,12 @@ sub prepare () {
 
 sub strangers () {
     $outsider = member_of('ours', 'outsider');    # of the tenant, but in no organization
+    $invited  = member_of('ours', 'invited');     # into one, and has not answered
+    $db->do(q{INSERT INTO invitations (tenant_id, organization_id, email, role, invited_by, token_hash, expires_at) VALUES (?, ?, ?, 'admin', ?, decode(repeat('9e', 32), 'hex'), now() + interval '7 days')},
+        undef, $ours, $org, $invited->email, $owner->uuid);
+    $suspended = member_of('ours', 'suspended');
+    $t->member($org, $suspended, 'admin');
+    $db->do('UPDATE memberships SET is_active = false WHERE user_id = ?', undef, $suspended->uuid);
     $pk       = $t->key(type => 'public', origins => [$page], tenant => 'ours');
     $sk       = $t->key(tenant => 'ours');
     $their_sk = $t->key(tenant => 'theirs');
@@ -142,6 +148,10 @@ sub with_token ($row, $user, $team, $key) {
         },
         sub ($row) { of($row)->{either} ? (404, 'NOT_FOUND') : (401, 'AUTHENTICATION_ERROR') } ],    # beside a secret key no token is read
     [ 'a user of the tenant outside the organization' => sub ($row) { of($row)->{place} ne 'tenant' ? with_token($row, $outsider, undef, $sk) : undef },
+        sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
+    [ 'who is invited, and has not answered' => sub ($row) { of($row)->{place} ne 'tenant' ? with_token($row, $invited, undef, $sk) : undef },
+        sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
+    [ 'a member who is deactivated' => sub ($row) { of($row)->{place} ne 'tenant' ? with_token($row, $suspended, undef, $sk) : undef },
         sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
     [ 'a member whose role may not' => sub ($row) {
             my $may = of($row)->{place} ne 'tenant' ? $row->{may} : undef;
