@@ -13,8 +13,9 @@ enum {
 	MOST_BYTES = 64 << 20,   /* of an answer that is kept, */
 	MOST_STREAMED = 1 << 30, /* and of one that is read while it comes */
 	BYTES_PER_MS = 4096,     /* what is put in may take longer, by what there is of it */
-	SCHEMA = 2,              /* the version that sql/clickhouse/schema.sql makes */
+	SCHEMA = 3,              /* the version that sql/clickhouse/schema.sql makes */
 	MIGRATE_MS = 60000,
+	REMAKE_MS = 600000, /* reads when each span began */
 };
 
 bool clickhouse_is_configured(void)
@@ -181,6 +182,40 @@ static enum err version_of(struct arena *a, long long *version, struct failure *
 	return rc;
 }
 
+/* A table in the place of one that was partitioned otherwise, in one step: what else runs finds the one or
+ * the other. */
+static enum err make_anew(struct arena *a, const struct clickhouse_query *table, struct failure *why)
+{
+	static const char begin[] = "CREATE TABLE IF NOT EXISTS";
+	const struct clickhouse_query q = { table->name, arena_fmt(a, "CREATE OR REPLACE TABLE%s",
+								   table->text + strlen(begin)) };
+	const struct clickhouse_call call = { .query = &q };
+
+	return ask(a, &call, cfg.clickhouse_database, MIGRATE_MS, NULL, why);
+}
+
+/* What a release before kept of hours in days.  It is made of spans and traces, so nothing is lost with it.
+ */
+static enum err make_hours_anew(struct arena *a, struct failure *why)
+{
+	static const struct {
+		const char *name;
+		const struct clickhouse_query *table;
+	} tables[] = { { "hour_marks", &ch_schema_hour_marks },
+		       { "hour_sessions", &ch_schema_hour_sessions },
+		       { "hour_sums", &ch_schema_hour_sums } };
+	const struct clickhouse_call in_days = { .query = &ch_schema_in_days },
+				     before = { .query = &ch_schema_hours_before };
+	PGresult *found;
+	enum err rc = ask(a, &in_days, cfg.clickhouse_database, MIGRATE_MS, &found, why);
+
+	for (int i = 0; !rc && i < PQntuples(found); i++)
+		for (size_t k = 0; !rc && k < sizeof(tables) / sizeof(*tables); k++)
+			if (!strcmp(column_text(found, i, "name"), tables[k].name))
+				rc = make_anew(a, tables[k].table, why);
+	return rc ? rc : ask(a, &before, cfg.clickhouse_database, REMAKE_MS, NULL, why);
+}
+
 /* A database whose name is in the settings; it is no parameter, as none may stand there. */
 static enum err make_database(struct arena *a, struct failure *why)
 {
@@ -195,13 +230,12 @@ static enum err make_database(struct arena *a, struct failure *why)
 enum err clickhouse_migrate(struct arena *a, bool *made, struct failure *why)
 {
 	static const struct clickhouse_query *const steps[] = {
-		&ch_schema_spans,        &ch_schema_span_times,          &ch_schema_span_times_filled,
-		&ch_schema_span_batches, &ch_schema_span_batches_filled, &ch_schema_traces,
-		&ch_schema_hour_marks,   &ch_schema_hour_marks_filled,   &ch_schema_hour_sums,
-		&ch_schema_hour_sessions
+		&ch_schema_spans,         &ch_schema_span_times,          &ch_schema_span_times_filled,
+		&ch_schema_span_batches,  &ch_schema_span_batches_filled, &ch_schema_traces,
+		&ch_schema_hour_marks,    &ch_schema_hour_marks_filled,   &ch_schema_hour_sums,
+		&ch_schema_hour_sessions, &ch_schema_hour_words,          &ch_schema_word_traces
 	};
 	const struct clickhouse_call version = { .query = &ch_schema_version },
-				     hours_before = { .query = &ch_schema_hours_before },
 				     done = { .query = &ch_schema_done };
 	long long before = 0;
 	enum err rc = make_database(a, why);
@@ -218,7 +252,7 @@ enum err clickhouse_migrate(struct arena *a, bool *made, struct failure *why)
 		rc = ask(a, &call, cfg.clickhouse_database, MIGRATE_MS, NULL, why);
 	}
 	*made = before < SCHEMA;
-	if (!rc && before == 1)
-		rc = ask(a, &hours_before, cfg.clickhouse_database, MIGRATE_MS, NULL, why);
+	if (!rc && before && *made)
+		rc = make_hours_anew(a, why);
 	return rc || !*made ? rc : ask(a, &done, cfg.clickhouse_database, MIGRATE_MS, NULL, why);
 }

@@ -72,9 +72,12 @@ static enum err drop_parts(struct tx *tx)
 	static const struct {
 		const char *table;
 		const struct clickhouse_query *drop;
-	} tables[] = { { "hour_marks", &ch_drop_hour_marks }, { "hour_sessions", &ch_drop_hour_sessions },
-		       { "hour_sums", &ch_drop_hour_sums },   { "spans", &ch_drop_spans },
-		       { "span_times", &ch_drop_span_times }, { "traces", &ch_drop_traces } };
+	} tables[] = { { "spans", &ch_drop_spans },
+		       { "span_times", &ch_drop_span_times },
+		       { "traces", &ch_drop_traces } };
+	static const struct clickhouse_query *const hours[] = { &ch_drop_word_traces, &ch_drop_hour_words,
+								&ch_drop_hour_sessions, &ch_drop_hour_sums,
+								&ch_drop_hour_marks };
 	const struct clickhouse_param days[] = {
 		{ "days", arena_fmt(&tx->arena, "[%ld,%ld,%ld]", cfg.traces_free_days, cfg.traces_pro_days,
 				    cfg.traces_enterprise_days) },
@@ -91,6 +94,11 @@ static enum err drop_parts(struct tx *tx)
 			if (!strcmp(column_text(over, i, "table"), tables[k].table))
 				rc = ask(tx, tables[k].drop, id, NULL);
 		}
+	/* What is kept of hours is in no days, and little: the marks, which tell that there is something, go
+	 * last. */
+	rc = rc ? rc : ask(tx, &ch_hours_over, days, &over);
+	for (size_t i = 0; !rc && column_int(over, 0, "n") && i < sizeof(hours) / sizeof(*hours); i++)
+		rc = ask(tx, hours[i], days, NULL);
 	return rc;
 }
 
@@ -137,6 +145,8 @@ static enum err sum_hours(struct tx *tx, int days, int *summed)
 	buf_char(&b, ']');
 	places[0].value = buf_str(&b);
 	rc = ask(tx, &ch_hour_sessions_put, places, NULL);
+	rc = rc ? rc : ask(tx, &ch_word_traces_put, places, NULL);
+	rc = rc ? rc : ask(tx, &ch_hour_words_put, places, NULL);
 	return rc ? rc : ask(tx, &ch_hour_sums_put, places, NULL);
 }
 
@@ -175,6 +185,8 @@ static enum err forget_clickhouse(struct tx *tx, const char *project)
 		return rc;
 	rc = ask(tx, &ch_forget_hour_sums, params, NULL);
 	rc = rc ? rc : ask(tx, &ch_forget_hour_sessions, params, NULL);
+	rc = rc ? rc : ask(tx, &ch_forget_hour_words, params, NULL);
+	rc = rc ? rc : ask(tx, &ch_forget_word_traces, params, NULL);
 	rc = rc ? rc : ask(tx, &ch_forget_hour_marks, params, NULL);
 	rc = rc ? rc : ask(tx, &ch_forget_traces, params, NULL);
 	rc = rc ? rc : ask(tx, &ch_forget_span_times, params, NULL);

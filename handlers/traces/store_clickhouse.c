@@ -87,7 +87,17 @@ static enum err ask_hours(struct store_clickhouse_asked *x, int64_t from_s, int6
 {
 	store_clickhouse_whole(x, from_s, until_s);
 	store_clickhouse_int(x, "most", most);
+	if (!x->tip)
+		x->tip = "most_total_cost"; /* any: it is not asked for */
+	store_clickhouse_set(x, "tip", x->tip);
+	store_clickhouse_int(x, "is_down", x->tip[0] == 'm');
 	return store_clickhouse_ask(x, &ch_open_hours, out);
+}
+
+void store_clickhouse_near(struct store_clickhouse_asked *x, int64_t from_s, int64_t until_s)
+{
+	store_clickhouse_int(x, "near_from_s", from_s / HOUR * HOUR);
+	store_clickhouse_int(x, "near_until_s", until_s);
 }
 
 enum err store_clickhouse_hours(struct store_clickhouse_asked *x, int64_t from_s, int64_t until_s,
@@ -103,8 +113,10 @@ enum err store_clickhouse_hours(struct store_clickhouse_asked *x, int64_t from_s
 	if (found && is_newest)
 		near_from = found;
 	else if (found)
-		near_until = found;
+		near_until = found + HOUR;
 	store_clickhouse_set(x, "open", column_text(res, 0, "open"));
+	store_clickhouse_set(x, "closed", column_text(res, 0, "closed"));
+	store_clickhouse_set(x, "top", column_text(res, 0, "top"));
 	store_clickhouse_int(x, "near_from_s", near_from);
 	store_clickhouse_int(x, "near_until_s", near_until);
 	return ERR_OK;
@@ -191,20 +203,43 @@ static void set_page(struct store_clickhouse_asked *x)
 
 	for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++)
 		if (!strcmp(order, columns[i][0]))
-			store_clickhouse_set(x, "sort", columns[i][1]);
+			x->sort = columns[i][1];
+	store_clickhouse_set(x, "sort", x->sort);
 	x->descends = strcmp(req_text(x->rq, "sort_order"), "ASC") != 0;
 	store_clickhouse_set(x, "limit", req_text(x->rq, "limit"));
 	store_clickhouse_set(x, "offset", req_text(x->rq, "offset"));
 }
 
-/* The first of so many are all that is read, where they are by time: of anything else all are. */
+/* Hours that the first so many are in are all that is read: by time from one end on, else those whose own
+ * first are. */
 static enum err set_hours(struct store_clickhouse_asked *x)
 {
 	bool by_time = !strcmp(req_text(x->rq, "order_by"), "start_time");
 	int64_t most =
 		strtoll(req_text(x->rq, "limit"), NULL, 10) + strtoll(req_text(x->rq, "offset"), NULL, 10);
+	enum err rc;
 
-	return store_clickhouse_hours(x, x->from_s, x->until_s, by_time ? most : INT64_MAX, x->descends);
+	if (!by_time)
+		x->tip = arena_fmt(&x->rq->tx.arena, "%s_%s", x->descends ? "most" : "least", x->sort);
+	rc = store_clickhouse_hours(x, x->from_s, x->until_s, most, x->descends);
+	store_clickhouse_int(x, "is_all", by_time);
+	if (!by_time)
+		store_clickhouse_near(x, x->from_s, x->until_s);
+	return rc;
+}
+
+/* The hours that a search looks into: with so many found in the newest that is all. */
+static enum err set_reach(struct store_clickhouse_asked *x)
+{
+	PGresult *res;
+	enum err rc = store_clickhouse_hours(x, x->from_s, x->until_s, INT64_MAX, true);
+
+	if (rc || !req_text(x->rq, "query") || req_text(x->rq, "session_id"))
+		return rc;
+	rc = store_clickhouse_ask(x, &ch_words_reach, &res);
+	if (!rc && column_int(res, 0, "reach_s"))
+		store_clickhouse_int(x, "near_from_s", column_int(res, 0, "reach_s"));
+	return rc;
 }
 
 /* The newest that are looked into, where nothing else narrows them, and on which days their spans are. */
@@ -224,10 +259,20 @@ static enum err set_candidates(struct store_clickhouse_asked *x)
 	return ERR_OK;
 }
 
+struct way {
+	const struct clickhouse_query *page,
+		*head; /* what the second says stands with each row of the first */
+};
+
 static enum err list(struct req *rq, bool is_search, PGresult **head, PGresult **page)
 {
+	static const struct way by_spans = { &ch_trace_search_spans, &ch_trace_search_spans_head },
+				by_words = { &ch_trace_search, &ch_trace_search_head },
+				by_words_or_id = { &ch_trace_search_id, &ch_trace_search_id_head },
+				by_session = { &ch_trace_search_session, &ch_trace_search_session_head };
 	bool by_span = req_text(rq, "attribute") || req_text(rq, "span");
 	struct store_clickhouse_asked x = { .rq = rq };
+	const struct way *how;
 	enum err rc = store_clickhouse_enter(&x, rq);
 
 	if (rc)
@@ -239,14 +284,19 @@ static enum err list(struct req *rq, bool is_search, PGresult **head, PGresult *
 		rc = rc ? rc : store_clickhouse_ask(&x, &ch_trace_list_head, head);
 		return rc ? rc : store_clickhouse_ask(&x, &ch_trace_page, page);
 	}
-	rc = by_span ? set_candidates(&x) : ERR_OK;
-	rc = rc ? rc : store_clickhouse_ask(&x, by_span ? &ch_trace_search_spans : &ch_trace_search, page);
+	how = by_span                                 ? &by_spans
+	      : !req_text(rq, "query")                ? &by_session
+	      : *digits_of(rq, req_text(rq, "query")) ? &by_words_or_id
+						      : &by_words;
+	rc = by_span ? set_candidates(&x) : set_reach(&x);
+	rc = rc ? rc : store_clickhouse_ask(&x, how->page, page);
 	if (rc)
 		return rc;
 	*head = *page;
 	if (PQntuples(*page))
 		return ERR_OK;
-	return store_clickhouse_ask(&x, by_span ? &ch_trace_search_spans_head : &ch_trace_search_head, head);
+	return store_clickhouse_ask(
+		&x, strcmp(req_text(rq, "offset"), "0") ? how->head : &ch_trace_search_nothing, head);
 }
 
 /* One trace */

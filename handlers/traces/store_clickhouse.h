@@ -10,13 +10,14 @@
 #include "handlers/traces/otlp_batch.h"
 #include "providers/clickhouse.h"
 
-enum { STORE_CLICKHOUSE_PARAMS = 32 };
+enum { STORE_CLICKHOUSE_PARAMS = 40 };
 
 struct store_clickhouse_asked {
 	struct req *rq;
 	struct clickhouse_param params[STORE_CLICKHOUSE_PARAMS + 1];
 	int n;
 	bool descends;
+	const char *sort, *tip;  /* columns of traces, and of hour_sums: what a list is sorted by */
 	int64_t from_s, until_s; /* the range that was asked for */
 };
 
@@ -37,6 +38,9 @@ enum err store_clickhouse_enter(struct store_clickhouse_asked *x, struct req *rq
 
 /* A range for the queries that follow, and the hours within it that sums can stand for. */
 void store_clickhouse_whole(struct store_clickhouse_asked *x, int64_t from_s, int64_t until_s);
+
+/* All hours of a range are looked at. */
+void store_clickhouse_near(struct store_clickhouse_asked *x, int64_t from_s, int64_t until_s);
 
 /*
  * The same, and ask which of its hours are open: those have no sum that is true, and are read.  Where only

@@ -121,6 +121,14 @@ struct figures {
 	int64_t low, high, step;
 };
 
+/* The hours of which only a part may be in a range. */
+static void set_edges(struct store_clickhouse_asked *x, int64_t from_s, int64_t until_s)
+{
+	store_clickhouse_set(x, "edges",
+			     arena_fmt(&x->rq->tx.arena, "[%lld,%lld]", (long long)(from_s / HOUR * HOUR),
+				       (long long)(until_s / HOUR * HOUR)));
+}
+
 /* What spans did, by when they themselves began. */
 static enum err read_spans(struct store_clickhouse_asked *x, int64_t from_s, int64_t until_s,
 			   struct figures *f)
@@ -148,9 +156,7 @@ static enum err read_spans(struct store_clickhouse_asked *x, int64_t from_s, int
 	store_clickhouse_int(x, "high_s", f->high > high ? f->high : high);
 	if (f->step < HOUR)
 		store_clickhouse_int(x, "sums_until_s", 0);
-	store_clickhouse_set(x, "edges",
-			     arena_fmt(&x->rq->tx.arena, "[%lld,%lld]", (long long)(low / HOUR * HOUR),
-				       (long long)(high / HOUR * HOUR)));
+	set_edges(x, low, high);
 	rc = store_clickhouse_ask(x, &ch_metrics_spans, &res);
 	f->res = res;
 	return rc;
@@ -242,7 +248,7 @@ static void write_over_time(struct buf *b, const struct figures *f)
 }
 
 struct results {
-	PGresult *sums, *days, *sizes, *newest;
+	PGresult *sums, *newest;
 	struct figures spans;
 };
 
@@ -253,29 +259,10 @@ static enum err read_all(struct store_clickhouse_asked *x, const PGresult *bound
 
 	store_clickhouse_set(x, "project", req_text(x->rq, "project_id"));
 	rc = store_clickhouse_hours(x, from_s, until_s, NEWEST, true);
+	set_edges(x, from_s, until_s);
 	rc = rc ? rc : store_clickhouse_ask(x, &ch_metrics_sums, &r->sums);
-	rc = rc ? rc : store_clickhouse_ask(x, &ch_metrics_days, &r->days);
-	rc = rc ? rc : store_clickhouse_ask(x, &ch_metrics_sizes, &r->sizes);
 	rc = rc ? rc : store_clickhouse_ask(x, &ch_metrics_newest, &r->newest);
 	return rc ? rc : read_spans(x, from_s, until_s, &r->spans);
-}
-
-static void write_maps(struct buf *b, const struct results *r)
-{
-	jx_key_open(b, "spans_per_trace", '{');
-	for (int i = 0; i < PQntuples(r->sizes); i++) {
-		char size[24];
-
-		snprintf(size, sizeof(size), "%lld", (long long)column_int(r->sizes, i, "size"));
-		jx_key_int(b, size, column_int(r->sizes, i, "traces"));
-	}
-	buf_char(b, '}');
-	jx_key_open(b, "trace_cost_dates", '{');
-	for (int i = 0; i < PQntuples(r->days); i++) {
-		jx_key(b, column_text(r->days, i, "day"));
-		buf_text(b, column_text(r->days, i, "cost"));
-	}
-	buf_char(b, '}');
 }
 
 enum err store_clickhouse_metrics(struct req *rq)
@@ -301,7 +288,8 @@ enum err store_clickhouse_metrics(struct req *rq)
 	write_moments(rq, b, "success_datetime", r.newest, 1);
 	write_moments(rq, b, "fail_datetime", r.newest, 2);
 	write_moments(rq, b, "indeterminate_datetime", r.newest, 0);
-	write_maps(b, &r);
+	jx_key(b, "spans_per_trace"), buf_text(b, column_text(r.sums, 0, "sizes"));
+	jx_key(b, "trace_cost_dates"), buf_text(b, column_text(r.sums, 0, "days"));
 	write_over_time(b, &r.spans);
 	for (int i = 0; i < PQntuples(r.newest); i++)
 		last = column_int(r.newest, i, "last_ns") > last ? column_int(r.newest, i, "last_ns") : last;

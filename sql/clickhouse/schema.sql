@@ -152,6 +152,9 @@ SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory 
 -- How often an hour of a class has had something put in.  A mark comes behind what it is for, when that is there for all who ask (hour_mark): so
 -- what is read behind a mark has it.  It is only ever more, and a mark more than there need be costs a sum more.  other: who marked, so that no two
 -- inserts are alike and none is taken for the other's repetition.
+--
+-- What is kept of hours is little, and read of all of them at once: parts of days would cost more than all that is in them.  Only what has a row
+-- for each trace is in months.
 CREATE TABLE IF NOT EXISTS hour_marks
 (
     project_id UUID,
@@ -162,9 +165,8 @@ CREATE TABLE IF NOT EXISTS hour_marks
     other      SimpleAggregateFunction(max, UInt64)
 )
 ENGINE = AggregatingMergeTree
-PARTITION BY (keep, toDate(hour))
 ORDER BY (project_id, hour, keep)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- name: schema_hour_marks_filled
 -- Processes of a release that knows of no marks put traces in all the same, while there are any.
@@ -176,6 +178,8 @@ SELECT project_id, hour, keep, toUInt64(count()) AS n, now('UTC') AS at, max(ver
 --
 --   traces … first_ns   of the traces that began in it;  sizes: how many have so many spans
 --   begun … slots       of the spans that began in it, by slot of their duration (from 0);  timed: those that took time
+--   form                1: with all columns;  0: as the release before had them, so it is made anew
+--   least_*, most_*     the first and the last of the hour's traces in each order of the list: with when it began and its id no two are the same
 CREATE TABLE IF NOT EXISTS hour_sums
 (
     project_id        UUID,
@@ -209,12 +213,28 @@ CREATE TABLE IF NOT EXISTS hour_sums
     most_ns           Int64,
     first_s           UInt32,
     last_s            UInt32,
-    slots             Array(UInt64)
+    slots             Array(UInt64),
+    form              UInt8,
+    least_duration_ns Tuple(Int64, Int64, FixedString(16)),
+    most_duration_ns  Tuple(Int64, Int64, FixedString(16)),
+    least_span_count  Tuple(UInt32, Int64, FixedString(16)),
+    most_span_count   Tuple(UInt32, Int64, FixedString(16)),
+    least_error_count Tuple(UInt32, Int64, FixedString(16)),
+    most_error_count  Tuple(UInt32, Int64, FixedString(16)),
+    least_total_cost  Tuple(Int64, Int64, FixedString(16)),
+    most_total_cost   Tuple(Int64, Int64, FixedString(16)),
+    least_trace_id    Tuple(FixedString(16), Int64, FixedString(16)),
+    most_trace_id     Tuple(FixedString(16), Int64, FixedString(16)),
+    least_service     Tuple(String, Int64, FixedString(16)),
+    most_service      Tuple(String, Int64, FixedString(16)),
+    least_root_name   Tuple(String, Int64, FixedString(16)),
+    most_root_name    Tuple(String, Int64, FixedString(16)),
+    least_tags_key    Tuple(String, Int64, FixedString(16)),
+    most_tags_key     Tuple(String, Int64, FixedString(16))
 )
 ENGINE = ReplacingMergeTree(seen)
-PARTITION BY (keep, toDate(hour))
-ORDER BY (project_id, hour)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+ORDER BY (project_id, hour, keep)
+SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- name: schema_hour_sessions
 -- The sessions of an hour's traces, of each sum that was made; those with the sum's seen count.
@@ -229,12 +249,68 @@ CREATE TABLE IF NOT EXISTS hour_sessions
     recent_ns  Int64
 )
 ENGINE = ReplacingMergeTree(seen)
-PARTITION BY (keep, toDate(hour))
-ORDER BY (project_id, hour, session_id)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+ORDER BY (project_id, session_id, hour, keep)
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- name: schema_hour_words
+-- What an hour's traces may be searched for, the names of their first spans and their tags, and how many have it; those with the sum's seen count.
+CREATE TABLE IF NOT EXISTS hour_words
+(
+    project_id UUID,
+    hour       DateTime('UTC'),
+    word       String,
+    is_tag     UInt8,
+    keep       UInt8,
+    seen       UInt64,
+    n          UInt64
+)
+ENGINE = ReplacingMergeTree(seen)
+ORDER BY (project_id, hour, word, is_tag, keep)
+SETTINGS index_granularity = 4096, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- name: schema_word_traces
+-- The traces that have such a word, each with all that a list tells of it: so those of a word stand together.
+CREATE TABLE IF NOT EXISTS word_traces
+(
+    project_id        UUID,
+    word              String,
+    hour              DateTime('UTC'),
+    trace_id          FixedString(16),
+    keep              UInt8,
+    seen              UInt64,
+    start_ns          Int64,
+    last_ns           Int64,
+    last_status       UInt8,
+    span_count        UInt32,
+    error_count       UInt32,
+    prompt_tokens     Int64,
+    completion_tokens Int64,
+    cache_read_tokens Int64,
+    reasoning_tokens  Int64,
+    total_tokens      Int64,
+    prompt_cost       Int64,
+    completion_cost   Int64,
+    total_cost        Int64,
+    service           LowCardinality(String),
+    root_name         String,
+    has_tags          UInt8,
+    tags              Array(LowCardinality(String)),
+    tags_key          String,
+    session_id        String
+)
+ENGINE = ReplacingMergeTree(seen)
+PARTITION BY (keep, toYYYYMM(hour))
+ORDER BY (project_id, word, hour, trace_id)
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- name: schema_in_days
+-- Of these what a release before kept in days: it is made anew.
+SELECT name FROM system.tables
+WHERE database = currentDatabase() AND name IN ('hour_marks', 'hour_sums', 'hour_sessions') AND partition_key <> ''
+ORDER BY name;
 
 -- name: schema_hours_before
--- Once, behind all that: what was there before there were marks.
+-- Behind all that, where marks were made anew: what was there before.
 INSERT INTO hour_marks (project_id, hour, keep, n, at, other)
 SELECT project_id, hour, keep, 1, now('UTC'), toUnixTimestamp64Nano(now64(9)) FROM span_times GROUP BY project_id, hour, keep;
 
@@ -242,7 +318,7 @@ SELECT project_id, hour, keep, 1, now('UTC'), toUnixTimestamp64Nano(now64(9)) FR
 CREATE TABLE IF NOT EXISTS ashlar_schema (version UInt32, made_at DateTime('UTC') DEFAULT now()) ENGINE = ReplacingMergeTree ORDER BY version;
 
 -- name: schema_done
-INSERT INTO ashlar_schema (version) SELECT 2 WHERE NOT EXISTS (SELECT 1 FROM ashlar_schema WHERE version >= 2);
+INSERT INTO ashlar_schema (version) SELECT 3 WHERE NOT EXISTS (SELECT 1 FROM ashlar_schema WHERE version >= 3);
 
 -- name: schema_found
 SELECT max(version) AS version FROM ashlar_schema;

@@ -19,6 +19,10 @@ hour >= toDateTime(intDiv({from_s:Int64}, 3600) * 3600, 'UTC') AND hour < toDate
 :project AND hour >= toDateTime({sums_from_s:Int64}, 'UTC') AND hour < toDateTime({sums_until_s:Int64}, 'UTC')
   AND hour NOT IN ({open:Array(DateTime('UTC'))})
 
+-- macro: valid
+-- Of what is kept of hours beside their sums, what is of the sums that are true.
+(hour, keep, seen) IN (SELECT hour, keep, seen FROM hour_sums FINAL WHERE :closed)
+
 -- macro: near
 -- Of what is read from one end alone, as many hours as have that many.
 hour >= toDateTime({near_from_s:Int64}, 'UTC') AND hour < toDateTime({near_until_s:Int64}, 'UTC')
@@ -59,8 +63,44 @@ trace_id IN (SELECT trace_id FROM span_batches WHERE :project AND batch = {batch
        OR arrayExists(t -> positionCaseInsensitiveUTF8(t, {query:String}) > 0, tags)
        OR ({digits:String} <> '' AND startsWith(lower(hex(trace_id)), {digits:String})))
 
+-- macro: of_trace
+trace_id, hour, start_ns, last_ns, last_status, span_count, error_count, prompt_tokens, completion_tokens, cache_read_tokens, reasoning_tokens, total_tokens,
+        prompt_cost, completion_cost, total_cost, service, root_name, has_tags, tags, tags_key, session_id
+
+-- macro: matches
+positionCaseInsensitiveUTF8(word, {query:String}) > 0
+
 -- macro: found
-SELECT * FROM traces FINAL WHERE :wanted ORDER BY start_ns DESC, trace_id DESC LIMIT 5000
+-- In hours that have sums by their words, in others by looking at each trace.
+SELECT :of_trace
+    FROM (SELECT :of_trace FROM traces FINAL WHERE :wanted AND :near AND :open
+          UNION ALL
+          SELECT :of_trace FROM word_traces
+          WHERE :closed AND :near AND :valid AND ({session:String} = '' OR session_id = {session:String})
+            AND word IN (SELECT word FROM hour_words WHERE :closed AND :near AND :matches))
+    ORDER BY start_ns DESC, trace_id DESC LIMIT 1 BY trace_id LIMIT 5000
+
+-- macro: found_or_id
+-- And by the beginning of an id, which is a range of spans.
+SELECT :of_trace
+    FROM (SELECT :of_trace FROM traces FINAL WHERE :wanted AND :near AND :open
+          UNION ALL
+          SELECT :of_trace FROM word_traces
+          WHERE :closed AND :near AND :valid AND ({session:String} = '' OR session_id = {session:String})
+            AND word IN (SELECT word FROM hour_words WHERE :closed AND :near AND :matches)
+          UNION ALL
+          SELECT :of_trace FROM traces FINAL
+          WHERE :closed AND :near AND ({session:String} = '' OR session_id = {session:String})
+            AND (hour, trace_id) IN (SELECT hour, trace_id FROM spans
+                                     WHERE :project AND trace_id >= toFixedString(unhex(rightPad({digits:String}, 32, '0')), 16)
+                                       AND trace_id <= toFixedString(unhex(rightPad({digits:String}, 32, 'f')), 16)))
+    ORDER BY start_ns DESC, trace_id DESC LIMIT 1 BY trace_id LIMIT 5000
+
+-- macro: found_of_session
+SELECT :of_trace FROM traces FINAL
+    WHERE :project AND :range AND session_id = {session:String}
+      AND (:open OR hour IN (SELECT hour FROM hour_sessions WHERE :closed AND :valid AND session_id = {session:String}))
+    ORDER BY start_ns DESC, trace_id DESC LIMIT 5000
 
 -- macro: found_by_span
 SELECT * FROM traces FINAL
@@ -116,7 +156,7 @@ FROM (SELECT project_id, hour, keep, sum(n) AS marked, max(at) AS marked_at FROM
       WHERE (project_id, hour, keep) IN (SELECT project_id, hour, keep FROM hour_marks WHERE at >= now('UTC') - INTERVAL {days:UInt16} DAY)
       GROUP BY project_id, hour, keep
       HAVING marked_at < now('UTC') - INTERVAL 5 MINUTE OR hour < now('UTC') - INTERVAL 2 HOUR) AS m
-LEFT ANTI JOIN (SELECT project_id, hour, keep, seen FROM hour_sums) AS s ON s.project_id = m.project_id AND s.hour = m.hour AND s.keep = m.keep AND s.seen = m.marked
+LEFT ANTI JOIN (SELECT project_id, hour, keep, seen FROM hour_sums WHERE form = 1) AS s ON s.project_id = m.project_id AND s.hour = m.hour AND s.keep = m.keep AND s.seen = m.marked
 ORDER BY m.hour, m.project_id, m.keep LIMIT {limit:UInt32}
 
 -- macro: places
@@ -134,20 +174,63 @@ FROM (SELECT project_id, hour, keep, session_id, start_ns FROM traces FINAL WHER
 INNER JOIN :places AS p ON p.project_id = t.project_id AND p.hour = t.hour AND p.keep = t.keep
 GROUP BY t.project_id, t.hour, t.session_id, t.keep
 
+-- name: hour_words_put
+-- And their words.
+INSERT INTO hour_words (project_id, hour, word, is_tag, keep, seen, n)
+SELECT t.project_id, t.hour, t.named.1, t.named.2, t.keep, any(p.marked), count()
+FROM (SELECT project_id, hour, keep, arrayJoin(arrayConcat([(root_name, toUInt8(0))], arrayMap(g -> (toString(g), toUInt8(1)), arrayDistinct(tags)))) AS named
+      FROM traces FINAL WHERE :places_only) AS t
+INNER JOIN :places AS p ON p.project_id = t.project_id AND p.hour = t.hour AND p.keep = t.keep
+GROUP BY t.project_id, t.hour, t.named, t.keep
+
+-- name: word_traces_put
+INSERT INTO word_traces (project_id, word, keep, seen, trace_id, hour, start_ns, last_ns, last_status, span_count, error_count, prompt_tokens,
+                         completion_tokens, cache_read_tokens, reasoning_tokens, total_tokens, prompt_cost, completion_cost, total_cost, service, root_name,
+                         has_tags, tags, tags_key, session_id)
+SELECT t.project_id, t.word, t.keep, p.marked, t.trace_id, t.hour, t.start_ns, t.last_ns, t.last_status, t.span_count, t.error_count, t.prompt_tokens,
+       t.completion_tokens, t.cache_read_tokens, t.reasoning_tokens, t.total_tokens, t.prompt_cost, t.completion_cost, t.total_cost, t.service, t.root_name,
+       t.has_tags, t.tags, t.tags_key, t.session_id
+FROM (SELECT *, arrayJoin(arrayDistinct(arrayConcat([root_name], arrayMap(g -> toString(g), tags)))) AS word FROM traces FINAL WHERE :places_only) AS t
+INNER JOIN :places AS p ON p.project_id = t.project_id AND p.hour = t.hour AND p.keep = t.keep
+
 -- name: hour_sums_put
 -- What such hours come to.  How many marks they have was read before.
 INSERT INTO hour_sums (project_id, hour, keep, seen, traces, ok_traces, error_traces, spans, ok_spans, error_spans, prompt_tokens, completion_tokens,
                        cache_read_tokens, reasoning_tokens, total_tokens, ok_tokens, error_tokens, prompt_cost, completion_cost, total_cost, ok_cost,
-                       span_time_ns, first_ns, sizes, begun, begun_errors, timed, least_ns, most_ns, first_s, last_s, slots)
+                       span_time_ns, first_ns, sizes, begun, begun_errors, timed, least_ns, most_ns, first_s, last_s, slots, form,
+                       least_duration_ns, most_duration_ns,
+                       least_span_count, most_span_count,
+                       least_error_count, most_error_count,
+                       least_total_cost, most_total_cost,
+                       least_trace_id, most_trace_id,
+                       least_service, most_service,
+                       least_root_name, most_root_name,
+                       least_tags_key, most_tags_key)
 SELECT p.project_id, p.hour, p.keep, p.marked, t.n, t.n_ok, t.n_error, t.spans, t.oks, t.errors, t.s_prompt, t.s_completion, t.s_cached, t.s_reasoning,
        t.s_total, t.t_ok, t.t_error, t.s_prompt_cost, t.s_completion_cost, t.s_cost, t.c_ok, t.took, t.first_ns, t.sizes, s.begun, s.errors, s.timed, s.least,
-       s.most, s.first_s, s.last_s, if(empty(s.slots), arrayWithConstant(147, toUInt64(0)), s.slots)
+       s.most, s.first_s, s.last_s, if(empty(s.slots), arrayWithConstant(147, toUInt64(0)), s.slots), 1,
+       t.least_duration_ns, t.most_duration_ns,
+       t.least_span_count, t.most_span_count,
+       t.least_error_count, t.most_error_count,
+       t.least_total_cost, t.most_total_cost,
+       t.least_trace_id, t.most_trace_id,
+       t.least_service, t.most_service,
+       t.least_root_name, t.most_root_name,
+       t.least_tags_key, t.most_tags_key
 FROM :places AS p
 LEFT JOIN (
     SELECT project_id, hour, keep, :sums(), sum(span_count) AS spans, sum(ok_count) AS oks, sum(error_count) AS errors,
            sumIf(toInt128(total_tokens), last_status = 1) AS t_ok, sumIf(toInt128(total_tokens), last_status = 2) AS t_error,
            sumIf(toInt128(total_cost), last_status = 1) AS c_ok, sum(toInt128(span_time_ns)) AS took, min(start_ns) AS first_ns,
-           sumMap(map(span_count, toUInt64(1))) AS sizes
+           sumMap(map(span_count, toUInt64(1))) AS sizes,
+           min((last_ns - start_ns, start_ns, trace_id)) AS least_duration_ns, max((last_ns - start_ns, start_ns, trace_id)) AS most_duration_ns,
+           min((span_count, start_ns, trace_id)) AS least_span_count, max((span_count, start_ns, trace_id)) AS most_span_count,
+           min((error_count, start_ns, trace_id)) AS least_error_count, max((error_count, start_ns, trace_id)) AS most_error_count,
+           min((total_cost, start_ns, trace_id)) AS least_total_cost, max((total_cost, start_ns, trace_id)) AS most_total_cost,
+           min((trace_id, start_ns, trace_id)) AS least_trace_id, max((trace_id, start_ns, trace_id)) AS most_trace_id,
+           min((toString(service), start_ns, trace_id)) AS least_service, max((toString(service), start_ns, trace_id)) AS most_service,
+           min((root_name, start_ns, trace_id)) AS least_root_name, max((root_name, start_ns, trace_id)) AS most_root_name,
+           min((tags_key, start_ns, trace_id)) AS least_tags_key, max((tags_key, start_ns, trace_id)) AS most_tags_key
     FROM traces FINAL WHERE :places_only GROUP BY project_id, hour, keep) AS t ON t.project_id = p.project_id AND t.hour = p.hour AND t.keep = p.keep
 LEFT JOIN (
     SELECT project_id, hour, keep, sum(c) AS begun, sum(c_error) AS errors, sumIf(c, slot > 0) AS timed, minIf(c_least, slot > 0) AS least,
@@ -159,21 +242,48 @@ LEFT JOIN (
     GROUP BY project_id, hour, keep) AS s ON s.project_id = p.project_id AND s.hour = p.hour AND s.keep = p.keep
 
 -- name: open_hours
--- What is to be known of a range's hours before it is read, once, so that all that is read then tells the same hours apart: which are open, as an array;
--- and from which on, or up to which, there are so many traces in closed ones (0: there are not).
-SELECT toString(arraySort(groupUniqArrayIf(toUnixTimestamp(hour), NOT is_closed))) AS open,
-       toInt64(maxIf(toUnixTimestamp(hour), newer >= {most:UInt64})) AS newest_s,
-       toInt64(minIf(toUnixTimestamp(hour) + 3600, older >= {most:UInt64})) AS oldest_s
+-- What is to be known of a range's hours before it is read, once, so that all that is read then tells the same hours apart:
+--
+--   open                which have no sum that is true
+--   newest_s, oldest_s  from which on, or up to which, there are so many traces in closed ones; 0: there are not
+--   top                 in which closed ones the first so many are, in an order whose ends are least_* (ASC) or most_*: as no hour that is not among
+--                       the first by its own first trace can have one
+--   closed              what those closed ones come to that are in the range as a whole
+SELECT open, arrayFirst((p, c) -> c >= {most:UInt64}, newest, arrayCumSum(p -> p.2, newest)).1 AS newest_s,
+       arrayFirst((p, c) -> c >= {most:UInt64}, arrayReverse(newest), arrayCumSum(p -> p.2, arrayReverse(newest))).1 AS oldest_s,
+       toString(arrayMap(p -> p.2, arraySlice(if({is_down:UInt8}, arrayReverse(tips), tips), 1, least({most:UInt64}, 100000)))) AS top, closed
 FROM (
-    SELECT hour, is_closed, sum(counted) OVER (ORDER BY hour DESC) AS newer, sum(counted) OVER (ORDER BY hour) AS older
-    FROM (SELECT m.hour AS hour, min(s.seen = m.marked) AS is_closed,
-                 if(is_closed AND hour >= toDateTime({sums_from_s:Int64}, 'UTC') AND hour < toDateTime({sums_until_s:Int64}, 'UTC'), sum(s.traces), 0) AS counted
-          FROM (SELECT hour, keep, sum(n) AS marked FROM hour_marks WHERE :project AND :hours GROUP BY hour, keep) AS m
-          LEFT JOIN (SELECT hour, keep, seen, traces FROM hour_sums FINAL WHERE :project AND :hours) AS s ON s.hour = m.hour AND s.keep = m.keep
-          GROUP BY m.hour))
+    SELECT toString(arraySort(groupArrayIf(toUnixTimestamp(hour), NOT is_closed))) AS open,
+           arrayReverseSort(groupArrayIf((toInt64(toUnixTimestamp(hour)), toUInt64(n)), is_whole AND n > 0)) AS newest,
+           arraySort(groupArrayIf((tip, toUnixTimestamp(hour)), is_whole AND n > 0)) AS tips,
+           toString((sumIf(n, is_whole), sumIf(n_ok, is_whole), sumIf(n_error, is_whole), sumIf(s_prompt, is_whole), sumIf(s_completion, is_whole),
+                     sumIf(s_cached, is_whole), sumIf(s_reasoning, is_whole), sumIf(s_total, is_whole), sumIf(s_prompt_cost, is_whole),
+                     sumIf(s_completion_cost, is_whole), sumIf(s_cost, is_whole))) AS closed
+    FROM (SELECT hour, sum(marked) = sum(counted) AS is_closed,
+                 is_closed AND hour >= toDateTime({sums_from_s:Int64}, 'UTC') AND hour < toDateTime({sums_until_s:Int64}, 'UTC') AS is_whole, sum(n) AS n,
+                 sum(n_ok) AS n_ok, sum(n_error) AS n_error, sum(s_prompt) AS s_prompt, sum(s_completion) AS s_completion, sum(s_cached) AS s_cached,
+                 sum(s_reasoning) AS s_reasoning, sum(s_total) AS s_total, sum(s_prompt_cost) AS s_prompt_cost, sum(s_completion_cost) AS s_completion_cost,
+                 sum(s_cost) AS s_cost, arraySort(groupArrayArray(tips))[if({is_down:UInt8}, -1, 1)] AS tip
+          FROM (SELECT hour, n AS marked, 0 AS counted, 0 AS n, 0 AS n_ok, 0 AS n_error, 0 AS s_prompt, 0 AS s_completion, 0 AS s_cached, 0 AS s_reasoning,
+                       0 AS s_total, 0 AS s_prompt_cost, 0 AS s_completion_cost, 0 AS s_cost, [] AS tips
+                FROM hour_marks WHERE :project AND :hours
+                UNION ALL
+                SELECT hour, 0 AS marked, seen AS counted, traces AS n, ok_traces AS n_ok, error_traces AS n_error, prompt_tokens AS s_prompt,
+                       completion_tokens AS s_completion, cache_read_tokens AS s_cached, reasoning_tokens AS s_reasoning, total_tokens AS s_total,
+                       prompt_cost AS s_prompt_cost, completion_cost AS s_completion_cost, total_cost AS s_cost, if(traces > 0, [{tip:Identifier}], []) AS tips
+                FROM hour_sums FINAL WHERE :project AND :hours AND form = 1)
+          GROUP BY hour))
 
 -- macro: hours
 hour >= toDateTime(intDiv({from_s:Int64}, 86400) * 86400, 'UTC') AND hour < toDateTime(intDiv({until_s:Int64} + 86399, 86400) * 86400, 'UTC')
+
+-- name: words_reach
+-- From which hour on there are 5,000 traces in closed ones that have a word like this: as each has one name, there are as many as there are of those
+-- names, and at least as many as of any of those tags.  0: there are not.
+SELECT arrayFirst((p, c) -> c >= 5000, newest, arrayCumSum(p -> p.2, newest)).1 AS reach_s
+FROM (SELECT arrayReverseSort(groupArray((toInt64(toUnixTimestamp(hour)), least))) AS newest
+      FROM (SELECT hour, greatest(sumIf(n, NOT is_tag), maxIf(n, is_tag)) AS least
+            FROM hour_words FINAL WHERE :closed AND :valid AND :matches GROUP BY hour))
 
 -- name: batch_days
 -- In which class something of these days is there.
@@ -201,6 +311,7 @@ FROM (
 SETTINGS do_not_merge_across_partitions_select_final = 0
 
 -- name: trace_list_head
+-- closed: as open_hours has it.
 SELECT :metrics
 FROM (
     SELECT sum(n) AS n, sum(n_ok) AS n_ok, sum(n_error) AS n_error, sum(s_prompt) AS s_prompt, sum(s_completion) AS s_completion, sum(s_cached) AS s_cached,
@@ -208,14 +319,13 @@ FROM (
            sum(s_cost) AS s_cost
     FROM (SELECT :sums() FROM traces FINAL WHERE :project AND :range AND :open
           UNION ALL
-          SELECT sum(traces) AS n, sum(ok_traces) AS n_ok, sum(error_traces) AS n_error, sum(prompt_tokens) AS s_prompt,
-                 sum(completion_tokens) AS s_completion, sum(cache_read_tokens) AS s_cached, sum(reasoning_tokens) AS s_reasoning,
-                 sum(total_tokens) AS s_total, sum(prompt_cost) AS s_prompt_cost, sum(completion_cost) AS s_completion_cost, sum(total_cost) AS s_cost
-          FROM hour_sums FINAL WHERE :closed))
+          SELECT c.1 AS n, c.2 AS n_ok, c.3 AS n_error, c.4 AS s_prompt, c.5 AS s_completion, c.6 AS s_cached, c.7 AS s_reasoning, c.8 AS s_total,
+                 c.9 AS s_prompt_cost, c.10 AS s_completion_cost, c.11 AS s_cost
+          FROM (SELECT {closed:Tuple(UInt64, UInt64, UInt64, Int128, Int128, Int128, Int128, Int128, Int128, Int128, Int128)} AS c)))
 
 -- name: trace_page
 SELECT :cut, :trace
-FROM traces FINAL WHERE :project AND :range AND :near
+FROM traces FINAL WHERE :project AND :range AND :near AND (:open OR {is_all:UInt8} OR hour IN ({top:Array(DateTime('UTC'))}))
 ORDER BY {sort:Identifier} :dir, start_ns :dir, trace_id :dir LIMIT {limit:UInt32} OFFSET {offset:UInt64}
 
 -- name: trace_search
@@ -226,6 +336,25 @@ ORDER BY {sort:Identifier} :dir, start_ns :dir, trace_id :dir LIMIT {limit:UInt3
 
 -- name: trace_search_head
 SELECT :metrics FROM (SELECT :sums() FROM (:found))
+
+-- name: trace_search_id
+SELECT :metrics, :cut, :trace
+FROM (SELECT *, last_ns - start_ns AS duration_ns, :sums(OVER ()) FROM (:found_or_id))
+ORDER BY {sort:Identifier} :dir, start_ns :dir, trace_id :dir LIMIT {limit:UInt32} OFFSET {offset:UInt64}
+
+-- name: trace_search_id_head
+SELECT :metrics FROM (SELECT :sums() FROM (:found_or_id))
+
+-- name: trace_search_nothing
+SELECT :metrics FROM (SELECT :sums() FROM traces WHERE false)
+
+-- name: trace_search_session
+SELECT :metrics, :cut, :trace
+FROM (SELECT *, last_ns - start_ns AS duration_ns, :sums(OVER ()) FROM (:found_of_session))
+ORDER BY {sort:Identifier} :dir, start_ns :dir, trace_id :dir LIMIT {limit:UInt32} OFFSET {offset:UInt64}
+
+-- name: trace_search_session_head
+SELECT :metrics FROM (SELECT :sums() FROM (:found_of_session))
 
 -- name: trace_candidates
 -- On which days the newest 2,000 have their spans, and where those traces begin.
@@ -292,8 +421,12 @@ SELECT trace_id, start_ns, :cut FROM traces FINAL
       WHERE :project AND :range AND (start_ns, trace_id) > ({after_ns:Int64}, toFixedString(unhex({after:String}), 16))
       ORDER BY start_ns, trace_id LIMIT {limit:UInt32}
 
+-- macro: is_in
+:open AND start_ns >= {from_s:Int64} * 1000000000 AND start_ns < {until_s:Int64} * 1000000000
+
 -- name: metrics_sums
--- What the traces of a range come to.  Amounts with five decimals are rounded once, half up.
+-- What the traces of a range come to.  Amounts with five decimals are rounded once, half up.  days: what those that succeeded cost; sizes: how many have
+-- so many spans, in ten steps and of whole days; both as JSON.
 SELECT toInt64(n) AS traces, toString(spans) AS spans, toString(oks) AS oks, toString(errors) AS errors, toString(spans - oks - errors) AS others,
        toString(prompt) AS prompt, toString(completion) AS completion, toString(t) AS tokens, toString(t_ok) AS ok_tokens, toString(t_error) AS error_tokens,
        toString(if(spans = 0, 0, intDiv(200 * t + spans, 2 * spans) / 100)) AS average,
@@ -301,40 +434,38 @@ SELECT toInt64(n) AS traces, toString(spans) AS spans, toString(oks) AS oks, toS
        toString(if(errors = 0, 0, intDiv(200 * t_error + errors, 2 * errors) / 100)) AS error_average,
        toDecimalString(toDecimal256(intDiv(c + 50, 100), 0) * toDecimal256('0.00001', 5), 5) AS cost,
        toDecimalString(toDecimal256(intDiv(2 * c + 100 * n, greatest(200 * n, 1)), 0) * toDecimal256('0.00001', 5), 5) AS average_cost,
-       toString(took) AS took, first_ns
+       toString(took) AS took, first_ns,
+       concat('{', arrayStringConcat(arrayMap(d -> concat('"', toString(d.1), '":', toString(d.2 / 10000000)), day_costs), ','), '}') AS days,
+       concat('{', arrayStringConcat(arrayMap((size, n) -> concat('"', toString(size), '":', toString(n)), stepped.1, stepped.2), ','), '}') AS sizes
 FROM (
     SELECT sum(n) AS n, sum(spans) AS spans, sum(oks) AS oks, sum(errors) AS errors, sum(prompt) AS prompt, sum(completion) AS completion, sum(t) AS t,
-           sum(t_ok) AS t_ok, sum(t_error) AS t_error, sum(c) AS c, sum(took) AS took, minIf(first_ns, n > 0) AS first_ns
-    FROM (SELECT count() AS n, sum(span_count) AS spans, sum(ok_count) AS oks, sum(error_count) AS errors, sum(toInt128(prompt_tokens)) AS prompt,
-                 sum(toInt128(completion_tokens)) AS completion, sum(toInt128(total_tokens)) AS t, sumIf(toInt128(total_tokens), last_status = 1) AS t_ok,
-                 sumIf(toInt128(total_tokens), last_status = 2) AS t_error, sum(toInt128(total_cost)) AS c, sum(toInt128(span_time_ns)) AS took,
-                 min(start_ns) AS first_ns
-          FROM traces FINAL WHERE :project AND :range AND :open
-          UNION ALL
-          SELECT sum(traces) AS n, sum(spans) AS spans, sum(ok_spans) AS oks, sum(error_spans) AS errors, sum(prompt_tokens) AS prompt,
-                 sum(completion_tokens) AS completion, sum(total_tokens) AS t, sum(ok_tokens) AS t_ok, sum(error_tokens) AS t_error, sum(total_cost) AS c,
-                 sum(span_time_ns) AS took, minIf(first_ns, traces > 0) AS first_ns
-          FROM hour_sums FINAL WHERE :closed))
-
--- name: metrics_days
-SELECT toString(day) AS day, toString(sum(cost) / 10000000) AS cost
-FROM (SELECT toDate(hour) AS day, sumIf(toInt128(total_cost), last_status = 1) AS cost, countIf(last_status = 1) AS n
-      FROM traces FINAL WHERE :project AND :range AND :open GROUP BY toDate(hour)
-      UNION ALL
-      SELECT toDate(hour) AS day, sum(ok_cost) AS cost, sum(ok_traces) AS n FROM hour_sums FINAL WHERE :closed GROUP BY toDate(hour))
-GROUP BY day HAVING sum(n) > 0 ORDER BY day
-
--- name: metrics_sizes
--- Of whole days.
-SELECT toInt64(intDiv(span_count, greatest(1, intDiv(largest, 10))) * greatest(1, intDiv(largest, 10))) AS size, toInt64(sum(n)) AS traces
-FROM (SELECT span_count, sum(n) AS n, max(span_count) OVER () AS largest
-      FROM (SELECT span_count, count() AS n FROM traces FINAL WHERE :project AND :hours AND hour IN ({open:Array(DateTime('UTC'))}) GROUP BY span_count
-            UNION ALL
-            SELECT size.1 AS span_count, size.2 AS n
-            FROM (SELECT arrayJoin(CAST(sumMap(sizes), 'Array(Tuple(UInt32, UInt64))')) AS size FROM hour_sums FINAL
-                  WHERE :project AND :hours AND hour NOT IN ({open:Array(DateTime('UTC'))})))
-      GROUP BY span_count)
-GROUP BY size ORDER BY size
+           sum(t_ok) AS t_ok, sum(t_error) AS t_error, sum(c) AS c, sum(took) AS took, minIf(first_ns, n > 0) AS first_ns,
+           arraySort(groupArrayIf((day, c_ok), n_ok > 0)) AS day_costs, sumMap(sizes) AS all_sizes, mapKeys(all_sizes) AS each,
+           greatest(1, intDiv(arrayMax(each), 10)) AS step,
+           arrayReduce('sumMap', [arrayMap(size -> intDiv(size, step) * step, each)], [mapValues(all_sizes)]) AS stepped
+    FROM (
+        SELECT day, sum(n) AS n, sum(n_ok) AS n_ok, sum(spans) AS spans, sum(oks) AS oks, sum(errors) AS errors, sum(prompt) AS prompt,
+               sum(completion) AS completion, sum(t) AS t, sum(t_ok) AS t_ok, sum(t_error) AS t_error, sum(c) AS c, sum(c_ok) AS c_ok, sum(took) AS took,
+               minIf(first_ns, n > 0) AS first_ns, sumMap(sizes) AS sizes
+        FROM (SELECT toDate(hour) AS day, countIf(:is_in) AS n, countIf(last_status = 1 AND :is_in) AS n_ok, sumIf(span_count, :is_in) AS spans,
+                     sumIf(ok_count, :is_in) AS oks, sumIf(error_count, :is_in) AS errors, sumIf(toInt128(prompt_tokens), :is_in) AS prompt,
+                     sumIf(toInt128(completion_tokens), :is_in) AS completion, sumIf(toInt128(total_tokens), :is_in) AS t,
+                     sumIf(toInt128(total_tokens), last_status = 1 AND :is_in) AS t_ok, sumIf(toInt128(total_tokens), last_status = 2 AND :is_in) AS t_error,
+                     sumIf(toInt128(total_cost), :is_in) AS c, sumIf(toInt128(total_cost), last_status = 1 AND :is_in) AS c_ok,
+                     sumIf(toInt128(span_time_ns), :is_in) AS took, minIf(start_ns, :is_in) AS first_ns,
+                     sumMapIf(map(span_count, toUInt64(1)), hour IN ({open:Array(DateTime('UTC'))})) AS sizes
+              FROM traces FINAL WHERE :project AND :hours AND (hour IN ({open:Array(DateTime('UTC'))}) OR hour IN ({edges:Array(DateTime('UTC'))}))
+              GROUP BY toDate(hour)
+              UNION ALL
+              SELECT toDate(hour) AS day, sumIf(traces, is_whole) AS n, sumIf(ok_traces, is_whole) AS n_ok, sumIf(spans, is_whole) AS spans,
+                     sumIf(ok_spans, is_whole) AS oks, sumIf(error_spans, is_whole) AS errors, sumIf(prompt_tokens, is_whole) AS prompt,
+                     sumIf(completion_tokens, is_whole) AS completion, sumIf(total_tokens, is_whole) AS t, sumIf(ok_tokens, is_whole) AS t_ok,
+                     sumIf(error_tokens, is_whole) AS t_error, sumIf(total_cost, is_whole) AS c, sumIf(ok_cost, is_whole) AS c_ok,
+                     sumIf(span_time_ns, is_whole) AS took, minIf(first_ns, is_whole AND traces > 0) AS first_ns, sumMap(sizes) AS sizes
+              FROM (SELECT *, hour >= toDateTime({sums_from_s:Int64}, 'UTC') AND hour < toDateTime({sums_until_s:Int64}, 'UTC') AS is_whole
+                    FROM hour_sums FINAL WHERE :project AND :hours AND hour NOT IN ({open:Array(DateTime('UTC'))}))
+              GROUP BY toDate(hour))
+        GROUP BY day))
 
 -- name: metrics_newest
 SELECT last_ns, toInt64(last_status) AS last_status, span_time_ns FROM traces FINAL WHERE :project AND :range AND :near
@@ -424,18 +555,31 @@ FROM traces FINAL WHERE project_id IN ({projects:Array(UUID)}) GROUP BY project_
 -- Partitions of days that are over, by how long each class is kept.
 SELECT DISTINCT table, partition_id
 FROM system.parts
-WHERE database = currentDatabase() AND active AND table IN ('hour_marks', 'hour_sessions', 'hour_sums', 'spans', 'span_times', 'traces')
-  AND toDate(extract(partition, '[0-9]{4}-[0-9]{2}-[0-9]{2}')) < toDate(now('UTC')) - {days:Array(UInt16)}[toUInt8(extract(partition, '^.([0-9])'))]
+WHERE database = currentDatabase() AND active AND table IN ('spans', 'span_times', 'traces')
+  AND toDateOrZero(extract(partition, '[0-9]{4}-[0-9]{2}-[0-9]{2}')) < toDate(now('UTC')) - {days:Array(UInt16)}[toUInt8OrZero(extract(partition, '^.([0-9])'))]
 ORDER BY table, partition_id
 
--- name: drop_hour_marks
-ALTER TABLE hour_marks DROP PARTITION ID {id:String}
+-- macro: over
+toDate(hour) < toDate(now('UTC')) - {days:Array(UInt16)}[keep]
+
+-- name: hours_over
+-- Is anything kept of hours that are over?
+SELECT count() AS n FROM (SELECT 1 FROM hour_marks WHERE :over LIMIT 1 UNION ALL SELECT 1 FROM hour_words WHERE :over LIMIT 1)
+
+-- name: drop_word_traces
+DELETE FROM word_traces WHERE :over
+
+-- name: drop_hour_words
+DELETE FROM hour_words WHERE :over
 
 -- name: drop_hour_sessions
-ALTER TABLE hour_sessions DROP PARTITION ID {id:String}
+DELETE FROM hour_sessions WHERE :over
 
 -- name: drop_hour_sums
-ALTER TABLE hour_sums DROP PARTITION ID {id:String}
+DELETE FROM hour_sums WHERE :over
+
+-- name: drop_hour_marks
+DELETE FROM hour_marks WHERE :over
 
 -- name: drop_spans
 ALTER TABLE spans DROP PARTITION ID {id:String}
@@ -466,3 +610,9 @@ DELETE FROM hour_sessions WHERE :project
 
 -- name: forget_hour_marks
 DELETE FROM hour_marks WHERE :project
+
+-- name: forget_hour_words
+DELETE FROM hour_words WHERE :project
+
+-- name: forget_word_traces
+DELETE FROM word_traces WHERE :project

@@ -55,11 +55,11 @@ subtest 'its tables' => sub {
     like migrate(), qr/ClickHouse: the tables of traces in ashlar/, 'ashlar migrate makes them';
     unlike migrate(), qr/ClickHouse/, 'once';
     works('and they are there');
-    is_deeply [ $store->query('SELECT max(version) FROM ashlar_schema') ], [ [2] ], 'which version they are stands beside them';
+    is_deeply [ $store->query('SELECT max(version) FROM ashlar_schema') ], [ [3] ], 'which version they are stands beside them';
     status_is put($project, { trace => 1, span => 1 }), 200;
     is billed($project), 1;
     $store->query('INSERT INTO ashlar_schema (version) VALUES (9)');
-    like migrate(), qr/version 9, and this release knows 2/, 'a newer release\'s are left alone';
+    like migrate(), qr/version 9, and this release knows 3/, 'a newer release\'s are left alone';
     $store->query('DELETE FROM ashlar_schema WHERE version = 9');
 };
 
@@ -80,7 +80,7 @@ sub put_as_before ($project, $trace) {
 
 subtest 'those of the last release become this one\'s' => sub {
     my $project = project();
-    $store->query($_) for map({ "DROP TABLE $_" } qw(hour_marks_filled hour_marks hour_sums hour_sessions spans span_times_filled span_times span_batches_filled span_batches traces ashlar_schema));
+    $store->query($_) for map({ "DROP TABLE $_" } qw(hour_marks_filled hour_marks hour_sums hour_sessions hour_words word_traces spans span_times_filled span_times span_batches_filled span_batches traces ashlar_schema));
     open my $git, '-|', 'git', 'show', slurp('t/ops/previous') =~ s/\s//gr . ':sql/clickhouse/schema.sql' or die "git: $!\n";
     my $before = join '', <$git>;
     close $git or die "git show: $?\n";
@@ -89,7 +89,7 @@ subtest 'those of the last release become this one\'s' => sub {
     my ($was, $is) = map { /SELECT (\d+) WHERE NOT EXISTS/ } $before, slurp('sql/clickhouse/schema.sql');
     is !!(migrate() =~ /ClickHouse: the tables of traces in ashlar/), $is > $was, 'ashlar migrate makes what is new';
     unlike migrate(), qr/ClickHouse/, 'once';
-    is_deeply [ $store->query('SELECT max(version) FROM ashlar_schema') ], [ [2] ];
+    is_deeply [ $store->query('SELECT max(version) FROM ashlar_schema') ], [ [3] ];
     works('they work');
     is sums($project), '0:not', 'what was there has no sums yet';
     is figure($project), 1, '  and is read';
@@ -208,13 +208,13 @@ subtest 'what is over goes, and what is deleted' => sub {
     job('traces.expire');
     is join(' ', sort map { $_->[0] } $store->query("SELECT span_id FROM spans WHERE project_id = '$project'")), '2 3 4 9', 'days behind the free plan\'s eight are gone';
     is join(' ', sort map { $_->[0] } $store->query("SELECT span_id FROM span_times WHERE project_id = '$project'")), '2 3 4 9', 'here, too';
-    is scalar(map { $store->query("SELECT 1 FROM $_ WHERE toDate(hour) < toDate(now('UTC')) - 8") } qw(hour_marks hour_sums hour_sessions)), 0, 'and what their hours came to';
+    is scalar(map { $store->query("SELECT 1 FROM $_ WHERE toDate(hour) < toDate(now('UTC')) - 8") } qw(hour_marks hour_sums hour_sessions hour_words word_traces)), 0, 'and what their hours came to';
     job('traces.forget', qq({"project_id": "$project"}));
     is stored($project), 4, 'of a project that is not deleted nothing is';
     $db->do('UPDATE trace_projects SET deleted_at = now() WHERE id = ?', undef, $project);
     error_is traces($project), 404, 'NOT_FOUND';
     error_is put($project, { trace => 9, span => 10, at => 4 * $DAY }), 401, 'AUTHENTICATION_ERROR';
     job('traces.forget', qq({"project_id": "$project"}));
-    is scalar(map { $store->query("SELECT 1 FROM $_ WHERE project_id = '$project'") } qw(spans span_times traces span_batches hour_marks hour_sums hour_sessions)), 0, 'of one that is, everything';
+    is scalar(map { $store->query("SELECT 1 FROM $_ WHERE project_id = '$project'") } qw(spans span_times traces span_batches hour_marks hour_sums hour_sessions hour_words word_traces)), 0, 'of one that is, everything';
     is stored($other), 1, 'and nothing of another';
 };
