@@ -115,6 +115,7 @@ enum err store_clickhouse_hours(struct store_clickhouse_asked *x, int64_t from_s
 	else if (found)
 		near_until = found + HOUR;
 	store_clickhouse_set(x, "open", column_text(res, 0, "open"));
+	x->has_open = strcmp(column_text(res, 0, "open"), "[]") != 0;
 	store_clickhouse_set(x, "closed", column_text(res, 0, "closed"));
 	store_clickhouse_set(x, "top", column_text(res, 0, "top"));
 	store_clickhouse_int(x, "near_from_s", near_from);

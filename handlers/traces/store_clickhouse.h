@@ -19,6 +19,7 @@ struct store_clickhouse_asked {
 	bool descends;
 	const char *sort, *tip;  /* columns of traces, and of hour_sums: what a list is sorted by */
 	int64_t from_s, until_s; /* the range that was asked for */
+	bool has_open;           /* store_clickhouse_hours() found some */
 };
 
 /* Give a parameter a value, in place of any that it has; a text is borrowed, and NULL is "". */

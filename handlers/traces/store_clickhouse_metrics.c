@@ -130,22 +130,27 @@ static void set_edges(struct store_clickhouse_asked *x, int64_t from_s, int64_t 
 }
 
 /* What spans did, by when they themselves began. */
-static enum err read_spans(struct store_clickhouse_asked *x, int64_t from_s, int64_t until_s,
-			   struct figures *f)
+static enum err read_spans(struct store_clickhouse_asked *x, const PGresult *sums, int64_t from_s,
+			   int64_t until_s, struct figures *f)
 {
 	int64_t low = from_s / MINUTE * MINUTE, high = (until_s + MINUTE - 1) / MINUTE * MINUTE, span;
+	const PGresult *extent = sums;
 	int width;
 	PGresult *res;
-	enum err rc;
+	enum err rc = ERR_OK;
 
 	store_clickhouse_whole(x, low, high);
-	rc = store_clickhouse_ask(x, &ch_metrics_extent, &res);
+	/* Where sums stand for all of it they have told. */
+	if (x->has_open || from_s % HOUR || until_s % HOUR) {
+		rc = store_clickhouse_ask(x, &ch_metrics_extent, &res);
+		extent = res;
+	}
 	f->res = NULL;
-	if (rc || !column_int(res, 0, "n"))
+	if (rc || !column_int(extent, 0, "begun"))
 		return rc;
-	f->low = piece_of(low, high, column_int(res, 0, "first_s"), &width);
+	f->low = piece_of(low, high, column_int(extent, 0, "first_s"), &width);
 	f->low = f->low > from_s ? f->low : from_s;
-	f->high = piece_of(low, high, column_int(res, 0, "last_s"), &width) + width;
+	f->high = piece_of(low, high, column_int(extent, 0, "last_s"), &width) + width;
 	f->high = f->high < until_s ? f->high : until_s;
 	span = f->high - f->low;
 	f->step = span <= 4 * HOUR ? MINUTE : span <= 14 * DAY ? HOUR : DAY;
@@ -262,7 +267,7 @@ static enum err read_all(struct store_clickhouse_asked *x, const PGresult *bound
 	set_edges(x, from_s, until_s);
 	rc = rc ? rc : store_clickhouse_ask(x, &ch_metrics_sums, &r->sums);
 	rc = rc ? rc : store_clickhouse_ask(x, &ch_metrics_newest, &r->newest);
-	return rc ? rc : read_spans(x, from_s, until_s, &r->spans);
+	return rc ? rc : read_spans(x, r->sums, from_s, until_s, &r->spans);
 }
 
 enum err store_clickhouse_metrics(struct req *rq)

@@ -426,7 +426,7 @@ SELECT trace_id, start_ns, :cut FROM traces FINAL
 
 -- name: metrics_sums
 -- What the traces of a range come to.  Amounts with five decimals are rounded once, half up.  days: what those that succeeded cost; sizes: how many have
--- so many spans, in ten steps and of whole days; both as JSON.
+-- so many spans, in ten steps and of whole days; both as JSON.  begun, first_s, last_s: of the spans of hours that have sums.
 SELECT toInt64(n) AS traces, toString(spans) AS spans, toString(oks) AS oks, toString(errors) AS errors, toString(spans - oks - errors) AS others,
        toString(prompt) AS prompt, toString(completion) AS completion, toString(t) AS tokens, toString(t_ok) AS ok_tokens, toString(t_error) AS error_tokens,
        toString(if(spans = 0, 0, intDiv(200 * t + spans, 2 * spans) / 100)) AS average,
@@ -434,38 +434,39 @@ SELECT toInt64(n) AS traces, toString(spans) AS spans, toString(oks) AS oks, toS
        toString(if(errors = 0, 0, intDiv(200 * t_error + errors, 2 * errors) / 100)) AS error_average,
        toDecimalString(toDecimal256(intDiv(c + 50, 100), 0) * toDecimal256('0.00001', 5), 5) AS cost,
        toDecimalString(toDecimal256(intDiv(2 * c + 100 * n, greatest(200 * n, 1)), 0) * toDecimal256('0.00001', 5), 5) AS average_cost,
-       toString(took) AS took, first_ns,
-       concat('{', arrayStringConcat(arrayMap(d -> concat('"', toString(d.1), '":', toString(d.2 / 10000000)), day_costs), ','), '}') AS days,
+       toString(took) AS took, first_ns, toInt64(begun) AS begun, toInt64(first_s) AS first_s, toInt64(last_s) AS last_s,
+       concat('{', arrayStringConcat(arrayMap(d -> concat('"', toString(d), '":', toString(arraySum(p -> if(p.1 = d, p.2, toInt128(0)), day_costs) / 10000000)),
+                                              arraySort(arrayDistinct(arrayMap(p -> p.1, day_costs)))), ','), '}') AS days,
        concat('{', arrayStringConcat(arrayMap((size, n) -> concat('"', toString(size), '":', toString(n)), stepped.1, stepped.2), ','), '}') AS sizes
 FROM (
     SELECT sum(n) AS n, sum(spans) AS spans, sum(oks) AS oks, sum(errors) AS errors, sum(prompt) AS prompt, sum(completion) AS completion, sum(t) AS t,
            sum(t_ok) AS t_ok, sum(t_error) AS t_error, sum(c) AS c, sum(took) AS took, minIf(first_ns, n > 0) AS first_ns,
-           arraySort(groupArrayIf((day, c_ok), n_ok > 0)) AS day_costs, sumMap(sizes) AS all_sizes, mapKeys(all_sizes) AS each,
+           sum(begun) AS begun, minIf(first_s, begun > 0) AS first_s, max(last_s) AS last_s,
+           groupArrayIf((day, c_ok), n_ok > 0) AS day_costs, sumMap(sizes) AS all_sizes, mapKeys(all_sizes) AS each,
            greatest(1, intDiv(arrayMax(each), 10)) AS step,
            arrayReduce('sumMap', [arrayMap(size -> intDiv(size, step) * step, each)], [mapValues(all_sizes)]) AS stepped
     FROM (
-        SELECT day, sum(n) AS n, sum(n_ok) AS n_ok, sum(spans) AS spans, sum(oks) AS oks, sum(errors) AS errors, sum(prompt) AS prompt,
-               sum(completion) AS completion, sum(t) AS t, sum(t_ok) AS t_ok, sum(t_error) AS t_error, sum(c) AS c, sum(c_ok) AS c_ok, sum(took) AS took,
-               minIf(first_ns, n > 0) AS first_ns, sumMap(sizes) AS sizes
-        FROM (SELECT toDate(hour) AS day, countIf(:is_in) AS n, countIf(last_status = 1 AND :is_in) AS n_ok, sumIf(span_count, :is_in) AS spans,
-                     sumIf(ok_count, :is_in) AS oks, sumIf(error_count, :is_in) AS errors, sumIf(toInt128(prompt_tokens), :is_in) AS prompt,
-                     sumIf(toInt128(completion_tokens), :is_in) AS completion, sumIf(toInt128(total_tokens), :is_in) AS t,
-                     sumIf(toInt128(total_tokens), last_status = 1 AND :is_in) AS t_ok, sumIf(toInt128(total_tokens), last_status = 2 AND :is_in) AS t_error,
-                     sumIf(toInt128(total_cost), :is_in) AS c, sumIf(toInt128(total_cost), last_status = 1 AND :is_in) AS c_ok,
-                     sumIf(toInt128(span_time_ns), :is_in) AS took, minIf(start_ns, :is_in) AS first_ns,
-                     sumMapIf(map(span_count, toUInt64(1)), hour IN ({open:Array(DateTime('UTC'))})) AS sizes
-              FROM traces FINAL WHERE :project AND :hours AND (hour IN ({open:Array(DateTime('UTC'))}) OR hour IN ({edges:Array(DateTime('UTC'))}))
-              GROUP BY toDate(hour)
-              UNION ALL
-              SELECT toDate(hour) AS day, sumIf(traces, is_whole) AS n, sumIf(ok_traces, is_whole) AS n_ok, sumIf(spans, is_whole) AS spans,
-                     sumIf(ok_spans, is_whole) AS oks, sumIf(error_spans, is_whole) AS errors, sumIf(prompt_tokens, is_whole) AS prompt,
-                     sumIf(completion_tokens, is_whole) AS completion, sumIf(total_tokens, is_whole) AS t, sumIf(ok_tokens, is_whole) AS t_ok,
-                     sumIf(error_tokens, is_whole) AS t_error, sumIf(total_cost, is_whole) AS c, sumIf(ok_cost, is_whole) AS c_ok,
-                     sumIf(span_time_ns, is_whole) AS took, minIf(first_ns, is_whole AND traces > 0) AS first_ns, sumMap(sizes) AS sizes
-              FROM (SELECT *, hour >= toDateTime({sums_from_s:Int64}, 'UTC') AND hour < toDateTime({sums_until_s:Int64}, 'UTC') AS is_whole
-                    FROM hour_sums FINAL WHERE :project AND :hours AND hour NOT IN ({open:Array(DateTime('UTC'))}))
-              GROUP BY toDate(hour))
-        GROUP BY day))
+        SELECT toDate(hour) AS day, countIf(is_in) AS n, countIf(last_status = 1 AND is_in) AS n_ok, sumIf(span_count, is_in) AS spans,
+               sumIf(ok_count, is_in) AS oks, sumIf(error_count, is_in) AS errors, sumIf(toInt128(prompt_tokens), is_in) AS prompt,
+               sumIf(toInt128(completion_tokens), is_in) AS completion, sumIf(toInt128(total_tokens), is_in) AS t,
+               sumIf(toInt128(total_tokens), last_status = 1 AND is_in) AS t_ok, sumIf(toInt128(total_tokens), last_status = 2 AND is_in) AS t_error,
+               sumIf(toInt128(total_cost), is_in) AS c, sumIf(toInt128(total_cost), last_status = 1 AND is_in) AS c_ok,
+               sumIf(toInt128(span_time_ns), is_in) AS took, minIf(start_ns, is_in) AS first_ns,
+               sumMapIf(map(span_count, toUInt64(1)), is_open) AS sizes, 0 AS begun, 0 AS first_s, 0 AS last_s
+        FROM (SELECT hour, last_status, span_count, ok_count, error_count, prompt_tokens, completion_tokens, total_tokens, total_cost, span_time_ns, start_ns,
+                     hour IN ({open:Array(DateTime('UTC'))}) AS is_open, :is_in AS is_in
+              FROM traces FINAL WHERE :project AND :hours AND (hour IN ({open:Array(DateTime('UTC'))}) OR hour IN ({edges:Array(DateTime('UTC'))})))
+        GROUP BY toDate(hour)
+        UNION ALL
+        SELECT toDate(hour) AS day, sumIf(traces, is_whole) AS n, sumIf(ok_traces, is_whole) AS n_ok, sumIf(spans, is_whole) AS spans,
+               sumIf(ok_spans, is_whole) AS oks, sumIf(error_spans, is_whole) AS errors, sumIf(prompt_tokens, is_whole) AS prompt,
+               sumIf(completion_tokens, is_whole) AS completion, sumIf(total_tokens, is_whole) AS t, sumIf(ok_tokens, is_whole) AS t_ok,
+               sumIf(error_tokens, is_whole) AS t_error, sumIf(total_cost, is_whole) AS c, sumIf(ok_cost, is_whole) AS c_ok,
+               sumIf(span_time_ns, is_whole) AS took, minIf(first_ns, is_whole AND traces > 0) AS first_ns, sumMap(sizes) AS sizes,
+               sumIf(begun, is_whole) AS begun, minIf(first_s, is_whole AND begun > 0) AS first_s, maxIf(last_s, is_whole) AS last_s
+        FROM (SELECT *, hour >= toDateTime({sums_from_s:Int64}, 'UTC') AND hour < toDateTime({sums_until_s:Int64}, 'UTC') AS is_whole
+              FROM hour_sums FINAL WHERE :project AND :hours AND hour NOT IN ({open:Array(DateTime('UTC'))}))
+        GROUP BY toDate(hour)))
 
 -- name: metrics_newest
 SELECT last_ns, toInt64(last_status) AS last_status, span_time_ns FROM traces FINAL WHERE :project AND :range AND :near
@@ -477,7 +478,7 @@ ORDER BY start_ns DESC, trace_id DESC LIMIT 1000
 
 -- name: metrics_extent
 -- When the first and the last span of a range began; none: 0.
-SELECT toInt64(sum(n)) AS n, toInt64(minIf(first_s, n > 0)) AS first_s, toInt64(max(last_s)) AS last_s
+SELECT toInt64(sum(n)) AS begun, toInt64(minIf(first_s, n > 0)) AS first_s, toInt64(max(last_s)) AS last_s
 FROM (SELECT count() AS n, min(second) AS first_s, max(second) AS last_s FROM span_times WHERE :minutes AND :open
       UNION ALL
       SELECT sum(begun) AS n, minIf(first_s, begun > 0) AS first_s, max(last_s) AS last_s FROM hour_sums FINAL WHERE :closed)
