@@ -8,9 +8,9 @@ LEFT JOIN member_ref(a.tenant_id, a.organization_id, a.actor_id) actor ON true;
 -- name: activity_feed :page
 -- total: [:search| (SELECT count(*) FROM activity_candidates(@workspace, activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
 -- total:                                                     activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), :search, 10001))
--- total:         | activity_total(activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
--- total:                          activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), 10001)]
--- The newest first; total up to 10,001.
+-- total:         | (SELECT activity_total(activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
+-- total:                                  activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), 10001))]
+-- The newest first; total up to 10,001, as a query of its own: once, and not for each row.
 SELECT :columns(activity)
 FROM [:search| activity_candidates(@workspace, activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
                                    activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), :search, :limit::bigint + :skip::bigint)
