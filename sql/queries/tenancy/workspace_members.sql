@@ -21,7 +21,7 @@ JOIN member_profiles p ON p.tenant_id = m.tenant_id AND p.organization_id = m.or
 SELECT f.total AS total, :columns(member)
 FROM member_page(:search, :is_active::boolean, :limit::bigint, :skip::bigint) f
 CROSS JOIN unnest(f.ids) WITH ORDINALITY x (id, nr)
-JOIN memberships m ON m.tenant_id = @tenant AND m.organization_id = @workspace AND m.id = x.id
+CROSS JOIN LATERAL (SELECT * FROM memberships WHERE tenant_id = @tenant AND organization_id = @workspace AND id = x.id OFFSET 0) m    -- one by one: no join with all
 :joins(member)
 ORDER BY x.nr
 LIMIT :limit;
