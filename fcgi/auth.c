@@ -306,9 +306,9 @@ enum err auth_check(struct req *rq)
  * A token that got into other hands, or a browser left open, must not become a way
  * in that stays.  Who acts as the user has not signed in as one: the handler says so.
  */
-static enum err check_age(struct req *rq)
+enum err auth_check_recent(struct req *rq)
 {
-	if (!(rq->asked.route->flags & RECENT) || rq->who.kind != BEARER || rq->who.actor ||
+	if (rq->who.kind != BEARER || rq->who.actor ||
 	    time(NULL) - rq->who.signed_in_s <= cfg.recent_sign_in_s)
 		return ERR_OK;
 	req_fail(rq, ERR_SIGN_IN_AGE, NULL);
@@ -344,8 +344,8 @@ enum err auth_check_use(struct req *rq)
 
 	if (rq->asked.route->caller->key == KEY_SECRET && !rq->who.is_secret)
 		rc = req_fail(rq, ERR_AUTHORIZATION, "this needs a secret key");
-	if (!rc)
-		rc = check_age(rq);
+	if (!rc && rq->asked.route->flags & RECENT)
+		rc = auth_check_recent(rq);
 	if (!rc)
 		rc = check_test_mode(rq);
 	return rc ? rc : check_workspace(rq);

@@ -37,6 +37,14 @@ enum err auth_check(struct req *rq);
 enum err auth_check_use(struct req *rq);
 
 /*
+ * Has the token's user signed in within RECENT_SIGN_IN_S?  Rows that always ask have the flag RECENT; this is
+ * for what a row does seldom.
+ *
+ * ERR_OK, also for who acts as a user, or has no token; ERR_SIGN_IN_AGE.
+ */
+enum err auth_check_recent(struct req *rq);
+
+/*
  * The door that the caller has, with what it asks for: rq->tx.door, rq->tx.door_values.
  * When the path's parameters have been read; where it cannot be said which
  * organization or workspace is meant, the door is one that asks for none.

@@ -15,7 +15,7 @@ enum { MAX_FILE = 256 * 1024, MAX_LOCALE = 35, MAX_VARS = 32, HOUR = 3600, DAY =
 
 /* clang-format off */
 const struct mail_kind mail_kinds[] = {
-	{ "verify_email",         "link code? token?", DAY },
+	{ "verify_email",         "link code? token? changed?", DAY },
 	{ "already_registered",   "", 0 },
 	{ "reset_password",       "link code? token?", HOUR },
 	{ "invitation",           "link token? organization role? invited_by? message?", 7 * DAY },
@@ -34,6 +34,8 @@ const struct mail_kind mail_kinds[] = {
 	{ "trial_ending",         "plan amount? whose ends_on", 0 },
 	{ "team_ways_in",         "tenant keys? members? issuers?", 0 },
 	{ "team_second_factor_removed", "tenant member", 0 },
+	{ "email_changed",        "link? token?", 7 * DAY },
+	{ "email_taken_back",     "passkeys? identities? second_factors? password? sessions?", 0 },
 	{ "ways_in_ended",        "passkeys? second_factors? recovery_codes? password? sessions?", 0 },
 	{ "impersonated",         "tenant member reason", 0 },
 	{ "way_in_removed",       "tenant password? passkey? second_factor?", 0 },

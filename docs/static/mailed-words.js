@@ -29,6 +29,10 @@ export const words = {
     reset: 'Set a new password',
     reset_do: 'Set password',
     reset_done: 'Your new password is set, and all devices are signed out. You can sign in now.',
+    take_back: 'Take your address back',
+    take_back_why: 'Your account was given another address. If that was not you, take this one back, and choose a new password. All devices are signed out by that.',
+    take_back_do: 'Take it back',
+    take_back_done: 'The address is yours again, and your new password is set. You can sign in now.',
     team_reset: 'Set a new password for the dashboard',
     team_reset_done: 'Your new password is set, and all devices are signed out. You can log in to the dashboard now.',
 
@@ -98,6 +102,10 @@ export const words = {
     reset: 'Setzen Sie ein neues Passwort',
     reset_do: 'Passwort setzen',
     reset_done: 'Ihr neues Passwort gilt, und alle Geräte sind abgemeldet. Sie können sich jetzt anmelden.',
+    take_back: 'Holen Sie sich Ihre Adresse zurück',
+    take_back_why: 'Ihr Konto hat eine andere Adresse bekommen. Wenn Sie das nicht waren, holen Sie sich diese zurück und wählen Sie ein neues Passwort. Alle Geräte werden dadurch abgemeldet.',
+    take_back_do: 'Zurückholen',
+    take_back_done: 'Die Adresse ist wieder Ihre, und Ihr neues Passwort gilt. Sie können sich jetzt anmelden.',
     team_reset: 'Setzen Sie ein neues Passwort für das Dashboard',
     team_reset_done: 'Ihr neues Passwort gilt, und alle Geräte sind abgemeldet. Sie können sich jetzt am Dashboard anmelden.',
 

@@ -214,6 +214,11 @@ const pages = {
     heading(fill('reset'))
     simple({ new_password: '' }, 'reset_do', '/api/v1/auth/reset-password', 'reset_done')
   },
+  email_change() {
+    heading(fill('take_back'))
+    paragraph(fill('take_back_why'))
+    simple({ new_password: '' }, 'take_back_do', '/api/v1/auth/take-back-email', 'take_back_done')
+  },
   team_reset() {
     heading(fill('team_reset'))
     simple({ new_password: '' }, 'reset_do', '/api/v1/tenant-auth/reset-password', 'team_reset_done')

@@ -47,7 +47,7 @@ static const struct field register_in[] = {
 	FIELD_END
 };
 
-static const char *const kinds[] = { "verify_email", "reset_password", "invitation", "team_invitation", "team_reset", "activation", NULL };
+static const char *const kinds[] = { "verify_email", "reset_password", "invitation", "team_invitation", "team_reset", "activation", "email_change", NULL };
 static const char *const statuses[] = { "pending", "used", "expired", NULL };
 static const char *const accounts[] = { "none", "password", "other", NULL };
 

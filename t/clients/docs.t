@@ -263,7 +263,7 @@ subtest 'nothing in a page is inline, or from elsewhere' => sub {
 };
 
 subtest 'the pages behind mails show a logo from elsewhere, and run nothing but ours' => sub {
-    for my $path (qw(/invitation.html /verify-email.html /reset-password.html /team-reset-password.html /team-accept-invitation /sign-up.html /unsubscribe.html)) {
+    for my $path (qw(/invitation.html /verify-email.html /reset-password.html /take-back-email.html /team-reset-password.html /team-accept-invitation /sign-up.html /unsubscribe.html)) {
         my $res = $t->get("$path?token=x", headers => { Accept => '*/*' });
         my ($policy) = $res->header('Content-Security-Policy');
         is $policy, "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' https:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", $path;

@@ -340,14 +340,14 @@ sub token ($self, $user, %claim) {
 # How many answers there were that may have changed something: not to a read, nor a refusal that commits nothing.
 sub changes ($self) { return $self->{changes} // 0 }
 
-# Make a user or team member who they were: a request may have ended the session, or the account.
+# Make a user or team member who they were: a request may have ended the session, or the account, or given it another address.
 sub revive ($self, $who) {
     return if !$who->session || ($self->{revived}{ $who->session } // -1) == $self->changes;
     $self->{revived}{ $who->session } = $self->changes;
     my ($sessions, $people) = $who->email =~ /\@team\./ ? qw(team_sessions team_members) : qw(sessions users);
-    return if $self->_prepared("SELECT s.revoked_at IS NULL AND p.is_active AND p.deleted_at IS NULL FROM $sessions s, $people p WHERE s.id = ? AND p.id = ?", $who->session, $who->uuid);
+    return if $self->_prepared("SELECT s.revoked_at IS NULL AND p.is_active AND p.deleted_at IS NULL AND p.email IS NOT DISTINCT FROM ? FROM $sessions s, $people p WHERE s.id = ? AND p.id = ?", $who->email, $who->session, $who->uuid);
     $self->db->do("UPDATE $sessions SET revoked_at = NULL WHERE id = ? AND revoked_at IS NOT NULL", undef, $who->session);
-    $self->db->do("UPDATE $people SET is_active = true, deleted_at = NULL WHERE id = ? AND NOT (is_active AND deleted_at IS NULL)", undef, $who->uuid);
+    $self->db->do("UPDATE $people SET is_active = true, deleted_at = NULL, email = ? WHERE id = ? AND NOT (is_active AND deleted_at IS NULL AND email IS NOT DISTINCT FROM ?)", undef, $who->email, $who->uuid, $who->email);
     return;
 }
 

@@ -77,21 +77,33 @@ RETURN (SELECT t.data #>> '{registration,password_hash}'
 -- Verify the address that a mailed token was sent to; false: there is no such
 -- token.  The password is the one that was registered with it; where the mail
 -- was asked for without one, it stays.
+--
+-- Who is signed in confirms their own (app_user()).  An address that an account was changed to is confirmed so alone, while the one before can
+-- be taken back (email_changes.sql): raises AS403.
 CREATE OR REPLACE FUNCTION user_verify_email(key text, tenant uuid, hash bytea, email text, code_hash bytea) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
     t    one_time_tokens;
     who  uuid;
     name text;
+    mine sessions;
 BEGIN
     SELECT o.* INTO t
     FROM mailed_token_find(key, 'verify_email', tenant, hash, email, code_hash) f
-    JOIN one_time_tokens o ON o.tenant_id = app_tenant() AND o.id = f.token_id;
+    JOIN one_time_tokens o ON o.tenant_id = app_tenant() AND o.id = f.token_id
+    WHERE coalesce(o.user_id = app_user(), true);
+    IF app_user() IS NULL AND NOT t.data ? 'registration' AND email_change_stands(t.user_id) THEN
+        RAISE SQLSTATE 'AS403' USING HINT = 'token', MESSAGE = 'this address was set by who is signed in to the account: confirm it there';
+    ELSIF app_user() IS NOT NULL AND NOT (SELECT r.is_known FROM request_session() r) THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'who acts as a user proves nothing for them';
+    END IF;
     who := mailed_token_use(t.id);
     IF who IS NULL THEN
         RETURN false;
     END IF;
-    who := address_proved(who, 'verify_email', t.data -> 'registration', keeps_password => true);
+    SELECT s.* INTO mine FROM sessions s
+    WHERE s.tenant_id = app_tenant() AND app_user() IS NOT NULL AND s.id = (SELECT r.session FROM request_session() r);
+    who := address_proved(who, 'verify_email', t.data -> 'registration', is_inside => app_user() IS NOT NULL, keeps_password => true, kept => mine);
     SELECT u.public_id INTO name FROM users u WHERE u.tenant_id = app_tenant() AND u.id = who;
     PERFORM audit('email.verify', 'user', name, '{}', name, 'user');
     RETURN true;

@@ -61,7 +61,7 @@ BEGIN
     LEFT JOIN users u ON u.tenant_id = o.tenant_id AND u.id = o.user_id
     LEFT JOIN team_members m ON m.tenant_id = o.tenant_id AND m.id = o.member_id
     WHERE o.tenant_id = (SELECT app_tenant()) AND o.hash = mailed_link.hash
-      AND o.kind IN ('verify_email', 'reset_password', 'team_invitation', 'team_reset', 'activation')
+      AND o.kind IN ('verify_email', 'reset_password', 'team_invitation', 'team_reset', 'activation', 'email_change')
       AND (o.user_id IS NOT NULL OR o.member_id IS NOT NULL)
     UNION ALL
     SELECT 'invitation',

@@ -56,7 +56,8 @@ $$;
 -- every way in from before does (see ways_in_end), and a mail says which.  But an account that
 -- came with another issuer's token goes on being that issuer's user's, and only
 -- the address, of which they had no proof, moves to a new account; unless it is
--- they who prove it (is_inside).
+-- they who prove it (is_inside).  So it is of an account whose address was changed, and can be taken back: who confirms the new one
+-- inside ends nothing (email_changes.sql).
 --
 --   method        how, for the audit log
 --   registration  what the user who proves it has signed up with: password_hash,
@@ -95,8 +96,12 @@ BEGIN
     END IF;
     IF address IS NULL THEN
         RETURN u.id;
-    ELSIF NOT is_inside AND EXISTS (SELECT FROM identities i WHERE i.tenant_id = tenant AND i.user_id = u.id) THEN
+    ELSIF NOT is_inside AND (email_change_stands(u.id) OR EXISTS (SELECT FROM identities i WHERE i.tenant_id = tenant AND i.user_id = u.id)) THEN
         RETURN address_moved(u, method, registration);
+    ELSIF email_change_stands(u.id) THEN
+        UPDATE users x SET email = address, email_key = key, is_email_verified = true WHERE x.tenant_id = tenant AND x.id = u.id;
+        PERFORM audit('email.prove', 'user', u.public_id, jsonb_build_object('method', method), u.public_id, 'user');
+        RETURN u.id;
     END IF;
 
     ended := ways_in_end(u.id, kept);
