@@ -22,3 +22,7 @@ VALUES (app_tenant(), pg_temp.id('organization'), 'developer', 'can_create_team'
 
 INSERT INTO account_makers (tenant_id, user_id, organization_id)
 VALUES (app_tenant(), pg_temp.id('user'), pg_temp.id('organization'));
+
+-- Dana thinks of handing it on.
+INSERT INTO ownership_offers (tenant_id, organization_id, from_member_id, to_member_id, expires_at)
+VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('member'), pg_temp.id('member theo'), now() + interval '6 days');
