@@ -1,6 +1,6 @@
 /*
  * The kinds of jobs that are about jobs: nothing at all, three times over, and
- * deleting those that ended long ago.
+ * deleting those that ended long ago; and what the clock alone ends.
  */
 #include "worker/housework.h"
 
@@ -50,7 +50,24 @@ static enum err retention(struct tx *tx, const struct job *job)
 	return ERR_OK;
 }
 
+/* Memberships whose time is over; the statement goes from one tenant to the next. */
+static enum err ends(struct tx *tx, const struct job *job)
+{
+	PGresult *res;
+
+	(void)job;
+	tx_set(tx, "batch", "100");
+	for (int i = 0; i < PURGE_BATCHES; i++) {
+		enum err rc = tx_call(tx, &q_memberships_end, true, &res);
+
+		if (rc || column_int(res, 0, "ended") < 100)
+			return rc;
+	}
+	return ERR_OK;
+}
+
 const struct job_kind job_noop = { .name = "noop" };
 const struct job_kind job_noop_batch = { .name = "noop.batch", .run_all = batch, .max_batch = 500 };
 const struct job_kind job_noop_sql = { .name = "noop.sql", .run = sql };
 const struct job_kind job_retention = { .name = "jobs.retention", .run = retention };
+const struct job_kind job_memberships_end = { .name = "memberships.end", .run = ends };

@@ -12,4 +12,7 @@ extern const struct job_kind job_noop, job_noop_batch, job_noop_sql;
 /* Delete jobs that ended long ago: jobs_purge(). */
 extern const struct job_kind job_retention;
 
+/* Switch memberships off whose time is over: memberships_end(). */
+extern const struct job_kind job_memberships_end;
+
 #endif

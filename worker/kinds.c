@@ -25,6 +25,7 @@ const struct job_kind *const job_kinds[] = {
 	&job_noop_batch,
 	&job_noop_sql,
 	&job_retention,
+	&job_memberships_end,
 	&mail_decoy,
 	&trace_files_job,
 	&webhook_in_job,
@@ -59,6 +60,7 @@ const struct job_schedule job_schedules[] = {
 	{ .queue = "ashlar", .kind = "traces.expire", .every_ms = 3600000 },
 	{ .queue = "ashlar", .kind = "traces.sum", .every_ms = 60000, .is_wanted = traces_are_summed },
 	{ .queue = "ashlar", .kind = "notifications", .every_ms = 15000 },
+	{ .queue = "ashlar", .kind = "memberships.end", .every_ms = 15000 },
 	{ .queue = "ashlar", .kind = "signup.sweep", .every_ms = 30000 },
 	{ NULL },
 };

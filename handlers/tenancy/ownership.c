@@ -1,5 +1,6 @@
 /*
- * Coming into and going out of a workspace, beyond one at a time: leaving it, handing it on, and inviting many.
+ * Coming into and going out of a workspace, beyond one at a time: leaving it, handing it on, and inviting
+ * many.
  */
 #include <json-c/json.h>
 
@@ -49,6 +50,7 @@ static const struct field person_in[] = {
 	{ "full_name",  F_TEXT,  F_NULL, .min = 1, .max = 255, .example = "Grace Hopper" },
 	{ "title",      F_TEXT,  F_NULL, .max = 255, .example = "Rigger" },
 	{ "department", F_TEXT,  F_NULL, .max = 255, .example = "Boatyard" },
+	{ "ends_at",    F_DATETIME, F_NULL | F_RARE, .about = "when the membership is to end; left out: it has no end", .example = "2031-01-31T17:00:00Z" },
 	FIELD_END
 };
 
@@ -89,10 +91,10 @@ const struct route ownership_routes[] = {
 	  .needs = { "another owner", ERR_BAD_REQUEST }, .params = workspace_path, .errors = not_left, .sql = &q_workspace_leave, .status = 204 },
 	{ GET,    OFFER, "workspace.organizations.get_ownership_offer", &by_workspace_member, "Get the offer of a workspace", .about = "For its owners, and who it is offered to.",
 	  .may = &org_read, .params = workspace_path, .out = &offer_shape, .sql = &q_ownership_get },
-	{ POST,   OFFER, "workspace.organizations.offer_ownership", &by_workspace_member, "Offer a workspace to a member", .about = "For owners who have signed in recently. Good for 7 days, in the place of "
+	{ POST,   OFFER, "workspace.organizations.create_ownership_offer", &by_workspace_member, "Offer a workspace to a member", .about = "For owners who have signed in recently. Good for 7 days, in the place of "
 	  "an offer before; once it is accepted they own it, and who offered it is an admin. Up to 10 an hour are mailed.",
 	  .may = &org_read, .params = workspace_path, .body = offer_in, .out = &offer_shape, .errors = not_offered, .sql = &q_ownership_offer, .flags = RECENT },
-	{ DELETE, OFFER, "workspace.organizations.withdraw_ownership_offer", &by_workspace_member, "Withdraw the offer of a workspace, or decline it", .may = &org_read, .params = workspace_path,
+	{ DELETE, OFFER, "workspace.organizations.delete_ownership_offer", &by_workspace_member, "Withdraw the offer of a workspace, or decline it", .may = &org_read, .params = workspace_path,
 	  .errors = not_offered, .sql = &q_ownership_drop, .status = 204 },
 	{ POST,   OFFER "/accept", "workspace.organizations.accept_ownership_offer", &by_workspace_member, "Accept the offer of a workspace", .about = "409: who offered it owns it no more.",
 	  .needs = { "to be offered it", ERR_AUTHORIZATION }, .may = &org_read, .params = workspace_path, .out = &accepted_shape, .errors = not_offered, .sql = &q_ownership_accepted,
@@ -148,12 +150,12 @@ static void set_people(struct req *rq, struct json_object *list, struct email *p
 }
 
 /* One of them as the query has it, with a token and, where mails are sent, its mail. */
-static enum err add(struct req *rq, struct buf *b, struct json_object *person, const struct email *e, const PGresult *mails,
-		    int i, bool is_mailed)
+static enum err add(struct req *rq, struct buf *b, struct json_object *person, const struct email *e,
+		    const PGresult *mails, int i, bool is_mailed)
 {
-	static const char *const said[] = { "full_name", "title", "department" };
-	const char *ticket = ticket_new(&rq->tx.arena, column_text(mails, i, "tenant")), *role = text_of(person, "role"),
-		   *page = column_text(mails, i, "page");
+	static const char *const said[] = { "full_name", "title", "department", "ends_at" };
+	const char *ticket = ticket_new(&rq->tx.arena, column_text(mails, i, "tenant")),
+		   *role = text_of(person, "role"), *page = column_text(mails, i, "page");
 	enum err rc = ERR_OK;
 
 	buf_text(b, i ? ",{" : "{");
@@ -165,16 +167,16 @@ static enum err add(struct req *rq, struct buf *b, struct json_object *person, c
 		jx_key_str(b, said[k], text_of(person, said[k]));
 	jx_key_str(b, "hash", secret_sha256_hex(&rq->tx.arena, ticket));
 	if (is_mailed)
-		rc = mail_prepare(rq,
-				  &(struct mail){ .template = "invitation",
-						  .tenant = column_text(mails, i, "tenant"),
-						  .to = column_text(mails, i, "email"),
-						  .locale = column_text(mails, i, "locale"),
-						  .link = page ? page
-							       : arena_fmt(&rq->tx.arena, "%s/invitation.html",
-									   cfg.public_url),
-						  .ticket = ticket,
-						  .data = column_text(mails, i, "data") });
+		rc = mail_prepare(
+			rq, &(struct mail){ .template = "invitation",
+					    .tenant = column_text(mails, i, "tenant"),
+					    .to = column_text(mails, i, "email"),
+					    .locale = column_text(mails, i, "locale"),
+					    .link = page ? page
+							 : arena_fmt(&rq->tx.arena, "%s/invitation.html",
+								     cfg.public_url),
+					    .ticket = ticket,
+					    .data = column_text(mails, i, "data") });
 	jx_key(b, "mail");
 	jx_str(b, is_mailed && !rc ? req_text(rq, "mail_payload") : NULL);
 	buf_char(b, '}');
@@ -185,8 +187,8 @@ static enum err invite_many(struct req *rq)
 {
 	const char *mailed = req_text(rq, "send_email");
 	struct email people[MAX_INVITED];
-	struct json_object *list;
-	PGresult *mails;
+	struct json_object *list = NULL;
+	PGresult *mails = NULL;
 	struct buf b;
 	enum err rc;
 	int n;
@@ -198,7 +200,8 @@ static enum err invite_many(struct req *rq)
 	buf_init(&b, &rq->tx.arena, 4096);
 	buf_char(&b, '[');
 	for (int i = 0; i < n && !rc; i++)
-		rc = add(rq, &b, json_object_array_get_idx(list, (size_t)i), &people[i], mails, i, *mailed == 't');
+		rc = add(rq, &b, json_object_array_get_idx(list, (size_t)i), &people[i], mails, i,
+			 *mailed == 't');
 	buf_char(&b, ']');
 	if (rc)
 		return rc;

@@ -32,6 +32,7 @@ static const struct field invite_in[] = {
 	{ "email",   F_EMAIL, F_REQUIRED, .example = "admin@example.com" },
 	{ "role",    F_ENUM,  0, .values = workspace_roles_given, .def = "member", .example = "member" },
 	{ "message", F_TEXT,  F_NULL, .max = 1000, .about = "stands in the mail", .example = "Come and build boats with us." },
+	{ "ends_at", F_DATETIME, F_NULL | F_RARE, .about = "when the membership is to end; left out: it has no end", .example = "2031-01-31T17:00:00Z" },
 	FIELD_END
 };
 
@@ -41,6 +42,7 @@ static const struct field member_in[] = {
 	{ "role",       F_ENUM,  0, .values = workspace_roles_given, .def = "member", .example = "member" },
 	{ "title",      F_TEXT,  F_NULL, .max = 255, .example = "Rigger" },
 	{ "department", F_TEXT,  F_NULL, .max = 255, .example = "Boatyard" },
+	{ "ends_at",    F_DATETIME, F_NULL | F_RARE, .about = "when the membership is to end; left out: it has no end", .example = "2031-01-31T17:00:00Z" },
 	{ "send_email", F_BOOL,  0, .def = "true", .about = "false: no mail; send it later, or pass a link on" },
 	FIELD_END
 };

@@ -13,7 +13,8 @@
 #include "handlers/permissions.h"
 #include "handlers/tenancy/workspaces.h"
 
-static enum err workspace_member_update(struct req *rq), workspace_member_tour_forget(struct req *rq);
+static enum err workspace_member_update(struct req *rq), workspace_member_tour_forget(struct req *rq),
+	workspace_member_end_put(struct req *rq);
 
 /* clang-format off */
 const struct field user_brief_fields[] = {
@@ -40,6 +41,7 @@ const struct field workspace_member_fields[] = {
 	{ "timezone",             F_TEXT,     OUT, .example = "Europe/Berlin" },
 	{ "timezone",             F_TEXT,     SET | F_NULL, .max = 64, .fits = &workspace_timezone, .about = "null: the workspace's", .example = "Europe/Berlin" },
 	{ "is_active",            F_BOOL,     OUT | SET, .about = "false: they may do nothing here, and everything of theirs stays" },
+	{ "ends_at",              F_DATETIME, OUT | F_NULL, .about = "from then on they are nobody here, as a guest; null: it has no end" },
 	{ "onboarding_completed", F_BOOL,     OUT },
 	{ "onboarding_step",      F_INT,      OUT, .about = "of 5" },
 	{ "tours",                F_OBJECT,   OUT, .item = F_BOOL, .about = "tour: whether it is done" },
@@ -139,6 +141,7 @@ static const struct field remove_in[] = {
 	FIELD_END
 };
 
+static const struct field end_in[] = { { "ends_at", F_DATETIME, F_REQUIRED | F_NULL, .about = "null: it has none", .example = "2031-01-31T17:00:00Z" }, FIELD_END };
 static const struct field gone_out[] = { { "is_ended", F_BOOL, 0 }, FIELD_END };
 static const struct field taken_out[] = {
 	{ "message",      F_TEXT, 0, .about = "for people" },
@@ -218,6 +221,9 @@ const struct route workspace_member_routes[] = {
 		   "nor one who has a higher one changed. The last owner stays one (400). Who is invited may be changed, too, and is active once they accept (409).",
 	  .params = member_path, .body = workspace_member_fields, .as = SET, .out = &workspace_member_shape, .errors = not_changed, .sql = &q_workspace_member_or_invited,
 	  .run = workspace_member_update, .flags = IF_MATCH },
+	{ PUT,    ONE "/end", "workspace.organizations.set_member_end", &by_member, "Have a membership end at a date", .about = "A guest's: from that moment they are nobody here, and soon after they are "
+	  "switched off. For owners and admins, of nobody who has a higher role; an owner's has no end (409).",
+	  .may = &workspace_admin, .params = member_path, .body = end_in, .out = &workspace_member_shape, .errors = not_changed, .sql = &q_workspace_member_get, .run = workspace_member_end_put },
 	{ GET,    ONE "/deletion-info", "workspace.organizations.get_member_deletion_info", &by_member, "May a member's account be ended?", .about = "For owners and admins.",
 	  .may = &workspace_admin, .params = member_path, .out = &deletion_shape, .sql = &q_workspace_member_deletion_info },
 	{ GET,    ONE "/owned-items",   "workspace.organizations.list_member_owned_items",  &by_member, "What does a member own?",
@@ -249,6 +255,14 @@ static enum err workspace_member_update(struct req *rq)
 	enum err rc = tx_call(&rq->tx, &q_workspace_member_change, false, &res);
 
 	return rc ? rc : answer_rows(rq, &q_workspace_member_or_invited);
+}
+
+static enum err workspace_member_end_put(struct req *rq)
+{
+	PGresult *res;
+	enum err rc = tx_call(&rq->tx, &q_workspace_member_end_put, false, &res);
+
+	return rc ? rc : answer_rows(rq, &q_workspace_member_get);
 }
 
 /* Which one stands in the body, or the query; the body goes first, also where it says null. */

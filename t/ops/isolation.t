@@ -179,7 +179,7 @@ subtest 'the role of the api' => sub {
     refused $api, '42501', 'INSERT INTO tenants (slug, name) VALUES (?, ?)', 'c', 'C';
     my %may_delete = map { $_ => 1 } qw(
         account_makers ai_accounts ai_responses api_keys billing_customers billing_steps feature_flags file_folders file_passages files goals identities key_results known_addresses
-        memberships notification_mails notification_preferences ownership_offers passkeys payment_accounts pictures realtime_tickets record_versions records recordset_grants
+        membership_ends memberships notification_mails notification_preferences ownership_offers passkeys payment_accounts pictures realtime_tickets record_versions records recordset_grants
         recordset_views recordsets recovery_codes role_permissions stored_objects team_recovery_codes team_totp_factors tenant_issuers totp_factors
         trace_logs trace_objects usage_limits usage_meters workspace_team_members workspace_teams
     );

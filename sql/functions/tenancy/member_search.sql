@@ -10,12 +10,13 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
     tenant       uuid := app_tenant();
     organization uuid := app_organization();
-    members      bigint := (SELECT o.member_count FROM organizations o WHERE o.tenant_id = tenant AND o.id = organization);
+    over         uuid[] := ARRAY(SELECT e.member_id FROM membership_ends e WHERE e.tenant_id = tenant AND e.organization_id = organization AND e.ends_at <= now());
+    members      bigint := (SELECT o.member_count FROM organizations o WHERE o.tenant_id = tenant AND o.id = organization) - cardinality(over);
     others       bigint := (SELECT count(*) FROM (SELECT FROM memberships m
                                                   WHERE m.tenant_id = tenant AND m.organization_id = organization AND NOT m.is_active LIMIT 10001) x);
 BEGIN
     IF search <> '' THEN
-        SELECT c.total, c.ids INTO total, ids FROM member_candidates(organization, search, active, "limit", skip, members + others) c;
+        SELECT c.total, c.ids INTO total, ids FROM member_candidates(organization, search, active, "limit", skip, members + others, over) c;
     ELSIF NOT active THEN
         total := others;
         ids := ARRAY(SELECT p.member_id
@@ -26,7 +27,7 @@ BEGIN
     ELSE
         total := members + CASE WHEN active THEN 0 ELSE others END;
         ids := ARRAY(SELECT p.member_id FROM member_profiles p
-                     WHERE p.tenant_id = tenant AND p.organization_id = organization
+                     WHERE p.tenant_id = tenant AND p.organization_id = organization AND p.member_id <> ALL (over)
                        AND (active IS NULL OR (SELECT m.is_active FROM memberships m
                                                WHERE m.tenant_id = tenant AND m.organization_id = organization AND m.id = p.member_id))
                      ORDER BY p.sort_name, p.member_id LIMIT "limit" OFFSET skip);
@@ -34,11 +35,11 @@ BEGIN
 END
 $$;
 
--- Those whose name, or whose address, contains search, in any case; all_of is how many members there are.
+-- Those whose name, or whose address, contains search, in any case; all_of is how many members there are, and over whose time is: they are none.
 --
 -- What many have is found by walking through them in the order of the list, as far as it goes on to promise less than the index
 -- (see project_candidates()): that has three characters in a row, of which what is shorter has none.
-CREATE OR REPLACE FUNCTION member_candidates(organization uuid, search text, active boolean, "limit" bigint, skip bigint, all_of bigint,
+CREATE OR REPLACE FUNCTION member_candidates(organization uuid, search text, active boolean, "limit" bigint, skip bigint, all_of bigint, over uuid[],
                                              OUT total bigint, OUT ids uuid[])
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_variable
@@ -53,7 +54,7 @@ DECLARE
     missing bigint;           -- how many more it seems to take
 BEGIN
     LOOP
-        SELECT array_agg(n.member_id) FILTER (WHERE n.search_text LIKE pattern AND (active IS NULL OR active = (
+        SELECT array_agg(n.member_id) FILTER (WHERE n.search_text LIKE pattern AND n.member_id <> ALL (over) AND (active IS NULL OR active = (
                    SELECT m.is_active FROM memberships m
                    WHERE m.tenant_id = (SELECT app_tenant()) AND m.organization_id = organization AND m.id = n.member_id))), count(*)
         INTO found, seen
@@ -70,8 +71,9 @@ BEGIN
                          FROM (SELECT p.member_id, p.sort_name FROM member_profiles p
                                WHERE p.tenant_id = (SELECT app_tenant()) AND p.organization_id::text = organization::text
                                  AND p.search_text LIKE pattern OFFSET 0) n
-                         WHERE active IS NULL OR active = (SELECT m.is_active FROM memberships m
-                                                           WHERE m.tenant_id = (SELECT app_tenant()) AND m.organization_id = organization AND m.id = n.member_id)
+                         WHERE n.member_id <> ALL (over)
+                           AND (active IS NULL OR active = (SELECT m.is_active FROM memberships m
+                                                            WHERE m.tenant_id = (SELECT app_tenant()) AND m.organization_id = organization AND m.id = n.member_id))
                          ORDER BY n.sort_name, n.member_id LIMIT most);
             total := cardinality(ids);
             EXIT;
@@ -82,5 +84,5 @@ BEGIN
     ids := ids[skip + 1 : least(skip + "limit", most)];
 END
 $$;
-REVOKE ALL ON FUNCTION member_candidates(uuid, text, boolean, bigint, bigint, bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION member_candidates(uuid, text, boolean, bigint, bigint, bigint) TO ashlar_api;
+REVOKE ALL ON FUNCTION member_candidates(uuid, text, boolean, bigint, bigint, bigint, uuid[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION member_candidates(uuid, text, boolean, bigint, bigint, bigint, uuid[]) TO ashlar_api;

@@ -9,6 +9,9 @@ CREATE OR REPLACE FUNCTION organization_lock(organization uuid) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM organizations o WHERE o.tenant_id = app_tenant() AND o.id = organization FOR NO KEY UPDATE;
+    IF EXISTS (SELECT FROM membership_ends e WHERE e.tenant_id = app_tenant() AND e.organization_id = organization AND e.ends_at <= now()) THEN
+        PERFORM memberships_over(organization);    -- whose time is over is nobody's reason to be refused
+    END IF;
 END
 $$;
 
@@ -252,6 +255,11 @@ BEGIN
         department = coalesce(d.department, p.department), phone = coalesce(d.phone, p.phone), bio = coalesce(d.bio, p.bio),
         timezone = coalesce(d.timezone, p.timezone), invited_by = i.invited_by, invited_at = i.created_at, accepted_at = now()
     WHERE p.tenant_id = m.tenant_id AND p.organization_id = m.organization_id AND p.member_id = m.id;
+    IF d.membership_ends_at <= now() THEN
+        RAISE SQLSTATE 'AS410' USING HINT = 'token', MESSAGE = 'the time that this invitation was for is over';
+    ELSIF d.membership_ends_at IS NOT NULL THEN
+        INSERT INTO membership_ends (tenant_id, organization_id, member_id, ends_at) VALUES (m.tenant_id, m.organization_id, m.id, d.membership_ends_at);
+    END IF;
     PERFORM audit('invitation.accept', 'invitation', i.id::text,
                   jsonb_build_object('organization_id', i.organization_id, 'email', i.email, 'role', i.role));
     PERFORM workspace_tell(i.organization_id, 'members_updated', jsonb_build_object('member_id', m.id));

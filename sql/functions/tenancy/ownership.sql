@@ -130,7 +130,7 @@ $$;
 -- ---------------------------------------------------------------- many invitations
 
 -- Invite many, each by itself: one that cannot be does no harm to the others.  people: [{"email", "key", "sent", "role", "full_name", "title", "department",
--- "hash", "mail"}], mail null where none is sent.  Of each what came of it, in their order:
+-- "ends_at", "hash", "mail"}], mail null where none is sent.  Of each what came of it, in their order:
 --
 --   outcome  invited; member; pending: there was one already; limited: the mails of this hour are sent, or the organization has its 100; refused
 --   id       of the invitation
@@ -156,7 +156,7 @@ BEGIN
         reason := NULL;
         BEGIN
             i := workspace_invite(p.v ->> 'key', p.v ->> 'sent', p.v ->> 'email', p.v ->> 'role', false,
-                                  jsonb_strip_nulls(jsonb_build_object('full_name', p.v -> 'full_name', 'title', p.v -> 'title', 'department', p.v -> 'department', 'message', message)),
+                                  jsonb_strip_nulls(jsonb_build_object('full_name', p.v -> 'full_name', 'title', p.v -> 'title', 'department', p.v -> 'department', 'message', message, 'ends_at', p.v -> 'ends_at')),
                                   (p.v ->> 'hash')::bytea);
             IF p.v ->> 'mail' IS NOT NULL THEN
                 IF security_limit('invitation', 'organization:' || app_organization(), 50, 3600, 0) > 0
@@ -179,7 +179,7 @@ BEGIN
                 GET STACKED DIAGNOSTICS why = MESSAGE_TEXT, which = PG_EXCEPTION_HINT;
                 outcome := CASE which WHEN 'email' THEN 'member' ELSE 'limited' END;
                 reason := why;
-            WHEN SQLSTATE 'AS403' THEN
+            WHEN SQLSTATE 'AS403' OR SQLSTATE 'AS422' THEN
                 GET STACKED DIAGNOSTICS why = MESSAGE_TEXT;
                 outcome := 'refused';
                 reason := why;

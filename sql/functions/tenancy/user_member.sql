@@ -7,7 +7,8 @@ BEGIN
             'id', m.id, 'user_id', m.user_id, 'workspace_id', m.organization_id, 'email', u.email, 'full_name', coalesce(p.full_name, u.full_name),
             'display_name', coalesce(p.display_name, p.full_name, u.full_name), 'avatar_url', coalesce(p.avatar_url, u.avatar_url),
             'role', workspace_role(m.role), 'title', p.title, 'department', p.department, 'phone', p.phone, 'bio', p.bio,
-            'timezone', coalesce(p.timezone, o.timezone), 'is_active', m.is_active, 'onboarding_completed', p.onboarding_completed,
+            'timezone', coalesce(p.timezone, o.timezone), 'is_active', m.is_active,
+            'ends_at', json_time(membership_end(m.tenant_id, m.organization_id, m.id)), 'onboarding_completed', p.onboarding_completed,
             'onboarding_step', p.onboarding_step, 'tours', p.tours,
             'team_ids', (SELECT coalesce(jsonb_agg(x.team_id ORDER BY x.team_id), '[]') FROM workspace_team_members x
                          WHERE x.tenant_id = m.tenant_id AND x.organization_id = m.organization_id AND x.member_id = m.id),

@@ -27,7 +27,7 @@ $$;
 -- Invite an address, spelled as it was sent; one that has left by being switched off comes back by it.
 --
 --   is_known  only who has an account: the contract of the row says so
---   details   full_name, title, department, message; what is not there is not said
+--   details   full_name, title, department, message, ends_at (of the membership); what is not there is not said
 --
 -- Raises AS403, AS404, AS409, and what invitation_put() does.
 CREATE OR REPLACE FUNCTION workspace_invite(key text, spelling text, email text, role text, is_known boolean, details jsonb,
@@ -41,6 +41,7 @@ DECLARE
     i       invitations;
 BEGIN
     PERFORM role_may_be_given(mine, role);
+    PERFORM valid(coalesce((details ->> 'ends_at')::timestamptz > now(), true), 'ends_at', 'that time is past: the membership would be over');
     SELECT * INTO invited FROM user_find(key, spelling);
     IF invited.id IS NOT NULL THEN
         key := invited.email_key;
@@ -57,7 +58,7 @@ BEGIN
     i := invitation_put(app_organization(), key, email, role, token_hash);
     UPDATE invitation_details d
     SET full_name = details ->> 'full_name', title = details ->> 'title', department = details ->> 'department', message = details ->> 'message',
-        revives = is_in IS NOT NULL
+        revives = is_in IS NOT NULL, membership_ends_at = (details ->> 'ends_at')::timestamptz
     WHERE d.tenant_id = tenant AND d.invitation_id = i.id;
     PERFORM workspace_tell(i.organization_id, 'members_updated', jsonb_build_object('member_id', i.id));
     RETURN i;

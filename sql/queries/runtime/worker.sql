@@ -96,6 +96,10 @@ SELECT give_up, retry_after::text AS retry_after FROM job_noop(:payload::jsonb);
 -- At most :batch of each tenant; call again while it deletes that many.
 SELECT jobs_purge(:batch::integer) AS deleted;
 
+-- name: memberships_end :row
+-- Of all tenants; call again while it finds as many organizations.
+SELECT memberships_end(:batch::integer) AS ended;
+
 -- name: job_schedule_ensure :row
 -- A schedule of our own, in the default tenant; one that is there stays as it is.
 SELECT s.next_run_at

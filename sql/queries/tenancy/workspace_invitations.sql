@@ -15,7 +15,7 @@ WHERE o.tenant_id = @tenant AND o.id = @workspace;
 
 -- name: workspace_invitation_create :row
 WITH made AS (
-    SELECT * FROM workspace_invite(:email_key, :email_sent, :email, :role, true, jsonb_build_object('message', :message::text), :token_hash::bytea)
+    SELECT * FROM workspace_invite(:email_key, :email_sent, :email, :role, true, jsonb_build_object('message', :message::text, 'ends_at', :ends_at::timestamptz), :token_hash::bytea)
 ), mail AS (
     INSERT INTO jobs (tenant_id, queue, kind, payload)
     SELECT tenant_id, 'ashlar.mail', 'mail', :mail_payload::jsonb FROM made
@@ -31,7 +31,8 @@ FROM made i;
 -- The same as a member of whom more is said; without a mail where none was prepared.  Behind it workspace_member_or_invited.
 WITH made AS (
     SELECT * FROM workspace_invite(:email_key, :email_sent, :email, :role, false,
-                                   jsonb_build_object('full_name', :full_name::text, 'title', :title::text, 'department', :department::text), :token_hash::bytea)
+                                   jsonb_build_object('full_name', :full_name::text, 'title', :title::text, 'department', :department::text,
+                                                      'ends_at', :ends_at::timestamptz), :token_hash::bytea)
 ), mail AS (
     INSERT INTO jobs (tenant_id, queue, kind, payload)
     SELECT tenant_id, 'ashlar.mail', 'mail', :mail_payload::jsonb FROM made WHERE :mail_payload::jsonb IS NOT NULL

@@ -5,7 +5,7 @@
 SELECT m.id, m.user_id, m.organization_id AS workspace_id, u.email, coalesce(p.full_name, u.full_name) AS full_name,
        coalesce(p.display_name, p.full_name, u.full_name) AS display_name, coalesce(p.avatar_url, u.avatar_url) AS avatar_url,
        workspace_role(m.role) AS role, p.title, p.department, p.phone, p.bio, coalesce(p.timezone, o.timezone) AS timezone, m.is_active,
-       p.onboarding_completed, p.onboarding_step::integer AS onboarding_step, p.tours,
+       membership_end(m.tenant_id, m.organization_id, m.id) AS ends_at, p.onboarding_completed, p.onboarding_step::integer AS onboarding_step, p.tours,
        ARRAY(SELECT x.team_id FROM workspace_team_members x
              WHERE x.tenant_id = m.tenant_id AND x.organization_id = m.organization_id AND x.member_id = m.id ORDER BY x.team_id) AS team_ids,
        m.joined_at, u.last_login_at AS last_active_at, m.created_at, greatest(m.updated_at, p.updated_at) AS updated_at
@@ -56,7 +56,7 @@ FROM memberships m
 WHERE m.tenant_id = @tenant AND m.organization_id = @workspace AND m.id = :member_id
 UNION ALL
 SELECT i.id, NULL, i.organization_id, i.email, d.full_name, coalesce(d.display_name, d.full_name), NULL, workspace_role(i.role), d.title, d.department, d.phone,
-       d.bio, coalesce(d.timezone, o.timezone), false, false, 0, '{}', '{}', NULL, NULL, i.created_at, greatest(i.updated_at, d.updated_at)
+       d.bio, coalesce(d.timezone, o.timezone), false, d.membership_ends_at, false, 0, '{}', '{}', NULL, NULL, i.created_at, greatest(i.updated_at, d.updated_at)
 FROM invitations i
 JOIN organizations o ON o.tenant_id = i.tenant_id AND o.id = i.organization_id
 JOIN invitation_details d ON d.tenant_id = i.tenant_id AND d.invitation_id = i.id
@@ -158,3 +158,7 @@ SELECT q.id, q.user_id, q.workspace_id, q.email, q.name, q.avatar_url, q.role, q
        count(*) FILTER (WHERE q.status = 'active') OVER () AS _active_count, count(*) FILTER (WHERE q.status = 'pending') OVER () AS _pending_count
 FROM people q
 ORDER BY q.role <> 'owner', q._sort, q.id;
+
+-- name: workspace_member_end_put :exec
+-- Behind it workspace_member_get.
+SELECT membership_end_put(:member_id::uuid, :ends_at::timestamptz);

@@ -15,7 +15,7 @@ SELECT (SELECT count(*) FROM memberships m JOIN organizations o ON o.tenant_id =
 
 -- name: workspace_list_of_user :rows
 -- By name, whatever its case.
-SELECT :columns(workspace), workspace_owner(o.id) AS owner_id, o.member_count, workspace_role(m.role) AS role,
+SELECT :columns(workspace), workspace_owner(o.id) AS owner_id, member_count_now(o.tenant_id, o.id, o.member_count) AS member_count, workspace_role(m.role) AS role,
        coalesce(o.id = active_workspace(@user, @chosen::uuid), false) AS is_current
 FROM memberships m
 JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
@@ -25,7 +25,7 @@ ORDER BY lower(o.name), o.id;
 
 -- name: workspace_get :row
 -- For its members, and for who administers the tenant.
-SELECT :columns(workspace), workspace_owner(o.id) AS owner_id, o.member_count, workspace_role(m.role) AS role,
+SELECT :columns(workspace), workspace_owner(o.id) AS owner_id, member_count_now(o.tenant_id, o.id, o.member_count) AS member_count, workspace_role(m.role) AS role,
        coalesce(o.id = active_workspace(@user, @chosen::uuid), false) AS is_current
 FROM organizations o
 :joins(workspace)
@@ -71,7 +71,7 @@ WITH changed AS (
       AND if_match(o.updated_at, :if_match)
     RETURNING *
 )
-SELECT :columns(workspace), workspace_owner(o.id) AS owner_id, o.member_count, workspace_role(@org_role) AS role,
+SELECT :columns(workspace), workspace_owner(o.id) AS owner_id, member_count_now(o.tenant_id, o.id, o.member_count) AS member_count, workspace_role(@org_role) AS role,
        coalesce(o.id = active_workspace(@user, @chosen::uuid), false) AS is_current
 FROM changed o
 :joins(workspace)

@@ -26,3 +26,7 @@ VALUES (app_tenant(), pg_temp.id('user'), pg_temp.id('organization'));
 -- Dana thinks of handing it on.
 INSERT INTO ownership_offers (tenant_id, organization_id, from_member_id, to_member_id, expires_at)
 VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('member'), pg_temp.id('member theo'), now() + interval '6 days');
+
+-- Vera helps until the boat is launched.
+INSERT INTO membership_ends (tenant_id, organization_id, member_id, ends_at)
+VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('member vera'), now() + interval '90 days');

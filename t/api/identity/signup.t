@@ -60,7 +60,7 @@ subtest 'a workspace that costs nothing' => sub {
         workspace => { id => $UUID, name => 'Newhaven', slug => 'newhaven', description => undef, industry => undef, website => undef, logo_url => undef, timezone => 'Europe/Berlin', owner_id => $user->{id}, status => 'active',
             subscription_tier => undef, subscription_status => undef, member_count => 1, settings => {}, role => 'owner', is_current => true, created_at => $MICRO, updated_at => $MICRO },
         member => { id => $UUID, user_id => $user->{id}, workspace_id => $id, email => 'nora@example.com', full_name => 'Nora New', display_name => 'Nora New', avatar_url => undef, role => 'owner', title => 'Shipwright', department => undef,
-            phone => '+49 40 5550100', bio => undef, timezone => 'Europe/Berlin', is_active => true, onboarding_completed => false, onboarding_step => 0, tours => {}, team_ids => [], joined_at => qr/./, last_active_at => undef, created_at => qr/./, updated_at => qr/./ },
+            phone => '+49 40 5550100', bio => undef, timezone => 'Europe/Berlin', is_active => true, ends_at => undef, onboarding_completed => false, onboarding_step => 0, tours => {}, team_ids => [], joined_at => qr/./, last_active_at => undef, created_at => qr/./, updated_at => qr/./ },
     };
     my $nora = $anon->with(token => $res->json('/access_token'));
     json_is $nora->get('/api/v1/members/me'), '/role', 'owner', 'the token names the workspace';

@@ -420,6 +420,16 @@ subtest 'membership that ends' => sub {
     is_deeply [ grep { $_->{type} } $s->rest ], [], 'and nothing comes from there';
 };
 
+subtest 'membership whose time is over' => sub {
+    my $id  = $t->organization($ann);
+    my $org = "organization:$id";
+    $t->member($id, $bob, 'member');
+    my $s = connected($bob);
+    subscribed($s, $org);
+    $t->db->do('INSERT INTO membership_ends (tenant_id, organization_id, member_id, ends_at) SELECT tenant_id, organization_id, id, now() FROM memberships WHERE organization_id = ? AND user_id = ?', undef, $id, $bob->uuid);
+    is_deeply $s->next('unsubscribed', 10), { type => 'unsubscribed', channel => $org, code => 'FORBIDDEN' }, 'takes the channel along, and waits for no job';
+};
+
 subtest 'who is removed from a workspace' => sub {
     my $id   = $t->organization($ann);
     my $org  = "organization:$id";

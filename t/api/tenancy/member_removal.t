@@ -58,7 +58,7 @@ subtest 'what a member owns, and who takes it over' => sub {
 
     # What refers to a member, and is neither handed over nor listed here, is new: who takes it over?
     my %needs_none = map { $_ => 1 } qw(
-        goals.created_by goal_updates.member_id member_profiles.member_id module_settings.updated_by_id notification_deliveries.member_id notification_preferences.member_id
+        goals.created_by goal_updates.member_id member_profiles.member_id membership_ends.member_id ownership_offers.from_member_id ownership_offers.to_member_id module_settings.updated_by_id notification_deliveries.member_id notification_preferences.member_id
         notifications.actor_id notifications.member_id recordset_grants.granted_by_id recordset_grants.member_id recordset_views.created_by_id recordsets.created_by_id recordsets.trashed_by_id webhook_endpoints.created_by workspace_team_members.member_id workspace_teams.created_by_id);
     my %known = map { $_ => 1 } @{ $db->selectcol_arrayref(q{SELECT tbl || '.' || col FROM owned_kinds()}) };
     my $refer = $db->selectcol_arrayref(<<~'END');

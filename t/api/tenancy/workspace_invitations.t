@@ -101,7 +101,7 @@ subtest 'a member who has no account yet' => sub {
     status_is $made, 201;
     my $id = $made->json('/id');
     json_is $made, '', { id => $UUID, user_id => undef, workspace_id => $w->id, email => 'dora@example.com', full_name => 'Dora', display_name => 'Dora', avatar_url => undef, role => 'viewer', title => 'Rigger',
-        department => 'Yard', phone => undef, bio => undef, timezone => 'UTC', is_active => false, onboarding_completed => false, onboarding_step => 0, tours => {}, team_ids => [], joined_at => undef,
+        department => 'Yard', phone => undef, bio => undef, timezone => 'UTC', is_active => false, ends_at => undef, onboarding_completed => false, onboarding_step => 0, tours => {}, team_ids => [], joined_at => undef,
         last_active_at => undef, created_at => $MICRO, updated_at => $MICRO };
     is account('dora@example.com'), undef, 'there is none before they accept';
     error_is $ann->post('/api/v1/members', $in), 409, 'CONFLICT', field => 'email';

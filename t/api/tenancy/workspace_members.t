@@ -22,7 +22,7 @@ subtest 'who is shown' => sub {
     my $me = $bob->get("$base/me");
     json_is $me, '', {
         id => $w->member_id('bob'), user_id => $bob->uuid, workspace_id => $w->id, email => $bob->email, full_name => 'Bob', display_name => 'Bob', avatar_url => undef, role => 'member',
-        title => undef, department => undef, phone => undef, bio => undef, timezone => 'UTC', is_active => true, onboarding_completed => false, onboarding_step => 0, tours => {}, team_ids => [],
+        title => undef, department => undef, phone => undef, bio => undef, timezone => 'UTC', is_active => true, ends_at => undef, onboarding_completed => false, onboarding_step => 0, tours => {}, team_ids => [],
         joined_at => $MICRO, last_active_at => undef, created_at => $MICRO, updated_at => $MICRO,
     }, 'oneself';
     json_is $vera->get(of('bob')), '', $me->json, 'another sees the same';

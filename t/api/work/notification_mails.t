@@ -103,6 +103,7 @@ subtest 'it is asked again when it is sent' => sub {
     undef $worker;
     my %changes = (
         'who has left'                 => [ sub { $db->do('UPDATE memberships SET is_active = false WHERE id = ?', undef, $w->member_id('vera')) }, sub { $db->do('UPDATE memberships SET is_active = true WHERE id = ?', undef, $w->member_id('vera')) } ],
+        'whose time is over'           => [ sub { $db->do('INSERT INTO membership_ends (tenant_id, organization_id, member_id, ends_at) SELECT tenant_id, organization_id, id, now() FROM memberships WHERE id = ?', undef, $w->member_id('vera')) }, sub { $db->do('DELETE FROM membership_ends') } ],
         'who may not see it any more'  => [ sub { $db->do(q{INSERT INTO role_permissions (tenant_id, organization_id, role, permission, is_granted) VALUES (?, ?, 'viewer', 'can_view_goal', false)}, undef, $ann->tenant_id, $w->id) }, sub { $db->do('DELETE FROM role_permissions') } ],
         'who has switched it off'      => [ sub { $vera->put("$base/preferences/v2/goal_assigned", { email_enabled => false }) }, sub { $vera->put("$base/preferences/v2/goal_assigned", { email_enabled => true }) } ],
         'who has muted it'             => [ sub { $vera->put("$base/preferences/v2/goal_assigned", { muted => true }) }, sub { $vera->put("$base/preferences/v2/goal_assigned", { muted => false }) } ],

@@ -23,7 +23,7 @@ our @EXPORT = qw(walk);
 my $page = 'https://app.example.com';
 my $json = Cpanel::JSON::XS->new->allow_nonref;
 my ($t, $db, @rows, $sample, $ours, $number, $owner, $boss, $root, $org);
-my ($outsider, $invited, $suspended, $pk, $sk, $their_sk, $stranger, $rival, $revoked, $inactive, %left, @personas);
+my ($outsider, $invited, $suspended, $guest, $pk, $sk, $their_sk, $stranger, $rival, $revoked, $inactive, %left, @personas);
 my ($tables, $secret, $before);
 
 # ------------------------------------------------------------------ a tenant with one of everything
@@ -71,6 +71,9 @@ sub strangers () {
     $suspended = member_of('ours', 'suspended');
     $t->member($org, $suspended, 'admin');
     $db->do('UPDATE memberships SET is_active = false WHERE user_id = ?', undef, $suspended->uuid);
+    $guest = member_of('ours', 'guest');
+    $t->member($org, $guest, 'admin');
+    $db->do('INSERT INTO membership_ends (tenant_id, organization_id, member_id, ends_at) SELECT tenant_id, organization_id, id, now() FROM memberships WHERE user_id = ?', undef, $guest->uuid);
     $pk       = $t->key(type => 'public', origins => [$page], tenant => 'ours');
     $sk       = $t->key(tenant => 'ours');
     $their_sk = $t->key(tenant => 'theirs');
@@ -152,6 +155,8 @@ sub with_token ($row, $user, $team, $key) {
     [ 'who is invited, and has not answered' => sub ($row) { of($row)->{place} ne 'tenant' ? with_token($row, $invited, undef, $sk) : undef },
         sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
     [ 'a member who is deactivated' => sub ($row) { of($row)->{place} ne 'tenant' ? with_token($row, $suspended, undef, $sk) : undef },
+        sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
+    [ 'a guest whose time is over' => sub ($row) { of($row)->{place} ne 'tenant' ? with_token($row, $guest, undef, $sk) : undef },
         sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
     [ 'a member whose role may not' => sub ($row) {
             my $may = of($row)->{place} ne 'tenant' ? $row->{may} : undef;
