@@ -250,6 +250,12 @@ static void write_member(struct req *rq, const PGresult *res, const char *name, 
 	case LIST_PAGES: jx_int(b, limit ? (total + limit - 1) / limit : 0); break;
 	case LIST_NEXT: jx_bool(b, skip < total - limit); break;
 	case LIST_PREV: jx_bool(b, skip > 0); break;
+	case LIST_CURSOR:
+		if (PQntuples(res) && column_text(res, PQntuples(res) - 1, "_next_cursor"))
+			jx_str(b, column_text(res, PQntuples(res) - 1, "_next_cursor"));
+		else
+			jx_null(b);
+		break;
 	case LIST_COLUMN:
 		jx_int(b, PQntuples(res) ? column_int(res, 0, arena_fmt(&rq->tx.arena, "_%s", name)) : 0);
 		break;

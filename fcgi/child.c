@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcgiapp.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -18,6 +17,7 @@
 #include "lib/host/config.h"
 #include "lib/host/log.h"
 #include "lib/host/scoreboard.h"
+#include "lib/host/spool.h"
 
 /*
  * libfcgi reads and writes the protocol; the waiting is ours.  Its own
@@ -153,21 +153,6 @@ static bool write_whole(int fd, const char *p, size_t n)
 	return true;
 }
 
-/* Network file systems have no files without a name from the start. */
-static int spool_open(const char *where, int *error)
-{
-	int fd = open(where, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	char *named = arena_fmt(&rq.tx.arena, "%s/form.XXXXXX", where);
-
-	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
-		fd = mkostemp(named, O_CLOEXEC);
-		if (fd >= 0)
-			unlink(named);
-	}
-	*error = errno;
-	return fd;
-}
-
 static void close_spool(void *fd)
 {
 	close((int)(intptr_t)fd);
@@ -179,8 +164,7 @@ static void close_spool(void *fd)
  */
 static enum err spool_body(unsigned long long n)
 {
-	const char *where = arena_fmt(&rq.tx.arena, "%s/objects", cfg.storage_root);
-	int error = 0, fd = spool_open(where, &error);
+	int fd = spool_open(&rq.tx.arena), error = fd < 0 ? errno : 0;
 	struct mapping *m = arena_alloc(&rq.tx.arena, sizeof(*m));
 	bool ok = fd >= 0;
 	char piece[16384];
@@ -209,8 +193,8 @@ static enum err spool_body(unsigned long long n)
 	if (ok && m->n != n)
 		return req_fail(&rq, ERR_BAD_REQUEST, "the body ends after %zu of %llu bytes", m->n, n);
 	if (m->p == MAP_FAILED)
-		return req_fail_inside(&rq, ERR_UNAVAILABLE, "the body cannot be kept in %s: %s", where,
-				       strerror(error));
+		return req_fail_inside(&rq, ERR_UNAVAILABLE, "the body cannot be kept in %s: %s",
+				       spool_place(&rq.tx.arena), strerror(error));
 	arena_defer(&rq.tx.arena, unmap, m);
 	rq.asked.body = m->p;
 	rq.asked.body_len = m->n;

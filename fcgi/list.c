@@ -13,7 +13,8 @@ const struct list
 	counted   = { "items", NULL, { "total" } },
 	sliced    = { NULL, NULL, { NULL }, { "limit", "skip" }, { LIST_MOST, LIST_MOST } },
 	shifted   = { NULL, NULL, { NULL }, { "limit", "offset" }, { 20, 100 } },
-	unwrapped = { NULL };
+	unwrapped = { NULL },
+	followed  = { "items", NULL, { "next_cursor" }, { "limit" }, { 100, 1000 } };
 /* clang-format on */
 
 enum list_kind list_kind(const char *name)
@@ -21,10 +22,12 @@ enum list_kind list_kind(const char *name)
 	static const struct {
 		const char *name;
 		enum list_kind kind;
-	} words[] = { { "total", LIST_TOTAL },       { "limit", LIST_LIMIT },   { "page_size", LIST_LIMIT },
-		      { "per_page", LIST_LIMIT },    { "skip", LIST_SKIP },     { "offset", LIST_SKIP },
-		      { "page", LIST_PAGE },         { "has_more", LIST_NEXT }, { "has_next", LIST_NEXT },
-		      { "total_pages", LIST_PAGES }, { "has_prev", LIST_PREV } };
+	} words[] = {
+		{ "total", LIST_TOTAL },       { "limit", LIST_LIMIT },   { "page_size", LIST_LIMIT },
+		{ "per_page", LIST_LIMIT },    { "skip", LIST_SKIP },     { "offset", LIST_SKIP },
+		{ "page", LIST_PAGE },         { "has_more", LIST_NEXT }, { "has_next", LIST_NEXT },
+		{ "total_pages", LIST_PAGES }, { "has_prev", LIST_PREV }, { "next_cursor", LIST_CURSOR }
+	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		if (!strcmp(words[i].name, name))

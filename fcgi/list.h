@@ -17,11 +17,11 @@
  *	sliced     […] of limit and skip
  *	shifted    […] of limit and offset
  *	unwrapped  […], all there are
+ *	followed   {"items":[…],"next_cursor":"…"}: what is behind a page is asked for by its cursor, so
+ *	           that the last page costs what the first one does, and what comes meanwhile moves nothing
  *
- * None pages by a cursor of ours: of the contract's rows one takes the ids of messages
- * (before, after), which are fields, and two pass on what a provider gave.  The first that needs
- * one brings {"items":[…],"next_cursor":"…"}: the last row's sort value and id under a MAC
- * (secret.h), whose query has :after.
+ * A cursor is the row's sort value and id, as its query has them, and says nothing of what one may see: that
+ *is asked with each page.  The row brings the query field :cursor, and its query the text _next_cursor.
  *
  * .items = "goals" of a row is the member in the place of "items", and makes an
  * object {"goals":[…]} of an array.  .size = { 50, 200 } is how many there are
@@ -48,6 +48,7 @@ struct size {
  *	page	its number, from 1, in the place of skip; of one that skip asks for, skip / limit + 1
  *	total_pages	how many there are
  *	has_next, has_more; has_prev	whether there are rows behind and before it
+ *	next_cursor	the text in the last row's column of the name _next_cursor; null where there is none
  *
  * Any other member is the number in the query's column of the name "_" and the member's.
  */
@@ -61,7 +62,7 @@ struct list {
 };
 
 extern const struct list skipped, numbered, turned, windowed, enveloped, unpaged, counted, sliced, shifted,
-	unwrapped;
+	unwrapped, followed;
 
 /* What a member or query field is, by its name. */
 enum list_kind {
@@ -73,6 +74,7 @@ enum list_kind {
 	LIST_PAGES,
 	LIST_NEXT,
 	LIST_PREV,
+	LIST_CURSOR,
 };
 enum list_kind list_kind(const char *name);
 

@@ -124,6 +124,8 @@ struct ask {
 	const char *method, *key;
 	struct sigv4_pair query[SIGV4_MAX_PAIRS], headers[SIGV4_MAX_PAIRS];
 	const void *body;
+	int fd; /* with is_file, in its place */
+	bool is_file;
 	size_t n;
 	long long moves; /* bytes, for its time */
 	bool may_miss;   /* 404 is an answer, and says nothing of the server */
@@ -152,7 +154,9 @@ static enum err run(struct arena *a, const struct ask *ask, struct http_answer *
 		.method = ask->method,
 		.headers = headers,
 		.body = ask->body,
+		.body_fd = ask->fd,
 		.body_len = ask->n,
+		.flags = ask->is_file ? HTTP_FILE : 0,
 		.max_bytes = ask->take ? (size_t)ask->moves + 1 : MAX_ANSWER,
 		.timeout_ms = ms < MOST_MS ? ms : MOST_MS,
 		.take = ask->take,
@@ -243,6 +247,24 @@ enum err s3_put(struct arena *a, const char *key, const char *content_type,
 		.headers = { { "content-type", content_type },
 			     { "x-amz-checksum-sha256", s3_checksum(a, sha256) } },
 		.body = bytes,
+		.n = n,
+		.moves = (long long)n,
+	};
+	struct http_answer answer;
+
+	return run(a, &ask, &answer, why);
+}
+
+enum err s3_put_file(struct arena *a, const char *key, const char *content_type,
+		     const unsigned char sha256[SECRET_BYTES], int fd, size_t n, struct failure *why)
+{
+	const struct ask ask = {
+		.method = "PUT",
+		.key = key,
+		.headers = { { "content-type", content_type },
+			     { "x-amz-checksum-sha256", s3_checksum(a, sha256) } },
+		.fd = fd,
+		.is_file = true,
 		.n = n,
 		.moves = (long long)n,
 	};

@@ -62,6 +62,10 @@ enum err s3_read(struct arena *a, const char *key, const char *etag, long long b
 enum err s3_put(struct arena *a, const char *key, const char *content_type,
 		const unsigned char sha256[SECRET_BYTES], const char *bytes, size_t n, struct failure *why);
 
+/* The same of a file that is open, from its beginning: it is sent piece by piece. */
+enum err s3_put_file(struct arena *a, const char *key, const char *content_type,
+		     const unsigned char sha256[SECRET_BYTES], int fd, size_t n, struct failure *why);
+
 /* Copy within the bucket what has that ETag, so many bytes. */
 enum err s3_copy(struct arena *a, const char *from, const char *to, const char *etag, long long bytes,
 		 struct failure *why);

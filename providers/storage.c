@@ -1,7 +1,10 @@
 #include "providers/storage.h"
 
+#include <errno.h>
 #include <json-c/json.h>
+#include <openssl/evp.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/filename.h"
@@ -59,6 +62,40 @@ enum err storage_put(struct arena *a, const struct storage_object *o, const char
 				   sniff_type(bytes, nhead), o->content_type);
 	secret_sha256(bytes, n, sha256);
 	return backend_of(o->backend)->put(a, o, bytes, n, sha256, why);
+}
+
+/* SHA-256 of the first n bytes.  False: they could not be read, or there are fewer. */
+static bool digest(int fd, long long n, unsigned char sha256[SECRET_BYTES])
+{
+	static char piece[64 * 1024];
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	long long at = 0;
+	ssize_t k = -1;
+
+	if (md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1)
+		while (at < n && (k = pread(fd, piece, sizeof(piece), at)) > 0) {
+			EVP_DigestUpdate(md, piece, (size_t)k);
+			at += k;
+		}
+	if (at == n)
+		EVP_DigestFinal_ex(md, sha256, NULL);
+	EVP_MD_CTX_free(md);
+	return at == n;
+}
+
+enum err storage_put_file(struct arena *a, const struct storage_object *o, int fd,
+			  unsigned char sha256[SECRET_BYTES], struct failure *why)
+{
+	char head[SNIFF_BYTES];
+	ssize_t nhead = pread(fd, head, sizeof(head), 0);
+
+	if (nhead < 0 || !digest(fd, o->size, sha256))
+		return failure_hide(why, a, ERR_UNAVAILABLE,
+				    "storage: a file that was made cannot be read: %s", strerror(errno));
+	if (!sniff_agrees(o->content_type, head, (size_t)nhead))
+		return failure_hide(why, a, ERR_INTERNAL, "storage: what was made is %s, and not %s",
+				    sniff_type(head, (size_t)nhead), o->content_type);
+	return backend_of(o->backend)->put_file(a, o, fd, sha256, why);
 }
 
 enum err storage_remove(struct arena *a, const struct storage_object *o, struct failure *why)

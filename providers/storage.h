@@ -86,6 +86,11 @@ enum err storage_take(struct arena *a, const struct storage_object *o, unsigned 
 enum err storage_put(struct arena *a, const struct storage_object *o, const char *bytes, size_t n,
 		     unsigned char sha256[SECRET_BYTES], struct failure *why);
 
+/* storage_put of a file that is open, from its beginning, o->size bytes of it: none of it is held in memory.
+ * To a bucket it is one request, which servers take up to 5 GiB of. */
+enum err storage_put_file(struct arena *a, const struct storage_object *o, int fd,
+			  unsigned char sha256[SECRET_BYTES], struct failure *why);
+
 /* Remove content, also such as was not taken; what is not there is no error. */
 enum err storage_remove(struct arena *a, const struct storage_object *o, struct failure *why);
 

@@ -45,6 +45,8 @@ struct storage_backend {
 	/* Of what was looked at: it is what was declared, and that is its SHA-256. */
 	enum err (*put)(struct arena *a, const struct storage_object *o, const char *bytes, size_t n,
 			const unsigned char sha256[SECRET_BYTES], struct failure *why);
+	enum err (*put_file)(struct arena *a, const struct storage_object *o, int fd,
+			     const unsigned char sha256[SECRET_BYTES], struct failure *why);
 	enum err (*remove)(struct arena *a, const struct storage_object *o, struct failure *why);
 	int (*open)(struct arena *a, const struct storage_object *o, struct failure *why);
 	/* On this machine a file's age is its inode's, which no client can set. */

@@ -231,6 +231,12 @@ static enum err bucket_put(struct arena *a, const struct storage_object *o, cons
 	return s3_put(a, place(a, o->id), o->content_type, sha256, bytes, n, why);
 }
 
+static enum err bucket_put_file(struct arena *a, const struct storage_object *o, int fd,
+				const unsigned char sha256[SECRET_BYTES], struct failure *why)
+{
+	return s3_put_file(a, place(a, o->id), o->content_type, sha256, fd, (size_t)o->size, why);
+}
+
 static enum err bucket_remove(struct arena *a, const struct storage_object *o, struct failure *why)
 {
 	enum err rc = o->upload_id ? s3_parts_abort(a, place(a, o->id), o->upload_id, why) : ERR_OK;
@@ -393,6 +399,7 @@ const struct storage_backend storage_bucket = {
 	.name = "s3",
 	.take = bucket_take,
 	.put = bucket_put,
+	.put_file = bucket_put_file,
 	.remove = bucket_remove,
 	.open = bucket_open,
 	.walk = bucket_walk,

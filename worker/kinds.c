@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "worker/activity.h"
+#include "worker/activity_export.h"
 #include "worker/billing.h"
 #include "worker/billing_period.h"
 #include "worker/contact_webhook.h"
@@ -16,6 +18,7 @@
 #include "worker/trace_files.h"
 #include "worker/traces.h"
 #include "worker/webhook_in.h"
+#include "worker/workspace.h"
 
 static const struct job_kind mail_decoy = { .name = "mail.decoy" }; /* see handlers/mail.h */
 
@@ -48,6 +51,10 @@ const struct job_kind *const job_kinds[] = {
 	&records_remove_job,
 	&signup_job,
 	&signup_sweep_job,
+	&activity_export_job,
+	&activity_exports_job,
+	&activity_months_job,
+	&workspace_migrate_job,
 	NULL,
 };
 
@@ -62,6 +69,8 @@ const struct job_schedule job_schedules[] = {
 	{ .queue = "ashlar", .kind = "notifications", .every_ms = 15000 },
 	{ .queue = "ashlar", .kind = "memberships.end", .every_ms = 15000 },
 	{ .queue = "ashlar", .kind = "signup.sweep", .every_ms = 30000 },
+	{ .queue = "ashlar", .kind = "activity.exports", .every_ms = 60000 },
+	{ .queue = "ashlar", .kind = "activity.months", .every_ms = 3600000 },
 	{ NULL },
 };
 

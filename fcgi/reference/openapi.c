@@ -55,7 +55,11 @@ static void write_list_members(struct buf *b, const struct route *r, bool exampl
 		bool is_bool = kind == LIST_NEXT || kind == LIST_PREV;
 
 		jx_key(b, l->members[i]);
-		if (!example)
+		if (kind == LIST_CURSOR && example)
+			jx_null(b);
+		else if (kind == LIST_CURSOR)
+			buf_text(b, "{\"type\":[\"string\",\"null\"]}");
+		else if (!example)
 			buf_text(b,
 				 is_bool ? "{\"type\":\"boolean\"}" : "{\"type\":\"integer\",\"minimum\":0}");
 		else if (is_bool)

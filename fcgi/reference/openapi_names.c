@@ -253,6 +253,8 @@ static const struct {
 	{ "platform.webhooks_out.regenerate_secret", "renew_webhook_secret" },
 	{ "workspace.activity.get_feed", "list_activities" },
 	{ "workspace.activity.get_stats", "get_activity_stats" },
+	{ "workspace.activity.start_export", "start_activity_export" },
+	{ "workspace.activity.list_history", "list_activity_history" },
 	{ "workspace.goals.update_progress", "update_goal_progress" },
 	{ "workspace.identity.exchange_impersonation_token", "create_impersonated_session" },
 	{ "workspace.identity.lookup_invite", "find_invite" },

@@ -10,14 +10,25 @@
 static const char *const types[] = { "action", "goal", "record", "integration", "user", NULL };
 static const char *const whose[] = { "mine", "all", NULL };
 
+static const struct pattern cursor_form = { "^[A-Za-z0-9_-]{32}$", "the next_cursor of an answer" };
+
+#define WHICH \
+	{ "types",      F_LIST, F_RARE | F_CSV, .item = F_ENUM, .values = types, .min = 1, .max = 5, .about = "left out: all" }, \
+	{ "start_date", F_DATETIME, F_RARE | F_DAY, .about = "then or later; a date is its whole day in UTC", .example = "2026-01-01" }, \
+	{ "end_date",   F_DATETIME, F_RARE | F_DAY, .about = "and not later", .example = "2026-12-31" }, \
+	{ "scope",      F_ENUM, 0, .values = whose, .def = "all" }, \
+	{ "user_ids",   F_LIST, F_RARE | F_CSV, .item = F_UUID, .min = 1, .max = 100, .about = "of these: users or members" }, \
+	{ "team_ids",   F_LIST, F_RARE | F_CSV, .item = F_UUID, .min = 1, .max = 100, .about = "of who is in one of these teams" }
+
 static const struct field feed_in[] = {
-	{ "types",      F_LIST, F_RARE | F_CSV, .item = F_ENUM, .values = types, .min = 1, .max = 5, .about = "left out: all" },
-	{ "search",     F_TEXT, F_RARE, .max = 255, .about = "in the description, in any case; blank: no filter", .example = "berlin" },
-	{ "start_date", F_DATETIME, F_RARE | F_DAY, .about = "then or later; a date is its whole day in UTC", .example = "2026-01-01" },
-	{ "end_date",   F_DATETIME, F_RARE | F_DAY, .about = "and not later", .example = "2026-12-31" },
-	{ "scope",      F_ENUM, 0, .values = whose, .def = "all" },
-	{ "user_ids",   F_LIST, F_RARE | F_CSV, .item = F_UUID, .min = 1, .max = 100, .about = "of these: users or members" },
-	{ "team_ids",   F_LIST, F_RARE | F_CSV, .item = F_UUID, .min = 1, .max = 100, .about = "of who is in one of these teams" },
+	{ "search", F_TEXT, F_RARE, .max = 255, .about = "in the description, in any case; blank: no filter", .example = "berlin" },
+	WHICH,
+	FIELD_END
+};
+
+static const struct field history_in[] = {
+	WHICH,
+	{ "cursor", F_TEXT, F_RARE, .fits = &cursor_form, .about = "next_cursor of the page before", .example = "AAAAAAAAAAABk2scL156EIw9W296jJ0O" },
 	FIELD_END
 };
 
@@ -77,6 +88,10 @@ const struct route activity_routes[] = {
 	{ GET, "/api/v1/activity/feed", "workspace.activity.get_feed", &by_member, "List what happened",
 	  .about = "The newest first, of what the caller may see. All that is asked for has to be so. total is counted up to 10,001.",
 	  .may = &can_view_activity, .query = feed_in, .out = &activity_shape, .list = &activities, .sql = &q_activity_feed },
+	{ GET, "/api/v1/activity/history", "workspace.activity.list_history", &by_member, "Read all that happened",
+	  .about = "The newest first, page behind page: what comes meanwhile moves nothing. As CSV or NDJSON all of it, in one answer.",
+	  .may = &can_view_activity, .query = history_in, .out = &activity_shape, .list = &followed, .items = "activities", .sql = &q_activity_history,
+	  .outputs = AS_CSV | AS_NDJSON },
 	{ GET, "/api/v1/activity/stats", "workspace.activity.get_stats", &by_member, "Count what happened",
 	  .about = "Of what the caller may see: what is hidden is not counted.",
 	  .may = &can_view_activity, .out = &stats_shape, .sql = &q_activity_stats },

@@ -14,6 +14,7 @@ enum http_flag {
 	HTTP_USER_URL = 2, /* a user chose the URL: public addresses only, on every hop */
 	HTTP_FOLLOW = 4,   /* follow redirects of GET and HEAD, at most three, never from https to http */
 	HTTP_CUT = 8,      /* a body longer than max_bytes is no failure: the rest is not read */
+	HTTP_FILE = 16,    /* body_fd has the body, and not memory: for what may be large */
 };
 
 struct http_call {
@@ -25,6 +26,7 @@ struct http_call {
 		*headers;    /* "Name: value", NULL-terminated, or NULL; not sent on to another origin */
 	const char *ca_file; /* certificates (PEM) that the server is trusted by; NULL or "": the system's */
 	const void *body;
+	int body_fd; /* with HTTP_FILE: a file, from its beginning; its offset is left alone */
 	size_t body_len;
 	size_t max_bytes;        /* of the answer's body; 0: 1 MiB */
 	long timeout_ms;         /* for everything, retries and redirects included; 0: HTTP_TIMEOUT_MS */

@@ -247,6 +247,28 @@ static struct curl_slist *request_headers(const struct exchange *x)
 	return list;
 }
 
+static size_t give_file(char *p, size_t size, size_t n, void *user)
+{
+	struct exchange *x = user;
+	ssize_t k = pread(x->call->body_fd, p, size * n, x->given);
+
+	if (k < 0)
+		return CURL_READFUNC_ABORT;
+	x->given += k;
+	return (size_t)k;
+}
+
+/* A connection that was kept and turned out to be closed: libcurl begins again. */
+static int seek_file(void *user, curl_off_t offset, int origin)
+{
+	struct exchange *x = user;
+
+	if (origin != SEEK_SET)
+		return CURL_SEEKFUNC_CANTSEEK;
+	x->given = offset;
+	return CURL_SEEKFUNC_OK;
+}
+
 void http_exchange_prepare(struct exchange *x, CURL *h)
 {
 	bool is_users = x->call->flags & HTTP_USER_URL;
@@ -282,7 +304,15 @@ void http_exchange_prepare(struct exchange *x, CURL *h)
 	curl_easy_setopt(h, CURLOPT_HEADERDATA, x);
 	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(h, CURLOPT_WRITEDATA, x);
-	if (x->call->body || !strcmp(x->method, "POST")) {
+	if (x->call->flags & HTTP_FILE) {
+		x->given = 0;
+		curl_easy_setopt(h, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(h, CURLOPT_INFILESIZE_LARGE, (curl_off_t)x->call->body_len);
+		curl_easy_setopt(h, CURLOPT_READFUNCTION, give_file);
+		curl_easy_setopt(h, CURLOPT_READDATA, x);
+		curl_easy_setopt(h, CURLOPT_SEEKFUNCTION, seek_file);
+		curl_easy_setopt(h, CURLOPT_SEEKDATA, x);
+	} else if (x->call->body || !strcmp(x->method, "POST")) {
 		curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->call->body_len);
 		curl_easy_setopt(h, CURLOPT_POSTFIELDS, x->call->body ? x->call->body : "");
 	}

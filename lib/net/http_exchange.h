@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
@@ -39,6 +40,7 @@ struct exchange {
 	bool stopped; /* take or is_wanted said so */
 	CURL *handle;
 	size_t taken; /* bytes of the body that were handed on */
+	off_t given;  /* HTTP_FILE: bytes of the body that libcurl has */
 	const char *why;
 };
 

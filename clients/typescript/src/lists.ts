@@ -48,6 +48,12 @@ export class Pages<Page, Item> implements PromiseLike<Page>, AsyncIterable<Item>
       const rows = (within(answer, way) ?? []) as Item[]
       yield* rows
       if (!place) return
+      if (place === 'cursor') {
+        const next = said(answer, way, 'next_cursor')
+        if (typeof next !== 'string') return
+        answer = await this.ask({ ...this.args, cursor: next })
+        continue
+      }
       const more = said(answer, way, 'has_more') ?? said(answer, way, 'has_next')
       const total = said(answer, way, 'total')
       const limit = !isRange && size ? said(answer, way, size) : undefined // what it was cut to

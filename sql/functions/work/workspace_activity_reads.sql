@@ -113,6 +113,31 @@ BEGIN
 END
 $$;
 
+-- Where one stands among all, as clients carry it on: its time in microseconds and its id. It says nothing of what one may see.
+CREATE OR REPLACE FUNCTION activity_cursor(at timestamptz, id uuid) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN translate(encode(int8send((extract(epoch FROM at) * 1000000)::bigint) || uuid_send(id), 'base64'), '+/', '-_');
+
+-- The same back; of NULL, the ends. Raises AS422 for what is none.
+CREATE OR REPLACE FUNCTION activity_cursor_read(said text, OUT at timestamptz, OUT id uuid)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    bytes bytea;
+    us    bigint;
+BEGIN
+    IF said IS NOT NULL THEN
+        bytes := decode(translate(said, '-_', '+/'), 'base64');
+        us := ('x' || encode(substr(bytes, 1, 8), 'hex'))::bit(64)::bigint;
+        -- From 1970 to the year 9999.
+        IF us NOT BETWEEN 0 AND 253402300799999999 THEN
+            RAISE SQLSTATE 'AS422' USING HINT = 'cursor', MESSAGE = 'cursor must be the next_cursor of an answer';
+        END IF;
+        at := timestamptz 'epoch' + us * interval '1 microsecond';
+        id := encode(substr(bytes, 9, 16), 'hex')::uuid;
+    END IF;
+END
+$$;
+
 -- How many there are, up to most: whole days by their sums.
 CREATE OR REPLACE FUNCTION activity_total(scopes uuid[], actors uuid[], types text[], from_at timestamptz, until_at timestamptz, most bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$

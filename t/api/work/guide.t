@@ -6,7 +6,7 @@ use Api;
 use Ashlar::Guide qw(steps is_as_shown);
 use Ashlar::Workspace;
 
-my $t = Api->start(realtime => 1);
+my $t = Api->start(realtime => 1, worker => 1);
 
 for my $page (qw(roles notifications activity)) {
     subtest $page => sub {
