@@ -1,4 +1,5 @@
 -- after: members recordsets
+-- {record_id} = 7982301
 INSERT INTO recordsets (tenant_id, id, organization_id, slug, name, type, is_virtual, integration_type, staging_table, owner_id, created_by_id)
 VALUES (app_tenant(), pg_temp.id('recordset products'), pg_temp.id('organization'), 'shopify-products', 'Products', 'integration', true, 'shopify', 'shopify_products',
         pg_temp.id('member'), pg_temp.id('member'));
