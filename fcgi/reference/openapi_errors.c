@@ -247,15 +247,17 @@ static const char error_details[] =
 	"on our "
 	"side\"}";
 
-/* And of a record's values, and of a limit that is reached.  Not where fields stand beside them: "limit" is
- * one of those, too. */
+/* And of a record's values, of what runs already, and of a limit that is reached.  Not where fields stand
+ * beside them: "limit" is one of those, too. */
 static const char limit_details[] =
 	",\"fields\":{\"type\":\"array\",\"description\":\"of a record: all values that do not "
 	"fit\",\"items\":{\"type\":"
 	"\"object\",\"required\":[\"field\",\"message\"],\"properties\":{\"field\":{\"type\":\"string\"},"
 	"\"message\":{"
 	"\"type\":\"string\"}}}}"
-	",\"metric\":{\"type\":\"string\",\"description\":\"whose limit is reached\"},"
+	",\"job_id\":{\"type\":\"string\",\"description\":\"of what runs already\"},"
+	"\"stream_url\":{\"type\":\"string\",\"description\":\"where that tells how far it is\"},"
+	"\"metric\":{\"type\":\"string\",\"description\":\"whose limit is reached\"},"
 	"\"used\":{\"type\":\"integer\",\"description\":\"of it, with what is reserved\"},"
 	"\"limit\":{\"type\":\"integer\"},"
 	"\"requested\":{\"type\":\"integer\"},"

@@ -81,9 +81,9 @@ static enum err migration_start(struct req *rq)
 		return answer_close(rq);
 	}
 	buf_init(&b, &rq->tx.arena, 256);
-	rows_object(&b, answer_form(rq, res), 0);
+	jx_key_str(&b, "job_id", column_text(res, 0, "_job_id"));
+	jx_key_str(&b, "stream_url", column_text(res, 0, "stream_url"));
 	rc = req_fail(rq, ERR_CONFLICT, "a migration of this workspace is already running");
-	/* Its members, without the braces. */
-	rq->tx.fail.details = arena_dup_n(&rq->tx.arena, b.p + 1, b.n - 2);
+	rq->tx.fail.details = buf_str(&b);
 	return rc;
 }

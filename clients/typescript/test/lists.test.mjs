@@ -31,7 +31,8 @@ function pretend(line, n, { most = Infinity, capped = false } = {}) {
     else if (size === 'end') [from, count] = [number('start', 0), number('end', usual - 1) - number('start', 0) + 1]
     else if (place) [from, count] = [number(place, 0), Math.min(number(size, usual), most)]
     const page = stored.slice(from, from + count)
-    const beside = { total: capped ? Math.min(n, 10001) : n, ...(size && size !== 'end' && { [size]: count }) }
+    const beside = place === 'cursor' ? { next_cursor: from + count < n ? String(from + count) : null }
+      : { total: capped ? Math.min(n, 10001) : n, ...(size && size !== 'end' && { [size]: count }) }
     const way = rows.split('.')
     if (rows === '') return page
     if (way[0] === 'data' && way[1]) return { data: { [way[1]]: page, ...beside }, meta: { version: 'v2' } }

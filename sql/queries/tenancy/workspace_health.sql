@@ -11,7 +11,7 @@ JOIN member_profiles p ON p.tenant_id = o.tenant_id AND p.organization_id = o.id
 WHERE o.tenant_id = @tenant AND o.id = @workspace;
 
 -- name: workspace_run_start :row
-SELECT s.run AS job_id, s.status, '/api/v1/workspace-health/migrations/' || s.run || '/stream' AS stream_url, s.is_new AS _is_new
+SELECT s.run AS job_id, s.status, '/api/v1/workspace-health/migrations/' || s.run || '/stream' AS stream_url, s.is_new AS _is_new, s.run::text AS _job_id
 FROM workspace_run_start() s;
 
 -- name: workspace_run_step :row
