@@ -36,9 +36,19 @@ static const struct field start_out[] = {
 	FIELD_END
 };
 
+static const struct field job_path[] = { { "job_id", F_UUID, F_REQUIRED, .example = "workspace run" }, FIELD_END };
+
+static const struct field stream_in[] = {
+	{ "workspace_id", F_UUID, 0, .about = "for EventSource, which can set no header; X-Workspace-Id goes before it" },
+	{ "ticket",       F_TEXT, 0, .max = 255,  .about = "of POST /api/v1/app/ws/ticket" },
+	{ "token",        F_TEXT, 0, .max = 8192, .about = "a bearer token, where there is no other way; it is in no log of this server" },
+	FIELD_END
+};
+
 static const struct shape health_shape = { "WorkspaceHealth", health };
 static const struct shape start_shape = { "WorkspaceMigrationStart", start_out };
 
+static const enum err not_followed[] = { ERR_ORIGIN, ERR_NOT_FOUND, ERR_OK };
 static const enum err is_running[] = { ERR_CONFLICT, ERR_OK };
 
 #define BASE "/api/v1/workspace-health"
@@ -50,6 +60,11 @@ const struct route workspace_health_routes[] = {
 	{ POST, BASE "/migrate", "workspace.health.trigger_migration", &by_member, "Bring the workspace's data to this version",
 	  .about = "Any member may. Where there is nothing to do it is completed at once; of one that runs, 409 has job_id and stream_url in details.",
 	  .out = &start_shape, .errors = is_running, .sql = &q_workspace_run_start, .run = migration_start, .status = 200 },
+	{ GET,  BASE "/migrations/{job_id}/stream", "workspace.health.stream_migration", &by_member, "Follow a migration by server-sent events",
+	  .about = "Messages without a name: {job_id, status, progress, current_step, error_message, timestamp}. The first one tells how it stands, and behind COMPLETED or "
+		   "FAILED there is no other; it ends after five minutes, too.",
+	  .params = job_path, .query = stream_in, .errors = not_followed, .sql = &q_workspace_run_stream, .flags = REALTIME | BARE, .status = 200,
+	  .content_type = "text/event-stream" },
 	ROUTE_END
 };
 /* clang-format on */

@@ -89,6 +89,13 @@ BEGIN
             RETURN QUERY
             SELECT a.nr FROM unnest(nrs, its, ids) a (nr, usr, id), LATERAL (
                 SELECT FROM jobs j WHERE j.tenant_id = tenant AND j.id = a.id AND j.created_by = a.usr LIMIT 1) found;
+        -- How far a workspace's migration is, for who works there.
+        ELSIF kind = 'workspace_run' AND action = 'subscribe' THEN
+            RETURN QUERY
+            SELECT a.nr FROM unnest(nrs, its, ids) a (nr, usr, id), LATERAL (
+                SELECT FROM workspace_runs r
+                JOIN memberships m ON m.tenant_id = r.tenant_id AND m.organization_id = r.organization_id AND m.user_id = a.usr AND m.is_active
+                WHERE r.tenant_id = tenant AND r.id = a.id LIMIT 1) found;
         -- How far a sign-up is, of whom there is no user yet: who follows it stands for the run.
         ELSIF kind = 'signup' AND action = 'subscribe' THEN
             RETURN QUERY

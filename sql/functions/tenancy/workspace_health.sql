@@ -12,28 +12,10 @@ CREATE OR REPLACE FUNCTION workspace_version_wanted() RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (SELECT max(s.version) FROM workspace_steps() s);
 
--- A new workspace has the newest version; one without a row is older than the rows, and has the first.
+-- A workspace without a row has the first one. The release that brings the second has new workspaces begin with the newest.
 CREATE OR REPLACE FUNCTION workspace_version(organization uuid) RETURNS integer
 LANGUAGE sql STABLE
 RETURN coalesce((SELECT v.version FROM workspace_versions v WHERE v.tenant_id = app_tenant() AND v.organization_id = workspace_version.organization), 1);
-
-CREATE OR REPLACE FUNCTION workspace_versioned() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-BEGIN
-    INSERT INTO workspace_versions (tenant_id, organization_id, version) VALUES (NEW.tenant_id, NEW.id, workspace_version_wanted());
-    RETURN NULL;
-END
-$$;
-REVOKE ALL ON FUNCTION workspace_versioned() FROM PUBLIC;
--- Only behind the first version, which is meant without a row.
-DROP TRIGGER IF EXISTS organizations_versioned ON organizations;
-DO $$
-BEGIN
-    IF workspace_version_wanted() > 1 THEN
-        CREATE TRIGGER organizations_versioned AFTER INSERT ON organizations FOR EACH ROW EXECUTE FUNCTION workspace_versioned();
-    END IF;
-END
-$$;
 
 -- Version 1: what is kept beside a workspace is what there is.
 CREATE OR REPLACE FUNCTION workspace_step_members(organization uuid) RETURNS void

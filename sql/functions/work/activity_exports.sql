@@ -28,12 +28,13 @@ BEGIN
 END
 $$;
 
--- The caller starts one; its id.
+-- The caller starts one; its id. Raises AS422 for an end before the beginning.
 CREATE OR REPLACE FUNCTION activity_export_start(format text, filters jsonb) RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
     made uuid;
 BEGIN
+    PERFORM activity_end(filters ->> 'start_date', filters ->> 'end_date');
     INSERT INTO activity_exports AS x (tenant_id, organization_id, member_id, format, filters)
     VALUES (app_tenant(), app_organization(), app_member(), activity_export_start.format, jsonb_strip_nulls(activity_export_start.filters))
     RETURNING x.id INTO made;
@@ -84,6 +85,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT x.* INTO m FROM memberships x
+    JOIN users u ON u.tenant_id = x.tenant_id AND u.id = x.user_id AND u.access > 0
     JOIN organizations o ON o.tenant_id = x.tenant_id AND o.id = x.organization_id AND o.deleted_at IS NULL
     WHERE x.tenant_id = tenant AND x.organization_id = organization AND x.id = e.member_id AND x.is_active;
     IF m.id IS NULL OR permission_reach(tenant, organization, m.role, 'can_view_activity') IS NULL

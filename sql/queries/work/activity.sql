@@ -30,14 +30,14 @@ SELECT :columns(activity), [:limit| CASE WHEN f.n = :limit::bigint AND f.is_more
 FROM [:limit| (SELECT k.created_at, k.id, row_number() OVER k_order AS n, lead(k.id) OVER k_order IS NOT NULL AS is_more
                FROM activity_cursor_read(:cursor) c
                CROSS JOIN LATERAL activity_find(activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]),
-                                                :types::text[], activity_bound(:start_date::text, false), activity_bound(:end_date::text, true), c.at, c.id,
+                                                :types::text[], activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), c.at, c.id,
                                                 :limit::bigint + 1) k
                WINDOW k_order AS (ORDER BY k.created_at DESC, k.id DESC)) f
               JOIN activities a ON a.tenant_id = @tenant AND a.organization_id = @workspace AND a.created_at = f.created_at AND a.id = f.id AND f.n <= :limit::bigint
              | activities a]
 LEFT JOIN member_ref(a.tenant_id, a.organization_id, a.actor_id) actor ON true
 WHERE a.tenant_id = @tenant AND a.organization_id = @workspace AND a.created_at >= activity_bound(:start_date::text, false)
-  AND a.created_at < activity_bound(:end_date::text, true) AND a.scope_id = ANY ((SELECT activity_scopes(@workspace, @member))::uuid[])
+  AND a.created_at < activity_end(:start_date::text, :end_date::text) AND a.scope_id = ANY ((SELECT activity_scopes(@workspace, @member))::uuid[])
   [AND a.type = ANY (:types::text[])]
   [:scope=mine| AND a.actor_id = @member]
   [AND a.actor_id = ANY ((SELECT activity_actors(false, :user_ids::uuid[], NULL))::uuid[])]

@@ -4,8 +4,11 @@ use v5.36;
 use lib 't/lib';
 use Api;
 use Ashlar::Workspace;
+use Ashlar::Ws;
+use Cpanel::JSON::XS ();
+use Time::HiRes 'time';
 
-my $t    = Api->start(main => 3);
+my $t    = Api->start(main => 3, realtime => 1);
 my $db   = $t->db;
 my $w    = workspace($t, ann => 'owner', bob => 'member', vera => 'viewer', gone => 'member');
 my $x    = workspace($t, eve => 'owner');
@@ -26,6 +29,20 @@ sub health_is ($who, $status, $want, $name) {
     like delete $got->{checked_at}, qr/\A20.*\d{6}Z\z/;
     is_deeply $got, { %well, %$want }, $name;
     return;
+}
+
+sub follow ($who, $id, $query = '', %header) {
+    return Ashlar::Ws->open($t, "$base/migrations/$id/stream$query", Upgrade => undef, Connection => 'close', Accept => 'text/event-stream',
+        ($query =~ /token=/ ? () : (Authorization => 'Bearer ' . $who->token)), 'X-Workspace-Id' => $w->id, %header);
+}
+
+# All events until the stream ends.
+sub events ($s, $seconds = 60) {
+    my $until = time + $seconds;
+    while (time < $until) { last if !$s->_read(1) && $s->{is_over} }
+    ok $s->{is_over}, 'the stream ends by itself';
+    unlike $s->{in}, qr/^event:/m, 'its messages have no name';
+    return map { Cpanel::JSON::XS->new->utf8->decode($_) } $s->{in} =~ /^data: (.*)$/mg;
 }
 
 subtest 'who asks' => sub {
@@ -55,6 +72,15 @@ subtest 'with nothing to do it is completed at once' => sub {
     is_deeply run($id), { status => 'COMPLETED', progress => 100, current_step => 'Up to date', error_message => undef, job_id => undef };
     health_is($w->{ann}, 200, {}, 'nothing runs');
     isnt $w->{vera}->post("$base/migrate")->json('/job_id'), $id, 'and again';
+    my ($event, @more) = events(follow($w->{ann}, $id));
+    is_deeply [ map { $event->{$_} } qw(job_id status progress current_step error_message) ], [ $id, 'COMPLETED', 100, 'Up to date', undef ], 'who comes late is told how it ended';
+    is @more, 0, '  and no more';
+    like $event->{timestamp}, qr/\A20.*Z\z/;
+    is_deeply [ map { $_->{status} } events(follow($w->{ann}, $id, '?token=' . $w->{ann}->token)) ], ['COMPLETED'], 'by a token in the query';
+    is follow($w->{ann}, $_)->status, 404, "$_: none" for '01936b1c-2f5e-7a10-8c3d-000000000000', 'x';
+    is follow($x->{eve}, $id, '', 'X-Workspace-Id' => $x->id)->status, 404, 'another workspace\'s';
+    is follow($x->{eve}, $id)->status, 403, 'in another workspace';
+    is follow($w->{ann}, $id, '', Authorization => undef)->status, 401;
 };
 
 subtest 'what is behind is 503, and one run at a time brings it on' => sub {
@@ -70,7 +96,12 @@ subtest 'what is behind is 503, and one run at a time brings it on' => sub {
     error_is $again, 409, 'CONFLICT', message => qr/already running/;
     is_deeply [ @{ $again->json('/error/details') }{qw(job_id stream_url)} ], [ $id, "$base/migrations/$id/stream" ], 'details say which';
     is run($id)->{status}, 'QUEUED';
+    my $s = follow($w->{vera}, $id);
+    is $s->status, 200;
+    is $s->header('Content-Type'), 'text/event-stream';
     $t->start_worker(children => 1);
+    my @told = events($s);
+    is_deeply [ map { "$_->{status} $_->{progress} $_->{current_step}" } @told ], [ 'QUEUED 0 Waiting for a worker', 'RUNNING 0 Counting members', 'COMPLETED 100 Up to date' ], 'any member follows it';
     eventually { run($id)->{status} eq 'COMPLETED' } 60, 'it is done';
     is_deeply [ @{ run($id) }{qw(progress current_step error_message)} ], [ 100, 'Up to date', undef ];
     is $db->selectrow_array('SELECT member_count FROM organizations WHERE id = ?', undef, $w->id), 3, 'what the step is for';
@@ -107,7 +138,8 @@ subtest 'of two at once one begins' => sub {
     $db->do(q{CREATE OR REPLACE FUNCTION workspace_step_members(organization uuid) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'broken'; END $$});
     $t->expect_log(qr/workspace\.migrate|broken/);
     $t->start_worker(children => 1);
-    eventually { run($next->json('/job_id'))->{status} eq 'FAILED' } 60, 'a step that cannot be done ends it';
+    my @told = events(follow($w->{bob}, $next->json('/job_id')));
+    is_deeply [ @{ $told[-1] }{qw(status error_message)} ], [ 'FAILED', 'the step "Counting members" failed: start it again' ], 'a step that cannot be done ends it';
     is run($next->json('/job_id'))->{error_message}, 'the step "Counting members" failed: start it again';
     health_is($w->{ann}, 503, { migration_required => true, current_version => '0' }, 'the version stays');
     $db->do($was);

@@ -87,6 +87,7 @@ subtest 'who may start one, and with what' => sub {
     error_is start($w->{ann}, @$_), 422, 'VALIDATION_ERROR', field => qr/\A$_->[0]/, name => "$_->[0]: " . $json->encode([ $_->[1] ])
         for [ format => 'pdf' ], [ types => ['deed'] ], [ types => [] ], [ types => 'goal' ], [ scope => 'ours' ], [ start_date => 'yesterday' ], [ end_date => '2026-02-30' ], [ search => 'x' x 256 ],
         [ user_ids => ['me'] ], [ team_ids => [ ($none) x 101 ] ], [ format => undef ];
+    error_is start($w->{ann}, start_date => '2026-02-02', end_date => '2026-02-01'), 422, 'VALIDATION_ERROR', field => 'end_date', name => 'dates backwards';
     is $db->selectrow_array('SELECT count(*) FROM activity_exports'), 0, 'nothing is started by what is refused';
     my $res = start($w->{bob}, format => 'xlsx', types => [ 'goal', 'user' ], search => ' berlin ', start_date => '2026-01-01', user_ids => [ $w->member_id('bob') ]);
     status_is $res, 200;

@@ -53,6 +53,7 @@ subtest 'what is refused' => sub {
         [ types => 'deed' ], [ scope => 'ours' ], [ start_date => 'x' ], [ user_ids => 'me' ]) {
         error_is page($w->{ann}, @$bad), 422, 'VALIDATION_ERROR', field => qr/\A$bad->[0]/, name => "$bad->[0]=$bad->[1]" =~ s/[^ -~]/?/gr;
     }
+    error_is page($w->{ann}, start_date => '2026-02-02', end_date => '2026-02-01'), 422, 'VALIDATION_ERROR', field => 'end_date', name => 'dates backwards';
     error_is $w->{ann}->get($path, headers => { Accept => 'application/geo+json' }), 406, 'NOT_ACCEPTABLE';
 };
 
