@@ -62,8 +62,9 @@ enum field_flag {
 	F_BELOW = 1 << 14,  /* an F_INT or F_NUMBER that is less than max */
 	F_TREE = 1 << 16,   /* input: of an F_OBJECT, F_LIST or F_JSON only the tree is wanted; it is no
 			       parameter of   SQL, and its text is not made anew */
-	F_DAY = 1 << 17,  /* input: an F_DATETIME that may be a date, too; the query gets it as it was sent */
-	F_RARE = 1 << 15, /* no part of the example: sent instead of others, or seldom */
+	F_DAY = 1 << 17, /* input: an F_DATETIME that may be a date, too; the query gets it as it was sent */
+	F_SECRET = 1 << 18, /* of a path: no log may hold it, though its name does not say so */
+	F_RARE = 1 << 15,   /* no part of the example: sent instead of others, or seldom */
 
 	/*
 	 * Marks: a resource's table says of each field what it is part of.  One without any of the

@@ -136,8 +136,11 @@ struct field route_param(const struct route *r, int i)
 bool route_param_is_secret(const struct route *r, int i)
 {
 	static const char *const words[] = { "token", "secret", "code" };
-	const char *name = route_param(r, i).name, *last = strrchr(name, '_');
+	struct field param = route_param(r, i);
+	const char *name = param.name, *last = strrchr(name, '_');
 
+	if (param.flags & F_SECRET)
+		return true;
 	last = last ? last + 1 : name;
 	for (size_t w = 0; w < sizeof(words) / sizeof(*words); w++)
 		if (!strcmp(last, words[w]))

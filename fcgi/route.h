@@ -194,7 +194,7 @@ int route_params(const struct route *r);
 struct field route_param(const struct route *r, int i);
 
 /* Is the i-th one a secret, which no log may hold?  Its name says so: {token}, {…_token}, {…_secret},
- * {…_code}. */
+ * {…_code}, or its field (F_SECRET). */
 bool route_param_is_secret(const struct route *r, int i);
 
 /* Which pool answers it: "main", "slow", "hash", "realtime". */

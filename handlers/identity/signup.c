@@ -113,7 +113,7 @@ static const struct field clerk_header[] = {
 };
 
 static const struct field job_path[] = {
-	{ "job_id", F_TEXT, F_REQUIRED, .min = 1, .max = 128, .about = "of /auth/signup/stripe-invite/async", .example = "AAAAAAAAcACAAAAAAAAAAQ0sQ9S2mK1u4cJ7wP5yB8nRz3TtVvXa6LhEoGfDi2Yk" },
+	{ "job_id", F_TEXT, F_REQUIRED | F_SECRET, .min = 1, .max = 128, .about = "of /auth/signup/stripe-invite/async", .example = "AAAAAAAAcACAAAAAAAAAAQ0sQ9S2mK1u4cJ7wP5yB8nRz3TtVvXa6LhEoGfDi2Yk" },
 	FIELD_END
 };
 

@@ -194,6 +194,17 @@ sub people () {
     return (token => $w->{ann}->token, given => { their_token => $w->{bob}->token });
 }
 
+# Somebody has paid, and is invited.
+sub signing_up () {
+    my $price   = $stripe->price(3000);
+    my $session = $stripe->ask(POST => 'checkout/sessions', "mode=subscription&success_url=https://shop.example.com/&line_items[0][price]=$price&line_items[0][quantity]=1")->{id};
+    $stripe->command(complete => { session => $session, email => 'pat@example.com' });
+    $stripe->told_to($t);
+    my ($mail) = grep { $_->{template} eq 'signup_invite' } $t->mails;
+    $t->keep_secret(@{ $mail->{secrets} }{qw(token code)});
+    return (given => { invite_code => $mail->{secrets}{token} });
+}
+
 # What a page's boxes stand on: the token of its user, that of the team, what its commands have as variables, and what is called otherwise
 # here; said is what its console has to have said.
 my %page = (
@@ -237,6 +248,7 @@ my %page = (
         $t->db->do('UPDATE users SET default_organization_id = ? WHERE id = ?', undef, $org, $keeper->uuid);
         return (token => $keeper->token);
     },
+    'signing-up'        => \&signing_up,
     recordsets          => \&people,
     records             => \&people,
     workspaces          => sub { return (token => $t->user('works')->token) },
@@ -259,6 +271,7 @@ my %said = (
     'workspace-keys'    => ['["203.0.113.7/32","2001:db8::/32"]'],
     workspaces          => [ 'this is the last owner: make another one first', '{"can_create_goal":true}' ],
     recordsets          => [ 'lighthouses', '["fixed","flashing"]', 'true' ],
+    'signing-up'        => [ 'null false', 'true' ],
     records             => [ 'Off the mole', qr/\Afield_values\.depth must be a number/, '2', '2 ["depth"]', '1 ["depth","place"]', '2' ],
     'ai-gateway'        => [qr/\ALIMIT_EXCEEDED .*"limit":2000/],
     organizations       => ['the last owner cannot leave the organization'],

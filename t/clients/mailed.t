@@ -241,6 +241,27 @@ subtest 'an account that was made for somebody' => sub {
     is sessions('olga@example.com'), 0, 'the page leaves no session behind';
 };
 
+subtest 'who has paid makes an account and a workspace' => sub {
+    my $code = encode_base64url(pack('H*', $t->tenant_id('acme') =~ tr/-//dr) . join '', map { chr } 1 .. 32);
+    $t->keep_secret($code);
+    $db->do(q{INSERT INTO signup_invites (tenant_id, email, email_key, full_name, hash, sealed, customer_id, provider_id, tier, tier_name)
+              VALUES (?, 'pat@example.com', 'pat@example.com', 'Pat Paid', sha256(?::bytea), '', 'cus_1', 'sub_1', 'pro', 'Pro')}, undef, $t->tenant_id('acme'), $code);
+    my $link = "https://localhost:$t->{https_port}/sign-up.html?token=$code";
+    my ($seen, $again, $wrong) = visits(
+        { url => $link, locale => 'en-US', steps => [ { fill => { company_name => 'Paid <b>Works</b>', password => $PASSWORD }, click => 'Set up the workspace' } ] },
+        { url => $link, locale => 'de-AT' },
+        { url => "https://localhost:$t->{https_port}/sign-up.html?token=x", locale => 'en-US' },
+    );
+    quiet_ok($seen, []);
+    is $seen->{pages}[0]{heading}, 'Set up your workspace';
+    is_deeply $seen->{pages}[0]{inputs}, [qw(email full_name company_name password)];
+    is $seen->{pages}[1]{said}, 'You are in Paid <b>Works</b> now. Sign in to the application as usual.';
+    is $db->selectrow_array(q{SELECT o.name FROM organizations o JOIN memberships m ON m.organization_id = o.id JOIN users u ON u.id = m.user_id WHERE u.email = 'pat@example.com' AND u.full_name = 'Pat Paid'}), 'Paid <b>Works</b>';
+    is sessions('pat@example.com'), 0, 'the page leaves no session behind';
+    is $again->{pages}[0]{heading}, 'Dieser Link gilt nicht mehr', 'once';
+    is $wrong->{pages}[0]{heading}, 'This link is not good any more', 'and by no other code';
+};
+
 subtest 'a workspace is picked' => sub {
     my $res = from($t)->post('/api/v1/auth/register', { email => 'picker@example.com', password => $PASSWORD });
     status_is $res, 201;
