@@ -55,6 +55,9 @@ const struct job_kind *const job_kinds[] = {
 	&activity_exports_job,
 	&activity_months_job,
 	&workspace_migrate_job,
+	&records_give_job,
+	&records_fill_job,
+	&records_fill_all_job,
 	NULL,
 };
 
@@ -71,6 +74,7 @@ const struct job_schedule job_schedules[] = {
 	{ .queue = "ashlar", .kind = "signup.sweep", .every_ms = 30000 },
 	{ .queue = "ashlar", .kind = "activity.exports", .every_ms = 60000 },
 	{ .queue = "ashlar", .kind = "activity.months", .every_ms = 3600000 },
+	{ .queue = "ashlar", .kind = "records.fill_all", .every_ms = 600000 },
 	{ NULL },
 };
 

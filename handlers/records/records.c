@@ -13,6 +13,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
+#include "handlers/records/record_filter.h"
 #include "handlers/records/record_schema.h"
 #include "handlers/records/recordsets.h"
 #include "handlers/shapes.h"
@@ -22,6 +23,7 @@
 #include "lib/db/column.h"
 #include "lib/db/rows.h"
 
+static enum err record_list(struct req *rq);
 static enum err record_create(struct req *rq);
 static enum err record_update(struct req *rq);
 static enum err record_write(struct req *rq);
@@ -119,6 +121,32 @@ static const struct field bulk_event[] = {
 	FIELD_END
 };
 
+static const char *const orders[] = { "asc", "desc", NULL };
+static const struct field one_key = { "fields", F_TEXT, 0, .min = 1, .max = 63, .fits = &record_key, .example = "depth" };
+
+#define FIND \
+	{ "recordset_id", F_UUID, F_RARE, .about = "left out: of all that the caller may see" }, \
+	{ "search",       F_TEXT, F_RARE, .max = 255, .about = "in the title and in texts, in any case; blank: no filter", .example = "mole" }, \
+	{ "status",       F_LIST, F_RARE | F_CSV, .item = F_ENUM, .values = states, .min = 1, .max = 4, .about = "one of these; deleted is for who has can_admin" }, \
+	{ "tags",         F_LIST, F_RARE | F_CSV, .item = F_TEXT, .each = &one_tag, .min = 1, .max = 50, .about = "that have one of these", .example = "[\"harbour\"]" }
+
+static const struct field find_in[] = {
+	FIND,
+	{ "fields",                 F_LIST, F_RARE | F_CSV, .item = F_TEXT, .each = &one_key, .min = 1, .max = 500, .about = "of field_values only these", .example = "[\"place\",\"depth\"]" },
+	{ "sort_by",                F_TEXT, F_RARE, .max = 63, .fits = &record_key, .def = "created_at",
+	  .about = "created_at, updated_at, title, status or, of one recordset, the key of a field; without a value: at the end, either way", .example = "depth" },
+	{ "sort_order",             F_ENUM, F_RARE, .values = orders, .def = "desc" },
+	{ "column_filters",         F_TEXT, F_RARE, .max = 16000, .about = "JSON by keys of fields: a text contains, a list is one of, or {\"op\",\"value\"}", .example = "{\"ground\":[\"sand\",\"mud\"]}" },
+	{ "date_filters",           F_TEXT, F_RARE, .max = 16000, .about = "JSON: from and to; a date is its whole day in UTC", .example = "{\"created_at\":{\"from\":\"2026-01-01\"}}" },
+	{ "numeric_filters",        F_TEXT, F_RARE, .max = 16000, .about = "JSON: min and max, or eq", .example = "{\"depth\":{\"max\":10}}" },
+	{ "tool",                   F_TEXT, F_RARE, .min = 1, .max = 64, .about = "that are in this tool's view", .example = "survey" },
+	{ "exclude_recommendation", F_LIST, F_RARE | F_CSV, .item = F_TEXT, .min = 1, .max = 50, .about = "whose value of ai_recommendation is none of these", .example = "[\"skip\"]" },
+	{ "group_id",               F_UUID, F_RARE, .example = "01936b1c-2f5e-7a10-8c3d-5b6f7a8c9d0e" },
+	FIELD_END
+};
+
+static const struct field crud_find_in[] = { FIND, FIELD_END };
+
 static const struct field delete_in[] = {
 	{ "record_ids",   F_LIST, 0, .item = F_UUID, .min = 1, .max = 1000, .about = "unless all" },
 	{ "recordset_id", F_UUID, F_RARE, .about = "needed with all" },
@@ -175,6 +203,8 @@ static const struct child written[] = { { "record", &q_record_made }, { NULL } }
 #define EDIT "Needs can_edit on the recordset, or can_edit_own of who made or owns the record."
 
 const struct route record_routes[] = {
+	{ GET,    BASE,               "workspace.records.list_records",           &by_member, "List records", "Of one recordset, or of all that the caller may see. All that is asked for has to be so. total is exact without filters, else counted up to 10,001.",
+	  .query = find_in, .out = &record_shape, .list = &numbered, .size = { 50, 200 }, .errors = refused, .sql = &q_record_list, .run = record_list },
 	{ GET,    ONE,                "workspace.records.get_record",             &by_member, "Get a record", "Needs can_view on its recordset.",
 	  .out = &record_shape, .sql = &q_record_get },
 	{ POST,   BASE,               "workspace.records.create_record",          &by_member, "Create a record", "Needs can_create on the recordset. Values are checked against its schema; all that do not fit are named.",
@@ -192,6 +222,8 @@ const struct route record_routes[] = {
 	{ POST,   ONE "/dismiss",     "workspace.records.dismiss_record",         &by_member, "Take a record out of a tool's view", EDIT,
 	  .query = dismiss_in, .out = &record_shape, .errors = refused, .run = record_write, .status = 200 },
 
+	{ GET,    CRUD,               "workspace.records.crud_list_records",      &by_member, "List records, for /crud", "The newest first.",
+	  .query = crud_find_in, .out = &record_shape, .list = &numbered, .size = { 50, 200 }, .errors = refused, .sql = &q_record_list, .run = record_list },
 	{ GET,    CRUD_ONE,           "workspace.records.crud_get_record",        .summary = "Get a record, for /crud", .alias_of = "workspace.records.get_record" },
 	{ POST,   CRUD,               "workspace.records.crud_create_record",     .summary = "Create a record, for /crud", .alias_of = "workspace.records.create_record" },
 	{ PUT,    CRUD_ONE,           "workspace.records.crud_replace_record",    &by_member, "Replace a record", EDIT " What is left out is as in a new one.",
@@ -216,6 +248,44 @@ static enum err record_answer(struct req *rq, const struct query *q)
 		return rc;
 	rows_object(answer_open(rq), rows_open(&rq->tx.arena, rq->tx.children[0], 0, &form), 0);
 	return answer_close(rq);
+}
+
+/* A list as it was sent, for records_find(): as PostgreSQL writes an array. */
+static void ask_list(struct req *rq, struct buf *b, const char *field, const char *name)
+{
+	const struct value *v = req_value(rq, field);
+
+	if (v && v->given)
+		jx_key_str(b, name, v->text);
+}
+
+static enum err record_list(struct req *rq)
+{
+	const char *order = req_text(rq, "sort_order");
+	struct buf b;
+	enum err rc;
+
+	buf_init(&b, &rq->tx.arena, 512);
+	buf_char(&b, '{');
+	jx_key(&b, "filters");
+	rc = record_filter_read(&rq->tx.arena, req_text(rq, "column_filters"),
+				req_text(rq, "numeric_filters"), req_text(rq, "date_filters"), &b,
+				&rq->tx.fail);
+	if (rc)
+		return rc;
+	jx_key_str(&b, "search", req_text(rq, "search"));
+	ask_list(rq, &b, "status", "statuses");
+	ask_list(rq, &b, "tags", "tags");
+	ask_list(rq, &b, "exclude_recommendation", "exclude");
+	jx_key_str(&b, "tool", req_text(rq, "tool"));
+	jx_key_str(&b, "group_id", req_text(rq, "group_id"));
+	jx_key_str(&b, "sort_by", req_text(rq, "sort_by"));
+	jx_key(&b, "descends"), jx_bool(&b, !order || strcmp(order, "asc") != 0);
+	buf_char(&b, '}');
+	req_set(rq, "asked", buf_str(&b));
+	if (!req_value(rq, "fields"))
+		req_set(rq, "fields", NULL);
+	return answer_rows(rq, &q_record_list);
 }
 
 /* Failures of values, as many as there are: details.fields has all of them. */

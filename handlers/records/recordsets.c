@@ -109,9 +109,25 @@ static const struct field search_in[] = {
 	FIELD_END
 };
 
+static const struct field resync_error[] = {
+	{ "record_id", F_UUID, 0 },
+	{ "column",    F_TEXT, 0, .example = "promoted_num_1" },
+	{ "error",     F_TEXT, 0, .example = "depth is no number" },
+	FIELD_END
+};
+
+static const struct field resync_out[] = {
+	{ "recordset_id",  F_UUID, 0 },
+	{ "updated_count", F_INT,  0, .about = "of those that were looked at, that had something else in a column", .example = "0" },
+	{ "total",         F_INT,  0, .about = "its records" },
+	{ "errors",        F_LIST, 0, .fields = resync_error, .about = "up to 100" },
+	FIELD_END
+};
+
 const struct shape recordset_shape = { "Recordset", recordset };
 const struct shape recordset_event_shape = { "EventRecordset", event };
 static const struct shape trashed_shape = { "TrashedRecordset", trashed, "Recordset" };
+static const struct shape resync_shape = { "RecordsetResync", resync_out, "Recordset" };
 static const struct shape permissions_shape = { "RecordsetPermissions", recordset_permissions, "Recordset" };
 
 static const struct constraint constraints[] = {
@@ -121,6 +137,7 @@ static const struct constraint constraints[] = {
 	{ NULL }
 };
 
+static const enum err not_seen[] = { ERR_NOT_FOUND, ERR_AUTHORIZATION, ERR_OK };
 static const enum err not_fit[] = { ERR_VALIDATION, ERR_OK };
 
 #define BASE "/api/v1/recordsets"
@@ -148,6 +165,8 @@ const struct route recordset_routes[] = {
 	  .sql = &q_recordset_update, .run = recordset_write },
 	{ DELETE, ONE,                "workspace.records.trash_recordset",           &by_member, "Move a recordset to the trash", ADMIN " Its records, views and grants are not found while it is there.",
 	  .params = recordset_path, .out = &recordset_shape, .sql = &q_recordset_trash, .status = 204 },
+	{ POST,   ONE "/resync-promoted", "workspace.records.resync_promoted_columns", &by_member, "Write a recordset's columns anew", ADMIN " What filters and sorts find records by follows each change by itself; this says which values a column of settings.promoted_fields cannot hold. Up to 10,000 records are looked at at once, the others by a job.",
+	  .params = recordset_path, .out = &resync_shape, .errors = not_seen, .sql = &q_recordset_resync, .status = 200 },
 	{ POST,   TRASH "/{recordset_slug}/restore", "workspace.records.restore_recordset", &by_member, "Take a recordset out of the trash", ADMINS,
 	  .may = &workspace_admin, .params = trash_path, .out = &recordset_shape, .sql = &q_recordset_restore, .status = 200 },
 	{ DELETE, TRASH "/{recordset_slug}", "workspace.records.purge_recordset",    &by_member, "Delete a recordset for good", ADMINS " It and its records cannot come back.",

@@ -19,6 +19,7 @@ DECLARE
         'member_profiles (tenant_id, organization_id, member_id, sort_name, search_text)',
         'users (tenant_id, id, created_at, standing, email, search_domain, search_name, search_last)',
         'projects (tenant_id, id, owner_id, name, created_at, deleted_at)',
+        'records (tenant_id, id, content_id, folded, tags, tool_statuses, deleted_at)',
         'organizations (tenant_id, id, name, slug, created_at, deleted_at)'];
     is_super boolean := (SELECT rolsuper FROM pg_roles WHERE rolname = current_user);
     tbl  text;

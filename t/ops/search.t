@@ -55,6 +55,16 @@ for my $tenant ($A, $B) {
     ($happened{$tenant}) = $super->selectrow_array(q{INSERT INTO activities (tenant_id, organization_id, created_at, type, event, description)
         VALUES (?, ?, date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC', 'goal', 'goal.created', 'Goal created: the aardvark') RETURNING id}, undef, $tenant, $org{$tenant});
 }
+# Records: of one content, one that says something else.
+my %content = ($A => '00000000-0000-7000-8000-0000000000ca', $B => '00000000-0000-7000-8000-0000000000cb');
+my %recorded;
+for my $tenant ($A, $B) {
+    $super->do(q{SELECT set_config('app.tenant_id', ?, false)}, undef, $tenant);
+    $super->do(q{INSERT INTO records (tenant_id, organization_id, recordset_id, content_id, folded, tags, tool_statuses)
+        SELECT ?, ?, ?, ?, 'hay ' || md5(i::text), '{hay}', '{"hay": "x"}' FROM generate_series(1, 5000) i}, undef, $tenant, $org{$tenant}, ($content{$tenant}) x 2);
+    ($recorded{$tenant}) = $super->selectrow_array(q{INSERT INTO records (tenant_id, organization_id, recordset_id, content_id, folded, tags, tool_statuses)
+        VALUES (?, ?, ?, ?, 'the aardvark', '{aardvark}', '{"aardvark": "x"}') RETURNING id}, undef, $tenant, $org{$tenant}, ($content{$tenant}) x 2);
+}
 $super->do('VACUUM ANALYZE');
 
 # What each looks for, and what it must read by.
@@ -62,6 +72,7 @@ my %try = (
     activity_candidates => { call => sub ($tenant) { (q{SELECT id FROM activity_candidates(?, ARRAY['00000000-0000-0000-0000-000000000000'::uuid], NULL, NULL, '-infinity', 'infinity', ?, 20)}, $org{$tenant}, 'aardvark') },
                              found => sub ($tenant) { $happened{$tenant} }, index => qr/\Aactivities_/ },
     project_candidates => { call => sub ($tenant) { ('SELECT unnest(ids) FROM project_candidates(?, ?, 20, 0, 20000)', $owner{$tenant}, 'aardvark') }, found => sub ($tenant) { $one{$tenant} }, index => qr/\Aprojects_/ },
+    record_candidates => { call => sub ($tenant) { (q{SELECT record_candidates(?, ?, NULL, NULL, 100)}, $content{$tenant}, '%aardvark%') }, found => sub ($tenant) { $recorded{$tenant} }, index => qr/\Arecords_search/ },
     organization_candidates => { call => sub ($tenant) { ('SELECT id FROM organization_candidates(?)', 'aardvark') }, found => sub ($tenant) { $organization{$tenant} }, index => qr/\Aorganizations_/ },
     member_candidates  => { call => sub ($tenant) { ('SELECT unnest(ids) FROM member_candidates(?, ?, NULL, 20, 0, 3001, array[]::uuid[])', $organization{$tenant}, 'aardvark') }, found => sub ($tenant) { $member{$tenant} }, index => qr/\Amember_profiles_/ },
     user_candidates    => { call => sub ($tenant) { ('SELECT id FROM user_candidates(?, NULL, NULL)', 'aardvark') }, found => sub ($tenant) { $owner{$tenant} }, index => qr/\Ausers_search_/ },

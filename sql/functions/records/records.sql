@@ -1,4 +1,5 @@
--- Records: how they are written.  Whoever writes has locked the recordset first, then the records in the order of their ids, and counts last.
+-- Records: how they are written.  Whoever writes has locked the recordset first, then the records in the order of their ids, and counts last; and
+-- writes their slots with them (record_slots.sql).
 
 -- The recordset of this id and content, which stays what it is until the transaction ends: it can neither go nor be emptied meanwhile.
 CREATE OR REPLACE FUNCTION record_recordset(recordset uuid, content uuid) RETURNS boolean
@@ -54,6 +55,29 @@ BEGIN
 END
 $$;
 
+-- What happened to one, for those who may see its recordset.
+CREATE OR REPLACE FUNCTION record_activity(event text, record uuid, recordset uuid, title text, version integer) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF is_told(app_tenant()) THEN
+        PERFORM activity_put(app_organization(), event, 'recordset', recordset, app_member(), record::text, title,
+                             jsonb_build_object('recordset_id', recordset, 'version', version));
+    END IF;
+END
+$$;
+
+-- And to many at once, as one.
+CREATE OR REPLACE FUNCTION records_activity(event text, recordset uuid, n bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF n > 0 AND is_told(app_tenant()) THEN
+        PERFORM activity_put(app_organization(), event, 'recordset', s.id, app_member(), s.id::text, s.name,
+                             jsonb_build_object('recordset_id', s.id, 'slug', s.slug, 'count', n))
+        FROM recordsets s WHERE s.tenant_id = app_tenant() AND s.organization_id = app_organization() AND s.id = recordset;
+    END IF;
+END
+$$;
+
 -- Put new records into a recordset: rows is an array of {title, field_values, status, tags, owner_id, group_id, tool_statuses}, whose values
 -- have been checked against its schema.  Their ids, in that order.
 CREATE OR REPLACE FUNCTION records_add(recordset uuid, rows jsonb) RETURNS uuid[]
@@ -63,7 +87,7 @@ DECLARE
     ids uuid[];
     r   record;
 BEGIN
-    SELECT x.content_id, x.fields, x.title_field INTO s FROM recordsets x
+    SELECT x.content_id, x.fields, x.title_field, x.slots INTO s FROM recordsets x
     WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = recordset AND x.trashed_at IS NULL
     FOR KEY SHARE;
     IF NOT FOUND THEN
@@ -76,17 +100,25 @@ BEGIN
              jsonb_to_record(e.one) x(title text, field_values jsonb, status text, tags text[], owner_id uuid, group_id uuid, tool_statuses jsonb)
     ), made AS (
         INSERT INTO records (tenant_id, organization_id, id, recordset_id, content_id, title, title_given, status, tags, field_values, tool_statuses,
-                             group_id, owner_id, created_by_id, changed_by_id, changed_fields)
-        SELECT app_tenant(), app_organization(), g.id, recordset, s.content_id, coalesce(g.title, record_title(g.field_values, s.fields, s.title_field)), g.title,
+                             group_id, owner_id, created_by_id, changed_by_id, changed_fields,
+                             folded, t01, t02, t03, t04, t05, t06, t07, t08, t09, t10, t11, t12, t13, t14, t15, t16, n01, n02, n03, n04, n05, n06,
+                             n07, n08, n09, n10, n11, n12, n13, n14, n15, n16, d01, d02, d03, d04, d05, d06, d07, d08, b01, b02, b03, b04, b05, b06)
+        SELECT app_tenant(), app_organization(), g.id, recordset, s.content_id, n.title, g.title,
                coalesce(g.status, 'active'), coalesce(g.tags, '{}'), g.field_values, coalesce(g.tool_statuses, '{}'), g.group_id, coalesce(g.owner_id, app_member()),
-               app_member(), app_member(), ARRAY(SELECT k FROM jsonb_object_keys(g.field_values) k ORDER BY k)
+               app_member(), app_member(), ARRAY(SELECT k FROM jsonb_object_keys(g.field_values) k ORDER BY k),
+               z.folded, z.t01, z.t02, z.t03, z.t04, z.t05, z.t06, z.t07, z.t08, z.t09, z.t10, z.t11, z.t12, z.t13, z.t14, z.t15, z.t16, z.n01,
+               z.n02, z.n03, z.n04, z.n05, z.n06, z.n07, z.n08, z.n09, z.n10, z.n11, z.n12, z.n13, z.n14, z.n15, z.n16, z.d01, z.d02, z.d03,
+               z.d04, z.d05, z.d06, z.d07, z.d08, z.b01, z.b02, z.b03, z.b04, z.b05, z.b06
         FROM given g
+        CROSS JOIN LATERAL (SELECT coalesce(g.title, record_title(g.field_values, s.fields, s.title_field)) AS title) n
+        CROSS JOIN LATERAL record_slotted(n.title, g.field_values, s.slots) z
     )
     SELECT array_agg(g.id ORDER BY g.nr) INTO ids FROM given g;
     PERFORM record_count_add(recordset, cardinality(ids));
     FOR r IN SELECT x.id, x.owner_id, x.title FROM records x
-             WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = ANY (ids) AND x.owner_id IS DISTINCT FROM app_member() LOOP
+             WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = ANY (ids) LOOP
         PERFORM record_notify('record_assigned', r.id, r.owner_id, recordset, r.title);
+        PERFORM record_activity('record.created', r.id, recordset, r.title, 1);
     END LOOP;
     RETURN ids;
 END
@@ -153,6 +185,9 @@ BEGIN
     n.tags := CASE WHEN given ? 'tags' THEN ARRAY(SELECT jsonb_array_elements_text(given -> 'tags')) WHEN is_all THEN '{}' ELSE old.tags END;
     n.owner_id := CASE WHEN given ? 'owner_id' THEN (given ->> 'owner_id')::uuid ELSE old.owner_id END;
     n.group_id := CASE WHEN given ? 'group_id' THEN (given ->> 'group_id')::uuid WHEN is_all THEN NULL ELSE old.group_id END;
+    IF (n.title, vals) IS DISTINCT FROM (old.title, old.field_values) THEN
+        n := jsonb_populate_record(n, record_slots_of(n.title, vals, s.slots));
+    END IF;
     PERFORM made(record);
     IF n IS NOT DISTINCT FROM old THEN
         RETURN record;
@@ -172,9 +207,15 @@ BEGIN
     UPDATE records r
     SET title = n.title, title_given = n.title_given, status = n.status, tags = n.tags, field_values = n.field_values, tool_statuses = n.tool_statuses,
         group_id = n.group_id, owner_id = n.owner_id, version = n.version, version_id = n.version_id, change_type = n.change_type,
-        changed_fields = n.changed_fields, restored_from_version = n.restored_from_version, changed_by_id = n.changed_by_id, changed_at = n.changed_at
+        changed_fields = n.changed_fields, restored_from_version = n.restored_from_version, changed_by_id = n.changed_by_id, changed_at = n.changed_at,
+        (folded, t01, t02, t03, t04, t05, t06, t07, t08, t09, t10, t11, t12, t13, t14, t15, t16, n01, n02, n03, n04, n05, n06, n07, n08,
+         n09, n10, n11, n12, n13, n14, n15, n16, d01, d02, d03, d04, d05, d06, d07, d08, b01, b02, b03, b04, b05, b06) =
+        (n.folded, n.t01, n.t02, n.t03, n.t04, n.t05, n.t06, n.t07, n.t08, n.t09, n.t10, n.t11, n.t12, n.t13, n.t14, n.t15, n.t16, n.n01,
+         n.n02, n.n03, n.n04, n.n05, n.n06, n.n07, n.n08, n.n09, n.n10, n.n11, n.n12, n.n13, n.n14, n.n15, n.n16, n.d01, n.d02, n.d03,
+         n.d04, n.d05, n.d06, n.d07, n.d08, n.b01, n.b02, n.b03, n.b04, n.b05, n.b06)
     WHERE r.tenant_id = app_tenant() AND r.organization_id = app_organization() AND r.id = record;
     PERFORM record_notify(CASE WHEN n.owner_id IS DISTINCT FROM old.owner_id THEN 'record_assigned' ELSE 'record_updated' END, record, n.owner_id, s.id, n.title);
+    PERFORM record_activity(CASE WHEN change ? 'restores' THEN 'record.restored' ELSE 'record.updated' END, record, s.id, n.title, n.version);
     RETURN record;
 END
 $$;
@@ -254,13 +295,24 @@ BEGIN
     PERFORM set_config('app.quiet', 'on', true) WHERE cardinality(deleted) > 1;
     UPDATE records x
     SET status = 'deleted', deleted_at = now(), version = x.version + 1, version_id = uuid_v7(), change_type = 'deleted', changed_fields = '{}',
-        restored_from_version = NULL, changed_by_id = app_member(), changed_at = now()
+        restored_from_version = NULL, changed_by_id = app_member(), changed_at = now(),
+        folded = NULL, t01 = NULL, t02 = NULL, t03 = NULL, t04 = NULL, t05 = NULL, t06 = NULL, t07 = NULL, t08 = NULL, t09 = NULL, t10 = NULL,
+        t11 = NULL, t12 = NULL, t13 = NULL, t14 = NULL, t15 = NULL, t16 = NULL, n01 = NULL, n02 = NULL, n03 = NULL, n04 = NULL, n05 = NULL,
+        n06 = NULL, n07 = NULL, n08 = NULL, n09 = NULL, n10 = NULL, n11 = NULL, n12 = NULL, n13 = NULL, n14 = NULL, n15 = NULL, n16 = NULL,
+        d01 = NULL, d02 = NULL, d03 = NULL, d04 = NULL, d05 = NULL, d06 = NULL, d07 = NULL, d08 = NULL, b01 = NULL, b02 = NULL, b03 = NULL,
+        b04 = NULL, b05 = NULL, b06 = NULL
     WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = ANY (deleted);
     PERFORM set_config('app.quiet', quiet, true);
     FOR s IN SELECT x.recordset_id, count(*) AS n, jsonb_agg(x.id ORDER BY x.id) AS ids FROM records x
              WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = ANY (deleted)
              GROUP BY x.recordset_id ORDER BY x.recordset_id LOOP
         PERFORM record_count_add(s.recordset_id, -s.n);
+        IF cardinality(deleted) = 1 THEN
+            PERFORM record_activity('record.deleted', x.id, s.recordset_id, x.title, x.version) FROM records x
+            WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = ANY (deleted);
+        ELSE
+            PERFORM records_activity('record.bulk_deleted', s.recordset_id, s.n);
+        END IF;
         IF cardinality(deleted) > 1 AND is_told(app_tenant()) THEN
             PERFORM event_emit('record.bulk_deleted', app_organization(), jsonb_build_object('workspace_id', app_organization(), 'recordset_id', s.recordset_id,
                                'deleted_count', s.n, 'deleted_ids', s.ids));
@@ -307,6 +359,7 @@ BEGIN
     UPDATE recordsets x SET content_id = uuid_v7() WHERE x.tenant_id = s.tenant_id AND x.organization_id = s.organization_id AND x.id = s.id;
     PERFORM records_removal(s);
     PERFORM audit('recordset.empty', 'recordset', s.id::text, jsonb_build_object('organization_id', s.organization_id, 'name', s.name, 'record_count', n));
+    PERFORM records_activity('record.bulk_deleted', s.id, n);
     IF n > 0 AND is_told(s.tenant_id) THEN
         PERFORM event_emit('record.bulk_deleted', s.organization_id, jsonb_build_object('workspace_id', s.organization_id, 'recordset_id', s.id,
                            'deleted_count', n, 'deleted_ids', '[]'::jsonb));
@@ -333,7 +386,8 @@ END
 $$;
 CREATE OR REPLACE TRIGGER recordsets_removed AFTER DELETE ON recordsets FOR EACH ROW EXECUTE FUNCTION recordset_gone();
 
--- Take away up to batch records of a content that no recordset has, with their versions; how many they were.
+-- Take away up to batch records of a content that no recordset has, with their versions, comments and relationships;
+-- how many they were.
 CREATE OR REPLACE FUNCTION records_remove(organization uuid, content uuid, batch integer) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -353,6 +407,12 @@ BEGIN
     ), versions AS (
         DELETE FROM record_versions v USING gone g
         WHERE v.tenant_id = app_tenant() AND v.organization_id = organization AND v.record_id = g.id
+    ), talk AS (
+        DELETE FROM comments c USING gone g
+        WHERE c.tenant_id = app_tenant() AND c.organization_id = organization AND c.subject_kind = 'record' AND c.subject_id = g.id
+    ), links AS (
+        DELETE FROM record_relationships l USING gone g
+        WHERE l.tenant_id = app_tenant() AND l.organization_id = organization AND g.id IN (l.source_record_id, l.target_record_id)
     )
     SELECT count(*) INTO n FROM gone;
     RETURN n;

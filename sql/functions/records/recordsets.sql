@@ -120,3 +120,18 @@ BEGIN
     RETURN wanted;
 END
 $$;
+
+-- Activity: one is made, goes into the trash, comes back.
+CREATE OR REPLACE FUNCTION recordset_activity() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM activity_put(NEW.organization_id, CASE WHEN TG_OP = 'INSERT' THEN 'record.recordset_created' WHEN NEW.trashed_at IS NULL THEN 'record.recordset_restored'
+                                                   ELSE 'record.recordset_trashed' END,
+                         'recordset', NEW.id, acting_member(NEW.organization_id), NEW.id::text, NEW.name, jsonb_build_object('slug', NEW.slug));
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER recordsets_activity_made AFTER INSERT ON recordsets FOR EACH ROW
+    WHEN (is_told(NEW.tenant_id)) EXECUTE FUNCTION recordset_activity();
+CREATE OR REPLACE TRIGGER recordsets_activity_changed AFTER UPDATE ON recordsets FOR EACH ROW
+    WHEN ((OLD.trashed_at IS NULL) <> (NEW.trashed_at IS NULL) AND is_told(NEW.tenant_id)) EXECUTE FUNCTION recordset_activity();

@@ -4,11 +4,28 @@
 SELECT r.id, r.recordset_id, s.slug AS recordset_slug, r.title, r.field_values, r.status, r.tags, NULL::jsonb AS geometry, NULL::text AS geometry_type,
        NULL::double precision AS lat, NULL::double precision AS lng, r.tool_statuses, r.group_id, (owner.ref ->> 'id')::uuid AS owner_id, owner.ref AS owner,
        maker.ref AS created_by, r.version, r.deleted_at IS NULL AS is_latest, recordset_permissions(x.rights, x.source) AS permissions,
-       0 AS comment_count, 0 AS attachment_count, r.deleted_at, r.created_at, r.updated_at
+       (SELECT count(*) FROM comments c
+        WHERE c.tenant_id = r.tenant_id AND c.organization_id = r.organization_id AND c.subject_kind = 'record' AND c.subject_id = r.id)::integer AS comment_count,
+       0 AS attachment_count, r.deleted_at, r.created_at, r.updated_at
 FROM records r
 JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id AND s.content_id = r.content_id
                  AND s.trashed_at IS NULL
 CROSS JOIN recordset_rights(r.tenant_id, r.organization_id, s.id, s.owner_id, @member, @org_role) x
+LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.owner_id) owner ON true
+LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.created_by_id) maker ON true;
+
+-- columns: listed
+-- As lists show them: without the caller's rights. All joins are outer ones, so that what says which is asked, and may refuse, where there is none.
+SELECT r.id, r.recordset_id, s.slug AS recordset_slug, r.title,
+       [:fields| record_values(r.field_values, :fields::text[]) | r.field_values ] AS field_values,
+       r.status, r.tags, NULL::jsonb AS geometry, NULL::text AS geometry_type,
+       NULL::double precision AS lat, NULL::double precision AS lng, r.tool_statuses, r.group_id, (owner.ref ->> 'id')::uuid AS owner_id, owner.ref AS owner,
+       maker.ref AS created_by, r.version, r.deleted_at IS NULL AS is_latest, NULL::jsonb AS permissions,
+       (SELECT count(*) FROM comments c
+        WHERE c.tenant_id = r.tenant_id AND c.organization_id = r.organization_id AND c.subject_kind = 'record' AND c.subject_id = r.id)::integer AS comment_count,
+       0 AS attachment_count, r.deleted_at, r.created_at, r.updated_at
+FROM records r
+LEFT JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id AND s.content_id = r.content_id
 LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.owner_id) owner ON true
 LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.created_by_id) maker ON true;
 
@@ -21,6 +38,16 @@ SELECT :columns(record)
 FROM records r :joins(record)
 WHERE r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = :record_id AND r.deleted_at IS NULL
   AND may(x.rights > 0, 'this needs can_view on the recordset');
+
+-- name: record_list :page
+-- total: (SELECT f.total FROM records_find(:recordset_id::uuid, :asked::jsonb, 0, 0) f)
+-- Which, and in which order, is records_find()'s to say (sql/functions/records/record_search.sql).
+SELECT f.total, :columns(listed)
+FROM records_find(:recordset_id::uuid, :asked::jsonb, :limit::bigint, :skip::bigint) f
+CROSS JOIN LATERAL unnest(f.ids) WITH ORDINALITY x (id, nr)
+LEFT JOIN records r ON r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = x.id
+:joins(listed)
+ORDER BY x.nr;
 
 -- name: record_made :rows
 -- The one that the statement before has written.
@@ -90,3 +117,12 @@ SELECT updated_count, total_recordsets FROM recordsets_recount();
 
 -- name: records_remove :row
 SELECT records_remove(:organization::uuid, :content::uuid, :batch::integer) AS removed;
+
+-- name: records_give :row
+SELECT records_give(:organization::uuid, :member::uuid, :heir::uuid, :batch::integer) AS given;
+
+-- name: records_fill :row
+SELECT records_fill(:organization::uuid, :recordset::uuid, :slots::jsonb, :is_again::boolean, :after, :batch::integer) AS after;
+
+-- name: recordsets_unfilled :row
+SELECT recordsets_unfilled() AS found;

@@ -145,3 +145,6 @@ WITH gone AS (
 SELECT r.id
 FROM gone r
 CROSS JOIN audit('recordset.purge', 'recordset', r.id::text, jsonb_build_object('organization_id', r.organization_id, 'name', r.name, 'slug', r.slug));
+
+-- name: recordset_resync :row
+SELECT r.recordset_id, r.updated_count, r.total, r.errors FROM recordset_resync(:recordset_slug) r;

@@ -119,7 +119,7 @@ WHERE m.tenant_id = @tenant AND m.organization_id = @workspace AND m.id = :membe
 
 -- name: workspace_member_reassign :row
 SELECT :member_id AS from_member_id, :to_member_id AS to_member_id, r.reassigned, r.total
-FROM owned_reassign(:member_id::uuid, :to_member_id::uuid, :item_types::text[]) r;
+FROM owned_give(:member_id::uuid, :to_member_id::uuid, :item_types::text[]) r;
 
 -- name: workspace_member_remove :row
 SELECT workspace_member_out(:member_id::uuid, NOT coalesce(:remove_workspace_member::boolean, true), 'never', false) = 'user_deleted' AS is_ended;

@@ -5,10 +5,28 @@ SELECT app_tenant(), s.organization_id, pg_temp.id('record'), s.id, s.content_id
        '{harbour}', '{"survey": "queued"}', pg_temp.id('member'), pg_temp.id('member'), 2, uuid_v7(), 'updated', '{depth}', pg_temp.id('member theo')
 FROM recordsets s WHERE s.tenant_id = app_tenant() AND s.id = pg_temp.id('recordset');
 
+INSERT INTO records (tenant_id, organization_id, id, recordset_id, content_id, title, field_values, owner_id, created_by_id, changed_fields, changed_by_id)
+SELECT app_tenant(), s.organization_id, pg_temp.id('record pier'), s.id, s.content_id, 'Under the pier', '{"place": "Under the pier", "depth": 3, "ground": "mud"}',
+       pg_temp.id('member'), pg_temp.id('member'), '{depth,ground,place}', pg_temp.id('member')
+FROM recordsets s WHERE s.tenant_id = app_tenant() AND s.id = pg_temp.id('recordset');
+
+UPDATE records r
+SET folded = z.folded, t06 = z.t06, t07 = z.t07, n06 = z.n06
+FROM records x
+JOIN recordsets s ON s.tenant_id = x.tenant_id AND s.id = x.recordset_id
+CROSS JOIN LATERAL record_slotted(x.title, x.field_values, s.slots) z
+WHERE x.tenant_id = app_tenant() AND r.tenant_id = x.tenant_id AND r.id = x.id;
+
+INSERT INTO comments (tenant_id, organization_id, subject_kind, subject_id, id, content, author_id)
+VALUES (app_tenant(), pg_temp.id('organization'), 'record', pg_temp.id('record'), pg_temp.id('comment'), 'Is that at low water?', pg_temp.id('member theo'));
+
+INSERT INTO record_relationships (tenant_id, organization_id, id, source_record_id, target_record_id, label, created_by_id)
+VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('relationship'), pg_temp.id('record'), pg_temp.id('record pier'), 'the same harbour', pg_temp.id('member'));
+
 INSERT INTO record_versions (tenant_id, organization_id, record_id, version, id, change_type, title, field_values, status, tags, changed_fields, changed_by_id, changed_at)
 VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('record'), 1, pg_temp.id('history'), 'created', 'Off the mole',
         '{"place": "Off the mole", "depth": 8, "ground": "sand"}', 'active', '{harbour}', '{depth,ground,place}', pg_temp.id('member'), now() - interval '2 days');
 
 UPDATE recordset_counts
-SET count = 1
+SET count = 2
 WHERE tenant_id = app_tenant() AND recordset_id = pg_temp.id('recordset');

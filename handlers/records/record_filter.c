@@ -1,0 +1,210 @@
+#include "handlers/records/record_filter.h"
+
+#include <json-c/json.h>
+#include <math.h>
+#include <string.h>
+
+#include "fcgi/field.h"
+#include "lib/base/json.h"
+#include "lib/base/jx.h"
+
+/* What is read, and where it goes. */
+struct reader {
+	struct arena *arena;
+	struct buf *b;
+	struct failure *why;
+	int n;
+};
+
+static const char *const ops[] = { "eq", "ne",     "contains", "not_contains", "starts_with", "ends_with",
+				   "in", "not_in", "is_null",  "is_not_null",  NULL };
+
+static enum err refuse(struct reader *r, const char *path, const char *expected)
+{
+	return failure_set(r->why, r->arena, ERR_VALIDATION, path, "%s must be %s", path, expected);
+}
+
+static void open_one(struct reader *r, const char *path, const char *key, const char *op)
+{
+	jx_next(r->b), buf_char(r->b, '{');
+	jx_key_str(r->b, "path", path);
+	jx_key_str(r->b, "key", key);
+	jx_key_str(r->b, "op", op);
+}
+
+/* A text, number, true or false, as text. */
+static enum err take_value(struct reader *r, const char *path, struct json_object *json)
+{
+	bool is_plain =
+		json_object_is_type(json, json_type_string) || json_object_is_type(json, json_type_int) ||
+		json_object_is_type(json, json_type_double) || json_object_is_type(json, json_type_boolean);
+
+	if (!is_plain || strlen(json_object_get_string(json)) > RECORD_FILTER_TEXT)
+		return refuse(r, path, "a text of at most 1000 bytes, a number, true or false");
+	jx_next(r->b), jx_str(r->b, json_object_get_string(json));
+	return ERR_OK;
+}
+
+static enum err take_values(struct reader *r, const char *path, struct json_object *list)
+{
+	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+	enum err rc = ERR_OK;
+
+	if (n < 1 || n > RECORD_FILTER_VALUES)
+		return refuse(r, path, "a list of 1 to 200 values");
+	for (size_t i = 0; !rc && i < n; i++)
+		rc = take_value(r, arena_fmt(r->arena, "%s[%zu]", path, i),
+				json_object_array_get_idx(list, i));
+	return rc;
+}
+
+static enum err column_filter(struct reader *r, const char *path, const char *key, struct json_object *json)
+{
+	struct json_object *value = json_at(json, "value", NULL);
+	const char *op = NULL;
+	enum err rc;
+	int i = 0;
+
+	if (json_object_is_type(json, json_type_array)) {
+		open_one(r, path, key, "in");
+		jx_key_open(r->b, "values", '[');
+		rc = take_values(r, path, json);
+		buf_text(r->b, "]}");
+		return rc;
+	}
+	if (!json_object_is_type(json, json_type_object)) {
+		op = "contains";
+		value = json;
+	} else {
+		op = json_text(json_at(json, "op", NULL), 64);
+		while (op && ops[i] && strcmp(ops[i], op) != 0)
+			i++;
+		if (!op || !ops[i])
+			return refuse(r, arena_fmt(r->arena, "%s.op", path),
+				      "eq, ne, contains, not_contains, starts_with, ends_with, in, not_in, "
+				      "is_null or is_not_null");
+		path = arena_fmt(r->arena, "%s.value", path);
+	}
+	open_one(r, path, key, !strcmp(op, "eq") ? "in" : !strcmp(op, "ne") ? "not_in" : op);
+	jx_key_open(r->b, "values", '[');
+	if (!strcmp(op, "is_null") || !strcmp(op, "is_not_null"))
+		rc = ERR_OK;
+	else if (!strcmp(op, "in") || !strcmp(op, "not_in"))
+		rc = take_values(r, path, value);
+	else
+		rc = take_value(r, path, value);
+	buf_text(r->b, "]}");
+	return rc;
+}
+
+/* The members of a filter's object that there are; another one is refused. */
+static enum err known_members(struct reader *r, const char *path, struct json_object *json,
+			      const char *const *names, const char *expected)
+{
+	if (!json_object_is_type(json, json_type_object) || !json_object_object_length(json))
+		return refuse(r, path, expected);
+	json_object_object_foreach(json, name, value)
+	{
+		const char *const *known = names;
+
+		(void)value;
+		while (*known && strcmp(*known, name) != 0)
+			known++;
+		if (!*known)
+			return refuse(r, path, expected);
+	}
+	return ERR_OK;
+}
+
+static enum err numeric_filter(struct reader *r, const char *path, const char *key, struct json_object *json)
+{
+	static const char *const names[] = { "min", "max", "eq", NULL };
+	enum err rc = known_members(r, path, json, names, "an object with min, max or both, or with eq");
+
+	if (rc)
+		return rc;
+	open_one(r, path, key, "number");
+	for (const char *const *name = names; *name; name++) {
+		struct json_object *value;
+
+		if (!json_object_object_get_ex(json, *name, &value))
+			continue;
+		if (!(json_object_is_type(value, json_type_int) ||
+		      json_object_is_type(value, json_type_double)) ||
+		    !isfinite(json_object_get_double(value)))
+			return refuse(r, arena_fmt(r->arena, "%s.%s", path, *name), "a number");
+		jx_key(r->b, *name), jx_double(r->b, json_object_get_double(value));
+	}
+	buf_char(r->b, '}');
+	return ERR_OK;
+}
+
+static enum err date_filter(struct reader *r, const char *path, const char *key, struct json_object *json)
+{
+	static const char *const names[] = { "from", "to", NULL };
+	enum err rc = known_members(r, path, json, names, "an object with from, to or both");
+
+	if (rc)
+		return rc;
+	open_one(r, path, key, "time");
+	for (const char *const *name = names; !rc && *name; name++) {
+		const char *here = arena_fmt(r->arena, "%s.%s", path, *name);
+		struct field rule = { .name = here, .type = F_DATETIME, .flags = F_DAY };
+		struct json_object *value;
+		struct value v;
+
+		if (!json_object_object_get_ex(json, *name, &value))
+			continue;
+		if (!json_object_is_type(value, json_type_string))
+			return refuse(r, here, "a date or a time");
+		rc = field_from_text(r->arena, &rule, json_object_get_string(value), &v, r->why);
+		if (!rc)
+			jx_key_str(r->b, *name, json_object_get_string(value));
+	}
+	buf_char(r->b, '}');
+	return rc;
+}
+
+/* One of the three: its members, each by take. */
+static enum err read_one(struct reader *r, const char *name, const char *text,
+			 enum err (*take)(struct reader *, const char *, const char *, struct json_object *))
+{
+	struct json_object *json = NULL;
+	const char *problem;
+	enum err rc = ERR_OK;
+
+	if (!text || !*text)
+		return ERR_OK;
+	if (json_read(r->arena, text, strlen(text), &json, &problem))
+		return failure_set(r->why, r->arena, ERR_VALIDATION, name, "%s: %s", name, problem);
+	if (!json_object_is_type(json, json_type_object))
+		return refuse(r, name, "a JSON object");
+	json_object_object_foreach(json, key, value)
+	{
+		if (rc)
+			break;
+		if (r->n++ == RECORD_FILTERS)
+			return failure_set(r->why, r->arena, ERR_VALIDATION, name,
+					   "%s: there may be 50 filters in all", name);
+		if (strlen(key) < 1 || strlen(key) > 63)
+			return refuse(r, name, "an object of fields by their keys");
+		rc = take(r, arena_fmt(r->arena, "%s.%s", name, key), key, value);
+	}
+	return rc;
+}
+
+enum err record_filter_read(struct arena *a, const char *column, const char *numeric, const char *date,
+			    struct buf *b, struct failure *why)
+{
+	struct reader r = { .arena = a, .b = b, .why = why };
+	enum err rc;
+
+	buf_char(b, '[');
+	rc = read_one(&r, "column_filters", column, column_filter);
+	if (!rc)
+		rc = read_one(&r, "numeric_filters", numeric, numeric_filter);
+	if (!rc)
+		rc = read_one(&r, "date_filters", date, date_filter);
+	buf_char(b, ']');
+	return rc;
+}

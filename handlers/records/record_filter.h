@@ -1,0 +1,40 @@
+/*
+ * Filters of records, as clients write them and as sql/functions/records/record_search.sql reads them.
+ *
+ * A client sends up to three JSON objects, whose members are fields of the recordset or title, status,
+ *owner_id, created_at, updated_at; all of them have to hold:
+ *
+ *	column_filters	{"city":"aust"} contains; {"city":["Austin","Dallas"]} is one of;
+ *			{"city":{"op":"starts_with","value":"A"}}, by eq, ne, contains, not_contains,
+ *starts_with, ends_with, in, not_in, is_null, is_not_null numeric_filters	{"price":{"min":1,"max":2}},
+ *either of them, or {"price":{"eq":2}} date_filters
+ *{"created_at":{"from":"2026-01-01","to":"2026-01-31"}}, either of them; a date is its whole day in UTC
+ *
+ * Which fields there are is asked where they are looked up, of the schema as it stands there.
+ */
+#ifndef HANDLERS_RECORD_FILTER_H
+#define HANDLERS_RECORD_FILTER_H
+
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/failure.h"
+
+enum { RECORD_FILTERS = 50, RECORD_FILTER_VALUES = 200, RECORD_FILTER_TEXT = 1000 };
+
+/*
+ * Append what the three say, each of which may be NULL, to b as one JSON array:
+ *
+ *	{"path":"column_filters.city","key":"city","op":"in","values":["Austin"]}
+ *	… "op":"number","min":1,"max":2,"eq":3		those that were sent
+ *	… "op":"time","from":"2026-01-01","to":null	as they were sent
+ *
+ * op is contains, not_contains, starts_with, ends_with (one value), in, not_in, is_null, is_not_null, number
+ *or time: eq and ne are in and not_in.
+ *
+ * ERR_OK; ERR_VALIDATION: no JSON object, an op that there is not, a value that is none, more than
+ * RECORD_FILTERS of them; *why names the member.
+ */
+enum err record_filter_read(struct arena *a, const char *column, const char *numeric, const char *date,
+			    struct buf *b, struct failure *why);
+
+#endif

@@ -1,0 +1,450 @@
+-- Which records are asked for, and in which order: filters, searches, pages.
+--
+-- Statements are composed here of parts that stand in this file: names of columns come from the catalogue of slots, and what a client says is
+-- a parameter of them, always ($4 texts, $5 numbers, $6 times). $1 is the tenant, $2 the workspace, $3 the contents of the recordsets.
+
+-- Candidates under the policies (sql/search/close.sql): records of a content of which all that is searched is like the pattern, or that have one of
+-- the tags, or the tool; one of the three is asked, up to most.
+CREATE OR REPLACE FUNCTION record_candidates(content uuid, pattern text, tags text[], tool text, most integer) RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF pattern IS NOT NULL THEN
+        RETURN QUERY SELECT r.id FROM records r
+                     WHERE r.tenant_id = (SELECT app_tenant()) AND r.content_id = content AND r.deleted_at IS NULL AND r.folded LIKE pattern LIMIT most;
+    ELSIF tags IS NOT NULL THEN
+        RETURN QUERY SELECT r.id FROM records r
+                     WHERE r.tenant_id = (SELECT app_tenant()) AND r.content_id = content AND r.deleted_at IS NULL AND r.tags && record_candidates.tags LIMIT most;
+    ELSE
+        RETURN QUERY SELECT r.id FROM records r
+                     WHERE r.tenant_id = (SELECT app_tenant()) AND r.content_id = content AND r.deleted_at IS NULL AND r.tool_statuses ? tool LIMIT most;
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION record_candidates(uuid, text, text[], text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION record_candidates(uuid, text, text[], text, integer) TO ashlar_api;
+
+-- Of the values those that are asked for.
+CREATE OR REPLACE FUNCTION record_values(field_values jsonb, keys text[]) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(field_values) e WHERE e.key = ANY (keys));
+END
+$$;
+
+-- Letters that must be put in, left out or replaced to make one word of the other.
+CREATE OR REPLACE FUNCTION word_distance(a text, b text) RETURNS integer
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    above integer[] := ARRAY(SELECT generate_series(0, length(b)));
+    row_  integer[];
+BEGIN
+    FOR i IN 1 .. length(a) LOOP
+        row_ := ARRAY[i];
+        FOR j IN 1 .. length(b) LOOP
+            row_ := row_ || least(row_[j] + 1, above[j + 1] + 1, above[j] + (substr(a, i, 1) <> substr(b, j, 1))::integer);
+        END LOOP;
+        above := row_;
+    END LOOP;
+    RETURN above[length(b) + 1];
+END
+$$;
+
+-- A key that is none: 422, with the one that may have been meant.
+CREATE OR REPLACE FUNCTION record_key_unknown(path text, key text, fields jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    meant text := (SELECT k FROM (SELECT x ->> 'key' AS k FROM jsonb_array_elements(fields) x
+                                  UNION ALL SELECT unnest('{title,status,owner_id,created_at,updated_at}'::text[])) y
+                   WHERE length(key) <= 63 AND word_distance(key, k) <= greatest(2, length(key) / 3) ORDER BY word_distance(key, k), k LIMIT 1);
+BEGIN
+    RAISE SQLSTATE 'AS422' USING HINT = path, MESSAGE = format('%s: %s is no field of the recordset', path, key) || coalesce('; did you mean ' || meant || '?', '');
+END
+$$;
+
+-- What a filter comes to. f: {"path", "key", "op", …} as record_filter.h has it. exact decides; drive, if there is one, is a condition of an index
+-- that finds all of them, pattern one for record_candidates().
+--
+--   fields, slots, filled   the recordset's; fields NULL: of no single one, and any key goes
+CREATE OR REPLACE FUNCTION record_condition(f jsonb, fields jsonb, slots jsonb, filled jsonb, INOUT texts text[], INOUT numbers double precision[],
+                                            INOUT times timestamptz[], OUT exact text, OUT drive text, OUT pattern text)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    key    text := f ->> 'key';
+    op     text := f ->> 'op';
+    vals   text[] := ARRAY(SELECT jsonb_array_elements_text(f -> 'values'));
+    kind   text;
+    raw    text;    -- the value, as jsonb
+    said   text;    -- as text
+    slot   text;
+    plain  text;    -- a text pattern
+    nums   double precision[];
+    dates  timestamptz[];
+    many   text := '(SELECT e FROM jsonb_array_elements_text(CASE jsonb_typeof(%1$s) WHEN ''array'' THEN %1$s ELSE jsonb_build_array(%1$s) END) e WHERE %2$s)';
+    low    text;
+    high   text;
+BEGIN
+    IF key IN ('title', 'status', 'owner_id') THEN
+        kind := 't';
+        said := CASE key WHEN 'owner_id' THEN 'r.owner_id::text' ELSE 'r.' || key END;
+        raw := format('to_jsonb(%s)', said);
+    ELSIF key IN ('created_at', 'updated_at') THEN
+        kind := 'd';
+        slot := key;
+        said := format('to_char(r.%s AT TIME ZONE ''UTC'', ''YYYY-MM-DD"T"HH24:MI:SS.US"Z"'')', key);
+        raw := format('to_jsonb(%s)', said);
+    ELSE
+        IF jsonb_array_length(fields) > 0 AND NOT fields @> jsonb_build_array(jsonb_build_object('key', key)) THEN
+            PERFORM record_key_unknown(f ->> 'path', key, fields);
+        END IF;
+        kind := record_class((SELECT x ->> 'type' FROM jsonb_array_elements(fields) x WHERE x ->> 'key' = key));
+        texts := texts || key;
+        raw := format('(r.field_values -> ($4)[%s])', cardinality(texts));
+        said := format('record_text(%s)', raw);
+    END IF;
+
+    IF op IN ('is_null', 'is_not_null') THEN
+        exact := format('%s IS %sNULL', CASE WHEN key IN ('title', 'status', 'owner_id', 'created_at', 'updated_at') THEN 'r.' || key ELSE raw END,
+                        CASE op WHEN 'is_not_null' THEN 'NOT ' ELSE '' END);
+    ELSIF op = 'number' THEN
+        slot := CASE WHEN kind = 'n' THEN record_slot(slots, filled, key, 'n') END;
+        raw := coalesce('r.' || slot, format('record_number(%s)', raw));
+        IF f ? 'eq' THEN
+            numbers := numbers || (f ->> 'eq')::double precision;
+            exact := format('%s = ($5)[%s]', raw, cardinality(numbers));
+        END IF;
+        IF f ? 'min' THEN
+            numbers := numbers || (f ->> 'min')::double precision;
+            exact := concat_ws(' AND ', exact, format('%s >= ($5)[%s]', raw, cardinality(numbers)));
+        END IF;
+        IF f ? 'max' THEN
+            numbers := numbers || (f ->> 'max')::double precision;
+            exact := concat_ws(' AND ', exact, format('%s <= ($5)[%s]', raw, cardinality(numbers)));
+        END IF;
+        drive := CASE WHEN slot IS NOT NULL THEN exact END;
+    ELSIF op = 'time' THEN
+        slot := CASE WHEN slot IS NOT NULL THEN slot WHEN kind = 'd' THEN record_slot(slots, filled, key, 'd') END;
+        raw := coalesce('r.' || slot, format('record_time(%s)', raw));
+        times := times || activity_bound(f ->> 'from', false) || activity_bound(f ->> 'to', true);
+        exact := format('%1$s >= ($6)[%2$s] AND %1$s < ($6)[%3$s]', raw, cardinality(times) - 1, cardinality(times));
+        drive := CASE WHEN slot IS NOT NULL THEN exact END;
+    ELSIF op IN ('in', 'not_in') THEN
+        IF kind = 'n' THEN
+            nums := ARRAY(SELECT record_number(to_jsonb(v)) FROM unnest(vals) v WHERE record_number(to_jsonb(v)) IS NOT NULL);
+            slot := record_slot(slots, filled, key, 'n');
+            low := (cardinality(numbers) + 1)::text;
+            numbers := numbers || nums;
+            exact := format('%s = ANY (($5)[%s:%s])', coalesce('r.' || slot, format('record_number(%s)', raw)), low, cardinality(numbers));
+            drive := CASE WHEN slot IS NOT NULL THEN exact END;
+        ELSIF kind = 'd' THEN
+            dates := ARRAY(SELECT record_time(to_jsonb(v)) FROM unnest(vals) v WHERE record_time(to_jsonb(v)) IS NOT NULL);
+            slot := coalesce(slot, record_slot(slots, filled, key, 'd'));
+            low := (cardinality(times) + 1)::text;
+            times := times || dates;
+            exact := format('%s = ANY (($6)[%s:%s])', coalesce('r.' || slot, format('record_time(%s)', raw)), low, cardinality(times));
+            drive := CASE WHEN slot IS NOT NULL THEN exact END;
+        ELSE
+            low := (cardinality(texts) + 1)::text;
+            texts := texts || vals;
+            high := cardinality(texts)::text;
+            exact := CASE WHEN kind = 'x' THEN 'EXISTS ' || format(many, raw, format('e = ANY (($4)[%s:%s])', low, high)) ELSE format('%s = ANY (($4)[%s:%s])', said, low, high) END;
+            slot := CASE WHEN key IN ('status', 'owner_id') THEN key WHEN kind IN ('t', 'b') AND key <> 'title' THEN record_slot(slots, filled, key, kind) END;
+            IF kind = 'b' THEN
+                drive := CASE WHEN slot IS NOT NULL AND vals = '{true}' THEN format('r.%s = true', slot) WHEN slot IS NOT NULL AND vals = '{false}' THEN format('r.%s = false', slot) END;
+                exact := coalesce(drive, exact);
+            ELSIF key = 'owner_id' THEN
+                drive := format('r.tenant_id = $1 AND r.organization_id = $2 AND r.owner_id = ANY (ARRAY(SELECT v::uuid FROM unnest(($4)[%s:%s]) v
+                                 WHERE v ~* ''^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$''))', low, high);
+            ELSIF slot IS NOT NULL AND NOT EXISTS (SELECT FROM unnest(vals) v WHERE length(v) >= 256) THEN
+                exact := format('r.%s = ANY (($4)[%s:%s])', slot, low, high);
+                drive := exact;
+            ELSIF slot IS NOT NULL THEN
+                low := (cardinality(texts) + 1)::text;
+                texts := texts || ARRAY(SELECT left(v, 256) FROM unnest(vals) v);
+                drive := format('r.%s = ANY (($4)[%s:%s])', slot, low, cardinality(texts));
+            END IF;
+        END IF;
+        IF op = 'not_in' THEN
+            exact := format('(%s) IS NOT TRUE', exact);
+            drive := NULL;
+        END IF;
+    ELSE    -- contains, not_contains, starts_with, ends_with
+        plain := lower(like_pattern(vals[1]) COLLATE "und-x-icu");
+        texts := texts || CASE op WHEN 'starts_with' THEN substr(plain, 2) WHEN 'ends_with' THEN left(plain, -1) ELSE plain END;
+        exact := CASE WHEN kind = 'x' THEN 'EXISTS ' || format(many, raw, format('lower(e COLLATE "und-x-icu") LIKE ($4)[%s]', cardinality(texts)))
+                      ELSE format('lower(%s COLLATE "und-x-icu") LIKE ($4)[%s]', said, cardinality(texts)) END;
+        IF op = 'not_contains' THEN
+            exact := format('(%s) IS NOT TRUE', exact);
+        ELSIF char_length(vals[1]) >= 3 AND (key = 'title' OR kind = 't' AND key NOT IN ('status', 'owner_id') AND NOT slots -> 'folded' ? key)
+              AND slots -> 'folded' = filled -> 'folded' THEN
+            pattern := plain;
+        END IF;
+    END IF;
+END
+$$;
+
+-- The ids of a page of records, in their order, and how many there are; see record_condition().
+--
+--   recordset  NULL: of all that the caller may see
+--   asked      {"filters": […], "search", "statuses", "tags", "tool", "exclude", "group_id", "sort_by", "descends"}; statuses, tags and exclude are
+--              arrays as PostgreSQL writes them
+--
+-- How many there are is exact of a recordset without filters, else counted up to 10,001.
+--
+-- Statistics of slots are of no recordset in particular, so the planner is not asked which index to take. Conditions of an index are probed: what
+-- finds few (2,000) is read whole, and sorted. Else the order is walked through, for a thousand rows; where these promise few, letters, tags and tools are
+-- probed, whose index gives nothing before it has everything. Else the walk goes on, up to 20,000 rows; and where the page is not full by then, all that the
+-- conditions leave is read. What no index knows is read whole.
+--
+-- What has no value comes last, either way, the newest first. Raises AS404, AS403, AS422.
+CREATE OR REPLACE FUNCTION records_find(recordset uuid, asked jsonb, most bigint, skip bigint, OUT ids uuid[], OUT total bigint)
+LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$    -- a recordset is not all of the table, however much of it the planner thinks it is
+DECLARE
+    probe    constant bigint := 2001;
+    near     constant bigint := 1000;
+    far      constant bigint := 20000;
+    counted  constant bigint := 10001;
+    tenant   uuid := app_tenant();
+    org      uuid := app_organization();
+    s        recordsets;
+    contents uuid[];
+    sets     uuid[];
+    rights   integer;
+    texts    text[] := '{}';
+    numbers  double precision[] := '{}';
+    times    timestamptz[] := '{}';
+    conds    text[] := '{}';
+    drives   text[] := '{}';
+    finds    text[] := '{}';    -- calls of record_candidates()
+    c        record;
+    base     text := 'r.deleted_at IS NULL';
+    of_one   text;
+    statuses text[] := (asked ->> 'statuses')::text[];
+    sort_by  text := coalesce(asked ->> 'sort_by', 'created_at');
+    way_of   text := CASE WHEN coalesce((asked ->> 'descends')::boolean, true) THEN 'DESC' ELSE 'ASC' END;
+    back     text := CASE WHEN way_of = 'DESC' THEN 'ASC' ELSE 'DESC' END;
+    kind     text;
+    k        text;    -- what it is sorted by
+    there    text := 'true';    -- it has that, where it may be null
+    ordered  text;    -- those that have it
+    walks    boolean := true;    -- an index has that order
+    all_of   text;    -- the conditions
+    best     text;    -- where to read those that are few
+    fewest   bigint := probe;
+    many     boolean := false;    -- there are rather many
+    walked   uuid[];
+    n        bigint;
+    q        text;
+BEGIN
+    IF recordset IS NOT NULL THEN
+        SELECT x.* INTO s FROM recordsets x WHERE x.tenant_id = tenant AND x.organization_id = org AND x.id = recordset AND x.trashed_at IS NULL;
+        IF NOT FOUND THEN
+            RAISE SQLSTATE 'AS404' USING HINT = 'recordset_id', MESSAGE = 'Recordset not found', DETAIL = recordset::text;
+        END IF;
+        SELECT x.rights INTO rights FROM recordset_rights(tenant, org, s.id, s.owner_id, app_member(), app_org_role()) x;
+        IF rights & 1 = 0 THEN
+            RAISE SQLSTATE 'AS403' USING MESSAGE = 'this needs can_view on the recordset';
+        END IF;
+        contents := ARRAY[s.content_id];
+        sets := ARRAY[s.id];
+    ELSE
+        SELECT array_agg(x.content_id), array_agg(x.id) INTO contents, sets FROM recordsets x
+        CROSS JOIN recordset_rights(x.tenant_id, x.organization_id, x.id, x.owner_id, app_member(), app_org_role()) y
+        WHERE x.tenant_id = tenant AND x.organization_id = org AND x.trashed_at IS NULL
+          AND y.rights & CASE WHEN 'deleted' = ANY (statuses) THEN 64 ELSE 1 END <> 0;
+        contents := coalesce(contents, '{}');
+        sets := coalesce(sets, '{}');
+        rights := 64;
+    END IF;
+
+    -- What is asked for, as conditions.
+    FOR c IN SELECT f FROM jsonb_array_elements(asked -> 'filters') WITH ORDINALITY e (f, nr) ORDER BY nr LOOP
+        SELECT x.texts, x.numbers, x.times, conds || x.exact, CASE WHEN x.drive IS NULL THEN drives ELSE drives || x.drive END,
+               CASE WHEN x.pattern IS NULL THEN finds ELSE finds || format('($4)[%s], NULL, NULL', cardinality(x.texts) + 1) END,
+               CASE WHEN x.pattern IS NULL THEN x.texts ELSE x.texts || x.pattern END
+        INTO texts, numbers, times, conds, drives, finds, texts
+        FROM record_condition(c.f, CASE WHEN recordset IS NOT NULL THEN s.fields END, s.slots, s.slots_filled, texts, numbers, times) x;
+    END LOOP;
+    IF btrim(asked ->> 'search') <> '' THEN
+        texts := texts || lower(like_pattern(asked ->> 'search') COLLATE "und-x-icu");
+        conds := conds || format('%s LIKE ($4)[%s]', CASE WHEN recordset IS NULL THEN 'coalesce(r.folded, record_slots_of(r.title, r.field_values, NULL) ->> ''folded'')'
+            WHEN s.slots -> 'folded' = s.slots_filled -> 'folded' THEN 'r.folded'
+            ELSE 'record_slots_of(r.title, r.field_values, (SELECT x.slots FROM recordsets x WHERE x.tenant_id = $1 AND x.organization_id = $2 AND x.content_id = ($3)[1])) ->> ''folded''' END,
+            cardinality(texts));
+        IF char_length(asked ->> 'search') >= 3 AND recordset IS NOT NULL AND s.slots -> 'folded' = s.slots_filled -> 'folded' THEN
+            finds := finds || format('($4)[%s], NULL, NULL', cardinality(texts));
+        END IF;
+    END IF;
+    IF asked ? 'tags' THEN
+        n := cardinality(texts) + 1;
+        texts := texts || (asked ->> 'tags')::text[];
+        conds := conds || format('r.tags && ($4)[%s:%s]', n, cardinality(texts));
+        finds := finds || format('NULL, ($4)[%s:%s], NULL', n, cardinality(texts));
+    END IF;
+    IF asked ? 'tool' THEN
+        texts := texts || (asked ->> 'tool');
+        conds := conds || format('r.tool_statuses ? ($4)[%s]', cardinality(texts));
+        finds := finds || format('NULL, NULL, ($4)[%s]', cardinality(texts));
+    END IF;
+    IF asked ? 'exclude' THEN
+        n := cardinality(texts) + 1;
+        texts := texts || (asked ->> 'exclude')::text[];
+        conds := conds || format('(record_text(r.field_values -> ''ai_recommendation'') = ANY (($4)[%s:%s])) IS NOT TRUE', n, cardinality(texts));
+    END IF;
+    IF asked ? 'group_id' THEN
+        texts := texts || (asked ->> 'group_id');
+        conds := conds || format('r.group_id = (($4)[%s])::uuid', cardinality(texts));
+        drives := drives || format('r.group_id = (($4)[%s])::uuid', cardinality(texts));
+    END IF;
+    IF statuses IS NOT NULL THEN
+        n := cardinality(texts) + 1;
+        texts := texts || statuses;
+        conds := conds || format('r.status = ANY (($4)[%s:%s])', n, cardinality(texts));
+        IF NOT 'active' = ANY (statuses) THEN
+            drives := drives || conds[cardinality(conds)];
+        END IF;
+        IF 'deleted' = ANY (statuses) AND rights & 64 > 0 THEN
+            -- What is deleted has no slots, and no index of those that are.
+            base := CASE WHEN statuses = '{deleted}' THEN 'r.deleted_at IS NOT NULL' ELSE 'true' END;
+            walks := false;
+            drives := '{}';
+            finds := '{}';
+            conds := '{}';
+            numbers := '{}';
+            times := '{}';
+            texts := statuses;
+            conds := ARRAY[format('r.status = ANY (($4)[1:%s])', cardinality(statuses))];
+            FOR c IN SELECT f FROM jsonb_array_elements(asked -> 'filters') WITH ORDINALITY e (f, nr) ORDER BY nr LOOP
+                SELECT x.texts, x.numbers, x.times, conds || x.exact INTO texts, numbers, times, conds
+                FROM record_condition(c.f, CASE WHEN recordset IS NOT NULL THEN s.fields END, s.slots, '{}', texts, numbers, times) x;
+            END LOOP;
+        END IF;
+    END IF;
+
+    -- The order.
+    IF sort_by IN ('created_at', 'updated_at') THEN
+        k := 'r.' || sort_by;
+        ordered := format('%s %s, r.id %s', k, way_of, back);
+    ELSIF sort_by IN ('title', 'status') THEN
+        k := CASE sort_by WHEN 'title' THEN '(r.title COLLATE "und-x-icu")' ELSE 'r.status' END;
+        there := CASE sort_by WHEN 'title' THEN 'r.title IS NOT NULL' ELSE there END;
+        ordered := format('%s %s, r.id %2$s', k, way_of);
+    ELSE
+        IF recordset IS NULL THEN
+            RAISE SQLSTATE 'AS422' USING HINT = 'sort_by', MESSAGE = 'sort_by must be created_at, updated_at, title or status where no recordset_id is given';
+        ELSIF jsonb_array_length(s.fields) > 0 AND NOT s.fields @> jsonb_build_array(jsonb_build_object('key', sort_by)) THEN
+            PERFORM record_key_unknown('sort_by', sort_by, s.fields);
+        END IF;
+        kind := replace(record_class((SELECT x ->> 'type' FROM jsonb_array_elements(s.fields) x WHERE x ->> 'key' = sort_by)), 'x', 't');
+        k := CASE WHEN walks THEN 'r.' || record_slot(s.slots, s.slots_filled, sort_by, kind) END;
+        IF k IS NULL THEN
+            walks := false;
+            texts := texts || sort_by;
+            k := format(CASE kind WHEN 'n' THEN 'record_number(%s)' WHEN 'd' THEN 'record_time(%s)' WHEN 'b' THEN 'record_bool(%s)'
+                                  ELSE '(left(record_text(%s), 256) COLLATE "und-x-icu")' END, format('(r.field_values -> ($4)[%s])', cardinality(texts)));
+        END IF;
+        there := k || ' IS NOT NULL';
+        ordered := format('%s %s, r.id %2$s', k, way_of);
+    END IF;
+
+    all_of := CASE WHEN conds = '{}' THEN 'true' ELSE array_to_string(conds, ' AND ') END;
+    of_one := format('r.tenant_id = $1 AND r.organization_id = $2 AND r.content_id = ($3)[1] AND %s', base);
+    ids := '{}';
+
+    -- Of many recordsets: of each so many as could be on the page, and of these the first.
+    IF recordset IS NULL THEN
+        IF conds = '{}' THEN
+            SELECT coalesce(sum(x.count), 0) INTO total FROM recordset_counts x
+            WHERE x.tenant_id = tenant AND x.organization_id = org AND x.recordset_id = ANY (sets);
+        ELSE
+            EXECUTE format('SELECT count(*) FROM (SELECT FROM unnest($3) o (content) CROSS JOIN LATERAL (
+                                SELECT FROM records r WHERE r.tenant_id = $1 AND r.organization_id = $2 AND r.content_id = o.content AND %s AND %s LIMIT %s) r LIMIT %3$s) x',
+                           base, all_of, counted)
+            INTO total USING tenant, org, contents, texts, numbers, times;
+        END IF;
+        q := format('SELECT r.id, %s AS k, r.created_at FROM records r WHERE r.tenant_id = $1 AND r.organization_id = $2 AND r.content_id = o.content AND %s AND %s', k, base, all_of);
+        EXECUTE format('SELECT ARRAY(SELECT y.id FROM unnest($3) o (content) CROSS JOIN LATERAL ((%s AND %s ORDER BY %s LIMIT $7 + $8)%s) y ORDER BY %s LIMIT $7 OFFSET $8)', q, there, ordered,
+                       CASE WHEN there <> 'true' THEN format(' UNION ALL (%s AND NOT (%s) ORDER BY r.created_at DESC, r.id LIMIT $7 + $8)', q, there) ELSE '' END,
+                       format('y.k %s NULLS LAST, CASE WHEN y.k IS NULL THEN y.created_at END DESC, CASE WHEN y.k IS NULL THEN y.id END, y.id %s', way_of,
+                              CASE WHEN sort_by IN ('created_at', 'updated_at') THEN back ELSE way_of END))
+        INTO ids USING tenant, org, contents, texts, numbers, times, most, skip;
+        RETURN;
+    END IF;
+
+    -- All of one: those that have what it is sorted by, and then the others.
+    IF conds = '{}' AND walks THEN
+        SELECT coalesce(sum(x.count), 0) INTO total FROM recordset_counts x WHERE x.tenant_id = tenant AND x.organization_id = org AND x.recordset_id = s.id;
+        EXECUTE format('SELECT ARRAY(SELECT r.id FROM records r WHERE %s AND %s ORDER BY %s LIMIT $7 OFFSET $8)', of_one, there, ordered)
+        INTO ids USING tenant, org, contents, texts, numbers, times, most, skip;
+        IF cardinality(ids) < most AND there <> 'true' THEN
+            n := skip + cardinality(ids);
+            IF cardinality(ids) = 0 THEN
+                EXECUTE format('SELECT count(*) FROM (SELECT FROM records r WHERE %s AND %s ORDER BY %s LIMIT $8) x', of_one, there, ordered)
+                INTO n USING tenant, org, contents, texts, numbers, times, most, skip;
+            END IF;
+            EXECUTE format('SELECT ARRAY(SELECT r.id FROM records r WHERE %s AND NOT (%s) ORDER BY r.created_at DESC, r.id LIMIT $7 OFFSET $8)', of_one, there)
+            INTO walked USING tenant, org, contents, texts, numbers, times, most - cardinality(ids), skip + cardinality(ids) - n;
+            ids := ids || walked;
+        END IF;
+        RETURN;
+    END IF;
+
+    FOREACH q IN ARRAY drives LOOP
+        EXIT WHEN fewest < 200;
+        EXECUTE format('SELECT count(*) FROM (SELECT FROM records r WHERE r.content_id = ($3)[1] AND r.deleted_at IS NULL AND %s LIMIT %s) x', q, probe)
+        INTO n USING tenant, org, contents, texts, numbers, times;
+        IF n < fewest THEN
+            fewest := n;
+            best := format('FROM (SELECT r.* FROM records r WHERE r.content_id = ($3)[1] AND r.deleted_at IS NULL AND %s OFFSET 0) r', q);
+        END IF;
+    END LOOP;
+    IF best IS NULL AND walks THEN
+        q := format('SELECT ARRAY(SELECT r.id FROM (SELECT r.* FROM records r WHERE %s AND %s ORDER BY %s LIMIT $7) r WHERE %s LIMIT $8)', of_one, there, ordered, all_of);
+        EXECUTE q INTO walked USING tenant, org, contents, texts, numbers, times, near + skip + most, near + skip + most;
+        many := cardinality(walked) >= skip + most AND cardinality(walked) * 20 >= near + skip + most;
+    END IF;
+    IF best IS NULL AND NOT many THEN
+        FOREACH q IN ARRAY finds LOOP
+            q := format('record_candidates(($3)[1], %s, %s)', q, probe);
+            EXECUTE 'SELECT count(*) FROM ' || q INTO n USING tenant, org, contents, texts, numbers, times;
+            IF n < fewest THEN
+                fewest := n;
+                best := format('FROM %s f JOIN records r ON r.tenant_id = $1 AND r.organization_id = $2 AND r.id = f', q);
+            END IF;
+        END LOOP;
+    END IF;
+    IF best IS NULL AND walks THEN
+        IF cardinality(walked) < skip + most THEN
+            q := format('SELECT ARRAY(SELECT r.id FROM (SELECT r.* FROM records r WHERE %s AND %s ORDER BY %s LIMIT $7) r WHERE %s LIMIT $8)', of_one, there, ordered, all_of);
+            EXECUTE q INTO walked USING tenant, org, contents, texts, numbers, times, far + skip + most, skip + most;
+        END IF;
+        IF cardinality(walked) >= skip + most THEN
+            ids := walked[skip + 1 : skip + most];
+            IF NOT many AND finds <> '{}' THEN
+                EXECUTE format('SELECT count(*), count(r.id) FILTER (WHERE %s AND %s) FROM record_candidates(($3)[1], %s, %s) f
+                                LEFT JOIN records r ON r.tenant_id = $1 AND r.organization_id = $2 AND r.id = f', of_one, all_of, finds[1], counted)
+                INTO n, total USING tenant, org, contents, texts, numbers, times;
+                IF n < counted THEN
+                    RETURN;
+                END IF;
+            END IF;
+            PERFORM set_config('enable_bitmapscan', 'off', true);    -- a bitmap is all there is, before the first one is counted
+            EXECUTE format('SELECT count(*) FROM (SELECT FROM records r WHERE %s AND %s LIMIT %s) x', of_one, all_of, counted)
+            INTO total USING tenant, org, contents, texts, numbers, times;
+            PERFORM set_config('enable_bitmapscan', 'on', true);
+            RETURN;
+        END IF;
+    END IF;
+
+    EXECUTE format('WITH m AS MATERIALIZED (SELECT r.id, r.created_at, %s AS k %s WHERE %s AND %s)
+                    SELECT (SELECT count(*) FROM m),
+                           ARRAY(SELECT m.id FROM m ORDER BY m.k %s NULLS LAST, CASE WHEN m.k IS NULL THEN m.created_at END DESC, CASE WHEN m.k IS NULL THEN m.id END, m.id %s
+                                 LIMIT $7 OFFSET $8)',
+                   k, coalesce(best, 'FROM records r'), of_one, all_of, way_of, CASE WHEN sort_by IN ('created_at', 'updated_at') THEN back ELSE way_of END)
+    INTO n, ids USING tenant, org, contents, texts, numbers, times, most, skip;
+    IF conds = '{}' AND base = 'r.deleted_at IS NULL' THEN
+        total := n;
+    ELSE
+        total := least(n, counted);
+    END IF;
+END
+$$;
