@@ -115,4 +115,3 @@ subtest 'very many are given by a job' => sub {
     eventually { $left->() == 0 } 60, 'a job gives the others';
     is $ann->get("/api/v1/members/" . $w->member_id('adam') . '/owned-items')->json('/totals/records'), 2501;
 };
-
