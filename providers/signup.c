@@ -146,7 +146,7 @@ static enum err ask(struct arena *a, const struct signup_run *run, const char *s
 		    struct stripe_answer *answer)
 {
 	call->key = run->key;
-	if (!strcmp(call->method, "POST"))
+	if (step && !strcmp(call->method, "POST"))
 		call->operation = arena_fmt(a, "%s/%s/%s", run->tenant, run->id, step);
 	return stripe_ask(a, call, answer);
 }

@@ -11,6 +11,11 @@ static void *must(void *p)
 	return p;
 }
 
+const char *broadcast_plain_name(const char *event)
+{
+	return strcmp(event, "message") != 0 ? event : "";
+}
+
 struct broadcast *broadcast_new(const char *event, int64_t id, const char *json, size_t n)
 {
 	struct broadcast *p = must(malloc(sizeof(*p) + n));
@@ -37,8 +42,7 @@ const char *broadcast_event(struct broadcast *p, size_t *n)
 	if (!p->event_text) {
 		/* JSON has no line breaks of its own: jx and PostgreSQL escape those in strings. */
 		k = p->id ? snprintf(head, sizeof(head), "id: %lld\n", (long long)p->id) : 0;
-		/* "message" is what an event without a name is. */
-		if (strcmp(p->event, "message") != 0)
+		if (*p->event)
 			k += snprintf(head + k, sizeof(head) - (size_t)k, "event: %s\n", p->event);
 		k += snprintf(head + k, sizeof(head) - (size_t)k, "data: ");
 		p->event_n = (unsigned)k + p->n + 2;

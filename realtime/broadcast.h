@@ -21,6 +21,10 @@ struct broadcast {
 	char text[];                  /* JSON */
 };
 
+/* The name of an event in a plain stream (struct pass): none, "", where it is "message", which is what an
+ * event without one is. */
+const char *broadcast_plain_name(const char *event);
+
 /* A copy of n bytes of JSON with one reference. */
 struct broadcast *broadcast_new(const char *event, int64_t id, const char *json, size_t n);
 
@@ -32,8 +36,8 @@ static inline struct broadcast *broadcast_ref(struct broadcast *p)
 
 void broadcast_unref(struct broadcast *p);
 
-/* "id: 7\nevent: channel_message\ndata: {…}\n\n", made when first asked for; without a name where that is
- * "message". */
+/* "id: 7\nevent: channel_message\ndata: {…}\n\n", made when first asked for; without a name where that is "".
+ */
 const char *broadcast_event(struct broadcast *p, size_t *n);
 
 #endif

@@ -280,6 +280,7 @@ static struct broadcast *broadcast_plain(const char *tenant_id, const struct pub
 	struct broadcast *p;
 	struct arena a;
 
+	event = broadcast_plain_name(event);
 	if (strncmp(text, head, sizeof(head) - 1) != 0)
 		return broadcast_new(event, row->id, text, strlen(text));
 	arena_init(&a, 8192);

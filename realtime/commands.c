@@ -403,7 +403,8 @@ static void begin_channel(struct conn *c, const char *name, bool has_event_id, i
 /* How things are, before what they become. */
 static void say_state(struct conn *c, const struct pass *pass)
 {
-	struct broadcast *p = broadcast_new(pass->state_event, 0, pass->state, strlen(pass->state));
+	const char *event = broadcast_plain_name(pass->state_event);
+	struct broadcast *p = broadcast_new(event, 0, pass->state, strlen(pass->state));
 
 	conn_send(c, p);
 	broadcast_unref(p);

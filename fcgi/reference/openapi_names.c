@@ -293,6 +293,7 @@ static const struct {
 	{ "workspace.records.crud_patch_recordset", "patch_crud_recordset" },
 	{ "workspace.records.crud_delete_recordset", "delete_crud_recordset" },
 	{ "workspace.records.crud_list_records", "list_crud_records" },
+	{ "workspace.records.resync_promoted_columns", "refresh_promoted_columns" },
 	{ "workspace.records.crud_get_record", "get_crud_record" },
 	{ "workspace.records.crud_create_record", "create_crud_record" },
 	{ "workspace.records.crud_replace_record", "replace_crud_record" },

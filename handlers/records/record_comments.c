@@ -9,7 +9,7 @@ static const struct field comment[] = {
 	{ "record_id",         F_UUID,     OUT },
 	{ "content",           F_TEXT,     OUT | NEW | NEEDED, .min = 1, .max = 10000, .example = "The lead came up with shells." },
 	{ "parent_comment_id", F_UUID,     OUT | NEW | F_NULL_OUT | F_RARE, .about = "the one that this answers, on the same record", .example = "comment" },
-	{ "mentions",          F_LIST,     OUT | NEW, .item = F_UUID, .max = 100, .about = "members, who are notified if they may see the record", .example = "[\"member theo\"]" },
+	{ "mentions",          F_LIST,     OUT | NEW | F_RARE, .item = F_UUID, .max = 100, .about = "members, who are notified if they may see the record" },
 	{ "author",            F_OBJECT,   OUT | F_NULL, .fields = member_ref, .about = "null: one who has left" },
 	{ "created_at",        F_DATETIME, OUT },
 	{ "updated_at",        F_DATETIME, OUT },

@@ -134,7 +134,7 @@ static const struct field find_in[] = {
 	FIND,
 	{ "fields",                 F_LIST, F_RARE | F_CSV, .item = F_TEXT, .each = &one_key, .min = 1, .max = 500, .about = "of field_values only these", .example = "[\"place\",\"depth\"]" },
 	{ "sort_by",                F_TEXT, F_RARE, .max = 63, .fits = &record_key, .def = "created_at",
-	  .about = "created_at, updated_at, title, status or, of one recordset, the key of a field; without a value: at the end, either way", .example = "depth" },
+	  .about = "created_at, updated_at, title, status or, of one recordset, the key of a field; without a value: at the end, either way", .example = "title" },
 	{ "sort_order",             F_ENUM, F_RARE, .values = orders, .def = "desc" },
 	{ "column_filters",         F_TEXT, F_RARE, .max = 16000, .about = "JSON by keys of fields: a text contains, a list is one of, or {\"op\",\"value\"}", .example = "{\"ground\":[\"sand\",\"mud\"]}" },
 	{ "date_filters",           F_TEXT, F_RARE, .max = 16000, .about = "JSON: from and to; a date is its whole day in UTC", .example = "{\"created_at\":{\"from\":\"2026-01-01\"}}" },

@@ -32,7 +32,7 @@ async function see(transport) {
 	seen.filled = await call('get_endpoint_details', { path: '/api/v1/plans/0193a1b2-0000-7000-8000-000000000001' });
 	seen.unknown = {
 		category: await call('get_end_user_endpoints', { category: 'weather' }),
-		path: await call('get_endpoint_details', { path: '/api/v1/auth/logon' }),
+		path: await call('get_endpoint_details', { path: '/api/v1/auth/logon/now' }),
 		method: await call('get_endpoint_details', { path: '/api/v1/auth/login', method: 'DELETE' }),
 		words: await call('search_endpoints', { query: 'zyxwv' }),
 		argument: await call('get_api_overview', { path: '/' }),

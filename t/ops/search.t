@@ -104,10 +104,10 @@ subtest 'the role can do nothing else' => sub {
     my $role = $super->selectrow_hashref(q{SELECT * FROM pg_roles WHERE rolname = 'ashlar_search'});
     ok !$role->{$_}, "not $_" for qw(rolcanlogin rolsuper rolbypassrls rolcreaterole rolcreatedb rolreplication rolinherit);
     is_deeply $super->selectcol_arrayref(q{SELECT member::regrole::text FROM pg_auth_members WHERE roleid = 'ashlar_search'::regrole OR member = 'ashlar_search'::regrole}), [], 'nobody is a member: a member would see all tenants';
-    is_deeply $super->selectcol_arrayref(q{SELECT DISTINCT table_name || ' ' || privilege_type FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' ORDER BY 1}), [ map { "$_ SELECT" } qw(activities member_profiles memberships organizations projects users) ], 'reads the searched tables';
+    is_deeply $super->selectcol_arrayref(q{SELECT DISTINCT table_name || ' ' || privilege_type FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' ORDER BY 1}), [ map { "$_ SELECT" } qw(activities member_profiles memberships organizations projects records users) ], 'reads the searched tables';
     my $secret = $super->selectcol_arrayref(q{SELECT table_name || '.' || column_name FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' AND column_name ~ 'hash|secret|sealed|token|password'});
     is "@$secret", '', 'and no secret in them';
-    is_deeply $super->selectcol_arrayref(q{SELECT polrelid::regclass || ' ' || polcmd::text FROM pg_policy WHERE 'ashlar_search'::regrole = ANY (polroles) ORDER BY 1}), [ map { "$_ r" } qw(activities member_profiles memberships organizations projects users) ], 'by policies that let it read';
+    is_deeply $super->selectcol_arrayref(q{SELECT polrelid::regclass || ' ' || polcmd::text FROM pg_policy WHERE 'ashlar_search'::regrole = ANY (polroles) ORDER BY 1}), [ map { "$_ r" } qw(activities member_profiles memberships organizations projects records users) ], 'by policies that let it read';
     ok !$super->selectrow_array(q{SELECT has_schema_privilege('ashlar_search', 'public', 'CREATE')}), 'makes nothing';
     for my $text ('SET ROLE ashlar_search', 'GRANT ashlar_search TO ashlar_api') {
         ok !eval { $api->do($text); 1 }, "not for the api: $text";

@@ -33,8 +33,8 @@ my @codes;
 for my $n (1 .. $KILLS) {
     my $session = $stripe->ask(POST => 'checkout/sessions', "mode=subscription&success_url=https://shop.example.com/&line_items[0][price]=$price&line_items[0][quantity]=1")->{id};
     $stripe->command(complete => { session => $session, email => "paid$n\@example.com" });
+    $stripe->told_to($t) if $n % 5 == 0 || $n == $KILLS;    # of more than a hundred events the first would go unread
 }
-$stripe->told_to($t);
 push @codes, map { $t->keep_secret($_->{secrets}{token}, $_->{secrets}{code}); $_->{secrets}{token} } grep { $_->{template} eq 'signup_invite' } $t->mails;
 is scalar @codes, $KILLS, 'invites are there';
 

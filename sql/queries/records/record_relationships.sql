@@ -19,7 +19,7 @@ FROM (SELECT a.*, 'outgoing' AS direction, a.target_record_id AS other_id FROM r
       SELECT a.*, 'incoming', a.source_record_id FROM record_relationships a
       WHERE a.tenant_id = @tenant AND a.organization_id = @workspace AND a.target_record_id = (SELECT record_here(:record_id::uuid, 1))) l
 :joins(record_relationship)
-WHERE x.rights > 0
+WHERE (SELECT record_here(:record_id::uuid, 1)) IS NOT NULL AND x.rights > 0    -- asked first, whatever is joined first
 ORDER BY l.created_at, l.id;
 
 -- name: record_relationship_create :row

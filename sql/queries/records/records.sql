@@ -41,6 +41,7 @@ WHERE r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = :recor
 
 -- name: record_list :page
 -- total: (SELECT f.total FROM records_find(:recordset_id::uuid, :asked::jsonb, 0, 0) f)
+-- unindexed: a page alone, in the order that records_find() has found
 -- Which, and in which order, is records_find()'s to say (sql/functions/records/record_search.sql).
 SELECT f.total, :columns(listed)
 FROM records_find(:recordset_id::uuid, :asked::jsonb, :limit::bigint, :skip::bigint) f

@@ -130,7 +130,7 @@ sub tells ($name, $code, @want) {
     published();
     my $result = $code->();
     my @got    = messages();
-    my @live   = grep { $_->{channel} !~ /\Aworkspace:/ } published();    # that pages read something anew is no event
+    my @live   = grep { $_->{channel} !~ /\A(?:workspace|records):/ } published();    # that pages read something anew is no event
     my ($in, @expected) = undef;
     while (my ($type, $data) = splice @want, 0, 2) {
         if ($type eq '-in') { $in = $data && $data =~ m{^/} ? $result->json($data) : $data }
