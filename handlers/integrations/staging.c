@@ -207,7 +207,7 @@ static bool is_blank(const char *text)
 static enum err staging_list(struct req *rq)
 {
 	long long page = req_int(rq, "page"), size = req_int(rq, "page_size"), total = 0;
-	const struct staging *table = NULL;
+	const struct staging *table = tables; /* until find() says which */
 	PGresult *set, *res;
 	struct rows *rows;
 	struct buf *b;
@@ -251,7 +251,7 @@ static enum err staging_list(struct req *rq)
 
 static enum err staging_count(struct req *rq)
 {
-	const struct staging *table = NULL;
+	const struct staging *table = tables; /* until find() says which */
 	PGresult *set;
 	enum err rc = find(rq, &set, &table);
 
@@ -272,7 +272,7 @@ static bool is_key(const char *text)
 static enum err staging_get(struct req *rq)
 {
 	const char *key = req_path_text(rq, "record_id");
-	const struct staging *table = NULL;
+	const struct staging *table = tables; /* until find() says which */
 	PGresult *set, *res;
 	struct buf *b;
 	enum err rc = find(rq, &set, &table);
