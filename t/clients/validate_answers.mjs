@@ -36,7 +36,7 @@ function walk(node, segments, i) {
   return (next && walk(next, segments, i + 1)) ?? (node.param && walk(node.param, segments, i + 1))
 }
 
-// The operation that an answer is of: HEAD is GET's, and an update has two names.  nginx has the API's paths
+// The operation that an answer is of: HEAD is GET's, but for a stream, which has none (405), and an update has two names.  nginx has the API's paths
 // without /api, too.  A path without a version is that of the version that answered, unless the one that a
 // header asked for was refused.  Behind nginx the api has no path that another server answers, and past TLS
 // there is none at all.
@@ -51,6 +51,7 @@ function operationOf(answer) {
     pattern = walk(root, path.replace(/^\/api\//, `/api/${answer.header('x-api-version')}/`).slice(1).split('/'), 0)
   const item = doc.paths[pattern]
   const name = item && (methods[method] ?? [method.toLowerCase()]).find((m) => item[m])
+  if (method === 'HEAD' && answer.status === 405 && item?.get?.['x-pool'] === 'realtime') return undefined
   if (!name || (via === 'fastcgi' && ['nginx', 'realtime'].includes(item[name]['x-pool']))) return undefined
   return { path: pattern, name, ...item[name] }
 }
