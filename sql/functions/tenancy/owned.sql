@@ -24,13 +24,6 @@ BEGIN ATOMIC
             'CASE WHEN x.is_active THEN ''active'' ELSE ''inactive'' END', '''/teams/'' || x.id', 'true', 'x.name, x.id');
 END;
 
--- Until the next release: what the last one knows it by.
-CREATE OR REPLACE FUNCTION owned_kinds() RETURNS TABLE (kind text, tbl text, col text, noun text, relation text, title text, status text, link text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 4
-BEGIN ATOMIC
-    SELECT o.kind, o.tbl, o.col, o.noun, o.relation, o.title, o.status, o.link FROM owned_tables() o;
-END;
-
 -- All kinds that the answers name, also those that nothing is of yet.
 CREATE OR REPLACE FUNCTION owned_names() RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -98,14 +91,5 @@ BEGIN
     FROM memberships x
     WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = member;
     PERFORM workspace_tell(app_organization(), 'members_updated', jsonb_build_object('member_id', member));
-END
-$$;
-
--- Until the next release: what the last one's binaries call.  What belongs to records stays where it is, as their workers know no such job.
-CREATE OR REPLACE FUNCTION owned_reassign(member uuid, heir uuid, kinds text[], OUT reassigned jsonb, OUT total bigint)
-LANGUAGE plpgsql AS $$
-BEGIN
-    SELECT g.reassigned, g.total INTO reassigned, total
-    FROM owned_give(member, heir, coalesce(array_remove(kinds, 'records'), array_remove(owned_names(), 'records'))) g;
 END
 $$;
