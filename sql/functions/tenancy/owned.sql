@@ -1,5 +1,5 @@
 -- What members own, or are assigned to, for who goes: one table, which the list, the reassignment and the test of foreign keys
--- read (t/api/tenancy/owned.t: a column that refers to memberships is here, or says there why not).
+-- read (t/api/tenancy/member_removal.t: a column that refers to memberships is here, or says there why not).
 --
 --   kind      as the answer groups it; more than one table may be of a kind
 --   tbl, col  whose column names the member
