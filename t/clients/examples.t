@@ -28,7 +28,8 @@ my $db   = $cluster->connect($name);
 my $project_key = '6f9619ff-8b86-4d01-b42d-00cf4fc96400';
 $db->do('UPDATE trace_projects SET api_key_hash = sha256(?::bytea) WHERE name = ?', undef, $project_key, 'Harbour assistant');
 
-# Its tables, each with what brings back the rows of now; one by one, so that nobody waits for two of them.
+# Its tables, each with what brings back the rows of now; one by one, so that nobody waits for two of them, and locked,
+# so that who writes meanwhile (the worker) neither puts a row between the two statements nor misses one that it refers to.
 my @restore = do {
     $db->do('CREATE SCHEMA demo');
     my $tables = $db->selectall_arrayref(<<~'END');
@@ -41,7 +42,7 @@ my @restore = do {
         END
     $db->do(join ';', map { "CREATE UNLOGGED TABLE demo.$_->[0] AS SELECT $_->[1] FROM public.$_->[0]" } @$tables);
     $db->do('SET session_replication_role = replica');    # no trigger, and no order
-    map { my ($table, $columns) = @$_; "DELETE FROM $table; INSERT INTO $table ($columns) OVERRIDING SYSTEM VALUE SELECT $columns FROM demo.$table" } @$tables;
+    map { my ($table, $columns) = @$_; "LOCK TABLE $table IN EXCLUSIVE MODE; DELETE FROM $table; INSERT INTO $table ($columns) OVERRIDING SYSTEM VALUE SELECT $columns FROM demo.$table" } @$tables;
 };
 
 sub restore () {
