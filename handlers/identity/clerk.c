@@ -8,7 +8,6 @@
  */
 #include "handlers/identity/clerk.h"
 
-#include <openssl/crypto.h>
 #include <string.h>
 
 #include "build/sql/identity/clerk.h"
@@ -61,30 +60,11 @@ const struct route clerk_routes[] = {
 };
 /* clang-format on */
 
-/* Is it one of the secrets?  Digests are compared, so that the time tells nothing about either. */
-static bool is_secret(const char *shown)
-{
-	unsigned char sent[SECRET_BYTES], ours[SECRET_BYTES];
-	const char *secrets = cfg.clerk_check_secret;
-	bool found = false;
-
-	secret_sha256(shown, strlen(shown), sent);
-	for (size_t n; *secrets; secrets += n) {
-		secrets += strspn(secrets, ", ");
-		n = strcspn(secrets, ", ");
-		if (!n)
-			continue;
-		secret_sha256(secrets, n, ours);
-		found |= !CRYPTO_memcmp(sent, ours, sizeof(ours));
-	}
-	return found;
-}
-
 bool clerk_vouches(const struct req *rq)
 {
 	const char *shown = req_header(rq, "X-Clerk-Secret");
 
-	return shown && is_secret(shown);
+	return shown && secret_is_one_of(shown, cfg.clerk_check_secret);
 }
 
 const char *clerk_issuer(void)

@@ -1,9 +1,11 @@
 #include "handlers/identity/mailed.h"
 
+#include "fcgi/answer.h"
 #include "fcgi/auth.h"
 #include "fcgi/req.h"
 #include "lib/base/email.h"
 #include "lib/crypto/ticket.h"
+#include "lib/db/column.h"
 #include "lib/host/config.h"
 
 /* clang-format off */
@@ -41,6 +43,25 @@ enum err mailed_read(struct req *rq, const char *kind)
 	if (!token && !req_text(rq, "token_code_hash"))
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "no JWT_SECRET, so there are no codes");
 	return ERR_OK;
+}
+
+enum err mailed_verify(struct req *rq, const struct query *q)
+{
+	PGresult *res;
+	struct buf *b;
+	enum err rc = mailed_read(rq, "verify_email");
+
+	if (!rc)
+		rc = tx_call(&rq->tx, q, true, &res);
+	if (rc)
+		return rc;
+	if (column_int(res, 0, "wait_s"))
+		return req_retry_after(rq, column_int(res, 0, "wait_s"));
+	if (!column_bool(res, 0, "is_verified"))
+		return req_refuse(rq, ERR_TICKET, NULL); /* a wrong code was counted */
+	b = answer_open(rq);
+	buf_text(b, "{\"message\":\"Email verified successfully\"}");
+	return answer_close(rq);
 }
 
 enum err mailed_make(struct req *rq, const struct mail *m)

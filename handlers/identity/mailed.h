@@ -12,6 +12,7 @@
 #include "handlers/mail.h"
 #include "lib/base/err.h"
 
+struct query;
 struct req;
 
 /* The fields of a body that shows one: the link's token, or the address and the code in its place. */
@@ -29,6 +30,12 @@ extern const struct choice mailed_choice;
  * ERR_UNAVAILABLE without JWT_SECRET.
  */
 enum err mailed_read(struct req *rq, const char *kind);
+
+/*
+ * Verify the address that mailed_fields are for, by a query that answers wait_s
+ * (codes that were wrong too often) and is_verified, and answer.  ERR_TICKET: not verified.
+ */
+enum err mailed_verify(struct req *rq, const struct query *q);
 
 /*
  * Make a ticket and a code, and the mail that carries both: sets token_hash,

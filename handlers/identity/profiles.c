@@ -192,21 +192,7 @@ static enum err profile_update(struct req *rq)
 
 static enum err email_verify(struct req *rq)
 {
-	PGresult *res;
-	struct buf *b;
-	enum err rc = mailed_read(rq, "verify_email");
-
-	if (!rc)
-		rc = tx_call(&rq->tx, &q_email_verify_mine, true, &res);
-	if (rc)
-		return rc;
-	if (column_int(res, 0, "wait_s"))
-		return req_retry_after(rq, column_int(res, 0, "wait_s"));
-	if (!column_bool(res, 0, "is_verified"))
-		return req_refuse(rq, ERR_TICKET, NULL); /* a wrong code was counted */
-	b = answer_open(rq);
-	buf_text(b, "{\"message\":\"Email verified successfully\"}");
-	return answer_close(rq);
+	return mailed_verify(rq, &q_email_verify_mine);
 }
 
 static enum err email_take_back(struct req *rq)

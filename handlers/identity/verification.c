@@ -20,22 +20,8 @@ static const struct field resend_in[] = {
 /* Without a key, tokens in vain are counted. */
 static enum err verify(struct req *rq)
 {
-	bool is_counted = rq->asked.route->caller == &by_anyone;
-	PGresult *res;
-	struct buf *b;
-	enum err rc = mailed_read(rq, "verify_email");
-
-	if (!rc)
-		rc = tx_call(&rq->tx, is_counted ? &q_verify_email_counted : &q_verify_email, true, &res);
-	if (rc)
-		return rc;
-	if (column_int(res, 0, "wait_s"))
-		return req_retry_after(rq, column_int(res, 0, "wait_s"));
-	if (!column_bool(res, 0, "is_verified"))
-		return req_refuse(rq, ERR_TICKET, NULL); /* a wrong code was counted */
-	b = answer_open(rq);
-	buf_text(b, "{\"message\":\"Email verified successfully\"}");
-	return answer_close(rq);
+	return mailed_verify(rq, rq->asked.route->caller == &by_anyone ? &q_verify_email_counted
+								       : &q_verify_email);
 }
 
 /* The same work and the same answer whether there is a user to verify or not. */

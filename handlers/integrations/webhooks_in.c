@@ -95,6 +95,14 @@ static bool is_observability(const struct req *rq)
 	return !strncmp(rq->asked.route->id, "observability.", 14);
 }
 
+/* NULL: there is none. */
+static const char *bearer(const struct req *rq)
+{
+	const char *authorization = req_header(rq, "Authorization");
+
+	return authorization && !strncasecmp(authorization, "Bearer ", 7) ? authorization + 7 : NULL;
+}
+
 /* The sender learns nothing, the log why.  Surfaces but the app's call it a malformed request. */
 static enum err refuse(struct req *rq, const char *reason)
 {
@@ -145,32 +153,13 @@ static enum err clerk_check(struct req *rq, struct proof *proof)
  * Supabase's database webhooks
  */
 
-/* Is the bearer one of the secrets?  Digests are compared, so that the time tells nothing about either. */
-static bool is_supabase(const char *authorization)
-{
-	unsigned char sent[SECRET_BYTES], ours[SECRET_BYTES];
-	const char *secrets = cfg.supabase_webhook_secret;
-	bool found = false;
-
-	if (!authorization || strncasecmp(authorization, "Bearer ", 7))
-		return false;
-	authorization += 7;
-	secret_sha256(authorization, strlen(authorization), sent);
-	for (size_t n; *secrets; secrets += n) {
-		secrets += strspn(secrets, ", ");
-		n = strcspn(secrets, ", ");
-		if (!n)
-			continue;
-		secret_sha256(secrets, n, ours);
-		found |= !CRYPTO_memcmp(sent, ours, sizeof(ours));
-	}
-	return found;
-}
-
 static enum err supabase_check(struct req *rq, struct proof *proof)
 {
+	const char *token = bearer(rq);
+
 	(void)proof;
-	return is_supabase(req_header(rq, "Authorization")) ? ERR_OK : refuse(rq, "Authorization");
+	return token && secret_is_one_of(token, cfg.supabase_webhook_secret) ? ERR_OK
+									     : refuse(rq, "Authorization");
 }
 
 /*
@@ -278,16 +267,16 @@ static enum err apple_check(struct req *rq, struct proof *proof)
 /* Pub/Sub's own token (OpenID Connect), by Google's keys as the table has them. */
 static enum err google_check(struct req *rq, struct proof *proof)
 {
-	const char *authorization = req_header(rq, "Authorization"), *iss, *email;
+	const char *token = bearer(rq), *iss, *email;
 	struct json_object *payload, *verified;
 	struct claims claims;
 	enum err rc;
 
 	(void)proof;
-	if (!authorization || strncasecmp(authorization, "Bearer ", 7))
+	if (!token)
 		return refuse(rq, "no bearer token");
-	rc = tok_open_by(&rq->tx.arena, authorization + 7, issuer_pubsub_keys(), cfg.google_pubsub_audience,
-			 &claims, &payload, &rq->tx.fail);
+	rc = tok_open_by(&rq->tx.arena, token, issuer_pubsub_keys(), cfg.google_pubsub_audience, &claims,
+			 &payload, &rq->tx.fail);
 	if (rc == ERR_AUTHENTICATION)
 		return refuse(rq, failure_reason(&rq->tx.fail));
 	if (rc)

@@ -143,6 +143,20 @@ char *secret_sha256_hex(struct arena *a, const char *text)
 	return secret_bytea(a, digest, sizeof(digest));
 }
 
+bool secret_is_one_of(const char *shown, const char *secrets)
+{
+	unsigned char sent[SECRET_BYTES], ours[SECRET_BYTES];
+	bool is_found = false;
+
+	secret_sha256(shown, strlen(shown), sent);
+	for (size_t n; *(secrets += strspn(secrets, ", ")); secrets += n) {
+		n = strcspn(secrets, ", ");
+		secret_sha256(secrets, n, ours);
+		is_found |= !CRYPTO_memcmp(sent, ours, sizeof(ours));
+	}
+	return is_found;
+}
+
 char *secret_uuid(struct arena *a)
 {
 	unsigned char bytes[UUID_BYTES];

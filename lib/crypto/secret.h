@@ -51,6 +51,12 @@ char *secret_bytea(struct arena *a, const void *p, size_t n);
 /* A random UUID (RFC 9562 5.4), for what must not be guessed.  The arena's. */
 char *secret_uuid(struct arena *a);
 
+/*
+ * Is shown one of the secrets of a setting, a list with commas or spaces between?  Digests are compared, and
+ * all of them, so that the time tells nothing about any.
+ */
+bool secret_is_one_of(const char *shown, const char *secrets);
+
 /* SHA-256 of a C string as a bytea: how API keys, tickets and codes are stored.  The arena's. */
 char *secret_sha256_hex(struct arena *a, const char *text);
 
