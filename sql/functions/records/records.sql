@@ -386,12 +386,13 @@ END
 $$;
 CREATE OR REPLACE TRIGGER recordsets_removed AFTER DELETE ON recordsets FOR EACH ROW EXECUTE FUNCTION recordset_gone();
 
--- Take away up to batch records of a content that no recordset has, with their versions, comments and relationships;
--- how many they were.
+-- Take away up to batch records of a content that no recordset has, with their versions, comments, relationships and
+-- files; how many they were.
 CREATE OR REPLACE FUNCTION records_remove(organization uuid, content uuid, batch integer) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
-    n bigint;
+    n       bigint;
+    dropped bigint;
 BEGIN
     IF EXISTS (SELECT FROM recordsets s WHERE s.tenant_id = app_tenant() AND s.organization_id = organization AND s.content_id = content) THEN
         RETURN 0;
@@ -413,8 +414,12 @@ BEGIN
     ), links AS (
         DELETE FROM record_relationships l USING gone g
         WHERE l.tenant_id = app_tenant() AND l.organization_id = organization AND g.id IN (l.source_record_id, l.target_record_id)
+    ), files AS (
+        DELETE FROM record_attachments f USING gone g
+        WHERE f.tenant_id = app_tenant() AND f.organization_id = organization AND f.record_id = g.id
+        RETURNING f.object_id
     )
-    SELECT count(*) INTO n FROM gone;
+    SELECT (SELECT count(*) FROM gone), (SELECT count(stored_object_drop(f.object_id)) FROM files f) INTO n, dropped;
     RETURN n;
 END
 $$;

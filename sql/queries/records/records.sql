@@ -6,7 +6,9 @@ SELECT r.id, r.recordset_id, s.slug AS recordset_slug, r.title, r.field_values, 
        maker.ref AS created_by, r.version, r.deleted_at IS NULL AS is_latest, recordset_permissions(x.rights, x.source) AS permissions,
        (SELECT count(*) FROM comments c
         WHERE c.tenant_id = r.tenant_id AND c.organization_id = r.organization_id AND c.subject_kind = 'record' AND c.subject_id = r.id)::integer AS comment_count,
-       0 AS attachment_count, r.deleted_at, r.created_at, r.updated_at
+       (SELECT count(*) FROM record_attachments f
+        WHERE f.tenant_id = r.tenant_id AND f.organization_id = r.organization_id AND f.record_id = r.id)::integer AS attachment_count,
+       r.deleted_at, r.created_at, r.updated_at
 FROM records r
 JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id AND s.content_id = r.content_id
                  AND s.trashed_at IS NULL
@@ -23,7 +25,9 @@ SELECT r.id, r.recordset_id, s.slug AS recordset_slug, r.title,
        maker.ref AS created_by, r.version, r.deleted_at IS NULL AS is_latest, NULL::jsonb AS permissions,
        (SELECT count(*) FROM comments c
         WHERE c.tenant_id = r.tenant_id AND c.organization_id = r.organization_id AND c.subject_kind = 'record' AND c.subject_id = r.id)::integer AS comment_count,
-       0 AS attachment_count, r.deleted_at, r.created_at, r.updated_at
+       (SELECT count(*) FROM record_attachments f
+        WHERE f.tenant_id = r.tenant_id AND f.organization_id = r.organization_id AND f.record_id = r.id)::integer AS attachment_count,
+       r.deleted_at, r.created_at, r.updated_at
 FROM records r
 LEFT JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id AND s.content_id = r.content_id
 LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.owner_id) owner ON true

@@ -1,4 +1,4 @@
--- after: recordsets
+-- after: recordsets files
 INSERT INTO records (tenant_id, organization_id, id, recordset_id, content_id, title, field_values, tags, tool_statuses, owner_id, created_by_id, version, version_id,
                      change_type, changed_fields, changed_by_id)
 SELECT app_tenant(), s.organization_id, pg_temp.id('record'), s.id, s.content_id, 'Off the mole', '{"place": "Off the mole", "depth": 7.5, "ground": "sand"}',
@@ -23,6 +23,12 @@ VALUES (app_tenant(), pg_temp.id('organization'), 'record', pg_temp.id('record')
 INSERT INTO record_relationships (tenant_id, organization_id, id, source_record_id, target_record_id, label, created_by_id)
 VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('relationship'), pg_temp.id('record'), pg_temp.id('record pier'), 'the same harbour', pg_temp.id('member'));
 
+INSERT INTO stored_objects (tenant_id, id, organization_id, backend, state, content_type, size, sha256)
+VALUES (app_tenant(), pg_temp.id('object sounding'), pg_temp.id('organization'), 'local', 'stored', 'image/png', 48213, sha256('a sounding'));
+
+INSERT INTO record_attachments (tenant_id, organization_id, record_id, id, object_id, file_name, uploaded_by_id)
+VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('record'), pg_temp.id('attachment'), pg_temp.id('object sounding'), 'chart.png', pg_temp.id('member theo'));
+
 INSERT INTO record_versions (tenant_id, organization_id, record_id, version, id, change_type, title, field_values, status, tags, changed_fields, changed_by_id, changed_at)
 VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('record'), 1, pg_temp.id('history'), 'created', 'Off the mole',
         '{"place": "Off the mole", "depth": 8, "ground": "sand"}', 'active', '{harbour}', '{depth,ground,place}', pg_temp.id('member'), now() - interval '2 days');
@@ -30,3 +36,8 @@ VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('record'), 1, pg_te
 UPDATE recordset_counts
 SET count = 2
 WHERE tenant_id = app_tenant() AND recordset_id = pg_temp.id('recordset');
+
+INSERT INTO pipelines (tenant_id, organization_id, id, recordset_id, name, description, stage_field, value_field, stages, created_by_id)
+VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('pipeline'), pg_temp.id('recordset'), 'Sales of charts', 'From the first question to the sale', 'stage', 'depth',
+        '[{"id": "asked", "name": "Asked", "color": "#2563eb", "order": 0, "probability": 10, "stage_type": "open"},
+          {"id": "sold", "name": "Sold", "color": "#16a34a", "order": 1, "probability": 100, "stage_type": "won"}]', pg_temp.id('member'));
