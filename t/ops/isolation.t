@@ -180,6 +180,8 @@ subtest 'the role of the api' => sub {
     my %may_delete = map { $_ => 1 } qw(
         account_makers ai_accounts ai_responses api_keys billing_customers billing_steps feature_flags file_folders file_passages files goals identities key_results known_addresses
         membership_ends memberships notification_mails notification_preferences ownership_offers passkeys payment_accounts pictures realtime_tickets record_attachments record_versions records recordset_grants
+        membership_ends memberships notification_mails notification_preferences ownership_offers passkeys payment_accounts pictures realtime_tickets record_runs record_versions records recordset_grants
+        record_attachments
         recordset_views recordsets recovery_codes role_permissions stored_objects team_recovery_codes team_totp_factors tenant_issuers totp_factors
         ai_accounts ai_responses api_keys billing_customers billing_steps comments feature_flags file_folders file_passages files goals key_results known_addresses
         memberships notification_mails notification_preferences passkeys payment_accounts realtime_tickets record_relationships record_versions
