@@ -305,6 +305,13 @@ static const struct {
 	{ "workspace.records.list_attachments", "list_record_attachments" },
 	{ "workspace.records.upload_attachment", "create_record_attachment" },
 	{ "workspace.records.delete_attachment", "delete_record_attachment" },
+	{ "workspace.records.log_interaction", "create_record_interaction" },
+	{ "workspace.records.list_interactions", "list_record_interactions" },
+	{ "workspace.records.update_interaction", "update_record_interaction" },
+	{ "workspace.records.delete_interaction", "delete_record_interaction" },
+	{ "workspace.records.list_insights", "list_record_insights" },
+	{ "workspace.records.action_insight", "complete_record_insight" },
+	{ "workspace.records.dismiss_insight", "dismiss_record_insight" },
 };
 
 /* The second word of a catalogue id, of *n bytes. */

@@ -251,6 +251,7 @@ my %page = (
     'signing-up'        => \&signing_up,
     recordsets          => \&people,
     records             => \&people,
+    'record-tracking'   => \&people,
     workspaces          => sub { return (token => $t->user('works')->token) },
 );
 
@@ -273,6 +274,7 @@ my %said = (
     recordsets          => [ 'lighthouses', '["fixed","flashing"]', 'true' ],
     'signing-up'        => [ 'null false', 'true' ],
     records             => [ 'Off the mole', qr/\Afield_values\.depth must be a number/, '2', '2 ["depth"]', '1 ["depth","place"]', '2' ],
+    'record-tracking'   => [ 'The new buoy An offer is due', 'The new buoy', 'completed Accepted', '1 1' ],
     'ai-gateway'        => [qr/\ALIMIT_EXCEEDED .*"limit":2000/],
     organizations       => ['the last owner cannot leave the organization'],
     'first-hour'        => [qr/\A\S+ \w+\z/],

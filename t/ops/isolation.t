@@ -184,8 +184,8 @@ subtest 'the role of the api' => sub {
         record_attachments
         recordset_views recordsets recovery_codes role_permissions stored_objects team_recovery_codes team_totp_factors tenant_issuers totp_factors
         ai_accounts ai_responses api_keys billing_customers billing_steps comments feature_flags file_folders file_passages files goals key_results known_addresses
-        memberships notification_mails notification_preferences passkeys payment_accounts realtime_tickets record_relationships record_versions
-        records recordset_grants recordset_views recordsets recovery_codes role_permissions stored_objects team_recovery_codes team_totp_factors tenant_issuers totp_factors
+        memberships notification_mails notification_preferences passkeys payment_accounts realtime_tickets record_insights record_interactions record_relationships record_versions
+        records recordset_grants recordset_views recordsets recovery_codes role_permissions stored_objects team_recovery_codes tasks team_totp_factors tenant_issuers totp_factors
         trace_logs trace_objects usage_limits usage_meters workspace_team_members workspace_teams
     );
     refused $api, '42501', $_ for 'UPDATE audit_events SET action = action', 'DELETE FROM audit_events', 'SELECT * FROM audit_heads',

@@ -386,8 +386,8 @@ END
 $$;
 CREATE OR REPLACE TRIGGER recordsets_removed AFTER DELETE ON recordsets FOR EACH ROW EXECUTE FUNCTION recordset_gone();
 
--- Take away up to batch records of a content that no recordset has, with their versions, comments, relationships and
--- files; how many they were.
+-- Take away up to batch records of a content that no recordset has, with their versions and what hangs on them;
+-- how many they were.
 CREATE OR REPLACE FUNCTION records_remove(organization uuid, content uuid, batch integer) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -411,6 +411,15 @@ BEGIN
     ), talk AS (
         DELETE FROM comments c USING gone g
         WHERE c.tenant_id = app_tenant() AND c.organization_id = organization AND c.subject_kind = 'record' AND c.subject_id = g.id
+    ), interactions AS (
+        DELETE FROM record_interactions i USING gone g
+        WHERE i.tenant_id = app_tenant() AND i.organization_id = organization AND i.record_id = g.id
+    ), todo AS (
+        DELETE FROM tasks t USING gone g
+        WHERE t.tenant_id = app_tenant() AND t.organization_id = organization AND t.kind = 'record' AND t.subject_id = g.id
+    ), insights AS (
+        DELETE FROM record_insights i USING gone g
+        WHERE i.tenant_id = app_tenant() AND i.organization_id = organization AND i.record_id = g.id
     ), links AS (
         DELETE FROM record_relationships l USING gone g
         WHERE l.tenant_id = app_tenant() AND l.organization_id = organization AND g.id IN (l.source_record_id, l.target_record_id)

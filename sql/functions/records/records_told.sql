@@ -12,7 +12,7 @@ BEGIN
     IF is_told(app_tenant()) IS NOT TRUE THEN    -- in no tenant, too
         RETURN NULL;
     END IF;
-    FOR r IN SELECT DISTINCT x.organization_id AS organization, x.recordset_id AS id FROM touched x LOOP
+    FOR r IN SELECT DISTINCT x.organization_id AS organization, x.recordset_id AS id FROM touched x WHERE x.recordset_id IS NOT NULL LOOP
         told := coalesce(current_setting('app.told', true), '');
         this := 'records ' || r.id || ';';
         CONTINUE WHEN strpos(told, this) > 0;
@@ -29,4 +29,22 @@ CREATE OR REPLACE TRIGGER records_told_made AFTER INSERT ON records REFERENCING 
 CREATE OR REPLACE TRIGGER records_told_changed AFTER UPDATE ON records REFERENCING NEW TABLE AS touched
     FOR EACH STATEMENT EXECUTE FUNCTION records_told();
 CREATE OR REPLACE TRIGGER records_told_gone AFTER DELETE ON records REFERENCING OLD TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION records_told();
+
+-- And what hangs on them.
+CREATE OR REPLACE TRIGGER record_interactions_told_made AFTER INSERT ON record_interactions REFERENCING NEW TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION records_told();
+CREATE OR REPLACE TRIGGER record_interactions_told_changed AFTER UPDATE ON record_interactions REFERENCING NEW TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION records_told();
+CREATE OR REPLACE TRIGGER record_interactions_told_gone AFTER DELETE ON record_interactions REFERENCING OLD TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION records_told();
+CREATE OR REPLACE TRIGGER tasks_told_made AFTER INSERT ON tasks REFERENCING NEW TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION records_told();
+CREATE OR REPLACE TRIGGER tasks_told_changed AFTER UPDATE ON tasks REFERENCING NEW TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION records_told();
+CREATE OR REPLACE TRIGGER tasks_told_gone AFTER DELETE ON tasks REFERENCING OLD TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION records_told();
+CREATE OR REPLACE TRIGGER record_insights_told_made AFTER INSERT ON record_insights REFERENCING NEW TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION records_told();
+CREATE OR REPLACE TRIGGER record_insights_told_changed AFTER UPDATE ON record_insights REFERENCING NEW TABLE AS touched
     FOR EACH STATEMENT EXECUTE FUNCTION records_told();

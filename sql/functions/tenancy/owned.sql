@@ -6,7 +6,7 @@
 --   noun      what one is called
 --   relation  owner, assignee or lead
 --   title, status, link  expressions of the row x; status may be NULL
---   filter    which of the rows count; "true": all
+--   filter    which of the rows count, and are given to another one; "true": all
 --   sorted    in which order they are listed: of what there may be a million of, that of an index
 CREATE OR REPLACE FUNCTION owned_tables()
 RETURNS TABLE (kind text, tbl text, col text, noun text, relation text, title text, status text, link text, filter text, sorted text)
@@ -20,6 +20,10 @@ BEGIN ATOMIC
            ('recordsets', 'recordsets', 'owner_id', 'recordset', 'owner', 'x.name',
             'CASE WHEN x.trashed_at IS NOT NULL THEN ''trashed'' WHEN x.is_active THEN ''active'' ELSE ''inactive'' END', '''/recordsets/'' || x.slug', 'true',
             'x.name, x.id'),
+           ('record_tasks', 'tasks', 'assignee_id', 'record_task', 'assignee', 'x.title', 'x.status', 'task_link(x.kind, x.subject_id)',
+            'x.kind = ''record'' AND x.is_open AND x.subject_id IN (SELECT r.id FROM records r WHERE r.tenant_id = $1 AND r.organization_id = $2
+             AND r.id = x.subject_id AND r.deleted_at IS NULL AND r.content_id IN (SELECT s.content_id FROM recordsets s
+             WHERE s.tenant_id = $1 AND s.organization_id = $2))', 'x.due_at, x.id'),
            ('teams_led', 'workspace_teams', 'lead_member_id', 'team', 'lead', 'x.name',
             'CASE WHEN x.is_active THEN ''active'' ELSE ''inactive'' END', '''/teams/'' || x.id', 'true', 'x.name, x.id');
 END;
@@ -80,7 +84,7 @@ BEGIN
         IF k.tbl = 'records' THEN
             n := records_give_all(member, heir);
         ELSE
-            EXECUTE format('UPDATE %I SET %I = $4 WHERE tenant_id = $1 AND organization_id = $2 AND %2$I = $3', k.tbl, k.col)
+            EXECUTE format('UPDATE %I x SET %I = $4 WHERE x.tenant_id = $1 AND x.organization_id = $2 AND x.%2$I = $3 AND %s', k.tbl, k.col, k.filter)
             USING app_tenant(), app_organization(), member, heir;
             GET DIAGNOSTICS n = ROW_COUNT;
         END IF;

@@ -1,4 +1,4 @@
-# The guide's pages "Recordsets and fields" and "Records", pasted box by box.
+# The guide's pages "Recordsets and fields", "Records" and "Track records", pasted box by box.
 
 use v5.36;
 use lib 't/lib';
@@ -7,7 +7,7 @@ use Ashlar::Guide qw(steps is_as_shown);
 use Ashlar::Workspace;
 
 my $t = Api->start;
-for my $page (qw(recordsets records)) {
+for my $page (qw(recordsets records record-tracking)) {
     my $w = workspace($t, ann => 'owner');
     $t->db->do('UPDATE users SET default_organization_id = ? WHERE id = ?', undef, $w->id, $w->{ann}->uuid);
     my $shell = Ashlar::Guide->shell(TOKEN => $w->{ann}->token);
