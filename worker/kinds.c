@@ -59,6 +59,7 @@ const struct job_kind *const job_kinds[] = {
 	&records_give_job,
 	&records_fill_job,
 	&records_fill_all_job,
+	&record_runs_job,
 	&tasks_due_job,
 	NULL,
 };
@@ -77,6 +78,7 @@ const struct job_schedule job_schedules[] = {
 	{ .queue = "ashlar", .kind = "activity.exports", .every_ms = 60000 },
 	{ .queue = "ashlar", .kind = "activity.months", .every_ms = 3600000 },
 	{ .queue = "ashlar", .kind = "records.fill_all", .every_ms = 600000 },
+	{ .queue = "ashlar", .kind = "record.runs", .every_ms = 60000 },
 	{ .queue = "ashlar", .kind = "tasks.due", .every_ms = 60000 },
 	{ NULL },
 };

@@ -3,6 +3,7 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "build/sql/records/record_runs.h"
 #include "build/sql/records/records.h"
 #include "lib/base/json.h"
 #include "lib/db/column.h"
@@ -95,6 +96,17 @@ static enum err records_fill_all(struct tx *tx, const struct job *job)
 	return tx_call(tx, &q_recordsets_unfilled, false, &res);
 }
 
+/* Runs whose job has died, and files that are over. */
+static enum err runs_tend(struct tx *tx, const struct job *job)
+{
+	PGresult *res;
+
+	(void)job;
+	tx_set(tx, "most", batch);
+	return tx_call(tx, &q_record_runs_tend, false, &res);
+}
+
+const struct job_kind record_runs_job = { .name = "record.runs", .run = runs_tend };
 const struct job_kind records_remove_job = { .name = "records.remove", .run = records_remove };
 const struct job_kind records_give_job = { .name = "records.give", .run = records_give };
 const struct job_kind records_fill_job = { .name = "records.fill", .run = records_fill };

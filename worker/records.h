@@ -3,13 +3,14 @@
  * deleted; nobody finds these records any more.  And of a member who goes: "records.give" makes theirs
  * another member's.  "records.fill" writes the slots of a recordset's records, where its schema has come to
  * use others, and "records.fill_all" finds recordsets that nobody fills.  Batch after batch, each a
- * transaction, so that no lock is held for long.
+ * transaction, so that no lock is held for long.  "record.runs" ends imports and exports whose job has died.
  */
 #ifndef WORKER_RECORDS_H
 #define WORKER_RECORDS_H
 
 #include "worker/job.h"
 
-extern const struct job_kind records_remove_job, records_give_job, records_fill_job, records_fill_all_job;
+extern const struct job_kind records_remove_job, records_give_job, records_fill_job, records_fill_all_job,
+	record_runs_job;
 
 #endif

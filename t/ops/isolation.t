@@ -178,15 +178,54 @@ subtest 'the role of the api' => sub {
     refused $api, '42501', 'SELECT * FROM schema_migrations';
     refused $api, '42501', 'INSERT INTO tenants (slug, name) VALUES (?, ?)', 'c', 'C';
     my %may_delete = map { $_ => 1 } qw(
-        account_makers ai_accounts ai_responses api_keys billing_customers billing_steps feature_flags file_folders file_passages files goals identities key_results known_addresses
-        membership_ends memberships notification_mails notification_preferences ownership_offers passkeys payment_accounts pictures realtime_tickets record_attachments record_versions records recordset_grants
-        membership_ends memberships notification_mails notification_preferences ownership_offers passkeys payment_accounts pictures realtime_tickets record_runs record_versions records recordset_grants
+        account_makers
+        ai_accounts
+        ai_responses
+        api_keys
+        billing_customers
+        billing_steps
+        comments
+        feature_flags
+        file_folders
+        file_passages
+        files
+        goals
+        identities
+        key_results
+        known_addresses
+        membership_ends
+        memberships
+        notification_mails
+        notification_preferences
+        ownership_offers
+        passkeys
+        payment_accounts
+        pictures
+        realtime_tickets
         record_attachments
-        recordset_views recordsets recovery_codes role_permissions stored_objects team_recovery_codes team_totp_factors tenant_issuers totp_factors
-        ai_accounts ai_responses api_keys billing_customers billing_steps comments feature_flags file_folders file_passages files goals key_results known_addresses
-        memberships notification_mails notification_preferences passkeys payment_accounts realtime_tickets record_insights record_interactions record_relationships record_versions
-        records recordset_grants recordset_views recordsets recovery_codes role_permissions stored_objects team_recovery_codes tasks team_totp_factors tenant_issuers totp_factors
-        trace_logs trace_objects usage_limits usage_meters workspace_team_members workspace_teams
+        record_insights
+        record_interactions
+        record_relationships
+        record_runs
+        record_versions
+        records
+        recordset_grants
+        recordset_views
+        recordsets
+        recovery_codes
+        role_permissions
+        stored_objects
+        tasks
+        team_recovery_codes
+        team_totp_factors
+        tenant_issuers
+        totp_factors
+        trace_logs
+        trace_objects
+        usage_limits
+        usage_meters
+        workspace_team_members
+        workspace_teams
     );
     refused $api, '42501', $_ for 'UPDATE audit_events SET action = action', 'DELETE FROM audit_events', 'SELECT * FROM audit_heads',
         'UPDATE sessions SET impersonator_id = NULL', 'UPDATE team_members SET email = email', 'UPDATE api_keys SET hash = hash';
@@ -218,7 +257,7 @@ subtest 'old answers are purged over all tenants, and by nobody seen' => sub {
     is_deeply $super->selectcol_arrayref('SELECT key FROM idempotency_keys'), ['new'], 'the young one stays';
     for my $case ([ one_time_tokens => 'expires_at', '1 day' ], [ webauthn_challenges => 'expires_at', '1 hour' ], [ rate_limits => 'updated_at', '1 day' ],
         [ known_addresses => 'signed_in_at', '180 days' ],
-        [ sessions => 'expires_at', '30 days' ], [ team_sessions => 'expires_at', '30 days' ], [ realtime_tickets => 'expires_at', '1 minute' ], [ contact_submissions => 'created_at', '1 year' ], [ notification_causes => 'created_at', '60 days' ], [ notification_mails => 'created_at', '30 days' ], [ activity_exports => 'created_at', '30 days' ], [ workspace_runs => 'created_at', '30 days' ], [ webhook_messages => 'created_at', '30 days' ], [ recordsets => 'trashed_at', '30 days' ]) {
+        [ sessions => 'expires_at', '30 days' ], [ team_sessions => 'expires_at', '30 days' ], [ realtime_tickets => 'expires_at', '1 minute' ], [ contact_submissions => 'created_at', '1 year' ], [ notification_causes => 'created_at', '60 days' ], [ notification_mails => 'created_at', '30 days' ], [ activity_exports => 'created_at', '30 days' ], [ workspace_runs => 'created_at', '30 days' ], [ record_runs => 'created_at', '90 days' ], [ webhook_messages => 'created_at', '30 days' ], [ recordsets => 'trashed_at', '30 days' ]) {
         my ($table, $column, $age) = @$case;
         my $rows = $super->selectrow_array("SELECT count(*) FROM $table");
         $super->do("ALTER TABLE $table DISABLE TRIGGER USER");

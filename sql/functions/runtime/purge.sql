@@ -33,6 +33,7 @@ BEGIN
         ('notification_mails',  'created_at', interval '30 days'),
         ('activity_exports',    'created_at', interval '30 days'),
         ('workspace_runs',      'created_at', interval '30 days'),
+        ('record_runs',         'created_at', interval '90 days'),
         ('webhook_endpoints',   'deleted_at', interval '31 days'),
         ('signup_runs',         'created_at', interval '30 days'),
         ('session_exchanges',   'created_at', interval '32 days'),

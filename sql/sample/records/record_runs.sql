@@ -1,0 +1,15 @@
+-- after: recordsets records
+INSERT INTO stored_objects (tenant_id, id, organization_id, backend, state, content_type, size, sha256)
+VALUES (app_tenant(), pg_temp.id('object report'), pg_temp.id('organization'), 'local', 'stored', 'text/csv', 58, sha256('a report'));
+
+INSERT INTO record_runs (tenant_id, organization_id, id, kind, status, recordset_id, member_id, options, format, file_name, progress, total_rows, processed_rows,
+                         success_count, error_count, summary, object_id, started_at, completed_at, expires_at)
+VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('import job'), 'import', 'completed', pg_temp.id('recordset'), pg_temp.id('member'),
+        '{"field_mappings": {"Place": "place", "Depth": "depth"}}', 'csv', 'soundings.csv', 100, 3, 3, 2, 1,
+        '{"total_rows": 3, "valid_rows": 2, "invalid_rows": 1, "errors_by_field": {"depth": 1},
+          "sample_errors": [{"row_number": 4, "field": "depth", "value": "deep", "error": "is no number"}]}',
+        pg_temp.id('object report'), now() - interval '1 hour', now() - interval '59 minutes', now() + interval '30 days');
+
+INSERT INTO record_runs (tenant_id, organization_id, id, kind, recordset_id, member_id, options, format, file_name)
+VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('import job queued'), 'import', pg_temp.id('recordset'), pg_temp.id('member'),
+        '{"field_mappings": {"Place": "place"}}', 'csv', 'more-soundings.csv');
