@@ -86,7 +86,7 @@ static const struct list activities = { "activities", NULL, { "total", "limit", 
 
 const struct route activity_routes[] = {
 	{ GET, "/api/v1/activity/feed", "workspace.activity.get_feed", &by_member, "List what happened",
-	  .about = "The newest first, of what the caller may see. All that is asked for has to be so. total is counted up to 10,001.",
+	  .about = "The newest first, of what the caller may see. All that is asked for has to be so. total is counted up to 10,001, that of a search up to 1,001.",
 	  .may = &can_view_activity, .query = feed_in, .out = &activity_shape, .list = &activities, .sql = &q_activity_feed },
 	{ GET, "/api/v1/activity/history", "workspace.activity.list_history", &by_member, "Read all that happened",
 	  .about = "The newest first, page behind page: what comes meanwhile moves nothing. As CSV or NDJSON all of it, in one answer.",

@@ -72,7 +72,7 @@ INSERT INTO notification_inboxes (tenant_id, organization_id, member_id)
 SELECT app_tenant(), workspace, id FROM scale_members
 ON CONFLICT DO NOTHING;
 
--- What happened, in 300 days and a thousand scopes, one of which is everybody's; of that there is nothing in the newer half.  Each scope is of one type, and who
+-- What happened, in 300 days and a thousand scopes, one of which is everybody's; of that there is nothing in the newer half, and a page at least in the older one.  Each scope is of one type, and who
 -- works there is always the same.  Ten million, as somebody may have, take five times as long to make, and 8 GB, and are no other question: what is read are pages of the
 -- newest, by an index, and sums, whose number is that of days and scopes.
 CREATE TEMP TABLE scale_happened ON COMMIT DROP AS
@@ -81,7 +81,7 @@ SELECT w.workspace, w.n, w.n > c.n / 2 AS is_newer, md5('scope ' || s.k)::uuid A
 FROM (SELECT DISTINCT m.workspace, m.slug FROM scale_members m) o,
      LATERAL (SELECT CASE o.slug WHEN 'workspace-scale' THEN 20 * current_setting('seed.users')::bigint ELSE 1000 END AS n) c,
      LATERAL (SELECT o.workspace, g AS n FROM generate_series(1, c.n) g OFFSET 0) w,
-     LATERAL (SELECT CASE WHEN w.n > c.n / 2 THEN 1 + w.n % 999 ELSE w.n % 1000 END AS k) s
+     LATERAL (SELECT CASE WHEN w.n > c.n / 2 THEN 1 + w.n % 999 ELSE w.n % least(1000, c.n / 100) END AS k) s
      JOIN scale_members a ON a.n = s.k % 100
 WHERE a.workspace = o.workspace AND NOT EXISTS (SELECT FROM activities x WHERE x.tenant_id = app_tenant() AND x.organization_id = o.workspace);
 UPDATE scale_happened SET scope_id = '00000000-0000-0000-0000-000000000000' WHERE k = 0;

@@ -49,27 +49,122 @@ BEGIN
 END
 $$;
 
--- The same between two times, for who sees many scopes: by time, and looked at one after the other, since to begin anew in each of a
--- thousand scopes is to read all of a day for a page.
-CREATE OR REPLACE FUNCTION activity_newest(scopes uuid[], actors uuid[], types text[], lo timestamptz, hi timestamptz, before_at timestamptz,
-                                           before_id uuid, most bigint) RETURNS TABLE (created_at timestamptz, id uuid)
-LANGUAGE plpgsql STABLE ROWS 100 SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
+-- The newest so many of a workspace, whoever may see them, each with whether it is asked for: by time, one after the other. Ids are looked for in
+-- a hash of them (which a plan for any list of scopes has for a subquery alone), since there may be a thousand.
+CREATE OR REPLACE FUNCTION activity_walk(scopes uuid[], actors uuid[], types text[], lo timestamptz, hi timestamptz, before_at timestamptz,
+                                         before_id uuid, visits bigint) RETURNS TABLE (created_at timestamptz, id uuid, is_asked boolean)
+LANGUAGE plpgsql STABLE ROWS 400 SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     tenant       uuid := app_tenant();
     organization uuid := app_organization();
 BEGIN
     RETURN QUERY
-        SELECT a.created_at, a.id FROM activities a
+        SELECT a.created_at, a.id, (types IS NULL OR a.type = ANY (types)) AND a.scope_id IN (SELECT unnest(scopes))
+               AND (actors IS NULL OR a.actor_id IN (SELECT unnest(actors)))
+        FROM activities a
         WHERE a.tenant_id = tenant AND a.organization_id = organization AND a.created_at >= lo AND a.created_at < hi
-          AND a.scope_id = ANY (scopes) AND (actors IS NULL OR a.actor_id = ANY (actors)) AND (types IS NULL OR a.type = ANY (types))
           AND (before_at IS NULL OR (a.created_at, a.id) < (before_at, before_id))
-        ORDER BY a.created_at DESC, a.id DESC LIMIT most;
+        ORDER BY a.created_at DESC, a.id DESC LIMIT visits;
 END
 $$;
 
--- The newest so many, from one time up to and without another, by their keys. The days of which there is none are told by activity_days, and passed
--- over, so that what is hidden costs no more than what is not there; from a day on it goes back by twice as many each time.
+-- The types that there are in scopes, and whose each is.
+CREATE OR REPLACE FUNCTION activity_kinds(scopes uuid[], types text[], OUT of_scopes uuid[], OUT kinds text[])
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+#variable_conflict use_variable
+DECLARE
+    tenant       uuid := app_tenant();
+    organization uuid := app_organization();
+BEGIN
+    SELECT coalesce(array_agg(x.scope_id), '{}'), coalesce(array_agg(x.type), '{}') INTO of_scopes, kinds
+    FROM (SELECT DISTINCT d.scope_id, d.type FROM activity_days d
+          WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.day = '-infinity' AND d.scope_id = ANY (scopes)
+            AND (types IS NULL OR d.type = ANY (types))) x;
+END
+$$;
+
+-- One of the last days up to one on which there is any, if it is among the last few hundred sums: mostly it is.
+CREATE OR REPLACE FUNCTION activity_recent_day(scopes uuid[], actors uuid[], types text[], upto date) RETURNS date
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+    tenant       uuid := app_tenant();
+    organization uuid := app_organization();
+BEGIN
+    RETURN (SELECT x.day
+            FROM (SELECT d.day, d.scope_id, d.actor_id, d.type FROM activity_days d
+                  WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.day > '-infinity' AND d.day <= upto
+                  ORDER BY d.day DESC LIMIT 300) x
+            WHERE (types IS NULL OR x.type = ANY (types)) AND (x.scope_id IN (SELECT unnest(scopes))) IS TRUE
+              AND (actors IS NULL OR (x.actor_id IN (SELECT unnest(actors))) IS TRUE)
+            LIMIT 1);
+END
+$$;
+
+-- The last day, up to one, on which there is any; NULL: there is none. of_scopes and kinds are activity_kinds(), or NULL: it is looked for by
+-- who did it.
+CREATE OR REPLACE FUNCTION activity_last_day(scopes uuid[], actors uuid[], types text[], of_scopes uuid[], kinds text[], upto date) RETURNS date
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+    tenant       uuid := app_tenant();
+    organization uuid := app_organization();
+BEGIN
+    IF of_scopes IS NULL THEN
+        RETURN (SELECT max(x.day)
+                FROM unnest(actors) w (actor)
+                CROSS JOIN unnest(types) k (kind)
+                CROSS JOIN LATERAL (
+                    SELECT d.day FROM activity_days d
+                    WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.actor_id = w.actor AND d.type = k.kind
+                      AND d.day > '-infinity' AND d.day <= upto AND (d.scope_id IN (SELECT unnest(scopes))) IS TRUE
+                    ORDER BY d.day DESC LIMIT 1) x);
+    END IF;
+    RETURN (SELECT max(x.day)
+            FROM unnest(of_scopes, kinds) s (scope, kind)
+            CROSS JOIN LATERAL (
+                SELECT d.day FROM activity_days d
+                WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.scope_id = s.scope AND d.type = s.kind
+                  AND d.day > '-infinity' AND d.day <= upto AND (actors IS NULL OR (d.actor_id IN (SELECT unnest(actors))) IS TRUE)
+                ORDER BY d.day DESC LIMIT 1) x);
+END
+$$;
+
+-- Of the days from one to another the newest, together with as many as are asked for, with whose they are: the ids of scopes, or of who did it
+-- where of_scopes is NULL; the others as activity_last_day() has them.
+CREATE OR REPLACE FUNCTION activity_days_with(scopes uuid[], actors uuid[], types text[], of_scopes uuid[], kinds text[], first date, last_ date,
+                                              most bigint, OUT days date[], OUT whose uuid[], OUT lowest date)
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+#variable_conflict use_variable
+DECLARE
+    tenant       uuid := app_tenant();
+    organization uuid := app_organization();
+BEGIN
+    IF of_scopes IS NULL THEN
+        SELECT array_agg(t.day), array_agg(t.actor_id), min(t.day) INTO days, whose, lowest
+        FROM (SELECT d.day, d.actor_id, sum(sum(d.count)) OVER (ORDER BY d.day DESC GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newer
+              FROM unnest(actors) w (actor)
+              CROSS JOIN unnest(types) k (kind)
+              JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.actor_id = w.actor AND d.type = k.kind
+                                  AND d.day > '-infinity' AND d.day BETWEEN first AND last_
+              WHERE (d.scope_id IN (SELECT unnest(scopes))) IS TRUE
+              GROUP BY d.day, d.actor_id) t
+        WHERE coalesce(t.newer, 0) < most;
+    ELSE
+        SELECT array_agg(t.day), array_agg(t.scope_id), min(t.day) INTO days, whose, lowest
+        FROM (SELECT d.day, d.scope_id, sum(sum(d.count)) OVER (ORDER BY d.day DESC GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newer
+              FROM unnest(of_scopes, kinds) s (scope, kind)
+              JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.scope_id = s.scope AND d.type = s.kind
+                                  AND d.day > '-infinity' AND d.day BETWEEN first AND last_
+              WHERE (actors IS NULL OR (d.actor_id IN (SELECT unnest(actors))) IS TRUE)
+              GROUP BY d.day, d.scope_id) t
+        WHERE coalesce(t.newer, 0) < most;
+    END IF;
+END
+$$;
+
+-- The newest so many, from one time up to and without another, by their keys. What is hidden costs no more than what is not there, and neither the
+-- length of the history: activity_days tells on which days, in which scopes or by whom there is any, and these alone are read.
+-- For who sees many scopes the newest few hundred are gone through first, of which most are theirs.
 --
 --   scopes         activity_scopes();  actors, types   NULL: any
 --   before_at, before_id   behind that one;  NULL: from the newest on
@@ -80,34 +175,83 @@ LANGUAGE plpgsql STABLE ROWS 100 AS $$
 DECLARE
     tenant       uuid := app_tenant();
     organization uuid := app_organization();
+    all_types    text[] := '{action,goal,record,integration,user}';
+    few          integer := 20;
+    by_actor     boolean := coalesce(cardinality(actors) <= few, false) AND cardinality(scopes) > few;
+    walks        boolean := cardinality(scopes) > few AND NOT by_actor;
+    of_scopes    uuid[];
+    kinds        text[];
+    upto         date;
     last_        date;
     lo           timestamptz;
     hi           timestamptz := least(until_at, before_at + interval '1 microsecond');
     days         integer := 1;
     got          bigint;
+    visits       bigint;
+    visited      bigint;
+    at_          timestamptz[];
+    ids          uuid[];
+    found_days   date[];
+    whose        uuid[];
 BEGIN
+    IF by_actor THEN
+        types := coalesce(types, all_types);
+    END IF;
     WHILE most > 0 AND hi > from_at LOOP
-        SELECT d.day INTO last_ FROM activity_days d
-        WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.day > '-infinity'
-          AND d.day <= CASE WHEN isfinite(hi) THEN ((hi - interval '1 microsecond') AT TIME ZONE 'UTC')::date ELSE 'infinity' END
-          AND d.scope_id = ANY (scopes) AND (actors IS NULL OR d.actor_id = ANY (actors)) AND (types IS NULL OR d.type = ANY (types))
-        ORDER BY d.day DESC LIMIT 1;
-        EXIT WHEN last_ IS NULL;
+        upto := CASE WHEN isfinite(hi) THEN ((hi - interval '1 microsecond') AT TIME ZONE 'UTC')::date ELSE 'infinity' END;
+        last_ := CASE WHEN walks THEN activity_recent_day(scopes, actors, types, upto) END;
+        IF last_ IS NULL THEN
+            walks := false;
+            IF NOT by_actor AND of_scopes IS NULL THEN
+                SELECT k.of_scopes, k.kinds INTO of_scopes, kinds FROM activity_kinds(scopes, types) k;
+            END IF;
+            last_ := activity_last_day(scopes, actors, types, of_scopes, kinds, upto);
+        END IF;
+        EXIT WHEN last_ IS NULL OR isfinite(from_at) AND last_ < (from_at AT TIME ZONE 'UTC')::date;
         hi := least(hi, (last_ + 1)::timestamp AT TIME ZONE 'UTC');
         lo := greatest(from_at, (last_ + 1 - days)::timestamp AT TIME ZONE 'UTC');
-        IF cardinality(scopes) > 20 THEN
-            RETURN QUERY SELECT * FROM activity_newest(scopes, actors, types, lo, hi, before_at, before_id, most);
+        IF walks THEN
+            visits := least(4 * most + 200, 20000);
+            SELECT count(*), (array_agg(w.created_at))[count(*)], (array_agg(w.id))[count(*)], array_agg(w.created_at) FILTER (WHERE w.is_asked), array_agg(w.id) FILTER (WHERE w.is_asked)
+            INTO visited, before_at, before_id, at_, ids
+            FROM activity_walk(scopes, actors, types, lo, hi, before_at, before_id, visits) w;
+            RETURN QUERY SELECT f.at, f.id FROM unnest(at_, ids) WITH ORDINALITY f (at, id, nr) WHERE f.nr <= most ORDER BY f.nr;
+            GET DIAGNOSTICS got = ROW_COUNT;
+            most := most - got;
+            walks := visited < visits;    -- else there are too many others: by scopes
+            hi := CASE WHEN walks THEN lo ELSE before_at + interval '1 microsecond' END;
         ELSE
-            RETURN QUERY
-                SELECT a.created_at, a.id FROM activities a
-                WHERE a.tenant_id = tenant AND a.organization_id = organization AND a.created_at >= lo AND a.created_at < hi
-                  AND a.scope_id = ANY (scopes) AND (actors IS NULL OR a.actor_id = ANY (actors)) AND (types IS NULL OR a.type = ANY (types))
-                  AND (before_at IS NULL OR (a.created_at, a.id) < (before_at, before_id))
-                ORDER BY a.created_at DESC, a.id DESC LIMIT most;
+            SELECT w.days, w.whose, w.lowest INTO found_days, whose, last_
+            FROM activity_days_with(scopes, actors, types, of_scopes, kinds, (lo AT TIME ZONE 'UTC')::date, last_, most) w;
+            IF by_actor THEN
+                RETURN QUERY
+                    SELECT x.created_at, x.id
+                    FROM unnest(found_days, whose) k (day, actor)
+                    CROSS JOIN LATERAL (
+                        SELECT a.created_at, a.id FROM activities a
+                        WHERE a.tenant_id = tenant AND a.organization_id = organization AND a.actor_id = k.actor
+                          AND a.created_at >= greatest(lo, k.day::timestamp AT TIME ZONE 'UTC') AND a.created_at < least(hi, (k.day + 1)::timestamp AT TIME ZONE 'UTC')
+                          AND (a.scope_id IN (SELECT unnest(scopes))) IS TRUE AND (types IS NULL OR a.type = ANY (types))
+                          AND (before_at IS NULL OR (a.created_at, a.id) < (before_at, before_id))
+                        ORDER BY a.created_at DESC, a.id DESC LIMIT most) x
+                    ORDER BY x.created_at DESC, x.id DESC LIMIT most;
+            ELSE
+                RETURN QUERY
+                    SELECT x.created_at, x.id
+                    FROM unnest(found_days, whose) k (day, scope)
+                    CROSS JOIN LATERAL (
+                        SELECT a.created_at, a.id FROM activities a
+                        WHERE a.tenant_id = tenant AND a.organization_id = organization AND a.scope_id = k.scope
+                          AND a.created_at >= greatest(lo, k.day::timestamp AT TIME ZONE 'UTC') AND a.created_at < least(hi, (k.day + 1)::timestamp AT TIME ZONE 'UTC')
+                          AND (actors IS NULL OR (a.actor_id IN (SELECT unnest(actors))) IS TRUE) AND (types IS NULL OR a.type = ANY (types))
+                          AND (before_at IS NULL OR (a.created_at, a.id) < (before_at, before_id))
+                        ORDER BY a.created_at DESC, a.id DESC LIMIT most) x
+                    ORDER BY x.created_at DESC, x.id DESC LIMIT most;
+            END IF;
+            GET DIAGNOSTICS got = ROW_COUNT;
+            most := most - got;
+            hi := greatest(lo, last_::timestamp AT TIME ZONE 'UTC');
         END IF;
-        GET DIAGNOSTICS got = ROW_COUNT;
-        most := most - got;
-        hi := lo;
         days := least(2 * days, 366);
     END LOOP;
 END
@@ -138,6 +282,38 @@ BEGIN
 END
 $$;
 
+-- How many there are of the days from one up to and without another, where it is less than most: by their sums, of which those of others are not read.
+CREATE OR REPLACE FUNCTION activity_days_total(scopes uuid[], actors uuid[], types text[], first date, last_ date, most bigint) RETURNS bigint
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_variable
+DECLARE
+    tenant       uuid := app_tenant();
+    organization uuid := app_organization();
+    n            bigint;
+BEGIN
+    IF cardinality(actors) <= 20 AND cardinality(scopes) > 20 THEN
+        SELECT sum(x.count) INTO n
+        FROM (SELECT d.count
+              FROM unnest(actors) w (actor)
+              CROSS JOIN unnest(coalesce(types, '{action,goal,record,integration,user}')) k (kind)
+              JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.actor_id = w.actor AND d.type = k.kind
+                                  AND d.day > '-infinity' AND d.day >= first AND d.day < last_
+              WHERE (d.scope_id IN (SELECT unnest(scopes))) IS TRUE
+              LIMIT most) x;    -- each is one at least
+    ELSE
+        SELECT sum(x.count) INTO n
+        FROM (SELECT d.count
+              FROM activity_kinds(scopes, types) a
+              CROSS JOIN unnest(a.of_scopes, a.kinds) s (scope, kind)
+              JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.scope_id = s.scope AND d.type = s.kind
+                                  AND d.day > '-infinity' AND d.day >= first AND d.day < last_
+              WHERE (actors IS NULL OR (d.actor_id IN (SELECT unnest(actors))) IS TRUE)
+              LIMIT most) x;
+    END IF;
+    RETURN coalesce(n, 0);
+END
+$$;
+
 -- How many there are, up to most: whole days by their sums.
 CREATE OR REPLACE FUNCTION activity_total(scopes uuid[], actors uuid[], types text[], from_at timestamptz, until_at timestamptz, most bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$
@@ -159,12 +335,7 @@ BEGIN
     IF first >= last_ THEN    -- within a day, or over one midnight
         RETURN (SELECT count(*) FROM activity_find(scopes, actors, types, from_at, until_at, NULL, NULL, most));
     END IF;
-    SELECT sum(x.count) INTO n
-    FROM (SELECT d.count FROM activity_days d
-          WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.day >= first AND d.day > '-infinity' AND d.day < last_
-            AND d.scope_id = ANY (scopes) AND (actors IS NULL OR d.actor_id = ANY (actors)) AND (types IS NULL OR d.type = ANY (types))
-          LIMIT most) x;    -- each is one at least
-    n := coalesce(n, 0);
+    n := activity_days_total(scopes, actors, types, first, last_, most);
     IF n < most AND isfinite(from_at) THEN
         n := n + (SELECT count(*) FROM activity_find(scopes, actors, types, from_at, first::timestamp AT TIME ZONE 'UTC', NULL, NULL, most - n));
     END IF;
@@ -172,6 +343,33 @@ BEGIN
         n := n + (SELECT count(*) FROM activity_find(scopes, actors, types, last_::timestamp AT TIME ZONE 'UTC', until_at, NULL, NULL, most - n));
     END IF;
     RETURN least(n, most);
+END
+$$;
+
+-- How many there were on each of some days, and by whom: of many scopes by the days, of few by each of theirs.
+CREATE OR REPLACE FUNCTION activity_days_by(scopes uuid[], first date, last_ date) RETURNS TABLE (day date, actor_id uuid, count bigint)
+LANGUAGE plpgsql STABLE ROWS 400 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_incremental_sort = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+    tenant       uuid := app_tenant();
+    organization uuid := app_organization();
+BEGIN
+    IF cardinality(scopes) > 100 THEN
+        RETURN QUERY
+            SELECT d.day, d.actor_id, sum(d.count)::bigint FROM activity_days d
+            WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.day BETWEEN first AND last_
+              AND (d.scope_id IN (SELECT unnest(scopes))) IS TRUE    -- in a hash of them
+            GROUP BY d.day, d.actor_id;
+    ELSE
+        RETURN QUERY
+            SELECT d.day, d.actor_id, sum(d.count)::bigint
+            FROM activity_kinds(scopes, NULL) a
+            CROSS JOIN unnest(a.of_scopes, a.kinds) s (scope, kind)
+            JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.scope_id = s.scope AND d.type = s.kind
+                                AND d.day > '-infinity' AND d.day BETWEEN first AND last_
+            GROUP BY d.day, d.actor_id;
+    END IF;
 END
 $$;
 
@@ -184,33 +382,29 @@ DECLARE
     tenant       uuid := app_tenant();
     organization uuid := app_organization();
     this_day     date := (now() AT TIME ZONE 'UTC')::date;
+    days         date[];
+    actors       uuid[];
+    sums         bigint[];
     counts       bigint[];
+    who          record;
 BEGIN
     SELECT coalesce(sum(x.n), 0), jsonb_object_agg(t.type, coalesce(x.n, 0)) INTO total, by_type
     FROM unnest(ARRAY['action', 'goal', 'record', 'integration', 'user']) t (type)
     LEFT JOIN (SELECT d.type, sum(d.count) AS n FROM activity_days d
                WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.day = '-infinity' AND d.scope_id = ANY (scopes)
                GROUP BY d.type) x ON x.type = t.type;
-    WITH days AS MATERIALIZED (
-        SELECT d.day, d.actor_id, sum(d.count)::bigint AS n FROM activity_days d
-        WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.day BETWEEN this_day - 29 AND this_day AND d.scope_id = ANY (scopes)
-        GROUP BY d.day, d.actor_id
-    ), each AS (
-        SELECT g.day::date AS day, coalesce(sum(d.n), 0)::bigint AS n
-        FROM generate_series(this_day - 29, this_day, interval '1 day') g (day)
-        LEFT JOIN days d ON d.day = g.day::date
-        GROUP BY 1
-    ), most AS (
-        SELECT s.n, r.ref, s.actor_id
-        FROM (SELECT d.actor_id, sum(d.n)::bigint AS n FROM days d
-              JOIN memberships m ON m.tenant_id = tenant AND m.organization_id = organization AND m.id = d.actor_id
-              GROUP BY d.actor_id ORDER BY 2 DESC, 1 LIMIT 5) s
-        CROSS JOIN LATERAL member_ref(tenant, organization, s.actor_id) r
-    )
-    SELECT array_agg(e.n ORDER BY e.day), jsonb_agg(jsonb_build_object('date', to_char(e.day, 'YYYY-MM-DD'), 'count', e.n) ORDER BY e.day),
-           (SELECT coalesce(jsonb_agg(jsonb_build_object('member', m.ref, 'count', m.n) ORDER BY m.n DESC, m.actor_id), '[]') FROM most m)
-    INTO counts, by_day, top_members
-    FROM each e;
+    SELECT array_agg(d.day), array_agg(d.actor_id), array_agg(d.count) INTO days, actors, sums FROM activity_days_by(scopes, this_day - 29, this_day) d;
+    SELECT array_agg(e.n ORDER BY e.day), jsonb_agg(jsonb_build_object('date', to_char(e.day, 'YYYY-MM-DD'), 'count', e.n) ORDER BY e.day)
+    INTO counts, by_day
+    FROM (SELECT g.day::date AS day, coalesce(d.n, 0)::bigint AS n
+          FROM generate_series(this_day - 29, this_day, interval '1 day') g (day)
+          LEFT JOIN (SELECT x.day, sum(x.n) AS n FROM unnest(days, sums) x (day, n) GROUP BY x.day) d ON d.day = g.day::date) e;
+    -- Those with the most, as far as they are still here: one by one, since a workspace has far more members than are asked for.
+    top_members := '[]';
+    FOR who IN SELECT x.actor_id, sum(x.n)::bigint AS n FROM unnest(actors, sums) x (actor_id, n) GROUP BY x.actor_id ORDER BY 2 DESC, 1 LOOP
+        EXIT WHEN jsonb_array_length(top_members) = 5;
+        top_members := top_members || coalesce((SELECT jsonb_build_object('member', r.ref, 'count', who.n) FROM member_ref(tenant, organization, who.actor_id) r), '[]');
+    END LOOP;
     today := counts[30];
     last_7_days := (SELECT sum(n) FROM unnest(counts[24:30]) n);
     last_30_days := (SELECT sum(n) FROM unnest(counts) n);

@@ -6,20 +6,23 @@ FROM activities a
 LEFT JOIN member_ref(a.tenant_id, a.organization_id, a.actor_id) actor ON true;
 
 -- name: activity_feed :page
--- total: [:search| (SELECT count(*) FROM activity_candidates(@workspace, activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
--- total:                                                     activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), :search, 10001))
+-- total: [:search| (SELECT count(*) FROM activity_search(activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
+-- total:                                                     activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), :search, 1001))
 -- total:         | (SELECT activity_total(activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
 -- total:                                  activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), 10001))]
--- The newest first; total up to 10,001, as a query of its own: once, and not for each row.
+-- The newest first; total up to 10,001, of a search up to 1,001, as a query of its own: once, and not for each row.
+-- unindexed: a page, whose order activity_find() has from one
 SELECT :columns(activity)
-FROM [:search| activity_candidates(@workspace, activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
-                                   activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), :search, :limit::bigint + :skip::bigint)
-             | activity_find(activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
-                             activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), NULL, NULL, :limit::bigint + :skip::bigint)] f
+FROM (SELECT k.created_at, k.id
+      FROM [:search| activity_search(activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
+                                         activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), :search, :limit::bigint + :skip::bigint)
+                   | activity_find(activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
+                                   activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), NULL, NULL, :limit::bigint + :skip::bigint)] k
+      ORDER BY k.created_at DESC, k.id DESC LIMIT :limit OFFSET :skip) f
 JOIN activities a ON a.tenant_id = @tenant AND a.organization_id = @workspace AND a.created_at = f.created_at AND a.id = f.id
 LEFT JOIN member_ref(a.tenant_id, a.organization_id, a.actor_id) actor ON true
 ORDER BY a.created_at DESC, a.id DESC
-LIMIT :limit OFFSET :skip;
+LIMIT :limit;
 
 -- name: activity_stats :row
 SELECT s.total, s.today, s.last_7_days, s.last_30_days, s.by_type, s.by_day, s.top_members FROM activity_stats(activity_scopes(@workspace, @member)) s;
@@ -33,7 +36,8 @@ FROM [:limit| (SELECT k.created_at, k.id, row_number() OVER k_order AS n, lead(k
                                                 :types::text[], activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), c.at, c.id,
                                                 :limit::bigint + 1) k
                WINDOW k_order AS (ORDER BY k.created_at DESC, k.id DESC)) f
-              JOIN activities a ON a.tenant_id = @tenant AND a.organization_id = @workspace AND a.created_at = f.created_at AND a.id = f.id AND f.n <= :limit::bigint
+              CROSS JOIN LATERAL (SELECT x.* FROM activities x WHERE x.tenant_id = @tenant AND x.organization_id = @workspace AND x.created_at = f.created_at AND x.id = f.id
+                                    AND f.n <= :limit::bigint OFFSET 0) a    -- one by one: no join with all
              | activities a]
 LEFT JOIN member_ref(a.tenant_id, a.organization_id, a.actor_id) actor ON true
 WHERE a.tenant_id = @tenant AND a.organization_id = @workspace AND a.created_at >= activity_bound(:start_date::text, false)
