@@ -67,6 +67,7 @@ void meter_note(struct req *rq, struct meter *m, const char *purpose, const char
 		a->error = AI_STOPPED;
 		a->reason = ai_error_text(AI_STOPPED);
 	}
+	m->answered = a->model;
 	buf_char(b, m->ncalls++ ? ',' : '[');
 	buf_char(b, '{');
 	jx_key_str(b, "purpose", purpose);

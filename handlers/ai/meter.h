@@ -23,6 +23,8 @@ struct meter {
 				  NULL */
 	struct buf calls;      /* JSON */
 	int ncalls;
+	const struct ai_model
+		*answered; /* by which the last of them was answered, or not; NULL: there is none */
 };
 
 /*

@@ -49,7 +49,7 @@ const struct route record_interaction_routes[] = {
 	{ GET,    BASE, "workspace.records.list_interactions",  &by_member, "List a record's interactions", "The last one first. Needs can_view on its recordset.",
 	  .query = find_in, .out = &interaction_shape, .list = &numbered, .size = { 50, 200 }, .errors = refused, .sql = &q_record_interaction_list },
 	{ POST,   BASE, "workspace.records.log_interaction",    &by_member, "Log an interaction", "Needs can_edit on the recordset, or can_edit_own of who made or owns the record.",
-	  .body = record_interaction, .as = NEW, .out = &interaction_shape, .constraints = constraints, .errors = refused, .sql = &q_record_interaction_create },
+	  .body = record_interaction, .as = NEW, .out = &interaction_shape, .constraints = constraints, .errors = refused, .sql = &q_record_interaction_create, .status = 200 },
 	{ PUT,    ONE,  "workspace.records.update_interaction", &by_member, "Change an interaction", MINE,
 	  .body = record_interaction, .as = SET, .out = &interaction_shape, .constraints = constraints, .errors = refused, .sql = &q_record_interaction_update },
 	{ DELETE, ONE,  "workspace.records.delete_interaction", &by_member, "Delete an interaction", MINE,

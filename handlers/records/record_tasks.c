@@ -57,7 +57,7 @@ const struct route record_task_routes[] = {
 	{ GET,    BASE,            "workspace.records.list_record_tasks",    &by_member, "List a record's tasks", "What is due first, then the most urgent; what is completed or cancelled where it is asked for. Needs can_view on its recordset.",
 	  .query = find_in, .out = &task_shape, .list = &numbered, .size = { 50, 200 }, .errors = refused, .sql = &q_record_task_list },
 	{ POST,   BASE,            "workspace.records.create_record_task",   &by_member, "Make a task about a record", "Needs can_edit on the recordset, or can_edit_own of who made or owns the record. Who gets it is notified.",
-	  .body = record_task, .as = NEW, .out = &task_shape, .errors = refused, .sql = &q_record_task_create },
+	  .body = record_task, .as = NEW, .out = &task_shape, .errors = refused, .sql = &q_record_task_create, .status = 200 },
 	{ PUT,    ONE,             "workspace.records.update_record_task",   &by_member, "Change a task", "For who made it, whose it is, and with can_edit on the recordset.",
 	  .body = record_task, .as = SET, .out = &task_shape, .errors = refused, .sql = &q_record_task_update },
 	{ POST,   ONE "/complete", "workspace.records.complete_record_task", &by_member, "Complete a task", "For whose it is, and who may change the record.",
