@@ -297,6 +297,7 @@ const struct event events[] = {
 	{ "record.updated",      EVENT_ORGANIZATION, "A record is another one", &record_event_shape, PREVIOUS },
 	{ "record.restored",     EVENT_ORGANIZATION, "A record has the values of an earlier version again", &record_event_shape, PREVIOUS },
 	{ "record.deleted",      EVENT_ORGANIZATION, "A record was deleted", &record_event_shape },
+	{ "record.bulk_written", EVENT_ORGANIZATION, "Several records of a recordset were created or changed at once", &record_batch_event_shape },
 	{ "record.bulk_deleted", EVENT_ORGANIZATION, "Several records of a recordset, or all of them, were deleted at once", &record_bulk_event_shape },
 
 	{ "subscription.created",  EVENT_ORGANIZATION, "An organization, or a user, has subscribed, or is to pay for it", &subscription },

@@ -61,6 +61,7 @@ const struct job_kind *const job_kinds[] = {
 	&records_fill_all_job,
 	&record_runs_job,
 	&tasks_due_job,
+	&records_unique_job,
 	NULL,
 };
 

@@ -9,7 +9,7 @@
 #include "lib/db/column.h"
 #include "lib/db/tx.h"
 
-enum { BATCHES = 10000, PORTIONS = 1000000 };
+enum { BATCHES = 10000, PORTIONS = 1000000, UNIQUE_MS = 600000 };
 
 static const char batch[] = "1000";
 
@@ -87,6 +87,23 @@ static enum err records_fill(struct tx *tx, const struct job *job)
 	return after ? job_retry_after(tx, 1, "there are more") : ERR_OK;
 }
 
+/* A large recordset's unique fields.  Nobody writes into it meanwhile. */
+static enum err records_unique(struct tx *tx, const struct job *job)
+{
+	struct json_object *payload;
+	const char *problem;
+	PGresult *res;
+	enum err rc;
+
+	if (json_read(&tx->arena, job->payload, strlen(job->payload), &payload, &problem) ||
+	    !take(tx, payload, "organization_id", "organization") ||
+	    !take(tx, payload, "recordset_id", "recordset"))
+		return job_give_up(tx, "the payload names no recordset");
+	tx->timeout_ms = UNIQUE_MS;
+	rc = tx_call(tx, &q_recordset_unique_wait, false, &res);
+	return rc ? rc : tx_call(tx, &q_recordset_unique_fill, true, &res);
+}
+
 /* What has no slots yet, or whose job has failed. */
 static enum err records_fill_all(struct tx *tx, const struct job *job)
 {
@@ -111,3 +128,4 @@ const struct job_kind records_remove_job = { .name = "records.remove", .run = re
 const struct job_kind records_give_job = { .name = "records.give", .run = records_give };
 const struct job_kind records_fill_job = { .name = "records.fill", .run = records_fill };
 const struct job_kind records_fill_all_job = { .name = "records.fill_all", .run = records_fill_all };
+const struct job_kind records_unique_job = { .name = "records.unique", .run = records_unique };

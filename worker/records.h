@@ -3,7 +3,8 @@
  * deleted; nobody finds these records any more.  And of a member who goes: "records.give" makes theirs
  * another member's.  "records.fill" writes the slots of a recordset's records, where its schema has come to
  * use others, and "records.fill_all" finds recordsets that nobody fills.  Batch after batch, each a
- * transaction, so that no lock is held for long.  "record.runs" ends imports and exports whose job has died.
+ * transaction, so that no lock is held for long.  "records.unique" is one: it gives the records of a large
+ * recordset the keys of what has become unique.  "record.runs" ends imports and exports whose job has died.
  */
 #ifndef WORKER_RECORDS_H
 #define WORKER_RECORDS_H
@@ -11,6 +12,6 @@
 #include "worker/job.h"
 
 extern const struct job_kind records_remove_job, records_give_job, records_fill_job, records_fill_all_job,
-	record_runs_job;
+	record_runs_job, records_unique_job;
 
 #endif

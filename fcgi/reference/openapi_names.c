@@ -302,6 +302,7 @@ static const struct {
 	{ "workspace.records.crud_sync_record_counts", "refresh_record_counts" },
 	{ "workspace.records.bulk_delete_records", "delete_many_records" },
 	{ "workspace.records.list_record_history", "list_record_versions" },
+	{ "workspace.records.batch_records", "create_record_batch" },
 	{ "workspace.records.list_attachments", "list_record_attachments" },
 	{ "workspace.records.upload_attachment", "create_record_attachment" },
 	{ "workspace.records.delete_attachment", "delete_record_attachment" },

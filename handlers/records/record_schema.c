@@ -21,6 +21,7 @@ static const struct field field_def[] = {
 	{ "default",     F_JSON, F_NULL, .about = "the value of a new record that has none", .example = "\"fixed\"" },
 	{ "description", F_TEXT, F_NULL, .max = 2000, .example = "How it shines" },
 	{ "hidden",      F_BOOL, 0, .about = "for pages; it is no protection" },
+	{ "unique",      F_BOOL, F_OPTIONAL | F_RARE, .about = "no two records have the same value; of types that have one text, number or time; false is left out" },
 	FIELD_END
 };
 
@@ -83,6 +84,19 @@ static bool is_select(enum record_type type)
 	return type == RECORD_SELECT || type == RECORD_MULTI_SELECT;
 }
 
+/* What can be compared by one value, and is short: sql: recordset_uniques(). */
+static bool may_be_unique(enum record_type type)
+{
+	switch (type) {
+	case RECORD_LONG_TEXT:
+	case RECORD_BOOLEAN:
+	case RECORD_MULTI_SELECT:
+	case RECORD_GEOMETRY:
+	case RECORD_JSON: return false;
+	default: return true;
+	}
+}
+
 static enum err read_options(struct arena *a, struct json_object *list, const char *path,
 			     struct record_field *f, struct failure *why)
 {
@@ -122,9 +136,13 @@ static enum err read_field(struct arena *a, struct json_object *json, const char
 	f->label = label && *label ? label : f->key;
 	f->is_required = json_object_get_boolean(member(json, "required"));
 	f->is_hidden = json_object_get_boolean(member(json, "hidden"));
+	f->is_unique = json_object_get_boolean(member(json, "unique"));
 	for (int i = 0; type && types[i]; i++)
 		if (!strcmp(types[i], type))
 			f->type = (enum record_type)i;
+	if (f->is_unique && !may_be_unique(f->type))
+		return failure_set(why, a, ERR_VALIDATION, arena_fmt(a, "%s.unique", path),
+				   "%s.unique is not for the type %s", path, types[f->type]);
 	rc = read_options(a, member(json, "options"), arena_fmt(a, "%s.options", path), f, why);
 	f->def = member(json, "default");
 	if (rc || !f->def)
@@ -188,6 +206,8 @@ void record_schema_write(struct buf *b, const struct record_schema *s)
 		buf_text(b, f->def ? json_object_to_json_string_ext(f->def, JSON_C_TO_STRING_PLAIN) : "null");
 		jx_key(b, "description"), jx_str(b, f->description);
 		jx_key(b, "hidden"), jx_bool(b, f->is_hidden);
+		if (f->is_unique)
+			jx_key(b, "unique"), jx_bool(b, true);
 		buf_char(b, '}');
 	}
 	buf_char(b, ']');

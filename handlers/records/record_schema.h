@@ -55,7 +55,7 @@ enum { RECORD_FIELDS = 500, RECORD_OPTIONS = 500, RECORD_TEXT_MAX = 100000 };
 struct record_field {
 	const char *key, *label, *description; /* description may be NULL */
 	enum record_type type;
-	bool is_required, is_hidden;
+	bool is_required, is_hidden, is_unique;
 	const char *const *options; /* of the two selects; NULL-terminated */
 	struct json_object *def;    /* the value of who sends none; NULL: none */
 };
@@ -79,7 +79,8 @@ extern const struct field record_schema_fields[], record_settings_fields[];
  * out   the arena's; texts and def are json's
  *
  * ERR_OK; ERR_VALIDATION: a key twice, options that are missing, twice, or not for
- * the type, a default that is no such value, a title_field that is none of the keys.
+ * the type, a type that cannot be unique, a default that is no such value, a title_field that is none of the
+ * keys.
  */
 enum err record_schema_read(struct arena *a, struct json_object *json, const char *path,
 			    struct record_schema *out, struct failure *why);

@@ -14,11 +14,11 @@
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
 #include "handlers/records/record_filter.h"
+#include "handlers/records/record_input.h"
 #include "handlers/records/record_schema.h"
 #include "handlers/records/recordsets.h"
 #include "handlers/shapes.h"
 #include "handlers/tenancy/member_ref.h"
-#include "lib/base/json.h"
 #include "lib/base/jx.h"
 #include "lib/db/column.h"
 #include "lib/db/rows.h"
@@ -288,160 +288,38 @@ static enum err record_list(struct req *rq)
 	return answer_rows(rq, &q_record_list);
 }
 
-/* Failures of values, as many as there are: details.fields has all of them. */
-struct misfits {
-	struct arena *arena;
-	struct buf list;
-	struct failure first;
-	int n;
-};
-
-static void misfit(struct misfits *m, const char *path, const char *message)
-{
-	if (!m->n++)
-		failure_set(&m->first, m->arena, ERR_VALIDATION, path, "%s", message);
-	jx_next(&m->list), buf_char(&m->list, '{');
-	jx_key(&m->list, "field"), jx_str(&m->list, path);
-	jx_key(&m->list, "message"), jx_str(&m->list, message);
-	buf_char(&m->list, '}');
-}
-
-static enum err misfits_end(struct misfits *m, struct failure *why)
-{
-	if (!m->n)
-		return ERR_OK;
-	*why = m->first;
-	buf_char(&m->list, ']');
-	why->details = arena_fmt(m->arena, "\"fields\":%s", buf_str(&m->list));
-	return why->err;
-}
-
-enum whole { PART, WHOLE };
-
-/* One value that was sent: into b with its key, or its key into dropped. */
-static void take_value(const struct record_schema *s, bool is_strict, const char *key,
-		       struct json_object *json, struct buf *b, struct buf *dropped, struct misfits *m)
-{
-	const struct record_field *f = record_schema_find(s, key);
-	const char *path = arena_fmt(m->arena, "field_values.%s", key);
-	struct failure why = { ERR_OK };
-
-	if (!json) {
-		if (f && f->is_required)
-			misfit(m, path, arena_fmt(m->arena, "%s is required", path));
-		jx_next(dropped), jx_str(dropped, key);
-		return;
-	}
-	if (!f && is_strict) {
-		misfit(m, path, arena_fmt(m->arena, "%s is no field of the recordset", path));
-		return;
-	}
-	jx_key(b, key);
-	if (!f)
-		buf_text(b, json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
-	else if (record_schema_value(m->arena, f, json, path, b, &why))
-		misfit(m, path, why.message);
-}
-
-static void take_values(const struct record_schema *s, bool is_strict, struct json_object *given,
-			struct buf *b, struct buf *dropped, struct misfits *m)
-{
-	if (!given)
-		return;
-	json_object_object_foreach(given, key, value)
-	{
-		take_value(s, is_strict, key, value, b, dropped, m);
-	}
-}
-
-/* What a record has that nobody has sent a value for. */
-static void take_defaults(const struct record_schema *s, struct json_object *given, struct buf *b,
-			  struct misfits *m)
-{
-	for (const struct record_field *f = s->fields; f < s->fields + s->n; f++) {
-		const char *path = arena_fmt(m->arena, "field_values.%s", f->key);
-		struct json_object *sent;
-
-		if (given && json_object_object_get_ex(given, f->key, &sent))
-			continue;
-		if (f->def)
-			jx_key(b, f->key),
-				buf_text(b, json_object_to_json_string_ext(f->def, JSON_C_TO_STRING_PLAIN));
-		else if (f->is_required)
-			misfit(m, path, arena_fmt(m->arena, "%s is required", path));
-	}
-}
-
 /* "values" and "dropped" of what record_change() takes. */
-static enum err write_values(struct req *rq, const PGresult *schema, enum whole whole, struct buf *b)
+static enum err write_values(struct req *rq, const PGresult *schema, bool is_whole, struct buf *b)
 {
 	struct arena *a = &rq->tx.arena;
-	struct misfits m = { .arena = a };
 	const struct value *v = req_value(rq, "field_values");
-	struct json_object *given = v && v->given ? v->json : NULL, *fields = NULL,
-			   *object = json_object_new_object();
-	const char *text = column_text(schema, 0, "_fields"), *problem;
+	struct json_object *given = v && v->given ? v->json : NULL;
 	struct record_schema s;
+	struct record_input in;
 	struct buf dropped;
 	enum err rc;
 
-	rc = json_read(a, text, strlen(text), &fields, &problem);
-	json_object_object_add(object, "fields", json_object_get(fields));
-	if (!rc)
-		rc = record_schema_read(a, object, "schema", &s, &rq->tx.fail);
-	json_object_put(object);
+	rc = record_input_schema(a, column_text(schema, 0, "_fields"), &s, &rq->tx.fail);
 	if (rc)
 		return rc;
-	buf_init(&m.list, a, 256);
+	record_input_begin(&in, a);
 	buf_init(&dropped, a, 64);
-	buf_char(&m.list, '['), buf_char(&dropped, '[');
+	buf_char(&dropped, '[');
 	jx_key_open(b, "values", '{');
-	take_values(&s, column_bool(schema, 0, "_is_strict"), given, b, &dropped, &m);
-	if (whole)
-		take_defaults(&s, given, b, &m);
+	record_input_values(&in, &s, column_bool(schema, 0, "_is_strict"), given, b, &dropped);
+	if (is_whole)
+		record_input_defaults(&in, &s, given, b);
 	buf_char(b, '}'), buf_char(&dropped, ']');
 	jx_key(b, "dropped"), buf_text(b, buf_str(&dropped));
-	return misfits_end(&m, &rq->tx.fail);
-}
-
-static bool is_tool(const char *name)
-{
-	size_t n = strlen(name);
-
-	return n >= 1 && n <= 64 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == n;
+	return record_input_end(&in, &rq->tx.fail);
 }
 
 /* "tools" and "dropped_tools". */
-static enum err write_tools(struct req *rq, enum whole whole, struct buf *b)
+static enum err write_tools(struct req *rq, bool is_whole, struct buf *b)
 {
 	const struct value *v = req_value(rq, "tool_statuses");
-	struct buf dropped;
 
-	if (!v || !v->given)
-		return ERR_OK;
-	buf_init(&dropped, &rq->tx.arena, 64);
-	buf_char(&dropped, '[');
-	jx_key_open(b, "tools", '{');
-	json_object_object_foreach(v->json, name, status)
-	{
-		if (!is_tool(name))
-			return req_fail_field(
-				rq, ERR_VALIDATION, "tool_statuses",
-				"tool_statuses: the name of a tool must be 1 to 64 of a-z, 0-9, _ and -");
-		if (!status && !whole) {
-			jx_next(&dropped), jx_str(&dropped, name);
-			continue;
-		}
-		if (!json_object_is_type(status, json_type_string) ||
-		    json_object_get_string_len(status) > 1020)
-			return req_fail_field(
-				rq, ERR_VALIDATION, arena_fmt(&rq->tx.arena, "tool_statuses.%s", name),
-				"tool_statuses.%s must be a text of at most 255 characters", name);
-		jx_key(b, name), jx_str(b, json_object_get_string(status));
-	}
-	buf_char(b, '}'), buf_char(&dropped, ']');
-	jx_key(b, "dropped_tools"), buf_text(b, buf_str(&dropped));
-	return ERR_OK;
+	return v && v->given ? record_input_tools(&rq->tx.arena, v->json, is_whole, b, &rq->tx.fail) : ERR_OK;
 }
 
 /* Members of what was sent, or has a default. */
@@ -474,9 +352,9 @@ static enum err record_create(struct req *rq)
 		return req_fail_field(rq, ERR_NOT_FOUND, "recordset_id", "Recordset not found");
 	buf_init(&b, &rq->tx.arena, 1024);
 	buf_char(&b, '{');
-	rc = write_values(rq, schema, WHOLE, &b);
+	rc = write_values(rq, schema, true, &b);
 	if (!rc)
-		rc = write_tools(rq, WHOLE, &b);
+		rc = write_tools(rq, true, &b);
 	if (rc)
 		return rc;
 	jx_key_open(&b, "set", '{');
@@ -491,7 +369,7 @@ static enum err record_update(struct req *rq)
 	const struct value *values = req_value(rq, "field_values"),
 			   *expected = req_value(rq, "expected_version");
 	bool is_crud = strstr(rq->asked.route->id, ".crud_") != NULL;
-	enum whole whole = rq->asked.route->body == replacement ? WHOLE : PART;
+	bool is_whole = rq->asked.route->body == replacement;
 	PGresult *schema;
 	struct buf b;
 	enum err rc;
@@ -504,13 +382,13 @@ static enum err record_update(struct req *rq)
 	buf_init(&b, &rq->tx.arena, 1024);
 	buf_char(&b, '{');
 	jx_key(&b, "is_crud"), jx_bool(&b, is_crud);
-	jx_key(&b, "is_replaced"), jx_bool(&b, whole);
+	jx_key(&b, "is_replaced"), jx_bool(&b, is_whole);
 	if (expected && expected->given)
 		jx_key(&b, "expected_version"), jx_int(&b, expected->i);
-	if (whole || (values && values->given))
-		rc = write_values(rq, schema, whole, &b);
+	if (is_whole || (values && values->given))
+		rc = write_values(rq, schema, is_whole, &b);
 	if (!rc)
-		rc = write_tools(rq, whole, &b);
+		rc = write_tools(rq, is_whole, &b);
 	if (rc)
 		return rc;
 	jx_key_open(&b, "set", '{');

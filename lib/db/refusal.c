@@ -93,8 +93,9 @@ static const char *permission_of(struct arena *a, const char *name)
 	return buf_str(&b);
 }
 
-/* What is used and what the limit is, the DETAIL of an AS402: a JSON object, whose members these are. */
-static const char *limit_of(struct arena *a, const char *object)
+/* What is used and what the limit is, the DETAIL of an AS402, or what is in the way, of an AS409: a JSON
+ * object, whose members these are. */
+static const char *members_of(struct arena *a, const char *object)
 {
 	size_t n = strlen(object);
 
@@ -112,8 +113,8 @@ static struct failure read_own(struct arena *a, const PGresult *res, enum err e)
 	failure_set(&f, a, e, hint ? arena_dup(a, hint) : NULL, "%s", message);
 	if (e == ERR_NOT_FOUND)
 		f.details = resource_of(a, message, detail);
-	if (e == ERR_LIMIT && detail)
-		f.details = limit_of(a, detail);
+	if ((e == ERR_LIMIT || e == ERR_CONFLICT) && detail)
+		f.details = members_of(a, detail);
 	if (e == ERR_AUTHORIZATION && detail)
 		f.details = permission_of(a, detail);
 	return f;

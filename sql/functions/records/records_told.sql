@@ -2,25 +2,29 @@
 
 -- Once in a transaction for each recordset.  On a channel of its own, which realtime folds (realtime/fold.h): nobody who
 -- changes records waits for another one's commit by it, and no page hears it more than once a second.
-CREATE OR REPLACE FUNCTION records_told() RETURNS trigger
+CREATE OR REPLACE FUNCTION records_tell(organization uuid, recordset uuid) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    told text;
-    this text;
-    r    record;
+    told text := coalesce(current_setting('app.told', true), '');
+    this text := 'records ' || recordset || ';';
 BEGIN
-    IF is_told(app_tenant()) IS NOT TRUE THEN    -- in no tenant, too
-        RETURN NULL;
+    IF strpos(told, this) > 0 THEN
+        RETURN;
     END IF;
-    FOR r IN SELECT DISTINCT x.organization_id AS organization, x.recordset_id AS id FROM touched x WHERE x.recordset_id IS NOT NULL LOOP
-        told := coalesce(current_setting('app.told', true), '');
-        this := 'records ' || r.id || ';';
-        CONTINUE WHEN strpos(told, this) > 0;
-        PERFORM set_config('app.told', told || this, true);
-        PERFORM realtime_put_each(ARRAY['records:' || r.id], jsonb_build_object(
-            'event_type', 'records_updated', 'workspace_id', r.organization, 'actor_id', app_member(),
-            'data', jsonb_build_object('recordset_id', r.id), 'timestamp', json_time_us(now())), '{"{}"}', 'workspace_event');
-    END LOOP;
+    PERFORM set_config('app.told', told || this, true);
+    PERFORM realtime_put_each(ARRAY['records:' || recordset], jsonb_build_object(
+        'event_type', 'records_updated', 'workspace_id', organization, 'actor_id', app_member(),
+        'data', jsonb_build_object('recordset_id', recordset), 'timestamp', json_time_us(now())), '{"{}"}', 'workspace_event');
+END
+$$;
+
+CREATE OR REPLACE FUNCTION records_told() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF is_told(app_tenant()) THEN    -- in no tenant it is NULL
+        PERFORM records_tell(x.organization_id, x.recordset_id)
+        FROM (SELECT DISTINCT t.organization_id, t.recordset_id FROM touched t WHERE t.recordset_id IS NOT NULL) x;
+    END IF;
     RETURN NULL;
 END
 $$;

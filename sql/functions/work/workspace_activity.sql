@@ -35,6 +35,7 @@ VALUES
     ('record.updated', 'record', 'Record changed: {name}', '/records/{id}'),
     ('record.deleted', 'record', 'Record deleted: {name}', NULL),
     ('record.bulk_deleted', 'recordset', 'Records deleted from {name}: {count}', '/recordsets/{id}'),
+    ('record.bulk_written', 'recordset', 'Records written to {name}: {count}', '/recordsets/{id}'),
     ('record.restored', 'record', 'Record restored: {name}', '/records/{id}'),
     ('record.imported', 'recordset', 'Records imported into {name}: {count}', '/recordsets/{id}'),
     ('record.exported', 'recordset', 'Records exported from {name}: {count}', '/recordsets/{id}'),

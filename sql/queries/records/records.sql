@@ -131,3 +131,10 @@ SELECT records_fill(:organization::uuid, :recordset::uuid, :slots::jsonb, :is_ag
 
 -- name: recordsets_unfilled :row
 SELECT recordsets_unfilled() AS found;
+
+-- name: recordset_unique_wait :exec
+-- What follows may take longer than a request.
+SELECT set_config('statement_timeout', '600000', true);
+
+-- name: recordset_unique_fill :row
+SELECT recordset_unique_fill(:organization::uuid, :recordset::uuid) AS filled;

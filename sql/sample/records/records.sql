@@ -6,16 +6,20 @@ SELECT app_tenant(), s.organization_id, pg_temp.id('record'), s.id, s.content_id
 FROM recordsets s WHERE s.tenant_id = app_tenant() AND s.id = pg_temp.id('recordset');
 
 INSERT INTO records (tenant_id, organization_id, id, recordset_id, content_id, title, field_values, owner_id, created_by_id, changed_fields, changed_by_id)
-SELECT app_tenant(), s.organization_id, pg_temp.id('record pier'), s.id, s.content_id, 'Under the pier', '{"place": "Under the pier", "depth": 3, "ground": "mud"}',
-       pg_temp.id('member'), pg_temp.id('member'), '{depth,ground,place}', pg_temp.id('member')
+SELECT app_tenant(), s.organization_id, pg_temp.id('record pier'), s.id, s.content_id, 'Under the pier', '{"place": "Under the pier", "depth": 3, "ground": "mud", "log": "7-12"}',
+       pg_temp.id('member'), pg_temp.id('member'), '{depth,ground,log,place}', pg_temp.id('member')
 FROM recordsets s WHERE s.tenant_id = app_tenant() AND s.id = pg_temp.id('recordset');
 
 UPDATE records r
-SET folded = z.folded, t06 = z.t06, t07 = z.t07, n06 = z.n06
+SET folded = z.folded, t06 = z.t06, t07 = z.t07, t08 = z.t08, n06 = z.n06
 FROM records x
 JOIN recordsets s ON s.tenant_id = x.tenant_id AND s.id = x.recordset_id
 CROSS JOIN LATERAL record_slotted(x.title, x.field_values, s.slots) z
 WHERE x.tenant_id = app_tenant() AND r.tenant_id = x.tenant_id AND r.id = x.id;
+
+INSERT INTO record_keys (tenant_id, organization_id, record_id, key, content_id, hash)
+SELECT r.tenant_id, r.organization_id, r.id, 'log', r.content_id, record_key('t', r.field_values -> 'log')
+FROM records r WHERE r.tenant_id = app_tenant() AND r.id = pg_temp.id('record pier');
 
 INSERT INTO comments (tenant_id, organization_id, subject_kind, subject_id, id, content, author_id)
 VALUES (app_tenant(), pg_temp.id('organization'), 'record', pg_temp.id('record'), pg_temp.id('comment'), 'Is that at low water?', pg_temp.id('member theo'));

@@ -7,7 +7,8 @@ VALUES
      '[{"key": "place", "label": "Place", "type": "text", "required": true, "options": [], "default": null, "description": "As the chart has it", "hidden": false},
        {"key": "depth", "label": "Depth in metres", "type": "number", "required": false, "options": [], "default": null, "description": null, "hidden": false},
        {"key": "ground", "label": "Ground", "type": "select", "required": false, "options": ["sand", "mud", "rock"], "default": null, "description": null, "hidden": false},
-       {"key": "sounded_on", "label": "Sounded on", "type": "date", "required": false, "options": [], "default": null, "description": null, "hidden": false}]',
+       {"key": "sounded_on", "label": "Sounded on", "type": "date", "required": false, "options": [], "default": null, "description": null, "hidden": false},
+       {"key": "log", "label": "Page of the log", "type": "text", "required": false, "options": [], "default": null, "description": null, "hidden": false, "unique": true}]',
      'place', '{"versioning_enabled": true}', pg_temp.id('member'), pg_temp.id('member'));
 
 INSERT INTO recordsets (tenant_id, id, organization_id, slug, name, owner_id, created_by_id, is_active, trashed_at, trashed_by_id)
