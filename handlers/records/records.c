@@ -213,6 +213,8 @@ const struct route record_routes[] = {
 	  .body = record, .as = SET, .out = &record_shape, .constraints = constraints, .errors = not_written, .run = record_update, .flags = IF_MATCH },
 	{ DELETE, ONE,                "workspace.records.delete_record",          &by_member, "Delete a record", "Needs can_delete on the recordset, or can_delete_own of who made or owns the record.",
 	  .out = &record_shape, .errors = refused, .sql = &q_record_delete, .status = 204 },
+	{ POST,   ONE "/restore",     "workspace.records.restore_record",         &by_member, "Take a deleted record back", "As a new version, with the values and the status that it had. Needs can_delete on the recordset, or can_delete_own of who made or owns the record.",
+	  .needs = { "a record that is deleted", ERR_CONFLICT }, .out = &record_shape, .errors = not_written, .run = record_write, .status = 200, .flags = IF_MATCH },
 	{ POST,   BASE "/bulk-delete", "workspace.records.bulk_delete_records",   &by_member, "Delete many records, or all of a recordset", "Those that may be deleted are; the others are named. All needs can_delete on the recordset.",
 	  .body = delete_in, .out = &deleted_shape, .errors = not_written, .sql = &q_records_delete, .run = record_bulk_delete, .status = 200 },
 	{ GET,    ONE "/history",     "workspace.records.list_record_history",    &by_member, "List a record's versions", "The newest first. Needs can_view on its recordset.",
@@ -402,11 +404,11 @@ static enum err record_update(struct req *rq)
 /* What asks for no values: PostgreSQL decides all of it. */
 static enum err record_write(struct req *rq)
 {
-	bool is_restore = strstr(rq->asked.route->id, ".restore_") != NULL;
-
-	if (!is_restore)
-		req_set(rq, "if_match", answer_if_match(rq));
-	return record_answer(rq, is_restore ? &q_record_restore : &q_record_dismiss);
+	if (strstr(rq->asked.route->id, ".restore_record_version"))
+		return record_answer(rq, &q_record_restore);
+	req_set(rq, "if_match", answer_if_match(rq));
+	return record_answer(rq, strstr(rq->asked.route->id, ".restore_") ? &q_record_undelete
+									  : &q_record_dismiss);
 }
 
 static enum err record_bulk_delete(struct req *rq)

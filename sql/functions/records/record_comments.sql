@@ -27,3 +27,48 @@ BEGIN
                          jsonb_build_object('recordset_id', r.recordset_id, 'comment_id', comment));
 END
 $$;
+
+-- Whom a comment mentions only since it was changed.
+CREATE OR REPLACE FUNCTION record_comment_changed(record uuid, comment uuid, mentions uuid[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF mentions = '{}' OR NOT is_told(app_tenant()) THEN
+        RETURN;
+    END IF;
+    PERFORM notify(app_organization(), 'record_mention', t.told, jsonb_build_object('type', 'record', 'id', record, 'link', '/records/' || record), app_member(),
+                   jsonb_build_object('record_id', record, 'recordset_id', x.recordset_id, 'comment_id', comment, 'title', x.title))
+    FROM records x
+    JOIN recordsets s ON s.tenant_id = x.tenant_id AND s.organization_id = x.organization_id AND s.id = x.recordset_id
+    CROSS JOIN LATERAL (SELECT array_agg(m.id) AS told
+                        FROM memberships m
+                        CROSS JOIN recordset_rights(m.tenant_id, m.organization_id, s.id, s.owner_id, m.id, m.role) y
+                        WHERE m.tenant_id = x.tenant_id AND m.organization_id = x.organization_id AND m.id = ANY (mentions) AND y.rights > 0
+                          AND m.id IS DISTINCT FROM app_member()) t
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = record AND t.told IS NOT NULL;
+END
+$$;
+
+-- Take one away: it is its author's to do, and who has can_admin on the recordset.  Answers to it answer what it answered.  NULL: there is none.
+CREATE OR REPLACE FUNCTION record_comment_delete(record uuid, comment uuid, tag bigint[]) RETURNS uuid
+LANGUAGE plpgsql AS $$
+DECLARE
+    c comments;
+BEGIN
+    PERFORM record_here(record, 1);
+    SELECT x.* INTO c FROM comments x
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.subject_kind = 'record' AND x.subject_id = record AND x.id = comment FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    PERFORM may(coalesce(c.author_id = app_member(), false) OR recordset_may(s.id, s.owner_id, 64), 'a comment is its author''s to delete, and needs can_admin on the recordset else')
+    FROM records r
+    JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id
+    WHERE r.tenant_id = app_tenant() AND r.organization_id = app_organization() AND r.id = record;
+    PERFORM if_match(c.updated_at, tag);
+    UPDATE comments x SET parent_id = c.parent_id
+    WHERE x.tenant_id = c.tenant_id AND x.organization_id = c.organization_id AND x.subject_kind = 'record' AND x.subject_id = record AND x.parent_id = comment;
+    DELETE FROM comments x
+    WHERE x.tenant_id = c.tenant_id AND x.organization_id = c.organization_id AND x.subject_kind = 'record' AND x.subject_id = record AND x.id = comment;
+    RETURN comment;
+END
+$$;

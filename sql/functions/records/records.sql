@@ -195,7 +195,7 @@ BEGIN
     JOIN unnest(news) n ON n.id = o.id AND n.version <> o.version;
     UPDATE records r
     SET title = n.title, title_given = n.title_given, status = n.status, tags = n.tags, field_values = n.field_values, tool_statuses = n.tool_statuses,
-        group_id = n.group_id, owner_id = n.owner_id, version = n.version, version_id = n.version_id, change_type = n.change_type,
+        group_id = n.group_id, owner_id = n.owner_id, deleted_at = n.deleted_at, version = n.version, version_id = n.version_id, change_type = n.change_type,
         changed_fields = n.changed_fields, restored_from_version = n.restored_from_version, changed_by_id = n.changed_by_id, changed_at = n.changed_at,
         (folded, t01, t02, t03, t04, t05, t06, t07, t08, t09, t10, t11, t12, t13, t14, t15, t16, n01, n02, n03, n04, n05, n06, n07, n08,
          n09, n10, n11, n12, n13, n14, n15, n16, d01, d02, d03, d04, d05, d06, d07, d08, b01, b02, b03, b04, b05, b06) =

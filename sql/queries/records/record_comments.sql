@@ -28,3 +28,28 @@ WITH made AS (
 SELECT :columns(record_comment)
 FROM made c :joins(record_comment)
 CROSS JOIN record_commented(c.subject_id, c.id, c.mentions);
+
+-- name: record_comment_update :row
+-- Who is mentioned only now is notified.
+WITH old AS (
+    SELECT c.id, c.mentions FROM comments c
+    WHERE c.tenant_id = @tenant AND c.organization_id = @workspace AND c.subject_kind = 'record' AND c.subject_id = (SELECT record_here(:record_id::uuid, 1))
+      AND c.id = :comment_id
+    FOR NO KEY UPDATE
+), changed AS (
+    UPDATE comments c
+    SET :set(c.content), mentions = CASE WHEN :has_mentions THEN :mentions::uuid[] ELSE c.mentions END
+    FROM old o
+    WHERE c.tenant_id = @tenant AND c.organization_id = @workspace AND c.subject_kind = 'record' AND c.subject_id = :record_id AND c.id = :comment_id AND c.id = o.id
+      AND may(coalesce(c.author_id = @member, false), 'a comment is its author''s to change')
+      AND if_match(c.updated_at, :if_match)
+      AND valid((SELECT count(*) FROM memberships m WHERE m.tenant_id = @tenant AND m.organization_id = @workspace AND m.id = ANY (:mentions::uuid[]))
+                = (SELECT count(DISTINCT x) FROM unnest(:mentions::uuid[]) x), 'mentions', 'mentions: not all of these are members of this workspace')
+    RETURNING c.*, ARRAY(SELECT m FROM unnest(c.mentions) m WHERE m <> ALL (o.mentions)) AS added
+)
+SELECT :columns(record_comment)
+FROM changed c :joins(record_comment)
+CROSS JOIN record_comment_changed(c.subject_id, c.id, c.added);
+
+-- name: record_comment_delete :row
+SELECT d.id FROM record_comment_delete(:record_id::uuid, :comment_id::uuid, :if_match) d (id) WHERE d.id IS NOT NULL;

@@ -91,6 +91,9 @@ SELECT record_change(:record_id::uuid, jsonb_build_object('tools', '{}'::jsonb, 
 -- name: record_restore :row
 SELECT record_restore(:record_id::uuid, :history_id::uuid) AS _id;
 
+-- name: record_undelete :row
+SELECT record_undelete(:record_id::uuid, :if_match) AS _id;
+
 -- name: record_delete :row
 SELECT record_delete(:record_id::uuid, :if_match) AS id;
 

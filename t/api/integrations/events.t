@@ -434,6 +434,8 @@ subtest 'records' => sub {
     my $first = $ann->get("$at/$r->{id}/history", %in)->json('/2/id');
     tells 'an earlier version comes back', sub { $ann->post("$at/$r->{id}/history/$first/restore", undef, %in) }, -in => $acme, 'record.restored' => { field_values => { a => 1 }, version => 4 };
     tells 'it is deleted', sub { $ann->delete("$at/$r->{id}", %in) }, -in => $acme, 'record.deleted' => { status => 'deleted' };
+    tells 'it comes back', sub { $ann->post("$at/$r->{id}/restore", undef, %in) }, -in => $acme, 'record.restored' => { status => 'active', version => 6, previous_attributes => { status => 'deleted', version => 5 } };
+    $ann->delete("$at/$r->{id}", %in);
     my $one = $ann->post($at, { recordset_id => $set }, %in)->json('/id');
     tells('many that are written at once are told as one', sub { $ann->post("$at/batch", { recordset_id => $set, items => [ {}, {}, { op => 'update', record_id => $one, title => 'x' } ] }, %in) }, -in => $acme, 'record.bulk_written' => { recordset_id => $set, created_count => 2, updated_count => 1 });
     $ann->post("$at/bulk-delete", { all => true, recordset_id => $set }, %in);

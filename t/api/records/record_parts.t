@@ -56,6 +56,42 @@ subtest 'comments' => sub {
     error_is $bob->get($at), 404, 'NOT_FOUND';
 };
 
+subtest 'comments are changed, and deleted' => sub {
+    my $id = made('Talk');
+    my $at = "$base/$id/comments";
+    share(carl => 'can_view');
+    my $say = sub ($who, %with) { my $res = $who->post($at, { content => 'x', %with }); status_is $res, 201; return $res->json('/id') };
+    my $first = $say->($carl, mentions => [ $w->member_id('ann') ]);
+    my $reply = $say->($bob, parent_comment_id => $first);
+    my $below = $say->($carl, parent_comment_id => $reply);
+    for my $ask (sub ($who, $path) { $who->patch($path, { content => 'y' }) }, sub ($who, $path) { $who->delete($path) }) {
+        error_is $ask->($eve, "$at/$first"), 404, 'NOT_FOUND', name => 'another workspace\'s';
+        error_is $ask->($dora, "$at/$first"), 403, 'AUTHORIZATION_ERROR', name => 'without can_view';
+        error_is $ask->($carl, "$at/$reply"), 403, 'AUTHORIZATION_ERROR', name => 'another\'s';
+        error_is $ask->($carl, "$at/$none"), 404, 'NOT_FOUND', id => $none;
+        error_is $ask->($carl, "$base/@{[ made('Else') ]}/comments/$first"), 404, 'NOT_FOUND', name => 'of another record';
+    }
+    error_is $ann->patch("$at/$first", { content => 'y' }), 403, 'AUTHORIZATION_ERROR', name => 'not an admin\'s either';
+    error_is $carl->patch("$at/$first", $_->[1]), 422, 'VALIDATION_ERROR', field => $_->[0], name => "not that $_->[0]"
+        for [ content => { content => '' } ], [ content => { content => 'x' x 10001 } ], [ mentions => { mentions => [$none] } ];
+    my $told = told('ann', 'record_mention');
+    my $res  = $carl->patch("$at/$first", { content => 'changed', mentions => [ map { $w->member_id($_) } qw(ann bob dora carl) ] });
+    status_is $res, 200;
+    json_is $res, '/content', 'changed';
+    is $res->json('/mentions/1'), $w->member_id('bob');
+    isnt $res->json('/updated_at'), $res->json('/created_at'), 'one sees that it was';
+    is told('ann', 'record_mention'), $told, 'who was mentioned before is not told again';
+    is told('dora', 'record_mention'), 0, '  nor who may not see it';
+    json_is $carl->patch("$at/$first", {}), '/content', 'changed', 'what is left out stays';
+    error_is $carl->patch("$at/$first", { content => 'z' }, headers => { 'If-Match' => '"x"', 'X-Workspace-Id' => $w->id }), 412, 'PRECONDITION_FAILED';
+    status_is $bob->delete("$at/$reply"), 204;
+    is_deeply [ map { [ @$_{qw(id parent_comment_id)} ] } @{ $bob->get($at)->json } ], [ [ $first, undef ], [ $below, $first ] ], 'an answer to it answers what it answered';
+    error_is $bob->delete("$at/$reply"), 404, 'NOT_FOUND', id => $reply, name => 'twice is once';
+    status_is $ann->delete("$at/$first"), 204, 'who has can_admin may, too';
+    is_deeply [ map { [ @$_{qw(id parent_comment_id)} ] } @{ $bob->get($at)->json } ], [ [ $below, undef ] ];
+    is $bob->get("$base/$id")->json('/comment_count'), 1;
+};
+
 subtest 'relationships' => sub {
     my ($one, $two, $three) = map { made($_) } qw(one two three);
     my $foreign = made('foreign', $ann, $hid);
