@@ -47,12 +47,14 @@ WHERE i.tenant_id = @tenant AND i.organization_id = @workspace AND i.id = :inter
 RETURNING 'Interaction deleted' AS message, i.id;
 
 -- name: record_interaction_recent :rows
--- The last ten of a recordset, of records that are there.
+-- The last ten of a recordset, of records that are there: one after the other in the order of the index.
 SELECT :columns(record_interaction)
 FROM (SELECT x.* FROM record_interactions x
-      JOIN recordsets s ON s.tenant_id = x.tenant_id AND s.organization_id = x.organization_id AND s.content_id = x.content_id
-      JOIN records r ON r.tenant_id = x.tenant_id AND r.organization_id = x.organization_id AND r.id = x.record_id AND r.deleted_at IS NULL
-      WHERE s.tenant_id = @tenant AND s.organization_id = @workspace AND s.id = (SELECT recordset_here(:recordset_id::text, 1)) AND x.occurred_at <= now()
+      WHERE x.tenant_id = @tenant AND x.organization_id = @workspace AND x.content_id = (
+                SELECT s.content_id FROM recordsets s
+                WHERE s.tenant_id = @tenant AND s.organization_id = @workspace AND s.id = (SELECT recordset_here(:recordset_id::text, 1)))
+        AND x.occurred_at <= now()
+        AND (SELECT r.deleted_at IS NULL FROM records r WHERE r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = x.record_id)
       ORDER BY x.occurred_at DESC, x.id LIMIT 10) i
 :joins(record_interaction)
 ORDER BY i.occurred_at DESC, i.id;

@@ -65,12 +65,14 @@ WHERE t.tenant_id = @tenant AND t.organization_id = @workspace AND t.kind = 'rec
 RETURNING 'Task deleted' AS message, t.id;
 
 -- name: record_task_upcoming :rows
--- The ten of a recordset that are due next, of records that are there; what is overdue is not to come.
+-- The ten of a recordset that are due next, of records that are there, in the order of the index; what is overdue is not to come.
 SELECT :columns(record_task)
 FROM (SELECT x.* FROM tasks x
-      JOIN recordsets s ON s.tenant_id = x.tenant_id AND s.organization_id = x.organization_id AND s.content_id = x.content_id
-      JOIN records r ON r.tenant_id = x.tenant_id AND r.organization_id = x.organization_id AND r.id = x.subject_id AND r.deleted_at IS NULL
-      WHERE s.tenant_id = @tenant AND s.organization_id = @workspace AND s.id = (SELECT recordset_here(:recordset_id::text, 1)) AND x.is_open AND x.due_at >= now()
+      WHERE x.tenant_id = @tenant AND x.organization_id = @workspace AND x.content_id = (
+                SELECT s.content_id FROM recordsets s
+                WHERE s.tenant_id = @tenant AND s.organization_id = @workspace AND s.id = (SELECT recordset_here(:recordset_id::text, 1)))
+        AND x.is_open AND x.due_at >= now()
+        AND (SELECT r.deleted_at IS NULL FROM records r WHERE r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = x.subject_id)
       ORDER BY x.due_at, x.priority, x.id LIMIT 10) t
 :joins(record_task)
 ORDER BY t.due_at, t.priority, t.id;
