@@ -111,3 +111,21 @@ subtest 'at once' => sub {
     is join(' ', map { $_->[0] } $turn->finish), '409', '  and what they wrote is in its way';
     is keys_of($plain), 0;
 };
+
+# Of more than 100,000 records the keys are a job's to write. That there are so many is only said here.
+subtest 'in a large recordset' => sub {
+    my @large = map { my $set = recordset(field('imo', 'text')); is_made($set, "record $_", imo => $_) for qw(a b); $set } 1, 2;
+    $db->do('UPDATE recordset_counts SET count = count + 100000 WHERE recordset_id = ?', undef, $_) for @large;
+    status_is reschema($_, field('imo', 'text', unique => true)), 200, 'it is to be so' for @large;
+    is_made($large[0], 'until the job has come, a value may come twice', imo => 'a');
+    error_is reschema(my $twice = do { my $set = recordset(field('imo', 'text')); is_made($set, 'there already', imo => 'x') for 1, 2; $db->do('UPDATE recordset_counts SET count = count + 100000 WHERE recordset_id = ?', undef, $set); $set }, field('imo', 'text', unique => true)), 409, 'CONFLICT',
+        field => 'schema.fields[0].unique', name => 'what is there twice is refused at once';
+    $t->start_worker(children => 1, queues => 'ashlar');
+    eventually { keys_of($large[1]) == 2 } 60, 'the job writes the keys';
+    is_taken create($large[1], imo => 'a'), 'imo', '  and then it is unique';
+    eventually { !exists $bob->get("$sets/$large[0]")->json('/schema/fields/0')->{unique} } 60, 'a value that has come twice meanwhile takes it back';
+    is keys_of($large[0]), 0;
+    is_made($large[0], '  and it is as any field', imo => 'b');
+    status_is reschema($large[1], field('imo', 'text')), 200;
+    eventually { keys_of($large[1]) == 0 } 60, 'what is not unique any more is so by the job, too';
+};
