@@ -1,0 +1,85 @@
+-- How the records of a recordset are spread over the values of its fields.
+
+-- What is counted of a record for a field: each element of what is an array; of a time, with a part ('day', 'month', 'year'), the first day of it in UTC.  NULL: no value.
+CREATE OR REPLACE FUNCTION record_facet_values(r records, field text, part text) RETURNS SETOF jsonb
+LANGUAGE plpgsql STABLE ROWS 1 AS $$
+DECLARE
+    value jsonb := CASE field WHEN 'status' THEN to_jsonb(r.status) WHEN 'owner_id' THEN to_jsonb(r.owner_id) WHEN 'created_at' THEN to_jsonb(json_time_us(r.created_at))
+                   WHEN 'updated_at' THEN to_jsonb(json_time_us(r.updated_at)) WHEN 'tags' THEN to_jsonb(r.tags) ELSE nullif(r.field_values -> field, 'null') END;
+    moment timestamptz;
+BEGIN
+    IF jsonb_typeof(value) = 'array' THEN
+        RETURN QUERY SELECT DISTINCT x FROM jsonb_array_elements(value) x;
+        IF NOT FOUND THEN
+            RETURN NEXT NULL;
+        END IF;
+        RETURN;
+    ELSIF part IS NOT NULL THEN
+        moment := CASE field WHEN 'created_at' THEN r.created_at WHEN 'updated_at' THEN r.updated_at ELSE record_time(value) END;
+        value := to_jsonb(to_char(date_trunc(part, moment AT TIME ZONE 'UTC'), 'YYYY-MM-DD'));
+    END IF;
+    RETURN NEXT value;
+END
+$$;
+
+-- The records that are asked for, as records_find() has it, by each of these fields: up to most values of each, those that most have first, of times the last ones first; and
+-- what the numbers of a field come to.  Without filters they are all there are, else up to 100,000.  Raises AS404, AS403, AS422.
+CREATE OR REPLACE FUNCTION record_facets(slug_or_id text, fields text[], part text, measure text, asked jsonb, most integer, OUT recordset_id uuid, OUT total bigint, OUT facets jsonb)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    s      recordsets;
+    field  text;
+    class  text;
+    ids    uuid[];
+    is_all boolean := jsonb_array_length(asked -> 'filters') = 0 AND coalesce(btrim(asked ->> 'search'), '') = '' AND NOT asked ?| '{statuses,tags}';
+BEGIN
+    recordset_id := recordset_here(slug_or_id, 1);
+    SELECT x.* INTO s FROM recordsets x WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = record_facets.recordset_id;
+    FOREACH field IN ARRAY fields || measure LOOP
+        CONTINUE WHEN field IS NULL;
+        class := coalesce((SELECT record_class(f ->> 'type') FROM jsonb_array_elements(s.fields) f WHERE f ->> 'key' = field),
+                          CASE WHEN field IN ('created_at', 'updated_at') THEN 'd' WHEN field IN ('status', 'owner_id', 'tags') THEN 't' END);
+        IF class IS NULL THEN
+            RAISE SQLSTATE 'AS422' USING HINT = CASE WHEN field = ANY (fields) THEN 'fields' ELSE 'measure' END, MESSAGE = format('%s is no field of the recordset', field);
+        ELSIF field = ANY (fields) AND part IS NOT NULL AND class <> 'd' THEN
+            RAISE SQLSTATE 'AS422' USING HINT = 'interval', MESSAGE = format('interval is for dates, and %s is none', field);
+        ELSIF field IS NOT DISTINCT FROM measure AND class <> 'n' THEN
+            RAISE SQLSTATE 'AS422' USING HINT = 'measure', MESSAGE = format('measure must be a field of numbers: %s is none', field);
+        END IF;
+    END LOOP;
+    IF NOT is_all THEN
+        SELECT x.ids INTO ids FROM records_find(s.id, asked, 100001, 0) x;
+        IF cardinality(ids) > 100000 THEN
+            RAISE SQLSTATE 'AS422' USING HINT = 'fields', MESSAGE = 'these filters leave more than 100,000 records';
+        END IF;
+    END IF;
+    WITH found AS MATERIALIZED (
+        SELECT r AS one, CASE WHEN measure IS NOT NULL THEN record_number(r.field_values -> measure) END AS number
+        FROM records r
+        WHERE is_all AND r.tenant_id = s.tenant_id AND r.organization_id = s.organization_id AND r.content_id = s.content_id AND r.deleted_at IS NULL
+        UNION ALL
+        SELECT r, CASE WHEN measure IS NOT NULL THEN record_number(r.field_values -> measure) END
+        FROM records r
+        WHERE NOT is_all AND r.tenant_id = s.tenant_id AND r.organization_id = s.organization_id AND r.id = ANY (ids)
+    ), spread AS (
+        SELECT f.field, f.nr, v.value, count(*) AS n, sum(x.number) AS sum, avg(x.number) AS avg, min(x.number) AS min, max(x.number) AS max
+        FROM found x
+        CROSS JOIN unnest(fields) WITH ORDINALITY f (field, nr)
+        CROSS JOIN LATERAL record_facet_values(x.one, f.field, part) v (value)
+        GROUP BY f.field, f.nr, v.value
+    ), ranked AS (
+        SELECT p.*, row_number() OVER (PARTITION BY p.nr ORDER BY CASE WHEN part IS NOT NULL THEN p.value #>> '{}' END DESC NULLS LAST, p.n DESC, p.value) AS place FROM spread p
+    ), by_field AS (
+        SELECT k.nr, jsonb_build_object('field', min(k.field), 'value_count', count(k.value), 'other_count', coalesce(sum(k.n) FILTER (WHERE k.place > most), 0),
+            'values', jsonb_agg(jsonb_build_object('value', k.value, 'count', k.n)
+                || CASE WHEN measure IS NULL THEN '{}' ELSE jsonb_build_object('sum', k.sum, 'avg', k.avg, 'min', k.min, 'max', k.max) END
+                ORDER BY k.place) FILTER (WHERE k.place <= most)) AS facet
+        FROM ranked k GROUP BY k.nr
+    )
+    SELECT (SELECT count(*) FROM found),
+           jsonb_agg(coalesce(b.facet, jsonb_build_object('field', f.field, 'value_count', 0, 'other_count', 0, 'values', '[]'::jsonb)) ORDER BY f.nr)
+    INTO total, facets
+    FROM unnest(fields) WITH ORDINALITY f (field, nr)
+    LEFT JOIN by_field b ON b.nr = f.nr;
+END
+$$;
