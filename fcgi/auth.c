@@ -329,11 +329,13 @@ static enum err check_test_mode(struct req *rq)
 /* Which workspace; without the header it is the token's, or the user's to have chosen. */
 static enum err check_workspace(struct req *rq)
 {
-	const char *text =
-		rq->asked.route->caller->place == IN_WORKSPACE ? req_header(rq, "X-Workspace-Id") : NULL;
+	const struct caller *by = rq->asked.route->caller;
+	const char *name = caller_header(by), *text = by->place == IN_WORKSPACE ? req_header(rq, name) : NULL;
 
+	if (!text && by->header)
+		return req_fail_field(rq, ERR_BAD_REQUEST, name, "%s is required", name);
 	if (text && !field_is_uuid(text))
-		return req_fail_field(rq, ERR_BAD_REQUEST, "X-Workspace-Id", "X-Workspace-Id must be a UUID");
+		return req_fail_field(rq, ERR_BAD_REQUEST, name, "%s must be a UUID", name);
 	rq->asked.workspace = text ? arena_lower(&rq->tx.arena, text) : NULL;
 	return ERR_OK;
 }
@@ -406,7 +408,9 @@ static bool is_nowhere(struct req *rq)
 {
 	switch (rq->asked.route->caller->place) {
 	case IN_ORGANIZATION: return !req_path_text(rq, caller_organization(rq->asked.route->caller));
-	case IN_WORKSPACE: return !rq->asked.workspace && req_header(rq, "X-Workspace-Id");
+	case IN_WORKSPACE:
+		return !rq->asked.workspace &&
+		       (rq->asked.route->caller->header || req_header(rq, "X-Workspace-Id"));
 	default: return false;
 	}
 }

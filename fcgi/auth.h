@@ -32,7 +32,8 @@ enum err auth_check(struct req *rq);
  * May good credentials be used for that, as far as they tell themselves, and where?
  *
  * ERR_OK; ERR_AUTHORIZATION: a public key where only a secret one will do;
- * ERR_SIGN_IN_AGE; ERR_BAD_REQUEST: X-Test-Mode, X-Workspace-Id.
+ * ERR_SIGN_IN_AGE; ERR_BAD_REQUEST: X-Test-Mode, X-Workspace-Id,
+ * X-Organization-Id.
  */
 enum err auth_check_use(struct req *rq);
 

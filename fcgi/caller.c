@@ -48,6 +48,14 @@ const struct caller
 		.security = "{\"apiKey\":[],\"bearer\":[]},{\"bearer\":[]}",
 		.about = "Without a key it acts for the token's tenant." },
 
+	by_key_and_member = { "key_and_member", KEY_NEEDED, TOKEN_NEEDED, IN_WORKSPACE, .least_role = "user", .header = "X-Organization-Id",
+		.door = &q_enter_member, .key_door = &q_enter_key, .security = "{\"apiKey\":[],\"bearer\":[]}",
+		.about = "Needs an API key and the token of a member of the organization." },
+
+	by_secret_key_and_member = { "secret_key_and_member", KEY_SECRET, TOKEN_NEEDED, IN_WORKSPACE, .least_role = "user", .header = "X-Organization-Id",
+		.door = &q_enter_member, .key_door = &q_enter_key, .security = "{\"apiKey\":[],\"bearer\":[]}",
+		.about = "Needs a secret key and the token of a member of the organization." },
+
 	by_organization_member = { "organization_member", KEY_NEEDED, TOKEN_NEEDED, IN_ORGANIZATION, .least_role = "user",
 		.door = &q_enter_organization, .key_door = &q_enter_key, .security = "{\"apiKey\":[],\"bearer\":[]}",
 		.about = "Needs an API key and the token of a member of the organization." },
@@ -115,6 +123,11 @@ bool caller_may_be_user(const struct caller *c)
 const char *caller_organization(const struct caller *c)
 {
 	return c->names ? c->names : "organization_id";
+}
+
+const char *caller_header(const struct caller *c)
+{
+	return c->header ? c->header : "X-Workspace-Id";
 }
 
 bool caller_takes_key(const struct caller *c)

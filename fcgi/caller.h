@@ -44,7 +44,8 @@ enum caller_place {
 			    403 for who is no member */
 	IN_WORKSPACE,    /* the organization that X-Workspace-Id names, else the token ("wid"), else the
 			    user's default one: 400 without one, 403 where the user is no active member of the
-			    header's, known or not.  The queries have @workspace and @member */
+			    header's, known or not.  The queries have @workspace and @member.  The header may
+			    be another one (.header), which is not to be left out */
 };
 
 struct caller {
@@ -60,6 +61,7 @@ struct caller {
 	bool is_installation;   /* it is about the whole installation: the default tenant's, and no other's */
 	const char *least_role; /* of the token's user */
 	const char *names;      /* IN_ORGANIZATION: the path's parameter, where it is not organization_id */
+	const char *header;     /* IN_WORKSPACE: the header, where it is not X-Workspace-Id; it is needed */
 	const struct query *sign_up; /* where the door says that the user is new on the surface: what has them
 					be there (auth_provision); or NULL */
 	const struct query *door;    /* for who has a token */
@@ -78,8 +80,10 @@ extern const struct caller by_anyone, /* credentials are not even read */
 	by_anyone_with_key,           /* the same, but it may be left out: then it is the default tenant */
 	by_key_with_user,             /* a token that comes along is checked, and its user is the caller */
 	by_key_and_user,              /* both are needed */
-	by_user_with_key,       /* the same, but the key may be left out: then it is the token's tenant */
-	by_organization_member, /* both, and the user is a member of the path's organization */
+	by_user_with_key,         /* the same, but the key may be left out: then it is the token's tenant */
+	by_key_and_member,        /* both, and X-Organization-Id names an organization that the user is in */
+	by_secret_key_and_member, /* the same with a secret key */
+	by_organization_member,   /* both, and the user is a member of the path's organization */
 	by_opsboard,   /* a user's token alone, on the observability surface: who is new there gets what it
 			  takes */
 	by_org_member, /* a user's token alone; the path calls the organization org_id */
@@ -104,6 +108,9 @@ bool caller_may_be_user(const struct caller *c);
 
 /* IN_ORGANIZATION: the name of the path's parameter. */
 const char *caller_organization(const struct caller *c);
+
+/* IN_WORKSPACE: the header that names it. */
+const char *caller_header(const struct caller *c);
 
 /* Is an API key asked for? */
 bool caller_takes_key(const struct caller *c);

@@ -9,6 +9,7 @@
  *
  *	skipped    {"items":[…],"total":41,"skip":0,"limit":20}
  *	numbered   {"items":[…],"total":41,"page":1,"page_size":20,"total_pages":3}
+ *	sized      {"items":[…],"total":41,"page":1,"size":20,"pages":3}
  *	turned     {"items":[…],"total":41,"page":1,"per_page":20,"has_next":true,"has_prev":false}
  *	windowed   {"items":[…],"total":41,"limit":20,"offset":0,"has_more":true}
  *	enveloped  {"data":[…],"meta":{"total":41,"limit":50,"offset":0}}
@@ -43,10 +44,10 @@ struct size {
  * A form.  A member or a query field has its meaning by its name:
  *
  *	total	what the query counts; of one that counts nothing, its rows
- *	limit, page_size, per_page	rows to a page: the query's :limit
+ *	limit, page_size, per_page, size	rows to a page: the query's :limit
  *	skip, offset	rows before it: the query's :skip
  *	page	its number, from 1, in the place of skip; of one that skip asks for, skip / limit + 1
- *	total_pages	how many there are
+ *	total_pages, pages	how many there are
  *	has_next, has_more; has_prev	whether there are rows behind and before it
  *	next_cursor	the text in the last row's column of the name _next_cursor; null where there is none
  *
@@ -61,8 +62,8 @@ struct list {
 	bool clamps; /* more than the most counts as the most; else it is refused */
 };
 
-extern const struct list skipped, numbered, turned, windowed, enveloped, unpaged, counted, sliced, shifted,
-	unwrapped, followed;
+extern const struct list skipped, numbered, sized, turned, windowed, enveloped, unpaged, counted, sliced,
+	shifted, unwrapped, followed;
 
 /* What a member or query field is, by its name. */
 enum list_kind {

@@ -8,7 +8,7 @@
 #include "fcgi/serve.h"
 #include "fcgi/share.h"
 
-enum { MORE = 11 }; /* variables beside those of the outer request */
+enum { MORE = 12 }; /* variables beside those of the outer request */
 
 /* What an outer request says about itself alone, or about its own answer. */
 static const char *const its_own[] = {
@@ -65,7 +65,9 @@ static char **variables(struct req *outer, const struct within_ask *ask, size_t 
 	for (size_t i = 0; i < n; i++) {
 		char *one = outer->asked.params[i];
 
-		if (!is_its_own(one) && !(ask->workspace && begins(one, "HTTP_X_WORKSPACE_ID=")) &&
+		if (!is_its_own(one) &&
+		    !(ask->workspace &&
+		      (begins(one, "HTTP_X_WORKSPACE_ID=") || begins(one, "HTTP_X_ORGANIZATION_ID="))) &&
 		    !(key && begins(one, "HTTP_AUTHORIZATION=")))
 			*p++ = one;
 	}
@@ -80,7 +82,8 @@ static char **variables(struct req *outer, const struct within_ask *ask, size_t 
 		*p++ = arena_fmt(a, "CONTENT_LENGTH=%zu", body_len);
 	}
 	if (ask->workspace)
-		*p++ = arena_fmt(a, "HTTP_X_WORKSPACE_ID=%s", ask->workspace);
+		*p++ = arena_fmt(a, "HTTP_X_WORKSPACE_ID=%s", ask->workspace),
+		*p++ = arena_fmt(a, "HTTP_X_ORGANIZATION_ID=%s", ask->workspace); /* rows read one of both */
 	if (ask->idempotency_key)
 		*p++ = arena_fmt(a, "HTTP_IDEMPOTENCY_KEY=%s", ask->idempotency_key);
 	if (key)

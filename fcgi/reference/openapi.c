@@ -385,7 +385,14 @@ static void write_parameters(struct buf *b, const struct route *r, struct openap
 		jx_next(b);
 		openapi_ref(b, "parameters", "X-Client-IP");
 	}
-	if (r->caller->place == IN_WORKSPACE) {
+	if (r->caller->header) {
+		const struct field header = { r->caller->header, F_UUID, F_REQUIRED,
+					      .about = "the organization that it is about",
+					      .example = "organization" };
+
+		jx_next(b);
+		share_parameter(b, r, &header, "header", parameters);
+	} else if (r->caller->place == IN_WORKSPACE) {
 		jx_next(b);
 		openapi_ref(b, "parameters", "X-Workspace-Id");
 	}

@@ -75,6 +75,8 @@ static void write_caller(struct buf *b, const struct caller *c)
 	jx_key_str(b, "token", tokens[c->token]);
 	jx_key_str(b, "place", places[c->place]);
 	jx_key_str(b, "role", c->least_role);
+	jx_key_str(b, "header", c->place == IN_WORKSPACE ? caller_header(c) : NULL);
+	buf_fmt(b, ",\"needs_header\":%s", c->header ? "true" : "false");
 	buf_fmt(b, ",\"project\":%s", c->is_project ? "true" : "false");
 	buf_fmt(b, ",\"team\":%s,\"test_mode\":%s,\"key_is_bearer\":%s,\"installation\":%s}",
 		c->is_team ? "true" : "false", c->has_test_mode ? "true" : "false",

@@ -355,7 +355,9 @@ static void add_parameters(struct buf *b, const struct route *r)
 		add_parameter(b, f, "query", NULL);
 	for (const struct field *f = r->headers; f && f->type != F_END; f++)
 		add_parameter(b, f, "header", NULL);
-	if (r->caller->place == IN_WORKSPACE)
+	if (r->caller->header)
+		buf_fmt(b, "- `%s` (header, required): which organization\n", r->caller->header);
+	else if (r->caller->place == IN_WORKSPACE)
 		buf_text(
 			b,
 			"- `X-Workspace-Id` (header): which workspace; without it, the user's default one\n");

@@ -133,8 +133,10 @@ static void write_properties(struct buf *b, const struct route *r)
 	}
 	if (r->caller->place == IN_WORKSPACE) {
 		jx_key(b, workspace_arg);
-		buf_text(b, "{\"type\":\"string\",\"description\":\"which workspace; the user's default one "
-			    "when left out\"}");
+		buf_text(b, r->caller->header ? "{\"type\":\"string\",\"description\":\"which organization\"}"
+					      : "{\"type\":\"string\",\"description\":\"which workspace; the "
+						"user's default "
+						"one when left out\"}");
 	}
 	if (!tool_writes(r)) {
 		jx_key(b, continue_arg);

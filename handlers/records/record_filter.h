@@ -19,6 +19,8 @@
 #include "lib/base/buf.h"
 #include "lib/base/failure.h"
 
+struct json_object;
+
 enum { RECORD_FILTERS = 50, RECORD_FILTER_VALUES = 200, RECORD_FILTER_TEXT = 1000 };
 
 /*
@@ -36,5 +38,17 @@ enum { RECORD_FILTERS = 50, RECORD_FILTER_VALUES = 200, RECORD_FILTER_TEXT = 100
  */
 enum err record_filter_read(struct arena *a, const char *column, const char *numeric, const char *date,
 			    struct buf *b, struct failure *why);
+
+/*
+ * The same of what the platform surface sends: {"city":"Bern","price":{"operator":"gte","value":2}}, by the
+ * names of data's fields, or created_at and updated_at; with the operators eq, ne, gt, gte, lt, lte, like,
+ * ilike, in and not_in.  In the array each has "is_data", unless it is one of the two, and these ops besides:
+ * gt, gte, lt, lte, like, ilike, with one value.
+ *
+ * query       NULL: nothing
+ * has_schema  else values are compared as JSON, and stand there as such, in texts ("is_json")
+ */
+enum err record_filter_entity(struct arena *a, struct json_object *query, bool has_schema, struct buf *b,
+			      struct failure *why);
 
 #endif

@@ -22,7 +22,7 @@ enum err record_input_schema(struct arena *a, const char *fields, struct record_
 
 void record_input_begin(struct record_input *in, struct arena *a)
 {
-	*in = (struct record_input){ .arena = a };
+	*in = (struct record_input){ .arena = a, .path = "field_values" };
 	buf_init(&in->list, a, 256);
 	buf_char(&in->list, '[');
 }
@@ -52,7 +52,7 @@ static void take_value(struct record_input *in, const struct record_schema *s, b
 		       const char *key, struct json_object *json, struct buf *b, struct buf *dropped)
 {
 	const struct record_field *f = record_schema_find(s, key);
-	const char *path = arena_fmt(in->arena, "field_values.%s", key);
+	const char *path = arena_fmt(in->arena, "%s.%s", in->path, key);
 	struct failure why = { ERR_OK };
 
 	if (!json) {
@@ -62,7 +62,7 @@ static void take_value(struct record_input *in, const struct record_schema *s, b
 		return;
 	}
 	if (!f && is_strict) {
-		misfit(in, path, arena_fmt(in->arena, "%s is no field of the recordset", path));
+		misfit(in, path, arena_fmt(in->arena, "%s is no field of the schema", path));
 		return;
 	}
 	jx_key(b, key);
@@ -87,7 +87,7 @@ void record_input_defaults(struct record_input *in, const struct record_schema *
 			   struct buf *b)
 {
 	for (const struct record_field *f = s->fields; f < s->fields + s->n; f++) {
-		const char *path = arena_fmt(in->arena, "field_values.%s", f->key);
+		const char *path = arena_fmt(in->arena, "%s.%s", in->path, f->key);
 		struct json_object *sent;
 
 		if (given && json_object_object_get_ex(given, f->key, &sent))

@@ -12,6 +12,7 @@
 /* What does not fit; made by record_input_begin(). */
 struct record_input {
 	struct arena *arena;
+	const char *path;     /* the member that values are in, for messages; "field_values" */
 	struct buf list;      /* of all: [{"field","message"}, … */
 	struct failure first; /* of the first of them */
 	int n;

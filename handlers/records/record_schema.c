@@ -5,6 +5,7 @@
 
 #include "lib/base/jx.h"
 #include "lib/base/pattern.h"
+#include "lib/base/value_pattern.h"
 
 /* clang-format off */
 static const char *const types[] = { "text", "long_text", "number", "currency", "percent", "boolean", "date", "datetime", "email", "phone", "url",
@@ -13,7 +14,7 @@ static const char *const types[] = { "text", "long_text", "number", "currency", 
 const struct pattern record_key = { "^[a-z][a-z0-9_]{0,62}$", "a small letter, and up to 62 small letters, digits and _" };
 
 static const struct field field_def[] = {
-	{ "key",         F_TEXT, F_REQUIRED, .min = 1, .max = 63, .fits = &record_key, .example = "light" },
+	{ "key",         F_TEXT, OUT | NEW | SET | F_REQUIRED, .min = 1, .max = 63, .fits = &record_key, .example = "light" },
 	{ "label",       F_TEXT, 0, .max = 255, .about = "the key, unless given", .example = "Light" },
 	{ "type",        F_ENUM, F_REQUIRED, .values = types, .example = "select" },
 	{ "required",    F_BOOL, 0 },
@@ -22,6 +23,12 @@ static const struct field field_def[] = {
 	{ "description", F_TEXT, F_NULL, .max = 2000, .example = "How it shines" },
 	{ "hidden",      F_BOOL, 0, .about = "for pages; it is no protection" },
 	{ "unique",      F_BOOL, F_OPTIONAL | F_RARE, .about = "no two records have the same value; of types that have one text, number or time; false is left out" },
+	{ "integer",     F_BOOL, F_OPTIONAL | F_RARE, .about = "a number has no fraction" },
+	{ "min",         F_NUMBER, F_OPTIONAL | F_NULL | F_SIGNED | F_RARE, .about = "of a number" },
+	{ "max",         F_NUMBER, F_OPTIONAL | F_NULL | F_SIGNED | F_RARE, .about = "of a number" },
+	{ "min_length",  F_INT,  F_OPTIONAL | F_NULL | F_RARE, .max = RECORD_TEXT_MAX, .about = "of a text, in characters" },
+	{ "max_length",  F_INT,  F_OPTIONAL | F_NULL | F_RARE, .min = 1, .max = RECORD_TEXT_MAX, .about = "of a text, in characters" },
+	{ "pattern",     F_TEXT, F_OPTIONAL | F_NULL | F_RARE, .min = 1, .max = VALUE_PATTERN_MAX, .about = "a regular expression that a text has a match of: no references back, no looking around" },
 	FIELD_END
 };
 
@@ -125,8 +132,68 @@ static enum err read_options(struct arena *a, struct json_object *list, const ch
 	return ERR_OK;
 }
 
-static enum err read_field(struct arena *a, struct json_object *json, const char *path,
-			   struct record_field *f, struct failure *why)
+static bool is_number(enum record_type type)
+{
+	return type == RECORD_NUMBER || type == RECORD_CURRENCY || type == RECORD_PERCENT ||
+	       type == RECORD_LATITUDE || type == RECORD_LONGITUDE;
+}
+
+static bool is_text(enum record_type type)
+{
+	return type == RECORD_TEXT || type == RECORD_LONG_TEXT || type == RECORD_EMAIL ||
+	       type == RECORD_PHONE || type == RECORD_URL || type == RECORD_ADDRESS;
+}
+
+/* The bound of that name, which its kind of type alone may have. */
+static enum err read_bound(struct arena *a, struct json_object *json, const char *path, const char *name,
+			   bool is_of_type, struct json_object **out, struct failure *why)
+{
+	const char *here = arena_fmt(a, "%s.%s", path, name);
+
+	*out = member(json, name);
+	if (*out && !is_of_type &&
+	    (!json_object_is_type(*out, json_type_boolean) || json_object_get_boolean(*out)))
+		return failure_set(why, a, ERR_VALIDATION, here, "%s is not for fields of this type", here);
+	return ERR_OK;
+}
+
+static enum err read_bounds(struct arena *a, struct json_object *json, const char *path,
+			    struct record_field *f, struct failure *why)
+{
+	struct json_object *integer, *least, *most, *pattern;
+	const char *problem, *here;
+	enum err rc;
+
+	rc = read_bound(a, json, path, "integer", is_number(f->type), &integer, why);
+	rc = rc ? rc : read_bound(a, json, path, "min", is_number(f->type), &f->min, why);
+	rc = rc ? rc : read_bound(a, json, path, "max", is_number(f->type), &f->max, why);
+	rc = rc ? rc : read_bound(a, json, path, "min_length", is_text(f->type), &least, why);
+	rc = rc ? rc : read_bound(a, json, path, "max_length", is_text(f->type), &most, why);
+	rc = rc ? rc : read_bound(a, json, path, "pattern", is_text(f->type), &pattern, why);
+	if (rc)
+		return rc;
+	f->is_integer = json_object_get_boolean(integer);
+	f->min_length = json_object_get_int64(least);
+	f->max_length = json_object_get_int64(most);
+	f->pattern = pattern ? json_object_get_string(pattern) : NULL;
+	if (f->min && f->max && json_object_get_double(f->min) > json_object_get_double(f->max)) {
+		here = arena_fmt(a, "%s.max", path);
+		return failure_set(why, a, ERR_VALIDATION, here, "%s must not be less than min", here);
+	}
+	if (f->max_length && f->min_length > f->max_length) {
+		here = arena_fmt(a, "%s.max_length", path);
+		return failure_set(why, a, ERR_VALIDATION, here, "%s must not be less than min_length", here);
+	}
+	problem = f->pattern ? value_pattern_check(f->pattern) : NULL;
+	if (problem) {
+		here = arena_fmt(a, "%s.pattern", path);
+		return failure_set(why, a, ERR_VALIDATION, here, "%s %s", here, problem);
+	}
+	return ERR_OK;
+}
+
+enum err record_schema_field(struct arena *a, struct json_object *json, const char *path,
+			     struct record_field *f, struct failure *why)
 {
 	const char *type = text(json, "type"), *label = text(json, "label");
 	struct buf form;
@@ -144,6 +211,7 @@ static enum err read_field(struct arena *a, struct json_object *json, const char
 		return failure_set(why, a, ERR_VALIDATION, arena_fmt(a, "%s.unique", path),
 				   "%s.unique is not for the type %s", path, types[f->type]);
 	rc = read_options(a, member(json, "options"), arena_fmt(a, "%s.options", path), f, why);
+	rc = rc ? rc : read_bounds(a, json, path, f, why);
 	f->def = member(json, "default");
 	if (rc || !f->def)
 		return rc;
@@ -163,7 +231,7 @@ enum err record_schema_read(struct arena *a, struct json_object *json, const cha
 		struct record_field *f = &out->fields[i];
 		const char *here = arena_fmt(a, "%s.fields[%zu]", path, i);
 
-		rc = read_field(a, json_object_array_get_idx(list, i), here, f, why);
+		rc = record_schema_field(a, json_object_array_get_idx(list, i), here, f, why);
 		for (size_t k = 0; !rc && k < i; k++)
 			if (!strcmp(out->fields[k].key, f->key))
 				rc = failure_set(why, a, ERR_VALIDATION, arena_fmt(a, "%s.key", here),
@@ -189,6 +257,23 @@ const struct record_field *record_schema_find(const struct record_schema *s, con
 	return NULL;
 }
 
+/* Those that it has: most fields have none. */
+static void write_bounds(struct buf *b, const struct record_field *f)
+{
+	if (f->is_integer)
+		jx_key(b, "integer"), jx_bool(b, true);
+	if (f->min)
+		jx_key(b, "min"), buf_text(b, json_object_to_json_string_ext(f->min, JSON_C_TO_STRING_PLAIN));
+	if (f->max)
+		jx_key(b, "max"), buf_text(b, json_object_to_json_string_ext(f->max, JSON_C_TO_STRING_PLAIN));
+	if (f->min_length)
+		jx_key_int(b, "min_length", f->min_length);
+	if (f->max_length)
+		jx_key_int(b, "max_length", f->max_length);
+	if (f->pattern)
+		jx_key_str(b, "pattern", f->pattern);
+}
+
 void record_schema_write(struct buf *b, const struct record_schema *s)
 {
 	buf_char(b, '[');
@@ -208,6 +293,7 @@ void record_schema_write(struct buf *b, const struct record_schema *s)
 		jx_key(b, "hidden"), jx_bool(b, f->is_hidden);
 		if (f->is_unique)
 			jx_key(b, "unique"), jx_bool(b, true);
+		write_bounds(b, f);
 		buf_char(b, '}');
 	}
 	buf_char(b, ']');

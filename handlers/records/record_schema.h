@@ -16,6 +16,9 @@
  *	geometry			an object that has the type of a GeoJSON geometry
  *	member, record			a UUID, in lower case
  *	json				anything
+ *
+ * Beside its type a field may bound its values: min and max those of a number, integer has no fraction,
+ * min_length, max_length and pattern (value_pattern.h) those of a text.
  */
 #ifndef HANDLERS_RECORD_SCHEMA_H
 #define HANDLERS_RECORD_SCHEMA_H
@@ -58,6 +61,11 @@ struct record_field {
 	bool is_required, is_hidden, is_unique;
 	const char *const *options; /* of the two selects; NULL-terminated */
 	struct json_object *def;    /* the value of who sends none; NULL: none */
+	bool is_integer;
+	bool is_dialled;                  /* of a phone: it has to look like a number */
+	struct json_object *min, *max;    /* of numbers; NULL: none */
+	long long min_length, max_length; /* of texts, in characters; 0: none */
+	const char *pattern;              /* of texts, or NULL */
 };
 
 struct record_schema {
@@ -84,6 +92,16 @@ extern const struct field record_schema_fields[], record_settings_fields[];
  */
 enum err record_schema_read(struct arena *a, struct json_object *json, const char *path,
 			    struct record_schema *out, struct failure *why);
+
+/*
+ * Read one field's definition, which has passed record_schema_fields.
+ *
+ * path  how messages call it: "schema.fields[0]"; borrowed
+ *
+ * ERR_OK; ERR_VALIDATION as record_schema_read.
+ */
+enum err record_schema_field(struct arena *a, struct json_object *json, const char *path,
+			     struct record_field *f, struct failure *why);
 
 /* The fields in the form in which they are stored and answered: an array of definitions with all members. */
 void record_schema_write(struct buf *b, const struct record_schema *s);

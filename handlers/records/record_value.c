@@ -1,9 +1,12 @@
 /* What a value of a field must be, and the form in which it is kept: see record_schema.h. */
 #include <json-c/json.h>
+#include <math.h>
 #include <string.h>
 
 #include "handlers/records/record_schema.h"
 #include "lib/base/jx.h"
+#include "lib/base/utf8.h"
+#include "lib/base/value_pattern.h"
 
 static const char *const geometries[] = {
 	"Point",        "LineString",         "Polygon", "MultiPoint", "MultiLineString",
@@ -31,13 +34,44 @@ static enum err take(struct arena *a, struct field rule, struct json_object *jso
 	return rc;
 }
 
-static enum err take_text(struct arena *a, enum field_type type, struct json_object *json, const char *path,
-			  struct buf *b, struct failure *why)
+/* As people write numbers to dial: at least three digits, and what stands between them. */
+static bool is_dialable(const char *text)
+{
+	size_t n = strlen(text), digits = 0;
+
+	for (const char *p = text; *p; p++)
+		digits += *p >= '0' && *p <= '9';
+	return n <= 40 && digits >= 3 &&
+	       strspn(text + (*text == '+'), "0123456789 ()./-") == n - (*text == '+');
+}
+
+/* What the field wants of a text beyond its type. */
+static enum err check_text(struct arena *a, const struct record_field *f, const char *text, const char *path,
+			   struct failure *why)
+{
+	long long n = f->min_length || f->max_length ? (long long)utf8_length(text, strlen(text)) : 0;
+
+	if (n < f->min_length)
+		return refuse(a, path, why,
+			      arena_fmt(a, "a text of at least %lld characters", f->min_length));
+	if (f->max_length && n > f->max_length)
+		return refuse(a, path, why, arena_fmt(a, "a text of at most %lld characters", f->max_length));
+	if (f->is_dialled && !is_dialable(text))
+		return refuse(a, path, why, "a telephone number");
+	if (f->pattern && !value_pattern_fits(a, f->pattern, text))
+		return refuse(a, path, why, arena_fmt(a, "like %s", f->pattern));
+	return ERR_OK;
+}
+
+static enum err take_text(struct arena *a, const struct record_field *f, enum field_type type,
+			  struct json_object *json, const char *path, struct buf *b, struct failure *why)
 {
 	struct value v;
 	enum err rc = take(a, (struct field){ .type = type, .max = type == F_TEXT ? RECORD_TEXT_MAX : 0 },
 			   json, path, &v, why);
 
+	if (!rc)
+		rc = check_text(a, f, v.text, path, why);
 	if (!rc)
 		jx_str(b, v.text);
 	return rc;
@@ -46,16 +80,25 @@ static enum err take_text(struct arena *a, enum field_type type, struct json_obj
 /* What PostgreSQL writes of a larger one is a whole number that nobody can send again (json.h). */
 #define MOST 1000000000000000000
 
-static enum err take_number(struct arena *a, long long bound, struct json_object *json, const char *path,
-			    struct buf *b, struct failure *why)
+static enum err take_number(struct arena *a, const struct record_field *f, long long bound,
+			    struct json_object *json, const char *path, struct buf *b, struct failure *why)
 {
 	struct field rule = { .type = F_NUMBER, .flags = F_SIGNED, .min = -bound, .max = bound };
 	struct value v;
 	enum err rc = take(a, rule, json, path, &v, why);
+	double n;
 
-	if (!rc)
-		buf_text(b, json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
-	return rc;
+	if (rc)
+		return rc;
+	n = json_object_get_double(json);
+	if (f->is_integer && floor(n) != n)
+		return refuse(a, path, why, "a whole number");
+	if (f->min && n < json_object_get_double(f->min))
+		return refuse(a, path, why, arena_fmt(a, "at least %s", json_object_get_string(f->min)));
+	if (f->max && n > json_object_get_double(f->max))
+		return refuse(a, path, why, arena_fmt(a, "at most %s", json_object_get_string(f->max)));
+	buf_text(b, json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
+	return ERR_OK;
 }
 
 static bool is_option(const struct record_field *f, struct json_object *json)
@@ -111,18 +154,18 @@ enum err record_schema_value(struct arena *a, const struct record_field *f, stru
 	case RECORD_TEXT:
 	case RECORD_LONG_TEXT:
 	case RECORD_PHONE:
-	case RECORD_ADDRESS: return take_text(a, F_TEXT, json, path, b, why);
+	case RECORD_ADDRESS: return take_text(a, f, F_TEXT, json, path, b, why);
 	case RECORD_NUMBER:
 	case RECORD_CURRENCY:
-	case RECORD_PERCENT: return take_number(a, MOST, json, path, b, why);
-	case RECORD_LATITUDE: return take_number(a, 90, json, path, b, why);
-	case RECORD_LONGITUDE: return take_number(a, 180, json, path, b, why);
-	case RECORD_DATE: return take_text(a, F_DATE, json, path, b, why);
-	case RECORD_DATETIME: return take_text(a, F_DATETIME, json, path, b, why);
-	case RECORD_EMAIL: return take_text(a, F_EMAIL, json, path, b, why);
-	case RECORD_URL: return take_text(a, F_URL, json, path, b, why);
+	case RECORD_PERCENT: return take_number(a, f, MOST, json, path, b, why);
+	case RECORD_LATITUDE: return take_number(a, f, 90, json, path, b, why);
+	case RECORD_LONGITUDE: return take_number(a, f, 180, json, path, b, why);
+	case RECORD_DATE: return take_text(a, f, F_DATE, json, path, b, why);
+	case RECORD_DATETIME: return take_text(a, f, F_DATETIME, json, path, b, why);
+	case RECORD_EMAIL: return take_text(a, f, F_EMAIL, json, path, b, why);
+	case RECORD_URL: return take_text(a, f, F_URL, json, path, b, why);
 	case RECORD_MEMBER:
-	case RECORD_RECORD: return take_text(a, F_UUID, json, path, b, why);
+	case RECORD_RECORD: return take_text(a, f, F_UUID, json, path, b, why);
 	case RECORD_MULTI_SELECT: return take_options(a, f, json, path, b, why);
 	case RECORD_BOOLEAN:
 		if (!json_object_is_type(json, json_type_boolean))

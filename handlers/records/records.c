@@ -13,6 +13,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
+#include "handlers/records/record_cache.h"
 #include "handlers/records/record_filter.h"
 #include "handlers/records/record_input.h"
 #include "handlers/records/record_schema.h"
@@ -20,7 +21,6 @@
 #include "handlers/shapes.h"
 #include "handlers/tenancy/member_ref.h"
 #include "lib/base/jx.h"
-#include "lib/db/column.h"
 #include "lib/db/rows.h"
 
 static enum err record_list(struct req *rq);
@@ -291,7 +291,7 @@ static enum err record_list(struct req *rq)
 }
 
 /* "values" and "dropped" of what record_change() takes. */
-static enum err write_values(struct req *rq, const PGresult *schema, bool is_whole, struct buf *b)
+static enum err write_values(struct req *rq, const struct record_cached *schema, bool is_whole, struct buf *b)
 {
 	struct arena *a = &rq->tx.arena;
 	const struct value *v = req_value(rq, "field_values");
@@ -301,14 +301,14 @@ static enum err write_values(struct req *rq, const PGresult *schema, bool is_who
 	struct buf dropped;
 	enum err rc;
 
-	rc = record_input_schema(a, column_text(schema, 0, "_fields"), &s, &rq->tx.fail);
+	rc = record_input_schema(a, schema->fields, &s, &rq->tx.fail);
 	if (rc)
 		return rc;
 	record_input_begin(&in, a);
 	buf_init(&dropped, a, 64);
 	buf_char(&dropped, '[');
 	jx_key_open(b, "values", '{');
-	record_input_values(&in, &s, column_bool(schema, 0, "_is_strict"), given, b, &dropped);
+	record_input_values(&in, &s, schema->is_strict, given, b, &dropped);
 	if (is_whole)
 		record_input_defaults(&in, &s, given, b);
 	buf_char(b, '}'), buf_char(&dropped, ']');
@@ -341,17 +341,11 @@ static void write_set(struct req *rq, struct buf *b)
 			buf_text(b, json_object_to_json_string_ext(tags->json, JSON_C_TO_STRING_PLAIN));
 }
 
-static enum err record_create(struct req *rq)
+static enum err prepare_create(struct req *rq, const struct record_cached *schema)
 {
-	PGresult *schema;
 	struct buf b;
 	enum err rc;
 
-	rc = tx_call(&rq->tx, &q_record_schema_of_recordset, false, &schema);
-	if (rc)
-		return rc;
-	if (PQntuples(schema) == 0)
-		return req_fail_field(rq, ERR_NOT_FOUND, "recordset_id", "Recordset not found");
 	buf_init(&b, &rq->tx.arena, 1024);
 	buf_char(&b, '{');
 	rc = write_values(rq, schema, true, &b);
@@ -363,34 +357,58 @@ static enum err record_create(struct req *rq)
 	write_set(rq, &b);
 	buf_text(&b, "}}");
 	req_set(rq, "given", buf_str(&b));
-	return record_answer(rq, &q_record_create);
+	req_set(rq, "schema_version", arena_fmt(&rq->tx.arena, "%d", schema->version));
+	return ERR_OK;
 }
 
-static enum err record_update(struct req *rq)
+static enum err no_recordset(struct req *rq)
 {
-	const struct value *values = req_value(rq, "field_values"),
-			   *expected = req_value(rq, "expected_version");
-	bool is_crud = strstr(rq->asked.route->id, ".crud_") != NULL;
-	bool is_whole = rq->asked.route->body == replacement;
-	PGresult *schema;
-	struct buf b;
-	enum err rc;
+	return req_fail_field(rq, ERR_NOT_FOUND, "recordset_id", "Recordset not found");
+}
 
-	rc = tx_call(&rq->tx, &q_record_schema_of_record, false, &schema);
-	if (rc)
-		return rc;
-	if (PQntuples(schema) == 0)
-		return answer_not_found(rq, req_text(rq, "record_id"));
+static enum err record_create(struct req *rq)
+{
+	return record_cache_write(rq, &(struct record_write){ .recordset = req_text(rq, "recordset_id"),
+							      .read = &q_record_schema_of_recordset,
+							      .write = &q_record_create,
+							      .column = "recordset_id",
+							      .prepare = prepare_create,
+							      .answer = record_answer,
+							      .missing = no_recordset });
+}
+
+static bool is_whole(const struct req *rq)
+{
+	return rq->asked.route->body == replacement;
+}
+
+static bool has_values(const struct req *rq)
+{
+	const struct value *values = req_value(rq, "field_values");
+
+	return is_whole(rq) || (values && values->given);
+}
+
+/* schema is NULL where no values are asked for. */
+static enum err prepare_update(struct req *rq, const struct record_cached *schema)
+{
+	const struct value *expected = req_value(rq, "expected_version");
+	bool is_crud = strstr(rq->asked.route->id, ".crud_") != NULL;
+	enum err rc = ERR_OK;
+	struct buf b;
+
 	buf_init(&b, &rq->tx.arena, 1024);
 	buf_char(&b, '{');
 	jx_key(&b, "is_crud"), jx_bool(&b, is_crud);
-	jx_key(&b, "is_replaced"), jx_bool(&b, is_whole);
+	jx_key(&b, "is_replaced"), jx_bool(&b, is_whole(rq));
 	if (expected && expected->given)
 		jx_key(&b, "expected_version"), jx_int(&b, expected->i);
-	if (is_whole || (values && values->given))
-		rc = write_values(rq, schema, is_whole, &b);
+	if (schema)
+		jx_key_int(&b, "schema_version", schema->version);
+	if (schema)
+		rc = write_values(rq, schema, is_whole(rq), &b);
 	if (!rc)
-		rc = write_tools(rq, is_whole, &b);
+		rc = write_tools(rq, is_whole(rq), &b);
 	if (rc)
 		return rc;
 	jx_key_open(&b, "set", '{');
@@ -398,7 +416,29 @@ static enum err record_update(struct req *rq)
 	buf_text(&b, "}}");
 	req_set(rq, "change", buf_str(&b));
 	req_set(rq, "if_match", answer_if_match(rq));
-	return record_answer(rq, &q_record_update);
+	return ERR_OK;
+}
+
+static enum err no_record(struct req *rq)
+{
+	return answer_not_found(rq, req_text(rq, "record_id"));
+}
+
+static enum err record_update(struct req *rq)
+{
+	enum err rc;
+
+	if (has_values(rq))
+		return record_cache_write(rq,
+					  &(struct record_write){ .record = req_path_text(rq, "record_id"),
+								  .read = &q_record_schema_of_record,
+								  .write = &q_record_update,
+								  .column = "recordset_id",
+								  .prepare = prepare_update,
+								  .answer = record_answer,
+								  .missing = no_record });
+	rc = prepare_update(rq, NULL);
+	return rc ? rc : record_answer(rq, &q_record_update);
 }
 
 /* What asks for no values: PostgreSQL decides all of it. */

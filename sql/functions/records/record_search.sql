@@ -79,21 +79,22 @@ DECLARE
     plain  text;    -- a text pattern
     nums   double precision[];
     dates  timestamptz[];
+    is_data boolean := coalesce((f ->> 'is_data')::boolean, false);    -- of an entity: data's own, however it is called
     many   text := '(SELECT e FROM jsonb_array_elements_text(CASE jsonb_typeof(%1$s) WHEN ''array'' THEN %1$s ELSE jsonb_build_array(%1$s) END) e WHERE %2$s)';
     low    text;
     high   text;
 BEGIN
-    IF key IN ('title', 'status', 'owner_id') THEN
+    IF key IN ('title', 'status', 'owner_id') AND NOT is_data THEN
         kind := 't';
         said := CASE key WHEN 'owner_id' THEN 'r.owner_id::text' ELSE 'r.' || key END;
         raw := format('to_jsonb(%s)', said);
-    ELSIF key IN ('created_at', 'updated_at') THEN
+    ELSIF key IN ('created_at', 'updated_at') AND NOT is_data THEN
         kind := 'd';
         slot := key;
         said := format('to_char(r.%s AT TIME ZONE ''UTC'', ''YYYY-MM-DD"T"HH24:MI:SS.US"Z"'')', key);
         raw := format('to_jsonb(%s)', said);
     ELSE
-        IF jsonb_array_length(fields) > 0 AND NOT fields @> jsonb_build_array(jsonb_build_object('key', key)) THEN
+        IF (jsonb_array_length(fields) > 0 OR is_data AND fields IS NOT NULL) AND NOT fields @> jsonb_build_array(jsonb_build_object('key', key)) THEN
             PERFORM record_key_unknown(f ->> 'path', key, fields);
         END IF;
         kind := record_class((SELECT x ->> 'type' FROM jsonb_array_elements(fields) x WHERE x ->> 'key' = key));
@@ -103,7 +104,7 @@ BEGIN
     END IF;
 
     IF op IN ('is_null', 'is_not_null') THEN
-        exact := format('%s IS %sNULL', CASE WHEN key IN ('title', 'status', 'owner_id', 'created_at', 'updated_at') THEN 'r.' || key ELSE raw END,
+        exact := format('%s IS %sNULL', CASE WHEN key IN ('title', 'status', 'owner_id', 'created_at', 'updated_at') AND NOT is_data THEN 'r.' || key ELSE raw END,
                         CASE op WHEN 'is_not_null' THEN 'NOT ' ELSE '' END);
     ELSIF op = 'number' THEN
         slot := CASE WHEN kind = 'n' THEN record_slot(slots, filled, key, 'n') END;
@@ -127,6 +128,10 @@ BEGIN
         times := times || activity_bound(f ->> 'from', false) || activity_bound(f ->> 'to', true);
         exact := format('%1$s >= ($6)[%2$s] AND %1$s < ($6)[%3$s]', raw, cardinality(times) - 1, cardinality(times));
         drive := CASE WHEN slot IS NOT NULL THEN exact END;
+    ELSIF op IN ('gt', 'gte', 'lt', 'lte', 'like', 'ilike') OR coalesce((f ->> 'is_json')::boolean, false) THEN
+        SELECT x.texts, x.numbers, x.times, x.exact, x.drive, x.pattern INTO texts, numbers, times, exact, drive, pattern
+        FROM entity_condition(f, raw, said, kind, CASE WHEN is_data THEN record_slot(slots, filled, key, kind) ELSE slot END,
+                              is_data AND NOT slots -> 'folded' ? key AND slots -> 'folded' = filled -> 'folded', texts, numbers, times) x;
     ELSIF op IN ('in', 'not_in') THEN
         IF kind = 'n' THEN
             nums := ARRAY(SELECT record_number(to_jsonb(v)) FROM unnest(vals) v WHERE record_number(to_jsonb(v)) IS NOT NULL);
@@ -147,11 +152,11 @@ BEGIN
             texts := texts || vals;
             high := cardinality(texts)::text;
             exact := CASE WHEN kind = 'x' THEN 'EXISTS ' || format(many, raw, format('e = ANY (($4)[%s:%s])', low, high)) ELSE format('%s = ANY (($4)[%s:%s])', said, low, high) END;
-            slot := CASE WHEN key IN ('status', 'owner_id') THEN key WHEN kind IN ('t', 'b') AND key <> 'title' THEN record_slot(slots, filled, key, kind) END;
+            slot := CASE WHEN key IN ('status', 'owner_id') AND NOT is_data THEN key WHEN kind IN ('t', 'b') AND (key <> 'title' OR is_data) THEN record_slot(slots, filled, key, kind) END;
             IF kind = 'b' THEN
                 drive := CASE WHEN slot IS NOT NULL AND vals = '{true}' THEN format('r.%s = true', slot) WHEN slot IS NOT NULL AND vals = '{false}' THEN format('r.%s = false', slot) END;
                 exact := coalesce(drive, exact);
-            ELSIF key = 'owner_id' THEN
+            ELSIF key = 'owner_id' AND NOT is_data THEN
                 drive := format('r.tenant_id = $1 AND r.organization_id = $2 AND r.owner_id = ANY (ARRAY(SELECT v::uuid FROM unnest(($4)[%s:%s]) v
                                  WHERE v ~* ''^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$''))', low, high);
             ELSIF slot IS NOT NULL AND NOT EXISTS (SELECT FROM unnest(vals) v WHERE length(v) >= 256) THEN
@@ -177,6 +182,55 @@ BEGIN
         ELSIF char_length(vals[1]) >= 3 AND (key = 'title' OR kind = 't' AND key NOT IN ('status', 'owner_id') AND NOT slots -> 'folded' ? key)
               AND slots -> 'folded' = filled -> 'folded' THEN
             pattern := plain;
+        END IF;
+    END IF;
+END
+$$;
+
+-- The same of the operators that entities have besides, and of values that are compared as JSON, since no type is known.
+--
+--   raw, said, kind  the value as jsonb, as text, and its kind: see record_condition()
+--   slot             NULL: it has none
+--   is_folded        all texts of it are searched by letters
+CREATE OR REPLACE FUNCTION entity_condition(f jsonb, raw text, said text, kind text, slot text, is_folded boolean, INOUT texts text[],
+                                            INOUT numbers double precision[], INOUT times timestamptz[], OUT exact text, OUT drive text, OUT pattern text)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    op    text := f ->> 'op';
+    vals  text[] := ARRAY(SELECT jsonb_array_elements_text(f -> 'values'));
+    sign  text := CASE op WHEN 'gt' THEN '>' WHEN 'gte' THEN '>=' WHEN 'lt' THEN '<' WHEN 'lte' THEN '<=' END;
+    value jsonb;
+    n     integer := cardinality(texts) + 1;
+BEGIN
+    IF op IN ('like', 'ilike') THEN
+        texts := texts || CASE op WHEN 'ilike' THEN lower(vals[1] COLLATE "und-x-icu") ELSE vals[1] END;
+        exact := format(CASE op WHEN 'ilike' THEN 'lower(%s COLLATE "und-x-icu")' ELSE '(%s)' END || ' LIKE ($4)[%s]', said, n);
+        IF is_folded AND kind = 't' AND vals[1] ~ '[^%_\\]{3}' THEN
+            pattern := '%' || lower(vals[1] COLLATE "und-x-icu") || '%';
+        END IF;
+    ELSIF op IN ('in', 'not_in') THEN
+        texts := texts || vals;
+        exact := format('%s = ANY (ARRAY(SELECT v::jsonb FROM unnest(($4)[%s:%s]) v))', raw, n, cardinality(texts));
+        IF op = 'not_in' THEN
+            exact := format('(%s) IS NOT TRUE', exact);
+        END IF;
+    ELSE
+        value := CASE WHEN f -> 'is_json' = 'true' THEN vals[1]::jsonb ELSE to_jsonb(vals[1]) END;
+        IF kind = 'n' OR jsonb_typeof(value) = 'number' THEN
+            numbers := numbers || record_number(value);
+            exact := format('%s %s ($5)[%s]', coalesce('r.' || slot, format('record_number(%s)', raw)), sign, cardinality(numbers));
+            exact := CASE WHEN kind = 'n' THEN exact ELSE format('jsonb_typeof(%s) = ''number'' AND %s', raw, exact) END;
+            drive := CASE WHEN kind = 'n' AND slot IS NOT NULL THEN exact END;
+        ELSIF kind = 'd' THEN
+            times := times || record_time(value);
+            exact := format('%s %s ($6)[%s]', coalesce('r.' || slot, format('record_time(%s)', raw)), sign, cardinality(times));
+            drive := CASE WHEN slot IS NOT NULL THEN exact END;
+        ELSE
+            texts := texts || (value #>> '{}');
+            exact := format('(%s COLLATE "und-x-icu") %s (($4)[%s] COLLATE "und-x-icu")', said, sign, n);
+            IF kind = 'x' THEN
+                exact := format('jsonb_typeof(%s) = ''%s'' AND %s', raw, jsonb_typeof(value), exact);
+            END IF;
         END IF;
     END IF;
 END
@@ -216,6 +270,7 @@ DECLARE
     drives   text[] := '{}';
     finds    text[] := '{}';    -- calls of record_candidates()
     c        record;
+    is_entity boolean := coalesce((asked ->> 'is_entity')::boolean, false);    -- every member sees them, and the dashboard
     base     text := 'r.deleted_at IS NULL';
     of_one   text;
     statuses text[] := (asked ->> 'statuses')::text[];
@@ -237,15 +292,21 @@ DECLARE
 BEGIN
     IF recordset IS NOT NULL THEN
         SELECT x.* INTO s FROM recordsets x WHERE x.tenant_id = tenant AND x.organization_id = org AND x.id = recordset AND x.trashed_at IS NULL;
-        IF NOT FOUND THEN
+        IF is_entity AND NOT coalesce(s.is_entity, false) THEN
+            RAISE SQLSTATE 'AS404' USING HINT = 'schema_id', MESSAGE = 'Entity schema not found', DETAIL = recordset::text;
+        ELSIF s.id IS NULL THEN
             RAISE SQLSTATE 'AS404' USING HINT = 'recordset_id', MESSAGE = 'Recordset not found', DETAIL = recordset::text;
         END IF;
         SELECT x.rights INTO rights FROM recordset_rights(tenant, org, s.id, s.owner_id, app_member(), app_org_role()) x;
-        IF rights & 1 = 0 THEN
+        IF rights & 1 = 0 AND NOT is_entity THEN
             RAISE SQLSTATE 'AS403' USING MESSAGE = 'this needs can_view on the recordset';
         END IF;
         contents := ARRAY[s.content_id];
         sets := ARRAY[s.id];
+    ELSIF is_entity THEN
+        SELECT coalesce(array_agg(x.content_id), '{}'), coalesce(array_agg(x.id), '{}') INTO contents, sets FROM recordsets x
+        WHERE x.tenant_id = tenant AND x.organization_id = org AND x.is_entity AND x.trashed_at IS NULL;
+        rights := 1;
     ELSE
         SELECT array_agg(x.content_id), array_agg(x.id) INTO contents, sets FROM recordsets x
         CROSS JOIN recordset_rights(x.tenant_id, x.organization_id, x.id, x.owner_id, app_member(), app_org_role()) y
@@ -324,15 +385,17 @@ BEGIN
     IF sort_by IN ('created_at', 'updated_at') THEN
         k := 'r.' || sort_by;
         ordered := format('%s %s, r.id %s', k, way_of, back);
-    ELSIF sort_by IN ('title', 'status') THEN
+    ELSIF sort_by IN ('title', 'status') AND NOT is_entity THEN
         k := CASE sort_by WHEN 'title' THEN '(r.title COLLATE "und-x-icu")' ELSE 'r.status' END;
         there := CASE sort_by WHEN 'title' THEN 'r.title IS NOT NULL' ELSE there END;
         ordered := format('%s %s, r.id %2$s', k, way_of);
     ELSE
-        IF recordset IS NULL THEN
+        IF recordset IS NULL AND is_entity THEN
+            RAISE SQLSTATE 'AS422' USING HINT = 'order_by', MESSAGE = 'order_by: a field orders the records of one schema; without schema_id there are created_at and updated_at';
+        ELSIF recordset IS NULL THEN
             RAISE SQLSTATE 'AS422' USING HINT = 'sort_by', MESSAGE = 'sort_by must be created_at, updated_at, title or status where no recordset_id is given';
-        ELSIF jsonb_array_length(s.fields) > 0 AND NOT s.fields @> jsonb_build_array(jsonb_build_object('key', sort_by)) THEN
-            PERFORM record_key_unknown('sort_by', sort_by, s.fields);
+        ELSIF (jsonb_array_length(s.fields) > 0 OR is_entity) AND NOT s.fields @> jsonb_build_array(jsonb_build_object('key', sort_by)) THEN
+            PERFORM record_key_unknown(CASE WHEN is_entity THEN 'order_by' ELSE 'sort_by' END, sort_by, s.fields);
         END IF;
         kind := replace(record_class((SELECT x ->> 'type' FROM jsonb_array_elements(s.fields) x WHERE x ->> 'key' = sort_by)), 'x', 't');
         k := CASE WHEN walks THEN 'r.' || record_slot(s.slots, s.slots_filled, sort_by, kind) END;

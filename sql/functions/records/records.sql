@@ -78,9 +78,20 @@ BEGIN
 END
 $$;
 
+-- Who has checked values against a version of a schema, and finds another one, is to do it again: the request is run anew.
+CREATE OR REPLACE FUNCTION record_schema_moved(now_is integer, checked integer) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF now_is <> checked THEN
+        RAISE SQLSTATE '40001' USING MESSAGE = format('the schema has version %s by now, and not %s', now_is, checked);
+    END IF;
+END
+$$;
+
 -- Put new records into a recordset: rows is an array of {title, field_values, status, tags, owner_id, group_id, tool_statuses}, whose values
--- have been checked against its schema.  Their ids, in that order.  Raises AS404, AS422, AS409, or 40001 (see record_keys_put()).
-CREATE OR REPLACE FUNCTION records_made(recordset uuid, rows jsonb, is_many boolean) RETURNS uuid[]
+-- have been checked against that version of its schema (checked; NULL: whichever it is).  Their ids, in that order.  Raises AS404, AS422, AS409, or 40001
+-- (see record_schema_moved(), record_keys_put()).
+CREATE OR REPLACE FUNCTION records_made(recordset uuid, rows jsonb, is_many boolean, checked integer DEFAULT NULL) RETURNS uuid[]
 LANGUAGE plpgsql AS $$
 DECLARE
     s   record;
@@ -94,8 +105,9 @@ BEGIN
         RAISE SQLSTATE 'AS404' USING MESSAGE = 'Recordset not found', DETAIL = recordset::text;
     END IF;
     -- Read when it is locked: what is unique by then is so for this one.
-    SELECT x.content_id, x.fields, x.title_field, x.slots, x.uniques INTO s FROM recordsets x
+    SELECT x.content_id, x.fields, x.title_field, x.schema_version, x.slots, x.uniques INTO s FROM recordsets x
     WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = recordset;
+    PERFORM record_schema_moved(s.schema_version, checked);
     PERFORM record_owner_check(o.owner_id) FROM (SELECT DISTINCT owner_id FROM jsonb_to_recordset(rows) x(owner_id uuid)) o;
     WITH given AS MATERIALIZED (
         SELECT uuid_v7() AS id, x.*, nr
@@ -103,12 +115,12 @@ BEGIN
              jsonb_to_record(e.one) x(title text, field_values jsonb, status text, tags text[], owner_id uuid, group_id uuid, tool_statuses jsonb)
     ), made AS (
         INSERT INTO records (tenant_id, organization_id, id, recordset_id, content_id, title, title_given, status, tags, field_values, tool_statuses,
-                             group_id, owner_id, created_by_id, changed_by_id, changed_fields,
+                             group_id, owner_id, created_by_id, changed_by_id, changed_fields, schema_version,
                              folded, t01, t02, t03, t04, t05, t06, t07, t08, t09, t10, t11, t12, t13, t14, t15, t16, n01, n02, n03, n04, n05, n06,
                              n07, n08, n09, n10, n11, n12, n13, n14, n15, n16, d01, d02, d03, d04, d05, d06, d07, d08, b01, b02, b03, b04, b05, b06)
         SELECT app_tenant(), app_organization(), g.id, recordset, s.content_id, n.title, g.title,
                coalesce(g.status, 'active'), coalesce(g.tags, '{}'), g.field_values, coalesce(g.tool_statuses, '{}'), g.group_id, coalesce(g.owner_id, app_member()),
-               app_member(), app_member(), ARRAY(SELECT k FROM jsonb_object_keys(g.field_values) k ORDER BY k),
+               app_member(), app_member(), ARRAY(SELECT k FROM jsonb_object_keys(g.field_values) k ORDER BY k), s.schema_version,
                z.folded, z.t01, z.t02, z.t03, z.t04, z.t05, z.t06, z.t07, z.t08, z.t09, z.t10, z.t11, z.t12, z.t13, z.t14, z.t15, z.t16, z.n01,
                z.n02, z.n03, z.n04, z.n05, z.n06, z.n07, z.n08, z.n09, z.n10, z.n11, z.n12, z.n13, z.n14, z.n15, z.n16, z.d01, z.d02, z.d03,
                z.d04, z.d05, z.d06, z.d07, z.d08, z.b01, z.b02, z.b03, z.b04, z.b05, z.b06
@@ -140,23 +152,32 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION records_add(recordset uuid, rows jsonb, checked integer) RETURNS uuid[]
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN records_made(recordset, rows, false, checked);
+END
+$$;
+
 -- What a record is with a change, as record_change() has them: it is written by records_put().  The same, where nothing is another one.
 CREATE OR REPLACE FUNCTION record_changed(old records, change jsonb, s recordsets) RETURNS records
 LANGUAGE plpgsql AS $$
 DECLARE
     given  jsonb := coalesce(change -> 'set', '{}');
     is_all boolean := coalesce((change ->> 'is_replaced')::boolean, false);
+    is_one boolean := coalesce((change ->> 'is_entity')::boolean, false);
     vals   jsonb;
     tools  jsonb;
     n      records;
 BEGIN
-    vals := CASE WHEN NOT change ? 'values' THEN old.field_values WHEN is_all THEN change -> 'values'
+    vals := CASE WHEN NOT change ? 'values' THEN old.field_values WHEN is_all OR is_one THEN change -> 'values'
                  ELSE (old.field_values || (change -> 'values')) - ARRAY(SELECT jsonb_array_elements_text(change -> 'dropped')) END;
     tools := CASE WHEN is_all THEN coalesce(change -> 'tools', '{}') WHEN NOT change ? 'tools' THEN old.tool_statuses
                   ELSE (old.tool_statuses || (change -> 'tools')) - ARRAY(SELECT jsonb_array_elements_text(change -> 'dropped_tools')) END;
     n := old;
     n.field_values := vals;
     n.tool_statuses := tools;
+    n.schema_version := CASE WHEN change ? 'values' AND (is_all OR is_one) THEN s.schema_version ELSE old.schema_version END;
     n.title_given := CASE WHEN given ? 'title' THEN given ->> 'title' WHEN NOT is_all THEN old.title_given END;
     n.title := CASE WHEN given ? 'title' OR change ? 'values' THEN coalesce(n.title_given, record_title(vals, s.fields, s.title_field)) ELSE old.title END;
     n.status := coalesce(given ->> 'status', CASE WHEN is_all THEN 'active' ELSE old.status END);
@@ -174,6 +195,12 @@ BEGIN
         n.version_id := uuid_v7();
         n.change_type := CASE WHEN change ? 'restores' THEN 'restored' ELSE 'updated' END;
         n.restored_from_version := (change ->> 'restores')::integer;
+        n.changed_fields := ARRAY(SELECT k FROM (SELECT jsonb_object_keys(old.field_values || vals)) x (k)
+                                  WHERE old.field_values -> k IS DISTINCT FROM vals -> k ORDER BY k);
+        n.changed_by_id := app_member();
+        n.changed_at := now();
+    ELSIF is_one THEN
+        n.change_type := 'updated';
         n.changed_fields := ARRAY(SELECT k FROM (SELECT jsonb_object_keys(old.field_values || vals)) x (k)
                                   WHERE old.field_values -> k IS DISTINCT FROM vals -> k ORDER BY k);
         n.changed_by_id := app_member();
@@ -197,7 +224,7 @@ BEGIN
     SET title = n.title, title_given = n.title_given, status = n.status, tags = n.tags, field_values = n.field_values, tool_statuses = n.tool_statuses,
         group_id = n.group_id, owner_id = n.owner_id, deleted_at = n.deleted_at, version = n.version, version_id = n.version_id, change_type = n.change_type,
         changed_fields = n.changed_fields, restored_from_version = n.restored_from_version, changed_by_id = n.changed_by_id, changed_at = n.changed_at,
-        (folded, t01, t02, t03, t04, t05, t06, t07, t08, t09, t10, t11, t12, t13, t14, t15, t16, n01, n02, n03, n04, n05, n06, n07, n08,
+        schema_version = n.schema_version, (folded, t01, t02, t03, t04, t05, t06, t07, t08, t09, t10, t11, t12, t13, t14, t15, t16, n01, n02, n03, n04, n05, n06, n07, n08,
          n09, n10, n11, n12, n13, n14, n15, n16, d01, d02, d03, d04, d05, d06, d07, d08, b01, b02, b03, b04, b05, b06) =
         (n.folded, n.t01, n.t02, n.t03, n.t04, n.t05, n.t06, n.t07, n.t08, n.t09, n.t10, n.t11, n.t12, n.t13, n.t14, n.t15, n.t16, n.n01,
          n.n02, n.n03, n.n04, n.n05, n.n06, n.n07, n.n08, n.n09, n.n10, n.n11, n.n12, n.n13, n.n14, n.n15, n.n16, n.d01, n.d02, n.d03,
@@ -212,8 +239,9 @@ $$;
 --   change  {"values": {…}, "dropped": [keys]}: values that take the place of those of the same key, and keys that go; with "is_replaced" they are
 --           all that there are; without "values" they stay as they are.  "tools", "dropped_tools": the same of tool_statuses.  "set": what is sent
 --           of title, status, tags, owner_id and group_id.  "expected_version"; "is_crud": versions are kept only where the recordset wants them.
---           "restores": the version that the values are of.
---   flag    the right that it takes: 4, and with 8 that of one's own records
+--           "restores": the version that the values are of.  "is_entity": the values are all that there are, everything else stays, and who was the last to
+--           write them is put down without a version, too.  "schema_version": the one that the values were checked against.
+--   flag    the right that it takes: 4, and with 8 that of one's own records; NULL: it was asked already
 --   tag     If-Match
 --
 -- What changes nothing writes nothing.  Raises AS404, AS403, AS412, AS409, AS422.
@@ -239,10 +267,11 @@ BEGIN
         RAISE SQLSTATE 'AS404' USING MESSAGE = 'Record not found', DETAIL = record::text;
     END IF;
     SELECT x.rights INTO rights FROM recordset_rights(app_tenant(), app_organization(), s.id, s.owner_id, app_member(), app_org_role()) x;
-    IF rights & flag & 4 = 0 AND (rights & flag & 8 = 0 OR app_member() NOT IN (coalesce(old.created_by_id, record), coalesce(old.owner_id, record))) THEN
+    IF flag IS NOT NULL AND rights & flag & 4 = 0 AND (rights & flag & 8 = 0 OR app_member() NOT IN (coalesce(old.created_by_id, record), coalesce(old.owner_id, record))) THEN
         RAISE SQLSTATE 'AS403' USING MESSAGE = CASE WHEN rights & 1 = 0 THEN 'this needs can_view on the recordset'
             WHEN flag & 8 > 0 THEN 'this needs can_edit on the recordset, or can_edit_own of who made or owns the record' ELSE 'this needs can_edit on the recordset' END;
     END IF;
+    PERFORM record_schema_moved(s.schema_version, (change ->> 'schema_version')::integer);
     PERFORM if_match(old.updated_at, tag);
     IF (change ->> 'expected_version')::bigint <> old.version THEN
         RAISE SQLSTATE 'AS409' USING HINT = 'expected_version', MESSAGE = format('the record has version %s, not %s', old.version, change ->> 'expected_version');

@@ -25,7 +25,7 @@ SELECT p.starts_at AS period_start, p.ends_at AS period_end,
                                   'cost_usd', usage_shown('cost_usd', coalesce(sum(d.cost), 0)::bigint))
         FROM external_agent_daily d
         WHERE d.tenant_id = @tenant AND d.day BETWEEN p.first AND p.last) AS external_agents,
-       '{"schemas": 0, "records": 0}'::jsonb AS entities,
+       (SELECT jsonb_build_object('schemas', count(*), 'records', coalesce(sum(x.records_count), 0)) FROM entity_counts(NULL) x) AS entities,
        jsonb_build_object('count', tenant_count('files'), 'bytes', tenant_count('file_bytes')) AS files,
        request_hours_sum(p.first::timestamp, p.last + interval '1 day') AS requests,
        jsonb_build_object('waiting', analytics_jobs('queued'), 'scheduled', analytics_jobs('scheduled'), 'running', analytics_jobs('running'),

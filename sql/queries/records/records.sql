@@ -34,7 +34,7 @@ LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.owner_id) owner ON true
 LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.created_by_id) maker ON true;
 
 -- columns: schema
-SELECT s.fields::text AS _fields, s.title_field AS _title_field, coalesce((s.settings ->> 'strict_schema')::boolean, false) AS _is_strict
+SELECT s.id::text AS _recordset, s.fields::text AS _fields, s.schema_version AS _version, coalesce((s.settings ->> 'strict_schema')::boolean, false) AS _is_strict
 FROM recordsets s;
 
 -- name: record_get :row
@@ -78,9 +78,7 @@ WHERE r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = :recor
           'this needs can_edit on the recordset, or can_edit_own of who made or owns the record');
 
 -- name: record_create :row
-SELECT made((records_add(:recordset_id::uuid, jsonb_build_array((g.given -> 'set') || jsonb_build_object('field_values', g.given -> 'values',
-    'tool_statuses', g.given -> 'tools'))))[1]) AS _id
-FROM (SELECT :given::jsonb AS given) g;
+SELECT made(record_add(:recordset_id::uuid, :given::jsonb, :schema_version::integer)) AS _id;
 
 -- name: record_update :row
 SELECT record_change(:record_id::uuid, :change::jsonb, 12, :if_match) AS _id;

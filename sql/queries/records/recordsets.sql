@@ -60,10 +60,12 @@ WITH changed AS (
         fields = CASE WHEN :has_schema THEN :fields::jsonb ELSE r.fields END,
         title_field = CASE WHEN :has_schema THEN :title_field ELSE r.title_field END,
         schema_version = r.schema_version
-            + CASE WHEN :has_schema AND (r.fields, r.title_field) IS DISTINCT FROM (:fields::jsonb, :title_field::text) THEN 1 ELSE 0 END,
+            + CASE WHEN :has_schema AND (r.fields, r.title_field) IS DISTINCT FROM (:fields::jsonb, :title_field::text)
+                     OR (r.settings || coalesce(:settings::jsonb, '{}')) -> 'strict_schema' IS DISTINCT FROM r.settings -> 'strict_schema' THEN 1 ELSE 0 END,
         settings = r.settings || coalesce(:settings::jsonb, '{}')
     WHERE r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = (SELECT recordset_id(:recordset_slug)) AND r.trashed_at IS NULL
       AND may(recordset_may(r.id, r.owner_id, 64), 'this needs can_admin on the recordset')
+      AND must(NOT (r.is_entity AND (:has_schema OR :has_name)), 'name and schema of an entity schema are changed as one: PUT /api/v1/entity/schemas/{schema_id}')
       AND if_match(r.updated_at, :if_match)
     RETURNING *
 )
@@ -78,10 +80,13 @@ WITH changed AS (
     UPDATE recordsets r
     SET name = :name, description = :description, type = :type, mode = :mode, icon = :icon, color = :color,
         fields = :fields::jsonb, title_field = :title_field,
-        schema_version = r.schema_version + CASE WHEN (r.fields, r.title_field) IS DISTINCT FROM (:fields::jsonb, :title_field::text) THEN 1 ELSE 0 END,
+        schema_version = r.schema_version
+            + CASE WHEN (r.fields, r.title_field) IS DISTINCT FROM (:fields::jsonb, :title_field::text)
+                     OR coalesce(:settings::jsonb, '{}') -> 'strict_schema' IS DISTINCT FROM r.settings -> 'strict_schema' THEN 1 ELSE 0 END,
         settings = coalesce(:settings::jsonb, '{}')
     WHERE r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = (SELECT recordset_id(:recordset_slug)) AND r.trashed_at IS NULL
       AND may(recordset_may(r.id, r.owner_id, 64), 'this needs can_admin on the recordset')
+      AND must(NOT r.is_entity, 'name and schema of an entity schema are changed as one: PUT /api/v1/entity/schemas/{schema_id}')
       AND if_match(r.updated_at, :if_match)
     RETURNING *
 )

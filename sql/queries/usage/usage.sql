@@ -65,10 +65,13 @@ ORDER BY p.period_start DESC
 LIMIT :limit OFFSET :skip;
 
 -- name: usage_entities :row
--- Nothing is stored in custom entities yet.
-SELECT 0 AS schemas_count, 0 AS records_count, '[]'::jsonb AS records_by_schema
+SELECT count(x.id)::integer AS schemas_count, coalesce(sum(x.records_count), 0)::bigint AS records_count,
+       coalesce(jsonb_agg(jsonb_build_object('schema_id', x.id, 'slug', x.slug, 'records_count', x.records_count) ORDER BY x.slug) FILTER (WHERE x.id IS NOT NULL), '[]')
+           AS records_by_schema
 FROM usage_enter(:organization_id::uuid, NULL) e
-WHERE e;
+LEFT JOIN entity_counts(:organization_id::uuid) x ON true
+WHERE e
+GROUP BY e;
 
 -- name: usage_stats :row
 -- The caller's beside the organization's.

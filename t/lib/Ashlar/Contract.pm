@@ -153,7 +153,7 @@ sub headers_of ($row, $organization = undef) {
     return if !in_workspace($row);
     my $id = $organization // own_organization();
     utf8::downgrade($id);    # the database's text; a request is bytes
-    return ('X-Workspace-Id' => $id);
+    return ($row->{caller}{header} => $id);
 }
 
 # The members of one of the ways that a row lets its caller choose; without, where others are sent that go another way.
@@ -518,7 +518,9 @@ sub check_workspace ($row, $who, @args) {
         [ 'a deleted one' => deleted($t->organization($user)) ], [ 'one of others' => $t->organization($somebody) ], [ 'one where the membership is inactive' => $inactive ]) {
         error_is $try->($_->[1]), 403, 'AUTHORIZATION_ERROR', name => "not $_->[0]";
     }
-    error_is $try->($_), 400, 'BAD_REQUEST', field => 'X-Workspace-Id', name => "nor '$_'" for '', 'x', '0' x 36;
+    error_is $try->($_), 400, 'BAD_REQUEST', field => $row->{caller}{header}, name => "nor '$_'" for '', 'x', '0' x 36;
+    error_is $who->request($row->{method}, path_of($row, 1), @{ $row->{body} } ? (json => {}) : ()), 400, 'BAD_REQUEST', field => $row->{caller}{header}, name => 'nor none'
+        if $row->{caller}{needs_header};
     my $may     = $row->{may} ? join ' ', $row->{may}{roles}, $row->{may}{own}{roles} // () : 'owner admin member developer viewer';
     my %spoiled = spoiled($row);
     for my $role (qw(owner admin member developer viewer)) {

@@ -234,7 +234,7 @@ sub attempt ($row, $who, $workspace = $org, %spoiled) {
     my ($query, $body) = named($row);
     $query = { %$query, %{ $spoiled{query} // {} } };
     $body  = { %$body,  %{ $spoiled{body}  // {} } };
-    my %in = of($row)->{place} eq 'workspace' ? (headers => { 'X-Workspace-Id' => $workspace }) : ();
+    my %in = of($row)->{place} eq 'workspace' ? (headers => { $row->{caller}{header} => $workspace }) : ();
     return ask($row, $who, %spoiled, param => sub ($p) { return param($row, $p) }, query => $query, body => $body, %in);
 }
 
