@@ -40,7 +40,7 @@ static const struct field item[] = {
 static const struct field batch_in[] = {
 	{ "recordset_id", F_UUID, F_REQUIRED },
 	{ "items",        F_LIST, F_REQUIRED, .fields = item, .min = 1, .max = ITEMS },
-	{ "match_by",     F_TEXT, F_RARE, .min = 1, .max = 63, .fits = &record_key, .about = "the key of a unique field: an upsert changes the record that has its value, else creates one" },
+	{ "match_by",     F_TEXT, F_RARE, .min = 1, .max = 63, .fits = &record_key, .example = "number", .about = "the key of a unique field: an upsert changes the record that has its value, else creates one" },
 	FIELD_END
 };
 
