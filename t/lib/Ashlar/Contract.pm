@@ -165,7 +165,7 @@ sub way_of ($row, $nr, %sent) {
 
 # A request with the required fields, and with those of %change; an undefined query parameter is left out.
 sub ask ($row, $who, %arg) {
-    my %query = map { $_->{name} => good($_) } grep { $_->{required} } @{ $row->{query} };
+    my %query = map { $_->{name} => text_of(good($_)) } grep { $_->{required} } @{ $row->{query} };
     my %body  = map { $_->{name} => good($_) } grep { $_->{required} } @{ $row->{body} };
     %body = (%body, way_of($row, $arg{way} // 0, %{ $arg{body} // {} })) if $row->{choice} && $row->{choice}{kind} ne 'most';
     %query = (%query, %{ $arg{query} // {} });

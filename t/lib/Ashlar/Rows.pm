@@ -93,7 +93,7 @@ sub path_of ($row, %arg) {
 # Send the request that a row describes, as a client: the required fields with
 # good values, and query and body changed as asked for; a name in without is left out.
 sub ask ($row, $who, %arg) {
-    my %query = map { $_->{name} => good($_) } grep { $_->{required} } @{ $row->{query} };
+    my %query = map { $_->{name} => text_of(good($_)) } grep { $_->{required} } @{ $row->{query} };
     my %body  = map { $_->{name} => good($_) } grep { $_->{required} } @{ $row->{body} };
     %query = (%query, %{ $arg{query} // {} });
     %body  = (%body, %{ $arg{body} // {} });
