@@ -96,6 +96,7 @@ ALTER TABLE activities ENABLE TRIGGER activities_count;
 INSERT INTO activity_days (tenant_id, organization_id, day, scope_id, actor_id, type, count)
 SELECT app_tenant(), workspace, (at AT TIME ZONE 'UTC')::date, scope_id, actor, type, count(*) FROM scale_happened GROUP BY 2, 3, 4, 5, 6
 UNION ALL
-SELECT app_tenant(), workspace, '-infinity', scope_id, '00000000-0000-0000-0000-000000000000', type, count(*) FROM scale_happened GROUP BY 2, 4, 6;
+SELECT app_tenant(), workspace, '-infinity', scope_id, '00000000-0000-0000-0000-000000000000', type, count(*) FROM scale_happened GROUP BY 2, 4, 6
+ORDER BY 3;    -- as days come
 
 ANALYZE activities, activity_days, organizations, memberships, member_profiles, workspace_teams, workspace_team_members, notifications, notification_inboxes;

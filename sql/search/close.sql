@@ -18,6 +18,7 @@ DECLARE
         'memberships (tenant_id, organization_id, id, is_active)',
         'member_profiles (tenant_id, organization_id, member_id, sort_name, search_text)',
         'users (tenant_id, id, created_at, standing, email, search_domain, search_name, search_last)',
+        'workspace_teams (tenant_id, organization_id, id, name, description)',
         'projects (tenant_id, id, owner_id, name, created_at, deleted_at)',
         'records (tenant_id, id, content_id, folded, tags, tool_statuses, deleted_at)',
         'organizations (tenant_id, id, name, slug, created_at, deleted_at)'];

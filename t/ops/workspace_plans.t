@@ -74,6 +74,8 @@ reads('workspace_member_me');
 reads('workspace_team_get', team_id => $team);
 reads('workspace_team_member_list', team_id => $team);
 reads('workspace_team_children', team_id => $team);
+reads('workspace_team_list', search => 'team 77');
+reads('workspace_member_list', limit => 50, skip => 0, search => 'scale777@');
 reads('notification_list', limit => 50, skip => 0);
 reads('notification_list', limit => 50, skip => 0, unread_only => 'true');
 reads('notification_list', limit => 50, skip => 400);

@@ -16,7 +16,7 @@ CROSS JOIN member_ref(x.tenant_id, x.organization_id, x.member_id) who;
 SELECT :columns(team)
 FROM workspace_teams t
 WHERE t.tenant_id = @tenant AND t.organization_id = @workspace
-  [AND (t.name ILIKE like_pattern(:search) OR t.description ILIKE like_pattern(:search))]
+  [AND t.id = ANY (ARRAY(SELECT c.id FROM team_candidates(@workspace, :search) c))]
   [AND t.is_active = :is_active]
   [AND t.parent_team_id = :parent_team_id]
 ORDER BY lower(t.name), t.id;
