@@ -68,8 +68,8 @@ for my $tenant ($A, $B) {
 my %team;
 for my $tenant ($A, $B) {
     $super->do(q{SELECT set_config('app.tenant_id', ?, false)}, undef, $tenant);
-    $super->do(q{INSERT INTO workspace_teams (tenant_id, organization_id, name, description) SELECT ?, ?, 'hay ' || i, 'and ' || md5(i::text) FROM generate_series(1, 5000) i}, undef, $tenant, $org{$tenant});
-    ($team{$tenant}) = $super->selectrow_array(q{INSERT INTO workspace_teams (tenant_id, organization_id, name, description) VALUES (?, ?, 'Z', 'an Aardvark') RETURNING id}, undef, $tenant, $org{$tenant});
+    $super->do(q{INSERT INTO workspace_teams (tenant_id, organization_id, name, description) SELECT ?, ?, 'hay ' || i, 'and ' || md5(i::text) FROM generate_series(1, 5000) i}, undef, $tenant, $organization{$tenant});
+    ($team{$tenant}) = $super->selectrow_array(q{INSERT INTO workspace_teams (tenant_id, organization_id, name, description) VALUES (?, ?, 'Z', 'an Aardvark') RETURNING id}, undef, $tenant, $organization{$tenant});
 }
 $super->do('VACUUM ANALYZE');
 
@@ -81,7 +81,7 @@ my %try = (
     record_candidates => { call => sub ($tenant) { (q{SELECT record_candidates(?, ?, NULL, NULL, 100)}, $content{$tenant}, '%aardvark%') }, found => sub ($tenant) { $recorded{$tenant} }, index => qr/\Arecords_search/ },
     organization_candidates => { call => sub ($tenant) { ('SELECT id FROM organization_candidates(?)', 'aardvark') }, found => sub ($tenant) { $organization{$tenant} }, index => qr/\Aorganizations_/ },
     member_candidates  => { call => sub ($tenant) { ('SELECT unnest(ids) FROM member_candidates(?, ?, NULL, 20, 0, 3001, array[]::uuid[])', $organization{$tenant}, 'aardvark') }, found => sub ($tenant) { $member{$tenant} }, index => qr/\Amember_profiles_/ },
-    team_candidates    => { call => sub ($tenant) { ('SELECT id FROM team_candidates(?, ?)', $org{$tenant}, 'aardvark') }, found => sub ($tenant) { $team{$tenant} }, index => qr/\Aworkspace_teams_search/ },
+    team_candidates    => { call => sub ($tenant) { ('SELECT id FROM team_candidates(?, ?)', $organization{$tenant}, 'aardvark') }, found => sub ($tenant) { $team{$tenant} }, index => qr/\Aworkspace_teams_search/ },
     user_candidates    => { call => sub ($tenant) { ('SELECT id FROM user_candidates(?, NULL, NULL)', 'aardvark') }, found => sub ($tenant) { $owner{$tenant} }, index => qr/\Ausers_search_/ },
 );
 

@@ -1,4 +1,8 @@
 -- What is read of activity: which, how many, and by days.
+--
+-- No statement here says day > '-infinity', for all that days of all are left out: so PostgreSQL does not read them by activity_days_age, which has those of
+-- all workspaces; and where a day is asked for of somebody, or of a scope, it is compared together with the type, as the indexes for these have it: else all of the
+-- days between would be as good in the eyes of PostgreSQL, since they lie side by side.
 
 -- An end of a range as clients say it: a time, or a date, which stands for the whole day (UTC). The last one is taken up to and without what
 -- comes back.
@@ -90,10 +94,11 @@ LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off SET
 DECLARE
     tenant       uuid := app_tenant();
     organization uuid := app_organization();
+    earliest     date := '0001-01-01';    -- those of all days are none
 BEGIN
     RETURN (SELECT x.day
             FROM (SELECT d.day, d.scope_id, d.actor_id, d.type FROM activity_days d
-                  WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.day > '-infinity' AND d.day <= upto
+                  WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.day >= earliest AND d.day <= upto
                   ORDER BY d.day DESC LIMIT 300) x
             WHERE (types IS NULL OR x.type = ANY (types)) AND (x.scope_id IN (SELECT unnest(scopes))) IS TRUE
               AND (actors IS NULL OR (x.actor_id IN (SELECT unnest(actors))) IS TRUE)
@@ -108,6 +113,7 @@ LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off SET
 DECLARE
     tenant       uuid := app_tenant();
     organization uuid := app_organization();
+    earliest     date := '0001-01-01';
 BEGIN
     IF of_scopes IS NULL THEN
         RETURN (SELECT max(x.day)
@@ -115,17 +121,17 @@ BEGIN
                 CROSS JOIN unnest(types) k (kind)
                 CROSS JOIN LATERAL (
                     SELECT d.day FROM activity_days d
-                    WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.actor_id = w.actor AND d.type = k.kind
-                      AND d.day > '-infinity' AND d.day <= upto AND (d.scope_id IN (SELECT unnest(scopes))) IS TRUE
-                    ORDER BY d.day DESC LIMIT 1) x);
+                    WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.actor_id = w.actor
+                      AND (d.type, d.day) >= (k.kind COLLATE "C", earliest) AND (d.type, d.day) <= (k.kind COLLATE "C", upto) AND (d.scope_id IN (SELECT unnest(scopes))) IS TRUE
+                    ORDER BY d.type DESC, d.day DESC LIMIT 1) x);
     END IF;
     RETURN (SELECT max(x.day)
             FROM unnest(of_scopes, kinds) s (scope, kind)
             CROSS JOIN LATERAL (
                 SELECT d.day FROM activity_days d
-                WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.scope_id = s.scope AND d.type = s.kind
-                  AND d.day > '-infinity' AND d.day <= upto AND (actors IS NULL OR (d.actor_id IN (SELECT unnest(actors))) IS TRUE)
-                ORDER BY d.day DESC LIMIT 1) x);
+                WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.scope_id = s.scope
+                  AND (d.type, d.day) >= (s.kind COLLATE "C", earliest) AND (d.type, d.day) <= (s.kind COLLATE "C", upto) AND (actors IS NULL OR (d.actor_id IN (SELECT unnest(actors))) IS TRUE)
+                ORDER BY d.type DESC, d.day DESC LIMIT 1) x);
 END
 $$;
 
@@ -144,8 +150,8 @@ BEGIN
         FROM (SELECT d.day, d.actor_id, sum(sum(d.count)) OVER (ORDER BY d.day DESC GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newer
               FROM unnest(actors) w (actor)
               CROSS JOIN unnest(types) k (kind)
-              JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.actor_id = w.actor AND d.type = k.kind
-                                  AND d.day > '-infinity' AND d.day BETWEEN first AND last_
+              JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.actor_id = w.actor
+                                  AND (d.type, d.day) >= (k.kind COLLATE "C", first) AND (d.type, d.day) <= (k.kind COLLATE "C", last_)
               WHERE (d.scope_id IN (SELECT unnest(scopes))) IS TRUE
               GROUP BY d.day, d.actor_id) t
         WHERE coalesce(t.newer, 0) < most;
@@ -153,8 +159,8 @@ BEGIN
         SELECT array_agg(t.day), array_agg(t.scope_id), min(t.day) INTO days, whose, lowest
         FROM (SELECT d.day, d.scope_id, sum(sum(d.count)) OVER (ORDER BY d.day DESC GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newer
               FROM unnest(of_scopes, kinds) s (scope, kind)
-              JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.scope_id = s.scope AND d.type = s.kind
-                                  AND d.day > '-infinity' AND d.day BETWEEN first AND last_
+              JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.scope_id = s.scope
+                                  AND (d.type, d.day) >= (s.kind COLLATE "C", first) AND (d.type, d.day) <= (s.kind COLLATE "C", last_)
               WHERE (actors IS NULL OR (d.actor_id IN (SELECT unnest(actors))) IS TRUE)
               GROUP BY d.day, d.scope_id) t
         WHERE coalesce(t.newer, 0) < most;
@@ -289,6 +295,7 @@ LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off SET
 DECLARE
     tenant       uuid := app_tenant();
     organization uuid := app_organization();
+    earliest     date := greatest(first, '0001-01-01');
     n            bigint;
 BEGIN
     IF cardinality(actors) <= 20 AND cardinality(scopes) > 20 THEN
@@ -296,8 +303,8 @@ BEGIN
         FROM (SELECT d.count
               FROM unnest(actors) w (actor)
               CROSS JOIN unnest(coalesce(types, '{action,goal,record,integration,user}')) k (kind)
-              JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.actor_id = w.actor AND d.type = k.kind
-                                  AND d.day > '-infinity' AND d.day >= first AND d.day < last_
+              JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.actor_id = w.actor
+                                  AND (d.type, d.day) >= (k.kind COLLATE "C", earliest) AND (d.type, d.day) < (k.kind COLLATE "C", last_)
               WHERE (d.scope_id IN (SELECT unnest(scopes))) IS TRUE
               LIMIT most) x;    -- each is one at least
     ELSE
@@ -305,8 +312,8 @@ BEGIN
         FROM (SELECT d.count
               FROM activity_kinds(scopes, types) a
               CROSS JOIN unnest(a.of_scopes, a.kinds) s (scope, kind)
-              JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.scope_id = s.scope AND d.type = s.kind
-                                  AND d.day > '-infinity' AND d.day >= first AND d.day < last_
+              JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.scope_id = s.scope
+                                  AND (d.type, d.day) >= (s.kind COLLATE "C", earliest) AND (d.type, d.day) < (s.kind COLLATE "C", last_)
               WHERE (actors IS NULL OR (d.actor_id IN (SELECT unnest(actors))) IS TRUE)
               LIMIT most) x;
     END IF;
@@ -366,8 +373,8 @@ BEGIN
             SELECT d.day, d.actor_id, sum(d.count)::bigint
             FROM activity_kinds(scopes, NULL) a
             CROSS JOIN unnest(a.of_scopes, a.kinds) s (scope, kind)
-            JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.scope_id = s.scope AND d.type = s.kind
-                                AND d.day > '-infinity' AND d.day BETWEEN first AND last_
+            JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.scope_id = s.scope
+                                AND (d.type, d.day) >= (s.kind COLLATE "C", first) AND (d.type, d.day) <= (s.kind COLLATE "C", last_)
             GROUP BY d.day, d.actor_id;
     END IF;
 END
