@@ -251,6 +251,10 @@ my %page = (
     'signing-up'        => \&signing_up,
     recordsets          => \&people,
     records             => \&people,
+    entities            => sub {
+        my $w = workspace($t, ann => 'owner');
+        return (token => $w->{ann}->token, given => { organization_id => $w->id });
+    },
     'record-tracking'   => \&people,
     workspaces          => sub { return (token => $t->user('works')->token) },
 );
@@ -275,6 +279,7 @@ my %said = (
     'signing-up'        => [ 'null false', 'true' ],
     records             => [ 'Off the mole', qr/\Afield_values\.depth must be a number/, '2', '2 ["depth"]', '1 ["depth","place"]', '2' ],
     'record-tracking'   => [ 'The new buoy An offer is due', 'The new buoy', 'completed Accepted', '1 1' ],
+    entities            => [ '1', 'data.length_m must be at least 0' ],
     'ai-gateway'        => [qr/\ALIMIT_EXCEEDED .*"limit":2000/],
     organizations       => ['the last owner cannot leave the organization'],
     'first-hour'        => [qr/\A\S+ \w+\z/],

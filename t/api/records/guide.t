@@ -1,4 +1,4 @@
-# The guide's pages "Recordsets and fields", "Records" and "Track records", pasted box by box.
+# The guide's pages "Recordsets and fields", "Records", "Track records" and "Entities", pasted box by box.
 
 use v5.36;
 use lib 't/lib';
@@ -7,15 +7,15 @@ use Ashlar::Guide qw(steps is_as_shown);
 use Ashlar::Workspace;
 
 my $t = Api->start;
-for my $page (qw(recordsets records record-tracking)) {
+for my $page (qw(recordsets records record-tracking entities)) {
     my $w = workspace($t, ann => 'owner');
     $t->db->do('UPDATE users SET default_organization_id = ? WHERE id = ?', undef, $w->id, $w->{ann}->uuid);
-    my $shell = Ashlar::Guide->shell(TOKEN => $w->{ann}->token);
+    my $shell = Ashlar::Guide->shell(TOKEN => $w->{ann}->token, KEY => $t->key, ORG => $w->id);
     my @steps = steps($t->get("/$page.html")->body);
     cmp_ok scalar @steps, '>', 4, "$page: the page has boxes";
     for my $step (@steps) {
         my ($box, $shown) = @$step;
-        next if $box =~ /\ATOKEN=/;
+        next if $box =~ /\A(?:TOKEN|KEY)=/;
         $box =~ s{https://localhost:8443}{https://localhost:$t->{https_port}}g;
         my $got = $shell->paste($box =~ s/\Acurl -k/curl -sk/mgr);
         my ($name) = $box =~ m{(/api/[^\s"?]+)};
