@@ -52,8 +52,9 @@ RETURN CASE WHEN type IN ('number', 'currency', 'percent', 'latitude', 'longitud
             WHEN type IN ('text', 'long_text', 'email', 'phone', 'url', 'select', 'address', 'member', 'record') THEN 't' ELSE 'x' END;
 
 -- Which field of a schema is in which slot: those that settings.promoted_fields names are in the first ones; of the others the first twelve
--- that are short and can be compared, in the order of the schema. What has a slot (old) keeps it. "folded": the keys whose texts are not searched.
-CREATE OR REPLACE FUNCTION recordset_slots(fields jsonb, settings jsonb, old jsonb) RETURNS jsonb
+-- that are short and can be compared, in the order of the schema. In front of those come the ones that views ask for (wanted), short or not, as long as
+-- there are slots. What has a slot (old) keeps it. "folded": the keys whose texts are not searched.
+CREATE OR REPLACE FUNCTION recordset_slots(fields jsonb, settings jsonb, old jsonb, wanted text[]) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     slots jsonb := '{}';
@@ -68,19 +69,23 @@ BEGIN
              WHERE e.key ~ '^promoted_(text_[1-5]|num_[1-5]|date_[1-3]|bool_[12])$' AND jsonb_typeof(e.value) = 'string' LOOP
         slots := slots || jsonb_build_object(f.kind || '0' || f.nr, f.key);
     END LOOP;
-    FOR f IN SELECT x ->> 'key' AS key, record_class(x ->> 'type') AS kind FROM jsonb_array_elements(fields) WITH ORDINALITY e (x, nr)
-             WHERE record_class(x ->> 'type') <> 'x' AND x ->> 'type' NOT IN ('long_text', 'url', 'address') ORDER BY nr LOOP
-        EXIT WHEN n = 12;
+    FOR f IN SELECT x ->> 'key' AS key, record_class(x ->> 'type') AS kind, x ->> 'key' = ANY (wanted) AS is_wanted
+             FROM jsonb_array_elements(fields) WITH ORDINALITY e (x, nr)
+             WHERE record_class(x ->> 'type') <> 'x' AND (x ->> 'key' = ANY (wanted) OR x ->> 'type' NOT IN ('long_text', 'url', 'address'))
+             ORDER BY x ->> 'key' = ANY (wanted) DESC, nr LOOP
+        EXIT WHEN n >= 12 AND NOT f.is_wanted;
         CONTINUE WHEN EXISTS (SELECT FROM jsonb_each_text(slots) e WHERE e.value = f.key AND left(e.key, 1) = f.kind);
         most := CASE f.kind WHEN 'd' THEN 8 WHEN 'b' THEN 6 ELSE 16 END;
         slot := had ->> f.key;
         IF slot IS NULL OR left(slot, 1) <> f.kind OR slots ? slot THEN
-            slot := (SELECT f.kind || lpad(i::text, 2, '0')
+            -- A free one; for a field that is wanted also one that another field has, which is not.
+            slot := (SELECT s.slot
                      FROM generate_series(CASE f.kind WHEN 'd' THEN 4 WHEN 'b' THEN 3 ELSE 6 END, most) i
-                     WHERE NOT slots ? (f.kind || lpad(i::text, 2, '0')) AND (SELECT count(*) FROM jsonb_each_text(had) h
-                         WHERE h.value = f.kind || lpad(i::text, 2, '0') AND h.key <> f.key
-                           AND fields @> jsonb_build_array(jsonb_build_object('key', h.key))) = 0
-                     ORDER BY i LIMIT 1);
+                     CROSS JOIN LATERAL (SELECT f.kind || lpad(i::text, 2, '0') AS slot) s
+                     LEFT JOIN LATERAL (SELECT e.key FROM jsonb_each_text(had) e
+                                        WHERE e.value = s.slot AND e.key <> f.key AND fields @> jsonb_build_array(jsonb_build_object('key', e.key)) LIMIT 1) h ON true
+                     WHERE NOT slots ? s.slot AND (h.key IS NULL OR f.is_wanted AND NOT h.key = ANY (wanted))
+                     ORDER BY h.key IS NOT NULL, CASE WHEN h.key IS NULL THEN i ELSE -i END LIMIT 1);
         END IF;
         CONTINUE WHEN slot IS NULL;
         slots := slots || jsonb_build_object(slot, f.key);
@@ -89,6 +94,13 @@ BEGIN
     RETURN slots || jsonb_build_object('folded', (
         SELECT coalesce(jsonb_agg(x ->> 'key' ORDER BY x ->> 'key'), '[]') FROM jsonb_array_elements(fields) x
         WHERE x ->> 'type' IN ('date', 'datetime', 'member', 'record', 'geometry', 'json')));
+END
+$$;
+
+CREATE OR REPLACE FUNCTION recordset_slots(fields jsonb, settings jsonb, old jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN recordset_slots(fields, settings, old, '{}');
 END
 $$;
 
@@ -125,10 +137,10 @@ CREATE OR REPLACE FUNCTION recordset_slotted() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        NEW.slots := recordset_slots(NEW.fields, NEW.settings, NULL);
+        NEW.slots := recordset_slots(NEW.fields, NEW.settings, NULL, NEW.slots_wanted);
         NEW.slots_filled := NEW.slots;
     ELSE
-        NEW.slots := recordset_slots(NEW.fields, NEW.settings, OLD.slots);
+        NEW.slots := recordset_slots(NEW.fields, NEW.settings, OLD.slots, NEW.slots_wanted);
         NEW.slots_filled := CASE WHEN NEW.content_id <> OLD.content_id THEN NEW.slots ELSE NEW.slots_filled END;
     END IF;
     RETURN NEW;
@@ -136,8 +148,38 @@ END
 $$;
 CREATE OR REPLACE TRIGGER recordsets_slotted_made BEFORE INSERT ON recordsets FOR EACH ROW EXECUTE FUNCTION recordset_slotted();
 CREATE OR REPLACE TRIGGER recordsets_slotted_changed BEFORE UPDATE ON recordsets FOR EACH ROW
-    WHEN ((OLD.fields, OLD.settings, OLD.content_id) IS DISTINCT FROM (NEW.fields, NEW.settings, NEW.content_id) OR NEW.slots IS NULL)
+    WHEN ((OLD.fields, OLD.settings, OLD.content_id, OLD.slots_wanted) IS DISTINCT FROM (NEW.fields, NEW.settings, NEW.content_id, NEW.slots_wanted) OR NEW.slots IS NULL)
     EXECUTE FUNCTION recordset_slotted();
+
+-- What a saved view filters, sorts or groups by.
+CREATE OR REPLACE FUNCTION recordset_view_keys(config jsonb) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN ARRAY(SELECT DISTINCT k FROM (
+        SELECT config ->> 'sort_by' UNION ALL SELECT config ->> 'group_by'
+        UNION ALL SELECT jsonb_object_keys(f) FROM unnest(ARRAY[config -> 'column_filters', config -> 'date_filters', config -> 'numeric_filters']) f
+        WHERE jsonb_typeof(f) = 'object') x (k)
+        WHERE k <> '' ORDER BY k);
+END
+$$;
+
+-- Fields of saved views get slots, and keep them when the view has gone: who takes one away may make another one.
+CREATE OR REPLACE FUNCTION recordset_view_slots() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    quiet text := coalesce(current_setting('app.quiet', true), '');
+BEGIN
+    PERFORM set_config('app.quiet', 'on', true);    -- it is no change of what clients see
+    UPDATE recordsets r SET slots_wanted = r.slots_wanted || ARRAY(SELECT k FROM unnest(recordset_view_keys(NEW.config)) k WHERE k <> ALL (r.slots_wanted))
+    WHERE r.tenant_id = NEW.tenant_id AND r.organization_id = NEW.organization_id AND r.id = NEW.recordset_id
+      AND NOT r.slots_wanted @> recordset_view_keys(NEW.config) AND cardinality(r.slots_wanted) < 500;
+    PERFORM set_config('app.quiet', quiet, true);
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER recordset_views_slots_made AFTER INSERT ON recordset_views FOR EACH ROW EXECUTE FUNCTION recordset_view_slots();
+CREATE OR REPLACE TRIGGER recordset_views_slots_changed AFTER UPDATE OF config ON recordset_views FOR EACH ROW
+    WHEN (OLD.config <> NEW.config) EXECUTE FUNCTION recordset_view_slots();
 
 -- The others are filled by a job.
 CREATE OR REPLACE FUNCTION recordset_fill() RETURNS trigger
