@@ -18,11 +18,11 @@ CFLAGS   = -std=gnu11 -g $(HARDEN) -fno-omit-frame-pointer -fvisibility=hidden -
            -Wno-missing-field-initializers # tables name what they set; the rest is zero
 CPPFLAGS = -D_GNU_SOURCE -I. -include lib/base/banned.h $(shell pkg-config --cflags $(PACKAGES)) -MMD -MP
 LDFLAGS  = $(if $(SAN)$(FUZZ),-fsanitize=$(SANITIZE),$(if $(COV),--coverage) -pie -Wl$(,)-z$(,)relro$(,)-z$(,)now)
-LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lcrypt -lev -lm
+LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lcrypt -lresolv -lev -lm
 ,       := ,
 
 QUERIES  = $(patsubst sql/queries/%.sql,build/sql/%,$(wildcard sql/queries/*/*.sql))
-SRC      = $(wildcard lib/*/*.c fcgi/*.c fcgi/*/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) $(CLICKHOUSE:=.c) build/routes.c build/demo.c build/passwords.c build/mail_templates.c build/ai_templates.c \
+SRC      = $(wildcard lib/*/*.c fcgi/*.c fcgi/*/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) $(CLICKHOUSE:=.c) build/routes.c build/demo.c build/passwords.c build/mail_domains.c build/mail_templates.c build/ai_templates.c \
            build/mcp_texts.c build/guide.c
 CLICKHOUSE = $(patsubst sql/%.sql,build/%,$(wildcard sql/clickhouse/*.sql))
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
@@ -69,6 +69,10 @@ build/routes.c: tools/routes $(HANDLERS) $(sort $(dir $(HANDLERS)))
 build/passwords.c: tools/passwords
 	@mkdir -p build
 	$(call run,PERL $@)tools/passwords >$@
+
+build/mail_domains.c: tools/mail_domains $(addprefix tools/mail-domains/,package.json package-lock.json .npmrc)
+	@mkdir -p build
+	$(call run,PERL $@)tools/mail_domains $@
 
 # An archive, so that a test may bring its own route_tables or queries: the
 # linker takes from it only what is still missing.

@@ -264,6 +264,7 @@ const struct event events[] = {
 	{ "organization.member_added",   EVENT_ORGANIZATION, "Somebody is in an organization now", &member },
 	{ "organization.member_updated", EVENT_ORGANIZATION, "A member's role is another one, or the member was suspended", &member, PREVIOUS },
 	{ "organization.member_removed", EVENT_ORGANIZATION, "Somebody left an organization, or was removed", &member },
+	{ "organization.work_reassigned", EVENT_ORGANIZATION, "What a member had was given to another one, all at once", &work_reassigned_shape },
 	{ "workspace.updated",           EVENT_ORGANIZATION, "An organization is another one as its members see it: also its industry, website, time zone, status or settings", &workspace, PREVIOUS },
 	{ "permissions.updated",         EVENT_ORGANIZATION, "What a role may in a workspace was set", &role_permissions },
 

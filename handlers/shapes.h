@@ -21,6 +21,7 @@ extern const struct shape project_shape;
 extern const struct shape goal_event_shape;
 extern const struct shape recordset_event_shape, record_event_shape, record_bulk_event_shape,
 	record_batch_event_shape;
+extern const struct shape work_reassigned_shape;
 
 /* Where there is nothing to show but that it was done: {"message": "…"}. */
 extern const struct shape message_shape;

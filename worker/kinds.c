@@ -8,6 +8,7 @@
 #include "worker/billing_period.h"
 #include "worker/contact_webhook.h"
 #include "worker/deliver.h"
+#include "worker/domains.h"
 #include "worker/housework.h"
 #include "worker/knowledge.h"
 #include "worker/mail.h"
@@ -62,6 +63,8 @@ const struct job_kind *const job_kinds[] = {
 	&record_runs_job,
 	&tasks_due_job,
 	&records_unique_job,
+	&domains_due_job,
+	&domain_check_job,
 	NULL,
 };
 
@@ -81,6 +84,7 @@ const struct job_schedule job_schedules[] = {
 	{ .queue = "ashlar", .kind = "records.fill_all", .every_ms = 600000 },
 	{ .queue = "ashlar", .kind = "record.runs", .every_ms = 60000 },
 	{ .queue = "ashlar", .kind = "tasks.due", .every_ms = 60000 },
+	{ .queue = "ashlar", .kind = "domains.due", .every_ms = 3600000 },
 	{ NULL },
 };
 

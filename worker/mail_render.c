@@ -30,6 +30,7 @@ const struct mail_kind mail_kinds[] = {
 				  "meetings? integrations? team? billing? more? unsubscribe_url? stop_url?", 0 },
 	{ "ownership_offered",    "workspace other", 0 },
 	{ "ownership_accepted",   "workspace other", 0 },
+	{ "domain_lapsed",        "workspace domain", 0 },
 	{ "webhook_disabled",     "url name reason workspace", 0 },
 	{ "payment_past_due",     "plan amount? whose ends_on?", 0 },
 	{ "payment_last_notice",  "plan amount? whose ends_on?", 0 },

@@ -11,6 +11,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
+#include "handlers/shapes.h"
 #include "handlers/tenancy/workspaces.h"
 
 static enum err workspace_member_update(struct req *rq), workspace_member_tour_forget(struct req *rq),
@@ -136,6 +137,15 @@ static const struct field reassign_out[] = {
 	FIELD_END
 };
 
+static const struct field reassigned_event[] = {
+	{ "organization_id", F_UUID, 0 },
+	{ "from_member_id",  F_UUID, 0 },
+	{ "to_member_id",    F_UUID, 0 },
+	{ "reassigned",      F_OBJECT, 0, .fields = counts },
+	{ "total",           F_INT,  0 },
+	FIELD_END
+};
+
 static const struct field remove_in[] = {
 	{ "remove_workspace_member", F_BOOL, 0, .def = "true", .about = "false: the membership stays, switched off, so that they can come back" },
 	FIELD_END
@@ -185,6 +195,7 @@ static const struct shape taken_shape = { "MemberRemoved", taken_out, "Member" }
 static const enum err not_moved[] = { ERR_BAD_REQUEST, ERR_AUTHORIZATION, ERR_NOT_FOUND, ERR_OK };
 static const enum err not_gone[] = { ERR_BAD_REQUEST, ERR_AUTHORIZATION, ERR_NOT_FOUND, ERR_CONFLICT, ERR_OK };
 
+const struct shape work_reassigned_shape = { "EventWorkReassigned", reassigned_event };
 const struct shape workspace_member_shape = { "Member", workspace_member_fields };
 const struct shape workspace_person_shape = { "WorkspaceMember", person, "Member" };
 static const struct shape tours_shape = { "Tours", tours_out, "Member" };

@@ -118,6 +118,7 @@ sub start ($class, %arg) {
         RATE_LIMIT_OPERATIONS => $arg{RATE_LIMIT_DEFAULT} // 0,
         SHM_FILE           => "$dir/shared",
         STORAGE_ROOT       => "$dir/files",
+        DNS_RESOLVER       => '127.0.0.1:9',    # where nobody answers
         ASHLAR_TEST_SCRYPT => "$dir/scrypt",
         TZ                 => 'America/St_Johns',    # half an hour off: what is not UTC shows
         Ashlar::Cluster::sanitizer_env($self->{dir}),

@@ -226,6 +226,8 @@ subtest 'the role of the api' => sub {
         usage_limits
         usage_meters
         workspace_team_members
+        membership_removals
+        workspace_domains
         workspace_teams
     );
     refused $api, '42501', $_ for 'UPDATE audit_events SET action = action', 'DELETE FROM audit_events', 'SELECT * FROM audit_heads',

@@ -96,7 +96,7 @@ BEGIN
     UPDATE users x SET default_organization_id = workspace WHERE x.tenant_id = tenant AND x.id = owner_id AND x.default_organization_id IS NULL;
     INSERT INTO memberships (tenant_id, organization_id, user_id, role) VALUES (tenant, workspace, owner_id, 'owner')
     RETURNING id INTO member_id;
-    INSERT INTO departments (tenant_id, organization_id, name, is_default) VALUES (tenant, workspace, 'General', true);
+    PERFORM workspace_seed(workspace, member_id);
     IF plan IS NOT NULL THEN
         PERFORM subscription_create(workspace, plan, 'monthly', '{}');
     END IF;

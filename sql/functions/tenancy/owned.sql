@@ -60,13 +60,17 @@ END
 $$;
 
 -- Give what a member has to another one, all of it or of these kinds; how many of each.  Of records a member may have a million: those
--- beyond the first thousand are given by a job, and are counted here.  Raises AS404, and AS008 where it is the same one, or not active.
+-- beyond the first thousand are given by a job, and are counted here.  It is one act, and told as one (owned_told).  Raises AS404, and AS008 where it is the
+-- same one, or not active.
 CREATE OR REPLACE FUNCTION owned_give(member uuid, heir uuid, kinds text[], OUT reassigned jsonb, OUT total bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
-    k record;
-    m memberships;
-    n bigint;
+    k     record;
+    m     memberships;
+    n     bigint;
+    ids   uuid[];
+    given jsonb := '{}';    -- of each table the rows
+    quiet text := coalesce(current_setting('app.quiet', true), '');
 BEGIN
     PERFORM workspace_lock();
     PERFORM workspace_member_lock(x) FROM unnest(ARRAY[least(member, heir), greatest(member, heir)]) x;
@@ -80,20 +84,85 @@ BEGIN
     END IF;
     SELECT jsonb_object_agg(x, 0) INTO reassigned FROM unnest(owned_names()) x;
     total := 0;
+    PERFORM set_config('app.quiet', 'on', true);
     FOR k IN SELECT * FROM owned_tables() o WHERE kinds IS NULL OR o.kind = ANY (kinds) LOOP
         IF k.tbl = 'records' THEN
             n := records_give_all(member, heir);
         ELSE
-            EXECUTE format('UPDATE %I x SET %I = $4 WHERE x.tenant_id = $1 AND x.organization_id = $2 AND x.%2$I = $3 AND %s', k.tbl, k.col, k.filter)
+            EXECUTE format('WITH given AS (UPDATE %I x SET %I = $4 WHERE x.tenant_id = $1 AND x.organization_id = $2 AND x.%2$I = $3 AND %s RETURNING x.id)
+                            SELECT array_agg(id ORDER BY id) FROM given', k.tbl, k.col, k.filter) INTO ids
             USING app_tenant(), app_organization(), member, heir;
-            GET DIAGNOSTICS n = ROW_COUNT;
+            n := coalesce(cardinality(ids), 0);
+            given := given || jsonb_build_object(k.tbl, coalesce(to_jsonb(ids), '[]'));
         END IF;
         reassigned := reassigned || jsonb_build_object(k.kind, (reassigned ->> k.kind)::bigint + n);
         total := total + n;
     END LOOP;
+    PERFORM set_config('app.quiet', quiet, true);
+    IF total > 0 AND is_told(app_tenant()) THEN
+        PERFORM owned_told(member, heir, given, reassigned, total);
+    END IF;
     PERFORM member_audit('member.reassign', x, jsonb_build_object('to', heir, 'reassigned', reassigned))
     FROM memberships x
     WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = member;
     PERFORM workspace_tell(app_organization(), 'members_updated', jsonb_build_object('member_id', member));
+END
+$$;
+
+-- Tell that a member's things are another one's: each recipient once of a kind, and activity and event once, however many they are.
+--
+--   given       table: [ids]
+--   reassigned  kind: how many
+CREATE OR REPLACE FUNCTION owned_told(member uuid, heir uuid, given jsonb, reassigned jsonb, total bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    tenant       uuid := app_tenant();
+    organization uuid := app_organization();
+    goals        integer := coalesce(jsonb_array_length(given -> 'goals'), 0);
+    teams        integer := coalesce(jsonb_array_length(given -> 'workspace_teams'), 0);
+    tasks        integer := coalesce(jsonb_array_length(given -> 'tasks'), 0);
+    records      bigint := coalesce((reassigned ->> 'records')::bigint, 0);
+    m            memberships;
+BEGIN
+    SELECT x.* INTO m FROM memberships x WHERE x.tenant_id = tenant AND x.organization_id = organization AND x.id = member;
+    -- The workspace's channel is locked before those of its members, as everywhere.
+    PERFORM workspace_tell(organization, 'teams_updated', jsonb_build_object('team_id', t.id)) FROM jsonb_array_elements_text(given -> 'workspace_teams') t (id);
+    PERFORM workspace_tell(organization, 'recordsets_updated', jsonb_build_object('recordset_id', r.id, 'change', 'updated'))
+    FROM jsonb_array_elements_text(given -> 'recordsets') r (id);
+    IF goals > 0 THEN
+        PERFORM notify(organization, 'goal_assigned', ARRAY[heir],
+                       jsonb_build_object('type', 'goal') || CASE goals WHEN 1 THEN jsonb_build_object('id', g.one, 'link', '/goals/' || g.one) ELSE '{"link": "/goals"}' END,
+                       app_member(), jsonb_build_object('title', CASE goals WHEN 1 THEN g.title ELSE goals || ' goals' END, 'progress', g.progress, 'count', goals)
+                                     || CASE goals WHEN 1 THEN jsonb_build_object('goal_id', g.one, 'status', g.status) ELSE '{}' END)
+        FROM (SELECT min(x.id::text) AS one, min(x.title) AS title, min(x.status) AS status, trim_scale(round(avg(x.progress), 2)) AS progress FROM goals x
+              WHERE x.tenant_id = tenant AND x.organization_id = organization AND x.id::text IN (SELECT jsonb_array_elements_text(given -> 'goals'))) g;
+    END IF;
+    IF records > 0 THEN
+        PERFORM notify(organization, 'record_assigned', ARRAY[heir], '{"type": "record", "link": "/records"}', app_member(),
+                       jsonb_build_object('title', CASE records WHEN 1 THEN 'a record' ELSE records || ' records' END, 'count', records));
+    END IF;
+    IF tasks > 0 THEN
+        PERFORM notify(organization, 'task_assigned', ARRAY[heir],
+                       jsonb_build_object('type', 'task') || CASE tasks WHEN 1 THEN jsonb_build_object('id', t.one, 'link', t.link) ELSE '{"link": "/tasks"}' END,
+                       app_member(), jsonb_build_object('title', CASE tasks WHEN 1 THEN t.title ELSE tasks || ' tasks' END, 'count', tasks)
+                                     || CASE tasks WHEN 1 THEN jsonb_build_object('task_id', t.one) ELSE '{}' END)
+        FROM (SELECT min(x.id::text) AS one, min(x.title) AS title, min(task_link(x.kind, x.subject_id)) AS link FROM tasks x
+              WHERE x.tenant_id = tenant AND x.organization_id = organization AND x.id::text IN (SELECT jsonb_array_elements_text(given -> 'tasks'))) t;
+    END IF;
+    IF teams > 0 THEN
+        PERFORM notify(organization, 'team_added', ARRAY[heir],
+                       jsonb_build_object('type', 'team') || CASE teams WHEN 1 THEN jsonb_build_object('id', t.one, 'link', '/teams/' || t.one) ELSE '{"link": "/teams"}' END,
+                       app_member(), jsonb_build_object('team_name', CASE teams WHEN 1 THEN t.name ELSE teams || ' teams' END, 'role', 'lead', 'count', teams)
+                                     || CASE teams WHEN 1 THEN jsonb_build_object('team_id', t.one) ELSE '{}' END)
+        FROM (SELECT min(x.id::text) AS one, min(x.name) AS name FROM workspace_teams x
+              WHERE x.tenant_id = tenant AND x.organization_id = organization AND x.id::text IN (SELECT jsonb_array_elements_text(given -> 'workspace_teams'))) t;
+    END IF;
+    PERFORM activity_put(organization, 'user.work_reassigned', 'none', NULL, app_member(), member::text, activity_member_name(organization, member, m.user_id),
+                         jsonb_build_object('count', total, 'to_member_id', heir, 'to_member_name',
+                                            (SELECT activity_member_name(organization, heir, x.user_id) FROM memberships x
+                                             WHERE x.tenant_id = tenant AND x.organization_id = organization AND x.id = heir)));
+    PERFORM event_emit('organization.work_reassigned', organization, jsonb_build_object('organization_id', organization, 'from_member_id', member, 'to_member_id', heir,
+                                                                                       'reassigned', reassigned, 'total', total));
 END
 $$;

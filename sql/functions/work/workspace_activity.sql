@@ -19,6 +19,7 @@ VALUES
     ('user.member_joined', 'member', 'Member joined: {name}', '/members/{id}'),
     ('user.member_removed', 'member', 'Member removed: {name}', NULL),
     ('user.role_changed', 'member', 'Role changed: {name}, from {previous_role} to {role}', '/members/{id}'),
+    ('user.work_reassigned', 'member', 'Work of {name} given to {to_member_name}: {count}', '/members/{id}'),
     ('user.team_created', 'team', 'Team created: {name}', '/teams/{id}'),
     ('user.team_member_added', 'team', 'Added to the team {name}: {member_name}', '/teams/{id}'),
     ('user.team_member_removed', 'team', 'Removed from the team {name}: {member_name}', '/teams/{id}'),

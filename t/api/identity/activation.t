@@ -41,6 +41,9 @@ subtest 'a workspace for somebody' => sub {
     is $is->{password_hash}, undef, 'the account has no password';
     is $is->{default_organization_id}, $there;
     is maker('olga@example.com'), $there;
+    is_deeply $db->selectcol_arrayref('SELECT slug FROM recordsets WHERE organization_id = ? AND owner_id = ? ORDER BY slug', undef, $there, $made->json('/member_id')), [qw(contacts operators properties)],
+        'it begins with what a sign-up\'s does';
+    is_deeply $db->selectcol_arrayref('SELECT name FROM departments WHERE organization_id = ? AND is_default', undef, $there), ['General'];
     my ($mail) = mails('olga@example.com');
     is "$mail->{template} $mail->{data}{organization}", 'activation Dockyard';
     like $mail->{secrets}{link}, qr{/activate\.html\?workspace_id=$there&token=};

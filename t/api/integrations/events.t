@@ -409,6 +409,14 @@ subtest 'goals' => sub {
     tells 'a report', sub { $ann->put("$at/progress", { goal_id => $goal->{id}, key_results => [ { id => $goal->{key_results}[0]{id}, current_value => 5 } ], note => 'half' }, %in) },
         -in => $acme, 'goal.progress_updated' => { progress => 50, note => 'half', previous_attributes => { progress => 0 } };
     tells 'it is deleted', sub { $ann->delete("$at/$goal->{id}", %in) }, -in => $acme, 'goal.deleted' => { title => 'Shrink' };
+
+    my $heir = $t->user('heir');
+    $t->member($acme, $heir, 'member');
+    my ($from, $to) = map { $db->selectrow_array('SELECT id FROM memberships WHERE organization_id = ? AND user_id = ?', undef, $acme, $_->uuid) } $ann, $heir;
+    $ann->post($at, { title => $_, owner_id => $from }, %in) for 'one', 'two';
+    tells 'many that are handed over are one', sub { $ann->post("/api/v1/members/$from/reassign", { to_member_id => $to, item_types => ['goals'] }, %in) },
+        -in => $acme, 'organization.work_reassigned' => { from_member_id => $from, to_member_id => $to, total => 2, reassigned => { (map { $_ => 0 } qw(actions tasks records recordsets documents record_tasks teams_led)), goals => 2 } };
+    quiet 'none', sub { $ann->post("/api/v1/members/$from/reassign", { to_member_id => $to, item_types => ['goals'] }, %in) };
 };
 
 subtest 'recordsets' => sub {

@@ -56,6 +56,28 @@ subtest 'what a member owns, and who takes it over' => sub {
     is owner_of($w, $goal->json('/id')), $w->member_id('carl');
     json_is $w->{ann}->get(of($w, 'carl') . '/owned-items'), '/totals/total', 3;
 
+    # It is one act, and is told as one, however many there are.
+    my $ann  = $w->{ann};
+    my ($dora, $hal) = map { my $u = $t->user($_, columns => { full_name => ucfirst }); $t->member($w->id, $u, 'member'); $w->{$_} = $u; $w->member_id($_) } qw(dora hal);
+    $ann->post('/api/v1/goals', { title => "Goal $_", owner_id => $dora }) for 1 .. 3;
+    my @teams = map { $ann->post('/api/v1/teams', { name => "Crew $_", lead_member_id => $dora })->json('/id') } 1, 2;
+    my $set   = $ann->post('/api/v1/recordsets', { name => 'Boats' })->json('/id');
+    $ann->post('/api/v1/records', { recordset_id => $set, owner_id => $dora }) for 1 .. 4;
+    my $told = sub ($member) { join ' | ', map { "$_->{event_type}: $_->{message} ($_->{count})" } @{ $db->selectall_arrayref('SELECT event_type, message, count FROM notifications WHERE member_id = ? ORDER BY event_type, nr', { Slice => {} }, $member) } };
+    my $news = sub { $db->selectrow_array('SELECT count(*) FROM activities WHERE organization_id = ?', undef, $w->id) };
+    my ($before, $changed) = ($news->(), $db->selectrow_array('SELECT coalesce(max(id), 0) FROM realtime_messages'));
+    json_is $ann->post(of($w, 'dora') . '/reassign', { to_member_id => $hal }), '/reassigned', { @no, goals => 3, records => 4, teams_led => 2 };
+    is $told->($hal), 'goal_assigned: 3 goals (0 %) (1) | record_assigned: 4 records (1) | team_added: 2 teams (1)', 'whose they are now is told once of a kind';
+    is $news->() - $before, 1, 'it is one activity';
+    is $db->selectrow_array(q{SELECT description FROM activities WHERE organization_id = ? AND event = 'user.work_reassigned' AND entity_id = ?}, undef, $w->id, $dora), 'Work of Dora given to Hal: 9';
+    is scalar @{ $db->selectcol_arrayref(q{SELECT DISTINCT payload #>> '{data,team_id}' FROM realtime_messages WHERE id > ? AND payload ->> 'event_type' = 'teams_updated'}, undef, $changed) }, 2, 'open pages read the teams anew';
+    my $lone = $ann->post('/api/v1/goals', { title => 'Lone', owner_id => $dora })->json('/id');
+    json_is $ann->post(of($w, 'dora') . '/reassign', { to_member_id => $hal }), '/total', 1;
+    is $db->selectrow_array(q{SELECT entity_id || ' ' || message FROM notifications WHERE member_id = ? ORDER BY nr DESC LIMIT 1}, undef, $hal), "$lone Lone (0 %)", 'one that is alone is named';
+    $before = $news->();
+    json_is $ann->post(of($w, 'dora') . '/reassign', { to_member_id => $hal }), '/total', 0;
+    is $news->(), $before, 'nothing is told of nothing';
+
     # What refers to a member, and is neither handed over nor listed here, is new: who takes it over?
     my %needs_none = map { $_ => 1 } qw(
         comments.author_id goal_updates.member_id goals.created_by member_profiles.member_id membership_ends.member_id module_settings.updated_by_id
