@@ -252,24 +252,22 @@ $$;
 -- ---------------------------------------------------------------- by the clock
 
 -- Of all tenants: runs that whoever began them has not finished are given to the worker, and what was sealed for ten minutes is
--- forgotten.  How many there were.
+-- forgotten.  How many there were.  As the owner, whom a policy lets see those.
 CREATE OR REPLACE FUNCTION signup_sweep() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     here text := current_setting('app.tenant_id', true);
-    t    uuid;
+    r    record;
     n    bigint := 0;
-    k    bigint;
 BEGIN
-    FOR t IN SELECT id FROM tenants ORDER BY id LOOP
-        PERFORM set_config('app.tenant_id', t::text, true);
-        PERFORM job_add('ashlar', 'signup', jsonb_build_object('run', r.id), max_attempts => 6, timeout_s => 120, unique_key => 'signup:' || r.id)
-        FROM signup_runs r
-        WHERE r.tenant_id = t AND r.ended_at IS NULL AND r.due_at <= now();
-        GET DIAGNOSTICS k = ROW_COUNT;
-        n := n + k;
-        UPDATE signup_runs r SET sealed = NULL
-        WHERE r.tenant_id = t AND r.sealed IS NOT NULL AND r.ended_at < now() - interval '10 minutes';
+    FOR r IN SELECT x.tenant_id, x.id FROM signup_runs x WHERE x.ended_at IS NULL AND x.due_at <= now() ORDER BY x.due_at LOOP
+        PERFORM set_config('app.tenant_id', r.tenant_id::text, true);
+        PERFORM job_add('ashlar', 'signup', jsonb_build_object('run', r.id), max_attempts => 6, timeout_s => 120, unique_key => 'signup:' || r.id);
+        n := n + 1;
+    END LOOP;
+    FOR r IN SELECT x.tenant_id, x.id FROM signup_runs x WHERE x.sealed IS NOT NULL AND x.ended_at < now() - interval '10 minutes' LOOP
+        PERFORM set_config('app.tenant_id', r.tenant_id::text, true);
+        UPDATE signup_runs x SET sealed = NULL WHERE x.tenant_id = r.tenant_id AND x.id = r.id;
     END LOOP;
     PERFORM set_config('app.tenant_id', coalesce(here, ''), true);
     RETURN n;

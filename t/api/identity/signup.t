@@ -161,6 +161,24 @@ subtest 'two at once for one address' => sub {
     $db->selectrow_array('SELECT signup_sweep()');
     eventually { $db->selectrow_array('SELECT state FROM signup_runs WHERE id = ?', undef, $made[0]) eq 'failed' } 10, 'and is undone by the clock';
     ok account('race@example.com'), 'without harm to who was faster';
+
+    # As the worker asks, which is nobody's tenant: one question, whatever tenants there are.
+    my $begin = sub ($tenant, $due, $ended, $sealed) {
+        $db->selectrow_array(q{INSERT INTO signup_runs (tenant_id, kind, state, email, email_key, request, due_at, ended_at, sealed) VALUES (?, 'card', ?, 'left@example.com', 'left@example.com', '{}', now() + ?::interval, now() + ?::interval, ?) RETURNING id},
+            undef, $t->tenant_id($tenant), defined $ended ? 'done' : 'running', $due, $ended, $sealed);
+    };
+    my %left = map { $_ => [ $begin->($_, '-1 second', undef, undef), $begin->($_, '1 hour', undef, undef), $begin->($_, '-1 hour', '-11 minutes', 'x'), $begin->($_, '-1 hour', '-9 minutes', 'x') ] } qw(north south);
+    my $api  = $t->{cluster}->connect($t->{database}, 'ashlar_api');
+    $api->selectrow_array('SELECT signup_sweep()');
+    is $api->selectrow_array(q{SELECT coalesce(current_setting('app.tenant_id', true), '')}), '', '  and it is in none behind that';
+    $api->disconnect;
+    for my $tenant (qw(north south)) {
+        my @of = @{ $left{$tenant} };
+        eventually { $db->selectrow_array('SELECT state FROM signup_runs WHERE id = ?', undef, $of[0]) eq 'failed' } 10, "one of $tenant is undone";
+        is $db->selectrow_array('SELECT tenant_id FROM jobs WHERE kind = ? AND payload ->> ? = ?', undef, 'signup', 'run', $of[0]) // $t->tenant_id($tenant), $t->tenant_id($tenant), '  in its tenant';
+        is $db->selectrow_array('SELECT state FROM signup_runs WHERE id = ?', undef, $of[1]), 'running', '  another one has its time';
+        is_deeply $db->selectcol_arrayref('SELECT sealed FROM signup_runs WHERE id = ANY (?) ORDER BY ended_at', undef, [ @of[ 2, 3 ] ]), [ undef, 'x' ], '  tokens are forgotten behind ten minutes, and not before';
+    }
 };
 
 #
