@@ -95,6 +95,22 @@ subtest 'what was done' => sub {
     status_is $bob->post("$at/insights/$one/action", {}), 200;
 };
 
+subtest 'two at once' => sub {
+    my $id   = made('Race');
+    my $one  = insight($id);
+    my $race = sub ($what, $body) {
+        my $lock = $t->lock('SELECT FROM record_insights WHERE id = ? FOR UPDATE', $one);
+        my @load = map { my $who = $_; $t->load(clients => 1, requests => 1, make => sub { $t->client(token => $who->token, headers => { 'X-Workspace-Id' => $w->id }) }, each => sub ($c, $n) { $c->post("$at/insights/$one/$what", $body) }) } $bob, $ann;
+        eventually { $t->waiting == 2 } 60, "$what: both wait";
+        $lock->commit;
+        is join(' ', sort map { $_->[0] } map { $_->finish } @load), '200 200';
+    };
+    $race->(action => { create_task => true, action_taken => 'called' });
+    is $bob->get("$at/$id/tasks")->json('/total'), 1, 'one task comes of it';
+    $race->(dismiss => { reason => 'no' });
+    is $bob->get("$at/$id/insights", query => { include_dismissed => 'true' })->json('/items/0/dismiss_reason'), 'no';
+};
+
 subtest 'the figures of a recordset' => sub {
     my $in   = $bob->post($sets, { name => 'Figures' })->json('/id');
     my $zero = { recordset_id => $in, total_records => 0, tracked_records => 0, interactions => { total => 0, last_7_days => 0, last_30_days => 0, by_type => {} },

@@ -114,6 +114,15 @@ subtest 'a status, and what follows from it' => sub {
     json_is complete($late[0]{id}, $bob), '/is_overdue', false, '  while it is open';
 };
 
+subtest 'two at once' => sub {
+    my $one  = task(made('Race'))->json('/id');
+    my $lock = $t->lock('SELECT FROM tasks WHERE id = ? FOR UPDATE', $one);
+    my @load = map { my $who = $_; $t->load(clients => 1, requests => 1, make => sub { $t->client(token => $who->token, headers => { 'X-Workspace-Id' => $w->id }) }, each => sub ($c, $n) { $c->post("$at/tasks/$one/complete", {}) }) } $bob, $ann;
+    eventually { $t->waiting == 2 } 60, 'both wait';
+    $lock->commit;
+    is join(' ', sort map { $_->[0] } map { $_->finish } @load), '200 409', 'one completes it, and the other is told so';
+};
+
 subtest 'the list' => sub {
     my $id = made('List');
     my @made = map { my ($title, %with) = @$_; task($id, $bob, title => $title, %with)->json('/id') }
