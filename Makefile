@@ -18,7 +18,7 @@ CFLAGS   = -std=gnu11 -g $(HARDEN) -fno-omit-frame-pointer -fvisibility=hidden -
            -Wno-missing-field-initializers # tables name what they set; the rest is zero
 CPPFLAGS = -D_GNU_SOURCE -I. -include lib/base/banned.h $(shell pkg-config --cflags $(PACKAGES)) -MMD -MP
 LDFLAGS  = $(if $(SAN)$(FUZZ),-fsanitize=$(SANITIZE),$(if $(COV),--coverage) -pie -Wl$(,)-z$(,)relro$(,)-z$(,)now)
-LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcrypto -lcrypt -lresolv -lev -lm
+LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcsv -lcrypto -lcrypt -lresolv -lev -lm
 ,       := ,
 
 QUERIES  = $(patsubst sql/queries/%.sql,build/sql/%,$(wildcard sql/queries/*/*.sql))

@@ -3,6 +3,7 @@
  */
 #include "cmd/cmd.h"
 #include "lib/host/sandbox.h"
+#include "providers/import_file.h"
 #include "worker/extract.h"
 
 static void print_commands(FILE *out)
@@ -23,7 +24,7 @@ int main(int argc, char **argv)
 	const char *word = argc > 1 ? argv[1] : NULL;
 	const struct cmd_entry *c;
 
-	sandbox_main(argc, argv, extract_tasks);
+	sandbox_main(argc, argv, (const struct sandbox_task *const[]){ extract_tasks, import_tasks, NULL });
 	if (!word) {
 		print_commands(stderr);
 		return 2;

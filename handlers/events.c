@@ -288,6 +288,7 @@ const struct event events[] = {
 	{ "team.member_updated", EVENT_ORGANIZATION, "A member leads a team now, or does no longer", &team_member, PREVIOUS },
 	{ "team.member_removed", EVENT_ORGANIZATION, "A member is in a team no more", &team_member },
 
+	{ "import.completed",   EVENT_ORGANIZATION, "An import of a file into a recordset is over, or has failed", &import_event_shape },
 	{ "recordset.created",  EVENT_ORGANIZATION, "A recordset was made", &recordset_event_shape },
 	{ "recordset.updated",  EVENT_ORGANIZATION, "A recordset is another one, or its schema is", &recordset_event_shape, PREVIOUS },
 	{ "recordset.trashed",  EVENT_ORGANIZATION, "A recordset was moved to the trash, and its records with it", &recordset_event_shape, PREVIOUS },

@@ -113,6 +113,7 @@ static const char *why(enum sandbox_end end, int status, bool *is_final)
 	case SANDBOX_MEMORY: return "it took too much memory";
 	case SANDBOX_OUTPUT: return "it has more text than it may";
 	case SANDBOX_FAILED: return "it could not be tried";
+	case SANDBOX_STOPPED:
 	case SANDBOX_CRASHED:
 	case SANDBOX_ENDED: break;
 	}

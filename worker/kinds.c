@@ -13,6 +13,7 @@
 #include "worker/knowledge.h"
 #include "worker/mail.h"
 #include "worker/notifications.h"
+#include "worker/record_import.h"
 #include "worker/records.h"
 #include "worker/signup.h"
 #include "worker/storage.h"
@@ -56,6 +57,8 @@ const struct job_kind *const job_kinds[] = {
 	&activity_export_job,
 	&activity_exports_job,
 	&activity_months_job,
+	&record_import_job,
+	&record_uploads_job,
 	&workspace_migrate_job,
 	&records_give_job,
 	&records_fill_job,
@@ -80,6 +83,7 @@ const struct job_schedule job_schedules[] = {
 	{ .queue = "ashlar", .kind = "memberships.end", .every_ms = 15000 },
 	{ .queue = "ashlar", .kind = "signup.sweep", .every_ms = 30000 },
 	{ .queue = "ashlar", .kind = "activity.exports", .every_ms = 60000 },
+	{ .queue = "ashlar", .kind = "record.uploads", .every_ms = 600000 },
 	{ .queue = "ashlar", .kind = "activity.months", .every_ms = 3600000 },
 	{ .queue = "ashlar", .kind = "records.fill_all", .every_ms = 600000 },
 	{ .queue = "ashlar", .kind = "record.runs", .every_ms = 60000 },

@@ -9,7 +9,7 @@
 #include "build/sql/records/entity_schemas.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
-#include "handlers/records/record_schema.h"
+#include "providers/record_schema.h"
 #include "handlers/shapes.h"
 #include "lib/base/value_pattern.h"
 

@@ -5,7 +5,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/records/record_filter.h"
-#include "handlers/records/record_schema.h"
+#include "providers/record_schema.h"
 #include "handlers/records/recordsets.h"
 #include "lib/base/jx.h"
 

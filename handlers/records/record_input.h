@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "handlers/records/record_schema.h"
+#include "providers/record_schema.h"
 
 /* What does not fit; made by record_input_begin(). */
 struct record_input {

@@ -16,12 +16,12 @@
 #include "handlers/records/record_cache.h"
 #include "handlers/records/record_filter.h"
 #include "handlers/records/record_input.h"
-#include "handlers/records/record_schema.h"
 #include "handlers/records/recordsets.h"
 #include "handlers/shapes.h"
 #include "handlers/tenancy/member_ref.h"
 #include "lib/base/jx.h"
 #include "lib/db/rows.h"
+#include "providers/record_schema.h"
 
 static enum err record_list(struct req *rq);
 static enum err record_create(struct req *rq);

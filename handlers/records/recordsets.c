@@ -9,7 +9,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
-#include "handlers/records/record_schema.h"
+#include "providers/record_schema.h"
 #include "handlers/records/recordsets.h"
 #include "handlers/tenancy/member_ref.h"
 

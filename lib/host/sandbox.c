@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <seccomp.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
@@ -130,30 +129,40 @@ void sandbox_no_memory(void)
 	_exit(EXIT_NO_MEMORY);
 }
 
-void sandbox_main(int argc, char **argv, const struct sandbox_task *tasks)
+static const struct sandbox_task *find(const char *name, const struct sandbox_task *const *tables)
 {
+	for (; *tables; tables++)
+		for (const struct sandbox_task *task = *tables; task->name; task++)
+			if (!strcmp(task->name, name))
+				return task;
+	return NULL;
+}
+
+void sandbox_main(int argc, char **argv, const struct sandbox_task *const *tables)
+{
+	const struct sandbox_task *task;
+
 	if (argc != 3 || strcmp(argv[0], child_name) != 0)
 		return;
-	for (const struct sandbox_task *task = tasks; task->name; task++) {
-		if (strcmp(task->name, argv[1]) != 0)
-			continue;
-		if (task->prepare)
-			task->prepare(argv[2]);
-		if (!confine())
-			break;
-		/* Not exit(): what the program does at its end is for another process. */
-		_exit(task->run(argv[2]));
-	}
-	_exit(EXIT_NOT_STARTED);
+	task = find(argv[1], tables);
+	if (!task)
+		_exit(EXIT_NOT_STARTED);
+	if (task->prepare)
+		task->prepare(argv[2]);
+	if (!confine())
+		_exit(EXIT_NOT_STARTED);
+	/* Not exit(): what the program does at its end is for another process. */
+	_exit(task->run(argv[2]));
 }
 
 /* The caller */
 
-/* Read until the child has closed its end; false: it wrote too much, or has no time left. */
+/* Hand on until the child has closed its end; else it wrote too much, has no time left, or is wanted no more.
+ */
 static enum sandbox_end collect(int fd, const struct sandbox_limits *limits, int64_t until_ns,
-				struct buf *out)
+				bool (*each)(void *to, const char *p, size_t n), void *to)
 {
-	size_t most = out->n + limits->output_bytes;
+	size_t left = limits->output_bytes;
 
 	for (;;) {
 		struct pollfd ready = { .fd = fd, .events = POLLIN };
@@ -170,11 +179,13 @@ static enum sandbox_end collect(int fd, const struct sandbox_limits *limits, int
 			continue;
 		if (n <= 0)
 			return SANDBOX_ENDED;
-		if ((size_t)n > most - out->n) {
-			buf_add(out, more, most - out->n);
+		if ((size_t)n > left) {
+			each(to, more, left);
 			return SANDBOX_OUTPUT;
 		}
-		buf_add(out, more, (size_t)n);
+		left -= (size_t)n;
+		if (!each(to, more, (size_t)n))
+			return SANDBOX_STOPPED;
 	}
 }
 
@@ -218,8 +229,21 @@ static enum sandbox_end cause(int wait_status, const struct rusage *used, const 
 	}
 }
 
+static bool keep(void *to, const char *p, size_t n)
+{
+	buf_add(to, p, n);
+	return true;
+}
+
 enum sandbox_end sandbox_run(const char *task, const char *arg, int fd, const struct sandbox_limits *limits,
 			     struct buf *out, int *status)
+{
+	return sandbox_stream(task, arg, fd, limits, keep, out, status);
+}
+
+enum sandbox_end sandbox_stream(const char *task, const char *arg, int fd,
+				const struct sandbox_limits *limits,
+				bool (*each)(void *to, const char *p, size_t n), void *to, int *status)
 {
 	int64_t until_ns = clock_ns() + (int64_t)limits->wall_ms * 1000000;
 	char *argv[] = { (char *)child_name, (char *)task, (char *)arg, NULL };
@@ -242,7 +266,7 @@ enum sandbox_end sandbox_run(const char *task, const char *arg, int fd, const st
 		return SANDBOX_FAILED;
 	}
 	pidfd = pidfd_open(pid, 0);
-	end = pidfd < 0 ? SANDBOX_FAILED : collect(ends[0], limits, until_ns, out);
+	end = pidfd < 0 ? SANDBOX_FAILED : collect(ends[0], limits, until_ns, each, to);
 	close(ends[0]);
 	if (end == SANDBOX_ENDED)
 		end = await(pidfd, until_ns);

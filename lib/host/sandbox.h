@@ -20,13 +20,14 @@
  *
  *	int main(int argc, char **argv)
  *	{
- *		sandbox_main(argc, argv, tasks);
+ *		sandbox_main(argc, argv, (const struct sandbox_task *const[]){ tasks, NULL });
  *		…
  *		end = sandbox_run("count", "", fd, &limits, &out, &status);
  */
 #ifndef ASHLAR_SANDBOX_H
 #define ASHLAR_SANDBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/base/buf.h"
@@ -56,7 +57,8 @@ enum sandbox_end {
 	SANDBOX_MEMORY, /* it took more memory than it may, or than there is */
 	SANDBOX_OUTPUT, /* it wrote more than it may; what it may is in out */
 	SANDBOX_CRASHED,
-	SANDBOX_FAILED, /* it could not be started: nothing is known about the file */
+	SANDBOX_FAILED,  /* it could not be started: nothing is known about the file */
+	SANDBOX_STOPPED, /* who took what it wrote wanted no more */
 };
 
 /* What a task calls that has got no memory; it ends there. */
@@ -64,9 +66,10 @@ void sandbox_no_memory(void) __attribute__((noreturn));
 
 /*
  * In main(), before anything else: where this process is the child of a
- * sandbox_run, does its task and ends.  tasks ends with a row without a name.
+ * sandbox_run, does its task and ends.  tables ends with NULL, and each of them with a row without
+ * a name.
  */
-void sandbox_main(int argc, char **argv, const struct sandbox_task *tasks);
+void sandbox_main(int argc, char **argv, const struct sandbox_task *const *tables);
 
 /*
  * Run a task on a file.
@@ -80,5 +83,15 @@ void sandbox_main(int argc, char **argv, const struct sandbox_task *tasks);
  */
 enum sandbox_end sandbox_run(const char *task, const char *arg, int fd, const struct sandbox_limits *limits,
 			     struct buf *out, int *status);
+
+/*
+ * The same, with what the child writes handed on as it comes, so that it may be any amount.
+ *
+ * each  takes the next n bytes, and may take its time: the child waits then. False: no more is
+ *       wanted, and the child ended.
+ */
+enum sandbox_end sandbox_stream(const char *task, const char *arg, int fd,
+				const struct sandbox_limits *limits,
+				bool (*each)(void *to, const char *p, size_t n), void *to, int *status);
 
 #endif

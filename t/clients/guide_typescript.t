@@ -255,6 +255,7 @@ my %page = (
         my $w = workspace($t, ann => 'owner');
         return (token => $w->{ann}->token, given => { organization_id => $w->id });
     },
+    'import-export'     => \&people,
     'record-tracking'   => \&people,
     workspaces          => sub { return (token => $t->user('works')->token) },
 );
@@ -278,6 +279,7 @@ my %said = (
     recordsets          => [ 'lighthouses', '["fixed","flashing"]', 'true' ],
     'signing-up'        => [ 'null false', 'true' ],
     records             => [ 'Off the mole', qr/\Afield_values\.depth must be a number/, '2', '2 ["depth"]', '1 ["depth","place"]', '2' ],
+    'import-export'     => [ '3 ["text","text","date"]', '2 {"depth":1}', 'true' ],
     'record-tracking'   => [ 'The new buoy An offer is due', 'The new buoy', 'completed Accepted', '1 1' ],
     entities            => [ '1', 'data.length_m must be at least 0' ],
     'ai-gateway'        => [qr/\ALIMIT_EXCEEDED .*"limit":2000/],

@@ -578,8 +578,8 @@ static const struct sandbox_task tries[] = { { "try", load_and_prepare, ways_out
 int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "try"))
-		sandbox_main(argc, argv, tries);
-	sandbox_main(argc, argv, extract_tasks);
+		sandbox_main(argc, argv, (const struct sandbox_task *const[]){ tries, NULL });
+	sandbox_main(argc, argv, (const struct sandbox_task *const[]){ extract_tasks, NULL });
 	arena_init(&a, 65536);
 	test_plain();
 	test_html();

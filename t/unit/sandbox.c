@@ -212,7 +212,7 @@ int main(int argc, char **argv)
 {
 	int descriptors;
 
-	sandbox_main(argc, argv, tasks);
+	sandbox_main(argc, argv, (const struct sandbox_task *const[]){ tasks, NULL });
 	arena_init(&a, 65536);
 	descriptors = open_descriptors();
 	test_what_is_left();

@@ -1,5 +1,15 @@
 -- after: recordsets records
 INSERT INTO stored_objects (tenant_id, id, organization_id, backend, state, content_type, size, sha256)
+VALUES (app_tenant(), pg_temp.id('object import'), pg_temp.id('organization'), 'local', 'stored', 'text/csv', 51, sha256('soundings'));
+
+INSERT INTO record_uploads (tenant_id, organization_id, id, member_id, object_id, file_name, format, survey, surveyed_at)
+VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('upload'), pg_temp.id('member'), pg_temp.id('object import'), 'soundings.csv', 'csv',
+        '{"encoding": "utf-8", "delimiter": ",", "total_rows": 3, "sample_rows": [{"Place": "Off the mole", "Depth": "7.5"}],
+          "columns": [{"name": "Place", "inferred_type": "text", "sample_values": ["Off the mole"], "null_count": 0, "unique_count": 3, "options": [], "date_format": null, "decimal": "."},
+                      {"name": "Depth", "inferred_type": "text", "sample_values": ["7.5", "deep"], "null_count": 0, "unique_count": 3, "options": [], "date_format": null, "decimal": "."}]}',
+        now());
+
+INSERT INTO stored_objects (tenant_id, id, organization_id, backend, state, content_type, size, sha256)
 VALUES (app_tenant(), pg_temp.id('object report'), pg_temp.id('organization'), 'local', 'stored', 'text/csv', 58, sha256('a report'));
 
 INSERT INTO record_runs (tenant_id, organization_id, id, kind, status, recordset_id, member_id, options, format, file_name, progress, total_rows, processed_rows,
@@ -13,3 +23,6 @@ VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('import job'), 'imp
 INSERT INTO record_runs (tenant_id, organization_id, id, kind, recordset_id, member_id, options, format, file_name)
 VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('import job queued'), 'import', pg_temp.id('recordset'), pg_temp.id('member'),
         '{"field_mappings": {"Place": "place"}}', 'csv', 'more-soundings.csv');
+
+INSERT INTO record_run_batches (tenant_id, organization_id, run_id, first_row, last_row, errors)
+VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('import job'), 2, 4, '[{"row": 4, "field": "depth", "value": "deep", "error": "is no number"}]');

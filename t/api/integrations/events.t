@@ -449,6 +449,14 @@ subtest 'records' => sub {
     $ann->post("$at/bulk-delete", { all => true, recordset_id => $set }, %in);
     my @ids = map { $ann->post($at, { recordset_id => $set }, %in)->json('/id') } 1 .. 3;
     tells 'two at once are told as one', sub { $ann->post("$at/bulk-delete", { record_ids => [ @ids[ 0, 1 ] ] }, %in) }, -in => $acme, 'record.bulk_deleted' => { recordset_id => $set, deleted_count => 2, deleted_ids => [ @ids[ 0, 1 ] ] };
+    tells 'an import is over', sub {
+        $db->begin_work;
+        $db->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $ann->tenant_id);
+        my $run = $db->selectrow_array(q{INSERT INTO record_runs (tenant_id, organization_id, kind, recordset_id, member_id, file_name, total_rows, success_count)
+            SELECT m.tenant_id, m.organization_id, 'import', ?, m.id, 'wrecks.csv', 2, 2 FROM memberships m WHERE m.organization_id = ? AND m.user_id = ? RETURNING id}, undef, $set, $acme, $ann->uuid);
+        $db->do('SELECT record_import_end(?, ?, NULL, NULL, NULL)', undef, $acme, $run);
+        $db->commit;
+    }, -in => $acme, 'import.completed' => { recordset_id => $set, status => 'completed', success_count => 2, file_name => 'wrecks.csv' };
     tells 'and all', sub { $ann->post("$at/bulk-delete", { all => true, recordset_id => $set }, %in) }, -in => $acme, 'record.bulk_deleted' => { recordset_id => $set, deleted_count => 1, deleted_ids => [] };
 };
 

@@ -1,4 +1,4 @@
-# The guide's pages "Recordsets and fields", "Records", "Track records" and "Entities", pasted box by box.
+# The guide's pages "Recordsets and fields", "Records", "Import and export", "Track records" and "Entities", pasted box by box.
 
 use v5.36;
 use lib 't/lib';
@@ -7,7 +7,8 @@ use Ashlar::Guide qw(steps is_as_shown);
 use Ashlar::Workspace;
 
 my $t = Api->start;
-for my $page (qw(recordsets records record-tracking entities)) {
+$t->start_worker(children => 1);
+for my $page (qw(recordsets records import-export record-tracking entities)) {
     my $w = workspace($t, ann => 'owner');
     $t->db->do('UPDATE users SET default_organization_id = ? WHERE id = ?', undef, $w->id, $w->{ann}->uuid);
     my $shell = Ashlar::Guide->shell(TOKEN => $w->{ann}->token, KEY => $t->key, ORG => $w->id);
@@ -18,7 +19,7 @@ for my $page (qw(recordsets records record-tracking entities)) {
         next if $box =~ /\A(?:TOKEN|KEY)=/;
         $box =~ s{https://localhost:8443}{https://localhost:$t->{https_port}}g;
         my $got = $shell->paste($box =~ s/\Acurl -k/curl -sk/mgr);
-        my ($name) = $box =~ m{(/api/[^\s"?]+)};
+        my $name = $box =~ m{(/api/[^\s"?]+)} ? $1 : 'a box';
         if (defined $shown && $shown !~ /\A\{/) { is $got =~ s/\s+\z//r, $shown, "$name: as shown" }
         elsif (defined $shown)                     { ok is_as_shown($got, $shown), "$name: as shown" or diag "$box\n$got" }
         else                                       { is $got, '', 'nothing is said' }

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "handlers/records/record_schema.h"
+#include "providers/record_schema.h"
 #include "lib/base/jx.h"
 #include "lib/base/utf8.h"
 #include "lib/base/value_pattern.h"

@@ -1,4 +1,4 @@
-#include "handlers/records/record_schema.h"
+#include "providers/record_schema.h"
 
 #include <json-c/json.h>
 #include <string.h>

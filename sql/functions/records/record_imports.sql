@@ -1,0 +1,303 @@
+-- Imports: files that are uploaded, and what becomes of their rows.
+--
+--   record_upload_await, record_upload_surveyed, record_upload_drop, record_uploads_tend   a file
+--   record_import_start                        a member has it imported
+--   record_import_begin, record_import_batch, record_import_await, record_import_end   its job does it (record_runs.sql)
+
+-- Room for a file that the caller is about to send; its upload.  Raises AS402.
+CREATE OR REPLACE FUNCTION record_upload_await(backend text, content_type text, size bigint, file_name text, format text, ttl_s bigint) RETURNS record_uploads
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    u record_uploads;
+BEGIN
+    INSERT INTO record_uploads AS x (tenant_id, organization_id, member_id, object_id, file_name, format)
+    VALUES (app_tenant(), app_organization(), app_member(),
+            stored_object_await(app_organization(), NULL, backend, content_type, size, now() + (ttl_s + 3600) * interval '1 second'), file_name, format)
+    RETURNING x.* INTO u;
+    RETURN u;
+END
+$$;
+
+-- It is there, and this is in it; once more, with another survey, if it was before.  No row: it is not there any more.
+CREATE OR REPLACE FUNCTION record_upload_surveyed(upload uuid, file_name text, survey jsonb, sha256 bytea) RETURNS SETOF record_uploads
+LANGUAGE plpgsql ROWS 1 AS $$
+#variable_conflict use_variable
+DECLARE
+    u record_uploads;
+BEGIN
+    SELECT x.* INTO u FROM record_uploads x
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = upload FOR UPDATE;
+    IF NOT FOUND OR (u.surveyed_at IS NULL AND NOT stored_object_keep(u.object_id, sha256)) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY UPDATE record_uploads x
+    SET file_name = coalesce(record_upload_surveyed.file_name, x.file_name), survey = survey, surveyed_at = now(), used_at = now()
+    WHERE x.tenant_id = u.tenant_id AND x.organization_id = u.organization_id AND x.id = u.id
+    RETURNING x.*;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION record_upload_drop(upload uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    object uuid;
+BEGIN
+    DELETE FROM record_uploads x WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = upload
+    RETURNING x.object_id INTO object;
+    PERFORM stored_object_drop(object) WHERE object IS NOT NULL;
+END
+$$;
+
+-- By the clock, over all tenants: up to most files that nobody has used for 24 hours go.  How many.
+--
+-- As the owner, who goes from one tenant to the next.
+CREATE OR REPLACE FUNCTION record_uploads_tend(most integer) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    here text := current_setting('app.tenant_id', true);
+    u    record;
+    n    bigint := 0;
+BEGIN
+    FOR u IN SELECT x.tenant_id, x.organization_id, x.id, x.object_id FROM record_uploads x
+             WHERE x.used_at < now() - interval '24 hours'
+               AND NOT EXISTS (SELECT FROM record_runs r WHERE r.tenant_id = x.tenant_id AND r.organization_id = x.organization_id AND r.upload_id = x.id
+                                 AND r.status IN ('queued', 'running'))
+             ORDER BY x.used_at LIMIT most LOOP
+        PERFORM set_config('app.tenant_id', u.tenant_id::text, true);
+        DELETE FROM record_uploads x WHERE x.tenant_id = u.tenant_id AND x.organization_id = u.organization_id AND x.id = u.id;
+        PERFORM stored_object_drop(u.object_id);
+        n := n + 1;
+    END LOOP;
+    PERFORM set_config('app.tenant_id', coalesce(here, ''), true);
+    RETURN n;
+END
+$$;
+REVOKE ALL ON FUNCTION record_uploads_tend(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION record_uploads_tend(integer) TO ashlar_api;
+
+-- The upload that a client calls "upload:<id>", which is of this workspace and was looked at.  Raises AS404.
+CREATE OR REPLACE FUNCTION record_upload_find(file_uri text) RETURNS record_uploads
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    u record_uploads;
+BEGIN
+    IF file_uri ~ '^upload:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+        SELECT x.* INTO u FROM record_uploads x
+        WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = substr(file_uri, 8)::uuid AND x.surveyed_at IS NOT NULL;
+    END IF;
+    IF u.id IS NULL THEN
+        RAISE SQLSTATE 'AS404' USING HINT = 'file_uri', MESSAGE = 'File not found: upload and analyze it first', DETAIL = file_uri;
+    END IF;
+    RETURN u;
+END
+$$;
+
+-- The columns of a survey as answers show them: with a key for each, such as a field's, none twice.
+CREATE OR REPLACE FUNCTION record_upload_columns(survey jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    columns jsonb := '[]';
+    taken   text[] := '{}';
+    base    text;
+    key     text;
+    n       integer;
+    c       jsonb;
+BEGIN
+    FOR c IN SELECT e FROM jsonb_array_elements(survey -> 'columns') e LOOP
+        base := btrim(regexp_replace(regexp_replace(lower(normalize(c ->> 'name', NFKD)), E'[\u0300-\u036f]', '', 'g'), '[^a-z0-9]+', '_', 'g'), '_');
+        base := left(CASE WHEN base ~ '^[a-z]' THEN base WHEN base = '' THEN 'field' ELSE 'f_' || base END, 58);
+        key := base;
+        n := 1;
+        WHILE key = ANY (taken) LOOP
+            n := n + 1;
+            key := base || '_' || n;
+        END LOOP;
+        taken := taken || key;
+        columns := columns || jsonb_build_array(c || jsonb_build_object('suggested_key', key));
+    END LOOP;
+    RETURN columns;
+END
+$$;
+
+-- The caller has an uploaded file imported into a recordset; the run.
+CREATE OR REPLACE FUNCTION record_import_start(recordset uuid, upload uuid, options jsonb) RETURNS uuid
+LANGUAGE plpgsql AS $$
+DECLARE
+    u record_uploads;
+    r uuid;
+BEGIN
+    UPDATE record_uploads x SET used_at = now()
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = upload
+    RETURNING x.* INTO u;
+    r := record_run_start('import', recordset, jsonb_strip_nulls(options), u.format, u.file_name, (u.survey ->> 'total_rows')::bigint);
+    UPDATE record_runs x SET upload_id = upload WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = r;
+    PERFORM audit('record.import', 'record_run', r::text, jsonb_build_object('organization_id', app_organization(), 'recordset_id', recordset, 'file_name', u.file_name));
+    RETURN r;
+END
+$$;
+
+-- Its job begins, or goes on: what to import, and behind which row of the file.  No row: there is nothing to do any more.
+CREATE OR REPLACE FUNCTION record_import_begin(organization uuid, run uuid)
+RETURNS TABLE (fields jsonb, is_strict boolean, options jsonb, survey jsonb, format text, total bigint, after bigint, tenant_id uuid, object_id uuid, backend text, content_type text, size bigint)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    r record_runs;
+BEGIN
+    SELECT * INTO r FROM record_run_enter(organization, run, 2);
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT s.fields, coalesce((s.settings ->> 'strict_schema')::boolean, false), r.options, u.survey, r.format, r.total_rows,
+                        record_import_after(organization, run), o.tenant_id, o.id, o.backend, o.content_type, o.size
+    FROM recordsets s
+    JOIN record_uploads u ON u.tenant_id = s.tenant_id AND u.organization_id = s.organization_id AND u.id = r.upload_id
+    JOIN stored_objects o ON o.tenant_id = u.tenant_id AND o.id = u.object_id AND o.state = 'stored'
+    WHERE s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id;
+    IF NOT FOUND THEN
+        PERFORM record_run_end(organization, run, 'failed', 'the file is no more');
+    END IF;
+END
+$$;
+
+-- The last row of the file that is done; 1 is the header.
+CREATE OR REPLACE FUNCTION record_import_after(organization uuid, run uuid) RETURNS bigint
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN coalesce((SELECT b.last_row FROM record_run_batches b
+                     WHERE b.tenant_id = app_tenant() AND b.organization_id = organization AND b.run_id = run ORDER BY b.first_row DESC LIMIT 1), 1);
+END
+$$;
+
+-- Items of records_batch() without those whose record the run has written before: of a file's rows that have the same value the first one counts.
+CREATE OR REPLACE FUNCTION record_import_items(r record_runs, items jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    match text := r.options ->> 'match_field';
+BEGIN
+    RETURN (
+        WITH given AS MATERIALIZED (
+            SELECT e.x, e.nr, k.record_id
+            FROM jsonb_array_elements(items) WITH ORDINALITY e (x, nr)
+            JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id
+            LEFT JOIN record_keys k ON k.tenant_id = s.tenant_id AND k.organization_id = s.organization_id AND k.content_id = s.content_id
+                                   AND k.key = match AND k.hash = record_key(s.uniques ->> match, e.x -> 'values' -> match)
+        ), before AS MATERIALIZED (
+            SELECT DISTINCT i.id FROM record_run_batches b CROSS JOIN LATERAL unnest(b.record_ids) i (id)
+            WHERE b.tenant_id = r.tenant_id AND b.organization_id = r.organization_id AND b.run_id = r.id
+              AND i.id IN (SELECT g.record_id FROM given g WHERE g.record_id IS NOT NULL)
+        )
+        SELECT coalesce(jsonb_agg(CASE WHEN b.id IS NULL THEN g.x
+                                       ELSE g.x || jsonb_build_object('failure', record_failure('CONFLICT', 'a row before has the same value', match)) END ORDER BY g.nr), '[]')
+        FROM given g
+        LEFT JOIN before b ON b.id = g.record_id);
+END
+$$;
+
+-- The rows of the file behind after, up to last: rows are the records that they become, as records_add() takes them, or with match_field records_batch(), each
+-- with its "row"; errors is what is wrong with others; of skipped ones there is nothing.  False: there is nothing more to do.  Raises what records_add() does,
+-- and nothing is done then.
+CREATE OR REPLACE FUNCTION record_import_batch(organization uuid, run uuid, after bigint, last bigint, rows jsonb, errors jsonb, refused bigint, skipped bigint) RETURNS boolean
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    r    record_runs;
+    ids  uuid[] := '{}';
+    n    bigint := jsonb_array_length(rows);
+    b    record;
+BEGIN
+    SELECT * INTO r FROM record_run_enter(organization, run, 2);
+    IF NOT FOUND THEN
+        RETURN false;
+    ELSIF record_import_after(organization, run) <> after THEN
+        RAISE 'record_import_batch: run % does not go on behind row %', run, after;    -- another attempt of the job is at it
+    END IF;
+    IF n > 0 AND r.options ? 'match_field' THEN
+        rows := record_import_items(r, rows);
+        SELECT * INTO b FROM records_batch(r.recordset_id, rows, r.options ->> 'match_field');
+        ids := ARRAY(SELECT (x ->> 'record_id')::uuid FROM jsonb_array_elements(b.results) x WHERE x ->> 'result' <> 'failed');
+        -- A record is in it twice where two rows have its value.
+        errors := errors || (SELECT coalesce(jsonb_agg(jsonb_build_object('row', rows -> (x ->> 'index')::integer -> 'row', 'value', NULL,
+                                 'field', CASE x #>> '{error,field}' WHEN 'record_id' THEN r.options ->> 'match_field' ELSE replace(x #>> '{error,field}', 'field_values.', '') END,
+                                 'error', CASE x #>> '{error,field}' WHEN 'record_id' THEN 'a row before has the same value'
+                                          ELSE replace(x #>> '{error,message}', 'field_values.', '') END)), '[]')
+                             FROM jsonb_array_elements(b.results) x WHERE x ->> 'result' = 'failed');
+        n := n - b.failed_count;
+        refused := refused + b.failed_count;
+    ELSIF n > 0 THEN
+        -- Of each record by itself nobody is told.
+        PERFORM set_config('app.quiet', 'on', true);
+        ids := records_add(r.recordset_id, rows);
+        PERFORM set_config('app.quiet', '', true);
+        PERFORM records_tell(organization, r.recordset_id) WHERE is_told(app_tenant());
+    END IF;
+    INSERT INTO record_run_batches (tenant_id, organization_id, run_id, first_row, last_row, record_ids, errors)
+    VALUES (app_tenant(), organization, run, after + 1, last, ids, nullif(errors, '[]'));
+    UPDATE record_runs x
+    SET step = 'importing rows', processed_rows = x.processed_rows + n + refused + skipped, success_count = x.success_count + n, error_count = x.error_count + refused,
+        skipped_count = x.skipped_count + skipped,
+        progress = greatest(x.progress, record_run_progress(x.processed_rows + n + refused, x.total_rows))
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = organization AND x.id = run;
+    RETURN true;
+END
+$$;
+
+-- What is wrong with rows, in their order, behind one batch: that of the first row behind.
+CREATE OR REPLACE FUNCTION record_import_errors(organization uuid, run uuid)
+RETURNS TABLE (row_number bigint, field text, value text, error text)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN QUERY SELECT (e.one ->> 'row')::bigint, e.one ->> 'field', e.one ->> 'value', e.one ->> 'error'
+    FROM record_run_batches b
+    CROSS JOIN LATERAL jsonb_array_elements(b.errors) WITH ORDINALITY e (one, nr)
+    WHERE b.tenant_id = app_tenant() AND b.organization_id = organization AND b.run_id = run AND b.errors IS NOT NULL
+    ORDER BY b.first_row, (e.one ->> 'row')::bigint, e.nr;
+END
+$$;
+
+-- Room for its report, of so many bytes; the object.  NULL: there is none, or the run is over.
+CREATE OR REPLACE FUNCTION record_run_await(organization uuid, run uuid, backend text, content_type text, size bigint) RETURNS uuid
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM record_runs x
+                   WHERE x.tenant_id = app_tenant() AND x.organization_id = organization AND x.id = run AND x.status = 'running') THEN
+        RETURN NULL;
+    END IF;
+    RETURN stored_object_await(organization, NULL, backend, content_type, size, now() + interval '1 hour');
+END
+$$;
+
+-- It is over: all rows are done, or message says why not.  object is its report, which stays for 30 days; NULL: there is none.
+CREATE OR REPLACE FUNCTION record_import_end(organization uuid, run uuid, message text, object uuid, sha256 bytea) RETURNS void
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    r record_runs;
+BEGIN
+    SELECT * INTO r FROM record_run_enter(organization, run, 0);
+    IF NOT FOUND THEN
+        PERFORM stored_object_drop(object) WHERE object IS NOT NULL;
+        RETURN;
+    ELSIF object IS NOT NULL AND NOT stored_object_keep(object, sha256) THEN
+        RAISE 'record_import_end: the file % is not awaited any more', object;
+    END IF;
+    UPDATE record_runs x
+    SET object_id = object, expires_at = CASE WHEN object IS NOT NULL THEN now() + interval '30 days' END,
+        total_rows = CASE WHEN message IS NULL THEN x.success_count + x.error_count ELSE x.total_rows END,
+        summary = jsonb_build_object(
+            'total_rows', x.success_count + x.error_count, 'valid_rows', x.success_count, 'invalid_rows', x.error_count,
+            'errors_by_field', (SELECT coalesce(jsonb_object_agg(f.field, f.n), '{}')
+                                FROM (SELECT coalesce(e.field, '') AS field, count(*) AS n FROM record_import_errors(organization, run) e GROUP BY 1) f),
+            'sample_errors', (SELECT coalesce(jsonb_agg(to_jsonb(e)), '[]') FROM (SELECT * FROM record_import_errors(organization, run) LIMIT 20) e))
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = organization AND x.id = run
+    RETURNING x.* INTO r;
+    PERFORM records_activity('record.imported', r.recordset_id, r.success_count);
+    IF is_told(app_tenant()) THEN
+        PERFORM event_emit('import.completed', organization, jsonb_build_object('job_id', run, 'workspace_id', organization, 'recordset_id', r.recordset_id,
+            'status', CASE WHEN message IS NULL THEN 'completed' ELSE 'failed' END, 'file_name', r.file_name, 'total_rows', r.total_rows, 'success_count', r.success_count,
+            'error_count', r.error_count, 'error_message', message));
+    END IF;
+    PERFORM record_run_end(organization, run, CASE WHEN message IS NULL THEN 'completed' ELSE 'failed' END, message);
+END
+$$;

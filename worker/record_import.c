@@ -1,0 +1,523 @@
+#include "worker/record_import.h"
+
+#include <json-c/json.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "build/sql/records/record_imports.h"
+#include "lib/base/json.h"
+#include "lib/base/jx.h"
+#include "lib/db/column.h"
+#include "lib/db/db.h"
+#include "lib/db/tx.h"
+#include "providers/import_file.h"
+#include "providers/import_value.h"
+#include "providers/record_schema.h"
+#include "providers/storage.h"
+#include "worker/table_file.h"
+
+enum {
+	BATCH = 500,
+	BATCH_BYTES = 8 << 20,
+	VALUES_BYTES = 262144, /* of a record, as PostgreSQL writes them (records_values_size) */
+	SHOWN = 255,           /* of a value in a report */
+	ENDED = 1000,
+};
+
+struct import {
+	struct tx *tx;
+	struct arena kept; /* for what the whole of it takes */
+	size_t nvalues;    /* of the transaction, without a batch's */
+	struct record_schema schema;
+	struct import_column *columns; /* of the file */
+	const size_t *column_of;       /* of each field of the schema; ncolumns: none */
+	size_t ncolumns;
+	bool skips_invalid;
+	const struct record_field *match; /* by which records are found that are changed; NULL: all are new */
+
+	/* the batch */
+	struct arena arena;
+	struct buf rows, errors;
+	size_t *row_ends; /* where each record ends in rows */
+	uint64_t *row_numbers;
+	int nrows;
+	long long refused, skipped;
+	uint64_t after, last; /* rows of the file: done before it, and looked at */
+
+	bool is_over;        /* there is nothing more to do: it was cancelled */
+	const char *problem; /* it ends here, without what follows */
+};
+
+static void begin_batch(struct import *m)
+{
+	m->tx->nvalues = m->nvalues;
+	arena_reset(&m->arena);
+	buf_init(&m->rows, &m->arena, 1 << 16);
+	buf_init(&m->errors, &m->arena, 1024);
+	m->nrows = 0;
+	m->refused = m->skipped = 0;
+	m->after = m->last;
+}
+
+/* A row that is refused, and why. */
+static void refuse(struct import *m, uint64_t number, const char *field, const struct import_cell *cell,
+		   const char *problem)
+{
+	struct buf *b = &m->errors;
+	size_t n = cell ? cell->n : 0;
+
+	while (n > SHOWN && (n = SHOWN))
+		while (n && ((unsigned char)cell->p[n] & 0xc0) == 0x80)
+			n--;
+	jx_next(b);
+	buf_char(b, '{');
+	jx_key_int(b, "row", (long long)number);
+	jx_key_str(b, "field", field);
+	jx_key(b, "value");
+	if (cell && !memchr(cell->p, '\0', n))
+		jx_text(b, cell->p, n);
+	else
+		jx_null(b);
+	jx_key_str(b, "error", problem);
+	buf_char(b, '}');
+}
+
+/* What a record has that no cell has said: its field's default; NULL: nothing. */
+static const char *default_of(const struct record_field *f)
+{
+	return f->def ? json_object_to_json_string_ext(f->def, JSON_C_TO_STRING_PLAIN) : NULL;
+}
+
+/* The values of a row, or all that is wrong with it; fields without one are blank.  False: something is. */
+static bool write_values(struct import *m, uint64_t number, const struct import_cell *cells, size_t n,
+			 struct buf *b)
+{
+	bool is_fine = true;
+
+	for (size_t i = 0; i < m->schema.n; i++) {
+		const struct record_field *f = &m->schema.fields[i];
+		const struct import_cell *cell = m->column_of[i] < n ? &cells[m->column_of[i]] : NULL;
+		const char *problem;
+
+		if (cell && cell->kind) {
+			jx_key(b, f->key);
+			if (!import_value_write(&m->arena, &m->columns[m->column_of[i]], cell, b, &problem)) {
+				refuse(m, number, f->key, cell, problem);
+				is_fine = false;
+			}
+		} else if (m->match ? f == m->match : f->is_required && !f->def) {
+			refuse(m, number, f->key, NULL, "it is required");
+			is_fine = false;
+		} else if (!m->match && default_of(f)) {
+			jx_key(b, f->key);
+			buf_text(b, default_of(f));
+		}
+	}
+	for (size_t i = m->ncolumns; i < n && is_fine; i++) {
+		if (!cells[i].kind)
+			continue;
+		refuse(m, number, NULL, &cells[i], "the row has more cells than the header");
+		is_fine = false;
+	}
+	return is_fine;
+}
+
+/* Of a record that may be there: what it gets if it is not, or why it cannot be made then. */
+static void write_unless_there(struct import *m, const struct import_cell *cells, size_t n, struct buf *b)
+{
+	const char *missing = NULL;
+
+	jx_key_open(b, "defaults", '{');
+	for (size_t i = 0; i < m->schema.n; i++) {
+		const struct record_field *f = &m->schema.fields[i];
+
+		if (m->column_of[i] < n && cells[m->column_of[i]].kind)
+			continue;
+		if (default_of(f)) {
+			jx_key(b, f->key);
+			buf_text(b, default_of(f));
+		} else if (f->is_required && !missing) {
+			missing = f->key;
+		}
+	}
+	buf_char(b, '}');
+	if (!missing)
+		return;
+	jx_key_open(b, "missing", '{');
+	jx_key_str(b, "code", "VALIDATION_ERROR");
+	jx_key_str(b, "message", "it is required");
+	jx_key_str(b, "field", missing);
+	buf_char(b, '}');
+}
+
+static enum err call_batch(struct import *m, const char *rows, size_t n, const char *errors,
+			   long long refused, long long skipped, uint64_t last)
+{
+	struct tx *tx = m->tx;
+	struct buf b;
+	PGresult *res;
+	enum err rc;
+
+	buf_init(&b, &m->arena, n + 3);
+	buf_char(&b, '[');
+	buf_add(&b, rows, n);
+	buf_char(&b, ']');
+	tx_set(tx, "rows", buf_str(&b));
+	tx_set(tx, "errors", arena_fmt(&m->arena, "[%s]", errors));
+	tx_set(tx, "refused", arena_fmt(&m->arena, "%lld", refused));
+	tx_set(tx, "skipped", arena_fmt(&m->arena, "%lld", skipped));
+	tx_set(tx, "after", arena_fmt(&m->arena, "%llu", (unsigned long long)m->after));
+	tx_set(tx, "last", arena_fmt(&m->arena, "%llu", (unsigned long long)last));
+	rc = tx_call(tx, &q_record_import_batch, true, &res);
+	if (rc)
+		return rc;
+	m->is_over = !column_bool(res, 0, "goes_on");
+	m->after = last;
+	return ERR_OK;
+}
+
+/* Records of the batch; with the last one goes what was refused, and all that was looked at is done.  What
+ * PostgreSQL refuses is a record's own fault: which one's, halves tell. */
+static enum err write_rows(struct import *m, int from, int to)
+{
+	size_t start = from ? m->row_ends[from - 1] + 1 : 0; /* behind the comma */
+	bool is_last = to == m->nrows;
+	uint64_t last = is_last ? m->last : m->row_numbers[to - 1];
+	struct buf errors = m->errors;
+	int middle = from + (to - from) / 2;
+	enum err rc;
+
+	rc = call_batch(m, m->rows.p + start, m->row_ends[to - 1] - start, is_last ? buf_str(&m->errors) : "",
+			is_last ? m->refused : 0, is_last ? m->skipped : 0, last);
+	if (rc != ERR_VALIDATION && rc != ERR_CONFLICT)
+		return rc;
+	if (to - from > 1) {
+		m->tx->fail = (struct failure){ ERR_OK };
+		rc = write_rows(m, from, middle);
+		return rc || m->is_over ? rc : write_rows(m, middle, to);
+	}
+	if (!is_last)
+		buf_init(&m->errors, &m->arena, 256);
+	refuse(m, m->row_numbers[from], m->tx->fail.field, NULL, arena_dup(&m->arena, m->tx->fail.message));
+	m->tx->fail = (struct failure){ ERR_OK };
+	rc = call_batch(m, "", 0, buf_str(&m->errors), is_last ? m->refused + 1 : 1, is_last ? m->skipped : 0,
+			last);
+	if (!is_last)
+		m->errors = errors;
+	return rc;
+}
+
+/* What has come together since the last one. */
+static enum err end_batch(struct import *m)
+{
+	enum err rc = ERR_OK;
+
+	if (m->last == m->after)
+		return ERR_OK;
+	rc = m->nrows ? write_rows(m, 0, m->nrows)
+		      : call_batch(m, "", 0, buf_str(&m->errors), m->refused, m->skipped, m->last);
+	if (!rc)
+		begin_batch(m);
+	return rc;
+}
+
+static bool is_blank(const struct import_cell *cells, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (cells[i].kind)
+			return false;
+	return true;
+}
+
+static enum err each(void *to, uint64_t number, const struct import_cell *cells, size_t n,
+		     struct failure *why)
+{
+	struct import *m = to;
+	struct buf b;
+
+	(void)why;
+	if (number <= m->last)
+		return ERR_OK;
+	m->last = number;
+	if (is_blank(cells, n)) {
+		m->skipped++;
+	} else {
+		buf_init(&b, &m->arena, 512);
+		buf_text(&b, m->match ? "{\"op\":\"upsert\",\"dropped\":[],\"set\":{},\"values\":{"
+				      : "{\"field_values\":{");
+		if (!write_values(m, number, cells, n, &b)) {
+			m->refused++;
+		} else if (b.n + m->schema.n * 2 > VALUES_BYTES) {
+			refuse(m, number, NULL, NULL, "the values of a record may have 256 KiB");
+			m->refused++;
+		} else {
+			buf_char(&b, '}');
+			if (m->match) {
+				jx_key_int(&b, "row", (long long)number);
+				write_unless_there(m, cells, n, &b);
+			}
+			buf_char(&b, '}');
+			jx_next(&m->rows);
+			buf_add(&m->rows, b.p, b.n);
+			m->row_ends[m->nrows] = m->rows.n;
+			m->row_numbers[m->nrows++] = number;
+		}
+		if (m->refused && !m->skips_invalid)
+			m->problem = "a row was refused, and skip_invalid_rows is false";
+	}
+	if (m->nrows < BATCH && m->refused + m->skipped < BATCH && m->rows.n + m->errors.n < BATCH_BYTES &&
+	    !m->problem)
+		return ERR_OK;
+	if (end_batch(m))
+		return m->tx->fail.err;
+	return m->is_over || m->problem ? ERR_GONE : ERR_OK; /* to be told from what fails */
+}
+
+/* How it is to be read: the columns of the file and the fields that they are. */
+static enum err read_columns(struct import *m, struct json_object *survey, struct json_object *options)
+{
+	struct json_object *list = json_at(survey, "columns", NULL),
+			   *mappings = json_at(options, "field_mappings", NULL);
+	const char *decimal = json_text(json_at(options, "decimal", NULL), 1),
+		   *order = json_text(json_at(options, "date_format", NULL), 3);
+	size_t *column_of = arena_alloc(&m->kept, (m->schema.n + 1) * sizeof(*column_of));
+
+	m->ncolumns = list ? json_object_array_length(list) : 0;
+	m->columns = arena_alloc(&m->kept, (m->ncolumns + 1) * sizeof(*m->columns));
+	for (size_t k = 0; k < m->schema.n; k++)
+		column_of[k] = (size_t)-1;
+	for (size_t i = 0; i < m->ncolumns; i++) {
+		struct json_object *one = json_object_array_get_idx(list, i);
+		const char *name = json_text(json_at(one, "name", NULL), 4096), *key,
+			   *own_decimal = json_text(json_at(one, "decimal", NULL), 1),
+			   *own_order = json_text(json_at(one, "date_format", NULL), 3);
+		struct import_column *col = &m->columns[i];
+
+		own_decimal = decimal ? decimal : own_decimal;
+		own_order = order ? order : own_order;
+		key = name ? json_text(json_at(mappings, name, NULL), 63) : NULL;
+		col->decimal = !own_decimal          ? IMPORT_DECIMAL_UNKNOWN
+			       : *own_decimal == ',' ? IMPORT_COMMA
+						     : IMPORT_POINT;
+		col->order = !own_order          ? IMPORT_ORDER_UNKNOWN
+			     : *own_order == 'd' ? IMPORT_DAY_FIRST
+						 : IMPORT_MONTH_FIRST;
+		for (size_t k = 0; key && k < m->schema.n; k++)
+			if (!strcmp(m->schema.fields[k].key, key)) {
+				col->field = &m->schema.fields[k];
+				column_of[k] = i;
+			}
+	}
+	m->column_of = column_of;
+	return ERR_OK;
+}
+
+static enum err read_json(struct import *m, const PGresult *res, const char *name, struct json_object **out)
+{
+	const char *text = column_text(res, 0, name), *problem;
+
+	return json_read(&m->kept, text, strlen(text), out, &problem)
+		       ? tx_fail_inside(m->tx, ERR_INTERNAL, "record_import: %s: %s", name, problem)
+		       : ERR_OK;
+}
+
+static enum err read_begin(struct import *m, const PGresult *res, struct import_file *file,
+			   struct storage_object *object)
+{
+	struct json_object *fields, *options, *survey, *whole;
+	const char *delimiter;
+	enum err rc = read_json(m, res, "fields", &fields);
+
+	if (!rc)
+		rc = read_json(m, res, "options", &options);
+	if (!rc)
+		rc = read_json(m, res, "survey", &survey);
+	if (rc)
+		return rc;
+	whole = json_object_new_object();
+	json_object_object_add(whole, "fields", json_object_get(fields));
+	rc = record_schema_read(&m->kept, whole, "schema", &m->schema, &m->tx->fail);
+	json_object_put(whole);
+	if (rc)
+		return rc;
+	m->skips_invalid = !json_at(options, "skip_invalid_rows", NULL) ||
+			   json_object_get_boolean(json_at(options, "skip_invalid_rows", NULL));
+	if (json_text(json_at(options, "match_field", NULL), 63)) {
+		m->match =
+			record_schema_find(&m->schema, json_text(json_at(options, "match_field", NULL), 63));
+		if (!m->match)
+			m->problem = "the field that records are found by is no more";
+	}
+	m->after = m->last = (uint64_t)column_int(res, 0, "after");
+	delimiter = json_text(json_at(survey, "delimiter", NULL), 1);
+	*file = (struct import_file){ .format = arena_dup(&m->kept, column_text(res, 0, "format")),
+				      .encoding = json_text(json_at(survey, "encoding", NULL), 40),
+				      .delimiter = delimiter ? (unsigned char)*delimiter : 0 };
+	*object = (struct storage_object){ .tenant_id = arena_dup(&m->kept, column_text(res, 0, "tenant_id")),
+					   .id = arena_dup(&m->kept, column_text(res, 0, "object_id")),
+					   .backend = arena_dup(&m->kept, column_text(res, 0, "backend")),
+					   .content_type =
+						   arena_dup(&m->kept, column_text(res, 0, "content_type")),
+					   .size = column_int(res, 0, "size") };
+	return read_columns(m, survey, options);
+}
+
+/* What is wrong with rows, as a file; rc of that, and where there is no room for it, none. */
+static enum err each_error(void *to, const PGresult *row, struct failure *why)
+{
+	return table_file_add(to, row, why);
+}
+
+static enum err store_report(struct import *m, struct table_file *f)
+{
+	struct storage_object o = { .backend = storage_backend(), .content_type = table_file_type("csv") };
+	unsigned char sha256[SECRET_BYTES];
+	struct tx *tx = m->tx;
+	PGresult *res;
+	enum err rc;
+
+	tx->each = each_error;
+	tx->each_to = f;
+	tx->peer_fd = -1;
+	rc = tx_call(tx, &q_record_import_errors, true, &res);
+	tx->each = NULL;
+	if (rc || !f->nrows)
+		return rc;
+	rc = table_file_end(f, res, &tx->fail);
+	if (rc)
+		return rc;
+	o.size = f->size;
+	tx_set(tx, "backend", o.backend);
+	tx_set(tx, "content_type", o.content_type);
+	tx_set(tx, "size", arena_fmt(&m->kept, "%lld", o.size));
+	rc = tx_call(tx, &q_record_run_await, true, &res);
+	if (rc == ERR_LIMIT) { /* it does without */
+		tx->fail = (struct failure){ ERR_OK };
+		return ERR_OK;
+	}
+	if (rc)
+		return rc;
+	o.id = column_text(res, 0, "object_id");
+	o.tenant_id = column_text(res, 0, "tenant_id");
+	if (!o.id)
+		return ERR_OK;
+	o.id = arena_dup(&m->kept, o.id);
+	o.tenant_id = arena_dup(&m->kept, o.tenant_id);
+	db_close();
+	rc = storage_put_file(&m->kept, &o, f->fd, sha256, &tx->fail);
+	tx_set(tx, "object", o.id);
+	tx_set(tx, "sha256", secret_bytea(&m->kept, sha256, sizeof(sha256)));
+	return rc;
+}
+
+static enum err report(struct import *m)
+{
+	struct table_file f;
+	enum err rc;
+
+	rc = table_file_open(&f, &m->kept, "csv", &m->tx->fail);
+	if (rc)
+		return rc;
+	rc = store_report(m, &f);
+	table_file_close(&f);
+	return rc;
+}
+
+static enum err end(struct import *m)
+{
+	struct tx *tx = m->tx;
+	PGresult *res;
+	enum err rc;
+
+	tx_set(tx, "message", m->problem);
+	tx_set(tx, "object", NULL);
+	tx_set(tx, "sha256", NULL);
+	rc = report(m);
+	return rc ? rc : tx_call(tx, &q_record_import_end, false, &res);
+}
+
+static enum err read_rows(struct import *m, const struct import_file *file)
+{
+	struct failure why = { ERR_OK };
+	enum err rc;
+
+	m->row_ends = arena_alloc(&m->kept, BATCH * sizeof(*m->row_ends));
+	m->row_numbers = arena_alloc(&m->kept, BATCH * sizeof(*m->row_numbers));
+	m->nvalues = m->tx->nvalues;
+	begin_batch(m);
+	rc = import_file_rows(&m->kept, file, m->after, each, m, &why);
+	if (m->tx->fail.err)
+		return m->tx->fail.err;
+	if (m->is_over)
+		return ERR_OK;
+	if (m->problem)
+		return end(m);
+	if (rc == ERR_BAD_REQUEST) {
+		m->problem = why.message;
+		rc = end_batch(m);
+		return rc || m->is_over ? rc : end(m);
+	}
+	if (rc) {
+		m->tx->fail = why;
+		return rc;
+	}
+	rc = end_batch(m);
+	return rc || m->is_over ? rc : end(m);
+}
+
+static enum err make(struct import *m)
+{
+	struct storage_object object;
+	struct import_file file;
+	PGresult *res;
+	enum err rc = tx_call(m->tx, &q_record_import_begin, true, &res);
+
+	if (rc || !PQntuples(res))
+		return rc;
+	rc = read_begin(m, res, &file, &object);
+	if (rc)
+		return rc;
+	if (m->problem)
+		return end(m);
+	file.fd = storage_open(&m->kept, &object, &m->tx->fail);
+	if (file.fd < 0)
+		return m->tx->fail.err;
+	rc = read_rows(m, &file);
+	close(file.fd);
+	return rc;
+}
+
+static enum err run(struct tx *tx, const struct job *job)
+{
+	const char *organization, *run_id, *problem;
+	struct import m = { .tx = tx };
+	struct json_object *payload;
+	enum err rc;
+
+	if (json_read(&tx->arena, job->payload, strlen(job->payload), &payload, &problem) ||
+	    !(organization = json_text(json_at(payload, "organization_id", NULL), 36)) ||
+	    !(run_id = json_text(json_at(payload, "run_id", NULL), 36)))
+		return job_give_up(tx, "the payload names no run");
+	tx_set(tx, "organization", organization);
+	tx_set(tx, "run", run_id);
+	arena_init(&m.kept, 1 << 16);
+	arena_init(&m.arena, 1 << 20);
+	rc = make(&m);
+	if (rc && tx->fail.message) /* what says why is to outlive these */
+		tx->fail.message = arena_dup(&tx->arena, tx->fail.message);
+	arena_release(&m.arena);
+	arena_release(&m.kept);
+	return rc;
+}
+
+static enum err tend(struct tx *tx, const struct job *job)
+{
+	PGresult *res;
+
+	(void)job;
+	tx_set(tx, "most", arena_fmt(&tx->arena, "%d", ENDED));
+	return tx_call(tx, &q_record_uploads_tend, false, &res);
+}
+
+const struct job_kind record_import_job = { .name = "record.import", .run = run };
+const struct job_kind record_uploads_job = { .name = "record.uploads", .run = tend };
