@@ -210,9 +210,13 @@ int cmd_backup(int argc, char **argv)
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGHUP, &act, NULL);
+	/* Of extensions those that the owner may create; PostGIS is the superuser's, and is there before a
+	 * restore. */
 	if (!succeeds(start(db,
 			    (const char *const[]){ dump, "--format=custom", "--role=ashlar_backup",
-						   "--no-password", NULL },
+						   "--no-password", "--exclude-schema=postgis",
+						   "--extension=plpgsql", "--extension=pg_trgm",
+						   "--extension=btree_gin", "--extension=btree_gist", NULL },
 			    fd)))
 		cmd_die("pg_dump failed, and %s was not written", file);
 	if (!owner_in(&a, output_of(db, &a, (const char *const[]){ restore, "--list", unfinished, NULL })))
@@ -282,6 +286,7 @@ int cmd_restore(int argc, char **argv)
 		return 1;
 	must_be_empty(db, owner);
 	cmd_preflight(db, true);
+	cmd_postgis(db, true);
 	arena_init(&a, 65536);
 	restore = program(db, &a, "pg_restore");
 	was = owner_in(&a, output_of(db, &a, (const char *const[]){ restore, "--list", file, NULL }));

@@ -180,6 +180,12 @@ void cmd_tenant(PGconn *db, const char *slug);
 void cmd_preflight(PGconn *db, bool is_new);
 
 /*
+ * Die unless the database has PostGIS where the schema asks for it, with what puts it
+ * there.  may_change: where this role may, it is put there at once.
+ */
+void cmd_postgis(PGconn *db, bool may_change);
+
+/*
  * Can backups be read as ashlar_backup?  False is said on stderr, with what the
  * superuser runs about it.
  */

@@ -373,8 +373,10 @@ int cmd_migrate(int argc, char **argv)
 	if (!dry_run && !status)
 		lock(db);
 
-	if (!status)
+	if (!status) {
 		cmd_preflight(db, *PQgetvalue(cmd_query(db, &q_owner_migrate_is_new, NULL), 0, 0) == 't');
+		cmd_postgis(db, !dry_run);
+	}
 	applied = read_applied(db);
 	check_order(applied);
 	if (status) {

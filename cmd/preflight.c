@@ -65,6 +65,39 @@ void cmd_preflight(PGconn *db, bool is_new)
 			database, text(res, "tables_of"), owner, text(res, "tables_of"));
 }
 
+/* By hand: it is not one of the extensions that the owner of a database may create. */
+#define POSTGIS                                                                          \
+	"CREATE SCHEMA IF NOT EXISTS postgis; GRANT USAGE ON SCHEMA postgis TO PUBLIC; " \
+	"CREATE EXTENSION IF NOT EXISTS postgis SCHEMA postgis"
+
+void cmd_postgis(PGconn *db, bool may_change)
+{
+	const PGresult *res = cmd_query(db, &q_owner_postgis, NULL);
+	const char *schema = text(res, "schema");
+	bool may_create = may_change && is(res, "may_create") && is(res, "is_installed");
+
+	if (*schema && strcmp(schema, "postgis") != 0)
+		cmd_die("PostGIS is in the schema %s of the database %s, and Ashlar asks for it in a schema "
+			"of its "
+			"own; where nothing else uses it, as the superuser: psql -d %s -c \"DROP EXTENSION "
+			"postgis; " POSTGIS "\"",
+			schema, PQdb(db), PQdb(db));
+	if (*schema && is(res, "is_open"))
+		return;
+	if (!may_create)
+		cmd_die("the database %s has no PostGIS, by which records are found on maps; %sas the "
+			"superuser: "
+			"psql -d %s -c \"" POSTGIS "\"",
+			PQdb(db),
+			is(res, "is_installed")
+				? ""
+				: "on Debian 12: apt-get install postgresql-15-postgis-3, and ",
+			PQdb(db));
+	cmd_exec(db, "SET client_min_messages = warning");
+	cmd_exec(db, POSTGIS);
+	cmd_exec(db, "RESET client_min_messages");
+}
+
 bool cmd_backup_role(PGconn *db)
 {
 	const PGresult *res = cmd_query(db, &q_owner_backup_role, NULL);

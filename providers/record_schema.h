@@ -13,7 +13,7 @@
  *	date, datetime			"2026-01-31", RFC 3339 with a zone
  *	email, url			as the API takes one everywhere
  *	select				one of the options; multi_select an array of them, none twice
- *	geometry			an object that has the type of a GeoJSON geometry
+ *	geometry			a GeoJSON geometry (record_geometry.h)
  *	member, record			a UUID, in lower case
  *	json				anything
  *

@@ -3,15 +3,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "providers/record_geometry.h"
 #include "providers/record_schema.h"
 #include "lib/base/jx.h"
 #include "lib/base/utf8.h"
 #include "lib/base/value_pattern.h"
-
-static const char *const geometries[] = {
-	"Point",        "LineString",         "Polygon", "MultiPoint", "MultiLineString",
-	"MultiPolygon", "GeometryCollection", NULL
-};
 
 static enum err refuse(struct arena *a, const char *path, struct failure *why, const char *expected)
 {
@@ -134,19 +130,6 @@ static enum err take_options(struct arena *a, const struct record_field *f, stru
 	return ERR_OK;
 }
 
-static bool is_geometry(struct json_object *json)
-{
-	struct json_object *type;
-
-	if (!json_object_is_type(json, json_type_object) || !json_object_object_get_ex(json, "type", &type) ||
-	    !json_object_is_type(type, json_type_string))
-		return false;
-	for (int i = 0; geometries[i]; i++)
-		if (!strcmp(geometries[i], json_object_get_string(type)))
-			return true;
-	return false;
-}
-
 enum err record_schema_value(struct arena *a, const struct record_field *f, struct json_object *json,
 			     const char *path, struct buf *b, struct failure *why)
 {
@@ -175,10 +158,13 @@ enum err record_schema_value(struct arena *a, const struct record_field *f, stru
 		if (!is_option(f, json))
 			return refuse(a, path, why, "one of the field's options");
 		break;
-	case RECORD_GEOMETRY:
-		if (!is_geometry(json))
-			return refuse(a, path, why, "a GeoJSON geometry");
+	case RECORD_GEOMETRY: {
+		enum err rc = record_geometry_check(a, json, path, why);
+
+		if (rc)
+			return rc;
 		break;
+	}
 	case RECORD_JSON: break;
 	}
 	buf_text(b, json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));

@@ -64,6 +64,7 @@ const struct job_kind *const job_kinds[] = {
 	&records_fill_job,
 	&records_fill_all_job,
 	&record_runs_job,
+	&records_place_job,
 	&tasks_due_job,
 	&records_unique_job,
 	&domains_due_job,

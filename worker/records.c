@@ -3,6 +3,7 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "build/sql/records/record_map.h"
 #include "build/sql/records/record_runs.h"
 #include "build/sql/records/records.h"
 #include "lib/base/json.h"
@@ -104,6 +105,33 @@ static enum err records_unique(struct tx *tx, const struct job *job)
 	return rc ? rc : tx_call(tx, &q_recordset_unique_fill, true, &res);
 }
 
+/* Where a recordset's records are by its settings: from record to record, '' at first. */
+static enum err records_place(struct tx *tx, const struct job *job)
+{
+	struct json_object *payload, *place;
+	const char *problem, *after = "";
+	PGresult *res;
+
+	if (json_read(&tx->arena, job->payload, strlen(job->payload), &payload, &problem) ||
+	    !take(tx, payload, "organization_id", "organization") ||
+	    !take(tx, payload, "recordset_id", "recordset"))
+		return job_give_up(tx, "the payload names no recordset");
+	place = json_at(payload, "place", NULL);
+	tx_set(tx, "job", job->id);
+	tx_set(tx, "place", place ? json_object_to_json_string_ext(place, JSON_C_TO_STRING_PLAIN) : NULL);
+	tx_set(tx, "batch", "500");
+	for (int i = 0; i < PORTIONS && after; i++) {
+		enum err rc;
+
+		tx_set(tx, "after", after);
+		rc = tx_call(tx, &q_records_place, true, &res);
+		if (rc)
+			return rc;
+		after = column_text(res, 0, "after");
+	}
+	return after ? job_retry_after(tx, 1, "there are more") : ERR_OK;
+}
+
 /* What has no slots yet, or whose job has failed. */
 static enum err records_fill_all(struct tx *tx, const struct job *job)
 {
@@ -126,6 +154,7 @@ static enum err runs_tend(struct tx *tx, const struct job *job)
 const struct job_kind record_runs_job = { .name = "record.runs", .run = runs_tend };
 const struct job_kind records_remove_job = { .name = "records.remove", .run = records_remove };
 const struct job_kind records_give_job = { .name = "records.give", .run = records_give };
+const struct job_kind records_place_job = { .name = "records.place", .run = records_place };
 const struct job_kind records_fill_job = { .name = "records.fill", .run = records_fill };
 const struct job_kind records_fill_all_job = { .name = "records.fill_all", .run = records_fill_all };
 const struct job_kind records_unique_job = { .name = "records.unique", .run = records_unique };

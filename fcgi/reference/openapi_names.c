@@ -308,6 +308,7 @@ static const struct {
 	{ "workspace.records.crud_delete_recordset", "delete_crud_recordset" },
 	{ "workspace.records.crud_list_records", "list_crud_records" },
 	{ "workspace.records.resync_promoted_columns", "refresh_promoted_columns" },
+	{ "workspace.records.enable_map_mode", "switch_on_recordset_map" },
 	{ "workspace.records.crud_get_record", "get_crud_record" },
 	{ "workspace.records.crud_create_record", "create_crud_record" },
 	{ "workspace.records.crud_replace_record", "replace_crud_record" },

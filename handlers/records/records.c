@@ -15,6 +15,7 @@
 #include "handlers/permissions.h"
 #include "handlers/records/record_cache.h"
 #include "handlers/records/record_filter.h"
+#include "providers/record_geometry.h"
 #include "handlers/records/record_input.h"
 #include "handlers/records/recordsets.h"
 #include "handlers/shapes.h"
@@ -47,7 +48,7 @@ static const struct field record[] = {
 	{ "status",           F_ENUM,     OUT, .values = states },
 	{ "status",           F_ENUM,     NEW | SET, .values = given_states, .def = "active" },
 	{ "tags",             F_LIST,     OUT | NEW | SET, .item = F_TEXT, .each = &one_tag, .max = 100, .example = "[\"harbour\"]" },
-	{ "geometry",         F_OBJECT,   OUT | F_NULL, .about = "GeoJSON" },
+	{ "geometry",         F_OBJECT,   OUT | NEW | SET | F_NULL_OUT | F_NULL_SET, .about = RECORD_GEOMETRY_ABOUT, .example = RECORD_GEOMETRY_EXAMPLE },
 	{ "geometry_type",    F_TEXT,     OUT | F_NULL },
 	{ "lat",              F_NUMBER,   OUT | F_NULL },
 	{ "lng",              F_NUMBER,   OUT | F_NULL },
@@ -77,6 +78,7 @@ static const struct field replacement[] = {
 	{ "owner_id",         F_UUID,     0, .about = "a member; left out, it stays", .example = "member theo" },
 	{ "group_id",         F_UUID,     F_RARE },
 	{ "tool_statuses",    F_OBJECT,   0, .example = "{\"survey\":\"done\"}" },
+	{ "geometry",         F_OBJECT,   0, .about = RECORD_GEOMETRY_ABOUT, .example = RECORD_GEOMETRY_EXAMPLE },
 	FIELD_END
 };
 
@@ -325,10 +327,11 @@ static enum err write_tools(struct req *rq, bool is_whole, struct buf *b)
 }
 
 /* Members of what was sent, or has a default. */
-static void write_set(struct req *rq, struct buf *b)
+static enum err write_set(struct req *rq, struct buf *b)
 {
 	static const char *const texts[] = { "title", "status", "owner_id", "group_id" };
-	const struct value *tags = req_value(rq, "tags");
+	const struct value *tags = req_value(rq, "tags"), *geometry = req_value(rq, "geometry");
+	enum err rc = ERR_OK;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
 		const struct value *v = req_value(rq, texts[i]);
@@ -339,6 +342,14 @@ static void write_set(struct req *rq, struct buf *b)
 	if (tags && tags->given)
 		jx_key(b, "tags"),
 			buf_text(b, json_object_to_json_string_ext(tags->json, JSON_C_TO_STRING_PLAIN));
+	if (geometry && geometry->given && !geometry->is_null)
+		rc = record_geometry_check(&rq->tx.arena, geometry->json, "geometry", &rq->tx.fail);
+	if (!rc && geometry && geometry->given)
+		jx_key(b, "geometry"),
+			buf_text(b, geometry->is_null ? "null"
+						      : json_object_to_json_string_ext(
+								geometry->json, JSON_C_TO_STRING_PLAIN));
+	return rc;
 }
 
 static enum err prepare_create(struct req *rq, const struct record_cached *schema)
@@ -354,7 +365,9 @@ static enum err prepare_create(struct req *rq, const struct record_cached *schem
 	if (rc)
 		return rc;
 	jx_key_open(&b, "set", '{');
-	write_set(rq, &b);
+	rc = write_set(rq, &b);
+	if (rc)
+		return rc;
 	buf_text(&b, "}}");
 	req_set(rq, "given", buf_str(&b));
 	req_set(rq, "schema_version", arena_fmt(&rq->tx.arena, "%d", schema->version));
@@ -412,7 +425,9 @@ static enum err prepare_update(struct req *rq, const struct record_cached *schem
 	if (rc)
 		return rc;
 	jx_key_open(&b, "set", '{');
-	write_set(rq, &b);
+	rc = write_set(rq, &b);
+	if (rc)
+		return rc;
 	buf_text(&b, "}}");
 	req_set(rq, "change", buf_str(&b));
 	req_set(rq, "if_match", answer_if_match(rq));

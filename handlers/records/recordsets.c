@@ -44,7 +44,7 @@ static const struct field trash_path[] = {
 	FIELD_END
 };
 
-static const struct field recordset[] = {
+const struct field recordset_fields[] = {
 	{ "id",               F_UUID,     OUT },
 	{ "name",             F_TEXT,     OUT | NEW | SET | NEEDED, .min = 1, .max = 255, .example = "Lighthouses" },
 	{ "slug",             F_SLUG,     OUT, .example = "lighthouses" },
@@ -73,7 +73,7 @@ static const struct field recordset[] = {
 };
 
 static const struct field trashed[] = {
-	FIELDS_OF(recordset),
+	FIELDS_OF(recordset_fields),
 	{ "deleted_at",       F_DATETIME, OUT },
 	{ "deleted_by",       F_OBJECT,   OUT | F_NULL, .fields = member_ref },
 	{ "purge_at",         F_DATETIME, OUT },
@@ -124,7 +124,7 @@ static const struct field resync_out[] = {
 	FIELD_END
 };
 
-const struct shape recordset_shape = { "Recordset", recordset };
+const struct shape recordset_shape = { "Recordset", recordset_fields };
 const struct shape recordset_event_shape = { "EventRecordset", event };
 static const struct shape trashed_shape = { "TrashedRecordset", trashed, "Recordset" };
 static const struct shape resync_shape = { "RecordsetResync", resync_out, "Recordset" };
@@ -158,10 +158,10 @@ const struct route recordset_routes[] = {
 	{ GET,    ONE "/permissions", "workspace.records.get_recordset_permissions", &by_member, "What the caller may do with a recordset",
 	  .params = recordset_path, .out = &permissions_shape, .sql = &q_recordset_rights_get },
 	{ POST,   BASE,               "workspace.records.create_recordset",          &by_member, "Create a recordset", "The caller owns it.",
-	  .may = &can_create_recordset, .body = recordset, .as = NEW, .out = &recordset_shape, .constraints = constraints, .errors = not_fit,
+	  .may = &can_create_recordset, .body = recordset_fields, .as = NEW, .out = &recordset_shape, .constraints = constraints, .errors = not_fit,
 	  .sql = &q_recordset_create, .run = recordset_write },
 	{ PUT,    ONE,                "workspace.records.update_recordset",          &by_member, "Change a recordset", ADMIN,
-	  .params = recordset_path, .body = recordset, .as = SET, .out = &recordset_shape, .constraints = constraints, .errors = not_fit,
+	  .params = recordset_path, .body = recordset_fields, .as = SET, .out = &recordset_shape, .constraints = constraints, .errors = not_fit,
 	  .sql = &q_recordset_update, .run = recordset_write },
 	{ DELETE, ONE,                "workspace.records.trash_recordset",           &by_member, "Move a recordset to the trash", ADMIN " Its records, views and grants are not found while it is there.",
 	  .params = recordset_path, .out = &recordset_shape, .sql = &q_recordset_trash, .status = 204 },
@@ -177,9 +177,9 @@ const struct route recordset_routes[] = {
 	  .out = &recordset_shape, .sql = &q_recordset_get, .run = recordset_by_id },
 	{ POST,   CRUD,               "workspace.records.crud_create_recordset",     .summary = "Create a recordset, for /crud", .alias_of = "workspace.records.create_recordset" },
 	{ PUT,    CRUD_ONE,           "workspace.records.crud_replace_recordset",    &by_member, "Replace a recordset", ADMIN " What is left out is as in a new one; slug and owner stay.",
-	  .body = recordset, .as = NEW, .out = &recordset_shape, .constraints = constraints, .errors = not_fit, .sql = &q_recordset_replace, .run = recordset_by_id },
+	  .body = recordset_fields, .as = NEW, .out = &recordset_shape, .constraints = constraints, .errors = not_fit, .sql = &q_recordset_replace, .run = recordset_by_id },
 	{ PATCH,  CRUD_ONE,           "workspace.records.crud_patch_recordset",      &by_member, "Change a recordset, by its id", ADMIN,
-	  .body = recordset, .as = SET, .out = &recordset_shape, .constraints = constraints, .errors = not_fit, .sql = &q_recordset_update, .run = recordset_by_id },
+	  .body = recordset_fields, .as = SET, .out = &recordset_shape, .constraints = constraints, .errors = not_fit, .sql = &q_recordset_update, .run = recordset_by_id },
 	{ DELETE, CRUD_ONE,           "workspace.records.crud_delete_recordset",     &by_member, "Delete a recordset for good, without the trash", ADMIN,
 	  .out = &recordset_shape, .sql = &q_recordset_delete, .status = 204 },
 	ROUTE_END

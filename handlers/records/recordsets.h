@@ -11,5 +11,6 @@ extern const struct field recordset_permissions[];
 extern const struct field recordset_path[];
 
 extern const struct shape recordset_shape;
+extern const struct field recordset_fields[]; /* the shape's: of a part of another answer, OUT */
 
 #endif

@@ -256,6 +256,7 @@ my %page = (
         return (token => $w->{ann}->token, given => { organization_id => $w->id });
     },
     'import-export'     => \&people,
+    maps                => \&people,
     'record-tracking'   => \&people,
     workspaces          => sub { return (token => $t->user('works')->token) },
 );
@@ -278,6 +279,7 @@ my %said = (
     workspaces          => [ 'this is the last owner: make another one first', '{"can_create_goal":true}' ],
     recordsets          => [ 'lighthouses', '["fixed","flashing"]', 'true' ],
     'signing-up'        => [ 'null false', 'true' ],
+    maps                => [ 'Polygon', 'geometry is not valid: self-intersection at longitude 1, latitude 1', 'MAP', qr/\A\{ type: 'Point'/, qr/"title":"Off the mole".*"fields":/ ],
     records             => [ 'Off the mole', qr/\Afield_values\.depth must be a number/, '2', '2 ["depth"]', '1 ["depth","place"]', '2' ],
     'import-export'     => [ '3 ["text","text","date"]', '2 {"depth":1}', 'true' ],
     'record-tracking'   => [ 'The new buoy An offer is due', 'The new buoy', 'completed Accepted', '1 1' ],

@@ -230,6 +230,7 @@ subtest 'the role of the api' => sub {
         membership_removals
         workspace_domains
         workspace_teams
+        record_geometries
     );
     refused $api, '42501', $_ for 'UPDATE audit_events SET action = action', 'DELETE FROM audit_events', 'SELECT * FROM audit_heads',
         'UPDATE sessions SET impersonator_id = NULL', 'UPDATE team_members SET email = email', 'UPDATE api_keys SET hash = hash';

@@ -168,12 +168,15 @@ subtest 'encoding, letters and roles' => sub {
         $db->disconnect;
     }
     for my $locale (q{'C.UTF-8'}, q{'C.UTF-8' LOCALE_PROVIDER icu ICU_LOCALE 'de-DE'}) {
-        my ($status, $text) = ashlar($made->("ENCODING 'UTF8' LOCALE $locale"), 'migrate');
+        my $name = $made->("ENCODING 'UTF8' LOCALE $locale");
+        $cluster->postgis($name);
+        my ($status, $text) = ashlar($name, 'migrate');
         is $status, 0, $locale or diag $text;
     }
 
     # One that has data already goes on, and is told.
     my $name = $made->($unfit{Turkish}[0]);
+    $cluster->postgis($name);
     my $db   = $cluster->connect($name, 'ashlar');
     $db->do('CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, checksum bytea NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())');
     my ($status, $text) = ashlar($name, 'migrate', '--dry-run');
@@ -189,6 +192,42 @@ subtest 'encoding, letters and roles' => sub {
     ($status, $text) = start(database('ashlar_api'), 'ashlar_api', 'migrate')->();
     is $status, 1, 'not as the api';
     like $text, qr/past the isolation of tenants: DATABASE_OWNER_URL must connect as another role/, '  which owns nothing';
+};
+
+# Which only the superuser can put there.
+subtest 'PostGIS' => sub {
+    my $db   = $cluster->connect('postgres');
+    my $name = "migrate_$$" . '_' . @made;
+    $db->do("CREATE DATABASE $name OWNER ashlar TEMPLATE template0");
+    push @made, $name;
+    my $in = $cluster->connect($name);
+    for my $args ([ 'migrate', '--dry-run' ], ['migrate']) {
+        my ($status, $text) = ashlar($name, @$args);
+        is $status, 1, "@$args: without it";
+        like $text, qr/\Aashlar: the database $name has no PostGIS, by which records are found on maps; as the superuser: psql -d $name -c "[^"]+"$/m, '  says so';
+    }
+    is $in->selectrow_array(q{SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace}), 0, 'nothing was done';
+    $in->do('CREATE EXTENSION postgis');
+    my ($status, $text) = ashlar($name, 'migrate');
+    is $status, 1, 'elsewhere';
+    my ($mend) = $text =~ /PostGIS is in the schema public of the database $name, .*psql -d $name -c "([^"]+)"$/m or diag $text;
+    $in->do('SET client_min_messages = warning');
+    $in->do($mend);
+    ($status, $text) = ashlar($name, 'migrate');
+    is $status, 0, 'what is said mends it' or diag $text;
+    $in->do('REVOKE USAGE ON SCHEMA postgis FROM PUBLIC');
+    ($status, $text) = ashlar($name, 'migrate');
+    is $status, 1, 'nor where its schema is closed';
+    ($mend) = $text =~ /psql -d $name -c "([^"]+)"$/m or diag $text;
+    $in->do($mend);
+    is +(ashlar($name, 'migrate'))[0], 0, '  which the same mends';
+
+    my $own = "migrate_$$" . '_' . @made;
+    $db->do("CREATE DATABASE $own TEMPLATE template0");
+    push @made, $own;
+    ($status, $text) = start($own, 'postgres', 'migrate')->();
+    is $status, 0, 'a superuser who migrates puts it there' or diag $text;
+    $_->disconnect for $in, $db;
 };
 
 subtest 'a failure leaves nothing half done' => sub {

@@ -64,6 +64,8 @@ for my $tenant ($A, $B) {
         SELECT ?, ?, ?, ?, 'hay ' || md5(i::text), '{hay}', '{"hay": "x"}' FROM generate_series(1, 5000) i}, undef, $tenant, $org{$tenant}, ($content{$tenant}) x 2);
     ($recorded{$tenant}) = $super->selectrow_array(q{INSERT INTO records (tenant_id, organization_id, recordset_id, content_id, folded, tags, tool_statuses)
         VALUES (?, ?, ?, ?, 'the aardvark', '{aardvark}', '{"aardvark": "x"}') RETURNING id}, undef, $tenant, $org{$tenant}, ($content{$tenant}) x 2);
+    $super->do(q{INSERT INTO record_geometries (tenant_id, organization_id, record_id, content_id, geometry)
+        SELECT tenant_id, organization_id, id, content_id, postgis.ST_SetSRID(postgis.ST_MakePoint(CASE WHEN id = ? THEN 50 ELSE random() END, 50), 4326) FROM records WHERE tenant_id = ?}, undef, $recorded{$tenant}, $tenant);
 }
 my %team;
 for my $tenant ($A, $B) {
@@ -79,6 +81,7 @@ my %try = (
                              found => sub ($tenant) { $happened{$tenant} }, index => qr/\Aactivities_/ },
     project_candidates => { call => sub ($tenant) { ('SELECT unnest(ids) FROM project_candidates(?, ?, 20, 0, 20000)', $owner{$tenant}, 'aardvark') }, found => sub ($tenant) { $one{$tenant} }, index => qr/\Aprojects_/ },
     record_candidates => { call => sub ($tenant) { (q{SELECT record_candidates(?, ?, NULL, NULL, 100)}, $content{$tenant}, '%aardvark%') }, found => sub ($tenant) { $recorded{$tenant} }, index => qr/\Arecords_search/ },
+    record_geometry_candidates => { call => sub ($tenant) { (q{SELECT record_geometry_candidates(?, 49, 49, 51, 51, NULL, NULL)}, $content{$tenant}) }, found => sub ($tenant) { $recorded{$tenant} }, index => qr/\Arecord_geometries_map/ },
     organization_candidates => { call => sub ($tenant) { ('SELECT id FROM organization_candidates(?)', 'aardvark') }, found => sub ($tenant) { $organization{$tenant} }, index => qr/\Aorganizations_/ },
     member_candidates  => { call => sub ($tenant) { ('SELECT unnest(ids) FROM member_candidates(?, ?, NULL, 20, 0, 3001, array[]::uuid[])', $organization{$tenant}, 'aardvark') }, found => sub ($tenant) { $member{$tenant} }, index => qr/\Amember_profiles_/ },
     team_candidates    => { call => sub ($tenant) { ('SELECT id FROM team_candidates(?, ?)', $organization{$tenant}, 'aardvark') }, found => sub ($tenant) { $team{$tenant} }, index => qr/\Aworkspace_teams_search/ },
@@ -111,10 +114,10 @@ subtest 'the role can do nothing else' => sub {
     my $role = $super->selectrow_hashref(q{SELECT * FROM pg_roles WHERE rolname = 'ashlar_search'});
     ok !$role->{$_}, "not $_" for qw(rolcanlogin rolsuper rolbypassrls rolcreaterole rolcreatedb rolreplication rolinherit);
     is_deeply $super->selectcol_arrayref(q{SELECT member::regrole::text FROM pg_auth_members WHERE roleid = 'ashlar_search'::regrole OR member = 'ashlar_search'::regrole}), [], 'nobody is a member: a member would see all tenants';
-    is_deeply $super->selectcol_arrayref(q{SELECT DISTINCT table_name || ' ' || privilege_type FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' ORDER BY 1}), [ map { "$_ SELECT" } qw(activities member_profiles memberships organizations projects records users workspace_teams) ], 'reads the searched tables';
+    is_deeply $super->selectcol_arrayref(q{SELECT DISTINCT table_name || ' ' || privilege_type FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' ORDER BY 1}), [ map { "$_ SELECT" } qw(activities member_profiles memberships organizations projects record_geometries records users workspace_teams) ], 'reads the searched tables';
     my $secret = $super->selectcol_arrayref(q{SELECT table_name || '.' || column_name FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' AND column_name ~ 'hash|secret|sealed|token|password'});
     is "@$secret", '', 'and no secret in them';
-    is_deeply $super->selectcol_arrayref(q{SELECT polrelid::regclass || ' ' || polcmd::text FROM pg_policy WHERE 'ashlar_search'::regrole = ANY (polroles) ORDER BY 1}), [ map { "$_ r" } qw(activities member_profiles memberships organizations projects records users workspace_teams) ], 'by policies that let it read';
+    is_deeply $super->selectcol_arrayref(q{SELECT polrelid::regclass || ' ' || polcmd::text FROM pg_policy WHERE 'ashlar_search'::regrole = ANY (polroles) ORDER BY 1}), [ map { "$_ r" } qw(activities member_profiles memberships organizations projects record_geometries records users workspace_teams) ], 'by policies that let it read';
     ok !$super->selectrow_array(q{SELECT has_schema_privilege('ashlar_search', 'public', 'CREATE')}), 'makes nothing';
     for my $text ('SET ROLE ashlar_search', 'GRANT ashlar_search TO ashlar_api') {
         ok !eval { $api->do($text); 1 }, "not for the api: $text";

@@ -46,6 +46,7 @@ sub start_postgres {
 sub create_database ($env) {
     psql('postgres', '-c', 'CREATE ROLE ashlar LOGIN CREATEROLE');
     psql('postgres', '-c', 'CREATE DATABASE bench OWNER ashlar');
+    psql('bench', map { ('-c', $_) } 'CREATE SCHEMA postgis', 'GRANT USAGE ON SCHEMA postgis TO PUBLIC', 'CREATE EXTENSION postgis SCHEMA postgis');
     run({ env => $env }, $ashlar, 'migrate');
     return;
 }

@@ -162,6 +162,8 @@ BEGIN
     PERFORM set_config('app.quiet', 'on', true) WHERE coalesce(jsonb_array_length(rows), 0) + cardinality(news) > 1;
     IF news <> '{}' THEN
         PERFORM records_put(olds, news);
+        PERFORM record_geometry_change(n.id, n.content_id, '{}', false, n.field_values, p.place, false)
+        FROM (SELECT recordset_place(s.mode, s.settings) AS place) p CROSS JOIN unnest(news) n WHERE p.place IS NOT NULL;
         IF s.uniques <> '{}' THEN
             PERFORM record_keys_put(s.content_id, s.uniques, ARRAY(SELECT n.id FROM unnest(news) n), true);
         END IF;

@@ -42,6 +42,8 @@ BEGIN
     n.changed_by_id := app_member();
     n.changed_at := now();
     PERFORM records_put(ARRAY[old], ARRAY[n]);
+    UPDATE record_geometries x SET content_id = s.content_id WHERE x.tenant_id = s.tenant_id AND x.organization_id = s.organization_id AND x.record_id = record;
+    PERFORM record_geometry_change(record, s.content_id, '{}', false, n.field_values, recordset_place(s.mode, s.settings), false);
     IF s.uniques <> '{}' THEN
         PERFORM record_keys_put(s.content_id, s.uniques, ARRAY[record]);
     END IF;

@@ -88,8 +88,8 @@ BEGIN
 END
 $$;
 
--- Put new records into a recordset: rows is an array of {title, field_values, status, tags, owner_id, group_id, tool_statuses}, whose values
--- have been checked against that version of its schema (checked; NULL: whichever it is).  Their ids, in that order.  Raises AS404, AS422, AS409, or 40001
+-- Put new records into a recordset: rows is an array of {title, field_values, status, tags, owner_id, group_id, tool_statuses, geometry}, whose
+-- values have been checked against that version of its schema (checked; NULL: whichever it is).  Their ids, in that order.  Raises AS404, AS422, AS409, or 40001
 -- (see record_schema_moved(), record_keys_put()).
 CREATE OR REPLACE FUNCTION records_made(recordset uuid, rows jsonb, is_many boolean, checked integer DEFAULT NULL) RETURNS uuid[]
 LANGUAGE plpgsql AS $$
@@ -105,7 +105,7 @@ BEGIN
         RAISE SQLSTATE 'AS404' USING MESSAGE = 'Recordset not found', DETAIL = recordset::text;
     END IF;
     -- Read when it is locked: what is unique by then is so for this one.
-    SELECT x.content_id, x.fields, x.title_field, x.schema_version, x.slots, x.uniques INTO s FROM recordsets x
+    SELECT x.content_id, x.fields, x.title_field, x.schema_version, x.slots, x.uniques, recordset_place(x.mode, x.settings) AS place INTO s FROM recordsets x
     WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = recordset;
     PERFORM record_schema_moved(s.schema_version, checked);
     PERFORM record_owner_check(o.owner_id) FROM (SELECT DISTINCT owner_id FROM jsonb_to_recordset(rows) x(owner_id uuid)) o;
@@ -129,6 +129,9 @@ BEGIN
         CROSS JOIN LATERAL record_slotted(n.title, g.field_values, s.slots) z
     )
     SELECT array_agg(g.id ORDER BY g.nr) INTO ids FROM given g;
+    IF s.place IS NOT NULL OR rows @? '$[*].geometry ? (@.type() == "object")' THEN
+        PERFORM record_geometries_add(ids, s.content_id, rows, s.place, NOT is_many);
+    END IF;
     PERFORM record_count_add(recordset, cardinality(ids));
     IF s.uniques <> '{}' THEN
         PERFORM record_keys_put(s.content_id, s.uniques, ids, is_many);
@@ -159,7 +162,8 @@ BEGIN
 END
 $$;
 
--- What a record is with a change, as record_change() has them: it is written by records_put().  The same, where nothing is another one.
+-- What a record is with a change, as record_change() has them: it is written by records_put().  The same, where nothing is another one, and its place is
+-- neither ("is_moved").
 CREATE OR REPLACE FUNCTION record_changed(old records, change jsonb, s recordsets) RETURNS records
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -187,7 +191,7 @@ BEGIN
     IF (n.title, vals) IS DISTINCT FROM (old.title, old.field_values) THEN
         n := jsonb_populate_record(n, record_slots_of(n.title, vals, s.slots));
     END IF;
-    IF n IS NOT DISTINCT FROM old THEN
+    IF n IS NOT DISTINCT FROM old AND NOT change ? 'is_moved' THEN
         RETURN old;
     END IF;
     IF NOT coalesce((change ->> 'is_crud')::boolean, false) OR coalesce((s.settings ->> 'versioning_enabled')::boolean, true) THEN
@@ -238,7 +242,7 @@ $$;
 --
 --   change  {"values": {…}, "dropped": [keys]}: values that take the place of those of the same key, and keys that go; with "is_replaced" they are
 --           all that there are; without "values" they stay as they are.  "tools", "dropped_tools": the same of tool_statuses.  "set": what is sent
---           of title, status, tags, owner_id and group_id.  "expected_version"; "is_crud": versions are kept only where the recordset wants them.
+--           of title, status, tags, owner_id, group_id and geometry.  "expected_version"; "is_crud": versions are kept only where the recordset wants them.
 --           "restores": the version that the values are of.  "is_entity": the values are all that there are, everything else stays, and who was the last to
 --           write them is put down without a version, too.  "schema_version": the one that the values were checked against.
 --   flag    the right that it takes: 4, and with 8 that of one's own records; NULL: it was asked already
@@ -252,6 +256,8 @@ DECLARE
     s       recordsets;
     rights  integer;
     given   jsonb := coalesce(change -> 'set', '{}');
+    place   jsonb;
+    moved   boolean;
     n       records;
 BEGIN
     SELECT r.* INTO old FROM records r
@@ -281,9 +287,15 @@ BEGIN
     END IF;
 
     n := record_changed(old, change, s);
+    place := recordset_place(s.mode, s.settings);
+    moved := record_geometry_change(record, old.content_id, given, coalesce((change ->> 'is_replaced')::boolean, false), n.field_values, place,
+                                    old.field_values -> (place ->> 'geometry') IS DISTINCT FROM n.field_values -> (place ->> 'geometry'));
     PERFORM made(record);
     IF n IS NOT DISTINCT FROM old THEN
-        RETURN record;
+        IF NOT moved THEN
+            RETURN record;
+        END IF;
+        n := record_changed(old, change || '{"is_moved": true}', s);
     END IF;
     PERFORM records_put(ARRAY[old], ARRAY[n]);
     IF s.uniques <> '{}' AND n.field_values <> old.field_values THEN
@@ -367,6 +379,7 @@ BEGIN
         d01 = NULL, d02 = NULL, d03 = NULL, d04 = NULL, d05 = NULL, d06 = NULL, d07 = NULL, d08 = NULL, b01 = NULL, b02 = NULL, b03 = NULL,
         b04 = NULL, b05 = NULL, b06 = NULL
     WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = ANY (deleted);
+    UPDATE record_geometries x SET content_id = NULL WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.record_id = ANY (deleted);
     PERFORM set_config('app.quiet', quiet, true);
     FOR s IN SELECT x.recordset_id, count(*) AS n, jsonb_agg(x.id ORDER BY x.id) AS ids FROM records x
              WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = ANY (deleted)
@@ -493,6 +506,9 @@ BEGIN
     ), keys AS (
         DELETE FROM record_keys k USING gone g
         WHERE k.tenant_id = app_tenant() AND k.organization_id = organization AND k.record_id = g.id
+    ), places AS (
+        DELETE FROM record_geometries p USING gone g
+        WHERE p.tenant_id = app_tenant() AND p.organization_id = organization AND p.record_id = g.id
     ), files AS (
         DELETE FROM record_attachments f USING gone g
         WHERE f.tenant_id = app_tenant() AND f.organization_id = organization AND f.record_id = g.id

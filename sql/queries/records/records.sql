@@ -1,8 +1,9 @@
 -- Records, as who asks may see them; see sql/functions/records/records.sql.
 
 -- columns: record
-SELECT r.id, r.recordset_id, s.slug AS recordset_slug, r.title, r.field_values, r.status, r.tags, NULL::jsonb AS geometry, NULL::text AS geometry_type,
-       NULL::double precision AS lat, NULL::double precision AS lng, r.tool_statuses, r.group_id, (owner.ref ->> 'id')::uuid AS owner_id, owner.ref AS owner,
+SELECT r.id, r.recordset_id, s.slug AS recordset_slug, r.title, r.field_values, r.status, r.tags, postgis.ST_AsGeoJSON(g.geometry, 15)::jsonb AS geometry, g.geometry_type,
+       CASE WHEN g.geometry_type = 'Point' THEN postgis.ST_Y(g.geometry) END AS lat, CASE WHEN g.geometry_type = 'Point' THEN postgis.ST_X(g.geometry) END AS lng,
+       r.tool_statuses, r.group_id, (owner.ref ->> 'id')::uuid AS owner_id, owner.ref AS owner,
        maker.ref AS created_by, r.version, r.deleted_at IS NULL AS is_latest, recordset_permissions(x.rights, x.source) AS permissions,
        (SELECT count(*) FROM comments c
         WHERE c.tenant_id = r.tenant_id AND c.organization_id = r.organization_id AND c.subject_kind = 'record' AND c.subject_id = r.id)::integer AS comment_count,
@@ -13,6 +14,7 @@ FROM records r
 JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id AND s.content_id = r.content_id
                  AND s.trashed_at IS NULL
 CROSS JOIN recordset_rights(r.tenant_id, r.organization_id, s.id, s.owner_id, @member, @org_role) x
+LEFT JOIN record_geometries g ON g.tenant_id = r.tenant_id AND g.organization_id = r.organization_id AND g.record_id = r.id
 LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.owner_id) owner ON true
 LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.created_by_id) maker ON true;
 
@@ -20,8 +22,9 @@ LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.created_by_id) maker ON t
 -- As lists show them: without the caller's rights. All joins are outer ones, so that what says which is asked, and may refuse, where there is none.
 SELECT r.id, r.recordset_id, s.slug AS recordset_slug, r.title,
        [:fields| record_values(r.field_values, :fields::text[]) | r.field_values ] AS field_values,
-       r.status, r.tags, NULL::jsonb AS geometry, NULL::text AS geometry_type,
-       NULL::double precision AS lat, NULL::double precision AS lng, r.tool_statuses, r.group_id, (owner.ref ->> 'id')::uuid AS owner_id, owner.ref AS owner,
+       r.status, r.tags, postgis.ST_AsGeoJSON(g.geometry, 15)::jsonb AS geometry, g.geometry_type,
+       CASE WHEN g.geometry_type = 'Point' THEN postgis.ST_Y(g.geometry) END AS lat, CASE WHEN g.geometry_type = 'Point' THEN postgis.ST_X(g.geometry) END AS lng,
+       r.tool_statuses, r.group_id, (owner.ref ->> 'id')::uuid AS owner_id, owner.ref AS owner,
        maker.ref AS created_by, r.version, r.deleted_at IS NULL AS is_latest, NULL::jsonb AS permissions,
        (SELECT count(*) FROM comments c
         WHERE c.tenant_id = r.tenant_id AND c.organization_id = r.organization_id AND c.subject_kind = 'record' AND c.subject_id = r.id)::integer AS comment_count,
@@ -30,6 +33,7 @@ SELECT r.id, r.recordset_id, s.slug AS recordset_slug, r.title,
        r.deleted_at, r.created_at, r.updated_at
 FROM records r
 LEFT JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id AND s.content_id = r.content_id
+LEFT JOIN record_geometries g ON g.tenant_id = r.tenant_id AND g.organization_id = r.organization_id AND g.record_id = r.id
 LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.owner_id) owner ON true
 LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.created_by_id) maker ON true;
 

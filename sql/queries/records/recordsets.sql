@@ -32,6 +32,12 @@ FROM recordsets r :joins(recordset)
 WHERE r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = (SELECT recordset_id(:recordset_slug)) AND r.trashed_at IS NULL
   AND may(x.rights > 0, 'this needs can_view on the recordset');
 
+-- name: recordset_made :rows
+-- The one that the statement before has written.
+SELECT :columns(recordset)
+FROM recordsets r :joins(recordset)
+WHERE r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = @made;
+
 -- name: recordset_rights_get :row
 -- Also for who has none.
 SELECT x.rights & 1 <> 0 AS can_view, x.rights & 2 <> 0 AS can_create, x.rights & 4 <> 0 AS can_edit, x.rights & 8 <> 0 AS can_edit_own,

@@ -287,6 +287,13 @@ SELECT current_database() AS database, current_user AS owner, getdatabaseencodin
                WHERE r.rolname = 'ashlar_api' AND NOT r.rolsuper AND o.rolname IN (current_user, 'ashlar_backup')
                  AND pg_has_role(r.oid, o.oid, 'MEMBER')) AS api_is_more;
 
+-- name: owner_postgis :row
+-- Where PostGIS is, NULL: it is not there; and whether this role may put it there.
+SELECT (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'postgis') AS schema,
+       EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'postgis' AND a.grantee = 0 AND a.privilege_type = 'USAGE') AS is_open,
+       EXISTS (SELECT FROM pg_available_extensions x WHERE x.name = 'postgis') AS is_installed,
+       (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) AS may_create;
+
 -- name: owner_letters :row
 -- Of a database in UTF8: does lower() do what Unicode says, for ASCII and beyond?  The name of its locale is in
 -- another column from PostgreSQL 17 on.
@@ -322,7 +329,7 @@ SELECT set_config('role', 'ashlar_backup', false) AS role;
 -- name: owner_object_count :row
 -- What is not the system's own, nor an extension's.
 SELECT (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind NOT IN ('i', 'c')
           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')) AS relations,
        (SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
         WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -335,6 +342,7 @@ SELECT c.oid::regclass AS name,
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1;
 
 -- name: owner_permissions_put :exec

@@ -10,6 +10,10 @@ SELECT app_tenant(), s.organization_id, pg_temp.id('record pier'), s.id, s.conte
        pg_temp.id('member'), pg_temp.id('member'), '{depth,ground,log,place}', pg_temp.id('member')
 FROM recordsets s WHERE s.tenant_id = app_tenant() AND s.id = pg_temp.id('recordset');
 
+INSERT INTO record_geometries (tenant_id, organization_id, record_id, content_id, geometry, is_given)
+SELECT r.tenant_id, r.organization_id, r.id, r.content_id, postgis.ST_SetSRID(postgis.ST_MakePoint(18.072, 59.325), 4326), true
+FROM records r WHERE r.tenant_id = app_tenant() AND r.id = pg_temp.id('record');
+
 UPDATE records r
 SET folded = z.folded, t06 = z.t06, t07 = z.t07, t08 = z.t08, n06 = z.n06
 FROM records x

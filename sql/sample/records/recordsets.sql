@@ -1,5 +1,6 @@
 -- after: members teams
 -- {recordset_slug} = soundings
+-- {recordset_id} = soundings
 INSERT INTO recordsets (tenant_id, id, organization_id, slug, name, description, type, mode, icon, color, fields, title_field, settings, owner_id, created_by_id)
 VALUES
     (app_tenant(), pg_temp.id('recordset'), pg_temp.id('organization'), 'soundings', 'Soundings', 'Where somebody has let down the lead, and how deep it was.',
@@ -8,7 +9,9 @@ VALUES
        {"key": "depth", "label": "Depth in metres", "type": "number", "required": false, "options": [], "default": null, "description": null, "hidden": false},
        {"key": "ground", "label": "Ground", "type": "select", "required": false, "options": ["sand", "mud", "rock"], "default": null, "description": null, "hidden": false},
        {"key": "sounded_on", "label": "Sounded on", "type": "date", "required": false, "options": [], "default": null, "description": null, "hidden": false},
-       {"key": "log", "label": "Page of the log", "type": "text", "required": false, "options": [], "default": null, "description": null, "hidden": false, "unique": true}]',
+       {"key": "log", "label": "Page of the log", "type": "text", "required": false, "options": [], "default": null, "description": null, "hidden": false, "unique": true},
+       {"key": "latitude", "label": "Latitude", "type": "latitude", "required": false, "options": [], "default": null, "description": null, "hidden": false},
+       {"key": "longitude", "label": "Longitude", "type": "longitude", "required": false, "options": [], "default": null, "description": null, "hidden": false}]',
      'place', '{"versioning_enabled": true}', pg_temp.id('member'), pg_temp.id('member'));
 
 INSERT INTO recordsets (tenant_id, id, organization_id, slug, name, owner_id, created_by_id, is_active, trashed_at, trashed_by_id)

@@ -87,7 +87,16 @@ sub start ($class) {
     my $db = $self->connect('postgres');
     $db->do($_) for 'CREATE ROLE ashlar LOGIN CREATEROLE', 'CREATE ROLE ashlar_backup NOLOGIN BYPASSRLS IN ROLE pg_read_all_data ROLE ashlar';
     $db->disconnect;
+    $self->postgis('template1');    # so that each database that a test makes has it, but for those made of template0
     return $self;
+}
+
+# What the superuser puts into a database, as systemd/README.md says.
+sub postgis ($self, $name) {
+    my $db = $self->connect($name);
+    $db->do($_) for 'CREATE SCHEMA postgis', 'GRANT USAGE ON SCHEMA postgis TO PUBLIC', 'CREATE EXTENSION postgis SCHEMA postgis';
+    $db->disconnect;
+    return;
 }
 
 # Start the server and wait until it answers; it may take a moment after a crash.
