@@ -84,16 +84,26 @@ sub name_of ($self, $node) { return ref $node eq 'HASH' && ($node->{'$ref'} // '
 # noun an operation is stands in that id; webhooks are one more surface, their groups what events are about.
 sub surfaces ($self) { return $self->{surfaces}->@* }
 
+# Nouns of which there is too much for a page: parts of them by what the path is about.
+my %parts = (
+    'workspace.records' => [
+        [ recordsets => qr{^/api/v1/(?:crud/)?recordsets\b}, 'The workspace surface: which fields records have, who may what with them, and views.' ],
+        [ tracking   => qr{^/api/v1/record-tracking/},       'The workspace surface: what was done about records, and what is to be done.' ],
+    ],
+);
+
 sub _collect ($self) {
     my (%seen, %surface);
     my %about = map { $_->{name} => $_->{description} } @{ $self->{doc}{tags} // [] };
     my $add = sub ($surface, $noun, $op) {
+        my ($part) = grep { $op->{path} =~ $_->[1] } @{ $parts{"$surface.$noun"} // [] };
+        ($noun, my $said) = $part ? @$part[ 0, 2 ] : ($noun, $about{"$surface $noun"} // $about{ $op->{tags}[0] // '' });
         my $in = $surface{$surface} //= do {
             push $self->{surfaces}->@*, my $made = { name => $surface, groups => [], by_name => {} };
             $made;
         };
         my $group = $in->{by_name}{$noun} //= do {
-            push $in->{groups}->@*, my $made = { name => $noun, surface => $surface, about => $about{"$surface $noun"} // $about{ $op->{tags}[0] // '' }, operations => [] };
+            push $in->{groups}->@*, my $made = { name => $noun, surface => $surface, about => $said, operations => [] };
             $made;
         };
         $op->{group} = $group;

@@ -57,6 +57,13 @@ my $document   = $t->get('/openapi.json')->json;
 my @operations = map { my $path = $_; map { [ uc, $path, $document->{paths}{$path}{$_} ] } keys %{ $document->{paths}{$path} } } keys %{ $document->{paths} };
 my @webhooks   = keys %{ $document->{webhooks} };
 
+# Where the reference has an operation: on the page of its surface and noun; of the many of records by what their path is about.
+sub page_of ($op) {
+    my ($surface, $noun) = $op->[2]{'x-catalogue-id'} =~ /^(\w+)\.(\w+)/;
+    $noun = $op->[1] =~ m{/recordsets\b} ? 'recordsets' : $op->[1] =~ m{/record-tracking/} ? 'tracking' : $noun if "$surface.$noun" eq 'workspace.records';
+    return "/reference/$surface/$noun.html";
+}
+
 # All that is made to be read; of the reference's groups one.
 my @judged = ('/reference/app/projects.html', map { m{/([^/]+)\.html\z} ? ($1 eq 'index' ? '/' : "/$1.html") : () } glob 'build/docs/*.html');
 
@@ -100,8 +107,7 @@ subtest 'a browser opens every page, and tries the project list' => sub {
     for my $width (qw(phone desk)) {
         my $page    = $seen->{reference}{$width};
         my $address = '/reference/app/projects.html';
-        my $of_group = sub ($id) { return '/reference/' . join('/', (split /[.]/, $id)[ 0, 1 ]) . '.html' };
-        my $finds   = sub (@pieces) { return [ map { $of_group->($_->[2]{'x-catalogue-id'}) . "#$_->[2]{operationId}" } grep { my $text = lc "@$_[0, 1] @{ $_->[2] }{qw(operationId summary)}"; !grep { index($text, $_) < 0 } @pieces } @operations ] };
+        my $finds   = sub (@pieces) { return [ map { page_of($_) . "#$_->[2]{operationId}" } grep { my $text = lc "@$_[0, 1] @{ $_->[2] }{qw(operationId summary)}"; !grep { index($text, $_) < 0 } @pieces } @operations ] };
         quiet_ok $page, "the reference at a $width";
         is $page->{all}, scalar @groups, 'leads to all groups';
         is_deeply [ sort @{ $page->{byPath}{addresses} } ], [ sort @{ $finds->('post', '/api/v1/app/projects') } ], 'its filter finds by method and path';
@@ -126,7 +132,7 @@ subtest 'a browser opens every page, and tries the project list' => sub {
 
     # Of each group, what is in it.
     my %of;
-    for (@operations) { push @{ $of{ $_->[2]{'x-catalogue-id'} =~ s{^(\w+)\.(\w+)\..*}{$1/$2}r } }, $_ }
+    for (@operations) { push @{ $of{ page_of($_) =~ s{\A/reference/|\.html\z}{}gr } }, $_ }
     my $ids     = sub ($group) { return [ sort map { $_->[2]{operationId} } @{ $of{$group} } ] };
     my $rows    = sub ($group) { return [ sort map { "$_->[0] $_->[1]" } @{ $of{$group} } ] };
     my ($first) = $t->get('/reference.html')->body =~ m{"/reference/(app/\w+)\.html"};
@@ -216,8 +222,7 @@ subtest 'the reference has all operations, each on the page of its group' => sub
     my %text = map { $_ => $page{$_} =~ s/<[^>]+>/ /gr } @groups;
     my @missing;
     for my $op (@operations) {
-        my ($surface, $noun) = $op->[2]{'x-catalogue-id'} =~ /^(\w+)\.(\w+)/;
-        my $html = $page{"/reference/$surface/$noun.html"} // '';
+        my $html = $page{ page_of($op) } // '';
         push @missing, "@$op[0, 1]" if $html !~ /<details[^>]* id="\Q$op->[2]{operationId}\E">/ || index($html, "<code>$op->[1]</code>") < 0;
     }
     is_deeply \@missing, [], 'with their paths';
