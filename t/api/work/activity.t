@@ -182,3 +182,27 @@ subtest 'nothing is told of what was rolled back, nor of what an operator does b
     $t->db->do(q{UPDATE memberships SET role = 'admin' WHERE id = ?}, undef, $member{bob});
     is db('SELECT count(*) FROM activities'), $n;
 };
+
+subtest 'the total is capped at 10,001, and of a search at 1,001, however it is asked for' => sub {
+    my $nora = $t->user('nora');
+    my $many = $t->organization($nora);
+    my $self = db('SELECT id FROM memberships WHERE organization_id = ? AND user_id = ?', $many, $nora->uuid);
+    my $add  = sub ($n) {
+        $t->db->begin_work;
+        $t->db->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $nora->tenant_id);
+        $t->db->do(q{SELECT count(activity_put(?, 'goal.created', 'none', NULL, ?, n::text, 'filler')) FROM generate_series(1, ?) n}, undef, $many, $self, $n);
+        $t->db->commit;
+    };
+    my @ways  = ({}, { search => 'filler' }, { user_ids => $self }, { types => 'goal' }, { start_date => '2020-01-01' }, { search => 'filler', user_ids => $self });
+    my $total = sub (%query) { $nora->get($feed, query => { %query, limit => 1 }, headers => { 'X-Workspace-Id' => $many })->json('/total') };
+    my @most  = map { $_->{search} ? 1_001 : 10_001 } @ways;
+    $add->(999);
+    is_deeply [ map { $total->(%$_) } @ways ], [ map { 999 } @ways ], 'a search is counted';
+    $add->(9_000);
+    my %below = map { $_ => $total->(%{ $ways[$_] }) } 0 .. $#ways;
+    is_deeply [ @below{ 0 .. $#ways } ], [ map { $_ == 1_001 ? $_ : 9_999 } @most ], 'below it each is counted';
+    $add->(2);
+    is_deeply [ map { $total->(%$_) } @ways ], \@most, 'at 10,001';
+    $add->(3);
+    is_deeply [ map { $total->(%$_) } @ways ], \@most, 'and beyond';
+};
