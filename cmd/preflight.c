@@ -84,15 +84,16 @@ void cmd_postgis(PGconn *db, bool may_change)
 			schema, PQdb(db), PQdb(db));
 	if (*schema && is(res, "is_open"))
 		return;
-	if (!may_create)
-		cmd_die("the database %s has no PostGIS, by which records are found on maps; %sas the "
-			"superuser: "
+	if (!may_create) {
+		char package[64] = "";
+
+		if (!is(res, "is_installed"))
+			snprintf(package, sizeof(package), "on Debian: apt-get install postgresql-%d-postgis-3, and ",
+				 PQserverVersion(db) / 10000);
+		cmd_die("the database %s has no PostGIS, by which records are found on maps; %sas the superuser: "
 			"psql -d %s -c \"" POSTGIS "\"",
-			PQdb(db),
-			is(res, "is_installed")
-				? ""
-				: "on Debian 12: apt-get install postgresql-15-postgis-3, and ",
-			PQdb(db));
+			PQdb(db), package, PQdb(db));
+	}
 	cmd_exec(db, "SET client_min_messages = warning");
 	cmd_exec(db, POSTGIS);
 	cmd_exec(db, "RESET client_min_messages");
