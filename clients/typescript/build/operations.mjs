@@ -12,7 +12,7 @@ import { extname } from 'node:path'
 const METHODS = ['get', 'post', 'put', 'patch', 'delete']
 // How a list's page is asked for, in the order in which they count: what says where it begins, and what how long it is.
 const PLACES = ['skip', 'offset', 'page', 'start', 'cursor']
-const SIZES = ['limit', 'per_page', 'page_size', 'end']
+const SIZES = ['limit', 'per_page', 'page_size', 'size', 'end']
 
 const camel = (words) => words.replace(/[_-](\w)/g, (_, letter) => letter.toUpperCase())
 const singular = (noun) => noun.replace(/ies$/, 'y').replace(/(ss|x|ch)es$/, '$1').replace(/([^s])s$/, '$1')

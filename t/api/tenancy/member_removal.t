@@ -82,7 +82,7 @@ subtest 'what a member owns, and who takes it over' => sub {
     my %needs_none = map { $_ => 1 } qw(
         comments.author_id goal_updates.member_id goals.created_by member_profiles.member_id membership_ends.member_id module_settings.updated_by_id
         notification_deliveries.member_id notification_preferences.member_id notifications.actor_id notifications.member_id
-        ownership_offers.from_member_id ownership_offers.to_member_id pipelines.created_by_id record_attachments.uploaded_by_id record_runs.member_id record_relationships.created_by_id recordset_grants.granted_by_id
+        ownership_offers.from_member_id ownership_offers.to_member_id pipelines.created_by_id record_attachments.uploaded_by_id record_runs.member_id record_uploads.member_id record_relationships.created_by_id recordset_grants.granted_by_id
         recordset_grants.member_id recordset_views.created_by_id recordsets.created_by_id recordsets.trashed_by_id webhook_endpoints.created_by
         record_interactions.created_by_id tasks.completed_by_id tasks.created_by_id
         workspace_team_members.member_id workspace_teams.created_by_id
