@@ -109,6 +109,59 @@ reads 'a state that none have', 2_100, 'false', $newest, statuses => '{draft}';
 # Not as little, but right: each half is large, nothing is in both.
 reads 'two halves without a common record', 4 * $MANY, 'false', $newest, filters => [ column(half => 'even'), column(half => 'odd') ];
 
+# Unique fields: what a write reads of keys is a few of them, right after the field of a large recordset became unique, too. Nobody has analyzed the table yet,
+# and what was planned when it was empty is still there.
+$super->do('RESET ROLE');
+$super->do('ALTER TABLE record_keys SET (autovacuum_enabled = false)');
+$super->do('SET ROLE ashlar_api');
+$super->do('SET plan_cache_mode = force_generic_plan');
+
+sub become_unique ($slug) {
+    return $super->do(q{UPDATE recordsets SET fields = (SELECT jsonb_agg(CASE f ->> 'key' WHEN 'name' THEN f || '{"unique": true}' ELSE f END ORDER BY nr) FROM jsonb_array_elements(fields) WITH ORDINALITY e (f, nr)) WHERE id = ?},
+        undef, $set{$slug});
+}
+
+# What a statement returns; counted are the rows of those within it that look keys up.
+sub writes ($about, $statement, @params) {
+    my ($most, $what, $n, $value) = (0, '', 0);
+    {
+        local $SIG{__WARN__} = sub ($text) {
+            my $said = $text =~ /plan:\n(\{.*\})/s ? decode_json($1) : return;
+            return if $said->{'Query Text'} !~ /record_keys [kx] /;
+            $n++;
+            my ($rows, $of) = most($said->{Plan});
+            ($most, $what) = ($rows, $of) if $rows > $most;
+        };
+        $super->do('SET client_min_messages = log');
+        $value = $super->selectrow_array($statement, undef, @params);
+        $super->do('SET client_min_messages = warning');
+    }
+    cmp_ok $n, '>', 0, "$about: statements about keys were reported";
+    cmp_ok $most, '<=', 40, "  of at most 40 rows ($most)" or diag $what;
+    return $value;
+}
+
+sub is_written ($slug, $of) {
+    my $set    = $set{$slug};
+    my $rows   = sub (@names) { encode_json([ map { { field_values => { name => $_ } } } @names ]) };
+    my $upsert = sub (@names) { encode_json([ map { { op => 'upsert', id => $super->selectrow_array('SELECT uuid_v7()'), values => { name => $_ }, defaults => {}, set => {} } } @names ]) };
+    my $id     = writes("$slug: one that is new", 'SELECT (records_made(?, ?::jsonb, false))[1]', $set, $rows->('new'));
+    is writes('many that are new', 'SELECT cardinality(records_made(?, ?::jsonb, true))', $set, $rows->(map { "new $_" } 1 .. 20)), 20, '  are made';
+    is writes('one that is changed', 'SELECT record_change(?, ?::jsonb, 4, NULL)', $id, '{"values": {"name": "newer"}}'), $id, '  is that one';
+    is_deeply decode_json(writes('one that is there and one that is not', 'SELECT json_build_array(b.created_count, b.unchanged_count, b.failed_count) FROM records_batch(?, ?::jsonb, ?) b', $set, $upsert->('newer', 'newest'), 'name')), [ 1, 1, 0 ], '  are told apart';
+    is $super->selectrow_array('SELECT count(*) FROM record_keys WHERE content_id = (SELECT content_id FROM recordsets WHERE id = ?)', undef, $set), $of + 22, '  and all have a key';
+    is writes('one that is deleted', 'SELECT cardinality(deleted) FROM records_delete(ARRAY[?::uuid])', $id), 1, '  is that one';
+    is $super->selectrow_array('SELECT count(*) FROM record_keys WHERE record_id = ?', undef, $id), 0, '  and has none';
+    return;
+}
+
+# A small one first: at that time it costs nothing to read the whole table.
+become_unique('other 1');
+is_written('other 1', 2000);
+become_unique('asked');
+is_written('asked', $MANY);
+ok !eval { $super->selectrow_array('SELECT records_made(?, ?::jsonb, false)', undef, $set{asked}, '[{"field_values": {"name": "newest"}}]'); 1 }, 'what another one has is refused';
+
 $super->do('RESET ROLE');
 $super->disconnect;
 $cluster->drop($name);

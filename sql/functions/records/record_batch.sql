@@ -50,9 +50,8 @@ BEGIN
             WHERE w.failure IS NULL AND x.hash IS NOT NULL
         ), taken AS MATERIALIZED (
             SELECT k.nr, min(k.key) AS key
-            FROM keys k
-            JOIN record_keys t ON t.tenant_id = s.tenant_id AND t.organization_id = s.organization_id AND t.content_id = s.content_id AND t.key = k.key AND t.hash = k.hash
-            WHERE t.record_id IS DISTINCT FROM k.record_id
+            FROM (SELECT x.*, record_of_key(s.content_id, x.key, x.hash) AS holder FROM keys x OFFSET 0) k
+            WHERE k.holder IS NOT NULL AND k.holder IS DISTINCT FROM k.record_id
             GROUP BY k.nr
         ), twice AS (
             SELECT x.nr, min(x.key) AS key
@@ -135,8 +134,8 @@ BEGIN
         SELECT ROW(e.nr - 1, CASE WHEN e.x ->> 'op' <> 'upsert' THEN e.x ->> 'op' WHEN k.record_id IS NULL THEN 'create' ELSE 'update' END,
                    coalesce(k.record_id, (e.x ->> 'id')::uuid), e.x, e.x -> 'failure')::record_item
         FROM jsonb_array_elements(items) WITH ORDINALITY e (x, nr)
-        LEFT JOIN record_keys k ON e.x ->> 'op' = 'upsert' AND k.tenant_id = s.tenant_id AND k.organization_id = s.organization_id AND k.content_id = s.content_id
-                               AND k.key = match_by AND k.hash = record_key(s.uniques ->> match_by, e.x -> 'values' -> match_by)
+        CROSS JOIN LATERAL (SELECT CASE WHEN e.x ->> 'op' = 'upsert' THEN
+                                       record_of_key(s.content_id, match_by, record_key(s.uniques ->> match_by, e.x -> 'values' -> match_by)) END AS record_id OFFSET 0) k
         ORDER BY e.nr);
     PERFORM FROM records r
     WHERE r.tenant_id = s.tenant_id AND r.organization_id = s.organization_id AND r.content_id = s.content_id AND r.deleted_at IS NULL

@@ -178,11 +178,9 @@ DECLARE
 BEGIN
     RETURN (
         WITH given AS MATERIALIZED (
-            SELECT e.x, e.nr, k.record_id
+            SELECT e.x, e.nr, record_of_key(s.content_id, match, record_key(s.uniques ->> match, e.x -> 'values' -> match)) AS record_id
             FROM jsonb_array_elements(items) WITH ORDINALITY e (x, nr)
             JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id
-            LEFT JOIN record_keys k ON k.tenant_id = s.tenant_id AND k.organization_id = s.organization_id AND k.content_id = s.content_id
-                                   AND k.key = match AND k.hash = record_key(s.uniques ->> match, e.x -> 'values' -> match)
         ), before AS MATERIALIZED (
             SELECT DISTINCT i.id FROM record_run_batches b CROSS JOIN LATERAL unnest(b.record_ids) i (id)
             WHERE b.tenant_id = r.tenant_id AND b.organization_id = r.organization_id AND b.run_id = r.id

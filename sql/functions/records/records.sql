@@ -367,7 +367,7 @@ BEGIN
     SELECT x.tenant_id, x.organization_id, x.id, x.version, x.version_id, x.change_type, x.title, x.field_values, x.status, x.tags, x.changed_fields,
            x.restored_from_version, x.changed_by_id, x.changed_at
     FROM records x WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = ANY (deleted);
-    DELETE FROM record_keys k WHERE k.tenant_id = app_tenant() AND k.organization_id = app_organization() AND k.record_id = ANY (deleted);
+    PERFORM record_keys_drop(deleted);
     -- Many at once are told as one.
     PERFORM set_config('app.quiet', 'on', true) WHERE cardinality(deleted) > 1;
     UPDATE records x
