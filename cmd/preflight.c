@@ -88,9 +88,11 @@ void cmd_postgis(PGconn *db, bool may_change)
 		char package[64] = "";
 
 		if (!is(res, "is_installed"))
-			snprintf(package, sizeof(package), "on Debian: apt-get install postgresql-%d-postgis-3, and ",
+			snprintf(package, sizeof(package),
+				 "on Debian: apt-get install postgresql-%d-postgis-3, and ",
 				 PQserverVersion(db) / 10000);
-		cmd_die("the database %s has no PostGIS, by which records are found on maps; %sas the superuser: "
+		cmd_die("the database %s has no PostGIS, by which records are found on maps; %sas the "
+			"superuser: "
 			"psql -d %s -c \"" POSTGIS "\"",
 			PQdb(db), package, PQdb(db));
 	}

@@ -103,8 +103,9 @@ static enum err check(struct arena *a, struct json_object *json, const char *pat
 	while (type && record_geometry_types[i] && strcmp(record_geometry_types[i], type) != 0)
 		i++;
 	if (!type || !record_geometry_types[i])
-		return failure_set(why, a, ERR_VALIDATION, path,
-				   "%s is no GeoJSON geometry, which has a type, and coordinates or geometries", path);
+		return failure_set(
+			why, a, ERR_VALIDATION, path,
+			"%s is no GeoJSON geometry, which has a type, and coordinates or geometries", path);
 	if (is_within && !strcmp(type, "GeometryCollection"))
 		return refuse(&p, why, "a geometry, and no collection within a collection");
 	if (json_at(json, "crs", NULL)) {

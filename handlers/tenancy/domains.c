@@ -98,7 +98,7 @@ const struct route domain_routes[] = {
 	{ POST,   ONE "/verify", "workspace.organizations.verify_domain", &by_workspace_member, "Look for a domain's record", .about = "Found, it is verified; last_check says what was found. A domain is one workspace's "
 	  "(409). Up to 60 looks an hour (429); behind that it is looked for daily: missing for 3 days it is lapsed, nobody joins by it, and the owners get a mail.",
 	  .may = &org_manage, .params = domain_path, .out = &domain_shape, .constraints = constraints, .errors = not_verified, .sql = &q_domain_verify, .run = domain_verify,
-	  .flags = SLOW, .status = 200 },
+	  .flags = SLOW | PRIVATE, .status = 200 }, /* who asks again wants another look */
 	{ DELETE, ONE, "workspace.organizations.delete_domain", &by_workspace_member, "Give a domain up", .about = "Who has joined by it stays.",
 	  .may = &org_manage, .params = domain_path, .out = &domain_shape, .sql = &q_domain_delete, .status = 204 },
 	{ GET,    BASE "/joinable", "workspace.organizations.list_joinable_workspaces", &by_user, "List the workspaces that one may join", .about = "By the domain of the caller's address, which they have verified.",
