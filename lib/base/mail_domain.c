@@ -4,24 +4,7 @@
 
 bool mail_domain_is_public(const char *domain)
 {
-	size_t n = strlen(domain);
-	const struct mail_domains *d;
-	int low = 0, high;
-
-	if (n > MAIL_DOMAIN_MAX)
-		return false;
-	d = &mail_domains[n];
-	for (high = d->count; low < high;) {
-		int mid = (low + high) / 2, c = memcmp(domain, d->words + (size_t)mid * n, n);
-
-		if (!c)
-			return true;
-		if (c < 0)
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	return false;
+	return words_have(mail_domains, MAIL_DOMAIN_MAX, domain, strlen(domain));
 }
 
 bool mail_domain_is_known(void)

@@ -7,18 +7,16 @@
 
 #include <stdbool.h>
 
+#include "lib/base/words.h"
+
 /* Is it one of them?  domain is in lower case, as A-labels. */
 bool mail_domain_is_public(const char *domain);
 
 /* Is there a list?  There is none in a program that was built where npm could not fetch it. */
 bool mail_domain_is_known(void);
 
-/* The domains of n bytes: count of them in order, one behind the other. */
-struct mail_domains {
-	const char *words;
-	int count;
-};
+/* They, made by tools/mail_domains. */
 enum { MAIL_DOMAIN_MAX = 64 };
-extern const struct mail_domains mail_domains[MAIL_DOMAIN_MAX + 1];
+extern const struct words mail_domains[MAIL_DOMAIN_MAX + 1];
 
 #endif

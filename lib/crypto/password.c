@@ -46,23 +46,7 @@ void password_use_cost(int ln)
 /* Is it among the common ones?  text is in lower case. */
 static bool is_common(const char *text, size_t n)
 {
-	const struct password_words *w;
-	int low = 0, high;
-
-	if (n > PASSWORD_WORD_MAX)
-		return false;
-	w = &password_words[n];
-	for (high = w->count; low < high;) {
-		int mid = (low + high) / 2, c = memcmp(text, w->words + (size_t)mid * n, n);
-
-		if (!c)
-			return true;
-		if (c < 0)
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	return false;
+	return words_have(password_words, PASSWORD_WORD_MAX, text, n);
 }
 
 /* How much of text is left without up to MAX_TAIL digits or signs behind it. */

@@ -21,6 +21,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
+#include "lib/base/words.h"
 
 struct tx;
 
@@ -91,12 +92,8 @@ char *password_make(struct arena *a, const char *text);
 /* Hash with N = 2^ln instead of today's; 0 restores it.  For tests, which cannot wait. */
 void password_use_cost(int ln);
 
-/* The common passwords of n bytes: count of them in order, one behind the other.  Made by tools/passwords. */
-struct password_words {
-	const char *words;
-	int count;
-};
+/* The common passwords, made by tools/passwords. */
 enum { PASSWORD_WORD_MAX = 32 };
-extern const struct password_words password_words[PASSWORD_WORD_MAX + 1];
+extern const struct words password_words[PASSWORD_WORD_MAX + 1];
 
 #endif

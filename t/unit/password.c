@@ -103,13 +103,13 @@ static void test_words(void)
 	int total = 0, disorder = 0;
 
 	for (int n = 1; n <= PASSWORD_WORD_MAX; n++) {
-		const struct password_words *w = &password_words[n];
+		const struct words *w = &password_words[n];
 
 		total += w->count;
 		for (int i = 1; i < w->count; i++)
-			disorder += memcmp(w->words + (i - 1) * n, w->words + i * n, (size_t)n) >= 0;
+			disorder += memcmp(w->text + (i - 1) * n, w->text + i * n, (size_t)n) >= 0;
 		if (w->count)
-			disorder += strlen(w->words) != (size_t)w->count * (size_t)n;
+			disorder += strlen(w->text) != (size_t)w->count * (size_t)n;
 	}
 	ok(total > 9000 && total <= 10000, "the common ones that have a letter: %d of 10,000", total);
 	is_int(disorder, 0, "are in order");
