@@ -316,6 +316,7 @@ static const struct {
 	{ "workspace.records.crud_delete_record", "delete_crud_record" },
 	{ "workspace.records.crud_sync_record_counts", "refresh_record_counts" },
 	{ "workspace.records.bulk_delete_records", "delete_many_records" },
+	{ "workspace.records.spatial_filter_records", "find_records_by_space" },
 	{ "workspace.records.list_record_history", "list_record_versions" },
 	{ "workspace.records.batch_records", "create_record_batch" },
 	{ "workspace.records.list_attachments", "list_record_attachments" },

@@ -165,18 +165,13 @@ static enum err date_filter(struct reader *r, const char *path, const char *key,
 	return rc;
 }
 
+typedef enum err take_fn(struct reader *, const char *, const char *, struct json_object *);
+
 /* One of the three: its members, each by take. */
-static enum err read_one(struct reader *r, const char *name, const char *text,
-			 enum err (*take)(struct reader *, const char *, const char *, struct json_object *))
+static enum err read_json(struct reader *r, const char *name, struct json_object *json, take_fn *take)
 {
-	struct json_object *json = NULL;
-	const char *problem;
 	enum err rc = ERR_OK;
 
-	if (!text || !*text)
-		return ERR_OK;
-	if (json_read(r->arena, text, strlen(text), &json, &problem))
-		return failure_set(r->why, r->arena, ERR_VALIDATION, name, "%s: %s", name, problem);
 	if (!json_object_is_type(json, json_type_object))
 		return refuse(r, name, "a JSON object");
 	json_object_object_foreach(json, key, value)
@@ -190,6 +185,47 @@ static enum err read_one(struct reader *r, const char *name, const char *text,
 			return refuse(r, name, "an object of fields by their keys");
 		rc = take(r, arena_fmt(r->arena, "%s.%s", name, key), key, value);
 	}
+	return rc;
+}
+
+static enum err read_one(struct reader *r, const char *name, const char *text, take_fn *take)
+{
+	struct json_object *json = NULL;
+	const char *problem;
+
+	if (!text || !*text)
+		return ERR_OK;
+	if (json_read(r->arena, text, strlen(text), &json, &problem))
+		return failure_set(r->why, r->arena, ERR_VALIDATION, name, "%s: %s", name, problem);
+	return read_json(r, name, json, take);
+}
+
+enum err record_filter_read_object(struct arena *a, const char *path, struct json_object *filters,
+				   struct buf *b, struct failure *why)
+{
+	static const struct {
+		const char *name;
+		take_fn *take;
+	} members[] = { { "column_filters", column_filter },
+			{ "numeric_filters", numeric_filter },
+			{ "date_filters", date_filter } };
+	static const char *const names[] = { "column_filters", "numeric_filters", "date_filters", NULL };
+	struct reader r = { .arena = a, .b = b, .why = why };
+	enum err rc = ERR_OK;
+
+	if (filters && json_object_object_length(filters))
+		rc = known_members(&r, path, filters, names,
+				   "an object with column_filters, numeric_filters, date_filters, or two or "
+				   "all of them");
+	buf_char(b, '[');
+	for (size_t i = 0; !rc && i < sizeof(members) / sizeof(*members); i++) {
+		struct json_object *json = json_at(filters, members[i].name, NULL);
+
+		if (json)
+			rc = read_json(&r, arena_fmt(a, "%s.%s", path, members[i].name), json,
+				       members[i].take);
+	}
+	buf_char(b, ']');
 	return rc;
 }
 

@@ -40,6 +40,15 @@ enum err record_filter_read(struct arena *a, const char *column, const char *num
 			    struct buf *b, struct failure *why);
 
 /*
+ * The same of an object that has them as members, each an object itself.
+ *
+ * path     what the object is called, for messages: "source_filters"; borrowed
+ * filters  NULL: none
+ */
+enum err record_filter_read_object(struct arena *a, const char *path, struct json_object *filters,
+				   struct buf *b, struct failure *why);
+
+/*
  * The same of what the platform surface sends: {"city":"Bern","price":{"operator":"gte","value":2}}, by the
  * names of data's fields, or created_at and updated_at; with the operators eq, ne, gt, gte, lt, lte, like,
  * ilike, in and not_in.  In the array each has "is_data", unless it is one of the two, and these ops besides:

@@ -57,6 +57,7 @@ for my $tenant ($A, $B) {
 }
 # Records: of one content, one that says something else.
 my %content = ($A => '00000000-0000-7000-8000-0000000000ca', $B => '00000000-0000-7000-8000-0000000000cb');
+my %area    = ($A => '00000000-0000-7000-8000-0000000000aa', $B => '00000000-0000-7000-8000-0000000000ab');
 my %recorded;
 for my $tenant ($A, $B) {
     $super->do(q{SELECT set_config('app.tenant_id', ?, false)}, undef, $tenant);
@@ -66,6 +67,8 @@ for my $tenant ($A, $B) {
         VALUES (?, ?, ?, ?, 'the aardvark', '{aardvark}', '{"aardvark": "x"}') RETURNING id}, undef, $tenant, $org{$tenant}, ($content{$tenant}) x 2);
     $super->do(q{INSERT INTO record_geometries (tenant_id, organization_id, record_id, content_id, geometry)
         SELECT tenant_id, organization_id, id, content_id, postgis.ST_SetSRID(postgis.ST_MakePoint(CASE WHEN id = ? THEN 50 ELSE random() END, 50), 4326) FROM records WHERE tenant_id = ?}, undef, $recorded{$tenant}, $tenant);
+    # And an area of another content, around that one.
+    $super->do(q{INSERT INTO record_geometries (tenant_id, organization_id, record_id, content_id, geometry) VALUES (?, ?, uuid_v7(), ?, postgis.ST_MakeEnvelope(49, 49, 51, 51, 4326))}, undef, $tenant, $org{$tenant}, $area{$tenant});
 }
 my %team;
 for my $tenant ($A, $B) {
@@ -82,6 +85,10 @@ my %try = (
     project_candidates => { call => sub ($tenant) { ('SELECT unnest(ids) FROM project_candidates(?, ?, 20, 0, 20000)', $owner{$tenant}, 'aardvark') }, found => sub ($tenant) { $one{$tenant} }, index => qr/\Aprojects_/ },
     record_candidates => { call => sub ($tenant) { (q{SELECT record_candidates(?, ?, NULL, NULL, 100)}, $content{$tenant}, '%aardvark%') }, found => sub ($tenant) { $recorded{$tenant} }, index => qr/\Arecords_search/ },
     record_geometry_candidates => { call => sub ($tenant) { (q{SELECT record_geometry_candidates(?, 49, 49, 51, 51, NULL, NULL)}, $content{$tenant}) }, found => sub ($tenant) { $recorded{$tenant} }, index => qr/\Arecord_geometries_map/ },
+    record_spatial_candidates => {
+        call  => sub ($tenant) { (q{SELECT record_spatial_candidates(?, ?, NULL, NULL, 'INTERSECTS', 0, true, 100) FROM (SELECT set_config('app.organization_id', ?, true)) x}, $area{$tenant}, $content{$tenant}, $org{$tenant}) },
+        found => sub ($tenant) { $recorded{$tenant} }, index => qr/\Arecord_geometries_map/,
+    },
     organization_candidates => { call => sub ($tenant) { ('SELECT id FROM organization_candidates(?)', 'aardvark') }, found => sub ($tenant) { $organization{$tenant} }, index => qr/\Aorganizations_/ },
     member_candidates  => { call => sub ($tenant) { ('SELECT unnest(ids) FROM member_candidates(?, ?, NULL, 20, 0, 3001, array[]::uuid[])', $organization{$tenant}, 'aardvark') }, found => sub ($tenant) { $member{$tenant} }, index => qr/\Amember_profiles_/ },
     team_candidates    => { call => sub ($tenant) { ('SELECT id FROM team_candidates(?, ?)', $organization{$tenant}, 'aardvark') }, found => sub ($tenant) { $team{$tenant} }, index => qr/\Aworkspace_teams_search/ },

@@ -16,3 +16,10 @@ FROM recordset_map(:recordset_id, :lat_field, :lng_field, :geometry_field) m;
 -- name: records_place :row
 SELECT p.last AS after, p.placed, p.skipped
 FROM records_place(:organization::uuid, :recordset::uuid, :place::jsonb, :job::uuid, :after, :batch::integer) p;
+
+-- name: record_spatial :row
+-- One more than the limit is asked for.
+SELECT to_jsonb(s.record_ids[1 : :limit::integer]) AS record_ids, least(cardinality(s.record_ids), :limit::integer) AS count, s.total, s.source_count,
+       :operation::text AS operation, cardinality(s.record_ids) > :limit::integer AS truncated
+FROM record_spatial(:source_recordset_id::uuid, :target_recordset_id::uuid, :source_record_ids::uuid[], :sources::jsonb, :targets::jsonb, :operation,
+                    :buffer_meters::double precision, :limit::bigint + 1) s;
