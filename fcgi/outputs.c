@@ -8,8 +8,11 @@
 
 /* CSV */
 
+/* Also one that has a ' in front already: whoever reads the file takes one away. */
 static bool is_formula(const char *p, size_t n)
 {
+	while (n && *p == '\'')
+		p++, n--;
 	return n && memchr("=+-@\t\r", *p, 6);
 }
 

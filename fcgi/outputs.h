@@ -5,7 +5,8 @@
  *
  *	CSV      RFC 4180 in UTF-8 with a line of names; null is an empty cell and an empty text
  *	         is "", lists and objects are JSON.  A text that a spreadsheet would take for a
- *	         formula (=, +, -, @, tab or CR in front) has a ' in front of it.
+ *	         formula (=, +, -, @, tab or CR in front) has a ' in front of it, and one that has
+ *	         a ' there already another one: an import takes one away.
  *	NDJSON   one JSON object a line
  *	GeoJSON  RFC 7946: the column "geometry" is a feature's geometry, the others its properties
  *

@@ -220,6 +220,17 @@ static void each_field(void *p, size_t n, void *to)
 	r->ends[r->ncells++] = r->nbytes;
 }
 
+/* A ' in front of what a spreadsheet would take for a formula is put there by who writes a file
+ * (fcgi/outputs.h does), and is no part of the text. */
+static bool is_neutralised(const char *p, size_t n)
+{
+	bool has_mark = n && *p == '\'';
+
+	while (n && *p == '\'')
+		p++, n--;
+	return has_mark && n && memchr("=+-@\t\r", *p, 6);
+}
+
 static void each_row(int end, void *to)
 {
 	struct reader *r = to;
@@ -228,9 +239,11 @@ static void each_row(int end, void *to)
 	(void)end;
 	for (size_t i = 0; i < r->ncells; i++) {
 		size_t n = r->ends[i] - from;
+		const char *p = r->bytes ? r->bytes + from : "";
 
-		r->cells[i] = (struct import_cell){ n ? IMPORT_TEXT : IMPORT_BLANK,
-						    r->bytes ? r->bytes + from : "", n };
+		if (is_neutralised(p, n))
+			p++, n--;
+		r->cells[i] = (struct import_cell){ n ? IMPORT_TEXT : IMPORT_BLANK, p, n };
 		from = r->ends[i];
 	}
 	if (!r->row++)

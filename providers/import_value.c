@@ -2,6 +2,7 @@
 
 #include <json-c/json.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,23 @@ static bool text(struct arena *a, const struct record_field *f, const struct imp
 	return true;
 }
 
+/* Digits of a number as an export has it, be they more than 15, all of which a double gives back? */
+static bool is_kept_whole(const struct import_cell *cell)
+{
+	char text[40], again[64];
+	const char *point;
+
+	if (!cell->n || cell->n > 32)
+		return false;
+	memcpy(text, cell->p, cell->n);
+	text[cell->n] = '\0';
+	point = strchr(text, '.');
+	if (strspn(text + (*text == '-'), "0123456789.") != cell->n - (*text == '-'))
+		return false;
+	snprintf(again, sizeof(again), "%.*f", point ? (int)strlen(point + 1) : 0, strtod(text, NULL));
+	return !strcmp(text, again);
+}
+
 static bool number(struct arena *a, const struct import_column *col, const struct import_cell *cell,
 		   struct buf *b, const char **problem)
 {
@@ -58,7 +76,9 @@ static bool number(struct arena *a, const struct import_column *col, const struc
 		decimal = IMPORT_POINT;
 	}
 	buf_init(&form, a, 64);
-	if (!import_text_number(cell->p, cell->n, decimal, &form))
+	if (decimal == IMPORT_POINT && is_kept_whole(cell))
+		buf_add(&form, cell->p, cell->n);
+	else if (!import_text_number(cell->p, cell->n, decimal, &form))
 		return no(problem, "it must be a number of at most 15 digits, and no zeros in front");
 	if (fabs(strtod(buf_str(&form), NULL)) > most)
 		return no(problem, arena_fmt(a, "it must be a number from -%.0f to %.0f", most, most));
@@ -113,16 +133,23 @@ static struct json_object *trimmed(const char *p, size_t n)
 	return json_object_new_string_len(p, (int)n);
 }
 
-/* What is an option by itself is one; else there are several, with semicolons between them, or commas. */
+/* What is an option by itself is one; else there are several, with semicolons between them, or commas, or as
+ * a JSON array. */
 static bool options(struct arena *a, const struct record_field *f, const struct import_cell *cell,
 		    struct buf *b, const char **problem)
 {
 	char *whole = arena_dup_n(a, cell->p, cell->n), sign = memchr(cell->p, ';', cell->n) ? ';' : ',';
-	struct json_object *list = json_object_new_array();
+	struct json_object *list = json_object_new_array(), *tree;
+	const char *why;
 
 	for (const char *const *o = f->options; *o; o++)
 		if (!strcmp(*o, whole))
 			sign = '\0';
+	if (sign && *whole == '[' && !json_read(a, cell->p, cell->n, &tree, &why) &&
+	    json_object_is_type(tree, json_type_array)) {
+		json_object_put(list);
+		return by_schema(a, f, json_object_get(tree), b, problem);
+	}
 	for (const char *p = whole, *end; p; p = end ? end + 1 : NULL) {
 		size_t n;
 

@@ -13,6 +13,7 @@
 #include "worker/knowledge.h"
 #include "worker/mail.h"
 #include "worker/notifications.h"
+#include "worker/record_export.h"
 #include "worker/record_import.h"
 #include "worker/records.h"
 #include "worker/signup.h"
@@ -57,6 +58,7 @@ const struct job_kind *const job_kinds[] = {
 	&activity_export_job,
 	&activity_exports_job,
 	&activity_months_job,
+	&record_export_job,
 	&record_import_job,
 	&record_uploads_job,
 	&workspace_migrate_job,

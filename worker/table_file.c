@@ -1,6 +1,7 @@
 #include "worker/table_file.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,14 +13,14 @@
 
 enum { CHUNK = 64 * 1024 };
 
-static const struct rows_form plain = { .has_micros = true };
-
 const char *table_file_type(const char *format)
 {
 	if (!strcmp(format, "csv"))
 		return "text/csv";
 	if (!strcmp(format, "json"))
 		return "application/json";
+	if (!strcmp(format, "geojson"))
+		return "application/geo+json";
 	return strcmp(format, "xlsx") != 0
 		       ? NULL
 		       : "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
@@ -34,7 +35,8 @@ static enum err failed(struct table_file *f, struct failure *why, const char *wh
 static const struct output *output_of(const char *format)
 {
 	for (const struct output *o = outputs; o->type; o++)
-		if (o->extension && !strcmp(o->extension, format))
+		if (o->extension ? !strcmp(o->extension, format)
+				 : o->bit == AS_GEOJSON && !strcmp(format, "geojson"))
 			return o;
 	return NULL;
 }
@@ -70,7 +72,9 @@ static enum err flush(struct table_file *f, struct failure *why)
 
 static void begin(struct table_file *f, const PGresult *res)
 {
-	f->rows = rows_open(f->arena, res, 0, &plain);
+	const struct rows_form form = { .has_micros = true, .has_hidden = f->has_hidden };
+
+	f->rows = rows_open(f->arena, res, 0, &form);
 	if (f->output && f->output->head)
 		f->output->head(&f->out, f->rows);
 	else if (!f->output && !f->sheet)

@@ -1,11 +1,12 @@
 /*
  * Rows of PostgreSQL as a file, written one by one: memory does not grow with it.
  *
- *	csv   as outputs.h has it: what a spreadsheet would take for a formula has a ' in front
- *	json  an array of objects
- *	xlsx  spreadsheet.h
+ *	csv      as outputs.h has it: what a spreadsheet would take for a formula has a ' in front
+ *	json     an array of objects
+ *	xlsx     spreadsheet.h
+ *	geojson  a FeatureCollection: the column "geometry" is a feature's geometry, the others its properties
  *
- * Columns whose names begin with "_" are left out.
+ * Columns whose names begin with "_" are left out, unless has_hidden says otherwise.
  */
 #ifndef WORKER_TABLE_FILE_H
 #define WORKER_TABLE_FILE_H
@@ -26,6 +27,7 @@ struct table_file {
 	int fd;                      /* of the file; -1: there is none */
 	const struct output *output; /* NULL: another format */
 	struct spreadsheet *sheet;   /* NULL: another format */
+	bool has_hidden;             /* set before the first row */
 	struct rows *rows;           /* NULL: their columns are not known yet */
 	struct buf out;              /* what is to be written next */
 	long long nrows, size;       /* rows, and bytes that have been written */

@@ -270,6 +270,7 @@ static const struct {
 	{ "workspace.health.trigger_migration", "start_migration" },
 	{ "workspace.permissions.list_access_review", "list_access_ways" },
 	{ "workspace.imports.analyze_import_file", "check_import_file" },
+	{ "workspace.imports.export_recordset", "start_export" },
 	{ "workspace.imports.import_into_recordset", "start_import" },
 	{ "workspace.goals.update_progress", "update_goal_progress" },
 	{ "workspace.identity.exchange_impersonation_token", "create_impersonated_session" },

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <endian.h>
+#include <json-c/json.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,7 +256,8 @@ struct column {
 
 struct rows {
 	const PGresult *res;
-	bool is_whole; /* its one column is the answer */
+	bool is_whole;    /* its one column is the answer */
+	struct buf *text; /* of a string that is not as it is written */
 	int ncolumns;
 	struct column columns[];
 };
@@ -263,7 +265,7 @@ struct rows {
 static bool is_left_out(const struct rows_form *form, const char *name)
 {
 	if (*name == '_')
-		return true;
+		return !form->has_hidden;
 	for (const char *const *n = form->without; n && *n; n++)
 		if (!strcmp(*n, name))
 			return true;
@@ -292,6 +294,8 @@ struct rows *rows_open(struct arena *a, const PGresult *res, int first_column, c
 	r = arena_alloc(a, sizeof(*r) + (size_t)(ncolumns - first_column) * sizeof(*r->columns));
 	r->res = res;
 	r->is_whole = form->is_whole;
+	r->text = arena_alloc(a, sizeof(*r->text));
+	buf_init(r->text, a, 64);
 	for (i = first_column; i < ncolumns; i++) {
 		struct column *c = &r->columns[r->ncolumns];
 		const char *name = PQfname(res, i);
@@ -359,10 +363,35 @@ void rows_value(struct buf *b, const struct rows *r, int row, int column)
 		c->write(b, PQgetvalue(r->res, row, c->number), PQgetlength(r->res, row, c->number));
 }
 
+/* The text that a JSON string of n bytes is; NULL: it is another value. */
+static const char *unquoted(struct buf *b, const char *p, size_t *n)
+{
+	struct json_object *string;
+
+	if (*n < 2 || *p != '"')
+		return NULL;
+	if (!memchr(p, '\\', *n)) {
+		*n -= 2;
+		return p + 1;
+	}
+	string = json_tokener_parse(p); /* PostgreSQL has checked it, and ends it with a NUL */
+	b->n = 0;
+	buf_add(b, json_object_get_string(string), (size_t)json_object_get_string_len(string));
+	json_object_put(string);
+	*n = b->n;
+	return buf_str(b);
+}
+
 const char *rows_text(const struct rows *r, int row, int column, size_t *n)
 {
 	const struct column *c = &r->columns[column];
+	bool has_version = c->write == write_jsonb;
 
 	*n = (size_t)PQgetlength(r->res, row, c->number);
-	return c->write == write_text ? PQgetvalue(r->res, row, c->number) : NULL;
+	if (c->write == write_text)
+		return PQgetvalue(r->res, row, c->number);
+	if ((!has_version && c->write != write_json) || rows_is_null(r, row, column))
+		return NULL;
+	*n -= has_version;
+	return unquoted(r->text, PQgetvalue(r->res, row, c->number) + has_version, n);
 }

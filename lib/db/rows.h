@@ -30,6 +30,7 @@ struct rows_form {
 	const char *const *without; /* columns that are left out, ending with a NULL; or NULL */
 	bool is_whole;              /* what is in the one column is the row */
 	bool has_micros;            /* times have microseconds, not milliseconds */
+	bool has_hidden;            /* also columns whose names begin with "_" */
 };
 
 /*
@@ -38,7 +39,7 @@ struct rows_form {
  * res           all columns binary and of types that rows_type_known; borrowed for as long as *rows is used
  * first_column  the first one written: 1 behind a :page query's total
  *
- * Columns whose names begin with "_" are the runtime's, and never written.
+ * Columns whose names begin with "_" are the runtime's, and not written unless the form says so.
  * The arena's.  A column of another type is a mistake in a query, which a test
  * finds before any client does; here it ends the process.
  */
@@ -53,7 +54,8 @@ void rows_move(struct rows *r, const PGresult *res);
 
 /*
  * A row column by column, by the number of those that are written: its name, is it null, its value as
- * JSON, and the text as it is of a column that is text (borrowed; NULL: it is no text).
+ * JSON, and the text as it is of a column that is text, or JSON that is a string (good until the next one is
+ * asked for; NULL: it is no text).
  */
 int rows_columns(const struct rows *r);
 const char *rows_name(const struct rows *r, int column);

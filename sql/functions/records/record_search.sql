@@ -236,6 +236,15 @@ BEGIN
 END
 $$;
 
+-- All that is searched of a recordset's records: what stands beside them, or, while that is being filled, what it will be.
+CREATE OR REPLACE FUNCTION record_folded(s recordsets) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN CASE WHEN s.slots -> 'folded' = s.slots_filled -> 'folded' THEN 'r.folded'
+           ELSE '(record_slots_of(r.title, r.field_values, (SELECT x.slots FROM recordsets x WHERE x.tenant_id = $1 AND x.organization_id = $2 AND x.content_id = ($3)[1])) ->> ''folded'')' END;
+END
+$$;
+
 -- The ids of a page of records, in their order, and how many there are; see record_condition().
 --
 --   recordset  NULL: of all that the caller may see
@@ -328,8 +337,7 @@ BEGIN
     IF btrim(asked ->> 'search') <> '' THEN
         texts := texts || lower(like_pattern(asked ->> 'search') COLLATE "und-x-icu");
         conds := conds || format('%s LIKE ($4)[%s]', CASE WHEN recordset IS NULL THEN 'coalesce(r.folded, record_slots_of(r.title, r.field_values, NULL) ->> ''folded'')'
-            WHEN s.slots -> 'folded' = s.slots_filled -> 'folded' THEN 'r.folded'
-            ELSE 'record_slots_of(r.title, r.field_values, (SELECT x.slots FROM recordsets x WHERE x.tenant_id = $1 AND x.organization_id = $2 AND x.content_id = ($3)[1])) ->> ''folded''' END,
+            ELSE record_folded(s) END,
             cardinality(texts));
         IF char_length(asked ->> 'search') >= 3 AND recordset IS NOT NULL AND s.slots -> 'folded' = s.slots_filled -> 'folded' THEN
             finds := finds || format('($4)[%s], NULL, NULL', cardinality(texts));

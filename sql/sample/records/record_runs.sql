@@ -24,5 +24,10 @@ INSERT INTO record_runs (tenant_id, organization_id, id, kind, recordset_id, mem
 VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('import job queued'), 'import', pg_temp.id('recordset'), pg_temp.id('member'),
         '{"field_mappings": {"Place": "place"}}', 'csv', 'more-soundings.csv');
 
+INSERT INTO record_runs (tenant_id, organization_id, id, kind, status, recordset_id, member_id, options, format, file_name, progress, total_rows, processed_rows,
+                         success_count, started_at, completed_at)
+VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('export job'), 'export', 'completed', pg_temp.id('recordset'), pg_temp.id('member'),
+        '{"filters": []}', 'csv', 'soundings-2026-01-31-093000.csv', 100, 3, 3, 3, now() - interval '2 hours', now() - interval '2 hours');
+
 INSERT INTO record_run_batches (tenant_id, organization_id, run_id, first_row, last_row, errors)
 VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('import job'), 2, 4, '[{"row": 4, "field": "depth", "value": "deep", "error": "is no number"}]');
