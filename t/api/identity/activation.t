@@ -71,7 +71,7 @@ subtest 'activated by the mail' => sub {
     json_is validate($there, $token), '', { valid => true, user => { id => $UUID, email => 'olga@example.com', name => 'Olga', avatar_url => undef }, workspace => { id => $there, name => 'Dockyard', slug => 'dockyard', logo_url => undef },
         has_password => false, expires_at => $MICRO }, 'to look uses nothing up';
     error_is validate($none, $token), 400, 'TOKEN_INVALID', name => 'nor of another workspace';
-    error_is validate($there, $_), 400, 'TOKEN_INVALID' for 'x', $token =~ s/.\z/_/r;
+    error_is validate($there, $_), 400, 'TOKEN_INVALID' for 'x', $token =~ s/.\z/$& eq '_' ? '-' : '_'/er;
     error_is validate('x', $token), 422, 'VALIDATION_ERROR', field => 'workspace_id';
     json_is $anon->post('/api/v1/auth/mailed-link', { token => $token }), '/kind', 'activation', 'the page that it opens learns what it is about';
     json_is $anon->post('/api/v1/auth/mailed-link', { token => $token }), '/invitation/organization_name', 'Dockyard';
