@@ -298,7 +298,7 @@ static enum err suggest(struct req *rq)
 	records = kept(rq, res, "records");
 	req_set(rq, "records", records);
 	req_set(rq, "suggestions", "[]");
-	if (strcmp(records, "[]") != 0)
+	if (records && strcmp(records, "[]") != 0)
 		rc = ask(rq, &follow_ups,
 			 (const struct prompt_var[]){ { "facts", kept(rq, res, "facts") },
 						      { "most", req_text(rq, "limit") },

@@ -356,7 +356,8 @@ static const char *upload_of(const char *uri)
 
 static enum err upload_analyze(struct req *rq)
 {
-	const char *id = upload_of(req_text(rq, "file_uri")), *format, *name = req_text(rq, "file_name");
+	const char *id = upload_of(req_text(rq, "file_uri")), *format, *said,
+		   *name = req_text(rq, "file_name");
 	unsigned char sha256[SECRET_BYTES];
 	struct arena *a = &rq->tx.arena;
 	struct storage_object o;
@@ -375,7 +376,8 @@ static enum err upload_analyze(struct req *rq)
 	format = kept(rq, res, "format");
 	if (name) {
 		name = filename_clean(a, name);
-		if (!import_file_format(name) || strcmp(import_file_format(name), format) != 0)
+		said = import_file_format(name);
+		if (!said || !format || strcmp(said, format) != 0)
 			return unknown_type(rq);
 	}
 	o = (struct storage_object){ .tenant_id = kept(rq, res, "tenant_id"),
