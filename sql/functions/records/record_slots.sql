@@ -97,13 +97,6 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION recordset_slots(fields jsonb, settings jsonb, old jsonb) RETURNS jsonb
-LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-    RETURN recordset_slots(fields, settings, old, '{}');
-END
-$$;
-
 -- What a record has in its slots: of those that its recordset uses.
 CREATE OR REPLACE FUNCTION record_slots_of(title text, field_values jsonb, slots jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE AS $$

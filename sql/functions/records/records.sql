@@ -568,14 +568,3 @@ BEGIN
             FROM (SELECT id, 'not_found' AS reason FROM unnest(missing) id UNION ALL SELECT id, 'forbidden' FROM unnest(forbidden) id) x);
 END
 $$;
-
--- Nobody calls it: it stays for the functions of the last release, until all of them are replaced.
-CREATE OR REPLACE FUNCTION record_version_end(r records) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO record_versions (tenant_id, organization_id, record_id, version, id, change_type, title, field_values, status, tags, changed_fields,
-                                 restored_from_version, changed_by_id, changed_at)
-    VALUES (r.tenant_id, r.organization_id, r.id, r.version, r.version_id, r.change_type, r.title, r.field_values, r.status, r.tags, r.changed_fields,
-            r.restored_from_version, r.changed_by_id, r.changed_at);
-END
-$$;
