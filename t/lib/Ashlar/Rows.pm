@@ -84,7 +84,7 @@ sub path_of ($row, %arg) {
     my $version = $arg{version} // 1;
     my $path    = $row->{path} =~ s{^/api/v1/}{/api/v$version/}r;
     for my $param (@{ $row->{params} }) {
-        my $value = $arg{param} ? $arg{param}->($param) : $param->{type} eq 'uuid' ? good($param) : 'nobody-has-this-id';
+        my $value = $arg{param} ? $arg{param}->($param) : $param->{type} eq 'uuid' ? good($param) : $param->{type} eq 'int' ? 2_000_000_000 : 'nobody-has-this-id';
         $path =~ s/\{\Q$param->{name}\E\}/$value/;
     }
     return $path;

@@ -34,7 +34,9 @@ sub fill ($class, $db, $tenant, @) {
         my ($path, $text) = @$_;
         eval { $db->do($text); 1 } or die $path =~ s/\A\Q$TREE\E\///r . ": $@";
         $self->{id}{$_}          //= $db->selectrow_array('SELECT pg_temp.id(?)', undef, $_) for $text =~ /pg_temp\.id\('([^']+)'\)/g;
-        $self->{param}{ $_->[0] } = $_->[1] for map { [ split / = /, $_, 2 ] } $text =~ /^-- (\{\w+\} = .*)/mg;
+        for (map { [ split / = /, $_, 2 ] } $text =~ /^-- (\{\w+\} = .*)/mg) {    # "SELECT …" is asked: numbers are PostgreSQL's to give
+            $self->{param}{ $_->[0] } = $_->[1] =~ /\ASELECT / ? $db->selectrow_array($_->[1]) : $_->[1];
+        }
     }
     return $self;
 }

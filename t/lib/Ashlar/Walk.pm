@@ -172,6 +172,8 @@ sub with_token ($row, $user, $team, $key) {
         },
         sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
     [ 'a user whose role may not' => sub ($row) { $row->{may} && of($row)->{place} eq 'tenant' ? $outsider : undef }, sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
+    [ 'another tenant\'s superadmin, where the installation is meant' => sub ($row) { $row->{caller}{installation} ? $stranger : undef }, sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
+    [ 'another tenant\'s secret key, where the installation is meant' => sub ($row) { $row->{caller}{installation} ? $t->nobody->with(key => $their_sk) : undef }, sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
     [ 'a user where an administrator is needed' => sub ($row) { of($row)->{role} eq 'admin' && !of($row)->{team} ? $owner : undef }, sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
     [ 'a team member where an administrator is needed' => sub ($row) {
             state $clerk = $t->team('clerk', role => 'member', tenant => 'ours');
@@ -288,6 +290,7 @@ sub as_another_tenant () {
             is leaks($res, $row), '', "$row->{method} $row->{path}: nothing of the tenant" or diag $res->describe;
             next if !@own || $of->{public};
             my $kind = $res->status == 404 ? 'not found' : $res->status == 422 ? 'not even looked for' : 'status ' . $res->status;
+            $kind = 'not theirs to ask' if $res->status == 403 && $row->{caller}{installation};
             $kind = 'not told apart from what is not there' if $res->status == 403 && $row->{id} eq 'observability.traces.get_trace_logs';
             # Ending what is not there may be said to be done, where the contract says so.
             like $kind, qr/^not /, "  $kind" or diag $res->describe;
