@@ -2,7 +2,7 @@
 -- as members and a tenth as many teams of ten, in a tree of tens, and scale_0 ten times as many notifications there;
 -- "workspace-thousand" has a thousand of each, to compare it with; and "workspace-0", … of fifty, a hundredth as
 -- many as there are users.  scale_0 owns the first two.  In the first one twenty times as many things happened as there are
--- users, in the second a thousand.
+-- users (or as many times as the setting seed.happened says: PGOPTIONS='-c seed.happened=100'), in the second a thousand.
 
 INSERT INTO organizations (tenant_id, name, slug)
 SELECT app_tenant(), initcap(replace(slug, '-', ' ')), slug
@@ -73,13 +73,12 @@ SELECT app_tenant(), workspace, id FROM scale_members
 ON CONFLICT DO NOTHING;
 
 -- What happened, in 300 days and a thousand scopes, one of which is everybody's; of that there is nothing in the newer half, and a page at least in the older one.  Each scope is of one type, and who
--- works there is always the same.  Ten million, as somebody may have, take five times as long to make, and 8 GB, and are no other question: what is read are pages of the
--- newest, by an index, and sums, whose number is that of days and scopes.
+-- works there is always the same.  Ten million, as somebody may have, take five times as long to make, and 8 GB.
 CREATE TEMP TABLE scale_happened ON COMMIT DROP AS
 SELECT w.workspace, w.n, w.n > c.n / 2 AS is_newer, md5('scope ' || s.k)::uuid AS scope_id, s.k, now() - (c.n - w.n) * interval '300 days' / c.n AS at,
        (ARRAY['action', 'goal', 'record', 'integration', 'user'])[1 + s.k % 5] AS type, a.id AS actor
 FROM (SELECT DISTINCT m.workspace, m.slug FROM scale_members m) o,
-     LATERAL (SELECT CASE o.slug WHEN 'workspace-scale' THEN 20 * current_setting('seed.users')::bigint ELSE 1000 END AS n) c,
+     LATERAL (SELECT CASE o.slug WHEN 'workspace-scale' THEN coalesce(nullif(current_setting('seed.happened', true), ''), '20')::bigint * current_setting('seed.users')::bigint ELSE 1000 END AS n) c,
      LATERAL (SELECT o.workspace, g AS n FROM generate_series(1, c.n) g OFFSET 0) w,
      LATERAL (SELECT CASE WHEN w.n > c.n / 2 THEN 1 + w.n % 999 ELSE w.n % least(1000, c.n / 100) END AS k) s
      JOIN scale_members a ON a.n = s.k % 100
@@ -93,10 +92,18 @@ SELECT app_tenant(), workspace, scope_id, actor, at, type, type || '.updated', C
        'Number ' || n || ' is another one'
 FROM scale_happened;
 ALTER TABLE activities ENABLE TRIGGER activities_count;
+ALTER TABLE activity_days DISABLE TRIGGER activity_days_months;
 INSERT INTO activity_days (tenant_id, organization_id, day, scope_id, actor_id, type, count)
 SELECT app_tenant(), workspace, (at AT TIME ZONE 'UTC')::date, scope_id, actor, type, count(*) FROM scale_happened GROUP BY 2, 3, 4, 5, 6
 UNION ALL
 SELECT app_tenant(), workspace, '-infinity', scope_id, '00000000-0000-0000-0000-000000000000', type, count(*) FROM scale_happened GROUP BY 2, 4, 6
 ORDER BY 3;    -- as days come
+ALTER TABLE activity_days ENABLE TRIGGER activity_days_months;
+INSERT INTO activity_months (tenant_id, organization_id, month, scope_id, actor_id, days)
+SELECT app_tenant(), organization_id, date_trunc('month', day), scope_id, actor_id, sum(count * ('1e' || 12 * (extract(day FROM day) - 1))::numeric) FROM activity_days
+WHERE tenant_id = app_tenant() AND day >= (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '2 months')::date
+  AND organization_id IN (SELECT DISTINCT workspace FROM scale_happened)
+GROUP BY 2, 3, 4, 5
+ORDER BY 3;
 
-ANALYZE activities, activity_days, organizations, memberships, member_profiles, workspace_teams, workspace_team_members, notifications, notification_inboxes;
+ANALYZE activities, activity_days, activity_months, organizations, memberships, member_profiles, workspace_teams, workspace_team_members, notifications, notification_inboxes;

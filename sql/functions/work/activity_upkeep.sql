@@ -17,10 +17,12 @@ RETURN (date_trunc('month', now() AT TIME ZONE 'UTC') - make_interval(months => 
 
 -- Forget up to batch sums of days that are over, of all tenants: they count no more, for all days together neither; how many those were. A writer
 -- adds to the sums of all days, so no more of them are locked at once than that. What belongs to them is shown until activity_drop().
+-- With them up to batch sums of months that nobody counts any more.
 CREATE OR REPLACE FUNCTION activity_forget(months integer, batch integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-    n bigint;
+    n           bigint;
+    months_gone bigint;
 BEGIN
     PERFORM set_config('app.retention', 'activity', true);    -- what policies let the owner see beyond a tenant
     WITH gone AS (
@@ -38,8 +40,12 @@ BEGIN
           AND d.actor_id = '00000000-0000-0000-0000-000000000000' AND d.type = s.type
     )
     SELECT coalesce(sum(s.days), 0) INTO n FROM sums s;
+    DELETE FROM activity_months m
+    WHERE m.ctid = ANY (ARRAY(SELECT x.ctid FROM activity_months x WHERE x.month > '-infinity' AND x.month < (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '2 months')::date
+                              ORDER BY x.month LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS months_gone = ROW_COUNT;
     PERFORM set_config('app.retention', '', true);
-    RETURN n;
+    RETURN n + months_gone;
 END
 $$;
 REVOKE ALL ON FUNCTION activity_forget(integer, integer) FROM PUBLIC;

@@ -321,6 +321,38 @@ BEGIN
 END
 $$;
 
+-- How many there are of all days, by type. For who sees many scopes all sums are gone through, as long as those of others are not too many; else those of
+-- each scope are looked for.
+CREATE OR REPLACE FUNCTION activity_sums(scopes uuid[], types text[]) RETURNS TABLE (type text, n bigint)
+LANGUAGE plpgsql STABLE ROWS 5 SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+#variable_conflict use_column
+DECLARE
+    tenant       uuid := app_tenant();
+    organization uuid := app_organization();
+    most         bigint := 10 * cardinality(scopes);
+    seen         bigint;
+    kinds        text[];
+    sums         bigint[];
+BEGIN
+    IF cardinality(scopes) > 20 THEN
+        SELECT coalesce(sum(g.seen), 0), array_agg(g.type), array_agg(g.n) INTO seen, kinds, sums
+        FROM (SELECT x.type, count(*) AS seen, sum(x.count) FILTER (WHERE x.scope_id IN (SELECT unnest(scopes)))::bigint AS n    -- in a hash of them
+              FROM (SELECT d.type, d.scope_id, d.count FROM activity_days d
+                    WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.day = '-infinity' LIMIT most) x
+              GROUP BY x.type) g;
+    END IF;
+    IF seen < most THEN
+        RETURN QUERY SELECT x.type, x.n FROM unnest(kinds, sums) x (type, n) WHERE x.n IS NOT NULL AND (types IS NULL OR x.type = ANY (types));
+    ELSE
+        RETURN QUERY
+            SELECT d.type, sum(d.count)::bigint FROM activity_days d
+            WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.day = '-infinity' AND d.scope_id = ANY (scopes)
+              AND (types IS NULL OR d.type = ANY (types))
+            GROUP BY d.type;
+    END IF;
+END
+$$;
+
 -- How many there are, up to most: whole days by their sums.
 CREATE OR REPLACE FUNCTION activity_total(scopes uuid[], actors uuid[], types text[], from_at timestamptz, until_at timestamptz, most bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$
@@ -334,10 +366,7 @@ BEGIN
     first := CASE WHEN NOT isfinite(from_at) THEN '-infinity'::date ELSE ((from_at AT TIME ZONE 'UTC') + interval '1 day' - interval '1 microsecond')::date END;
     last_ := CASE WHEN NOT isfinite(until_at) THEN 'infinity'::date ELSE (until_at AT TIME ZONE 'UTC')::date END;
     IF actors IS NULL AND first = '-infinity' AND last_ = 'infinity' THEN
-        SELECT sum(d.count) INTO n FROM activity_days d
-        WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.day = '-infinity' AND d.scope_id = ANY (scopes)
-          AND (types IS NULL OR d.type = ANY (types));
-        RETURN least(coalesce(n, 0), most);
+        RETURN least(coalesce((SELECT sum(x.n) FROM activity_sums(scopes, types) x), 0), most);
     END IF;
     IF first >= last_ THEN    -- within a day, or over one midnight
         RETURN (SELECT count(*) FROM activity_find(scopes, actors, types, from_at, until_at, NULL, NULL, most));
@@ -353,29 +382,41 @@ BEGIN
 END
 $$;
 
--- How many there were on each of some days, and by whom: of many scopes by the days, of few by each of theirs.
-CREATE OR REPLACE FUNCTION activity_days_by(scopes uuid[], first date, last_ date) RETURNS TABLE (day date, actor_id uuid, count bigint)
-LANGUAGE plpgsql STABLE ROWS 400 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_incremental_sort = off
+-- The count of a day in a number of activity_months; of that and the month's next ones, where it is not the only one.
+CREATE OR REPLACE FUNCTION activity_day(days numeric, day date, is_only boolean) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN mod(div(days, ('1e' || 12 * (extract(day FROM day) - 1))::numeric), CASE WHEN is_only THEN 1e12 ELSE 999999999999 END);    -- by nines: the sum of its digits
+
+-- How many there were in some months, each the first of its days, and by whom: of many scopes as activity_sums() has it.
+CREATE OR REPLACE FUNCTION activity_months_by(scopes uuid[], months date[]) RETURNS TABLE (month date, actor_id uuid, days numeric)
+LANGUAGE plpgsql STABLE ROWS 100 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_incremental_sort = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
     tenant       uuid := app_tenant();
     organization uuid := app_organization();
+    most         bigint := 10 * cardinality(scopes);
+    seen         bigint;
+    found_       date[];
+    actors       uuid[];
+    sums         numeric[];
 BEGIN
-    IF cardinality(scopes) > 100 THEN
-        RETURN QUERY
-            SELECT d.day, d.actor_id, sum(d.count)::bigint FROM activity_days d
-            WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.day BETWEEN first AND last_
-              AND (d.scope_id IN (SELECT unnest(scopes))) IS TRUE    -- in a hash of them
-            GROUP BY d.day, d.actor_id;
+    IF cardinality(scopes) > 20 THEN
+        SELECT coalesce(sum(g.seen), 0), array_agg(g.month), array_agg(g.actor_id), array_agg(g.days) INTO seen, found_, actors, sums
+        FROM (SELECT x.month, x.actor_id, count(*) AS seen, sum(x.days) FILTER (WHERE x.scope_id IN (SELECT unnest(scopes))) AS days
+              FROM (SELECT m.month, m.scope_id, m.actor_id, m.days FROM activity_months m
+                    WHERE m.tenant_id = tenant AND m.organization_id = organization AND m.month = ANY (months) LIMIT most) x
+              GROUP BY x.month, x.actor_id) g;
+    END IF;
+    IF seen < most THEN
+        RETURN QUERY SELECT x.month, x.actor_id, x.days FROM unnest(found_, actors, sums) x (month, actor_id, days) WHERE x.days IS NOT NULL;
     ELSE
         RETURN QUERY
-            SELECT d.day, d.actor_id, sum(d.count)::bigint
-            FROM activity_kinds(scopes, NULL) a
-            CROSS JOIN unnest(a.of_scopes, a.kinds) s (scope, kind)
-            JOIN activity_days d ON d.tenant_id = tenant AND d.organization_id = organization AND d.scope_id = s.scope
-                                AND (d.type, d.day) >= (s.kind COLLATE "C", first) AND (d.type, d.day) <= (s.kind COLLATE "C", last_)
-            GROUP BY d.day, d.actor_id;
+            SELECT m.month, m.actor_id, sum(m.days)
+            FROM unnest(months) k (month)
+            CROSS JOIN unnest(scopes) s (scope)
+            JOIN activity_months m ON m.tenant_id = tenant AND m.organization_id = organization AND m.month = k.month AND m.scope_id = s.scope
+            GROUP BY m.month, m.actor_id;
     END IF;
 END
 $$;
@@ -389,26 +430,27 @@ DECLARE
     tenant       uuid := app_tenant();
     organization uuid := app_organization();
     this_day     date := (now() AT TIME ZONE 'UTC')::date;
-    days         date[];
+    first        date := this_day - 29;
+    months       date[] := ARRAY(SELECT m::date FROM generate_series(date_trunc('month', first), this_day, interval '1 month') m);
+    found_       date[];
     actors       uuid[];
-    sums         bigint[];
+    sums         numeric[];
     counts       bigint[];
     who          record;
 BEGIN
     SELECT coalesce(sum(x.n), 0), jsonb_object_agg(t.type, coalesce(x.n, 0)) INTO total, by_type
     FROM unnest(ARRAY['action', 'goal', 'record', 'integration', 'user']) t (type)
-    LEFT JOIN (SELECT d.type, sum(d.count) AS n FROM activity_days d
-               WHERE d.tenant_id = tenant AND d.organization_id = organization AND d.day = '-infinity' AND d.scope_id = ANY (scopes)
-               GROUP BY d.type) x ON x.type = t.type;
-    SELECT array_agg(d.day), array_agg(d.actor_id), array_agg(d.count) INTO days, actors, sums FROM activity_days_by(scopes, this_day - 29, this_day) d;
+    LEFT JOIN activity_sums(scopes, NULL) x ON x.type = t.type;
+    SELECT array_agg(m.month), array_agg(m.actor_id), array_agg(m.days) INTO found_, actors, sums FROM activity_months_by(scopes, months) m;
     SELECT array_agg(e.n ORDER BY e.day), jsonb_agg(jsonb_build_object('date', to_char(e.day, 'YYYY-MM-DD'), 'count', e.n) ORDER BY e.day)
     INTO counts, by_day
-    FROM (SELECT g.day::date AS day, coalesce(d.n, 0)::bigint AS n
-          FROM generate_series(this_day - 29, this_day, interval '1 day') g (day)
-          LEFT JOIN (SELECT x.day, sum(x.n) AS n FROM unnest(days, sums) x (day, n) GROUP BY x.day) d ON d.day = g.day::date) e;
+    FROM (SELECT g.day, coalesce(activity_day(m.days, g.day, true), 0) AS n
+          FROM (SELECT first + i AS day FROM generate_series(0, 29) i) g
+          LEFT JOIN (SELECT x.month, sum(x.days) AS days FROM unnest(found_, sums) x (month, days) GROUP BY x.month) m ON m.month = date_trunc('month', g.day)) e;
     -- Those with the most, as far as they are still here: one by one, since a workspace has far more members than are asked for.
     top_members := '[]';
-    FOR who IN SELECT x.actor_id, sum(x.n)::bigint AS n FROM unnest(actors, sums) x (actor_id, n) GROUP BY x.actor_id ORDER BY 2 DESC, 1 LOOP
+    FOR who IN SELECT x.actor_id, sum(activity_day(x.days, greatest(first, x.month), false))::bigint AS n FROM unnest(found_, actors, sums) x (month, actor_id, days)
+               GROUP BY x.actor_id HAVING sum(activity_day(x.days, greatest(first, x.month), false)) > 0 ORDER BY 2 DESC, 1 LOOP
         EXIT WHEN jsonb_array_length(top_members) = 5;
         top_members := top_members || coalesce((SELECT jsonb_build_object('member', r.ref, 'count', who.n) FROM member_ref(tenant, organization, who.actor_id) r), '[]');
     END LOOP;

@@ -175,6 +175,40 @@ subtest 'sums are what there is' => sub {
         $t->db->selectall_arrayref('SELECT organization_id, scope_id, type, count(*)::numeric FROM activities GROUP BY 1, 2, 3 ORDER BY 1, 2, 3'), 'of all days';
     is_deeply $t->db->selectall_arrayref(q{SELECT organization_id, day, scope_id, actor_id, type, count FROM activity_days WHERE day > '-infinity' ORDER BY 1, 2, 3, 4, 5}),
         $t->db->selectall_arrayref(q{SELECT organization_id, (created_at AT TIME ZONE 'UTC')::date, scope_id, actor_id, type, count(*) FROM activities GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5}), 'and of each';
+    is_deeply $t->db->selectall_arrayref(q{SELECT m.organization_id, d.day::date, m.scope_id, m.actor_id, activity_day(m.days, d.day::date, true)
+            FROM activity_months m, generate_series(m.month, m.month + interval '1 month' - interval '1 day', '1 day') d (day)
+            WHERE activity_day(m.days, d.day::date, true) <> 0 ORDER BY 1, 2, 3, 4}),
+        $t->db->selectall_arrayref(q{SELECT organization_id, (created_at AT TIME ZONE 'UTC')::date, scope_id, actor_id, count(*) FROM activities GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4}), 'of each in its month, too';
+};
+
+subtest 'counts are those of the scopes that one sees, of few and of many' => sub {
+    my $owner = $t->user('omar');
+    my $many  = $t->organization($owner);
+    my $actor = db('SELECT id FROM memberships WHERE organization_id = ?', $many);
+    $t->db->begin_work;
+    $t->db->do(q{SELECT set_config('app.tenant_id', ?, true), set_config('app.organization_id', ?, true)}, undef, $owner->tenant_id, $many);
+    $t->db->do(q{SELECT activity_month(now() - n * interval '25 days') FROM generate_series(0, 4) n});
+    $t->db->do('SELECT setseed(0.5)');
+    $t->db->do(q{INSERT INTO activities (tenant_id, organization_id, created_at, scope, scope_id, actor_id, type, event, description)
+        SELECT app_tenant(), app_organization(), now() - random() * interval '75 days', 'recordset', md5('s' || i % 300)::uuid, CASE i % 3 WHEN 0 THEN $1::uuid ELSE md5('a' || i % 3)::uuid END,
+               (ARRAY['goal', 'record', 'user'])[1 + i % 3], 'goal.created', 'x' FROM generate_series(1, 3000) i}, undef, $actor);
+    $t->db->do('SET CONSTRAINTS ALL IMMEDIATE');
+    # Those of one, of few, of some among too many others to go through, of many and of all; and of nobody.
+    for my $n (0, 1, 15, 21, 29, 100, 300) {
+        $t->db->do(q{SELECT set_config('test.scopes', coalesce(array_agg(md5('s' || i)::uuid), '{}')::text, true) FROM generate_series(1, ?) i}, undef, $n);
+        my $got = $t->db->selectrow_arrayref(q{SELECT s.total, s.by_type::text, s.by_day::text, s.last_7_days, s.last_30_days, s.top_members::text FROM activity_stats(current_setting('test.scopes')::uuid[]) s});
+        is_deeply $got, $t->db->selectrow_arrayref(q{
+            WITH a AS (SELECT type, (created_at AT TIME ZONE 'UTC')::date AS day, actor_id FROM activities WHERE organization_id = app_organization() AND scope_id = ANY (current_setting('test.scopes')::uuid[])),
+                 now AS (SELECT (now() AT TIME ZONE 'UTC')::date AS day)
+            SELECT (SELECT count(*) FROM a),
+                   (SELECT jsonb_object_agg(t, (SELECT count(*) FROM a WHERE type = t))::text FROM unnest('{action,goal,record,integration,user}'::text[]) t),
+                   (SELECT jsonb_agg(jsonb_build_object('date', (day - i)::text, 'count', (SELECT count(*) FROM a WHERE a.day = now.day - i)) ORDER BY i DESC)::text FROM generate_series(0, 29) i),
+                   (SELECT count(*) FROM a WHERE a.day > now.day - 7), (SELECT count(*) FROM a WHERE a.day > now.day - 30),
+                   (SELECT coalesce(jsonb_agg(jsonb_build_object('member', r.ref, 'count', x.n)), '[]')::text FROM (SELECT count(*) AS n FROM a WHERE a.day > now.day - 30 AND actor_id = $1::uuid HAVING count(*) > 0) x,
+                       member_ref(app_tenant(), app_organization(), $1::uuid) r)
+            FROM now}, undef, $actor), "of $n";
+    }
+    $t->db->rollback;
 };
 
 subtest 'nothing is told of what was rolled back, nor of what an operator does by hand' => sub {
