@@ -21,6 +21,7 @@ static const struct field filters[] = {
 	{ "column_filters",  F_OBJECT, F_RARE, .example = "{\"ground\":[\"sand\",\"mud\"]}" },
 	{ "date_filters",    F_OBJECT, F_RARE },
 	{ "numeric_filters", F_OBJECT, F_RARE },
+	{ "filter",          F_OBJECT, F_RARE | F_TREE, .about = RECORD_FILTER_ABOUT, .example = RECORD_FILTER_EXAMPLE },
 	FIELD_END
 };
 
@@ -73,6 +74,9 @@ static enum err export_start(struct req *rq)
 {
 	const struct value *v = req_value(rq, "filters");
 	struct json_object *tree = v && v->given ? v->json : NULL;
+	const struct record_filters wanted = { member_of(tree, "column_filters"),
+					       member_of(tree, "numeric_filters"),
+					       member_of(tree, "date_filters"), member_of(tree, "filter") };
 	struct buf b;
 	enum err rc;
 
@@ -82,9 +86,7 @@ static enum err export_start(struct req *rq)
 	take_list(rq, &b, "record_ids");
 	jx_key_str(&b, "search", json_text(json_at(tree, "search", NULL), 1024));
 	jx_key(&b, "filters");
-	rc = record_filter_read(&rq->tx.arena, member_of(tree, "column_filters"),
-				member_of(tree, "numeric_filters"), member_of(tree, "date_filters"), &b,
-				&rq->tx.fail);
+	rc = record_filter_read(&rq->tx.arena, &wanted, &b, &rq->tx.fail);
 	if (rc)
 		return rc;
 	buf_char(&b, '}');

@@ -25,9 +25,10 @@ static const struct field facets_in[] = {
 	{ "search",          F_TEXT, F_RARE, .max = 255 },
 	{ "status",          F_LIST, F_RARE | F_CSV, .item = F_ENUM, .values = states, .min = 1, .max = 3 },
 	{ "tags",            F_LIST, F_RARE | F_CSV, .item = F_TEXT, .each = &one_tag, .min = 1, .max = 50 },
-	{ "column_filters",  F_TEXT, F_RARE, .max = 16000, .about = "as lists of records have them, and the two below" },
+	{ "column_filters",  F_TEXT, F_RARE, .max = 16000, .about = "as lists of records have them, and the three below" },
 	{ "date_filters",    F_TEXT, F_RARE, .max = 16000 },
 	{ "numeric_filters", F_TEXT, F_RARE, .max = 16000 },
+	{ "filter",          F_TEXT, F_RARE, .max = 16000, .about = RECORD_FILTER_ABOUT, .example = RECORD_FILTER_EXAMPLE },
 	FIELD_END
 };
 
@@ -77,15 +78,16 @@ static void ask_list(struct req *rq, struct buf *b, const char *field, const cha
 
 static enum err record_facets(struct req *rq)
 {
+	const struct record_filters filters = { req_text(rq, "column_filters"),
+						req_text(rq, "numeric_filters"), req_text(rq, "date_filters"),
+						req_text(rq, "filter") };
 	struct buf b;
 	enum err rc;
 
 	buf_init(&b, &rq->tx.arena, 512);
 	buf_char(&b, '{');
 	jx_key(&b, "filters");
-	rc = record_filter_read(&rq->tx.arena, req_text(rq, "column_filters"),
-				req_text(rq, "numeric_filters"), req_text(rq, "date_filters"), &b,
-				&rq->tx.fail);
+	rc = record_filter_read(&rq->tx.arena, &filters, &b, &rq->tx.fail);
 	if (rc)
 		return rc;
 	jx_key_str(&b, "search", req_text(rq, "search"));

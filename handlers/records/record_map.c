@@ -63,6 +63,7 @@ static const struct field map_in[] = {
 	{ "column_filters",  F_TEXT, F_RARE, .max = 16000, .about = "as of a list of records", .example = "{\"ground\":[\"sand\",\"mud\"]}" },
 	{ "date_filters",    F_TEXT, F_RARE, .max = 16000, .example = "{\"created_at\":{\"from\":\"2026-01-01\"}}" },
 	{ "numeric_filters", F_TEXT, F_RARE, .max = 16000, .example = "{\"depth\":{\"max\":10}}" },
+	{ "filter",          F_TEXT, F_RARE, .max = 16000, .about = RECORD_FILTER_ABOUT, .example = RECORD_FILTER_EXAMPLE },
 	FIELD_END
 };
 
@@ -182,6 +183,9 @@ static enum err map_stream(struct req *rq)
 	const struct value *types = req_value(rq, "geometry_types"), *limit = req_value(rq, "limit");
 	struct lines l = { .rq = rq, .has_fields = req_given(rq, "fields") };
 	const char *box = req_text(rq, "bbox");
+	const struct record_filters filters = { req_text(rq, "column_filters"),
+						req_text(rq, "numeric_filters"), req_text(rq, "date_filters"),
+						req_text(rq, "filter") };
 	struct buf b, *out;
 	PGresult *res;
 	enum err rc;
@@ -189,9 +193,7 @@ static enum err map_stream(struct req *rq)
 	buf_init(&b, &rq->tx.arena, 512);
 	buf_char(&b, '{');
 	jx_key(&b, "filters");
-	rc = record_filter_read(&rq->tx.arena, req_text(rq, "column_filters"),
-				req_text(rq, "numeric_filters"), req_text(rq, "date_filters"), &b,
-				&rq->tx.fail);
+	rc = record_filter_read(&rq->tx.arena, &filters, &b, &rq->tx.fail);
 	if (!rc && box)
 		rc = read_box(rq, box, &b);
 	if (rc)

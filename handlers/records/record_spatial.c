@@ -18,6 +18,7 @@ static const struct field filters[] = {
 	{ "column_filters",  F_OBJECT, 0, .about = "as of a list of records, but JSON itself", .example = "{\"ground\":[\"sand\",\"mud\"]}" },
 	{ "numeric_filters", F_OBJECT, 0, .example = "{\"depth\":{\"max\":10}}" },
 	{ "date_filters",    F_OBJECT, F_RARE },
+	{ "filter",          F_OBJECT, F_RARE, .about = RECORD_FILTER_ABOUT, .example = RECORD_FILTER_EXAMPLE },
 	FIELD_END
 };
 

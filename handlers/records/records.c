@@ -141,6 +141,7 @@ static const struct field find_in[] = {
 	{ "column_filters",         F_TEXT, F_RARE, .max = 16000, .about = "JSON by keys of fields: a text contains, a list is one of, or {\"op\",\"value\"}", .example = "{\"ground\":[\"sand\",\"mud\"]}" },
 	{ "date_filters",           F_TEXT, F_RARE, .max = 16000, .about = "JSON: from and to; a date is its whole day in UTC", .example = "{\"created_at\":{\"from\":\"2026-01-01\"}}" },
 	{ "numeric_filters",        F_TEXT, F_RARE, .max = 16000, .about = "JSON: min and max, or eq", .example = "{\"depth\":{\"max\":10}}" },
+	{ "filter",                 F_TEXT, F_RARE, .max = 16000, .about = RECORD_FILTER_ABOUT, .example = RECORD_FILTER_EXAMPLE },
 	{ "tool",                   F_TEXT, F_RARE, .min = 1, .max = 64, .about = "that are in this tool's view", .example = "survey" },
 	{ "exclude_recommendation", F_LIST, F_RARE | F_CSV, .item = F_TEXT, .min = 1, .max = 50, .about = "whose value of ai_recommendation is none of these", .example = "[\"skip\"]" },
 	{ "group_id",               F_UUID, F_RARE, .example = "01936b1c-2f5e-7a10-8c3d-5b6f7a8c9d0e" },
@@ -265,6 +266,9 @@ static void ask_list(struct req *rq, struct buf *b, const char *field, const cha
 
 static enum err record_list(struct req *rq)
 {
+	const struct record_filters filters = { req_text(rq, "column_filters"),
+						req_text(rq, "numeric_filters"), req_text(rq, "date_filters"),
+						req_text(rq, "filter") };
 	const char *order = req_text(rq, "sort_order");
 	struct buf b;
 	enum err rc;
@@ -272,9 +276,7 @@ static enum err record_list(struct req *rq)
 	buf_init(&b, &rq->tx.arena, 512);
 	buf_char(&b, '{');
 	jx_key(&b, "filters");
-	rc = record_filter_read(&rq->tx.arena, req_text(rq, "column_filters"),
-				req_text(rq, "numeric_filters"), req_text(rq, "date_filters"), &b,
-				&rq->tx.fail);
+	rc = record_filter_read(&rq->tx.arena, &filters, &b, &rq->tx.fail);
 	if (rc)
 		return rc;
 	jx_key_str(&b, "search", req_text(rq, "search"));

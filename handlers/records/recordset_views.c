@@ -1,6 +1,7 @@
 /* Views of a recordset: how members look at it. */
 #include "build/sql/records/recordset_views.h"
 #include "fcgi/route.h"
+#include "handlers/records/record_filter.h"
 #include "handlers/records/recordsets.h"
 
 /* clang-format off */
@@ -14,6 +15,7 @@ static const struct field config[] = {
 	{ "column_filters",  F_OBJECT, F_RARE },
 	{ "date_filters",    F_OBJECT, F_RARE },
 	{ "numeric_filters", F_OBJECT, F_RARE },
+	{ "filter",          F_OBJECT, F_RARE, .about = RECORD_FILTER_ABOUT, .example = RECORD_FILTER_EXAMPLE },
 	{ "group_by",        F_TEXT,   F_RARE, .max = 63 },
 	FIELD_END
 };

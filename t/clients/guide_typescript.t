@@ -251,6 +251,7 @@ my %page = (
     'signing-up'        => \&signing_up,
     recordsets          => \&people,
     records             => \&people,
+    'record-filters'    => \&people,
     entities            => sub {
         my $w = workspace($t, ann => 'owner');
         return (token => $w->{ann}->token, given => { organization_id => $w->id });
@@ -280,6 +281,7 @@ my %said = (
     recordsets          => [ 'lighthouses', '["fixed","flashing"]', 'true' ],
     'signing-up'        => [ 'null false', 'true' ],
     maps                => [ 'Polygon', 'geometry is not valid: self-intersection at longitude 1, latitude 1', 'MAP', '{"type":"Point","coordinates":[18.072,59.325]}', qr/"title":"Off the mole".*"fields":/ ],
+    'record-filters'    => [ '3', 'Off the mole', 'Under the pier', 'By the wreck', 'Off the mole', 'Under the pier', 'By the wreck', 'Shallow' ],
     records             => [ 'Off the mole', qr/\Afield_values\.depth must be a number/, '2', '2 ["depth"]', '1 ["depth","place"]', '2' ],
     'import-export'     => [ '3 ["text","text","date"]', '2 {"depth":1}', 'true', 'queued' ],
     'record-tracking'   => [ 'The new buoy An offer is due', 'The new buoy', 'completed Accepted', '1 1' ],

@@ -61,7 +61,32 @@ BEGIN
 END
 $$;
 
--- What a filter comes to. f: {"path", "key", "op", …} as record_filter.h has it. exact decides; drive, if there is one, is a condition of an index
+-- Days, from begins on and without ends, as a clock has them that shows this time: see record_filter.h for their names.
+CREATE OR REPLACE FUNCTION record_period(name text, clock timestamp, OUT begins date, OUT ends date)
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    which text := left(name, 5);
+    unit  text := substr(name, 6);
+    today date := clock::date;
+    step  interval;
+    n     integer;
+BEGIN
+    IF name IN ('today', 'yesterday', 'tomorrow') THEN
+        begins := today + CASE name WHEN 'yesterday' THEN -1 WHEN 'tomorrow' THEN 1 ELSE 0 END;
+        ends := begins + 1;
+    ELSIF unit LIKE '%days' THEN
+        n := split_part(unit, '_', 1)::integer;
+        begins := CASE which WHEN 'last_' THEN today + 1 - n ELSE today + 1 END;
+        ends := begins + n;
+    ELSE
+        step := CASE unit WHEN 'quarter' THEN interval '3 months' ELSE ('1 ' || unit)::interval END;
+        begins := date_trunc(unit, clock) + CASE which WHEN 'last_' THEN -1 WHEN 'next_' THEN 1 ELSE 0 END * step;
+        ends := begins + step;
+    END IF;
+END
+$$;
+
+-- What a filter comes to. f: {"path", "key", "op", …} as record_filter.h has it, or and, or, not of such. exact decides; drive, if there is one, is a condition of an index
 -- that finds all of them, pattern one for record_candidates().
 --
 --   fields, slots, filled   the recordset's; fields NULL: of no single one, and any key goes
@@ -83,7 +108,26 @@ DECLARE
     many   text := '(SELECT e FROM jsonb_array_elements_text(CASE jsonb_typeof(%1$s) WHEN ''array'' THEN %1$s ELSE jsonb_build_array(%1$s) END) e WHERE %2$s)';
     low    text;
     high   text;
+    part   record;
+    parts  text[] := '{}';
+    found  text[] := '{}';
+    of_day record;
 BEGIN
+    -- What finds one part of an and finds the whole; of an or each part has to be found; of a not nothing is.
+    IF f ?| '{and,or,not}' THEN
+        FOR part IN SELECT e.one FROM jsonb_array_elements(coalesce(f -> 'and', f -> 'or', f -> 'not')) WITH ORDINALITY e (one, nr) ORDER BY nr LOOP
+            SELECT x.texts, x.numbers, x.times, parts || format('(%s)', x.exact), found || x.drive INTO texts, numbers, times, parts, found
+            FROM record_condition(part.one, fields, slots, filled, texts, numbers, times) x;
+        END LOOP;
+        exact := CASE WHEN f ? 'not' THEN parts[1] || ' IS NOT TRUE' ELSE array_to_string(parts, CASE WHEN f ? 'and' THEN ' AND ' ELSE ' OR ' END) END;
+        exact := format('(%s)', exact);
+        IF f ? 'and' THEN
+            drive := (SELECT d FROM unnest(found) d WHERE d IS NOT NULL LIMIT 1);
+        ELSIF f ? 'or' AND array_position(found, NULL) IS NULL THEN
+            drive := (SELECT '(' || string_agg(format('(%s)', d), ' OR ') || ')' FROM unnest(found) d);
+        END IF;
+        RETURN;
+    END IF;
     IF key IN ('title', 'status', 'owner_id') AND NOT is_data THEN
         kind := 't';
         said := CASE key WHEN 'owner_id' THEN 'r.owner_id::text' ELSE 'r.' || key END;
@@ -128,6 +172,37 @@ BEGIN
         times := times || activity_bound(f ->> 'from', false) || activity_bound(f ->> 'to', true);
         exact := format('%1$s >= ($6)[%2$s] AND %1$s < ($6)[%3$s]', raw, cardinality(times) - 1, cardinality(times));
         drive := CASE WHEN slot IS NOT NULL THEN exact END;
+    ELSIF op = 'within' THEN
+        IF kind <> 'd' THEN
+            RAISE SQLSTATE 'AS422' USING HINT = f ->> 'path', MESSAGE = format('%s: within is for dates and times, and %s is none', f ->> 'path', key);
+        ELSIF NOT is_timezone(coalesce(f ->> 'time_zone', 'UTC')) THEN
+            RAISE SQLSTATE 'AS422' USING HINT = replace(f ->> 'path', '.field', '.time_zone'),
+                MESSAGE = format('%s must be the name of a time zone, such as Europe/Berlin', replace(f ->> 'path', '.field', '.time_zone'));
+        END IF;
+        -- A date is that day everywhere.
+        low := CASE WHEN fields @> jsonb_build_array(jsonb_build_object('key', key, 'type', 'date')) AND slot IS NULL THEN 'UTC' ELSE coalesce(f ->> 'time_zone', 'UTC') END;
+        slot := coalesce(slot, record_slot(slots, filled, key, 'd'));
+        raw := coalesce('r.' || slot, format('record_time(%s)', raw));
+        SELECT * INTO of_day FROM record_period(vals[1], now() AT TIME ZONE coalesce(f ->> 'time_zone', 'UTC'));
+        times := times || (of_day.begins::timestamp AT TIME ZONE low) || (of_day.ends::timestamp AT TIME ZONE low);
+        exact := format('%1$s >= ($6)[%2$s] AND %1$s < ($6)[%3$s]', raw, cardinality(times) - 1, cardinality(times));
+        drive := CASE WHEN slot IS NOT NULL THEN exact END;
+    ELSIF op = 'compare' AND kind = 'd' THEN
+        -- Behind a day is behind all of it.
+        slot := coalesce(slot, record_slot(slots, filled, key, 'd'));
+        times := times || record_time(to_jsonb(vals[1])) + CASE WHEN f ->> 'sign' IN ('gte', 'lt') THEN interval '0' WHEN length(vals[1]) = 10 THEN interval '1 day'
+                                                                 WHEN vals[1] ~ '[.][0-9]{4}' THEN interval '1 microsecond' ELSE interval '1 millisecond' END;
+        exact := format('%s %s ($6)[%s]', coalesce('r.' || slot, format('record_time(%s)', raw)), CASE WHEN f ->> 'sign' IN ('gt', 'gte') THEN '>=' ELSE '<' END, cardinality(times));
+        drive := CASE WHEN slot IS NOT NULL THEN exact END;
+    ELSIF op = 'compare' AND (kind = 'n' OR f -> 'is_number' = 'true') THEN    -- a number is compared with what is one, in whichever field
+        slot := CASE WHEN kind = 'n' THEN record_slot(slots, filled, key, 'n') END;
+        numbers := numbers || record_number(to_jsonb(vals[1]));
+        exact := format('%s %s ($5)[%s]', coalesce('r.' || slot, format('record_number(%s)', raw)), record_sign(f ->> 'sign'), cardinality(numbers));
+        drive := CASE WHEN slot IS NOT NULL THEN exact END;
+    ELSIF op = 'compare' THEN
+        texts := texts || vals[1];
+        exact := format('%%s COLLATE "und-x-icu" %s ($4)[%s] COLLATE "und-x-icu"', record_sign(f ->> 'sign'), cardinality(texts));
+        exact := CASE WHEN kind = 'x' THEN 'EXISTS ' || format(many, raw, format(exact, 'e')) ELSE format(exact, said) END;
     ELSIF op IN ('gt', 'gte', 'lt', 'lte', 'like', 'ilike') OR coalesce((f ->> 'is_json')::boolean, false) THEN
         SELECT x.texts, x.numbers, x.times, x.exact, x.drive, x.pattern INTO texts, numbers, times, exact, drive, pattern
         FROM entity_condition(f, raw, said, kind, CASE WHEN is_data THEN record_slot(slots, filled, key, kind) ELSE slot END,
@@ -186,6 +261,10 @@ BEGIN
     END IF;
 END
 $$;
+
+CREATE OR REPLACE FUNCTION record_sign(name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE name WHEN 'gt' THEN '>' WHEN 'gte' THEN '>=' WHEN 'lt' THEN '<' WHEN 'lte' THEN '<=' END;
 
 -- The same of the operators that entities have besides, and of values that are compared as JSON, since no type is known.
 --

@@ -151,7 +151,8 @@ BEGIN
     RETURN ARRAY(SELECT DISTINCT k FROM (
         SELECT config ->> 'sort_by' UNION ALL SELECT config ->> 'group_by'
         UNION ALL SELECT jsonb_object_keys(f) FROM unnest(ARRAY[config -> 'column_filters', config -> 'date_filters', config -> 'numeric_filters']) f
-        WHERE jsonb_typeof(f) = 'object') x (k)
+        WHERE jsonb_typeof(f) = 'object'
+        UNION ALL SELECT p #>> '{}' FROM jsonb_path_query(config, '$.filter.**.field') p WHERE jsonb_typeof(p) = 'string') x (k)
         WHERE k <> '' ORDER BY k);
 END
 $$;

@@ -1,4 +1,4 @@
-# The guide's pages "Recordsets and fields", "Records", "Maps", "Import and export", "Track records" and "Entities", pasted box by box.
+# The guide's pages "Recordsets and fields", "Records", "Filters, search, views", "Maps", "Import and export", "Track records" and "Entities", pasted box by box.
 
 use v5.36;
 use lib 't/lib';
@@ -8,7 +8,7 @@ use Ashlar::Workspace;
 
 my $t = Api->start;
 $t->start_worker(children => 1);
-for my $page (qw(recordsets records maps import-export record-tracking entities)) {
+for my $page (qw(recordsets records record-filters maps import-export record-tracking entities)) {
     my $w = workspace($t, ann => 'owner');
     $t->db->do('UPDATE users SET default_organization_id = ? WHERE id = ?', undef, $w->id, $w->{ann}->uuid);
     my $shell = Ashlar::Guide->shell(TOKEN => $w->{ann}->token, KEY => $t->key, ORG => $w->id);
