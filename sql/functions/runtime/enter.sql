@@ -255,6 +255,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     tenant  uuid := app_tenant();
     m       record;
+    granted boolean;
     reach   text;
     entered text;
 BEGIN
@@ -271,8 +272,13 @@ BEGIN
         RAISE SQLSTATE 'AS403' USING MESSAGE = 'you are not an active member of this workspace';
     END IF;
     IF permission IS NOT NULL THEN
-        reach := CASE WHEN m.has_own_permissions THEN permission_reach(tenant, m.organization_id, m.role, permission)
-                      WHEN m.role = ANY (roles) THEN 'all'
+        -- What permission_reach() finds, in most cases by one look-up: the defaults are known here.  A role itself is no setting.
+        IF m.has_own_permissions AND permission LIKE 'can\_%' THEN
+            SELECT x.is_granted INTO granted FROM role_permissions x
+            WHERE x.tenant_id = tenant AND x.organization_id = m.organization_id AND x.role = m.role AND x.permission = enter_member.permission;
+        END IF;
+        reach := CASE WHEN coalesce(granted, m.role = ANY (roles)) THEN 'all'
+                      WHEN m.has_own_permissions THEN permission_reach(tenant, m.organization_id, m.role, permission)
                       WHEN m.role = ANY (own_roles) THEN 'own' END;
         IF reach IS NULL THEN
             RAISE SQLSTATE 'AS403' USING DETAIL = permission,
