@@ -34,6 +34,9 @@ is_deeply $db->selectcol_arrayref('SELECT DISTINCT e.permission FROM notificatio
 my @channels = slurp('providers/notification.h') =~ /X\(marks, "(\w+)", (\w+), "[^"]*", (\w+)\)/g;
 is_deeply [ map { @$_ } @{ $db->selectall_arrayref(q{SELECT channel, channel || '_enabled', is_there::text FROM notification_channels()}) } ], \@channels, 'so are the channels';
 
+is $db->selectrow_array(q{SELECT count(*) FROM notification_events() e WHERE notification_kind(e.event_type) = to_jsonb(e) || '{"channels": {"inapp": true, "email": true, "whatsapp": false}}'}), 45, 'each as it is looked up';
+is $db->selectrow_array(q{SELECT notification_kind('nope')}), undef, '  and no others';
+
 # English has the labels of the list; every other language of mails its own words for all of them.
 for my $language (grep { $_ ne 'en' } map { m{templates/mail/([^/]+)/\z} ? $1 : () } glob 'templates/mail/*/') {
     my @words = slurp("templates/mail/$language/notification_types.txt") =~ /^(\w+): \S.*$/mg;

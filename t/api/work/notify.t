@@ -16,9 +16,9 @@ my ($ann, $bob, $vera, $carl) = @$w{qw(ann bob vera carl)};
 
 sub in_tenant ($dbh) { $dbh->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $ann->tenant_id); return }
 
-# As what happens does, in a transaction that is open.
+# As what happens does, in a transaction that is open.  One member is told by other statements than several are (set: one as if they were).
 sub announce ($dbh, $event, $members, %with) {
-    $dbh->do('SELECT notify(?, ?, ?, ?, ?, ?, ?)', undef, $w->id, $event, [ map { /-/ ? $_ : $w->member_id($_) } @$members ],
+    $dbh->do('SELECT notify(?, ?, ?, ?, ?, ?, ?)', undef, $w->id, $event, [ map { /-/ ? $_ : $w->member_id($_) } @$members, $with{set} ? $members->[0] : () ],
         $json->encode($with{about} ? { type => 'goal', id => $with{about}, link => "/goals/$with{about}" } : {}), $with{actor} && $w->member_id($with{actor}),
         $json->encode({ title => $with{title} // 'Title', progress => 1, team_name => $with{title} // 'Crew', name => 'x' }), $with{cause});
     return;
@@ -68,29 +68,31 @@ subtest 'whom' => sub {
     counted();
 };
 
-subtest 'what is unread is folded' => sub {
-    $bob->post("$base/mark-read", {});
-    my $about = $db->selectrow_array('SELECT uuid_v7()');
-    notify('goal_progress_updated', ['bob'], about => $about, title => 'first', actor => 'ann');
-    my $id = list($bob)->{notifications}[0]{id};
-    notify('team_added', ['bob'], title => 'between');
-    notify('goal_progress_updated', ['bob'], about => $about, title => 'second', actor => 'carl');
-    my ($one, $two, $old) = @{ list($bob)->{notifications} };
-    is_deeply [ @$one{qw(id count message)}, $one->{actor}{id}, $two->{message} ], [ $id, 2, 'second (1 %)', $w->member_id('carl'), 'between' ], 'into one, with a count and the last actor, on top';
-    cmp_ok $one->{created_at}, 'gt', $two->{created_at}, '  as old as the last of them';
-    is unread($bob), 2, '  which is one';
-    notify('goal_at_risk', ['bob'], about => $about);
-    notify('goal_progress_updated', ['bob'], about => $none);
-    is unread($bob), 4, 'another event, or entity, is another one';
-    $bob->post("$base/mark-read", { notification_id => $id });
-    notify('goal_progress_updated', ['bob'], about => $about, title => 'third');
-    is_deeply [ @{ list($bob)->{notifications}[0] }{qw(count message)} ], [ 1, 'third (1 %)' ], 'behind one that was read it begins anew';
-    is unread($bob), 4;
-    json_is $bob->post("$base/mark-read", {}), '', { updated => 4 };
-    notify('goal_progress_updated', ['bob'], about => $about, title => 'fourth');
-    is list($bob)->{notifications}[0]{count}, 1, '  also where all were';
-    counted();
-};
+for my $set (0, 1) {
+    subtest 'what is unread is folded, ' . ($set ? 'of many' : 'of one') => sub {
+        $bob->post("$base/mark-read", {});
+        my $about = $db->selectrow_array('SELECT uuid_v7()');
+        notify('goal_progress_updated', ['bob'], about => $about, title => 'first', actor => 'ann', set => $set);
+        my $id = list($bob)->{notifications}[0]{id};
+        notify('team_added', ['bob'], title => 'between');
+        notify('goal_progress_updated', ['bob'], about => $about, title => 'second', actor => 'carl', set => $set);
+        my ($one, $two, $old) = @{ list($bob)->{notifications} };
+        is_deeply [ @$one{qw(id count message)}, $one->{actor}{id}, $two->{message} ], [ $id, 2, 'second (1 %)', $w->member_id('carl'), 'between' ], 'into one, with a count and the last actor, on top';
+        cmp_ok $one->{created_at}, 'gt', $two->{created_at}, '  as old as the last of them';
+        is unread($bob), 2, '  which is one';
+        notify('goal_at_risk', ['bob'], about => $about, set => $set);
+        notify('goal_progress_updated', ['bob'], about => $none, set => $set);
+        is unread($bob), 4, 'another event, or entity, is another one';
+        $bob->post("$base/mark-read", { notification_id => $id });
+        notify('goal_progress_updated', ['bob'], about => $about, title => 'third', set => $set);
+        is_deeply [ @{ list($bob)->{notifications}[0] }{qw(count message)} ], [ 1, 'third (1 %)' ], 'behind one that was read it begins anew';
+        is unread($bob), 4;
+        json_is $bob->post("$base/mark-read", {}), '', { updated => 4 };
+        notify('goal_progress_updated', ['bob'], about => $about, title => 'fourth', set => $set);
+        is list($bob)->{notifications}[0]{count}, 1, '  also where all were';
+        counted();
+    };
+}
 
 subtest 'all are read by one row' => sub {
     notify('team_added', ['carl'], title => "c$_") for 1 .. 5;
@@ -175,6 +177,21 @@ subtest 'no floods' => sub {
     notify('team_added', ['bob']);
     is $db->selectrow_array(q{SELECT told ->> 'team_added' FROM notification_inboxes WHERE member_id = ?}, undef, $w->member_id('bob')), 1, 'the next hour begins anew';
     counted();
+    for my $set (0, 1) {    # one who is told by themselves, and one of many
+        $carl->post("$base/mark-read", {});
+        $db->do(q{UPDATE notification_inboxes SET told = '{}', more = 0, digest_at = NULL, hour = date_trunc('hour', now(), 'UTC') + interval '1 hour' WHERE member_id = ?}, undef, $w->member_id('carl'));
+        my $about = $db->selectrow_array('SELECT uuid_v7()');
+        notify('team_added', ['carl'], about => $about, set => $set);
+        notify('team_added', ['carl'], set => $set) for 1 .. 61;
+        is unread($carl), 60, 'so many of whoever is told alone, too';
+        my $beyond = sub { $db->selectrow_arrayref('SELECT more, digest_at > now() FROM notification_inboxes WHERE member_id = ?', undef, $w->member_id('carl')) };
+        is_deeply $beyond->(), [ 2, 1 ], '  and two beyond that';
+        notify('team_added', ['carl'], about => $about, title => 'again', set => $set);
+        is_deeply [ @{ list($carl)->{notifications}[0] }{qw(count message)} ], [ 2, 'again' ], '  what is folded is not one too many';
+        is_deeply $beyond->(), [ 2, 1 ];
+        is unread($carl), 60;
+        counted();
+    }
 };
 
 subtest 'what one may no longer see is withheld' => sub {
