@@ -14,6 +14,7 @@
 #include "worker/mail.h"
 #include "worker/notifications.h"
 #include "worker/record_export.h"
+#include "worker/record_geocode.h"
 #include "worker/record_import.h"
 #include "worker/records.h"
 #include "worker/signup.h"
@@ -59,6 +60,7 @@ const struct job_kind *const job_kinds[] = {
 	&activity_exports_job,
 	&activity_months_job,
 	&record_export_job,
+	&record_geocode_job,
 	&record_import_job,
 	&record_uploads_job,
 	&workspace_migrate_job,

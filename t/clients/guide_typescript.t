@@ -11,6 +11,7 @@ use Ashlar::Asked;
 use Ashlar::Client;
 use Ashlar::Guide qw(alone scripts);
 use Ashlar::Issuer;
+use Ashlar::Geocoder;
 use Ashlar::Models;
 use Ashlar::Process;
 use Ashlar::Receiver;
@@ -38,16 +39,17 @@ my @shell_only = (
 );
 
 my $models = Ashlar::Models->start;
+my $places = Ashlar::Geocoder->start;
 my $hooks  = Ashlar::Receiver->start;
 my $stripe = Ashlar::Stripe->start;
 my $issuer = Ashlar::Issuer->start(sign_key('EC', 'ec-1'));
 my ($jwks) = $issuer->url =~ m{//([^/]+)};
 my $t      = Api->start(
-    $models->settings(which => [qw(openai anthropic)]), $stripe->settings,
+    $models->settings(which => [qw(openai anthropic)]), $stripe->settings, $places->settings,
     realtime => 1, main => 3, slow => 2, hash => 1, SECURITY_LIMITS => 'off', RATE_LIMIT_KEY => 0,
     HTTP_ALLOW_PRIVATE => $hooks->address . ",$jwks", WEBHOOK_ALLOW_HTTP => 'true',
 );
-$t->start_worker(children => 1, queues => 'ashlar');    # mails wait, so that what is in them can be read
+$t->start_worker(children => 1, queues => 'ashlar,ashlar.geocoding');    # mails wait, so that what is in them can be read
 $t->keep_secret($_) for $models->secrets, 'sk_test_stub';
 $models->answer($_ => { text => [ 'A place', ' where ships are safe.' ] }) for qw(openai anthropic);
 

@@ -96,6 +96,14 @@ BEGIN
                 SELECT FROM workspace_runs r
                 JOIN memberships m ON m.tenant_id = r.tenant_id AND m.organization_id = r.organization_id AND m.user_id = a.usr AND m.is_active
                 WHERE r.tenant_id = tenant AND r.id = a.id LIMIT 1) found;
+        -- And its geocoding.
+        ELSIF kind = 'record_run' AND action = 'subscribe' THEN
+            RETURN QUERY
+            SELECT a.nr FROM unnest(nrs, its, ids) a (nr, usr, id), LATERAL (
+                SELECT FROM record_runs r
+                JOIN memberships m ON m.tenant_id = r.tenant_id AND m.organization_id = r.organization_id AND m.user_id = a.usr AND m.is_active
+                JOIN organizations o ON o.tenant_id = r.tenant_id AND o.id = r.organization_id AND o.deleted_at IS NULL
+                WHERE r.tenant_id = tenant AND r.id = a.id AND r.kind = 'geocode' LIMIT 1) found;
         -- How far a sign-up is, of whom there is no user yet: who follows it stands for the run.
         ELSIF kind = 'signup' AND action = 'subscribe' THEN
             RETURN QUERY

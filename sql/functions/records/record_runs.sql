@@ -16,7 +16,9 @@ DECLARE
 BEGIN
     INSERT INTO record_runs (tenant_id, organization_id, id, kind, recordset_id, member_id, options, format, file_name, total_rows, job_id)
     VALUES (app_tenant(), app_organization(), made, kind, recordset, app_member(), options, format, file_name, total,
-            job_add('ashlar', 'record.' || kind, jsonb_build_object('organization_id', app_organization(), 'run_id', made), max_attempts => 20, timeout_s => 14400));
+            -- A provider that hangs has no other job wait for it.
+            job_add(CASE kind WHEN 'geocode' THEN 'ashlar.geocoding' ELSE 'ashlar' END, 'record.' || kind, jsonb_build_object('organization_id', app_organization(), 'run_id', made),
+                    max_attempts => 20, timeout_s => CASE kind WHEN 'geocode' THEN 300 ELSE 14400 END));
     RETURN made;
 END
 $$;
@@ -68,6 +70,25 @@ CREATE OR REPLACE FUNCTION record_run_progress(done bigint, total bigint) RETURN
 LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN total > 0 THEN least(99, greatest(0, done * 99 / total)) ELSE 0 END::smallint;
 
+-- One that is followed, as its stream tells it (the shape JobProgressEvent).
+CREATE OR REPLACE FUNCTION record_run_event(r record_runs) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN jsonb_build_object('job_id', r.id, 'status', r.status, 'progress', r.progress, 'current_step', coalesce(r.step, ''), 'total', r.total_rows, 'processed', r.processed_rows,
+                              'succeeded', r.success_count, 'failed', r.error_count, 'error_message', r.error_message, 'timestamp', json_time_us(r.updated_at));
+END
+$$;
+
+-- Geocoding has a stream.
+CREATE OR REPLACE FUNCTION record_run_tell(r record_runs) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF r.kind = 'geocode' THEN
+        PERFORM realtime_put('record_run:' || r.id, record_run_event(r), NULL, 'event', 'message', r.status NOT IN ('queued', 'running'));
+    END IF;
+END
+$$;
+
 -- It is over, completed or failed, and whoever started it is told.  False: it was over before.
 CREATE OR REPLACE FUNCTION record_run_end(organization uuid, run uuid, status text, message text) RETURNS boolean
 LANGUAGE plpgsql AS $$
@@ -85,6 +106,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
+    PERFORM record_run_tell(r);
     told := CASE r.kind WHEN 'import' THEN 'import_' || status WHEN 'export' THEN 'export_' || status WHEN 'geocode' THEN 'geocode_completed' END;
     name := coalesce((SELECT s.name FROM recordsets s WHERE s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id), r.file_name, '');
     IF told IS NOT NULL AND r.member_id IS NOT NULL AND (r.kind <> 'geocode' OR status = 'completed') THEN

@@ -34,6 +34,7 @@ BEGIN
         ('activity_exports',    'created_at', interval '30 days'),
         ('workspace_runs',      'created_at', interval '30 days'),
         ('record_runs',         'created_at', interval '90 days'),
+        ('geocode_answers',     'expires_at', interval '0'),
         ('webhook_endpoints',   'deleted_at', interval '31 days'),
         ('signup_runs',         'created_at', interval '30 days'),
         ('session_exchanges',   'created_at', interval '32 days'),

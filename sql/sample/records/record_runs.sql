@@ -31,3 +31,13 @@ VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('export job'), 'exp
 
 INSERT INTO record_run_batches (tenant_id, organization_id, run_id, first_row, last_row, errors)
 VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('import job'), 2, 4, '[{"row": 4, "field": "depth", "value": "deep", "error": "is no number"}]');
+
+INSERT INTO record_runs (tenant_id, organization_id, id, kind, status, recordset_id, member_id, options, progress, total_rows, processed_rows, success_count, error_count,
+                         skipped_count, summary, started_at, completed_at)
+VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('geocode job'), 'geocode', 'completed', pg_temp.id('recordset'), pg_temp.id('member'),
+        '{"address_fields": ["place"], "lat_field": "latitude", "lng_field": "longitude", "overwrite": false}', 100, 3, 3, 1, 1, 1,
+        jsonb_build_object('after', '3', 'stalls', 0, 'errors', jsonb_build_array(jsonb_build_object('record_id', pg_temp.id('record'), 'address', 'Nowhere 1, Atlantis', 'error', 'no such place was found'))),
+        now() - interval '3 hours', now() - interval '3 hours');
+
+INSERT INTO geocode_answers (tenant_id, hash, lat, lng, expires_at)
+VALUES (app_tenant(), sha256('somewhere'), 59.3, 18.1, now() + interval '29 days');

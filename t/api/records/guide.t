@@ -3,10 +3,12 @@
 use v5.36;
 use lib 't/lib';
 use Api;
+use Ashlar::Geocoder;
 use Ashlar::Guide qw(steps is_as_shown);
 use Ashlar::Workspace;
 
-my $t = Api->start;
+my $geocoder = Ashlar::Geocoder->start;
+my $t        = Api->start($geocoder->settings);
 $t->start_worker(children => 1);
 for my $page (qw(recordsets records record-filters maps import-export record-tracking entities)) {
     my $w = workspace($t, ann => 'owner');
