@@ -234,7 +234,7 @@ BEGIN
     SELECT r.tenant_id, decode(x.hash, 'hex'), x.lat, x.lng, now() + interval '29 days'
     FROM (SELECT DISTINCT ON (e.hash) e.* FROM jsonb_to_recordset(results) e (hash text, lat double precision, lng double precision, is_new boolean, error text)
           WHERE e.is_new AND e.error IS NULL ORDER BY e.hash) x
-    ON CONFLICT (tenant_id, hash) DO UPDATE SET lat = excluded.lat, lng = excluded.lng, expires_at = excluded.expires_at, created_at = now();
+    ON CONFLICT (tenant_id, hash) DO UPDATE SET lat = excluded.lat, lng = excluded.lng, expires_at = excluded.expires_at;
 
     -- As who changes one does: the records in the order of their ids.
     PERFORM FROM records x
