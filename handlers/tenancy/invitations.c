@@ -6,6 +6,7 @@
  * at all has a hash too, and is nowhere.
  */
 #include "build/sql/tenancy/invitations.h"
+#include "build/sql/tenancy/operations_organizations.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/mail.h"
@@ -123,6 +124,82 @@ const struct route invitation_routes[] = {
 	{ GET,    "/api/v1/organizations/invitations/{invitation_token}", "platform.organizations.get_invitation", &by_key,
 	  "Get an invitation by its token", "To look at it uses nothing up.",
 	  .needs = { "the token of a mail of ours", ERR_NOT_FOUND }, .params = token_path, .out = &invitation_shape, .sql = &q_invitation_get },
+	ROUTE_END
+};
+/* clang-format on */
+
+/* On the operations surface; see operations_organizations.c. */
+
+/* Who may invite is asked before the mail is counted. */
+static enum err operations_invite(struct req *rq)
+{
+	PGresult *res;
+	enum err rc = tx_call(&rq->tx, &q_operations_org_manager, false, &res);
+
+	return rc ? rc : invitation_send(rq);
+}
+
+/* clang-format off */
+static const char *const operations_statuses[] = { "pending", "accepted", "expired", NULL };
+static const char *const operations_kinds[] = { "organization", "team", NULL };
+
+static const struct field operations_invitation[] = {
+	{ "id",              F_UUID,     OUT },
+	{ "organization_id", F_UUID,     OUT },
+	{ "email",           F_EMAIL,    OUT | NEW | NEEDED, .example = "lin@example.com" },
+	{ "role",            F_ENUM,     OUT, .values = workspace_roles },
+	{ "role",            F_ENUM,     NEW, .values = workspace_roles_given, .def = "member" },
+	{ "status",          F_ENUM,     OUT, .values = operations_statuses },
+	{ "invited_by",      F_TEXT,     OUT | F_NULL, .about = "a user's id, as text; null: who has been erased", .example = "3" },
+	{ "expires_at",      F_DATETIME, OUT },
+	{ "created_at",      F_DATETIME, OUT },
+	FIELD_END
+};
+
+static const struct field operations_org_ref[] = {
+	{ "id",   F_UUID, 0 },
+	{ "name", F_TEXT, 0, .example = "Acme Inc." },
+	{ "slug", F_SLUG, 0, .example = "acme-inc" },
+	{ "role", F_ENUM, 0, .values = workspace_roles },
+	FIELD_END
+};
+
+static const struct field operations_team_ref[] = {
+	{ "id",   F_INT,  0, .example = "5" },
+	{ "name", F_TEXT, 0, .example = "Sales" },
+	{ "role", F_ENUM, 0, .values = workspace_roles },
+	FIELD_END
+};
+
+static const struct field operations_accepted[] = {
+	{ "kind",         F_ENUM,     0, .values = operations_kinds },
+	{ "organization", F_OBJECT,   F_NULL, .fields = operations_org_ref },
+	{ "team",         F_OBJECT,   F_NULL, .fields = operations_team_ref },
+	{ "role",         F_ENUM,     0, .values = workspace_roles },
+	{ "joined_at",    F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const enum err operations_hidden[] = { ERR_NOT_FOUND, ERR_AUTHORIZATION, ERR_CONFLICT, ERR_OK };
+static const enum err operations_refused[] = { ERR_NOT_FOUND, ERR_AUTHORIZATION, ERR_OK };
+
+static const struct shape
+	operations_invite_shape   = { "OperationsInvite", operations_invitation, "Invitation" },
+	operations_accepted_shape = { "OperationsInviteAccepted", operations_accepted, "Invitation" };
+
+const struct route operations_invite_routes[] = {
+	{ GET,  "/api/organizations/{organization_id}/invites", "operations.organizations.list_invites", &by_user_or_key,
+	  "List the pending invitations of an organization", .about = "Newest first; for its owners and admins.",
+	  .out = &operations_invite_shape, .list = &unpaged, .errors = operations_refused, .sql = &q_operations_invite_list },
+	{ POST, "/api/organizations/{organization_id}/invites", "operations.organizations.create_invite", &by_user_or_key,
+	  "Invite somebody into an organization", .about = "For its owners and admins. A mail goes to the address, with a link that is good for 7 days; "
+	  "mails are counted as those of platform.organizations.invite.",
+	  .body = operations_invitation, .as = NEW, .out = &operations_invite_shape, .constraints = constraints, .errors = operations_hidden,
+	  .sql = &q_operations_invite_create, .run = operations_invite },
+	{ POST, "/api/organizations/invites/{invitation_token}/accept", "operations.organizations.accept_invite", &by_user_or_key,
+	  "Accept an invitation", .about = "The caller's address must be the invited one, and is verified by that.",
+	  .needs = { "the token of a mail of ours", ERR_NOT_FOUND }, .params = token_path, .out = &operations_accepted_shape, .errors = operations_hidden,
+	  .sql = &q_operations_invite_accept, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -386,7 +386,11 @@ sub check_operator ($row, $refused, @args) {
     $refused->('nor with a revoked one', 401, 'AUTHENTICATION_ERROR', key => $revoked);
     error_is ask($row, $nobody->with(key => $public, origin => $page), @args), 401, 'AUTHENTICATION_ERROR', name => 'nor with a public one alone';
     my %may = map { $_ => 1 } ($row->{may}{roles} // join ',', keys %operator) =~ /\w+/g;
-    if ($may{editor}) {
+    # A tenant's key is nobody, and these make the caller somebody's owner or member.
+    my $is_for_people = $row->{id} =~ /\Aoperations\.organizations\.(?:create|accept_invite)\z/;
+    if ($is_for_people) {
+        error_is ask($row, $nobody->with($_ => $secret), @args), 403, 'AUTHORIZATION_ERROR', name => "nor with a key that is nobody's, as $_" for qw(key token);
+    } elsif ($may{editor}) {
         taken ask($row, $nobody->with(key => $secret), @args), 'but with a secret key alone';
         taken ask($row, $nobody->with(token => $secret), @args), '  which may be the bearer';
     }

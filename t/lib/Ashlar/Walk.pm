@@ -171,7 +171,7 @@ sub with_token ($row, $user, $team, $key) {
             return with_token($row, $member{$role}, undef, $sk);
         },
         sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
-    [ 'a user whose role may not' => sub ($row) { $row->{may} && of($row)->{place} eq 'tenant' ? $outsider : undef }, sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
+    [ 'a user whose role may not' => sub ($row) { $row->{may} && of($row)->{place} eq 'tenant' && $row->{may}{roles} !~ /\buser\b/ ? $outsider : undef }, sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
     [ 'another tenant\'s superadmin, where the installation is meant' => sub ($row) { $row->{caller}{installation} ? $stranger : undef }, sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
     [ 'another tenant\'s secret key, where the installation is meant' => sub ($row) { $row->{caller}{installation} ? $t->nobody->with(key => $their_sk) : undef }, sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
     [ 'a user where an administrator is needed' => sub ($row) { of($row)->{role} eq 'admin' && !of($row)->{team} ? $owner : undef }, sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
@@ -289,7 +289,7 @@ sub as_another_tenant () {
             my @own = grep { $_->{name} !~ /^(?:event_type|permission|provider|invitation_token|queue|role)$/ } @{ $row->{params} };
             is leaks($res, $row), '', "$row->{method} $row->{path}: nothing of the tenant" or diag $res->describe;
             next if !@own || $of->{public};
-            my $kind = $res->status == 404 ? 'not found' : $res->status == 422 ? 'not even looked for' : 'status ' . $res->status;
+            my $kind = $res->status == 404 ? 'not found' : $res->status == 422 || $res->status == $row->{invalid} ? 'not even looked for' : 'status ' . $res->status;
             $kind = 'not theirs to ask' if $res->status == 403 && $row->{caller}{installation};
             $kind = 'not told apart from what is not there' if $res->status == 403 && $row->{id} eq 'observability.traces.get_trace_logs';
             # Ending what is not there may be said to be done, where the contract says so.
