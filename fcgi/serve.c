@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <strings.h>
 
+#include "build/sql/records/records.h"
 #include "build/sql/runtime/share.h"
 #include "fcgi/accept.h"
 #include "fcgi/answer.h"
@@ -31,6 +32,7 @@
 #include "lib/base/qs.h"
 #include "lib/crypto/ticket.h"
 #include "lib/db/column.h"
+#include "lib/db/db.h"
 #include "lib/db/tx.h"
 #include "lib/host/address.h"
 #include "lib/host/config.h"
@@ -730,12 +732,23 @@ void serve_answer(struct req *rq, enum err rc)
 		tx_ask_beside(&rq->tx); /* a handler may have asked the database nothing */
 }
 
+/* A field that large recordsets are asked for gets an index: that it was asked for is counted here. */
+static void note_slots(void)
+{
+	char text[DB_NOTE];
+	const char *note = text;
+
+	if (db_noted(text))
+		PQclear(db_outside(&q_record_slots_used, &note));
+}
+
 void serve_end(struct req *rq)
 {
 	metrics_count(rq->asked.route ? rq->asked.match.index : METRICS_NO_ROUTE, rq->answer.status,
 		      clock_ns() - rq->asked.start_ns);
 	atomic_fetch_add_explicit(&scoreboard()->db_ns, (uint64_t)rq->tx.ns, memory_order_relaxed);
 	key_use_note(rq);
+	note_slots();
 	usage_count_note(rq);
 	traffic_note(rq);
 	request_tail_note(rq);

@@ -20,11 +20,26 @@ static PGconn *conn;
 static int64_t retry_at_ns; /* no attempt to connect before */
 static int backoff_ms;
 static unsigned connection_number;
-static unsigned to_wake; /* by the open transaction, when it commits; see wake.h */
+static unsigned to_wake;    /* by the open transaction, when it commits; see wake.h */
+static char noted[DB_NOTE]; /* see db_noted */
 
 /* Connecting */
 
-/* Notices are dropped, but for our own: what this transaction adds that a worker or realtime waits for. */
+static void note(const char *text)
+{
+	if (text && strlen(text) < sizeof(noted))
+		memcpy(noted, text, strlen(text) + 1);
+}
+
+bool db_noted(char out[DB_NOTE])
+{
+	memcpy(out, noted, sizeof(noted));
+	noted[0] = '\0';
+	return *out;
+}
+
+/* Notices are dropped, but for our own: what this transaction adds that a worker or realtime waits for,
+ * and what is to be noted behind the answer. */
 static void on_notice(void *arg, const PGresult *res)
 {
 	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
@@ -32,6 +47,8 @@ static void on_notice(void *arg, const PGresult *res)
 	(void)arg;
 	if (state && !strcmp(state, "AS900"))
 		to_wake |= wake_bit(PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
+	else if (state && !strcmp(state, "AS901"))
+		note(PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
 }
 
 void db_wake(bool committed)

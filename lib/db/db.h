@@ -90,4 +90,12 @@ bool db_peer_has_gone(void);
 /* The transaction has ended: if it was committed, wake who waits for its rows (wake.h). */
 void db_wake(bool committed);
 
+/*
+ * What a statement that only reads wants to have noted once the answer is sent, so that no request waits
+ * for it: it raises a notice of SQLSTATE AS901, whose message this is. Whether there was one since the
+ * last call; of several the last one, and none that is too long.
+ */
+enum { DB_NOTE = 1024 };
+bool db_noted(char out[DB_NOTE]);
+
 #endif

@@ -374,6 +374,7 @@ DECLARE
     best     text;    -- where to read those that are few
     fewest   bigint := probe;
     many     boolean := false;    -- there are rather many
+    is_slow  boolean := false;    -- a field that is asked for may have no slot
     walked   uuid[];
     n        bigint;
     q        text;
@@ -413,6 +414,7 @@ BEGIN
         INTO texts, numbers, times, conds, drives, finds, texts
         FROM record_condition(c.f, CASE WHEN recordset IS NOT NULL THEN s.fields END, s.slots, s.slots_filled, texts, numbers, times) x;
     END LOOP;
+    is_slow := jsonb_array_length(asked -> 'filters') > cardinality(drives) + cardinality(finds);
     IF btrim(asked ->> 'search') <> '' THEN
         texts := texts || lower(like_pattern(asked ->> 'search') COLLATE "und-x-icu");
         conds := conds || format('%s LIKE ($4)[%s]', CASE WHEN recordset IS NULL THEN 'coalesce(r.folded, record_slots_of(r.title, r.field_values, NULL) ->> ''folded'')'
@@ -487,6 +489,7 @@ BEGIN
         kind := replace(record_class((SELECT x ->> 'type' FROM jsonb_array_elements(s.fields) x WHERE x ->> 'key' = sort_by)), 'x', 't');
         k := CASE WHEN walks THEN 'r.' || record_slot(s.slots, s.slots_filled, sort_by, kind) END;
         IF k IS NULL THEN
+            is_slow := is_slow OR walks;
             walks := false;
             texts := texts || sort_by;
             k := format(CASE kind WHEN 'n' THEN 'record_number(%s)' WHEN 'd' THEN 'record_time(%s)' WHEN 'b' THEN 'record_bool(%s)'
@@ -494,6 +497,10 @@ BEGIN
         END IF;
         there := k || ' IS NOT NULL';
         ordered := format('%s %s, r.id %2$s', k, way_of);
+    END IF;
+
+    IF is_slow AND recordset IS NOT NULL AND most > 0 THEN    -- without a page the total of an empty one is asked for, once more
+        PERFORM record_slots_missed(s, asked);
     END IF;
 
     all_of := CASE WHEN conds = '{}' THEN 'true' ELSE array_to_string(conds, ' AND ') END;

@@ -175,6 +175,48 @@ CREATE OR REPLACE TRIGGER recordset_views_slots_made AFTER INSERT ON recordset_v
 CREATE OR REPLACE TRIGGER recordset_views_slots_changed AFTER UPDATE OF config ON recordset_views FOR EACH ROW
     WHEN (OLD.config <> NEW.config) EXECUTE FUNCTION recordset_view_slots();
 
+-- What of a question reads a recordset from end to end, since the fields have no slots: of more than 20,000 records it is to be counted. Who asks only reads, so
+-- it is said to the runtime, which notes it behind the answer (lib/db/db.h): record_slots_used().
+CREATE OR REPLACE FUNCTION record_slots_missed(s recordsets, asked jsonb) RETURNS void
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    keys text[] := ARRAY(
+        SELECT DISTINCT f ->> 'key' FROM jsonb_array_elements(s.fields) f
+        JOIN (SELECT e ->> 'key' FROM jsonb_array_elements(asked -> 'filters') e
+              WHERE e ->> 'op' IN ('in', 'not_in', 'number', 'time', 'gt', 'gte', 'lt', 'lte') UNION ALL SELECT asked ->> 'sort_by') x (key) ON x.key = f ->> 'key'
+        WHERE record_class(f ->> 'type') <> 'x' AND f ->> 'key' <> ALL (s.slots_wanted)
+          AND NOT EXISTS (SELECT FROM jsonb_each_text(s.slots - 'folded') e WHERE e.value = f ->> 'key' AND left(e.key, 1) = record_class(f ->> 'type')));
+BEGIN
+    IF keys <> '{}' AND cardinality(s.slots_wanted) < 500 AND (
+        SELECT coalesce(sum(c.count), 0) FROM recordset_counts c
+        WHERE c.tenant_id = s.tenant_id AND c.organization_id = s.organization_id AND c.recordset_id = s.id) > 20000 THEN
+        RAISE NOTICE USING ERRCODE = 'AS901',
+            MESSAGE = jsonb_build_object('tenant', s.tenant_id, 'organization', s.organization_id, 'recordset', s.id, 'keys', keys[:10])::text;
+    END IF;
+END
+$$;
+
+-- Count it (note: what record_slots_missed() has said): a field that was asked for three times gets a slot, as one of a saved view does. Nobody is waited for: of two
+-- at once one is not counted.
+CREATE OR REPLACE FUNCTION record_slots_used(note jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    uses jsonb;
+    many text[];
+BEGIN
+    PERFORM set_config('app.tenant_id', note ->> 'tenant', true), set_config('app.organization_id', note ->> 'organization', true),
+            set_config('app.quiet', 'on', true);    -- it is no change of what clients see
+    SELECT x.slot_uses || (SELECT jsonb_object_agg(k, coalesce((x.slot_uses ->> k)::integer, 0) + 1)
+                           FROM jsonb_array_elements_text(note -> 'keys') k WHERE k <> ALL (x.slots_wanted)) INTO uses
+    FROM recordsets x
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = (note ->> 'recordset')::uuid
+    FOR NO KEY UPDATE SKIP LOCKED;
+    many := ARRAY(SELECT e.key FROM jsonb_each_text(uses) e WHERE e.value::integer >= 3 ORDER BY e.key);
+    UPDATE recordsets x SET slot_uses = uses - many, slots_wanted = x.slots_wanted || many
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = (note ->> 'recordset')::uuid AND uses IS NOT NULL;
+END
+$$;
+
 -- The others are filled by a job.
 CREATE OR REPLACE FUNCTION recordset_fill() RETURNS trigger
 LANGUAGE plpgsql AS $$

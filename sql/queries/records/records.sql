@@ -137,6 +137,10 @@ SELECT records_fill(:organization::uuid, :recordset::uuid, :slots::jsonb, :is_ag
 -- name: recordsets_unfilled :row
 SELECT recordsets_unfilled() AS found;
 
+-- name: record_slots_used :exec
+-- Behind an answer, outside of the request.
+SELECT record_slots_used(:note::jsonb);
+
 -- name: recordset_unique_wait :exec
 -- What follows may take longer than a request.
 SELECT set_config('statement_timeout', '600000', true);
