@@ -56,6 +56,8 @@ sub most ($node) {
     return @here;
 }
 
+my $statements;    # that read records, of the last question
+
 # Ask, compare with what the plain statement finds, and count.
 sub reads ($about, $bound, $where, $order, %asked) {
     my ($size, $skip) = (delete $asked{size} // 50, delete $asked{skip} // 0);
@@ -67,6 +69,7 @@ sub reads ($about, $bound, $where, $order, %asked) {
         ($ids, $total) = $super->selectrow_array('SELECT ids, total FROM records_find(?, ?::jsonb, ?, ?)', undef, $set{asked}, encode_json({ filters => [], %asked }), $size, $skip);
         $super->do('SET client_min_messages = warning');
     }
+    $statements = grep { /"Relation Name": "records"/ } @plans;
     for my $plan (map { decode_json($_)->{Plan} } grep { /records/ && !/records_find/ } @plans) {
         my ($n, $of) = most($plan);
         ($most, $what) = ($n, $of) if $n > $most;
@@ -94,6 +97,7 @@ reads 'by the change', 100, 'true', 'updated_at, id DESC', sort_by => 'updated_a
 reads 'by what few have, across the border', 500, 'true', 'n08 NULLS LAST, CASE WHEN n08 IS NULL THEN created_at END DESC, id', sort_by => 'sparse', descends => \0, skip => 100;
 reads '  and behind it', 600, 'true', 'n08 NULLS LAST, CASE WHEN n08 IS NULL THEN created_at END DESC, id', sort_by => 'sparse', descends => \0, skip => 200;
 reads '5 of them, by another field', 2_100, q{t07 = 'rare'}, 'n06, id', filters => [ column(city => 'rare') ], sort_by => 'price', descends => \0;
+is $statements, 1, '  by one statement: to plan it takes longer than to read them';
 reads 'most of them', $count, q{t07 = 'most'}, 'n06 DESC, id DESC', filters => [ column(city => 'most') ], sort_by => 'price';
 reads 'a tenth', $count, q{t07 = 'some'}, $newest, filters => [ column(city => 'some') ];
 reads 'none', 2_100, 'false', $newest, filters => [ column(city => 'nowhere') ];
@@ -102,6 +106,7 @@ reads 'a narrow range, by another', 2_100, 'n07 >= 100 AND n07 <= 110', 't06 COL
 reads 'few and many', 2_100, q{t07 = 'rare' AND b03}, $newest, filters => [ column(open => 'true'), column(city => 'rare') ];
 reads 'a word that few have', 2_100, q{t06 LIKE '%needle%'}, 'n06, id', search => 'NEEDLE', sort_by => 'price', descends => \0;
 reads '  in a field', 2_100, q{t06 LIKE '%needle%'}, $newest, filters => [ { path => 'x', key => 'name', op => 'contains', values => ['needle'] } ];
+is $statements, 3, '  by three: some in their order, the candidates, and the page of these';
 reads 'one that most have', $count, q{t06 LIKE '%hay%'}, $newest, search => 'hay';
 reads 'one that nobody has', 2_100, 'false', $newest, search => 'absent';
 reads 'a tag', 2_100, q{tags = '{rare}'}, $newest, tags => '{rare}';

@@ -369,6 +369,7 @@ DECLARE
     k        text;    -- what it is sorted by
     there    text := 'true';    -- it has that, where it may be null
     ordered  text;    -- those that have it
+    paged    text;
     walks    boolean := true;    -- an index has that order
     all_of   text;    -- the conditions
     best     text;    -- where to read those that are few
@@ -408,7 +409,9 @@ BEGIN
 
     -- What is asked for, as conditions.
     FOR c IN SELECT f FROM jsonb_array_elements(asked -> 'filters') WITH ORDINALITY e (f, nr) ORDER BY nr LOOP
-        SELECT x.texts, x.numbers, x.times, conds || x.exact, CASE WHEN x.drive IS NULL THEN drives ELSE drives || x.drive END,
+        -- What is like the pattern in one field is so in all that is searched, which is in small letters already: most are told by that alone.
+        SELECT x.texts, x.numbers, x.times, CASE WHEN x.pattern IS NULL THEN conds ELSE conds || format('r.folded LIKE ($4)[%s]', cardinality(x.texts) + 1) END || x.exact,
+               CASE WHEN x.drive IS NULL THEN drives ELSE drives || x.drive END,
                CASE WHEN x.pattern IS NULL THEN finds ELSE finds || format('($4)[%s], NULL, NULL', cardinality(x.texts) + 1) END,
                CASE WHEN x.pattern IS NULL THEN x.texts ELSE x.texts || x.pattern END
         INTO texts, numbers, times, conds, drives, finds, texts
@@ -545,7 +548,25 @@ BEGIN
         RETURN;
     END IF;
 
-    FOREACH q IN ARRAY drives LOOP
+    -- Rows m, with what they are sorted by, in the order of pages.
+    paged := format('ARRAY(SELECT m.id FROM m WHERE m.fits ORDER BY m.k %s NULLS LAST, CASE WHEN m.k IS NULL THEN m.created_at END DESC, CASE WHEN m.k IS NULL THEN m.id END, m.id %s
+                           LIMIT $7 OFFSET $8)', way_of, CASE WHEN sort_by IN ('created_at', 'updated_at') THEN back ELSE way_of END);
+
+    -- The first condition is probed, and answered where it is few, in one statement: to plan one takes as long as to read hundreds of rows.
+    IF drives <> '{}' THEN
+        EXECUTE format('WITH m AS MATERIALIZED (SELECT r.id, r.created_at, %s AS k, (%s AND %s) IS TRUE AS fits FROM records r
+                                                WHERE r.content_id = ($3)[1] AND r.deleted_at IS NULL AND %s LIMIT %s)
+                        SELECT (SELECT count(*) FROM m), (SELECT count(*) FROM m WHERE m.fits), %s', k, of_one, all_of, drives[1], probe, paged)
+        INTO n, total, ids USING tenant, org, contents, texts, numbers, times, most, skip;
+        IF n < probe AND (n < 200 OR cardinality(drives) = 1) THEN
+            RETURN;
+        ELSIF n < probe THEN
+            fewest := n;
+            best := format('FROM (SELECT r.* FROM records r WHERE r.content_id = ($3)[1] AND r.deleted_at IS NULL AND %s OFFSET 0) r', drives[1]);
+        END IF;
+        ids := '{}';
+    END IF;
+    FOREACH q IN ARRAY drives[2:] LOOP
         EXIT WHEN fewest < 200;
         EXECUTE format('SELECT count(*) FROM (SELECT FROM records r WHERE r.content_id = ($3)[1] AND r.deleted_at IS NULL AND %s LIMIT %s) x', q, probe)
         INTO n USING tenant, org, contents, texts, numbers, times;
@@ -562,6 +583,18 @@ BEGIN
     IF best IS NULL AND NOT many THEN
         FOREACH q IN ARRAY finds LOOP
             q := format('record_candidates(($3)[1], %s, %s)', q, probe);
+            IF cardinality(finds) = 1 THEN
+                EXECUTE format('WITH f AS MATERIALIZED (SELECT f FROM %s f), m AS MATERIALIZED (
+                                    SELECT r.id, r.created_at, %s AS k, true AS fits FROM f JOIN records r ON r.tenant_id = $1 AND r.organization_id = $2 AND r.id = f.f
+                                    WHERE %s AND %s AND (SELECT count(*) FROM f) < %s)
+                                SELECT (SELECT count(*) FROM f), (SELECT count(*) FROM m), %s', q, k, of_one, all_of, probe, paged)
+                INTO n, total, ids USING tenant, org, contents, texts, numbers, times, most, skip;
+                IF n < probe THEN
+                    RETURN;
+                END IF;
+                ids := '{}';
+                EXIT;
+            END IF;
             EXECUTE 'SELECT count(*) FROM ' || q INTO n USING tenant, org, contents, texts, numbers, times;
             IF n < fewest THEN
                 fewest := n;
@@ -592,11 +625,8 @@ BEGIN
         END IF;
     END IF;
 
-    EXECUTE format('WITH m AS MATERIALIZED (SELECT r.id, r.created_at, %s AS k %s WHERE %s AND %s)
-                    SELECT (SELECT count(*) FROM m),
-                           ARRAY(SELECT m.id FROM m ORDER BY m.k %s NULLS LAST, CASE WHEN m.k IS NULL THEN m.created_at END DESC, CASE WHEN m.k IS NULL THEN m.id END, m.id %s
-                                 LIMIT $7 OFFSET $8)',
-                   k, coalesce(best, 'FROM records r'), of_one, all_of, way_of, CASE WHEN sort_by IN ('created_at', 'updated_at') THEN back ELSE way_of END)
+    EXECUTE format('WITH m AS MATERIALIZED (SELECT r.id, r.created_at, %s AS k, true AS fits %s WHERE %s AND %s) SELECT (SELECT count(*) FROM m), %s',
+                   k, coalesce(best, 'FROM records r'), of_one, all_of, paged)
     INTO n, ids USING tenant, org, contents, texts, numbers, times, most, skip;
     IF conds = '{}' AND base = 'r.deleted_at IS NULL' THEN
         total := n;
