@@ -182,8 +182,8 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
     keys text[] := ARRAY(
         SELECT DISTINCT f ->> 'key' FROM jsonb_array_elements(s.fields) f
-        JOIN (SELECT e ->> 'key' FROM jsonb_array_elements(asked -> 'filters') e
-              WHERE e ->> 'op' IN ('in', 'not_in', 'number', 'time', 'gt', 'gte', 'lt', 'lte') UNION ALL SELECT asked ->> 'sort_by') x (key) ON x.key = f ->> 'key'
+        JOIN (SELECT e ->> 'key' FROM jsonb_path_query(asked -> 'filters', 'strict $.** ? (@.key.type() == "string")', '{}', true) e    -- also within and, or, not
+              WHERE e ->> 'op' IN ('in', 'not_in', 'number', 'time', 'within', 'compare', 'gt', 'gte', 'lt', 'lte') UNION ALL SELECT asked ->> 'sort_by') x (key) ON x.key = f ->> 'key'
         WHERE record_class(f ->> 'type') <> 'x' AND f ->> 'key' <> ALL (s.slots_wanted)
           AND NOT EXISTS (SELECT FROM jsonb_each_text(s.slots - 'folded') e WHERE e.value = f ->> 'key' AND left(e.key, 1) = record_class(f ->> 'type')));
 BEGIN
