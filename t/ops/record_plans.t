@@ -102,6 +102,7 @@ reads 'most of them', $count, q{t07 = 'most'}, 'n06 DESC, id DESC', filters => [
 reads 'a tenth', $count, q{t07 = 'some'}, $newest, filters => [ column(city => 'some') ];
 reads 'none', 2_100, 'false', $newest, filters => [ column(city => 'nowhere') ];
 reads 'a range, by its field', $count, 'n06 >= 200 AND n06 <= 800', 'n06, id', filters => [ number(price => min => 200, max => 800) ], sort_by => 'price', descends => \0;
+reads 'a range at the end, by its field', 4_000, 'n06 >= 900 AND n06 <= 950', 'n06, id', filters => [ number(price => min => 900, max => 950) ], sort_by => 'price', descends => \0;
 reads 'a narrow range, by another', 2_100, 'n07 >= 100 AND n07 <= 110', 't06 COLLATE "und-x-icu", id', filters => [ number(size => min => 100, max => 110) ], sort_by => 'name', descends => \0;
 reads 'few and many', 2_100, q{t07 = 'rare' AND b03}, $newest, filters => [ column(open => 'true'), column(city => 'rare') ];
 reads 'a word that few have', 2_100, q{t06 LIKE '%needle%'}, 'n06, id', search => 'NEEDLE', sort_by => 'price', descends => \0;

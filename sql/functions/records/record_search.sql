@@ -368,6 +368,7 @@ DECLARE
     kind     text;
     k        text;    -- what it is sorted by
     there    text := 'true';    -- it has that, where it may be null
+    within   text;    -- the same, and is asked for by that
     ordered  text;    -- those that have it
     paged    text;
     walks    boolean := true;    -- an index has that order
@@ -575,8 +576,10 @@ BEGIN
             best := format('FROM (SELECT r.* FROM records r WHERE r.content_id = ($3)[1] AND r.deleted_at IS NULL AND %s OFFSET 0) r', q);
         END IF;
     END LOOP;
+    -- What is asked for by the very field of the order begins where that begins.
+    within := concat_ws(' AND ', there, (SELECT string_agg(d, ' AND ') FROM unnest(drives) d WHERE position(k IN d) > 0));
     IF best IS NULL AND walks THEN
-        q := format('SELECT ARRAY(SELECT r.id FROM (SELECT r.* FROM records r WHERE %s AND %s ORDER BY %s LIMIT $7) r WHERE %s LIMIT $8)', of_one, there, ordered, all_of);
+        q := format('SELECT ARRAY(SELECT r.id FROM (SELECT r.* FROM records r WHERE %s AND %s ORDER BY %s LIMIT $7) r WHERE %s LIMIT $8)', of_one, within, ordered, all_of);
         EXECUTE q INTO walked USING tenant, org, contents, texts, numbers, times, near + skip + most, near + skip + most;
         many := cardinality(walked) >= skip + most AND cardinality(walked) * 20 >= near + skip + most;
     END IF;
@@ -604,7 +607,7 @@ BEGIN
     END IF;
     IF best IS NULL AND walks THEN
         IF cardinality(walked) < skip + most THEN
-            q := format('SELECT ARRAY(SELECT r.id FROM (SELECT r.* FROM records r WHERE %s AND %s ORDER BY %s LIMIT $7) r WHERE %s LIMIT $8)', of_one, there, ordered, all_of);
+            q := format('SELECT ARRAY(SELECT r.id FROM (SELECT r.* FROM records r WHERE %s AND %s ORDER BY %s LIMIT $7) r WHERE %s LIMIT $8)', of_one, within, ordered, all_of);
             EXECUTE q INTO walked USING tenant, org, contents, texts, numbers, times, far + skip + most, skip + most;
         END IF;
         IF cardinality(walked) >= skip + most THEN
