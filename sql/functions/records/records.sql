@@ -110,23 +110,26 @@ BEGIN
     PERFORM record_schema_moved(s.schema_version, checked);
     PERFORM record_owner_check(o.owner_id) FROM (SELECT DISTINCT owner_id FROM jsonb_to_recordset(rows) x(owner_id uuid)) o;
     WITH given AS MATERIALIZED (
-        SELECT uuid_v7() AS id, x.*, nr
+        SELECT uuid_v7() AS id, x.*, coalesce(x.title, record_title(x.field_values, s.fields, s.title_field)) AS named, nr
         FROM jsonb_array_elements(rows) WITH ORDINALITY e (one, nr),
              jsonb_to_record(e.one) x(title text, field_values jsonb, status text, tags text[], owner_id uuid, group_id uuid, tool_statuses jsonb)
+    ), slotted AS MATERIALIZED (
+        SELECT z.*
+        FROM (SELECT array_agg(g.named ORDER BY g.nr) AS titles, array_agg(g.field_values ORDER BY g.nr) AS vals FROM given g) a
+        CROSS JOIN LATERAL records_slotted(a.titles, a.vals, s.slots) WITH ORDINALITY z
     ), made AS (
         INSERT INTO records (tenant_id, organization_id, id, recordset_id, content_id, title, title_given, status, tags, field_values, tool_statuses,
                              group_id, owner_id, created_by_id, changed_by_id, changed_fields, schema_version,
                              folded, t01, t02, t03, t04, t05, t06, t07, t08, t09, t10, t11, t12, t13, t14, t15, t16, n01, n02, n03, n04, n05, n06,
                              n07, n08, n09, n10, n11, n12, n13, n14, n15, n16, d01, d02, d03, d04, d05, d06, d07, d08, b01, b02, b03, b04, b05, b06)
-        SELECT app_tenant(), app_organization(), g.id, recordset, s.content_id, n.title, g.title,
+        SELECT app_tenant(), app_organization(), g.id, recordset, s.content_id, g.named, g.title,
                coalesce(g.status, 'active'), coalesce(g.tags, '{}'), g.field_values, coalesce(g.tool_statuses, '{}'), g.group_id, coalesce(g.owner_id, app_member()),
                app_member(), app_member(), ARRAY(SELECT k FROM jsonb_object_keys(g.field_values) k ORDER BY k), s.schema_version,
                z.folded, z.t01, z.t02, z.t03, z.t04, z.t05, z.t06, z.t07, z.t08, z.t09, z.t10, z.t11, z.t12, z.t13, z.t14, z.t15, z.t16, z.n01,
                z.n02, z.n03, z.n04, z.n05, z.n06, z.n07, z.n08, z.n09, z.n10, z.n11, z.n12, z.n13, z.n14, z.n15, z.n16, z.d01, z.d02, z.d03,
                z.d04, z.d05, z.d06, z.d07, z.d08, z.b01, z.b02, z.b03, z.b04, z.b05, z.b06
         FROM given g
-        CROSS JOIN LATERAL (SELECT coalesce(g.title, record_title(g.field_values, s.fields, s.title_field)) AS title) n
-        CROSS JOIN LATERAL record_slotted(n.title, g.field_values, s.slots) z
+        JOIN slotted z ON z.ordinality = g.nr
     )
     SELECT array_agg(g.id ORDER BY g.nr) INTO ids FROM given g;
     IF s.place IS NOT NULL OR rows @? '$[*].geometry ? (@.type() == "object")' THEN
