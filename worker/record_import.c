@@ -22,6 +22,7 @@ enum {
 	VALUES_BYTES = 262144, /* of a record, as PostgreSQL writes them (records_values_size) */
 	SHOWN = 255,           /* of a value in a report */
 	ENDED = 1000,
+	BEGINNINGS = 100,
 };
 
 struct import {
@@ -45,6 +46,7 @@ struct import {
 	uint64_t after, last; /* rows of the file: done before it, and looked at */
 
 	bool is_over;        /* there is nothing more to do: it was cancelled */
+	bool is_moved;       /* it is to begin anew: its schema is another one by now */
 	const char *problem; /* it ends here, without what follows */
 };
 
@@ -155,6 +157,7 @@ static enum err call_batch(struct import *m, const char *rows, size_t n, const c
 {
 	struct tx *tx = m->tx;
 	struct buf b;
+	const char *came;
 	PGresult *res;
 	enum err rc;
 
@@ -168,12 +171,22 @@ static enum err call_batch(struct import *m, const char *rows, size_t n, const c
 	tx_set(tx, "skipped", arena_fmt(&m->arena, "%lld", skipped));
 	tx_set(tx, "after", arena_fmt(&m->arena, "%llu", (unsigned long long)m->after));
 	tx_set(tx, "last", arena_fmt(&m->arena, "%llu", (unsigned long long)last));
-	rc = tx_call(tx, &q_record_import_batch, true, &res);
+	rc = tx_call(tx, &q_record_import_put, true, &res);
 	if (rc)
 		return rc;
-	m->is_over = !column_bool(res, 0, "goes_on");
+	came = column_text(res, 0, "came");
+	m->is_over = strcmp(came, "done") != 0;
+	m->is_moved = !strcmp(came, "again");
 	m->after = last;
 	return ERR_OK;
+}
+
+/* Reports call fields by their keys alone. */
+static const char *of_values(const char *text)
+{
+	static const char values[] = "field_values.";
+
+	return text && !strncmp(text, values, sizeof(values) - 1) ? text + sizeof(values) - 1 : text;
 }
 
 /* Records of the batch; with the last one goes what was refused, and all that was looked at is done.  What
@@ -198,7 +211,8 @@ static enum err write_rows(struct import *m, int from, int to)
 	}
 	if (!is_last)
 		buf_init(&m->errors, &m->arena, 256);
-	refuse(m, m->row_numbers[from], m->tx->fail.field, NULL, arena_dup(&m->arena, m->tx->fail.message));
+	refuse(m, m->row_numbers[from], of_values(m->tx->fail.field), NULL,
+	       of_values(arena_dup(&m->arena, m->tx->fail.message)));
 	m->tx->fail = (struct failure){ ERR_OK };
 	rc = call_batch(m, "", 0, buf_str(&m->errors), is_last ? m->refused + 1 : 1, is_last ? m->skipped : 0,
 			last);
@@ -353,6 +367,7 @@ static enum err read_begin(struct import *m, const PGresult *res, struct import_
 	*file = (struct import_file){ .format = arena_dup(&m->kept, column_text(res, 0, "format")),
 				      .encoding = json_text(json_at(survey, "encoding", NULL), 40),
 				      .delimiter = delimiter ? (unsigned char)*delimiter : 0 };
+	tx_set(m->tx, "checked", arena_dup(&m->kept, column_text(res, 0, "schema_version")));
 	*object = (struct storage_object){ .tenant_id = arena_dup(&m->kept, column_text(res, 0, "tenant_id")),
 					   .id = arena_dup(&m->kept, column_text(res, 0, "object_id")),
 					   .backend = arena_dup(&m->kept, column_text(res, 0, "backend")),
@@ -470,7 +485,7 @@ static enum err make(struct import *m)
 	struct storage_object object;
 	struct import_file file;
 	PGresult *res;
-	enum err rc = tx_call(m->tx, &q_record_import_begin, true, &res);
+	enum err rc = tx_call(m->tx, &q_record_import_open, true, &res);
 
 	if (rc || !PQntuples(res))
 		return rc;
@@ -487,12 +502,32 @@ static enum err make(struct import *m)
 	return rc;
 }
 
+/* All of it, from where it is; *again: the schema is another one by now. */
+static enum err begin(struct tx *tx, bool *again)
+{
+	struct import m = { .tx = tx };
+	size_t nvalues = tx->nvalues;
+	enum err rc;
+
+	arena_init(&m.kept, 1 << 16);
+	arena_init(&m.arena, 1 << 20);
+	rc = make(&m);
+	if (rc && tx->fail.message) /* what says why is to outlive these */
+		tx->fail.message = arena_dup(&tx->arena, tx->fail.message);
+	*again = !rc && m.is_moved;
+	if (*again)
+		tx->nvalues = nvalues;
+	arena_release(&m.arena);
+	arena_release(&m.kept);
+	return rc;
+}
+
 static enum err run(struct tx *tx, const struct job *job)
 {
 	const char *organization, *run_id, *problem;
-	struct import m = { .tx = tx };
 	struct json_object *payload;
-	enum err rc;
+	bool again = true;
+	enum err rc = ERR_OK;
 
 	if (json_read(&tx->arena, job->payload, strlen(job->payload), &payload, &problem) ||
 	    !(organization = json_text(json_at(payload, "organization_id", NULL), 36)) ||
@@ -500,13 +535,9 @@ static enum err run(struct tx *tx, const struct job *job)
 		return job_give_up(tx, "the payload names no run");
 	tx_set(tx, "organization", organization);
 	tx_set(tx, "run", run_id);
-	arena_init(&m.kept, 1 << 16);
-	arena_init(&m.arena, 1 << 20);
-	rc = make(&m);
-	if (rc && tx->fail.message) /* what says why is to outlive these */
-		tx->fail.message = arena_dup(&tx->arena, tx->fail.message);
-	arena_release(&m.arena);
-	arena_release(&m.kept);
+	for (int i = 0; again && !rc; i++)
+		rc = i < BEGINNINGS ? begin(tx, &again)
+				    : job_retry_after(tx, 1, "the schema changes all the time");
 	return rc;
 }
 

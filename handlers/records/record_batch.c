@@ -259,5 +259,6 @@ static enum err record_batch(struct req *rq)
 	}
 	buf_char(&b, ']');
 	req_set(rq, "given", buf_str(&b));
+	req_set(rq, "schema_version", column_text(schema, 0, "_version"));
 	return answer_rows(rq, &q_records_batch);
 }

@@ -121,6 +121,7 @@ static const struct field into_in[] = {
 	HOW,
 	{ "mode",        F_ENUM,   0, .values = modes, .def = "append", .about = "upsert: a row changes the record that has its value of match_field, else it becomes one" },
 	{ "match_field", F_TEXT,   F_RARE, .max = 63, .fits = &record_key, .about = "the key of a unique field; needed for upsert", .example = "place" },
+	{ "dry_run",     F_BOOL,   0, .def = "false", .about = "all is done but for writing records, and nobody is told: the job says what would be created and changed, and has every row that would be refused" },
 	FIELD_END
 };
 
@@ -474,6 +475,8 @@ static void set_options(struct req *rq)
 	jx_key_str(&b, "decimal", req_text(rq, "decimal"));
 	if (req_value(rq, "mode") && !strcmp(req_text(rq, "mode"), "upsert"))
 		jx_key_str(&b, "match_field", req_text(rq, "match_field"));
+	if (req_value(rq, "dry_run") && req_value(rq, "dry_run")->b)
+		jx_key(&b, "dry_run"), jx_bool(&b, true);
 	buf_char(&b, '}');
 	req_set(rq, "options", buf_str(&b));
 }

@@ -42,6 +42,7 @@ static const struct field run[] = {
 	{ "error_count",    F_INT,      0, .about = "rows that were refused", .example = "1" },
 	{ "skipped_count",  F_INT,      0, .about = "rows that there was nothing to do for", .example = "0" },
 	{ "error_message",  F_TEXT,     F_NULL },
+	{ "dry_run",        F_BOOL,     0, .about = "it is only tried: nothing is written", .example = "false" },
 	{ "created_by",     F_OBJECT,   F_NULL, .fields = member_ref, .about = "null: one who has left" },
 	{ "created_at",     F_DATETIME, 0 },
 	{ "started_at",     F_DATETIME, F_NULL },
@@ -61,6 +62,9 @@ static const struct field summary[] = {
 	{ "total_rows",      F_INT,    0, .example = "3" },
 	{ "valid_rows",      F_INT,    0, .example = "2" },
 	{ "invalid_rows",    F_INT,    0, .example = "1" },
+	{ "created_rows",    F_INT,    F_OPTIONAL, .about = "that became records, or would have", .example = "2" },
+	{ "updated_rows",    F_INT,    F_OPTIONAL, .about = "that changed one", .example = "0" },
+	{ "unchanged_rows",  F_INT,    F_OPTIONAL, .about = "whose record had all of it", .example = "0" },
 	{ "errors_by_field", F_OBJECT, 0, .item = F_INT, .about = "how many there are, by the keys of fields", .example = "{\"depth\":1}" },
 	{ "sample_errors",   F_LIST,   0, .fields = sample_error, .about = "the first 20" },
 	FIELD_END

@@ -97,9 +97,10 @@ $$;
 --   items     [{"op": "create", "update" or "upsert", "id": of an update, and as record_change() has them "values", "dropped", "tools", "dropped_tools", "set",
 --             "expected_version"; "defaults": what a new one has besides; "missing": why it can be no new one; "failure": why it is nothing}]
 --   match_by  the unique field by which an upsert finds its record, as the index of its values does
+--   checked   the version of the schema that their values were checked against; NULL: whichever it is
 --
--- Raises AS404, AS403 where nothing of the recordset may be seen, AS409 of one of an integration, AS422.
-CREATE OR REPLACE FUNCTION records_batch(recordset uuid, items jsonb, match_by text, OUT created_count integer, OUT updated_count integer, OUT unchanged_count integer,
+-- Raises AS404, AS403 where nothing of the recordset may be seen, AS409 of one of an integration, AS422, or 40001 (see record_schema_moved(), record_keys_put()).
+CREATE OR REPLACE FUNCTION records_batch(recordset uuid, items jsonb, match_by text, checked integer, OUT created_count integer, OUT updated_count integer, OUT unchanged_count integer,
                                          OUT failed_count integer, OUT results jsonb)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -128,6 +129,7 @@ BEGIN
     ELSIF NOT s.uniques ? match_by THEN
         RAISE SQLSTATE 'AS422' USING HINT = 'match_by', MESSAGE = 'match_by must be a field of the recordset that is unique';
     END IF;
+    PERFORM record_schema_moved(s.schema_version, checked);
 
     -- Which record an upsert is about, its key says; without one it is a new record.
     work := ARRAY(
@@ -168,7 +170,7 @@ BEGIN
         END IF;
     END IF;
     IF rows IS NOT NULL THEN
-        made := records_made(recordset, rows, true);
+        made := records_made(recordset, rows, true, s.schema_version);
     END IF;
     PERFORM set_config('app.quiet', quiet, true);
     IF cardinality(made) + cardinality(news) > 1 THEN
@@ -190,5 +192,15 @@ BEGIN
           FROM unnest(work) w
           LEFT JOIN unnest(olds) o ON o.id = w.record_id
           LEFT JOIN unnest(news) n ON n.id = w.record_id AND w.failure IS NULL) x;
+END
+$$;
+
+-- Until the next release: what the last one's binaries call.
+CREATE OR REPLACE FUNCTION records_batch(recordset uuid, items jsonb, match_by text, OUT created_count integer, OUT updated_count integer, OUT unchanged_count integer,
+                                         OUT failed_count integer, OUT results jsonb)
+LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT b.created_count, b.updated_count, b.unchanged_count, b.failed_count, b.results INTO created_count, updated_count, unchanged_count, failed_count, results
+    FROM records_batch(recordset, items, match_by, NULL::integer) b;
 END
 $$;

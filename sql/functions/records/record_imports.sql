@@ -2,7 +2,7 @@
 --
 --   record_upload_await, record_upload_surveyed, record_upload_drop, record_uploads_tend   a file
 --   record_import_start                        a member has it imported
---   record_import_begin, record_import_batch, record_import_await, record_import_end   its job does it (record_runs.sql)
+--   record_import_open, record_import_put, record_run_await, record_import_end   its job does it (record_runs.sql)
 
 -- Room for a file that the caller is about to send; its upload.  Raises AS402.
 CREATE OR REPLACE FUNCTION record_upload_await(backend text, content_type text, size bigint, file_name text, format text, ttl_s bigint) RETURNS record_uploads
@@ -132,14 +132,15 @@ BEGIN
     RETURNING x.* INTO u;
     r := record_run_start('import', recordset, jsonb_strip_nulls(options), u.format, u.file_name, (u.survey ->> 'total_rows')::bigint);
     UPDATE record_runs x SET upload_id = upload WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = r;
-    PERFORM audit('record.import', 'record_run', r::text, jsonb_build_object('organization_id', app_organization(), 'recordset_id', recordset, 'file_name', u.file_name));
+    PERFORM audit('record.import', 'record_run', r::text, jsonb_build_object('organization_id', app_organization(), 'recordset_id', recordset, 'file_name', u.file_name))
+    WHERE NOT coalesce((options ->> 'dry_run')::boolean, false);
     RETURN r;
 END
 $$;
 
 -- Its job begins, or goes on: what to import, and behind which row of the file.  No row: there is nothing to do any more.
-CREATE OR REPLACE FUNCTION record_import_begin(organization uuid, run uuid)
-RETURNS TABLE (fields jsonb, is_strict boolean, options jsonb, survey jsonb, format text, total bigint, after bigint, tenant_id uuid, object_id uuid, backend text, content_type text, size bigint)
+CREATE OR REPLACE FUNCTION record_import_open(organization uuid, run uuid)
+RETURNS TABLE (fields jsonb, schema_version integer, options jsonb, survey jsonb, format text, after bigint, tenant_id uuid, object_id uuid, backend text, content_type text, size bigint)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -149,8 +150,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    RETURN QUERY SELECT s.fields, coalesce((s.settings ->> 'strict_schema')::boolean, false), r.options, u.survey, r.format, r.total_rows,
-                        record_import_after(organization, run), o.tenant_id, o.id, o.backend, o.content_type, o.size
+    RETURN QUERY SELECT s.fields, s.schema_version, r.options, u.survey, r.format, record_import_after(organization, run), o.tenant_id, o.id, o.backend, o.content_type, o.size
     FROM recordsets s
     JOIN record_uploads u ON u.tenant_id = s.tenant_id AND u.organization_id = s.organization_id AND u.id = r.upload_id
     JOIN stored_objects o ON o.tenant_id = u.tenant_id AND o.id = u.object_id AND o.state = 'stored'
@@ -158,6 +158,17 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM record_run_end(organization, run, 'failed', 'the file is no more');
     END IF;
+END
+$$;
+
+-- Until the next release: what the last one's binaries call.
+CREATE OR REPLACE FUNCTION record_import_begin(organization uuid, run uuid)
+RETURNS TABLE (fields jsonb, is_strict boolean, options jsonb, survey jsonb, format text, total bigint, after bigint, tenant_id uuid, object_id uuid, backend text, content_type text, size bigint)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY SELECT o.fields, false, o.options, o.survey, o.format, 0::bigint, o.after, o.tenant_id, o.object_id, o.backend, o.content_type, o.size
+    FROM record_import_open(organization, run) o;
 END
 $$;
 
@@ -193,51 +204,164 @@ BEGIN
 END
 $$;
 
+-- Is nothing to be written?
+CREATE OR REPLACE FUNCTION record_run_is_dry(options jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN coalesce((options ->> 'dry_run')::boolean, false);
+
+-- What a row has of unique values that a row before it has, where the run writes none of them: the first such field; NULL: none.
+CREATE OR REPLACE FUNCTION record_import_tried(r record_runs, uniques jsonb, field_values jsonb) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT min(k.key) FROM jsonb_each_text(uniques) u
+            JOIN record_run_keys k ON k.tenant_id = r.tenant_id AND k.organization_id = r.organization_id AND k.run_id = r.id AND k.key = u.key
+                                  AND k.hash = record_key(u.value, field_values -> u.key));
+END
+$$;
+
+-- Write rows as record_import_put() has them: their records, with the version that each has by it (record_run_batches), and what is wrong with those that are not
+-- written.  Raises what records_add() does.
+CREATE OR REPLACE FUNCTION record_import_write(r record_runs, rows jsonb, checked integer, OUT ids uuid[], OUT versions integer[], OUT created integer, OUT updated integer,
+                                               OUT failed integer, OUT errors jsonb)
+LANGUAGE plpgsql AS $$
+DECLARE
+    match text := r.options ->> 'match_field';
+    dry   boolean := record_run_is_dry(r.options);
+    uniques jsonb := (SELECT s.uniques FROM recordsets s WHERE s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id);
+    twice text;
+    b     record;
+BEGIN
+    failed := 0;
+    updated := 0;
+    errors := '[]';
+    IF match IS NULL THEN
+        IF dry AND uniques <> '{}' THEN
+            SELECT min(t.key) INTO twice FROM jsonb_array_elements(rows) e (x) CROSS JOIN LATERAL record_import_tried(r, uniques, e.x -> 'field_values') t (key);
+            IF twice IS NOT NULL THEN
+                RAISE SQLSTATE 'AS409' USING HINT = 'field_values.' || twice, MESSAGE = format('field_values.%s is that of another record', twice);
+            END IF;
+        END IF;
+        ids := records_add(r.recordset_id, rows, checked);
+        created := cardinality(ids);
+        versions := array_fill(1, ARRAY[created]);
+        RETURN;
+    END IF;
+    rows := record_import_items(r, rows);
+    IF dry THEN
+        rows := (SELECT jsonb_agg(CASE WHEN t.key IS NULL OR e.x ? 'failure' THEN e.x
+                                       ELSE e.x || jsonb_build_object('failure', record_failure('CONFLICT', CASE WHEN t.key = match THEN 'a row before has the same value'
+                                                ELSE format('field_values.%s is that of another record', t.key) END, t.key)) END ORDER BY e.nr)
+                 FROM jsonb_array_elements(rows) WITH ORDINALITY e (x, nr) CROSS JOIN LATERAL record_import_tried(r, uniques, e.x -> 'values') t (key));
+    END IF;
+    SELECT * INTO b FROM records_batch(r.recordset_id, rows, match, checked);
+    SELECT array_agg((x.one ->> 'record_id')::uuid ORDER BY x.nr), array_agg(CASE x.one ->> 'result' WHEN 'unchanged' THEN 0 ELSE (x.one ->> 'version')::integer END ORDER BY x.nr)
+    INTO ids, versions
+    FROM jsonb_array_elements(b.results) WITH ORDINALITY x (one, nr) WHERE x.one ->> 'result' <> 'failed';
+    created := b.created_count;
+    updated := b.updated_count;
+    failed := b.failed_count;
+    -- A record is in it twice where two rows have its value.
+    SELECT coalesce(jsonb_agg(jsonb_build_object('row', rows -> (x ->> 'index')::integer -> 'row', 'value', NULL,
+               'field', CASE x #>> '{error,field}' WHEN 'record_id' THEN match ELSE replace(x #>> '{error,field}', 'field_values.', '') END,
+               'error', CASE x #>> '{error,field}' WHEN 'record_id' THEN 'a row before has the same value' ELSE replace(x #>> '{error,message}', 'field_values.', '') END)), '[]')
+    INTO errors
+    FROM jsonb_array_elements(b.results) x WHERE x ->> 'result' = 'failed';
+END
+$$;
+
+-- The same, and nothing is written: it is done, and taken back.  What its rows have of unique values stays known to the run.
+CREATE OR REPLACE FUNCTION record_import_try(r record_runs, rows jsonb, checked integer, OUT ids uuid[], OUT versions integer[], OUT created integer, OUT updated integer,
+                                             OUT failed integer, OUT errors jsonb)
+LANGUAGE plpgsql AS $$
+DECLARE
+    b    record;
+    keys jsonb;
+BEGIN
+    BEGIN
+        SELECT * INTO b FROM record_import_write(r, rows, checked);
+        SELECT jsonb_agg(jsonb_build_object('key', k.key, 'hash', k.hash)) INTO keys
+        FROM unnest(b.ids) i (id)
+        CROSS JOIN LATERAL (SELECT x.key, x.hash FROM record_keys x
+                            WHERE x.tenant_id = r.tenant_id AND x.organization_id = r.organization_id AND x.record_id = i.id OFFSET 0) k;
+        RAISE SQLSTATE 'ASDRY';
+    EXCEPTION WHEN SQLSTATE 'ASDRY' THEN
+        NULL;
+    END;
+    INSERT INTO record_run_keys (tenant_id, organization_id, run_id, key, hash)
+    SELECT r.tenant_id, r.organization_id, r.id, k.key, k.hash FROM jsonb_to_recordset(coalesce(keys, '[]')) k (key text, hash bytea)
+    ON CONFLICT DO NOTHING;
+    ids := '{}';
+    created := b.created;
+    updated := b.updated;
+    failed := b.failed;
+    errors := b.errors;
+END
+$$;
+
 -- The rows of the file behind after, up to last: rows are the records that they become, as records_add() takes them, or with match_field records_batch(), each
--- with its "row"; errors is what is wrong with others; of skipped ones there is nothing.  False: there is nothing more to do.  Raises what records_add() does,
--- and nothing is done then.
-CREATE OR REPLACE FUNCTION record_import_batch(organization uuid, run uuid, after bigint, last bigint, rows jsonb, errors jsonb, refused bigint, skipped bigint) RETURNS boolean
+-- with its "row", checked against that version of the schema; errors is what is wrong with others; of skipped ones there is nothing.  'done', 'over': there is
+-- nothing more to do, or 'again': the schema is another one by now, or somebody else was faster with a unique value, and it is to begin anew; nothing is done
+-- then.  Raises what records_add() does, and nothing is done then, either.
+CREATE OR REPLACE FUNCTION record_import_put(organization uuid, run uuid, after bigint, last bigint, rows jsonb, errors jsonb, refused bigint, skipped bigint, checked integer)
+RETURNS text
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
-    r    record_runs;
-    ids  uuid[] := '{}';
-    n    bigint := jsonb_array_length(rows);
-    b    record;
+    r   record_runs;
+    b   record;
+    n   bigint := jsonb_array_length(rows);
+    now_is integer;
 BEGIN
     SELECT * INTO r FROM record_run_enter(organization, run, 2);
     IF NOT FOUND THEN
-        RETURN false;
+        RETURN 'over';
     ELSIF record_import_after(organization, run) <> after THEN
-        RAISE 'record_import_batch: run % does not go on behind row %', run, after;    -- another attempt of the job is at it
+        RAISE 'record_import_put: run % does not go on behind row %', run, after;    -- another attempt of the job is at it
     END IF;
-    IF n > 0 AND r.options ? 'match_field' THEN
-        rows := record_import_items(r, rows);
-        SELECT * INTO b FROM records_batch(r.recordset_id, rows, r.options ->> 'match_field');
-        ids := ARRAY(SELECT (x ->> 'record_id')::uuid FROM jsonb_array_elements(b.results) x WHERE x ->> 'result' <> 'failed');
-        -- A record is in it twice where two rows have its value.
-        errors := errors || (SELECT coalesce(jsonb_agg(jsonb_build_object('row', rows -> (x ->> 'index')::integer -> 'row', 'value', NULL,
-                                 'field', CASE x #>> '{error,field}' WHEN 'record_id' THEN r.options ->> 'match_field' ELSE replace(x #>> '{error,field}', 'field_values.', '') END,
-                                 'error', CASE x #>> '{error,field}' WHEN 'record_id' THEN 'a row before has the same value'
-                                          ELSE replace(x #>> '{error,message}', 'field_values.', '') END)), '[]')
-                             FROM jsonb_array_elements(b.results) x WHERE x ->> 'result' = 'failed');
-        n := n - b.failed_count;
-        refused := refused + b.failed_count;
-    ELSIF n > 0 THEN
+    SELECT s.schema_version INTO now_is FROM recordsets s WHERE s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id;
+    IF now_is <> checked THEN
+        RETURN 'again';
+    END IF;
+    SELECT '{}'::uuid[] AS ids, '{}'::integer[] AS versions, 0 AS created, 0 AS updated, 0 AS failed, '[]'::jsonb AS errors INTO b;
+    IF n > 0 THEN
         -- Of each record by itself nobody is told.
         PERFORM set_config('app.quiet', 'on', true);
-        ids := records_add(r.recordset_id, rows);
+        BEGIN
+            IF record_run_is_dry(r.options) THEN
+                SELECT * INTO b FROM record_import_try(r, rows, checked);
+            ELSE
+                SELECT * INTO b FROM record_import_write(r, rows, checked);
+            END IF;
+        EXCEPTION WHEN serialization_failure THEN
+            RETURN 'again';
+        END;
         PERFORM set_config('app.quiet', '', true);
-        PERFORM records_tell(organization, r.recordset_id) WHERE is_told(app_tenant());
+        PERFORM records_tell(organization, r.recordset_id) WHERE is_told(app_tenant()) AND NOT record_run_is_dry(r.options);
     END IF;
-    INSERT INTO record_run_batches (tenant_id, organization_id, run_id, first_row, last_row, record_ids, errors)
-    VALUES (app_tenant(), organization, run, after + 1, last, ids, nullif(errors, '[]'));
+    n := n - b.failed;
+    refused := refused + b.failed;
+    errors := errors || b.errors;
+    INSERT INTO record_run_batches (tenant_id, organization_id, run_id, first_row, last_row, record_ids, versions, created_count, updated_count, errors)
+    VALUES (app_tenant(), organization, run, after + 1, last, coalesce(b.ids, '{}'), b.versions, b.created, b.updated, nullif(errors, '[]'));
     UPDATE record_runs x
-    SET step = 'importing rows', processed_rows = x.processed_rows + n + refused + skipped, success_count = x.success_count + n, error_count = x.error_count + refused,
-        skipped_count = x.skipped_count + skipped,
+    SET step = CASE WHEN record_run_is_dry(x.options) THEN 'trying rows' ELSE 'importing rows' END, processed_rows = x.processed_rows + n + refused + skipped,
+        success_count = x.success_count + n, error_count = x.error_count + refused, skipped_count = x.skipped_count + skipped,
         progress = greatest(x.progress, record_run_progress(x.processed_rows + n + refused, x.total_rows))
     WHERE x.tenant_id = app_tenant() AND x.organization_id = organization AND x.id = run;
-    RETURN true;
+    RETURN 'done';
+END
+$$;
+
+-- Until the next release: what the last one's binaries call.
+CREATE OR REPLACE FUNCTION record_import_batch(organization uuid, run uuid, after bigint, last bigint, rows jsonb, errors jsonb, refused bigint, skipped bigint) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    came text := record_import_put(organization, run, after, last, rows, errors, refused, skipped, NULL);
+BEGIN
+    IF came = 'again' THEN
+        RAISE SQLSTATE '40001' USING MESSAGE = 'somebody else was faster with one of these keys';
+    END IF;
+    RETURN came = 'done';
 END
 $$;
 
@@ -285,11 +409,19 @@ BEGIN
         total_rows = CASE WHEN message IS NULL THEN x.success_count + x.error_count ELSE x.total_rows END,
         summary = jsonb_build_object(
             'total_rows', x.success_count + x.error_count, 'valid_rows', x.success_count, 'invalid_rows', x.error_count,
+            'created_rows', n.created, 'updated_rows', n.updated, 'unchanged_rows', x.success_count - n.created - n.updated,
             'errors_by_field', (SELECT coalesce(jsonb_object_agg(f.field, f.n), '{}')
                                 FROM (SELECT coalesce(e.field, '') AS field, count(*) AS n FROM record_import_errors(organization, run) e GROUP BY 1) f),
             'sample_errors', (SELECT coalesce(jsonb_agg(to_jsonb(e)), '[]') FROM (SELECT * FROM record_import_errors(organization, run) LIMIT 20) e))
+    FROM (SELECT coalesce(sum(b.created_count), 0) AS created, coalesce(sum(b.updated_count), 0) AS updated FROM record_run_batches b
+          WHERE b.tenant_id = app_tenant() AND b.organization_id = organization AND b.run_id = run) n
     WHERE x.tenant_id = app_tenant() AND x.organization_id = organization AND x.id = run
     RETURNING x.* INTO r;
+    DELETE FROM record_run_keys k WHERE k.tenant_id = r.tenant_id AND k.organization_id = organization AND k.run_id = run;
+    IF record_run_is_dry(r.options) THEN    -- nobody is told
+        PERFORM record_run_end(organization, run, CASE WHEN message IS NULL THEN 'completed' ELSE 'failed' END, message);
+        RETURN;
+    END IF;
     PERFORM records_activity('record.imported', r.recordset_id, r.success_count);
     IF is_told(app_tenant()) THEN
         PERFORM event_emit('import.completed', organization, jsonb_build_object('job_id', run, 'workspace_id', organization, 'recordset_id', r.recordset_id,

@@ -109,7 +109,7 @@ BEGIN
     PERFORM record_run_tell(r);
     told := CASE r.kind WHEN 'import' THEN 'import_' || status WHEN 'export' THEN 'export_' || status WHEN 'geocode' THEN 'geocode_completed' END;
     name := coalesce((SELECT s.name FROM recordsets s WHERE s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id), r.file_name, '');
-    IF told IS NOT NULL AND r.member_id IS NOT NULL AND (r.kind <> 'geocode' OR status = 'completed') THEN
+    IF told IS NOT NULL AND r.member_id IS NOT NULL AND (r.kind <> 'geocode' OR status = 'completed') AND NOT record_run_is_dry(r.options) THEN
         PERFORM notify(organization, told, ARRAY[r.member_id], jsonb_build_object('type', 'import_job', 'id', run, 'link', '/imports/' || run), NULL,
                        jsonb_strip_nulls(jsonb_build_object('name', name, 'job_id', run, 'recordset_id', r.recordset_id, 'file_name', r.file_name, 'success_count', r.success_count,
                                                             'error_count', r.error_count, 'error', r.error_message)), 'record run ' || run);

@@ -33,6 +33,7 @@ BEGIN
         ('notification_mails',  'created_at', interval '30 days'),
         ('activity_exports',    'created_at', interval '30 days'),
         ('workspace_runs',      'created_at', interval '30 days'),
+        ('record_run_batches',  'created_at', interval '40 days'),
         ('record_runs',         'created_at', interval '90 days'),
         ('geocode_answers',     'expires_at', interval '0'),
         ('webhook_endpoints',   'deleted_at', interval '31 days'),

@@ -59,13 +59,14 @@ CROSS JOIN audit('recordset.create', 'recordset', r.id::text, jsonb_build_object
 SELECT :recordset_id AS recordset_id, j.id AS job_id, 'queued' AS status, '/api/v1/recordsets/import/jobs/' || j.id AS status_url
 FROM (SELECT record_import_start(:recordset_id, :upload::uuid, :options::jsonb) AS id) j;
 
--- name: record_import_begin :maybe
-SELECT b.fields::text AS fields, b.is_strict, b.options::text AS options, b.survey::text AS survey, b.format, b.total, b.after, b.tenant_id::text AS tenant_id,
-       b.object_id::text AS object_id, b.backend, b.content_type, b.size
-FROM record_import_begin(:organization::uuid, :run::uuid) b;
+-- name: record_import_open :maybe
+SELECT b.fields::text AS fields, b.schema_version::text AS schema_version, b.options::text AS options, b.survey::text AS survey, b.format, b.after,
+       b.tenant_id::text AS tenant_id, b.object_id::text AS object_id, b.backend, b.content_type, b.size
+FROM record_import_open(:organization::uuid, :run::uuid) b;
 
--- name: record_import_batch :row
-SELECT record_import_batch(:organization::uuid, :run::uuid, :after::bigint, :last::bigint, :rows::jsonb, :errors::jsonb, :refused::bigint, :skipped::bigint) AS goes_on;
+-- name: record_import_put :row
+SELECT record_import_put(:organization::uuid, :run::uuid, :after::bigint, :last::bigint, :rows::jsonb, :errors::jsonb, :refused::bigint, :skipped::bigint,
+                         :checked::integer) AS came;
 
 -- name: record_import_errors :rows
 SELECT e.row_number, e.field, e.value, e.error FROM record_import_errors(:organization::uuid, :run::uuid) e;

@@ -3,7 +3,7 @@
 -- columns: run
 SELECT r.id AS job_id, r.kind AS job_type, r.status, r.progress::integer AS progress, r.step AS current_step, r.recordset_id, s.name AS recordset_name,
        s.slug AS recordset_slug, r.file_name, r.format, r.total_rows, r.processed_rows, r.success_count, r.error_count, r.skipped_count, r.error_message,
-       who.ref AS created_by, r.created_at, r.started_at, r.completed_at
+       record_run_is_dry(r.options) AS dry_run, who.ref AS created_by, r.created_at, r.started_at, r.completed_at
 FROM record_runs r
 LEFT JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id
 LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.member_id) who ON true;

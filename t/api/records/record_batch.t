@@ -149,3 +149,17 @@ subtest 'at once' => sub {
     is $bob->get("$sets/$own")->json('/record_count'), 50, 'each key is once';
     is $db->selectrow_array('SELECT count(*) FROM record_keys k JOIN recordsets s USING (content_id) WHERE s.id = ?', undef, $own), 50;
 };
+
+subtest 'a schema that changes while a batch is under way' => sub {
+    my $own    = recordset();
+    my $change = sub ($type) { $db->do(q{UPDATE recordsets SET fields = jsonb_set(fields, '{2,type}', ?), schema_version = schema_version + 1 WHERE id = ?}, undef, qq("$type"), $own) };
+    $db->begin_work;
+    $db->do('SELECT FROM recordsets WHERE id = ? FOR UPDATE', undef, $own);
+    $change->('text');
+    my $load = $t->load(clients => 1, requests => 1, make => sub { $t->client(token => $bob->token, headers => { 'X-Workspace-Id' => $w->id }) },
+        each => sub ($c, $n) { $c->post("$base/batch", { recordset_id => $own, items => [ create(size => 4711), create(size => 'large') ] }) });
+    eventually { $t->waiting } 60, 'it waits for who changes the schema';
+    $db->commit;
+    is join(' ', map { $_->[0] } $load->finish), '200';
+    is_deeply $db->selectcol_arrayref(q{SELECT field_values ->> 'size' FROM records WHERE recordset_id = ?}, undef, $own), ['large'], 'each value fits the schema that holds by now';
+};

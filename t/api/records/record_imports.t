@@ -240,6 +240,55 @@ subtest 'records that there are change, by a unique field' => sub {
     is $report, join('', map { "$_\r\n" } 'row_number,field,value,error', '5,name,,it is required', '6,nr,,a row before has the same value', '7,nr,,it is required', '8,nr,,nr is that of another record', '609,nr,,a row before has the same value');
 };
 
+subtest 'an import that is only tried' => sub {
+    my $set  = $ann->post('/api/v1/recordsets', { name => 'Trial', schema => { fields => [ field('nr', 'text', unique => true), field('name', 'text', required => true), field('depth', 'number'), field('mail', 'email', unique => true) ] } })->json('/id');
+    my $make = sub (%values) { return $ann->post('/api/v1/records', { recordset_id => $set, field_values => \%values })->json('/id') };
+    $make->(nr => 'A1', name => 'old', depth => 3);
+    $make->(nr => 'A2', name => 'same');
+    my $text = "Nr,Name,Depth,Mail\nA1,new,,\nA2,same,,\nA3,third,5,x\@example.com\nA4,,,\nA5,a,deep,\nA3,twice,,\n,,,\nA6,b,,x\@example.com\n"
+        . join('', map { "B$_,b,1,\n" } 1 .. 600) . "A1,later,9,\nB7,b,2,\nC1,c,,x\@example.com\n";
+    my $file = form($ann, 'trial.csv', $text)->json('/file_uri');
+    my %body = (file_uri => $file, field_mappings => { Nr => 'nr', Name => 'name', Depth => 'depth', Mail => 'mail' });
+    my $into = "$base/recordsets/$set";
+    error_is $t->nobody->post($into, { %body, dry_run => true }), 401, 'AUTHENTICATION_ERROR';
+    error_is $carl->post($into, { %body, dry_run => true }), 403, 'AUTHORIZATION_ERROR', name => 'who may not do it may not try it';
+    error_is $ann->post($into, { %body, dry_run => 'yes' }), 422, 'VALIDATION_ERROR', field => 'dry_run';
+    my $facts = sub { return $db->selectall_arrayref(q{SELECT (SELECT count(*) FROM activities), (SELECT count(*) FROM notifications), (SELECT count(*) FROM audit_events),
+        (SELECT count(*) FROM record_keys), (SELECT sum(count) FROM recordset_counts), (SELECT jsonb_object_agg(id, (version, field_values)) FROM records)}) };
+    my $before = $facts->();
+    for my $case ([ append => {} ], [ upsert => { mode => 'upsert', match_field => 'nr' } ]) {
+        my $tried = ended($ann->post($into, { %body, %{ $case->[1] }, dry_run => true }));
+        is_deeply $facts->(), $before, "$case->[0]: nothing is written, nobody is told";
+        is $tried->{dry_run}, true;
+        is $db->selectrow_array('SELECT count(*) FROM record_run_keys'), 0, '  nothing is left of it';
+        is $db->selectrow_array('SELECT count(*) FROM record_run_batches WHERE record_ids <> ?', undef, '{}'), $db->selectrow_array('SELECT count(*) FROM record_run_batches b JOIN record_runs r ON r.id = b.run_id WHERE record_ids <> ? AND NOT record_run_is_dry(r.options)', undef, '{}');
+        my $twin = $ann->post('/api/v1/recordsets', { name => "Twin $case->[0]", schema => { fields => $ann->get("/api/v1/recordsets/$set")->json('/schema/fields') } })->json('/id');
+        $ann->post('/api/v1/records', { recordset_id => $twin, field_values => $_ }) for { nr => 'A1', name => 'old', depth => 3 }, { nr => 'A2', name => 'same' };
+        my $done = ended($ann->post("$base/recordsets/$twin", { %body, %{ $case->[1] } }));
+        is $done->{dry_run}, false;
+        is_deeply $tried->{validation_summary}, $done->{validation_summary}, '  what is said of it is what comes of it' or diag $json->encode([ $tried->{validation_summary}, $done->{validation_summary} ]);
+        is report_of($tried), report_of($done), '  row by row';
+        is_deeply [ @$tried{qw(status total_rows success_count error_count skipped_count)} ], [ @$done{qw(status total_rows success_count error_count skipped_count)} ];
+        is_deeply [ @{ $tried->{validation_summary} }{qw(created_rows updated_rows unchanged_rows invalid_rows)} ], $case->[0] eq 'append' ? [ 601, 0, 0, 9 ] : [ 601, 1, 1, 7 ], '  counted';
+        $before = $facts->();
+    }
+};
+
+subtest 'a schema that changes while rows are written' => sub {
+    $t->{pool}{worker}->stop('TERM', 15);
+    my $set = $ann->post('/api/v1/recordsets', { name => 'Moved', schema => { fields => [ field('n', 'number') ] } })->json('/id');
+    my $res = $ann->post("$base/recordsets/$set", { file_uri => form($ann, 'moved.csv', "N\n5\nfive\n" . join '', map { "$_\n" } 6 .. 700)->json('/file_uri'), field_mappings => { N => 'n' } });
+    my $lock = $t->lock('SELECT FROM recordsets WHERE id = ? FOR UPDATE', $set);
+    $lock->do(q{UPDATE recordsets SET fields = jsonb_set(fields, '{0,type}', '"text"'), schema_version = schema_version + 1 WHERE id = ?}, undef, $set);
+    $t->start_worker(children => 1);
+    eventually { $t->waiting } 60, 'the first batch waits for who changes it';
+    $lock->commit;
+    my $job = ended($res);
+    is_deeply [ @$job{qw(status success_count error_count)} ], [ 'completed', 697, 0 ], 'all of it is read by the new one' or diag $json->encode($job);
+    is $db->selectrow_array(q{SELECT count(*) FROM records WHERE recordset_id = ? AND jsonb_typeof(field_values -> 'n') = 'string'}, undef, $set), 697;
+    is $db->selectrow_array(q{SELECT attempts FROM jobs WHERE kind = 'record.import' ORDER BY created_at DESC LIMIT 1}), 1, 'within the same attempt';
+};
+
 subtest 'who may not any more, a file that went, and a run that is cancelled' => sub {
     $t->{pool}{worker}->stop('TERM', 15);
     my $set = $ann->post('/api/v1/recordsets', { name => 'Nets', schema => { fields => [ field('a') ] } })->json('/id');

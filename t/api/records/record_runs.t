@@ -44,7 +44,7 @@ sub path ($url) { return $url =~ s{\Ahttps://[^/]+}{}r }
 
 my %shown = (
     job_id => $UUID, job_type => 'import', status => 'queued', progress => 0, current_step => undef, recordset_id => $boats->{id}, recordset_name => 'Boats', recordset_slug => 'boats', file_name => 'boats.csv', format => 'csv',
-    total_rows => 0, processed_rows => 0, success_count => 0, error_count => 0, skipped_count => 0, error_message => undef, created_by => $w->ref_of(bob => 'member'), created_at => $MICRO, started_at => undef, completed_at => undef,
+    total_rows => 0, processed_rows => 0, success_count => 0, error_count => 0, skipped_count => 0, error_message => undef, dry_run => false, created_by => $w->ref_of(bob => 'member'), created_at => $MICRO, started_at => undef, completed_at => undef,
 );
 
 subtest 'all members see them, the newest first' => sub {
