@@ -289,8 +289,10 @@ const struct event events[] = {
 	{ "team.member_removed", EVENT_ORGANIZATION, "A member is in a team no more", &team_member },
 
 	{ "import.completed",   EVENT_ORGANIZATION, "An import of a file into a recordset is over, or has failed", &import_event_shape },
+	{ "import.undone",      EVENT_ORGANIZATION, "An import was undone: what it had created is deleted, what it had changed is as it was", &import_undone_event_shape },
 	{ "recordset.created",  EVENT_ORGANIZATION, "A recordset was made", &recordset_event_shape },
 	{ "recordset.updated",  EVENT_ORGANIZATION, "A recordset is another one, or its schema is", &recordset_event_shape, PREVIOUS },
+	{ "recordset.field_converted", EVENT_ORGANIZATION, "The values of a field have another type, those that fit", &field_converted_event_shape },
 	{ "recordset.trashed",  EVENT_ORGANIZATION, "A recordset was moved to the trash, and its records with it", &recordset_event_shape, PREVIOUS },
 	{ "recordset.restored", EVENT_ORGANIZATION, "A recordset was taken out of the trash", &recordset_event_shape, PREVIOUS },
 	{ "recordset.deleted",  EVENT_ORGANIZATION, "A recordset was deleted for good, and its records with it", &recordset_event_shape },

@@ -19,7 +19,7 @@ extern const struct shape flag_shape;
 extern const struct shape invitation_shape;
 extern const struct shape project_shape;
 extern const struct shape goal_event_shape;
-extern const struct shape import_event_shape;
+extern const struct shape import_event_shape, import_undone_event_shape, field_converted_event_shape;
 extern const struct shape recordset_event_shape, record_event_shape, record_bulk_event_shape,
 	record_batch_event_shape;
 extern const struct shape work_reassigned_shape;

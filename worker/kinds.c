@@ -13,6 +13,7 @@
 #include "worker/knowledge.h"
 #include "worker/mail.h"
 #include "worker/notifications.h"
+#include "worker/record_convert.h"
 #include "worker/record_export.h"
 #include "worker/record_geocode.h"
 #include "worker/record_import.h"
@@ -62,6 +63,8 @@ const struct job_kind *const job_kinds[] = {
 	&record_export_job,
 	&record_geocode_job,
 	&record_import_job,
+	&record_convert_job,
+	&record_undo_job,
 	&record_uploads_job,
 	&workspace_migrate_job,
 	&records_give_job,

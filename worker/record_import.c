@@ -14,7 +14,7 @@
 #include "providers/import_value.h"
 #include "providers/record_schema.h"
 #include "providers/storage.h"
-#include "worker/table_file.h"
+#include "worker/run_report.h"
 
 enum {
 	BATCH = 500,
@@ -377,67 +377,6 @@ static enum err read_begin(struct import *m, const PGresult *res, struct import_
 	return read_columns(m, survey, options);
 }
 
-/* What is wrong with rows, as a file; rc of that, and where there is no room for it, none. */
-static enum err each_error(void *to, const PGresult *row, struct failure *why)
-{
-	return table_file_add(to, row, why);
-}
-
-static enum err store_report(struct import *m, struct table_file *f)
-{
-	struct storage_object o = { .backend = storage_backend(), .content_type = table_file_type("csv") };
-	unsigned char sha256[SECRET_BYTES];
-	struct tx *tx = m->tx;
-	PGresult *res;
-	enum err rc;
-
-	tx->each = each_error;
-	tx->each_to = f;
-	tx->peer_fd = -1;
-	rc = tx_call(tx, &q_record_import_errors, true, &res);
-	tx->each = NULL;
-	if (rc || !f->nrows)
-		return rc;
-	rc = table_file_end(f, res, &tx->fail);
-	if (rc)
-		return rc;
-	o.size = f->size;
-	tx_set(tx, "backend", o.backend);
-	tx_set(tx, "content_type", o.content_type);
-	tx_set(tx, "size", arena_fmt(&m->kept, "%lld", o.size));
-	rc = tx_call(tx, &q_record_run_await, true, &res);
-	if (rc == ERR_LIMIT) { /* it does without */
-		tx->fail = (struct failure){ ERR_OK };
-		return ERR_OK;
-	}
-	if (rc)
-		return rc;
-	o.id = column_text(res, 0, "object_id");
-	o.tenant_id = column_text(res, 0, "tenant_id");
-	if (!o.id)
-		return ERR_OK;
-	o.id = arena_dup(&m->kept, o.id);
-	o.tenant_id = arena_dup(&m->kept, o.tenant_id);
-	db_close();
-	rc = storage_put_file(&m->kept, &o, f->fd, sha256, &tx->fail);
-	tx_set(tx, "object", o.id);
-	tx_set(tx, "sha256", secret_bytea(&m->kept, sha256, sizeof(sha256)));
-	return rc;
-}
-
-static enum err report(struct import *m)
-{
-	struct table_file f;
-	enum err rc;
-
-	rc = table_file_open(&f, &m->kept, "csv", &m->tx->fail);
-	if (rc)
-		return rc;
-	rc = store_report(m, &f);
-	table_file_close(&f);
-	return rc;
-}
-
 static enum err end(struct import *m)
 {
 	struct tx *tx = m->tx;
@@ -445,9 +384,7 @@ static enum err end(struct import *m)
 	enum err rc;
 
 	tx_set(tx, "message", m->problem);
-	tx_set(tx, "object", NULL);
-	tx_set(tx, "sha256", NULL);
-	rc = report(m);
+	rc = run_report(tx, &m->kept, &q_record_import_errors);
 	return rc ? rc : tx_call(tx, &q_record_import_end, false, &res);
 }
 

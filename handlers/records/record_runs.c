@@ -22,7 +22,7 @@
 static enum err run_with_link(struct req *rq), run_file(struct req *rq);
 
 /* clang-format off */
-static const char *const kinds[] = { "import", "export", "gis_backfill", NULL };
+static const char *const kinds[] = { "import", "export", "gis_backfill", "undo", "convert", NULL };
 static const char *const statuses[] = { "pending", "queued", "running", "processing", "completed", "failed", "cancelled", NULL };
 
 static const struct field run[] = {
@@ -58,6 +58,13 @@ static const struct field sample_error[] = {
 	FIELD_END
 };
 
+static const struct field kept_record[] = {
+	{ "record_id", F_UUID, 0 },
+	{ "value",     F_TEXT, F_NULL, .about = "that does not fit, of a conversion", .example = "deep" },
+	{ "reason",    F_TEXT, 0, .example = "it was changed since" },
+	FIELD_END
+};
+
 static const struct field summary[] = {
 	{ "total_rows",      F_INT,    0, .example = "3" },
 	{ "valid_rows",      F_INT,    0, .example = "2" },
@@ -67,13 +74,17 @@ static const struct field summary[] = {
 	{ "unchanged_rows",  F_INT,    F_OPTIONAL, .about = "whose record had all of it", .example = "0" },
 	{ "errors_by_field", F_OBJECT, 0, .item = F_INT, .about = "how many there are, by the keys of fields", .example = "{\"depth\":1}" },
 	{ "sample_errors",   F_LIST,   0, .fields = sample_error, .about = "the first 20" },
+	{ "deleted_records",   F_INT,  F_OPTIONAL, .about = "by an undo", .example = "2" },
+	{ "restored_records",  F_INT,  F_OPTIONAL, .about = "by an undo", .example = "0" },
+	{ "converted_records", F_INT,  F_OPTIONAL, .about = "whose value has another form, or would have", .example = "2" },
+	{ "kept",              F_LIST, F_OPTIONAL, .fields = kept_record, .about = "the first 20 that an undo or a conversion has left as they are" },
 	FIELD_END
 };
 
 static const struct field detail[] = {
 	FIELDS_OF(run),
-	{ "validation_summary",  F_OBJECT,   F_NULL, .fields = summary, .about = "of an import that is over" },
-	{ "report_download_url", F_URL,      F_NULL, .about = "a CSV of all rows that an import refused, for whoever has the link; null: there is none, or no more", .example = "https://localhost:8443/api/v1/recordsets/import/error-report/018f3c1e-7b5a-7c3e-8d2f-0a1b2c3d4e5f?exp=1764500000&sig=9f86d081" },
+	{ "validation_summary",  F_OBJECT,   F_NULL, .fields = summary, .about = "of an import, an undo or a conversion that is over" },
+	{ "report_download_url", F_URL,      F_NULL, .about = "a CSV of all rows that an import refused, or all records that an undo or a conversion kept, for whoever has the link; null: there is none, or no more", .example = "https://localhost:8443/api/v1/recordsets/import/error-report/018f3c1e-7b5a-7c3e-8d2f-0a1b2c3d4e5f?exp=1764500000&sig=9f86d081" },
 	{ "report_expires_at",   F_DATETIME, F_NULL, .about = "when the link does" },
 	{ "download_url",        F_URL,      F_NULL, .about = "the file of an export, for whoever has the link" },
 	{ "field_mappings",      F_OBJECT,   F_NULL, .item = F_TEXT, .about = "the file's columns, and the fields that they are", .example = "{\"Place\":\"place\"}" },

@@ -193,7 +193,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pu
 #variable_conflict use_column
 BEGIN
     RETURN QUERY SELECT o.tenant_id, o.id, o.backend, o.content_type,
-                        CASE WHEN r.kind = 'import' THEN 'errors-' || regexp_replace(coalesce(r.file_name, 'import'), '\.[A-Za-z0-9]*$', '') || '.csv' ELSE r.file_name END
+                        CASE WHEN r.kind <> 'export' THEN CASE r.kind WHEN 'import' THEN 'errors-' ELSE 'kept-' END || regexp_replace(coalesce(r.file_name, r.kind), '\.[A-Za-z0-9]*$', '') || '.csv' ELSE r.file_name END
     FROM record_runs r
     JOIN stored_objects o ON o.tenant_id = r.tenant_id AND o.id = r.object_id AND o.state = 'stored'
     WHERE r.id = run AND r.object_id IS NOT NULL AND r.expires_at > now();

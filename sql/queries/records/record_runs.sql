@@ -20,8 +20,8 @@ ORDER BY r.created_at DESC, r.id DESC;
 -- name: record_run_get :row
 -- What was in it only for who started it, owners and admins; link is a link to its file, which is there if there is one.
 SELECT :columns(run), CASE WHEN x.mine THEN r.summary END AS validation_summary,
-       CASE WHEN x.mine AND r.kind = 'import' AND r.object_id IS NOT NULL THEN :link::text END AS report_download_url,
-       CASE WHEN x.mine AND r.kind = 'import' AND r.object_id IS NOT NULL THEN to_timestamp(:link_expires::bigint) END AS report_expires_at,
+       CASE WHEN x.mine AND r.kind <> 'export' AND r.object_id IS NOT NULL THEN :link::text END AS report_download_url,
+       CASE WHEN x.mine AND r.kind <> 'export' AND r.object_id IS NOT NULL THEN to_timestamp(:link_expires::bigint) END AS report_expires_at,
        CASE WHEN x.mine AND r.kind = 'export' AND r.object_id IS NOT NULL THEN :link::text END AS download_url,
        CASE WHEN x.mine THEN r.options -> 'field_mappings' END AS field_mappings
 FROM record_runs r :joins(run)

@@ -41,3 +41,6 @@ VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('geocode job'), 'ge
 
 INSERT INTO geocode_answers (tenant_id, hash, lat, lng, expires_at)
 VALUES (app_tenant(), sha256('somewhere'), 59.3, 18.1, now() + interval '29 days');
+
+INSERT INTO record_run_keys (tenant_id, organization_id, run_id, key, hash)
+VALUES (app_tenant(), pg_temp.id('organization'), pg_temp.id('import job queued'), 'log', '\x00');
