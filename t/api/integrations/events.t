@@ -457,6 +457,18 @@ subtest 'records' => sub {
         $db->do('SELECT record_import_end(?, ?, NULL, NULL, NULL)', undef, $acme, $run);
         $db->commit;
     }, -in => $acme, 'import.completed' => { recordset_id => $set, status => 'completed', success_count => 2, file_name => 'wrecks.csv' };
+    my $run = sub ($kind, %options) {
+        $db->begin_work;
+        $db->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $ann->tenant_id);
+        my $id = $db->selectrow_array(q{INSERT INTO record_runs (tenant_id, organization_id, kind, recordset_id, member_id, file_name, options)
+            SELECT m.tenant_id, m.organization_id, ?, ?, m.id, 'wrecks.csv', ?::jsonb FROM memberships m WHERE m.organization_id = ? AND m.user_id = ? RETURNING id}, undef, $kind, $set, Cpanel::JSON::XS->new->encode(\%options), $acme, $ann->uuid);
+        $db->do('SELECT record_undo_end(?, ?, NULL, NULL)', undef, $acme, $id);
+        $db->commit;
+        return $id;
+    };
+    tells 'an import is undone', sub { $run->(undo => of => $one, of_kind => 'import') }, -in => $acme, 'import.undone' => { recordset_id => $set, import_job_id => $one, file_name => 'wrecks.csv', deleted_count => 0 };
+    tells 'a field is converted', sub { $run->(convert => key => 'depth', field => { type => 'number' }) }, -in => $acme, 'recordset.field_converted' => { recordset_id => $set, key => 'depth', type => 'number', is_undo => false };
+    quiet 'one that is only tried', sub { $run->(convert => key => 'depth', field => { type => 'number' }, dry_run => true) };
     tells 'and all', sub { $ann->post("$at/bulk-delete", { all => true, recordset_id => $set }, %in) }, -in => $acme, 'record.bulk_deleted' => { recordset_id => $set, deleted_count => 1, deleted_ids => [] };
 };
 
