@@ -196,7 +196,7 @@ const struct route operations_invite_routes[] = {
 	  "mails are counted as those of platform.organizations.invite.",
 	  .body = operations_invitation, .as = NEW, .out = &operations_invite_shape, .constraints = constraints, .errors = operations_hidden,
 	  .sql = &q_operations_invite_create, .run = operations_invite },
-	{ POST, "/api/organizations/invites/{invitation_token}/accept", "operations.organizations.accept_invite", &by_user_or_key,
+	{ POST, "/api/organizations/invites/{invitation_token}/accept", "operations.organizations.accept_invite", &by_person,
 	  "Accept an invitation", .about = "The caller's address must be the invited one, and is verified by that.",
 	  .needs = { "the token of a mail of ours", ERR_NOT_FOUND }, .params = token_path, .out = &operations_accepted_shape, .errors = operations_hidden,
 	  .sql = &q_operations_invite_accept, .status = 200 },

@@ -76,7 +76,7 @@ static const struct shape
 const struct route operations_organization_routes[] = {
 	{ GET,    BASE, "operations.organizations.list", &by_user_or_key, "List organizations", .about = "Those that the caller is in, by name.",
 	  .out = &org_shape, .list = &enveloped, .sql = &q_operations_org_list },
-	{ POST,   BASE, "operations.organizations.create", &by_user_or_key, "Make an organization", .about = "The caller becomes its owner.",
+	{ POST,   BASE, "operations.organizations.create", &by_person, "Make an organization", .about = "The caller becomes its owner.",
 	  .may = &tenant_write, .body = organization, .as = NEW, .out = &org_shape, .constraints = constraints, .sql = &q_operations_org_create },
 	{ GET,    ONE, "operations.organizations.get", &by_user_or_key, "Get an organization", .about = "For its members; to others there is none.",
 	  .out = &org_shape, .sql = &q_operations_org_get },

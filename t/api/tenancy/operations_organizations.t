@@ -23,7 +23,7 @@ my $org;
 subtest 'making one' => sub {
     error_is $t->client->post($base, { name => 'X' }), 401, 'AUTHENTICATION_ERROR';
     error_is person($_, role => $_)->post($base, { name => 'X' }), 403, 'AUTHORIZATION_ERROR', name => "$_ makes none" for qw(viewer demo);
-    error_is $t->client(key => $key)->post($base, { name => 'X' }), 403, 'AUTHORIZATION_ERROR', name => 'nor a key that is nobody\'s';
+    error_is $t->client(key => $key)->post($base, { name => 'X' }), 401, 'AUTHENTICATION_ERROR', name => 'nor a key that is nobody\'s';
     error_is $ann->post($base, {}), 400, 'VALIDATION_ERROR', field => 'name';
     like $ann->last->json('/error/details/name'), qr/name/, 'details map the field to the reason';
     error_is $ann->post($base, { name => $_ }), 400, 'VALIDATION_ERROR', field => 'name' for '', 'x' x 101, 7, undef;
@@ -191,7 +191,7 @@ sub token_for ($email) {
 subtest 'accepting' => sub {
     my $token = token_for('vic@example.com');
     error_is $t->client->post("$base/invites/$token/accept"), 401, 'AUTHENTICATION_ERROR';
-    error_is $t->client(key => $key)->post("$base/invites/$token/accept"), 403, 'AUTHORIZATION_ERROR', name => 'a key that is nobody\'s accepts nothing';
+    error_is $t->client(key => $key)->post("$base/invites/$token/accept"), 401, 'AUTHENTICATION_ERROR', name => 'a key that is nobody\'s accepts nothing';
     error_is $out->post("$base/invites/$token/accept"), 403, 'AUTHORIZATION_ERROR', name => 'it is for another address';
     error_is $eve->post("$base/invites/$token/accept"), 404, 'NOT_FOUND', name => 'and another tenant has none';
     error_is $vic->post("$base/invites/nonsense/accept"), 404, 'NOT_FOUND';

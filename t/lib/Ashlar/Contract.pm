@@ -264,9 +264,10 @@ sub check_access ($row, @args) {
         return;
     }
 
-    $refused->('not with what is no key',   401, 'INVALID_API_KEY', key => $_) for 'nonsense', '', "${secret}x", substr($secret, 0, -1), $secret =~ s/^s/x/r;
-    $refused->('nor with an unknown one',   401, 'INVALID_API_KEY', key => 'sk_live_' . 'x' x 32);
-    $refused->('nor with a revoked one',    401, 'INVALID_API_KEY', key => $revoked);
+    my $no_key = $row->{id} =~ /\Aoperations\./ ? 'AUTHENTICATION_ERROR' : 'INVALID_API_KEY';    # that surface does not tell them apart
+    $refused->('not with what is no key',   401, $no_key, key => $_) for 'nonsense', '', "${secret}x", substr($secret, 0, -1), $secret =~ s/^s/x/r;
+    $refused->('nor with an unknown one',   401, $no_key, key => 'sk_live_' . 'x' x 32);
+    $refused->('nor with a revoked one',    401, $no_key, key => $revoked);
     if ($by->{key} eq 'secret') {
         $refused->('nor with a public one', 403, 'AUTHORIZATION_ERROR', key => $public, origin => $page);
     }
@@ -386,11 +387,7 @@ sub check_operator ($row, $refused, @args) {
     $refused->('nor with a revoked one', 401, 'AUTHENTICATION_ERROR', key => $revoked);
     error_is ask($row, $nobody->with(key => $public, origin => $page), @args), 401, 'AUTHENTICATION_ERROR', name => 'nor with a public one alone';
     my %may = map { $_ => 1 } ($row->{may}{roles} // join ',', keys %operator) =~ /\w+/g;
-    # A tenant's key is nobody, and these make the caller somebody's owner or member.
-    my $is_for_people = $row->{id} =~ /\Aoperations\.organizations\.(?:create|accept_invite)\z/;
-    if ($is_for_people) {
-        error_is ask($row, $nobody->with($_ => $secret), @args), 403, 'AUTHORIZATION_ERROR', name => "nor with a key that is nobody's, as $_" for qw(key token);
-    } elsif ($may{editor}) {
+    if ($may{editor}) {
         taken ask($row, $nobody->with(key => $secret), @args), 'but with a secret key alone';
         taken ask($row, $nobody->with(token => $secret), @args), '  which may be the bearer';
     }
