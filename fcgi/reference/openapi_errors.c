@@ -239,6 +239,8 @@ static const char error_details[] =
 	"\"id\":{\"type\":\"string\"},"
 	"\"permission\":{\"type\":\"string\",\"description\":\"which is missing\"},"
 	"\"reason\":{\"type\":\"string\",\"description\":\"of a payment: why it was declined\"},"
+	"\"balance\":{\"type\":\"integer\",\"description\":\"what there is\"},"
+	"\"required\":{\"type\":\"integer\",\"description\":\"what it takes\"},"
 	"\"models\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"description\":\"that there are\"},"
 	"\"max_age\":{\"type\":\"integer\",\"description\":\"seconds since signing in that are recent "
 	"enough\"},"

@@ -1,0 +1,87 @@
+/*
+ * Tokens: what users and tenants have of them, and spend.  A purchase puts some in once it is paid;
+ * consuming takes them out while there are enough.
+ */
+#include "build/sql/billing/wallets.h"
+#include "fcgi/answer.h"
+#include "handlers/permissions.h"
+
+/* clang-format off */
+static const char *const types[] = { "consume", "purchase", "bonus", "signup_bonus", "admin_grant", "refund", NULL };
+
+#define COMPANY { "company_id", F_INT, 0, .min = 1, .about = "the number of the caller's tenant, for the wallet that its users share; their own when left out", .example = "1" }
+#define COMPANY_OUT { "company_id", F_INT, F_NULL, .about = "of the wallet that a tenant's users share", .example = "1" }
+
+static const struct field balance_in[] = {
+	COMPANY,
+	FIELD_END
+};
+
+static const struct field list_in[] = {
+	COMPANY,
+	{ "type", F_ENUM, 0, .values = types },
+	FIELD_END
+};
+
+static const struct field consume_in[] = {
+	{ "amount",       F_INT,    F_REQUIRED, .min = 1, .max = 1000000000000, .example = "7" },
+	{ "action",       F_TEXT,   F_REQUIRED, .min = 1, .max = 100, .about = "what for", .example = "report.write" },
+	COMPANY,
+	{ "reference_id", F_TEXT,   0, .min = 1, .max = 200, .about = "a label; to send a request once, use Idempotency-Key", .example = "report-41" },
+	{ "metadata",     F_OBJECT, 0, .about = "anything that is to stand with it; {} when left out", .example = "{\"pages\":3}" },
+	FIELD_END
+};
+
+static const struct field balance_out[] = {
+	{ "balance",            F_INT,      0, .example = "993" },
+	{ "lifetime_purchased", F_INT,      0, .example = "0" },
+	{ "lifetime_bonus",     F_INT,      0, .example = "1000" },
+	{ "lifetime_consumed",  F_INT,      0, .example = "7" },
+	COMPANY_OUT,
+	{ "updated_at",         F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct field transaction_out[] = {
+	{ "id",            F_INT,      0, .example = "41" },
+	{ "type",          F_ENUM,     0, .values = types },
+	{ "amount",        F_INT,      F_SIGNED, .about = "negative: taken out", .example = "-7" },
+	{ "balance_after", F_INT,      0, .example = "993" },
+	{ "action",        F_TEXT,     F_NULL, .example = "report.write" },
+	{ "reference_id",  F_TEXT,     F_NULL, .example = "report-41" },
+	COMPANY_OUT,
+	{ "metadata",      F_OBJECT,   0 },
+	{ "created_at",    F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct field consumed_out[] = {
+	{ "transaction_id", F_INT,  0, .example = "41" },
+	{ "consumed",       F_INT,  0, .example = "7" },
+	{ "balance",        F_INT,  0, .about = "what is left", .example = "993" },
+	{ "action",         F_TEXT, 0, .example = "report.write" },
+	{ "reference_id",   F_TEXT, F_NULL, .example = "report-41" },
+	COMPANY_OUT,
+	FIELD_END
+};
+
+static const struct shape
+	balance_shape     = { "TokenBalance", balance_out },
+	transaction_shape = { "TokenTransaction", transaction_out },
+	consumed_shape    = { "TokensConsumed", consumed_out };
+
+static const enum err foreign[] = { ERR_AUTHORIZATION, ERR_OK };
+static const enum err too_few[] = { ERR_AUTHORIZATION, ERR_BALANCE, ERR_OK };
+
+const struct route token_routes[] = {
+	{ GET,  "/api/tokens/balance", "operations.credits.get_token_balance", &by_user_or_key, "Show how many tokens there are",
+	  .query = balance_in, .out = &balance_shape, .sql = &q_token_balance, .errors = foreign },
+	{ GET,  "/api/tokens/transactions", "operations.credits.list_token_transactions", &by_user_or_key, "List what tokens were put in and taken out",
+	  .about = "Newest first.",
+	  .query = list_in, .out = &transaction_shape, .list = &enveloped, .sql = &q_token_transaction_list, .errors = foreign },
+	{ POST, "/api/tokens/consume", "operations.credits.consume_tokens", &by_user_or_key, "Consume tokens",
+	  .about = "All that is asked for, or nothing where there are fewer.",
+	  .may = &tenant_write, .body = consume_in, .out = &consumed_shape, .sql = &q_token_consume, .status = 200, .errors = too_few },
+	ROUTE_END
+};
+/* clang-format on */
