@@ -10,16 +10,18 @@ LEFT JOIN member_ref(a.tenant_id, a.organization_id, a.actor_id) actor ON true;
 -- total:                                                     activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), :search, 1001))
 -- total:         | (SELECT activity_total(activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
 -- total:                                  activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), 10001))]
--- The newest first; total up to 10,001, of a search up to 1,001, as a query of its own: once, and not for each row.
+-- The newest first; total up to 10,001, of a search up to 1,001, which is looked for once, for the page and for the total. What one may see is asked for once, too.
 -- unindexed: a page, whose order activity_find() has from one
-SELECT :columns(activity)
-FROM (SELECT k.created_at, k.id
-      FROM [:search| activity_search(activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
-                                         activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), :search, :limit::bigint + :skip::bigint)
-                   | activity_find(activity_scopes(@workspace, @member), activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]), :types::text[],
-                                   activity_bound(:start_date::text, false), activity_end(:start_date::text, :end_date::text), NULL, NULL, :limit::bigint + :skip::bigint)] k
+SELECT f.total AS total, :columns(activity)
+FROM (SELECT activity_scopes(@workspace, @member) AS scopes, activity_actors(:scope = 'mine', :user_ids::uuid[], :team_ids::uuid[]) AS actors,
+             activity_bound(:start_date::text, false) AS from_at, activity_end(:start_date::text, :end_date::text) AS until_at OFFSET 0) s
+[!search| CROSS JOIN LATERAL (SELECT activity_total(s.scopes, s.actors, :types::text[], s.from_at, s.until_at, 10001) AS total OFFSET 0) t]
+CROSS JOIN LATERAL (SELECT k.created_at, k.id, [:search| least(count(*) OVER (), 1001) | t.total] AS total
+      FROM [:search| activity_search(s.scopes, s.actors, :types::text[], s.from_at, s.until_at, :search, greatest(1001, :limit::bigint + :skip::bigint))
+                   | activity_find(s.scopes, s.actors, :types::text[], s.from_at, s.until_at, NULL, NULL, :limit::bigint + :skip::bigint)] k
       ORDER BY k.created_at DESC, k.id DESC LIMIT :limit OFFSET :skip) f
-JOIN activities a ON a.tenant_id = @tenant AND a.organization_id = @workspace AND a.created_at = f.created_at AND a.id = f.id
+CROSS JOIN LATERAL (SELECT x.* FROM activities x WHERE x.tenant_id = @tenant AND x.organization_id = @workspace AND x.created_at = f.created_at AND x.id = f.id
+                      OFFSET 0) a    -- one by one: no join with all, for each of which it would be looked for again
 LEFT JOIN member_ref(a.tenant_id, a.organization_id, a.actor_id) actor ON true
 ORDER BY a.created_at DESC, a.id DESC
 LIMIT :limit;

@@ -101,6 +101,9 @@ subtest 'search' => sub {
     is feed($ann, search => 'berlin')->json('/total'), 1;
     is feed($ann, search => 'berlin', types => 'user')->json('/total'), 0, 'and of a type';
     is feed($ann, search => 'no such')->json('/total'), 0;
+    my $res = feed($ann, search => 'berlin', offset => 1);
+    is_deeply $res->json('/activities'), [], 'behind the last one there is none';
+    is $res->json('/total'), 1, '  and as many as there were';
     is feed($ann, search => '%')->json('/total'), feed($ann, search => 'Progress on a goal')->json('/total'), 'a sign stands for itself';
     is feed($ann, search => '  ')->json('/total'), feed()->json('/total'), 'blank is no filter';
     happened('goal.created', name => "filler $_", org => $org) for 1 .. 210;
@@ -191,7 +194,7 @@ subtest 'counts are those of the scopes that one sees, of few and of many' => su
     $t->db->do('SELECT setseed(0.5)');
     $t->db->do(q{INSERT INTO activities (tenant_id, organization_id, created_at, scope, scope_id, actor_id, type, event, description)
         SELECT app_tenant(), app_organization(), now() - random() * interval '75 days', 'recordset', md5('s' || i % 300)::uuid, CASE i % 3 WHEN 0 THEN $1::uuid ELSE md5('a' || i % 3)::uuid END,
-               (ARRAY['goal', 'record', 'user'])[1 + i % 3], 'goal.created', 'x' FROM generate_series(1, 3000) i}, undef, $actor);
+               (ARRAY['goal', 'record', 'user'])[1 + i % 3], 'goal.created', 'Word ' || i % 97 FROM generate_series(1, 3000) i}, undef, $actor);
     $t->db->do('SET CONSTRAINTS ALL IMMEDIATE');
     # Those of one, of few, of some among too many others to go through, of many and of all; and of nobody.
     for my $n (0, 1, 15, 21, 29, 100, 300) {
@@ -207,6 +210,11 @@ subtest 'counts are those of the scopes that one sees, of few and of many' => su
                    (SELECT coalesce(jsonb_agg(jsonb_build_object('member', r.ref, 'count', x.n)), '[]')::text FROM (SELECT count(*) AS n FROM a WHERE a.day > now.day - 30 AND actor_id = $1::uuid HAVING count(*) > 0) x,
                        member_ref(app_tenant(), app_organization(), $1::uuid) r)
             FROM now}, undef, $actor), "of $n";
+        for my $search ('word 7', 'word 1', 'none') {
+            is_deeply $t->db->selectcol_arrayref(q{SELECT id FROM activity_search(current_setting('test.scopes')::uuid[], NULL, NULL, '-infinity', 'infinity', ?, 60) ORDER BY created_at DESC, id DESC}, undef, $search),
+                $t->db->selectcol_arrayref(q{SELECT id FROM activities WHERE organization_id = app_organization() AND scope_id = ANY (current_setting('test.scopes')::uuid[]) AND position($1 IN lower(description)) > 0
+                    ORDER BY created_at DESC, id DESC LIMIT 60}, undef, $search), "  and what is searched for there: $search";
+        }
     }
     $t->db->rollback;
 };
