@@ -75,7 +75,7 @@ ON CONFLICT DO NOTHING;
 -- What happened, in 300 days and a thousand scopes, one of which is everybody's; of that there is nothing in the newer half, and a page at least in the older one.  Each scope is of one type, and who
 -- works there is always the same.  Ten million, as somebody may have, take five times as long to make, and 8 GB.
 CREATE TEMP TABLE scale_happened ON COMMIT DROP AS
-SELECT w.workspace, w.n, w.n > c.n / 2 AS is_newer, md5('scope ' || s.k)::uuid AS scope_id, s.k, now() - (c.n - w.n) * interval '300 days' / c.n AS at,
+SELECT w.workspace, w.n, w.n > c.n / 2 AS is_newer, md5('scope ' || s.k)::uuid AS scope_id, s.k, now() - (c.n - w.n)::double precision / c.n * interval '300 days' AS at,
        (ARRAY['action', 'goal', 'record', 'integration', 'user'])[1 + s.k % 5] AS type, a.id AS actor
 FROM (SELECT DISTINCT m.workspace, m.slug FROM scale_members m) o,
      LATERAL (SELECT CASE o.slug WHEN 'workspace-scale' THEN coalesce(nullif(current_setting('seed.happened', true), ''), '20')::bigint * current_setting('seed.users')::bigint ELSE 1000 END AS n) c,
