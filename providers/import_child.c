@@ -75,10 +75,15 @@ static struct import_child begin(const char *arg)
 {
 	struct import_child c = { 0 };
 	unsigned long long after;
+	int has_merges, n = 0;
 
-	if (sscanf(arg, "%15s %63s %d %llu", c.format, c.encoding, &c.delimiter, &after) != 4)
+	if (sscanf(arg, "%15s %63s %d %llu %d%n", c.format, c.encoding, &c.delimiter, &after, &has_merges,
+		   &n) != 5 ||
+	    arg[n] != ' ')
 		_exit(IMPORT_READ);
 	c.after = after;
+	c.has_merges = has_merges;
+	c.sheet = arg + n + 1;
 	return c;
 }
 
@@ -86,6 +91,8 @@ static void read_file(struct import_child *c)
 {
 	if (!strcmp(c->format, "csv"))
 		import_child_csv(c);
+	else if (!strcmp(c->format, "xlsx"))
+		import_child_xlsx(c);
 	else
 		import_child_fail(IMPORT_FORM, 0);
 }
@@ -137,6 +144,7 @@ int import_child_survey(const char *arg)
 
 	c.header = import_child_header;
 	c.row = import_child_row;
+	c.merged = import_child_merged;
 	read_file(&c);
 	import_child_tell(&c);
 	flush();

@@ -5,6 +5,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "lib/host/spool.h"
+
 const struct sandbox_task import_tasks[] = {
 	{ "import-survey", NULL, import_child_survey },
 	{ "import-rows", NULL, import_child_rows },
@@ -25,7 +27,8 @@ static const struct sandbox_limits for_rows = {
 const char *import_file_format(const char *name)
 {
 	static const char *const endings[][2] = {
-		{ ".csv", "csv" }, { ".tsv", "csv" }, { ".tab", "csv" }, { ".txt", "csv" }
+		{ ".csv", "csv" }, { ".tsv", "csv" },   { ".tab", "csv" },
+		{ ".txt", "csv" }, { ".xlsx", "xlsx" }, { ".xlsm", "xlsx" }
 	};
 	size_t n = strlen(name);
 
@@ -71,8 +74,34 @@ static enum err say(struct arena *a, struct failure *why, enum sandbox_end end, 
 	case IMPORT_CELL:
 		return failure_set(why, a, ERR_BAD_REQUEST, NULL, "row %llu has a cell of more than 1 MiB",
 				   at);
+	case IMPORT_BOOK:
+		return failure_set(why, a, ERR_BAD_REQUEST, NULL, "the file is no workbook (.xlsx)");
+	case IMPORT_CUT:
+		return failure_set(why, a, ERR_BAD_REQUEST, NULL,
+				   "the file is cut off, or a part of it is broken");
+	case IMPORT_ENCRYPTED:
+		return failure_set(why, a, ERR_BAD_REQUEST, NULL,
+				   "the file is encrypted, or of the format before XLSX: save it as .xlsx "
+				   "without a password");
+	case IMPORT_PARTS: return failure_set(why, a, ERR_BAD_REQUEST, NULL, "the file has too many parts");
+	case IMPORT_UNPACKS:
+		return failure_set(why, a, ERR_BAD_REQUEST, NULL, "the file unpacks to more than 2 GiB");
+	case IMPORT_SPILL: return failure_hide(why, a, ERR_UNAVAILABLE, "import: no room for a file's texts");
+	case IMPORT_DOCTYPE:
+		return failure_set(why, a, ERR_BAD_REQUEST, NULL,
+				   "the file declares a document type, which no workbook does");
+	case IMPORT_XML:
+		return failure_set(
+			why, a, ERR_BAD_REQUEST, NULL,
+			at ? "the file's XML is broken behind row %llu" : "the file's XML is broken", at);
+	case IMPORT_SHEET: return failure_set(why, a, ERR_BAD_REQUEST, "sheet", "the file has no such sheet");
 	default: return failure_set(why, a, ERR_BAD_REQUEST, NULL, "the file cannot be read");
 	}
+}
+
+static bool is_kind(char c)
+{
+	return c == IMPORT_BLANK || memchr("tnbde", c, 5);
 }
 
 /* What the child writes, frame by frame: a letter, how many bytes follow, and these. */
@@ -119,7 +148,7 @@ static bool take_row(struct frames *f, const char *p, size_t n)
 		if (n - at < 1 + sizeof(k))
 			return false;
 		k = read_u32(p + at + 1);
-		if (n - at - 1 - sizeof(k) < k || (p[at] != IMPORT_BLANK && p[at] != IMPORT_TEXT))
+		if (n - at - 1 - sizeof(k) < k || !is_kind(p[at]))
 			return false;
 		f->cells[i] = (struct import_cell){ k ? (enum import_kind)p[at] : IMPORT_BLANK,
 						    p + at + 1 + sizeof(k), k };
@@ -179,9 +208,10 @@ static bool take(void *to, const char *p, size_t n)
 static enum err run(const char *task, const struct sandbox_limits *limits, const struct import_file *file,
 		    uint64_t after, struct frames *f)
 {
-	const char *arg =
-		arena_fmt(f->arena, "%s %s %d %llu", file->format, file->encoding ? file->encoding : "-",
-			  file->delimiter, (unsigned long long)after);
+	const char *arg = arena_fmt(
+		f->arena, "%s %s %d %llu %d %s", file->format, file->encoding ? file->encoding : "-",
+		file->delimiter, (unsigned long long)after, file->has_merges, file->sheet ? file->sheet : "");
+	struct sandbox_limits own = *limits;
 	enum sandbox_end end;
 	int status;
 
@@ -189,7 +219,16 @@ static enum err run(const char *task, const struct sandbox_limits *limits, const
 	if (lseek(file->fd, 0, SEEK_SET) != 0)
 		return failure_hide(f->why, f->arena, ERR_UNAVAILABLE,
 				    "import: a file cannot be read from its beginning");
-	end = sandbox_stream(task, arg, file->fd, limits, take, f, &status);
+	if (!strcmp(file->format, "xlsx")) {
+		own.spill_fd = spool_open(f->arena);
+		own.spill_bytes = (size_t)3 << 30;
+		if (own.spill_fd < 0)
+			return failure_hide(f->why, f->arena, ERR_UNAVAILABLE,
+					    "import: a file cannot be written in %s", spool_place(f->arena));
+	}
+	end = sandbox_stream(task, arg, file->fd, &own, take, f, &status);
+	if (own.spill_fd)
+		close(own.spill_fd);
 	if (f->rc)
 		return f->rc;
 	if (end == SANDBOX_ENDED && !status && !f->is_broken)

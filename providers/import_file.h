@@ -2,8 +2,9 @@
  * Tables in files that strangers sent, read in a closed child (lib/host/sandbox.h): first a survey of one,
  *then its rows.
  *
- *	csv  cells between commas, semicolons, tabs or bars, in UTF-8, UTF-16 with a byte order mark, else
+ *	csv   cells between commas, semicolons, tabs or bars, in UTF-8, UTF-16 with a byte order mark, else
  *windows-1252
+ *	xlsx  a sheet of a workbook; also as .xlsm
  *
  * Memory does not grow with the file, neither here nor there. What the child says is not believed: a row is
  *well-formed, or the file is broken; of its reasons only the number is taken.
@@ -32,6 +33,8 @@ struct import_file {
 	const char *format;   /* import_file_format() */
 	const char *encoding; /* NULL: it is to be found out */
 	int delimiter;        /* 0: the same */
+	const char *sheet;    /* a name, or a number from 1; NULL: the first one */
+	bool has_merges;      /* the survey has told of merged ranges */
 };
 
 /* "csv", or what there will be; NULL: a file of that name is none that can be read. */

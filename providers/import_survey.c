@@ -4,6 +4,7 @@
  * 31/01 that days come first.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -21,7 +22,8 @@ enum {
 	OPTIONS_FROM = 50,
 	LONG_TEXT = 255,
 	SHOWN = 255,
-	SET = 2048
+	SET = 2048,
+	MERGED = 10000,
 };
 
 /* What a column's values can all be. */
@@ -55,6 +57,8 @@ static struct {
 	uint64_t rows; /* with something in them */
 	char *shown[ROWS];
 	int nshown;
+	char *merged[MERGED];
+	int nmerged;
 } survey;
 
 static char *text_of(const char *p, size_t n, size_t max)
@@ -224,13 +228,10 @@ static bool is_new(struct column *col, uint64_t h)
 	return true;
 }
 
-static void look_closely(struct column *col, const char *p, size_t n)
+static void look_at_text(struct column *col, const char *p, size_t n)
 {
 	bool as_bool;
 
-	col->values++;
-	if (n > col->longest)
-		col->longest = n;
 	if (!import_text_bool(p, n, &as_bool) || (n == 1 && (*p == '0' || *p == '1')))
 		col->can_be &= ~(unsigned)AS_BOOL;
 	if ((col->can_be & AS_EMAIL) && !is_email(p, n))
@@ -243,6 +244,13 @@ static void look_closely(struct column *col, const char *p, size_t n)
 		look_at_dates(col, p, n);
 	if (col->can_be & (AS_POINT | AS_COMMA))
 		look_at_numbers(col, p, n);
+}
+
+static void look_closely(struct column *col, const char *p, size_t n)
+{
+	col->values++;
+	if (n > col->longest)
+		col->longest = n;
 	if (!is_new(col, hash(p, n)))
 		return;
 	col->unique++;
@@ -265,6 +273,31 @@ static void look_for_evidence(struct column *col, const char *p, size_t n)
 	col->can_be = can_be;
 }
 
+/* What is of a kind, and not text that looks like it. */
+static void look_at_kind(struct column *col, const struct import_cell *cell)
+{
+	char text[40] = { 0 };
+	double value;
+
+	switch (cell->kind) {
+	case IMPORT_DIGITS:
+		memcpy(text, cell->p, cell->n < sizeof(text) ? cell->n : sizeof(text) - 1);
+		value = strtod(text, NULL);
+		col->can_be &= AS_POINT | AS_COMMA;
+		col->has_plain = true;
+		col->least = value < col->least ? value : col->least;
+		col->most = value > col->most ? value : col->most;
+		return;
+	case IMPORT_MOMENT:
+		col->can_be &= AS_DAY_FIRST | AS_MONTH_FIRST;
+		for (size_t i = 10; i < cell->n; i++)
+			col->has_time |= cell->p[i] >= '1' && cell->p[i] <= '9';
+		return;
+	case IMPORT_TRUTH: col->can_be &= AS_BOOL; return;
+	default: return;
+	}
+}
+
 static void show(const struct import_cell *cells, size_t n)
 {
 	struct arena a;
@@ -274,13 +307,22 @@ static void show(const struct import_cell *cells, size_t n)
 	buf_init(&b, &a, 4096);
 	buf_char(&b, '{');
 	for (size_t i = 0; i < survey.n; i++) {
-		char *text = i < n && cells[i].kind ? text_of(cells[i].p, cells[i].n, SHOWN) : NULL;
+		char *text = i < n && cells[i].kind && cells[i].kind != IMPORT_FAULT
+				     ? text_of(cells[i].p, cells[i].n, SHOWN)
+				     : NULL;
 
 		jx_key(&b, survey.columns[i].name), jx_str(&b, text);
 	}
 	buf_char(&b, '}');
 	survey.shown[survey.nshown++] = text_of(b.p, b.n, b.n);
 	arena_release(&a);
+}
+
+void import_child_merged(struct import_child *c, const char *range)
+{
+	(void)c;
+	if (survey.nmerged < MERGED)
+		survey.merged[survey.nmerged++] = text_of(range, strlen(range), 40);
 }
 
 void import_child_row(struct import_child *c, uint64_t number, const struct import_cell *cells, size_t n)
@@ -295,15 +337,20 @@ void import_child_row(struct import_child *c, uint64_t number, const struct impo
 	survey.rows++;
 	for (size_t i = 0; i < survey.n; i++) {
 		struct column *col = &survey.columns[i];
-		size_t len = i < n ? cells[i].n : 0;
-		const char *p = len ? import_text_trim(cells[i].p, &len) : "";
+		size_t len = i < n && cells[i].kind != IMPORT_FAULT ? cells[i].n : 0;
+		bool is_text = len && cells[i].kind == IMPORT_TEXT;
+		const char *p = is_text ? import_text_trim(cells[i].p, &len) : len ? cells[i].p : "";
 
 		if (survey.rows > LOOKED_AT) {
-			if (len)
+			if (len && is_text)
 				look_for_evidence(col, p, len);
 		} else if (!len) {
 			col->blanks++;
 		} else {
+			if (is_text)
+				look_at_text(col, p, len);
+			else
+				look_at_kind(col, &cells[i]);
 			look_closely(col, p, len);
 		}
 	}
@@ -429,6 +476,17 @@ void import_child_tell(struct import_child *c)
 	jx_key_str(&b, "encoding", c->encoding);
 	jx_key_text(&b, "delimiter", delimiter);
 	jx_key_int(&b, "total_rows", (long long)survey.rows);
+	if (c->sheets) {
+		jx_key_str(&b, "sheet", c->sheet);
+		jx_key_open(&b, "sheets", '[');
+		for (char **s = c->sheets; *s; s++)
+			jx_next(&b), jx_str(&b, *s);
+		buf_char(&b, ']');
+		jx_key_open(&b, "merged", '[');
+		for (int i = 0; i < survey.nmerged; i++)
+			jx_next(&b), jx_str(&b, survey.merged[i]);
+		buf_char(&b, ']');
+	}
 	jx_key_open(&b, "columns", '[');
 	for (size_t i = 0; i < survey.n; i++)
 		jx_next(&b), tell_column(&b, &survey.columns[i]);

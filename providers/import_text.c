@@ -373,6 +373,8 @@ static bool clock_of(struct reader *r, struct clock *c)
 				r->p++, r->n--;
 			}
 	}
+	if (c->fraction[strspn(c->fraction, "0")] == '\0')
+		*c->fraction = '\0';
 	skip_blanks(r);
 	if (r->n >= 2 && (r->p[0] | 32) >= 'a' && strchr("aApP", *r->p) && strchr("mM", r->p[1])) {
 		if (!c->hour || c->hour > 12)

@@ -69,6 +69,8 @@ static bool number(struct arena *a, const struct import_column *col, const struc
 	const char *why;
 	struct buf form;
 
+	if (cell->kind == IMPORT_DIGITS)
+		decimal = IMPORT_POINT;
 	if (decimal == IMPORT_DECIMAL_UNKNOWN) {
 		if (memchr(cell->p, ',', cell->n) || memchr(cell->p, '.', cell->n))
 			return no(problem,
@@ -76,7 +78,7 @@ static bool number(struct arena *a, const struct import_column *col, const struc
 		decimal = IMPORT_POINT;
 	}
 	buf_init(&form, a, 64);
-	if (decimal == IMPORT_POINT && is_kept_whole(cell))
+	if (cell->kind == IMPORT_DIGITS || (decimal == IMPORT_POINT && is_kept_whole(cell)))
 		buf_add(&form, cell->p, cell->n);
 	else if (!import_text_number(cell->p, cell->n, decimal, &form))
 		return no(problem, "it must be a number of at most 15 digits, and no zeros in front");

@@ -1,6 +1,8 @@
 #include "worker/record_import.h"
 
+#include <ctype.h>
 #include <json-c/json.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -34,6 +36,12 @@ struct import {
 	const size_t *column_of;       /* of each field of the schema; ncolumns: none */
 	size_t ncolumns;
 	bool skips_invalid;
+	struct range {
+		const char *text;
+		uint64_t row;
+		size_t column; /* from 0 */
+	} * merges;
+	size_t nmerges, next_merge;
 	const struct record_field *match; /* by which records are found that are changed; NULL: all are new */
 
 	/* the batch */
@@ -61,7 +69,7 @@ static void begin_batch(struct import *m)
 	m->after = m->last;
 }
 
-/* A row that is refused, and why. */
+/* What is wrong with a row, be it that it is refused for it or not. */
 static void refuse(struct import *m, uint64_t number, const char *field, const struct import_cell *cell,
 		   const char *problem)
 {
@@ -100,8 +108,11 @@ static bool write_values(struct import *m, uint64_t number, const struct import_
 		const struct record_field *f = &m->schema.fields[i];
 		const struct import_cell *cell = m->column_of[i] < n ? &cells[m->column_of[i]] : NULL;
 		const char *problem;
+		bool is_fault = cell && cell->kind == IMPORT_FAULT;
 
-		if (cell && cell->kind) {
+		if (is_fault)
+			refuse(m, number, f->key, cell, "it is an error in the spreadsheet, and left out");
+		if (cell && cell->kind && !is_fault) {
 			jx_key(b, f->key);
 			if (!import_value_write(&m->arena, &m->columns[m->column_of[i]], cell, b, &problem)) {
 				refuse(m, number, f->key, cell, problem);
@@ -133,7 +144,8 @@ static void write_unless_there(struct import *m, const struct import_cell *cells
 	for (size_t i = 0; i < m->schema.n; i++) {
 		const struct record_field *f = &m->schema.fields[i];
 
-		if (m->column_of[i] < n && cells[m->column_of[i]].kind)
+		if (m->column_of[i] < n && cells[m->column_of[i]].kind &&
+		    cells[m->column_of[i]].kind != IMPORT_FAULT)
 			continue;
 		if (default_of(f)) {
 			jx_key(b, f->key);
@@ -235,6 +247,21 @@ static enum err end_batch(struct import *m)
 	return rc;
 }
 
+/* Merged ranges that begin above the next row, or in it. */
+static void report_merges(struct import *m, uint64_t number)
+{
+	for (; m->next_merge < m->nmerges && m->merges[m->next_merge].row <= number; m->next_merge++) {
+		const struct range *r = &m->merges[m->next_merge];
+		const struct record_field *f = r->column < m->ncolumns ? m->columns[r->column].field : NULL;
+		struct import_cell cell = { IMPORT_TEXT, r->text, strlen(r->text) };
+
+		if (r->row > m->last)
+			refuse(m, r->row, f ? f->key : NULL, &cell,
+			       "these cells are merged: the value is the first one's, and the others are "
+			       "blank");
+	}
+}
+
 static bool is_blank(const struct import_cell *cells, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -252,6 +279,7 @@ static enum err each(void *to, uint64_t number, const struct import_cell *cells,
 	(void)why;
 	if (number <= m->last)
 		return ERR_OK;
+	report_merges(m, number);
 	m->last = number;
 	if (is_blank(cells, n)) {
 		m->skipped++;
@@ -326,6 +354,32 @@ static enum err read_columns(struct import *m, struct json_object *survey, struc
 	return ERR_OK;
 }
 
+static int compare(const void *one, const void *other)
+{
+	const struct range *a = one, *b = other;
+
+	return (a->row > b->row) - (a->row < b->row);
+}
+
+/* Ranges such as "B2:C4", in the order in which they begin. */
+static void read_merges(struct import *m, struct json_object *survey)
+{
+	struct json_object *list = json_at(survey, "merged", NULL);
+	size_t n = list ? json_object_array_length(list) : 0;
+
+	m->merges = arena_alloc(&m->kept, (n + 1) * sizeof(*m->merges));
+	for (size_t i = 0; i < n; i++) {
+		const char *text = json_text(json_object_array_get_idx(list, i), 40), *p = text;
+		size_t column = 0;
+
+		for (; p && isalpha((unsigned char)*p) && p - text < 4; p++)
+			column = column * 26 + (size_t)(toupper((unsigned char)*p) - 'A') + 1;
+		if (p && column)
+			m->merges[m->nmerges++] = (struct range){ text, strtoull(p, NULL, 10), column - 1 };
+	}
+	qsort(m->merges, m->nmerges, sizeof(*m->merges), compare);
+}
+
 static enum err read_json(struct import *m, const PGresult *res, const char *name, struct json_object **out)
 {
 	const char *text = column_text(res, 0, name), *problem;
@@ -374,6 +428,9 @@ static enum err read_begin(struct import *m, const PGresult *res, struct import_
 					   .content_type =
 						   arena_dup(&m->kept, column_text(res, 0, "content_type")),
 					   .size = column_int(res, 0, "size") };
+	file->sheet = json_text(json_at(survey, "sheet", NULL), 4096);
+	read_merges(m, survey);
+	file->has_merges = m->nmerges > 0;
 	return read_columns(m, survey, options);
 }
 

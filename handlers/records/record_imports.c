@@ -25,6 +25,8 @@
 #include "providers/record_schema.h"
 #include "providers/storage.h"
 
+#define ENDINGS ".csv, .tsv, .txt or .xlsx"
+
 static enum err upload_link(struct req *rq), upload_form(struct req *rq), upload_analyze(struct req *rq);
 static enum err import_create(struct req *rq), import_into(struct req *rq);
 
@@ -39,7 +41,7 @@ static const char *const decimals[] = { ".", ",", NULL };
 static const struct pattern encoding_name = { "^[A-Za-z0-9][A-Za-z0-9_.:-]{0,39}$", "the name of an encoding, such as windows-1250," };
 
 static const struct field link_in[] = {
-	{ "file_name",    F_TEXT, F_REQUIRED, .min = 1, .max = 255, .about = "its ending says what it is: .csv, .tsv or .txt", .example = "soundings.csv" },
+	{ "file_name",    F_TEXT, F_REQUIRED, .min = 1, .max = 255, .about = "its ending says what it is: " ENDINGS, .example = "soundings.csv" },
 	{ "content_type", F_TEXT, F_REQUIRED, .min = 3, .max = 127, .about = "what it is sent as", .example = "text/csv" },
 	{ "size_bytes",   F_INT,  F_REQUIRED, .min = 1, .example = "2048" },
 	FIELD_END
@@ -63,6 +65,7 @@ static const struct field form[] = {
 static const struct field analyze_in[] = {
 	{ "file_uri",  F_TEXT, F_REQUIRED, .max = 100, .example = "upload:01936b1c-2f5e-7a10-8c3d-5b6f7a8c9d0e" },
 	{ "file_name", F_TEXT, F_RARE, .min = 1, .max = 255, .about = "another name for it", .example = "soundings.csv" },
+	{ "sheet",     F_TEXT, F_RARE, .min = 1, .max = 100, .about = "of a workbook: its name, or its number from 1; left out, the first one", .example = "1" },
 	{ "encoding",  F_TEXT, F_RARE, .fits = &encoding_name, .about = "what its text is in; left out, it is found out", .example = "windows-1252" },
 	FIELD_END
 };
@@ -93,6 +96,8 @@ static const struct field analysis[] = {
 	{ "geometry_types", F_LIST,   0, .item = F_TEXT },
 	{ "delimiter",      F_TEXT,   F_NULL, .example = "," },
 	{ "encoding",       F_TEXT,   0, .example = "utf-8" },
+	{ "sheet",          F_TEXT,   F_NULL, .about = "of a workbook: the one that was looked at, and is imported" },
+	{ "sheets",         F_LIST,   0, .item = F_TEXT, .about = "of a workbook, in its order" },
 	FIELD_END
 };
 
@@ -203,7 +208,7 @@ static const char *kept(struct req *rq, const PGresult *res, const char *name)
 static enum err unknown_type(struct req *rq)
 {
 	return req_fail_field(rq, ERR_UNSUPPORTED_MEDIA_TYPE, "file_name",
-			      "the file's name must end with .csv, .tsv or .txt");
+			      "the file's name must end with " ENDINGS);
 }
 
 /* How it is called, and what it is to be read as. */
@@ -263,9 +268,9 @@ static enum err upload_link(struct req *rq)
 }
 
 /* Looked at, a file has its survey; the answer shows that. */
-static enum err survey(struct req *rq, int fd, const char *format, const char *encoding)
+static enum err survey(struct req *rq, int fd, const char *format, const char *encoding, const char *sheet)
 {
-	struct import_file f = { .fd = fd, .format = format, .encoding = encoding };
+	struct import_file f = { .fd = fd, .format = format, .encoding = encoding, .sheet = sheet };
 	struct buf b;
 	enum err rc;
 
@@ -319,7 +324,7 @@ static enum err upload_form(struct req *rq)
 	fd = spooled(a, part);
 	if (fd < 0)
 		return req_fail_inside(rq, ERR_UNAVAILABLE, "a file cannot be written in %s", spool_place(a));
-	rc = survey(rq, fd, req_text(rq, "format"), NULL);
+	rc = survey(rq, fd, req_text(rq, "format"), NULL, NULL);
 	close(fd);
 	if (rc)
 		return rc;
@@ -396,7 +401,7 @@ static enum err upload_analyze(struct req *rq)
 	fd = storage_open(a, &o, &rq->tx.fail);
 	if (fd < 0)
 		return rq->tx.fail.err;
-	rc = survey(rq, fd, format, req_text(rq, "encoding"));
+	rc = survey(rq, fd, format, req_text(rq, "encoding"), req_text(rq, "sheet"));
 	close(fd);
 	req_set(rq, "file_name", name);
 	return rc ? rc : answer_rows(rq, &q_record_upload_surveyed);

@@ -24,7 +24,11 @@ enum { HAS_SANITIZER = 1 };
 enum { HAS_SANITIZER = 0 };
 #endif
 
+/* The descriptor behind those that there always are. */
+enum { SPILL = HAS_SANITIZER ? 3 : 2 };
+
 static const char child_name[] = "ashlar-sandbox";
+static bool has_spill; /* in the child */
 
 /* The child */
 
@@ -46,21 +50,27 @@ static bool limit(int resource, rlim_t soft, rlim_t hard)
 static void child_start(pid_t parent, int in, int out, const struct sandbox_limits *limits, char **argv)
 {
 	static char *no_environment[] = { NULL };
-	rlim_t cpu_s = (rlim_t)limits->cpu_s;
+	rlim_t cpu_s = (rlim_t)limits->cpu_s, spill = limits->spill_fd ? limits->spill_bytes : 0;
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_IGN); /* a write that goes too far fails */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
 		return;
 	/* Above what they become first, or one of them closes the other. */
-	in = fcntl(in, F_DUPFD, 3);
-	out = fcntl(out, F_DUPFD, 3);
-	if (in < 0 || out < 0 || dup2(in, 0) != 0 || dup2(out, 1) != 1 ||
-	    close_range(HAS_SANITIZER ? 3 : 2, ~0U, 0))
+	in = fcntl(in, F_DUPFD, SPILL + 1);
+	out = fcntl(out, F_DUPFD, SPILL + 1);
+	if (in < 0 || out < 0 || dup2(in, 0) != 0 || dup2(out, 1) != 1)
 		return;
-	if (!limit(RLIMIT_CPU, cpu_s, cpu_s + 1) || !limit(RLIMIT_FSIZE, 0, 0) || !limit(RLIMIT_CORE, 0, 0))
+	/* dup2() of one to itself leaves it to be closed by exec. */
+	if (limits->spill_fd && (dup2(limits->spill_fd, SPILL) != SPILL || fcntl(SPILL, F_SETFD, 0)))
+		return;
+	if (close_range(limits->spill_fd ? SPILL + 1 : SPILL, ~0U, 0))
+		return;
+	if (!limit(RLIMIT_CPU, cpu_s, cpu_s + 1) || !limit(RLIMIT_FSIZE, spill, spill) ||
+	    !limit(RLIMIT_CORE, 0, 0))
 		return;
 	if (!HAS_SANITIZER && !limit(RLIMIT_AS, limits->memory_bytes, limits->memory_bytes))
 		return;
@@ -89,6 +99,7 @@ static bool confine(void)
 		SCMP_SYS(gettid),
 		SCMP_SYS(getpid),
 	};
+	rlim_t descriptors = has_spill ? SPILL + 1 : SPILL;
 	pid_t self = getpid();
 	scmp_filter_ctx f;
 	int rc = 0;
@@ -96,7 +107,7 @@ static bool confine(void)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return false;
 	/* Descriptors are numbers below this one, so there are no others. */
-	if (!limit(RLIMIT_NOFILE, HAS_SANITIZER ? 3 : 2, HAS_SANITIZER ? 3 : 2) || !limit(RLIMIT_NPROC, 0, 0))
+	if (!limit(RLIMIT_NOFILE, descriptors, descriptors) || !limit(RLIMIT_NPROC, 0, 0))
 		return false;
 	f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (!f)
@@ -106,6 +117,10 @@ static bool confine(void)
 	rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(read), 1, SCMP_A0(SCMP_CMP_EQ, 0));
 	rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(lseek), 1, SCMP_A0(SCMP_CMP_EQ, 0));
 	rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, SCMP_A0(SCMP_CMP_EQ, 1));
+	if (has_spill) {
+		rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(pread64), 1, SCMP_A0(SCMP_CMP_EQ, SPILL));
+		rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(pwrite64), 1, SCMP_A0(SCMP_CMP_EQ, SPILL));
+	}
 	if (HAS_SANITIZER) {
 		rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, SCMP_A0(SCMP_CMP_EQ, 2));
 		rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(sigaltstack), 0);
@@ -129,6 +144,11 @@ void sandbox_no_memory(void)
 	_exit(EXIT_NO_MEMORY);
 }
 
+int sandbox_spill(void)
+{
+	return SPILL;
+}
+
 static const struct sandbox_task *find(const char *name, const struct sandbox_task *const *tables)
 {
 	for (; *tables; tables++)
@@ -144,6 +164,7 @@ void sandbox_main(int argc, char **argv, const struct sandbox_task *const *table
 
 	if (argc != 3 || strcmp(argv[0], child_name) != 0)
 		return;
+	has_spill = fcntl(SPILL, F_GETFD) >= 0;
 	task = find(argv[1], tables);
 	if (!task)
 		_exit(EXIT_NOT_STARTED);

@@ -9,7 +9,8 @@
  * its parent.  Before the file's first byte is read a seccomp filter leaves it
  * read(0), write(1), memory that is not executable, and its own end: no file
  * is opened, no socket of any family made, nothing started, signalled or
- * looked at.  What it tries besides fails with EPERM.
+ * looked at.  A task that asks for it has one more file, to spill into.  What it tries besides fails with
+ *EPERM.
  *
  * Namespaces are not used: the units forbid them, as they do the seccomp() call
  * in systemd 252; libseccomp then takes prctl().  Under AddressSanitizer memory
@@ -37,6 +38,11 @@ struct sandbox_limits {
 	int wall_ms;         /* from the start to the end, whatever the child does */
 	size_t memory_bytes; /* of address space; the program itself takes about 64 MiB */
 	size_t output_bytes;
+
+	/* A file that it may write, too, at places that it names, up to so many bytes: for what is too much
+	 * for its memory.  0: none. */
+	int spill_fd;
+	size_t spill_bytes;
 };
 
 struct sandbox_task {
@@ -63,6 +69,10 @@ enum sandbox_end {
 
 /* What a task calls that has got no memory; it ends there. */
 void sandbox_no_memory(void) __attribute__((noreturn));
+
+/* In a task: the descriptor of limits.spill_fd, for pread() and pwrite(), which fails where it has too many
+ * bytes. */
+int sandbox_spill(void);
 
 /*
  * In main(), before anything else: where this process is the child of a

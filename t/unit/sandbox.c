@@ -84,12 +84,33 @@ static int lie(const char *arg)
 	return (int)strtol(arg, NULL, 10);
 }
 
+/* 60,000 bytes at a place, and back; then behind what it may. */
+static int spill(const char *arg)
+{
+	static char bytes[60000], again[60000];
+	ssize_t most = (ssize_t)sizeof(bytes);
+
+	memset(bytes, *arg, sizeof(bytes));
+	if (pwrite(sandbox_spill(), bytes, sizeof(bytes), 4000) != most ||
+	    pread(sandbox_spill(), again, sizeof(again), 4000) != most || memcmp(bytes, again, sizeof(again)))
+		return 50;
+	if (pwrite(sandbox_spill(), bytes, 1, 64000) != -1)
+		return 51;
+	return write(sandbox_spill(), bytes, 1) == -1 && pwrite(0, bytes, 1, 0) == -1 ? 52 : 53;
+}
+
 static const struct sandbox_task tasks[] = {
-	{ "copy", NULL, copy },   { "try", ways_out_prepare, ways_out },
-	{ "spin", NULL, spin },   { "spin_silently", NULL, spin_silently },
-	{ "hog", NULL, hog },     { "hog_badly", NULL, hog_badly },
-	{ "flood", NULL, flood }, { "crash", NULL, crash },
-	{ "lie", NULL, lie },     { NULL },
+	{ "copy", NULL, copy },
+	{ "try", ways_out_prepare, ways_out },
+	{ "spin", NULL, spin },
+	{ "spin_silently", NULL, spin_silently },
+	{ "hog", NULL, hog },
+	{ "hog_badly", NULL, hog_badly },
+	{ "flood", NULL, flood },
+	{ "crash", NULL, crash },
+	{ "lie", NULL, lie },
+	{ "spill", NULL, spill },
+	{ NULL },
 };
 
 /* Checks */
@@ -208,6 +229,22 @@ static void test_in_the_unit(void)
 	is_int(wait_status, 0, "runs a task in a sandbox, which is as closed as without it");
 }
 
+static void test_spill(void)
+{
+	struct sandbox_limits limits = usual;
+	char byte = 0;
+
+	is_int(go("spill", "x", &usual), SANDBOX_ENDED, "without a file to spill into");
+	is_int(status, 50, "there is none");
+	limits.spill_fd = file_of("");
+	limits.spill_bytes = 64000;
+	is_int(go("spill", "x", &limits), SANDBOX_ENDED, "with one");
+	is_int(status, 52, "it is written and read at any place, so far and no farther, and no other one is");
+	is_int(pread(limits.spill_fd, &byte, 1, 63999), 1, "what was written is there");
+	is_int(byte, 'x', "and what it was");
+	close(limits.spill_fd);
+}
+
 int main(int argc, char **argv)
 {
 	int descriptors;
@@ -218,6 +255,7 @@ int main(int argc, char **argv)
 	test_what_is_left();
 	test_limits();
 	test_ends();
+	test_spill();
 	test_in_the_unit();
 	is_int(open_descriptors(), descriptors, "no descriptor is left open");
 	is_int(waitpid(-1, NULL, WNOHANG), -1, "no process is left");

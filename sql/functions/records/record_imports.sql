@@ -97,7 +97,7 @@ $$;
 CREATE OR REPLACE FUNCTION record_upload_columns(survey jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    columns jsonb := '[]';
+    columns jsonb[] := '{}';
     taken   text[] := '{}';
     base    text;
     key     text;
@@ -114,9 +114,9 @@ BEGIN
             key := base || '_' || n;
         END LOOP;
         taken := taken || key;
-        columns := columns || jsonb_build_array(c || jsonb_build_object('suggested_key', key));
+        columns := columns || (c || jsonb_build_object('suggested_key', key));
     END LOOP;
-    RETURN columns;
+    RETURN to_jsonb(columns);
 END
 $$;
 

@@ -4,7 +4,8 @@
 SELECT 'upload:' || u.id AS file_uri, u.file_name, u.format AS file_type, o.size AS file_size, (u.survey ->> 'total_rows')::bigint AS total_rows,
        jsonb_path_query_array(u.survey, '$.columns[*].name') AS headers, record_upload_columns(u.survey) AS columns, u.survey -> 'sample_rows' AS sample_rows,
        coalesce((u.survey ->> 'has_geometry')::boolean, false) AS has_geometry, coalesce(u.survey -> 'geometry_types', '[]') AS geometry_types,
-       u.survey ->> 'delimiter' AS delimiter, u.survey ->> 'encoding' AS encoding
+       u.survey ->> 'delimiter' AS delimiter, u.survey ->> 'encoding' AS encoding, u.survey ->> 'sheet' AS sheet,
+       coalesce(u.survey -> 'sheets', '[]') AS sheets
 FROM record_uploads u
 JOIN stored_objects o ON o.tenant_id = u.tenant_id AND o.id = u.object_id;
 
