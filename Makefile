@@ -154,8 +154,8 @@ check-asan: ## the same with AddressSanitizer and UBSan
 	$(MAKE) SAN=1 all unit docs
 	SAN=1 tools/check $(T)
 
-check-chaos: deps all ## jobs, digests and sign-ups under 50 kills of workers and two of PostgreSQL, 5,000 filters; "make check" has a short form
-	CHAOS=long tools/check t/ops/chaos.t t/ops/digests.t t/ops/signups.t t/api/records/record_filter_oracle.t
+check-chaos: deps all ## jobs, digests and sign-ups under 50 kills of workers and two of PostgreSQL, 5,000 filters, 10,000 pairs of geometries; "make check" has a short form
+	CHAOS=long tools/check t/ops/chaos.t t/ops/digests.t t/ops/signups.t t/api/records/record_filter_oracle.t t/clients/space.t
 
 check-billing: deps all ## 10,000 histories of subscriptions, each to end in the provider's state; "make check" has 1,000
 	BILLING_HISTORIES=10000 tools/check t/ops/billing.t
@@ -193,6 +193,7 @@ bench: all ## Ashlar and its peers side by side; writes the figures in bench/*.m
 	bench/pools
 	bench/realtime
 	bench/files
+	bench/imports
 	bench/ai
 	bench/statements
 	bench/routes

@@ -67,10 +67,12 @@ my @rows = map {
 my (%set, %row);
 for my $name (qw(slotted plain)) {
     my $set = $set{$name} = $bob->post($sets, { name => $name })->json('/id');
-    my $res = $bob->post("$base/batch", { recordset_id => $set, items => \@rows });
-    status_is $res, 200 or diag $res->describe;
-    is $res->json('/created_count'), @rows, "$name: all are written, whatever they hold";
-    my @ids = map { $_->{record_id} } @{ $res->json('/results') };
+    $db->begin_work;    # many at once, as an import puts them
+    $db->do('SELECT set_config(?, ?, true), set_config(?, ?, true), set_config(?, ?, true), set_config(?, ?, true), set_config(?, ?, true)', undef, 'app.tenant_id' => $bob->tenant_id, 'app.organization_id' => $w->id,
+        'app.member_id' => $w->member_id('bob'), 'app.org_role' => 'member', 'app.quiet' => 'on');
+    my @ids = @{ $db->selectrow_array('SELECT records_add(?, ?::jsonb)', undef, $set, $json->encode(\@rows)) };
+    $db->commit;
+    is scalar @ids, scalar @rows, "$name: all are written, whatever they hold";
     $db->do(q{UPDATE records SET created_at = now() - interval '60 days' + array_position(?::uuid[], id) * interval '4 hours' WHERE id = ANY (?)}, undef, \@ids, \@ids);
     status_is $bob->put("$sets/$set", { schema => { fields => \@FIELDS } }), 200;
 }
@@ -78,12 +80,19 @@ my $worker = $t->start_worker(children => 1);
 eventually { !$db->selectrow_array('SELECT count(*) FROM recordsets WHERE slots <> slots_filled') } 60, 'slots are filled';
 cmp_ok $db->selectrow_array(q{SELECT count(*) FROM recordsets s CROSS JOIN jsonb_object_keys(s.slots_filled) WHERE s.id = ?}, undef, $set{slotted}), '>=', 7, 'fields are in slots';
 $db->do(q{UPDATE recordsets SET slots_filled = '{}' WHERE id = ?}, undef, $set{plain});
+is $db->selectrow_array(q{
+    SELECT count(*) FROM recordsets s
+    CROSS JOIN LATERAL (SELECT array_agg(r.title ORDER BY r.id) AS titles, array_agg(r.field_values ORDER BY r.id) AS vals FROM records r WHERE r.content_id = s.content_id) a
+    CROSS JOIN LATERAL records_slotted(a.titles, a.vals, s.slots) WITH ORDINALITY z
+    CROSS JOIN LATERAL record_slotted(a.titles[z.ordinality], a.vals[z.ordinality], s.slots) y
+    WHERE s.id = ? AND to_jsonb(y) = to_jsonb(z) - 'ordinality'}, undef, $set{slotted}), @rows, 'many at once have what each by itself has';
 
 for my $name (qw(slotted plain)) {
     for my $page (1 .. 2) {
         push @{ $row{$name} }, @{ $bob->get($base, query => { recordset_id => $set{$name}, page_size => 200, page => $page, sort_by => 'created_at', sort_order => 'asc' })->json('/items') };
     }
     is scalar @{ $row{$name} }, @rows, "$name: all are there";
+    cmp_ok scalar(grep { $_->{geometry} } @{ $row{$name} }), '>', 50, '  many of them with a place';
 }
 
 # ---------------------------------------------------------------- a plain evaluator
