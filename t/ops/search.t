@@ -90,7 +90,7 @@ my %try = (
         found => sub ($tenant) { $recorded{$tenant} }, index => qr/\Arecord_geometries_map/,
     },
     organization_candidates => { call => sub ($tenant) { ('SELECT id FROM organization_candidates(?)', 'aardvark') }, found => sub ($tenant) { $organization{$tenant} }, index => qr/\Aorganizations_/ },
-    member_candidates  => { call => sub ($tenant) { ('SELECT unnest(ids) FROM member_candidates(?, ?, NULL, 20, 0, 3001, array[]::uuid[])', $organization{$tenant}, 'aardvark') }, found => sub ($tenant) { $member{$tenant} }, index => qr/\Amember_profiles_/ },
+    member_candidates  => { call => sub ($tenant) { ('SELECT unnest(ids) FROM member_candidates(?, ?, NULL, 20, 0, 3001, array[]::uuid[])', $organization{$tenant}, 'aardvark') }, found => sub ($tenant) { $member{$tenant} }, index => qr/\Amember_profiles_grams\z/ },
     team_candidates    => { call => sub ($tenant) { ('SELECT id FROM team_candidates(?, ?)', $organization{$tenant}, 'aardvark') }, found => sub ($tenant) { $team{$tenant} }, index => qr/\Aworkspace_teams_search/ },
     user_candidates    => { call => sub ($tenant) { ('SELECT id FROM user_candidates(?, NULL, NULL)', 'aardvark') }, found => sub ($tenant) { $owner{$tenant} }, index => qr/\Ausers_search_/ },
 );
@@ -189,6 +189,23 @@ subtest 'the list finds the same' => sub {
             my $found = $list->(search => $search, limit => $limit, skip => $skip);
             is $found->[0]{total}, min($most, scalar @ids), "$search, $skip: " . @ids . ", counted up to $most";
             is_deeply [ map { $_->{id} // () } @$found ], [ map { $ids[$_] } $skip .. min($skip + $limit, $most, scalar @ids) - 1 ], '  and these';
+        }
+    }
+};
+
+subtest 'members are found, however it is done' => sub {
+    my $all = $super->selectall_arrayref('SELECT member_id, search_text FROM member_profiles WHERE organization_id = ? ORDER BY sort_name, member_id', { Slice => {} }, $organization{$A});
+    is scalar @$all, 3001, 'so many';
+    # By walking through them, and by three and six characters in a row; what is shorter, what nobody has, and what only seems to be there.
+    for my $search ('a', 'AIL', 'sailor', 'Sailor 2', 'SAILOR 29', 'sailor 2999', '99', '999', '2999@', '2999@c', 'm2999@', 'M2999@Crew.Example', 'aardvark', 'ann@aardvark.example', 'example', 'crewex', 'sailor 299 9', '%', '_ailor 2999', 'sailor%2999', '2999\\@') {
+        my @ids = map { $_->{member_id} } grep { index($_->{search_text}, lc $search) >= 0 } @$all;
+        for my $page ([ 20, 0 ], [ 20, 20 ], [ 50, 1000 ]) {
+            my ($limit, $skip) = @$page;
+            my $most = max(51, $skip + $limit + 1);
+            my ($total, $ids) = @{ $sql->in($api, $A, $owner{$A}, sub {
+                [ $api->selectrow_array('SELECT c.total, c.ids FROM member_candidates(?, ?, NULL, ?, ?, 3001, array[]::uuid[]) c', undef, $organization{$A}, $search, $limit, $skip) ] }) };
+            is $total, min($most, scalar @ids), "$search, $skip: " . @ids . ", counted up to $most";
+            is_deeply $ids // [], [ @ids[ $skip .. min($skip + $limit, scalar @ids) - 1 ] ], '  and these';
         }
     }
 };

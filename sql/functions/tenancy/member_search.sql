@@ -38,7 +38,7 @@ $$;
 -- Those whose name, or whose address, contains search, in any case; all_of is how many members there are, and over whose time is: they are none.
 --
 -- What many have is found by walking through them in the order of the list, as far as it goes on to promise less than the index
--- (see project_candidates()): that has three characters in a row, of which what is shorter has none.
+-- (see project_candidates()): one has six characters in a row (member_grams()), one three, of which what is shorter has none.
 CREATE OR REPLACE FUNCTION member_candidates(organization uuid, search text, active boolean, "limit" bigint, skip bigint, all_of bigint, over uuid[],
                                              OUT total bigint, OUT ids uuid[])
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -67,14 +67,25 @@ BEGIN
         walked := walked + ahead;
         missing := 2 * (most - total) * walked / (2 * total + 1);
         IF indexed AND missing > (2 * total + 1) * all_of / walked THEN
-            ids := ARRAY(SELECT n.member_id
-                         FROM (SELECT p.member_id, p.sort_name FROM member_profiles p
-                               WHERE p.tenant_id = (SELECT app_tenant()) AND p.organization_id::text = organization::text
-                                 AND p.search_text LIKE pattern OFFSET 0) n
-                         WHERE n.member_id <> ALL (over)
-                           AND (active IS NULL OR active = (SELECT m.is_active FROM memberships m
-                                                            WHERE m.tenant_id = (SELECT app_tenant()) AND m.organization_id = organization AND m.id = n.member_id))
-                         ORDER BY n.sort_name, n.member_id LIMIT most);
+            IF char_length(search) > 5 THEN
+                ids := ARRAY(SELECT n.member_id
+                             FROM (SELECT p.organization_id, p.member_id, p.sort_name, p.search_text FROM member_profiles p
+                                   WHERE p.tenant_id = (SELECT app_tenant())
+                                     AND member_grams(p.organization_id, p.search_text) @> member_grams(organization, lower(search)) OFFSET 0) n
+                             WHERE n.organization_id = organization AND n.search_text LIKE pattern AND n.member_id <> ALL (over)
+                               AND (active IS NULL OR active = (SELECT m.is_active FROM memberships m
+                                                                WHERE m.tenant_id = (SELECT app_tenant()) AND m.organization_id = organization AND m.id = n.member_id))
+                             ORDER BY n.sort_name, n.member_id LIMIT most);
+            ELSE
+                ids := ARRAY(SELECT n.member_id
+                             FROM (SELECT p.member_id, p.sort_name FROM member_profiles p
+                                   WHERE p.tenant_id = (SELECT app_tenant()) AND p.organization_id::text = organization::text
+                                     AND p.search_text LIKE pattern OFFSET 0) n
+                             WHERE n.member_id <> ALL (over)
+                               AND (active IS NULL OR active = (SELECT m.is_active FROM memberships m
+                                                                WHERE m.tenant_id = (SELECT app_tenant()) AND m.organization_id = organization AND m.id = n.member_id))
+                             ORDER BY n.sort_name, n.member_id LIMIT most);
+            END IF;
             total := cardinality(ids);
             EXIT;
         END IF;
