@@ -93,6 +93,8 @@ static void read_file(struct import_child *c)
 		import_child_csv(c);
 	else if (!strcmp(c->format, "xlsx"))
 		import_child_xlsx(c);
+	else if (!strcmp(c->format, "json") || !strcmp(c->format, "geojson"))
+		import_child_json(c);
 	else
 		import_child_fail(IMPORT_FORM, 0);
 }

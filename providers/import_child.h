@@ -32,6 +32,17 @@ enum import_status {
 	IMPORT_DOCTYPE,   /* it declares one */
 	IMPORT_XML,       /* not well-formed, or not what the format has; near that row */
 	IMPORT_SHEET,     /* there is none of that name or number */
+
+	/* of JSON, with the number of a row, from 1 */
+	IMPORT_JSON,    /* not well-formed, or not what json_read() takes */
+	IMPORT_VALUE,   /* too large */
+	IMPORT_MEMBERS, /* more names than there may be columns */
+	IMPORT_OBJECT,  /* a row is none */
+	IMPORT_ARRAY,   /* there is none of rows */
+	IMPORT_GEOJSON, /* no FeatureCollection */
+	IMPORT_FEATURE, /* a row is none */
+	IMPORT_CRS,     /* one without a number */
+	IMPORT_OUTSIDE, /* coordinates beyond 180 and 90 degrees */
 };
 
 enum { IMPORT_COLUMNS_MAX = 2000, IMPORT_CELL_MAX = 1 << 20 };
@@ -39,6 +50,9 @@ enum { IMPORT_COLUMNS_MAX = 2000, IMPORT_CELL_MAX = 1 << 20 };
 /* What is in one: nothing, or n bytes. */
 enum import_kind {
 	IMPORT_BLANK = 0,
+	IMPORT_STRING = 's', /* a text as it is meant to be, be it empty */
+	IMPORT_TREE = 'j',   /* a list or an object, as JSON */
+	IMPORT_PLACE = 'g',  /* a GeoJSON geometry, which is no column's */
 	IMPORT_TEXT = 't',   /* as somebody has written it */
 	IMPORT_DIGITS = 'n', /* a number, as JSON has it */
 	IMPORT_TRUTH = 'b',  /* "true" or "false" */
@@ -61,7 +75,11 @@ struct import_child {
 	const char *sheet; /* a name, or a number; "": the first one.  The reader tells its name */
 
 	/* what a reader tells besides */
-	char **sheets; /* NULL: it has none; ends with NULL */
+	char **sheets;           /* NULL: it has none; ends with NULL */
+	unsigned geometry_types; /* bits of record_geometry_types */
+	int srid;                /* what its coordinates are in, by EPSG's number; 0: degrees of WGS 84 */
+	bool has_box;
+	double box[4]; /* around all coordinates: west, south, east, north */
 
 	/* who hears of it */
 	void (*header)(struct import_child *c, const struct import_cell *cells, size_t n);
@@ -72,6 +90,7 @@ struct import_child {
 /* Readers. */
 void import_child_csv(struct import_child *c);
 void import_child_xlsx(struct import_child *c);
+void import_child_json(struct import_child *c); /* and GeoJSON */
 
 /* Tasks of a sandbox; arg is "format encoding delimiter after has_merges sheet". */
 int import_child_survey(const char *arg);

@@ -26,10 +26,11 @@ static const struct sandbox_limits for_rows = {
 
 const char *import_file_format(const char *name)
 {
-	static const char *const endings[][2] = {
-		{ ".csv", "csv" }, { ".tsv", "csv" },   { ".tab", "csv" },
-		{ ".txt", "csv" }, { ".xlsx", "xlsx" }, { ".xlsm", "xlsx" }
-	};
+	static const char *const endings[][2] = { { ".csv", "csv" },    { ".tsv", "csv" },
+						  { ".tab", "csv" },    { ".txt", "csv" },
+						  { ".xlsx", "xlsx" },  { ".xlsm", "xlsx" },
+						  { ".json", "json" },  { ".ndjson", "json" },
+						  { ".jsonl", "json" }, { ".geojson", "geojson" } };
 	size_t n = strlen(name);
 
 	for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++) {
@@ -94,6 +95,37 @@ static enum err say(struct arena *a, struct failure *why, enum sandbox_end end, 
 		return failure_set(
 			why, a, ERR_BAD_REQUEST, NULL,
 			at ? "the file's XML is broken behind row %llu" : "the file's XML is broken", at);
+	case IMPORT_JSON:
+		return failure_set(why, a, ERR_BAD_REQUEST, NULL,
+				   at ? "row %llu is no valid JSON: it is broken, has a member twice, is "
+					"deeper than 32 levels, or has more than 100,000 values"
+				      : "the file is no valid JSON",
+				   at);
+	case IMPORT_VALUE:
+		return failure_set(why, a, ERR_BAD_REQUEST, NULL,
+				   at ? "row %llu has more than 4 MiB"
+				      : "what stands beside the rows has more than 4 MiB",
+				   at);
+	case IMPORT_MEMBERS:
+		return failure_set(why, a, ERR_BAD_REQUEST, NULL,
+				   "up to row %llu there are more than %d different members", at,
+				   IMPORT_COLUMNS_MAX);
+	case IMPORT_OBJECT: return failure_set(why, a, ERR_BAD_REQUEST, NULL, "row %llu is no object", at);
+	case IMPORT_ARRAY:
+		return failure_set(why, a, ERR_BAD_REQUEST, NULL, "the file has no array of objects");
+	case IMPORT_GEOJSON:
+		return failure_set(why, a, ERR_BAD_REQUEST, NULL, "the file is no GeoJSON FeatureCollection");
+	case IMPORT_FEATURE:
+		return failure_set(why, a, ERR_BAD_REQUEST, NULL, "row %llu is no GeoJSON Feature", at);
+	case IMPORT_CRS:
+		return failure_set(why, a, ERR_BAD_REQUEST, NULL,
+				   "the file's crs is none that is known: it must be named by its number, "
+				   "such as EPSG:3857");
+	case IMPORT_OUTSIDE:
+		return failure_set(why, a, ERR_BAD_REQUEST, NULL,
+				   "row %llu has coordinates beyond 180 and 90 degrees, and the file has no "
+				   "crs that they could be of",
+				   at);
 	case IMPORT_SHEET: return failure_set(why, a, ERR_BAD_REQUEST, "sheet", "the file has no such sheet");
 	default: return failure_set(why, a, ERR_BAD_REQUEST, NULL, "the file cannot be read");
 	}
@@ -101,7 +133,7 @@ static enum err say(struct arena *a, struct failure *why, enum sandbox_end end, 
 
 static bool is_kind(char c)
 {
-	return c == IMPORT_BLANK || memchr("tnbde", c, 5);
+	return c == IMPORT_BLANK || memchr("tnbdesjg", c, 8);
 }
 
 /* What the child writes, frame by frame: a letter, how many bytes follow, and these. */
@@ -138,10 +170,10 @@ static bool take_row(struct frames *f, const char *p, size_t n)
 		return false;
 	memcpy(&number, p, sizeof(number));
 	count = read_u32(p + sizeof(number));
-	if (count > IMPORT_COLUMNS_MAX)
+	if (count > IMPORT_COLUMNS_MAX + 1)
 		return false;
 	if (!f->cells)
-		f->cells = arena_alloc(f->arena, IMPORT_COLUMNS_MAX * sizeof(*f->cells));
+		f->cells = arena_alloc(f->arena, (IMPORT_COLUMNS_MAX + 1) * sizeof(*f->cells));
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t k;
 
@@ -150,7 +182,8 @@ static bool take_row(struct frames *f, const char *p, size_t n)
 		k = read_u32(p + at + 1);
 		if (n - at - 1 - sizeof(k) < k || !is_kind(p[at]))
 			return false;
-		f->cells[i] = (struct import_cell){ k ? (enum import_kind)p[at] : IMPORT_BLANK,
+		f->cells[i] = (struct import_cell){ k || p[at] == IMPORT_STRING ? (enum import_kind)p[at]
+										: IMPORT_BLANK,
 						    p + at + 1 + sizeof(k), k };
 		at += 1 + sizeof(k) + k;
 	}

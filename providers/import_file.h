@@ -5,6 +5,8 @@
  *	csv   cells between commas, semicolons, tabs or bars, in UTF-8, UTF-16 with a byte order mark, else
  *windows-1252
  *	xlsx  a sheet of a workbook; also as .xlsm
+ *	json  an array of objects, an object that holds one, or objects one behind the other (.ndjson, .jsonl)
+ *	geojson  a FeatureCollection: behind the columns, which are its properties, a row has its place
  *
  * Memory does not grow with the file, neither here nor there. What the child says is not believed: a row is
  *well-formed, or the file is broken; of its reasons only the number is taken.

@@ -13,6 +13,7 @@
 #include "lib/base/jx.h"
 #include "providers/import_child.h"
 #include "providers/import_text.h"
+#include "providers/record_geometry.h"
 
 enum {
 	LOOKED_AT = 1000,
@@ -36,6 +37,7 @@ enum {
 	AS_EMAIL = 32,
 	AS_URL = 64,
 	AS_PHONE = 128,
+	AS_TREE = 256,
 };
 
 struct column {
@@ -232,6 +234,7 @@ static void look_at_text(struct column *col, const char *p, size_t n)
 {
 	bool as_bool;
 
+	col->can_be &= ~(unsigned)AS_TREE;
 	if (!import_text_bool(p, n, &as_bool) || (n == 1 && (*p == '0' || *p == '1')))
 		col->can_be &= ~(unsigned)AS_BOOL;
 	if ((col->can_be & AS_EMAIL) && !is_email(p, n))
@@ -294,6 +297,7 @@ static void look_at_kind(struct column *col, const struct import_cell *cell)
 			col->has_time |= cell->p[i] >= '1' && cell->p[i] <= '9';
 		return;
 	case IMPORT_TRUTH: col->can_be &= AS_BOOL; return;
+	case IMPORT_TREE: col->can_be &= AS_TREE; return;
 	default: return;
 	}
 }
@@ -338,7 +342,7 @@ void import_child_row(struct import_child *c, uint64_t number, const struct impo
 	for (size_t i = 0; i < survey.n; i++) {
 		struct column *col = &survey.columns[i];
 		size_t len = i < n && cells[i].kind != IMPORT_FAULT ? cells[i].n : 0;
-		bool is_text = len && cells[i].kind == IMPORT_TEXT;
+		bool is_text = len && (cells[i].kind == IMPORT_TEXT || cells[i].kind == IMPORT_STRING);
 		const char *p = is_text ? import_text_trim(cells[i].p, &len) : len ? cells[i].p : "";
 
 		if (survey.rows > LOOKED_AT) {
@@ -405,6 +409,8 @@ static const char *type_of(const struct column *col)
 		return "text";
 	if (col->can_be & AS_BOOL)
 		return "boolean";
+	if (col->can_be == AS_TREE)
+		return "json";
 	if (date_type(col))
 		return date_type(col);
 	if (is_number(col)) {
@@ -476,6 +482,19 @@ void import_child_tell(struct import_child *c)
 	jx_key_str(&b, "encoding", c->encoding);
 	jx_key_text(&b, "delimiter", delimiter);
 	jx_key_int(&b, "total_rows", (long long)survey.rows);
+	if (!strcmp(c->format, "geojson")) {
+		jx_key(&b, "has_geometry"), jx_bool(&b, c->geometry_types != 0);
+		jx_key_open(&b, "geometry_types", '[');
+		for (unsigned i = 0; record_geometry_types[i]; i++)
+			if (c->geometry_types & 1U << i)
+				jx_next(&b), jx_str(&b, record_geometry_types[i]);
+		buf_char(&b, ']');
+		jx_key_int(&b, "srid", c->srid);
+		jx_key_open(&b, "box", '[');
+		for (int i = 0; c->has_box && i < 4; i++)
+			jx_next(&b), buf_fmt(&b, "%.17g", c->box[i]);
+		buf_char(&b, ']');
+	}
 	if (c->sheets) {
 		jx_key_str(&b, "sheet", c->sheet);
 		jx_key_open(&b, "sheets", '[');

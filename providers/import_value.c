@@ -34,6 +34,8 @@ static bool text(struct arena *a, const struct record_field *f, const struct imp
 {
 	if (!utf8_valid(cell->p, cell->n))
 		return no(problem, "it must be text in the file's encoding");
+	if (cell->kind == IMPORT_TREE)
+		return no(problem, "it must be a string");
 	if (cell->n > RECORD_TEXT_MAX && utf8_length(cell->p, cell->n) > RECORD_TEXT_MAX)
 		return no(problem, "it must be a string of at most 100000 characters");
 	if (f->min_length || f->max_length || f->pattern || f->is_dialled)
@@ -168,6 +170,8 @@ static bool json(struct arena *a, const struct record_field *f, const struct imp
 	struct json_object *tree;
 	const char *why;
 
+	if (cell->kind == IMPORT_STRING && f->type == RECORD_JSON)
+		return text(a, f, cell, b, problem);
 	if (json_read(a, cell->p, cell->n, &tree, &why))
 		return f->type == RECORD_JSON ? text(a, f, cell, b, problem)
 					      : no(problem, "it must be a GeoJSON geometry");

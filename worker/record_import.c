@@ -14,6 +14,7 @@
 #include "lib/db/tx.h"
 #include "providers/import_file.h"
 #include "providers/import_value.h"
+#include "providers/record_geometry.h"
 #include "providers/record_schema.h"
 #include "providers/storage.h"
 #include "worker/run_report.h"
@@ -36,6 +37,8 @@ struct import {
 	const size_t *column_of;       /* of each field of the schema; ncolumns: none */
 	size_t ncolumns;
 	bool skips_invalid;
+	int above;      /* what is above the first row and counted, though the file has no header */
+	bool is_turned; /* its coordinates are no degrees, and PostGIS makes them some */
 	struct range {
 		const char *text;
 		uint64_t row;
@@ -81,7 +84,7 @@ static void refuse(struct import *m, uint64_t number, const char *field, const s
 			n--;
 	jx_next(b);
 	buf_char(b, '{');
-	jx_key_int(b, "row", (long long)number);
+	jx_key_int(b, "row", (long long)number - m->above);
 	jx_key_str(b, "field", field);
 	jx_key(b, "value");
 	if (cell && !memchr(cell->p, '\0', n))
@@ -98,6 +101,13 @@ static const char *default_of(const struct record_field *f)
 	return f->def ? json_object_to_json_string_ext(f->def, JSON_C_TO_STRING_PLAIN) : NULL;
 }
 
+/* An empty text is a value of what is text. */
+static bool is_value(const struct record_field *f, const struct import_cell *cell)
+{
+	return cell->kind && cell->kind != IMPORT_FAULT &&
+	       (cell->n || (f->type == RECORD_TEXT || f->type == RECORD_LONG_TEXT || f->type == RECORD_JSON));
+}
+
 /* The values of a row, or all that is wrong with it; fields without one are blank.  False: something is. */
 static bool write_values(struct import *m, uint64_t number, const struct import_cell *cells, size_t n,
 			 struct buf *b)
@@ -112,7 +122,7 @@ static bool write_values(struct import *m, uint64_t number, const struct import_
 
 		if (is_fault)
 			refuse(m, number, f->key, cell, "it is an error in the spreadsheet, and left out");
-		if (cell && cell->kind && !is_fault) {
+		if (cell && is_value(f, cell)) {
 			jx_key(b, f->key);
 			if (!import_value_write(&m->arena, &m->columns[m->column_of[i]], cell, b, &problem)) {
 				refuse(m, number, f->key, cell, problem);
@@ -127,11 +137,37 @@ static bool write_values(struct import *m, uint64_t number, const struct import_
 		}
 	}
 	for (size_t i = m->ncolumns; i < n && is_fine; i++) {
-		if (!cells[i].kind)
+		if (!cells[i].kind || cells[i].kind == IMPORT_PLACE)
 			continue;
 		refuse(m, number, NULL, &cells[i], "the row has more cells than the header");
 		is_fine = false;
 	}
+	return is_fine;
+}
+
+/* Where it is, in front of its values; false: it is nowhere that can be. */
+static bool write_place(struct import *m, uint64_t number, const struct import_cell *cell, struct buf *b)
+{
+	const char *problem = "it must be a GeoJSON geometry", *broken;
+	struct failure why = { ERR_OK };
+	struct json_object *json;
+	struct arena a; /* a tree is many times as large as its text: it goes before the next one comes */
+	bool is_fine;
+
+	arena_init(&a, 4096);
+	is_fine = !json_read(&a, cell->p, cell->n, &json, &broken) &&
+		  json_object_is_type(json, json_type_object);
+	if (is_fine && !m->is_turned && record_geometry_check(&a, json, "geometry", &why)) {
+		is_fine = false;
+		problem = why.message;
+	}
+	if (is_fine) {
+		jx_key(b, "geometry");
+		buf_text(b, json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
+	} else {
+		refuse(m, number, "geometry", NULL, problem);
+	}
+	arena_release(&a);
 	return is_fine;
 }
 
@@ -144,8 +180,7 @@ static void write_unless_there(struct import *m, const struct import_cell *cells
 	for (size_t i = 0; i < m->schema.n; i++) {
 		const struct record_field *f = &m->schema.fields[i];
 
-		if (m->column_of[i] < n && cells[m->column_of[i]].kind &&
-		    cells[m->column_of[i]].kind != IMPORT_FAULT)
+		if (m->column_of[i] < n && is_value(f, &cells[m->column_of[i]]))
 			continue;
 		if (default_of(f)) {
 			jx_key(b, f->key);
@@ -274,6 +309,8 @@ static enum err each(void *to, uint64_t number, const struct import_cell *cells,
 		     struct failure *why)
 {
 	struct import *m = to;
+	const struct import_cell *place = n && cells[n - 1].kind == IMPORT_PLACE ? &cells[n - 1] : NULL;
+	size_t front;
 	struct buf b;
 
 	(void)why;
@@ -284,18 +321,26 @@ static enum err each(void *to, uint64_t number, const struct import_cell *cells,
 	if (is_blank(cells, n)) {
 		m->skipped++;
 	} else {
+		bool is_fine = true;
+
 		buf_init(&b, &m->arena, 512);
-		buf_text(&b, m->match ? "{\"op\":\"upsert\",\"dropped\":[],\"set\":{},\"values\":{"
-				      : "{\"field_values\":{");
-		if (!write_values(m, number, cells, n, &b)) {
+		buf_text(&b, m->match ? "{\"op\":\"upsert\",\"dropped\":[],\"set\":{" : "{");
+		if (place)
+			is_fine = write_place(m, number, place, &b);
+		if (m->match)
+			buf_char(&b, '}');
+		jx_key_open(&b, m->match ? "values" : "field_values", '{');
+		front = b.n;
+		if (!write_values(m, number, cells, n, &b) || !is_fine) {
 			m->refused++;
-		} else if (b.n + m->schema.n * 2 > VALUES_BYTES) {
+		} else if (b.n - front + m->schema.n * 2 > VALUES_BYTES) {
 			refuse(m, number, NULL, NULL, "the values of a record may have 256 KiB");
 			m->refused++;
 		} else {
 			buf_char(&b, '}');
+			if (m->match || place)
+				jx_key_int(&b, "row", (long long)number - m->above);
 			if (m->match) {
-				jx_key_int(&b, "row", (long long)number);
 				write_unless_there(m, cells, n, &b);
 			}
 			buf_char(&b, '}');
@@ -429,6 +474,8 @@ static enum err read_begin(struct import *m, const PGresult *res, struct import_
 						   arena_dup(&m->kept, column_text(res, 0, "content_type")),
 					   .size = column_int(res, 0, "size") };
 	file->sheet = json_text(json_at(survey, "sheet", NULL), 4096);
+	m->above = !strcmp(file->format, "json") || !strcmp(file->format, "geojson");
+	m->is_turned = json_object_get_int(json_at(survey, "srid", NULL)) != 0;
 	read_merges(m, survey);
 	file->has_merges = m->nmerges > 0;
 	return read_columns(m, survey, options);

@@ -25,7 +25,7 @@
 #include "providers/record_schema.h"
 #include "providers/storage.h"
 
-#define ENDINGS ".csv, .tsv, .txt or .xlsx"
+#define ENDINGS ".csv, .tsv, .txt, .xlsx, .json, .ndjson or .geojson"
 
 static enum err upload_link(struct req *rq), upload_form(struct req *rq), upload_analyze(struct req *rq);
 static enum err import_create(struct req *rq), import_into(struct req *rq);
@@ -271,14 +271,16 @@ static enum err upload_link(struct req *rq)
 static enum err survey(struct req *rq, int fd, const char *format, const char *encoding, const char *sheet)
 {
 	struct import_file f = { .fd = fd, .format = format, .encoding = encoding, .sheet = sheet };
+	PGresult *res;
 	struct buf b;
 	enum err rc;
 
 	buf_init(&b, &rq->tx.arena, 1 << 14);
 	rc = import_file_survey(&rq->tx.arena, &f, &b, &rq->tx.fail);
-	if (!rc)
-		req_set(rq, "survey", buf_str(&b));
-	return rc;
+	if (rc)
+		return rc;
+	req_set(rq, "survey", buf_str(&b));
+	return strcmp(format, "geojson") ? ERR_OK : tx_call(&rq->tx, &q_record_survey_check, true, &res);
 }
 
 /* What came in a form as a file without a name. */

@@ -181,6 +181,102 @@ BEGIN
 END
 $$;
 
+-- Where a file's coordinates are no degrees (srid), can PostGIS make them some?  Raises AS422.
+CREATE OR REPLACE FUNCTION record_survey_check(survey jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    code integer := (survey ->> 'srid')::integer;
+    box  double precision[] := ARRAY(SELECT x::double precision FROM jsonb_array_elements_text(survey -> 'box') x);
+    g    postgis.geometry;
+BEGIN
+    IF code = 0 THEN
+        RETURN;
+    ELSIF NOT EXISTS (SELECT FROM postgis.spatial_ref_sys x WHERE x.srid = code) THEN
+        RAISE SQLSTATE 'AS422' USING HINT = 'file', MESSAGE = format('EPSG:%s, the file''s crs, is none that is known', code);
+    ELSIF cardinality(box) < 4 THEN
+        RETURN;
+    END IF;
+    BEGIN
+        g := postgis.ST_Transform(postgis.ST_SetSRID(postgis.ST_MakeBox2D(postgis.ST_MakePoint(box[1], box[2]), postgis.ST_MakePoint(box[3], box[4]))::postgis.geometry, code), 4326);
+    EXCEPTION
+        WHEN others THEN g := NULL;
+    END;
+    IF record_degrees(g) IS NOT TRUE THEN
+        RAISE SQLSTATE 'AS422' USING HINT = 'file', MESSAGE = format('the file has coordinates that EPSG:%s, its crs, does not reach', code);
+    END IF;
+END
+$$;
+
+-- Is all of it within 180 and 90 degrees?
+CREATE OR REPLACE FUNCTION record_degrees(g postgis.geometry) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+RETURN NOT postgis.ST_IsEmpty(g) AND postgis.ST_XMin(g) >= -180 AND postgis.ST_XMax(g) <= 180 AND postgis.ST_YMin(g) >= -90 AND postgis.ST_YMax(g) <= 90;
+
+-- A place that a file has, as it can be stored: in degrees, in two dimensions, and valid.  note says what was done to it, problem why there is none.
+CREATE OR REPLACE FUNCTION record_import_place(place jsonb, srid integer, OUT value jsonb, OUT note text, OUT problem text)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    g postgis.geometry;
+BEGIN
+    g := postgis.ST_Force2D(postgis.ST_SetSRID(postgis.ST_GeomFromGeoJSON((place - 'crs')::text), CASE WHEN srid = 0 THEN 4326 ELSE srid END));
+    IF srid <> 0 THEN
+        g := postgis.ST_Transform(g, 4326);
+    END IF;
+    IF record_degrees(g) IS NOT TRUE THEN
+        problem := 'it must be within 180 and 90 degrees, and not empty';
+        RETURN;
+    ELSIF NOT postgis.ST_IsValid(g) THEN
+        note := 'it was not valid, and has been mended: ' || lower(postgis.ST_IsValidReason(g));
+        g := postgis.ST_MakeValid(g);
+    ELSIF srid = 0 THEN
+        value := place;
+        RETURN;
+    END IF;
+    value := postgis.ST_AsGeoJSON(g, 15)::jsonb;
+    IF record_geometry(value) IS NULL OR NOT postgis.ST_IsValid(record_geometry(value)) THEN
+        value := NULL;
+        problem := 'it is not valid, and cannot be mended';
+    END IF;
+EXCEPTION
+    WHEN others THEN
+        value := NULL;
+        problem := 'it must be a GeoJSON geometry, and of the file''s crs';
+END
+$$;
+
+-- Rows with their places as they can be stored, without those that have one that cannot be; what is to be reported of both, and how many are left out.
+CREATE OR REPLACE FUNCTION record_import_places(r record_runs, rows jsonb, OUT kept jsonb, OUT notes jsonb, OUT refused bigint)
+LANGUAGE sql STABLE AS $$
+    WITH given AS (
+        SELECT e.x, e.nr, e.x ? 'set' AS is_set, coalesce(e.x -> 'geometry', e.x #> '{set,geometry}') AS place FROM jsonb_array_elements(rows) WITH ORDINALITY e (x, nr)
+    ), seen AS MATERIALIZED (
+        SELECT g.x, g.nr, g.is_set, g.place, p.value, p.note, p.problem
+        FROM given g
+        CROSS JOIN (SELECT coalesce((u.survey ->> 'srid')::integer, 0) AS srid FROM record_uploads u
+                    WHERE u.tenant_id = r.tenant_id AND u.organization_id = r.organization_id AND u.id = r.upload_id) u
+        LEFT JOIN LATERAL record_import_place(g.place, u.srid) p ON g.place IS NOT NULL
+    )
+    SELECT coalesce(jsonb_agg(CASE WHEN s.place IS NULL THEN s.x ELSE jsonb_set(s.x, CASE WHEN s.is_set THEN '{set,geometry}' ELSE '{geometry}' END::text[], s.value) END ORDER BY s.nr)
+                    FILTER (WHERE s.problem IS NULL), '[]'),
+           coalesce(jsonb_agg(jsonb_build_object('row', s.x -> 'row', 'field', 'geometry', 'value', NULL, 'error', coalesce(s.problem, s.note)) ORDER BY s.nr)
+                    FILTER (WHERE coalesce(s.problem, s.note) IS NOT NULL), '[]'),
+           count(*) FILTER (WHERE s.problem IS NOT NULL)
+    FROM seen s
+$$;
+
+-- Records that there are, which a batch (records_batch()) has found: they are where its rows say.
+CREATE OR REPLACE FUNCTION record_import_moved(r record_runs, rows jsonb, results jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM record_geometry_change(q.id, q.content_id, jsonb_build_object('geometry', p.place), false, q.field_values, recordset_place(s.mode, s.settings), false)
+    FROM jsonb_array_elements(results) x
+    CROSS JOIN LATERAL (SELECT rows -> (x ->> 'index')::integer #> '{set,geometry}' AS place) p
+    JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id
+    JOIN records q ON q.tenant_id = r.tenant_id AND q.organization_id = r.organization_id AND q.id = (x ->> 'record_id')::uuid
+    WHERE x ->> 'result' IN ('updated', 'unchanged') AND p.place IS NOT NULL;
+END
+$$;
+
 -- Items of records_batch() without those whose record the run has written before: of a file's rows that have the same value the first one counts.
 CREATE OR REPLACE FUNCTION record_import_items(r record_runs, items jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
@@ -254,6 +350,7 @@ BEGIN
                  FROM jsonb_array_elements(rows) WITH ORDINALITY e (x, nr) CROSS JOIN LATERAL record_import_tried(r, uniques, e.x -> 'values') t (key));
     END IF;
     SELECT * INTO b FROM records_batch(r.recordset_id, rows, match, checked);
+    PERFORM record_import_moved(r, rows, b.results);
     SELECT array_agg((x.one ->> 'record_id')::uuid ORDER BY x.nr), array_agg(CASE x.one ->> 'result' WHEN 'unchanged' THEN 0 ELSE (x.one ->> 'version')::integer END ORDER BY x.nr)
     INTO ids, versions
     FROM jsonb_array_elements(b.results) WITH ORDINALITY x (one, nr) WHERE x.one ->> 'result' <> 'failed';
@@ -309,7 +406,8 @@ LANGUAGE plpgsql AS $$
 DECLARE
     r   record_runs;
     b   record;
-    n   bigint := jsonb_array_length(rows);
+    p   record;
+    n   bigint;
     now_is integer;
 BEGIN
     SELECT * INTO r FROM record_run_enter(organization, run, 2);
@@ -322,6 +420,13 @@ BEGIN
     IF now_is <> checked THEN
         RETURN 'again';
     END IF;
+    IF rows @? '$[*].geometry' OR rows @? '$[*].set.geometry' THEN
+        SELECT * INTO p FROM record_import_places(r, rows);
+        rows := p.kept;
+        errors := errors || p.notes;
+        refused := refused + p.refused;
+    END IF;
+    n := jsonb_array_length(rows);
     SELECT '{}'::uuid[] AS ids, '{}'::integer[] AS versions, 0 AS created, 0 AS updated, 0 AS failed, '[]'::jsonb AS errors INTO b;
     IF n > 0 THEN
         -- Of each record by itself nobody is told.

@@ -22,6 +22,10 @@ FROM record_uploads u
 JOIN stored_objects o ON o.tenant_id = u.tenant_id AND o.id = u.object_id AND o.state <> 'gone'
 WHERE u.tenant_id = @tenant AND u.organization_id = @workspace AND u.id = :upload::uuid;
 
+-- name: record_survey_check :exec
+-- Coordinates that are no degrees can be made some.
+SELECT record_survey_check(:survey::jsonb);
+
 -- name: record_upload_surveyed :row
 SELECT :columns(analysis)
 FROM record_upload_surveyed(:upload::uuid, :file_name, :survey::jsonb, :sha256::bytea) u :joins(analysis);
