@@ -74,12 +74,12 @@ static const enum err foreign[] = { ERR_AUTHORIZATION, ERR_OK };
 static const enum err too_few[] = { ERR_AUTHORIZATION, ERR_BALANCE, ERR_OK };
 
 const struct route token_routes[] = {
-	{ GET,  "/api/tokens/balance", "operations.credits.get_token_balance", &by_user_or_key, "Show how many tokens there are",
+	{ GET,  "/api/tokens/balance", "operations.credits.get_token_balance", &by_person, "Show how many tokens there are",
 	  .query = balance_in, .out = &balance_shape, .sql = &q_token_balance, .errors = foreign },
-	{ GET,  "/api/tokens/transactions", "operations.credits.list_token_transactions", &by_user_or_key, "List what tokens were put in and taken out",
+	{ GET,  "/api/tokens/transactions", "operations.credits.list_token_transactions", &by_person, "List what tokens were put in and taken out",
 	  .about = "Newest first.",
 	  .query = list_in, .out = &transaction_shape, .list = &enveloped, .sql = &q_token_transaction_list, .errors = foreign },
-	{ POST, "/api/tokens/consume", "operations.credits.consume_tokens", &by_user_or_key, "Consume tokens",
+	{ POST, "/api/tokens/consume", "operations.credits.consume_tokens", &by_person, "Consume tokens",
 	  .about = "All that is asked for, or nothing where there are fewer.",
 	  .may = &tenant_write, .body = consume_in, .out = &consumed_shape, .sql = &q_token_consume, .status = 200, .errors = too_few },
 	ROUTE_END

@@ -48,7 +48,7 @@ const struct route operations_user_routes[] = {
 	  .out = &user_shape_here, .list = &unpaged, .sql = &q_operations_user_list },
 	{ GET,   "/api/users/{user_number}", "operations.users.get", &by_user_or_key, "Get a user", .about = SEEN,
 	  .params = user_params, .out = &user_shape_here, .sql = &q_operations_user_get },
-	{ PATCH, "/api/users/{user_number}", "operations.users.update", &by_user_or_key, "Change a user",
+	{ PATCH, "/api/users/{user_number}", "operations.users.update", &by_person, "Change a user",
 	  .about = "A role counts from the user's next request on. Only a superadmin makes an administrator or changes one, nobody changes their own role, and "
 		   "the last active superadmin stays one. Another address has to be verified again.",
 	  .may = &operator_admin, .params = user_params, .body = user, .as = SET, .choice = &something, .out = &user_shape_here, .constraints = constraints,

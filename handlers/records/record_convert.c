@@ -29,12 +29,12 @@ static const char *const decimals[] = { ".", ",", NULL };
 
 static const struct field field_path[] = {
 	{ "recordset_slug", F_TEXT, 0, .max = 120, .example = "soundings", .about = "its slug or its id" },
-	{ "key",            F_TEXT, 0, .max = 63, .example = "log", .about = "of the field" },
+	{ "key",            F_TEXT, 0, .max = 63, .example = "ground", .about = "of the field" },
 	FIELD_END
 };
 
 static const struct field convert_in[] = {
-	{ "type",        F_ENUM, F_REQUIRED, .values = types, .example = "long_text" },
+	{ "type",        F_ENUM, F_REQUIRED, .values = types, .example = "text" },
 	{ "options",     F_LIST, F_RARE, .item = F_TEXT, .max = RECORD_OPTIONS, .about = "of select and multi_select, which need them", .example = "[\"sand\",\"mud\"]" },
 	{ "decimal",     F_ENUM, F_RARE, .values = decimals, .about = "what stands before fractions in texts that become numbers" },
 	{ "date_format", F_ENUM, F_RARE, .values = orders, .about = "whether days or months come first in texts that become dates" },

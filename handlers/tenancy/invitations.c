@@ -188,10 +188,10 @@ static const struct shape
 	operations_accepted_shape = { "OperationsInviteAccepted", operations_accepted, "Invitation" };
 
 const struct route operations_invite_routes[] = {
-	{ GET,  "/api/organizations/{organization_id}/invites", "operations.organizations.list_invites", &by_user_or_key,
+	{ GET,  "/api/organizations/{organization_id}/invites", "operations.organizations.list_invites", &by_person,
 	  "List the pending invitations of an organization", .about = "Newest first; for its owners and admins.",
 	  .out = &operations_invite_shape, .list = &unpaged, .errors = operations_refused, .sql = &q_operations_invite_list },
-	{ POST, "/api/organizations/{organization_id}/invites", "operations.organizations.create_invite", &by_user_or_key,
+	{ POST, "/api/organizations/{organization_id}/invites", "operations.organizations.create_invite", &by_person,
 	  "Invite somebody into an organization", .about = "For its owners and admins. A mail goes to the address, with a link that is good for 7 days; "
 	  "mails are counted as those of platform.organizations.invite.",
 	  .body = operations_invitation, .as = NEW, .out = &operations_invite_shape, .constraints = constraints, .errors = operations_hidden,

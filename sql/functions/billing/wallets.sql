@@ -1,13 +1,11 @@
 -- Wallets: what is put in and taken out.  A change is one UPDATE of the wallet's row, under whose lock the transaction gets its number, so that
 -- transactions of a wallet are in the order in which its balance changed.
 
--- Whose wallet (owner_id) a caller means: their own, or with a tenant's number that tenant's, whose they have to be.  Raises AS403, AS422.
+-- Whose wallet (owner_id) a caller means: their own, or with a tenant's number that tenant's, whose they have to be.  Raises AS403.
 CREATE OR REPLACE FUNCTION wallet_meant(company bigint, "user" uuid) RETURNS uuid
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    IF company IS NULL AND "user" IS NULL THEN
-        RAISE SQLSTATE 'AS422' USING HINT = 'company_id', MESSAGE = 'company_id is needed with a key that acts for no user';
-    ELSIF company <> tenant_number(app_tenant()) THEN
+    IF company <> tenant_number(app_tenant()) THEN
         RAISE SQLSTATE 'AS403' USING HINT = 'company_id', MESSAGE = 'company_id must be the number of the tenant that you are part of';
     END IF;
     RETURN CASE WHEN company IS NULL THEN "user" ELSE app_tenant() END;

@@ -76,7 +76,7 @@ subtest 'one of them' => sub {
 subtest 'changing one: who may, and what' => sub {
     my $path = "$base/$n{user_ann}";
     error_is $ann->patch($path, { role => 'editor' }), 403, 'AUTHORIZATION_ERROR', name => 'a member may not';
-    error_is $t->client(key => $key)->patch($path, { role => 'editor' }), 403, 'AUTHORIZATION_ERROR', name => 'nor a key, which is no administrator';
+    error_is $t->client(key => $key)->patch($path, { role => 'editor' }), 401, 'AUTHENTICATION_ERROR', name => 'nor a key, which is no administrator';
     error_is $ann->patch($path, {}), 403, 'AUTHORIZATION_ERROR', name => '  whatever is wrong with the body';
     error_is $boss->patch($path, {}), 400, 'VALIDATION_ERROR', name => 'nothing known';
     error_is $boss->patch($path, { avatar_url => 'https://example.com' }), 400, 'VALIDATION_ERROR', name => '  nor is anything else';
