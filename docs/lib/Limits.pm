@@ -65,6 +65,9 @@ sub _bounds ($f) {
     return ($f->{min} ? "$min to $max" : "up to $max") . $unit;
 }
 
+# The areas that have a field, up to three by their names.
+sub _areas (@areas) { return @areas > 3 ? @areas . ' areas' : join ', ', map { tr/_/ /r } @areas }
+
 # Pages and fields, of routes as JSON.
 sub _fields ($lines) {
     my (%page, %field);
@@ -82,7 +85,7 @@ sub _fields ($lines) {
     my @fields;
     for my $name (sort keys %field) {
         my $of = $field{$name};
-        push @fields, map { _row('<code>' . escape($name) . '</code>', $_, join(', ', map { tr/_/ /r } sort keys %{ $of->{$_} })) } sort keys %$of;
+        push @fields, map { _row('<code>' . escape($name) . '</code>', $_, _areas(sort keys %{ $of->{$_} })) } sort keys %$of;
     }
     return [ 'Pages', @pages ], [ 'Fields', @fields ];
 }

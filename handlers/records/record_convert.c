@@ -34,7 +34,7 @@ static const struct field field_path[] = {
 };
 
 static const struct field convert_in[] = {
-	{ "type",        F_ENUM, F_REQUIRED, .values = types, .example = "text" },
+	{ "type",        F_ENUM, F_REQUIRED, .values = types, .example = "long_text" },
 	{ "options",     F_LIST, F_RARE, .item = F_TEXT, .max = RECORD_OPTIONS, .about = "of select and multi_select, which need them", .example = "[\"sand\",\"mud\"]" },
 	{ "decimal",     F_ENUM, F_RARE, .values = decimals, .about = "what stands before fractions in texts that become numbers" },
 	{ "date_format", F_ENUM, F_RARE, .values = orders, .about = "whether days or months come first in texts that become dates" },

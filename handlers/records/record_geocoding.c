@@ -126,7 +126,7 @@ static enum err geocode_start(struct req *rq)
 
 	if (!geocoder_name())
 		return failure_retry(&rq->tx.fail, &rq->tx.arena, ERR_UNAVAILABLE, 3600,
-				     "no geocoding provider is set up on this server");
+				     "geocoding providers are not configured");
 	buf_init(&b, &rq->tx.arena, 512);
 	buf_char(&b, '{');
 	take_list(rq, &b, "address_fields");

@@ -82,12 +82,12 @@ static void test_protobuf(void)
 	buf_init(&b, &a, 1);
 	span_otlp_protobuf(&b, resource, s, 0);
 	is_bytes(b.p, b.n,
-		 "\x0a\x41"
+		 "\x0a\x42"
 		 "\x0a\x2c"
 		 "\x0a\x16\x0a\x0cservice.name\x12\x06\x0a\x04shop"
 		 "\x0a\x12\x0a\x09host.name\x12\x05\x0a\x03h\"1"
-		 "\x12\x11\x0a\x0f\x0a\x06"
-		 "ashlar\x12\x05" ASHLAR_VERSION,
+		 "\x12\x12\x0a\x10\x0a\x06"
+		 "ashlar\x12\x06" ASHLAR_VERSION,
 		 "no span: the resource and the scope");
 	s[1].n = 1;
 	s[1].data[0] = '\0';

@@ -1,5 +1,6 @@
 -- after: members teams
 -- {recordset_slug} = soundings
+-- {key} = ground
 -- {recordset_id} = soundings
 INSERT INTO recordsets (tenant_id, id, organization_id, slug, name, description, type, mode, icon, color, fields, title_field, settings, owner_id, created_by_id)
 VALUES

@@ -198,6 +198,7 @@ sub caller_of ($row) {
     return $t->nobody->with(key => $secret) if $by->{token} eq 'or_secret';
     return $t->nobody->with(key => own_key()) if $by->{key} eq 'workspace';
     return $operator{ $row->{may} && $row->{may}{roles} !~ /\beditor\b/ ? 'superadmin' : 'editor' } if $by->{key_is_bearer};
+    return $operator{superadmin} if $by->{name} eq 'person' && $row->{may} && $row->{may}{roles} !~ /\buser\b/;
     my $who = $by->{token} ne 'needed' ? $t->nobody : $by->{role} eq 'admin' ? $admin : $user;
     my %key = $by->{key} eq 'secret' || $by->{token} eq 'or_key' ? (key => $secret) : (key => $public, origin => $page);
     return $by->{key} eq 'beside' ? $who : $who->with(%key);
