@@ -13,7 +13,9 @@
 #include "worker/run_report.h"
 
 enum {
-	SHOWN = 255,      /* of a value in a report */
+	SHOWN = 255, /* of a value in a report */
+	BATCH_MS =
+		60000, /* more than requests have: one that runs out of it would be begun again and again */
 	UNDO_MS = 600000, /* for a batch: where a unique value is another's by now, it goes one by one */
 };
 
@@ -194,6 +196,7 @@ static enum err convert(struct tx *tx, const struct job *job)
 		return job_give_up(tx, "the payload names no run");
 	arena_init(&c.kept, 1 << 14);
 	arena_init(&c.arena, 1 << 18);
+	tx->timeout_ms = BATCH_MS;
 	rc = convert_all(&c);
 	if (rc && tx->fail.message) /* what says why is to outlive these */
 		tx->fail.message = arena_dup(&tx->arena, tx->fail.message);

@@ -26,6 +26,8 @@ enum {
 	SHOWN = 255,           /* of a value in a report */
 	ENDED = 1000,
 	BEGINNINGS = 100,
+	BATCH_MS =
+		60000, /* more than requests have: one that runs out of it would be begun again and again */
 };
 
 struct import {
@@ -576,6 +578,7 @@ static enum err run(struct tx *tx, const struct job *job)
 		return job_give_up(tx, "the payload names no run");
 	tx_set(tx, "organization", organization);
 	tx_set(tx, "run", run_id);
+	tx->timeout_ms = BATCH_MS;
 	for (int i = 0; again && !rc; i++)
 		rc = i < BEGINNINGS ? begin(tx, &again)
 				    : job_retry_after(tx, 1, "the schema changes all the time");

@@ -26,7 +26,7 @@ sub killed ($what, $step, $is_over) {
         my $name   = 'worker' . ++$workers;
         my $worker = $t->start_worker(name => $name, children => 1);
         my $before = $step->();
-        eventually { $step->() ne $before || $is_over->() } 120, "$what goes on";
+        eventually { $step->() ne $before || $is_over->() } 300, "$what goes on";
         sleep rand 0.1;
         my $was_over = $is_over->();
         kill 'KILL', $worker->pid;
@@ -37,7 +37,7 @@ sub killed ($what, $step, $is_over) {
     }
     my $last = 'worker' . ++$workers;
     $t->start_worker(name => $last, children => 1);
-    eventually { $is_over->() } $long ? 600 : 180, "$what ends, stopped $stopped times";
+    eventually { $is_over->() } $long ? 900 : 300, "$what ends, stopped $stopped times";
     $t->{pool}{$last}->stop('TERM', 30);
     delete $t->{pool}{$last};
     return;

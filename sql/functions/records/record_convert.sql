@@ -74,15 +74,18 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
     behind timestamptz := split_part(after, ' ', 1)::timestamptz;
     id_of  uuid := split_part(after, ' ', 2)::uuid;
-    r      record_runs;
+    field  text;
+    within uuid;
 BEGIN
-    SELECT x.* INTO r FROM record_runs x WHERE x.tenant_id = app_tenant() AND x.organization_id = organization AND x.id = run;
+    SELECT x.options ->> 'key', s.content_id INTO field, within
+    FROM record_runs x
+    JOIN recordsets s ON s.tenant_id = x.tenant_id AND s.organization_id = x.organization_id AND s.id = x.recordset_id
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = organization AND x.id = run;
     SELECT count(*), CASE WHEN count(*) = batch THEN (array_agg(to_char(x.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || ' ' || x.id ORDER BY x.created_at, x.id DESC))[1] END,
            coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'value', x.value) ORDER BY x.created_at DESC, x.id) FILTER (WHERE jsonb_typeof(x.value) <> 'null'), '[]')
     INTO n, last, items
-    FROM (SELECT y.id, y.created_at, y.field_values -> (r.options ->> 'key') AS value FROM records y
-          JOIN recordsets s ON s.tenant_id = y.tenant_id AND s.organization_id = y.organization_id AND s.content_id = y.content_id
-          WHERE s.tenant_id = r.tenant_id AND s.organization_id = organization AND s.id = r.recordset_id AND y.deleted_at IS NULL
+    FROM (SELECT y.id, y.created_at, y.field_values -> field AS value FROM records y
+          WHERE y.tenant_id = app_tenant() AND y.organization_id = organization AND y.content_id = within AND y.deleted_at IS NULL
             AND y.created_at <= behind AND (y.created_at < behind OR y.id > id_of)
           ORDER BY y.created_at DESC, y.id LIMIT batch) x;
 END
@@ -95,18 +98,20 @@ LANGUAGE plpgsql AS $$
 DECLARE
     s     recordsets;
     place jsonb;
-    olds  records[];
+    ids   uuid[] := ARRAY(SELECT (i ->> 'id')::uuid FROM jsonb_array_elements(items) i);
+    live  records[];
+    olds  records[];    -- of these those that still have what it was
     news  records[];
     taken uuid[] := '{}';
 BEGIN
     PERFORM FROM recordsets x WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = recordset FOR KEY SHARE;
     SELECT x.* INTO s FROM recordsets x WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = recordset;
     PERFORM FROM records r WHERE r.tenant_id = s.tenant_id AND r.organization_id = s.organization_id AND r.deleted_at IS NULL AND r.content_id = s.content_id
-       AND r.id = ANY (ARRAY(SELECT (i ->> 'id')::uuid FROM jsonb_array_elements(items) i))
+       AND r.id = ANY (ids)
     ORDER BY r.id FOR NO KEY UPDATE;
-    olds := ARRAY(SELECT r FROM jsonb_array_elements(items) i
-                  JOIN records r ON r.tenant_id = s.tenant_id AND r.organization_id = s.organization_id AND r.id = (i ->> 'id')::uuid
-                  WHERE r.deleted_at IS NULL AND r.content_id = s.content_id AND r.field_values -> key = i -> 'was');
+    live := ARRAY(SELECT r FROM records r WHERE r.tenant_id = s.tenant_id AND r.organization_id = s.organization_id AND r.id = ANY (ids) AND r.deleted_at IS NULL
+                                            AND r.content_id = s.content_id);
+    olds := ARRAY(SELECT l FROM unnest(live) l JOIN jsonb_array_elements(items) i ON (i ->> 'id')::uuid = l.id WHERE l.field_values -> key = i -> 'was');
     IF s.uniques ? key THEN
         taken := ARRAY(
             SELECT x.id FROM (SELECT k.id, k.hash, row_number() OVER (PARTITION BY k.hash ORDER BY k.id) AS place, record_of_key(s.content_id, key, k.hash) AS holder
@@ -118,8 +123,7 @@ BEGIN
                         CASE WHEN o.id IS NOT NULL THEN 'another record has this value' WHEN r.id IS NULL THEN 'it is no more' ELSE 'it was changed since' END)), '[]')
              FROM jsonb_array_elements(items) i
              LEFT JOIN unnest(olds) o ON o.id = (i ->> 'id')::uuid
-             LEFT JOIN records r ON r.tenant_id = s.tenant_id AND r.organization_id = s.organization_id AND r.id = (i ->> 'id')::uuid AND r.deleted_at IS NULL
-                                AND r.content_id = s.content_id
+             LEFT JOIN unnest(live) r ON r.id = (i ->> 'id')::uuid
              WHERE o.id IS NULL OR o.id = ANY (taken));
     news := ARRAY(
         SELECT jsonb_populate_record(jsonb_populate_record(o, record_slots_empty()), record_slots_of(x.title, x.vals, s.slots)

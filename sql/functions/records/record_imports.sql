@@ -307,11 +307,12 @@ RETURN coalesce((options ->> 'dry_run')::boolean, false);
 
 -- What a row has of unique values that a row before it has, where the run writes none of them: the first such field; NULL: none.
 CREATE OR REPLACE FUNCTION record_import_tried(r record_runs, uniques jsonb, field_values jsonb) RETURNS text
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 BEGIN
-    RETURN (SELECT min(k.key) FROM jsonb_each_text(uniques) u
-            JOIN record_run_keys k ON k.tenant_id = r.tenant_id AND k.organization_id = r.organization_id AND k.run_id = r.id AND k.key = u.key
-                                  AND k.hash = record_key(u.value, field_values -> u.key));
+    RETURN (SELECT min(u.key) FROM jsonb_each_text(uniques) u
+            CROSS JOIN LATERAL (SELECT record_key(u.value, field_values -> u.key) AS hash OFFSET 0) w
+            CROSS JOIN LATERAL (SELECT FROM record_run_keys k
+                                WHERE k.tenant_id = r.tenant_id AND k.organization_id = r.organization_id AND k.run_id = r.id AND k.key = u.key AND k.hash = w.hash OFFSET 0) k);
 END
 $$;
 
@@ -366,6 +367,17 @@ BEGIN
 END
 $$;
 
+-- What records have of unique values.
+CREATE OR REPLACE FUNCTION record_keys_of(ids uuid[]) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+BEGIN
+    RETURN (SELECT coalesce(jsonb_agg(jsonb_build_object('key', k.key, 'hash', k.hash)), '[]')
+            FROM unnest(ids) i (id)
+            CROSS JOIN LATERAL (SELECT x.key, x.hash FROM record_keys x
+                                WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.record_id = i.id OFFSET 0) k);
+END
+$$;
+
 -- The same, and nothing is written: it is done, and taken back.  What its rows have of unique values stays known to the run.
 CREATE OR REPLACE FUNCTION record_import_try(r record_runs, rows jsonb, checked integer, OUT ids uuid[], OUT versions integer[], OUT created integer, OUT updated integer,
                                              OUT failed integer, OUT errors jsonb)
@@ -376,16 +388,13 @@ DECLARE
 BEGIN
     BEGIN
         SELECT * INTO b FROM record_import_write(r, rows, checked);
-        SELECT jsonb_agg(jsonb_build_object('key', k.key, 'hash', k.hash)) INTO keys
-        FROM unnest(b.ids) i (id)
-        CROSS JOIN LATERAL (SELECT x.key, x.hash FROM record_keys x
-                            WHERE x.tenant_id = r.tenant_id AND x.organization_id = r.organization_id AND x.record_id = i.id OFFSET 0) k;
+        keys := record_keys_of(b.ids);
         RAISE SQLSTATE 'ASDRY';
     EXCEPTION WHEN SQLSTATE 'ASDRY' THEN
         NULL;
     END;
     INSERT INTO record_run_keys (tenant_id, organization_id, run_id, key, hash)
-    SELECT r.tenant_id, r.organization_id, r.id, k.key, k.hash FROM jsonb_to_recordset(coalesce(keys, '[]')) k (key text, hash bytea)
+    SELECT r.tenant_id, r.organization_id, r.id, k.key, k.hash FROM jsonb_to_recordset(keys) k (key text, hash bytea)
     ON CONFLICT DO NOTHING;
     ids := '{}';
     created := b.created;

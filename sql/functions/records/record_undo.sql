@@ -49,9 +49,9 @@ END
 $$;
 
 -- Give records, which are locked, the values of the version before: ids and versions, of which each has the latter.  Raises 40001 where somebody else has a unique value
--- by now.
+-- by now.  Versions are looked up one by one, by their keys, and no plan does otherwise (record_keys.sql).
 CREATE OR REPLACE FUNCTION records_step_back(s recordsets, ids uuid[], versions integer[]) RETURNS bigint
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     olds  records[];
     news  records[];
@@ -63,7 +63,8 @@ BEGIN
                    SELECT coalesce(jsonb_agg(k), '[]') FROM jsonb_object_keys(o.field_values) k WHERE NOT v.field_values ? k)), s)
         FROM unnest(olds) o
         JOIN unnest(ids, versions) i (id, version) ON i.id = o.id
-        JOIN record_versions v ON v.tenant_id = o.tenant_id AND v.organization_id = o.organization_id AND v.record_id = o.id AND v.version = i.version - 1);
+        CROSS JOIN LATERAL (SELECT x.version, x.field_values FROM record_versions x
+                            WHERE x.tenant_id = s.tenant_id AND x.organization_id = s.organization_id AND x.record_id = i.id AND x.version = i.version - 1 OFFSET 0) v);
     PERFORM records_put(olds, news);
     PERFORM record_geometry_change(n.id, n.content_id, '{}', false, n.field_values, place, false) FROM unnest(news) n WHERE place IS NOT NULL;
     IF s.uniques <> '{}' THEN
@@ -75,7 +76,7 @@ $$;
 
 -- Of an import's batch: what becomes of each record.
 CREATE OR REPLACE FUNCTION record_undo_import(r record_runs, b record_run_batches, OUT deleted bigint, OUT restored bigint, OUT kept jsonb)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     s    recordsets;
     own  jsonb;    -- the records, as they are by now
@@ -101,7 +102,8 @@ BEGIN
     WHERE i.version = 1 AND i.id <> ALL (gone.deleted) OR i.version > 1 AND own ->> i.id::text IS DISTINCT FROM i.version::text;
     SELECT coalesce(array_agg(i.id), '{}'), coalesce(array_agg(i.version), '{}') INTO ids, vers
     FROM unnest(b.record_ids, b.versions) i (id, version)
-    JOIN record_versions v ON v.tenant_id = r.tenant_id AND v.organization_id = r.organization_id AND v.record_id = i.id AND v.version = i.version - 1
+    CROSS JOIN LATERAL (SELECT FROM record_versions x
+                        WHERE x.tenant_id = r.tenant_id AND x.organization_id = r.organization_id AND x.record_id = i.id AND x.version = i.version - 1 OFFSET 0) v
     WHERE i.version > 1 AND own ->> i.id::text = i.version::text;
     IF recordset_may(s.id, s.owner_id, 4) THEN
         BEGIN
@@ -116,7 +118,8 @@ BEGIN
                     (SELECT coalesce(jsonb_agg(k), '[]') FROM records x, jsonb_object_keys(x.field_values) k
                      WHERE x.tenant_id = r.tenant_id AND x.organization_id = r.organization_id AND x.id = i.id AND NOT v.field_values ? k) AS dropped
              FROM unnest(b.record_ids, b.versions) i (id, version)
-             LEFT JOIN record_versions v ON v.tenant_id = r.tenant_id AND v.organization_id = r.organization_id AND v.record_id = i.id AND v.version = i.version - 1
+             LEFT JOIN LATERAL (SELECT x.version, x.field_values FROM record_versions x
+                                WHERE x.tenant_id = r.tenant_id AND x.organization_id = r.organization_id AND x.record_id = i.id AND x.version = i.version - 1 OFFSET 0) v ON true
              WHERE i.version > 1 AND own ->> i.id::text = i.version::text AND i.id <> ALL (ids) ORDER BY i.id LOOP
         IF c.version IS NULL THEN
             kept := kept || jsonb_build_array(jsonb_build_object('record_id', c.id, 'reason', 'what it was is not known any more'));
