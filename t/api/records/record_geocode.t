@@ -316,5 +316,5 @@ subtest 'Nominatim, and no provider' => sub {
 
     my $without = Api->start(main => 1, GEOCODER => 'nominatim', GOOGLE_GEOCODING_KEY => 'x');
     my $other   = workspace($without, ann => 'owner');
-    error_is $other->{ann}->post($url, { recordset_id => $none, address_fields => ['address'] }), 503, 'SERVICE_UNAVAILABLE', message => qr/no geocoding provider/;
+    error_is $other->{ann}->post($url, { recordset_id => $none, address_fields => ['address'] }), 503, 'SERVICE_UNAVAILABLE', message => qr/geocoding providers are not configured/;
 };
