@@ -385,10 +385,10 @@ static void holder(struct reader *r)
 
 	take(r, '{');
 	if (skip_space(r) != '}') {
-		for (;;) {
+		while (n < MEMBERS) {
 			const char *name;
 
-			if (skip_space(r) != '"' || n == MEMBERS)
+			if (skip_space(r) != '"')
 				broken(r);
 			name = json_object_get_string(value(r));
 			names[n] = memcpy(import_child_alloc(strlen(name) + 1), name, strlen(name) + 1);

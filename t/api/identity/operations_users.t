@@ -149,4 +149,3 @@ subtest 'of two who change it at once the second is told' => sub {
     error_is $boss->patch($path, { username => 'second.one' }, headers => { 'If-Match' => $etag }), 412, 'PRECONDITION_FAILED';
     is row($ann)->{username}, 'first.one';
 };
-
