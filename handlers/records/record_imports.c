@@ -280,7 +280,8 @@ static enum err survey(struct req *rq, int fd, const char *format, const char *e
 	if (rc)
 		return rc;
 	req_set(rq, "survey", buf_str(&b));
-	return strcmp(format, "geojson") ? ERR_OK : tx_call(&rq->tx, &q_record_survey_check, true, &res);
+	return !format || strcmp(format, "geojson") ? ERR_OK
+						    : tx_call(&rq->tx, &q_record_survey_check, true, &res);
 }
 
 /* What came in a form as a file without a name. */
