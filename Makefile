@@ -23,7 +23,7 @@ LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcsv -lcrypto -lcrypt 
 
 QUERIES  = $(patsubst sql/queries/%.sql,build/sql/%,$(wildcard sql/queries/*/*.sql))
 SRC      = $(wildcard lib/*/*.c fcgi/*.c fcgi/*/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) $(CLICKHOUSE:=.c) build/routes.c build/demo.c build/passwords.c build/mail_domains.c build/mail_templates.c build/ai_templates.c \
-           build/mcp_texts.c build/guide.c
+           build/mcp_texts.c build/guide.c build/build_info.c
 CLICKHOUSE = $(patsubst sql/%.sql,build/%,$(wildcard sql/clickhouse/*.sql))
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)
 CMD_OBJ  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/*.c) build/embedded.c)
@@ -73,6 +73,13 @@ build/passwords.c: tools/passwords
 build/mail_domains.c: tools/mail_domains $(addprefix tools/mail-domains/,package.json package-lock.json .npmrc)
 	@mkdir -p build
 	$(call run,PERL $@)tools/mail_domains $@
+
+# Looked at each time, and written where it differs.
+build/build_info.c: tools/build_info FORCE
+	@mkdir -p build
+	@tools/build_info $@
+
+FORCE: ;
 
 # An archive, so that a test may bring its own route_tables or queries: the
 # linker takes from it only what is still missing.
@@ -233,5 +240,5 @@ clean: ## remove build/
 	rm -rf build
 
 -include $(OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(STEPS:.o=.d) $(UNIT:%=%.d) $(FUZZERS:%=%.d)
-.PHONY: all sdk docs deps run stop clean-run lint objects install uninstall unit fuzzers check check-asan check-chaos check-billing check-upgrade cover check-valgrind fuzz bench help clean
+.PHONY: FORCE all sdk docs deps run stop clean-run lint objects install uninstall unit fuzzers check check-asan check-chaos check-billing check-upgrade cover check-valgrind fuzz bench help clean
 .DELETE_ON_ERROR:

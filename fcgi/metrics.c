@@ -4,6 +4,7 @@
 
 #include "fcgi/route.h"
 #include "fcgi/share.h"
+#include "lib/base/clock.h"
 #include "lib/host/scoreboard.h"
 #include "lib/host/shm.h"
 #include "lib/host/span_ring.h"
@@ -20,6 +21,13 @@ struct route_counts {
 	_Atomic uint64_t latency_ns;
 };
 
+/* 429s of a part of the last minute. */
+enum { PARTS = 12, PART_S = METRICS_REFUSALS_S / PARTS };
+struct refusals {
+	_Atomic int64_t part; /* its number, from when the host was started */
+	_Atomic uint64_t n;
+};
+
 struct job_counts {
 	_Atomic uint64_t by_outcome[OUTCOMES];
 	_Atomic uint64_t run_ns;
@@ -34,6 +42,7 @@ struct delivery_counts {
 };
 
 SHM_REGION(metrics_routes, struct route_counts, METRICS_ROUTES)
+SHM_REGION(metrics_minute, struct refusals, PARTS)
 SHM_REGION(metrics_jobs, struct job_counts, 1)
 SHM_REGION(metrics_deliveries, struct delivery_counts, 1)
 SHM_REGION(metrics_realtimes, struct metrics_realtime, METRICS_REALTIME)
@@ -78,6 +87,36 @@ static void add(_Atomic uint64_t *n, uint64_t by)
 	atomic_fetch_add_explicit(n, by, memory_order_relaxed);
 }
 
+static int64_t part_now(void)
+{
+	return clock_ns() / 1000000000 / PART_S + 1;
+}
+
+/* Whoever comes first in a part begins it; one of others in that moment may be lost. */
+static void count_refusal(void)
+{
+	int64_t now = part_now();
+	struct refusals *r = &metrics_minute()[now % PARTS];
+	int64_t then = atomic_load(&r->part);
+
+	if (then != now && atomic_compare_exchange_strong(&r->part, &then, now))
+		atomic_store(&r->n, 0);
+	add(&r->n, 1);
+}
+
+uint64_t metrics_refusals(void)
+{
+	int64_t now = part_now(), part;
+	uint64_t sum = 0;
+
+	for (int i = 0; i < PARTS; i++) {
+		part = atomic_load(&metrics_minute()[i].part);
+		if (part > now - PARTS && part <= now)
+			sum += get(&metrics_minute()[i].n);
+	}
+	return sum;
+}
+
 void metrics_count(int route_index, int status, int64_t duration_ns)
 {
 	struct route_counts *r =
@@ -85,6 +124,8 @@ void metrics_count(int route_index, int status, int64_t duration_ns)
 										       : METRICS_ROUTES - 1];
 	int s = 0, b = 0;
 
+	if (status == 429)
+		count_refusal();
 	while (s < STATUSES - 1 && statuses[s] != status)
 		s++;
 	while (b < BUCKETS && (double)duration_ns > bucket_s[b] * 1e9)

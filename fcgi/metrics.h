@@ -33,6 +33,10 @@ uint64_t metrics_version(void);
 /* Count a finished request. */
 void metrics_count(int route_index, int status, int64_t duration_ns);
 
+/* How many of those of the last METRICS_REFUSALS_S seconds were refused as too many. */
+enum { METRICS_REFUSALS_S = 60 };
+uint64_t metrics_refusals(void);
+
 /* Count n jobs that have ended: 0 completed, 1 to be tried again, 2 failed, 3 lost. */
 void metrics_count_jobs(int outcome, uint64_t n, int64_t run_ns);
 

@@ -257,6 +257,11 @@ static enum err take_from_limit(struct req *rq)
 	return req_too_many(rq, seconds(s.retry_ns));
 }
 
+long serve_limits_active(void)
+{
+	return limit_active(limits(), LIMITS, clock_ns());
+}
+
 /*
  * nginx has a wide limit for requests that look as if they had a secret key
  * ($ashlar_secret in nginx/http.conf.in), and cannot know whether they have.

@@ -22,6 +22,9 @@ size_t serve_max_body(const struct req *rq);
  */
 void serve_answer(struct req *rq, enum err rc);
 
+/* How many callers' rate limits are not full: the host's. */
+long serve_limits_active(void);
+
 /* Log and count the request, once its answer is sent. */
 void serve_end(struct req *rq);
 

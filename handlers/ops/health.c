@@ -8,6 +8,8 @@
 #include "fcgi/metrics.h"
 #include "fcgi/req.h"
 #include "fcgi/version.h"
+#include "fcgi/build_info.h"
+#include "handlers/ops/probe.h"
 #include "handlers/shapes.h"
 #include "lib/base/clock.h"
 #include "lib/base/jx.h"
@@ -56,29 +58,42 @@ static const struct field readiness_out[] = {
 	FIELD_END
 };
 
+static const char *const states[] = { "ok", "error", NULL };
+static const char *const readies[] = { "ready", "not_ready", NULL };
+static const char *const redis_states[] = { "connected", "disconnected", "not_configured", "error", NULL };
+
+static const struct field version_out[] = {
+	{ "version",    F_TEXT,     0, .example = ASHLAR_VERSION },
+	{ "commit",     F_TEXT,     F_NULL, .about = "null: not built in a checkout", .example = "7a016472c0ffee00c0ffee00c0ffee00c0ffee00" },
+	{ "built_at",   F_DATETIME, F_NULL },
+	{ "started_at", F_DATETIME, 0, .about = "when the pool was started" },
+	{ "uptime",     F_INT,      0, .about = "seconds since then", .example = "86400" },
+	FIELD_END
+};
+
+static const struct field state_out[] = {
+	{ "status",  F_ENUM, 0, .values = states },
+	{ "version", F_TEXT, 0, .example = ASHLAR_VERSION },
+	{ "uptime",  F_INT,  0, .about = "seconds since the pool was started", .example = "86400" },
+	{ "db",      F_ENUM, 0, .values = db_states },
+	{ "redis",   F_ENUM, 0, .values = redis_states, .about = "not_configured: there is none", .example = "not_configured" },
+	FIELD_END
+};
+
+static const struct field ready_out[] = {
+	{ "status", F_ENUM, 0, .values = readies },
+	{ "db",     F_ENUM, 0, .values = db_states },
+	FIELD_END
+};
+
+static const struct shape version_shape = { "OperationsVersion", version_out };
+static const struct shape state_shape = { "OperationsHealth", state_out };
+static const struct shape ready_shape = { "OperationsReadiness", ready_out };
 static const struct shape health_shape = { "HealthStatus", health_out };
 static const struct shape readiness_shape = { "ReadinessStatus", readiness_out };
 /* clang-format on */
 
-enum { PROBE_TIMEOUT_MS = 2000 };
-
 static const int64_t ROOM_NS = 5000000000;
-
-/* A trivial query under row-level security; what goes wrong is in the log, not in the answer's place. */
-static bool database_answers(struct req *rq)
-{
-	PGresult *res;
-	bool ok;
-
-	rq->tx.timeout_ms = PROBE_TIMEOUT_MS;
-	ok = !tx_call(&rq->tx, &q_ready_check, true, &res) && column_bool(res, 0, "ready");
-	if (!ok)
-		log_msg(LOG_WARNING, &rq->tx.log, "%s",
-			rq->tx.fail.reason ? rq->tx.fail.reason : "the database is not ready");
-	rq->tx.fail = (struct failure){ ERR_OK };
-	rq->tx.may_rerun = false;
-	return ok;
-}
 
 /*
  * Can PostgreSQL still write?  A disk that is full lets it answer until
@@ -114,6 +129,11 @@ static void open_status(struct req *rq, bool healthy)
 	jx_timestamptz(b, clock_pg_us());
 }
 
+static long long uptime_s(void)
+{
+	return (clock_ns() - atomic_load(&scoreboard()->started_ns)) / 1000000000;
+}
+
 static enum err close_status(struct req *rq, bool healthy)
 {
 	buf_char(&rq->answer.out, '}');
@@ -127,18 +147,52 @@ static enum err close_status(struct req *rq, bool healthy)
 
 static enum err health_get(struct req *rq)
 {
-	int64_t up_ns = clock_ns() - atomic_load(&scoreboard()->started_ns);
-	bool db = database_answers(rq);
+	bool db = probe_database(rq, NULL);
 
 	open_status(rq, db);
 	buf_fmt(&rq->answer.out, ",\"version\":\"%s\",\"uptime\":%lld,\"db\":\"%s\"", ASHLAR_VERSION,
-		(long long)(up_ns / 1000000000), db_states[!db]);
+		uptime_s(), db_states[!db]);
+	return close_status(rq, db);
+}
+
+/* Asks nobody: it answers whatever else is away. */
+static enum err version_get(struct req *rq)
+{
+	struct buf *b = answer_open(rq);
+	long long up = uptime_s();
+
+	buf_char(b, '{');
+	jx_key_str(b, "version", ASHLAR_VERSION);
+	jx_key_text(b, "commit", build_info.commit);
+	jx_key(b, "built_at"), jx_timestamptz(b, build_info.built_s * 1000000 - CLOCK_PG_EPOCH_US);
+	jx_key(b, "started_at"), jx_timestamptz(b, clock_pg_us() - up * 1000000);
+	jx_key_int(b, "uptime", up);
+	buf_char(b, '}');
+	return answer_close(rq);
+}
+
+static enum err state_get(struct req *rq)
+{
+	bool db = probe_database(rq, NULL);
+
+	buf_fmt(answer_open(rq),
+		"{\"status\":\"%s\",\"version\":\"%s\",\"uptime\":%lld,\"db\":\"%s\",\"redis\":\"not_"
+		"configured\"",
+		states[!db], ASHLAR_VERSION, uptime_s(), db_states[!db]);
+	return close_status(rq, db);
+}
+
+static enum err ready_get(struct req *rq)
+{
+	bool db = probe_database(rq, NULL);
+
+	buf_fmt(answer_open(rq), "{\"status\":\"%s\",\"db\":\"%s\"", readies[!db], db_states[!db]);
 	return close_status(rq, db);
 }
 
 static enum err readiness_get(struct req *rq)
 {
-	bool db = database_answers(rq) && database_has_room(rq);
+	bool db = probe_database(rq, NULL) && database_has_room(rq);
 
 	open_status(rq, db);
 	buf_fmt(&rq->answer.out,
@@ -197,6 +251,12 @@ static enum err metrics_get(struct req *rq)
 
 /* clang-format off */
 const struct route health_routes[] = {
+	{ GET, "/api/version", "operations.health.get_version", &by_anyone, "Which version is it?", .about = "Answers without the database.",
+	  .out = &version_shape, .run = version_get, .flags = BARE | OPEN_QUERY },
+	{ GET, "/api/health", "operations.health.get_health", &by_anyone, "Is it alive, and the database?",
+	  .out = &state_shape, .run = state_get, .flags = PROBE | BARE | OPEN_QUERY },
+	{ GET, "/api/ready", "operations.health.get_ready", &by_anyone, "May it be sent requests?",
+	  .out = &ready_shape, .run = ready_get, .flags = PROBE | BARE | OPEN_QUERY },
 	{ GET, "/api/v1/public/health",       "app.health.get_health",             &by_anyone, "Is it alive?",
 	  .out = &health_shape, .run = health_get, .flags = PROBE | OPEN_QUERY },
 	{ GET, "/api/v1/public/health/ready", "app.health.get_readiness",          &by_anyone, "Is it ready for requests?",

@@ -171,3 +171,12 @@ const char *limit_check(const char *text)
 		       ? NULL
 		       : "must be such as 5/hour: 1 to 1000000 in a second, minute, hour or day";
 }
+
+long limit_active(const struct limit_slot *table, uint32_t slots, int64_t now_ns)
+{
+	long n = 0;
+
+	for (uint32_t i = 0; i < slots; i++)
+		n += is_used(atomic_load_explicit(&table[i].tat_ns, memory_order_relaxed), now_ns);
+	return n;
+}

@@ -63,6 +63,9 @@ void limit_charge(struct limit_slot *table, uint32_t slots, uint64_t key, long n
 bool limit_owes(struct limit_slot *table, uint32_t slots, uint64_t key, long burst_ms, int64_t now_ns,
 		int64_t *retry_ns);
 
+/* How many keys have used of their budget, and have not got all of it back. */
+long limit_active(const struct limit_slot *table, uint32_t slots, int64_t now_ns);
+
 /*
  * Read a budget such as "5/hour": that many in a window of a second, minute, hour or day.
  *
