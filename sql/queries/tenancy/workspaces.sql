@@ -14,9 +14,9 @@ SELECT (SELECT count(*) FROM memberships m JOIN organizations o ON o.tenant_id =
        active_workspace(@user, @chosen::uuid) AS current_workspace_id;
 
 -- name: workspace_list_of_user :rows
--- By name, whatever its case.
+-- By name, whatever its case.  Which is the active one is asked for once, not of each.
 SELECT :columns(workspace), workspace_owner(o.id) AS owner_id, member_count_now(o.tenant_id, o.id, o.member_count) AS member_count, workspace_role(m.role) AS role,
-       coalesce(o.id = active_workspace(@user, @chosen::uuid), false) AS is_current
+       coalesce(o.id = (SELECT active_workspace(@user, @chosen::uuid)), false) AS is_current
 FROM memberships m
 JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
 :joins(workspace)
