@@ -46,10 +46,13 @@ RETURN CASE WHEN jsonb_typeof(value) = 'boolean' THEN value::boolean END;
 
 -- Of which kind fields of a type are: t, n, d, b, as their slots are called; x: of none.
 CREATE OR REPLACE FUNCTION record_class(type text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN type IN ('number', 'currency', 'percent', 'latitude', 'longitude') THEN 'n' WHEN type IN ('date', 'datetime') THEN 'd'
-            WHEN type = 'boolean' THEN 'b'
-            WHEN type IN ('text', 'long_text', 'email', 'phone', 'url', 'select', 'address', 'member', 'record') THEN 't' ELSE 'x' END;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN CASE WHEN type IN ('number', 'currency', 'percent', 'latitude', 'longitude') THEN 'n' WHEN type IN ('date', 'datetime') THEN 'd'
+                WHEN type = 'boolean' THEN 'b'
+                WHEN type IN ('text', 'long_text', 'email', 'phone', 'url', 'select', 'address', 'member', 'record') THEN 't' ELSE 'x' END;
+END
+$$;
 
 -- Which field of a schema is in which slot: those that settings.promoted_fields names are in the first ones; of the others the first twelve
 -- that are short and can be compared, in the order of the schema. In front of those come the ones that views ask for (wanted), short or not, as long as
@@ -235,10 +238,11 @@ CREATE OR REPLACE TRIGGER recordsets_fill AFTER UPDATE ON recordsets FOR EACH RO
 
 -- The slot that a field is in and that may be asked, of a kind; NULL: none.
 CREATE OR REPLACE FUNCTION record_slot(slots jsonb, filled jsonb, key text, kind text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-BEGIN ATOMIC
-    SELECT e.key FROM jsonb_each_text(slots) e WHERE e.value = $3 AND left(e.key, 1) = $4 AND length(e.key) = 3 AND filled ->> e.key = $3 ORDER BY e.key LIMIT 1;
-END;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN (SELECT min(e.key) FROM jsonb_each_text(slots) e WHERE e.value = $3 AND left(e.key, 1) = $4 AND length(e.key) = 3 AND filled ->> e.key = $3);
+END
+$$;
 
 -- Write the slots of up to batch records, the newest first, behind a place (after; NULL: from the first on) as the recordset has them, those that have others.
 -- last: the place to go on behind; NULL: all have them. errors: up to 100 of the values that a column of settings.promoted_fields cannot hold.

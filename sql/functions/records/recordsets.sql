@@ -5,8 +5,8 @@
 --
 -- What a member of the workspace may do with a recordset, and why: all of it as owner or admin of the workspace, or as the
 -- recordset's owner; else what the member is granted, directly and by the active teams that they are in.  It is put into the
--- query that joins it:
---     CROSS JOIN recordset_rights(r.tenant_id, r.organization_id, r.id, r.owner_id, @member, @org_role) x
+-- query that joins it, unless an argument is a subquery, as @member is; then it is planned anew in each transaction, for 0.6 ms. Of the caller it has four:
+--     CROSS JOIN recordset_rights(r.tenant_id, r.organization_id, r.id, r.owner_id) x
 CREATE OR REPLACE FUNCTION recordset_rights(tenant uuid, organization uuid, recordset uuid, owner uuid, member uuid, role text)
 RETURNS TABLE (rights integer, source text)
 LANGUAGE sql STABLE ROWS 1
@@ -28,6 +28,12 @@ BEGIN ATOMIC
                           AND NOT w.is_admin AND NOT w.is_owner) e) g;
 END;
 
+CREATE OR REPLACE FUNCTION recordset_rights(tenant uuid, organization uuid, recordset uuid, owner uuid) RETURNS TABLE (rights integer, source text)
+LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+    SELECT x.rights, x.source FROM recordset_rights(tenant, organization, recordset, owner, app_member(), app_org_role()) x;
+END;
+
 -- Has the caller this right?  For may().
 CREATE OR REPLACE FUNCTION recordset_may(recordset uuid, owner uuid, flag integer) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
@@ -39,9 +45,12 @@ $$;
 
 -- Rights as answers show them (the shape RecordsetPermissions).
 CREATE OR REPLACE FUNCTION recordset_permissions(rights integer, source text) RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN jsonb_build_object('can_view', rights & 1 <> 0, 'can_create', rights & 2 <> 0, 'can_edit', rights & 4 <> 0, 'can_edit_own', rights & 8 <> 0,
-                          'can_delete', rights & 16 <> 0, 'can_delete_own', rights & 32 <> 0, 'can_admin', rights & 64 <> 0, 'source', source);
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN jsonb_build_object('can_view', rights & 1 <> 0, 'can_create', rights & 2 <> 0, 'can_edit', rights & 4 <> 0, 'can_edit_own', rights & 8 <> 0,
+                              'can_delete', rights & 16 <> 0, 'can_delete_own', rights & 32 <> 0, 'can_admin', rights & 64 <> 0, 'source', source);
+END
+$$;
 
 -- The recordset of the workspace that a path names by its slug or its id; NULL: there is none.  No slug looks like an id.
 CREATE OR REPLACE FUNCTION recordset_id(slug_or_id text) RETURNS uuid

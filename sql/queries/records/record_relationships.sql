@@ -8,7 +8,7 @@ FROM record_relationships l
 JOIN records o ON o.tenant_id = l.tenant_id AND o.organization_id = l.organization_id AND o.id = l.other_id AND o.deleted_at IS NULL
 JOIN recordsets s ON s.tenant_id = o.tenant_id AND s.organization_id = o.organization_id AND s.id = o.recordset_id AND s.content_id = o.content_id
                  AND s.trashed_at IS NULL
-CROSS JOIN recordset_rights(s.tenant_id, s.organization_id, s.id, s.owner_id, @member, @org_role) x;
+CROSS JOIN recordset_rights(s.tenant_id, s.organization_id, s.id, s.owner_id) x;
 
 -- name: record_relationship_list :rows
 -- Both ways, the oldest first; without those of records that the caller may not see.
@@ -30,7 +30,7 @@ WITH made AS (
             metadata = coalesce(:metadata::jsonb, '{}'), created_by_id = @member)
     FROM records r
     JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id
-    CROSS JOIN recordset_rights(r.tenant_id, r.organization_id, s.id, s.owner_id, @member, @org_role) x
+    CROSS JOIN recordset_rights(r.tenant_id, r.organization_id, s.id, s.owner_id) x
     JOIN records t ON t.tenant_id = r.tenant_id AND t.organization_id = r.organization_id AND t.id = (SELECT record_here(:target_record_id::uuid, 1))
     WHERE r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = (SELECT record_here(:record_id::uuid, 1))
       AND may(x.rights & 4 > 0 OR x.rights & 8 > 0 AND @member IN (coalesce(r.created_by_id, r.id), coalesce(r.owner_id, r.id)),

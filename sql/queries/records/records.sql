@@ -13,7 +13,7 @@ SELECT r.id, r.recordset_id, s.slug AS recordset_slug, r.title, r.field_values, 
 FROM records r
 JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id AND s.content_id = r.content_id
                  AND s.trashed_at IS NULL
-CROSS JOIN recordset_rights(r.tenant_id, r.organization_id, s.id, s.owner_id, @member, @org_role) x
+CROSS JOIN recordset_rights(r.tenant_id, r.organization_id, s.id, s.owner_id) x
 LEFT JOIN record_geometries g ON g.tenant_id = r.tenant_id AND g.organization_id = r.organization_id AND g.record_id = r.id
 LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.owner_id) owner ON true
 LEFT JOIN member_ref(r.tenant_id, r.organization_id, r.created_by_id) maker ON true;
@@ -76,7 +76,7 @@ SELECT :columns(schema)
 FROM records r
 JOIN recordsets s ON s.tenant_id = r.tenant_id AND s.organization_id = r.organization_id AND s.id = r.recordset_id AND s.content_id = r.content_id
                  AND s.trashed_at IS NULL
-CROSS JOIN recordset_rights(r.tenant_id, r.organization_id, s.id, s.owner_id, @member, @org_role) x
+CROSS JOIN recordset_rights(r.tenant_id, r.organization_id, s.id, s.owner_id) x
 WHERE r.tenant_id = @tenant AND r.organization_id = @workspace AND r.id = :record_id AND r.deleted_at IS NULL
   AND may(x.rights & 4 > 0 OR x.rights & 8 > 0 AND @member IN (coalesce(r.created_by_id, r.id), coalesce(r.owner_id, r.id)),
           'this needs can_edit on the recordset, or can_edit_own of who made or owns the record');

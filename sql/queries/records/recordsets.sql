@@ -8,7 +8,7 @@ SELECT r.id, r.name, r.slug, r.description, r.type, r.mode, r.icon, r.color,
                  WHERE c.tenant_id = r.tenant_id AND c.organization_id = r.organization_id AND c.recordset_id = r.id), 0)::bigint AS record_count,
        r.is_active, recordset_permissions(x.rights, x.source) AS permissions, r.created_by_id, r.created_at, r.updated_at
 FROM recordsets r
-CROSS JOIN recordset_rights(r.tenant_id, r.organization_id, r.id, r.owner_id, @member, @org_role) x;
+CROSS JOIN recordset_rights(r.tenant_id, r.organization_id, r.id, r.owner_id) x;
 
 -- columns: trashed
 SELECT r.trashed_at AS deleted_at, who.ref AS deleted_by, r.trashed_at + interval '30 days' AS purge_at,
