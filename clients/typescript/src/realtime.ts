@@ -158,6 +158,7 @@ export class Realtime {
         this.#join()
       }
       socket.onmessage = ({ data }) => this.#socket === socket && this.#take(JSON.parse(data as string) as Message)
+      socket.onerror = () => {} // npm ws throws what nobody hears; onclose follows
       socket.onclose = ({ code }) => {
         if (this.#socket !== socket) return
         if (!opened) this.#unopened++
