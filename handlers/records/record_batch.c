@@ -12,6 +12,7 @@
 #include "handlers/records/record_input.h"
 #include "lib/base/jx.h"
 #include "lib/db/column.h"
+#include "providers/record_geometry.h"
 
 static enum err record_batch(struct req *rq);
 
@@ -33,6 +34,7 @@ static const struct field item[] = {
 	{ "tool_statuses",    F_OBJECT, F_RARE },
 	{ "group_id",         F_UUID,   F_RARE | F_NULL },
 	{ "owner_id",         F_UUID,   F_RARE, .about = "a member; of a new record the caller, unless given" },
+	{ "geometry",         F_OBJECT, F_RARE | F_NULL, .about = RECORD_GEOMETRY_ABOUT, .example = RECORD_GEOMETRY_EXAMPLE },
 	{ "expected_version", F_INT,    F_RARE, .min = 1, .about = "of a record that there is: refused, if it is another one" },
 	FIELD_END
 };
@@ -164,10 +166,16 @@ static enum err write_values(struct batch *t, struct json_object *given, const c
 	return record_input_end(&in, why);
 }
 
-static void write_set(struct json_object *given, struct buf *b)
+static enum err write_set(struct batch *t, struct json_object *given, struct buf *b, struct failure *why)
 {
-	static const char *const members[] = { "title", "status", "owner_id", "group_id", "tags" };
+	static const char *const members[] = {
+		"title", "status", "owner_id", "group_id", "tags", "geometry"
+	};
+	struct json_object *geometry = member(given, "geometry");
+	enum err rc = geometry ? record_geometry_check(t->arena, geometry, "geometry", why) : ERR_OK;
 
+	if (rc)
+		return rc;
 	jx_key_open(b, "set", '{');
 	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++) {
 		struct json_object *value;
@@ -177,6 +185,7 @@ static void write_set(struct json_object *given, struct buf *b)
 				buf_text(b, json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
 	}
 	buf_char(b, '}');
+	return ERR_OK;
 }
 
 /* What an item holds, as records_batch() has it. */
@@ -198,8 +207,8 @@ static enum err write_members(struct batch *t, struct json_object *given, const 
 		jx_key_str(b, "id", json_object_get_string(id));
 	if (version)
 		jx_key_int(b, "expected_version", json_object_get_int64(version));
-	write_set(given, b);
-	if (values || !is_update)
+	rc = write_set(t, given, b, why);
+	if (!rc && (values || !is_update))
 		rc = write_values(t, values, op, b, why);
 	if (!rc && tools)
 		rc = record_input_tools(t->arena, tools, !strcmp(op, "create"), b, why);

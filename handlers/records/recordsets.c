@@ -165,7 +165,7 @@ const struct route recordset_routes[] = {
 	  .sql = &q_recordset_update, .run = recordset_write },
 	{ DELETE, ONE,                "workspace.records.trash_recordset",           &by_member, "Move a recordset to the trash", ADMIN " Its records, views and grants are not found while it is there.",
 	  .params = recordset_path, .out = &recordset_shape, .sql = &q_recordset_trash, .status = 204 },
-	{ POST,   ONE "/resync-promoted", "workspace.records.resync_promoted_columns", &by_member, "Write a recordset's columns anew", ADMIN " What filters and sorts find records by follows each change by itself; this says which values a column of settings.promoted_fields cannot hold. Up to 10,000 records are looked at at once, the others by a job.",
+	{ POST,   ONE "/resync-promoted", "workspace.records.resync_promoted_columns", &by_member, "Write a recordset's columns anew", ADMIN " What filters and sorts find records by follows each change by itself; this says which values a column of settings.promoted_fields cannot hold. Up to 10,000 records are looked at at once, the others by a job, as are the places of a map.",
 	  .params = recordset_path, .out = &resync_shape, .errors = not_seen, .sql = &q_recordset_resync, .status = 200 },
 	{ POST,   TRASH "/{recordset_slug}/restore", "workspace.records.restore_recordset", &by_member, "Take a recordset out of the trash", ADMINS,
 	  .may = &workspace_admin, .params = trash_path, .out = &recordset_shape, .sql = &q_recordset_restore, .status = 200 },

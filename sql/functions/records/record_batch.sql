@@ -28,6 +28,8 @@ BEGIN
                 THEN record_failure('CONFLICT', format('the record has version %s, not %s', o.version, w.given ->> 'expected_version'), 'expected_version')
             WHEN w.given -> 'set' ->> 'owner_id' IS DISTINCT FROM o.owner_id::text AND w.given -> 'set' ->> 'owner_id' IS NOT NULL AND m.id IS NULL
                 THEN record_failure('VALIDATION_ERROR', 'owner_id is no member of this workspace', 'owner_id')
+            WHEN jsonb_typeof(w.given -> 'set' -> 'geometry') = 'object' AND record_geometry_fault(w.given -> 'set' -> 'geometry', 'geometry') IS NOT NULL
+                THEN record_failure('VALIDATION_ERROR', record_geometry_fault(w.given -> 'set' -> 'geometry', 'geometry'), 'geometry')
         END)::record_item
         FROM unnest(work) w
         LEFT JOIN unnest(olds) o ON o.id = w.record_id
@@ -111,6 +113,8 @@ DECLARE
     olds   records[];
     news   records[];
     rows   jsonb;
+    place  jsonb;
+    moved  uuid[] := '{}';
     made   uuid[] := '{}';
 BEGIN
     PERFORM FROM recordsets x
@@ -155,16 +159,21 @@ BEGIN
         work := record_items_unique(s, work, news);
     END IF;
 
-    news := ARRAY(SELECT n FROM unnest(news) n JOIN unnest(work) w ON w.record_id = n.id AND w.failure IS NULL AND w.op = 'update'
-                  JOIN unnest(olds) o ON o.id = n.id WHERE n IS DISTINCT FROM o);
+    news := ARRAY(SELECT n FROM unnest(news) n JOIN unnest(work) w ON w.record_id = n.id AND w.failure IS NULL AND w.op = 'update');
+    place := recordset_place(s.mode, s.settings);
+    IF place IS NOT NULL OR EXISTS (SELECT FROM unnest(work) w WHERE w.given -> 'set' ? 'geometry') THEN
+        moved := ARRAY(SELECT n.id FROM unnest(news) n JOIN unnest(work) w ON w.record_id = n.id AND w.failure IS NULL AND w.op = 'update'
+                       WHERE record_geometry_change(n.id, n.content_id, coalesce(w.given -> 'set', '{}'), false, n.field_values, place, false));
+    END IF;
+    news := ARRAY(SELECT CASE WHEN n IS DISTINCT FROM o THEN n ELSE record_changed(o, w.given || '{"is_moved": true}', s) END
+                  FROM unnest(news) n JOIN unnest(olds) o ON o.id = n.id JOIN unnest(work) w ON w.record_id = n.id AND w.failure IS NULL AND w.op = 'update'
+                  WHERE n IS DISTINCT FROM o OR n.id = ANY (moved));
     SELECT jsonb_agg((w.given -> 'set') || jsonb_build_object('field_values', record_item_values(w.given), 'tool_statuses', w.given -> 'tools') ORDER BY w.nr) INTO rows
     FROM unnest(work) w WHERE w.op = 'create' AND w.failure IS NULL;
     -- Many at once are told as one.
     PERFORM set_config('app.quiet', 'on', true) WHERE coalesce(jsonb_array_length(rows), 0) + cardinality(news) > 1;
     IF news <> '{}' THEN
         PERFORM records_put(olds, news);
-        PERFORM record_geometry_change(n.id, n.content_id, '{}', false, n.field_values, p.place, false)
-        FROM (SELECT recordset_place(s.mode, s.settings) AS place) p CROSS JOIN unnest(news) n WHERE p.place IS NOT NULL;
         IF s.uniques <> '{}' THEN
             PERFORM record_keys_put(s.content_id, s.uniques, ARRAY(SELECT n.id FROM unnest(news) n), true);
         END IF;

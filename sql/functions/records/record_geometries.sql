@@ -35,22 +35,31 @@ EXCEPTION
 END
 $$;
 
--- One that is written: it is valid, or AS422 says why not and where.
-CREATE OR REPLACE FUNCTION record_geometry_valid(value jsonb, path text) RETURNS postgis.geometry
-LANGUAGE plpgsql AS $$
+-- Why one may not be written, and where; NULL: it may.
+CREATE OR REPLACE FUNCTION record_geometry_fault(value jsonb, path text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     g postgis.geometry := record_geometry(value);
     d record;
 BEGIN
     IF g IS NULL THEN
-        RAISE SQLSTATE 'AS422' USING HINT = path, MESSAGE = path || ' must be a GeoJSON geometry, longitude first, within 180 and 90 degrees';
+        RETURN path || ' must be a GeoJSON geometry, longitude first, within 180 and 90 degrees';
     END IF;
     SELECT x.valid, x.reason, x.location INTO d FROM postgis.ST_IsValidDetail(g) x;
-    IF NOT d.valid THEN
-        RAISE SQLSTATE 'AS422' USING HINT = path, MESSAGE = format('%s is not valid: %s at longitude %s, latitude %s', path, lower(d.reason),
-                                                                  postgis.ST_X(d.location), postgis.ST_Y(d.location));
+    RETURN CASE WHEN NOT d.valid THEN format('%s is not valid: %s at longitude %s, latitude %s', path, lower(d.reason), postgis.ST_X(d.location), postgis.ST_Y(d.location)) END;
+END
+$$;
+
+-- One that is written: it is valid, or AS422 says why not and where.
+CREATE OR REPLACE FUNCTION record_geometry_valid(value jsonb, path text) RETURNS postgis.geometry
+LANGUAGE plpgsql AS $$
+DECLARE
+    fault text := record_geometry_fault(value, path);
+BEGIN
+    IF fault IS NOT NULL THEN
+        RAISE SQLSTATE 'AS422' USING HINT = path, MESSAGE = fault;
     END IF;
-    RETURN g;
+    RETURN record_geometry(value);
 END
 $$;
 

@@ -393,5 +393,8 @@ BEGIN
         FROM recordsets x
         WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = recordset_resync.recordset_id;
     END IF;
+    -- Where they are comes of values, too.
+    PERFORM records_place_job(x) FROM recordsets x
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = recordset_resync.recordset_id AND recordset_place(x.mode, x.settings) IS NOT NULL;
 END
 $$;

@@ -163,3 +163,22 @@ subtest 'a schema that changes while a batch is under way' => sub {
     is join(' ', map { $_->[0] } $load->finish), '200';
     is_deeply $db->selectcol_arrayref(q{SELECT field_values ->> 'size' FROM records WHERE recordset_id = ?}, undef, $own), ['large'], 'each value fits the schema that holds by now';
 };
+
+subtest 'where they are' => sub {
+    my $at  = sub ($lng, $lat) { return { type => 'Point', coordinates => [ $lng, $lat ] } };
+    my $bow = { type => 'Polygon', coordinates => [ [ [ 0, 0 ], [ 2, 2 ], [ 2, 0 ], [ 0, 2 ], [ 0, 0 ] ] ] };
+    my $res = batch($bob, [ { %{ create(imo => 'g1') }, geometry => $at->(18, 59) }, { %{ create(imo => 'g2') }, geometry => $bow }, { %{ create(imo => 'g3') }, geometry => $at->(181, 0) }, create(imo => 'g4') ]);
+    is_deeply results($res), [ 'created 1', 'VALIDATION_ERROR geometry', 'VALIDATION_ERROR geometry.coordinates', 'created 1' ], 'each is checked by itself';
+    is $res->json('/results/1/error/message'), 'geometry is not valid: self-intersection at longitude 1, latitude 1', 'with the reason, and where';
+    my ($one, $four) = map { $res->json("/results/$_/record_id") } 0, 3;
+    is_deeply get($one)->{geometry}, $at->(18, 59);
+    is get($four)->{geometry}, undef;
+    $res = batch($bob, [ { op => 'update', record_id => $one, geometry => $at->(18, 59) }, { op => 'upsert', field_values => { imo => 'g4', name => 'x' }, geometry => $at->(1, 2) } ], match_by => 'imo');
+    is_deeply results($res), [ 'unchanged 1', 'updated 2' ], 'another place is another version';
+    is_deeply get($four)->{geometry}, $at->(1, 2);
+    $res = batch($bob, [ { op => 'update', record_id => $one, title => 'Named' }, { op => 'update', record_id => $four, geometry => undef }, { op => 'upsert', field_values => { imo => 'g5', name => 'x' }, geometry => $at->(3, 4) },
+                         { op => 'upsert', field_values => { imo => 'g6', name => 'x' }, geometry => $bow } ], match_by => 'imo');
+    is_deeply results($res), [ 'updated 2', 'updated 3', 'created 1', 'VALIDATION_ERROR geometry' ];
+    is_deeply [ map { get($_)->{geometry} } $one, $four, $res->json('/results/2/record_id') ], [ $at->(18, 59), undef, $at->(3, 4) ], 'it stays unless it is sent, and null takes it away';
+    error_is batch($bob, [ { %{ create() }, geometry => 'POINT(1 2)' } ]), 422, 'VALIDATION_ERROR', field => 'items[0].geometry';
+};

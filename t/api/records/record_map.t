@@ -154,6 +154,13 @@ subtest 'places from fields' => sub {
     my $first = $bob->get("$base/$one/history")->json->[-1]{id};
     is_deeply $bob->post("$base/$one/history/$first/restore")->json('/geometry'), point(2.5, 1.5), 'a version that comes back takes it along';
 
+    $db->do('DELETE FROM record_geometries WHERE record_id = ?', undef, $ids[0]);
+    $db->do('UPDATE record_geometries SET geometry = postgis.ST_SetSRID(postgis.ST_MakePoint(1, 1), 4326) WHERE record_id = ?', undef, $_) for $ids[1], $sent;
+    status_is $bob->post("$sets/$set/resync-promoted"), 200;
+    work();
+    is_deeply [ map { $bob->get("$base/$_")->json('/lat') } @ids[ 0, 1 ], $sent ], [ 59, 90, 1 ], 'resync-promoted has places written anew, but those that were sent';
+    $db->do('UPDATE record_geometries SET geometry = postgis.ST_SetSRID(postgis.ST_MakePoint(20, 20), 4326) WHERE record_id = ?', undef, $sent);
+
     status_is $bob->put("$sets/$set", { settings => { lat_field => 'price' } }), 200;
     work();
     is_deeply ids(map_of($set)), [$sent], 'settings that change are followed, too';
