@@ -46,7 +46,7 @@ sub within ($db, $tenant, $code) {
 
 subtest 'every table of the schema is protected' => sub {
     cmp_ok scalar(@tables), '>=', 5, 'there are tables';
-    my %global = map { $_ => 1 } qw(jwks job_workers permissions realtime_processes realtime_state roles schema_migrations schema_functions usage_state);    # no tenant's
+    my %global = map { $_ => 1 } qw(infrastructure_costs jwks job_workers packages permissions realtime_processes realtime_state roles schema_migrations schema_functions tiers token_prices usage_state);    # no tenant's
     my $all = $super->selectall_arrayref(<<~'END', { Slice => {} });
         SELECT relname, relrowsecurity, relforcerowsecurity, relispartition,
                EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd = '*' AND p.polroles = '{0}'

@@ -18,20 +18,21 @@ CREATE OR REPLACE FUNCTION wallet_consume(company bigint, "user" uuid, unit text
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
-    owner  uuid := wallet_meant(company, "user");
-    wallet uuid;
+    owner    uuid := wallet_meant(company, "user");
+    wallet   uuid;
+    consumed bigint;
 BEGIN
     UPDATE wallets w SET balance = w.balance - amount, lifetime_consumed = w.lifetime_consumed + amount
     WHERE w.tenant_id = app_tenant() AND w.owner_id = owner AND w.unit = unit AND w.balance >= amount
-    RETURNING w.id, w.balance INTO wallet, balance;
+    RETURNING w.id, w.balance, w.lifetime_consumed INTO wallet, balance, consumed;
     IF NOT FOUND THEN
         balance := coalesce((SELECT w.balance FROM wallets w
                              WHERE w.tenant_id = app_tenant() AND w.owner_id = owner AND w.unit = unit), 0);
         RAISE SQLSTATE 'AS011' USING MESSAGE = format('this takes %s, of which there are %s', amount, balance),
             DETAIL = jsonb_build_object('balance', balance, 'required', amount);
     END IF;
-    INSERT INTO wallet_transactions AS t (tenant_id, wallet_id, type, amount, balance_after, action, reference_id, metadata)
-    VALUES (app_tenant(), wallet, 'consume', -amount, balance, action, reference, metadata)
+    INSERT INTO wallet_transactions AS t (tenant_id, wallet_id, type, amount, balance_after, action, reference_id, metadata, consumed_after)
+    VALUES (app_tenant(), wallet, 'consume', -amount, balance, action, reference, metadata, consumed)
     RETURNING t.number INTO number;
 END
 $$;
@@ -58,8 +59,8 @@ BEGIN
         lifetime_purchased = x.lifetime_purchased + CASE WHEN is_bonus THEN 0 ELSE amount END,
         lifetime_bonus     = x.lifetime_bonus + CASE WHEN is_bonus THEN amount ELSE 0 END
     WHERE x.tenant_id = w.tenant_id AND x.id = w.id;
-    INSERT INTO wallet_transactions (tenant_id, wallet_id, type, amount, balance_after, reference_id, metadata, source)
-    VALUES (w.tenant_id, w.id, type, amount, w.balance + amount, reference, metadata, source);
+    INSERT INTO wallet_transactions (tenant_id, wallet_id, type, amount, balance_after, reference_id, metadata, source, consumed_after)
+    VALUES (w.tenant_id, w.id, type, amount, w.balance + amount, reference, metadata, source, w.lifetime_consumed);
     RETURN true;
 END
 $$;
