@@ -21,7 +21,7 @@ DECLARE
         'workspace_teams (tenant_id, organization_id, id, name, description)',
         'projects (tenant_id, id, owner_id, name, created_at, deleted_at)',
         'record_geometries (tenant_id, organization_id, record_id, content_id, geometry, geometry_type)',
-        'records (tenant_id, id, content_id, folded, tags, tool_statuses, deleted_at)',
+        'records (tenant_id, id, content_id, title, field_values, folded, tags, tool_statuses, deleted_at)',
         'organizations (tenant_id, id, name, slug, created_at, deleted_at)'];
     is_super boolean := (SELECT rolsuper FROM pg_roles WHERE rolname = current_user);
     tbl  text;

@@ -63,8 +63,8 @@ for my $tenant ($A, $B) {
     $super->do(q{SELECT set_config('app.tenant_id', ?, false)}, undef, $tenant);
     $super->do(q{INSERT INTO records (tenant_id, organization_id, recordset_id, content_id, folded, tags, tool_statuses)
         SELECT ?, ?, ?, ?, 'hay ' || md5(i::text), '{hay}', '{"hay": "x"}' FROM generate_series(1, 5000) i}, undef, $tenant, $org{$tenant}, ($content{$tenant}) x 2);
-    ($recorded{$tenant}) = $super->selectrow_array(q{INSERT INTO records (tenant_id, organization_id, recordset_id, content_id, folded, tags, tool_statuses)
-        VALUES (?, ?, ?, ?, 'the aardvark', '{aardvark}', '{"aardvark": "x"}') RETURNING id}, undef, $tenant, $org{$tenant}, ($content{$tenant}) x 2);
+    ($recorded{$tenant}) = $super->selectrow_array(q{INSERT INTO records (tenant_id, organization_id, recordset_id, content_id, title, folded, tags, tool_statuses)
+        VALUES (?, ?, ?, ?, 'The Aardvark', 'the aardvark', '{aardvark}', '{"aardvark": "x"}') RETURNING id}, undef, $tenant, $org{$tenant}, ($content{$tenant}) x 2);
     $super->do(q{INSERT INTO record_geometries (tenant_id, organization_id, record_id, content_id, geometry)
         SELECT tenant_id, organization_id, id, content_id, postgis.ST_SetSRID(postgis.ST_MakePoint(CASE WHEN id = ? THEN 50 ELSE random() END, 50), 4326) FROM records WHERE tenant_id = ?}, undef, $recorded{$tenant}, $tenant);
     # And an area of another content, around that one.
@@ -84,6 +84,7 @@ my %try = (
                              found => sub ($tenant) { $happened{$tenant} }, index => qr/\Aactivities_/ },
     project_candidates => { call => sub ($tenant) { ('SELECT unnest(ids) FROM project_candidates(?, ?, 20, 0, 20000)', $owner{$tenant}, 'aardvark') }, found => sub ($tenant) { $one{$tenant} }, index => qr/\Aprojects_/ },
     record_candidates => { call => sub ($tenant) { (q{SELECT record_candidates(?, ?, NULL, NULL, 100)}, $content{$tenant}, '%aardvark%') }, found => sub ($tenant) { $recorded{$tenant} }, index => qr/\Arecords_search/ },
+    record_value_candidates => { call => sub ($tenant) { (q{SELECT record_value_candidates(?, ?, NULL, ?, 100)}, $content{$tenant}, '%aardvark%', '%aardvark%') }, found => sub ($tenant) { $recorded{$tenant} }, index => qr/\Arecords_search/ },
     record_geometry_candidates => { call => sub ($tenant) { (q{SELECT record_geometry_candidates(?, 49, 49, 51, 51, NULL, NULL)}, $content{$tenant}) }, found => sub ($tenant) { $recorded{$tenant} }, index => qr/\Arecord_geometries_map/ },
     record_spatial_candidates => {
         call  => sub ($tenant) { (q{SELECT record_spatial_candidates(?, ?, NULL, NULL, 'INTERSECTS', 0, true, 100) FROM (SELECT set_config('app.organization_id', ?, true)) x}, $area{$tenant}, $content{$tenant}, $org{$tenant}) },
