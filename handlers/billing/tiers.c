@@ -91,7 +91,7 @@ static const struct field pricing_out[] = {
 	FIELD_END
 };
 
-static const struct field subscription_out[] = {
+const struct field tier_subscription_fields[] = {
 	{ "id",                     F_INT,      0, .example = "7" },
 	{ "tier",                   F_TEXT,     0, .example = "pro" },
 	{ "status",                 F_ENUM,     0, .values = states },
@@ -128,7 +128,7 @@ static const struct field summary_out[] = {
 	FIELD_END
 };
 
-static const struct field tier_in[] = {
+const struct field tier_fields[] = {
 	{ "tier", F_TEXT, F_REQUIRED, .min = 1, .max = 63, .about = "the slug of one that is on offer", .example = "free" },
 	FIELD_END
 };
@@ -200,7 +200,7 @@ static const struct field overview_out[] = {
 static const struct shape
 	tier_shape         = { "Tier", tier },
 	pricing_shape      = { "PricingStrategy", pricing_out },
-	subscription_shape = { "TierSubscription", subscription_out, "Subscription" },
+	subscription_shape = { "TierSubscription", tier_subscription_fields, "Subscription" },
 	usage_shape        = { "TierUsage", usage_out, "Usage" },
 	summary_shape      = { "PlanSummary", summary_out },
 	downgrade_shape    = { "DowngradeCheck", downgrade_out },
@@ -225,7 +225,7 @@ const struct route tier_routes[] = {
 	  .out = &summary_shape, .sql = &q_tier_summary },
 	{ POST, BASE "/validate-downgrade", "operations.billing.validate_downgrade", &by_person, "Does what is used fit a lower tier?",
 	  .about = "Changes nothing. A tier that is not lower is always allowed.",
-	  .body = tier_in, .out = &downgrade_shape, .sql = &q_tier_downgrade, .status = 200 },
+	  .body = tier_fields, .out = &downgrade_shape, .sql = &q_tier_downgrade, .status = 200 },
 	{ GET,  BASE "/overview", "operations.billing.get_overview", &by_operator, "Show what the installation earns and costs",
 	  .about = "Of all tenants that have no payment account of their own, in US cents.",
 	  .may = &operator_read, .out = &overview_shape, .sql = &q_tier_overview },

@@ -317,6 +317,8 @@ static const struct receiver *receiver_of(const struct route *r)
 	const char *provider = strrchr(r->path, '/') + 1;
 	size_t i = 0;
 
+	if (!strcmp(provider, "webhook")) /* of /api/billing: whom that is paid to */
+		provider = "stripe";
 	while (strncmp(receivers[i].provider, provider, strlen(receivers[i].provider)) != 0)
 		i++;
 	return &receivers[i];
@@ -463,6 +465,10 @@ const struct route webhook_in_routes[] = {
 	{ POST, "/api/v1/dashboard/webhooks/stripe", "platform.webhooks_in.stripe_webhook", &by_anyone, "Receive an event of Stripe's",
 	  "As /api/v1/public/webhooks/stripe, but 400 for a signature that is missing, wrong or more than 300 s old.",
 	  .needs = { "a provider that is configured, and its signature", ERR_UNAVAILABLE }, RECEIVED, .body = event_in },
+	{ POST, "/api/billing/webhook", "operations.webhooks_in.receive_stripe", &by_anyone, "Receive an event of Stripe's",
+	  "As /api/v1/public/webhooks/stripe, but 400 for a signature that is missing, wrong or more than 300 s old.",
+	  .needs = { "a provider that is configured, and its signature", ERR_UNAVAILABLE }, .flags = RAW | SIGNED | BARE, .budget = &budget_webhooks, .max_body = MAX_BODY,
+	  .status = 200, .out = &received_shape, .run = receive, .body = event_in, .headers = stripe_headers },
 	{ POST, "/api/v4/stripe-webhook", "observability.webhooks_in.receive_stripe", &by_anyone, "Receive an event of Stripe's",
 	  "As /api/v1/public/webhooks/stripe, but 400 for a signature that is missing, wrong or more than 300 s old, and for a body that is no JSON. Success "
 	  "says that the event is stored; a job processes it.",

@@ -31,6 +31,7 @@ static const struct {
 	  false }, /* the runtime has the user be on the surface, and runs it again */
 	{ "AS010", ERR_SCOPE, false },
 	{ "AS011", ERR_BALANCE, false },
+	{ "AS012", ERR_TIER, false },
 	{ "AS400", ERR_TICKET, false },
 	{ "AS401", ERR_AUTHENTICATION,
 	  false }, /* raised by our own functions, with a message for the client */
@@ -94,8 +95,8 @@ static const char *permission_of(struct arena *a, const char *name)
 	return buf_str(&b);
 }
 
-/* What is used and what the limit is, the DETAIL of an AS402 or AS011, or what is in the way, of an AS409: a
- * JSON object, whose members these are. */
+/* What is used and what the limit is, the DETAIL of an AS402, AS011 or AS012, or what is in the way, of an
+ * AS409: a JSON object, whose members these are. */
 static const char *members_of(struct arena *a, const char *object)
 {
 	size_t n = strlen(object);
@@ -114,7 +115,7 @@ static struct failure read_own(struct arena *a, const PGresult *res, enum err e)
 	failure_set(&f, a, e, hint ? arena_dup(a, hint) : NULL, "%s", message);
 	if (e == ERR_NOT_FOUND)
 		f.details = resource_of(a, message, detail);
-	if ((e == ERR_LIMIT || e == ERR_BALANCE || e == ERR_CONFLICT) && detail)
+	if ((e == ERR_LIMIT || e == ERR_BALANCE || e == ERR_TIER || e == ERR_CONFLICT) && detail)
 		f.details = members_of(a, detail);
 	if (e == ERR_AUTHORIZATION && detail)
 		f.details = permission_of(a, detail);

@@ -80,6 +80,9 @@ CREATE OR REPLACE FUNCTION payment_see(provider text, object jsonb) RETURNS bool
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
+    IF topup_see(provider, object) THEN
+        RETURN true;
+    END IF;
     IF object ->> 'status' = 'succeeded' THEN
         PERFORM payment_credit(provider, object ->> 'id', (object ->> 'amount_received')::bigint, object ->> 'currency');
     ELSE

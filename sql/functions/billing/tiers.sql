@@ -115,6 +115,46 @@ BEGIN
 END
 $$;
 
+-- What it means for a user to want a tier.  step: same, nothing; checkout, it has to be paid first; move, what is paid is another one from
+-- now on; end, it ends with its period.  Raises AS012 where more is used than a lower tier allows, AS409 and AS422.
+CREATE OR REPLACE FUNCTION tier_change(who uuid, wanted text, OUT step text, OUT slug text, OUT name text, OUT currency text, OUT cycle text,
+                                       OUT amount bigint, OUT previous text, OUT is_lower boolean)
+LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+    wants tiers := tier_find(wanted);
+    has   record;
+    s     subscriptions;
+    above jsonb;
+BEGIN
+    SELECT * INTO has FROM tier_of_user(who);
+    SELECT * INTO s FROM subscriptions x
+    WHERE x.tenant_id = app_tenant() AND x.owner_id = who AND x.is_current AND x.provider_id IS NOT NULL AND subscription_is_live(x.status);
+    slug := wants.slug;
+    name := wants.name;
+    currency := wants.currency;
+    cycle := CASE WHEN s.interval = 'year' AND wants.price_yearly_cents IS NOT NULL THEN 'year' ELSE 'month' END;
+    amount := CASE cycle WHEN 'year' THEN wants.price_yearly_cents ELSE wants.price_monthly_cents END;
+    previous := (has.tier).slug;
+    is_lower := wants.sort_order < (has.tier).sort_order;
+    step := CASE
+        WHEN s.id IS NULL THEN CASE WHEN wants.price_monthly_cents = 0 THEN 'same' ELSE 'checkout' END
+        WHEN s.tier = wants.slug AND NOT s.cancel_at_period_end OR wants.price_monthly_cents = 0 AND s.cancel_at_period_end THEN 'same'
+        WHEN wants.price_monthly_cents = 0 THEN 'end'
+        ELSE 'move' END;
+    IF step = 'move' AND (s.status NOT IN ('trialing', 'active') OR s.currency <> wants.currency) THEN
+        RAISE SQLSTATE 'AS409' USING MESSAGE = CASE WHEN s.currency <> wants.currency THEN 'the subscription is paid in another currency'
+                                                    ELSE 'the last period is not paid yet' END;
+    END IF;
+    IF step <> 'same' AND is_lower THEN
+        above := tier_violations(tier_usage(who, has.period_start), wants.limits);
+        IF above <> '[]' THEN
+            RAISE SQLSTATE 'AS012' USING MESSAGE = format('more is used than %s allows', wants.name), DETAIL = jsonb_build_object('violations', above);
+        END IF;
+    END IF;
+END
+$$;
+
 -- The installation's month, in cents of US dollars: what goes on to be paid to its own account at the provider, by tier or plan,
 -- a year's by twelfths; what it costs to run; and what models have cost.  Of all tenants, so its row asks for the operator.
 CREATE OR REPLACE FUNCTION billing_overview()

@@ -12,7 +12,7 @@ BEGIN
 END
 $$;
 
--- Take out for an action.  Raises what wallet_meant() does, and AS011 if there is less than that.
+-- Take out for an action; what that leaves may be low (topup_want).  Raises what wallet_meant() does, and AS011 if there is less than that.
 CREATE OR REPLACE FUNCTION wallet_consume(company bigint, "user" uuid, unit text, amount bigint, action text, reference text, metadata jsonb,
                                           OUT number bigint, OUT balance bigint)
 LANGUAGE plpgsql AS $$
@@ -21,10 +21,11 @@ DECLARE
     owner    uuid := wallet_meant(company, "user");
     wallet   uuid;
     consumed bigint;
+    low      bigint;
 BEGIN
     UPDATE wallets w SET balance = w.balance - amount, lifetime_consumed = w.lifetime_consumed + amount
     WHERE w.tenant_id = app_tenant() AND w.owner_id = owner AND w.unit = unit AND w.balance >= amount
-    RETURNING w.id, w.balance, w.lifetime_consumed INTO wallet, balance, consumed;
+    RETURNING w.id, w.balance, w.lifetime_consumed, w.low_below INTO wallet, balance, consumed, low;
     IF NOT FOUND THEN
         balance := coalesce((SELECT w.balance FROM wallets w
                              WHERE w.tenant_id = app_tenant() AND w.owner_id = owner AND w.unit = unit), 0);
@@ -34,6 +35,9 @@ BEGIN
     INSERT INTO wallet_transactions AS t (tenant_id, wallet_id, type, amount, balance_after, action, reference_id, metadata, consumed_after)
     VALUES (app_tenant(), wallet, 'consume', -amount, balance, action, reference, metadata, consumed)
     RETURNING t.number INTO number;
+    IF balance < low THEN
+        PERFORM topup_want(owner, unit, balance + amount, balance, low);
+    END IF;
 END
 $$;
 

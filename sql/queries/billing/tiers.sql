@@ -55,3 +55,24 @@ FROM tier_check(@user, :tier) c;
 -- name: tier_overview :row
 SELECT o.currency, o.period_start, o.period_end, o.mrr_cents, o.mrr_by_product, o.infrastructure, o.ai, o.net_monthly_cents
 FROM billing_overview() o;
+
+-- name: tier_change :row
+-- What it means for the caller to want a tier, beside the price.  Raises AS012 where more is used than a lower one allows; AS409 while
+-- what they have is a plan of a tenant's, or in no state for a change.
+SELECT c.step, c.slug, c.name, c.currency, c.cycle, c.amount, c.previous, c.is_lower
+FROM tier_change(@user, :tier) c;
+
+-- name: tier_changed :row
+SELECT :action AS action, :tier AS tier, :previous AS previous_tier,
+       CASE WHEN :action::text <> 'changed' THEN NULL WHEN :step::text = 'end' THEN s.period_end ELSE now() END AS effective_at,
+       CASE WHEN :session_id::text IS NOT NULL THEN jsonb_build_object('session_id', :session_id::text, 'url', :url::text) END AS checkout,
+       CASE WHEN s.id IS NOT NULL THEN jsonb_build_object(
+           'id', n.number, 'tier', coalesce(s.tier, 'other'), 'status', CASE s.status WHEN 'incomplete_expired' THEN 'canceled' ELSE s.status END,
+           'stripe_customer_id', s.customer_id, 'stripe_subscription_id', s.provider_id,
+           'current_period_start', json_time(coalesce(s.period_start, s.started_at)),
+           'current_period_end', json_time(coalesce(s.period_end, s.ended_at, s.started_at + interval '1 month')),
+           'cancel_at_period_end', s.cancel_at_period_end, 'trial_end', json_time(s.trial_end),
+           'created_at', json_time(s.created_at), 'updated_at', json_time(s.updated_at)) END AS subscription
+FROM (SELECT) one
+LEFT JOIN subscriptions s ON s.tenant_id = @tenant AND s.owner_id = @user AND s.is_current
+LEFT JOIN subscription_numbers n ON n.tenant_id = s.tenant_id AND n.subscription_id = s.id;

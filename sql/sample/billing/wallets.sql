@@ -9,3 +9,13 @@ WHERE u.tenant_id = app_tenant() AND u.public_id = 'user_demo';
 
 -- What it costs to run, of no tenant.
 INSERT INTO infrastructure_costs (provider, name, monthly_cents) VALUES ('Harbour Hosting', 'web and database', 1200) ON CONFLICT DO NOTHING;
+
+INSERT INTO topup_configs (tenant_id, id, owner_id, user_id, unit, is_enabled, threshold, package, last_error)
+SELECT u.tenant_id, pg_temp.id('topup config'), u.id, u.id, 'credit', false, 500, 'credit-10', 'card_declined'
+FROM users u
+WHERE u.tenant_id = app_tenant() AND u.public_id <> 'user_demo' ORDER BY u.id LIMIT 1;
+
+INSERT INTO topups (tenant_id, owner_id, user_id, config_id, unit, package, amount, bonus, price_cents, currency, status, error, ended_at)
+SELECT c.tenant_id, c.owner_id, c.user_id, c.id, c.unit, c.package, 1000, 0, 1000, 'usd', 'failed', 'card_declined', now() - interval '1 day'
+FROM topup_configs c
+WHERE c.tenant_id = app_tenant();
