@@ -84,7 +84,9 @@ static enum err api_key(struct req *rq, const char *text)
 {
 	if (rq->asked.route->caller->key == KEY_WORKSPACE || ticket_is_workspace_key(text))
 		return workspace_key(rq, text);
-	if (!is_api_key(text))
+	if (ticket_is_organization_key(text) && rq->asked.route->caller->takes_organization_key)
+		rq->who.is_organizations = true;
+	else if (!is_api_key(text))
 		return req_fail(rq, ERR_API_KEY, NULL);
 	rq->who.kind = API_KEY;
 	rq->who.tenant_id = NULL;
@@ -199,12 +201,18 @@ static enum err check_key(struct req *rq)
 	return api_key(rq, text);
 }
 
+/* A tenant's own key, where somebody has to be there. */
+static bool is_nobodys(const struct req *rq)
+{
+	return rq->who.is_secret && !rq->who.is_organizations && rq->asked.route->caller->needs_person;
+}
+
 static enum err check_token(struct req *rq)
 {
 	const struct caller *c = rq->asked.route->caller;
 	const char *authorization;
 
-	if (c->token == TOKEN_UNREAD || (c->token == TOKEN_OR_KEY && rq->who.is_secret))
+	if (c->token == TOKEN_UNREAD || (c->token == TOKEN_OR_KEY && rq->who.is_secret && !is_nobodys(rq)))
 		return ERR_OK;
 	if (rq->asked.route->flags & REALTIME && req_param(rq, "REALTIME_TICKET"))
 		return by_ticket(rq, req_param(rq, "REALTIME_TICKET"));
@@ -291,8 +299,17 @@ enum err auth_check(struct req *rq)
 	rq->who.key = auth_budget_of_address(rq);
 	if (!rc)
 		rc = check_token(rq);
+	if (!rc && rq->who.kind == API_KEY && is_nobodys(rq))
+		rc = req_fail(
+			rq, ERR_AUTHENTICATION,
+			"a tenant's key is nobody: this takes a user's token, or an organization's key");
 	if (rc) {
 		rq->who.kind = ANONYMOUS;
+	} else if (rq->who.kind == API_KEY && rq->who.is_organizations) {
+		uint64_t organization = key_use_organization(rq->who.api_key);
+
+		if (organization)
+			rq->who.key = organization;
 	} else if (rq->who.kind == API_KEY && rq->who.is_secret) {
 		rq->who.is_counted_apart = true;
 		rq->who.key = shm_hash(BUDGET_SECRET, rq->who.api_key);
@@ -419,7 +436,9 @@ static const struct query *door_of(struct req *rq)
 {
 	switch (rq->who.kind) {
 	case BEARER: return is_nowhere(rq) ? &q_enter_user : rq->asked.route->caller->door;
-	case API_KEY: return rq->asked.route->caller->key_door;
+	case API_KEY:
+		return rq->who.is_organizations ? &q_enter_organization_key
+						: rq->asked.route->caller->key_door;
 	case PROJECT: return rq->asked.route->caller->door;
 	default: return &q_enter_anyone;
 	}

@@ -85,13 +85,14 @@ const struct caller
 		.security = "{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}",
 		.about = "A secret key is enough by itself; with a public one a user's token is needed." },
 
-	by_user_or_key = { "user_or_key", KEY_BESIDE, TOKEN_OR_KEY, .key_is_bearer = true, .least_role = "user",
+	by_user_or_key = { "user_or_key", KEY_BESIDE, TOKEN_OR_KEY, .key_is_bearer = true, .takes_organization_key = true, .least_role = "user",
 		.door = &q_enter_operator, .key_door = &q_enter_operator_key, .security = "{\"bearer\":[]},{\"apiKey\":[]}",
-		.about = "A user's token, or a secret key as X-API-Key or as the bearer." },
+		.about = "A user's token, or a secret key or an organization's key as X-API-Key or as the bearer." },
 
-	by_person = { "person", KEY_BESIDE, TOKEN_NEEDED, .least_role = "user",
-		.door = &q_enter_operator, .key_door = &q_enter_operator_key, .security = "{\"bearer\":[]}",
-		.about = "Needs a user's token: a tenant's key is nobody." },
+	by_person = { "person", KEY_BESIDE, TOKEN_OR_KEY, .key_is_bearer = true, .takes_organization_key = true, .needs_person = true,
+		.least_role = "user", .door = &q_enter_operator, .key_door = &q_enter_organization_key,
+		.security = "{\"bearer\":[]},{\"apiKey\":[]}",
+		.about = "A user's token, or an organization's key as X-API-Key or as the bearer: a tenant's own key is nobody." },
 
 	by_gateway = { "gateway", KEY_TAKEN, TOKEN_OR_SECRET, .key_is_bearer = true, .least_role = "user",
 		.door = &q_enter_user, .key_door = &q_enter_key, .security = "{\"bearer\":[]},{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}",
@@ -101,7 +102,7 @@ const struct caller
 		.door = &q_enter_user, .key_door = &q_enter_holder, .security = "{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]},{\"bearer\":[]},{}",
 		.about = "A key, a user's token, both or neither; a key of whatever scopes." },
 
-	by_operator = { "operator", KEY_BESIDE, TOKEN_OR_KEY, .key_is_bearer = true, .is_installation = true,
+	by_operator = { "operator", KEY_BESIDE, TOKEN_OR_KEY, .key_is_bearer = true, .takes_organization_key = true, .is_installation = true,
 		.least_role = "user", .door = &q_enter_operator, .key_door = &q_enter_operator_key,
 		.security = "{\"bearer\":[]},{\"apiKey\":[]}",
 		.about = "A user's token, or a secret key as X-API-Key or as the bearer, of the installation's own tenant." },

@@ -56,8 +56,10 @@ struct caller {
 	bool is_team;    /* the token is a team user's, of the dashboard */
 	bool is_project; /* a program that sends traces: with a project's token or API key, and nothing else
 			    is read */
-	bool has_test_mode;     /* X-Test-Mode is read */
-	bool key_is_bearer;     /* a secret key may be sent as the bearer */
+	bool has_test_mode;          /* X-Test-Mode is read */
+	bool key_is_bearer;          /* a secret key may be sent as the bearer */
+	bool takes_organization_key; /* which is its maker there: enter_organization_key is its door */
+	bool needs_person;           /* a tenant's own key, which is nobody, will not do */
 	bool is_installation;   /* it is about the whole installation: the default tenant's, and no other's */
 	const char *least_role; /* of the token's user */
 	const char *names;      /* IN_ORGANIZATION: the path's parameter, where it is not organization_id */
@@ -93,13 +95,14 @@ extern const struct caller by_anyone, /* credentials are not even read */
 	by_secret_key_and_user,
 	by_workspace_key, /* a workspace's: the queries have @workspace and no @member */
 	by_key_or_user,   /* a secret key alone, or any key with a user's token */
-	by_user_or_key,   /* a user's token, or a secret key alone, which may be the bearer itself */
-	by_person,  /* by_user_or_key without the key, for what makes the caller somebody's owner or member */
-	by_gateway, /* as by_key_or_user, and the key may be the bearer: for other people's client libraries
-		     */
-	by_holder,  /* of any credentials, or none: who asks what those are for */
-	by_operator,      /* by_user_or_key, of the default tenant */
-	by_team,          /* a team user's token */
+	by_user_or_key,   /* a user's token, or a secret key alone, a tenant's or an organization's, which may
+			     be   the bearer itself */
+	by_person, /* the same without a tenant's key, for what makes the caller somebody's owner or member */
+	by_gateway,  /* as by_key_or_user, and the key may be the bearer: for other people's client libraries
+		      */
+	by_holder,   /* of any credentials, or none: who asks what those are for */
+	by_operator, /* by_user_or_key, of the default tenant */
+	by_team,     /* a team user's token */
 	by_team_admin,    /* whose team role is admin or owner */
 	by_team_any_mode, /* by_team, for what has no test mode */
 	by_team_admin_any_mode;

@@ -33,4 +33,11 @@ bool key_use_due(uint64_t key, int64_t now_ns);
  */
 bool key_use_was_good(const char *hash);
 
+/*
+ * Whose limits count a key of an organization (its hash)?  The organization's, as the host remembers once it
+ * has let the key in: so another key is not another budget.  0: not known here yet, and the address is
+ * counted.
+ */
+uint64_t key_use_organization(const char *hash);
+
 #endif

@@ -54,6 +54,7 @@ struct principal {
 	int64_t signed_in_s;        /* when its user signed in, of our own tokens */
 	int generation;             /* "gen" of our own tokens; 0: none, or the session's first */
 	bool is_secret;             /* and it is a secret key */
+	bool is_organizations;      /* it is one of an organization's keys, which is secret, too */
 	bool is_team;               /* a team user's token */
 	bool is_test;               /* a team user who works on the test mode's data (X-Test-Mode) */
 	bool is_counted_apart;      /* for rate limits: a secret key without a user */

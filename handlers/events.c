@@ -16,7 +16,7 @@
 
 /* clang-format off */
 static const char *const signin_methods[] = { "password", "google", "passkey", NULL };
-static const char *const key_types[] = { "public", "secret", "workspace", NULL };
+static const char *const key_types[] = { "public", "secret", "workspace", "organization", NULL };
 
 /* Of what is changed: with what it was. */
 #define PREVIOUS true

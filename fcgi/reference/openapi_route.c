@@ -78,9 +78,12 @@ static void write_caller(struct buf *b, const struct caller *c)
 	jx_key_str(b, "header", c->place == IN_WORKSPACE ? caller_header(c) : NULL);
 	buf_fmt(b, ",\"needs_header\":%s", c->header ? "true" : "false");
 	buf_fmt(b, ",\"project\":%s", c->is_project ? "true" : "false");
-	buf_fmt(b, ",\"team\":%s,\"test_mode\":%s,\"key_is_bearer\":%s,\"installation\":%s}",
+	buf_fmt(b,
+		",\"team\":%s,\"test_mode\":%s,\"key_is_bearer\":%s,\"organization_key\":%s,\"installation\":"
+		"%s}",
 		c->is_team ? "true" : "false", c->has_test_mode ? "true" : "false",
-		c->key_is_bearer ? "true" : "false", c->is_installation ? "true" : "false");
+		c->key_is_bearer ? "true" : "false", c->takes_organization_key ? "true" : "false",
+		c->is_installation ? "true" : "false");
 }
 
 static void write_permission(struct buf *b, const char *key, const struct permission *p)

@@ -2,15 +2,12 @@
  * Keys of a workspace, by which its owners' programs read its data (by_workspace_key).  What they let in is
  * enter_workspace_key()'s to say; the tenant's own keys are in api_keys.c.
  */
-#include <json-c/json.h>
-
 #include "build/sql/tenancy/workspace_keys.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/permissions.h"
-#include "lib/base/array.h"
+#include "handlers/tenancy/key_ranges.h"
 #include "lib/crypto/ticket.h"
-#include "lib/host/address.h"
 
 static enum err workspace_key_create(struct req *rq), workspace_key_update(struct req *rq),
 	workspace_key_rotate(struct req *rq);
@@ -119,32 +116,6 @@ const struct route workspace_key_routes[] = {
 };
 /* clang-format on */
 
-/* The ranges that were sent, in one spelling, as the value "ranges"; NULL: none were. */
-static enum err read_ranges(struct req *rq)
-{
-	const struct value *v = req_value(rq, "allowed_ranges");
-	size_t n = v->json ? json_object_array_length(v->json) : 0;
-	struct buf b;
-
-	req_set(rq, "ranges", NULL);
-	if (!v->given)
-		return ERR_OK;
-	buf_init(&b, &rq->tx.arena, 256);
-	buf_char(&b, '{');
-	for (size_t i = 0; i < n; i++) {
-		const char *text = json_object_get_string(json_object_array_get_idx(v->json, i));
-		const char *range = address_range_text(&rq->tx.arena, text);
-
-		if (!range)
-			return req_fail_field(rq, ERR_VALIDATION, "allowed_ranges",
-					      "%s is no address, nor a range such as 192.0.2.0/24", text);
-		array_add(&b, range);
-	}
-	buf_char(&b, '}');
-	req_set(rq, "ranges", buf_str(&b));
-	return ERR_OK;
-}
-
 static void make_key(struct req *rq)
 {
 	const char *key = ticket_workspace_key(&rq->tx.arena);
@@ -155,7 +126,7 @@ static void make_key(struct req *rq)
 
 static enum err workspace_key_create(struct req *rq)
 {
-	enum err rc = read_ranges(rq);
+	enum err rc = key_ranges_read(rq, "allowed_ranges");
 
 	if (rc)
 		return rc;
@@ -165,7 +136,7 @@ static enum err workspace_key_create(struct req *rq)
 
 static enum err workspace_key_update(struct req *rq)
 {
-	enum err rc = read_ranges(rq);
+	enum err rc = key_ranges_read(rq, "allowed_ranges");
 
 	return rc ? rc : answer_rows(rq, &q_workspace_key_update);
 }

@@ -17,6 +17,7 @@ enum {
 	MAX_STATE = 4096,
 	KEY_RANDOM = 34,
 	KEY_CHECK = 6,
+	ORGANIZATION_RANDOM = 40,
 };
 
 static const char alphanumeric[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -80,6 +81,7 @@ char *ticket_api_key(struct arena *a, const char *prefix)
 }
 
 static const char workspace_prefix[] = "ash_live_";
+static const char organization_prefix[] = "sk_live_";
 
 static void check_digits(const char *random, char out[KEY_CHECK + 1])
 {
@@ -111,6 +113,20 @@ bool ticket_is_workspace_key(const char *text)
 		return false;
 	check_digits(text, check);
 	return !strcmp(text + KEY_RANDOM, check);
+}
+
+char *ticket_organization_key(struct arena *a)
+{
+	return arena_fmt(a, "%s%s", organization_prefix,
+			 secret_random_text(a, alphanumeric, ORGANIZATION_RANDOM));
+}
+
+bool ticket_is_organization_key(const char *text)
+{
+	if (strncmp(text, organization_prefix, strlen(organization_prefix)) != 0)
+		return false;
+	text += strlen(organization_prefix);
+	return strspn(text, alphanumeric) == ORGANIZATION_RANDOM && !text[ORGANIZATION_RANDOM];
 }
 
 bool ticket_begins_secret(const char *text)

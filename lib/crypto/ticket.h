@@ -48,6 +48,13 @@ char *ticket_code_hash(struct arena *a, const char *scope, const char *code);
  * secret_sha256_hex. */
 char *ticket_api_key(struct arena *a, const char *prefix);
 
+/* An organization's key: "sk_live_" and 40 random characters of A-Z, a-z, 0-9, eight more than a tenant's
+ * secret one has. */
+char *ticket_organization_key(struct arena *a);
+
+/* Does the text look like one? */
+bool ticket_is_organization_key(const char *text);
+
 /*
  * A workspace's key: "ash_live_" and 40 letters and digits, of which the last six are the CRC-32 of the 34
  * before them, as a number in the digits 0-9A-Za-z: whoever searches code for keys knows one without asking.

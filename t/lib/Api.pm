@@ -187,6 +187,7 @@ sub tenant_id ($self, $slug = undef) {
 #   test     a key of the tenant's test mode
 #   columns  further columns of the api_keys table
 sub key ($self, %arg) {
+    return $self->_organization_key(%arg) if ($arg{type} // '') eq 'organization';
     state @letters = ('A' .. 'Z', 'a' .. 'z', 0 .. 9);
     my $type   = $arg{type} // 'secret';
     my $db     = $self->db;
@@ -209,6 +210,24 @@ sub key ($self, %arg) {
         sprintf('INSERT INTO api_keys (%s, hash) VALUES (%s, sha256(?::bytea))', join(', ', @names), join ', ', ('?') x @names),
         undef, @column{@names}, $text);
     push @{ $self->{secrets} }, $text if $type ne 'public';
+    return $text;
+}
+
+# A key of an organization (of), of a member of it (by), whom it acts as.
+sub _organization_key ($self, %arg) {
+    my @letters = ('A' .. 'Z', 'a' .. 'z', 0 .. 9);
+    my $text    = 'sk_live_' . join '', map { $letters[ rand @letters ] } 1 .. 40;
+    my %column  = (name => 'a test\'s', prefix => substr($text, 0, 12), scopes => ['*'], %{ $arg{columns} // {} });
+    my @names   = sort keys %column;
+    $self->db->do(sprintf(<<~'END', join(', ', @names), join ', ', ('?') x @names), undef, @column{@names}, $arg{by}->uuid, $arg{of}, substr($text, -4), $text);
+        WITH made AS (
+            INSERT INTO api_keys (type, tenant_id, organization_id, creator_id, made_by, %s)
+            SELECT 'organization', m.tenant_id, m.organization_id, m.user_id, m.id, %s FROM memberships m WHERE m.user_id = ? AND m.organization_id = ?
+            RETURNING tenant_id, id
+        )
+        INSERT INTO api_key_secrets (tenant_id, key_id, place, last_four, hash) SELECT tenant_id, id, 1, ?, sha256(?::bytea) FROM made
+        END
+    push @{ $self->{secrets} }, $text;
     return $text;
 }
 

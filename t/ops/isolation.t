@@ -181,6 +181,7 @@ subtest 'the role of the api' => sub {
         account_makers
         ai_accounts
         ai_responses
+        api_key_secrets
         api_keys
         billing_customers
         billing_steps

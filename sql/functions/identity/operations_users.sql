@@ -10,11 +10,12 @@ CREATE OR REPLACE FUNCTION operations_username(username text, full_name text, em
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN coalesce(username, nullif(full_name, ''), nullif(split_part(email, '@', 1), ''), public_id);
 
--- Does the caller operate the installation: an administrator of the default tenant?  A key alone never does.
+-- Does the caller operate the installation: an administrator of the default tenant?  A key never does, also not an organization's that
+-- one of them has made.
 CREATE OR REPLACE FUNCTION app_operates() RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN app_tenant() = '00000000-0000-7000-8000-000000000001'
+    RETURN app_tenant() = '00000000-0000-7000-8000-000000000001' AND coalesce(current_setting('app.key', true), '') <> 'organization'
        AND EXISTS (SELECT FROM users u WHERE u.tenant_id = app_tenant() AND u.id = app_user() AND u.access >= 2);
 END
 $$;

@@ -91,16 +91,20 @@ $$;
 CREATE OR REPLACE FUNCTION enter_workspace_key(key bytea, address inet, workspace uuid, scope text, note jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
+    shown   record;
     k       record;
     entered text := set_config('app.key_hash', encode(key, 'hex'), true);
 BEGIN
+    SELECT s.tenant_id, s.key_id INTO shown
+    FROM api_key_secrets s
+    WHERE s.hash = key AND s.place IS NOT NULL AND (s.expires_at IS NULL OR s.expires_at > now());
+    IF FOUND THEN
+        entered := set_config('app.tenant_id', shown.tenant_id::text, true);
+    END IF;
     SELECT a.tenant_id, a.organization_id, a.prefix, a.scopes, a.allowed_ranges INTO k
     FROM api_keys a
-    WHERE a.hash = key AND a.type = 'workspace' AND a.is_active AND a.revoked_at IS NULL AND a.tenant_active
+    WHERE a.tenant_id = shown.tenant_id AND a.id = shown.key_id AND a.type = 'workspace' AND a.is_active AND a.revoked_at IS NULL AND a.tenant_active
       AND (a.expires_at IS NULL OR a.expires_at > now());
-    IF FOUND THEN
-        entered := set_config('app.tenant_id', k.tenant_id::text, true);
-    END IF;
     IF k.tenant_id IS NULL
        OR NOT EXISTS (SELECT FROM organizations o WHERE o.tenant_id = k.tenant_id AND o.id = k.organization_id AND o.deleted_at IS NULL) THEN
         RAISE SQLSTATE 'AS005' USING MESSAGE = 'this API key is unknown, switched off, expired or revoked';
@@ -340,6 +344,56 @@ BEGIN
             MESSAGE = format('this needs the permission %s: one of the roles %s', permission, array_to_string(roles, ', '));
     END IF;
     PERFORM set_config('app.role', coalesce(role, ''), true);
+END
+$$;
+
+-- A key of an organization: it is the user who made it, while they are a member there, with their role in the tenant, but never an
+-- administrator.  Each secret and the key itself end by the clock of this statement.  Raises AS005, AS403 and AS010.
+CREATE OR REPLACE FUNCTION enter_organization_key(key bytea, address inet, scope text, permission text, roles text[], is_installation boolean,
+                                                  note jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    shown   record;
+    k       record;
+    role    text;
+    entered text := set_config('app.key_hash', encode(key, 'hex'), true);
+BEGIN
+    SELECT s.tenant_id, s.key_id INTO shown
+    FROM api_key_secrets s
+    WHERE s.hash = key AND s.place IS NOT NULL AND (s.expires_at IS NULL OR s.expires_at > now());
+    IF FOUND THEN
+        entered := set_config('app.tenant_id', shown.tenant_id::text, true);
+    END IF;
+    SELECT a.prefix, a.scopes, a.allowed_ranges, u.id AS user_id, u.public_id, u.role INTO k
+    FROM api_keys a
+    JOIN organizations o ON o.tenant_id = a.tenant_id AND o.id = a.organization_id
+    JOIN memberships m ON m.tenant_id = a.tenant_id AND m.organization_id = a.organization_id AND m.user_id = a.creator_id
+    JOIN users u ON u.tenant_id = a.tenant_id AND u.id = a.creator_id
+    WHERE a.tenant_id = shown.tenant_id AND a.id = shown.key_id AND a.type = 'organization' AND a.is_active AND a.revoked_at IS NULL
+      AND a.deleted_at IS NULL AND a.tenant_active AND (a.expires_at IS NULL OR a.expires_at > now())
+      AND o.deleted_at IS NULL AND m.is_active AND m.id = a.made_by AND u.deleted_at IS NULL AND u.access > 0;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS005' USING MESSAGE = 'this API key is unknown, suspended, expired or revoked';
+    ELSIF cardinality(k.allowed_ranges) > 0 AND coalesce(address <<= ANY (k.allowed_ranges), false) IS FALSE THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = format('this key is not taken from the address %s', coalesce(host(address), 'that this comes from'));
+    ELSIF NOT k.scopes && ARRAY ['*', scope] THEN
+        RAISE SQLSTATE 'AS010' USING MESSAGE = format('this needs the scope %s', coalesce(scope, '*'));
+    END IF;
+    role := CASE WHEN k.role IN ('superadmin', 'admin') THEN 'editor' ELSE k.role END;
+    IF is_installation AND shown.tenant_id <> '00000000-0000-7000-8000-000000000001' THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'this is about the whole installation, and for those who operate it';
+    ELSIF permission IS NOT NULL AND role <> ALL (roles) THEN
+        RAISE SQLSTATE 'AS403' USING DETAIL = permission,
+            MESSAGE = format('this needs the permission %s: one of the roles %s', permission, array_to_string(roles, ', '));
+    END IF;
+    entered := set_config('app.key', 'organization', true);
+    entered := set_config('app.user_id', k.user_id::text, true);
+    entered := set_config('app.role', role, true);
+    IF note IS NULL THEN
+        entered := set_config('transaction_read_only', 'on', true);
+    ELSE
+        entered := enter_note(note, 'key:' || k.prefix, 'key', k.public_id);
+    END IF;
 END
 $$;
 

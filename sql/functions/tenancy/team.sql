@@ -200,7 +200,7 @@ DECLARE
     found  jsonb;
 BEGIN
     SELECT jsonb_strip_nulls(jsonb_build_object(
-        'keys', (SELECT nullif(count(*), 0) FROM api_keys k WHERE k.tenant_id = tenant AND k.type <> 'workspace' AND k.is_active AND k.revoked_at IS NULL),
+        'keys', (SELECT nullif(count(*), 0) FROM api_keys k WHERE k.tenant_id = tenant AND k.organization_id IS NULL AND k.is_active AND k.revoked_at IS NULL),
         'members', (SELECT nullif(count(*), 0) FROM team_members m
                     WHERE m.tenant_id = tenant AND m.id <> member AND m.is_active AND m.deleted_at IS NULL),
         'issuers', (SELECT nullif(count(*), 0) FROM tenant_issuers i WHERE i.tenant_id = tenant AND i.is_enabled)))

@@ -23,7 +23,7 @@ DECLARE
     made uuid;
 BEGIN
     SELECT x.* INTO k FROM api_keys x
-    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = old
+    WHERE x.tenant_id = app_tenant() AND x.organization_id = app_organization() AND x.id = old AND x.type = 'workspace'
     FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RAISE SQLSTATE 'AS404' USING MESSAGE = 'API key not found', DETAIL = old::text;

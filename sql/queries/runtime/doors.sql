@@ -46,6 +46,9 @@ SELECT enter_operator(enter_user(:tenant::uuid, :key::bytea, :origin::text, :iss
 SELECT enter_operator(enter_key(:tenant::uuid, :key::bytea, :origin::text, :scope::text, :note::jsonb),
                       :permission::text, :roles::text[], :is_installation::boolean);
 
+-- name: enter_organization_key :exec
+SELECT enter_organization_key(:key::bytea, :address::inet, :scope::text, :permission::text, :roles::text[], :is_installation::boolean, :note::jsonb);
+
 -- name: enter_opsboard :exec
 SELECT enter_opsboard(enter_user(:tenant::uuid, :key::bytea, :origin::text, :issuer::text, :subject::text, :role::text,
                                  :session::uuid, :generation::integer, :least_role::text, :note::jsonb));

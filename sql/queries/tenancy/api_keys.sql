@@ -12,7 +12,7 @@ FROM api_keys k;
 -- scan: all of a tenant's keys are shown, in the order of the index
 SELECT :columns(api_key), k.public_text AS key
 FROM api_keys k
-WHERE k.tenant_id = @tenant AND k.type <> 'workspace' AND (:include_revoked OR k.revoked_at IS NULL)
+WHERE k.tenant_id = @tenant AND k.organization_id IS NULL AND (:include_revoked OR k.revoked_at IS NULL)
 ORDER BY k.created_at DESC, k.id DESC
 LIMIT :limit OFFSET :skip;
 
@@ -36,7 +36,7 @@ FROM made k;
 WITH before AS (
     SELECT k.id, to_jsonb(k) AS row
     FROM api_keys k
-    WHERE k.tenant_id = @tenant AND k.id = :key_id AND k.type <> 'workspace'
+    WHERE k.tenant_id = @tenant AND k.id = :key_id AND k.organization_id IS NULL
 ), changed AS (
     UPDATE api_keys k
     SET :set(k.name, k.is_active, k.allows_writes),
@@ -57,17 +57,21 @@ FROM changed k;
 WITH gone AS (
     UPDATE api_keys
     SET revoked_at = now()
-    WHERE tenant_id = @tenant AND id = :key_id AND type <> 'workspace' AND revoked_at IS NULL
+    WHERE tenant_id = @tenant AND id = :key_id AND organization_id IS NULL AND revoked_at IS NULL
     RETURNING id, prefix
 )
 SELECT k.id,
        (SELECT audit('key.revoke', 'api_key', g.id::text, jsonb_build_object('prefix', g.prefix)) FROM gone g) AS _noted
 FROM api_keys k
-WHERE k.tenant_id = @tenant AND k.id = :key_id AND k.type <> 'workspace';
+WHERE k.tenant_id = @tenant AND k.id = :key_id AND k.organization_id IS NULL;
 
 -- name: api_key_used :exec
 -- Behind an answer, outside of the request.
 SELECT api_key_used(:key::bytea);
+
+-- name: api_key_organization :row
+-- The same of a key of an organization: whose it is.
+SELECT api_key_organization(:key::bytea) AS organization_id;
 
 -- name: api_key_access :row
 -- What the caller's credentials are for, as far as assistants want to know; the door has let them in.

@@ -1,4 +1,4 @@
--- Keys of a workspace: rows of api_keys of the type workspace.
+-- Keys of a workspace: rows of api_keys of the type workspace.  Those of the type organization are in operations_keys.sql.
 
 -- columns: workspace_key
 -- The key itself is nowhere: of it there is a SHA-256.
@@ -10,7 +10,7 @@ FROM api_keys k;
 -- name: workspace_key_list :rows
 SELECT :columns(workspace_key)
 FROM api_keys k
-WHERE k.tenant_id = @tenant AND k.organization_id = @workspace
+WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.type = 'workspace'
   [AND k.is_active = :is_active]
   [AND (k.revoked_at IS NOT NULL) = :is_revoked]
 ORDER BY k.created_at DESC, k.id DESC
@@ -19,20 +19,21 @@ LIMIT :limit OFFSET :skip;
 -- name: workspace_key_count :row
 SELECT count(*) AS count
 FROM api_keys k
-WHERE k.tenant_id = @tenant AND k.organization_id = @workspace
+WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.type = 'workspace'
   AND (:is_active::boolean IS NULL OR k.is_active = :is_active)
   AND (:is_revoked::boolean IS NULL OR (k.revoked_at IS NOT NULL) = :is_revoked);
 
 -- name: workspace_key_get :row
 SELECT :columns(workspace_key)
 FROM api_keys k
-WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.id = :api_key_id;
+WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.type = 'workspace' AND k.id = :api_key_id;
 
 -- name: workspace_key_self :row
 -- The key that the caller has: the door has let it in.
 SELECT k.id, k.name, k.prefix AS key_prefix, k.organization_id AS workspace_id, k.scopes, k.expires_at
 FROM api_keys k
-WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.hash = (SELECT decode(current_setting('app.key_hash', true), 'hex'));
+WHERE k.tenant_id = @tenant AND k.organization_id = @workspace 
+  AND k.id = (SELECT s.key_id FROM api_key_secrets s WHERE s.hash = decode(current_setting('app.key_hash', true), 'hex'));
 
 -- name: workspace_key_create :row
 -- The one time that the key is answered in full.
@@ -53,14 +54,14 @@ FROM made k;
 WITH before AS (
     SELECT k.id, to_jsonb(k) AS row
     FROM api_keys k
-    WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.id = :api_key_id
+    WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.type = 'workspace' AND k.id = :api_key_id
 ), changed AS (
     UPDATE api_keys k
     SET :set(k.name, k.description, k.is_active),
         scopes = CASE WHEN :has_scopes THEN workspace_key_scopes(:scopes::text[]) ELSE k.scopes END,
         allowed_ranges = coalesce(:ranges::cidr[], k.allowed_ranges)
     FROM before b
-    WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.id = b.id AND if_match(k.updated_at, :if_match) AND api_key_open(k.revoked_at)
+    WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.type = 'workspace' AND k.id = b.id AND if_match(k.updated_at, :if_match) AND api_key_open(k.revoked_at)
     RETURNING k.*, changed_fields(b.row, to_jsonb(k) - '{usage_count,last_used_at}'::text[]) AS fields
 )
 SELECT :columns(workspace_key),
@@ -72,7 +73,7 @@ FROM changed k;
 -- name: workspace_key_toggle :row
 WITH changed AS (
     UPDATE api_keys k SET is_active = NOT k.is_active
-    WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.id = :api_key_id AND api_key_open(k.revoked_at)
+    WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.type = 'workspace' AND k.id = :api_key_id AND api_key_open(k.revoked_at)
     RETURNING *
 )
 SELECT :columns(workspace_key),
@@ -82,7 +83,7 @@ FROM changed k;
 -- name: workspace_key_revoke :row
 WITH changed AS (
     UPDATE api_keys k SET revoked_at = now(), revoked_by = @member, revoke_reason = :reason
-    WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.id = :api_key_id AND api_key_open(k.revoked_at)
+    WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.type = 'workspace' AND k.id = :api_key_id AND api_key_open(k.revoked_at)
     RETURNING *
 )
 SELECT :columns(workspace_key), workspace_key_audit('key.revoke', k.id, k.name, k.prefix, jsonb_build_object('reason', k.revoke_reason)) AS _noted
@@ -95,12 +96,12 @@ SELECT made(workspace_key_rotate(:api_key_id, left(:key_text, 13), :key_hash::by
 -- Behind it: the new one, in full this one time.
 SELECT :columns(workspace_key), :key_text::text AS key
 FROM api_keys k
-WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.id = @made;
+WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.type = 'workspace' AND k.id = @made;
 
 -- name: workspace_key_delete :row
 WITH gone AS (
     DELETE FROM api_keys k
-    WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.id = :api_key_id
+    WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.type = 'workspace' AND k.id = :api_key_id
     RETURNING *
 )
 SELECT :columns(workspace_key), workspace_key_audit('key.delete', k.id, k.name, k.prefix, '{}') AS _noted

@@ -198,7 +198,6 @@ sub caller_of ($row) {
     return $t->nobody->with(key => $secret) if $by->{token} eq 'or_secret';
     return $t->nobody->with(key => own_key()) if $by->{key} eq 'workspace';
     return $operator{ $row->{may} && $row->{may}{roles} !~ /\beditor\b/ ? 'superadmin' : 'editor' } if $by->{key_is_bearer};
-    return $operator{superadmin} if $by->{name} eq 'person' && $row->{may} && $row->{may}{roles} !~ /\buser\b/;
     my $who = $by->{token} ne 'needed' ? $t->nobody : $by->{role} eq 'admin' ? $admin : $user;
     my %key = $by->{key} eq 'secret' || $by->{token} eq 'or_key' ? (key => $secret) : (key => $public, origin => $page);
     return $by->{key} eq 'beside' ? $who : $who->with(%key);
@@ -372,6 +371,7 @@ sub check_page ($row, $who, @args) {
 
 # A user's token, or a secret key alone; and the roles that may.  A key is an editor.
 sub check_operator ($row, $refused, @args) {
+    my $by     = $row->{caller};
     my $nobody = $t->nobody;
     $refused->('not without credentials', 401, 'AUTHENTICATION_ERROR', token => undef);
     my %wrong = (
@@ -387,8 +387,22 @@ sub check_operator ($row, $refused, @args) {
     $refused->('nor with what is no key', 401, 'AUTHENTICATION_ERROR', key => $_) for 'nonsense', '', "${secret}x";
     $refused->('nor with a revoked one', 401, 'AUTHENTICATION_ERROR', key => $revoked);
     error_is ask($row, $nobody->with(key => $public, origin => $page), @args), 401, 'AUTHENTICATION_ERROR', name => 'nor with a public one alone';
+    $refused->('nor with an unknown key of an organization', 401, 'AUTHENTICATION_ERROR', token => 'sk_live_' . 'x' x 40);
     my %may = map { $_ => 1 } ($row->{may}{roles} // join ',', keys %operator) =~ /\w+/g;
-    if ($may{editor}) {
+    if ($by->{organization_key}) {
+        state %key = map { $_ => $t->key(type => 'organization', of => $t->organization($operator{$_}), by => $operator{$_}) } qw(editor superadmin);
+        state $narrow = $t->key(type => 'organization', of => $t->organization($operator{editor}), by => $operator{editor}, columns => { scopes => ['tasks:read'] });
+        if ($may{editor}) {
+            taken ask($row, $nobody->with(key => $key{editor}), @args), 'with an organization\'s key alone';
+            taken ask($row, $nobody->with(token => $key{superadmin}), @args), '  which may be the bearer, and is no more than an editor';
+        } else {
+            error_is ask($row, $nobody->with(key => $key{superadmin}), @args), 403, 'AUTHORIZATION_ERROR', name => 'not with the key of an administrator: a key never is one';
+        }
+        error_is ask($row, $nobody->with(key => $narrow), @args), 403, 'INSUFFICIENT_SCOPE', name => 'nor with one that is not for everything' if !$row->{scope};
+    }
+    if ($by->{name} eq 'person') {
+        error_is ask($row, $nobody->with($_ => $secret), @args), 401, 'AUTHENTICATION_ERROR', name => "nor with a tenant's own as the $_, which is nobody" for qw(key token);
+    } elsif ($may{editor}) {
         taken ask($row, $nobody->with(key => $secret), @args), 'but with a secret key alone';
         taken ask($row, $nobody->with(token => $secret), @args), '  which may be the bearer';
     }

@@ -150,6 +150,21 @@ sub with_token ($row, $user, $team, $key) {
             return $owner->with(key => $their_sk);
         },
         sub ($row) { of($row)->{either} ? (404, 'NOT_FOUND') : (401, 'AUTHENTICATION_ERROR') } ],    # beside a secret key no token is read
+    [ 'an organization\'s key that is revoked' => sub ($row) {
+            state $over = $t->key(type => 'organization', by => $owner, of => $org, columns => { revoked_at => 'now' });
+            return $row->{caller}{organization_key} ? $t->nobody->with(key => $over) : undef;
+        },
+        sub ($row) { (401, 'AUTHENTICATION_ERROR') } ],
+    [ 'an organization\'s key whose maker is a member no longer' => sub ($row) {
+            state $left = $t->key(type => 'organization', by => $suspended, of => $org);
+            return $row->{caller}{organization_key} ? $t->nobody->with(key => $left) : undef;
+        },
+        sub ($row) { (401, 'AUTHENTICATION_ERROR') } ],
+    [ 'an organization\'s key that is not for everything' => sub ($row) {
+            state $narrow = $t->key(type => 'organization', by => $owner, of => $org, columns => { scopes => [ 'tasks:read', 'agents:write' ] });
+            return $row->{caller}{organization_key} && !$row->{scope} ? $t->nobody->with(key => $narrow) : undef;
+        },
+        sub ($row) { (403, 'INSUFFICIENT_SCOPE') } ],
     [ 'a user of the tenant outside the organization' => sub ($row) { of($row)->{place} ne 'tenant' ? with_token($row, $outsider, undef, $sk) : undef },
         sub ($row) { (403, 'AUTHORIZATION_ERROR') } ],
     [ 'who is invited, and has not answered' => sub ($row) { of($row)->{place} ne 'tenant' ? with_token($row, $invited, undef, $sk) : undef },
@@ -280,6 +295,7 @@ sub as_another_tenant () {
         my $their_org = $t->organization($stranger);
         my $theirs    = $t->trace_project($their_org, tenant => $stranger->tenant_id);
         my $their_key = $t->key(type => 'workspace', tenant => 'theirs', of => $their_org);
+        my $acting    = $t->key(type => 'organization', by => $stranger, of => $their_org);
         # What is read comes first: their own log says later what they have sent, and that names rows of ours.
         for my $row ((grep { $_->{method} eq 'GET' } @rows), grep { $_->{method} ne 'GET' } @rows) {
             my $of  = of($row);
@@ -289,6 +305,11 @@ sub as_another_tenant () {
             my @own = grep { $_->{name} !~ /^(?:event_type|permission|provider|invitation_token|queue|role)$/ } @{ $row->{params} };
             is leaks($res, $row), '', "$row->{method} $row->{path}: nothing of the tenant" or diag $res->describe;
             next if !@own || $of->{public};
+            if ($row->{caller}{organization_key}) {
+                my $by_key = attempt($row, $t->nobody->with(key => $acting), $their_org);
+                is leaks($by_key, $row), '', '  nor to the key of their organization' or diag $by_key->describe;
+                like $by_key->status, qr/^40[034]$/, '  which finds nothing, either' or diag $by_key->describe;
+            }
             my $kind = $res->status == 404 ? 'not found' : $res->status == 422 || $res->status == $row->{invalid} ? 'not even looked for' : 'status ' . $res->status;
             $kind = 'not theirs to ask' if $res->status == 403 && $row->{caller}{installation};
             $kind = 'not told apart from what is not there' if $res->status == 403 && $row->{id} eq 'observability.traces.get_trace_logs';
