@@ -400,6 +400,18 @@ enum err answer_page(struct req *rq, const PGresult *res, long long total)
 	return ERR_OK;
 }
 
+/* What the row says of itself, beside it. */
+static void write_says(struct req *rq, const PGresult *res)
+{
+	const char *says = rq->asked.route->says;
+
+	buf_text(&rq->answer.out, ",\"meta\":{");
+	jx_str(&rq->answer.out, says);
+	buf_char(&rq->answer.out, ':');
+	jx_bool(&rq->answer.out, column_bool(res, 0, arena_fmt(&rq->tx.arena, "_%s", says)));
+	buf_char(&rq->answer.out, '}');
+}
+
 enum err answer_rows(struct req *rq, const struct query *q)
 {
 	PGresult *res;
@@ -428,6 +440,8 @@ enum err answer_rows(struct req *rq, const struct query *q)
 			write_rows(rq, res, 0);
 		else
 			jx_null(&rq->answer.out);
+		if (rq->asked.route->says)
+			write_says(rq, res);
 		return answer_close(rq);
 	case SHAPE_ROWS:
 	case SHAPE_PAGE: write_list(rq, res, q->shape == SHAPE_PAGE); return ERR_OK;

@@ -13,13 +13,12 @@
  *	turned     {"items":[…],"total":41,"page":1,"per_page":20,"has_next":true,"has_prev":false}
  *	windowed   {"items":[…],"total":41,"limit":20,"offset":0,"has_more":true}
  *	enveloped  {"data":[…],"meta":{"total":41,"limit":50,"offset":0}}
- *	unpaged    the same without query fields: all there are
- *	counted    {"items":[…],"total":41}, all there are
- *	sliced     […] of limit and skip
- *	shifted    […] of limit and offset
- *	unwrapped  […], all there are
- *	followed   {"items":[…],"next_cursor":"…"}: what is behind a page is asked for by its cursor, so
- *	           that the last page costs what the first one does, and what comes meanwhile moves nothing
+ *	leafed     {"data":[…],"meta":{"total":41,"limit":50,"offset":0,"page":1,"pages":1}}
+ *	unpaged    {"data":[…],"meta":{"total":41,"limit":1000,"offset":0}} without query fields: all there
+ *are capped     the same, a hundred at most counted    {"items":[…],"total":41}, all there are sliced     […]
+ *of limit and skip shifted    […] of limit and offset unwrapped  […], all there are followed
+ *{"items":[…],"next_cursor":"…"}: what is behind a page is asked for by its cursor, so that the last page
+ *costs what the first one does, and what comes meanwhile moves nothing
  *
  * A cursor is the row's sort value and id, as its query has them, and says nothing of what one may see: that
  *is asked with each page.  The row brings the query field :cursor, and its query the text _next_cursor.
@@ -62,8 +61,8 @@ struct list {
 	bool clamps; /* more than the most counts as the most; else it is refused */
 };
 
-extern const struct list skipped, numbered, sized, turned, windowed, enveloped, unpaged, counted, sliced,
-	shifted, unwrapped, followed;
+extern const struct list skipped, numbered, sized, turned, windowed, enveloped, leafed, unpaged, capped,
+	counted, sliced, shifted, unwrapped, followed;
 
 /* What a member or query field is, by its name. */
 enum list_kind {

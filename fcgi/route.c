@@ -496,8 +496,8 @@ void route_check(const struct route *r)
 	check_list(r);
 	check_redirect(r);
 	check_fields(r);
-	if (r->done && !surface_of(r->id)->object_head)
-		route_bad("%s: its surface's answers have no meta to say .done in", r->id);
+	if ((r->done || r->says) && (!surface_of(r->id)->object_head || (r->done && r->says)))
+		route_bad("%s: its surface's answers have no meta to say .done in, or .says, or both", r->id);
 	if (r->flags & HASHES && (r->flags & REALTIME || r->slow_if))
 		route_bad("%s: HASHES is for a pool that waits for nobody, or, of what does both, SLOW",
 			  r->id);

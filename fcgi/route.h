@@ -112,9 +112,11 @@ struct route {
 	unsigned as;                 /* NEW or SET: what of the body's table, where its fields have marks */
 	const struct shape *out;     /* one element of the answer */
 	const char *done;            /* what was done, for people: meta.message, where the surface has it */
-	const struct list *list;     /* the form of an answer of many (list.h) */
-	const char *items;           /* the member that they are in; NULL: the form's */
-	struct size size;            /* how many there are to a page; 0: as the form has it */
+	const char *says; /* "created": of an answer of one, meta has what its query's _created says, true or
+			     false, where the surface has it */
+	const struct list *list;              /* the form of an answer of many (list.h) */
+	const char *items;                    /* the member that they are in; NULL: the form's */
+	struct size size;                     /* how many there are to a page; 0: as the form has it */
 	const struct child *children;         /* members of out that other queries fill; or NULL */
 	const struct constraint *constraints; /* ends with a NULL name */
 	const struct budget *budget;          /* how often it may be asked; NULL: as its surface has it */

@@ -146,7 +146,7 @@ static void write_one(struct buf *b, const struct route *r, int version)
 		buf_text(b, ",{\"type\":\"null\"}]}");
 }
 
-/* {"data": …}, and {"meta": {"message"}} where the row says what was done */
+/* {"data": …}, and {"meta": {"message"}} where the row says what was done, or what it says */
 static void write_data_member(struct buf *b, const struct route *r, int version, bool example)
 {
 	if (example) {
@@ -156,16 +156,23 @@ static void write_data_member(struct buf *b, const struct route *r, int version,
 			buf_text(b, ",\"meta\":{\"message\":");
 			jx_str(b, r->done);
 			buf_char(b, '}');
+		} else if (r->says) {
+			buf_fmt(b, ",\"meta\":{\"%s\":true}", r->says);
 		}
 		buf_char(b, '}');
 		return;
 	}
 	buf_fmt(b, "{\"type\":\"object\",\"required\":[\"data\"%s],\"properties\":{\"data\":",
-		r->done ? ",\"meta\"" : "");
+		r->done || r->says ? ",\"meta\"" : "");
 	write_one(b, r, version);
 	if (r->done) {
 		buf_text(b, ",\"meta\":");
 		openapi_ref(b, "schemas", "MessageMeta");
+	} else if (r->says) {
+		buf_fmt(b,
+			",\"meta\":{\"type\":\"object\",\"required\":[\"%s\"],\"properties\":{\"%s\":{\"type\":"
+			"\"boolean\"}}}",
+			r->says, r->says);
 	}
 	buf_text(b, "}}");
 }

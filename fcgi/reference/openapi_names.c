@@ -79,6 +79,8 @@ static const struct {
 } names[] = {
 	{ "app.ai.chat", "create_chat" },
 	{ "app.ai.chat_routed", "create_routed_chat" },
+	{ "operations.files.search", "find_files" },
+	{ "operations.files.upsert", "set_file" },
 	{ "platform.ai.completions", "create_completion" },
 	{ "app.billing.get_portal", "get_billing_portal" },
 	{ "app.billing.get_status", "get_billing_status" },

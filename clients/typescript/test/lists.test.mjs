@@ -60,7 +60,7 @@ test('every list of the document gives each row once, in its order', async () =>
       if (!place) assert.equal(asked.length, 1)
     }
   }
-  assert.deepEqual([...forms].sort(), [',', 'cursor,limit', 'offset,limit', 'page,page_size', 'page,per_page', 'page,size', 'skip,limit', 'start,end'])
+  assert.deepEqual([...forms].sort(), [',', 'cursor,limit', 'offset,limit', 'page,limit', 'page,page_size', 'page,per_page', 'page,size', 'skip,limit', 'start,end'])
 })
 
 test('pages of another size, from elsewhere, and what the server cuts them to', async () => {
