@@ -5,6 +5,8 @@
 
 #include "lib/base/jx.h"
 
+enum { RETRY_S = 2 }; /* behind what a tenant has more of at once than is its share */
+
 struct failure refusal_unavailable(struct arena *a, const char *reason)
 {
 	struct failure f;
@@ -42,6 +44,7 @@ static const struct {
 	{ "AS410", ERR_GONE, false },
 	{ "AS412", ERR_PRECONDITION, false },
 	{ "AS422", ERR_VALIDATION, false },
+	{ "AS429", ERR_RATE_LIMIT, false },
 	{ "0A000", ERR_UNAVAILABLE, true },  /* cached plan must not change result type: after a migration */
 	{ "26000", ERR_UNAVAILABLE, true },  /* invalid_sql_statement_name: what we prepared is gone */
 	{ "40001", ERR_UNAVAILABLE, true },  /* serialization_failure */
@@ -117,6 +120,10 @@ static struct failure read_own(struct arena *a, const PGresult *res, enum err e)
 		f.details = resource_of(a, message, detail);
 	if ((e == ERR_LIMIT || e == ERR_BALANCE || e == ERR_TIER || e == ERR_CONFLICT) && detail)
 		f.details = members_of(a, detail);
+	if (e == ERR_RATE_LIMIT) {
+		f.retry_after = RETRY_S;
+		f.details = arena_fmt(a, "\"retry_after\":%d", RETRY_S);
+	}
 	if (e == ERR_AUTHORIZATION && detail)
 		f.details = permission_of(a, detail);
 	return f;

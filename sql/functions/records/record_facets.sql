@@ -41,7 +41,7 @@ END
 $$;
 
 -- The records that are asked for, as records_find() has it, by each of these fields: up to most values of each, those that most have first, of times the last ones first; and
--- what the numbers of a field come to.  Without filters they are all there are, else up to 100,000.  Raises AS404, AS403, AS422.
+-- what the numbers of a field come to.  Without filters they are all there are, else up to 100,000.  Raises AS404, AS403, AS422, AS429.
 CREATE OR REPLACE FUNCTION record_facets(slug_or_id text, fields text[], part text, measure text, asked jsonb, most integer, OUT recordset_id uuid, OUT total bigint, OUT facets jsonb)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -72,6 +72,7 @@ BEGIN
             RAISE SQLSTATE 'AS422' USING HINT = 'fields', MESSAGE = 'these filters leave more than 100,000 records';
         END IF;
     ELSE
+        PERFORM record_scan_share(ARRAY[s.id]);
         SELECT coalesce(sum(x.count), 0) INTO total FROM recordset_counts x WHERE x.tenant_id = s.tenant_id AND x.organization_id = s.organization_id AND x.recordset_id = s.id;
     END IF;
     -- Records are counted by what stands there, and then what that counts for: of so many there are a few different ones.

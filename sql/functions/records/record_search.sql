@@ -337,6 +337,24 @@ BEGIN
 END
 $$;
 
+-- To read very many records from end to end takes seconds: of a tenant two questions may do so at once, and who comes then is told to come again, so that the others find
+-- somebody who answers. Raises AS429.
+CREATE OR REPLACE FUNCTION record_scan_share(recordsets uuid[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT coalesce(sum(c.count), 0) FROM recordset_counts c
+        WHERE c.tenant_id = app_tenant() AND c.organization_id = app_organization() AND c.recordset_id = ANY (recordsets)) <= 20000 THEN
+        RETURN;
+    END IF;
+    FOR place IN 1 .. 2 LOOP    -- until the transaction ends
+        IF pg_try_advisory_xact_lock(hash_record_extended(ROW ('record_scan'::text, app_tenant(), place), 0)) THEN
+            RETURN;
+        END IF;
+    END LOOP;
+    RAISE SQLSTATE 'AS429' USING MESSAGE = 'two questions of this tenant read all records of large recordsets already: try again in 2 s';
+END
+$$;
+
 -- The ids of a page of records, in their order, and how many there are; see record_condition().
 --
 --   recordset  NULL: of all that the caller may see
@@ -352,7 +370,7 @@ $$;
 --
 -- Letters, tags and tools alone are all found at once where these are no more than are counted: then neither the order is walked nor are they counted once more.
 --
--- What has no value comes last, either way, the newest first. Raises AS404, AS403, AS422.
+-- What has no value comes last, either way, the newest first. Raises AS404, AS403, AS422, AS429.
 CREATE OR REPLACE FUNCTION records_find(recordset uuid, asked jsonb, most bigint, skip bigint, OUT ids uuid[], OUT total bigint)
 LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$    -- a recordset is not all of the table, however much of it the planner thinks it is
 DECLARE
@@ -537,6 +555,7 @@ BEGIN
             SELECT coalesce(sum(x.count), 0) INTO total FROM recordset_counts x
             WHERE x.tenant_id = tenant AND x.organization_id = org AND x.recordset_id = ANY (sets);
         ELSE
+            PERFORM record_scan_share(sets);
             EXECUTE format('SELECT count(*) FROM (SELECT FROM unnest($3) o (content) CROSS JOIN LATERAL (
                                 SELECT FROM records r WHERE r.tenant_id = $1 AND r.organization_id = $2 AND r.content_id = o.content AND %s AND %s LIMIT %s) r LIMIT %3$s) x',
                            base, all_of, counted)
@@ -650,6 +669,9 @@ BEGIN
                     RETURN;
                 END IF;
             END IF;
+            IF NOT many THEN
+                PERFORM record_scan_share(sets);
+            END IF;
             PERFORM set_config('enable_bitmapscan', 'off', true);    -- a bitmap is all there is, before the first one is counted
             EXECUTE format('SELECT count(*) FROM (SELECT FROM records r WHERE %s AND %s LIMIT %s) x', of_one, all_of, counted)
             INTO total USING tenant, org, contents, texts, numbers, times;
@@ -658,6 +680,9 @@ BEGIN
         END IF;
     END IF;
 
+    IF best IS NULL THEN
+        PERFORM record_scan_share(sets);
+    END IF;
     EXECUTE format('WITH m AS MATERIALIZED (SELECT r.id, r.created_at, %s AS k, true AS fits %s WHERE %s AND %s) SELECT (SELECT count(*) FROM m), %s',
                    k, coalesce(best, 'FROM records r'), of_one, all_of, paged)
     INTO n, ids USING tenant, org, contents, texts, numbers, times, most, skip;
