@@ -80,9 +80,11 @@ subtest 'a changed one' => sub {
     my $of = "tenant_id = '$TENANT'";
     tampered("UPDATE audit_events SET $_->[0] WHERE $of AND seq = 4", broken('row 4 was changed'))
         for [q{action = 'b'}], [q{actor_id = 'someone'}], [q{actor_type = 'system'}], [q{on_behalf_of = 'x'}], [q{resource_type = 'x'}], ['resource_id = NULL'],
-        [q{details = '{"n": 5}'}], [q{ip_address = '10.0.0.1'}], [q{user_agent = 'x'}], [q{request_id = 'x'}], [q{created_at = created_at + interval '1 microsecond'}], ['id = gen_random_uuid()'];
+        [q{details = '{"n": 5}'}], [q{details = '{}'}], ['details_salt = NULL'], ['details_digest = details_salt'], ['origin_salt = NULL, user_agent = \'x\''],
+        ['origin_digest = details_digest'], ['version = 1'], [q{ip_address = '10.0.0.1'}], [q{user_agent = 'x'}], [q{request_id = 'x'}], [q{created_at = created_at + interval '1 microsecond'}], ['id = gen_random_uuid()'];
     tampered("UPDATE audit_events e SET action = 'b', hash = audit_hash((SELECT x FROM (SELECT tenant_id, seq, id, actor_id, actor_type, on_behalf_of, 'b', resource_type,"
-            . " resource_id, details, ip_address, user_agent, request_id, prev_hash, hash, created_at FROM audit_events WHERE $of AND seq = 4) x)::text::audit_events) WHERE $of AND seq = 4",
+            . " resource_id, details, ip_address, user_agent, request_id, prev_hash, hash, created_at, version, details_salt, details_digest, origin_salt, origin_digest"
+            . " FROM audit_events WHERE $of AND seq = 4) x)::text::audit_events) WHERE $of AND seq = 4",
         broken('row 5 does not follow the row before it'));
 };
 
@@ -102,8 +104,47 @@ subtest 'one in another order, or with more' => sub {
     tampered("UPDATE audit_events SET seq = -seq WHERE $of AND seq IN (3, 7)", broken('row 3 does not follow the row before it'),
         "UPDATE audit_events SET seq = CASE seq WHEN -3 THEN 7 ELSE 3 END WHERE $of AND seq < 0");
     tampered("INSERT INTO audit_events SELECT tenant_id, 11, gen_random_uuid(), actor_id, actor_type, on_behalf_of, action, resource_type, resource_id, details, ip_address,"
-            . " user_agent, request_id, hash, hash, created_at FROM audit_events WHERE $of AND seq = 10", broken('row 11 was changed'));
+            . " user_agent, request_id, hash, hash, created_at, version, details_salt, details_digest, origin_salt, origin_digest FROM audit_events WHERE $of AND seq = 10", broken('row 11 was changed'));
     is audit('verify'), $clean, 'and untouched it is whole again';
+};
+
+subtest 'what is said of somebody is emptied, and the chain holds' => sub {
+    my $plain = $cluster->connect($name);
+    my $begin = sub ($ip = undef) { $plain->begin_work; $plain->do(q{SELECT set_config('app.tenant_id', ?, true), set_config('app.request', ?, true)}, undef, $TENANT, $ip ? qq({"ip": "$ip", "user_agent": "Marker/1"}) : '') };
+    my $said = sub ($seq) { join ' ', map { $_ // '-' } $plain->selectrow_array('SELECT details, host(ip_address), user_agent FROM audit_events WHERE tenant_id = ? AND seq = ?', undef, $TENANT, $seq) };
+    $begin->('192.0.2.7');
+    $plain->do(q{SELECT audit('user.update', 'user', 'user_gone', '{"email": "marker@example.com"}', 'user_gone'), audit('member.role', 'member', 'user_gone', '{"name": "marker"}', 'user_stays'),
+        audit('thing.do', 'thing', 'user_gone', '{"kept": 1}', 'user_stays')});
+    $plain->commit;
+    my @keys = @{ $plain->selectcol_arrayref('SELECT details_salt::text FROM audit_events WHERE seq > 10 AND tenant_id = ? UNION SELECT origin_salt::text FROM audit_events WHERE seq > 10 AND tenant_id = ?', undef, ($TENANT) x 2) };
+    is scalar @keys, 6, 'each has keys of its own';
+    # As it was before: in the chain with all that it says.
+    $super->do('SET session_replication_role = replica');
+    $super->do(q{INSERT INTO audit_events (tenant_id, seq, actor_id, actor_type, action, resource_type, details, ip_address, prev_hash, hash) SELECT tenant_id, 14, 'user_gone', 'user', 'old', 'user', '{"old": 1}', '192.0.2.8', hash, ''
+        FROM audit_events WHERE tenant_id = ? AND seq = 13}, undef, $TENANT);
+    $super->do(q{UPDATE audit_events e SET hash = audit_hash(e) WHERE tenant_id = ? AND seq = 14}, undef, $TENANT);
+    $super->do(q{UPDATE audit_heads h SET seq = 14, hash = e.hash FROM audit_events e WHERE e.tenant_id = ? AND e.seq = 14 AND h.tenant_id = e.tenant_id}, undef, $TENANT);
+    $super->do('SET session_replication_role = origin');
+    is in_parts(3), '14 of 14', 'an entry from before is one';
+    my $owner = $cluster->connect($name, 'ashlar');
+    $owner->begin_work;
+    $owner->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $TENANT);
+    is $owner->selectrow_array(q{SELECT audit_forget('user_gone')}), 2, 'what they did, and what was done with them';
+    $owner->commit;
+    is $said->(11), '{} - -', 'nothing is said of them, nor from where';
+    is $said->(12), '{} 192.0.2.7 Marker/1', 'of who changed them it is';
+    is $said->(13), '{"kept": 1} 192.0.2.7 Marker/1', 'what only has their id is somebody else\'s';
+    is $said->(14), '{"old": 1} 192.0.2.8 -', 'and what the chain has in it stays';
+    is in_parts($_), '14 of 14', "the chain holds, in parts of $_" for 1, 100;
+    like audit('verify', '--tenant', 'default'), qr/\A0 default: 14 events, unbroken\n/, 'and at once';
+    my $text = $plain->selectrow_array(q{SELECT string_agg(e::text, '') FROM audit_events e WHERE tenant_id = ? AND seq IN (11, 12)}, undef, $TENANT);
+    unlike $text, qr/marker/, 'nowhere';
+    my ($salt) = $plain->selectrow_array('SELECT count(*) FROM audit_events WHERE tenant_id = ? AND seq = 11 AND (details_salt IS NOT NULL OR origin_salt IS NOT NULL)', undef, $TENANT);
+    is $salt, 0, 'and the keys are gone, so that no guess can be tried';
+    tampered("UPDATE audit_events SET details = '{\"email\": \"x\"}' WHERE tenant_id = '$TENANT' AND seq = 11", "1 default: broken: row 11 was changed\n" . $clean =~ s/\A[^\n]*\n//r);
+    my $api = $cluster->connect($name, 'ashlar_api');
+    ok !eval { $api->do(q{SELECT audit_forget('user_stays')}); 1 }, 'the api empties nothing by itself';
+    $_->disconnect for $plain, $owner, $api;
 };
 
 $super->disconnect;
