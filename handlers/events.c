@@ -122,6 +122,23 @@ static const struct field team_member_data[] = {
 	FIELD_END
 };
 
+static const struct field tenant_team_data[] = {
+	{ "id",          F_INT,      0, .example = "5", .about = "as the operations surface has it" },
+	{ "name",        F_TEXT,     0, .example = "Night crew" },
+	{ "description", F_TEXT,     F_NULL },
+	{ "created_at",  F_DATETIME, 0 },
+	{ "updated_at",  F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct field tenant_team_member_data[] = {
+	{ "team_id",   F_INT,      0, .example = "5" },
+	{ "user_id",   F_INT,      0, .example = "3" },
+	{ "role",      F_TEXT,     0, .example = "owner" },
+	{ "joined_at", F_DATETIME, 0 },
+	FIELD_END
+};
+
 static const char *const environments[] = { "production", "staging", "development", "community", NULL };
 
 static const struct field trace_project_data[] = {
@@ -243,6 +260,8 @@ static const struct shape member = { "EventMember", member_data };
 static const struct shape role_permissions = { "EventRolePermissions", permissions_data };
 static const struct shape team = { "EventTeam", team_data };
 static const struct shape team_member = { "EventTeamMember", team_member_data };
+static const struct shape tenant_team = { "EventTenantTeam", tenant_team_data };
+static const struct shape tenant_team_member = { "EventTenantTeamMember", tenant_team_member_data };
 static const struct shape trace_project = { "EventTraceProject", trace_project_data };
 static const struct shape key = { "EventApiKey", key_data };
 static const struct shape subscription = { "EventSubscription", subscription_data };
@@ -287,6 +306,13 @@ const struct event events[] = {
 	{ "team.member_added",   EVENT_ORGANIZATION, "A member is in a team now", &team_member },
 	{ "team.member_updated", EVENT_ORGANIZATION, "A member leads a team now, or does no longer", &team_member, PREVIOUS },
 	{ "team.member_removed", EVENT_ORGANIZATION, "A member is in a team no more", &team_member },
+
+	{ "tenant_team.created",        EVENT_TENANT, "A team of the tenant was made; its owner is added to it at the same moment", &tenant_team },
+	{ "tenant_team.updated",        EVENT_TENANT, "A team of the tenant is called or described otherwise", &tenant_team, PREVIOUS },
+	{ "tenant_team.deleted",        EVENT_TENANT, "A team of the tenant was deleted; who was in it is not told of one by one", &tenant_team },
+	{ "tenant_team.member_added",   EVENT_TENANT, "A user is in a team of the tenant now", &tenant_team_member },
+	{ "tenant_team.member_updated", EVENT_TENANT, "A user has another role in a team of the tenant", &tenant_team_member, PREVIOUS },
+	{ "tenant_team.member_removed", EVENT_TENANT, "A user is in a team of the tenant no more", &tenant_team_member },
 
 	{ "import.completed",   EVENT_ORGANIZATION, "An import of a file into a recordset is over, or has failed", &import_event_shape },
 	{ "import.undone",      EVENT_ORGANIZATION, "An import was undone: what it had created is deleted, what it had changed is as it was", &import_undone_event_shape },

@@ -1,5 +1,5 @@
 /*
- * Invitations to organizations.
+ * Invitations to organizations, and to teams of a tenant.
  *
  * The token is in the mail only; we keep its hash, and only the newest one's.  It
  * is looked for in the key's tenant, whatever it says of tenants; what is no token
@@ -7,6 +7,7 @@
  */
 #include "build/sql/tenancy/invitations.h"
 #include "build/sql/tenancy/operations_organizations.h"
+#include "build/sql/tenancy/operations_teams.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
 #include "handlers/mail.h"
@@ -62,15 +63,13 @@ static const enum err not_rejected[] = { ERR_TICKET, ERR_OK };
 const struct shape invitation_shape = { "OrganizationInvitation", invitation, "Invitation" };
 /* clang-format on */
 
-/* Find out where the mail goes, make its token, and have the row's query write both. */
-static enum err invitation_send(struct req *rq)
+/* Find out by a query where the mail goes, make its token, and have the row's query write both. */
+static enum err send_by(struct req *rq, const struct query *prepare)
 {
-	bool again = req_path_text(rq, "invitation_id") != NULL;
 	const char *page, *ticket;
 	PGresult *res;
 	long long wait_s;
-	enum err rc =
-		tx_call(&rq->tx, again ? &q_invitation_prepare_again : &q_invitation_prepare, false, &res);
+	enum err rc = tx_call(&rq->tx, prepare, false, &res);
 
 	if (rc)
 		return rc;
@@ -96,6 +95,13 @@ static enum err invitation_send(struct req *rq)
 		return rc;
 	req_set(rq, "token_hash", secret_sha256_hex(&rq->tx.arena, ticket));
 	return answer_rows(rq, rq->asked.route->sql);
+}
+
+static enum err invitation_send(struct req *rq)
+{
+	bool again = req_path_text(rq, "invitation_id") != NULL;
+
+	return send_by(rq, again ? &q_invitation_prepare_again : &q_invitation_prepare);
 }
 
 /* clang-format off */
@@ -139,6 +145,14 @@ static enum err operations_invite(struct req *rq)
 	return rc ? rc : invitation_send(rq);
 }
 
+static enum err operations_team_invite(struct req *rq)
+{
+	PGresult *res;
+	enum err rc = tx_call(&rq->tx, &q_operations_team_manager, false, &res);
+
+	return rc ? rc : send_by(rq, &q_operations_team_invite_prepare);
+}
+
 /* clang-format off */
 static const char *const operations_statuses[] = { "pending", "accepted", "expired", NULL };
 static const char *const operations_kinds[] = { "organization", "team", NULL };
@@ -153,6 +167,25 @@ static const struct field operations_invitation[] = {
 	{ "invited_by",      F_TEXT,     OUT | F_NULL, .about = "a user's id, as text; null: who has been erased", .example = "3" },
 	{ "expires_at",      F_DATETIME, OUT },
 	{ "created_at",      F_DATETIME, OUT },
+	FIELD_END
+};
+
+static const char *const operations_team_roles[] = { "owner", "admin", "member", NULL };
+
+static const struct field operations_team_params[] = {
+	{ "team_number", F_INT, F_REQUIRED, .min = 1, .about = "the team's id", .example = "5" },
+	FIELD_END
+};
+
+static const struct field operations_team_invitation[] = {
+	{ "id",         F_UUID,     OUT },
+	{ "team_id",    F_INT,      OUT, .example = "5" },
+	{ "email",      F_EMAIL,    OUT | NEW | NEEDED, .example = "lin@example.com" },
+	{ "role",       F_ENUM,     OUT | NEW, .values = operations_team_roles, .def = "member" },
+	{ "status",     F_ENUM,     OUT, .values = operations_statuses },
+	{ "invited_by", F_INT,      OUT | F_NULL, .about = "a user's id; null: who has been erased", .example = "3" },
+	{ "expires_at", F_DATETIME, OUT },
+	{ "created_at", F_DATETIME, OUT },
 	FIELD_END
 };
 
@@ -185,6 +218,7 @@ static const enum err operations_refused[] = { ERR_NOT_FOUND, ERR_AUTHORIZATION,
 
 static const struct shape
 	operations_invite_shape   = { "OperationsInvite", operations_invitation, "Invitation" },
+	operations_team_invite_shape = { "OperationsTeamInvite", operations_team_invitation, "Invitation" },
 	operations_accepted_shape = { "OperationsInviteAccepted", operations_accepted, "Invitation" };
 
 const struct route operations_invite_routes[] = {
@@ -197,9 +231,17 @@ const struct route operations_invite_routes[] = {
 	  .body = operations_invitation, .as = NEW, .out = &operations_invite_shape, .constraints = constraints, .errors = operations_hidden,
 	  .sql = &q_operations_invite_create, .run = operations_invite },
 	{ POST, "/api/organizations/invites/{invitation_token}/accept", "operations.organizations.accept_invite", &by_person,
-	  "Accept an invitation", .about = "The caller's address must be the invited one, and is verified by that.",
+	  "Accept an invitation", .about = "To an organization, or to a team of the tenant. The caller's address must be the invited one, and is verified by that.",
 	  .needs = { "the token of a mail of ours", ERR_NOT_FOUND }, .params = token_path, .out = &operations_accepted_shape, .errors = operations_hidden,
 	  .sql = &q_operations_invite_accept, .status = 200 },
+	{ GET,  "/api/teams/{team_number}/invites", "operations.teams.list_invites", &by_person,
+	  "List the pending invitations of a team of a tenant", .about = "Newest first; for the team's owners and admins, and administrators of the tenant.",
+	  .params = operations_team_params, .out = &operations_team_invite_shape, .list = &unpaged, .errors = operations_refused, .sql = &q_operations_team_invite_list },
+	{ POST, "/api/teams/{team_number}/invites", "operations.teams.create_invite", &by_person,
+	  "Invite somebody into a team of a tenant", .about = "For the team's owners and admins, and administrators of the tenant; only an owner invites an owner. "
+	  "A mail goes to the address, with a token that is good for 7 days at operations.organizations.accept_invite; mails are counted as those of platform.organizations.invite.",
+	  .params = operations_team_params, .body = operations_team_invitation, .as = NEW, .out = &operations_team_invite_shape, .errors = operations_hidden,
+	  .sql = &q_operations_team_invite_create, .run = operations_team_invite },
 	ROUTE_END
 };
 /* clang-format on */

@@ -228,6 +228,8 @@ subtest 'the role of the api' => sub {
         trace_objects
         usage_limits
         usage_meters
+        tenant_team_members
+        tenant_teams
         workspace_team_members
         membership_removals
         workspace_domains

@@ -362,6 +362,22 @@ SELECT announce('workspace_team_members', 'team', 'member_added', 'member_update
     also    => '{"workspace_id": "r.organization_id", "joined_at": "r.created_at", "member": "who.ref"}',
     source  => 'member_ref(r.tenant_id, r.organization_id, r.member_id) who ON true');
 
+-- Teams of a tenant, as the operations surface names them: by numbers.  Not team.…, of which each is in a workspace.
+CREATE OR REPLACE FUNCTION tenant_team_number(tenant uuid, team uuid) RETURNS bigint
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT t.number FROM tenant_teams t WHERE t.tenant_id = tenant AND t.id = team);
+END
+$$;
+
+SELECT announce('tenant_teams', 'tenant_team', shows => 'name, description, created_at, updated_at', watches => 'name, description', also => '{"id": "r.number"}');
+
+SELECT announce('tenant_team_members', 'tenant_team', 'member_added', 'member_updated',
+    gone    => $$CASE WHEN tenant_team_number(OLD.tenant_id, OLD.team_id) IS NOT NULL THEN 'member_removed' END$$,
+    shows   => 'role', watches => 'role',
+    also    => '{"team_id": "tenant_team_number(r.tenant_id, r.team_id)", "user_id": "a.number", "joined_at": "r.created_at"}',
+    source  => 'user_accounts a ON a.tenant_id = r.tenant_id AND a.user_id = r.user_id');
+
 -- On no channel: who may see a recordset, its grants say.
 SELECT announce('recordsets', 'recordset', has_micros => true,
     changed => $$CASE WHEN OLD.trashed_at IS NULL AND NEW.trashed_at IS NOT NULL THEN 'trashed'

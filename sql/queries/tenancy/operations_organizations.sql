@@ -132,7 +132,5 @@ SELECT :columns(operations_invite)
 FROM made i;
 
 -- name: operations_invite_accept :row
-SELECT 'organization' AS kind, jsonb_build_object('id', o.id, 'name', o.name, 'slug', o.slug, 'role', workspace_role(m.role)) AS organization,
-       NULL::jsonb AS team, workspace_role(m.role) AS role, m.joined_at
-FROM operations_invitation_accept(:invitation_token_hash::bytea) m
-JOIN organizations o ON o.tenant_id = @tenant AND o.id = m.organization_id;
+SELECT a.kind, a.organization, a.team, a.role, a.joined_at
+FROM operations_invite_accept(:invitation_token_hash::bytea) a;

@@ -376,6 +376,21 @@ subtest 'permissions' => sub {
     tells 'all are as by default again', sub { $in->post("$role/reset") }, -in => $acme, 'permissions.updated' => { role => 'viewer' };
 };
 
+subtest 'teams of the tenant' => sub {
+    my $at   = '/api/teams';
+    my $bob  = $t->user('tess');
+    my $b    = $db->selectrow_array('SELECT number FROM user_accounts WHERE user_id = ?', undef, $bob->uuid);
+    my $a    = $db->selectrow_array('SELECT number FROM user_accounts WHERE user_id = ?', undef, $ann->uuid);
+    my $team = tells('one is made', sub { $ann->post($at, { name => 'Watch' }) },
+        'tenant_team.created' => { name => 'Watch', description => undef }, 'tenant_team.member_added' => { user_id => $a, role => 'owner' })->json('/data/id');
+    tells 'it is called otherwise', sub { $ann->patch("$at/$team", { name => 'Night watch' }) }, 'tenant_team.updated' => { id => $team, name => 'Night watch', previous_attributes => { name => 'Watch' } };
+    quiet 'as it is', sub { $ann->patch("$at/$team", { name => 'Night watch' }) };
+    tells 'somebody is put into it', sub { $ann->post("$at/$team/members", { user_id => 0 + $b }) }, 'tenant_team.member_added' => { team_id => $team, user_id => $b, role => 'member' };
+    tells 'they have another role', sub { $ann->patch("$at/$team/members/$b", { role => 'admin' }) }, 'tenant_team.member_updated' => { user_id => $b, role => 'admin', previous_attributes => { role => 'member' } };
+    tells 'they leave it', sub { $bob->delete("$at/$team/members/$b") }, 'tenant_team.member_removed' => { team_id => $team, user_id => $b };
+    tells 'it is deleted, and who was in it is not told of', sub { $ann->delete("$at/$team") }, 'tenant_team.deleted' => { id => $team, name => 'Night watch' };
+};
+
 subtest 'teams' => sub {
     my $at   = '/api/v1/teams';
     my $in   = $ann->with(headers => { %{ $ann->{headers} // {} }, 'X-Workspace-Id' => $acme });
