@@ -22,7 +22,7 @@ enum choice_kind {
 	CHOICE_MOST, /* one, or none */
 };
 
-enum { CHOICE_WAYS = 4 };
+enum { CHOICE_WAYS = 6 };
 
 struct choice {
 	enum choice_kind kind;

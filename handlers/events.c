@@ -252,6 +252,37 @@ static const struct field contact_data[] = {
 	FIELD_END
 };
 
+static const char *const wallet_units[] = { "tokens", "credit", NULL };
+static const char *const topup_states[] = { "succeeded", "failed", NULL };
+
+static const struct field topup_data[] = {
+	{ "id",           F_UUID,     0 },
+	{ "user_id",      F_UUID,     0, .about = "who pays" },
+	{ "is_of_tenant", F_BOOL,     0, .about = "for the wallet that the tenant's users share, and not for the user's own" },
+	{ "is_automatic", F_BOOL,     0 },
+	{ "unit",         F_ENUM,     0, .values = wallet_units },
+	{ "package",      F_TEXT,     0, .example = "tokens-50k" },
+	{ "amount",       F_INT,      0, .about = "of the unit; credit in cents", .example = "50000" },
+	{ "bonus",        F_INT,      0, .about = "that is given with it" },
+	{ "price_cents",  F_INT,      0, .example = "500" },
+	{ "currency",     F_TEXT,     0, .example = "usd" },
+	{ "status",       F_ENUM,     0, .values = topup_states },
+	{ "error",        F_TEXT,     F_NULL, .example = "insufficient_funds" },
+	{ "created_at",   F_DATETIME, 0 },
+	FIELD_END
+};
+
+static const struct field wallet_data[] = {
+	{ "user_id",      F_UUID, F_NULL, .about = "null: the wallet that the tenant's users share" },
+	{ "is_of_tenant", F_BOOL, 0 },
+	{ "unit",         F_ENUM, 0, .values = wallet_units },
+	{ "balance",      F_INT,  0, .example = "4000" },
+	{ "threshold",    F_INT,  0, .example = "5000" },
+	FIELD_END
+};
+
+static const struct shape topup = { "EventTopup", topup_data };
+static const struct shape wallet = { "EventWallet", wallet_data };
 static const struct shape user = { "EventUser", user_data };
 static const struct shape signin = { "EventSignIn", signin_data };
 static const struct shape organization = { "EventOrganization", organization_data };
@@ -336,6 +367,10 @@ const struct event events[] = {
 
 	{ "invoice.paid",           EVENT_ORGANIZATION, "An invoice was paid", &invoice },
 	{ "invoice.payment_failed", EVENT_ORGANIZATION, "An invoice could not be collected, once more", &invoice },
+
+	{ "wallet.low",      EVENT_TENANT, "A spend has left less in a wallet than the threshold of its automatic top-up; once until there is more again", &wallet },
+	{ "topup.succeeded", EVENT_TENANT, "A package is paid, and in the wallet", &topup },
+	{ "topup.failed",    EVENT_TENANT, "A package could not be paid by itself", &topup },
 
 	{ "project.created", EVENT_TENANT, "A user made a project", &project_shape },
 	{ "project.updated", EVENT_TENANT, "Its name or description is another one", &project_shape, PREVIOUS },

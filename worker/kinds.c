@@ -21,6 +21,7 @@
 #include "worker/signup.h"
 #include "worker/storage.h"
 #include "worker/tasks.h"
+#include "worker/topups.h"
 #include "worker/trace_files.h"
 #include "worker/traces.h"
 #include "worker/webhook_in.h"
@@ -47,6 +48,8 @@ const struct job_kind *const job_kinds[] = {
 	&billing_reconcile_job,
 	&billing_do_job,
 	&billing_remind_job,
+	&topup_job,
+	&topups_sweep_job,
 	&storage_remove_job,
 	&storage_expire_job,
 	&storage_compare_job,
@@ -85,6 +88,7 @@ const struct job_schedule job_schedules[] = {
 	{ .queue = "ashlar", .kind = "storage.expire", .every_ms = 3600000 },
 	{ .queue = "ashlar", .kind = "storage.compare", .every_ms = 86400000 },
 	{ .queue = "ashlar", .kind = "billing.remind", .every_ms = 3600000 },
+	{ .queue = "ashlar", .kind = "topups.sweep", .every_ms = 600000 },
 	{ .queue = "ashlar", .kind = "traces.expire", .every_ms = 3600000 },
 	{ .queue = "ashlar", .kind = "traces.sum", .every_ms = 60000, .is_wanted = traces_are_summed },
 	{ .queue = "ashlar", .kind = "notifications", .every_ms = 15000 },

@@ -35,6 +35,7 @@ const struct mail_kind mail_kinds[] = {
 	{ "payment_past_due",     "plan amount? whose ends_on?", 0 },
 	{ "payment_last_notice",  "plan amount? whose ends_on?", 0 },
 	{ "trial_ending",         "plan amount? whose ends_on", 0 },
+	{ "topup_failed",         "package price reason paused?", 0 },
 	{ "team_ways_in",         "tenant keys? members? issuers?", 0 },
 	{ "team_second_factor_removed", "tenant member", 0 },
 	{ "email_changed",        "link? token?", 7 * DAY },

@@ -125,7 +125,7 @@ my %SERVICE = (
         EnvironmentFile => '/etc/ashlar/ashlar.env -/etc/ashlar/realtime.env',
     },
     'ashlar-worker.service' => {
-        %serves, %calls, %files, holes => \@internet, Environment => 'CONCURRENCY=8 QUEUES=ashlar,ashlar.mail:4,ashlar.webhooks,ashlar.geocoding:2',
+        %serves, %calls, %files, holes => \@internet, Environment => 'CONCURRENCY=8 QUEUES=ashlar,ashlar.mail:4,ashlar.webhooks,ashlar.geocoding:2,ashlar.topup:2',
         EnvironmentFile => '/etc/ashlar/ashlar.env -/etc/ashlar/worker.env',
     },
 );

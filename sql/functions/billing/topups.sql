@@ -217,8 +217,23 @@ BEGIN
 END
 $$;
 
+-- A wallet's configuration, as it is shown.
+CREATE OR REPLACE FUNCTION topup_config(owner uuid, unit text)
+RETURNS TABLE (number bigint, enabled boolean, threshold bigint, package text, most integer, this_month bigint, method text, last_topup_at timestamptz,
+               last_error text, created_at timestamptz, updated_at timestamptz)
+LANGUAGE plpgsql VOLATILE ROWS 1 AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT c.number, c.is_enabled, c.threshold, c.package, c.max_monthly, topup_count(c.id), c.payment_method, c.last_topup_at, c.last_error,
+           c.created_at, c.updated_at
+    FROM topup_configs c
+    WHERE c.tenant_id = app_tenant() AND c.owner_id = topup_config.owner AND c.unit = topup_config.unit;
+END
+$$;
+
 -- Set a configuration up.  field: which one named the package.  Raises AS409 and AS422.
-CREATE OR REPLACE FUNCTION topup_setup(owner uuid, who uuid, unit text, low bigint, wanted text, field text, enabled boolean, most integer, method text) RETURNS void
+CREATE OR REPLACE FUNCTION topup_setup(owner uuid, who uuid, unit text, low bigint, wanted text, field text, enabled boolean, most integer, method text) RETURNS uuid
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
@@ -228,6 +243,7 @@ BEGIN
     VALUES (app_tenant(), owner, who, unit, enabled, low, p.slug, most, method);
     PERFORM topup_threshold(owner, unit, low);
     PERFORM audit('topup.setup', 'topup', unit, jsonb_build_object('package', p.slug, 'threshold', low, 'max_monthly_topups', most, 'enabled', enabled));
+    RETURN owner;
 END
 $$;
 
@@ -242,7 +258,7 @@ END
 $$;
 
 -- Change it: what is NULL stays.  Who changes it pays from then on.  To switch it on again forgets what went wrong.  Raises AS404 and AS422.
-CREATE OR REPLACE FUNCTION topup_change(owner uuid, who uuid, unit text, low bigint, wanted text, enabled boolean, most integer, method text) RETURNS void
+CREATE OR REPLACE FUNCTION topup_change(owner uuid, who uuid, unit text, low bigint, wanted text, enabled boolean, most integer, method text) RETURNS uuid
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
@@ -265,6 +281,7 @@ BEGIN
     END IF;
     PERFORM topup_threshold(owner, unit, c.threshold);
     PERFORM audit('topup.change', 'topup', unit, jsonb_build_object('package', c.package, 'threshold', c.threshold, 'max_monthly_topups', c.max_monthly, 'enabled', c.is_enabled));
+    RETURN owner;
 END
 $$;
 

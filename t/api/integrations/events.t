@@ -4,7 +4,7 @@ use Api;
 use Ashlar::Google;
 use Ashlar::SignIn qw($PASSWORD set_tenant newest_mail);
 use Ashlar::Token 'mint';
-use Cpanel::JSON::XS 'decode_json';
+use Cpanel::JSON::XS qw(decode_json encode_json);
 
 # Every event that the list has (handlers/events.c) is sent by its change, once, to whom it
 # concerns and to no other, and shows what the list says; and nothing else is sent.
@@ -615,6 +615,30 @@ subtest 'a webhook is switched off' => sub {
     my ($id) = $db->selectrow_array(q{SELECT id FROM webhook_endpoints WHERE name = 'second'});
     quiet 'by its owner', sub { $ann->post("/api/v1/webhooks/$id/toggle", undef, headers => { 'X-Workspace-Id' => $away }); $ann->post("/api/v1/webhooks/$id/toggle", undef, headers => { 'X-Workspace-Id' => $away }) };
     is $db->selectrow_array('SELECT is_active FROM webhook_endpoints WHERE id = ?', undef, $id), 0;
+};
+
+subtest 'a wallet that is low' => sub {
+    my $inside = sub ($sql, @values) {
+        $db->begin_work;
+        $db->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $tenant);
+        my @got = $db->selectrow_array($sql, undef, @values);
+        $db->commit;
+        return $got[0];
+    };
+    $inside->(q{SELECT wallet_credit(NULL, 'tokens', 'admin_grant', 1000, NULL, NULL, '{}')});
+    $inside->(q{SELECT topup_setup(?, ?, 'tokens', 500, 'tokens-50k', 'package_id', true, 5, NULL)}, $tenant, $ann->uuid);
+    my $consume = sub ($n) { $inside->(q{SELECT wallet_consume(tenant_number(app_tenant()), ?, 'tokens', ?, 'x', NULL, '{}')}, $ann->uuid, $n); return };
+    quiet 'not as long as there is enough', sub { $consume->(500) };
+    tells 'the first spend below', sub { $consume->(1) }, 'wallet.low' => { user_id => undef, is_of_tenant => true, unit => 'tokens', balance => 499, threshold => 500 };
+    quiet 'and no other', sub { $consume->(1) };
+    my $topup = $db->selectrow_array('SELECT id FROM topups WHERE tenant_id = ?', undef, $tenant);
+    my %topup = (id => $topup, user_id => $ann->uuid, is_of_tenant => true, is_automatic => true, unit => 'tokens', package => 'tokens-50k', amount => 50_000);
+    tells 'what could not be paid', sub { $inside->('SELECT topup_fail(?, ?, true, 0)', $topup, 'insufficient_funds'); return }, 'topup.failed' => { %topup, status => 'failed', error => 'insufficient_funds' };
+    $inside->(q{UPDATE topup_configs SET is_enabled = true, retry_at = NULL RETURNING 1});
+    $consume->(1);
+    $topup = $db->selectrow_array(q{SELECT id FROM topups WHERE tenant_id = ? AND status = 'pending'}, undef, $tenant);
+    tells 'what is paid', sub { $inside->(q{SELECT payment_see('stripe', ?)}, encode_json({ id => 'pi_e', status => 'succeeded', amount => 500, amount_received => 500, currency => 'usd', metadata => { topup_id => $topup } })); return },
+        'topup.succeeded' => { %topup, id => $topup, status => 'succeeded', error => undef };
 };
 
 subtest 'a job that has failed for good' => sub {
