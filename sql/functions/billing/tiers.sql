@@ -24,7 +24,7 @@ DECLARE
 BEGIN
     SELECT * INTO t FROM tiers x WHERE x.slug = tier AND x.is_offered;
     IF NOT FOUND THEN
-        RAISE SQLSTATE 'AS422' USING HINT = 'tier', MESSAGE = format('tier must be one of %s',
+        RAISE SQLSTATE 'AS422' USING HINT = 'tier', MESSAGE = format('this tier is not on offer: choose one of %s',
             (SELECT string_agg(x.slug, ', ' ORDER BY x.sort_order) FROM tiers x WHERE x.is_offered));
     END IF;
     RETURN t;

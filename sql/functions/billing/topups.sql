@@ -11,7 +11,7 @@ DECLARE
 BEGIN
     SELECT * INTO p FROM packages x WHERE x.slug = package_find.slug AND x.unit = package_find.unit AND x.is_offered;
     IF NOT FOUND THEN
-        RAISE SQLSTATE 'AS422' USING HINT = field, MESSAGE = format('%s must be one of %s', field,
+        RAISE SQLSTATE 'AS422' USING HINT = field, MESSAGE = format('this package is not on offer: choose one of %s',
             (SELECT string_agg(x.slug, ', ' ORDER BY x.price_cents, x.slug) FROM packages x WHERE x.unit = package_find.unit AND x.is_offered));
     END IF;
     RETURN p;
