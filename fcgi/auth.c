@@ -307,7 +307,10 @@ enum err auth_check(struct req *rq)
 		rq->who.kind = ANONYMOUS;
 	} else if (rq->who.kind == API_KEY && rq->who.is_organizations) {
 		uint64_t organization = key_use_organization(rq->who.api_key);
+		const char *agent = req_header(rq, "User-Agent");
 
+		rq->who.path = arena_dup(&rq->tx.arena, rq->asked.path);
+		rq->who.agent = agent ? arena_dup(&rq->tx.arena, agent) : NULL;
 		if (organization)
 			rq->who.key = organization;
 	} else if (rq->who.kind == API_KEY && rq->who.is_secret) {

@@ -9,6 +9,7 @@
 #include "build/sql/runtime/runtime.h"
 #include "build/sql/usage/usage_counts.h"
 #include "fcgi/error_note.h"
+#include "fcgi/key_log.h"
 #include "fcgi/request_tail.h"
 #include "fcgi/traffic.h"
 #include "fcgi/usage_count.h"
@@ -114,6 +115,7 @@ _Noreturn void housekeeper_run(void)
 			purge();
 			error_note_flush(conn);
 			request_tail_flush(conn);
+			key_log_flush(conn);
 			if (is_due(&flush_at_ns, USAGE_COUNT_FLUSH_S)) {
 				usage_count_flush(conn);
 				traffic_flush(conn);
@@ -124,6 +126,7 @@ _Noreturn void housekeeper_run(void)
 	}
 	if (connected()) {
 		error_note_flush(conn);
+		key_log_flush(conn);
 		usage_count_flush(conn);
 		traffic_flush(conn);
 	}

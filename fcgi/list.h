@@ -25,7 +25,7 @@
  *
  * .items = "goals" of a row is the member in the place of "items", and makes an
  * object {"goals":[…]} of an array.  .size = { 50, 200 } is how many there are
- * to a page, and how many at most.
+ * to a page, and how many at most; of unpaged, where both are one, how many all there are can be.
  */
 #ifndef ASHLAR_LIST_H
 #define ASHLAR_LIST_H

@@ -32,17 +32,19 @@ struct rows;
 struct principal {
 	/* API_KEY: no more than that; BEARER: perhaps with one; PROJECT: a program that sends traces */
 	enum { ANONYMOUS, BEARER, API_KEY, PROJECT } kind;
-	const char *tenant_id; /* uuid: the token's, else the default one; NULL: the key alone tells it */
-	const char *issuer;    /* "ashlar" for our own tokens, else the "iss" claim */
-	const char *subject;   /* "sub": the user's public id on the app surface */
-	const char *session;   /* uuid, "sid" of our own tokens; NULL for others' */
-	const char *email;     /* of a foreign token, NULL when it has none */
-	const char *role;      /* that a foreign token's issuer may give; NULL: none */
-	const char *workspace; /* uuid: the one that our own token names as the active one; NULL: none */
-	const char *actor;     /* who impersonates the user ("act", RFC 8693): its "sub", or NULL */
-	const char *api_key;   /* the SHA-256 of X-API-Key as PostgreSQL's bytea; NULL: none was sent */
-	const char *page_key;  /* the same of a public key that opens nothing here (auth.c), or NULL */
-	const char *project;   /* uuid, of a project's token; NULL: its key alone tells it */
+	const char *tenant_id;    /* uuid: the token's, else the default one; NULL: the key alone tells it */
+	const char *issuer;       /* "ashlar" for our own tokens, else the "iss" claim */
+	const char *subject;      /* "sub": the user's public id on the app surface */
+	const char *session;      /* uuid, "sid" of our own tokens; NULL for others' */
+	const char *email;        /* of a foreign token, NULL when it has none */
+	const char *role;         /* that a foreign token's issuer may give; NULL: none */
+	const char *workspace;    /* uuid: the one that our own token names as the active one; NULL: none */
+	const char *actor;        /* who impersonates the user ("act", RFC 8693): its "sub", or NULL */
+	const char *api_key;      /* the SHA-256 of X-API-Key as PostgreSQL's bytea; NULL: none was sent */
+	const char *path, *agent; /* beside an organization's key, for key_log_note(): the request's own are
+				     gone when the answer is sent */
+	const char *page_key;     /* the same of a public key that opens nothing here (auth.c), or NULL */
+	const char *project;      /* uuid, of a project's token; NULL: its key alone tells it */
 	const char
 		*project_plan; /* what the token says that its organization's plan was; NULL: it is the key */
 	const char *project_key_id; /* which of its keys the token was made with; NULL: the same */

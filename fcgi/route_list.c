@@ -31,6 +31,15 @@ static const char *paging(const struct list *l, enum list_kind kind)
 	return NULL;
 }
 
+/* A list of all there are that says how many that can be. */
+static bool says_limit(const struct list *l)
+{
+	for (size_t i = 0; !l->paging[0] && i < sizeof(l->members) / sizeof(*l->members) && l->members[i]; i++)
+		if (!strcmp(l->members[i], "limit"))
+			return true;
+	return false;
+}
+
 static struct field paging_field(struct arena *a, const struct route *r, const char *name)
 {
 	struct size s = size_of(r);
@@ -100,7 +109,7 @@ const char *route_list_problem(const struct route *r)
 	s = size_of(r);
 	if (s.usual < 1 || s.usual > s.most)
 		return "its list shows more by itself than at most";
-	if (r->size.most && !paging(r->list, LIST_LIMIT))
+	if (r->size.most && !paging(r->list, LIST_LIMIT) && !says_limit(r->list))
 		return "it has .size, but no field in which a client says how many";
 	if (!route_items(r) && r->list->members[0])
 		return "a bare array has no room for other members";

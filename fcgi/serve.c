@@ -15,6 +15,7 @@
 #include "fcgi/choice.h"
 #include "fcgi/error_note.h"
 #include "fcgi/idem.h"
+#include "fcgi/key_log.h"
 #include "fcgi/key_use.h"
 #include "fcgi/metrics.h"
 #include "fcgi/request_log.h"
@@ -753,6 +754,7 @@ void serve_end(struct req *rq)
 		      clock_ns() - rq->asked.start_ns);
 	atomic_fetch_add_explicit(&scoreboard()->db_ns, (uint64_t)rq->tx.ns, memory_order_relaxed);
 	key_use_note(rq);
+	key_log_note(rq);
 	note_slots();
 	usage_count_note(rq);
 	traffic_note(rq);

@@ -78,6 +78,7 @@ static const struct {
 	const char *id, *name;
 } names[] = {
 	{ "app.ai.chat", "create_chat" },
+	{ "operations.apikeys.list_usage", "list_api_key_uses" },
 	{ "app.ai.chat_routed", "create_routed_chat" },
 	{ "operations.files.search", "find_files" },
 	{ "operations.files.upsert", "set_file" },

@@ -56,6 +56,19 @@ static const struct field rotate_in[] = {
 	FIELD_END
 };
 
+static const struct field use[] = {
+	{ "id",          F_INT,      0, .example = "4711" },
+	{ "api_key_id",  F_UUID,     0 },
+	{ "method",      F_TEXT,     0, .example = "GET" },
+	{ "path",        F_TEXT,     0, .about = "without its query; where a part of it is a secret, with that part's name", .example = "/api/users" },
+	{ "status_code", F_INT,      0, .example = "200" },
+	{ "latency_ms",  F_INT,      0, .example = "3" },
+	{ "ip",          F_TEXT,     F_NULL, .example = "192.0.2.7" },
+	{ "user_agent",  F_TEXT,     F_NULL, .example = "curl/7.88.1" },
+	{ "created_at",  F_DATETIME, 0 },
+	FIELD_END
+};
+
 static const struct field gone[] = {
 	{ "id",      F_UUID, 0 },
 	{ "deleted", F_BOOL, 0, .example = "true" },
@@ -65,6 +78,7 @@ static const struct field gone[] = {
 static const struct shape
 	key_shape    = { "OrganizationApiKey", organization_key, "API key" },
 	secret_shape = { "OrganizationApiKeyWithSecret", with_secret, "API key" },
+	use_shape    = { "OrganizationApiKeyUse", use, "API key" },
 	gone_shape   = { "OrganizationApiKeyDeleted", gone, "API key" };
 
 static const enum err refused[] = { ERR_NOT_FOUND, ERR_AUTHORIZATION, ERR_OK };
@@ -97,6 +111,9 @@ const struct route operations_key_routes[] = {
 	{ POST,   ONE "/roll", "operations.apikeys.roll", &by_person, "Give an organization's API key another secret at once",
 	  .about = "As after a leak: no secret from before is taken any more. " MANAGERS,
 	  .out = &secret_shape, .errors = over, .run = operations_key_roll, .sql = &q_operations_key_shown, .status = 200, .flags = PRIVATE },
+	{ GET,    ONE "/usage", "operations.apikeys.list_usage", &by_person, "List what an organization's API key was used for",
+	  .about = "Each request that it let in, or that it was not for, in the last 30 days; the latest 100, newest first. A few seconds may pass until one is there.",
+	  .out = &use_shape, .list = &unpaged, .size = { 100, 100 }, .errors = refused, .sql = &q_operations_key_use_list },
 	ROUTE_END
 };
 /* clang-format on */

@@ -34,6 +34,7 @@ my @shell_only = (
     [ 'background-jobs', qr/\A#!/,                    'a worker for the shell; in TypeScript it is work()' ],
     [ 'first-hour',      qr/Stripe-Signature/,        'what Stripe sends' ],
     [ 'index',           qr/app\/projects\?limit=1/,  'the first look, before there is a client' ],
+    [ 'organization-keys', qr/X-API-Key/,             'what a program of the organization asks, in whatever language' ],
     [ 'workspace-keys',  qr/X-API-Key/,               'what a workspace\'s own program asks, in whatever language' ],
     [ 'webhooks-in',     qr{public/webhooks/stripe},  'what Stripe sends' ],
 );
@@ -250,6 +251,10 @@ my %page = (
         $t->db->do('UPDATE users SET default_organization_id = ? WHERE id = ?', undef, $org, $keeper->uuid);
         return (token => $keeper->token);
     },
+    'organization-keys' => sub {
+        my $keeper = $t->user('keys-of-org');
+        return (token => $keeper->token, given => { org => $t->organization($keeper) });
+    },
     'signing-up'        => \&signing_up,
     recordsets          => \&people,
     records             => \&people,
@@ -278,6 +283,7 @@ my %said = (
     usage               => [ '{"accepted":1,"duplicates":1,"unmatched":0}', '8 2 false', '0', qr/\ALIMIT_EXCEEDED/, qr/\Adate,metric,category/ ],
     roles               => [ 'this needs the permission can_create_team, which the role member does not have here', 'can_delete_team', 'Bob lead', 'parent_team_id would make it its own ancestor' ],
     notifications       => [ 'You were added to a team: Pier', 'You were added to a team: Harbour', '1', '{"total":1,"unread":1}', qr/\Aworkspace_event / ],
+    'organization-keys' => ['true false'],
     'workspace-keys'    => ['["203.0.113.7/32","2001:db8::/32"]'],
     workspaces          => [ 'this is the last owner: make another one first', '{"can_create_goal":true}' ],
     recordsets          => [ 'lighthouses', '["fixed","flashing"]', 'true' ],

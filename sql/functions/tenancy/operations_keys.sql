@@ -15,13 +15,19 @@ BEGIN
 END
 $$;
 
--- Put down what was done to one, for the audit log; never the key.
+-- Put down what was done to one, for the audit log, and for people in the activity log; never the key.
 CREATE OR REPLACE FUNCTION operations_key_note(action text, key uuid, details jsonb DEFAULT '{}') RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM audit(action, 'api_key', k.id::text,
                   jsonb_build_object('organization_id', k.organization_id, 'name', k.name, 'prefix', k.prefix) || details)
     FROM api_keys k WHERE k.tenant_id = app_tenant() AND k.id = key;
+    IF action <> 'key.update' THEN
+        PERFORM activity_log_put(CASE action WHEN 'key.create' THEN 'apikey.created' WHEN 'key.rotate' THEN 'apikey.rotated' WHEN 'key.roll' THEN 'apikey.rolled'
+                                             WHEN 'key.revoke' THEN 'apikey.revoked' WHEN 'key.delete' THEN 'apikey.deleted' END,
+                                 'api_key', k.id::text, jsonb_build_object('name', k.name, 'organization_id', k.organization_id))
+        FROM api_keys k WHERE k.tenant_id = app_tenant() AND k.id = key;
+    END IF;
 END
 $$;
 

@@ -101,7 +101,7 @@ BEGIN
             END;
         END LOOP;
     END LOOP;
-    RETURN n;
+    RETURN n + api_key_uses_rotate();
 END
 $$;
 REVOKE ALL ON FUNCTION usage_rotate() FROM PUBLIC;

@@ -28,11 +28,12 @@ BEGIN
         PERFORM set_config('app.tenant_id', part.tenant::text, true);
         -- As columns: what is read out of JSON in a condition is none of an index (sql/search/close.sql).
         INSERT INTO usage_daily AS d (tenant_id, user_id, metric, day, organization_id, category, quantity, count)
-        SELECT part.tenant, usage_id(u.id), coalesce(r.metric, 'api_requests'), (now() AT TIME ZONE 'UTC')::date,
+        SELECT part.tenant, usage_id(coalesce(u.id, k.creator_id)), coalesce(r.metric, 'api_requests'), (now() AT TIME ZONE 'UTC')::date,
                usage_id(coalesce(k.organization_id, CASE r.organization WHEN '*' THEN u.default_organization_id ELSE r.organization::uuid END)), '',
                sum(r.n)::bigint, sum(r.n)::bigint
         FROM jsonb_to_recordset(part.rows) r ("user" uuid, issuer text, subject text, organization text, metric text, n bigint, key bytea)
-        LEFT JOIN api_keys k ON k.tenant_id = part.tenant AND k.hash = r.key
+        LEFT JOIN api_key_secrets s ON s.tenant_id = part.tenant AND s.hash = r.key
+        LEFT JOIN api_keys k ON k.tenant_id = part.tenant AND k.id = s.key_id
         LEFT JOIN LATERAL (
             SELECT x.id, x.default_organization_id FROM users x
             WHERE x.tenant_id = part.tenant AND x.public_id = r.subject AND r.issuer = 'ashlar'
@@ -67,7 +68,9 @@ BEGIN ATOMIC
         GROUP BY r.key
     ), locked AS MATERIALIZED (
         SELECT k.id, used.n
-        FROM used JOIN api_keys k ON k.tenant_id = usage_count_keys.tenant AND k.hash = used.key AND k.type = 'workspace'
+        FROM used
+        JOIN api_key_secrets s ON s.tenant_id = usage_count_keys.tenant AND s.hash = used.key
+        JOIN api_keys k ON k.tenant_id = usage_count_keys.tenant AND k.id = s.key_id AND k.type = 'workspace'
         ORDER BY k.id
         FOR NO KEY UPDATE OF k
     )
@@ -85,6 +88,9 @@ DECLARE
 BEGIN
     PERFORM set_config('app.key_hash', encode(key::bytea, 'hex'), true);
     SELECT k.tenant_id INTO tenant FROM api_keys k WHERE k.hash = key::bytea;
+    IF NOT FOUND THEN
+        SELECT s.tenant_id INTO tenant FROM api_key_secrets s WHERE s.hash = key::bytea;
+    END IF;
     RETURN tenant;
 END
 $$;

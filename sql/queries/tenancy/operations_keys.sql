@@ -78,3 +78,18 @@ WHERE k.tenant_id = @tenant AND k.id = @made;
 
 -- name: operations_key_delete :row
 SELECT operations_key_delete(:organization_id::uuid, :key_id::uuid) AS id, true AS deleted;
+
+-- name: operations_key_use_list :page
+-- The latest hundred; the total is that of those that are kept.
+-- total: (SELECT coalesce(sum(d.count), 0)::bigint FROM api_key_use_days d WHERE d.tenant_id = @tenant AND d.key_id = :key_id AND d.day >= api_key_uses_since())
+-- unindexed: a hundred
+SELECT u.number AS id, u.key_id AS api_key_id, u.method, u.path, u.status AS status_code, u.latency_ms, host(u.ip) AS ip, u.user_agent, u.created_at
+FROM operations_key_seen(:organization_id::uuid, :key_id::uuid) seen
+CROSS JOIN LATERAL (SELECT * FROM api_key_uses x
+                    WHERE x.tenant_id = @tenant AND x.key_id = seen AND x.created_at >= api_key_uses_since()::timestamp AT TIME ZONE 'UTC'
+                    ORDER BY x.number DESC LIMIT 100) u
+ORDER BY u.number DESC;
+
+-- name: api_key_uses_note :row
+-- What the housekeeper asks: see sql/functions/tenancy/key_uses.sql.
+SELECT api_key_uses_note(:uses::jsonb) AS noted;

@@ -4,7 +4,7 @@ use Api;
 use POSIX ();
 
 # Keys of organizations: they act as who made them, and a secret changes while the key stays.
-my $t  = Api->start(main => 4);
+my $t  = Api->start(main => 4, slow => 1);
 my $db = $t->db;
 
 sub person ($name, %arg) { return $t->user($name, tenant => 'acme', %arg, columns => { is_email_verified => 1 }) }
@@ -255,3 +255,72 @@ subtest 'who made it is gone' => sub {
     error_is key($anns)->get('/api/organizations'), 401, 'AUTHENTICATION_ERROR', name => 'an organization that is deleted';
 };
 
+subtest 'what it was used for' => sub {
+    my ($id, $text) = made(scopes => ['*']);
+    my $path = "$base/$id/usage";
+    error_is $t->client->get($path), 401, 'AUTHENTICATION_ERROR';
+    error_is $_->get($path), 404, 'NOT_FOUND' for $out, $eve;
+    error_is $vic->get($path), 403, 'AUTHORIZATION_ERROR', name => 'a viewer sees none';
+    error_is $ann->get("$base/$NO_ID/usage"), 404, 'NOT_FOUND';
+    json_is $ann->get($path), '', { data => [], meta => { total => 0, limit => 100, offset => 0 } };
+    my $asks = key($text);
+    status_is $asks->get($base, headers => { 'User-Agent' => "Deploy\xff" }), 200;
+    error_is $asks->get("$base/$NO_ID?x=secret"), 404, 'NOT_FOUND';
+    error_is $asks->patch('/api/users/' . number($meg), { role => 'viewer' }), 403, 'AUTHORIZATION_ERROR';
+    error_is $asks->post('/api/organizations/invites/' . 'a' x 64 . '/accept'), 404, 'NOT_FOUND';
+    eventually { $ann->get($path)->json('/meta/total') == 4 } 15, 'each request is there';
+    my @uses = @{ $ann->last->json('/data') };
+    is join('|', map { "$_->{method} $_->{path} $_->{status_code}" } @uses), join('|', 'POST /api/organizations/invites/{invitation_token}/accept 404',
+        'PATCH /api/users/' . number($meg) . ' 403', "GET $base/$NO_ID 404", "GET $base 200"), 'newest first, without queries and secrets';
+    is_deeply $uses[3], { id => $uses[3]{id}, api_key_id => $id, method => 'GET', path => $base, status_code => 200, latency_ms => $uses[3]{latency_ms}, ip => '127.0.0.1', user_agent => "Deploy\x{fffd}", created_at => $uses[3]{created_at} }, 'an entry'
+        or diag explain $uses[3];
+    my $key = $ann->get("$base/$id")->json('/data');
+    is $key->{usage_count}, 4, 'they are counted';
+    ok $key->{last_used_at}, '  and when it was last used is known';
+    my $second = renewed($id, 'roll');
+    status_is key($second)->get($base), 200;
+    eventually { $ann->get($path)->json('/meta/total') == 5 } 15, 'another secret is the same key';
+    status_is $ann->post("$base/$id/revoke"), 200;
+    error_is key($second)->get($base), 401, 'AUTHENTICATION_ERROR';
+    $db->do(q{INSERT INTO api_key_uses (tenant_id, key_id, slot, method, path, status, latency_ms, created_at)
+              SELECT ?, ?, api_key_uses_slot((now() AT TIME ZONE 'UTC')::date), 'GET', '/api/many', 200, 1, now() FROM generate_series(1, 200)}, undef, $ann->tenant_id, $id);
+    $db->do('UPDATE api_key_use_days SET count = count + 200 WHERE key_id = ?', undef, $id);
+    my $res = $meg->get($path);
+    is scalar @{ $res->json('/data') }, 100, 'the latest hundred';
+    json_is $res, '/meta', { total => 205, limit => 100, offset => 0 };
+    $db->do(q{INSERT INTO api_key_uses (tenant_id, key_id, slot, method, path, status, latency_ms, created_at) SELECT ?, ?, api_key_uses_slot(d.day), 'GET', '/api/old', 200, 1, d.day
+              FROM (SELECT api_key_uses_since() - 1 AS day) d}, undef, $ann->tenant_id, $id);
+    $db->do(q{INSERT INTO api_key_use_days (tenant_id, key_id, day, count) VALUES (?, ?, api_key_uses_since() - 1, 1)}, undef, $ann->tenant_id, $id);
+    json_is $ann->get($path), '/meta/total', 205, 'none from more than 30 days ago';
+    isnt $ann->last->json('/data/0/path'), '/api/old';
+    cmp_ok $db->selectrow_array('SELECT usage_rotate()'), '>=', 1, 'those go';
+    is $db->selectrow_array(q{SELECT count(*) FROM api_key_uses WHERE path = '/api/old'}), 0;
+    is $db->selectrow_array(q{SELECT count(*) FROM api_key_uses WHERE path = '/api/many'}), 200, '  and no others';
+    eventually { $db->selectrow_array('SELECT coalesce(sum(quantity), 0) FROM usage_daily WHERE organization_id = ? AND user_id = ?', undef, $org, $ann->uuid) > 0 } 15, 'they count for its maker and the organization';
+};
+
+subtest 'what people see of it' => sub {
+    my ($id) = made(name => 'Noted');
+    renewed($id, 'rotate');
+    renewed($id, 'roll');
+    status_is $ann->post("$base/$id/revoke"), 200 for 1, 2;
+    status_is $ann->delete("$base/$id"), 200;
+    is_deeply $db->selectcol_arrayref(q{SELECT action FROM activity_log WHERE entity_id = ? AND actor_type = 'user' AND actor_id = ? ORDER BY action}, undef, $id, number($ann)),
+        [ map { "apikey.$_" } qw(created deleted revoked rolled rotated) ], 'each stands in the activity log, once';
+    is $db->selectrow_array(q{SELECT metadata ->> 'name' FROM activity_log WHERE entity_id = ? AND action = 'apikey.created'}, undef, $id), 'Noted';
+    my $chiefs = $t->key(type => 'organization', of => $org, by => $chief);
+    error_is key($chiefs)->post('/api/activity-log', { action => 'x.y', actor_type => 'user', actor_id => number($ann) }), 403, 'AUTHORIZATION_ERROR', name => 'an administrator\'s key speaks for no other user';
+};
+
+subtest 'limits are the organization\'s' => sub {
+    my $few  = Api->start(main => 1, RATE_LIMIT_OPERATIONS => 30);
+    my $who  = $few->user('zoe', tenant => 'acme');
+    my $here = $few->organization($who);
+    my @keys = map { $few->key(type => 'organization', of => $here, by => $who) } 1 .. 3;
+    my $left = sub ($key) { return $few->client(key => $key)->get("/api/organizations/$here")->header('X-RateLimit-Remaining') };
+    $left->($_) for @keys;    # a host learns whose a key is when it first comes
+    my $first = $left->($keys[0]);
+    cmp_ok $first, '<=', 30;
+    cmp_ok $left->($keys[1]), '<', $first, 'another key is no other budget';
+    cmp_ok $left->($keys[2]), '<', $first, '  nor a third one';
+};

@@ -201,13 +201,13 @@ sub with_token ($row, $user, $team, $key) {
 
 # Every row of the tenant's, table by table; when a key was last used is no change, nor that requests were counted, or refused.
 sub state_of_ours () {
-    my %is_counted = map { $_ => 1 } qw(usage_daily request_errors request_hours);    # of requests, whoever's they are
-    return { tenants => row_hash('tenants', 'id'), map { $_ => row_hash($_, 'tenant_id') } grep { !$is_counted{$_} } @$tables };
+    my %is_counted = map { $_ => 1 } qw(usage_daily request_errors request_hours api_key_uses api_key_use_days);    # of requests, whoever's they are
+    return { tenants => row_hash('tenants', 'id'), map { $_ => row_hash($_, 'tenant_id') } grep { !$is_counted{$_} && !/^api_key_uses_/ } @$tables };
 }
 
 sub row_hash ($table, $column) {
     return scalar $db->selectrow_array(
-        "SELECT md5(string_agg(row, ',' ORDER BY row)) FROM (SELECT (to_jsonb(x) - 'last_used_at')::text AS row FROM $table x WHERE $column = ?) x", undef, $ours);
+        "SELECT md5(string_agg(row, ',' ORDER BY row)) FROM (SELECT (to_jsonb(x) - 'last_used_at' - 'usage_count')::text AS row FROM $table x WHERE $column = ?) x", undef, $ours);
 }
 
 # The texts and ids in a tenant's rows.
