@@ -21,11 +21,19 @@ struct export
 	const char *format;
 	PGresAttDesc *columns;
 	int ncolumns;
-	PGresult *line; /* the row that is written; it keeps what was in it before */
-	int nlines;     /* that it was */
-	long long seen; /* records that have been looked at */
+	PGresult *line;       /* the row that is written; it keeps what was in it before */
+	int nlines;           /* that it was */
+	struct slice *values; /* of the record that is written, by the columns */
+	int *order;           /* which column the n-th value of the record before was */
+	long long seen;       /* records that have been looked at */
 	int in_batch;
 	char at[64], id[40]; /* the last one that was seen */
+};
+
+/* A value as JSON, in the text of a record's values; NULL: it has none. */
+struct slice {
+	const char *p;
+	int n;
 };
 
 /* The elements of a text[], one by one. */
@@ -54,6 +62,63 @@ static const char *next(struct elements *e, int *n)
 	return *n < 0 ? NULL : p;
 }
 
+/* Behind a text, from its first quote on. */
+static const char *behind_text(const char *p)
+{
+	while (*++p && *p != '"')
+		p += *p == '\\' && p[1];
+	return *p ? p + 1 : p;
+}
+
+/* Behind a value of an object: at the comma that follows, or at the object's end. */
+static const char *behind_value(const char *p)
+{
+	for (int depth = 0;; p++) {
+		while (*p == '"')
+			p = behind_text(p);
+		if (!*p || (!depth && (*p == ',' || *p == '}')))
+			return p;
+		if (*p == '{' || *p == '[')
+			depth++;
+		else if (*p == '}' || *p == ']')
+			depth--;
+	}
+}
+
+/* The column of that name; -1: none. What the record before had as its n-th value is most often meant. */
+static int column_of(struct export *e, int nr, const char *name, size_t n)
+{
+	int guess = nr < e->ncolumns ? e->order[nr] : 0;
+
+	for (int i = 0; i < e->ncolumns; i++) {
+		int at = (guess + i) % e->ncolumns;
+
+		if (strncmp(e->columns[at].name, name, n) || e->columns[at].name[n])
+			continue;
+		if (nr < e->ncolumns)
+			e->order[nr] = at;
+		return at;
+	}
+	return -1;
+}
+
+/* Where a record's values are in their text, as PostgreSQL writes an object: {"a": 1, "b": "two"}. Names that
+ * are written otherwise than they are have a cell of their own. */
+static void find_values(struct export *e, const char *p)
+{
+	memset(e->values, 0, (size_t)e->ncolumns * sizeof(*e->values));
+	for (int nr = 0; *p && p[1] == '"'; nr++) {
+		const char *name = p + 2, *value, *end = behind_text(p + 1);
+		int at = column_of(e, nr, name, (size_t)(end - 1 - name));
+
+		value = end + strspn(end, ": ");
+		p = behind_value(value);
+		if (at >= 0)
+			e->values[at] = (struct slice){ value, (int)(p - value) };
+		p += *p == ',';
+	}
+}
+
 static void new_line(struct export *e)
 {
 	PQclear(e->line);
@@ -71,6 +136,8 @@ static enum err take_columns(struct export *e, const PGresult *res)
 
 	e->ncolumns = names.n;
 	e->columns = arena_alloc(a, (size_t)(names.n + 1) * sizeof(*e->columns));
+	e->values = arena_alloc(a, (size_t)(names.n + 1) * sizeof(*e->values));
+	e->order = arena_alloc(a, (size_t)(names.n + 1) * sizeof(*e->order));
 	for (int i = 0; i < e->ncolumns; i++) {
 		p = next(&names, &n);
 		e->columns[i] = (PGresAttDesc){
@@ -94,10 +161,15 @@ static enum err each(void *to, const PGresult *row, struct failure *why)
 	if (e->nlines++ == LINES)
 		new_line(e);
 	cells = elements_of(row, "cells");
+	find_values(e, column_text(row, 0, "field_values"));
 	for (int i = 0; i < e->ncolumns && e->line; i++) {
 		int n;
 		const char *p = cells.n ? next(&cells, &n) : NULL;
 
+		if (p && !n) {
+			p = e->values[i].p;
+			n = e->values[i].n;
+		}
 		if (p && n == 4 && !memcmp(p, "null", 4))
 			p = NULL;
 		if (!PQsetvalue(e->line, 0, i, (char *)p, p ? n : -1))
@@ -141,7 +213,7 @@ static enum err write_rows(struct export *e)
 		tx->each = each;
 		tx->each_to = e;
 		tx->peer_fd = -1;
-		rc = tx_call(tx, &q_record_export_batch, true, &res);
+		rc = tx_call(tx, &q_record_export_rows, true, &res);
 		tx->each = NULL;
 		if (rc)
 			return rc;

@@ -3,7 +3,7 @@
 --   record_export_start    a member starts one
 --   record_export_begin    its job runs
 --   record_export_survey   which keys there are, where no schema says it
---   record_export_batch    records, some thousand in a transaction, each of which asks anew whether its member may see them
+--   record_export_rows     records, some thousand in a transaction, each of which asks anew whether its member may see them
 --   record_export_done     its file is there
 
 -- What can be a column besides fields; a field of that key goes before it.
@@ -139,13 +139,16 @@ BEGIN
 END
 $$;
 
--- More records, up to most, in the order in which they were made, behind that one; seen were before.  cells is as JSON; NULL: it is not asked for.  No row: these were all,
--- or there is nothing to be done any more.
+-- More records, up to most, in the order in which they were made, behind that one; seen were before.  cells is as JSON; NULL: it is not asked for.  A cell that is '' is the
+-- value of its key in field_values: to write all of these once takes a third of the time that it takes to look up and write each.  No row: these were all, or there is nothing
+-- to be done any more.
+--
+--   is_each  all cells are written, and field_values is NULL
 --
 -- All are walked through in the order of an index, whatever is asked for, so that each batch costs the same.  Statements are composed as in record_search.sql: $1 the
 -- tenant, $2 the workspace, $3 the content, $4 to $6 what a client said, $7 keys.
-CREATE OR REPLACE FUNCTION record_export_batch(organization uuid, run uuid, columns text[], after_at timestamptz, after_id uuid, seen bigint, most bigint)
-RETURNS TABLE (at text, id text, cells text[])
+CREATE OR REPLACE FUNCTION record_export_rows(organization uuid, run uuid, columns text[], after_at timestamptz, after_id uuid, seen bigint, most bigint, is_each boolean DEFAULT false)
+RETURNS TABLE (at text, id text, cells text[], field_values text)
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 #variable_conflict use_variable
 DECLARE
@@ -173,21 +176,32 @@ BEGIN
     IF after_at IS NOT NULL THEN
         also := also || ' AND r.created_at >= $9 AND (r.created_at > $9 OR r.id > $10)';
     END IF;
-    SELECT coalesce(string_agg(record_export_cell(r.format, k.key, f.one, CASE WHEN r.format = 'geojson' AND k.key = 'geometry' THEN true
-                                                                          ELSE f.one IS NULL AND k.key = ANY (record_export_own())
-                                                                               AND (jsonb_array_length(s.fields) > 0 OR r.options ? 'fields' OR k.key IN ('id', 'title')) END,
-                                                  k.nr::integer), ', ' ORDER BY k.nr), '')
+    SELECT coalesce(string_agg(CASE WHEN is_each OR o.is_own OR r.format IN ('csv', 'xlsx') AND f.one ->> 'type' = 'json'
+                                         OR k.key ~ '["\\[:cntrl:]]'    -- it is written otherwise than it is
+                                    THEN record_export_cell(r.format, k.key, f.one, o.is_own, k.nr::integer) ELSE '''''' END, ', ' ORDER BY k.nr), '')
     INTO is_of
     FROM unnest(columns) WITH ORDINALITY k (key, nr)
-    LEFT JOIN LATERAL (SELECT x.one FROM jsonb_array_elements(s.fields) x (one) WHERE x.one ->> 'key' = k.key LIMIT 1) f ON true;
+    LEFT JOIN LATERAL (SELECT x.one FROM jsonb_array_elements(s.fields) x (one) WHERE x.one ->> 'key' = k.key LIMIT 1) f ON true
+    CROSS JOIN LATERAL (SELECT CASE WHEN r.format = 'geojson' AND k.key = 'geometry' THEN true
+                                    ELSE f.one IS NULL AND k.key = ANY (record_export_own())
+                                         AND (jsonb_array_length(s.fields) > 0 OR r.options ? 'fields' OR k.key IN ('id', 'title')) END AS is_own) o;
     RETURN QUERY EXECUTE format(
-        'SELECT r.created_at::text, r.id::text, CASE WHEN %s THEN ARRAY[%s]::text[] END
+        'SELECT r.created_at::text, r.id::text, CASE WHEN %1$s THEN ARRAY[%2$s]::text[] END, ' || CASE WHEN is_each THEN 'NULL::text' ELSE 'CASE WHEN %1$s THEN r.field_values::text END' END || '
          FROM (SELECT r.* FROM records r
-               WHERE r.tenant_id = $1 AND r.organization_id = $2 AND r.content_id = ($3)[1] AND r.deleted_at IS NULL AND r.created_at <= $8 %s
+               WHERE r.tenant_id = $1 AND r.organization_id = $2 AND r.content_id = ($3)[1] AND r.deleted_at IS NULL AND r.created_at <= $8 %3$s
                ORDER BY r.created_at, r.id LIMIT $11) r
          ORDER BY r.created_at, r.id', c.all_of, is_of, also)
         USING r.tenant_id, r.organization_id, ARRAY[s.content_id], c.texts, c.numbers, c.times, columns, r.started_at, after_at, after_id, most,
               ARRAY(SELECT e::uuid FROM jsonb_array_elements_text(r.options -> 'record_ids') e);
+END
+$$;
+
+-- Until the next release: what the last one's worker calls.
+CREATE OR REPLACE FUNCTION record_export_batch(organization uuid, run uuid, columns text[], after_at timestamptz, after_id uuid, seen bigint, most bigint)
+RETURNS TABLE (at text, id text, cells text[])
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT x.at, x.id, x.cells FROM record_export_rows(organization, run, columns, after_at, after_id, seen, most, true) x;
 END
 $$;
 

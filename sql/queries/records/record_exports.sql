@@ -10,9 +10,9 @@ SELECT b.format, b.columns, b.columns::text AS columns_text FROM record_export_b
 -- name: record_export_survey :maybe
 SELECT x.last::text AS last, x.columns, x.columns::text AS columns_text FROM record_export_survey(:organization::uuid, :run::uuid, :columns::text[], :after::uuid, :most::integer) x;
 
--- name: record_export_batch :rows
-SELECT b.at, b.id, b.cells
-FROM record_export_batch(:organization::uuid, :run::uuid, :columns::text[], :after_at::timestamptz, :after_id::uuid, :seen::bigint, :most::bigint) b;
+-- name: record_export_rows :rows
+SELECT b.at, b.id, b.cells, b.field_values
+FROM record_export_rows(:organization::uuid, :run::uuid, :columns::text[], :after_at::timestamptz, :after_id::uuid, :seen::bigint, :most::bigint) b;
 
 -- name: record_export_done :exec
 SELECT record_export_done(:organization::uuid, :run::uuid, :row_count::bigint, :object::uuid, :sha256::bytea);

@@ -141,6 +141,10 @@ subtest 'which, and what of them' => sub {
     record($free, { a => [ 1, 2 ], b => '-x' }, title => 'T');
     my @got = @{ lines(exported($free)) };
     is_deeply [ $got[0], map { s/\A[^,]*,//r } @got[ 1, 2 ] ], [ 'id,title,_x,a,b', ',y,,1', q{T,,"[1,2]",'-x} ], 'without a schema what there is';
+    my ($odd, $values) = (set_of('Odd'), { 'a"b' => 1, 'c\\d' => '}],"\\', "e\tf" => [ {}, '{"' ], g => { h => [ '}', [ 2, undef ] ] }, i => undef, j => '', k => -1.5 });
+    record($odd, { x => 'y' });
+    $db->do('UPDATE records SET field_values = ?::jsonb WHERE recordset_id = ?', undef, $json->encode($values), $odd);
+    is_deeply $json->decode(exported($odd, format => 'json'))->[0], { id => $db->selectrow_array('SELECT id FROM records WHERE recordset_id = ?', undef, $odd), title => undef, %$values }, 'however keys and values are written';
 };
 
 subtest 'what is imported again is equal' => sub {
