@@ -30,6 +30,15 @@ static const struct field user[] = {
 	FIELD_END
 };
 
+static const struct field gone[] = {
+	{ "id",      F_INT,  0, .example = "3" },
+	{ "deleted", F_BOOL, 0, .example = "true" },
+	FIELD_END
+};
+
+static const enum err refused[] = { ERR_AUTHORIZATION, ERR_NOT_FOUND, ERR_CONFLICT, ERR_OK };
+static const enum err own[] = { ERR_AUTHORIZATION, ERR_OK };
+
 static const struct choice something = { CHOICE_ANY, { WAY("username"), WAY("email"), WAY("role") } };
 
 static const struct constraint constraints[] = {
@@ -39,6 +48,7 @@ static const struct constraint constraints[] = {
 	{ NULL }
 };
 
+static const struct shape gone_shape = { "OperationsUserDeleted", gone, "User" };
 static const struct shape user_shape_here = { "OperationsUser", user, "User" };
 
 #define SEEN "An administrator of the default tenant sees the users of all tenants."
@@ -53,6 +63,12 @@ const struct route operations_user_routes[] = {
 		   "the last active superadmin stays one. Another address has to be verified again.",
 	  .may = &operator_admin, .params = user_params, .body = user, .as = SET, .choice = &something, .out = &user_shape_here, .constraints = constraints,
 	  .sql = &q_operations_user_update },
+	{ DELETE, "/api/users/me", "operations.users.delete_me", &by_person, "Erase one's own account",
+	  .about = "For good: see the guide. An organization whose only owner leaves passes to the admin who has been there longest, else to the member, and ends where nobody is left. Administrators are erased by another one.",
+	  .out = &gone_shape, .done = "Account erased", .errors = own, .sql = &q_operations_user_delete_me },
+	{ DELETE, "/api/users/{user_number}", "operations.users.delete", &by_person, "Erase a user",
+	  .about = "The same for another user. Only a superadmin erases an administrator, and the last active superadmin stays. " SEEN,
+	  .may = &operator_admin, .params = user_params, .out = &gone_shape, .done = "User erased", .errors = refused, .sql = &q_operations_user_delete },
 	ROUTE_END
 };
 /* clang-format on */

@@ -368,6 +368,8 @@ sub revive ($self, $who) {
     return if $self->_prepared("SELECT s.revoked_at IS NULL AND p.is_active AND p.deleted_at IS NULL AND p.email IS NOT DISTINCT FROM ? FROM $sessions s, $people p WHERE s.id = ? AND p.id = ?", $who->email, $who->session, $who->uuid);
     $self->db->do("UPDATE $sessions SET revoked_at = NULL WHERE id = ? AND revoked_at IS NOT NULL", undef, $who->session);
     $self->db->do("UPDATE $people SET is_active = true, deleted_at = NULL, email = ? WHERE id = ? AND NOT (is_active AND deleted_at IS NULL AND email IS NOT DISTINCT FROM ?)", undef, $who->email, $who->uuid, $who->email);
+    # Of who was erased nothing is left of the session.
+    $self->db->do(q{INSERT INTO sessions (tenant_id, id, user_id, expires_at) SELECT u.tenant_id, ?, u.id, now() + interval '1 hour' FROM users u WHERE u.id = ? ON CONFLICT DO NOTHING}, undef, $who->session, $who->uuid) if $people eq 'users';
     return;
 }
 

@@ -45,7 +45,8 @@ DECLARE
     n      bigint;
 BEGIN
     UPDATE audit_events e SET ip_address = NULL, user_agent = NULL, origin_salt = NULL
-    WHERE e.tenant_id = tenant AND (e.actor_id = who OR e.on_behalf_of = who) AND e.version > 1;
+    WHERE e.tenant_id = tenant AND e.version > 1
+      AND (e.actor_id = who OR e.on_behalf_of = who OR e.actor_type = 'anonymous' AND e.resource_id = who AND e.resource_type = 'user');
     UPDATE audit_events e SET details = '{}', details_salt = NULL
     WHERE e.tenant_id = tenant AND e.version > 1
       AND (e.actor_id = who OR e.on_behalf_of = who OR e.resource_id = who AND e.resource_type IN ('user', 'member'));
@@ -54,6 +55,30 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION audit_forget(text) FROM PUBLIC;
+
+-- The same of what was done with these things, such as invitations that went to somebody.
+CREATE OR REPLACE FUNCTION audit_forget_of(kind text, ids text[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    UPDATE audit_events e SET details = '{}', details_salt = NULL
+    WHERE cardinality(ids) > 0 AND e.tenant_id = app_tenant() AND e.version > 1 AND e.resource_type = kind AND e.resource_id = ANY (ids);
+END
+$$;
+REVOKE ALL ON FUNCTION audit_forget_of(text, text[]) FROM PUBLIC;
+
+-- The same of what names one of these addresses; of who was not signed in, also from where it was.
+CREATE OR REPLACE FUNCTION audit_forget_addresses(addresses text[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    UPDATE audit_events e
+    SET details = '{}', details_salt = NULL,
+        ip_address = CASE WHEN e.actor_type <> 'anonymous' THEN e.ip_address END,
+        user_agent = CASE WHEN e.actor_type <> 'anonymous' THEN e.user_agent END,
+        origin_salt = CASE WHEN e.actor_type <> 'anonymous' THEN e.origin_salt END
+    WHERE e.tenant_id = app_tenant() AND e.details ? 'email' AND lower(e.details ->> 'email') = ANY (addresses) AND e.version > 1;
+END
+$$;
+REVOKE ALL ON FUNCTION audit_forget_addresses(text[]) FROM PUBLIC;
 
 -- Check a tenant's chain from its first row to its head, as the owner: the
 -- first thing that is wrong, or no row.  Rows at the end that are gone show

@@ -20,3 +20,9 @@ FROM operations_users(:user_number::bigint, 1) u;
 SELECT :columns(operations_user), u.updated_at AS _updated_at
 FROM operations_user_change(:user_number::bigint, :username, :email_key, :email, :role, :if_match::bigint[]) changed,
      operations_users(changed, 1) u;
+
+-- name: operations_user_delete :row
+SELECT operations_user_erase(:user_number::bigint) AS id, true AS deleted;
+
+-- name: operations_user_delete_me :row
+SELECT operations_user_erase_me() AS id, true AS deleted;

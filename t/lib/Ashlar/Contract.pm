@@ -664,7 +664,9 @@ sub contract ($surface) {
     @rows = rows(surface => $surface);
     cmp_ok scalar @rows, '>', 2, 'there are rows';
     prepare();
-    check_row($_) for @rows;
+    # What erases its caller comes last: their keys and organizations are gone with them.
+    my $ends = sub ($row) { return $row->{id} =~ /\.delete_me\z/ };
+    check_row($_) for (grep { !$ends->($_) } @rows), grep { $ends->($_) } @rows;
     check_methods();
     return;
 }

@@ -1,0 +1,253 @@
+-- Erasing a user: nothing of the person stays, and what others have stays whole.
+--
+-- What becomes of each column that says whose a row is: t/api/identity/erasure.t compares this with every foreign key to users, so that a
+-- table that is new has its line here.
+--
+--   ends    user_erase() itself ends it, by what there is for it: whoever else is concerned is told, bytes are removed, a provider asked
+--   delete  the row is deleted
+--   clear   the column is emptied
+--   keep    it is for the books, or a count, and leads to a row of users in which nothing of the person stands any more
+CREATE OR REPLACE FUNCTION erasures() RETURNS TABLE (tbl text, col text, action text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 50
+BEGIN ATOMIC
+    VALUES ('memberships', 'user_id', 'ends'), ('subscriptions', 'user_id', 'ends'), ('files', 'owner_id', 'ends'), ('pictures', 'user_id', 'ends'),
+           ('stored_objects', 'user_id', 'ends'), ('api_keys', 'creator_id', 'ends'), ('agent_conversations', 'user_id', 'ends'), ('identities', 'user_id', 'ends'),
+           ('user_accounts', 'user_id', 'ends'), ('wallets', 'user_id', 'ends'), ('signup_runs', 'user_id', 'ends'),
+           ('tenant_team_members', 'user_id', 'ends'),    -- user_leaves_teams()
+           ('agent_executions', 'user_id', 'delete'), ('external_agent_calls', 'user_id', 'delete'), ('file_folders', 'owner_id', 'delete'),
+           ('projects', 'owner_id', 'delete'), ('account_makers', 'user_id', 'delete'), ('membership_removals', 'user_id', 'delete'),
+           ('one_time_tokens', 'user_id', 'delete'), ('opsboard_profiles', 'user_id', 'delete'), ('passkeys', 'user_id', 'delete'),
+           ('recovery_codes', 'user_id', 'delete'), ('totp_factors', 'user_id', 'delete'), ('webauthn_challenges', 'user_id', 'delete'),
+           ('request_errors', 'user_id', 'delete'), ('user_settings', 'user_id', 'delete'), ('topup_configs', 'user_id', 'delete'),
+           ('sessions', 'impersonator_id', 'delete'), ('sessions', 'user_id', 'delete'), ('realtime_tickets', 'user_id', 'delete'),
+           ('known_addresses', 'account_id', 'delete'), ('ai_responses', 'owner_id', 'delete'),
+           ('tenant_notification_inboxes', 'user_id', 'delete'), ('tenant_notification_marks', 'user_id', 'delete'), ('tenant_notification_reads', 'user_id', 'delete'),
+           ('invitations', 'invited_by', 'clear'), ('member_profiles', 'invited_by', 'clear'), ('tenant_team_invitations', 'invited_by', 'clear'),
+           ('billing_customers', 'user_id', 'keep'), ('billing_operations', 'user_id', 'keep'), ('invoices', 'user_id', 'keep'),
+           ('payments', 'user_id', 'keep'), ('topups', 'user_id', 'keep'), ('ai_calls', 'user_id', 'keep'), ('ai_daily', 'user_id', 'keep'),
+           ('usage_counters', 'user_id', 'keep'), ('usage_daily', 'user_id', 'keep'), ('usage_events', 'user_id', 'keep'),
+           ('usage_limits', 'user_id', 'keep'), ('usage_operations', 'user_id', 'keep'), ('usage_values', 'user_id', 'keep');
+END;
+
+-- What is on its way, or was kept for a while, and has one of these addresses in it, or ids of the user or their memberships: mails and
+-- other jobs, what webhooks brought and bring, what pages were told, answers that would be sent again, invitations, sign-ups. All of it
+-- is gone within weeks by itself, so none of these tables is long.
+CREATE OR REPLACE FUNCTION erase_mentions(tenant uuid, who uuid, addresses text[], ids text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    said  text[] := ARRAY(SELECT like_pattern(a) FROM unnest(addresses) a);
+    about text[] := said || ARRAY(SELECT like_pattern('"' || i || '"') FROM unnest(ids) i);
+    asked text[] := ARRAY(SELECT i.id::text FROM invitations i WHERE i.tenant_id = tenant AND lower(i.email) = ANY (addresses));
+BEGIN
+    PERFORM audit_forget_of('invitation', asked);
+    PERFORM audit_forget_addresses(addresses);
+    UPDATE activities a SET entity_name = 'deleted-user', description = activity_word(a.event), metadata = '{}'
+    FROM invitations i
+    WHERE i.tenant_id = tenant AND lower(i.email) = ANY (addresses)
+      AND a.tenant_id = tenant AND a.organization_id = i.organization_id AND a.type = 'user' AND a.entity_id = i.id::text;
+    DELETE FROM rate_limits l WHERE l.tenant_id = tenant AND l.subject ILIKE ANY (said);
+    DELETE FROM jobs j WHERE j.tenant_id = tenant AND j.state <> 'running'
+        AND (j.payload ->> 'user' = who::text OR concat_ws(' ', j.payload, j.result, j.last_error, j.errors) ILIKE ANY (said));
+    DELETE FROM webhook_messages m WHERE m.tenant_id = tenant AND m.payload::text ILIKE ANY (about);
+    UPDATE webhook_attempts a SET response_head = NULL, response_body = NULL
+    WHERE a.tenant_id = tenant AND concat_ws(' ', a.response_head, a.response_body) ILIKE ANY (said);
+    DELETE FROM webhook_events e WHERE e.tenant_id = tenant AND e.state <> 'queued' AND concat_ws(' ', e.payload, e.raw) ILIKE ANY (said);
+    DELETE FROM realtime_messages m WHERE m.tenant_id = tenant AND concat_ws(' ', m.payload, m.sender) ILIKE ANY (about);
+    DELETE FROM idempotency_keys k WHERE k.tenant_id = tenant AND concat_ws(' ', k.headers, k.body) ILIKE ANY (about);
+    DELETE FROM invitations i WHERE i.tenant_id = tenant AND lower(i.email) = ANY (addresses);
+    DELETE FROM tenant_team_invitations i WHERE i.tenant_id = tenant AND lower(i.email) = ANY (addresses);
+    DELETE FROM signup_runs r WHERE r.tenant_id = tenant AND (r.user_id = who OR lower(r.email) = ANY (addresses));
+    DELETE FROM contact_submissions c WHERE c.tenant_id = tenant AND lower(c.email) = ANY (addresses);
+END
+$$;
+
+-- One membership, behind the organization's lock.  An organization that would be left without an owner passes to the admin who has been
+-- there longest, else to the member; one that nobody else is in ends, and is called nothing any more.
+CREATE OR REPLACE FUNCTION erase_member(m memberships) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    heir memberships;
+    key  uuid;
+    s    uuid;
+BEGIN
+    IF m.role = 'owner' AND m.is_active AND NOT EXISTS (
+        SELECT FROM memberships x JOIN users u ON u.tenant_id = x.tenant_id AND u.id = x.user_id
+        WHERE x.tenant_id = m.tenant_id AND x.organization_id = m.organization_id AND x.role = 'owner' AND x.is_active
+          AND x.user_id <> m.user_id AND u.access > 0) THEN
+        SELECT x.* INTO heir
+        FROM memberships x JOIN users u ON u.tenant_id = x.tenant_id AND u.id = x.user_id
+        WHERE x.tenant_id = m.tenant_id AND x.organization_id = m.organization_id AND x.is_active AND x.user_id <> m.user_id AND u.access > 0
+        ORDER BY x.role = 'admin' DESC, x.joined_at, x.id LIMIT 1;
+        IF FOUND THEN
+            UPDATE memberships x SET role = 'owner' WHERE x.tenant_id = m.tenant_id AND x.organization_id = m.organization_id AND x.id = heir.id;
+            PERFORM member_audit('member.role', heir, jsonb_build_object('from', heir.role, 'to', 'owner', 'inherited', true));
+        ELSE
+            FOR s IN SELECT x.id FROM subscriptions x
+                     WHERE x.tenant_id = m.tenant_id AND x.organization_id = m.organization_id AND x.ended_at IS NULL LOOP
+                PERFORM erase_subscription(s);
+            END LOOP;
+            UPDATE invitations i SET status = 'cancelled', responded_at = now()
+            WHERE i.tenant_id = m.tenant_id AND i.organization_id = m.organization_id AND i.status = 'pending';
+            UPDATE organizations o SET deleted_at = now(), name = 'deleted', slug = 'deleted-' || left(md5(o.id::text), 12), logo_url = NULL
+            WHERE o.tenant_id = m.tenant_id AND o.id = m.organization_id AND o.deleted_at IS NULL;
+        END IF;
+    END IF;
+    FOR key IN UPDATE api_keys k SET revoked_at = now(), revoke_reason = 'its maker was erased'
+               WHERE k.tenant_id = m.tenant_id AND k.organization_id = m.organization_id AND k.made_by = m.id AND k.revoked_at IS NULL
+               RETURNING k.id LOOP
+        PERFORM audit('api_key.revoke', 'api_key', key::text, jsonb_build_object('organization_id', m.organization_id));
+    END LOOP;
+    -- Whatever was told of them, and what others were told that they did.
+    UPDATE activities a SET entity_name = 'deleted-user', description = activity_word(a.event), metadata = '{}'
+    WHERE a.tenant_id = m.tenant_id AND a.organization_id = m.organization_id AND a.type = 'user'
+      AND (a.entity_id = m.id::text OR a.metadata ->> 'to_member_id' = m.id::text);
+    DELETE FROM notifications n WHERE n.tenant_id = m.tenant_id AND n.organization_id = m.organization_id AND n.actor_id = m.id;
+    PERFORM stored_object_drop(p.object_id) FROM pictures p
+    WHERE p.tenant_id = m.tenant_id AND p.organization_id = m.organization_id AND p.member_id = m.id;
+    DELETE FROM pictures p WHERE p.tenant_id = m.tenant_id AND p.organization_id = m.organization_id AND p.member_id = m.id;
+    PERFORM member_gone(m);
+    DELETE FROM memberships x WHERE x.tenant_id = m.tenant_id AND x.organization_id = m.organization_id AND x.id = m.id;
+    PERFORM workspace_tell(m.organization_id, 'members_updated', jsonb_build_object('member_id', m.id));
+END
+$$;
+
+-- What an activity is called of which nothing else is said any more.
+CREATE OR REPLACE FUNCTION activity_word(event text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN replace(split_part(event, '.', 2), '_', ' ') || ': deleted-user';
+
+-- End a subscription: at its provider by a job, here at once where there is none.
+CREATE OR REPLACE FUNCTION erase_subscription(subscription uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM subscriptions x WHERE x.tenant_id = app_tenant() AND x.id = subscription AND x.provider_id IS NOT NULL) THEN
+        PERFORM job_add('ashlar', 'billing.do', jsonb_build_object('subscription', subscription, 'kind', 'end'));
+    ELSE
+        PERFORM subscription_change_here(subscription, 'cancel', false, NULL, NULL);
+    END IF;
+END
+$$;
+
+-- Erase a user of the tenant.  Whether the caller may is asked before.  Raises AS404.
+CREATE OR REPLACE FUNCTION user_erase(who uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    tenant    uuid := app_tenant();
+    quiet     text := coalesce(current_setting('app.quiet', true), '');
+    u         users;
+    m         memberships;
+    addresses text[];
+    r         record;
+BEGIN
+    -- Organizations first, as everywhere.
+    FOR m IN SELECT x.* FROM memberships x WHERE x.tenant_id = tenant AND x.user_id = who ORDER BY x.organization_id LOOP
+        PERFORM organization_lock(m.organization_id);
+    END LOOP;
+    SELECT * INTO u FROM users x WHERE x.tenant_id = tenant AND x.id = who AND x.deleted_at IS NULL FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'User not found';
+    END IF;
+    addresses := ARRAY(
+        SELECT DISTINCT lower(a) FROM (
+            SELECT u.email UNION SELECT u.email_key
+            UNION SELECT p.email FROM opsboard_profiles p WHERE p.tenant_id = tenant AND p.user_id = who
+            UNION SELECT p.email FROM identities i JOIN identity_profiles p ON p.tenant_id = i.tenant_id AND p.issuer = i.issuer AND p.subject = i.subject
+                  WHERE i.tenant_id = tenant AND i.user_id = who) x (a)
+        WHERE a LIKE '%_@_%');
+    PERFORM set_config('app.quiet', 'on', true);
+    -- Before anybody is told that they are gone.
+    PERFORM erase_mentions(tenant, who, addresses, ARRAY[who::text, u.public_id]
+                           || ARRAY(SELECT x.id::text FROM memberships x WHERE x.tenant_id = tenant AND x.user_id = who));
+    FOR m IN SELECT x.* FROM memberships x WHERE x.tenant_id = tenant AND x.user_id = who ORDER BY x.organization_id LOOP
+        PERFORM erase_member(m);
+    END LOOP;
+    PERFORM erase_subscription(s.id) FROM subscriptions s WHERE s.tenant_id = tenant AND s.user_id = who AND s.ended_at IS NULL;
+    UPDATE api_keys k SET revoked_at = coalesce(k.revoked_at, now()) WHERE k.tenant_id = tenant AND k.creator_id = who AND k.revoked_at IS NULL;
+    PERFORM file_delete(f.id, who) FROM files f WHERE f.tenant_id = tenant AND f.owner_id = who;
+    PERFORM stored_object_drop(p.object_id) FROM pictures p WHERE p.tenant_id = tenant AND p.user_id = who;
+    DELETE FROM pictures p WHERE p.tenant_id = tenant AND p.user_id = who;
+    PERFORM stored_object_drop(o.id) FROM stored_objects o
+    WHERE o.tenant_id = tenant AND o.user_id = who AND o.organization_id IS NULL AND o.state <> 'gone';
+    UPDATE stored_objects o SET user_id = NULL WHERE o.tenant_id = tenant AND o.user_id = who;
+    DELETE FROM agent_messages a USING agent_conversations c
+    WHERE c.tenant_id = tenant AND c.user_id = who AND a.tenant_id = tenant AND a.conversation_id = c.id;
+    DELETE FROM identity_profiles p USING identities i
+    WHERE i.tenant_id = tenant AND i.user_id = who AND p.tenant_id = tenant AND p.issuer = i.issuer AND p.subject = i.subject;
+    DELETE FROM idempotency_keys k USING identities i
+    WHERE i.tenant_id = tenant AND i.user_id = who AND k.tenant_id = tenant AND k.principal = i.issuer || ' ' || i.subject;
+    DELETE FROM idempotency_keys k WHERE k.tenant_id = tenant AND k.principal LIKE '% ' || u.public_id;
+    DELETE FROM identities i WHERE i.tenant_id = tenant AND i.user_id = who;
+    UPDATE user_accounts a SET username = NULL WHERE a.tenant_id = tenant AND a.user_id = who;
+    UPDATE wallet_transactions t SET reference_id = NULL, metadata = '{}' FROM wallets w
+    WHERE w.tenant_id = tenant AND w.user_id = who AND t.tenant_id = tenant AND t.wallet_id = w.id;
+    UPDATE billing_operations b SET request = '{}', answer = NULL, error = NULL WHERE b.tenant_id = tenant AND b.user_id = who AND b.ended_at IS NOT NULL;
+    FOR r IN SELECT e.* FROM erasures() e WHERE e.action IN ('delete', 'clear') AND to_regclass(e.tbl) IS NOT NULL LOOP
+        EXECUTE format(CASE r.action WHEN 'delete' THEN 'DELETE FROM %1$I x WHERE x.tenant_id = $1 AND x.%2$I = $2'
+                                     ELSE 'UPDATE %1$I x SET %2$I = NULL WHERE x.tenant_id = $1 AND x.%2$I = $2' END, r.tbl, r.col) USING tenant, who;
+    END LOOP;
+    DELETE FROM agent_conversations c WHERE c.tenant_id = tenant AND c.user_id = who;
+    PERFORM set_config('app.quiet', quiet, true);
+    PERFORM account_end(who);
+    PERFORM audit_forget(u.public_id);
+END
+$$;
+REVOKE ALL ON FUNCTION user_erase(uuid) FROM PUBLIC;
+
+-- The caller's own account, for good; its number.  Raises AS403.
+CREATE OR REPLACE FUNCTION operations_user_erase_me() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    who uuid := app_user();
+    u   users;
+BEGIN
+    SELECT * INTO u FROM users x WHERE x.tenant_id = app_tenant() AND x.id = who AND x.deleted_at IS NULL;
+    IF NOT FOUND OR u.access > 1 THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'an administrator is erased by another one';
+    ELSIF nullif(current_setting('app.request', true), '')::jsonb ->> 'on_behalf_of' IS NOT NULL THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'an account is erased by its user, not by who acts for them';
+    END IF;
+    PERFORM user_erase(who);
+    PERFORM activity_log_put('user.deleted', 'user', a.number::text, '{}', NULL) FROM user_accounts a WHERE a.tenant_id = app_tenant() AND a.user_id = who;
+    RETURN (SELECT a.number FROM user_accounts a WHERE a.tenant_id = app_tenant() AND a.user_id = who);
+END
+$$;
+REVOKE ALL ON FUNCTION operations_user_erase_me() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION operations_user_erase_me() TO ashlar_api;
+
+-- Another user, by number: of the tenant, or of any for who operates the installation.  Only a superadmin erases an administrator, and
+-- the last one stays.  Raises AS403, AS404 and AS409.
+CREATE OR REPLACE FUNCTION operations_user_erase(one bigint) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    here uuid := app_tenant();
+    mine users;
+    seen record;
+    u    users;
+BEGIN
+    SELECT * INTO mine FROM users x WHERE x.tenant_id = here AND x.id = app_user() AND x.access > 1;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'this is for administrators';
+    END IF;
+    SELECT * INTO seen FROM operations_users(one, 1);
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'AS404' USING MESSAGE = 'User not found', DETAIL = one::text;
+    ELSIF seen.user_id = mine.id THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'nobody erases the account that they call with';
+    END IF;
+    PERFORM set_config('app.tenant_id', seen.tenant_id::text, true);
+    SELECT * INTO u FROM users x WHERE x.tenant_id = seen.tenant_id AND x.id = seen.user_id;
+    IF u.access > 1 AND mine.access < 3 THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'only a superadmin erases an administrator';
+    ELSIF u.role = 'superadmin' AND u.is_active THEN
+        PERFORM superadmin_stays(u.id);
+    END IF;
+    PERFORM user_erase(u.id);
+    PERFORM activity_log_put('user.deleted', 'user', one::text, '{}', CASE WHEN seen.tenant_id = here THEN mine.id END);
+    PERFORM set_config('app.tenant_id', here::text, true);
+    RETURN one;
+END
+$$;
+REVOKE ALL ON FUNCTION operations_user_erase(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION operations_user_erase(bigint) TO ashlar_api;
