@@ -243,6 +243,12 @@ my %page = (
     usage               => \&usage,
     'webhooks-in'       => \&webhooks_in,
     activity            => \&people,
+    'accounts-and-teams' => sub {
+        my ($ann, $bob) = map { $t->user("team-$_", columns => { full_name => ucfirst }) } qw(ann bob);
+        my $number = $t->db->selectrow_array('SELECT number FROM user_accounts WHERE user_id = ?', undef, $bob->uuid);
+        return (token => $ann->token, replace => { 'const bob = 3' => "const bob = $number" });
+    },
+    'notifications-and-activity' => sub { return (token => $t->user('tells')->token) },
     roles               => \&people,
     notifications       => \&people,
     'workspace-keys'    => sub {
@@ -296,6 +302,8 @@ my %said = (
     entities            => [ '1', 'data.length_m must be at least 0' ],
     'ai-gateway'        => [qr/\ALIMIT_EXCEEDED .*"limit":2000/],
     organizations       => ['the last owner cannot leave the organization'],
+    'accounts-and-teams' => [ 'Bob', 'Night watch', 'admin', 'pending' ],
+    'notifications-and-activity' => [ '1', '0', 'nightly-report', qr/\A\d+ \d+\z/ ],
     'first-hour'        => [qr/\A\S+ \w+\z/],
 );
 
