@@ -125,6 +125,16 @@ sub charge () {
     );
 }
 
+# Who has bought tokens before.
+sub tokens () {
+    my $user = $t->user('spends');
+    $t->db->begin_work;
+    $t->db->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $user->tenant_id);
+    $t->db->do(q{SELECT wallet_credit(?, 'tokens', 'admin_grant', 50000, NULL, NULL, '{}')}, undef, $user->uuid);
+    $t->db->commit;
+    return (token => $user->token);
+}
+
 sub identity_provider () {
     my $key = $t->key(tenant => 'acme');
     my $theirs = mint({ iss => 'https://abcd.supabase.co/auth/v1', aud => 'authenticated', sub => 'supabase-1', iat => time, exp => 3600 + time }, key => 'the-jwt-secret-of-the-project-32-characters');
@@ -233,6 +243,7 @@ my %page = (
     agents              => \&agents,
     assistant           => sub { return (token => $t->user('assists')->token) },
     charge              => \&charge,
+    tokens              => \&tokens,
     concepts            => sub { return (token => $t->user('thinks')->token) },
     'identity-provider' => \&identity_provider,
     mail                => sub { return (team => $t->team('mail', role => 'owner', tenant => 'mail')->token) },
