@@ -82,11 +82,14 @@ sub _fields ($lines) {
         }
     }
     my @pages = map { _row('Rows of a page', $_, _calls(@{ $page{$_} })) } sort { @{ $page{$b} } <=> @{ $page{$a} } || $a cmp $b } keys %page;
-    my @fields;
+    # Those that have the same bounds in the same areas are told together.
+    my %alike;
     for my $name (sort keys %field) {
         my $of = $field{$name};
-        push @fields, map { _row('<code>' . escape($name) . '</code>', $_, _areas(sort keys %{ $of->{$_} })) } sort keys %$of;
+        push @{ $alike{"$_\t" . _areas(sort keys %{ $of->{$_} })} }, $name for sort keys %$of;
     }
+    my @fields = map { _row(join(', ', map { '<code>' . escape($_) . '</code>' } @{ $alike{$_} }), split /\t/) }
+        sort { $alike{$a}[0] cmp $alike{$b}[0] || $a cmp $b } keys %alike;
     return [ 'Pages', @pages ], [ 'Fields', @fields ];
 }
 
