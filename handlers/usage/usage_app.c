@@ -155,7 +155,7 @@ static const struct shape metrics_shape = { "UsageMetrics", metrics_out };
 static const struct shape top_shape = { "UsageTopUsers", top_out };
 
 const struct route usage_app_routes[] = {
-	{ GET, "/api/v1/app/usage/summary", "app.usage.get_summary", &by_user, "Sum up my usage",
+	{ GET, "/api/v1/app/usage/summary", "app.usage.get_summary", &by_user, "Sum up my usage this month",
 	  "This month beside the one before. All usage here is some seconds behind what has happened.",
 	  .query = summary_in, .out = &summary_shape, .sql = &q_usage_summary },
 	{ GET, "/api/v1/app/usage/current-period", "app.usage.get_current_period", &by_user, "Show this month's counters",

@@ -22,7 +22,7 @@ my %demo   = map { $_ => 1 } $sample =~ /'($address)'/g, $sample =~ /'(user_[a-z
 ok $demo{'demo@example.com'} && $demo{user_demo}, 'the demo has people';
 
 # What brings somebody, or a setting that is an address: a box that has this.
-my $makes = qr{/register\b|/auth/signup\b|/invite\b|/invitations\b[^<]*\s-d|/members\b[^<]*\s-d|/public/contact\b|\b(?:user|tenant) create\b|\btenant owner\b|/dashboard/settings\b|^[A-Z]+_[A-Z_]+=\S|\bimported\b}m;
+my $makes = qr{/register\b|/auth/signup\b|/invite\b|/invites\b[^<]*\s-d|/invitations\b[^<]*\s-d|/members\b[^<]*\s-d|/public/contact\b|\b(?:user|tenant) create\b|\btenant owner\b|/dashboard/settings\b|^[A-Z]+_[A-Z_]+=\S|\bimported\b}m;
 
 my @unknown;
 my $named = 0;

@@ -29,6 +29,11 @@ BEGIN ATOMIC
            ('usage_limits', 'user_id', 'keep'), ('usage_operations', 'user_id', 'keep'), ('usage_values', 'user_id', 'keep');
 END;
 
+-- A regular expression that finds an address, but not as a part of a longer one: ann@example.com is not in joann@example.com.
+CREATE OR REPLACE FUNCTION address_pattern(address text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN '(?<![a-z0-9._%+-])' || regexp_replace(address, '([\\^$.|?*+(){}\[\]])', '\\\1', 'g') || '(?![a-z0-9_-]|\.[a-z0-9])';
+
 -- What is on its way, or was kept for a while, and has one of these addresses in it, or ids of the user or their memberships: mails and
 -- other jobs, what webhooks brought and bring, what pages were told, answers that would be sent again, invitations, sign-ups. All of it
 -- is gone within weeks by itself, so none of these tables is long.
@@ -36,8 +41,8 @@ CREATE OR REPLACE FUNCTION erase_mentions(tenant uuid, who uuid, addresses text[
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
-    said  text[] := ARRAY(SELECT like_pattern(a) FROM unnest(addresses) a);
-    about text[] := said || ARRAY(SELECT like_pattern('"' || i || '"') FROM unnest(ids) i);
+    said  text[] := ARRAY(SELECT address_pattern(a) FROM unnest(addresses) a);
+    about text[] := said || ARRAY(SELECT '"' || regexp_replace(i, '([\\^$.|?*+(){}\[\]])', '\\\1', 'g') || '"' FROM unnest(ids) i);
     asked text[] := ARRAY(SELECT i.id::text FROM invitations i WHERE i.tenant_id = tenant AND lower(i.email) = ANY (addresses));
 BEGIN
     PERFORM audit_forget_of('invitation', asked);
@@ -46,15 +51,15 @@ BEGIN
     FROM invitations i
     WHERE i.tenant_id = tenant AND lower(i.email) = ANY (addresses)
       AND a.tenant_id = tenant AND a.organization_id = i.organization_id AND a.type = 'user' AND a.entity_id = i.id::text;
-    DELETE FROM rate_limits l WHERE l.tenant_id = tenant AND l.subject ILIKE ANY (said);
+    DELETE FROM rate_limits l WHERE l.tenant_id = tenant AND l.subject ~* ANY (said);
     DELETE FROM jobs j WHERE j.tenant_id = tenant AND j.state <> 'running'
-        AND (j.payload ->> 'user' = who::text OR concat_ws(' ', j.payload, j.result, j.last_error, j.errors) ILIKE ANY (said));
-    DELETE FROM webhook_messages m WHERE m.tenant_id = tenant AND m.payload::text ILIKE ANY (about);
+        AND (j.payload ->> 'user' = who::text OR concat_ws(' ', j.payload, j.result, j.last_error, j.errors) ~* ANY (said));
+    DELETE FROM webhook_messages m WHERE m.tenant_id = tenant AND m.payload::text ~* ANY (about);
     UPDATE webhook_attempts a SET response_head = NULL, response_body = NULL
-    WHERE a.tenant_id = tenant AND concat_ws(' ', a.response_head, a.response_body) ILIKE ANY (said);
-    DELETE FROM webhook_events e WHERE e.tenant_id = tenant AND e.state <> 'queued' AND concat_ws(' ', e.payload, e.raw) ILIKE ANY (said);
-    DELETE FROM realtime_messages m WHERE m.tenant_id = tenant AND concat_ws(' ', m.payload, m.sender) ILIKE ANY (about);
-    DELETE FROM idempotency_keys k WHERE k.tenant_id = tenant AND concat_ws(' ', k.headers, k.body) ILIKE ANY (about);
+    WHERE a.tenant_id = tenant AND concat_ws(' ', a.response_head, a.response_body) ~* ANY (said);
+    DELETE FROM webhook_events e WHERE e.tenant_id = tenant AND e.state <> 'queued' AND concat_ws(' ', e.payload, e.raw) ~* ANY (said);
+    DELETE FROM realtime_messages m WHERE m.tenant_id = tenant AND concat_ws(' ', m.payload, m.sender) ~* ANY (about);
+    DELETE FROM idempotency_keys k WHERE k.tenant_id = tenant AND concat_ws(' ', k.headers, k.body) ~* ANY (about);
     DELETE FROM invitations i WHERE i.tenant_id = tenant AND lower(i.email) = ANY (addresses);
     DELETE FROM tenant_team_invitations i WHERE i.tenant_id = tenant AND lower(i.email) = ANY (addresses);
     DELETE FROM signup_runs r WHERE r.tenant_id = tenant AND (r.user_id = who OR lower(r.email) = ANY (addresses));

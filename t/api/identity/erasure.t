@@ -139,3 +139,12 @@ subtest 'nothing of the person stays' => sub {
     is $log, undef, 'nor has the log';
     status_is $t->post('/api/v1/auth/register', { email => $email, password => 'A long pass phrase of 2026', display_name => 'Again' }), 201, 'and the address is free';
 };
+
+subtest 'who has a longer address keeps what is theirs' => sub {
+    my ($ann, $joann, $other) = map { $t->user($_->[0], columns => { email => $_->[1] }) } [ 'ann-x', 'ann+x@twin.example' ], [ 'joann-x', 'joann+x@twin.example' ], [ 'ann-y', 'ann+x@twin.example.org' ];
+    $db->do(q{INSERT INTO jobs (tenant_id, kind, payload, run_at) VALUES (?, 'mail', ?, now() + interval '1 day')}, undef, $tenant, qq({"to": "Her <$_>"}))
+        for 'ann+x@twin.example', 'Ann+X@Twin.example', 'joann+x@twin.example', 'ann+x@twin.example.org', 'annxx@twin.example';
+    status_is $ann->delete('/api/users/me'), 200;
+    is_deeply $db->selectcol_arrayref(q{SELECT payload ->> 'to' FROM jobs WHERE kind = 'mail' AND payload ->> 'to' ILIKE '%twin.example%' ORDER BY 1}),
+        [ 'Her <ann+x@twin.example.org>', 'Her <annxx@twin.example>', 'Her <joann+x@twin.example>' ], 'only mails to the address itself are gone';
+};
