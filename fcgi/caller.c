@@ -94,6 +94,10 @@ const struct caller
 		.security = "{\"bearer\":[]},{\"apiKey\":[]}",
 		.about = "A user's token, or an organization's key as X-API-Key or as the bearer: a tenant's own key is nobody." },
 
+	by_signed_in = { "signed_in", KEY_BESIDE, TOKEN_NEEDED, .least_role = "user",
+		.door = &q_enter_operator, .key_door = &q_enter_operator_key, .security = "{\"bearer\":[]}",
+		.about = "Needs a user's token: no key, whoever has made it." },
+
 	by_gateway = { "gateway", KEY_TAKEN, TOKEN_OR_SECRET, .key_is_bearer = true, .least_role = "user",
 		.door = &q_enter_user, .key_door = &q_enter_key, .security = "{\"bearer\":[]},{\"apiKey\":[]},{\"apiKey\":[],\"bearer\":[]}",
 		.about = "A secret key, as X-API-Key or as the bearer, which may come with a user's token; or that token, with a public key or without." },

@@ -98,11 +98,13 @@ extern const struct caller by_anyone, /* credentials are not even read */
 	by_user_or_key,   /* a user's token, or a secret key alone, a tenant's or an organization's, which may
 			     be   the bearer itself */
 	by_person, /* the same without a tenant's key, for what makes the caller somebody's owner or member */
-	by_gateway,  /* as by_key_or_user, and the key may be the bearer: for other people's client libraries
-		      */
-	by_holder,   /* of any credentials, or none: who asks what those are for */
-	by_operator, /* by_user_or_key, of the default tenant */
-	by_team,     /* a team user's token */
+	by_signed_in, /* by_user, where the surface's roles count: for what no key may do for who has made it
+		       */
+	by_gateway,   /* as by_key_or_user, and the key may be the bearer: for other people's client libraries
+		       */
+	by_holder,    /* of any credentials, or none: who asks what those are for */
+	by_operator,  /* by_user_or_key, of the default tenant */
+	by_team,      /* a team user's token */
 	by_team_admin,    /* whose team role is admin or owner */
 	by_team_any_mode, /* by_team, for what has no test mode */
 	by_team_admin_any_mode;

@@ -63,7 +63,7 @@ const struct route operations_user_routes[] = {
 		   "the last active superadmin stays one. Another address has to be verified again.",
 	  .may = &operator_admin, .params = user_params, .body = user, .as = SET, .choice = &something, .out = &user_shape_here, .constraints = constraints,
 	  .sql = &q_operations_user_update },
-	{ DELETE, "/api/users/me", "operations.users.delete_me", &by_person, "Erase one's own account",
+	{ DELETE, "/api/users/me", "operations.users.delete_me", &by_signed_in, "Erase one's own account",
 	  .about = "For good: see the guide. An organization whose only owner leaves passes to the admin who has been there longest, else to the member, and ends where nobody is left. Administrators are erased by another one.",
 	  .out = &gone_shape, .done = "Account erased", .errors = own, .sql = &q_operations_user_delete_me },
 	{ DELETE, "/api/users/{user_number}", "operations.users.delete", &by_person, "Erase a user",

@@ -44,6 +44,16 @@ subtest 'whose it is to do' => sub {
     error_is $t->client->delete("/api/users/$n"), 401, 'AUTHENTICATION_ERROR';
     error_is $key->delete('/api/users/me'), 401, 'AUTHENTICATION_ERROR', name => 'a key has no account';
     like $key->delete("/api/users/$n")->status, qr/^40[13]$/, 'and erases nobody';
+    my $org  = $t->organization($ann);
+    my $hers = $ann->post("/api/organizations/$org/api-keys", { name => 'Hers', scopes => ['*'] });
+    status_is $hers, 201;
+    $hers = $hers->json('/data/key') // $hers->json('/data/secret');
+    $t->keep_secret($hers);
+    for my $with ({ 'X-API-Key' => $hers }, { Authorization => "Bearer $hers" }) {
+        status_is $t->client->get('/api/users', headers => $with), 200, 'a key of hers acts for her';
+        error_is $t->client->delete('/api/users/me', headers => $with), 401, 'AUTHENTICATION_ERROR', name => '  but does not erase her';
+        error_is $t->client->delete("/api/users/$n", headers => $with), 403, 'AUTHORIZATION_ERROR', name => '  nor anybody';
+    }
     for my $role (qw(user editor viewer builder agent demo)) {
         error_is $t->user("a-$role", role => $role)->delete("/api/users/$n"), 403, 'AUTHORIZATION_ERROR', name => $role;
     }
