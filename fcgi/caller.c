@@ -91,7 +91,7 @@ const struct caller
 
 	by_person = { "person", KEY_BESIDE, TOKEN_OR_KEY, .key_is_bearer = true, .takes_organization_key = true, .needs_person = true,
 		.least_role = "user", .door = &q_enter_operator, .key_door = &q_enter_organization_key,
-		.security = "{\"bearer\":[]},{\"apiKey\":[]}",
+		.security = "{\"bearer\":[]},{\"organizationKey\":[]}",
 		.about = "A user's token, or an organization's key as X-API-Key or as the bearer: a tenant's own key is nobody." },
 
 	by_signed_in = { "signed_in", KEY_BESIDE, TOKEN_NEEDED, .least_role = "user",

@@ -246,7 +246,7 @@ sub _shown ($self, $media) {
 
 # As the guide calls what make run prints.
 sub _credential ($self, $scheme, $role) {
-    return '-H "X-API-Key: $KEY"' if $scheme eq 'apiKey';
+    return '-H "X-API-Key: $KEY"' if $scheme eq 'apiKey' || $scheme eq 'organizationKey';
     return '-H "Authorization: Bearer $' . ($scheme eq 'team' ? 'TEAM_TOKEN' : $role ? 'ADMIN_TOKEN' : 'TOKEN') . '"';
 }
 

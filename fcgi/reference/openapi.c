@@ -462,11 +462,17 @@ static const char *least(const struct route *r)
 	return role && !strcmp(role, "admin") ? role : NULL;
 }
 
+/* An organization's key is never more than an editor, whoever has made it. */
+static bool is_beyond_keys(const struct route *r)
+{
+	return r->caller->needs_person && r->may && r->may->place == IN_TENANT && !strstr(r->may->roles, "editor");
+}
+
 /* The ways in, each enough by itself; in one of them all are needed. */
 static void write_security(struct buf *b, const struct route *r)
 {
 	jx_key_open(b, "security", '[');
-	buf_text(b, r->caller->security);
+	buf_text(b, is_beyond_keys(r) ? by_signed_in.security : r->caller->security);
 	buf_char(b, ']');
 	jx_key_str(b, "x-role", least(r));
 }

@@ -146,6 +146,10 @@ static const struct component schemes[] = {
 	  "{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\",\"description\":"
 	  "\"A tenant's key, which its dashboard makes (POST /api/v1/dashboard/api-keys), or ashlar key "
 	  "create: pk_… for pages of the key's origins, sk_… for servers only.\"}" },
+	{ "securitySchemes", "organizationKey",
+	  "{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\",\"description\":"
+	  "\"A key of an organization (POST /api/organizations/{organization_id}/api-keys), which acts as who has "
+	  "made it and needs the scope *. It may also be the bearer.\"}" },
 };
 
 static const char ref[] = "{\"$ref\":\"#/components/";

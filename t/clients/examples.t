@@ -28,6 +28,27 @@ my $db   = $cluster->connect($name);
 my $project_key = '6f9619ff-8b86-4d01-b42d-00cf4fc96400';
 $db->do('UPDATE trace_projects SET api_key_hash = sha256(?::bytea) WHERE name = ?', undef, $project_key, 'Harbour assistant');
 
+# And the key of the demo's organization, once more with a text that is known and for all that its maker may; and one of an administrator's.
+# The administrator is put into that organization for it.
+my %organization_key = (demo => 'sk_live_' . 'd' x 40, admin => 'sk_live_' . 'e' x 40);
+$db->do(<<~'END');
+    INSERT INTO memberships (tenant_id, organization_id, user_id, role)
+    SELECT k.tenant_id, k.organization_id, u.id, 'admin' FROM api_keys k JOIN users u ON u.tenant_id = k.tenant_id
+    WHERE k.name = 'Deployment' AND k.type = 'organization' AND u.email = 'admin@example.com'
+    ON CONFLICT DO NOTHING
+    END
+$db->do(<<~'END', undef, @$_, $organization_key{$_->[0]}) for [ demo => 'demo@example.com' ], [ admin => 'admin@example.com' ];
+    WITH made AS (
+        INSERT INTO api_keys (tenant_id, organization_id, name, type, prefix, scopes, creator_id, made_by)
+        SELECT k.tenant_id, k.organization_id, ?, 'organization', 'sk_live_' || left(u.email, 4), '{*}', u.id, m.id
+        FROM api_keys k JOIN users u ON u.tenant_id = k.tenant_id
+        JOIN memberships m ON m.tenant_id = k.tenant_id AND m.organization_id = k.organization_id AND m.user_id = u.id
+        WHERE k.name = 'Deployment' AND k.type = 'organization' AND u.email = ?
+        RETURNING tenant_id, id
+    )
+    INSERT INTO api_key_secrets (tenant_id, key_id, hash, place, last_four) SELECT tenant_id, id, sha256(?::bytea), 1, 'dddd' FROM made
+    END
+
 # Its tables, each with what brings back the rows of now; one by one, so that nobody waits for two of them, and locked,
 # so that who writes meanwhile (the worker) neither puts a row between the two statements nor misses one that it refers to.
 my @restore = do {
@@ -67,6 +88,7 @@ my %credentials = (
     bearer => sub ($role) { (Authorization => 'Bearer ' . ($role ? $run->{admin} : $run->{demo})) },
     team   => sub ($role) { (Authorization => "Bearer $run->{team}") },
     apiKey => sub ($role) { ('X-API-Key' => $run->{secret_key}) },
+    organizationKey => sub ($role) { ('X-API-Key' => $organization_key{ $role ? 'admin' : 'demo' }) },
 );
 
 sub escaped ($text) { return $text =~ s/([^A-Za-z0-9._~-])/sprintf '%%%02X', ord $1/ger }

@@ -111,10 +111,12 @@ subtest 'secured operations say so, open ones do not' => sub {
         my ($method, $path, $op) = @$operation;
         my $by   = $row{ $op->{'x-catalogue-id'} }{caller};
         my @ways = map { join '+', sort keys %$_ } @{ $op->{security} // [] };
+        my $may   = $row{ $op->{'x-catalogue-id'} }{permission}{roles};
         my $token = $by->{team} ? 'team' : 'bearer';
         my $key   = $by->{key} =~ /taken|needed|secret/;
         my @want  =
               $by->{project}           ? ('project')
+            : $by->{name} eq 'person'  ? ('bearer', ($may && $may !~ /editor/) ? () : 'organizationKey')
             : $by->{key} eq 'unread'   ? ()
             : $by->{token} eq 'unread' ? ('apiKey')
             : $by->{token} eq 'taken'  ? ($key ? ('apiKey', 'apiKey+bearer') : ('', 'bearer'))
@@ -127,7 +129,7 @@ subtest 'secured operations say so, open ones do not' => sub {
     }
     my $schemes = $doc->{components}{securitySchemes};
     is lc join(' ', @{ $schemes->{$_} }{qw(type scheme)}), 'http bearer', $_ for qw(bearer team project);
-    is join(' ', @{ $schemes->{apiKey} }{qw(type in name)}), 'apiKey header X-API-Key', 'apiKey';
+    is join(' ', @{ $schemes->{$_} }{qw(type in name)}), 'apiKey header X-API-Key', $_ for qw(apiKey organizationKey);
 };
 
 # ------------------------------------------------------------------ answers
