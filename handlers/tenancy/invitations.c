@@ -173,7 +173,7 @@ static const struct field operations_invitation[] = {
 static const char *const operations_team_roles[] = { "owner", "admin", "member", NULL };
 
 static const struct field operations_team_params[] = {
-	{ "team_number", F_INT, F_REQUIRED, .min = 1, .about = "the team's id", .example = "5" },
+	{ "team_number", F_INT, F_REQUIRED, .min = 1, .about = "the team's id", .example = "1" },
 	FIELD_END
 };
 

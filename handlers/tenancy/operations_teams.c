@@ -46,7 +46,7 @@ static const struct field team_detail[] = {
 	FIELD_END
 };
 
-#define TEAM { "team_number", F_INT, F_REQUIRED, .min = 1, .about = "the team's id", .example = "5" }
+#define TEAM { "team_number", F_INT, F_REQUIRED, .min = 1, .about = "the team's id", .example = "1" }
 static const struct field team_params[] = { TEAM, FIELD_END };
 
 static const struct field member_params[] = {

@@ -34,7 +34,7 @@ static const struct field notification[] = {
 };
 
 static const struct field notification_params[] = {
-	{ "notification_number", F_INT, F_REQUIRED, .min = 1, .about = "the notification's id", .example = "41" },
+	{ "notification_number", F_INT, F_REQUIRED, .min = 1, .about = "the notification's id", .example = "1" },
 	FIELD_END
 };
 
