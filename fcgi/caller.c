@@ -94,6 +94,10 @@ const struct caller
 		.security = "{\"bearer\":[]},{\"organizationKey\":[]}",
 		.about = "A user's token, or an organization's key as X-API-Key or as the bearer: a tenant's own key is nobody." },
 
+	by_own_session = { "session", KEY_BESIDE, TOKEN_OR_KEY, .key_is_bearer = true, .takes_organization_key = true, .needs_person = true,
+		.least_role = "user", .door = &q_enter_operator, .key_door = &q_enter_organization_key, .security = "{\"bearer\":[]}",
+		.about = "A user's token." },
+
 	by_signed_in = { "signed_in", KEY_BESIDE, TOKEN_NEEDED, .least_role = "user",
 		.door = &q_enter_operator, .key_door = &q_enter_operator_key, .security = "{\"bearer\":[]}",
 		.about = "Needs a user's token: no key, whoever has made it." },

@@ -98,6 +98,8 @@ extern const struct caller by_anyone, /* credentials are not even read */
 	by_user_or_key,   /* a user's token, or a secret key alone, a tenant's or an organization's, which may
 			     be   the bearer itself */
 	by_person, /* the same without a tenant's key, for what makes the caller somebody's owner or member */
+	by_own_session, /* by_person, of which the reference says nothing of keys: they get as far as being
+		       told what they lack */
 	by_signed_in, /* by_user, where the surface's roles count: for what no key may do for who has made it
 		       */
 	by_gateway,   /* as by_key_or_user, and the key may be the bearer: for other people's client libraries

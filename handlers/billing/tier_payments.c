@@ -411,7 +411,7 @@ const struct route tier_payment_routes[] = {
 	{ POST, BASE "/change-plan", "operations.billing.change_plan", &by_person, "Change the tier",
 	  .about = "Of who pays already at once, with proration; free begins when the period that is paid ends; who pays nothing yet gets a checkout. "
 		   "422 LIMITS_EXCEEDED, with details.violations, where more is used than a lower tier allows.",
-	  .needs = { "another tier than one has" }, .may = &tenant_write, .body = tier_fields, .out = &change_shape, .errors = change_refused, .run = change_plan, .flags = SLOW, .status = 200 },
+	  .needs = { "Stripe", ERR_UNAVAILABLE }, .may = &tenant_write, .body = tier_fields, .out = &change_shape, .errors = change_refused, .run = change_plan, .flags = SLOW, .status = 200 },
 	ROUTE_END
 };
 /* clang-format on */

@@ -129,7 +129,7 @@ static const struct field summary_out[] = {
 };
 
 const struct field tier_fields[] = {
-	{ "tier", F_TEXT, F_REQUIRED, .min = 1, .max = 63, .about = "the slug of one that is on offer", .example = "free" },
+	{ "tier", F_TEXT, F_REQUIRED, .min = 1, .max = 63, .about = "the slug of one that is on offer", .example = "pro" },
 	FIELD_END
 };
 

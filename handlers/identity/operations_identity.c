@@ -59,7 +59,7 @@ static const struct shape logout_shape = { "OperationsSignedOut", logout_out };
 const struct route operations_identity_routes[] = {
 	{ GET,  "/api/auth/me", "operations.identity.get_me", &by_person, "Who am I",
 	  .about = "With an organization's key, who made it.", .out = &me_shape, .sql = &q_operations_me },
-	{ POST, "/api/auth/logout", "operations.identity.logout", &by_person, "Sign out",
+	{ POST, "/api/auth/logout", "operations.identity.logout", &by_own_session, "Sign out",
 	  .about = "Ends the session of the token, with its refresh token: the next request with either is 401. A key has no session to end (400).",
 	  .body = logout_in, .out = &logout_shape, .done = "Signed out", .run = operations_logout, .sql = &q_operations_logout, .status = 200 },
 	ROUTE_END

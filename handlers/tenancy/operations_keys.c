@@ -82,6 +82,7 @@ static const struct shape
 	gone_shape   = { "OrganizationApiKeyDeleted", gone, "API key" };
 
 static const enum err refused[] = { ERR_NOT_FOUND, ERR_AUTHORIZATION, ERR_OK };
+static const struct field key_path[] = { { "organization_id", F_UUID, 0 }, { "key_id", F_UUID, 0, .example = "operations key" }, FIELD_END };
 static const enum err over[] = { ERR_NOT_FOUND, ERR_AUTHORIZATION, ERR_CONFLICT, ERR_OK };
 
 #define BASE "/api/organizations/{organization_id}/api-keys"
@@ -96,23 +97,23 @@ const struct route operations_key_routes[] = {
 	  .about = "It is shown in full in this answer only, and acts as who makes it: with their role, but never as an administrator, and while they are a "
 		   "member. " MANAGERS " A key that may call this is for everything, so that it gives out nothing that it does not have.",
 	  .body = organization_key, .as = NEW, .out = &secret_shape, .errors = refused, .run = operations_key_create, .sql = &q_operations_key_shown, .flags = PRIVATE },
-	{ GET,    ONE,  "operations.apikeys.get", &by_person, "Get an organization's API key", .about = "Without the key itself.",
+	{ GET,    ONE,  "operations.apikeys.get", &by_person, "Get an organization's API key", .params = key_path, .about = "Without the key itself.",
 	  .out = &key_shape, .errors = refused, .sql = &q_operations_key_get },
-	{ PATCH,  ONE,  "operations.apikeys.update", &by_person, "Change an organization's API key", .about = "Takes effect at once. " MANAGERS,
+	{ PATCH,  ONE,  "operations.apikeys.update", &by_person, "Change an organization's API key", .params = key_path, .about = "Takes effect at once. " MANAGERS,
 	  .body = organization_key, .as = SET, .out = &key_shape, .errors = over, .run = operations_key_update, .sql = &q_operations_key_update, .flags = IF_MATCH },
-	{ DELETE, ONE,  "operations.apikeys.delete", &by_person, "Delete an organization's API key", .about = "It stops working at once. " MANAGERS,
+	{ DELETE, ONE,  "operations.apikeys.delete", &by_person, "Delete an organization's API key", .params = key_path, .about = "It stops working at once. " MANAGERS,
 	  .out = &gone_shape, .done = "API key deleted", .errors = refused, .sql = &q_operations_key_delete },
 	{ POST,   ONE "/revoke", "operations.apikeys.revoke", &by_person, "Revoke an organization's API key",
-	  .about = "Final, and at once, also for the secret before. One that is revoked stays as it is. " MANAGERS,
+	  .params = key_path, .about = "Final, and at once, also for the secret before. One that is revoked stays as it is. " MANAGERS,
 	  .out = &key_shape, .errors = refused, .run = operations_key_revoke, .sql = &q_operations_key_revoked, .status = 200 },
 	{ POST,   ONE "/rotate", "operations.apikeys.rotate", &by_person, "Give an organization's API key another secret",
-	  .about = "The secret before is taken for some hours more, and any before that no longer: at most two are, at any time. " MANAGERS,
+	  .params = key_path, .about = "The secret before is taken for some hours more, and any before that no longer: at most two are, at any time. " MANAGERS,
 	  .body = rotate_in, .out = &secret_shape, .errors = over, .run = operations_key_rotate, .sql = &q_operations_key_shown, .status = 200, .flags = PRIVATE },
 	{ POST,   ONE "/roll", "operations.apikeys.roll", &by_person, "Give an organization's API key another secret at once",
-	  .about = "As after a leak: no secret from before is taken any more. " MANAGERS,
+	  .params = key_path, .about = "As after a leak: no secret from before is taken any more. " MANAGERS,
 	  .out = &secret_shape, .errors = over, .run = operations_key_roll, .sql = &q_operations_key_shown, .status = 200, .flags = PRIVATE },
 	{ GET,    ONE "/usage", "operations.apikeys.list_usage", &by_person, "List what an organization's API key was used for",
-	  .about = "Each request that it let in, or that it was not for, in the last 30 days; the latest 100, newest first. A few seconds may pass until one is there.",
+	  .params = key_path, .about = "Each request that it let in, or that it was not for, in the last 30 days; the latest 100, newest first. A few seconds may pass until one is there.",
 	  .out = &use_shape, .list = &unpaged, .size = { 100, 100 }, .errors = refused, .sql = &q_operations_key_use_list },
 	ROUTE_END
 };

@@ -29,21 +29,21 @@ my $project_key = '6f9619ff-8b86-4d01-b42d-00cf4fc96400';
 $db->do('UPDATE trace_projects SET api_key_hash = sha256(?::bytea) WHERE name = ?', undef, $project_key, 'Harbour assistant');
 
 # And the key of the demo's organization, once more with a text that is known and for all that its maker may; and one of an administrator's.
-# The administrator is put into that organization for it.
-my %organization_key = (demo => 'sk_live_' . 'd' x 40, admin => 'sk_live_' . 'e' x 40);
+# The administrator has one of their own for it.
 $db->do(<<~'END');
+    WITH office AS (
+        INSERT INTO organizations (tenant_id, name, slug) SELECT u.tenant_id, 'Office', 'office' FROM users u WHERE u.email = 'admin@example.com' RETURNING tenant_id, id
+    )
     INSERT INTO memberships (tenant_id, organization_id, user_id, role)
-    SELECT k.tenant_id, k.organization_id, u.id, 'admin' FROM api_keys k JOIN users u ON u.tenant_id = k.tenant_id
-    WHERE k.name = 'Deployment' AND k.type = 'organization' AND u.email = 'admin@example.com'
-    ON CONFLICT DO NOTHING
+    SELECT o.tenant_id, o.id, u.id, 'owner' FROM office o JOIN users u ON u.tenant_id = o.tenant_id WHERE u.email = 'admin@example.com'
     END
+my %organization_key = (demo => 'sk_live_' . 'd' x 40, admin => 'sk_live_' . 'e' x 40);
 $db->do(<<~'END', undef, @$_, $organization_key{$_->[0]}) for [ demo => 'demo@example.com' ], [ admin => 'admin@example.com' ];
     WITH made AS (
         INSERT INTO api_keys (tenant_id, organization_id, name, type, prefix, scopes, creator_id, made_by)
-        SELECT k.tenant_id, k.organization_id, ?, 'organization', 'sk_live_' || left(u.email, 4), '{*}', u.id, m.id
-        FROM api_keys k JOIN users u ON u.tenant_id = k.tenant_id
-        JOIN memberships m ON m.tenant_id = k.tenant_id AND m.organization_id = k.organization_id AND m.user_id = u.id
-        WHERE k.name = 'Deployment' AND k.type = 'organization' AND u.email = ?
+        SELECT m.tenant_id, m.organization_id, ?, 'organization', 'sk_live_' || left(u.email, 4), '{*}', u.id, m.id
+        FROM users u JOIN memberships m ON m.tenant_id = u.tenant_id AND m.user_id = u.id JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
+        WHERE u.email = ? AND (o.slug = 'office' OR o.id IN (SELECT k.organization_id FROM api_keys k WHERE k.name = 'Deployment'))
         RETURNING tenant_id, id
     )
     INSERT INTO api_key_secrets (tenant_id, key_id, hash, place, last_four) SELECT tenant_id, id, sha256(?::bytea), 1, 'dddd' FROM made

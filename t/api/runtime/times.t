@@ -17,7 +17,7 @@ my $team = $t->team('boss', role => 'owner');
 $db->do('UPDATE users SET default_organization_id = ? WHERE id = ?', undef, $org, $ann->uuid);
 my $server = $t->client(key => $key);
 my %who = (
-    (map { $_ => $ann } qw(user admin member key_and_user user_with_key key_with_user organization_member secret_key_and_user key_or_user user_or_key person)),
+    (map { $_ => $ann } qw(user admin member key_and_user user_with_key key_with_user organization_member secret_key_and_user key_or_user user_or_key person session signed_in)),
     (map { $_ => $server } qw(key anyone_with_key secret_key)), (map { $_ => $team } qw(team team_admin team_any_mode team_admin_any_mode)),
     anyone => $t->client,
 );

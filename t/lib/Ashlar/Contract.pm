@@ -400,7 +400,7 @@ sub check_operator ($row, $refused, @args) {
         }
         error_is ask($row, $nobody->with(key => $narrow), @args), 403, 'INSUFFICIENT_SCOPE', name => 'nor with one that is not for everything' if !$row->{scope};
     }
-    if ($by->{name} eq 'person') {
+    if ($by->{name} =~ /^(?:person|session)$/) {
         error_is ask($row, $nobody->with($_ => $secret), @args), 401, 'AUTHENTICATION_ERROR', name => "nor with a tenant's own as the $_, which is nobody" for qw(key token);
     } elsif ($may{editor}) {
         taken ask($row, $nobody->with(key => $secret), @args), 'but with a secret key alone';
