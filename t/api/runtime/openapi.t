@@ -111,7 +111,7 @@ subtest 'secured operations say so, open ones do not' => sub {
         my ($method, $path, $op) = @$operation;
         my $by   = $row{ $op->{'x-catalogue-id'} }{caller};
         my @ways = map { join '+', sort keys %$_ } @{ $op->{security} // [] };
-        my $may   = $row{ $op->{'x-catalogue-id'} }{permission}{roles};
+        my $may   = $row{ $op->{'x-catalogue-id'} }{may}{roles};
         my $token = $by->{team} ? 'team' : 'bearer';
         my $key   = $by->{key} =~ /taken|needed|secret/;
         my @want  =
