@@ -10,11 +10,13 @@
 #include "worker/mail.h"
 #include "worker/worker.h"
 
-static const char *queues = "ashlar,ashlar.mail:4,ashlar.webhooks,ashlar.geocoding:2,ashlar.topup:2", *concurrency = "8";
+static const char *queues = "ashlar,ashlar.mail:4,ashlar.webhooks,ashlar.geocoding:2,ashlar.topup:2",
+		  *concurrency = "8";
 
 static const struct cmd_option options[] = {
 	{ "--queues", "LIST", &queues,
-	  "ashlar,ashlar.mail:4,ashlar.webhooks,ashlar.geocoding:2,ashlar.topup:2; NAME:N runs at most N of it at once" },
+	  "ashlar,ashlar.mail:4,ashlar.webhooks,ashlar.geocoding:2,ashlar.topup:2; NAME:N runs at most N of "
+	  "it at once" },
 	{ "--concurrency", "N", &concurrency,
 	  "how many children, each with one job at a time; 8 when left out" },
 	{ NULL, NULL, NULL, NULL },

@@ -34,7 +34,8 @@ static const char *paging(const struct list *l, enum list_kind kind)
 /* A list of all there are that says how many that can be. */
 static bool says_limit(const struct list *l)
 {
-	for (size_t i = 0; !l->paging[0] && i < sizeof(l->members) / sizeof(*l->members) && l->members[i]; i++)
+	for (size_t i = 0; !l->paging[0] && i < sizeof(l->members) / sizeof(*l->members) && l->members[i];
+	     i++)
 		if (!strcmp(l->members[i], "limit"))
 			return true;
 	return false;

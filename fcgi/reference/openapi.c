@@ -170,7 +170,8 @@ static void write_data_member(struct buf *b, const struct route *r, int version,
 		openapi_ref(b, "schemas", "MessageMeta");
 	} else if (r->says) {
 		buf_fmt(b,
-			",\"meta\":{\"type\":\"object\",\"required\":[\"%s\"],\"properties\":{\"%s\":{\"type\":"
+			",\"meta\":{\"type\":\"object\",\"required\":[\"%s\"],\"properties\":{\"%s\":{"
+			"\"type\":"
 			"\"boolean\"}}}",
 			r->says, r->says);
 	}
@@ -465,7 +466,8 @@ static const char *least(const struct route *r)
 /* An organization's key is never more than an editor, whoever has made it. */
 static bool is_beyond_keys(const struct route *r)
 {
-	return r->caller->needs_person && r->may && r->may->place == IN_TENANT && !strstr(r->may->roles, "editor");
+	return r->caller->needs_person && r->may && r->may->place == IN_TENANT &&
+	       !strstr(r->may->roles, "editor");
 }
 
 /* The ways in, each enough by itself; in one of them all are needed. */

@@ -148,7 +148,8 @@ static const struct component schemes[] = {
 	  "create: pk_… for pages of the key's origins, sk_… for servers only.\"}" },
 	{ "securitySchemes", "organizationKey",
 	  "{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\",\"description\":"
-	  "\"A key of an organization (POST /api/organizations/{organization_id}/api-keys), which acts as who has "
+	  "\"A key of an organization (POST /api/organizations/{organization_id}/api-keys), which acts as "
+	  "who has "
 	  "made it and needs the scope *. It may also be the bearer.\"}" },
 };
 

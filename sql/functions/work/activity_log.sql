@@ -35,7 +35,7 @@ LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF actor_type = 'user'
        AND activity_log_speaks.actor_id IS DISTINCT FROM (SELECT a.number::text FROM user_accounts a WHERE a.tenant_id = app_tenant() AND a.user_id = app_user())
-       AND NOT EXISTS (SELECT FROM users u WHERE u.tenant_id = app_tenant() AND u.id = app_user() 
+       AND NOT EXISTS (SELECT FROM users u WHERE u.tenant_id = app_tenant() AND u.id = app_user()
                          AND (u.access >= 2 AND coalesce(current_setting('app.key', true), '') <> 'organization' OR u.role = 'agent')) THEN
         RAISE SQLSTATE 'AS403' USING HINT = 'actor_id', MESSAGE = 'only an administrator or a machine user speaks for another user';
     END IF;

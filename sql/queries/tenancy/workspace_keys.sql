@@ -32,7 +32,7 @@ WHERE k.tenant_id = @tenant AND k.organization_id = @workspace AND k.type = 'wor
 -- The key that the caller has: the door has let it in.
 SELECT k.id, k.name, k.prefix AS key_prefix, k.organization_id AS workspace_id, k.scopes, k.expires_at
 FROM api_keys k
-WHERE k.tenant_id = @tenant AND k.organization_id = @workspace 
+WHERE k.tenant_id = @tenant AND k.organization_id = @workspace
   AND k.id = (SELECT s.key_id FROM api_key_secrets s WHERE s.hash = decode(current_setting('app.key_hash', true), 'hex'));
 
 -- name: workspace_key_create :row

@@ -9,23 +9,18 @@ LEFT JOIN subscriptions s ON s.tenant_id = o.tenant_id AND s.owner_id = o.id AND
 
 -- name: workspace_list :row
 -- Of its children, the workspaces, the caller is an active member; which one is the active one.
--- (By their ids: without statistics of either table a join looks through all memberships of the user for each of them.)
-SELECT (SELECT count(*) FROM organizations o
-        WHERE o.tenant_id = @tenant AND o.deleted_at IS NULL
-          AND o.id = ANY (ARRAY(SELECT m.organization_id FROM memberships m WHERE m.tenant_id = @tenant AND m.user_id = @user AND m.is_active))) AS total,
+SELECT (SELECT count(*) FROM memberships m JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
+        WHERE m.tenant_id = @tenant AND m.user_id = @user AND m.is_active AND o.deleted_at IS NULL) AS total,
        active_workspace(@user, @chosen::uuid) AS current_workspace_id;
 
 -- name: workspace_list_of_user :rows
 -- By name, whatever its case.  Which is the active one is asked for once, not of each.
-WITH mine AS MATERIALIZED (
-    SELECT m.organization_id, m.role FROM memberships m WHERE m.tenant_id = @tenant AND m.user_id = @user AND m.is_active
-)
 SELECT :columns(workspace), workspace_owner(o.id) AS owner_id, member_count_now(o.tenant_id, o.id, o.member_count) AS member_count, workspace_role(m.role) AS role,
        coalesce(o.id = (SELECT active_workspace(@user, @chosen::uuid)), false) AS is_current
-FROM mine m
-JOIN organizations o ON o.tenant_id = @tenant AND o.id = m.organization_id
+FROM memberships m
+JOIN organizations o ON o.tenant_id = m.tenant_id AND o.id = m.organization_id
 :joins(workspace)
-WHERE o.id = ANY (ARRAY(SELECT organization_id FROM mine)) AND o.deleted_at IS NULL
+WHERE m.tenant_id = @tenant AND m.user_id = @user AND m.is_active AND o.deleted_at IS NULL
 ORDER BY lower(o.name), o.id;
 
 -- name: workspace_get :row

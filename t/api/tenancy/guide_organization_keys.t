@@ -27,5 +27,3 @@ for my $step (@steps) {
     else                                       { is $got, '', 'nothing is said' }
 }
 is $shell->end, 0, 'the shell ends';
-
-

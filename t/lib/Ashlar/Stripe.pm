@@ -85,7 +85,7 @@ sub deliver ($self, $t, $events = [ $self->events ], %arg) {
 sub told_to ($self, $t, @events) {
     my @refused = grep { $_->status != 200 } $self->deliver($t, @events ? \@events : [ $self->events ], path => $self->{path});
     die $refused[0]->status, ' ', $refused[0]->body, "\n" if @refused;
-    for (1 .. 1000) {
+    for (1 .. 3000) {
         return if !$t->db->selectrow_array(q{SELECT count(*) FROM jobs WHERE kind IN ('webhook.in', 'billing.look') AND state IN ('scheduled', 'queued', 'running')});
         sleep 0.02;
     }
