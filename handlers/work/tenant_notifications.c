@@ -12,7 +12,7 @@ static const char *const types[] = { "info", "warning", "error", "success", NULL
 static const char *const flags[] = { "true", "false", NULL };
 
 /* No javascript:, and no //host, which looks like a path. */
-static const struct pattern target = { "^(https?://[^ ]+|/([^/\\\\ ][^ ]*)?)?$", "an http or https URL, or a path that begins with one /," };
+static const struct pattern target = { "^(https?://[!-~]+|/([!-.0-[^-~][!-~]*)?)?$", "an http or https URL, or a path that begins with one /," };
 
 static const struct field find_in[] = {
 	{ "read", F_ENUM, 0, .values = flags, .about = "only what the caller has read, or has not" },
