@@ -113,8 +113,16 @@ static void open_encoding(struct reader *r)
 		if (lseek(0, 0, SEEK_SET) != 0)
 			import_child_fail(IMPORT_READ, 0);
 	}
-	if (!strcasecmp(name, "utf-8"))
+	if (!strcasecmp(name, "utf-8")) {
+		/* Who says so is not believed: PostgreSQL would take none of its rows. */
+		const char *found = name == r->to->encoding ? find_encoding() : name;
+
+		if (!found || strcmp(found, "utf-8") != 0)
+			import_child_fail(IMPORT_ENCODING, 0);
+		if (lseek(0, 0, SEEK_SET) != 0)
+			import_child_fail(IMPORT_READ, 0);
 		return;
+	}
 	r->from = ucnv_open(name, &code);
 	r->utf8 = ucnv_open("UTF-8", &code);
 	if (U_FAILURE(code))

@@ -705,7 +705,8 @@ static void read_merges(struct book *b, const char *part)
 	b->only_merges = true;
 	read_part(b, part, begin_sheet, end_sheet);
 	b->only_merges = false;
-	qsort(b->merges, b->nmerges, sizeof(*b->merges), compare);
+	if (b->nmerges)
+		qsort(b->merges, b->nmerges, sizeof(*b->merges), compare);
 	import_child_forget(import_child_unpacked() - unpacked);
 }
 

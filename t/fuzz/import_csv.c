@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	if (n < 2)
 		return 0;
-	strcpy(c.encoding, encodings[data[0] % ENCODINGS]);
+	snprintf(c.encoding, sizeof(c.encoding), "%s", encodings[data[0] % ENCODINGS]);
 	c.delimiter = delimiters[data[1] % sizeof(delimiters)];
 	set_file(data + 2, n - 2);
 	read_file(&c, import_child_csv);

@@ -14,8 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	if (n < 1)
 		return 0;
-	strcpy(c.format, data[0] & 1 ? "geojson" : "json");
-	strcpy(c.encoding, "-");
+	snprintf(c.format, sizeof(c.format), "%s", data[0] & 1 ? "geojson" : "json");
+	c.encoding[0] = '-';
 	set_file(data + 1, n - 1);
 	read_file(&c, import_child_json);
 	return 0;
