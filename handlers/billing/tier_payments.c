@@ -111,13 +111,26 @@ static void set_request(struct req *rq, const char *name, const char *value)
  * Tiers
  */
 
+/* How the caller comes from their tier to the one that is asked for; by the names that q_tier_change answers.
+ */
+enum step { STEP_SAME, STEP_CHECKOUT, STEP_MOVE, STEP_END };
+static const char *const step_names[] = { "same", "checkout", "move", "end" };
+
 /* What is asked for, and what it means for the caller. */
 struct change {
-	const char *step; /* "same", "checkout", "move", "end" */
+	enum step step;
 	const char *slug, *name, *currency, *interval, *previous;
 	long long amount;
 	bool is_lower;
 };
+
+static enum step step_named(const char *name)
+{
+	for (size_t i = 0; name && i < sizeof step_names / sizeof *step_names; i++)
+		if (!strcmp(step_names[i], name))
+			return (enum step)i;
+	return STEP_SAME;
+}
 
 static enum err change_read(struct req *rq, struct change *out)
 {
@@ -127,7 +140,7 @@ static enum err change_read(struct req *rq, struct change *out)
 	if (rc)
 		return rc;
 	*out = (struct change){
-		.step = text_of(rq, res, "step"),
+		.step = step_named(column_text(res, 0, "step")),
 		.slug = text_of(rq, res, "slug"),
 		.name = text_of(rq, res, "name"),
 		.currency = text_of(rq, res, "currency"),
@@ -265,15 +278,15 @@ static enum err change_plan(struct req *rq)
 		return rc;
 	req_set(rq, "action", "unchanged");
 	req_set(rq, "previous", c.previous);
-	req_set(rq, "step", c.step);
-	if (strcmp(c.step, "same")) {
-		bool is_checkout = !strcmp(c.step, "checkout");
+	req_set(rq, "step", step_names[c.step]);
+	if (c.step != STEP_SAME) {
+		bool is_checkout = c.step == STEP_CHECKOUT;
 
 		set_request(rq, "tier", c.slug);
 		rc = asking_begin(rq,
-				  is_checkout              ? "checkout tier"
-				  : !strcmp(c.step, "end") ? "cancel"
-							   : "tier",
+				  is_checkout          ? "checkout tier"
+				  : c.step == STEP_END ? "cancel"
+						       : "tier",
 				  &q_billing_ask_user, &a);
 		if (!rc)
 			rc = asking_ready(rq, &a);
@@ -282,7 +295,7 @@ static enum err change_plan(struct req *rq)
 		req_set(rq, "action", is_checkout ? "checkout_required" : "changed");
 		if (is_checkout)
 			rc = open_page(rq, &a, &c, &session, &url);
-		else if (!strcmp(c.step, "end"))
+		else if (c.step == STEP_END)
 			rc = asking_cancel(rq, &a, true);
 		else
 			rc = move(rq, &a, &c);
