@@ -34,7 +34,8 @@ enum err tokens_read(struct tx *tx, const PGresult *row, struct tokens *out)
 		.actor = actor,
 		.workspace = PQfnumber(row, "_workspace_id") < 0 ? NULL : text(tx, row, "_workspace_id"),
 		.iat = column_int(row, 0, "_iat_s"),
-		.exp = column_int(row, 0, "_iat_s") + cfg.jwt_ttl_s,
+		.exp = column_int(row, 0, "_iat_s") +
+		       (has(row, "_access_s") ? column_int(row, 0, "_access_s") : cfg.jwt_ttl_s),
 		.auth_at = column_int(row, 0, PQfnumber(row, "_auth_s") < 0 ? "_iat_s" : "_auth_s"),
 		.generation = (int)column_int(row, 0, "_generation"),
 		.impersonator = has(row, "_impersonator") ? text(tx, row, "_impersonator") : NULL,

@@ -25,8 +25,9 @@ struct tokens {
 /*
  * The tokens of a session: row is the only one of a query with the columns of session_claims()
  * (sql/functions/identity/sessions.sql).  Where it was opened earlier, _auth_s says when, in seconds since
- * 1970; where somebody acts as the user, _type that the token is for an exchange, _impersonator who it is,
- * and _refreshes that there is a refresh token all the same.
+ * 1970; where the access token lasts for another time than JWT_TTL_S, _access_s for how long; where
+ * somebody acts as the user, _type that the token is for an exchange, _impersonator who it is, and
+ * _refreshes that there is a refresh token all the same.
  *
  * ERR_OK; ERR_UNAVAILABLE, recorded: there is no JWT_SECRET to sign with.
  */

@@ -313,7 +313,7 @@ my %said = (
     entities            => [ '1', 'data.length_m must be at least 0' ],
     'ai-gateway'        => [qr/\ALIMIT_EXCEEDED .*"limit":2000/],
     organizations       => ['the last owner cannot leave the organization'],
-    'accounts-and-teams' => [ 'Bob', 'Night watch', 'admin', 'pending' ],
+    'accounts-and-teams' => [ 'member', 'mika', 'Bob', 'Night watch', 'admin', 'pending' ],
     'notifications-and-activity' => [ '1', '0', 'nightly-report', qr/\A\d+ \d+\z/ ],
     'first-hour'        => [qr/\A\S+ \w+\z/],
 );

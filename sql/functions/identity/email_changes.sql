@@ -140,6 +140,7 @@ BEGIN
     WHERE x.tenant_id = tenant AND x.user_id = u.id AND x.used_at IS NULL AND (x.kind <> 'email_change' OR x.created_at >= t.created_at);
     DELETE FROM known_addresses k WHERE k.tenant_id = tenant AND k.account_id = u.id;
     PERFORM address_note(u.id);
+    PERFORM set_config('app.address_proved', u.id::text, true);
     UPDATE users x SET email = t.data ->> 'email', email_key = t.data ->> 'key', is_email_verified = true, password_hash = password_hash
     WHERE x.tenant_id = tenant AND x.id = u.id;
 

@@ -12,7 +12,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 50
 BEGIN ATOMIC
     VALUES ('memberships', 'user_id', 'ends'), ('subscriptions', 'user_id', 'ends'), ('files', 'owner_id', 'ends'), ('pictures', 'user_id', 'ends'),
            ('stored_objects', 'user_id', 'ends'), ('api_keys', 'creator_id', 'ends'), ('agent_conversations', 'user_id', 'ends'), ('identities', 'user_id', 'ends'),
-           ('user_accounts', 'user_id', 'ends'), ('wallets', 'user_id', 'ends'), ('signup_runs', 'user_id', 'ends'),
+           ('user_accounts', 'user_id', 'ends'), ('account_names', 'user_id', 'ends'), ('wallets', 'user_id', 'ends'), ('signup_runs', 'user_id', 'ends'),
            ('tenant_team_members', 'user_id', 'ends'),    -- user_leaves_teams()
            ('agent_executions', 'user_id', 'delete'), ('external_agent_calls', 'user_id', 'delete'), ('file_folders', 'owner_id', 'delete'),
            ('projects', 'owner_id', 'delete'), ('account_makers', 'user_id', 'delete'), ('membership_removals', 'user_id', 'delete'),

@@ -81,6 +81,8 @@ DECLARE
 BEGIN
     SELECT x.email, address_name(x.email_key, x.email) INTO had, had_as FROM users x WHERE x.tenant_id = tenant AND x.id = who;
     PERFORM lock_addresses(had_as, address_name(key, address));
+    -- Names over tenants (0189_account_names.sql) are a mail's to prove, and neither an issuer's nor an operator's.
+    PERFORM set_config('app.address_proved', CASE WHEN method IN ('verify_email', 'reset_password', 'invitation', 'activation', 'signup') THEN who::text ELSE '' END, true);
     SELECT * INTO u FROM users x WHERE x.tenant_id = tenant AND x.id = who AND x.deleted_at IS NULL FOR UPDATE;
     IF u.email IS DISTINCT FROM had THEN
         RAISE serialization_failure USING MESSAGE = 'the address has just become another one';

@@ -215,7 +215,7 @@ sub taken ($res, $name) {
         || $res->status =~ /^(?:402|404|409|429)$/
         || $error->{code} =~ /^(?:INVALID_CREDENTIALS|EMAIL_NOT_VERIFIED|ACCOUNT_INACTIVE|TOKEN_INVALID|INVALID_CODE)$/
         || ($error->{code} =~ /^(?:AUTHORIZATION_ERROR|UNSUPPORTED_MEDIA_TYPE)$/ && $error->{details}{field})
-        || $error->{message} =~ /\b(?:the refresh token|no password yet|none of an impersonation|is erased by)\b/
+        || $error->{message} =~ /\b(?:the refresh token|no password yet|wrong email or password|none of an impersonation|is erased by)\b/
         || ($error->{code} eq 'BAD_REQUEST' && ($error->{details}{field} // '') =~ /\A(?:user_id|email|role|Trace-Id)\z/)    # a form would be 422
         || ($error->{code} eq 'BAD_REQUEST' && $error->{message} =~ /\bhas no subscription\z|\bAPI key of a project is a UUID\z/)
         || ($res->status == 503 && $error->{message} =~ /\bare not configured\z/)
