@@ -122,6 +122,18 @@ static const struct field team_member_data[] = {
 	FIELD_END
 };
 
+static const struct field tenant_agent_data[] = {
+	{ "id",           F_INT,      0, .example = "12" },
+	{ "name",         F_TEXT,     0, .example = "tide-watcher" },
+	{ "display_name", F_TEXT,     0, .example = "Tide watcher" },
+	{ "role",         F_TEXT,     0, .example = "planner" },
+	{ "status",       F_TEXT,     0, .example = "idle", .about = "active, idle, working, blocked, paused, offline, stopped or error" },
+	{ "current_task", F_TEXT,     F_NULL, .example = "Reading the gauge" },
+	{ "created_at",   F_DATETIME, 0 },
+	{ "updated_at",   F_DATETIME, 0 },
+	FIELD_END
+};
+
 static const struct field tenant_team_data[] = {
 	{ "id",          F_INT,      0, .example = "5", .about = "as the operations surface has it" },
 	{ "name",        F_TEXT,     0, .example = "Night crew" },
@@ -291,6 +303,7 @@ static const struct shape member = { "EventMember", member_data };
 static const struct shape role_permissions = { "EventRolePermissions", permissions_data };
 static const struct shape team = { "EventTeam", team_data };
 static const struct shape team_member = { "EventTeamMember", team_member_data };
+static const struct shape tenant_agent = { "EventTenantAgent", tenant_agent_data };
 static const struct shape tenant_team = { "EventTenantTeam", tenant_team_data };
 static const struct shape tenant_team_member = { "EventTenantTeamMember", tenant_team_member_data };
 static const struct shape trace_project = { "EventTraceProject", trace_project_data };
@@ -338,6 +351,8 @@ const struct event events[] = {
 	{ "team.member_updated", EVENT_ORGANIZATION, "A member leads a team now, or does no longer", &team_member, PREVIOUS },
 	{ "team.member_removed", EVENT_ORGANIZATION, "A member is in a team no more", &team_member },
 
+	{ "agent.created",              EVENT_TENANT, "An agent of the tenant was made, or registered", &tenant_agent },
+	{ "agent.updated",              EVENT_TENANT, "An agent of the tenant has another status, task, role or name to show", &tenant_agent, PREVIOUS },
 	{ "tenant_team.created",        EVENT_TENANT, "A team of the tenant was made; its owner is added to it at the same moment", &tenant_team },
 	{ "tenant_team.updated",        EVENT_TENANT, "A team of the tenant is called or described otherwise", &tenant_team, PREVIOUS },
 	{ "tenant_team.deleted",        EVENT_TENANT, "A team of the tenant was deleted; who was in it is not told of one by one", &tenant_team },

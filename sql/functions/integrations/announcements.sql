@@ -378,6 +378,10 @@ SELECT announce('tenant_team_members', 'tenant_team', 'member_added', 'member_up
     also    => '{"team_id": "tenant_team_number(r.tenant_id, r.team_id)", "user_id": "a.number", "joined_at": "r.created_at"}',
     source  => 'user_accounts a ON a.tenant_id = r.tenant_id AND a.user_id = r.user_id');
 
+-- Agents of a tenant, which are never deleted; those that chat with users are told nobody.
+SELECT announce('tenant_agents', 'agent', gone => NULL, shows => 'name, display_name, role, status, current_task, created_at, updated_at',
+    watches => 'display_name, role, status, current_task', also => '{"id": "r.number"}');
+
 -- On no channel: who may see a recordset, its grants say.
 SELECT announce('recordsets', 'recordset', has_micros => true,
     changed => $$CASE WHEN OLD.trashed_at IS NULL AND NEW.trashed_at IS NOT NULL THEN 'trashed'

@@ -391,6 +391,15 @@ subtest 'teams of the tenant' => sub {
     tells 'it is deleted, and who was in it is not told of', sub { $ann->delete("$at/$team") }, 'tenant_team.deleted' => { id => $team, name => 'Night watch' };
 };
 
+subtest 'agents of a tenant' => sub {
+    my $at    = '/api/v1/public/agents';
+    my $agent = tells('one is registered', sub { $ann->post($at, { name => 'lookout', role => 'planner' }) }, 'agent.created' => { name => 'lookout', role => 'planner', status => 'idle' })->json('/data/id');
+    tells 'it works', sub { $ann->patch("$at/$agent", { status => 'working', current_task => 'Berths' }) },
+        'agent.updated' => { id => $agent, status => 'working', previous_attributes => { status => 'idle', current_task => undef } };
+    quiet 'its path is nothing to tell of', sub { $ann->patch("$at/$agent", { workspace_path => 'x' }) };
+    tells 'it is offline', sub { $ann->delete("$at/$agent") }, 'agent.updated' => { id => $agent, status => 'offline' };
+};
+
 subtest 'teams' => sub {
     my $at   = '/api/v1/teams';
     my $in   = $ann->with(headers => { %{ $ann->{headers} // {} }, 'X-Workspace-Id' => $acme });
