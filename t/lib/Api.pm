@@ -39,6 +39,11 @@ use Socket ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
+# A file that dies has not run to its end, whatever $? is by the time of its END blocks: what is destroyed on the way there may
+# wait for a child of its own.
+my $died = 0;
+$SIG{__DIE__} = sub { $died = 1 if defined $^S && !$^S };    ## no critic (RequireLocalizedPunctuationVars)
+
 our @ISA    = ('Exporter');
 our @EXPORT = (@Ashlar::Assert::EXPORT, qw(true false $UUID $TIME), @Test::More::EXPORT);
 
@@ -745,7 +750,7 @@ sub _slurp ($file) {
 }
 
 END {
-    my $status = $?;
+    my $status = $? || ($died ? 255 : 0);
     for my $t (grep { $_->{owner} == $$ } @started) {
         if ($status == 0) {
             subtest 'what nobody asked for' => sub { $t->_finish };

@@ -50,6 +50,23 @@ subtest 'what passes runs once' => sub {
     like $output, qr/^Result: PASS$/m;
 };
 
+subtest 'a file that dies in a subtest is red, whatever ends with it' => sub {
+    my $n = 0;
+    for my $ending (
+        q{use Ashlar::Receiver; my $r = Ashlar::Receiver->start; subtest a => sub { ok 1; die 'dead' };},
+        q{use Ashlar::Models; my $m = Ashlar::Models->start; subtest a => sub { ok 1; die 'dead' };},
+        q{my $o = bless {}; sub DESTROY { system 'true' } subtest a => sub { ok 1; die 'dead' };},
+        q{my $o = bless {}; sub DESTROY { system 'true' } ok 1; $o->nothing;},
+    ) {
+        my $path = "$dir/dies" . ++$n . '.t';
+        open my $out, '>', $path or die "$path: $!\n";
+        print {$out} "use v5.36; use lib 't/lib'; use Api; $ending";
+        close $out or die "$path: $!\n";
+        my $said = qx{$^X $path 2>&1};
+        isnt $?, 0, $ending or diag $said;
+    }
+};
+
 subtest 'it notes how long a file takes, and what CPU time; those of others stay' => sub {
     my $times = "$Ashlar::Cluster::BUILD/times";
     my $noted = sub () { return { map { /^(\S+) ([\d.]+) ([\d.]+)$/ ? ($1 => [ $2, $3 ]) : () } do { open my $in, '<', $times or return {}; <$in> } } };

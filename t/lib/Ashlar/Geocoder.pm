@@ -52,6 +52,7 @@ sub start ($class) {
 
 sub DESTROY ($self) {
     return if $self->{owner} != $$ || !$self->{pid};
+    local $?;    # what a test that dies exits with
     kill TERM => -$self->{pid};
     waitpid $self->{pid}, 0;
     return;

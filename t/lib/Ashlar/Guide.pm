@@ -120,6 +120,6 @@ sub end ($self) {
     return $status;
 }
 
-sub DESTROY ($self) { $self->{process}->kill_group; return }
+sub DESTROY ($self) { local $?; $self->{process}->kill_group; return }
 
 1;

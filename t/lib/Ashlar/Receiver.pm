@@ -97,7 +97,7 @@ sub _serve ($self, $peer) {
 
 sub DESTROY ($self) {
     return if $$ != $self->{owner};
-    local $? = $?;
+    local $?;    # not "= $?", which is 0 then: a test that dies would exit with that
     kill 'KILL', -$self->{pid}, $self->{pid};
     waitpid $self->{pid}, 0;
     return;
