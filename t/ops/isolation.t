@@ -229,6 +229,7 @@ subtest 'the role of the api' => sub {
         trace_objects
         usage_limits
         usage_meters
+        discovery_engines
         tenant_team_members
         tenant_teams
         workspace_team_members
