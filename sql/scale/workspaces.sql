@@ -84,7 +84,9 @@ FROM (SELECT DISTINCT m.workspace, m.slug FROM scale_members m) o,
      JOIN scale_members a ON a.n = s.k % 100
 WHERE a.workspace = o.workspace AND NOT EXISTS (SELECT FROM activities x WHERE x.tenant_id = app_tenant() AND x.organization_id = o.workspace);
 UPDATE scale_happened SET scope_id = '00000000-0000-0000-0000-000000000000' WHERE k = 0;
-SELECT activity_month(m) FROM generate_series(now() - interval '330 days', now(), interval '20 days') m;
+-- Each month, also the one that has just begun.
+SELECT activity_month(m AT TIME ZONE 'UTC')
+FROM generate_series(date_trunc('month', (now() - interval '330 days') AT TIME ZONE 'UTC'), now() AT TIME ZONE 'UTC', interval '1 month') m;
 -- Their sums are made at once.
 ALTER TABLE activities DISABLE TRIGGER activities_count;
 INSERT INTO activities (tenant_id, organization_id, scope_id, actor_id, created_at, type, event, scope, entity_type, entity_id, entity_name, link, description)
