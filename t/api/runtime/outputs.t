@@ -8,7 +8,7 @@ use Time::HiRes qw(sleep time);
 # Lists as files: CSV and NDJSON where Accept asks for them, however many rows there are, and JSON as ever where it does not.
 # AddressSanitizer keeps what is freed for a while, and here it is asked how much is kept.
 local $ENV{ASHLAR_TEST_ASAN} = ':quarantine_size_mb=1:thread_local_quarantine_size_kb=64';
-my $t    = Api->start(DATABASE_TIMEOUT_MS => 120_000);    # on a busy machine 200,000 rows take longer than the usual 10 s; and what stops when its client leaves does not by that
+my $t    = Api->start(DATABASE_TIMEOUT_MS => 120_000, REQUEST_TIMEOUT_S => 120);    # on a busy machine 200,000 rows take longer than the usual 10 s; and what stops when its client leaves does not by that
 my $db   = $t->db;
 my $boss = $t->user('boss', role => 'admin');
 my $ann  = $t->user('ann', columns => { full_name => 'Ann' });
