@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "worker/activity.h"
+#include "worker/account_export.h"
 #include "worker/activity_export.h"
 #include "worker/billing.h"
 #include "worker/billing_period.h"
@@ -60,6 +61,7 @@ const struct job_kind *const job_kinds[] = {
 	&records_remove_job,
 	&signup_job,
 	&signup_sweep_job,
+	&account_export_job,
 	&activity_export_job,
 	&activity_exports_job,
 	&activity_months_job,

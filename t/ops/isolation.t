@@ -179,6 +179,7 @@ subtest 'the role of the api' => sub {
     refused $api, '42501', 'SELECT * FROM schema_migrations';
     refused $api, '42501', 'INSERT INTO tenants (slug, name) VALUES (?, ?)', 'c', 'C';
     my %may_delete = map { $_ => 1 } qw(
+        account_exports
         account_makers
         ai_accounts
         ai_responses
@@ -268,7 +269,7 @@ subtest 'old answers are purged over all tenants, and by nobody seen' => sub {
     is_deeply $super->selectcol_arrayref('SELECT key FROM idempotency_keys'), ['new'], 'the young one stays';
     for my $case ([ one_time_tokens => 'expires_at', '1 day' ], [ webauthn_challenges => 'expires_at', '1 hour' ], [ rate_limits => 'updated_at', '1 day' ],
         [ known_addresses => 'signed_in_at', '180 days' ],
-        [ sessions => 'expires_at', '30 days' ], [ team_sessions => 'expires_at', '30 days' ], [ realtime_tickets => 'expires_at', '1 minute' ], [ contact_submissions => 'created_at', '1 year' ], [ notification_causes => 'created_at', '60 days' ], [ notification_mails => 'created_at', '30 days' ], [ activity_exports => 'created_at', '30 days' ], [ workspace_runs => 'created_at', '30 days' ], [ record_run_batches => 'created_at', '40 days' ], [ record_runs => 'created_at', '90 days' ], [ geocode_answers => 'expires_at', '0' ], [ webhook_messages => 'created_at', '30 days' ], [ recordsets => 'trashed_at', '30 days' ]) {
+        [ sessions => 'expires_at', '30 days' ], [ team_sessions => 'expires_at', '30 days' ], [ realtime_tickets => 'expires_at', '1 minute' ], [ contact_submissions => 'created_at', '1 year' ], [ notification_causes => 'created_at', '60 days' ], [ notification_mails => 'created_at', '30 days' ], [ activity_exports => 'created_at', '30 days' ], [ account_exports => 'created_at', '30 days' ], [ workspace_runs => 'created_at', '30 days' ], [ record_run_batches => 'created_at', '40 days' ], [ record_runs => 'created_at', '90 days' ], [ geocode_answers => 'expires_at', '0' ], [ webhook_messages => 'created_at', '30 days' ], [ recordsets => 'trashed_at', '30 days' ]) {
         my ($table, $column, $age) = @$case;
         my $rows = $super->selectrow_array("SELECT count(*) FROM $table");
         $super->do("ALTER TABLE $table DISABLE TRIGGER USER");

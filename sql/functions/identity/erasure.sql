@@ -7,27 +7,68 @@
 --   delete  the row is deleted
 --   clear   the column is emptied
 --   keep    it is for the books, or a count, and leads to a row of users in which nothing of the person stands any more
-CREATE OR REPLACE FUNCTION erasures() RETURNS TABLE (tbl text, col text, action text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 50
+--
+-- exported_as is what its rows are called in what a person is given of theirs (account_exports.sql), found which those are where col is not
+-- the user: of $1, the tenant, $2, the user, and $3, their addresses.
+CREATE OR REPLACE FUNCTION erasures() RETURNS TABLE (tbl text, col text, action text, exported_as text, found text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 70
 BEGIN ATOMIC
-    VALUES ('memberships', 'user_id', 'ends'), ('subscriptions', 'user_id', 'ends'), ('files', 'owner_id', 'ends'), ('pictures', 'user_id', 'ends'),
-           ('stored_objects', 'user_id', 'ends'), ('api_keys', 'creator_id', 'ends'), ('agent_conversations', 'user_id', 'ends'), ('identities', 'user_id', 'ends'),
-           ('user_accounts', 'user_id', 'ends'), ('account_names', 'user_id', 'ends'), ('wallets', 'user_id', 'ends'), ('signup_runs', 'user_id', 'ends'),
-           ('tenant_team_members', 'user_id', 'ends'),    -- user_leaves_teams()
-           ('agent_executions', 'user_id', 'delete'), ('external_agent_calls', 'user_id', 'delete'), ('file_folders', 'owner_id', 'delete'),
-           ('projects', 'owner_id', 'delete'), ('account_makers', 'user_id', 'delete'), ('membership_removals', 'user_id', 'delete'),
-           ('one_time_tokens', 'user_id', 'delete'), ('opsboard_profiles', 'user_id', 'delete'), ('passkeys', 'user_id', 'delete'),
-           ('recovery_codes', 'user_id', 'delete'), ('totp_factors', 'user_id', 'delete'), ('webauthn_challenges', 'user_id', 'delete'),
-           ('request_errors', 'user_id', 'delete'), ('user_settings', 'user_id', 'delete'), ('topup_configs', 'user_id', 'delete'),
-           ('sessions', 'impersonator_id', 'delete'), ('sessions', 'user_id', 'delete'), ('realtime_tickets', 'user_id', 'delete'),
-           ('known_addresses', 'account_id', 'delete'), ('ai_responses', 'owner_id', 'delete'),
-           ('tenant_notification_inboxes', 'user_id', 'delete'), ('tenant_notification_marks', 'user_id', 'delete'), ('tenant_notification_reads', 'user_id', 'delete'),
-           ('invitations', 'invited_by', 'clear'), ('member_profiles', 'invited_by', 'clear'), ('tenant_team_invitations', 'invited_by', 'clear'),
-           ('billing_customers', 'user_id', 'keep'), ('billing_operations', 'user_id', 'keep'), ('invoices', 'user_id', 'keep'),
-           ('payments', 'user_id', 'keep'), ('topups', 'user_id', 'keep'), ('ai_calls', 'user_id', 'keep'), ('ai_daily', 'user_id', 'keep'),
-           ('usage_counters', 'user_id', 'keep'), ('usage_daily', 'user_id', 'keep'), ('usage_events', 'user_id', 'keep'),
-           ('usage_limits', 'user_id', 'keep'), ('usage_operations', 'user_id', 'keep'), ('usage_values', 'user_id', 'keep');
+    VALUES ('memberships', 'user_id', 'ends', 'memberships', NULL), ('subscriptions', 'user_id', 'ends', 'subscriptions', NULL),
+           ('files', 'owner_id', 'ends', 'files', NULL), ('pictures', 'user_id', 'ends', 'pictures', NULL),
+           ('stored_objects', 'user_id', 'ends', 'stored_objects', NULL), ('api_keys', 'creator_id', 'ends', 'api_keys', NULL),
+           ('agent_conversations', 'user_id', 'ends', 'agent_conversations', NULL), ('identities', 'user_id', 'ends', 'identities', NULL),
+           ('user_accounts', 'user_id', 'ends', 'user_accounts', NULL), ('account_names', 'user_id', 'ends', 'account_names', NULL),
+           ('wallets', 'user_id', 'ends', 'wallets', NULL), ('signup_runs', 'user_id', 'ends', 'signup_runs', NULL),
+           ('tenant_team_members', 'user_id', 'ends', 'tenant_team_members', NULL), ('agent_executions', 'user_id', 'delete', 'agent_executions', NULL),
+           ('external_agent_calls', 'user_id', 'delete', 'external_agent_calls', NULL), ('file_folders', 'owner_id', 'delete', 'file_folders', NULL),
+           ('projects', 'owner_id', 'delete', 'projects', NULL), ('account_makers', 'user_id', 'delete', 'account_makers', NULL),
+           ('membership_removals', 'user_id', 'delete', 'membership_removals', NULL), ('one_time_tokens', 'user_id', 'delete', 'one_time_tokens', NULL),
+           ('opsboard_profiles', 'user_id', 'delete', 'opsboard_profiles', NULL), ('passkeys', 'user_id', 'delete', 'passkeys', NULL),
+           ('recovery_codes', 'user_id', 'delete', 'recovery_codes', NULL), ('totp_factors', 'user_id', 'delete', 'totp_factors', NULL),
+           ('webauthn_challenges', 'user_id', 'delete', 'webauthn_challenges', NULL), ('request_errors', 'user_id', 'delete', 'request_errors', NULL),
+           ('user_settings', 'user_id', 'delete', 'user_settings', NULL), ('topup_configs', 'user_id', 'delete', 'topup_configs', NULL),
+           ('sessions', 'impersonator_id', 'delete', 'sessions_as_another', NULL), ('sessions', 'user_id', 'delete', 'sessions', NULL),
+           ('realtime_tickets', 'user_id', 'delete', 'realtime_tickets', NULL), ('known_addresses', 'account_id', 'delete', 'known_addresses', NULL),
+           ('ai_responses', 'owner_id', 'delete', 'ai_responses', NULL),
+           ('tenant_notification_inboxes', 'user_id', 'delete', 'tenant_notification_inboxes', NULL),
+           ('tenant_notification_marks', 'user_id', 'delete', 'tenant_notification_marks', NULL),
+           ('tenant_notification_reads', 'user_id', 'delete', 'tenant_notification_reads', NULL), ('account_exports', 'user_id', 'delete', 'account_exports', NULL),
+           ('invitations', 'invited_by', 'clear', 'invitations_sent', NULL), ('member_profiles', 'invited_by', 'clear', 'members_invited', NULL),
+           ('tenant_team_invitations', 'invited_by', 'clear', 'team_invitations_sent', NULL),
+           ('billing_customers', 'user_id', 'keep', 'billing_customers', NULL), ('billing_operations', 'user_id', 'keep', 'billing_operations', NULL),
+           ('invoices', 'user_id', 'keep', 'invoices', NULL), ('payments', 'user_id', 'keep', 'payments', NULL),
+           ('topups', 'user_id', 'keep', 'topups', NULL), ('ai_calls', 'user_id', 'keep', 'ai_calls', NULL),
+           ('ai_daily', 'user_id', 'keep', 'ai_daily', NULL), ('usage_counters', 'user_id', 'keep', 'usage_counters', NULL),
+           ('usage_daily', 'user_id', 'keep', 'usage_daily', NULL), ('usage_events', 'user_id', 'keep', 'usage_events', NULL),
+           ('usage_limits', 'user_id', 'keep', 'usage_limits', NULL), ('usage_operations', 'user_id', 'keep', 'usage_operations', NULL),
+           ('usage_values', 'user_id', 'keep', 'usage_values', NULL),
+           -- What is the person's by something of theirs, or by their address: user_erase() and erase_mentions() end it.
+           ('users', 'id', 'ends', 'account', NULL),
+           ('organizations', 'id', 'ends', 'organizations', 'EXISTS (SELECT FROM memberships m WHERE m.tenant_id = $1 AND m.organization_id = x.id AND m.user_id = $2 AND m.role = ''owner'')'),
+           ('member_profiles', 'member_id', 'ends', 'member_profiles', 'x.member_id IN (SELECT m.id FROM memberships m WHERE m.tenant_id = $1 AND m.user_id = $2)'),
+           ('identity_profiles', 'subject', 'ends', 'identity_profiles', '(x.issuer, x.subject) IN (SELECT i.issuer, i.subject FROM identities i WHERE i.tenant_id = $1 AND i.user_id = $2)'),
+           ('agent_messages', 'conversation_id', 'ends', 'agent_messages', 'x.conversation_id IN (SELECT c.id FROM agent_conversations c WHERE c.tenant_id = $1 AND c.user_id = $2)'),
+           ('wallet_transactions', 'wallet_id', 'ends', 'wallet_transactions', 'x.wallet_id IN (SELECT w.id FROM wallets w WHERE w.tenant_id = $1 AND w.user_id = $2)'),
+           ('invitations', 'email', 'ends', 'invitations', 'lower(x.email) = ANY ($3)'), ('tenant_team_invitations', 'email', 'ends', 'team_invitations', 'lower(x.email) = ANY ($3)'),
+           ('contact_submissions', 'email', 'ends', 'contact_submissions', 'lower(x.email) = ANY ($3)'),
+           ('audit_events', 'actor_id', 'ends', 'audit_events', 'x.actor_id = (SELECT u.public_id FROM users u WHERE u.tenant_id = $1 AND u.id = $2)');
 END;
+
+-- The addresses by which a user is known, in lower case.
+CREATE OR REPLACE FUNCTION user_addresses(who uuid) RETURNS text[]
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    tenant uuid := app_tenant();
+BEGIN
+    RETURN ARRAY(
+        SELECT DISTINCT lower(a) FROM (
+            SELECT e.a FROM users u, LATERAL (VALUES (u.email), (u.email_key)) e (a) WHERE u.tenant_id = tenant AND u.id = who
+            UNION SELECT p.email FROM opsboard_profiles p WHERE p.tenant_id = tenant AND p.user_id = who
+            UNION SELECT p.email FROM identities i JOIN identity_profiles p ON p.tenant_id = i.tenant_id AND p.issuer = i.issuer AND p.subject = i.subject
+                  WHERE i.tenant_id = tenant AND i.user_id = who) x (a)
+        WHERE a LIKE '%_@_%');
+END
+$$;
 
 -- A regular expression that finds an address, but not as a part of a longer one: ann@example.com is not in joann@example.com.
 CREATE OR REPLACE FUNCTION address_pattern(address text) RETURNS text
@@ -154,13 +195,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE SQLSTATE 'AS404' USING MESSAGE = 'User not found';
     END IF;
-    addresses := ARRAY(
-        SELECT DISTINCT lower(a) FROM (
-            SELECT u.email UNION SELECT u.email_key
-            UNION SELECT p.email FROM opsboard_profiles p WHERE p.tenant_id = tenant AND p.user_id = who
-            UNION SELECT p.email FROM identities i JOIN identity_profiles p ON p.tenant_id = i.tenant_id AND p.issuer = i.issuer AND p.subject = i.subject
-                  WHERE i.tenant_id = tenant AND i.user_id = who) x (a)
-        WHERE a LIKE '%_@_%');
+    addresses := user_addresses(who);
     PERFORM set_config('app.quiet', 'on', true);
     -- Before anybody is told that they are gone.
     PERFORM erase_mentions(tenant, who, addresses, ARRAY[who::text, u.public_id]

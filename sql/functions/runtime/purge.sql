@@ -32,6 +32,7 @@ BEGIN
         ('notification_causes', 'created_at', interval '60 days'),
         ('notification_mails',  'created_at', interval '30 days'),
         ('activity_exports',    'created_at', interval '30 days'),
+        ('account_exports',     'created_at', interval '30 days'),
         ('activity_log_spans',  'starts_at', interval '8 days'),
         ('workspace_runs',      'created_at', interval '30 days'),
         ('record_run_batches',  'created_at', interval '40 days'),

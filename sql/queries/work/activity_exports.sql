@@ -79,4 +79,5 @@ SELECT activity_export_done(:organization::uuid, :export::uuid, :row_count::bigi
 SELECT activity_export_failed(:organization::uuid, :export::uuid, :message);
 
 -- name: activity_exports_tend :row
-SELECT activity_exports_tend(:most::integer) AS ended;
+-- And those of what people have (account_exports.sql).
+SELECT activity_exports_tend(:most::integer) + account_exports_tend(:most::integer) AS ended;

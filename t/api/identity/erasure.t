@@ -2,6 +2,8 @@ use v5.36;
 use lib 't/lib';
 use Api;
 use Ashlar::Receiver;
+use Cpanel::JSON::XS ();
+use IO::Uncompress::Unzip qw($UnzipError);
 
 # Erasing an account: whose it is to do, what becomes of what others have, and that nothing of the person stays anywhere.
 my $hooks = Ashlar::Receiver->start;
@@ -107,6 +109,63 @@ sub mentions ($word) {
     return join ', ', @found;
 }
 
+# A file of a user's, as they upload it; what it is called in the export.
+sub put_file ($who, $name, $bytes) {
+    my $res = $who->with(key => $t->key)->request(POST => '/api/v1/user/files', type => 'multipart/form-data; boundary=xx',
+        raw => join "\r\n", '--xx', qq(Content-Disposition: form-data; name="file"; filename="$name"), 'Content-Type: text/plain', '', $bytes, '--xx--', '');
+    status_is $res, 201;
+    return 'files/' . $db->selectrow_array('SELECT object_id FROM files WHERE id = ?', undef, $res->json('/file/id')) . '.txt';
+}
+
+# What a person is given of theirs, by name.
+sub exported ($who) {
+    state $worker = $t->start_worker(queues => 'ashlar');
+    my $started = $who->post('/api/v1/auth/me/export');
+    status_is $started, 201;
+    my $export;
+    eventually { $export = $who->get('/api/v1/auth/me/export')->json; $export->{status} ne 'queued' } 20, 'it is made';
+    is $export->{status}, 'completed' or diag $export->{error_message};
+    $t->keep_secret($export->{download_url} =~ /token=([^&]+)/);
+    my $res = $t->client->get($export->{download_url} =~ s{\Ahttps://[^/]+}{}r);
+    status_is $res, 200;
+    return unzipped($res->body);
+}
+
+sub unzipped ($bytes) {
+    my $zip = IO::Uncompress::Unzip->new(\$bytes) or die $UnzipError;
+    my %files;
+    do { local $/ = undef; my $name = $zip->getHeaderInfo->{Name}; $files{$name} = <$zip> } while $zip->nextStream > 0;
+    return \%files;
+}
+
+subtest 'what is a person\'s, as a file' => sub {
+    my ($ann, $bob) = map { $t->user("x-$_", columns => { email => "x-$_\@example.com", password_hash => "\$scrypt\$ln=14,r=8,p=5\$$_\$$_" }) } qw(ann bob);
+    my $url = '/api/v1/auth/me/export';
+    error_is $t->client->post($url), 401, 'AUTHENTICATION_ERROR', name => 'nobody';
+    error_is $ann->get($url), 404, 'NOT_FOUND', name => 'before it is asked for';
+    status_is $bob->post('/api/v1/app/projects', { name => 'Of Bob alone' }), 201;
+    my $zip = exported($ann);
+    like $zip->{'account.json'}, qr/x-ann\@example\.com/, 'all of hers';
+    unlike join(' ', values %$zip), qr/x-bob|Of Bob|\$scrypt\$/, '  and nothing of anybody else, nor her password';
+    error_is $ann->post($url), 429, 'RATE_LIMIT_EXCEEDED', message => qr/\Ait is made once a day: the next one from 20/, name => 'once a day';
+    my $shown = $ann->get($url);
+    json_is $shown, '', { id => $UUID, status => 'completed', file_size => qr/\A\d+\z/, download_url => qr/./, link_expires_at => $TIME, error_message => undef, created_at => $TIME, completed_at => $TIME, expires_at => $TIME };
+    $t->keep_secret($shown->json('/download_url') =~ /token=([^&]+)/);
+    error_is $bob->get($url), 404, 'NOT_FOUND', name => 'another user has none';
+    is $db->selectrow_array(q{SELECT count(*) FROM audit_events WHERE action = 'user.export' AND actor_id = ? AND resource_id = actor_id}, undef, $ann->id), 1, 'it is put down';
+    my ($object) = $db->selectrow_array('SELECT object_id FROM account_exports WHERE user_id = ?', undef, $ann->uuid);
+    $db->do(q{UPDATE account_exports SET expires_at = now() WHERE user_id = ?}, undef, $ann->uuid);
+    json_is $ann->get($url), '/download_url', undef, 'after a day there is no link';
+    is $db->selectrow_array('SELECT account_exports_tend(10)'), 1, '  and the file is given up';
+    is $db->selectrow_array('SELECT state FROM stored_objects WHERE id = ?', undef, $object) // 'gone', 'gone';
+    $db->do(q{UPDATE account_exports SET created_at = now() - interval '25 hours' WHERE user_id = ?}, undef, $ann->uuid);
+    ok exported($ann)->{'account_exports.json'}, 'the next day there is another';
+    status_is $ann->delete('/api/users/me'), 200;
+    is $db->selectrow_array('SELECT count(*) FROM account_exports WHERE user_id = ?', undef, $ann->uuid), 0, 'it goes with the account';
+    is $db->selectrow_array(q{SELECT count(*) FROM stored_objects WHERE content_type = 'application/zip' AND state <> 'gone'}), 0, '  and so does the file';
+    is_deeply $db->selectcol_arrayref('SELECT tbl FROM erasures() WHERE exported_as IS NULL'), [], 'each line of erasures() is exported';
+};
+
 subtest 'nothing of the person stays' => sub {
     my $word  = 'zanzibarmarker';
     my $email = "$word\@example.com";
@@ -133,13 +192,28 @@ subtest 'nothing of the person stays' => sub {
         [ q{INSERT INTO one_time_tokens (tenant_id, kind, user_id, hash, data, expires_at) VALUES (?, 'reset_password', ?, sha256('x'), ?, now() + interval '1 hour')}, $tenant, $who->uuid, qq({"email": "$word"}) ],
         [ q{INSERT INTO idempotency_keys (tenant_id, principal, route, key, body_hash, status, headers, body) VALUES (?, 'address 192.0.2.1', 'r', 'k', sha256('y'), 200, '', ?)}, $tenant, $email ],
         [ q{INSERT INTO contact_submissions (tenant_id, reference_id, name, email, subject, message) VALUES (?, 'CNT-0DE4ABCD', ?, ?, 's', ?)}, $tenant, $word, $email, $word ],
-        [ q{INSERT INTO jobs (tenant_id, kind, payload) VALUES (?, 'mail', ?)}, $tenant, qq({"to": "$email", "template": "x"}) ],
+        [ q{INSERT INTO jobs (tenant_id, kind, payload, run_at) VALUES (?, 'mail', ?, now() + interval '1 day')}, $tenant, qq({"to": "$email", "template": "x"}) ],
         [ q{SELECT wallet_credit(?::uuid, 'tokens', 'bonus', 10, NULL, ?, ?)}, $who->uuid, "ref $word", qq({"of": "$word"}) ],
         [ q{SELECT audit('user.note', 'user', ?, ?, ?)}, $who->id, qq({"said": "$word"}), $who->id ];
     my $before = mentions($word);
     for my $table (qw(users sessions projects idempotency_keys jobs activities webhook_messages audit_events user_settings identities passkeys one_time_tokens invitations member_profiles wallet_transactions)) {
         like $before, qr/\b$table \d/, "$table has it" if $table !~ /^(?:sessions|webhook_messages)$/;
     }
+
+    # Whatever is erased is exported, and the reverse.
+    my $path = put_file($who, "Log of $word.txt", "The log of $word");
+    my $zip  = exported($who);
+    my $line = $db->selectall_hashref('SELECT tbl, col, exported_as FROM erasures()', [qw(tbl col)]);
+    my %name = map { my $table = $_; map { $_->{exported_as} => $table } values %{ $line->{$table} } } keys %$line;
+    # What is on its way, or was kept for a while, is a copy of what is exported, and gone by itself.
+    my %copy = map { $_ => 1 } qw(activities activity_log audit_heads idempotency_keys jobs rate_limits realtime_messages webhook_events webhook_messages webhook_attempts);
+    my %has;
+    $has{ $name{ s/\.json\z//r } // $_ } = 1 for grep { $zip->{$_} =~ /$word/ } keys %$zip;
+    is_deeply [ grep { !$has{$_} } map { / (\d+)/; s/ .*//r } split(/, /, mentions($word)) ], [ grep { $copy{$_} } map { s/ .*//r } split(/, /, mentions($word)) ], 'of all that has the word, all is exported but copies';
+    is_deeply [ grep { !m{\Afiles/} && !$name{ s/\.json\z//r } } keys %$zip ], [], 'each file of it is of a line of erasures()';
+    is $zip->{$path}, "The log of $word", 'a file is there as it is';
+    is_deeply [ grep { ref Cpanel::JSON::XS->new->utf8->decode($zip->{$_}) ne 'ARRAY' } grep { /\.json\z/ } keys %$zip ], [], 'all else is JSON';
+    unlike join(' ', values %$zip), qr/\$scrypt\$|"(?:\w*_)?(?:hash|sealed|secret|token)":/, 'nothing that lets in is in it';
     status_is $who->delete('/api/users/me', %agent), 200;
     is mentions($word), '', 'no table has it any more';
     $db->do(q{SELECT set_config('app.tenant_id', ?, false)}, undef, $tenant);
