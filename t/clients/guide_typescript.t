@@ -260,6 +260,7 @@ my %page = (
         return (token => $ann->token, replace => { 'const bob = 3' => "const bob = $number" });
     },
     'notifications-and-activity' => sub { return (token => $t->user('tells')->token) },
+    'tenant-agents'     => sub { return (token => $t->user('scouts', role => 'editor')->token) },
     roles               => \&people,
     notifications       => \&people,
     'workspace-keys'    => sub {
@@ -315,6 +316,7 @@ my %said = (
     organizations       => ['the last owner cannot leave the organization'],
     'accounts-and-teams' => [ 'member', 'mika', 'Bob', 'Night watch', 'admin', 'pending' ],
     'notifications-and-activity' => [ '1', '0', 'nightly-report', qr/\A\d+ \d+\z/ ],
+    'tenant-agents'     => [ 'idle', 'tide-reader', 'false', '2' ],
     'first-hour'        => [qr/\A\S+ \w+\z/],
 );
 
