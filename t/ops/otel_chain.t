@@ -68,7 +68,7 @@ subtest 'an attempt that fails is an error, and the next one a part of the same 
     is $call->{error}, 1;
     is $call->{attr}{'error.type'}, '500';
     $crm->answer('/crm?key=the-key-of-a-url', status => 200);
-    eventually { $t->db->do(q{UPDATE jobs SET run_at = now() WHERE kind = 'contact.webhook' AND state IN ('queued', 'scheduled')}) > 0 } 20, 'it waits for its next attempt';
+    eventually { $t->db->do(q{UPDATE jobs SET run_at = now() WHERE kind = 'contact.webhook' AND state IN ('queued', 'scheduled')}) > 0 } 60, 'it waits for its next attempt';
     my $second = of_trace($trace, sub ($s) { ($s->{attr}{'ashlar.job.attempt'} // 0) == 2 && $s->{attr}{'ashlar.job.kind'} eq 'contact.webhook' });
     is $second->{parent}, server($trace)->{id};
     is $second->{error}, 0;
@@ -105,7 +105,7 @@ subtest 'a webhook is a part of the request that it tells of; its receiver gets 
     is $sent->{parent}, server($trace)->{id};
     is $sent->{attr}{'ashlar.process'}, 'worker';
     is $sent->{attr}{'url.full'}, $crm->url('/'), 'of the URL there is no path';
-    eventually { 2 == grep { $crm->requests($_) } '/hook', '/other' } 20, 'both have come';
+    eventually { 2 == grep { $crm->requests($_) } '/hook', '/other' } 60, 'both have come';
     my ($got) = $crm->requests('/hook');
     like $got->{headers}{traceparent}, qr/^00-$trace-[0-9a-f]{16}-01$/;
     ok +(grep { $_->{id} eq substr $got->{headers}{traceparent}, 36, 16 } grep { $_->{trace} eq $trace } $c->spans), '  of this very call';

@@ -32,7 +32,7 @@ sub requests ($self) { return map { $self->{receiver}->requests($_) } '/v1/trace
 sub spans ($self) { return map { read_request($_) } $self->requests }
 
 # The first span that a test is true of, within so many seconds; undef: none came.
-sub wait_for ($self, $is_it, $seconds = 20) {
+sub wait_for ($self, $is_it, $seconds = 60) {
     my $until = time + $seconds;
     while (1) {
         my ($span) = grep { $is_it->($_) } $self->spans;
