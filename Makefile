@@ -196,6 +196,7 @@ bench: all ## Ashlar and its peers side by side; writes the figures in bench/*.m
 	bench/jobs
 	bench/webhooks
 	bench/usage
+	bench/operations
 	bench/spans
 	bench/pools
 	bench/realtime

@@ -83,10 +83,11 @@ sub build_fastify {
     return;
 }
 
-sub build_peers {
+# All that have something to build, or those that are named.
+sub build_peers (@names) {
+    my %build = (go => \&build_go, fastify => \&build_fastify);
     make_path($build);
-    build_go()      if wanted('go');
-    build_fastify() if wanted('fastify');
+    $build{$_}->() for grep { wanted($_) } @names ? @names : sort keys %build;
     return;
 }
 
@@ -235,6 +236,8 @@ sub start_peers_nginx (@peers) {
     my $conf  = slurp(render_nginx('nginx-peers'));
     my @lines = map { split /\n/, slurp("$tmp/nginx-peers/$_") } 'sites-available/ashlar', 'snippets/ashlar-server.conf';
     my @same  = map { /^\s*((?:ssl|gzip|keepalive|client|large_client|send|reset)_?\w* .*;)/ ? $1 : () } @lines;
+    my %seen;    # what locations set for themselves comes behind what the server has
+    @same = grep { !$seen{ (split ' ')[0] }++ } @same;
     push @same, 'access_log off;';
     push @same, map { ("${_}_buffer_size 32k;", "${_}_buffers 8 32k;") } qw(proxy fastcgi);
     my $servers = join '', map { peer_server($_, join "\n\t\t", @same) } @peers;
@@ -303,11 +306,12 @@ sub start_side_by_side (@programs) {
     return;
 }
 
-sub start_subjects {
+# Ashlar and its peers, or of these the ones that are named.
+sub start_subjects (@names) {
     make_certificate();
     add_ashlar() if wanted('ashlar');
     my @peers;
-    for my $name (grep { wanted($_) } sort keys %start) {
+    for my $name (grep { wanted($_) } @names ? @names : sort keys %start) {
         push @peers, map { { name => $name, mode => $_, port => free_port(), $start{$name}->($_) } } qw(bare guaranteed);
     }
     if (@peers) {

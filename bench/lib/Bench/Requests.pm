@@ -95,21 +95,40 @@ sub compile ($text, %settings) {
 
 sub php_quoted ($text) { return q{'} . $text =~ s/(['\\])/\\$1/gr . q{'} }
 
+# One of the project's queries, with :name for its parameters.
+sub named ($file, $name) {
+    my ($text, @names) = Ashlar::Queries::statement(Ashlar::Queries->load("$root/sql/queries/$file")->get($name));
+    return $text =~ s/\$(\d)/:$names[$1 - 1]/gr;
+}
+
+# What a service without policies and functions does to consume tokens: the same two rows, in one statement.
+my $bare_consume = <<'SQL';
+WITH w AS (
+    UPDATE wallets SET balance = balance - :amount::bigint, lifetime_consumed = lifetime_consumed + :amount::bigint, updated_at = now()
+    WHERE tenant_id = :tenant_id::uuid AND owner_id = :user_id::uuid AND unit = 'tokens' AND balance >= :amount::bigint
+    RETURNING id, balance, lifetime_consumed
+)
+INSERT INTO wallet_transactions AS t (tenant_id, wallet_id, type, amount, balance_after, action, reference_id, metadata, consumed_after)
+SELECT :tenant_id::uuid, w.id, 'consume', -:amount::bigint, w.balance, :action::text, :reference_id::text, coalesce(:metadata::jsonb, '{}'), w.lifetime_consumed
+FROM w
+RETURNING t.number AS transaction_id, -t.amount AS consumed, t.balance_after AS balance, t.action, t.reference_id, :company_id::bigint AS company_id
+SQL
+
 # The statement is project_list of sql/queries/work/projects.sql.  The bare form
 # binds the user and the tenant where the guaranteed form reads them from the
 # transaction's settings; not a word differs otherwise.
 sub write_statements {
-    my $list = Ashlar::Queries->load("$root/sql/queries/work/projects.sql")->get('project_list');
-    my ($ours, @names) = Ashlar::Queries::statement($list);
     my %settings = (tenant_id => '(SELECT app_tenant())', user_id => '(SELECT app_user())');
-    my $text = $ours =~ s/\$(\d)/:$names[$1 - 1]/gr;
+    my $text = named('work/projects.sql', 'project_list');
     for my $name (keys %settings) { $text =~ s/\Q$settings{$name}\E/:$name/g }
     # tenant, issuer, subject, session, min_role, read_only; all that is not about a bearer token is left out.
     my $enter = q{SELECT enter_user($1::uuid, NULL, NULL, $2, $3, NULL, $4::uuid, NULL, $5, CASE WHEN NOT $6::boolean THEN '{}'::jsonb END)};
     my %statements = (
-        bare       => compile($text),
-        guaranteed => compile($text, %settings),
-        enter      => { text => $enter, params => [] },
+        bare               => compile($text),
+        guaranteed         => compile($text, %settings),
+        bare_consume       => compile($bare_consume),
+        guaranteed_consume => compile(named('billing/wallets.sql', 'token_consume')),
+        enter              => { text => $enter, params => [] },
     );
     spew("$tmp/statements.json", $json->encode(\%statements));
 
@@ -123,7 +142,7 @@ sub write_statements {
     # pgbench has variables of that form too, one statement a line.
     my %page = (skip => 0, limit => 20);
     my $bare = with_names($text, sub ($name) { return $page{$name} // ":$name" });
-    $ours = with_names($bare, sub ($name) { return $settings{$name} });
+    my $ours = with_names($text, sub ($name) { return $page{$name} // $settings{$name} });
     spew("$tmp/bare.sql", "$bare;\n");
     spew("$tmp/guaranteed.sql", <<"PGBENCH");
 \\startpipeline

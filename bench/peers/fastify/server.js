@@ -1,5 +1,5 @@
 'use strict'
-// The project list on Fastify, pg and fast-jwt.
+// The project list on Fastify, pg and fast-jwt; for bench/operations, the consumption of tokens.
 //
 // One process per core, each with its own socket; bench/run starts them.  MODE
 // is "bare" or "guaranteed"; see bench/README.md.
@@ -13,6 +13,7 @@ const { MODE, SOCKET, JWT_SECRET, STATEMENTS, POOL } = process.env
 const guaranteed = MODE === 'guaranteed'
 const statements = JSON.parse(fs.readFileSync(STATEMENTS, 'utf8'))
 const list = statements[guaranteed ? 'guaranteed' : 'bare']
+const consume = statements[guaranteed ? 'guaranteed_consume' : 'bare_consume']
 const enter = statements.enter.text
 
 const verify = createVerifier({
@@ -45,19 +46,10 @@ async function connect () {
   }
 }
 
-function values (claims, query) {
-  const named = {
-    skip: query.skip,
-    limit: query.limit,
-    user_id: claims.uid,
-    tenant_id: claims.tid
-  }
-  return list.params.map((name) => named[name])
-}
-
-async function rowsOf (claims, query) {
+async function rowsOf (name, statement, claims, given) {
   const client = clients[turn = (turn + 1) % clients.length]
-  const wanted = { name: 'list', text: list.text, values: values(claims, query) }
+  const named = { ...given, user_id: claims.uid, tenant_id: claims.tid }
+  const wanted = { name, text: statement.text, values: statement.params.map((param) => named[param]) }
   if (!guaranteed) return (await client.query(wanted)).rows
   // All four leave in one write; if enter refuses, the list fails with it and the COMMIT rolls back.
   const answers = await Promise.allSettled([
@@ -65,7 +57,7 @@ async function rowsOf (claims, query) {
     client.query({
       name: 'enter',
       text: enter,
-      values: [claims.tid, claims.iss, claims.sub, claims.sid, 'user', true]
+      values: [claims.tid, claims.iss, claims.sub, claims.sid, 'user', statement === list]
     }),
     client.query(wanted),
     client.query('COMMIT')
@@ -108,22 +100,69 @@ const schema = {
   }
 }
 
+const consumeSchema = {
+  body: {
+    type: 'object',
+    required: ['amount', 'action'],
+    properties: {
+      amount: { type: 'integer', minimum: 1, maximum: 1000000000000 },
+      action: { type: 'string', minLength: 1, maxLength: 100 },
+      reference_id: { type: 'string', minLength: 1, maxLength: 200, nullable: true },
+      metadata: { type: 'object', nullable: true }
+    }
+  },
+  response: {
+    200: {
+      type: 'object',
+      properties: {
+        data: {
+          type: 'object',
+          properties: {
+            transaction_id: { type: 'integer' },
+            consumed: { type: 'integer' },
+            balance: { type: 'integer' },
+            action: { type: 'string' },
+            reference_id: { type: 'string', nullable: true },
+            company_id: { type: 'integer', nullable: true }
+          }
+        }
+      }
+    }
+  }
+}
+
 const app = fastify({ logger: false })
 
-app.get('/api/v1/app/projects', { schema }, async (request, reply) => {
-  let claims
+// Who asks; otherwise 401, and undefined.
+function claimsOf (request, reply) {
   try {
-    claims = verify((request.headers.authorization || '').slice(7))
+    return verify((request.headers.authorization || '').slice(7))
   } catch {
-    return reply.code(401).send({ error: { code: 'AUTHENTICATION_ERROR' } })
+    reply.code(401).send({ error: { code: 'AUTHENTICATION_ERROR' } })
   }
-  let rows
-  try {
-    rows = await rowsOf(claims, request.query)
-  } catch (error) {
-    if (error.code !== 'AS401') throw error
-    return reply.code(401).send({ error: { code: 'AUTHENTICATION_ERROR' } })
-  }
+}
+
+const refusals = { AS401: [401, 'AUTHENTICATION_ERROR'], AS011: [402, 'INSUFFICIENT_BALANCE'] }
+
+app.setErrorHandler((error, request, reply) => {
+  const refusal = refusals[error.code]
+  if (!refusal) return reply.send(error)
+  reply.code(refusal[0]).send({ error: { code: refusal[1] } })
+})
+
+app.post('/api/tokens/consume', { schema: consumeSchema }, async (request, reply) => {
+  const claims = claimsOf(request, reply)
+  if (!claims) return reply
+  const { amount, action, reference_id: reference = null, metadata = null } = request.body
+  const rows = await rowsOf('consume', consume, claims, { amount, action, reference_id: reference, metadata, company_id: null })
+  if (!rows.length) return reply.code(402).send({ error: { code: 'INSUFFICIENT_BALANCE' } })
+  return { data: rows[0] }
+})
+
+app.get('/api/v1/app/projects', { schema }, async (request, reply) => {
+  const claims = claimsOf(request, reply)
+  if (!claims) return reply
+  const rows = await rowsOf('list', list, claims, request.query)
   return {
     items: rows[0].id === null ? [] : rows,
     total: rows[0].total,
