@@ -222,6 +222,8 @@ BEGIN
     UPDATE user_accounts a SET username = NULL WHERE a.tenant_id = tenant AND a.user_id = who;
     UPDATE wallet_transactions t SET reference_id = NULL, metadata = '{}' FROM wallets w
     WHERE w.tenant_id = tenant AND w.user_id = who AND t.tenant_id = tenant AND t.wallet_id = w.id;
+    UPDATE wallet_holds h SET reference_id = NULL, metadata = '{}' FROM wallets w
+    WHERE w.tenant_id = tenant AND w.user_id = who AND h.tenant_id = tenant AND h.wallet_id = w.id;
     UPDATE billing_operations b SET request = '{}', answer = NULL, error = NULL WHERE b.tenant_id = tenant AND b.user_id = who AND b.ended_at IS NOT NULL;
     FOR r IN SELECT e.* FROM erasures() e WHERE e.action IN ('delete', 'clear') LOOP
         EXECUTE format(CASE r.action WHEN 'delete' THEN 'DELETE FROM %1$I x WHERE x.tenant_id = $1 AND x.%2$I = $2'

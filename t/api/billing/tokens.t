@@ -55,7 +55,7 @@ subtest 'what is malformed is 400' => sub {
 
 subtest 'one that was never used is empty' => sub {
     my $res = $ann->get('/api/tokens/balance');
-    json_is $res, '/data', { balance => 0, lifetime_purchased => 0, lifetime_bonus => 0, lifetime_consumed => 0, company_id => undef, updated_at => $TIME };
+    json_is $res, '/data', { balance => 0, lifetime_purchased => 0, lifetime_bonus => 0, lifetime_consumed => 0, held => 0, company_id => undef, updated_at => $TIME };
     json_is $ann->get('/api/tokens/transactions'), '', { data => [], meta => { total => 0, limit => 50, offset => 0 } };
     my $bad = consume($ann, 5);
     error_is $bad, 402, 'INSUFFICIENT_BALANCE';
@@ -71,7 +71,7 @@ subtest 'what is put in is spent' => sub {
     my $res = consume($ann, 7, reference_id => "report \x{2603}", metadata => { pages => 3 });
     status_is $res, 200;
     json_is $res, '/data', { transaction_id => qr/\A\d+\z/, consumed => 7, balance => 1543, action => 'write', reference_id => "report \x{2603}", company_id => undef };
-    json_is $ann->get('/api/tokens/balance'), '/data', { balance => 1543, lifetime_purchased => 500, lifetime_bonus => 1050, lifetime_consumed => 7, company_id => undef, updated_at => $TIME };
+    json_is $ann->get('/api/tokens/balance'), '/data', { balance => 1543, lifetime_purchased => 500, lifetime_bonus => 1050, lifetime_consumed => 7, held => 0, company_id => undef, updated_at => $TIME };
     my $list = $ann->get('/api/tokens/transactions');
     is_deeply [ map { [ @$_{qw(type amount balance_after)} ] } @{ $list->json('/data') } ],
         [ [ 'consume', -7, 1543 ], [ 'bonus', 50, 1550 ], [ 'purchase', 500, 1500 ], [ 'signup_bonus', 1000, 1000 ] ], 'the newest first';
