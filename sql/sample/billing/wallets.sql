@@ -7,6 +7,10 @@ SELECT wallet_consume(NULL, u.id, 'tokens', 7, 'chart.draw', 'chart-41', '{"shee
 FROM users u
 WHERE u.tenant_id = app_tenant() AND u.public_id = 'user_demo';
 
+SELECT wallet_hold(NULL, u.id, 'tokens', 20, 'chart.draw', 'chart-42', '{}', 900)
+FROM users u
+WHERE u.tenant_id = app_tenant() AND u.public_id = 'user_demo';
+
 -- What it costs to run, of no tenant.
 INSERT INTO infrastructure_costs (provider, name, monthly_cents) VALUES ('Harbour Hosting', 'web and database', 1200) ON CONFLICT DO NOTHING;
 
