@@ -37,7 +37,7 @@ static const char *const statuses[] = { "held", "committed", "released", "expire
 enum { MAX_HOLD_S = 86400 };
 
 static const struct field hold_params[] = {
-	{ "hold_number", F_INT, F_REQUIRED, .min = 1, .about = "the hold's id", .example = "12" },
+	{ "hold_number", F_INT, F_REQUIRED, .min = 1, .about = "the hold's id", .example = "1" },
 	FIELD_END
 };
 
@@ -92,7 +92,7 @@ static const struct field consumed_out[] = {
 };
 
 static const struct field hold_out[] = {
-	{ "id",             F_INT,      0, .example = "12" },
+	{ "id",             F_INT,      0, .example = "1" },
 	{ "amount",         F_INT,      0, .example = "7" },
 	{ "status",         F_ENUM,     0, .values = statuses },
 	{ "consumed",       F_INT,      F_NULL, .about = "what it came to, once it is committed", .example = "5" },
@@ -114,7 +114,7 @@ static const struct field committed_out[] = {
 };
 
 static const struct field released_out[] = {
-	{ "id",       F_INT,  0, .example = "12" },
+	{ "id",       F_INT,  0, .example = "1" },
 	{ "released", F_BOOL, 0, .example = "true" },
 	FIELD_END
 };

@@ -1,4 +1,5 @@
 -- after: users
+-- {hold_number} = SELECT min(number) FROM wallet_holds WHERE tenant_id = app_tenant()
 SELECT wallet_credit(u.id, 'tokens', 'signup_bonus', 1000, 'sign-up', NULL, '{}'), wallet_credit(NULL, 'tokens', 'admin_grant', 50000, NULL, 'harbour-opening', '{}')
 FROM users u
 WHERE u.tenant_id = app_tenant() AND u.public_id = 'user_demo';
@@ -7,7 +8,7 @@ SELECT wallet_consume(NULL, u.id, 'tokens', 7, 'chart.draw', 'chart-41', '{"shee
 FROM users u
 WHERE u.tenant_id = app_tenant() AND u.public_id = 'user_demo';
 
-SELECT wallet_hold(NULL, u.id, 'tokens', 20, 'chart.draw', 'chart-42', '{}', 900)
+SELECT wallet_hold(tenant_number(app_tenant()), u.id, 'tokens', 20, 'chart.draw', 'chart-42', '{}', 900)
 FROM users u
 WHERE u.tenant_id = app_tenant() AND u.public_id = 'user_demo';
 
