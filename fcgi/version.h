@@ -6,6 +6,6 @@
 #ifndef ASHLAR_VERSION_H
 #define ASHLAR_VERSION_H
 
-#define ASHLAR_VERSION "0.10.0"
+#define ASHLAR_VERSION "0.11.0"
 
 #endif

@@ -203,13 +203,3 @@ BEGIN
           LEFT JOIN unnest(news) n ON n.id = w.record_id AND w.failure IS NULL) x;
 END
 $$;
-
--- Until the next release: what the last one's binaries call.
-CREATE OR REPLACE FUNCTION records_batch(recordset uuid, items jsonb, match_by text, OUT created_count integer, OUT updated_count integer, OUT unchanged_count integer,
-                                         OUT failed_count integer, OUT results jsonb)
-LANGUAGE plpgsql AS $$
-BEGIN
-    SELECT b.created_count, b.updated_count, b.unchanged_count, b.failed_count, b.results INTO created_count, updated_count, unchanged_count, failed_count, results
-    FROM records_batch(recordset, items, match_by, NULL::integer) b;
-END
-$$;

@@ -196,15 +196,6 @@ BEGIN
 END
 $$;
 
--- Until the next release: what the last one's worker calls.
-CREATE OR REPLACE FUNCTION record_export_batch(organization uuid, run uuid, columns text[], after_at timestamptz, after_id uuid, seen bigint, most bigint)
-RETURNS TABLE (at text, id text, cells text[])
-LANGUAGE plpgsql AS $$
-BEGIN
-    RETURN QUERY SELECT x.at, x.id, x.cells FROM record_export_rows(organization, run, columns, after_at, after_id, seen, most, true) x;
-END
-$$;
-
 -- Its file is there, and stays for seven days.
 CREATE OR REPLACE FUNCTION record_export_done(organization uuid, run uuid, n bigint, object uuid, sha256 bytea) RETURNS void
 LANGUAGE plpgsql AS $$

@@ -18,28 +18,6 @@ BEGIN
 END
 $$;
 
--- Until the next release, for the questions that are being answered while this is put in: what is counted of a record for a field.
-CREATE OR REPLACE FUNCTION record_facet_values(r records, field text, part text) RETURNS SETOF jsonb
-LANGUAGE plpgsql STABLE ROWS 1 AS $$
-DECLARE
-    value jsonb := CASE field WHEN 'status' THEN to_jsonb(r.status) WHEN 'owner_id' THEN to_jsonb(r.owner_id) WHEN 'created_at' THEN to_jsonb(json_time_us(r.created_at))
-                   WHEN 'updated_at' THEN to_jsonb(json_time_us(r.updated_at)) WHEN 'tags' THEN to_jsonb(r.tags) ELSE nullif(r.field_values -> field, 'null') END;
-    moment timestamptz;
-BEGIN
-    IF jsonb_typeof(value) = 'array' THEN
-        RETURN QUERY SELECT DISTINCT x FROM jsonb_array_elements(value) x;
-        IF NOT FOUND THEN
-            RETURN NEXT NULL;
-        END IF;
-        RETURN;
-    ELSIF part IS NOT NULL THEN
-        moment := CASE field WHEN 'created_at' THEN r.created_at WHEN 'updated_at' THEN r.updated_at ELSE record_time(value) END;
-        value := to_jsonb(to_char(date_trunc(part, moment AT TIME ZONE 'UTC'), 'YYYY-MM-DD'));
-    END IF;
-    RETURN NEXT value;
-END
-$$;
-
 -- The records that are asked for, as records_find() has it, by each of these fields: up to most values of each, those that most have first, of times the last ones first; and
 -- what the numbers of a field come to.  Without filters they are all there are, else up to 100,000.  Raises AS404, AS403, AS422, AS429.
 CREATE OR REPLACE FUNCTION record_facets(slug_or_id text, fields text[], part text, measure text, asked jsonb, most integer, OUT recordset_id uuid, OUT total bigint, OUT facets jsonb)

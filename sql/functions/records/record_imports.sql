@@ -161,17 +161,6 @@ BEGIN
 END
 $$;
 
--- Until the next release: what the last one's binaries call.
-CREATE OR REPLACE FUNCTION record_import_begin(organization uuid, run uuid)
-RETURNS TABLE (fields jsonb, is_strict boolean, options jsonb, survey jsonb, format text, total bigint, after bigint, tenant_id uuid, object_id uuid, backend text, content_type text, size bigint)
-LANGUAGE plpgsql AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY SELECT o.fields, false, o.options, o.survey, o.format, 0::bigint, o.after, o.tenant_id, o.object_id, o.backend, o.content_type, o.size
-    FROM record_import_open(organization, run) o;
-END
-$$;
-
 -- The last row of the file that is done; 1 is the header.
 CREATE OR REPLACE FUNCTION record_import_after(organization uuid, run uuid) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$
@@ -463,19 +452,6 @@ BEGIN
         progress = greatest(x.progress, record_run_progress(x.processed_rows + n + refused, x.total_rows))
     WHERE x.tenant_id = app_tenant() AND x.organization_id = organization AND x.id = run;
     RETURN 'done';
-END
-$$;
-
--- Until the next release: what the last one's binaries call.
-CREATE OR REPLACE FUNCTION record_import_batch(organization uuid, run uuid, after bigint, last bigint, rows jsonb, errors jsonb, refused bigint, skipped bigint) RETURNS boolean
-LANGUAGE plpgsql AS $$
-DECLARE
-    came text := record_import_put(organization, run, after, last, rows, errors, refused, skipped, NULL);
-BEGIN
-    IF came = 'again' THEN
-        RAISE SQLSTATE '40001' USING MESSAGE = 'somebody else was faster with one of these keys';
-    END IF;
-    RETURN came = 'done';
 END
 $$;
 
