@@ -23,6 +23,7 @@ enum {
 	TICK_MS = 250,
 	PURGE_S = 600,
 	PURGE_BATCH = 1000,
+	KEY_LOG_S = 1,
 	ROLL_S = 5,
 	ROLL_BATCH = 50000,
 	STOP_S = 2,
@@ -30,7 +31,7 @@ enum {
 };
 
 static PGconn *conn;
-static int64_t connect_at_ns, purge_at_ns, flush_at_ns, roll_at_ns;
+static int64_t connect_at_ns, purge_at_ns, flush_at_ns, roll_at_ns, keys_at_ns;
 static volatile sig_atomic_t stopping;
 
 static bool connected(void)
@@ -115,7 +116,8 @@ _Noreturn void housekeeper_run(void)
 			purge();
 			error_note_flush(conn);
 			request_tail_flush(conn);
-			key_log_flush(conn);
+			if (is_due(&keys_at_ns, KEY_LOG_S) || key_log_is_filling())
+				key_log_flush(conn);
 			if (is_due(&flush_at_ns, USAGE_COUNT_FLUSH_S)) {
 				usage_count_flush(conn);
 				traffic_flush(conn);

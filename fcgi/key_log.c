@@ -145,12 +145,22 @@ static int flush_batch(PGconn *conn)
 	return count;
 }
 
+/* As many as there were when it was last written. */
+static uint64_t written;
+
+bool key_log_is_filling(void)
+{
+	return key_log_uses() &&
+	       atomic_load_explicit(key_log_next(), memory_order_relaxed) - written >= PLACES / 4;
+}
+
 void key_log_flush(PGconn *conn)
 {
 	uint64_t lost;
 
 	if (!key_log_uses())
 		return;
+	written = atomic_load_explicit(key_log_next(), memory_order_relaxed);
 	for (int i = 0; i < PLACES / BATCH && flush_batch(conn) == BATCH; i++)
 		;
 	lost = atomic_exchange_explicit(key_log_lost(), 0, memory_order_relaxed);

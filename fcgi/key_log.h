@@ -10,12 +10,16 @@
 #define ASHLAR_KEY_LOG_H
 
 #include <libpq-fe.h>
+#include <stdbool.h>
 
 struct req;
 
 /* The answer is sent: note the request, if the key of an organization was good, also where it was not for
  * that. */
 void key_log_note(const struct req *rq);
+
+/* The housekeeper's: whether a quarter of the places is taken since it last wrote. */
+bool key_log_is_filling(void);
 
 /* The housekeeper's: write what there is.  What PostgreSQL does not take is lost, and logged. */
 void key_log_flush(PGconn *conn);

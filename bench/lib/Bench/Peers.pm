@@ -9,7 +9,7 @@ use Bench::Env;
 use Bench::Proc qw(start run wait_for);
 use Bench::Requests;
 
-our @EXPORT = qw(@subjects %more_env ashlar_env build_peers start_alone start_ashlar start_side_by_side start_subjects);
+our @EXPORT = qw(@subjects %more_env ashlar_env build_peers start_alone start_ashlar start_side_by_side start_slow start_subjects);
 
 # What is measured: name, mode, port, sockets, the service's processes, and nginx's.
 our @subjects;
@@ -58,6 +58,16 @@ sub start_hash ($socket) {
         log  => "$tmp/ashlar-hash.log",
         env  => ashlar_env(),
         cmd  => [ 'chrt', '--idle', 0, $ashlar, 'api', '--pool', 'hash', '--socket', $socket ],
+    );
+}
+
+# The pool for what waits for others; its housekeeper writes what the others have gathered in memory.
+sub start_slow ($socket) {
+    return start(
+        name => 'ashlar, pool slow',
+        log  => "$tmp/ashlar-slow.log",
+        env  => ashlar_env(),
+        cmd  => [ $ashlar, 'api', '--pool', 'slow', '--processes', 1, '--socket', $socket ],
     );
 }
 
