@@ -22,7 +22,7 @@ LDLIBS   = $(shell pkg-config --libs $(PACKAGES)) -lfcgi -lcsv -lcrypto -lcrypt 
 ,       := ,
 
 QUERIES  = $(patsubst sql/queries/%.sql,build/sql/%,$(wildcard sql/queries/*/*.sql))
-SRC      = $(wildcard lib/*/*.c fcgi/*.c fcgi/*/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c) $(QUERIES:=.c) $(CLICKHOUSE:=.c) build/routes.c build/demo.c build/passwords.c build/mail_domains.c build/mail_templates.c build/ai_templates.c \
+SRC      = $(wildcard lib/*/*.c fcgi/*.c fcgi/*/*.c providers/*.c handlers/*.c handlers/*/*.c worker/*.c realtime/*.c host/*.c) $(QUERIES:=.c) $(CLICKHOUSE:=.c) build/routes.c build/demo.c build/passwords.c build/mail_domains.c build/mail_templates.c build/ai_templates.c \
            build/mcp_texts.c build/guide.c build/build_info.c
 CLICKHOUSE = $(patsubst sql/%.sql,build/%,$(wildcard sql/clickhouse/*.sql))
 OBJ      = $(SRC:%.c=$(BUILD)/obj/%.o)

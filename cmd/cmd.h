@@ -22,6 +22,7 @@ int cmd_backup(int argc, char **argv);
 int cmd_billing(int argc, char **argv);
 int cmd_completion(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
+int cmd_host(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_listen(int argc, char **argv);
 int cmd_login(int argc, char **argv);

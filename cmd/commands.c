@@ -11,6 +11,7 @@ static const struct cmd_entry commands[] = {
 	{ "billing",      cmd_billing,      "compare subscriptions with the payment provider" },
 	{ "check-config", cmd_check_config, "print the configuration and explain its mistakes" },
 	{ "completion",   cmd_completion,   "print what bash or zsh completes words with" },
+	{ "host",         cmd_host,         "read this host's logs for the api" },
 	{ "key",          cmd_key,          "make an API key" },
 	{ "listen",       cmd_listen,       "send events to a server on this machine, as webhooks" },
 	{ "login",        cmd_login,        "sign in at a server, and keep that as a profile" },

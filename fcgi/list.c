@@ -12,6 +12,7 @@ const struct list
 	enveloped = { "data", "meta", { "total", "limit", "offset" }, { "limit", "offset" }, { 50, 200 }, .clamps = true },
 	leafed    = { "data", "meta", { "total", "limit", "offset", "page", "pages" }, { "page", "limit" }, { 50, 200 }, .clamps = true },
 	unpaged   = { "data", "meta", { "total", "limit", "offset" } },
+	tailed    = { "data", "meta", { "total", "limit", "offset" }, { "limit" }, { 100, 1000 }, .clamps = true },
 	capped    = { "data", "meta", { "total", "limit", "offset" }, .size = { 100, 100 } },
 	counted   = { "items", NULL, { "total" } },
 	sliced    = { NULL, NULL, { NULL }, { "limit", "skip" }, { LIST_MOST, LIST_MOST } },

@@ -15,7 +15,7 @@
  *	enveloped  {"data":[…],"meta":{"total":41,"limit":50,"offset":0}}
  *	leafed     {"data":[…],"meta":{"total":41,"limit":50,"offset":0,"page":1,"pages":1}}
  *	unpaged    {"data":[…],"meta":{"total":41,"limit":1000,"offset":0}} without query fields: all there
- *are capped     the same, a hundred at most counted    {"items":[…],"total":41}, all there are sliced     […]
+ *are tailed     the same, of limit alone capped     the same as unpaged, a hundred at most counted    {"items":[…],"total":41}, all there are sliced     […]
  *of limit and skip shifted    […] of limit and offset unwrapped  […], all there are followed
  *{"items":[…],"next_cursor":"…"}: what is behind a page is asked for by its cursor, so that the last page
  *costs what the first one does, and what comes meanwhile moves nothing
@@ -61,7 +61,7 @@ struct list {
 	bool clamps; /* more than the most counts as the most; else it is refused */
 };
 
-extern const struct list skipped, numbered, sized, turned, windowed, enveloped, leafed, unpaged, capped,
+extern const struct list skipped, numbered, sized, turned, windowed, enveloped, leafed, unpaged, tailed, capped,
 	counted, sliced, shifted, unwrapped, followed;
 
 /* What a member or query field is, by its name. */

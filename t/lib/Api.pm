@@ -78,6 +78,7 @@ sub false () { return Cpanel::JSON::XS::false() }
 #                      asked for start when somebody connects, as most files never do (slow: without settings)
 #   worker       how many children a worker has; none when left out
 #   realtime     whether there is a realtime server
+#   host         whether ashlar host runs beside them, with logs/ as its LOG_DIR
 #   cluster      an Ashlar::Cluster; by default the one shared by all files
 #   database     the name of a database that is there; it is dropped at the end like the one that is made
 #   release      the tree of another release, built: its program, its nginx and its pages (see upgrade)
@@ -87,6 +88,7 @@ sub start ($class, %arg) {
     my $dir = File::Temp->newdir(Ashlar::Cluster->place . '/ashlar-t-XXXXXX');
     my $realtime = delete $arg{realtime};
     my $worker   = delete $arg{worker};
+    my $host     = delete $arg{host};
     my @eager    = ('main', grep { defined $arg{$_} || $arg{sockets} || $arg{release} } qw(slow hash));
     push @eager, 'slow' if grep { /^[A-Z]/ } keys %arg;    # it fetches the keys of issuers unasked
     my $self = bless {
@@ -127,6 +129,7 @@ sub start ($class, %arg) {
         ASHLAR_TEST_SCRYPT => "$dir/scrypt",
         TZ                 => 'America/St_Johns',    # half an hour off: what is not UTC shows
         Ashlar::Cluster::sanitizer_env($self->{dir}),
+        $host ? (HOST_SOCKET => "$dir/host.sock", LOG_DIR => "$dir/logs") : (),
         (map { /^[A-Z]/ ? ($_ => delete $arg{$_}) : () } keys %arg),
     };
     die 'unknown options: ', join(' ', sort keys %arg), "\n" if %arg;
@@ -135,6 +138,7 @@ sub start ($class, %arg) {
     $self->_start_nginx;
     $_->() for grep { ref eq 'CODE' } @ready;
     $self->start_realtime if $realtime;
+    $self->start_host if $host;
     $self->start_worker(children => $worker) if $worker;
     return $self;
 }
@@ -476,6 +480,20 @@ sub start_realtime ($self, $name = 'realtime', %arg) {
     # An answer of its own says that it has read where the outbox is.
     $self->_wait_for($name, $server, sub { ($self->_ask_realtime($socket) // '') =~ m{^HTTP/1.1 401} }) if !$arg{no_wait};
     return $server;
+}
+
+# Start ashlar host; further words are its options.
+sub start_host ($self, @options) {
+    my $socket = "$self->{dir}/host.sock";
+    mkdir "$self->{dir}/logs";
+    my $host = $self->{pool}{host} = Ashlar::Process->start(
+        name => 'ashlar host',
+        cmd  => [ $self->program, 'host', @options ],
+        log  => "$self->{dir}/api-host.log",
+        env  => $self->{env},
+    );
+    $self->_wait_for('host', $host, sub { IO::Socket::UNIX->new($socket) });
+    return $host;
 }
 
 sub _ask_realtime ($self, $socket) {

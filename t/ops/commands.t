@@ -58,7 +58,7 @@ subtest 'how it is called' => sub {
     ($status, $out) = ashlar('--help');
     is $status, 0, '--help';
     my @commands = $out =~ /^  ([a-z-]+) /mg;
-    is "@commands", 'api audit backup billing check-config completion key listen login logout mails mcp migrate openapi realtime restore routes sdk seed tenant token user version worker', 'lists the commands';
+    is "@commands", 'api audit backup billing check-config completion host key listen login logout mails mcp migrate openapi realtime restore routes sdk seed tenant token user version worker', 'lists the commands';
     for my $command (@commands) {
         ($status, $out, $err) = ashlar($command, '--help');
         is $status, 0, "$command --help";

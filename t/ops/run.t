@@ -110,7 +110,7 @@ subtest 'from nothing to ready' => sub {
     ready($one) or return;
     cmp_ok $one->{took}, '<', 60, 'within a minute';
     is $one->{url}, "https://localhost:$one->{port}", 'the URL';
-    is_deeply [ sort keys %{ $one->{parts} } ], [qw(hash main nginx postgres realtime slow worker)], 'its parts';
+    is_deeply [ sort keys %{ $one->{parts} } ], [qw(hash host main nginx postgres realtime slow worker)], 'its parts';
     my $page = eval { decode_json(scalar qx($one->{curl} -s)) } // {};
     ok ref $page->{items} eq 'ARRAY' && @{ $page->{items} } > 0, 'the curl line works when pasted, and there are projects';
     subtest 'the three commands of the start page' => sub { three_commands($one) };
@@ -214,7 +214,7 @@ subtest 'an existing server' => sub {
     $db->do("CREATE DATABASE $name OWNER ashlar");
     my $one = Ashlar::Run->start("$top/existing", DATABASE_URL => $cluster->url($name, 'ashlar'));
     if (ready($one)) {
-        is_deeply [ sort keys %{ $one->{parts} } ], [qw(hash main nginx realtime slow worker)], 'no PostgreSQL of its own';
+        is_deeply [ sort keys %{ $one->{parts} } ], [qw(hash host main nginx realtime slow worker)], 'no PostgreSQL of its own';
         is ask($one, '/api/v1/app/users/me')->{role}, 'user', 'it answers';
         is_deeply $db->selectcol_arrayref("SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = '$name'"), ['ashlar_api'],
             'as the role that owns nothing';

@@ -117,6 +117,11 @@ my %SERVICE = (
         %pool, CPUSchedulingPolicy => 'idle', CPUWeight => '20', holes => \@open, Environment => 'PROCESSES=auto',
         EnvironmentFile => '/etc/ashlar/ashlar.env -/etc/ashlar/hash.env',
     },
+    'ashlar-host.service' => {
+        %serves, PrivateUsers => 'no', holes => [ sort @open, 'PrivateUsers' ], User => 'ashlar_host', Group => 'ashlar_host', StandardInput => 'socket', TimeoutStopSec => '20s',
+        LimitNOFILE => '1024', TasksMax => '32', EnvironmentFile => '/etc/ashlar/ashlar.env -/etc/ashlar/host.env',
+        RuntimeDirectory => '(not set)', RuntimeDirectoryMode => '0755', RuntimeDirectoryPreserve => 'no', LogsDirectory => 'ashlar',
+    },
     'ashlar-migrate.service' => {
         %closed, holes => \@open, User => 'ashlar', Group => 'ashlar', Type => 'oneshot', Restart => 'on-failure', EnvironmentFile => '/etc/ashlar/ashlar.env',
     },
@@ -132,10 +137,11 @@ my %SERVICE = (
 my %socket = (SocketMode => '0660', SocketUser => 'n/a', SocketGroup => 'www-data', Backlog => '4096', PartOf => 'ashlar.target');
 my %OTHER  = (
     (map { ("ashlar-api\@$_.socket" => { %socket, ListenStream => "/run/ashlar-$_.sock", Triggers => "ashlar-api\@$_.service" }) } qw(main slow hash)),
+    'ashlar-host.socket'     => { %socket, ListenStream => '/run/ashlar-host.sock', SocketGroup => 'ashlar_api', Backlog => '64', Triggers => 'ashlar-host.service' },
     'ashlar-realtime.socket' => { %socket, ListenStream => '/run/ashlar-realtime.sock', Triggers => 'ashlar-realtime.service' },
-    'ashlar.target'          => { Wants         => join ' ', sort map { /@|realtime|worker/ ? $_ : () } keys %SERVICE, map { ("ashlar-api\@$_.socket") } qw(main slow hash) },
+    'ashlar.target'          => { Wants         => join ' ', sort map { /@|host|realtime|worker/ ? $_ : () } keys %SERVICE, map { ("ashlar-api\@$_.socket") } qw(main slow hash) },
 );
-$OTHER{'ashlar.target'}{Wants} = join ' ', sort 'ashlar-realtime.socket', split ' ', $OTHER{'ashlar.target'}{Wants};
+$OTHER{'ashlar.target'}{Wants} = join ' ', sort qw(ashlar-host.socket ashlar-realtime.socket), split ' ', $OTHER{'ashlar.target'}{Wants};
 
 subtest 'what each unit is in the end' => sub {
     my $effective = effective();
@@ -178,7 +184,7 @@ subtest 'units, nginx and settings mean the same' => sub {
     like qx(cat '$top/usr/lib/tmpfiles.d/ashlar.conf'), qr{^d /var/lib/ashlar/files/objects 2750 ashlar_api www-data -$}m, '  and what makes it';
     like qx(cat '$top/etc/ashlar/ashlar.env'), qr{^#SHM_FILE=/run/ashlar/}m, 'that SHM_FILE is in';
     my %user = map { $_ => 1 } qx(cat '$top/usr/lib/sysusers.d/ashlar.conf') =~ /^u (\S+)/mg;
-    ok $user{ of($_, 'User') }, "$_ runs as a user that there is" for qw(ashlar-api@.service ashlar-realtime.service ashlar-migrate.service ashlar-worker.service);
+    ok $user{ of($_, 'User') }, "$_ runs as a user that there is" for qw(ashlar-api@.service ashlar-host.service ashlar-realtime.service ashlar-migrate.service ashlar-worker.service);
     is of('ashlar-realtime.socket', 'ListenStream'), '/run/ashlar-realtime.sock', 'the socket of realtime';
     cmp_ok of('ashlar-realtime.service', 'LimitNOFILE'), '>', 16384 + 256, 'a descriptor for each connection';
     like qx(cat '$top/etc/ashlar/ashlar.env'), qr{^DATABASE_URL=postgresql://ashlar_api@/}m, 'which is a role of the database';

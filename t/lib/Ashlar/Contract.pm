@@ -16,7 +16,7 @@ my ($t, @rows, $user, $admin, $root, $public, $own, $secret, $foreign, $revoked,
 
 # What platforms call with: keys, the page they are on, and the team.
 sub prepare () {
-    $t        = Api->start(CORS_ORIGINS => $page, FREEPLAN_MAX_USERS => 0, FREEPLAN_MAX_PROJECTS => 0);
+    $t        = Api->start(host => 1, CORS_ORIGINS => $page, FREEPLAN_MAX_USERS => 0, FREEPLAN_MAX_PROJECTS => 0);
     $user     = $t->user('user');
     $admin    = $t->user('admin', role => 'admin');
     $root     = $t->user('root', role => 'superadmin');

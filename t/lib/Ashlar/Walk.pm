@@ -42,7 +42,7 @@ sub known ($uuid, $session, $table, %claim) {
 }
 
 sub prepare () {
-    $t      = Api->start;
+    $t      = Api->start(host => 1);
     $db     = $t->db;
     $ours   = $t->tenant_id('ours');
     $sample = Ashlar::Sample->fill($db, $ours);

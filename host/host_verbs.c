@@ -1,0 +1,18 @@
+#include "host/host_verbs.h"
+
+#include <string.h>
+
+#include "host/log_files.h"
+
+static const struct host_verb verbs[] = {
+	{ "logs.files", log_files_list },
+	{ "logs.read", log_files_read },
+};
+
+const struct host_verb *host_verbs_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
