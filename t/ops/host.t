@@ -19,7 +19,7 @@ my $socket = "$dir/host.sock";
 sub start (@words) {
     my $host = Ashlar::Process->start(
         name => 'ashlar host', cmd => [ $ashlar, 'host', '--socket', $socket, @words ], log => "$dir/log",
-        env  => { LOG_DIR => "$dir/logs", JWT_SECRET => 'x' x 32, Ashlar::Cluster::sanitizer_env("$dir") });
+        env  => { LOG_DIR => "$dir/logs", Ashlar::Cluster::sanitizer_env("$dir") });
     for (1 .. 500) { last if IO::Socket::UNIX->new($socket) || !$host->alive; sleep 0.02 }
     return $host;
 }
@@ -86,7 +86,7 @@ subtest 'who may ask' => sub {
     $host = start('--peer', 'nobody');
     is_deeply decode_json(ask_as('nobody', $files)), { files => [] }, '--peer may';
     is ask_as('www-data', $files), '', '  and nobody else';
-    my $none = Ashlar::Process->start(cmd => [ $ashlar, 'host', '--socket', "$dir/other.sock", '--peer', 'nobody-of-that-name' ], log => "$dir/log", env => { JWT_SECRET => 'x' x 32 });
+    my $none = Ashlar::Process->start(cmd => [ $ashlar, 'host', '--socket', "$dir/other.sock", '--peer', 'nobody-of-that-name' ], log => "$dir/log");
     is +($none->wait_for(10) // 0) >> 8, 1, 'a user that there is not is an error';
 };
 ok $host->stop('TERM', 10), 'it stops';
