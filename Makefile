@@ -7,7 +7,7 @@
 
 CC       = $(if $(FUZZ),clang,gcc)
 BUILD    = build$(if $(SAN),/asan)$(if $(COV),/cov)$(if $(FUZZ),/fuzz)
-PACKAGES = libpq json-c libjwt openssl libcurl libcbor libwebsockets icu-uc libseccomp gumbo libarchive libxml-2.0 zlib xlsxwriter expat
+PACKAGES = libpq json-c libjwt openssl libcurl libcbor libwebsockets icu-uc libseccomp gumbo libarchive libxml-2.0 zlib xlsxwriter expat libsystemd
 SANITIZE = $(if $(FUZZ),fuzzer-no-link$(,))address,undefined
 # _FORTIFY_SOURCE and the sanitizers do not mix; each build has one of them.
 HARDEN   = $(if $(SAN)$(FUZZ),-O1 -fsanitize=$(SANITIZE) -fno-sanitize-recover=all,$(if $(COV),-O0 --coverage,\

@@ -2,9 +2,11 @@
 
 #include <string.h>
 
+#include "host/agents.h"
 #include "host/log_files.h"
 
 static const struct host_verb verbs[] = {
+	{ "agents.apply", agents_apply },
 	{ "logs.files", log_files_list },
 	{ "logs.read", log_files_read },
 };

@@ -129,7 +129,7 @@ sub start ($class, %arg) {
         ASHLAR_TEST_SCRYPT => "$dir/scrypt",
         TZ                 => 'America/St_Johns',    # half an hour off: what is not UTC shows
         Ashlar::Cluster::sanitizer_env($self->{dir}),
-        $host ? (HOST_SOCKET => "$dir/host.sock", LOG_DIR => "$dir/logs") : (),
+        $host ? (HOST_SOCKET => "$dir/host.sock", LOG_DIR => "$dir/logs", AGENTS_DIR => "$dir/agents", SERVICE_MANAGER => 'none') : (),
         (map { /^[A-Z]/ ? ($_ => delete $arg{$_}) : () } keys %arg),
     };
     die 'unknown options: ', join(' ', sort keys %arg), "\n" if %arg;
@@ -485,7 +485,7 @@ sub start_realtime ($self, $name = 'realtime', %arg) {
 # Start ashlar host; further words are its options.
 sub start_host ($self, @options) {
     my $socket = "$self->{dir}/host.sock";
-    mkdir "$self->{dir}/logs";
+    mkdir "$self->{dir}/$_" for qw(logs agents);
     my $host = $self->{pool}{host} = Ashlar::Process->start(
         name => 'ashlar host',
         cmd  => [ $self->program, 'host', @options ],

@@ -4,7 +4,8 @@
 CREATE OR REPLACE FUNCTION tenant_agent_note(agent text, action text, details jsonb) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM audit('tenant_agent.' || CASE action WHEN 'created' THEN 'create' WHEN 'updated' THEN 'update' WHEN 'deactivated' THEN 'deactivate' ELSE action END,
+    PERFORM audit('tenant_agent.' || CASE action WHEN 'created' THEN 'create' WHEN 'updated' THEN 'update' WHEN 'deactivated' THEN 'deactivate'
+                                       WHEN 'started' THEN 'start' WHEN 'stopped' THEN 'stop' WHEN 'restarted' THEN 'restart' ELSE action END,
                   'tenant_agent', agent, details);
     PERFORM activity_log_put('agent.' || action, 'agent', agent, details);
     RETURN true;

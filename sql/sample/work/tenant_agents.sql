@@ -4,6 +4,7 @@ VALUES (app_tenant(), 'Berth planner', 'berth-planner', 'Says which ship goes wh
        (app_tenant(), 'Chart reader', 'chart-reader', 'Looks for charts that are out of date.', 'research', 86400, NULL, '{}', false, 20);
 
 -- {agent_number} = SELECT number FROM tenant_agents WHERE tenant_id = app_tenant() AND name = 'pilot'
+-- {agent_name} = SELECT 'pilot'
 INSERT INTO tenant_agents (tenant_id, name, display_name, role, emoji, workspace_path)
 VALUES (app_tenant(), 'pilot', 'Pilot', 'planner', '⚓', 'harbour/pilot');
 
