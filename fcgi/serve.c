@@ -409,7 +409,8 @@ static struct failure read_path(struct req *rq, struct value *values)
 			continue;
 		/* What cannot be an id is the id of nothing; but where ids are numbers a word is a mistake,
 		 * and where a name has a form (.fits), what has not. */
-		first = problem || (f.type != F_INT && !f.fits) ? answer_absence(rq, problem ? NULL : text) : why;
+		first = problem || (f.type != F_INT && !f.fits) ? answer_absence(rq, problem ? NULL : text)
+								: why;
 	}
 	rq->tx.nvalues = (size_t)n;
 	return first;

@@ -80,7 +80,9 @@ static int open_beneath(int dir, const char *name, uint64_t flags, uint64_t mode
 /* A directory that is made unless it is there; -1: errno. */
 static int open_made(int dir, const char *name, mode_t mode)
 {
-	int fd = mkdirat(dir, name, 0700) && errno != EEXIST ? -1 : open_beneath(dir, name, O_RDONLY | O_DIRECTORY, 0);
+	int fd = mkdirat(dir, name, 0700) && errno != EEXIST
+			 ? -1
+			 : open_beneath(dir, name, O_RDONLY | O_DIRECTORY, 0);
 	struct stat st;
 
 	/* What makes directories has a mask. */
@@ -181,7 +183,8 @@ static void make_soul(struct agent *g)
 
 	say_errno(g, "soul_md",
 		  write_missing(g->workspace, "SOUL.md", 0660,
-				arena_fmt(g->a, soul, display, name, *emoji ? " " : "", emoji, text_of(g, "model", ""))));
+				arena_fmt(g->a, soul, display, name, *emoji ? " " : "", emoji,
+					  text_of(g, "model", ""))));
 }
 
 /* A line of systemd's environment file: what is in quotes has \ before what means something. */
@@ -236,8 +239,9 @@ static void load(struct agent *g)
 /* What its programs may read of it; the database is the truth. */
 static bool write_state(const struct agent *g, const char *status)
 {
-	return write_file(g->workspace, "state.json", 0660,
-			  arena_fmt(g->a, "{\"name\":\"%s\",\"status\":\"%s\"}\n", text_of(g, "name", ""), status));
+	return write_file(
+		g->workspace, "state.json", 0660,
+		arena_fmt(g->a, "{\"name\":\"%s\",\"status\":\"%s\"}\n", text_of(g, "name", ""), status));
 }
 
 static const char *start(struct agent *g)
@@ -258,7 +262,8 @@ static const char *start(struct agent *g)
 
 static const char *stop(struct agent *g)
 {
-	int dir = open_made(g->root, "stop", 0700), agents = open_beneath(g->root, "agents", O_RDONLY | O_DIRECTORY, 0);
+	int dir = open_made(g->root, "stop", 0700),
+	    agents = open_beneath(g->root, "agents", O_RDONLY | O_DIRECTORY, 0);
 	bool is_set = dir >= 0 && write_file(dir, g->instance, 0600, "");
 
 	g->workspace = agents < 0 ? -1 : open_beneath(agents, g->instance, O_RDONLY | O_DIRECTORY, 0);
@@ -268,7 +273,8 @@ static const char *stop(struct agent *g)
 		close(dir);
 	if (agents >= 0)
 		close(agents);
-	return is_set ? units_call(g->a, "StopUnit", g->unit) : "that it is to stand still cannot be put down";
+	return is_set ? units_call(g->a, "StopUnit", g->unit)
+		      : "that it is to stand still cannot be put down";
 }
 
 static const char *act(struct agent *g)
@@ -320,7 +326,8 @@ static bool take_wish(int fd, int64_t wish)
 
 static bool is_action(const char *p)
 {
-	return p && (!strcmp(p, "make") || !strcmp(p, "start") || !strcmp(p, "stop") || !strcmp(p, "restart"));
+	return p &&
+	       (!strcmp(p, "make") || !strcmp(p, "start") || !strcmp(p, "stop") || !strcmp(p, "restart"));
 }
 
 const char *agents_apply(struct arena *a, struct json_object *asked, struct buf *out)

@@ -17,7 +17,8 @@
 #include "lib/host/config.h"
 #include "providers/host_ask.h"
 
-static enum err agent_create(struct req *rq), agent_stop(struct req *rq), agent_start(struct req *rq), agent_restart(struct req *rq);
+static enum err agent_create(struct req *rq), agent_stop(struct req *rq), agent_start(struct req *rq),
+	agent_restart(struct req *rq);
 
 enum { APPLY_MS = 6000 }; /* a restart has a second of rest in it, and may wait for the one before */
 

@@ -46,6 +46,10 @@ subtest 'the files of a package' => sub {
         usr/lib/systemd/system/ashlar-api@hash.service.d/20-cpu.conf
         usr/lib/systemd/system/ashlar-api@main.service.d/remote-database.conf.example
         usr/lib/systemd/system/ashlar-.service.d/10-hardening.conf
+        usr/lib/systemd/system/ashlar-agent@.service
+        usr/lib/systemd/system/ashlar-agent@.service.d/20-network.conf
+        usr/lib/systemd/system/ashlar-agent@.service.d/20-workspace.conf
+        usr/share/polkit-1/rules.d/ashlar-host.rules
         usr/lib/systemd/system/ashlar-host.service
         usr/lib/systemd/system/ashlar-host.service.d/20-peers.conf
         usr/lib/systemd/system/ashlar-host.socket
@@ -202,7 +206,7 @@ subtest 'two instances on one host' => sub {
     for my $file (@new) {
         next if $file =~ /README|real-ip/;
         my $text = slurp("$two/$file") =~ s/^\s*#.*//mgr;
-        push @shared, "$file: $1" if $text =~ m{(.*(?:/run/ashlar\b(?!-two)|/var/log/ashlar\b(?!-two)|/var/lib/ashlar/files|/etc/ashlar/|\bashlar-(?:api|host|worker|realtime|migrate|main|slow|hash)|\bashlar_(?:main|slow|hash|rate|requests|sockets|pool|uuid)|log_format ashlar\b |snippets/ashlar-(?!two)|ashlar[.]target|(?:Runtime|Logs)Directory=ashlar$).*)}m;
+        push @shared, "$file: $1" if $text =~ m{(.*(?:/run/ashlar\b(?!-two)|/var/log/ashlar\b(?!-two)|/var/lib/ashlar/files|/etc/ashlar/|\bashlar-(?:agent|api|host|worker|realtime|migrate|main|slow|hash)|\bashlar_(?:main|slow|hash|rate|requests|sockets|pool|uuid)|log_format ashlar\b |snippets/ashlar-(?!two)|ashlar[.]target|(?:Runtime|Logs)Directory=ashlar$).*)}m;
     }
     is_deeply \@shared, [], 'and none of them means anything of the first one\'s';
     like slurp("$two/etc/ashlar-two/ashlar.env"), qr{^DATABASE_URL=postgresql://ashlar_api\@/ashlar_two[?]}m, 'its database';
@@ -226,8 +230,8 @@ subtest 'two instances on one host' => sub {
     unlike $said, qr/emerg|duplicate/, 'and no name is there twice';
 
     my $units = "$two/usr/lib/systemd/system";
-    system("cp -an /usr/lib/systemd/system/. '$units/' && ln -s usr/bin '$two/bin' && cp /usr/bin/kill '$two/usr/bin/'");
-    for my $unit (qw(ashlar-two.target ashlar-two-api@main.service ashlar-two-api@slow.service ashlar-two-api@hash.service ashlar-two-host.service ashlar-two-worker.service ashlar-two-realtime.service ashlar-two-migrate.service)) {
+    system("cp -an /usr/lib/systemd/system/. '$units/' && ln -s usr/bin '$two/bin' && cp /usr/bin/kill /usr/bin/sh '$two/usr/bin/'");
+    for my $unit (qw(ashlar-two.target ashlar-two-api@main.service ashlar-two-api@slow.service ashlar-two-api@hash.service ashlar-two-host.service ashlar-two-agent@1-x.service ashlar-two-worker.service ashlar-two-realtime.service ashlar-two-migrate.service)) {
         is scalar qx(systemd-analyze --no-pager --root='$two' verify --man=no '$unit' 2>&1), '', "$unit is well-formed";
     }
     my $open = sub ($unit) { return [ sort map { /"set":false,"name":"([^"]*)"/ ? $1 : () } split /[}]/, qx(systemd-analyze --no-pager --root='$two' security --offline=true --json=short '$unit') ] };

@@ -4,7 +4,7 @@
 use v5.36;
 use lib 't/lib';
 use Ashlar::Cluster;
-use Cpanel::JSON::XS qw(decode_json);
+use Cpanel::JSON::XS qw(decode_json encode_json);
 use File::Temp ();
 use Test::More;
 
@@ -18,7 +18,7 @@ my @ours = map { s{.*/}{}r } glob "$units/ashlar*.{service,socket,target}";
 cmp_ok scalar @ours, '>=', 4, 'there are units';
 
 # What a host has beside them: Debian's units and the commands ours name.
-system("cp -an /usr/lib/systemd/system/. '$units/' && ln -s usr/bin '$top/bin' && cp /usr/bin/kill '$top/usr/bin/'") == 0
+system("cp -an /usr/lib/systemd/system/. '$units/' && ln -s usr/bin '$top/bin' && cp /usr/bin/kill /usr/bin/sh '$top/usr/bin/'") == 0
     or die "cannot make a root\n";
 
 sub analyze (@words) {
@@ -119,7 +119,7 @@ my %SERVICE = (
     },
     'ashlar-host.service' => {
         %serves, PrivateUsers => 'no', holes => [ sort @open, 'PrivateUsers' ], User => 'ashlar_host', Group => 'ashlar_host', StandardInput => 'socket', TimeoutStopSec => '20s',
-        LimitNOFILE => '1024', TasksMax => '32', Environment => 'LOG_DIR=/var/log/ashlar', EnvironmentFile => '-/etc/ashlar/host.env', InaccessiblePaths => '-/etc/ashlar/ashlar.env',
+        LimitNOFILE => '1024', TasksMax => '32', Environment => 'AGENTS_DIR=/var/lib/ashlar-host AGENT_UNIT=ashlar-agent LOG_DIR=/var/log/ashlar', StateDirectory => 'ashlar-host', EnvironmentFile => '-/etc/ashlar/host.env', InaccessiblePaths => '-/etc/ashlar/ashlar.env',
         RuntimeDirectory => '(not set)', RuntimeDirectoryMode => '0755', RuntimeDirectoryPreserve => 'no', LogsDirectory => 'ashlar',
     },
     'ashlar-migrate.service' => {
@@ -147,7 +147,7 @@ subtest 'what each unit is in the end' => sub {
     my $effective = effective();
     my %table     = (%SERVICE, %OTHER);
     is_deeply [ sort keys %$effective ], [ sort keys %table ], 'these units are started, and no others';
-    is_deeply [ sort keys %{ { map { s/@\w+/@/r => 1 } keys %table } } ], [ sort @ours ], 'each file of a unit is among them';
+    is_deeply [ sort 'ashlar-agent@.service', keys %{ { map { s/@\w+/@/r => 1 } keys %table } } ], [ sort @ours ], 'each file of a unit is among them';
     for my $unit (sort keys %table) {
         my %want = %{ $table{$unit} };
         my $open = delete $want{holes};
@@ -165,6 +165,39 @@ subtest 'what each unit is in the end' => sub {
     rename "$units/ashlar-worker.service.d", "$top/away" or die "rename: $!\n";
     is_deeply effective()->{'ashlar-worker.service'}{PrivateNetwork}, ['yes'], 'without its drop-in the worker has no network';
     rename "$top/away", "$units/ashlar-worker.service.d" or die "rename: $!\n";
+};
+
+# No target starts these: ashlar-host does, one by one.
+subtest 'an agent\'s unit' => sub {
+    my $unit = 'ashlar-agent@1-keeper.service';
+    is analyze("verify --man=no '$unit'"), '', 'systemd finds no fault';
+    my ($exposure) = analyze("security --offline=true '$unit'") =~ /Overall exposure level[^:]*: ([\d.]+)/;
+    cmp_ok $exposure, '<=', 1.5, "exposed by $exposure";
+    is_deeply holes($unit), [ sort @internet, 'UMask' ], 'open is the internet, and what its group may read' or diag explain holes($unit);
+    is of('ashlar-agent@.service', $_->[0]), $_->[1], "$_->[0]=$_->[1]" for [ DynamicUser => 'yes' ], [ User => '' ], [ Group => 'ashlar_agents' ];
+    is of('ashlar-agent@.service', 'ConditionPathExists'), '/var/lib/ashlar-host/env/%i !/var/lib/ashlar-host/stop/%i', 'it starts as ashlar-host has it';
+    is of('ashlar-agent@.service.d/20-workspace.conf', 'BindPaths'), '/var/lib/ashlar-host/agents/%i:/srv/agent', 'its own workspace';
+    is of('ashlar-agent@.service.d/20-workspace.conf', 'TemporaryFileSystem'), '/srv:ro /var/lib:ro', '  and no other';
+};
+
+# The rule, run by node in place of polkitd: who is let, and to what.
+subtest 'what ashlar-host may ask systemd for' => sub {
+    my $rules = "$top/usr/share/polkit-1/rules.d/ashlar-host.rules";
+    my $asks  = sub ($user, $action, %details) {
+        my $in = encode_json({ user => $user, action => $action, details => \%details });
+        local $ENV{ASKED} = $in;
+        my $said = qx(node -e 'let rule; const asked = JSON.parse(process.env.ASKED); globalThis.polkit = { Result: { YES: "yes", NO: "no", NOT_HANDLED: "not handled" }, addRule(f) { rule = f } };
+            require("vm").runInThisContext(require("fs").readFileSync("$rules", "utf8")); process.stdout.write(rule({ id: asked.action, lookup: k => asked.details[k] }, { user: asked.user }))');
+        return $said;
+    };
+    my ($units, $one) = ('org.freedesktop.systemd1.manage-units', 'ashlar-agent@1-keeper.service');
+    is $asks->(ashlar_host => $units, unit => $one, verb => $_), 'yes', "$_ an agent" for qw(start stop restart);
+    is $asks->(ashlar_host => $units, unit => $one, verb => $_), 'no',  "$_ is not among them" for qw(kill reset-failed set-property reload), '';
+    is $asks->(ashlar_host => $units, unit => $_, verb => 'start'), 'no', "not $_"
+        for 'ssh.service', 'ashlar-agent@1-keeper.timer', 'ashlar-agent@x.service', 'ashlar-agent@1-keeper.service.service', "ashlar-agent\@1-keeper.service\n", 'x-ashlar-agent@1-keeper.service', 'ashlar-agent@1-../x.service', 'ashlar-worker.service';
+    is $asks->(ashlar_host => $units), 'no', 'nothing without a name, as a transient unit is';
+    is $asks->(ashlar_host => "org.freedesktop.systemd1.$_", unit => $one, verb => 'start'), 'not handled', "$_ is as for everybody: root's" for qw(manage-unit-files reload-daemon set-environment);
+    is $asks->($_ => $units, unit => $one, verb => 'start'), 'not handled', "and for $_, too" for qw(ashlar_api nobody);
 };
 
 subtest 'the drop-in for a remote database' => sub {
