@@ -47,7 +47,7 @@ my $issuer = Ashlar::Issuer->start(sign_key('EC', 'ec-1'));
 my ($jwks) = $issuer->url =~ m{//([^/]+)};
 my $t      = Api->start(
     $models->settings(which => [qw(openai anthropic)]), $stripe->settings, $places->settings,
-    realtime => 1, main => 3, slow => 2, hash => 1, SECURITY_LIMITS => 'off', RATE_LIMIT_KEY => 0,
+    realtime => 1, host => 1, main => 3, slow => 2, hash => 1, SECURITY_LIMITS => 'off', RATE_LIMIT_KEY => 0,
     HTTP_ALLOW_PRIVATE => $hooks->address . ",$jwks", WEBHOOK_ALLOW_HTTP => 'true',
 );
 $t->start_worker(children => 1, queues => 'ashlar,ashlar.geocoding');    # mails wait, so that what is in them can be read
