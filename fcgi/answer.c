@@ -283,6 +283,12 @@ static void write_list(struct req *rq, const PGresult *res, bool is_page)
 		jx_key_open(b, l->meta, '{');
 	for (size_t i = 0; i < sizeof(l->members) / sizeof(*l->members) && l->members[i]; i++)
 		write_member(rq, res, l->members[i], total);
+	if (l->counts) {
+		const char *summary = PQntuples(res) ? column_text(res, 0, "_summary") : NULL;
+
+		jx_key(b, "summary");
+		jx_json(b, summary ? summary : "null", summary ? strlen(summary) : 4);
+	}
 	if (l->meta)
 		buf_char(b, '}');
 	if (items)

@@ -32,6 +32,8 @@
 
 #include <stdbool.h>
 
+struct field;
+
 enum { LIST_MOST = 1000 }; /* rows of a list that says nothing else */
 
 /* How many rows a page has when the client does not say, and at most; 0: as the form has it. */
@@ -50,7 +52,8 @@ struct size {
  *	has_next, has_more; has_prev	whether there are rows behind and before it
  *	next_cursor	the text in the last row's column of the name _next_cursor; null where there is none
  *
- * Any other member is the number in the query's column of the name "_" and the member's.
+ * Any other member is the number in the query's column of the name "_" and the member's.  With .counts there
+ *is "summary" behind them, an object of that form: the JSON text in the query's column _summary.
  */
 struct list {
 	const char *items;      /* the rows' member; NULL: an array, unless the row has .items */
@@ -58,7 +61,8 @@ struct list {
 	const char *members[6]; /* behind the rows */
 	const char *paging[2];  /* query fields */
 	struct size size;
-	bool clamps; /* more than the most counts as the most; else it is refused */
+	bool clamps;                /* more than the most counts as the most; else it is refused */
+	const struct field *counts; /* the members of "summary"; or NULL */
 };
 
 extern const struct list skipped, numbered, sized, turned, windowed, enveloped, leafed, unpaged, tailed, capped,

@@ -151,6 +151,21 @@ static const struct field tenant_team_member_data[] = {
 	FIELD_END
 };
 
+static const char *const product_statuses[] = { "idea", "building", "active", "live", "launched", "placeholder", "archived", NULL };
+
+static const struct field product_data[] = {
+	{ "id",           F_INT,      0, .example = "1", .about = "as the operations surface has it" },
+	{ "name",         F_TEXT,     0, .example = "Harbour lights" },
+	{ "slug",         F_TEXT,     0, .example = "harbour-lights" },
+	{ "tagline",      F_TEXT,     F_NULL },
+	{ "status",       F_ENUM,     0, .values = product_statuses },
+	{ "brand_color",  F_TEXT,     F_NULL, .example = "#204060" },
+	{ "accent_color", F_TEXT,     F_NULL, .example = "#ffcc00" },
+	{ "created_at",   F_DATETIME, 0 },
+	{ "updated_at",   F_DATETIME, 0 },
+	FIELD_END
+};
+
 static const char *const environments[] = { "production", "staging", "development", "community", NULL };
 
 static const struct field trace_project_data[] = {
@@ -306,6 +321,7 @@ static const struct shape team_member = { "EventTeamMember", team_member_data };
 static const struct shape tenant_agent = { "EventTenantAgent", tenant_agent_data };
 static const struct shape tenant_team = { "EventTenantTeam", tenant_team_data };
 static const struct shape tenant_team_member = { "EventTenantTeamMember", tenant_team_member_data };
+static const struct shape product = { "EventProduct", product_data };
 static const struct shape trace_project = { "EventTraceProject", trace_project_data };
 static const struct shape key = { "EventApiKey", key_data };
 static const struct shape subscription = { "EventSubscription", subscription_data };
@@ -359,6 +375,9 @@ const struct event events[] = {
 	{ "tenant_team.member_added",   EVENT_TENANT, "A user is in a team of the tenant now", &tenant_team_member },
 	{ "tenant_team.member_updated", EVENT_TENANT, "A user has another role in a team of the tenant", &tenant_team_member, PREVIOUS },
 	{ "tenant_team.member_removed", EVENT_TENANT, "A user is in a team of the tenant no more", &tenant_team_member },
+
+	{ "product.created", EVENT_TENANT, "A product was made", &product },
+	{ "product.updated", EVENT_TENANT, "A product was changed, or has another status", &product, PREVIOUS },
 
 	{ "import.completed",   EVENT_ORGANIZATION, "An import of a file into a recordset is over, or has failed", &import_event_shape },
 	{ "import.undone",      EVENT_ORGANIZATION, "An import was undone: what it had created is deleted, what it had changed is as it was", &import_undone_event_shape },

@@ -14,6 +14,7 @@
 #include "worker/knowledge.h"
 #include "worker/mail.h"
 #include "worker/notifications.h"
+#include "worker/products.h"
 #include "worker/record_convert.h"
 #include "worker/record_export.h"
 #include "worker/record_geocode.h"
@@ -78,6 +79,7 @@ const struct job_kind *const job_kinds[] = {
 	&record_runs_job,
 	&records_place_job,
 	&tasks_due_job,
+	&brand_sync_job,
 	&records_unique_job,
 	&domains_due_job,
 	&domain_check_job,

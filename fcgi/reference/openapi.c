@@ -67,6 +67,13 @@ static void write_list_members(struct buf *b, const struct route *r, bool exampl
 		else
 			jx_int(b, kind == LIST_SKIP ? 0 : kind == LIST_LIMIT ? usual : 1);
 	}
+	if (l->counts) {
+		jx_key(b, "summary");
+		if (example)
+			schema_example(b, l->counts, 1);
+		else
+			schema_write(b, l->counts, 1, true);
+	}
 }
 
 static void write_list_names(struct buf *b, const struct list *l)
@@ -74,6 +81,10 @@ static void write_list_names(struct buf *b, const struct list *l)
 	for (size_t i = 0; i < sizeof(l->members) / sizeof(*l->members) && l->members[i]; i++) {
 		jx_next(b);
 		jx_str(b, l->members[i]);
+	}
+	if (l->counts) {
+		jx_next(b);
+		jx_str(b, "summary");
 	}
 }
 

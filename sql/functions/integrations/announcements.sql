@@ -382,6 +382,10 @@ SELECT announce('tenant_team_members', 'tenant_team', 'member_added', 'member_up
 SELECT announce('tenant_agents', 'agent', gone => NULL, shows => 'name, display_name, role, status, current_task, created_at, updated_at',
     watches => 'display_name, role, status, current_task', also => '{"id": "r.number"}');
 
+-- Products of a tenant, by their numbers; its description, which may be long, is asked for.
+SELECT announce('products', 'product', gone => NULL, shows => 'name, slug, tagline, status, brand_color, accent_color, created_at, updated_at',
+    watches => 'name, tagline, status, brand_color, accent_color', also => '{"id": "r.number"}');
+
 -- On no channel: who may see a recordset, its grants say.
 SELECT announce('recordsets', 'recordset', has_micros => true,
     changed => $$CASE WHEN OLD.trashed_at IS NULL AND NEW.trashed_at IS NOT NULL THEN 'trashed'

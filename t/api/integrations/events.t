@@ -400,6 +400,13 @@ subtest 'agents of a tenant' => sub {
     tells 'it is offline', sub { $ann->delete("$at/$agent") }, 'agent.updated' => { id => $agent, status => 'offline' };
 };
 
+subtest 'products of the tenant' => sub {
+    my $at  = '/api/products';
+    my $id  = tells('one is made', sub { $ann->post($at, { name => 'Sailing times' }) }, 'product.created' => { name => 'Sailing times', slug => 'sailing-times', status => 'building' })->json('/data/id');
+    tells 'it has another status', sub { $ann->patch("$at/sailing-times", { status => 'active' }) }, 'product.updated' => { id => $id, status => 'active', previous_attributes => { status => 'building' } };
+    quiet 'as it is', sub { $ann->patch("$at/sailing-times", { status => 'active' }) };
+};
+
 subtest 'teams' => sub {
     my $at   = '/api/v1/teams';
     my $in   = $ann->with(headers => { %{ $ann->{headers} // {} }, 'X-Workspace-Id' => $acme });
