@@ -52,8 +52,8 @@ struct size {
  *	has_next, has_more; has_prev	whether there are rows behind and before it
  *	next_cursor	the text in the last row's column of the name _next_cursor; null where there is none
  *
- * Any other member is the number in the query's column of the name "_" and the member's.  With .counts there
- *is "summary" behind them, an object of that form: the JSON text in the query's column _summary.
+ * Any other member is the number in the query's column of the name "_" and the member's.  With .counts
+ * there is "summary" behind them, an object of that form: the JSON text in the query's column _summary.
  */
 struct list {
 	const char *items;      /* the rows' member; NULL: an array, unless the row has .items */

@@ -82,7 +82,7 @@ BEGIN
                             JOIN tasks t ON t.tenant_id = m.tenant_id AND t.organization_id = m.organization_id AND t.created_by_id = m.id AND t.created_at >= since
                             WHERE m.tenant_id = here AND m.user_id = who),
         'agents', (SELECT count(*) FROM agents a WHERE a.tenant_id = here AND a.created_by = who AND a.deleted_at IS NULL),
-        'products', (SELECT count(*) FROM products p WHERE p.tenant_id = here AND p.created_by = who AND p.status <> 'archived'),
+        'products', (SELECT count(*) FROM products p WHERE p.tenant_id = here AND p.creator_id = who AND p.status <> 'archived'),
         'team_members', greatest(1, (SELECT count(DISTINCT x.user_id) FROM memberships m
                                      JOIN memberships x ON x.tenant_id = m.tenant_id AND x.organization_id = m.organization_id AND x.is_active
                                      WHERE m.tenant_id = here AND m.user_id = who AND m.is_active AND m.role = 'owner')),

@@ -18,7 +18,7 @@ LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM products p WHERE p.tenant_id = app_tenant() AND p.slug = slug;
     IF NOT FOUND THEN
-        INSERT INTO products AS p (tenant_id, name, slug, created_by)
+        INSERT INTO products AS p (tenant_id, name, slug, creator_id)
         SELECT app_tenant(), coalesce(brand_text(b.brand, 'name', 100, '.'), slug), slug, app_user()
         FROM product_brands b WHERE b.tenant_id = app_tenant() AND b.slug = slug
         ON CONFLICT ON CONSTRAINT products_slug_unique DO NOTHING;
@@ -33,14 +33,15 @@ BEGIN
 END
 $$;
 
--- How many a tenant has, for meta.summary.
+-- How many a tenant has, for meta.summary, from counters that the writes keep.
 CREATE OR REPLACE FUNCTION product_summary() RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN (SELECT jsonb_build_object('total', count(*), 'active', count(*) FILTER (WHERE p.status IN ('active', 'live', 'launched')),
-                                      'building', count(*) FILTER (WHERE p.status = 'building'), 'archived', count(*) FILTER (WHERE p.status = 'archived'),
-                                      'other', count(*) FILTER (WHERE p.status IN ('idea', 'placeholder')))
-            FROM products p WHERE p.tenant_id = (SELECT app_tenant()));
+    RETURN (SELECT jsonb_build_object('total', coalesce(sum(c.n), 0), 'active', coalesce(sum(c.n) FILTER (WHERE c.key IN ('active', 'live', 'launched')), 0),
+                                      'building', coalesce(sum(c.n) FILTER (WHERE c.key = 'building'), 0),
+                                      'archived', coalesce(sum(c.n) FILTER (WHERE c.key = 'archived'), 0),
+                                      'other', coalesce(sum(c.n) FILTER (WHERE c.key IN ('idea', 'placeholder')), 0))
+            FROM tenant_counters c WHERE c.tenant_id = (SELECT app_tenant()) AND c.name = 'products');
 END
 $$;
 

@@ -32,7 +32,7 @@ ORDER BY lower(p.name), p.number;
 -- name: product_create :row
 WITH made AS (
     INSERT INTO products
-    :values(tenant_id = @tenant, name, slug = coalesce(:slug, product_slug(:name)), tagline, description, status = coalesce(:status, 'building'), created_by = @user)
+    :values(tenant_id = @tenant, name, slug = coalesce(:slug, product_slug(:name)), tagline, description, status = coalesce(:status, 'building'), creator_id = @user)
     WHERE valid(:slug IS NOT NULL OR product_slug(:name) <> '', 'name', 'a slug is made of the letters a to z and digits of the name, and there are none: send slug')
     RETURNING *
 )
