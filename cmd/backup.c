@@ -23,13 +23,21 @@
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
 
+static const char *only_check;
+
+static const struct cmd_option backup_options[] = {
+	{ "--check", NULL, &only_check, "write nothing: read FILE, and say whether it is whole" },
+	{ NULL, NULL, NULL, NULL },
+};
+
 static const struct cmd_usage backup_usage = {
-	"backup FILE",
+	"backup [--check] FILE",
 	"Write all of the database into FILE, for \"ashlar restore\".  It is readable by you\n"
-	"alone, and it is there when it is whole: until then it has another name.  The\n"
-	"settings, with the keys that open what is sealed in it, are not in it.  Connects with\n"
-	"DATABASE_OWNER_URL (else DATABASE_URL), and reads as the role ashlar_backup.",
-	NULL,
+	"alone, and it is there when it is whole and was read again to its end: until then it\n"
+	"has another name.  The settings, with the keys that open what is sealed in it, are not\n"
+	"in it.  Connects with DATABASE_OWNER_URL (else DATABASE_URL), and reads as the role\n"
+	"ashlar_backup.",
+	backup_options,
 };
 
 static const struct cmd_usage restore_usage = {
@@ -169,6 +177,17 @@ static const char *owner_in(struct arena *a, const char *contents)
 	return at ? arena_dup_n(a, at + strlen(entry), strcspn(at + strlen(entry), "\n")) : NULL;
 }
 
+/*
+ * Is the file a backup, from its table of contents to its last block?  The table stands at the front, and of
+ * a file that was cut off behind it --list sees nothing: only who unpacks all of it does.
+ */
+static bool is_whole(PGconn *db, struct arena *a, const char *restore, const char *file)
+{
+	return owner_in(a, output_of(db, a, (const char *const[]){ restore, "--list", file, NULL })) &&
+	       succeeds(start(db, (const char *const[]){ restore, "--file=/dev/null", file, NULL },
+			      STDOUT_FILENO));
+}
+
 static void sync_directory(struct arena *a, const char *file)
 {
 	const char *slash = strrchr(file, '/');
@@ -178,6 +197,24 @@ static void sync_directory(struct arena *a, const char *file)
 	if (fd < 0 || fsync(fd))
 		cmd_die("%s: %s", dir, strerror(errno));
 	close(fd);
+}
+
+/* Whether a file from before is whole; of that the database is asked its version alone. */
+static int check(const char *file)
+{
+	struct arena a;
+	PGconn *db;
+
+	if (access(file, R_OK))
+		cmd_die("%s: %s", file, strerror(errno));
+	cmd_config();
+	db = cmd_owner();
+	arena_init(&a, 65536);
+	if (!is_whole(db, &a, program(db, &a, "pg_restore"), file))
+		cmd_die("%s is not whole, or no backup of Ashlar", file);
+	printf("%s is whole\n", file);
+	arena_release(&a);
+	return 0;
 }
 
 int cmd_backup(int argc, char **argv)
@@ -190,6 +227,8 @@ int cmd_backup(int argc, char **argv)
 	PGconn *db;
 	int fd;
 
+	if (only_check)
+		return check(file);
 	cmd_config();
 	db = cmd_owner();
 	if (*PQgetvalue(cmd_query(db, &q_owner_migrate_is_new, NULL), 0, 0) == 't')
@@ -219,7 +258,7 @@ int cmd_backup(int argc, char **argv)
 						   "--extension=btree_gin", "--extension=btree_gist", NULL },
 			    fd)))
 		cmd_die("pg_dump failed, and %s was not written", file);
-	if (!owner_in(&a, output_of(db, &a, (const char *const[]){ restore, "--list", unfinished, NULL })))
+	if (!is_whole(db, &a, restore, unfinished))
 		cmd_die("what pg_dump wrote is not whole, and %s was not written", file);
 	if (fsync(fd) || fstat(fd, &st) || close(fd) || rename(unfinished, file))
 		cmd_die("%s: %s", file, strerror(errno));

@@ -97,6 +97,36 @@ subtest 'backup' => sub {
     isnt +(stat $file)[1], $inode, 'replaces the file, and does not write into it';
 };
 
+subtest 'whether one is whole' => sub {
+    my ($status, $text) = ashlar($t->{cluster}, $t->{database}, 'backup', '--check', $file);
+    is "$status$text", "0$file is whole\n", 'the one that was written';
+    my $all = slurp($file);
+    my %bad = (
+        'without its last byte' => substr($all, 0, -1),
+        'cut in half'           => substr($all, 0, length($all) / 2),
+        'only its head'         => substr($all, 0, 1000),
+        'nothing'               => '',
+        'a text'                => "SELECT 1;\n",
+    );
+    my $bad = "$tmp/dir/bad";
+    for my $what (sort keys %bad) {
+        open my $out, '>:raw', $bad or die "$bad: $!\n";
+        print $out $bad{$what};
+        close $out or die "$bad: $!\n";
+        is system("pg_restore --list '$bad' >$tmp/list 2>&1"), 0, 'pg_restore --list finds nothing amiss' if $what eq 'without its last byte';
+        ($status, $text) = ashlar($t->{cluster}, $t->{database}, 'backup', '--check', $bad);
+        is $status, 1, $what or diag $text;
+        like $text, qr/^ashlar: /m, '  and it says so';
+        ok -e $bad && slurp($bad) eq $bad{$what}, '  and leaves it as it is';
+    }
+    unlink $bad;
+    ($status, $text) = ashlar($t->{cluster}, $t->{database}, 'backup', '--check', $bad);
+    is $status, 1, 'none';
+    like $text, qr{\Aashlar: \Q$bad\E: No such file}, '  is named';
+    ok !-e $bad, '  and not made';
+    is +(ashlar($t->{cluster}, $t->{database}, 'backup', '--check', @$_))[0], 2, "--check @$_" for [], [ $file, $file ];
+};
+
 subtest 'what it does not write over' => sub {
     is +(ashlar($t->{cluster}, $t->{database}, 'backup', @$_))[0], 2, "backup @$_" for [], [''], [ 'a', 'b' ];
     my ($status, $text) = ashlar($t->{cluster}, $t->{database}, 'backup', "$tmp/dir");
