@@ -20,7 +20,9 @@ static const struct cmd_option options[] = {
 static const struct cmd_usage usage = {
 	"host [--socket PATH] [--peer USER]",
 	"Answer the api's questions about this host, such as what is in its logs (LOG_DIR),\n"
-	"until SIGTERM.  It asks no database, and whoever else asks is refused.",
+	"until SIGTERM; whoever else asks is refused.  Beside that it starts this host's agents when they "
+	"are\n"
+	"due, and carries out what was wanted of them, as the database (DATABASE_URL) has it.",
 	options,
 };
 

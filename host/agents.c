@@ -281,6 +281,8 @@ static const char *act(struct agent *g)
 {
 	const char *problem = NULL;
 
+	if (!strcmp(g->action, "run"))
+		return units_call(g->a, "StartUnit", g->unit);
 	if (!strcmp(g->action, "stop"))
 		return stop(g);
 	if (!strcmp(g->action, "restart")) {
@@ -326,8 +328,8 @@ static bool take_wish(int fd, int64_t wish)
 
 static bool is_action(const char *p)
 {
-	return p &&
-	       (!strcmp(p, "make") || !strcmp(p, "start") || !strcmp(p, "stop") || !strcmp(p, "restart"));
+	return p && (!strcmp(p, "run") || !strcmp(p, "make") || !strcmp(p, "start") || !strcmp(p, "stop") ||
+		     !strcmp(p, "restart"));
 }
 
 const char *agents_apply(struct arena *a, struct json_object *asked, struct buf *out)

@@ -12,11 +12,13 @@ struct json_object;
 
 /*
  * A verb (host_verbs.h), agents.apply: carry out what is wanted of an agent, all of it, whatever of that is
- *there already.
+ * there already.  Asked are:
  *
- *	do        "start": make what is missing, and start its unit; "make": the same, and a step that fails
- *is told among the steps, and no error; "stop"; "restart": stop and start, with a second between instance
- *TENANT-NAME wish      a number; what is wanted by a lower one than the last is refused
+ * instance  TENANT-NAME
+ * wish      a number; what is wanted by a lower one than the last is refused
+ * do        what: "start" makes what is missing, and starts its unit.  "make" is the same, and a step that
+ * fails is told among the steps, and no error.  "stop".  "restart" is stop and start, with a second between.
+ *           "run" starts the unit, and looks at nothing.
  *
  * One agent is dealt with by one process at a time.
  */

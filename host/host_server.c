@@ -12,12 +12,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host/agents_clock.h"
 #include "host/host_verbs.h"
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
 #include "lib/base/jx.h"
+#include "lib/host/config.h"
 #include "lib/host/host.h"
 #include "lib/host/log.h"
 
@@ -32,6 +34,7 @@ enum {
 
 static volatile sig_atomic_t is_stopping;
 static int nchildren;
+static pid_t clock_pid; /* of agents_clock; 0: it does not run */
 
 static void on_stop(int number)
 {
@@ -154,7 +157,10 @@ static void reap(void)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		nchildren--;
+		if (pid == clock_pid)
+			clock_pid = 0;
+		else
+			nchildren--;
 		if (WIFSIGNALED(status) && !is_stopping)
 			log_msg(LOG_WARNING, NULL, "child %d: killed by signal %d", (int)pid,
 				WTERMSIG(status));
@@ -185,6 +191,34 @@ static void take(int listen_fd, uid_t peer, const sigset_t *usual)
 			nchildren++;
 	}
 	close(fd);
+}
+
+/* Beside those that answer, and begun anew when it has ended. */
+static void start_clock(int listen_fd, const sigset_t *usual)
+{
+	if (clock_pid || !*cfg.database_url)
+		return;
+	clock_pid = fork();
+	if (!clock_pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(listen_fd);
+		catch_signal(SIGTERM, SIG_DFL);
+		catch_signal(SIGINT, SIG_DFL);
+		catch_signal(SIGCHLD, SIG_DFL);
+		sigprocmask(SIG_SETMASK, usual, NULL);
+		agents_clock_run();
+	}
+	if (clock_pid < 0) {
+		log_msg(LOG_ERROR, NULL, "fork: %s", strerror(errno));
+		clock_pid = 0;
+	}
+}
+
+static void stop_clock(void)
+{
+	if (clock_pid > 0 && !kill(clock_pid, SIGTERM))
+		waitpid(clock_pid, NULL, 0);
+	clock_pid = 0;
 }
 
 static bool find_peer(const char *name, uid_t *uid)
@@ -227,6 +261,7 @@ int host_server_run(const struct host_server_options *o)
 		struct pollfd one = { .fd = fd, .events = POLLIN };
 		struct timespec tick = { TICK_MS / 1000, 0 };
 
+		start_clock(fd, &before);
 		/* Signals come here alone. */
 		if (ppoll(&one, nchildren < CHILDREN, &tick, &before) > 0) {
 			take(fd, peer, &before);
@@ -235,6 +270,7 @@ int host_server_run(const struct host_server_options *o)
 		host_notify("WATCHDOG=1");
 	}
 	host_notify("STOPPING=1");
+	stop_clock();
 	if (is_ours)
 		host_unlisten(o->socket, &made);
 	close(fd);

@@ -20,3 +20,13 @@ EXCEPTION
     WHEN duplicate_object OR unique_violation OR insufficient_privilege THEN NULL;
 END
 $$;
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ashlar_host') THEN
+        CREATE ROLE ashlar_host LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS;
+    END IF;
+EXCEPTION
+    WHEN duplicate_object OR unique_violation THEN NULL;
+END
+$$;

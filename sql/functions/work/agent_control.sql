@@ -53,6 +53,7 @@ DECLARE
 BEGIN
     UPDATE tenant_agents x
     SET status = CASE WHEN x.wish > wished THEN x.status WHEN action = 'stop' THEN 'stopped' ELSE 'active' END,
+        done_wish = greatest(x.done_wish, wished), run_due_at = CASE WHEN x.wanted = 'running' THEN now() + make_interval(secs => x.interval_s) END,
         host = coalesce(said ->> 'host', x.host), failures = CASE WHEN action = 'stop' THEN x.failures ELSE 0 END,
         steps = CASE WHEN action = 'stop' THEN x.steps ELSE agent_steps(said) END
     WHERE x.tenant_id = app_tenant() AND x.name = agent_name
@@ -66,3 +67,64 @@ BEGIN
     END IF;
 END
 $$;
+
+-- ---------------------------------------------------------------- the clock of a host
+
+-- What ashlar host is to do with its agents now: "run" those that are due, whose next time is put down with it, and repeat wishes that nobody has
+-- carried out for ten seconds, which the api has in hand before.  At most a hundred of each.
+CREATE OR REPLACE FUNCTION host_agents_due(this_host text) RETURNS TABLE (tenant uuid, agent bigint, wish bigint, question text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    here text := coalesce(current_setting('app.tenant_id', true), '');
+    d    record;
+    a    tenant_agents;
+BEGIN
+    FOR d IN (SELECT x.tenant_id, x.number, 'run' AS action FROM tenant_agents x
+              WHERE x.host = this_host AND x.wanted = 'running' AND x.run_due_at <= now() AND x.run_due_at IS NOT NULL
+              ORDER BY x.run_due_at LIMIT 100)
+             UNION ALL
+             (SELECT x.tenant_id, x.number, 'wish' FROM tenant_agents x
+              WHERE x.host = this_host AND x.wish > x.done_wish AND x.wish < (extract(epoch FROM now() - interval '10 seconds') * 1000000)::bigint
+              ORDER BY x.wish LIMIT 100) LOOP
+        PERFORM set_config('app.tenant_id', d.tenant_id::text, true);
+        IF d.action = 'run' THEN
+            UPDATE tenant_agents x SET run_due_at = now() + make_interval(secs => x.interval_s)
+            WHERE x.tenant_id = d.tenant_id AND x.number = d.number AND x.wanted = 'running' AND x.run_due_at <= now()
+            RETURNING * INTO a;
+        ELSE
+            SELECT * INTO a FROM tenant_agents x WHERE x.tenant_id = d.tenant_id AND x.number = d.number;
+        END IF;
+        IF FOUND THEN
+            tenant := a.tenant_id;
+            agent := a.number;
+            wish := a.wish;
+            question := agent_question(a, CASE WHEN d.action = 'run' THEN 'run' WHEN a.wanted = 'running' THEN 'start' ELSE 'stop' END, coalesce(a.asked_model, ''), coalesce(a.asked_url, ''));
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+    PERFORM set_config('app.tenant_id', here, true);
+END
+$$;
+REVOKE ALL ON FUNCTION host_agents_due(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION host_agents_due(text) TO ashlar_api, ashlar_host;
+
+-- A wish was carried out after all.
+CREATE OR REPLACE FUNCTION host_agent_done(this_host text, tenant uuid, agent bigint, wished bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    here text := coalesce(current_setting('app.tenant_id', true), '');
+    was  boolean;
+BEGIN
+    PERFORM set_config('app.tenant_id', tenant::text, true);
+    UPDATE tenant_agents x
+    SET done_wish = wished, status = CASE WHEN x.wanted = 'stopped' THEN 'stopped' WHEN x.status = 'stopped' THEN 'active' ELSE x.status END,
+        run_due_at = CASE WHEN x.wanted = 'running' THEN now() + make_interval(secs => x.interval_s) END
+    WHERE x.tenant_id = tenant AND x.number = agent AND x.host = this_host AND x.wish = wished;
+    was := FOUND;
+    PERFORM set_config('app.tenant_id', here, true);
+    RETURN was;
+END
+$$;
+REVOKE ALL ON FUNCTION host_agent_done(text, uuid, bigint, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION host_agent_done(text, uuid, bigint, bigint) TO ashlar_api, ashlar_host;

@@ -5,7 +5,7 @@
 WITH made AS (
     INSERT INTO tenant_agents AS a
     :values(tenant_id = @tenant, name, display_name = coalesce(:display_name, upper(left(:name, 1)) || substr(:name, 2)), model, emoji, color = lower(:color),
-            interval_s = :interval_sec::integer, wanted = 'running', wish = agent_wish(0))
+            interval_s = :interval_sec::integer, wanted = 'running', wish = agent_wish(0), asked_model = :default_model, asked_url = :url)
     RETURNING *
 )
 SELECT a.number, a.wish, agent_question(a, 'make', :default_model, :url) AS question
@@ -15,6 +15,8 @@ FROM made a, tenant_agent_note(a.name, 'created', jsonb_build_object('role', a.r
 WITH made AS (
     UPDATE tenant_agents a
     SET steps = agent_steps(:said::jsonb), host = coalesce(:said::jsonb ->> 'host', a.host),
+        done_wish = CASE WHEN agent_steps(:said::jsonb) @> '[{"status": "failed"}]' THEN a.done_wish ELSE :wish::bigint END,
+        run_due_at = now() + make_interval(secs => a.interval_s),
         last_heartbeat = CASE WHEN agent_steps(:said::jsonb) @> '[{"step": 9, "status": "ok"}]' THEN now() ELSE a.last_heartbeat END
     WHERE a.tenant_id = @tenant AND a.name = :name
     RETURNING *
@@ -29,7 +31,7 @@ FROM made a;
 -- The wish, which stands whatever becomes of its host.
 WITH wanted AS (
     UPDATE tenant_agents a
-    SET wanted = CASE :action WHEN 'stop' THEN 'stopped' ELSE 'running' END, wish = agent_wish(a.wish), note = :note
+    SET wanted = CASE :action WHEN 'stop' THEN 'stopped' ELSE 'running' END, wish = agent_wish(a.wish), note = :note, asked_model = :default_model, asked_url = :url
     WHERE a.tenant_id = @tenant AND a.name = :agent_name
     RETURNING *
 )
@@ -47,3 +49,12 @@ FROM agent_apply(:agent_name, :action, :wish::bigint, :note, :said::jsonb) a;
 -- name: tenant_agent_restarted :row
 SELECT true AS success, a.name, a.status, :note::text AS note, now() AS restarted_at
 FROM agent_apply(:agent_name, :action, :wish::bigint, :note, :said::jsonb) a;
+
+-- name: host_agent_due_list :rows
+-- For ashlar host, outside of any tenant.
+-- unindexed: what host_agents_due() gives
+SELECT tenant::text AS tenant, agent::text AS agent, wish::text AS wish, question
+FROM host_agents_due(:this_host);
+
+-- name: host_agent_done :row
+SELECT host_agent_done(:this_host, :of_tenant::uuid, :agent::bigint, :wish::bigint) AS is_done;

@@ -220,6 +220,40 @@ subtest 'an earlier wish that comes late' => sub {
     is stored('keeper')->{status}, 'active', '  and in its row';
 };
 
+# The clock is a process of ashlar host, which looks every two seconds.
+subtest 'by the clock' => sub {
+    $systemd->calls;
+    status_is $ed->post("$base/plain/start"), 200;
+    like $systemd->calls, qr/^StartUnit \Q@{[ unit('plain') ]}\E$/, 'it runs';
+    cmp_ok $db->selectrow_array(q(SELECT extract(epoch FROM run_due_at - now()) FROM tenant_agents WHERE name = 'plain')), '>', 3500, '  and again in an hour';
+    my $runs = sub ($name) { my $unit = unit($name); return scalar grep { $_ eq "StartUnit $unit" } split /\n/, $systemd->calls };
+    $db->do(q(UPDATE tenant_agents SET run_due_at = now() - interval '3 days' WHERE name = 'plain'));
+    my $n = 0;
+    eventually { $n += $runs->('plain') } 30, 'one that is due is started';
+    eventually { $db->selectrow_array(q(SELECT run_due_at > now() + interval '50 minutes' FROM tenant_agents WHERE name = 'plain')) } 30, '  and is due an hour later';
+    is $n + $runs->('plain'), 1, '  once, however many times were missed';
+    status_is $ed->post("$base/plain/stop"), 200;
+    is $db->selectrow_array(q(SELECT run_due_at FROM tenant_agents WHERE name = 'plain')), undef, 'one that is stopped is never due';
+
+    # As an api that was killed between the row and the host leaves it.
+    my $want = sub ($wanted) {
+        unlink "$root/wishes/1-plain";
+        $db->do(q(UPDATE tenant_agents SET wanted = ?, wish = (extract(epoch FROM now() - interval '11 seconds') * 1000000)::bigint, done_wish = 0 WHERE name = 'plain'), undef, $wanted);
+    };
+    $want->('running');
+    eventually { stored('plain')->{status} eq 'active' && !-e "$root/stop/1-plain" } 30, 'a wish that nobody has carried out is carried out';
+    is stored('plain')->{done_wish}, stored('plain')->{wish}, '  once';
+    $want->('stopped');
+    eventually { stored('plain')->{status} eq 'stopped' && -e "$root/stop/1-plain" } 30, '  and so is that it stops';
+    my $gone = $db->selectrow_array('SELECT count(*) FROM host_agents_due(?)', undef, 'another-host');
+    is $gone, 0, 'another host has none of it';
+    my $small = $t->{cluster}->connect($t->{database}, 'ashlar_host');
+    ok $small->selectall_arrayref('SELECT * FROM host_agents_due(?)', undef, 'another-host'), 'the host\'s own role may ask';
+    local $small->{PrintError} = 0;
+    ok !eval { $small->do('SELECT 1 FROM tenant_agents'); 1 }, '  and may see no table';
+    $small->disconnect;
+};
+
 subtest 'the host away' => sub {
     $t->{pool}{host}->stop('TERM', 10);
     my $res = make($ed, name => 'early');

@@ -18,6 +18,7 @@ sub new ($class, $dir) {
 }
 
 sub start ($self) {
+    $self->{read} = 0;    # its log begins anew
     $self->{mock} = Ashlar::Process->start(
         name => 'dbusmock',
         cmd  => [ qw(/usr/bin/python3 -m dbusmock --session --logfile), "$self->{dir}/systemd.log", qw(org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager) ],
