@@ -2,7 +2,6 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <stdbool.h>
 
 #include "lib/base/base64.h"
 #include "lib/crypto/secret.h"
@@ -95,6 +94,15 @@ static bool key_find(const char *id, struct key *out)
 		return false;
 	memcpy(out->id, "0", 2);
 	return secret_key("seal", out->bytes);
+}
+
+bool seal_is_ready(void)
+{
+	struct key key;
+	bool found = key_find(NULL, &key);
+
+	OPENSSL_cleanse(key.bytes, sizeof(key.bytes));
+	return found;
 }
 
 /* Run AES-256-GCM over n bytes, in one direction, purpose and tenant authenticated with them. */

@@ -14,6 +14,8 @@
 #ifndef ASHLAR_SEAL_H
 #define ASHLAR_SEAL_H
 
+#include <stdbool.h>
+
 #include "lib/base/arena.h"
 
 /*
@@ -31,6 +33,9 @@ char *seal_text(struct arena *a, const char *purpose, const char *tenant, const 
  * arena is reset; NULL when it was changed or moved, its key is not in the ring, or it is none.
  */
 const char *seal_open(struct arena *a, const char *purpose, const char *tenant, const char *sealed);
+
+/* Is there a key to seal with? */
+bool seal_is_ready(void);
 
 /* What is wrong with a key ring as text ("" is fine), for people; NULL when nothing is. */
 const char *seal_check(const char *keys);

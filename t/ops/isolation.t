@@ -188,6 +188,8 @@ subtest 'the role of the api' => sub {
         billing_customers
         billing_steps
         comments
+        credential_versions
+        credentials
         feature_flags
         file_folders
         file_passages
@@ -220,6 +222,7 @@ subtest 'the role of the api' => sub {
         recordsets
         recovery_codes
         role_permissions
+        rules
         stored_objects
         tasks
         team_recovery_codes
