@@ -5,8 +5,6 @@
  *
  * No value is a parameter of a statement, in a list, in a log, or in what the audit log has.
  */
-#include "handlers/ops/credentials.h"
-
 #include "build/sql/ops/credentials.h"
 #include "fcgi/answer.h"
 #include "fcgi/req.h"
@@ -18,11 +16,13 @@
 #include "lib/db/rows.h"
 
 /* clang-format off */
+enum { VALUE_MAX = 65536 }; /* characters */
+
 static const struct pattern key_form = { "^[A-Za-z0-9_.:-]+$", "letters, digits and _ . : -" };
 
 static const struct field credential[] = {
 	{ "key",         F_TEXT,     OUT | NEW | NEEDED, .min = 1, .max = 128, .fits = &key_form, .example = "harbour.crane" },
-	{ "value",       F_TEXT,     NEW | NEEDED, .min = 1, .max = CREDENTIAL_MAX, .example = "not-a-real-secret" },
+	{ "value",       F_TEXT,     NEW | NEEDED, .min = 1, .max = VALUE_MAX, .example = "not-a-real-secret" },
 	{ "description", F_TEXT,     OUT | NEW | F_NULL_OUT, .max = 500, .about = "left out, it stays as it is", .example = "The crane's own API." },
 	{ "updated_by",  F_INT,      OUT | F_NULL, .about = "the user's number; null where a key saved it, or who did is gone", .example = "1" },
 	{ "created_at",  F_DATETIME, OUT },
@@ -76,18 +76,18 @@ static enum err no_master_key(struct req *rq)
 	return req_fail(rq, ERR_UNAVAILABLE, "credentials cannot be kept: ENCRYPTION_KEYS is not set");
 }
 
-char *credential_seal(struct req *rq, const char *key, const char *value)
+static char *credential_seal(struct req *rq, const char *key, const char *value)
 {
 	return seal_text(&rq->tx.arena, purpose_of(rq, key), NULL, value);
 }
 
-const char *credential_open(struct req *rq, const char *key, const char *sealed)
+static const char *credential_open(struct req *rq, const char *key, const char *sealed)
 {
 	return seal_open(&rq->tx.arena, purpose_of(rq, key), NULL, sealed);
 }
 
 /* Who may not is told that, whether or not there is a key. */
-enum err credential_refuse_keyless(struct req *rq)
+static enum err credential_refuse_keyless(struct req *rq)
 {
 	PGresult *res;
 	enum err rc;
