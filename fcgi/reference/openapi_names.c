@@ -82,6 +82,8 @@ static const struct {
 	{ "app.ai.chat_routed", "create_routed_chat" },
 	{ "operations.files.search", "find_files" },
 	{ "operations.files.upsert", "set_file" },
+	{ "operations.ops.rollback_credential", "restore_credential" },
+	{ "operations.ops.upsert_credential", "set_credential" },
 	{ "platform.ai.completions", "create_completion" },
 	{ "app.billing.get_portal", "get_billing_portal" },
 	{ "app.billing.get_status", "get_billing_status" },

@@ -54,7 +54,7 @@ CREATE TABLE rules (
     CONSTRAINT rules_texts CHECK (char_length(rule) BETWEEN 1 AND 5000 AND char_length(scope) BETWEEN 1 AND 100 AND char_length(category) BETWEEN 1 AND 100)
 );
 CREATE INDEX rules_list ON rules (tenant_id, permanent DESC, number);
-CREATE INDEX rules_of_scope ON rules (tenant_id, scope);
+CREATE INDEX rules_of_scope ON rules (tenant_id, scope, permanent DESC, number);
 CREATE INDEX rules_of_category ON rules (tenant_id, category, permanent DESC, number);
 SELECT isolate('rules');
 GRANT SELECT, INSERT, DELETE ON rules TO ashlar_api;

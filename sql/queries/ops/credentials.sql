@@ -5,6 +5,7 @@ SELECT c.key, c.description, operations_user_number(c.updated_by_id)::bigint AS 
 FROM credentials c;
 
 -- name: credential_list :page
+-- scan: a page of the index that is the list's order
 SELECT :columns(credential)
 FROM credentials c
 WHERE c.tenant_id = @tenant

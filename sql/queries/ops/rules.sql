@@ -5,6 +5,7 @@ SELECT r.number AS id, r.rule, r.scope, r.category, r.permanent, r.created_at, r
 FROM rules r;
 
 -- name: rule_list :page
+-- scan: a page of the index that is the list's order
 SELECT :columns(rule)
 FROM rules r
 WHERE r.tenant_id = @tenant
