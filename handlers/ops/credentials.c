@@ -16,7 +16,10 @@
 #include "lib/db/rows.h"
 
 /* clang-format off */
-enum { VALUE_MAX = 65536 }; /* characters */
+enum {
+	VALUE_MAX = 65536, /* characters */
+	RETRY_S = 3600,    /* until somebody has set a key */
+};
 
 static const struct pattern key_form = { "^[A-Za-z0-9_.:-]+$", "letters, digits and _ . : -" };
 
@@ -73,7 +76,8 @@ static const char *purpose_of(struct req *rq, const char *key)
 
 static enum err no_master_key(struct req *rq)
 {
-	return req_fail(rq, ERR_UNAVAILABLE, "credentials cannot be kept: ENCRYPTION_KEYS is not set");
+	return failure_retry(&rq->tx.fail, &rq->tx.arena, ERR_UNAVAILABLE, RETRY_S,
+			     "credentials cannot be kept: ENCRYPTION_KEYS is not set");
 }
 
 static char *credential_seal(struct req *rq, const char *key, const char *value)
