@@ -127,7 +127,7 @@ subtest 'back to one of them' => sub {
     my $res = $boss->post($path, { version => 5 });
     status_is $res, 200;
     json_is $res, '/data', { %row, key => 'Z' };
-    json_is $boss->get("$base/Z"), '/data/value', $secrets[6], 'its value is the value again';
+    json_is $boss->get("$base/Z"), '/data/value', $secrets[7], 'its value is the value again';
     is join(' ', map { $_->{version} } @{ $vera->get("$base/Z/versions")->json('/data') }), '13 12 11 10 9 8 7 6 5 4', 'as a version of its own';
     is $db->selectrow_array(q{SELECT details ->> 'rolled_back_to' FROM audit_events WHERE action = 'credential.saved' AND resource_id = 'Z' ORDER BY seq DESC LIMIT 1}), 5, 'it is written down';
 };
