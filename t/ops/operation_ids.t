@@ -37,7 +37,7 @@ subtest 'a verb and a noun, once each' => sub {
     # Further verbs are fine, where it is one; most of what is needed is here.
     my %is_verb = map { $_ => 1 } qw(
         accept activate add analyze archive assign begin cancel change check claim commit complete confirm consume convert count create deactivate decline delete disable dismiss download draft enrol
-        fail find finish generate get grant heartbeat invite join leave list login logout mark move open patch pause provision purge put read reassign receive redeliver refresh register reject
+        fail find finish generate get grant heartbeat invite join leave list login logout mark move open patch pause provision purge put read reassign receive redeliver refresh refund register reject
         release remove rename renew replace replay request resend reset restart restore resume retry revoke roll rotate seed set snooze start stop stream submit subscribe suggest switch test toggle
         trash unarchive undo update upload verify
     );

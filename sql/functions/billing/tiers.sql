@@ -72,12 +72,13 @@ DECLARE
 BEGIN
     SELECT * INTO w FROM wallets x WHERE x.tenant_id = here AND x.owner_id = who AND x.unit = 'tokens';
     IF FOUND THEN
+        -- What is refunded may have been consumed before.
         tokens := w.lifetime_consumed - coalesce((SELECT t.consumed_after FROM wallet_transactions t
                                                   WHERE t.tenant_id = here AND t.wallet_id = w.id AND t.created_at < since
                                                   ORDER BY t.created_at DESC, t.number DESC LIMIT 1), 0);
     END IF;
     RETURN jsonb_build_object(
-        'tokens_per_month', tokens,
+        'tokens_per_month', greatest(tokens, 0),
         'tasks_per_month', (SELECT count(*) FROM memberships m
                             JOIN tasks t ON t.tenant_id = m.tenant_id AND t.organization_id = m.organization_id AND t.created_by_id = m.id AND t.created_at >= since
                             WHERE m.tenant_id = here AND m.user_id = who),

@@ -58,3 +58,13 @@ FROM wallet_hold_commit(@user, 'tokens', :hold_number::bigint, :amount::bigint) 
 
 -- name: token_hold_release :row
 SELECT wallet_hold_release(@user, 'tokens', :hold_number::bigint) AS id, true AS released;
+
+-- ---------------------------------------------------------------- of who operates the installation
+
+-- name: token_grant :row
+SELECT g.number AS id, g.type, g.amount, g.balance_after, g.action, g.reference_id, :company_id::bigint AS company_id, g.metadata, g.created_at
+FROM token_grant(:user_id::bigint, :company_id::bigint, :amount::bigint, :reason, :reference_id) g;
+
+-- name: token_refund :row
+SELECT r.number AS id, r.type, r.amount, r.balance_after, r.action, r.reference_id, :company_id::bigint AS company_id, r.metadata, r.created_at
+FROM token_refund(:user_id::bigint, :company_id::bigint, :transaction_id::bigint, :amount::bigint, :reason) r;
