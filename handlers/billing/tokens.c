@@ -59,7 +59,7 @@ static const struct field commit_in[] = {
 
 /* Whose wallet somebody who operates the installation means. */
 #define WHOSE \
-	{ "user_id",    F_INT, 0, .min = 1, .about = "a user's number, for their own wallet", .example = "2" }, \
+	{ "user_id",    F_INT, 0, .min = 1, .about = "a user's number, for their own wallet", .example = "1" }, \
 	{ "company_id", F_INT, F_RARE, .min = 1, .about = "a tenant's number, for the wallet that its users share", .example = "1" }
 
 static const struct field grant_in[] = {
@@ -72,7 +72,7 @@ static const struct field grant_in[] = {
 
 static const struct field refund_in[] = {
 	WHOSE,
-	{ "transaction_id", F_INT,  F_REQUIRED, .min = 1, .about = "the consumption", .example = "41" },
+	{ "transaction_id", F_INT,  F_REQUIRED, .min = 1, .about = "the consumption", .example = "3" },
 	{ "amount",         F_INT,  0, .min = 1, .max = 1000000000000, .about = "at most what is not refunded yet; all of that when left out", .example = "3" },
 	{ "reason",         F_TEXT, F_REQUIRED, .min = 1, .max = 200, .about = "stands with the transaction, as metadata.reason, and in the audit log", .example = "the report failed" },
 	FIELD_END
@@ -179,10 +179,10 @@ const struct route token_routes[] = {
 	{ POST, "/api/tokens/holds/{hold_number}/release", "operations.credits.release_token_hold", &by_person, "Release what is held",
 	  .about = "Again is harmless.",
 	  .may = &tenant_write, .params = hold_params, .out = &released_shape, .sql = &q_token_hold_release, .status = 200, .errors = over },
-	{ POST, "/api/tokens/grants", "operations.credits.grant_tokens", &by_operator, "Grant tokens",
+	{ POST, "/api/tokens/grants", "operations.credits.grant_tokens", &by_person, "Grant tokens",
 	  .about = "To a user or a tenant, of any tenant; nobody pays for them.",
 	  .may = &operator_admin, .body = grant_in, .choice = &whose, .out = &transaction_shape, .sql = &q_token_grant, .errors = absent },
-	{ POST, "/api/tokens/refunds", "operations.credits.refund_tokens", &by_operator, "Give back what a consumption took",
+	{ POST, "/api/tokens/refunds", "operations.credits.refund_tokens", &by_person, "Give back what a consumption took",
 	  .about = "All of it or a part, and of one consumption at most ten times. What is refunded no longer counts as consumed.",
 	  .may = &operator_admin, .body = refund_in, .choice = &whose, .out = &transaction_shape, .sql = &q_token_refund, .errors = over },
 	ROUTE_END

@@ -1,13 +1,15 @@
 -- Tokens that somebody who operates the installation gives, and gives back: of any tenant, whose audit log has it.
 
 -- Whose wallet that is: a user's or a tenant's, by their number; the answer's tenant is the one that counts from here on.  Returns its
--- owner_id, and as whom the audit log has it.  Raises AS404.
+-- owner_id, and as whom the audit log has it.  Raises AS403 for who does not operate the installation, and AS404.
 CREATE OR REPLACE FUNCTION token_owner(user_number bigint, company bigint, OUT owner uuid, OUT kind text, OUT name text)
 LANGUAGE plpgsql AS $$
 DECLARE
     tenant uuid;
 BEGIN
-    IF user_number IS NOT NULL THEN
+    IF NOT app_operates() THEN
+        RAISE SQLSTATE 'AS403' USING MESSAGE = 'this is for those who operate the installation';
+    ELSIF user_number IS NOT NULL THEN
         SELECT u.tenant_id, u.user_id INTO tenant, owner FROM operations_users(user_number, 1) u;
         IF NOT FOUND THEN
             RAISE SQLSTATE 'AS404' USING HINT = 'user_id', MESSAGE = 'User not found', DETAIL = user_number::text;
@@ -26,7 +28,7 @@ BEGIN
 END
 $$;
 
--- Put some in; returns the transaction.  Raises AS404.
+-- Put some in; returns the transaction.  Raises AS403 and AS404.
 CREATE OR REPLACE FUNCTION token_grant(user_number bigint, company bigint, amount bigint, reason text, reference text) RETURNS wallet_transactions
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
@@ -48,7 +50,7 @@ END
 $$;
 
 -- Give back of a consumption so much (NULL: what is left of it), which then no longer counts as consumed; returns the transaction.  Its source is
--- refund:NUMBER:N, the Nth of it.  Raises AS404; AS409 when nothing is left of it or it was refunded ten times; AS422.
+-- refund:NUMBER:N, the Nth of it.  Raises AS403 and AS404; AS409 when nothing is left of it or it was refunded ten times; AS422.
 CREATE OR REPLACE FUNCTION token_refund(user_number bigint, company bigint, one bigint, amount bigint, reason text) RETURNS wallet_transactions
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable

@@ -30,7 +30,8 @@ subtest 'who may' => sub {
     for my $path ($GRANTS, $REFUNDS) {
         my $body = { user_id => number($ann), amount => 1, reason => 'x', transaction_id => 1 };
         error_is $t->post($path, $body), 401, 'AUTHENTICATION_ERROR';
-        error_is $_->post($path, $body), 403, 'AUTHORIZATION_ERROR', name => 'no administrator of the default tenant' for $editor, $ann, $theirs, $key;
+        error_is $_->post($path, $body), 403, 'AUTHORIZATION_ERROR', name => 'no administrator of the default tenant' for $editor, $ann, $theirs;
+        error_is $key->post($path, $body), 401, 'AUTHENTICATION_ERROR', name => 'a key that is nobody\'s';
     }
     is $db->selectrow_array('SELECT count(*) FROM wallets'), 0, 'nothing is given';
 };
