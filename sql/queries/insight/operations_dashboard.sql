@@ -12,7 +12,7 @@ SELECT (SELECT jsonb_build_object('balance', coalesce(w.balance, 0), 'lifetime_p
        '[]'::jsonb AS protocols;
 
 -- name: overview_of_recent_runs :rows
--- Ten of the primary key, from its end.
+-- scan: ten of the primary key, from its end
 SELECT r.number AS id, a.name AS agent_name, r.run_mode, r.status, r.model, r.task_number AS task_id, r.input_tokens, r.output_tokens,
        trim_scale(r.cost * 0.000001) AS cost_usd, r.duration_ms, r.summary, r.started_at, r.finished_at
 FROM (SELECT * FROM agent_runs x WHERE x.tenant_id = @tenant ORDER BY x.number DESC LIMIT 10) r
