@@ -14,14 +14,20 @@
  *	windowed   {"items":[…],"total":41,"limit":20,"offset":0,"has_more":true}
  *	enveloped  {"data":[…],"meta":{"total":41,"limit":50,"offset":0}}
  *	leafed     {"data":[…],"meta":{"total":41,"limit":50,"offset":0,"page":1,"pages":1}}
- *	unpaged    {"data":[…],"meta":{"total":41,"limit":1000,"offset":0}} without query fields: all there
- *are tailed     the same, of limit alone capped     the same as unpaged, a hundred at most counted    {"items":[…],"total":41}, all there are sliced     […]
- *of limit and skip shifted    […] of limit and offset unwrapped  […], all there are followed
- *{"items":[…],"next_cursor":"…"}: what is behind a page is asked for by its cursor, so that the last page
- *costs what the first one does, and what comes meanwhile moves nothing
+ *	unpaged    {"data":[…],"meta":{"total":41,"limit":1000,"offset":0}}, all there are
+ *	tailed     the same, of limit alone
+ *	capped     the same as unpaged, a hundred at most
+ *	counted    {"items":[…],"total":41}, all there are
+ *	sliced     […] of limit and skip
+ *	shifted    […] of limit and offset
+ *	unwrapped  […], all there are
+ *	followed   {"items":[…],"next_cursor":"…"}
+ *
+ * What is behind a page of followed is asked for by its cursor, so that the last page costs what the first
+ * one does, and what comes meanwhile moves nothing.
  *
  * A cursor is the row's sort value and id, as its query has them, and says nothing of what one may see: that
- *is asked with each page.  The row brings the query field :cursor, and its query the text _next_cursor.
+ * is asked with each page.  The row brings the query field :cursor, and its query the text _next_cursor.
  *
  * .items = "goals" of a row is the member in the place of "items", and makes an
  * object {"goals":[…]} of an array.  .size = { 50, 200 } is how many there are
@@ -65,8 +71,8 @@ struct list {
 	const struct field *counts; /* the members of "summary"; or NULL */
 };
 
-extern const struct list skipped, numbered, sized, turned, windowed, enveloped, leafed, unpaged, tailed, capped,
-	counted, sliced, shifted, unwrapped, followed;
+extern const struct list skipped, numbered, sized, turned, windowed, enveloped, leafed, unpaged, tailed,
+	capped, counted, sliced, shifted, unwrapped, followed;
 
 /* What a member or query field is, by its name. */
 enum list_kind {
