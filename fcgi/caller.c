@@ -115,6 +115,10 @@ const struct caller
 		.security = "{\"bearer\":[]},{\"apiKey\":[]}",
 		.about = "A user's token, or a secret key as X-API-Key or as the bearer, of the installation's own tenant." },
 
+	by_operator_session = { "operator_session", KEY_BESIDE, TOKEN_OR_KEY, .key_is_bearer = true, .takes_organization_key = true, .is_installation = true,
+		.least_role = "user", .door = &q_enter_operator, .key_door = &q_enter_operator_key, .security = "{\"bearer\":[]}",
+		.about = "A user's token, of the installation's own tenant." },
+
 	by_team = { "team", KEY_BESIDE, TOKEN_NEEDED, .has_test_mode = true, TEAM("member"), .security = "{\"team\":[]}",
 		.about = "Needs a team user's token." },
 

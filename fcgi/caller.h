@@ -106,9 +106,10 @@ extern const struct caller by_anyone, /* credentials are not even read */
 		       */
 	by_holder,    /* of any credentials, or none: who asks what those are for */
 	by_operator,  /* by_user_or_key, of the default tenant */
-	by_team,      /* a team user's token */
-	by_team_admin,    /* whose team role is admin or owner */
-	by_team_any_mode, /* by_team, for what has no test mode */
+	by_operator_session, /* the same for what no key has the role for: they get as far as being told so */
+	by_team,             /* a team user's token */
+	by_team_admin,       /* whose team role is admin or owner */
+	by_team_any_mode,    /* by_team, for what has no test mode */
 	by_team_admin_any_mode;
 
 /* May there be, and is there perhaps, a user? */

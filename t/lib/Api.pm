@@ -129,7 +129,7 @@ sub start ($class, %arg) {
         ASHLAR_TEST_SCRYPT => "$dir/scrypt",
         TZ                 => 'America/St_Johns',    # half an hour off: what is not UTC shows
         Ashlar::Cluster::sanitizer_env($self->{dir}),
-        $host ? (HOST_SOCKET => "$dir/host.sock", LOG_DIR => "$dir/logs", AGENTS_DIR => "$dir/agents", SERVICE_MANAGER => 'none') : (),
+        $host ? (HOST_SOCKET => "$dir/host.sock", LOG_DIR => "$dir/logs", BACKUP_DIR => "$dir/dumps", AGENTS_DIR => "$dir/agents", SERVICE_MANAGER => 'none') : (),
         (map { /^[A-Z]/ ? ($_ => delete $arg{$_}) : () } keys %arg),
     };
     die 'unknown options: ', join(' ', sort keys %arg), "\n" if %arg;

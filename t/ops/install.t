@@ -206,7 +206,7 @@ subtest 'two instances on one host' => sub {
     for my $file (@new) {
         next if $file =~ /README|real-ip/;
         my $text = slurp("$two/$file") =~ s/^\s*#.*//mgr;
-        push @shared, "$file: $1" if $text =~ m{(.*(?:/run/ashlar\b(?!-two)|/var/log/ashlar\b(?!-two)|/var/lib/ashlar/files|/etc/ashlar/|\bashlar-(?:agent|api|host|worker|realtime|migrate|main|slow|hash)|\bashlar_(?:main|slow|hash|rate|requests|sockets|pool|uuid)|log_format ashlar\b |snippets/ashlar-(?!two)|ashlar[.]target|(?:Runtime|Logs)Directory=ashlar$).*)}m;
+        push @shared, "$file: $1" if $text =~ m{(.*(?:/run/ashlar\b(?!-two)|/var/(?:log|backups)/ashlar\b(?!-two)|/var/lib/ashlar/files|/etc/ashlar/|\bashlar-(?:agent|api|host|worker|realtime|migrate|main|slow|hash)|\bashlar_(?:main|slow|hash|rate|requests|sockets|pool|uuid)|log_format ashlar\b |snippets/ashlar-(?!two)|ashlar[.]target|(?:Runtime|Logs)Directory=ashlar$).*)}m;
     }
     is_deeply \@shared, [], 'and none of them means anything of the first one\'s';
     like slurp("$two/etc/ashlar-two/ashlar.env"), qr{^DATABASE_URL=postgresql://ashlar_api\@/ashlar_two[?]}m, 'its database';

@@ -119,7 +119,7 @@ my %SERVICE = (
     },
     'ashlar-host.service' => {
         %serves, PrivateUsers => 'no', holes => [ sort @open, 'PrivateUsers' ], User => 'ashlar_host', Group => 'ashlar_host', StandardInput => 'socket', TimeoutStopSec => '20s',
-        LimitNOFILE => '1024', TasksMax => '32', Environment => 'AGENTS_DIR=/var/lib/ashlar-host AGENT_UNIT=ashlar-agent DATABASE_URL=postgresql://ashlar_host@/ashlar?host=/run/postgresql LOG_DIR=/var/log/ashlar', StateDirectory => 'ashlar-host', EnvironmentFile => '-/etc/ashlar/host.env', InaccessiblePaths => '-/etc/ashlar/ashlar.env',
+        LimitNOFILE => '1024', TasksMax => '32', Environment => 'AGENTS_DIR=/var/lib/ashlar-host AGENT_UNIT=ashlar-agent BACKUP_DIR=/var/backups/ashlar DATABASE_URL=postgresql://ashlar_host@/ashlar?host=/run/postgresql LOG_DIR=/var/log/ashlar', StateDirectory => 'ashlar-host', EnvironmentFile => '-/etc/ashlar/host.env', InaccessiblePaths => '-/etc/ashlar/ashlar.env',
         RuntimeDirectory => '(not set)', RuntimeDirectoryMode => '0755', RuntimeDirectoryPreserve => 'no', LogsDirectory => 'ashlar',
     },
     'ashlar-migrate.service' => {
