@@ -409,12 +409,21 @@ enum err answer_page(struct req *rq, const PGresult *res, long long total)
 /* What the row says of itself, beside it. */
 static void write_says(struct req *rq, const PGresult *res)
 {
-	const char *says = rq->asked.route->says;
+	const char *says = rq->asked.route->says, *because = rq->asked.route->because;
 
 	buf_text(&rq->answer.out, ",\"meta\":{");
 	jx_str(&rq->answer.out, says);
 	buf_char(&rq->answer.out, ':');
 	jx_bool(&rq->answer.out, column_bool(res, 0, arena_fmt(&rq->tx.arena, "_%s", says)));
+	if (because) {
+		const char *text = column_text(res, 0, arena_fmt(&rq->tx.arena, "_%s", because));
+
+		jx_key(&rq->answer.out, because);
+		if (text)
+			jx_str(&rq->answer.out, text);
+		else
+			jx_null(&rq->answer.out);
+	}
 	buf_char(&rq->answer.out, '}');
 }
 

@@ -12,4 +12,5 @@ const struct budget budget_reports = { 7, &cfg.rate_limit_reports, "RATE_LIMIT_R
 const struct budget budget_agents = { 8, &cfg.rate_limit_agents, "RATE_LIMIT_AGENTS" };
 const struct budget budget_tokens = { 9, &cfg.rate_limit_tokens, "RATE_LIMIT_TOKENS", .by_address = true };
 const struct budget budget_project = { 10, &cfg.rate_limit_project, "RATE_LIMIT_PROJECT" };
+const struct budget budget_tasks = { 11, &cfg.rate_limit_tasks, "RATE_LIMIT_TASKS" };
 const struct budget budget_counted = { 6, &cfg.rate_limit_default, "RATE_LIMIT_DEFAULT" };

@@ -22,6 +22,7 @@ extern const struct budget budget_default, budget_ai, budget_auth, budget_webhoo
 	budget_reports, /* of servers that tell of what they did */
 	budget_tokens,  /* of who makes tokens of projects, by address */
 	budget_project, /* of a program that sends what belongs to traces */
+	budget_tasks,   /* of a user or a key, of tasks made */
 	budget_key,     /* of a secret key without a user, whatever the row */
 	budget_counted; /* its handler counts what it does (rq->limits): this is for who asks too often before
 			 */

@@ -498,6 +498,8 @@ void route_check(const struct route *r)
 	check_fields(r);
 	if ((r->done || r->says) && (!surface_of(r->id)->object_head || (r->done && r->says)))
 		route_bad("%s: its surface's answers have no meta to say .done in, or .says, or both", r->id);
+	if (r->because && !r->says)
+		route_bad("%s: .because stands beside .says", r->id);
 	if (r->flags & HASHES && (r->flags & REALTIME || r->slow_if))
 		route_bad("%s: HASHES is for a pool that waits for nobody, or, of what does both, SLOW",
 			  r->id);

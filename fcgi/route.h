@@ -114,6 +114,7 @@ struct route {
 	const char *done;            /* what was done, for people: meta.message, where the surface has it */
 	const char *says; /* "created": of an answer of one, meta has what its query's _created says, true or
 			     false, where the surface has it */
+	const char *because; /* "reason": beside .says, meta has the text of its query's _reason, or null */
 	const struct list *list;              /* the form of an answer of many (list.h) */
 	const char *items;                    /* the member that they are in; NULL: the form's */
 	struct size size;                     /* how many there are to a page; 0: as the form has it */

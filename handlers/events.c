@@ -151,6 +151,24 @@ static const struct field tenant_team_member_data[] = {
 	FIELD_END
 };
 
+static const char *const task_statuses[] = { "todo", "in_progress", "review", "done", "blocked", "archived", "cancelled", NULL };
+static const char *const task_priorities[] = { "P0", "P1", "P2", "P3", NULL };
+static const char *const task_types[] = { "feature", "bug", "research", "ops", "infra", "content", "other", NULL };
+
+static const struct field task_data[] = {
+	{ "id",           F_INT,      0, .example = "1", .about = "as the operations surface has it" },
+	{ "title",        F_TEXT,     0, .example = "Print the tide tables" },
+	{ "type",         F_ENUM,     0, .values = task_types },
+	{ "status",       F_ENUM,     0, .values = task_statuses },
+	{ "priority",     F_ENUM,     0, .values = task_priorities },
+	{ "assignee",     F_TEXT,     F_NULL, .example = "theo" },
+	{ "product_id",   F_INT,      F_NULL, .example = "1" },
+	{ "completed_at", F_DATETIME, F_NULL },
+	{ "created_at",   F_DATETIME, 0 },
+	{ "updated_at",   F_DATETIME, 0 },
+	FIELD_END
+};
+
 static const char *const product_statuses[] = { "idea", "building", "active", "live", "launched", "placeholder", "archived", NULL };
 
 static const struct field product_data[] = {
@@ -321,6 +339,7 @@ static const struct shape team_member = { "EventTeamMember", team_member_data };
 static const struct shape tenant_agent = { "EventTenantAgent", tenant_agent_data };
 static const struct shape tenant_team = { "EventTenantTeam", tenant_team_data };
 static const struct shape tenant_team_member = { "EventTenantTeamMember", tenant_team_member_data };
+static const struct shape task = { "EventTask", task_data };
 static const struct shape product = { "EventProduct", product_data };
 static const struct shape trace_project = { "EventTraceProject", trace_project_data };
 static const struct shape key = { "EventApiKey", key_data };
@@ -375,6 +394,10 @@ const struct event events[] = {
 	{ "tenant_team.member_added",   EVENT_TENANT, "A user is in a team of the tenant now", &tenant_team_member },
 	{ "tenant_team.member_updated", EVENT_TENANT, "A user has another role in a team of the tenant", &tenant_team_member, PREVIOUS },
 	{ "tenant_team.member_removed", EVENT_TENANT, "A user is in a team of the tenant no more", &tenant_team_member },
+
+	{ "task.created", EVENT_TENANT, "A task of the tenant was made", &task },
+	{ "task.updated", EVENT_TENANT, "A task of the tenant was changed, or has another status", &task, PREVIOUS },
+	{ "task.deleted", EVENT_TENANT, "A task of the tenant was deleted", &task },
 
 	{ "product.created", EVENT_TENANT, "A product was made", &product },
 	{ "product.updated", EVENT_TENANT, "A product was changed, or has another status", &product, PREVIOUS },

@@ -80,6 +80,7 @@ const struct job_kind *const job_kinds[] = {
 	&records_place_job,
 	&tasks_due_job,
 	&brand_sync_job,
+	&product_archive_job,
 	&records_unique_job,
 	&domains_due_job,
 	&domain_check_job,

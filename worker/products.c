@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "build/sql/work/products.h"
+#include "build/sql/work/tenant_tasks.h"
 #include "lib/base/json.h"
 #include "lib/db/tx.h"
 
@@ -21,3 +22,14 @@ static enum err sync(struct tx *tx, const struct job *job)
 }
 
 const struct job_kind brand_sync_job = { .name = "brand.sync", .run = sync };
+
+/* A batch is a transaction; what is left over is a job that this one's has added. */
+static enum err archive(struct tx *tx, const struct job *job)
+{
+	PGresult *res;
+
+	tx_set(tx, "payload", job->payload);
+	return tx_call(tx, &q_product_tasks_archive, false, &res);
+}
+
+const struct job_kind product_archive_job = { .name = "product.archive", .run = archive };

@@ -168,7 +168,10 @@ static void write_data_member(struct buf *b, const struct route *r, int version,
 			jx_str(b, r->done);
 			buf_char(b, '}');
 		} else if (r->says) {
-			buf_fmt(b, ",\"meta\":{\"%s\":true}", r->says);
+			buf_fmt(b, ",\"meta\":{\"%s\":true", r->says);
+			if (r->because)
+				buf_fmt(b, ",\"%s\":\"why\"", r->because);
+			buf_char(b, '}');
 		}
 		buf_char(b, '}');
 		return;
@@ -181,10 +184,13 @@ static void write_data_member(struct buf *b, const struct route *r, int version,
 		openapi_ref(b, "schemas", "MessageMeta");
 	} else if (r->says) {
 		buf_fmt(b,
-			",\"meta\":{\"type\":\"object\",\"required\":[\"%s\"],\"properties\":{\"%s\":{"
-			"\"type\":"
-			"\"boolean\"}}}",
-			r->says, r->says);
+			",\"meta\":{\"type\":\"object\",\"required\":[\"%s\"%s%s%s],\"properties\":{\"%s\":{"
+			"\"type\":\"boolean\"}",
+			r->says, r->because ? ",\"" : "", r->because ? r->because : "",
+			r->because ? "\"" : "", r->says);
+		if (r->because)
+			buf_fmt(b, ",\"%s\":{\"type\":[\"string\",\"null\"]}", r->because);
+		buf_text(b, "}}");
 	}
 	buf_text(b, "}}");
 }

@@ -21,6 +21,7 @@ DECLARE
         'workspace_teams (tenant_id, organization_id, id, name, description)',
         'text_files (tenant_id, number, name, content, workspace, category, ext, updated_at)',
         'tenant_teams (tenant_id, id, name)',
+        'tasks (tenant_id, kind, number, title, description, status, priority, assignee, product_number)',
         'products (tenant_id, number, name, slug, tagline, description)',
         'projects (tenant_id, id, owner_id, name, created_at, deleted_at)',
         'record_geometries (tenant_id, organization_id, record_id, content_id, geometry, geometry_type)',

@@ -119,6 +119,7 @@ sub start ($class, %arg) {
         RATE_LIMIT_ADDRESS => 0,
         RATE_LIMIT_AI      => 0,
         RATE_LIMIT_AGENTS  => 0,
+        RATE_LIMIT_TASKS   => 0,
         RATE_LIMIT_REPORTS => 0,
         RATE_LIMIT_TOKENS  => 0,
         RATE_LIMIT_PROJECT => 0,

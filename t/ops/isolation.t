@@ -78,7 +78,7 @@ subtest 'every table of the schema is protected' => sub {
         END
     my @untouched = qw(
         activities activity_log agent_messages ai_calls ai_responses api_key_uses audit_events external_agent_calls file_passages job_traces jobs log_records
-        notification_causes notification_marks operator_logs realtime_messages record_keys record_run_batches record_run_keys record_versions spans trace_days trace_tags usage_events wallet_transactions
+        notification_causes notification_marks operator_logs realtime_messages record_keys record_run_batches record_run_keys record_versions spans task_dependencies trace_days trace_tags usage_events wallet_transactions
         tenant_notification_marks tenant_notification_reads tenant_notifications
     );
     is join(' ', sort @$bare), join(' ', sort @untouched), 'every table has its times, and the trigger that keeps them, but for those whose rows never change: see isolate()';
@@ -225,6 +225,7 @@ subtest 'the role of the api' => sub {
         rules
         stored_objects
         tasks
+        task_dependencies
         team_recovery_codes
         team_totp_factors
         tenant_issuers

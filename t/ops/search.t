@@ -96,6 +96,12 @@ for my $tenant ($A, $B) {
     $super->do(q{INSERT INTO products (tenant_id, name, slug, description) SELECT ?, 'hay ' || i, 'hay-' || i, 'and ' || md5(i::text) FROM generate_series(1, 5000) i}, undef, $tenant);
     ($product{$tenant}) = $super->selectrow_array(q{INSERT INTO products (tenant_id, name, slug, tagline) VALUES (?, 'Z', 'z', 'an Aardvark') RETURNING number}, undef, $tenant);
 }
+my %task;
+for my $tenant ($A, $B) {
+    $super->do(q{SELECT set_config('app.tenant_id', ?, false)}, undef, $tenant);
+    ($task{$tenant}) = $super->selectrow_array(q{INSERT INTO tasks (tenant_id, kind, number, title, title_key, description) VALUES (?, 'tenant', nextval('task_numbers'), 'Z', 'z', 'an Aardvark') RETURNING number}, undef, $tenant);
+    $super->do(q{INSERT INTO tasks (tenant_id, kind, number, title, title_key, description) SELECT ?, 'tenant', nextval('task_numbers'), 'hay ' || i, 'hay ' || i, 'and ' || md5(i::text) FROM generate_series(1, 8000) i}, undef, $tenant);
+}
 $super->do('VACUUM ANALYZE');
 
 # What each looks for, and what it must read by.
@@ -112,6 +118,7 @@ my %try = (
     },
     organization_candidates => { call => sub ($tenant) { ('SELECT id FROM organization_candidates(?)', 'aardvark') }, found => sub ($tenant) { $organization{$tenant} }, index => qr/\Aorganizations_/ },
     member_candidates  => { call => sub ($tenant) { ('SELECT unnest(ids) FROM member_candidates(?, ?, NULL, 20, 0, 3001, array[]::uuid[])', $organization{$tenant}, 'aardvark') }, found => sub ($tenant) { $member{$tenant} }, index => qr/\Amember_profiles_grams\z/ },
+    task_candidates    => { call => sub ($tenant) { (q{SELECT number FROM task_candidates(?, task_statuses(NULL), task_ranks(NULL), NULL, NULL)}, 'aardvark') }, found => sub ($tenant) { $task{$tenant} }, index => qr/\Atasks_search/ },
     tenant_team_candidates => { call => sub ($tenant) { ('SELECT id FROM tenant_team_candidates(?)', 'aardvark') }, found => sub ($tenant) { $crew{$tenant} }, index => qr/\Atenant_teams_search/ },
     product_candidates => { call => sub ($tenant) { ('SELECT number FROM product_candidates(?)', 'aardvark') }, found => sub ($tenant) { $product{$tenant} }, index => qr/\Aproducts_search/ },
     team_candidates    => { call => sub ($tenant) { ('SELECT id FROM team_candidates(?, ?)', $organization{$tenant}, 'aardvark') }, found => sub ($tenant) { $team{$tenant} }, index => qr/\Aworkspace_teams_search/ },
@@ -145,10 +152,10 @@ subtest 'the role can do nothing else' => sub {
     my $role = $super->selectrow_hashref(q{SELECT * FROM pg_roles WHERE rolname = 'ashlar_search'});
     ok !$role->{$_}, "not $_" for qw(rolcanlogin rolsuper rolbypassrls rolcreaterole rolcreatedb rolreplication rolinherit);
     is_deeply $super->selectcol_arrayref(q{SELECT member::regrole::text FROM pg_auth_members WHERE roleid = 'ashlar_search'::regrole OR member = 'ashlar_search'::regrole}), [], 'nobody is a member: a member would see all tenants';
-    is_deeply $super->selectcol_arrayref(q{SELECT DISTINCT table_name || ' ' || privilege_type FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' ORDER BY 1}), [ map { "$_ SELECT" } qw(activities member_profiles memberships organizations products projects record_geometries records tenant_teams text_files users workspace_teams) ], 'reads the searched tables';
+    is_deeply $super->selectcol_arrayref(q{SELECT DISTINCT table_name || ' ' || privilege_type FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' ORDER BY 1}), [ map { "$_ SELECT" } qw(activities member_profiles memberships organizations products projects record_geometries records tasks tenant_teams text_files users workspace_teams) ], 'reads the searched tables';
     my $secret = $super->selectcol_arrayref(q{SELECT table_name || '.' || column_name FROM information_schema.column_privileges WHERE grantee = 'ashlar_search' AND column_name ~ 'hash|secret|sealed|token|password'});
     is "@$secret", '', 'and no secret in them';
-    is_deeply $super->selectcol_arrayref(q{SELECT polrelid::regclass || ' ' || polcmd::text FROM pg_policy WHERE 'ashlar_search'::regrole = ANY (polroles) ORDER BY 1}), [ map { "$_ r" } qw(activities member_profiles memberships organizations products projects record_geometries records tenant_teams text_files users workspace_teams) ], 'by policies that let it read';
+    is_deeply $super->selectcol_arrayref(q{SELECT polrelid::regclass || ' ' || polcmd::text FROM pg_policy WHERE 'ashlar_search'::regrole = ANY (polroles) ORDER BY 1}), [ map { "$_ r" } qw(activities member_profiles memberships organizations products projects record_geometries records tasks tenant_teams text_files users workspace_teams) ], 'by policies that let it read';
     ok !$super->selectrow_array(q{SELECT has_schema_privilege('ashlar_search', 'public', 'CREATE')}), 'makes nothing';
     for my $text ('SET ROLE ashlar_search', 'GRANT ashlar_search TO ashlar_api') {
         ok !eval { $api->do($text); 1 }, "not for the api: $text";

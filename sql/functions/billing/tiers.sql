@@ -81,7 +81,8 @@ BEGIN
         'tokens_per_month', greatest(tokens, 0),
         'tasks_per_month', (SELECT count(*) FROM memberships m
                             JOIN tasks t ON t.tenant_id = m.tenant_id AND t.organization_id = m.organization_id AND t.created_by_id = m.id AND t.created_at >= since
-                            WHERE m.tenant_id = here AND m.user_id = who),
+                            WHERE m.tenant_id = here AND m.user_id = who)
+                           + (SELECT count(*) FROM tasks t WHERE t.tenant_id = here AND t.maker_id = who AND t.created_at >= since),
         'agents', (SELECT count(*) FROM agents a WHERE a.tenant_id = here AND a.created_by = who AND a.deleted_at IS NULL),
         'products', (SELECT count(*) FROM products p WHERE p.tenant_id = here AND p.creator_id = who AND p.status <> 'archived'),
         'team_members', greatest(1, (SELECT count(DISTINCT x.user_id) FROM memberships m

@@ -35,6 +35,7 @@ BEGIN ATOMIC
            ('tenant_notification_reads', 'user_id', 'delete', 'tenant_notification_reads', NULL), ('account_exports', 'user_id', 'delete', 'account_exports', NULL),
            ('invitations', 'invited_by', 'clear', 'invitations_sent', NULL), ('member_profiles', 'invited_by', 'clear', 'members_invited', NULL),
            ('tenant_team_invitations', 'invited_by', 'clear', 'team_invitations_sent', NULL), ('products', 'creator_id', 'clear', 'products', NULL),
+           ('tasks', 'maker_id', 'clear', 'tenant_tasks', NULL),
            ('credentials', 'updated_by_id', 'clear', 'credentials_written', NULL), ('credential_versions', 'made_by_id', 'clear', 'credential_versions_written', NULL),
            ('billing_customers', 'user_id', 'keep', 'billing_customers', NULL), ('billing_operations', 'user_id', 'keep', 'billing_operations', NULL),
            ('invoices', 'user_id', 'keep', 'invoices', NULL), ('payments', 'user_id', 'keep', 'payments', NULL),

@@ -382,6 +382,12 @@ SELECT announce('tenant_team_members', 'tenant_team', 'member_added', 'member_up
 SELECT announce('tenant_agents', 'agent', gone => NULL, shows => 'name, display_name, role, status, current_task, created_at, updated_at',
     watches => 'display_name, role, status, current_task', also => '{"id": "r.number"}');
 
+-- Tasks of a tenant, by their numbers, in the words of its internal rows; those of records are no events.
+SELECT announce('tasks', 'task', organization => 'none', made => $$CASE NEW.kind WHEN 'tenant' THEN 'created' END$$,
+    changed => $$CASE NEW.kind WHEN 'tenant' THEN 'updated' END$$, gone => $$CASE OLD.kind WHEN 'tenant' THEN 'deleted' END$$,
+    shows => 'title, type, assignee, completed_at, created_at, updated_at', watches => 'title, type, status, priority, assignee, product_number',
+    also => $${"id": "r.number", "status": "task_shown(r.status)", "priority": "'P' || r.priority", "product_id": "r.product_number"}$$);
+
 -- Products of a tenant, by their numbers; its description, which may be long, is asked for.
 SELECT announce('products', 'product', gone => NULL, shows => 'name, slug, tagline, status, brand_color, accent_color, created_at, updated_at',
     watches => 'name, tagline, status, brand_color, accent_color', also => '{"id": "r.number"}');

@@ -407,6 +407,15 @@ subtest 'products of the tenant' => sub {
     quiet 'as it is', sub { $ann->patch("$at/sailing-times", { status => 'active' }) };
 };
 
+subtest 'tasks of the tenant' => sub {
+    my $at = '/api/v1/public/tasks';
+    my $id = tells('one is made', sub { $ann->post($at, { title => 'Sound the channel', priority => 'high' }) },
+        'task.created' => { title => 'Sound the channel', status => 'todo', priority => 'P1', type => 'other', assignee => undef, product_id => undef })->json('/data/id');
+    tells 'it is done', sub { $ann->patch("$at/$id", { status => 'done' }) }, 'task.updated' => { id => $id, status => 'done', previous_attributes => { status => 'todo', completed_at => undef } };
+    quiet 'as it is', sub { $ann->patch("$at/$id", { status => 'done' }) };
+    tells 'it is deleted', sub { $boss->delete("/api/tasks/$id") }, 'task.deleted' => { id => $id, title => 'Sound the channel' };
+};
+
 subtest 'teams' => sub {
     my $at   = '/api/v1/teams';
     my $in   = $ann->with(headers => { %{ $ann->{headers} // {} }, 'X-Workspace-Id' => $acme });
