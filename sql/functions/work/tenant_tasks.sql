@@ -346,16 +346,34 @@ END
 $$;
 CREATE OR REPLACE TRIGGER task_dependencies_block AFTER INSERT ON task_dependencies FOR EACH ROW EXECUTE FUNCTION task_blocks();
 
+-- They are locked first, in one order: of two that end at once the later one sees the other's end.
+CREATE OR REPLACE FUNCTION task_let_go(tenant uuid, tasks bigint[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM tasks t WHERE t.tenant_id = tenant AND t.number = ANY (tasks) AND t.status = 'blocked' ORDER BY t.number FOR NO KEY UPDATE;
+    UPDATE tasks t SET status = 'todo'
+    WHERE t.tenant_id = tenant AND t.number = ANY (tasks) AND t.status = 'blocked' AND NOT task_is_blocked(t.number);
+END
+$$;
+
 CREATE OR REPLACE FUNCTION task_unblocks() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE tasks t SET status = 'todo'
-    FROM task_dependencies d
-    WHERE d.tenant_id = NEW.tenant_id AND d.blocker_number = NEW.number AND t.tenant_id = d.tenant_id AND t.number = d.blocked_number
-      AND t.status = 'blocked' AND NOT task_is_blocked(t.number);
+    PERFORM task_let_go(NEW.tenant_id, ARRAY(SELECT d.blocked_number FROM task_dependencies d WHERE d.tenant_id = NEW.tenant_id AND d.blocker_number = NEW.number));
     RETURN NULL;
 END
 $$;
+
+-- Also the last of what one waited for, if it is deleted.
+CREATE OR REPLACE FUNCTION task_dependency_gone() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM task_let_go(OLD.tenant_id, ARRAY[OLD.blocked_number]);
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER task_dependencies_let_go AFTER DELETE ON task_dependencies FOR EACH ROW EXECUTE FUNCTION task_dependency_gone();
+
 CREATE OR REPLACE TRIGGER tasks_unblock AFTER UPDATE OF status ON tasks FOR EACH ROW
     WHEN (NEW.kind = 'tenant' AND OLD.status NOT IN ('completed', 'cancelled', 'archived') AND NEW.status IN ('completed', 'cancelled', 'archived'))
     EXECUTE FUNCTION task_unblocks();

@@ -3,7 +3,6 @@ use lib 't/lib';
 use Api;
 use POSIX ();
 
-
 # Tasks of a tenant: internal rows and public ones show the same table, each in its own words.
 my $t      = Api->start(main => 4);
 my $db     = $t->db;
@@ -121,6 +120,35 @@ subtest 'looking' => sub {
     status_is $ann->patch("$public/$id{four}", { status => 'done' }), 200;
     json_is $ann->get($path), '/data/status', 'todo', 'what waited goes on';
     json_is $ann->last, '/data/is_blocked', false;
+};
+
+subtest 'what one waits for ends, or is gone' => sub {
+    my $made = sub ($title) { return $ann->post($public, { title => $title })->json('/data/id') };
+    my $link = sub ($blocked, @blockers) {
+        $db->begin_work;
+        $db->do(q{SELECT set_config('app.tenant_id', ?, true)}, undef, $tenant);
+        $db->do('INSERT INTO task_dependencies (tenant_id, blocked_number, blocker_number) VALUES (?, ?, ?)', undef, $tenant, $blocked, $_) for @blockers;
+        $db->commit;
+    };
+    my ($waits, $first, $last) = map { $made->($_) } 'Waits', 'First', 'Last';
+    $link->($waits, $first, $last);
+    status_is $boss->delete("$base/$first"), 200;
+    is row($waits)->{status}, 'blocked', 'another one holds it';
+    status_is $boss->delete("$base/$last"), 200;
+    is row($waits)->{status}, 'todo', 'one that is deleted holds nothing';
+    my @held;
+    for my $n (1 .. 10) {
+        my ($one, $two, $three) = map { $made->("$_ of $n") } qw(One Two Three);
+        $link->($one, $two, $three);
+        my @pids = map {
+            my $pid = fork // die "fork: $!\n";
+            POSIX::_exit($ann->with(http => $t->http)->patch("$public/$_", { status => 'done' })->status != 200) if !$pid;
+            $pid
+        } $two, $three;
+        for my $pid (@pids) { waitpid $pid, 0; is $?, 0 }
+        push @held, $one if row($one)->{status} ne 'todo';
+    }
+    is_deeply \@held, [], 'two that end at once let go of it';
 };
 
 subtest 'as programs see them' => sub {
