@@ -154,7 +154,7 @@ sub is_written ($slug, $of) {
     my $id     = writes("$slug: one that is new", 'SELECT (records_made(?, ?::jsonb, false))[1]', $set, $rows->('new'));
     is writes('many that are new', 'SELECT cardinality(records_made(?, ?::jsonb, true))', $set, $rows->(map { "new $_" } 1 .. 20)), 20, '  are made';
     is writes('one that is changed', 'SELECT record_change(?, ?::jsonb, 4, NULL)', $id, '{"values": {"name": "newer"}}'), $id, '  is that one';
-    is_deeply decode_json(writes('one that is there and one that is not', 'SELECT json_build_array(b.created_count, b.unchanged_count, b.failed_count) FROM records_batch(?, ?::jsonb, ?) b', $set, $upsert->('newer', 'newest'), 'name')), [ 1, 1, 0 ], '  are told apart';
+    is_deeply decode_json(writes('one that is there and one that is not', 'SELECT json_build_array(b.created_count, b.unchanged_count, b.failed_count) FROM records_batch(?, ?::jsonb, ?, NULL::integer) b', $set, $upsert->('newer', 'newest'), 'name')), [ 1, 1, 0 ], '  are told apart';
     is $super->selectrow_array('SELECT count(*) FROM record_keys WHERE content_id = (SELECT content_id FROM recordsets WHERE id = ?)', undef, $set), $of + 22, '  and all have a key';
     is writes('one that is deleted', 'SELECT cardinality(deleted) FROM records_delete(ARRAY[?::uuid])', $id), 1, '  is that one';
     is $super->selectrow_array('SELECT count(*) FROM record_keys WHERE record_id = ?', undef, $id), 0, '  and has none';
