@@ -88,7 +88,7 @@ sub _fields ($lines) {
         my $of = $field{$name};
         push @{ $alike{"$_\t" . _areas(sort keys %{ $of->{$_} })} }, $name for sort keys %$of;
     }
-    my @fields = map { _row(join(', ', map { '<code>' . escape($_) . '</code>' } @{ $alike{$_} }), split /\t/) }
+    my @fields = map { _row('<code>' . escape(join ', ', @{ $alike{$_} }) . '</code>', split /\t/) }
         sort { $alike{$a}[0] cmp $alike{$b}[0] || $a cmp $b } keys %alike;
     return [ 'Pages', @pages ], [ 'Fields', @fields ];
 }

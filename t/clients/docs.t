@@ -365,7 +365,7 @@ subtest 'the lists are those of the code' => sub {
     is_deeply \@missing, [], 'every setting that is a number is a limit';
     like $limits, qr/^ Body 128 KiB .*POST \/api\/v1\/public\/contact/m, '  with the body of a call';
     like $limits, qr/^ website up to 2,000 characters contact $/m, '  the field of another';
-    like $limits, qr/^ Rows of a page limit : 1,000, 100 when left out GET \/api\/v1\/plans (?:,|$)/m, '  and the pages of a third';
+    like $limits, qr/^ Rows of a page page_size : 100, 20 when left out GET \/api\/v1\/webhooks\/\{webhook_id\}\/deliveries (?:,|$)/m, '  and the pages of a third';
 };
 
 # The commands of a page, each with the block that follows it: its answer.

@@ -116,7 +116,7 @@ subtest 'secured operations say so, open ones do not' => sub {
         my $key   = $by->{key} =~ /taken|needed|secret/;
         my @want  =
               $by->{project}           ? ('project')
-            : $by->{name} eq 'session' ? ('bearer')
+            : $by->{name} =~ /session\z/ ? ('bearer')
             : $by->{name} eq 'person'  ? ('bearer', ($may && $may !~ /editor/) ? () : 'organizationKey')
             : $by->{key} eq 'unread'   ? ()
             : $by->{token} eq 'unread' ? ('apiKey')

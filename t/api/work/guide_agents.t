@@ -4,9 +4,13 @@ use v5.36;
 use lib 't/lib';
 use Api;
 use Ashlar::Guide qw(steps is_as_shown);
+use Ashlar::Systemd;
 use File::Temp ();
 
-my $t     = Api->start;
+# A service manager that is a mock, for the agent on the host.
+my $units   = File::Temp->newdir('/tmp/ashlar-systemd-XXXXXX');
+my $systemd = Ashlar::Systemd->new("$units");
+my $t       = Api->start(main => 1, slow => 1, host => 1, SERVICE_MANAGER => 'systemd', DBUS_SYSTEM_BUS_ADDRESS => $systemd->{address});
 my $shell = Ashlar::Guide->shell(TOKEN => $t->user('ann', role => 'editor')->token);
 my $place = File::Temp->newdir;    # of the files that the page writes
 $shell->paste("cd $place");
