@@ -7,10 +7,8 @@
 #include "host/log_files.h"
 
 static const struct host_verb verbs[] = {
-	{ "agents.apply", agents_apply },
-	{ "backups.files", dump_files_list },
-	{ "backups.log", dump_files_log },
-	{ "logs.files", log_files_list },
+	{ "agents.apply", agents_apply },  { "backups.files", dump_files_list },
+	{ "backups.log", dump_files_log }, { "logs.files", log_files_list },
 	{ "logs.read", log_files_read },
 };
 
