@@ -6,11 +6,15 @@
 #include "host/dump_files.h"
 #include "host/log_files.h"
 
+/* clang-format off */
 static const struct host_verb verbs[] = {
-	{ "agents.apply", agents_apply },  { "backups.files", dump_files_list },
-	{ "backups.log", dump_files_log }, { "logs.files", log_files_list },
-	{ "logs.read", log_files_read },
+	{ "agents.apply",  agents_apply },
+	{ "backups.files", dump_files_list },
+	{ "backups.log",   dump_files_log },
+	{ "logs.files",    log_files_list },
+	{ "logs.read",     log_files_read },
 };
+/* clang-format on */
 
 const struct host_verb *host_verbs_find(const char *name)
 {
